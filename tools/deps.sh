@@ -1,0 +1,436 @@
+#!/bin/sh
+# Get what the build needs.  Says what it will do, does it once, is quiet and offline afterwards.
+#
+#   tools/deps.sh [--tools=GROUP,...] [--mode=auto|system|private] [--refresh] [--status]
+#
+# Two kinds of things are needed:
+#
+#  tools and small libraries   gcc, meson, ninja, nanopb, cmocka, libsodium, ...: the system's own packages, by apt, only
+#                              those that are missing.  Groups: build (default), test, check, clang.
+#  the protocol libraries      OpenSSL >= 3.5, ngtcp2 >= 1.16 with its OpenSSL helper, libuv, BLAKE3.
+#
+# Protocol libraries come in one of two ways, found out here (--mode=auto):
+#
+#  system    pkg-config (or apt) has all of them, new enough: they are used as they are.
+#  private   otherwise.  An apt root of its own under build/deps, owned by the calling user, downloads trixie's and
+#            trixie-backports' packages from the mirror the system's apt already uses, checks signatures against the
+#            Debian keyring, and unpacks them under build/deps.  Nothing on the system changes and root is not needed.
+#            They are linked statically.  glibc before 2.38 lacks one symbol they use: tools/deps/glibc_compat.c.
+#
+# Result: build/deps/deps.ini, a meson native file (meson setup --native-file), and build/deps/pkgconfig in the private way.
+# build/deps/info tells what was chosen.  Delete build/deps, or say --refresh, to fetch the newest again.
+set -eu
+LC_ALL=C
+export LC_ALL
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+dir=$top/build/deps
+suite=trixie
+openssl_min=3.5.0
+ngtcp2_min=1.16.0
+libuv_min=1.44.0
+blake3_min=1.3.0
+groups=build
+mode=${QUDAG_DEPS:-auto}
+refresh=no
+
+say() { printf 'deps: %s\n' "$*"; }
+die() { printf 'deps: %s\n' "$*" >&2; exit 1; }
+
+for arg in "$@"; do
+    case $arg in
+    --tools=*) groups=build,${arg#*=} ;;
+    --mode=*) mode=${arg#*=} ;;
+    --refresh) refresh=yes ;;
+    --status) cat "$dir/info" 2>/dev/null || die "not made yet: run tools/deps.sh"; exit 0 ;;
+    *) die "unknown argument $arg; see the head of tools/deps.sh" ;;
+    esac
+done
+case $mode in
+auto | system | private) ;;
+*) die "mode must be auto, system or private, not $mode" ;;
+esac
+
+# ---------------------------------------------------------------- 1. tools, by the system's apt
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+missing=
+want() { missing="$missing $1"; } # package
+
+clang_version() { clang --version | sed -n 's/.*clang version \([0-9]*\).*/\1/p' | head -n 1; }
+
+look_build() {
+    have gcc || want gcc
+    [ -e /usr/include/stdio.h ] || want libc6-dev
+    have meson || want meson
+    have ninja || want ninja-build
+    have pkg-config || want pkg-config
+    [ -x /usr/bin/python3 ] || want python3
+    have protoc || want protobuf-compiler
+    have nanopb_generator.py || have nanopb_generator || want nanopb
+    [ -e /usr/include/pb.h ] || [ -e /usr/include/nanopb/pb.h ] || want libnanopb-dev
+    [ -e /usr/include/sodium.h ] || want libsodium-dev
+    [ -e /usr/include/ini.h ] || want libinih-dev
+    [ -e /usr/include/cmocka.h ] || want libcmocka-dev
+}
+look_test() {
+    have g++ || want g++
+    /usr/bin/python3 -c 'import cryptography' 2>/dev/null || want python3-cryptography
+}
+look_check() {
+    have clang-format || want clang-format
+}
+look_clang() {
+    if ! have clang; then
+        want clang
+        want "libclang-rt-dev"
+        return
+    fi
+    [ -e "$(clang -print-file-name="libclang_rt.fuzzer-$(uname -m).a")" ] ||
+        [ -e "$(clang -print-runtime-dir)/libclang_rt.fuzzer.a" ] || want "libclang-rt-dev"
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif have sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+        sudo "$@"
+    else
+        die "root is needed once for: $*"
+    fi
+}
+apt_install() { as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; }
+apt_install_fresh() { # install; the package lists may be absent or old, so once more after an update
+    apt_install "$@" >"$top/build/apt.log" 2>&1 && return 0
+    say "apt-get update, then once more"
+    as_root apt-get update -qq >>"$top/build/apt.log" 2>&1 || true
+    apt_install "$@" >>"$top/build/apt.log" 2>&1 && return 0
+    tail -n 5 "$top/build/apt.log" >&2
+    die "apt could not install: $*"
+}
+rt_package() { # the sanitizer runtimes carry clang's version in their name
+    if have clang; then
+        printf 'libclang-rt-%s-dev' "$(clang_version)"
+    else
+        apt-cache depends clang | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p' | head -n 1
+    fi
+}
+
+install_tools() {
+    mkdir -p "$top/build"
+    missing=
+    for g in $(printf %s "$groups" | tr , ' '); do
+        case $g in
+        build | test | check | clang) "look_$g" ;;
+        all) look_test && look_check && look_clang ;;
+        *) die "unknown tool group $g" ;;
+        esac
+    done
+    [ -n "$missing" ] || return 0
+    have apt-get || die "these are missing and there is no apt here to install them:$missing"
+    case $missing in
+    *libclang-rt-dev*)
+        [ -n "$(rt_package)" ] || as_root apt-get update -qq
+        missing=$(printf %s "$missing" | sed "s/libclang-rt-dev/$(rt_package)/")
+        ;;
+    esac
+    say "will install by apt:$missing"
+    # shellcheck disable=SC2086
+    apt_install_fresh $missing
+}
+
+# ---------------------------------------------------------------- 2. which way
+
+pc_ok() { pkg-config --exists "$1 >= $2" 2>/dev/null; }
+system_complete() {
+    pc_ok libssl "$openssl_min" && pc_ok libngtcp2 "$ngtcp2_min" && pc_ok libngtcp2_crypto_ossl "$ngtcp2_min" &&
+        pc_ok libuv "$libuv_min" && pc_ok libblake3 "$blake3_min"
+}
+apt_offers() { # package, least version: does the system's apt have it?
+    v=$(apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9]*:\)\{0,1\}//p')
+    [ -n "$v" ] && [ "$v" != "(none)" ] && dpkg --compare-versions "$v" ge "$2"
+}
+system_offered() {
+    have apt-cache && have dpkg && apt_offers libssl-dev "$openssl_min" && apt_offers libngtcp2-dev "$ngtcp2_min" &&
+        apt_offers libngtcp2-crypto-ossl-dev "$ngtcp2_min" && apt_offers libuv1-dev "$libuv_min" &&
+        apt_offers libblake3-dev "$blake3_min"
+}
+explain_lack() { # one clear sentence per library that the system lacks
+    for row in "OpenSSL libssl $openssl_min" "ngtcp2 libngtcp2 $ngtcp2_min" \
+        "ngtcp2's-OpenSSL-helper libngtcp2_crypto_ossl $ngtcp2_min" "libuv libuv $libuv_min" \
+        "BLAKE3 libblake3 $blake3_min"; do
+        # shellcheck disable=SC2086
+        set -- $row
+        pc_ok "$2" "$3" && continue
+        v=$(pkg-config --modversion "$2" 2>/dev/null) || v=
+        if [ -n "$v" ]; then
+            say "the system's $1 is $v, at least $3 is needed"
+        else
+            say "the system has no development package of $1 ($3 or newer)"
+        fi
+    done
+}
+
+choose_mode() {
+    if [ "$mode" != private ]; then
+        if system_complete; then
+            mode=system
+            return
+        fi
+        if system_offered; then
+            say "will install by apt: libssl-dev libngtcp2-dev libngtcp2-crypto-ossl-dev libuv1-dev libblake3-dev"
+            apt_install_fresh libssl-dev libngtcp2-dev libngtcp2-crypto-ossl-dev libuv1-dev libblake3-dev
+            system_complete && mode=system && return
+        fi
+        explain_lack
+        [ "$mode" = auto ] || die "the system way is not possible here; use --mode=private"
+    fi
+    mode=private
+}
+
+# ---------------------------------------------------------------- 3. the private way
+
+tmp=
+cleanup() { [ -z "$tmp" ] || rm -rf "$tmp"; }
+
+find_mirror() { # label of the archive, ending of the suite's name -> base address, from the system's apt configuration
+    apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(RELEASE)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+        awk -F'|' -v label="$1" -v security="$2" '
+            function plain(s) { return s !~ /^\$\(/ && s != "" }
+            plain($1) && $1 != "Debian" { next }
+            plain($2) && $2 == label    { print $4; exit }
+            !plain($2) && ($3 ~ /-security$/) == (security == "yes") { print $4; exit }'
+}
+
+write_apt_root() { # -> $tmp/apt.conf, an apt that knows nothing of the system but how to reach the network
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    [ -r $keyring ] || die "no $keyring: install debian-archive-keyring"
+    main=${QUDAG_DEBIAN_MIRROR:-$(find_mirror Debian no)}
+    security=${QUDAG_DEBIAN_SECURITY_MIRROR:-$(find_mirror Debian-Security yes)}
+    [ -n "$main" ] || die "apt knows no Debian mirror here; name one in QUDAG_DEBIAN_MIRROR"
+    mkdir -p "$tmp/etc/preferences.d" "$tmp/state/lists/partial" "$tmp/cache/archives/partial"
+    : >"$tmp/status"
+    {
+        printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$main" "$suite"
+        printf 'deb [signed-by=%s] %s %s-updates main\n' "$keyring" "$main" "$suite"
+        printf 'deb [signed-by=%s] %s %s-backports main\n' "$keyring" "$main" "$suite"
+        if [ -n "$security" ]; then
+            printf 'deb [signed-by=%s] %s %s-security main\n' "$keyring" "$security" "$suite"
+        else
+            say "the system's apt has no security archive; packages come without $suite-security" >&2
+        fi
+    } >"$tmp/etc/sources.list"
+    printf 'Package: *\nPin: release n=%s-backports\nPin-Priority: 1\n\n' "$suite" >"$tmp/etc/preferences"
+    printf 'Package: libngtcp2*\nPin: release n=%s-backports\nPin-Priority: 900\n' "$suite" >>"$tmp/etc/preferences"
+    apt-config dump | grep '^Acquire::' | grep -v '^Acquire::\(Check-\|AllowInsecure\|AllowWeak\|AllowDowngrade\)' \
+        >"$tmp/apt.conf" || true # proxies, timeouts, retries; never what weakens a check
+    cat >>"$tmp/apt.conf" <<END
+Dir::State "$tmp/state";
+Dir::State::status "$tmp/status";
+Dir::Cache "$tmp/cache";
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::sourcelist "$tmp/etc/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "$tmp/etc/preferences";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::trusted "/dev/null";
+Dir::Etc::trustedparts "/dev/null";
+APT::Architecture "$(dpkg --print-architecture)";
+APT::Architectures { "$(dpkg --print-architecture)"; };
+APT::Sandbox::User "";
+APT::Get::AllowUnauthenticated "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+Acquire::Languages "none";
+END
+}
+
+apt_update_private() {
+    if APT_CONFIG=$tmp/apt.conf apt-get update -qq --error-on=any >"$tmp/update.log" 2>&1; then
+        return 0
+    fi
+    # A dated mirror serves release files past their Valid-Until.  The signature is checked all the same; what is given
+    # up is only the protection against being shown an old state.  So it is done only where the administrator of this
+    # machine has switched that check off for the system's own apt, or where asked for.
+    if grep -Eq 'is expired|not valid yet|no longer valid' "$tmp/update.log"; then
+        eval "$(apt-config shell valid Acquire::Check-Valid-Until)"
+        if [ "${valid:-true}" = false ] || [ "${QUDAG_DEPS_ALLOW_EXPIRED:-}" = 1 ]; then
+            say "the mirror's release files are past Valid-Until; accepted, as the system's apt does; signatures are checked"
+            printf 'Acquire::Check-Valid-Until "false";\nAcquire::Check-Date "false";\n' >>"$tmp/apt.conf"
+            APT_CONFIG=$tmp/apt.conf apt-get update -qq --error-on=any >"$tmp/update.log" 2>&1 && return 0
+        else
+            die "the mirror's release files are expired; update the mirror, or accept them with QUDAG_DEPS_ALLOW_EXPIRED=1"
+        fi
+    fi
+    tail -n 5 "$tmp/update.log" >&2
+    die "could not read $suite's package lists (network, mirror or signature; see above)"
+}
+
+packages="libssl-dev libngtcp2-dev libngtcp2-crypto-ossl-dev libuv1-dev libzstd-dev zlib1g-dev librust-blake3-dev"
+
+fetch_private() { # -> $tmp/root: the packages' files; $tmp/versions
+    write_apt_root
+    apt_update_private
+    mkdir "$tmp/debs" "$tmp/root"
+    # shellcheck disable=SC2086
+    (cd "$tmp/debs" && APT_CONFIG=$tmp/apt.conf apt-get download -qq $packages >"$tmp/download.log" 2>&1) || {
+        tail -n 5 "$tmp/download.log" >&2
+        die "could not download $suite's packages"
+    }
+    for deb in "$tmp"/debs/*.deb; do
+        dpkg-deb -x "$deb" "$tmp/root"
+        dpkg-deb -f "$deb" Package Version | paste -s -d ' ' | sed 's/Package: \([^ ]*\) Version: /\1 /' >>"$tmp/versions"
+    done
+}
+
+build_blake3() { # $1: the C sources, $2: archive to make
+    rm -rf "$tmp/b3"
+    mkdir "$tmp/b3"
+    flags="-O3 -fPIC -fvisibility=hidden -w"
+    files="blake3.c blake3_dispatch.c blake3_portable.c"
+    case $(uname -m) in
+    x86_64)
+        files="$files blake3_sse2_x86-64_unix.S blake3_sse41_x86-64_unix.S blake3_avx2_x86-64_unix.S"
+        files="$files blake3_avx512_x86-64_unix.S"
+        ;;
+    aarch64)
+        files="$files blake3_neon.c"
+        flags="$flags -DBLAKE3_USE_NEON=1"
+        ;;
+    *) flags="$flags -DBLAKE3_USE_NEON=0" ;;
+    esac
+    for f in $files; do
+        # shellcheck disable=SC2086
+        ${CC:-cc} $flags -I"$1" -c "$1/$f" -o "$tmp/b3/$f.o"
+    done
+    ar rcsD "$2" "$tmp"/b3/*.o
+}
+
+version_of() { sed -n "s/^$1 \([0-9]*:\)\{0,1\}\([0-9.]*\).*/\2/p" "$tmp/versions"; }
+write_pc() { # name, version, description, what it requires, libraries
+    cat >"$new/pkgconfig/$1.pc" <<END
+prefix=$dir
+qudag_private=1
+Name: $1
+Description: $3 (unpacked by tools/deps.sh)
+Version: $2
+Requires: $4
+Cflags: -I\${prefix}/include
+Libs: -L\${prefix}/lib $5
+END
+}
+
+assemble_private() { # $tmp/root -> $new: include, lib (archives only), pkgconfig
+    new=$tmp/new
+    multi=$(gcc -print-multiarch)
+    inc=$tmp/root/usr/include
+    lib=$tmp/root/usr/lib/$multi
+    mkdir -p "$new/include" "$new/lib" "$new/pkgconfig"
+    cp -R "$inc/openssl" "$inc/ngtcp2" "$inc/uv.h" "$inc/uv" "$new/include"
+    [ ! -d "$inc/$multi/openssl" ] || cp -R "$inc/$multi/openssl" "$new/include"
+    for a in ngtcp2_crypto_ossl ngtcp2 ssl crypto uv zstd z; do
+        [ -e "$lib/lib$a.a" ] || die "trixie's packages hold no lib$a.a"
+        cp "$lib/lib$a.a" "$new/lib"
+    done
+    b3=$(find "$tmp/root/usr/share/cargo/registry" -maxdepth 2 -type d -path '*/blake3-*/c' | head -n 1)
+    [ -n "$b3" ] || die "trixie's librust-blake3-dev holds no C sources"
+    cp "$b3/blake3.h" "$new/include"
+    build_blake3 "$b3" "$new/lib/libblake3.a"
+
+    compat=
+    libc=$(printf '#include <features.h>\n__GLIBC__ __GLIBC_MINOR__\n' | gcc -E -P - | awk 'NF == 2 { print $1 * 1000 + $2 }')
+    if [ "${libc:-0}" -lt 2038 ]; then
+        gcc -O2 -fPIC -c "$top/tools/deps/glibc_compat.c" -o "$tmp/glibc_compat.o"
+        ar rcsD "$new/lib/libglibc_compat.a" "$tmp/glibc_compat.o"
+        compat=-lglibc_compat
+    fi
+
+    ssl=$(version_of libssl-dev)
+    quic=$(version_of libngtcp2-dev)
+    uv=$(version_of libuv1-dev)
+    blake=$(sed -n 's/^#define BLAKE3_VERSION_STRING "\(.*\)"/\1/p' "$b3/blake3.h")
+    write_pc libzstd "$(version_of libzstd-dev)" "zstd" "" "-lzstd"
+    write_pc zlib "$(version_of zlib1g-dev)" "zlib" "" "-lz"
+    write_pc libcrypto "$ssl" "OpenSSL libcrypto" "libzstd zlib" "-lcrypto $compat"
+    write_pc libssl "$ssl" "OpenSSL libssl" "libcrypto" "-lssl"
+    write_pc libngtcp2 "$quic" "ngtcp2" "" "-lngtcp2"
+    write_pc libngtcp2_crypto_ossl "$quic" "ngtcp2's OpenSSL helper" "libngtcp2 libssl" "-lngtcp2_crypto_ossl"
+    write_pc libuv "$uv" "libuv" "" "-luv $compat"
+    write_pc libblake3 "$blake" "BLAKE3" "" "-lblake3"
+}
+
+check_versions() { # in the environment given: a library too old is said in one sentence
+    for row in "OpenSSL libssl $openssl_min" "ngtcp2 libngtcp2_crypto_ossl $ngtcp2_min" "libuv libuv $libuv_min" \
+        "BLAKE3 libblake3 $blake3_min"; do
+        # shellcheck disable=SC2086
+        set -- $row
+        pc_ok "$2" "$3" || die "$1 is $(pkg-config --modversion "$2" 2>/dev/null || echo missing), at least $3 is needed"
+    done
+}
+
+make_private() {
+    have apt-get || die "the protocol libraries are missing and there is no apt here to fetch them"
+    say "will fetch $suite's packages into build/deps (private, nothing on the system changes): $packages"
+    fetch_private
+    assemble_private
+    rm -rf "$dir/include" "$dir/lib" "$dir/pkgconfig"
+    mkdir -p "$dir"
+    mv "$new/include" "$new/lib" "$new/pkgconfig" "$dir"
+    PKG_CONFIG_PATH=$dir/pkgconfig
+    export PKG_CONFIG_PATH
+    check_versions
+}
+
+write_result() {
+    {
+        printf '# Written by tools/deps.sh: a meson native file.\n[binaries]\n'
+        printf "python3 = '/usr/bin/python3'\n"
+        printf '[built-in options]\n'
+        if [ "$mode" = private ]; then
+            printf "pkg_config_path = ['%s']\n" "$dir/pkgconfig"
+        else
+            printf 'pkg_config_path = []\n'
+        fi
+    } >"$dir/deps.ini"
+    {
+        printf '%s:' "$mode"
+        for m in libssl libngtcp2 libngtcp2_crypto_ossl libuv libblake3 libsodium; do
+            printf ' %s %s' "$m" "$(pkg-config --modversion "$m" 2>/dev/null || echo -)"
+        done
+        printf '\n'
+    } >"$dir/info"
+    stamp_now >"$dir/stamp"
+}
+stamp_now() { cat "$0" "$top/tools/deps/glibc_compat.c" | cksum; printf '%s %s\n' "$dir" "$(uname -m)"; }
+
+# ---------------------------------------------------------------- 4. the course
+
+mkdir -p "$top/build"
+if have flock; then # several may build at once
+    exec 9>"$top/build/.deps.lock"
+    flock 9
+fi
+install_tools
+if [ "$refresh" = no ] && [ -e "$dir/stamp" ] && [ "$(stamp_now)" = "$(cat "$dir/stamp")" ]; then
+    case $mode in
+    auto) exit 0 ;;
+    *) case $(cat "$dir/info") in "$mode":*) exit 0 ;; esac ;;
+    esac
+fi
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM
+umask 077
+tmp=$(mktemp -d "$top/build/.deps.XXXXXX")
+umask 022
+choose_mode
+if [ "$mode" = private ]; then
+    make_private
+else
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    check_versions
+fi
+write_result
+say "ready, $(cat "$dir/info")"
