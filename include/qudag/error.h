@@ -1,0 +1,80 @@
+/*
+ * error.h - the one list of errors of this library.
+ *
+ * Values are ABI: append, never renumber.  The category tells the caller what to do about an error.
+ */
+#ifndef QUDAG_ERROR_H
+#define QUDAG_ERROR_H
+
+#if defined(__GNUC__)
+#define QUDAG_API __attribute__((visibility("default")))
+#define QUDAG_MUST_USE __attribute__((warn_unused_result))
+#else
+#define QUDAG_API
+#define QUDAG_MUST_USE
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* XX(name, value, category, text) */
+#define QUDAG_ERR_MAP(XX)                                                                          \
+    XX(NOMEM, -1, LIMIT, "out of memory")                                                          \
+    XX(LIMIT, -2, LIMIT, "a configured limit was reached")                                         \
+    XX(AGAIN, -3, RETRY, "would block; wait for the event")                                        \
+    XX(TIMEOUT, -4, RETRY, "timed out")                                                            \
+    XX(UNREACHABLE, -5, RETRY, "no address answered")                                              \
+    XX(NOTFOUND, -6, RETRY, "no such peer, record or address")                                     \
+    XX(CLOSED, -7, CLOSED, "closed by the remote")                                                 \
+    XX(RESET, -8, CLOSED, "reset by the remote")                                                   \
+    XX(CANCELED, -9, CLOSED, "canceled")                                                           \
+    XX(STALE, -10, CLOSED, "the handle names something that is gone")                              \
+    XX(PROTO, -11, PEER, "the remote broke the protocol")                                          \
+    XX(MALFORMED, -12, PEER, "a message could not be parsed")                                      \
+    XX(AUTH, -13, PEER, "authentication failed")                                                   \
+    XX(UNSUPPORTED, -14, PEER, "no common protocol")                                               \
+    XX(INVAL, -15, USAGE, "invalid argument")                                                      \
+    XX(STATE, -16, USAGE, "not allowed in this state")                                             \
+    XX(SYSTEM, -17, INTERNAL, "the operating system refused; see the log")                         \
+    XX(INTERNAL, -18, INTERNAL, "a bug in qudag")                                                  \
+    XX(BOOTSTRAP, -19, RETRY, "bootstrap failed: no bootstrap peer answered")                      \
+    XX(EXPIRED, -20, PEER, "the record or certificate has expired or is not valid yet")            \
+    XX(REFUSED, -21, PEER, "the remote refused")                                                   \
+    XX(POLICY, -22, PEER, "the link does not meet the post-quantum policy")                        \
+    XX(CHECKSUM, -23, USAGE, "the checksum does not match; check for a typing error")              \
+    XX(NORELAYS, -24, RETRY, "not enough relays are known to build a circuit")                     \
+    XX(CIRCUIT, -25, CLOSED, "the circuit failed")                                                 \
+    XX(EXISTS, -26, USAGE, "it exists already")                                                    \
+    XX(TOOBIG, -27, USAGE, "larger than the limit allows")
+
+typedef enum qudag_err {
+    QUDAG_OK = 0,
+#define XX(name, value, cat, text) QUDAG_E##name = (value),
+    QUDAG_ERR_MAP(XX)
+#undef XX
+} qudag_err;
+
+typedef enum qudag_err_cat {
+    QUDAG_CAT_OK,
+    QUDAG_CAT_RETRY,    /* the same call may succeed later */
+    QUDAG_CAT_CLOSED,   /* this object is finished; make a new one */
+    QUDAG_CAT_PEER,     /* the remote is at fault; pick another */
+    QUDAG_CAT_LIMIT,    /* we are full; shed load */
+    QUDAG_CAT_USAGE,    /* the calling program is wrong */
+    QUDAG_CAT_INTERNAL, /* we are wrong, or the host is */
+} qudag_err_cat;
+
+/* The text of |err|; never NULL, static. */
+QUDAG_API const char *qudag_strerror(qudag_err err);
+
+/* The name of |err|, for example "QUDAG_ETIMEOUT"; never NULL, static. */
+QUDAG_API const char *qudag_err_name(qudag_err err);
+
+/* What to do about |err|. */
+QUDAG_API qudag_err_cat qudag_err_category(qudag_err err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,27 @@
+/* netaddr.h - an IP address and UDP port, free of system headers. */
+#ifndef QUDAG_SRC_BASE_NETADDR_H
+#define QUDAG_SRC_BASE_NETADDR_H
+
+#include "base/types.h"
+
+struct netaddr {
+    uint8_t family; /* 4, 6, or 0: none */
+    uint8_t ip[16]; /* family 4 uses the first 4 bytes; the rest is zero */
+    uint16_t port;  /* host order */
+    uint32_t scope; /* IPv6 zone index, 0: none */
+};
+
+bool netaddr_eq(const struct netaddr *a, const struct netaddr *b);
+bool netaddr_same_ip(const struct netaddr *a, const struct netaddr *b);
+bool netaddr_is_loopback(const struct netaddr *a);
+bool netaddr_is_unspecified(const struct netaddr *a);
+bool netaddr_is_private(const struct netaddr *a); /* RFC 1918, 4193, 6598, link-local; not loopback */
+
+#define NETADDR_TEXT_MAX 64
+/* "1.2.3.4:5" or "[::1]:5"; returns the length, 0 if |cap| is too small. */
+size_t netaddr_text(char *dst, size_t cap, const struct netaddr *a);
+
+/* Textual IPv4 or IPv6 (RFC 5952 input forms) into |a|, port untouched.  QUDAG_EMALFORMED. */
+qudag_err netaddr_parse_ip(struct netaddr *a, const char *text);
+
+#endif

@@ -1,0 +1,63 @@
+/* types.h - the few words every folder uses. */
+#ifndef QUDAG_SRC_BASE_TYPES_H
+#define QUDAG_SRC_BASE_TYPES_H
+
+#include <qudag/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint64_t tstamp;        /* monotonic time in ns; the origin is arbitrary */
+typedef int64_t walltime;       /* seconds since 1970-01-01 UTC, for what is signed and stored */
+#define TSTAMP_NEVER UINT64_MAX /* "no deadline" */
+#define NS_PER_US UINT64_C(1000)
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+
+/* Borrowed bytes. */
+struct slice {
+    const uint8_t *base;
+    size_t len;
+};
+
+/* A generation-tagged name: a stale one is rejected, never dereferenced.  gen 0 names nothing. */
+struct ref {
+    uint32_t slot, gen;
+};
+
+static inline bool ref_eq(struct ref a, struct ref b)
+{
+    return a.slot == b.slot && a.gen == b.gen;
+}
+
+static inline bool ref_none(struct ref a)
+{
+    return a.gen == 0;
+}
+
+static inline tstamp tstamp_min(tstamp a, tstamp b)
+{
+    return a < b ? a : b;
+}
+
+/* |now| + |delay|, saturating at TSTAMP_NEVER. */
+static inline tstamp tstamp_after(tstamp now, uint64_t delay_ns)
+{
+    return delay_ns > TSTAMP_NEVER - now ? TSTAMP_NEVER : now + delay_ns;
+}
+
+/* Ties monotonic time to the calendar; the host sets it, cores only compute with it. */
+struct wallclock {
+    walltime base; /* calendar time at |at| */
+    tstamp at;
+};
+
+static inline walltime wall_now(const struct wallclock *c, tstamp now)
+{
+    return c->base + (walltime)((now - c->at) / 1000000000u);
+}
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+#endif

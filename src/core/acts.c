@@ -1,0 +1,93 @@
+#include "core/core.h"
+
+#include <string.h>
+
+struct act *acts_push(struct acts *out, enum act_type type)
+{
+    struct act *a = &out->sink;
+
+    if (out->n == out->cap) {
+        out->overflow = true;
+    } else {
+        a = &out->v[out->n++];
+    }
+    *a = (struct act){.type = type};
+    return a;
+}
+
+struct slice acts_copy(struct acts *out, const void *p, size_t len)
+{
+    if (len > out->bytes_cap - out->bytes_n) {
+        out->overflow = true;
+        return (struct slice){NULL, 0};
+    }
+    uint8_t *dst = out->bytes + out->bytes_n;
+    if (len > 0) {
+        memcpy(dst, p, len);
+    }
+    out->bytes_n += len;
+    return (struct slice){dst, len};
+}
+
+uint8_t *acts_write_reserve(struct acts *out, struct ref strm, size_t len)
+{
+    if (len > out->bytes_cap - out->bytes_n || out->n == out->cap) {
+        out->overflow = true;
+        return NULL;
+    }
+    uint8_t *dst = out->bytes + out->bytes_n;
+    out->bytes_n += len;
+
+    struct act *a = acts_push(out, ACT_WRITE);
+    a->strm = strm;
+    a->data = (struct slice){dst, len};
+    return dst;
+}
+
+void acts_write(struct acts *out, struct ref strm, const void *p, size_t len)
+{
+    uint8_t *dst = acts_write_reserve(out, strm, len);
+
+    if (dst != NULL && len > 0) {
+        memcpy(dst, p, len);
+    }
+}
+
+struct act *acts_open(struct acts *out, const struct peer_id *peer, uint64_t cookie, uint8_t need)
+{
+    struct act *a = acts_push(out, ACT_OPEN);
+
+    a->peer = *peer;
+    a->cookie = cookie;
+    a->need = need;
+    return a;
+}
+
+void acts_fin(struct acts *out, struct ref strm)
+{
+    acts_push(out, ACT_FIN)->strm = strm;
+}
+
+void acts_reset(struct acts *out, struct ref strm, qudag_err err)
+{
+    struct act *a = acts_push(out, ACT_RESET);
+
+    a->strm = strm;
+    a->err = err;
+}
+
+void acts_consume(struct acts *out, struct ref strm, size_t n)
+{
+    struct act *a = acts_push(out, ACT_CONSUME);
+
+    a->strm = strm;
+    a->n = n;
+}
+
+struct act *acts_up(struct acts *out, uint16_t kind)
+{
+    struct act *a = acts_push(out, ACT_UP);
+
+    a->kind = kind;
+    return a;
+}

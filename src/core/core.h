@@ -1,0 +1,109 @@
+/*
+ * core.h - the two small vocabularies every protocol core speaks.
+ *
+ * A core is a passive state machine.  It is told what happened (struct ev), it answers what should be
+ * done (struct act).  It never reads a clock, opens a socket, logs to a file or calls another core.
+ * The same object therefore runs over QUIC in qudagd and inside the simulator.
+ */
+#ifndef QUDAG_SRC_CORE_CORE_H
+#define QUDAG_SRC_CORE_CORE_H
+
+#include "base/logrec.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/types.h"
+#include "wire/peer_id.h"
+
+/* Properties of the link below a stream. */
+enum link_prop {
+    LINK_PQ_KEX = 1,  /* hybrid or pure ML-KEM key exchange */
+    LINK_PQ_AUTH = 2, /* the peer proved an ML-DSA key bound to its peer id */
+    LINK_ANON = 4,    /* the other end does not know who we are, or we not who it is */
+    LINK_INBOUND = 8, /* the other side opened the link */
+    LINK_QUDAG = 16,  /* the peer is a QuDAG node: its certificate carries the second extension */
+};
+
+enum ev_type {
+    EV_PEER_UP,     /* peer, props: an authenticated link exists */
+    EV_PEER_DOWN,   /* peer: the last link is gone; its streams were reset one by one before */
+    EV_STREAM_OPEN, /* peer, strm, props, inbound; cookie if we asked for it */
+    EV_STREAM_FAIL, /* peer, cookie, err: our ACT_OPEN did not succeed */
+    EV_DATA,        /* strm, data: borrowed until the call returns */
+    EV_WRITABLE,    /* strm, n: n bytes left the send queue since the last such event */
+    EV_FIN,         /* strm: the remote sends no more */
+    EV_RESET,       /* strm, err: gone, both directions */
+};
+
+struct ev {
+    enum ev_type type;
+    bool inbound;
+    uint8_t props; /* enum link_prop, of the link */
+    qudag_err err;
+    const struct peer_id *peer; /* set on PEER and STREAM_OPEN/FAIL events; len 0 when anonymous */
+    struct ref strm;
+    uint64_t cookie;
+    size_t n;
+    struct slice data;
+    const char *proto; /* STREAM_OPEN: the protocol id that was negotiated */
+};
+
+enum act_type {
+    ACT_OPEN,    /* peer, cookie, need, data: open a stream speaking our protocol, dialling if needed;
+                    data holds address hints: uvarint length and multiaddr bytes, repeated;
+                    with obj set, open it on that very link (a circuit) instead of to a peer */
+    ACT_WRITE,   /* strm, data: copied into the action list */
+    ACT_CONSUME, /* strm, n: reopen the receive window (manual_credit only) */
+    ACT_FIN,     /* strm: half-close */
+    ACT_RESET,   /* strm, err: abandon; no event follows */
+    ACT_UP,      /* kind and the rest: a report for whoever owns the core */
+};
+
+struct act {
+    enum act_type type;
+    uint8_t need; /* ACT_OPEN: properties the link must have */
+    uint16_t kind;
+    qudag_err err;
+    struct ref strm, obj;
+    uint64_t cookie;
+    uint64_t n;
+    struct slice data;
+    const void *ptr; /* ACT_UP: into the core, valid until the core is called again */
+    struct peer_id peer;
+};
+
+/* Owned by the driver, one per loop, reused for every call: cores cost no buffers. */
+struct acts {
+    struct act *v;
+    size_t n, cap;
+    uint8_t *bytes;
+    size_t bytes_n, bytes_cap;
+    bool overflow;   /* the driver drops the peer that caused it */
+    struct act sink; /* where pushes land once the list is full */
+};
+
+/* Most one event, tick or call of a core may add; the driver makes that much room before each. */
+#define ACTS_ROOM 512
+#define ACTS_BYTES_ROOM (384 * 1024)
+
+struct act *acts_push(struct acts *out, enum act_type type);
+void acts_write(struct acts *out, struct ref strm, const void *p, size_t len);
+/* |len| bytes to be filled by the caller at once; NULL on overflow. */
+uint8_t *acts_write_reserve(struct acts *out, struct ref strm, size_t len);
+/* Copies |len| bytes into the list's byte area; base is NULL on overflow. */
+struct slice acts_copy(struct acts *out, const void *p, size_t len);
+struct act *acts_open(struct acts *out, const struct peer_id *peer, uint64_t cookie, uint8_t need);
+void acts_fin(struct acts *out, struct ref strm);
+void acts_reset(struct acts *out, struct ref strm, qudag_err err);
+void acts_consume(struct acts *out, struct ref strm, size_t n);
+struct act *acts_up(struct acts *out, uint16_t kind);
+
+struct core_ops {
+    const char *protocol; /* multistream id; NULL when the instance carries its own */
+    unsigned inbound_max; /* streams one peer may have open to us; the swarm enforces it */
+    bool manual_credit;   /* false: what EV_DATA carried counts as consumed on return */
+    void (*event)(void *core, const struct ev *ev, tstamp now, struct acts *out);
+    void (*tick)(void *core, tstamp now, struct acts *out);
+    tstamp (*deadline)(const void *core); /* earliest tick wanted, or TSTAMP_NEVER */
+};
+
+#endif

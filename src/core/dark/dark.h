@@ -1,0 +1,124 @@
+/*
+ * dark.h - dark addresses: keys, text form, records, publishing and resolving (spec/dark.md).
+ *
+ * The core publishes and resolves by reporting what it needs from the DHT; whoever owns it fetches
+ * through a circuit and answers.
+ */
+#ifndef QUDAG_SRC_CORE_DARK_DARK_H
+#define QUDAG_SRC_CORE_DARK_DARK_H
+
+#include "core/core.h"
+#include "core/onion/onion.h"
+#include "crypto/identity.h"
+
+#define DARK_TEXT_MAX 136   /* two labels, ".dark", NUL */
+#define DARK_RECORD_LEN 7168 /* every record has this size */
+#define DARK_PERIOD 86400   /* s */
+#define DARK_LABEL_MAX 32
+#define DARK_ADDRS_MAX 64   /* own addresses */
+#define DARK_SECRET_LEN 256 /* bytes of the file form */
+
+enum dark_network { DARK_NET_MAIN = 0, DARK_NET_TEST = 1, DARK_NET_LAB = 2 };
+enum dark_kind { DARK_DIRECT = 1 };
+
+/* What an address says: version 1. */
+struct dark_addr {
+    uint8_t network;
+    uint8_t ed_pk[32];  /* A */
+    uint8_t commit[32]; /* blake3_derive of the ML-DSA-65 public key and parameters */
+};
+
+size_t dark_addr_text(char dst[DARK_TEXT_MAX], const struct dark_addr *a);
+/* QUDAG_EMALFORMED (not of the form), QUDAG_ECHECKSUM (a typing error), QUDAG_EUNSUPPORTED (version). */
+QUDAG_MUST_USE qudag_err dark_addr_parse(struct dark_addr *a, const char *text);
+
+/* The keys behind an address; wiped by dark_keys_fini. */
+struct dark_keys {
+    struct dark_addr addr;
+    struct secret_ed25519 ed_sk;
+    struct secret_mldsa65 pq_seed;
+    struct secret_x25519 onion_x_sk;
+    struct secret_mlkem768 onion_k_seed;
+    struct mldsa_key *pq_sk;
+    uint8_t pq_pk[MLDSA65_PK_LEN];
+    uint8_t onion_x[X25519_LEN];
+    uint8_t onion_k[MLKEM768_EK_LEN];
+    uint8_t key_id[8];
+    uint64_t seq; /* of the last record made; must never go back, so it is saved too */
+    walltime created;
+    char label[DARK_LABEL_MAX + 1];
+};
+QUDAG_MUST_USE qudag_err dark_keys_create(struct dark_keys *k, enum dark_network net,
+                                          const char *label, walltime now, const struct rng *rng);
+QUDAG_MUST_USE qudag_err dark_keys_load(struct dark_keys *k, struct slice bytes);
+void dark_keys_save(const struct dark_keys *k, uint8_t out[DARK_SECRET_LEN]);
+void dark_keys_fini(struct dark_keys *k);
+
+/* What a record leads to. */
+struct dark_target {
+    enum dark_kind kind;
+    struct onion_hop hop; /* direct: the service itself, hop.service set */
+    uint64_t seq;
+    walltime not_before, expires;
+};
+
+/* Period number of |a| at |now| (its boundary is offset by the address), and its DHT key. */
+uint64_t dark_period(const struct dark_addr *a, walltime now);
+#define DARK_KEY_LEN 44 /* "/qudag/dark/" and 32 bytes */
+QUDAG_MUST_USE qudag_err dark_dht_key(uint8_t out[DARK_KEY_LEN], const struct dark_addr *a,
+                                      uint64_t period);
+
+QUDAG_MUST_USE qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys *k,
+                                          const struct dark_target *t, uint64_t period,
+                                          const struct rng *rng);
+/* What a storer can check: size, A' is the index, outer signature, time.  *seq and *expires on OK. */
+QUDAG_MUST_USE qudag_err dark_record_check(struct slice key, struct slice record, walltime now,
+                                           uint64_t *seq, walltime *expires);
+/* What a client checks: all of it.  EAUTH, EEXPIRED, EMALFORMED. */
+QUDAG_MUST_USE qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a,
+                                          struct slice record, walltime now);
+
+struct dark_config {
+    struct mem *mem;
+    struct rng rng;
+    struct logger log;
+    struct wallclock clock;
+    enum dark_network network;
+};
+
+enum dark_up {
+    DARK_UP_PUT = 1,  /* cookie, data = DARK_KEY_LEN key | record: store it, then dark_put_done */
+    DARK_UP_GET,      /* cookie, data = key: fetch it, then dark_get_done */
+    DARK_UP_RESOLVED, /* cookie of dark_resolve, err; ptr: const struct dark_target *; n: 1 = cached */
+    DARK_UP_PUBLISHED, /* cookie of dark_publish, err, n: nodes that stored it; n counts repeats too */
+    DARK_UP_SAVE,     /* ptr: const struct dark_keys *: seq changed, save before DARK_UP_PUT leaves */
+};
+
+struct dark;
+QUDAG_MUST_USE qudag_err dark_new(struct dark **out, const struct dark_config *cfg);
+void dark_free(struct dark *d);
+void dark_tick(struct dark *d, tstamp now, struct acts *out);
+tstamp dark_deadline(const struct dark *d);
+
+/* Our addresses.  dark_own takes the keys over (and wipes the caller's copy); EEXISTS, ELIMIT. */
+QUDAG_MUST_USE qudag_err dark_own(struct dark *d, struct dark_keys *k);
+const struct dark_keys *dark_own_get(const struct dark *d, const struct dark_addr *a);
+bool dark_own_next(const struct dark *d, size_t *it, const struct dark_keys **k, bool *published,
+                   walltime *until);
+/* Publishes now and again before each expiry, in both live periods, until withdrawn. */
+QUDAG_MUST_USE qudag_err dark_publish(struct dark *d, uint64_t cookie, const struct dark_addr *a,
+                                      const struct onion_hop *self, tstamp now, struct acts *out);
+/* Publishes a record without target (tombstone), then forgets the keys. */
+QUDAG_MUST_USE qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a,
+                                     tstamp now, struct acts *out);
+void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stored, tstamp now,
+                   struct acts *out);
+
+QUDAG_MUST_USE qudag_err dark_resolve(struct dark *d, uint64_t cookie, const struct dark_addr *a,
+                                      tstamp now, struct acts *out);
+void dark_get_done(struct dark *d, uint64_t cookie, qudag_err err, struct slice record, tstamp now,
+                   struct acts *out);
+/* The target did not answer: the cached record is not to be trusted again. */
+void dark_target_failed(struct dark *d, const struct dark_addr *a);
+
+#endif

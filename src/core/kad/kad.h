@@ -1,0 +1,126 @@
+/*
+ * kad.h - Kademlia DHT, client and server (libp2p specs: kad-dht/README.md; digest of parameters in
+ * SPEC.md beside this file).
+ *
+ * Requests (find, put, get, ...) carry the caller's cookie and end in exactly one KAD_UP_DONE.
+ */
+#ifndef QUDAG_SRC_CORE_KAD_KAD_H
+#define QUDAG_SRC_CORE_KAD_KAD_H
+
+#include "core/core.h"
+#include "wire/kad_msg.h"
+
+#define KAD_K 20
+#define KAD_ALPHA_GET 3
+#define KAD_ALPHA_FIND 10
+#define KAD_QUERY_TIMEOUT (60 * NS_PER_S)
+#define KAD_RECORD_LIFE (24 * 3600)      /* s */
+#define KAD_REPUBLISH (12 * 3600)        /* s, varied by 10 % */
+#define KAD_PROTOCOL "/qudag/kad/1.0.0"
+#define KAD_PROTOCOL_IPFS "/ipfs/kad/1.0.0"
+
+/* How values of one namespace ("/ns/...") are judged.  Functions are pure. */
+struct kad_validator {
+    const char *ns; /* "pk", "qudag/relay": matched against "/<ns>/"; longest match wins */
+    uint32_t value_max; /* bytes */
+    void *ctx;
+    /* QUDAG_OK to accept; *expires may be lowered (initially now + KAD_RECORD_LIFE). */
+    qudag_err (*check)(void *ctx, struct slice key, struct slice value, walltime now,
+                       walltime *expires);
+    /* > 0: |a| is to be preferred to |b|, < 0: |b|, 0: equal.  Both passed check. */
+    int (*select)(void *ctx, struct slice key, struct slice a, struct slice b);
+};
+#define KAD_VALIDATORS_MAX 16
+
+struct kad_config {
+    struct mem *mem;
+    struct rng rng;
+    struct logger log;
+    struct wallclock clock;
+    struct peer_id self;
+    const char *protocol;
+    bool server;          /* answer others, be put into their tables */
+    bool lab;             /* no address diversity limits, loopback and private addresses allowed */
+    uint8_t need;         /* link properties every RPC needs (LINK_PQ_KEX | ... under require) */
+    uint32_t records_max; /* default 4096 */
+    uint32_t providers_max; /* default 4096 */
+    uint32_t queries_max; /* default 64; more are refused with QUDAG_ELIMIT */
+    uint32_t quorum;      /* acknowledgements a put wants; default 15, at most the peers there are */
+    size_t n_validators;
+    struct kad_validator validator[KAD_VALIDATORS_MAX];
+};
+
+enum kad_up {
+    KAD_UP_DONE = 1, /* cookie, err; ptr: const struct kad_result * */
+    KAD_UP_PEER,     /* peer: entered the routing table (ptr: const struct kad_peer_info *) */
+};
+
+enum kad_op { KAD_OP_FIND, KAD_OP_FIND_PEER, KAD_OP_PUT, KAD_OP_GET, KAD_OP_PROVIDE,
+              KAD_OP_PROVIDERS, KAD_OP_BOOTSTRAP };
+
+/*
+ * err of a result: OK; NOTFOUND (enough peers answered, none has it); UNREACHABLE (nobody answered);
+ * TIMEOUT; CANCELED; for a put, LIMIT when fewer than the quorum stored it (peers says who did).
+ */
+struct kad_result {
+    enum kad_op op;
+    struct slice value;                /* get */
+    size_t n_peers;                    /* find: closest; put: who stored; get: who held; providers */
+    const struct kad_peer_info *peers;
+    uint32_t rpcs, failures, hops;
+    tstamp took;                       /* ns */
+};
+
+struct kad;
+extern const struct core_ops kad_ops; /* protocol NULL: from the config */
+
+QUDAG_MUST_USE qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now);
+void kad_free(struct kad *k);
+const char *kad_protocol(const struct kad *k);
+
+/*
+ * A peer that may be asked: bootstrap peers, and what identify says (is_server: it advertised our
+ * protocol).  It enters the table once it has answered a request of ours.
+ */
+void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, struct acts *out);
+
+/* Identify says the peer does not serve our protocol: it leaves the table. */
+void kad_drop_peer(struct kad *k, const struct peer_id *peer);
+
+/* Each: QUDAG_ELIMIT (too many queries), EINVAL (key or value over its limit, no namespace), ENOMEM. */
+QUDAG_MUST_USE qudag_err kad_find(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
+                                  struct acts *out);
+QUDAG_MUST_USE qudag_err kad_find_peer(struct kad *k, uint64_t cookie, const struct peer_id *peer,
+                                       tstamp now, struct acts *out);
+/* |keep|: republish it every KAD_REPUBLISH for as long as we run. */
+QUDAG_MUST_USE qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key,
+                                 struct slice value, bool keep, tstamp now, struct acts *out);
+QUDAG_MUST_USE qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
+                                 struct acts *out);
+QUDAG_MUST_USE qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
+                                     struct acts *out);
+QUDAG_MUST_USE qudag_err kad_providers(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
+                                       struct acts *out);
+/* Self lookup, then refresh of every bucket beyond the nearest.  UNREACHABLE: nobody answered. */
+QUDAG_MUST_USE qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp now,
+                                       struct acts *out);
+void kad_cancel(struct kad *k, uint64_t cookie, struct acts *out);
+void kad_unkeep(struct kad *k, struct slice key); /* stop republishing */
+
+/* Our own addresses, told to others in ADD_PROVIDER and FIND_NODE answers about us. */
+void kad_set_addrs(struct kad *k, const struct multiaddr *addr, size_t n);
+
+struct kad_stats {
+    uint64_t rpcs_out, rpcs_in, timeouts, refused_records, dropped_peers, bad_messages;
+    uint32_t table, records, providers, queries;
+};
+void kad_stats_get(const struct kad *k, struct kad_stats *out);
+
+/* Looking in: *it starts at 0; false at the end. */
+bool kad_table_next(const struct kad *k, size_t *it, struct kad_peer_info *out);
+bool kad_record_next(const struct kad *k, size_t *it, struct slice *key, struct slice *value,
+                     walltime *expires);
+/* A record we hold ourselves, valid now; false when there is none. */
+bool kad_record_local(const struct kad *k, struct slice key, tstamp now, struct slice *value);
+
+#endif

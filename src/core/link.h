@@ -1,0 +1,64 @@
+/*
+ * link.h - what carries streams: a QUIC connection or an onion circuit.
+ *
+ * A link owner (quic, onion) implements link_ops; the swarm calls them and takes link events.  The
+ * swarm names each of its streams with a |user| word that comes back in every event.
+ */
+#ifndef QUDAG_SRC_CORE_LINK_H
+#define QUDAG_SRC_CORE_LINK_H
+
+#include "base/netaddr.h"
+#include "core/core.h"
+
+enum link_ev_type {
+    LINK_UP,         /* link, authenticated and confirmed; ask the owner for its link_info */
+    LINK_DOWN,       /* link, err, text: gone, with all its streams (no LINK_RESET for them) */
+    LINK_STREAM,     /* link, sid: the peer opened a stream; the taker sets its user word */
+    LINK_DATA,       /* link, sid, user, data: borrowed until the next call into the owner */
+    LINK_FIN,        /* link, sid, user: the peer sends no more */
+    LINK_RESET,      /* link, sid, user, err: gone in both directions */
+    LINK_SENT,       /* link, sid, user, n: n bytes left the send queue */
+    LINK_STREAMS_OK, /* link: more streams may be opened */
+};
+
+struct link_ev {
+    enum link_ev_type type;
+    qudag_err err;
+    struct ref link;
+    int64_t sid; /* the owner's name of the stream */
+    uint64_t user;
+    uint64_t n;
+    struct slice data;
+    const char *text; /* LINK_DOWN: why, for people; static or NULL */
+};
+
+struct link_info {
+    struct peer_id peer;
+    struct netaddr local, remote;
+    uint8_t props;        /* enum link_prop */
+    char group[28];       /* "X25519MLKEM768" */
+    char cipher[32];      /* "TLS_AES_256_GCM_SHA384" */
+    char sig_local[16];   /* "mldsa65", "ecdsa": what we proved ourselves with */
+    char sig_remote[16];  /* what the peer proved itself with */
+    bool has_pq_hash;
+    uint8_t pq_hash[32]; /* of the peer's ML-DSA identity key */
+    tstamp since;
+    uint64_t handshake_ns;
+    uint64_t rtt_ns;
+    uint64_t bytes_in, bytes_out;
+    uint32_t streams;
+};
+
+struct link_ops {
+    /* Opens a stream; |proto| matters only where the link itself carries protocol names. */
+    qudag_err (*open)(void *owner, struct ref link, uint64_t user, const char *proto, int64_t *sid);
+    void (*set_user)(void *owner, struct ref link, int64_t sid, uint64_t user);
+    /* Queues a copy of all of |data|; QUDAG_ETOOBIG when the queue is over its hard limit. */
+    qudag_err (*write)(void *owner, struct ref link, int64_t sid, struct slice data);
+    void (*consume)(void *owner, struct ref link, int64_t sid, size_t n);
+    void (*fin)(void *owner, struct ref link, int64_t sid);
+    void (*reset)(void *owner, struct ref link, int64_t sid, qudag_err err);
+    void (*close)(void *owner, struct ref link, qudag_err err);
+};
+
+#endif

@@ -1,0 +1,133 @@
+/*
+ * onion.h - onion circuits, client and relay side, over streams of ONION_PROTOCOL.
+ *
+ *   client ──CREATE──▶ hop 1        one bidirectional QUIC stream per circuit and link;
+ *   client ══EXTEND══▶ hop 1 ──CREATE──▶ hop 2   ... telescoping
+ *
+ * A finished circuit is a link: streams to its last hop are opened on it with onion_link_ops.
+ * Handshake, cells and messages: spec/onion.md.
+ */
+#ifndef QUDAG_SRC_CORE_ONION_ONION_H
+#define QUDAG_SRC_CORE_ONION_ONION_H
+
+#include "core/link.h"
+#include "crypto/kex.h"
+#include "wire/multiaddr.h"
+
+#define ONION_PROTOCOL "/qudag/onion/1.0.0"
+#define ONION_HOPS_MAX 8
+#define ONION_CELL_LEN 1120
+#define ONION_BODY_LEN 1119 /* after the class byte */
+#define ONION_ADDRS_MAX 4
+#define ONION_IDLE_LIFE (600 * NS_PER_S)
+#define ONION_BUILD_TIMEOUT (20 * NS_PER_S)
+
+/* Where to extend to, and whom to expect there. */
+struct onion_hop {
+    struct peer_id peer;
+    uint8_t pq_hash[32]; /* of its ML-DSA identity key; bound into the handshake */
+    uint8_t n_addrs;
+    struct multiaddr addr[ONION_ADDRS_MAX];
+    uint8_t key_id[8];
+    uint8_t x[X25519_LEN];
+    uint8_t k[MLKEM768_EK_LEN];
+    bool service; /* a dark service, not a relay: other handshake label */
+};
+
+struct onion_config {
+    struct mem *mem;
+    struct rng rng;
+    struct logger log;
+    struct peer_id self;
+    uint8_t self_pq_hash[32];
+    bool relay;              /* extend circuits for others */
+    uint32_t circuits_max;   /* all sides; default 4096 */
+    uint32_t create_rate;    /* CREATE handshakes accepted per second; default 500, burst the same */
+    uint32_t create_rate_peer; /* the same per neighbour; default 200 */
+    uint32_t streams_max;    /* per circuit; default 64 */
+};
+
+enum onion_up {
+    ONION_UP_BUILT = 1, /* obj: circuit, n: build time in ns; it can carry streams now */
+    ONION_UP_HOP,       /* obj, n: hops so far */
+    ONION_UP_CLOSED,    /* obj, err, n: hop number where it broke, 0: unknown; also for failed builds */
+    ONION_UP_EVENT,     /* ptr: const struct link_ev *, an event of a stream over a circuit */
+    ONION_UP_INBOUND,   /* obj: circuit that ends at us, cookie: tag of the key it used */
+};
+
+struct onion;
+extern const struct core_ops onion_ops;      /* manual_credit */
+
+QUDAG_MUST_USE qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp now);
+void onion_free(struct onion *o);
+
+/*
+ * A key pair CREATE cells may name.  |tag| comes back in ONION_UP_INBOUND and says whether it was the
+ * relay key (0) or which dark address.  Takes ownership of |dk| on success.  ELIMIT (16), EEXISTS.
+ */
+struct onion_key {
+    uint8_t key_id[8];
+    struct secret_x25519 x_sk;
+    uint8_t x[X25519_LEN];
+    uint8_t k[MLKEM768_EK_LEN];
+    bool service;
+    uint64_t tag;
+};
+QUDAG_MUST_USE qudag_err onion_key_add(struct onion *o, const struct onion_key *key,
+                                       struct mlkem_key *dk);
+void onion_key_del(struct onion *o, const uint8_t key_id[8]);
+
+/* Builds a circuit; the result is ONION_UP_BUILT or ONION_UP_CLOSED.  EINVAL, ELIMIT, ENOMEM. */
+QUDAG_MUST_USE qudag_err onion_build(struct onion *o, const struct onion_hop *hops, size_t n,
+                                     tstamp now, struct acts *out, struct ref *circuit);
+void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *out);
+
+/*
+ * Streams over circuits, as link_ops wants them but with time and action list; |sid| numbers the
+ * streams of one circuit.  The events come as ONION_UP_EVENT (LINK_STREAM with data = protocol id,
+ * LINK_DATA, LINK_FIN, LINK_RESET, LINK_SENT).
+ */
+QUDAG_MUST_USE qudag_err onion_stream_open(struct onion *o, struct ref circuit, uint64_t user,
+                                           const char *proto, tstamp now, struct acts *out,
+                                           int64_t *sid);
+void onion_stream_set_user(struct onion *o, struct ref circuit, int64_t sid, uint64_t user);
+/* Queues all of |data| (QUDAG_ETOOBIG over 1 MiB queued); LINK_SENT tells what left as cells. */
+QUDAG_MUST_USE qudag_err onion_stream_write(struct onion *o, struct ref circuit, int64_t sid,
+                                            struct slice data, tstamp now, struct acts *out);
+void onion_stream_consume(struct onion *o, struct ref circuit, int64_t sid, size_t n, tstamp now,
+                          struct acts *out);
+void onion_stream_fin(struct onion *o, struct ref circuit, int64_t sid, tstamp now,
+                      struct acts *out);
+void onion_stream_reset(struct onion *o, struct ref circuit, int64_t sid, qudag_err err, tstamp now,
+                        struct acts *out);
+
+enum onion_role { ONION_CLIENT, ONION_RELAY, ONION_END };
+enum onion_state { ONION_BUILDING, ONION_OPEN, ONION_CLOSING, ONION_CLOSED };
+
+/* What this node knows of one circuit; for a relay that is its neighbours and nothing more. */
+struct onion_info {
+    struct ref circuit;
+    enum onion_role role;
+    enum onion_state state;
+    uint8_t hops;                     /* client: hops built */
+    uint8_t hops_wanted;
+    struct peer_id path[ONION_HOPS_MAX]; /* client only */
+    struct peer_id prev, next;        /* relay and end: neighbours; len 0: none */
+    uint64_t tag;                     /* end: of the key */
+    tstamp since;
+    uint64_t build_ns;
+    uint64_t cells_fwd, cells_back;
+    uint32_t streams;
+};
+bool onion_next(const struct onion *o, size_t *it, struct onion_info *out);
+QUDAG_MUST_USE qudag_err onion_info_get(const struct onion *o, struct ref circuit,
+                                        struct onion_info *out);
+
+struct onion_stats {
+    uint64_t created, extended, refused_rate, refused_limit, bad_handshake, destroyed_bad_cell;
+    uint64_t cells_relayed, cells_originated, cells_recognised, wrong_state;
+    uint32_t circuits_client, circuits_relay, circuits_end;
+};
+void onion_stats_get(const struct onion *o, struct onion_stats *out);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * relays.h - the pool of checked relay descriptors, and the random choice of paths.
+ *
+ * Rules (spec/relay-descriptor.md, path selection): uniform random choice among usable relays; no
+ * relay twice, one per family, one per /16 (IPv4) or /32 (IPv6) unless lab; persistent entry guard;
+ * destination and self excluded; local failures only filter, for a bounded time, never weight.
+ */
+#ifndef QUDAG_SRC_CORE_RELAYS_RELAYS_H
+#define QUDAG_SRC_CORE_RELAYS_RELAYS_H
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "core/onion/onion.h"
+#include "wire/relay_desc.h"
+
+struct relays_config {
+    struct mem *mem;
+    struct rng rng;
+    struct peer_id self;
+    bool lab;
+    uint32_t max; /* descriptors kept; default 512 */
+};
+
+struct relays;
+QUDAG_MUST_USE qudag_err relays_new(struct relays **out, const struct relays_config *cfg);
+void relays_free(struct relays *r);
+
+/* A descriptor that relay_desc_decode accepted.  Older sequence: QUDAG_ESTALE.  ELIMIT, ENOMEM. */
+QUDAG_MUST_USE qudag_err relays_add(struct relays *r, const struct relay_desc *d);
+void relays_expire(struct relays *r, walltime now);
+size_t relays_count(const struct relays *r);
+bool relays_has(const struct relays *r, const struct peer_id *peer);
+bool relays_next(const struct relays *r, size_t *it, struct peer_id *peer);
+
+/* A peer seen in the DHT whose descriptor may exist; and the next one worth fetching, if any. */
+void relays_candidate(struct relays *r, const struct peer_id *peer);
+bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer);
+void relays_fetch_failed(struct relays *r, const struct peer_id *peer, tstamp now);
+
+/*
+ * Chooses |n| hops into |out|; the first is the guard.  |exclude|: peers not to be used (the
+ * destination).  The last hop must be an exit unless |service_follows|.  QUDAG_ENORELAYS.
+ */
+QUDAG_MUST_USE qudag_err relays_path(struct relays *r, size_t n, bool service_follows,
+                                     const struct peer_id *exclude, size_t n_exclude, tstamp now,
+                                     struct onion_hop *out);
+
+/* |peer| failed as a hop (not usable for 60 s, doubling to 1 h); or worked. */
+void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now);
+void relays_worked(struct relays *r, const struct peer_id *peer);
+
+/* The guard, to be kept on disk: 64 bytes of {peer id, since}; set before the first path. */
+bool relays_guard(const struct relays *r, struct peer_id *guard);
+void relays_guard_set(struct relays *r, const struct peer_id *guard);
+
+#endif

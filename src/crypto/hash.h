@@ -1,0 +1,42 @@
+/* hash.h - SHA-2, HMAC, HKDF (RFC 5869) and BLAKE3. */
+#ifndef QUDAG_SRC_CRYPTO_HASH_H
+#define QUDAG_SRC_CRYPTO_HASH_H
+
+#include "base/types.h"
+
+#define SHA256_LEN 32
+#define SHA512_LEN 64
+#define BLAKE3_LEN 32
+
+void sha256(uint8_t out[SHA256_LEN], struct slice data);
+void sha512(uint8_t out[SHA512_LEN], struct slice data);
+void hmac_sha256(uint8_t out[SHA256_LEN], struct slice key, struct slice data);
+void hkdf_sha256_extract(uint8_t prk[SHA256_LEN], struct slice salt, struct slice ikm);
+
+/* |out_len| at most 8160 bytes. */
+void hkdf_sha256_expand(uint8_t *out, size_t out_len, const uint8_t prk[SHA256_LEN],
+                        struct slice info);
+
+void blake3(uint8_t out[BLAKE3_LEN], struct slice data);
+void blake3_keyed(uint8_t out[BLAKE3_LEN], const uint8_t key[32], struct slice data);
+
+/* BLAKE3 derive_key mode: |context| is a fixed string that names the use; any output length. */
+void blake3_derive(uint8_t *out, size_t out_len, const char *context, struct slice material);
+
+/* Incremental BLAKE3 (large files). */
+struct blake3_ctx {
+    _Alignas(16) uint8_t opaque[1920];
+};
+void blake3_init(struct blake3_ctx *c);
+void blake3_update(struct blake3_ctx *c, struct slice data);
+void blake3_final(const struct blake3_ctx *c, uint8_t out[BLAKE3_LEN]);
+
+/* Incremental SHA-256 transcript: absorbs u32-length-prefixed parts, so parts cannot run together. */
+struct transcript {
+    _Alignas(16) uint8_t opaque[128];
+};
+void transcript_init(struct transcript *t, const char *label);
+void transcript_add(struct transcript *t, struct slice part);
+void transcript_hash(const struct transcript *t, uint8_t out[SHA256_LEN]); /* may go on adding */
+
+#endif

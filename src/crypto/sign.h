@@ -1,0 +1,69 @@
+/*
+ * sign.h - Ed25519 (RFC 8032), Ed25519 with key blinding, and ML-DSA-65 (FIPS 204, pure, with
+ * context string).
+ */
+#ifndef QUDAG_SRC_CRYPTO_SIGN_H
+#define QUDAG_SRC_CRYPTO_SIGN_H
+
+#include "base/rng.h"
+#include "base/types.h"
+
+#define ED25519_PK_LEN 32
+#define ED25519_SEED_LEN 32
+#define ED25519_SIG_LEN 64
+#define MLDSA65_PK_LEN 1952
+#define MLDSA65_SIG_LEN 3309
+#define MLDSA65_SEED_LEN 32
+
+struct secret_ed25519 {
+    uint8_t seed[ED25519_SEED_LEN];
+};
+
+/* A blinded signing key: scalar and the prefix its nonces are derived from. */
+struct secret_ed25519_blinded {
+    uint8_t scalar[32];
+    uint8_t prefix[32];
+};
+
+void ed25519_keygen(struct secret_ed25519 *sk, uint8_t pk[ED25519_PK_LEN], const struct rng *rng);
+QUDAG_MUST_USE qudag_err ed25519_public(uint8_t pk[ED25519_PK_LEN], const struct secret_ed25519 *sk);
+QUDAG_MUST_USE qudag_err ed25519_sign(uint8_t sig[ED25519_SIG_LEN], const struct secret_ed25519 *sk,
+                                      struct slice msg);
+QUDAG_MUST_USE qudag_err ed25519_verify(const uint8_t pk[ED25519_PK_LEN],
+                                        const uint8_t sig[ED25519_SIG_LEN], struct slice msg);
+
+/*
+ * Key blinding as in Tor rend-spec-v3 appendix A.2: A' = h A with h clamped from |param|.  The
+ * caller computes |param| (32 bytes).  QUDAG_EMALFORMED when |pk| is no valid point, or of small
+ * order.  The blinded private key signs with ed25519_sign_blinded; A' verifies with ed25519_verify.
+ */
+QUDAG_MUST_USE qudag_err ed25519_blind_public(uint8_t out[ED25519_PK_LEN],
+                                              const uint8_t pk[ED25519_PK_LEN],
+                                              const uint8_t param[32]);
+QUDAG_MUST_USE qudag_err ed25519_blind_secret(struct secret_ed25519_blinded *out,
+                                              const struct secret_ed25519 *sk,
+                                              const uint8_t param[32]);
+QUDAG_MUST_USE qudag_err ed25519_sign_blinded(uint8_t sig[ED25519_SIG_LEN],
+                                              const struct secret_ed25519_blinded *sk,
+                                              const uint8_t blinded_pk[ED25519_PK_LEN],
+                                              struct slice msg);
+
+/* A loaded ML-DSA-65 private key; wiped when freed. */
+struct mldsa_key;
+struct secret_mldsa65 {
+    uint8_t seed[MLDSA65_SEED_LEN];
+};
+QUDAG_MUST_USE qudag_err mldsa65_keygen(struct mldsa_key **out, uint8_t pk[MLDSA65_PK_LEN],
+                                        struct secret_mldsa65 *seed, const struct rng *rng);
+QUDAG_MUST_USE qudag_err mldsa65_load(struct mldsa_key **out, uint8_t pk[MLDSA65_PK_LEN],
+                                      const struct secret_mldsa65 *seed);
+void mldsa65_free(struct mldsa_key *k);
+
+/* |ctx| at most 255 bytes; hedged with 32 bytes from |rng|. */
+QUDAG_MUST_USE qudag_err mldsa65_sign(uint8_t sig[MLDSA65_SIG_LEN], const struct mldsa_key *k,
+                                      struct slice ctx, struct slice msg, const struct rng *rng);
+QUDAG_MUST_USE qudag_err mldsa65_verify(const uint8_t pk[MLDSA65_PK_LEN],
+                                        const uint8_t sig[MLDSA65_SIG_LEN], struct slice ctx,
+                                        struct slice msg);
+
+#endif

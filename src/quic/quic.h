@@ -1,0 +1,99 @@
+/*
+ * quic.h - QUIC v1 (RFC 9000) by ngtcp2, wrapped as a link owner without sockets or clocks.
+ *
+ * Datagrams go in with quic_recv(), come out with quic_send(); what happened is pulled with
+ * quic_next_event().  No function calls back.
+ */
+#ifndef QUDAG_SRC_QUIC_QUIC_H
+#define QUDAG_SRC_QUIC_QUIC_H
+
+#include "core/link.h"
+#include "sec/sec.h"
+
+struct quic_config {
+    struct mem *mem;
+    struct rng rng;
+    struct logger log;
+    struct sec *sec;
+    enum pq_policy pq;
+    uint32_t conns_max;         /* established and half-open together; default 1024 */
+    uint32_t half_open_max;     /* inbound handshakes not finished; default 128 */
+    uint32_t retry_above;       /* inbound half-open count above which Retry is demanded; default 32 */
+    uint32_t per_ip_half_open;  /* default 16; loopback counts too unless lab */
+    uint32_t streams_bidi_max;  /* peer-opened streams a link; default 256 */
+    uint64_t stream_window;     /* bytes; default 256 KiB */
+    uint64_t conn_window;       /* bytes; default 4 MiB */
+    uint64_t stream_queue_max;  /* send queue of a stream, hard limit; default 4 MiB */
+    uint64_t idle_timeout_ns;   /* default 300 s */
+    uint64_t handshake_timeout_ns; /* default 10 s */
+    uint64_t keepalive_ns;      /* default 25 s with jitter; 5 s when the peer's idle timeout is short */
+    uint8_t reset_key[32];      /* static secret for stateless resets and tokens, derived by the node */
+};
+
+struct quic_dgram {
+    struct netaddr local, remote;
+    uint8_t ecn; /* 0..3 */
+    struct slice data;
+};
+
+/* A batch for one path: |len| bytes to be cut into |segment| byte datagrams (UDP_SEGMENT). */
+struct quic_tx {
+    struct netaddr local, remote; /* local.family 0: any */
+    uint8_t ecn;
+    uint16_t segment;
+    uint8_t *buf; /* caller's, at least QUIC_TX_MAX bytes */
+    size_t len;
+};
+#define QUIC_TX_MAX 65507
+
+struct quic_stats {
+    uint64_t dgrams_in, dgrams_out, bytes_in, bytes_out;
+    uint64_t dropped_empty, dropped_short, dropped_version, dropped_unknown, dropped_full;
+    uint64_t retries_sent, resets_sent, tokens_bad, tokens_used, version_negotiations;
+    uint64_t handshakes_ok_in, handshakes_ok_out, handshakes_failed, handshakes_timeout;
+    uint64_t auth_failed, policy_refused, pin_refused;
+    uint32_t conns, half_open;
+};
+
+struct quic;
+extern const struct link_ops quic_link_ops; /* owner: struct quic * */
+
+QUDAG_MUST_USE qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now);
+void quic_free(struct quic *q); /* silently; quic_shutdown first to tell the peers */
+
+/* One datagram from the socket (GRO batches are cut by the caller).  Never fails: bad ones count. */
+void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now);
+
+/* Events since the last call, in order; data in them lives until the next quic_ call but this one. */
+bool quic_next_event(struct quic *q, struct link_ev *ev);
+
+/*
+ * Fills |tx| with what is due; false when nothing is.  Call until false after every batch of input,
+ * tick or write.  |now| must never go back.
+ */
+bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx);
+
+void quic_tick(struct quic *q, tstamp now);
+tstamp quic_deadline(const struct quic *q);
+
+/* What a dial may insist on. */
+struct quic_dial {
+    struct netaddr remote;
+    struct netaddr local;        /* family 0: any */
+    const struct peer_id *peer;  /* NULL: whoever answers */
+    const uint8_t *pq_hash;      /* 32 bytes the ML-DSA key must hash to, or NULL */
+    bool need_pq;                /* refuse a classical handshake with this peer even under prefer */
+};
+
+/* The result comes as LINK_UP or LINK_DOWN (err: TIMEOUT, AUTH, POLICY, REFUSED, PROTO, ...). */
+QUDAG_MUST_USE qudag_err quic_dial(struct quic *q, const struct quic_dial *d, tstamp now,
+                                   struct ref *out);
+
+/* QUDAG_ESTALE for a link that is gone. */
+QUDAG_MUST_USE qudag_err quic_info(const struct quic *q, struct ref link, struct link_info *out);
+
+/* Closes every link with application error 0; the CONNECTION_CLOSE packets come out of quic_send. */
+void quic_shutdown(struct quic *q, tstamp now);
+void quic_stats_get(const struct quic *q, struct quic_stats *out);
+
+#endif

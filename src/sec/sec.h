@@ -1,0 +1,54 @@
+/*
+ * sec.h - TLS contexts for links: libp2p certificates, post-quantum certificates, policy.
+ *
+ * Specs: libp2p tls/tls.md; spec/link.md for the certificate between QuDAG nodes.
+ */
+#ifndef QUDAG_SRC_SEC_SEC_H
+#define QUDAG_SRC_SEC_SEC_H
+
+#include "core/link.h"
+#include "crypto/identity.h"
+
+enum pq_policy {
+    PQ_REQUIRE, /* hybrid group and ML-DSA certificate on both sides, or no link */
+    PQ_PREFER,  /* post-quantum where the peer can, else plain libp2p */
+    PQ_OFF,     /* plain libp2p only (interop tests) */
+};
+
+enum sec_cipher { SEC_CIPHER_AUTO, SEC_CIPHER_CHACHA20, SEC_CIPHER_AES256 };
+
+struct sec_config {
+    struct mem *mem;
+    const struct rng *rng;
+    const struct identity *identity; /* outlives the sec */
+    enum pq_policy pq;
+    uint16_t level; /* 512, 768 (default; X25519MLKEM768) or 1024 (SecP384r1MLKEM1024 / MLKEM1024) */
+    enum sec_cipher cipher;
+    struct wallclock clock;
+};
+
+/* What the verified certificate of a peer says. */
+struct sec_peer {
+    struct peer_id id;
+    bool has_pq; /* the second extension was there and verified */
+    uint8_t pq_hash[32];
+    char sig[16]; /* kind of the certificate key */
+};
+
+struct sec;
+QUDAG_MUST_USE qudag_err sec_new(struct sec **out, const struct sec_config *cfg);
+void sec_free(struct sec *s);
+
+/* Makes a new certificate key; to be called before the old certificate expires (24 h life). */
+QUDAG_MUST_USE qudag_err sec_renew(struct sec *s, tstamp now);
+tstamp sec_renew_at(const struct sec *s);
+
+/*
+ * Checks one DER certificate as tls.md and spec/link.md demand: validity (600 s of skew), extension,
+ * signatures.  QUDAG_EMALFORMED, EAUTH, EEXPIRED, EPOLICY (require, and no valid second extension).
+ * A pure function of its inputs, fuzzed.
+ */
+QUDAG_MUST_USE qudag_err sec_check_cert(struct sec_peer *out, struct slice der, enum pq_policy pq,
+                                        walltime now);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * kad_msg.h - the Kademlia message of libp2p (specs: kad-dht/README.md), bounded.
+ *
+ * A decoded message borrows key, value and peers from the input buffer.
+ */
+#ifndef QUDAG_SRC_WIRE_KAD_MSG_H
+#define QUDAG_SRC_WIRE_KAD_MSG_H
+
+#include "wire/multiaddr.h"
+
+#define KAD_MSG_MAX 16384     /* bytes of a message; rust-libp2p refuses longer ones */
+#define KAD_MSG_IN_MAX 65536  /* bytes we accept */
+#define KAD_PEERS_MAX 40      /* closer or provider peers kept of one message: 2 k */
+#define KAD_ADDRS_MAX 4       /* addresses kept of one peer */
+#define KAD_KEY_MAX 128       /* bytes */
+#define KAD_VALUE_MAX 8192    /* bytes */
+
+enum kad_type {
+    KAD_PUT_VALUE = 0,
+    KAD_GET_VALUE = 1,
+    KAD_ADD_PROVIDER = 2,
+    KAD_GET_PROVIDERS = 3,
+    KAD_FIND_NODE = 4,
+    KAD_PING = 5,
+};
+
+struct kad_peer_info {
+    struct peer_id id;
+    uint8_t n_addrs;
+    struct multiaddr addr[KAD_ADDRS_MAX];
+};
+
+struct kad_msg {
+    enum kad_type type;
+    struct slice key;
+    bool has_record;
+    struct slice rec_key, rec_value, rec_time; /* time: RFC 3339 text, may be empty */
+    size_t n_closer, n_providers;
+    struct kad_peer_info *closer;    /* caller's array of KAD_PEERS_MAX, may be NULL when encoding 0 */
+    struct kad_peer_info *providers; /* likewise */
+};
+
+/*
+ * |m|->closer and ->providers point to arrays of KAD_PEERS_MAX before the call; peers beyond, with a
+ * bad id, and addresses that cannot be used are dropped and counted in *dropped.
+ * QUDAG_EMALFORMED, QUDAG_ETOOBIG (key or value over the limit).
+ */
+QUDAG_MUST_USE qudag_err kad_msg_decode(struct kad_msg *m, size_t *dropped, struct slice in);
+
+/* Length-prefixed encoding; trims addresses, then peers, to stay below |cap|.  QUDAG_ETOOBIG. */
+QUDAG_MUST_USE qudag_err kad_msg_encode(uint8_t *dst, size_t cap, size_t *len,
+                                        const struct kad_msg *m);
+
+#endif

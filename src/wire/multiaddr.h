@@ -1,0 +1,45 @@
+/* multiaddr.h - the multiaddrs a node meets (specs: addressing/README.md; multiformats/multiaddr). */
+#ifndef QUDAG_SRC_WIRE_MULTIADDR_H
+#define QUDAG_SRC_WIRE_MULTIADDR_H
+
+#include "base/netaddr.h"
+#include "wire/peer_id.h"
+
+#define MULTIADDR_MAX 192 /* bytes of the binary form we keep; longer ones are refused */
+#define MULTIADDR_TEXT_MAX 384
+
+struct multiaddr {
+    uint8_t len;
+    uint8_t b[MULTIADDR_MAX];
+};
+
+static inline struct slice multiaddr_slice(const struct multiaddr *m)
+{
+    return (struct slice){m->b, m->len};
+}
+
+bool multiaddr_eq(const struct multiaddr *a, const struct multiaddr *b);
+
+/* Binary form from the wire, every component checked.  QUDAG_EMALFORMED, UNSUPPORTED, TOOBIG. */
+QUDAG_MUST_USE qudag_err multiaddr_from_bytes(struct multiaddr *out, struct slice bytes);
+QUDAG_MUST_USE qudag_err multiaddr_parse(struct multiaddr *out, const char *text);
+size_t multiaddr_text(char *dst, size_t cap, const struct multiaddr *m); /* 0: does not fit */
+
+/* /ip4|ip6/.../udp/PORT/quic-v1, with /p2p/ID when |peer| is given. */
+void multiaddr_quic(struct multiaddr *out, const struct netaddr *a, const struct peer_id *peer);
+
+/* The address of a quic-v1 multiaddr without relay part; false for every other shape. */
+bool multiaddr_to_netaddr(const struct multiaddr *m, struct netaddr *out);
+
+/* The last /p2p component; false when there is none. */
+bool multiaddr_peer(const struct multiaddr *m, struct peer_id *out);
+void multiaddr_strip_peer(struct multiaddr *m); /* drops a trailing /p2p */
+
+/*
+ * Bootstrap form with the hash of the ML-DSA key: "<multiaddr>/p2p/ID#HEX64".  *has_pq tells whether
+ * the suffix was there.
+ */
+QUDAG_MUST_USE qudag_err multiaddr_parse_pinned(struct multiaddr *out, uint8_t pq_hash[32],
+                                                bool *has_pq, const char *text);
+
+#endif
