@@ -1,0 +1,68 @@
+# A thin front: meson builds, tools/*.sh do.  Each goal gets what it lacks, saying so first.
+#
+#   make                   libraries it needs, then the library and the programs in build/out
+#   make demo [FILE= MESSAGE=]    a network on this machine, and something sent through it
+#   make test [T=SUITE]    all tests, or one suite: unit, fuzz, system, or a folder (base, core_kad, ...)
+#   make check             format, layers, style, exported names
+#   make bench [RUNS=5]    benchmarks: a table, and build/bench.json
+#   make fuzz [SECONDS=60] [T=TARGET]    every fuzz target, or one
+#   make asan              tests under the address and undefined-behaviour sanitizers
+#   make format            apply the format
+#   make install DESTDIR=  [PREFIX=/usr/local]
+#   make clean             all of build/ but the libraries fetched; make distclean takes these too
+BUILD ?= build/out
+SECONDS ?= 60
+RUNS ?= 5
+PREFIX ?= /usr/local
+T ?=
+FILE ?=
+MESSAGE ?=
+export FILE MESSAGE
+
+all: deps
+	@tools/build.sh $(BUILD)
+
+deps:
+	@tools/deps.sh
+
+test: deps-test
+	@tools/build.sh $(if $(T),--configure-only,) $(BUILD)
+	@meson test -C $(BUILD) $(if $(T),,--no-rebuild) --print-errorlogs $(addprefix --suite ,$(T))
+
+demo: all
+	@QUDAG_BUILD=$(abspath $(BUILD)) QUDAG_SRC=$(CURDIR) tools/demo.sh
+
+bench: all
+	@tools/bench.py --build $(BUILD) --runs $(RUNS)
+
+check: deps-check
+	@tools/check.sh $(BUILD)
+
+format: deps-check
+	@tools/format.sh fix
+
+asan: deps-test
+	@tools/build.sh build/asan -Db_sanitize=address,undefined
+	@meson test -C build/asan --no-rebuild --print-errorlogs $(addprefix --suite ,$(T))
+
+clang: deps-clang
+	@tools/build.sh --cc=clang build/clang -Dwerror=true
+
+fuzz: deps-clang
+	@tools/build.sh --cc=clang build/fuzz -Dfuzz=true -Dbench=false
+	@tools/fuzz.sh $(SECONDS) $(T)
+
+install: all
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@meson install -C $(BUILD) $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+deps-%:
+	@tools/deps.sh --tools=$*
+
+clean:
+	rm -rf $(filter-out build/deps,$(wildcard build/*))
+
+distclean:
+	rm -rf build
+
+.PHONY: all deps test demo bench check format asan clang fuzz install clean distclean

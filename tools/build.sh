@@ -1,0 +1,42 @@
+#!/bin/sh
+# Configure what is not configured, configure anew when files came or went, compile.
+#
+#   tools/build.sh [--configure-only] [--cc=COMPILER] DIR [meson options, used when DIR is made]
+#   TARGETS="a b" tools/build.sh DIR        only these
+#
+# Several may call it at once on one DIR; they take turns.
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+only=no
+while :; do
+    case ${1:-} in
+    --configure-only) only=yes ;;
+    --cc=*) CC=${1#*=} && export CC ;;
+    *) break ;;
+    esac
+    shift
+done
+dir=$1
+shift
+cd "$top"
+mkdir -p "$dir"
+exec 9>"$dir/.lock"
+flock 9
+mark="$(tools/sources.py --mark) $(cksum <build/deps/deps.ini)"
+log=$dir/.setup.log
+if [ ! -e "$dir/build.ninja" ]; then
+    echo "configure $dir"
+    if [ -d "$dir/meson-private" ]; then # a first attempt that failed left half of it
+        rm -rf "$dir/meson-private" "$dir/meson-info"
+    fi
+    meson setup "$dir" --native-file build/deps/deps.ini "$@" >"$log" 2>&1 || { tail -n 25 "$log" >&2; exit 1; }
+    printf '%s' "$mark" >"$dir/.mark"
+elif [ "$mark" != "$(cat "$dir/.mark" 2>/dev/null)" ]; then
+    echo "configure $dir anew: files came or went"
+    meson setup --reconfigure "$dir" >"$log" 2>&1 || { tail -n 25 "$log" >&2; exit 1; }
+    printf '%s' "$mark" >"$dir/.mark"
+fi
+[ $only = no ] || exit 0
+# -k 0: one broken file does not keep the others from being built
+# shellcheck disable=SC2086
+ninja -C "$dir" -k 0 ${JOBS:+-j "$JOBS"} ${TARGETS:-}
