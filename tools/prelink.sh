@@ -15,7 +15,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 [ $# -eq 0 ] || shift
 # shellcheck disable=SC2086
-"$ld" -r -Bstatic -o "$out.all.o" --whole-archive $ours --no-whole-archive --start-group "$@" --end-group
+"$ld" -r -d -Bstatic -o "$out.all.o" --whole-archive $ours --no-whole-archive --start-group "$@" --end-group
 "$objcopy" --localize-hidden "$out.all.o" "$out.vis.o"
 "$objcopy" --wildcard --keep-global-symbol='qudag_*' "$out.vis.o" "$out.o"
 rm -f "$out"
