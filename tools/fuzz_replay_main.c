@@ -1,11 +1,12 @@
 /*
- * A main() for fuzz targets built without a fuzzing engine, so that seeds and found inputs are replayed in every build.
+ * A main() for fuzz targets built without a fuzzing engine, so that seeds and found inputs are
+ * replayed in every build.
  *
  *     X_replay [--random COUNT] [FILE | FOLDER]...
  *
- * Runs the empty input, every file named (folders: each file in them, recursively), then COUNT pseudo-random inputs of up to
- * 4 KiB from a fixed seed.  Half of the random inputs are mutations of the files seen.  Ends with 0 unless the target stops
- * the process.
+ * Runs the empty input, every file named (folders: each file in them, recursively), then COUNT
+ * pseudo-random inputs of up to 4 KiB from a fixed seed.  Half of the random inputs are mutations
+ * of the files seen.  Ends with 0 unless the target stops the process.
  */
 #include <dirent.h>
 #include <stdint.h>

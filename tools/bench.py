@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+"""Run the benchmarks several times, take medians, print a table, write build/bench.json.
+
+    tools/bench.py [--build DIR] [--runs N] [--json FILE] [NAME...]     NAME: part of a program's name
+
+A benchmark program (bench/X_bench.c) prints one JSON object per line:
+
+    bench, name      what was measured; together they name the row
+    value, unit      the figure
+    limit            what the machine could do at best, in the same unit, measured in the same run (optional)
+    ratio            how near the limit; else value/limit, or limit/value where less is better (unit s, ms, us, ns, B, ...)
+
+Other keys are kept.  Lines that are not JSON objects are ignored.  The machine's noise is fought by running all programs
+in turn, N rounds; the spread column is (largest - smallest) / median.
+"""
+import argparse
+import json
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+LESS_IS_BETTER = {'s', 'ms', 'us', 'ns', 'B', 'KiB', 'MiB', 'bytes', 'cycles', 'cycles/B', 'ns/op', 'us/op', 'allocs'}
+PROGRAM_TIMEOUT_S = 900
+
+
+def run_once(program):
+    """[row], or None if the program failed"""
+    try:
+        out = subprocess.run([str(program)], cwd=TOP, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                             timeout=PROGRAM_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        print(f'{program.name}: no end after {PROGRAM_TIMEOUT_S} s', file=sys.stderr)
+        return None
+    if out.returncode == 77:
+        return []
+    if out.returncode != 0:
+        print(f'{program.name}: exit {out.returncode}\n{out.stderr[-2000:]}', file=sys.stderr)
+        return None
+    rows = []
+    for line in out.stdout.splitlines():
+        if line.startswith('{'):
+            rows.append(json.loads(line))
+    return rows
+
+
+def merge(samples):
+    """one row from the same row of several runs"""
+    row = dict(samples[-1])
+    for key in ('value', 'limit', 'ratio'):
+        found = [s[key] for s in samples if isinstance(s.get(key), (int, float))]
+        if found:
+            row[key] = statistics.median(found)
+    values = [s['value'] for s in samples]
+    row['runs'] = len(values)
+    row['min'], row['max'] = min(values), max(values)
+    if 'ratio' not in row and row.get('limit') and row['value']:
+        less = row.get('unit') in LESS_IS_BETTER
+        row['ratio'] = row['limit'] / row['value'] if less else row['value'] / row['limit']
+    return row
+
+
+def number(x):
+    if not isinstance(x, (int, float)):
+        return ''
+    return f'{x:,.0f}' if abs(x) >= 1000 or x == int(x) else f'{x:.3g}'
+
+
+def table(rows):
+    head = ['bench', 'name', 'median', 'unit', 'spread', 'limit', 'ratio']
+    lines = [head]
+    for r in rows:
+        spread = f'{(r["max"] - r["min"]) / r["value"]:.0%}' if r['value'] else ''
+        ratio = f'{r["ratio"]:.2f}' if isinstance(r.get('ratio'), (int, float)) else ''
+        lines.append([str(r.get('bench', '')), str(r.get('name', '')), number(r['value']), str(r.get('unit', '')), spread,
+                      number(r.get('limit')), ratio])
+    width = [max(len(line[ix]) for line in lines) for ix in range(len(head))]
+    right = {2, 4, 5, 6}
+    for line in lines:
+        cells = [c.rjust(w) if ix in right else c.ljust(w) for ix, (c, w) in enumerate(zip(line, width))]
+        print('  '.join(cells).rstrip())
+
+
+def commit():
+    out = subprocess.run(['git', '-C', TOP, 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True)
+    return out.stdout.strip()
+
+
+def cpu():
+    for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
+        if line.startswith('model name'):
+            return line.split(':', 1)[1].strip()
+    return platform.machine()
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument('--build', default='build/out')
+    p.add_argument('--runs', type=int, default=5)
+    p.add_argument('--json', default='build/bench.json')
+    p.add_argument('names', nargs='*')
+    a = p.parse_args()
+    programs = [q for q in sorted((TOP / a.build / 'bench').glob('*_bench')) if q.is_file()]
+    programs = [q for q in programs if not a.names or any(n in q.name for n in a.names)]
+    if not programs:
+        print('bench: no programs' + (' of that name' if a.names else ' yet'))
+        return 0
+    samples, failed = {}, set()
+    for i in range(a.runs):
+        for q in programs:
+            print(f'bench: round {i + 1} of {a.runs}: {q.name}', file=sys.stderr)
+            rows = run_once(q) if q.name not in failed else []
+            if rows is None:
+                failed.add(q.name)
+                continue
+            for r in rows:
+                if isinstance(r.get('value'), (int, float)):
+                    samples.setdefault((q.name, r.get('bench'), r.get('name')), []).append(r)
+    results = [merge(s) for s in samples.values()]
+    table(results)
+    (TOP / a.json).parent.mkdir(parents=True, exist_ok=True)
+    doc = {'commit': commit(), 'time': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()), 'cpu': cpu(),
+           'runs': a.runs, 'results': results}
+    (TOP / a.json).write_text(json.dumps(doc, indent=1) + '\n')
+    print(f'bench: {len(results)} figures, {len(failed)} programs failed; written to {a.json}')
+    return bool(failed)
+
+
+sys.exit(main())
