@@ -4,7 +4,7 @@
 
 #include "base/types.h"
 
-/* What the embedding program may supply; all NULL means malloc. */
+/* What the embedding program may supply, 16-byte aligned like malloc's; all NULL means malloc. */
 struct mem_hooks {
     void *ctx;
     void *(*alloc)(void *ctx, size_t size);
@@ -31,6 +31,9 @@ void *mem_alloc_n(struct mem *m, size_t n, size_t size);
 
 /* Grows or shrinks |p| (NULL allowed); new bytes are zeroed.  NULL leaves |p| as it was. */
 void *mem_resize(struct mem *m, void *p, size_t size);
+
+/* As mem_resize to |n| elements of |size|; NULL when the product overflows. */
+void *mem_resize_n(struct mem *m, void *p, size_t n, size_t size);
 
 /* Returns |p| (NULL allowed). */
 void mem_free(struct mem *m, void *p);

@@ -15,7 +15,8 @@ bool netaddr_eq(const struct netaddr *a, const struct netaddr *b);
 bool netaddr_same_ip(const struct netaddr *a, const struct netaddr *b);
 bool netaddr_is_loopback(const struct netaddr *a);
 bool netaddr_is_unspecified(const struct netaddr *a);
-bool netaddr_is_private(const struct netaddr *a); /* RFC 1918, 4193, 6598, link-local; not loopback */
+bool netaddr_is_private(
+    const struct netaddr *a); /* RFC 1918, 4193, 6598, link-local; not loopback */
 
 #define NETADDR_TEXT_MAX 64
 /* "1.2.3.4:5" or "[::1]:5"; returns the length, 0 if |cap| is too small. */

@@ -25,11 +25,11 @@ uint16_t rd_u16(struct rd *r); /* big-endian, like all below */
 uint32_t rd_u32(struct rd *r);
 uint64_t rd_u64(struct rd *r);
 uint64_t rd_uvarint(struct rd *r); /* unsigned LEB128, at most 9 bytes, minimal (multiformats) */
-struct slice rd_bytes(struct rd *r, size_t len);          /* borrowed */
-void rd_copy(struct rd *r, void *dst, size_t len);        /* dst is zeroed on error */
-struct slice rd_lp(struct rd *r, size_t len_max);         /* uvarint length, then bytes */
-struct slice rd_lp16(struct rd *r, size_t len_max);       /* u16 length, then bytes */
-struct slice rd_rest(struct rd *r);                       /* all that is left */
+struct slice rd_bytes(struct rd *r, size_t len);    /* borrowed */
+void rd_copy(struct rd *r, void *dst, size_t len);  /* dst is zeroed on error */
+struct slice rd_lp(struct rd *r, size_t len_max);   /* uvarint length, then bytes */
+struct slice rd_lp16(struct rd *r, size_t len_max); /* u16 length, then bytes */
+struct slice rd_rest(struct rd *r);                 /* all that is left */
 
 static inline bool rd_ok(const struct rd *r)
 {

@@ -23,8 +23,8 @@ void wr_uvarint(struct wr *w, uint64_t v);
 void wr_bytes(struct wr *w, const void *src, size_t len);
 void wr_slice(struct wr *w, struct slice s);
 void wr_zero(struct wr *w, size_t len);
-void wr_lp(struct wr *w, struct slice s);   /* uvarint length, then bytes */
-void wr_lp16(struct wr *w, struct slice s); /* u16 length, then bytes; error over 65535 */
+void wr_lp(struct wr *w, struct slice s);    /* uvarint length, then bytes */
+void wr_lp16(struct wr *w, struct slice s);  /* u16 length, then bytes; error over 65535 */
 size_t wr_reserve(struct wr *w, size_t len); /* position of |len| zero bytes to be filled later */
 void wr_fill_u16(struct wr *w, size_t at, uint16_t v);
 void wr_fill_u32(struct wr *w, size_t at, uint32_t v);

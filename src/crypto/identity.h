@@ -21,7 +21,11 @@ struct identity {
 
 QUDAG_MUST_USE qudag_err identity_generate(struct identity *id, const struct rng *rng);
 
-/* "QUDAGID1" | Ed25519 seed | ML-DSA-65 seed | BLAKE3 over all before and both public keys (4+32). */
+/*
+ * "QUDAGID1" | Ed25519 seed (32) | ML-DSA-65 seed (32) | flags (4, zero) | BLAKE3 over all before
+ * and both public keys (32).  QUDAG_EMALFORMED for another length, magic or flags, QUDAG_ECHECKSUM
+ * for a damaged file; |id| is zeroed on any error.
+ */
 QUDAG_MUST_USE qudag_err identity_load(struct identity *id, struct slice bytes);
 void identity_save(const struct identity *id, uint8_t out[IDENTITY_FILE_LEN]);
 void identity_fini(struct identity *id); /* wipes */

@@ -26,16 +26,20 @@ struct secret_ed25519_blinded {
 };
 
 void ed25519_keygen(struct secret_ed25519 *sk, uint8_t pk[ED25519_PK_LEN], const struct rng *rng);
-QUDAG_MUST_USE qudag_err ed25519_public(uint8_t pk[ED25519_PK_LEN], const struct secret_ed25519 *sk);
+QUDAG_MUST_USE qudag_err ed25519_public(uint8_t pk[ED25519_PK_LEN],
+                                        const struct secret_ed25519 *sk);
 QUDAG_MUST_USE qudag_err ed25519_sign(uint8_t sig[ED25519_SIG_LEN], const struct secret_ed25519 *sk,
                                       struct slice msg);
+
+/* QUDAG_EAUTH, also for keys of small order or not reduced, and for S not reduced (RFC 8032 5.1.7). */
 QUDAG_MUST_USE qudag_err ed25519_verify(const uint8_t pk[ED25519_PK_LEN],
                                         const uint8_t sig[ED25519_SIG_LEN], struct slice msg);
 
 /*
  * Key blinding as in Tor rend-spec-v3 appendix A.2: A' = h A with h clamped from |param|.  The
- * caller computes |param| (32 bytes).  QUDAG_EMALFORMED when |pk| is no valid point, or of small
- * order.  The blinded private key signs with ed25519_sign_blinded; A' verifies with ed25519_verify.
+ * caller computes |param| (32 bytes).  QUDAG_EMALFORMED when |pk| is no valid point, or has a part of
+ * small order.  The blinded private key signs with ed25519_sign_blinded, which returns QUDAG_EINVAL
+ * for a |blinded_pk| that is not its own; A' verifies with ed25519_verify.
  */
 QUDAG_MUST_USE qudag_err ed25519_blind_public(uint8_t out[ED25519_PK_LEN],
                                               const uint8_t pk[ED25519_PK_LEN],

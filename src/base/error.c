@@ -1,0 +1,44 @@
+/* error.c - names, texts and categories of errors, all from the one list in qudag/error.h. */
+#include <qudag/error.h>
+
+const char *qudag_strerror(qudag_err err)
+{
+    switch (err) {
+    case QUDAG_OK:
+        return "success";
+#define XX(name, value, cat, text)                                                                 \
+    case QUDAG_E##name:                                                                            \
+        return text;
+        QUDAG_ERR_MAP(XX)
+#undef XX
+    }
+    return "unknown error";
+}
+
+const char *qudag_err_name(qudag_err err)
+{
+    switch (err) {
+    case QUDAG_OK:
+        return "QUDAG_OK";
+#define XX(name, value, cat, text)                                                                 \
+    case QUDAG_E##name:                                                                            \
+        return "QUDAG_E" #name;
+        QUDAG_ERR_MAP(XX)
+#undef XX
+    }
+    return "QUDAG_E?";
+}
+
+qudag_err_cat qudag_err_category(qudag_err err)
+{
+    switch (err) {
+    case QUDAG_OK:
+        return QUDAG_CAT_OK;
+#define XX(name, value, cat, text)                                                                 \
+    case QUDAG_E##name:                                                                            \
+        return QUDAG_CAT_##cat;
+        QUDAG_ERR_MAP(XX)
+#undef XX
+    }
+    return QUDAG_CAT_INTERNAL;
+}

@@ -1,0 +1,339 @@
+/*
+ * netaddr.c - IP addresses as text and as classes.
+ *
+ * Reading is strict: no octal or short IPv4 forms, no empty groups but one "::", and an IPv6 zone
+ * only as a number.  An IPv4-mapped IPv6 address is the IPv4 address.
+ */
+#include "base/netaddr.h"
+
+#include "base/wr.h"
+
+#include <string.h>
+
+static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+static bool is_link_local6(const struct netaddr *a)
+{
+    return a->family == 6 && a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+}
+
+bool netaddr_same_ip(const struct netaddr *a, const struct netaddr *b)
+{
+    if (a->family != b->family || memcmp(a->ip, b->ip, sizeof a->ip) != 0) {
+        return false;
+    }
+    return !is_link_local6(a) || a->scope == b->scope; /* a link-local one is another per link */
+}
+
+bool netaddr_eq(const struct netaddr *a, const struct netaddr *b)
+{
+    return netaddr_same_ip(a, b) && a->port == b->port && a->scope == b->scope;
+}
+
+static bool all_zero(const uint8_t *p, size_t len)
+{
+    uint8_t acc = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        acc |= p[i];
+    }
+    return acc == 0;
+}
+
+bool netaddr_is_loopback(const struct netaddr *a)
+{
+    if (a->family == 4) {
+        return a->ip[0] == 127;
+    }
+    return a->family == 6 && all_zero(a->ip, 15) && a->ip[15] == 1;
+}
+
+bool netaddr_is_unspecified(const struct netaddr *a)
+{
+    return a->family == 0 || all_zero(a->ip, a->family == 4 ? 4 : 16);
+}
+
+bool netaddr_is_private(const struct netaddr *a)
+{
+    uint8_t b0 = a->ip[0], b1 = a->ip[1];
+
+    if (a->family == 4) {
+        return b0 == 10 || (b0 == 172 && (b1 & 0xf0) == 16) || (b0 == 192 && b1 == 168) ||
+               (b0 == 100 && (b1 & 0xc0) == 64) || (b0 == 169 && b1 == 254);
+    }
+    return a->family == 6 && ((b0 & 0xfe) == 0xfc || is_link_local6(a));
+}
+
+static void put_dec(struct wr *w, uint32_t v)
+{
+    uint32_t unit = 1;
+
+    while (v / unit >= 10) {
+        unit *= 10;
+    }
+    for (; unit > 0; unit /= 10) {
+        wr_u8(w, (uint8_t)('0' + v / unit % 10));
+    }
+}
+
+static void put_hex16(struct wr *w, uint16_t v)
+{
+    unsigned shift = v >= 0x1000 ? 12 : v >= 0x100 ? 8 : v >= 0x10 ? 4 : 0;
+
+    for (;; shift -= 4) {
+        wr_u8(w, (uint8_t) "0123456789abcdef"[v >> shift & 15]);
+        if (shift == 0) {
+            return;
+        }
+    }
+}
+
+static void put_ip4(struct wr *w, const uint8_t ip[4])
+{
+    for (size_t i = 0; i < 4; i++) {
+        if (i > 0) {
+            wr_u8(w, '.');
+        }
+        put_dec(w, ip[i]);
+    }
+}
+
+/* The first longest run of at least two zero groups (RFC 5952 4.2); its length, 0: none. */
+static size_t longest_zeros(const uint16_t g[8], size_t *start)
+{
+    size_t best = 1, len = 0;
+
+    *start = 8;
+    for (size_t i = 0; i < 8; i++) {
+        len = g[i] == 0 ? len + 1 : 0;
+        if (len > best) {
+            best = len;
+            *start = i + 1 - len;
+        }
+    }
+    return *start == 8 ? 0 : best;
+}
+
+static void put_ip6(struct wr *w, const uint8_t ip[16])
+{
+    uint16_t g[8];
+    size_t start;
+
+    if (memcmp(ip, mapped_prefix, sizeof mapped_prefix) == 0) {
+        wr_bytes(w, "::ffff:", 7);
+        put_ip4(w, ip + 12);
+        return;
+    }
+    for (size_t i = 0; i < 8; i++) {
+        g[i] = (uint16_t)(ip[2 * i] << 8 | ip[2 * i + 1]);
+    }
+    size_t len = longest_zeros(g, &start);
+    for (size_t i = 0; i < 8; i++) {
+        if (i == start) {
+            wr_bytes(w, "::", 2);
+            i += len - 1;
+            continue;
+        }
+        if (i > 0 && i != start + len) {
+            wr_u8(w, ':');
+        }
+        put_hex16(w, g[i]);
+    }
+}
+
+size_t netaddr_text(char *dst, size_t cap, const struct netaddr *a)
+{
+    struct wr w = wr_init(dst, cap);
+
+    if (a->family == 0) {
+        wr_bytes(&w, "none", 4);
+    } else if (a->family == 4) {
+        put_ip4(&w, a->ip);
+    } else {
+        wr_u8(&w, '[');
+        put_ip6(&w, a->ip);
+        if (a->scope != 0) {
+            wr_u8(&w, '%');
+            put_dec(&w, a->scope);
+        }
+        wr_u8(&w, ']');
+    }
+    if (a->family != 0) {
+        wr_u8(&w, ':');
+        put_dec(&w, a->port);
+    }
+    wr_u8(&w, '\0');
+    return wr_ok(&w) ? w.len - 1 : 0;
+}
+
+/* Decimal without leading zeros, at most |max|, ended by any other character. */
+static bool take_dec(const char **s, uint64_t max, uint32_t *out)
+{
+    const char *p = *s;
+    uint64_t v = 0;
+
+    if (*p < '0' || *p > '9' || (*p == '0' && p[1] >= '0' && p[1] <= '9')) {
+        return false;
+    }
+    for (; *p >= '0' && *p <= '9'; p++) {
+        v = v * 10 + (uint64_t)(*p - '0');
+        if (v > max) {
+            return false;
+        }
+    }
+    *out = (uint32_t)v;
+    *s = p;
+    return true;
+}
+
+/* Dotted quad; |*s| moves behind it. */
+static bool take_ip4(const char **s, uint8_t ip[4])
+{
+    for (size_t i = 0; i < 4; i++) {
+        uint32_t v;
+        if (i > 0 && *(*s)++ != '.') {
+            return false;
+        }
+        if (!take_dec(s, 255, &v)) {
+            return false;
+        }
+        ip[i] = (uint8_t)v;
+    }
+    return true;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* One to four hex digits into two bytes. */
+static bool take_group(const char **s, uint8_t out[2])
+{
+    unsigned v = 0, n = 0;
+
+    for (; hex_value(**s) >= 0; (*s)++, n++) {
+        if (n == 4) {
+            return false;
+        }
+        v = v << 4 | (unsigned)hex_value(**s);
+    }
+    out[0] = (uint8_t)(v >> 8);
+    out[1] = (uint8_t)v;
+    return n > 0;
+}
+
+/* Whether the group at |s| is the first of a dotted quad. */
+static bool quad_ahead(const char *s)
+{
+    while (*s >= '0' && *s <= '9') {
+        s++;
+    }
+    return *s == '.';
+}
+
+/*
+ * Groups from |*s| into ip[0 ..]; |*len| bytes were written, |*gap| is where "::" stood (or 17).
+ * Stops at the end of the text or at '%'.
+ */
+static bool take_groups(const char **s, uint8_t ip[16], size_t *len, size_t *gap)
+{
+    *len = 0;
+    *gap = 17;
+    if ((*s)[0] == ':') { /* at the start only as "::" */
+        if ((*s)[1] != ':') {
+            return false;
+        }
+        *gap = 0;
+        *s += 2;
+        if (**s == '\0' || **s == '%') {
+            return true;
+        }
+    }
+    for (;;) {
+        if (quad_ahead(*s)) {
+            if (*len > 12 || !take_ip4(s, ip + *len)) {
+                return false;
+            }
+            *len += 4;
+            return true;
+        }
+        if (*len == 16 || !take_group(s, ip + *len)) {
+            return false;
+        }
+        *len += 2;
+        if (**s != ':') {
+            return true;
+        }
+        (*s)++;
+        if (**s == ':') {
+            if (*gap != 17) {
+                return false;
+            }
+            *gap = *len;
+            (*s)++;
+            if (**s == '\0' || **s == '%') {
+                return true;
+            }
+        }
+    }
+}
+
+static bool parse_ip6(struct netaddr *a, const char *s)
+{
+    size_t len, gap;
+    uint8_t ip[16] = {0};
+
+    if (!take_groups(&s, ip, &len, &gap)) {
+        return false;
+    }
+    if (gap == 17 ? len != 16 : len > 14) { /* "::" stands for at least one group */
+        return false;
+    }
+    memcpy(a->ip, ip, sizeof ip);
+    if (gap != 17) {
+        size_t tail = len - gap;
+        memset(a->ip + gap, 0, sizeof a->ip - gap);
+        memcpy(a->ip + sizeof a->ip - tail, ip + gap, tail);
+    }
+    if (*s == '%') {
+        s++;
+        if (!take_dec(&s, UINT32_MAX, &a->scope)) {
+            return false;
+        }
+    }
+    a->family = 6;
+    return *s == '\0';
+}
+
+qudag_err netaddr_parse_ip(struct netaddr *a, const char *text)
+{
+    struct netaddr b = {.port = a->port};
+    const char *s = text;
+
+    if (take_ip4(&s, b.ip)) {
+        if (*s != '\0') {
+            return QUDAG_EMALFORMED;
+        }
+        b.family = 4;
+    } else {
+        memset(b.ip, 0, sizeof b.ip);
+        if (!parse_ip6(&b, text)) {
+            return QUDAG_EMALFORMED;
+        }
+        if (memcmp(b.ip, mapped_prefix, sizeof mapped_prefix) == 0) {
+            memcpy(b.ip, b.ip + 12, 4);
+            memset(b.ip + 4, 0, 12);
+            b.family = 4;
+            b.scope = 0;
+        }
+    }
+    *a = b;
+    return QUDAG_OK;
+}
