@@ -11,7 +11,8 @@
 #define IDENTIFY_TEXT_MAX 96
 
 struct identify_msg {
-    uint8_t key_proto[64]; /* encoded PublicKey when it fits, else key_len is 0 and peer holds its id */
+    uint8_t
+        key_proto[64]; /* encoded PublicKey when it fits, else key_len is 0 and peer holds its id */
     uint8_t key_len;
     bool has_peer;
     struct peer_id peer; /* of the public key in the message */
@@ -24,10 +25,15 @@ struct identify_msg {
     char agent_version[IDENTIFY_TEXT_MAX];
 };
 
-/* Merges |in| into |m| (start from a zeroed one).  What exceeds a limit is dropped. */
+/*
+ * Merges |in|, one message without its length prefix, into |m| (start from a zeroed one): lists grow,
+ * single fields are replaced.  Addresses we cannot use, texts that are too long or not printable,
+ * and what exceeds a count are dropped.  |m| is unchanged on error: QUDAG_EMALFORMED, QUDAG_ETOOBIG,
+ * QUDAG_EUNSUPPORTED (key type).
+ */
 QUDAG_MUST_USE qudag_err identify_msg_merge(struct identify_msg *m, struct slice in);
 
-/* Length-prefixed encoding. */
+/* Length-prefixed encoding of at most |cap| bytes.  QUDAG_ETOOBIG. */
 QUDAG_MUST_USE qudag_err identify_msg_encode(uint8_t *dst, size_t cap, size_t *len,
                                              const struct identify_msg *m);
 

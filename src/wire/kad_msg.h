@@ -8,12 +8,13 @@
 
 #include "wire/multiaddr.h"
 
-#define KAD_MSG_MAX 16384     /* bytes of a message; rust-libp2p refuses longer ones */
-#define KAD_MSG_IN_MAX 65536  /* bytes we accept */
-#define KAD_PEERS_MAX 40      /* closer or provider peers kept of one message: 2 k */
-#define KAD_ADDRS_MAX 4       /* addresses kept of one peer */
-#define KAD_KEY_MAX 128       /* bytes */
-#define KAD_VALUE_MAX 8192    /* bytes */
+#define KAD_MSG_MAX 16384    /* bytes of a message; rust-libp2p refuses longer ones */
+#define KAD_MSG_IN_MAX 65536 /* bytes we accept */
+#define KAD_PEERS_MAX 40     /* closer or provider peers kept of one message: 2 k */
+#define KAD_ADDRS_MAX 4      /* addresses kept of one peer */
+#define KAD_KEY_MAX 128      /* bytes */
+#define KAD_VALUE_MAX 8192   /* bytes */
+#define KAD_TIME_MAX 64      /* bytes of the time a record was received */
 
 enum kad_type {
     KAD_PUT_VALUE = 0,
@@ -36,18 +37,24 @@ struct kad_msg {
     bool has_record;
     struct slice rec_key, rec_value, rec_time; /* time: RFC 3339 text, may be empty */
     size_t n_closer, n_providers;
-    struct kad_peer_info *closer;    /* caller's array of KAD_PEERS_MAX, may be NULL when encoding 0 */
+    struct kad_peer_info *closer; /* caller's array of KAD_PEERS_MAX, may be NULL when encoding 0 */
     struct kad_peer_info *providers; /* likewise */
 };
 
 /*
+ * |in| is one message without its length prefix.  A missing type means PUT_VALUE (proto3 peers).
  * |m|->closer and ->providers point to arrays of KAD_PEERS_MAX before the call; peers beyond, with a
  * bad id, and addresses that cannot be used are dropped and counted in *dropped.
- * QUDAG_EMALFORMED, QUDAG_ETOOBIG (key or value over the limit).
+ * QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED (unknown type), QUDAG_ETOOBIG (key, value, time or the whole
+ * over its limit).
  */
 QUDAG_MUST_USE qudag_err kad_msg_decode(struct kad_msg *m, size_t *dropped, struct slice in);
 
-/* Length-prefixed encoding; trims addresses, then peers, to stay below |cap|.  QUDAG_ETOOBIG. */
+/*
+ * Length-prefixed encoding of at most |cap| bytes: keeps fewer addresses of each peer, then fewer
+ * peers (the last ones go first), until it fits.  QUDAG_ETOOBIG when it cannot, QUDAG_EINVAL for
+ * what kad_msg_decode() would refuse.
+ */
 QUDAG_MUST_USE qudag_err kad_msg_encode(uint8_t *dst, size_t cap, size_t *len,
                                         const struct kad_msg *m);
 

@@ -20,15 +20,21 @@ static inline struct slice multiaddr_slice(const struct multiaddr *m)
 
 bool multiaddr_eq(const struct multiaddr *a, const struct multiaddr *b);
 
-/* Binary form from the wire, every component checked.  QUDAG_EMALFORMED, UNSUPPORTED, TOOBIG. */
+/*
+ * Binary form from the wire, every component checked; an unknown component cannot be skipped, so it
+ * spoils the address.  QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED, QUDAG_ETOOBIG; |out| untouched then.
+ */
 QUDAG_MUST_USE qudag_err multiaddr_from_bytes(struct multiaddr *out, struct slice bytes);
 QUDAG_MUST_USE qudag_err multiaddr_parse(struct multiaddr *out, const char *text);
 size_t multiaddr_text(char *dst, size_t cap, const struct multiaddr *m); /* 0: does not fit */
 
-/* /ip4|ip6/.../udp/PORT/quic-v1, with /p2p/ID when |peer| is given. */
+/*
+ * /ip4|ip6/.../udp/PORT/quic-v1, with /p2p/ID when |peer| is given.  IPv4-mapped IPv6 becomes ip4; zones
+ * are left out.  Empty (len 0) when |a| holds no address.
+ */
 void multiaddr_quic(struct multiaddr *out, const struct netaddr *a, const struct peer_id *peer);
 
-/* The address of a quic-v1 multiaddr without relay part; false for every other shape. */
+/* The address of /ip4|ip6/udp/quic-v1[/p2p]; false for every other shape, relays and names among them. */
 bool multiaddr_to_netaddr(const struct multiaddr *m, struct netaddr *out);
 
 /* The last /p2p component; false when there is none. */

@@ -4,7 +4,7 @@
 
 #include "base/types.h"
 
-#define PEER_ID_MAX 42       /* identity multihash of the longest inlined key */
+#define PEER_ID_MAX 44       /* identity multihash of the longest inlined key: 2 + 42 */
 #define PEER_ID_TEXT_MAX 64  /* base58 text and NUL */
 #define KEY_PROTO_ED25519 36 /* encoded PublicKey message */
 
@@ -23,17 +23,22 @@ bool peer_id_eq(const struct peer_id *a, const struct peer_id *b);
 int peer_id_cmp(const struct peer_id *a, const struct peer_id *b);
 void peer_id_from_ed25519(struct peer_id *out, const uint8_t pk[32]);
 
-/* From an encoded PublicKey message of any type: identity multihash up to 42 bytes, else SHA-256. */
+/*
+ * From an encoded PublicKey message: identity multihash up to 42 bytes, else SHA-256.
+ * QUDAG_EMALFORMED unless it is the deterministic encoding (both fields, in order, nothing else),
+ * QUDAG_EUNSUPPORTED for a key type that libp2p does not define.
+ */
 QUDAG_MUST_USE qudag_err peer_id_from_key_proto(struct peer_id *out, struct slice key_proto);
 
 /* The Ed25519 key inside an identity multihash; false for other kinds. */
 bool peer_id_ed25519(const struct peer_id *p, uint8_t pk[32]);
 
-/* Multihash bytes from the wire: identity (<= 42) or sha2-256.  QUDAG_EMALFORMED. */
+/* Multihash bytes from the wire: identity (digest of 1 .. 42) or sha2-256.  QUDAG_EMALFORMED. */
 QUDAG_MUST_USE qudag_err peer_id_from_bytes(struct peer_id *out, struct slice bytes);
 
 /* base58 ("12D3Koo...", "Qm...") or CIDv1 text with codec libp2p-key.  QUDAG_EMALFORMED. */
 QUDAG_MUST_USE qudag_err peer_id_parse(struct peer_id *out, const char *text);
+/* base58, NUL-terminated; the length, 0 for an empty id (dst is then ""). */
 size_t peer_id_text(char dst[PEER_ID_TEXT_MAX], const struct peer_id *p);
 
 /* The encoded PublicKey message of an Ed25519 key. */

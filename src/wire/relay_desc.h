@@ -39,12 +39,18 @@ struct relay_desc {
 /* blake3_derive("qudag onion key id v1", onion_x | onion_k), first 8 bytes. */
 void onion_key_id(uint8_t out[8], const uint8_t x[X25519_LEN], const uint8_t k[MLKEM768_EK_LEN]);
 
-/* Encodes and signs; peer, pq_pk, pq_hash are taken from |id|. */
+/*
+ * Encodes and signs; peer, pq_pk, pq_hash are taken from |id|, key_id is derived.  QUDAG_EINVAL for
+ * what relay_desc_decode() would refuse, QUDAG_ETOOBIG when |cap| is too small.
+ */
 QUDAG_MUST_USE qudag_err relay_desc_encode(uint8_t *dst, size_t cap, size_t *len,
                                            const struct relay_desc *d, const struct identity *id,
                                            const struct rng *rng);
 
-/* Decodes and checks both signatures and the time.  QUDAG_EMALFORMED, EAUTH, EEXPIRED. */
+/*
+ * Decodes and checks the time and both signatures.  QUDAG_EMALFORMED, QUDAG_EEXPIRED, QUDAG_EAUTH;
+ * |d| is zeroed then.  Accepts one encoding of a descriptor only.
+ */
 QUDAG_MUST_USE qudag_err relay_desc_decode(struct relay_desc *d, struct slice in, walltime now);
 
 /* Cheap look without verification: sequence and peer, for storers to compare. */
