@@ -20,9 +20,10 @@ dir=$1
 shift
 cd "$top"
 mkdir -p "$dir"
-exec 9>"$dir/.lock"
+exec 9>"build/.lock.$(printf %s "$dir" | tr / _)" # not inside: meson may wipe that
 flock 9
-mark="$(tools/sources.py --mark) $(cksum <build/deps/deps.ini)"
+mark=$(tools/sources.py --mark)
+libraries=$(cat build/deps/deps.ini build/deps/info | cksum)
 log=$dir/.setup.log
 if [ ! -e "$dir/build.ninja" ]; then
     echo "configure $dir"
@@ -31,6 +32,13 @@ if [ ! -e "$dir/build.ninja" ]; then
     fi
     meson setup "$dir" --native-file build/deps/deps.ini "$@" >"$log" 2>&1 || { tail -n 25 "$log" >&2; exit 1; }
     printf '%s' "$mark" >"$dir/.mark"
+    printf '%s' "$libraries" >"$dir/.libraries"
+elif [ "$libraries" != "$(cat "$dir/.libraries" 2>/dev/null)" ]; then
+    echo "configure $dir from the start: other libraries than before"
+    meson setup --wipe "$dir" >"$log" 2>&1 || { tail -n 25 "$log" >&2; exit 1; }
+    mkdir -p "$dir"
+    printf '%s' "$mark" >"$dir/.mark"
+    printf '%s' "$libraries" >"$dir/.libraries"
 elif [ "$mark" != "$(cat "$dir/.mark" 2>/dev/null)" ]; then
     echo "configure $dir anew: files came or went"
     meson setup --reconfigure "$dir" >"$log" 2>&1 || { tail -n 25 "$log" >&2; exit 1; }

@@ -11,16 +11,17 @@ meson install -C "$build" --no-rebuild --destdir "$root" >"$build/install-test.l
 }
 pc=$(find "$root" -name qudag.pc)
 [ -n "$pc" ] || { echo "examples: no qudag.pc installed"; exit 1; }
-# The files lie below a root that is not the one they were configured for: --define-prefix says so.
-flags() { PKG_CONFIG_PATH=$(dirname "$pc"):${PKG_CONFIG_PATH:-} pkg-config --define-prefix --static "$@" qudag; }
-prefix=$(dirname "$(find "$root" -type d -path '*/include/qudag')")/..
-libdir=$(dirname "$(find "$root" -name libqudag.a)")
+# Installed below a root of its own, the files are not where they were configured to be: say so in a copy of qudag.pc.
+prefix=$(sed -n 's/^prefix=//p' "$pc")
+mkdir -p "$root/pc"
+sed "s|^prefix=.*|prefix=$root$prefix|" "$pc" >"$root/pc/qudag.pc"
+flags() { PKG_CONFIG_PATH=$root/pc pkg-config --static "$@" qudag; }
 n=0 bad=0
 printf '#include <qudag/error.h>\nint main(void) { return qudag_strerror(QUDAG_OK) == 0; }\n' >"$root/least.c"
 for f in "$root/least.c" "$src"/examples/*.c; do
     [ -e "$f" ] || continue
     # shellcheck disable=SC2046
-    if cc -std=c17 -Wall -Wextra -o "$root/$(basename "$f" .c)" "$f" -D_GNU_SOURCE -I"$prefix/include" -L"$libdir" $(flags --cflags --libs) \
+    if cc -std=c17 -Wall -Wextra -o "$root/$(basename "$f" .c)" "$f" -D_GNU_SOURCE $(flags --cflags --libs) \
         2>"$root/err"; then
         n=$((n + 1))
     else

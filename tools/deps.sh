@@ -26,6 +26,7 @@ export LC_ALL
 top=$(cd "$(dirname "$0")/.." && pwd)
 dir=$top/build/deps
 suite=trixie
+recipe=1 # one more whenever what lies in build/deps has to be made anew
 openssl_min=3.5.0
 ngtcp2_min=1.16.0
 libuv_min=1.44.0
@@ -308,6 +309,7 @@ build_blake3() { # $1: the C sources, $2: archive to make
     ar rcsD "$2" "$tmp"/b3/*.o
 }
 
+glibc() { getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ split($2, v, "."); n = v[1] * 1000 + v[2] } END { print n + 0 }'; }
 version_of() { sed -n "s/^$1 \([0-9]*:\)\{0,1\}\([0-9.]*\).*/\2/p" "$tmp/versions"; }
 write_pc() { # name, version, description, what it requires, libraries
     cat >"$new/pkgconfig/$1.pc" <<END
@@ -340,8 +342,7 @@ assemble_private() { # $tmp/root -> $new: include, lib (archives only), pkgconfi
     build_blake3 "$b3" "$new/lib/libblake3.a"
 
     compat=
-    libc=$(printf '#include <features.h>\n__GLIBC__ __GLIBC_MINOR__\n' | gcc -E -P - | awk 'NF == 2 { print $1 * 1000 + $2 }')
-    if [ "${libc:-0}" -lt 2038 ]; then
+    if [ "$(glibc)" -lt 2038 ]; then
         gcc -O2 -fPIC -c "$top/tools/deps/glibc_compat.c" -o "$tmp/glibc_compat.o"
         ar rcsD "$new/lib/libglibc_compat.a" "$tmp/glibc_compat.o"
         compat=-lglibc_compat
@@ -403,7 +404,7 @@ write_result() {
     } >"$dir/info"
     stamp_now >"$dir/stamp"
 }
-stamp_now() { cat "$0" "$top/tools/deps/glibc_compat.c" | cksum; printf '%s %s\n' "$dir" "$(uname -m)"; }
+stamp_now() { printf 'recipe %s, %s, %s, glibc %s\n' "$recipe" "$dir" "$(uname -m)" "$(glibc)"; }
 
 # ---------------------------------------------------------------- 4. the course
 
