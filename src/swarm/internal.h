@@ -1,0 +1,152 @@
+/* internal.h - the objects of the swarm; included by swarm/ only. */
+#ifndef QUDAG_SRC_SWARM_INTERNAL_H
+#define QUDAG_SRC_SWARM_INTERNAL_H
+
+#include "swarm/swarm.h"
+
+#define PEER_OPENS_MAX 64  /* opens waiting for one peer */
+#define DIALS_PARALLEL 3   /* addresses of one peer tried at once */
+#define LINK_ID_LEN 8
+
+struct swarm_peer {
+    struct list lru; /* in swarm.lru, oldest first */
+    struct peer_id id;
+    bool has_pin, pin_known; /* pin_known: told by a record; else first use */
+    bool up;                 /* cores were told */
+    bool once_pq;            /* negotiated post-quantum once: never classical again */
+    uint8_t n_addrs, n_links, n_dials;
+    uint8_t pin[32];
+    struct multiaddr addr[SWARM_ADDRS_MAX];
+    uint8_t next_addr; /* to dial next */
+    struct swarm_link *link[SWARM_LINKS_PER_PEER];
+    uint32_t failures; /* in a row */
+    uint32_t n_opens;
+    tstamp not_before;
+    qudag_err last_err;
+    struct list opens; /* swarm_open.node */
+};
+
+/* A dial under way or a link that is up. */
+struct swarm_link {
+    struct list node; /* in swarm.links or swarm.dead */
+    struct ref ref;   /* the owner's name */
+    const struct link_ops *ops;
+    void *owner;
+    struct swarm_peer *peer; /* NULL: a dial without expected peer, or a circuit */
+    bool up, dead, circuit;
+    uint8_t props;
+    qudag_err down_err;
+    bool has_cookie;
+    unsigned cookie_core;
+    uint64_t cookie;
+    bool has_pq_hash;
+    uint8_t pq_hash[32];
+    tstamp idle_since;
+    struct list streams; /* swarm_stream.link_node */
+    uint32_t n_streams;
+    uint16_t inbound[SWARM_CORES_MAX];
+};
+
+enum stream_state {
+    STREAM_LISTEN,  /* inbound, negotiating; no core yet */
+    STREAM_DIALING, /* outbound, our proposal sent, echo awaited; data may flow already */
+    STREAM_OPEN,
+};
+
+struct swarm_stream {
+    struct list link_node;
+    struct list wait_node; /* in swarm.negotiating while negotiating */
+    struct ref ref;
+    struct swarm_link *link;
+    int64_t sid;
+    enum stream_state state;
+    unsigned core;
+    bool inbound, fin_in, fin_out, in_up; /* in_up: a core knows it */
+    const char *proto;
+    struct mss *mss; /* while negotiating */
+    size_t preamble; /* negotiation bytes of ours not yet reported sent */
+    tstamp since;
+};
+
+/* An ACT_OPEN waiting for a link. */
+struct swarm_open {
+    struct list node;  /* in peer.opens */
+    struct list order; /* in swarm.opens, oldest first */
+    struct swarm_peer *peer;
+    unsigned core;
+    uint64_t cookie;
+    uint8_t need;
+    const char *proto;
+    tstamp due;
+};
+
+/* An event to be delivered by swarm_step. */
+struct swarm_pending {
+    struct list node;
+    unsigned core; /* SWARM_CORES_MAX: every core */
+    struct ev ev;
+    struct peer_id peer;
+};
+
+struct swarm_core {
+    const struct core_ops *ops;
+    const char *main_proto;
+};
+
+struct swarm {
+    struct swarm_config cfg;
+    struct mem *mem;
+    struct map peers;    /* peer id -> swarm_peer */
+    struct map link_map; /* ref -> swarm_link, of dialled and QUIC links */
+    struct map circ_map; /* ref -> swarm_link, of circuits */
+    struct list lru, links, dead, negotiating, opens, pending;
+    struct slots streams;
+    struct swarm_core core[SWARM_CORES_MAX];
+    unsigned n_cores;
+    const char *proto[SWARM_PROTOS_MAX];
+    unsigned proto_core[SWARM_PROTOS_MAX];
+    size_t n_protos;
+    const struct link_ops *circ_ops;
+    void *circ_owner;
+    uint32_t n_opens, n_links;
+    struct swarm_stats stats;
+};
+
+struct slice ref_key(const struct ref *r, uint8_t buf[LINK_ID_LEN]);
+
+/* peers.c */
+struct swarm_peer *peer_get(struct swarm *s, const struct peer_id *id);
+struct swarm_peer *peer_make(struct swarm *s, const struct peer_id *id); /* NULL: no memory */
+void peer_addr_add(struct swarm_peer *p, const struct multiaddr *addr);
+void peer_free(struct swarm *s, struct swarm_peer *p);
+struct swarm_link *peer_link(const struct swarm_peer *p, uint8_t need);
+
+/* dial.c */
+void dial_peer(struct swarm *s, struct swarm_peer *p, uint8_t need, tstamp now);
+void dial_open(struct swarm *s, unsigned core, const struct act *a, const char *proto, tstamp now);
+void dial_flush(struct swarm *s, struct swarm_peer *p, tstamp now);
+void dial_fail_opens(struct swarm *s, struct swarm_peer *p, qudag_err err);
+void dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
+void open_free(struct swarm *s, struct swarm_open *o);
+
+/* links.c */
+struct swarm_link *link_make(struct swarm *s, struct ref ref, bool circuit);
+struct swarm_link *link_get(struct swarm *s, struct ref ref, bool circuit);
+void link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
+void link_free(struct swarm *s, struct swarm_link *l);
+
+/* streams.c */
+qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, unsigned core, uint64_t cookie,
+                          const char *proto, tstamp now);
+void stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now);
+void stream_event(struct swarm *s, const struct link_ev *ev, tstamp now);
+void stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now);
+void stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now);
+
+/* swarm.c */
+void pend(struct swarm *s, unsigned core, const struct ev *ev, const struct peer_id *peer);
+void pend_fail(struct swarm *s, unsigned core, uint64_t cookie, const struct peer_id *peer,
+               qudag_err err);
+const struct peer_id *link_peer_id(const struct swarm_link *l);
+
+#endif

@@ -1,0 +1,163 @@
+/* peers.c - the table of peers: addresses, pins, links. */
+#include "swarm/internal.h"
+
+#include <string.h>
+
+struct swarm_peer *peer_get(struct swarm *s, const struct peer_id *id)
+{
+    return map_get(&s->peers, peer_id_slice(id));
+}
+
+static bool peer_is_idle(const struct swarm_peer *p)
+{
+    return p->n_links == 0 && p->n_dials == 0 && p->n_opens == 0 && !p->up;
+}
+
+/* Room for one more: the longest unused peer without link goes. */
+static bool evict_one(struct swarm *s)
+{
+    LIST_EACH(it, &s->lru)
+    {
+        struct swarm_peer *p = LIST_ENTRY(it, struct swarm_peer, lru);
+        if (peer_is_idle(p) && !p->pin_known) {
+            peer_free(s, p);
+            return true;
+        }
+    }
+    return false;
+}
+
+struct swarm_peer *peer_make(struct swarm *s, const struct peer_id *id)
+{
+    struct swarm_peer *p = peer_get(s, id);
+
+    if (p != NULL) {
+        list_del(&p->lru);
+        list_push_back(&s->lru, &p->lru);
+        return p;
+    }
+    if (s->peers.n >= s->cfg.peers_max && !evict_one(s)) {
+        return NULL;
+    }
+    p = mem_alloc(s->mem, sizeof(*p));
+    if (p == NULL) {
+        return NULL;
+    }
+    p->id = *id;
+    list_init(&p->opens);
+    list_init(&p->lru);
+    if (map_put(&s->peers, peer_id_slice(id), p) != QUDAG_OK) {
+        mem_free(s->mem, p);
+        return NULL;
+    }
+    list_push_back(&s->lru, &p->lru);
+    return p;
+}
+
+void peer_free(struct swarm *s, struct swarm_peer *p)
+{
+    map_del(&s->peers, peer_id_slice(&p->id));
+    list_del(&p->lru);
+    mem_free(s->mem, p);
+}
+
+/* Newest first; the oldest falls off. */
+void peer_addr_add(struct swarm_peer *p, const struct multiaddr *addr)
+{
+    struct multiaddr a = *addr;
+    struct netaddr net;
+    size_t at = p->n_addrs;
+
+    multiaddr_strip_peer(&a);
+    if (!multiaddr_to_netaddr(&a, &net) || net.port == 0 || netaddr_is_unspecified(&net)) {
+        return;
+    }
+    for (size_t i = 0; i < p->n_addrs; i++) {
+        if (multiaddr_eq(&p->addr[i], &a)) {
+            at = i;
+            break;
+        }
+    }
+    if (at == p->n_addrs) {
+        if (p->n_addrs < SWARM_ADDRS_MAX) {
+            p->n_addrs++;
+        } else {
+            at--;
+        }
+        p->not_before = 0; /* a new address deserves a new attempt */
+    }
+    memmove(&p->addr[1], &p->addr[0], at * sizeof(p->addr[0]));
+    p->addr[0] = a;
+}
+
+void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr)
+{
+    if (peer_id_eq(peer, &s->cfg.self) || peer->len == 0) {
+        return;
+    }
+    struct swarm_peer *p = peer_make(s, peer);
+    if (p != NULL) {
+        peer_addr_add(p, addr);
+    }
+}
+
+struct swarm_link *peer_link(const struct swarm_peer *p, uint8_t need)
+{
+    for (size_t i = 0; i < p->n_links; i++) {
+        if ((p->link[i]->props & need) == need) {
+            return p->link[i];
+        }
+    }
+    return NULL;
+}
+
+void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32])
+{
+    struct swarm_peer *p = peer_make(s, peer);
+
+    if (p == NULL || (p->has_pin && p->pin_known)) {
+        return;
+    }
+    memcpy(p->pin, pq_hash, sizeof(p->pin));
+    p->has_pin = true;
+    p->pin_known = true;
+    s->stats.pins_set++;
+}
+
+bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t *props)
+{
+    const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(peer));
+
+    if (p == NULL || p->n_links == 0) {
+        return false;
+    }
+    *props = 0;
+    for (size_t i = 0; i < p->n_links; i++) {
+        *props |= p->link[i]->props;
+    }
+    return true;
+}
+
+void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why)
+{
+    struct swarm_peer *p = peer_get(s, peer);
+
+    for (size_t i = 0; p != NULL && i < p->n_links; i++) {
+        p->link[i]->ops->close(p->link[i]->owner, p->link[i]->ref, why);
+    }
+}
+
+bool swarm_peer_addrs(const struct swarm *s, const struct peer_id *peer, struct multiaddr *addr,
+                      size_t *n)
+{
+    const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(peer));
+
+    if (p == NULL) {
+        *n = 0;
+        return false;
+    }
+    size_t count = p->n_addrs < *n ? p->n_addrs : *n;
+    memcpy(addr, p->addr, count * sizeof(*addr));
+    *n = count;
+    return count > 0;
+}

@@ -1,0 +1,289 @@
+/*
+ * swarm.c - life, registration, pending events, and looking in.
+ *
+ *   link events ──▶ links.c ──▶ streams.c ──▶ sink (cores)
+ *   actions of cores ──▶ dial.c (open) / streams.c (write, consume, fin, reset) ──▶ link_ops
+ */
+#include "swarm/internal.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+static const struct peer_id nobody;
+
+struct slice ref_key(const struct ref *r, uint8_t buf[LINK_ID_LEN])
+{
+    memcpy(buf, &r->slot, 4);
+    memcpy(buf + 4, &r->gen, 4);
+    return (struct slice){buf, LINK_ID_LEN};
+}
+
+const struct peer_id *link_peer_id(const struct swarm_link *l)
+{
+    return l->peer != NULL ? &l->peer->id : &nobody;
+}
+
+static void defaults(struct swarm_config *c)
+{
+    c->peers_max = c->peers_max != 0 ? c->peers_max : 8192;
+    c->streams_max = c->streams_max != 0 ? c->streams_max : 65536;
+    c->opens_max = c->opens_max != 0 ? c->opens_max : 2048;
+    c->links_high = c->links_high != 0 ? c->links_high : 256;
+    c->links_low = c->links_low != 0 ? c->links_low : c->links_high - c->links_high / 4;
+    c->idle_close_ns = c->idle_close_ns != 0 ? c->idle_close_ns : 300 * NS_PER_S;
+}
+
+qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg)
+{
+    struct swarm *s = mem_alloc(cfg->mem, sizeof(*s));
+    uint8_t seed[16];
+
+    if (s == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    s->cfg = *cfg;
+    defaults(&s->cfg);
+    s->mem = cfg->mem;
+    rng_fill(&cfg->rng, seed, sizeof(seed));
+    map_init(&s->peers, s->mem, seed, s->cfg.peers_max);
+    map_init(&s->link_map, s->mem, seed, s->cfg.peers_max);
+    map_init(&s->circ_map, s->mem, seed, s->cfg.peers_max);
+    list_init(&s->lru);
+    list_init(&s->links);
+    list_init(&s->dead);
+    list_init(&s->negotiating);
+    list_init(&s->opens);
+    list_init(&s->pending);
+    slots_init(&s->streams, s->mem, s->cfg.streams_max);
+    *out = s;
+    return QUDAG_OK;
+}
+
+static void free_pending(struct swarm *s)
+{
+    LIST_EACH_SAFE(it, tmp, &s->pending)
+    {
+        struct swarm_pending *p = LIST_ENTRY(it, struct swarm_pending, node);
+        list_del(&p->node);
+        mem_free(s->mem, p);
+    }
+}
+
+static void free_links(struct swarm *s, struct list *head)
+{
+    LIST_EACH_SAFE(it, tmp, head)
+    {
+        struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
+        LIST_EACH_SAFE(st, tmp2, &l->streams)
+        {
+            stream_drop(s, LIST_ENTRY(st, struct swarm_stream, link_node), 0);
+        }
+        link_free(s, l);
+    }
+}
+
+void swarm_free(struct swarm *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    free_links(s, &s->links);
+    free_links(s, &s->dead);
+    LIST_EACH_SAFE(it, tmp, &s->opens)
+    {
+        open_free(s, LIST_ENTRY(it, struct swarm_open, order));
+    }
+    LIST_EACH_SAFE(it2, tmp2, &s->lru)
+    {
+        peer_free(s, LIST_ENTRY(it2, struct swarm_peer, lru));
+    }
+    free_pending(s);
+    for (size_t i = 0; i < s->n_protos; i++) {
+        union {
+            const char *c;
+            void *v;
+        } u = {s->proto[i]};
+        mem_free(s->mem, u.v);
+    }
+    map_fini(&s->peers);
+    map_fini(&s->link_map);
+    map_fini(&s->circ_map);
+    slots_fini(&s->streams);
+    mem_free(s->mem, s);
+}
+
+qudag_err swarm_core_add(struct swarm *s, const struct core_ops *ops, unsigned *core)
+{
+    if (s->n_cores == SWARM_CORES_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    s->core[s->n_cores].ops = ops;
+    *core = s->n_cores++;
+    return QUDAG_OK;
+}
+
+qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core, bool main)
+{
+    size_t len = strlen(proto);
+
+    if (len == 0 || len > SWARM_PROTO_LEN_MAX || core >= s->n_cores) {
+        return QUDAG_EINVAL;
+    }
+    for (size_t i = 0; i < s->n_protos; i++) {
+        if (strcmp(s->proto[i], proto) == 0) {
+            return QUDAG_EEXISTS;
+        }
+    }
+    if (s->n_protos == SWARM_PROTOS_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    char *copy = mem_alloc(s->mem, len + 1);
+    if (copy == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    memcpy(copy, proto, len);
+    s->proto[s->n_protos] = copy;
+    s->proto_core[s->n_protos++] = core;
+    if (main) {
+        s->core[core].main_proto = copy;
+    }
+    return QUDAG_OK;
+}
+
+size_t swarm_protos(const struct swarm *s, const char *const **protos)
+{
+    *protos = s->proto;
+    return s->n_protos;
+}
+
+void swarm_set_circuits(struct swarm *s, const struct link_ops *ops, void *owner)
+{
+    s->circ_ops = ops;
+    s->circ_owner = owner;
+}
+
+void pend(struct swarm *s, unsigned core, const struct ev *ev, const struct peer_id *peer)
+{
+    struct swarm_pending *p = mem_alloc(s->mem, sizeof(*p));
+
+    if (p == NULL) {
+        log_plain(&s->cfg.log, LOG_ERROR, "swarm.event_lost");
+        return;
+    }
+    p->core = core;
+    p->ev = *ev;
+    p->peer = peer != NULL ? *peer : nobody;
+    list_push_back(&s->pending, &p->node);
+}
+
+void pend_fail(struct swarm *s, unsigned core, uint64_t cookie, const struct peer_id *peer,
+               qudag_err err)
+{
+    struct ev ev = {.type = EV_STREAM_FAIL, .cookie = cookie, .err = err};
+
+    pend(s, core, &ev, peer);
+}
+
+static void deliver(struct swarm *s, unsigned core, const struct ev *ev)
+{
+    s->cfg.sink(s->cfg.sink_ctx, core, ev);
+}
+
+/* One stream of a dead link, or the link itself once it has none. */
+static void bury(struct swarm *s, tstamp now)
+{
+    struct swarm_link *l = LIST_ENTRY(s->dead.next, struct swarm_link, node);
+
+    if (!list_empty(&l->streams)) {
+        struct swarm_stream *st = LIST_ENTRY(l->streams.next, struct swarm_stream, link_node);
+        struct ev ev = {.type = EV_RESET, .strm = st->ref, .err = l->down_err};
+        unsigned core = st->core;
+        bool known = st->in_up;
+        stream_drop(s, st, now);
+        if (known) {
+            deliver(s, core, &ev);
+        }
+        return;
+    }
+    struct swarm_peer *p = l->peer;
+    if (p != NULL && p->up && p->n_links == 0) {
+        struct ev ev = {.type = EV_PEER_DOWN, .err = l->down_err};
+        p->up = false;
+        pend(s, SWARM_CORES_MAX, &ev, &p->id);
+    }
+    link_free(s, l);
+}
+
+bool swarm_step(struct swarm *s, tstamp now)
+{
+    if (!list_empty(&s->dead)) {
+        bury(s, now);
+        return true;
+    }
+    if (list_empty(&s->pending)) {
+        return false;
+    }
+    struct swarm_pending *p = LIST_ENTRY(s->pending.next, struct swarm_pending, node);
+    list_del(&p->node);
+    p->ev.peer = &p->peer;
+    if (p->core < SWARM_CORES_MAX) {
+        deliver(s, p->core, &p->ev);
+    } else {
+        for (unsigned c = 0; c < s->n_cores; c++) {
+            deliver(s, c, &p->ev);
+        }
+    }
+    mem_free(s->mem, p);
+    return true;
+}
+
+bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, enum swarm_pin *pin)
+{
+    size_t ix = 0;
+
+    LIST_EACH(n, &s->links)
+    {
+        const struct swarm_link *l = LIST_ENTRY(n, struct swarm_link, node);
+        if (!l->up || l->circuit || ix++ < *it) {
+            continue;
+        }
+        *it = ix;
+        if (quic_info(s->cfg.quic, l->ref, out) != QUDAG_OK) {
+            continue;
+        }
+        out->streams = l->n_streams;
+        *pin = SWARM_PIN_NONE;
+        if (l->peer != NULL && l->peer->has_pin) {
+            *pin = l->peer->pin_known ? SWARM_PIN_KNOWN : SWARM_PIN_FIRST_USE;
+        }
+        return true;
+    }
+    return false;
+}
+
+qudag_err swarm_stream_info(const struct swarm *s, struct ref strm, struct swarm_stream_info *out)
+{
+    const struct swarm_stream *st = slots_get(&s->streams, strm);
+
+    if (st == NULL) {
+        return QUDAG_ESTALE;
+    }
+    *out = (struct swarm_stream_info){.peer = *link_peer_id(st->link),
+                                      .props = st->link->props,
+                                      .link = st->link->ref,
+                                      .core = st->core};
+    if (st->proto != NULL) {
+        memcpy(out->proto, st->proto, strlen(st->proto) + 1);
+    }
+    return QUDAG_OK;
+}
+
+void swarm_stats_get(const struct swarm *s, struct swarm_stats *out)
+{
+    *out = s->stats;
+    out->peers = (uint32_t)s->peers.n;
+    out->links = s->n_links;
+    out->streams = s->streams.n;
+    out->opens = s->n_opens;
+}

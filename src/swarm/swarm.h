@@ -1,0 +1,112 @@
+/*
+ * swarm.h - peers, links and streams: who is reachable how, dialling, negotiation, limits.
+ *
+ * The swarm stands between link owners (quic, onion) and cores.  Link events go in with
+ * swarm_link_event(), actions of cores with swarm_act(); events for cores leave through the sink the
+ * node gave, which only records what the core answers.  Work that could be long (a link with many
+ * streams died) is done by swarm_step(), one event at a time.
+ */
+#ifndef QUDAG_SRC_SWARM_SWARM_H
+#define QUDAG_SRC_SWARM_SWARM_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/slots.h"
+#include "core/link.h"
+#include "core/mss/mss.h"
+#include "quic/quic.h"
+#include "wire/multiaddr.h"
+
+#define SWARM_CORES_MAX 16
+#define SWARM_PROTOS_MAX 32
+#define SWARM_PROTO_LEN_MAX 95 /* bytes of a protocol id */
+#define SWARM_ADDRS_MAX 8      /* kept of one peer */
+#define SWARM_LINKS_PER_PEER 4
+#define SWARM_NEGOTIATE_TIMEOUT (10 * NS_PER_S)
+#define SWARM_OPEN_TIMEOUT (15 * NS_PER_S)
+#define SWARM_BACKOFF_MIN (NS_PER_S / 2)
+#define SWARM_BACKOFF_MAX (300 * NS_PER_S)
+
+struct swarm_config {
+    struct mem *mem;
+    struct rng rng;
+    struct logger log;
+    struct peer_id self;
+    struct quic *quic;
+    uint8_t need;          /* link properties every link must have (policy require) */
+    uint32_t peers_max;    /* default 8192 */
+    uint32_t streams_max;  /* default 65536 */
+    uint32_t opens_max;    /* waiting opens; default 2048 */
+    uint32_t links_high;   /* prune idle links above; default 256 */
+    uint32_t links_low;    /* ... down to; default 192 */
+    uint64_t idle_close_ns; /* a link without streams is closed after; default 300 s */
+    void (*sink)(void *ctx, unsigned core, const struct ev *ev);
+    void *sink_ctx;
+};
+
+struct swarm_stats {
+    uint64_t dials, dials_failed, dials_refused_backoff;
+    uint64_t streams_in, streams_out, negotiate_failed, negotiate_timeout, streams_refused;
+    uint64_t links_pruned, pins_set, pins_refused;
+    uint32_t peers, links, streams, opens;
+};
+
+struct swarm;
+QUDAG_MUST_USE qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg);
+void swarm_free(struct swarm *s);
+
+/* Registers a core; its index goes into swarm_act() and comes with every event. */
+QUDAG_MUST_USE qudag_err swarm_core_add(struct swarm *s, const struct core_ops *ops, unsigned *core);
+/* |proto| (copied) leads to |core|, inbound and, with |main|, for its ACT_OPENs.  ELIMIT, EEXISTS. */
+QUDAG_MUST_USE qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core,
+                                         bool main);
+size_t swarm_protos(const struct swarm *s, const char *const **protos);
+
+/* An event from a link owner. */
+void swarm_link_event(struct swarm *s, const struct link_ops *ops, void *owner,
+                      const struct link_ev *ev, tstamp now);
+/* A circuit became usable, or went: anonymous links the swarm does not dial itself. */
+void swarm_circuit_down(struct swarm *s, struct ref circuit, qudag_err err, tstamp now);
+
+/* Carries out ACT_OPEN .. ACT_RESET of |core|; |proto| NULL: the core's main one. */
+void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *proto, tstamp now);
+
+/* How circuits open streams; set once the onion core exists. */
+void swarm_set_circuits(struct swarm *s, const struct link_ops *ops, void *owner);
+
+/* Delivers one pending event; false when there is none. */
+bool swarm_step(struct swarm *s, tstamp now);
+void swarm_tick(struct swarm *s, tstamp now);
+tstamp swarm_deadline(const struct swarm *s);
+
+/* Peers. */
+void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr);
+/* Dials |addr| whoever answers (peer NULL) or |peer|; the outcome is EV_PEER_UP, or EV_STREAM_FAIL
+ * with |cookie| for |core| (also on success: err OK). */
+QUDAG_MUST_USE qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
+                                       const struct multiaddr *addr, const uint8_t *pq_hash,
+                                       tstamp now);
+/* Pins the hash of the ML-DSA key |peer| must prove from now on. */
+void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);
+bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t *props);
+void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why);
+
+enum swarm_pin { SWARM_PIN_NONE, SWARM_PIN_FIRST_USE, SWARM_PIN_KNOWN };
+/* Looking in at links; false at the end. */
+bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out,
+                     enum swarm_pin *pin);
+bool swarm_peer_addrs(const struct swarm *s, const struct peer_id *peer, struct multiaddr *addr,
+                      size_t *n); /* *n: capacity in, count out */
+
+struct swarm_stream_info {
+    struct peer_id peer; /* len 0: anonymous */
+    uint8_t props;
+    struct ref link; /* of a circuit when LINK_ANON */
+    unsigned core;
+    char proto[SWARM_PROTO_LEN_MAX + 1];
+};
+QUDAG_MUST_USE qudag_err swarm_stream_info(const struct swarm *s, struct ref strm,
+                                           struct swarm_stream_info *out);
+void swarm_stats_get(const struct swarm *s, struct swarm_stats *out);
+
+#endif
