@@ -9,11 +9,11 @@
 
 #include "base/types.h"
 
-#define MSS_ID_MAX 96      /* bytes of the longest protocol id we know */
-#define MSS_MSG_MAX 1024   /* bytes of a message, newline included; longer ones end the negotiation */
-#define MSS_NA_MAX 8       /* proposals refused before we give up */
-#define MSS_REPLY_MAX 160  /* room mss_input() needs for its reply */
-#define MSS_DIAL_MAX 128   /* room mss_dial() needs */
+#define MSS_ID_MAX 96    /* bytes of the longest protocol id we know */
+#define MSS_MSG_MAX 1024 /* bytes of a message, newline included; longer ones end the negotiation */
+#define MSS_NA_MAX 8     /* proposals refused before we give up */
+#define MSS_REPLY_MAX 160 /* room mss_input() needs for its reply */
+#define MSS_DIAL_MAX 128  /* room mss_dial() needs */
 
 enum mss_result {
     MSS_MORE, /* all input was taken; more is needed */
