@@ -20,9 +20,12 @@ struct cgo_params {
     uint8_t key_len;   /* AES key bytes: 16 or 32 */
 };
 
-/* One direction at one hop.  Fixed size, no heap; wiped by cgo_fini. */
+/*
+ * One direction at one hop.  Never copied: the portable implementation keeps contexts of the crypto
+ * library behind it.  cgo_fini releases and wipes; it may be called on a zeroed or finished object.
+ */
 struct cgo {
-    _Alignas(64) uint8_t opaque[1536];
+    _Alignas(64) uint8_t opaque[896];
 };
 
 size_t cgo_key_material(const struct cgo_params *p);
@@ -31,17 +34,27 @@ size_t cgo_key_material(const struct cgo_params *p);
 void cgo_init(struct cgo *c, const struct cgo_params *p, const uint8_t *keys);
 void cgo_fini(struct cgo *c);
 
-/* Relay, away from the client: true when the cell is for us; *ack gets the tag it arrived with. */
+/*
+ * False once the crypto library had no memory for the portable implementation (the others cannot
+ * fail).  Nothing passes such an object: it zeroes every body and recognises none, so that using it
+ * breaks the circuit and reveals nothing.
+ */
+bool cgo_ready(const struct cgo *c);
+
+/* Relay, away from the client: true when the cell is for us; ack is the tag it arrived with, or 0. */
 bool cgo_relay_forward(struct cgo *c, uint8_t cmd, uint8_t *body, uint8_t ack[CGO_TAG_LEN]);
 /* Relay, towards the client, passing on. */
 void cgo_relay_backward(struct cgo *c, uint8_t cmd, uint8_t *body);
-/* Relay, towards the client, our own cell: fills the tag; *ack gets the tag an acknowledgement names. */
+/* Relay, towards the client, our own cell: fills the tag; ack is the tag an acknowledgement names. */
 void cgo_relay_originate(struct cgo *c, uint8_t cmd, uint8_t *body, uint8_t ack[CGO_TAG_LEN]);
 
-/* Client: seal |body| for hop |n_hops|-1 of |fwd| and wrap it for all hops before it. */
+/* Client: seal |body| for hop |n_hops|-1 of |fwd|, filling the tag, and wrap it for all hops before. */
 void cgo_client_originate(struct cgo *fwd, size_t n_hops, uint8_t cmd, uint8_t *body,
                           uint8_t ack[CGO_TAG_LEN]);
-/* Client: peel; the hop it came from, or -1 when no hop is recognised (destroy the circuit). */
+/*
+ * Client: peel; the hop it came from with the tag to acknowledge, or -1 and a zero tag when no hop is
+ * recognised (destroy the circuit).
+ */
 int cgo_client_backward(struct cgo *back, size_t n_hops, uint8_t cmd, uint8_t *body,
                         uint8_t ack[CGO_TAG_LEN]);
 
