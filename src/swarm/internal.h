@@ -4,8 +4,8 @@
 
 #include "swarm/swarm.h"
 
-#define PEER_OPENS_MAX 64  /* opens waiting for one peer */
-#define DIALS_PARALLEL 3   /* addresses of one peer tried at once */
+#define PEER_OPENS_MAX 64 /* opens waiting for one peer */
+#define DIALS_PARALLEL 3  /* addresses of one peer tried at once */
 #define LINK_ID_LEN 8
 
 struct swarm_peer {
@@ -109,6 +109,9 @@ struct swarm {
     const struct link_ops *circ_ops;
     void *circ_owner;
     uint32_t n_opens, n_links;
+    tstamp next_prune;
+    const char *interned[SWARM_PROTOS_MAX];
+    size_t n_interned;
     struct swarm_stats stats;
 };
 

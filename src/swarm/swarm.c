@@ -83,6 +83,17 @@ static void free_links(struct swarm *s, struct list *head)
     }
 }
 
+static void free_names(struct swarm *s, const char **names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        union {
+            const char *c;
+            void *v;
+        } u = {names[i]};
+        mem_free(s->mem, u.v);
+    }
+}
+
 void swarm_free(struct swarm *s)
 {
     if (s == NULL) {
@@ -99,13 +110,8 @@ void swarm_free(struct swarm *s)
         peer_free(s, LIST_ENTRY(it2, struct swarm_peer, lru));
     }
     free_pending(s);
-    for (size_t i = 0; i < s->n_protos; i++) {
-        union {
-            const char *c;
-            void *v;
-        } u = {s->proto[i]};
-        mem_free(s->mem, u.v);
-    }
+    free_names(s, s->proto, s->n_protos);
+    free_names(s, s->interned, s->n_interned);
     map_fini(&s->peers);
     map_fini(&s->link_map);
     map_fini(&s->circ_map);
@@ -123,11 +129,58 @@ qudag_err swarm_core_add(struct swarm *s, const struct core_ops *ops, unsigned *
     return QUDAG_OK;
 }
 
-qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core, bool main)
+/* '/' and printable ASCII without spaces, as every libp2p protocol id has it. */
+static bool proto_valid(const char *proto)
 {
     size_t len = strlen(proto);
 
-    if (len == 0 || len > SWARM_PROTO_LEN_MAX || core >= s->n_cores) {
+    if (len < 2 || len > SWARM_PROTO_LEN_MAX || proto[0] != '/') {
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (proto[i] <= ' ' || proto[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const char *name_copy(struct swarm *s, const char *name)
+{
+    size_t len = strlen(name);
+    char *copy = mem_alloc(s->mem, len + 1);
+
+    if (copy != NULL) {
+        memcpy(copy, name, len);
+    }
+    return copy;
+}
+
+const char *swarm_proto_intern(struct swarm *s, const char *proto)
+{
+    for (size_t i = 0; i < s->n_protos; i++) {
+        if (strcmp(s->proto[i], proto) == 0) {
+            return s->proto[i];
+        }
+    }
+    for (size_t i = 0; i < s->n_interned; i++) {
+        if (strcmp(s->interned[i], proto) == 0) {
+            return s->interned[i];
+        }
+    }
+    if (s->n_interned == SWARM_PROTOS_MAX || !proto_valid(proto)) {
+        return NULL;
+    }
+    const char *copy = name_copy(s, proto);
+    if (copy != NULL) {
+        s->interned[s->n_interned++] = copy;
+    }
+    return copy;
+}
+
+qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core, bool main)
+{
+    if (!proto_valid(proto) || core >= s->n_cores) {
         return QUDAG_EINVAL;
     }
     for (size_t i = 0; i < s->n_protos; i++) {
@@ -138,11 +191,10 @@ qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core, boo
     if (s->n_protos == SWARM_PROTOS_MAX) {
         return QUDAG_ELIMIT;
     }
-    char *copy = mem_alloc(s->mem, len + 1);
+    const char *copy = name_copy(s, proto);
     if (copy == NULL) {
         return QUDAG_ENOMEM;
     }
-    memcpy(copy, proto, len);
     s->proto[s->n_protos] = copy;
     s->proto_core[s->n_protos++] = core;
     if (main) {

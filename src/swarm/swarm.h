@@ -33,12 +33,12 @@ struct swarm_config {
     struct logger log;
     struct peer_id self;
     struct quic *quic;
-    uint8_t need;          /* link properties every link must have (policy require) */
-    uint32_t peers_max;    /* default 8192 */
-    uint32_t streams_max;  /* default 65536 */
-    uint32_t opens_max;    /* waiting opens; default 2048 */
-    uint32_t links_high;   /* prune idle links above; default 256 */
-    uint32_t links_low;    /* ... down to; default 192 */
+    uint8_t need;           /* link properties every link must have (policy require) */
+    uint32_t peers_max;     /* default 8192 */
+    uint32_t streams_max;   /* default 65536 */
+    uint32_t opens_max;     /* waiting opens; default 2048 */
+    uint32_t links_high;    /* prune idle links above; default 256 */
+    uint32_t links_low;     /* ... down to; default 192 */
     uint64_t idle_close_ns; /* a link without streams is closed after; default 300 s */
     void (*sink)(void *ctx, unsigned core, const struct ev *ev);
     void *sink_ctx;
@@ -56,10 +56,14 @@ QUDAG_MUST_USE qudag_err swarm_new(struct swarm **out, const struct swarm_config
 void swarm_free(struct swarm *s);
 
 /* Registers a core; its index goes into swarm_act() and comes with every event. */
-QUDAG_MUST_USE qudag_err swarm_core_add(struct swarm *s, const struct core_ops *ops, unsigned *core);
+QUDAG_MUST_USE qudag_err swarm_core_add(struct swarm *s, const struct core_ops *ops,
+                                        unsigned *core);
 /* |proto| (copied) leads to |core|, inbound and, with |main|, for its ACT_OPENs.  ELIMIT, EEXISTS. */
 QUDAG_MUST_USE qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core,
                                          bool main);
+/* A copy of |proto| that lives as long as the swarm, for ACT_OPENs of protocols we do not serve.
+ * NULL: not a protocol id, too many, or no memory. */
+const char *swarm_proto_intern(struct swarm *s, const char *proto);
 size_t swarm_protos(const struct swarm *s, const char *const **protos);
 
 /* An event from a link owner. */
@@ -93,8 +97,7 @@ void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why
 
 enum swarm_pin { SWARM_PIN_NONE, SWARM_PIN_FIRST_USE, SWARM_PIN_KNOWN };
 /* Looking in at links; false at the end. */
-bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out,
-                     enum swarm_pin *pin);
+bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, enum swarm_pin *pin);
 bool swarm_peer_addrs(const struct swarm *s, const struct peer_id *peer, struct multiaddr *addr,
                       size_t *n); /* *n: capacity in, count out */
 

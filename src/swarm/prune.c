@@ -1,0 +1,80 @@
+/* prune.c - what time does: opens and negotiations that take too long, idle links, too many links. */
+#include "swarm/internal.h"
+
+static void expire_opens(struct swarm *s, tstamp now)
+{
+    LIST_EACH_SAFE(it, tmp, &s->opens)
+    {
+        struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, order);
+        if (o->due > now) {
+            break;
+        }
+        pend_fail(s, o->core, o->cookie, &o->peer->id, QUDAG_ETIMEOUT);
+        open_free(s, o);
+    }
+}
+
+static void expire_negotiations(struct swarm *s, tstamp now)
+{
+    LIST_EACH_SAFE(it, tmp, &s->negotiating)
+    {
+        struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, wait_node);
+        if (tstamp_after(st->since, SWARM_NEGOTIATE_TIMEOUT) > now) {
+            break;
+        }
+        s->stats.negotiate_timeout++;
+        if (st->in_up) {
+            struct ev ev = {.type = EV_RESET, .strm = st->ref, .err = QUDAG_ETIMEOUT};
+            pend(s, st->core, &ev, NULL);
+        }
+        stream_abort(s, st, QUDAG_ETIMEOUT, now);
+    }
+}
+
+static bool link_is_idle(const struct swarm_link *l, uint64_t for_ns, tstamp now)
+{
+    return l->up && !l->circuit && l->n_streams == 0 && tstamp_after(l->idle_since, for_ns) <= now;
+}
+
+/* Closes idle links, and above the high mark also those idle for only 20 s, oldest first. */
+static void prune_links(struct swarm *s, tstamp now)
+{
+    uint32_t surplus = s->n_links > s->cfg.links_high ? s->n_links - s->cfg.links_low : 0;
+
+    LIST_EACH_SAFE(it, tmp, &s->links)
+    {
+        struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
+        if (!link_is_idle(l, surplus > 0 ? 20 * NS_PER_S : s->cfg.idle_close_ns, now)) {
+            continue;
+        }
+        surplus -= surplus > 0 ? 1 : 0;
+        s->stats.links_pruned++;
+        l->ops->close(l->owner, l->ref, QUDAG_OK);
+        link_gone(s, l, QUDAG_ECLOSED, now);
+    }
+}
+
+void swarm_tick(struct swarm *s, tstamp now)
+{
+    expire_opens(s, now);
+    expire_negotiations(s, now);
+    if (now >= s->next_prune) {
+        s->next_prune = tstamp_after(now, 10 * NS_PER_S);
+        prune_links(s, now);
+    }
+}
+
+tstamp swarm_deadline(const struct swarm *s)
+{
+    tstamp at = s->next_prune;
+
+    if (!list_empty(&s->opens)) {
+        at = tstamp_min(at, LIST_ENTRY(s->opens.next, struct swarm_open, order)->due);
+    }
+    if (!list_empty(&s->negotiating)) {
+        const struct swarm_stream *st =
+            LIST_ENTRY(s->negotiating.next, struct swarm_stream, wait_node);
+        at = tstamp_min(at, tstamp_after(st->since, SWARM_NEGOTIATE_TIMEOUT));
+    }
+    return at;
+}

@@ -1,0 +1,399 @@
+/*
+ * streams.c - streams: opening, negotiation, data, ends.
+ *
+ *   inbound   LISTEN ─ mss agrees ▶ OPEN            outbound   DIALING ─ echo ▶ OPEN
+ *                └ na x 8, broken, 10 s ▶ reset                   └ na ▶ EV_RESET
+ *
+ * Outbound streams are usable at once (optimistic negotiation).  Streams over circuits carry their
+ * protocol in the circuit's own message and need no negotiation.
+ */
+#include "swarm/internal.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+static void deliver(struct swarm *s, unsigned core, const struct ev *ev)
+{
+    s->cfg.sink(s->cfg.sink_ctx, core, ev);
+}
+
+static uint64_t user_word(struct ref r)
+{
+    return (uint64_t)r.gen << 32 | r.slot;
+}
+
+static struct ref user_ref(uint64_t w)
+{
+    return (struct ref){.slot = (uint32_t)w, .gen = (uint32_t)(w >> 32)};
+}
+
+static struct swarm_stream *stream_make(struct swarm *s, struct swarm_link *l, tstamp now)
+{
+    struct swarm_stream *st = mem_alloc(s->mem, sizeof(*st));
+
+    if (st == NULL) {
+        return NULL;
+    }
+    st->link = l;
+    st->core = SWARM_CORES_MAX;
+    st->since = now;
+    list_init(&st->link_node);
+    list_init(&st->wait_node);
+    if (slots_add(&s->streams, st, &st->ref) != QUDAG_OK) {
+        mem_free(s->mem, st);
+        return NULL;
+    }
+    list_push_back(&l->streams, &st->link_node);
+    l->n_streams++;
+    return st;
+}
+
+void stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
+{
+    struct swarm_link *l = st->link;
+
+    if (st->inbound && st->core < SWARM_CORES_MAX && l->inbound[st->core] > 0) {
+        l->inbound[st->core]--;
+    }
+    list_del(&st->link_node);
+    list_del(&st->wait_node);
+    if (--l->n_streams == 0) {
+        l->idle_since = now;
+    }
+    slots_del(&s->streams, st->ref);
+    mem_free(s->mem, st->mss);
+    mem_free(s->mem, st);
+}
+
+/* Our side gives the stream up; a core that knew it is not told. */
+void stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now)
+{
+    struct swarm_link *l = st->link;
+
+    if (!l->dead) {
+        l->ops->reset(l->owner, l->ref, st->sid, err);
+    }
+    stream_drop(s, st, now);
+}
+
+static bool negotiate_start(struct swarm *s, struct swarm_stream *st)
+{
+    st->mss = mem_alloc(s->mem, sizeof(*st->mss));
+    if (st->mss == NULL) {
+        return false;
+    }
+    list_push_back(&s->negotiating, &st->wait_node);
+    return true;
+}
+
+static void negotiate_end(struct swarm *s, struct swarm_stream *st)
+{
+    list_del(&st->wait_node);
+    mem_free(s->mem, st->mss);
+    st->mss = NULL;
+    st->state = STREAM_OPEN;
+}
+
+static qudag_err propose(struct swarm *s, struct swarm_stream *st, const char *proto)
+{
+    uint8_t msg[MSS_REPLY_MAX];
+    struct swarm_link *l = st->link;
+
+    if (!negotiate_start(s, st)) {
+        return QUDAG_ENOMEM;
+    }
+    size_t n = 0;
+    qudag_err err = mss_dial(st->mss, proto, msg, sizeof(msg), &n);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    st->preamble = n;
+    st->state = STREAM_DIALING;
+    return l->ops->write(l->owner, l->ref, st->sid, (struct slice){msg, n});
+}
+
+qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, unsigned core, uint64_t cookie,
+                          const char *proto, tstamp now)
+{
+    struct swarm_stream *st = stream_make(s, l, now);
+
+    if (st == NULL) {
+        return QUDAG_ELIMIT;
+    }
+    st->core = core;
+    st->proto = proto;
+    qudag_err err = l->ops->open(l->owner, l->ref, user_word(st->ref), proto, &st->sid);
+    if (err != QUDAG_OK) {
+        stream_drop(s, st, now);
+        return err;
+    }
+    if (l->circuit) {
+        st->state = STREAM_OPEN;
+    } else if ((err = propose(s, st, proto)) != QUDAG_OK) {
+        stream_abort(s, st, err, now);
+        return err;
+    }
+    s->stats.streams_out++;
+    st->in_up = true;
+    struct ev ev = {.type = EV_STREAM_OPEN,
+                    .strm = st->ref,
+                    .cookie = cookie,
+                    .props = l->props,
+                    .proto = proto};
+    pend(s, core, &ev, link_peer_id(l));
+    return QUDAG_OK;
+}
+
+/* An inbound stream found its protocol. */
+static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto_ix, tstamp now)
+{
+    struct swarm_link *l = st->link;
+    unsigned core = s->proto_core[proto_ix];
+    const struct core_ops *ops = s->core[core].ops;
+
+    if (l->inbound[core] >= ops->inbound_max) {
+        s->stats.streams_refused++;
+        stream_abort(s, st, QUDAG_ELIMIT, now);
+        return false;
+    }
+    l->inbound[core]++;
+    st->core = core;
+    st->proto = s->proto[proto_ix];
+    st->in_up = true;
+    s->stats.streams_in++;
+    struct ev ev = {.type = EV_STREAM_OPEN,
+                    .strm = st->ref,
+                    .inbound = true,
+                    .props = l->props,
+                    .peer = link_peer_id(l),
+                    .proto = st->proto};
+    deliver(s, core, &ev);
+    return true;
+}
+
+void stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now)
+{
+    struct swarm_stream *st = stream_make(s, l, now);
+
+    if (st == NULL) {
+        l->ops->reset(l->owner, l->ref, ev->sid, QUDAG_ELIMIT);
+        return;
+    }
+    st->inbound = true;
+    st->sid = ev->sid;
+    l->ops->set_user(l->owner, l->ref, ev->sid, user_word(st->ref));
+    if (!l->circuit) {
+        st->state = STREAM_LISTEN;
+        if (!negotiate_start(s, st)) {
+            stream_abort(s, st, QUDAG_ENOMEM, now);
+            return;
+        }
+        mss_listen(st->mss, s->proto, s->n_protos);
+        return;
+    }
+    st->state = STREAM_OPEN;
+    for (size_t i = 0; i < s->n_protos; i++) {
+        if (strlen(s->proto[i]) == ev->data.len &&
+            memcmp(s->proto[i], ev->data.base, ev->data.len) == 0) {
+            (void)accept_stream(s, st, i, now);
+            return;
+        }
+    }
+    stream_abort(s, st, QUDAG_EUNSUPPORTED, now);
+}
+
+static void lost(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now)
+{
+    struct ev ev = {.type = EV_RESET, .strm = st->ref, .err = err};
+    unsigned core = st->core;
+    bool known = st->in_up;
+
+    stream_abort(s, st, err, now);
+    if (known) {
+        deliver(s, core, &ev);
+    }
+}
+
+/* Feeds the negotiation; false when the stream is gone or wants more, else |in| is what is left. */
+static bool negotiate(struct swarm *s, struct swarm_stream *st, struct slice *in, tstamp now)
+{
+    uint8_t reply[MSS_REPLY_MAX];
+    size_t used = 0, reply_len = 0;
+    struct swarm_link *l = st->link;
+    enum mss_result r = mss_input(st->mss, *in, &used, reply, sizeof(reply), &reply_len);
+    size_t chosen = r == MSS_DONE && st->inbound ? mss_chosen(st->mss) : 0;
+
+    ASSERT(used <= in->len);
+    l->ops->consume(l->owner, l->ref, st->sid, used);
+    if (reply_len > 0) {
+        st->preamble += reply_len;
+        (void)l->ops->write(l->owner, l->ref, st->sid, (struct slice){reply, reply_len});
+    }
+    in->base += used;
+    in->len -= used;
+    switch (r) {
+    case MSS_MORE:
+        return false;
+    case MSS_DONE:
+        negotiate_end(s, st);
+        return !st->inbound || accept_stream(s, st, chosen, now);
+    case MSS_NA:
+    case MSS_FAIL:
+        break;
+    }
+    s->stats.negotiate_failed++;
+    lost(s, st, r == MSS_NA ? QUDAG_EUNSUPPORTED : QUDAG_EPROTO, now);
+    return false;
+}
+
+static void on_data(struct swarm *s, struct swarm_stream *st, struct slice in, tstamp now)
+{
+    struct swarm_link *l = st->link;
+    struct ref ref = st->ref;
+
+    if (st->mss != NULL && !negotiate(s, st, &in, now)) {
+        return;
+    }
+    if (in.len == 0) {
+        return;
+    }
+    struct ev ev = {.type = EV_DATA, .strm = ref, .props = l->props, .data = in};
+    bool manual = s->core[st->core].ops->manual_credit;
+    deliver(s, st->core, &ev);
+    if (!manual) {
+        l->ops->consume(l->owner, l->ref, st->sid, in.len);
+    }
+}
+
+static void on_fin(struct swarm *s, struct swarm_stream *st, tstamp now)
+{
+    struct ev ev = {.type = EV_FIN, .strm = st->ref};
+    unsigned core = st->core;
+    bool known = st->in_up;
+
+    if (st->mss != NULL) { /* the end came before agreement */
+        s->stats.negotiate_failed++;
+        lost(s, st, QUDAG_EPROTO, now);
+        return;
+    }
+    st->fin_in = true;
+    if (st->fin_out) {
+        stream_drop(s, st, now);
+    }
+    if (known) {
+        deliver(s, core, &ev);
+    }
+}
+
+static void on_sent(struct swarm *s, struct swarm_stream *st, uint64_t n)
+{
+    uint64_t own = n < st->preamble ? n : st->preamble;
+
+    st->preamble -= (size_t)own;
+    if (n > own && st->in_up) {
+        struct ev ev = {.type = EV_WRITABLE, .strm = st->ref, .n = (size_t)(n - own)};
+        deliver(s, st->core, &ev);
+    }
+}
+
+void stream_event(struct swarm *s, const struct link_ev *ev, tstamp now)
+{
+    struct swarm_stream *st = slots_get(&s->streams, user_ref(ev->user));
+
+    if (st == NULL || st->link->dead) {
+        return; /* ours was dropped; late events of the owner are normal */
+    }
+    switch (ev->type) {
+    case LINK_DATA:
+        on_data(s, st, ev->data, now);
+        break;
+    case LINK_FIN:
+        on_fin(s, st, now);
+        break;
+    case LINK_RESET: {
+        struct ev reset = {.type = EV_RESET, .strm = st->ref, .err = ev->err};
+        unsigned core = st->core;
+        bool known = st->in_up;
+        stream_drop(s, st, now);
+        if (known) {
+            deliver(s, core, &reset);
+        }
+        break;
+    }
+    case LINK_SENT:
+        on_sent(s, st, ev->n);
+        break;
+    case LINK_UP:
+    case LINK_DOWN:
+    case LINK_STREAM:
+    case LINK_STREAMS_OK:
+        break;
+    }
+}
+
+static void act_open(struct swarm *s, unsigned core, const struct act *a, const char *proto,
+                     tstamp now)
+{
+    if (ref_none(a->obj)) {
+        dial_open(s, core, a, proto, now);
+        return;
+    }
+    struct swarm_link *l = link_get(s, a->obj, true);
+    if (l == NULL && (l = link_make(s, a->obj, true)) != NULL) {
+        l->up = true;
+        l->props = LINK_ANON | LINK_PQ_KEX | LINK_PQ_AUTH;
+    }
+    qudag_err err = l == NULL ? QUDAG_ENOMEM : stream_open_out(s, l, core, a->cookie, proto, now);
+    if (err != QUDAG_OK) {
+        pend_fail(s, core, a->cookie, NULL, err);
+    }
+}
+
+static void act_fin(struct swarm *s, struct swarm_stream *st, tstamp now)
+{
+    struct swarm_link *l = st->link;
+
+    if (st->fin_out) {
+        return;
+    }
+    st->fin_out = true;
+    l->ops->fin(l->owner, l->ref, st->sid);
+    if (st->fin_in) {
+        stream_drop(s, st, now);
+    }
+}
+
+void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *proto, tstamp now)
+{
+    if (a->type == ACT_OPEN) {
+        act_open(s, core, a, proto != NULL ? proto : s->core[core].main_proto, now);
+        return;
+    }
+    struct swarm_stream *st = slots_get(&s->streams, a->strm);
+    if (st == NULL || st->link->dead || st->core != core) {
+        return;
+    }
+    struct swarm_link *l = st->link;
+    switch (a->type) {
+    case ACT_WRITE: {
+        qudag_err err = st->fin_out ? QUDAG_OK : l->ops->write(l->owner, l->ref, st->sid, a->data);
+        if (err != QUDAG_OK) { /* over its queue: the stream cannot go on without losing bytes */
+            lost(s, st, err, now);
+        }
+        break;
+    }
+    case ACT_CONSUME:
+        l->ops->consume(l->owner, l->ref, st->sid, (size_t)a->n);
+        break;
+    case ACT_FIN:
+        act_fin(s, st, now);
+        break;
+    case ACT_RESET:
+        stream_abort(s, st, a->err, now);
+        break;
+    case ACT_OPEN:
+    case ACT_UP:
+        break;
+    }
+}
