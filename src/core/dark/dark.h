@@ -11,15 +11,16 @@
 #include "core/onion/onion.h"
 #include "crypto/identity.h"
 
-#define DARK_TEXT_MAX 136   /* two labels, ".dark", NUL */
+#define DARK_TEXT_MAX 136    /* two labels, ".dark", NUL */
 #define DARK_RECORD_LEN 7168 /* every record has this size */
-#define DARK_PERIOD 86400   /* s */
+#define DARK_PERIOD 86400    /* s */
 #define DARK_LABEL_MAX 32
 #define DARK_ADDRS_MAX 64   /* own addresses */
 #define DARK_SECRET_LEN 256 /* bytes of the file form */
 
 enum dark_network { DARK_NET_MAIN = 0, DARK_NET_TEST = 1, DARK_NET_LAB = 2 };
-enum dark_kind { DARK_DIRECT = 1 };
+/* DARK_WITHDRAWN: a record that says that the address is no longer in use. */
+enum dark_kind { DARK_WITHDRAWN = 0, DARK_DIRECT = 1 };
 
 /* What an address says: version 1. */
 struct dark_addr {
@@ -87,11 +88,11 @@ struct dark_config {
 };
 
 enum dark_up {
-    DARK_UP_PUT = 1,  /* cookie, data = DARK_KEY_LEN key | record: store it, then dark_put_done */
-    DARK_UP_GET,      /* cookie, data = key: fetch it, then dark_get_done */
+    DARK_UP_PUT = 1, /* cookie, data = DARK_KEY_LEN key | record: store it, then dark_put_done */
+    DARK_UP_GET,     /* cookie, data = key: fetch it, then dark_get_done */
     DARK_UP_RESOLVED, /* cookie of dark_resolve, err; ptr: const struct dark_target *; n: 1 = cached */
     DARK_UP_PUBLISHED, /* cookie of dark_publish, err, n: nodes that stored it; n counts repeats too */
-    DARK_UP_SAVE,     /* ptr: const struct dark_keys *: seq changed, save before DARK_UP_PUT leaves */
+    DARK_UP_SAVE, /* ptr: const struct dark_keys *: seq changed, save before DARK_UP_PUT leaves */
 };
 
 struct dark;

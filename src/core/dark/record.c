@@ -1,0 +1,434 @@
+/*
+ * record.c - the dark record: made by the service, checked by storers, opened by clients.
+ *
+ *   0     4    8    40    48          56       64     76                      7104        7168
+ *   magic ver  A'   seq   not before  expires  nonce  body, tag               signature by A'
+ *              ├── storers see and check this ─────┤  ChaCha20-Poly1305       over all before
+ *
+ *   body:  kind 1 | ML-DSA-65 key 1952 | length 2 | target | ML-DSA-65 signature 3309 | random padding
+ *
+ * Storers learn A', times to the hour and a number relative to the period; without the address they
+ * can neither compute the key of the body nor link the records of two periods.
+ */
+#include "core/dark/dark_impl.h"
+
+#include "base/assert.h"
+#include "base/rd.h"
+#include "base/wipe.h"
+#include "base/wr.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "wire/relay_desc.h"
+
+#include <string.h>
+
+#define MAGIC "QDDR"
+
+_Static_assert(DARK_HEAD_LEN == 4 + 1 + 3 + 32 + 8 + 8 + 8 + AEAD_NONCE_LEN, "head");
+_Static_assert(AEAD_TAG_LEN == 16, "tag");
+/* kind direct with the longest peer id and one of the longest addresses fits */
+_Static_assert(1 + PEER_ID_MAX + 32 + 1 + 1 + MULTIADDR_MAX + X25519_LEN + MLKEM768_EK_LEN <=
+                   DARK_TARGET_MAX,
+               "target");
+
+/* --- head ----------------------------------------------------------------------------------- */
+
+static void head_write(uint8_t out[DARK_HEAD_LEN], const struct dark_head *h)
+{
+    struct wr w = wr_init(out, DARK_HEAD_LEN);
+
+    wr_bytes(&w, MAGIC, 4);
+    wr_u8(&w, DARK_VERSION);
+    wr_zero(&w, 3);
+    wr_bytes(&w, h->blinded, sizeof h->blinded);
+    wr_u64(&w, h->seq);
+    wr_u64(&w, (uint64_t)h->not_before);
+    wr_u64(&w, (uint64_t)h->expires);
+    wr_bytes(&w, h->nonce, sizeof h->nonce);
+    ASSERT(wr_ok(&w));
+    ASSERT(w.len == DARK_HEAD_LEN);
+}
+
+qudag_err dark_head_read(struct dark_head *h, struct slice record)
+{
+    struct rd r = rd_init(record);
+    struct slice start = rd_bytes(&r, 8);
+
+    *h = (struct dark_head){.seq = 0};
+    rd_copy(&r, h->blinded, sizeof h->blinded);
+    h->seq = rd_u64(&r);
+    uint64_t not_before = rd_u64(&r);
+    uint64_t expires = rd_u64(&r);
+    rd_copy(&r, h->nonce, sizeof h->nonce);
+    if (!rd_ok(&r) || record.len != DARK_RECORD_LEN || memcmp(start.base, MAGIC, 4) != 0) {
+        return QUDAG_EMALFORMED;
+    }
+    if (start.base[4] != DARK_VERSION) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    if (!ct_is_zero(start.base + 5, 3) || h->seq > DARK_SEQ_MAX || not_before >= expires ||
+        expires > INT64_MAX || expires - not_before > DARK_LIFE_MAX) {
+        return QUDAG_EMALFORMED;
+    }
+    h->not_before = (walltime)not_before;
+    h->expires = (walltime)expires;
+    return QUDAG_OK;
+}
+
+/* Subtracts rather than adds: the times are the sender's, up to the largest. */
+static qudag_err time_check(const struct dark_head *h, walltime now)
+{
+    if (now < 0 || h->not_before - now > DARK_SKEW || now - h->expires >= DARK_SKEW) {
+        return QUDAG_EEXPIRED;
+    }
+    return QUDAG_OK;
+}
+
+static qudag_err outer_verify(const struct dark_head *h, struct slice record)
+{
+    return ed25519_verify(h->blinded, record.base + DARK_SIG_AT,
+                          (struct slice){record.base, DARK_SIG_AT});
+}
+
+/* --- body ----------------------------------------------------------------------------------- */
+
+static void target_write(struct wr *w, size_t end, const struct onion_hop *hop)
+{
+    size_t fixed_after = X25519_LEN + MLKEM768_EK_LEN;
+
+    wr_u8(w, hop->peer.len);
+    wr_slice(w, peer_id_slice(&hop->peer));
+    wr_bytes(w, hop->pq_hash, sizeof hop->pq_hash);
+    size_t count_at = w->len;
+    uint8_t n = 0;
+    wr_u8(w, 0);
+    /* Addresses that do not fit stay away; the first always fits. */
+    for (; n < hop->n_addrs && n < ONION_ADDRS_MAX; n++) {
+        if (w->len + 1 + hop->addr[n].len + fixed_after > end) {
+            break;
+        }
+        wr_u8(w, hop->addr[n].len);
+        wr_slice(w, multiaddr_slice(&hop->addr[n]));
+    }
+    if (wr_ok(w)) {
+        w->p[count_at] = n;
+    }
+    wr_bytes(w, hop->x, X25519_LEN);
+    wr_bytes(w, hop->k, MLKEM768_EK_LEN);
+}
+
+size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_LEN],
+                       const struct dark_target *t)
+{
+    struct wr w = wr_init(dst, cap);
+
+    wr_u8(&w, (uint8_t)t->kind);
+    wr_bytes(&w, pq_pk, MLDSA65_PK_LEN);
+    size_t len_at = wr_reserve(&w, 2);
+    if (t->kind == DARK_DIRECT) {
+        target_write(&w, DARK_TARGET_AT + DARK_TARGET_MAX, &t->hop);
+    }
+    if (!wr_ok(&w) || w.len > DARK_TARGET_AT + DARK_TARGET_MAX) {
+        return 0;
+    }
+    wr_fill_u16(&w, len_at, (uint16_t)(w.len - DARK_TARGET_AT));
+    return w.len;
+}
+
+static qudag_err target_read(struct onion_hop *hop, struct slice bytes)
+{
+    struct rd r = rd_init(bytes);
+    struct slice peer = rd_bytes(&r, rd_u8(&r));
+
+    rd_copy(&r, hop->pq_hash, sizeof hop->pq_hash);
+    hop->n_addrs = rd_u8(&r);
+    if (!rd_ok(&r) || hop->n_addrs > ONION_ADDRS_MAX ||
+        peer_id_from_bytes(&hop->peer, peer) != QUDAG_OK) {
+        return QUDAG_EMALFORMED;
+    }
+    for (uint8_t i = 0; i < hop->n_addrs; i++) {
+        struct slice addr = rd_bytes(&r, rd_u8(&r));
+        if (!rd_ok(&r) || multiaddr_from_bytes(&hop->addr[i], addr) != QUDAG_OK) {
+            return QUDAG_EMALFORMED;
+        }
+    }
+    rd_copy(&r, hop->x, X25519_LEN);
+    rd_copy(&r, hop->k, MLKEM768_EK_LEN);
+    if (!rd_done(&r)) {
+        return QUDAG_EMALFORMED;
+    }
+    onion_key_id(hop->key_id, hop->x, hop->k);
+    hop->service = true;
+    return QUDAG_OK;
+}
+
+qudag_err dark_body_read(struct dark_body *b, struct slice plain)
+{
+    struct rd r = rd_init(plain);
+
+    *b = (struct dark_body){.kind = DARK_WITHDRAWN};
+    uint8_t kind = rd_u8(&r);
+    b->pq_pk = rd_bytes(&r, MLDSA65_PK_LEN);
+    struct slice target = rd_lp16(&r, DARK_TARGET_MAX);
+    b->pq_sig = rd_bytes(&r, MLDSA65_SIG_LEN);
+    if (!rd_ok(&r)) {
+        return QUDAG_EMALFORMED;
+    }
+    b->signed_part = (struct slice){plain.base, DARK_TARGET_AT + target.len};
+    if (kind == DARK_WITHDRAWN) {
+        return target.len == 0 ? QUDAG_OK : QUDAG_EMALFORMED;
+    }
+    if (kind != DARK_DIRECT) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    b->kind = DARK_DIRECT;
+    return target_read(&b->hop, target);
+}
+
+size_t dark_pq_message(uint8_t out[DARK_PQ_MSG_MAX], const uint8_t material[DARK_MATERIAL_LEN],
+                       const uint8_t head[DARK_HEAD_LEN], struct slice signed_part)
+{
+    struct wr w = wr_init(out, DARK_PQ_MSG_MAX);
+
+    wr_bytes(&w, material, DARK_MATERIAL_LEN);
+    wr_bytes(&w, head, DARK_HEAD_LEN);
+    wr_slice(&w, signed_part);
+    return wr_done(&w).len;
+}
+
+static struct slice pq_context(void)
+{
+    return (struct slice){(const uint8_t *)DARK_PQ_CONTEXT, sizeof DARK_PQ_CONTEXT - 1};
+}
+
+static void period_param(uint8_t out[32], const uint8_t material[DARK_MATERIAL_LEN])
+{
+    blake3_derive(out, 32, "qudag dark blinding v1", (struct slice){material, DARK_MATERIAL_LEN});
+}
+
+static void body_key(uint8_t out[AEAD_KEY_LEN], const uint8_t material[DARK_MATERIAL_LEN])
+{
+    blake3_derive(out, AEAD_KEY_LEN, "qudag dark record body v1",
+                  (struct slice){material, DARK_MATERIAL_LEN});
+}
+
+/* --- making --------------------------------------------------------------------------------- */
+
+/* Writes, signs and pads the plain body at |plain|; |head| is final. */
+static qudag_err body_make(uint8_t plain[DARK_PLAIN_LEN], const struct dark_keys *k,
+                           const struct dark_target *t, const uint8_t *head,
+                           const uint8_t *material, const struct rng *rng)
+{
+    uint8_t msg[DARK_PQ_MSG_MAX];
+    size_t len = dark_body_write(plain, DARK_PLAIN_LEN, k->pq_pk, t);
+
+    if (len == 0) {
+        return QUDAG_ETOOBIG;
+    }
+    size_t msg_len = dark_pq_message(msg, material, head, (struct slice){plain, len});
+    ASSERT(msg_len > 0);
+    qudag_err err =
+        mldsa65_sign(plain + len, k->pq_sk, pq_context(), (struct slice){msg, msg_len}, rng);
+    len += MLDSA65_SIG_LEN;
+    rng_fill(rng, plain + len, DARK_PLAIN_LEN - len);
+    wipe(msg, sizeof msg);
+    return err;
+}
+
+qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys *k,
+                           const struct dark_target *t, uint64_t period, const struct rng *rng)
+{
+    uint8_t material[DARK_MATERIAL_LEN], param[32], key[AEAD_KEY_LEN];
+    struct secret_ed25519_blinded sk = {.scalar = {0}};
+    struct dark_head h = {.not_before = t->not_before, .expires = t->expires};
+    bool direct = t->kind == DARK_DIRECT;
+
+    memset(out, 0, DARK_RECORD_LEN);
+    if (t->seq < dark_seq_base(period) || t->seq - dark_seq_base(period) > DARK_SEQ_MAX ||
+        t->not_before < 0 || t->expires <= t->not_before ||
+        t->expires - t->not_before > DARK_LIFE_MAX || (direct && t->hop.peer.len == 0) ||
+        (!direct && t->kind != DARK_WITHDRAWN)) {
+        return QUDAG_EINVAL;
+    }
+    h.seq = t->seq - dark_seq_base(period);
+    rng_fill(rng, h.nonce, sizeof h.nonce);
+    dark_material(material, &k->addr, period);
+    period_param(param, material);
+    body_key(key, material);
+    qudag_err err = ed25519_blind_public(h.blinded, k->addr.ed_pk, param);
+    if (err == QUDAG_OK) {
+        err = ed25519_blind_secret(&sk, &k->ed_sk, param);
+    }
+    if (err == QUDAG_OK) {
+        head_write(out, &h);
+        err = body_make(out + DARK_HEAD_LEN, k, t, out, material, rng);
+    }
+    if (err == QUDAG_OK) {
+        err = aead_seal(out + DARK_HEAD_LEN, key, h.nonce, (struct slice){out, DARK_HEAD_LEN},
+                        (struct slice){out + DARK_HEAD_LEN, DARK_PLAIN_LEN});
+    }
+    if (err == QUDAG_OK) {
+        err = ed25519_sign_blinded(out + DARK_SIG_AT, &sk, h.blinded,
+                                   (struct slice){out, DARK_SIG_AT});
+    }
+    if (err != QUDAG_OK) {
+        wipe(out, DARK_RECORD_LEN);
+    }
+    wipe(&sk, sizeof sk);
+    wipe(param, sizeof param);
+    wipe(key, sizeof key);
+    wipe(material, sizeof material);
+    return err;
+}
+
+/* --- storers -------------------------------------------------------------------------------- */
+
+qudag_err dark_record_check(struct slice key, struct slice record, walltime now, uint64_t *seq,
+                            walltime *expires)
+{
+    struct dark_head h;
+    uint8_t index[32];
+    size_t prefix = DARK_KEY_LEN - sizeof index;
+
+    if (key.len != DARK_KEY_LEN || memcmp(key.base, "/qudag/dark/", prefix) != 0) {
+        return QUDAG_EMALFORMED;
+    }
+    qudag_err err = dark_head_read(&h, record);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    blake3_derive(index, sizeof index, "qudag dark index v1",
+                  (struct slice){h.blinded, sizeof h.blinded});
+    if (memcmp(index, key.base + prefix, sizeof index) != 0) {
+        return QUDAG_EAUTH;
+    }
+    err = time_check(&h, now);
+    if (err == QUDAG_OK && outer_verify(&h, record) != QUDAG_OK) {
+        err = QUDAG_EAUTH;
+    }
+    if (err == QUDAG_OK) {
+        *seq = h.seq;
+        *expires = h.expires;
+    }
+    return err;
+}
+
+/* --- clients -------------------------------------------------------------------------------- */
+
+static bool period_is_live(const struct dark_addr *a, uint64_t period, walltime now)
+{
+    for (int i = -1; i <= 1; i++) {
+        uint64_t live[2];
+        dark_live(live, a, now + i * DARK_SKEW);
+        if (period == live[0] || period == live[1]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Which period of |a| the key A' belongs to.  QUDAG_EAUTH: none near, so another address; EEXPIRED:
+ * one that is over or to come.
+ */
+static qudag_err period_find(uint8_t material[DARK_MATERIAL_LEN], uint64_t *period,
+                             const struct dark_addr *a, const uint8_t blinded[32], walltime now)
+{
+    static const int8_t order[] = {0, -1, 1, -2, 2};
+    uint64_t p = dark_period(a, now);
+    uint8_t param[32], ours[32];
+
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        if (order[i] < 0 && p < (uint64_t)-order[i]) {
+            continue;
+        }
+        *period = order[i] < 0 ? p - (uint64_t)-order[i] : p + (uint64_t)order[i];
+        dark_material(material, a, *period);
+        period_param(param, material);
+        qudag_err err = ed25519_blind_public(ours, a->ed_pk, param);
+        if (err != QUDAG_OK) {
+            return err;
+        }
+        if (memcmp(ours, blinded, sizeof ours) == 0) {
+            return period_is_live(a, *period, now) ? QUDAG_OK : QUDAG_EEXPIRED;
+        }
+    }
+    return QUDAG_EAUTH;
+}
+
+/* Commitment and signature of the decrypted body. */
+static qudag_err body_verify(const struct dark_body *b, const struct dark_addr *a,
+                             const uint8_t *material, const uint8_t *head)
+{
+    uint8_t msg[DARK_PQ_MSG_MAX];
+    uint8_t commit[32];
+
+    dark_commitment(commit, b->pq_pk.base);
+    if (!ct_equal(commit, a->commit, sizeof commit)) {
+        return QUDAG_EAUTH;
+    }
+    size_t len = dark_pq_message(msg, material, head, b->signed_part);
+    ASSERT(len > 0);
+    qudag_err err =
+        mldsa65_verify(b->pq_pk.base, b->pq_sig.base, pq_context(), (struct slice){msg, len});
+    wipe(msg, sizeof msg);
+    return err == QUDAG_OK ? QUDAG_OK : QUDAG_EAUTH;
+}
+
+/* The body, once the head was found to be of |a| and the period in |material|. */
+static qudag_err body_open(struct dark_target *t, const struct dark_addr *a,
+                           const uint8_t *material, const struct dark_head *h, struct slice record)
+{
+    uint8_t key[AEAD_KEY_LEN];
+    uint8_t plain[DARK_PLAIN_LEN];
+    struct dark_body b;
+
+    body_key(key, material);
+    qudag_err err =
+        aead_open(plain, key, h->nonce, (struct slice){record.base, DARK_HEAD_LEN},
+                  (struct slice){record.base + DARK_HEAD_LEN, DARK_PLAIN_LEN + AEAD_TAG_LEN});
+    if (err == QUDAG_OK) {
+        err = dark_body_read(&b, (struct slice){plain, sizeof plain});
+    }
+    if (err == QUDAG_OK) {
+        err = body_verify(&b, a, material, record.base);
+    }
+    if (err == QUDAG_OK) {
+        t->kind = b.kind;
+        t->hop = b.hop;
+    }
+    wipe(plain, sizeof plain);
+    wipe(&b, sizeof b);
+    wipe(key, sizeof key);
+    return err;
+}
+
+qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a, struct slice record,
+                           walltime now)
+{
+    uint8_t material[DARK_MATERIAL_LEN];
+    struct dark_head h;
+    uint64_t period = 0;
+
+    *t = (struct dark_target){.kind = DARK_WITHDRAWN};
+    qudag_err err = dark_head_read(&h, record);
+    if (err == QUDAG_OK) {
+        err = period_find(material, &period, a, h.blinded, now);
+    }
+    if (err == QUDAG_OK) {
+        err = time_check(&h, now);
+    }
+    if (err == QUDAG_OK && outer_verify(&h, record) != QUDAG_OK) {
+        err = QUDAG_EAUTH;
+    }
+    if (err == QUDAG_OK) {
+        err = body_open(t, a, material, &h, record);
+    }
+    if (err == QUDAG_OK) {
+        t->seq = h.seq + dark_seq_base(period);
+        t->not_before = h.not_before;
+        t->expires = h.expires;
+    }
+    wipe(material, sizeof material);
+    return err;
+}
