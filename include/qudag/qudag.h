@@ -1,0 +1,16 @@
+/* qudag.h - all of it. */
+#ifndef QUDAG_QUDAG_H
+#define QUDAG_QUDAG_H
+
+#include <qudag/dark.h>
+#include <qudag/dht.h>
+#include <qudag/error.h>
+#include <qudag/identity.h>
+#include <qudag/node.h>
+#include <qudag/onion.h>
+#include <qudag/peer.h>
+#include <qudag/stream.h>
+#include <qudag/types.h>
+#include <qudag/version.h>
+
+#endif
