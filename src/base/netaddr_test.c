@@ -1,0 +1,249 @@
+/* netaddr_test.c - addresses as text and as classes. */
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/netaddr.h"
+
+#include <string.h>
+
+/* What is read, and how it is written; the last rows are the examples of RFC 5952. */
+static void addresses_are_read_and_written_canonically(void **state)
+{
+    static const struct {
+        const char *in, *out;
+    } rows[] = {
+        {"1.2.3.4", "1.2.3.4:9"},
+        {"0.0.0.0", "0.0.0.0:9"},
+        {"255.255.255.255", "255.255.255.255:9"},
+        {"::", "[::]:9"},
+        {"::1", "[::1]:9"},
+        {"1::", "[1::]:9"},
+        {"1:2:3:4:5:6:7:8", "[1:2:3:4:5:6:7:8]:9"},
+        {"1:2:3:4:5:6:7::", "[1:2:3:4:5:6:7:0]:9"},
+        {"::2:3:4:5:6:7:8", "[0:2:3:4:5:6:7:8]:9"},
+        {"ffff:FFFF:ffff:ffff:ffff:ffff:ffff:ffff", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:9"},
+        {"::ffff:1.2.3.4", "1.2.3.4:9"},
+        {"::FFFF:102:304", "1.2.3.4:9"},
+        {"0:0:0:0:0:ffff:1.2.3.4", "1.2.3.4:9"},
+        {"::1.2.3.4", "[::102:304]:9"},
+        {"64:ff9b::192.0.2.33", "[64:ff9b::c000:221]:9"},
+        {"1:2:3:4:5:6:7.8.9.10", "[1:2:3:4:5:6:708:90a]:9"},
+        {"fe80::1%3", "[fe80::1%3]:9"},
+        {"fe80::%4294967295", "[fe80::%4294967295]:9"},
+        {"fe80::1%0", "[fe80::1]:9"},
+        {"2001:0db8::0001", "[2001:db8::1]:9"},
+        {"2001:db8:0:0:0:0:2:1", "[2001:db8::2:1]:9"},
+        {"2001:db8:0:1:1:1:1:1", "[2001:db8:0:1:1:1:1:1]:9"},
+        {"2001:0:0:1:0:0:0:1", "[2001:0:0:1::1]:9"},
+        {"2001:db8:0:0:1:0:0:1", "[2001:db8::1:0:0:1]:9"},
+        {"0:0:1:0:0:0:0:0", "[0:0:1::]:9"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct netaddr a = {.port = 9};
+        char text[NETADDR_TEXT_MAX];
+        assert_int_equal(netaddr_parse_ip(&a, rows[i].in), QUDAG_OK);
+        size_t n = netaddr_text(text, sizeof text, &a);
+        assert_string_equal(text, rows[i].out);
+        assert_int_equal(n, strlen(rows[i].out));
+        for (size_t cap = 0; cap <= n; cap++) {
+            assert_int_equal(netaddr_text(text, cap, &a), 0);
+        }
+    }
+}
+
+static void what_is_no_address_is_refused_and_changes_nothing(void **state)
+{
+    static const char *const rows[] = {"",
+                                       " ",
+                                       ".",
+                                       "1",
+                                       "1.2.3",
+                                       "1.2.3.",
+                                       "1.2.3.4.",
+                                       "1.2.3.4.5",
+                                       "1.2.3.4 ",
+                                       " 1.2.3.4",
+                                       "01.2.3.4",
+                                       "1.2.3.00",
+                                       "256.1.1.1",
+                                       "1.2.3.999999999999999999999",
+                                       "0x1.2.3.4",
+                                       "1..2.3",
+                                       "+1.2.3.4",
+                                       "-1.2.3.4",
+                                       ":",
+                                       ":::",
+                                       "1",
+                                       "1:",
+                                       ":1",
+                                       "1:2",
+                                       "1:2:3:4:5:6:7",
+                                       "1::2::3",
+                                       "1:2:3:4:5:6:7:8:9",
+                                       "1:2:3:4:5:6:7:8::",
+                                       "::1:2:3:4:5:6:7:8",
+                                       "1:2:3:4::5:6:7:8",
+                                       "12345::",
+                                       "g::",
+                                       "::1 ",
+                                       "[::1]",
+                                       "::1%",
+                                       "::1%x",
+                                       "::1%4294967296",
+                                       "::1%01",
+                                       "::1%1x",
+                                       "1:2:3:4:5:6:7:1.2.3.4",
+                                       "::1.2.3",
+                                       "::1.2.3.4:5",
+                                       "1.2.3.4::",
+                                       "::256.1.1.1",
+                                       "::1.2.3.04",
+                                       "1.2.3.4%1",
+                                       "::ffff:1.2.3.4.5",
+                                       "::%",
+                                       ":1::",
+                                       "1:::2",
+                                       "localhost",
+                                       "::\xff"};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct netaddr a = {.family = 6, .ip = {1, 2}, .port = 3, .scope = 4}, before = a;
+        assert_int_equal(netaddr_parse_ip(&a, rows[i]), QUDAG_EMALFORMED);
+        assert_true(netaddr_eq(&a, &before));
+    }
+}
+
+static void no_prefix_of_an_address_breaks_the_parser(void **state)
+{
+    static const char whole[] = "1:22:333:4444:5:6:77.88.99.100%42";
+    (void)state;
+
+    for (size_t len = 0; len <= sizeof whole - 1; len++) {
+        char text[sizeof whole];
+        struct netaddr a = {0};
+        memcpy(text, whole, len);
+        text[len] = '\0';
+        /* complete with the tens digit of the quad's end, or with a whole zone */
+        bool complete = len >= 28 && len != 31;
+        assert_int_equal(netaddr_parse_ip(&a, text) == QUDAG_OK, complete);
+    }
+}
+
+static void addresses_fall_into_their_classes(void **state)
+{
+    static const struct {
+        const char *ip;
+        bool loopback, unspecified, private_use;
+    } rows[] = {
+        {"127.0.0.1", true, false, false},
+        {"127.255.255.255", true, false, false},
+        {"128.0.0.1", false, false, false},
+        {"::1", true, false, false},
+        {"::2", false, false, false},
+        {"0.0.0.0", false, true, false},
+        {"0.0.0.1", false, false, false},
+        {"::", false, true, false},
+        {"10.0.0.0", false, false, true},
+        {"9.255.255.255", false, false, false},
+        {"11.0.0.0", false, false, false},
+        {"172.15.0.1", false, false, false},
+        {"172.16.0.0", false, false, true},
+        {"172.31.255.255", false, false, true},
+        {"172.32.0.0", false, false, false},
+        {"192.168.0.1", false, false, true},
+        {"192.169.0.1", false, false, false},
+        {"100.63.0.1", false, false, false},
+        {"100.64.0.1", false, false, true},
+        {"100.127.255.255", false, false, true},
+        {"100.128.0.0", false, false, false},
+        {"169.254.1.1", false, false, true},
+        {"169.253.1.1", false, false, false},
+        {"8.8.8.8", false, false, false},
+        {"fc00::1", false, false, true},
+        {"fdff::1", false, false, true},
+        {"fe00::1", false, false, false},
+        {"fe80::1", false, false, true},
+        {"febf::1", false, false, true},
+        {"fec0::1", false, false, false},
+        {"2001:db8::1", false, false, false},
+        {"::ffff:10.0.0.1", false, false, true},
+        {"::ffff:127.0.0.1", true, false, false},
+        {"fbff::1", false, false, false},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct netaddr a = {0};
+        assert_int_equal(netaddr_parse_ip(&a, rows[i].ip), QUDAG_OK);
+        assert_int_equal(netaddr_is_loopback(&a), rows[i].loopback);
+        assert_int_equal(netaddr_is_unspecified(&a), rows[i].unspecified);
+        assert_int_equal(netaddr_is_private(&a), rows[i].private_use);
+    }
+}
+
+static void equality_looks_at_every_part(void **state)
+{
+    struct netaddr a = {0}, b;
+    (void)state;
+
+    assert_int_equal(netaddr_parse_ip(&a, "fe80::1%1"), QUDAG_OK);
+    a.port = 7;
+    b = a;
+    assert_true(netaddr_eq(&a, &b));
+    b.port = 8;
+    assert_false(netaddr_eq(&a, &b));
+    assert_true(netaddr_same_ip(&a, &b));
+    b = a;
+    b.scope = 2;
+    assert_false(netaddr_eq(&a, &b));
+    assert_false(netaddr_same_ip(&a, &b)); /* link-local: another link, another host */
+    b = a;
+    b.ip[15] ^= 1;
+    assert_false(netaddr_same_ip(&a, &b));
+    b = a;
+    b.family = 4;
+    assert_false(netaddr_same_ip(&a, &b));
+}
+
+static void no_address_is_none(void **state)
+{
+    struct netaddr a = {0};
+    char text[8];
+    (void)state;
+
+    assert_int_equal(netaddr_text(text, sizeof text, &a), 4);
+    assert_string_equal(text, "none");
+    assert_true(netaddr_is_unspecified(&a));
+    assert_false(netaddr_is_private(&a));
+    assert_false(netaddr_is_loopback(&a));
+}
+
+static void the_longest_text_fits(void **state)
+{
+    struct netaddr a = {.family = 6, .port = 65535, .scope = UINT32_MAX};
+    char text[NETADDR_TEXT_MAX];
+    (void)state;
+
+    memset(a.ip, 0xff, sizeof a.ip);
+    assert_int_equal(netaddr_text(text, sizeof text, &a), 58);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_are_read_and_written_canonically),
+        cmocka_unit_test(what_is_no_address_is_refused_and_changes_nothing),
+        cmocka_unit_test(no_prefix_of_an_address_breaks_the_parser),
+        cmocka_unit_test(addresses_fall_into_their_classes),
+        cmocka_unit_test(equality_looks_at_every_part),
+        cmocka_unit_test(no_address_is_none),
+        cmocka_unit_test(the_longest_text_fits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
