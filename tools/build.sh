@@ -30,6 +30,9 @@ if [ ! -e "$dir/build.ninja" ]; then
     if [ -d "$dir/meson-private" ]; then # a first attempt that failed left half of it
         rm -rf "$dir/meson-private" "$dir/meson-info"
     fi
+    # meson asks dpkg-dev for Debian's library folder; without it, it guesses one where nobody looks
+    multi=$(gcc -print-multiarch 2>/dev/null || true)
+    [ -z "$multi" ] || set -- -Dlibdir="lib/$multi" "$@"
     meson setup "$dir" --native-file build/deps/deps.ini "$@" >"$log" 2>&1 || { tail -n 25 "$log" >&2; exit 1; }
     printf '%s' "$mark" >"$dir/.mark"
     printf '%s' "$libraries" >"$dir/.libraries"

@@ -30,6 +30,6 @@ for f in "$root/least.c" "$src"/examples/*.c; do
         bad=1
     fi
 done
-[ "$bad" = 1 ] || "$root/least" || { echo "examples: the least program does not run"; bad=1; }
+[ "$bad" = 1 ] || LD_LIBRARY_PATH=$(dirname "$(dirname "$pc")") "$root/least" || { echo "examples: the least program does not run"; bad=1; }
 echo "examples: $n compiled against the installed library"
 exit $bad

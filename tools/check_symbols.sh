@@ -19,7 +19,9 @@ for lib in "$@"; do
         printf '%s shows:\n%s\n' "$lib" "$alien" | head -n 40
         bad=1
     fi
-    printf 'symbols: %s shows %s names\n' "$(basename "$lib")" "$(printf '%s\n' "$names" | grep -c '^qudag_' || true)"
+    n=$(printf '%s\n' "$names" | grep -c '^qudag_' || true)
+    [ "$n" -gt 0 ] || bad=1
+    printf 'symbols: %s shows %s names\n' "$(basename "$lib")" "$n"
 done
 [ $seen -gt 0 ] || { echo "symbols: no library built yet"; exit 77; }
 exit $bad

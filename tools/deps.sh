@@ -432,6 +432,11 @@ else
     rm -rf "$dir"
     mkdir -p "$dir"
     check_versions
+    # what libcrypto.pc asks for when linking statically, and libssl-dev does not bring
+    if ! pkg-config --exists zlib libzstd; then
+        say "will install by apt: zlib1g-dev libzstd-dev"
+        apt_install_fresh zlib1g-dev libzstd-dev
+    fi
 fi
 write_result
 say "ready, $(cat "$dir/info")"
