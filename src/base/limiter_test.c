@@ -1,9 +1,9 @@
 /* limiter_test.c - the token bucket. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 
 #include "base/limiter.h"
 

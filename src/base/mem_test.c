@@ -1,9 +1,9 @@
 /* mem_test.c - the allocator: accounting, the cap, failures on demand, zeroing, alignment. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 
 #include "base/mem.h"
 

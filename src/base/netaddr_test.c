@@ -1,9 +1,9 @@
 /* netaddr_test.c - addresses as text and as classes. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 
 #include "base/netaddr.h"
 

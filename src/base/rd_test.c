@@ -1,9 +1,9 @@
 /* rd_test.c - the reader and the writer, against each other and against written-out bytes. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 
 #include "base/rd.h"
 #include "base/wr.h"

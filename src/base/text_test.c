@@ -1,9 +1,9 @@
 /* text_test.c - hex, base32, base58btc and the check for printable UTF-8. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 
 #include "base/text.h"
 

@@ -1,9 +1,9 @@
 /* wipe_test.c - wiping and comparison. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <cmocka.h>
 
 #include "base/wipe.h"
 
