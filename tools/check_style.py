@@ -3,7 +3,7 @@
 
     functions   at most 70 lines between the braces
     files       .c at most 1200 lines (800 is the aim), .h at most 300
-    lines       at most 100 columns in C
+    lines       at most 120 columns in C; code itself 100, which clang-format sees to
     text        no tab, no trailing space, a newline at the end, no CR
     calls       strcpy strcat sprintf gets strtok rand alloca setjmp and kin: nowhere
                 printf exit abort signal, the clock, the environment: not below io, but for base/assert
@@ -18,7 +18,7 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-FUNCTION_MAX, FILE_MAX, FILE_AIM, HEADER_MAX, WIDTH_MAX = 70, 1200, 800, 300, 100
+FUNCTION_MAX, FILE_MAX, FILE_AIM, HEADER_MAX, WIDTH_MAX = 70, 1200, 800, 300, 120
 
 ANYWHERE = '''strcpy strcat strncat stpcpy sprintf vsprintf gets strtok rand srand alloca setjmp longjmp sigsetjmp siglongjmp
               atoi atol tmpnam mktemp system'''.split()
