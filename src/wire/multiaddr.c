@@ -242,10 +242,15 @@ static bool ip_parse(struct wr *w, struct slice s, uint8_t family)
     }
     memcpy(text, s.base, s.len);
     text[s.len] = '\0';
-    if (netaddr_parse_ip(&a, text) != QUDAG_OK || a.family != family) {
+    bool colons = memchr(s.base, ':', s.len) != NULL;
+    if (netaddr_parse_ip(&a, text) != QUDAG_OK || colons != (family == 6)) {
         return false;
     }
-    wr_bytes(w, a.ip, family == 4 ? 4 : 16);
+    /* An IPv4-mapped address comes back as IPv4; here the bytes are kept as they were written. */
+    if (family == 6 && a.family == 4) {
+        wr_bytes(w, v4_mapped, sizeof(v4_mapped));
+    }
+    wr_bytes(w, a.ip, a.family == 4 ? 4 : 16);
     return true;
 }
 
