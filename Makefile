@@ -30,7 +30,8 @@ test: deps-test
 	@meson test -C $(BUILD) $(if $(T),,--no-rebuild) --print-errorlogs $(addprefix --suite ,$(T))
 
 demo: all
-	@QUDAG_BUILD=$(abspath $(BUILD)) QUDAG_SRC=$(CURDIR) tools/demo.sh
+	@test -e tools/demo.sh || { echo "make demo: tools/demo.sh does not exist yet"; exit 1; }
+	@QUDAG_BUILD=$(abspath $(BUILD)) QUDAG_SRC=$(CURDIR) bash tools/demo.sh
 
 bench: all
 	@tools/bench.py --build $(BUILD) --runs $(RUNS)
