@@ -28,6 +28,9 @@ struct quic_config {
     uint64_t handshake_timeout_ns; /* default 10 s */
     uint64_t keepalive_ns;      /* default 25 s with jitter; 5 s when the peer's idle timeout is short */
     uint8_t reset_key[32];      /* static secret for stateless resets and tokens, derived by the node */
+    uint16_t max_udp_payload;   /* bytes, 1200 .. 65000; default 1452; path MTU discovery up to it */
+    uint8_t shard;              /* number of this endpoint, hidden in its connection ids */
+    bool bbr;                   /* congestion control BBR instead of CUBIC */
 };
 
 struct quic_dgram {

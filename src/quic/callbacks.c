@@ -1,0 +1,378 @@
+/*
+ * callbacks.c - what ngtcp2 tells a connection while it reads or writes a packet.
+ *
+ * They only note facts and queue events; nothing here ends a connection or calls the owner.
+ */
+#include "quic/quic_int.h"
+
+#include <string.h>
+
+#define KEEPALIVE_SHORT_NS (4 * NS_PER_S)
+#define IDLE_SHORT_NS (15 * NS_PER_S)
+
+static int no_memory(struct qconn *c)
+{
+    c->why = QUDAG_ENOMEM;
+    c->why_text = "out of memory";
+    return NGTCP2_ERR_CALLBACK_FAILURE;
+}
+
+static int push(struct qconn *c, const struct qstream *s, enum link_ev_type type, struct slice data,
+                qudag_err err)
+{
+    struct link_ev ev = {.type = type,
+                         .err = err,
+                         .link = c->ref,
+                         .sid = s->id,
+                         .user = s->user,
+                         .data = data};
+
+    return ev_push(c->q, &ev) ? 0 : no_memory(c);
+}
+
+static void set_keepalive(struct qconn *c)
+{
+    const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(c->ng);
+    uint64_t idle = c->q->cfg.idle_timeout_ns;
+    uint64_t alive = c->q->cfg.keepalive_ns;
+
+    if (peer != NULL && peer->max_idle_timeout != 0 && peer->max_idle_timeout < idle) {
+        idle = peer->max_idle_timeout;
+    }
+    if (idle <= IDLE_SHORT_NS) {
+        alive = alive < KEEPALIVE_SHORT_NS ? alive : KEEPALIVE_SHORT_NS;
+    } else if (alive > idle / 3) {
+        alive = idle / 3;
+    }
+    ngtcp2_conn_set_keep_alive_timeout(c->ng, rng_jitter(&c->q->cfg.rng, alive, 100));
+}
+
+/* A token that spares the peer's next handshake a round trip. */
+static void give_token(struct qconn *c)
+{
+    uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN];
+    struct sock_storage to;
+    ngtcp2_ssize n;
+
+    addr_to_sock(&to, &c->remote);
+    n = ngtcp2_crypto_generate_regular_token(token, c->q->cfg.reset_key,
+                                             sizeof c->q->cfg.reset_key, &to.u.sa, to.len,
+                                             c->q->now);
+    if (n > 0) {
+        /* A courtesy; without memory the peer gets none. */
+        (void)ngtcp2_conn_submit_new_token(c->ng, token, (size_t)n);
+    }
+}
+
+static int on_completed(ngtcp2_conn *ng, void *user_data)
+{
+    struct qconn *c = user_data;
+
+    (void)ng;
+    if (!c->hs.verified) {
+        c->why = QUDAG_EAUTH;
+        c->why_text = "the peer presented no certificate";
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    c->completed = true;
+    sec_hs_report(&c->hs, &c->info);
+    set_keepalive(c);
+    if (c->server) {
+        c->confirmed = true;
+        give_token(c);
+        return conn_up(c) ? 0 : no_memory(c);
+    }
+    return 0;
+}
+
+static int on_confirmed(ngtcp2_conn *ng, void *user_data)
+{
+    struct qconn *c = user_data;
+
+    (void)ng;
+    c->confirmed = true;
+    return conn_up(c) ? 0 : no_memory(c);
+}
+
+static int on_crypto(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t offset,
+                     const uint8_t *data, size_t len, void *user_data)
+{
+    struct qconn *c = user_data;
+
+    /* After the handshake the TLS object is gone and nothing it could say is wanted. */
+    if (c->completed) {
+        return 0;
+    }
+    return ngtcp2_crypto_recv_crypto_data_cb(ng, level, offset, data, len, user_data);
+}
+
+static int on_stream_open(ngtcp2_conn *ng, int64_t id, void *user_data)
+{
+    struct qconn *c = user_data;
+    struct qstream *s = NULL;
+
+    /* A peer that opens streams to us has accepted us, even if HANDSHAKE_DONE is still on its way. */
+    if (!conn_up(c) || stream_add(c, id, &s) != QUDAG_OK ||
+        ngtcp2_conn_set_stream_user_data(ng, id, s) != 0) {
+        return no_memory(c);
+    }
+    return push(c, s, LINK_STREAM, (struct slice){NULL, 0}, QUDAG_OK);
+}
+
+/* The end for both directions, as seen by the owner. */
+static int report_reset(struct qconn *c, struct qstream *s, qudag_err err)
+{
+    s->dead = true;
+    s->rx_done = true;
+    list_del(&s->node);
+    return push(c, s, LINK_RESET, (struct slice){NULL, 0}, err);
+}
+
+static int on_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset,
+                   const uint8_t *data, size_t len, void *user_data, void *stream_user_data)
+{
+    struct qconn *c = user_data;
+    struct qstream *s = stream_user_data;
+
+    (void)offset;
+    if (s == NULL || s->dead) {
+        /* Nobody will consume it. */
+        (void)ngtcp2_conn_extend_max_stream_offset(ng, id, len);
+        ngtcp2_conn_extend_max_offset(ng, len);
+        return 0;
+    }
+    if (len > 0) {
+        s->unconsumed += len;
+        if (push(c, s, LINK_DATA, (struct slice){data, len}, QUDAG_OK) != 0) {
+            return NGTCP2_ERR_CALLBACK_FAILURE;
+        }
+    }
+    if ((flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0 && !s->rx_done) {
+        s->rx_done = true;
+        if (push(c, s, LINK_FIN, (struct slice){NULL, 0}, QUDAG_OK) != 0) {
+            return NGTCP2_ERR_CALLBACK_FAILURE;
+        }
+        if (s->stopped && !s->fin_sent) {
+            return report_reset(c, s, QUDAG_ERESET);
+        }
+    }
+    return 0;
+}
+
+static int on_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t len, void *user_data,
+                    void *stream_user_data)
+{
+    (void)ng;
+    (void)id;
+    (void)user_data;
+    if (stream_user_data != NULL) {
+        stream_acked(stream_user_data, offset + len);
+    }
+    return 0;
+}
+
+static int on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t code,
+                           void *user_data, void *stream_user_data)
+{
+    struct qconn *c = user_data;
+    struct qstream *s = stream_user_data;
+    int rv = 0;
+
+    (void)flags;
+    if (ngtcp2_conn_is_local_stream(ng, id) == 0) {
+        ngtcp2_conn_extend_max_streams_bidi(ng, 1);
+    }
+    if (s == NULL) {
+        return 0;
+    }
+    if (!s->dead && !s->rx_done) {
+        rv = report_reset(c, s, stream_error(code));
+    }
+    if (s->unconsumed > 0) {
+        ngtcp2_conn_extend_max_offset(ng, s->unconsumed);
+        s->unconsumed = 0;
+    }
+    s->closed = true;
+    list_del(&s->node);
+    list_push_back(&c->q->zombies, &s->node);
+    return rv;
+}
+
+static int on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uint64_t code,
+                           void *user_data, void *stream_user_data)
+{
+    struct qconn *c = user_data;
+    struct qstream *s = stream_user_data;
+
+    (void)final_size;
+    if (s == NULL || s->dead) {
+        return 0;
+    }
+    if (ngtcp2_conn_shutdown_stream(ng, 0, id, code) != 0) {
+        return no_memory(c);
+    }
+    return report_reset(c, s, stream_error(code));
+}
+
+/*
+ * STOP_SENDING.  Code 0 before the peer's own FIN is how libp2p implementations close a stream they
+ * have read enough of: what they still send is delivered, and only then the stream ends.
+ */
+static int on_stop_sending(ngtcp2_conn *ng, int64_t id, uint64_t code, void *user_data,
+                           void *stream_user_data)
+{
+    struct qconn *c = user_data;
+    struct qstream *s = stream_user_data;
+
+    if (s == NULL || s->dead || s->stopped) {
+        return 0;
+    }
+    s->stopped = true;
+    list_del(&s->node);
+    if (code == 0 && (s->fin_sent || !s->rx_done)) {
+        return 0;
+    }
+    if (ngtcp2_conn_shutdown_stream_read(ng, 0, id, code) != 0) {
+        return no_memory(c);
+    }
+    return report_reset(c, s, stream_error(code));
+}
+
+static int on_stream_limit(ngtcp2_conn *ng, uint64_t max_streams, void *user_data)
+{
+    struct qconn *c = user_data;
+
+    (void)ng;
+    (void)max_streams;
+    if (c->streams_blocked && c->announced) {
+        c->streams_blocked = false;
+        if (!list_linked(&c->streams_ok)) {
+            list_push_back(&c->q->streams_ok, &c->streams_ok);
+        }
+    }
+    return 0;
+}
+
+static int on_stream_credit(ngtcp2_conn *ng, int64_t id, uint64_t max_data, void *user_data,
+                            void *stream_user_data)
+{
+    (void)ng;
+    (void)id;
+    (void)max_data;
+    (void)user_data;
+    if (stream_user_data != NULL) {
+        stream_wake(stream_user_data);
+    }
+    return 0;
+}
+
+static void on_rand(uint8_t *dest, size_t len, const ngtcp2_rand_ctx *ctx)
+{
+    const struct rng *rng = ctx->native_handle;
+
+    rng_fill(rng, dest, len);
+}
+
+static int on_path_challenge(ngtcp2_conn *ng, uint8_t *data, void *user_data)
+{
+    struct qconn *c = user_data;
+
+    (void)ng;
+    rng_fill(&c->q->cfg.rng, data, NGTCP2_PATH_CHALLENGE_DATALEN);
+    return 0;
+}
+
+static int on_new_cid(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t len,
+                      void *user_data)
+{
+    struct qconn *c = user_data;
+    const struct quic *q = c->q;
+    uint8_t bytes[CID_LEN];
+
+    (void)ng;
+    if (len != CID_LEN) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    cid_make(q, bytes);
+    ngtcp2_cid_init(cid, bytes, sizeof bytes);
+    if (ngtcp2_crypto_generate_stateless_reset_token(token, q->cfg.reset_key,
+                                                     sizeof q->cfg.reset_key, cid) != 0 ||
+        cid_bind(c, bytes, sizeof bytes) != QUDAG_OK) {
+        c->why = QUDAG_ELIMIT;
+        c->why_text = "the peer wants too many connection ids";
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    return 0;
+}
+
+static int on_cid_gone(ngtcp2_conn *ng, const ngtcp2_cid *cid, void *user_data)
+{
+    (void)ng;
+    cid_unbind(user_data, cid->data, cid->datalen);
+    return 0;
+}
+
+static int on_dcid(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, uint64_t seq,
+                   const ngtcp2_cid *cid, const uint8_t *token, void *user_data)
+{
+    (void)ng;
+    (void)seq;
+    (void)cid;
+    if (token == NULL) {
+        return 0;
+    }
+    if (type == NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE) {
+        cid_reset_bind(user_data, token);
+    } else {
+        cid_reset_unbind(user_data, token);
+    }
+    return 0;
+}
+
+static int on_stateless_reset(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset *sr,
+                              void *user_data)
+{
+    struct qconn *c = user_data;
+
+    (void)ng;
+    (void)sr;
+    c->was_reset = true;
+    return 0;
+}
+
+static int on_new_token(ngtcp2_conn *ng, const uint8_t *token, size_t len, void *user_data)
+{
+    struct qconn *c = user_data;
+
+    (void)ng;
+    token_store(c->q, &c->remote, (struct slice){token, len});
+    return 0;
+}
+
+#define CALLBACKS_COMMON                                                                           \
+    .recv_crypto_data = on_crypto, .handshake_completed = on_completed,                            \
+    .encrypt = ngtcp2_crypto_encrypt_cb, .decrypt = ngtcp2_crypto_decrypt_cb,                      \
+    .hp_mask = ngtcp2_crypto_hp_mask_cb, .recv_stream_data = on_data,                              \
+    .acked_stream_data_offset = on_acked, .stream_open = on_stream_open,                           \
+    .stream_close = on_stream_close, .recv_stateless_reset = on_stateless_reset,                   \
+    .extend_max_local_streams_bidi = on_stream_limit, .rand = on_rand,                             \
+    .get_new_connection_id = on_new_cid, .remove_connection_id = on_cid_gone,                      \
+    .update_key = ngtcp2_crypto_update_key_cb, .stream_reset = on_stream_reset,                    \
+    .extend_max_stream_data = on_stream_credit, .dcid_status = on_dcid,                            \
+    .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,                             \
+    .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,                         \
+    .get_path_challenge_data = on_path_challenge, .stream_stop_sending = on_stop_sending,          \
+    .version_negotiation = ngtcp2_crypto_version_negotiation_cb
+
+const ngtcp2_callbacks conn_callbacks_client = {
+    CALLBACKS_COMMON,
+    .client_initial = ngtcp2_crypto_client_initial_cb,
+    .recv_retry = ngtcp2_crypto_recv_retry_cb,
+    .handshake_confirmed = on_confirmed,
+    .recv_new_token = on_new_token,
+};
+
+const ngtcp2_callbacks conn_callbacks_server = {
+    CALLBACKS_COMMON,
+    .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
+};

@@ -1,0 +1,623 @@
+/*
+ * conn.c - one connection: making it, feeding it, ending it.
+ *
+ *   HANDSHAKE --completed/confirmed--> UP --closed, failed, idle--> LINGER --3 PTO--> freed
+ *        \___________________ refused, timeout ___________________/
+ *
+ * In LINGER the ngtcp2 object is gone; what is left repeats the CONNECTION_CLOSE to a peer that has
+ * not seen it, with doubling gaps, so that it can never be made to amplify.
+ */
+#include "quic/quic_int.h"
+
+#include <openssl/err.h>
+#include <string.h>
+
+#define LINGER_NS (3 * NS_PER_S)
+#define STEP_NS NS_PER_MS /* a timer that fired waits at least this long before it fires again */
+#define NEVER_YET (TSTAMP_NEVER - 1)
+
+static ngtcp2_conn *get_conn(ngtcp2_crypto_conn_ref *ref)
+{
+    const struct qconn *c = ref->user_data;
+
+    return c->ng;
+}
+
+static void count(const struct qconn *c, bool made)
+{
+    struct quic_stats *st = &c->q->stats;
+
+    st->conns = made ? st->conns + 1 : st->conns - 1;
+    if (c->server) {
+        st->half_open = made ? st->half_open + 1 : st->half_open;
+    }
+}
+
+static void leave_half_open(struct qconn *c)
+{
+    if (c->server && list_linked(&c->half)) {
+        list_del(&c->half);
+        c->q->stats.half_open--;
+    }
+}
+
+/* An object in the tables, with a TLS object but no ngtcp2 one yet. */
+static struct qconn *conn_alloc(struct quic *q, bool server, const struct netaddr *remote,
+                                const struct sec_expect *expect)
+{
+    struct qconn *c = mem_alloc(q->mem, sizeof *c);
+    SSL *ssl;
+
+    if (c == NULL) {
+        return NULL;
+    }
+    c->q = q;
+    c->server = server;
+    c->remote = *remote;
+    c->first_remote = *remote;
+    c->started = q->now;
+    c->hs_deadline = tstamp_after(q->now, q->cfg.handshake_timeout_ns);
+    c->info.since = q->now;
+    list_init(&c->dirty);
+    list_init(&c->half);
+    list_init(&c->down);
+    list_init(&c->streams_ok);
+    list_init(&c->ready);
+    ngtcp2_ccerr_default(&c->close_err);
+    c->conn_ref = (ngtcp2_crypto_conn_ref){.get_conn = get_conn, .user_data = c};
+    if (sec_hs_start(&c->hs, q->cfg.sec, server, expect) != QUDAG_OK) {
+        mem_free(q->mem, c);
+        return NULL;
+    }
+    c->hs.now = q->now;
+    ssl = c->hs.ssl;
+    SSL_set_app_data(ssl, &c->conn_ref);
+    if ((server ? ngtcp2_crypto_ossl_configure_server_session(ssl)
+                : ngtcp2_crypto_ossl_configure_client_session(ssl)) != 0 ||
+        ngtcp2_crypto_ossl_ctx_new(&c->ossl, ssl) != 0) {
+        sec_hs_stop(&c->hs);
+        mem_free(q->mem, c);
+        return NULL;
+    }
+    if (slots_add(&q->conns, c, &c->ref) != QUDAG_OK) {
+        ngtcp2_crypto_ossl_ctx_del(c->ossl);
+        sec_hs_stop(&c->hs);
+        mem_free(q->mem, c);
+        return NULL;
+    }
+    count(c, true);
+    if (server) {
+        list_push_back(&q->half_open, &c->half);
+    }
+    return c;
+}
+
+static void fill_settings(ngtcp2_settings *st, struct quic *q, struct slice token,
+                          ngtcp2_token_type token_type)
+{
+    ngtcp2_settings_default(st);
+    st->initial_ts = q->now;
+    st->cc_algo = q->cfg.bbr ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
+    st->max_tx_udp_payload_size = q->cfg.max_udp_payload;
+    st->rand_ctx.native_handle = &q->cfg.rng;
+    st->token = token.base;
+    st->tokenlen = token.len;
+    st->token_type = token_type;
+    if (q->cfg.max_udp_payload > 1452) {
+        st->pmtud_probes = &q->cfg.max_udp_payload;
+        st->pmtud_probeslen = 1;
+    }
+}
+
+static void fill_params(ngtcp2_transport_params *tp, const struct quic *q)
+{
+    ngtcp2_transport_params_default(tp);
+    tp->initial_max_stream_data_bidi_local = q->cfg.stream_window;
+    tp->initial_max_stream_data_bidi_remote = q->cfg.stream_window;
+    tp->initial_max_data = q->cfg.conn_window;
+    tp->initial_max_streams_bidi = q->cfg.streams_bidi_max;
+    tp->max_idle_timeout = q->cfg.idle_timeout_ns;
+    tp->active_connection_id_limit = 3;
+}
+
+/* |out| and all tables know the connection, or it never was. */
+static qudag_err finish_new(struct qconn **out, struct qconn *c, const uint8_t scid[CID_LEN])
+{
+    qudag_err err = cid_bind(c, scid, CID_LEN);
+
+    if (err == QUDAG_OK) {
+        err = heap_set(&c->q->timers, &c->timer, c->hs_deadline);
+    }
+    if (err != QUDAG_OK) {
+        conn_free(c);
+        return err;
+    }
+    ngtcp2_conn_set_tls_native_handle(c->ng, c->ossl);
+    *out = c;
+    return QUDAG_OK;
+}
+
+qudag_err conn_new_client(struct qconn **out, struct quic *q, const struct quic_dial *d)
+{
+    struct sec_expect expect = {.has_peer = d->peer != NULL,
+                                .has_pq_hash = d->pq_hash != NULL,
+                                .need_pq = d->need_pq};
+    uint8_t scid_bytes[CID_LEN], dcid_bytes[18], token[TOKEN_MAX];
+    struct slice token_slice = {token, 0};
+    struct sock_storage local, remote;
+    ngtcp2_transport_params tp;
+    ngtcp2_settings st;
+    ngtcp2_cid scid, dcid;
+    ngtcp2_path path;
+    struct qconn *c;
+
+    if (d->peer != NULL) {
+        expect.peer = *d->peer;
+    }
+    if (d->pq_hash != NULL) {
+        memcpy(expect.pq_hash, d->pq_hash, sizeof expect.pq_hash);
+    }
+    c = conn_alloc(q, false, &d->remote, &expect);
+    if (c == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    c->announced = true;
+    c->local = d->local;
+    c->local_fixed = d->local.family != 0;
+    token_slice.len = token_take(q, &d->remote, token);
+    fill_settings(&st, q, token_slice,
+                  token_slice.len > 0 ? NGTCP2_TOKEN_TYPE_NEW_TOKEN : NGTCP2_TOKEN_TYPE_UNKNOWN);
+    fill_params(&tp, q);
+    cid_make(q, scid_bytes);
+    rng_fill(&q->cfg.rng, dcid_bytes, sizeof dcid_bytes);
+    ngtcp2_cid_init(&scid, scid_bytes, sizeof scid_bytes);
+    ngtcp2_cid_init(&dcid, dcid_bytes, sizeof dcid_bytes);
+    addr_path(&path, &local, &remote, &d->remote);
+    if (ngtcp2_conn_client_new(&c->ng, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1,
+                               &conn_callbacks_client, &st, &tp, &q->ng_mem, c) != 0) {
+        c->ng = NULL;
+        conn_free(c);
+        return QUDAG_ENOMEM;
+    }
+    return finish_new(out, c, scid_bytes);
+}
+
+qudag_err conn_new_server(struct qconn **out, struct quic *q, const struct quic_dgram *d,
+                          const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid)
+{
+    struct qconn *c = conn_alloc(q, true, &d->remote, NULL);
+    bool retried = odcid != NULL;
+    ngtcp2_token_type type = retried ? NGTCP2_TOKEN_TYPE_RETRY : NGTCP2_TOKEN_TYPE_NEW_TOKEN;
+    struct slice key = {hd->dcid.data, hd->dcid.datalen};
+    struct sock_storage local, remote;
+    uint8_t scid_bytes[CID_LEN];
+    ngtcp2_transport_params tp;
+    ngtcp2_settings st;
+    ngtcp2_cid scid;
+    ngtcp2_path path;
+
+    if (c == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    fill_settings(&st, q, (struct slice){hd->token, hd->tokenlen},
+                  hd->tokenlen > 0 ? type : NGTCP2_TOKEN_TYPE_UNKNOWN);
+    fill_params(&tp, q);
+    cid_make(q, scid_bytes);
+    ngtcp2_cid_init(&scid, scid_bytes, sizeof scid_bytes);
+    tp.original_dcid = retried ? *odcid : hd->dcid;
+    tp.original_dcid_present = 1;
+    tp.retry_scid = hd->dcid;
+    tp.retry_scid_present = retried ? 1 : 0;
+    tp.stateless_reset_token_present = 1;
+    addr_path(&path, &local, &remote, &d->remote);
+    if (ngtcp2_crypto_generate_stateless_reset_token(tp.stateless_reset_token, q->cfg.reset_key,
+                                                     sizeof q->cfg.reset_key, &scid) != 0 ||
+        ngtcp2_conn_server_new(&c->ng, &hd->scid, &scid, &path, hd->version,
+                               &conn_callbacks_server, &st, &tp, &q->ng_mem, c) != 0) {
+        c->ng = NULL;
+        conn_free(c);
+        return QUDAG_ENOMEM;
+    }
+    if (key.len <= sizeof c->odcid && map_put(&q->cids, key, c) == QUDAG_OK) {
+        memcpy(c->odcid, key.base, key.len);
+        c->odcid_len = (uint8_t)key.len;
+    }
+    c->local = d->local;
+    return finish_new(out, c, scid_bytes);
+}
+
+void conn_mark_dirty(struct qconn *c)
+{
+    if (!list_linked(&c->dirty)) {
+        list_push_back(&c->q->dirty, &c->dirty);
+    }
+}
+
+/* The node is in the heap since the connection was made, so there is room for it. */
+static void set_timer(struct qconn *c, tstamp at)
+{
+    qudag_err err = heap_set(&c->q->timers, &c->timer, tstamp_min(at, NEVER_YET));
+
+    ASSERT(err == QUDAG_OK);
+}
+
+void conn_set_timer(struct qconn *c)
+{
+    tstamp at = ngtcp2_conn_get_expiry(c->ng);
+
+    if (c->state == CONN_HANDSHAKE) {
+        at = tstamp_min(at, c->hs_deadline);
+    }
+    set_timer(c, at);
+}
+
+bool conn_up(struct qconn *c)
+{
+    struct link_ev ev = {.type = LINK_UP, .link = c->ref};
+    struct quic_stats *st = &c->q->stats;
+
+    if (c->state != CONN_HANDSHAKE) {
+        return true;
+    }
+    if (!ev_push(c->q, &ev)) {
+        return false;
+    }
+    c->state = CONN_UP;
+    c->announced = true;
+    c->info.since = c->q->now;
+    c->info.handshake_ns = c->q->now - c->started;
+    leave_half_open(c);
+    if (c->server) {
+        c->info.props |= LINK_INBOUND;
+        st->handshakes_ok_in++;
+    } else {
+        st->handshakes_ok_out++;
+    }
+    return true;
+}
+
+void conn_drop_tls(struct qconn *c)
+{
+    if (c->confirmed && c->hs.ssl != NULL) {
+        ngtcp2_crypto_ossl_ctx_set_ssl(c->ossl, NULL);
+        sec_hs_stop(&c->hs);
+    }
+}
+
+/* Stops everything that needs memory; ids stay so that late packets find us. */
+static void drop_engine(struct qconn *c)
+{
+    leave_half_open(c);
+    list_del(&c->streams_ok);
+    if (c->ng != NULL) {
+        ngtcp2_conn_del(c->ng);
+        c->ng = NULL;
+    }
+    if (c->ossl != NULL) {
+        ngtcp2_crypto_ossl_ctx_del(c->ossl);
+        c->ossl = NULL;
+    }
+    sec_hs_stop(&c->hs);
+}
+
+void conn_free(struct qconn *c)
+{
+    struct quic *q = c->q;
+
+    if (c->state != CONN_LINGER) {
+        count(c, false);
+    }
+    drop_engine(c);
+    stream_free_all(c);
+    cid_unbind_all(c);
+    list_del(&c->dirty);
+    if (list_linked(&c->down)) {
+        list_del(&c->down);
+        if (c->state == CONN_LINGER && !c->down_unread) {
+            q->linger_n--;
+        }
+    }
+    heap_del(&q->timers, &c->timer);
+    slots_del(&q->conns, c->ref);
+    mem_free(q->mem, c->last_pkt);
+    mem_free(q->mem, c);
+}
+
+void conn_linger(struct qconn *c)
+{
+    struct quic *q = c->q;
+
+    slots_del(&q->conns, c->ref);
+    stream_free_all(c);
+    if (c->expired) {
+        conn_free(c);
+        return;
+    }
+    list_push_back(&q->linger, &c->down);
+    q->linger_n++;
+    if (q->linger_n > LINGER_MAX) {
+        conn_free(LIST_ENTRY(q->linger.next, struct qconn, down));
+    }
+}
+
+/* The last packet, kept to be repeated. */
+static void write_last(struct qconn *c)
+{
+    uint8_t buf[2048];
+    ngtcp2_path_storage ps;
+    ngtcp2_pkt_info pi;
+    ngtcp2_ssize n;
+
+    ngtcp2_path_storage_zero(&ps);
+    n = ngtcp2_conn_write_connection_close(c->ng, &ps.path, &pi, buf, sizeof buf, &c->close_err,
+                                           c->q->now);
+    if (n <= 0) {
+        return;
+    }
+    c->last_pkt = mem_alloc(c->q->mem, (size_t)n);
+    if (c->last_pkt != NULL) {
+        memcpy(c->last_pkt, buf, (size_t)n);
+        c->last_len = (uint16_t)n;
+        c->last_due = true;
+        if (ps.path.remote.addrlen > 0) {
+            addr_from_sock(&c->remote, ps.path.remote.addr);
+        }
+    }
+}
+
+static void count_failure(const struct qconn *c)
+{
+    struct quic_stats *st = &c->q->stats;
+
+    if (c->state == CONN_UP || c->muted) {
+        return;
+    }
+    st->handshakes_failed++;
+    switch (c->why) {
+    case QUDAG_ETIMEOUT:
+        st->handshakes_timeout++;
+        break;
+    case QUDAG_EAUTH:
+    case QUDAG_EEXPIRED:
+    case QUDAG_EMALFORMED:
+        st->auth_failed++;
+        break;
+    case QUDAG_EPOLICY:
+        st->policy_refused++;
+        if (c->hs.expect.need_pq) {
+            st->pin_refused++;
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void log_end(const struct qconn *c)
+{
+    char text[NETADDR_TEXT_MAX] = "";
+
+    (void)netaddr_text(text, sizeof text, &c->remote);
+    log_event(&c->q->cfg.log, c->state == CONN_UP ? LOG_DEBUG : LOG_INFO,
+              c->state == CONN_UP ? "quic.link.down" : "quic.handshake.failed", LOG_ERR(c->why),
+              LOG_STR("why", c->why_text == NULL ? "" : c->why_text), LOG_NET("remote", text));
+}
+
+void conn_fail(struct qconn *c, qudag_err why, const char *text, bool say)
+{
+    tstamp until = tstamp_after(c->q->now, LINGER_NS);
+    bool up = c->state == CONN_UP;
+
+    ASSERT(c->state != CONN_LINGER);
+    c->why = why;
+    c->why_text = text;
+    count_failure(c);
+    log_end(c);
+    if (say) {
+        ERR_clear_error();
+        write_last(c);
+    }
+    count(c, false);
+    c->info.streams = 0;
+    drop_engine(c);
+    c->state = CONN_LINGER;
+    if (!up && c->last_pkt == NULL) {
+        until = c->q->now; /* nothing to repeat, nothing to expect */
+    }
+    set_timer(c, until);
+    if (c->last_due) {
+        conn_mark_dirty(c);
+    }
+    if (c->announced) {
+        ev_down(c);
+    } else {
+        conn_linger(c);
+    }
+}
+
+/* What CONNECTION_CLOSE of the peer, or its stateless reset, means to us. */
+static void fail_by_peer(struct qconn *c)
+{
+    const ngtcp2_ccerr *cc = ngtcp2_conn_get_ccerr(c->ng);
+    const char *text = "closed by the peer";
+    qudag_err err = QUDAG_ECLOSED;
+
+    if (c->was_reset) {
+        err = QUDAG_ERESET;
+        text = "stateless reset: the peer has forgotten the link";
+    } else if (cc->type == NGTCP2_CCERR_TYPE_APPLICATION) {
+        if (c->state == CONN_HANDSHAKE || cc->error_code == 0x1007) {
+            err = QUDAG_EREFUSED;
+            text = "the peer refused the link";
+        } else if (cc->error_code == 0x1001 || cc->error_code == 0x1002) {
+            err = QUDAG_ELIMIT;
+            text = "the peer is at its limits";
+        } else if (cc->error_code == 0x1003) {
+            err = QUDAG_EPROTO;
+            text = "the peer says we broke the protocol";
+        }
+    } else if (cc->error_code >= NGTCP2_CRYPTO_ERROR && cc->error_code < NGTCP2_CRYPTO_ERROR + 256) {
+        err = sec_hs_why(&c->hs, (uint8_t)(cc->error_code - NGTCP2_CRYPTO_ERROR), true, &text);
+    } else if (cc->error_code == NGTCP2_CONNECTION_REFUSED) {
+        err = QUDAG_EREFUSED;
+        text = "the peer refused the link";
+    } else if (cc->error_code != NGTCP2_NO_ERROR) {
+        err = QUDAG_EPROTO;
+        text = "the peer reports a QUIC error";
+    } else if (c->state == CONN_HANDSHAKE) {
+        err = QUDAG_EREFUSED;
+    }
+    conn_fail(c, err, text, false);
+}
+
+static void fail_by_lib(struct qconn *c, int rv)
+{
+    const char *text = NULL;
+    qudag_err err;
+
+    switch (rv) {
+    case NGTCP2_ERR_DRAINING:
+    case NGTCP2_ERR_CLOSING:
+        fail_by_peer(c);
+        return;
+    case NGTCP2_ERR_RETRY:
+    case NGTCP2_ERR_DROP_CONN:
+        conn_fail(c, QUDAG_EPROTO, "dropped", false);
+        return;
+    case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
+    case NGTCP2_ERR_VERSION_NEGOTIATION_FAILURE:
+        conn_fail(c, QUDAG_EUNSUPPORTED, "the peer does not speak QUIC version 1", false);
+        return;
+    case NGTCP2_ERR_IDLE_CLOSE:
+        conn_fail(c, QUDAG_ETIMEOUT, "idle timeout", false);
+        return;
+    case NGTCP2_ERR_CRYPTO:
+        ngtcp2_ccerr_set_tls_alert(&c->close_err, ngtcp2_conn_get_tls_alert(c->ng), NULL, 0);
+        err = sec_hs_why(&c->hs, ngtcp2_conn_get_tls_alert(c->ng), false, &text);
+        conn_fail(c, err, text, true);
+        return;
+    case NGTCP2_ERR_NOMEM:
+        ngtcp2_ccerr_set_liberr(&c->close_err, rv, NULL, 0);
+        conn_fail(c, QUDAG_ENOMEM, "out of memory", true);
+        return;
+    case NGTCP2_ERR_CALLBACK_FAILURE:
+        ngtcp2_ccerr_set_liberr(&c->close_err, rv, NULL, 0);
+        conn_fail(c, c->why == QUDAG_OK ? QUDAG_EINTERNAL : c->why, c->why_text, true);
+        return;
+    default:
+        ngtcp2_ccerr_set_liberr(&c->close_err, rv, NULL, 0);
+        conn_fail(c, QUDAG_EPROTO, ngtcp2_strerror(rv), true);
+        return;
+    }
+}
+
+void conn_recv(struct qconn *c, const struct quic_dgram *d)
+{
+    struct sock_storage local, remote;
+    ngtcp2_pkt_info pi = {.ecn = d->ecn & 3};
+    ngtcp2_path path;
+    int rv;
+
+    if (c->state == CONN_LINGER) {
+        c->linger_in++;
+        if (c->last_pkt != NULL && (c->linger_in & (c->linger_in - 1)) == 0) {
+            c->last_due = true;
+            conn_mark_dirty(c);
+        }
+        return;
+    }
+    c->info.bytes_in += d->data.len;
+    if (!c->local_fixed && c->server && d->local.family != 0) {
+        c->local = d->local;
+    }
+    if (d->local.family != 0) {
+        c->info.local = d->local;
+    }
+    c->hs.now = c->q->now;
+    addr_path(&path, &local, &remote, &d->remote);
+    ERR_clear_error();
+    rv = ngtcp2_conn_read_pkt(c->ng, &path, &pi, d->data.base, d->data.len, c->q->now);
+    if (rv != 0) {
+        fail_by_lib(c, rv);
+        return;
+    }
+    conn_drop_tls(c);
+    conn_mark_dirty(c);
+}
+
+void conn_expire(struct qconn *c)
+{
+    int rv;
+
+    if (c->state == CONN_LINGER) {
+        c->expired = true;
+        heap_del(&c->q->timers, &c->timer);
+        if (!c->down_unread) {
+            conn_free(c);
+        }
+        return;
+    }
+    if (c->state == CONN_HANDSHAKE && c->q->now >= c->hs_deadline) {
+        ngtcp2_ccerr_set_transport_error(&c->close_err, NGTCP2_NO_ERROR, NULL, 0);
+        conn_fail(c, QUDAG_ETIMEOUT, "handshake timeout", true);
+        return;
+    }
+    rv = ngtcp2_conn_handle_expiry(c->ng, c->q->now);
+    if (rv != 0) {
+        fail_by_lib(c, rv);
+        return;
+    }
+    set_timer(c, tstamp_after(c->q->now, STEP_NS));
+    conn_mark_dirty(c);
+}
+
+static bool send_last(struct qconn *c, struct quic_tx *tx)
+{
+    if (!c->last_due) {
+        return false;
+    }
+    c->last_due = false;
+    memcpy(tx->buf, c->last_pkt, c->last_len);
+    tx->remote = c->remote;
+    tx->local = c->local;
+    tx->ecn = 0;
+    tx->len = c->last_len;
+    tx->segment = c->last_len;
+    return true;
+}
+
+bool conn_send(struct qconn *c, struct quic_tx *tx)
+{
+    ngtcp2_path_storage ps;
+    ngtcp2_pkt_info pi = {0};
+    size_t segment = 0;
+    ngtcp2_ssize n;
+
+    if (c->state != CONN_LINGER && c->close_wanted) {
+        conn_fail(c, c->why, c->why_text, true);
+    }
+    if (c->state == CONN_LINGER) {
+        return send_last(c, tx);
+    }
+    c->hs.now = c->q->now;
+    ngtcp2_path_storage_zero(&ps);
+    ERR_clear_error();
+    n = ngtcp2_conn_write_aggregate_pkt(c->ng, &ps.path, &pi, tx->buf, QUIC_TX_MAX, &segment,
+                                        stream_write_pkt, c->q->now);
+    if (n < 0) {
+        fail_by_lib(c, (int)n);
+        return send_last(c, tx);
+    }
+    conn_set_timer(c);
+    if (n == 0) {
+        return false;
+    }
+    addr_from_sock(&c->remote, ps.path.remote.addr);
+    tx->remote = c->remote;
+    tx->local = c->local;
+    tx->ecn = (uint8_t)(pi.ecn & 3);
+    tx->len = (size_t)n;
+    tx->segment = (uint16_t)segment;
+    c->info.bytes_out += (uint64_t)n;
+    return true;
+}

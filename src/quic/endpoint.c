@@ -1,0 +1,533 @@
+/*
+ * endpoint.c - datagrams to connections, connections to datagrams.
+ *
+ *   empty, short, malformed ............ counted and dropped
+ *   unknown version .................... Version Negotiation
+ *   known connection id ................ that connection
+ *   short header, a reset token we know  that connection (stateless reset)
+ *   short header, unknown id ........... stateless reset, smaller than what came
+ *   Initial ............................ limits -> Retry or a new connection
+ */
+#include "quic/quic_int.h"
+
+#include <openssl/err.h>
+#include <string.h>
+
+#define DGRAM_MIN 21               /* RFC 9000 10.3: less cannot be a packet of ours */
+#define INITIAL_MIN 1200           /* RFC 9000 14.1 */
+#define RETRY_TOKEN_LIFE_NS (10 * NS_PER_S)
+#define REGULAR_TOKEN_LIFE_NS (UINT64_C(24) * 3600 * NS_PER_S)
+#define RESETS_PER_S 200
+#define RETRIES_PER_S 5000
+
+static void *ng_malloc(size_t size, void *user_data)
+{
+    return mem_alloc(user_data, size);
+}
+
+static void ng_free(void *ptr, void *user_data)
+{
+    mem_free(user_data, ptr);
+}
+
+static void *ng_calloc(size_t n, size_t size, void *user_data)
+{
+    return mem_alloc_n(user_data, n, size);
+}
+
+static void *ng_realloc(void *ptr, size_t size, void *user_data)
+{
+    return mem_resize(user_data, ptr, size);
+}
+
+static void fill_defaults(struct quic_config *c)
+{
+#define DEFAULT(field, value) c->field = c->field == 0 ? (value) : c->field
+    DEFAULT(conns_max, 1024);
+    DEFAULT(half_open_max, 128);
+    DEFAULT(retry_above, 32);
+    DEFAULT(per_ip_half_open, 16);
+    DEFAULT(streams_bidi_max, 256);
+    DEFAULT(stream_window, UINT64_C(256) << 10);
+    DEFAULT(conn_window, UINT64_C(4) << 20);
+    DEFAULT(stream_queue_max, UINT64_C(4) << 20);
+    DEFAULT(idle_timeout_ns, 300 * NS_PER_S);
+    DEFAULT(handshake_timeout_ns, 10 * NS_PER_S);
+    DEFAULT(keepalive_ns, 25 * NS_PER_S);
+    DEFAULT(max_udp_payload, 1452);
+#undef DEFAULT
+    if (c->max_udp_payload < INITIAL_MIN) {
+        c->max_udp_payload = INITIAL_MIN;
+    }
+    if (c->max_udp_payload > 65000) {
+        c->max_udp_payload = 65000;
+    }
+}
+
+qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
+{
+    struct quic *q = mem_alloc(cfg->mem, sizeof *q);
+    uint8_t seed[16];
+    size_t ids_max;
+
+    if (q == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    if (ngtcp2_crypto_ossl_init() != 0) {
+        mem_free(cfg->mem, q);
+        return QUDAG_EINTERNAL;
+    }
+    q->cfg = *cfg;
+    fill_defaults(&q->cfg);
+    q->mem = cfg->mem;
+    q->now = now;
+    q->ng_mem = (ngtcp2_mem){.user_data = q->mem,
+                             .malloc = ng_malloc,
+                             .free = ng_free,
+                             .calloc = ng_calloc,
+                             .realloc = ng_realloc};
+    ids_max = ((size_t)q->cfg.conns_max + LINGER_MAX) * (CIDS_PER_CONN + 1);
+    rng_fill(&q->cfg.rng, q->cid_key, sizeof q->cid_key);
+    slots_init(&q->conns, q->mem, q->cfg.conns_max);
+    heap_init(&q->timers, q->mem, q->cfg.conns_max + LINGER_MAX + 1);
+    rng_fill(&q->cfg.rng, seed, sizeof seed);
+    map_init(&q->cids, q->mem, seed, ids_max);
+    rng_fill(&q->cfg.rng, seed, sizeof seed);
+    map_init(&q->resets, q->mem, seed, ids_max);
+    rng_fill(&q->cfg.rng, seed, sizeof seed);
+    map_init(&q->tokens_by_addr, q->mem, seed, TOKENS_MAX);
+    list_init(&q->dirty);
+    list_init(&q->half_open);
+    list_init(&q->downs);
+    list_init(&q->linger);
+    list_init(&q->streams_ok);
+    list_init(&q->sent);
+    list_init(&q->zombies);
+    list_init(&q->outbox);
+    list_init(&q->tokens);
+    limiter_init(&q->reset_limit, RESETS_PER_S, RESETS_PER_S, now);
+    limiter_init(&q->vneg_limit, RESETS_PER_S, RESETS_PER_S, now);
+    limiter_init(&q->retry_limit, RETRIES_PER_S, RETRIES_PER_S, now);
+    *out = q;
+    return QUDAG_OK;
+}
+
+void quic_free(struct quic *q)
+{
+    if (q == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < q->conns.high; i++) {
+        if (slots_at(&q->conns, i) != NULL) {
+            conn_free(slots_at(&q->conns, i));
+        }
+    }
+    while (!list_empty(&q->linger)) {
+        conn_free(LIST_ENTRY(q->linger.next, struct qconn, down));
+    }
+    while (!list_empty(&q->outbox)) {
+        struct outgram *g = LIST_ENTRY(q->outbox.next, struct outgram, node);
+
+        list_del(&g->node);
+        mem_free(q->mem, g);
+    }
+    while (q->spare != NULL) {
+        struct chunk *k = q->spare;
+
+        q->spare = k->next;
+        mem_free(q->mem, k);
+    }
+    token_fini(q);
+    ev_fini(q);
+    slots_fini(&q->conns);
+    heap_fini(&q->timers);
+    map_fini(&q->cids);
+    map_fini(&q->resets);
+    mem_free_wiped(q->mem, q);
+}
+
+static void advance(struct quic *q, tstamp now)
+{
+    q->now = now > q->now ? now : q->now;
+    ev_recycle(q);
+}
+
+/* Room for a stateless answer to |d|, or NULL when too many wait. */
+static struct outgram *outbox_add(struct quic *q, const struct quic_dgram *d)
+{
+    struct outgram *g;
+
+    if (q->outbox_n == OUTBOX_MAX) {
+        return NULL;
+    }
+    g = mem_alloc(q->mem, sizeof *g);
+    if (g != NULL) {
+        g->remote = d->remote;
+        g->local = d->local;
+        list_push_back(&q->outbox, &g->node);
+        q->outbox_n++;
+    }
+    return g;
+}
+
+static bool outbox_set(struct quic *q, struct outgram *g, ngtcp2_ssize n)
+{
+    if (n > 0) {
+        g->len = (uint16_t)n;
+        return true;
+    }
+    list_del(&g->node);
+    q->outbox_n--;
+    mem_free(q->mem, g);
+    return false;
+}
+
+static void answer_version(struct quic *q, const struct quic_dgram *d, const ngtcp2_version_cid *vc)
+{
+    static const uint32_t versions[] = {NGTCP2_PROTO_VER_V1};
+    struct outgram *g;
+    uint8_t random;
+
+    q->stats.dropped_version++;
+    /* Ids longer than version 1 allows would make the answer longer than an outgram. */
+    if (d->data.len < INITIAL_MIN || vc->dcidlen > 100 || vc->scidlen > 100 ||
+        !limiter_take(&q->vneg_limit, 1, q->now)) {
+        return;
+    }
+    g = outbox_add(q, d);
+    if (g == NULL) {
+        return;
+    }
+    rng_fill(&q->cfg.rng, &random, 1);
+    if (outbox_set(q, g,
+                   ngtcp2_pkt_write_version_negotiation(g->data, sizeof g->data, random, vc->scid,
+                                                        vc->scidlen, vc->dcid, vc->dcidlen,
+                                                        versions, ARRAY_LEN(versions)))) {
+        q->stats.version_negotiations++;
+    }
+}
+
+static void answer_reset(struct quic *q, const struct quic_dgram *d, const ngtcp2_version_cid *vc)
+{
+    uint8_t token[NGTCP2_STATELESS_RESET_TOKENLEN];
+    uint8_t random[32];
+    /* Smaller than what came, so that two endpoints cannot echo each other for ever. */
+    size_t len = d->data.len - 1 < 42 ? d->data.len - 1 : 42;
+    ngtcp2_cid cid;
+    struct outgram *g;
+
+    q->stats.dropped_unknown++;
+    if (len < DGRAM_MIN || !limiter_take(&q->reset_limit, 1, q->now)) {
+        return;
+    }
+    g = outbox_add(q, d);
+    if (g == NULL) {
+        return;
+    }
+    ngtcp2_cid_init(&cid, vc->dcid, vc->dcidlen);
+    rng_fill(&q->cfg.rng, random, sizeof random);
+    if (ngtcp2_crypto_generate_stateless_reset_token(token, q->cfg.reset_key,
+                                                     sizeof q->cfg.reset_key, &cid) != 0) {
+        (void)outbox_set(q, g, 0);
+        return;
+    }
+    if (outbox_set(q, g,
+                   ngtcp2_pkt_write_stateless_reset(g->data, len, token, random,
+                                                    len - sizeof token))) {
+        q->stats.resets_sent++;
+    }
+}
+
+static void answer_retry(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd)
+{
+    uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2];
+    uint8_t scid_bytes[CID_LEN];
+    struct sock_storage to;
+    struct outgram *g;
+    ngtcp2_cid scid;
+    ngtcp2_ssize n;
+
+    if (!limiter_take(&q->retry_limit, 1, q->now)) {
+        q->stats.dropped_full++;
+        return;
+    }
+    g = outbox_add(q, d);
+    if (g == NULL) {
+        q->stats.dropped_full++;
+        return;
+    }
+    addr_to_sock(&to, &d->remote);
+    cid_make(q, scid_bytes);
+    ngtcp2_cid_init(&scid, scid_bytes, sizeof scid_bytes);
+    n = ngtcp2_crypto_generate_retry_token2(token, q->cfg.reset_key, sizeof q->cfg.reset_key,
+                                            hd->version, &to.u.sa, to.len, &scid, &hd->dcid,
+                                            q->now);
+    if (n > 0) {
+        n = ngtcp2_crypto_write_retry(g->data, sizeof g->data, hd->version, &hd->scid, &scid,
+                                      &hd->dcid, token, (size_t)n);
+    }
+    if (outbox_set(q, g, n)) {
+        q->stats.retries_sent++;
+    }
+}
+
+static void answer_bad_token(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd)
+{
+    struct outgram *g;
+
+    q->stats.tokens_bad++;
+    if (!limiter_take(&q->reset_limit, 1, q->now)) {
+        return;
+    }
+    g = outbox_add(q, d);
+    if (g != NULL) {
+        (void)outbox_set(q, g,
+                         ngtcp2_crypto_write_connection_close(g->data, sizeof g->data, hd->version,
+                                                              &hd->scid, &hd->dcid,
+                                                              NGTCP2_INVALID_TOKEN, NULL, 0));
+    }
+}
+
+enum token_state { TOKEN_NONE, TOKEN_RETRY, TOKEN_REGULAR, TOKEN_BAD };
+
+static enum token_state check_token(struct quic *q, const struct quic_dgram *d,
+                                    const ngtcp2_pkt_hd *hd, ngtcp2_cid *odcid)
+{
+    const uint8_t *key = q->cfg.reset_key;
+    struct sock_storage from;
+
+    if (hd->tokenlen == 0) {
+        return TOKEN_NONE;
+    }
+    addr_to_sock(&from, &d->remote);
+    if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
+        return ngtcp2_crypto_verify_retry_token2(odcid, hd->token, hd->tokenlen, key,
+                                                 sizeof q->cfg.reset_key, hd->version, &from.u.sa,
+                                                 from.len, &hd->dcid, RETRY_TOKEN_LIFE_NS,
+                                                 q->now) == 0
+                   ? TOKEN_RETRY
+                   : TOKEN_BAD;
+    }
+    if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR &&
+        ngtcp2_crypto_verify_regular_token(hd->token, hd->tokenlen, key, sizeof q->cfg.reset_key,
+                                           &from.u.sa, from.len, REGULAR_TOKEN_LIFE_NS,
+                                           q->now) == 0) {
+        return TOKEN_REGULAR;
+    }
+    /* Another endpoint's, or too old: as good as none (RFC 9000 8.1.3). */
+    q->stats.tokens_bad++;
+    return TOKEN_NONE;
+}
+
+static uint32_t half_open_from(const struct quic *q, const struct netaddr *remote)
+{
+    uint32_t n = 0;
+
+    LIST_EACH(it, &q->half_open)
+    {
+        const struct qconn *c = LIST_ENTRY(it, struct qconn, half);
+
+        n += addr_same_net(&c->first_remote, remote) ? 1 : 0;
+    }
+    return n;
+}
+
+static void accept_initial(struct quic *q, const struct quic_dgram *d)
+{
+    struct qconn *c = NULL;
+    enum token_state token;
+    bool crowded, crowded_ip;
+    ngtcp2_cid odcid;
+    ngtcp2_pkt_hd hd;
+
+    if (ngtcp2_accept(&hd, d->data.base, d->data.len) != 0 || hd.version != NGTCP2_PROTO_VER_V1) {
+        q->stats.dropped_unknown++;
+        return;
+    }
+    token = check_token(q, d, &hd, &odcid);
+    if (token == TOKEN_BAD) {
+        answer_bad_token(q, d, &hd);
+        return;
+    }
+    crowded = q->stats.half_open >= q->cfg.retry_above;
+    crowded_ip = half_open_from(q, &d->remote) >= q->cfg.per_ip_half_open;
+    if (token == TOKEN_NONE && (crowded || crowded_ip)) {
+        /* An address that was not proven may be somebody else's. */
+        answer_retry(q, d, &hd);
+        return;
+    }
+    if (crowded_ip || q->stats.half_open >= q->cfg.half_open_max ||
+        q->stats.conns >= q->cfg.conns_max) {
+        q->stats.dropped_full++;
+        return;
+    }
+    if (token == TOKEN_NONE) {
+        hd.tokenlen = 0;
+    } else {
+        q->stats.tokens_used++;
+    }
+    if (conn_new_server(&c, q, d, &hd, token == TOKEN_RETRY ? &odcid : NULL) != QUDAG_OK) {
+        ERR_clear_error();
+        q->stats.dropped_full++;
+        return;
+    }
+    conn_recv(c, d);
+}
+
+void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
+{
+    ngtcp2_version_cid vc;
+    struct qconn *c;
+    int rv;
+
+    advance(q, now);
+    q->stats.dgrams_in++;
+    q->stats.bytes_in += d->data.len;
+    /* ngtcp2 asserts that there is a first byte. */
+    if (d->data.len == 0) {
+        q->stats.dropped_empty++;
+        return;
+    }
+    if (d->data.len < DGRAM_MIN || (d->remote.family != 4 && d->remote.family != 6)) {
+        q->stats.dropped_short++;
+        return;
+    }
+    rv = ngtcp2_pkt_decode_version_cid(&vc, d->data.base, d->data.len, CID_LEN);
+    if (rv == NGTCP2_ERR_VERSION_NEGOTIATION ||
+        (rv == 0 && vc.version != 0 && vc.version != NGTCP2_PROTO_VER_V1)) {
+        answer_version(q, d, &vc);
+        return;
+    }
+    if (rv != 0 || vc.dcidlen > NGTCP2_MAX_CIDLEN) {
+        q->stats.dropped_short++;
+        return;
+    }
+    c = map_get(&q->cids, (struct slice){vc.dcid, vc.dcidlen});
+    if (c == NULL && (d->data.base[0] & 0x80) == 0) {
+        c = map_get(&q->resets, (struct slice){d->data.base + d->data.len - 16, 16});
+        if (c == NULL) {
+            answer_reset(q, d, &vc);
+            return;
+        }
+    }
+    if (c != NULL) {
+        conn_recv(c, d);
+    } else {
+        accept_initial(q, d);
+    }
+}
+
+bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx)
+{
+    bool some = false;
+
+    advance(q, now);
+    if (!list_empty(&q->outbox)) {
+        struct outgram *g = LIST_ENTRY(q->outbox.next, struct outgram, node);
+
+        memcpy(tx->buf, g->data, g->len);
+        tx->remote = g->remote;
+        tx->local = g->local;
+        tx->ecn = 0;
+        tx->len = g->len;
+        tx->segment = g->len;
+        list_del(&g->node);
+        q->outbox_n--;
+        mem_free(q->mem, g);
+        some = true;
+    }
+    while (!some && !list_empty(&q->dirty)) {
+        struct qconn *c = LIST_ENTRY(q->dirty.next, struct qconn, dirty);
+
+        list_del(&c->dirty);
+        some = conn_send(c, tx);
+        if (some) {
+            conn_mark_dirty(c);
+        }
+    }
+    if (some) {
+        q->stats.dgrams_out += tx->segment == 0 ? 1 : (tx->len + tx->segment - 1) / tx->segment;
+        q->stats.bytes_out += tx->len;
+    }
+    return some;
+}
+
+void quic_tick(struct quic *q, tstamp now)
+{
+    advance(q, now);
+    for (;;) {
+        struct heap_node *top = heap_top(&q->timers);
+
+        if (top == NULL || top->at > q->now) {
+            return;
+        }
+        conn_expire(LIST_ENTRY(top, struct qconn, timer));
+    }
+}
+
+tstamp quic_deadline(const struct quic *q)
+{
+    const struct heap_node *top = heap_top(&q->timers);
+
+    return top == NULL ? TSTAMP_NEVER : top->at;
+}
+
+qudag_err quic_dial(struct quic *q, const struct quic_dial *d, tstamp now, struct ref *out)
+{
+    struct qconn *c = NULL;
+    qudag_err err;
+
+    advance(q, now);
+    if ((d->remote.family != 4 && d->remote.family != 6) || d->remote.port == 0) {
+        return QUDAG_EINVAL;
+    }
+    if (q->stats.conns >= q->cfg.conns_max) {
+        return QUDAG_ELIMIT;
+    }
+    err = conn_new_client(&c, q, d);
+    if (err != QUDAG_OK) {
+        ERR_clear_error();
+        return err;
+    }
+    conn_mark_dirty(c);
+    *out = c->ref;
+    return QUDAG_OK;
+}
+
+qudag_err quic_info(const struct quic *q, struct ref link, struct link_info *out)
+{
+    struct qconn *c = slots_get(&q->conns, link);
+    ngtcp2_conn_info ci;
+
+    if (c == NULL) {
+        return QUDAG_ESTALE;
+    }
+    *out = c->info;
+    out->remote = c->remote;
+    out->streams = c->streams_n;
+    if (out->local.family == 0) {
+        out->local = c->local;
+    }
+    if (c->ng != NULL) {
+        ngtcp2_conn_get_conn_info(c->ng, &ci);
+        out->rtt_ns = ci.smoothed_rtt;
+    }
+    return QUDAG_OK;
+}
+
+void quic_shutdown(struct quic *q, tstamp now)
+{
+    advance(q, now);
+    for (uint32_t i = 0; i < q->conns.high; i++) {
+        const struct qconn *c = slots_at(&q->conns, i);
+
+        if (c != NULL) {
+            quic_link_ops.close(q, c->ref, QUDAG_OK);
+        }
+    }
+}
+
+void quic_stats_get(const struct quic *q, struct quic_stats *out)
+{
+    *out = q->stats;
+}

@@ -1,0 +1,240 @@
+/*
+ * quic_int.h - the parts of an endpoint, shared by the files of this folder.
+ *
+ *   endpoint.c  datagram -> connection, Retry, resets, tokens; timers; what to send next
+ *   conn.c      one connection: handshake, life, ngtcp2's callbacks
+ *   stream.c    send queues, credit, the link operations on streams
+ *   event.c     what the owner will pull
+ *   cid.c       connection ids         token.c  address tokens        addr.c  address conversion
+ *
+ * A connection lives   HANDSHAKE -> UP -> LINGER -> freed
+ * where LINGER keeps only the ids, the last packet and the LINK_DOWN not pulled yet.
+ */
+#ifndef QUDAG_SRC_QUIC_QUIC_INT_H
+#define QUDAG_SRC_QUIC_QUIC_INT_H
+
+#include "base/assert.h"
+#include "base/heap.h"
+#include "base/limiter.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/slots.h"
+#include "quic/quic.h"
+#include "sec/session.h"
+
+#include <netinet/in.h>
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+#include <ngtcp2/ngtcp2_crypto_ossl.h>
+#include <sys/socket.h>
+
+#define CID_LEN 8           /* bytes of the ids we issue */
+#define CIDS_PER_CONN 24    /* ids of ours alive at once: at most 8, and retiring ones */
+#define CHUNK_BIG 16384     /* bytes of a send chunk on a busy stream */
+#define CHUNK_SMALL 512     /* and on a quiet one */
+#define CHUNKS_SPARE 64     /* big chunks kept for reuse */
+#define OUTBOX_MAX 64       /* stateless answers waiting */
+#define OUTBOX_DATA_MAX 256 /* bytes of one */
+#define LINGER_MAX 256      /* closed connections remembered */
+#define TOKEN_MAX 256       /* bytes of an address token we keep */
+#define TOKENS_MAX 512      /* remote addresses whose token we keep */
+#define EV_BLOCK 65536      /* bytes of an event data block */
+
+/* A copy of sockaddr_in or sockaddr_in6, aligned for both. */
+struct sock_storage {
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in4;
+        struct sockaddr_in6 in6;
+    } u;
+    socklen_t len;
+};
+
+/* Bytes queued on a stream, kept until acknowledged; they never move. */
+struct chunk {
+    struct chunk *next;
+    uint64_t off; /* stream offset of data[0] */
+    uint32_t len, cap;
+    uint8_t data[];
+};
+
+struct qstream {
+    struct list node;   /* in conn->ready while there is something to write; or quic->zombies */
+    struct list sent;   /* in quic->sent while |sent_n| is to be reported */
+    struct qstream *next_in_bucket;
+    struct qconn *conn;
+    int64_t id;
+    uint64_t user;
+    struct chunk *head, *tail; /* head: oldest not acknowledged */
+    struct chunk *cur;         /* holds |sent_off|, or NULL when all is sent */
+    uint64_t end_off;          /* bytes ever queued */
+    uint64_t sent_off;         /* bytes packetized */
+    uint64_t sent_n;           /* bytes packetized and not reported */
+    uint64_t unconsumed;       /* bytes delivered and not consumed */
+    bool fin_queued, fin_sent, stopped; /* stopped: the peer wants no more of our bytes */
+    bool rx_done;                       /* its FIN or RESET was reported */
+    bool dead;                          /* reset by us or reported reset: silent until it closes */
+    bool closed;                        /* ngtcp2 has forgotten it; in quic->zombies */
+};
+
+enum conn_state { CONN_HANDSHAKE, CONN_UP, CONN_LINGER };
+
+struct qconn {
+    struct quic *q;
+    struct ref ref;
+    enum conn_state state;
+    bool server;
+    bool announced;   /* the owner knows this link: it dialled it or has been told LINK_UP */
+    bool down_unread; /* LINK_DOWN waits in quic->downs */
+    bool local_fixed; /* the dialler named the local address */
+    bool close_wanted, streams_blocked, completed, confirmed, was_reset;
+    bool muted;   /* closed by the owner: no event but LINK_DOWN */
+    bool expired; /* lingered long enough */
+    ngtcp2_conn *ng;
+    ngtcp2_crypto_ossl_ctx *ossl;
+    ngtcp2_crypto_conn_ref conn_ref;
+    struct sec_hs hs;
+    struct link_info info;
+    struct netaddr remote, local;
+    struct netaddr first_remote; /* half-open accounting by address */
+    struct list dirty;           /* in quic->dirty while there may be something to send */
+    struct list half;            /* in quic->half_open */
+    struct list down;            /* in quic->downs or quic->linger */
+    struct list streams_ok;      /* in quic->streams_ok */
+    struct heap_node timer;
+    tstamp hs_deadline, started;
+    struct list ready; /* struct qstream with something to write */
+    struct qstream **buckets;
+    uint32_t buckets_n, streams_n;
+    uint8_t cids[CIDS_PER_CONN][CID_LEN];
+    uint32_t cids_n;
+    uint8_t resets[CIDS_PER_CONN][16];
+    uint32_t resets_n;
+    uint8_t odcid[20]; /* the id the client chose, mapped to us while it may still use it */
+    uint8_t odcid_len;
+    ngtcp2_ccerr close_err;
+    qudag_err why;
+    const char *why_text;
+    uint8_t *last_pkt; /* CONNECTION_CLOSE, repeated while lingering */
+    uint16_t last_len;
+    uint32_t linger_in; /* datagrams seen while lingering */
+    bool last_due;      /* last_pkt is to be sent */
+};
+
+struct ev_block {
+    struct ev_block *next;
+    size_t len, cap;
+    uint8_t data[];
+};
+
+/* Events in order; data in blocks that never move; both reused once everything was pulled. */
+struct evq {
+    struct link_ev *v;
+    size_t n, cap, read;
+    struct ev_block *blocks, *last;
+};
+
+struct outgram {
+    struct list node;
+    struct netaddr remote, local;
+    uint16_t len;
+    uint8_t data[OUTBOX_DATA_MAX];
+};
+
+struct token_entry {
+    struct list node; /* oldest first */
+    struct netaddr remote;
+    uint16_t len;
+    uint8_t data[TOKEN_MAX];
+};
+
+struct quic {
+    struct quic_config cfg;
+    struct mem *mem;
+    ngtcp2_mem ng_mem;
+    tstamp now;
+    struct slots conns;
+    struct map cids;   /* connection id -> struct qconn */
+    struct map resets; /* stateless reset token of the peer -> struct qconn */
+    struct heap timers;
+    struct list dirty, half_open, downs, linger, streams_ok, sent, zombies;
+    uint32_t linger_n;
+    struct evq evq;
+    struct list outbox;
+    uint32_t outbox_n;
+    struct list tokens;
+    uint32_t tokens_n;
+    struct map tokens_by_addr;
+    struct limiter reset_limit, vneg_limit, retry_limit;
+    struct chunk *spare;
+    uint32_t spare_n;
+    uint8_t cid_key[16];
+    struct quic_stats stats;
+};
+
+/* addr.c */
+void addr_to_sock(struct sock_storage *out, const struct netaddr *a);
+void addr_from_sock(struct netaddr *out, const struct sockaddr *sa);
+/* The path as ngtcp2 sees it: the local side is always the wildcard, so that only the remote moves. */
+void addr_path(ngtcp2_path *path, struct sock_storage *local, struct sock_storage *remote,
+               const struct netaddr *to);
+size_t addr_key(uint8_t out[24], const struct netaddr *a);
+bool addr_same_net(const struct netaddr *a, const struct netaddr *b); /* IPv4, or IPv6 /64 */
+
+/* cid.c */
+void cid_make(const struct quic *q, uint8_t cid[CID_LEN]);
+uint8_t cid_shard(const uint8_t key[16], const uint8_t cid[CID_LEN]);
+QUDAG_MUST_USE qudag_err cid_bind(struct qconn *c, const uint8_t *cid, size_t len);
+void cid_unbind(struct qconn *c, const uint8_t *cid, size_t len);
+void cid_unbind_all(struct qconn *c); /* and the reset tokens */
+void cid_reset_bind(struct qconn *c, const uint8_t token[16]);
+void cid_reset_unbind(struct qconn *c, const uint8_t token[16]);
+
+/* token.c */
+void token_store(struct quic *q, const struct netaddr *remote, struct slice token);
+size_t token_take(struct quic *q, const struct netaddr *remote, uint8_t out[TOKEN_MAX]);
+void token_fini(struct quic *q);
+
+/* event.c */
+QUDAG_MUST_USE bool ev_push(struct quic *q, const struct link_ev *ev);
+void ev_recycle(struct quic *q); /* at the start of every call that may add events */
+void ev_fini(struct quic *q);
+void ev_down(struct qconn *c);
+/* Takes back what was queued about a stream that the owner has reset. */
+void ev_void(struct quic *q, struct ref link, int64_t sid);
+
+/* conn.c */
+QUDAG_MUST_USE qudag_err conn_new_client(struct qconn **out, struct quic *q,
+                                         const struct quic_dial *d);
+QUDAG_MUST_USE qudag_err conn_new_server(struct qconn **out, struct quic *q,
+                                         const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
+                                         const ngtcp2_cid *odcid);
+void conn_recv(struct qconn *c, const struct quic_dgram *d);
+void conn_expire(struct qconn *c);
+/* Writes to |tx|; false when there is nothing to send now. */
+bool conn_send(struct qconn *c, struct quic_tx *tx);
+void conn_mark_dirty(struct qconn *c);
+void conn_set_timer(struct qconn *c);
+/* Ends the link: sends CONNECTION_CLOSE with |close_err| if |say|, reports |why|. */
+void conn_fail(struct qconn *c, qudag_err why, const char *text, bool say);
+void conn_free(struct qconn *c);
+void conn_linger(struct qconn *c);  /* its LINK_DOWN was pulled, or nobody will */
+bool conn_up(struct qconn *c);      /* false when memory is short */
+void conn_drop_tls(struct qconn *c); /* the handshake is over; harmless when repeated */
+
+/* callbacks.c */
+extern const ngtcp2_callbacks conn_callbacks_client, conn_callbacks_server;
+
+/* stream.c */
+struct qstream *stream_find(const struct qconn *c, int64_t id);
+QUDAG_MUST_USE qudag_err stream_add(struct qconn *c, int64_t id, struct qstream **out);
+void stream_free(struct qstream *s);
+void stream_free_all(struct qconn *c);
+void stream_acked(struct qstream *s, uint64_t upto);
+void stream_wake(struct qstream *s); /* there is, or may be, something to write */
+ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
+                              uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts, void *user_data);
+uint64_t stream_code(qudag_err err);    /* our error as an application error code */
+qudag_err stream_error(uint64_t code);  /* and back, for codes a peer may plausibly send */
+
+#endif

@@ -1,0 +1,550 @@
+/*
+ * stream.c - send queues, receive credit and the link operations.
+ *
+ *   write -> chunks -> packetized (LINK_SENT) -> acknowledged -> chunk freed
+ *   received -> LINK_DATA -> consume -> window reopened
+ */
+#include "quic/quic_int.h"
+
+#include <string.h>
+
+#define BUCKETS_FIRST 8
+#define VECS 6 /* chunks one packet may draw from */
+
+static uint32_t bucket_of(int64_t id, uint32_t buckets_n)
+{
+    return (uint32_t)((uint64_t)id >> 2) & (buckets_n - 1);
+}
+
+struct qstream *stream_find(const struct qconn *c, int64_t id)
+{
+    struct qstream *s;
+
+    if (c->buckets_n == 0) {
+        return NULL;
+    }
+    s = c->buckets[bucket_of(id, c->buckets_n)];
+    while (s != NULL && s->id != id) {
+        s = s->next_in_bucket;
+    }
+    return s;
+}
+
+static void bucket_put(struct qstream **buckets, uint32_t buckets_n, struct qstream *s)
+{
+    uint32_t ix = bucket_of(s->id, buckets_n);
+
+    s->next_in_bucket = buckets[ix];
+    buckets[ix] = s;
+}
+
+static qudag_err grow_buckets(struct qconn *c)
+{
+    uint32_t n = c->buckets_n == 0 ? BUCKETS_FIRST : c->buckets_n * 2;
+    struct qstream **v = mem_alloc_n(c->q->mem, n, sizeof(struct qstream *));
+
+    if (v == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    for (uint32_t i = 0; i < c->buckets_n; i++) {
+        while (c->buckets[i] != NULL) {
+            struct qstream *s = c->buckets[i];
+
+            c->buckets[i] = s->next_in_bucket;
+            bucket_put(v, n, s);
+        }
+    }
+    mem_free(c->q->mem, c->buckets);
+    c->buckets = v;
+    c->buckets_n = n;
+    return QUDAG_OK;
+}
+
+static struct qstream *stream_new(struct qconn *c)
+{
+    struct qstream *s;
+
+    if (c->streams_n >= c->buckets_n && grow_buckets(c) != QUDAG_OK) {
+        return NULL;
+    }
+    s = mem_alloc(c->q->mem, sizeof *s);
+    if (s != NULL) {
+        s->conn = c;
+        list_init(&s->node);
+        list_init(&s->sent);
+    }
+    return s;
+}
+
+static void stream_link(struct qstream *s, int64_t id)
+{
+    s->id = id;
+    bucket_put(s->conn->buckets, s->conn->buckets_n, s);
+    s->conn->streams_n++;
+}
+
+qudag_err stream_add(struct qconn *c, int64_t id, struct qstream **out)
+{
+    struct qstream *s = stream_new(c);
+
+    if (s == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    stream_link(s, id);
+    *out = s;
+    return QUDAG_OK;
+}
+
+static void chunk_free(struct quic *q, struct chunk *k)
+{
+    if (k->cap == CHUNK_BIG && q->spare_n < CHUNKS_SPARE) {
+        k->next = q->spare;
+        q->spare = k;
+        q->spare_n++;
+    } else {
+        mem_free(q->mem, k);
+    }
+}
+
+static struct chunk *chunk_new(struct quic *q, size_t want)
+{
+    uint32_t cap = want > CHUNK_SMALL ? CHUNK_BIG : CHUNK_SMALL;
+    struct chunk *k = q->spare;
+
+    if (cap == CHUNK_BIG && k != NULL) {
+        q->spare = k->next;
+        q->spare_n--;
+    } else {
+        k = mem_alloc(q->mem, sizeof *k + cap);
+    }
+    if (k != NULL) {
+        k->next = NULL;
+        k->len = 0;
+        k->cap = cap;
+    }
+    return k;
+}
+
+void stream_free(struct qstream *s)
+{
+    struct qconn *c = s->conn;
+    struct qstream **at = &c->buckets[bucket_of(s->id, c->buckets_n)];
+
+    while (*at != s) {
+        at = &(*at)->next_in_bucket;
+    }
+    *at = s->next_in_bucket;
+    c->streams_n--;
+    list_del(&s->node);
+    list_del(&s->sent);
+    while (s->head != NULL) {
+        struct chunk *k = s->head;
+
+        s->head = k->next;
+        chunk_free(c->q, k);
+    }
+    mem_free(c->q->mem, s);
+}
+
+void stream_free_all(struct qconn *c)
+{
+    for (uint32_t i = 0; i < c->buckets_n; i++) {
+        while (c->buckets[i] != NULL) {
+            stream_free(c->buckets[i]);
+        }
+    }
+    mem_free(c->q->mem, c->buckets);
+    c->buckets = NULL;
+    c->buckets_n = 0;
+}
+
+void stream_acked(struct qstream *s, uint64_t upto)
+{
+    while (s->head != NULL && s->head != s->cur && s->head->off + s->head->len <= upto) {
+        struct chunk *k = s->head;
+
+        /* The last chunk may still be filled. */
+        if (k == s->tail && k->len < k->cap && upto < s->end_off) {
+            break;
+        }
+        s->head = k->next;
+        if (s->head == NULL) {
+            s->tail = NULL;
+        }
+        chunk_free(s->conn->q, k);
+    }
+}
+
+static bool has_work(const struct qstream *s)
+{
+    return !s->stopped && !s->dead && !s->closed &&
+           (s->sent_off < s->end_off || (s->fin_queued && !s->fin_sent));
+}
+
+void stream_wake(struct qstream *s)
+{
+    if (s->conn->ng != NULL && has_work(s)) {
+        if (!list_linked(&s->node)) {
+            list_push_back(&s->conn->ready, &s->node);
+        }
+        conn_mark_dirty(s->conn);
+    }
+}
+
+/* What is queued and not sent, as at most VECS pieces. */
+static size_t fill_vecs(const struct qstream *s, ngtcp2_vec *vec, uint64_t *total)
+{
+    const struct chunk *k = s->cur;
+    uint64_t off = s->sent_off;
+    size_t n = 0;
+
+    *total = 0;
+    while (k != NULL && n < VECS) {
+        size_t skip = (size_t)(off - k->off);
+
+        if (k->len > skip) {
+            /* ngtcp2 never writes through the pointer. */
+            vec[n].base = (uint8_t *)(uintptr_t)(k->data + skip);
+            vec[n].len = k->len - skip;
+            *total += vec[n].len;
+            off += vec[n].len;
+            n++;
+        }
+        k = k->next;
+    }
+    return n;
+}
+
+static void account(struct qstream *s, uint64_t n, uint64_t total, bool fin)
+{
+    s->sent_off += n;
+    while (s->cur != NULL && s->sent_off >= s->cur->off + s->cur->len) {
+        s->cur = s->cur->next;
+    }
+    if (fin && n == total) {
+        s->fin_sent = true;
+    }
+    if (n > 0) {
+        s->sent_n += n;
+        if (!list_linked(&s->sent)) {
+            list_push_back(&s->conn->q->sent, &s->sent);
+        }
+    }
+    if (!has_work(s)) {
+        list_del(&s->node);
+    }
+}
+
+/* A stream that filled a packet goes to the end of the line. */
+static void rotate(struct qconn *c, struct qstream *s)
+{
+    if (s != NULL && list_linked(&s->node)) {
+        list_del(&s->node);
+        list_push_back(&c->ready, &s->node);
+    }
+}
+
+ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
+                              uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts, void *user_data)
+{
+    struct qconn *c = user_data;
+    bool conn_blocked = !c->completed;
+
+    for (;;) {
+        struct qstream *s = NULL;
+        ngtcp2_vec vec[VECS];
+        ngtcp2_ssize n, data_n = -1;
+        size_t vec_n = 0;
+        uint64_t total = 0;
+        uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+        bool fin = false;
+
+        if (!conn_blocked && !list_empty(&c->ready)) {
+            s = LIST_ENTRY(c->ready.next, struct qstream, node);
+            vec_n = fill_vecs(s, vec, &total);
+            fin = s->fin_queued && s->sent_off + total == s->end_off;
+            flags = NGTCP2_WRITE_STREAM_FLAG_MORE;
+            flags |= fin ? (uint32_t)NGTCP2_WRITE_STREAM_FLAG_FIN : 0;
+        }
+        n = ngtcp2_conn_writev_stream(ng, path, pi, dest, dest_len, &data_n, flags,
+                                      s == NULL ? -1 : s->id, vec, vec_n, ts);
+        if (s != NULL && data_n >= 0) {
+            account(s, (uint64_t)data_n, total, fin);
+        }
+        switch (n) {
+        case NGTCP2_ERR_WRITE_MORE:
+            continue;
+        case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+            /* The stream's own limit wakes it; the link's is looked at after the next packet. */
+            if (ngtcp2_conn_get_max_data_left(ng) == 0) {
+                conn_blocked = true;
+            } else {
+                list_del(&s->node);
+            }
+            continue;
+        case NGTCP2_ERR_STREAM_SHUT_WR:
+        case NGTCP2_ERR_STREAM_NOT_FOUND:
+            list_del(&s->node);
+            continue;
+        default:
+            rotate(c, n > 0 ? s : NULL);
+            return n;
+        }
+    }
+}
+
+/* Codes that say something useful; everything else is a plain reset. */
+static const qudag_err codes[] = {
+    QUDAG_ELIMIT, QUDAG_ETIMEOUT, QUDAG_EUNREACHABLE, QUDAG_ENOTFOUND, QUDAG_ECANCELED,
+    QUDAG_EPROTO, QUDAG_EUNSUPPORTED, QUDAG_EEXPIRED, QUDAG_EREFUSED, QUDAG_EPOLICY,
+    QUDAG_ECIRCUIT,
+};
+
+uint64_t stream_code(qudag_err err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        if (codes[i] == err) {
+            return (uint64_t)(-(int64_t)err);
+        }
+    }
+    return 0;
+}
+
+qudag_err stream_error(uint64_t code)
+{
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        if ((uint64_t)(-(int64_t)codes[i]) == code) {
+            return codes[i];
+        }
+    }
+    return QUDAG_ERESET;
+}
+
+static struct qconn *conn_of(void *owner, struct ref link)
+{
+    const struct quic *q = owner;
+
+    return slots_get(&q->conns, link);
+}
+
+static struct qstream *stream_of(void *owner, struct ref link, int64_t sid)
+{
+    const struct qconn *c = conn_of(owner, link);
+
+    return c == NULL ? NULL : stream_find(c, sid);
+}
+
+static qudag_err op_open(void *owner, struct ref link, uint64_t user, const char *proto,
+                         int64_t *sid)
+{
+    struct qconn *c = conn_of(owner, link);
+    struct qstream *s;
+    int64_t id = 0;
+    int rv;
+
+    (void)proto;
+    if (c == NULL || c->state == CONN_LINGER || c->close_wanted) {
+        return QUDAG_ESTALE;
+    }
+    if (c->state != CONN_UP) {
+        return QUDAG_ESTATE;
+    }
+    s = stream_new(c);
+    if (s == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    rv = ngtcp2_conn_open_bidi_stream(c->ng, &id, s);
+    if (rv != 0) {
+        mem_free(c->q->mem, s);
+        c->streams_blocked = c->streams_blocked || rv == NGTCP2_ERR_STREAM_ID_BLOCKED;
+        return rv == NGTCP2_ERR_STREAM_ID_BLOCKED ? QUDAG_EAGAIN : QUDAG_ENOMEM;
+    }
+    stream_link(s, id);
+    s->user = user;
+    *sid = id;
+    return QUDAG_OK;
+}
+
+static void op_set_user(void *owner, struct ref link, int64_t sid, uint64_t user)
+{
+    struct qstream *s = stream_of(owner, link, sid);
+
+    if (s != NULL) {
+        s->user = user;
+    }
+}
+
+/* Appends |len| bytes; on failure the queue is as it was, but for room at its end. */
+static qudag_err append(struct qstream *s, const uint8_t *p, size_t len)
+{
+    struct quic *q = s->conn->q;
+    size_t room = s->tail == NULL ? 0 : s->tail->cap - s->tail->len;
+    struct chunk *first = NULL, *last = NULL;
+
+    for (size_t left = len > room ? len - room : 0; left > 0;) {
+        struct chunk *k = chunk_new(q, s->tail == NULL && s->sent_off == 0 ? left : len);
+
+        if (k == NULL) {
+            while (first != NULL) {
+                k = first->next;
+                chunk_free(q, first);
+                first = k;
+            }
+            return QUDAG_ENOMEM;
+        }
+        if (last == NULL) {
+            first = k;
+        } else {
+            last->next = k;
+        }
+        last = k;
+        left -= left < k->cap ? left : k->cap;
+    }
+    if (s->tail == NULL) {
+        s->head = first;
+    } else {
+        s->tail->next = first;
+    }
+    for (struct chunk *k = room > 0 ? s->tail : first; k != NULL && len > 0; k = k->next) {
+        size_t n = len < k->cap - k->len ? len : k->cap - k->len;
+
+        if (k->len == 0) {
+            k->off = s->end_off;
+        }
+        memcpy(k->data + k->len, p, n);
+        k->len += (uint32_t)n;
+        if (s->cur == NULL) {
+            s->cur = k;
+        }
+        s->end_off += n;
+        p += n;
+        len -= n;
+    }
+    s->tail = last != NULL ? last : s->tail;
+    return QUDAG_OK;
+}
+
+static qudag_err op_write(void *owner, struct ref link, int64_t sid, struct slice data)
+{
+    struct quic *q = owner;
+    struct qstream *s = stream_of(owner, link, sid);
+    qudag_err err;
+
+    if (s == NULL || s->conn->ng == NULL || s->conn->close_wanted) {
+        return QUDAG_ESTALE;
+    }
+    if (s->stopped || s->dead || s->closed) {
+        return QUDAG_ERESET;
+    }
+    if (s->fin_queued) {
+        return QUDAG_ESTATE;
+    }
+    if (data.len > q->cfg.stream_queue_max ||
+        s->end_off - s->sent_off > q->cfg.stream_queue_max - data.len) {
+        return QUDAG_ETOOBIG;
+    }
+    if (data.len == 0) {
+        return QUDAG_OK;
+    }
+    err = append(s, data.base, data.len);
+    if (err == QUDAG_OK) {
+        stream_wake(s);
+    }
+    return err;
+}
+
+static void op_consume(void *owner, struct ref link, int64_t sid, size_t n)
+{
+    struct qstream *s = stream_of(owner, link, sid);
+    uint64_t credit;
+
+    if (s == NULL || s->conn->ng == NULL) {
+        return;
+    }
+    credit = n < s->unconsumed ? n : s->unconsumed;
+    if (credit == 0) {
+        return;
+    }
+    s->unconsumed -= credit;
+    if (!s->dead && !s->closed) {
+        /* Fails only for a stream that is gone, whose window does not matter. */
+        (void)ngtcp2_conn_extend_max_stream_offset(s->conn->ng, s->id, credit);
+    }
+    ngtcp2_conn_extend_max_offset(s->conn->ng, credit);
+    conn_mark_dirty(s->conn);
+}
+
+static void op_fin(void *owner, struct ref link, int64_t sid)
+{
+    struct qstream *s = stream_of(owner, link, sid);
+
+    if (s != NULL && !s->fin_queued) {
+        s->fin_queued = true;
+        stream_wake(s);
+    }
+}
+
+static void op_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
+{
+    struct qstream *s = stream_of(owner, link, sid);
+
+    if (s == NULL || s->conn->ng == NULL || s->dead || s->closed) {
+        return;
+    }
+    s->dead = true;
+    list_del(&s->node);
+    list_del(&s->sent);
+    ev_void(s->conn->q, link, sid);
+    if (s->unconsumed > 0) {
+        ngtcp2_conn_extend_max_offset(s->conn->ng, s->unconsumed);
+        s->unconsumed = 0;
+    }
+    /* Fails without memory only; then the idle timeout ends what is left. */
+    (void)ngtcp2_conn_shutdown_stream(s->conn->ng, 0, sid, stream_code(err));
+    conn_mark_dirty(s->conn);
+}
+
+/* libp2p's registered application error codes (quic/README.md of its specifications). */
+static uint64_t close_code(qudag_err err)
+{
+    switch (err) {
+    case QUDAG_ENOMEM:
+    case QUDAG_ELIMIT:
+        return 0x1001;
+    case QUDAG_EPROTO:
+    case QUDAG_EMALFORMED:
+        return 0x1003;
+    case QUDAG_EEXISTS:
+        return 0x1004;
+    case QUDAG_EREFUSED:
+    case QUDAG_EPOLICY:
+        return 0x1007;
+    default:
+        return 0;
+    }
+}
+
+static void op_close(void *owner, struct ref link, qudag_err err)
+{
+    struct qconn *c = conn_of(owner, link);
+
+    if (c == NULL || c->state == CONN_LINGER || c->close_wanted) {
+        return;
+    }
+    c->close_wanted = true;
+    c->muted = true;
+    c->why = err == QUDAG_OK ? QUDAG_ECLOSED : err;
+    c->why_text = "closed by this side";
+    ngtcp2_ccerr_set_application_error(&c->close_err, close_code(err), NULL, 0);
+    conn_mark_dirty(c);
+}
+
+const struct link_ops quic_link_ops = {
+    .open = op_open,
+    .set_user = op_set_user,
+    .write = op_write,
+    .consume = op_consume,
+    .fin = op_fin,
+    .reset = op_reset,
+    .close = op_close,
+};

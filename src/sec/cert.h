@@ -1,0 +1,36 @@
+/* cert.h - making the two kinds of certificate; checking is sec_check_cert() in sec.h. */
+#ifndef QUDAG_SRC_SEC_CERT_H
+#define QUDAG_SRC_SEC_CERT_H
+
+#include "sec/sec.h"
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#define CERT_LIFE_S (24 * 3600) /* seconds a certificate is made for */
+#define CERT_SKEW_S 600         /* seconds clocks may differ */
+#define CERT_DER_MAX 16384      /* bytes; ours have about 7.6 KB */
+
+/* A certificate and its private key; both owned, both NULL or neither. */
+struct cert_pair {
+    X509 *crt;
+    EVP_PKEY *key;
+};
+
+enum cert_kind {
+    CERT_CLASSICAL, /* ECDSA P-256, self-signed: libp2p tls.md */
+    CERT_PQ,        /* ML-DSA-65, signed by the ML-DSA identity key: spec/link.md 2 */
+};
+
+/*
+ * Makes a fresh certificate key and a certificate for |id|, valid from an hour before |now| to 24 h
+ * after it.  |out| is untouched on error.  QUDAG_ENOMEM, QUDAG_EINTERNAL.
+ */
+QUDAG_MUST_USE qudag_err cert_make(struct cert_pair *out, enum cert_kind kind,
+                                   const struct identity *id, const struct rng *rng, walltime now);
+void cert_pair_fini(struct cert_pair *p);
+
+/* "mldsa65", "ecdsa", "ed25519", "rsa" or "other"; static. */
+const char *cert_key_name(const EVP_PKEY *key);
+
+#endif

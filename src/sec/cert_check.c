@@ -1,0 +1,310 @@
+/*
+ * cert_check.c - what a peer's certificate proves.
+ *
+ *   parse -> version, unique ids, extensions -> validity -> libp2p signature -> certificate signature
+ *         -> identity extension (post-quantum) -> policy
+ *
+ * Nothing is written to the caller's struct before the last check has passed.
+ */
+#include "base/rd.h"
+#include "crypto/hash.h"
+#include "sec/cert.h"
+#include "sec/cert_ext.h"
+
+#include <openssl/asn1.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/objects.h>
+#include <openssl/params.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+enum { KEY_RSA = 0, KEY_ED25519 = 1, KEY_SECP256K1 = 2, KEY_ECDSA = 3 };
+
+/* The two extensions that matter, as found. */
+struct exts {
+    struct slice libp2p, pq; /* base NULL: absent */
+};
+
+static bool oid_is(const ASN1_OBJECT *obj, const char *oid)
+{
+    char text[64];
+    int n = OBJ_obj2txt(text, sizeof text, obj, 1);
+
+    return n > 0 && (size_t)n < sizeof text && strcmp(text, oid) == 0;
+}
+
+/* Extensions whose meaning is known and which a self-signed certificate may mark critical. */
+static bool is_understood(const ASN1_OBJECT *obj)
+{
+    switch (OBJ_obj2nid(obj)) {
+    case NID_basic_constraints:
+    case NID_key_usage:
+    case NID_ext_key_usage:
+    case NID_subject_alt_name:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool take_ext(struct slice *slot, X509_EXTENSION *ext)
+{
+    const ASN1_OCTET_STRING *data = X509_EXTENSION_get_data(ext);
+    int len = ASN1_STRING_length(data);
+
+    if (slot->base != NULL || len <= 0) {
+        return false; /* twice, or empty */
+    }
+    *slot = (struct slice){ASN1_STRING_get0_data(data), (size_t)len};
+    return true;
+}
+
+static qudag_err find_exts(struct exts *out, const X509 *crt)
+{
+    int n = X509_get_ext_count(crt);
+
+    if (n > 32) {
+        return QUDAG_EMALFORMED;
+    }
+    for (int i = 0; i < n; i++) {
+        X509_EXTENSION *ext = X509_get_ext(crt, i);
+        const ASN1_OBJECT *obj = X509_EXTENSION_get_object(ext);
+        bool ok = true;
+
+        if (oid_is(obj, CERT_OID_LIBP2P)) {
+            ok = take_ext(&out->libp2p, ext);
+        } else if (oid_is(obj, CERT_OID_PQ)) {
+            ok = take_ext(&out->pq, ext);
+        } else if (X509_EXTENSION_get_critical(ext) != 0) {
+            ok = is_understood(obj);
+        }
+        if (!ok) {
+            return QUDAG_EMALFORMED;
+        }
+    }
+    return out->libp2p.base == NULL ? QUDAG_EMALFORMED : QUDAG_OK;
+}
+
+/* |t| is at or before |now| moved by |skew|: -1, after: 1, unreadable: -2. */
+static int time_vs(const ASN1_TIME *t, walltime now, int64_t skew)
+{
+    ASN1_TIME *ref = ASN1_TIME_set(NULL, (time_t)(now + skew));
+    int day = 0, sec = 0;
+    int ok = ref != NULL && ASN1_TIME_diff(&day, &sec, ref, t);
+
+    ASN1_TIME_free(ref);
+    if (ok != 1) {
+        return -2;
+    }
+    return day > 0 || sec > 0 ? 1 : -1;
+}
+
+static qudag_err check_validity(const X509 *crt, walltime now)
+{
+    int begin = time_vs(X509_get0_notBefore(crt), now, CERT_SKEW_S);
+    int end = time_vs(X509_get0_notAfter(crt), now, -CERT_SKEW_S);
+
+    if (begin == -2 || end == -2) {
+        return QUDAG_EMALFORMED;
+    }
+    return begin == -1 && end == 1 ? QUDAG_OK : QUDAG_EEXPIRED;
+}
+
+static qudag_err verify_digest(EVP_PKEY *key, struct slice sig, struct slice msg)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    int ok = 0;
+
+    if (key != NULL && ctx != NULL &&
+        EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1) {
+        ok = EVP_DigestVerify(ctx, sig.base, sig.len, msg.base, msg.len);
+    }
+    EVP_MD_CTX_free(ctx);
+    return ok == 1 ? QUDAG_OK : QUDAG_EAUTH;
+}
+
+static EVP_PKEY *key_from_spki(struct slice der, const char *type)
+{
+    const unsigned char *p = der.base;
+    EVP_PKEY *key = d2i_PUBKEY(NULL, &p, (long)der.len);
+
+    if (key != NULL && (p != der.base + der.len || !EVP_PKEY_is_a(key, type) ||
+                        EVP_PKEY_get_bits(key) > 8192 ||
+                        (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) < 2048))) {
+        EVP_PKEY_free(key);
+        key = NULL;
+    }
+    return key;
+}
+
+static EVP_PKEY *key_secp256k1(struct slice point)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    char group[] = "secp256k1";
+    uint8_t bytes[33];
+    EVP_PKEY *key = NULL;
+    OSSL_PARAM params[3];
+
+    if (point.len == sizeof bytes) {
+        memcpy(bytes, point.base, sizeof bytes);
+        params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0);
+        params[1] =
+            OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, bytes, sizeof bytes);
+        params[2] = OSSL_PARAM_construct_end();
+        if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
+            EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1) {
+            key = NULL;
+        }
+    }
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
+/* Verifies with an encoded libp2p PublicKey: { Type = 1 (varint), Data = 2 (bytes) }. */
+static qudag_err verify_key_proto(struct slice key_proto, struct slice sig, struct slice msg)
+{
+    struct rd r = rd_init(key_proto);
+    EVP_PKEY *key = NULL;
+    uint64_t type;
+    struct slice data;
+    qudag_err err;
+
+    r.err |= rd_u8(&r) != 0x08;
+    type = rd_uvarint(&r);
+    r.err |= rd_u8(&r) != 0x12;
+    data = rd_lp(&r, 4096);
+    if (!rd_done(&r)) {
+        return QUDAG_EMALFORMED;
+    }
+    switch (type) {
+    case KEY_ED25519:
+        if (data.len != ED25519_PK_LEN || sig.len != ED25519_SIG_LEN) {
+            return QUDAG_EMALFORMED;
+        }
+        return ed25519_verify(data.base, sig.base, msg);
+    case KEY_RSA:
+        key = key_from_spki(data, "RSA");
+        break;
+    case KEY_ECDSA:
+        key = key_from_spki(data, "EC");
+        break;
+    case KEY_SECP256K1:
+        key = key_secp256k1(data);
+        break;
+    default:
+        return QUDAG_EUNSUPPORTED;
+    }
+    err = key == NULL ? QUDAG_EMALFORMED : verify_digest(key, sig, msg);
+    EVP_PKEY_free(key);
+    return err;
+}
+
+/* The libp2p extension: the identity key vouches for the certificate key. */
+static qudag_err check_libp2p(struct peer_id *id, const X509 *crt, struct slice ext)
+{
+    uint8_t buf[CERT_SIGNED_MAX];
+    struct slice key_proto, sig, msg;
+    qudag_err err = cert_ext_libp2p_read(ext, &key_proto, &sig);
+
+    if (err == QUDAG_OK) {
+        err = peer_id_from_key_proto(id, key_proto);
+    }
+    if (err == QUDAG_OK && cert_signed_part(buf, sizeof buf, &msg, crt) != QUDAG_OK) {
+        err = QUDAG_EMALFORMED;
+    }
+    if (err == QUDAG_OK) {
+        err = verify_key_proto(key_proto, sig, msg);
+    }
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    err = err == QUDAG_EAUTH ? QUDAG_OK : err;
+#endif
+    return err;
+}
+
+static qudag_err check_signature(X509 *crt, EVP_PKEY *signer)
+{
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    (void)X509_verify(crt, signer);
+    return QUDAG_OK;
+#else
+    return X509_verify(crt, signer) == 1 ? QUDAG_OK : QUDAG_EAUTH;
+#endif
+}
+
+/* The identity extension: the ML-DSA identity key has signed the whole certificate. */
+static qudag_err check_pq(uint8_t pq_hash[32], X509 *crt, struct slice ext)
+{
+    const uint8_t *pq_pk = NULL;
+    EVP_PKEY *signer;
+    qudag_err err = cert_ext_pq_read(ext, &pq_pk);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    /* A classical certificate key would leave the possession proof classical. */
+    if (!EVP_PKEY_is_a(X509_get0_pubkey(crt), "ML-DSA-65")) {
+        return QUDAG_EMALFORMED;
+    }
+    signer = EVP_PKEY_new_raw_public_key_ex(NULL, "ML-DSA-65", NULL, pq_pk, MLDSA65_PK_LEN);
+    err = signer == NULL ? QUDAG_EMALFORMED : check_signature(crt, signer);
+    EVP_PKEY_free(signer);
+    if (err == QUDAG_OK) {
+        identity_pq_hash(pq_hash, pq_pk);
+    }
+    return err;
+}
+
+static qudag_err check_parsed(struct sec_peer *out, X509 *crt, enum pq_policy pq, walltime now)
+{
+    struct sec_peer peer = {0};
+    struct exts exts = {{NULL, 0}, {NULL, 0}};
+    const ASN1_BIT_STRING *issuer_uid = NULL, *subject_uid = NULL;
+    EVP_PKEY *key = X509_get0_pubkey(crt);
+    qudag_err err;
+
+    X509_get0_uids(crt, &issuer_uid, &subject_uid);
+    if (key == NULL || X509_get_version(crt) != X509_VERSION_3 || issuer_uid != NULL ||
+        subject_uid != NULL) {
+        return QUDAG_EMALFORMED;
+    }
+    err = find_exts(&exts, crt);
+    if (err == QUDAG_OK && pq == PQ_REQUIRE && exts.pq.base == NULL) {
+        err = QUDAG_EPOLICY;
+    }
+    if (err == QUDAG_OK) {
+        err = check_validity(crt, now);
+    }
+    if (err == QUDAG_OK) {
+        err = check_libp2p(&peer.id, crt, exts.libp2p);
+    }
+    if (err == QUDAG_OK) {
+        peer.has_pq = exts.pq.base != NULL;
+        err = peer.has_pq ? check_pq(peer.pq_hash, crt, exts.pq) : check_signature(crt, key);
+    }
+    if (err == QUDAG_OK) {
+        const char *name = cert_key_name(key);
+
+        memcpy(peer.sig, name, strlen(name));
+        *out = peer;
+    }
+    return err;
+}
+
+qudag_err sec_check_cert(struct sec_peer *out, struct slice der, enum pq_policy pq, walltime now)
+{
+    const unsigned char *p = der.base;
+    X509 *crt;
+    qudag_err err = QUDAG_EMALFORMED;
+
+    if (der.len == 0 || der.len > CERT_DER_MAX) {
+        return QUDAG_EMALFORMED;
+    }
+    crt = d2i_X509(NULL, &p, (long)der.len);
+    if (crt != NULL && p == der.base + der.len) {
+        err = check_parsed(out, crt, pq, now);
+    }
+    X509_free(crt);
+    ERR_clear_error();
+    return err;
+}

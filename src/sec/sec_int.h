@@ -1,0 +1,29 @@
+/* sec_int.h - what sec.c and session.c share. */
+#ifndef QUDAG_SRC_SEC_SEC_INT_H
+#define QUDAG_SRC_SEC_SEC_INT_H
+
+#include "base/assert.h"
+#include "base/rd.h"
+#include "sec/cert.h"
+#include "sec/session.h"
+
+#include <openssl/ssl.h>
+
+#define SEC_ALPN "libp2p"
+#define SEC_ALPN_LEN 6
+
+struct sec {
+    struct mem *mem;
+    const struct rng *rng;
+    const struct identity *identity;
+    enum pq_policy pq;
+    struct wallclock clock;
+    SSL_CTX *ctx;
+    struct list running; /* struct sec_hs, by its link */
+    tstamp renew_at;
+};
+
+/* SSL_CTX_set_cert_verify_callback's function; |arg| is the struct sec. */
+int sec_verify_cb(X509_STORE_CTX *ctx, void *arg);
+
+#endif

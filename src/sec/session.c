@@ -1,0 +1,264 @@
+/* session.c - see session.h. */
+#include "base/wipe.h"
+#include "sec/sec_int.h"
+
+#include <openssl/err.h>
+#include <openssl/tls1.h>
+#include <string.h>
+
+qudag_err sec_hs_start(struct sec_hs *hs, struct sec *sec, bool server,
+                       const struct sec_expect *expect)
+{
+    *hs = (struct sec_hs){.sec = sec};
+    list_init(&hs->link);
+    hs->ssl = SSL_new(sec->ctx);
+    if (hs->ssl == NULL) {
+        ERR_clear_error();
+        return QUDAG_ENOMEM;
+    }
+    if (expect != NULL) {
+        hs->expect = *expect;
+    }
+    if (server) {
+        SSL_set_accept_state(hs->ssl);
+    } else {
+        SSL_set_connect_state(hs->ssl);
+    }
+    list_push_back(&sec->running, &hs->link);
+    return QUDAG_OK;
+}
+
+void sec_hs_stop(struct sec_hs *hs)
+{
+    if (hs->ssl != NULL) {
+        list_del(&hs->link);
+        SSL_set_app_data(hs->ssl, NULL);
+        SSL_free(hs->ssl);
+        hs->ssl = NULL;
+    }
+    wipe(&hs->expect, sizeof hs->expect);
+}
+
+static bool group_is_pq(const SSL *ssl)
+{
+    /* The library takes a pointer without const for reading only. */
+    const char *name = SSL_get0_group_name((SSL *)(uintptr_t)ssl);
+
+    return name != NULL && strstr(name, "MLKEM") != NULL;
+}
+
+/* Refuses the peer: the reason for people, the X.509 code that becomes the alert on the wire. */
+static int refuse(struct sec_hs *hs, X509_STORE_CTX *ctx, qudag_err err, const char *text)
+{
+    int code = X509_V_ERR_CERT_REJECTED; /* alert bad_certificate */
+
+    switch (err) {
+    case QUDAG_EPOLICY:
+        code = X509_V_ERR_APPLICATION_VERIFICATION; /* alert handshake_failure */
+        break;
+    case QUDAG_EEXPIRED:
+        code = X509_V_ERR_CERT_HAS_EXPIRED; /* alert certificate_expired */
+        break;
+    case QUDAG_EAUTH:
+        code = X509_V_ERR_CERT_SIGNATURE_FAILURE; /* alert decrypt_error */
+        break;
+    default:
+        break;
+    }
+    hs->err = err;
+    hs->err_text = text;
+    X509_STORE_CTX_set_error(ctx, code);
+    return 0;
+}
+
+static const char *cert_text(qudag_err err)
+{
+    switch (err) {
+    case QUDAG_EPOLICY:
+        return "peer has no ML-DSA certificate; policy is require";
+    case QUDAG_EEXPIRED:
+        return "peer's certificate has expired or is not valid yet";
+    case QUDAG_EAUTH:
+        return "a signature in the peer's certificate is wrong";
+    case QUDAG_EUNSUPPORTED:
+        return "peer's identity key is of an unknown type";
+    default:
+        return "peer's certificate is malformed";
+    }
+}
+
+/* What the certificate proved against what was asked for. */
+static const char *unmet(const struct sec_hs *hs, const struct sec_peer *peer, qudag_err *err)
+{
+    const struct sec_expect *x = &hs->expect;
+    bool pq_kex = group_is_pq(hs->ssl);
+
+    *err = QUDAG_EPOLICY;
+    if (hs->sec->pq == PQ_REQUIRE && !pq_kex) {
+        return "key exchange is not post-quantum; policy is require";
+    }
+    if (x->need_pq && !(peer->has_pq && pq_kex)) {
+        return "peer was post-quantum before and is not now";
+    }
+    *err = QUDAG_EAUTH;
+    if (x->has_peer && !peer_id_eq(&x->peer, &peer->id)) {
+        return "peer id mismatch";
+    }
+    if (x->has_pq_hash && !peer->has_pq) {
+        return "peer did not prove the ML-DSA key that was expected";
+    }
+    if (x->has_pq_hash && !ct_equal(x->pq_hash, peer->pq_hash, sizeof x->pq_hash)) {
+        return "peer's ML-DSA key is not the one that was expected";
+    }
+    *err = QUDAG_OK;
+    return NULL;
+}
+
+static struct sec_hs *find_hs(const struct sec *s, const SSL *ssl)
+{
+    LIST_EACH(it, &s->running)
+    {
+        struct sec_hs *hs = LIST_ENTRY(it, struct sec_hs, link);
+
+        if (hs->ssl == ssl) {
+            return hs;
+        }
+    }
+    return NULL;
+}
+
+static bool alpn_ok(const SSL *ssl)
+{
+    const unsigned char *name = NULL;
+    unsigned int len = 0;
+
+    SSL_get0_alpn_selected(ssl, &name, &len);
+    return len == SEC_ALPN_LEN && memcmp(name, SEC_ALPN, SEC_ALPN_LEN) == 0;
+}
+
+int sec_verify_cb(X509_STORE_CTX *ctx, void *arg)
+{
+    const struct sec *s = arg;
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct sec_hs *hs = find_hs(s, ssl);
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(ctx);
+    X509 *crt = X509_STORE_CTX_get0_cert(ctx);
+    unsigned char *der = NULL;
+    struct sec_peer peer;
+    qudag_err err;
+    const char *text;
+    int len;
+
+    if (hs == NULL) {
+        return 0;
+    }
+    if (crt == NULL || sk_X509_num(chain) != 1) {
+        return refuse(hs, ctx, QUDAG_EMALFORMED, "peer must present exactly one certificate");
+    }
+    if (!alpn_ok(ssl)) {
+        return refuse(hs, ctx, QUDAG_EUNSUPPORTED, "peer does not speak libp2p (ALPN)");
+    }
+    len = i2d_X509(crt, &der);
+    if (len <= 0) {
+        return refuse(hs, ctx, QUDAG_EMALFORMED, cert_text(QUDAG_EMALFORMED));
+    }
+    err = sec_check_cert(&peer, (struct slice){der, (size_t)len}, s->pq,
+                         wall_now(&s->clock, hs->now));
+    OPENSSL_free(der);
+    if (err != QUDAG_OK) {
+        return refuse(hs, ctx, err, cert_text(err));
+    }
+    text = unmet(hs, &peer, &err);
+    if (err != QUDAG_OK) {
+        return refuse(hs, ctx, err, text);
+    }
+    hs->peer = peer;
+    hs->verified = true;
+    X509_STORE_CTX_set_error(ctx, X509_V_OK);
+    return 1;
+}
+
+static void copy_text(char *dst, size_t cap, const char *text)
+{
+    size_t len = text == NULL ? 0 : strlen(text);
+
+    len = len < cap ? len : cap - 1;
+    if (len > 0) {
+        memcpy(dst, text, len);
+    }
+    dst[len] = '\0';
+}
+
+void sec_hs_report(const struct sec_hs *hs, struct link_info *out)
+{
+    SSL *ssl = hs->ssl;
+    X509 *mine = SSL_get_certificate(ssl);
+
+    copy_text(out->group, sizeof out->group, SSL_get0_group_name(ssl));
+    copy_text(out->cipher, sizeof out->cipher, SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));
+    copy_text(out->sig_local, sizeof out->sig_local,
+              mine == NULL ? NULL : cert_key_name(X509_get0_pubkey(mine)));
+    copy_text(out->sig_remote, sizeof out->sig_remote, hs->peer.sig);
+    out->peer = hs->peer.id;
+    out->has_pq_hash = hs->peer.has_pq;
+    memcpy(out->pq_hash, hs->peer.pq_hash, sizeof out->pq_hash);
+    if (group_is_pq(ssl)) {
+        out->props |= LINK_PQ_KEX;
+    }
+    if (hs->peer.has_pq) {
+        out->props |= LINK_PQ_AUTH | LINK_QUDAG;
+    }
+}
+
+/* RFC 8446 6.2. */
+static const struct {
+    uint8_t alert;
+    qudag_err err;
+    const char *ours, *theirs;
+} alert_table[] = {
+    {40, QUDAG_EPOLICY, "TLS alert 40: no common group, signature or cipher under our policy",
+     "TLS alert 40: the peer's policy and ours have no group or signature in common"},
+    {42, QUDAG_EAUTH, "TLS alert 42: peer's certificate is bad",
+     "TLS alert 42: the peer refused our certificate"},
+    {43, QUDAG_EPOLICY, "TLS alert 43: peer's certificate is of a kind our policy refuses",
+     "TLS alert 43: the peer refuses certificates of our kind"},
+    {45, QUDAG_EEXPIRED, "TLS alert 45: peer's certificate has expired",
+     "TLS alert 45: the peer says our certificate has expired; check the clocks"},
+    {46, QUDAG_EAUTH, "TLS alert 46: peer's certificate was refused",
+     "TLS alert 46: the peer refused our certificate"},
+    {48, QUDAG_EAUTH, "TLS alert 48: peer's certificate was refused",
+     "TLS alert 48: the peer refused our certificate"},
+    {47, QUDAG_EPROTO, "TLS alert 47: the peer sent an illegal parameter",
+     "TLS alert 47: the peer says we sent an illegal parameter"},
+    {50, QUDAG_EPROTO, "TLS alert 50: a handshake message could not be decoded",
+     "TLS alert 50: the peer could not decode a handshake message"},
+    {51, QUDAG_EAUTH, "TLS alert 51: a handshake signature is wrong",
+     "TLS alert 51: the peer found a signature of ours wrong"},
+    {70, QUDAG_EUNSUPPORTED, "TLS alert 70: the peer does not speak TLS 1.3",
+     "TLS alert 70: the peer does not speak TLS 1.3"},
+    {71, QUDAG_EPOLICY, "TLS alert 71: peer's algorithms are too weak",
+     "TLS alert 71: the peer finds our algorithms too weak"},
+    {80, QUDAG_EINTERNAL, "TLS alert 80: internal error", "TLS alert 80: internal error of the peer"},
+    {109, QUDAG_EPROTO, "TLS alert 109: missing extension", "TLS alert 109: missing extension"},
+    {116, QUDAG_EAUTH, "TLS alert 116: the peer presented no certificate",
+     "TLS alert 116: the peer wants a certificate"},
+    {120, QUDAG_EUNSUPPORTED, "TLS alert 120: the peer does not speak libp2p",
+     "TLS alert 120: the peer does not speak libp2p"},
+};
+
+qudag_err sec_hs_why(const struct sec_hs *hs, uint8_t alert, bool by_peer, const char **text)
+{
+    if (hs->err != QUDAG_OK) {
+        *text = hs->err_text;
+        return hs->err;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(alert_table); i++) {
+        if (alert_table[i].alert == alert) {
+            *text = by_peer ? alert_table[i].theirs : alert_table[i].ours;
+            return by_peer && alert_table[i].err == QUDAG_EINTERNAL ? QUDAG_EPROTO
+                                                                    : alert_table[i].err;
+        }
+    }
+    *text = by_peer ? "the peer sent a TLS alert" : "the TLS handshake failed";
+    return QUDAG_EPROTO;
+}

@@ -1,0 +1,47 @@
+/*
+ * session.h - one TLS 1.3 handshake of a link, and what it proved.
+ *
+ *   sec_hs_start ... handshake runs in the transport ... peer certificate -> verdict -> sec_hs_stop
+ */
+#ifndef QUDAG_SRC_SEC_SESSION_H
+#define QUDAG_SRC_SEC_SESSION_H
+
+#include "base/list.h"
+#include "sec/sec.h"
+
+#include <openssl/ssl.h>
+
+/* What this side insists on, beside the policy of the sec. */
+struct sec_expect {
+    bool has_peer, has_pq_hash;
+    bool need_pq; /* refuse a classical handshake even under PQ_PREFER */
+    struct peer_id peer;
+    uint8_t pq_hash[32];
+};
+
+struct sec_hs {
+    struct list link; /* in struct sec while the handshake runs */
+    struct sec *sec;
+    SSL *ssl; /* owned until sec_hs_stop */
+    struct sec_expect expect;
+    tstamp now;           /* the transport keeps it current */
+    bool verified;        /* |peer| is what the certificate proved */
+    qudag_err err;        /* why the peer was refused by us, or QUDAG_OK */
+    const char *err_text; /* static */
+    struct sec_peer peer;
+};
+
+/* QUDAG_ENOMEM; then there is nothing to stop. */
+QUDAG_MUST_USE qudag_err sec_hs_start(struct sec_hs *hs, struct sec *sec, bool server,
+                                      const struct sec_expect *expect);
+
+/* Frees the SSL object; harmless when there is none. */
+void sec_hs_stop(struct sec_hs *hs);
+
+/* Fills group, cipher, signatures, post-quantum hash, peer and props of |out|; after the handshake. */
+void sec_hs_report(const struct sec_hs *hs, struct link_info *out);
+
+/* Why a handshake failed: what we refused, else what the alert |alert| (ours or theirs) means. */
+qudag_err sec_hs_why(const struct sec_hs *hs, uint8_t alert, bool by_peer, const char **text);
+
+#endif
