@@ -5,12 +5,14 @@
 
 A benchmark program (bench/X_bench.c) prints one JSON object per line:
 
-    bench, name      what was measured; together they name the row
-    value, unit      the figure
+    bench, name      what was measured; with impl, variant, size, bytes, hops, peers, ... they name the row
+    value, unit      the figure; or a key that is a unit: "ns": 12.5 (with "limit_ns")
     limit            what the machine could do at best, in the same unit, measured in the same run (optional)
     ratio            how near the limit; else value/limit, or limit/value where less is better (unit s, ms, us, ns, B, ...)
 
-Other keys are kept.  Lines that are not JSON objects are ignored.  The machine's noise is fought by running all programs
+    goal             the ratio wished for (optional)
+
+Other keys are kept, numbers as medians.  Lines that are not JSON objects are ignored.  The machine's noise is fought by running all programs
 in turn, N rounds; the spread column is (largest - smallest) / median.
 """
 import argparse
@@ -24,7 +26,30 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 LESS_IS_BETTER = {'s', 'ms', 'us', 'ns', 'B', 'KiB', 'MiB', 'bytes', 'cycles', 'cycles/B', 'ns/op', 'us/op', 'allocs'}
+UNITS = ['ns', 'us', 'ms', 's', 'cycles', 'MB/s', 'mb_per_s', 'ops/s', 'ops_per_s', 'bytes']
+NAMES = ['impl', 'variant', 'case', 'mode', 'size', 'bytes', 'hops', 'nodes', 'peers', 'streams', 'threads']
 PROGRAM_TIMEOUT_S = 900
+
+
+def normal(row):
+    """the row with value, unit and limit where it uses the short form; None if it holds no figure"""
+    if not isinstance(row.get('value'), (int, float)):
+        unit = next((u for u in UNITS if isinstance(row.get(u), (int, float))), None)
+        if unit is None:
+            return None
+        row.update(value=row[unit], unit=unit)
+        if isinstance(row.get('limit_' + unit), (int, float)):
+            row['limit'] = row['limit_' + unit]
+    return row
+
+
+def identity(row):
+    return (row.get('bench'), row.get('name')) + tuple(row.get(k) for k in NAMES if k != row.get('unit'))
+
+
+def title(row):
+    extra = [str(row[k]) if isinstance(row[k], str) else f'{k}={row[k]}' for k in NAMES if k in row and k != row.get('unit')]
+    return ' '.join([str(row.get('name', ''))] + extra)
 
 
 def run_once(program):
@@ -50,8 +75,8 @@ def run_once(program):
 def merge(samples):
     """one row from the same row of several runs"""
     row = dict(samples[-1])
-    for key in ('value', 'limit', 'ratio'):
-        found = [s[key] for s in samples if isinstance(s.get(key), (int, float))]
+    for key in row:
+        found = [s[key] for s in samples if isinstance(s.get(key), (int, float)) and not isinstance(s[key], bool)]
         if found:
             row[key] = statistics.median(found)
     values = [s['value'] for s in samples]
@@ -70,15 +95,15 @@ def number(x):
 
 
 def table(rows):
-    head = ['bench', 'name', 'median', 'unit', 'spread', 'limit', 'ratio']
+    head = ['bench', 'name', 'median', 'unit', 'spread', 'limit', 'ratio', 'goal']
     lines = [head]
     for r in rows:
         spread = f'{(r["max"] - r["min"]) / r["value"]:.0%}' if r['value'] else ''
         ratio = f'{r["ratio"]:.2f}' if isinstance(r.get('ratio'), (int, float)) else ''
-        lines.append([str(r.get('bench', '')), str(r.get('name', '')), number(r['value']), str(r.get('unit', '')), spread,
-                      number(r.get('limit')), ratio])
+        lines.append([str(r.get('bench', '')), title(r), number(r['value']), str(r.get('unit', '')), spread,
+                      number(r.get('limit')), ratio, number(r.get('goal'))])
     width = [max(len(line[ix]) for line in lines) for ix in range(len(head))]
-    right = {2, 4, 5, 6}
+    right = {2, 4, 5, 6, 7}
     for line in lines:
         cells = [c.rjust(w) if ix in right else c.ljust(w) for ix, (c, w) in enumerate(zip(line, width))]
         print('  '.join(cells).rstrip())
@@ -117,8 +142,8 @@ def main():
                 failed.add(q.name)
                 continue
             for r in rows:
-                if isinstance(r.get('value'), (int, float)):
-                    samples.setdefault((q.name, r.get('bench'), r.get('name')), []).append(r)
+                if normal(r):
+                    samples.setdefault((q.name,) + identity(r), []).append(r)
     results = [merge(s) for s in samples.values()]
     table(results)
     (TOP / a.json).parent.mkdir(parents=True, exist_ok=True)
