@@ -316,19 +316,21 @@ static void reply_done(struct exitd *e, struct exit_job *j, struct acts *out)
 
 /* --- answering ------------------------------------------------------------------------------ */
 
-static void inbound_open(struct exitd *e, struct ref strm, tstamp now, struct acts *out)
+static void inbound_open(struct exitd *e, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct exit_job *j;
     qudag_err err = QUDAG_EREFUSED;
 
-    if (e->cfg.serve) {
+    if (e->cfg.serve && (ev->props & LINK_ANON) == 0) {
+        err = QUDAG_EPOLICY; /* at the end of circuits only: nobody shows himself to us here */
+    } else if (e->cfg.serve) {
         err = limiter_take(&e->limiter, 1, now) ? job_new(e, JOB_REQUEST, now, &j) : QUDAG_ELIMIT;
     }
     if (err != QUDAG_OK) {
-        acts_reset(out, strm, err);
+        acts_reset(out, ev->strm, err);
         return;
     }
-    j->strm = strm;
+    j->strm = ev->strm;
 }
 
 static qudag_err request_judge(const struct kad_msg *m)
@@ -450,7 +452,7 @@ static void stream_fin(struct exitd *e, struct exit_job *j, struct acts *out)
 static void stream_open(struct exitd *e, const struct ev *ev, tstamp now, struct acts *out)
 {
     if (ev->inbound) {
-        inbound_open(e, ev->strm, now, out);
+        inbound_open(e, ev, now, out);
         return;
     }
     struct exit_job *j = job_named(e, ev->cookie);

@@ -1,0 +1,344 @@
+/*
+ * path.c - the random choice of paths, and the guards.
+ *
+ *   hop 1        the first guard of the list that can be used; the list grows at its end when none
+ *                can, so failures of a moment never replace a guard, they only lend its place
+ *   hop n        uniform among exits (any relay when a service follows)
+ *   hops between uniform among all
+ *
+ * Every choice is uniform among the relays that agree with those already chosen: no relay twice, no
+ * family twice, no /16 (IPv4) or /32 (IPv6) twice.  A choice that leads nowhere is made again, a
+ * bounded number of times.  Relays that failed lately are left out as long as a path exists without.
+ */
+#include "core/relays/relays_impl.h"
+
+#include "base/assert.h"
+#include "base/wipe.h"
+
+#include <string.h>
+
+#define TRIES 32
+#define FAIL_WAIT (60 * NS_PER_S)
+#define FAIL_WAIT_MAX (3600 * NS_PER_S)
+#define GUARD_FAIL_LONG (1800 * NS_PER_S)
+#define GUARD_AWAIT (60 * NS_PER_S) /* for the descriptor of a guard from disk */
+
+/* One path being chosen. */
+struct choice {
+    const struct relay *hop[ONION_HOPS_MAX]; /* NULL: not chosen yet */
+    size_t n;
+    bool any_last; /* the last hop need not be an exit */
+    bool failed_too;
+    uint32_t skip; /* guards passed over, because no path could begin with them */
+    const struct peer_id *exclude;
+    size_t n_exclude;
+    tstamp now;
+};
+
+/* --- rules ---------------------------------------------------------------------------------- */
+
+void relay_nets(struct relay *x)
+{
+    x->n_nets = 0;
+    for (uint8_t i = 0; i < x->hop.n_addrs; i++) {
+        struct netaddr a;
+        if (!multiaddr_to_netaddr(&x->hop.addr[i], &a) || (a.family != 4 && a.family != 6)) {
+            continue;
+        }
+        struct relay_net *net = &x->net[x->n_nets++];
+        *net = (struct relay_net){.family = a.family};
+        memcpy(net->b, a.ip, a.family == 4 ? 2 : 4);
+    }
+}
+
+static bool nets_overlap(const struct relay *a, const struct relay *b)
+{
+    for (uint8_t i = 0; i < a->n_nets; i++) {
+        for (uint8_t k = 0; k < b->n_nets; k++) {
+            if (a->net[i].family == b->net[k].family &&
+                memcmp(a->net[i].b, b->net[k].b, sizeof a->net[i].b) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool family_shared(const struct relay *a, const struct relay *b)
+{
+    return !ct_is_zero(a->family, sizeof a->family) &&
+           memcmp(a->family, b->family, sizeof a->family) == 0;
+}
+
+/* Whether |a| and |b| may be in one path. */
+static bool compatible(const struct relays *r, const struct relay *a, const struct relay *b)
+{
+    return a != b && !family_shared(a, b) && (r->cfg.lab || !nets_overlap(a, b));
+}
+
+static bool excluded(const struct choice *c, const struct peer_id *peer)
+{
+    for (size_t i = 0; i < c->n_exclude; i++) {
+        if (peer_id_eq(&c->exclude[i], peer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether |x| may be in any path now; outside a lab a relay must say where it is, and not be one. */
+static bool usable(const struct relays *r, const struct choice *c, const struct relay *x)
+{
+    if (!r->cfg.lab && ((x->flags & RELAY_FLAG_LAB) != 0 || x->n_nets == 0)) {
+        return false;
+    }
+    return (c->failed_too || x->usable <= c->now) && !excluded(c, &x->hop.peer);
+}
+
+/* Whether |x| may be hop |at| beside those chosen already. */
+static bool fits(const struct relays *r, const struct choice *c, const struct relay *x, size_t at)
+{
+    if (!usable(r, c, x)) {
+        return false;
+    }
+    if (at == 0 && (x->flags & RELAY_FLAG_GUARD) == 0) {
+        return false;
+    }
+    if (at == c->n - 1 && !c->any_last && (x->flags & RELAY_FLAG_EXIT) == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->hop[i] != NULL && !compatible(r, c->hop[i], x)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool guards_have(const struct relays *r, const struct peer_id *peer)
+{
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        if (peer_id_eq(&r->guard[i].peer, peer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A uniform choice for hop |at|, or NULL.  |fresh|: not one of the guards. */
+static const struct relay *pick(const struct relays *r, const struct choice *c, size_t at,
+                                bool fresh)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < r->n; i++) {
+        const struct relay *x = r->v[i];
+        n += fits(r, c, x, at) && !(fresh && guards_have(r, &x->hop.peer)) ? 1 : 0;
+    }
+    if (n == 0) {
+        return NULL;
+    }
+    uint32_t k = rng_below(&r->cfg.rng, n);
+    for (uint32_t i = 0; i < r->n; i++) {
+        const struct relay *x = r->v[i];
+        if (fits(r, c, x, at) && !(fresh && guards_have(r, &x->hop.peer)) && k-- == 0) {
+            return x;
+        }
+    }
+    return NULL;
+}
+
+/* --- guards --------------------------------------------------------------------------------- */
+
+static void guard_remove(struct relays *r, uint32_t ix)
+{
+    r->n_guards--;
+    for (uint32_t i = ix; i < r->n_guards; i++) {
+        r->guard[i] = r->guard[i + 1];
+    }
+}
+
+void guards_drop(struct relays *r, const struct peer_id *peer)
+{
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        if (peer_id_eq(&r->guard[i].peer, peer)) {
+            guard_remove(r, i);
+            return;
+        }
+    }
+}
+
+void guards_found(struct relays *r, const struct peer_id *peer)
+{
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        if (peer_id_eq(&r->guard[i].peer, peer)) {
+            r->guard[i].awaited = false;
+        }
+    }
+}
+
+bool relays_guard(const struct relays *r, struct peer_id *guard)
+{
+    if (r->n_guards == 0) {
+        return false;
+    }
+    *guard = r->guard[0].peer;
+    return true;
+}
+
+void relays_guard_set(struct relays *r, const struct peer_id *guard)
+{
+    if (guard->len == 0 || peer_id_eq(guard, &r->cfg.self)) {
+        return;
+    }
+    guards_drop(r, guard);
+    if (r->n_guards == RELAYS_GUARDS_MAX) {
+        r->n_guards--;
+    }
+    for (uint32_t i = r->n_guards; i > 0; i--) {
+        r->guard[i] = r->guard[i - 1];
+    }
+    r->n_guards++;
+    r->guard[0] = (struct guard){.peer = *guard, .awaited = !relays_has(r, guard)};
+    relays_candidate(r, guard);
+}
+
+/* Guards that failed for long, are no longer guards or never came are given up. */
+static void guards_review(struct relays *r)
+{
+    uint32_t i = 0;
+
+    while (i < r->n_guards) {
+        struct guard *g = &r->guard[i];
+        const struct relay *x = relays_find(r, &g->peer);
+        bool failed =
+            x != NULL && x->failures > 0 && x->failed_last - x->failing_since >= GUARD_FAIL_LONG;
+        bool unfit = x != NULL && (x->flags & RELAY_FLAG_GUARD) == 0;
+        bool lost = x == NULL && !g->awaited && !candidate_known(r, &g->peer);
+        if (failed || unfit || lost) {
+            guard_remove(r, i);
+        } else {
+            i++;
+        }
+    }
+}
+
+/* Whether a path has to wait for the descriptor of the first guard; not for ever. */
+static bool guard_awaited(struct relays *r, tstamp now)
+{
+    if (r->n_guards == 0 || !r->guard[0].awaited) {
+        return false;
+    }
+    struct guard *g = &r->guard[0];
+    if (!g->waiting) {
+        g->waiting = true;
+        g->wait_end = tstamp_after(now, GUARD_AWAIT);
+    }
+    if (now < g->wait_end) {
+        return true;
+    }
+    g->awaited = false;
+    return false;
+}
+
+/* The first hop: a guard of the list, or a new one at its end. */
+static const struct relay *pick_guard(struct relays *r, const struct choice *c)
+{
+    uint32_t skip = c->skip;
+
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        const struct relay *x = relays_find(r, &r->guard[i].peer);
+        if (x != NULL && fits(r, c, x, 0) && skip-- == 0) {
+            return x;
+        }
+    }
+    const struct relay *x = pick(r, c, 0, true);
+    if (x != NULL && r->n_guards < RELAYS_GUARDS_MAX) {
+        r->guard[r->n_guards++] = (struct guard){.peer = x->hop.peer};
+        return x;
+    }
+    return NULL;
+}
+
+/* --- paths ---------------------------------------------------------------------------------- */
+
+static bool choose(struct relays *r, struct choice *c)
+{
+    memset(c->hop, 0, sizeof c->hop);
+    c->hop[0] = pick_guard(r, c);
+    if (c->hop[0] == NULL) {
+        return false;
+    }
+    if (c->n > 1) {
+        c->hop[c->n - 1] = pick(r, c, c->n - 1, false);
+        if (c->hop[c->n - 1] == NULL) {
+            return false;
+        }
+    }
+    for (size_t at = 1; at + 1 < c->n; at++) {
+        c->hop[at] = pick(r, c, at, false);
+        if (c->hop[at] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+qudag_err relays_path(struct relays *r, size_t n, bool service_follows,
+                      const struct peer_id *exclude, size_t n_exclude, tstamp now,
+                      struct onion_hop *out)
+{
+    struct choice c = {
+        .n = n,
+        .any_last = service_follows,
+        .exclude = exclude,
+        .n_exclude = n_exclude,
+        .now = now,
+    };
+
+    if (n == 0 || n > ONION_HOPS_MAX) {
+        return QUDAG_EINVAL;
+    }
+    guards_review(r);
+    if (guard_awaited(r, now)) {
+        return QUDAG_ENORELAYS;
+    }
+    for (unsigned i = 0; i < 2 * TRIES; i++) {
+        c.failed_too = i >= TRIES;
+        c.skip = i % TRIES * 2 >= TRIES ? 1 : 0;
+        if (choose(r, &c)) {
+            for (size_t k = 0; k < n; k++) {
+                out[k] = c.hop[k]->hop;
+            }
+            return QUDAG_OK;
+        }
+    }
+    return QUDAG_ENORELAYS;
+}
+
+void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now)
+{
+    struct relay *x = relays_find(r, peer);
+
+    if (x == NULL) {
+        return;
+    }
+    if (x->failures == 0) {
+        x->failing_since = now;
+    }
+    x->failed_last = now;
+    uint32_t doublings = x->failures > 6 ? 6 : x->failures;
+    uint64_t wait = FAIL_WAIT << doublings;
+    x->failures += x->failures < UINT32_MAX ? 1 : 0;
+    x->usable = tstamp_after(now, wait > FAIL_WAIT_MAX ? FAIL_WAIT_MAX : wait);
+}
+
+void relays_worked(struct relays *r, const struct peer_id *peer)
+{
+    struct relay *x = relays_find(r, peer);
+
+    if (x != NULL) {
+        x->failures = 0;
+        x->usable = 0;
+    }
+}
