@@ -75,7 +75,7 @@ def run_once(program):
 def merge(samples):
     """one row from the same row of several runs"""
     row = dict(samples[-1])
-    for key in row:
+    for key in set(row) - set(NAMES):
         found = [s[key] for s in samples if isinstance(s.get(key), (int, float)) and not isinstance(s[key], bool)]
         if found:
             row[key] = statistics.median(found)
