@@ -1,0 +1,609 @@
+/* relays_test.c - rules, guards, statistics and bounds of the relay pool. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/relays/relays.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define N 20
+#define ALL (RELAY_FLAG_GUARD | RELAY_FLAG_EXIT)
+
+struct world {
+    struct mem mem;
+    struct rng_stream stream;
+    struct relays *r;
+    struct relay_desc d[N];
+};
+
+static struct peer_id peer_of(uint8_t i)
+{
+    uint8_t pk[32] = {0};
+    struct peer_id p;
+
+    pk[0] = i;
+    pk[31] = 0x55;
+    peer_id_from_ed25519(&p, pk);
+    return p;
+}
+
+static void desc_set(struct relay_desc *d, uint8_t i, uint8_t net)
+{
+    memset(d, 0, sizeof *d);
+    d->peer = peer_of(i);
+    memset(d->pq_hash, i, sizeof d->pq_hash);
+    memset(d->onion_x, i, sizeof d->onion_x);
+    memset(d->onion_k, i, sizeof d->onion_k);
+    struct netaddr a = {.family = 4, .ip = {100, net, i, 1}, .port = 4001};
+    multiaddr_quic(&d->addr[0], &a, NULL);
+    d->n_addrs = 1;
+    d->flags = ALL;
+    d->seq = 1;
+    d->not_before = 1000;
+    d->expires = 1000 + 86400;
+}
+
+static void pool_new(struct world *w, bool lab, uint8_t seed)
+{
+    uint8_t s[32] = {seed, 7};
+
+    rng_stream_init(&w->stream, s);
+    struct relays_config cfg = {
+        .mem = &w->mem, .rng = rng_of_stream(&w->stream), .self = peer_of(200), .lab = lab};
+    assert_int_equal(relays_new(&w->r, &cfg), QUDAG_OK);
+}
+
+static struct world *world_new(bool lab)
+{
+    struct world *w = calloc(1, sizeof *w);
+
+    assert_non_null(w);
+    mem_init(&w->mem, NULL, 0);
+    pool_new(w, lab, 1);
+    for (uint8_t i = 0; i < N; i++) {
+        desc_set(&w->d[i], i, i);
+    }
+    return w;
+}
+
+static void world_add(struct world *w)
+{
+    for (size_t i = 0; i < N; i++) {
+        assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
+    }
+}
+
+static void world_free(struct world *w)
+{
+    relays_free(w->r);
+    assert_int_equal(w->mem.used, 0);
+    free(w);
+}
+
+static unsigned ix_of(const struct onion_hop *h)
+{
+    return h->x[0];
+}
+
+static void hops_are_distinct_and_never_the_excluded_or_ourselves(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[ONION_HOPS_MAX];
+    struct peer_id out = peer_of(3), self = peer_of(200);
+
+    (void)state;
+    world_add(w);
+    for (int i = 0; i < 2000; i++) {
+        size_t n = 1 + (size_t)i % ONION_HOPS_MAX;
+        assert_int_equal(relays_path(w->r, n, false, &out, 1, 0, h), QUDAG_OK);
+        for (size_t a = 0; a < n; a++) {
+            assert_false(peer_id_eq(&h[a].peer, &out));
+            assert_false(peer_id_eq(&h[a].peer, &self));
+            for (size_t b = 0; b < a; b++) {
+                assert_false(peer_id_eq(&h[a].peer, &h[b].peer));
+            }
+        }
+    }
+    world_free(w);
+}
+
+static void one_relay_per_family_and_per_network(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+
+    (void)state;
+    for (uint8_t i = 0; i < N; i++) {
+        desc_set(&w->d[i], i, i / 4); /* five networks of four */
+        memset(w->d[i].family, 1 + i % 5, 32);
+    }
+    world_add(w);
+    for (int i = 0; i < 3000; i++) {
+        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+        for (size_t a = 0; a < 3; a++) {
+            for (size_t b = 0; b < a; b++) {
+                assert_int_not_equal(ix_of(&h[a]) / 4, ix_of(&h[b]) / 4);
+                assert_int_not_equal(ix_of(&h[a]) % 5, ix_of(&h[b]) % 5);
+            }
+        }
+    }
+    world_free(w);
+}
+
+static void ipv6_networks_count_by_32_bits(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[2];
+
+    (void)state;
+    for (uint8_t i = 0; i < 2; i++) {
+        struct netaddr a = {.family = 6, .ip = {0x20, 1, 0xd, 0xb8, i, 0, 1}, .port = 1};
+        multiaddr_quic(&w->d[i].addr[0], &a, NULL);
+        assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
+    }
+    assert_int_equal(relays_path(w->r, 2, false, NULL, 0, 0, h), QUDAG_ENORELAYS);
+    struct netaddr a = {.family = 6, .ip = {0x20, 1, 0xd, 0xb9}, .port = 1};
+    multiaddr_quic(&w->d[1].addr[0], &a, NULL);
+    w->d[1].seq++;
+    assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, 2, false, NULL, 0, 0, h), QUDAG_OK);
+    world_free(w);
+}
+
+static void a_lab_drops_the_network_rule_only(void **state)
+{
+    struct world *w = world_new(true);
+    struct onion_hop h[3];
+
+    (void)state;
+    for (uint8_t i = 0; i < 3; i++) {
+        desc_set(&w->d[i], i, 9);
+        w->d[i].flags |= RELAY_FLAG_LAB;
+        assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
+    }
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+    memset(w->d[0].family, 7, 32);
+    memset(w->d[1].family, 7, 32);
+    w->d[0].seq = w->d[1].seq = 2;
+    assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
+    assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_ENORELAYS);
+    assert_int_equal(relays_path(w->r, 2, false, NULL, 0, 0, h), QUDAG_OK);
+    world_free(w);
+}
+
+static void lab_relays_and_relays_without_address_are_not_used_outside(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[1];
+
+    (void)state;
+    w->d[0].flags |= RELAY_FLAG_LAB;
+    w->d[1].n_addrs = 0;
+    assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
+    assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, 1, true, NULL, 0, 0, h), QUDAG_ENORELAYS);
+    world_free(w);
+}
+
+static void flags_decide_who_is_first_and_last(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    unsigned last_no_exit = 0;
+
+    (void)state;
+    for (uint8_t i = 0; i < N; i++) {
+        w->d[i].flags = i < 5 ? RELAY_FLAG_GUARD : i < 10 ? RELAY_FLAG_EXIT : 0;
+    }
+    world_add(w);
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+        assert_true(ix_of(&h[0]) < 5);
+        assert_true(ix_of(&h[2]) >= 5 && ix_of(&h[2]) < 10);
+        assert_int_equal(relays_path(w->r, 3, true, NULL, 0, 0, h), QUDAG_OK);
+        last_no_exit += ix_of(&h[2]) >= 10 || ix_of(&h[2]) < 5;
+    }
+    assert_true(last_no_exit > 100);
+    world_free(w);
+}
+
+/* Sum of (observed - expected)^2 / expected, times 1000. */
+static uint64_t chi_square_milli(const uint32_t *seen, size_t n, size_t skip, uint32_t draws)
+{
+    uint64_t bins = n - (skip < n ? 1 : 0), sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (i != skip) {
+            int64_t diff = (int64_t)(seen[i] * bins) - (int64_t)draws;
+            sum += (uint64_t)(diff * diff) * 1000 / (bins * draws);
+        }
+    }
+    return sum;
+}
+
+static void every_relay_is_as_likely_in_every_place(void **state)
+{
+    struct world *w = world_new(false);
+    uint32_t seen[3][N] = {{0}};
+    struct onion_hop h[3];
+    enum { DRAWS = 10000 };
+
+    (void)state;
+    world_add(w);
+    for (int i = 0; i < DRAWS; i++) {
+        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+        for (size_t k = 0; k < 3; k++) {
+            seen[k][ix_of(&h[k])]++;
+        }
+    }
+    size_t guard = ix_of(&h[0]);
+    assert_int_equal(seen[0][guard], DRAWS);
+    assert_int_equal(seen[1][guard] + seen[2][guard], 0);
+    /* 18 degrees of freedom: 42.3 is exceeded by chance once in 1000 */
+    assert_true(chi_square_milli(seen[1], N, guard, DRAWS) < 42300);
+    assert_true(chi_square_milli(seen[2], N, guard, DRAWS) < 42300);
+    world_free(w);
+}
+
+static void every_guard_is_as_likely(void **state)
+{
+    struct world *w = world_new(false);
+    uint32_t seen[N] = {0};
+    struct onion_hop h[3];
+    enum { DRAWS = 10000 };
+
+    (void)state;
+    world_add(w);
+    for (int i = 0; i < DRAWS; i++) {
+        struct peer_id g;
+        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+        assert_true(relays_guard(w->r, &g));
+        assert_true(peer_id_eq(&g, &h[0].peer));
+        seen[ix_of(&h[0])]++;
+        /* the relay is gone and comes back: the guard is drawn anew */
+        struct relay_desc *d = &w->d[ix_of(&h[0])];
+        walltime old = d->expires;
+        d->seq++;
+        d->expires = 2000;
+        assert_int_equal(relays_add(w->r, d), QUDAG_OK);
+        relays_expire(w->r, 2000);
+        assert_int_equal(relays_count(w->r), N - 1);
+        d->expires = old;
+        assert_int_equal(relays_add(w->r, d), QUDAG_OK);
+    }
+    /* 19 degrees of freedom: 43.8 */
+    assert_true(chi_square_milli(seen, N, N, DRAWS) < 43800);
+    world_free(w);
+}
+
+static void failures_filter_for_a_doubling_time(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    struct peer_id bad = peer_of(4);
+    tstamp now = 0;
+
+    (void)state;
+    world_add(w);
+    struct peer_id guard = peer_of(0);
+    relays_guard_set(w->r, &guard);
+    static const uint32_t wait_s[] = {60, 120, 240, 480, 960, 1920, 3600, 3600};
+    for (size_t k = 0; k < ARRAY_LEN(wait_s); k++) {
+        unsigned before = 0, after = 0;
+        relays_failed(w->r, &bad, now);
+        now += wait_s[k] * NS_PER_S;
+        for (int i = 0; i < 300; i++) {
+            assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now - 1, h), QUDAG_OK);
+            before += ix_of(&h[1]) == 4 || ix_of(&h[2]) == 4;
+            assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_OK);
+            after += ix_of(&h[1]) == 4 || ix_of(&h[2]) == 4;
+        }
+        assert_int_equal(before, 0);
+        assert_true(after > 5);
+    }
+    relays_failed(w->r, &bad, now);
+    relays_worked(w->r, &bad);
+    unsigned again = 0;
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_OK);
+        again += ix_of(&h[1]) == 4 || ix_of(&h[2]) == 4;
+    }
+    assert_true(again > 5);
+    world_free(w);
+}
+
+static void failed_relays_are_used_when_nothing_else_is_left(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+
+    (void)state;
+    for (uint8_t i = 0; i < 3; i++) {
+        assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
+        relays_failed(w->r, &w->d[i].peer, 5);
+    }
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 6, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, 3, false, &w->d[0].peer, 1, 6, h), QUDAG_ENORELAYS);
+    world_free(w);
+}
+
+static void a_guard_returns_after_failing_and_is_given_up_after_half_an_hour(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    struct peer_id first, g;
+    tstamp now = 0;
+
+    (void)state;
+    world_add(w);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_OK);
+    first = h[0].peer;
+    relays_failed(w->r, &first, now);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now + 1, h), QUDAG_OK);
+    assert_false(peer_id_eq(&h[0].peer, &first));
+    assert_true(relays_guard(w->r, &g));
+    assert_true(peer_id_eq(&g, &first));
+    /* one failure long ago is not a long failure */
+    now = 2 * 3600 * NS_PER_S;
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_OK);
+    assert_true(peer_id_eq(&h[0].peer, &first));
+    relays_worked(w->r, &first);
+    relays_failed(w->r, &first, now);
+    relays_failed(w->r, &first, now + 1799 * NS_PER_S);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now + 7200 * NS_PER_S, h), QUDAG_OK);
+    assert_true(peer_id_eq(&h[0].peer, &first));
+    relays_failed(w->r, &first, now + 1800 * NS_PER_S);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now + 7200 * NS_PER_S, h), QUDAG_OK);
+    assert_false(peer_id_eq(&h[0].peer, &first));
+    assert_true(relays_guard(w->r, &g));
+    assert_false(peer_id_eq(&g, &first));
+    world_free(w);
+}
+
+static void an_excluded_guard_keeps_its_place(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    struct peer_id g, first;
+
+    (void)state;
+    world_add(w);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+    first = h[0].peer;
+    assert_int_equal(relays_path(w->r, 3, false, &first, 1, 0, h), QUDAG_OK);
+    assert_false(peer_id_eq(&h[0].peer, &first));
+    struct peer_id second = h[0].peer;
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(relays_path(w->r, 3, false, &first, 1, 0, h), QUDAG_OK);
+        assert_true(peer_id_eq(&h[0].peer, &second));
+    }
+    assert_true(relays_guard(w->r, &g));
+    assert_true(peer_id_eq(&g, &first));
+    world_free(w);
+}
+
+static void a_guard_from_disk_is_waited_for_and_fetched_first(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    struct peer_id guard = peer_of(100), p;
+
+    (void)state;
+    for (uint8_t i = 50; i < 90; i++) {
+        p = peer_of(i);
+        relays_candidate(w->r, &p);
+    }
+    relays_guard_set(w->r, &guard);
+    world_add(w);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_ENORELAYS);
+    assert_true(relays_next_fetch(w->r, 0, &p));
+    assert_true(peer_id_eq(&p, &guard));
+    /* found: it is the first hop */
+    struct relay_desc d;
+    desc_set(&d, 100, 100);
+    assert_int_equal(relays_add(w->r, &d), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 1, h), QUDAG_OK);
+    assert_true(peer_id_eq(&h[0].peer, &guard));
+    world_free(w);
+}
+
+static void a_guard_that_cannot_be_fetched_does_not_stop_us(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    struct peer_id guard = peer_of(100), p;
+    tstamp now = 0;
+
+    (void)state;
+    relays_guard_set(w->r, &guard);
+    world_add(w);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_ENORELAYS);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now + 60 * NS_PER_S, h), QUDAG_OK);
+    /* still ours while it is being looked for */
+    assert_true(relays_guard(w->r, &p));
+    assert_true(peer_id_eq(&p, &guard));
+    for (int i = 0; i < 8; i++) {
+        now += 2 * 3600 * NS_PER_S;
+        assert_true(relays_next_fetch(w->r, now, &p));
+        relays_fetch_failed(w->r, &p, now);
+    }
+    assert_false(relays_next_fetch(w->r, now + 9 * 3600 * NS_PER_S, &p));
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_OK);
+    assert_true(relays_guard(w->r, &p));
+    assert_false(peer_id_eq(&p, &guard));
+    world_free(w);
+}
+
+static void older_descriptors_are_refused_and_expired_ones_dropped(void **state)
+{
+    struct world *w = world_new(false);
+    struct peer_id p;
+
+    (void)state;
+    w->d[0].seq = 5;
+    assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
+    assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
+    w->d[0].seq = 4;
+    assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_ESTALE);
+    assert_int_equal(relays_count(w->r), 1);
+    relays_expire(w->r, 1000 + 86399);
+    assert_int_equal(relays_count(w->r), 1);
+    /* in its last quarter a newer one is looked for, though it is known */
+    assert_true(relays_next_fetch(w->r, 0, &p));
+    assert_true(peer_id_eq(&p, &w->d[0].peer));
+    assert_false(relays_next_fetch(w->r, 0, &p));
+    relays_expire(w->r, 1000 + 86400);
+    assert_int_equal(relays_count(w->r), 0);
+    assert_false(relays_has(w->r, &w->d[0].peer));
+    struct relay_desc self = w->d[0];
+    self.peer = peer_of(200);
+    assert_int_equal(relays_add(w->r, &self), QUDAG_EINVAL);
+    world_free(w);
+}
+
+static void candidates_are_bounded_and_retried_with_backoff(void **state)
+{
+    struct world *w = world_new(false);
+    struct peer_id p, q;
+    size_t n = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 5000; i++) {
+        uint8_t pk[32] = {(uint8_t)i, (uint8_t)(i >> 8), 1};
+        peer_id_from_ed25519(&p, pk);
+        relays_candidate(w->r, &p);
+        relays_candidate(w->r, &p);
+    }
+    while (relays_next_fetch(w->r, 0, &p)) {
+        n++;
+    }
+    assert_int_equal(n, 1024);
+    relays_free(w->r);
+    pool_new(w, false, 2);
+    p = peer_of(9);
+    relays_candidate(w->r, &p);
+    tstamp now = 0;
+    unsigned fetched = 0;
+    for (; now < 24 * 3600 * NS_PER_S; now += NS_PER_S) {
+        if (relays_next_fetch(w->r, now, &q)) {
+            fetched++;
+            relays_fetch_failed(w->r, &q, now);
+            assert_false(relays_next_fetch(w->r, now + 40 * NS_PER_S, &q));
+        }
+    }
+    assert_int_equal(fetched, 8);
+    world_free(w);
+}
+
+static void the_pool_is_bounded(void **state)
+{
+    struct world *w = world_new(false);
+    struct relays_config cfg = {.mem = &w->mem, .rng = rng_of_stream(&w->stream), .max = 2};
+    struct relays *r;
+
+    (void)state;
+    assert_int_equal(relays_new(&r, &cfg), QUDAG_OK);
+    assert_int_equal(relays_add(r, &w->d[0]), QUDAG_OK);
+    assert_int_equal(relays_add(r, &w->d[1]), QUDAG_OK);
+    assert_int_equal(relays_add(r, &w->d[2]), QUDAG_ELIMIT);
+    size_t it = 0, n = 0;
+    struct peer_id p;
+    while (relays_next(r, &it, &p)) {
+        n++;
+    }
+    assert_int_equal(n, 2);
+    relays_free(r);
+    world_free(w);
+}
+
+static void impossible_wishes_are_refused(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[ONION_HOPS_MAX];
+
+    (void)state;
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_ENORELAYS);
+    world_add(w);
+    assert_int_equal(relays_path(w->r, 0, false, NULL, 0, 0, h), QUDAG_EINVAL);
+    assert_int_equal(relays_path(w->r, ONION_HOPS_MAX + 1, false, NULL, 0, 0, h), QUDAG_EINVAL);
+    world_free(w);
+}
+
+/* Everything that allocates, with the |fail_at|th allocation failing; true when none was left. */
+static bool scenario(struct world *w, uint64_t fail_at)
+{
+    struct rng_stream s;
+    uint8_t seed[32] = {3};
+    struct relays *r;
+    struct onion_hop h[3];
+
+    rng_stream_init(&s, seed);
+    struct relays_config cfg = {.mem = &w->mem, .rng = rng_of_stream(&s)};
+    w->mem.fail_at = fail_at;
+    if (relays_new(&r, &cfg) != QUDAG_OK) {
+        assert_null(r);
+        return false;
+    }
+    size_t added = 0;
+    for (uint8_t i = 0; i < N; i++) {
+        struct peer_id p = peer_of(i);
+        relays_candidate(r, &p);
+        qudag_err err = relays_add(r, &w->d[i]);
+        assert_true(err == QUDAG_OK || err == QUDAG_ENOMEM);
+        added += err == QUDAG_OK;
+    }
+    assert_int_equal(added, relays_count(r));
+    assert_int_equal(relays_path(r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+    relays_free(r);
+    bool all = w->mem.fail_at != 0;
+    w->mem.fail_at = 0;
+    return all;
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    struct world *w = world_new(false);
+    uint64_t i = 1;
+
+    (void)state;
+    size_t used = w->mem.used;
+    while (!scenario(w, i)) {
+        assert_int_equal(w->mem.used, used);
+        i++;
+        assert_true(i < 1000);
+    }
+    assert_true(i > N);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hops_are_distinct_and_never_the_excluded_or_ourselves),
+        cmocka_unit_test(one_relay_per_family_and_per_network),
+        cmocka_unit_test(ipv6_networks_count_by_32_bits),
+        cmocka_unit_test(a_lab_drops_the_network_rule_only),
+        cmocka_unit_test(lab_relays_and_relays_without_address_are_not_used_outside),
+        cmocka_unit_test(flags_decide_who_is_first_and_last),
+        cmocka_unit_test(every_relay_is_as_likely_in_every_place),
+        cmocka_unit_test(every_guard_is_as_likely),
+        cmocka_unit_test(failures_filter_for_a_doubling_time),
+        cmocka_unit_test(failed_relays_are_used_when_nothing_else_is_left),
+        cmocka_unit_test(a_guard_returns_after_failing_and_is_given_up_after_half_an_hour),
+        cmocka_unit_test(an_excluded_guard_keeps_its_place),
+        cmocka_unit_test(a_guard_from_disk_is_waited_for_and_fetched_first),
+        cmocka_unit_test(a_guard_that_cannot_be_fetched_does_not_stop_us),
+        cmocka_unit_test(older_descriptors_are_refused_and_expired_ones_dropped),
+        cmocka_unit_test(candidates_are_bounded_and_retried_with_backoff),
+        cmocka_unit_test(the_pool_is_bounded),
+        cmocka_unit_test(impossible_wishes_are_refused),
+        cmocka_unit_test(every_failed_allocation_is_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
