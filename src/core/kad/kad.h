@@ -14,14 +14,14 @@
 #define KAD_ALPHA_GET 3
 #define KAD_ALPHA_FIND 10
 #define KAD_QUERY_TIMEOUT (60 * NS_PER_S)
-#define KAD_RECORD_LIFE (24 * 3600)      /* s */
-#define KAD_REPUBLISH (12 * 3600)        /* s, varied by 10 % */
+#define KAD_RECORD_LIFE (24 * 3600) /* s */
+#define KAD_REPUBLISH (12 * 3600)   /* s, varied by 10 % */
 #define KAD_PROTOCOL "/qudag/kad/1.0.0"
 #define KAD_PROTOCOL_IPFS "/ipfs/kad/1.0.0"
 
 /* How values of one namespace ("/ns/...") are judged.  Functions are pure. */
 struct kad_validator {
-    const char *ns; /* "pk", "qudag/relay": matched against "/<ns>/"; longest match wins */
+    const char *ns;     /* "pk", "qudag/relay": matched against "/<ns>/"; longest match wins */
     uint32_t value_max; /* bytes */
     void *ctx;
     /* QUDAG_OK to accept; *expires may be lowered (initially now + KAD_RECORD_LIFE). */
@@ -44,8 +44,10 @@ struct kad_config {
     uint8_t need;         /* link properties every RPC needs (LINK_PQ_KEX | ... under require) */
     uint32_t records_max; /* default 4096 */
     uint32_t providers_max; /* default 4096 */
-    uint32_t queries_max; /* default 64; more are refused with QUDAG_ELIMIT */
-    uint32_t quorum;      /* acknowledgements a put wants; default 15, at most the peers there are */
+    uint32_t queries_max;   /* default 64; more are refused with QUDAG_ELIMIT */
+    uint32_t
+        quorum; /* acknowledgements a put wants; default 15, at most 3/4 of the peers there are */
+    struct kad_scratch *scratch; /* one may serve all instances of a loop; NULL: one of its own */
     size_t n_validators;
     struct kad_validator validator[KAD_VALIDATORS_MAX];
 };
@@ -55,8 +57,15 @@ enum kad_up {
     KAD_UP_PEER,     /* peer: entered the routing table (ptr: const struct kad_peer_info *) */
 };
 
-enum kad_op { KAD_OP_FIND, KAD_OP_FIND_PEER, KAD_OP_PUT, KAD_OP_GET, KAD_OP_PROVIDE,
-              KAD_OP_PROVIDERS, KAD_OP_BOOTSTRAP };
+enum kad_op {
+    KAD_OP_FIND,
+    KAD_OP_FIND_PEER,
+    KAD_OP_PUT,
+    KAD_OP_GET,
+    KAD_OP_PROVIDE,
+    KAD_OP_PROVIDERS,
+    KAD_OP_BOOTSTRAP
+};
 
 /*
  * err of a result: OK; NOTFOUND (enough peers answered, none has it); UNREACHABLE (nobody answered);
@@ -64,18 +73,21 @@ enum kad_op { KAD_OP_FIND, KAD_OP_FIND_PEER, KAD_OP_PUT, KAD_OP_GET, KAD_OP_PROV
  */
 struct kad_result {
     enum kad_op op;
-    struct slice value;                /* get */
-    size_t n_peers;                    /* find: closest; put: who stored; get: who held; providers */
+    struct slice value; /* get */
+    size_t n_peers;     /* find: closest; put: who stored; get: who held; providers */
     const struct kad_peer_info *peers;
     uint32_t rpcs, failures, hops;
-    tstamp took;                       /* ns */
+    tstamp took; /* ns */
 };
 
 struct kad;
+struct kad_scratch;                   /* message buffers, 80 KiB; empty between calls */
 extern const struct core_ops kad_ops; /* protocol NULL: from the config */
 
 QUDAG_MUST_USE qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now);
-void kad_free(struct kad *k);
+void kad_free(struct kad *k);                         /* open requests are not reported */
+struct kad_scratch *kad_scratch_new(struct mem *mem); /* NULL: no memory */
+void kad_scratch_free(struct mem *mem, struct kad_scratch *s);
 const char *kad_protocol(const struct kad *k);
 
 /*
@@ -97,6 +109,7 @@ QUDAG_MUST_USE qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice ke
                                  struct slice value, bool keep, tstamp now, struct acts *out);
 QUDAG_MUST_USE qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                                  struct acts *out);
+/* Says it again every KAD_REPUBLISH until kad_unkeep().  EINVAL also when we have no address to tell. */
 QUDAG_MUST_USE qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                                      struct acts *out);
 QUDAG_MUST_USE qudag_err kad_providers(struct kad *k, uint64_t cookie, struct slice key, tstamp now,

@@ -1,0 +1,917 @@
+/*
+ * kad.c - the public functions, events and ticks, and what the parts share.
+ *
+ *   heard of --> seed --answers--> table          table empty, seeds known: bootstrap again, 30 s .. 10 min
+ *   every minute: entries idle for 10 min are asked, a bucket idle for 10 min is refreshed, the store swept
+ */
+#include "core/kad/kad_int.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+#define RECORDS_DEFAULT 4096
+#define PROVIDERS_DEFAULT 4096
+#define QUERIES_DEFAULT 64
+#define QUORUM_DEFAULT 15
+#define CHECKS_PER_ROUND 4
+#define ONLINE (60 * NS_PER_S) /* with no answer for so long, failures say nothing about peers */
+#define RETRY_PUBLISH (300 * NS_PER_S)
+#define ACTS_SPARE 64 /* kept for resets and reports of what ends */
+#define TIMERS_MAX (KAD_RPCS_MAX + KAD_INBOUND_MAX + KAD_KEEPS_MAX + 4096)
+
+walltime kad_wall(const struct kad *k, tstamp now)
+{
+    return wall_now(&k->cfg.clock, now);
+}
+
+bool kad_room(const struct kad *k, const struct acts *out, size_t acts, size_t bytes)
+{
+    size_t n = out->n - k->acts_0 + acts, b = out->bytes_n - k->bytes_0 + bytes;
+
+    return n <= ACTS_ROOM - ACTS_SPARE && b <= ACTS_BYTES_ROOM && !out->overflow;
+}
+
+qudag_err kad_timer_set(struct kad *k, struct kad_timer *t, tstamp at)
+{
+    return heap_set(&k->timers, &t->node, at == TSTAMP_NEVER ? TSTAMP_NEVER - 1 : at);
+}
+
+static void enter(struct kad *k, const struct acts *out)
+{
+    LIST_EACH_SAFE(it, tmp, &k->ended)
+    {
+        kad_job_free(k, LIST_ENTRY(it, struct kad_job, node));
+    }
+    k->acts_0 = out->n;
+    k->bytes_0 = out->bytes_n;
+}
+
+/* ---- values ---- */
+
+const struct kad_validator *kad_validator_find(const struct kad *k, struct slice key)
+{
+    const struct kad_validator *best = NULL;
+    size_t best_len = 0;
+
+    for (size_t i = 0; i < k->cfg.n_validators; i++) {
+        const struct kad_validator *v = &k->cfg.validator[i];
+        size_t n = strlen(v->ns);
+        if (key.len > n + 2 && key.base[0] == '/' && key.base[n + 1] == '/' &&
+            memcmp(key.base + 1, v->ns, n) == 0 && n + 1 > best_len) {
+            best = v;
+            best_len = n + 1;
+        }
+    }
+    return best;
+}
+
+qudag_err kad_judge(const struct kad *k, const struct kad_validator *v, struct slice key,
+                    struct slice value, tstamp now, walltime *expires)
+{
+    walltime wall = kad_wall(k, now), most = wall + KAD_RECORD_LIFE;
+
+    if (value.len > KAD_VALUE_MAX || value.len > v->value_max) {
+        return QUDAG_ETOOBIG;
+    }
+    *expires = most;
+    qudag_err err = v->check(v->ctx, key, value, wall, expires);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    *expires = *expires < most ? *expires : most;
+    return *expires > wall ? QUDAG_OK : QUDAG_EEXPIRED;
+}
+
+qudag_err kad_keep_value(struct kad *k, const struct kad_validator *v, struct slice key,
+                         struct slice value, tstamp now)
+{
+    uint8_t hash[SHA256_LEN];
+    walltime expires, wall = kad_wall(k, now);
+    qudag_err err = kad_judge(k, v, key, value, now, &expires);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    sha256(hash, key);
+    const struct kad_record *old = kad_store_get(&k->store, hash, wall);
+    if (old != NULL && v->select != NULL &&
+        v->select(v->ctx, key, value, (struct slice){old->value, old->value_len}) < 0) {
+        return QUDAG_ESTALE;
+    }
+    return kad_store_put(&k->store, key, value, wall, expires);
+}
+
+bool kad_random_key(const struct kad *k, unsigned cpl, uint8_t key[32])
+{
+    uint8_t full[34] = {0x12, 0x20}, hash[SHA256_LEN];
+    uint32_t tries = UINT32_C(16) << (cpl + 1);
+
+    ASSERT(cpl <= KAD_REFRESH_BITS);
+    rng_fill(&k->cfg.rng, full + 2, 32);
+    for (uint32_t i = 0; i < tries; i++) {
+        for (unsigned b = 0; b < 4; b++) {
+            full[30 + b] = (uint8_t)(i >> (8 * b));
+        }
+        sha256(hash, (struct slice){full, sizeof(full)});
+        if (kad_cpl(hash, k->hash) == cpl) {
+            memcpy(key, full + 2, 32);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- peers ---- */
+
+static size_t seed_find(const struct kad *k, const struct peer_id *id)
+{
+    for (size_t i = 0; i < k->n_seeds; i++) {
+        if (peer_id_eq(&k->seed[i]->id, id)) {
+            return i;
+        }
+    }
+    return k->n_seeds;
+}
+
+static void seed_cut(struct kad *k, size_t i)
+{
+    if (i < k->n_seeds) {
+        kad_peer_unref(k->seed[i]);
+        memmove(&k->seed[i], &k->seed[i + 1], (k->n_seeds - i - 1) * sizeof(k->seed[0]));
+        k->n_seeds--;
+    }
+}
+
+struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_info *info)
+{
+    uint8_t hash[SHA256_LEN];
+
+    if (info->id.len == 0 || peer_id_eq(&info->id, &k->cfg.self)) {
+        return NULL;
+    }
+    sha256(hash, peer_id_slice(&info->id));
+    struct kad_peer *p = kad_table_find(&k->table, hash);
+    if (p != NULL) {
+        return kad_peer_ref(p);
+    }
+    size_t s = seed_find(k, &info->id);
+    if (s < k->n_seeds) {
+        return kad_peer_ref(k->seed[s]);
+    }
+    p = kad_peer_new(k->cfg.mem, info, k->cfg.lab);
+    if (p != NULL && p->n_addrs == 0) {
+        kad_peer_unref(p);
+        return NULL;
+    }
+    return p;
+}
+
+void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out)
+{
+    struct kad_peer *oldest;
+
+    k->last_answer = now;
+    kad_peer_rtt(p, rtt);
+    switch (kad_table_seen(&k->table, p, now, &oldest)) {
+    case KAD_SEEN_ADDED:
+        kad_peer_fill(&k->up_info, p);
+        struct act *a = acts_up(out, KAD_UP_PEER);
+        a->peer = p->id;
+        a->ptr = &k->up_info;
+        seed_cut(k, seed_find(k, &p->id));
+        break;
+    case KAD_SEEN_SPARE:
+        if (now - oldest->seen > KAD_IDLE_CHECK) {
+            kad_check(k, oldest, now, out);
+        }
+        seed_cut(k, seed_find(k, &p->id));
+        break;
+    case KAD_SEEN_KNOWN:
+    case KAD_SEEN_REFUSED:
+        seed_cut(k, seed_find(k, &p->id));
+        break;
+    }
+}
+
+void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now)
+{
+    bool online = k->last_answer != 0 && now - k->last_answer < ONLINE;
+
+    if (kad_table_find(&k->table, p->hash) == NULL && p->fails < UINT8_MAX) {
+        p->fails++;
+    }
+    (void)kad_table_failed(&k->table, p->hash, online);
+}
+
+void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, struct acts *out)
+{
+    uint8_t hash[SHA256_LEN];
+
+    enter(k, out);
+    if (peer->id.len == 0 || peer_id_eq(&peer->id, &k->cfg.self)) {
+        return;
+    }
+    sha256(hash, peer_id_slice(&peer->id));
+    struct kad_peer *p = kad_table_find(&k->table, hash);
+    if (p != NULL) {
+        kad_peer_set_addrs(p, peer, k->cfg.lab);
+        return;
+    }
+    size_t s = seed_find(k, &peer->id);
+    if (s < k->n_seeds) {
+        kad_peer_set_addrs(k->seed[s], peer, k->cfg.lab);
+        k->seed[s]->fails = 0;
+        kad_check(k, k->seed[s], now, out);
+        return;
+    }
+    p = kad_peer_new(k->cfg.mem, peer, k->cfg.lab);
+    if (p == NULL) {
+        return;
+    }
+    if (!kad_table_wants(&k->table, p)) {
+        kad_peer_unref(p);
+        return;
+    }
+    if (k->n_seeds == KAD_SEEDS_MAX) {
+        seed_cut(k, 0);
+    }
+    k->seed[k->n_seeds++] = p;
+    kad_check(k, p, now, out);
+}
+
+void kad_drop_peer(struct kad *k, const struct peer_id *peer)
+{
+    uint8_t hash[SHA256_LEN];
+
+    sha256(hash, peer_id_slice(peer));
+    (void)kad_table_remove(&k->table, hash);
+    seed_cut(k, seed_find(k, peer));
+}
+
+/* ---- life ---- */
+
+static uint32_t or_default(uint32_t v, uint32_t def)
+{
+    return v == 0 ? def : v;
+}
+
+static bool config_ok(const struct kad_config *c)
+{
+    if (c->mem == NULL || c->rng.fill == NULL || c->protocol == NULL || c->self.len == 0 ||
+        c->n_validators > KAD_VALIDATORS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < c->n_validators; i++) {
+        if (c->validator[i].ns == NULL || c->validator[i].check == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void parts_init(struct kad *k)
+{
+    uint8_t seed[80];
+    struct mem *mem = k->cfg.mem;
+
+    rng_fill(&k->cfg.rng, seed, sizeof(seed));
+    sha256(k->hash, peer_id_slice(&k->cfg.self));
+    kad_table_init(&k->table, mem, &k->cfg.self, k->cfg.lab);
+    kad_store_init(&k->store, mem, &k->cfg, seed);
+    heap_init(&k->timers, mem, TIMERS_MAX);
+    slots_init(&k->rpcs, mem, KAD_RPCS_MAX);
+    map_init(&k->rpc_by_strm, mem, seed + 32, KAD_RPCS_MAX);
+    map_init(&k->inbound_by_strm, mem, seed + 48, KAD_INBOUND_MAX);
+    map_init(&k->clients, mem, seed + 64, KAD_CLIENTS_MAX);
+    list_init(&k->loose);
+    list_init(&k->jobs);
+    list_init(&k->ended);
+    list_init(&k->inbounds);
+    list_init(&k->ready);
+    list_init(&k->idle_clients);
+    list_init(&k->keeps);
+}
+
+qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now)
+{
+    *out = NULL;
+    if (!config_ok(cfg)) {
+        return QUDAG_EINVAL;
+    }
+    struct kad *k = mem_alloc(cfg->mem, sizeof(*k));
+    if (k == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    k->cfg = *cfg;
+    k->cfg.records_max = or_default(cfg->records_max, RECORDS_DEFAULT);
+    k->cfg.providers_max = or_default(cfg->providers_max, PROVIDERS_DEFAULT);
+    k->cfg.queries_max = or_default(cfg->queries_max, QUERIES_DEFAULT);
+    k->cfg.quorum = or_default(cfg->quorum, QUORUM_DEFAULT);
+    k->scratch = cfg->scratch;
+    if (k->scratch == NULL) {
+        k->own_scratch = true;
+        k->scratch = kad_scratch_new(cfg->mem);
+    }
+    if (k->scratch == NULL) {
+        mem_free(cfg->mem, k);
+        return QUDAG_ENOMEM;
+    }
+    parts_init(k);
+    k->self_info.id = cfg->self;
+    k->rejoin_wait = KAD_REJOIN_MIN;
+    k->next_maintain = tstamp_after(now, rng_jitter(&k->cfg.rng, KAD_MAINTAIN, 100));
+    *out = k;
+    return QUDAG_OK;
+}
+
+static struct kad_keep *keep_of(struct list *l)
+{
+    return LIST_ENTRY(l, struct kad_keep, node);
+}
+
+static void keep_free(struct kad *k, struct kad_keep *e)
+{
+    heap_del(&k->timers, &e->timer.node);
+    list_del(&e->node);
+    mem_free(k->cfg.mem, e->value);
+    mem_free(k->cfg.mem, e);
+    k->n_keeps--;
+}
+
+void kad_free(struct kad *k)
+{
+    if (k == NULL) {
+        return;
+    }
+    LIST_EACH_SAFE(it, tmp, &k->ended)
+    {
+        kad_job_free(k, LIST_ENTRY(it, struct kad_job, node));
+    }
+    LIST_EACH_SAFE(it, tmp, &k->jobs)
+    {
+        kad_job_free(k, LIST_ENTRY(it, struct kad_job, node));
+    }
+    LIST_EACH_SAFE(it, tmp, &k->loose)
+    {
+        kad_rpc_abort(k, LIST_ENTRY(it, struct kad_rpc, node), NULL);
+    }
+    LIST_EACH_SAFE(it, tmp, &k->keeps)
+    {
+        keep_free(k, keep_of(it));
+    }
+    kad_serve_fini(k);
+    while (k->n_seeds > 0) {
+        seed_cut(k, k->n_seeds - 1);
+    }
+    kad_store_fini(&k->store);
+    kad_table_fini(&k->table);
+    map_fini(&k->rpc_by_strm);
+    map_fini(&k->inbound_by_strm);
+    map_fini(&k->clients);
+    slots_fini(&k->rpcs);
+    heap_fini(&k->timers);
+    if (k->own_scratch) {
+        kad_scratch_free(k->cfg.mem, k->scratch);
+    }
+    mem_free(k->cfg.mem, k);
+}
+
+struct kad_scratch *kad_scratch_new(struct mem *mem)
+{
+    return mem_alloc(mem, sizeof(struct kad_scratch));
+}
+
+void kad_scratch_free(struct mem *mem, struct kad_scratch *s)
+{
+    mem_free(mem, s);
+}
+
+const char *kad_protocol(const struct kad *k)
+{
+    return k->cfg.protocol;
+}
+
+void kad_set_addrs(struct kad *k, const struct multiaddr *addr, size_t n)
+{
+    k->self_info.n_addrs = 0;
+    for (size_t i = 0; i < n && k->self_info.n_addrs < KAD_ADDRS_MAX; i++) {
+        if (kad_addr_usable(&addr[i], k->cfg.lab)) {
+            k->self_info.addr[k->self_info.n_addrs++] = addr[i];
+        }
+    }
+}
+
+/* ---- requests ---- */
+
+static qudag_err start(struct kad *k, enum kad_op op, uint64_t cookie, struct slice key, tstamp now,
+                       struct acts *out)
+{
+    struct kad_ask ask = {.op = op, .cookie = cookie, .key = key};
+
+    enter(k, out);
+    if (key.len == 0 || key.len > KAD_KEY_MAX) {
+        return QUDAG_EINVAL;
+    }
+    if (op == KAD_OP_GET) {
+        ask.val = kad_validator_find(k, key);
+        if (ask.val == NULL) {
+            return QUDAG_EINVAL;
+        }
+    }
+    return kad_job_start(k, &ask, now, out);
+}
+
+qudag_err kad_find(struct kad *k, uint64_t cookie, struct slice key, tstamp now, struct acts *out)
+{
+    return start(k, KAD_OP_FIND, cookie, key, now, out);
+}
+
+qudag_err kad_find_peer(struct kad *k, uint64_t cookie, const struct peer_id *peer, tstamp now,
+                        struct acts *out)
+{
+    return start(k, KAD_OP_FIND_PEER, cookie, peer_id_slice(peer), now, out);
+}
+
+qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key, tstamp now, struct acts *out)
+{
+    return start(k, KAD_OP_GET, cookie, key, now, out);
+}
+
+qudag_err kad_providers(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
+                        struct acts *out)
+{
+    return start(k, KAD_OP_PROVIDERS, cookie, key, now, out);
+}
+
+qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp now, struct acts *out)
+{
+    k->rejoin_wait = KAD_REJOIN_MIN;
+    k->rejoin_at = tstamp_after(now, k->rejoin_wait);
+    return start(k, KAD_OP_BOOTSTRAP, cookie, peer_id_slice(&k->cfg.self), now, out);
+}
+
+static struct kad_keep *keep_find(const struct kad *k, struct slice key, bool provide)
+{
+    LIST_EACH(it, &k->keeps)
+    {
+        struct kad_keep *e = keep_of(it);
+        if (e->provide == provide && e->key_len == key.len &&
+            memcmp(e->key, key.base, key.len) == 0) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static qudag_err keep_add(struct kad *k, struct slice key, struct slice value, bool provide,
+                          tstamp now)
+{
+    struct kad_keep *e = keep_find(k, key, provide);
+    uint8_t *copy = mem_alloc(k->cfg.mem, value.len);
+
+    if (copy == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    if (value.len > 0) {
+        memcpy(copy, value.base, value.len);
+    }
+    if (e == NULL) {
+        e = k->n_keeps < KAD_KEEPS_MAX ? mem_alloc(k->cfg.mem, sizeof(*e)) : NULL;
+        if (e == NULL) {
+            mem_free(k->cfg.mem, copy);
+            return k->n_keeps < KAD_KEEPS_MAX ? QUDAG_ENOMEM : QUDAG_ELIMIT;
+        }
+        list_init(&e->node);
+        list_push_back(&k->keeps, &e->node);
+        k->n_keeps++;
+        e->timer = (struct kad_timer){.kind = KAD_TIMER_KEEP, .owner = e};
+        e->provide = provide;
+        e->key_len = (uint16_t)key.len;
+        memcpy(e->key, key.base, key.len);
+    }
+    mem_free(k->cfg.mem, e->value);
+    e->value = copy;
+    e->value_len = value.len;
+    tstamp wait = rng_jitter(&k->cfg.rng, KAD_REPUBLISH * NS_PER_S, 100);
+    qudag_err err = kad_timer_set(k, &e->timer, tstamp_after(now, wait));
+    if (err != QUDAG_OK) {
+        keep_free(k, e);
+    }
+    return err;
+}
+
+qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key, struct slice value, bool keep,
+                  tstamp now, struct acts *out)
+{
+    struct kad_ask ask = {.op = KAD_OP_PUT, .cookie = cookie, .key = key, .value = value};
+    walltime expires;
+
+    enter(k, out);
+    if (key.len == 0 || key.len > KAD_KEY_MAX || value.len > KAD_VALUE_MAX) {
+        return QUDAG_EINVAL;
+    }
+    ask.val = kad_validator_find(k, key);
+    if (ask.val == NULL || value.len > ask.val->value_max) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = kad_judge(k, ask.val, key, value, now, &expires);
+    if (err == QUDAG_OK && k->n_jobs >= k->cfg.queries_max) {
+        err = QUDAG_ELIMIT;
+    }
+    if (err == QUDAG_OK && keep) {
+        err = keep_add(k, key, value, false, now);
+    }
+    return err == QUDAG_OK ? kad_job_start(k, &ask, now, out) : err;
+}
+
+qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
+                      struct acts *out)
+{
+    struct kad_ask ask = {.op = KAD_OP_PROVIDE, .cookie = cookie, .key = key};
+
+    enter(k, out);
+    if (key.len == 0 || key.len > KAD_KEY_MAX || k->self_info.n_addrs == 0) {
+        return QUDAG_EINVAL;
+    }
+    if (k->n_jobs >= k->cfg.queries_max) {
+        return QUDAG_ELIMIT;
+    }
+    qudag_err err = keep_add(k, key, (struct slice){NULL, 0}, true, now);
+    return err == QUDAG_OK ? kad_job_start(k, &ask, now, out) : err;
+}
+
+void kad_unkeep(struct kad *k, struct slice key)
+{
+    LIST_EACH_SAFE(it, tmp, &k->keeps)
+    {
+        struct kad_keep *e = keep_of(it);
+        if (e->key_len == key.len && memcmp(e->key, key.base, key.len) == 0) {
+            keep_free(k, e);
+        }
+    }
+}
+
+/* Publishing found nobody: again soon rather than in twelve hours. */
+void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now)
+{
+    struct kad_keep *e = keep_find(k, key, provide);
+
+    if (e == NULL || err == QUDAG_OK) {
+        return;
+    }
+    tstamp wait = rng_jitter(&k->cfg.rng, RETRY_PUBLISH, 100);
+    if (kad_timer_set(k, &e->timer, tstamp_after(now, wait)) != QUDAG_OK) {
+        keep_free(k, e);
+    }
+}
+
+static void keep_timer(struct kad *k, struct kad_keep *e, tstamp now, struct acts *out)
+{
+    struct slice key = {e->key, e->key_len}, value = {e->value, e->value_len};
+    struct kad_ask ask = {.op = e->provide ? KAD_OP_PROVIDE : KAD_OP_PUT,
+                          .internal = true,
+                          .key = key,
+                          .value = value,
+                          .val = kad_validator_find(k, key)};
+    walltime expires;
+
+    if (!e->provide &&
+        (ask.val == NULL || kad_judge(k, ask.val, key, value, now, &expires) != QUDAG_OK)) {
+        keep_free(k, e); /* what was published has run out */
+        return;
+    }
+    tstamp wait = rng_jitter(&k->cfg.rng, KAD_REPUBLISH * NS_PER_S, 100);
+    if (kad_timer_set(k, &e->timer, tstamp_after(now, wait)) != QUDAG_OK) {
+        keep_free(k, e);
+        return;
+    }
+    qudag_err err = kad_job_start(k, &ask, now, out);
+    if (err != QUDAG_OK) {
+        kad_keep_result(k, key, e->provide, err, now);
+    }
+}
+
+void kad_cancel(struct kad *k, uint64_t cookie, struct acts *out)
+{
+    enter(k, out);
+    LIST_EACH_SAFE(it, tmp, &k->jobs)
+    {
+        struct kad_job *j = LIST_ENTRY(it, struct kad_job, node);
+        if (!j->internal && !j->reported && j->cookie == cookie) {
+            kad_job_end(k, j, QUDAG_ECANCELED, j->began, out);
+            return;
+        }
+    }
+}
+
+/* ---- events ---- */
+
+static struct slice strm_key(const struct ref *strm)
+{
+    return (struct slice){(const uint8_t *)strm, sizeof(*strm)};
+}
+
+static struct kad_rpc *rpc_by_cookie(const struct kad *k, uint64_t cookie)
+{
+    struct ref name = {(uint32_t)cookie, (uint32_t)(cookie >> 32)};
+
+    return slots_get(&k->rpcs, name);
+}
+
+static void on_open(struct kad *k, const struct ev *ev, tstamp now, struct acts *out)
+{
+    if (ev->inbound) {
+        kad_serve_open(k, ev, now, out);
+        return;
+    }
+    struct kad_rpc *r = rpc_by_cookie(k, ev->cookie);
+    if (r == NULL) {
+        acts_reset(out, ev->strm, QUDAG_ECANCELED); /* nobody waits for it any more */
+        return;
+    }
+    kad_rpc_opened(k, r, ev->strm, now, out);
+}
+
+static void on_inbound(struct kad *k, struct kad_inbound *in, const struct ev *ev, tstamp now,
+                       struct acts *out)
+{
+    switch (ev->type) {
+    case EV_DATA:
+        kad_serve_data(k, in, ev->data, now, out);
+        break;
+    case EV_WRITABLE:
+        in->backlog -= ev->n < in->backlog ? ev->n : in->backlog;
+        kad_serve_more(k, in, now, out);
+        break;
+    case EV_FIN:
+        in->fin = true;
+        kad_serve_more(k, in, now, out);
+        break;
+    case EV_RESET:
+        kad_serve_close(k, in, now);
+        break;
+    case EV_PEER_UP:
+    case EV_PEER_DOWN:
+    case EV_STREAM_OPEN:
+    case EV_STREAM_FAIL:
+        break;
+    }
+}
+
+static void on_stream(struct kad *k, const struct ev *ev, tstamp now, struct acts *out)
+{
+    struct kad_rpc *r = map_get(&k->rpc_by_strm, strm_key(&ev->strm));
+
+    if (r == NULL) {
+        struct kad_inbound *in = map_get(&k->inbound_by_strm, strm_key(&ev->strm));
+        if (in != NULL) {
+            on_inbound(k, in, ev, now, out);
+        }
+        return;
+    }
+    if (ev->type == EV_DATA) {
+        kad_rpc_data(k, r, ev->data, now, out);
+    } else if (ev->type == EV_FIN) {
+        kad_rpc_fin(k, r, now, out);
+    } else if (ev->type == EV_RESET) {
+        kad_rpc_failed(k, r, false, now, out);
+    }
+}
+
+static void kad_event(void *core, const struct ev *ev, tstamp now, struct acts *out)
+{
+    struct kad *k = core;
+    struct kad_rpc *r;
+
+    enter(k, out);
+    switch (ev->type) {
+    case EV_STREAM_OPEN:
+        on_open(k, ev, now, out);
+        break;
+    case EV_STREAM_FAIL:
+        r = rpc_by_cookie(k, ev->cookie);
+        if (r != NULL && r->state == KAD_RPC_OPENING) {
+            kad_rpc_failed(k, r, false, now, out);
+        }
+        break;
+    case EV_DATA:
+    case EV_WRITABLE:
+    case EV_FIN:
+    case EV_RESET:
+        on_stream(k, ev, now, out);
+        break;
+    case EV_PEER_UP:
+    case EV_PEER_DOWN:
+        break; /* streams of a lost peer are reset one by one before this */
+    }
+}
+
+/* ---- time ---- */
+
+static void on_timer(struct kad *k, struct kad_timer *t, tstamp now, struct acts *out)
+{
+    struct kad_inbound *in;
+
+    switch (t->kind) {
+    case KAD_TIMER_RPC:
+        kad_rpc_timer(k, t->owner, now, out);
+        break;
+    case KAD_TIMER_JOB:
+        kad_job_timer(k, t->owner, now, out);
+        break;
+    case KAD_TIMER_INBOUND:
+        in = t->owner;
+        acts_reset(out, in->strm, QUDAG_ETIMEOUT);
+        kad_serve_close(k, in, now);
+        break;
+    case KAD_TIMER_KEEP:
+        keep_timer(k, t->owner, now, out);
+        break;
+    }
+}
+
+/* The entry that has been silent longest, if for longer than KAD_IDLE_CHECK. */
+static struct kad_peer *idlest(const struct kad *k, tstamp now, tstamp after)
+{
+    struct kad_peer *best = NULL;
+
+    for (size_t i = 0; i < KAD_BUCKETS; i++) {
+        const struct kad_bucket *b = k->table.bucket[i];
+        for (size_t e = 0; b != NULL && e < b->n; e++) {
+            struct kad_peer *p = b->peer[e];
+            if (now - p->seen > KAD_IDLE_CHECK && p->seen >= after &&
+                (best == NULL || p->seen < best->seen)) {
+                best = p;
+            }
+        }
+    }
+    return best;
+}
+
+static void refresh_one(struct kad *k, tstamp now, struct acts *out)
+{
+    unsigned nearest = 0;
+
+    for (unsigned i = 0; i < KAD_BUCKETS; i++) {
+        nearest = k->table.bucket[i] != NULL && k->table.bucket[i]->n > 0 ? i : nearest;
+    }
+    for (unsigned i = 0; i <= nearest && i <= KAD_REFRESH_BITS; i++) {
+        struct kad_bucket *b = k->table.bucket[i];
+        if (b == NULL || b->n == 0 || now - b->touched < KAD_REFRESH) {
+            continue;
+        }
+        b->touched = now;
+        uint8_t key[34] = {0x12, 0x20};
+        struct kad_ask ask = {.op = KAD_OP_FIND, .internal = true, .key = {key, sizeof(key)}};
+        if (i == nearest) {
+            ask.key = peer_id_slice(&k->cfg.self);
+        } else if (!kad_random_key(k, i, key + 2)) {
+            continue;
+        }
+        if (kad_job_start(k, &ask, now, out) != QUDAG_OK) {
+            log_plain(&k->cfg.log, LOG_DEBUG, "kad.refresh.postponed");
+        }
+        return;
+    }
+}
+
+static void rejoin(struct kad *k, tstamp now, struct acts *out)
+{
+    struct kad_ask ask = {
+        .op = KAD_OP_BOOTSTRAP, .internal = true, .key = peer_id_slice(&k->cfg.self)};
+
+    if (k->table.n > 0) {
+        k->rejoin_wait = KAD_REJOIN_MIN;
+        return;
+    }
+    if (k->n_seeds == 0 || now < k->rejoin_at) {
+        return;
+    }
+    k->rejoin_at = tstamp_after(now, rng_jitter(&k->cfg.rng, k->rejoin_wait, 200));
+    k->rejoin_wait = tstamp_min(2 * k->rejoin_wait, KAD_REFRESH);
+    if (kad_job_start(k, &ask, now, out) != QUDAG_OK) {
+        log_plain(&k->cfg.log, LOG_DEBUG, "kad.rejoin.postponed");
+    }
+}
+
+static void maintain(struct kad *k, tstamp now, struct acts *out)
+{
+    k->next_maintain = tstamp_after(now, rng_jitter(&k->cfg.rng, KAD_MAINTAIN, 100));
+    kad_store_sweep(&k->store, kad_wall(k, now));
+    rejoin(k, now, out);
+    refresh_one(k, now, out);
+    struct kad_peer *p = NULL;
+    for (size_t i = 0; i < CHECKS_PER_ROUND; i++) {
+        p = idlest(k, now, p == NULL ? 0 : p->seen + 1);
+        if (p == NULL) {
+            return;
+        }
+        kad_check(k, p, now, out);
+    }
+}
+
+static void kad_tick(void *core, tstamp now, struct acts *out)
+{
+    struct kad *k = core;
+    struct heap_node *top;
+
+    enter(k, out);
+    k->more = false;
+    while ((top = heap_top(&k->timers)) != NULL && top->at <= now) {
+        if (!kad_room(k, out, ACTS_SPARE, KAD_HINTS_MAX)) {
+            k->more = true;
+            return;
+        }
+        on_timer(k, LIST_ENTRY(top, struct kad_timer, node), now, out);
+    }
+    LIST_EACH_SAFE(it, tmp, &k->ready)
+    {
+        if (!kad_room(k, out, 8, KAD_MSG_MAX + 8)) {
+            k->more = true;
+            break;
+        }
+        kad_serve_more(k, LIST_ENTRY(it, struct kad_inbound, ready), now, out);
+    }
+    LIST_EACH_SAFE(it, tmp, &k->jobs)
+    {
+        struct kad_job *j = LIST_ENTRY(it, struct kad_job, node);
+        if (j->starved) {
+            j->starved = false;
+            kad_job_run(k, j, now, out);
+        }
+    }
+    if (now >= k->next_maintain && kad_room(k, out, ACTS_SPARE, 16 * KAD_HINTS_MAX)) {
+        maintain(k, now, out);
+    }
+}
+
+static tstamp kad_deadline(const void *core)
+{
+    const struct kad *k = core;
+    const struct heap_node *top = heap_top(&k->timers);
+
+    if (k->more) {
+        return 0;
+    }
+    return tstamp_min(k->next_maintain, top == NULL ? TSTAMP_NEVER : top->at);
+}
+
+const struct core_ops kad_ops = {
+    .inbound_max = 64,
+    .event = kad_event,
+    .tick = kad_tick,
+    .deadline = kad_deadline,
+};
+
+/* ---- looking in ---- */
+
+void kad_stats_get(const struct kad *k, struct kad_stats *out)
+{
+    *out = k->stats;
+    out->table = k->table.n;
+    out->records = k->store.n_records;
+    out->providers = k->store.n_providers;
+    out->queries = k->n_jobs;
+}
+
+bool kad_table_next(const struct kad *k, size_t *it, struct kad_peer_info *out)
+{
+    for (; *it < (size_t)KAD_BUCKETS * KAD_K; (*it)++) {
+        const struct kad_bucket *b = k->table.bucket[*it / KAD_K];
+        if (b != NULL && *it % KAD_K < b->n) {
+            memset(out, 0, sizeof(*out));
+            kad_peer_fill(out, b->peer[*it % KAD_K]);
+            (*it)++;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool kad_record_next(const struct kad *k, size_t *it, struct slice *key, struct slice *value,
+                     walltime *expires)
+{
+    const struct kad_record *r = map_next(&k->store.records, it);
+
+    if (r == NULL) {
+        return false;
+    }
+    *key = (struct slice){r->key, r->key_len};
+    *value = (struct slice){r->value, r->value_len};
+    *expires = r->expires;
+    return true;
+}
+
+bool kad_record_local(const struct kad *k, struct slice key, tstamp now, struct slice *value)
+{
+    uint8_t hash[SHA256_LEN];
+
+    sha256(hash, key);
+    const struct kad_record *r = kad_store_get(&k->store, hash, kad_wall(k, now));
+    if (r == NULL) {
+        return false;
+    }
+    *value = (struct slice){r->value, r->value_len};
+    return true;
+}

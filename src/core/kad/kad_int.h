@@ -1,0 +1,425 @@
+/*
+ * kad_int.h - what the files of this folder share.
+ *
+ *   kad.c    api, events and ticks to the parts below
+ *   job.c    one request of the caller: a lookup, then perhaps stores; exactly one report
+ *   query.c  the lookup itself: which peer next, when done (pure)
+ *   rpc.c    one request to one peer: a stream, its timeouts, its answer
+ *   serve.c  requests of others
+ *   table.c  k-buckets (pure)      store.c  records and providers held for others
+ *   peer.c   a peer with its packed addresses, shared by counting references
+ */
+#ifndef QUDAG_SRC_CORE_KAD_KAD_INT_H
+#define QUDAG_SRC_CORE_KAD_KAD_INT_H
+
+#include "base/dyn.h"
+#include "base/heap.h"
+#include "base/limiter.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/slots.h"
+#include "core/kad/kad.h"
+#include "crypto/hash.h"
+
+#include <string.h>
+
+#define KAD_HINTS_MAX (KAD_ADDRS_MAX * (MULTIADDR_MAX + 2))
+
+/* ---- peer.c ---- */
+
+/* Shared by table, lookups and requests; freed with the last reference. */
+struct kad_peer {
+    struct mem *mem;
+    uint32_t refs;
+    uint32_t srtt_us, rttvar_us; /* 0: never measured */
+    uint64_t group;              /* /24 or /48 of the first address; 0: none known */
+    tstamp seen;                 /* last answer to us; 0: none */
+    uint16_t hints_len;
+    uint8_t n_addrs;
+    uint8_t fails; /* requests failed since the last answer */
+    struct peer_id id;
+    uint8_t hash[SHA256_LEN];
+    uint8_t *hints; /* uvarint length and multiaddr, repeated: what ACT_OPEN takes */
+};
+
+/* One reference for the caller.  Addresses that |lab| does not allow are left out.  NULL: no memory. */
+struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info, bool lab);
+struct kad_peer *kad_peer_ref(struct kad_peer *p);
+void kad_peer_unref(struct kad_peer *p); /* NULL allowed */
+
+/* Takes the addresses of |info| if it has usable ones; keeps the old ones when memory is short. */
+void kad_peer_set_addrs(struct kad_peer *p, const struct kad_peer_info *info, bool lab);
+void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p);
+void kad_peer_rtt(struct kad_peer *p, tstamp rtt);
+tstamp kad_peer_hard(const struct kad_peer *p); /* ns after which a request to it has failed */
+tstamp kad_peer_soft(const struct kad_peer *p); /* ns after which another may be asked beside it */
+bool kad_addr_usable(const struct multiaddr *a, bool lab);
+uint64_t kad_addr_group(const struct multiaddr *a);
+
+uint64_t kad_hash_prefix(const uint8_t hash[SHA256_LEN]);
+unsigned kad_cpl(const uint8_t a[SHA256_LEN], const uint8_t b[SHA256_LEN]); /* 0 .. 256 */
+/* < 0: |a| is closer to |t|. */
+int kad_dist_cmp(const uint8_t t[SHA256_LEN], const uint8_t a[SHA256_LEN],
+                 const uint8_t b[SHA256_LEN]);
+
+/* ---- table.c ---- */
+
+#define KAD_BUCKETS 32 /* the last holds every longer common prefix */
+#define KAD_SPARES 8
+#define KAD_GROUP_BUCKET 2
+#define KAD_GROUP_TABLE 10
+
+/* Entries are ordered by last answer, the oldest first. */
+struct kad_bucket {
+    uint64_t prefix[KAD_K]; /* first 64 bits of the hashes below */
+    struct kad_peer *peer[KAD_K];
+    struct kad_peer *spare[KAD_SPARES]; /* answered once, no room; newest last */
+    tstamp touched;                     /* last lookup in this bucket's range */
+    uint8_t n, n_spare;
+};
+
+struct kad_table {
+    struct mem *mem;
+    uint8_t self[SHA256_LEN];
+    bool lab;
+    uint32_t n;
+    struct kad_bucket *bucket[KAD_BUCKETS];
+};
+
+enum kad_seen { KAD_SEEN_KNOWN, KAD_SEEN_ADDED, KAD_SEEN_SPARE, KAD_SEEN_REFUSED };
+
+void kad_table_init(struct kad_table *t, struct mem *mem, const struct peer_id *self, bool lab);
+void kad_table_fini(struct kad_table *t);
+/* |p| answered.  SPARE: its bucket is full, *oldest (borrowed) is the entry to check. */
+enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now,
+                             struct kad_peer **oldest);
+struct kad_peer *kad_table_find(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
+/* Whether a peer of that hash and group would enter its bucket. */
+bool kad_table_wants(const struct kad_table *t, const struct kad_peer *p);
+/* A request failed; |remove|: take it out after KAD_FAILS_MAX.  True when it left. */
+bool kad_table_failed(struct kad_table *t, const uint8_t hash[SHA256_LEN], bool remove);
+bool kad_table_remove(struct kad_table *t, const uint8_t hash[SHA256_LEN]);
+/* The |max| (at most KAD_K) entries closest to |target|, closest first; without |skip| (NULL allowed). */
+size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_LEN],
+                         const struct peer_id *skip, size_t max, struct kad_peer **out);
+void kad_table_touch(struct kad_table *t, const uint8_t target[SHA256_LEN], tstamp now);
+unsigned kad_bucket_ix(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
+#define KAD_FAILS_MAX 2
+
+/* ---- query.c ---- */
+
+#define KAD_CANDS_MAX 128
+#define KAD_QUERY_RPCS_MAX 160
+
+enum kad_cand_state { KAD_CAND_NEW, KAD_CAND_ASKED, KAD_CAND_ANSWERED, KAD_CAND_FAILED };
+enum kad_cand_rec { KAD_REC_NONE, KAD_REC_BEST, KAD_REC_OLDER };
+
+struct kad_cand {
+    uint64_t dist; /* first 64 bits of the distance */
+    struct kad_peer *peer;
+    uint8_t state, depth, soft, rec;
+};
+
+/* Candidates, the closest first. */
+struct kad_query {
+    uint8_t target[SHA256_LEN];
+    uint8_t self[SHA256_LEN];
+    uint8_t alpha;
+    uint32_t n, active, soft; /* candidates; asked now; asked and past their soft timeout */
+    uint32_t rpcs, answered, failures;
+    struct kad_cand cand[KAD_CANDS_MAX];
+};
+
+void kad_query_init(struct kad_query *q, const uint8_t target[SHA256_LEN],
+                    const uint8_t self[SHA256_LEN], unsigned alpha);
+void kad_query_fini(struct kad_query *q);
+/* Takes a reference of its own; false when known, ourselves, or farther than a full list. */
+bool kad_query_add(struct kad_query *q, struct kad_peer *p, unsigned depth);
+bool kad_query_knows(const struct kad_query *q, const uint8_t hash[SHA256_LEN]);
+/* The next peer to ask, counted as asked; NULL: wait for answers, or done. */
+struct kad_peer *kad_query_next(struct kad_query *q);
+/* Each: the candidate it was, NULL if |p| was not being asked. */
+struct kad_cand *kad_query_reply(struct kad_query *q, const struct kad_peer *p);
+struct kad_cand *kad_query_fail(struct kad_query *q, const struct kad_peer *p);
+void kad_query_soft(struct kad_query *q, const struct kad_peer *p);
+bool kad_query_done(const struct kad_query *q);
+/* Up to |max| closest peers that answered (borrowed). */
+size_t kad_query_result(const struct kad_query *q, size_t max, struct kad_peer **out);
+/* Requests on the way to the first of the k closest that answered. */
+uint32_t kad_query_hops(const struct kad_query *q);
+
+/* ---- store.c ---- */
+
+#define KAD_KEY_PROVIDERS 20 /* providers of one key */
+
+struct kad_record {
+    struct list node;
+    uint8_t hash[SHA256_LEN];
+    walltime received, expires;
+    uint16_t key_len, value_len;
+    uint8_t *value; /* its own allocation */
+    uint8_t key[];
+};
+
+struct kad_provider {
+    struct kad_peer *peer;
+    walltime expires;
+};
+
+struct kad_provided {
+    struct list node;
+    uint8_t hash[SHA256_LEN];
+    uint8_t n;
+    struct kad_provider v[KAD_KEY_PROVIDERS];
+};
+
+struct kad_store {
+    struct mem *mem;
+    uint8_t self[SHA256_LEN];
+    uint32_t records_max, providers_max;
+    uint32_t n_records, n_providers;
+    struct map records, provided; /* by hash of the key */
+    struct list record_list, provided_list;
+};
+
+void kad_store_init(struct kad_store *s, struct mem *mem, const struct kad_config *cfg,
+                    const uint8_t seed[32]);
+void kad_store_fini(struct kad_store *s);
+/* NULL when there is none or it has expired. */
+const struct kad_record *kad_store_get(const struct kad_store *s, const uint8_t hash[SHA256_LEN],
+                                       walltime now);
+/* Replaces what the key had.  QUDAG_ELIMIT: full, and nothing held is farther from us; ENOMEM. */
+QUDAG_MUST_USE qudag_err kad_store_put(struct kad_store *s, struct slice key, struct slice value,
+                                       walltime now, walltime expires);
+/* QUDAG_ELIMIT: the key has its number of providers, or the store is full. */
+QUDAG_MUST_USE qudag_err kad_store_provide(struct kad_store *s, const uint8_t hash[SHA256_LEN],
+                                           struct kad_peer *p, walltime now, walltime expires);
+/* Providers not expired (borrowed). */
+size_t kad_store_providers(const struct kad_store *s, const uint8_t hash[SHA256_LEN], walltime now,
+                           size_t max, struct kad_peer **out);
+void kad_store_sweep(struct kad_store *s, walltime now);
+
+/* ---- timers: one heap for all ---- */
+
+enum kad_timer_kind { KAD_TIMER_RPC, KAD_TIMER_JOB, KAD_TIMER_INBOUND, KAD_TIMER_KEEP };
+
+struct kad_timer {
+    struct heap_node node;
+    enum kad_timer_kind kind;
+    void *owner;
+};
+
+/* ---- rpc.c ---- */
+
+#define KAD_RPCS_MAX 2048
+#define KAD_CHECKS_MAX 16
+#define KAD_DIAL_HARD (3 * NS_PER_S)
+#define KAD_DIAL_SOFT (1 * NS_PER_S)
+#define KAD_STORE_HARD_MIN (2 * NS_PER_S)
+#define KAD_LINGER (5 * NS_PER_S)
+
+/* OPENING --stream open--> WAITING --answer--> LINGER --fin, reset, time--> gone */
+enum kad_rpc_state { KAD_RPC_OPENING, KAD_RPC_WAITING, KAD_RPC_LINGER };
+
+struct kad_job;
+struct kad_rpc {
+    struct kad_timer timer;
+    struct list node;    /* in the job's list, or in kad->loose */
+    struct kad_job *job; /* NULL: a liveness check, or nobody waits any more */
+    struct kad_peer *peer;
+    struct ref name, strm;
+    enum kad_type type;
+    enum kad_rpc_state state;
+    bool softened, check;
+    tstamp sent, hard;
+    struct dyn in;
+};
+
+QUDAG_MUST_USE qudag_err kad_rpc_start(struct kad *k, struct kad_job *job, struct kad_peer *peer,
+                                       enum kad_type type, tstamp now, struct acts *out);
+void kad_rpc_abort(struct kad *k, struct kad_rpc *r, struct acts *out); /* out NULL: no reset */
+void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp now,
+                    struct acts *out);
+/* The request is over without an answer: timeout, reset, refused, bad message. */
+void kad_rpc_failed(struct kad *k, struct kad_rpc *r, bool reset, tstamp now, struct acts *out);
+void kad_rpc_data(struct kad *k, struct kad_rpc *r, struct slice data, tstamp now,
+                  struct acts *out);
+void kad_rpc_fin(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);
+void kad_rpc_timer(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);
+/* FIND_NODE for ourselves, to learn whether |peer| answers. */
+void kad_check(struct kad *k, struct kad_peer *peer, tstamp now, struct acts *out);
+
+/* 1: a whole message at the head of |in|, *used bytes with its length; 0: not yet; -1: never. */
+int kad_frame(struct slice in, struct slice *msg, size_t *used);
+
+/* ---- serve.c ---- */
+
+#define KAD_INBOUND_MAX 4096
+#define KAD_INBOUND_IDLE (60 * NS_PER_S)
+#define KAD_BACKLOG_MAX (256 * 1024) /* bytes answered and not yet sent, per stream */
+#define KAD_CLIENTS_MAX 2048
+#define KAD_RATE 200
+#define KAD_BURST 400
+
+/* Who asks us: one allowance for all its streams, kept until it is full again. */
+struct kad_client {
+    struct list idle; /* linked while it has no stream */
+    struct peer_id id;
+    struct limiter rate;
+    uint32_t n_streams;
+    tstamp idle_since;
+};
+
+struct kad_inbound {
+    struct kad_timer timer;
+    struct list node;  /* in kad->inbounds */
+    struct list ready; /* in kad->ready: requests wait for room in the action list */
+    struct ref strm;
+    struct kad_client *client;
+    struct dyn in;
+    size_t backlog;
+    bool fin;
+};
+
+void kad_serve_open(struct kad *k, const struct ev *ev, tstamp now, struct acts *out);
+void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, tstamp now,
+                    struct acts *out);
+/* Goes on with requests that were kept back. */
+void kad_serve_more(struct kad *k, struct kad_inbound *in, tstamp now, struct acts *out);
+void kad_serve_close(struct kad *k, struct kad_inbound *in, tstamp now);
+void kad_serve_fini(struct kad *k);
+
+/* ---- job.c ---- */
+
+#define KAD_JOBS_INTERNAL 8
+#define KAD_STORE_SOFT (NS_PER_S / 2) /* a put with its quorum waits no longer for the rest */
+#define KAD_CONFIRM 3                 /* peers that must hold the best mutable value */
+#define KAD_CORRECT_MAX 20
+
+enum kad_phase { KAD_PHASE_LOOKUP, KAD_PHASE_STORE };
+
+struct kad_job {
+    struct list node;
+    struct kad_timer timer;
+    enum kad_op op;
+    enum kad_phase phase;
+    enum kad_type type; /* of its requests now */
+    bool internal, reported, starved;
+    uint64_t cookie;
+    tstamp began, due, soft_due;
+    uint16_t key_len;
+    uint8_t key[KAD_KEY_MAX];
+    uint8_t hash[SHA256_LEN];
+    unsigned refresh; /* bootstrap: next bucket */
+    uint32_t rpcs, failures, hops, answered;
+    struct list rpcs_list;
+    const struct kad_validator *val;
+    uint8_t *value; /* put: to store; get: the best so far */
+    size_t value_len;
+    uint32_t confirmed;
+    size_t n_found; /* find peer, providers, holders: referenced peers */
+    struct kad_peer *found[KAD_PEERS_MAX];
+    size_t n_target, next_target, n_settled; /* store phase: referenced peers */
+    struct kad_peer *target[KAD_K];
+    uint32_t want;
+    struct kad_result result;
+    struct kad_peer_info *infos;
+    struct kad_query q;
+};
+
+/* A value or provider record to be published again. */
+struct kad_keep {
+    struct list node;
+    struct kad_timer timer;
+    bool provide;
+    uint16_t key_len;
+    size_t value_len;
+    uint8_t *value;
+    uint8_t key[KAD_KEY_MAX];
+};
+#define KAD_KEEPS_MAX 1024
+
+/* key: of the request; value: put. */
+struct kad_ask {
+    enum kad_op op;
+    bool internal;
+    uint64_t cookie;
+    struct slice key, value;
+    const struct kad_validator *val;
+};
+
+QUDAG_MUST_USE qudag_err kad_job_start(struct kad *k, const struct kad_ask *ask, tstamp now,
+                                       struct acts *out);
+void kad_job_run(struct kad *k, struct kad_job *j, tstamp now, struct acts *out);
+/* |m| borrows from kad->scratch.  NULL: acknowledged without an answer. */
+void kad_job_reply(struct kad *k, struct kad_job *j, struct kad_rpc *r, const struct kad_msg *m,
+                   tstamp now, struct acts *out);
+void kad_job_fail(struct kad *k, struct kad_job *j, struct kad_rpc *r, tstamp now,
+                  struct acts *out);
+void kad_job_timer(struct kad *k, struct kad_job *j, tstamp now, struct acts *out);
+void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out);
+void kad_job_free(struct kad *k, struct kad_job *j);
+
+/* ---- kad.c ---- */
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.base, b.base, a.len) == 0);
+}
+
+#define KAD_SEEDS_MAX 32
+#define KAD_MAINTAIN (60 * NS_PER_S)
+#define KAD_REFRESH (600 * NS_PER_S)
+#define KAD_IDLE_CHECK (600 * NS_PER_S)
+#define KAD_REJOIN_MIN (30 * NS_PER_S)
+#define KAD_REFRESH_BITS 12 /* longest prefix a random key is searched for */
+
+struct kad_scratch {
+    struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX];
+    uint8_t buf[KAD_MSG_MAX + 8];
+};
+
+struct kad {
+    struct kad_config cfg;
+    uint8_t hash[SHA256_LEN];
+    struct kad_scratch *scratch;
+    bool own_scratch, more;
+    size_t acts_0, bytes_0; /* fill of the action list when we were called */
+    struct kad_table table;
+    struct kad_store store;
+    struct heap timers;
+    struct slots rpcs;
+    struct map rpc_by_strm, inbound_by_strm, clients;
+    struct list loose;       /* requests without a job */
+    struct list jobs, ended; /* ended: reported, freed when we are called again */
+    struct list inbounds, ready, idle_clients, keeps;
+    uint32_t n_jobs, n_internal, n_checks, n_keeps;
+    size_t n_seeds;
+    struct kad_peer *seed[KAD_SEEDS_MAX]; /* heard of, have not answered yet; newest last */
+    tstamp next_maintain, last_answer, rejoin_at, rejoin_wait;
+    struct kad_peer_info self_info;
+    struct kad_peer_info up_info;
+    struct kad_stats stats;
+};
+
+walltime kad_wall(const struct kad *k, tstamp now);
+bool kad_room(const struct kad *k, const struct acts *out, size_t acts, size_t bytes);
+const struct kad_validator *kad_validator_find(const struct kad *k, struct slice key);
+/* QUDAG_OK: |value| may stand under |key| until *expires. */
+QUDAG_MUST_USE qudag_err kad_judge(const struct kad *k, const struct kad_validator *v,
+                                   struct slice key, struct slice value, tstamp now,
+                                   walltime *expires);
+/* Keeps a judged value unless what we hold is preferred (QUDAG_ESTALE) or equal (OK). */
+QUDAG_MUST_USE qudag_err kad_keep_value(struct kad *k, const struct kad_validator *v,
+                                        struct slice key, struct slice value, tstamp now);
+void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out);
+void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
+/* The entry of the table for |info|, or a new peer; one reference.  NULL: unusable or no memory. */
+struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_info *info);
+void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now);
+/* A key whose hash shares exactly |cpl| bits with ours; false: none found in bounded time. */
+bool kad_random_key(const struct kad *k, unsigned cpl, uint8_t key[32]);
+/* Sets the timer; on failure the object must be given up. */
+QUDAG_MUST_USE qudag_err kad_timer_set(struct kad *k, struct kad_timer *t, tstamp at);
+
+#endif

@@ -1,0 +1,526 @@
+/*
+ * kad_net.h - a network of kad objects in one process and in virtual time, for tests and benchmarks.
+ *
+ * Streams are pairs of names; every message takes half a round trip; links exist at once.  A dead or
+ * silent node keeps every stream open and says nothing; |liar| may answer in a node's place.
+ */
+#ifndef QUDAG_SRC_CORE_KAD_KAD_NET_H
+#define QUDAG_SRC_CORE_KAD_KAD_NET_H
+
+#include "core/kad/kad.h"
+#include "crypto/hash.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NET_ACTS (ACTS_ROOM + 64)
+#define NET_BYTES (ACTS_BYTES_ROOM + 65536)
+#define NET_WALL0 INT64_C(1700000000)
+
+struct net;
+struct net_node {
+    struct kad *kad;
+    struct peer_id id;
+    uint8_t hash[SHA256_LEN];
+    struct multiaddr addr;
+    struct rng_stream rng;
+    bool dead;    /* streams to it open and nothing ever comes back */
+    bool refuses; /* streams to it fail at once */
+    bool client;  /* not a server */
+    void (*liar)(struct net *net, size_t node, struct ref strm, struct slice data);
+    uint64_t writes, write_bytes;
+    tstamp tick_at; /* time of its earliest queued tick */
+};
+
+struct net_item {
+    tstamp at;
+    uint64_t seq;
+    uint32_t node, from;
+    enum ev_type type;
+    bool tick, inbound;
+    struct ref strm;
+    uint64_t cookie;
+    uint8_t *data;
+    size_t len;
+};
+
+struct net_done {
+    uint64_t cookie;
+    qudag_err err;
+    enum kad_op op;
+    size_t n_peers, value_len;
+    struct peer_id peer[KAD_PEERS_MAX];
+    uint8_t value[KAD_VALUE_MAX];
+    uint32_t rpcs, failures, hops;
+    tstamp took;
+    unsigned times;
+};
+
+struct net {
+    size_t n;
+    struct net_node *node;
+    struct mem mem;
+    struct kad_scratch *scratch;
+    struct act *act_v;
+    uint8_t *act_bytes;
+    struct net_item *q; /* binary heap by (at, seq) */
+    size_t q_n, q_cap;
+    uint64_t seq;
+    tstamp now, rtt;
+    struct net_end *strm;
+    size_t strm_n, strm_cap;
+    bool lab;
+    uint8_t need;
+    uint64_t overflows, messages, bytes, events;
+    struct net_done done; /* the last report */
+};
+
+/* The two ends of stream |slot|: who opened it and who answers. */
+struct net_end {
+    uint32_t opener, answerer;
+    bool open;
+};
+
+static int net_check(void *ctx, struct slice key, struct slice value, walltime now,
+                     walltime *expires)
+{
+    (void)ctx;
+    (void)key;
+    (void)now;
+    (void)expires;
+    return value.len > 0 && value.base[0] != '!' ? QUDAG_OK : QUDAG_EAUTH;
+}
+
+static qudag_err net_valid(void *ctx, struct slice key, struct slice value, walltime now,
+                           walltime *expires)
+{
+    return (qudag_err)net_check(ctx, key, value, now, expires);
+}
+
+/* The first byte is the version. */
+static int net_select(void *ctx, struct slice key, struct slice a, struct slice b)
+{
+    (void)ctx;
+    (void)key;
+    return (int)a.base[0] - (int)b.base[0];
+}
+
+static bool net_before(const struct net_item *a, const struct net_item *b)
+{
+    return a->at < b->at || (a->at == b->at && a->seq < b->seq);
+}
+
+static void net_push(struct net *net, struct net_item it)
+{
+    if (net->q_n == net->q_cap) {
+        net->q_cap = net->q_cap == 0 ? 1024 : net->q_cap * 2;
+        net->q = realloc(net->q, net->q_cap * sizeof(*net->q));
+        if (net->q == NULL) {
+            abort();
+        }
+    }
+    it.seq = net->seq++;
+    size_t i = net->q_n++;
+    while (i > 0 && net_before(&it, &net->q[(i - 1) / 2])) {
+        net->q[i] = net->q[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    net->q[i] = it;
+}
+
+static struct net_item net_pop(struct net *net)
+{
+    struct net_item top = net->q[0], last = net->q[--net->q_n];
+    size_t i = 0;
+
+    for (;;) {
+        size_t c = 2 * i + 1;
+        if (c >= net->q_n) {
+            break;
+        }
+        if (c + 1 < net->q_n && net_before(&net->q[c + 1], &net->q[c])) {
+            c++;
+        }
+        if (!net_before(&net->q[c], &last)) {
+            break;
+        }
+        net->q[i] = net->q[c];
+        i = c;
+    }
+    if (net->q_n > 0) {
+        net->q[i] = last;
+    }
+    return top;
+}
+
+static size_t net_by_id(const struct net *net, const struct peer_id *id)
+{
+    static size_t cache[4096]; /* by two bytes of the id: a hint, checked */
+    size_t h = ((size_t)id->b[id->len - 1] << 8 | id->b[id->len - 2]) % 4096;
+
+    if (cache[h] < net->n && peer_id_eq(&net->node[cache[h]].id, id)) {
+        return cache[h];
+    }
+    for (size_t i = 0; i < net->n; i++) {
+        if (peer_id_eq(&net->node[i].id, id)) {
+            cache[h] = i;
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* A message from |node| over stream |slot|, to arrive half a round trip later. */
+static void net_send(struct net *net, size_t node, struct ref strm, enum ev_type type,
+                     struct slice data)
+{
+    const struct net_end *e = &net->strm[strm.slot];
+    size_t to = e->opener == node && strm.gen == 1 ? e->answerer : e->opener;
+    struct net_item it = {.at = net->now + net->rtt / 2, .type = type};
+
+    it.node = (uint32_t)to;
+    it.from = (uint32_t)node;
+    it.strm = (struct ref){strm.slot, strm.gen == 1 ? 2 : 1};
+    if (data.len > 0) {
+        it.data = malloc(data.len);
+        if (it.data == NULL) {
+            abort();
+        }
+        memcpy(it.data, data.base, data.len);
+        it.len = data.len;
+    }
+    net->messages += type == EV_DATA ? 1 : 0;
+    net->bytes += data.len;
+    net_push(net, it);
+}
+
+static void net_open(struct net *net, size_t node, const struct act *a)
+{
+    size_t to = net_by_id(net, &a->peer);
+
+    if (to == SIZE_MAX || net->node[to].refuses) {
+        net_push(net, (struct net_item){.at = net->now + net->rtt,
+                                        .node = (uint32_t)node,
+                                        .type = EV_STREAM_FAIL,
+                                        .cookie = a->cookie});
+        return;
+    }
+    if (net->strm_n == net->strm_cap) {
+        net->strm_cap = net->strm_cap == 0 ? 4096 : net->strm_cap * 2;
+        net->strm = realloc(net->strm, net->strm_cap * sizeof(*net->strm));
+        if (net->strm == NULL) {
+            abort();
+        }
+    }
+    uint32_t slot = (uint32_t)net->strm_n++;
+    net->strm[slot] = (struct net_end){(uint32_t)node, (uint32_t)to, true};
+    net_push(net, (struct net_item){.at = net->now,
+                                    .node = (uint32_t)node,
+                                    .from = (uint32_t)to,
+                                    .type = EV_STREAM_OPEN,
+                                    .strm = {slot, 1},
+                                    .cookie = a->cookie});
+    net_push(net, (struct net_item){.at = net->now + net->rtt / 2,
+                                    .node = (uint32_t)to,
+                                    .from = (uint32_t)node,
+                                    .type = EV_STREAM_OPEN,
+                                    .inbound = true,
+                                    .strm = {slot, 2}});
+}
+
+static void net_report(struct net *net, const struct act *a)
+{
+    const struct kad_result *r = a->ptr;
+
+    if (a->kind != KAD_UP_DONE) {
+        return;
+    }
+    unsigned times = a->cookie == net->done.cookie ? net->done.times + 1 : 1;
+    net->done = (struct net_done){.cookie = a->cookie,
+                                  .err = a->err,
+                                  .op = r->op,
+                                  .n_peers = r->n_peers,
+                                  .value_len = r->value.len,
+                                  .rpcs = r->rpcs,
+                                  .failures = r->failures,
+                                  .hops = r->hops,
+                                  .took = r->took,
+                                  .times = times};
+    for (size_t i = 0; i < r->n_peers; i++) {
+        net->done.peer[i] = r->peers[i].id;
+    }
+    if (r->value.len > 0) {
+        memcpy(net->done.value, r->value.base, r->value.len);
+    }
+}
+
+static struct acts net_acts(struct net *net)
+{
+    return (struct acts){
+        .v = net->act_v, .cap = NET_ACTS, .bytes = net->act_bytes, .bytes_cap = NET_BYTES};
+}
+
+/* Does what |node| asked for, and arms its next tick. */
+static void net_apply(struct net *net, size_t node, struct acts *out)
+{
+    struct net_node *nd = &net->node[node];
+
+    net->overflows += out->overflow || out->n > ACTS_ROOM || out->bytes_n > ACTS_BYTES_ROOM;
+    for (size_t i = 0; i < out->n; i++) {
+        const struct act *a = &out->v[i];
+        switch (a->type) {
+        case ACT_OPEN:
+            net_open(net, node, a);
+            break;
+        case ACT_WRITE:
+            nd->writes++;
+            nd->write_bytes += a->data.len;
+            net_send(net, node, a->strm, EV_DATA, a->data);
+            break;
+        case ACT_FIN:
+            net_send(net, node, a->strm, EV_FIN, (struct slice){NULL, 0});
+            break;
+        case ACT_RESET:
+            net_send(net, node, a->strm, EV_RESET, (struct slice){NULL, 0});
+            break;
+        case ACT_UP:
+            net_report(net, a);
+            break;
+        case ACT_CONSUME:
+            break;
+        }
+    }
+    tstamp at = kad_ops.deadline(nd->kad);
+    at = at < net->now ? net->now : at;
+    if (at < nd->tick_at) {
+        nd->tick_at = at;
+        net_push(net, (struct net_item){.at = at, .node = (uint32_t)node, .tick = true});
+    }
+}
+
+static void net_deliver(struct net *net, const struct net_item *it)
+{
+    struct net_node *nd = &net->node[it->node];
+    struct acts out = net_acts(net);
+    struct ev ev = {.type = it->type,
+                    .inbound = it->inbound,
+                    .peer = &net->node[it->from].id,
+                    .strm = it->strm,
+                    .cookie = it->cookie,
+                    .err = QUDAG_EUNREACHABLE,
+                    .data = {it->data, it->len}};
+
+    net->events++;
+    if (it->tick) {
+        if (nd->tick_at != it->at) {
+            return; /* an earlier one took its place */
+        }
+        nd->tick_at = TSTAMP_NEVER;
+        if (nd->dead) {
+            return;
+        }
+        kad_ops.tick(nd->kad, net->now, &out);
+        net_apply(net, it->node, &out);
+        return;
+    }
+    if (nd->dead) {
+        return;
+    }
+    if (nd->liar != NULL && it->strm.gen == 2) {
+        if (it->type == EV_DATA) {
+            nd->liar(net, it->node, it->strm, ev.data);
+        }
+        return;
+    }
+    kad_ops.event(nd->kad, &ev, net->now, &out);
+    if (it->type == EV_DATA && it->strm.gen == 2) {
+        struct ev w = {.type = EV_WRITABLE, .strm = it->strm, .n = out.bytes_n};
+        kad_ops.event(nd->kad, &w, net->now, &out);
+    }
+    net_apply(net, it->node, &out);
+}
+
+/* Runs until |until| or until nothing is left to happen before it. */
+static void net_run(struct net *net, tstamp until)
+{
+    while (net->q_n > 0 && net->q[0].at <= until) {
+        struct net_item it = net_pop(net);
+        net->now = it.at > net->now ? it.at : net->now;
+        net_deliver(net, &it);
+        free(it.data);
+    }
+    net->now = until > net->now ? until : net->now;
+}
+
+/* Runs until the report of |cookie| is in; false after two virtual minutes. */
+static bool net_wait(struct net *net, uint64_t cookie)
+{
+    tstamp end = net->now + 120 * NS_PER_S;
+
+    while ((net->done.cookie != cookie || net->done.times == 0) && net->q_n > 0 &&
+           net->q[0].at <= end) {
+        struct net_item it = net_pop(net);
+        net->now = it.at > net->now ? it.at : net->now;
+        net_deliver(net, &it);
+        free(it.data);
+    }
+    return net->done.cookie == cookie && net->done.times == 1;
+}
+
+static void net_node_init(struct net *net, size_t i, uint8_t salt)
+{
+    struct net_node *nd = &net->node[i];
+    uint8_t seed[32] = {salt, (uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16), 1};
+    struct netaddr a = {.family = 4, .port = 4001};
+
+    nd->tick_at = TSTAMP_NEVER;
+    peer_id_from_ed25519(&nd->id, seed);
+    sha256(nd->hash, peer_id_slice(&nd->id));
+    /* Public addresses, each its own /24. */
+    a.ip[0] = (uint8_t)(20 + (i >> 16));
+    a.ip[1] = (uint8_t)(i >> 8);
+    a.ip[2] = (uint8_t)i;
+    a.ip[3] = 1;
+    multiaddr_quic(&nd->addr, &a, NULL);
+    rng_stream_init(&nd->rng, seed);
+    struct kad_config cfg = {.mem = &net->mem,
+                             .rng = rng_of_stream(&nd->rng),
+                             .clock = {NET_WALL0, 0},
+                             .self = nd->id,
+                             .protocol = KAD_PROTOCOL,
+                             .server = !nd->client,
+                             .lab = net->lab,
+                             .need = net->need,
+                             .scratch = net->scratch,
+                             .n_validators = 2};
+    cfg.validator[0] =
+        (struct kad_validator){.ns = "v", .value_max = KAD_VALUE_MAX, .check = net_valid};
+    cfg.validator[1] = (struct kad_validator){
+        .ns = "m", .value_max = KAD_VALUE_MAX, .check = net_valid, .select = net_select};
+    if (kad_new(&nd->kad, &cfg, net->now) != QUDAG_OK) {
+        abort();
+    }
+    kad_set_addrs(nd->kad, &nd->addr, 1);
+}
+
+static void net_init(struct net *net, size_t n, size_t n_clients)
+{
+    *net = (struct net){.n = n, .rtt = 50 * NS_PER_MS, .now = NS_PER_S};
+    mem_init(&net->mem, NULL, 0);
+    net->scratch = kad_scratch_new(&net->mem);
+    net->node = calloc(n, sizeof(*net->node));
+    net->act_v = calloc(NET_ACTS, sizeof(*net->act_v));
+    net->act_bytes = malloc(NET_BYTES);
+    if (net->scratch == NULL || net->node == NULL || net->act_v == NULL || net->act_bytes == NULL) {
+        abort();
+    }
+    for (size_t i = 0; i < n; i++) {
+        net->node[i].client = i >= n - n_clients;
+        net_node_init(net, i, 7);
+    }
+}
+
+static void net_fini(struct net *net)
+{
+    for (size_t i = 0; i < net->n; i++) {
+        kad_free(net->node[i].kad);
+    }
+    while (net->q_n > 0) {
+        struct net_item it = net_pop(net);
+        free(it.data);
+    }
+    kad_scratch_free(&net->mem, net->scratch);
+    if (net->mem.used != 0) {
+        fprintf(stderr, "%zu bytes not returned\n", net->mem.used);
+        abort();
+    }
+    free(net->node);
+    free(net->act_v);
+    free(net->act_bytes);
+    free(net->q);
+    free(net->strm);
+}
+
+static void net_introduce(struct net *net, size_t node, size_t to)
+{
+    struct kad_peer_info info = {.id = net->node[to].id, .n_addrs = 1};
+    struct acts out = net_acts(net);
+
+    info.addr[0] = net->node[to].addr;
+    kad_add_peer(net->node[node].kad, &info, net->now, &out);
+    net_apply(net, node, &out);
+}
+
+static uint64_t net_cookie(void)
+{
+    static uint64_t next = 1000;
+
+    return ++next;
+}
+
+/* Starts a request at |node| and waits for its report; the start's own error otherwise. */
+static qudag_err net_ask(struct net *net, size_t node, enum kad_op op, const void *key,
+                         size_t key_len, struct slice value)
+{
+    struct kad *k = net->node[node].kad;
+    struct slice s = {key, key_len};
+    struct acts out = net_acts(net);
+    uint64_t c = net_cookie();
+    struct peer_id id = {0};
+    qudag_err err = QUDAG_EINVAL;
+
+    switch (op) {
+    case KAD_OP_FIND:
+        err = kad_find(k, c, s, net->now, &out);
+        break;
+    case KAD_OP_FIND_PEER:
+        id.len = (uint8_t)key_len;
+        memcpy(id.b, key, key_len);
+        err = kad_find_peer(k, c, &id, net->now, &out);
+        break;
+    case KAD_OP_PUT:
+        err = kad_put(k, c, s, value, false, net->now, &out);
+        break;
+    case KAD_OP_GET:
+        err = kad_get(k, c, s, net->now, &out);
+        break;
+    case KAD_OP_PROVIDE:
+        err = kad_provide(k, c, s, net->now, &out);
+        break;
+    case KAD_OP_PROVIDERS:
+        err = kad_providers(k, c, s, net->now, &out);
+        break;
+    case KAD_OP_BOOTSTRAP:
+        err = kad_bootstrap(k, c, net->now, &out);
+        break;
+    }
+    net_apply(net, node, &out);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    return net_wait(net, c) ? net->done.err : QUDAG_EINTERNAL;
+}
+
+/* Every node meets node 0 and one earlier node, then joins; returns how many joins failed. */
+static size_t net_join(struct net *net)
+{
+    size_t bad = 0;
+
+    for (size_t i = 1; i < net->n; i++) {
+        size_t other = (i * 7919) % i;
+        net_introduce(net, i, net->node[0].dead ? other : 0);
+        if (!net->node[other].client) {
+            net_introduce(net, i, other);
+        }
+        bad += net_ask(net, i, KAD_OP_BOOTSTRAP, NULL, 0, (struct slice){NULL, 0}) != QUDAG_OK;
+        /* An answering server learns of the newcomer through identify. */
+        for (size_t j = 0; j < 2 && !net->node[i].client; j++) {
+            net_introduce(net, j == 0 ? 0 : other, i);
+        }
+    }
+    net_run(net, net->now + 10 * NS_PER_S);
+    return bad;
+}
+
+#endif

@@ -1,0 +1,219 @@
+/* peer.c - a peer with packed addresses and its measured round trip; distances between hashes. */
+#include "core/kad/kad_int.h"
+
+#include "base/assert.h"
+#include "base/rd.h"
+
+#include <string.h>
+
+#define HARD_UNKNOWN (2 * NS_PER_S)
+#define HARD_MIN (150 * NS_PER_MS)
+#define HARD_MAX (3 * NS_PER_S)
+#define SOFT_UNKNOWN (500 * NS_PER_MS)
+#define SOFT_MIN (20 * NS_PER_MS)
+#define RTT_MAX_US 60000000u
+
+uint64_t kad_hash_prefix(const uint8_t hash[SHA256_LEN])
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < 8; i++) {
+        v = v << 8 | hash[i];
+    }
+    return v;
+}
+
+unsigned kad_cpl(const uint8_t a[SHA256_LEN], const uint8_t b[SHA256_LEN])
+{
+    for (unsigned i = 0; i < SHA256_LEN; i++) {
+        unsigned x = (unsigned)(a[i] ^ b[i]), bit = 0;
+        if (x == 0) {
+            continue;
+        }
+        while ((x & 0x80u) == 0) {
+            x <<= 1;
+            bit++;
+        }
+        return i * 8 + bit;
+    }
+    return SHA256_LEN * 8;
+}
+
+int kad_dist_cmp(const uint8_t t[SHA256_LEN], const uint8_t a[SHA256_LEN],
+                 const uint8_t b[SHA256_LEN])
+{
+    for (size_t i = 0; i < SHA256_LEN; i++) {
+        if (a[i] != b[i]) {
+            return (a[i] ^ t[i]) < (b[i] ^ t[i]) ? -1 : 1;
+        }
+    }
+    return 0;
+}
+
+bool kad_addr_usable(const struct multiaddr *a, bool lab)
+{
+    struct netaddr n;
+
+    if (a->len == 0) {
+        return false;
+    }
+    if (lab || !multiaddr_to_netaddr(a, &n)) {
+        return true;
+    }
+    return n.port != 0 && !netaddr_is_loopback(&n) && !netaddr_is_private(&n) &&
+           !netaddr_is_unspecified(&n);
+}
+
+uint64_t kad_addr_group(const struct multiaddr *a)
+{
+    struct netaddr n;
+    uint64_t g = 0;
+
+    if (!multiaddr_to_netaddr(a, &n)) {
+        return 0;
+    }
+    for (size_t i = 0; i < (n.family == 4 ? 3u : 6u); i++) {
+        g = g << 8 | n.ip[i];
+    }
+    return (uint64_t)n.family << 48 | g;
+}
+
+/* Packs what is usable of |info| into |dst|; returns its length. */
+static size_t pack(uint8_t dst[KAD_HINTS_MAX], uint8_t *n, uint64_t *group,
+                   const struct kad_peer_info *info, bool lab)
+{
+    size_t len = 0;
+
+    *n = 0;
+    *group = 0;
+    for (size_t i = 0; i < info->n_addrs && i < KAD_ADDRS_MAX; i++) {
+        const struct multiaddr *a = &info->addr[i];
+        if (a->len > MULTIADDR_MAX || !kad_addr_usable(a, lab)) {
+            continue;
+        }
+        if (*group == 0) {
+            *group = kad_addr_group(a);
+        }
+        if (a->len >= 0x80) {
+            dst[len++] = (uint8_t)(a->len | 0x80);
+            dst[len++] = 1;
+        } else {
+            dst[len++] = a->len;
+        }
+        memcpy(dst + len, a->b, a->len);
+        len += a->len;
+        (*n)++;
+    }
+    return len;
+}
+
+void kad_peer_set_addrs(struct kad_peer *p, const struct kad_peer_info *info, bool lab)
+{
+    uint8_t packed[KAD_HINTS_MAX], n;
+    uint64_t group;
+    size_t len = pack(packed, &n, &group, info, lab);
+
+    if (len == 0 || (len == p->hints_len && memcmp(packed, p->hints, len) == 0)) {
+        return;
+    }
+    uint8_t *hints = mem_alloc(p->mem, len);
+    if (hints == NULL) {
+        return;
+    }
+    memcpy(hints, packed, len);
+    mem_free(p->mem, p->hints);
+    p->hints = hints;
+    p->hints_len = (uint16_t)len;
+    p->n_addrs = n;
+    p->group = group;
+}
+
+struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info, bool lab)
+{
+    struct kad_peer *p = mem_alloc(mem, sizeof(*p));
+
+    if (p == NULL) {
+        return NULL;
+    }
+    p->mem = mem;
+    p->refs = 1;
+    p->id = info->id;
+    sha256(p->hash, peer_id_slice(&p->id));
+    kad_peer_set_addrs(p, info, lab);
+    return p;
+}
+
+struct kad_peer *kad_peer_ref(struct kad_peer *p)
+{
+    p->refs++;
+    return p;
+}
+
+void kad_peer_unref(struct kad_peer *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    ASSERT(p->refs > 0);
+    if (--p->refs == 0) {
+        mem_free(p->mem, p->hints);
+        mem_free(p->mem, p);
+    }
+}
+
+void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p)
+{
+    struct rd r = rd_init((struct slice){p->hints, p->hints_len});
+
+    out->id = p->id;
+    out->n_addrs = 0;
+    while (r.left > 0 && out->n_addrs < KAD_ADDRS_MAX) {
+        struct slice a = rd_lp(&r, MULTIADDR_MAX);
+        if (!rd_ok(&r)) {
+            break;
+        }
+        struct multiaddr *m = &out->addr[out->n_addrs++];
+        m->len = (uint8_t)a.len;
+        memcpy(m->b, a.base, a.len);
+        memset(m->b + a.len, 0, sizeof(m->b) - a.len);
+    }
+}
+
+/* RFC 6298, in microseconds. */
+void kad_peer_rtt(struct kad_peer *p, tstamp rtt)
+{
+    uint64_t us = rtt / NS_PER_US;
+    uint32_t r = us == 0 ? 1 : us > RTT_MAX_US ? RTT_MAX_US : (uint32_t)us;
+
+    if (p->srtt_us == 0) {
+        p->srtt_us = r;
+        p->rttvar_us = r / 2;
+        return;
+    }
+    uint32_t d = p->srtt_us > r ? p->srtt_us - r : r - p->srtt_us;
+    p->rttvar_us = (3 * p->rttvar_us + d) / 4;
+    p->srtt_us = (7 * p->srtt_us + r) / 8;
+    if (p->srtt_us == 0) {
+        p->srtt_us = 1;
+    }
+}
+
+tstamp kad_peer_hard(const struct kad_peer *p)
+{
+    if (p->srtt_us == 0) {
+        return HARD_UNKNOWN;
+    }
+    tstamp t = ((tstamp)p->srtt_us + 4 * (tstamp)p->rttvar_us) * NS_PER_US;
+    return t < HARD_MIN ? HARD_MIN : t > HARD_MAX ? HARD_MAX : t;
+}
+
+tstamp kad_peer_soft(const struct kad_peer *p)
+{
+    if (p->srtt_us == 0) {
+        return SOFT_UNKNOWN;
+    }
+    /* With a steady round trip the variance goes to zero: never below twice the mean. */
+    tstamp mean = (tstamp)p->srtt_us * NS_PER_US, var = (tstamp)p->rttvar_us * NS_PER_US;
+    tstamp t = 2 * var > mean ? mean + 2 * var : 2 * mean;
+    return t < SOFT_MIN ? SOFT_MIN : tstamp_min(t, kad_peer_hard(p));
+}

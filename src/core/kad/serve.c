@@ -1,0 +1,409 @@
+/*
+ * serve.c - requests of others: several per stream, answered in order.
+ *
+ *   request --allowance of the peer--> answer          over it: stream reset, counted
+ *      '--no room in the action list, or the peer does not read--> kept, answered later
+ *
+ * A stream holds at most one message limit of unanswered bytes; more is a reset.
+ */
+#include "core/kad/kad_int.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+static struct slice strm_key(const struct ref *strm)
+{
+    return (struct slice){(const uint8_t *)strm, sizeof(*strm)};
+}
+
+static struct slice client_key(const struct peer_id *id)
+{
+    static const uint8_t nobody = 0; /* all anonymous peers share one allowance */
+
+    return id->len == 0 ? (struct slice){&nobody, 1} : peer_id_slice(id);
+}
+
+static void client_free(struct kad *k, struct kad_client *c)
+{
+    (void)map_del(&k->clients, client_key(&c->id));
+    list_del(&c->idle);
+    mem_free(k->cfg.mem, c);
+}
+
+/* Forgets clients whose allowance is full again anyway. */
+static void clients_expire(struct kad *k, tstamp now)
+{
+    while (!list_empty(&k->idle_clients)) {
+        struct kad_client *c = LIST_ENTRY(k->idle_clients.next, struct kad_client, idle);
+        if (now < tstamp_after(c->idle_since, KAD_BURST / KAD_RATE * NS_PER_S)) {
+            return;
+        }
+        client_free(k, c);
+    }
+}
+
+static struct kad_client *client_get(struct kad *k, const struct peer_id *id, tstamp now)
+{
+    static const struct peer_id anonymous;
+    const struct peer_id *who = id == NULL ? &anonymous : id;
+
+    clients_expire(k, now);
+    struct kad_client *c = map_get(&k->clients, client_key(who));
+    if (c == NULL) {
+        c = mem_alloc(k->cfg.mem, sizeof(*c));
+        if (c == NULL) {
+            return NULL;
+        }
+        c->id = *who;
+        list_init(&c->idle);
+        limiter_init(&c->rate, KAD_RATE, KAD_BURST, now);
+        if (map_put(&k->clients, client_key(who), c) != QUDAG_OK) {
+            mem_free(k->cfg.mem, c);
+            return NULL;
+        }
+    }
+    list_del(&c->idle);
+    c->n_streams++;
+    return c;
+}
+
+static void client_release(struct kad *k, struct kad_client *c, tstamp now)
+{
+    ASSERT(c->n_streams > 0);
+    if (--c->n_streams == 0) {
+        c->idle_since = now;
+        list_push_back(&k->idle_clients, &c->idle);
+    }
+}
+
+static bool inbound_add(struct kad *k, struct kad_inbound *in, tstamp now)
+{
+    if (kad_timer_set(k, &in->timer, tstamp_after(now, KAD_INBOUND_IDLE)) != QUDAG_OK) {
+        return false;
+    }
+    if (map_put(&k->inbound_by_strm, strm_key(&in->strm), in) != QUDAG_OK) {
+        heap_del(&k->timers, &in->timer.node);
+        return false;
+    }
+    list_push_back(&k->inbounds, &in->node);
+    return true;
+}
+
+void kad_serve_open(struct kad *k, const struct ev *ev, tstamp now, struct acts *out)
+{
+    if (!k->cfg.server || ref_none(ev->strm) || (ev->props & k->cfg.need) != k->cfg.need) {
+        acts_reset(out, ev->strm, k->cfg.server ? QUDAG_EPOLICY : QUDAG_EUNSUPPORTED);
+        return;
+    }
+    if (map_get(&k->inbound_by_strm, strm_key(&ev->strm)) != NULL) {
+        return;
+    }
+    struct kad_client *c = client_get(k, ev->peer, now);
+    struct kad_inbound *in = c == NULL ? NULL : mem_alloc(k->cfg.mem, sizeof(*in));
+    if (in != NULL) {
+        in->strm = ev->strm;
+        in->client = c;
+        in->timer = (struct kad_timer){.kind = KAD_TIMER_INBOUND, .owner = in};
+        dyn_init(&in->in, k->cfg.mem, KAD_MSG_IN_MAX + 3);
+        list_init(&in->node);
+        list_init(&in->ready);
+        if (inbound_add(k, in, now)) {
+            return;
+        }
+        mem_free(k->cfg.mem, in);
+    }
+    if (c != NULL) {
+        client_release(k, c, now);
+    }
+    acts_reset(out, ev->strm, QUDAG_ELIMIT);
+}
+
+void kad_serve_close(struct kad *k, struct kad_inbound *in, tstamp now)
+{
+    heap_del(&k->timers, &in->timer.node);
+    (void)map_del(&k->inbound_by_strm, strm_key(&in->strm));
+    list_del(&in->node);
+    list_del(&in->ready);
+    dyn_fini(&in->in);
+    client_release(k, in->client, now);
+    mem_free(k->cfg.mem, in);
+}
+
+void kad_serve_fini(struct kad *k)
+{
+    LIST_EACH_SAFE(it, tmp, &k->inbounds)
+    {
+        kad_serve_close(k, LIST_ENTRY(it, struct kad_inbound, node), 0);
+    }
+    LIST_EACH_SAFE(it, tmp, &k->idle_clients)
+    {
+        client_free(k, LIST_ENTRY(it, struct kad_client, idle));
+    }
+}
+
+/* Closest peers we know, for the answer; ourselves when we are what is looked for. */
+static void fill_closer(struct kad *k, const struct kad_inbound *in, struct slice key,
+                        const uint8_t hash[SHA256_LEN], struct kad_msg *m)
+{
+    struct kad_peer *p[KAD_K];
+    struct kad_peer_info *dst = k->scratch->closer;
+    size_t n = kad_table_closest(&k->table, hash, &in->client->id, KAD_K, p), at = 0;
+
+    if (m->type == KAD_FIND_NODE && k->self_info.n_addrs > 0 && key.len == k->cfg.self.len &&
+        memcmp(key.base, k->cfg.self.b, key.len) == 0) {
+        dst[at++] = k->self_info;
+        n = n < KAD_K ? n : KAD_K - 1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        kad_peer_fill(&dst[at++], p[i]);
+    }
+    m->closer = dst;
+    m->n_closer = at;
+}
+
+static void fill_providers(struct kad *k, const uint8_t hash[SHA256_LEN], struct kad_msg *m,
+                           tstamp now)
+{
+    struct kad_peer *p[KAD_KEY_PROVIDERS];
+    size_t n = kad_store_providers(&k->store, hash, kad_wall(k, now), KAD_KEY_PROVIDERS, p);
+
+    for (size_t i = 0; i < n; i++) {
+        kad_peer_fill(&k->scratch->providers[i], p[i]);
+    }
+    m->providers = k->scratch->providers;
+    m->n_providers = n;
+}
+
+static void put2(uint8_t *dst, unsigned v)
+{
+    dst[0] = (uint8_t)('0' + v / 10 % 10);
+    dst[1] = (uint8_t)('0' + v % 10);
+}
+
+/* RFC 3339 in UTC; days to date by the calendar of 400-year eras counted from 1 March. */
+static struct slice time_text(uint8_t dst[20], walltime t)
+{
+    uint64_t s = t < 0 ? 0 : (uint64_t)t;
+    uint64_t days = s / 86400 + 719468, era = days / 146097, doe = days % 146097;
+    uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+    unsigned month = (unsigned)(mp < 10 ? mp + 3 : mp - 9);
+    uint64_t year = yoe + era * 400 + (month <= 2 ? 1 : 0);
+
+    memcpy(dst, "0000-00-00T00:00:00Z", 20);
+    put2(dst, (unsigned)(year / 100 % 100));
+    put2(dst + 2, (unsigned)(year % 100));
+    put2(dst + 5, month);
+    put2(dst + 8, (unsigned)(doy - (153 * mp + 2) / 5 + 1));
+    put2(dst + 11, (unsigned)(s / 3600 % 24));
+    put2(dst + 14, (unsigned)(s / 60 % 60));
+    put2(dst + 17, (unsigned)(s % 60));
+    return (struct slice){dst, 20};
+}
+
+static bool answer(struct kad *k, struct kad_inbound *in, const struct kad_msg *m, struct acts *out)
+{
+    size_t len = 0;
+
+    if (kad_msg_encode(k->scratch->buf, KAD_MSG_MAX, &len, m) != QUDAG_OK) {
+        return false;
+    }
+    in->backlog += len;
+    acts_write(out, in->strm, k->scratch->buf, len);
+    return true;
+}
+
+static bool serve_put(struct kad *k, struct kad_inbound *in, const struct kad_msg *req, tstamp now,
+                      struct acts *out)
+{
+    const struct kad_validator *v = kad_validator_find(k, req->key);
+
+    if (!req->has_record || !slice_eq(req->rec_key, req->key) || v == NULL ||
+        kad_keep_value(k, v, req->key, req->rec_value, now) != QUDAG_OK) {
+        k->stats.refused_records++;
+        return false;
+    }
+    struct kad_msg m = {.type = KAD_PUT_VALUE,
+                        .key = req->key,
+                        .has_record = true,
+                        .rec_key = req->key,
+                        .rec_value = req->rec_value};
+    return answer(k, in, &m, out);
+}
+
+/* The sender alone may say that it provides, and must say where it is. */
+static bool serve_add_provider(struct kad *k, struct kad_inbound *in, const struct kad_msg *req,
+                               const uint8_t hash[SHA256_LEN], tstamp now)
+{
+    for (size_t i = 0; i < req->n_providers; i++) {
+        const struct kad_peer_info *p = &req->providers[i];
+        if (in->client->id.len == 0 || !peer_id_eq(&p->id, &in->client->id)) {
+            continue;
+        }
+        struct kad_peer *peer = kad_peer_new(k->cfg.mem, p, k->cfg.lab);
+        if (peer == NULL) {
+            return false;
+        }
+        walltime wall = kad_wall(k, now);
+        qudag_err err = peer->n_addrs == 0 ? QUDAG_EINVAL
+                                           : kad_store_provide(&k->store, hash, peer, wall,
+                                                               wall + KAD_RECORD_LIFE);
+        kad_peer_unref(peer);
+        k->stats.refused_records += err == QUDAG_OK ? 0 : 1;
+        return err == QUDAG_OK;
+    }
+    k->stats.refused_records++;
+    return false;
+}
+
+static bool serve_get(struct kad *k, struct kad_inbound *in, const struct kad_msg *req,
+                      const uint8_t hash[SHA256_LEN], tstamp now, struct acts *out)
+{
+    const struct kad_record *r = kad_store_get(&k->store, hash, kad_wall(k, now));
+    struct kad_msg m = {.type = req->type, .key = req->key};
+    uint8_t text[20];
+
+    if (req->type == KAD_GET_VALUE && r != NULL) {
+        m.has_record = true;
+        m.rec_key = req->key;
+        m.rec_value = (struct slice){r->value, r->value_len};
+        m.rec_time = time_text(text, r->received);
+    }
+    if (req->type == KAD_GET_PROVIDERS) {
+        fill_providers(k, hash, &m, now);
+    }
+    fill_closer(k, in, req->key, hash, &m);
+    return answer(k, in, &m, out);
+}
+
+/* False: the stream is to be reset. */
+static bool serve(struct kad *k, struct kad_inbound *in, struct slice msg, tstamp now,
+                  struct acts *out)
+{
+    struct kad_msg m = {.closer = k->scratch->closer, .providers = k->scratch->providers};
+    uint8_t hash[SHA256_LEN];
+    size_t dropped = 0;
+
+    k->stats.rpcs_in++;
+    if (!limiter_take(&in->client->rate, 1, now)) {
+        k->stats.bad_messages++;
+        return false;
+    }
+    if (kad_msg_decode(&m, &dropped, msg) != QUDAG_OK) {
+        k->stats.bad_messages++;
+        return false;
+    }
+    k->stats.dropped_peers += dropped;
+    if (m.type == KAD_PING) {
+        struct kad_msg pong = {.type = KAD_PING};
+        return answer(k, in, &pong, out);
+    }
+    if (m.key.len == 0) {
+        k->stats.bad_messages++;
+        return false;
+    }
+    sha256(hash, m.key);
+    switch (m.type) {
+    case KAD_PUT_VALUE:
+        return serve_put(k, in, &m, now, out);
+    case KAD_ADD_PROVIDER:
+        return serve_add_provider(k, in, &m, hash, now);
+    case KAD_GET_VALUE:
+    case KAD_GET_PROVIDERS:
+    case KAD_FIND_NODE:
+        return serve_get(k, in, &m, hash, now, out);
+    case KAD_PING:
+        break;
+    }
+    k->stats.bad_messages++;
+    return false;
+}
+
+/* Serves whole messages of |data|; *used tells how far it came.  False: to be reset. */
+static bool serve_all(struct kad *k, struct kad_inbound *in, struct slice data, size_t *used,
+                      tstamp now, struct acts *out)
+{
+    struct slice msg;
+    size_t len;
+
+    *used = 0;
+    for (;;) {
+        struct slice rest = {data.base + *used, data.len - *used};
+        int got = rest.len == 0 ? 0 : kad_frame(rest, &msg, &len);
+        if (got == 0) {
+            return true;
+        }
+        if (got < 0) {
+            k->stats.bad_messages++;
+            return false;
+        }
+        if (in->backlog > KAD_BACKLOG_MAX) {
+            return true; /* until the peer has read */
+        }
+        if (!kad_room(k, out, 8, KAD_MSG_MAX + 8)) {
+            if (!list_linked(&in->ready)) {
+                list_push_back(&k->ready, &in->ready);
+            }
+            k->more = true;
+            return true;
+        }
+        if (!serve(k, in, msg, now, out)) {
+            return false;
+        }
+        *used += len;
+    }
+}
+
+static void serve_end(struct kad *k, struct kad_inbound *in, bool good, tstamp now,
+                      struct acts *out)
+{
+    if (!good) {
+        acts_reset(out, in->strm, QUDAG_EREFUSED);
+        kad_serve_close(k, in, now);
+        return;
+    }
+    bool waiting = list_linked(&in->ready) || in->backlog > KAD_BACKLOG_MAX;
+    if (in->fin && !waiting) {
+        acts_fin(out, in->strm);
+        kad_serve_close(k, in, now);
+        return;
+    }
+    if (kad_timer_set(k, &in->timer, tstamp_after(now, KAD_INBOUND_IDLE)) != QUDAG_OK) {
+        acts_reset(out, in->strm, QUDAG_ENOMEM);
+        kad_serve_close(k, in, now);
+    }
+}
+
+void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, tstamp now,
+                    struct acts *out)
+{
+    size_t used = 0;
+    bool good;
+
+    if (in->in.len > 0) {
+        good = dyn_append(&in->in, data.base, data.len) == QUDAG_OK &&
+               serve_all(k, in, dyn_slice(&in->in), &used, now, out);
+        if (good) {
+            dyn_drop(&in->in, used);
+        }
+    } else {
+        good = serve_all(k, in, data, &used, now, out);
+        if (good && used < data.len) {
+            good = dyn_append(&in->in, data.base + used, data.len - used) == QUDAG_OK;
+        }
+    }
+    serve_end(k, in, good, now, out);
+}
+
+void kad_serve_more(struct kad *k, struct kad_inbound *in, tstamp now, struct acts *out)
+{
+    size_t used = 0;
+
+    list_del(&in->ready);
+    bool good = serve_all(k, in, dyn_slice(&in->in), &used, now, out);
+    if (good) {
+        dyn_drop(&in->in, used);
+    }
+    serve_end(k, in, good, now, out);
+}

@@ -1,0 +1,332 @@
+/*
+ * table.c - the routing table: buckets by the length of the common prefix with our own hash.
+ *
+ *   answered --room and few of its network--> entry --failed twice--> out, newest spare in
+ *      '--bucket full--> spare (newest 8), and the owner checks the oldest entry
+ *
+ * A live old entry is never evicted for a new one.  Closest to a target t, with c = common prefix of
+ * t and us: all of bucket c is closer than the buckets beyond c taken together, and those closer than
+ * c-1, c-2, ...: groups are visited in this order and sorted each.
+ */
+#include "core/kad/kad_int.h"
+
+#include <string.h>
+
+void kad_table_init(struct kad_table *t, struct mem *mem, const struct peer_id *self, bool lab)
+{
+    *t = (struct kad_table){.mem = mem, .lab = lab};
+    sha256(t->self, peer_id_slice(self));
+}
+
+void kad_table_fini(struct kad_table *t)
+{
+    for (size_t i = 0; i < KAD_BUCKETS; i++) {
+        struct kad_bucket *b = t->bucket[i];
+        if (b == NULL) {
+            continue;
+        }
+        for (size_t e = 0; e < b->n; e++) {
+            kad_peer_unref(b->peer[e]);
+        }
+        for (size_t e = 0; e < b->n_spare; e++) {
+            kad_peer_unref(b->spare[e]);
+        }
+        mem_free(t->mem, b);
+        t->bucket[i] = NULL;
+    }
+    t->n = 0;
+}
+
+unsigned kad_bucket_ix(const struct kad_table *t, const uint8_t hash[SHA256_LEN])
+{
+    unsigned cpl = kad_cpl(t->self, hash);
+
+    return cpl < KAD_BUCKETS ? cpl : KAD_BUCKETS - 1;
+}
+
+static size_t entry_find(const struct kad_bucket *b, const uint8_t hash[SHA256_LEN])
+{
+    uint64_t prefix = kad_hash_prefix(hash);
+
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->prefix[i] == prefix && memcmp(b->peer[i]->hash, hash, SHA256_LEN) == 0) {
+            return i;
+        }
+    }
+    return b->n;
+}
+
+static size_t spare_find(const struct kad_bucket *b, const uint8_t hash[SHA256_LEN])
+{
+    for (size_t i = 0; i < b->n_spare; i++) {
+        if (memcmp(b->spare[i]->hash, hash, SHA256_LEN) == 0) {
+            return i;
+        }
+    }
+    return b->n_spare;
+}
+
+struct kad_peer *kad_table_find(const struct kad_table *t, const uint8_t hash[SHA256_LEN])
+{
+    const struct kad_bucket *b = t->bucket[kad_bucket_ix(t, hash)];
+
+    if (b == NULL) {
+        return NULL;
+    }
+    size_t i = entry_find(b, hash);
+    return i < b->n ? b->peer[i] : NULL;
+}
+
+/* Whether one more of this network is too many; addresses we cannot place count as one network. */
+static bool crowded(const struct kad_table *t, const struct kad_bucket *b, uint64_t group)
+{
+    size_t near = 0, all = 0;
+
+    if (t->lab) {
+        return false;
+    }
+    for (size_t i = 0; i < KAD_BUCKETS; i++) {
+        const struct kad_bucket *o = t->bucket[i];
+        for (size_t e = 0; o != NULL && e < o->n; e++) {
+            if (o->peer[e]->group == group) {
+                all++;
+                near += o == b ? 1 : 0;
+            }
+        }
+    }
+    return near >= KAD_GROUP_BUCKET || all >= KAD_GROUP_TABLE;
+}
+
+bool kad_table_wants(const struct kad_table *t, const struct kad_peer *p)
+{
+    const struct kad_bucket *b = t->bucket[kad_bucket_ix(t, p->hash)];
+
+    return b == NULL || (b->n < KAD_K && !crowded(t, b, p->group));
+}
+
+static void entry_append(struct kad_table *t, struct kad_bucket *b, struct kad_peer *p)
+{
+    b->prefix[b->n] = kad_hash_prefix(p->hash);
+    b->peer[b->n++] = p;
+    t->n++;
+}
+
+static void entry_cut(struct kad_bucket *b, size_t i)
+{
+    size_t after = (size_t)b->n - i - 1;
+
+    memmove(&b->peer[i], &b->peer[i + 1], after * sizeof(b->peer[0]));
+    memmove(&b->prefix[i], &b->prefix[i + 1], after * sizeof(b->prefix[0]));
+    b->n--;
+}
+
+static void spare_cut(struct kad_bucket *b, size_t i)
+{
+    memmove(&b->spare[i], &b->spare[i + 1], ((size_t)b->n_spare - i - 1) * sizeof(b->spare[0]));
+    b->n_spare--;
+}
+
+static void spare_add(struct kad_bucket *b, struct kad_peer *p)
+{
+    size_t i = spare_find(b, p->hash);
+
+    if (i == b->n_spare && b->n_spare == KAD_SPARES) {
+        i = 0;
+    }
+    if (i < b->n_spare) {
+        kad_peer_unref(b->spare[i]);
+        spare_cut(b, i);
+    }
+    b->spare[b->n_spare++] = kad_peer_ref(p);
+}
+
+/* The same peer may be known to a lookup as another object: the entry learns what that one did. */
+static void entry_refresh(struct kad_bucket *b, size_t i, const struct kad_peer *p, tstamp now)
+{
+    struct kad_peer *e = b->peer[i];
+
+    entry_cut(b, i);
+    b->prefix[b->n] = kad_hash_prefix(e->hash);
+    b->peer[b->n++] = e;
+    e->fails = 0;
+    e->seen = now;
+    if (e != p && p->srtt_us != 0) {
+        e->srtt_us = p->srtt_us;
+        e->rttvar_us = p->rttvar_us;
+    }
+}
+
+enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now,
+                             struct kad_peer **oldest)
+{
+    unsigned ix = kad_bucket_ix(t, p->hash);
+    struct kad_bucket *b = t->bucket[ix];
+
+    *oldest = NULL;
+    if (kad_cpl(t->self, p->hash) == SHA256_LEN * 8) {
+        return KAD_SEEN_REFUSED;
+    }
+    if (b == NULL) {
+        b = mem_alloc(t->mem, sizeof(*b));
+        if (b == NULL) {
+            return KAD_SEEN_REFUSED;
+        }
+        b->touched = now;
+        t->bucket[ix] = b;
+    }
+    size_t i = entry_find(b, p->hash);
+    if (i < b->n) {
+        entry_refresh(b, i, p, now);
+        return KAD_SEEN_KNOWN;
+    }
+    p->fails = 0;
+    p->seen = now;
+    if (crowded(t, b, p->group)) {
+        return KAD_SEEN_REFUSED;
+    }
+    if (b->n == KAD_K) {
+        spare_add(b, p);
+        *oldest = b->peer[0];
+        return KAD_SEEN_SPARE;
+    }
+    size_t s = spare_find(b, p->hash);
+    if (s < b->n_spare) {
+        kad_peer_unref(b->spare[s]);
+        spare_cut(b, s);
+    }
+    entry_append(t, b, kad_peer_ref(p));
+    return KAD_SEEN_ADDED;
+}
+
+static void entry_drop(struct kad_table *t, struct kad_bucket *b, size_t i)
+{
+    kad_peer_unref(b->peer[i]);
+    entry_cut(b, i);
+    t->n--;
+    for (size_t s = b->n_spare; s > 0; s--) {
+        struct kad_peer *p = b->spare[s - 1];
+        if (!crowded(t, b, p->group)) {
+            spare_cut(b, s - 1);
+            entry_append(t, b, p);
+            return;
+        }
+    }
+}
+
+bool kad_table_failed(struct kad_table *t, const uint8_t hash[SHA256_LEN], bool remove)
+{
+    struct kad_bucket *b = t->bucket[kad_bucket_ix(t, hash)];
+
+    if (b == NULL) {
+        return false;
+    }
+    size_t s = spare_find(b, hash);
+    if (s < b->n_spare) {
+        kad_peer_unref(b->spare[s]);
+        spare_cut(b, s);
+    }
+    size_t i = entry_find(b, hash);
+    if (i == b->n) {
+        return false;
+    }
+    if (b->peer[i]->fails < UINT8_MAX) {
+        b->peer[i]->fails++;
+    }
+    if (!remove || b->peer[i]->fails < KAD_FAILS_MAX) {
+        return false;
+    }
+    entry_drop(t, b, i);
+    return true;
+}
+
+bool kad_table_remove(struct kad_table *t, const uint8_t hash[SHA256_LEN])
+{
+    struct kad_bucket *b = t->bucket[kad_bucket_ix(t, hash)];
+
+    if (b == NULL) {
+        return false;
+    }
+    size_t s = spare_find(b, hash);
+    if (s < b->n_spare) {
+        kad_peer_unref(b->spare[s]);
+        spare_cut(b, s);
+    }
+    size_t i = entry_find(b, hash);
+    if (i == b->n) {
+        return false;
+    }
+    entry_drop(t, b, i);
+    return true;
+}
+
+struct closest {
+    const uint8_t *target;
+    const struct peer_id *skip;
+    size_t max, n;
+    uint64_t prefix, dist[KAD_K];
+    struct kad_peer **out;
+};
+
+/* |from|: where this group begins in the result; earlier groups are closer as a whole. */
+static void closest_add(struct closest *c, size_t from, struct kad_peer *p, uint64_t prefix)
+{
+    uint64_t d = prefix ^ c->prefix;
+    size_t at = c->n;
+
+    while (at > from &&
+           (d < c->dist[at - 1] ||
+            (d == c->dist[at - 1] && kad_dist_cmp(c->target, p->hash, c->out[at - 1]->hash) < 0))) {
+        at--;
+    }
+    if (at == c->max) {
+        return;
+    }
+    size_t last = c->n < c->max ? c->n++ : c->max - 1;
+    for (; last > at; last--) {
+        c->dist[last] = c->dist[last - 1];
+        c->out[last] = c->out[last - 1];
+    }
+    c->dist[at] = d;
+    c->out[at] = p;
+}
+
+static void closest_bucket(struct closest *c, size_t from, const struct kad_bucket *b)
+{
+    for (size_t i = 0; b != NULL && i < b->n; i++) {
+        struct kad_peer *p = b->peer[i];
+        /* One that just failed is not handed on before it has answered again. */
+        if (p->fails == 0 && (c->skip == NULL || !peer_id_eq(&p->id, c->skip))) {
+            closest_add(c, from, p, b->prefix[i]);
+        }
+    }
+}
+
+size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_LEN],
+                         const struct peer_id *skip, size_t max, struct kad_peer **out)
+{
+    struct closest c = {.target = target, .skip = skip, .max = max, .out = out};
+    unsigned own = kad_bucket_ix(t, target);
+
+    if (c.max > KAD_K) {
+        c.max = KAD_K;
+    }
+    c.prefix = kad_hash_prefix(target);
+    closest_bucket(&c, 0, t->bucket[own]);
+    size_t from = c.n;
+    for (unsigned i = own + 1; i < KAD_BUCKETS && from < c.max; i++) {
+        closest_bucket(&c, from, t->bucket[i]);
+    }
+    for (unsigned i = own; i > 0 && c.n < c.max; i--) {
+        closest_bucket(&c, c.n, t->bucket[i - 1]);
+    }
+    return c.n;
+}
+
+void kad_table_touch(struct kad_table *t, const uint8_t target[SHA256_LEN], tstamp now)
+{
+    struct kad_bucket *b = t->bucket[kad_bucket_ix(t, target)];
+
+    if (b != NULL) {
+        b->touched = now;
+    }
+}
