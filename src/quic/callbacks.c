@@ -20,12 +20,8 @@ static int no_memory(struct qconn *c)
 static int push(struct qconn *c, const struct qstream *s, enum link_ev_type type, struct slice data,
                 qudag_err err)
 {
-    struct link_ev ev = {.type = type,
-                         .err = err,
-                         .link = c->ref,
-                         .sid = s->id,
-                         .user = s->user,
-                         .data = data};
+    struct link_ev ev = {
+        .type = type, .err = err, .link = c->ref, .sid = s->id, .user = s->user, .data = data};
 
     return ev_push(c->q, &ev) ? 0 : no_memory(c);
 }
@@ -55,9 +51,8 @@ static void give_token(struct qconn *c)
     ngtcp2_ssize n;
 
     addr_to_sock(&to, &c->remote);
-    n = ngtcp2_crypto_generate_regular_token(token, c->q->cfg.reset_key,
-                                             sizeof c->q->cfg.reset_key, &to.u.sa, to.len,
-                                             c->q->now);
+    n = ngtcp2_crypto_generate_regular_token(token, c->q->cfg.reset_key, sizeof c->q->cfg.reset_key,
+                                             &to.u.sa, to.len, c->q->now);
     if (n > 0) {
         /* A courtesy; without memory the peer gets none. */
         (void)ngtcp2_conn_submit_new_token(c->ng, token, (size_t)n);
@@ -282,8 +277,7 @@ static int on_path_challenge(ngtcp2_conn *ng, uint8_t *data, void *user_data)
     return 0;
 }
 
-static int on_new_cid(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t len,
-                      void *user_data)
+static int on_new_cid(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t len, void *user_data)
 {
     struct qconn *c = user_data;
     const struct quic *q = c->q;

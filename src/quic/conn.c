@@ -139,9 +139,8 @@ static qudag_err finish_new(struct qconn **out, struct qconn *c, const uint8_t s
 
 qudag_err conn_new_client(struct qconn **out, struct quic *q, const struct quic_dial *d)
 {
-    struct sec_expect expect = {.has_peer = d->peer != NULL,
-                                .has_pq_hash = d->pq_hash != NULL,
-                                .need_pq = d->need_pq};
+    struct sec_expect expect = {
+        .has_peer = d->peer != NULL, .has_pq_hash = d->pq_hash != NULL, .need_pq = d->need_pq};
     uint8_t scid_bytes[CID_LEN], dcid_bytes[18], token[TOKEN_MAX];
     struct slice token_slice = {token, 0};
     struct sock_storage local, remote;
@@ -212,8 +211,8 @@ qudag_err conn_new_server(struct qconn **out, struct quic *q, const struct quic_
     addr_path(&path, &local, &remote, &d->remote);
     if (ngtcp2_crypto_generate_stateless_reset_token(tp.stateless_reset_token, q->cfg.reset_key,
                                                      sizeof q->cfg.reset_key, &scid) != 0 ||
-        ngtcp2_conn_server_new(&c->ng, &hd->scid, &scid, &path, hd->version,
-                               &conn_callbacks_server, &st, &tp, &q->ng_mem, c) != 0) {
+        ngtcp2_conn_server_new(&c->ng, &hd->scid, &scid, &path, hd->version, &conn_callbacks_server,
+                               &st, &tp, &q->ng_mem, c) != 0) {
         c->ng = NULL;
         conn_free(c);
         return QUDAG_ENOMEM;
@@ -456,7 +455,8 @@ static void fail_by_peer(struct qconn *c)
             err = QUDAG_EPROTO;
             text = "the peer says we broke the protocol";
         }
-    } else if (cc->error_code >= NGTCP2_CRYPTO_ERROR && cc->error_code < NGTCP2_CRYPTO_ERROR + 256) {
+    } else if (cc->error_code >= NGTCP2_CRYPTO_ERROR &&
+               cc->error_code < NGTCP2_CRYPTO_ERROR + 256) {
         err = sec_hs_why(&c->hs, (uint8_t)(cc->error_code - NGTCP2_CRYPTO_ERROR), true, &text);
     } else if (cc->error_code == NGTCP2_CONNECTION_REFUSED) {
         err = QUDAG_EREFUSED;

@@ -13,8 +13,8 @@
 #include <openssl/err.h>
 #include <string.h>
 
-#define DGRAM_MIN 21               /* RFC 9000 10.3: less cannot be a packet of ours */
-#define INITIAL_MIN 1200           /* RFC 9000 14.1 */
+#define DGRAM_MIN 21     /* RFC 9000 10.3: less cannot be a packet of ours */
+#define INITIAL_MIN 1200 /* RFC 9000 14.1 */
 #define RETRY_TOKEN_LIFE_NS (10 * NS_PER_S)
 #define REGULAR_TOKEN_LIFE_NS (UINT64_C(24) * 3600 * NS_PER_S)
 #define RESETS_PER_S 200
@@ -231,9 +231,9 @@ static void answer_reset(struct quic *q, const struct quic_dgram *d, const ngtcp
         (void)outbox_set(q, g, 0);
         return;
     }
-    if (outbox_set(q, g,
-                   ngtcp2_pkt_write_stateless_reset(g->data, len, token, random,
-                                                    len - sizeof token))) {
+    if (outbox_set(
+            q, g,
+            ngtcp2_pkt_write_stateless_reset(g->data, len, token, random, len - sizeof token))) {
         q->stats.resets_sent++;
     }
 }
@@ -301,10 +301,9 @@ static enum token_state check_token(struct quic *q, const struct quic_dgram *d,
     }
     addr_to_sock(&from, &d->remote);
     if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
-        return ngtcp2_crypto_verify_retry_token2(odcid, hd->token, hd->tokenlen, key,
-                                                 sizeof q->cfg.reset_key, hd->version, &from.u.sa,
-                                                 from.len, &hd->dcid, RETRY_TOKEN_LIFE_NS,
-                                                 q->now) == 0
+        return ngtcp2_crypto_verify_retry_token2(
+                   odcid, hd->token, hd->tokenlen, key, sizeof q->cfg.reset_key, hd->version,
+                   &from.u.sa, from.len, &hd->dcid, RETRY_TOKEN_LIFE_NS, q->now) == 0
                    ? TOKEN_RETRY
                    : TOKEN_BAD;
     }

@@ -123,11 +123,8 @@ static bool pull_sent(struct quic *q, struct link_ev *ev)
     s = LIST_ENTRY(q->sent.next, struct qstream, sent);
     list_del(&s->sent);
     ASSERT(s->sent_n > 0);
-    *ev = (struct link_ev){.type = LINK_SENT,
-                           .link = s->conn->ref,
-                           .sid = s->id,
-                           .user = s->user,
-                           .n = s->sent_n};
+    *ev = (struct link_ev){
+        .type = LINK_SENT, .link = s->conn->ref, .sid = s->id, .user = s->user, .n = s->sent_n};
     s->sent_n = 0;
     return true;
 }
@@ -155,8 +152,7 @@ static bool pull_down(struct quic *q, struct link_ev *ev)
     c = LIST_ENTRY(q->downs.next, struct qconn, down);
     list_del(&c->down);
     c->down_unread = false;
-    *ev = (struct link_ev){
-        .type = LINK_DOWN, .link = c->ref, .err = c->why, .text = c->why_text};
+    *ev = (struct link_ev){.type = LINK_DOWN, .link = c->ref, .err = c->why, .text = c->why_text};
     conn_linger(c);
     return true;
 }

@@ -16,21 +16,21 @@ struct quic_config {
     struct logger log;
     struct sec *sec;
     enum pq_policy pq;
-    uint32_t conns_max;         /* established and half-open together; default 1024 */
-    uint32_t half_open_max;     /* inbound handshakes not finished; default 128 */
-    uint32_t retry_above;       /* inbound half-open count above which Retry is demanded; default 32 */
-    uint32_t per_ip_half_open;  /* default 16; loopback counts too unless lab */
-    uint32_t streams_bidi_max;  /* peer-opened streams a link; default 256 */
-    uint64_t stream_window;     /* bytes; default 256 KiB */
-    uint64_t conn_window;       /* bytes; default 4 MiB */
-    uint64_t stream_queue_max;  /* send queue of a stream, hard limit; default 4 MiB */
-    uint64_t idle_timeout_ns;   /* default 300 s */
+    uint32_t conns_max;     /* established and half-open together; default 1024 */
+    uint32_t half_open_max; /* inbound handshakes not finished; default 128 */
+    uint32_t retry_above;   /* inbound half-open count above which Retry is demanded; default 32 */
+    uint32_t per_ip_half_open;     /* default 16; loopback counts too unless lab */
+    uint32_t streams_bidi_max;     /* peer-opened streams a link; default 256 */
+    uint64_t stream_window;        /* bytes; default 256 KiB */
+    uint64_t conn_window;          /* bytes; default 4 MiB */
+    uint64_t stream_queue_max;     /* send queue of a stream, hard limit; default 4 MiB */
+    uint64_t idle_timeout_ns;      /* default 300 s */
     uint64_t handshake_timeout_ns; /* default 10 s */
-    uint64_t keepalive_ns;      /* default 25 s with jitter; 5 s when the peer's idle timeout is short */
-    uint8_t reset_key[32];      /* static secret for stateless resets and tokens, derived by the node */
-    uint16_t max_udp_payload;   /* bytes, 1200 .. 65000; default 1452; path MTU discovery up to it */
-    uint8_t shard;              /* number of this endpoint, hidden in its connection ids */
-    bool bbr;                   /* congestion control BBR instead of CUBIC */
+    uint64_t keepalive_ns; /* default 25 s with jitter; 5 s when the peer's idle timeout is short */
+    uint8_t reset_key[32]; /* static secret for stateless resets and tokens, derived by the node */
+    uint16_t max_udp_payload; /* bytes, 1200 .. 65000; default 1452; path MTU discovery up to it */
+    uint8_t shard;            /* number of this endpoint, hidden in its connection ids */
+    bool bbr;                 /* congestion control BBR instead of CUBIC */
 };
 
 struct quic_dgram {
@@ -82,10 +82,10 @@ tstamp quic_deadline(const struct quic *q);
 /* What a dial may insist on. */
 struct quic_dial {
     struct netaddr remote;
-    struct netaddr local;        /* family 0: any */
-    const struct peer_id *peer;  /* NULL: whoever answers */
-    const uint8_t *pq_hash;      /* 32 bytes the ML-DSA key must hash to, or NULL */
-    bool need_pq;                /* refuse a classical handshake with this peer even under prefer */
+    struct netaddr local;       /* family 0: any */
+    const struct peer_id *peer; /* NULL: whoever answers */
+    const uint8_t *pq_hash;     /* 32 bytes the ML-DSA key must hash to, or NULL */
+    bool need_pq;               /* refuse a classical handshake with this peer even under prefer */
 };
 
 /* The result comes as LINK_UP or LINK_DOWN (err: TIMEOUT, AUTH, POLICY, REFUSED, PROTO, ...). */

@@ -59,18 +59,18 @@ struct chunk {
 };
 
 struct qstream {
-    struct list node;   /* in conn->ready while there is something to write; or quic->zombies */
-    struct list sent;   /* in quic->sent while |sent_n| is to be reported */
+    struct list node; /* in conn->ready while there is something to write; or quic->zombies */
+    struct list sent; /* in quic->sent while |sent_n| is to be reported */
     struct qstream *next_in_bucket;
     struct qconn *conn;
     int64_t id;
     uint64_t user;
-    struct chunk *head, *tail; /* head: oldest not acknowledged */
-    struct chunk *cur;         /* holds |sent_off|, or NULL when all is sent */
-    uint64_t end_off;          /* bytes ever queued */
-    uint64_t sent_off;         /* bytes packetized */
-    uint64_t sent_n;           /* bytes packetized and not reported */
-    uint64_t unconsumed;       /* bytes delivered and not consumed */
+    struct chunk *head, *tail;          /* head: oldest not acknowledged */
+    struct chunk *cur;                  /* holds |sent_off|, or NULL when all is sent */
+    uint64_t end_off;                   /* bytes ever queued */
+    uint64_t sent_off;                  /* bytes packetized */
+    uint64_t sent_n;                    /* bytes packetized and not reported */
+    uint64_t unconsumed;                /* bytes delivered and not consumed */
     bool fin_queued, fin_sent, stopped; /* stopped: the peer wants no more of our bytes */
     bool rx_done;                       /* its FIN or RESET was reported */
     bool dead;                          /* reset by us or reported reset: silent until it closes */
@@ -218,8 +218,8 @@ void conn_set_timer(struct qconn *c);
 /* Ends the link: sends CONNECTION_CLOSE with |close_err| if |say|, reports |why|. */
 void conn_fail(struct qconn *c, qudag_err why, const char *text, bool say);
 void conn_free(struct qconn *c);
-void conn_linger(struct qconn *c);  /* its LINK_DOWN was pulled, or nobody will */
-bool conn_up(struct qconn *c);      /* false when memory is short */
+void conn_linger(struct qconn *c);   /* its LINK_DOWN was pulled, or nobody will */
+bool conn_up(struct qconn *c);       /* false when memory is short */
 void conn_drop_tls(struct qconn *c); /* the handshake is over; harmless when repeated */
 
 /* callbacks.c */
@@ -234,7 +234,7 @@ void stream_acked(struct qstream *s, uint64_t upto);
 void stream_wake(struct qstream *s); /* there is, or may be, something to write */
 ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
                               uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts, void *user_data);
-uint64_t stream_code(qudag_err err);    /* our error as an application error code */
-qudag_err stream_error(uint64_t code);  /* and back, for codes a peer may plausibly send */
+uint64_t stream_code(qudag_err err);   /* our error as an application error code */
+qudag_err stream_error(uint64_t code); /* and back, for codes a peer may plausibly send */
 
 #endif

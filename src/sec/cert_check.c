@@ -129,9 +129,9 @@ static EVP_PKEY *key_from_spki(struct slice der, const char *type)
     const unsigned char *p = der.base;
     EVP_PKEY *key = d2i_PUBKEY(NULL, &p, (long)der.len);
 
-    if (key != NULL && (p != der.base + der.len || !EVP_PKEY_is_a(key, type) ||
-                        EVP_PKEY_get_bits(key) > 8192 ||
-                        (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) < 2048))) {
+    if (key != NULL &&
+        (p != der.base + der.len || !EVP_PKEY_is_a(key, type) || EVP_PKEY_get_bits(key) > 8192 ||
+         (EVP_PKEY_is_a(key, "RSA") && EVP_PKEY_get_bits(key) < 2048))) {
         EVP_PKEY_free(key);
         key = NULL;
     }
@@ -149,8 +149,7 @@ static EVP_PKEY *key_secp256k1(struct slice point)
     if (point.len == sizeof bytes) {
         memcpy(bytes, point.base, sizeof bytes);
         params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0);
-        params[1] =
-            OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, bytes, sizeof bytes);
+        params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, bytes, sizeof bytes);
         params[2] = OSSL_PARAM_construct_end();
         if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
             EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1) {

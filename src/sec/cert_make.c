@@ -138,8 +138,7 @@ static qudag_err fill_head(X509 *crt, const struct rng *rng, walltime now)
     return QUDAG_OK;
 }
 
-static qudag_err sign_cert(X509 *crt, enum cert_kind kind, const struct identity *id,
-                           EVP_PKEY *key)
+static qudag_err sign_cert(X509 *crt, enum cert_kind kind, const struct identity *id, EVP_PKEY *key)
 {
     EVP_PKEY *signer = kind == CERT_PQ ? identity_pkey(id) : key;
     int n = 0;

@@ -104,7 +104,14 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-static const unsigned char alpn_wire[1 + SEC_ALPN_LEN] = {SEC_ALPN_LEN, 'l', 'i', 'b', 'p', '2', 'p'};
+static const unsigned char alpn_wire[1 + SEC_ALPN_LEN] = {SEC_ALPN_LEN, 'l', 'i', 'b',
+                                                          'p',          '2', 'p'};
+
+/* The library's macros cast const away; it only reads. */
+static char *unconst(const char *s)
+{
+    return (char *)(uintptr_t)s;
+}
 
 static qudag_err set_algorithms(SSL_CTX *ctx, const struct sec_config *cfg)
 {
@@ -114,9 +121,9 @@ static qudag_err set_algorithms(SSL_CTX *ctx, const struct sec_config *cfg)
     if (groups == NULL) {
         return QUDAG_EINVAL;
     }
-    if (SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
-        SSL_CTX_set1_sigalgs_list(ctx, sigalgs) != 1 ||
-        SSL_CTX_set1_client_sigalgs_list(ctx, sigalgs) != 1 ||
+    if (SSL_CTX_set1_groups_list(ctx, unconst(groups)) != 1 ||
+        SSL_CTX_set1_sigalgs_list(ctx, unconst(sigalgs)) != 1 ||
+        SSL_CTX_set1_client_sigalgs_list(ctx, unconst(sigalgs)) != 1 ||
         SSL_CTX_set_ciphersuites(ctx, ciphers_of(cfg->cipher, cfg->pq)) != 1 ||
         SSL_CTX_set_alpn_protos(ctx, alpn_wire, sizeof alpn_wire) != 0) {
         return QUDAG_EUNSUPPORTED;
