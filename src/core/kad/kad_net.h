@@ -68,6 +68,7 @@ struct net {
     size_t q_n, q_cap;
     uint64_t seq;
     tstamp now, rtt;
+    uint8_t *linked; /* n x n: these two have met */
     struct net_end *strm;
     size_t strm_n, strm_cap;
     bool lab;
@@ -82,20 +83,16 @@ struct net_end {
     bool open;
 };
 
-static int net_check(void *ctx, struct slice key, struct slice value, walltime now,
-                     walltime *expires)
-{
-    (void)ctx;
-    (void)key;
-    (void)now;
-    (void)expires;
-    return value.len > 0 && value.base[0] != '!' ? QUDAG_OK : QUDAG_EAUTH;
-}
-
+/* Anything but what begins with '!'; "~" runs out after 100 s. */
 static qudag_err net_valid(void *ctx, struct slice key, struct slice value, walltime now,
                            walltime *expires)
 {
-    return (qudag_err)net_check(ctx, key, value, now, expires);
+    (void)ctx;
+    (void)key;
+    if (value.len > 0 && value.base[0] == '~') {
+        *expires = now + 100;
+    }
+    return value.len > 0 && value.base[0] != '!' ? QUDAG_OK : QUDAG_EAUTH;
 }
 
 /* The first byte is the version. */
@@ -299,6 +296,27 @@ static void net_apply(struct net *net, size_t node, struct acts *out)
     }
 }
 
+static void net_introduce(struct net *net, size_t node, size_t to)
+{
+    struct kad_peer_info info = {.id = net->node[to].id, .n_addrs = 1};
+    struct acts out = net_acts(net);
+
+    info.addr[0] = net->node[to].addr;
+    kad_add_peer(net->node[node].kad, &info, net->now, &out);
+    net_apply(net, node, &out);
+}
+
+/* What identify does on a new link: each learns that the other serves. */
+static void net_meet(struct net *net, size_t node, size_t from)
+{
+    uint8_t *met = &net->linked[node * net->n + from];
+
+    if (*met == 0 && !net->node[from].client) {
+        *met = 1;
+        net_introduce(net, node, from);
+    }
+}
+
 static void net_deliver(struct net *net, const struct net_item *it)
 {
     struct net_node *nd = &net->node[it->node];
@@ -339,6 +357,9 @@ static void net_deliver(struct net *net, const struct net_item *it)
         kad_ops.event(nd->kad, &w, net->now, &out);
     }
     net_apply(net, it->node, &out);
+    if (it->type == EV_STREAM_OPEN) {
+        net_meet(net, it->node, it->from);
+    }
 }
 
 /* Runs until |until| or until nothing is left to happen before it. */
@@ -412,7 +433,9 @@ static void net_init(struct net *net, size_t n, size_t n_clients)
     net->node = calloc(n, sizeof(*net->node));
     net->act_v = calloc(NET_ACTS, sizeof(*net->act_v));
     net->act_bytes = malloc(NET_BYTES);
-    if (net->scratch == NULL || net->node == NULL || net->act_v == NULL || net->act_bytes == NULL) {
+    net->linked = calloc(n, n);
+    if (net->scratch == NULL || net->node == NULL || net->act_v == NULL || net->act_bytes == NULL ||
+        net->linked == NULL) {
         abort();
     }
     for (size_t i = 0; i < n; i++) {
@@ -439,17 +462,8 @@ static void net_fini(struct net *net)
     free(net->act_v);
     free(net->act_bytes);
     free(net->q);
+    free(net->linked);
     free(net->strm);
-}
-
-static void net_introduce(struct net *net, size_t node, size_t to)
-{
-    struct kad_peer_info info = {.id = net->node[to].id, .n_addrs = 1};
-    struct acts out = net_acts(net);
-
-    info.addr[0] = net->node[to].addr;
-    kad_add_peer(net->node[node].kad, &info, net->now, &out);
-    net_apply(net, node, &out);
 }
 
 static uint64_t net_cookie(void)
@@ -514,10 +528,6 @@ static size_t net_join(struct net *net)
             net_introduce(net, i, other);
         }
         bad += net_ask(net, i, KAD_OP_BOOTSTRAP, NULL, 0, (struct slice){NULL, 0}) != QUDAG_OK;
-        /* An answering server learns of the newcomer through identify. */
-        for (size_t j = 0; j < 2 && !net->node[i].client; j++) {
-            net_introduce(net, j == 0 ? 0 : other, i);
-        }
     }
     net_run(net, net->now + 10 * NS_PER_S);
     return bad;
