@@ -6,6 +6,8 @@
 #ifndef QUDAG_SRC_CRYPTO_KEX_VECTORS_H
 #define QUDAG_SRC_CRYPTO_KEX_VECTORS_H
 
+#include <stddef.h>
+
 static const struct {
     const char *seed, *ek_sha256;
 } keygen_rows[] = {

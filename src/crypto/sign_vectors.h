@@ -5,6 +5,8 @@
 #ifndef QUDAG_SRC_CRYPTO_SIGN_VECTORS_H
 #define QUDAG_SRC_CRYPTO_SIGN_VECTORS_H
 
+#include <stddef.h>
+
 /*
  * Project Wycheproof (C2SP/wycheproof, testvectors_v1/mldsa_65_sign_seed_test.json), made without
  * randomness.
