@@ -1,0 +1,284 @@
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/ping/ping.h"
+
+#include <string.h>
+
+static struct act act_v[ACTS_ROOM];
+static uint8_t act_bytes[64 * 1024];
+static struct acts out = {
+    .v = act_v, .cap = ARRAY_LEN(act_v), .bytes = act_bytes, .bytes_cap = sizeof(act_bytes)};
+static struct rng_stream stream;
+static struct ping p;
+static const struct peer_id bob = {3, {0, 1, 'b'}};
+static const struct ref s1 = {3, 1}, s2 = {4, 1};
+
+static int setup(void **state)
+{
+    (void)state;
+    static const uint8_t seed[32] = "ping";
+    rng_stream_init(&stream, seed);
+    struct rng rng = rng_of_stream(&stream);
+    ping_init(&p, &rng);
+    return 0;
+}
+
+static void clear(void)
+{
+    assert_false(out.overflow);
+    out.n = 0;
+    out.bytes_n = 0;
+}
+
+static void say(struct ev ev, tstamp now)
+{
+    clear();
+    ev.peer = &bob;
+    ping_ops.event(&p, &ev, now, &out);
+}
+
+static void data(struct ref s, const void *bytes, size_t len, tstamp now)
+{
+    say((struct ev){.type = EV_DATA, .strm = s, .data = {bytes, len}}, now);
+}
+
+/* Brings a probe of bob to where it waits for its echo. */
+static void open_probe(uint8_t want[PING_LEN], tstamp now)
+{
+    clear();
+    assert_int_equal(ping_start(&p, &bob, 77, now, &out), QUDAG_OK);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(act_v[0].type, ACT_OPEN);
+    say((struct ev){.type = EV_STREAM_OPEN, .strm = s1, .cookie = act_v[0].cookie}, now);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(act_v[0].type, ACT_WRITE);
+    assert_int_equal(act_v[0].data.len, PING_LEN);
+    memcpy(want, act_v[0].data.base, PING_LEN);
+}
+
+static void assert_done(size_t ix, qudag_err err, uint64_t rtt)
+{
+    assert_true(out.n > ix);
+    assert_int_equal(act_v[ix].type, ACT_UP);
+    assert_int_equal(act_v[ix].kind, PING_UP_DONE);
+    assert_int_equal(act_v[ix].cookie, 77);
+    assert_int_equal(act_v[ix].err, err);
+    assert_int_equal(act_v[ix].n, rtt);
+    assert_true(peer_id_eq(&act_v[ix].peer, &bob));
+}
+
+static void an_echo_in_any_split_gives_the_round_trip(void **state)
+{
+    for (size_t cut = 0; cut <= PING_LEN; cut++) {
+        uint8_t want[PING_LEN];
+        setup(state);
+        open_probe(want, 5);
+        assert_int_equal(ping_ops.deadline(&p), 5 + PING_TIMEOUT);
+        data(s1, want, cut, 8);
+        if (cut < PING_LEN) {
+            assert_int_equal(out.n, 0);
+            data(s1, want + cut, PING_LEN - cut, 8);
+        }
+        assert_int_equal(out.n, 2);
+        assert_int_equal(act_v[0].type, ACT_FIN);
+        assert_done(1, QUDAG_OK, 3);
+        say((struct ev){.type = EV_FIN, .strm = s1}, 9);
+        assert_int_equal(out.n, 0);
+        assert_int_equal(ping_ops.deadline(&p), TSTAMP_NEVER);
+    }
+}
+
+static void only_one_probe_per_peer_runs(void **state)
+{
+    (void)state;
+    struct peer_id many = bob;
+    static const struct peer_id nobody;
+
+    clear();
+    assert_int_equal(ping_start(&p, &nobody, 1, 0, &out), QUDAG_EINVAL);
+    for (uint8_t i = 0; i < PING_MAX; i++) {
+        many.b[2] = i;
+        assert_int_equal(ping_start(&p, &many, i, 0, &out), QUDAG_OK);
+        assert_int_equal(ping_start(&p, &many, i, 0, &out), QUDAG_EEXISTS);
+    }
+    many.b[2] = 200;
+    assert_int_equal(ping_start(&p, &many, 1, 0, &out), QUDAG_ELIMIT);
+    assert_int_equal(out.n, PING_MAX);
+    clear();
+    ping_ops.tick(&p, PING_TIMEOUT, &out);
+    assert_int_equal(out.n, PING_MAX); /* each is answered once */
+    assert_int_equal(ping_start(&p, &many, 1, 0, &out), QUDAG_OK);
+}
+
+static void every_end_of_a_probe_is_reported_once(void **state)
+{
+    static const struct {
+        struct ev ev;
+        bool waiting, tick, reset;
+        qudag_err err;
+    } cases[] = {
+        {{.type = EV_STREAM_FAIL, .err = QUDAG_EREFUSED}, false, false, false, QUDAG_EREFUSED},
+        {{.type = EV_STREAM_FAIL}, false, false, false, QUDAG_EUNREACHABLE},
+        {{.type = EV_FIN}, true, false, true, QUDAG_ECLOSED},
+        {{.type = EV_RESET}, true, false, false, QUDAG_ERESET},
+        {{.type = EV_RESET, .err = QUDAG_EUNSUPPORTED}, true, false, false, QUDAG_EUNSUPPORTED},
+        {{.type = EV_DATA, .data = {(const uint8_t *)"lies", 4}}, true, false, true, QUDAG_EPROTO},
+        {{.type = EV_DATA, .data = {act_bytes, 33}}, true, false, true, QUDAG_EPROTO},
+        {{0}, false, true, false, QUDAG_ETIMEOUT},
+        {{0}, true, true, true, QUDAG_ETIMEOUT},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        uint8_t want[PING_LEN];
+        struct ev ev = cases[i].ev;
+        setup(state);
+        if (cases[i].waiting) {
+            open_probe(want, 0);
+            ev.strm = s1;
+        } else {
+            clear();
+            assert_int_equal(ping_start(&p, &bob, 77, 0, &out), QUDAG_OK);
+            ev.cookie = act_v[0].cookie;
+        }
+        if (cases[i].tick) {
+            clear();
+            ping_ops.tick(&p, PING_TIMEOUT - 1, &out);
+            assert_int_equal(out.n, 0);
+            ping_ops.tick(&p, PING_TIMEOUT, &out);
+        } else {
+            say(ev, 1);
+        }
+        assert_int_equal(out.n, cases[i].reset ? 2 : 1);
+        if (cases[i].reset) {
+            assert_int_equal(act_v[0].type, ACT_RESET);
+            assert_true(ref_eq(act_v[0].strm, s1));
+        }
+        assert_done(out.n - 1, cases[i].err, 0);
+        assert_int_equal(ping_ops.deadline(&p), TSTAMP_NEVER);
+        clear();
+        ping_ops.tick(&p, TSTAMP_NEVER, &out);
+        assert_int_equal(out.n, 0);
+    }
+}
+
+static void a_stream_that_opens_too_late_is_reset(void **state)
+{
+    (void)state;
+    clear();
+    assert_int_equal(ping_start(&p, &bob, 77, 0, &out), QUDAG_OK);
+    uint64_t cookie = act_v[0].cookie;
+    ping_ops.tick(&p, PING_TIMEOUT, &out);
+    say((struct ev){.type = EV_STREAM_OPEN, .strm = s1, .cookie = cookie}, PING_TIMEOUT + 1);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(act_v[0].type, ACT_RESET);
+    say((struct ev){.type = EV_STREAM_FAIL, .cookie = cookie}, PING_TIMEOUT + 1);
+    assert_int_equal(out.n, 0);
+}
+
+static void a_peer_that_does_not_close_is_reset_after_a_while(void **state)
+{
+    uint8_t want[PING_LEN];
+
+    open_probe(want, 0);
+    data(s1, want, PING_LEN, 7);
+    assert_int_equal(ping_ops.deadline(&p), 7 + PING_LINGER);
+    clear();
+    ping_ops.tick(&p, 7 + PING_LINGER, &out);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(act_v[0].type, ACT_RESET);
+    setup(state);
+    open_probe(want, 0);
+    data(s1, want, PING_LEN, 7);
+    data(s1, want, 1, 8); /* more than was asked for */
+    assert_int_equal(out.n, 1);
+    assert_int_equal(act_v[0].type, ACT_RESET);
+}
+
+static void pings_of_peers_are_echoed_until_they_close(void **state)
+{
+    (void)state;
+    say((struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = s2}, 0);
+    assert_int_equal(out.n, 0);
+    for (size_t len = 1; len < 100; len += 13) {
+        uint8_t buf[128];
+        memset(buf, (int)len, sizeof(buf));
+        data(s2, buf, len, 1);
+        assert_int_equal(out.n, 1);
+        assert_int_equal(act_v[0].type, ACT_WRITE);
+        assert_int_equal(act_v[0].data.len, len);
+        assert_memory_equal(act_v[0].data.base, buf, len);
+    }
+    say((struct ev){.type = EV_FIN, .strm = s2}, 2);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(act_v[0].type, ACT_FIN);
+    data(s2, "x", 1, 3); /* it is forgotten */
+    assert_int_equal(out.n, 0);
+}
+
+static void a_peer_that_does_not_read_its_echoes_loses_the_stream(void **state)
+{
+    (void)state;
+    uint8_t buf[PING_ECHO_MAX] = {0};
+
+    say((struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = s2}, 0);
+    data(s2, buf, sizeof(buf), 1);
+    assert_int_equal(act_v[0].type, ACT_WRITE);
+    say((struct ev){.type = EV_WRITABLE, .strm = s2, .n = 10}, 2);
+    data(s2, buf, 10, 3);
+    assert_int_equal(act_v[0].type, ACT_WRITE);
+    say((struct ev){.type = EV_WRITABLE, .strm = s2, .n = SIZE_MAX}, 4); /* more than there was */
+    data(s2, buf, sizeof(buf), 5);
+    assert_int_equal(act_v[0].type, ACT_WRITE);
+    data(s2, buf, 1, 6);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(act_v[0].type, ACT_RESET);
+    assert_int_equal(act_v[0].err, QUDAG_ELIMIT);
+}
+
+static void the_quietest_stream_makes_room(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < PING_SERVE_MAX; i++) {
+        say((struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = {i, 1}}, i);
+        assert_int_equal(out.n, 0);
+    }
+    data((struct ref){0, 1}, "x", 1, 1000);
+    say((struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = {999, 1}}, 1001);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(act_v[0].type, ACT_RESET);
+    assert_int_equal(act_v[0].strm.slot, 1);
+    data((struct ref){0, 1}, "x", 1, 1002);
+    assert_int_equal(act_v[0].type, ACT_WRITE);
+}
+
+static void events_nobody_asked_for_do_nothing(void **state)
+{
+    (void)state;
+    static const enum ev_type types[] = {EV_PEER_UP,  EV_PEER_DOWN, EV_STREAM_FAIL, EV_DATA,
+                                         EV_WRITABLE, EV_FIN,       EV_RESET};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        say((struct ev){.type = types[i], .strm = {9, 9}, .cookie = 5, .n = 3}, 1);
+        assert_int_equal(out.n, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(an_echo_in_any_split_gives_the_round_trip, setup),
+        cmocka_unit_test_setup(only_one_probe_per_peer_runs, setup),
+        cmocka_unit_test_setup(every_end_of_a_probe_is_reported_once, setup),
+        cmocka_unit_test_setup(a_stream_that_opens_too_late_is_reset, setup),
+        cmocka_unit_test_setup(a_peer_that_does_not_close_is_reset_after_a_while, setup),
+        cmocka_unit_test_setup(pings_of_peers_are_echoed_until_they_close, setup),
+        cmocka_unit_test_setup(a_peer_that_does_not_read_its_echoes_loses_the_stream, setup),
+        cmocka_unit_test_setup(the_quietest_stream_makes_room, setup),
+        cmocka_unit_test_setup(events_nobody_asked_for_do_nothing, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
