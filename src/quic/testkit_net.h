@@ -155,6 +155,7 @@ static inline tstamp tk_next(const struct tk *tk)
 /* Runs |ns| of virtual time, or until |done| (may be NULL) says so; whether it did. */
 static inline bool tk_run(struct tk *tk, uint64_t ns, bool (*done)(struct tk *tk))
 {
+    const bool at_least_time_moves = false;
     tstamp until = tk->now + ns;
 
     for (uint64_t steps = 0; steps < 5000000; steps++) {
@@ -186,7 +187,7 @@ static inline bool tk_run(struct tk *tk, uint64_t ns, bool (*done)(struct tk *tk
             }
         }
     }
-    ASSERT(!"time does not move");
+    ASSERT(at_least_time_moves);
     return false;
 }
 
