@@ -40,23 +40,23 @@ struct onion_config {
     struct logger log;
     struct peer_id self;
     uint8_t self_pq_hash[32];
-    bool relay;              /* extend circuits for others */
-    uint32_t circuits_max;   /* all sides; default 4096 */
-    uint32_t create_rate;    /* CREATE handshakes accepted per second; default 500, burst the same */
+    bool relay;            /* extend circuits for others */
+    uint32_t circuits_max; /* all sides; default 4096 */
+    uint32_t create_rate;  /* CREATE handshakes accepted per second; default 500, burst the same */
     uint32_t create_rate_peer; /* the same per neighbour; default 200 */
-    uint32_t streams_max;    /* per circuit; default 64 */
+    uint32_t streams_max;      /* per circuit; default 64 */
 };
 
 enum onion_up {
     ONION_UP_BUILT = 1, /* obj: circuit, n: build time in ns; it can carry streams now */
     ONION_UP_HOP,       /* obj, n: hops so far */
-    ONION_UP_CLOSED,    /* obj, err, n: hop number where it broke, 0: unknown; also for failed builds */
-    ONION_UP_EVENT,     /* ptr: const struct link_ev *, an event of a stream over a circuit */
-    ONION_UP_INBOUND,   /* obj: circuit that ends at us, cookie: tag of the key it used */
+    ONION_UP_CLOSED, /* obj, err, n: hop number where it broke, 0: unknown; also for failed builds */
+    ONION_UP_EVENT,  /* ptr: const struct link_ev *, an event of a stream over a circuit */
+    ONION_UP_INBOUND, /* obj: circuit that ends at us, cookie: tag of the key it used */
 };
 
 struct onion;
-extern const struct core_ops onion_ops;      /* manual_credit */
+extern const struct core_ops onion_ops; /* manual_credit */
 
 QUDAG_MUST_USE qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp now);
 void onion_free(struct onion *o);
@@ -109,11 +109,11 @@ struct onion_info {
     struct ref circuit;
     enum onion_role role;
     enum onion_state state;
-    uint8_t hops;                     /* client: hops built */
+    uint8_t hops; /* client: hops built */
     uint8_t hops_wanted;
     struct peer_id path[ONION_HOPS_MAX]; /* client only */
-    struct peer_id prev, next;        /* relay and end: neighbours; len 0: none */
-    uint64_t tag;                     /* end: of the key */
+    struct peer_id prev, next;           /* relay and end: neighbours; len 0: none */
+    uint64_t tag;                        /* end: of the key */
     tstamp since;
     uint64_t build_ns;
     uint64_t cells_fwd, cells_back;

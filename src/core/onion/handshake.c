@@ -1,0 +1,331 @@
+/*
+ * handshake.c - the circuit handshake, in the tokens of spec/onion.md section 3.
+ *
+ *                       transcript                        secrets
+ *   CREATE     {label, kind, id, pq, key_id, B_x, B_k,
+ *               X, ct_s}                          = th1   ks = KEM(B_k)      xs = DH(x, B_x)
+ *                                                         prk1 = Extract(th1, ks | xs)
+ *              {sealed_e}
+ *   CREATED    {Y, ct_e}                          = th2   ke = KEM(ek_e)     xe = DH(x, Y)
+ *                                                         prk2 = Extract(th2, chain | ke | xe)
+ *
+ * Every public value of both sides is in the transcript, every secret in an Extract: the result is
+ * secret while either of X25519 and ML-KEM holds.  A wrong ct_s or ct_e yields another secret
+ * (implicit rejection), so the AEAD of CREATE and AUTH of CREATED are the only signs of failure.
+ */
+#include "core/onion/handshake.h"
+
+#include "base/assert.h"
+#include "base/wipe.h"
+
+#include <string.h>
+
+static const char *const LABEL[] = {
+    [HS_FIRST] = "qudag onion v1 first",
+    [HS_EXTEND] = "qudag onion v1 extend",
+    [HS_SERVICE] = "qudag onion v1 service",
+};
+static const char L_CREATE_KEY[] = "qudag onion v1 create key";
+static const char L_CHAIN[] = "qudag onion v1 chain";
+static const char L_AUTH[] = "qudag onion v1 auth";
+static const char L_CREATED_KEY[] = "qudag onion v1 created key";
+static const char L_FORWARD[] = "qudag onion v1 cells forward";
+static const char L_BACKWARD[] = "qudag onion v1 cells backward";
+
+static const uint8_t NONCE_ZERO[AEAD_NONCE_LEN]; /* each AEAD key seals one message */
+
+/* The relay's public side, as the transcript binds it. */
+struct responder {
+    const struct peer_id *id;
+    const uint8_t *pq_hash, *key_id, *x, *k;
+};
+
+static struct slice bytes(const void *p, size_t len)
+{
+    return (struct slice){p, len};
+}
+
+static void expand(uint8_t *out, size_t len, const uint8_t prk[SHA256_LEN], const char *label)
+{
+    hkdf_sha256_expand(out, len, prk, bytes(label, strlen(label)));
+}
+
+static void begin_transcript(struct transcript *t, uint8_t kind, const struct responder *r)
+{
+    transcript_init(t, LABEL[kind]);
+    transcript_add(t, bytes(&kind, 1));
+    transcript_add(t, peer_id_slice(r->id));
+    transcript_add(t, bytes(r->pq_hash, 32));
+    transcript_add(t, bytes(r->key_id, 8));
+    transcript_add(t, bytes(r->x, X25519_LEN));
+    transcript_add(t, bytes(r->k, MLKEM768_EK_LEN));
+}
+
+/* First phase: binds X and ct_s, mixes ks and xs. */
+struct phase1 {
+    uint8_t th[SHA256_LEN];
+    uint8_t key[AEAD_KEY_LEN];
+    uint8_t chain[SHA256_LEN];
+};
+
+static void mix_static(struct phase1 *p, struct transcript *t, const uint8_t *X,
+                       const uint8_t *ct_s, const uint8_t secrets[64])
+{
+    uint8_t prk[SHA256_LEN];
+
+    transcript_add(t, bytes(X, X25519_LEN));
+    transcript_add(t, bytes(ct_s, MLKEM768_CT_LEN));
+    transcript_hash(t, p->th);
+    hkdf_sha256_extract(prk, bytes(p->th, sizeof p->th), bytes(secrets, 64));
+    expand(p->key, sizeof p->key, prk, L_CREATE_KEY);
+    expand(p->chain, sizeof p->chain, prk, L_CHAIN);
+    wipe(prk, sizeof prk);
+}
+
+/* Second phase: binds what CREATE sealed, Y and ct_e, mixes the chain, ke and xe. */
+struct phase2 {
+    uint8_t th[SHA256_LEN];
+    uint8_t auth[SHA256_LEN];
+    uint8_t key[AEAD_KEY_LEN];
+};
+
+static void mix_ephemeral(struct phase2 *p, struct hs_keys *keys, struct transcript *t,
+                          const uint8_t *Y_ct_e, const uint8_t secrets[96])
+{
+    uint8_t prk[SHA256_LEN], auth_key[SHA256_LEN];
+
+    transcript_add(t, bytes(Y_ct_e, X25519_LEN));
+    transcript_add(t, bytes(Y_ct_e + X25519_LEN, MLKEM768_CT_LEN));
+    transcript_hash(t, p->th);
+    hkdf_sha256_extract(prk, bytes(p->th, sizeof p->th), bytes(secrets, 96));
+    expand(auth_key, sizeof auth_key, prk, L_AUTH);
+    hmac_sha256(p->auth, bytes(auth_key, sizeof auth_key), bytes(p->th, sizeof p->th));
+    expand(p->key, sizeof p->key, prk, L_CREATED_KEY);
+    expand(keys->fwd, sizeof keys->fwd, prk, L_FORWARD);
+    expand(keys->back, sizeof keys->back, prk, L_BACKWARD);
+    wipe(prk, sizeof prk);
+    wipe(auth_key, sizeof auth_key);
+}
+
+bool hs_ext_valid(struct slice ext)
+{
+    struct rd r = rd_init(ext);
+
+    while (rd_ok(&r) && r.left > 0) {
+        uint8_t type = rd_u8(&r);
+        (void)rd_lp16(&r, HS_EXT_MAX);
+        if (type >= 128) {
+            return false;
+        }
+    }
+    return rd_done(&r);
+}
+
+/* What a peer can cause is one error; what the machine lacks stays distinct. */
+static qudag_err one_signal(qudag_err err)
+{
+    return err == QUDAG_OK || err == QUDAG_ENOMEM || err == QUDAG_EINTERNAL ? err : QUDAG_EAUTH;
+}
+
+qudag_err hs_client_create(struct hs_client *h, enum hs_kind kind, const struct onion_hop *to,
+                           const struct rng *rng, struct slice ext, struct wr *create)
+{
+    const struct responder r = {&to->peer, to->pq_hash, to->key_id, to->x, to->k};
+    struct phase1 p1 = {{0}, {0}, {0}};
+    struct secret_mlkem768 seed;
+    uint8_t X[X25519_LEN], ct_s[MLKEM768_CT_LEN], secrets[64];
+    uint8_t sealed[MLKEM768_EK_LEN + HS_EXT_MAX + AEAD_TAG_LEN];
+    size_t sealed_len = MLKEM768_EK_LEN + ext.len + AEAD_TAG_LEN;
+
+    ASSERT(ext.len <= HS_EXT_MAX);
+    *h = (struct hs_client){.dk = NULL};
+    qudag_err err = x25519_keypair(&h->x, X, rng); /* x, X */
+    if (err == QUDAG_OK) {
+        err = mlkem768_keygen(&h->dk, sealed, &seed, rng); /* dk_e, ek_e */
+    }
+    if (err == QUDAG_OK) {
+        err = mlkem768_encaps(ct_s, secrets, to->k, rng); /* ct_s, ks */
+    }
+    if (err == QUDAG_OK) {
+        err = x25519_shared(secrets + 32, &h->x, to->x); /* xs */
+    }
+    if (err == QUDAG_OK) {
+        begin_transcript(&h->tr, (uint8_t)kind, &r);
+        mix_static(&p1, &h->tr, X, ct_s, secrets); /* th1, K1, chain */
+        if (ext.len > 0) {
+            memcpy(sealed + MLKEM768_EK_LEN, ext.base, ext.len);
+        }
+        err = aead_seal(sealed, p1.key, NONCE_ZERO, bytes(p1.th, sizeof p1.th),
+                        bytes(sealed, MLKEM768_EK_LEN + ext.len));
+    }
+    if (err == QUDAG_OK) {
+        transcript_add(&h->tr, bytes(sealed, sealed_len));
+        memcpy(h->chain, p1.chain, sizeof h->chain);
+        wr_u8(create, (uint8_t)kind);
+        wr_bytes(create, to->key_id, sizeof to->key_id);
+        wr_bytes(create, X, sizeof X);
+        wr_bytes(create, ct_s, sizeof ct_s);
+        wr_bytes(create, sealed, sealed_len);
+        err = wr_ok(create) ? QUDAG_OK : QUDAG_EINTERNAL;
+    }
+    if (err != QUDAG_OK) {
+        hs_client_drop(h);
+    }
+    wipe(&p1, sizeof p1);
+    wipe(&seed, sizeof seed);
+    wipe(secrets, sizeof secrets);
+    return one_signal(err);
+}
+
+qudag_err hs_client_finish(struct hs_client *h, struct slice created, struct hs_keys *keys,
+                           struct wr *ext)
+{
+    struct phase2 p2 = {{0}, {0}, {0}};
+    uint8_t secrets[96], plain[HS_EXT_MAX];
+    qudag_err err = QUDAG_EAUTH;
+
+    if (h->dk == NULL || created.len < HS_CREATED_MIN || created.len > HS_CREATED_MAX) {
+        hs_client_drop(h);
+        return QUDAG_EAUTH;
+    }
+    const uint8_t *Y = created.base, *ct_e = Y + X25519_LEN, *auth = ct_e + MLKEM768_CT_LEN;
+    struct slice sealed = bytes(created.base + HS_CREATED_HEAD, created.len - HS_CREATED_HEAD);
+    size_t plain_len = sealed.len - AEAD_TAG_LEN;
+
+    memcpy(secrets, h->chain, 32);
+    err = mlkem768_decaps(secrets + 32, h->dk, ct_e); /* ke */
+    if (err == QUDAG_OK) {
+        err = x25519_shared(secrets + 64, &h->x, Y); /* xe */
+    }
+    if (err == QUDAG_OK) {
+        mix_ephemeral(&p2, keys, &h->tr, Y, secrets); /* th2, AUTH, K2, cell keys */
+        err = ct_equal(p2.auth, auth, SHA256_LEN) ? QUDAG_OK : QUDAG_EAUTH;
+    }
+    if (err == QUDAG_OK) {
+        err = aead_open(plain, p2.key, NONCE_ZERO, bytes(p2.th, sizeof p2.th), sealed);
+    }
+    if (err == QUDAG_OK && !hs_ext_valid(bytes(plain, plain_len))) {
+        err = QUDAG_EAUTH;
+    }
+    if (err == QUDAG_OK) {
+        wr_bytes(ext, plain, plain_len);
+    } else {
+        wipe(keys, sizeof *keys);
+    }
+    hs_client_drop(h);
+    wipe(&p2, sizeof p2);
+    wipe(secrets, sizeof secrets);
+    wipe(plain, sizeof plain);
+    return one_signal(err);
+}
+
+void hs_client_drop(struct hs_client *h)
+{
+    mlkem768_free(h->dk);
+    wipe(h, sizeof *h);
+}
+
+qudag_err hs_create_peek(struct slice create, uint8_t *kind, uint8_t key_id[8])
+{
+    struct rd r = rd_init(create);
+
+    *kind = rd_u8(&r);
+    rd_copy(&r, key_id, 8);
+    bool known = *kind >= HS_FIRST && *kind <= HS_SERVICE;
+    bool fits = create.len >= HS_CREATE_MIN && create.len <= HS_CREATE_MAX;
+    return rd_ok(&r) && known && fits ? QUDAG_OK : QUDAG_EAUTH;
+}
+
+/* Opens CREATE: ek_e and the extensions to |plain|, the chain and |tr| ready for the second phase. */
+static qudag_err open_create(const struct hs_server *s, struct slice create, struct transcript *tr,
+                             uint8_t *plain, uint8_t chain[32])
+{
+    const struct responder r = {s->self, s->pq_hash, s->key->key_id, s->key->x, s->key->k};
+    const uint8_t *X = create.base + 1 + 8, *ct_s = X + X25519_LEN;
+    struct slice sealed = bytes(create.base + HS_CREATE_HEAD, create.len - HS_CREATE_HEAD);
+    struct phase1 p1 = {{0}, {0}, {0}};
+    uint8_t secrets[64];
+
+    qudag_err err = x25519_shared(secrets + 32, &s->key->x_sk, X); /* xs */
+    if (err == QUDAG_OK) {
+        err = mlkem768_decaps(secrets, s->dk, ct_s); /* ks */
+    }
+    if (err == QUDAG_OK) {
+        begin_transcript(tr, create.base[0], &r);
+        mix_static(&p1, tr, X, ct_s, secrets); /* th1, K1, chain */
+        err = aead_open(plain, p1.key, NONCE_ZERO, bytes(p1.th, sizeof p1.th), sealed);
+    }
+    if (err == QUDAG_OK) {
+        transcript_add(tr, sealed);
+        memcpy(chain, p1.chain, 32);
+    }
+    wipe(&p1, sizeof p1);
+    wipe(secrets, sizeof secrets);
+    return err;
+}
+
+/* Y, ct_e, AUTH and the sealed (empty) extensions. */
+static qudag_err make_created(const struct hs_server *s, const uint8_t *X, const uint8_t *ek_e,
+                              struct transcript *tr, uint8_t secrets[96], struct hs_keys *keys,
+                              uint8_t created[HS_CREATED_MIN])
+{
+    struct phase2 p2 = {{0}, {0}, {0}};
+    struct secret_x25519 y;
+    uint8_t *Y = created, *ct_e = Y + X25519_LEN, *auth = ct_e + MLKEM768_CT_LEN;
+
+    qudag_err err = x25519_keypair(&y, Y, s->rng); /* y, Y */
+    if (err == QUDAG_OK) {
+        err = x25519_shared(secrets + 64, &y, X); /* xe */
+    }
+    if (err == QUDAG_OK) {
+        err = mlkem768_encaps(ct_e, secrets + 32, ek_e, s->rng); /* ct_e, ke */
+    }
+    if (err == QUDAG_OK) {
+        mix_ephemeral(&p2, keys, tr, created, secrets); /* th2, AUTH, K2, cell keys */
+        memcpy(auth, p2.auth, SHA256_LEN);
+        err = aead_seal(auth + SHA256_LEN, p2.key, NONCE_ZERO, bytes(p2.th, sizeof p2.th),
+                        bytes(NULL, 0));
+    }
+    wipe(&y, sizeof y);
+    wipe(&p2, sizeof p2);
+    return err;
+}
+
+qudag_err hs_server_answer(const struct hs_server *s, struct slice create, struct wr *created,
+                           struct hs_keys *keys, struct wr *ext)
+{
+    struct transcript tr;
+    uint8_t plain[MLKEM768_EK_LEN + HS_EXT_MAX], secrets[96], reply[HS_CREATED_MIN];
+    uint8_t kind, key_id[8];
+
+    qudag_err err = hs_create_peek(create, &kind, key_id);
+    if (err == QUDAG_OK && !ct_equal(key_id, s->key->key_id, sizeof key_id)) {
+        err = QUDAG_EAUTH;
+    }
+    if (err == QUDAG_OK && s->key->service != (kind == HS_SERVICE)) {
+        err = QUDAG_EAUTH; /* a key answers to its own label only */
+    }
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    struct slice client_ext = bytes(plain + MLKEM768_EK_LEN, create.len - HS_CREATE_MIN);
+    err = open_create(s, create, &tr, plain, secrets);
+    if (err == QUDAG_OK && !hs_ext_valid(client_ext)) {
+        err = QUDAG_EAUTH;
+    }
+    if (err == QUDAG_OK) {
+        err = make_created(s, create.base + 1 + 8, plain, &tr, secrets, keys, reply);
+    }
+    if (err == QUDAG_OK) {
+        wr_bytes(created, reply, sizeof reply);
+        wr_slice(ext, client_ext);
+        err = wr_ok(created) && wr_ok(ext) ? QUDAG_OK : QUDAG_EINTERNAL;
+    }
+    if (err != QUDAG_OK) {
+        wipe(keys, sizeof *keys);
+    }
+    wipe(&tr, sizeof tr);
+    wipe(plain, sizeof plain);
+    wipe(secrets, sizeof secrets);
+    return one_signal(err);
+}

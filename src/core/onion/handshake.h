@@ -1,0 +1,74 @@
+/*
+ * handshake.h - the circuit handshake: X25519 and static and ephemeral ML-KEM-768 (spec/onion.md 3).
+ *
+ *   client: CREATE  = kind | key_id | X | ct_s | AEAD(K1; ek_e | extensions)
+ *   relay:  CREATED = Y | ct_e | AUTH | AEAD(K2; extensions)
+ *
+ * Both sides end with the same hs_keys, or the client with an error.  All failures that a peer can
+ * cause are QUDAG_EAUTH.
+ */
+#ifndef QUDAG_SRC_CORE_ONION_HANDSHAKE_H
+#define QUDAG_SRC_CORE_ONION_HANDSHAKE_H
+
+#include "base/rd.h"
+#include "base/wr.h"
+#include "core/onion/onion.h"
+#include "crypto/aead.h"
+#include "crypto/cgo.h"
+#include "crypto/hash.h"
+
+#define HS_EXT_MAX 256 /* bytes of extensions, either way */
+#define HS_CREATE_HEAD (1 + 8 + X25519_LEN + MLKEM768_CT_LEN)
+#define HS_CREATE_MIN (HS_CREATE_HEAD + MLKEM768_EK_LEN + AEAD_TAG_LEN)
+#define HS_CREATE_MAX (HS_CREATE_MIN + HS_EXT_MAX)
+#define HS_CREATED_HEAD (X25519_LEN + MLKEM768_CT_LEN + SHA256_LEN)
+#define HS_CREATED_MIN (HS_CREATED_HEAD + AEAD_TAG_LEN)
+#define HS_CREATED_MAX (HS_CREATED_MIN + HS_EXT_MAX)
+
+/* First byte of a CREATE; each has its own label.  4 and 5 are reserved: introduce, rendezvous. */
+enum hs_kind { HS_FIRST = 1, HS_EXTEND = 2, HS_SERVICE = 3 };
+
+/* Key material of one hop.  Wipe after use. */
+struct hs_keys {
+    uint8_t fwd[CGO_AES256_KEY_MATERIAL];
+    uint8_t back[CGO_AES256_KEY_MATERIAL];
+};
+
+/* What the client keeps between CREATE and CREATED. */
+struct hs_client {
+    struct transcript tr;
+    struct secret_x25519 x;
+    struct mlkem_key *dk;
+    uint8_t chain[SHA256_LEN];
+};
+
+/* The keys and identity a CREATE is answered with. */
+struct hs_server {
+    const struct peer_id *self;
+    const uint8_t *pq_hash; /* 32 bytes */
+    const struct onion_key *key;
+    const struct mlkem_key *dk;
+    const struct rng *rng;
+};
+
+/* Writes at most HS_CREATE_MAX bytes to |create|; |h| must be finished or dropped. */
+QUDAG_MUST_USE qudag_err hs_client_create(struct hs_client *h, enum hs_kind kind,
+                                          const struct onion_hop *to, const struct rng *rng,
+                                          struct slice ext, struct wr *create);
+
+/* Checks CREATED; the extensions it carried go to |ext|.  |h| is wiped in every case. */
+QUDAG_MUST_USE qudag_err hs_client_finish(struct hs_client *h, struct slice created,
+                                          struct hs_keys *keys, struct wr *ext);
+void hs_client_drop(struct hs_client *h);
+
+/* The kind and key id of a CREATE, without any checking of what follows. */
+QUDAG_MUST_USE qudag_err hs_create_peek(struct slice create, uint8_t *kind, uint8_t key_id[8]);
+
+/* Answers |create|: the reply to |created|, the client's extensions to |ext|. */
+QUDAG_MUST_USE qudag_err hs_server_answer(const struct hs_server *s, struct slice create,
+                                          struct wr *created, struct hs_keys *keys, struct wr *ext);
+
+/* Extensions: { type u8, length u16, bytes }*; an unknown type >= 128 is refused, others skipped. */
+bool hs_ext_valid(struct slice ext);
+
+#endif

@@ -1,0 +1,41 @@
+/* hop.c - cell cipher states, aligned as the cipher wants them. */
+#include "core/onion/hop.h"
+
+#include "base/assert.h"
+
+#include <string.h>
+
+#define ALIGNMENT _Alignof(struct cgo)
+
+static const struct cgo_params PARAMS = {.body_len = ONION_BODY_LEN, .key_len = 32};
+
+qudag_err hops_init(struct hops *h, struct mem *mem, size_t max)
+{
+    *h = (struct hops){.mem = mem, .max = max};
+    h->raw = mem_alloc(mem, 2 * max * sizeof(struct cgo) + ALIGNMENT);
+    if (h->raw == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    uintptr_t skip = (ALIGNMENT - (uintptr_t)h->raw % ALIGNMENT) % ALIGNMENT;
+    h->fwd = (void *)((uint8_t *)h->raw + skip);
+    h->back = h->fwd + max;
+    return QUDAG_OK;
+}
+
+void hops_add(struct hops *h, const struct hs_keys *keys)
+{
+    ASSERT(h->n < h->max);
+    cgo_init(&h->fwd[h->n], &PARAMS, keys->fwd);
+    cgo_init(&h->back[h->n], &PARAMS, keys->back);
+    h->n++;
+}
+
+void hops_fini(struct hops *h)
+{
+    for (size_t i = 0; i < h->n; i++) {
+        cgo_fini(&h->fwd[i]);
+        cgo_fini(&h->back[i]);
+    }
+    mem_free_wiped(h->mem, h->raw);
+    *h = (struct hops){.mem = h->mem};
+}

@@ -1,0 +1,777 @@
+/*
+ * onion.c - dispatch: which circuit an event, a timer or a call of the owner is for.
+ *
+ *   EV_DATA ─▶ leg ─▶ whole cells ─▶ client.c / relay.c ─▶ circuit_pump() ─▶ ACT_WRITE
+ *
+ * One call adds at most ACTS_ROOM actions and ACTS_BYTES_ROOM bytes.  What finds no room stays with
+ * its leg or its streams, the circuit goes to |work|, and the deadline is "now".
+ */
+#include "core/onion/circuit.h"
+
+#include "base/assert.h"
+#include "base/wipe.h"
+
+#include <string.h>
+
+#define CIRCUITS_DEFAULT 4096
+#define CREATE_RATE_DEFAULT 500
+#define CREATE_RATE_PEER_DEFAULT 200
+#define STREAMS_DEFAULT 64
+#define STREAMS_MAX 64 /* what TURN_ACTS has room for */
+
+/* ---- one call ---- */
+
+static void turn_begin(struct onion *o, tstamp now, const struct acts *out)
+{
+    size_t acts = out->cap - out->n, len = out->bytes_cap - out->bytes_n;
+
+    acts = acts < ACTS_ROOM ? acts : ACTS_ROOM;
+    len = len < ACTS_BYTES_ROOM ? len : ACTS_BYTES_ROOM;
+    o->now = now;
+    o->mine = out->n;
+    o->acts_end = out->n + (acts > TURN_ACTS ? acts - TURN_ACTS : 0);
+    o->bytes_end = out->bytes_n + (len > TURN_BYTES ? len - TURN_BYTES : 0);
+}
+
+/* Frees what died in this call. */
+static void turn_end(struct onion *o)
+{
+    while (!list_empty(&o->dead)) {
+        circuit_free(LIST_ENTRY(o->dead.next, struct circuit, dead));
+    }
+}
+
+/* ---- life ---- */
+
+static uint32_t or_default(uint32_t v, uint32_t dflt)
+{
+    return v == 0 ? dflt : v;
+}
+
+qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp now)
+{
+    struct onion *o = mem_alloc(cfg->mem, sizeof *o);
+    uint8_t seed[32];
+
+    if (o == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    o->cfg = *cfg;
+    o->cfg.circuits_max = or_default(cfg->circuits_max, CIRCUITS_DEFAULT);
+    o->cfg.create_rate = or_default(cfg->create_rate, CREATE_RATE_DEFAULT);
+    o->cfg.create_rate_peer = or_default(cfg->create_rate_peer, CREATE_RATE_PEER_DEFAULT);
+    o->cfg.streams_max = or_default(cfg->streams_max, STREAMS_DEFAULT);
+    if (o->cfg.streams_max > STREAMS_MAX) {
+        o->cfg.streams_max = STREAMS_MAX;
+    }
+    rng_fill(&o->cfg.rng, seed, sizeof seed);
+    slots_init(&o->circuits, cfg->mem, o->cfg.circuits_max);
+    map_init(&o->legs, cfg->mem, seed, (size_t)o->cfg.circuits_max * 2);
+    map_init(&o->neighbours, cfg->mem, seed + 16, o->cfg.circuits_max);
+    heap_init(&o->timers, cfg->mem, o->cfg.circuits_max);
+    list_init(&o->work);
+    list_init(&o->dead);
+    list_init(&o->idle);
+    limiter_init(&o->creates, o->cfg.create_rate, o->cfg.create_rate, now);
+    o->now = now;
+    *out = o;
+    return QUDAG_OK;
+}
+
+static void neighbour_free(struct onion *o, struct neighbour *nb)
+{
+    map_del(&o->neighbours, peer_id_slice(&nb->peer));
+    list_del(&nb->idle);
+    mem_free(o->cfg.mem, nb);
+}
+
+void onion_free(struct onion *o)
+{
+    if (o == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < o->circuits.high; i++) {
+        if (slots_at(&o->circuits, i) != NULL) {
+            circuit_free(slots_at(&o->circuits, i));
+        }
+    }
+    while (!list_empty(&o->idle)) { /* all of them, now that no circuit is left */
+        neighbour_free(o, LIST_ENTRY(o->idle.next, struct neighbour, idle));
+    }
+    for (size_t i = 0; i < o->keys_n; i++) {
+        mlkem768_free(o->keys[i].dk);
+    }
+    slots_fini(&o->circuits);
+    map_fini(&o->legs);
+    map_fini(&o->neighbours);
+    heap_fini(&o->timers);
+    mem_free_wiped(o->cfg.mem, o);
+}
+
+qudag_err onion_key_add(struct onion *o, const struct onion_key *key, struct mlkem_key *dk)
+{
+    for (size_t i = 0; i < o->keys_n; i++) {
+        if (memcmp(o->keys[i].key.key_id, key->key_id, sizeof key->key_id) == 0) {
+            return QUDAG_EEXISTS;
+        }
+    }
+    if (o->keys_n == ONION_KEYS_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    o->keys[o->keys_n].key = *key;
+    o->keys[o->keys_n].dk = dk;
+    o->keys_n++;
+    return QUDAG_OK;
+}
+
+void onion_key_del(struct onion *o, const uint8_t key_id[8])
+{
+    for (size_t i = 0; i < o->keys_n; i++) {
+        if (memcmp(o->keys[i].key.key_id, key_id, 8) == 0) {
+            mlkem768_free(o->keys[i].dk);
+            o->keys_n--;
+            o->keys[i] = o->keys[o->keys_n];
+            wipe(&o->keys[o->keys_n], sizeof o->keys[o->keys_n]);
+            return;
+        }
+    }
+}
+
+qudag_err circuit_new(struct onion *o, enum onion_role role, tstamp now, struct circuit **out)
+{
+    struct circuit *c = mem_alloc(o->cfg.mem, sizeof *c);
+
+    if (c == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    c->o = o;
+    c->role = role;
+    c->since = now;
+    c->prev.c = c;
+    c->next.c = c;
+    dyn_init(&c->prev.in, o->cfg.mem, LEG_HELD_MAX);
+    dyn_init(&c->next.in, o->cfg.mem, LEG_HELD_MAX);
+    assembly_init(&c->from_prev, o->cfg.mem);
+    assembly_init(&c->from_next, o->cfg.mem);
+    c->hops.mem = o->cfg.mem;
+    list_init(&c->work);
+    list_init(&c->dead);
+    qudag_err err = slots_add(&o->circuits, c, &c->ref);
+    if (err != QUDAG_OK) {
+        mem_free(o->cfg.mem, c);
+        return err;
+    }
+    err = heap_set(&o->timers, &c->timer, now);
+    if (err != QUDAG_OK) {
+        slots_del(&o->circuits, c->ref);
+        mem_free(o->cfg.mem, c);
+        return err;
+    }
+    circuit_enter(c, role == ONION_CLIENT ? PH_DIAL : PH_ACCEPT);
+    *out = c;
+    return QUDAG_OK;
+}
+
+/* ---- streams below: opening ---- */
+
+static qudag_err neighbour_get(struct onion *o, const struct peer_id *peer, struct neighbour **out)
+{
+    struct neighbour *nb = map_get(&o->neighbours, peer_id_slice(peer));
+
+    if (nb != NULL) {
+        *out = nb;
+        return QUDAG_OK;
+    }
+    for (int i = 0; i < 2 && !list_empty(&o->idle); i++) { /* two out for one in: it shrinks */
+        struct neighbour *old = LIST_ENTRY(o->idle.next, struct neighbour, idle);
+        if (tstamp_after(old->used, ONION_NEIGHBOUR_LIFE) > o->now) {
+            break;
+        }
+        neighbour_free(o, old);
+    }
+    nb = mem_alloc(o->cfg.mem, sizeof *nb);
+    if (nb == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    nb->peer = *peer;
+    nb->used = o->now;
+    list_init(&nb->idle);
+    limiter_init(&nb->creates, o->cfg.create_rate_peer, o->cfg.create_rate_peer, o->now);
+    qudag_err err = map_put(&o->neighbours, peer_id_slice(peer), nb);
+    if (err != QUDAG_OK) {
+        mem_free(o->cfg.mem, nb);
+        return err;
+    }
+    list_push_back(&o->idle, &nb->idle);
+    *out = nb;
+    return QUDAG_OK;
+}
+
+static qudag_err accept(struct onion *o, const struct ev *ev)
+{
+    struct neighbour *nb;
+    struct circuit *c;
+
+    if ((ev->props & ONION_NEED) != ONION_NEED || ev->peer == NULL || ev->peer->len == 0) {
+        return QUDAG_EPOLICY;
+    }
+    /* A share is kept for circuits of our own. */
+    if (o->circuits.n >= o->cfg.circuits_max - o->cfg.circuits_max / 16) {
+        return QUDAG_ELIMIT;
+    }
+    qudag_err err = neighbour_get(o, ev->peer, &nb);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if (nb->circuits >= ONION_LINK_CIRCUITS_MAX || nb->unfinished >= ONION_LINK_CREATES_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    err = circuit_new(o, ONION_END, o->now, &c);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    c->prev.peer = *ev->peer;
+    c->nb = nb;
+    c->unfinished = true;
+    nb->circuits++;
+    nb->unfinished++;
+    list_del(&nb->idle);
+    err = leg_attach(&c->prev, ev->strm);
+    if (err != QUDAG_OK) {
+        circuit_free(c);
+    }
+    return err;
+}
+
+static void on_stream_in(struct onion *o, const struct ev *ev, struct acts *out)
+{
+    qudag_err err = accept(o, ev);
+
+    if (err != QUDAG_OK) {
+        o->stats.refused_limit++;
+        acts_reset(out, ev->strm, err);
+    }
+}
+
+static struct circuit *dialling(const struct onion *o, uint64_t cookie)
+{
+    struct ref ref = {(uint32_t)cookie, (uint32_t)(cookie >> 32)};
+    struct circuit *c = slots_get(&o->circuits, ref);
+
+    return c != NULL && c->next.opening ? c : NULL;
+}
+
+static void on_stream_out(struct onion *o, const struct ev *ev, struct acts *out)
+{
+    struct circuit *c = dialling(o, ev->cookie);
+
+    if (c == NULL) { /* given up meanwhile */
+        acts_reset(out, ev->strm, QUDAG_ECANCELED);
+        return;
+    }
+    c->next.opening = false;
+    qudag_err err = QUDAG_OK;
+    if ((ev->props & ONION_NEED) != ONION_NEED) {
+        err = QUDAG_EPOLICY;
+    } else if (ev->peer == NULL || !peer_id_eq(ev->peer, &c->next.peer)) {
+        err = QUDAG_EAUTH;
+    } else {
+        err = leg_attach(&c->next, ev->strm);
+    }
+    if (err != QUDAG_OK) {
+        acts_reset(out, ev->strm, err);
+        circuit_fail(c, err, &c->next, c->role == ONION_CLIENT, out);
+    } else if (c->role == ONION_CLIENT) {
+        client_connected(c, out);
+    } else {
+        relay_next_connected(c, out);
+    }
+}
+
+static void on_stream_fail(struct onion *o, const struct ev *ev, struct acts *out)
+{
+    struct circuit *c = dialling(o, ev->cookie);
+
+    if (c != NULL) {
+        c->next.opening = false;
+        circuit_fail(c, ev->err != QUDAG_OK ? ev->err : QUDAG_EUNREACHABLE, &c->next,
+                     c->role == ONION_CLIENT, out);
+    }
+}
+
+/* ---- streams below: data ---- */
+
+static void leg_cell(struct leg *leg, const uint8_t *cell, struct acts *out)
+{
+    struct circuit *c = leg->c;
+
+    if (c->role == ONION_CLIENT) {
+        client_cell(c, cell, out);
+    } else if (leg == &c->prev) {
+        relay_cell_from_prev(c, cell, out);
+    } else {
+        relay_cell_from_next(c, cell, out);
+    }
+}
+
+/* Processes whole cells of |data| while there is room; how many bytes were taken. */
+static size_t leg_cells(struct leg *leg, struct slice data, struct acts *out)
+{
+    size_t done = 0;
+
+    while (data.len - done >= ONION_CELL_LEN && leg->c->phase != PH_CLOSING &&
+           onion_has_room(leg->c->o, out)) {
+        leg_cell(leg, data.base + done, out);
+        done += ONION_CELL_LEN;
+    }
+    return done;
+}
+
+static void leg_hung_up(struct leg *leg, struct acts *out)
+{
+    struct circuit *c = leg->c;
+
+    if (c->phase != PH_CLOSING) {
+        circuit_fail(c, QUDAG_ECLOSED, leg, c->role == ONION_CLIENT, out);
+    }
+    circuit_settle(c);
+}
+
+/* Cells that waited for room, and a FIN behind them. */
+static void leg_held(struct leg *leg, struct acts *out)
+{
+    if (leg->in.len >= ONION_CELL_LEN) {
+        size_t done = leg_cells(leg, dyn_slice(&leg->in), out);
+        leg_received(leg, done, out);
+        dyn_drop(&leg->in, done);
+    }
+    if (leg->fin_received && (leg->in.len < ONION_CELL_LEN || leg->c->phase == PH_CLOSING)) {
+        leg_hung_up(leg, out);
+    }
+}
+
+/* All a circuit can do at once; what remains is for its next turn. */
+static void circuit_turn(struct circuit *c, struct acts *out)
+{
+    leg_held(&c->prev, out);
+    leg_held(&c->next, out);
+    bool all = circuit_pump(c, out);
+    bool held = c->prev.in.len >= ONION_CELL_LEN || c->next.in.len >= ONION_CELL_LEN;
+    if (c->phase != PH_CLOSING && (!all || held)) {
+        circuit_wants_turn(c);
+    }
+}
+
+static void on_data(struct leg *leg, struct slice data, struct acts *out)
+{
+    struct circuit *c = leg->c;
+    size_t start = 0, held = leg->in.len;
+    qudag_err err = QUDAG_OK;
+
+    if (c->phase == PH_CLOSING || leg->fin_received) {
+        acts_consume(out, leg->strm, data.len);
+        return;
+    }
+    if (held > 0 && held < ONION_CELL_LEN) { /* complete the cell that straddles two events */
+        start = ONION_CELL_LEN - held < data.len ? ONION_CELL_LEN - held : data.len;
+        err = dyn_append(&leg->in, data.base, start);
+        if (err == QUDAG_OK) {
+            size_t done = leg_cells(leg, dyn_slice(&leg->in), out);
+            leg_received(leg, done, out);
+            dyn_drop(&leg->in, done);
+        }
+    }
+    struct slice rest = {data.base + start, data.len - start};
+    if (err == QUDAG_OK && leg->in.len == 0) {
+        size_t done = leg_cells(leg, rest, out);
+        leg_received(leg, done, out);
+        rest.base += done;
+        rest.len -= done;
+    }
+    if (c->phase == PH_CLOSING) {
+        leg_received(leg, rest.len, out);
+    } else if (err == QUDAG_OK) {
+        err = dyn_append(&leg->in, rest.base, rest.len);
+    }
+    if (err != QUDAG_OK) {
+        circuit_fail(c, err, NULL, 0, out);
+    }
+    circuit_turn(c, out);
+}
+
+static void on_reset(struct leg *leg, qudag_err err, struct acts *out)
+{
+    struct circuit *c = leg->c;
+
+    leg_detach(leg);
+    circuit_fail(c, err != QUDAG_OK ? err : QUDAG_ERESET, leg, c->role == ONION_CLIENT, out);
+    circuit_settle(c);
+}
+
+static void on_leg_event(struct leg *leg, const struct ev *ev, struct acts *out)
+{
+    switch (ev->type) {
+    case EV_DATA:
+        on_data(leg, ev->data, out);
+        break;
+    case EV_WRITABLE:
+        leg_left(leg, ev->n, out);
+        circuit_turn(leg->c, out);
+        break;
+    case EV_FIN:
+        leg->fin_received = true;
+        circuit_turn(leg->c, out);
+        break;
+    case EV_RESET:
+        on_reset(leg, ev->err, out);
+        break;
+    case EV_PEER_UP:
+    case EV_PEER_DOWN:
+    case EV_STREAM_OPEN:
+    case EV_STREAM_FAIL:
+        break;
+    }
+}
+
+static void onion_event(void *core, const struct ev *ev, tstamp now, struct acts *out)
+{
+    struct onion *o = core;
+
+    turn_begin(o, now, out);
+    if (ev->type == EV_STREAM_OPEN && ev->inbound) {
+        on_stream_in(o, ev, out);
+    } else if (ev->type == EV_STREAM_OPEN) {
+        on_stream_out(o, ev, out);
+    } else if (ev->type == EV_STREAM_FAIL) {
+        on_stream_fail(o, ev, out);
+    } else {
+        const struct slice key = {(const uint8_t *)&ev->strm, sizeof ev->strm};
+        struct leg *leg = map_get(&o->legs, key);
+        if (leg != NULL) {
+            on_leg_event(leg, ev, out);
+        }
+    }
+    turn_end(o);
+}
+
+/* ---- time ---- */
+
+static void on_timer(struct circuit *c, struct acts *out)
+{
+    struct leg *legs[] = {&c->prev, &c->next};
+
+    circuit_arm(c);
+    if (c->timer.at > c->o->now) {
+        return; /* cells have passed since it was set */
+    }
+    if (c->phase == PH_CLOSING) {
+        heap_del(&c->o->timers, &c->timer);
+        for (size_t i = 0; i < ARRAY_LEN(legs); i++) {
+            if (!ref_none(legs[i]->strm)) {
+                acts_reset(out, legs[i]->strm, QUDAG_ETIMEOUT);
+                leg_detach(legs[i]);
+            }
+        }
+        circuit_settle(c);
+        return;
+    }
+    bool onward = c->phase == PH_DIAL_NEXT || c->phase == PH_WAIT_NEXT;
+    bool building = c->role == ONION_CLIENT && c->phase != PH_READY;
+    circuit_fail(c, QUDAG_ETIMEOUT, onward ? &c->next : NULL,
+                 building ? (unsigned)c->hops.n + 1 : 0, out);
+}
+
+static void onion_tick(void *core, tstamp now, struct acts *out)
+{
+    struct onion *o = core;
+
+    turn_begin(o, now, out);
+    for (struct heap_node *n = heap_top(&o->timers); n != NULL && n->at <= now;
+         n = heap_top(&o->timers)) {
+        if (!onion_has_room(o, out)) {
+            break;
+        }
+        on_timer(LIST_ENTRY(n, struct circuit, timer), out);
+    }
+    while (!list_empty(&o->work) && onion_has_room(o, out)) {
+        struct circuit *c = LIST_ENTRY(o->work.next, struct circuit, work);
+        list_del(&c->work);
+        circuit_turn(c, out);
+    }
+    turn_end(o);
+}
+
+static tstamp onion_deadline(const void *core)
+{
+    const struct onion *o = core;
+    const struct heap_node *n = heap_top(&o->timers);
+
+    if (!list_empty(&o->work)) {
+        return o->now;
+    }
+    return n == NULL ? TSTAMP_NEVER : n->at;
+}
+
+const struct core_ops onion_ops = {
+    .protocol = ONION_PROTOCOL,
+    .inbound_max = ONION_LINK_CIRCUITS_MAX,
+    .manual_credit = true,
+    .event = onion_event,
+    .tick = onion_tick,
+    .deadline = onion_deadline,
+};
+
+/* ---- circuits of our own ---- */
+
+static bool plan_valid(const struct onion *o, const struct onion_hop *hops, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (hops[i].peer.len == 0 || hops[i].n_addrs > ONION_ADDRS_MAX ||
+            peer_id_eq(&hops[i].peer, &o->cfg.self) || (hops[i].service && i + 1 != n)) {
+            return false;
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (peer_id_eq(&hops[i].peer, &hops[j].peer)) {
+                return false;
+            }
+        }
+    }
+    return n >= 1 && n <= ONION_HOPS_MAX;
+}
+
+/* The client's part of a new circuit. */
+static qudag_err client_setup(struct circuit *c, const struct onion_hop *hops, size_t n)
+{
+    struct mem *mem = c->o->cfg.mem;
+
+    c->client = mem_alloc(mem, sizeof *c->client);
+    if (c->client == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    c->client->plan = mem_alloc_n(mem, n, sizeof *hops);
+    if (c->client->plan == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    memcpy(c->client->plan, hops, n * sizeof *hops);
+    c->client->n_wanted = (uint8_t)n;
+    for (size_t i = 0; i < n; i++) {
+        c->client->path[i] = hops[i].peer;
+    }
+    return hops_init(&c->hops, mem, n);
+}
+
+qudag_err onion_build(struct onion *o, const struct onion_hop *hops, size_t n, tstamp now,
+                      struct acts *out, struct ref *circuit)
+{
+    struct circuit *c;
+
+    if (!plan_valid(o, hops, n)) {
+        return QUDAG_EINVAL;
+    }
+    turn_begin(o, now, out);
+    qudag_err err = circuit_new(o, ONION_CLIENT, now, &c);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    err = client_setup(c, hops, n);
+    if (err != QUDAG_OK) {
+        circuit_free(c);
+        return err;
+    }
+    c->told = true;
+    c->next.peer = hops[0].peer;
+    leg_dial(&c->next, hops[0].addr, hops[0].n_addrs, out);
+    *circuit = c->ref;
+    return QUDAG_OK;
+}
+
+void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *out)
+{
+    struct circuit *c = slots_get(&o->circuits, circuit);
+
+    turn_begin(o, now, out);
+    if (c != NULL) {
+        circuit_fail(c, QUDAG_ECLOSED, NULL, 0, out);
+    }
+    turn_end(o);
+}
+
+/* ---- streams over circuits ---- */
+
+/* The circuit, if streams can be on it, and the start of a turn. */
+static struct circuit *with_streams(struct onion *o, struct ref circuit, tstamp now,
+                                    const struct acts *out)
+{
+    struct circuit *c = slots_get(&o->circuits, circuit);
+
+    turn_begin(o, now, out);
+    return c != NULL && c->mux != NULL ? c : NULL;
+}
+
+static void finish(struct circuit *c, struct acts *out)
+{
+    if (!circuit_pump(c, out)) {
+        circuit_wants_turn(c);
+    }
+    turn_end(c->o);
+}
+
+qudag_err onion_stream_open(struct onion *o, struct ref circuit, uint64_t user, const char *proto,
+                            tstamp now, struct acts *out, int64_t *sid)
+{
+    struct circuit *c = slots_get(&o->circuits, circuit);
+    uint16_t id;
+
+    if (c == NULL || c->phase == PH_CLOSING) {
+        return QUDAG_ESTALE;
+    }
+    if (c->phase != PH_READY) {
+        return QUDAG_ESTATE;
+    }
+    turn_begin(o, now, out);
+    qudag_err err = mux_open(c->mux, proto, user, &id);
+    if (err == QUDAG_OK) {
+        *sid = id;
+        circuit_wants_turn(c); /* not at once: BEGIN and the first data share a cell */
+    }
+    return err;
+}
+
+void onion_stream_set_user(struct onion *o, struct ref circuit, int64_t sid, uint64_t user)
+{
+    struct circuit *c = slots_get(&o->circuits, circuit);
+
+    if (c != NULL && c->mux != NULL) {
+        mux_set_user(c->mux, sid, user);
+    }
+}
+
+qudag_err onion_stream_write(struct onion *o, struct ref circuit, int64_t sid, struct slice data,
+                             tstamp now, struct acts *out)
+{
+    struct circuit *c = with_streams(o, circuit, now, out);
+
+    if (c == NULL) {
+        return QUDAG_ESTALE;
+    }
+    qudag_err err = mux_write(c->mux, sid, data);
+    finish(c, out);
+    return err;
+}
+
+void onion_stream_consume(struct onion *o, struct ref circuit, int64_t sid, size_t n, tstamp now,
+                          struct acts *out)
+{
+    struct circuit *c = with_streams(o, circuit, now, out);
+
+    if (c != NULL) {
+        mux_consume(c->mux, sid, n);
+        finish(c, out);
+    }
+}
+
+void onion_stream_fin(struct onion *o, struct ref circuit, int64_t sid, tstamp now,
+                      struct acts *out)
+{
+    struct circuit *c = with_streams(o, circuit, now, out);
+
+    if (c != NULL) {
+        mux_fin(c->mux, sid);
+        finish(c, out);
+    }
+}
+
+void onion_stream_reset(struct onion *o, struct ref circuit, int64_t sid, qudag_err err, tstamp now,
+                        struct acts *out)
+{
+    struct circuit *c = with_streams(o, circuit, now, out);
+
+    if (c != NULL) {
+        mux_reset(c->mux, sid, err);
+        finish(c, out);
+    }
+}
+
+/* ---- what is to be seen ---- */
+
+static enum onion_state state_of(const struct circuit *c)
+{
+    switch (c->phase) {
+    case PH_READY:
+    case PH_END:
+    case PH_RELAY:
+        return ONION_OPEN;
+    case PH_CLOSING:
+        return list_linked(&c->dead) ? ONION_CLOSED : ONION_CLOSING;
+    case PH_DIAL:
+    case PH_CREATE:
+    case PH_EXTEND:
+    case PH_ACCEPT:
+    case PH_DIAL_NEXT:
+    case PH_WAIT_NEXT:
+        break;
+    }
+    return ONION_BUILDING;
+}
+
+static void info_of(const struct circuit *c, struct onion_info *out)
+{
+    *out = (struct onion_info){
+        .circuit = c->ref,
+        .role = c->role,
+        .state = state_of(c),
+        .since = c->since,
+        .build_ns = c->build_ns,
+        .cells_fwd = c->cells_fwd,
+        .cells_back = c->cells_back,
+        .streams = c->mux == NULL ? 0 : c->mux->n,
+    };
+    if (c->role == ONION_CLIENT) {
+        out->hops = (uint8_t)c->hops.n;
+        out->hops_wanted = c->client->n_wanted;
+        memcpy(out->path, c->client->path, sizeof out->path);
+        out->next = c->next.peer;
+    } else {
+        out->prev = c->prev.peer;
+        out->next = c->next.peer;
+        out->tag = c->role == ONION_END ? c->tag : 0;
+    }
+}
+
+bool onion_next(const struct onion *o, size_t *it, struct onion_info *out)
+{
+    while (*it < o->circuits.high) {
+        const struct circuit *c = slots_at(&o->circuits, (uint32_t)*it);
+        (*it)++;
+        if (c != NULL) {
+            info_of(c, out);
+            return true;
+        }
+    }
+    return false;
+}
+
+qudag_err onion_info_get(const struct onion *o, struct ref circuit, struct onion_info *out)
+{
+    const struct circuit *c = slots_get(&o->circuits, circuit);
+
+    if (c == NULL) {
+        return QUDAG_ESTALE;
+    }
+    info_of(c, out);
+    return QUDAG_OK;
+}
+
+void onion_stats_get(const struct onion *o, struct onion_stats *out)
+{
+    *out = o->stats;
+    for (uint32_t i = 0; i < o->circuits.high; i++) {
+        const struct circuit *c = slots_at(&o->circuits, i);
+        if (c == NULL) {
+            continue;
+        }
+        out->circuits_client += c->role == ONION_CLIENT;
+        out->circuits_relay += c->role == ONION_RELAY;
+        out->circuits_end += c->role == ONION_END;
+    }
+}

@@ -1,0 +1,70 @@
+/* onion_test.c - circuits that are built, carry streams and end, in a network of onion objects. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/onion/testnet.h"
+
+static struct net *net_new(size_t nodes)
+{
+    struct net *n = malloc(sizeof *n);
+
+    assert_non_null(n);
+    net_init(n, nodes);
+    return n;
+}
+
+static void net_del(struct net *n)
+{
+    net_fini(n);
+    free(n);
+}
+
+static struct ref built(struct net *n, size_t hops)
+{
+    struct ref c;
+
+    assert_int_equal(net_build(n, 1, hops, &c), QUDAG_OK);
+    net_run(n);
+    assert_non_null(net_last_up(&n->nodes[0], ONION_UP_BUILT));
+    return c;
+}
+
+static void every_length_from_one_to_eight_hops_carries_an_echo(void **state)
+{
+    (void)state;
+    for (size_t hops = 1; hops <= ONION_HOPS_MAX; hops++) {
+        struct net *n = net_new(10);
+        n->nodes[hops].app = APP_ECHO;
+        struct ref c = built(n, hops);
+        struct onion_info info;
+        assert_int_equal(onion_info_get(n->nodes[0].o, c, &info), QUDAG_OK);
+        assert_int_equal(info.state, ONION_OPEN);
+        assert_int_equal(info.hops, hops);
+        struct flow *f = net_open(n, c, 5);
+        assert_non_null(f);
+        for (size_t i = 1; i <= 64; i++) {
+            assert_int_equal(net_write(n, f, (i - 1) * 37, 37), QUDAG_OK);
+        }
+        net_run(n);
+        assert_int_equal(f->received, 64 * 37);
+        assert_int_equal(f->wrong, 0);
+        assert_int_equal(f->sent, 64 * 37);
+        onion_stream_fin(n->nodes[0].o, c, f->sid, n->now, &n->out);
+        net_drain(n, 0);
+        net_run(n);
+        assert_true(f->fin);
+        assert_int_equal(n->units_odd, 0);
+        net_del(n);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_length_from_one_to_eight_hops_carries_an_echo),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

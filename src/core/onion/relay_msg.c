@@ -1,0 +1,166 @@
+/* relay_msg.c - messages inside cells: one table says what each type looks like. */
+#include "core/onion/relay_msg.h"
+
+#include <string.h>
+
+static const struct {
+    bool stream;
+    uint16_t min, max; /* bytes of data */
+} TYPES[] = {
+    [RELAY_EXTEND] = {false, RELAY_FRAG_HEAD + 1, RELAY_PAYLOAD - RELAY_HEAD},
+    [RELAY_EXTENDED] = {false, RELAY_FRAG_HEAD + 1, RELAY_PAYLOAD - RELAY_HEAD},
+    [RELAY_TRUNCATED] = {false, 1, 1},
+    [RELAY_SENDME] = {false, 16, 16},
+    [RELAY_BEGIN] = {true, 1, RELAY_PROTO_MAX},
+    [RELAY_CONNECTED] = {true, 0, 0},
+    [RELAY_DATA] = {true, 1, RELAY_PAYLOAD - RELAY_STREAM_HEAD},
+    [RELAY_FIN] = {true, 0, 0},
+    [RELAY_RESET] = {true, 1, 1},
+    [RELAY_CREDIT] = {true, 4, 4},
+};
+
+static const struct {
+    uint8_t reason;
+    qudag_err err;
+} REASONS[] = {
+    {1, QUDAG_ECLOSED},      {2, QUDAG_EPROTO},       {3, QUDAG_EAUTH},     {4, QUDAG_ELIMIT},
+    {5, QUDAG_ETIMEOUT},     {6, QUDAG_EUNREACHABLE}, {7, QUDAG_EINTERNAL}, {8, QUDAG_EREFUSED},
+    {9, QUDAG_EUNSUPPORTED}, {10, QUDAG_ECANCELED},   {11, QUDAG_EPOLICY},  {12, QUDAG_ERESET},
+};
+
+uint8_t reason_of(qudag_err err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(REASONS); i++) {
+        if (REASONS[i].err == err) {
+            return REASONS[i].reason;
+        }
+    }
+    return err == QUDAG_EMALFORMED ? 2 : 7;
+}
+
+qudag_err reason_err(uint8_t reason)
+{
+    for (size_t i = 0; i < ARRAY_LEN(REASONS); i++) {
+        if (REASONS[i].reason == reason) {
+            return REASONS[i].err;
+        }
+    }
+    return QUDAG_ERESET;
+}
+
+bool relay_type_is_stream(uint8_t type)
+{
+    return type < ARRAY_LEN(TYPES) && TYPES[type].stream;
+}
+
+/* Padding is public once a cell is open: no need for constant time, but for speed. */
+static bool all_zero(const uint8_t *p, size_t len)
+{
+    uint8_t acc = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        acc |= p[i];
+    }
+    return acc == 0;
+}
+
+int relay_msg_next(struct rd *r, struct relay_msg *m)
+{
+    if (r->left < RELAY_HEAD || r->p[0] == RELAY_END) {
+        return all_zero(r->p, r->left) ? 0 : -1;
+    }
+    m->type = rd_u8(r);
+    size_t len = rd_u16(r);
+    if (m->type >= ARRAY_LEN(TYPES)) {
+        return -1;
+    }
+    m->stream = TYPES[m->type].stream ? rd_u16(r) : 0;
+    m->data = rd_bytes(r, len);
+    bool fits = len >= TYPES[m->type].min && len <= TYPES[m->type].max;
+    bool named = !TYPES[m->type].stream || m->stream != 0;
+    return rd_ok(r) && fits && named ? 1 : -1;
+}
+
+void relay_msg_put(struct wr *w, uint8_t type, uint16_t stream, struct slice data)
+{
+    wr_u8(w, type);
+    wr_u16(w, (uint16_t)data.len);
+    if (stream != 0) {
+        wr_u16(w, stream);
+    }
+    wr_slice(w, data);
+}
+
+void assembly_init(struct assembly *a, struct mem *mem)
+{
+    *a = (struct assembly){.mem = mem};
+}
+
+void assembly_fini(struct assembly *a)
+{
+    mem_free_wiped(a->mem, a->p);
+    *a = (struct assembly){.mem = a->mem};
+}
+
+qudag_err assembly_add(struct assembly *a, struct slice frag, size_t max, bool clear, bool *done)
+{
+    struct rd r = rd_init(frag);
+    size_t total = rd_u16(&r), offset = rd_u16(&r);
+
+    *done = false;
+    if (!rd_ok(&r) || total == 0 || total > max || offset != a->have || offset >= total) {
+        return QUDAG_EMALFORMED;
+    }
+    size_t len = total - offset;
+    if (!clear || len > r.left) {
+        len = r.left;
+    }
+    struct slice piece = rd_bytes(&r, len);
+    if (len == 0 || len > total - offset || (a->p != NULL && total != a->total)) {
+        return QUDAG_EMALFORMED;
+    }
+    if (!all_zero(r.p, r.left)) {
+        return QUDAG_EMALFORMED;
+    }
+    if (a->p == NULL) {
+        a->p = mem_alloc(a->mem, total);
+        if (a->p == NULL) {
+            return QUDAG_ENOMEM;
+        }
+        a->total = total;
+    }
+    memcpy(a->p + a->have, piece.base, len);
+    a->have += len;
+    *done = a->have == a->total;
+    return QUDAG_OK;
+}
+
+void extend_put(struct wr *w, const struct extend *e)
+{
+    wr_u8(w, e->peer.len);
+    wr_slice(w, peer_id_slice(&e->peer));
+    wr_u8(w, e->n_addrs);
+    for (size_t i = 0; i < e->n_addrs; i++) {
+        wr_u8(w, e->addr[i].len);
+        wr_slice(w, multiaddr_slice(&e->addr[i]));
+    }
+    wr_lp16(w, e->create);
+}
+
+qudag_err extend_get(struct slice bytes, struct extend *e)
+{
+    struct rd r = rd_init(bytes);
+
+    struct slice id = rd_bytes(&r, rd_u8(&r));
+    e->n_addrs = rd_u8(&r);
+    if (!rd_ok(&r) || e->n_addrs > ONION_ADDRS_MAX) {
+        return QUDAG_EMALFORMED;
+    }
+    qudag_err err = peer_id_from_bytes(&e->peer, id);
+    for (size_t i = 0; i < e->n_addrs && err == QUDAG_OK; i++) {
+        struct slice addr = rd_bytes(&r, rd_u8(&r));
+        err = rd_ok(&r) ? multiaddr_from_bytes(&e->addr[i], addr) : QUDAG_EMALFORMED;
+    }
+    e->create = rd_lp16(&r, RELAY_MSG_MAX);
+    return err == QUDAG_OK && rd_done(&r) ? QUDAG_OK : QUDAG_EMALFORMED;
+}

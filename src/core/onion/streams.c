@@ -1,0 +1,654 @@
+/*
+ * streams.c - streams over a circuit.
+ *
+ *   client: mux_open ─▶ BEGIN sent ─▶ CONNECTED        each direction: open ─FIN─▶ done
+ *   end:    BEGIN received, CONNECTED sent             RESET by either side: gone at once
+ *
+ * Ids grow and are never used again, so a message for an id below the highest that is not in the
+ * table belongs to a stream that has just gone and is dropped; one above it breaks the protocol.
+ *
+ * Sending order within a cell: SENDMEs, control messages, then data.  A stream that becomes ready
+ * with an empty past goes to the front of |ready|, one that was just served to the back: a keystroke
+ * overtakes a bulk transfer, and bulk transfers take turns.
+ */
+#include "core/onion/streams.h"
+
+#include "base/assert.h"
+#include "base/wipe.h"
+#include "core/onion/emit.h"
+
+#include <string.h>
+
+#define BLOCK_MIN 2048u
+
+struct block {
+    struct block *next;
+    size_t off, len, cap;
+    uint8_t b[];
+};
+
+enum {
+    OWES_BEGIN = 1,
+    OWES_CONNECTED = 2,
+    OWES_FIN = 4,
+    OWES_RESET = 8,
+    OWES_CREDIT = 16,
+};
+
+struct ostream {
+    struct list control, ready;
+    struct block *head, *tail; /* data waiting to become cells */
+    size_t queued;             /* bytes in them */
+    size_t sent;               /* bytes that left since the last LINK_SENT */
+    uint64_t user;
+    uint16_t id;
+    uint8_t owes;   /* OWES_ bits */
+    uint8_t reason; /* of the RESET owed */
+    bool connected; /* client: CONNECTED arrived */
+    bool fin_wanted, fin_sent, fin_received;
+    uint32_t tx_credit; /* bytes we may send */
+    uint32_t rx_credit; /* bytes the peer may send */
+    uint32_t unread;    /* bytes delivered and not consumed */
+    uint32_t read;      /* bytes consumed and not announced */
+    uint8_t proto_len;  /* BEGIN */
+    char proto[RELAY_PROTO_MAX];
+};
+
+static void ring_push(struct tag_ring *r, const uint8_t tag[CGO_TAG_LEN])
+{
+    ASSERT(r->n < MUX_STEPS);
+    memcpy(r->tag[(r->head + r->n) % MUX_STEPS], tag, CGO_TAG_LEN);
+    r->n++;
+}
+
+static const uint8_t *ring_pop(struct tag_ring *r)
+{
+    ASSERT(r->n > 0);
+    const uint8_t *tag = r->tag[r->head];
+    r->head = (r->head + 1) % MUX_STEPS;
+    r->n--;
+    return tag;
+}
+
+/* ---- the table ---- */
+
+qudag_err mux_new(struct mux **out, struct mem *mem, struct ref circuit, bool client,
+                  uint32_t streams_max)
+{
+    struct mux *m = mem_alloc(mem, sizeof *m);
+
+    if (m == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    m->mem = mem;
+    m->circuit = circuit;
+    m->client = client;
+    m->max = streams_max;
+    m->window = MUX_WINDOW;
+    m->next_id = 1;
+    list_init(&m->control);
+    list_init(&m->ready);
+    m->ids = mem_alloc_n(mem, streams_max, sizeof *m->ids);
+    m->by = mem_alloc_n(mem, streams_max, sizeof *m->by);
+    if (m->ids == NULL || m->by == NULL) {
+        mux_free(m);
+        return QUDAG_ENOMEM;
+    }
+    *out = m;
+    return QUDAG_OK;
+}
+
+static void drop_queue(struct mux *m, struct ostream *s)
+{
+    while (s->head != NULL) {
+        struct block *b = s->head;
+        s->head = b->next;
+        mem_free_wiped(m->mem, b);
+    }
+    s->tail = NULL;
+    s->queued = 0;
+}
+
+void mux_free(struct mux *m)
+{
+    if (m == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < m->n; i++) {
+        drop_queue(m, m->by[i]);
+        mem_free_wiped(m->mem, m->by[i]);
+    }
+    mem_free(m->mem, m->by);
+    mem_free(m->mem, m->ids);
+    mem_free_wiped(m->mem, m);
+}
+
+static struct ostream *find(const struct mux *m, int64_t id)
+{
+    for (uint32_t i = 0; i < m->n; i++) {
+        if (m->ids[i] == id) {
+            return m->by[i];
+        }
+    }
+    return NULL;
+}
+
+static qudag_err add(struct mux *m, uint16_t id, uint64_t user, struct ostream **out)
+{
+    if (m->n >= m->max) {
+        return QUDAG_ELIMIT;
+    }
+    struct ostream *s = mem_alloc(m->mem, sizeof *s);
+    if (s == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    s->id = id;
+    s->user = user;
+    s->tx_credit = STREAM_WINDOW;
+    s->rx_credit = STREAM_WINDOW;
+    list_init(&s->control);
+    list_init(&s->ready);
+    m->ids[m->n] = id;
+    m->by[m->n] = s;
+    m->n++;
+    *out = s;
+    return QUDAG_OK;
+}
+
+static void drop(struct mux *m, struct ostream *s)
+{
+    for (uint32_t i = 0; i < m->n; i++) {
+        if (m->by[i] == s) {
+            m->n--;
+            m->by[i] = m->by[m->n];
+            m->ids[i] = m->ids[m->n];
+            break;
+        }
+    }
+    list_del(&s->control);
+    list_del(&s->ready);
+    drop_queue(m, s);
+    mem_free_wiped(m->mem, s);
+}
+
+static void owe(struct mux *m, struct ostream *s, uint8_t what)
+{
+    s->owes |= what;
+    if (!list_linked(&s->control)) {
+        list_push_back(&m->control, &s->control);
+    }
+}
+
+/* Puts |s| where its data and credit say it belongs; |served|: it has just had its turn. */
+static void place(struct mux *m, struct ostream *s, bool served)
+{
+    bool wants = s->queued > 0 && s->tx_credit > 0;
+
+    if (!wants || served) {
+        list_del(&s->ready);
+    }
+    if (wants && !list_linked(&s->ready)) {
+        if (served) {
+            list_push_back(&m->ready, &s->ready);
+        } else {
+            list_push_front(&m->ready, &s->ready);
+        }
+    }
+    if (s->queued == 0 && s->fin_wanted && !s->fin_sent) {
+        owe(m, s, OWES_FIN);
+    }
+}
+
+/* Frees |s| once nothing more can happen on it. */
+static void settle(struct mux *m, struct ostream *s)
+{
+    if (s->fin_sent && s->fin_received && s->owes == 0 && s->sent == 0) {
+        drop(m, s);
+    }
+}
+
+static void report(const struct mux *m, const struct ostream *s, struct link_ev ev,
+                   struct acts *out)
+{
+    ev.link = m->circuit;
+    ev.sid = s->id;
+    ev.user = s->user;
+    emit_link_ev(out, &ev);
+}
+
+/* ---- sending ---- */
+
+bool mux_has_work(const struct mux *m)
+{
+    if (m->due.n > 0) {
+        return true;
+    }
+    bool any = m->refusals_n > 0 || !list_empty(&m->control) || !list_empty(&m->ready);
+    return m->window > 0 && any;
+}
+
+static size_t room(const struct wr *w)
+{
+    return w->cap - w->len;
+}
+
+/* The control message that comes first among those |s| owes, if it fits. */
+static bool put_control(struct mux *m, struct ostream *s, struct wr *w)
+{
+    uint8_t num[4], bit = (uint8_t)(s->owes & (0u - s->owes));
+    struct slice data = {num, 0};
+    uint8_t type = RELAY_CONNECTED;
+    struct wr v = wr_init(num, sizeof num);
+
+    if (bit == OWES_BEGIN) {
+        type = RELAY_BEGIN;
+        data = (struct slice){(const uint8_t *)s->proto, s->proto_len};
+    } else if (bit == OWES_FIN) {
+        type = RELAY_FIN;
+    } else if (bit == OWES_RESET) {
+        type = RELAY_RESET;
+        wr_u8(&v, s->reason);
+        data.len = 1;
+    } else if (bit == OWES_CREDIT) {
+        type = RELAY_CREDIT;
+        wr_u32(&v, s->read);
+        data.len = 4;
+    }
+    if (room(w) < RELAY_STREAM_HEAD + data.len) {
+        return false;
+    }
+    relay_msg_put(w, type, s->id, data);
+    s->owes = (uint8_t)(s->owes & ~bit);
+    if (bit == OWES_BEGIN) {
+        m->last_id = s->id;
+    } else if (bit == OWES_FIN) {
+        s->fin_sent = true;
+    } else if (bit == OWES_CREDIT) {
+        s->rx_credit += s->read;
+        s->read = 0;
+    }
+    return true;
+}
+
+/* Control messages of all streams, oldest first; how many were put. */
+static uint32_t fill_control(struct mux *m, struct wr *w, uint32_t msgs)
+{
+    uint32_t n = 0;
+
+    while (m->refusals_n > 0 && msgs + n < RELAY_MSGS_MAX && room(w) > RELAY_STREAM_HEAD) {
+        uint8_t reason = reason_of(QUDAG_ELIMIT);
+        m->refusals_n--;
+        relay_msg_put(w, RELAY_RESET, m->refusal[m->refusals_n], (struct slice){&reason, 1});
+        n++;
+    }
+    while (!list_empty(&m->control) && msgs + n < RELAY_MSGS_MAX) {
+        struct ostream *s = LIST_ENTRY(m->control.next, struct ostream, control);
+        if (!put_control(m, s, w)) {
+            break;
+        }
+        n++;
+        if (s->owes != 0) {
+            continue;
+        }
+        list_del(&s->control);
+        if (s->reason != 0) {
+            drop(m, s); /* its RESET has left */
+        } else {
+            settle(m, s);
+        }
+    }
+    return n;
+}
+
+static void take(struct mux *m, struct ostream *s, struct wr *w, size_t len)
+{
+    s->queued -= len;
+    s->sent += len;
+    s->tx_credit -= (uint32_t)len;
+    while (len > 0) {
+        struct block *b = s->head;
+        size_t n = b->len < len ? b->len : len;
+        wr_bytes(w, b->b + b->off, n);
+        b->off += n;
+        b->len -= n;
+        len -= n;
+        if (b->len == 0) {
+            s->head = b->next;
+            if (s->head == NULL) {
+                s->tail = NULL;
+            }
+            mem_free_wiped(m->mem, b);
+        }
+    }
+}
+
+static uint32_t fill_data(struct mux *m, struct wr *w, uint32_t msgs)
+{
+    uint32_t n = 0;
+
+    while (!list_empty(&m->ready) && msgs + n < RELAY_MSGS_MAX && room(w) > RELAY_STREAM_HEAD) {
+        struct ostream *s = LIST_ENTRY(m->ready.next, struct ostream, ready);
+        size_t len = room(w) - RELAY_STREAM_HEAD;
+        if (s->owes & OWES_BEGIN) {
+            break; /* the rest waits for the next cell, in which BEGIN comes first */
+        }
+        len = len < s->queued ? len : s->queued;
+        len = len < s->tx_credit ? len : s->tx_credit;
+        wr_u8(w, RELAY_DATA);
+        wr_u16(w, (uint16_t)len);
+        wr_u16(w, s->id);
+        take(m, s, w, len);
+        place(m, s, true);
+        n++;
+    }
+    return n;
+}
+
+bool mux_fill(struct mux *m, struct wr *w)
+{
+    uint32_t msgs = 0, counted = 0;
+
+    while (m->due.n > 0 && room(w) >= RELAY_HEAD + CGO_TAG_LEN) {
+        relay_msg_put(w, RELAY_SENDME, 0, (struct slice){ring_pop(&m->due), CGO_TAG_LEN});
+        m->unanswered -= MUX_STEP;
+        msgs++;
+    }
+    if (m->window > 0) {
+        counted = fill_control(m, w, msgs);
+        counted += fill_data(m, w, msgs + counted);
+        /* A FIN that has become due fits behind the data more often than not. */
+        counted += fill_control(m, w, msgs + counted);
+    }
+    ASSERT(wr_ok(w));
+    return counted > 0;
+}
+
+void mux_sent(struct mux *m, const uint8_t tag[CGO_TAG_LEN])
+{
+    ASSERT(m->window > 0);
+    m->window--;
+    m->sent++;
+    if (m->sent == MUX_STEP) {
+        ring_push(&m->expected, tag);
+        m->sent = 0;
+    }
+}
+
+void mux_report_sent(struct mux *m, struct acts *out)
+{
+    for (uint32_t i = m->n; i-- > 0;) {
+        struct ostream *s = m->by[i];
+        if (s->sent > 0) {
+            report(m, s, (struct link_ev){.type = LINK_SENT, .n = s->sent}, out);
+            s->sent = 0;
+            settle(m, s);
+        }
+    }
+}
+
+/* ---- receiving ---- */
+
+static qudag_err on_begin(struct mux *m, const struct relay_msg *msg, struct acts *out)
+{
+    struct ostream *s;
+
+    if (m->client || msg->stream <= m->last_id || memchr(msg->data.base, 0, msg->data.len)) {
+        return QUDAG_EPROTO;
+    }
+    m->last_id = msg->stream;
+    qudag_err err = add(m, msg->stream, 0, &s);
+    if (err == QUDAG_ELIMIT && m->refusals_n < MUX_REFUSALS) {
+        m->refusal[m->refusals_n] = msg->stream;
+        m->refusals_n++;
+        return QUDAG_OK;
+    }
+    if (err == QUDAG_OK) {
+        owe(m, s, OWES_CONNECTED);
+        report(m, s, (struct link_ev){.type = LINK_STREAM, .data = msg->data}, out);
+    }
+    return err;
+}
+
+static qudag_err on_data(struct mux *m, struct ostream *s, struct slice data, struct acts *out)
+{
+    if (s->fin_received || data.len > s->rx_credit) {
+        return QUDAG_EPROTO;
+    }
+    s->rx_credit -= (uint32_t)data.len;
+    if (s->reason == 0) { /* else we have turned our back on it */
+        s->unread += (uint32_t)data.len;
+        report(m, s, (struct link_ev){.type = LINK_DATA, .data = data}, out);
+    }
+    return QUDAG_OK;
+}
+
+static qudag_err on_fin(struct mux *m, struct ostream *s, struct acts *out)
+{
+    if (s->fin_received) {
+        return QUDAG_EPROTO;
+    }
+    s->fin_received = true;
+    s->owes &= (uint8_t)~OWES_CREDIT;
+    if (s->owes == 0) {
+        list_del(&s->control);
+    }
+    if (s->reason == 0) {
+        report(m, s, (struct link_ev){.type = LINK_FIN}, out);
+        settle(m, s);
+    }
+    return QUDAG_OK;
+}
+
+static qudag_err on_credit(struct mux *m, struct ostream *s, struct slice data)
+{
+    struct rd r = rd_init(data);
+    uint32_t delta = rd_u32(&r);
+
+    if (delta == 0 || delta > STREAM_WINDOW - s->tx_credit) {
+        return QUDAG_EPROTO;
+    }
+    s->tx_credit += delta;
+    place(m, s, false);
+    return QUDAG_OK;
+}
+
+static void on_reset(struct mux *m, struct ostream *s, uint8_t reason, struct acts *out)
+{
+    if (s->reason == 0) {
+        report(m, s, (struct link_ev){.type = LINK_RESET, .err = reason_err(reason)}, out);
+    }
+    drop(m, s);
+}
+
+static qudag_err on_sendme(struct mux *m, struct slice tag)
+{
+    if (m->expected.n == 0 || !ct_equal(ring_pop(&m->expected), tag.base, CGO_TAG_LEN)) {
+        return QUDAG_EPROTO;
+    }
+    m->window += MUX_STEP;
+    return QUDAG_OK;
+}
+
+qudag_err mux_recv(struct mux *m, const struct relay_msg *msg, struct acts *out)
+{
+    if (msg->type == RELAY_SENDME) {
+        return on_sendme(m, msg->data);
+    }
+    if (msg->type == RELAY_BEGIN) {
+        return on_begin(m, msg, out);
+    }
+    if (!relay_type_is_stream(msg->type) || msg->stream > m->last_id) {
+        return QUDAG_EPROTO;
+    }
+    struct ostream *s = find(m, msg->stream);
+    if (s == NULL) {
+        return QUDAG_OK; /* gone a moment ago */
+    }
+    if (msg->type == RELAY_CONNECTED) {
+        bool allowed = m->client && !s->connected;
+        s->connected = true;
+        return allowed ? QUDAG_OK : QUDAG_EPROTO;
+    }
+    if (msg->type == RELAY_RESET) {
+        on_reset(m, s, msg->data.base[0], out);
+        return QUDAG_OK;
+    }
+    if (m->client && !s->connected) {
+        return QUDAG_EPROTO;
+    }
+    switch (msg->type) {
+    case RELAY_DATA:
+        return on_data(m, s, msg->data, out);
+    case RELAY_FIN:
+        return on_fin(m, s, out);
+    case RELAY_CREDIT:
+        return on_credit(m, s, msg->data);
+    default:
+        return QUDAG_EPROTO;
+    }
+}
+
+qudag_err mux_received(struct mux *m, const uint8_t tag[CGO_TAG_LEN])
+{
+    m->unanswered++;
+    if (m->unanswered > MUX_WINDOW) {
+        return QUDAG_EPROTO;
+    }
+    m->received++;
+    if (m->received == MUX_STEP) {
+        ring_push(&m->due, tag);
+        m->received = 0;
+    }
+    return QUDAG_OK;
+}
+
+/* ---- what the user of the streams does ---- */
+
+qudag_err mux_open(struct mux *m, const char *proto, uint64_t user, uint16_t *id)
+{
+    struct ostream *s;
+    size_t len = strlen(proto);
+
+    if (len == 0 || len > RELAY_PROTO_MAX) {
+        return QUDAG_EINVAL;
+    }
+    if (m->next_id > STREAM_ID_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    qudag_err err = add(m, (uint16_t)m->next_id, user, &s);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    m->next_id++;
+    memcpy(s->proto, proto, len);
+    s->proto_len = (uint8_t)len;
+    owe(m, s, OWES_BEGIN);
+    *id = s->id;
+    return QUDAG_OK;
+}
+
+static qudag_err append(struct mux *m, struct ostream *s, struct slice data)
+{
+    struct block *t = s->tail;
+    size_t fits = t == NULL ? 0 : t->cap - t->off - t->len;
+
+    fits = fits < data.len ? fits : data.len;
+    size_t rest = data.len - fits;
+    if (rest > 0) { /* the new block first, so that failure changes nothing */
+        size_t cap = rest < BLOCK_MIN ? BLOCK_MIN : rest;
+        struct block *b = mem_alloc(m->mem, sizeof *b + cap);
+        if (b == NULL) {
+            return QUDAG_ENOMEM;
+        }
+        b->cap = cap;
+        b->len = rest;
+        memcpy(b->b, data.base + fits, rest);
+        if (t == NULL) {
+            s->head = b;
+        } else {
+            t->next = b;
+        }
+        s->tail = b;
+    }
+    if (fits > 0) {
+        memcpy(t->b + t->off + t->len, data.base, fits);
+        t->len += fits;
+    }
+    s->queued += data.len;
+    return QUDAG_OK;
+}
+
+qudag_err mux_write(struct mux *m, int64_t id, struct slice data)
+{
+    struct ostream *s = find(m, id);
+
+    if (s == NULL || s->reason != 0) {
+        return QUDAG_ESTALE;
+    }
+    if (s->fin_wanted) {
+        return QUDAG_ESTATE;
+    }
+    if (data.len > STREAM_QUEUE_MAX - s->queued) {
+        return QUDAG_ETOOBIG;
+    }
+    if (data.len == 0) {
+        return QUDAG_OK;
+    }
+    qudag_err err = append(m, s, data);
+    place(m, s, false);
+    return err;
+}
+
+void mux_set_user(struct mux *m, int64_t id, uint64_t user)
+{
+    struct ostream *s = find(m, id);
+
+    if (s != NULL) {
+        s->user = user;
+    }
+}
+
+void mux_consume(struct mux *m, int64_t id, size_t n)
+{
+    struct ostream *s = find(m, id);
+
+    if (s == NULL || s->reason != 0) {
+        return;
+    }
+    uint32_t len = n < s->unread ? (uint32_t)n : s->unread;
+    s->unread -= len;
+    s->read += len;
+    if (!s->fin_received && s->read >= STREAM_CREDIT_STEP) {
+        owe(m, s, OWES_CREDIT);
+    }
+}
+
+void mux_fin(struct mux *m, int64_t id)
+{
+    struct ostream *s = find(m, id);
+
+    if (s != NULL && s->reason == 0) {
+        s->fin_wanted = true;
+        place(m, s, false);
+    }
+}
+
+void mux_reset(struct mux *m, int64_t id, qudag_err err)
+{
+    struct ostream *s = find(m, id);
+
+    if (s == NULL || s->reason != 0) {
+        return;
+    }
+    if (s->owes & OWES_BEGIN) {
+        drop(m, s); /* the other end never heard of it */
+        return;
+    }
+    drop_queue(m, s);
+    list_del(&s->ready);
+    s->reason = reason_of(err);
+    s->owes = 0;
+    s->fin_wanted = false;
+    s->sent = 0;
+    owe(m, s, OWES_RESET);
+}
