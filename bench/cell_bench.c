@@ -1,10 +1,11 @@
 /*
- * cell_bench.c - what the cell cipher costs, beside plain ciphers on the same machine in the same run.
+ * cell_bench.c - what the cell cipher costs, beside plain ciphers in the same run.
  *
  * Every figure is the median of several samples of CPU time.  One JSON object a line:
  *   name, impl, hops          what was measured, by which implementation
  *   bytes, ns, ns_per_byte    of one cell body or message
- *   limit, limit_ns, ratio    the floor: AES-256-CTR over the same bytes, once for each hop; ns / limit_ns
+ *   limit, limit_ns, ratio    AES-256-CTR over the same bytes, once for each hop; ns / limit_ns (called
+ *                             through EVP with a new nonce each time, so it can be under 1)
  *   ratio_gcm, ratio_chacha   ns against one seal of a plain AEAD over the message a cell carries
  *   goal                      ns per byte wanted, where there is a goal
  */

@@ -15,6 +15,13 @@
 
 #define AES_ROUND_KEYS_MAX 15
 
+/* Before a loop over blocks in flight: unless it is unrolled they live in memory, not in registers. */
+#if defined(__clang__)
+#define X86_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define X86_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 static inline __m128i x86_load(const void *p)
 {
     return _mm_loadu_si128((const __m128i *)p);

@@ -80,7 +80,7 @@ void cgo_init_impl(struct cgo *c, const struct cgo_params *p, const uint8_t *key
     s->key_len = p->key_len;
     s->rest_len = (uint16_t)(p->body_len - CGO_TAG_LEN);
     s->rest_blocks = (uint8_t)blocks(s->rest_len);
-    /* SPEC: cell-cipher CC-9 */
+    /* SPEC: cell-cipher 2.2, enough bits are cleared for both streams. */
     s->counter_keep = counter_mask(s->rest_blocks + blocks(cgo_key_material(p)));
     memcpy(s->n, keys + cgo_key_material(p) - CGO_TAG_LEN, CGO_TAG_LEN);
     s->dead = !impl->set_keys(s, keys);
@@ -105,16 +105,23 @@ void cgo_fini(struct cgo *c)
     wipe(c, sizeof(*c));
 }
 
-/* A dead object lets nothing through: neither the plain body nor a tag that could be recognised. */
-static bool alive(const struct cgo_state *s, uint8_t *body)
+/*
+ * Counts a cell.  A dead object lets nothing through: neither the plain body nor a tag that could be
+ * recognised.
+ *
+ * SPEC: cell-cipher 3.4, a key serves at most 2^32 - 1 cells.
+ */
+static bool alive(struct cgo_state *s, uint8_t *body)
 {
+    s->dead = s->dead || s->cells == UINT32_MAX;
+    s->cells += s->dead ? 0 : 1;
     if (s->dead) {
         wipe(body, (size_t)s->rest_len + CGO_TAG_LEN);
     }
     return !s->dead;
 }
 
-/* SPEC: cell-cipher CC-10, CC-11 */
+/* SPEC: cell-cipher 3.2, 3.3, new keys and N from stream 1; the old ones are overwritten. */
 static void update(struct cgo_state *s)
 {
     uint8_t stream[CGO_KEYS_MAX + CGO_TAG_LEN];
@@ -123,11 +130,12 @@ static void update(struct cgo_state *s)
         s->impl->update_stream(s, stream);
         memcpy(s->n, stream + keys_len, CGO_TAG_LEN);
         s->dead = !s->impl->set_keys(s, stream) || s->dead;
+        s->cells = 0;
         wipe(stream, sizeof(stream));
     }
 }
 
-/* SPEC: cell-cipher CC-12 */
+/* SPEC: cell-cipher 4.1, encrypt under T', then chain. */
 void cgo_relay_backward(struct cgo *c, uint8_t cmd, uint8_t *body)
 {
     struct cgo_state *s = cgo_state_of(c);
@@ -138,7 +146,7 @@ void cgo_relay_backward(struct cgo *c, uint8_t cmd, uint8_t *body)
     memcpy(s->t_prime, body, CGO_TAG_LEN);
 }
 
-/* SPEC: cell-cipher CC-13 */
+/* SPEC: cell-cipher 4.2, recognised when the tag is N. */
 bool cgo_relay_forward(struct cgo *c, uint8_t cmd, uint8_t *body, uint8_t ack[CGO_TAG_LEN])
 {
     struct cgo_state *s = cgo_state_of(c);
@@ -154,7 +162,7 @@ bool cgo_relay_forward(struct cgo *c, uint8_t cmd, uint8_t *body, uint8_t ack[CG
     return true;
 }
 
-/* SPEC: cell-cipher CC-14 */
+/* SPEC: cell-cipher 4.3, the own tag goes in and the sent one becomes N. */
 void cgo_relay_originate(struct cgo *c, uint8_t cmd, uint8_t *body, uint8_t ack[CGO_TAG_LEN])
 {
     struct cgo_state *s = cgo_state_of(c);
@@ -165,7 +173,7 @@ void cgo_relay_originate(struct cgo *c, uint8_t cmd, uint8_t *body, uint8_t ack[
     update(s);
 }
 
-/* One hop of the client's side: chains on the tag before its own transformation. */
+/* SPEC: cell-cipher 5.1, chains on the tag before its own transformation. */
 static void client_peel(struct cgo_state *s, uint8_t cmd, uint8_t *body)
 {
     uint8_t t[CGO_TAG_LEN];
@@ -177,7 +185,7 @@ static void client_peel(struct cgo_state *s, uint8_t cmd, uint8_t *body)
     memcpy(s->t_prime, t, CGO_TAG_LEN);
 }
 
-/* SPEC: cell-cipher CC-15 */
+/* SPEC: cell-cipher 5.2, sealed for the last hop, then wrapped for those before it. */
 void cgo_client_originate(struct cgo *fwd, size_t n_hops, uint8_t cmd, uint8_t *body,
                           uint8_t ack[CGO_TAG_LEN])
 {
@@ -192,7 +200,7 @@ void cgo_client_originate(struct cgo *fwd, size_t n_hops, uint8_t cmd, uint8_t *
     }
 }
 
-/* SPEC: cell-cipher CC-16, CC-17 */
+/* SPEC: cell-cipher 5.3, 5.4, peeled until a hop recognises its tag; if none does, never again. */
 int cgo_client_backward(struct cgo *back, size_t n_hops, uint8_t cmd, uint8_t *body,
                         uint8_t ack[CGO_TAG_LEN])
 {
@@ -206,6 +214,10 @@ int cgo_client_backward(struct cgo *back, size_t n_hops, uint8_t cmd, uint8_t *b
             update(s);
             return (int)ix;
         }
+    }
+    /* T' of a hop is the tag last received, so hops could fall into step again: never let them */
+    for (size_t ix = 0; ix < n_hops; ix++) {
+        cgo_state_of(&back[ix])->dead = true;
     }
     memset(ack, 0, CGO_TAG_LEN);
     return -1;

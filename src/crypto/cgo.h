@@ -35,9 +35,10 @@ void cgo_init(struct cgo *c, const struct cgo_params *p, const uint8_t *keys);
 void cgo_fini(struct cgo *c);
 
 /*
- * False once the crypto library had no memory for the portable implementation (the others cannot
- * fail).  Nothing passes such an object: it zeroes every body and recognises none, so that using it
- * breaks the circuit and reveals nothing.
+ * False once the object is dead: the crypto library had no memory for the portable implementation
+ * (the others cannot fail), one key has served 2^32 - 1 cells, or cgo_client_backward() recognised
+ * nothing.  A dead object zeroes every body and recognises none, so that using it breaks the circuit
+ * and reveals nothing.
  */
 bool cgo_ready(const struct cgo *c);
 
@@ -53,7 +54,7 @@ void cgo_client_originate(struct cgo *fwd, size_t n_hops, uint8_t cmd, uint8_t *
                           uint8_t ack[CGO_TAG_LEN]);
 /*
  * Client: peel; the hop it came from with the tag to acknowledge, or -1 and a zero tag when no hop is
- * recognised (destroy the circuit).
+ * recognised.  Then all of |back| is dead: destroy the circuit.
  */
 int cgo_client_backward(struct cgo *back, size_t n_hops, uint8_t cmd, uint8_t *body,
                         uint8_t ack[CGO_TAG_LEN]);

@@ -21,11 +21,12 @@
 struct cgo_state {
     uint8_t engine[CGO_ENGINE_LEN]; /* first, for its alignment; the implementation's own */
     const struct cgo_impl *impl;
+    uint32_t cells;       /* served by the present keys */
     uint16_t rest_len;    /* bytes of X_R */
     uint8_t key_len;      /* AES key bytes */
     uint8_t rest_blocks;  /* blocks of stream t = 0, where stream t = 1 starts */
     uint8_t counter_keep; /* and-mask for the last byte of a counter */
-    bool dead;            /* no contexts to be had: every body comes out as zero */
+    bool dead;            /* see cgo_ready() */
     uint8_t n[CGO_TAG_LEN];
     uint8_t t_prime[CGO_TAG_LEN];
 };

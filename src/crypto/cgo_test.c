@@ -516,6 +516,29 @@ static void replay_loss_reorder_or_changed_class_garble_all_that_follow(void **s
     }
 }
 
+/* Left alone, the first hop would be in step: its T' is the tag of the harmed cell, which was right. */
+static void client_that_did_not_recognise_a_cell_recognises_no_other_of_any_hop(void **state)
+{
+    (void)state;
+    static struct circuit c;
+    uint8_t body[BODY_LEN] = {0}, ack[CGO_TAG_LEN];
+    for (unsigned revive = 0; revive < 2; revive++) {
+        circuit_init(&c, 3);
+        walk_backward(&c, 2, body, ack);
+        body[BODY_LEN - 1] ^= 1;
+        assert_int_equal(cgo_client_backward(c.client_back, 3, 3, body, ack), -1);
+        for (size_t i = 0; i < c.n_hops; i++) {
+            assert_false(cgo_ready(&c.client_back[i]));
+            cgo_state_of(&c.client_back[i])->dead = revive == 0;
+        }
+        walk_backward(&c, 0, body, ack);
+        int hop = cgo_client_backward(c.client_back, 3, 3, body, ack);
+        assert_int_equal(hop, revive == 0 ? -1 : 0);
+        assert_int_equal(ct_is_zero(body, BODY_LEN), revive == 0);
+        circuit_fini(&c);
+    }
+}
+
 static void flipped_bit_changes_about_half_of_what_a_relay_passes_on(void **state)
 {
     (void)state;
@@ -623,6 +646,30 @@ static void object_without_contexts_lets_nothing_through(void **state)
     cgo_fini(&c);
 }
 
+static void key_that_served_its_number_of_cells_serves_no_other(void **state)
+{
+    (void)state;
+    uint8_t keys[CGO_AES256_KEY_MATERIAL] = {4}, body[BODY_LEN] = {0}, ack[CGO_TAG_LEN];
+    struct cgo c;
+    cgo_init(&c, &ours, keys);
+    cgo_state_of(&c)->cells = UINT32_MAX - 1;
+    cgo_relay_backward(&c, 3, body);
+    assert_true(cgo_ready(&c));
+    assert_false(ct_is_zero(body, sizeof(body)));
+    cgo_relay_backward(&c, 3, body);
+    assert_false(cgo_ready(&c));
+    assert_true(ct_is_zero(body, sizeof(body)));
+    cgo_fini(&c);
+
+    cgo_init(&c, &ours, keys);
+    cgo_state_of(&c)->cells = UINT32_MAX - 1;
+    cgo_relay_originate(&c, 3, body, ack); /* brings new keys, and they start from none */
+    cgo_relay_backward(&c, 3, body);
+    assert_true(cgo_ready(&c));
+    assert_int_equal(cgo_state_of(&c)->cells, 1);
+    cgo_fini(&c);
+}
+
 static void fastest_usable_implementation_is_chosen(void **state)
 {
     (void)state;
@@ -648,11 +695,13 @@ int main(void)
         cmocka_unit_test(cells_of_each_hop_reach_the_client_and_acknowledgements_agree),
         cmocka_unit_test(flipped_bit_anywhere_garbles_the_cell_and_all_that_follow),
         cmocka_unit_test(replay_loss_reorder_or_changed_class_garble_all_that_follow),
+        cmocka_unit_test(client_that_did_not_recognise_a_cell_recognises_no_other_of_any_hop),
         cmocka_unit_test(flipped_bit_changes_about_half_of_what_a_relay_passes_on),
         cmocka_unit_test(keys_that_were_replaced_do_not_open_earlier_cells),
         cmocka_unit_test(acknowledged_tags_never_repeat),
         cmocka_unit_test(fini_leaves_nothing_behind_and_may_be_repeated),
         cmocka_unit_test(object_without_contexts_lets_nothing_through),
+        cmocka_unit_test(key_that_served_its_number_of_cells_serves_no_other),
         cmocka_unit_test(fastest_usable_implementation_is_chosen),
     };
     return cmocka_run_group_tests(tests, seed, NULL);

@@ -76,16 +76,24 @@ static __m128i et_mask(const struct cgo_state *s, const struct keys *k, uint8_t 
     __m128i acc = pv_dot(x86_load(s->t_prime), k->ku[WIDTH - 1]);
     acc = _mm_xor_si128(acc, _mm_cvtsi32_si128(cmd ^ p[0]));
 
-    while (left > 0) {
-        size_t n = left >= (WIDTH - 1) * 16 + 1 ? WIDTH : (left + 15) / 16;
+    while (left >= WIDTH * 16) {
+        struct pv_product sum = pv_mul(_mm_xor_si128(acc, x86_load(p)), k->ku[0]);
+        X86_UNROLL
+        for (size_t i = 1; i < WIDTH; i++) {
+            sum = pv_add(sum, pv_mul(x86_load(p + 16 * i), k->ku[i]));
+        }
+        acc = pv_reduce(sum);
+        p += WIDTH * 16;
+        left -= WIDTH * 16;
+    }
+    if (left > 0) {
+        size_t n = (left + 15) / 16;
         const __m128i *power = &k->ku[WIDTH - n];
         struct pv_product sum = pv_mul(acc, power[0]);
         for (size_t i = 0; i < n; i++) {
             sum = pv_add(sum, pv_mul(load_padded(p + 16 * i, left - 16 * i), power[i]));
         }
         acc = pv_reduce(sum);
-        p += 16 * n;
-        left = left > 16 * n ? left - 16 * n : 0;
     }
     return acc;
 }
@@ -97,6 +105,16 @@ static __m128i counter(const struct cgo_state *s, const struct keys *k, __m128i 
     return _mm_and_si128(pv_dot(x, k->b), keep);
 }
 
+static void xor_rest(const __m128i x[WIDTH], uint8_t *dst, size_t len)
+{
+    uint8_t stream[WIDTH * 16];
+    memcpy(stream, x, sizeof(stream));
+    for (size_t i = 0; i < len; i++) {
+        dst[i] ^= stream[i];
+    }
+    wipe(stream, sizeof(stream));
+}
+
 /* AES-CTR under K from counter |c| + |skip|, whose last byte does not overflow, onto |dst|. */
 static void ctr_xor(const struct keys *k, unsigned rounds, __m128i c, uint8_t skip, uint8_t *dst,
                     size_t len)
@@ -105,30 +123,31 @@ static void ctr_xor(const struct keys *k, unsigned rounds, __m128i c, uint8_t sk
     c = _mm_add_epi8(c, _mm_slli_si128(_mm_cvtsi32_si128(skip), 15));
     while (len > 0) {
         __m128i x[WIDTH];
+        X86_UNROLL
         for (size_t i = 0; i < WIDTH; i++) {
             x[i] = _mm_xor_si128(c, k->k[0]);
             c = _mm_add_epi8(c, one);
         }
         for (unsigned r = 1; r < rounds; r++) {
+            X86_UNROLL
             for (size_t i = 0; i < WIDTH; i++) {
                 x[i] = _mm_aesenc_si128(x[i], k->k[r]);
             }
         }
+        X86_UNROLL
         for (size_t i = 0; i < WIDTH; i++) {
             x[i] = _mm_aesenclast_si128(x[i], k->k[rounds]);
         }
-        for (size_t i = 0; i < WIDTH && len > 0; i++) {
-            size_t n = len < 16 ? len : 16;
-            if (n == 16) {
-                x86_store(dst, _mm_xor_si128(x[i], x86_load(dst)));
-            } else {
-                uint8_t last[16];
-                x86_store(last, _mm_xor_si128(x[i], load_padded(dst, n)));
-                memcpy(dst, last, n);
-                wipe(last, sizeof(last));
+        if (len >= WIDTH * 16) {
+            X86_UNROLL
+            for (size_t i = 0; i < WIDTH; i++) {
+                x86_store(dst + 16 * i, _mm_xor_si128(x[i], x86_load(dst + 16 * i)));
             }
-            dst += n;
-            len -= n;
+            dst += WIDTH * 16;
+            len -= WIDTH * 16;
+        } else {
+            xor_rest(x, dst, len);
+            len = 0;
         }
     }
 }

@@ -138,6 +138,7 @@ static __m128i et_mask(const struct cgo_state *s, const struct keys *k, uint8_t 
 
     while (left >= POWERS * 16) {
         struct products sum = mul4(_mm512_loadu_si512(p), _mm512_loadu_si512(k->ku));
+        X86_UNROLL
         for (size_t i = 1; i < 4; i++) {
             sum = add4(sum, mul4(_mm512_loadu_si512(p + GROUP_LEN * i),
                                  _mm512_loadu_si512(k->ku + 4 * i)));
@@ -196,16 +197,19 @@ static void ctr_xor(const struct keys *k, unsigned rounds, __m128i c, uint8_t sk
     c0 = add_last(c0, skip);
     while (len >= 4 * GROUP_LEN) {
         __m512i x[4], key = _mm512_broadcast_i32x4(rk[0]);
+        X86_UNROLL
         for (unsigned i = 0; i < 4; i++) {
             x[i] = _mm512_xor_si512(add_last(c0, 4 * i), key);
         }
         for (unsigned r = 1; r < rounds; r++) {
             key = _mm512_broadcast_i32x4(rk[r]);
+            X86_UNROLL
             for (unsigned i = 0; i < 4; i++) {
                 x[i] = _mm512_aesenc_epi128(x[i], key);
             }
         }
         key = _mm512_broadcast_i32x4(rk[rounds]);
+        X86_UNROLL
         for (unsigned i = 0; i < 4; i++) {
             x[i] = _mm512_aesenclast_epi128(x[i], key);
             x[i] = _mm512_xor_si512(x[i], _mm512_loadu_si512(dst + GROUP_LEN * i));

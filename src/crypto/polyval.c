@@ -43,23 +43,17 @@ static uint64_t reverse_bits(uint64_t v)
     return (v << 32) | (v >> 32);
 }
 
-/* The low 64 bits of the carry-less product. */
+/* The low 64 bits of the carry-less product; written out, for loops here cost half of the speed. */
 static uint64_t clmul_low(uint64_t a, uint64_t b)
 {
-    const uint64_t every_fourth = UINT64_C(0x1111111111111111);
-    uint64_t as[4], bs[4], out = 0;
-    for (unsigned i = 0; i < 4; i++) {
-        as[i] = a & (every_fourth << i);
-        bs[i] = b & (every_fourth << i);
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        uint64_t sum = 0;
-        for (unsigned j = 0; j < 4; j++) {
-            sum ^= as[j] * bs[(i - j) & 3];
-        }
-        out |= sum & (every_fourth << i);
-    }
-    return out;
+    const uint64_t m0 = UINT64_C(0x1111111111111111), m1 = m0 << 1, m2 = m0 << 2, m3 = m0 << 3;
+    uint64_t a0 = a & m0, a1 = a & m1, a2 = a & m2, a3 = a & m3;
+    uint64_t b0 = b & m0, b1 = b & m1, b2 = b & m2, b3 = b & m3;
+    uint64_t c0 = (a0 * b0) ^ (a1 * b3) ^ (a2 * b2) ^ (a3 * b1);
+    uint64_t c1 = (a0 * b1) ^ (a1 * b0) ^ (a2 * b3) ^ (a3 * b2);
+    uint64_t c2 = (a0 * b2) ^ (a1 * b1) ^ (a2 * b0) ^ (a3 * b3);
+    uint64_t c3 = (a0 * b3) ^ (a1 * b2) ^ (a2 * b1) ^ (a3 * b0);
+    return (c0 & m0) | (c1 & m1) | (c2 & m2) | (c3 & m3);
 }
 
 void polyval_init(struct polyval *p, const uint8_t key[POLYVAL_LEN])
