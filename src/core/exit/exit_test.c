@@ -1,0 +1,595 @@
+/* exit_test.c - both sides of the exit protocol, joined by an array, and every way to break it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/exit/exit.h"
+
+#include "wire/kad_msg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY "/qudag/dark/0123456789abcdef0123456789abcdef"
+#define KEY_LEN (sizeof KEY - 1)
+
+static const struct slice key = {(const uint8_t *)KEY, KEY_LEN};
+static const struct ref circuit = {7, 3};
+static const struct ref cli_strm = {1, 1}, srv_strm = {2, 9};
+
+struct world {
+    struct mem mem;
+    struct rng_stream stream;
+    struct exitd *cli, *srv;
+    struct acts acts;
+    struct act act_v[64];
+    uint8_t bytes[ACTS_BYTES_ROOM];
+    uint8_t value[KAD_VALUE_MAX];
+};
+
+static void acts_clear(struct world *w)
+{
+    w->acts = (struct acts){
+        .v = w->act_v, .cap = ARRAY_LEN(w->act_v), .bytes = w->bytes, .bytes_cap = sizeof w->bytes};
+}
+
+static struct exitd *side_new(struct world *w, bool serve)
+{
+    struct exit_config cfg = {.mem = &w->mem, .rng = rng_of_stream(&w->stream), .serve = serve};
+    struct exitd *e;
+
+    assert_int_equal(exit_new(&e, &cfg, 0), QUDAG_OK);
+    return e;
+}
+
+static struct world *world_new(void)
+{
+    struct world *w = calloc(1, sizeof *w);
+    uint8_t seed[32] = {3};
+
+    assert_non_null(w);
+    mem_init(&w->mem, NULL, 0);
+    rng_stream_init(&w->stream, seed);
+    rng_stream_fill(&w->stream, w->value, sizeof w->value);
+    acts_clear(w);
+    w->cli = side_new(w, false);
+    w->srv = side_new(w, true);
+    return w;
+}
+
+static void world_free(struct world *w)
+{
+    exit_free(w->cli);
+    exit_free(w->srv);
+    assert_int_equal(w->mem.used, 0);
+    free(w);
+}
+
+static void feed(struct world *w, struct exitd *e, struct ev ev, tstamp now)
+{
+    exit_ops.event(e, &ev, now, &w->acts);
+}
+
+static void open_in(struct world *w, struct ref strm, tstamp now)
+{
+    feed(w, w->srv,
+         (struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = strm, .props = LINK_ANON},
+         now);
+}
+
+/* The asking side's request: opened, written.  |frame| is a copy of what it wrote. */
+static size_t request(struct world *w, bool put, uint8_t *frame, size_t value_len)
+{
+    qudag_err err =
+        put ? exit_put(w->cli, 50, circuit, key, (struct slice){w->value, value_len}, 0, &w->acts)
+            : exit_get(w->cli, 50, circuit, key, 0, &w->acts);
+    assert_int_equal(err, QUDAG_OK);
+    assert_int_equal(w->acts.n, 1);
+    assert_int_equal(w->act_v[0].type, ACT_OPEN);
+    assert_true(ref_eq(w->act_v[0].obj, circuit));
+    uint64_t cookie = w->act_v[0].cookie;
+    acts_clear(w);
+    feed(w, w->cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = cli_strm}, 1);
+    assert_int_equal(w->acts.n, 2);
+    assert_int_equal(w->act_v[0].type, ACT_WRITE);
+    assert_int_equal(w->act_v[1].type, ACT_FIN);
+    size_t len = w->act_v[0].data.len;
+    memcpy(frame, w->act_v[0].data.base, len);
+    acts_clear(w);
+    return len;
+}
+
+/* Gives |frame| to one side in pieces of |step| bytes, then the end. */
+static void deliver(struct world *w, struct exitd *e, struct ref strm, const uint8_t *frame,
+                    size_t len, size_t step)
+{
+    for (size_t at = 0; at < len; at += step) {
+        size_t n = len - at < step ? len - at : step;
+        feed(w, e, (struct ev){.type = EV_DATA, .strm = strm, .data = {frame + at, n}}, 2);
+    }
+    feed(w, e, (struct ev){.type = EV_FIN, .strm = strm}, 2);
+}
+
+/* A whole exchange; the DHT answers |err|, |value|, |stored|.  What the asking side is told. */
+static struct act exchange(struct world *w, bool put, qudag_err err, struct slice value,
+                           uint32_t stored)
+{
+    uint8_t frame[KAD_MSG_MAX];
+    size_t len = request(w, put, frame, 7168);
+
+    open_in(w, srv_strm, 2);
+    deliver(w, w->srv, srv_strm, frame, len, 100);
+    assert_int_equal(w->acts.n, 1);
+    assert_int_equal(w->act_v[0].type, ACT_UP);
+    assert_int_equal(w->act_v[0].kind, put ? EXIT_UP_PUT : EXIT_UP_GET);
+    struct slice data = w->act_v[0].data;
+    if (put) {
+        assert_int_equal(data.len, 2 + KEY_LEN + 7168);
+        assert_int_equal(data.base[0] << 8 | data.base[1], KEY_LEN);
+        assert_memory_equal(data.base + 2, KEY, KEY_LEN);
+        assert_memory_equal(data.base + 2 + KEY_LEN, w->value, 7168);
+    } else {
+        assert_int_equal(data.len, KEY_LEN);
+        assert_memory_equal(data.base, KEY, KEY_LEN);
+    }
+    uint64_t cookie = w->act_v[0].cookie;
+    acts_clear(w);
+    exit_answer(w->srv, cookie, err, value, stored, 3, &w->acts);
+    bool reset = w->act_v[0].type == ACT_RESET;
+    qudag_err reset_err = w->act_v[0].err;
+    if (!reset) {
+        assert_int_equal(w->acts.n, 2);
+        assert_int_equal(w->act_v[1].type, ACT_FIN);
+        len = w->act_v[0].data.len;
+        memcpy(frame, w->act_v[0].data.base, len);
+    }
+    acts_clear(w);
+    if (reset) {
+        feed(w, w->cli, (struct ev){.type = EV_RESET, .strm = cli_strm, .err = reset_err}, 4);
+    } else {
+        deliver(w, w->cli, cli_strm, frame, len, 1000);
+    }
+    assert_int_equal(w->acts.n, 1);
+    assert_int_equal(w->act_v[0].type, ACT_UP);
+    assert_int_equal(w->act_v[0].kind, EXIT_UP_DONE);
+    assert_int_equal(w->act_v[0].cookie, 50);
+    struct act done = w->act_v[0];
+    acts_clear(w);
+    assert_int_equal(exit_ops.deadline(w->cli), TSTAMP_NEVER);
+    assert_int_equal(exit_ops.deadline(w->srv), TSTAMP_NEVER);
+    return done;
+}
+
+static void a_value_is_read_through_the_exit(void **state)
+{
+    struct world *w = world_new();
+    struct slice v = {w->value, 7168}, none = {NULL, 0};
+
+    (void)state;
+    struct act a = exchange(w, false, QUDAG_OK, v, 0);
+    assert_int_equal(a.err, QUDAG_OK);
+    assert_int_equal(a.data.len, 7168);
+    assert_memory_equal(a.data.base, w->value, 7168);
+    assert_int_equal(exchange(w, false, QUDAG_ENOTFOUND, none, 0).err, QUDAG_ENOTFOUND);
+    assert_int_equal(exchange(w, false, QUDAG_ETIMEOUT, none, 0).err, QUDAG_ETIMEOUT);
+    world_free(w);
+}
+
+static void a_value_is_written_through_the_exit(void **state)
+{
+    struct world *w = world_new();
+    struct slice none = {NULL, 0};
+
+    (void)state;
+    struct act a = exchange(w, true, QUDAG_OK, none, 19);
+    assert_int_equal(a.err, QUDAG_OK);
+    assert_int_equal(a.n, 19);
+    assert_int_equal(exchange(w, true, QUDAG_OK, none, 0).err, QUDAG_EREFUSED);
+    assert_int_equal(exchange(w, true, QUDAG_ETIMEOUT, none, 0).err, QUDAG_ETIMEOUT);
+    world_free(w);
+}
+
+static void only_our_namespaces_pass(void **state)
+{
+    static const struct {
+        const char *key;
+        bool ok;
+    } rows[] = {{"/qudag/dark/x", true},   {"/qudag/relay/x", true},
+                {"/qudag/dark/", false},   {"/qudag/relay", false},
+                {"/pk/x", false},          {"/ipns/x", false},
+                {"/qudag/other/x", false}, {"", false},
+                {"qudag/dark/x", false}};
+    struct world *w = world_new();
+    uint8_t frame[512];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct slice k = {(const uint8_t *)rows[i].key, strlen(rows[i].key)};
+        qudag_err err = exit_get(w->cli, 1, circuit, k, 0, &w->acts);
+        assert_int_equal(err, rows[i].ok ? QUDAG_OK : QUDAG_EINVAL);
+        acts_clear(w);
+        struct kad_msg m = {.type = KAD_GET_VALUE, .key = k};
+        size_t len;
+        assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &m), QUDAG_OK);
+        struct ref strm = {(uint32_t)i, 40};
+        open_in(w, strm, 2);
+        deliver(w, w->srv, strm, frame, len, 512);
+        assert_int_equal(w->acts.n, 1);
+        assert_int_equal(w->act_v[0].type, rows[i].ok ? ACT_UP : ACT_RESET);
+        acts_clear(w);
+    }
+    world_free(w);
+}
+
+static void wrong_calls_are_refused(void **state)
+{
+    struct world *w = world_new();
+    uint8_t big[KAD_VALUE_MAX + 1] = {0};
+    struct slice none = {NULL, 0}, v = {big, sizeof big};
+    struct ref no_circuit = {0, 0};
+
+    (void)state;
+    assert_int_equal(exit_get(w->cli, 1, no_circuit, key, 0, &w->acts), QUDAG_EINVAL);
+    assert_int_equal(exit_put(w->cli, 1, circuit, key, none, 0, &w->acts), QUDAG_EINVAL);
+    assert_int_equal(exit_put(w->cli, 1, circuit, key, v, 0, &w->acts), QUDAG_EINVAL);
+    exit_answer(w->srv, 12345, QUDAG_OK, none, 1, 0, &w->acts);
+    assert_int_equal(w->acts.n, 0);
+    v.len--;
+    assert_int_equal(exit_put(w->cli, 1, circuit, key, v, 0, &w->acts), QUDAG_OK);
+    world_free(w);
+}
+
+static void who_does_not_serve_refuses(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    feed(w, w->cli,
+         (struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = srv_strm, .props = LINK_ANON},
+         0);
+    assert_int_equal(w->act_v[0].type, ACT_RESET);
+    assert_int_equal(w->act_v[0].err, QUDAG_EREFUSED);
+    acts_clear(w);
+    feed(w, w->srv, (struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = srv_strm}, 0);
+    assert_int_equal(w->act_v[0].type, ACT_RESET);
+    assert_int_equal(w->act_v[0].err, QUDAG_EPOLICY);
+    world_free(w);
+}
+
+static void requests_cut_or_with_more_behind_are_reset(void **state)
+{
+    struct world *w = world_new();
+    uint8_t frame[512];
+    size_t len;
+
+    (void)state;
+    struct kad_msg m = {.type = KAD_PUT_VALUE,
+                        .key = key,
+                        .has_record = true,
+                        .rec_key = key,
+                        .rec_value = {w->value, 20}};
+    assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &m), QUDAG_OK);
+    for (size_t n = 0; n <= len + 1; n++) {
+        struct ref strm = {(uint32_t)n, 5};
+        tstamp now = n * NS_PER_S;
+        open_in(w, strm, now);
+        feed(w, w->srv, (struct ev){.type = EV_DATA, .strm = strm, .data = {frame, n}}, now);
+        feed(w, w->srv, (struct ev){.type = EV_FIN, .strm = strm}, now);
+        assert_int_equal(w->acts.n, 1);
+        assert_int_equal(w->act_v[0].type, n == len ? ACT_UP : ACT_RESET);
+        acts_clear(w);
+    }
+    world_free(w);
+}
+
+static void messages_of_other_kinds_are_reset(void **state)
+{
+    struct world *w = world_new();
+    struct slice other = {(const uint8_t *)"/qudag/dark/other", 17};
+    const struct kad_msg rows[] = {
+        {.type = KAD_FIND_NODE, .key = key},
+        {.type = KAD_PING},
+        {.type = KAD_ADD_PROVIDER, .key = key},
+        {.type = KAD_GET_PROVIDERS, .key = key},
+        {.type = KAD_PUT_VALUE, .key = key},
+        {.type = KAD_PUT_VALUE, .key = key, .has_record = true, .rec_key = key},
+        {.type = KAD_PUT_VALUE,
+         .key = key,
+         .has_record = true,
+         .rec_key = other,
+         .rec_value = {w->value, 5}},
+        {.type = KAD_GET_VALUE,
+         .key = key,
+         .has_record = true,
+         .rec_key = key,
+         .rec_value = {w->value, 5}},
+    };
+    uint8_t frame[512];
+    size_t len;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct ref strm = {(uint32_t)i, 5};
+        assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &rows[i]), QUDAG_OK);
+        open_in(w, strm, 0);
+        deliver(w, w->srv, strm, frame, len, 512);
+        assert_int_equal(w->acts.n, 1);
+        assert_int_equal(w->act_v[0].type, ACT_RESET);
+        acts_clear(w);
+    }
+    world_free(w);
+}
+
+static void replies_that_answer_something_else_are_errors(void **state)
+{
+    struct world *w = world_new();
+    struct slice other = {(const uint8_t *)"/qudag/dark/other", 17};
+    struct slice five = {w->value, 5};
+    const struct {
+        bool put;
+        struct kad_msg m;
+        qudag_err err;
+    } rows[] = {
+        {false, {.type = KAD_GET_VALUE, .key = key}, QUDAG_ENOTFOUND},
+        {false, {.type = KAD_GET_VALUE, .key = other}, QUDAG_EPROTO},
+        {false, {.type = KAD_PUT_VALUE, .key = key}, QUDAG_EPROTO},
+        {false,
+         {.type = KAD_GET_VALUE,
+          .key = key,
+          .has_record = true,
+          .rec_key = other,
+          .rec_value = five},
+         QUDAG_EPROTO},
+        {false,
+         {.type = KAD_GET_VALUE, .key = key, .has_record = true, .rec_key = key, .rec_value = five},
+         QUDAG_OK},
+        {true, {.type = KAD_PUT_VALUE, .key = key}, QUDAG_EPROTO},
+        {true,
+         {.type = KAD_PUT_VALUE, .key = key, .has_record = true, .rec_key = key, .rec_value = five},
+         QUDAG_EPROTO},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint8_t frame[KAD_MSG_MAX];
+        size_t len;
+        (void)request(w, rows[i].put, frame, 10);
+        assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &rows[i].m), QUDAG_OK);
+        deliver(w, w->cli, cli_strm, frame, len, 7);
+        assert_int_equal(w->acts.n, 1);
+        assert_int_equal(w->act_v[0].kind, EXIT_UP_DONE);
+        assert_int_equal(w->act_v[0].err, rows[i].err);
+        acts_clear(w);
+    }
+    world_free(w);
+}
+
+static void too_much_data_ends_the_job(void **state)
+{
+    struct world *w = world_new();
+    uint8_t frame[KAD_MSG_MAX], junk[KAD_MSG_MAX + 5] = {0};
+
+    (void)state;
+    open_in(w, srv_strm, 0);
+    deliver(w, w->srv, srv_strm, junk, sizeof junk, sizeof junk);
+    assert_int_equal(w->acts.n, 1);
+    assert_int_equal(w->act_v[0].type, ACT_RESET);
+    assert_int_equal(w->act_v[0].err, QUDAG_ETOOBIG);
+    acts_clear(w);
+    (void)request(w, false, frame, 0);
+    deliver(w, w->cli, cli_strm, junk, sizeof junk, 5000);
+    assert_int_equal(w->acts.n, 2);
+    assert_int_equal(w->act_v[0].type, ACT_RESET);
+    assert_int_equal(w->act_v[1].kind, EXIT_UP_DONE);
+    assert_int_equal(w->act_v[1].err, QUDAG_ETOOBIG);
+    world_free(w);
+}
+
+/* Where a job can stand, and everything that can happen to it there. */
+enum where { ASK_OPENING, ASK_REPLY, SERVE_REQUEST, SERVE_RUNNING, WHERES };
+enum what { W_OPEN, W_FAIL, W_DATA, W_FIN, W_RESET, W_WRITABLE, W_TIME, WHATS };
+
+static struct exitd *bring(struct world *w, enum where at, struct ref *strm, uint64_t *cookie)
+{
+    uint8_t frame[KAD_MSG_MAX];
+
+    *cookie = 0;
+    *strm = at == ASK_OPENING || at == ASK_REPLY ? cli_strm : srv_strm;
+    if (at == ASK_OPENING) {
+        assert_int_equal(exit_get(w->cli, 50, circuit, key, 0, &w->acts), QUDAG_OK);
+        *cookie = w->act_v[0].cookie;
+    } else if (at == ASK_REPLY) {
+        (void)request(w, false, frame, 0);
+    } else {
+        size_t len = 0;
+        if (at == SERVE_RUNNING) {
+            len = request(w, false, frame, 0);
+        }
+        open_in(w, srv_strm, 0);
+        if (len > 0) {
+            deliver(w, w->srv, srv_strm, frame, len, len);
+        }
+    }
+    acts_clear(w);
+    return at == ASK_OPENING || at == ASK_REPLY ? w->cli : w->srv;
+}
+
+static void every_event_in_every_state(void **state)
+{
+    /* what comes out: '-' nothing, 'w' write and fin, 'd' done, 'r' reset, 'b' reset and done */
+    static const char want[WHERES][WHATS + 1] = {
+        [ASK_OPENING] = "wd----d",
+        [ASK_REPLY] = "r--dd-b",
+        [SERVE_REQUEST] = "r--r--r",
+        [SERVE_RUNNING] = "r-r---r",
+    };
+
+    (void)state;
+    for (int at = 0; at < WHERES; at++) {
+        for (int e = 0; e < WHATS; e++) {
+            struct world *w = world_new();
+            struct ref strm;
+            uint64_t cookie;
+            struct exitd *x = bring(w, (enum where)at, &strm, &cookie);
+            static const enum ev_type type[] = {EV_STREAM_OPEN, EV_STREAM_FAIL, EV_DATA,
+                                                EV_FIN,         EV_RESET,       EV_WRITABLE};
+            if (e == W_TIME) {
+                assert_int_equal(exit_ops.deadline(x), EXIT_TIMEOUT);
+                exit_ops.tick(x, EXIT_TIMEOUT - 1, &w->acts);
+                assert_int_equal(w->acts.n, 0);
+                exit_ops.tick(x, EXIT_TIMEOUT, &w->acts);
+            } else {
+                feed(w, x,
+                     (struct ev){.type = type[e],
+                                 .strm = strm,
+                                 .cookie = cookie,
+                                 .err = e == W_RESET ? QUDAG_ECIRCUIT : QUDAG_OK,
+                                 .data = {(const uint8_t *)"x", 1}},
+                     5);
+            }
+            const struct act *a = w->act_v;
+            char got = w->acts.n == 0                                ? '-'
+                       : w->acts.n == 2 && a[0].type == ACT_WRITE    ? 'w'
+                       : w->acts.n == 2 && a[1].kind == EXIT_UP_DONE ? 'b'
+                       : w->acts.n == 1 && a[0].type == ACT_RESET    ? 'r'
+                       : w->acts.n == 1 && a[0].kind == EXIT_UP_DONE ? 'd'
+                                                                     : '?';
+            if (got != want[at][e]) {
+                fail_msg("state %d, event %d: %c, expected %c", at, e, got, want[at][e]);
+            }
+            acts_clear(w);
+            world_free(w);
+        }
+    }
+}
+
+static void late_answers_and_late_streams_are_harmless(void **state)
+{
+    struct world *w = world_new();
+    struct ref strm;
+    uint64_t cookie;
+    uint8_t frame[KAD_MSG_MAX];
+
+    (void)state;
+    struct exitd *x = bring(w, ASK_OPENING, &strm, &cookie);
+    exit_ops.tick(x, EXIT_TIMEOUT, &w->acts);
+    assert_int_equal(w->act_v[0].err, QUDAG_ETIMEOUT);
+    acts_clear(w);
+    feed(w, x, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = strm}, EXIT_TIMEOUT);
+    assert_int_equal(w->acts.n, 1);
+    assert_int_equal(w->act_v[0].type, ACT_RESET);
+    acts_clear(w);
+    size_t len = request(w, false, frame, 0);
+    open_in(w, srv_strm, 0);
+    deliver(w, w->srv, srv_strm, frame, len, len);
+    cookie = w->act_v[0].cookie;
+    acts_clear(w);
+    feed(w, w->srv, (struct ev){.type = EV_RESET, .strm = srv_strm}, 3);
+    exit_answer(w->srv, cookie, QUDAG_OK, (struct slice){w->value, 9}, 0, 4, &w->acts);
+    assert_int_equal(w->acts.n, 0);
+    world_free(w);
+}
+
+static void jobs_and_rate_are_limited(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    for (uint32_t i = 0; i < 64; i++) {
+        assert_int_equal(exit_get(w->cli, i, circuit, key, 0, &w->acts), QUDAG_OK);
+        acts_clear(w);
+        open_in(w, (struct ref){i, 1}, 0);
+        assert_int_equal(w->acts.n, 0);
+    }
+    assert_int_equal(exit_get(w->cli, 64, circuit, key, 0, &w->acts), QUDAG_ELIMIT);
+    open_in(w, (struct ref){64, 1}, 0);
+    assert_int_equal(w->act_v[0].err, QUDAG_ELIMIT);
+    acts_clear(w);
+    for (uint32_t i = 0; i < 64; i++) {
+        feed(w, w->srv, (struct ev){.type = EV_RESET, .strm = {i, 1}}, 0);
+    }
+    /* burst 100, of which 65 are used */
+    unsigned taken = 0;
+    for (uint32_t i = 0; i < 60; i++) {
+        acts_clear(w);
+        open_in(w, (struct ref){i, 2}, 0);
+        taken += w->acts.n == 0;
+    }
+    assert_int_equal(taken, 35);
+    acts_clear(w);
+    open_in(w, (struct ref){99, 2}, NS_PER_S / 50);
+    assert_int_equal(w->acts.n, 0);
+    world_free(w);
+}
+
+static void every_failed_allocation_is_survived(void **state)
+{
+    struct world *w = world_new();
+    size_t used = w->mem.used;
+    unsigned failed = 0;
+
+    (void)state;
+    for (uint64_t at = 1; at < 40; at++) {
+        struct exit_config cfg = {.mem = &w->mem, .rng = rng_of_stream(&w->stream), .serve = true};
+        struct exitd *e;
+        uint8_t frame[512];
+        size_t len;
+        struct kad_msg m = {.type = KAD_GET_VALUE, .key = key};
+        assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &m), QUDAG_OK);
+        w->mem.fail_at = at;
+        qudag_err err = exit_new(&e, &cfg, 0);
+        if (err == QUDAG_OK) {
+            err = exit_put(e, 1, circuit, key, (struct slice){w->value, 300}, 0, &w->acts);
+            failed += err == QUDAG_ENOMEM;
+            if (err == QUDAG_OK) {
+                uint64_t cookie = w->act_v[0].cookie;
+                feed(w, e, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = cli_strm},
+                     0);
+                deliver(w, e, cli_strm, frame, len, 20);
+                const struct act *last = &w->act_v[w->acts.n - 1];
+                assert_int_equal(last->kind, EXIT_UP_DONE);
+                failed += last->err == QUDAG_ENOMEM;
+            }
+            acts_clear(w);
+            feed(w, e,
+                 (struct ev){
+                     .type = EV_STREAM_OPEN, .inbound = true, .strm = srv_strm, .props = LINK_ANON},
+                 0);
+            deliver(w, e, srv_strm, frame, len, 20);
+            assert_int_equal(w->acts.n, 1);
+            failed += w->act_v[0].err == QUDAG_ENOMEM;
+        } else {
+            failed++;
+            assert_null(e);
+        }
+        acts_clear(w);
+        w->mem.fail_at = 0;
+        exit_free(e);
+        assert_int_equal(w->mem.used, used);
+    }
+    assert_in_range(failed, 7, 30);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_value_is_read_through_the_exit),
+        cmocka_unit_test(a_value_is_written_through_the_exit),
+        cmocka_unit_test(only_our_namespaces_pass),
+        cmocka_unit_test(wrong_calls_are_refused),
+        cmocka_unit_test(who_does_not_serve_refuses),
+        cmocka_unit_test(requests_cut_or_with_more_behind_are_reset),
+        cmocka_unit_test(messages_of_other_kinds_are_reset),
+        cmocka_unit_test(replies_that_answer_something_else_are_errors),
+        cmocka_unit_test(too_much_data_ends_the_job),
+        cmocka_unit_test(every_event_in_every_state),
+        cmocka_unit_test(late_answers_and_late_streams_are_harmless),
+        cmocka_unit_test(jobs_and_rate_are_limited),
+        cmocka_unit_test(every_failed_allocation_is_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
