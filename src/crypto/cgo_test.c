@@ -293,6 +293,29 @@ static void implementations_agree_on_random_input_of_every_length(void **state)
     }
 }
 
+static void counter_space_is_the_least_that_holds_both_streams(void **state)
+{
+    (void)state;
+    static const struct {
+        struct cgo_params params;
+        uint8_t keep; /* and-mask of the last byte */
+    } rows[] = {
+        {{.body_len = 509, .key_len = 16}, 0xc0},  /* 31 + 5 blocks */
+        {{.body_len = 1119, .key_len = 32}, 0x80}, /* 69 + 7 */
+        {{.body_len = 32, .key_len = 32}, 0xf8},   /* 1 + 7, no more than that */
+        {{.body_len = 416, .key_len = 32}, 0xe0},  /* 25 + 7, no more than that */
+        {{.body_len = 417, .key_len = 32}, 0xc0},  /* one block more */
+        {{.body_len = 2048, .key_len = 32}, 0x00}, /* 127 + 7 */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint8_t keys[CGO_AES256_KEY_MATERIAL] = {0};
+        struct cgo c;
+        cgo_init(&c, &rows[i].params, keys);
+        assert_int_equal(cgo_state_of(&c)->counter_keep, rows[i].keep);
+        cgo_fini(&c);
+    }
+}
+
 static void bytes_around_a_body_are_left_alone(void **state)
 {
     (void)state;
@@ -690,6 +713,7 @@ int main(void)
         cmocka_unit_test(published_values_are_reproduced_by_each_implementation),
         cmocka_unit_test(values_of_the_model_are_reproduced_by_each_implementation),
         cmocka_unit_test(implementations_agree_on_random_input_of_every_length),
+        cmocka_unit_test(counter_space_is_the_least_that_holds_both_streams),
         cmocka_unit_test(bytes_around_a_body_are_left_alone),
         cmocka_unit_test(cells_reach_the_chosen_hop_and_acknowledgements_agree),
         cmocka_unit_test(cells_of_each_hop_reach_the_client_and_acknowledgements_agree),

@@ -8,7 +8,6 @@
 #ifndef QUDAG_SRC_CRYPTO_POLYVAL_X86_H
 #define QUDAG_SRC_CRYPTO_POLYVAL_X86_H
 
-#include <emmintrin.h>
 #include <wmmintrin.h>
 
 struct pv_product {
