@@ -1,7 +1,7 @@
 /* Handshakes over the in-memory network: policies, expectations, clocks, timeouts, tokens, resets. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -121,8 +121,7 @@ static void test_security_levels_and_ciphers(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        const struct tk_opt o = {
-            .pq = row[i].pq, .level = row[i].level, .cipher = row[i].cipher};
+        const struct tk_opt o = {.pq = row[i].pq, .level = row[i].level, .cipher = row[i].cipher};
 
         make(&o, &o);
         dial(&(struct quic_dial){.remote = tk.ep[1].addr, .peer = &tk.ep[1].peer});
@@ -348,9 +347,8 @@ static void test_an_idle_link_ends_and_keepalive_prevents_it(void **state)
 static void test_a_peer_with_a_short_idle_timeout_is_kept_alive(void **state)
 {
     const struct tk_opt a = {.pq = PQ_PREFER};
-    const struct tk_opt b = {.pq = PQ_OFF,
-                             .quic = {.idle_timeout_ns = 10 * NS_PER_S,
-                                      .keepalive_ns = 1000 * NS_PER_S}};
+    const struct tk_opt b = {
+        .pq = PQ_OFF, .quic = {.idle_timeout_ns = 10 * NS_PER_S, .keepalive_ns = 1000 * NS_PER_S}};
 
     (void)state;
     make(&a, &b);
@@ -432,10 +430,10 @@ static void test_a_restarted_peer_resets_the_link_it_forgot(void **state)
     tk.ep[1].peer.len = 0;
     assert_true(tk_make(&tk, 1, &o)); /* the same reset key */
     assert_int_equal(quic_link_ops.open(tk.ep[0].q, tk.ep[0].link, 1, NULL, &sid), QUDAG_OK);
-    assert_int_equal(quic_link_ops.write(tk.ep[0].q, tk.ep[0].link, sid,
-                                         (struct slice){(const uint8_t *)"are you there? still there?",
-                                                        27}),
-                     QUDAG_OK);
+    assert_int_equal(
+        quic_link_ops.write(tk.ep[0].q, tk.ep[0].link, sid,
+                            (struct slice){(const uint8_t *)"are you there? still there?", 27}),
+        QUDAG_OK);
     (void)tk_run(&tk, NS_PER_S, NULL);
     assert_int_equal(stats(1).resets_sent, 1);
     assert_int_equal(tk.ep[0].downs, 1);
