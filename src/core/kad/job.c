@@ -339,6 +339,25 @@ static bool lookup_end(struct kad *k, struct kad_job *j, tstamp now, struct acts
     return false;
 }
 
+/*
+ * After many failures there are fewer than k that answer, and every answer names the same dead ones:
+ * our own table knows others.
+ */
+static bool lookup_widen(struct kad *k, struct kad_job *j)
+{
+    struct kad_peer *near[KAD_K];
+    bool more = false;
+
+    if (j->q.answered >= KAD_K || j->q.failures == 0) {
+        return false;
+    }
+    size_t n = kad_table_closest(&k->table, j->hash, NULL, KAD_K, near);
+    for (size_t i = 0; i < n; i++) {
+        more |= kad_query_add(&j->q, near[i], 1);
+    }
+    return more;
+}
+
 /* Asks as many as allowed; true when the phase is over. */
 static bool lookup_pump(struct kad *k, struct kad_job *j, tstamp now, struct acts *out)
 {
@@ -350,7 +369,13 @@ static bool lookup_pump(struct kad *k, struct kad_job *j, tstamp now, struct act
         }
         struct kad_peer *p = kad_query_next(&j->q);
         if (p == NULL) {
-            return kad_query_done(&j->q);
+            if (!kad_query_done(&j->q)) {
+                return false;
+            }
+            if (!lookup_widen(k, j)) {
+                return true;
+            }
+            continue;
         }
         if (kad_rpc_start(k, j, p, j->type, now, out) != QUDAG_OK) {
             (void)kad_query_fail(&j->q, p);
@@ -477,7 +502,8 @@ static bool overdone(const struct kad_msg *m, size_t ix, const uint64_t *group)
     return group[ix] != 0 && same > GROUP_REPLY_MAX;
 }
 
-static void take_closer(struct kad *k, struct kad_job *j, const struct kad_msg *m, unsigned depth)
+static void take_closer(struct kad *k, struct kad_job *j, const struct kad_msg *m, unsigned depth,
+                        tstamp now)
 {
     uint64_t group[KAD_PEERS_MAX] = {0};
 
@@ -497,7 +523,9 @@ static void take_closer(struct kad *k, struct kad_job *j, const struct kad_msg *
             k->stats.dropped_peers++;
             continue;
         }
-        (void)kad_query_add(&j->q, p, depth + 1);
+        if (!kad_failed_lately(k, p->hash, now)) {
+            (void)kad_query_add(&j->q, p, depth + 1);
+        }
         if (j->op == KAD_OP_FIND_PEER && p->n_addrs > 0 &&
             memcmp(p->hash, j->hash, SHA256_LEN) == 0) {
             found_add(j, p);
@@ -556,7 +584,7 @@ void kad_job_reply(struct kad *k, struct kad_job *j, struct kad_rpc *r, const st
         take_providers(k, j, m);
     }
     if (!got_enough(j)) {
-        take_closer(k, j, m, depth);
+        take_closer(k, j, m, depth, now);
     }
     if (got_enough(j)) {
         j->hops = depth;

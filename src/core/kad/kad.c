@@ -15,7 +15,6 @@
 #define QUERIES_DEFAULT 64
 #define QUORUM_DEFAULT 15
 #define CHECKS_PER_ROUND 4
-#define ONLINE (60 * NS_PER_S) /* with no answer for so long, failures say nothing about peers */
 #define RETRY_PUBLISH (300 * NS_PER_S)
 #define ACTS_SPARE 64 /* kept for resets and reports of what ends */
 #define TIMERS_MAX (KAD_RPCS_MAX + KAD_INBOUND_MAX + KAD_KEEPS_MAX + 4096)
@@ -37,7 +36,7 @@ qudag_err kad_timer_set(struct kad *k, struct kad_timer *t, tstamp at)
     return heap_set(&k->timers, &t->node, at == TSTAMP_NEVER ? TSTAMP_NEVER - 1 : at);
 }
 
-static void enter(struct kad *k, const struct acts *out)
+void kad_enter(struct kad *k, const struct acts *out)
 {
     LIST_EACH_SAFE(it, tmp, &k->ended)
     {
@@ -120,133 +119,6 @@ bool kad_random_key(const struct kad *k, unsigned cpl, uint8_t key[32])
         }
     }
     return false;
-}
-
-/* ---- peers ---- */
-
-static size_t seed_find(const struct kad *k, const struct peer_id *id)
-{
-    for (size_t i = 0; i < k->n_seeds; i++) {
-        if (peer_id_eq(&k->seed[i]->id, id)) {
-            return i;
-        }
-    }
-    return k->n_seeds;
-}
-
-static void seed_cut(struct kad *k, size_t i)
-{
-    if (i < k->n_seeds) {
-        kad_peer_unref(k->seed[i]);
-        memmove(&k->seed[i], &k->seed[i + 1], (k->n_seeds - i - 1) * sizeof(k->seed[0]));
-        k->n_seeds--;
-    }
-}
-
-struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_info *info)
-{
-    uint8_t hash[SHA256_LEN];
-
-    if (info->id.len == 0 || peer_id_eq(&info->id, &k->cfg.self)) {
-        return NULL;
-    }
-    sha256(hash, peer_id_slice(&info->id));
-    struct kad_peer *p = kad_table_find(&k->table, hash);
-    if (p != NULL) {
-        return kad_peer_ref(p);
-    }
-    size_t s = seed_find(k, &info->id);
-    if (s < k->n_seeds) {
-        return kad_peer_ref(k->seed[s]);
-    }
-    p = kad_peer_new(k->cfg.mem, info, k->cfg.lab);
-    if (p != NULL && p->n_addrs == 0) {
-        kad_peer_unref(p);
-        return NULL;
-    }
-    return p;
-}
-
-void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out)
-{
-    struct kad_peer *oldest;
-
-    k->last_answer = now;
-    kad_peer_rtt(p, rtt);
-    switch (kad_table_seen(&k->table, p, now, &oldest)) {
-    case KAD_SEEN_ADDED:
-        kad_peer_fill(&k->up_info, p);
-        struct act *a = acts_up(out, KAD_UP_PEER);
-        a->peer = p->id;
-        a->ptr = &k->up_info;
-        seed_cut(k, seed_find(k, &p->id));
-        break;
-    case KAD_SEEN_SPARE:
-        if (now - oldest->seen > KAD_IDLE_CHECK) {
-            kad_check(k, oldest, now, out);
-        }
-        seed_cut(k, seed_find(k, &p->id));
-        break;
-    case KAD_SEEN_KNOWN:
-    case KAD_SEEN_REFUSED:
-        seed_cut(k, seed_find(k, &p->id));
-        break;
-    }
-}
-
-void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now)
-{
-    bool online = k->last_answer != 0 && now - k->last_answer < ONLINE;
-
-    if (kad_table_find(&k->table, p->hash) == NULL && p->fails < UINT8_MAX) {
-        p->fails++;
-    }
-    (void)kad_table_failed(&k->table, p->hash, online);
-}
-
-void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, struct acts *out)
-{
-    uint8_t hash[SHA256_LEN];
-
-    enter(k, out);
-    if (peer->id.len == 0 || peer_id_eq(&peer->id, &k->cfg.self)) {
-        return;
-    }
-    sha256(hash, peer_id_slice(&peer->id));
-    struct kad_peer *p = kad_table_find(&k->table, hash);
-    if (p != NULL) {
-        kad_peer_set_addrs(p, peer, k->cfg.lab);
-        return;
-    }
-    size_t s = seed_find(k, &peer->id);
-    if (s < k->n_seeds) {
-        kad_peer_set_addrs(k->seed[s], peer, k->cfg.lab);
-        k->seed[s]->fails = 0;
-        kad_check(k, k->seed[s], now, out);
-        return;
-    }
-    p = kad_peer_new(k->cfg.mem, peer, k->cfg.lab);
-    if (p == NULL) {
-        return;
-    }
-    if (!kad_table_wants(&k->table, p)) {
-        kad_peer_unref(p);
-        return;
-    }
-    if (k->n_seeds == KAD_SEEDS_MAX) {
-        seed_cut(k, 0);
-    }
-    k->seed[k->n_seeds++] = p;
-    kad_check(k, p, now, out);
-}
-
-void kad_drop_peer(struct kad *k, const struct peer_id *peer)
-{
-    uint8_t hash[SHA256_LEN];
-
-    sha256(hash, peer_id_slice(peer));
-    (void)kad_table_remove(&k->table, hash);
-    seed_cut(k, seed_find(k, peer));
 }
 
 /* ---- life ---- */
@@ -362,7 +234,7 @@ void kad_free(struct kad *k)
     }
     kad_serve_fini(k);
     while (k->n_seeds > 0) {
-        seed_cut(k, k->n_seeds - 1);
+        kad_seed_cut(k, k->n_seeds - 1);
     }
     kad_store_fini(&k->store);
     kad_table_fini(&k->table);
@@ -409,7 +281,7 @@ static qudag_err start(struct kad *k, enum kad_op op, uint64_t cookie, struct sl
 {
     struct kad_ask ask = {.op = op, .cookie = cookie, .key = key};
 
-    enter(k, out);
+    kad_enter(k, out);
     if (key.len == 0 || key.len > KAD_KEY_MAX) {
         return QUDAG_EINVAL;
     }
@@ -507,7 +379,7 @@ qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key, struct slice
     struct kad_ask ask = {.op = KAD_OP_PUT, .cookie = cookie, .key = key, .value = value};
     walltime expires;
 
-    enter(k, out);
+    kad_enter(k, out);
     if (key.len == 0 || key.len > KAD_KEY_MAX || value.len > KAD_VALUE_MAX) {
         return QUDAG_EINVAL;
     }
@@ -530,7 +402,7 @@ qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp n
 {
     struct kad_ask ask = {.op = KAD_OP_PROVIDE, .cookie = cookie, .key = key};
 
-    enter(k, out);
+    kad_enter(k, out);
     if (key.len == 0 || key.len > KAD_KEY_MAX || k->self_info.n_addrs == 0) {
         return QUDAG_EINVAL;
     }
@@ -594,7 +466,7 @@ static void keep_timer(struct kad *k, struct kad_keep *e, tstamp now, struct act
 
 void kad_cancel(struct kad *k, uint64_t cookie, struct acts *out)
 {
-    enter(k, out);
+    kad_enter(k, out);
     LIST_EACH_SAFE(it, tmp, &k->jobs)
     {
         struct kad_job *j = LIST_ENTRY(it, struct kad_job, node);
@@ -684,7 +556,7 @@ static void kad_event(void *core, const struct ev *ev, tstamp now, struct acts *
     struct kad *k = core;
     struct kad_rpc *r;
 
-    enter(k, out);
+    kad_enter(k, out);
     switch (ev->type) {
     case EV_STREAM_OPEN:
         on_open(k, ev, now, out);
@@ -816,7 +688,7 @@ static void kad_tick(void *core, tstamp now, struct acts *out)
     struct kad *k = core;
     struct heap_node *top;
 
-    enter(k, out);
+    kad_enter(k, out);
     k->more = false;
     while ((top = heap_top(&k->timers)) != NULL && top->at <= now) {
         if (!kad_room(k, out, ACTS_SPARE, KAD_HINTS_MAX)) {

@@ -2,6 +2,7 @@
  * kad_int.h - what the files of this folder share.
  *
  *   kad.c    api, events and ticks to the parts below
+ *   known.c  seeds, who answered, who failed
  *   job.c    one request of the caller: a lookup, then perhaps stores; exactly one report
  *   query.c  the lookup itself: which peer next, when done (pure)
  *   rpc.c    one request to one peer: a stream, its timeouts, its answer
@@ -379,6 +380,14 @@ struct kad_scratch {
     uint8_t buf[KAD_MSG_MAX + 8];
 };
 
+/* Who failed a short while ago is not asked again because others still name it. */
+#define KAD_FAILED_MAX 64
+#define KAD_FAILED_FOR (60 * NS_PER_S)
+struct kad_failed {
+    uint64_t prefix; /* of the hash */
+    tstamp until;
+};
+
 struct kad {
     struct kad_config cfg;
     uint8_t hash[SHA256_LEN];
@@ -397,11 +406,16 @@ struct kad {
     size_t n_seeds;
     struct kad_peer *seed[KAD_SEEDS_MAX]; /* heard of, have not answered yet; newest last */
     tstamp next_maintain, last_answer, rejoin_at, rejoin_wait;
+    struct kad_failed failed[KAD_FAILED_MAX];
+    uint32_t failed_next;
     struct kad_peer_info self_info;
     struct kad_peer_info up_info;
     struct kad_stats stats;
 };
 
+/* Every call of the core begins here: frees what was reported, notes the room in |out|. */
+void kad_enter(struct kad *k, const struct acts *out);
+void kad_seed_cut(struct kad *k, size_t ix);
 walltime kad_wall(const struct kad *k, tstamp now);
 bool kad_room(const struct kad *k, const struct acts *out, size_t acts, size_t bytes);
 const struct kad_validator *kad_validator_find(const struct kad *k, struct slice key);
@@ -414,6 +428,7 @@ QUDAG_MUST_USE qudag_err kad_keep_value(struct kad *k, const struct kad_validato
                                         struct slice key, struct slice value, tstamp now);
 void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out);
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
+bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now);
 /* The entry of the table for |info|, or a new peer; one reference.  NULL: unusable or no memory. */
 struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_info *info);
 void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now);

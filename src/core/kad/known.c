@@ -1,0 +1,166 @@
+/*
+ * known.c - whom we know: seeds heard of, peers that answered, peers that failed.
+ *
+ *   heard of --> seed, asked --answers--> table      failed: out of the table after twice, and for a
+ *                                                    minute not asked because others name it
+ */
+#include "core/kad/kad_int.h"
+
+#define ONLINE (60 * NS_PER_S) /* with no answer for so long, failures say nothing about peers */
+
+static size_t seed_find(const struct kad *k, const struct peer_id *id)
+{
+    for (size_t i = 0; i < k->n_seeds; i++) {
+        if (peer_id_eq(&k->seed[i]->id, id)) {
+            return i;
+        }
+    }
+    return k->n_seeds;
+}
+
+void kad_seed_cut(struct kad *k, size_t i)
+{
+    if (i < k->n_seeds) {
+        kad_peer_unref(k->seed[i]);
+        memmove(&k->seed[i], &k->seed[i + 1], (k->n_seeds - i - 1) * sizeof(k->seed[0]));
+        k->n_seeds--;
+    }
+}
+
+struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_info *info)
+{
+    uint8_t hash[SHA256_LEN];
+
+    if (info->id.len == 0 || peer_id_eq(&info->id, &k->cfg.self)) {
+        return NULL;
+    }
+    sha256(hash, peer_id_slice(&info->id));
+    struct kad_peer *p = kad_table_find(&k->table, hash);
+    if (p != NULL) {
+        return kad_peer_ref(p);
+    }
+    size_t s = seed_find(k, &info->id);
+    if (s < k->n_seeds) {
+        return kad_peer_ref(k->seed[s]);
+    }
+    p = kad_peer_new(k->cfg.mem, info, k->cfg.lab);
+    if (p != NULL && p->n_addrs == 0) {
+        kad_peer_unref(p);
+        return NULL;
+    }
+    return p;
+}
+
+static void failed_note(struct kad *k, const uint8_t hash[SHA256_LEN], tstamp until)
+{
+    uint64_t prefix = kad_hash_prefix(hash);
+
+    for (size_t i = 0; i < KAD_FAILED_MAX; i++) {
+        if (k->failed[i].prefix == prefix) {
+            k->failed[i].until = until;
+            return;
+        }
+    }
+    if (until != 0) {
+        k->failed[k->failed_next] = (struct kad_failed){prefix, until};
+        k->failed_next = (k->failed_next + 1) % KAD_FAILED_MAX;
+    }
+}
+
+bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now)
+{
+    uint64_t prefix = kad_hash_prefix(hash);
+
+    for (size_t i = 0; i < KAD_FAILED_MAX; i++) {
+        if (k->failed[i].prefix == prefix) {
+            return now < k->failed[i].until;
+        }
+    }
+    return false;
+}
+
+void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out)
+{
+    struct kad_peer *oldest;
+
+    k->last_answer = now;
+    kad_peer_rtt(p, rtt);
+    failed_note(k, p->hash, 0);
+    switch (kad_table_seen(&k->table, p, now, &oldest)) {
+    case KAD_SEEN_ADDED:
+        kad_peer_fill(&k->up_info, p);
+        struct act *a = acts_up(out, KAD_UP_PEER);
+        a->peer = p->id;
+        a->ptr = &k->up_info;
+        kad_seed_cut(k, seed_find(k, &p->id));
+        break;
+    case KAD_SEEN_SPARE:
+        if (now - oldest->seen > KAD_IDLE_CHECK) {
+            kad_check(k, oldest, now, out);
+        }
+        kad_seed_cut(k, seed_find(k, &p->id));
+        break;
+    case KAD_SEEN_KNOWN:
+    case KAD_SEEN_REFUSED:
+        kad_seed_cut(k, seed_find(k, &p->id));
+        break;
+    }
+}
+
+void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now)
+{
+    bool online = k->last_answer != 0 && now - k->last_answer < ONLINE;
+
+    if (kad_table_find(&k->table, p->hash) == NULL && p->fails < UINT8_MAX) {
+        p->fails++;
+    }
+    (void)kad_table_failed(&k->table, p->hash, online);
+    if (online) {
+        failed_note(k, p->hash, tstamp_after(now, KAD_FAILED_FOR));
+    }
+}
+
+void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, struct acts *out)
+{
+    uint8_t hash[SHA256_LEN];
+
+    kad_enter(k, out);
+    if (peer->id.len == 0 || peer_id_eq(&peer->id, &k->cfg.self)) {
+        return;
+    }
+    sha256(hash, peer_id_slice(&peer->id));
+    struct kad_peer *p = kad_table_find(&k->table, hash);
+    if (p != NULL) {
+        kad_peer_set_addrs(p, peer, k->cfg.lab);
+        return;
+    }
+    size_t s = seed_find(k, &peer->id);
+    if (s < k->n_seeds) {
+        kad_peer_set_addrs(k->seed[s], peer, k->cfg.lab);
+        k->seed[s]->fails = 0;
+        kad_check(k, k->seed[s], now, out);
+        return;
+    }
+    p = kad_peer_new(k->cfg.mem, peer, k->cfg.lab);
+    if (p == NULL) {
+        return;
+    }
+    if (!kad_table_wants(&k->table, p)) {
+        kad_peer_unref(p);
+        return;
+    }
+    if (k->n_seeds == KAD_SEEDS_MAX) {
+        kad_seed_cut(k, 0);
+    }
+    k->seed[k->n_seeds++] = p;
+    kad_check(k, p, now, out);
+}
+
+void kad_drop_peer(struct kad *k, const struct peer_id *peer)
+{
+    uint8_t hash[SHA256_LEN];
+
+    sha256(hash, peer_id_slice(peer));
+    (void)kad_table_remove(&k->table, hash);
+    kad_seed_cut(k, seed_find(k, peer));
+}
