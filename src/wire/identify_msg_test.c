@@ -12,6 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* |text| into a zeroed array of IDENTIFY_TEXT_MAX. */
+static void text_set(char *dst, const char *text)
+{
+    memcpy(dst, text, strlen(text));
+}
+
 static uint8_t wire[IDENTIFY_IN_MAX];
 
 static void addr_nth(struct multiaddr *m, uint8_t n)
@@ -34,12 +40,12 @@ static void sample(struct identify_msg *m)
     addr_nth(&m->addr[0], 1);
     addr_nth(&m->addr[1], 2);
     m->n_protos = 2;
-    strcpy(m->proto[0], "/ipfs/id/1.0.0");
-    strcpy(m->proto[1], "/ipfs/ping/1.0.0");
+    text_set(m->proto[0], "/ipfs/id/1.0.0");
+    text_set(m->proto[1], "/ipfs/ping/1.0.0");
     m->has_observed = true;
     addr_nth(&m->observed, 9);
-    strcpy(m->protocol_version, "ipfs/0.1.0");
-    strcpy(m->agent_version, "qudag/0.1.0");
+    text_set(m->protocol_version, "ipfs/0.1.0");
+    text_set(m->agent_version, "qudag/0.1.0");
 }
 
 static struct slice body(const uint8_t *p, size_t len)
@@ -117,17 +123,17 @@ static void messages_are_merged(void **state)
     addr_nth(&part.addr[0], 2); /* known */
     addr_nth(&part.addr[1], 3);
     part.n_protos = 2;
-    strcpy(part.proto[0], "/x/1");
-    strcpy(part.proto[1], "/ipfs/id/1.0.0"); /* known */
-    strcpy(part.agent_version, "other/1");
+    text_set(part.proto[0], "/x/1");
+    text_set(part.proto[1], "/ipfs/id/1.0.0"); /* known */
+    text_set(part.agent_version, "other/1");
     assert_int_equal(identify_msg_encode(wire, IDENTIFY_MSG_MAX, &len, &part), QUDAG_OK);
     assert_int_equal(identify_msg_merge(&m, body(wire, len)), QUDAG_OK);
     want.n_addrs = 3;
     addr_nth(&want.addr[2], 3);
     want.n_protos = 3;
-    strcpy(want.proto[2], "/x/1");
+    text_set(want.proto[2], "/x/1");
     memset(want.agent_version, 0, sizeof(want.agent_version));
-    strcpy(want.agent_version, "other/1");
+    text_set(want.agent_version, "other/1");
     assert_memory_equal(&m, &want, sizeof(m));
 }
 

@@ -23,6 +23,12 @@ struct host {
     uint64_t asked, reported;
 };
 
+/* |text| into a zeroed array of IDENTIFY_TEXT_MAX. */
+static void text_set(char *dst, const char *text)
+{
+    memcpy(dst, text, strlen(text));
+}
+
 static struct act act_v[ACTS_ROOM];
 static uint8_t act_bytes[ACTS_BYTES_ROOM];
 static struct acts out = {
@@ -126,7 +132,7 @@ static void message_event(uint8_t arg)
     key_proto_ed25519(m.key_proto, pk);
     m.key_len = KEY_PROTO_ED25519;
     m.n_protos = 1;
-    strcpy(m.proto[0], "/ipfs/id/push/1.0.0");
+    text_set(m.proto[0], "/ipfs/id/push/1.0.0");
     ASSERT(identify_msg_encode(buf, sizeof(buf), &len, &m) == QUDAG_OK);
     stream_event(EV_DATA, arg, (struct slice){buf, len});
 }

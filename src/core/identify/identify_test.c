@@ -13,6 +13,12 @@
 #define PUSH "/ipfs/id/push/1.0.0"
 #define S (NS_PER_S)
 
+/* |text| into a zeroed array of IDENTIFY_TEXT_MAX. */
+static void text_set(char *dst, const char *text)
+{
+    memcpy(dst, text, strlen(text));
+}
+
 static struct act act_v[ACTS_ROOM];
 static uint8_t act_bytes[ACTS_BYTES_ROOM];
 static struct acts out = {
@@ -55,9 +61,9 @@ static int setup(void **state)
     self.n_addrs = 1;
     addr_nth(&self.addr[0], 1);
     self.n_protos = 1;
-    strcpy(self.proto[0], "/ipfs/ping/1.0.0");
-    strcpy(self.agent_version, "qudag/0.1.0");
-    strcpy(self.protocol_version, "ipfs/0.1.0");
+    text_set(self.proto[0], "/ipfs/ping/1.0.0");
+    text_set(self.agent_version, "qudag/0.1.0");
+    text_set(self.protocol_version, "ipfs/0.1.0");
     identify_set_self(&id, &self);
     memset(bob_pk, 0xb0, sizeof(bob_pk));
     peer_id_from_ed25519(&bob, bob_pk);
@@ -103,7 +109,7 @@ static const struct act *find(enum act_type type)
         }
     }
     fail();
-    return NULL;
+    return &out.sink;
 }
 
 /* What bob says of himself, length-prefixed. */
@@ -116,8 +122,8 @@ static size_t bobs_message(uint8_t *dst, size_t cap, bool takes_push)
     key_proto_ed25519(m.key_proto, bob_pk);
     m.key_len = KEY_PROTO_ED25519;
     m.n_protos = 1;
-    strcpy(m.proto[0], takes_push ? PUSH : "/ipfs/id/1.0.0");
-    strcpy(m.agent_version, "bob/1");
+    text_set(m.proto[0], takes_push ? PUSH : "/ipfs/id/1.0.0");
+    text_set(m.agent_version, "bob/1");
     assert_int_equal(identify_msg_encode(dst, cap, &len, &m), QUDAG_OK);
     return len;
 }
