@@ -1,0 +1,410 @@
+/* Certificates: ours, the published test vectors, and every way to be wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "base/text.h"
+#include "sec/cert.h"
+#include "sec/cert_ext.h"
+#include "sec/cert_vectors.h"
+
+#include <openssl/asn1.h>
+#include <openssl/core_names.h>
+#include <openssl/objects.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#define NOW 1800000000
+
+static struct rng_stream stream;
+static struct rng rng;
+static struct identity alice, bob;
+static uint8_t der[CERT_DER_MAX + 1];
+
+static int setup(void **state)
+{
+    static const uint8_t seed[32] = {9};
+
+    (void)state;
+    rng_stream_init(&stream, seed);
+    rng = rng_of_stream(&stream);
+    return identity_generate(&alice, &rng) != QUDAG_OK || identity_generate(&bob, &rng) != QUDAG_OK;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    identity_fini(&alice);
+    identity_fini(&bob);
+    return 0;
+}
+
+static struct slice encode(X509 *crt)
+{
+    unsigned char *p = der;
+    int len = i2d_X509(crt, NULL);
+
+    assert_in_range(len, 1, CERT_DER_MAX);
+    assert_int_equal(i2d_X509(crt, &p), len);
+    return (struct slice){der, (size_t)len};
+}
+
+static struct cert_pair make(enum cert_kind kind, const struct identity *id)
+{
+    struct cert_pair p = {NULL, NULL};
+
+    assert_int_equal(cert_make(&p, kind, id, &rng, NOW), QUDAG_OK);
+    return p;
+}
+
+static void test_our_certificates_prove_what_they_should(void **state)
+{
+    static const struct {
+        enum cert_kind kind;
+        const char *sig;
+        size_t max;
+    } row[] = {{CERT_CLASSICAL, "ecdsa", 600}, {CERT_PQ, "mldsa65", 7700}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct cert_pair p = make(row[i].kind, &alice);
+        struct slice s = encode(p.crt);
+        struct sec_peer peer;
+        struct peer_id id;
+
+        memset(&peer, 0xee, sizeof peer);
+        peer_id_from_ed25519(&id, alice.ed_pk);
+        assert_true(s.len < row[i].max);
+        assert_int_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW), QUDAG_OK);
+        assert_true(peer_id_eq(&peer.id, &id));
+        assert_string_equal(peer.sig, row[i].sig);
+        assert_int_equal(peer.has_pq, row[i].kind == CERT_PQ);
+        if (peer.has_pq) {
+            assert_memory_equal(peer.pq_hash, alice.pq_hash, 32);
+        }
+        cert_pair_fini(&p);
+    }
+}
+
+static void test_policy_decides_on_the_second_extension(void **state)
+{
+    static const struct {
+        enum cert_kind kind;
+        enum pq_policy pq;
+        qudag_err err;
+    } row[] = {
+        {CERT_CLASSICAL, PQ_REQUIRE, QUDAG_EPOLICY},
+        {CERT_CLASSICAL, PQ_PREFER, QUDAG_OK},
+        {CERT_CLASSICAL, PQ_OFF, QUDAG_OK},
+        {CERT_PQ, PQ_REQUIRE, QUDAG_OK},
+        {CERT_PQ, PQ_PREFER, QUDAG_OK},
+        {CERT_PQ, PQ_OFF, QUDAG_OK},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct cert_pair p = make(row[i].kind, &alice);
+        struct sec_peer peer;
+
+        assert_int_equal(sec_check_cert(&peer, encode(p.crt), row[i].pq, NOW), row[i].err);
+        cert_pair_fini(&p);
+    }
+}
+
+static void test_published_certificates(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cert_vectors); i++) {
+        const char *hex = cert_vectors[i].hex;
+        char text[PEER_ID_TEXT_MAX];
+        struct sec_peer peer;
+        size_t len = 0;
+
+        assert_int_equal(
+            hex_decode(der, sizeof der, &len, (struct slice){(const uint8_t *)hex, strlen(hex)}),
+            QUDAG_OK);
+        assert_int_equal(sec_check_cert(&peer, (struct slice){der, len}, PQ_PREFER, NOW),
+                         cert_vectors[i].err);
+        if (cert_vectors[i].err == QUDAG_OK) {
+            assert_true(peer_id_text(text, &peer.id) > 0);
+            assert_string_equal(text, cert_vectors[i].peer);
+        }
+        assert_int_equal(sec_check_cert(&peer, (struct slice){der, len}, PQ_REQUIRE, NOW),
+                         QUDAG_EPOLICY);
+    }
+}
+
+static void test_validity_has_ten_minutes_of_tolerance(void **state)
+{
+    static const struct {
+        int64_t off;
+        qudag_err err;
+    } row[] = {
+        {-3600 - 599, QUDAG_OK},
+        {-3600 - 601, QUDAG_EEXPIRED},
+        {CERT_LIFE_S + 599, QUDAG_OK},
+        {CERT_LIFE_S + 601, QUDAG_EEXPIRED},
+        {0, QUDAG_OK},
+        {INT64_C(100000000000), QUDAG_EEXPIRED},
+    };
+    struct cert_pair p = make(CERT_CLASSICAL, &alice);
+    struct slice s = encode(p.crt);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct sec_peer peer;
+
+        assert_int_equal(sec_check_cert(&peer, s, PQ_OFF, NOW + row[i].off), row[i].err);
+    }
+    cert_pair_fini(&p);
+}
+
+static void test_a_certificate_cut_anywhere_is_malformed(void **state)
+{
+    (void)state;
+    for (int kind = CERT_CLASSICAL; kind <= CERT_PQ; kind++) {
+        struct cert_pair p = make((enum cert_kind)kind, &alice);
+        struct slice s = encode(p.crt);
+        struct sec_peer peer;
+
+        for (size_t len = 0; len < s.len; len++) {
+            assert_int_equal(sec_check_cert(&peer, (struct slice){der, len}, PQ_PREFER, NOW),
+                             QUDAG_EMALFORMED);
+        }
+        der[s.len] = 0;
+        assert_int_equal(sec_check_cert(&peer, (struct slice){der, s.len + 1}, PQ_PREFER, NOW),
+                         QUDAG_EMALFORMED);
+        cert_pair_fini(&p);
+    }
+}
+
+static void test_a_certificate_changed_anywhere_is_refused(void **state)
+{
+    (void)state;
+    for (int kind = CERT_CLASSICAL; kind <= CERT_PQ; kind++) {
+        struct cert_pair p = make((enum cert_kind)kind, &alice);
+        struct slice s = encode(p.crt);
+        size_t step = kind == CERT_PQ ? 5 : 1;
+        struct sec_peer peer;
+
+        for (size_t i = 0; i < s.len; i += step) {
+            uint8_t bit = (uint8_t)(1u << (i / step % 8));
+
+            der[i] ^= bit;
+            assert_int_not_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW), QUDAG_OK);
+            der[i] ^= bit;
+        }
+        assert_int_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW), QUDAG_OK);
+        cert_pair_fini(&p);
+    }
+}
+
+static EVP_PKEY *identity_key(const struct identity *id)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "ML-DSA-65", NULL);
+    uint8_t seed[32];
+    EVP_PKEY *key = NULL;
+    OSSL_PARAM params[2];
+
+    memcpy(seed, id->pq_seed.seed, sizeof seed);
+    params[0] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_ML_DSA_SEED, seed, sizeof seed);
+    params[1] = OSSL_PARAM_construct_end();
+    assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params), 1);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
+static void drop_ext(X509 *crt, const char *oid)
+{
+    ASN1_OBJECT *obj = OBJ_txt2obj(oid, 1);
+    int at = X509_get_ext_by_OBJ(crt, obj, -1);
+
+    assert_true(at >= 0);
+    X509_EXTENSION_free(X509_delete_ext(crt, at));
+    ASN1_OBJECT_free(obj);
+}
+
+static void add_ext(X509 *crt, const char *oid, int critical, const uint8_t *p, size_t len)
+{
+    ASN1_OBJECT *obj = OBJ_txt2obj(oid, 1);
+    ASN1_OCTET_STRING *data = ASN1_OCTET_STRING_new();
+    X509_EXTENSION *ext;
+
+    assert_int_equal(ASN1_OCTET_STRING_set(data, p, (int)len), 1);
+    ext = X509_EXTENSION_create_by_OBJ(NULL, obj, critical, data);
+    assert_int_equal(X509_add_ext(crt, ext, -1), 1);
+    X509_EXTENSION_free(ext);
+    ASN1_OCTET_STRING_free(data);
+    ASN1_OBJECT_free(obj);
+}
+
+static void copy_ext(X509 *crt, const X509 *from, const char *oid)
+{
+    ASN1_OBJECT *obj = OBJ_txt2obj(oid, 1);
+    int at = X509_get_ext_by_OBJ(from, obj, -1);
+
+    assert_true(at >= 0);
+    assert_int_equal(X509_add_ext(crt, X509_get_ext(from, at), -1), 1);
+    ASN1_OBJECT_free(obj);
+}
+
+/* Each forgery is signed correctly by whoever would make it. */
+static void test_forged_certificates_are_refused(void **state)
+{
+    enum forgery {
+        NO_LIBP2P,
+        LIBP2P_TWICE,
+        LIBP2P_OF_ANOTHER_KEY,
+        UNKNOWN_CRITICAL,
+        UNKNOWN_PLAIN,
+        KEY_USAGE_CRITICAL,
+        STOLEN_PQ_EXTENSION,
+        PQ_ON_A_CLASSICAL_KEY,
+        PQ_SIGNED_BY_ITSELF,
+        PQ_EXTENSION_CUT,
+        PQ_EXTENSION_OTHER_ROLE,
+        PQ_TWICE,
+    };
+    static const struct {
+        enum forgery what;
+        enum cert_kind kind;
+        qudag_err err;
+    } row[] = {
+        {NO_LIBP2P, CERT_CLASSICAL, QUDAG_EMALFORMED},
+        {LIBP2P_TWICE, CERT_CLASSICAL, QUDAG_EMALFORMED},
+        {LIBP2P_OF_ANOTHER_KEY, CERT_CLASSICAL, QUDAG_EAUTH},
+        {UNKNOWN_CRITICAL, CERT_CLASSICAL, QUDAG_EMALFORMED},
+        {UNKNOWN_PLAIN, CERT_CLASSICAL, QUDAG_OK},
+        {KEY_USAGE_CRITICAL, CERT_CLASSICAL, QUDAG_OK},
+        {STOLEN_PQ_EXTENSION, CERT_PQ, QUDAG_EAUTH},
+        {PQ_ON_A_CLASSICAL_KEY, CERT_CLASSICAL, QUDAG_EMALFORMED},
+        {PQ_SIGNED_BY_ITSELF, CERT_PQ, QUDAG_EAUTH},
+        {PQ_EXTENSION_CUT, CERT_PQ, QUDAG_EMALFORMED},
+        {PQ_EXTENSION_OTHER_ROLE, CERT_PQ, QUDAG_EMALFORMED},
+        {PQ_TWICE, CERT_PQ, QUDAG_EMALFORMED},
+    };
+    uint8_t ext[CERT_EXT_PQ_LEN];
+    struct wr w = wr_init(ext, sizeof ext);
+    EVP_PKEY *alice_key = identity_key(&alice);
+
+    (void)state;
+    cert_ext_pq_write(&w, alice.pq_pk);
+    assert_int_equal(wr_done(&w).len, CERT_EXT_PQ_LEN);
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct cert_pair p = make(row[i].kind, &alice);
+        struct cert_pair other = make(CERT_PQ, &bob);
+        EVP_PKEY *signer = row[i].kind == CERT_PQ ? alice_key : p.key;
+        struct sec_peer peer;
+        uint8_t saved = ext[20];
+
+        switch (row[i].what) {
+        case NO_LIBP2P:
+            drop_ext(p.crt, CERT_OID_LIBP2P);
+            break;
+        case LIBP2P_TWICE:
+            copy_ext(p.crt, other.crt, CERT_OID_LIBP2P);
+            break;
+        case LIBP2P_OF_ANOTHER_KEY:
+            drop_ext(p.crt, CERT_OID_LIBP2P);
+            copy_ext(p.crt, other.crt, CERT_OID_LIBP2P);
+            break;
+        case UNKNOWN_CRITICAL:
+        case UNKNOWN_PLAIN:
+            add_ext(p.crt, "1.3.6.1.4.1.53594.98.7", row[i].what == UNKNOWN_CRITICAL,
+                    (const uint8_t *)"\5\0", 2);
+            break;
+        case KEY_USAGE_CRITICAL:
+            add_ext(p.crt, "2.5.29.15", 1, (const uint8_t *)"\3\2\7\x80", 4);
+            break;
+        case STOLEN_PQ_EXTENSION: /* bob's key in alice's certificate, signed by alice */
+            drop_ext(p.crt, CERT_OID_PQ);
+            copy_ext(p.crt, other.crt, CERT_OID_PQ);
+            break;
+        case PQ_ON_A_CLASSICAL_KEY:
+            copy_ext(p.crt, other.crt, CERT_OID_PQ);
+            break;
+        case PQ_SIGNED_BY_ITSELF:
+            signer = p.key;
+            break;
+        case PQ_EXTENSION_CUT:
+            drop_ext(p.crt, CERT_OID_PQ);
+            add_ext(p.crt, CERT_OID_PQ, 0, ext, sizeof ext - 1);
+            break;
+        case PQ_EXTENSION_OTHER_ROLE:
+            drop_ext(p.crt, CERT_OID_PQ);
+            ext[20] ^= 1;
+            add_ext(p.crt, CERT_OID_PQ, 0, ext, sizeof ext);
+            ext[20] = saved;
+            break;
+        case PQ_TWICE:
+            copy_ext(p.crt, other.crt, CERT_OID_PQ);
+            break;
+        }
+        assert_true(X509_sign(p.crt, signer, row[i].kind == CERT_PQ ? NULL : EVP_sha256()) > 0);
+        assert_int_equal(sec_check_cert(&peer, encode(p.crt), PQ_PREFER, NOW), row[i].err);
+        cert_pair_fini(&p);
+        cert_pair_fini(&other);
+    }
+    EVP_PKEY_free(alice_key);
+}
+
+static void test_extensions_are_strict_der(void **state)
+{
+    static const struct {
+        size_t len;
+        uint8_t bytes[12];
+        bool ok;
+    } row[] = {
+        {8, {0x30, 6, 4, 1, 0xaa, 4, 1, 0xbb}, true},
+        {6, {0x30, 4, 4, 0, 4, 0}, true},
+        {7, {0x30, 6, 4, 1, 0xaa, 4, 1}, false},
+        {9, {0x30, 6, 4, 1, 0xaa, 4, 1, 0xbb, 0}, false},
+        {9, {0x30, 0x81, 6, 4, 1, 0xaa, 4, 1, 0xbb}, false}, /* length not minimal */
+        {10, {0x30, 0x82, 0, 6, 4, 1, 0xaa, 4, 1, 0xbb}, false},
+        {8, {0x31, 6, 4, 1, 0xaa, 4, 1, 0xbb}, false},
+        {8, {0x30, 6, 4, 1, 0xaa, 3, 1, 0xbb}, false},
+        {9, {0x30, 7, 4, 1, 0xaa, 4, 1, 0xbb, 0}, false}, /* inside the sequence */
+        {8, {0x30, 0x80, 4, 1, 0xaa, 4, 1, 0xbb}, false}, /* indefinite length */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct slice key, sig;
+        qudag_err err = cert_ext_libp2p_read((struct slice){row[i].bytes, row[i].len}, &key, &sig);
+
+        assert_int_equal(err, row[i].ok ? QUDAG_OK : QUDAG_EMALFORMED);
+    }
+}
+
+static void test_every_certificate_is_fresh(void **state)
+{
+    struct cert_pair a = make(CERT_PQ, &alice), b = make(CERT_PQ, &alice);
+
+    (void)state;
+    assert_int_not_equal(EVP_PKEY_eq(a.key, b.key), 1);
+    assert_int_not_equal(
+        ASN1_INTEGER_cmp(X509_get0_serialNumber(a.crt), X509_get0_serialNumber(b.crt)), 0);
+    cert_pair_fini(&a);
+    cert_pair_fini(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_our_certificates_prove_what_they_should),
+        cmocka_unit_test(test_policy_decides_on_the_second_extension),
+        cmocka_unit_test(test_published_certificates),
+        cmocka_unit_test(test_validity_has_ten_minutes_of_tolerance),
+        cmocka_unit_test(test_a_certificate_cut_anywhere_is_malformed),
+        cmocka_unit_test(test_a_certificate_changed_anywhere_is_refused),
+        cmocka_unit_test(test_forged_certificates_are_refused),
+        cmocka_unit_test(test_extensions_are_strict_der),
+        cmocka_unit_test(test_every_certificate_is_fresh),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
