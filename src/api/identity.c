@@ -1,0 +1,112 @@
+/* identity.c - qudag_identity_*, qudag_peer_id_*, qudag_dark_check. */
+#include "api/internal.h"
+
+#include "crypto/init.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void peer_out(qudag_peer_id *out, const struct peer_id *p)
+{
+    memset(out, 0, sizeof(*out));
+    out->len = p->len;
+    memcpy(out->bytes, p->b, p->len);
+}
+
+bool peer_in(struct peer_id *out, const qudag_peer_id *p)
+{
+    if (p == NULL || p->len == 0 || p->len > PEER_ID_MAX) {
+        return false;
+    }
+    return peer_id_from_bytes(out, (struct slice){p->bytes, p->len}) == QUDAG_OK;
+}
+
+static qudag_err new_identity(qudag_identity **out)
+{
+    qudag_err err = crypto_init();
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    *out = calloc(1, sizeof(**out));
+    return *out == NULL ? QUDAG_ENOMEM : QUDAG_OK;
+}
+
+qudag_err qudag_identity_generate(qudag_identity **out)
+{
+    struct rng rng = io_rng();
+    qudag_err err = new_identity(out);
+
+    if (err == QUDAG_OK && (err = identity_generate(&(*out)->id, &rng)) != QUDAG_OK) {
+        free(*out);
+        *out = NULL;
+    }
+    return err;
+}
+
+qudag_err qudag_identity_load(qudag_identity **out, qudag_slice bytes)
+{
+    qudag_err err = new_identity(out);
+
+    if (err == QUDAG_OK && (err = identity_load(&(*out)->id, slice_in(bytes))) != QUDAG_OK) {
+        free(*out);
+        *out = NULL;
+    }
+    return err;
+}
+
+void qudag_identity_save(const qudag_identity *id, uint8_t *dst)
+{
+    _Static_assert(QUDAG_IDENTITY_LEN == IDENTITY_FILE_LEN, "one saved form");
+    identity_save(&id->id, dst);
+}
+
+void qudag_identity_peer_id(const qudag_identity *id, qudag_peer_id *out)
+{
+    struct peer_id p;
+
+    peer_id_from_ed25519(&p, id->id.ed_pk);
+    peer_out(out, &p);
+}
+
+void qudag_identity_pq_hash(const qudag_identity *id, uint8_t *out)
+{
+    memcpy(out, id->id.pq_hash, QUDAG_PQ_HASH_LEN);
+}
+
+void qudag_identity_free(qudag_identity *id)
+{
+    if (id != NULL) {
+        identity_fini(&id->id);
+        free(id);
+    }
+}
+
+qudag_err qudag_peer_id_parse(qudag_peer_id *out, const char *text)
+{
+    struct peer_id p;
+    qudag_err err = text != NULL ? peer_id_parse(&p, text) : QUDAG_EINVAL;
+
+    if (err == QUDAG_OK) {
+        peer_out(out, &p);
+    }
+    return err;
+}
+
+void qudag_peer_id_text(const qudag_peer_id *id, char dst[QUDAG_PEER_ID_TEXT_MAX])
+{
+    struct peer_id p;
+
+    _Static_assert(QUDAG_PEER_ID_TEXT_MAX == PEER_ID_TEXT_MAX, "one text length");
+    dst[0] = '\0';
+    if (peer_in(&p, id)) {
+        (void)peer_id_text(dst, &p);
+    }
+}
+
+qudag_err qudag_dark_check(const char *addr)
+{
+    struct dark_addr a;
+
+    return addr != NULL ? dark_addr_parse(&a, addr) : QUDAG_EINVAL;
+}

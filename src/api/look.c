@@ -1,0 +1,246 @@
+/* look.c - looking in: links, circuits, records, counters. */
+#include "api/internal.h"
+
+#include <string.h>
+
+bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
+{
+    struct link_info l;
+    enum swarm_pin pin;
+
+    if (!swarm_link_next(node_swarm(n->node), it, &l, &pin)) {
+        return false;
+    }
+    memset(out, 0, sizeof(*out));
+    peer_out(&out->peer, &l.peer);
+    (void)netaddr_text(out->remote, sizeof(out->remote), &l.remote);
+    memcpy(out->group, l.group, sizeof(out->group));
+    memcpy(out->cipher, l.cipher, sizeof(out->cipher));
+    memcpy(out->sig_local, l.sig_local, sizeof(out->sig_local));
+    memcpy(out->sig_remote, l.sig_remote, sizeof(out->sig_remote));
+    out->inbound = (l.props & LINK_INBOUND) != 0;
+    out->pq_kex = (l.props & LINK_PQ_KEX) != 0;
+    out->pq_auth = (l.props & LINK_PQ_AUTH) != 0;
+    out->pin = (qudag_pin)pin;
+    out->since = io_now() - l.since;
+    out->rtt = l.rtt_ns;
+    out->handshake = l.handshake_ns;
+    out->bytes_in = l.bytes_in;
+    out->bytes_out = l.bytes_out;
+    out->streams = l.streams;
+    return true;
+}
+
+static void copy_text(char *dst, size_t cap, const char *src)
+{
+    size_t len = strlen(src);
+
+    if (cap == 0) {
+        return;
+    }
+    len = len < cap ? len : cap - 1;
+    memcpy(dst, src, len);
+    dst[len] = '\0';
+}
+
+qudag_err qudag_peer_agent(const qudag_node *n, const qudag_peer_id *peer, char *agent,
+                           size_t agent_len, char *protocols, size_t protocols_len)
+{
+    struct peer_id p;
+    const char *a, *protos;
+
+    if (!peer_in(&p, peer)) {
+        return QUDAG_EINVAL;
+    }
+    if (!node_peer_agent(n->node, &p, &a, &protos)) {
+        return QUDAG_ENOTFOUND;
+    }
+    copy_text(agent, agent_len, a);
+    copy_text(protocols, protocols_len, protos);
+    return QUDAG_OK;
+}
+
+bool qudag_dht_record_next(const qudag_node *n, size_t *it, qudag_dht_record *out)
+{
+    struct slice key, value;
+
+    if (!kad_record_next(node_kad(n->node), it, &key, &value, &out->expires)) {
+        return false;
+    }
+    out->key = slice_out(key);
+    out->value = slice_out(value);
+    return true;
+}
+
+bool qudag_dht_table_next(const qudag_node *n, size_t *it, qudag_peer_id *peer)
+{
+    struct kad_peer_info info;
+
+    if (!kad_table_next(node_kad(n->node), it, &info)) {
+        return false;
+    }
+    peer_out(peer, &info.id);
+    return true;
+}
+
+bool qudag_circuit_next(const qudag_node *n, size_t *it, qudag_circuit_info *out)
+{
+    static const char *const states[] = {"building", "open", "closing", "closed"};
+    struct onion_info o;
+
+    if (!onion_next(node_onion(n->node), it, &o)) {
+        return false;
+    }
+    memset(out, 0, sizeof(*out));
+    out->circuit.id = ref_out(o.circuit);
+    out->role = (qudag_circuit_role)o.role;
+    out->state = states[o.state];
+    out->purpose = node_circuit_purpose(n->node, o.circuit);
+    out->hops = o.hops;
+    out->hops_wanted = o.hops_wanted;
+    for (size_t i = 0; i < o.hops_wanted && i < QUDAG_HOPS_MAX; i++) {
+        peer_out(&out->path[i], &o.path[i]);
+    }
+    peer_out(&out->prev, &o.prev);
+    peer_out(&out->next, &o.next);
+    out->age = io_now() - o.since;
+    out->build_time = o.build_ns;
+    out->cells_forward = o.cells_fwd;
+    out->cells_backward = o.cells_back;
+    out->streams = o.streams;
+    return true;
+}
+
+bool qudag_relay_next(const qudag_node *n, size_t *it, qudag_peer_id *peer, bool *guard)
+{
+    struct peer_id p, g;
+
+    if (!relays_next(node_relays(n->node), it, &p)) {
+        return false;
+    }
+    peer_out(peer, &p);
+    *guard = relays_guard(node_relays(n->node), &g) && peer_id_eq(&p, &g);
+    return true;
+}
+
+bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out)
+{
+    const struct dark_keys *k;
+    walltime until = 0;
+
+    memset(out, 0, sizeof(*out));
+    if (!dark_own_next(node_dark(n->node), it, &k, &out->published, &until)) {
+        return false;
+    }
+    (void)dark_addr_text(out->addr, &k->addr);
+    copy_text(out->label, sizeof(out->label), k->label);
+    out->created = k->created;
+    out->until = until;
+    return true;
+}
+
+struct all_stats {
+    struct quic_stats quic;
+    struct swarm_stats swarm;
+    struct kad_stats kad;
+    struct onion_stats onion;
+    struct io_stats io;
+    uint64_t mem_used, mem_peak, mem_refused, relays;
+};
+
+/* name, member, whether it is 32 bits wide */
+#define STATS(XX)                                                                                  \
+    XX("links", swarm.links)                                                                       \
+    XX("peers_known", swarm.peers)                                                                 \
+    XX("streams", swarm.streams)                                                                   \
+    XX("opens_waiting", swarm.opens)                                                               \
+    XX("dials", swarm.dials)                                                                       \
+    XX("dials_failed", swarm.dials_failed)                                                         \
+    XX("streams_in", swarm.streams_in)                                                             \
+    XX("streams_out", swarm.streams_out)                                                           \
+    XX("streams_refused", swarm.streams_refused)                                                   \
+    XX("negotiate_failed", swarm.negotiate_failed)                                                 \
+    XX("negotiate_timeout", swarm.negotiate_timeout)                                               \
+    XX("links_pruned", swarm.links_pruned)                                                         \
+    XX("pins_refused", swarm.pins_refused)                                                         \
+    XX("dgrams_in", quic.dgrams_in)                                                                \
+    XX("dgrams_out", quic.dgrams_out)                                                              \
+    XX("bytes_in", quic.bytes_in)                                                                  \
+    XX("bytes_out", quic.bytes_out)                                                                \
+    XX("dropped_empty", quic.dropped_empty)                                                        \
+    XX("dropped_short", quic.dropped_short)                                                        \
+    XX("dropped_version", quic.dropped_version)                                                    \
+    XX("dropped_unknown", quic.dropped_unknown)                                                    \
+    XX("dropped_full", quic.dropped_full)                                                          \
+    XX("retries_sent", quic.retries_sent)                                                          \
+    XX("resets_sent", quic.resets_sent)                                                            \
+    XX("tokens_used", quic.tokens_used)                                                            \
+    XX("tokens_bad", quic.tokens_bad)                                                              \
+    XX("handshakes_in", quic.handshakes_ok_in)                                                     \
+    XX("handshakes_out", quic.handshakes_ok_out)                                                   \
+    XX("handshakes_failed", quic.handshakes_failed)                                                \
+    XX("handshakes_timeout", quic.handshakes_timeout)                                              \
+    XX("auth_failed", quic.auth_failed)                                                            \
+    XX("policy_refused", quic.policy_refused)                                                      \
+    XX("half_open", quic.half_open)                                                                \
+    XX("kad_table", kad.table)                                                                     \
+    XX("kad_records", kad.records)                                                                 \
+    XX("kad_providers", kad.providers)                                                             \
+    XX("kad_queries", kad.queries)                                                                 \
+    XX("kad_rpcs_out", kad.rpcs_out)                                                               \
+    XX("kad_rpcs_in", kad.rpcs_in)                                                                 \
+    XX("kad_timeouts", kad.timeouts)                                                               \
+    XX("kad_refused_records", kad.refused_records)                                                 \
+    XX("kad_bad_messages", kad.bad_messages)                                                       \
+    XX("relays", relays)                                                                           \
+    XX("circuits_client", onion.circuits_client)                                                   \
+    XX("circuits_relay", onion.circuits_relay)                                                     \
+    XX("circuits_end", onion.circuits_end)                                                         \
+    XX("creates_answered", onion.created)                                                          \
+    XX("creates_refused_rate", onion.refused_rate)                                                 \
+    XX("creates_refused_limit", onion.refused_limit)                                               \
+    XX("creates_bad", onion.bad_handshake)                                                         \
+    XX("cells_relayed", onion.cells_relayed)                                                       \
+    XX("cells_originated", onion.cells_originated)                                                 \
+    XX("cells_recognised", onion.cells_recognised)                                                 \
+    XX("circuits_destroyed_bad_cell", onion.destroyed_bad_cell)                                    \
+    XX("onion_wrong_state", onion.wrong_state)                                                     \
+    XX("udp_send_again", io.send_again)                                                            \
+    XX("udp_send_errors", io.send_errors)                                                          \
+    XX("udp_gso", io.gso)                                                                          \
+    XX("udp_gro", io.gro)                                                                          \
+    XX("loop_turns", io.turns)                                                                     \
+    XX("memory_bytes", mem_used)                                                                   \
+    XX("memory_peak_bytes", mem_peak)                                                              \
+    XX("memory_refused", mem_refused)
+
+bool qudag_node_stat_next(const qudag_node *n, size_t *it, const char **name, uint64_t *value)
+{
+    static const char *const names[] = {
+#define XX(text, member) text,
+        STATS(XX)
+#undef XX
+    };
+    struct all_stats s;
+
+    if (*it >= ARRAY_LEN(names)) {
+        return false;
+    }
+    quic_stats_get(node_quic(n->node), &s.quic);
+    swarm_stats_get(node_swarm(n->node), &s.swarm);
+    kad_stats_get(node_kad(n->node), &s.kad);
+    onion_stats_get(node_onion(n->node), &s.onion);
+    io_stats_get(n->io, &s.io);
+    s.mem_used = n->mem.used;
+    s.mem_peak = n->mem.peak;
+    s.mem_refused = n->mem.refused;
+    s.relays = relays_count(node_relays(n->node));
+    const uint64_t values[] = {
+#define XX(text, member) s.member,
+        STATS(XX)
+#undef XX
+    };
+    *name = names[*it];
+    *value = values[(*it)++];
+    return true;
+}

@@ -1,0 +1,397 @@
+/* node.c - life of a qudag_node: callbacks out, loop, state. */
+#include "api/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void cb_stream_in(void *ctx, struct ref s, const struct peer_id *from, const char *dark,
+                         const char *proto)
+{
+    struct qudag_node *n = ctx;
+    qudag_peer_id peer;
+
+    if (from != NULL) {
+        peer_out(&peer, from);
+    }
+    if (n->cb.stream_in != NULL) {
+        n->cb.stream_in(n, (qudag_stream){ref_out(s)}, from != NULL ? &peer : NULL, dark, proto,
+                        n->user);
+    }
+}
+
+static void cb_stream_data(void *ctx, struct ref s, struct slice data, bool fin)
+{
+    struct qudag_node *n = ctx;
+
+    if (n->cb.stream_data != NULL) {
+        n->cb.stream_data(n, (qudag_stream){ref_out(s)}, slice_out(data), fin, n->user);
+    } else {
+        app_consume(n->node, s, data.len);
+    }
+}
+
+static void cb_stream_opened(void *ctx, struct ref s)
+{
+    struct qudag_node *n = ctx;
+
+    if (n->cb.stream_opened != NULL) {
+        n->cb.stream_opened(n, (qudag_stream){ref_out(s)}, n->user);
+    }
+}
+
+static void cb_stream_writable(void *ctx, struct ref s)
+{
+    struct qudag_node *n = ctx;
+
+    if (n->cb.stream_writable != NULL) {
+        n->cb.stream_writable(n, (qudag_stream){ref_out(s)}, n->user);
+    }
+}
+
+static void cb_stream_closed(void *ctx, struct ref s, qudag_err why)
+{
+    struct qudag_node *n = ctx;
+
+    if (n->cb.stream_closed != NULL) {
+        n->cb.stream_closed(n, (qudag_stream){ref_out(s)}, why, n->user);
+    }
+}
+
+static void cb_peer_changed(void *ctx, const struct peer_id *peer, bool up)
+{
+    struct qudag_node *n = ctx;
+    qudag_peer_id p;
+
+    if (n->cb.peer_changed != NULL) {
+        peer_out(&p, peer);
+        n->cb.peer_changed(n, &p, up, n->user);
+    }
+}
+
+/* The addresses of the one peer find_peer asked for, as text. */
+static void put_addrs(qudag_result *r, const struct node_result *res, const char **list,
+                      char text[][QUDAG_ADDR_TEXT_MAX])
+{
+    const struct kad_peer_info *p = res->n_peers == 1 ? res->peers : NULL;
+
+    for (size_t i = 0; p != NULL && i < p->n_addrs; i++) {
+        if (multiaddr_text(text[i], QUDAG_ADDR_TEXT_MAX, &p->addr[i]) > 0) {
+            list[r->addrs_n++] = text[i];
+        }
+    }
+    if (res->target != NULL && peer_id_text(text[0], &res->target->hop.peer) > 0) {
+        list[0] = text[0];
+        r->addrs_n = 1;
+    }
+    r->addrs = list;
+}
+
+static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct node_result *res)
+{
+    struct qudag_node *n = ctx;
+    qudag_peer_id peers[RESULT_PEERS_MAX];
+    const char *addrs[KAD_ADDRS_MAX];
+    char text[KAD_ADDRS_MAX][QUDAG_ADDR_TEXT_MAX];
+    qudag_result r = {.value = slice_out(res->value),
+                      .took = res->took,
+                      .rtt = res->rtt,
+                      .count = res->count,
+                      .rpcs = res->rpcs,
+                      .hops = res->hops,
+                      .circuit = {ref_out(res->circuit)},
+                      .cached = res->cached};
+
+    if (n->cb.op_done == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < res->n_peers && i < RESULT_PEERS_MAX; i++) {
+        peer_out(&peers[r.peers_n++], &res->peers[i].id);
+    }
+    r.peers = peers;
+    put_addrs(&r, res, addrs, text);
+    n->cb.op_done(n, (qudag_op){ref_out(op)}, err, &r, n->user);
+}
+
+static void cb_phase(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag_err err)
+{
+    struct qudag_node *n = ctx;
+
+    if (n->cb.phase != NULL) {
+        n->cb.phase(n, (qudag_phase)p, a, b, err, n->user);
+    }
+}
+
+static void cb_circuit_closed(void *ctx, struct ref c, qudag_err why)
+{
+    struct qudag_node *n = ctx;
+
+    if (n->cb.circuit_closed != NULL) {
+        n->cb.circuit_closed(n, (qudag_circuit){ref_out(c)}, why, n->user);
+    }
+}
+
+static qudag_err cb_save(void *ctx, const char *name, struct slice bytes)
+{
+    struct qudag_node *n = ctx;
+
+    return n->cb.save != NULL ? n->cb.save(n, name, slice_out(bytes), n->user) : QUDAG_OK;
+}
+
+static void on_log(void *ctx, const struct log_record *rec)
+{
+    const struct qudag_node *n = ctx;
+    qudag_log_field field[LOG_FIELDS_MAX];
+    qudag_log_record out = {
+        .level = (qudag_log_level)rec->level, .event = rec->event, .n = rec->n, .fields = field};
+
+    for (size_t i = 0; i < rec->n && i < LOG_FIELDS_MAX; i++) {
+        field[i] = (qudag_log_field){.name = rec->field[i].name,
+                                     .cls = (qudag_log_class)rec->field[i].cls,
+                                     .text = rec->field[i].text,
+                                     .num = rec->field[i].num};
+    }
+    n->log(n->user, &out);
+}
+
+/* A copy that lives as long as the node; NULL stays NULL, and so does a failed copy (*ok false). */
+static const char *keep(struct qudag_node *n, const char *text, bool *ok)
+{
+    if (text == NULL) {
+        return NULL;
+    }
+    size_t len = strlen(text);
+    char *copy = mem_alloc(&n->mem, len + 1);
+    if (copy == NULL) {
+        *ok = false;
+        return NULL;
+    }
+    memcpy(copy, text, len);
+    n->strings[n->n_strings++] = copy;
+    return copy;
+}
+
+static qudag_err keep_strings(struct qudag_node *n, struct node_config *c, const qudag_settings *s)
+{
+    bool ok = true;
+    const char *proto = s->dht_protocol != NULL ? s->dht_protocol : KAD_PROTOCOL;
+    const char *agent = s->agent != NULL ? s->agent : "qudag/" QUDAG_VERSION;
+
+    c->dht_protocol = keep(n, proto, &ok);
+    c->agent = keep(n, agent, &ok);
+    for (size_t i = 0; i < s->open_namespaces_n; i++) {
+        c->open_ns[c->n_open_ns++] = keep(n, s->open_namespaces[i], &ok);
+    }
+    return ok ? QUDAG_OK : QUDAG_ENOMEM;
+}
+
+static void learn_addrs(struct qudag_node *n)
+{
+    struct multiaddr ma[NODE_LISTEN_MAX];
+
+    n->n_addrs = io_addrs(n->io, n->addr, NODE_LISTEN_MAX);
+    for (size_t i = 0; i < n->n_addrs; i++) {
+        multiaddr_quic(&ma[i], &n->addr[i], NULL);
+    }
+    node_set_addrs(n->node, ma, n->n_addrs);
+}
+
+/* Links over loopback only may use its large packets; path MTU discovery keeps others right. */
+static uint16_t udp_payload_max(const struct netaddr *listen, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!netaddr_is_loopback(&listen[i])) {
+            return 1452;
+        }
+    }
+    return 1452;
+}
+
+static qudag_err make(struct qudag_node *n, struct node_config *c, const struct netaddr *listen,
+                      size_t n_listen, const qudag_settings *s)
+{
+    static const struct node_hooks hooks = {.stream_in = cb_stream_in,
+                                            .stream_data = cb_stream_data,
+                                            .stream_opened = cb_stream_opened,
+                                            .stream_writable = cb_stream_writable,
+                                            .stream_closed = cb_stream_closed,
+                                            .peer_changed = cb_peer_changed,
+                                            .op_done = cb_op_done,
+                                            .phase = cb_phase,
+                                            .circuit_closed = cb_circuit_closed,
+                                            .save = cb_save};
+    struct node_hooks h = hooks;
+    size_t at;
+    int sys_err;
+    qudag_err err = keep_strings(n, c, s);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    h.ctx = n;
+    c->mem = &n->mem;
+    c->rng = io_rng();
+    c->clock = (struct wallclock){.base = io_wall(), .at = io_now()};
+    c->max_udp_payload = udp_payload_max(listen, n_listen);
+    if (s->log != NULL) {
+        c->log = (struct logger){on_log, n, (enum log_level)s->log_level};
+    }
+    err = io_new(&n->io, &n->mem, s->uv_loop, listen, n_listen, &at, &sys_err);
+    if (err != QUDAG_OK) {
+        log_event(&c->log, LOG_ERROR, "io.listen_failed", LOG_NUM("address", at),
+                  LOG_NUM("errno", sys_err));
+        return err;
+    }
+    err = node_new(&n->node, c, &h, io_now());
+    if (err == QUDAG_OK) {
+        io_attach(n->io, n->node);
+        peer_id_from_ed25519(&n->self, s->identity->id.ed_pk);
+        learn_addrs(n);
+    }
+    return err;
+}
+
+qudag_err qudag_node_new(qudag_node **out, const qudag_settings *s, const qudag_callbacks *cb,
+                         void *user)
+{
+    struct netaddr listen[NODE_LISTEN_MAX];
+    size_t n_listen = 0;
+    struct node_config *c = calloc(1, sizeof(*c));
+    struct qudag_node *n = calloc(1, sizeof(*n));
+    qudag_err err = c == NULL || n == NULL ? QUDAG_ENOMEM : QUDAG_OK;
+
+    if (err == QUDAG_OK) {
+        err = settings_read(c, listen, &n_listen, s, NULL, 0);
+    }
+    if (err == QUDAG_OK) {
+        if (s->mem != NULL) {
+            n->hooks = (struct mem_hooks){s->mem->ctx, s->mem->alloc, s->mem->free};
+        }
+        mem_init(&n->mem, s->mem != NULL ? &n->hooks : NULL, s->memory_max);
+        n->cb = cb != NULL ? *cb : (qudag_callbacks){0};
+        n->user = user;
+        n->log = s->log;
+        err = make(n, c, listen, n_listen, s);
+        if (err != QUDAG_OK) {
+            qudag_node_free(n);
+            n = NULL;
+        }
+    }
+    free(c);
+    if (err != QUDAG_OK) {
+        free(n);
+        return err;
+    }
+    *out = n;
+    return QUDAG_OK;
+}
+
+void qudag_node_free(qudag_node *n)
+{
+    if (n == NULL) {
+        return;
+    }
+    if (n->node != NULL) {
+        node_shutdown(n->node, io_now());
+    }
+    io_free(n->io);
+    node_free(n->node);
+    for (size_t i = 0; i < n->n_strings; i++) {
+        mem_free(&n->mem, n->strings[i]);
+    }
+    free(n);
+}
+
+qudag_err qudag_node_restore(qudag_node *n, const char *name, qudag_slice bytes)
+{
+    if (n == NULL || name == NULL) {
+        return QUDAG_EINVAL;
+    }
+    return node_restore(n->node, name, slice_in(bytes), io_now());
+}
+
+qudag_err qudag_node_start(qudag_node *n)
+{
+    if (n == NULL) {
+        return QUDAG_EINVAL;
+    }
+    node_start(n->node);
+    return QUDAG_OK;
+}
+
+qudag_err qudag_node_run(qudag_node *n)
+{
+    return n == NULL ? QUDAG_EINVAL : io_run(n->io);
+}
+
+qudag_err qudag_node_step(qudag_node *n, qudag_ns wait_max)
+{
+    return n == NULL ? QUDAG_EINVAL : io_step(n->io, wait_max);
+}
+
+int qudag_node_fd(const qudag_node *n)
+{
+    return io_fd(n->io);
+}
+
+qudag_ns qudag_node_timeout(const qudag_node *n)
+{
+    return io_timeout(n->io);
+}
+
+struct posted {
+    void (*fn)(qudag_node *, void *);
+    void *arg;
+    qudag_node *node;
+};
+
+static void run_posted(void *a, void *b)
+{
+    struct posted *p = a;
+    (void)b;
+
+    p->fn(p->node, p->arg);
+    free(p);
+}
+
+qudag_err qudag_node_post(qudag_node *n, void (*fn)(qudag_node *, void *), void *arg)
+{
+    struct posted *p = n != NULL && fn != NULL ? malloc(sizeof(*p)) : NULL;
+
+    if (p == NULL) {
+        return n == NULL || fn == NULL ? QUDAG_EINVAL : QUDAG_ENOMEM;
+    }
+    *p = (struct posted){fn, arg, n};
+    qudag_err err = io_post(n->io, run_posted, p, NULL);
+    if (err != QUDAG_OK) {
+        free(p);
+    }
+    return err;
+}
+
+void qudag_node_stop(qudag_node *n)
+{
+    if (n != NULL) {
+        io_stop(n->io);
+    }
+}
+
+void qudag_node_peer_id(const qudag_node *n, qudag_peer_id *out)
+{
+    peer_out(out, &n->self);
+}
+
+bool qudag_node_addr_next(const qudag_node *n, size_t *it, char text[QUDAG_ADDR_TEXT_MAX])
+{
+    struct multiaddr ma;
+
+    if (*it >= n->n_addrs) {
+        return false;
+    }
+    multiaddr_quic(&ma, &n->addr[(*it)++], &n->self);
+    return multiaddr_text(text, QUDAG_ADDR_TEXT_MAX, &ma) > 0;
+}
+
+qudag_phase qudag_node_phase(const qudag_node *n)
+{
+    return (qudag_phase)node_phase_get(n->node);
+}

@@ -1,0 +1,178 @@
+/* requests.c - everything that ends in op_done. */
+#include "api/internal.h"
+
+#include "crypto/hash.h"
+
+#include <string.h>
+
+static qudag_err ask(qudag_node *n, const struct node_request *r, qudag_op *op)
+{
+    struct ref ref;
+    qudag_err err = node_request(n->node, r, &ref);
+
+    if (err == QUDAG_OK) {
+        op->id = ref_out(ref);
+    }
+    return err;
+}
+
+qudag_err qudag_connect(qudag_node *n, const char *multiaddr, qudag_op *op)
+{
+    struct node_request r = {.kind = OP_CONNECT};
+    struct netaddr net;
+
+    if (n == NULL || multiaddr == NULL || op == NULL) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = multiaddr_parse_pinned(&r.addr, r.pq_hash, &r.has_pq, multiaddr);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    return multiaddr_to_netaddr(&r.addr, &net) ? ask(n, &r, op) : QUDAG_EUNSUPPORTED;
+}
+
+qudag_err qudag_ping(qudag_node *n, const qudag_peer_id *peer, qudag_op *op)
+{
+    struct node_request r = {.kind = OP_PING};
+
+    if (n == NULL || op == NULL || !peer_in(&r.peer, peer)) {
+        return QUDAG_EINVAL;
+    }
+    return ask(n, &r, op);
+}
+
+void qudag_op_cancel(qudag_node *n, qudag_op op)
+{
+    if (n != NULL) {
+        node_cancel(n->node, ref_in(op.id));
+    }
+}
+
+static qudag_err ask_key(qudag_node *n, enum op_kind kind, qudag_slice key, qudag_slice value,
+                         qudag_op *op)
+{
+    struct node_request r = {.kind = kind, .key = slice_in(key), .value = slice_in(value)};
+
+    if (n == NULL || op == NULL || key.base == NULL || key.len == 0) {
+        return QUDAG_EINVAL;
+    }
+    return ask(n, &r, op);
+}
+
+qudag_err qudag_dht_put(qudag_node *n, qudag_slice key, qudag_slice value, qudag_op *op)
+{
+    return ask_key(n, OP_PUT, key, value, op);
+}
+
+qudag_err qudag_dht_get(qudag_node *n, qudag_slice key, qudag_op *op)
+{
+    return ask_key(n, OP_GET, key, (qudag_slice){NULL, 0}, op);
+}
+
+qudag_err qudag_dht_closest(qudag_node *n, qudag_slice key, qudag_op *op)
+{
+    return ask_key(n, OP_CLOSEST, key, (qudag_slice){NULL, 0}, op);
+}
+
+qudag_err qudag_dht_find_peer(qudag_node *n, const qudag_peer_id *peer, qudag_op *op)
+{
+    struct node_request r = {.kind = OP_FIND_PEER};
+
+    if (n == NULL || op == NULL || !peer_in(&r.peer, peer)) {
+        return QUDAG_EINVAL;
+    }
+    return ask(n, &r, op);
+}
+
+static qudag_err ask_content(qudag_node *n, enum op_kind kind, qudag_slice content, qudag_op *op)
+{
+    uint8_t multihash[2 + SHA256_LEN] = {0x12, SHA256_LEN}; /* multicodec: sha2-256 */
+
+    if (content.base == NULL && content.len > 0) {
+        return QUDAG_EINVAL;
+    }
+    sha256(multihash + 2, slice_in(content));
+    return ask_key(n, kind, (qudag_slice){multihash, sizeof(multihash)}, (qudag_slice){NULL, 0},
+                   op);
+}
+
+qudag_err qudag_dht_provide(qudag_node *n, qudag_slice content, qudag_op *op)
+{
+    return ask_content(n, OP_PROVIDE, content, op);
+}
+
+qudag_err qudag_dht_providers(qudag_node *n, qudag_slice content, qudag_op *op)
+{
+    return ask_content(n, OP_PROVIDERS, content, op);
+}
+
+qudag_err qudag_circuit_build(qudag_node *n, uint8_t hops, qudag_op *op)
+{
+    struct node_request r = {.kind = OP_CIRCUIT, .hops = hops};
+
+    if (n == NULL || op == NULL || hops > QUDAG_HOPS_MAX) {
+        return QUDAG_EINVAL;
+    }
+    return ask(n, &r, op);
+}
+
+static qudag_err ask_dark(qudag_node *n, enum op_kind kind, const char *addr, qudag_op *op)
+{
+    struct node_request r = {.kind = kind};
+
+    if (n == NULL || addr == NULL || op == NULL) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = dark_addr_parse(&r.dark, addr);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if (kind != OP_DARK_RESOLVE && dark_own_get(node_dark(n->node), &r.dark) == NULL) {
+        return QUDAG_ENOTFOUND;
+    }
+    return ask(n, &r, op);
+}
+
+qudag_err qudag_dark_publish(qudag_node *n, const char *addr, qudag_op *op)
+{
+    return ask_dark(n, OP_DARK_PUBLISH, addr, op);
+}
+
+qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op)
+{
+    return ask_dark(n, OP_DARK_FORGET, addr, op);
+}
+
+qudag_err qudag_dark_resolve(qudag_node *n, const char *addr, qudag_op *op)
+{
+    return ask_dark(n, OP_DARK_RESOLVE, addr, op);
+}
+
+qudag_err qudag_dark_create(qudag_node *n, const char *label, char addr[QUDAG_DARK_TEXT_MAX])
+{
+    struct dark_addr a;
+
+    if (n == NULL || addr == NULL) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = node_dark_create(n->node, label != NULL ? label : "", io_now(), &a);
+    if (err == QUDAG_OK) {
+        (void)dark_addr_text(addr, &a);
+    }
+    return err;
+}
+
+qudag_err qudag_peer_add_addr(qudag_node *n, const qudag_peer_id *peer, const char *multiaddr)
+{
+    struct peer_id p;
+    struct multiaddr ma;
+
+    if (n == NULL || multiaddr == NULL || !peer_in(&p, peer)) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = multiaddr_parse(&ma, multiaddr);
+    if (err == QUDAG_OK) {
+        node_add_addr(n->node, &p, &ma);
+    }
+    return err;
+}

@@ -1,0 +1,46 @@
+/*
+ * io.h - sockets, clock, entropy and the loop: what a node needs from the operating system.
+ *
+ * One UDP socket per listening address serves listening and dialling.  The loop is libuv's; each turn
+ * reads what arrived, lets the node work, and sends what is due.
+ */
+#ifndef QUDAG_SRC_IO_IO_H
+#define QUDAG_SRC_IO_IO_H
+
+#include "node/node.h"
+
+tstamp io_now(void);     /* monotonic */
+walltime io_wall(void);  /* calendar */
+struct rng io_rng(void); /* the kernel's generator */
+
+struct io;
+struct uv_loop_s;
+
+/*
+ * Binds |n| addresses (port 0: any) and sets up the loop; |loop| NULL: an own one.  On failure *at is
+ * the address that failed and *sys_err the system's error number.  QUDAG_ESYSTEM, QUDAG_ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err io_new(struct io **out, struct mem *mem, struct uv_loop_s *loop,
+                                const struct netaddr *listen, size_t n, size_t *at, int *sys_err);
+void io_attach(struct io *io, struct node *node);
+
+/* Sends what is due (the farewell of node_shutdown), then closes everything. */
+void io_free(struct io *io);
+
+/* Bound addresses; wildcard addresses are replaced by those of the interfaces. */
+size_t io_addrs(const struct io *io, struct netaddr *out, size_t max);
+
+QUDAG_MUST_USE qudag_err io_run(struct io *io);
+QUDAG_MUST_USE qudag_err io_step(struct io *io, uint64_t wait_max_ns);
+int io_fd(const struct io *io);
+uint64_t io_timeout(const struct io *io); /* ns; UINT64_MAX: none */
+qudag_err io_post(struct io *io, void (*fn)(void *a, void *b), void *a, void *b);
+void io_stop(struct io *io);
+
+struct io_stats {
+    uint64_t recv_calls, recv_dgrams, send_calls, send_dgrams, send_again, send_errors, turns;
+    bool gso, gro;
+};
+void io_stats_get(const struct io *io, struct io_stats *out);
+
+#endif

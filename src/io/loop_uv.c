@@ -1,0 +1,548 @@
+/*
+ * loop_uv.c - the loop: sockets polled, one timer of nanosecond resolution, one async.
+ *
+ *   readable ─▶ udp_recv ─▶ node_recv            before the loop sleeps (uv_prepare):
+ *   timerfd, async, program's own calls ─▶          node_drain, node_tick if due, send, arm the timer
+ */
+#include "io/udp.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define READS_PER_TURN 32 /* batches read from one socket before others have their turn */
+#define SENDS_PER_TURN 256
+#define POSTS_MAX 1024
+
+struct sock {
+    struct udp udp;
+    uv_poll_t poll;
+    struct io *io;
+    bool open, want_write;
+};
+
+struct post {
+    struct post *next;
+    void (*fn)(void *a, void *b);
+    void *a, *b;
+};
+
+struct io {
+    struct mem *mem;
+    struct node *node;
+    uv_loop_t own, *loop;
+    bool has_own, stopping, closed;
+    struct sock sock[NODE_LISTEN_MAX];
+    size_t n_socks;
+    int timer_fd;
+    uv_poll_t timer;
+    uv_prepare_t prepare;
+    uv_async_t async;
+    uv_timer_t step_timer;
+    unsigned handles; /* open, to be closed */
+    tstamp armed;
+    pthread_mutex_t lock; /* guards posts, stop_asked */
+    struct post *posts, **posts_end;
+    size_t n_posts;
+    bool stop_asked;
+    uint8_t *rx, *tx_buf;
+    struct quic_tx pending; /* refused by the socket, to be sent first */
+    struct io_stats stats;
+};
+
+static struct sock *sock_for(struct io *io, const struct quic_tx *tx)
+{
+    struct sock *any = NULL;
+
+    for (size_t i = 0; i < io->n_socks; i++) {
+        struct sock *s = &io->sock[i];
+        if (s->udp.bound.family != tx->remote.family) {
+            continue;
+        }
+        any = any != NULL ? any : s;
+        if (tx->local.family != 0 && s->udp.bound.port == tx->local.port &&
+            (netaddr_is_unspecified(&s->udp.bound) || netaddr_same_ip(&s->udp.bound, &tx->local))) {
+            return s;
+        }
+    }
+    return any;
+}
+
+static void on_poll(uv_poll_t *h, int status, int events);
+
+static void poll_for(struct sock *s, bool write)
+{
+    if (s->want_write != write) {
+        s->want_write = write;
+        (void)uv_poll_start(&s->poll, UV_READABLE | (write ? UV_WRITABLE : 0), on_poll);
+    }
+}
+
+/* True when it left or is lost, false when the socket is full. */
+static bool send_tx(struct io *io, const struct quic_tx *tx)
+{
+    struct sock *s = sock_for(io, tx);
+
+    if (s == NULL) {
+        io->stats.send_errors++;
+        return true;
+    }
+    bool gso = s->udp.gso;
+    enum udp_sent r = udp_send(&s->udp, tx, &io->stats);
+    if (r == UDP_LOST && gso && !s->udp.gso) {
+        r = udp_send(&s->udp, tx, &io->stats); /* again, cut here */
+    }
+    if (r == UDP_AGAIN) {
+        poll_for(s, true);
+        return false;
+    }
+    return true;
+}
+
+static bool flush(struct io *io, tstamp now)
+{
+    if (io->pending.len > 0) {
+        if (!send_tx(io, &io->pending)) {
+            return true;
+        }
+        io->pending.len = 0;
+    }
+    for (size_t i = 0; i < SENDS_PER_TURN; i++) {
+        struct quic_tx tx = {.buf = io->tx_buf};
+        if (!node_send(io->node, now, &tx)) {
+            return true;
+        }
+        if (tx.len > 0 && !send_tx(io, &tx)) {
+            io->pending = tx; /* tx_buf is not reused while something is pending */
+            return true;
+        }
+    }
+    return false;
+}
+
+static void arm(struct io *io, tstamp at, tstamp now)
+{
+    struct itimerspec t = {{0, 0}, {0, 0}};
+
+    if (at == io->armed && at > now) {
+        return;
+    }
+    io->armed = at;
+    if (at != TSTAMP_NEVER) {
+        tstamp in = at > now ? at - now : 1;
+        t.it_value.tv_sec = (time_t)(in / NS_PER_S);
+        t.it_value.tv_nsec = (long)(in % NS_PER_S);
+    }
+    (void)timerfd_settime(io->timer_fd, 0, &t, NULL);
+}
+
+static void turn(struct io *io)
+{
+    tstamp now = io_now();
+
+    io->stats.turns++;
+    node_drain(io->node, now);
+    if (node_deadline(io->node) <= now) {
+        node_tick(io->node, now);
+    }
+    bool all = flush(io, now);
+    arm(io, all ? node_deadline(io->node) : now, now);
+}
+
+static void on_prepare(uv_prepare_t *h)
+{
+    struct io *io = h->data;
+
+    if (io->node != NULL && !io->closed) {
+        turn(io);
+    }
+}
+
+static void read_all(struct io *io, struct sock *s)
+{
+    struct udp_msg msg[UDP_BATCH];
+
+    for (size_t round = 0; round < READS_PER_TURN; round++) {
+        size_t n = udp_recv(&s->udp, msg, io->rx);
+        io->stats.recv_calls++;
+        tstamp now = io_now();
+        for (size_t i = 0; i < n; i++) {
+            struct quic_dgram d = {
+                .local = msg[i].local, .remote = msg[i].remote, .ecn = msg[i].ecn};
+            for (size_t at = 0; at < msg[i].len; at += msg[i].segment) {
+                size_t left = msg[i].len - at;
+                d.data =
+                    (struct slice){msg[i].buf + at, left < msg[i].segment ? left : msg[i].segment};
+                io->stats.recv_dgrams++;
+                node_recv(io->node, &d, now);
+            }
+        }
+        if (n < UDP_BATCH) {
+            return;
+        }
+    }
+}
+
+static void on_poll(uv_poll_t *h, int status, int events)
+{
+    struct sock *s = h->data;
+
+    if (s->io->node == NULL || s->io->closed) {
+        return;
+    }
+    if (events & UV_WRITABLE) {
+        poll_for(s, false); /* the next turn flushes */
+    }
+    if (status < 0 || (events & UV_READABLE)) {
+        read_all(s->io, s);
+    }
+}
+
+static void on_timer(uv_poll_t *h, int status, int events)
+{
+    struct io *io = h->data;
+    uint64_t ticks;
+    (void)status;
+    (void)events;
+
+    if (read(io->timer_fd, &ticks, sizeof(ticks)) > 0) {
+        io->armed = 0;
+    }
+}
+
+static void on_async(uv_async_t *h)
+{
+    struct io *io = h->data;
+
+    (void)pthread_mutex_lock(&io->lock);
+    struct post *p = io->posts;
+    bool stop = io->stop_asked;
+    io->posts = NULL;
+    io->posts_end = &io->posts;
+    io->n_posts = 0;
+    (void)pthread_mutex_unlock(&io->lock);
+    while (p != NULL) {
+        struct post *next = p->next;
+        p->fn(p->a, p->b);
+        free(p);
+        p = next;
+    }
+    if (stop) {
+        io->stopping = true;
+        uv_stop(io->loop);
+    }
+}
+
+qudag_err io_post(struct io *io, void (*fn)(void *a, void *b), void *a, void *b)
+{
+    struct post *p = calloc(1, sizeof(*p)); /* the node's allocator serves one thread only */
+    qudag_err err = QUDAG_OK;
+
+    if (p == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    *p = (struct post){.fn = fn, .a = a, .b = b};
+    (void)pthread_mutex_lock(&io->lock);
+    if (io->stop_asked) {
+        err = QUDAG_ESTATE;
+    } else if (io->n_posts >= POSTS_MAX) {
+        err = QUDAG_ELIMIT;
+    } else {
+        *io->posts_end = p;
+        io->posts_end = &p->next;
+        io->n_posts++;
+    }
+    (void)pthread_mutex_unlock(&io->lock);
+    if (err != QUDAG_OK) {
+        free(p);
+        return err;
+    }
+    (void)uv_async_send(&io->async);
+    return QUDAG_OK;
+}
+
+void io_stop(struct io *io)
+{
+    (void)pthread_mutex_lock(&io->lock);
+    io->stop_asked = true;
+    (void)pthread_mutex_unlock(&io->lock);
+    (void)uv_async_send(&io->async);
+}
+
+static void handle_gone(struct io *io)
+{
+    io->handles--;
+    if (io->handles == 0 && !io->has_own) {
+        (void)pthread_mutex_destroy(&io->lock);
+        free(io); /* the caller's loop runs on; this was the last of us */
+    }
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    handle_gone(h->data);
+}
+
+static void on_sock_closed(uv_handle_t *h)
+{
+    const struct sock *s = h->data;
+
+    handle_gone(s->io);
+}
+
+static qudag_err start_handles(struct io *io)
+{
+    io->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (io->timer_fd < 0 || uv_poll_init(io->loop, &io->timer, io->timer_fd) != 0) {
+        return QUDAG_ESYSTEM;
+    }
+    io->timer.data = io;
+    io->handles++;
+    (void)uv_poll_start(&io->timer, UV_READABLE, on_timer);
+    (void)uv_prepare_init(io->loop, &io->prepare);
+    io->prepare.data = io;
+    io->handles++;
+    (void)uv_prepare_start(&io->prepare, on_prepare);
+    (void)uv_timer_init(io->loop, &io->step_timer);
+    io->step_timer.data = io;
+    io->handles++;
+    if (uv_async_init(io->loop, &io->async, on_async) != 0) {
+        return QUDAG_ESYSTEM;
+    }
+    io->async.data = io;
+    io->handles++;
+    return QUDAG_OK;
+}
+
+static int open_socket(struct io *io, const struct netaddr *listen)
+{
+    struct sock *s = &io->sock[io->n_socks];
+    int err = udp_open(&s->udp, listen);
+
+    if (err != 0) {
+        return err;
+    }
+    s->io = io;
+    if (uv_poll_init(io->loop, &s->poll, s->udp.fd) != 0) {
+        udp_close(&s->udp);
+        return EIO;
+    }
+    s->poll.data = s;
+    s->open = true;
+    io->handles++;
+    (void)uv_poll_start(&s->poll, UV_READABLE, on_poll);
+    io->n_socks++;
+    return 0;
+}
+
+qudag_err io_new(struct io **out, struct mem *mem, struct uv_loop_s *loop,
+                 const struct netaddr *listen, size_t n, size_t *at, int *sys_err)
+{
+    struct io *io = calloc(1, sizeof(*io)); /* may outlive the node's allocator by one loop turn */
+    qudag_err err;
+
+    *at = 0;
+    *sys_err = 0;
+    if (io == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    io->mem = mem;
+    io->posts_end = &io->posts;
+    io->timer_fd = -1;
+    (void)pthread_mutex_init(&io->lock, NULL);
+    io->has_own = loop == NULL;
+    io->loop = loop != NULL ? loop : &io->own;
+    if (io->has_own && uv_loop_init(&io->own) != 0) {
+        free(io);
+        return QUDAG_ENOMEM;
+    }
+    err = start_handles(io);
+    for (size_t i = 0; err == QUDAG_OK && i < n && i < NODE_LISTEN_MAX; i++) {
+        *at = i;
+        *sys_err = open_socket(io, &listen[i]);
+        err = *sys_err != 0 ? QUDAG_ESYSTEM : QUDAG_OK;
+    }
+    io->rx = malloc((size_t)UDP_BATCH * UDP_BUF);
+    io->tx_buf = malloc(QUIC_TX_MAX);
+    if (err == QUDAG_OK && (io->rx == NULL || io->tx_buf == NULL)) {
+        err = QUDAG_ENOMEM;
+    }
+    if (err != QUDAG_OK) {
+        io_free(io);
+        return err;
+    }
+    *out = io;
+    return QUDAG_OK;
+}
+
+void io_attach(struct io *io, struct node *node)
+{
+    io->node = node;
+}
+
+static void close_handle(uv_handle_t *h, uv_close_cb cb)
+{
+    if (!uv_is_closing(h)) {
+        uv_close(h, cb);
+    }
+}
+
+static void drop_posts(struct io *io)
+{
+    while (io->posts != NULL) {
+        struct post *p = io->posts;
+        io->posts = p->next;
+        free(p);
+    }
+}
+
+void io_free(struct io *io)
+{
+    if (io == NULL) {
+        return;
+    }
+    if (io->node != NULL) {
+        (void)flush(io, io_now());
+    }
+    io->node = NULL;
+    io->closed = true;
+    drop_posts(io);
+    for (size_t i = 0; i < io->n_socks; i++) {
+        (void)uv_poll_stop(&io->sock[i].poll);
+        udp_close(&io->sock[i].udp);
+        close_handle((uv_handle_t *)&io->sock[i].poll, on_sock_closed);
+    }
+    if (io->timer.data != NULL) {
+        (void)uv_poll_stop(&io->timer);
+        close_handle((uv_handle_t *)&io->timer, on_closed);
+    }
+    if (io->prepare.data != NULL) {
+        close_handle((uv_handle_t *)&io->prepare, on_closed);
+        close_handle((uv_handle_t *)&io->step_timer, on_closed);
+    }
+    if (io->async.data != NULL) {
+        close_handle((uv_handle_t *)&io->async, on_closed);
+    }
+    if (io->timer_fd >= 0) {
+        close(io->timer_fd);
+    }
+    free(io->rx);
+    free(io->tx_buf);
+    if (io->has_own) {
+        (void)uv_run(io->loop, UV_RUN_DEFAULT); /* runs the close callbacks */
+        (void)uv_loop_close(io->loop);
+        (void)pthread_mutex_destroy(&io->lock);
+        free(io);
+    }
+}
+
+qudag_err io_run(struct io *io)
+{
+    if (!io->has_own) {
+        return QUDAG_ESTATE;
+    }
+    while (!io->stopping) {
+        (void)uv_run(io->loop, UV_RUN_DEFAULT);
+    }
+    io->stopping = false;
+    return QUDAG_OK;
+}
+
+static void on_step_timer(uv_timer_t *t)
+{
+    (void)t; /* it only ends the wait */
+}
+
+qudag_err io_step(struct io *io, uint64_t wait_max_ns)
+{
+    if (!io->has_own) {
+        return QUDAG_ESTATE;
+    }
+    if (wait_max_ns > 0 && wait_max_ns != UINT64_MAX) {
+        (void)uv_timer_start(&io->step_timer, on_step_timer,
+                             (wait_max_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
+    }
+    (void)uv_run(io->loop, wait_max_ns == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    (void)uv_timer_stop(&io->step_timer);
+    turn(io); /* uv runs its prepare handles before it reads: send what reading caused */
+    return io->stopping ? QUDAG_ECANCELED : QUDAG_OK;
+}
+
+int io_fd(const struct io *io)
+{
+    return uv_backend_fd(io->loop);
+}
+
+uint64_t io_timeout(const struct io *io)
+{
+    tstamp at = node_deadline(io->node);
+    tstamp now = io_now();
+
+    return at == TSTAMP_NEVER ? UINT64_MAX : at > now ? at - now : 0;
+}
+
+/* The addresses of the interfaces that a wildcard socket answers on. */
+static size_t interface_addrs(const struct netaddr *bound, struct netaddr *out, size_t max)
+{
+    struct ifaddrs *list = NULL;
+    size_t n = 0;
+
+    if (getifaddrs(&list) != 0) {
+        return 0;
+    }
+    for (const struct ifaddrs *i = list; i != NULL && n < max; i = i->ifa_next) {
+        struct netaddr a = {.family = bound->family, .port = bound->port};
+        if (i->ifa_addr == NULL || (i->ifa_flags & IFF_UP) == 0) {
+            continue;
+        }
+        if (bound->family == 4 && i->ifa_addr->sa_family == AF_INET) {
+            struct sockaddr_in v4;
+            memcpy(&v4, i->ifa_addr, sizeof(v4));
+            memcpy(a.ip, &v4.sin_addr, 4);
+        } else if (bound->family == 6 && i->ifa_addr->sa_family == AF_INET6) {
+            struct sockaddr_in6 v6;
+            memcpy(&v6, i->ifa_addr, sizeof(v6));
+            memcpy(a.ip, &v6.sin6_addr, 16);
+            if (a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80) {
+                continue; /* link-local: means nothing to others */
+            }
+        } else {
+            continue;
+        }
+        out[n++] = a;
+    }
+    freeifaddrs(list);
+    return n;
+}
+
+size_t io_addrs(const struct io *io, struct netaddr *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < io->n_socks && n < max; i++) {
+        const struct netaddr *b = &io->sock[i].udp.bound;
+        if (netaddr_is_unspecified(b)) {
+            n += interface_addrs(b, out + n, max - n);
+        } else {
+            out[n++] = *b;
+        }
+    }
+    return n;
+}
+
+void io_stats_get(const struct io *io, struct io_stats *out)
+{
+    *out = io->stats;
+    out->gso = out->gro = true;
+    for (size_t i = 0; i < io->n_socks; i++) {
+        out->gso = out->gso && io->sock[i].udp.gso;
+        out->gro = out->gro && io->sock[i].udp.gro;
+    }
+}

@@ -1,0 +1,266 @@
+/* udp.c - Linux: recvmmsg with GRO, sendmsg with GSO, ECN and packet info.  Falls back where a kernel
+ * or device cannot segment. */
+#include "io/udp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103 /* linux/udp.h */
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#define GSO_SEGMENTS_MAX 64 /* linux: UDP_MAX_SEGMENTS of the oldest kernels */
+#define SOCKET_BUFFER (4 * 1024 * 1024)
+
+union any_addr {
+    struct sockaddr sa;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static socklen_t to_sockaddr(union any_addr *out, const struct netaddr *a)
+{
+    memset(out, 0, sizeof(*out));
+    if (a->family == 4) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(a->port);
+        memcpy(&out->v4.sin_addr, a->ip, 4);
+        return sizeof(out->v4);
+    }
+    out->v6.sin6_family = AF_INET6;
+    out->v6.sin6_port = htons(a->port);
+    out->v6.sin6_scope_id = a->scope;
+    memcpy(&out->v6.sin6_addr, a->ip, 16);
+    return sizeof(out->v6);
+}
+
+static void from_sockaddr(struct netaddr *out, const union any_addr *a)
+{
+    memset(out, 0, sizeof(*out));
+    if (a->sa.sa_family == AF_INET) {
+        out->family = 4;
+        out->port = ntohs(a->v4.sin_port);
+        memcpy(out->ip, &a->v4.sin_addr, 4);
+    } else {
+        out->family = 6;
+        out->port = ntohs(a->v6.sin6_port);
+        out->scope = a->v6.sin6_scope_id;
+        memcpy(out->ip, &a->v6.sin6_addr, 16);
+    }
+}
+
+static bool set_int(int fd, int level, int name, int value)
+{
+    return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
+}
+
+static void set_options(struct udp *u, bool v4)
+{
+    int zero = 0;
+    socklen_t len = sizeof(zero);
+
+    (void)set_int(u->fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
+    (void)set_int(u->fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER);
+    if (v4) {
+        (void)set_int(u->fd, IPPROTO_IP, IP_PKTINFO, 1);
+        (void)set_int(u->fd, IPPROTO_IP, IP_RECVTOS, 1);
+        (void)set_int(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    } else {
+        (void)set_int(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+        (void)set_int(u->fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+        (void)set_int(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+    }
+    u->gro = set_int(u->fd, IPPROTO_UDP, UDP_GRO, 1);
+    u->gso = getsockopt(u->fd, IPPROTO_UDP, UDP_SEGMENT, &zero, &len) == 0;
+}
+
+int udp_open(struct udp *u, const struct netaddr *listen)
+{
+    union any_addr sa;
+    socklen_t len = to_sockaddr(&sa, listen);
+
+    *u = (struct udp){.fd = -1};
+    u->fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (u->fd < 0) {
+        return errno;
+    }
+    if (listen->family == 6) {
+        (void)set_int(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    }
+    set_options(u, listen->family == 4);
+    if (bind(u->fd, &sa.sa, len) != 0 || getsockname(u->fd, &sa.sa, &len) != 0) {
+        int err = errno;
+        udp_close(u);
+        return err;
+    }
+    from_sockaddr(&u->bound, &sa);
+    return 0;
+}
+
+void udp_close(struct udp *u)
+{
+    if (u->fd >= 0) {
+        close(u->fd);
+        u->fd = -1;
+    }
+}
+
+static void read_cmsg(struct udp_msg *m, const struct cmsghdr *c)
+{
+    int value = 0;
+
+    if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+        memcpy(&value, CMSG_DATA(c), sizeof(value));
+        m->segment = value > 0 ? (size_t)value : 0;
+    } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+        m->ecn = *CMSG_DATA(c) & 3;
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+        memcpy(&value, CMSG_DATA(c), sizeof(value));
+        m->ecn = (uint8_t)(value & 3);
+    } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+        struct in_pktinfo info;
+        memcpy(&info, CMSG_DATA(c), sizeof(info));
+        memcpy(m->local.ip, &info.ipi_addr, 4);
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+        struct in6_pktinfo info;
+        memcpy(&info, CMSG_DATA(c), sizeof(info));
+        memcpy(m->local.ip, &info.ipi6_addr, 16);
+    }
+}
+
+size_t udp_recv(struct udp *u, struct udp_msg *msg, uint8_t *buf)
+{
+    struct mmsghdr hdr[UDP_BATCH];
+    struct iovec iov[UDP_BATCH];
+    union any_addr from[UDP_BATCH];
+    _Alignas(struct cmsghdr) uint8_t control[UDP_BATCH][128];
+
+    memset(hdr, 0, sizeof(hdr));
+    for (size_t i = 0; i < UDP_BATCH; i++) {
+        iov[i] = (struct iovec){buf + i * UDP_BUF, UDP_BUF};
+        hdr[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+                                         .msg_namelen = sizeof(from[i]),
+                                         .msg_iov = &iov[i],
+                                         .msg_iovlen = 1,
+                                         .msg_control = control[i],
+                                         .msg_controllen = sizeof(control[i])};
+    }
+    int n = recvmmsg(u->fd, hdr, UDP_BATCH, MSG_DONTWAIT, NULL);
+    for (int i = 0; i < n; i++) {
+        struct udp_msg *m = &msg[i];
+        struct msghdr *h = &hdr[i].msg_hdr;
+        *m = (struct udp_msg){.local = u->bound, .len = hdr[i].msg_len, .buf = iov[i].iov_base};
+        from_sockaddr(&m->remote, &from[i]);
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c)) {
+            read_cmsg(m, c);
+        }
+        if (m->segment == 0 || m->segment > m->len) {
+            m->segment = m->len;
+        }
+    }
+    return n > 0 ? (size_t)n : 0;
+}
+
+static struct cmsghdr *put_cmsg(struct msghdr *h, struct cmsghdr *at, int level, int type,
+                                const void *data, size_t len)
+{
+    at->cmsg_level = level;
+    at->cmsg_type = type;
+    at->cmsg_len = CMSG_LEN(len);
+    memcpy(CMSG_DATA(at), data, len);
+    h->msg_controllen += CMSG_SPACE(len);
+    return (struct cmsghdr *)(void *)((uint8_t *)at + CMSG_SPACE(len));
+}
+
+static void put_controls(struct msghdr *h, void *control, const struct udp *u,
+                         const struct quic_tx *tx, uint16_t segment)
+{
+    struct cmsghdr *at = control;
+    bool v4 = tx->remote.family == 4;
+    int tos = tx->ecn;
+
+    h->msg_control = control;
+    h->msg_controllen = 0;
+    if (tx->ecn != 0) {
+        at = v4 ? put_cmsg(h, at, IPPROTO_IP, IP_TOS, &tos, sizeof(tos))
+                : put_cmsg(h, at, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
+    }
+    if (netaddr_is_unspecified(&u->bound) && tx->local.family != 0 &&
+        !netaddr_is_unspecified(&tx->local)) {
+        if (v4) {
+            struct in_pktinfo info = {0};
+            memcpy(&info.ipi_spec_dst, tx->local.ip, 4);
+            at = put_cmsg(h, at, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+        } else {
+            struct in6_pktinfo info = {0};
+            memcpy(&info.ipi6_addr, tx->local.ip, 16);
+            at = put_cmsg(h, at, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+        }
+    }
+    if (segment != 0) {
+        (void)put_cmsg(h, at, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment));
+    }
+}
+
+static enum udp_sent send_one(struct udp *u, const struct quic_tx *tx, size_t at, size_t len,
+                              uint16_t segment)
+{
+    _Alignas(struct cmsghdr) uint8_t control[128];
+    union any_addr to;
+    struct iovec iov = {tx->buf + at, len};
+    struct msghdr h = {.msg_name = &to, .msg_iov = &iov, .msg_iovlen = 1};
+
+    memset(control, 0, sizeof(control));
+    h.msg_namelen = to_sockaddr(&to, &tx->remote);
+    put_controls(&h, control, u, tx, segment);
+    if (h.msg_controllen == 0) {
+        h.msg_control = NULL;
+    }
+    for (int tries = 0; tries < 3; tries++) {
+        if (sendmsg(u->fd, &h, 0) >= 0) {
+            return UDP_SENT;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+            return UDP_AGAIN;
+        }
+        if (segment != 0 && (errno == EIO || errno == EINVAL || errno == EMSGSIZE)) {
+            u->gso = false; /* the device cannot; cut here from now on */
+            return UDP_LOST;
+        }
+        if (errno != EINTR && errno != ECONNREFUSED) { /* the latter reports an older datagram */
+            return UDP_LOST;
+        }
+    }
+    return UDP_LOST;
+}
+
+enum udp_sent udp_send(struct udp *u, const struct quic_tx *tx, struct io_stats *st)
+{
+    size_t seg = tx->segment == 0 ? tx->len : tx->segment;
+    size_t step = u->gso ? seg * GSO_SEGMENTS_MAX : seg;
+    enum udp_sent result = UDP_SENT;
+
+    for (size_t at = 0; at < tx->len; at += step) {
+        size_t len = tx->len - at < step ? tx->len - at : step;
+        enum udp_sent r = send_one(u, tx, at, len, len > seg ? (uint16_t)seg : 0);
+        st->send_calls++;
+        if (r == UDP_AGAIN) {
+            st->send_again++;
+            return at == 0 ? UDP_AGAIN : UDP_LOST; /* the rest is lost; QUIC repairs it */
+        }
+        if (r == UDP_LOST) {
+            st->send_errors++;
+            result = UDP_LOST;
+        } else {
+            st->send_dgrams += (len + seg - 1) / seg;
+        }
+    }
+    return result;
+}

@@ -1,0 +1,35 @@
+/* udp.h - one UDP socket: batches in (recvmmsg, GRO) and out (GSO), ECN, local address. */
+#ifndef QUDAG_SRC_IO_UDP_H
+#define QUDAG_SRC_IO_UDP_H
+
+#include "base/netaddr.h"
+#include "io/io.h"
+
+#define UDP_BATCH 8
+#define UDP_BUF 65536
+
+struct udp {
+    int fd;
+    struct netaddr bound;
+    bool gso, gro;
+};
+
+struct udp_msg {
+    struct netaddr local, remote;
+    uint8_t ecn;
+    size_t len, segment; /* segment: size of each datagram but the last */
+    uint8_t *buf;
+};
+
+/* 0, or an errno. */
+int udp_open(struct udp *u, const struct netaddr *listen);
+void udp_close(struct udp *u);
+
+/* Up to UDP_BATCH messages into |buf| (UDP_BATCH * UDP_BUF bytes); 0: nothing there. */
+size_t udp_recv(struct udp *u, struct udp_msg *msg, uint8_t *buf);
+
+enum udp_sent { UDP_SENT, UDP_AGAIN, UDP_LOST };
+/* |tx|->len bytes as datagrams of |tx|->segment; counts system calls into |st|. */
+enum udp_sent udp_send(struct udp *u, const struct quic_tx *tx, struct io_stats *st);
+
+#endif

@@ -1,0 +1,375 @@
+/*
+ * app.c - streams of the embedding program: a core like any other, whose protocol is the program.
+ *
+ *   opened by us:  to a peer or circuit ─ ACT_OPEN ─▶ opened ─▶ data ... ─▶ closed
+ *                  to a dark address ─ resolving ─▶ circuit ─▶ as above
+ *   by a peer:     EV_STREAM_OPEN inbound ─▶ hooks.stream_in
+ *
+ * Callbacks run while the swarm hands over an event; what the program does in them is queued.
+ */
+#include "node/internal.h"
+
+#include <string.h>
+
+struct app_stream *app_get(struct node *n, struct ref s)
+{
+    return slots_get(&n->apptab, s);
+}
+
+static struct app_stream *app_new(struct node *n)
+{
+    struct app_stream *a = mem_alloc(n->mem, sizeof(*a));
+
+    if (a == NULL) {
+        return NULL;
+    }
+    list_init(&a->wait);
+    if (slots_add(&n->apptab, a, &a->ref) != QUDAG_OK) {
+        mem_free(n->mem, a);
+        return NULL;
+    }
+    return a;
+}
+
+static struct slice strm_key(const struct ref *strm)
+{
+    return (struct slice){(const uint8_t *)strm, sizeof(*strm)};
+}
+
+static void app_free(struct node *n, struct app_stream *a)
+{
+    list_del(&a->wait);
+    map_del(&n->app_map, strm_key(&a->strm));
+    slots_del(&n->apptab, a->ref);
+    mem_free(n->mem, a);
+}
+
+/* The stream is over; the program is told once. */
+void app_closed(struct node *n, struct app_stream *a, qudag_err why)
+{
+    struct ref ref = a->ref;
+
+    app_free(n, a);
+    if (n->hooks.stream_closed != NULL) {
+        n->hooks.stream_closed(n->hooks.ctx, ref, why);
+    }
+}
+
+void app_free_all(struct node *n)
+{
+    for (uint32_t i = 0; i < n->apptab.high; i++) {
+        struct app_stream *a = slots_at(&n->apptab, i);
+        if (a != NULL) {
+            app_closed(n, a, QUDAG_ECANCELED);
+        }
+    }
+}
+
+const char *app_proto(struct node *n, uint64_t cookie)
+{
+    const struct app_stream *a = app_get(n, word_ref(cookie));
+
+    return a != NULL ? a->proto : NULL;
+}
+
+static struct app_stream *app_by_strm(struct node *n, struct ref strm)
+{
+    return map_get(&n->app_map, strm_key(&strm));
+}
+
+static struct act *push_open(struct node *n, struct app_stream *a)
+{
+    struct act *act = acts_open(node_begin(n), &a->to, ref_word(a->ref), 0);
+
+    act->obj = a->on;
+    node_end(n, CORE_APP);
+    return act;
+}
+
+void app_open_now(struct node *n, struct app_stream *a, struct ref circuit)
+{
+    list_del(&a->wait);
+    a->on = circuit;
+    (void)push_open(n, a);
+}
+
+static void on_open(struct node *n, const struct ev *ev)
+{
+    struct app_stream *a = ev->inbound ? app_new(n) : app_get(n, word_ref(ev->cookie));
+
+    if (a == NULL) { /* no memory, or given up meanwhile */
+        acts_reset(&n->acts, ev->strm, QUDAG_ECANCELED);
+        return;
+    }
+    a->strm = ev->strm;
+    if (map_put(&n->app_map, strm_key(&a->strm), a) != QUDAG_OK) {
+        acts_reset(&n->acts, ev->strm, QUDAG_ENOMEM);
+        node_end(n, CORE_APP);
+        app_closed(n, a, QUDAG_ENOMEM);
+        return;
+    }
+    a->opened = true;
+    if (!ev->inbound) {
+        if (a->fin_out) { /* asked for before there was a stream */
+            acts_fin(&n->acts, a->strm);
+            node_end(n, CORE_APP);
+        }
+        if (n->hooks.stream_opened != NULL) {
+            n->hooks.stream_opened(n->hooks.ctx, a->ref);
+        }
+        return;
+    }
+    a->inbound = true;
+    a->proto = ev->proto;
+    char text[DARK_TEXT_MAX];
+    const char *dark = NULL;
+    struct swarm_stream_info info;
+    bool anon = (ev->props & LINK_ANON) != 0;
+    if (anon && swarm_stream_info(n->swarm, ev->strm, &info) == QUDAG_OK) {
+        struct onion_info oi;
+        if (onion_info_get(n->onion, info.link, &oi) == QUDAG_OK) {
+            dark = dark_tag_text(n, oi.tag, text);
+        }
+    }
+    if (n->hooks.stream_in != NULL) {
+        n->hooks.stream_in(n->hooks.ctx, a->ref, anon ? NULL : ev->peer, dark, ev->proto);
+    }
+}
+
+static void on_fail(struct node *n, const struct ev *ev)
+{
+    struct op *op = op_get(n, ev->cookie);
+
+    if (op != NULL && (op->req.kind == OP_CONNECT || op->req.kind == OP_BOOT_DIAL)) {
+        op->req.peer = *ev->peer;
+        if (op->req.kind == OP_BOOT_DIAL) {
+            boot_op_done(n, op, ev->err, NULL, n->now);
+        } else {
+            op_finish(n, op, ev->err, NULL);
+        }
+        return;
+    }
+    struct app_stream *a = app_get(n, word_ref(ev->cookie));
+    if (a != NULL && !a->opened) {
+        app_closed(n, a, ev->err);
+    }
+}
+
+static void on_end(struct node *n, struct app_stream *a)
+{
+    if (a->fin_in && a->fin_out) {
+        app_closed(n, a, QUDAG_OK);
+    }
+}
+
+static void app_event(void *core, const struct ev *ev, tstamp now, struct acts *out)
+{
+    struct node *n = core;
+    struct app_stream *a;
+
+    (void)now;
+    (void)out; /* is n->acts */
+    switch (ev->type) {
+    case EV_STREAM_OPEN:
+        on_open(n, ev);
+        return;
+    case EV_STREAM_FAIL:
+        on_fail(n, ev);
+        return;
+    case EV_PEER_UP:
+    case EV_PEER_DOWN:
+        return;
+    case EV_DATA:
+    case EV_WRITABLE:
+    case EV_FIN:
+    case EV_RESET:
+        break;
+    }
+    a = app_by_strm(n, ev->strm);
+    if (a == NULL) {
+        return;
+    }
+    if (ev->type == EV_DATA) {
+        if (n->hooks.stream_data != NULL) {
+            n->hooks.stream_data(n->hooks.ctx, a->ref, ev->data, false);
+        }
+    } else if (ev->type == EV_FIN) {
+        struct ref ref = a->ref;
+        a->fin_in = true;
+        if (n->hooks.stream_data != NULL) {
+            n->hooks.stream_data(n->hooks.ctx, ref, (struct slice){NULL, 0}, true);
+        }
+        if ((a = app_get(n, ref)) != NULL) {
+            on_end(n, a);
+        }
+    } else if (ev->type == EV_RESET) {
+        app_closed(n, a, ev->err);
+    } else {
+        a->queued -= ev->n < a->queued ? (uint32_t)ev->n : a->queued;
+        if (a->want_writable && a->queued <= APP_QUEUE_MAX / 2) {
+            a->want_writable = false;
+            if (n->hooks.stream_writable != NULL) {
+                n->hooks.stream_writable(n->hooks.ctx, a->ref);
+            }
+        }
+    }
+}
+
+const struct core_ops app_ops = {
+    .inbound_max = 64,
+    .manual_credit = true,
+    .event = app_event,
+};
+
+qudag_err app_serve(struct node *n, const char *proto)
+{
+    qudag_err err = swarm_proto_add(n->swarm, proto, n->swarm_ix[CORE_APP], false);
+
+    if (err == QUDAG_OK) {
+        self_changed(n);
+    }
+    return err;
+}
+
+static qudag_err app_prepare(struct node *n, const char *proto, struct app_stream **out)
+{
+    const char *name = swarm_proto_intern(n->swarm, proto);
+
+    if (name == NULL) {
+        return QUDAG_EINVAL;
+    }
+    if (n->acts.n + ACTS_ROOM > n->acts.cap) {
+        return QUDAG_EAGAIN;
+    }
+    *out = app_new(n);
+    if (*out == NULL) {
+        return QUDAG_ELIMIT;
+    }
+    (*out)->proto = name;
+    return QUDAG_OK;
+}
+
+qudag_err app_open_peer(struct node *n, const struct peer_id *to, const char *proto,
+                        struct ref *out)
+{
+    struct app_stream *a;
+    qudag_err err = app_prepare(n, proto, &a);
+
+    if (err == QUDAG_OK) {
+        a->to = *to;
+        *out = a->ref;
+        (void)push_open(n, a);
+    }
+    return err;
+}
+
+qudag_err app_open_circuit(struct node *n, struct ref circuit, const char *proto, struct ref *out)
+{
+    struct app_stream *a;
+    struct onion_info info;
+
+    if (onion_info_get(n->onion, circuit, &info) != QUDAG_OK || info.role != ONION_CLIENT) {
+        return QUDAG_ESTALE;
+    }
+    if (info.state != ONION_OPEN) {
+        return QUDAG_ESTATE;
+    }
+    qudag_err err = app_prepare(n, proto, &a);
+    if (err == QUDAG_OK) {
+        a->on = circuit;
+        *out = a->ref;
+        (void)push_open(n, a);
+    }
+    return err;
+}
+
+qudag_err app_open_dark(struct node *n, const struct dark_addr *to, const char *proto,
+                        struct ref *out)
+{
+    struct app_stream *a;
+    qudag_err err = app_prepare(n, proto, &a);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    a->dark = *to;
+    a->to_dark = true;
+    *out = a->ref;
+    app_resolve(n, a);
+    return QUDAG_OK;
+}
+
+qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *taken)
+{
+    struct app_stream *a = app_get(n, s);
+    size_t room;
+
+    *taken = 0;
+    if (a == NULL) {
+        return QUDAG_ESTALE;
+    }
+    if (a->fin_out) {
+        return QUDAG_ESTATE;
+    }
+    if (!a->opened || n->acts.n + ACTS_ROOM > n->acts.cap) {
+        a->want_writable = true;
+        return QUDAG_OK;
+    }
+    room = APP_QUEUE_MAX - a->queued;
+    size_t left = n->acts.bytes_cap - n->acts.bytes_n;
+    left = left > ACTS_BYTES_ROOM ? left - ACTS_BYTES_ROOM : 0;
+    room = room < left ? room : left;
+    if (data.len > room) {
+        data.len = room;
+        a->want_writable = true;
+    }
+    if (data.len > 0) {
+        acts_write(node_begin(n), a->strm, data.base, data.len);
+        node_end(n, CORE_APP);
+        a->queued += (uint32_t)data.len;
+        *taken = data.len;
+    }
+    return QUDAG_OK;
+}
+
+void app_consume(struct node *n, struct ref s, size_t len)
+{
+    const struct app_stream *a = app_get(n, s);
+
+    if (a != NULL && len > 0) {
+        acts_consume(node_begin(n), a->strm, len);
+        node_end(n, CORE_APP);
+    }
+}
+
+void app_fin(struct node *n, struct ref s)
+{
+    struct app_stream *a = app_get(n, s);
+
+    if (a == NULL || a->fin_out) {
+        return;
+    }
+    a->fin_out = true;
+    if (!a->opened) {
+        return;
+    }
+    acts_fin(node_begin(n), a->strm);
+    node_end(n, CORE_APP);
+    if (a->fin_in) {
+        app_closed(n, a, QUDAG_OK);
+    }
+}
+
+void app_reset(struct node *n, struct ref s)
+{
+    struct app_stream *a = app_get(n, s);
+
+    if (a == NULL) {
+        return;
+    }
+    if (a->opened) {
+        acts_reset(node_begin(n), a->strm, QUDAG_ECANCELED);
+        node_end(n, CORE_APP);
+    }
+    app_free(n, a);
+}

@@ -1,0 +1,200 @@
+/* internal.h - what the files of node/ share. */
+#ifndef QUDAG_SRC_NODE_INTERNAL_H
+#define QUDAG_SRC_NODE_INTERNAL_H
+
+#include "base/wipe.h"
+#include "core/exit/exit.h"
+#include "core/identify/identify.h"
+#include "core/ping/ping.h"
+#include "node/node.h"
+
+#define ACTS_CAP (8 * ACTS_ROOM)
+#define ACTS_BYTES_CAP (8 * ACTS_BYTES_ROOM)
+#define OPS_MAX 4096
+#define APP_STREAMS_MAX 8192
+#define APP_QUEUE_MAX (512 * 1024) /* bytes a stream may have queued */
+#define CIRCUIT_TRIES 3            /* paths tried for one purpose */
+#define FETCHES_MAX 8              /* descriptors fetched at once */
+#define RELAYS_WANTED 64           /* descriptors gathered in the background */
+
+enum core_ix {
+    CORE_PING,
+    CORE_IDENTIFY,
+    CORE_PUSH,
+    CORE_KAD,
+    CORE_ONION,
+    CORE_EXIT,
+    CORE_APP,
+    CORE_DARK,
+    CORES,
+};
+
+/* A request, ours or the program's.  |data| holds copies of key and value. */
+struct op {
+    struct list node; /* in node.fresh until begun, then in node.running */
+    struct ref ref;
+    struct node_request req;
+    tstamp since;
+    uint64_t cookie;         /* SERVE, LOOKUP: of the core that asked */
+    struct circuit *circuit; /* while one is built for it */
+    struct ref app;          /* APP_RESOLVE */
+    uint8_t tries;
+    bool begun;
+    uint8_t data[];
+};
+
+enum purpose { FOR_PROGRAM, FOR_LOOKUP, FOR_DARK };
+
+/* A circuit we are client of. */
+struct circuit {
+    struct list node; /* in node.circuits */
+    struct ref onion;
+    enum purpose purpose;
+    bool open;
+    uint8_t tries, relays, n_hops; /* relays: hops but for a service */
+    struct ref op;                 /* FOR_PROGRAM, FOR_LOOKUP: who waits */
+    struct dark_addr dark;         /* FOR_DARK: where it leads */
+    struct onion_hop target;       /* FOR_DARK: its last hop */
+    struct onion_hop path[ONION_HOPS_MAX];
+    struct list waiting; /* app_stream.wait */
+};
+
+struct app_stream {
+    struct list wait; /* in circuit.waiting, or node.resolving */
+    struct ref ref, strm;
+    const char *proto;
+    struct dark_addr dark;
+    struct ref on; /* circuit it shall be opened on */
+    struct peer_id to;
+    uint32_t queued;
+    bool inbound, opened, want_writable, fin_in, fin_out, to_dark, told;
+};
+
+/* What identify told. */
+struct peer_note {
+    struct list lru;
+    struct peer_id id;
+    char agent[IDENTIFY_TEXT_MAX];
+    char protocols[512];
+};
+
+struct boot {
+    enum node_phase phase;
+    uint32_t dialled, answered, ended, fetching, failures;
+    uint32_t announces;
+    bool lookup_running, announce_running, started;
+    tstamp retry_at, announce_at, fetch_at, refresh_at;
+};
+
+struct node {
+    struct node_config cfg;
+    struct node_hooks hooks;
+    struct mem *mem;
+    tstamp now;
+    struct sec *sec;
+    struct quic *quic;
+    struct swarm *swarm;
+    struct ping ping;
+    struct identify identify;
+    struct kad *kad;
+    struct onion *onion;
+    struct relays *relays;
+    struct dark *dark;
+    struct exitd *exit;
+    void *core[CORES];
+    const struct core_ops *ops[CORES];
+    unsigned swarm_ix[CORES];
+    enum core_ix by_swarm[SWARM_CORES_MAX];
+    struct acts acts;
+    uint8_t tag[ACTS_CAP];
+    size_t tagged;
+    bool draining;
+    struct slots optab, apptab;
+    struct map app_map; /* stream of the swarm -> app_stream */
+    struct list fresh, running, circuits, resolving;
+    struct boot boot;
+    struct relay_desc self_desc;
+    uint8_t onion_x[X25519_LEN], onion_k[MLKEM768_EK_LEN], onion_id[8];
+    bool has_onion_key, guard_saved, save_failed;
+    struct dark_addr republish[DARK_ADDRS_MAX]; /* at start, once relays are known */
+    size_t n_republish;
+    struct multiaddr addr[NODE_LISTEN_MAX];
+    size_t n_addrs;
+    struct list notes; /* peer_note, newest first */
+    size_t n_notes;
+    uint8_t desc_buf[RELAY_DESC_MAX];
+};
+
+/* node.c: every call into a core is bracketed, so that its actions are known to be its own. */
+struct acts *node_begin(struct node *n);
+void node_end(struct node *n, enum core_ix core);
+void node_save(struct node *n, const char *name, struct slice bytes, qudag_err *err);
+
+static inline uint64_t ref_word(struct ref r)
+{
+    return (uint64_t)r.gen << 32 | r.slot;
+}
+
+static inline struct ref word_ref(uint64_t w)
+{
+    return (struct ref){.slot = (uint32_t)w, .gen = (uint32_t)(w >> 32)};
+}
+
+/* ops.c */
+struct op *op_new(struct node *n, const struct node_request *r);
+struct op *op_get(struct node *n, uint64_t cookie);
+void op_begin_all(struct node *n, tstamp now);
+void op_finish(struct node *n, struct op *op, qudag_err err, const struct node_result *res);
+void op_drop(struct node *n, struct op *op);
+
+/* app.c */
+extern const struct core_ops app_ops;
+struct app_stream *app_get(struct node *n, struct ref s);
+void app_closed(struct node *n, struct app_stream *a, qudag_err why);
+const char *app_proto(struct node *n, uint64_t cookie);
+void app_open_now(struct node *n, struct app_stream *a, struct ref circuit);
+void app_free_all(struct node *n);
+
+/* wire_kad.c */
+qudag_err wire_kad_init(struct node *n, tstamp now);
+void up_ping(struct node *n, const struct act *a, tstamp now);
+void up_identify(struct node *n, const struct act *a, tstamp now);
+void up_kad(struct node *n, const struct act *a, tstamp now);
+void self_changed(struct node *n);
+void notes_free(struct node *n);
+
+/* wire_onion.c */
+extern const struct link_ops circuit_link_ops;
+#define ONION_KEY_FILE_LEN (X25519_LEN + MLKEM768_SEED_LEN)
+qudag_err wire_onion_init(struct node *n, tstamp now);
+qudag_err onion_key_restore(struct node *n, struct slice file);
+qudag_err onion_key_make(struct node *n);
+void up_onion(struct node *n, const struct act *a, tstamp now);
+void up_exit(struct node *n, const struct act *a, tstamp now);
+/* Builds one; the waiter is told through circuit_ready or circuit_failed. */
+qudag_err circuit_start(struct node *n, enum purpose why, struct op *op,
+                        const struct dark_addr *dark, const struct onion_hop *target,
+                        struct circuit **out);
+struct circuit *circuit_to_dark(struct node *n, const struct dark_addr *dark);
+void circuits_free(struct node *n);
+void circuit_drop(struct node *n, struct circuit *c);
+
+/* wire_dark.c */
+qudag_err wire_dark_init(struct node *n);
+void up_dark(struct node *n, const struct act *a, tstamp now);
+void lookup_run(struct node *n, struct op *op, struct circuit *c, tstamp now);
+void lookup_done(struct node *n, struct op *op, qudag_err err, struct slice value, uint32_t stored,
+                 tstamp now);
+void app_resolve(struct node *n, struct app_stream *a);
+void dark_app_failed(struct node *n, const struct dark_addr *dark, qudag_err err);
+const char *dark_tag_text(struct node *n, uint64_t tag, char *text);
+qudag_err dark_restore(struct node *n, struct slice bytes);
+
+/* boot.c */
+void boot_tick(struct node *n, tstamp now);
+tstamp boot_deadline(const struct node *n);
+void boot_op_done(struct node *n, struct op *op, qudag_err err, const struct kad_result *res,
+                  tstamp now);
+void boot_relay_added(struct node *n);
+
+#endif

@@ -1,0 +1,266 @@
+/*
+ * ops.c - requests: queued by anyone, begun in the drain, ended exactly once.
+ *
+ *   node_request ─▶ fresh ─ op_begin ─▶ running ─ a core's report ─▶ op_finish ─▶ hooks.op_done
+ */
+#include "node/internal.h"
+
+#include <string.h>
+
+struct op *op_get(struct node *n, uint64_t cookie)
+{
+    return slots_get(&n->optab, word_ref(cookie));
+}
+
+struct op *op_new(struct node *n, const struct node_request *r)
+{
+    struct op *op = mem_alloc(n->mem, sizeof(*op) + r->key.len + r->value.len);
+
+    if (op == NULL) {
+        return NULL;
+    }
+    op->req = *r;
+    list_init(&op->node);
+    if (r->key.len > 0) {
+        memcpy(op->data, r->key.base, r->key.len);
+    }
+    if (r->value.len > 0) {
+        memcpy(op->data + r->key.len, r->value.base, r->value.len);
+    }
+    op->req.key.base = op->data;
+    op->req.value.base = op->data + r->key.len;
+    op->since = n->now;
+    if (slots_add(&n->optab, op, &op->ref) != QUDAG_OK) {
+        mem_free(n->mem, op);
+        return NULL;
+    }
+    list_push_back(&n->fresh, &op->node);
+    return op;
+}
+
+qudag_err node_request(struct node *n, const struct node_request *r, struct ref *out)
+{
+    struct op *op;
+
+    if (r->key.len > KAD_KEY_MAX || r->value.len > KAD_VALUE_MAX) {
+        return QUDAG_ETOOBIG;
+    }
+    if (n->optab.n >= OPS_MAX / 2) { /* the rest is for the node's own work */
+        return QUDAG_ELIMIT;
+    }
+    op = op_new(n, r);
+    if (op == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    *out = op->ref;
+    return QUDAG_OK;
+}
+
+void op_drop(struct node *n, struct op *op)
+{
+    list_del(&op->node);
+    slots_del(&n->optab, op->ref);
+    mem_free(n->mem, op);
+}
+
+static bool op_is_programs(const struct op *op)
+{
+    return op->req.kind <= OP_DARK_FORGET;
+}
+
+void op_finish(struct node *n, struct op *op, qudag_err err, const struct node_result *res)
+{
+    struct node_result none = {0};
+    struct node_result r = res != NULL ? *res : none;
+
+    if (op_is_programs(op) && n->hooks.op_done != NULL) {
+        struct ref ref = op->ref;
+        r.took = n->now - op->since;
+        list_del(&op->node);
+        slots_del(&n->optab, ref);
+        n->hooks.op_done(n->hooks.ctx, ref, err, &r);
+        mem_free(n->mem, op);
+        return;
+    }
+    op_drop(n, op);
+}
+
+static qudag_err begin_kad(struct node *n, struct op *op, tstamp now)
+{
+    const struct node_request *r = &op->req;
+    uint64_t cookie = ref_word(op->ref);
+    struct acts *out = node_begin(n);
+    qudag_err err = QUDAG_EINVAL;
+
+    switch (r->kind) {
+    case OP_PUT:
+        err = kad_put(n->kad, cookie, r->key, r->value, true, now, out);
+        break;
+    case OP_ANNOUNCE:
+        err = kad_put(n->kad, cookie, r->key, r->value, false, now, out);
+        break;
+    case OP_SERVE_PUT:
+        err = kad_put(n->kad, cookie, r->key, r->value, false, now, out);
+        break;
+    case OP_GET:
+    case OP_SERVE_GET:
+    case OP_FETCH:
+        err = kad_get(n->kad, cookie, r->key, now, out);
+        break;
+    case OP_CLOSEST:
+        err = kad_find(n->kad, cookie, r->key, now, out);
+        break;
+    case OP_FIND_PEER:
+        err = kad_find_peer(n->kad, cookie, &r->peer, now, out);
+        break;
+    case OP_PROVIDE:
+        err = kad_provide(n->kad, cookie, r->key, now, out);
+        break;
+    case OP_PROVIDERS:
+        err = kad_providers(n->kad, cookie, r->key, now, out);
+        break;
+    case OP_BOOT_LOOKUP:
+    case OP_REFRESH:
+        err = kad_bootstrap(n->kad, cookie, now, out);
+        break;
+    default:
+        break;
+    }
+    node_end(n, CORE_KAD);
+    return err;
+}
+
+static qudag_err begin_dark(struct node *n, struct op *op, tstamp now)
+{
+    const struct node_request *r = &op->req;
+    uint64_t cookie = ref_word(op->ref);
+    struct acts *out = node_begin(n);
+    qudag_err err = QUDAG_EINVAL;
+
+    if (r->kind == OP_DARK_PUBLISH) {
+        struct onion_hop self;
+        memset(&self, 0, sizeof(self));
+        peer_id_from_ed25519(&self.peer, n->cfg.identity->ed_pk);
+        memcpy(self.pq_hash, n->cfg.identity->pq_hash, sizeof(self.pq_hash));
+        for (size_t i = 0; i < n->n_addrs && i < ONION_ADDRS_MAX; i++) {
+            self.addr[self.n_addrs++] = n->addr[i];
+        }
+        err = dark_publish(n->dark, cookie, &r->dark, &self, now, out);
+    } else if (r->kind == OP_DARK_FORGET) {
+        err = dark_forget(n->dark, cookie, &r->dark, now, out);
+    } else if (r->kind == OP_DARK_RESOLVE || r->kind == OP_APP_RESOLVE) {
+        err = dark_resolve(n->dark, cookie, &r->dark, now, out);
+    }
+    node_end(n, CORE_DARK);
+    return err;
+}
+
+static qudag_err begin(struct node *n, struct op *op, tstamp now)
+{
+    const struct node_request *r = &op->req;
+    struct circuit *c;
+    qudag_err err;
+
+    switch (r->kind) {
+    case OP_PING: {
+        struct acts *out = node_begin(n);
+        err = ping_start(&n->ping, &r->peer, ref_word(op->ref), now, out);
+        node_end(n, CORE_PING);
+        return err;
+    }
+    case OP_CONNECT:
+    case OP_BOOT_DIAL:
+        return swarm_connect(n->swarm, n->swarm_ix[CORE_APP], ref_word(op->ref), &r->addr,
+                             r->has_pq ? r->pq_hash : NULL, now);
+    case OP_CIRCUIT:
+        return circuit_start(n, FOR_PROGRAM, op, NULL, NULL, &c);
+    case OP_LOOKUP_GET:
+    case OP_LOOKUP_PUT:
+        return circuit_start(n, FOR_LOOKUP, op, NULL, NULL, &c);
+    case OP_DARK_PUBLISH:
+    case OP_DARK_RESOLVE:
+    case OP_DARK_FORGET:
+    case OP_APP_RESOLVE:
+        return begin_dark(n, op, now);
+    default:
+        return begin_kad(n, op, now);
+    }
+}
+
+/* What could not even begin ends at once, by the same road as what began. */
+static void begin_failed(struct node *n, struct op *op, qudag_err err, tstamp now)
+{
+    switch (op->req.kind) {
+    case OP_BOOT_DIAL:
+    case OP_BOOT_LOOKUP:
+    case OP_ANNOUNCE:
+    case OP_FETCH:
+    case OP_REFRESH:
+        boot_op_done(n, op, err, NULL, now);
+        break;
+    case OP_SERVE_GET:
+    case OP_SERVE_PUT: {
+        struct acts *out = node_begin(n);
+        exit_answer(n->exit, op->cookie, err, (struct slice){NULL, 0}, 0, now, out);
+        node_end(n, CORE_EXIT);
+        op_drop(n, op);
+        break;
+    }
+    case OP_LOOKUP_GET:
+    case OP_LOOKUP_PUT:
+        lookup_done(n, op, err, (struct slice){NULL, 0}, 0, now);
+        break;
+    case OP_APP_RESOLVE:
+        dark_app_failed(n, &op->req.dark, err);
+        op_drop(n, op);
+        break;
+    default:
+        op_finish(n, op, err, NULL);
+        break;
+    }
+}
+
+void op_begin_all(struct node *n, tstamp now)
+{
+    while (!list_empty(&n->fresh) && n->acts.n + ACTS_ROOM <= n->acts.cap &&
+           n->acts.bytes_n + ACTS_BYTES_ROOM <= n->acts.bytes_cap) {
+        struct op *op = LIST_ENTRY(n->fresh.next, struct op, node);
+        list_del(&op->node);
+        list_push_back(&n->running, &op->node);
+        op->since = now;
+        op->begun = true;
+        qudag_err err = begin(n, op, now);
+        if (err != QUDAG_OK) {
+            begin_failed(n, op, err, now);
+        }
+    }
+}
+
+void node_cancel(struct node *n, struct ref ref)
+{
+    struct op *op = slots_get(&n->optab, ref);
+
+    if (op == NULL || !op_is_programs(op)) {
+        return;
+    }
+    if (!op->begun) {
+        op_finish(n, op, QUDAG_ECANCELED, NULL);
+        return;
+    }
+    switch (op->req.kind) {
+    case OP_PUT:
+    case OP_GET:
+    case OP_CLOSEST:
+    case OP_FIND_PEER:
+    case OP_PROVIDE:
+    case OP_PROVIDERS: {
+        struct acts *out = node_begin(n);
+        kad_cancel(n->kad, ref_word(ref), out);
+        node_end(n, CORE_KAD);
+        break;
+    }
+    default: /* the core's late report finds no request and is dropped */
+        op_finish(n, op, QUDAG_ECANCELED, NULL);
+        break;
+    }
+}

@@ -1,0 +1,364 @@
+/*
+ * wire_kad.c - the arrows around the DHT, identify and ping.
+ *
+ *   identify ─ addresses, protocols ─▶ swarm, kad        kad ─ new peer ─▶ relays (candidate)
+ *   kad ─ done ─▶ the request that asked                 namespaces ─ validators ─▶ kad
+ */
+#include "node/internal.h"
+
+#include "crypto/hash.h"
+
+#include <string.h>
+
+#define NOTES_MAX 1024
+
+static qudag_err check_pk(void *ctx, struct slice key, struct slice value, walltime now,
+                          walltime *expires)
+{
+    struct peer_id want, got;
+    (void)ctx;
+    (void)now;
+    (void)expires;
+
+    if (key.len <= 4 ||
+        peer_id_from_bytes(&want, (struct slice){key.base + 4, key.len - 4}) != QUDAG_OK ||
+        peer_id_from_key_proto(&got, value) != QUDAG_OK || !peer_id_eq(&want, &got)) {
+        return QUDAG_EAUTH;
+    }
+    return QUDAG_OK;
+}
+
+#define RELAY_NS_LEN 13 /* "/qudag/relay/" */
+
+static qudag_err check_relay(void *ctx, struct slice key, struct slice value, walltime now,
+                             walltime *expires)
+{
+    struct node *n = ctx;
+    struct peer_id want;
+
+    if (key.len <= RELAY_NS_LEN ||
+        peer_id_from_bytes(
+            &want, (struct slice){key.base + RELAY_NS_LEN, key.len - RELAY_NS_LEN}) != QUDAG_OK) {
+        return QUDAG_EMALFORMED;
+    }
+    struct relay_desc *d = mem_alloc(n->mem, sizeof(*d));
+    if (d == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    qudag_err err = relay_desc_decode(d, value, now);
+    if (err == QUDAG_OK && !peer_id_eq(&d->peer, &want)) {
+        err = QUDAG_EAUTH;
+    }
+    if (err == QUDAG_OK && d->expires < *expires) {
+        *expires = d->expires;
+    }
+    mem_free(n->mem, d);
+    return err;
+}
+
+static int select_relay(void *ctx, struct slice key, struct slice a, struct slice b)
+{
+    struct peer_id pa, pb;
+    uint64_t sa = 0, sb = 0;
+    (void)ctx;
+    (void)key;
+
+    if (relay_desc_peek(a, &pa, &sa) != QUDAG_OK) {
+        return -1;
+    }
+    if (relay_desc_peek(b, &pb, &sb) != QUDAG_OK) {
+        return 1;
+    }
+    return sa > sb ? 1 : sa < sb ? -1 : 0;
+}
+
+static qudag_err check_dark(void *ctx, struct slice key, struct slice value, walltime now,
+                            walltime *expires)
+{
+    uint64_t seq;
+    walltime until;
+    (void)ctx;
+
+    qudag_err err = dark_record_check(key, value, now, &seq, &until);
+    if (err == QUDAG_OK && until < *expires) {
+        *expires = until;
+    }
+    return err;
+}
+
+static int select_dark(void *ctx, struct slice key, struct slice a, struct slice b)
+{
+    const struct node *n = ctx;
+    uint64_t sa = 0, sb = 0;
+    walltime e, now = wall_now(&n->cfg.clock, n->now);
+
+    if (dark_record_check(key, a, now, &sa, &e) != QUDAG_OK) {
+        return -1;
+    }
+    if (dark_record_check(key, b, now, &sb, &e) != QUDAG_OK) {
+        return 1;
+    }
+    return sa > sb ? 1 : sa < sb ? -1 : 0;
+}
+
+/* Open namespaces take anything; the later value replaces the earlier. */
+static qudag_err check_any(void *ctx, struct slice key, struct slice value, walltime now,
+                           walltime *expires)
+{
+    (void)ctx;
+    (void)key;
+    (void)value;
+    (void)now;
+    (void)expires;
+    return QUDAG_OK;
+}
+
+static void add_validators(struct node *n, struct kad_config *c)
+{
+    struct kad_validator *v = c->validator;
+
+    *v++ = (struct kad_validator){"pk", 1024, n, check_pk, NULL};
+    *v++ = (struct kad_validator){"qudag/relay", RELAY_DESC_MAX, n, check_relay, select_relay};
+    *v++ = (struct kad_validator){"qudag/dark", DARK_RECORD_LEN, n, check_dark, select_dark};
+    for (size_t i = 0; i < n->cfg.n_open_ns; i++) {
+        *v++ = (struct kad_validator){n->cfg.open_ns[i], 4096, n, check_any, NULL};
+    }
+    c->n_validators = (size_t)(v - c->validator);
+}
+
+qudag_err wire_kad_init(struct node *n, tstamp now)
+{
+    struct kad_config c = {.mem = n->mem,
+                           .rng = n->cfg.rng,
+                           .log = n->cfg.log,
+                           .clock = n->cfg.clock,
+                           .protocol = n->cfg.dht_protocol,
+                           .server = n->cfg.dht_server,
+                           .lab = n->cfg.lab};
+
+    peer_id_from_ed25519(&c.self, n->cfg.identity->ed_pk);
+    if (n->cfg.pq == PQ_REQUIRE) {
+        c.need = LINK_PQ_KEX | LINK_PQ_AUTH;
+    }
+    add_validators(n, &c);
+    return kad_new(&n->kad, &c, now);
+}
+
+void up_ping(struct node *n, const struct act *a, tstamp now)
+{
+    struct op *op = op_get(n, a->cookie);
+    struct node_result res = {.rtt = a->n};
+    (void)now;
+
+    if (op != NULL && op->req.kind == OP_PING) {
+        op_finish(n, op, a->err, &res);
+    }
+}
+
+static struct peer_note *note_get(struct node *n, const struct peer_id *id)
+{
+    LIST_EACH(it, &n->notes)
+    {
+        struct peer_note *note = LIST_ENTRY(it, struct peer_note, lru);
+        if (peer_id_eq(&note->id, id)) {
+            return note;
+        }
+    }
+    return NULL;
+}
+
+static void note_keep(struct node *n, const struct peer_id *id, const struct identify_msg *m)
+{
+    struct peer_note *note = note_get(n, id);
+    size_t at = 0;
+
+    if (note == NULL && n->n_notes >= NOTES_MAX) {
+        note = LIST_ENTRY(n->notes.prev, struct peer_note, lru);
+    }
+    if (note == NULL) {
+        if ((note = mem_alloc(n->mem, sizeof(*note))) == NULL) {
+            return;
+        }
+        list_init(&note->lru);
+        n->n_notes++;
+    }
+    list_del(&note->lru);
+    list_push_front(&n->notes, &note->lru);
+    note->id = *id;
+    memcpy(note->agent, m->agent_version, sizeof(note->agent));
+    for (size_t i = 0; i < m->n_protos; i++) {
+        size_t len = strlen(m->proto[i]);
+        if (at + len + 2 > sizeof(note->protocols)) {
+            break;
+        }
+        memcpy(note->protocols + at, m->proto[i], len);
+        at += len;
+        note->protocols[at++] = ' ';
+    }
+    note->protocols[at > 0 ? at - 1 : 0] = '\0';
+}
+
+void notes_free(struct node *n)
+{
+    LIST_EACH_SAFE(it, tmp, &n->notes)
+    {
+        struct peer_note *note = LIST_ENTRY(it, struct peer_note, lru);
+        list_del(&note->lru);
+        mem_free(n->mem, note);
+    }
+}
+
+bool node_peer_agent(const struct node *n, const struct peer_id *peer, const char **agent,
+                     const char **protocols)
+{
+    LIST_EACH(it, &n->notes)
+    {
+        const struct peer_note *note = LIST_ENTRY(it, struct peer_note, lru);
+        if (peer_id_eq(&note->id, peer)) {
+            *agent = note->agent;
+            *protocols = note->protocols;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An address a peer claims is worth keeping if we could dial it from here. */
+static bool addr_usable(const struct node *n, const struct multiaddr *ma)
+{
+    struct netaddr a;
+
+    return multiaddr_to_netaddr(ma, &a) && a.port != 0 && !netaddr_is_unspecified(&a) &&
+           (n->cfg.lab || (!netaddr_is_loopback(&a) && !netaddr_is_private(&a)));
+}
+
+void up_identify(struct node *n, const struct act *a, tstamp now)
+{
+    const struct identify_msg *m = a->ptr;
+    struct kad_peer_info info = {.id = a->peer};
+    bool serves = false;
+
+    if (a->kind != IDENTIFY_UP || a->err != QUDAG_OK || m == NULL) {
+        return;
+    }
+    note_keep(n, &a->peer, m);
+    for (size_t i = 0; i < m->n_addrs; i++) {
+        if (addr_usable(n, &m->addr[i])) {
+            swarm_addr_add(n->swarm, &a->peer, &m->addr[i]);
+            if (info.n_addrs < KAD_ADDRS_MAX) {
+                info.addr[info.n_addrs++] = m->addr[i];
+            }
+        }
+    }
+    for (size_t i = 0; i < m->n_protos; i++) {
+        serves = serves || strcmp(m->proto[i], kad_protocol(n->kad)) == 0;
+    }
+    struct acts *out = node_begin(n);
+    if (serves) {
+        kad_add_peer(n->kad, &info, now, out);
+    } else {
+        kad_drop_peer(n->kad, &a->peer);
+    }
+    node_end(n, CORE_KAD);
+}
+
+static void kad_result(struct node *n, struct op *op, qudag_err err, const struct kad_result *r)
+{
+    struct node_result res = {0};
+
+    if (r != NULL) {
+        res.value = r->value;
+        res.peers = r->peers;
+        res.n_peers = r->n_peers;
+        res.count = (uint32_t)r->n_peers;
+        res.rpcs = r->rpcs;
+        res.hops = r->hops;
+    }
+    op_finish(n, op, err, &res);
+}
+
+static void serve_result(struct node *n, struct op *op, qudag_err err, const struct kad_result *r,
+                         tstamp now)
+{
+    struct slice value = r != NULL ? r->value : (struct slice){NULL, 0};
+    uint32_t stored = r != NULL ? (uint32_t)r->n_peers : 0;
+    struct acts *out = node_begin(n);
+
+    if (op->req.kind == OP_SERVE_PUT && err == QUDAG_ELIMIT && stored > 0) {
+        err = QUDAG_OK; /* fewer than the quorum: the asker is told how many */
+    }
+    exit_answer(n->exit, op->cookie, err, value, stored, now, out);
+    node_end(n, CORE_EXIT);
+    op_drop(n, op);
+}
+
+void up_kad(struct node *n, const struct act *a, tstamp now)
+{
+    if (a->kind == KAD_UP_PEER) {
+        relays_candidate(n->relays, &a->peer);
+        return;
+    }
+    struct op *op = op_get(n, a->cookie);
+    if (op == NULL) {
+        return;
+    }
+    switch (op->req.kind) {
+    case OP_SERVE_GET:
+    case OP_SERVE_PUT:
+        serve_result(n, op, a->err, a->ptr, now);
+        break;
+    case OP_BOOT_LOOKUP:
+    case OP_ANNOUNCE:
+    case OP_FETCH:
+    case OP_REFRESH:
+        boot_op_done(n, op, a->err, a->ptr, now);
+        break;
+    default:
+        kad_result(n, op, a->err, a->ptr);
+        break;
+    }
+}
+
+/* What we tell in identify and to the DHT has changed. */
+void self_changed(struct node *n)
+{
+    struct identify_msg m = {0};
+    const char *const *protos;
+    size_t count = swarm_protos(n->swarm, &protos);
+
+    key_proto_ed25519(m.key_proto, n->cfg.identity->ed_pk);
+    m.key_len = KEY_PROTO_ED25519;
+    m.has_peer = true;
+    peer_id_from_ed25519(&m.peer, n->cfg.identity->ed_pk);
+    for (size_t i = 0; i < n->n_addrs && i < IDENTIFY_ADDRS_MAX; i++) {
+        m.addr[m.n_addrs++] = n->addr[i];
+    }
+    for (size_t i = 0; i < count && m.n_protos < IDENTIFY_PROTOS_MAX; i++) {
+        bool hidden = !n->cfg.dht_server && strcmp(protos[i], kad_protocol(n->kad)) == 0;
+        if (!hidden && strlen(protos[i]) < IDENTIFY_TEXT_MAX) {
+            memcpy(m.proto[m.n_protos++], protos[i], strlen(protos[i]) + 1);
+        }
+    }
+    memcpy(m.protocol_version, "qudag/0.1", sizeof("qudag/0.1"));
+    size_t len = strlen(n->cfg.agent);
+    memcpy(m.agent_version, n->cfg.agent, len < IDENTIFY_TEXT_MAX ? len : IDENTIFY_TEXT_MAX - 1);
+    identify_set_self(&n->identify, &m);
+    kad_set_addrs(n->kad, n->addr, n->n_addrs);
+}
+
+void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count)
+{
+    n->n_addrs = count < NODE_LISTEN_MAX ? count : NODE_LISTEN_MAX;
+    memcpy(n->addr, addr, n->n_addrs * sizeof(*addr));
+    self_changed(n);
+}
+
+void node_add_addr(struct node *n, const struct peer_id *peer, const struct multiaddr *addr)
+{
+    struct kad_peer_info info = {.id = *peer, .n_addrs = 1};
+
+    info.addr[0] = *addr;
+    swarm_addr_add(n->swarm, peer, addr);
+    kad_add_peer(n->kad, &info, n->now, node_begin(n));
+    node_end(n, CORE_KAD);
+}
