@@ -252,23 +252,70 @@ static void copy_ext(X509 *crt, const X509 *from, const char *oid)
     ASN1_OBJECT_free(obj);
 }
 
+enum forgery {
+    NO_LIBP2P,
+    LIBP2P_TWICE,
+    LIBP2P_OF_ANOTHER_KEY,
+    UNKNOWN_CRITICAL,
+    UNKNOWN_PLAIN,
+    KEY_USAGE_CRITICAL,
+    STOLEN_PQ_EXTENSION, /* bob's key in alice's certificate, signed by alice */
+    PQ_ON_A_CLASSICAL_KEY,
+    PQ_SIGNED_BY_ITSELF,
+    PQ_EXTENSION_CUT,
+    PQ_EXTENSION_OTHER_ROLE,
+    PQ_TWICE,
+};
+
+/* Spoils |crt|, a certificate of alice; |other| is one of bob. */
+static void forge(enum forgery what, X509 *crt, const X509 *other)
+{
+    uint8_t ext[CERT_EXT_PQ_LEN];
+    struct wr w = wr_init(ext, sizeof ext);
+
+    cert_ext_pq_write(&w, alice.pq_pk);
+    assert_int_equal(wr_done(&w).len, CERT_EXT_PQ_LEN);
+    switch (what) {
+    case NO_LIBP2P:
+        drop_ext(crt, CERT_OID_LIBP2P);
+        break;
+    case LIBP2P_OF_ANOTHER_KEY:
+        drop_ext(crt, CERT_OID_LIBP2P);
+        copy_ext(crt, other, CERT_OID_LIBP2P);
+        break;
+    case LIBP2P_TWICE:
+        copy_ext(crt, other, CERT_OID_LIBP2P);
+        break;
+    case UNKNOWN_CRITICAL:
+    case UNKNOWN_PLAIN:
+        add_ext(crt, "1.3.6.1.4.1.53594.98.7", what == UNKNOWN_CRITICAL, (const uint8_t *)"\5\0",
+                2);
+        break;
+    case KEY_USAGE_CRITICAL:
+        add_ext(crt, "2.5.29.15", 1, (const uint8_t *)"\3\2\7\x80", 4);
+        break;
+    case STOLEN_PQ_EXTENSION:
+        drop_ext(crt, CERT_OID_PQ);
+        copy_ext(crt, other, CERT_OID_PQ);
+        break;
+    case PQ_ON_A_CLASSICAL_KEY:
+    case PQ_TWICE:
+        copy_ext(crt, other, CERT_OID_PQ);
+        break;
+    case PQ_SIGNED_BY_ITSELF:
+        break;
+    case PQ_EXTENSION_CUT:
+    case PQ_EXTENSION_OTHER_ROLE:
+        drop_ext(crt, CERT_OID_PQ);
+        ext[20] ^= what == PQ_EXTENSION_OTHER_ROLE ? 1 : 0;
+        add_ext(crt, CERT_OID_PQ, 0, ext, sizeof ext - (what == PQ_EXTENSION_CUT ? 1 : 0));
+        break;
+    }
+}
+
 /* Each forgery is signed correctly by whoever would make it. */
 static void test_forged_certificates_are_refused(void **state)
 {
-    enum forgery {
-        NO_LIBP2P,
-        LIBP2P_TWICE,
-        LIBP2P_OF_ANOTHER_KEY,
-        UNKNOWN_CRITICAL,
-        UNKNOWN_PLAIN,
-        KEY_USAGE_CRITICAL,
-        STOLEN_PQ_EXTENSION,
-        PQ_ON_A_CLASSICAL_KEY,
-        PQ_SIGNED_BY_ITSELF,
-        PQ_EXTENSION_CUT,
-        PQ_EXTENSION_OTHER_ROLE,
-        PQ_TWICE,
-    };
     static const struct {
         enum forgery what;
         enum cert_kind kind;
@@ -277,6 +324,7 @@ static void test_forged_certificates_are_refused(void **state)
         {NO_LIBP2P, CERT_CLASSICAL, QUDAG_EMALFORMED},
         {LIBP2P_TWICE, CERT_CLASSICAL, QUDAG_EMALFORMED},
         {LIBP2P_OF_ANOTHER_KEY, CERT_CLASSICAL, QUDAG_EAUTH},
+        {LIBP2P_OF_ANOTHER_KEY, CERT_PQ, QUDAG_EAUTH},
         {UNKNOWN_CRITICAL, CERT_CLASSICAL, QUDAG_EMALFORMED},
         {UNKNOWN_PLAIN, CERT_CLASSICAL, QUDAG_OK},
         {KEY_USAGE_CRITICAL, CERT_CLASSICAL, QUDAG_OK},
@@ -287,64 +335,18 @@ static void test_forged_certificates_are_refused(void **state)
         {PQ_EXTENSION_OTHER_ROLE, CERT_PQ, QUDAG_EMALFORMED},
         {PQ_TWICE, CERT_PQ, QUDAG_EMALFORMED},
     };
-    uint8_t ext[CERT_EXT_PQ_LEN];
-    struct wr w = wr_init(ext, sizeof ext);
     EVP_PKEY *alice_key = identity_key(&alice);
 
     (void)state;
-    cert_ext_pq_write(&w, alice.pq_pk);
-    assert_int_equal(wr_done(&w).len, CERT_EXT_PQ_LEN);
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
         struct cert_pair p = make(row[i].kind, &alice);
         struct cert_pair other = make(CERT_PQ, &bob);
-        EVP_PKEY *signer = row[i].kind == CERT_PQ ? alice_key : p.key;
+        bool pq = row[i].kind == CERT_PQ;
+        EVP_PKEY *signer = pq && row[i].what != PQ_SIGNED_BY_ITSELF ? alice_key : p.key;
         struct sec_peer peer;
-        uint8_t saved = ext[20];
 
-        switch (row[i].what) {
-        case NO_LIBP2P:
-            drop_ext(p.crt, CERT_OID_LIBP2P);
-            break;
-        case LIBP2P_TWICE:
-            copy_ext(p.crt, other.crt, CERT_OID_LIBP2P);
-            break;
-        case LIBP2P_OF_ANOTHER_KEY:
-            drop_ext(p.crt, CERT_OID_LIBP2P);
-            copy_ext(p.crt, other.crt, CERT_OID_LIBP2P);
-            break;
-        case UNKNOWN_CRITICAL:
-        case UNKNOWN_PLAIN:
-            add_ext(p.crt, "1.3.6.1.4.1.53594.98.7", row[i].what == UNKNOWN_CRITICAL,
-                    (const uint8_t *)"\5\0", 2);
-            break;
-        case KEY_USAGE_CRITICAL:
-            add_ext(p.crt, "2.5.29.15", 1, (const uint8_t *)"\3\2\7\x80", 4);
-            break;
-        case STOLEN_PQ_EXTENSION: /* bob's key in alice's certificate, signed by alice */
-            drop_ext(p.crt, CERT_OID_PQ);
-            copy_ext(p.crt, other.crt, CERT_OID_PQ);
-            break;
-        case PQ_ON_A_CLASSICAL_KEY:
-            copy_ext(p.crt, other.crt, CERT_OID_PQ);
-            break;
-        case PQ_SIGNED_BY_ITSELF:
-            signer = p.key;
-            break;
-        case PQ_EXTENSION_CUT:
-            drop_ext(p.crt, CERT_OID_PQ);
-            add_ext(p.crt, CERT_OID_PQ, 0, ext, sizeof ext - 1);
-            break;
-        case PQ_EXTENSION_OTHER_ROLE:
-            drop_ext(p.crt, CERT_OID_PQ);
-            ext[20] ^= 1;
-            add_ext(p.crt, CERT_OID_PQ, 0, ext, sizeof ext);
-            ext[20] = saved;
-            break;
-        case PQ_TWICE:
-            copy_ext(p.crt, other.crt, CERT_OID_PQ);
-            break;
-        }
-        assert_true(X509_sign(p.crt, signer, row[i].kind == CERT_PQ ? NULL : EVP_sha256()) > 0);
+        forge(row[i].what, p.crt, other.crt);
+        assert_true(X509_sign(p.crt, signer, pq ? NULL : EVP_sha256()) > 0);
         assert_int_equal(sec_check_cert(&peer, encode(p.crt), PQ_PREFER, NOW), row[i].err);
         cert_pair_fini(&p);
         cert_pair_fini(&other);
