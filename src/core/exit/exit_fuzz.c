@@ -1,0 +1,165 @@
+/*
+ * exit_fuzz.c - the exit core under streams, answers and a clock taken from the input.
+ *
+ * What must hold: every request of ours ends in one report, no job outlives its time, all memory
+ * comes back.
+ */
+#include "core/exit/exit.h"
+
+#include "base/assert.h"
+#include "base/rd.h"
+#include "wire/kad_msg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define NAMES 8
+
+struct fuzz {
+    struct mem mem;
+    struct exitd *e;
+    tstamp now;
+    uint64_t opening[NAMES], serving[NAMES];
+    size_t n_opening, n_serving;
+    unsigned wanted, done;
+    struct act acts_v[ACTS_ROOM];
+    uint8_t bytes[ACTS_BYTES_ROOM];
+    struct acts acts;
+};
+
+static void take(struct fuzz *f)
+{
+    ASSERT(!f->acts.overflow);
+    for (size_t i = 0; i < f->acts.n; i++) {
+        const struct act *a = &f->acts_v[i];
+        if (a->type == ACT_OPEN) {
+            f->opening[f->n_opening++ % NAMES] = a->cookie;
+        } else if (a->type == ACT_UP && a->kind == EXIT_UP_DONE) {
+            f->done++;
+        } else if (a->type == ACT_UP) {
+            ASSERT(a->data.len > 0);
+            f->serving[f->n_serving++ % NAMES] = a->cookie;
+        }
+    }
+    f->acts.n = 0;
+    f->acts.bytes_n = 0;
+}
+
+static void ask(struct fuzz *f, struct rd *r)
+{
+    static const uint8_t key[] = "/qudag/dark/0123456789abcdef";
+    static const struct ref circuit = {1, 1};
+    struct slice k = {key, sizeof key - 1};
+    uint8_t how = rd_u8(r);
+    qudag_err err;
+
+    if ((how & 1) != 0) {
+        err = exit_get(f->e, 1, circuit, k, f->now, &f->acts);
+    } else {
+        err = exit_put(f->e, 1, circuit, k, (struct slice){key, 1u + how % 16}, f->now, &f->acts);
+    }
+    f->wanted += err == QUDAG_OK ? 1 : 0;
+}
+
+/* Raw bytes, or a message made of them, so that the inside is reached. */
+static void data(struct fuzz *f, struct ev *ev, struct rd *r)
+{
+    uint8_t buf[1024];
+    uint8_t how = rd_u8(r);
+    struct slice in = rd_bytes(r, rd_u8(r));
+    size_t len = in.len;
+
+    ev->type = EV_DATA;
+    ev->data = in;
+    if (rd_ok(r) && (how & 1) != 0) {
+        static const char *const keys[] = {"/qudag/dark/0123456789abcdef", "/qudag/relay/x",
+                                           "/pk/x", ""};
+        const char *key = keys[(how >> 1) % 4];
+        struct slice k = {(const uint8_t *)key, strlen(key)};
+        struct kad_msg m = {.type = (enum kad_type)((how >> 3) % 6),
+                            .key = k,
+                            .has_record = (how & 0x40) != 0,
+                            .rec_key = k,
+                            .rec_value = in};
+        if (kad_msg_encode(buf, sizeof buf, &len, &m) == QUDAG_OK) {
+            ev->data = (struct slice){buf, len};
+        }
+    }
+    exit_ops.event(f->e, ev, f->now, &f->acts);
+}
+
+static void step(struct fuzz *f, struct rd *r)
+{
+    uint8_t what = rd_u8(r);
+    struct ev ev = {.strm = {(what >> 4) & 7, 1}, .props = LINK_ANON};
+
+    switch (what % 8) {
+    case 0:
+        ask(f, r);
+        break;
+    case 1:
+        ev.type = EV_STREAM_OPEN;
+        ev.inbound = (what & 0x80) != 0;
+        ev.cookie = f->opening[rd_u8(r) % NAMES];
+        exit_ops.event(f->e, &ev, f->now, &f->acts);
+        break;
+    case 2:
+    case 3:
+        data(f, &ev, r);
+        break;
+    case 4:
+        ev.type = EV_FIN;
+        exit_ops.event(f->e, &ev, f->now, &f->acts);
+        break;
+    case 5:
+        ev.type = (what & 0x80) != 0 ? EV_RESET : EV_STREAM_FAIL;
+        ev.cookie = f->opening[rd_u8(r) % NAMES];
+        exit_ops.event(f->e, &ev, f->now, &f->acts);
+        break;
+    case 6: {
+        qudag_err err = (what & 0x80) != 0 ? QUDAG_ENOTFOUND : QUDAG_OK;
+        struct slice v = rd_bytes(r, rd_u8(r));
+        exit_answer(f->e, f->serving[(what >> 4) & 7], err, v, v.len > 3 ? 3 : 0, f->now, &f->acts);
+        break;
+    }
+    default:
+        f->now += (uint64_t)rd_u8(r) * 100 * NS_PER_MS;
+        exit_ops.tick(f->e, f->now, &f->acts);
+        ASSERT(exit_ops.deadline(f->e) > f->now);
+        break;
+    }
+    take(f);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    struct fuzz *f = calloc(1, sizeof *f);
+    struct rd r = rd_init((struct slice){bytes, size});
+    uint8_t seed[32] = {2};
+    struct rng_stream s;
+
+    if (f == NULL) {
+        return 0;
+    }
+    rng_stream_init(&s, seed);
+    mem_init(&f->mem, NULL, 0);
+    f->acts = (struct acts){
+        .v = f->acts_v, .cap = ACTS_ROOM, .bytes = f->bytes, .bytes_cap = sizeof f->bytes};
+    struct exit_config cfg = {
+        .mem = &f->mem, .rng = rng_of_stream(&s), .serve = true, .jobs_max = 6};
+    if (exit_new(&f->e, &cfg, 0) == QUDAG_OK) {
+        while (r.left > 0 && rd_ok(&r)) {
+            step(f, &r);
+        }
+        exit_ops.tick(f->e, f->now + EXIT_TIMEOUT, &f->acts);
+        take(f);
+        ASSERT(f->done == f->wanted);
+        ASSERT(exit_ops.deadline(f->e) == TSTAMP_NEVER);
+        exit_free(f->e);
+        ASSERT(f->mem.used == 0);
+    }
+    free(f);
+    return 0;
+}
