@@ -151,9 +151,9 @@ static void other_forms_are_refused(void **state)
         }
     }
     memcpy(longer, text, sizeof text);
-    strcpy(longer + LEN, "net");
+    memcpy(longer + LEN, "net", 4);
     assert_int_equal(dark_addr_parse(&b, longer), QUDAG_EMALFORMED);
-    strcpy(longer + LEN, ".");
+    memcpy(longer + LEN, ".", 2);
     assert_int_equal(dark_addr_parse(&b, longer), QUDAG_EMALFORMED);
     memcpy(longer, text, 57); /* the dot one place on */
     longer[56] = text[57];
@@ -173,7 +173,7 @@ static void text_of_bytes(char text[DARK_TEXT_MAX], uint8_t version, uint8_t net
     memcpy(text, chars, 56);
     text[56] = '.';
     memcpy(text + 57, chars + 56, 55);
-    strcpy(text + 112, ".dark");
+    memcpy(text + 112, ".dark", 6);
 }
 
 static void other_versions_and_networks_are_not_supported(void **state)
