@@ -90,6 +90,7 @@ struct net {
     uint32_t next_ref;
     uint64_t units_odd, classes[256];
     net_tap tap;
+    const struct mem_hooks *hooks; /* of the nodes added from now on; NULL: malloc */
     void *tap_ctx;
     struct act acts[ACTS_ROOM];
     uint8_t *bytes;
@@ -145,7 +146,7 @@ static inline void net_add(struct net *n, const struct onion_config *with)
     uint8_t seed[32] = {(uint8_t)(ix + 1), 7}, pk[32] = {0};
     struct onion_config cfg;
 
-    mem_init(&nd->mem, NULL, 0);
+    mem_init(&nd->mem, n->hooks, 0);
     rng_stream_init(&nd->seed, seed);
     pk[0] = (uint8_t)(ix + 1);
     peer_id_from_ed25519(&nd->id, pk);
@@ -166,9 +167,10 @@ static inline void net_add(struct net *n, const struct onion_config *with)
     net_key(nd, false, 0);
 }
 
-static inline void net_init(struct net *n, size_t nodes)
+static inline void net_init_with(struct net *n, size_t nodes, const struct mem_hooks *hooks)
 {
     memset(n, 0, sizeof *n);
+    n->hooks = hooks;
     n->now = NS_PER_S;
     n->chunk = 1200;
     n->bytes = malloc(ACTS_BYTES_ROOM);
@@ -178,6 +180,11 @@ static inline void net_init(struct net *n, size_t nodes)
     for (size_t i = 0; i < nodes; i++) {
         net_add(n, NULL);
     }
+}
+
+static inline void net_init(struct net *n, size_t nodes)
+{
+    net_init_with(n, nodes, NULL);
 }
 
 static inline void net_fini(struct net *n)

@@ -1,0 +1,920 @@
+/*
+ * hostile_test.c - circuits among relays, clients and links that do not keep the rules.
+ * TEST: timeout=300
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/wipe.h"
+#include "core/onion/testnet.h"
+
+static struct net *net_new(size_t nodes)
+{
+    struct net *n = malloc(sizeof *n);
+
+    assert_non_null(n);
+    net_init(n, nodes);
+    return n;
+}
+
+static void net_del(struct net *n)
+{
+    net_fini(n);
+    free(n);
+}
+
+static struct ref built(struct net *n, size_t hops)
+{
+    struct ref c;
+
+    assert_int_equal(net_build(n, 1, hops, &c), QUDAG_OK);
+    net_run(n);
+    assert_non_null(net_last_up(&n->nodes[0], ONION_UP_BUILT));
+    return c;
+}
+
+static size_t circuits(const struct net *n, size_t node)
+{
+    struct onion_info info;
+    size_t it = 0, count = 0;
+
+    while (onion_next(n->nodes[node].o, &it, &info)) {
+        count++;
+    }
+    return count;
+}
+
+static size_t all_circuits(const struct net *n)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n->nodes_n; i++) {
+        count += circuits(n, i);
+    }
+    return count;
+}
+
+/* The first circuit of |node|, from the inside. */
+static struct circuit *inner(const struct net *n, size_t node)
+{
+    const struct slots *s = &n->nodes[node].o->circuits;
+
+    for (uint32_t i = 0; i < s->high; i++) {
+        if (slots_at(s, i) != NULL) {
+            return slots_at(s, i);
+        }
+    }
+    return NULL;
+}
+
+static struct pipe *pipe_between(struct net *n, size_t from, size_t to)
+{
+    for (size_t i = 0; i < NET_PIPES; i++) {
+        struct pipe *p = &n->pipes[i];
+        if (p->used && p->node[0] == from && p->node[1] == to) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+/* ---- the path ---- */
+
+static void paths_that_make_no_sense_are_refused(void **state)
+{
+    struct net *n = net_new(10);
+    struct onion_hop *hops = calloc(9, sizeof *hops);
+    struct ref c;
+
+    (void)state;
+    assert_non_null(hops);
+    for (size_t i = 0; i < 9; i++) {
+        hops[i] = n->nodes[i + 1].hop;
+    }
+    struct onion *o = n->nodes[0].o;
+    assert_int_equal(onion_build(o, hops, 0, n->now, &n->out, &c), QUDAG_EINVAL);
+    assert_int_equal(onion_build(o, hops, 9, n->now, &n->out, &c), QUDAG_EINVAL);
+    hops[2] = hops[0];
+    assert_int_equal(onion_build(o, hops, 3, n->now, &n->out, &c), QUDAG_EINVAL);
+    hops[2] = n->nodes[0].hop;
+    assert_int_equal(onion_build(o, hops, 3, n->now, &n->out, &c), QUDAG_EINVAL);
+    hops[2] = n->nodes[3].hop;
+    hops[1].service = true;
+    assert_int_equal(onion_build(o, hops, 3, n->now, &n->out, &c), QUDAG_EINVAL);
+    hops[1].service = false;
+    hops[1].n_addrs = ONION_ADDRS_MAX + 1;
+    assert_int_equal(onion_build(o, hops, 3, n->now, &n->out, &c), QUDAG_EINVAL);
+    assert_int_equal(n->out.n, 0);
+    assert_int_equal(circuits(n, 0), 0);
+    free(hops);
+    net_del(n);
+}
+
+static void a_service_key_ends_a_circuit_and_is_told_apart(void **state)
+{
+    struct net *n = net_new(4);
+
+    (void)state;
+    net_key(&n->nodes[3], true, 4711);
+    n->nodes[3].app = APP_ECHO;
+    struct ref c = built(n, 3);
+    struct flow *f = net_open(n, c, 1);
+    assert_int_equal(net_write(n, f, 0, 10), QUDAG_OK);
+    net_run(n);
+    assert_int_equal(f->received, 10);
+    assert_int_equal(net_last_up(&n->nodes[3], ONION_UP_INBOUND)->cookie, 4711);
+    net_del(n);
+}
+
+static void a_wrong_label_key_or_identity_breaks_at_the_hop_it_concerns(void **state)
+{
+    (void)state;
+    for (size_t what = 0; what < 4; what++) {
+        for (size_t hop = 1; hop <= 3; hop++) {
+            struct net *n = net_new(4);
+            struct onion_hop *to = &n->nodes[hop].hop;
+            struct ref c;
+            to->service = what == 0 && hop == 3;
+            to->key_id[0] ^= what == 1 || (what == 0 && hop < 3);
+            to->pq_hash[0] ^= what == 2;
+            to->k[1183] ^= what == 3; /* rho: another key, well formed */
+            assert_int_equal(net_build(n, 1, 3, &c), QUDAG_OK);
+            net_run(n);
+            const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
+            assert_non_null(up);
+            assert_int_equal(up->n, hop);
+            assert_int_equal(up->err, QUDAG_EAUTH);
+            assert_null(net_last_up(&n->nodes[0], ONION_UP_BUILT));
+            assert_int_equal(all_circuits(n), 0);
+            net_del(n);
+        }
+    }
+}
+
+static void a_hop_that_cannot_be_reached_is_named(void **state)
+{
+    (void)state;
+    for (size_t hop = 1; hop <= 4; hop++) {
+        struct net *n = net_new(5);
+        struct ref c;
+        n->nodes[hop].down = true;
+        assert_int_equal(net_build(n, 1, 4, &c), QUDAG_OK);
+        net_run(n);
+        const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
+        assert_non_null(up);
+        assert_int_equal(up->n, hop);
+        assert_int_equal(up->err, QUDAG_EUNREACHABLE);
+        assert_int_equal(all_circuits(n), 0);
+        net_del(n);
+    }
+}
+
+static void a_hop_that_dies_later_is_named(void **state)
+{
+    (void)state;
+    for (size_t hop = 1; hop <= 4; hop++) {
+        struct net *n = net_new(5);
+        struct ref c = built(n, 4);
+        (void)c;
+        struct pipe *p = pipe_between(n, hop - 1, hop);
+        assert_non_null(p);
+        p->cut[0] = p->cut[1] = true;
+        net_event(n, hop - 1,
+                  &(struct ev){.type = EV_RESET, .strm = p->ref[0], .err = QUDAG_ERESET});
+        net_event(n, hop, &(struct ev){.type = EV_RESET, .strm = p->ref[1], .err = QUDAG_ERESET});
+        net_run(n);
+        const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
+        assert_non_null(up);
+        assert_int_equal(up->n, hop);
+        assert_int_equal(all_circuits(n), 0);
+        net_del(n);
+    }
+}
+
+static void links_that_are_not_post_quantum_are_refused_on_both_sides(void **state)
+{
+    static const uint8_t missing[] = {LINK_PQ_KEX, LINK_PQ_AUTH, LINK_QUDAG};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
+        for (size_t hop = 1; hop <= 2; hop++) {
+            struct net *n = net_new(3);
+            struct ref c;
+            n->nodes[hop].props = (uint8_t)(ONION_NEED & ~missing[i]);
+            assert_int_equal(net_build(n, 1, 2, &c), QUDAG_OK);
+            net_run(n);
+            const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
+            assert_non_null(up);
+            assert_int_equal(up->n, hop);
+            assert_int_equal(up->err, QUDAG_EPOLICY);
+            assert_int_equal(n->nodes[0].refused_opens + n->nodes[1].refused_opens, 0);
+            assert_int_equal(circuits(n, 2), 0);
+            struct onion_stats st;
+            onion_stats_get(n->nodes[hop].o, &st);
+            assert_int_equal(st.refused_limit, 1);
+            net_del(n);
+        }
+    }
+}
+
+/* ---- cells that were changed under way ---- */
+
+struct tamper {
+    size_t from, to;
+    bool back;
+    uint64_t countdown; /* cells to let pass */
+    size_t byte;
+    uint8_t previous[ONION_CELL_LEN];
+    enum { FLIP, REPLAY } how;
+    bool done;
+};
+
+static void tamper(struct net *n, struct pipe *p, size_t side, uint8_t *bytes, size_t len)
+{
+    struct tamper *t = n->tap_ctx;
+
+    if (p->node[0] != t->from || p->node[1] != t->to || side != (t->back ? 1u : 0u) || t->done) {
+        return;
+    }
+    assert_int_equal(len, ONION_CELL_LEN); /* every unit on every wire, both ways */
+    if (t->countdown > 0) {
+        t->countdown--;
+        memcpy(t->previous, bytes, len);
+        return;
+    }
+    t->done = true;
+    if (t->how == FLIP) {
+        bytes[t->byte] ^= 0x10;
+    } else {
+        memcpy(bytes, t->previous, len);
+    }
+}
+
+static void a_cell_changed_at_any_hop_destroys_the_circuit_and_is_not_delivered(void **state)
+{
+    static const size_t at[] = {0, 1, 16, 17, 600, ONION_CELL_LEN - 1};
+
+    (void)state;
+    for (size_t run = 0; run < 3 * 2 * (ARRAY_LEN(at) + 1); run++) {
+        struct net *n = net_new(4);
+        size_t hop = run % 3, what = run / 6;
+        struct tamper t = {.from = hop,
+                           .to = hop + 1,
+                           .back = run / 3 % 2 == 1,
+                           .countdown = 3,
+                           .how = what == ARRAY_LEN(at) ? REPLAY : FLIP,
+                           .byte = what == ARRAY_LEN(at) ? 0 : at[what]};
+        n->chunk = ONION_CELL_LEN;
+        n->nodes[3].app = APP_ECHO;
+        struct ref c = built(n, 3);
+        struct flow *f = net_open(n, c, 3);
+        assert_int_equal(net_write(n, f, 0, 5000), QUDAG_OK);
+        net_run(n);
+        assert_int_equal(f->received, 5000);
+        n->tap = tamper;
+        n->tap_ctx = &t;
+        assert_int_equal(net_write(n, f, 5000, 20000), QUDAG_OK);
+        net_run(n);
+        assert_true(t.done);
+        assert_int_equal(f->wrong, 0); /* what came before is good, nothing comes after */
+        assert_true(f->received < 25000);
+        const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
+        assert_non_null(up);
+        assert_int_equal(all_circuits(n), 0);
+        struct flow *far = &n->nodes[3].flows[0];
+        assert_true(far->received < 25000 || t.back);
+        net_del(n);
+    }
+}
+
+static void a_cell_delivered_twice_destroys_the_circuit(void **state)
+{
+    (void)state;
+    for (size_t hop = 0; hop < 3; hop++) {
+        struct net *n = net_new(4);
+        n->chunk = ONION_CELL_LEN;
+        struct ref c = built(n, 3);
+        struct flow *f = net_open(n, c, 3);
+        assert_int_equal(net_write(n, f, 0, 500), QUDAG_OK);
+        struct pipe *p = NULL;
+        for (int i = 0; i < 100 && (p == NULL || p->way[0].len == 0); i++) {
+            p = pipe_between(n, hop, hop + 1);
+            if (p->way[0].len == 0) {
+                net_round(n);
+            }
+        }
+        if (p->way[0].len >= ONION_CELL_LEN) {
+            uint8_t twice[ONION_CELL_LEN];
+            memcpy(twice, p->way[0].queue, sizeof twice);
+            p->way[0].credit -= sizeof twice;
+            net_event(
+                n, hop + 1,
+                &(struct ev){.type = EV_DATA, .strm = p->ref[1], .data = {twice, sizeof twice}});
+            net_run(n);
+            assert_true(n->nodes[3].flows[0].received <= 500);
+            assert_non_null(net_last_up(&n->nodes[0], ONION_UP_CLOSED));
+            assert_int_equal(all_circuits(n), 0);
+        } else {
+            assert_true(hop > 0); /* the one cell passed within a round */
+        }
+        net_del(n);
+    }
+}
+
+/* ---- messages in states they do not belong to ---- */
+
+/* Sends |msg| in a cell of the client to hop |to| (1 ..), as only a hostile client would. */
+static void send_to_hop(struct net *n, size_t to, uint8_t type, uint16_t stream, struct slice data)
+{
+    struct circuit *c = inner(n, 0);
+    size_t all = c->hops.n;
+    uint8_t ack[CGO_TAG_LEN];
+    struct wr w;
+
+    n->out.n = 0;
+    uint8_t *cell = circuit_cell_open(&w, &n->out);
+    relay_msg_put(&w, type, stream, data);
+    c->hops.n = to;
+    circuit_cell_seal(c, cell, &w, ack, &n->out);
+    c->hops.n = all;
+    if (type == RELAY_BEGIN && c->mux->last_id < stream) {
+        c->mux->last_id = stream; /* or CONNECTED would surprise it */
+    }
+    net_drain(n, 0);
+    net_run(n);
+}
+
+/* The same from a hop to the client. */
+static void send_to_client(struct net *n, size_t hop, uint8_t type, uint16_t stream,
+                           struct slice data)
+{
+    struct circuit *c = inner(n, hop);
+    uint8_t ack[CGO_TAG_LEN];
+    struct wr w;
+
+    n->out.n = 0;
+    uint8_t *cell = circuit_cell_open(&w, &n->out);
+    relay_msg_put(&w, type, stream, data);
+    circuit_cell_seal(c, cell, &w, ack, &n->out);
+    net_drain(n, hop);
+    net_run(n);
+}
+
+enum where {
+    MIDDLE,
+    END_FRESH,
+    END_STREAM,
+    CLIENT_READY,
+    CLIENT_STREAM,
+    CLIENT_FROM_MIDDLE,
+    WHERES
+};
+
+/* Each relay message at each place it can reach; what survives is listed, all else destroys. */
+static void messages_out_of_place_destroy_the_circuit(void **state)
+{
+    static const uint8_t zero[16] = {0}, frag[] = {0, 9, 0, 0, 1}, proto[] = {'/', 'x'};
+    static const uint8_t credit_one[] = {0, 0, 0, 1};
+    static const struct {
+        uint8_t type;
+        struct slice data;
+        bool lives[WHERES];
+    } rows[] = {
+        /*                                         middle fresh  end    client  stream  from mid */
+        {RELAY_EXTEND, {frag, 5}, {false, true, false, false, false, false}},
+        {RELAY_EXTENDED, {frag, 5}, {false, false, false, false, false, false}},
+        {RELAY_TRUNCATED, {zero, 1}, {false, false, false, false, false, false}},
+        {RELAY_SENDME, {zero, 16}, {false, false, false, false, false, false}},
+        {RELAY_BEGIN, {proto, 2}, {false, true, true, false, false, false}},
+        {RELAY_CONNECTED, {NULL, 0}, {false, false, false, false, false, false}},
+        {RELAY_DATA, {zero, 16}, {false, false, true, false, true, false}},
+        {RELAY_FIN, {NULL, 0}, {false, false, true, false, true, false}},
+        {RELAY_RESET, {zero, 1}, {false, false, true, false, true, false}},
+        {RELAY_CREDIT, {credit_one, 4}, {false, false, false, false, false, false}},
+        {RELAY_CREDIT + 1, {zero, 4}, {false, false, false, false, false, false}},
+        {255, {NULL, 0}, {false, false, false, false, false, false}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        for (size_t w = 0; w < WHERES; w++) {
+            struct net *n = net_new(4);
+            struct ref c = built(n, 3);
+            bool stream = w == END_STREAM || w == CLIENT_STREAM;
+            uint8_t type = rows[i].type;
+            uint16_t id = relay_type_is_stream(type) ? 1 : 0;
+            if (stream) {
+                assert_non_null(net_open(n, c, 0));
+                net_run(n);
+            }
+            if (w == END_STREAM && type == RELAY_BEGIN) {
+                id = 2;
+            }
+            if (w == MIDDLE || w == END_FRESH || w == END_STREAM) {
+                send_to_hop(n, w == MIDDLE ? 2 : 3, type, id, rows[i].data);
+            } else {
+                send_to_client(n, w == CLIENT_FROM_MIDDLE ? 2 : 3, type, id, rows[i].data);
+            }
+            bool lives = all_circuits(n) == 4;
+            if (lives != rows[i].lives[w]) {
+                print_message("type %u at %u\n", type, (unsigned)w);
+            }
+            assert_int_equal(lives, rows[i].lives[w]);
+            assert_true(lives || all_circuits(n) == 0);
+            net_del(n);
+        }
+    }
+}
+
+static void stream_ids_must_be_known_new_and_not_zero(void **state)
+{
+    static const uint8_t proto[] = {'/', 'x'}, data[] = {1};
+    static const struct {
+        uint8_t type;
+        uint16_t id;
+        bool lives;
+    } rows[] = {
+        {RELAY_BEGIN, 1, false}, {RELAY_BEGIN, 3, true}, {RELAY_BEGIN, 65535, true},
+        {RELAY_DATA, 2, false},  {RELAY_DATA, 1, true},  {RELAY_FIN, 9, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct net *n = net_new(3);
+        struct ref c = built(n, 2);
+        assert_non_null(net_open(n, c, 0));
+        net_run(n);
+        struct slice s = {data, rows[i].type == RELAY_DATA ? 1u : 0u};
+        if (rows[i].type == RELAY_BEGIN) {
+            s = (struct slice){proto, sizeof proto};
+        }
+        send_to_hop(n, 2, rows[i].type, rows[i].id, s);
+        assert_int_equal(all_circuits(n), rows[i].lives ? 3 : 0);
+        net_del(n);
+    }
+}
+
+static void data_after_fin_and_beyond_the_window_destroys_the_circuit(void **state)
+{
+    static const uint8_t data[1098] = {0};
+
+    (void)state;
+    struct net *n = net_new(3);
+    struct ref c = built(n, 2);
+    struct flow *f = net_open(n, c, 0);
+    onion_stream_fin(n->nodes[0].o, c, f->sid, n->now, &n->out);
+    net_drain(n, 0);
+    net_run(n);
+    send_to_hop(n, 2, RELAY_DATA, 1, (struct slice){data, 1});
+    assert_int_equal(all_circuits(n), 0);
+    net_del(n);
+
+    n = net_new(3);
+    n->nodes[2].app = APP_STALL;
+    c = built(n, 2);
+    assert_non_null(net_open(n, c, 0));
+    net_run(n);
+    for (size_t sent = 0; sent + sizeof data <= STREAM_WINDOW; sent += sizeof data) {
+        send_to_hop(n, 2, RELAY_DATA, 1, (struct slice){data, sizeof data});
+        struct mux *m = inner(n, 2)->mux; /* its SENDMEs would not be believed: none falls due */
+        m->unanswered = m->received = 0;
+    }
+    assert_int_equal(all_circuits(n), 3);
+    send_to_hop(n, 2, RELAY_DATA, 1, (struct slice){data, sizeof data});
+    assert_int_equal(all_circuits(n), 0);
+    net_del(n);
+}
+
+static void a_sendme_with_a_wrong_tag_destroys_the_circuit(void **state)
+{
+    (void)state;
+    for (int right = 0; right < 2; right++) {
+        struct net *n = net_new(3);
+        struct ref c = built(n, 2);
+        struct flow *f = net_open(n, c, 0);
+        for (size_t i = 0; i < NET_PIPES; i++) {
+            n->pipes[i].stalled[0] = true; /* the client does not get the true one */
+        }
+        assert_int_equal(net_write(n, f, 0, 100000), QUDAG_OK);
+        net_run(n);
+        struct mux *m = inner(n, 0)->mux;
+        assert_true(m->expected.n >= 1);
+        uint8_t tag[CGO_TAG_LEN];
+        memcpy(tag, m->expected.tag[m->expected.head], sizeof tag);
+        tag[15] ^= right ? 0 : 1;
+        struct relay_msg msg = {RELAY_SENDME, 0, {tag, sizeof tag}};
+        assert_int_equal(mux_recv(m, &msg, &n->out), right ? QUDAG_OK : QUDAG_EPROTO);
+        net_del(n);
+    }
+}
+
+/* ---- cell classes in states they do not belong to ---- */
+
+enum stage { ACCEPTING, KEYED, DIALLING, WAITING, RELAYING, STAGES };
+
+/* Brings node 1, or a relay made by hand, to |stage|; node 0 builds. */
+static struct pipe *bring_to(struct net *n, enum stage stage)
+{
+    struct ref c;
+    size_t hops = stage == KEYED ? 1 : 2;
+
+    if (stage == ACCEPTING || stage == WAITING) {
+        n->nodes[stage == ACCEPTING ? 1 : 2].props = ONION_NEED;
+    }
+    assert_int_equal(net_build(n, 1, hops, &c), QUDAG_OK);
+    for (int i = 0; i < 1000 && inner(n, 1) != NULL; i++) {
+        static const enum phase want[] = {PH_ACCEPT, PH_END, PH_DIAL_NEXT, PH_WAIT_NEXT, PH_RELAY};
+        if (inner(n, 1)->phase == want[stage]) {
+            break;
+        }
+        net_round(n);
+    }
+    return pipe_between(n, 0, 1);
+}
+
+static void cell_classes_out_of_place_destroy_the_circuit(void **state)
+{
+    /* from the client's side / from the next hop, for classes 0 .. 6 */
+    static const bool prev_lives[STAGES][7] = {
+        [ACCEPTING] = {0, 0, 0, 0, 1, 0, 0}, /* the CREATE fragment is not a valid one */
+        [KEYED] = {0, 0, 0, 0, 1, 0, 0},
+        [WAITING] = {0, 0, 0, 0, 1, 0, 0},
+        [RELAYING] = {0, 0, 0, 1, 1, 0, 0}, /* garbage is passed on, the next hop notices */
+    };
+    static const bool next_lives[STAGES][7] = {
+        [WAITING] = {0, 0, 0, 0, 1, 0, 0},
+        [RELAYING] = {0, 0, 0, 1, 1, 0, 0},
+    };
+
+    (void)state;
+    for (enum stage s = ACCEPTING; s < STAGES; s++) {
+        for (uint8_t class = 0; s != DIALLING && class < 14; class ++) {
+            struct net *n = net_new(3);
+            struct pipe *p = bring_to(n, s);
+            bool from_next = class >= 7;
+            uint8_t cell[ONION_CELL_LEN];
+            memset(cell, 0xee, sizeof cell);
+            cell[0] = class % 7;
+            if (from_next) {
+                p = pipe_between(n, 1, 2);
+            }
+            if (p == NULL) {
+                assert_true(from_next && s < WAITING);
+                net_del(n);
+                continue;
+            }
+            size_t way = from_next ? 1 : 0;
+            p->way[way].credit -= sizeof cell;
+            net_event(n, 1,
+                      &(struct ev){
+                          .type = EV_DATA, .strm = p->ref[1 - way], .data = {cell, sizeof cell}});
+            const struct circuit *c = inner(n, 1);
+            bool lives = c != NULL && c->phase != PH_CLOSING;
+            bool want = from_next ? next_lives[s][class % 7] : prev_lives[s][class];
+            if (lives != want) {
+                print_message("stage %d class %u\n", (int)s, class);
+            }
+            assert_int_equal(lives, want);
+            net_run(n);
+            net_del(n);
+        }
+    }
+}
+
+/* ---- limits and time ---- */
+
+static void creates_beyond_the_rate_are_refused_and_counted(void **state)
+{
+    struct net *n = net_new(1);
+    struct onion_config few = {.create_rate = 100, .create_rate_peer = 4, .relay = true};
+    struct onion_stats st;
+    struct ref c;
+
+    (void)state;
+    net_add(n, &few);
+    for (int i = 0; i < 7; i++) {
+        assert_int_equal(net_build(n, 1, 1, &c), QUDAG_OK);
+    }
+    net_run(n);
+    onion_stats_get(n->nodes[1].o, &st);
+    assert_int_equal(st.created, 4);
+    assert_int_equal(st.refused_rate, 3);
+    assert_int_equal(st.circuits_end, 4);
+    net_sleep(n, NS_PER_S);
+    assert_int_equal(net_build(n, 1, 1, &c), QUDAG_OK);
+    net_run(n);
+    onion_stats_get(n->nodes[1].o, &st);
+    assert_int_equal(st.created, 5);
+    net_del(n);
+}
+
+static void unfinished_creates_are_few_and_short_lived(void **state)
+{
+    struct net *n = net_new(2);
+    struct onion_stats st;
+    size_t used = n->nodes[1].mem.used;
+
+    (void)state;
+    for (uint32_t i = 0; i < 40; i++) {
+        struct ref r = {1000 + i, 1};
+        uint8_t cell[ONION_CELL_LEN] = {CELL_CREATE, HS_CREATE_MIN >> 8, HS_CREATE_MIN & 0xff, 0,
+                                        0};
+        n->pipes[i] = (struct pipe){.used = true, .node = {0, 1}, .ref = {{5000 + i, 1}, r}};
+        n->pipes[i].way[0].credit = NET_PIPE_WINDOW;
+        net_event(n, 1,
+                  &(struct ev){.type = EV_STREAM_OPEN,
+                               .inbound = true,
+                               .props = ONION_NEED,
+                               .peer = &n->nodes[0].id,
+                               .strm = r});
+        if (!n->pipes[i].cut[1]) {
+            n->pipes[i].way[0].credit -= sizeof cell;
+            net_event(n, 1, &(struct ev){.type = EV_DATA, .strm = r, .data = {cell, sizeof cell}});
+        }
+    }
+    onion_stats_get(n->nodes[1].o, &st);
+    assert_int_equal(st.circuits_end, ONION_LINK_CREATES_MAX);
+    assert_int_equal(st.refused_limit, 8);
+    net_sleep(n, ONION_CREATE_TIMEOUT);
+    net_sleep(n, ONION_CLOSE_TIMEOUT);
+    assert_int_equal(circuits(n, 1), 0);
+    assert_true(n->nodes[1].mem.used < used + 32 * 1024); /* tables stay, circuits do not */
+    net_del(n);
+}
+
+static void a_build_that_hangs_times_out_and_an_idle_circuit_lives_ten_minutes(void **state)
+{
+    struct net *n = net_new(4);
+    struct ref c;
+
+    (void)state;
+    assert_int_equal(net_build(n, 1, 3, &c), QUDAG_OK);
+    for (size_t i = 0; i < NET_PIPES; i++) {
+        n->pipes[i].stalled[0] = n->pipes[i].stalled[1] = true;
+    }
+    net_sleep(n, ONION_BUILD_TIMEOUT - 1);
+    assert_null(net_last_up(&n->nodes[0], ONION_UP_CLOSED));
+    net_sleep(n, 1);
+    assert_int_equal(net_last_up(&n->nodes[0], ONION_UP_CLOSED)->err, QUDAG_ETIMEOUT);
+    assert_int_equal(net_last_up(&n->nodes[0], ONION_UP_CLOSED)->n, 1);
+    net_del(n);
+
+    n = net_new(4);
+    c = built(n, 3);
+    net_sleep(n, ONION_IDLE_LIFE / 2);
+    assert_non_null(net_open(n, c, 0)); /* a sign of life for all hops */
+    net_run(n);
+    net_sleep(n, ONION_IDLE_LIFE - 1);
+    assert_int_equal(all_circuits(n), 4);
+    net_sleep(n, 1);
+    net_sleep(n, ONION_CLOSE_TIMEOUT);
+    assert_int_equal(all_circuits(n), 0);
+    assert_int_equal(onion_ops.deadline(n->nodes[1].o), TSTAMP_NEVER);
+    net_del(n);
+}
+
+static void circuits_end_from_either_side_and_leave_nothing(void **state)
+{
+    (void)state;
+    for (size_t by = 0; by < 4; by++) {
+        struct net *n = net_new(4);
+        struct ref c = built(n, 3);
+        assert_non_null(net_open(n, c, 0));
+        net_run(n);
+        onion_close(n->nodes[by].o, inner(n, by)->ref, n->now, &n->out);
+        net_drain(n, by);
+        net_run(n);
+        assert_int_equal(all_circuits(n), 0);
+        const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
+        assert_non_null(up);
+        assert_int_equal(up->err, QUDAG_ECLOSED);
+        assert_non_null(net_last_up(&n->nodes[3], ONION_UP_CLOSED));
+        assert_null(net_last_up(&n->nodes[1], ONION_UP_CLOSED)); /* relays do not report */
+        net_del(n);
+    }
+}
+
+static void one_neighbour_cannot_take_the_share_kept_for_our_own_circuits(void **state)
+{
+    struct net *n = net_new(1);
+    struct onion_config few = {.circuits_max = 16, .relay = true};
+    struct ref c;
+
+    (void)state;
+    net_add(n, &few);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(net_build(n, 1, 1, &c), QUDAG_OK);
+    }
+    net_run(n);
+    assert_int_equal(circuits(n, 1), 15);
+    net_del(n);
+}
+
+/* ---- what is in memory ---- */
+
+#define LEDGER_MAX 8192
+
+/* Allocations that are never given back to the system, so that they can be searched. */
+struct ledger {
+    size_t n;
+    struct {
+        uint8_t *p;
+        size_t len;
+        bool freed;
+    } v[LEDGER_MAX];
+};
+
+static void *ledger_alloc(void *ctx, size_t size)
+{
+    struct ledger *l = ctx;
+
+    assert_true(l->n < LEDGER_MAX);
+    l->v[l->n].p = aligned_alloc(16, (size + 15) / 16 * 16);
+    l->v[l->n].len = size;
+    l->v[l->n].freed = false;
+    return l->v[l->n++].p;
+}
+
+static void ledger_free(void *ctx, void *p)
+{
+    struct ledger *l = ctx;
+
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->v[i].p == p) {
+            assert_false(l->v[i].freed);
+            l->v[i].freed = true;
+            return;
+        }
+    }
+    fail();
+}
+
+static bool ledger_has(const struct ledger *l, const void *bytes, size_t len)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        if (memmem(l->v[i].p, l->v[i].len, bytes, len) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void ledger_fini(struct ledger *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        free(l->v[i].p);
+    }
+    free(l);
+}
+
+static void a_relay_knows_its_neighbours_and_nobody_else(void **state)
+{
+    struct net *n = malloc(sizeof *n);
+    struct ledger *l[5];
+    struct mem_hooks hooks[5];
+
+    (void)state;
+    assert_non_null(n);
+    net_init(n, 0);
+    for (size_t i = 0; i < 5; i++) {
+        l[i] = calloc(1, sizeof *l[i]);
+        assert_non_null(l[i]);
+        hooks[i] = (struct mem_hooks){l[i], ledger_alloc, ledger_free};
+        n->hooks = &hooks[i];
+        net_add(n, NULL);
+    }
+    n->nodes[4].app = APP_ECHO;
+    struct ref c = built(n, 4);
+    struct flow *f = net_open(n, c, 0);
+    assert_int_equal(net_write(n, f, 0, 3000), QUDAG_OK);
+    net_run(n);
+    assert_int_equal(f->received, 3000);
+    for (size_t i = 1; i < 5; i++) {
+        for (size_t j = 0; j < 5; j++) { /* not even in memory it has given back */
+            bool near = j + 1 >= i && j <= i + 1;
+            assert_int_equal(ledger_has(l[i], n->nodes[j].id.b, n->nodes[j].id.len), near);
+        }
+        struct onion_info info;
+        assert_int_equal(onion_info_get(n->nodes[i].o, inner(n, i)->ref, &info), QUDAG_OK);
+        assert_int_equal(info.role, i == 4 ? ONION_END : ONION_RELAY);
+        assert_true(peer_id_eq(&info.prev, &n->nodes[i - 1].id));
+        assert_int_equal(info.path[0].len, 0);
+        assert_int_equal(info.hops, 0);
+    }
+    net_fini(n);
+    for (size_t i = 0; i < 5; i++) {
+        ledger_fini(l[i]);
+    }
+    free(n);
+}
+
+static void keys_are_gone_from_memory_once_a_circuit_is_closed(void **state)
+{
+    struct net *n = malloc(sizeof *n);
+    struct ledger *l[3];
+    struct mem_hooks hooks[3];
+
+    (void)state;
+    assert_non_null(n);
+    net_init(n, 0);
+    for (size_t i = 0; i < 3; i++) {
+        l[i] = calloc(1, sizeof *l[i]);
+        assert_non_null(l[i]);
+        hooks[i] = (struct mem_hooks){l[i], ledger_alloc, ledger_free};
+        n->hooks = &hooks[i];
+        net_add(n, NULL);
+    }
+    struct ref c = built(n, 2);
+    struct flow *f = net_open(n, c, 0);
+    assert_int_equal(net_write(n, f, 0, 2000), QUDAG_OK);
+    net_run(n);
+    struct cgo copy[3];
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(&copy[i], inner(n, i)->hops.fwd, sizeof copy[i]);
+        assert_true(ledger_has(l[i], &copy[i], 64));
+    }
+    onion_close(n->nodes[0].o, c, n->now, &n->out);
+    net_drain(n, 0);
+    net_run(n);
+    assert_int_equal(all_circuits(n), 0);
+    for (size_t i = 0; i < 3; i++) {
+        size_t searched = 0;
+        for (size_t at = 0; at + 16 <= sizeof copy[i]; at += 16) {
+            if (!ct_is_zero(copy[i].opaque + at, 12)) { /* padding of the state proves nothing */
+                assert_false(ledger_has(l[i], copy[i].opaque + at, 16));
+                searched++;
+            }
+        }
+        assert_true(searched > 10);
+    }
+    net_fini(n);
+    for (size_t i = 0; i < 3; i++) {
+        ledger_fini(l[i]);
+    }
+    free(n);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    for (size_t node = 0; node < 4; node++) {
+        bool failed = true;
+        for (uint64_t at = 1; failed; at++) {
+            struct net *n = net_new(4);
+            struct ref c;
+            n->nodes[3].app = APP_ECHO;
+            n->nodes[node].mem.fail_at = at;
+            qudag_err err = net_build(n, 1, 3, &c);
+            if (err == QUDAG_OK) {
+                net_run(n);
+                struct flow *f = net_open(n, c, 1);
+                if (f != NULL && net_write(n, f, 0, 5000) == QUDAG_OK) {
+                    net_run(n);
+                    assert_int_equal(f->wrong, 0);
+                    onion_stream_fin(n->nodes[0].o, c, f->sid, n->now, &n->out);
+                    net_drain(n, 0);
+                }
+                net_run(n);
+                onion_close(n->nodes[0].o, c, n->now, &n->out);
+                net_drain(n, 0);
+                net_run(n);
+            }
+            failed = n->nodes[node].mem.refused > 0;
+            net_sleep(n, ONION_BUILD_TIMEOUT);
+            net_sleep(n, ONION_CLOSE_TIMEOUT);
+            assert_int_equal(all_circuits(n), 0);
+            net_del(n); /* which checks that all memory came back */
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paths_that_make_no_sense_are_refused),
+        cmocka_unit_test(a_service_key_ends_a_circuit_and_is_told_apart),
+        cmocka_unit_test(a_wrong_label_key_or_identity_breaks_at_the_hop_it_concerns),
+        cmocka_unit_test(a_hop_that_cannot_be_reached_is_named),
+        cmocka_unit_test(a_hop_that_dies_later_is_named),
+        cmocka_unit_test(links_that_are_not_post_quantum_are_refused_on_both_sides),
+        cmocka_unit_test(a_cell_changed_at_any_hop_destroys_the_circuit_and_is_not_delivered),
+        cmocka_unit_test(a_cell_delivered_twice_destroys_the_circuit),
+        cmocka_unit_test(messages_out_of_place_destroy_the_circuit),
+        cmocka_unit_test(stream_ids_must_be_known_new_and_not_zero),
+        cmocka_unit_test(data_after_fin_and_beyond_the_window_destroys_the_circuit),
+        cmocka_unit_test(a_sendme_with_a_wrong_tag_destroys_the_circuit),
+        cmocka_unit_test(cell_classes_out_of_place_destroy_the_circuit),
+        cmocka_unit_test(creates_beyond_the_rate_are_refused_and_counted),
+        cmocka_unit_test(unfinished_creates_are_few_and_short_lived),
+        cmocka_unit_test(a_build_that_hangs_times_out_and_an_idle_circuit_lives_ten_minutes),
+        cmocka_unit_test(circuits_end_from_either_side_and_leave_nothing),
+        cmocka_unit_test(one_neighbour_cannot_take_the_share_kept_for_our_own_circuits),
+        cmocka_unit_test(a_relay_knows_its_neighbours_and_nobody_else),
+        cmocka_unit_test(keys_are_gone_from_memory_once_a_circuit_is_closed),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
