@@ -39,6 +39,7 @@ void dark_free(struct dark *d)
 
 void dark_reap(struct dark *d)
 {
+    dark_own_reap(d);
     LIST_EACH_SAFE(it, tmp, &d->dead)
     {
         list_del(it);

@@ -69,13 +69,15 @@ uint64_t dark_period(const struct dark_addr *a, walltime now);
 QUDAG_MUST_USE qudag_err dark_dht_key(uint8_t out[DARK_KEY_LEN], const struct dark_addr *a,
                                       uint64_t period);
 
+/* Addresses that do not fit are left out from the end.  EINVAL. */
 QUDAG_MUST_USE qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys *k,
                                           const struct dark_target *t, uint64_t period,
                                           const struct rng *rng);
 /* What a storer can check: size, A' is the index, outer signature, time.  *seq and *expires on OK. */
 QUDAG_MUST_USE qudag_err dark_record_check(struct slice key, struct slice record, walltime now,
                                            uint64_t *seq, walltime *expires);
-/* What a client checks: all of it.  EAUTH, EEXPIRED, EMALFORMED. */
+/* What a client checks: all of it.  EAUTH, EEXPIRED, EMALFORMED, EUNSUPPORTED; kind DARK_WITHDRAWN
+ * is a success. */
 QUDAG_MUST_USE qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a,
                                           struct slice record, walltime now);
 
@@ -106,10 +108,19 @@ QUDAG_MUST_USE qudag_err dark_own(struct dark *d, struct dark_keys *k);
 const struct dark_keys *dark_own_get(const struct dark *d, const struct dark_addr *a);
 bool dark_own_next(const struct dark *d, size_t *it, const struct dark_keys **k, bool *published,
                    walltime *until);
-/* Publishes now and again before each expiry, in both live periods, until withdrawn. */
+/*
+ * Publishes now and again before each expiry, in both live periods, until withdrawn.  Of |self| peer,
+ * pq_hash and addresses count; the onion keys are the address's own.  After each round comes
+ * DARK_UP_PUBLISHED with |cookie|; err is that of the current period's record, a failed round is
+ * repeated.  ENOTFOUND, EINVAL.
+ */
 QUDAG_MUST_USE qudag_err dark_publish(struct dark *d, uint64_t cookie, const struct dark_addr *a,
                                       const struct onion_hop *self, tstamp now, struct acts *out);
-/* Publishes a record without target (tombstone), then forgets the keys. */
+/*
+ * Publishes a record without target (tombstone) in both live periods, then forgets the keys: when
+ * stored, or after three tries.  DARK_UP_PUBLISHED tells; the key file is to be deleted then, not
+ * before, as DARK_UP_SAVE comes first.  From now on dark_own_get and _next no longer show it.
+ */
 QUDAG_MUST_USE qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a,
                                      tstamp now, struct acts *out);
 void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stored, tstamp now,

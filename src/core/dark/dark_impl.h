@@ -105,6 +105,7 @@ struct ask {
 };
 
 struct own {
+    struct own *next_dead;
     struct dark_keys keys;
     enum own_state state;
     uint64_t cookie; /* of dark_publish or dark_forget */
@@ -144,6 +145,7 @@ struct memo {
 struct dark {
     struct dark_config cfg;
     struct own *own[DARK_ADDRS_MAX];
+    struct own *dead_own; /* forgotten in the last call */
     struct list jobs, dead;
     struct waiter waiter[DARK_WAITERS_MAX];
     struct map memos; /* A and commitment -> struct memo */
@@ -154,6 +156,7 @@ struct dark {
 
 /* Frees what the reports of the last call pointed to; every call that changes the core begins so. */
 void dark_reap(struct dark *d);
+void dark_own_reap(struct dark *d);
 void dark_own_tick(struct dark *d, tstamp now, struct acts *out);
 tstamp dark_own_deadline(const struct dark *d);
 void dark_own_free(struct dark *d);

@@ -472,6 +472,31 @@ static void forgetting_gives_up_after_three_failures(void **state)
     world_free(w);
 }
 
+/* With a clock before the first period no record can be made; what is reported stays readable. */
+static void forgetting_ends_when_no_tombstone_can_be_made(void **state)
+{
+    struct world *w = world_new();
+    struct dark_config cfg = {
+        .mem = &w->mem, .rng = w->rng, .clock = {.base = 1000}, .network = DARK_NET_LAB};
+    struct dark_keys k;
+
+    (void)state;
+    assert_int_equal(dark_keys_create(&k, DARK_NET_LAB, "", START, &w->rng), QUDAG_OK);
+    k.seq = 5;
+    struct dark_addr a = k.addr;
+    dark_free(w->svc);
+    assert_int_equal(dark_new(&w->svc, &cfg), QUDAG_OK);
+    assert_int_equal(dark_own(w->svc, &k), QUDAG_OK);
+    assert_int_equal(dark_forget(w->svc, 33, &a, w->now, &w->acts), QUDAG_OK);
+    settle(w, w->svc);
+    run_to(w, w->now + 600 * NS_PER_S);
+    assert_int_equal(w->n_up, 1);
+    assert_int_equal(last_up(w)->cookie, 33);
+    assert_int_equal(last_up(w)->err, QUDAG_EINVAL);
+    assert_int_equal(w->saves, 3);
+    world_free(w);
+}
+
 static void an_address_never_published_is_forgotten_in_silence(void **state)
 {
     struct world *w = world_new();
@@ -847,6 +872,7 @@ int main(void)
         cmocka_unit_test(the_highest_valid_number_wins),
         cmocka_unit_test(a_forgotten_address_is_withdrawn),
         cmocka_unit_test(forgetting_gives_up_after_three_failures),
+        cmocka_unit_test(forgetting_ends_when_no_tombstone_can_be_made),
         cmocka_unit_test(an_address_never_published_is_forgotten_in_silence),
         cmocka_unit_test(a_service_can_be_found_at_every_moment_of_five_days),
         cmocka_unit_test(failed_rounds_come_again_with_growing_pauses),

@@ -38,6 +38,7 @@ static struct own *own_find(const struct dark *d, const struct dark_addr *a)
     return NULL;
 }
 
+/* Takes |o| out of the table.  A DARK_UP_SAVE of this call may point to it: freed by dark_reap. */
 static void own_drop(struct dark *d, struct own *o)
 {
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
@@ -45,8 +46,18 @@ static void own_drop(struct dark *d, struct own *o)
             d->own[i] = NULL;
         }
     }
-    dark_keys_fini(&o->keys);
-    mem_free_wiped(d->cfg.mem, o);
+    o->next_dead = d->dead_own;
+    d->dead_own = o;
+}
+
+void dark_own_reap(struct dark *d)
+{
+    while (d->dead_own != NULL) {
+        struct own *o = d->dead_own;
+        d->dead_own = o->next_dead;
+        dark_keys_fini(&o->keys);
+        mem_free_wiped(d->cfg.mem, o);
+    }
 }
 
 void dark_own_free(struct dark *d)
@@ -56,6 +67,7 @@ void dark_own_free(struct dark *d)
             own_drop(d, d->own[i]);
         }
     }
+    dark_own_reap(d);
 }
 
 qudag_err dark_own(struct dark *d, struct dark_keys *k)

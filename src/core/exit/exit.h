@@ -17,15 +17,15 @@
 struct exit_config {
     struct mem *mem;
     struct rng rng;
-    bool serve;         /* answer others */
-    uint32_t jobs_max;  /* default 64, served and asked together */
-    uint32_t rate;      /* requests served per second; default 50, burst 100 */
+    bool serve;        /* answer others */
+    uint32_t jobs_max; /* default 64, served and asked together */
+    uint32_t rate;     /* requests served per second; default 50, burst 100 */
 };
 
 enum exit_up {
     EXIT_UP_GET = 1, /* cookie, data = key: run it, then exit_answer */
     EXIT_UP_PUT,     /* cookie, data = u16 key length | key | value: run it, then exit_answer */
-    EXIT_UP_DONE,    /* cookie of our request, err, data = value (get), n = nodes that stored (put) */
+    EXIT_UP_DONE, /* cookie of our request, err, data = value (get), n = nodes that stored (put) */
 };
 
 struct exitd;
