@@ -1,7 +1,7 @@
 /* relays_test.c - rules, guards, statistics and bounds of the relay pool. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
