@@ -440,6 +440,35 @@ static void a_guard_that_cannot_be_fetched_does_not_stop_us(void **state)
     world_free(w);
 }
 
+static void the_guard_set_last_is_the_first_and_the_list_is_bounded(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    struct peer_id p, self = peer_of(200);
+
+    (void)state;
+    world_add(w);
+    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+    for (uint8_t i = 0; i < N; i++) {
+        struct peer_id g = peer_of(i);
+        relays_guard_set(w->r, &g);
+        relays_guard_set(w->r, &self);
+        assert_true(relays_guard(w->r, &p));
+        assert_true(peer_id_eq(&p, &g));
+        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+        assert_true(peer_id_eq(&h[0].peer, &g));
+    }
+    /* the eight set last, and nobody else, lead paths when all of them but one are excluded */
+    struct peer_id out[7];
+    for (uint8_t i = 0; i < 7; i++) {
+        out[i] = peer_of((uint8_t)(N - 1 - i));
+    }
+    p = peer_of(N - 8);
+    assert_int_equal(relays_path(w->r, 3, false, out, 7, 0, h), QUDAG_OK);
+    assert_true(peer_id_eq(&h[0].peer, &p));
+    world_free(w);
+}
+
 static void older_descriptors_are_refused_and_expired_ones_dropped(void **state)
 {
     struct world *w = world_new(false);
@@ -599,6 +628,7 @@ int main(void)
         cmocka_unit_test(an_excluded_guard_keeps_its_place),
         cmocka_unit_test(a_guard_from_disk_is_waited_for_and_fetched_first),
         cmocka_unit_test(a_guard_that_cannot_be_fetched_does_not_stop_us),
+        cmocka_unit_test(the_guard_set_last_is_the_first_and_the_list_is_bounded),
         cmocka_unit_test(older_descriptors_are_refused_and_expired_ones_dropped),
         cmocka_unit_test(candidates_are_bounded_and_retried_with_backoff),
         cmocka_unit_test(the_pool_is_bounded),
