@@ -8,6 +8,7 @@
 
 void peer_out(qudag_peer_id *out, const struct peer_id *p)
 {
+    _Static_assert(QUDAG_PEER_ID_MAX == PEER_ID_MAX, "one length");
     memset(out, 0, sizeof(*out));
     out->len = p->len;
     memcpy(out->bytes, p->b, p->len);

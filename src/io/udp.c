@@ -227,7 +227,7 @@ static enum udp_sent send_one(struct udp *u, const struct quic_tx *tx, size_t at
         if (sendmsg(u->fd, &h, 0) >= 0) {
             return UDP_SENT;
         }
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+        if (errno == EAGAIN || errno == ENOBUFS) {
             return UDP_AGAIN;
         }
         if (segment != 0 && (errno == EIO || errno == EINVAL || errno == EMSGSIZE)) {

@@ -187,7 +187,7 @@ static void save_guard(struct node *n)
 
 static qudag_err choose_path(struct node *n, struct circuit *c, size_t hops)
 {
-    struct peer_id exclude[2];
+    struct peer_id exclude[1] = {{0}};
     size_t n_exclude = 0;
     bool service = c->purpose == FOR_DARK;
 

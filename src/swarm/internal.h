@@ -142,7 +142,7 @@ void link_free(struct swarm *s, struct swarm_link *l);
 qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, unsigned core, uint64_t cookie,
                           const char *proto, tstamp now);
 void stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now);
-void stream_event(struct swarm *s, const struct link_ev *ev, tstamp now);
+void stream_event(struct swarm *s, const struct link_ev *ev, bool circuit, tstamp now);
 void stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now);
 void stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now);
 

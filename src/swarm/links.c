@@ -230,7 +230,7 @@ void swarm_link_event(struct swarm *s, const struct link_ops *ops, void *owner,
     case LINK_FIN:
     case LINK_RESET:
     case LINK_SENT:
-        stream_event(s, ev, now);
+        stream_event(s, ev, circuit, now);
         break;
     }
 }

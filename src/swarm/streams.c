@@ -297,9 +297,34 @@ static void on_sent(struct swarm *s, struct swarm_stream *st, uint64_t n)
     }
 }
 
-void stream_event(struct swarm *s, const struct link_ev *ev, tstamp now)
+/*
+ * Events of one datagram or cell are made together: those behind the LINK_STREAM that told of a stream
+ * cannot carry its user word yet.
+ */
+static struct swarm_stream *stream_find(struct swarm *s, const struct link_ev *ev, bool circuit)
 {
     struct swarm_stream *st = slots_get(&s->streams, user_ref(ev->user));
+
+    if (st != NULL || ev->user != 0) {
+        return st;
+    }
+    struct swarm_link *l = link_get(s, ev->link, circuit);
+    if (l == NULL) {
+        return NULL;
+    }
+    LIST_EACH(it, &l->streams)
+    {
+        st = LIST_ENTRY(it, struct swarm_stream, link_node);
+        if (st->sid == ev->sid) {
+            return st;
+        }
+    }
+    return NULL;
+}
+
+void stream_event(struct swarm *s, const struct link_ev *ev, bool circuit, tstamp now)
+{
+    struct swarm_stream *st = stream_find(s, ev, circuit);
 
     if (st == NULL || st->link->dead) {
         return; /* ours was dropped; late events of the owner are normal */
