@@ -57,6 +57,7 @@ struct node {
     struct up ups[NET_UPS];
     size_t ups_n;
     struct flow flows[NET_FLOWS];
+    size_t flows_high; /* flows ever used */
     uint64_t refused_opens; /* ACT_OPEN without the full need */
 };
 
@@ -85,6 +86,7 @@ struct net {
     size_t nodes_n;
     struct node nodes[NET_NODES];
     struct pipe pipes[NET_PIPES];
+    size_t pipes_high; /* pipes ever used */
     tstamp now;
     size_t chunk; /* bytes per EV_DATA */
     uint32_t next_ref;
@@ -207,7 +209,7 @@ static inline void net_fini(struct net *n)
 
 static inline struct pipe *net_pipe(struct net *n, size_t node, struct ref r, size_t *side)
 {
-    for (size_t i = 0; i < NET_PIPES; i++) {
+    for (size_t i = 0; i < n->pipes_high; i++) {
         for (size_t s = 0; s < 2; s++) {
             if (n->pipes[i].used && n->pipes[i].node[s] == node && ref_eq(n->pipes[i].ref[s], r)) {
                 *side = s;
@@ -228,7 +230,7 @@ static inline void net_event(struct net *n, size_t node, const struct ev *ev)
 
 static inline struct flow *net_flow(struct node *nd, struct ref circuit, int64_t sid, bool make)
 {
-    for (size_t i = 0; i < NET_FLOWS; i++) {
+    for (size_t i = 0; i < nd->flows_high; i++) {
         struct flow *f = &nd->flows[i];
         if (f->used && ref_eq(f->circuit, circuit) && f->sid == sid) {
             return f;
@@ -237,6 +239,7 @@ static inline struct flow *net_flow(struct node *nd, struct ref circuit, int64_t
     for (size_t i = 0; make && i < NET_FLOWS; i++) {
         struct flow *f = &nd->flows[i];
         if (!f->used) {
+            nd->flows_high = i + 1 > nd->flows_high ? i + 1 : nd->flows_high;
             *f = (struct flow){.used = true, .circuit = circuit, .sid = sid};
             return f;
         }
@@ -333,6 +336,7 @@ static inline void net_answer_open(struct net *n, const struct net_open *open)
         return;
     }
     struct pipe *p = &n->pipes[slot];
+    n->pipes_high = slot + 1 > n->pipes_high ? slot + 1 : n->pipes_high;
     *p = (struct pipe){.used = true, .node = {open->from, to}};
     p->ref[0] = (struct ref){n->next_ref, 1};
     p->ref[1] = (struct ref){n->next_ref + 1, 1};
@@ -472,7 +476,7 @@ static inline bool net_app(struct net *n, size_t node)
     struct node *nd = &n->nodes[node];
     bool busy = false;
 
-    for (size_t i = 0; i < NET_FLOWS; i++) {
+    for (size_t i = 0; i < nd->flows_high; i++) {
         struct flow *f = &nd->flows[i];
         if (!f->used || f->reset || nd->app == APP_STALL) {
             continue;
@@ -510,7 +514,7 @@ static inline bool net_round(struct net *n)
 {
     bool busy = false;
 
-    for (size_t i = 0; i < NET_PIPES; i++) {
+    for (size_t i = 0; i < n->pipes_high; i++) {
         struct pipe *p = &n->pipes[i];
         for (size_t s = 0; s < 2 && p->used; s++) {
             busy = net_move(n, p, s) || busy;
