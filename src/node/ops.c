@@ -147,6 +147,10 @@ static qudag_err begin_dark(struct node *n, struct op *op, tstamp now)
         }
         err = dark_publish(n->dark, cookie, &r->dark, &self, now, out);
     } else if (r->kind == OP_DARK_FORGET) {
+        const struct dark_keys *k = dark_own_get(n->dark, &r->dark);
+        if (k != NULL) { /* nobody is let in by it from now on */
+            onion_key_del(n->onion, k->key_id);
+        }
         err = dark_forget(n->dark, cookie, &r->dark, now, out);
     } else if (r->kind == OP_DARK_RESOLVE || r->kind == OP_APP_RESOLVE) {
         err = dark_resolve(n->dark, cookie, &r->dark, now, out);
