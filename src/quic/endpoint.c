@@ -149,7 +149,6 @@ void quic_free(struct quic *q)
 static void advance(struct quic *q, tstamp now)
 {
     q->now = now > q->now ? now : q->now;
-    ev_recycle(q);
 }
 
 /* Room for a stateless answer to |d|, or NULL when too many wait. */
@@ -380,6 +379,7 @@ void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
     int rv;
 
     advance(q, now);
+    ev_recycle(q);
     q->stats.dgrams_in++;
     q->stats.bytes_in += d->data.len;
     /* ngtcp2 asserts that there is a first byte. */
@@ -421,6 +421,7 @@ bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx)
     bool some = false;
 
     advance(q, now);
+    ev_recycle(q);
     if (!list_empty(&q->outbox)) {
         struct outgram *g = LIST_ENTRY(q->outbox.next, struct outgram, node);
 
@@ -454,6 +455,7 @@ bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx)
 void quic_tick(struct quic *q, tstamp now)
 {
     advance(q, now);
+    ev_recycle(q);
     for (;;) {
         struct heap_node *top = heap_top(&q->timers);
 

@@ -441,6 +441,30 @@ static void test_a_restarted_peer_resets_the_link_it_forgot(void **state)
     down();
 }
 
+static void test_links_over_ipv6(void **state)
+{
+    const struct tk_opt o = {.pq = PQ_REQUIRE, .quic = {.retry_above = 1}};
+    struct ref link;
+
+    (void)state;
+    make(&o, &o);
+    for (int i = 0; i < 2; i++) {
+        tk.ep[i].addr = (struct netaddr){
+            .family = 6, .ip = {0xfe, 0x80, [15] = (uint8_t)(i + 1)}, .port = 4001, .scope = 3};
+    }
+    /* The second dial comes while the first is half open: by Retry. */
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    tk_flush(&tk, &tk.ep[0]);
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    (void)tk_run(&tk, 5 * NS_PER_S, NULL);
+    assert_int_equal(tk.ep[0].ups, 2);
+    assert_int_equal(tk.ep[1].ups, 2);
+    assert_in_range(stats(1).retries_sent, 1, 2); /* a ClientHello of two datagrams */
+    assert_int_equal(stats(1).tokens_used, 1);
+    assert_true(netaddr_eq(&tk.ep[1].info.remote, &tk.ep[0].addr));
+    down();
+}
+
 static void test_limits_of_an_endpoint(void **state)
 {
     const struct tk_opt o = {.pq = PQ_OFF, .quic = {.conns_max = 3}};
@@ -529,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_a_token_lifts_the_amplification_limit_of_the_second_dial),
         cmocka_unit_test(test_tokens_do_not_pass_at_another_endpoint),
         cmocka_unit_test(test_a_restarted_peer_resets_the_link_it_forgot),
+        cmocka_unit_test(test_links_over_ipv6),
         cmocka_unit_test(test_limits_of_an_endpoint),
         cmocka_unit_test(test_a_dial_can_be_given_up),
         cmocka_unit_test(test_memory_may_run_out_at_any_allocation),

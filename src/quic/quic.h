@@ -67,7 +67,14 @@ void quic_free(struct quic *q); /* silently; quic_shutdown first to tell the pee
 /* One datagram from the socket (GRO batches are cut by the caller).  Never fails: bad ones count. */
 void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now);
 
-/* Events since the last call, in order; data in them lives until the next quic_ call but this one. */
+/*
+ * Events since the last call, in order.  Data in them lives until the next quic_recv, quic_tick or
+ * quic_send; between, any other call is allowed.
+ *
+ * LINK_DOWN comes once for every link that was dialled or announced by LINK_UP, whoever ended it;
+ * after the owner's close() it is the only event.  No LINK_RESET follows the owner's own reset().
+ * Inbound handshakes that fail are counted and logged, and are no events.
+ */
 bool quic_next_event(struct quic *q, struct link_ev *ev);
 
 /*

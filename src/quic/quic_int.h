@@ -197,7 +197,7 @@ void token_fini(struct quic *q);
 
 /* event.c */
 QUDAG_MUST_USE bool ev_push(struct quic *q, const struct link_ev *ev);
-void ev_recycle(struct quic *q); /* at the start of every call that may add events */
+void ev_recycle(struct quic *q); /* at the start of quic_recv, quic_tick and quic_send */
 void ev_fini(struct quic *q);
 void ev_down(struct qconn *c);
 /* Takes back what was queued about a stream that the owner has reset. */

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "quic/quic_int.h"
 #include "quic/testkit_net.h"
 
 #define OPS quic_link_ops
@@ -233,6 +234,16 @@ static void echo_app(struct tk_ep *ep, const struct link_ev *ev)
 {
     if (ev->type == LINK_DATA) {
         assert_int_equal(OPS.write(ep->q, ev->link, ev->sid, ev->data), QUDAG_OK);
+        OPS.consume(ep->q, ev->link, ev->sid, ev->data.len);
+    } else if (ev->type == LINK_FIN) {
+        OPS.fin(ep->q, ev->link, ev->sid);
+    }
+}
+
+static void echo_or_lose(struct tk_ep *ep, const struct link_ev *ev)
+{
+    if (ev->type == LINK_DATA) {
+        (void)OPS.write(ep->q, ev->link, ev->sid, ev->data);
         OPS.consume(ep->q, ev->link, ev->sid, ev->data.len);
     } else if (ev->type == LINK_FIN) {
         OPS.fin(ep->q, ev->link, ev->sid);
@@ -485,6 +496,67 @@ static void test_fairness_between_streams_of_a_link(void **state)
     down();
 }
 
+static void test_keys_are_updated_after_the_tls_object_is_gone(void **state)
+{
+    const struct tk_opt opt = {.pq = PQ_REQUIRE};
+    int64_t sid = 0;
+
+    (void)state;
+    up(&opt);
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    for (int i = 0; i < 2; i++) {
+        const struct qconn *c = slots_get(&tk.ep[i].q->conns, tk.ep[i].link);
+
+        assert_non_null(c);
+        assert_null(c->hs.ssl);
+        /* The next keys are made while data flows some time after the last change. */
+        for (unsigned n = 0; n < 12; n++) {
+            if (n % 4 == 3) {
+                assert_int_equal(ngtcp2_conn_initiate_key_update(c->ng, tk.now), 0);
+            }
+            assert_int_equal(OPS.open(tk.ep[i].q, tk.ep[i].link, 1, NULL, &sid), QUDAG_OK);
+            assert_int_equal(OPS.write(tk.ep[i].q, tk.ep[i].link, sid,
+                                       (struct slice){(const uint8_t *)"new key", 7}),
+                             QUDAG_OK);
+            (void)tk_run(&tk, 5 * NS_PER_S, NULL);
+            assert_int_equal(tk.ep[1 - i].bytes, 7 * (n + 1));
+        }
+    }
+    assert_int_equal(tk.ep[0].downs + tk.ep[1].downs, 0);
+    down();
+}
+
+static void test_memory_may_run_out_while_streams_run(void **state)
+{
+    const struct tk_opt opt = {.pq = PQ_OFF};
+    unsigned lost = 0;
+
+    (void)state;
+    for (uint64_t n = 1; n < 60; n++) {
+        for (int side = 0; side < 2; side++) {
+            int64_t sid = 0;
+
+            up(&opt);
+            tk.ep[1].app = echo_or_lose;
+            tk.ep[side].mem.fail_at = n;
+            if (OPS.open(tk.ep[0].q, tk.ep[0].link, 55, NULL, &sid) == QUDAG_OK) {
+                static const uint8_t buf[50000];
+
+                (void)OPS.write(tk.ep[0].q, tk.ep[0].link, sid, (struct slice){buf, 50000});
+                OPS.fin(tk.ep[0].q, tk.ep[0].link, sid);
+            }
+            (void)tk_run(&tk, 20 * NS_PER_S, NULL);
+            lost += tk.ep[0].downs;
+            assert_int_equal(tk.ep[0].downs, tk.ep[1].downs);
+            if (tk.ep[side].downs > 0) {
+                assert_int_equal(tk.ep[side].down.err, QUDAG_ENOMEM);
+            }
+            down();
+        }
+    }
+    assert_true(lost > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +572,8 @@ int main(void)
         cmocka_unit_test(test_close_is_reported_once_on_both_sides),
         cmocka_unit_test(test_data_before_a_close_is_delivered_first),
         cmocka_unit_test(test_fairness_between_streams_of_a_link),
+        cmocka_unit_test(test_keys_are_updated_after_the_tls_object_is_gone),
+        cmocka_unit_test(test_memory_may_run_out_while_streams_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

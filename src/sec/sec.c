@@ -14,6 +14,8 @@
 /* Half the life of a certificate: a restart of the clock or a late timer does no harm. */
 #define RENEW_AFTER_NS (UINT64_C(12) * 3600 * NS_PER_S)
 
+#define RETRY_AFTER_NS (60 * NS_PER_S)
+
 #define CLASSICAL_SIGALGS                                                                          \
     "ecdsa_secp256r1_sha256:ed25519:ecdsa_secp384r1_sha384:rsa_pss_rsae_sha256:"                   \
     "rsa_pss_rsae_sha384:rsa_pss_rsae_sha512"
@@ -176,9 +178,7 @@ qudag_err sec_renew(struct sec *s, tstamp now)
         err = install(s, CERT_CLASSICAL, wall);
     }
     ERR_clear_error();
-    if (err == QUDAG_OK) {
-        s->renew_at = tstamp_after(now, RENEW_AFTER_NS);
-    }
+    s->renew_at = tstamp_after(now, err == QUDAG_OK ? RENEW_AFTER_NS : RETRY_AFTER_NS);
     return err;
 }
 

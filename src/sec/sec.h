@@ -40,7 +40,10 @@ struct sec;
 QUDAG_MUST_USE qudag_err sec_new(struct sec **out, const struct sec_config *cfg);
 void sec_free(struct sec *s);
 
-/* Makes a new certificate key; to be called before the old certificate expires (24 h life). */
+/*
+ * Makes new certificate keys; to be called at sec_renew_at(), half way through the 24 h life of the
+ * old ones.  On failure those stay in use and sec_renew_at() is a minute later.
+ */
 QUDAG_MUST_USE qudag_err sec_renew(struct sec *s, tstamp now);
 tstamp sec_renew_at(const struct sec *s);
 
