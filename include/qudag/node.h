@@ -136,7 +136,8 @@ QUDAG_API qudag_ns qudag_node_timeout(const qudag_node *n); /* UINT64_MAX: none 
 
 /* Runs |fn| on the node's thread.  From any thread.  QUDAG_ENOMEM, QUDAG_ESTATE after stop. */
 QUDAG_API qudag_err qudag_node_post(qudag_node *n, void (*fn)(qudag_node *, void *), void *arg);
-QUDAG_API void qudag_node_stop(qudag_node *n); /* from any thread */
+/* Ends run and step.  From any thread, and from a signal handler. */
+QUDAG_API void qudag_node_stop(qudag_node *n);
 
 /* Tells the peers, fails what is pending with QUDAG_ECANCELED, wipes and frees.  NULL allowed. */
 QUDAG_API void qudag_node_free(qudag_node *n);

@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -48,10 +49,10 @@ struct io {
     uv_timer_t step_timer;
     unsigned handles; /* open, to be closed */
     tstamp armed;
-    pthread_mutex_t lock; /* guards posts, stop_asked */
+    pthread_mutex_t lock; /* guards posts */
     struct post *posts, **posts_end;
     size_t n_posts;
-    bool stop_asked;
+    atomic_bool stop_asked; /* atomic: io_stop may run in a signal handler */
     uint8_t *rx, *tx_buf;
     struct quic_tx pending; /* refused by the socket, to be sent first */
     struct io_stats stats;
@@ -223,7 +224,6 @@ static void on_async(uv_async_t *h)
 
     (void)pthread_mutex_lock(&io->lock);
     struct post *p = io->posts;
-    bool stop = io->stop_asked;
     io->posts = NULL;
     io->posts_end = &io->posts;
     io->n_posts = 0;
@@ -234,7 +234,7 @@ static void on_async(uv_async_t *h)
         free(p);
         p = next;
     }
-    if (stop) {
+    if (atomic_load(&io->stop_asked)) {
         io->stopping = true;
         uv_stop(io->loop);
     }
@@ -250,7 +250,7 @@ qudag_err io_post(struct io *io, void (*fn)(void *a, void *b), void *a, void *b)
     }
     *p = (struct post){.fn = fn, .a = a, .b = b};
     (void)pthread_mutex_lock(&io->lock);
-    if (io->stop_asked) {
+    if (atomic_load(&io->stop_asked)) {
         err = QUDAG_ESTATE;
     } else if (io->n_posts >= POSTS_MAX) {
         err = QUDAG_ELIMIT;
@@ -270,9 +270,7 @@ qudag_err io_post(struct io *io, void (*fn)(void *a, void *b), void *a, void *b)
 
 void io_stop(struct io *io)
 {
-    (void)pthread_mutex_lock(&io->lock);
-    io->stop_asked = true;
-    (void)pthread_mutex_unlock(&io->lock);
+    atomic_store(&io->stop_asked, true);
     (void)uv_async_send(&io->async);
 }
 
