@@ -7,8 +7,8 @@
  *
  *   kad_bench [NODES]
  */
+#include "../tests/kad/kad_net.h"
 #include "core/kad/kad_int.h"
-#include "core/kad/kad_net.h"
 
 #include <inttypes.h>
 #include <time.h>

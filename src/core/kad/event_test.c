@@ -190,14 +190,39 @@ static void reach(struct bed *b, enum stage s)
     }
 }
 
+enum what { OPEN, FAIL, ANSWER, GARBAGE, FIN, RESET, WRITABLE, TIME };
+
+static struct ev event_of(const struct bed *b, enum what what, enum stage stage,
+                          struct slice answer)
+{
+    static const enum ev_type types[] = {
+        [OPEN] = EV_STREAM_OPEN,  [FAIL] = EV_STREAM_FAIL, [ANSWER] = EV_DATA,
+        [GARBAGE] = EV_DATA,      [FIN] = EV_FIN,          [RESET] = EV_RESET,
+        [WRITABLE] = EV_WRITABLE,
+    };
+    struct ev ev = {.type = types[what],
+                    .strm = {7, 1},
+                    .peer = &b->peer[0].id,
+                    .cookie = b->cookie[0],
+                    .n = 10};
+
+    if (what == OPEN && stage != OPENING) {
+        ev.strm.slot = 8;
+    } else if (what == ANSWER) {
+        ev.data = answer;
+    } else if (what == GARBAGE) {
+        ev.data = S("\x03\xff\xff\xff");
+    }
+    return ev;
+}
+
 static void each_event_in_each_state_of_a_request_has_its_outcome(void **state)
 {
     (void)state;
-    enum { OPEN, FAIL, ANSWER, GARBAGE, FIN, RESET, WRITABLE, TIME };
     /* done: reports by then; resets: streams given up by us */
     static const struct {
         enum stage stage;
-        int what;
+        enum what what;
         unsigned done;
         size_t resets;
     } cases[] = {
@@ -221,38 +246,10 @@ static void each_event_in_each_state_of_a_request_has_its_outcome(void **state)
         struct bed *b = calloc(1, sizeof(*b));
         assert_non_null(b);
         reach(b, cases[i].stage);
-        uint64_t cookie = b->cookie[0];
-        struct ev ev = {.strm = {7, 1}, .peer = &b->peer[0].id, .cookie = cookie, .n = 10};
-        switch (cases[i].what) {
-        case OPEN:
-            ev.type = EV_STREAM_OPEN;
-            ev.strm.slot = cases[i].stage == OPENING ? 7 : 8;
-            break;
-        case FAIL:
-            ev.type = EV_STREAM_FAIL;
-            break;
-        case ANSWER:
-            ev.type = EV_DATA;
-            ev.data = (struct slice){buf, len};
-            break;
-        case GARBAGE:
-            ev.type = EV_DATA;
-            ev.data = S("\x03\xff\xff\xff");
-            break;
-        case FIN:
-            ev.type = EV_FIN;
-            break;
-        case RESET:
-            ev.type = EV_RESET;
-            break;
-        default:
-            ev.type = EV_WRITABLE;
-            break;
-        }
         if (cases[i].what == TIME) {
             tick(b, 10 * NS_PER_S);
         } else {
-            tell(b, ev);
+            tell(b, event_of(b, cases[i].what, cases[i].stage, (struct slice){buf, len}));
         }
         if (b->done != cases[i].done || b->resets != cases[i].resets) {
             fail_msg("case %zu: %u reports, %zu resets", i, b->done, b->resets);

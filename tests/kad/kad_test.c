@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core/kad/kad_net.h"
+#include "kad_net.h"
 
 #define N 60
 #define S(text) ((struct slice){(const uint8_t *)(text), sizeof(text) - 1})

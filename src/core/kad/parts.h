@@ -1,0 +1,186 @@
+/* parts.h - the pure parts: peer, table, lookup, store; none of them knows streams or timers. */
+#ifndef QUDAG_SRC_CORE_KAD_PARTS_H
+#define QUDAG_SRC_CORE_KAD_PARTS_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "core/kad/kad.h"
+#include "crypto/hash.h"
+
+#define KAD_HINTS_MAX (KAD_ADDRS_MAX * (MULTIADDR_MAX + 2))
+
+/* ---- peer.c ---- */
+
+/* Shared by table, lookups and requests; freed with the last reference. */
+struct kad_peer {
+    struct mem *mem;
+    uint32_t refs;
+    uint32_t srtt_us, rttvar_us; /* 0: never measured */
+    uint64_t group;              /* /24 or /48 of the first address; 0: none known */
+    tstamp seen;                 /* last answer to us; 0: none */
+    uint16_t hints_len;
+    uint8_t n_addrs;
+    uint8_t fails; /* requests failed since the last answer */
+    struct peer_id id;
+    uint8_t hash[SHA256_LEN];
+    uint8_t *hints; /* uvarint length and multiaddr, repeated: what ACT_OPEN takes */
+};
+
+/* One reference for the caller.  Addresses that |lab| does not allow are left out.  NULL: no memory. */
+struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info, bool lab);
+struct kad_peer *kad_peer_ref(struct kad_peer *p);
+void kad_peer_unref(struct kad_peer *p); /* NULL allowed */
+
+/* Takes the addresses of |info| if it has usable ones; keeps the old ones when memory is short. */
+void kad_peer_set_addrs(struct kad_peer *p, const struct kad_peer_info *info, bool lab);
+void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p);
+void kad_peer_rtt(struct kad_peer *p, tstamp rtt);
+tstamp kad_peer_hard(const struct kad_peer *p); /* ns after which a request to it has failed */
+tstamp kad_peer_soft(const struct kad_peer *p); /* ns after which another may be asked beside it */
+bool kad_addr_usable(const struct multiaddr *a, bool lab);
+uint64_t kad_addr_group(const struct multiaddr *a);
+
+uint64_t kad_hash_prefix(const uint8_t hash[SHA256_LEN]);
+unsigned kad_cpl(const uint8_t a[SHA256_LEN], const uint8_t b[SHA256_LEN]); /* 0 .. 256 */
+/* < 0: |a| is closer to |t|. */
+int kad_dist_cmp(const uint8_t t[SHA256_LEN], const uint8_t a[SHA256_LEN],
+                 const uint8_t b[SHA256_LEN]);
+
+/* ---- table.c ---- */
+
+#define KAD_BUCKETS 32 /* the last holds every longer common prefix */
+#define KAD_SPARES 8
+#define KAD_GROUP_BUCKET 2
+#define KAD_GROUP_TABLE 10
+
+/* Entries are ordered by last answer, the oldest first. */
+struct kad_bucket {
+    uint64_t prefix[KAD_K]; /* first 64 bits of the hashes below */
+    struct kad_peer *peer[KAD_K];
+    struct kad_peer *spare[KAD_SPARES]; /* answered once, no room; newest last */
+    tstamp touched;                     /* last lookup in this bucket's range */
+    uint8_t n, n_spare;
+};
+
+struct kad_table {
+    struct mem *mem;
+    uint8_t self[SHA256_LEN];
+    bool lab;
+    uint32_t n;
+    struct kad_bucket *bucket[KAD_BUCKETS];
+};
+
+enum kad_seen { KAD_SEEN_KNOWN, KAD_SEEN_ADDED, KAD_SEEN_SPARE, KAD_SEEN_REFUSED };
+
+void kad_table_init(struct kad_table *t, struct mem *mem, const struct peer_id *self, bool lab);
+void kad_table_fini(struct kad_table *t);
+/* |p| answered.  SPARE: its bucket is full, *oldest (borrowed) is the entry to check. */
+enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now,
+                             struct kad_peer **oldest);
+struct kad_peer *kad_table_find(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
+/* Whether a peer of that hash and group would enter its bucket. */
+bool kad_table_wants(const struct kad_table *t, const struct kad_peer *p);
+/* A request failed; |remove|: take it out after KAD_FAILS_MAX.  True when it left. */
+bool kad_table_failed(struct kad_table *t, const uint8_t hash[SHA256_LEN], bool remove);
+bool kad_table_remove(struct kad_table *t, const uint8_t hash[SHA256_LEN]);
+/* The |max| (at most KAD_K) entries closest to |target|, closest first; without |skip| (NULL allowed). */
+size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_LEN],
+                         const struct peer_id *skip, size_t max, struct kad_peer **out);
+void kad_table_touch(struct kad_table *t, const uint8_t target[SHA256_LEN], tstamp now);
+unsigned kad_bucket_ix(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
+#define KAD_FAILS_MAX 2
+
+/* ---- query.c ---- */
+
+#define KAD_CANDS_MAX 128
+#define KAD_QUERY_RPCS_MAX 160
+
+enum kad_cand_state { KAD_CAND_NEW, KAD_CAND_ASKED, KAD_CAND_ANSWERED, KAD_CAND_FAILED };
+enum kad_cand_rec { KAD_REC_NONE, KAD_REC_BEST, KAD_REC_OLDER };
+
+struct kad_cand {
+    uint64_t dist; /* first 64 bits of the distance */
+    struct kad_peer *peer;
+    uint8_t state, depth, soft, rec;
+};
+
+/* Candidates, the closest first. */
+struct kad_query {
+    uint8_t target[SHA256_LEN];
+    uint8_t self[SHA256_LEN];
+    uint8_t alpha;
+    uint32_t n, active, soft; /* candidates; asked now; asked and past their soft timeout */
+    uint32_t rpcs, answered, failures;
+    struct kad_cand cand[KAD_CANDS_MAX];
+};
+
+void kad_query_init(struct kad_query *q, const uint8_t target[SHA256_LEN],
+                    const uint8_t self[SHA256_LEN], unsigned alpha);
+void kad_query_fini(struct kad_query *q);
+/* Takes a reference of its own; false when known, ourselves, or farther than a full list. */
+bool kad_query_add(struct kad_query *q, struct kad_peer *p, unsigned depth);
+bool kad_query_knows(const struct kad_query *q, const uint8_t hash[SHA256_LEN]);
+/* The next peer to ask, counted as asked; NULL: wait for answers, or done. */
+struct kad_peer *kad_query_next(struct kad_query *q);
+/* Each: the candidate it was, NULL if |p| was not being asked. */
+struct kad_cand *kad_query_reply(struct kad_query *q, const struct kad_peer *p);
+struct kad_cand *kad_query_fail(struct kad_query *q, const struct kad_peer *p);
+void kad_query_soft(struct kad_query *q, const struct kad_peer *p);
+bool kad_query_done(const struct kad_query *q);
+/* Up to |max| closest peers that answered (borrowed). */
+size_t kad_query_result(const struct kad_query *q, size_t max, struct kad_peer **out);
+/* Requests on the way to the first of the k closest that answered. */
+uint32_t kad_query_hops(const struct kad_query *q);
+
+/* ---- store.c ---- */
+
+#define KAD_KEY_PROVIDERS 20 /* providers of one key */
+
+struct kad_record {
+    struct list node;
+    uint8_t hash[SHA256_LEN];
+    walltime received, expires;
+    uint16_t key_len, value_len;
+    uint8_t *value; /* its own allocation */
+    uint8_t key[];
+};
+
+struct kad_provider {
+    struct kad_peer *peer;
+    walltime expires;
+};
+
+struct kad_provided {
+    struct list node;
+    uint8_t hash[SHA256_LEN];
+    uint8_t n;
+    struct kad_provider v[KAD_KEY_PROVIDERS];
+};
+
+struct kad_store {
+    struct mem *mem;
+    uint8_t self[SHA256_LEN];
+    uint32_t records_max, providers_max;
+    uint32_t n_records, n_providers;
+    struct map records, provided; /* by hash of the key */
+    struct list record_list, provided_list;
+};
+
+void kad_store_init(struct kad_store *s, struct mem *mem, const struct kad_config *cfg,
+                    const uint8_t seed[32]);
+void kad_store_fini(struct kad_store *s);
+/* NULL when there is none or it has expired. */
+const struct kad_record *kad_store_get(const struct kad_store *s, const uint8_t hash[SHA256_LEN],
+                                       walltime now);
+/* Replaces what the key had.  QUDAG_ELIMIT: full, and nothing held is farther from us; ENOMEM. */
+QUDAG_MUST_USE qudag_err kad_store_put(struct kad_store *s, struct slice key, struct slice value,
+                                       walltime now, walltime expires);
+/* QUDAG_ELIMIT: the key has its number of providers, or the store is full. */
+QUDAG_MUST_USE qudag_err kad_store_provide(struct kad_store *s, const uint8_t hash[SHA256_LEN],
+                                           struct kad_peer *p, walltime now, walltime expires);
+/* Providers not expired (borrowed). */
+size_t kad_store_providers(const struct kad_store *s, const uint8_t hash[SHA256_LEN], walltime now,
+                           size_t max, struct kad_peer **out);
+void kad_store_sweep(struct kad_store *s, walltime now);
+
+#endif
