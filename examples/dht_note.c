@@ -73,8 +73,8 @@ static void work(const int *until_zero, int turns)
 {
     for (int i = 0; i < turns && (until_zero == NULL || *until_zero != 0); i++) {
         for (int p = 0; p < NODES; p++) {
-            if (party[p].node != NULL) {
-                (void)qudag_node_step(party[p].node, QUDAG_MS / 2);
+            if (party[p].node != NULL && qudag_node_step(party[p].node, QUDAG_MS) != QUDAG_OK) {
+                return;
             }
         }
     }
