@@ -547,6 +547,8 @@ void conn_recv(struct qconn *c, const struct quic_dgram *d)
 
 void conn_expire(struct qconn *c)
 {
+    tstamp soon = tstamp_after(c->q->now, STEP_NS);
+    tstamp at;
     int rv;
 
     if (c->state == CONN_LINGER) {
@@ -567,7 +569,8 @@ void conn_expire(struct qconn *c)
         fail_by_lib(c, rv);
         return;
     }
-    set_timer(c, tstamp_after(c->q->now, STEP_NS));
+    at = ngtcp2_conn_get_expiry(c->ng);
+    set_timer(c, at > soon ? at : soon);
     conn_mark_dirty(c);
 }
 

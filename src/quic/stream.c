@@ -238,7 +238,7 @@ static void account(struct qstream *s, uint64_t n, uint64_t total, bool fin)
 /* A stream that filled a packet goes to the end of the line. */
 static void rotate(struct qconn *c, struct qstream *s)
 {
-    if (s != NULL && list_linked(&s->node)) {
+    if (list_linked(&s->node)) {
         list_del(&s->node);
         list_push_back(&c->ready, &s->node);
     }
@@ -271,6 +271,9 @@ ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_inf
         if (s != NULL && data_n >= 0) {
             account(s, (uint64_t)data_n, total, fin);
         }
+        if (s == NULL) {
+            return n;
+        }
         switch (n) {
         case NGTCP2_ERR_WRITE_MORE:
             continue;
@@ -287,7 +290,9 @@ ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_inf
             list_del(&s->node);
             continue;
         default:
-            rotate(c, n > 0 ? s : NULL);
+            if (n > 0) {
+                rotate(c, s);
+            }
             return n;
         }
     }
