@@ -123,6 +123,7 @@ static qudag_err make_links(struct node *n, tstamp now)
                                  .rng = c->rng,
                                  .log = c->log,
                                  .quic = n->quic,
+                                 .private_ok = c->lab,
                                  .idle_close_ns = c->idle_timeout_ns,
                                  .links_high = c->links_max - c->links_max / 4,
                                  .sink = on_event,

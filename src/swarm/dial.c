@@ -101,14 +101,26 @@ void dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now
     dial_fail_opens(s, p, err == QUDAG_ETIMEOUT ? QUDAG_EUNREACHABLE : err);
 }
 
-static void take_hints(struct swarm_peer *p, struct slice hints)
+/*
+ * Hints come from others (a DHT answer, an EXTEND): they must not make us send into our own machine or
+ * network.
+ */
+static bool hint_ok(const struct swarm *s, const struct multiaddr *ma)
+{
+    struct netaddr a;
+
+    return multiaddr_to_netaddr(ma, &a) &&
+           (s->cfg.private_ok || (!netaddr_is_loopback(&a) && !netaddr_is_private(&a)));
+}
+
+static void take_hints(const struct swarm *s, struct swarm_peer *p, struct slice hints)
 {
     struct rd r = rd_init(hints);
 
     while (r.left > 0 && rd_ok(&r)) {
         struct slice one = rd_lp(&r, MULTIADDR_MAX);
         struct multiaddr ma;
-        if (rd_ok(&r) && multiaddr_from_bytes(&ma, one) == QUDAG_OK) {
+        if (rd_ok(&r) && multiaddr_from_bytes(&ma, one) == QUDAG_OK && hint_ok(s, &ma)) {
             peer_addr_add(p, &ma);
         }
     }
@@ -175,7 +187,7 @@ void dial_open(struct swarm *s, unsigned core, const struct act *a, const char *
         pend_fail(s, core, a->cookie, &a->peer, QUDAG_ENOMEM);
         return;
     }
-    take_hints(p, a->data);
+    take_hints(s, p, a->data);
     if ((l = peer_link(p, a->need)) != NULL) {
         err = stream_open_out(s, l, core, a->cookie, proto, now);
         if (err == QUDAG_EAGAIN) {
