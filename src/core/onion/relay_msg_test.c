@@ -1,0 +1,202 @@
+/* relay_msg_test.c - messages inside cells: accepted and refused forms, fragments, EXTEND. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/onion/relay_msg.h"
+
+#include <string.h>
+
+struct row {
+    uint8_t b[24];
+    size_t len;
+    int first; /* what relay_msg_next() says */
+    uint8_t type;
+    uint16_t stream;
+    size_t data;
+};
+
+static void messages_are_read_as_the_table_of_types_says(void **state)
+{
+    static const struct row rows[] = {
+        {{0}, 24, 0, 0, 0, 0},
+        {{0}, 2, 0, 0, 0, 0},
+        {{0}, 0, 0, 0, 0, 0},
+        {{0, 1}, 24, -1, 0, 0, 0},
+        {{9, 0}, 2, -1, 0, 0, 0}, /* too short for a head, and not zero */
+        {{RELAY_DATA, 0, 2, 0, 7, 'h', 'i'}, 24, 1, RELAY_DATA, 7, 2},
+        {{RELAY_DATA, 0, 2, 0, 7, 'h', 'i'}, 7, 1, RELAY_DATA, 7, 2},
+        {{RELAY_DATA, 0, 2, 0, 7, 'h'}, 6, -1, 0, 0, 0},
+        {{RELAY_DATA, 0, 0, 0, 7}, 24, -1, 0, 0, 0},
+        {{RELAY_DATA, 0, 2, 0, 0, 'h', 'i'}, 24, -1, 0, 0, 0},
+        {{RELAY_DATA, 255, 255, 0, 7}, 24, -1, 0, 0, 0},
+        {{RELAY_FIN, 0, 0, 1, 0}, 24, 1, RELAY_FIN, 256, 0},
+        {{RELAY_FIN, 0, 1, 1, 0, 0}, 24, -1, 0, 0, 0},
+        {{RELAY_CREDIT, 0, 4, 0, 1, 0, 0, 0, 9}, 24, 1, RELAY_CREDIT, 1, 4},
+        {{RELAY_CREDIT, 0, 3, 0, 1, 0, 0, 9}, 24, -1, 0, 0, 0},
+        {{RELAY_TRUNCATED, 0, 1, 5}, 24, 1, RELAY_TRUNCATED, 0, 1},
+        {{RELAY_SENDME, 0, 16}, 24, 1, RELAY_SENDME, 0, 16},
+        {{RELAY_SENDME, 0, 15}, 24, -1, 0, 0, 0},
+        {{RELAY_EXTEND, 0, 5, 0, 9, 0, 0, 1}, 24, 1, RELAY_EXTEND, 0, 5},
+        {{RELAY_EXTEND, 0, 4, 0, 9, 0, 0}, 24, -1, 0, 0, 0},
+        {{RELAY_CREDIT + 1, 0, 0, 0, 1}, 24, -1, 0, 0, 0},
+        {{255, 0, 0, 0, 1}, 24, -1, 0, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rd r = rd_init((struct slice){rows[i].b, rows[i].len});
+        struct relay_msg msg = {0};
+        assert_int_equal(relay_msg_next(&r, &msg), rows[i].first);
+        if (rows[i].first > 0) {
+            assert_int_equal(msg.type, rows[i].type);
+            assert_int_equal(msg.stream, rows[i].stream);
+            assert_int_equal(msg.data.len, rows[i].data);
+        }
+    }
+}
+
+static void several_messages_share_a_cell_and_a_cut_one_is_refused(void **state)
+{
+    uint8_t cell[RELAY_PAYLOAD];
+    struct wr w = wr_init(cell, sizeof cell);
+    struct relay_msg msg;
+
+    (void)state;
+    for (uint16_t i = 1; i <= 5; i++) {
+        relay_msg_put(&w, RELAY_DATA, i, (struct slice){(const uint8_t *)"abcdefgh", i});
+    }
+    for (size_t len = 0; len <= w.len; len++) {
+        struct rd r = rd_init((struct slice){cell, len});
+        size_t n = 0, end = 0;
+        int more;
+        while ((more = relay_msg_next(&r, &msg)) > 0) {
+            n++;
+            assert_int_equal(msg.stream, n);
+            assert_int_equal(msg.data.len, n);
+            end += RELAY_STREAM_HEAD + n;
+        }
+        assert_int_equal(more, end == len ? 0 : -1);
+    }
+}
+
+static void fragments_come_in_order_with_one_total(void **state)
+{
+    struct mem mem;
+    struct assembly a;
+    bool done;
+    static const struct {
+        uint8_t first[8], second[8];
+        size_t len1, len2;
+        qudag_err err1, err2;
+        bool done;
+    } rows[] = {
+        {{0, 3, 0, 0, 1, 2}, {0, 3, 0, 2, 3}, 6, 5, QUDAG_OK, QUDAG_OK, true},
+        {{0, 3, 0, 1, 1, 2}, {0}, 6, 0, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
+        {{0, 3, 0, 0, 1, 2}, {0, 3, 0, 1, 3}, 6, 5, QUDAG_OK, QUDAG_EMALFORMED, false},
+        {{0, 3, 0, 0, 1, 2}, {0, 4, 0, 2, 3}, 6, 5, QUDAG_OK, QUDAG_EMALFORMED, false},
+        {{0, 3, 0, 0, 1, 2}, {0, 3, 0, 2, 3, 4}, 6, 6, QUDAG_OK, QUDAG_EMALFORMED, false},
+        {{0, 3, 0, 0, 1, 2}, {0, 3, 0, 2}, 6, 4, QUDAG_OK, QUDAG_EMALFORMED, false},
+        {{0, 0, 0, 0, 1}, {0}, 5, 0, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
+        {{0, 101, 0, 0, 1}, {0}, 5, 0, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
+        {{0, 3, 0}, {0}, 3, 0, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
+    };
+
+    (void)state;
+    mem_init(&mem, NULL, 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assembly_init(&a, &mem);
+        struct slice first = {rows[i].first, rows[i].len1}, second = {rows[i].second, rows[i].len2};
+        assert_int_equal(assembly_add(&a, first, 100, false, &done), rows[i].err1);
+        assert_int_equal(assembly_add(&a, second, 100, false, &done), rows[i].err2);
+        assert_int_equal(done, rows[i].done);
+        assembly_fini(&a);
+        assert_int_equal(mem.used, 0);
+    }
+    mem.fail_at = 1;
+    assembly_init(&a, &mem);
+    assert_int_equal(assembly_add(&a, (struct slice){rows[0].first, 6}, 100, false, &done),
+                     QUDAG_ENOMEM);
+    assembly_fini(&a);
+}
+
+static void a_fragment_in_the_clear_fills_its_cell_with_zeros(void **state)
+{
+    uint8_t body[ONION_BODY_LEN] = {0, 3, 0, 0, 1, 2, 3};
+    struct mem mem;
+    struct assembly a;
+    bool done;
+
+    (void)state;
+    mem_init(&mem, NULL, 0);
+    assembly_init(&a, &mem);
+    struct slice s = {body, sizeof body};
+    assert_int_equal(assembly_add(&a, s, 100, true, &done), QUDAG_OK);
+    assert_true(done);
+    assembly_fini(&a);
+    body[ONION_BODY_LEN - 1] = 1;
+    assert_int_equal(assembly_add(&a, s, 100, true, &done), QUDAG_EMALFORMED);
+    assembly_fini(&a);
+}
+
+static void an_extend_is_refused_when_cut_anywhere(void **state)
+{
+    uint8_t buf[RELAY_MSG_MAX], create[50] = {2, 7};
+    struct extend e = {.n_addrs = 2, .create = {create, sizeof create}}, got;
+    struct netaddr at = {.family = 4, .ip = {10, 1, 2, 3}, .port = 4001};
+    uint8_t pk[32] = {3};
+    struct wr w = wr_init(buf, sizeof buf);
+
+    (void)state;
+    peer_id_from_ed25519(&e.peer, pk);
+    multiaddr_quic(&e.addr[0], &at, NULL);
+    multiaddr_quic(&e.addr[1], &at, &e.peer);
+    extend_put(&w, &e);
+    assert_true(wr_ok(&w));
+    for (size_t len = 0; len < w.len; len++) {
+        assert_int_equal(extend_get((struct slice){buf, len}, &got), QUDAG_EMALFORMED);
+    }
+    assert_int_equal(extend_get((struct slice){buf, w.len + 1}, &got), QUDAG_EMALFORMED);
+    assert_int_equal(extend_get((struct slice){buf, w.len}, &got), QUDAG_OK);
+    assert_true(peer_id_eq(&got.peer, &e.peer));
+    assert_int_equal(got.n_addrs, 2);
+    assert_true(multiaddr_eq(&got.addr[1], &e.addr[1]));
+    assert_int_equal(got.create.len, sizeof create);
+    assert_memory_equal(got.create.base, create, sizeof create);
+    buf[1 + e.peer.len] = ONION_ADDRS_MAX + 1;
+    assert_int_equal(extend_get((struct slice){buf, w.len}, &got), QUDAG_EMALFORMED);
+}
+
+static void reasons_survive_the_wire(void **state)
+{
+    static const qudag_err errs[] = {
+        QUDAG_ECLOSED,      QUDAG_EPROTO,       QUDAG_EAUTH,     QUDAG_ELIMIT,
+        QUDAG_ETIMEOUT,     QUDAG_EUNREACHABLE, QUDAG_EINTERNAL, QUDAG_EREFUSED,
+        QUDAG_EUNSUPPORTED, QUDAG_ECANCELED,    QUDAG_EPOLICY,   QUDAG_ERESET,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(errs); i++) {
+        assert_int_equal(reason_of(errs[i]), i + 1);
+        assert_int_equal(reason_err(reason_of(errs[i])), errs[i]);
+    }
+    assert_int_equal(reason_err(reason_of(QUDAG_EMALFORMED)), QUDAG_EPROTO);
+    assert_int_equal(reason_err(reason_of(QUDAG_ENOMEM)), QUDAG_EINTERNAL);
+    assert_int_equal(reason_err(0), QUDAG_ERESET);
+    assert_int_equal(reason_err(255), QUDAG_ERESET);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_are_read_as_the_table_of_types_says),
+        cmocka_unit_test(several_messages_share_a_cell_and_a_cut_one_is_refused),
+        cmocka_unit_test(fragments_come_in_order_with_one_total),
+        cmocka_unit_test(a_fragment_in_the_clear_fills_its_cell_with_zeros),
+        cmocka_unit_test(an_extend_is_refused_when_cut_anywhere),
+        cmocka_unit_test(reasons_survive_the_wire),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
