@@ -33,7 +33,8 @@ struct swarm_config {
     struct logger log;
     struct peer_id self;
     struct quic *quic;
-    uint8_t need;           /* link properties every link must have (policy require) */
+    uint8_t need;    /* link properties every link must have (policy require) */
+    bool private_ok; /* dial loopback and private addresses that others tell us (test networks) */
     uint32_t peers_max;     /* default 8192 */
     uint32_t streams_max;   /* default 65536 */
     uint32_t opens_max;     /* waiting opens; default 2048 */
