@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "quic/testkit_net.h"
+#include "sec/sec_int.h"
 
 static struct tk tk;
 
@@ -192,6 +193,72 @@ static void test_expectations_of_the_dialler(void **state)
             assert_string_equal(tk.ep[0].down.text, row[i].text);
         }
         assert_int_equal(stats(0).pin_refused, row[i].err == QUDAG_EPOLICY);
+        down();
+    }
+}
+
+static char classical[] = "ecdsa_secp256r1_sha256";
+static char x25519[] = "X25519";
+
+static void other_alpn(struct sec *s)
+{
+    static const unsigned char name[] = {2, 'h', '3'};
+
+    assert_int_equal(SSL_CTX_set_alpn_protos(s->ctx, name, sizeof name), 0);
+}
+
+static void no_alpn(struct sec *s)
+{
+    assert_int_equal(SSL_CTX_set_alpn_protos(s->ctx, NULL, 0), 0);
+}
+
+/* A client that has only a certificate the server did not ask for, and so sends none. */
+static void no_certificate(struct sec *s)
+{
+    s->pq = PQ_PREFER;
+    assert_int_equal(SSL_CTX_set1_groups_list(s->ctx, x25519), 1);
+    assert_int_equal(SSL_CTX_set1_sigalgs_list(s->ctx, classical), 1);
+}
+
+static void two_certificates(struct sec *s)
+{
+    struct cert_pair extra = {NULL, NULL};
+
+    assert_int_equal(cert_make(&extra, CERT_CLASSICAL, s->identity, s->rng, TK_WALL), QUDAG_OK);
+    assert_int_equal(SSL_CTX_add1_chain_cert(s->ctx, extra.crt), 1);
+    cert_pair_fini(&extra);
+}
+
+static void test_handshakes_that_are_not_libp2p_are_refused(void **state)
+{
+    static const struct {
+        void (*client)(struct sec *s);
+        void (*server)(struct sec *s);
+        enum pq_policy a;
+        qudag_err err;
+    } row[] = {
+        {other_alpn, NULL, PQ_OFF, QUDAG_EUNSUPPORTED},
+        {no_alpn, NULL, PQ_OFF, QUDAG_EUNSUPPORTED},
+        {no_certificate, NULL, PQ_REQUIRE, QUDAG_EAUTH},
+        {two_certificates, NULL, PQ_OFF, QUDAG_EAUTH},
+        {NULL, two_certificates, PQ_OFF, QUDAG_EMALFORMED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        const struct tk_opt a = {.pq = row[i].a}, b = {.pq = PQ_OFF};
+
+        make(&a, &b);
+        if (row[i].client != NULL) {
+            row[i].client(tk.ep[0].sec);
+        } else {
+            row[i].server(tk.ep[1].sec);
+        }
+        dial(&(struct quic_dial){.remote = tk.ep[1].addr, .peer = &tk.ep[1].peer});
+        assert_int_equal(tk.ep[0].ups + tk.ep[1].ups, 0);
+        assert_int_equal(tk.ep[0].downs, 1);
+        assert_int_equal(tk.ep[0].down.err, row[i].err);
+        assert_int_equal(stats(1).half_open, 0);
         down();
     }
 }
@@ -544,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_security_levels_and_ciphers),
         cmocka_unit_test(test_an_unknown_level_is_refused_at_once),
         cmocka_unit_test(test_expectations_of_the_dialler),
+        cmocka_unit_test(test_handshakes_that_are_not_libp2p_are_refused),
         cmocka_unit_test(test_clocks_may_differ_by_minutes_but_not_by_days),
         cmocka_unit_test(test_renewed_certificates_are_used_for_the_next_link),
         cmocka_unit_test(test_a_dial_nobody_answers_times_out),

@@ -168,6 +168,12 @@ static void test_any_handshake_datagram_may_be_damaged_or_cut(void **state)
             one_fault(PQ_OFF, plan);
         }
     }
+    n = handshake_datagrams(PQ_REQUIRE);
+    for (uint64_t at = 0; at < n; at++) {
+        one_fault(
+            PQ_REQUIRE,
+            (struct plan){.fault = FAULT_FLIP, .at = at, .where = 500, .bit = (uint8_t)(at & 7)});
+    }
 }
 
 static void test_garbage_does_nothing(void **state)
