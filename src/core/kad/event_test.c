@@ -266,6 +266,48 @@ static void each_event_in_each_state_of_a_request_has_its_outcome(void **state)
     }
 }
 
+/* Opens what the last call asked for on stream {7, gen}. */
+static void open_as(struct bed *b, uint32_t gen)
+{
+    assert_int_equal(b->opens, 1);
+    tell(b, (struct ev){.type = EV_STREAM_OPEN,
+                        .strm = {7, gen},
+                        .cookie = b->cookie[0],
+                        .peer = &b->peer[0].id});
+}
+
+static void a_peer_that_refuses_a_record_is_still_asked(void **state)
+{
+    (void)state;
+    static const enum ev_type no[] = {EV_RESET, EV_FIN};
+    static uint8_t buf[KAD_MSG_MAX + 8];
+    struct kad_msg m = {.type = KAD_FIND_NODE};
+    size_t len = encode(buf, &m);
+
+    for (size_t i = 0; i < ARRAY_LEN(no); i++) {
+        struct bed *b = calloc(1, sizeof(*b));
+        assert_non_null(b);
+        bed_init(b);
+        assert_true(bed_kad(b));
+        add(b, 0);
+        open_as(b, 1);
+        tell(b, (struct ev){.type = EV_DATA, .strm = {7, 1}, .data = {buf, len}});
+        assert_int_equal(kad_put(b->k, 1, S("/v/a"), S("value"), false, b->now, fresh(b)),
+                         QUDAG_OK);
+        count(b);
+        open_as(b, 2);
+        tell(b, (struct ev){.type = EV_DATA, .strm = {7, 2}, .data = {buf, len}});
+        open_as(b, 3); /* to store */
+        tell(b, (struct ev){.type = no[i], .strm = {7, 3}, .peer = &b->peer[0].id});
+        assert_int_equal(b->done, 1);
+        assert_int_equal(kad_get(b->k, 2, S("/v/b"), b->now, fresh(b)), QUDAG_OK);
+        count(b);
+        assert_int_equal(b->opens, 1);
+        bed_fini(b);
+        free(b);
+    }
+}
+
 static void an_answer_may_come_in_two_pieces_cut_anywhere(void **state)
 {
     (void)state;
@@ -657,6 +699,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_event_in_each_state_of_a_request_has_its_outcome),
+        cmocka_unit_test(a_peer_that_refuses_a_record_is_still_asked),
         cmocka_unit_test(an_answer_may_come_in_two_pieces_cut_anywhere),
         cmocka_unit_test(frames_are_bounded_and_minimal),
         cmocka_unit_test(several_requests_on_one_stream_are_answered_in_order),

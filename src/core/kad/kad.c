@@ -547,7 +547,7 @@ static void on_stream(struct kad *k, const struct ev *ev, tstamp now, struct act
     } else if (ev->type == EV_FIN) {
         kad_rpc_fin(k, r, now, out);
     } else if (ev->type == EV_RESET) {
-        kad_rpc_failed(k, r, false, now, out);
+        kad_rpc_reset(k, r, now, out);
     }
 }
 

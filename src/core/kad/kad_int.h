@@ -53,6 +53,7 @@ struct kad_rpc {
     enum kad_type type;
     enum kad_rpc_state state;
     bool softened, check;
+    bool refused; /* it lives and says no: that is no mark against it */
     tstamp sent, hard;
     struct dyn in;
 };
@@ -64,6 +65,8 @@ void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp no
                     struct acts *out);
 /* The request is over without an answer: timeout, reset, refused, bad message. */
 void kad_rpc_failed(struct kad *k, struct kad_rpc *r, bool reset, tstamp now, struct acts *out);
+/* The remote gave the stream up. */
+void kad_rpc_reset(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);
 void kad_rpc_data(struct kad *k, struct kad_rpc *r, struct slice data, tstamp now,
                   struct acts *out);
 void kad_rpc_fin(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);

@@ -194,13 +194,30 @@ void kad_rpc_failed(struct kad *k, struct kad_rpc *r, bool reset, tstamp now, st
         rpc_free(k, r);
         return;
     }
-    kad_unanswered(k, r->peer, now);
+    if (!r->refused) {
+        kad_unanswered(k, r->peer, now);
+    }
     if (j != NULL) {
         list_del(&r->node); /* the job may end and abort what is in its list */
         r->job = NULL;
         kad_job_fail(k, j, r, now, out);
     }
     rpc_free(k, r);
+}
+
+/*
+ * Giving up the stream is how a node refuses a record, as one of a namespace it does not know.  Were it
+ * held against it, announcing one record could cost us every peer that does not want it.
+ */
+static void mark_refusal(struct kad_rpc *r)
+{
+    r->refused = r->state == KAD_RPC_WAITING && r->type == KAD_PUT_VALUE;
+}
+
+void kad_rpc_reset(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out)
+{
+    mark_refusal(r);
+    kad_rpc_failed(k, r, false, now, out);
 }
 
 /* The answer is in: the stream is given up once the remote has finished too. */
@@ -275,6 +292,7 @@ void kad_rpc_fin(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out)
         rpc_free(k, r);
         return;
     }
+    mark_refusal(r);
     kad_rpc_failed(k, r, true, now, out);
 }
 
