@@ -22,7 +22,7 @@ typedef struct qudag_slice {
     size_t len;
 } qudag_slice;
 
-#define QUDAG_PEER_ID_MAX 44 /* a 42-byte key inlined in its multihash */
+#define QUDAG_PEER_ID_MAX 44      /* a 42-byte key inlined in its multihash */
 #define QUDAG_PEER_ID_TEXT_MAX 64 /* with NUL */
 #define QUDAG_PQ_HASH_LEN 32
 #define QUDAG_ADDR_TEXT_MAX 384 /* a multiaddr as text, with NUL */

@@ -48,10 +48,10 @@ struct ev {
 };
 
 enum act_type {
-    ACT_OPEN,    /* peer, cookie, need, data: open a stream speaking our protocol, dialling if needed;
+    ACT_OPEN,  /* peer, cookie, need, data: open a stream speaking our protocol, dialling if needed;
                     data holds address hints: uvarint length and multiaddr bytes, repeated;
                     with obj set, open it on that very link (a circuit) instead of to a peer */
-    ACT_WRITE,   /* strm, data: copied into the action list */
+    ACT_WRITE, /* strm, data: copied into the action list */
     ACT_CONSUME, /* strm, n: reopen the receive window (manual_credit only) */
     ACT_FIN,     /* strm: half-close */
     ACT_RESET,   /* strm, err: abandon; no event follows */

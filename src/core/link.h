@@ -35,11 +35,11 @@ struct link_ev {
 struct link_info {
     struct peer_id peer;
     struct netaddr local, remote;
-    uint8_t props;        /* enum link_prop */
-    char group[28];       /* "X25519MLKEM768" */
-    char cipher[32];      /* "TLS_AES_256_GCM_SHA384" */
-    char sig_local[16];   /* "mldsa65", "ecdsa": what we proved ourselves with */
-    char sig_remote[16];  /* what the peer proved itself with */
+    uint8_t props;       /* enum link_prop */
+    char group[28];      /* "X25519MLKEM768" */
+    char cipher[32];     /* "TLS_AES_256_GCM_SHA384" */
+    char sig_local[16];  /* "mldsa65", "ecdsa": what we proved ourselves with */
+    char sig_remote[16]; /* what the peer proved itself with */
     bool has_pq_hash;
     uint8_t pq_hash[32]; /* of the peer's ML-DSA identity key */
     tstamp since;

@@ -421,7 +421,7 @@ static void wrong_addresses_are_refused_with_a_reason(void **state)
     (void)state;
     char bad[QUDAG_DARK_TEXT_MAX];
     qudag_op op;
-    strcpy(bad, dark);
+    memcpy(bad, dark, sizeof(bad));
     bad[20] = bad[20] == 'a' ? 'b' : 'a';
     assert_int_equal(qudag_dark_check(bad), QUDAG_ECHECKSUM);
     assert_int_equal(qudag_dark_resolve(net[8].node, bad, &op), QUDAG_ECHECKSUM);
