@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core/onion/testnet.h"
+#include "core/onion/testnet_run.h"
 
 #include <stdio.h>
 
@@ -61,6 +61,7 @@ static struct flow *far_flow(struct net *n, size_t node)
             return &n->nodes[node].flows[i];
         }
     }
+    ASSERT(false);
     return NULL;
 }
 
@@ -75,7 +76,7 @@ static void ten_mebibytes_go_each_way_unchanged(void **state)
         n->nodes[3].app = APP_ECHO;
         struct ref c = built(n, 3);
         struct flow *f = net_open(n, c, 17);
-        assert_non_null(f);
+        ASSERT(f != NULL);
         pour(n, f, 10 * MIB, 200000);
         onion_stream_fin(n->nodes[0].o, c, f->sid, n->now, &n->out);
         net_drain(n, 0);
@@ -104,6 +105,7 @@ static void a_stalled_reader_stops_the_sender_and_bounds_memory_at_every_hop(voi
     n->nodes[4].app = APP_STALL;
     struct ref c = built(n, 4);
     struct flow *f = net_open(n, c, 1);
+    ASSERT(f != NULL);
     uint64_t at = 0;
     while (net_write(n, f, at, 65536) == QUDAG_OK) {
         at += 65536;
@@ -135,6 +137,7 @@ static void a_link_that_takes_nothing_is_held_back_hop_by_hop(void **state)
     n->nodes[4].app = APP_SINK;
     struct ref c = built(n, 4);
     struct flow *f = net_open(n, c, 1);
+    ASSERT(f != NULL);
     net_run(n);
     for (size_t i = 0; i < NET_PIPES; i++) { /* hop 4 takes no bytes from hop 3 */
         struct pipe *p = &n->pipes[i];
@@ -176,6 +179,7 @@ static void without_acknowledgements_the_window_of_the_circuit_closes(void **sta
     struct flow *flows[4];
     for (size_t i = 0; i < ARRAY_LEN(flows); i++) {
         flows[i] = net_open(n, c, i);
+        ASSERT(flows[i] != NULL);
     }
     net_run(n);
     for (size_t i = 0; i < NET_PIPES; i++) { /* nothing comes back to the client */
@@ -209,6 +213,7 @@ static void a_keystroke_overtakes_a_bulk_transfer(void **state)
     n->nodes[3].app = APP_ECHO;
     struct ref c = built(n, 3);
     struct flow *bulk = net_open(n, c, 1), *key = net_open(n, c, 2);
+    ASSERT(bulk != NULL && key != NULL);
     assert_int_equal(net_write(n, bulk, 0, 900000), QUDAG_OK);
     assert_int_equal(net_write(n, key, 0, 1), QUDAG_OK);
     for (int i = 0; i < 20000 && key->received == 0; i++) {
@@ -233,7 +238,7 @@ static void sixty_four_streams_share_a_circuit_and_the_next_is_refused(void **st
     struct ref c = built(n, 3);
     for (size_t i = 0; i < ARRAY_LEN(f); i++) {
         f[i] = net_open(n, c, i);
-        assert_non_null(f[i]);
+        ASSERT(f[i] != NULL);
     }
     assert_int_equal(onion_stream_open(n->nodes[0].o, c, 0, "/x", n->now, &n->out, &sid),
                      QUDAG_ELIMIT);
@@ -266,6 +271,7 @@ static void an_end_with_fewer_streams_refuses_the_rest_and_goes_on(void **state)
     struct ref c = built(n, 3);
     for (size_t i = 0; i < ARRAY_LEN(f); i++) {
         f[i] = net_open(n, c, i);
+        ASSERT(f[i] != NULL);
         assert_int_equal(net_write(n, f[i], 0, 100), QUDAG_OK);
     }
     net_run(n);
@@ -285,6 +291,7 @@ static void a_reset_in_either_direction_ends_the_stream_and_not_the_circuit(void
     n->nodes[2].app = APP_ECHO;
     struct ref c = built(n, 2);
     struct flow *a = net_open(n, c, 1), *b = net_open(n, c, 2);
+    ASSERT(a != NULL && b != NULL);
     assert_int_equal(net_write(n, a, 0, 300000), QUDAG_OK);
     assert_int_equal(net_write(n, b, 0, 300000), QUDAG_OK);
     for (int i = 0; i < 50; i++) {
@@ -296,10 +303,13 @@ static void a_reset_in_either_direction_ends_the_stream_and_not_the_circuit(void
     net_run(n);
     assert_int_equal(b->received, 300000);
     struct flow *far = net_flow(&n->nodes[2], far_flow(n, 2)->circuit, a->sid, false);
+    ASSERT(far != NULL);
     assert_true(far->reset);
     assert_int_equal(far->err, QUDAG_ECANCELED);
 
     struct flow *far_b = net_flow(&n->nodes[2], far->circuit, b->sid, false);
+
+    ASSERT(far_b != NULL);
     onion_stream_reset(n->nodes[2].o, far->circuit, b->sid, QUDAG_EUNSUPPORTED, n->now, &n->out);
     net_drain(n, 2);
     far_b->reset = true;
@@ -322,6 +332,7 @@ static void the_first_data_shares_a_cell_with_begin(void **state)
     struct ref c = built(n, 2);
     assert_int_equal(onion_info_get(n->nodes[0].o, c, &before), QUDAG_OK);
     struct flow *f = net_open(n, c, 1);
+    ASSERT(f != NULL);
     assert_int_equal(net_write(n, f, 0, 900), QUDAG_OK);
     net_run(n);
     assert_int_equal(onion_info_get(n->nodes[0].o, c, &after), QUDAG_OK);

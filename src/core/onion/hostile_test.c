@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/wipe.h"
-#include "core/onion/testnet.h"
+#include "core/onion/testnet_run.h"
 
 static struct net *net_new(size_t nodes)
 {
@@ -57,8 +57,8 @@ static size_t all_circuits(const struct net *n)
     return count;
 }
 
-/* The first circuit of |node|, from the inside. */
-static struct circuit *inner(const struct net *n, size_t node)
+/* The first circuit of |node|, from the inside, or NULL. */
+static struct circuit *inner_or_null(const struct net *n, size_t node)
 {
     const struct slots *s = &n->nodes[node].o->circuits;
 
@@ -68,6 +68,14 @@ static struct circuit *inner(const struct net *n, size_t node)
         }
     }
     return NULL;
+}
+
+static struct circuit *inner(const struct net *n, size_t node)
+{
+    struct circuit *c = inner_or_null(n, node);
+
+    ASSERT(c != NULL);
+    return c;
 }
 
 static struct pipe *pipe_between(struct net *n, size_t from, size_t to)
@@ -122,10 +130,11 @@ static void a_service_key_ends_a_circuit_and_is_told_apart(void **state)
     n->nodes[3].app = APP_ECHO;
     struct ref c = built(n, 3);
     struct flow *f = net_open(n, c, 1);
+    ASSERT(f != NULL);
     assert_int_equal(net_write(n, f, 0, 10), QUDAG_OK);
     net_run(n);
     assert_int_equal(f->received, 10);
-    assert_int_equal(net_last_up(&n->nodes[3], ONION_UP_INBOUND)->cookie, 4711);
+    assert_int_equal(net_up_of(&n->nodes[3], ONION_UP_INBOUND)->cookie, 4711);
     net_del(n);
 }
 
@@ -143,8 +152,7 @@ static void a_wrong_label_key_or_identity_breaks_at_the_hop_it_concerns(void **s
             to->k[1183] ^= what == 3; /* rho: another key, well formed */
             assert_int_equal(net_build(n, 1, 3, &c), QUDAG_OK);
             net_run(n);
-            const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
-            assert_non_null(up);
+            const struct up *up = net_up_of(&n->nodes[0], ONION_UP_CLOSED);
             assert_int_equal(up->n, hop);
             assert_int_equal(up->err, QUDAG_EAUTH);
             assert_null(net_last_up(&n->nodes[0], ONION_UP_BUILT));
@@ -163,8 +171,7 @@ static void a_hop_that_cannot_be_reached_is_named(void **state)
         n->nodes[hop].down = true;
         assert_int_equal(net_build(n, 1, 4, &c), QUDAG_OK);
         net_run(n);
-        const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
-        assert_non_null(up);
+        const struct up *up = net_up_of(&n->nodes[0], ONION_UP_CLOSED);
         assert_int_equal(up->n, hop);
         assert_int_equal(up->err, QUDAG_EUNREACHABLE);
         assert_int_equal(all_circuits(n), 0);
@@ -180,14 +187,13 @@ static void a_hop_that_dies_later_is_named(void **state)
         struct ref c = built(n, 4);
         (void)c;
         struct pipe *p = pipe_between(n, hop - 1, hop);
-        assert_non_null(p);
+        ASSERT(p != NULL);
         p->cut[0] = p->cut[1] = true;
         net_event(n, hop - 1,
                   &(struct ev){.type = EV_RESET, .strm = p->ref[0], .err = QUDAG_ERESET});
         net_event(n, hop, &(struct ev){.type = EV_RESET, .strm = p->ref[1], .err = QUDAG_ERESET});
         net_run(n);
-        const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
-        assert_non_null(up);
+        const struct up *up = net_up_of(&n->nodes[0], ONION_UP_CLOSED);
         assert_int_equal(up->n, hop);
         assert_int_equal(all_circuits(n), 0);
         net_del(n);
@@ -206,8 +212,7 @@ static void links_that_are_not_post_quantum_are_refused_on_both_sides(void **sta
             n->nodes[hop].props = (uint8_t)(ONION_NEED & ~missing[i]);
             assert_int_equal(net_build(n, 1, 2, &c), QUDAG_OK);
             net_run(n);
-            const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
-            assert_non_null(up);
+            const struct up *up = net_up_of(&n->nodes[0], ONION_UP_CLOSED);
             assert_int_equal(up->n, hop);
             assert_int_equal(up->err, QUDAG_EPOLICY);
             assert_int_equal(n->nodes[0].refused_opens + n->nodes[1].refused_opens, 0);
@@ -271,6 +276,7 @@ static void a_cell_changed_at_any_hop_destroys_the_circuit_and_is_not_delivered(
         n->nodes[3].app = APP_ECHO;
         struct ref c = built(n, 3);
         struct flow *f = net_open(n, c, 3);
+        ASSERT(f != NULL);
         assert_int_equal(net_write(n, f, 0, 5000), QUDAG_OK);
         net_run(n);
         assert_int_equal(f->received, 5000);
@@ -281,8 +287,7 @@ static void a_cell_changed_at_any_hop_destroys_the_circuit_and_is_not_delivered(
         assert_true(t.done);
         assert_int_equal(f->wrong, 0); /* what came before is good, nothing comes after */
         assert_true(f->received < 25000);
-        const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
-        assert_non_null(up);
+        (void)net_up_of(&n->nodes[0], ONION_UP_CLOSED);
         assert_int_equal(all_circuits(n), 0);
         struct flow *far = &n->nodes[3].flows[0];
         assert_true(far->received < 25000 || t.back);
@@ -298,14 +303,17 @@ static void a_cell_delivered_twice_destroys_the_circuit(void **state)
         n->chunk = ONION_CELL_LEN;
         struct ref c = built(n, 3);
         struct flow *f = net_open(n, c, 3);
+        ASSERT(f != NULL);
         assert_int_equal(net_write(n, f, 0, 500), QUDAG_OK);
         struct pipe *p = NULL;
         for (int i = 0; i < 100 && (p == NULL || p->way[0].len == 0); i++) {
             p = pipe_between(n, hop, hop + 1);
+            ASSERT(p != NULL);
             if (p->way[0].len == 0) {
                 net_round(n);
             }
         }
+        ASSERT(p != NULL);
         if (p->way[0].len >= ONION_CELL_LEN) {
             uint8_t twice[ONION_CELL_LEN];
             memcpy(twice, p->way[0].queue, sizeof twice);
@@ -336,6 +344,7 @@ static void send_to_hop(struct net *n, size_t to, uint8_t type, uint16_t stream,
 
     n->out.n = 0;
     uint8_t *cell = circuit_cell_open(&w, &n->out);
+    ASSERT(cell != NULL);
     relay_msg_put(&w, type, stream, data);
     c->hops.n = to;
     circuit_cell_seal(c, cell, &w, ack, &n->out);
@@ -357,6 +366,7 @@ static void send_to_client(struct net *n, size_t hop, uint8_t type, uint16_t str
 
     n->out.n = 0;
     uint8_t *cell = circuit_cell_open(&w, &n->out);
+    ASSERT(cell != NULL);
     relay_msg_put(&w, type, stream, data);
     circuit_cell_seal(c, cell, &w, ack, &n->out);
     net_drain(n, hop);
@@ -465,6 +475,7 @@ static void data_after_fin_and_beyond_the_window_destroys_the_circuit(void **sta
     struct net *n = net_new(3);
     struct ref c = built(n, 2);
     struct flow *f = net_open(n, c, 0);
+    ASSERT(f != NULL);
     onion_stream_fin(n->nodes[0].o, c, f->sid, n->now, &n->out);
     net_drain(n, 0);
     net_run(n);
@@ -495,6 +506,7 @@ static void a_sendme_with_a_wrong_tag_destroys_the_circuit(void **state)
         struct net *n = net_new(3);
         struct ref c = built(n, 2);
         struct flow *f = net_open(n, c, 0);
+        ASSERT(f != NULL);
         for (size_t i = 0; i < NET_PIPES; i++) {
             n->pipes[i].stalled[0] = true; /* the client does not get the true one */
         }
@@ -525,7 +537,7 @@ static struct pipe *bring_to(struct net *n, enum stage stage)
         n->nodes[stage == ACCEPTING ? 1 : 2].props = ONION_NEED;
     }
     assert_int_equal(net_build(n, 1, hops, &c), QUDAG_OK);
-    for (int i = 0; i < 1000 && inner(n, 1) != NULL; i++) {
+    for (int i = 0; i < 1000 && inner_or_null(n, 1) != NULL; i++) {
         static const enum phase want[] = {PH_ACCEPT, PH_END, PH_DIAL_NEXT, PH_WAIT_NEXT, PH_RELAY};
         if (inner(n, 1)->phase == want[stage]) {
             break;
@@ -571,7 +583,7 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
             net_event(n, 1,
                       &(struct ev){
                           .type = EV_DATA, .strm = p->ref[1 - way], .data = {cell, sizeof cell}});
-            const struct circuit *c = inner(n, 1);
+            const struct circuit *c = inner_or_null(n, 1);
             bool lives = c != NULL && c->phase != PH_CLOSING;
             bool want = from_next ? next_lives[s][class % 7] : prev_lives[s][class];
             if (lives != want) {
@@ -659,8 +671,8 @@ static void a_build_that_hangs_times_out_and_an_idle_circuit_lives_ten_minutes(v
     net_sleep(n, ONION_BUILD_TIMEOUT - 1);
     assert_null(net_last_up(&n->nodes[0], ONION_UP_CLOSED));
     net_sleep(n, 1);
-    assert_int_equal(net_last_up(&n->nodes[0], ONION_UP_CLOSED)->err, QUDAG_ETIMEOUT);
-    assert_int_equal(net_last_up(&n->nodes[0], ONION_UP_CLOSED)->n, 1);
+    assert_int_equal(net_up_of(&n->nodes[0], ONION_UP_CLOSED)->err, QUDAG_ETIMEOUT);
+    assert_int_equal(net_up_of(&n->nodes[0], ONION_UP_CLOSED)->n, 1);
     net_del(n);
 
     n = net_new(4);
@@ -689,8 +701,7 @@ static void circuits_end_from_either_side_and_leave_nothing(void **state)
         net_drain(n, by);
         net_run(n);
         assert_int_equal(all_circuits(n), 0);
-        const struct up *up = net_last_up(&n->nodes[0], ONION_UP_CLOSED);
-        assert_non_null(up);
+        const struct up *up = net_up_of(&n->nodes[0], ONION_UP_CLOSED);
         assert_int_equal(up->err, QUDAG_ECLOSED);
         assert_non_null(net_last_up(&n->nodes[3], ONION_UP_CLOSED));
         assert_null(net_last_up(&n->nodes[1], ONION_UP_CLOSED)); /* relays do not report */
@@ -790,6 +801,7 @@ static void a_relay_knows_its_neighbours_and_nobody_else(void **state)
     n->nodes[4].app = APP_ECHO;
     struct ref c = built(n, 4);
     struct flow *f = net_open(n, c, 0);
+    ASSERT(f != NULL);
     assert_int_equal(net_write(n, f, 0, 3000), QUDAG_OK);
     net_run(n);
     assert_int_equal(f->received, 3000);
@@ -830,6 +842,7 @@ static void keys_are_gone_from_memory_once_a_circuit_is_closed(void **state)
     }
     struct ref c = built(n, 2);
     struct flow *f = net_open(n, c, 0);
+    ASSERT(f != NULL);
     assert_int_equal(net_write(n, f, 0, 2000), QUDAG_OK);
     net_run(n);
     struct cgo copy[3];

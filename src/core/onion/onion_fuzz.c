@@ -6,7 +6,7 @@
  * in the end every circuit and all memory is gone.
  */
 #include "base/rd.h"
-#include "core/onion/testnet.h"
+#include "core/onion/testnet_run.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -59,10 +59,11 @@ static void forge(struct net *n, struct rd *r, struct ref circuit)
     size_t all = c->hops.n, len = rd_u8(r) % 48;
     c->o->mine = 0;
     uint8_t *cell = circuit_cell_open(&w, &n->out);
+    ASSERT(cell != NULL);
     for (size_t i = 0; i < len; i++) {
         wr_u8(&w, rd_u8(r));
     }
-    c->hops.n = 1 + rd_u8(r) % all;
+    c->hops.n = 1 + (size_t)rd_u8(r) % all;
     circuit_cell_seal(c, cell, &w, ack, &n->out);
     c->hops.n = all;
     net_drain(n, 0);
@@ -92,7 +93,7 @@ static void use_stream(struct net *n, struct rd *r, struct ref circuit)
         return;
     case 1:
         if (f != NULL && node == 0) {
-            (void)net_write(n, f, 0, rd_u16(r) % 5000);
+            (void)net_write(n, f, 0, (size_t)rd_u16(r) % 5000);
         }
         return;
     case 2:
@@ -126,7 +127,7 @@ static void step(struct net *n, struct rd *r, struct change *change, struct ref 
         n->now += (uint64_t)rd_u8(r) * NS_PER_S / 4;
         break;
     case 3:
-        n->chunk = 100 + rd_u16(r) % 4000;
+        n->chunk = 100 + (size_t)rd_u16(r) % 4000;
         break;
     case 4:
         forge(n, r, *circuit);
@@ -141,7 +142,7 @@ static void step(struct net *n, struct rd *r, struct change *change, struct ref 
         use_stream(n, r, *circuit);
         break;
     default:
-        for (unsigned i = 0; i < (op >> 4) + 1u; i++) {
+        for (unsigned i = 0; i <= (unsigned)op >> 4; i++) {
             (void)net_round(n);
         }
         break;

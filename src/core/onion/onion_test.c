@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core/onion/testnet.h"
+#include "core/onion/testnet_run.h"
 
 static struct net *net_new(size_t nodes)
 {
@@ -44,7 +44,7 @@ static void every_length_from_one_to_eight_hops_carries_an_echo(void **state)
         assert_int_equal(info.state, ONION_OPEN);
         assert_int_equal(info.hops, hops);
         struct flow *f = net_open(n, c, 5);
-        assert_non_null(f);
+        ASSERT(f != NULL);
         for (size_t i = 1; i <= 64; i++) {
             assert_int_equal(net_write(n, f, (i - 1) * 37, 37), QUDAG_OK);
         }
