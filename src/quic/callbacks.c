@@ -114,13 +114,9 @@ static int on_stream_open(ngtcp2_conn *ng, int64_t id, void *user_data)
     return push(c, s, LINK_STREAM, (struct slice){NULL, 0}, QUDAG_OK);
 }
 
-/* The end for both directions, as seen by the owner. */
 static int report_reset(struct qconn *c, struct qstream *s, qudag_err err)
 {
-    s->dead = true;
-    s->rx_done = true;
-    list_del(&s->node);
-    return push(c, s, LINK_RESET, (struct slice){NULL, 0}, err);
+    return stream_report_reset(s, err) ? 0 : no_memory(c);
 }
 
 static int on_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset,
@@ -180,7 +176,7 @@ static int on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t
     if (s == NULL) {
         return 0;
     }
-    if (!s->dead && !s->rx_done) {
+    if (!s->dead && !(s->rx_done && s->fin_sent)) {
         rv = report_reset(c, s, stream_error(code));
     }
     if (s->unconsumed > 0) {
@@ -204,30 +200,6 @@ static int on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uin
         return 0;
     }
     if (ngtcp2_conn_shutdown_stream(ng, 0, id, code) != 0) {
-        return no_memory(c);
-    }
-    return report_reset(c, s, stream_error(code));
-}
-
-/*
- * STOP_SENDING.  Code 0 before the peer's own FIN is how libp2p implementations close a stream they
- * have read enough of: what they still send is delivered, and only then the stream ends.
- */
-static int on_stop_sending(ngtcp2_conn *ng, int64_t id, uint64_t code, void *user_data,
-                           void *stream_user_data)
-{
-    struct qconn *c = user_data;
-    struct qstream *s = stream_user_data;
-
-    if (s == NULL || s->dead || s->stopped) {
-        return 0;
-    }
-    s->stopped = true;
-    list_del(&s->node);
-    if (code == 0 && (s->fin_sent || !s->rx_done)) {
-        return 0;
-    }
-    if (ngtcp2_conn_shutdown_stream_read(ng, 0, id, code) != 0) {
         return no_memory(c);
     }
     return report_reset(c, s, stream_error(code));
@@ -355,7 +327,7 @@ static int on_new_token(ngtcp2_conn *ng, const uint8_t *token, size_t len, void 
     .extend_max_stream_data = on_stream_credit, .dcid_status = on_dcid,                            \
     .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,                             \
     .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,                         \
-    .get_path_challenge_data = on_path_challenge, .stream_stop_sending = on_stop_sending,          \
+    .get_path_challenge_data = on_path_challenge,                                                  \
     .version_negotiation = ngtcp2_crypto_version_negotiation_cb
 
 const ngtcp2_callbacks conn_callbacks_client = {

@@ -63,6 +63,7 @@ static struct qconn *conn_alloc(struct quic *q, bool server, const struct netadd
     list_init(&c->down);
     list_init(&c->streams_ok);
     list_init(&c->ready);
+    list_init(&c->blocked);
     ngtcp2_ccerr_default(&c->close_err);
     c->conn_ref = (ngtcp2_crypto_conn_ref){.get_conn = get_conn, .user_data = c};
     if (sec_hs_start(&c->hs, q->cfg.sec, server, expect) != QUDAG_OK) {
@@ -542,6 +543,7 @@ void conn_recv(struct qconn *c, const struct quic_dgram *d)
         return;
     }
     conn_drop_tls(c);
+    stream_probe(c);
     conn_mark_dirty(c);
 }
 

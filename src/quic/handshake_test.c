@@ -508,6 +508,43 @@ static void test_a_restarted_peer_resets_the_link_it_forgot(void **state)
     down();
 }
 
+/* Answers the first Initial as a server that knows version 2 only. */
+static bool answer_version_2(struct tk *t, struct tk_pkt *p)
+{
+    uint8_t vn[64] = {0x80};
+    size_t dcid_len = p->data[5], scid_len, n = 5;
+
+    if (!netaddr_eq(&p->to, &t->ep[1].addr)) {
+        return true;
+    }
+    assert_true(dcid_len <= 20);
+    scid_len = p->data[6 + dcid_len];
+    assert_true(scid_len <= 20);
+    vn[n++] = (uint8_t)scid_len;
+    memcpy(vn + n, p->data + 7 + dcid_len, scid_len);
+    n += scid_len;
+    vn[n++] = (uint8_t)dcid_len;
+    memcpy(vn + n, p->data + 6, dcid_len);
+    n += dcid_len;
+    memcpy(vn + n, "\x6b\x33\x43\xcf", 4);
+    tk_inject(t, &p->to, &p->from, vn, n + 4);
+    return false;
+}
+
+static void test_a_peer_of_another_version_is_named_as_such(void **state)
+{
+    const struct tk_opt o = {.pq = PQ_REQUIRE};
+
+    (void)state;
+    make(&o, &o);
+    tk.pass = answer_version_2;
+    dial(&(struct quic_dial){.remote = tk.ep[1].addr});
+    assert_int_equal(tk.ep[0].downs, 1);
+    assert_int_equal(tk.ep[0].down.err, QUDAG_EUNSUPPORTED);
+    assert_string_equal(tk.ep[0].down.text, "the peer does not speak QUIC version 1");
+    down();
+}
+
 static void test_links_over_ipv6(void **state)
 {
     const struct tk_opt o = {.pq = PQ_REQUIRE, .quic = {.retry_above = 1}};
@@ -621,6 +658,7 @@ int main(void)
         cmocka_unit_test(test_a_token_lifts_the_amplification_limit_of_the_second_dial),
         cmocka_unit_test(test_tokens_do_not_pass_at_another_endpoint),
         cmocka_unit_test(test_a_restarted_peer_resets_the_link_it_forgot),
+        cmocka_unit_test(test_a_peer_of_another_version_is_named_as_such),
         cmocka_unit_test(test_links_over_ipv6),
         cmocka_unit_test(test_limits_of_an_endpoint),
         cmocka_unit_test(test_a_dial_can_be_given_up),

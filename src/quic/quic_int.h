@@ -74,6 +74,7 @@ struct qstream {
     bool fin_queued, fin_sent, stopped; /* stopped: the peer wants no more of our bytes */
     bool rx_done;                       /* its FIN or RESET was reported */
     bool dead;                          /* reset by us or reported reset: silent until it closes */
+    bool blocked;                       /* in conn->blocked: out of the peer's stream credit */
     bool closed;                        /* ngtcp2 has forgotten it; in quic->zombies */
 };
 
@@ -103,7 +104,8 @@ struct qconn {
     struct list streams_ok;      /* in quic->streams_ok */
     struct heap_node timer;
     tstamp hs_deadline, started;
-    struct list ready; /* struct qstream with something to write */
+    struct list ready;   /* struct qstream with something to write */
+    struct list blocked; /* and those that wait for credit */
     struct qstream **buckets;
     uint32_t buckets_n, streams_n;
     uint8_t cids[CIDS_PER_CONN][CID_LEN];
@@ -232,6 +234,9 @@ void stream_free(struct qstream *s);
 void stream_free_all(struct qconn *c);
 void stream_acked(struct qstream *s, uint64_t upto);
 void stream_wake(struct qstream *s); /* there is, or may be, something to write */
+void stream_probe(struct qconn *c);  /* tries one that waits: the peer may have stopped it */
+/* Reports the end of both directions; false when memory is short. */
+QUDAG_MUST_USE bool stream_report_reset(struct qstream *s, qudag_err err);
 ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
                               uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts, void *user_data);
 uint64_t stream_code(qudag_err err);   /* our error as an application error code */

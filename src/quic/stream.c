@@ -184,11 +184,44 @@ static bool has_work(const struct qstream *s)
 void stream_wake(struct qstream *s)
 {
     if (s->conn->ng != NULL && has_work(s)) {
+        if (s->blocked) {
+            s->blocked = false;
+            list_del(&s->node);
+        }
         if (!list_linked(&s->node)) {
             list_push_back(&s->conn->ready, &s->node);
         }
         conn_mark_dirty(s->conn);
     }
+}
+
+void stream_probe(struct qconn *c)
+{
+    if (!list_empty(&c->blocked)) {
+        stream_wake(LIST_ENTRY(c->blocked.next, struct qstream, node));
+    }
+}
+
+bool stream_report_reset(struct qstream *s, qudag_err err)
+{
+    struct link_ev ev = {
+        .type = LINK_RESET, .err = err, .link = s->conn->ref, .sid = s->id, .user = s->user};
+
+    s->dead = true;
+    s->rx_done = true;
+    list_del(&s->node);
+    return ev_push(s->conn->q, &ev);
+}
+
+/*
+ * STOP_SENDING came, which ngtcp2 tells by refusing to write.  Libp2p implementations send it beside
+ * their FIN when they close: what they still send is delivered, and only then the stream ends.
+ */
+static bool on_stopped(struct qstream *s)
+{
+    s->stopped = true;
+    list_del(&s->node);
+    return !s->rx_done || s->fin_sent || s->dead || stream_report_reset(s, QUDAG_ERESET);
 }
 
 /* What is queued and not sent, as at most VECS pieces. */
@@ -283,11 +316,17 @@ ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_inf
                 conn_blocked = true;
             } else {
                 list_del(&s->node);
+                s->blocked = true;
+                list_push_back(&c->blocked, &s->node);
             }
             continue;
         case NGTCP2_ERR_STREAM_SHUT_WR:
         case NGTCP2_ERR_STREAM_NOT_FOUND:
-            list_del(&s->node);
+            if (!on_stopped(s)) {
+                c->why = QUDAG_ENOMEM;
+                c->why_text = "out of memory";
+                return NGTCP2_ERR_CALLBACK_FAILURE;
+            }
             continue;
         default:
             if (n > 0) {

@@ -557,6 +557,138 @@ static void test_memory_may_run_out_while_streams_run(void **state)
     assert_true(lost > 5);
 }
 
+/* The stopping side does not hear the answer, which it would take as a reset of the whole stream. */
+static bool from_client(struct tk *t, struct tk_pkt *p)
+{
+    return netaddr_eq(&p->from, &t->ep[0].addr);
+}
+
+/* What libp2p implementations do when they close a stream: STOP_SENDING beside their FIN. */
+static void test_stop_sending_lets_the_other_direction_finish(void **state)
+{
+    static const struct {
+        bool fin_first, own_fin; /* the stopper's FIN came before; the stopped side had finished */
+        unsigned resets;
+    } row[] = {
+        {false, false, 1}, /* bytes and FIN arrive, then the stream ends */
+        {true, false, 1},
+        {false, true, 0},
+        {true, true, 0},
+    };
+    const struct tk_opt opt = {.pq = PQ_OFF};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct qconn *c;
+        struct link_info info;
+        int64_t sid = 0;
+
+        up(&opt);
+        tk.ep[1].app = NULL;
+        assert_int_equal(OPS.open(tk.ep[0].q, tk.ep[0].link, 1, NULL, &sid), QUDAG_OK);
+        assert_int_equal(OPS.write(tk.ep[0].q, tk.ep[0].link, sid,
+                                   (struct slice){(const uint8_t *)"request", 7}),
+                         QUDAG_OK);
+        (void)tk_run(&tk, NS_PER_S, NULL);
+        if (row[i].own_fin) {
+            OPS.fin(tk.ep[1].q, tk.ep[1].link, sid);
+            tk_flush(&tk, &tk.ep[1]);
+        }
+        if (row[i].fin_first) {
+            OPS.fin(tk.ep[0].q, tk.ep[0].link, sid);
+            (void)tk_run(&tk, tk.delay_ns / 2, NULL);
+        }
+        c = slots_get(&tk.ep[0].q->conns, tk.ep[0].link);
+        assert_non_null(c);
+        assert_int_equal(ngtcp2_conn_shutdown_stream_read(c->ng, 0, sid, 0), 0);
+        conn_mark_dirty(c);
+        tk_flush(&tk, &tk.ep[0]);
+        tk.pass = from_client;
+        (void)tk_run(&tk, NS_PER_S, NULL);
+        if (!row[i].fin_first) {
+            if (!row[i].own_fin) {
+                assert_int_equal(tk.ep[1].resets, 0);
+                assert_int_equal(OPS.write(tk.ep[1].q, tk.ep[1].link, sid,
+                                           (struct slice){(const uint8_t *)"x", 1}),
+                                 QUDAG_OK); /* queued, and refused from then on */
+                (void)tk_run(&tk, NS_PER_S, NULL);
+                assert_int_equal(OPS.write(tk.ep[1].q, tk.ep[1].link, sid,
+                                           (struct slice){(const uint8_t *)"x", 1}),
+                                 QUDAG_ERESET);
+            }
+            OPS.fin(tk.ep[0].q, tk.ep[0].link, sid);
+            (void)tk_run(&tk, NS_PER_S, NULL);
+        }
+        assert_int_equal(tk.ep[1].bytes, 7);
+        assert_int_equal(tk.ep[1].fins, 1);
+        tk.pass = NULL;
+        (void)tk_run(&tk, 5 * NS_PER_S, NULL);
+        assert_int_equal(tk.ep[1].resets, row[i].resets);
+        assert_int_equal(quic_info(tk.ep[1].q, tk.ep[1].link, &info), QUDAG_OK);
+        assert_int_equal(info.streams, 0);
+        down();
+    }
+}
+
+static void test_close_carries_its_reason(void **state)
+{
+    static const struct {
+        qudag_err sent, seen;
+    } row[] = {
+        {QUDAG_OK, QUDAG_ECLOSED},       {QUDAG_ELIMIT, QUDAG_ELIMIT},
+        {QUDAG_ENOMEM, QUDAG_ELIMIT},    {QUDAG_EPROTO, QUDAG_EPROTO},
+        {QUDAG_EPOLICY, QUDAG_EREFUSED}, {QUDAG_EEXISTS, QUDAG_ECLOSED},
+    };
+    const struct tk_opt opt = {.pq = PQ_OFF};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        up(&opt);
+        OPS.close(tk.ep[0].q, tk.ep[0].link, row[i].sent);
+        (void)tk_run(&tk, NS_PER_S, NULL);
+        assert_int_equal(tk.ep[1].downs, 1);
+        assert_int_equal(tk.ep[1].down.err, row[i].seen);
+        assert_non_null(tk.ep[1].down.text);
+        down();
+    }
+}
+
+static bool find_large(struct tk *t, struct tk_pkt *p)
+{
+    size_t *largest = t->pass_ctx;
+
+    *largest = p->len > *largest ? p->len : *largest;
+    return p->len <= 9000;
+}
+
+static void test_packets_grow_to_what_the_path_carries(void **state)
+{
+    static const struct {
+        uint16_t config;
+        size_t least, most;
+    } row[] = {{0, 1400, 1452}, {8900, 8900, 8900}, {60000, 1200, 60000}, {100, 1200, 1200}};
+    static uint8_t buf[200000];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        const struct tk_opt opt = {.pq = PQ_OFF, .quic = {.max_udp_payload = row[i].config}};
+        size_t largest = 0;
+        int64_t sid = 0;
+
+        up(&opt);
+        tk.pass = find_large;
+        tk.pass_ctx = &largest;
+        (void)tk_run(&tk, 5 * NS_PER_S, NULL);
+        assert_int_equal(OPS.open(tk.ep[0].q, tk.ep[0].link, 1, NULL, &sid), QUDAG_OK);
+        assert_int_equal(OPS.write(tk.ep[0].q, tk.ep[0].link, sid, (struct slice){buf, sizeof buf}),
+                         QUDAG_OK);
+        (void)tk_run(&tk, 10 * NS_PER_S, NULL);
+        assert_int_equal(tk.ep[1].bytes, sizeof buf);
+        assert_in_range(largest, row[i].least, row[i].most);
+        down();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -574,6 +706,9 @@ int main(void)
         cmocka_unit_test(test_fairness_between_streams_of_a_link),
         cmocka_unit_test(test_keys_are_updated_after_the_tls_object_is_gone),
         cmocka_unit_test(test_memory_may_run_out_while_streams_run),
+        cmocka_unit_test(test_stop_sending_lets_the_other_direction_finish),
+        cmocka_unit_test(test_close_carries_its_reason),
+        cmocka_unit_test(test_packets_grow_to_what_the_path_carries),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
