@@ -44,15 +44,19 @@ struct onion_config {
     uint32_t circuits_max; /* all sides; default 4096 */
     uint32_t create_rate;  /* CREATE handshakes accepted per second; default 500, burst the same */
     uint32_t create_rate_peer; /* the same per neighbour; default 200 */
-    uint32_t streams_max;      /* per circuit; default 64 */
+    uint32_t streams_max;      /* per circuit; default and most 64 */
 };
 
 enum onion_up {
     ONION_UP_BUILT = 1, /* obj: circuit, n: build time in ns; it can carry streams now */
     ONION_UP_HOP,       /* obj, n: hops so far */
-    ONION_UP_CLOSED, /* obj, err, n: hop number where it broke, 0: unknown; also for failed builds */
-    ONION_UP_EVENT,  /* ptr: const struct link_ev *, an event of a stream over a circuit */
-    ONION_UP_INBOUND, /* obj: circuit that ends at us, cookie: tag of the key it used */
+    /* obj, err, n: hop number where it broke, 0: unknown.  Also for failed builds, onion_close()
+       (ECLOSED), idle circuits (ETIMEOUT) and those ONION_UP_INBOUND told of. */
+    ONION_UP_CLOSED,
+    ONION_UP_EVENT, /* ptr: const struct link_ev *, an event of a stream over a circuit */
+    /* obj: circuit that ends at us, cookie: tag of the key it used.  Reported with its first stream;
+       until then it may still be extended. */
+    ONION_UP_INBOUND,
 };
 
 struct onion;
