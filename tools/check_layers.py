@@ -6,7 +6,7 @@ starts a comment.  A folder may always include itself, the public headers <qudag
 nothing to the world.  Unlisted is forbidden, a cycle among folders is forbidden, and there is no exceptions file.
 
     *_test.c, *_fuzz.c   also see whatever their folder reaches through others, cmocka, libc and POSIX
-    bin/*                <qudag/...>, <uv.h>, <ini.h>, libc and POSIX, their own folder and bin/common
+    bin/*                <qudag/...>, <uv.h>, <ini.h>, <blake3.h>, libc and POSIX, their own folder and bin/common
     examples/*           <qudag/...>, libc and POSIX
     tests/api/*          the same, cmocka, their own folder
     include/qudag/*      each other and <std*.h>
@@ -105,7 +105,7 @@ class Tree:
         root = self.top / 'bin'
         for kind, inc in self.includes(path):
             if kind == '<':
-                ok = inc.startswith('qudag/') or inc in ('uv.h', 'ini.h') or is_posix(inc)
+                ok = inc.startswith('qudag/') or inc in ('uv.h', 'ini.h', 'blake3.h') or is_posix(inc)
                 ok = ok or (is_test(path) and inc == 'cmocka.h')
             else:
                 found = [b / inc for b in (path.parent, root, root / 'common') if (b / inc).exists()]

@@ -9,16 +9,17 @@ set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
-bin=build/fuzz/tests
 jobs=$(nproc)
 if [ $# -eq 0 ]; then
     # shellcheck disable=SC2046
-    set -- $(find $bin -maxdepth 1 -name '*_fuzz' -type f -perm -u+x -printf '%f\n' 2>/dev/null | sed 's/_fuzz$//' | sort)
+    set -- $(find build/fuzz/tests build/fuzz/bin -maxdepth 1 -name '*_fuzz' -type f -perm -u+x -printf '%f\n' 2>/dev/null | sed 's/_fuzz$//' | sort)
 fi
 [ $# -gt 0 ] || { echo "fuzz: no targets"; exit 0; }
 mkdir -p build/fuzz-found build/fuzz-log
 one() {
     t=$1
+    bin=build/fuzz/tests
+    [ -e "$bin/${t}_fuzz" ] || bin=build/fuzz/bin # programs
     mkdir -p "build/fuzz-corpus/$t"
     seeds=
     [ ! -d "tests/corpus/$t" ] || seeds=tests/corpus/$t

@@ -12,7 +12,7 @@ Where a file lies and how its name ends says what it is:
     src/F/X_fuzz.c              fuzz target X: LLVMFuzzerTestOneInput; seeds in tests/corpus/X
     src/wire/proto/X.proto      message formats, beside their X.options
     bin/P/*.c                   program P, with bin/common/*.c; sees the public library only
-    bin/P/X_test.c              its unit test, linked with all of P but main.c
+    bin/P/X_test.c, X_fuzz.c    its unit test and fuzz target, linked with all of P but main.c
     bench/X_bench.c             benchmark; other bench/*.c are linked into each
     tests/D/X_test.c            test of the whole library, linked with the other *.c of D; tests/api sees the public one
     tests/D/X_test.{sh,py}      script; gets QUDAG_SRC and QUDAG_BUILD; exit 77 means skipped
@@ -110,18 +110,24 @@ def library_rows():
 
 
 def program_rows():
-    common = [p for p in files('bin/common', '*.c') if not p.name.endswith('_test.c')]
+    common = [p for p in files('bin/common', '*.c') if not p.name.endswith(('_test.c', '_fuzz.c'))]
     for p in files('bin/common', '*_test.c'):
         yield f'bintest|common|{p.stem.removesuffix("_test")}|{names([p] + common, "bin")}|{note(p, 60)}'
+    for p in files('bin/common', '*_fuzz.c'):
+        yield f'binfuzz|common|{p.stem.removesuffix("_fuzz")}|{names([p] + common, "bin")}|{note(p, 120)}'
     for folder in sorted(p for p in (TOP / 'bin').glob('*') if p.is_dir() and p.name != 'common'):
         tests = files(rel(folder), '*_test.c')
-        code = [p for p in files(rel(folder), '*.c') if p not in tests]
+        fuzz = files(rel(folder), '*_fuzz.c')
+        code = [p for p in files(rel(folder), '*.c') if p not in tests and p not in fuzz]
         if any(p.name == 'main.c' for p in code) or len(code) == 1:
             yield f'bin|{folder.name}|{names(code + common, "bin")}'
         rest = [p for p in code if p.name != 'main.c']
         for p in tests:
             name = p.stem.removesuffix('_test')
             yield f'bintest|{folder.name}|{name}|{names([p] + rest + common, "bin")}|{note(p, 60)}'
+        for p in fuzz:
+            name = p.stem.removesuffix('_fuzz')
+            yield f'binfuzz|{folder.name}|{name}|{names([p] + rest + common, "bin")}|{note(p, 120)}'
 
 
 def test_rows():

@@ -1,0 +1,81 @@
+/*
+ * conf.h - the configuration: one table says what may be set, and everything else follows from it
+ * (parsing, ranges, messages, the printed configuration, qudag.conf(5)).
+ */
+#ifndef QUDAG_BIN_CONF_H
+#define QUDAG_BIN_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONF_LIST_MAX 32
+#define CONF_WHY_LEN 512
+
+enum conf_key {
+    CONF_LISTEN,
+    CONF_BOOTSTRAP,
+    CONF_AGENT,
+    CONF_MEMORY_MAX,
+    CONF_PQ,
+    CONF_LEVEL,
+    CONF_CIPHER,
+    CONF_IDLE_TIMEOUT,
+    CONF_LINKS_MAX,
+    CONF_DHT_PROTOCOL,
+    CONF_DHT_SERVER,
+    CONF_OPEN_NAMESPACES,
+    CONF_HOPS,
+    CONF_RELAY,
+    CONF_CIRCUITS_MAX,
+    CONF_LOG_LEVEL,
+    CONF_LOG_NETWORK,
+    CONF_LOG_FILE,
+    CONF_INBOX_DIR,
+    CONF_INBOX_SIZE_MAX,
+    CONF_INBOX_FILE_MAX,
+    CONF_LAB,
+    CONF_KEYS,
+};
+
+enum conf_type { CONF_INT, CONF_BOOL, CONF_WORD, CONF_TEXT, CONF_SIZE, CONF_LIST };
+
+struct conf_row {
+    const char *section, *key;
+    enum conf_type type;
+    int64_t min, max;  /* INT, SIZE: the range; TEXT, LIST: of one value's length */
+    const char *unset; /* the default, as it would be written; lists: separated by commas */
+    const char *unit;  /* "s", "bytes" or "" */
+    const char *words; /* WORD: "a|b|c" */
+    const char *help;
+};
+extern const struct conf_row conf_table[CONF_KEYS];
+
+/* From where a value came; a later source replaces an earlier one's list. */
+enum conf_source { CONF_UNSET, CONF_FILE, CONF_OPTION };
+
+struct conf_value {
+    enum conf_source source;
+    int line;
+    int64_t num; /* WORD: which */
+    char *text;  /* TEXT; never NULL after conf_init */
+    char *list[CONF_LIST_MAX];
+    size_t n;
+};
+
+struct conf {
+    struct conf_value v[CONF_KEYS];
+    char why[CONF_WHY_LEN]; /* after a failure: the whole sentence */
+};
+
+bool conf_init(struct conf *c); /* defaults; false: no memory */
+void conf_fini(struct conf *c);
+/* False: c->why says file, line, key, cause and, for unknown words, the nearest known. */
+bool conf_read(struct conf *c, const char *path);
+/* "section.key=value" */
+bool conf_option(struct conf *c, const char *text);
+/* A configuration file with this content, with help as comments. */
+void conf_print(const struct conf *c, FILE *to);
+
+#endif

@@ -1,0 +1,513 @@
+/* control.c - the control socket: clients, frames, requests. */
+#include "control.h"
+
+#include "courier.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct client {
+    struct control *control;
+    uv_poll_t poll;
+    int fd, passed_fd; /* passed_fd: came by SCM_RIGHTS, not yet claimed by a request */
+    bool greeted, closing;
+    bool failed; /* to be dropped; not at once, for its request may be at work right now */
+    struct request *rq;
+    uint64_t heard_ns, stuck_ns; /* last bytes from it; since when it takes nothing, 0: it does */
+    size_t in_len, out_len, out_cap, out_at;
+    uint8_t *out;
+    uint8_t in[REC_FRAME_HEAD + REC_MAX];
+};
+
+struct control {
+    struct daemon *d;
+    char path[PATH_LEN];
+    uv_poll_t poll;
+    int fd;
+    struct client *client[CONTROL_CLIENTS_MAX];
+};
+
+static void on_client_closed(uv_handle_t *h)
+{
+    struct client *cl = h->data;
+    close(cl->fd);
+    free(cl->out);
+    free(cl);
+}
+
+static void drop(struct client *cl)
+{
+    if (cl->closing) {
+        return;
+    }
+    cl->closing = true;
+    struct control *c = cl->control;
+    for (size_t ix = 0; ix < CONTROL_CLIENTS_MAX; ix++) {
+        if (c->client[ix] == cl) {
+            c->client[ix] = NULL;
+        }
+    }
+    if (cl->passed_fd >= 0) {
+        close(cl->passed_fd);
+    }
+    struct request *rq = cl->rq;
+    if (rq != NULL) {
+        cl->rq = NULL;
+        rq->client = NULL;
+        if (rq->job != NULL) {
+            courier_abandon(rq); /* ends it */
+        } else if (rq->op.id != 0) {
+            qudag_op op = rq->op;
+            request_end(rq, TOOL_FAILED, "", "", "");
+            qudag_op_cancel(c->d->node, op); /* its op_done finds nobody waiting */
+        } else {
+            request_end(rq, TOOL_FAILED, "", "", "");
+        }
+    }
+    uv_close((uv_handle_t *)&cl->poll, on_client_closed);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+static void rearm(struct client *cl)
+{
+    int want = UV_READABLE | (cl->out_at < cl->out_len ? UV_WRITABLE : 0);
+    if (!cl->closing && uv_poll_start(&cl->poll, want, on_ready) != 0) {
+        cl->failed = true;
+    }
+}
+
+static void flush(struct client *cl)
+{
+    while (cl->out_at < cl->out_len) {
+        ssize_t n = send(cl->fd, cl->out + cl->out_at, cl->out_len - cl->out_at, MSG_NOSIGNAL);
+        if (n > 0) {
+            cl->out_at += (size_t)n;
+            cl->stuck_ns = 0;
+            continue;
+        }
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0 && errno == EAGAIN) {
+            cl->stuck_ns = cl->stuck_ns == 0 ? mono_ns() : cl->stuck_ns;
+            break;
+        }
+        cl->failed = true;
+        return;
+    }
+    if (cl->out_at == cl->out_len) {
+        cl->out_at = cl->out_len = 0;
+    }
+    rearm(cl);
+}
+
+static void queue(struct client *cl, const uint8_t *frame, size_t len)
+{
+    if (cl->closing || cl->failed) {
+        return;
+    }
+    if (cl->out_len + len > cl->out_cap && cl->out_at > 0) {
+        memmove(cl->out, cl->out + cl->out_at, cl->out_len - cl->out_at);
+        cl->out_len -= cl->out_at;
+        cl->out_at = 0;
+    }
+    if (cl->out_len + len > cl->out_cap) {
+        size_t cap = (cl->out_len + len) * 2;
+        uint8_t *bigger = cl->out_len + len > CONTROL_BACKLOG_MAX ? NULL : realloc(cl->out, cap);
+        if (bigger == NULL) {
+            cl->failed = true;
+            return;
+        }
+        cl->out = bigger;
+        cl->out_cap = cap;
+    }
+    memcpy(cl->out + cl->out_len, frame, len);
+    cl->out_len += len;
+    flush(cl);
+}
+
+/* ------------------------------------------------------------------ answers */
+
+struct rec *request_rec(struct request *rq, enum rec_type type)
+{
+    rec_begin(rq->d->rec, type);
+    return rq->d->rec;
+}
+
+void request_send(struct request *rq)
+{
+    size_t len = rec_frame(rq->d->rec);
+    if (rq->client == NULL) {
+        return;
+    }
+    if (len == 0) {
+        log_say(&rq->d->log, QUDAG_LOG_ERROR, "control.row", "an answer was too large to be sent");
+        return;
+    }
+    queue(rq->client, rq->d->rec->buf, len);
+}
+
+void request_end(struct request *rq, enum tool_exit code, const char *error, const char *message,
+                 const char *hint)
+{
+    struct rec *r = request_rec(rq, REC_END);
+    rec_int(r, "code", code);
+    rec_str(r, "error", error);
+    rec_str(r, "message", message);
+    rec_str(r, "hint", hint);
+    rec_int(r, "took_ns", (int64_t)(mono_ns() - rq->since_ns));
+    request_send(rq);
+    if (rq->client != NULL) {
+        rq->client->rq = NULL;
+        rq->client->heard_ns = mono_ns();
+    }
+    if (rq->fd >= 0) {
+        close(rq->fd);
+    }
+    free(rq);
+}
+
+enum tool_exit exit_of(qudag_err err)
+{
+    switch (err) {
+    case QUDAG_OK:
+        return TOOL_OK;
+    case QUDAG_ENOTFOUND:
+    case QUDAG_ESTALE:
+        return TOOL_NOT_FOUND;
+    case QUDAG_ETIMEOUT:
+    case QUDAG_EUNREACHABLE:
+    case QUDAG_EBOOTSTRAP:
+    case QUDAG_ENORELAYS:
+    case QUDAG_ECIRCUIT:
+    case QUDAG_ECLOSED:
+    case QUDAG_ERESET:
+        return TOOL_UNREACHABLE;
+    case QUDAG_EREFUSED:
+    case QUDAG_EPOLICY:
+    case QUDAG_EAUTH:
+        return TOOL_REFUSED;
+    case QUDAG_EINVAL:
+    case QUDAG_ECHECKSUM:
+    case QUDAG_EMALFORMED:
+    case QUDAG_EEXISTS:
+    case QUDAG_ETOOBIG:
+        return TOOL_USAGE;
+    default:
+        return TOOL_FAILED;
+    }
+}
+
+static const char *hint_of(qudag_err err)
+{
+    switch (err) {
+    case QUDAG_ENORELAYS:
+        return "qudag status shows how far the bootstrap is; circuits need hops + 1 known relays";
+    case QUDAG_ECHECKSUM:
+        return "compare the address with its source: one letter at least differs";
+    case QUDAG_EMALFORMED:
+        return "check how it is written: qudag help shows an example";
+    case QUDAG_EUNREACHABLE:
+        return "is the other side up, and does a firewall let UDP through?";
+    case QUDAG_ENOTFOUND:
+        return "it may have expired, or never existed; the spelling counts";
+    case QUDAG_EPOLICY:
+        return "[link] pq decides what links are allowed";
+    case QUDAG_ESYSTEM:
+        return "the log of the daemon tells the cause";
+    default:
+        return "";
+    }
+}
+
+void request_end_err(struct request *rq, qudag_err err, const char *what)
+{
+    char message[256];
+    (void)snprintf(message, sizeof(message), "%s%s%s", what, what[0] == 0 ? "" : ": ",
+                   qudag_strerror(err));
+    request_end(rq, exit_of(err), err == QUDAG_OK ? "" : qudag_err_name(err),
+                err == QUDAG_OK ? "" : message, hint_of(err));
+}
+
+/* ------------------------------------------------------------------ requests */
+
+static bool start(struct client *cl, const struct rec_view *v)
+{
+    size_t len = v->len;
+    struct request *rq = cl->rq != NULL ? NULL : malloc(sizeof(*rq) + len);
+    if (rq == NULL) {
+        return false; /* a second request before the first's end breaks the protocol */
+    }
+    *rq = (struct request){.d = cl->control->d, .client = cl, .fd = cl->passed_fd, .len = len};
+    cl->passed_fd = -1;
+    cl->rq = rq;
+    memcpy(rq->bytes, v->base, len);
+    rq->args = (struct rec_view){.type = v->type, .base = rq->bytes, .len = len};
+    rq->since_ns = mono_ns();
+    const char *name = rec_get_str(&rq->args, "cmd");
+    rq->cmd = name == NULL ? NULL : command_find(name);
+    if (rq->cmd == NULL) {
+        request_end(rq, TOOL_USAGE, "UNKNOWN_COMMAND", "this daemon does not know that command",
+                    "tool and daemon may be of different versions: restart the daemon");
+        return true;
+    }
+    rq->cmd->run(rq);
+    return true;
+}
+
+/* False: it breaks the protocol. */
+static bool on_frame(struct client *cl, const struct rec_view *v)
+{
+    if (!cl->greeted) {
+        cl->greeted = v->type == REC_HELLO && rec_get_int(v, "version", 0) == CTL_VERSION;
+        return cl->greeted;
+    }
+    return v->type == REC_REQUEST && start(cl, v);
+}
+
+static void on_bytes(struct client *cl)
+{
+    size_t at = 0;
+    while (!cl->closing && !cl->failed) {
+        size_t frame = rec_frame_len(cl->in + at, cl->in_len - at);
+        if (frame == 0) {
+            break;
+        }
+        struct rec_view v;
+        if (frame == SIZE_MAX ||
+            !rec_parse(&v, cl->in + at + REC_FRAME_HEAD, frame - REC_FRAME_HEAD) ||
+            !on_frame(cl, &v)) {
+            drop(cl);
+            return;
+        }
+        at += frame;
+    }
+    if (at > 0 && !cl->closing) {
+        memmove(cl->in, cl->in + at, cl->in_len - at);
+        cl->in_len -= at;
+    }
+}
+
+/* Reads, keeping the one descriptor that may come along. */
+static ssize_t receive(struct client *cl)
+{
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int))];
+    } ctl;
+    struct iovec iov = {.iov_base = cl->in + cl->in_len, .iov_len = sizeof(cl->in) - cl->in_len};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = ctl.room,
+                         .msg_controllen = sizeof(ctl.room)};
+    ssize_t n = recvmsg(cl->fd, &msg, MSG_CMSG_CLOEXEC);
+    if (n < 0) {
+        return n;
+    }
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(&msg); h != NULL; h = CMSG_NXTHDR(&msg, h)) {
+        if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS &&
+            h->cmsg_len == CMSG_LEN(sizeof(int))) {
+            if (cl->passed_fd >= 0) {
+                close(cl->passed_fd);
+            }
+            memcpy(&cl->passed_fd, CMSG_DATA(h), sizeof(int));
+        }
+    }
+    return n;
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct client *cl = poll->data;
+    if (status < 0) {
+        drop(cl);
+        return;
+    }
+    if ((events & UV_READABLE) != 0) {
+        ssize_t n = receive(cl);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+            drop(cl);
+            return;
+        }
+        if (n > 0) {
+            cl->in_len += (size_t)n;
+            cl->heard_ns = mono_ns();
+            on_bytes(cl);
+        }
+    }
+    if (!cl->closing && (events & UV_WRITABLE) != 0) {
+        flush(cl);
+    }
+}
+
+/* ------------------------------------------------------------------ clients */
+
+static bool is_one_of_us(int fd)
+{
+    struct ucred who;
+    socklen_t len = sizeof(who);
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
+           (who.uid == geteuid() || who.uid == 0);
+}
+
+static void greet(struct client *cl)
+{
+    struct rec *r = cl->control->d->rec;
+    rec_begin(r, REC_HELLO);
+    rec_int(r, "version", CTL_VERSION);
+    rec_str(r, "program", "qudagd " QUDAG_VERSION);
+    rec_int(r, "pid", getpid());
+    size_t len = rec_frame(r);
+    if (len > 0) {
+        queue(cl, r->buf, len);
+    }
+}
+
+static void on_connect(uv_poll_t *poll, int status, int events)
+{
+    struct control *c = poll->data;
+    (void)events;
+    if (status < 0) {
+        return;
+    }
+    int fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        return;
+    }
+    size_t slot = 0;
+    while (slot < CONTROL_CLIENTS_MAX && c->client[slot] != NULL) {
+        slot++;
+    }
+    struct client *cl =
+        slot == CONTROL_CLIENTS_MAX || !is_one_of_us(fd) ? NULL : malloc(sizeof(*cl));
+    if (cl == NULL) {
+        close(fd);
+        return;
+    }
+    memset(cl, 0, offsetof(struct client, in));
+    cl->control = c;
+    cl->fd = fd;
+    cl->passed_fd = -1;
+    cl->heard_ns = mono_ns();
+    if (uv_poll_init(&c->d->loop, &cl->poll, fd) != 0) {
+        close(fd);
+        free(cl);
+        return;
+    }
+    cl->poll.data = cl;
+    c->client[slot] = cl;
+    rearm(cl);
+    if (!cl->closing) {
+        greet(cl);
+    }
+}
+
+enum daemon_exit control_open(struct control **out, struct daemon *d)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct control *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        return DAEMON_FAILED;
+    }
+    c->d = d;
+    if (!path_join(c->path, d->state.dir, "control.sock") ||
+        strlen(c->path) >= sizeof(sa.sun_path)) {
+        (void)snprintf(d->state.why, sizeof(d->state.why),
+                       "%s: too long for a socket's path (at most %zu characters); choose a "
+                       "shorter --dir",
+                       c->path, sizeof(sa.sun_path) - 1);
+        free(c);
+        return DAEMON_USAGE;
+    }
+    memcpy(sa.sun_path, c->path, strlen(c->path) + 1);
+    (void)unlink(c->path); /* ours to remove: the lock says that no daemon lives here */
+    mode_t old = umask(0177);
+    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool ok = c->fd >= 0 && bind(c->fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 &&
+              listen(c->fd, CONTROL_CLIENTS_MAX) == 0;
+    int err = errno;
+    (void)umask(old);
+    if (!ok || uv_poll_init(&d->loop, &c->poll, c->fd) != 0) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "%s: %s", c->path, strerror(err));
+        if (c->fd >= 0) {
+            close(c->fd);
+        }
+        free(c);
+        return DAEMON_FAILED;
+    }
+    c->poll.data = c;
+    (void)uv_poll_start(&c->poll, UV_READABLE, on_connect);
+    *out = c;
+    return DAEMON_OK;
+}
+
+static void on_control_closed(uv_handle_t *h)
+{
+    struct control *c = h->data;
+    close(c->fd);
+    free(c);
+}
+
+void control_close(struct control *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    for (size_t ix = 0; ix < CONTROL_CLIENTS_MAX; ix++) {
+        if (c->client[ix] != NULL) {
+            drop(c->client[ix]);
+        }
+    }
+    (void)unlink(c->path);
+    uv_close((uv_handle_t *)&c->poll, on_control_closed);
+}
+
+void control_tick(struct control *c, uint64_t now_ns)
+{
+    for (size_t ix = 0; ix < CONTROL_CLIENTS_MAX; ix++) {
+        struct client *cl = c->client[ix];
+        if (cl == NULL) {
+            continue;
+        }
+        bool idle = cl->rq == NULL && now_ns - cl->heard_ns > CONTROL_IDLE_S * UINT64_C(1000000000);
+        bool stuck =
+            cl->stuck_ns != 0 && now_ns - cl->stuck_ns > CONTROL_SLOW_S * UINT64_C(1000000000);
+        if (cl->failed) {
+            drop(cl);
+        } else if (idle || stuck) {
+            log_say(&c->d->log, QUDAG_LOG_INFO, "control.dropped", "a client was %s",
+                    idle ? "idle" : "slow");
+            drop(cl);
+        }
+    }
+}
+
+bool control_op_done(struct control *c, qudag_op op, qudag_err err, const qudag_result *res)
+{
+    for (size_t ix = 0; c != NULL && ix < CONTROL_CLIENTS_MAX; ix++) {
+        struct request *rq = c->client[ix] == NULL ? NULL : c->client[ix]->rq;
+        if (rq != NULL && rq->op.id == op.id && op.id != 0) {
+            rq->op.id = 0;
+            rq->cmd->done(rq, err, res);
+            return true;
+        }
+    }
+    return false;
+}
+
+void control_phase(struct control *c, const struct phase_note *p)
+{
+    for (size_t ix = 0; c != NULL && ix < CONTROL_CLIENTS_MAX; ix++) {
+        struct request *rq = c->client[ix] == NULL ? NULL : c->client[ix]->rq;
+        if (rq != NULL && rq->watching) {
+            watch_phase(rq, p);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+/*
+ * control.h - the control socket: DIR/control.sock, 0600, same user (or root) only.
+ *
+ *   client                      daemon
+ *     ◀── hello {version, program}
+ *     hello {version, program} ──▶
+ *     request {cmd, ...} ──▶             (with one file descriptor, where a command takes a file)
+ *     ◀── row | progress ...
+ *     ◀── end {code, error, message, hint}
+ *
+ * One request at a time per client; CONTROL_CLIENTS_MAX clients.  Who stays silent without a request
+ * is hung up on, and so is who does not take what was asked for.
+ */
+#ifndef QUDAG_BIN_CONTROL_H
+#define QUDAG_BIN_CONTROL_H
+
+#include "common/exits.h"
+#include "daemon.h"
+
+#define CONTROL_CLIENTS_MAX 8
+#define CONTROL_IDLE_S 120
+#define CONTROL_BACKLOG_MAX (8u << 20) /* bytes a client may leave unread */
+#define CONTROL_SLOW_S 10
+
+struct client;
+
+/* A request until its end is sent.  The client may vanish before: then |client| is NULL. */
+struct request {
+    struct daemon *d;
+    struct client *client;
+    const struct command *cmd;
+    struct rec_view args;
+    int fd;      /* what came with it; -1: nothing.  Closed at the end unless taken */
+    qudag_op op; /* the library's request it waits for */
+    uint64_t since_ns;
+    qudag_peer_id peer; /* ping: after the connection stands */
+    unsigned step;      /* ping: 1 connecting, 2 pinging */
+    bool watching;      /* wants phases */
+    void *job;          /* courier: the transfer */
+    size_t len;
+    uint8_t bytes[]; /* of args */
+};
+
+struct command {
+    const char *name;
+    void (*run)(struct request *rq); /* ends it, or leaves it waiting */
+    /* the library's answer to rq->op; NULL: none is waited for */
+    void (*done)(struct request *rq, qudag_err err, const qudag_result *res);
+};
+const struct command *command_find(const char *name); /* commands.c */
+void watch_phase(struct request *rq, const struct phase_note *p);
+
+enum daemon_exit control_open(struct control **out, struct daemon *d); /* d->state.why */
+void control_close(struct control *c);
+void control_tick(struct control *c, uint64_t now_ns);
+/* qudag_callbacks: to the request that waits.  False: nobody does. */
+bool control_op_done(struct control *c, qudag_op op, qudag_err err, const qudag_result *res);
+void control_phase(struct control *c, const struct phase_note *p);
+
+/* The answer: fill the record, then send.  Both are harmless once the client is gone. */
+struct rec *request_rec(struct request *rq, enum rec_type type);
+void request_send(struct request *rq);
+/* Frees |rq|. */
+void request_end(struct request *rq, enum tool_exit code, const char *error, const char *message,
+                 const char *hint);
+void request_end_err(struct request *rq, qudag_err err,
+                     const char *what); /* by the library's list */
+enum tool_exit exit_of(qudag_err err);
+
+#endif

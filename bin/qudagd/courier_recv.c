@@ -1,0 +1,491 @@
+/*
+ * courier_recv.c - one transfer in.
+ *
+ *   OFFER ─▶ HASHING (what is there already) ─▶ CONTENT ─▶ STORING ─▶ SAID
+ *     └──────────── a message ───────────────────▲            refuse: ─▶ SAID
+ *
+ * Nothing a sender says is believed: names are made harmless, sizes checked before the first byte,
+ * the hash computed here.
+ */
+#include "courier_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SILENCE_S 30          /* of a sender */
+#define TELL_BYTES (1u << 20) /* progress is told at least this often */
+#define TELL_NS (NS_PER_S / 2)
+
+enum recv_state { OFFER, HASHING, CONTENT, STORING, SAID };
+
+struct recv {
+    struct recv *next;
+    struct courier *k;
+    qudag_stream stream;
+    bool streaming; /* the stream lives */
+    enum recv_state state;
+    struct courier_offer offer;
+    char dark[QUDAG_DARK_TEXT_MAX];
+    char path[PATH_LEN], offer_path[PATH_LEN];
+    int fd;
+    struct job job; /* .hash runs along with the content */
+    uint64_t got, told, reserved;
+    uint64_t heard_ns, told_ns;
+    bool fin_after; /* when |out| is written */
+    size_t in_len, out_len, out_at;
+    uint8_t in[COURIER_MSG_MAX], out[4 * COURIER_MSG_MAX];
+};
+
+static void free_recv(struct recv *r)
+{
+    struct courier *k = r->k;
+    for (struct recv **at = &k->recvs; *at != NULL; at = &(*at)->next) {
+        if (*at == r) {
+            *at = r->next;
+            k->n_recvs--;
+            break;
+        }
+    }
+    k->inbox.reserved -= r->reserved;
+    if (r->fd >= 0) {
+        close(r->fd);
+    }
+    free(r);
+}
+
+/* Gone, as soon as no thread works for it. */
+static void leave(struct recv *r)
+{
+    if (r->streaming) {
+        r->streaming = false;
+        qudag_stream_reset(r->k->d->node, r->stream);
+    }
+    if (!r->job.busy) {
+        free_recv(r);
+    } else if (r->state == HASHING) {
+        atomic_store(&r->job.stop, true);
+    }
+}
+
+static void flush(struct recv *r)
+{
+    if (!r->streaming) {
+        return;
+    }
+    size_t taken = 0;
+    qudag_slice rest = {r->out + r->out_at, r->out_len - r->out_at};
+    if (rest.len > 0) {
+        qudag_err err = qudag_stream_write(r->k->d->node, r->stream, rest, &taken);
+        if (err != QUDAG_OK) {
+            return; /* stream_closed follows */
+        }
+        r->out_at += taken;
+    }
+    if (r->out_at == r->out_len) {
+        r->out_at = r->out_len = 0;
+        if (r->fin_after) {
+            r->fin_after = false;
+            qudag_stream_fin(r->k->d->node, r->stream); /* may end |r| */
+        }
+    }
+}
+
+static void say(struct recv *r, const struct courier_msg *m)
+{
+    uint8_t bytes[COURIER_MSG_MAX];
+    size_t len = courier_encode(bytes, m);
+    size_t room = sizeof(r->out) - (m->type == COURIER_T_PROGRESS ? COURIER_MSG_MAX : 0);
+    if (r->out_len + len > room) {
+        return; /* the sender does not read: progress may be skipped, room is kept for the end */
+    }
+    memcpy(r->out + r->out_len, bytes, len);
+    r->out_len += len;
+    r->told_ns = mono_ns();
+    flush(r);
+}
+
+static void say_progress(struct recv *r)
+{
+    r->told = r->got;
+    say(r, &(struct courier_msg){.type = COURIER_T_PROGRESS, .n = r->got});
+}
+
+/* The last word; then the stream is left to the sender. */
+static void say_last(struct recv *r, const struct courier_msg *m)
+{
+    r->state = SAID;
+    r->fin_after = true;
+    say(r, m);
+}
+
+static void refuse(struct recv *r, enum courier_reason reason)
+{
+    log_say(&r->k->d->log, QUDAG_LOG_INFO, "courier.refused", "%s", courier_reason_text(reason));
+    say_last(r, &(struct courier_msg){.type = COURIER_T_REFUSE, .reason = reason});
+}
+
+static void say_done(struct recv *r)
+{
+    struct courier_msg m = {.type = COURIER_T_DONE, .n = r->offer.size};
+    memcpy(m.hash, r->offer.hash, COURIER_HASH_LEN);
+    say_last(r, &m);
+}
+
+static enum courier_reason reason_of(int err)
+{
+    return err == ENOSPC || err == EDQUOT ? COURIER_DISK_FULL : COURIER_TROUBLE;
+}
+
+/* ------------------------------------------------------------------ the end of it */
+
+static void on_stored(struct job *j)
+{
+    struct recv *r = j->owner;
+    struct courier *k = r->k;
+    if (j->err == 0) {
+        struct inbox_entry e = {.time_ms = now_ms(), .offer = r->offer};
+        memcpy(e.offer.name, j->name, sizeof(e.offer.name));
+        memcpy(e.to, r->dark, sizeof(e.to));
+        j->err = inbox_add(&k->inbox, &e);
+        (void)unlink(r->offer_path);
+    }
+    k->inbox.reserved -= r->reserved;
+    r->reserved = 0;
+    if (j->err != 0) {
+        log_say(&k->d->log, QUDAG_LOG_WARN, "courier.store", "%s: %s", r->path, strerror(j->err));
+    } else {
+        log_say(&k->d->log, QUDAG_LOG_INFO, "courier.received", "%llu bytes",
+                (unsigned long long)r->offer.size);
+    }
+    if (!r->streaming) {
+        free_recv(r);
+    } else if (j->err != 0) {
+        refuse(r, reason_of(j->err));
+    } else {
+        say_done(r);
+    }
+}
+
+static void store(struct recv *r)
+{
+    struct courier *k = r->k;
+    uint8_t hash[COURIER_HASH_LEN];
+    blake3_hasher_finalize(&r->job.hash, hash, sizeof(hash));
+    if (memcmp(hash, r->offer.hash, sizeof(hash)) != 0) {
+        (void)unlink(r->path);
+        (void)unlink(r->offer_path);
+        refuse(r, COURIER_HASH_DIFFERS);
+        return;
+    }
+    r->state = STORING;
+    if (r->offer.kind == COURIER_MESSAGE) {
+        time_t t = time(NULL);
+        struct tm tm;
+        if (gmtime_r(&t, &tm) == NULL ||
+            strftime(r->job.name, sizeof(r->job.name), "message-%Y%m%dT%H%M%SZ.txt", &tm) == 0) {
+            memcpy(r->job.name, "message.txt", 12);
+        }
+    } else {
+        inbox_safe_name(r->job.name, r->offer.name);
+    }
+    memcpy(r->job.dir, k->inbox.dir, sizeof(r->job.dir));
+    memcpy(r->job.path, r->path, sizeof(r->job.path));
+    r->job.fd = r->fd;
+    r->job.run = job_store;
+    r->job.done = on_stored;
+    if (!job_start(k->d, &r->job)) {
+        refuse(r, COURIER_TROUBLE);
+    }
+}
+
+/* ------------------------------------------------------------------ content */
+
+static void accept_content(struct recv *r)
+{
+    r->state = CONTENT;
+    if (r->offer.kind == COURIER_FILE) {
+        say(r, &(struct courier_msg){.type = COURIER_T_ACCEPT, .n = r->got});
+    }
+    if (r->got == r->offer.size) {
+        store(r);
+    }
+}
+
+static void on_hashed(struct job *j)
+{
+    struct recv *r = j->owner;
+    if (!r->streaming) {
+        free_recv(r);
+        return;
+    }
+    if (j->err != 0) { /* what is there cannot be read: from the beginning */
+        blake3_hasher_init(&j->hash);
+        j->from = 0;
+    }
+    r->got = j->from;
+    r->heard_ns = mono_ns();
+    if (ftruncate(r->fd, (off_t)r->got) != 0 || lseek(r->fd, 0, SEEK_END) < 0) {
+        refuse(r, COURIER_TROUBLE);
+        return;
+    }
+    accept_content(r);
+}
+
+static void content(struct recv *r, qudag_slice data)
+{
+    if (data.len > r->offer.size - r->got) {
+        refuse(r, COURIER_HASH_DIFFERS);
+        return;
+    }
+    int err = fd_write_all(r->fd, data.base, data.len);
+    if (err != 0) {
+        (void)unlink(r->path);
+        (void)unlink(r->offer_path);
+        refuse(r, reason_of(err));
+        return;
+    }
+    blake3_hasher_update(&r->job.hash, data.base, data.len);
+    r->got += data.len;
+    if (r->got == r->offer.size) {
+        store(r);
+    } else if (r->got - r->told >= TELL_BYTES) {
+        say_progress(r);
+    }
+}
+
+/* ------------------------------------------------------------------ the offer */
+
+/* Another stream with the same transfer: the newer one goes on.  False: it cannot be now. */
+static bool take_over(const struct recv *r)
+{
+    struct recv *next;
+    for (struct recv *o = r->k->recvs; o != NULL; o = next) {
+        next = o->next;
+        if (o == r || o->state == OFFER || o->state == SAID ||
+            memcmp(o->offer.id, r->offer.id, COURIER_ID_LEN) != 0) {
+            continue;
+        }
+        if (o->job.busy) {
+            return false;
+        }
+        leave(o);
+    }
+    return true;
+}
+
+/* What is there of the same content, or 0. */
+static uint64_t already_there(const struct recv *r, const uint8_t *offer, size_t offer_len)
+{
+    struct stat st;
+    uint8_t *kept = NULL;
+    size_t kept_len = 0;
+    bool same = file_read(r->offer_path, COURIER_MSG_MAX, &kept, &kept_len) == 0 &&
+                kept_len == offer_len && memcmp(kept, offer, offer_len) == 0;
+    free(kept);
+    return same && fstat(r->fd, &st) == 0 && (uint64_t)st.st_size <= r->offer.size
+               ? (uint64_t)st.st_size
+               : 0;
+}
+
+static enum courier_reason check_offer(const struct recv *r)
+{
+    const struct courier *k = r->k;
+    uint64_t used = k->inbox.bytes + k->inbox.reserved;
+    if (r->offer.kind == COURIER_MESSAGE && r->offer.size > COURIER_MESSAGE_MAX) {
+        return COURIER_TOO_LARGE;
+    }
+    if (r->offer.size > k->file_max || r->offer.size > k->size_max) {
+        return COURIER_TOO_LARGE;
+    }
+    if (used > k->size_max || r->offer.size > k->size_max - used) {
+        return COURIER_INBOX_FULL;
+    }
+    return k->n_recvs > COURIER_RECVS_MAX ? COURIER_BUSY : COURIER_OK;
+}
+
+static void on_offer(struct recv *r)
+{
+    struct courier *k = r->k;
+    if (inbox_find(&k->inbox, &r->offer) != NULL) {
+        say_done(r); /* our word was lost on the way */
+        return;
+    }
+    enum courier_reason why = take_over(r) ? check_offer(r) : COURIER_BUSY;
+    if (why == COURIER_OK && !inbox_partial(&k->inbox, &r->offer, r->path, r->offer_path)) {
+        why = COURIER_TROUBLE;
+    }
+    if (why != COURIER_OK) {
+        refuse(r, why);
+        return;
+    }
+    r->reserved = r->offer.size;
+    k->inbox.reserved += r->reserved;
+    r->fd = open(r->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    uint8_t bytes[COURIER_MSG_MAX];
+    struct courier_msg m = {.type = COURIER_T_OFFER, .offer = r->offer};
+    size_t len = courier_encode(bytes, &m);
+    uint64_t have = r->fd < 0 ? 0 : already_there(r, bytes, len);
+    int err = r->fd < 0 ? errno : file_write_atomic(r->offer_path, bytes, len, 0600);
+    if (err != 0) {
+        (void)unlink(r->path);
+        refuse(r, reason_of(err));
+        return;
+    }
+    blake3_hasher_init(&r->job.hash);
+    r->job.owner = r;
+    r->job.fd = r->fd;
+    r->job.from = 0;
+    r->job.to = have;
+    r->job.run = job_hash;
+    r->job.done = on_hashed;
+    if (have > 0 && r->offer.kind == COURIER_FILE) {
+        r->state = HASHING;
+        if (!job_start(k->d, &r->job)) {
+            refuse(r, COURIER_TROUBLE);
+        }
+        return;
+    }
+    on_hashed(&r->job);
+}
+
+static bool alive(const struct courier *k, const struct recv *r)
+{
+    const struct recv *at = k->recvs;
+    while (at != NULL && at != r) {
+        at = at->next;
+    }
+    return at != NULL;
+}
+
+/* Bytes of the offer that |data| completes; 0: more are needed. */
+static size_t offer_bytes(struct recv *r, qudag_slice data)
+{
+    size_t before = r->in_len, room = sizeof(r->in) - before;
+    size_t n = data.len < room ? data.len : room;
+    struct courier_msg m;
+    memcpy(r->in + before, data.base, n);
+    r->in_len += n;
+    size_t used = courier_decode(&m, r->in, r->in_len);
+    if (used == 0) {
+        return 0;
+    }
+    if (used == SIZE_MAX || m.type != COURIER_T_OFFER) {
+        refuse(r, COURIER_BAD_OFFER);
+        return 0;
+    }
+    r->offer = m.offer;
+    on_offer(r);
+    return used - before;
+}
+
+/* ------------------------------------------------------------------ streams */
+
+static struct recv *by_stream(struct courier *k, qudag_stream stream)
+{
+    struct recv *r = k == NULL ? NULL : k->recvs;
+    while (r != NULL && (!r->streaming || r->stream.id != stream.id)) {
+        r = r->next;
+    }
+    return r;
+}
+
+void recv_new(struct courier *k, qudag_stream stream, const char *dark)
+{
+    struct recv *r = k->n_recvs > 2 * COURIER_RECVS_MAX ? NULL : calloc(1, sizeof(*r));
+    if (r == NULL) {
+        qudag_stream_reset(k->d->node, stream);
+        return;
+    }
+    r->k = k;
+    r->stream = stream;
+    r->streaming = true;
+    r->fd = -1;
+    r->heard_ns = r->told_ns = mono_ns();
+    (void)snprintf(r->dark, sizeof(r->dark), "%s", dark == NULL ? "" : dark);
+    r->next = k->recvs;
+    k->recvs = r;
+    k->n_recvs++;
+}
+
+bool recv_data(struct courier *k, qudag_stream stream, qudag_slice data, bool fin)
+{
+    struct recv *r = by_stream(k, stream);
+    if (r == NULL) {
+        return false;
+    }
+    r->heard_ns = mono_ns();
+    size_t len = data.len;
+    if (r->state == OFFER && data.len > 0) {
+        size_t used = offer_bytes(r, data);
+        if (used == 0 || !alive(k, r)) {
+            data.len = 0;
+        } else {
+            data = (qudag_slice){data.base + used, data.len - used};
+        }
+    }
+    if (data.len > 0 && r->state == CONTENT) {
+        content(r, data);
+    } else if (data.len > 0 && r->state == HASHING) {
+        leave(r); /* content that was not asked for */
+    }
+    if (len > 0) {
+        qudag_stream_consume(k->d->node, stream, len);
+    }
+    r = fin ? by_stream(k, stream) : NULL;
+    if (r != NULL && (r->state == OFFER || r->state == CONTENT || r->state == HASHING)) {
+        leave(r); /* cut short; what is there is kept for the next stream */
+    }
+    return true;
+}
+
+bool recv_flush_stream(struct courier *k, qudag_stream stream)
+{
+    struct recv *r = by_stream(k, stream);
+    if (r != NULL) {
+        flush(r);
+    }
+    return r != NULL;
+}
+
+bool recv_closed(struct courier *k, qudag_stream stream)
+{
+    struct recv *r = by_stream(k, stream);
+    if (r != NULL) {
+        r->streaming = false;
+        leave(r);
+    }
+    return r != NULL;
+}
+
+void recv_tick(struct courier *k, uint64_t now_ns)
+{
+    struct recv *next;
+    for (struct recv *r = k->recvs; r != NULL; r = next) {
+        next = r->next;
+        if (!r->streaming) {
+            continue;
+        }
+        if (!r->job.busy && now_ns - r->heard_ns > SILENCE_S * NS_PER_S) {
+            leave(r);
+            continue;
+        }
+        bool news = r->job.busy || (r->state == CONTENT && r->got != r->told);
+        if (news && now_ns - r->told_ns > TELL_NS) {
+            say_progress(r);
+        } else {
+            flush(r);
+        }
+    }
+}
+
+void recv_free_all(struct courier *k)
+{
+    while (k->recvs != NULL) {
+        free_recv(k->recvs);
+    }
+}

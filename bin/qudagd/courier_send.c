@@ -1,0 +1,639 @@
+/*
+ * courier_send.c - one transfer out.
+ *
+ *   HASHING ─▶ RESOLVING ─▶ OFFERED ─▶ CONTENT ─▶ WAITING ─▶ done
+ *                 ▲            └─────────┴──────────┤ stream lost, or silence
+ *                 └──────────── PAUSED ◀────────────┘
+ *
+ * Silence is noticed here and not left to the layers below, for a relay that was switched off tells
+ * nobody: circuits to the service are closed and the next attempt builds another.
+ */
+#include "courier_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TRIES_MAX 40            /* without progress */
+#define GIVE_UP_S 60            /* without progress */
+#define SILENCE_S 4             /* while the receiver should speak */
+#define OPENING_S 20            /* for resolving, and for a circuit to be built */
+#define TELL_NS (NS_PER_S / 10) /* progress to the tool */
+#define PAUSE_NS (NS_PER_S / 5) /* before the second attempt; doubles up to 3.2 s */
+
+enum send_state { HASHING, RESOLVING, OFFERED, CONTENT, WAITING, PAUSED };
+static const char *const state_name[] = {"hashing", "resolving",  "connecting",
+                                         "sending", "confirming", "retrying"};
+
+struct send {
+    struct send *next;
+    struct courier *k;
+    struct request *rq; /* NULL: nobody waits any more */
+    enum send_state state;
+    struct courier_offer offer;
+    char addr[QUDAG_DARK_TEXT_MAX], service[QUDAG_PEER_ID_TEXT_MAX];
+    int fd; /* FILE */
+    struct job job;
+    qudag_op op;
+    qudag_stream stream;
+    bool streaming;
+    uint64_t at, acked,
+        resumed; /* next byte to queue; received there; where the last stream began */
+    uint64_t begun_ns, sent_ns; /* first; when content began */
+    uint64_t heard_ns, progress_ns, until_ns, told_ns;
+    unsigned tries, streams; /* tries: since the last progress */
+    qudag_err last;
+    size_t head_len, head_at, in_len, block_len, block_at;
+    uint8_t head[COURIER_MSG_MAX], in[COURIER_MSG_MAX];
+    uint8_t block[COURIER_BLOCK]; /* MESSAGE: the whole content */
+};
+
+static void pump(struct send *s);
+static void try_again(struct send *s, qudag_err why);
+
+static void unlink_send(struct send *s)
+{
+    struct courier *k = s->k;
+    for (struct send **at = &k->sends; *at != NULL; at = &(*at)->next) {
+        if (*at == s) {
+            *at = s->next;
+            k->n_sends--;
+            break;
+        }
+    }
+    if (s->fd >= 0) {
+        close(s->fd);
+    }
+    free(s);
+}
+
+/* The request is answered before; a hash at work is waited for. */
+static void finish(struct send *s)
+{
+    if (s->streaming) {
+        s->streaming = false;
+        qudag_stream_reset(s->k->d->node, s->stream);
+    }
+    s->rq = NULL;
+    if (s->job.busy) {
+        atomic_store(&s->job.stop, true);
+        return;
+    }
+    unlink_send(s);
+}
+
+static void fail(struct send *s, enum tool_exit code, const char *error, const char *message,
+                 const char *hint)
+{
+    if (s->rq != NULL) {
+        s->rq->job = NULL;
+        request_end(s->rq, code, error, message, hint);
+    }
+    finish(s);
+}
+
+static void fail_err(struct send *s, qudag_err err, const char *what)
+{
+    if (s->rq != NULL) {
+        s->rq->job = NULL;
+        request_end_err(s->rq, err, what);
+    }
+    finish(s);
+}
+
+/* ------------------------------------------------------------------ telling */
+
+/* Our circuits that end at the service: their path into |r|, or, without |r|, an end to them. */
+static void with_circuits(struct send *s, struct rec *r)
+{
+    qudag_circuit found[16];
+    size_t n = 0;
+    qudag_circuit_info info;
+    qudag_node *node = s->k->d->node;
+    for (size_t it = 0; n < 16 && qudag_circuit_next(node, &it, &info);) {
+        char end[QUDAG_PEER_ID_TEXT_MAX] = "";
+        size_t hops = info.hops_wanted < QUDAG_HOPS_MAX ? info.hops_wanted : QUDAG_HOPS_MAX;
+        if (info.role != QUDAG_CIRCUIT_CLIENT || strcmp(info.purpose, "dark") != 0 || hops == 0) {
+            continue;
+        }
+        if (info.path[hops - 1].len > 0) {
+            qudag_peer_id_text(&info.path[hops - 1], end);
+        }
+        if (strcmp(end, s->service) != 0) {
+            continue;
+        }
+        for (size_t ix = 0; r != NULL && n == 0 && ix < hops; ix++) {
+            char hop[QUDAG_PEER_ID_TEXT_MAX];
+            qudag_peer_id_text(&info.path[ix], hop);
+            rec_str(r, "path", hop);
+        }
+        found[n++] = info.circuit;
+    }
+    for (size_t ix = 0; r == NULL && ix < n; ix++) {
+        qudag_err err = qudag_circuit_close(node, found[ix]);
+        if (err != QUDAG_OK && err != QUDAG_ESTALE) {
+            log_say(&s->k->d->log, QUDAG_LOG_DEBUG, "courier.close", "%s", qudag_strerror(err));
+        }
+    }
+}
+
+static void tell(struct send *s, enum rec_type type)
+{
+    struct request *rq = s->rq;
+    if (rq == NULL) {
+        return;
+    }
+    struct rec *r = request_rec(rq, type);
+    rec_str(r, "state", type == REC_ROW ? "delivered" : state_name[s->state]);
+    rec_str(r, "kind", s->offer.kind == COURIER_FILE ? "file" : "message");
+    rec_str(r, "name", s->offer.name);
+    rec_int(r, "size", (int64_t)s->offer.size);
+    rec_int(r, "acked", (int64_t)s->acked);
+    rec_int(r, "resumed", (int64_t)s->resumed);
+    rec_int(r, "streams", s->streams);
+    rec_int(r, "elapsed_ns", (int64_t)(mono_ns() - s->begun_ns));
+    if (s->sent_ns != 0) {
+        rec_int(r, "sending_ns", (int64_t)(mono_ns() - s->sent_ns));
+    }
+    if (s->last != QUDAG_OK) {
+        rec_str(r, "last_error", qudag_err_name(s->last));
+    }
+    if (s->streaming && s->service[0] != 0) {
+        with_circuits(s, r);
+    }
+    if (type == REC_ROW) {
+        char hex[2 * COURIER_HASH_LEN + 1];
+        text_hex(hex, s->offer.hash, COURIER_HASH_LEN);
+        rec_str(r, "hash", hex); /* both ends' */
+        text_hex(hex, s->offer.id, COURIER_ID_LEN);
+        rec_str(r, "id", hex);
+    }
+    request_send(rq);
+}
+
+/* ------------------------------------------------------------------ attempts */
+
+static void enter(struct send *s, enum send_state state)
+{
+    bool news = s->state != state;
+    s->state = state;
+    s->heard_ns = mono_ns();
+    if (news) {
+        tell(s, REC_PROGRESS);
+    }
+}
+
+static void begin(struct send *s)
+{
+    struct courier_msg m = {.type = COURIER_T_OFFER, .offer = s->offer};
+    s->head_len = courier_encode(s->head, &m);
+    s->head_at = s->in_len = 0;
+    s->at = s->resumed = 0;
+    if (s->offer.kind == COURIER_FILE) {
+        s->block_len = 0;
+    }
+    s->block_at = 0;
+    qudag_err err = qudag_dark_open(s->k->d->node, s->addr, COURIER_PROTO, &s->stream);
+    if (err != QUDAG_OK) {
+        try_again(s, err);
+        return;
+    }
+    s->streaming = true;
+    s->streams++;
+    enter(s, OFFERED);
+    pump(s);
+}
+
+static void resolve(struct send *s)
+{
+    qudag_err err = qudag_dark_resolve(s->k->d->node, s->addr, &s->op);
+    if (err != QUDAG_OK) {
+        fail_err(s, err, s->addr);
+        return;
+    }
+    enter(s, RESOLVING);
+}
+
+static bool is_final(qudag_err err)
+{
+    qudag_err_cat cat = qudag_err_category(err);
+    return cat == QUDAG_CAT_USAGE || err == QUDAG_EUNSUPPORTED || err == QUDAG_EEXPIRED ||
+           err == QUDAG_EAUTH;
+}
+
+static void try_again(struct send *s, qudag_err why)
+{
+    uint64_t now = mono_ns();
+    s->last = why;
+    if (s->streaming) {
+        s->streaming = false;
+        qudag_stream_reset(s->k->d->node, s->stream);
+    }
+    s->tries++;
+    bool absent = why == QUDAG_ENOTFOUND && s->tries >= 3;
+    if (is_final(why) || absent || s->tries > TRIES_MAX ||
+        now - s->progress_ns > GIVE_UP_S * NS_PER_S) {
+        fail_err(s, why, "not delivered");
+        return;
+    }
+    unsigned doublings = s->tries < 5 ? s->tries - 1 : 4;
+    s->until_ns = now + (PAUSE_NS << doublings);
+    enter(s, PAUSED);
+}
+
+bool send_op_done(struct courier *k, qudag_op op, qudag_err err, const qudag_result *res)
+{
+    struct send *s = k == NULL ? NULL : k->sends;
+    while (s != NULL && (s->op.id != op.id || op.id == 0)) {
+        s = s->next;
+    }
+    if (s == NULL) {
+        return false;
+    }
+    s->op.id = 0;
+    if (s->state != RESOLVING) {
+        return true;
+    }
+    if (err != QUDAG_OK) {
+        try_again(s, err);
+        return true;
+    }
+    if (res->addrs_n > 0) {
+        (void)snprintf(s->service, sizeof(s->service), "%s", res->addrs[0]);
+    }
+    begin(s);
+    return true;
+}
+
+/* ------------------------------------------------------------------ content */
+
+/* False: there is nothing more to write now. */
+static bool fill(struct send *s)
+{
+    if (s->state != CONTENT || s->at == s->offer.size || s->offer.kind == COURIER_MESSAGE) {
+        return false;
+    }
+    uint64_t left = s->offer.size - s->at;
+    size_t want = left < COURIER_BLOCK ? (size_t)left : COURIER_BLOCK;
+    ssize_t n = pread(s->fd, s->block, want, (off_t)s->at);
+    if (n <= 0) {
+        fail(s, TOOL_FAILED, "READ",
+             n == 0 ? "the file became shorter while it was sent" : strerror(errno),
+             "send it again when nothing writes to it");
+        return false;
+    }
+    s->block_len = (size_t)n;
+    s->block_at = 0;
+    return true;
+}
+
+/* True: all of it was taken. */
+static bool give(struct send *s, const uint8_t *base, size_t len, size_t *at)
+{
+    size_t taken = 0;
+    qudag_err err =
+        qudag_stream_write(s->k->d->node, s->stream, (qudag_slice){base + *at, len - *at}, &taken);
+    if (err != QUDAG_OK) {
+        return false; /* stream_closed tells more */
+    }
+    *at += taken;
+    return *at == len;
+}
+
+static bool find(struct courier *k, const struct send *s)
+{
+    const struct send *at = k->sends;
+    while (at != NULL && at != s) {
+        at = at->next;
+    }
+    return at != NULL;
+}
+
+static void pump(struct send *s)
+{
+    struct courier *k = s->k;
+    if (!s->streaming) {
+        return;
+    }
+    if (s->head_at < s->head_len) {
+        if (!give(s, s->head, s->head_len, &s->head_at)) {
+            return;
+        }
+        if (s->offer.kind == COURIER_MESSAGE) {
+            s->sent_ns = mono_ns();
+            enter(s, CONTENT);
+        }
+    }
+    while (s->state == CONTENT) {
+        if (s->block_at == s->block_len && !fill(s)) {
+            if (find(k, s) && s->state == CONTENT) { /* all is on its way */
+                enter(s, WAITING);
+                qudag_stream_fin(k->d->node, s->stream);
+            }
+            return;
+        }
+        size_t before = s->block_at;
+        bool all = give(s, s->block, s->block_len, &s->block_at);
+        s->at += s->block_at - before;
+        if (!all) {
+            return;
+        }
+    }
+}
+
+static struct send *by_stream(struct courier *k, qudag_stream stream)
+{
+    struct send *s = k == NULL ? NULL : k->sends;
+    while (s != NULL && (!s->streaming || s->stream.id != stream.id)) {
+        s = s->next;
+    }
+    return s;
+}
+
+bool send_pump_stream(struct courier *k, qudag_stream stream)
+{
+    struct send *s = by_stream(k, stream);
+    if (s != NULL) {
+        pump(s);
+    }
+    return s != NULL;
+}
+
+bool send_closed(struct courier *k, qudag_stream stream, qudag_err why)
+{
+    struct send *s = by_stream(k, stream);
+    if (s != NULL) {
+        s->streaming = false;
+        try_again(s, why == QUDAG_OK ? QUDAG_ECLOSED : why);
+    }
+    return s != NULL;
+}
+
+/* ------------------------------------------------------------------ what the receiver says */
+
+static void on_done(struct send *s, const struct courier_msg *m)
+{
+    if (m->n != s->offer.size || memcmp(m->hash, s->offer.hash, COURIER_HASH_LEN) != 0) {
+        fail(s, TOOL_FAILED, "HASH_DIFFERS", "the receiver computed another hash than we did",
+             "send it again");
+        return;
+    }
+    s->acked = s->offer.size;
+    s->last = QUDAG_OK;
+    tell(s, REC_ROW);
+    fail(s, TOOL_OK, "", "", "");
+}
+
+static void on_accept(struct send *s, uint64_t offset)
+{
+    if (s->state != OFFERED || s->offer.kind != COURIER_FILE || offset > s->offer.size) {
+        try_again(s, QUDAG_EPROTO);
+        return;
+    }
+    s->at = s->resumed = s->acked = offset;
+    s->progress_ns = s->sent_ns = mono_ns();
+    enter(s, CONTENT);
+    pump(s);
+}
+
+static void on_refuse(struct send *s, unsigned reason)
+{
+    if (reason == COURIER_BUSY || reason == COURIER_HASH_DIFFERS) {
+        try_again(s, QUDAG_EREFUSED);
+        return;
+    }
+    fail(s, TOOL_REFUSED, "QUDAG_EREFUSED", courier_reason_text(reason),
+         "only the receiver can change that");
+}
+
+static void on_message(struct send *s, const struct courier_msg *m)
+{
+    s->heard_ns = mono_ns();
+    switch (m->type) {
+    case COURIER_T_ACCEPT:
+        on_accept(s, m->n);
+        break;
+    case COURIER_T_PROGRESS:
+        if (m->n > s->acked && m->n <= s->offer.size) {
+            s->acked = m->n;
+            s->progress_ns = s->heard_ns;
+            s->tries = 0;
+        }
+        break;
+    case COURIER_T_REFUSE:
+        on_refuse(s, m->reason);
+        break;
+    case COURIER_T_DONE:
+        on_done(s, m);
+        break;
+    case COURIER_T_OFFER:
+        try_again(s, QUDAG_EPROTO);
+        break;
+    }
+}
+
+bool send_data(struct courier *k, qudag_stream stream, qudag_slice data)
+{
+    struct send *s = by_stream(k, stream);
+    if (s == NULL) {
+        return false;
+    }
+    qudag_stream_consume(k->d->node, stream, data.len);
+    while (data.len > 0 && s == by_stream(k, stream)) {
+        size_t room = sizeof(s->in) - s->in_len, n = data.len < room ? data.len : room;
+        memcpy(s->in + s->in_len, data.base, n);
+        s->in_len += n;
+        data = (qudag_slice){data.base + n, data.len - n};
+        struct courier_msg m;
+        size_t used;
+        while ((used = courier_decode(&m, s->in, s->in_len)) != 0) {
+            if (used == SIZE_MAX) {
+                try_again(s, QUDAG_EPROTO);
+                return true;
+            }
+            memmove(s->in, s->in + used, s->in_len - used);
+            s->in_len -= used;
+            on_message(s, &m);
+            if (s != by_stream(k, stream)) {
+                return true; /* it ended, or has another stream now */
+            }
+        }
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------ time */
+
+static void tick_one(struct send *s, uint64_t now_ns)
+{
+    struct courier *k = s->k;
+    uint64_t patience = (s->state == OFFERED || s->state == RESOLVING ? OPENING_S : SILENCE_S);
+    if (s->state == PAUSED) {
+        if (now_ns >= s->until_ns) {
+            resolve(s);
+        }
+        return;
+    }
+    if (s->state != HASHING && now_ns - s->heard_ns > patience * NS_PER_S) {
+        if (s->state == RESOLVING) {
+            qudag_op op = s->op;
+            s->op.id = 0;
+            qudag_op_cancel(s->k->d->node, op);
+        } else {
+            with_circuits(s, NULL);
+        }
+        if (!find(k, s) || s->state == PAUSED) {
+            return; /* closing the circuit closed the stream */
+        }
+        try_again(s, QUDAG_ETIMEOUT);
+        return;
+    }
+    if (now_ns - s->told_ns > TELL_NS) {
+        s->told_ns = now_ns;
+        tell(s, REC_PROGRESS);
+    }
+    pump(s);
+}
+
+void send_tick(struct courier *k, uint64_t now_ns)
+{
+    struct send *next;
+    for (struct send *s = k->sends; s != NULL; s = next) {
+        next = s->next;
+        if (s->rq != NULL) {
+            tick_one(s, now_ns);
+        }
+        if (next != NULL && !find(k, next)) {
+            break; /* it shared the circuit; the rest has its turn at the next tick */
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ the beginning and the end */
+
+static void on_hashed(struct job *j)
+{
+    struct send *s = j->owner;
+    if (s->rq == NULL) {
+        unlink_send(s);
+        return;
+    }
+    if (j->err != 0) {
+        fail(s, TOOL_FAILED, "READ", strerror(j->err), "the file must stay as it is");
+        return;
+    }
+    const struct daemon *d = s->k->d;
+    blake3_hasher id;
+    blake3_hasher_finalize(&j->hash, s->offer.hash, COURIER_HASH_LEN);
+    /* The same file to the same address has the same id, so that a later attempt goes on where
+     * this one ended; the key keeps others from knowing it. */
+    blake3_hasher_init_keyed(&id, d->state.secret);
+    blake3_hasher_update(&id, s->addr, strlen(s->addr));
+    blake3_hasher_update(&id, s->offer.hash, COURIER_HASH_LEN);
+    blake3_hasher_update(&id, s->offer.name, strlen(s->offer.name));
+    if (s->offer.kind == COURIER_MESSAGE || rec_get_bool(&s->rq->args, "again")) {
+        uint8_t salt[16];
+        if (uv_random(NULL, NULL, salt, sizeof(salt), 0, NULL) != 0) {
+            fail(s, TOOL_FAILED, "RANDOM", "no random bytes are to be had", "");
+            return;
+        }
+        blake3_hasher_update(&id, salt, sizeof(salt));
+    }
+    blake3_hasher_finalize(&id, s->offer.id, COURIER_ID_LEN);
+    s->progress_ns = mono_ns();
+    resolve(s);
+}
+
+/* What shall be sent: from the request into |s|.  NULL, or what is wrong. */
+static const char *take_content(struct send *s, struct request *rq)
+{
+    struct rec_field message;
+    struct stat st;
+    const char *name = rec_get_str(&rq->args, "name");
+    if (rec_find(&rq->args, "message", REC_BYTES, &message)) {
+        if (message.len > COURIER_MESSAGE_MAX) {
+            return "a message has at most 32 KiB; put it into a file";
+        }
+        s->offer.kind = COURIER_MESSAGE;
+        s->offer.size = message.len;
+        memcpy(s->block, message.bytes, message.len);
+        s->block_len = message.len;
+        return NULL;
+    }
+    if (rq->fd < 0 || fstat(rq->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return "only plain files can be sent";
+    }
+    s->fd = rq->fd;
+    rq->fd = -1;
+    s->offer.kind = COURIER_FILE;
+    s->offer.size = (uint64_t)st.st_size;
+    (void)snprintf(s->offer.name, sizeof(s->offer.name), "%s", name == NULL ? "file" : name);
+    return NULL;
+}
+
+void courier_send(struct request *rq)
+{
+    struct courier *k = rq->d->courier;
+    const char *addr = rec_get_str(&rq->args, "address");
+    qudag_err err = addr == NULL ? QUDAG_EINVAL : qudag_dark_check(addr);
+    if (err != QUDAG_OK) {
+        request_end_err(rq, err, addr == NULL ? "send" : addr);
+        return;
+    }
+    struct send *s = k->n_sends == COURIER_SENDS_MAX ? NULL : calloc(1, sizeof(*s));
+    if (s == NULL) {
+        request_end(rq, TOOL_FAILED, "QUDAG_ELIMIT", "too many transfers at once",
+                    "wait for one to end");
+        return;
+    }
+    s->k = k;
+    s->fd = -1;
+    s->begun_ns = s->heard_ns = mono_ns();
+    (void)snprintf(s->addr, sizeof(s->addr), "%s", addr);
+    const char *wrong = take_content(s, rq);
+    if (wrong != NULL) {
+        free(s);
+        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL", wrong, "qudag help send shows an example");
+        return;
+    }
+    s->rq = rq;
+    rq->job = s;
+    s->next = k->sends;
+    k->sends = s;
+    k->n_sends++;
+    blake3_hasher_init(&s->job.hash);
+    s->job.owner = s;
+    s->job.done = on_hashed;
+    if (s->offer.kind == COURIER_MESSAGE) {
+        blake3_hasher_update(&s->job.hash, s->block, s->block_len);
+        on_hashed(&s->job);
+        return;
+    }
+    s->job.run = job_hash;
+    s->job.fd = s->fd;
+    s->job.to = s->offer.size;
+    if (!job_start(k->d, &s->job)) {
+        fail(s, TOOL_FAILED, "QUDAG_ELIMIT", "no thread to hash with", "");
+    }
+}
+
+void courier_abandon(struct request *rq)
+{
+    struct send *s = rq->job;
+    qudag_op op = s->op;
+    qudag_node *node = s->k->d->node;
+    s->op.id = 0;
+    fail(s, TOOL_FAILED, "", "", "");
+    if (op.id != 0) {
+        qudag_op_cancel(node, op);
+    }
+}
+
+void send_free_all(struct courier *k)
+{
+    while (k->sends != NULL) {
+        unlink_send(k->sends);
+    }
+}

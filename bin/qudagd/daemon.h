@@ -1,0 +1,54 @@
+/*
+ * daemon.h - the daemon as one object: what its files share.
+ *
+ *   main.c      options, start, stop           state.c  the folder       conf.c, log.c
+ *   control.c   socket, clients, frames   ──▶  commands.c, report.c  ──▶  the library
+ *   courier.h   messages and files over streams of the library   ──▶  inbox.h
+ */
+#ifndef QUDAG_BIN_DAEMON_H
+#define QUDAG_BIN_DAEMON_H
+
+#include "common/rec.h"
+#include "conf.h"
+#include "log.h"
+#include "state.h"
+
+#include <qudag/qudag.h>
+#include <uv.h>
+
+#define TICK_MS 100 /* of timeouts in the daemon */
+#define PHASES_MAX 64
+
+struct control;
+struct courier;
+struct request;
+
+struct phase_note {
+    qudag_phase phase;
+    uint32_t a, b;
+    qudag_err err;
+    uint64_t at_ns; /* since the start */
+};
+
+struct daemon {
+    struct logsink log; /* first: log_record counts on it */
+    uv_loop_t loop;
+    uv_signal_t sig_int, sig_term;
+    uv_timer_t tick;
+    struct conf conf;
+    struct state state;
+    qudag_identity *identity;
+    qudag_node *node;
+    struct control *control;
+    struct courier *courier;
+    struct rec *rec; /* for whatever frame is being made */
+    uint64_t since_ns;
+    struct phase_note phases[PHASES_MAX]; /* oldest first; a run of one phase is one entry */
+    size_t n_phases;
+    bool stopping;
+    int notify_fd; /* who started us waits here for a word; -1: nobody */
+};
+
+void daemon_stop(struct daemon *d); /* graceful; the loop ends soon */
+
+#endif

@@ -1,0 +1,253 @@
+/* inbox.c - what was received. */
+#include "inbox.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define INDEX_MAX (16 << 20)
+
+/* Bytes of the UTF-8 sequence at |s| that may stand in a name; 0: none may. */
+static size_t letter(const unsigned char *s)
+{
+    if (s[0] < 0x80) {
+        return s[0] >= 0x20 && s[0] != 0x7f && s[0] != '/';
+    }
+    size_t n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
+    if (s[0] >= 0xf5) {
+        return 0;
+    }
+    for (size_t ix = 1; ix < n; ix++) {
+        if ((s[ix] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    bool c1 = n == 2 && s[0] == 0xc2 && s[1] < 0xa0; /* control characters */
+    bool turns = n == 3 && s[0] == 0xe2 &&
+                 ((s[1] == 0x80 && s[2] >= 0x8b && s[2] <= 0xaf) ||
+                  (s[1] == 0x81 && s[2] >= 0xa0 && s[2] <= 0xaf)); /* direction, invisible */
+    return c1 || turns ? 0 : n;
+}
+
+void inbox_safe_name(char *out, const char *name)
+{
+    const unsigned char *s = (const unsigned char *)name;
+    size_t len = 0;
+    while (*s != 0 && len + 4 <= COURIER_NAME_MAX) {
+        size_t n = letter(s);
+        if (n == 0 || (len == 0 && *s == '.')) {
+            out[len++] = '_';
+            s++;
+            continue;
+        }
+        memcpy(out + len, s, n);
+        len += n;
+        s += n;
+    }
+    while (len > 0 && out[len - 1] == ' ') {
+        len--;
+    }
+    out[len] = 0;
+    if (len == 0) {
+        memcpy(out, "file", 5);
+    }
+}
+
+static bool entry_path(const struct inbox *b, const char *name, char path[PATH_LEN])
+{
+    return path_join(path, b->dir, name);
+}
+
+static bool there(const struct inbox *b, const struct inbox_entry *e)
+{
+    char path[PATH_LEN];
+    struct stat st;
+    return entry_path(b, e->offer.name, path) && stat(path, &st) == 0 &&
+           (uint64_t)st.st_size == e->offer.size;
+}
+
+static bool append(struct inbox *b, const struct inbox_entry *e)
+{
+    if (b->n == b->cap) {
+        size_t cap = b->cap == 0 ? 64 : b->cap * 2;
+        struct inbox_entry *more = realloc(b->entry, cap * sizeof(*more));
+        if (more == NULL) {
+            return false;
+        }
+        b->entry = more;
+        b->cap = cap;
+    }
+    if (b->n == INBOX_LISTED_MAX) {
+        memmove(b->entry, b->entry + 1, (b->n - 1) * sizeof(*b->entry));
+        b->n--;
+    }
+    b->entry[b->n++] = *e;
+    return true;
+}
+
+static bool parse_line(struct inbox_entry *e, char *line)
+{
+    char *part[7], *save = NULL;
+    size_t n = 0;
+    for (char *p = strtok_r(line, "\t", &save); p != NULL && n < 7;
+         p = strtok_r(NULL, "\t", &save)) {
+        part[n++] = p;
+    }
+    if (n != 7 || strlen(part[6]) > COURIER_NAME_MAX || strlen(part[5]) >= sizeof(e->to) ||
+        !text_unhex(e->offer.hash, COURIER_HASH_LEN, part[3]) ||
+        !text_unhex(e->offer.id, COURIER_ID_LEN, part[4])) {
+        return false;
+    }
+    e->time_ms = strtoll(part[0], NULL, 10);
+    e->offer.kind = strcmp(part[1], "file") == 0 ? COURIER_FILE : COURIER_MESSAGE;
+    e->offer.size = strtoull(part[2], NULL, 10);
+    memcpy(e->to, part[5], strlen(part[5]) + 1);
+    memcpy(e->offer.name, part[6], strlen(part[6]) + 1);
+    return strchr(part[6], '/') == NULL;
+}
+
+static void read_index(struct inbox *b, char *text)
+{
+    char *save = NULL;
+    for (char *line = strtok_r(text, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        struct inbox_entry e = {0};
+        if (parse_line(&e, line) && append(b, &e) && there(b, &e)) {
+            b->bytes += e.offer.size;
+        }
+    }
+}
+
+/* What was begun long ago will not be finished. */
+static void sweep(const struct inbox *b)
+{
+    DIR *list = opendir(b->partial);
+    const struct dirent *e;
+    while (list != NULL && (e = readdir(list)) != NULL) {
+        char path[PATH_LEN];
+        struct stat st;
+        if (e->d_name[0] != '.' && path_join(path, b->partial, e->d_name) && stat(path, &st) == 0 &&
+            now_ms() / 1000 - st.st_mtime > INBOX_KEEP_PARTIAL_S) {
+            (void)unlink(path);
+        }
+    }
+    if (list != NULL) {
+        (void)closedir(list);
+    }
+}
+
+bool inbox_open(struct inbox *b, const char *dir)
+{
+    char path[PATH_LEN];
+    uint8_t *text = NULL;
+    size_t len;
+    *b = (struct inbox){0};
+    (void)snprintf(b->dir, sizeof(b->dir), "%s", dir);
+    bool fits = path_join(b->partial, dir, ".partial") && path_join(path, dir, ".index");
+    int err = fits ? dir_make(b->partial, 0700) : ENAMETOOLONG;
+    if (err == 0) {
+        err = file_read(path, INDEX_MAX, &text, &len);
+        err = err == ENOENT ? 0 : err;
+    }
+    if (err != 0) {
+        (void)snprintf(b->why, sizeof(b->why), "the inbox %s cannot be used: %s", dir,
+                       strerror(err));
+        return false;
+    }
+    if (text != NULL) {
+        read_index(b, (char *)text);
+        free(text);
+    }
+    sweep(b);
+    return true;
+}
+
+void inbox_close(struct inbox *b)
+{
+    free(b->entry);
+    b->entry = NULL;
+    b->n = b->cap = 0;
+}
+
+const struct inbox_entry *inbox_find(const struct inbox *b, const struct courier_offer *o)
+{
+    for (size_t ix = b->n; ix-- > 0;) {
+        const struct inbox_entry *e = &b->entry[ix];
+        if (memcmp(e->offer.id, o->id, COURIER_ID_LEN) == 0 && e->offer.size == o->size &&
+            memcmp(e->offer.hash, o->hash, COURIER_HASH_LEN) == 0 && there(b, e)) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+bool inbox_partial(const struct inbox *b, const struct courier_offer *o, char path[PATH_LEN],
+                   char offer_path[PATH_LEN])
+{
+    char id[2 * COURIER_ID_LEN + 1], with[2 * COURIER_ID_LEN + 7];
+    text_hex(id, o->id, COURIER_ID_LEN);
+    (void)snprintf(with, sizeof(with), "%s.offer", id);
+    return path_join(path, b->partial, id) && path_join(offer_path, b->partial, with);
+}
+
+int inbox_place(const char *dir, const char *partial, char name[COURIER_NAME_MAX + 1])
+{
+    char stem[COURIER_NAME_MAX + 1], path[PATH_LEN];
+    memcpy(stem, name, sizeof(stem));
+    const char *dot = strrchr(name, '.');
+    size_t stem_len = dot == NULL || dot == name ? strlen(name) : (size_t)(dot - name);
+    char tail[COURIER_NAME_MAX + 1];
+    (void)snprintf(tail, sizeof(tail), "%s", stem + stem_len);
+    for (unsigned nth = 2; nth < 10000; nth++) {
+        if (!path_join(path, dir, name)) {
+            return ENAMETOOLONG;
+        }
+        if (link(partial, path) == 0) { /* link, unlike rename, never replaces */
+            return unlink(partial) == 0 ? dir_sync(dir) : errno;
+        }
+        if (errno != EEXIST) {
+            return errno;
+        }
+        char number[16];
+        int digits = snprintf(number, sizeof(number), " (%u)", nth);
+        size_t keep = stem_len, most = COURIER_NAME_MAX - (size_t)digits;
+        size_t tail_len = strlen(tail) < most ? strlen(tail) : 0;
+        keep = keep + tail_len > most ? most - tail_len : keep;
+        (void)snprintf(name, COURIER_NAME_MAX + 1, "%.*s%s%.*s", (int)keep, stem, number,
+                       (int)tail_len, tail);
+    }
+    return EEXIST;
+}
+
+int inbox_add(struct inbox *b, const struct inbox_entry *e)
+{
+    char path[PATH_LEN], line[1024], hash[2 * COURIER_HASH_LEN + 1], id[2 * COURIER_ID_LEN + 1];
+    if (!append(b, e)) {
+        return ENOMEM;
+    }
+    b->bytes += e->offer.size;
+    text_hex(hash, e->offer.hash, COURIER_HASH_LEN);
+    text_hex(id, e->offer.id, COURIER_ID_LEN);
+    int len = snprintf(line, sizeof(line), "%lld\t%s\t%llu\t%s\t%s\t%s\t%s\n",
+                       (long long)e->time_ms, e->offer.kind == COURIER_FILE ? "file" : "message",
+                       (unsigned long long)e->offer.size, hash, id, e->to[0] == 0 ? "-" : e->to,
+                       e->offer.name);
+    if (!path_join(path, b->dir, ".index")) {
+        return ENAMETOOLONG;
+    }
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return errno;
+    }
+    int err = fd_write_all(fd, line, (size_t)len);
+    if (close(fd) != 0 && err == 0) {
+        err = errno;
+    }
+    return err;
+}

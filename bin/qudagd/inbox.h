@@ -1,0 +1,46 @@
+/*
+ * inbox.h - what was received.
+ *
+ *   INBOX/NAME               a message or file, complete and verified
+ *   INBOX/.index             one line each: time, kind, size, hash, id, address, name
+ *   INBOX/.partial/ID        content so far; ID.offer: what it will be
+ */
+#ifndef QUDAG_BIN_INBOX_H
+#define QUDAG_BIN_INBOX_H
+
+#include "common/fileio.h"
+#include "courier.h"
+
+#define INBOX_LISTED_MAX 10000 /* the oldest are not listed any more */
+#define INBOX_KEEP_PARTIAL_S (7 * 86400)
+
+struct inbox_entry {
+    int64_t time_ms;
+    struct courier_offer offer; /* name: as stored */
+    char to[QUDAG_DARK_TEXT_MAX];
+};
+
+struct inbox {
+    char dir[PATH_LEN], partial[PATH_LEN];
+    struct inbox_entry *entry; /* oldest first */
+    size_t n, cap;
+    uint64_t bytes;    /* of the entries still there */
+    uint64_t reserved; /* by transfers at work */
+    char why[PATH_LEN + 200];
+};
+
+bool inbox_open(struct inbox *b, const char *dir); /* false: b->why */
+void inbox_close(struct inbox *b);
+/* An entry of that id and content whose file is still there, or NULL. */
+const struct inbox_entry *inbox_find(const struct inbox *b, const struct courier_offer *o);
+/* The paths of a transfer at work. */
+bool inbox_partial(const struct inbox *b, const struct courier_offer *o, char path[PATH_LEN],
+                   char offer_path[PATH_LEN]);
+/* A name that is harmless here; |out| has room for COURIER_NAME_MAX + 1. */
+void inbox_safe_name(char *out, const char *name);
+/* Moves |partial| to a name that is free; |name| is changed if it is not.  0 or an errno.
+ * Touches only files: may run on another thread. */
+int inbox_place(const char *dir, const char *partial, char name[COURIER_NAME_MAX + 1]);
+int inbox_add(struct inbox *b, const struct inbox_entry *e); /* 0 or an errno */
+
+#endif

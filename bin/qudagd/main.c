@@ -1,0 +1,454 @@
+/*
+ * main.c - qudagd: options, start, stop.  qudagd(8) describes it.
+ *
+ *   configuration ─▶ folder and lock ─▶ identity ─▶ node (sockets) ─▶ saved state ─▶ control socket
+ *   ─▶ "ready" to whoever started us ─▶ loop ─▶ signal or `qudag down` ─▶ everything in reverse
+ */
+#include "control.h"
+#include "courier.h"
+#include "report.h"
+#include "start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct options {
+    const char *file, *dir;
+    const char *set[64];
+    size_t n_set;
+    bool check, print;
+};
+
+static const char usage_text[] =
+    "usage: qudagd [options]\n"
+    "\n"
+    "Runs a node of the QuDAG network in the foreground.  qudag up does the same in the "
+    "background.\n"
+    "\n"
+    "  -d, --dir DIR         state folder (default $XDG_STATE_HOME/qudag or ~/.local/state/qudag)\n"
+    "  -c, --config FILE     configuration (default DIR/qudag.conf, if it exists)\n"
+    "  -o SECTION.KEY=VALUE  one setting, stronger than the file; repeatable\n"
+    "      --check-config    check the configuration and leave\n"
+    "      --print-config    print what is in force, as a file with comments, and leave\n"
+    "      --foreground      stay in the foreground (always so)\n"
+    "      --notify-fd N     write \"ready\" or what is wrong to this descriptor\n"
+    "  -V, --version\n"
+    "  -h, --help\n"
+    "\n"
+    "Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 another daemon owns the folder,\n"
+    "4 the state cannot be used (damaged, or open to others), 5 an address to listen on is taken.\n"
+    "\n"
+    "Example: qudagd -d /tmp/node1 -o node.listen=/ip4/127.0.0.1/udp/4433/quic-v1\n";
+
+/* The sentence goes to standard error, and to who started us. */
+static int complain(const struct daemon *d, int code, const char *text)
+{
+    (void)fprintf(stderr, "qudagd: %s\n", text);
+    if (d->notify_fd >= 0) {
+        char line[STATE_WHY_LEN + 32];
+        int n = snprintf(line, sizeof(line), "%d %s\n", code, text);
+        (void)fd_write_all(d->notify_fd, line, (size_t)n < sizeof(line) ? (size_t)n : 0);
+    }
+    return code;
+}
+
+/* ------------------------------------------------------------------ callbacks of the library */
+
+static struct daemon *daemon_of(void *user)
+{
+    return user;
+}
+
+static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag_err err,
+                     void *user)
+{
+    struct daemon *d = daemon_of(user);
+    (void)n;
+    struct phase_note note = {p, a, b, err, mono_ns() - d->since_ns};
+    if (d->n_phases > 0 && d->phases[d->n_phases - 1].phase == p) {
+        d->n_phases--;
+    } else if (d->n_phases == PHASES_MAX) {
+        memmove(d->phases, d->phases + 1, sizeof(d->phases) - sizeof(d->phases[0]));
+        d->n_phases--;
+    }
+    d->phases[d->n_phases++] = note;
+    const qudag_log_field fields[] = {{.name = "phase", .text = phase_name(p)},
+                                      {.name = "have", .num = a},
+                                      {.name = "of", .num = b},
+                                      {.name = "error", .text = qudag_err_name(err)}};
+    log_record(
+        d, &(qudag_log_record){.level = p == QUDAG_PHASE_FAILED ? QUDAG_LOG_WARN : QUDAG_LOG_INFO,
+                               .event = "bootstrap",
+                               .n = err == QUDAG_OK ? 3 : 4,
+                               .fields = fields});
+    control_phase(d->control, &note);
+}
+
+static void on_op_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res,
+                       void *user)
+{
+    struct daemon *d = daemon_of(user);
+    (void)n;
+    if (!courier_op_done(d->courier, op, err, res)) {
+        (void)control_op_done(d->control, op, err, res);
+    }
+}
+
+static void on_stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, const char *dark,
+                         const char *proto, void *user)
+{
+    struct daemon *d = daemon_of(user);
+    (void)proto;
+    if (from != NULL || dark == NULL) { /* mail comes to dark addresses only */
+        qudag_stream_reset(n, s);
+        return;
+    }
+    courier_stream_in(d->courier, s, dark);
+}
+
+static void on_stream_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, void *user)
+{
+    (void)n;
+    courier_data(daemon_of(user)->courier, s, data, fin);
+}
+
+static void on_stream_ready(qudag_node *n, qudag_stream s, void *user)
+{
+    (void)n;
+    courier_writable(daemon_of(user)->courier, s);
+}
+
+static void on_stream_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
+{
+    (void)n;
+    courier_closed(daemon_of(user)->courier, s, why);
+}
+
+static qudag_err on_save(qudag_node *n, const char *name, qudag_slice bytes, void *user)
+{
+    struct daemon *d = daemon_of(user);
+    (void)n;
+    qudag_err err = state_save(&d->state, name, bytes);
+    if (err != QUDAG_OK) {
+        log_say(&d->log, QUDAG_LOG_ERROR, "state.save", "%s", d->state.why);
+    }
+    return err;
+}
+
+/* ------------------------------------------------------------------ loop */
+
+static void on_tick(uv_timer_t *t)
+{
+    struct daemon *d = t->data;
+    uint64_t now = mono_ns();
+    control_tick(d->control, now);
+    courier_tick(d->courier, now);
+}
+
+void daemon_stop(struct daemon *d)
+{
+    if (!d->stopping) {
+        d->stopping = true;
+        notify_systemd("STOPPING=1");
+        log_say(&d->log, QUDAG_LOG_INFO, "daemon.stop", "stopping");
+        uv_stop(&d->loop);
+    }
+}
+
+static void on_signal(uv_signal_t *h, int signum)
+{
+    (void)signum;
+    daemon_stop(h->data);
+}
+
+/* Everything in reverse; works on files are waited for. */
+static void shut(struct daemon *d)
+{
+    control_close(d->control);
+    d->control = NULL;
+    uv_handle_t *handles[] = {(uv_handle_t *)&d->sig_int, (uv_handle_t *)&d->sig_term,
+                              (uv_handle_t *)&d->tick};
+    for (size_t ix = 0; ix < 3; ix++) {
+        if (handles[ix]->loop != NULL && !uv_is_closing(handles[ix])) {
+            uv_close(handles[ix], NULL);
+        }
+    }
+    qudag_node_free(d->node);
+    d->node = NULL;
+    (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+    courier_free(d->courier);
+    d->courier = NULL;
+    (void)uv_loop_close(&d->loop);
+}
+
+/* ------------------------------------------------------------------ start */
+
+static int open_log(struct daemon *d)
+{
+    const struct conf_value *v = d->conf.v;
+    d->log.level = (qudag_log_level)v[CONF_LOG_LEVEL].num;
+    d->log.network = v[CONF_LOG_NETWORK].num != 0;
+    d->log.sensitive = v[CONF_LAB].num != 0;
+    if (v[CONF_LOG_FILE].text[0] == 0) {
+        return DAEMON_OK;
+    }
+    int fd = open(v[CONF_LOG_FILE].text, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "[log] file %s: %s",
+                       v[CONF_LOG_FILE].text, strerror(errno));
+        return DAEMON_USAGE;
+    }
+    d->log.fd = fd;
+    return DAEMON_OK;
+}
+
+static int make_node(struct daemon *d)
+{
+    static const qudag_callbacks callbacks = {
+        .stream_in = on_stream_in,
+        .stream_data = on_stream_data,
+        .stream_opened = on_stream_ready,
+        .stream_writable = on_stream_ready,
+        .stream_closed = on_stream_closed,
+        .op_done = on_op_done,
+        .phase = on_phase,
+        .save = on_save,
+    };
+    qudag_settings s;
+    settings_from(&s, &d->conf, d->identity);
+    s.uv_loop = &d->loop;
+    s.log = log_record;
+    if (qudag_node_check(&s, d->state.why, sizeof(d->state.why)) != QUDAG_OK) {
+        return DAEMON_USAGE;
+    }
+    if (listen_trouble(&d->conf, d->state.why, sizeof(d->state.why))) {
+        return DAEMON_LISTEN;
+    }
+    qudag_err err = qudag_node_new(&d->node, &s, &callbacks, d);
+    if (err == QUDAG_OK) {
+        enum daemon_exit code = state_restore(&d->state, d->node);
+        if (code != DAEMON_OK) {
+            return code;
+        }
+        err = qudag_protocol_serve(d->node, COURIER_PROTO);
+    }
+    if (err != QUDAG_OK) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "the node cannot be made: %s (%s)",
+                       qudag_strerror(err), qudag_err_name(err));
+        return DAEMON_FAILED;
+    }
+    return DAEMON_OK;
+}
+
+static int start_loop(struct daemon *d)
+{
+    d->sig_int.data = d->sig_term.data = d->tick.data = d;
+    if (uv_signal_init(&d->loop, &d->sig_int) != 0 || uv_signal_init(&d->loop, &d->sig_term) != 0 ||
+        uv_timer_init(&d->loop, &d->tick) != 0 ||
+        uv_signal_start(&d->sig_int, on_signal, SIGINT) != 0 ||
+        uv_signal_start(&d->sig_term, on_signal, SIGTERM) != 0 ||
+        uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS) != 0) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "no timers or signals are to be had");
+        return DAEMON_FAILED;
+    }
+    return DAEMON_OK;
+}
+
+static void say_ready(struct daemon *d)
+{
+    char path[PATH_LEN];
+    struct stat st;
+    if (path_join(path, d->state.dir, "identity") && stat(path, &st) == 0 &&
+        st.st_mtime > now_ms() / 1000 + 600) {
+        log_say(&d->log, QUDAG_LOG_WARN, "clock",
+                "the identity is %lld s younger than this machine's clock says it is now: records "
+                "and certificates may be refused until the clock is set",
+                (long long)(st.st_mtime - now_ms() / 1000));
+    }
+    if (d->conf.v[CONF_LAB].num != 0) {
+        log_say(&d->log, QUDAG_LOG_WARN, "lab",
+                "[lab] lab = yes: a TEST NETWORK.  Relays may all belong to one machine and the "
+                "log tells everything: there is NO ANONYMITY");
+    }
+    log_say(&d->log, QUDAG_LOG_INFO, "daemon.ready", "qudagd " QUDAG_VERSION " pid %ld%s",
+            (long)getpid(), d->state.created ? ", new identity" : "");
+    notify_systemd("READY=1");
+    if (d->notify_fd >= 0) {
+        (void)fd_write_all(d->notify_fd, "ready\n", 6);
+        close(d->notify_fd);
+        d->notify_fd = -1;
+    }
+}
+
+static int serve(struct daemon *d)
+{
+    int code = make_node(d);
+    if (code == DAEMON_OK) {
+        code = start_loop(d);
+    }
+    if (code == DAEMON_OK && !courier_new(&d->courier, d)) {
+        code = DAEMON_FAILED;
+    }
+    if (code == DAEMON_OK) {
+        code = (int)control_open(&d->control, d);
+    }
+    if (code == DAEMON_OK) {
+        qudag_err err = qudag_node_start(d->node);
+        if (err != QUDAG_OK) {
+            (void)snprintf(d->state.why, sizeof(d->state.why), "the node does not start: %s",
+                           qudag_strerror(err));
+            code = DAEMON_FAILED;
+        }
+    }
+    if (code == DAEMON_OK) {
+        say_ready(d);
+        (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+    } else {
+        code = complain(d, code, d->state.why);
+    }
+    shut(d);
+    return code;
+}
+
+static int run(struct daemon *d, const char *dir)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)prctl(PR_SET_DUMPABLE, 0); /* keys do not go into core files */
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    int code = (int)state_open(&d->state, dir);
+    if (code == DAEMON_OK) {
+        code = open_log(d);
+    }
+    if (code == DAEMON_OK) {
+        code = (int)state_identity(&d->state, &d->identity);
+    }
+    d->rec = code == DAEMON_OK ? malloc(sizeof(*d->rec)) : NULL;
+    if (code == DAEMON_OK && (d->rec == NULL || uv_loop_init(&d->loop) != 0)) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "out of memory");
+        code = DAEMON_FAILED;
+    }
+    if (code != DAEMON_OK) {
+        code = complain(d, code, d->state.why);
+    } else {
+        d->since_ns = mono_ns();
+        code = serve(d);
+    }
+    free(d->rec);
+    qudag_identity_free(d->identity);
+    state_close(&d->state);
+    return code;
+}
+
+/* The configuration alone, with an identity made for the occasion: nothing is touched. */
+static int check(struct daemon *d)
+{
+    qudag_settings s;
+    qudag_identity *id = NULL;
+    if (qudag_identity_generate(&id) != QUDAG_OK) {
+        return complain(d, DAEMON_FAILED, "no keys could be made");
+    }
+    settings_from(&s, &d->conf, id);
+    qudag_err err = qudag_node_check(&s, d->state.why, sizeof(d->state.why));
+    qudag_identity_free(id);
+    if (err != QUDAG_OK) {
+        return complain(d, DAEMON_USAGE, d->state.why);
+    }
+    (void)printf("the configuration is good\n");
+    return DAEMON_OK;
+}
+
+static int configure(struct daemon *d, const struct options *o)
+{
+    char dir[PATH_LEN], file[PATH_LEN];
+    if (!conf_init(&d->conf)) {
+        return complain(d, DAEMON_FAILED, "out of memory");
+    }
+    if (!path_state_dir(dir, o->dir)) {
+        return complain(d, DAEMON_USAGE,
+                        "no state folder: neither --dir nor XDG_STATE_HOME nor HOME says where");
+    }
+    bool found = path_join(file, dir, "qudag.conf") && access(file, F_OK) == 0;
+    const char *from = o->file != NULL ? o->file : found ? file : NULL;
+    if (from != NULL && !conf_read(&d->conf, from)) {
+        return complain(d, DAEMON_USAGE, d->conf.why);
+    }
+    for (size_t ix = 0; ix < o->n_set; ix++) {
+        if (!conf_option(&d->conf, o->set[ix])) {
+            return complain(d, DAEMON_USAGE, d->conf.why);
+        }
+    }
+    if (o->print) {
+        conf_print(&d->conf, stdout);
+        return DAEMON_OK;
+    }
+    return o->check ? check(d) : run(d, dir);
+}
+
+enum { OPT_CHECK = 256, OPT_PRINT, OPT_FOREGROUND, OPT_NOTIFY };
+
+int main(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"dir", required_argument, NULL, 'd'},
+        {"config", required_argument, NULL, 'c'},
+        {"check-config", no_argument, NULL, OPT_CHECK},
+        {"print-config", no_argument, NULL, OPT_PRINT},
+        {"foreground", no_argument, NULL, OPT_FOREGROUND},
+        {"notify-fd", required_argument, NULL, OPT_NOTIFY},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    struct options o = {0};
+    struct daemon *d = calloc(1, sizeof(*d));
+    if (d == NULL) {
+        return DAEMON_FAILED;
+    }
+    d->log.fd = STDERR_FILENO;
+    d->notify_fd = -1;
+    d->state.lock_fd = -1;
+    int c, code = -1;
+    while (code < 0 && (c = getopt_long(argc, argv, "d:c:o:Vh", longs, NULL)) != -1) {
+        if (c == 'd') {
+            o.dir = optarg;
+        } else if (c == 'c') {
+            o.file = optarg;
+        } else if (c == 'o' && o.n_set < 64) {
+            o.set[o.n_set++] = optarg;
+        } else if (c == OPT_CHECK) {
+            o.check = true;
+        } else if (c == OPT_PRINT) {
+            o.print = true;
+        } else if (c == OPT_NOTIFY) {
+            d->notify_fd = (int)strtol(optarg, NULL, 10);
+        } else if (c == 'V') {
+            (void)printf("qudagd %s\n", QUDAG_VERSION);
+            code = DAEMON_OK;
+        } else if (c == 'h') {
+            (void)fputs(usage_text, stdout);
+            code = DAEMON_OK;
+        } else if (c != OPT_FOREGROUND) {
+            (void)fputs("qudagd --help lists the options\n", stderr);
+            code = DAEMON_USAGE;
+        }
+    }
+    if (code < 0 && optind < argc) {
+        (void)fprintf(stderr, "qudagd: %s: not an option; qudagd --help lists them\n",
+                      argv[optind]);
+        code = DAEMON_USAGE;
+    }
+    if (code < 0) {
+        code = configure(d, &o);
+    }
+    conf_fini(&d->conf);
+    free(d);
+    return code;
+}

@@ -1,0 +1,243 @@
+/* report.c - what the daemon knows, as rows. */
+#include "report.h"
+
+#include <string.h>
+#include <unistd.h>
+
+void rec_peer(struct rec *r, const char *name, const qudag_peer_id *id)
+{
+    char text[QUDAG_PEER_ID_TEXT_MAX];
+    if (id->len > 0) {
+        qudag_peer_id_text(id, text);
+        rec_str(r, name, text);
+    }
+}
+
+const char *phase_name(qudag_phase p)
+{
+    static const char *const name[] = {"start",  "dial",  "lookup", "announce",
+                                       "relays", "ready", "failed"};
+    return (unsigned)p < sizeof(name) / sizeof(name[0]) ? name[p] : "?";
+}
+
+void report_phase(struct rec *r, const struct phase_note *p)
+{
+    rec_str(r, "phase", phase_name(p->phase));
+    rec_int(r, "have", p->a);
+    rec_int(r, "of", p->b);
+    rec_int(r, "at_ns", (int64_t)p->at_ns);
+    if (p->err != QUDAG_OK) {
+        rec_str(r, "error", qudag_err_name(p->err));
+    }
+}
+
+static size_t count_links(const qudag_node *n, size_t *pq)
+{
+    qudag_link_info info;
+    size_t links = 0;
+    *pq = 0;
+    for (size_t it = 0; qudag_link_next(n, &it, &info);) {
+        links++;
+        *pq += info.pq_kex && info.pq_auth;
+    }
+    return links;
+}
+
+static void status_counts(struct rec *r, const qudag_node *n)
+{
+    size_t pq, links = count_links(n, &pq), table = 0, relays = 0, circuits = 0, records = 0;
+    qudag_peer_id peer;
+    bool guard;
+    qudag_circuit_info circuit;
+    qudag_dht_record record;
+    for (size_t it = 0; qudag_dht_table_next(n, &it, &peer);) {
+        table++;
+    }
+    for (size_t it = 0; qudag_relay_next(n, &it, &peer, &guard);) {
+        relays++;
+    }
+    for (size_t it = 0; qudag_circuit_next(n, &it, &circuit);) {
+        circuits++;
+    }
+    for (size_t it = 0; qudag_dht_record_next(n, &it, &record);) {
+        records++;
+    }
+    rec_int(r, "links", (int64_t)links);
+    rec_int(r, "links_pq", (int64_t)pq);
+    rec_int(r, "table", (int64_t)table);
+    rec_int(r, "relays", (int64_t)relays);
+    rec_int(r, "circuits", (int64_t)circuits);
+    rec_int(r, "records", (int64_t)records);
+}
+
+void report_status(struct request *rq)
+{
+    const struct daemon *d = rq->d;
+    struct rec *r = request_rec(rq, REC_ROW);
+    qudag_peer_id self;
+    char addr[QUDAG_ADDR_TEXT_MAX], hex[2 * QUDAG_PQ_HASH_LEN + 1];
+    uint8_t hash[QUDAG_PQ_HASH_LEN];
+    qudag_node_peer_id(d->node, &self);
+    qudag_identity_pq_hash(d->identity, hash);
+    text_hex(hex, hash, sizeof(hash));
+    rec_str(r, "version", QUDAG_VERSION);
+    rec_int(r, "pid", getpid());
+    rec_str(r, "dir", d->state.dir);
+    rec_peer(r, "peer", &self);
+    rec_str(r, "pq_hash", hex);
+    for (size_t it = 0; qudag_node_addr_next(d->node, &it, addr);) {
+        rec_str(r, "address", addr);
+        rec_strf(r, "bootstrap", "%s#%s", addr, hex);
+    }
+    rec_str(r, "phase", phase_name(qudag_node_phase(d->node)));
+    rec_int(r, "uptime_ns", (int64_t)(mono_ns() - d->since_ns));
+    rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
+    status_counts(r, d->node);
+    request_send(rq);
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+void report_peers(struct request *rq)
+{
+    static const char *const pins[] = {"none", "first-use", "known"};
+    qudag_link_info info;
+    for (size_t it = 0; qudag_link_next(rq->d->node, &it, &info);) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        char agent[128], protocols[1024];
+        rec_peer(r, "peer", &info.peer);
+        rec_str(r, "address", info.remote);
+        rec_str(r, "direction", info.inbound ? "in" : "out");
+        rec_str(r, "group", info.group);
+        rec_str(r, "cipher", info.cipher);
+        rec_str(r, "signature_local", info.sig_local);
+        rec_str(r, "signature_remote", info.sig_remote);
+        rec_bool(r, "pq_kex", info.pq_kex);
+        rec_bool(r, "pq_auth", info.pq_auth);
+        rec_bool(r, "pq", info.pq_kex && info.pq_auth);
+        rec_str(r, "pin", (unsigned)info.pin < 3 ? pins[info.pin] : "?");
+        rec_int(r, "age_ns", (int64_t)info.since);
+        rec_int(r, "rtt_ns", (int64_t)info.rtt);
+        rec_int(r, "handshake_ns", (int64_t)info.handshake);
+        rec_int(r, "bytes_in", (int64_t)info.bytes_in);
+        rec_int(r, "bytes_out", (int64_t)info.bytes_out);
+        rec_int(r, "streams", info.streams);
+        if (qudag_peer_agent(rq->d->node, &info.peer, agent, sizeof(agent), protocols,
+                             sizeof(protocols)) == QUDAG_OK) {
+            text_tame(agent); /* a peer chose it */
+            rec_str(r, "agent", agent);
+        }
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+void report_relays(struct request *rq)
+{
+    qudag_peer_id peer;
+    bool guard;
+    for (size_t it = 0; qudag_relay_next(rq->d->node, &it, &peer, &guard);) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_peer(r, "peer", &peer);
+        rec_bool(r, "guard", guard);
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+void report_stats(struct request *rq)
+{
+    const char *name;
+    uint64_t value;
+    struct rec *r = request_rec(rq, REC_ROW);
+    for (size_t it = 0; qudag_node_stat_next(rq->d->node, &it, &name, &value);) {
+        rec_int(r, name, (int64_t)value);
+    }
+    request_send(rq);
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+/* Keys are bytes; what is not printable becomes hex. */
+static void rec_key(struct rec *r, qudag_slice key)
+{
+    char text[2 * 128 + 1];
+    size_t plain = 0;
+    while (plain < key.len && key.base[plain] > ' ' && key.base[plain] < 0x7f) {
+        plain++;
+    }
+    if (plain == key.len && key.len < sizeof(text)) {
+        memcpy(text, key.base, key.len);
+        text[key.len] = 0;
+        rec_str(r, "key", text);
+    }
+    rec_bytes(r, "key_bytes", key.base, key.len);
+}
+
+void report_records(struct request *rq)
+{
+    qudag_dht_record record;
+    for (size_t it = 0; qudag_dht_record_next(rq->d->node, &it, &record);) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_key(r, record.key);
+        rec_int(r, "size", (int64_t)record.value.len);
+        rec_int(r, "expires", record.expires);
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+void report_table(struct request *rq)
+{
+    qudag_peer_id peer;
+    for (size_t it = 0; qudag_dht_table_next(rq->d->node, &it, &peer);) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_peer(r, "peer", &peer);
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+void report_circuit(struct rec *r, const qudag_circuit_info *info)
+{
+    static const char *const roles[] = {"client", "relay", "end"};
+    rec_strf(r, "circuit", "%llx", (unsigned long long)info->circuit.id);
+    rec_str(r, "role", (unsigned)info->role < 3 ? roles[info->role] : "?");
+    rec_str(r, "state", info->state);
+    rec_str(r, "purpose", info->purpose);
+    rec_int(r, "hops", info->hops);
+    rec_int(r, "hops_wanted", info->hops_wanted);
+    for (size_t ix = 0; ix < info->hops_wanted && ix < QUDAG_HOPS_MAX; ix++) {
+        rec_peer(r, "path", &info->path[ix]);
+    }
+    rec_peer(r, "prev", &info->prev);
+    rec_peer(r, "next", &info->next);
+    rec_int(r, "age_ns", (int64_t)info->age);
+    rec_int(r, "build_ns", (int64_t)info->build_time);
+    rec_int(r, "cells_forward", (int64_t)info->cells_forward);
+    rec_int(r, "cells_backward", (int64_t)info->cells_backward);
+    rec_int(r, "streams", info->streams);
+}
+
+void report_circuits(struct request *rq)
+{
+    qudag_circuit_info info;
+    for (size_t it = 0; qudag_circuit_next(rq->d->node, &it, &info);) {
+        report_circuit(request_rec(rq, REC_ROW), &info);
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+void report_dark(struct request *rq)
+{
+    qudag_dark_info info;
+    for (size_t it = 0; qudag_dark_next(rq->d->node, &it, &info);) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_str(r, "address", info.addr);
+        rec_str(r, "label", info.label);
+        rec_bool(r, "published", info.published);
+        rec_int(r, "created", info.created);
+        rec_int(r, "until", info.until);
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
