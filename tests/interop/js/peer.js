@@ -1,0 +1,135 @@
+// A js-libp2p node on a leash: the command language of ../peer.c, the same answers.
+//
+//   node peer.js [--kad server|client|off]      QUIC on a free port of 127.0.0.1
+//
+// Values live in the namespace "test", which takes anything here as it does in the node under test.
+import { createInterface } from 'node:readline'
+import { createLibp2p } from 'libp2p'
+import { quic } from '@chainsafe/libp2p-quic'
+import { identify } from '@libp2p/identify'
+import { ping } from '@libp2p/ping'
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { sha256 } from 'multiformats/hashes/sha2'
+
+const option = (name, otherwise) => {
+  const at = process.argv.indexOf('--' + name)
+  return at < 0 ? otherwise : process.argv[at + 1]
+}
+const kad = option('kad', 'server')
+const bytes = text => new TextEncoder().encode(text)
+const contentId = async text => CID.createV1(raw.code, await sha256.digest(bytes(text)))
+const TIME_MS = 20000
+
+const dht = kadDHT({
+  protocol: '/ipfs/kad/1.0.0',
+  clientMode: kad === 'client',
+  peerInfoMapper: passthroughMapper, // else loopback addresses are dropped
+  validators: { test: async () => {} },
+  selectors: { test: () => 0 },
+  initialQuerySelfInterval: 100
+})
+const node = await createLibp2p({
+  nodeInfo: { userAgent: 'js-interop/1' },
+  addresses: { listen: ['/ip4/127.0.0.1/udp/0/quic-v1'] },
+  transports: [quic()],
+  connectionGater: { denyDialMultiaddr: () => false },
+  connectionManager: { inboundConnectionThreshold: 1000, maxIncomingPendingConnections: 1000 },
+  connectionMonitor: { enabled: false },
+  services: { identify: identify(), ping: ping(), ...(kad === 'off' ? {} : { dht }) }
+})
+
+const known = new Map() // peer id -> what identify told
+node.addEventListener('peer:identify', e => known.set(e.detail.peerId.toString(), e.detail))
+
+const until = async (what, look) => {
+  for (let t = 0; t < TIME_MS; t += 20) {
+    const found = await look()
+    if (found) return found
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  throw new Error('no ' + what)
+}
+const signal = () => AbortSignal.timeout(TIME_MS)
+
+const commands = {
+  async connect (address) {
+    await node.dial(multiaddr(address), { signal: signal() })
+    return ''
+  },
+  async agent (id) {
+    const told = await until('identify', () => known.get(id))
+    return `${told.agentVersion}|${told.protocols.join(' ')}`
+  },
+  async ping (id) {
+    return Math.round(await node.services.ping.ping(peerIdFromString(id), { signal: signal() }) * 1000)
+  },
+  async table (id) {
+    await until('entry in the routing table', async () => node.services.dht.routingTable.find(peerIdFromString(id)))
+    return ''
+  },
+  async put (key, value) {
+    let stored = 0
+    for await (const e of node.services.dht.put(bytes(key), bytes(value), { signal: signal() })) {
+      if (e.name === 'PEER_RESPONSE' && e.messageName === 'PUT_VALUE') stored++
+    }
+    if (stored === 0) throw new Error('nobody stored the value')
+    return stored
+  },
+  async get (key) {
+    let from
+    let value
+    for await (const e of node.services.dht.get(bytes(key), { signal: signal() })) {
+      if (e.name === 'VALUE') [value, from] = [e.value, e.from.toString()]
+    }
+    if (value == null) throw new Error('not found')
+    return `${new TextDecoder().decode(value)} ${from}`
+  },
+  async provide (text) {
+    let told = 0
+    for await (const e of node.services.dht.provide(await contentId(text), { signal: signal() })) {
+      if (e.name === 'PEER_RESPONSE' && e.messageName === 'ADD_PROVIDER') told++
+    }
+    if (told === 0) throw new Error('nobody took the provider record')
+    return told
+  },
+  async find (text) {
+    const found = new Set()
+    for await (const e of node.services.dht.findProviders(await contentId(text), { signal: signal() })) {
+      if (e.name === 'PROVIDER') for (const p of e.providers) found.add(p.id.toString())
+    }
+    if (found.size === 0) throw new Error('no providers')
+    return [...found].join(' ')
+  },
+  async findpeer (id) {
+    const found = await node.peerRouting.findPeer(peerIdFromString(id), { signal: signal() })
+    return found.multiaddrs.join(' ')
+  },
+  async links () {
+    return node.getConnections().map(c => c.remotePeer.toString()).join(' ')
+  },
+  async hangup (id) {
+    await node.hangUp(peerIdFromString(id))
+    return ''
+  }
+}
+
+const oneLine = text => String(text).replaceAll('\n', ' ')
+console.log('PEER', node.peerId.toString())
+for (const address of node.getMultiaddrs()) console.log('ADDR', address.toString())
+console.log('READY')
+for await (const line of createInterface({ input: process.stdin })) {
+  const [verb, ...rest] = line.split(' ')
+  if (verb === 'quit') break
+  try {
+    if (!(verb in commands)) throw new Error('unknown command')
+    console.log('OK', oneLine(await commands[verb](...rest)))
+  } catch (err) {
+    console.log('FAIL', err.name, oneLine(err.message))
+  }
+}
+await node.stop()
+process.exit(0)

@@ -1,0 +1,370 @@
+/*
+ * peer.c - a node on a leash: commands on stdin, one answer line each on stdout, log on stderr.
+ *
+ *   peer [--pq require|prefer|off] [--level 512|768|1024] [--dht PROTOCOL] [--ns NAME] [--seed FILE]
+ *
+ *   PEER id, ADDR multiaddr, READY          at the start
+ *   connect MULTIADDR                       OK
+ *   ping ID                                 OK rtt in us
+ *   agent ID                                OK agent|protocols
+ *   put KEY VALUE      get KEY              OK peers that stored it; OK the value
+ *   provide TEXT       find TEXT            OK count; OK ids of the providers
+ *   findpeer ID                             OK addresses
+ *   links                                   OK group/sig_remote/pq/pin of each
+ *   stats                                   OK name=value of all that are not zero
+ *   quit
+ *
+ * What fails answers FAIL NAME text.  Public functions of the library only.
+ */
+#include <qudag/qudag.h>
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OP_TEXT_MAX 16384
+
+static struct {
+    qudag_op op; /* under way */
+    bool busy;
+    qudag_err err;
+    char text[OP_TEXT_MAX];
+    const char *kind;
+} now;
+
+static void say(const char *word, const char *text)
+{
+    printf("%s %s\n", word, text);
+    fflush(stdout);
+}
+
+static void say_failed(qudag_err err)
+{
+    printf("FAIL %s %s\n", qudag_err_name(err), qudag_strerror(err));
+    fflush(stdout);
+}
+
+static void on_log(void *user, const qudag_log_record *r)
+{
+    (void)user;
+    fprintf(stderr, "%s", r->event);
+    for (size_t i = 0; i < r->n; i++) {
+        const qudag_log_field *f = &r->fields[i];
+
+        if (f->text != NULL) {
+            fprintf(stderr, " %s=%s", f->name, f->text);
+        } else {
+            fprintf(stderr, " %s=%lld", f->name, (long long)f->num);
+        }
+    }
+    fprintf(stderr, "\n");
+}
+
+static void add(const char *text, size_t len)
+{
+    size_t have = strlen(now.text);
+
+    if (have + len + 2 < sizeof now.text) {
+        memcpy(now.text + have, text, len);
+        now.text[have + len] = ' ';
+        now.text[have + len + 1] = '\0';
+    }
+}
+
+static void on_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res, void *user)
+{
+    char text[QUDAG_PEER_ID_TEXT_MAX];
+
+    (void)n;
+    (void)user;
+    if (!now.busy || op.id != now.op.id) {
+        return;
+    }
+    now.busy = false;
+    now.err = err;
+    if (strcmp(now.kind, "ping") == 0) {
+        snprintf(now.text, sizeof now.text, "%llu", (unsigned long long)(res->rtt / 1000));
+    } else if (strcmp(now.kind, "get") == 0) {
+        add((const char *)res->value.base, res->value.len);
+    } else if (strcmp(now.kind, "put") == 0 || strcmp(now.kind, "provide") == 0) {
+        snprintf(now.text, sizeof now.text, "%u", res->count);
+    } else if (strcmp(now.kind, "find") == 0) {
+        for (size_t i = 0; i < res->peers_n; i++) {
+            qudag_peer_id_text(&res->peers[i], text);
+            add(text, strlen(text));
+        }
+    } else if (strcmp(now.kind, "findpeer") == 0) {
+        for (size_t i = 0; i < res->addrs_n; i++) {
+            add(res->addrs[i], strlen(res->addrs[i]));
+        }
+    }
+}
+
+static qudag_err agent(qudag_node *n, const qudag_peer_id *id)
+{
+    char name[128], protocols[2048];
+    qudag_err err = qudag_peer_agent(n, id, name, sizeof name, protocols, sizeof protocols);
+
+    if (err == QUDAG_OK) {
+        snprintf(now.text, sizeof now.text, "%s|%s", name, protocols);
+    }
+    return err;
+}
+
+static qudag_err links(qudag_node *n)
+{
+    qudag_link_info l;
+    size_t it = 0;
+
+    while (qudag_link_next(n, &it, &l)) {
+        char id[QUDAG_PEER_ID_TEXT_MAX], text[256];
+
+        qudag_peer_id_text(&l.peer, id);
+        snprintf(text, sizeof text, "%s/%s/%s/%s/%d%d/pin%d", id, l.inbound ? "in" : "out", l.group,
+                 l.sig_remote, l.pq_kex, l.pq_auth, (int)l.pin);
+        add(text, strlen(text));
+    }
+    return QUDAG_OK;
+}
+
+static qudag_err stats(qudag_node *n)
+{
+    const char *name;
+    uint64_t value;
+    size_t it = 0;
+
+    while (qudag_node_stat_next(n, &it, &name, &value)) {
+        char text[96];
+
+        if (value > 0) {
+            snprintf(text, sizeof text, "%s=%llu", name, (unsigned long long)value);
+            add(text, strlen(text));
+        }
+    }
+    return QUDAG_OK;
+}
+
+static qudag_slice bytes(const char *text)
+{
+    return (qudag_slice){(const uint8_t *)text, strlen(text)};
+}
+
+/* What |verb| starts; *at_once: it is over already. */
+static qudag_err start(qudag_node *n, const char *verb, const char *a, const char *b, bool *at_once)
+{
+    qudag_peer_id id;
+
+    now.kind = verb;
+    now.text[0] = '\0';
+    if (strcmp(verb, "connect") == 0) {
+        return qudag_connect(n, a, &now.op);
+    }
+    if (strcmp(verb, "put") == 0) {
+        return qudag_dht_put(n, bytes(a), bytes(b), &now.op);
+    }
+    if (strcmp(verb, "get") == 0) {
+        return qudag_dht_get(n, bytes(a), &now.op);
+    }
+    if (strcmp(verb, "provide") == 0) {
+        return qudag_dht_provide(n, bytes(a), &now.op);
+    }
+    if (strcmp(verb, "find") == 0) {
+        return qudag_dht_providers(n, bytes(a), &now.op);
+    }
+    if (strcmp(verb, "links") == 0) {
+        *at_once = true;
+        return links(n);
+    }
+    if (strcmp(verb, "stats") == 0) {
+        *at_once = true;
+        return stats(n);
+    }
+    qudag_err err = qudag_peer_id_parse(&id, a);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if (strcmp(verb, "ping") == 0) {
+        return qudag_ping(n, &id, &now.op);
+    }
+    if (strcmp(verb, "findpeer") == 0) {
+        return qudag_dht_find_peer(n, &id, &now.op);
+    }
+    *at_once = true;
+    return strcmp(verb, "agent") == 0 ? agent(n, &id) : QUDAG_EINVAL;
+}
+
+static void answer(qudag_err err)
+{
+    if (err == QUDAG_OK) {
+        say("OK", now.text);
+    } else {
+        say_failed(err);
+    }
+}
+
+/* One command line; false: quit. */
+static bool command(qudag_node *n, char *line)
+{
+    char *save = NULL;
+    const char *verb = strtok_r(line, " \n", &save);
+    const char *a = strtok_r(NULL, " \n", &save);
+    const char *b = strtok_r(NULL, " \n", &save);
+    bool at_once = false;
+
+    if (verb == NULL || strcmp(verb, "quit") == 0) {
+        return false;
+    }
+    qudag_err err = start(n, verb, a != NULL ? a : "", b != NULL ? b : "", &at_once);
+    if (err != QUDAG_OK || at_once) {
+        answer(err);
+        return true;
+    }
+    now.busy = true;
+    while (now.busy) {
+        if (qudag_node_step(n, QUDAG_S) != QUDAG_OK) {
+            return false;
+        }
+    }
+    answer(now.err);
+    return true;
+}
+
+static int serve(qudag_node *n)
+{
+    static char buf[OP_TEXT_MAX];
+    size_t len = 0;
+
+    for (;;) {
+        qudag_ns wait = qudag_node_timeout(n);
+        struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                               {.fd = qudag_node_fd(n), .events = POLLIN}};
+        ssize_t got;
+        char *end;
+
+        (void)poll(fds, 2, wait > QUDAG_S ? 1000 : (int)(wait / QUDAG_MS) + 1);
+        if (qudag_node_step(n, 0) != QUDAG_OK) {
+            return 1;
+        }
+        if (fds[0].revents == 0) {
+            continue;
+        }
+        got = read(STDIN_FILENO, buf + len, sizeof buf - 1 - len);
+        if (got <= 0) {
+            return 0;
+        }
+        len += (size_t)got;
+        buf[len] = '\0';
+        while ((end = strchr(buf, '\n')) != NULL) {
+            size_t used = (size_t)(end - buf) + 1;
+
+            *end = '\0';
+            if (!command(n, buf)) {
+                return 0;
+            }
+            memmove(buf, buf + used, len - used + 1);
+            len -= used;
+        }
+    }
+}
+
+static qudag_pq pq_of(const char *text)
+{
+    return strcmp(text, "off") == 0      ? QUDAG_PQ_OFF
+           : strcmp(text, "prefer") == 0 ? QUDAG_PQ_PREFER
+                                         : QUDAG_PQ_REQUIRE;
+}
+
+/* The same keys each time FILE is named; made when it is not there. */
+static qudag_err identity(qudag_identity **out, const char *file)
+{
+    uint8_t saved[QUDAG_IDENTITY_LEN];
+    FILE *f = file != NULL ? fopen(file, "rb") : NULL;
+    qudag_err err;
+
+    if (f != NULL) {
+        size_t got = fread(saved, 1, sizeof saved, f);
+
+        fclose(f);
+        return qudag_identity_load(out, (qudag_slice){saved, got});
+    }
+    err = qudag_identity_generate(out);
+    if (err == QUDAG_OK && file != NULL && (f = fopen(file, "wb")) != NULL) {
+        qudag_identity_save(*out, saved);
+        (void)fwrite(saved, 1, sizeof saved, f);
+        fclose(f);
+    }
+    return err;
+}
+
+static qudag_err read_options(qudag_settings *s, const char **ns, const char **seed, int argc,
+                              char **argv)
+{
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--pq") == 0) {
+            s->pq = pq_of(argv[i + 1]);
+            s->relay = s->pq != QUDAG_PQ_OFF;
+        } else if (strcmp(argv[i], "--dht") == 0) {
+            s->dht_protocol = argv[i + 1];
+        } else if (strcmp(argv[i], "--level") == 0) {
+            s->security_level = (uint16_t)atoi(argv[i + 1]);
+        } else if (strcmp(argv[i], "--ns") == 0) {
+            *ns = argv[i + 1];
+            s->open_namespaces = ns;
+            s->open_namespaces_n = 1;
+        } else if (strcmp(argv[i], "--seed") == 0) {
+            *seed = argv[i + 1];
+        } else {
+            return QUDAG_EINVAL;
+        }
+    }
+    return QUDAG_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const listen[] = {"/ip4/127.0.0.1/udp/0/quic-v1"};
+    const char *ns = NULL, *seed = NULL;
+    qudag_callbacks cb = {.op_done = on_done};
+    qudag_identity *id = NULL;
+    qudag_node *n = NULL;
+    char text[QUDAG_ADDR_TEXT_MAX];
+    qudag_peer_id self;
+    qudag_settings s;
+    size_t it = 0;
+    int status = 1;
+
+    QUDAG_SETTINGS_INIT(&s);
+    s.listen = listen;
+    s.listen_n = 1;
+    s.lab = true;
+    s.log = on_log;
+    s.log_level = QUDAG_LOG_DEBUG;
+    qudag_err err = read_options(&s, &ns, &seed, argc, argv);
+    if (err == QUDAG_OK) {
+        err = identity(&id, seed);
+    }
+    s.identity = id;
+    if (err == QUDAG_OK) {
+        err = qudag_node_new(&n, &s, &cb, NULL);
+    }
+    if (err == QUDAG_OK) {
+        err = qudag_node_start(n);
+    }
+    if (err == QUDAG_OK) {
+        qudag_node_peer_id(n, &self);
+        qudag_peer_id_text(&self, text);
+        say("PEER", text);
+        while (qudag_node_addr_next(n, &it, text)) {
+            say("ADDR", text);
+        }
+        say("READY", "");
+        status = serve(n);
+    } else {
+        say_failed(err);
+    }
+    qudag_node_free(n);
+    qudag_identity_free(id);
+    return status;
+}
