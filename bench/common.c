@@ -1,0 +1,591 @@
+/* common.c - see common.h. */
+#include "common.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BLOCK (64 * 1024)
+
+static uint8_t zeros[BLOCK];
+
+void must(bool ok, const char *what)
+{
+    if (!ok) {
+        (void)fprintf(stderr, "bench: %s (process %d)\n", what, (int)getpid());
+        exit(1);
+    }
+}
+
+double now_s(void)
+{
+    struct timespec t;
+
+    must(clock_gettime(CLOCK_MONOTONIC, &t) == 0, "clock");
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+double median(double *v, size_t n)
+{
+    must(n > 0, "no samples");
+    qsort(v, n, sizeof *v, by_size);
+    return v[n / 2];
+}
+
+uint64_t option(int argc, char **argv, const char *name, uint64_t otherwise)
+{
+    for (int i = 1; i + 1 < argc; i++) {
+        if (strcmp(argv[i], name) == 0) {
+            return strtoull(argv[i + 1], NULL, 10);
+        }
+    }
+    return otherwise;
+}
+
+static double status_bytes(const char *field)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[128];
+    double kib = 0;
+
+    must(f != NULL, "/proc/self/status");
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (strncmp(line, field, strlen(field)) == 0) {
+            kib = strtod(line + strlen(field), NULL);
+        }
+    }
+    must(fclose(f) == 0, "close");
+    return kib * 1024;
+}
+
+struct usage usage_now(void)
+{
+    struct rusage r;
+
+    must(getrusage(RUSAGE_SELF, &r) == 0, "getrusage");
+    return (struct usage){
+        .cpu_s = (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+                 (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6,
+        .rss = status_bytes("VmRSS:"),
+        .anon = status_bytes("RssAnon:"),
+        .high = status_bytes("VmHWM:"),
+    };
+}
+
+/* ---- the node of this process: callbacks */
+
+static struct flow *flow_of(struct actor *a, uint64_t id)
+{
+    for (size_t i = 0; i < BENCH_STREAMS_MAX; i++) {
+        if (a->flow[i].id == id) {
+            return &a->flow[i];
+        }
+    }
+    return NULL;
+}
+
+static void feed(struct actor *a, struct flow *f)
+{
+    qudag_stream s = {f->id};
+    size_t taken = 1;
+
+    while (f->to_send > 0 && taken > 0) {
+        size_t n = f->to_send < BLOCK ? (size_t)f->to_send : BLOCK;
+        must(qudag_stream_write(a->node, s, (qudag_slice){zeros, n}, &taken) == QUDAG_OK, "write");
+        f->to_send -= taken;
+    }
+    if (f->to_send == 0 && f->fin_wanted) {
+        f->fin_wanted = false;
+        qudag_stream_fin(a->node, s);
+    }
+}
+
+static void on_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, const char *dark,
+                  const char *proto, void *user)
+{
+    struct flow *f = flow_of(user, 0);
+    (void)from;
+    (void)dark;
+
+    if (f == NULL) {
+        qudag_stream_reset(n, s);
+        return;
+    }
+    *f = (struct flow){.id = s.id};
+    f->source = strcmp(proto, BENCH_SOURCE) == 0;
+    f->sink = strcmp(proto, BENCH_SINK) == 0;
+}
+
+/* A stream a peer opened. */
+static void serve(struct actor *a, struct flow *f, qudag_slice data)
+{
+    if (f->source) {
+        while (f->head_n < sizeof f->head && data.len > 0) {
+            f->head[f->head_n++] = *data.base++;
+            data.len--;
+            if (f->head_n == sizeof f->head) {
+                memcpy(&f->to_send, f->head, sizeof f->to_send);
+                f->fin_wanted = true;
+                feed(a, f);
+            }
+        }
+    } else if (!f->sink) {
+        size_t taken = 0;
+        must(qudag_stream_write(a->node, (qudag_stream){f->id}, data, &taken) == QUDAG_OK &&
+                 taken == data.len,
+             "echo");
+    }
+}
+
+static void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, void *user)
+{
+    struct actor *a = user;
+    struct flow *f = flow_of(a, s.id);
+
+    qudag_stream_consume(n, s, data.len);
+    if (f == NULL) {
+        return;
+    }
+    f->got += data.len;
+    f->fin = fin;
+    if (f->first) {
+        return; /* ours: got is all that counts */
+    }
+    serve(a, f, data);
+    if (fin && f->sink) {
+        size_t taken = 0;
+        must(qudag_stream_write(n, s, (qudag_slice){(const uint8_t *)&f->got, 8}, &taken) ==
+                     QUDAG_OK &&
+                 taken == 8,
+             "answer");
+    }
+    if (fin && !f->source) {
+        qudag_stream_fin(n, s);
+    }
+}
+
+static void on_writable(qudag_node *n, qudag_stream s, void *user)
+{
+    struct flow *f = flow_of(user, s.id);
+    (void)n;
+
+    if (f != NULL) {
+        feed(user, f);
+    }
+}
+
+static void on_opened(qudag_node *n, qudag_stream s, void *user)
+{
+    on_writable(n, s, user);
+}
+
+static void on_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
+{
+    struct flow *f = flow_of(user, s.id);
+    (void)n;
+    (void)why;
+
+    if (f != NULL && f->first) {
+        f->closed = true;
+    } else if (f != NULL) {
+        f->id = 0;
+    }
+}
+
+static void on_phase(qudag_node *n, qudag_phase p, uint32_t x, uint32_t y, qudag_err err,
+                     void *user)
+{
+    (void)n;
+    (void)x;
+    (void)y;
+    (void)err;
+    ((struct actor *)user)->phase = p;
+}
+
+static void on_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res, void *user)
+{
+    struct actor *a = user;
+
+    if (op.id == a->op.id) {
+        a->op_over = true;
+        a->op_err = err;
+        a->op_circuit = res->circuit;
+        return;
+    }
+    if (a->pending == 0) {
+        return;
+    }
+    a->pending--;
+    if (err != QUDAG_OK) {
+        a->failed++;
+    } else if (a->keep) {
+        a->circuit[a->built++ % BENCH_CIRCUITS_MAX] = res->circuit;
+    } else {
+        a->built++;
+        must(qudag_circuit_close(n, res->circuit) == QUDAG_OK, "close");
+    }
+}
+
+static void on_circuit_closed(qudag_node *n, qudag_circuit c, qudag_err why, void *user)
+{
+    (void)n;
+    (void)c;
+    (void)why;
+    ((struct actor *)user)->lost++;
+}
+
+/* ---- the node of this process: what it is told to do */
+
+void actor_make(struct actor *a, const struct actor_opts *o)
+{
+    static const char *const listen[] = {"/ip4/127.0.0.1/udp/0/quic-v1"};
+    static const qudag_callbacks cb = {.phase = on_phase,
+                                       .op_done = on_done,
+                                       .stream_in = on_in,
+                                       .stream_data = on_data,
+                                       .stream_opened = on_opened,
+                                       .stream_writable = on_writable,
+                                       .stream_closed = on_closed,
+                                       .circuit_closed = on_circuit_closed};
+    qudag_settings s;
+    size_t it = 0;
+
+    memset(a, 0, sizeof *a);
+    QUDAG_SETTINGS_INIT(&s);
+    must(qudag_identity_generate(&a->id) == QUDAG_OK, "identity");
+    s.identity = a->id;
+    s.listen = listen;
+    s.listen_n = 1;
+    s.bootstrap = &o->bootstrap;
+    s.bootstrap_n = o->bootstrap != NULL ? 1 : 0;
+    s.lab = true;
+    s.relay = o->relay;
+    s.relays_min = o->relays_min;
+    must(qudag_node_new(&a->node, &s, &cb, a) == QUDAG_OK, "node");
+    must(qudag_node_addr_next(a->node, &it, a->addr), "address");
+    must(qudag_protocol_serve(a->node, BENCH_ECHO) == QUDAG_OK &&
+             qudag_protocol_serve(a->node, BENCH_SINK) == QUDAG_OK &&
+             qudag_protocol_serve(a->node, BENCH_SOURCE) == QUDAG_OK,
+         "serve");
+}
+
+void actor_start(struct actor *a, const struct actor_opts *o)
+{
+    actor_make(a, o);
+    must(qudag_node_start(a->node) == QUDAG_OK, "start");
+}
+
+void actor_stop(struct actor *a)
+{
+    qudag_node_free(a->node);
+    qudag_identity_free(a->id);
+}
+
+void actor_wait_ready(struct actor *a)
+{
+    ACTOR_WAIT(a, a->phase == QUDAG_PHASE_READY, 20);
+}
+
+qudag_circuit actor_build(struct actor *a)
+{
+    a->op_over = false;
+    must(qudag_circuit_build(a->node, 3, &a->op) == QUDAG_OK, "build");
+    ACTOR_WAIT(a, a->op_over, 20);
+    must(a->op_err == QUDAG_OK, qudag_strerror(a->op_err));
+    return a->op_circuit;
+}
+
+void actor_build_many(struct actor *a, unsigned n, unsigned at_once, bool keep)
+{
+    double end = now_s() + 30;
+    qudag_op op;
+
+    a->built = a->failed = a->pending = 0;
+    a->keep = keep;
+    for (unsigned asked = 0; asked < n || a->pending > 0;) {
+        while (asked < n && a->pending < at_once) {
+            must(qudag_circuit_build(a->node, 3, &op) == QUDAG_OK, "build");
+            a->pending++;
+            asked++;
+        }
+        must(qudag_node_step(a->node, QUDAG_S) == QUDAG_OK, "step");
+        must(now_s() < end, "circuits: too slow");
+    }
+    if (a->failed != 0) {
+        (void)fprintf(stderr, "bench: %u of %u circuits failed\n", a->failed, n);
+        exit(1);
+    }
+}
+
+struct flow *actor_open(struct actor *a, qudag_circuit c, const char *proto)
+{
+    struct flow *f = flow_of(a, 0);
+    qudag_stream s;
+
+    must(f != NULL, "streams");
+    must(qudag_circuit_stream(a->node, c, proto, &s) == QUDAG_OK, "stream");
+    *f = (struct flow){.id = s.id, .first = true};
+    return f;
+}
+
+void actor_write(struct actor *a, const struct flow *f, const void *p, size_t len)
+{
+    size_t taken = 0;
+
+    while (taken < len) { /* small: it waits for the stream to be opened only */
+        size_t n = 0;
+        must(qudag_stream_write(a->node, (qudag_stream){f->id},
+                                (qudag_slice){(const uint8_t *)p + taken, len - taken},
+                                &n) == QUDAG_OK,
+             "write");
+        taken += n;
+        if (taken < len) {
+            must(qudag_node_step(a->node, QUDAG_S) == QUDAG_OK, "step");
+        }
+    }
+}
+
+void actor_drop(struct actor *a, struct flow *f)
+{
+    if (!f->closed) {
+        qudag_stream_reset(a->node, (qudag_stream){f->id});
+    }
+    f->id = 0;
+}
+
+double actor_fetch(struct actor *a, qudag_circuit c, uint64_t bytes, unsigned streams)
+{
+    struct flow *f[BENCH_STREAMS_MAX];
+    uint64_t part = bytes / streams;
+    double begin;
+
+    must(streams <= BENCH_STREAMS_MAX, "streams");
+    for (unsigned i = 0; i < streams; i++) {
+        f[i] = actor_open(a, c, BENCH_SOURCE);
+    }
+    begin = now_s();
+    for (unsigned i = 0; i < streams; i++) {
+        actor_write(a, f[i], &part, sizeof part);
+    }
+    for (unsigned i = 0; i < streams; i++) {
+        ACTOR_WAIT(a, f[i]->got >= part, 600);
+    }
+    begin = now_s() - begin;
+    for (unsigned i = 0; i < streams; i++) {
+        must(f[i]->got == part, "more than was asked for");
+        actor_drop(a, f[i]);
+    }
+    return begin;
+}
+
+double actor_push(struct actor *a, qudag_circuit c, uint64_t bytes)
+{
+    struct flow *f = actor_open(a, c, BENCH_SINK);
+    double begin = now_s();
+
+    f->to_send = bytes;
+    f->fin_wanted = true;
+    ACTOR_WAIT(a, f->got == 8, 600);
+    begin = now_s() - begin;
+    actor_drop(a, f);
+    return begin;
+}
+
+/* ---- a process that is one node */
+
+static struct actor self;
+static char order[128];
+static bool has_order;
+static pthread_mutex_t order_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void wake(qudag_node *n, void *arg)
+{
+    (void)n;
+    (void)arg;
+}
+
+static void *read_orders(void *arg)
+{
+    char line[sizeof order];
+    FILE *in = arg;
+
+    while (fgets(line, sizeof line, in) != NULL) {
+        must(pthread_mutex_lock(&order_lock) == 0, "lock");
+        memcpy(order, line, sizeof order);
+        has_order = true;
+        must(pthread_mutex_unlock(&order_lock) == 0, "unlock");
+        must(qudag_node_post(self.node, wake, NULL) == QUDAG_OK, "post");
+    }
+    return NULL;
+}
+
+static bool take_order(char out[sizeof order])
+{
+    bool some;
+
+    must(pthread_mutex_lock(&order_lock) == 0, "lock");
+    some = has_order;
+    memcpy(out, order, sizeof order);
+    has_order = false;
+    must(pthread_mutex_unlock(&order_lock) == 0, "unlock");
+    return some;
+}
+
+static unsigned circuits_of_others(void)
+{
+    qudag_circuit_info c;
+    unsigned n = 0;
+
+    for (size_t it = 0; qudag_circuit_next(self.node, &it, &c);) {
+        n += c.role != QUDAG_CIRCUIT_CLIENT;
+    }
+    return n;
+}
+
+static void obey(const char *line, FILE *out)
+{
+    uint64_t n;
+    unsigned streams;
+
+    if (strncmp(line, "usage", 5) == 0) {
+        struct usage u = usage_now();
+        (void)fprintf(out, "usage %.0f %.0f %.0f %.0f\n", u.cpu_s * 1e9, u.rss, u.anon, u.high);
+    } else if (sscanf(line, "build %u", &streams) == 1) {
+        actor_wait_ready(&self);
+        actor_build_many(&self, streams, 16, true);
+        (void)fprintf(out, "built %u\n", self.built);
+    } else if (sscanf(line, "fetch %" SCNu64 " %u", &n, &streams) == 2) {
+        double s = actor_fetch(&self, actor_build(&self), n, streams);
+        (void)fprintf(out, "fetched %.0f\n", s * 1e9);
+    } else if (strncmp(line, "ready", 5) == 0) {
+        actor_wait_ready(&self);
+        (void)fprintf(out, "ready\n");
+    } else if (strncmp(line, "circuits", 8) == 0) {
+        (void)fprintf(out, "circuits %u\n", circuits_of_others());
+    }
+    must(fflush(out) == 0, "answer");
+}
+
+/* argv: NAME --node FD FD RELAY RELAYS_MIN BOOTSTRAP|- */
+bool child_main(int argc, char **argv)
+{
+    struct actor_opts o;
+    pthread_t thread;
+    char line[sizeof order];
+
+    if (argc != 7 || strcmp(argv[1], "--node") != 0) {
+        return false;
+    }
+    (void)prctl(PR_SET_PDEATHSIG, 9);
+    FILE *in = fdopen((int)strtol(argv[2], NULL, 10), "r"),
+         *out = fdopen((int)strtol(argv[3], NULL, 10), "w");
+    must(in != NULL && out != NULL, "pipes");
+    char *colon = strchr(argv[4], ':');
+    must(colon != NULL, "arguments");
+    o.relay = argv[4][0] == '1';
+    o.relays_min = (uint32_t)strtol(argv[5], NULL, 10);
+    o.bootstrap = strcmp(argv[6], "-") == 0 ? NULL : argv[6];
+    actor_start(&self, &o);
+    (void)fprintf(out, "%s\n", self.addr);
+    must(fflush(out) == 0, "answer");
+    must(pthread_create(&thread, NULL, read_orders, in) == 0, "thread");
+    for (;;) {
+        must(qudag_node_step(self.node, 60 * QUDAG_S) == QUDAG_OK, "step");
+        if (take_order(line)) {
+            if (strncmp(line, "quit", 4) == 0) {
+                break;
+            }
+            obey(line, out);
+        }
+    }
+    actor_stop(&self);
+    return true;
+}
+
+void child_start(struct child *c, const struct actor_opts *o)
+{
+    int to[2], from[2];
+    char a[16], b[16], relay[4], min[16];
+
+    must(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0, "pipe");
+    c->pid = fork();
+    must(c->pid >= 0, "fork");
+    if (c->pid == 0) {
+        (void)fcntl(to[0], F_SETFD, 0);
+        (void)fcntl(from[1], F_SETFD, 0);
+        (void)snprintf(a, sizeof a, "%d", to[0]);
+        (void)snprintf(b, sizeof b, "%d", from[1]);
+        (void)snprintf(relay, sizeof relay, "%d:", o->relay);
+        (void)snprintf(min, sizeof min, "%u", o->relays_min);
+        (void)execl("/proc/self/exe", "node", "--node", a, b, relay, min,
+                    o->bootstrap != NULL ? o->bootstrap : "-", (char *)NULL);
+        _exit(127);
+    }
+    must(close(to[0]) == 0 && close(from[1]) == 0, "close");
+    c->to = fdopen(to[1], "w");
+    c->from = fdopen(from[0], "r");
+    must(c->to != NULL && c->from != NULL, "fdopen");
+    must(fgets(c->addr, sizeof c->addr, c->from) != NULL, "the node did not start");
+    c->addr[strcspn(c->addr, "\n")] = 0;
+}
+
+void child_order(struct child *c, const char *text)
+{
+    must(fprintf(c->to, "%s\n", text) > 0 && fflush(c->to) == 0, "order");
+}
+
+uint64_t child_answer(struct child *c, const char *word)
+{
+    char line[256];
+    size_t n = strlen(word);
+
+    must(fgets(line, sizeof line, c->from) != NULL && strncmp(line, word, n) == 0, word);
+    return strtoull(line + n, NULL, 10);
+}
+
+struct usage child_usage(struct child *c)
+{
+    struct usage u;
+    char line[256];
+    double ns;
+
+    child_order(c, "usage");
+    must(fgets(line, sizeof line, c->from) != NULL &&
+             sscanf(line, "usage %lf %lf %lf %lf", &ns, &u.rss, &u.anon, &u.high) == 4,
+         "usage");
+    u.cpu_s = ns / 1e9;
+    return u;
+}
+
+void children_ready(struct child *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        child_order(&c[i], "ready");
+        (void)child_answer(&c[i], "ready");
+    }
+    (void)usleep(2500 * 1000); /* the first one found nobody to store its descriptor at once */
+}
+
+void child_stop(struct child *c)
+{
+    int status = 0;
+
+    child_order(c, "quit");
+    must(fclose(c->to) == 0 && fclose(c->from) == 0, "close");
+    must(waitpid(c->pid, &status, 0) == c->pid && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+         "a node failed");
+}
