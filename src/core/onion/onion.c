@@ -14,8 +14,8 @@
 #include <string.h>
 
 #define CIRCUITS_DEFAULT 4096
-#define CREATE_RATE_DEFAULT 500
-#define CREATE_RATE_PEER_DEFAULT 200
+#define CREATE_RATE_DEFAULT 2000u
+#define CREATE_RATE_PEER_DEFAULT 1000u
 #define STREAMS_DEFAULT 64
 #define STREAMS_MAX 64 /* what TURN_ACTS has room for */
 

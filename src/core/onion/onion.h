@@ -42,8 +42,8 @@ struct onion_config {
     uint8_t self_pq_hash[32];
     bool relay;            /* extend circuits for others */
     uint32_t circuits_max; /* all sides; default 4096 */
-    uint32_t create_rate;  /* CREATE handshakes accepted per second; default 500, burst the same */
-    uint32_t create_rate_peer; /* the same per neighbour; default 200 */
+    uint32_t create_rate;  /* CREATE handshakes accepted per second; default 2000, burst the same */
+    uint32_t create_rate_peer; /* the same per neighbour; default 1000 */
     uint32_t streams_max;      /* per circuit; default and most 64 */
 };
 
