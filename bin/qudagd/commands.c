@@ -113,7 +113,7 @@ static void cost_row(struct request *rq, const qudag_result *res)
     rec_int(r, "rpcs", res->rpcs);
     rec_int(r, "took_ns", (int64_t)res->took);
     for (size_t ix = 0; ix < res->peers_n; ix++) {
-        rec_peer(r, "peer", &res->peers[ix]);
+        rec_peer(r, "peers", &res->peers[ix]);
     }
 }
 
@@ -162,7 +162,7 @@ DONE(dht_find)
         struct rec *r = request_rec(rq, REC_ROW);
         rec_peer(r, "peer", &rq->peer);
         for (size_t ix = 0; ix < res->addrs_n; ix++) {
-            rec_str(r, "address", res->addrs[ix]);
+            rec_str(r, "addresses", res->addrs[ix]);
         }
         rec_int(r, "rpcs", res->rpcs);
         rec_int(r, "took_ns", (int64_t)res->took);

@@ -86,7 +86,7 @@ void report_status(struct request *rq)
     rec_peer(r, "peer", &self);
     rec_str(r, "pq_hash", hex);
     for (size_t it = 0; qudag_node_addr_next(d->node, &it, addr);) {
-        rec_str(r, "address", addr);
+        rec_str(r, "addresses", addr);
         rec_strf(r, "bootstrap", "%s#%s", addr, hex);
     }
     rec_str(r, "phase", phase_name(qudag_node_phase(d->node)));

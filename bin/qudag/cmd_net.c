@@ -1,0 +1,251 @@
+/* cmd_net.c - peers, ping, dht, circuit, dark. */
+#include "tool.h"
+
+#include <qudag/qudag.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+int run_peers(struct tool *t, int argc, char **argv)
+{
+    static const struct col cols[] = {
+        {"peer", "PEER", COL_PEER},
+        {"address", "ADDRESS", COL_TEXT},
+        {"direction", "DIR", COL_TEXT},
+        {"group", "KEY EXCHANGE", COL_TEXT},
+        {"signature_local", "OURS", COL_TEXT},
+        {"signature_remote", "THEIRS", COL_TEXT},
+        {"pq", "PQ", COL_YES},
+        {"pin", "PIN", COL_TEXT},
+        {"rtt_ns", "RTT", COL_NS},
+        {"bytes_in", "IN", COL_SIZE},
+        {"bytes_out", "OUT", COL_SIZE},
+        {"agent", "AGENT", COL_TEXT},
+    };
+    static const struct col relays[] = {{"peer", "RELAY", COL_PEER}, {"guard", "GUARD", COL_YES}};
+    if (argc == 1 && strcmp(argv[0], "--relays") == 0) {
+        (void)ask_begin(t, "relays");
+        return ask_list(t, "relays", relays, N(relays), "no relay is known yet");
+    }
+    if (argc > 0) {
+        return tool_usage(t, "peers takes no argument but --relays");
+    }
+    (void)ask_begin(t, "peers");
+    return ask_list(t, "peers", cols, N(cols), "no links");
+}
+
+struct pings {
+    const char *to;
+    int64_t nth, sum, min, max;
+};
+
+static void on_ping(struct tool *t, const struct rec_view *v, void *user)
+{
+    struct pings *p = user;
+    int64_t rtt = rec_get_int(v, "rtt_ns", 0);
+    char text[16], peer[16] = "";
+    p->sum += rtt;
+    p->min = p->nth == 0 || rtt < p->min ? rtt : p->min;
+    p->max = rtt > p->max ? rtt : p->max;
+    p->nth++;
+    if (t->json) {
+        json_line(t, "ping", v);
+        return;
+    }
+    const char *id = rec_get_str(v, "peer");
+    short_peer(peer, id == NULL ? "?" : id);
+    text_ns(text, (uint64_t)rtt);
+    (void)printf("%s answers: %s\n", peer, text);
+}
+
+int run_ping(struct tool *t, int argc, char **argv)
+{
+    int64_t count = 3;
+    struct pings p = {0};
+    for (int ix = 0; ix < argc; ix++) {
+        if (strcmp(argv[ix], "-c") == 0 && ix + 1 < argc) {
+            if (!parse_number(argv[++ix], 1, 10000, &count)) {
+                return tool_usage(t, "ping -c: 1 to 10000");
+            }
+        } else if (p.to == NULL) {
+            p.to = argv[ix];
+        } else {
+            return tool_usage(t, "ping takes one peer");
+        }
+    }
+    if (p.to == NULL) {
+        return tool_usage(t, "ping: which peer?");
+    }
+    int code = TOOL_OK;
+    for (int64_t n = 0; n < count && code == TOOL_OK; n++) {
+        rec_str(ask_begin(t, "ping"), "to", p.to);
+        code = ask(t, -1, on_ping, &p);
+    }
+    if (code == TOOL_OK && !t->json && p.nth > 1) {
+        char min[16], mean[16], max[16];
+        text_ns(min, (uint64_t)p.min);
+        text_ns(mean, (uint64_t)(p.sum / p.nth));
+        text_ns(max, (uint64_t)p.max);
+        (void)printf("min %s, mean %s, max %s\n", min, mean, max);
+    }
+    return code;
+}
+
+/* ------------------------------------------------------------------ groups of commands */
+
+struct verb {
+    const char *name, *cmd; /* of the daemon */
+    const char *arg;        /* field of its one argument; NULL: none */
+    bool needed;
+    const char *list; /* the answer is a list of this name; NULL: one row */
+    const struct col *cols;
+    size_t n_cols;
+    const char *empty;
+};
+
+static int run_verb(struct tool *t, const struct verb *v, int argc, char **argv)
+{
+    char message[160];
+    int most = v->arg == NULL ? 0 : 1;
+    if (argc > most || (argc < most && v->needed)) {
+        (void)snprintf(message, sizeof(message), "%s %s takes %s", t->sub->name, v->name,
+                       most == 0   ? "no argument"
+                       : v->needed ? "one argument"
+                                   : "at most one argument");
+        return tool_usage(t, message);
+    }
+    struct rec *r = ask_begin(t, v->cmd);
+    if (argc == 1) {
+        rec_str(r, v->arg, argv[0]);
+    }
+    return v->list != NULL ? ask_list(t, v->list, v->cols, v->n_cols, v->empty)
+                           : ask_one(t, v->cols, v->n_cols);
+}
+
+static int dispatch(struct tool *t, const struct verb *verbs, size_t n, int argc, char **argv)
+{
+    const char *names[16];
+    char message[200];
+    for (size_t ix = 0; argc > 0 && ix < n; ix++) {
+        if (strcmp(verbs[ix].name, argv[0]) == 0) {
+            return run_verb(t, &verbs[ix], argc - 1, argv + 1);
+        }
+        names[ix] = verbs[ix].name;
+    }
+    const char *near = argc > 0 ? text_nearest(argv[0], names, n) : NULL;
+    (void)snprintf(message, sizeof(message), "%s: %s%.60s%s%s%s", t->sub->name,
+                   argc > 0 ? "no command " : "which command? ", argc > 0 ? argv[0] : t->sub->args,
+                   near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
+                   near == NULL ? "" : "?");
+    return tool_usage(t, message);
+}
+
+static int dht_put(struct tool *t, int argc, char **argv)
+{
+    static const struct col cols[] = {
+        {"key", "key", COL_TEXT}, {"nodes", "stored by", COL_INT}, {"took_ns", "took", COL_NS}};
+    if (argc != 2) {
+        return tool_usage(t, "dht put takes a key and a value");
+    }
+    struct rec *r = ask_begin(t, "dht.put");
+    rec_str(r, "key", argv[0]);
+    rec_bytes(r, "value", argv[1], strlen(argv[1]));
+    return ask_one(t, cols, N(cols));
+}
+
+int run_dht(struct tool *t, int argc, char **argv)
+{
+    static const struct col got[] = {{"value", "value", COL_TEXT},
+                                     {"nodes", "answers", COL_INT},
+                                     {"rpcs", "requests", COL_INT},
+                                     {"took_ns", "took", COL_NS}},
+                            found[] = {{"peer", "peer", COL_PEER},
+                                       {"addresses", "address", COL_TEXT},
+                                       {"took_ns", "took", COL_NS}},
+                            peer[] = {{"peer", "PEER", COL_PEER}},
+                            provided[] = {{"nodes", "told to", COL_INT},
+                                          {"took_ns", "took", COL_NS}},
+                            records[] = {{"key", "KEY", COL_TEXT},
+                                         {"size", "SIZE", COL_SIZE},
+                                         {"expires", "EXPIRES", COL_DAY}};
+    static const struct verb verbs[] = {
+        {"get", "dht.get", "key", true, NULL, got, N(got), ""},
+        {"find", "dht.find", "peer", true, NULL, found, N(found), ""},
+        {"closest", "dht.closest", "key", true, "peers", peer, N(peer), "nobody"},
+        {"provide", "dht.provide", "key", true, NULL, provided, N(provided), ""},
+        {"providers", "dht.providers", "key", true, "peers", peer, N(peer), "nobody provides it"},
+        {"records", "dht.records", NULL, false, "records", records, N(records),
+         "this node holds no records"},
+        {"table", "dht.table", NULL, false, "peers", peer, N(peer), "the routing table is empty"},
+        {"put", "", "", true, NULL, NULL, 0, ""}, /* for the suggestions */
+    };
+    if (argc > 0 && strcmp(argv[0], "put") == 0) {
+        return dht_put(t, argc - 1, argv + 1);
+    }
+    return dispatch(t, verbs, N(verbs), argc, argv);
+}
+
+static int circuit_build(struct tool *t, int argc, char **argv)
+{
+    static const struct col cols[] = {
+        {"circuit", "circuit", COL_TEXT}, {"path", "path", COL_PATH}, {"build_ns", "took", COL_NS}};
+    int64_t hops = 0;
+    if (argc != 0 &&
+        (argc != 2 || strcmp(argv[0], "--hops") != 0 || !parse_number(argv[1], 1, 7, &hops))) {
+        return tool_usage(t, "circuit build [--hops 1..7]");
+    }
+    rec_int(ask_begin(t, "circuit.build"), "hops", hops);
+    return ask_one(t, cols, N(cols));
+}
+
+int run_circuit(struct tool *t, int argc, char **argv)
+{
+    static const struct col cols[] = {
+        {"circuit", "CIRCUIT", COL_TEXT},
+        {"role", "ROLE", COL_TEXT},
+        {"state", "STATE", COL_TEXT},
+        {"purpose", "FOR", COL_TEXT},
+        {"path", "PATH", COL_PATH},
+        {"prev", "PREV", COL_SHORT},
+        {"next", "NEXT", COL_SHORT},
+        {"streams", "STREAMS", COL_INT},
+        {"cells_forward", "CELLS OUT", COL_INT},
+        {"cells_backward", "CELLS IN", COL_INT},
+        {"age_ns", "AGE", COL_NS},
+    };
+    static const struct verb verbs[] = {
+        {"list", "circuit.list", NULL, false, "circuits", cols, N(cols), "no circuits"},
+        {"close", "circuit.close", "circuit", true, NULL, NULL, 0, ""},
+        {"build", "", "", true, NULL, NULL, 0, ""},
+    };
+    if (argc > 0 && strcmp(argv[0], "build") == 0) {
+        return circuit_build(t, argc - 1, argv + 1);
+    }
+    return dispatch(t, verbs, N(verbs), argc, argv);
+}
+
+int run_dark(struct tool *t, int argc, char **argv)
+{
+    static const struct col made[] = {{"address", "address", COL_TEXT},
+                                      {"label", "label", COL_TEXT}},
+                            list[] = {{"address", "ADDRESS", COL_TEXT},
+                                      {"label", "LABEL", COL_TEXT},
+                                      {"published", "PUBLISHED", COL_YES},
+                                      {"until", "UNTIL", COL_DAY}},
+                            stored[] = {{"nodes", "stored by", COL_INT},
+                                        {"took_ns", "took", COL_NS}},
+                            found[] = {{"address", "address", COL_TEXT},
+                                       {"service", "service", COL_PEER},
+                                       {"cached", "cached", COL_YES},
+                                       {"took_ns", "took", COL_NS}};
+    static const struct verb verbs[] = {
+        {"new", "dark.new", "label", false, NULL, made, N(made), ""},
+        {"list", "dark.list", NULL, false, "addresses", list, N(list), "no dark addresses"},
+        {"publish", "dark.publish", "address", true, NULL, stored, N(stored), ""},
+        {"resolve", "dark.resolve", "address", true, NULL, found, N(found), ""},
+        {"forget", "dark.forget", "address", true, NULL, stored, N(stored), ""},
+    };
+    return dispatch(t, verbs, N(verbs), argc, argv);
+}

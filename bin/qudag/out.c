@@ -1,0 +1,363 @@
+/* out.c - what the user sees: JSON, tables, errors. */
+#include "tool.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Fields that may come several times are arrays, also when there is one value. */
+static const char *const lists[] = {"path", "addresses", "bootstrap", "peers"};
+
+void json_text(FILE *to, const char *text)
+{
+    (void)fputc('"', to);
+    for (const unsigned char *p = (const unsigned char *)text; *p != 0; p++) {
+        if (*p == '"' || *p == '\\') {
+            (void)fprintf(to, "\\%c", *p);
+        } else if (*p < 0x20 || *p == 0x7f) {
+            (void)fprintf(to, "\\u%04x", *p);
+        } else {
+            (void)fputc(*p, to);
+        }
+    }
+    (void)fputc('"', to);
+}
+
+static bool printable(const struct rec_field *f)
+{
+    for (size_t ix = 0; ix < f->len; ix++) {
+        if ((f->bytes[ix] < 0x20 && f->bytes[ix] != '\n' && f->bytes[ix] != '\t') ||
+            f->bytes[ix] >= 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void json_bytes(FILE *to, const struct rec_field *f)
+{
+    if (printable(f)) {
+        char *text = strndup((const char *)f->bytes, f->len);
+        json_text(to, text == NULL ? "" : text);
+        free(text);
+        (void)fprintf(to, ",\"%s_hex\":", f->name);
+    } else {
+        (void)fprintf(to, "null,\"%s_hex\":", f->name);
+    }
+    (void)fputc('"', to);
+    for (size_t ix = 0; ix < f->len; ix++) {
+        (void)fprintf(to, "%02x", f->bytes[ix]);
+    }
+    (void)fputc('"', to);
+}
+
+static void json_value(FILE *to, const struct rec_field *f)
+{
+    switch (f->kind) {
+    case REC_STR:
+        json_text(to, f->text);
+        break;
+    case REC_INT:
+        (void)fprintf(to, "%" PRId64, f->num);
+        break;
+    case REC_BOOL:
+        (void)fputs(f->num != 0 ? "true" : "false", to);
+        break;
+    case REC_BYTES:
+        json_bytes(to, f);
+        break;
+    }
+}
+
+static bool is_list(const char *name)
+{
+    for (size_t ix = 0; ix < sizeof(lists) / sizeof(lists[0]); ix++) {
+        if (strcmp(lists[ix], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void json_fields(FILE *to, const struct rec_view *v)
+{
+    struct rec_field f;
+    bool first = true;
+    for (size_t it = 0; rec_next(v, &it, &f);) {
+        if (is_list(f.name)) {
+            continue;
+        }
+        (void)fprintf(to, "%s\"%s\":", first ? "" : ",", f.name);
+        json_value(to, &f);
+        first = false;
+    }
+    for (size_t ix = 0; ix < sizeof(lists) / sizeof(lists[0]); ix++) {
+        size_t n = 0;
+        for (size_t it = 0; rec_next(v, &it, &f);) {
+            if (strcmp(f.name, lists[ix]) != 0) {
+                continue;
+            }
+            if (n++ == 0) {
+                (void)fprintf(to, "%s\"%s\":[", first ? "" : ",", f.name);
+                first = false;
+            } else {
+                (void)fputc(',', to);
+            }
+            json_value(to, &f);
+        }
+        if (n > 0) {
+            (void)fputc(']', to);
+        }
+    }
+}
+
+void json_line(const struct tool *t, const char *kind, const struct rec_view *v)
+{
+    (void)t;
+    (void)fprintf(stdout, "{\"%s\":{", kind);
+    json_fields(stdout, v);
+    (void)fputs("}}\n", stdout);
+    (void)fflush(stdout);
+}
+
+int tool_error(const struct tool *t, enum tool_exit code, const char *error, const char *message,
+               const char *hint)
+{
+    if (t->json) {
+        (void)fprintf(stdout, "{\"error\":{\"code\":%d,\"name\":", (int)code);
+        json_text(stdout, error);
+        (void)fputs(",\"message\":", stdout);
+        json_text(stdout, message);
+        (void)fputs(",\"hint\":", stdout);
+        json_text(stdout, hint);
+        (void)fputs("}}\n", stdout);
+        return (int)code;
+    }
+    bool red = t->colour;
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "%squdag:%s %s", red ? "\033[31m" : "", red ? "\033[0m" : "", message);
+    if (error[0] != 0) {
+        (void)fprintf(stderr, " [%s]", error);
+    }
+    (void)fputc('\n', stderr);
+    if (hint[0] != 0) {
+        (void)fprintf(stderr, "       %s\n", hint);
+    }
+    return (int)code;
+}
+
+/* ------------------------------------------------------------------ cells and tables */
+
+void short_peer(char out[16], const char *peer)
+{
+    size_t len = strlen(peer);
+    (void)snprintf(out, 16, "%s%s", len > 8 ? ".." : "", len > 8 ? peer + len - 8 : peer);
+}
+
+static void path_cell(char out[CELL_LEN], const char *field, const struct rec_view *v)
+{
+    struct rec_field f;
+    size_t at = 0;
+    out[0] = 0;
+    for (size_t it = 0; rec_next(v, &it, &f);) {
+        if (f.kind == REC_STR && strcmp(f.name, field) == 0 && at < CELL_LEN - 24) {
+            char one[16];
+            short_peer(one, f.text);
+            at += (size_t)snprintf(out + at, CELL_LEN - at, "%s%s", at == 0 ? "" : " > ", one);
+        }
+    }
+}
+
+static void text_cell(char out[CELL_LEN], const struct col *c, const struct rec_field *f)
+{
+    char one[16];
+    if (f->kind == REC_BYTES) {
+        bool plain = printable(f);
+        size_t at = 0;
+        for (size_t ix = 0; ix < f->len && at < CELL_LEN - 3; ix++) {
+            at += (size_t)snprintf(out + at, CELL_LEN - at, plain ? "%c" : "%02x", f->bytes[ix]);
+        }
+        return;
+    }
+    if (c->kind == COL_SHORT) {
+        short_peer(one, f->text);
+        (void)snprintf(out, CELL_LEN, "%s", one);
+    } else {
+        (void)snprintf(out, CELL_LEN, "%s", f->text);
+    }
+}
+
+void cell_text(char out[CELL_LEN], const struct col *c, const struct rec_view *v)
+{
+    struct rec_field f;
+    bool found = false;
+    char small[32];
+    for (size_t it = 0; !found && rec_next(v, &it, &f);) {
+        found = strcmp(f.name, c->field) == 0;
+    }
+    (void)snprintf(out, CELL_LEN, "-");
+    if (!found) {
+        return;
+    }
+    if (c->kind == COL_PATH) {
+        path_cell(out, c->field, v);
+    } else if (f.kind == REC_STR || f.kind == REC_BYTES) {
+        text_cell(out, c, &f);
+    } else if (c->kind == COL_NS) {
+        text_ns(small, (uint64_t)f.num);
+        (void)snprintf(out, CELL_LEN, "%s", small);
+    } else if (c->kind == COL_SIZE) {
+        text_bytes(small, (uint64_t)f.num);
+        (void)snprintf(out, CELL_LEN, "%s", small);
+    } else if (c->kind == COL_DAY && f.num > 0) {
+        text_time(small, f.num * 1000);
+        (void)snprintf(out, CELL_LEN, "%.16s", small);
+    } else if (f.kind == REC_BOOL) {
+        (void)snprintf(out, CELL_LEN, "%s", f.num != 0 ? "yes" : "no");
+    } else {
+        (void)snprintf(out, CELL_LEN, "%" PRId64, f.num);
+    }
+}
+
+static char *cell(const struct table *tb, size_t row, size_t col)
+{
+    return tb->cells + (row * tb->n_cols + col) * CELL_LEN;
+}
+
+void table_add(struct table *tb, const struct rec_view *v)
+{
+    if (tb->n == tb->cap) {
+        size_t cap = tb->cap == 0 ? 16 : tb->cap * 2;
+        char *more = realloc(tb->cells, cap * tb->n_cols * CELL_LEN);
+        if (more == NULL) {
+            return;
+        }
+        tb->cells = more;
+        tb->cap = cap;
+    }
+    for (size_t ix = 0; ix < tb->n_cols; ix++) {
+        cell_text(cell(tb, tb->n, ix), &tb->cols[ix], v);
+        text_tame(cell(tb, tb->n, ix));
+    }
+    tb->n++;
+}
+
+void table_print(const struct tool *t, struct table *tb, const char *empty)
+{
+    size_t width[COLS_MAX];
+    if (tb->n == 0) {
+        (void)printf("%s\n", empty);
+        return;
+    }
+    for (size_t c = 0; c < tb->n_cols; c++) {
+        width[c] = strlen(tb->cols[c].title);
+        for (size_t r = 0; r < tb->n; r++) {
+            size_t len = strlen(cell(tb, r, c));
+            width[c] = len > width[c] ? len : width[c];
+        }
+    }
+    for (size_t c = 0; c < tb->n_cols; c++) {
+        bool last = c + 1 == tb->n_cols;
+        (void)printf("%s%-*s%s%s", t->colour ? "\033[1m" : "", last ? 0 : (int)width[c],
+                     tb->cols[c].title, t->colour ? "\033[0m" : "", last ? "\n" : "  ");
+    }
+    for (size_t r = 0; r < tb->n; r++) {
+        for (size_t c = 0; c < tb->n_cols; c++) {
+            bool last = c + 1 == tb->n_cols;
+            (void)printf("%-*s%s", last ? 0 : (int)width[c], cell(tb, r, c), last ? "\n" : "  ");
+        }
+    }
+    free(tb->cells);
+    tb->cells = NULL;
+}
+
+struct listing {
+    struct table table;
+    FILE *json; /* rows wait here: an error must not follow half a document */
+    size_t n;
+};
+
+static void on_row(struct tool *t, const struct rec_view *v, void *user)
+{
+    struct listing *l = user;
+    if (v->type != REC_ROW) {
+        return;
+    }
+    (void)t;
+    if (l->json != NULL) {
+        (void)fprintf(l->json, "%s{", l->n == 0 ? "" : ",");
+        json_fields(l->json, v);
+        (void)fputc('}', l->json);
+    } else {
+        table_add(&l->table, v);
+    }
+    l->n++;
+}
+
+int ask_list(struct tool *t, const char *name, const struct col *cols, size_t n_cols,
+             const char *empty)
+{
+    struct listing l = {.table = {.cols = cols, .n_cols = n_cols}};
+    char *text = NULL;
+    size_t len = 0;
+    l.json = t->json ? open_memstream(&text, &len) : NULL;
+    struct outcome out;
+    ask_dir(t, t->dir, -1, on_row, &l, &out);
+    if (l.json != NULL) {
+        (void)fclose(l.json);
+    }
+    if (out.code != TOOL_OK) {
+        free(text);
+        free(l.table.cells);
+        return tool_error(t, (enum tool_exit)out.code, out.error, out.message, out.hint);
+    }
+    if (t->json) {
+        (void)printf("{\"%s\":[%s]}\n", name, text == NULL ? "" : text);
+        free(text);
+    } else {
+        table_print(t, &l.table, empty);
+    }
+    return TOOL_OK;
+}
+
+struct single {
+    const struct col *cols;
+    size_t n_cols;
+};
+
+static void on_single(struct tool *t, const struct rec_view *v, void *user)
+{
+    const struct single *s = user;
+    if (v->type != REC_ROW) {
+        return;
+    }
+    if (t->json) {
+        (void)fputc('{', stdout);
+        json_fields(stdout, v);
+        (void)fputs("}\n", stdout);
+        return;
+    }
+    for (size_t ix = 0; ix < s->n_cols; ix++) {
+        struct rec_field f;
+        char text[CELL_LEN];
+        const struct col *c = &s->cols[ix];
+        if (is_list(c->field) && c->kind != COL_PATH) {
+            for (size_t it = 0; rec_next(v, &it, &f);) {
+                if (f.kind == REC_STR && strcmp(f.name, c->field) == 0) {
+                    (void)printf("%-10s %s\n", c->title, f.text);
+                }
+            }
+            continue;
+        }
+        cell_text(text, c, v);
+        text_tame(text);
+        (void)printf("%-10s %s\n", c->title, text);
+    }
+}
+
+int ask_one(struct tool *t, const struct col *cols, size_t n_cols)
+{
+    struct single s = {cols, n_cols};
+    return ask(t, -1, on_single, &s);
+}

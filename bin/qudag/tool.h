@@ -1,0 +1,115 @@
+/*
+ * tool.h - what the files of the tool share.
+ *
+ *   main.c    table of subcommands, options, help       client.c   the control socket
+ *   out.c     JSON, tables, errors                      spawn.c    starting daemons
+ *   cmd_*.c   the subcommands
+ */
+#ifndef QUDAG_BIN_TOOL_H
+#define QUDAG_BIN_TOOL_H
+
+#include "common/exits.h"
+#include "common/fileio.h"
+#include "common/rec.h"
+
+#include <stdio.h>
+
+struct tool {
+    char dir[PATH_LEN];
+    const char *self; /* as called */
+    bool json, tty, colour;
+    const struct sub *sub; /* the subcommand at work */
+    struct rec *rec;       /* for requests */
+};
+
+struct sub {
+    const char *name, *args, *what, *more, *example;
+    int (*run)(struct tool *t, int argc, char **argv); /* argv[0]: the first argument */
+};
+extern const struct sub subs[];
+extern const size_t n_subs;
+
+/* An error for the user: cause and next step; as JSON where that was asked for.  Returns |code|. */
+int tool_error(const struct tool *t, enum tool_exit code, const char *error, const char *message,
+               const char *hint);
+int tool_usage(const struct tool *t, const char *message);
+/* A number among the arguments; false: it is not one, or out of range. */
+bool parse_number(const char *text, int64_t min, int64_t max, int64_t *out);
+
+/* ---- client.c */
+typedef void (*answer_fn)(struct tool *t, const struct rec_view *v, void *user); /* row, progress */
+struct rec *ask_begin(struct tool *t, const char *cmd);
+/* Sends t->rec (and |fd|, if not -1) and hands out the answer.  Errors are printed. */
+int ask(struct tool *t, int fd, answer_fn fn, void *user);
+/* The same for the daemon of |dir|, silent: for probing.  *message gets what went wrong. */
+struct outcome {
+    int code;
+    char error[64], message[512], hint[512];
+};
+void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user,
+             struct outcome *out);
+
+/* ---- out.c */
+void json_text(FILE *to, const char *text);
+/* The record's fields, without braces; a name in the list of lists becomes an array. */
+void json_fields(FILE *to, const struct rec_view *v);
+void json_line(const struct tool *t, const char *kind, const struct rec_view *v);
+
+enum col_kind {
+    COL_TEXT,
+    COL_PEER,
+    COL_SHORT,
+    COL_PATH,
+    COL_NS,
+    COL_SIZE,
+    COL_INT,
+    COL_YES,
+    COL_DAY
+};
+struct col {
+    const char *field, *title;
+    enum col_kind kind;
+};
+#define COLS_MAX 12
+#define CELL_LEN 512
+struct table {
+    const struct col *cols;
+    size_t n_cols, n, cap;
+    char *cells; /* n * n_cols * CELL_LEN */
+};
+void table_add(struct table *tb, const struct rec_view *v);
+void table_print(const struct tool *t, struct table *tb, const char *empty); /* and frees */
+/* A request whose rows are a list: JSON {"NAME": [...]}, else a table. */
+int ask_list(struct tool *t, const char *name, const struct col *cols, size_t n_cols,
+             const char *empty);
+/* A request of one row: JSON, or "title: value" lines. */
+int ask_one(struct tool *t, const struct col *cols, size_t n_cols);
+void cell_text(char out[CELL_LEN], const struct col *c, const struct rec_view *v);
+void short_peer(char out[16], const char *peer);
+
+/* ---- spawn.c */
+bool find_qudagd(char out[PATH_LEN]);
+/* Starts a daemon for |dir| and waits until it serves or tells why not: 0, or its exit code and
+ * |why|.  |options|: "SECTION.KEY=VALUE", ended by NULL. */
+int spawn_daemon(const char *dir, const char *const *options, char *why, size_t why_len);
+/* Waits until the daemon of |dir| has let go of its lock; false: it has not after |seconds|. */
+bool wait_gone(const char *dir, unsigned seconds);
+long daemon_pid(const char *dir); /* 0: none runs */
+
+int run_up(struct tool *t, int argc, char **argv);
+int run_down(struct tool *t, int argc, char **argv);
+int run_status(struct tool *t, int argc, char **argv);
+int run_config(struct tool *t, int argc, char **argv);
+int run_peers(struct tool *t, int argc, char **argv);
+int run_ping(struct tool *t, int argc, char **argv);
+int run_dht(struct tool *t, int argc, char **argv);
+int run_circuit(struct tool *t, int argc, char **argv);
+int run_dark(struct tool *t, int argc, char **argv);
+int run_send(struct tool *t, int argc, char **argv);
+int run_inbox(struct tool *t, int argc, char **argv);
+int run_stats(struct tool *t, int argc, char **argv);
+int run_lab(struct tool *t, int argc, char **argv);
+int run_version(struct tool *t, int argc, char **argv);
+int run_help(struct tool *t, int argc, char **argv);
+
+#endif
