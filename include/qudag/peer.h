@@ -20,6 +20,10 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_add_addr(qudag_node *n, const quda
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_connect(qudag_node *n, const char *multiaddr,
                                                  qudag_op *op);
 
+/* Closes the links with |peer|, and with them their streams (QUDAG_ECANCELED); peer_changed follows.
+ * QUDAG_OK without a link too.  What needs the peer later dials it anew. */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_disconnect(qudag_node *n, const qudag_peer_id *peer);
+
 /* One round trip of the libp2p ping protocol, dialling if needed; result: rtt. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_ping(qudag_node *n, const qudag_peer_id *peer,
                                               qudag_op *op);

@@ -31,6 +31,17 @@ qudag_err qudag_connect(qudag_node *n, const char *multiaddr, qudag_op *op)
     return multiaddr_to_netaddr(&r.addr, &net) ? ask(n, &r, op) : QUDAG_EUNSUPPORTED;
 }
 
+qudag_err qudag_disconnect(qudag_node *n, const qudag_peer_id *peer)
+{
+    struct peer_id p;
+
+    if (n == NULL || !peer_in(&p, peer)) {
+        return QUDAG_EINVAL;
+    }
+    node_disconnect(n->node, &p);
+    return QUDAG_OK;
+}
+
 qudag_err qudag_ping(qudag_node *n, const qudag_peer_id *peer, qudag_op *op)
 {
     struct node_request r = {.kind = OP_PING};

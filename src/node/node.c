@@ -355,7 +355,14 @@ bool node_send(struct node *n, tstamp now, struct quic_tx *tx)
 void node_shutdown(struct node *n, tstamp now)
 {
     node_drain(n, now);
+    cancel_all(n); /* before the links go, else streams seem to end by the peers' doing */
+    app_free_all(n);
     quic_shutdown(n->quic, now);
+}
+
+void node_disconnect(struct node *n, const struct peer_id *peer)
+{
+    swarm_disconnect(n->swarm, peer, QUDAG_ECANCELED, n->now);
 }
 
 enum node_phase node_phase_get(const struct node *n)

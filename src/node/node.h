@@ -179,5 +179,6 @@ struct quic *node_quic(const struct node *n);
 bool node_peer_agent(const struct node *n, const struct peer_id *peer, const char **agent,
                      const char **protocols);
 void node_add_addr(struct node *n, const struct peer_id *peer, const struct multiaddr *addr);
+void node_disconnect(struct node *n, const struct peer_id *peer);
 
 #endif

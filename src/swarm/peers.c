@@ -138,12 +138,14 @@ bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t 
     return true;
 }
 
-void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why)
+void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now)
 {
-    struct swarm_peer *p = peer_get(s, peer);
+    const struct swarm_peer *p = peer_get(s, peer);
 
-    for (size_t i = 0; p != NULL && i < p->n_links; i++) {
-        p->link[i]->ops->close(p->link[i]->owner, p->link[i]->ref, why);
+    while (p != NULL && p->n_links > 0) {
+        struct swarm_link *l = p->link[0];
+        l->ops->close(l->owner, l->ref, why);
+        link_gone(s, l, why == QUDAG_OK ? QUDAG_ECLOSED : why, now);
     }
 }
 

@@ -94,7 +94,8 @@ QUDAG_MUST_USE qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t 
 /* Pins the hash of the ML-DSA key |peer| must prove from now on. */
 void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);
 bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t *props);
-void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why);
+/* Closes every link with |peer|; without any nothing happens. */
+void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
 
 enum swarm_pin { SWARM_PIN_NONE, SWARM_PIN_FIRST_USE, SWARM_PIN_KNOWN };
 /* Looking in at links; false at the end. */
