@@ -2,7 +2,8 @@
  * node.h - a node: settings, callbacks, life.
  *
  * All functions are to be called on one thread, the one that runs the node, except qudag_node_post
- * and qudag_node_stop.  Any function may be called inside any callback.
+ * and qudag_node_stop.  Any function may be called inside any callback, except qudag_node_free, and
+ * qudag_node_run and qudag_node_step, which refuse (QUDAG_ESTATE).  A log function calls none.
  */
 #ifndef QUDAG_NODE_H
 #define QUDAG_NODE_H

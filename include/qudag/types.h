@@ -47,7 +47,7 @@ typedef struct qudag_op {
     uint64_t id; /* one pending request */
 } qudag_op;
 
-/* The allocator a program may supply; called on the node's thread only. */
+/* The allocator a program may supply, 16-byte aligned like malloc's; on the node's thread only. */
 typedef struct qudag_mem {
     void *ctx;
     void *(*alloc)(void *ctx, size_t size);

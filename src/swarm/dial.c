@@ -11,94 +11,119 @@
 
 #include <string.h>
 
-void open_free(struct swarm *s, struct swarm_open *o)
+void open_unlink(struct swarm *s, struct swarm_open *o)
 {
     list_del(&o->node);
     list_del(&o->order);
     o->peer->n_opens--;
     s->n_opens--;
-    mem_free(s->mem, o);
 }
 
-void dial_fail_opens(struct swarm *s, struct swarm_peer *p, qudag_err err)
+void open_fail(struct swarm *s, struct swarm_open *o, qudag_err err)
 {
-    LIST_EACH_SAFE(it, tmp, &p->opens)
-    {
-        struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
-        pend_fail(s, o->core, o->cookie, &p->id, err);
-        open_free(s, o);
-    }
+    open_unlink(s, o);
+    report_fail(s, &o->report, err);
 }
 
-/* Opens what waits on the links there are now; what no link can serve and no dial may is failed. */
-void dial_flush(struct swarm *s, struct swarm_peer *p, tstamp now)
+/* Opens what waits on the links there are now; what no link serves and no dial may ends with |err|. */
+void dial_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now)
 {
     LIST_EACH_SAFE(it, tmp, &p->opens)
     {
         struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
         struct swarm_link *l = peer_link(p, o->need);
-        qudag_err err = QUDAG_EPOLICY;
+        qudag_err e = p->n_dials > 0 ? QUDAG_EAGAIN : err;
         if (l != NULL) {
-            err = stream_open_out(s, l, o->core, o->cookie, o->proto, now);
-        } else if (p->n_dials > 0) {
-            err = QUDAG_EAGAIN;
+            e = stream_open_out(s, l, &o->report, o->proto, now);
         }
-        if (err == QUDAG_EAGAIN) {
-            continue; /* more streams later, or another dial under way */
+        if (e == QUDAG_OK) {
+            open_unlink(s, o);
+        } else if (e != QUDAG_EAGAIN) { /* else more streams later, or another dial under way */
+            open_fail(s, o, e);
         }
-        if (err != QUDAG_OK) {
-            pend_fail(s, o->core, o->cookie, &p->id, err);
-        }
-        open_free(s, o);
     }
 }
 
-static bool dial_one(struct swarm *s, struct swarm_peer *p, uint8_t need, tstamp now)
+static qudag_err dial_start(struct swarm *s, const struct quic_dial *d, struct swarm_peer *p,
+                            struct swarm_link **out, tstamp now)
 {
-    struct quic_dial d = {.peer = &p->id};
     struct ref ref;
 
-    if (!multiaddr_to_netaddr(&p->addr[p->next_addr], &d.remote)) {
-        return false;
-    }
-    d.pq_hash = p->has_pin ? p->pin : NULL;
-    d.need_pq = p->once_pq || p->has_pin || (need & (LINK_PQ_KEX | LINK_PQ_AUTH)) != 0;
     s->stats.dials++;
-    if (quic_dial(s->cfg.quic, &d, now, &ref) != QUDAG_OK) {
-        return false;
+    qudag_err err = s->cfg.dialer->dial(s->cfg.dialer_owner, d, now, &ref);
+    if (err != QUDAG_OK) {
+        return err;
     }
     struct swarm_link *l = link_make(s, ref, false);
     if (l == NULL) {
-        quic_link_ops.close(s->cfg.quic, ref, QUDAG_ENOMEM);
-        return false;
+        s->cfg.dialer->ops->close(s->cfg.dialer_owner, ref, QUDAG_ENOMEM);
+        return QUDAG_ENOMEM;
     }
     l->peer = p;
-    p->n_dials++;
-    return true;
+    l->dialled = p != NULL;
+    if (p != NULL) {
+        p->n_dials++;
+    }
+    *out = l;
+    return QUDAG_OK;
 }
 
-void dial_peer(struct swarm *s, struct swarm_peer *p, uint8_t need, tstamp now)
+static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, uint8_t need, tstamp now)
 {
+    struct quic_dial d = {.peer = &p->id};
+    struct swarm_link *l;
+
+    if (!multiaddr_to_netaddr(&p->addr[p->next_addr], &d.remote)) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    d.pq_hash = p->has_pin ? p->pin : NULL;
+    d.need_pq = p->once_pq || p->has_pin || (need & (LINK_PQ_KEX | LINK_PQ_AUTH)) != 0;
+    return dial_start(s, &d, p, &l, now);
+}
+
+/* Of the dials that could not even begin, the last says why. */
+qudag_err dial_peer(struct swarm *s, struct swarm_peer *p, uint8_t need, tstamp now)
+{
+    qudag_err err = QUDAG_OK;
+
     while (p->n_dials < DIALS_PARALLEL && p->next_addr < p->n_addrs) {
-        (void)dial_one(s, p, need, now);
+        qudag_err e = dial_one(s, p, need, now);
+        err = e != QUDAG_OK ? e : err;
         p->next_addr++;
     }
+    return err;
+}
+
+/* What every open that waits needs: a lesser link would help some. */
+static uint8_t opens_need(const struct swarm_peer *p)
+{
+    uint8_t need = UINT8_MAX;
+
+    LIST_EACH(it, &p->opens)
+    {
+        need &= LIST_ENTRY(it, struct swarm_open, node)->need;
+    }
+    return need;
 }
 
 /* A dial to |p| ended without a link. */
 void dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now)
 {
     p->last_err = err;
-    dial_peer(s, p, 0, now);
-    if (p->n_dials > 0 || p->n_links > 0) {
+    if (!list_empty(&p->opens)) {
+        (void)dial_peer(s, p, opens_need(p), now);
+    }
+    if (p->n_dials > 0) {
         return;
     }
-    s->stats.dials_failed++;
-    uint64_t wait = SWARM_BACKOFF_MIN << (p->failures < 10 ? p->failures : 10);
-    wait = wait < SWARM_BACKOFF_MAX ? wait : SWARM_BACKOFF_MAX;
-    p->failures++;
-    p->not_before = tstamp_after(now, rng_jitter(&s->cfg.rng, wait, 200));
-    dial_fail_opens(s, p, err == QUDAG_ETIMEOUT ? QUDAG_EUNREACHABLE : err);
+    if (p->n_links == 0) {
+        s->stats.dials_failed++;
+        uint64_t wait = SWARM_BACKOFF_MIN << (p->failures < 10 ? p->failures : 10);
+        wait = wait < SWARM_BACKOFF_MAX ? wait : SWARM_BACKOFF_MAX;
+        p->failures++;
+        p->not_before = tstamp_after(now, rng_jitter(&s->cfg.rng, wait, 200));
+    }
+    dial_flush(s, p, err == QUDAG_ETIMEOUT ? QUDAG_EUNREACHABLE : err, now);
 }
 
 /*
@@ -126,33 +151,41 @@ static void take_hints(const struct swarm *s, struct swarm_peer *p, struct slice
     }
 }
 
-static qudag_err wait_open(struct swarm *s, struct swarm_peer *p, unsigned core,
-                           const struct act *a, const char *proto, tstamp now)
+static struct swarm_open *open_make(struct swarm *s, struct swarm_peer *p, unsigned core,
+                                    const struct act *a, const char *proto, tstamp now)
 {
-    if (p->n_opens >= PEER_OPENS_MAX || s->n_opens >= s->cfg.opens_max) {
+    struct swarm_open *o = mem_alloc(s->mem, sizeof(*o));
+
+    if (o != NULL) {
+        list_init(&o->report.node);
+        o->report.core = core;
+        o->report.ev.cookie = a->cookie;
+        o->report.peer = a->peer;
+        o->peer = p;
+        o->need = a->need | s->cfg.need;
+        o->proto = proto;
+        o->due = tstamp_after(now, SWARM_OPEN_TIMEOUT);
+    }
+    return o;
+}
+
+static qudag_err wait_open(struct swarm *s, struct swarm_open *o)
+{
+    if (o->peer->n_opens >= PEER_OPENS_MAX || s->n_opens >= s->cfg.opens_max) {
         return QUDAG_ELIMIT;
     }
-    struct swarm_open *o = mem_alloc(s->mem, sizeof(*o));
-    if (o == NULL) {
-        return QUDAG_ENOMEM;
-    }
-    *o = (struct swarm_open){.peer = p,
-                             .core = core,
-                             .cookie = a->cookie,
-                             .need = a->need | s->cfg.need,
-                             .proto = proto,
-                             .due = tstamp_after(now, SWARM_OPEN_TIMEOUT)};
-    list_push_back(&p->opens, &o->node);
+    list_push_back(&o->peer->opens, &o->node);
     list_push_back(&s->opens, &o->order);
-    p->n_opens++;
+    o->peer->n_opens++;
     s->n_opens++;
     return QUDAG_OK;
 }
 
 /* No link serves it: wait for one, dialling unless a dial is under way. */
-static qudag_err open_by_dial(struct swarm *s, struct swarm_peer *p, unsigned core,
-                              const struct act *a, const char *proto, tstamp now)
+static qudag_err open_by_dial(struct swarm *s, struct swarm_open *o, tstamp now)
 {
+    struct swarm_peer *p = o->peer;
+
     if (p->n_dials == 0) {
         if (p->n_addrs == 0) {
             return QUDAG_EUNREACHABLE;
@@ -161,90 +194,102 @@ static qudag_err open_by_dial(struct swarm *s, struct swarm_peer *p, unsigned co
             s->stats.dials_refused_backoff++;
             return p->last_err == QUDAG_OK ? QUDAG_EUNREACHABLE : p->last_err;
         }
-        if (p->n_links >= SWARM_LINKS_PER_PEER) {
-            return QUDAG_EPOLICY;
-        }
         p->next_addr = 0;
-        dial_peer(s, p, a->need | s->cfg.need, now);
+        qudag_err err = dial_peer(s, p, o->need, now);
         if (p->n_dials == 0) {
-            return QUDAG_EUNREACHABLE;
+            return err == QUDAG_OK ? QUDAG_EUNREACHABLE : err;
         }
     }
-    return wait_open(s, p, core, a, proto, now);
+    return wait_open(s, o);
+}
+
+static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
+{
+    struct swarm_link *l = peer_link(o->peer, o->need);
+
+    if (l == NULL) {
+        return open_by_dial(s, o, now);
+    }
+    qudag_err err = stream_open_out(s, l, &o->report, o->proto, now);
+    return err == QUDAG_EAGAIN ? wait_open(s, o) : err;
 }
 
 void dial_open(struct swarm *s, unsigned core, const struct act *a, const char *proto, tstamp now)
 {
-    struct swarm_link *l;
-    qudag_err err;
+    struct ev fail = {.type = EV_STREAM_FAIL, .cookie = a->cookie, .peer = &a->peer};
 
-    if (a->peer.len == 0 || peer_id_eq(&a->peer, &s->cfg.self)) {
-        pend_fail(s, core, a->cookie, &a->peer, QUDAG_EINVAL);
-        return;
-    }
-    struct swarm_peer *p = peer_make(s, &a->peer);
-    if (p == NULL) {
-        pend_fail(s, core, a->cookie, &a->peer, QUDAG_ENOMEM);
+    fail.err = a->peer.len == 0 || peer_id_eq(&a->peer, &s->cfg.self) || proto == NULL
+                   ? QUDAG_EINVAL
+                   : QUDAG_ENOMEM;
+    struct swarm_peer *p = fail.err == QUDAG_EINVAL ? NULL : peer_make(s, &a->peer);
+    struct swarm_open *o = p == NULL ? NULL : open_make(s, p, core, a, proto, now);
+    if (o == NULL) { /* told at once: there is nothing to note it in */
+        deliver(s, core, &fail);
         return;
     }
     take_hints(s, p, a->data);
-    if ((l = peer_link(p, a->need)) != NULL) {
-        err = stream_open_out(s, l, core, a->cookie, proto, now);
-        if (err == QUDAG_EAGAIN) {
-            err = wait_open(s, p, core, a, proto, now);
-        }
-    } else {
-        err = open_by_dial(s, p, core, a, proto, now);
-    }
+    qudag_err err = open_try(s, o, now);
     if (err != QUDAG_OK) {
-        pend_fail(s, core, a->cookie, &a->peer, err);
+        report_fail(s, &o->report, err);
     }
+}
+
+/* What a dial to |addr| insists on, and whom it is for; QUDAG_EXISTS: there is a link already. */
+static qudag_err connect_plan(struct swarm *s, struct quic_dial *d, struct swarm_peer **out,
+                              const struct multiaddr *addr)
+{
+    struct peer_id id;
+
+    if (!multiaddr_to_netaddr(addr, &d->remote)) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    d->need_pq = d->pq_hash != NULL;
+    if (!multiaddr_peer(addr, &id)) {
+        return QUDAG_OK;
+    }
+    if (peer_id_eq(&id, &s->cfg.self)) {
+        return QUDAG_EINVAL;
+    }
+    struct swarm_peer *p = peer_make(s, &id);
+    if (p == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    if (d->pq_hash != NULL && p->has_pin && memcmp(d->pq_hash, p->pin, sizeof(p->pin)) != 0) {
+        return QUDAG_EAUTH; /* it has proven another key, or another was told before */
+    }
+    peer_addr_add(p, addr);
+    *out = p;
+    d->peer = &p->id;
+    d->pq_hash = p->has_pin ? p->pin : d->pq_hash;
+    d->need_pq = d->pq_hash != NULL || p->once_pq;
+    uint8_t need = d->pq_hash != NULL ? LINK_PQ_AUTH : 0;
+    return peer_link(p, need) != NULL ? QUDAG_EEXISTS : QUDAG_OK;
 }
 
 qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
                         const struct multiaddr *addr, const uint8_t *pq_hash, tstamp now)
 {
-    struct peer_id id;
-    struct quic_dial d = {.pq_hash = pq_hash, .need_pq = pq_hash != NULL};
-    struct ref ref;
-
-    if (!multiaddr_to_netaddr(addr, &d.remote)) {
-        return QUDAG_EUNSUPPORTED;
-    }
+    static const struct peer_id unknown;
+    struct quic_dial d = {.pq_hash = pq_hash};
     struct swarm_peer *p = NULL;
-    if (multiaddr_peer(addr, &id)) {
-        if (peer_id_eq(&id, &s->cfg.self)) {
-            return QUDAG_EINVAL;
-        }
-        p = peer_make(s, &id);
-        if (p == NULL) {
-            return QUDAG_ENOMEM;
-        }
-        peer_addr_add(p, addr);
-        if (p->n_links > 0) {
-            pend_fail(s, core, cookie, &id, QUDAG_OK);
-            return QUDAG_OK;
-        }
-        d.peer = &p->id;
-        d.pq_hash = pq_hash != NULL ? pq_hash : (p->has_pin ? p->pin : NULL);
-        d.need_pq = d.pq_hash != NULL || p->once_pq;
-    }
-    s->stats.dials++;
-    qudag_err err = quic_dial(s->cfg.quic, &d, now, &ref);
-    if (err != QUDAG_OK) {
+    struct swarm_link *l;
+    qudag_err err = connect_plan(s, &d, &p, addr);
+
+    if (err != QUDAG_OK && err != QUDAG_EEXISTS) {
         return err;
     }
-    struct swarm_link *l = link_make(s, ref, false);
-    if (l == NULL) {
-        quic_link_ops.close(s->cfg.quic, ref, QUDAG_ENOMEM);
+    struct swarm_pending *r = report_make(s, core, cookie, p != NULL ? &p->id : &unknown);
+    if (r == NULL) {
         return QUDAG_ENOMEM;
     }
-    l->peer = p;
-    if (p != NULL) {
-        p->n_dials++;
+    if (err == QUDAG_EEXISTS) {
+        report_fail(s, r, QUDAG_OK);
+        return QUDAG_OK;
     }
-    l->has_cookie = true;
-    l->cookie_core = core;
-    l->cookie = cookie;
+    if ((err = dial_start(s, &d, p, &l, now)) != QUDAG_OK) {
+        mem_free(s->mem, r);
+        return err;
+    }
+    l->report = r;
     return QUDAG_OK;
 }

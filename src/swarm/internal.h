@@ -8,13 +8,25 @@
 #define DIALS_PARALLEL 3  /* addresses of one peer tried at once */
 #define LINK_ID_LEN 8
 
+/* An event to be delivered by swarm_step. */
+struct swarm_pending {
+    struct list node;
+    unsigned core;
+    struct ev ev;
+    struct peer_id peer;
+};
+
 struct swarm_peer {
     struct list lru; /* in swarm.lru, oldest first */
     struct peer_id id;
     bool has_pin, pin_known; /* pin_known: told by a record; else first use */
     bool up;                 /* cores were told */
+    struct list tell;        /* in swarm.tell while up may have to change */
     bool once_pq;            /* negotiated post-quantum once: never classical again */
-    uint8_t n_addrs, n_links, n_dials;
+    uint8_t n_addrs, n_links;
+    uint32_t n_dials; /* swarm_link.dialled */
+    uint32_t n_dying; /* links in swarm.dead */
+    qudag_err down_err;
     uint8_t pin[32];
     struct multiaddr addr[SWARM_ADDRS_MAX];
     uint8_t next_addr; /* to dial next */
@@ -34,13 +46,10 @@ struct swarm_link {
     void *owner;
     struct swarm_peer *peer; /* NULL: a dial without expected peer, or a circuit */
     bool up, dead, circuit;
+    bool dialled; /* counted in peer->n_dials */
     uint8_t props;
     qudag_err down_err;
-    bool has_cookie;
-    unsigned cookie_core;
-    uint64_t cookie;
-    bool has_pq_hash;
-    uint8_t pq_hash[32];
+    struct swarm_pending *report; /* whoever asked for this very dial is told; NULL: nobody */
     tstamp idle_since;
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
@@ -55,37 +64,29 @@ enum stream_state {
 
 struct swarm_stream {
     struct list link_node;
-    struct list wait_node; /* in swarm.negotiating while negotiating */
+    struct list wait_node; /* in swarm.negotiating while negotiating, or in swarm.late */
     struct ref ref;
     struct swarm_link *link;
     int64_t sid;
     enum stream_state state;
     unsigned core;
     bool inbound, fin_in, fin_out, in_up; /* in_up: a core knows it */
+    bool late; /* took too long: reset, in swarm.late until its core was told */
     const char *proto;
     struct mss *mss; /* while negotiating */
     size_t preamble; /* negotiation bytes of ours not yet reported sent */
     tstamp since;
 };
 
-/* An ACT_OPEN waiting for a link. */
+/* An ACT_OPEN waiting for a link.  Its outcome needs no memory: |report| was allocated with it. */
 struct swarm_open {
-    struct list node;  /* in peer.opens */
-    struct list order; /* in swarm.opens, oldest first */
+    struct swarm_pending report; /* first: freed as a whole once delivered */
+    struct list node;            /* in peer.opens */
+    struct list order;           /* in swarm.opens, oldest first */
     struct swarm_peer *peer;
-    unsigned core;
-    uint64_t cookie;
     uint8_t need;
     const char *proto;
     tstamp due;
-};
-
-/* An event to be delivered by swarm_step. */
-struct swarm_pending {
-    struct list node;
-    unsigned core; /* SWARM_CORES_MAX: every core */
-    struct ev ev;
-    struct peer_id peer;
 };
 
 struct swarm_core {
@@ -99,7 +100,7 @@ struct swarm {
     struct map peers;    /* peer id -> swarm_peer */
     struct map link_map; /* ref -> swarm_link, of dialled and QUIC links */
     struct map circ_map; /* ref -> swarm_link, of circuits */
-    struct list lru, links, dead, negotiating, opens, pending;
+    struct list lru, links, dead, negotiating, late, opens, pending, tell;
     struct slots streams;
     struct swarm_core core[SWARM_CORES_MAX];
     unsigned n_cores;
@@ -125,12 +126,12 @@ void peer_free(struct swarm *s, struct swarm_peer *p);
 struct swarm_link *peer_link(const struct swarm_peer *p, uint8_t need);
 
 /* dial.c */
-void dial_peer(struct swarm *s, struct swarm_peer *p, uint8_t need, tstamp now);
+qudag_err dial_peer(struct swarm *s, struct swarm_peer *p, uint8_t need, tstamp now);
 void dial_open(struct swarm *s, unsigned core, const struct act *a, const char *proto, tstamp now);
-void dial_flush(struct swarm *s, struct swarm_peer *p, tstamp now);
-void dial_fail_opens(struct swarm *s, struct swarm_peer *p, qudag_err err);
+void dial_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
 void dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
-void open_free(struct swarm *s, struct swarm_open *o);
+void open_unlink(struct swarm *s, struct swarm_open *o);
+void open_fail(struct swarm *s, struct swarm_open *o, qudag_err err);
 
 /* links.c */
 struct swarm_link *link_make(struct swarm *s, struct ref ref, bool circuit);
@@ -139,17 +140,18 @@ void link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
 void link_free(struct swarm *s, struct swarm_link *l);
 
 /* streams.c */
-qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, unsigned core, uint64_t cookie,
+qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
                           const char *proto, tstamp now);
 void stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now);
 void stream_event(struct swarm *s, const struct link_ev *ev, bool circuit, tstamp now);
 void stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now);
 void stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now);
 
-/* swarm.c */
-void pend(struct swarm *s, unsigned core, const struct ev *ev, const struct peer_id *peer);
-void pend_fail(struct swarm *s, unsigned core, uint64_t cookie, const struct peer_id *peer,
-               qudag_err err);
+/* swarm.c: a report is made when something is asked for, so that telling the outcome cannot fail. */
+struct swarm_pending *report_make(struct swarm *s, unsigned core, uint64_t cookie,
+                                  const struct peer_id *peer);
+void report_fail(struct swarm *s, struct swarm_pending *p, qudag_err err);
+void deliver(struct swarm *s, unsigned core, const struct ev *ev);
 const struct peer_id *link_peer_id(const struct swarm_link *l);
 
 #endif

@@ -27,8 +27,8 @@ struct swarm_link *link_make(struct swarm *s, struct ref ref, bool circuit)
     }
     l->ref = ref;
     l->circuit = circuit;
-    l->ops = circuit ? s->circ_ops : &quic_link_ops;
-    l->owner = circuit ? s->circ_owner : s->cfg.quic;
+    l->ops = circuit ? s->circ_ops : s->cfg.dialer->ops;
+    l->owner = circuit ? s->circ_owner : s->cfg.dialer_owner;
     list_init(&l->streams);
     list_init(&l->node);
     if (map_put(map_of(s, circuit), ref_key(&ref, key), l) != QUDAG_OK) {
@@ -42,6 +42,7 @@ struct swarm_link *link_make(struct swarm *s, struct ref ref, bool circuit)
 void link_free(struct swarm *s, struct swarm_link *l)
 {
     list_del(&l->node);
+    mem_free(s->mem, l->report);
     mem_free(s->mem, l);
 }
 
@@ -52,6 +53,18 @@ static void peer_unlink(struct swarm_peer *p, const struct swarm_link *l)
             p->link[i] = p->link[--p->n_links];
             return;
         }
+    }
+}
+
+/* Tells whoever asked for this very dial. */
+static void link_report(struct swarm *s, struct swarm_link *l, qudag_err err)
+{
+    struct swarm_pending *r = l->report;
+
+    if (r != NULL) {
+        l->report = NULL;
+        r->peer = *link_peer_id(l);
+        report_fail(s, r, err);
     }
 }
 
@@ -69,10 +82,7 @@ void link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
     l->down_err = err == QUDAG_OK ? QUDAG_ECLOSED : err;
     list_del(&l->node);
     list_push_back(&s->dead, &l->node);
-    if (l->has_cookie) {
-        pend_fail(s, l->cookie_core, l->cookie, link_peer_id(l), l->down_err);
-        l->has_cookie = false;
-    }
+    link_report(s, l, l->down_err);
     if (l->up && !l->circuit) {
         s->n_links--;
     }
@@ -81,8 +91,12 @@ void link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
     }
     if (l->up) {
         peer_unlink(p, l);
-        dial_flush(s, p, now);
-    } else {
+        p->n_dying++;
+        dial_flush(s, p, l->down_err, now);
+        return;
+    }
+    l->peer = NULL; /* it has no streams, and the peer may be evicted before it is buried */
+    if (l->dialled) {
         p->n_dials--;
         dial_ended(s, p, l->down_err, now);
     }
@@ -108,18 +122,6 @@ static bool pin_ok(struct swarm *s, struct swarm_peer *p, const struct link_info
     return true;
 }
 
-static void peer_is_up(struct swarm *s, struct swarm_peer *p, uint8_t props)
-{
-    p->failures = 0;
-    p->not_before = 0;
-    p->last_err = QUDAG_OK;
-    if (!p->up) {
-        struct ev ev = {.type = EV_PEER_UP, .props = props};
-        p->up = true;
-        pend(s, SWARM_CORES_MAX, &ev, &p->id);
-    }
-}
-
 static struct swarm_link *link_of_up(struct swarm *s, struct ref ref)
 {
     struct swarm_link *l = link_get(s, ref, false);
@@ -130,24 +132,70 @@ static struct swarm_link *link_of_up(struct swarm *s, struct ref ref)
     return l;
 }
 
-/* A dial without expected peer learns who answered. */
+/* A dial without expected peer, and an inbound link, learn who is there. */
 static struct swarm_peer *adopt_peer(struct swarm *s, struct swarm_link *l,
                                      const struct link_info *info)
 {
-    struct swarm_peer *p = l->peer;
+    struct multiaddr ma;
 
-    if (p != NULL) {
-        p->n_dials--;
-        return p;
+    if (peer_id_eq(&info->peer, &s->cfg.self)) {
+        return NULL;
     }
-    p = peer_make(s, &info->peer);
-    if (p != NULL && (info->props & LINK_INBOUND) == 0) {
-        struct multiaddr ma;
+    if (l->peer == NULL) {
+        l->peer = peer_make(s, &info->peer);
+    }
+    if (l->peer != NULL && (info->props & LINK_INBOUND) == 0) { /* this address works */
         multiaddr_quic(&ma, &info->remote, NULL);
-        peer_addr_add(p, &ma);
+        peer_addr_add(l->peer, &ma);
     }
-    l->peer = p;
-    return p;
+    return l->peer;
+}
+
+/* A peer that came back without having said goodbye fills its places with links that are dead. */
+static bool make_place(struct swarm *s, struct swarm_peer *p, tstamp now)
+{
+    if (p->n_links < SWARM_LINKS_PER_PEER) {
+        return true;
+    }
+    for (size_t i = 0; i < p->n_links; i++) {
+        struct swarm_link *old = p->link[i];
+        if (old->n_streams == 0) {
+            old->ops->close(old->owner, old->ref, QUDAG_ELIMIT);
+            link_gone(s, old, QUDAG_ELIMIT, now);
+            return true;
+        }
+    }
+    return false;
+}
+
+static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_info *info,
+                       tstamp now)
+{
+    struct swarm_peer *p = adopt_peer(s, l, info);
+
+    if (p == NULL) {
+        return peer_id_eq(&info->peer, &s->cfg.self) ? QUDAG_EINVAL : QUDAG_ELIMIT;
+    }
+    if ((info->props & s->cfg.need) != s->cfg.need || !pin_ok(s, p, info)) {
+        return QUDAG_EPOLICY;
+    }
+    return make_place(s, p, now) ? QUDAG_OK : QUDAG_ELIMIT;
+}
+
+/* Of several dials to one peer the first wins; whoever asked for a particular one keeps it. */
+static void cancel_other_dials(struct swarm *s, const struct swarm_peer *p, tstamp now)
+{
+    if (p->n_dials == 0) {
+        return;
+    }
+    LIST_EACH_SAFE(it, tmp, &s->links)
+    {
+        struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
+        if (l->peer == p && l->dialled && l->report == NULL) {
+            l->ops->close(l->owner, l->ref, QUDAG_ECANCELED);
+            link_gone(s, l, QUDAG_ECANCELED, now);
+        }
+    }
 }
 
 static void link_up(struct swarm *s, struct ref ref, tstamp now)
@@ -155,34 +203,36 @@ static void link_up(struct swarm *s, struct ref ref, tstamp now)
     struct link_info info;
     struct swarm_link *l = link_of_up(s, ref);
 
-    if (l == NULL || quic_info(s->cfg.quic, ref, &info) != QUDAG_OK) {
-        quic_link_ops.close(s->cfg.quic, ref, QUDAG_ENOMEM);
+    if (l == NULL || s->cfg.dialer->info(s->cfg.dialer_owner, ref, &info) != QUDAG_OK) {
+        s->cfg.dialer->ops->close(s->cfg.dialer_owner, ref, QUDAG_ENOMEM);
         return;
     }
-    struct swarm_peer *p = adopt_peer(s, l, &info);
-    if (p == NULL || p->n_links == SWARM_LINKS_PER_PEER || peer_id_eq(&p->id, &s->cfg.self)) {
-        l->peer = NULL;
-        quic_link_ops.close(s->cfg.quic, ref, QUDAG_ELIMIT);
-        link_gone(s, l, QUDAG_ELIMIT, now);
+    qudag_err err = admit(s, l, &info, now);
+    if (err != QUDAG_OK) {
+        l->ops->close(l->owner, ref, err);
+        link_gone(s, l, err, now);
         return;
     }
-    if ((info.props & s->cfg.need) != s->cfg.need || !pin_ok(s, p, &info)) {
-        quic_link_ops.close(s->cfg.quic, ref, QUDAG_EPOLICY);
-        p->n_dials++; /* as link_gone counts a dial that failed */
-        link_gone(s, l, QUDAG_EPOLICY, now);
-        return;
+    struct swarm_peer *p = l->peer;
+    if (l->dialled) {
+        l->dialled = false;
+        p->n_dials--;
     }
     l->up = true;
     l->props = info.props;
     l->idle_since = now;
     s->n_links++;
     p->link[p->n_links++] = l;
-    if (l->has_cookie) {
-        pend_fail(s, l->cookie_core, l->cookie, &p->id, QUDAG_OK);
-        l->has_cookie = false;
+    p->failures = 0;
+    p->not_before = 0;
+    p->last_err = QUDAG_OK;
+    list_del(&p->tell);
+    list_push_back(&s->tell, &p->tell);
+    link_report(s, l, QUDAG_OK);
+    dial_flush(s, p, QUDAG_EPOLICY, now);
+    if (list_empty(&p->opens)) {
+        cancel_other_dials(s, p, now);
     }
-    peer_is_up(s, p, l->props);
-    dial_flush(s, p, now);
 }
 
 void swarm_circuit_down(struct swarm *s, struct ref circuit, qudag_err err, tstamp now)
@@ -215,7 +265,7 @@ void swarm_link_event(struct swarm *s, const struct link_ops *ops, void *owner,
             l->up = true;
             l->props = LINK_ANON | LINK_PQ_KEX | LINK_INBOUND;
         }
-        if (l != NULL) {
+        if (l != NULL && l->up) {
             stream_in(s, l, ev, now);
         } else {
             ops->reset(owner, ev->link, ev->sid, QUDAG_ELIMIT);
@@ -223,7 +273,7 @@ void swarm_link_event(struct swarm *s, const struct link_ops *ops, void *owner,
         break;
     case LINK_STREAMS_OK:
         if ((l = link_get(s, ev->link, circuit)) != NULL && l->peer != NULL) {
-            dial_flush(s, l->peer, now);
+            dial_flush(s, l->peer, QUDAG_EPOLICY, now);
         }
         break;
     case LINK_DATA:

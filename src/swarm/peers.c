@@ -10,12 +10,17 @@ struct swarm_peer *peer_get(struct swarm *s, const struct peer_id *id)
 
 static bool peer_is_idle(const struct swarm_peer *p)
 {
-    return p->n_links == 0 && p->n_dials == 0 && p->n_opens == 0 && !p->up;
+    return p->n_links == 0 && p->n_dials == 0 && p->n_opens == 0 && p->n_dying == 0 && !p->up;
 }
 
-/* Room for one more: the longest unused peer without link goes. */
+/*
+ * Room for one more: the longest unused peer without link goes.  Of those whose key a record told the
+ * pin is lost, but the record will tell it again; keeping them all would let records fill the table.
+ */
 static bool evict_one(struct swarm *s)
 {
+    struct swarm_peer *pinned = NULL;
+
     LIST_EACH(it, &s->lru)
     {
         struct swarm_peer *p = LIST_ENTRY(it, struct swarm_peer, lru);
@@ -23,8 +28,12 @@ static bool evict_one(struct swarm *s)
             peer_free(s, p);
             return true;
         }
+        pinned = pinned == NULL && peer_is_idle(p) ? p : pinned;
     }
-    return false;
+    if (pinned != NULL) {
+        peer_free(s, pinned);
+    }
+    return pinned != NULL;
 }
 
 struct swarm_peer *peer_make(struct swarm *s, const struct peer_id *id)
@@ -46,6 +55,7 @@ struct swarm_peer *peer_make(struct swarm *s, const struct peer_id *id)
     p->id = *id;
     list_init(&p->opens);
     list_init(&p->lru);
+    list_init(&p->tell);
     if (map_put(&s->peers, peer_id_slice(id), p) != QUDAG_OK) {
         mem_free(s->mem, p);
         return NULL;
@@ -58,25 +68,27 @@ void peer_free(struct swarm *s, struct swarm_peer *p)
 {
     map_del(&s->peers, peer_id_slice(&p->id));
     list_del(&p->lru);
+    list_del(&p->tell);
     mem_free(s->mem, p);
 }
 
-/* Newest first; the oldest falls off. */
+/* Newest first; the oldest falls off.  While the list is being dialled, a new one comes next. */
 void peer_addr_add(struct swarm_peer *p, const struct multiaddr *addr)
 {
+    size_t to = p->n_dials > 0 ? p->next_addr : 0;
     struct multiaddr a = *addr;
     struct netaddr net;
-    size_t at = p->n_addrs;
+    size_t at = 0;
 
     multiaddr_strip_peer(&a);
     if (!multiaddr_to_netaddr(&a, &net) || net.port == 0 || netaddr_is_unspecified(&net)) {
         return;
     }
-    for (size_t i = 0; i < p->n_addrs; i++) {
-        if (multiaddr_eq(&p->addr[i], &a)) {
-            at = i;
-            break;
-        }
+    while (at < p->n_addrs && !multiaddr_eq(&p->addr[at], &a)) {
+        at++;
+    }
+    if (at < p->n_addrs && p->n_dials > 0) {
+        return; /* its turn came or will come */
     }
     if (at == p->n_addrs) {
         if (p->n_addrs < SWARM_ADDRS_MAX) {
@@ -84,10 +96,11 @@ void peer_addr_add(struct swarm_peer *p, const struct multiaddr *addr)
         } else {
             at--;
         }
+        to = to < at ? to : at;
         p->not_before = 0; /* a new address deserves a new attempt */
     }
-    memmove(&p->addr[1], &p->addr[0], at * sizeof(p->addr[0]));
-    p->addr[0] = a;
+    memmove(&p->addr[to + 1], &p->addr[to], (at - to) * sizeof(p->addr[0]));
+    p->addr[to] = a;
 }
 
 void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr)
@@ -116,6 +129,10 @@ void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_has
     struct swarm_peer *p = peer_make(s, peer);
 
     if (p == NULL || (p->has_pin && p->pin_known)) {
+        return;
+    }
+    if (p->has_pin && memcmp(p->pin, pq_hash, sizeof(p->pin)) != 0) {
+        s->stats.pins_refused++; /* what it proved itself weighs more than what a record says */
         return;
     }
     memcpy(p->pin, pq_hash, sizeof(p->pin));

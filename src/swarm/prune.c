@@ -9,8 +9,7 @@ static void expire_opens(struct swarm *s, tstamp now)
         if (o->due > now) {
             break;
         }
-        pend_fail(s, o->core, o->cookie, &o->peer->id, QUDAG_ETIMEOUT);
-        open_free(s, o);
+        open_fail(s, o, QUDAG_ETIMEOUT);
     }
 }
 
@@ -23,11 +22,10 @@ static void expire_negotiations(struct swarm *s, tstamp now)
             break;
         }
         s->stats.negotiate_timeout++;
-        if (st->in_up) {
-            struct ev ev = {.type = EV_RESET, .strm = st->ref, .err = QUDAG_ETIMEOUT};
-            pend(s, st->core, &ev, NULL);
-        }
-        stream_abort(s, st, QUDAG_ETIMEOUT, now);
+        st->link->ops->reset(st->link->owner, st->link->ref, st->sid, QUDAG_ETIMEOUT);
+        st->late = true;
+        list_del(&st->wait_node);
+        list_push_back(&s->late, &st->wait_node);
     }
 }
 
@@ -68,6 +66,10 @@ tstamp swarm_deadline(const struct swarm *s)
 {
     tstamp at = s->next_prune;
 
+    if (!list_empty(&s->dead) || !list_empty(&s->late) || !list_empty(&s->tell) ||
+        !list_empty(&s->pending)) {
+        return 0; /* for swarm_step */
+    }
     if (!list_empty(&s->opens)) {
         at = tstamp_min(at, LIST_ENTRY(s->opens.next, struct swarm_open, order)->due);
     }

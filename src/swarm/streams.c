@@ -13,11 +13,6 @@
 
 #include <string.h>
 
-static void deliver(struct swarm *s, unsigned core, const struct ev *ev)
-{
-    s->cfg.sink(s->cfg.sink_ctx, core, ev);
-}
-
 static uint64_t user_word(struct ref r)
 {
     return (uint64_t)r.gen << 32 | r.slot;
@@ -113,7 +108,8 @@ static qudag_err propose(struct swarm *s, struct swarm_stream *st, const char *p
     return l->ops->write(l->owner, l->ref, st->sid, (struct slice){msg, n});
 }
 
-qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, unsigned core, uint64_t cookie,
+/* On success |report| tells of it; on failure it is still the caller's. */
+qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
                           const char *proto, tstamp now)
 {
     struct swarm_stream *st = stream_make(s, l, now);
@@ -121,7 +117,7 @@ qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, unsigned core, 
     if (st == NULL) {
         return QUDAG_ELIMIT;
     }
-    st->core = core;
+    st->core = report->core;
     st->proto = proto;
     qudag_err err = l->ops->open(l->owner, l->ref, user_word(st->ref), proto, &st->sid);
     if (err != QUDAG_OK) {
@@ -136,13 +132,25 @@ qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, unsigned core, 
     }
     s->stats.streams_out++;
     st->in_up = true;
-    struct ev ev = {.type = EV_STREAM_OPEN,
-                    .strm = st->ref,
-                    .cookie = cookie,
-                    .props = l->props,
-                    .proto = proto};
-    pend(s, core, &ev, link_peer_id(l));
+    report->peer = *link_peer_id(l);
+    report->ev = (struct ev){.type = EV_STREAM_OPEN,
+                             .strm = st->ref,
+                             .cookie = report->ev.cookie,
+                             .props = l->props,
+                             .proto = proto};
+    list_push_back(&s->pending, &report->node);
     return QUDAG_OK;
+}
+
+/* Streams of |core| that whoever is at the other end has open to us, on all of its links. */
+static unsigned inbound_of(const struct swarm_link *l, unsigned core)
+{
+    unsigned n = l->inbound[core];
+
+    for (size_t i = 0; l->peer != NULL && i < l->peer->n_links; i++) {
+        n += l->peer->link[i] != l ? l->peer->link[i]->inbound[core] : 0;
+    }
+    return n;
 }
 
 /* An inbound stream found its protocol. */
@@ -152,7 +160,7 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
     unsigned core = s->proto_core[proto_ix];
     const struct core_ops *ops = s->core[core].ops;
 
-    if (l->inbound[core] >= ops->inbound_max) {
+    if (inbound_of(l, core) >= ops->inbound_max) {
         s->stats.streams_refused++;
         stream_abort(s, st, QUDAG_ELIMIT, now);
         return false;
@@ -228,7 +236,11 @@ static bool negotiate(struct swarm *s, struct swarm_stream *st, struct slice *in
     l->ops->consume(l->owner, l->ref, st->sid, used);
     if (reply_len > 0) {
         st->preamble += reply_len;
-        (void)l->ops->write(l->owner, l->ref, st->sid, (struct slice){reply, reply_len});
+        qudag_err err = l->ops->write(l->owner, l->ref, st->sid, (struct slice){reply, reply_len});
+        if (err != QUDAG_OK) {
+            lost(s, st, err, now);
+            return false;
+        }
     }
     in->base += used;
     in->len -= used;
@@ -326,7 +338,7 @@ void stream_event(struct swarm *s, const struct link_ev *ev, bool circuit, tstam
 {
     struct swarm_stream *st = stream_find(s, ev, circuit);
 
-    if (st == NULL || st->link->dead) {
+    if (st == NULL || st->link->dead || st->late) {
         return; /* ours was dropped; late events of the owner are normal */
     }
     switch (ev->type) {
@@ -357,21 +369,45 @@ void stream_event(struct swarm *s, const struct link_ev *ev, bool circuit, tstam
     }
 }
 
+/* A circuit the onion core knows becomes a link with its first stream. */
+static qudag_err open_on_circuit(struct swarm *s, struct swarm_pending *r, struct ref circuit,
+                                 const char *proto, tstamp now)
+{
+    struct swarm_link *l = link_get(s, circuit, true);
+
+    if (l == NULL) {
+        if ((l = link_make(s, circuit, true)) == NULL) {
+            return QUDAG_ENOMEM;
+        }
+        l->up = true;
+        l->props = LINK_ANON | LINK_PQ_KEX | LINK_PQ_AUTH;
+    }
+    qudag_err err = stream_open_out(s, l, r, proto, now);
+    if (err == QUDAG_ESTALE) { /* gone, and reported so before we made the link */
+        link_gone(s, l, err, now);
+    }
+    return err;
+}
+
 static void act_open(struct swarm *s, unsigned core, const struct act *a, const char *proto,
                      tstamp now)
 {
+    static const struct peer_id unknown;
+    struct ev fail = {
+        .type = EV_STREAM_FAIL, .cookie = a->cookie, .err = QUDAG_ENOMEM, .peer = &unknown};
+
     if (ref_none(a->obj)) {
         dial_open(s, core, a, proto, now);
         return;
     }
-    struct swarm_link *l = link_get(s, a->obj, true);
-    if (l == NULL && (l = link_make(s, a->obj, true)) != NULL) {
-        l->up = true;
-        l->props = LINK_ANON | LINK_PQ_KEX | LINK_PQ_AUTH;
+    struct swarm_pending *r = proto == NULL ? NULL : report_make(s, core, a->cookie, &unknown);
+    if (r == NULL) {
+        deliver(s, core, &fail);
+        return;
     }
-    qudag_err err = l == NULL ? QUDAG_ENOMEM : stream_open_out(s, l, core, a->cookie, proto, now);
+    qudag_err err = open_on_circuit(s, r, a->obj, proto, now);
     if (err != QUDAG_OK) {
-        pend_fail(s, core, a->cookie, NULL, err);
+        report_fail(s, r, err);
     }
 }
 
@@ -396,7 +432,7 @@ void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *
         return;
     }
     struct swarm_stream *st = slots_get(&s->streams, a->strm);
-    if (st == NULL || st->link->dead || st->core != core) {
+    if (st == NULL || st->link->dead || st->late || st->core != core) {
         return;
     }
     struct swarm_link *l = st->link;

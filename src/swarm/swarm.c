@@ -24,8 +24,24 @@ const struct peer_id *link_peer_id(const struct swarm_link *l)
     return l->peer != NULL ? &l->peer->id : &nobody;
 }
 
+static qudag_err dial_quic(void *owner, const struct quic_dial *d, tstamp now, struct ref *out)
+{
+    return quic_dial(owner, d, now, out);
+}
+
+static qudag_err info_quic(const void *owner, struct ref link, struct link_info *out)
+{
+    return quic_info(owner, link, out);
+}
+
+static const struct swarm_dialer quic_dialer = {&quic_link_ops, dial_quic, info_quic};
+
 static void defaults(struct swarm_config *c)
 {
+    if (c->dialer == NULL) {
+        c->dialer = &quic_dialer;
+        c->dialer_owner = c->quic;
+    }
     c->peers_max = c->peers_max != 0 ? c->peers_max : 8192;
     c->streams_max = c->streams_max != 0 ? c->streams_max : 65536;
     c->opens_max = c->opens_max != 0 ? c->opens_max : 2048;
@@ -53,8 +69,10 @@ qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg)
     list_init(&s->links);
     list_init(&s->dead);
     list_init(&s->negotiating);
+    list_init(&s->late);
     list_init(&s->opens);
     list_init(&s->pending);
+    list_init(&s->tell);
     slots_init(&s->streams, s->mem, s->cfg.streams_max);
     *out = s;
     return QUDAG_OK;
@@ -103,7 +121,9 @@ void swarm_free(struct swarm *s)
     free_links(s, &s->dead);
     LIST_EACH_SAFE(it, tmp, &s->opens)
     {
-        open_free(s, LIST_ENTRY(it, struct swarm_open, order));
+        struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, order);
+        open_unlink(s, o);
+        mem_free(s->mem, o);
     }
     LIST_EACH_SAFE(it2, tmp2, &s->lru)
     {
@@ -129,8 +149,7 @@ qudag_err swarm_core_add(struct swarm *s, const struct core_ops *ops, unsigned *
     return QUDAG_OK;
 }
 
-/* '/' and printable ASCII without spaces, as every libp2p protocol id has it. */
-static bool proto_valid(const char *proto)
+bool swarm_proto_valid(const char *proto)
 {
     size_t len = strlen(proto);
 
@@ -168,7 +187,7 @@ const char *swarm_proto_intern(struct swarm *s, const char *proto)
             return s->interned[i];
         }
     }
-    if (s->n_interned == SWARM_PROTOS_MAX || !proto_valid(proto)) {
+    if (s->n_interned == SWARM_PROTOS_MAX || !swarm_proto_valid(proto)) {
         return NULL;
     }
     const char *copy = name_copy(s, proto);
@@ -180,7 +199,7 @@ const char *swarm_proto_intern(struct swarm *s, const char *proto)
 
 qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core, bool main)
 {
-    if (!proto_valid(proto) || core >= s->n_cores) {
+    if (!swarm_proto_valid(proto) || core >= s->n_cores) {
         return QUDAG_EINVAL;
     }
     for (size_t i = 0; i < s->n_protos; i++) {
@@ -215,29 +234,28 @@ void swarm_set_circuits(struct swarm *s, const struct link_ops *ops, void *owner
     s->circ_owner = owner;
 }
 
-void pend(struct swarm *s, unsigned core, const struct ev *ev, const struct peer_id *peer)
+struct swarm_pending *report_make(struct swarm *s, unsigned core, uint64_t cookie,
+                                  const struct peer_id *peer)
 {
     struct swarm_pending *p = mem_alloc(s->mem, sizeof(*p));
 
-    if (p == NULL) {
-        log_plain(&s->cfg.log, LOG_ERROR, "swarm.event_lost");
-        return;
+    if (p != NULL) {
+        list_init(&p->node);
+        p->core = core;
+        p->ev.cookie = cookie;
+        p->peer = *peer;
     }
-    p->core = core;
-    p->ev = *ev;
-    p->peer = peer != NULL ? *peer : nobody;
+    return p;
+}
+
+void report_fail(struct swarm *s, struct swarm_pending *p, qudag_err err)
+{
+    p->ev.type = EV_STREAM_FAIL;
+    p->ev.err = err;
     list_push_back(&s->pending, &p->node);
 }
 
-void pend_fail(struct swarm *s, unsigned core, uint64_t cookie, const struct peer_id *peer,
-               qudag_err err)
-{
-    struct ev ev = {.type = EV_STREAM_FAIL, .cookie = cookie, .err = err};
-
-    pend(s, core, &ev, peer);
-}
-
-static void deliver(struct swarm *s, unsigned core, const struct ev *ev)
+void deliver(struct swarm *s, unsigned core, const struct ev *ev)
 {
     s->cfg.sink(s->cfg.sink_ctx, core, ev);
 }
@@ -259,12 +277,50 @@ static void bury(struct swarm *s, tstamp now)
         return;
     }
     struct swarm_peer *p = l->peer;
-    if (p != NULL && p->up && p->n_links == 0) {
-        struct ev ev = {.type = EV_PEER_DOWN, .err = l->down_err};
-        p->up = false;
-        pend(s, SWARM_CORES_MAX, &ev, &p->id);
+    if (p != NULL) {
+        p->n_dying--;
+        p->down_err = l->down_err;
+        list_del(&p->tell);
+        list_push_back(&s->tell, &p->tell);
     }
     link_free(s, l);
+}
+
+/* Tells the cores whether the peer is there, if that has changed. */
+static void tell(struct swarm *s)
+{
+    struct swarm_peer *p = LIST_ENTRY(s->tell.next, struct swarm_peer, tell);
+    struct peer_id id = p->id; /* a core's answer may make room for other peers */
+    struct ev ev = {.type = EV_PEER_UP, .peer = &id};
+
+    list_del(&p->tell);
+    if (p->up == (p->n_links > 0) || (p->up && p->n_dying > 0)) {
+        return;
+    }
+    p->up = !p->up;
+    if (p->up) {
+        ev.props = p->link[0]->props;
+    } else {
+        ev.type = EV_PEER_DOWN;
+        ev.err = p->down_err;
+    }
+    for (unsigned c = 0; c < s->n_cores; c++) {
+        deliver(s, c, &ev);
+    }
+}
+
+/* A negotiation took too long; the stream was reset already. */
+static void end_late(struct swarm *s, tstamp now)
+{
+    struct swarm_stream *st = LIST_ENTRY(s->late.next, struct swarm_stream, wait_node);
+    struct ev ev = {.type = EV_RESET, .strm = st->ref, .err = QUDAG_ETIMEOUT};
+    unsigned core = st->core;
+    bool known = st->in_up;
+
+    stream_drop(s, st, now);
+    if (known) {
+        deliver(s, core, &ev);
+    }
 }
 
 bool swarm_step(struct swarm *s, tstamp now)
@@ -273,19 +329,21 @@ bool swarm_step(struct swarm *s, tstamp now)
         bury(s, now);
         return true;
     }
+    if (!list_empty(&s->late)) {
+        end_late(s, now);
+        return true;
+    }
+    if (!list_empty(&s->tell)) {
+        tell(s);
+        return true;
+    }
     if (list_empty(&s->pending)) {
         return false;
     }
     struct swarm_pending *p = LIST_ENTRY(s->pending.next, struct swarm_pending, node);
     list_del(&p->node);
     p->ev.peer = &p->peer;
-    if (p->core < SWARM_CORES_MAX) {
-        deliver(s, p->core, &p->ev);
-    } else {
-        for (unsigned c = 0; c < s->n_cores; c++) {
-            deliver(s, c, &p->ev);
-        }
-    }
+    deliver(s, p->core, &p->ev);
     mem_free(s->mem, p);
     return true;
 }
@@ -301,7 +359,7 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, e
             continue;
         }
         *it = ix;
-        if (quic_info(s->cfg.quic, l->ref, out) != QUDAG_OK) {
+        if (s->cfg.dialer->info(s->cfg.dialer_owner, l->ref, out) != QUDAG_OK) {
             continue;
         }
         out->streams = l->n_streams;

@@ -27,12 +27,21 @@
 #define SWARM_BACKOFF_MIN (NS_PER_S / 2)
 #define SWARM_BACKOFF_MAX (300 * NS_PER_S)
 
+/* Who makes the links that are dialled and accepted: quic, or a test. */
+struct swarm_dialer {
+    const struct link_ops *ops;
+    qudag_err (*dial)(void *owner, const struct quic_dial *d, tstamp now, struct ref *out);
+    qudag_err (*info)(const void *owner, struct ref link, struct link_info *out);
+};
+
 struct swarm_config {
     struct mem *mem;
     struct rng rng;
     struct logger log;
     struct peer_id self;
     struct quic *quic;
+    const struct swarm_dialer *dialer; /* NULL: |quic| */
+    void *dialer_owner;
     uint8_t need;    /* link properties every link must have (policy require) */
     bool private_ok; /* dial loopback and private addresses that others tell us (test networks) */
     uint32_t peers_max;     /* default 8192 */
@@ -59,6 +68,8 @@ void swarm_free(struct swarm *s);
 /* Registers a core; its index goes into swarm_act() and comes with every event. */
 QUDAG_MUST_USE qudag_err swarm_core_add(struct swarm *s, const struct core_ops *ops,
                                         unsigned *core);
+/* '/' and printable ASCII without spaces, as every libp2p protocol id has it. */
+bool swarm_proto_valid(const char *proto);
 /* |proto| (copied) leads to |core|, inbound and, with |main|, for its ACT_OPENs.  ELIMIT, EEXISTS. */
 QUDAG_MUST_USE qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core,
                                          bool main);
