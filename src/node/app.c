@@ -24,6 +24,7 @@ static struct app_stream *app_new(struct node *n)
         return NULL;
     }
     list_init(&a->wait);
+    list_init(&a->todo);
     if (slots_add(&n->apptab, a, &a->ref) != QUDAG_OK) {
         mem_free(n->mem, a);
         return NULL;
@@ -39,6 +40,7 @@ static struct slice strm_key(const struct ref *strm)
 static void app_free(struct node *n, struct app_stream *a)
 {
     list_del(&a->wait);
+    list_del(&a->todo);
     map_del(&n->app_map, strm_key(&a->strm));
     slots_del(&n->apptab, a->ref);
     mem_free(n->mem, a);
@@ -55,6 +57,30 @@ void app_closed(struct node *n, struct app_stream *a, qudag_err why)
     }
 }
 
+/* Closes all in |from|, and none that the program opens meanwhile. */
+void app_close_list(struct node *n, struct list *from, qudag_err why)
+{
+    struct list batch;
+
+    list_init(&batch);
+    while (!list_empty(from)) {
+        struct list *it = from->next;
+        list_del(it);
+        list_push_back(&batch, it);
+    }
+    while (!list_empty(&batch)) {
+        app_closed(n, LIST_ENTRY(batch.next, struct app_stream, wait), why);
+    }
+}
+
+/* What the program asks for outside of a drain, or in a hook, waits for room here. */
+static void app_todo(struct node *n, struct app_stream *a)
+{
+    if (!list_linked(&a->todo)) {
+        list_push_back(&n->todo, &a->todo);
+    }
+}
+
 void app_free_all(struct node *n)
 {
     for (uint32_t i = 0; i < n->apptab.high; i++) {
@@ -62,6 +88,11 @@ void app_free_all(struct node *n)
         if (a != NULL) {
             app_closed(n, a, QUDAG_ECANCELED);
         }
+    }
+    while (!list_empty(&n->todo)) { /* what is left was reset by the program */
+        struct app_stream *a = LIST_ENTRY(n->todo.next, struct app_stream, todo);
+        list_del(&a->todo);
+        mem_free(n->mem, a);
     }
 }
 
@@ -77,20 +108,78 @@ static struct app_stream *app_by_strm(struct node *n, struct ref strm)
     return map_get(&n->app_map, strm_key(&strm));
 }
 
-static struct act *push_open(struct node *n, struct app_stream *a)
-{
-    struct act *act = acts_open(node_begin(n), &a->to, ref_word(a->ref), 0);
-
-    act->obj = a->on;
-    node_end(n, CORE_APP);
-    return act;
-}
-
 void app_open_now(struct node *n, struct app_stream *a, struct ref circuit)
 {
     list_del(&a->wait);
     a->on = circuit;
-    (void)push_open(n, a);
+    a->open_due = true;
+    app_todo(n, a);
+}
+
+static void on_end(struct node *n, struct app_stream *a)
+{
+    if (a->fin_in && a->fin_done) {
+        app_closed(n, a, QUDAG_OK);
+    }
+}
+
+static void flush_one(struct node *n, struct app_stream *a)
+{
+    struct acts *out = node_begin(n);
+    bool fin = a->fin_out && a->opened && !a->fin_done;
+    bool writable = a->want_writable && a->opened && !a->fin_out && a->queued <= APP_QUEUE_MAX / 2;
+
+    if (a->dropped) {
+        if (a->opened) {
+            acts_reset(out, a->strm, QUDAG_ECANCELED);
+        }
+        node_end(n, CORE_APP);
+        mem_free(n->mem, a);
+        return;
+    }
+    if (a->open_due) {
+        acts_open(out, &a->to, ref_word(a->ref), 0)->obj = a->on;
+    }
+    if (a->credit > 0 && a->opened) {
+        acts_consume(out, a->strm, a->credit);
+        a->credit = 0;
+    }
+    if (fin) {
+        acts_fin(out, a->strm);
+        a->fin_done = true;
+    }
+    a->open_due = false;
+    node_end(n, CORE_APP);
+    if (writable) {
+        a->want_writable = false;
+        if (n->hooks.stream_writable != NULL) {
+            n->hooks.stream_writable(n->hooks.ctx, a->ref);
+        }
+    } else if (fin) {
+        on_end(n, a);
+    }
+}
+
+void app_flush(struct node *n)
+{
+    struct list batch;
+
+    list_init(&batch);
+    while (!list_empty(&n->todo)) {
+        struct list *it = n->todo.next;
+        list_del(it);
+        list_push_back(&batch, it);
+    }
+    while (!list_empty(&batch) && acts_room(&n->acts)) {
+        struct list *it = batch.next;
+        list_del(it);
+        flush_one(n, LIST_ENTRY(it, struct app_stream, todo));
+    }
+    while (!list_empty(&batch)) { /* no room: they stay first in line */
+        struct list *it = batch.prev;
+        list_del(it);
+        list_push_front(&n->todo, it);
+    }
 }
 
 static void on_open(struct node *n, const struct ev *ev)
@@ -105,21 +194,21 @@ static void on_open(struct node *n, const struct ev *ev)
     if (map_put(&n->app_map, strm_key(&a->strm), a) != QUDAG_OK) {
         acts_reset(&n->acts, ev->strm, QUDAG_ENOMEM);
         node_end(n, CORE_APP);
-        app_closed(n, a, QUDAG_ENOMEM);
+        if (ev->inbound) {
+            app_free(n, a); /* the program never heard of it */
+        } else {
+            app_closed(n, a, QUDAG_ENOMEM);
+        }
         return;
     }
     a->opened = true;
     if (!ev->inbound) {
-        if (a->fin_out) { /* asked for before there was a stream */
-            acts_fin(&n->acts, a->strm);
-            node_end(n, CORE_APP);
-        }
+        app_todo(n, a); /* what was asked for before there was a stream */
         if (n->hooks.stream_opened != NULL) {
             n->hooks.stream_opened(n->hooks.ctx, a->ref);
         }
         return;
     }
-    a->inbound = true;
     a->proto = ev->proto;
     char text[DARK_TEXT_MAX];
     const char *dark = NULL;
@@ -138,7 +227,7 @@ static void on_open(struct node *n, const struct ev *ev)
 
 static void on_fail(struct node *n, const struct ev *ev)
 {
-    struct op *op = op_get(n, ev->cookie);
+    struct op *op = (ev->cookie & OP_MARK) != 0 ? op_get(n, ev->cookie & ~OP_MARK) : NULL;
 
     if (op != NULL && (op->req.kind == OP_CONNECT || op->req.kind == OP_BOOT_DIAL)) {
         op->req.peer = *ev->peer;
@@ -149,16 +238,9 @@ static void on_fail(struct node *n, const struct ev *ev)
         }
         return;
     }
-    struct app_stream *a = app_get(n, word_ref(ev->cookie));
+    struct app_stream *a = app_get(n, word_ref(ev->cookie)); /* a marked cookie names none */
     if (a != NULL && !a->opened) {
         app_closed(n, a, ev->err);
-    }
-}
-
-static void on_end(struct node *n, struct app_stream *a)
-{
-    if (a->fin_in && a->fin_out) {
-        app_closed(n, a, QUDAG_OK);
     }
 }
 
@@ -206,11 +288,8 @@ static void app_event(void *core, const struct ev *ev, tstamp now, struct acts *
         app_closed(n, a, ev->err);
     } else {
         a->queued -= ev->n < a->queued ? (uint32_t)ev->n : a->queued;
-        if (a->want_writable && a->queued <= APP_QUEUE_MAX / 2) {
-            a->want_writable = false;
-            if (n->hooks.stream_writable != NULL) {
-                n->hooks.stream_writable(n->hooks.ctx, a->ref);
-            }
+        if (a->want_writable) {
+            app_todo(n, a);
         }
     }
 }
@@ -238,8 +317,8 @@ static qudag_err app_prepare(struct node *n, const char *proto, struct app_strea
     if (name == NULL) {
         return QUDAG_EINVAL;
     }
-    if (n->acts.n + ACTS_ROOM > n->acts.cap) {
-        return QUDAG_EAGAIN;
+    if (n->closing) {
+        return QUDAG_ESTATE;
     }
     *out = app_new(n);
     if (*out == NULL) {
@@ -258,7 +337,7 @@ qudag_err app_open_peer(struct node *n, const struct peer_id *to, const char *pr
     if (err == QUDAG_OK) {
         a->to = *to;
         *out = a->ref;
-        (void)push_open(n, a);
+        app_open_now(n, a, a->on);
     }
     return err;
 }
@@ -276,9 +355,8 @@ qudag_err app_open_circuit(struct node *n, struct ref circuit, const char *proto
     }
     qudag_err err = app_prepare(n, proto, &a);
     if (err == QUDAG_OK) {
-        a->on = circuit;
         *out = a->ref;
-        (void)push_open(n, a);
+        app_open_now(n, a, circuit);
     }
     return err;
 }
@@ -293,9 +371,11 @@ qudag_err app_open_dark(struct node *n, const struct dark_addr *to, const char *
         return err;
     }
     a->dark = *to;
-    a->to_dark = true;
+    if ((err = app_resolve(n, a)) != QUDAG_OK) {
+        app_free(n, a);
+        return err;
+    }
     *out = a->ref;
-    app_resolve(n, a);
     return QUDAG_OK;
 }
 
@@ -311,8 +391,9 @@ qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *tak
     if (a->fin_out) {
         return QUDAG_ESTATE;
     }
-    if (!a->opened || n->acts.n + ACTS_ROOM > n->acts.cap) {
+    if (!a->opened || !acts_room(&n->acts)) {
         a->want_writable = true;
+        app_todo(n, a);
         return QUDAG_OK;
     }
     room = APP_QUEUE_MAX - a->queued;
@@ -322,6 +403,7 @@ qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *tak
     if (data.len > room) {
         data.len = room;
         a->want_writable = true;
+        app_todo(n, a);
     }
     if (data.len > 0) {
         acts_write(node_begin(n), a->strm, data.base, data.len);
@@ -334,11 +416,11 @@ qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *tak
 
 void app_consume(struct node *n, struct ref s, size_t len)
 {
-    const struct app_stream *a = app_get(n, s);
+    struct app_stream *a = app_get(n, s);
 
     if (a != NULL && len > 0) {
-        acts_consume(node_begin(n), a->strm, len);
-        node_end(n, CORE_APP);
+        a->credit += len < SIZE_MAX - a->credit ? len : SIZE_MAX - a->credit;
+        app_todo(n, a);
     }
 }
 
@@ -346,30 +428,22 @@ void app_fin(struct node *n, struct ref s)
 {
     struct app_stream *a = app_get(n, s);
 
-    if (a == NULL || a->fin_out) {
-        return;
-    }
-    a->fin_out = true;
-    if (!a->opened) {
-        return;
-    }
-    acts_fin(node_begin(n), a->strm);
-    node_end(n, CORE_APP);
-    if (a->fin_in) {
-        app_closed(n, a, QUDAG_OK);
+    if (a != NULL && !a->fin_out) {
+        a->fin_out = true;
+        app_todo(n, a);
     }
 }
 
+/* The name is void at once; what is left waits for the drain. */
 void app_reset(struct node *n, struct ref s)
 {
     struct app_stream *a = app_get(n, s);
 
-    if (a == NULL) {
-        return;
+    if (a != NULL) {
+        list_del(&a->wait);
+        map_del(&n->app_map, strm_key(&a->strm));
+        slots_del(&n->apptab, a->ref);
+        a->dropped = true;
+        app_todo(n, a);
     }
-    if (a->opened) {
-        acts_reset(node_begin(n), a->strm, QUDAG_ECANCELED);
-        node_end(n, CORE_APP);
-    }
-    app_free(n, a);
 }

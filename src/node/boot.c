@@ -34,11 +34,25 @@ static uint32_t table_size(const struct node *n)
     return st.table;
 }
 
+static void failed(struct node *n, qudag_err err)
+{
+    struct boot *b = &n->boot;
+    uint64_t wait = RETRY_MIN << (b->failures < 8 ? b->failures : 8);
+
+    b->failures++;
+    wait = wait < RETRY_MAX ? wait : RETRY_MAX;
+    b->retry_at = tstamp_after(n->now, rng_jitter(&n->cfg.rng, wait, 250));
+    log_event(&n->cfg.log, LOG_WARN, "boot.failed", LOG_ERR(err),
+              LOG_NUM("retry_ms", (b->retry_at - n->now) / NS_PER_MS));
+    phase(n, NODE_FAILED, b->failures, 0, err);
+}
+
 static void start_dials(struct node *n)
 {
     struct boot *b = &n->boot;
 
     b->dialled = b->answered = b->ended = 0;
+    b->why = QUDAG_OK;
     phase(n, NODE_DIAL, 0, (uint32_t)n->cfg.n_boot, QUDAG_OK);
     for (size_t i = 0; i < n->cfg.n_boot; i++) {
         const struct node_boot *nb = &n->cfg.boot[i];
@@ -52,6 +66,9 @@ static void start_dials(struct node *n)
             b->dialled++;
         }
     }
+    if (b->dialled == 0) {
+        failed(n, QUDAG_ENOMEM);
+    }
 }
 
 static void start_lookup(struct node *n, enum op_kind kind)
@@ -60,7 +77,25 @@ static void start_lookup(struct node *n, enum op_kind kind)
 
     if (op_new(n, &r) != NULL) {
         n->boot.lookup_running = true;
+    } else if (kind == OP_BOOT_LOOKUP) {
+        failed(n, QUDAG_ENOMEM);
     }
+}
+
+static void join(struct node *n)
+{
+    struct boot *b = &n->boot;
+
+    if (n->cfg.relay && !n->has_onion_key && onion_key_make(n) != QUDAG_OK) {
+        failed(n, QUDAG_ESYSTEM);
+        return;
+    }
+    if (n->cfg.n_boot > 0) {
+        start_dials(n);
+        return;
+    }
+    b->announce_at = b->fetch_at = n->now;
+    phase(n, NODE_READY, table_size(n), 0, QUDAG_OK); /* the first of its network */
 }
 
 void node_start(struct node *n)
@@ -75,29 +110,7 @@ void node_start(struct node *n)
     b->fetch_at = b->retry_at = TSTAMP_NEVER;
     b->refresh_at = tstamp_after(n->now, REFRESH_EVERY);
     phase(n, NODE_START, 0, 0, QUDAG_OK);
-    if (n->cfg.relay && !n->has_onion_key && onion_key_make(n) != QUDAG_OK) {
-        phase(n, NODE_FAILED, 0, 0, QUDAG_ESYSTEM);
-        return;
-    }
-    if (n->cfg.n_boot > 0) {
-        start_dials(n);
-        return;
-    }
-    b->announce_at = b->fetch_at = n->now;
-    phase(n, NODE_READY, table_size(n), 0, QUDAG_OK); /* the first of its network */
-}
-
-static void failed(struct node *n, qudag_err err)
-{
-    struct boot *b = &n->boot;
-    uint64_t wait = RETRY_MIN << (b->failures < 8 ? b->failures : 8);
-
-    b->failures++;
-    wait = wait < RETRY_MAX ? wait : RETRY_MAX;
-    b->retry_at = tstamp_after(n->now, rng_jitter(&n->cfg.rng, wait, 250));
-    log_event(&n->cfg.log, LOG_WARN, "boot.failed", LOG_ERR(err),
-              LOG_NUM("retry_ms", (b->retry_at - n->now) / NS_PER_MS));
-    phase(n, NODE_FAILED, b->failures, 0, err);
+    join(n);
 }
 
 static void dial_done(struct node *n, struct op *op, qudag_err err)
@@ -114,6 +127,9 @@ static void dial_done(struct node *n, struct op *op, qudag_err err)
         node_end(n, CORE_KAD);
     } else {
         log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err));
+        if (qudag_err_category(err) == QUDAG_CAT_PEER) {
+            b->why = err;
+        }
     }
     op_drop(n, op);
     if (b->phase == NODE_DIAL) {
@@ -122,7 +138,7 @@ static void dial_done(struct node *n, struct op *op, qudag_err err)
             phase(n, NODE_LOOKUP, table_size(n), 0, QUDAG_OK);
             start_lookup(n, OP_BOOT_LOOKUP);
         } else if (b->ended == b->dialled) {
-            failed(n, QUDAG_EBOOTSTRAP);
+            failed(n, b->why != QUDAG_OK ? b->why : QUDAG_EBOOTSTRAP);
         }
     }
 }
@@ -138,7 +154,8 @@ static void lookup_over(struct node *n, struct op *op, qudag_err err)
     if (!first) {
         return;
     }
-    if (err != QUDAG_OK && table_size(n) == 0) {
+    if (table_size(n) == 0) {
+        log_event(&n->cfg.log, LOG_WARN, "boot.lookup_failed", LOG_ERR(err));
         failed(n, QUDAG_EBOOTSTRAP);
         return;
     }
@@ -189,6 +206,10 @@ static void announce(struct node *n)
 
     b->announce_at = TSTAMP_NEVER;
     if (!n->cfg.relay) {
+        return;
+    }
+    if (table_size(n) == 0) { /* nobody to tell yet */
+        b->announce_at = tstamp_after(n->now, NS_PER_S);
         return;
     }
     peer_id_from_ed25519(&self, n->cfg.identity->ed_pk);
@@ -279,11 +300,13 @@ static void fetched(struct node *n, struct op *op, qudag_err err, const struct k
 static void republish(struct node *n)
 {
     while (n->n_republish > 0) {
-        struct node_request r = {.kind = OP_DARK_PUBLISH, .dark = n->republish[--n->n_republish]};
-        struct ref op;
-        if (node_request(n, &r, &op) != QUDAG_OK) {
-            return;
+        struct node_request r = {.kind = OP_DARK_PUBLISH, .dark = n->republish[n->n_republish - 1]};
+        struct op *op = op_new(n, &r);
+        if (op == NULL) {
+            return; /* with the next relay */
         }
+        op->told = true;
+        n->n_republish--;
     }
 }
 
@@ -335,7 +358,7 @@ void boot_tick(struct node *n, tstamp now)
     }
     if (b->phase == NODE_FAILED && b->retry_at <= now) {
         b->retry_at = TSTAMP_NEVER;
-        start_dials(n);
+        join(n);
     }
     if (b->announce_at <= now) {
         announce(n);

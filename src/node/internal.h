@@ -36,10 +36,12 @@ struct op {
     struct node_request req;
     tstamp since;
     uint64_t cookie;         /* SERVE, LOOKUP: of the core that asked */
-    struct circuit *circuit; /* while one is built for it */
-    struct ref app;          /* APP_RESOLVE */
+    struct circuit *circuit; /* while one is built for it, or serves it */
     uint8_t tries;
     bool begun;
+    bool canceled; /* to be ended by the next drain */
+    bool told;     /* the program heard of its end, or never asked for it */
+    bool asked;    /* LOOKUP: the end of the circuit owes an answer */
     uint8_t data[];
 };
 
@@ -61,13 +63,17 @@ struct circuit {
 
 struct app_stream {
     struct list wait; /* in circuit.waiting, or node.resolving */
+    struct list todo; /* in node.todo, while the drain has something to do for it */
     struct ref ref, strm;
     const char *proto;
     struct dark_addr dark;
     struct ref on; /* circuit it shall be opened on */
     struct peer_id to;
     uint32_t queued;
-    bool inbound, opened, want_writable, fin_in, fin_out, to_dark, told;
+    size_t credit; /* bytes dealt with, not given back yet */
+    bool open_due, opened, want_writable;
+    bool fin_in, fin_out; /* fin_out: asked for; with fin_done also sent */
+    bool fin_done, dropped;
 };
 
 /* What identify told. */
@@ -82,7 +88,8 @@ struct boot {
     enum node_phase phase;
     uint32_t dialled, answered, ended, fetching, failures;
     uint32_t announces;
-    bool lookup_running, announce_running, started;
+    qudag_err why; /* what a bootstrap peer that answered refused us for */
+    bool lookup_running, started;
     tstamp retry_at, announce_at, fetch_at, refresh_at;
 };
 
@@ -109,13 +116,17 @@ struct node {
     uint8_t tag[ACTS_CAP];
     size_t tagged;
     bool draining;
+    bool closing;      /* node_free is at work: nothing new is taken on */
+    struct ref victim; /* stream whose event brought more actions than there was room for */
+    enum core_ix victim_core;
     struct slots optab, apptab;
     struct map app_map; /* stream of the swarm -> app_stream */
-    struct list fresh, running, circuits, resolving;
+    struct list fresh, running, circuits, resolving, todo;
     struct boot boot;
     struct relay_desc self_desc;
     uint8_t onion_x[X25519_LEN], onion_k[MLKEM768_EK_LEN], onion_id[8];
-    bool has_onion_key, guard_saved, save_failed;
+    bool has_onion_key, save_failed;
+    struct peer_id guard_saved;
     struct dark_addr republish[DARK_ADDRS_MAX]; /* at start, once relays are known */
     size_t n_republish;
     struct multiaddr addr[NODE_LISTEN_MAX];
@@ -130,6 +141,12 @@ struct acts *node_begin(struct node *n);
 void node_end(struct node *n, enum core_ix core);
 void node_save(struct node *n, const char *name, struct slice bytes, qudag_err *err);
 
+/* Whether one more call into a core may be made. */
+static inline bool acts_room(const struct acts *a)
+{
+    return a->n + ACTS_ROOM <= a->cap && a->bytes_n + ACTS_BYTES_ROOM <= a->bytes_cap;
+}
+
 static inline uint64_t ref_word(struct ref r)
 {
     return (uint64_t)r.gen << 32 | r.slot;
@@ -140,10 +157,12 @@ static inline struct ref word_ref(uint64_t w)
     return (struct ref){.slot = (uint32_t)w, .gen = (uint32_t)(w >> 32)};
 }
 
-/* ops.c */
+/* ops.c; OP_MARK tells the cookies of requests from those of streams, where both may come back. */
+#define OP_MARK (UINT64_C(1) << 31)
+_Static_assert(OPS_MAX < OP_MARK && APP_STREAMS_MAX < OP_MARK, "slots leave the mark alone");
 struct op *op_new(struct node *n, const struct node_request *r);
 struct op *op_get(struct node *n, uint64_t cookie);
-void op_begin_all(struct node *n, tstamp now);
+bool op_begin_one(struct node *n, tstamp now); /* false: nothing to begin, or no room */
 void op_finish(struct node *n, struct op *op, qudag_err err, const struct node_result *res);
 void op_drop(struct node *n, struct op *op);
 
@@ -153,6 +172,8 @@ struct app_stream *app_get(struct node *n, struct ref s);
 void app_closed(struct node *n, struct app_stream *a, qudag_err why);
 const char *app_proto(struct node *n, uint64_t cookie);
 void app_open_now(struct node *n, struct app_stream *a, struct ref circuit);
+void app_flush(struct node *n);
+void app_close_list(struct node *n, struct list *from, qudag_err why);
 void app_free_all(struct node *n);
 
 /* wire_kad.c */
@@ -182,10 +203,11 @@ void circuit_drop(struct node *n, struct circuit *c);
 /* wire_dark.c */
 qudag_err wire_dark_init(struct node *n);
 void up_dark(struct node *n, const struct act *a, tstamp now);
+void close_circuit_of(struct node *n, struct op *op, tstamp now);
 void lookup_run(struct node *n, struct op *op, struct circuit *c, tstamp now);
 void lookup_done(struct node *n, struct op *op, qudag_err err, struct slice value, uint32_t stored,
                  tstamp now);
-void app_resolve(struct node *n, struct app_stream *a);
+qudag_err app_resolve(struct node *n, struct app_stream *a);
 void dark_app_failed(struct node *n, const struct dark_addr *dark, qudag_err err);
 const char *dark_tag_text(struct node *n, uint64_t tag, char *text);
 qudag_err dark_restore(struct node *n, struct slice bytes);

@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#define DRAIN_MAX 65536 /* events of one drain; the rest waits until the network had its turn */
+
 typedef void (*up_fn)(struct node *n, const struct act *a, tstamp now);
 
 static const up_fn up_fns[CORES] = {
@@ -32,7 +34,7 @@ void node_end(struct node *n, enum core_ix core)
     while (n->tagged < n->acts.n) {
         n->tag[n->tagged++] = (uint8_t)core;
     }
-    if (n->acts.overflow) { /* actions were lost: a stream of this core may now hang; say so */
+    if (n->acts.overflow) {
         n->acts.overflow = false;
         log_event(&n->cfg.log, LOG_ERROR, "node.actions_overflow", LOG_NUM("core", core));
     }
@@ -52,7 +54,26 @@ static void on_event(void *ctx, unsigned swarm_core, const struct ev *ev)
     }
     struct acts *out = node_begin(n);
     n->ops[core]->event(n->core[core], ev, n->now, out);
+    if (out->overflow && !ref_none(ev->strm)) {
+        n->victim = ev->strm; /* actions were lost, so what it carries has a hole */
+        n->victim_core = core;
+    }
     node_end(n, core);
+}
+
+/* Gives up the stream whose event asked for more than there was room for; both ends learn of it. */
+static void drop_victim(struct node *n, tstamp now)
+{
+    struct act reset = {.type = ACT_RESET, .strm = n->victim, .err = QUDAG_ELIMIT};
+    struct ev ev = {.type = EV_RESET, .strm = n->victim, .err = QUDAG_ELIMIT};
+    enum core_ix core = n->victim_core;
+
+    if (ref_none(n->victim)) {
+        return;
+    }
+    n->victim = (struct ref){0, 0};
+    swarm_act(n->swarm, n->swarm_ix[core], &reset, NULL, now);
+    on_event(n, n->swarm_ix[core], &ev);
 }
 
 void node_save(struct node *n, const char *name, struct slice bytes, qudag_err *err)
@@ -179,6 +200,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
     list_init(&n->running);
     list_init(&n->circuits);
     list_init(&n->resolving);
+    list_init(&n->todo);
     list_init(&n->notes);
     slots_init(&n->optab, n->mem, OPS_MAX);
     slots_init(&n->apptab, n->mem, APP_STREAMS_MAX);
@@ -197,13 +219,12 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
 
 static void cancel_all(struct node *n)
 {
-    LIST_EACH_SAFE(it, tmp, &n->fresh)
-    {
-        op_finish(n, LIST_ENTRY(it, struct op, node), QUDAG_ECANCELED, NULL);
-    }
-    LIST_EACH_SAFE(it2, tmp2, &n->running)
-    {
-        op_finish(n, LIST_ENTRY(it2, struct op, node), QUDAG_ECANCELED, NULL);
+    struct list *const from[] = {&n->fresh, &n->running};
+
+    for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+        while (!list_empty(from[i])) {
+            op_finish(n, LIST_ENTRY(from[i]->next, struct op, node), QUDAG_ECANCELED, NULL);
+        }
     }
 }
 
@@ -212,10 +233,9 @@ void node_free(struct node *n)
     if (n == NULL) {
         return;
     }
-    n->draining = true; /* what callbacks ask for now is dropped below */
+    n->draining = n->closing = true;
     cancel_all(n);
     app_free_all(n);
-    cancel_all(n);
     circuits_free(n);
     notes_free(n);
     swarm_free(n->swarm);
@@ -262,10 +282,15 @@ void node_drain(struct node *n, tstamp now)
     }
     n->draining = true;
     n->now = now;
-    do {
-        op_begin_all(n, now);
+    for (size_t i = 0; i < DRAIN_MAX; i++) { /* a program may answer every failure with a new try */
+        bool begun = op_begin_one(n, now);
+        app_flush(n);
         run_acts(n, now);
-    } while (swarm_step(n->swarm, now) || n->acts.n > 0 || !list_empty(&n->fresh));
+        drop_victim(n, now);
+        if (!swarm_step(n->swarm, now) && !begun && n->acts.n == 0 && list_empty(&n->todo)) {
+            break;
+        }
+    }
     n->draining = false;
 }
 
@@ -326,7 +351,7 @@ tstamp node_deadline(const struct node *n)
 {
     tstamp at = quic_deadline(n->quic);
 
-    if (n->acts.n > 0 || !list_empty(&n->fresh)) {
+    if (n->acts.n > 0 || !list_empty(&n->fresh) || !list_empty(&n->todo)) {
         return 0;
     }
     at = tstamp_min(at, swarm_deadline(n->swarm));

@@ -5,7 +5,8 @@
  *   node_send ◀────────────────────────────────────────────────────────────────────────────┘
  *
  * The host (io/, or the simulator) brings datagrams, time and randomness.  Requests are queued by
- * node_request() and app_*(); they begin in the next node_drain().
+ * node_request() and app_*(); they begin in the next node_drain().  Hooks may call whatever a program
+ * may call: no core is called from there, but for the keys of circuits and dark addresses.
  */
 #ifndef QUDAG_SRC_NODE_NODE_H
 #define QUDAG_SRC_NODE_NODE_H
@@ -47,6 +48,7 @@ enum op_kind {
     OP_DARK_RESOLVE,
     OP_DARK_FORGET,
     /* the node's own */
+    OP_ADD_PEER,
     OP_BOOT_DIAL,
     OP_BOOT_LOOKUP,
     OP_ANNOUNCE,

@@ -42,6 +42,9 @@ qudag_err node_request(struct node *n, const struct node_request *r, struct ref 
 {
     struct op *op;
 
+    if (n->closing) {
+        return QUDAG_ESTATE;
+    }
     if (r->key.len > KAD_KEY_MAX || r->value.len > KAD_VALUE_MAX) {
         return QUDAG_ETOOBIG;
     }
@@ -73,7 +76,7 @@ void op_finish(struct node *n, struct op *op, qudag_err err, const struct node_r
     struct node_result none = {0};
     struct node_result r = res != NULL ? *res : none;
 
-    if (op_is_programs(op) && n->hooks.op_done != NULL) {
+    if (op_is_programs(op) && !op->told && n->hooks.op_done != NULL) {
         struct ref ref = op->ref;
         r.took = n->now - op->since;
         list_del(&op->node);
@@ -159,6 +162,15 @@ static qudag_err begin_dark(struct node *n, struct op *op, tstamp now)
     return err;
 }
 
+static void begin_add_peer(struct node *n, struct op *op, tstamp now)
+{
+    struct kad_peer_info info = {.id = op->req.peer, .n_addrs = 1, .addr = {op->req.addr}};
+
+    kad_add_peer(n->kad, &info, now, node_begin(n));
+    node_end(n, CORE_KAD);
+    op_drop(n, op);
+}
+
 static qudag_err begin(struct node *n, struct op *op, tstamp now)
 {
     const struct node_request *r = &op->req;
@@ -174,8 +186,11 @@ static qudag_err begin(struct node *n, struct op *op, tstamp now)
     }
     case OP_CONNECT:
     case OP_BOOT_DIAL:
-        return swarm_connect(n->swarm, n->swarm_ix[CORE_APP], ref_word(op->ref), &r->addr,
+        return swarm_connect(n->swarm, n->swarm_ix[CORE_APP], ref_word(op->ref) | OP_MARK, &r->addr,
                              r->has_pq ? r->pq_hash : NULL, now);
+    case OP_ADD_PEER:
+        begin_add_peer(n, op, now);
+        return QUDAG_OK;
     case OP_CIRCUIT:
         return circuit_start(n, FOR_PROGRAM, op, NULL, NULL, &c);
     case OP_LOOKUP_GET:
@@ -224,47 +239,77 @@ static void begin_failed(struct node *n, struct op *op, qudag_err err, tstamp no
     }
 }
 
-void op_begin_all(struct node *n, tstamp now)
+/*
+ * The program does not want it any more.  What changes the node's own state (a dark address) goes on
+ * behind its back, so that what lies on disk follows.
+ */
+static void end_canceled(struct node *n, struct op *op, tstamp now)
 {
-    while (!list_empty(&n->fresh) && n->acts.n + ACTS_ROOM <= n->acts.cap &&
-           n->acts.bytes_n + ACTS_BYTES_ROOM <= n->acts.bytes_cap) {
-        struct op *op = LIST_ENTRY(n->fresh.next, struct op, node);
-        list_del(&op->node);
-        list_push_back(&n->running, &op->node);
-        op->since = now;
-        op->begun = true;
-        qudag_err err = begin(n, op, now);
-        if (err != QUDAG_OK) {
-            begin_failed(n, op, err, now);
-        }
-    }
-}
-
-void node_cancel(struct node *n, struct ref ref)
-{
-    struct op *op = slots_get(&n->optab, ref);
-
-    if (op == NULL || !op_is_programs(op)) {
-        return;
-    }
+    op->canceled = false;
     if (!op->begun) {
         op_finish(n, op, QUDAG_ECANCELED, NULL);
         return;
     }
+    list_push_back(&n->running, &op->node);
     switch (op->req.kind) {
     case OP_PUT:
     case OP_GET:
     case OP_CLOSEST:
     case OP_FIND_PEER:
     case OP_PROVIDE:
-    case OP_PROVIDERS: {
-        struct acts *out = node_begin(n);
-        kad_cancel(n->kad, ref_word(ref), out);
+    case OP_PROVIDERS:
+        kad_cancel(n->kad, ref_word(op->ref), node_begin(n));
         node_end(n, CORE_KAD);
+        break;
+    case OP_DARK_PUBLISH:
+    case OP_DARK_FORGET: {
+        struct node_result res = {.took = now - op->since};
+        struct ref ref = op->ref;
+        op->told = true;
+        if (n->hooks.op_done != NULL) {
+            n->hooks.op_done(n->hooks.ctx, ref, QUDAG_ECANCELED, &res);
+        }
         break;
     }
     default: /* the core's late report finds no request and is dropped */
+        close_circuit_of(n, op, now);
         op_finish(n, op, QUDAG_ECANCELED, NULL);
         break;
+    }
+}
+
+/*
+ * One at a time, its actions carried out before the next: reports point into a core until that core is
+ * called again.
+ */
+bool op_begin_one(struct node *n, tstamp now)
+{
+    if (list_empty(&n->fresh) || !acts_room(&n->acts)) {
+        return false;
+    }
+    struct op *op = LIST_ENTRY(n->fresh.next, struct op, node);
+    list_del(&op->node);
+    if (op->canceled) {
+        end_canceled(n, op, now);
+        return true;
+    }
+    list_push_back(&n->running, &op->node);
+    op->since = op->begun ? op->since : now; /* begun: a lookup on another circuit */
+    op->begun = true;
+    qudag_err err = begin(n, op, now);
+    if (err != QUDAG_OK) {
+        begin_failed(n, op, err, now);
+    }
+    return true;
+}
+
+void node_cancel(struct node *n, struct ref ref)
+{
+    struct op *op = slots_get(&n->optab, ref);
+
+    if (op != NULL && op_is_programs(op) && !op->told && !n->closing) {
+        op->canceled = true;
+        list_del(&op->node);
+        list_push_front(&n->fresh, &op->node);
     }
 }

@@ -135,12 +135,15 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
     struct peer_id guard;
     (void)now;
 
+    if (n->boot.started) {
+        return QUDAG_ESTATE;
+    }
     if (strcmp(name, "guard") == 0) {
         if (peer_id_from_bytes(&guard, bytes) != QUDAG_OK) {
             return QUDAG_EMALFORMED;
         }
         relays_guard_set(n->relays, &guard);
-        n->guard_saved = true;
+        n->guard_saved = guard;
         return QUDAG_OK;
     }
     if (strcmp(name, "onion-key") == 0) {
@@ -152,7 +155,7 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
     if (strncmp(name, PUBLISHED_PREFIX, strlen(PUBLISHED_PREFIX)) == 0) {
         struct node_request r = {.kind = OP_DARK_PUBLISH};
         char text[DARK_TEXT_MAX] = {0};
-        if (bytes.len >= sizeof(text)) {
+        if (bytes.len == 0 || bytes.len >= sizeof(text)) {
             return QUDAG_EMALFORMED;
         }
         memcpy(text, bytes.base, bytes.len);
@@ -202,13 +205,14 @@ void lookup_run(struct node *n, struct op *op, struct circuit *c, tstamp now)
         err = exit_get(n->exit, ref_word(op->ref), c->onion, op->req.key, now, out);
     }
     node_end(n, CORE_EXIT);
+    op->asked = err == QUDAG_OK;
     if (err != QUDAG_OK) {
         lookup_done(n, op, err, (struct slice){NULL, 0}, 0, now);
     }
 }
 
 /* The circuit has served its one purpose. */
-static void close_circuit_of(struct node *n, struct op *op, tstamp now)
+void close_circuit_of(struct node *n, struct op *op, tstamp now)
 {
     struct circuit *c = op->circuit;
 
@@ -233,6 +237,7 @@ void lookup_done(struct node *n, struct op *op, qudag_err err, struct slice valu
     bool put = op->req.kind == OP_LOOKUP_PUT;
     uint64_t cookie = op->cookie;
 
+    op->asked = false;
     close_circuit_of(n, op, now);
     if (worth_another_try(err) && ++op->tries < CIRCUIT_TRIES) {
         list_del(&op->node);
@@ -249,36 +254,39 @@ void lookup_done(struct node *n, struct op *op, qudag_err err, struct slice valu
     op_drop(n, op);
 }
 
-void app_resolve(struct node *n, struct app_stream *a)
+/* On failure |a| is left as it was. */
+qudag_err app_resolve(struct node *n, struct app_stream *a)
 {
     struct circuit *c = circuit_to_dark(n, &a->dark);
     struct node_request r = {.kind = OP_APP_RESOLVE, .dark = a->dark};
 
     if (c != NULL && c->open) {
         app_open_now(n, a, c->onion);
-        return;
-    }
-    if (c != NULL) {
+    } else if (c != NULL) {
         list_push_back(&c->waiting, &a->wait);
-        return;
+    } else if (op_new(n, &r) != NULL) {
+        list_push_back(&n->resolving, &a->wait);
+    } else {
+        return QUDAG_ENOMEM;
     }
-    list_push_back(&n->resolving, &a->wait);
-    struct op *op = op_new(n, &r);
-    if (op == NULL) {
-        dark_app_failed(n, &a->dark, QUDAG_ENOMEM);
-    }
+    return QUDAG_OK;
 }
 
 /* No way to |dark|: the streams that waited for one are over. */
 void dark_app_failed(struct node *n, const struct dark_addr *dark, qudag_err err)
 {
+    struct list failed;
+
+    list_init(&failed);
     LIST_EACH_SAFE(it, tmp, &n->resolving)
     {
         struct app_stream *a = LIST_ENTRY(it, struct app_stream, wait);
         if (memcmp(&a->dark, dark, sizeof(*dark)) == 0) {
-            app_closed(n, a, err);
+            list_del(it);
+            list_push_back(&failed, it);
         }
     }
+    app_close_list(n, &failed, err);
 }
 
 static void app_resolved(struct node *n, const struct dark_addr *dark, qudag_err err,

@@ -344,6 +344,8 @@ void self_changed(struct node *n)
     memcpy(m.agent_version, n->cfg.agent, len < IDENTIFY_TEXT_MAX ? len : IDENTIFY_TEXT_MAX - 1);
     identify_set_self(&n->identify, &m);
     kad_set_addrs(n->kad, n->addr, n->n_addrs);
+    identify_push_all(&n->identify, n->now, node_begin(n));
+    node_end(n, CORE_PUSH);
 }
 
 void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count)
@@ -355,10 +357,10 @@ void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count)
 
 void node_add_addr(struct node *n, const struct peer_id *peer, const struct multiaddr *addr)
 {
-    struct kad_peer_info info = {.id = *peer, .n_addrs = 1};
+    struct node_request r = {.kind = OP_ADD_PEER, .peer = *peer, .addr = *addr};
 
-    info.addr[0] = *addr;
     swarm_addr_add(n->swarm, peer, addr);
-    kad_add_peer(n->kad, &info, n->now, node_begin(n));
-    node_end(n, CORE_KAD);
+    if (!n->closing) {
+        (void)op_new(n, &r); /* without memory the DHT does without this peer */
+    }
 }

@@ -142,10 +142,12 @@ qudag_err onion_key_make(struct node *n)
     if (err == QUDAG_OK) {
         memcpy(file, key.x_sk.b, X25519_LEN);
         memcpy(file + X25519_LEN, seed.seed, MLKEM768_SEED_LEN);
-        err = take_onion_key(n, &key, dk);
+        node_save(n, "onion-key", (struct slice){file, sizeof(file)}, &err);
     }
     if (err == QUDAG_OK) {
-        node_save(n, "onion-key", (struct slice){file, sizeof(file)}, &err);
+        err = take_onion_key(n, &key, dk);
+    } else {
+        mlkem768_free(dk);
     }
     wipe(&key, sizeof(key));
     wipe(&seed, sizeof(seed));
@@ -179,9 +181,11 @@ static void save_guard(struct node *n)
     struct peer_id guard;
     qudag_err err;
 
-    if (relays_guard(n->relays, &guard) && !n->guard_saved) {
+    if (relays_guard(n->relays, &guard) && !peer_id_eq(&guard, &n->guard_saved)) {
         node_save(n, "guard", peer_id_slice(&guard), &err);
-        n->guard_saved = err == QUDAG_OK;
+        if (err == QUDAG_OK) {
+            n->guard_saved = guard;
+        }
     }
 }
 
@@ -315,16 +319,16 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
     for (size_t i = 0; i < c->n_hops; i++) {
         relays_worked(n->relays, &c->path[i].peer);
     }
+    while (!list_empty(&c->waiting)) {
+        app_open_now(n, LIST_ENTRY(c->waiting.next, struct app_stream, wait), c->onion);
+    }
     struct op *op = slots_get(&n->optab, c->op);
     if (c->purpose == FOR_PROGRAM && op != NULL) {
         struct node_result res = {.circuit = c->onion, .hops = c->n_hops};
         op->circuit = NULL;
         op_finish(n, op, QUDAG_OK, &res);
     } else if (c->purpose == FOR_LOOKUP && op != NULL) {
-        lookup_run(n, op, c, now);
-    }
-    while (!list_empty(&c->waiting)) {
-        app_open_now(n, LIST_ENTRY(c->waiting.next, struct app_stream, wait), c->onion);
+        lookup_run(n, op, c, now); /* frees |c| when it fails */
     }
 }
 
@@ -339,14 +343,19 @@ static void blame(struct node *n, const struct circuit *c, uint64_t hop, tstamp 
 static void give_up(struct node *n, struct circuit *c, qudag_err err, tstamp now)
 {
     struct op *op = slots_get(&n->optab, c->op);
+    struct list waiting;
 
     if (c->purpose == FOR_DARK) {
         dark_target_failed(n->dark, &c->dark);
-        while (!list_empty(&c->waiting)) {
-            app_closed(n, LIST_ENTRY(c->waiting.next, struct app_stream, wait), err);
-        }
     }
-    circuit_drop(n, c);
+    list_init(&waiting);
+    while (!list_empty(&c->waiting)) {
+        struct list *it = c->waiting.next;
+        list_del(it);
+        list_push_back(&waiting, it);
+    }
+    circuit_drop(n, c); /* first: a stream opened again meanwhile needs another circuit */
+    app_close_list(n, &waiting, err);
     if (op == NULL) {
         return;
     }
@@ -412,7 +421,8 @@ void up_exit(struct node *n, const struct act *a, tstamp now)
     struct op *op;
 
     if (a->kind == EXIT_UP_DONE) {
-        if ((op = op_get(n, a->cookie)) != NULL) {
+        op = op_get(n, a->cookie);
+        if (op != NULL && op->asked) { /* else its circuit broke before, and that was counted */
             lookup_done(n, op, a->err, a->data, (uint32_t)a->n, now);
         }
         return;

@@ -74,7 +74,6 @@ qudag_err dark_own(struct dark *d, struct dark_keys *k)
 {
     size_t ix = 0;
 
-    dark_reap(d);
     if (k->addr.network != (uint8_t)d->cfg.network) {
         return QUDAG_EINVAL;
     }
