@@ -24,8 +24,11 @@ bool peer_in(struct peer_id *out, const qudag_peer_id *p)
 
 static qudag_err new_identity(qudag_identity **out)
 {
+    if (out == NULL) {
+        return QUDAG_EINVAL;
+    }
+    *out = NULL;
     qudag_err err = crypto_init();
-
     if (err != QUDAG_OK) {
         return err;
     }
@@ -47,8 +50,10 @@ qudag_err qudag_identity_generate(qudag_identity **out)
 
 qudag_err qudag_identity_load(qudag_identity **out, qudag_slice bytes)
 {
+    if (bytes.base == NULL) {
+        return QUDAG_EINVAL;
+    }
     qudag_err err = new_identity(out);
-
     if (err == QUDAG_OK && (err = identity_load(&(*out)->id, slice_in(bytes))) != QUDAG_OK) {
         free(*out);
         *out = NULL;
@@ -59,20 +64,26 @@ qudag_err qudag_identity_load(qudag_identity **out, qudag_slice bytes)
 void qudag_identity_save(const qudag_identity *id, uint8_t *dst)
 {
     _Static_assert(QUDAG_IDENTITY_LEN == IDENTITY_FILE_LEN, "one saved form");
-    identity_save(&id->id, dst);
+    if (id != NULL && dst != NULL) {
+        identity_save(&id->id, dst);
+    }
 }
 
 void qudag_identity_peer_id(const qudag_identity *id, qudag_peer_id *out)
 {
     struct peer_id p;
 
-    peer_id_from_ed25519(&p, id->id.ed_pk);
-    peer_out(out, &p);
+    if (id != NULL && out != NULL) {
+        peer_id_from_ed25519(&p, id->id.ed_pk);
+        peer_out(out, &p);
+    }
 }
 
 void qudag_identity_pq_hash(const qudag_identity *id, uint8_t *out)
 {
-    memcpy(out, id->id.pq_hash, QUDAG_PQ_HASH_LEN);
+    if (id != NULL && out != NULL) {
+        memcpy(out, id->id.pq_hash, QUDAG_PQ_HASH_LEN);
+    }
 }
 
 void qudag_identity_free(qudag_identity *id)
@@ -86,7 +97,7 @@ void qudag_identity_free(qudag_identity *id)
 qudag_err qudag_peer_id_parse(qudag_peer_id *out, const char *text)
 {
     struct peer_id p;
-    qudag_err err = text != NULL ? peer_id_parse(&p, text) : QUDAG_EINVAL;
+    qudag_err err = out != NULL && text != NULL ? peer_id_parse(&p, text) : QUDAG_EINVAL;
 
     if (err == QUDAG_OK) {
         peer_out(out, &p);
@@ -99,6 +110,9 @@ void qudag_peer_id_text(const qudag_peer_id *id, char dst[QUDAG_PEER_ID_TEXT_MAX
     struct peer_id p;
 
     _Static_assert(QUDAG_PEER_ID_TEXT_MAX == PEER_ID_TEXT_MAX, "one text length");
+    if (dst == NULL) {
+        return;
+    }
     dst[0] = '\0';
     if (peer_in(&p, id)) {
         (void)peer_id_text(dst, &p);

@@ -8,7 +8,8 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
     struct link_info l;
     enum swarm_pin pin;
 
-    if (!swarm_link_next(node_swarm(n->node), it, &l, &pin)) {
+    if (n == NULL || it == NULL || out == NULL ||
+        !swarm_link_next(node_swarm(n->node), it, &l, &pin)) {
         return false;
     }
     memset(out, 0, sizeof(*out));
@@ -49,7 +50,8 @@ qudag_err qudag_peer_agent(const qudag_node *n, const qudag_peer_id *peer, char 
     struct peer_id p;
     const char *a, *protos;
 
-    if (!peer_in(&p, peer)) {
+    if (n == NULL || !peer_in(&p, peer) || (agent == NULL && agent_len > 0) ||
+        (protocols == NULL && protocols_len > 0)) {
         return QUDAG_EINVAL;
     }
     if (!node_peer_agent(n->node, &p, &a, &protos)) {
@@ -64,7 +66,8 @@ bool qudag_dht_record_next(const qudag_node *n, size_t *it, qudag_dht_record *ou
 {
     struct slice key, value;
 
-    if (!kad_record_next(node_kad(n->node), it, &key, &value, &out->expires)) {
+    if (n == NULL || it == NULL || out == NULL ||
+        !kad_record_next(node_kad(n->node), it, &key, &value, &out->expires)) {
         return false;
     }
     out->key = slice_out(key);
@@ -76,7 +79,7 @@ bool qudag_dht_table_next(const qudag_node *n, size_t *it, qudag_peer_id *peer)
 {
     struct kad_peer_info info;
 
-    if (!kad_table_next(node_kad(n->node), it, &info)) {
+    if (n == NULL || it == NULL || peer == NULL || !kad_table_next(node_kad(n->node), it, &info)) {
         return false;
     }
     peer_out(peer, &info.id);
@@ -88,7 +91,7 @@ bool qudag_circuit_next(const qudag_node *n, size_t *it, qudag_circuit_info *out
     static const char *const states[] = {"building", "open", "closing", "closed"};
     struct onion_info o;
 
-    if (!onion_next(node_onion(n->node), it, &o)) {
+    if (n == NULL || it == NULL || out == NULL || !onion_next(node_onion(n->node), it, &o)) {
         return false;
     }
     memset(out, 0, sizeof(*out));
@@ -115,7 +118,8 @@ bool qudag_relay_next(const qudag_node *n, size_t *it, qudag_peer_id *peer, bool
 {
     struct peer_id p, g;
 
-    if (!relays_next(node_relays(n->node), it, &p)) {
+    if (n == NULL || it == NULL || peer == NULL || guard == NULL ||
+        !relays_next(node_relays(n->node), it, &p)) {
         return false;
     }
     peer_out(peer, &p);
@@ -128,6 +132,9 @@ bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out)
     const struct dark_keys *k;
     walltime until = 0;
 
+    if (n == NULL || it == NULL || out == NULL) {
+        return false;
+    }
     memset(out, 0, sizeof(*out));
     if (!dark_own_next(node_dark(n->node), it, &k, &out->published, &until)) {
         return false;
@@ -223,7 +230,7 @@ bool qudag_node_stat_next(const qudag_node *n, size_t *it, const char **name, ui
     };
     struct all_stats s;
 
-    if (*it >= ARRAY_LEN(names)) {
+    if (n == NULL || it == NULL || name == NULL || value == NULL || *it >= ARRAY_LEN(names)) {
         return false;
     }
     quic_stats_get(node_quic(n->node), &s.quic);

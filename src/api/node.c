@@ -195,17 +195,6 @@ static void learn_addrs(struct qudag_node *n)
     node_set_addrs(n->node, ma, n->n_addrs);
 }
 
-/* Links over loopback only may use its large packets; path MTU discovery keeps others right. */
-static uint16_t udp_payload_max(const struct netaddr *listen, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!netaddr_is_loopback(&listen[i])) {
-            return 1452;
-        }
-    }
-    return 1452;
-}
-
 static qudag_err make(struct qudag_node *n, struct node_config *c, const struct netaddr *listen,
                       size_t n_listen, const qudag_settings *s)
 {
@@ -231,11 +220,10 @@ static qudag_err make(struct qudag_node *n, struct node_config *c, const struct 
     c->mem = &n->mem;
     c->rng = io_rng();
     c->clock = (struct wallclock){.base = io_wall(), .at = io_now()};
-    c->max_udp_payload = udp_payload_max(listen, n_listen);
     if (s->log != NULL) {
         c->log = (struct logger){on_log, n, (enum log_level)s->log_level};
     }
-    err = io_new(&n->io, &n->mem, s->uv_loop, listen, n_listen, &at, &sys_err);
+    err = io_new(&n->io, s->uv_loop, listen, n_listen, &at, &sys_err);
     if (err != QUDAG_OK) {
         log_event(&c->log, LOG_ERROR, "io.listen_failed", LOG_NUM("address", at),
                   LOG_NUM("errno", sys_err));
@@ -255,6 +243,11 @@ qudag_err qudag_node_new(qudag_node **out, const qudag_settings *s, const qudag_
 {
     struct netaddr listen[NODE_LISTEN_MAX];
     size_t n_listen = 0;
+
+    if (out == NULL) {
+        return QUDAG_EINVAL;
+    }
+    *out = NULL;
     struct node_config *c = calloc(1, sizeof(*c));
     struct qudag_node *n = calloc(1, sizeof(*n));
     qudag_err err = c == NULL || n == NULL ? QUDAG_ENOMEM : QUDAG_OK;
@@ -303,7 +296,7 @@ void qudag_node_free(qudag_node *n)
 
 qudag_err qudag_node_restore(qudag_node *n, const char *name, qudag_slice bytes)
 {
-    if (n == NULL || name == NULL) {
+    if (n == NULL || name == NULL || (bytes.base == NULL && bytes.len > 0)) {
         return QUDAG_EINVAL;
     }
     return node_restore(n->node, name, slice_in(bytes), io_now());
@@ -330,12 +323,12 @@ qudag_err qudag_node_step(qudag_node *n, qudag_ns wait_max)
 
 int qudag_node_fd(const qudag_node *n)
 {
-    return io_fd(n->io);
+    return n == NULL ? -1 : io_fd(n->io);
 }
 
 qudag_ns qudag_node_timeout(const qudag_node *n)
 {
-    return io_timeout(n->io);
+    return n == NULL ? UINT64_MAX : io_timeout(n->io);
 }
 
 struct posted {
@@ -377,14 +370,16 @@ void qudag_node_stop(qudag_node *n)
 
 void qudag_node_peer_id(const qudag_node *n, qudag_peer_id *out)
 {
-    peer_out(out, &n->self);
+    if (n != NULL && out != NULL) {
+        peer_out(out, &n->self);
+    }
 }
 
 bool qudag_node_addr_next(const qudag_node *n, size_t *it, char text[QUDAG_ADDR_TEXT_MAX])
 {
     struct multiaddr ma;
 
-    if (*it >= n->n_addrs) {
+    if (n == NULL || it == NULL || text == NULL || *it >= n->n_addrs) {
         return false;
     }
     multiaddr_quic(&ma, &n->addr[(*it)++], &n->self);
@@ -393,5 +388,5 @@ bool qudag_node_addr_next(const qudag_node *n, size_t *it, char text[QUDAG_ADDR_
 
 qudag_phase qudag_node_phase(const qudag_node *n)
 {
-    return (qudag_phase)node_phase_get(n->node);
+    return n == NULL ? QUDAG_PHASE_START : (qudag_phase)node_phase_get(n->node);
 }

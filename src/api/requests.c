@@ -64,7 +64,8 @@ static qudag_err ask_key(qudag_node *n, enum op_kind kind, qudag_slice key, quda
 {
     struct node_request r = {.kind = kind, .key = slice_in(key), .value = slice_in(value)};
 
-    if (n == NULL || op == NULL || key.base == NULL || key.len == 0) {
+    if (n == NULL || op == NULL || key.base == NULL || key.len == 0 ||
+        (value.base == NULL && value.len > 0)) {
         return QUDAG_EINVAL;
     }
     return ask(n, &r, op);

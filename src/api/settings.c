@@ -17,7 +17,10 @@ void qudag_settings_default(qudag_settings *s, uint32_t size)
                         .relay = true,
                         .dht_server = true};
 
-    memcpy(s, &d, size < sizeof(d) ? size : sizeof(d));
+    if (s != NULL) {
+        memset(s, 0, size); /* fields this version does not know yet */
+        memcpy(s, &d, size < sizeof(d) ? size : sizeof(d));
+    }
 }
 
 /* "what: value: problem", cut to fit. */
@@ -47,6 +50,9 @@ static qudag_err read_listen(struct netaddr *out, size_t *n, const qudag_setting
     const char *const *list = s->listen_n > 0 ? s->listen : any;
     size_t count = s->listen_n > 0 ? s->listen_n : 1;
 
+    if (list == NULL) {
+        return refuse(why, cap, "listen", NULL, "missing");
+    }
     if (count > NODE_LISTEN_MAX) {
         return refuse(why, cap, "listen", NULL, "more than 8 addresses");
     }
@@ -65,6 +71,9 @@ static qudag_err read_listen(struct netaddr *out, size_t *n, const qudag_setting
 static qudag_err read_bootstrap(struct node_config *c, const qudag_settings *s, char *why,
                                 size_t cap)
 {
+    if (s->bootstrap_n > 0 && s->bootstrap == NULL) {
+        return refuse(why, cap, "bootstrap", NULL, "missing");
+    }
     if (s->bootstrap_n > NODE_BOOT_MAX) {
         return refuse(why, cap, "bootstrap", NULL, "more than 32 addresses");
     }
@@ -72,7 +81,8 @@ static qudag_err read_bootstrap(struct node_config *c, const qudag_settings *s, 
         struct node_boot *b = &c->boot[i];
         struct netaddr net;
         struct peer_id id;
-        if (multiaddr_parse_pinned(&b->addr, b->pq_hash, &b->has_pq, s->bootstrap[i]) != QUDAG_OK ||
+        if (s->bootstrap[i] == NULL ||
+            multiaddr_parse_pinned(&b->addr, b->pq_hash, &b->has_pq, s->bootstrap[i]) != QUDAG_OK ||
             !multiaddr_to_netaddr(&b->addr, &net)) {
             return refuse(why, cap, "bootstrap", s->bootstrap[i],
                           "not of the form /ip4/ADDRESS/udp/PORT/quic-v1/p2p/PEERID[#HASH]");
@@ -101,6 +111,23 @@ static bool namespace_ok(const char *ns)
     return true;
 }
 
+static qudag_err check_choices(const qudag_settings *s, char *why, size_t cap)
+{
+    if ((unsigned)s->pq > QUDAG_PQ_OFF) {
+        return refuse(why, cap, "pq", NULL, "not a policy");
+    }
+    if ((unsigned)s->cipher > QUDAG_CIPHER_AES256) {
+        return refuse(why, cap, "cipher", NULL, "not a cipher");
+    }
+    if ((unsigned)s->log_level > QUDAG_LOG_DEBUG) {
+        return refuse(why, cap, "log_level", NULL, "not a level");
+    }
+    if (s->mem != NULL && (s->mem->alloc == NULL) != (s->mem->free == NULL)) {
+        return refuse(why, cap, "mem", NULL, "needs both alloc and free");
+    }
+    return QUDAG_OK;
+}
+
 static qudag_err check_limits(const qudag_settings *s, char *why, size_t cap)
 {
     if (s->security_level != 512 && s->security_level != 768 && s->security_level != 1024) {
@@ -118,12 +145,15 @@ static qudag_err check_limits(const qudag_settings *s, char *why, size_t cap)
     if (s->memory_max != 0 && s->memory_max < 8u * 1024 * 1024) {
         return refuse(why, cap, "memory_max", NULL, "must be 8 MiB at least");
     }
-    if (s->dht_protocol != NULL &&
-        (s->dht_protocol[0] != '/' || strlen(s->dht_protocol) > SWARM_PROTO_LEN_MAX)) {
-        return refuse(why, cap, "dht_protocol", s->dht_protocol, "must begin with '/'");
+    if (s->dht_protocol != NULL && !swarm_proto_valid(s->dht_protocol)) {
+        return refuse(why, cap, "dht_protocol", s->dht_protocol,
+                      "not '/' and up to 94 printable characters");
     }
     if (s->pq == QUDAG_PQ_OFF && s->relay) {
         return refuse(why, cap, "relay", NULL, "needs post-quantum links; set relay off or pq on");
+    }
+    if (s->open_namespaces_n > 0 && s->open_namespaces == NULL) {
+        return refuse(why, cap, "open_namespaces", NULL, "missing");
     }
     for (size_t i = 0; i < s->open_namespaces_n; i++) {
         if (i >= NODE_OPEN_NS_MAX || !namespace_ok(s->open_namespaces[i])) {
@@ -140,13 +170,17 @@ qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN
     qudag_err err;
 
     memset(c, 0, sizeof(*c));
+    if (s == NULL) {
+        return refuse(why, why_len, "settings", NULL, "missing");
+    }
     if (s->size != sizeof(*s)) {
         return refuse(why, why_len, "size", NULL, "settings of another version of the library");
     }
     if (s->identity == NULL) {
         return refuse(why, why_len, "identity", NULL, "missing");
     }
-    if ((err = check_limits(s, why, why_len)) != QUDAG_OK ||
+    if ((err = check_choices(s, why, why_len)) != QUDAG_OK ||
+        (err = check_limits(s, why, why_len)) != QUDAG_OK ||
         (err = read_listen(listen, n_listen, s, why, why_len)) != QUDAG_OK ||
         (err = read_bootstrap(c, s, why, why_len)) != QUDAG_OK) {
         return err;

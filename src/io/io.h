@@ -9,7 +9,7 @@
 
 #include "node/node.h"
 
-tstamp io_now(void);     /* monotonic */
+tstamp io_now(void);     /* monotonic, and runs on while the machine sleeps */
 walltime io_wall(void);  /* calendar */
 struct rng io_rng(void); /* the kernel's generator */
 
@@ -20,20 +20,22 @@ struct uv_loop_s;
  * Binds |n| addresses (port 0: any) and sets up the loop; |loop| NULL: an own one.  On failure *at is
  * the address that failed and *sys_err the system's error number.  QUDAG_ESYSTEM, QUDAG_ENOMEM.
  */
-QUDAG_MUST_USE qudag_err io_new(struct io **out, struct mem *mem, struct uv_loop_s *loop,
+QUDAG_MUST_USE qudag_err io_new(struct io **out, struct uv_loop_s *loop,
                                 const struct netaddr *listen, size_t n, size_t *at, int *sys_err);
 void io_attach(struct io *io, struct node *node);
 
-/* Sends what is due (the farewell of node_shutdown), then closes everything. */
+/* Runs what was posted, sends what is due (the farewell of node_shutdown), closes everything. */
 void io_free(struct io *io);
 
 /* Bound addresses; wildcard addresses are replaced by those of the interfaces. */
 size_t io_addrs(const struct io *io, struct netaddr *out, size_t max);
 
+/* Both: QUDAG_ESTATE with a caller's loop, or from inside a hook. */
 QUDAG_MUST_USE qudag_err io_run(struct io *io);
 QUDAG_MUST_USE qudag_err io_step(struct io *io, uint64_t wait_max_ns);
 int io_fd(const struct io *io);
 uint64_t io_timeout(const struct io *io); /* ns; UINT64_MAX: none */
+/* From any thread; what was accepted is run exactly once.  QUDAG_ESTATE after io_stop, ELIMIT, ENOMEM. */
 qudag_err io_post(struct io *io, void (*fn)(void *a, void *b), void *a, void *b);
 void io_stop(struct io *io);
 

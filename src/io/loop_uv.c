@@ -21,6 +21,7 @@
 #define READS_PER_TURN 32 /* batches read from one socket before others have their turn */
 #define SENDS_PER_TURN 256
 #define POSTS_MAX 1024
+#define FAREWELLS_MAX 64 /* x SENDS_PER_TURN */
 
 struct sock {
     struct udp udp;
@@ -36,10 +37,9 @@ struct post {
 };
 
 struct io {
-    struct mem *mem;
     struct node *node;
     uv_loop_t own, *loop;
-    bool has_own, stopping, closed;
+    bool has_own, stopping, closed, running;
     struct sock sock[NODE_LISTEN_MAX];
     size_t n_socks;
     int timer_fd;
@@ -177,13 +177,15 @@ static void read_all(struct io *io, struct sock *s)
         for (size_t i = 0; i < n; i++) {
             struct quic_dgram d = {
                 .local = msg[i].local, .remote = msg[i].remote, .ecn = msg[i].ecn};
-            for (size_t at = 0; at < msg[i].len; at += msg[i].segment) {
+            size_t at = 0;
+            do { /* an empty datagram is one too, to be counted */
                 size_t left = msg[i].len - at;
                 d.data =
                     (struct slice){msg[i].buf + at, left < msg[i].segment ? left : msg[i].segment};
                 io->stats.recv_dgrams++;
                 node_recv(io->node, &d, now);
-            }
+                at += msg[i].segment;
+            } while (at < msg[i].len);
         }
         if (n < UDP_BATCH) {
             return;
@@ -218,10 +220,8 @@ static void on_timer(uv_poll_t *h, int status, int events)
     }
 }
 
-static void on_async(uv_async_t *h)
+static void run_posts(struct io *io)
 {
-    struct io *io = h->data;
-
     (void)pthread_mutex_lock(&io->lock);
     struct post *p = io->posts;
     io->posts = NULL;
@@ -234,6 +234,13 @@ static void on_async(uv_async_t *h)
         free(p);
         p = next;
     }
+}
+
+static void on_async(uv_async_t *h)
+{
+    struct io *io = h->data;
+
+    run_posts(io);
     if (atomic_load(&io->stop_asked)) {
         io->stopping = true;
         uv_stop(io->loop);
@@ -297,7 +304,7 @@ static void on_sock_closed(uv_handle_t *h)
 
 static qudag_err start_handles(struct io *io)
 {
-    io->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    io->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     if (io->timer_fd < 0 || uv_poll_init(io->loop, &io->timer, io->timer_fd) != 0) {
         return QUDAG_ESYSTEM;
     }
@@ -340,8 +347,8 @@ static int open_socket(struct io *io, const struct netaddr *listen)
     return 0;
 }
 
-qudag_err io_new(struct io **out, struct mem *mem, struct uv_loop_s *loop,
-                 const struct netaddr *listen, size_t n, size_t *at, int *sys_err)
+qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *listen, size_t n,
+                 size_t *at, int *sys_err)
 {
     struct io *io = calloc(1, sizeof(*io)); /* may outlive the node's allocator by one loop turn */
     qudag_err err;
@@ -351,7 +358,6 @@ qudag_err io_new(struct io **out, struct mem *mem, struct uv_loop_s *loop,
     if (io == NULL) {
         return QUDAG_ENOMEM;
     }
-    io->mem = mem;
     io->posts_end = &io->posts;
     io->timer_fd = -1;
     (void)pthread_mutex_init(&io->lock, NULL);
@@ -392,12 +398,12 @@ static void close_handle(uv_handle_t *h, uv_close_cb cb)
     }
 }
 
-static void drop_posts(struct io *io)
+/* Everything that is due, though not more than that many batches. */
+static void farewell(struct io *io)
 {
-    while (io->posts != NULL) {
-        struct post *p = io->posts;
-        io->posts = p->next;
-        free(p);
+    tstamp now = io_now();
+
+    for (size_t i = 0; i < FAREWELLS_MAX && !flush(io, now); i++) {
     }
 }
 
@@ -406,12 +412,13 @@ void io_free(struct io *io)
     if (io == NULL) {
         return;
     }
+    atomic_store(&io->stop_asked, true); /* no more posts */
+    run_posts(io);
     if (io->node != NULL) {
-        (void)flush(io, io_now());
+        farewell(io);
     }
     io->node = NULL;
     io->closed = true;
-    drop_posts(io);
     for (size_t i = 0; i < io->n_socks; i++) {
         (void)uv_poll_stop(&io->sock[i].poll);
         udp_close(&io->sock[i].udp);
@@ -436,6 +443,8 @@ void io_free(struct io *io)
     if (io->has_own) {
         (void)uv_run(io->loop, UV_RUN_DEFAULT); /* runs the close callbacks */
         (void)uv_loop_close(io->loop);
+    }
+    if (io->has_own || io->handles == 0) {
         (void)pthread_mutex_destroy(&io->lock);
         free(io);
     }
@@ -443,13 +452,14 @@ void io_free(struct io *io)
 
 qudag_err io_run(struct io *io)
 {
-    if (!io->has_own) {
+    if (!io->has_own || io->running) {
         return QUDAG_ESTATE;
     }
+    io->running = true;
     while (!io->stopping) {
         (void)uv_run(io->loop, UV_RUN_DEFAULT);
     }
-    io->stopping = false;
+    io->stopping = io->running = false;
     return QUDAG_OK;
 }
 
@@ -460,16 +470,19 @@ static void on_step_timer(uv_timer_t *t)
 
 qudag_err io_step(struct io *io, uint64_t wait_max_ns)
 {
-    if (!io->has_own) {
+    if (!io->has_own || io->running) {
         return QUDAG_ESTATE;
     }
+    io->running = true;
     if (wait_max_ns > 0 && wait_max_ns != UINT64_MAX) {
+        uv_update_time(io->loop); /* it is as old as the last step */
         (void)uv_timer_start(&io->step_timer, on_step_timer,
-                             (wait_max_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
+                             wait_max_ns / NS_PER_MS + (wait_max_ns % NS_PER_MS != 0), 0);
     }
     (void)uv_run(io->loop, wait_max_ns == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
     (void)uv_timer_stop(&io->step_timer);
     turn(io); /* uv runs its prepare handles before it reads: send what reading caused */
+    io->running = false;
     return io->stopping ? QUDAG_ECANCELED : QUDAG_OK;
 }
 

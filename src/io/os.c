@@ -11,7 +11,7 @@ tstamp io_now(void)
 {
     struct timespec t;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(CLOCK_BOOTTIME, &t); /* calendar time is computed from it */
     return (tstamp)t.tv_sec * NS_PER_S + (tstamp)t.tv_nsec;
 }
 
