@@ -317,7 +317,8 @@ static enum token_state check_token(struct quic *q, const struct quic_dgram *d,
     return TOKEN_NONE;
 }
 
-static uint32_t half_open_from(const struct quic *q, const struct netaddr *remote)
+/* Proven and unproven addresses are counted apart: forged Initials must not shut out whom they name. */
+static uint32_t half_open_from(const struct quic *q, const struct netaddr *remote, bool proven)
 {
     uint32_t n = 0;
 
@@ -325,7 +326,7 @@ static uint32_t half_open_from(const struct quic *q, const struct netaddr *remot
     {
         const struct qconn *c = LIST_ENTRY(it, struct qconn, half);
 
-        n += addr_same_net(&c->first_remote, remote) ? 1 : 0;
+        n += c->proven == proven && addr_same_net(&c->first_remote, remote) ? 1 : 0;
     }
     return n;
 }
@@ -348,7 +349,7 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
         return;
     }
     crowded = q->stats.half_open >= q->cfg.retry_above;
-    crowded_ip = half_open_from(q, &d->remote) >= q->cfg.per_ip_half_open;
+    crowded_ip = half_open_from(q, &d->remote, token != TOKEN_NONE) >= q->cfg.per_ip_half_open;
     if (token == TOKEN_NONE && (crowded || crowded_ip)) {
         /* An address that was not proven may be somebody else's. */
         answer_retry(q, d, &hd);
@@ -369,6 +370,7 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
         q->stats.dropped_full++;
         return;
     }
+    c->proven = token != TOKEN_NONE;
     conn_recv(c, d);
 }
 

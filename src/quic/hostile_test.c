@@ -433,6 +433,30 @@ static void test_one_address_cannot_take_all_places(void **state)
     down();
 }
 
+/* Initials in somebody's name fill the places of his address; he has a token, they have none. */
+static void test_forged_initials_do_not_shut_out_the_address_they_name(void **state)
+{
+    const struct quic_config cfg = {.per_ip_half_open = 4};
+    const struct tk_opt o = {.pq = PQ_OFF};
+    struct flood f = {.addr = 5};
+
+    (void)state;
+    make(PQ_OFF, &cfg);
+    assert_true(tk_make(&tk, 2, &o));
+    flood(50, &f);
+    assert_int_equal(stats(1).half_open, 4);
+    tk.pass = NULL;
+    tk.ep[0].addr.ip[1] = 99; /* the address the flood names, another port */
+    tk.ep[0].addr.ip[2] = 0;
+    tk.ep[0].addr.ip[3] = 5;
+    tk.ep[0].addr.port = 7777;
+    connect();
+    assert_int_equal(tk.ep[0].ups, 1);
+    assert_int_equal(stats(1).tokens_used, 1);
+    assert_works();
+    down();
+}
+
 static void test_a_false_retry_token_is_refused(void **state)
 {
     const struct quic_config cfg = {.retry_above = 1, .half_open_max = 10};
@@ -492,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_a_recorded_handshake_is_worth_nothing),
         cmocka_unit_test(test_a_flood_of_half_open_links_brings_retry_and_hurts_nobody),
         cmocka_unit_test(test_one_address_cannot_take_all_places),
+        cmocka_unit_test(test_forged_initials_do_not_shut_out_the_address_they_name),
         cmocka_unit_test(test_a_false_retry_token_is_refused),
         cmocka_unit_test(test_a_moved_peer_keeps_its_link),
     };

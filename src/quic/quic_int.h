@@ -89,6 +89,7 @@ struct qconn {
     bool down_unread; /* LINK_DOWN waits in quic->downs */
     bool local_fixed; /* the dialler named the local address */
     bool close_wanted, streams_blocked, completed, confirmed, was_reset;
+    bool proven;  /* it came with a token: its address is no forgery */
     bool muted;   /* closed by the owner: no event but LINK_DOWN */
     bool expired; /* lingered long enough */
     ngtcp2_conn *ng;
