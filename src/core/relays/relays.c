@@ -11,9 +11,10 @@
 
 #define MAX_DEFAULT 512
 #define MAX_LIMIT 4096
-#define FETCH_RETRY (60 * NS_PER_S)
+#define FETCH_TIME (60 * NS_PER_S) /* the outcome is told within */
+#define FETCH_RETRY (2 * NS_PER_S) /* a new relay is often met before its descriptor is stored */
 #define FETCH_RETRY_MAX (3600 * NS_PER_S)
-#define FETCH_TRIES 8
+#define FETCH_TRIES 12
 #define RENEW_RETRY (900 * NS_PER_S) /* between looks for a newer descriptor */
 
 _Static_assert(RELAYS_CANDIDATES_MAX > RELAYS_GUARDS_MAX, "there is always one to be evicted");
@@ -181,7 +182,7 @@ bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer)
     if (c == NULL) {
         return false;
     }
-    c->next = tstamp_after(now, relays_has(r, &c->peer) ? RENEW_RETRY : FETCH_RETRY);
+    c->next = tstamp_after(now, relays_has(r, &c->peer) ? RENEW_RETRY : FETCH_TIME);
     *peer = c->peer;
     return true;
 }

@@ -428,7 +428,7 @@ static void a_guard_that_cannot_be_fetched_does_not_stop_us(void **state)
     /* still ours while it is being looked for */
     assert_true(relays_guard(w->r, &p));
     assert_true(peer_id_eq(&p, &guard));
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 12; i++) {
         now += 2 * 3600 * NS_PER_S;
         assert_true(relays_next_fetch(w->r, now, &p));
         relays_fetch_failed(w->r, &p, now);
@@ -518,15 +518,21 @@ static void candidates_are_bounded_and_retried_with_backoff(void **state)
     p = peer_of(9);
     relays_candidate(w->r, &p);
     tstamp now = 0;
+    tstamp last = 0;
+    uint64_t pause = 0;
     unsigned fetched = 0;
-    for (; now < 24 * 3600 * NS_PER_S; now += NS_PER_S) {
+    for (; now < 24 * 3600 * NS_PER_S; now += NS_PER_S / 5) {
         if (relays_next_fetch(w->r, now, &q)) {
+            assert_true(now - last >= pause / 5 * 4);
+            assert_true(now - last <= pause / 5 * 6 + NS_PER_S / 5);
+            pause = pause == 0 ? 2 * NS_PER_S : 2 * pause; /* each a fifth more or less */
+            pause = pause < 3600 * NS_PER_S ? pause : 3600 * NS_PER_S;
+            last = now;
             fetched++;
             relays_fetch_failed(w->r, &q, now);
-            assert_false(relays_next_fetch(w->r, now + 40 * NS_PER_S, &q));
         }
     }
-    assert_int_equal(fetched, 8);
+    assert_int_equal(fetched, 12);
     world_free(w);
 }
 
