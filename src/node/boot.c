@@ -263,8 +263,18 @@ static void fetch_more(struct node *n)
         }
         b->fetching++;
     }
-    bool enough = relays_count(n->relays) >= n->cfg.relays_min;
-    b->fetch_at = tstamp_after(n->now, enough ? FETCH_PAUSE_READY : FETCH_PAUSE);
+    bool busy = b->fetching > 0 && relays_count(n->relays) < n->cfg.relays_min;
+    b->fetch_at = tstamp_after(n->now, busy ? FETCH_PAUSE : FETCH_PAUSE_READY);
+}
+
+/* Somebody new, who may be a relay: not worth waiting for the next look while relays are lacking. */
+void boot_candidate(struct node *n)
+{
+    struct boot *b = &n->boot;
+
+    if (b->started && b->fetch_at != TSTAMP_NEVER && relays_count(n->relays) < n->cfg.relays_min) {
+        b->fetch_at = tstamp_min(b->fetch_at, tstamp_after(n->now, FETCH_PAUSE));
+    }
 }
 
 /* Descriptors tell the ML-DSA keys of relays before we meet them: pinned as known. */

@@ -218,5 +218,6 @@ tstamp boot_deadline(const struct node *n);
 void boot_op_done(struct node *n, struct op *op, qudag_err err, const struct kad_result *res,
                   tstamp now);
 void boot_relay_added(struct node *n);
+void boot_candidate(struct node *n);
 
 #endif

@@ -296,6 +296,7 @@ void up_kad(struct node *n, const struct act *a, tstamp now)
 {
     if (a->kind == KAD_UP_PEER) {
         relays_candidate(n->relays, &a->peer);
+        boot_candidate(n);
         return;
     }
     struct op *op = op_get(n, a->cookie);

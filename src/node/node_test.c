@@ -1,0 +1,586 @@
+/*
+ * node_test.c - two and more whole nodes over datagrams in memory, with virtual time.
+ *
+ * TEST: timeout=240
+ */
+#include "node/testkit.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#define ECHO "/test/echo/1.0.0"
+
+static struct nt net;
+
+static struct slice text(const char *s)
+{
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    nt_init(&net);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    nt_fini(&net);
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (net.node[i].mem.used != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static bool all_ready(struct nt *nt)
+{
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool asked_ended(struct nt *nt)
+{
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (!nt_all_ended(&nt->node[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct nt_ask *ask(size_t ix, const struct node_request *r, uint64_t ns)
+{
+    struct nt_node *t = &net.node[ix];
+    size_t a = nt_ask(t, r);
+
+    assert_int_not_equal(a, SIZE_MAX);
+    assert_true(nt_run(&net, ns, asked_ended));
+    assert_int_equal(t->ask[a].ends, 1);
+    return &t->ask[a];
+}
+
+static void join(size_t n)
+{
+    nt_network(&net, n);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+}
+
+static void the_first_of_a_network_is_ready_at_once(void **state)
+{
+    (void)state;
+    nt_network(&net, 1);
+    assert_int_equal(net.node[0].phase, NODE_READY);
+    assert_false(nt_run(&net, 7200 * NS_PER_S, NULL)); /* two hours alone: at rest, no busy loop */
+    assert_true(net.steps < 20000);
+}
+
+static void two_nodes_join_and_share_a_value(void **state)
+{
+    (void)state;
+    join(2);
+    struct node_request put = {.kind = OP_PUT, .key = text("/app/a"), .value = text("hello")};
+    struct node_request get = {.kind = OP_GET, .key = text("/app/a")};
+    (void)ask(1, &put, 60 * NS_PER_S);
+    const struct nt_ask *a = ask(0, &get, 60 * NS_PER_S);
+    assert_int_equal(a->err, QUDAG_OK);
+    assert_int_equal(a->res.value.len, 5);
+    assert_memory_equal(a->value, "hello", 5);
+    get.key = text("/app/none");
+    assert_int_equal(ask(0, &get, 90 * NS_PER_S)->err, QUDAG_ENOTFOUND);
+    put.key = text("/nobody/knows");
+    assert_int_equal(ask(0, &put, 60 * NS_PER_S)->err, QUDAG_EINVAL);
+}
+
+static void nodes_join_under_loss(void **state)
+{
+    (void)state;
+    net.loss_permille = 50;
+    join(4);
+    struct node_request put = {.kind = OP_PUT, .key = text("/app/l"), .value = text("lossy")};
+    struct node_request get = {.kind = OP_GET, .key = text("/app/l")};
+    (void)ask(1, &put, 120 * NS_PER_S);
+    assert_int_equal(ask(2, &get, 120 * NS_PER_S)->err, QUDAG_OK);
+}
+
+static void ping_and_connect_end_once(void **state)
+{
+    (void)state;
+    join(2);
+    struct node_request r = {.kind = OP_PING, .peer = net.node[1].peer};
+    const struct nt_ask *a = ask(0, &r, 30 * NS_PER_S);
+    assert_int_equal(a->err, QUDAG_OK);
+    assert_true(a->res.rtt >= 10 * NS_PER_MS && a->res.rtt < NS_PER_S);
+    r = (struct node_request){.kind = OP_CONNECT};
+    multiaddr_quic(&r.addr, &net.node[1].addr, &net.node[1].peer);
+    assert_int_equal(ask(0, &r, 30 * NS_PER_S)->err, QUDAG_OK);
+    multiaddr_quic(&r.addr, &net.node[1].addr, &net.node[0].peer); /* that is us */
+    assert_int_equal(ask(0, &r, 30 * NS_PER_S)->err, QUDAG_EINVAL);
+    nt_identity(&net, 5);
+    multiaddr_quic(&r.addr, &net.node[1].addr, &net.node[5].peer); /* somebody else answers */
+    assert_int_equal(ask(0, &r, 30 * NS_PER_S)->err, QUDAG_EAUTH);
+    struct netaddr nowhere = {.family = 4, .ip = {10, 9, 9, 9}, .port = 9};
+    multiaddr_quic(&r.addr, &nowhere, NULL);
+    assert_int_equal(ask(0, &r, 60 * NS_PER_S)->err, QUDAG_ETIMEOUT);
+    multiaddr_quic(&r.addr, &net.node[0].addr, NULL); /* nobody hears itself under loopback rules */
+    assert_int_not_equal(ask(0, &r, 60 * NS_PER_S)->err, QUDAG_OK);
+}
+
+static void a_wrong_pin_is_refused(void **state)
+{
+    (void)state;
+    nt_network(&net, 1);
+    struct node_config c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    c.boot[0].has_pq = true;
+    memset(c.boot[0].pq_hash, 7, sizeof c.boot[0].pq_hash);
+    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
+    node_start(net.node[1].node);
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_true(net.node[1].failures > 0);
+    assert_true(net.node[1].phase_err == QUDAG_EAUTH || net.node[1].phase_err == QUDAG_EPOLICY);
+}
+
+static void bootstrap_fails_when_nobody_answers_and_is_tried_again(void **state)
+{
+    (void)state;
+    struct node_config c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
+    node_start(net.node[1].node);
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    assert_true(net.node[1].failures >= 1);
+    assert_int_equal(net.node[1].phase_err, QUDAG_EBOOTSTRAP);
+    (void)nt_run(&net, 1800 * NS_PER_S, NULL);
+    assert_true(net.node[1].failures >= 4); /* with growing pauses ... */
+    assert_true(net.node[1].failures < 40);
+    nt_network(&net, 1); /* ... until somebody is there */
+    assert_true(nt_run(&net, 700 * NS_PER_S, all_ready));
+}
+
+static void clocks_five_hours_apart_are_told_so(void **state)
+{
+    (void)state;
+    for (int sign = -1; sign <= 1; sign += 2) {
+        nt_fini(&net);
+        nt_init(&net);
+        nt_network(&net, 1);
+        struct node_config c = nt_config(&net, 1);
+        nt_boot(&net, &c, 0);
+        c.clock.base += sign * 5 * 3600;
+        assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
+        node_start(net.node[1].node);
+        (void)nt_run(&net, 20 * NS_PER_S, NULL);
+        assert_true(net.node[1].failures > 0);
+        assert_int_equal(net.node[1].phase_err, QUDAG_EEXPIRED); /* not EBOOTSTRAP: it says why */
+        assert_non_null(strstr(qudag_strerror(net.node[1].phase_err), "not valid yet"));
+    }
+}
+
+static void policies_that_differ_make_no_link(void **state)
+{
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    c.pq = PQ_OFF;
+    c.relay = false;
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    node_start(net.node[0].node);
+    c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
+    node_start(net.node[1].node);
+    (void)nt_run(&net, 20 * NS_PER_S, NULL);
+    assert_true(net.node[1].failures > 0);
+    assert_int_not_equal(net.node[1].phase_err, QUDAG_OK);
+    struct swarm_stats st;
+    swarm_stats_get(node_swarm(net.node[0].node), &st);
+    assert_int_equal(st.links, 0);
+}
+
+static void open_stream_to(size_t from, size_t to, struct ref *s)
+{
+    assert_int_equal(app_serve(net.node[to].node, ECHO), QUDAG_OK);
+    net.node[to].echo = true;
+    assert_int_equal(app_open_peer(net.node[from].node, &net.node[to].peer, ECHO, s), QUDAG_OK);
+}
+
+static bool node0_closed(struct nt *nt)
+{
+    return nt->node[0].closed > 0;
+}
+
+static void a_stream_written_too_early_is_told_when_to_write(void **state)
+{
+    struct ref s;
+    size_t taken = 7;
+    (void)state;
+    join(2);
+    open_stream_to(0, 1, &s);
+    assert_int_equal(app_write(net.node[0].node, s, text("x"), &taken), QUDAG_OK);
+    assert_int_equal(taken, 0);
+    (void)nt_run(&net, NS_PER_S, NULL);
+    assert_int_equal(net.node[0].opened, 1);
+    assert_int_equal(net.node[0].writable, 1);
+    assert_int_equal(app_write(net.node[0].node, s, text("hello"), &taken), QUDAG_OK);
+    assert_int_equal(taken, 5);
+    app_fin(net.node[0].node, s);
+    assert_int_equal(net.node[0].closed, 0); /* nothing is called back from inside a call */
+    assert_int_equal(app_write(net.node[0].node, s, text("x"), &taken), QUDAG_ESTATE);
+    assert_true(nt_run(&net, 5 * NS_PER_S, node0_closed));
+    assert_int_equal(net.node[0].got, 5);
+    assert_int_equal(net.node[0].closed_why, QUDAG_OK);
+    assert_int_equal(app_write(net.node[0].node, s, text("x"), &taken), QUDAG_ESTALE);
+}
+
+static size_t to_write;
+
+static void write_on(struct nt_node *t, const char *what, struct ref r)
+{
+    static uint8_t junk[65536];
+    size_t taken = 1;
+
+    if (strcmp(what, "stream_opened") != 0 && strcmp(what, "stream_writable") != 0) {
+        return;
+    }
+    while (to_write > 0 && taken > 0) {
+        size_t n = to_write < sizeof junk ? to_write : sizeof junk;
+        assert_int_equal(app_write(t->node, r, (struct slice){junk, n}, &taken), QUDAG_OK);
+        to_write -= taken;
+    }
+    if (to_write == 0) {
+        app_fin(t->node, r);
+    }
+}
+
+static bool node1_fin(struct nt *nt)
+{
+    return nt->node[1].fins > 0;
+}
+
+static void writable_comes_until_all_is_written(void **state)
+{
+    struct ref s;
+    (void)state;
+    join(2);
+    assert_int_equal(app_serve(net.node[1].node, ECHO), QUDAG_OK);
+    net.node[0].hook = write_on;
+    to_write = 3000000;
+    assert_int_equal(app_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s), QUDAG_OK);
+    assert_true(nt_run(&net, 60 * NS_PER_S, node1_fin));
+    assert_int_equal(net.node[1].got, 3000000);
+}
+
+static void ten_thousand_calls_between_two_turns_lose_nothing(void **state)
+{
+    struct ref s[200];
+    size_t taken;
+    (void)state;
+    join(2);
+    assert_int_equal(app_serve(net.node[1].node, ECHO), QUDAG_OK);
+    for (size_t i = 0; i < 40; i++) {
+        assert_int_equal(app_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s[i]), QUDAG_OK);
+    }
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_int_equal(net.node[0].opened, 40);
+    size_t sent = 0;
+    for (size_t k = 0; k < 10000; k++) {
+        assert_int_equal(app_write(net.node[0].node, s[k % 40], text("abc"), &taken), QUDAG_OK);
+        sent += taken;
+        app_consume(net.node[0].node, s[k % 40], 0);
+    }
+    for (size_t i = 0; i < 40; i++) {
+        app_fin(net.node[0].node, s[i]);
+    }
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_int_equal(net.node[1].got, sent);
+    assert_int_equal(net.node[1].fins, 40);
+}
+
+static void streams_of_a_silent_flood_are_refused(void **state)
+{
+    struct swarm_stats st;
+    struct ref s;
+    (void)state;
+    join(2);
+    assert_int_equal(app_serve(net.node[1].node, ECHO), QUDAG_OK);
+    for (size_t i = 0; i < 100; i++) { /* 64 of one protocol are allowed */
+        assert_int_equal(app_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s), QUDAG_OK);
+    }
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    assert_int_equal(net.node[1].ins, 64);
+    swarm_stats_get(node_swarm(net.node[1].node), &st);
+    assert_int_equal(st.streams_refused, 100 - 64);
+    assert_int_equal(net.node[0].closed, 100 - 64);
+    assert_int_equal(net.node[0].closed_why, QUDAG_ELIMIT);
+    struct node_request r = {.kind = OP_PING, .peer = net.node[1].peer};
+    assert_int_equal(ask(0, &r, 30 * NS_PER_S)->err, QUDAG_OK); /* others are not in its way */
+}
+
+static void a_protocol_nobody_serves_closes_the_stream(void **state)
+{
+    struct ref s;
+    (void)state;
+    join(2);
+    assert_int_equal(app_open_peer(net.node[0].node, &net.node[1].peer, "/no/such", &s), QUDAG_OK);
+    assert_true(nt_run(&net, 5 * NS_PER_S, node0_closed));
+    assert_int_equal(net.node[0].closed_why, QUDAG_EUNSUPPORTED);
+}
+
+static void a_lost_peer_closes_its_streams(void **state)
+{
+    struct ref s;
+    (void)state;
+    join(2);
+    open_stream_to(0, 1, &s);
+    (void)nt_run(&net, NS_PER_S, NULL);
+    assert_int_equal(net.node[0].opened, 1);
+    assert_int_equal(nt_free(&net, 1), 0);
+    assert_true(nt_run(&net, 400 * NS_PER_S, node0_closed));
+    assert_int_equal(net.node[0].closed, 1);
+    assert_int_not_equal(net.node[0].closed_why, QUDAG_OK);
+}
+
+static void a_circuit_is_built_and_closed(void **state)
+{
+    (void)state;
+    join(6);
+    assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
+    struct node_request r = {.kind = OP_CIRCUIT, .hops = 3};
+    const struct nt_ask *a = ask(0, &r, 60 * NS_PER_S);
+    assert_int_equal(a->err, QUDAG_OK);
+    assert_int_equal(a->res.hops, 3);
+    struct ref s, circuit = a->res.circuit;
+    assert_string_equal(node_circuit_purpose(net.node[0].node, circuit), "general");
+    assert_int_equal(app_open_circuit(net.node[0].node, circuit, "/no/such", &s), QUDAG_OK);
+    assert_int_equal(node_circuit_close(net.node[0].node, circuit), QUDAG_OK);
+    assert_true(nt_run(&net, 10 * NS_PER_S, node0_closed)); /* the stream went with it */
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(node_circuit_close(net.node[0].node, circuit), QUDAG_ESTALE);
+    assert_int_equal(app_open_circuit(net.node[0].node, circuit, ECHO, &s), QUDAG_ESTALE);
+    /* cancelled while it is built: nothing of it stays */
+    size_t i = nt_ask(&net.node[0], &r);
+    nt_step(&net);
+    node_cancel(net.node[0].node, net.node[0].ask[i].op);
+    assert_int_equal(net.node[0].ask[i].ends, 0);
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    assert_int_equal(net.node[0].ask[i].ends, 1);
+    assert_int_equal(net.node[0].ask[i].err, QUDAG_ECANCELED);
+    struct onion_stats st;
+    onion_stats_get(node_onion(net.node[0].node), &st);
+    assert_int_equal(st.circuits_client, 0);
+}
+
+static void a_dark_address_is_reached(void **state)
+{
+    struct dark_addr addr;
+    struct ref s;
+    size_t taken;
+    (void)state;
+    join(6);
+    assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
+    assert_int_equal(app_serve(net.node[5].node, ECHO), QUDAG_OK);
+    net.node[5].echo = true;
+    assert_int_equal(node_dark_create(net.node[5].node, "shop", net.now, &addr), QUDAG_OK);
+    struct node_request r = {.kind = OP_DARK_PUBLISH, .dark = addr};
+    assert_int_equal(ask(5, &r, 120 * NS_PER_S)->err, QUDAG_OK);
+    assert_int_equal(app_open_dark(net.node[0].node, &addr, ECHO, &s), QUDAG_OK);
+    assert_int_equal(app_write(net.node[0].node, s, text("a"), &taken), QUDAG_OK);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_int_equal(net.node[0].opened, 1);
+    assert_int_equal(app_write(net.node[0].node, s, text("dark"), &taken), QUDAG_OK);
+    app_fin(net.node[0].node, s);
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    assert_int_equal(net.node[5].got, 4);
+    assert_true(net.node[5].anonymous);
+    assert_int_equal(net.node[0].got, 4);
+    assert_int_equal(net.node[0].closed, 1);
+    assert_int_equal(net.node[0].closed_why, QUDAG_OK);
+    r = (struct node_request){.kind = OP_DARK_FORGET, .dark = addr};
+    assert_int_equal(ask(5, &r, 120 * NS_PER_S)->err, QUDAG_OK);
+}
+
+static unsigned retries;
+static struct dark_addr nowhere_addr;
+
+static void open_again(struct nt_node *t, const char *what, struct ref r)
+{
+    struct ref s;
+
+    (void)r;
+    if (strcmp(what, "stream_closed") == 0) {
+        retries++;
+        assert_int_equal(app_open_dark(t->node, &nowhere_addr, ECHO, &s), QUDAG_OK);
+    }
+}
+
+static void a_program_that_retries_at_once_does_not_stop_the_node(void **state)
+{
+    struct ref s;
+    (void)state;
+    join(2);
+    memset(&nowhere_addr, 1, sizeof nowhere_addr);
+    nowhere_addr.network = DARK_NET_LAB;
+    net.node[0].hook = open_again;
+    assert_int_equal(app_open_dark(net.node[0].node, &nowhere_addr, ECHO, &s), QUDAG_OK);
+    for (int i = 0; i < 3; i++) { /* returns, though each failure asks anew */
+        nt_step(&net);
+    }
+    net.node[0].hook = NULL;
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_true(retries > 0);
+    struct node_request r = {.kind = OP_PING, .peer = net.node[1].peer};
+    assert_int_equal(ask(0, &r, 30 * NS_PER_S)->err, QUDAG_OK);
+}
+
+static struct ref victims[2];
+
+static void cancel_the_other(struct nt_node *t, const char *what, struct ref r)
+{
+    (void)r;
+    if (strcmp(what, "op_done") == 0) {
+        node_cancel(t->node, victims[0]);
+        node_cancel(t->node, victims[1]);
+    } else if (strcmp(what, "stream_closed") == 0) {
+        app_reset(t->node, victims[0]);
+        app_reset(t->node, victims[1]);
+    }
+}
+
+static void hooks_may_cancel_and_reset_what_is_being_ended(void **state)
+{
+    (void)state;
+    struct node_request r = {.kind = OP_GET, .key = text("/app/x")};
+    join(2);
+    net.node[0].hook = cancel_the_other;
+    for (int i = 0; i < 2; i++) {
+        victims[i] = net.node[0].ask[nt_ask(&net.node[0], &r)].op;
+    }
+    assert_int_equal(nt_free(&net, 0), 0); /* with both in the queue */
+    assert_true(nt_all_ended(&net.node[0]));
+    struct node_config c = nt_config(&net, 0);
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(app_open_dark(net.node[0].node, &nowhere_addr, ECHO, &victims[i]),
+                         QUDAG_OK);
+    }
+    nt_step(&net); /* one fails and resets the other */
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_int_equal(net.node[0].closed, 1);
+}
+
+static void requests_and_streams_do_not_answer_for_each_other(void **state)
+{
+    struct ref s;
+    (void)state;
+    join(2);
+    nt_identity(&net, 5);
+    /* the first request and the first stream have equal names in their tables */
+    struct node_request r = {.kind = OP_CONNECT};
+    struct netaddr far = {.family = 4, .ip = {10, 9, 9, 9}, .port = 9};
+    multiaddr_quic(&r.addr, &far, NULL);
+    for (int i = 0; i < 8; i++) {
+        (void)nt_ask(&net.node[0], &r);
+        assert_int_equal(app_open_peer(net.node[0].node, &net.node[5].peer, ECHO, &s), QUDAG_OK);
+    }
+    assert_false(nt_run(&net, NS_PER_S, NULL)); /* no address: the streams fail at once */
+    assert_int_equal(net.node[0].closed, 8);
+    assert_false(nt_all_ended(&net.node[0]));
+    assert_true(nt_run(&net, 60 * NS_PER_S, asked_ended));
+    assert_int_equal(net.node[0].closed, 8);
+}
+
+static void a_full_disk_is_told_and_nothing_unsaved_is_used(void **state)
+{
+    struct dark_addr addr;
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    net.node[0].save_err = QUDAG_ESYSTEM;
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    node_start(net.node[0].node); /* a relay needs to keep its key */
+    assert_int_equal(net.node[0].phase, NODE_FAILED);
+    assert_int_equal(net.node[0].phase_err, QUDAG_ESYSTEM);
+    assert_int_equal(node_dark_create(net.node[0].node, "x", net.now, &addr), QUDAG_ESYSTEM);
+    net.node[0].save_err = QUDAG_OK; /* there is room again */
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+}
+
+static void damaged_state_is_refused(void **state)
+{
+    static const struct {
+        const char *name, *bytes;
+        qudag_err err;
+    } row[] = {
+        {"guard", "x", QUDAG_EMALFORMED},         {"guard", "", QUDAG_EMALFORMED},
+        {"onion-key", "short", QUDAG_EMALFORMED}, {"dark-abc", "no keys", QUDAG_EMALFORMED},
+        {"pub-abc", "", QUDAG_EMALFORMED},        {"pub-abc", "not an address", QUDAG_EMALFORMED},
+        {"else", "x", QUDAG_EUNSUPPORTED}};
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(node_restore(net.node[0].node, row[i].name, text(row[i].bytes), net.now),
+                         row[i].err);
+    }
+    node_start(net.node[0].node);
+    assert_int_equal(node_restore(net.node[0].node, "guard", text("x"), net.now), QUDAG_ESTATE);
+}
+
+static void limits_of_requests_hold(void **state)
+{
+    static uint8_t big[KAD_VALUE_MAX + 1];
+    struct ref op;
+    size_t n = 0;
+    (void)state;
+    nt_network(&net, 1);
+    struct node_request r = {.kind = OP_PUT, .key = {big, KAD_KEY_MAX + 1}};
+    assert_int_equal(node_request(net.node[0].node, &r, &op), QUDAG_ETOOBIG);
+    r.key = text("/app/x");
+    r.value = (struct slice){big, sizeof big};
+    assert_int_equal(node_request(net.node[0].node, &r, &op), QUDAG_ETOOBIG);
+    r.value = text("v");
+    while (n < 10000 && node_request(net.node[0].node, &r, &op) == QUDAG_OK) {
+        n++;
+    }
+    assert_int_equal(node_request(net.node[0].node, &r, &op), QUDAG_ELIMIT);
+    assert_true(n > 1000);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_int_equal(net.node[0].strays, n); /* each ended */
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(the_first_of_a_network_is_ready_at_once),
+        T(two_nodes_join_and_share_a_value),
+        T(nodes_join_under_loss),
+        T(ping_and_connect_end_once),
+        T(a_wrong_pin_is_refused),
+        T(bootstrap_fails_when_nobody_answers_and_is_tried_again),
+        T(clocks_five_hours_apart_are_told_so),
+        T(policies_that_differ_make_no_link),
+        T(a_stream_written_too_early_is_told_when_to_write),
+        T(writable_comes_until_all_is_written),
+        T(ten_thousand_calls_between_two_turns_lose_nothing),
+        T(streams_of_a_silent_flood_are_refused),
+        T(a_protocol_nobody_serves_closes_the_stream),
+        T(a_lost_peer_closes_its_streams),
+        T(a_circuit_is_built_and_closed),
+        T(a_dark_address_is_reached),
+        T(a_program_that_retries_at_once_does_not_stop_the_node),
+        T(hooks_may_cancel_and_reset_what_is_being_ended),
+        T(requests_and_streams_do_not_answer_for_each_other),
+        T(a_full_disk_is_told_and_nothing_unsaved_is_used),
+        T(damaged_state_is_refused),
+        T(limits_of_requests_hold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

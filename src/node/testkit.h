@@ -1,0 +1,452 @@
+/*
+ * testkit.h - whole nodes in one process, datagrams in memory, time as a variable.  For tests only.
+ *
+ *   nt_run() moves time from one arrival or deadline to the next until |done| says so.  Every request
+ *   made with nt_ask() is followed to its end, which must come exactly once.
+ */
+#ifndef QUDAG_SRC_NODE_TESTKIT_H
+#define QUDAG_SRC_NODE_TESTKIT_H
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "crypto/init.h"
+#include "node/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NT_NODES 8
+#define NT_ASKS 64
+#define NT_WALL 1800000000
+#define NT_START (1000 * NS_PER_S)
+#define NT_SPIN_MAX 20000 /* rounds at one instant; more is a loop that never rests */
+
+struct nt;
+
+struct nt_ask {
+    struct ref op;
+    unsigned ends;
+    qudag_err err;
+    struct node_result res; /* borrowed parts cleared */
+    uint8_t value[256];
+};
+
+struct nt_node {
+    struct nt *nt;
+    size_t ix;
+    struct mem mem;
+    struct rng_stream stream;
+    struct identity id;
+    struct peer_id peer;
+    struct netaddr addr;
+    struct node *node;
+    enum node_phase phase;
+    qudag_err phase_err;
+    unsigned failures; /* NODE_FAILED seen */
+    struct nt_ask ask[NT_ASKS];
+    size_t n_asks;
+    unsigned strays; /* op_done of requests nobody made */
+    /* streams */
+    struct ref in, last;
+    unsigned opened, closed, writable, ins, fins;
+    struct ref closed_ref;
+    qudag_err closed_why;
+    size_t got;
+    bool anonymous, echo;
+    unsigned saves;
+    qudag_err save_err;
+    void (*hook)(struct nt_node *t, const char *what, struct ref r); /* the test's own reaction */
+};
+
+struct nt_pkt {
+    struct list node;
+    tstamp at;
+    struct netaddr from, to;
+    uint8_t ecn;
+    size_t len;
+    uint8_t data[];
+};
+
+struct nt {
+    tstamp now;
+    uint32_t loss_permille;
+    struct rng_stream stream;
+    struct list wire;
+    struct nt_node node[NT_NODES];
+    uint64_t steps, steps_max; /* 0: no limit */
+    uint8_t buf[QUIC_TX_MAX];
+};
+
+static inline void nt_call(struct nt_node *t, const char *what, struct ref r)
+{
+    if (t->hook != NULL) {
+        t->hook(t, what, r);
+    }
+}
+
+static inline void nt_op_done(void *ctx, struct ref op, qudag_err err,
+                              const struct node_result *res)
+{
+    struct nt_node *t = ctx;
+    bool known = false;
+
+    for (size_t i = 0; i < t->n_asks; i++) {
+        struct nt_ask *a = &t->ask[i];
+        if (ref_eq(a->op, op)) {
+            known = true;
+            a->ends++;
+            a->err = err;
+            a->res = *res;
+            size_t n = res->value.len < sizeof a->value ? res->value.len : sizeof a->value;
+            if (n > 0) {
+                memcpy(a->value, res->value.base, n);
+            }
+            a->res.value.base = a->value;
+            a->res.peers = NULL;
+            a->res.target = NULL;
+        }
+    }
+    t->strays += known ? 0 : 1;
+    nt_call(t, "op_done", op);
+}
+
+static inline void nt_phase(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag_err err)
+{
+    struct nt_node *t = ctx;
+
+    (void)a;
+    (void)b;
+    t->phase = p;
+    if (p == NODE_FAILED) {
+        t->failures++;
+        t->phase_err = err;
+    }
+    nt_call(t, "phase", (struct ref){0, 0});
+}
+
+static inline void nt_stream_in(void *ctx, struct ref s, const struct peer_id *from,
+                                const char *dark, const char *proto)
+{
+    struct nt_node *t = ctx;
+
+    (void)dark;
+    (void)proto;
+    t->ins++;
+    t->in = s;
+    t->anonymous = from == NULL;
+    nt_call(t, "stream_in", s);
+}
+
+static inline void nt_stream_data(void *ctx, struct ref s, struct slice data, bool fin)
+{
+    struct nt_node *t = ctx;
+    size_t taken;
+
+    t->got += data.len;
+    t->fins += fin ? 1 : 0;
+    app_consume(t->node, s, data.len);
+    if (t->echo) {
+        ASSERT(app_write(t->node, s, data, &taken) == QUDAG_OK);
+        if (fin) {
+            app_fin(t->node, s);
+        }
+    }
+    nt_call(t, "stream_data", s);
+}
+
+static inline void nt_stream_opened(void *ctx, struct ref s)
+{
+    struct nt_node *t = ctx;
+
+    t->opened++;
+    t->last = s;
+    nt_call(t, "stream_opened", s);
+}
+
+static inline void nt_stream_writable(void *ctx, struct ref s)
+{
+    struct nt_node *t = ctx;
+
+    t->writable++;
+    nt_call(t, "stream_writable", s);
+}
+
+static inline void nt_stream_closed(void *ctx, struct ref s, qudag_err why)
+{
+    struct nt_node *t = ctx;
+
+    t->closed++;
+    t->closed_ref = s;
+    t->closed_why = why;
+    nt_call(t, "stream_closed", s);
+}
+
+static inline qudag_err nt_save(void *ctx, const char *name, struct slice bytes)
+{
+    struct nt_node *t = ctx;
+
+    (void)name;
+    (void)bytes;
+    t->saves++;
+    return t->save_err;
+}
+
+static inline void nt_init(struct nt *nt)
+{
+    static const uint8_t seed[32] = {9};
+
+    ASSERT(crypto_init() == QUDAG_OK);
+    memset(nt, 0, sizeof *nt);
+    nt->now = NT_START;
+    rng_stream_init(&nt->stream, seed);
+    list_init(&nt->wire);
+}
+
+static inline struct node_config nt_config(struct nt *nt, size_t ix)
+{
+    struct nt_node *t = &nt->node[ix];
+    struct node_config c = {.mem = &t->mem,
+                            .clock = {NT_WALL, NT_START},
+                            .identity = &t->id,
+                            .level = 768,
+                            .dht_protocol = KAD_PROTOCOL,
+                            .n_open_ns = 1,
+                            .open_ns = {"app"},
+                            .agent = "test",
+                            .links_max = 64,
+                            .circuits_max = 64,
+                            .relays_min = 1,
+                            .idle_timeout_ns = 300 * NS_PER_S,
+                            .hops = 3,
+                            .relay = true,
+                            .dht_server = true,
+                            .lab = true};
+    return c;
+}
+
+/* Keys and address of node |ix|; harmless when repeated. */
+static inline void nt_identity(struct nt *nt, size_t ix)
+{
+    struct nt_node *t = &nt->node[ix];
+    uint8_t seed[32] = {3, (uint8_t)ix};
+
+    if (t->peer.len > 0) {
+        return;
+    }
+    t->nt = nt;
+    t->ix = ix;
+    mem_init(&t->mem, NULL, 0);
+    rng_stream_init(&t->stream, seed);
+    struct rng rng = rng_of_stream(&t->stream);
+    ASSERT(identity_generate(&t->id, &rng) == QUDAG_OK);
+    peer_id_from_ed25519(&t->peer, t->id.ed_pk);
+    t->addr = (struct netaddr){.family = 4, .ip = {10, 0, 0, (uint8_t)(ix + 1)}, .port = 4001};
+}
+
+static inline void nt_boot(struct nt *nt, struct node_config *c, size_t to)
+{
+    nt_identity(nt, to);
+    multiaddr_quic(&c->boot[c->n_boot++].addr, &nt->node[to].addr, &nt->node[to].peer);
+}
+
+static inline qudag_err nt_make(struct nt *nt, size_t ix, struct node_config *c)
+{
+    struct nt_node *t = &nt->node[ix];
+    struct node_hooks h = {.ctx = t,
+                           .stream_in = nt_stream_in,
+                           .stream_data = nt_stream_data,
+                           .stream_opened = nt_stream_opened,
+                           .stream_writable = nt_stream_writable,
+                           .stream_closed = nt_stream_closed,
+                           .op_done = nt_op_done,
+                           .phase = nt_phase,
+                           .save = nt_save};
+    struct multiaddr ma;
+
+    nt_identity(nt, ix);
+    c->mem = &t->mem;
+    c->identity = &t->id;
+    c->rng = rng_of_stream(&t->stream);
+    qudag_err err = node_new(&t->node, c, &h, nt->now);
+    if (err == QUDAG_OK) {
+        multiaddr_quic(&ma, &t->addr, NULL);
+        node_set_addrs(t->node, &ma, 1);
+    }
+    return err;
+}
+
+/* |n| nodes that know node 0, started. */
+static inline void nt_network(struct nt *nt, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct node_config c = nt_config(nt, i);
+        if (i > 0) {
+            nt_boot(nt, &c, 0);
+        }
+        nt_identity(nt, i);
+        c.identity = &nt->node[i].id;
+        ASSERT(nt_make(nt, i, &c) == QUDAG_OK);
+        node_start(nt->node[i].node);
+    }
+}
+
+static inline size_t nt_free(struct nt *nt, size_t ix)
+{
+    struct nt_node *t = &nt->node[ix];
+    struct node *n = t->node;
+
+    node_free(n);
+    t->node = NULL;
+    return t->mem.used;
+}
+
+static inline void nt_fini(struct nt *nt)
+{
+    while (!list_empty(&nt->wire)) {
+        struct nt_pkt *p = LIST_ENTRY(nt->wire.next, struct nt_pkt, node);
+        list_del(&p->node);
+        free(p);
+    }
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (nt->node[i].node != NULL) {
+            (void)nt_free(nt, i);
+        }
+        if (nt->node[i].peer.len > 0) {
+            identity_fini(&nt->node[i].id);
+        }
+    }
+}
+
+static inline void nt_inject(struct nt *nt, const struct netaddr *from, const struct netaddr *to,
+                             const uint8_t *data, size_t len)
+{
+    struct rng rng = rng_of_stream(&nt->stream);
+
+    if (nt->loss_permille > 0 && rng_below(&rng, 1000) < nt->loss_permille) {
+        return;
+    }
+    struct nt_pkt *p = calloc(1, sizeof *p + len + 1);
+    ASSERT(p != NULL);
+    p->at = nt->now + 5 * NS_PER_MS;
+    p->from = *from;
+    p->to = *to;
+    p->len = len;
+    if (len > 0) {
+        memcpy(p->data, data, len);
+    }
+    list_push_back(&nt->wire, &p->node);
+}
+
+static inline void nt_flush(struct nt *nt, struct nt_node *t)
+{
+    struct quic_tx tx = {.buf = nt->buf};
+
+    while (t->node != NULL && node_send(t->node, nt->now, &tx)) {
+        for (size_t at = 0; at < tx.len; at += tx.segment) {
+            size_t n = tx.len - at < tx.segment ? tx.len - at : tx.segment;
+            nt_inject(nt, &t->addr, &tx.remote, tx.buf + at, n);
+        }
+        tx = (struct quic_tx){.buf = nt->buf};
+    }
+}
+
+static inline void nt_deliver(struct nt *nt)
+{
+    struct nt_pkt *p = LIST_ENTRY(nt->wire.next, struct nt_pkt, node);
+
+    list_del(&p->node);
+    for (size_t i = 0; i < NT_NODES; i++) {
+        struct nt_node *t = &nt->node[i];
+        if (t->node != NULL && netaddr_eq(&t->addr, &p->to)) {
+            struct quic_dgram d = {.local = p->to, .remote = p->from, .data = {p->data, p->len}};
+            node_recv(t->node, &d, nt->now);
+            break;
+        }
+    }
+    free(p);
+}
+
+static inline tstamp nt_next(const struct nt *nt)
+{
+    tstamp at = TSTAMP_NEVER;
+
+    if (!list_empty(&nt->wire)) {
+        at = LIST_ENTRY(nt->wire.next, struct nt_pkt, node)->at;
+    }
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (nt->node[i].node != NULL) {
+            at = tstamp_min(at, node_deadline(nt->node[i].node));
+        }
+    }
+    return at;
+}
+
+/* One round at the present instant. */
+static inline void nt_step(struct nt *nt)
+{
+    while (!list_empty(&nt->wire) &&
+           LIST_ENTRY(nt->wire.next, struct nt_pkt, node)->at <= nt->now) {
+        nt_deliver(nt);
+    }
+    for (size_t i = 0; i < NT_NODES; i++) {
+        struct nt_node *t = &nt->node[i];
+        if (t->node != NULL) {
+            node_drain(t->node, nt->now);
+            if (node_deadline(t->node) <= nt->now) {
+                node_tick(t->node, nt->now);
+            }
+            nt_flush(nt, t);
+        }
+    }
+    nt->steps++;
+}
+
+/* Runs |ns|, or until |done|; whether it was done.  Stops early at steps_max. */
+static inline bool nt_run(struct nt *nt, uint64_t ns, bool (*done)(struct nt *nt))
+{
+    tstamp until = nt->now + ns;
+    unsigned spin = 0;
+
+    for (;;) {
+        nt_step(nt);
+        if (done != NULL && done(nt)) {
+            return true;
+        }
+        if (nt->steps_max != 0 && nt->steps >= nt->steps_max) {
+            return false;
+        }
+        tstamp at = nt_next(nt);
+        if (at > until) {
+            nt->now = until;
+            return false;
+        }
+        spin = at > nt->now ? 0 : spin + 1;
+        ASSERT(spin < NT_SPIN_MAX);
+        nt->now = at > nt->now ? at : nt->now;
+    }
+}
+
+/* Number of the request; SIZE_MAX when it was refused. */
+static inline size_t nt_ask(struct nt_node *t, const struct node_request *r)
+{
+    struct nt_ask *a = &t->ask[t->n_asks];
+
+    ASSERT(t->n_asks < NT_ASKS);
+    memset(a, 0, sizeof *a);
+    a->err = node_request(t->node, r, &a->op);
+    return a->err == QUDAG_OK ? t->n_asks++ : SIZE_MAX;
+}
+
+/* Every request of |t| has ended, and none twice. */
+static inline bool nt_all_ended(const struct nt_node *t)
+{
+    for (size_t i = 0; i < t->n_asks; i++) {
+        ASSERT(t->ask[i].ends <= 1);
+        if (t->ask[i].ends == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#endif
