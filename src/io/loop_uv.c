@@ -3,6 +3,9 @@
  *
  *   readable ─▶ udp_recv ─▶ node_recv            before the loop sleeps (uv_prepare):
  *   timerfd, async, program's own calls ─▶          node_drain, node_tick if due, send, arm the timer
+ *
+ * Setting the timer costs as much as sending a packet, and deadlines mostly move away: a timer that
+ * is set for too early stays, wakes the loop once for nothing, and is set anew then.
  */
 #include "io/udp.h"
 
@@ -45,10 +48,11 @@ struct io {
     int timer_fd;
     uv_poll_t timer;
     uv_prepare_t prepare;
+    uv_idle_t again; /* active: the loop does not sleep */
     uv_async_t async;
     uv_timer_t step_timer;
-    unsigned handles; /* open, to be closed */
-    tstamp armed;
+    unsigned handles;     /* open, to be closed */
+    tstamp armed;         /* when the timer fires; TSTAMP_NEVER: it does not */
     pthread_mutex_t lock; /* guards posts */
     struct post *posts, **posts_end;
     size_t n_posts;
@@ -128,19 +132,26 @@ static bool flush(struct io *io, tstamp now)
     return false;
 }
 
+static void on_again(uv_idle_t *h)
+{
+    (void)h; /* the next turn does what there is */
+}
+
 static void arm(struct io *io, tstamp at, tstamp now)
 {
     struct itimerspec t = {{0, 0}, {0, 0}};
 
-    if (at == io->armed && at > now) {
+    if (at <= now) {
+        (void)uv_idle_start(&io->again, on_again);
+        return;
+    }
+    (void)uv_idle_stop(&io->again);
+    if (at >= io->armed) {
         return;
     }
     io->armed = at;
-    if (at != TSTAMP_NEVER) {
-        tstamp in = at > now ? at - now : 1;
-        t.it_value.tv_sec = (time_t)(in / NS_PER_S);
-        t.it_value.tv_nsec = (long)(in % NS_PER_S);
-    }
+    t.it_value.tv_sec = (time_t)((at - now) / NS_PER_S);
+    t.it_value.tv_nsec = (long)((at - now) % NS_PER_S);
     (void)timerfd_settime(io->timer_fd, 0, &t, NULL);
 }
 
@@ -216,7 +227,7 @@ static void on_timer(uv_poll_t *h, int status, int events)
     (void)events;
 
     if (read(io->timer_fd, &ticks, sizeof(ticks)) > 0) {
-        io->armed = 0;
+        io->armed = TSTAMP_NEVER;
     }
 }
 
@@ -315,6 +326,9 @@ static qudag_err start_handles(struct io *io)
     io->prepare.data = io;
     io->handles++;
     (void)uv_prepare_start(&io->prepare, on_prepare);
+    (void)uv_idle_init(io->loop, &io->again);
+    io->again.data = io;
+    io->handles++;
     (void)uv_timer_init(io->loop, &io->step_timer);
     io->step_timer.data = io;
     io->handles++;
@@ -360,6 +374,7 @@ qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *
     }
     io->posts_end = &io->posts;
     io->timer_fd = -1;
+    io->armed = TSTAMP_NEVER;
     (void)pthread_mutex_init(&io->lock, NULL);
     io->has_own = loop == NULL;
     io->loop = loop != NULL ? loop : &io->own;
@@ -430,6 +445,7 @@ void io_free(struct io *io)
     }
     if (io->prepare.data != NULL) {
         close_handle((uv_handle_t *)&io->prepare, on_closed);
+        close_handle((uv_handle_t *)&io->again, on_closed);
         close_handle((uv_handle_t *)&io->step_timer, on_closed);
     }
     if (io->async.data != NULL) {
