@@ -14,6 +14,7 @@
 
 #define LINGER_NS (3 * NS_PER_S)
 #define STEP_NS NS_PER_MS /* a timer that fired waits at least this long before it fires again */
+#define PACE_STEP NS_PER_MS
 #define NEVER_YET (TSTAMP_NEVER - 1)
 
 static ngtcp2_conn *get_conn(ngtcp2_crypto_conn_ref *ref)
@@ -247,6 +248,9 @@ void conn_set_timer(struct qconn *c)
 
     if (c->state == CONN_HANDSHAKE) {
         at = tstamp_min(at, c->hs_deadline);
+    }
+    if (c->held && !list_empty(&c->ready)) {
+        at = tstamp_min(at, c->paced);
     }
     set_timer(c, at);
 }
@@ -591,6 +595,45 @@ static bool send_last(struct qconn *c, struct quic_tx *tx)
     return true;
 }
 
+/*
+ * Pacing (RFC 9002 7.7) in steps: once more has left than the pace allows in PACE_STEP, the streams
+ * wait until the pace has caught up.  ngtcp2 would space single batches, and on a fast path waking
+ * for each of them costs more than sending it.
+ */
+static void pace(struct qconn *c, size_t len)
+{
+    tstamp now = c->q->now;
+    ngtcp2_conn_info info;
+
+    ngtcp2_conn_get_conn_info(c->ng, &info);
+    c->paced = c->paced > now ? c->paced : now;
+    /* A quarter faster than one window in a round trip. */
+    c->paced += len * (info.smoothed_rtt / 5 * 4) / (info.cwnd > 0 ? info.cwnd : 1);
+    c->held = c->paced > now + PACE_STEP;
+}
+
+static ngtcp2_ssize write_batch(struct qconn *c, struct quic_tx *tx, ngtcp2_path *path,
+                                ngtcp2_pkt_info *pi, size_t *segment)
+{
+#if NGTCP2_VERSION_NUM >= 0x011100
+    size_t quantum = ngtcp2_conn_get_send_quantum(c->ng);
+    ngtcp2_ssize n;
+
+    if (!c->q->cfg.bbr) { /* it has a pace of its own */
+        c->held = c->held && c->paced > c->q->now;
+        n = ngtcp2_conn_write_aggregate_pkt2(c->ng, path, pi, tx->buf,
+                                             quantum < QUIC_TX_MAX ? quantum : QUIC_TX_MAX, segment,
+                                             stream_write_pkt, 0, c->q->now);
+        if (n > 0 && c->completed) {
+            pace(c, (size_t)n);
+        }
+        return n;
+    }
+#endif
+    return ngtcp2_conn_write_aggregate_pkt(c->ng, path, pi, tx->buf, QUIC_TX_MAX, segment,
+                                           stream_write_pkt, c->q->now);
+}
+
 bool conn_send(struct qconn *c, struct quic_tx *tx)
 {
     ngtcp2_path_storage ps;
@@ -607,8 +650,7 @@ bool conn_send(struct qconn *c, struct quic_tx *tx)
     c->hs.now = c->q->now;
     ngtcp2_path_storage_zero(&ps);
     ERR_clear_error();
-    n = ngtcp2_conn_write_aggregate_pkt(c->ng, &ps.path, &pi, tx->buf, QUIC_TX_MAX, &segment,
-                                        stream_write_pkt, c->q->now);
+    n = write_batch(c, tx, &ps.path, &pi, &segment);
     if (n < 0) {
         fail_by_lib(c, (int)n);
         return send_last(c, tx);

@@ -105,6 +105,8 @@ struct qconn {
     struct list streams_ok;      /* in quic->streams_ok */
     struct heap_node timer;
     tstamp hs_deadline, started;
+    tstamp paced;        /* when the pace has caught up with what was sent */
+    bool held;           /* and until then streams wait */
     struct list ready;   /* struct qstream with something to write */
     struct list blocked; /* and those that wait for credit */
     struct qstream **buckets;

@@ -281,7 +281,7 @@ ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_inf
                               uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts, void *user_data)
 {
     struct qconn *c = user_data;
-    bool conn_blocked = !c->completed;
+    bool conn_blocked = !c->completed || c->held;
 
     for (;;) {
         struct qstream *s = NULL;
