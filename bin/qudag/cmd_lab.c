@@ -110,22 +110,26 @@ static int start_one(struct tool *t, unsigned nth, char boot[512])
 
 struct waiting {
     unsigned nth;
-    char last[16];
+    char last[16], line[200]; /* the phases so far, with their times */
 };
 
 static void on_phase(struct tool *t, const struct rec_view *v, void *user)
 {
     struct waiting *w = user;
     const char *phase = rec_get_str(v, "phase");
-    char detail[64], at[16];
-    if (v->type != REC_PROGRESS || phase == NULL) {
+    char at[16];
+    if (v->type != REC_PROGRESS || phase == NULL || strcmp(phase, w->last) == 0) {
         return;
     }
-    if (strcmp(phase, "ready") == 0 || (t->json && strcmp(phase, w->last) != 0)) {
-        text_ns(at, (uint64_t)rec_get_int(v, "at_ns", 0));
-        (void)snprintf(detail, sizeof(detail), "%lld relays known, %s after its start",
-                       (long long)rec_get_int(v, "have", 0), at);
-        tell(t, w->nth, phase, detail);
+    text_ns(at, (uint64_t)rec_get_int(v, "at_ns", 0));
+    size_t len = strlen(w->line);
+    bool ready = strcmp(phase, "ready") == 0;
+    if (ready) {
+        (void)snprintf(w->line + len, sizeof(w->line) - len, "%s  (%lld relays known)", at,
+                       (long long)rec_get_int(v, "have", 0));
+        tell(t, w->nth, phase, w->line);
+    } else {
+        (void)snprintf(w->line + len, sizeof(w->line) - len, "%s %s > ", phase, at);
     }
     (void)snprintf(w->last, sizeof(w->last), "%s", phase);
 }

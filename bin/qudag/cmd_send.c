@@ -207,7 +207,7 @@ static void on_entry(struct tool *t, const struct rec_view *v, void *user)
 {
     struct saving *s = user;
     const char *name = rec_get_str(v, "name"), *id = rec_get_str(v, "id"),
-               *path = rec_get_str(v, "path");
+               *path = rec_get_str(v, "file");
     (void)t;
     if (name != NULL && id != NULL && path != NULL &&
         (strcmp(name, s->what) == 0 || strcmp(id, s->what) == 0)) {

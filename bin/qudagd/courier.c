@@ -142,7 +142,7 @@ void courier_inbox(struct request *rq)
         rec_int(r, "size", (int64_t)e->offer.size);
         rec_str(r, "hash", hash);
         rec_str(r, "id", id);
-        rec_strf(r, "path", "%s/%s", b->dir, e->offer.name);
+        rec_strf(r, "file", "%s/%s", b->dir, e->offer.name);
         request_send(rq);
     }
     request_end_err(rq, QUDAG_OK, "");
