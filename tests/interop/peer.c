@@ -308,7 +308,7 @@ static qudag_err read_options(qudag_settings *s, const char **ns, const char **s
         } else if (strcmp(argv[i], "--dht") == 0) {
             s->dht_protocol = argv[i + 1];
         } else if (strcmp(argv[i], "--level") == 0) {
-            s->security_level = (uint16_t)atoi(argv[i + 1]);
+            s->security_level = (uint16_t)strtoul(argv[i + 1], NULL, 10);
         } else if (strcmp(argv[i], "--ns") == 0) {
             *ns = argv[i + 1];
             s->open_namespaces = ns;
