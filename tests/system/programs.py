@@ -1,0 +1,118 @@
+"""What the scripts here share: folders that go away, daemons that end, and small checks."""
+import atexit
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+SRC = pathlib.Path(os.environ.get('QUDAG_SRC') or pathlib.Path(__file__).resolve().parents[2])
+BUILD = pathlib.Path(os.environ.get('QUDAG_BUILD') or SRC / 'build/out')
+QUDAG, QUDAGD = BUILD / 'bin/qudag', BUILD / 'bin/qudagd'
+SLOW = 4 if os.environ.get('QUDAG_SANITIZED') == '1' else 1
+ANY_PORT = '/ip4/127.0.0.1/udp/0/quic-v1'
+
+TOP = pathlib.Path(tempfile.mkdtemp(prefix='qudag-test-'))
+_pids = set()
+
+
+def _cleanup():
+    for pid in _pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    shutil.rmtree(TOP, ignore_errors=True)
+
+
+atexit.register(_cleanup)
+for _sig in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(_sig, lambda *_: sys.exit(143))
+
+
+def check(condition, text):
+    if not condition:
+        print(f'FAILED: {text}', flush=True)
+        sys.exit(1)
+
+
+def run(*args, timeout=30, env=None):
+    """a program to its end: (exit code, everything it said)"""
+    done = subprocess.run([str(a) for a in args], capture_output=True, text=True, timeout=timeout * SLOW, env=env,
+                          stdin=subprocess.DEVNULL)
+    return done.returncode, done.stdout + done.stderr
+
+
+def says(what, expected, code, *args, **options):
+    """a program ends with |code| and says each of |expected|"""
+    got, text = run(*args, **options)
+    check(got == code, f'{what}: exit {got}, not {code}: {text}')
+    for part in [expected] if isinstance(expected, str) else expected:
+        check(part in text, f'{what}: does not say "{part}": {text}')
+    print(f'ok: {what}', flush=True)
+    return text
+
+
+class Node:
+    """one daemon and its folder"""
+
+    def __init__(self, name, *options):
+        self.dir = TOP / name
+        self.options = options
+        self.pid = 0
+
+    def start(self, *options, wait=True):
+        args = []
+        for o in ('lab.lab=yes', f'node.listen={ANY_PORT}', *self.options, *options):
+            args += ['-o', o]
+        code, text = run(QUDAG, '--dir', self.dir, 'up', '--json', *([] if wait else ['--no-wait']), *args, timeout=60)
+        check(code == 0, f'{self.dir.name} does not start: exit {code}: {text}')
+        s = self.ask('status')
+        self.pid, self.peer, self.bootstrap = s['pid'], s['peer'], s['bootstrap'][0]
+        _pids.add(self.pid)
+        return self
+
+    def tool(self, *args, timeout=60):
+        return run(QUDAG, '--dir', self.dir, '--json', *args, timeout=timeout)
+
+    def ask(self, *args, timeout=60):
+        code, text = self.tool(*args, timeout=timeout)
+        check(code == 0, f'{self.dir.name}: qudag {" ".join(args)}: exit {code}: {text}')
+        return json.loads(text.strip().splitlines()[-1])
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        until = time.monotonic() + 10
+        while time.monotonic() < until:  # the lock goes with the process
+            code, _ = run(QUDAG, '--dir', self.dir, 'status')
+            if code == 3:
+                break
+            time.sleep(0.05)
+        _pids.discard(self.pid)
+
+    def down(self):
+        code, text = self.tool('down')
+        check(code == 0, f'{self.dir.name}: down: {text}')
+        _pids.discard(self.pid)
+
+
+def network(count):
+    """count daemons that are ready; the first is the others' bootstrap"""
+    nodes = [Node('n0').start()]
+    for ix in range(1, count):
+        nodes.append(Node(f'n{ix}', f'node.bootstrap={nodes[0].bootstrap}').start(wait=False))
+    for n in nodes[1:]:
+        code, text = n.tool('up', timeout=60)
+        check(code == 0, f'{n.dir.name} is not ready: {text}')
+    return nodes
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
