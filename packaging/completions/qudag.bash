@@ -1,0 +1,40 @@
+# bash completion for qudag(1)
+
+_qudag() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd='' sub='' ix dir=()
+    for ((ix = 1; ix < COMP_CWORD; ix++)); do
+        word=${COMP_WORDS[ix]}
+        case $word in
+        -d | --dir) ix=$((ix + 1)); dir=(--dir "${COMP_WORDS[ix]}") ;;
+        -*) ;;
+        *) if [ -z "$cmd" ]; then cmd=$word; elif [ -z "$sub" ]; then sub=$word; fi ;;
+        esac
+    done
+    case $prev in
+    -d | --dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+    esac
+    local words=''
+    case $cmd in
+    '') words='up down status peers ping dht circuit dark send inbox stats config lab version help --dir --json' ;;
+    up) words='--listen --bootstrap --timeout --no-wait --foreground --lab -o' ;;
+    peers) words='--relays' ;;
+    dht) [ -n "$sub" ] || words='put get find closest provide providers records table' ;;
+    circuit) [ -n "$sub" ] && words='--hops' || words='build list close' ;;
+    dark) case $sub in
+        '') words='new list publish resolve forget' ;;
+        publish | forget) words=$(qudag "${dir[@]}" --json dark list 2>/dev/null |
+            grep -o '"label":"[^"]\+"' | cut -d'"' -f4) ;;
+        esac ;;
+    lab) [ -n "$sub" ] || words='up status down exec' ;;
+    config) [ -n "$sub" ] || words='check show' ;;
+    inbox) words='--save' ;;
+    ping) words="-c $(qudag "${dir[@]}" --json peers 2>/dev/null | grep -o '"peer":"[^"]*"' | cut -d'"' -f4)" ;;
+    send) if [ -n "$sub" ]; then
+            mapfile -t COMPREPLY < <(compgen -f -W '-m --again' -- "$cur")
+            return
+        fi ;;
+    help) words='up down status peers ping dht circuit dark send inbox stats config lab version' ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -o filenames -o bashdefault -F _qudag qudag
