@@ -336,6 +336,25 @@ def a_peer_once_post_quantum_is_not_taken_as_classical():
         p.quit()
 
 
+def who_comes_in_a_pinned_name_does_not_spoil_dials_to_its_owner():
+    keys = os.path.join(Peer.folder, "keys2")
+    us, other = ours("prefer"), ours("prefer", "--seed", keys, name="other")
+    port = other.addr.split("/")[4]
+    us.ok("connect", other.addr)
+    us.ok("ping", other.id)
+    other.quit()
+    us.until("links", wanted="OK")
+    weak = ours("off", "--seed", keys, name="weak")
+    for _ in range(4):  # without the ML-DSA key: refused, each time
+        weak.ask("connect", us.addr)
+        time.sleep(0.7)
+    assert us.until("stats", wanted="pins_refused=").split("pins_refused=")[1].split()[0] != "1"
+    weak.quit()
+    other = ours("prefer", "--seed", keys, "--port", port, name="other")
+    us.ok("ping", other.id)  # at once: no backoff
+    us.quit(), other.quit()
+
+
 TESTS = [
     ours_dials_js_and_both_identify_and_ping,
     js_dials_ours_and_both_identify_and_ping,
@@ -347,6 +366,7 @@ TESTS = [
     peers_are_found_through_the_other_implementation,
     under_require_js_is_refused_with_a_reason_in_both_directions,
     a_peer_once_post_quantum_is_not_taken_as_classical,
+    who_comes_in_a_pinned_name_does_not_spoil_dials_to_its_owner,
 ]
 
 

@@ -2,6 +2,7 @@
  * peer.c - a node on a leash: commands on stdin, one answer line each on stdout, log on stderr.
  *
  *   peer [--pq require|prefer|off] [--level 512|768|1024] [--dht PROTOCOL] [--ns NAME] [--seed FILE]
+ *        [--port N]
  *
  *   PEER id, ADDR multiaddr, READY          at the start
  *   connect MULTIADDR                       OK
@@ -315,7 +316,7 @@ static qudag_err read_options(qudag_settings *s, const char **ns, const char **s
             s->open_namespaces_n = 1;
         } else if (strcmp(argv[i], "--seed") == 0) {
             *seed = argv[i + 1];
-        } else {
+        } else if (strcmp(argv[i], "--port") != 0) {
             return QUDAG_EINVAL;
         }
     }
@@ -324,7 +325,8 @@ static qudag_err read_options(qudag_settings *s, const char **ns, const char **s
 
 int main(int argc, char **argv)
 {
-    static const char *const listen[] = {"/ip4/127.0.0.1/udp/0/quic-v1"};
+    static char where[64] = "/ip4/127.0.0.1/udp/0/quic-v1";
+    const char *const listen[] = {where};
     const char *ns = NULL, *seed = NULL;
     qudag_callbacks cb = {.op_done = on_done};
     qudag_identity *id = NULL;
@@ -341,6 +343,11 @@ int main(int argc, char **argv)
     s.lab = true;
     s.log = on_log;
     s.log_level = QUDAG_LOG_DEBUG;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--port") == 0) {
+            snprintf(where, sizeof where, "/ip4/127.0.0.1/udp/%.5s/quic-v1", argv[i + 1]);
+        }
+    }
     qudag_err err = read_options(&s, &ns, &seed, argc, argv);
     if (err == QUDAG_OK) {
         err = identity(&id, seed);
