@@ -34,6 +34,7 @@
 #define LEG_FREE_AT (64u * 1024)             /* read again */
 #define LEG_QUEUE_MAX (256u * 1024)          /* at an end: make no more cells */
 #define LEG_HELD_MAX (4u * 1024 * 1024)      /* received and waiting for room in the action list */
+#define LEG_SPARE_MAX 4096u                  /* bytes of the buffer passed from leg to leg */
 #define TURN_CELLS 64 /* made for one circuit before others have their turn */
 #define TURN_ACTS 128 /* room to leave in the list for what one cell can do */
 #define TURN_BYTES (16u * 1024)
@@ -117,6 +118,7 @@ struct onion {
     struct heap timers;
     struct list work, dead, idle;
     struct limiter creates;
+    struct dyn spare; /* empty, but has capacity */
     struct keyring keys[ONION_KEYS_MAX];
     size_t keys_n;
     struct onion_stats stats;

@@ -72,6 +72,7 @@ qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp n
     list_init(&o->work);
     list_init(&o->dead);
     list_init(&o->idle);
+    dyn_init(&o->spare, cfg->mem, LEG_SPARE_MAX);
     limiter_init(&o->creates, o->cfg.create_rate, o->cfg.create_rate, now);
     o->now = now;
     *out = o;
@@ -101,6 +102,7 @@ void onion_free(struct onion *o)
     for (size_t i = 0; i < o->keys_n; i++) {
         mlkem768_free(o->keys[i].dk);
     }
+    dyn_fini(&o->spare);
     slots_fini(&o->circuits);
     map_fini(&o->legs);
     map_fini(&o->neighbours);
@@ -301,6 +303,34 @@ static void on_stream_fail(struct onion *o, const struct ev *ev, struct acts *ou
 
 /* ---- streams below: data ---- */
 
+/* Nearly every packet ends within a cell: the buffer for its beginning goes from leg to leg. */
+static qudag_err leg_keep(struct leg *leg, const uint8_t *p, size_t len)
+{
+    struct dyn *spare = &leg->c->o->spare;
+
+    if (len > 0 && leg->in.cap == 0) {
+        leg->in.p = spare->p;
+        leg->in.cap = spare->cap;
+        spare->p = NULL;
+        spare->cap = 0;
+    }
+    return dyn_append(&leg->in, p, len);
+}
+
+static void leg_drop(struct leg *leg, size_t len)
+{
+    struct dyn *spare = &leg->c->o->spare;
+
+    if (len >= leg->in.len && spare->cap == 0 && leg->in.cap <= LEG_SPARE_MAX) {
+        spare->p = leg->in.p;
+        spare->cap = leg->in.cap;
+        leg->in.p = NULL;
+        leg->in.len = leg->in.cap = 0;
+        return;
+    }
+    dyn_drop(&leg->in, len);
+}
+
 static void leg_cell(struct leg *leg, const uint8_t *cell, struct acts *out)
 {
     struct circuit *c = leg->c;
@@ -343,7 +373,7 @@ static void leg_held(struct leg *leg, struct acts *out)
     if (leg->in.len >= ONION_CELL_LEN) {
         size_t done = leg_cells(leg, dyn_slice(&leg->in), out);
         leg_received(leg, done, out);
-        dyn_drop(&leg->in, done);
+        leg_drop(leg, done);
     }
     if (leg->fin_received && (leg->in.len < ONION_CELL_LEN || leg->c->phase == PH_CLOSING)) {
         leg_hung_up(leg, out);
@@ -374,11 +404,11 @@ static void on_data(struct leg *leg, struct slice data, struct acts *out)
     }
     if (held > 0 && held < ONION_CELL_LEN) { /* complete the cell that straddles two events */
         start = ONION_CELL_LEN - held < data.len ? ONION_CELL_LEN - held : data.len;
-        err = dyn_append(&leg->in, data.base, start);
+        err = leg_keep(leg, data.base, start);
         if (err == QUDAG_OK) {
             size_t done = leg_cells(leg, dyn_slice(&leg->in), out);
             leg_received(leg, done, out);
-            dyn_drop(&leg->in, done);
+            leg_drop(leg, done);
         }
     }
     struct slice rest = {data.base + start, data.len - start};
@@ -391,7 +421,7 @@ static void on_data(struct leg *leg, struct slice data, struct acts *out)
     if (c->phase == PH_CLOSING) {
         leg_received(leg, rest.len, out);
     } else if (err == QUDAG_OK) {
-        err = dyn_append(&leg->in, rest.base, rest.len);
+        err = leg_keep(leg, rest.base, rest.len);
     }
     if (err != QUDAG_OK) {
         circuit_fail(c, err, NULL, 0, out);
