@@ -516,6 +516,14 @@ static void fail_by_lib(struct qconn *c, int rv)
     }
 }
 
+/* What OpenSSL left behind must not be taken for an error of the TLS handshake that goes on here. */
+static void clear_errors(const struct qconn *c)
+{
+    if (c->hs.ssl != NULL) {
+        ERR_clear_error();
+    }
+}
+
 void conn_recv(struct qconn *c, const struct quic_dgram *d)
 {
     struct sock_storage local, remote;
@@ -540,7 +548,7 @@ void conn_recv(struct qconn *c, const struct quic_dgram *d)
     }
     c->hs.now = c->q->now;
     addr_path(&path, &local, &remote, &d->remote);
-    ERR_clear_error();
+    clear_errors(c);
     rv = ngtcp2_conn_read_pkt(c->ng, &path, &pi, d->data.base, d->data.len, c->q->now);
     if (rv != 0) {
         fail_by_lib(c, rv);
@@ -649,7 +657,7 @@ bool conn_send(struct qconn *c, struct quic_tx *tx)
     }
     c->hs.now = c->q->now;
     ngtcp2_path_storage_zero(&ps);
-    ERR_clear_error();
+    clear_errors(c);
     n = write_batch(c, tx, &ps.path, &pi, &segment);
     if (n < 0) {
         fail_by_lib(c, (int)n);
