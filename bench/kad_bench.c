@@ -14,7 +14,7 @@
 #include <time.h>
 
 #define LOOKUPS 400
-#define IDLE_S 60
+#define IDLE_S 600
 
 static struct net net;
 

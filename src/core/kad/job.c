@@ -159,7 +159,9 @@ static void lookup_begin(struct kad *k, struct kad_job *j, tstamp now, struct ac
 
     rpcs_abort(k, j, out);
     kad_query_fini(&j->q);
-    kad_query_init(&j->q, j->hash, k->hash, get ? KAD_ALPHA_GET : KAD_ALPHA_FIND);
+    bool narrow = get || j->bits > 0;
+    kad_query_init(&j->q, j->hash, k->hash, narrow ? KAD_ALPHA_GET : KAD_ALPHA_FIND);
+    j->q.rpcs_max = j->bits > 0 ? KAD_PART_RPCS : j->q.rpcs_max;
     size_t n = kad_table_closest(&k->table, j->hash, NULL, KAD_K, near);
     for (size_t i = 0; i < n; i++) {
         (void)kad_query_add(&j->q, near[i], 1);
@@ -172,25 +174,21 @@ static void lookup_begin(struct kad *k, struct kad_job *j, tstamp now, struct ac
     kad_table_touch(&k->table, j->hash, now);
 }
 
-/* Bootstrap: the next bucket beyond the nearest of ours; false when there is none. */
+/* Bootstrap: the next part of a bucket that lacks entries; false when there is none. */
 static bool refresh_next(struct kad *k, struct kad_job *j, tstamp now, struct acts *out)
 {
-    unsigned nearest = 0;
+    unsigned nearest = kad_table_nearest(&k->table);
 
-    for (unsigned i = 0; i < KAD_BUCKETS; i++) {
-        if (k->table.bucket[i] != NULL && k->table.bucket[i]->n > 0) {
-            nearest = i;
-        }
-    }
-    while (j->refresh < nearest && j->refresh <= KAD_REFRESH_BITS) {
-        unsigned cpl = j->refresh++;
+    while (j->refresh / KAD_PARTS < nearest && j->refresh / KAD_PARTS <= KAD_REFRESH_BITS) {
+        unsigned cpl = j->refresh / KAD_PARTS, part = j->refresh++ % KAD_PARTS;
         uint8_t key[34] = {0x12, 0x20}; /* a well-formed multihash: some peers insist */
-        if (!kad_random_key(k, cpl, key + 2)) {
+        if (!kad_table_lacks(&k->table, cpl, part) || !kad_random_key(k, cpl, part, key + 2)) {
             continue;
         }
         memcpy(j->key, key, sizeof(key));
         j->key_len = sizeof(key);
         sha256(j->hash, (struct slice){key, sizeof(key)});
+        j->bits = cpl + 1 + KAD_PART_BITS;
         tally(j);
         lookup_begin(k, j, now, out);
         return true;
@@ -544,9 +542,10 @@ static bool got_enough(const struct kad_job *j)
     case KAD_OP_PROVIDERS:
         return j->n_found >= KAD_KEY_PROVIDERS;
     case KAD_OP_FIND:
+    case KAD_OP_BOOTSTRAP:
+        return j->bits > 0 && kad_query_filled(&j->q, j->bits, KAD_PART_WANT);
     case KAD_OP_PUT:
     case KAD_OP_PROVIDE:
-    case KAD_OP_BOOTSTRAP:
         break;
     }
     return false;
@@ -679,6 +678,7 @@ qudag_err kad_job_start(struct kad *k, const struct kad_ask *ask, tstamp now, st
     j->internal = ask->internal;
     j->cookie = ask->cookie;
     j->val = ask->val;
+    j->bits = ask->bits;
     j->began = now;
     j->due = tstamp_after(now, KAD_QUERY_TIMEOUT);
     j->key_len = (uint16_t)ask->key.len;

@@ -101,19 +101,22 @@ qudag_err kad_keep_value(struct kad *k, const struct kad_validator *v, struct sl
     return kad_store_put(&k->store, key, value, wall, expires);
 }
 
-bool kad_random_key(const struct kad *k, unsigned cpl, uint8_t key[32])
+bool kad_random_key(const struct kad *k, unsigned cpl, unsigned part, uint8_t key[32])
 {
     uint8_t full[34] = {0x12, 0x20}, hash[SHA256_LEN];
-    uint32_t tries = UINT32_C(16) << (cpl + 1);
+    uint32_t tries = UINT32_C(16) << (cpl + 1 + KAD_PART_BITS);
+    unsigned bits = cpl + 1 + KAD_PART_BITS;
 
-    ASSERT(cpl <= KAD_REFRESH_BITS);
+    ASSERT(cpl <= KAD_REFRESH_BITS && part < KAD_PARTS);
+    uint64_t want = kad_hash_prefix(k->hash) >> (64 - cpl - 1) ^ 1;
+    want = want << KAD_PART_BITS | part;
     rng_fill(&k->cfg.rng, full + 2, 32);
     for (uint32_t i = 0; i < tries; i++) {
         for (unsigned b = 0; b < 4; b++) {
             full[30 + b] = (uint8_t)(i >> (8 * b));
         }
         sha256(hash, (struct slice){full, sizeof(full)});
-        if (kad_cpl(hash, k->hash) == cpl) {
+        if (kad_hash_prefix(hash) >> (64 - bits) == want) {
             memcpy(key, full + 2, 32);
             return true;
         }
@@ -621,16 +624,27 @@ static struct kad_peer *idlest(const struct kad *k, tstamp now, tstamp after)
     return best;
 }
 
+/* A part that lacks entries if there is one, else any. */
+static unsigned part_to_refresh(const struct kad *k, unsigned cpl)
+{
+    unsigned first = (unsigned)rng_below(&k->cfg.rng, KAD_PARTS);
+
+    for (unsigned i = 0; i < KAD_PARTS; i++) {
+        unsigned part = (first + i) % KAD_PARTS;
+        if (kad_table_lacks(&k->table, cpl, part)) {
+            return part;
+        }
+    }
+    return first;
+}
+
 static void refresh_one(struct kad *k, tstamp now, struct acts *out)
 {
-    unsigned nearest = 0;
+    unsigned nearest = kad_table_nearest(&k->table);
 
-    for (unsigned i = 0; i < KAD_BUCKETS; i++) {
-        nearest = k->table.bucket[i] != NULL && k->table.bucket[i]->n > 0 ? i : nearest;
-    }
     for (unsigned i = 0; i <= nearest && i <= KAD_REFRESH_BITS; i++) {
         struct kad_bucket *b = k->table.bucket[i];
-        if (b == NULL || b->n == 0 || now - b->touched < KAD_REFRESH) {
+        if (b == NULL || now - b->touched < KAD_REFRESH) {
             continue;
         }
         b->touched = now;
@@ -638,7 +652,10 @@ static void refresh_one(struct kad *k, tstamp now, struct acts *out)
         struct kad_ask ask = {.op = KAD_OP_FIND, .internal = true, .key = {key, sizeof(key)}};
         if (i == nearest) {
             ask.key = peer_id_slice(&k->cfg.self);
-        } else if (!kad_random_key(k, i, key + 2)) {
+            ask.bits = KAD_SELF_BITS;
+        } else if (kad_random_key(k, i, part_to_refresh(k, i), key + 2)) {
+            ask.bits = i + 1 + KAD_PART_BITS;
+        } else {
             continue;
         }
         if (kad_job_start(k, &ask, now, out) != QUDAG_OK) {

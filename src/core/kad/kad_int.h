@@ -90,6 +90,7 @@ int kad_frame(struct slice in, struct slice *msg, size_t *used);
 struct kad_client {
     struct list idle; /* linked while it has no stream */
     struct peer_id id;
+    uint8_t hash[SHA256_LEN];
     struct limiter rate;
     uint32_t n_streams;
     tstamp idle_since;
@@ -135,7 +136,8 @@ struct kad_job {
     uint16_t key_len;
     uint8_t key[KAD_KEY_MAX];
     uint8_t hash[SHA256_LEN];
-    unsigned refresh; /* bootstrap: next bucket */
+    unsigned refresh; /* bootstrap: next part of a bucket */
+    unsigned bits; /* the lookup fills the part of a bucket with this many bits in common; or 0 */
     uint32_t rpcs, failures, hops, answered;
     struct list rpcs_list;
     const struct kad_validator *val;
@@ -171,6 +173,7 @@ struct kad_ask {
     uint64_t cookie;
     struct slice key, value;
     const struct kad_validator *val;
+    unsigned bits; /* KAD_OP_FIND: of the key's hash, see struct kad_job */
 };
 
 QUDAG_MUST_USE qudag_err kad_job_start(struct kad *k, const struct kad_ask *ask, tstamp now,
@@ -251,13 +254,18 @@ QUDAG_MUST_USE qudag_err kad_judge(const struct kad *k, const struct kad_validat
 QUDAG_MUST_USE qudag_err kad_keep_value(struct kad *k, const struct kad_validator *v,
                                         struct slice key, struct slice value, tstamp now);
 void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out);
+/* An entry of the table that asks us lives: it need not be checked. */
+void kad_heard(struct kad *k, const struct kad_client *c, tstamp now);
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now);
 /* The entry of the table for |info|, or a new peer; one reference.  NULL: unusable or no memory. */
 struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_info *info);
 void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now);
-/* A key whose hash shares exactly |cpl| bits with ours; false: none found in bounded time. */
-bool kad_random_key(const struct kad *k, unsigned cpl, uint8_t key[32]);
+/*
+ * The key of a bucket's part: its hash shares exactly |cpl| bits with ours and goes on with |part|.
+ * False: none found in bounded time.
+ */
+bool kad_random_key(const struct kad *k, unsigned cpl, unsigned part, uint8_t key[32]);
 /* Sets the timer; on failure the object must be given up. */
 QUDAG_MUST_USE qudag_err kad_timer_set(struct kad *k, struct kad_timer *t, tstamp at);
 

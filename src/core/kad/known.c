@@ -107,6 +107,15 @@ void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, str
     }
 }
 
+void kad_heard(struct kad *k, const struct kad_client *c, tstamp now)
+{
+    struct kad_peer *p = kad_table_find(&k->table, c->hash);
+
+    if (p != NULL && p->fails == 0) {
+        p->seen = now;
+    }
+}
+
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now)
 {
     bool online = k->last_answer != 0 && now - k->last_answer < ONLINE;

@@ -18,6 +18,7 @@ struct kad_peer {
     uint32_t srtt_us, rttvar_us; /* 0: never measured */
     uint64_t group;              /* /24 or /48 of the first address; 0: none known */
     tstamp seen;                 /* last answer to us; 0: none */
+    tstamp since;                /* when it entered the table */
     uint16_t hints_len;
     uint8_t n_addrs;
     uint8_t fails; /* requests failed since the last answer */
@@ -86,9 +87,26 @@ bool kad_table_remove(struct kad_table *t, const uint8_t hash[SHA256_LEN]);
 /* The |max| (at most KAD_K) entries closest to |target|, closest first; without |skip| (NULL allowed). */
 size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_LEN],
                          const struct peer_id *skip, size_t max, struct kad_peer **out);
+/*
+ * The first bucket from which on the table holds fewer than k entries: a lookup of ourselves finds all of
+ * these at once.
+ */
+unsigned kad_table_nearest(const struct kad_table *t);
+/* Whether part |part| of bucket |cpl| has fewer than KAD_PART_WANT entries. */
+bool kad_table_lacks(const struct kad_table *t, unsigned cpl, unsigned part);
 void kad_table_touch(struct kad_table *t, const uint8_t target[SHA256_LEN], tstamp now);
 unsigned kad_bucket_ix(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
 #define KAD_FAILS_MAX 2
+
+/*
+ * A lookup of one key asks the k closest to it: a bucket filled by one would know a cluster and nothing
+ * of the rest of its range.  So a bucket is refreshed in parts, by the bits that follow the prefix.
+ */
+#define KAD_PART_BITS 4
+#define KAD_PARTS (1u << KAD_PART_BITS)
+#define KAD_PART_WANT 1  /* entries of each part; of a part with more the youngest may have to go */
+#define KAD_PART_RPCS 8  /* most requests spent on one */
+#define KAD_SELF_BITS 63 /* of our own: nobody shares them, all its requests are spent */
 
 /* ---- query.c ---- */
 
@@ -110,7 +128,7 @@ struct kad_query {
     uint8_t self[SHA256_LEN];
     uint8_t alpha;
     uint32_t n, active, soft; /* candidates; asked now; asked and past their soft timeout */
-    uint32_t rpcs, answered, failures;
+    uint32_t rpcs, rpcs_max, answered, failures;
     struct kad_cand cand[KAD_CANDS_MAX];
 };
 
@@ -126,6 +144,8 @@ struct kad_peer *kad_query_next(struct kad_query *q);
 struct kad_cand *kad_query_reply(struct kad_query *q, const struct kad_peer *p);
 struct kad_cand *kad_query_fail(struct kad_query *q, const struct kad_peer *p);
 void kad_query_soft(struct kad_query *q, const struct kad_peer *p);
+/* Whether |want| candidates that share the first |bits| (1 .. 63) with the target have answered. */
+bool kad_query_filled(const struct kad_query *q, unsigned bits, unsigned want);
 bool kad_query_done(const struct kad_query *q);
 /* Up to |max| closest peers that answered (borrowed). */
 size_t kad_query_result(const struct kad_query *q, size_t max, struct kad_peer **out);

@@ -55,9 +55,17 @@ static void closest_agree_with_sorting_everything(void **state)
     for (unsigned i = 0; i < 2000; i++) {
         struct kad_peer *p = peer(i, i);
         if (see(&t, p, i) == KAD_SEEN_ADDED) {
-            all[n++] = p;
+            all[n++] = kad_peer_ref(p);
         }
         kad_peer_unref(p);
+    }
+    for (size_t i = 0; i < n;) { /* a few had to go again for others of a part without entries */
+        if (kad_table_find(&t, all[i]->hash) != all[i]) {
+            kad_peer_unref(all[i]);
+            all[i] = all[--n];
+        } else {
+            i++;
+        }
     }
     assert_int_equal(n, t.n);
     for (unsigned round = 0; round < 300; round++) {
@@ -84,6 +92,46 @@ static void closest_agree_with_sorting_everything(void **state)
     for (size_t i = 0; i < k; i++) {
         assert_false(peer_id_eq(&got[i]->id, &skip));
     }
+    for (size_t i = 0; i < n; i++) {
+        kad_peer_unref(all[i]);
+    }
+    kad_table_fini(&t);
+    assert_int_equal(mem.used, 0);
+}
+
+static unsigned part_of(const struct kad_peer *p)
+{
+    return p->hash[0] >> (7 - KAD_PART_BITS) & (KAD_PARTS - 1); /* in bucket 0 */
+}
+
+static void a_full_bucket_makes_room_for_a_part_without_entries_and_for_no_other(void **state)
+{
+    (void)state;
+    struct kad_table t;
+    unsigned swaps = 0;
+
+    table(&t, true);
+    for (unsigned i = 0; i < 400; i++) {
+        struct kad_peer *p = peer(i, i), *oldest;
+        bool full = t.bucket[0] != NULL && t.bucket[0]->n == KAD_K;
+        if (kad_bucket_ix(&t, p->hash) == 0 && full) {
+            const struct kad_peer *first = t.bucket[0]->peer[0];
+            bool lacks = kad_table_lacks(&t, 0, part_of(p));
+            assert_int_equal(kad_table_wants(&t, p), lacks);
+            assert_int_equal(kad_table_seen(&t, p, i, &oldest),
+                             lacks ? KAD_SEEN_ADDED : KAD_SEEN_SPARE);
+            assert_int_equal(t.bucket[0]->n, KAD_K);
+            assert_ptr_equal(t.bucket[0]->peer[0], first); /* the youngest went */
+            swaps += lacks ? 1 : 0;
+        } else {
+            (void)see(&t, p, i);
+        }
+        kad_peer_unref(p);
+    }
+    assert_in_range(swaps, 1, KAD_PARTS);
+    for (unsigned i = 0; i < KAD_PARTS; i++) {
+        assert_false(kad_table_lacks(&t, 0, i));
+    }
     kad_table_fini(&t);
     assert_int_equal(mem.used, 0);
 }
@@ -98,7 +146,8 @@ static void live_old_entries_stay_and_spares_follow_dead_ones(void **state)
     table(&t, true);
     for (unsigned i = 0; i < 200 && late == NULL; i++) {
         struct kad_peer *p = peer(i, i);
-        if (kad_bucket_ix(&t, p->hash) != 0) {
+        bool full = t.bucket[0] != NULL && t.bucket[0]->n == KAD_K;
+        if (kad_bucket_ix(&t, p->hash) != 0 || (full && kad_table_lacks(&t, 0, part_of(p)))) {
             kad_peer_unref(p);
             continue;
         }
@@ -346,6 +395,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closest_agree_with_sorting_everything),
+        cmocka_unit_test(a_full_bucket_makes_room_for_a_part_without_entries_and_for_no_other),
         cmocka_unit_test(live_old_entries_stay_and_spares_follow_dead_ones),
         cmocka_unit_test(one_network_has_two_in_a_bucket_and_ten_in_the_table),
         cmocka_unit_test(unusable_addresses_are_left_out),

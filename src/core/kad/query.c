@@ -20,6 +20,7 @@ void kad_query_init(struct kad_query *q, const uint8_t target[SHA256_LEN],
     q->active = 0;
     q->soft = 0;
     q->rpcs = 0;
+    q->rpcs_max = KAD_QUERY_RPCS_MAX;
     q->answered = 0;
     q->failures = 0;
     q->alpha = (uint8_t)alpha;
@@ -106,7 +107,7 @@ struct kad_peer *kad_query_next(struct kad_query *q)
     uint32_t extra = q->soft < q->alpha ? q->soft : q->alpha;
     unsigned live = 0;
 
-    if (q->active >= q->alpha + extra || q->rpcs >= KAD_QUERY_RPCS_MAX) {
+    if (q->active >= q->alpha + extra || q->rpcs >= q->rpcs_max) {
         return NULL;
     }
     for (size_t i = 0; i < q->n && live < KAD_K; i++) {
@@ -175,6 +176,16 @@ void kad_query_soft(struct kad_query *q, const struct kad_peer *p)
     }
 }
 
+bool kad_query_filled(const struct kad_query *q, unsigned bits, unsigned want)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < q->n && q->cand[i].dist >> (64 - bits) == 0; i++) {
+        n += q->cand[i].state == KAD_CAND_ANSWERED ? 1 : 0;
+    }
+    return n >= want;
+}
+
 bool kad_query_done(const struct kad_query *q)
 {
     unsigned live = 0;
@@ -184,7 +195,7 @@ bool kad_query_done(const struct kad_query *q)
         if (state == KAD_CAND_ASKED) {
             return false;
         }
-        if (state == KAD_CAND_NEW && q->rpcs < KAD_QUERY_RPCS_MAX) {
+        if (state == KAD_CAND_NEW && q->rpcs < q->rpcs_max) {
             return false;
         }
         live += state == KAD_CAND_ANSWERED ? 1 : 0;

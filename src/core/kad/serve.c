@@ -56,6 +56,7 @@ static struct kad_client *client_get(struct kad *k, const struct peer_id *id, ts
             return NULL;
         }
         c->id = *who;
+        sha256(c->hash, peer_id_slice(who));
         list_init(&c->idle);
         limiter_init(&c->rate, KAD_RATE, KAD_BURST, now);
         if (map_put(&k->clients, client_key(who), c) != QUDAG_OK) {
@@ -286,6 +287,7 @@ static bool serve(struct kad *k, struct kad_inbound *in, struct slice msg, tstam
     size_t dropped = 0;
 
     k->stats.rpcs_in++;
+    kad_heard(k, in->client, now);
     if (!limiter_take(&in->client->rate, 1, now)) {
         k->stats.bad_messages++;
         return false;

@@ -4,8 +4,8 @@
  *   answered --room and few of its network--> entry --failed twice--> out, newest spare in
  *      '--bucket full--> spare (newest 8), and the owner checks the oldest entry
  *
- * A live old entry is never evicted for a new one.  Closest to a target t, with c = common prefix of
- * t and us: all of bucket c is closer than the buckets beyond c taken together, and those closer than
+ * A live old entry is never evicted for a new one, but for a surplus one of its part (SPEC 2).
+ * Closest to a target t, with c = common prefix of t and us: all of bucket c is closer than the buckets beyond c taken together, and those closer than
  * c-1, c-2, ...: groups are visited in this order and sorted each.
  */
 #include "core/kad/kad_int.h"
@@ -97,11 +97,55 @@ static bool crowded(const struct kad_table *t, const struct kad_bucket *b, uint6
     return near >= KAD_GROUP_BUCKET || all >= KAD_GROUP_TABLE;
 }
 
+static unsigned part_of(uint64_t prefix, unsigned cpl)
+{
+    return (unsigned)(prefix >> (64 - cpl - 1 - KAD_PART_BITS)) % KAD_PARTS;
+}
+
+static size_t part_count(const struct kad_bucket *b, unsigned cpl, unsigned part)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->n; i++) {
+        n += part_of(b->prefix[i], cpl) == part ? 1 : 0;
+    }
+    return n;
+}
+
+bool kad_table_lacks(const struct kad_table *t, unsigned cpl, unsigned part)
+{
+    const struct kad_bucket *b = t->bucket[cpl];
+
+    return b == NULL || part_count(b, cpl, part) < KAD_PART_WANT;
+}
+
+/*
+ * Full of peers from a corner of its range a bucket leads nowhere else: one whose part lacks entries takes
+ * the place of the youngest in a part with more than its share.  b->n: everybody stays.
+ */
+static size_t surplus_find(const struct kad_bucket *b, unsigned cpl, const struct kad_peer *p)
+{
+    size_t at = b->n;
+
+    if (part_count(b, cpl, part_of(kad_hash_prefix(p->hash), cpl)) >= KAD_PART_WANT) {
+        return at;
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        if (part_count(b, cpl, part_of(b->prefix[i], cpl)) > KAD_PART_WANT &&
+            (at == b->n || b->peer[i]->since > b->peer[at]->since)) {
+            at = i;
+        }
+    }
+    return at;
+}
+
 bool kad_table_wants(const struct kad_table *t, const struct kad_peer *p)
 {
-    const struct kad_bucket *b = t->bucket[kad_bucket_ix(t, p->hash)];
+    unsigned ix = kad_bucket_ix(t, p->hash);
+    const struct kad_bucket *b = t->bucket[ix];
 
-    return b == NULL || (b->n < KAD_K && !crowded(t, b, p->group));
+    return b == NULL ||
+           ((b->n < KAD_K || surplus_find(b, ix, p) < b->n) && !crowded(t, b, p->group));
 }
 
 static void entry_append(struct kad_table *t, struct kad_bucket *b, struct kad_peer *p)
@@ -184,11 +228,20 @@ enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now
     if (crowded(t, b, p->group)) {
         return KAD_SEEN_REFUSED;
     }
-    if (b->n == KAD_K) {
+    size_t surplus = b->n == KAD_K ? surplus_find(b, ix, p) : b->n;
+    if (b->n == KAD_K && surplus == b->n) {
         spare_add(b, p);
         *oldest = b->peer[0];
         return KAD_SEEN_SPARE;
     }
+    if (b->n == KAD_K) {
+        struct kad_peer *out = b->peer[surplus];
+        entry_cut(b, surplus);
+        t->n--;
+        spare_add(b, out);
+        kad_peer_unref(out);
+    }
+    p->since = now;
     size_t s = spare_find(b, p->hash);
     if (s < b->n_spare) {
         kad_peer_unref(b->spare[s]);
@@ -320,6 +373,21 @@ size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_
         closest_bucket(&c, c.n, t->bucket[i - 1]);
     }
     return c.n;
+}
+
+unsigned kad_table_nearest(const struct kad_table *t)
+{
+    unsigned i = KAD_BUCKETS;
+    size_t n = 0;
+
+    while (i > 0) {
+        n += t->bucket[i - 1] == NULL ? 0 : t->bucket[i - 1]->n;
+        if (n >= KAD_K) {
+            break;
+        }
+        i--;
+    }
+    return i < KAD_BUCKETS ? i : KAD_BUCKETS - 1;
 }
 
 void kad_table_touch(struct kad_table *t, const uint8_t target[SHA256_LEN], tstamp now)
