@@ -728,7 +728,7 @@ static void datagrams_of_every_size_do_nothing(void **state)
 
 static int start_server(void **state)
 {
-    struct server_opt opt = {.pq = QUDAG_PQ_REQUIRE, .level = 768, .memory_max = 48u << 20};
+    struct server_opt opt = {.pq = QUDAG_PQ_REQUIRE, .level = 768, .memory_max = 32u << 20};
     qudag_identity *id = NULL;
 
     (void)state;
