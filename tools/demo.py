@@ -343,7 +343,7 @@ class Demo:
                 state = last['state']
                 if state != shown:
                     path = ' > '.join(short(p) for p in last.get('path', []))
-                    say(f'   {state:10s} {size_text(last["acked"]):>9s} acknowledged'
+                    say(f'   {time.monotonic() - began:5.1f} s  {state:10s} {size_text(last["acked"]):>9s} acknowledged'
                         f'{"  through " + path if path and state == "sending" else ""}')
                     shown = state
                 if not killed and state == 'sending' and last['acked'] > last['size'] // 5:
@@ -373,7 +373,7 @@ class Demo:
         need(len(victims) == 4, 'there are not four daemons to kill')
         for n in victims:
             os.kill(n.pid, signal.SIGKILL)
-        say(f'   {paint("31", "SIGKILL")} for node {middle.name}, second relay of this circuit, and for nodes '
+        say(f'            {paint("31", "SIGKILL")} for node {middle.name}, second relay of this circuit, and for nodes '
             + ', '.join(n.name for n in victims[1:]))
         return victims
 

@@ -122,7 +122,7 @@ static bool parse_int(const char *value, bool suffix, int64_t *out)
     if (*end != 0 || (shift != 0 && (n < 0 || n > (INT64_MAX >> shift)))) {
         return false;
     }
-    *out = (int64_t)n << shift;
+    *out = (int64_t)n * ((int64_t)1 << shift); /* shift is 0 where n is negative */
     return true;
 }
 

@@ -153,16 +153,6 @@ static void on_tick(uv_timer_t *t)
     courier_tick(d->courier, now);
 }
 
-void daemon_stop(struct daemon *d)
-{
-    if (!d->stopping) {
-        d->stopping = true;
-        notify_systemd("STOPPING=1");
-        log_say(&d->log, QUDAG_LOG_INFO, "daemon.stop", "stopping");
-        uv_stop(&d->loop);
-    }
-}
-
 static void on_signal(uv_signal_t *h, int signum)
 {
     (void)signum;

@@ -1,4 +1,4 @@
-/* start.c - from the configuration to a node. */
+/* start.c - from the configuration to a node, and its end. */
 #include "start.h"
 
 #include <arpa/inet.h>
@@ -117,5 +117,15 @@ void notify_systemd(const char *text)
         socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
         (void)sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&sa, len);
         close(fd);
+    }
+}
+
+void daemon_stop(struct daemon *d)
+{
+    if (!d->stopping) {
+        d->stopping = true;
+        notify_systemd("STOPPING=1");
+        log_say(&d->log, QUDAG_LOG_INFO, "daemon.stop", "stopping");
+        uv_stop(&d->loop);
     }
 }

@@ -85,7 +85,15 @@ class Node:
         check(code == 0, f'{self.dir.name}: qudag {" ".join(args)}: exit {code}: {text}')
         return json.loads(text.strip().splitlines()[-1])
 
+    def healthy(self):
+        """what a sanitizer had to say is in the daemon's log"""
+        log = (self.dir / 'qudagd.log').read_text(errors='replace')
+        for word in ('AddressSanitizer', 'LeakSanitizer', 'runtime error', 'assertion'):
+            at = log.find(word)
+            check(at < 0, f'{self.dir.name}: its log says: {log[max(0, at - 200):at + 3000]}')
+
     def kill(self):
+        self.healthy()
         os.kill(self.pid, signal.SIGKILL)
         until = time.monotonic() + 10
         while time.monotonic() < until:  # the lock goes with the process
@@ -99,6 +107,7 @@ class Node:
         code, text = self.tool('down')
         check(code == 0, f'{self.dir.name}: down: {text}')
         _pids.discard(self.pid)
+        self.healthy()
 
 
 def network(count):
