@@ -1,0 +1,786 @@
+/* swarm_test.c - peers, dials, links and streams over links made up here, event by event. */
+#include "swarm/internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define LINKS 64
+#define EVENTS 256
+#define T0 (1000 * NS_PER_S)
+
+struct fake_link {
+    struct peer_id peer;
+    struct netaddr remote;
+    uint8_t props;
+    bool has_hash, closed, need_pq;
+    uint8_t hash[32];
+    int64_t next_sid;
+    unsigned resets, fins;
+    qudag_err reset_err, close_err;
+    uint64_t user[300];
+    uint8_t sent[512];
+    size_t sent_n, consumed;
+};
+
+struct seen {
+    unsigned core;
+    struct ev ev;
+    struct peer_id peer;
+    uint8_t data[64];
+};
+
+struct world {
+    struct mem mem;
+    struct rng_stream stream;
+    struct swarm *s;
+    struct fake_link link[LINKS];
+    uint32_t n_links;
+    qudag_err dial_err, open_err, write_err;
+    struct seen seen[EVENTS];
+    size_t n_seen;
+    unsigned core[2];
+    tstamp now;
+};
+
+static struct world w;
+
+static struct ref ref_of(uint32_t ix)
+{
+    return (struct ref){ix, 1};
+}
+
+static qudag_err f_dial(void *owner, const struct quic_dial *d, tstamp now, struct ref *out)
+{
+    (void)owner;
+    (void)now;
+    if (w.dial_err != QUDAG_OK || w.n_links == LINKS) {
+        return w.dial_err != QUDAG_OK ? w.dial_err : QUDAG_ELIMIT;
+    }
+    struct fake_link *l = &w.link[w.n_links];
+    memset(l, 0, sizeof *l);
+    l->remote = d->remote;
+    l->need_pq = d->need_pq;
+    if (d->peer != NULL) {
+        l->peer = *d->peer;
+    }
+    *out = ref_of(w.n_links++);
+    return QUDAG_OK;
+}
+
+static qudag_err f_info(const void *owner, struct ref link, struct link_info *out)
+{
+    const struct fake_link *l = &w.link[link.slot];
+    (void)owner;
+
+    memset(out, 0, sizeof *out);
+    out->peer = l->peer;
+    out->remote = l->remote;
+    out->props = l->props;
+    out->has_pq_hash = l->has_hash;
+    memcpy(out->pq_hash, l->hash, 32);
+    return QUDAG_OK;
+}
+
+static qudag_err f_open(void *owner, struct ref link, uint64_t user, const char *proto,
+                        int64_t *sid)
+{
+    struct fake_link *l = &w.link[link.slot];
+    (void)owner;
+    (void)proto;
+
+    if (w.open_err != QUDAG_OK) {
+        return w.open_err;
+    }
+    *sid = l->next_sid++;
+    l->user[*sid] = user;
+    return QUDAG_OK;
+}
+
+static void f_set_user(void *owner, struct ref link, int64_t sid, uint64_t user)
+{
+    (void)owner;
+    w.link[link.slot].user[sid] = user;
+}
+
+static qudag_err f_write(void *owner, struct ref link, int64_t sid, struct slice data)
+{
+    struct fake_link *l = &w.link[link.slot];
+    (void)owner;
+    (void)sid;
+
+    assert_false(l->closed);
+    if (w.write_err == QUDAG_OK && l->sent_n + data.len <= sizeof l->sent && data.len > 0) {
+        memcpy(l->sent + l->sent_n, data.base, data.len);
+        l->sent_n += data.len;
+    }
+    return w.write_err;
+}
+
+static void f_consume(void *owner, struct ref link, int64_t sid, size_t n)
+{
+    (void)owner;
+    (void)sid;
+    w.link[link.slot].consumed += n;
+}
+
+static void f_fin(void *owner, struct ref link, int64_t sid)
+{
+    (void)owner;
+    (void)sid;
+    w.link[link.slot].fins++;
+}
+
+static void f_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
+{
+    (void)owner;
+    (void)sid;
+    w.link[link.slot].resets++;
+    w.link[link.slot].reset_err = err;
+}
+
+static void f_close(void *owner, struct ref link, qudag_err err)
+{
+    (void)owner;
+    w.link[link.slot].closed = true;
+    w.link[link.slot].close_err = err;
+}
+
+static const struct link_ops f_ops = {f_open, f_set_user, f_write, f_consume,
+                                      f_fin,  f_reset,    f_close};
+static const struct swarm_dialer f_dialer = {&f_ops, f_dial, f_info};
+static const struct core_ops c_ops = {.inbound_max = 2};
+
+static void sink(void *ctx, unsigned core, const struct ev *ev)
+{
+    (void)ctx;
+    assert_true(w.n_seen < EVENTS);
+    struct seen *s = &w.seen[w.n_seen++];
+    memset(s, 0, sizeof *s);
+    s->core = core;
+    s->ev = *ev;
+    if (ev->peer != NULL) {
+        s->peer = *ev->peer;
+    }
+    if (ev->data.len > 0 && ev->data.len <= sizeof s->data) {
+        memcpy(s->data, ev->data.base, ev->data.len);
+    }
+}
+
+static struct peer_id peer_no(uint8_t n)
+{
+    struct peer_id p;
+    uint8_t pk[32] = {n, 1};
+
+    peer_id_from_ed25519(&p, pk);
+    return p;
+}
+
+static struct multiaddr addr_no(uint8_t n)
+{
+    struct multiaddr ma;
+    struct netaddr a = {.family = 4, .ip = {9, 9, 9, n}, .port = 4001};
+
+    multiaddr_quic(&ma, &a, NULL);
+    return ma;
+}
+
+static int start(void **state, uint32_t peers_max)
+{
+    static const uint8_t seed[32] = {1};
+    (void)state;
+
+    memset(&w, 0, sizeof w);
+    mem_init(&w.mem, NULL, 0);
+    rng_stream_init(&w.stream, seed);
+    w.now = T0;
+    struct swarm_config c = {.mem = &w.mem,
+                             .rng = rng_of_stream(&w.stream),
+                             .self = peer_no(0),
+                             .dialer = &f_dialer,
+                             .dialer_owner = &w,
+                             .peers_max = peers_max,
+                             .links_high = 8,
+                             .links_low = 4,
+                             .sink = sink};
+    if (swarm_new(&w.s, &c) != QUDAG_OK) {
+        return -1;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (swarm_core_add(w.s, &c_ops, &w.core[i]) != QUDAG_OK) {
+            return -1;
+        }
+    }
+    return swarm_proto_add(w.s, "/a/1", w.core[0], true) == QUDAG_OK &&
+                   swarm_proto_add(w.s, "/b/1", w.core[1], true) == QUDAG_OK
+               ? 0
+               : -1;
+}
+
+static int setup(void **state)
+{
+    return start(state, 0);
+}
+
+static int setup_small(void **state)
+{
+    return start(state, 4);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    swarm_free(w.s);
+    return w.mem.used == 0 ? 0 : -1;
+}
+
+static void settle(void)
+{
+    while (swarm_step(w.s, w.now)) {
+    }
+}
+
+static void event(enum link_ev_type type, uint32_t link, int64_t sid, const void *data, size_t len)
+{
+    struct link_ev ev = {.type = type,
+                         .err = type == LINK_DOWN ? QUDAG_ETIMEOUT : QUDAG_ERESET,
+                         .link = ref_of(link),
+                         .sid = sid,
+                         .n = len,
+                         .data = {data, data != NULL ? len : 0}};
+
+    if (type != LINK_STREAM && type != LINK_UP && type != LINK_DOWN) {
+        ev.user = w.link[link].user[sid];
+    }
+    swarm_link_event(w.s, &f_ops, &w, &ev, w.now);
+}
+
+static void up(uint32_t link, uint8_t props)
+{
+    w.link[link].props = props;
+    event(LINK_UP, link, 0, NULL, 0);
+    settle();
+}
+
+static uint32_t inbound(uint8_t peer, uint8_t props)
+{
+    uint32_t ix = w.n_links++;
+
+    memset(&w.link[ix], 0, sizeof w.link[ix]);
+    w.link[ix].peer = peer_no(peer);
+    up(ix, props | LINK_INBOUND);
+    return ix;
+}
+
+static void open_to(uint8_t peer, uint64_t cookie, uint8_t need)
+{
+    struct act a = {.type = ACT_OPEN, .cookie = cookie, .need = need, .peer = peer_no(peer)};
+
+    swarm_act(w.s, w.core[0], &a, NULL, w.now);
+}
+
+static void know(uint8_t peer, uint8_t n_addrs)
+{
+    for (uint8_t i = 0; i < n_addrs; i++) {
+        struct peer_id p = peer_no(peer);
+        struct multiaddr ma = addr_no((uint8_t)(peer * 10 + i));
+        swarm_addr_add(w.s, &p, &ma);
+    }
+}
+
+static size_t count(enum ev_type type)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w.n_seen; i++) {
+        n += w.seen[i].ev.type == type ? 1 : 0;
+    }
+    return n;
+}
+
+static const struct seen *last(enum ev_type type)
+{
+    for (size_t i = w.n_seen; i > 0; i--) {
+        if (w.seen[i - 1].ev.type == type) {
+            return &w.seen[i - 1];
+        }
+    }
+    fail_msg("no event %d", type);
+    return NULL;
+}
+
+static void unknown_and_own_peers_fail_at_once(void **state)
+{
+    (void)state;
+    open_to(1, 5, 0);
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EUNREACHABLE);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 5);
+    open_to(0, 6, 0);
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EINVAL);
+}
+
+static void three_addresses_are_dialled_at_once_and_one_wins(void **state)
+{
+    (void)state;
+    know(1, 5);
+    open_to(1, 5, 0);
+    settle();
+    assert_int_equal(w.n_links, 3);
+    assert_int_equal(w.n_seen, 0);
+    event(LINK_DOWN, 0, 0, NULL, 0); /* one fails: the next address has its turn */
+    settle();
+    assert_int_equal(w.n_links, 4);
+    up(2, LINK_PQ_KEX);
+    assert_int_equal(count(EV_PEER_UP), 2); /* both cores */
+    assert_int_equal(count(EV_STREAM_OPEN), 1);
+    assert_true(w.link[1].closed && w.link[3].closed && !w.link[2].closed);
+    event(LINK_DOWN, 1, 0, NULL, 0); /* what quic says of those we closed */
+    event(LINK_DOWN, 3, 0, NULL, 0);
+    settle();
+    assert_int_equal(count(EV_PEER_DOWN), 0);
+    struct peer_id p = peer_no(1);
+    assert_int_equal(peer_get(w.s, &p)->n_dials, 0);
+}
+
+static void a_peer_that_cannot_be_reached_is_left_alone_for_a_while(void **state)
+{
+    struct swarm_stats st;
+    (void)state;
+    know(1, 1);
+    tstamp wait = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        open_to(1, i, 0);
+        event(LINK_DOWN, w.n_links - 1, 0, NULL, 0);
+        settle();
+        assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, i);
+        assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EUNREACHABLE);
+        open_to(1, 100 + i, 0); /* at once again: refused without a dial */
+        settle();
+        assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 100 + i);
+        struct peer_id p = peer_no(1);
+        tstamp pause = peer_get(w.s, &p)->not_before - w.now;
+        assert_true(pause <= SWARM_BACKOFF_MAX * 12 / 10);
+        assert_true(i > 9 || pause > wait / 2);
+        wait = pause;
+        w.now += pause;
+    }
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.dials, 20);
+    assert_int_equal(st.dials_refused_backoff, 20);
+    know(1, 2); /* a new address deserves a new attempt */
+    open_to(1, 99, 0);
+    assert_true(w.n_links > 20);
+}
+
+static void a_refused_inbound_link_is_no_failed_dial(void **state)
+{
+    (void)state;
+    struct peer_id p = peer_no(1);
+    uint8_t hash[32] = {1};
+    know(1, 1);
+    swarm_pin(w.s, &p, hash);
+    uint32_t ix = inbound(1, LINK_PQ_KEX); /* proves no key */
+    assert_true(w.link[ix].closed);
+    assert_int_equal(w.link[ix].close_err, QUDAG_EPOLICY);
+    assert_int_equal(peer_get(w.s, &p)->not_before, 0);
+    assert_int_equal(peer_get(w.s, &p)->n_dials, 0);
+    assert_int_equal(w.n_seen, 0);
+}
+
+static void a_record_does_not_replace_a_proven_key(void **state)
+{
+    (void)state;
+    struct peer_id p = peer_no(1);
+    uint8_t other[32] = {2};
+    w.link[0].has_hash = true;
+    uint32_t ix = w.n_links++;
+    w.link[ix] = (struct fake_link){.peer = p, .has_hash = true, .hash = {1}};
+    up(ix, LINK_INBOUND | LINK_PQ_KEX | LINK_PQ_AUTH);
+    swarm_pin(w.s, &p, other);
+    assert_int_equal(peer_get(w.s, &p)->pin[0], 1);
+    assert_false(peer_get(w.s, &p)->pin_known);
+    /* and once post-quantum, never classical again */
+    uint32_t bad = inbound(1, 0);
+    assert_true(w.link[bad].closed);
+}
+
+static void an_open_nobody_can_serve_ends_with_its_cause(void **state)
+{
+    (void)state;
+    know(1, 1);
+    open_to(1, 1, LINK_PQ_KEX);
+    open_to(1, 2, 0);
+    up(0, 0); /* the peer is classical */
+    assert_int_equal(count(EV_STREAM_OPEN), 1);
+    assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 2);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EPOLICY);
+}
+
+static void opens_wait_for_streams_and_time_out(void **state)
+{
+    (void)state;
+    (void)inbound(1, 0);
+    w.open_err = QUDAG_EAGAIN;
+    open_to(1, 1, 0);
+    open_to(1, 2, 0);
+    settle();
+    assert_int_equal(count(EV_STREAM_OPEN) + count(EV_STREAM_FAIL), 0);
+    w.open_err = QUDAG_OK;
+    event(LINK_STREAMS_OK, 0, 0, NULL, 0);
+    settle();
+    assert_int_equal(count(EV_STREAM_OPEN), 2);
+    w.open_err = QUDAG_EAGAIN;
+    open_to(1, 3, 0);
+    w.now += SWARM_OPEN_TIMEOUT;
+    assert_true(swarm_deadline(w.s) <= w.now);
+    swarm_tick(w.s, w.now);
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ETIMEOUT);
+    assert_true(swarm_deadline(w.s) > w.now); /* nothing left that tick did not clear */
+}
+
+static void limits_of_opens_hold(void **state)
+{
+    (void)state;
+    know(1, 1);
+    for (uint64_t i = 0; i < PEER_OPENS_MAX + 5; i++) {
+        open_to(1, i, 0);
+    }
+    settle();
+    assert_int_equal(count(EV_STREAM_FAIL), 5);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
+}
+
+static const uint8_t hello_a[] = "\x13/multistream/1.0.0\n\x05/a/1\n";
+static const uint8_t hello_x[] = "\x13/multistream/1.0.0\n\x05/x/1\n";
+
+static void inbound_streams_negotiate_and_deliver(void **state)
+{
+    (void)state;
+    uint8_t msg[64];
+    size_t n = sizeof hello_a - 1;
+    memcpy(msg, hello_a, n);
+    memcpy(msg + n, "data", 4);
+    for (size_t cut = 1; cut < n + 4; cut++) { /* wherever it is cut */
+        w.n_seen = 0;
+        w.n_links = 0;
+        uint32_t ix = inbound((uint8_t)(cut + 1), 0);
+        event(LINK_STREAM, ix, 0, NULL, 0);
+        event(LINK_DATA, ix, 0, msg, cut);
+        event(LINK_DATA, ix, 0, msg + cut, n + 4 - cut);
+        settle();
+        assert_int_equal(count(EV_STREAM_OPEN), 1);
+        assert_true(last(EV_STREAM_OPEN)->ev.inbound);
+        assert_string_equal(last(EV_STREAM_OPEN)->ev.proto, "/a/1");
+        assert_int_equal(w.link[ix].consumed, n + 4);
+        event(LINK_DOWN, ix, 0, NULL, 0);
+        settle();
+        assert_int_equal(count(EV_RESET), 1);
+        assert_int_equal(count(EV_PEER_DOWN), 2);
+        assert_int_equal(w.seen[w.n_seen - 1].ev.type, EV_PEER_DOWN); /* after its streams */
+    }
+}
+
+static void a_flood_of_streams_beyond_the_limit_is_reset(void **state)
+{
+    (void)state;
+    uint32_t a = inbound(1, 0), b = inbound(1, 0); /* two links of one peer count together */
+    for (int64_t sid = 0; sid < 5; sid++) {
+        uint32_t ix = sid % 2 == 0 ? a : b;
+        event(LINK_STREAM, ix, sid, NULL, 0);
+        event(LINK_DATA, ix, sid, hello_a, sizeof hello_a - 1);
+    }
+    settle();
+    assert_int_equal(count(EV_STREAM_OPEN), 2);
+    assert_int_equal(w.link[a].resets + w.link[b].resets, 3);
+    assert_int_equal(w.link[a].reset_err, QUDAG_ELIMIT);
+    event(LINK_RESET, a, 0, NULL, 0); /* one ends: there is room again */
+    event(LINK_STREAM, a, 9, NULL, 0);
+    event(LINK_DATA, a, 9, hello_a, sizeof hello_a - 1);
+    assert_int_equal(count(EV_STREAM_OPEN), 3);
+}
+
+static void silent_and_wrong_negotiations_end(void **state)
+{
+    struct swarm_stats st;
+    (void)state;
+    uint32_t ix = inbound(1, 0);
+    event(LINK_STREAM, ix, 0, NULL, 0); /* says nothing */
+    event(LINK_STREAM, ix, 1, NULL, 0); /* says half of it */
+    event(LINK_DATA, ix, 1, hello_a, 10);
+    event(LINK_STREAM, ix, 2, NULL, 0); /* ends too early */
+    event(LINK_DATA, ix, 2, hello_a, 22);
+    event(LINK_FIN, ix, 2, NULL, 0);
+    event(LINK_STREAM, ix, 3, NULL, 0); /* talks nonsense */
+    event(LINK_DATA, ix, 3, "\x05nonsense", 9);
+    event(LINK_STREAM, ix, 4, NULL, 0); /* asks for what we lack, and no more */
+    event(LINK_DATA, ix, 4, hello_x, sizeof hello_x - 1);
+    assert_int_equal(w.link[ix].resets, 2);
+    open_to(1, 7, 0); /* ours: the echo never comes */
+    settle();
+    assert_int_equal(count(EV_STREAM_OPEN), 1);
+    w.now += SWARM_NEGOTIATE_TIMEOUT;
+    assert_true(swarm_deadline(w.s) <= w.now);
+    swarm_tick(w.s, w.now);
+    settle();
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.negotiate_timeout, 4);
+    assert_int_equal(st.negotiate_failed, 2);
+    assert_int_equal(st.streams, 0);
+    assert_int_equal(count(EV_RESET), 1); /* only ours was known to a core */
+    assert_int_equal(last(EV_RESET)->ev.err, QUDAG_ETIMEOUT);
+    assert_true(swarm_deadline(w.s) > w.now);
+}
+
+static void a_refused_proposal_resets_our_stream(void **state)
+{
+    (void)state;
+    uint32_t ix = inbound(1, 0);
+    open_to(1, 7, 0);
+    settle();
+    struct ref s = last(EV_STREAM_OPEN)->ev.strm;
+    struct act wr = {.type = ACT_WRITE, .strm = s, .data = {(const uint8_t *)"early", 5}};
+    swarm_act(w.s, w.core[0], &wr, NULL, w.now); /* optimistic */
+    event(LINK_DATA, ix, 0, "\x13/multistream/1.0.0\n\x03na\n", 24);
+    assert_int_equal(last(EV_RESET)->ev.err, QUDAG_EUNSUPPORTED);
+    swarm_act(w.s, w.core[0], &wr, NULL, w.now); /* late: ignored */
+    assert_int_equal(w.link[ix].sent_n, 26 + 5);
+}
+
+static void a_full_queue_resets_the_stream_and_tells(void **state)
+{
+    (void)state;
+    (void)inbound(1, 0);
+    open_to(1, 7, 0);
+    settle();
+    struct act wr = {.type = ACT_WRITE, .data = {(const uint8_t *)"x", 1}};
+    wr.strm = last(EV_STREAM_OPEN)->ev.strm;
+    swarm_act(w.s, w.core[1], &wr, NULL, w.now); /* not that core's stream */
+    assert_int_equal(w.link[0].sent_n, 26);
+    w.write_err = QUDAG_ETOOBIG;
+    swarm_act(w.s, w.core[0], &wr, NULL, w.now);
+    assert_int_equal(last(EV_RESET)->ev.err, QUDAG_ETOOBIG);
+    assert_int_equal(w.link[0].resets, 1);
+}
+
+static void both_ends_finished_frees_the_stream(void **state)
+{
+    struct swarm_stats st;
+    (void)state;
+    for (int ours_first = 0; ours_first < 2; ours_first++) {
+        uint32_t ix = inbound((uint8_t)(1 + ours_first), 0);
+        event(LINK_STREAM, ix, 0, NULL, 0);
+        event(LINK_DATA, ix, 0, hello_a, sizeof hello_a - 1);
+        struct act fin = {.type = ACT_FIN, .strm = last(EV_STREAM_OPEN)->ev.strm};
+        if (ours_first) {
+            swarm_act(w.s, w.core[0], &fin, NULL, w.now);
+            event(LINK_FIN, ix, 0, NULL, 0);
+        } else {
+            event(LINK_FIN, ix, 0, NULL, 0);
+            swarm_act(w.s, w.core[0], &fin, NULL, w.now);
+        }
+        swarm_act(w.s, w.core[0], &fin, NULL, w.now);
+        swarm_stats_get(w.s, &st);
+        assert_int_equal(st.streams, 0);
+        assert_int_equal(w.link[ix].fins, 1);
+        assert_int_equal(count(EV_FIN), 1 + (size_t)ours_first);
+    }
+}
+
+static void a_peer_that_returns_gets_its_place(void **state)
+{
+    (void)state;
+    uint32_t ix[6];
+    for (int i = 0; i < 4; i++) {
+        ix[i] = inbound(1, 0);
+    }
+    ix[4] = inbound(1, 0); /* the oldest without streams makes room */
+    assert_true(w.link[ix[0]].closed && !w.link[ix[4]].closed);
+    assert_int_equal(count(EV_PEER_UP), 2);
+    for (int i = 1; i < 5; i++) {
+        event(LINK_STREAM, ix[i], 0, NULL, 0);
+    }
+    ix[5] = inbound(1, 0); /* all in use: refused */
+    assert_true(w.link[ix[5]].closed);
+    assert_int_equal(count(EV_PEER_DOWN), 0);
+}
+
+static void idle_links_are_closed_and_surplus_ones_sooner(void **state)
+{
+    struct swarm_stats st;
+    (void)state;
+    for (uint8_t i = 1; i <= 12; i++) {
+        (void)inbound(i, 0);
+    }
+    event(LINK_STREAM, 0, 0, NULL, 0); /* in use */
+    event(LINK_DATA, 0, 0, hello_a, sizeof hello_a - 1);
+    w.now += 25 * NS_PER_S;
+    swarm_tick(w.s, w.now);
+    settle();
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.links, 4); /* from 12, above 8, down to 4 */
+    assert_false(w.link[0].closed);
+    w.now += 400 * NS_PER_S;
+    swarm_tick(w.s, w.now);
+    settle();
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.links, 1);
+    assert_int_equal(count(EV_PEER_DOWN), 11 * 2);
+}
+
+static void the_table_of_peers_stays_within_its_limit(void **state)
+{
+    (void)state;
+    struct swarm_stats st;
+    uint8_t hash[32] = {1};
+    for (uint8_t i = 1; i < 60; i++) { /* records that pin do not fill it for ever */
+        struct peer_id p = peer_no(i);
+        swarm_pin(w.s, &p, hash);
+    }
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.peers, 4);
+    know(61, 1);
+    open_to(61, 1, 0); /* a dial that fails, its peer evicted before it is buried */
+    event(LINK_DOWN, 0, 0, NULL, 0);
+    for (uint8_t i = 70; i < 80; i++) {
+        know(i, 1);
+    }
+    settle();
+    for (uint8_t i = 0; i < 4; i++) {
+        (void)inbound((uint8_t)(100 + i), 0);
+    }
+    uint32_t ix = inbound(110, 0); /* all places are taken by live links */
+    assert_true(w.link[ix].closed);
+    event(LINK_DOWN, ix - 1, 0, NULL, 0); /* dead, not buried: still not to be evicted */
+    know(111, 1);
+    settle();
+    assert_int_equal(count(EV_PEER_DOWN), 2);
+}
+
+static void connects_are_answered_once(void **state)
+{
+    (void)state;
+    struct multiaddr ma = addr_no(1);
+    struct peer_id p = peer_no(1);
+    uint8_t hash[32] = {5};
+    assert_int_equal(swarm_connect(w.s, w.core[0], 1, &ma, NULL, w.now), QUDAG_OK);
+    w.link[0].peer = p;
+    w.link[0].has_hash = true;
+    up(0, LINK_PQ_KEX | LINK_PQ_AUTH);
+    assert_int_equal(count(EV_STREAM_FAIL), 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_OK);
+    assert_true(peer_id_eq(&last(EV_STREAM_FAIL)->peer, &p));
+    multiaddr_quic(&ma, &w.link[0].remote, &p); /* linked already */
+    assert_int_equal(swarm_connect(w.s, w.core[0], 2, &ma, NULL, w.now), QUDAG_OK);
+    settle();
+    assert_int_equal(w.n_links, 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 2);
+    assert_int_equal(swarm_connect(w.s, w.core[0], 3, &ma, hash, w.now), QUDAG_EAUTH);
+    struct peer_id self = peer_no(0);
+    multiaddr_quic(&ma, &w.link[0].remote, &self);
+    assert_int_equal(swarm_connect(w.s, w.core[0], 4, &ma, NULL, w.now), QUDAG_EINVAL);
+    ma = addr_no(2); /* our own address, as it turns out */
+    assert_int_equal(swarm_connect(w.s, w.core[0], 5, &ma, NULL, w.now), QUDAG_OK);
+    w.link[1].peer = self;
+    up(1, 0);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EINVAL);
+    w.dial_err = QUDAG_ELIMIT;
+    assert_int_equal(swarm_connect(w.s, w.core[0], 6, &ma, NULL, w.now), QUDAG_ELIMIT);
+    w.dial_err = QUDAG_OK;
+    struct peer_id q = peer_no(2);
+    multiaddr_quic(&ma, &w.link[0].remote, &q);
+    for (uint64_t i = 0; i < 50; i++) { /* more than fit a byte would need; none is lost */
+        assert_int_equal(swarm_connect(w.s, w.core[0], 100 + i, &ma, NULL, w.now), QUDAG_OK);
+    }
+    w.n_seen = 0;
+    for (uint32_t i = 2; i < 52; i++) {
+        event(LINK_DOWN, i, 0, NULL, 0);
+    }
+    settle();
+    assert_int_equal(count(EV_STREAM_FAIL), 50);
+    assert_int_equal(peer_get(w.s, &q)->n_dials, 0);
+}
+
+static void protocol_names_are_checked(void **state)
+{
+    (void)state;
+    char longest[SWARM_PROTO_LEN_MAX + 2];
+    memset(longest, 'x', sizeof longest - 1);
+    longest[0] = '/';
+    longest[sizeof longest - 1] = '\0';
+    assert_int_equal(swarm_proto_add(w.s, longest, 0, false), QUDAG_EINVAL);
+    longest[sizeof longest - 2] = '\0';
+    assert_int_equal(swarm_proto_add(w.s, longest, 0, false), QUDAG_OK);
+    assert_int_equal(swarm_proto_add(w.s, "/a/1", 0, false), QUDAG_EEXISTS);
+    assert_int_equal(swarm_proto_add(w.s, "/c", 9, false), QUDAG_EINVAL);
+    assert_null(swarm_proto_intern(w.s, "/a b"));
+    assert_ptr_equal(swarm_proto_intern(w.s, "/new"), swarm_proto_intern(w.s, "/new"));
+}
+
+static void whatever_allocation_fails_every_open_ends(void **state)
+{
+    (void)state;
+    for (uint64_t k = 1; k < 60; k++) {
+        assert_int_equal(setup(NULL), 0);
+        know(1, 3);
+        w.mem.fail_at = k;
+        open_to(1, 1, 0);
+        open_to(1, 2, LINK_PQ_KEX);
+        for (uint32_t i = 0; i < w.n_links; i++) {
+            if (!w.link[i].closed) { /* closed for lack of memory, or as another won */
+                up(i, 0);
+            }
+        }
+        (void)inbound(2, 0);
+        open_to(2, 3, 0);
+        w.now += SWARM_OPEN_TIMEOUT;
+        swarm_tick(w.s, w.now);
+        settle();
+        unsigned ends[4] = {0};
+        for (size_t i = 0; i < w.n_seen; i++) {
+            const struct ev *ev = &w.seen[i].ev;
+            if (ev->type == EV_STREAM_FAIL || (ev->type == EV_STREAM_OPEN && !ev->inbound)) {
+                ends[ev->cookie]++;
+            }
+        }
+        for (int i = 1; i < 4; i++) {
+            assert_int_equal(ends[i], 1);
+        }
+        assert_int_equal(teardown(NULL), 0);
+    }
+    assert_int_equal(setup(NULL), 0);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(unknown_and_own_peers_fail_at_once),
+        T(three_addresses_are_dialled_at_once_and_one_wins),
+        T(a_peer_that_cannot_be_reached_is_left_alone_for_a_while),
+        T(a_refused_inbound_link_is_no_failed_dial),
+        T(a_record_does_not_replace_a_proven_key),
+        T(an_open_nobody_can_serve_ends_with_its_cause),
+        T(opens_wait_for_streams_and_time_out),
+        T(limits_of_opens_hold),
+        T(inbound_streams_negotiate_and_deliver),
+        T(a_flood_of_streams_beyond_the_limit_is_reset),
+        T(silent_and_wrong_negotiations_end),
+        T(a_refused_proposal_resets_our_stream),
+        T(a_full_queue_resets_the_stream_and_tells),
+        T(both_ends_finished_frees_the_stream),
+        T(a_peer_that_returns_gets_its_place),
+        T(idle_links_are_closed_and_surplus_ones_sooner),
+        cmocka_unit_test_setup_teardown(the_table_of_peers_stays_within_its_limit, setup_small,
+                                        teardown),
+        T(connects_are_answered_once),
+        T(protocol_names_are_checked),
+        cmocka_unit_test_teardown(whatever_allocation_fails_every_open_ends, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
