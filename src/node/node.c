@@ -283,14 +283,18 @@ void node_drain(struct node *n, tstamp now)
     n->draining = true;
     n->now = now;
     for (size_t i = 0; i < DRAIN_MAX; i++) { /* a program may answer every failure with a new try */
+        run_acts(n, now); /* before any core is called again: reports point into it */
         bool begun = op_begin_one(n, now);
+        run_acts(n, now);
         app_flush(n);
         run_acts(n, now);
         drop_victim(n, now);
-        if (!swarm_step(n->swarm, now) && !begun && n->acts.n == 0 && list_empty(&n->todo)) {
+        run_acts(n, now);
+        if (!swarm_step(n->swarm, now) && !begun && list_empty(&n->todo)) {
             break;
         }
     }
+    run_acts(n, now);
     n->draining = false;
 }
 
