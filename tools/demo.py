@@ -224,6 +224,7 @@ class Demo:
         self.late.ask('up', '--lab', '--listen', '/ip4/127.0.0.1/udp/0/quic-v1', '--bootstrap',
                       self.nodes[0].bootstrap, timeout=90)
         self.late.learn()
+        self.names[self.late.peer] = self.late.name
         mine = self.late.ask('dht', 'records')['records']
         need(not any(r.get('key') == key for r in mine), 'the new node holds the value before it asks')
         got = self.late.ask('dht', 'get', 'greeting')
@@ -280,7 +281,7 @@ class Demo:
         head(6, 'The circuit it took, and what each relay knows of it')
         began = time.monotonic()
         path = self.live_path()
-        relays = [n for p in path[:-1] for n in self.nodes if n.peer == p]
+        relays = [n for p in path[:-1] for n in self.nodes + [self.late] if n.peer == p]
         need(len(relays) == 3 and len(set(path)) == 4, f'{len(relays)} relays, not 3 different ones')
         say('   us = ' + self.name(self.client.peer) + '   > ' + ' > '.join(self.name(p) for p in path))
         chain = [self.client.peer] + path
@@ -366,7 +367,7 @@ class Demo:
 
     def kill_four(self):
         path = self.live_path()
-        middle = next(n for n in self.nodes if n.peer == path[1])
+        middle = next(n for n in self.nodes + [self.late] if n.peer == path[1])
         others = [n for n in self.up() if n.peer not in path and n not in (self.client, self.service, self.nodes[0])]
         self.random.shuffle(others)
         victims = [middle] + others[:3]

@@ -224,7 +224,7 @@ static int make_node(struct daemon *d)
     }
     qudag_err err = qudag_node_new(&d->node, &s, &callbacks, d);
     if (err == QUDAG_OK) {
-        enum daemon_exit code = state_restore(&d->state, d->node);
+        int code = (int)state_restore(&d->state, d->node);
         if (code != DAEMON_OK) {
             return code;
         }

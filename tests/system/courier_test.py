@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+"""Files over circuits when things go wrong: the sender gives up and comes back, the receiver is killed and comes back,
+the inbox is full, the file is too large, the content changes on the way to the disk.
+
+TEST: timeout=240 serial
+"""
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from programs import QUDAG, SLOW, TOP, Node, check, network  # noqa: E402
+
+
+def sending(client, *args):
+    return subprocess.Popen([str(QUDAG), '--dir', str(client.dir), '--json', 'send', *args], stdout=subprocess.PIPE,
+                            text=True)
+
+
+def until_share(sender, share):
+    """the last progress once |share| of the file is acknowledged"""
+    for line in sender.stdout:
+        doc = json.loads(line)
+        check('error' not in doc, f'not delivered: {doc}')
+        p = doc.get('progress') or doc['delivered']
+        if p['acked'] > p['size'] * share:
+            return p
+    check(False, 'the sender ended early')
+
+
+def stored(service, said):
+    entry = [e for e in service.ask('inbox')['inbox'] if e['id'] == said['id']]
+    check(len(entry) == 1, f'{len(entry)} entries of transfer {said["id"]}')
+    return hashlib.sha256(pathlib.Path(entry[0]['file']).read_bytes()).digest()
+
+
+def main():
+    nodes = network(7)
+    client = nodes[4]
+    small = Node('small', f'node.bootstrap={nodes[0].bootstrap}', 'inbox.size_max=300K', 'inbox.file_max=200K').start()
+    tiny_address = small.ask('dark', 'new', 'tiny')['address']
+    small.ask('dark', 'publish', 'tiny')
+    file = TOP / 'file'
+    file.write_bytes(os.urandom(201 * 1024))
+    code, text = client.tool('send', tiny_address, str(file))
+    check(code == 6 and 'larger than the receiver takes' in text, f'too large: {code} {text}')
+    file.write_bytes(os.urandom(180 * 1024))
+    client.ask('send', tiny_address, str(file))
+    file.write_bytes(os.urandom(180 * 1024))
+    code, text = client.tool('send', tiny_address, str(file))
+    check(code == 6 and 'inbox is full' in text, f'quota: {code} {text}')
+    check(len(small.ask('inbox')['inbox']) == 1, 'more was stored than the quota allows')
+    check(list((small.dir / 'inbox/.partial').iterdir()) == [], 'refused content was left behind')
+    print('ok: refused with a reason: too large, inbox full', flush=True)
+
+    service = Node('service', f'node.bootstrap={nodes[0].bootstrap}').start()
+    address = service.ask('dark', 'new', 'post')['address']
+    service.ask('dark', 'publish', 'post')
+    big = os.urandom(40_000_000)
+    file.write_bytes(big)
+    digest = hashlib.sha256(big).digest()
+    sender = sending(client, address, str(file))
+    first = until_share(sender, 0.2)
+    sender.terminate()
+    sender.wait()
+    time.sleep(1)
+    check(service.ask('inbox')['inbox'] == [], 'half a file is in the inbox')
+    sender = sending(client, address, str(file))
+    said = until_share(sender, 0.999)
+    for line in sender.stdout:
+        said = json.loads(line).get('delivered', said)
+    check(sender.wait() == 0 and said['state'] == 'delivered', f'not delivered: {said}')
+    check(said['resumed'] >= first['acked'] > 0, f'began anew at {said["resumed"]}, {first["acked"]} were there')
+    check(stored(service, said) == digest, 'another content')
+    print(f'ok: a sender that came back went on at {said["resumed"]} of {len(big)}', flush=True)
+
+    file.write_bytes(big[::-1])
+    sender = sending(client, address, str(file))
+    until_share(sender, 0.2)
+    service.kill()
+    service.start()
+    # its address in the network is another one now; what others know of it has to follow
+    said = {}
+    for line in sender.stdout:
+        doc = json.loads(line)
+        check('error' not in doc, f'not delivered: {doc}')
+        said = doc.get('delivered', said)
+    check(sender.wait(timeout=60 * SLOW) == 0, 'not delivered')
+    check(said['resumed'] > 0 and said['streams'] > 1, f'did not resume: {said}')
+    check(stored(service, said) == hashlib.sha256(big[::-1]).digest(), 'another content')
+    print(f'ok: a receiver killed and started again went on at {said["resumed"]}', flush=True)
+
+    file.write_bytes(big[5:])
+    sender = sending(client, address, str(file))
+    until_share(sender, 0.1)
+    os.truncate(file, 1_000_000)
+    said = json.loads(sender.stdout.read().splitlines()[-1])
+    check(sender.wait() == 1 and 'shorter' in said['error']['message'], f'a file cut while it is sent: {said}')
+    print('ok: a file that is cut while it is sent is not delivered', flush=True)
+    for n in [*nodes, small, service]:
+        n.down()
+
+
+main()
