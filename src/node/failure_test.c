@@ -6,7 +6,7 @@
  *
  * TEST: timeout=300
  */
-#include "node/testkit.h"
+#include "node/testkit_net.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -298,16 +298,28 @@ void node_drain(struct node *n, tstamp now)
     n->draining = false;
 }
 
-void node_recv(struct node *n, const struct quic_dgram *d, tstamp now)
+static void take_link_events(struct node *n, tstamp now)
 {
     struct link_ev ev;
 
-    n->now = now;
-    quic_recv(n->quic, d, now);
     while (quic_next_event(n->quic, &ev)) {
         swarm_link_event(n->swarm, &quic_link_ops, n->quic, &ev, now);
         node_drain(n, now);
     }
+}
+
+void node_unreachable(struct node *n, const struct netaddr *remote, tstamp now)
+{
+    n->now = now;
+    quic_unreachable(n->quic, remote, now);
+    take_link_events(n, now);
+}
+
+void node_recv(struct node *n, const struct quic_dgram *d, tstamp now)
+{
+    n->now = now;
+    quic_recv(n->quic, d, now);
+    take_link_events(n, now);
 }
 
 /* A core's tick, if it is due. */
@@ -323,15 +335,10 @@ static void tick_core(struct node *n, enum core_ix core, tstamp now)
 
 void node_tick(struct node *n, tstamp now)
 {
-    struct link_ev ev;
-
     n->now = now;
     node_drain(n, now);
     quic_tick(n->quic, now);
-    while (quic_next_event(n->quic, &ev)) {
-        swarm_link_event(n->swarm, &quic_link_ops, n->quic, &ev, now);
-        node_drain(n, now);
-    }
+    take_link_events(n, now);
     if (swarm_deadline(n->swarm) <= now) {
         swarm_tick(n->swarm, now);
         node_drain(n, now);
@@ -371,13 +378,9 @@ tstamp node_deadline(const struct node *n)
 
 bool node_send(struct node *n, tstamp now, struct quic_tx *tx)
 {
-    struct link_ev ev;
     bool some = quic_send(n->quic, now, tx);
 
-    while (quic_next_event(n->quic, &ev)) { /* LINK_SENT */
-        swarm_link_event(n->swarm, &quic_link_ops, n->quic, &ev, now);
-        node_drain(n, now);
-    }
+    take_link_events(n, now); /* LINK_SENT */
     return some;
 }
 

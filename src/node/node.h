@@ -131,6 +131,8 @@ void node_shutdown(struct node *n, tstamp now); /* then send until nothing is le
 
 /* The host's side. */
 void node_recv(struct node *n, const struct quic_dgram *d, tstamp now);
+/* The network says that nobody listens at |remote|; see quic_unreachable. */
+void node_unreachable(struct node *n, const struct netaddr *remote, tstamp now);
 void node_tick(struct node *n, tstamp now);
 tstamp node_deadline(const struct node *n);
 void node_drain(struct node *n, tstamp now);

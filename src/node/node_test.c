@@ -3,7 +3,7 @@
  *
  * TEST: timeout=240
  */
-#include "node/testkit.h"
+#include "node/testkit_net.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

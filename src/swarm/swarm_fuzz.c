@@ -14,6 +14,7 @@
 #define LINKS 48
 #define PEERS 6
 #define OPENS 512
+#define SIZE_MAX_USEFUL 1024
 
 struct fake {
     struct mem mem;
@@ -245,8 +246,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct rd r = rd_init((struct slice){data, size});
 
+    if (size > SIZE_MAX_USEFUL) {
+        return 0;
+    }
     ASSERT(begin(rd_u8(&r)));
-    while (r.left > 0) {
+    while (rd_ok(&r) && r.left > 0) {
         uint8_t what = rd_u8(&r);
         struct peer_id p = peer_no((uint8_t)(1 + what % PEERS));
         struct multiaddr ma;

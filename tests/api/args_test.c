@@ -52,6 +52,8 @@ static qudag_node *make(const qudag_settings *s, const qudag_callbacks *cb, void
     return n;
 }
 
+#define INVAL(call) assert_int_equal(call, QUDAG_EINVAL)
+
 static void every_request_checks_its_arguments(void **state)
 {
     qudag_settings s = settings();
@@ -59,15 +61,10 @@ static void every_request_checks_its_arguments(void **state)
     const qudag_slice key = {(const uint8_t *)"/app/x", 6}, none = {NULL, 0}, bad = {NULL, 5};
     qudag_peer_id peer, zero = {0}, junk = {.len = 44};
     qudag_op op;
-    qudag_stream st;
-    qudag_circuit c = {12345};
-    char addr[QUDAG_DARK_TEXT_MAX];
     const char *const ma = "/ip4/127.0.0.1/udp/1/quic-v1";
-    size_t taken;
     (void)state;
 
     qudag_identity_peer_id(id, &peer);
-#define INVAL(call) assert_int_equal(call, QUDAG_EINVAL)
     INVAL(qudag_connect(NULL, ma, &op));
     INVAL(qudag_connect(n, NULL, &op));
     INVAL(qudag_connect(n, ma, NULL));
@@ -94,6 +91,24 @@ static void every_request_checks_its_arguments(void **state)
     INVAL(qudag_dht_provide(NULL, key, &op));
     INVAL(qudag_dht_provide(n, bad, &op));
     INVAL(qudag_dht_providers(n, key, NULL));
+    qudag_node_free(n);
+}
+
+static void every_other_call_checks_its_arguments(void **state)
+{
+    qudag_settings s = settings();
+    qudag_node *n = make(&s, NULL, NULL);
+    const qudag_slice key = {(const uint8_t *)"/app/x", 6}, bad = {NULL, 5};
+    qudag_peer_id peer, zero = {0};
+    qudag_op op;
+    qudag_stream st;
+    qudag_circuit c = {12345};
+    char addr[QUDAG_DARK_TEXT_MAX];
+    const char *const ma = "/ip4/127.0.0.1/udp/1/quic-v1";
+    size_t taken;
+    (void)state;
+
+    qudag_identity_peer_id(id, &peer);
     INVAL(qudag_circuit_build(NULL, 3, &op));
     INVAL(qudag_circuit_build(n, QUDAG_HOPS_MAX + 1, &op));
     INVAL(qudag_circuit_build(n, 3, NULL));
@@ -527,6 +542,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_request_checks_its_arguments),
+        cmocka_unit_test(every_other_call_checks_its_arguments),
         cmocka_unit_test(nothing_crashes_on_null),
         cmocka_unit_test(forged_handles_name_nothing),
         cmocka_unit_test(settings_out_of_range_are_named),

@@ -1,0 +1,166 @@
+/* testkit_net.h - the wire and the clock of testkit.h, and requests followed to their end. */
+#ifndef QUDAG_SRC_NODE_TESTKIT_NET_H
+#define QUDAG_SRC_NODE_TESTKIT_NET_H
+
+#include "node/testkit.h"
+
+static inline size_t nt_free(struct nt *nt, size_t ix)
+{
+    struct nt_node *t = &nt->node[ix];
+    struct node *n = t->node;
+
+    node_free(n);
+    t->node = NULL;
+    return t->mem.used;
+}
+
+static inline void nt_fini(struct nt *nt)
+{
+    while (!list_empty(&nt->wire)) {
+        struct nt_pkt *p = LIST_ENTRY(nt->wire.next, struct nt_pkt, node);
+        list_del(&p->node);
+        free(p);
+    }
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (nt->node[i].node != NULL) {
+            (void)nt_free(nt, i);
+        }
+        if (nt->node[i].peer.len > 0) {
+            identity_fini(&nt->node[i].id);
+        }
+    }
+}
+
+static inline void nt_inject(struct nt *nt, const struct netaddr *from, const struct netaddr *to,
+                             const uint8_t *data, size_t len)
+{
+    struct rng rng = rng_of_stream(&nt->stream);
+
+    if (nt->loss_permille > 0 && rng_below(&rng, 1000) < nt->loss_permille) {
+        return;
+    }
+    struct nt_pkt *p = calloc(1, sizeof *p + len + 1);
+    ASSERT(p != NULL);
+    p->at = nt->now + 5 * NS_PER_MS;
+    p->from = *from;
+    p->to = *to;
+    p->len = len;
+    if (len > 0) {
+        memcpy(p->data, data, len);
+    }
+    list_push_back(&nt->wire, &p->node);
+}
+
+static inline void nt_flush(struct nt *nt, struct nt_node *t)
+{
+    struct quic_tx tx = {.buf = nt->buf};
+
+    while (t->node != NULL && node_send(t->node, nt->now, &tx)) {
+        for (size_t at = 0; at < tx.len; at += tx.segment) {
+            size_t n = tx.len - at < tx.segment ? tx.len - at : tx.segment;
+            nt_inject(nt, &t->addr, &tx.remote, tx.buf + at, n);
+        }
+        tx = (struct quic_tx){.buf = nt->buf};
+    }
+}
+
+static inline void nt_deliver(struct nt *nt)
+{
+    struct nt_pkt *p = LIST_ENTRY(nt->wire.next, struct nt_pkt, node);
+
+    list_del(&p->node);
+    for (size_t i = 0; i < NT_NODES; i++) {
+        struct nt_node *t = &nt->node[i];
+        if (t->node != NULL && netaddr_eq(&t->addr, &p->to)) {
+            struct quic_dgram d = {.local = p->to, .remote = p->from, .data = {p->data, p->len}};
+            node_recv(t->node, &d, nt->now);
+            break;
+        }
+    }
+    free(p);
+}
+
+static inline tstamp nt_next(const struct nt *nt)
+{
+    tstamp at = TSTAMP_NEVER;
+
+    if (!list_empty(&nt->wire)) {
+        at = LIST_ENTRY(nt->wire.next, struct nt_pkt, node)->at;
+    }
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (nt->node[i].node != NULL) {
+            at = tstamp_min(at, node_deadline(nt->node[i].node));
+        }
+    }
+    return at;
+}
+
+/* One round at the present instant. */
+static inline void nt_step(struct nt *nt)
+{
+    while (!list_empty(&nt->wire) &&
+           LIST_ENTRY(nt->wire.next, struct nt_pkt, node)->at <= nt->now) {
+        nt_deliver(nt);
+    }
+    for (size_t i = 0; i < NT_NODES; i++) {
+        struct nt_node *t = &nt->node[i];
+        if (t->node != NULL) {
+            node_drain(t->node, nt->now);
+            if (node_deadline(t->node) <= nt->now) {
+                node_tick(t->node, nt->now);
+            }
+            nt_flush(nt, t);
+        }
+    }
+    nt->steps++;
+}
+
+/* Runs |ns|, or until |done|; whether it was done.  Stops early at steps_max. */
+static inline bool nt_run(struct nt *nt, uint64_t ns, bool (*done)(struct nt *nt))
+{
+    tstamp until = nt->now + ns;
+    unsigned spin = 0;
+
+    for (;;) {
+        nt_step(nt);
+        if (done != NULL && done(nt)) {
+            return true;
+        }
+        if (nt->steps_max != 0 && nt->steps >= nt->steps_max) {
+            return false;
+        }
+        tstamp at = nt_next(nt);
+        if (at > until) {
+            nt->now = until;
+            return false;
+        }
+        spin = at > nt->now ? 0 : spin + 1;
+        ASSERT(spin < NT_SPIN_MAX);
+        nt->now = at > nt->now ? at : nt->now;
+    }
+}
+
+/* Number of the request; SIZE_MAX when it was refused. */
+static inline size_t nt_ask(struct nt_node *t, const struct node_request *r)
+{
+    struct nt_ask *a = &t->ask[t->n_asks];
+
+    ASSERT(t->n_asks < NT_ASKS);
+    memset(a, 0, sizeof *a);
+    a->err = node_request(t->node, r, &a->op);
+    return a->err == QUDAG_OK ? t->n_asks++ : SIZE_MAX;
+}
+
+/* Every request of |t| has ended, and none twice. */
+static inline bool nt_all_ended(const struct nt_node *t)
+{
+    for (size_t i = 0; i < t->n_asks; i++) {
+        ASSERT(t->ask[i].ends <= 1);
+        if (t->ask[i].ends == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#endif
