@@ -214,6 +214,7 @@ struct all_stats {
     XX("onion_wrong_state", onion.wrong_state)                                                     \
     XX("udp_send_again", io.send_again)                                                            \
     XX("udp_send_errors", io.send_errors)                                                          \
+    XX("udp_refused", io.refused)                                                                  \
     XX("udp_gso", io.gso)                                                                          \
     XX("udp_gro", io.gro)                                                                          \
     XX("loop_turns", io.turns)                                                                     \

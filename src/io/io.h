@@ -40,7 +40,8 @@ qudag_err io_post(struct io *io, void (*fn)(void *a, void *b), void *a, void *b)
 void io_stop(struct io *io);
 
 struct io_stats {
-    uint64_t recv_calls, recv_dgrams, send_calls, send_dgrams, send_again, send_errors, turns;
+    uint64_t recv_calls, recv_dgrams, send_calls, send_dgrams, send_again, send_errors, refused,
+        turns;
     bool gso, gro;
 };
 void io_stats_get(const struct io *io, struct io_stats *out);

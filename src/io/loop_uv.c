@@ -23,6 +23,7 @@
 
 #define READS_PER_TURN 32 /* batches read from one socket before others have their turn */
 #define SENDS_PER_TURN 256
+#define ERRORS_PER_TURN 64
 #define POSTS_MAX 1024
 #define FAREWELLS_MAX 64 /* x SENDS_PER_TURN */
 
@@ -204,12 +205,34 @@ static void read_all(struct io *io, struct sock *s)
     }
 }
 
+/* libuv stops a handle whose descriptor has an error to tell: read them all, then go on. */
+static void read_errors(struct io *io, struct sock *s)
+{
+    struct netaddr remote;
+    enum udp_error e;
+
+    for (size_t i = 0; i < ERRORS_PER_TURN; i++) {
+        e = udp_next_error(&s->udp, &remote);
+        if (e == UDP_NO_ERROR) {
+            break;
+        }
+        if (e == UDP_REFUSED) {
+            io->stats.refused++;
+            node_unreachable(io->node, &remote, io_now());
+        }
+    }
+    (void)uv_poll_start(&s->poll, UV_READABLE | (s->want_write ? UV_WRITABLE : 0), on_poll);
+}
+
 static void on_poll(uv_poll_t *h, int status, int events)
 {
     struct sock *s = h->data;
 
     if (s->io->node == NULL || s->io->closed) {
         return;
+    }
+    if (status < 0) {
+        read_errors(s->io, s);
     }
     if (events & UV_WRITABLE) {
         poll_for(s, false); /* the next turn flushes */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -72,10 +73,12 @@ static void set_options(struct udp *u, bool v4)
         (void)set_int(u->fd, IPPROTO_IP, IP_PKTINFO, 1);
         (void)set_int(u->fd, IPPROTO_IP, IP_RECVTOS, 1);
         (void)set_int(u->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+        (void)set_int(u->fd, IPPROTO_IP, IP_RECVERR, 1);
     } else {
         (void)set_int(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
         (void)set_int(u->fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
         (void)set_int(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+        (void)set_int(u->fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
     }
     u->gro = set_int(u->fd, IPPROTO_UDP, UDP_GRO, 1);
     u->gso = getsockopt(u->fd, IPPROTO_UDP, UDP_SEGMENT, &zero, &len) == 0;
@@ -263,4 +266,43 @@ enum udp_sent udp_send(struct udp *u, const struct quic_tx *tx, struct io_stats 
         }
     }
     return result;
+}
+
+/* Whether |c| tells that ICMP reported nobody at the destination. */
+static bool is_refusal(const struct cmsghdr *c)
+{
+    struct sock_extended_err e;
+
+    if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
+        !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) {
+        return false;
+    }
+    memcpy(&e, CMSG_DATA(c), sizeof(e));
+    return (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6) &&
+           (e.ee_errno == ECONNREFUSED || e.ee_errno == EHOSTUNREACH || e.ee_errno == ENETUNREACH);
+}
+
+enum udp_error udp_next_error(struct udp *u, struct netaddr *remote)
+{
+    _Alignas(struct cmsghdr) uint8_t control[512];
+    union any_addr to;
+    uint8_t byte;
+    struct iovec iov = {&byte, 1};
+    struct msghdr h = {.msg_name = &to,
+                       .msg_namelen = sizeof(to),
+                       .msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control,
+                       .msg_controllen = sizeof(control)};
+
+    if (recvmsg(u->fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+        return UDP_NO_ERROR;
+    }
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c != NULL; c = CMSG_NXTHDR(&h, c)) {
+        if (is_refusal(c)) {
+            from_sockaddr(remote, &to);
+            return UDP_REFUSED;
+        }
+    }
+    return UDP_OTHER_ERROR;
 }

@@ -28,6 +28,10 @@ void udp_close(struct udp *u);
 /* Up to UDP_BATCH messages into |buf| (UDP_BATCH * UDP_BUF bytes); 0: nothing there. */
 size_t udp_recv(struct udp *u, struct udp_msg *msg, uint8_t *buf);
 
+enum udp_error { UDP_NO_ERROR, UDP_OTHER_ERROR, UDP_REFUSED };
+/* The next ICMP error the kernel matched to a datagram of ours; REFUSED: nobody listens at |remote|. */
+enum udp_error udp_next_error(struct udp *u, struct netaddr *remote);
+
 enum udp_sent { UDP_SENT, UDP_AGAIN, UDP_LOST };
 /* |tx|->len bytes as datagrams of |tx|->segment; counts system calls into |st|. */
 enum udp_sent udp_send(struct udp *u, const struct quic_tx *tx, struct io_stats *st);

@@ -1,0 +1,60 @@
+/*
+ * unreachable.c - what the network's own word that nobody listens is worth.
+ *
+ *   dial, nothing heard yet ─▶ ended          link ─▶ suspect ─ any datagram within 2 s ─▶ as before
+ *                                                           └ silence ─▶ ended
+ */
+#include "quic/quic_int.h"
+
+#define SUSPECT_NS (2 * NS_PER_S)
+#define PROBE_NS (200 * NS_PER_MS) /* silence after which a suspect is asked */
+
+static void suspect(struct quic *q, struct qconn *c)
+{
+    if (list_linked(&c->suspect)) {
+        return;
+    }
+    c->suspect_due = tstamp_after(q->now, SUSPECT_NS);
+    c->suspect_bytes = c->info.bytes_in;
+    list_push_back(&q->suspects, &c->suspect);
+    ngtcp2_conn_set_keep_alive_timeout(c->ng, PROBE_NS);
+    conn_mark_dirty(c);
+}
+
+void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now)
+{
+    q->now = now > q->now ? now : q->now;
+    for (uint32_t i = 0; i < q->conns.high; i++) {
+        struct qconn *c = slots_at(&q->conns, i);
+        if (c == NULL || !netaddr_eq(&c->remote, remote)) {
+            continue;
+        }
+        if (c->state == CONN_HANDSHAKE && !c->server && c->info.bytes_in == 0) {
+            conn_fail(c, QUDAG_EUNREACHABLE, "nobody listens at this address", false);
+        } else if (c->state == CONN_UP) {
+            suspect(q, c);
+        }
+    }
+}
+
+tstamp suspects_deadline(const struct quic *q)
+{
+    if (list_empty(&q->suspects)) {
+        return TSTAMP_NEVER;
+    }
+    return LIST_ENTRY(q->suspects.next, struct qconn, suspect)->suspect_due;
+}
+
+void suspects_tick(struct quic *q)
+{
+    while (suspects_deadline(q) <= q->now) {
+        struct qconn *c = LIST_ENTRY(q->suspects.next, struct qconn, suspect);
+        list_del(&c->suspect);
+        if (c->info.bytes_in == c->suspect_bytes) {
+            conn_fail(c, QUDAG_ETIMEOUT, "the peer is gone: its port is closed and it is silent",
+                      false);
+        } else {
+            conn_keep_alive(c);
+        }
+    }
+}
