@@ -206,13 +206,17 @@ class Demo:
         value = f'written at {time.strftime("%H:%M:%S")} by node {writer.name}'
         key = '/app/greeting'
         began = time.monotonic()
-        put = writer.ask('dht', 'put', 'greeting', value)
-        say(f'   node {writer.name} puts {key}: stored by {put["nodes"]} nodes in {put["took_ns"] / 1e6:.1f} ms')
         target = kad_id(key.encode())
         order = sorted(self.nodes, key=lambda n: kad_id(b58decode(n.peer)) ^ target)
         closest = {n.name for n in order[:K]}
-        holders = {n.name for n in self.nodes
-                   if any(r.get('key') == key for r in n.ask('dht', 'records')['records'])}
+        for attempt in range(3):  # on a machine that is busy with other things a node may answer too late
+            put = writer.ask('dht', 'put', 'greeting', value)
+            say(f'   node {writer.name} puts {key}: stored by {put["nodes"]} nodes in {put["took_ns"] / 1e6:.1f} ms')
+            holders = {n.name for n in self.nodes
+                       if any(r.get('key') == key for r in n.ask('dht', 'records')['records'])}
+            if holders == closest:
+                break
+            time.sleep(3)
         need(holders == closest, f'held by {sorted(holders)}, the closest are {sorted(closest)}')
         say('   closest first: ' + ' '.join(n.name for n in order))
         ok(f'held by the {len(closest)} nodes closest to the key, by their own records '
