@@ -19,6 +19,7 @@
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 #define USUAL_MAX 18 /* datagrams one way that may belong to the handshake */
+#define AT_ONCE 16   /* damaged handshakes side by side */
 #define HYBRID "X25519MLKEM768"
 
 static struct server server; /* policy require, level 768 */
@@ -128,7 +129,9 @@ static void any_damaged_datagram_costs_time_and_nothing_else(void **state)
 
     (void)state;
     while (over < n) {
-        for (size_t i = 0; i < SESSIONS_MAX - 2; i++) {
+        bool made = false; /* one at a time: making keys must not keep the others waiting */
+
+        for (size_t i = 0; i < AT_ONCE; i++) {
             struct session *s = &sessions[i];
 
             if (s->used && s->done) {
@@ -137,13 +140,14 @@ static void any_damaged_datagram_costs_time_and_nothing_else(void **state)
                 over++;
                 session_free(s);
             }
-            if (!s->used && next < n) {
+            if (!s->used && next < n && !made) {
                 struct session *fresh = session_new(&server, QUDAG_PQ_REQUIRE, 768);
 
                 fresh->tag = next;
                 fresh->proxy.pass = damage_one;
                 fresh->proxy.ctx = &v[next++];
                 session_dial(fresh, NULL, false);
+                made = true;
             }
         }
         assert_true(now_s() < end);
@@ -758,6 +762,9 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "serve") == 0) {
         return server_main(argc, argv);
+    }
+    if (argc > 1) { /* some tests only: a pattern with '*' */
+        cmocka_set_test_filter(argv[1]);
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(an_untouched_handshake_gets_through, still_serves),
