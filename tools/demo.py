@@ -222,6 +222,9 @@ class Demo:
         ok(f'held by the {len(closest)} nodes closest to the key, by their own records '
            f'(k = {K}{", so all" if K >= len(self.nodes) else ""})')
         writer.ask('down')
+        until = time.monotonic() + 5  # it says goodbye, then ends
+        while writer.alive() and time.monotonic() < until:
+            time.sleep(0.01)
         need(not writer.alive(), 'the writer still runs')
         say(f'   node {writer.name} is stopped')
         self.late = Node(self.top / 'lab' / 'late')
