@@ -26,7 +26,7 @@ static int push(struct qconn *c, const struct qstream *s, enum link_ev_type type
     return ev_push(c->q, &ev) ? 0 : no_memory(c);
 }
 
-void conn_keep_alive(struct qconn *c)
+static void set_keepalive(struct qconn *c)
 {
     const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(c->ng);
     uint64_t idle = c->q->cfg.idle_timeout_ns;
@@ -43,16 +43,22 @@ void conn_keep_alive(struct qconn *c)
     ngtcp2_conn_set_keep_alive_timeout(c->ng, rng_jitter(&c->q->cfg.rng, alive, 100));
 }
 
-/* A token that spares the peer's next handshake a round trip. */
+/*
+ * A token that spares the peer's next handshake a round trip.  It carries the name of our key when
+ * the peer, a QuDAG node, has just seen that key: then the next certificate may be the short one.
+ */
 static void give_token(struct qconn *c)
 {
-    uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN];
+    uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN + TOKEN_NAME_LEN];
+    const uint8_t *name = sec_own_pq_hash(c->q->cfg.sec);
+    size_t name_len = name != NULL && sec_hs_pq_both(&c->hs) ? TOKEN_NAME_LEN : 0;
     struct sock_storage to;
     ngtcp2_ssize n;
 
     addr_to_sock(&to, &c->remote);
-    n = ngtcp2_crypto_generate_regular_token(token, c->q->cfg.reset_key, sizeof c->q->cfg.reset_key,
-                                             &to.u.sa, to.len, c->q->now);
+    n = ngtcp2_crypto_generate_regular_token2(token, c->q->cfg.reset_key,
+                                              sizeof c->q->cfg.reset_key, &to.u.sa, to.len, name,
+                                              name_len, c->q->now);
     if (n > 0) {
         /* A courtesy; without memory the peer gets none. */
         (void)ngtcp2_conn_submit_new_token(c->ng, token, (size_t)n);
@@ -71,12 +77,13 @@ static int on_completed(ngtcp2_conn *ng, void *user_data)
     }
     c->completed = true;
     sec_hs_report(&c->hs, &c->info);
-    conn_keep_alive(c);
+    set_keepalive(c);
     if (c->server) {
         c->confirmed = true;
         give_token(c);
         return conn_up(c) ? 0 : no_memory(c);
     }
+    token_learn(c->q, &c->first_remote, &c->info.peer, c->hs.known);
     return 0;
 }
 
@@ -311,7 +318,7 @@ static int on_new_token(ngtcp2_conn *ng, const uint8_t *token, size_t len, void 
     struct qconn *c = user_data;
 
     (void)ng;
-    token_store(c->q, &c->remote, (struct slice){token, len});
+    token_store(c->q, &c->first_remote, &c->info.peer, (struct slice){token, len});
     return 0;
 }
 

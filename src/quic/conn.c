@@ -61,7 +61,6 @@ static struct qconn *conn_alloc(struct quic *q, bool server, const struct netadd
     c->info.since = q->now;
     list_init(&c->dirty);
     list_init(&c->half);
-    list_init(&c->suspect);
     list_init(&c->down);
     list_init(&c->streams_ok);
     list_init(&c->ready);
@@ -166,7 +165,9 @@ qudag_err conn_new_client(struct qconn **out, struct quic *q, const struct quic_
     c->announced = true;
     c->local = d->local;
     c->local_fixed = d->local.family != 0;
-    token_slice.len = token_take(q, &d->remote, token);
+    if (d->peer != NULL) {
+        token_slice.len = token_take(q, &d->remote, d->peer, c->hs.known, token);
+    }
     fill_settings(&st, q, token_slice,
                   token_slice.len > 0 ? NGTCP2_TOKEN_TYPE_NEW_TOKEN : NGTCP2_TOKEN_TYPE_UNKNOWN);
     fill_params(&tp, q);
@@ -185,7 +186,7 @@ qudag_err conn_new_client(struct qconn **out, struct quic *q, const struct quic_
 }
 
 qudag_err conn_new_server(struct qconn **out, struct quic *q, const struct quic_dgram *d,
-                          const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid)
+                          const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid, bool short_cert)
 {
     struct qconn *c = conn_alloc(q, true, &d->remote, NULL);
     bool retried = odcid != NULL;
@@ -200,6 +201,9 @@ qudag_err conn_new_server(struct qconn **out, struct quic *q, const struct quic_
 
     if (c == NULL) {
         return QUDAG_ENOMEM;
+    }
+    if (short_cert) {
+        sec_hs_present_short(&c->hs);
     }
     fill_settings(&st, q, (struct slice){hd->token, hd->tokenlen},
                   hd->tokenlen > 0 ? type : NGTCP2_TOKEN_TYPE_UNKNOWN);
@@ -293,7 +297,6 @@ void conn_drop_tls(struct qconn *c)
 static void drop_engine(struct qconn *c)
 {
     leave_half_open(c);
-    list_del(&c->suspect);
     list_del(&c->streams_ok);
     if (c->ng != NULL) {
         ngtcp2_conn_del(c->ng);
@@ -561,6 +564,49 @@ void conn_recv(struct qconn *c, const struct quic_dgram *d)
     conn_mark_dirty(c);
 }
 
+/* The text outlives us, so it cannot be composed. */
+static const char *timeout_text(uint64_t ns)
+{
+#define AFTER(s) "handshake timeout after " #s " s"
+    static const char *const after[] = {
+        "handshake timeout in less than 1 s",
+        AFTER(1),
+        AFTER(2),
+        AFTER(3),
+        AFTER(4),
+        AFTER(5),
+        AFTER(6),
+        AFTER(7),
+        AFTER(8),
+        AFTER(9),
+        AFTER(10),
+        AFTER(11),
+        AFTER(12),
+        AFTER(13),
+        AFTER(14),
+        AFTER(15),
+        AFTER(16),
+        AFTER(17),
+        AFTER(18),
+        AFTER(19),
+        AFTER(20),
+        AFTER(21),
+        AFTER(22),
+        AFTER(23),
+        AFTER(24),
+        AFTER(25),
+        AFTER(26),
+        AFTER(27),
+        AFTER(28),
+        AFTER(29),
+        AFTER(30),
+    };
+#undef AFTER
+    uint64_t s = ns / NS_PER_S;
+
+    return s < ARRAY_LEN(after) ? after[s] : "handshake timeout after more than 30 s";
+}
+
 void conn_expire(struct qconn *c)
 {
     tstamp soon = tstamp_after(c->q->now, STEP_NS);
@@ -577,7 +623,7 @@ void conn_expire(struct qconn *c)
     }
     if (c->state == CONN_HANDSHAKE && c->q->now >= c->hs_deadline) {
         ngtcp2_ccerr_set_transport_error(&c->close_err, NGTCP2_NO_ERROR, NULL, 0);
-        conn_fail(c, QUDAG_ETIMEOUT, "handshake timeout", true);
+        conn_fail(c, QUDAG_ETIMEOUT, timeout_text(c->q->cfg.handshake_timeout_ns), true);
         return;
     }
     rv = ngtcp2_conn_handle_expiry(c->ng, c->q->now);

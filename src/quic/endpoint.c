@@ -95,10 +95,9 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     rng_fill(&q->cfg.rng, seed, sizeof seed);
     map_init(&q->resets, q->mem, seed, ids_max);
     rng_fill(&q->cfg.rng, seed, sizeof seed);
-    map_init(&q->tokens_by_addr, q->mem, seed, TOKENS_MAX);
+    map_init(&q->tokens_by_peer, q->mem, seed, TOKENS_MAX);
     list_init(&q->dirty);
     list_init(&q->half_open);
-    list_init(&q->suspects);
     list_init(&q->downs);
     list_init(&q->linger);
     list_init(&q->streams_ok);
@@ -288,7 +287,25 @@ static void answer_bad_token(struct quic *q, const struct quic_dgram *d, const n
     }
 }
 
-enum token_state { TOKEN_NONE, TOKEN_RETRY, TOKEN_REGULAR, TOKEN_BAD };
+/* TOKEN_KNOWN: ours, given to a peer that knows the ML-DSA key we have. */
+enum token_state { TOKEN_NONE, TOKEN_RETRY, TOKEN_REGULAR, TOKEN_KNOWN, TOKEN_BAD };
+
+static enum token_state check_regular(const struct quic *q, const ngtcp2_pkt_hd *hd,
+                                      const struct sock_storage *from)
+{
+    const uint8_t *own = sec_own_pq_hash(q->cfg.sec);
+    uint8_t name[TOKEN_NAME_LEN];
+    ngtcp2_ssize n = ngtcp2_crypto_verify_regular_token2(
+        name, sizeof name, hd->token, hd->tokenlen, q->cfg.reset_key, sizeof q->cfg.reset_key,
+        &from->u.sa, from->len, REGULAR_TOKEN_LIFE_NS, q->now);
+
+    if (n < 0) {
+        return TOKEN_BAD;
+    }
+    return n == TOKEN_NAME_LEN && own != NULL && memcmp(name, own, sizeof name) == 0
+               ? TOKEN_KNOWN
+               : TOKEN_REGULAR;
+}
 
 static enum token_state check_token(struct quic *q, const struct quic_dgram *d,
                                     const ngtcp2_pkt_hd *hd, ngtcp2_cid *odcid)
@@ -307,11 +324,12 @@ static enum token_state check_token(struct quic *q, const struct quic_dgram *d,
                    ? TOKEN_RETRY
                    : TOKEN_BAD;
     }
-    if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR &&
-        ngtcp2_crypto_verify_regular_token(hd->token, hd->tokenlen, key, sizeof q->cfg.reset_key,
-                                           &from.u.sa, from.len, REGULAR_TOKEN_LIFE_NS,
-                                           q->now) == 0) {
-        return TOKEN_REGULAR;
+    if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR) {
+        enum token_state state = check_regular(q, hd, &from);
+
+        if (state != TOKEN_BAD) {
+            return state;
+        }
     }
     /* Another endpoint's, or too old: as good as none (RFC 9000 8.1.3). */
     q->stats.tokens_bad++;
@@ -366,7 +384,8 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
     } else {
         q->stats.tokens_used++;
     }
-    if (conn_new_server(&c, q, d, &hd, token == TOKEN_RETRY ? &odcid : NULL) != QUDAG_OK) {
+    if (conn_new_server(&c, q, d, &hd, token == TOKEN_RETRY ? &odcid : NULL,
+                        token == TOKEN_KNOWN) != QUDAG_OK) {
         ERR_clear_error();
         q->stats.dropped_full++;
         return;
@@ -459,7 +478,6 @@ void quic_tick(struct quic *q, tstamp now)
 {
     advance(q, now);
     ev_recycle(q);
-    suspects_tick(q);
     for (;;) {
         struct heap_node *top = heap_top(&q->timers);
 
@@ -474,7 +492,7 @@ tstamp quic_deadline(const struct quic *q)
 {
     const struct heap_node *top = heap_top(&q->timers);
 
-    return tstamp_min(top == NULL ? TSTAMP_NEVER : top->at, suspects_deadline(q));
+    return top == NULL ? TSTAMP_NEVER : top->at;
 }
 
 qudag_err quic_dial(struct quic *q, const struct quic_dial *d, tstamp now, struct ref *out)

@@ -1,6 +1,9 @@
 /*
  * quic.h - QUIC v1 (RFC 9000) by ngtcp2, wrapped as a link owner without sockets or clocks.
  *
+ * Of the last 512 servers it dialled an endpoint remembers the NEW_TOKEN token and the ML-DSA key,
+ * at most 2,400 bytes each, 1.2 MB in all; the next dial to one completes a round trip sooner.
+ *
  * Datagrams go in with quic_recv(), come out with quic_send(); what happened is pulled with
  * quic_next_event().  No function calls back.
  */
@@ -85,14 +88,6 @@ bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx);
 
 void quic_tick(struct quic *q, tstamp now);
 tstamp quic_deadline(const struct quic *q);
-
-/*
- * The network says that nobody listens at |remote| (ICMP port or host unreachable, as the host's kernel
- * matched it to our datagrams).  Ends dials there that nothing has answered, as LINK_DOWN with
- * QUDAG_EUNREACHABLE.  For links it is a hint only, since whoever is on the path can forge it (RFC 9000
- * 21.1): the peer is asked for a sign of life, and the link ends when none comes within 2 s.
- */
-void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now);
 
 /* What a dial may insist on. */
 struct quic_dial {

@@ -37,7 +37,8 @@
 #define OUTBOX_DATA_MAX 256 /* bytes of one */
 #define LINGER_MAX 256      /* closed connections remembered */
 #define TOKEN_MAX 256       /* bytes of an address token we keep */
-#define TOKENS_MAX 512      /* remote addresses whose token we keep */
+#define TOKENS_MAX 512      /* servers whose token and key we keep */
+#define TOKEN_NAME_LEN 16   /* bytes of our key's hash inside a token we give */
 #define EV_BLOCK 65536      /* bytes of an event data block */
 
 /* A copy of sockaddr_in or sockaddr_in6, aligned for both. */
@@ -101,11 +102,8 @@ struct qconn {
     struct netaddr first_remote; /* half-open accounting by address */
     struct list dirty;           /* in quic->dirty while there may be something to send */
     struct list half;            /* in quic->half_open */
-    struct list suspect;         /* in quic->suspects: said to be unreachable */
-    tstamp suspect_due;
-    uint64_t suspect_bytes; /* bytes_in when it was said */
-    struct list down;       /* in quic->downs or quic->linger */
-    struct list streams_ok; /* in quic->streams_ok */
+    struct list down;            /* in quic->downs or quic->linger */
+    struct list streams_ok;      /* in quic->streams_ok */
     struct heap_node timer;
     tstamp hs_deadline, started;
     tstamp paced;        /* when the pace has caught up with what was sent */
@@ -150,9 +148,10 @@ struct outgram {
 };
 
 struct token_entry {
-    struct list node; /* oldest first */
-    struct netaddr remote;
-    uint16_t len;
+    struct list node;       /* oldest first */
+    uint8_t key[32];        /* hash of address and peer id */
+    struct sec_known known; /* what the server proved when it gave the token */
+    uint16_t len;           /* 0: no token came yet */
     uint8_t data[TOKEN_MAX];
 };
 
@@ -165,14 +164,14 @@ struct quic {
     struct map cids;   /* connection id -> struct qconn */
     struct map resets; /* stateless reset token of the peer -> struct qconn */
     struct heap timers;
-    struct list dirty, half_open, suspects, downs, linger, streams_ok, sent, zombies;
+    struct list dirty, half_open, downs, linger, streams_ok, sent, zombies;
     uint32_t linger_n;
     struct evq evq;
     struct list outbox;
     uint32_t outbox_n;
     struct list tokens;
     uint32_t tokens_n;
-    struct map tokens_by_addr;
+    struct map tokens_by_peer;
     struct limiter reset_limit, vneg_limit, retry_limit;
     struct chunk *spare;
     uint32_t spare_n;
@@ -199,16 +198,15 @@ void cid_reset_bind(struct qconn *c, const uint8_t token[16]);
 void cid_reset_unbind(struct qconn *c, const uint8_t token[16]);
 
 /* token.c */
-void token_store(struct quic *q, const struct netaddr *remote, struct slice token);
-size_t token_take(struct quic *q, const struct netaddr *remote, uint8_t out[TOKEN_MAX]);
+/* A link to |peer| at |remote| was made; |known| as after its handshake, or NULL. */
+void token_learn(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                 const struct sec_known *known);
+void token_store(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                 struct slice token);
+/* Length of the token, 0 without one; |*known| (may be NULL) is set along with it. */
+size_t token_take(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                  struct sec_known *known, uint8_t out[TOKEN_MAX]);
 void token_fini(struct quic *q);
-
-/* unreachable.c */
-tstamp suspects_deadline(const struct quic *q);
-void suspects_tick(struct quic *q);
-
-/* callbacks.c */
-void conn_keep_alive(struct qconn *c);
 
 /* event.c */
 QUDAG_MUST_USE bool ev_push(struct quic *q, const struct link_ev *ev);
@@ -223,7 +221,7 @@ QUDAG_MUST_USE qudag_err conn_new_client(struct qconn **out, struct quic *q,
                                          const struct quic_dial *d);
 QUDAG_MUST_USE qudag_err conn_new_server(struct qconn **out, struct quic *q,
                                          const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
-                                         const ngtcp2_cid *odcid);
+                                         const ngtcp2_cid *odcid, bool short_cert);
 void conn_recv(struct qconn *c, const struct quic_dgram *d);
 void conn_expire(struct qconn *c);
 /* Writes to |tx|; false when there is nothing to send now. */

@@ -1,38 +1,54 @@
-/* token.c - NEW_TOKEN tokens of servers we dial, one per address, the oldest forgotten first. */
+/*
+ * token.c - what is remembered of servers we were linked with, for the next dial to them.
+ *
+ *   handshake completed ... entry: the ML-DSA key the server has proven (or none)
+ *   NEW_TOKEN ............. the entry has a token
+ *   dial .................. both leave the table: each token is used once
+ *
+ * A server that gets back a token of a post-quantum link presents the short form of its certificate
+ * (spec/link.md 2.6), so no token may outlive the key: they live and die in one entry.
+ */
+#include "crypto/hash.h"
 #include "quic/quic_int.h"
 
 #include <string.h>
 
+_Static_assert(sizeof(struct token_entry) <= 2400, "the bound stated in quic.h");
+
+static void key_of(uint8_t out[BLAKE3_LEN], const struct netaddr *remote,
+                   const struct peer_id *peer)
+{
+    uint8_t both[24 + PEER_ID_MAX];
+    size_t len = addr_key(both, remote);
+
+    memcpy(both + len, peer->b, peer->len);
+    blake3(out, (struct slice){both, len + peer->len});
+}
+
 static void drop(struct quic *q, struct token_entry *e)
 {
-    uint8_t key[24];
-    size_t len = addr_key(key, &e->remote);
-
-    (void)map_del(&q->tokens_by_addr, (struct slice){key, len});
+    (void)map_del(&q->tokens_by_peer, (struct slice){e->key, sizeof e->key});
     list_del(&e->node);
     q->tokens_n--;
     mem_free(q->mem, e);
 }
 
-static struct token_entry *find(const struct quic *q, const struct netaddr *remote)
+static struct token_entry *find(const struct quic *q, const struct netaddr *remote,
+                                const struct peer_id *peer)
 {
-    uint8_t key[24];
-    size_t len = addr_key(key, remote);
+    uint8_t key[BLAKE3_LEN];
 
-    return map_get(&q->tokens_by_addr, (struct slice){key, len});
+    key_of(key, remote, peer);
+    return map_get(&q->tokens_by_peer, (struct slice){key, sizeof key});
 }
 
-void token_store(struct quic *q, const struct netaddr *remote, struct slice token)
+void token_learn(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                 const struct sec_known *known)
 {
-    struct token_entry *e = find(q, remote);
-    uint8_t key[24];
-    size_t len = addr_key(key, remote);
+    struct token_entry *e = find(q, remote, peer);
 
-    if (token.len == 0 || token.len > TOKEN_MAX) {
-        return;
-    }
     if (e != NULL) {
-        drop(q, e);
+        drop(q, e); /* a token from before may be for another key */
     }
     if (q->tokens_n == TOKENS_MAX) {
         drop(q, LIST_ENTRY(q->tokens.next, struct token_entry, node));
@@ -41,27 +57,45 @@ void token_store(struct quic *q, const struct netaddr *remote, struct slice toke
     if (e == NULL) {
         return;
     }
-    if (map_put(&q->tokens_by_addr, (struct slice){key, len}, e) != QUDAG_OK) {
+    key_of(e->key, remote, peer);
+    if (map_put(&q->tokens_by_peer, (struct slice){e->key, sizeof e->key}, e) != QUDAG_OK) {
         mem_free(q->mem, e);
         return;
     }
-    e->remote = *remote;
-    e->len = (uint16_t)token.len;
-    memcpy(e->data, token.base, token.len);
+    if (known != NULL) {
+        e->known = *known;
+    }
     list_push_back(&q->tokens, &e->node);
     q->tokens_n++;
 }
 
-size_t token_take(struct quic *q, const struct netaddr *remote, uint8_t out[TOKEN_MAX])
+void token_store(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                 struct slice token)
 {
-    struct token_entry *e = find(q, remote);
+    struct token_entry *e = find(q, remote, peer);
+
+    if (e != NULL && token.len > 0 && token.len <= TOKEN_MAX) {
+        e->len = (uint16_t)token.len;
+        memcpy(e->data, token.base, token.len);
+    }
+}
+
+size_t token_take(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                  struct sec_known *known, uint8_t out[TOKEN_MAX])
+{
+    struct token_entry *e = find(q, remote, peer);
     size_t len;
 
-    if (e == NULL) {
+    if (e == NULL || e->len == 0) {
         return 0;
     }
     len = e->len;
     memcpy(out, e->data, len);
+    if (known != NULL) {
+        *known = e->known;
+    } else if (e->known.has) {
+        len = 0; /* nowhere to check a short certificate with */
+    }
     drop(q, e); /* used once, so that dials cannot be linked by it */
     return len;
 }
@@ -71,5 +105,5 @@ void token_fini(struct quic *q)
     while (!list_empty(&q->tokens)) {
         drop(q, LIST_ENTRY(q->tokens.next, struct token_entry, node));
     }
-    map_fini(&q->tokens_by_addr);
+    map_fini(&q->tokens_by_peer);
 }

@@ -1,4 +1,4 @@
-/* cert.h - making the two kinds of certificate; checking is sec_check_cert() in sec.h. */
+/* cert.h - making the kinds of certificate; checking is sec_check_cert() in sec.h. */
 #ifndef QUDAG_SRC_SEC_CERT_H
 #define QUDAG_SRC_SEC_CERT_H
 
@@ -9,7 +9,7 @@
 
 #define CERT_LIFE_S (24 * 3600) /* seconds a certificate is made for */
 #define CERT_SKEW_S 600         /* seconds clocks may differ */
-#define CERT_DER_MAX 16384      /* bytes; ours have about 7.6 KB */
+#define CERT_DER_MAX 16384      /* bytes; ours have about 7.6 KB, in the short form 5.6 */
 
 /* A certificate and its private key; both owned, both NULL or neither. */
 struct cert_pair {
@@ -20,6 +20,7 @@ struct cert_pair {
 enum cert_kind {
     CERT_CLASSICAL, /* ECDSA P-256, self-signed: libp2p tls.md */
     CERT_PQ,        /* ML-DSA-65, signed by the ML-DSA identity key: spec/link.md 2 */
+    CERT_PQ_SHORT,  /* the same with the name of that key instead of the key: spec/link.md 2.6 */
 };
 
 /*
@@ -28,6 +29,10 @@ enum cert_kind {
  */
 QUDAG_MUST_USE qudag_err cert_make(struct cert_pair *out, enum cert_kind kind,
                                    const struct identity *id, const struct rng *rng, walltime now);
+
+/* The same for a certificate key there is already; |*out| is the caller's. */
+QUDAG_MUST_USE qudag_err cert_make_for(X509 **out, enum cert_kind kind, const struct identity *id,
+                                       EVP_PKEY *key, const struct rng *rng, walltime now);
 void cert_pair_fini(struct cert_pair *p);
 
 /* "mldsa65", "ecdsa", "ed25519", "rsa" or "other"; static. */

@@ -4,7 +4,7 @@
  *   parse -> version, unique ids, extensions -> validity -> libp2p signature -> certificate signature
  *         -> identity extension (post-quantum) -> policy
  *
- * Nothing is written to the caller's struct before the last check has passed.
+ * Nothing is written to the caller's structs before the last check has passed.
  */
 #include "base/rd.h"
 #include "crypto/hash.h"
@@ -231,13 +231,35 @@ static qudag_err check_signature(X509 *crt, EVP_PKEY *signer)
 #endif
 }
 
-/* The identity extension: the ML-DSA identity key has signed the whole certificate. */
-static qudag_err check_pq(uint8_t pq_hash[32], X509 *crt, struct slice ext)
+/* The key the extension names: in it, or remembered; its hash goes to |pq_hash|. */
+static qudag_err find_pq_key(uint8_t pq_hash[32], const uint8_t **pq_pk,
+                             const struct cert_ext_pq *ext, const struct sec_known *known)
 {
+    if (ext->pk == NULL && (known == NULL || !known->has)) {
+        return QUDAG_ENOTFOUND;
+    }
+    *pq_pk = ext->pk != NULL ? ext->pk : known->pq_pk;
+    identity_pq_hash(pq_hash, *pq_pk);
+#ifndef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    if (ext->hash != NULL && memcmp(ext->hash, pq_hash, 32) != 0) {
+        return QUDAG_ENOTFOUND;
+    }
+#endif
+    return QUDAG_OK;
+}
+
+/* The identity extension: the ML-DSA identity key has signed the whole certificate. */
+static qudag_err check_pq(uint8_t pq_hash[32], X509 *crt, struct slice value,
+                          struct sec_known *known)
+{
+    struct cert_ext_pq ext = {NULL, NULL};
     const uint8_t *pq_pk = NULL;
     EVP_PKEY *signer;
-    qudag_err err = cert_ext_pq_read(ext, &pq_pk);
+    qudag_err err = cert_ext_pq_read(value, &ext);
 
+    if (err == QUDAG_OK) {
+        err = find_pq_key(pq_hash, &pq_pk, &ext, known);
+    }
     if (err != QUDAG_OK) {
         return err;
     }
@@ -248,13 +270,15 @@ static qudag_err check_pq(uint8_t pq_hash[32], X509 *crt, struct slice ext)
     signer = EVP_PKEY_new_raw_public_key_ex(NULL, "ML-DSA-65", NULL, pq_pk, MLDSA65_PK_LEN);
     err = signer == NULL ? QUDAG_EMALFORMED : check_signature(crt, signer);
     EVP_PKEY_free(signer);
-    if (err == QUDAG_OK) {
-        identity_pq_hash(pq_hash, pq_pk);
+    if (err == QUDAG_OK && known != NULL) {
+        known->has = true;
+        memmove(known->pq_pk, pq_pk, MLDSA65_PK_LEN); /* they may be the same */
     }
     return err;
 }
 
-static qudag_err check_parsed(struct sec_peer *out, X509 *crt, enum pq_policy pq, walltime now)
+static qudag_err check_parsed(struct sec_peer *out, X509 *crt, enum pq_policy pq, walltime now,
+                              struct sec_known *known)
 {
     struct sec_peer peer = {0};
     struct exts exts = {{NULL, 0}, {NULL, 0}};
@@ -279,7 +303,10 @@ static qudag_err check_parsed(struct sec_peer *out, X509 *crt, enum pq_policy pq
     }
     if (err == QUDAG_OK) {
         peer.has_pq = exts.pq.base != NULL;
-        err = peer.has_pq ? check_pq(peer.pq_hash, crt, exts.pq) : check_signature(crt, key);
+        err = peer.has_pq ? check_pq(peer.pq_hash, crt, exts.pq, known) : check_signature(crt, key);
+    }
+    if (err == QUDAG_OK && known != NULL && !peer.has_pq) {
+        known->has = false;
     }
     if (err == QUDAG_OK) {
         const char *name = cert_key_name(key);
@@ -292,6 +319,12 @@ static qudag_err check_parsed(struct sec_peer *out, X509 *crt, enum pq_policy pq
 
 qudag_err sec_check_cert(struct sec_peer *out, struct slice der, enum pq_policy pq, walltime now)
 {
+    return sec_check_cert_known(out, der, pq, now, NULL);
+}
+
+qudag_err sec_check_cert_known(struct sec_peer *out, struct slice der, enum pq_policy pq,
+                               walltime now, struct sec_known *known)
+{
     const unsigned char *p = der.base;
     X509 *crt;
     qudag_err err = QUDAG_EMALFORMED;
@@ -301,7 +334,7 @@ qudag_err sec_check_cert(struct sec_peer *out, struct slice der, enum pq_policy 
     }
     crt = d2i_X509(NULL, &p, (long)der.len);
     if (crt != NULL && p == der.base + der.len) {
-        err = check_parsed(out, crt, pq, now);
+        err = check_parsed(out, crt, pq, now, known);
     }
     X509_free(crt);
     ERR_clear_error();

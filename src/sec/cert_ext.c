@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+enum { VERSION_KEY = 1, VERSION_NAME = 2 };
 enum { DER_INTEGER = 0x02, DER_OCTETS = 0x04, DER_UTF8 = 0x0c, DER_SEQUENCE = 0x30 };
 
 static void der_head(struct wr *w, uint8_t tag, size_t len)
@@ -54,17 +55,27 @@ void cert_ext_libp2p_write(struct wr *w, struct slice key_proto, struct slice si
     wr_slice(w, sig);
 }
 
-void cert_ext_pq_write(struct wr *w, const uint8_t pq_pk[MLDSA65_PK_LEN])
+static void write_identity(struct wr *w, uint8_t version, struct slice what)
 {
     const size_t role_len = sizeof CERT_ROLE - 1;
 
-    der_head(w, DER_SEQUENCE, der_len(1) + der_len(role_len) + der_len(MLDSA65_PK_LEN));
+    der_head(w, DER_SEQUENCE, der_len(1) + der_len(role_len) + der_len(what.len));
     der_head(w, DER_INTEGER, 1);
-    wr_u8(w, 1);
+    wr_u8(w, version);
     der_head(w, DER_UTF8, role_len);
     wr_bytes(w, CERT_ROLE, role_len);
-    der_head(w, DER_OCTETS, MLDSA65_PK_LEN);
-    wr_bytes(w, pq_pk, MLDSA65_PK_LEN);
+    der_head(w, DER_OCTETS, what.len);
+    wr_slice(w, what);
+}
+
+void cert_ext_pq_write(struct wr *w, const uint8_t pq_pk[MLDSA65_PK_LEN])
+{
+    write_identity(w, VERSION_KEY, (struct slice){pq_pk, MLDSA65_PK_LEN});
+}
+
+void cert_ext_pq_name_write(struct wr *w, const uint8_t pq_hash[32])
+{
+    write_identity(w, VERSION_NAME, (struct slice){pq_hash, 32});
 }
 
 qudag_err cert_ext_libp2p_read(struct slice value, struct slice *key_proto, struct slice *sig)
@@ -86,25 +97,31 @@ qudag_err cert_ext_libp2p_read(struct slice value, struct slice *key_proto, stru
     return QUDAG_OK;
 }
 
-qudag_err cert_ext_pq_read(struct slice value, const uint8_t **pq_pk)
+qudag_err cert_ext_pq_read(struct slice value, struct cert_ext_pq *out)
 {
     struct rd outer = rd_init(value);
     struct rd r = rd_init(der_read(&outer, DER_SEQUENCE));
-    struct slice version, role, key;
+    struct slice version, role, what;
 
     if (!rd_done(&outer)) {
         return QUDAG_EMALFORMED;
     }
     version = der_read(&r, DER_INTEGER);
     role = der_read(&r, DER_UTF8);
-    key = der_read(&r, DER_OCTETS);
-    if (!rd_done(&r) || version.len != 1 || version.base[0] != 1 ||
-        role.len != sizeof CERT_ROLE - 1 || memcmp(role.base, CERT_ROLE, role.len) != 0 ||
-        key.len != MLDSA65_PK_LEN) {
+    what = der_read(&r, DER_OCTETS);
+    if (!rd_done(&r) || version.len != 1 || role.len != sizeof CERT_ROLE - 1 ||
+        memcmp(role.base, CERT_ROLE, role.len) != 0) {
         return QUDAG_EMALFORMED;
     }
-    *pq_pk = key.base;
-    return QUDAG_OK;
+    if (version.base[0] == VERSION_KEY && what.len == MLDSA65_PK_LEN) {
+        *out = (struct cert_ext_pq){.pk = what.base};
+        return QUDAG_OK;
+    }
+    if (version.base[0] == VERSION_NAME && what.len == 32) {
+        *out = (struct cert_ext_pq){.hash = what.base};
+        return QUDAG_OK;
+    }
+    return QUDAG_EMALFORMED;
 }
 
 qudag_err cert_signed_part(uint8_t *buf, size_t cap, struct slice *out, const X509 *crt)

@@ -3,6 +3,7 @@
  *
  *   classical: ECDSA P-256 key, libp2p extension, self-signed
  *   pq:        ML-DSA-65 key, libp2p extension, identity extension, signed by the ML-DSA identity key
+ *   pq short:  the same; the identity extension has the hash of the identity key only
  */
 #include "base/wipe.h"
 #include "base/wr.h"
@@ -105,12 +106,16 @@ static qudag_err add_libp2p(X509 *crt, const struct identity *id)
     return wr_ok(&w) ? add_ext(crt, CERT_OID_LIBP2P, wr_done(&w)) : QUDAG_EINTERNAL;
 }
 
-static qudag_err add_identity(X509 *crt, const struct identity *id)
+static qudag_err add_identity(X509 *crt, enum cert_kind kind, const struct identity *id)
 {
     uint8_t value[CERT_EXT_PQ_LEN];
     struct wr w = wr_init(value, sizeof value);
 
-    cert_ext_pq_write(&w, id->pq_pk);
+    if (kind == CERT_PQ_SHORT) {
+        cert_ext_pq_name_write(&w, id->pq_hash);
+    } else {
+        cert_ext_pq_write(&w, id->pq_pk);
+    }
     return wr_ok(&w) ? add_ext(crt, CERT_OID_PQ, wr_done(&w)) : QUDAG_EINTERNAL;
 }
 
@@ -140,43 +145,57 @@ static qudag_err fill_head(X509 *crt, const struct rng *rng, walltime now)
 
 static qudag_err sign_cert(X509 *crt, enum cert_kind kind, const struct identity *id, EVP_PKEY *key)
 {
-    EVP_PKEY *signer = kind == CERT_PQ ? identity_pkey(id) : key;
+    bool pq = kind != CERT_CLASSICAL;
+    EVP_PKEY *signer = pq ? identity_pkey(id) : key;
     int n = 0;
 
     if (signer != NULL) {
-        n = X509_sign(crt, signer, kind == CERT_PQ ? NULL : EVP_sha256());
+        n = X509_sign(crt, signer, pq ? NULL : EVP_sha256());
     }
-    if (kind == CERT_PQ) {
+    if (pq) {
         EVP_PKEY_free(signer);
     }
     return n > 0 ? QUDAG_OK : QUDAG_EINTERNAL;
+}
+
+qudag_err cert_make_for(X509 **out, enum cert_kind kind, const struct identity *id, EVP_PKEY *key,
+                        const struct rng *rng, walltime now)
+{
+    X509 *crt = X509_new();
+    qudag_err err = QUDAG_OK;
+
+    if (crt == NULL || X509_set_pubkey(crt, key) != 1) {
+        err = QUDAG_ENOMEM;
+    }
+    if (err == QUDAG_OK) {
+        err = fill_head(crt, rng, now);
+    }
+    if (err == QUDAG_OK) {
+        err = add_libp2p(crt, id);
+    }
+    if (err == QUDAG_OK && kind != CERT_CLASSICAL) {
+        err = add_identity(crt, kind, id);
+    }
+    if (err == QUDAG_OK) {
+        err = sign_cert(crt, kind, id, key);
+    }
+    if (err != QUDAG_OK) {
+        X509_free(crt);
+        return err;
+    }
+    *out = crt;
+    return QUDAG_OK;
 }
 
 qudag_err cert_make(struct cert_pair *out, enum cert_kind kind, const struct identity *id,
                     const struct rng *rng, walltime now)
 {
     struct cert_pair p = {
-        .crt = X509_new(),
-        .key = kind == CERT_PQ ? EVP_PKEY_Q_keygen(NULL, NULL, "ML-DSA-65")
-                               : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"),
+        .key = kind == CERT_CLASSICAL ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
+                                      : EVP_PKEY_Q_keygen(NULL, NULL, "ML-DSA-65"),
     };
-    qudag_err err = QUDAG_OK;
+    qudag_err err = p.key == NULL ? QUDAG_ENOMEM : cert_make_for(&p.crt, kind, id, p.key, rng, now);
 
-    if (p.crt == NULL || p.key == NULL || X509_set_pubkey(p.crt, p.key) != 1) {
-        err = QUDAG_ENOMEM;
-    }
-    if (err == QUDAG_OK) {
-        err = fill_head(p.crt, rng, now);
-    }
-    if (err == QUDAG_OK) {
-        err = add_libp2p(p.crt, id);
-    }
-    if (err == QUDAG_OK && kind == CERT_PQ) {
-        err = add_identity(p.crt, id);
-    }
-    if (err == QUDAG_OK) {
-        err = sign_cert(p.crt, kind, id, p.key);
-    }
     if (err != QUDAG_OK) {
         cert_pair_fini(&p);
         return err;

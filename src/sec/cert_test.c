@@ -60,6 +60,18 @@ static struct cert_pair make(enum cert_kind kind, const struct identity *id)
     return p;
 }
 
+/* Checks as somebody who remembers the ML-DSA key of |known| (NULL: of nobody). */
+static qudag_err check(struct sec_peer *peer, struct slice s, const struct identity *known,
+                       walltime now)
+{
+    struct sec_known k = {.has = known != NULL};
+
+    if (known != NULL) {
+        memcpy(k.pq_pk, known->pq_pk, sizeof k.pq_pk);
+    }
+    return sec_check_cert_known(peer, s, PQ_PREFER, now, &k);
+}
+
 static void test_our_certificates_prove_what_they_should(void **state)
 {
     static const struct {
@@ -150,32 +162,98 @@ static void test_validity_has_ten_minutes_of_tolerance(void **state)
         {0, QUDAG_OK},
         {INT64_C(100000000000), QUDAG_EEXPIRED},
     };
-    struct cert_pair p = make(CERT_CLASSICAL, &alice);
-    struct slice s = encode(p.crt);
+
+    (void)state;
+    for (int kind = CERT_CLASSICAL; kind <= CERT_PQ_SHORT; kind++) {
+        struct cert_pair p = make((enum cert_kind)kind, &alice);
+        struct slice s = encode(p.crt);
+
+        for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+            struct sec_peer peer;
+
+            assert_int_equal(check(&peer, s, &alice, NOW + row[i].off), row[i].err);
+        }
+        cert_pair_fini(&p);
+    }
+}
+
+static void test_the_short_form_needs_the_key_it_names(void **state)
+{
+    static const struct {
+        const struct identity *known;
+        qudag_err err;
+    } row[] = {{NULL, QUDAG_ENOTFOUND}, {&bob, QUDAG_ENOTFOUND}, {&alice, QUDAG_OK}};
+    struct cert_pair full = make(CERT_PQ, &alice);
+    X509 *crt = NULL;
+    struct slice s;
+    size_t full_len;
+    struct sec_peer peer;
+
+    (void)state;
+    full_len = encode(full.crt).len;
+    assert_int_equal(cert_make_for(&crt, CERT_PQ_SHORT, &alice, full.key, &rng, NOW), QUDAG_OK);
+    s = encode(crt);
+    assert_in_range(full_len - s.len, MLDSA65_PK_LEN - 32, MLDSA65_PK_LEN - 32 + 12);
+    assert_int_equal(X509_check_private_key(crt, full.key), 1);
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        memset(&peer, 0, sizeof peer);
+        assert_int_equal(check(&peer, s, row[i].known, NOW), row[i].err);
+        assert_int_equal(peer.has_pq, row[i].err == QUDAG_OK);
+        if (row[i].err == QUDAG_OK) {
+            struct peer_id id;
+
+            peer_id_from_ed25519(&id, alice.ed_pk);
+            assert_true(peer_id_eq(&peer.id, &id));
+            assert_memory_equal(peer.pq_hash, alice.pq_hash, 32);
+        }
+    }
+    assert_int_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW), QUDAG_ENOTFOUND);
+    assert_int_equal(sec_check_cert(&peer, s, PQ_REQUIRE, NOW), QUDAG_ENOTFOUND);
+    X509_free(crt);
+    cert_pair_fini(&full);
+}
+
+static void test_the_key_of_a_checked_certificate_is_handed_out(void **state)
+{
+    static const struct {
+        enum cert_kind kind;
+        bool has;
+    } row[] = {{CERT_CLASSICAL, false}, {CERT_PQ, true}, {CERT_PQ_SHORT, true}};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct cert_pair p = make(row[i].kind, &alice);
+        struct sec_known k = {.has = true};
         struct sec_peer peer;
+        struct slice s = encode(p.crt);
 
-        assert_int_equal(sec_check_cert(&peer, s, PQ_OFF, NOW + row[i].off), row[i].err);
+        /* Known before is the right key for the short form, another for the full one. */
+        memcpy(k.pq_pk, row[i].kind == CERT_PQ ? bob.pq_pk : alice.pq_pk, sizeof k.pq_pk);
+        assert_int_equal(sec_check_cert_known(&peer, s, PQ_PREFER, NOW + CERT_LIFE_S * 3, &k),
+                         QUDAG_EEXPIRED);
+        assert_true(k.has);
+        assert_int_equal(sec_check_cert_known(&peer, s, PQ_PREFER, NOW, &k), QUDAG_OK);
+        assert_int_equal(k.has, row[i].has);
+        if (row[i].has) {
+            assert_memory_equal(k.pq_pk, alice.pq_pk, sizeof k.pq_pk);
+        }
+        cert_pair_fini(&p);
     }
-    cert_pair_fini(&p);
 }
 
 static void test_a_certificate_cut_anywhere_is_malformed(void **state)
 {
     (void)state;
-    for (int kind = CERT_CLASSICAL; kind <= CERT_PQ; kind++) {
+    for (int kind = CERT_CLASSICAL; kind <= CERT_PQ_SHORT; kind++) {
         struct cert_pair p = make((enum cert_kind)kind, &alice);
         struct slice s = encode(p.crt);
         struct sec_peer peer;
 
         for (size_t len = 0; len < s.len; len++) {
-            assert_int_equal(sec_check_cert(&peer, (struct slice){der, len}, PQ_PREFER, NOW),
-                             QUDAG_EMALFORMED);
+            assert_int_equal(check(&peer, (struct slice){der, len}, &alice, NOW), QUDAG_EMALFORMED);
         }
         der[s.len] = 0;
-        assert_int_equal(sec_check_cert(&peer, (struct slice){der, s.len + 1}, PQ_PREFER, NOW),
+        assert_int_equal(check(&peer, (struct slice){der, s.len + 1}, &alice, NOW),
                          QUDAG_EMALFORMED);
         cert_pair_fini(&p);
     }
@@ -184,20 +262,20 @@ static void test_a_certificate_cut_anywhere_is_malformed(void **state)
 static void test_a_certificate_changed_anywhere_is_refused(void **state)
 {
     (void)state;
-    for (int kind = CERT_CLASSICAL; kind <= CERT_PQ; kind++) {
+    for (int kind = CERT_CLASSICAL; kind <= CERT_PQ_SHORT; kind++) {
         struct cert_pair p = make((enum cert_kind)kind, &alice);
         struct slice s = encode(p.crt);
-        size_t step = kind == CERT_PQ ? 5 : 1;
+        size_t step = kind == CERT_CLASSICAL ? 1 : 5;
         struct sec_peer peer;
 
         for (size_t i = 0; i < s.len; i += step) {
             uint8_t bit = (uint8_t)(1u << (i / step % 8));
 
             der[i] ^= bit;
-            assert_int_not_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW), QUDAG_OK);
+            assert_int_not_equal(check(&peer, s, &alice, NOW), QUDAG_OK);
             der[i] ^= bit;
         }
-        assert_int_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW), QUDAG_OK);
+        assert_int_equal(check(&peer, s, &alice, NOW), QUDAG_OK);
         cert_pair_fini(&p);
     }
 }
@@ -265,16 +343,23 @@ enum forgery {
     PQ_EXTENSION_CUT,
     PQ_EXTENSION_OTHER_ROLE,
     PQ_TWICE,
+    SHORT_NAMES_ANOTHER,      /* bob's certificate names alice's key, the one known */
+    SHORT_VERSION_OF_THE_KEY, /* version 2 with a key */
+    KEY_VERSION_OF_THE_SHORT, /* version 1 with a hash */
+    SHORT_CUT,
 };
 
 /* Spoils |crt|, a certificate of alice; |other| is one of bob. */
 static void forge(enum forgery what, X509 *crt, const X509 *other)
 {
     uint8_t ext[CERT_EXT_PQ_LEN];
-    struct wr w = wr_init(ext, sizeof ext);
+    uint8_t name[CERT_EXT_PQ_NAME_LEN];
+    struct wr w = wr_init(ext, sizeof ext), n = wr_init(name, sizeof name);
 
     cert_ext_pq_write(&w, alice.pq_pk);
     assert_int_equal(wr_done(&w).len, CERT_EXT_PQ_LEN);
+    cert_ext_pq_name_write(&n, alice.pq_hash);
+    assert_int_equal(wr_done(&n).len, CERT_EXT_PQ_NAME_LEN);
     switch (what) {
     case NO_LIBP2P:
         drop_ext(crt, CERT_OID_LIBP2P);
@@ -310,6 +395,18 @@ static void forge(enum forgery what, X509 *crt, const X509 *other)
         ext[20] ^= what == PQ_EXTENSION_OTHER_ROLE ? 1 : 0;
         add_ext(crt, CERT_OID_PQ, 0, ext, sizeof ext - (what == PQ_EXTENSION_CUT ? 1 : 0));
         break;
+    case SHORT_VERSION_OF_THE_KEY:
+        drop_ext(crt, CERT_OID_PQ);
+        ext[6] = 2;
+        add_ext(crt, CERT_OID_PQ, 0, ext, sizeof ext);
+        break;
+    case SHORT_NAMES_ANOTHER:
+    case KEY_VERSION_OF_THE_SHORT:
+    case SHORT_CUT:
+        drop_ext(crt, CERT_OID_PQ);
+        name[4] = what == KEY_VERSION_OF_THE_SHORT ? 1 : 2;
+        add_ext(crt, CERT_OID_PQ, 0, name, sizeof name - (what == SHORT_CUT ? 1 : 0));
+        break;
     }
 }
 
@@ -334,24 +431,35 @@ static void test_forged_certificates_are_refused(void **state)
         {PQ_EXTENSION_CUT, CERT_PQ, QUDAG_EMALFORMED},
         {PQ_EXTENSION_OTHER_ROLE, CERT_PQ, QUDAG_EMALFORMED},
         {PQ_TWICE, CERT_PQ, QUDAG_EMALFORMED},
+        {PQ_TWICE, CERT_PQ_SHORT, QUDAG_EMALFORMED},
+        {STOLEN_PQ_EXTENSION, CERT_PQ_SHORT, QUDAG_EAUTH},
+        {PQ_SIGNED_BY_ITSELF, CERT_PQ_SHORT, QUDAG_EAUTH},
+        {LIBP2P_OF_ANOTHER_KEY, CERT_PQ_SHORT, QUDAG_EAUTH},
+        {SHORT_NAMES_ANOTHER, CERT_PQ_SHORT, QUDAG_EAUTH},
+        {SHORT_VERSION_OF_THE_KEY, CERT_PQ, QUDAG_EMALFORMED},
+        {KEY_VERSION_OF_THE_SHORT, CERT_PQ_SHORT, QUDAG_EMALFORMED},
+        {SHORT_CUT, CERT_PQ_SHORT, QUDAG_EMALFORMED},
     };
-    EVP_PKEY *alice_key = identity_key(&alice);
+    EVP_PKEY *alice_key = identity_key(&alice), *bob_key = identity_key(&bob);
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        struct cert_pair p = make(row[i].kind, &alice);
+        bool of_bob = row[i].what == SHORT_NAMES_ANOTHER;
+        struct cert_pair p = make(row[i].kind, of_bob ? &bob : &alice);
         struct cert_pair other = make(CERT_PQ, &bob);
-        bool pq = row[i].kind == CERT_PQ;
-        EVP_PKEY *signer = pq && row[i].what != PQ_SIGNED_BY_ITSELF ? alice_key : p.key;
+        bool pq = row[i].kind != CERT_CLASSICAL;
+        EVP_PKEY *signer = of_bob ? bob_key : alice_key;
         struct sec_peer peer;
 
+        signer = pq && row[i].what != PQ_SIGNED_BY_ITSELF ? signer : p.key;
         forge(row[i].what, p.crt, other.crt);
         assert_true(X509_sign(p.crt, signer, pq ? NULL : EVP_sha256()) > 0);
-        assert_int_equal(sec_check_cert(&peer, encode(p.crt), PQ_PREFER, NOW), row[i].err);
+        assert_int_equal(check(&peer, encode(p.crt), &alice, NOW), row[i].err);
         cert_pair_fini(&p);
         cert_pair_fini(&other);
     }
     EVP_PKEY_free(alice_key);
+    EVP_PKEY_free(bob_key);
 }
 
 static void test_extensions_are_strict_der(void **state)
@@ -401,6 +509,8 @@ int main(void)
         cmocka_unit_test(test_policy_decides_on_the_second_extension),
         cmocka_unit_test(test_published_certificates),
         cmocka_unit_test(test_validity_has_ten_minutes_of_tolerance),
+        cmocka_unit_test(test_the_short_form_needs_the_key_it_names),
+        cmocka_unit_test(test_the_key_of_a_checked_certificate_is_handed_out),
         cmocka_unit_test(test_a_certificate_cut_anywhere_is_malformed),
         cmocka_unit_test(test_a_certificate_changed_anywhere_is_refused),
         cmocka_unit_test(test_forged_certificates_are_refused),

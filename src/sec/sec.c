@@ -157,11 +157,21 @@ static qudag_err set_context(struct sec *s, const struct sec_config *cfg)
 static qudag_err install(struct sec *s, enum cert_kind kind, walltime now)
 {
     struct cert_pair p = {NULL, NULL};
+    X509 *short_crt = NULL;
     qudag_err err = cert_make(&p, kind, s->identity, s->rng, now);
 
+    if (err == QUDAG_OK && kind == CERT_PQ) {
+        err = cert_make_for(&short_crt, CERT_PQ_SHORT, s->identity, p.key, s->rng, now);
+    }
     if (err == QUDAG_OK && SSL_CTX_use_cert_and_key(s->ctx, p.crt, p.key, NULL, 1) != 1) {
         err = QUDAG_EINTERNAL;
     }
+    if (err == QUDAG_OK && kind == CERT_PQ) {
+        X509_free(s->short_crt);
+        s->short_crt = short_crt;
+        short_crt = NULL;
+    }
+    X509_free(short_crt);
     cert_pair_fini(&p);
     return err;
 }
@@ -180,6 +190,11 @@ qudag_err sec_renew(struct sec *s, tstamp now)
     ERR_clear_error();
     s->renew_at = tstamp_after(now, err == QUDAG_OK ? RENEW_AFTER_NS : RETRY_AFTER_NS);
     return err;
+}
+
+const uint8_t *sec_own_pq_hash(const struct sec *s)
+{
+    return s->pq == PQ_OFF ? NULL : s->identity->pq_hash;
 }
 
 tstamp sec_renew_at(const struct sec *s)
@@ -226,6 +241,7 @@ void sec_free(struct sec *s)
         return;
     }
     ASSERT(list_empty(&s->running));
+    X509_free(s->short_crt);
     SSL_CTX_free(s->ctx);
     mem_free(s->mem, s);
 }

@@ -36,6 +36,12 @@ struct sec_peer {
     char sig[16]; /* kind of the certificate key */
 };
 
+/* The ML-DSA identity key of a peer, remembered from a link on which it was proven. */
+struct sec_known {
+    bool has;
+    uint8_t pq_pk[MLDSA65_PK_LEN];
+};
+
 struct sec;
 QUDAG_MUST_USE qudag_err sec_new(struct sec **out, const struct sec_config *cfg);
 void sec_free(struct sec *s);
@@ -54,5 +60,17 @@ tstamp sec_renew_at(const struct sec *s);
  */
 QUDAG_MUST_USE qudag_err sec_check_cert(struct sec_peer *out, struct slice der, enum pq_policy pq,
                                         walltime now);
+
+/*
+ * The same for both forms of the post-quantum certificate: the short one is checked with the key in
+ * |known|, which afterwards holds the key that was proven, or none; untouched on error.  |known| may
+ * be NULL: no key.  QUDAG_ENOTFOUND for a short form whose key is not the known one.
+ */
+QUDAG_MUST_USE qudag_err sec_check_cert_known(struct sec_peer *out, struct slice der,
+                                              enum pq_policy pq, walltime now,
+                                              struct sec_known *known);
+
+/* The hash of our own ML-DSA identity key, 32 bytes; NULL when the policy leaves it unused. */
+const uint8_t *sec_own_pq_hash(const struct sec *s);
 
 #endif

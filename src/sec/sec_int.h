@@ -19,6 +19,7 @@ struct sec {
     enum pq_policy pq;
     struct wallclock clock;
     SSL_CTX *ctx;
+    X509 *short_crt;     /* short form of the post-quantum certificate in |ctx|; NULL without one */
     struct list running; /* struct sec_hs, by its link */
     tstamp renew_at;
 };

@@ -11,8 +11,16 @@ qudag_err sec_hs_start(struct sec_hs *hs, struct sec *sec, bool server,
 {
     *hs = (struct sec_hs){.sec = sec};
     list_init(&hs->link);
+    if (!server && sec->pq != PQ_OFF) {
+        hs->known = mem_alloc(sec->mem, sizeof *hs->known);
+        if (hs->known == NULL) {
+            return QUDAG_ENOMEM;
+        }
+    }
     hs->ssl = SSL_new(sec->ctx);
     if (hs->ssl == NULL) {
+        mem_free(sec->mem, hs->known);
+        hs->known = NULL;
         ERR_clear_error();
         return QUDAG_ENOMEM;
     }
@@ -35,8 +43,32 @@ void sec_hs_stop(struct sec_hs *hs)
         SSL_set_app_data(hs->ssl, NULL);
         SSL_free(hs->ssl);
         hs->ssl = NULL;
+        mem_free(hs->sec->mem, hs->known);
+        hs->known = NULL;
     }
     wipe(&hs->expect, sizeof hs->expect);
+}
+
+void sec_hs_present_short(struct sec_hs *hs)
+{
+    /* It has the key of the full one; should the library refuse it, that stays. */
+    if (hs->sec->short_crt != NULL && SSL_use_certificate(hs->ssl, hs->sec->short_crt) != 1) {
+        ERR_clear_error();
+    }
+}
+
+static const char *own_key_name(const struct sec_hs *hs)
+{
+    const X509 *mine = SSL_get_certificate(hs->ssl);
+
+    return mine == NULL ? NULL : cert_key_name(X509_get0_pubkey(mine));
+}
+
+bool sec_hs_pq_both(const struct sec_hs *hs)
+{
+    const char *mine = own_key_name(hs);
+
+    return hs->peer.has_pq && mine != NULL && strcmp(mine, "mldsa65") == 0;
 }
 
 static bool group_is_pq(const SSL *ssl)
@@ -85,6 +117,13 @@ static const char *cert_text(qudag_err err)
     default:
         return "peer's certificate is malformed";
     }
+}
+
+static const char *short_text(const struct sec_hs *hs)
+{
+    return hs->known != NULL && hs->known->has
+               ? "peer's short certificate names another ML-DSA key than the one remembered"
+               : "peer's certificate is the short form, and its ML-DSA key is not known here";
 }
 
 /* What the certificate proved against what was asked for. */
@@ -162,9 +201,12 @@ int sec_verify_cb(X509_STORE_CTX *ctx, void *arg)
     if (len <= 0) {
         return refuse(hs, ctx, QUDAG_EMALFORMED, cert_text(QUDAG_EMALFORMED));
     }
-    err = sec_check_cert(&peer, (struct slice){der, (size_t)len}, s->pq,
-                         wall_now(&s->clock, hs->now));
+    err = sec_check_cert_known(&peer, (struct slice){der, (size_t)len}, s->pq,
+                               wall_now(&s->clock, hs->now), hs->known);
     OPENSSL_free(der);
+    if (err == QUDAG_ENOTFOUND) {
+        return refuse(hs, ctx, QUDAG_EAUTH, short_text(hs));
+    }
     if (err != QUDAG_OK) {
         return refuse(hs, ctx, err, cert_text(err));
     }
@@ -192,12 +234,10 @@ static void copy_text(char *dst, size_t cap, const char *text)
 void sec_hs_report(const struct sec_hs *hs, struct link_info *out)
 {
     SSL *ssl = hs->ssl;
-    X509 *mine = SSL_get_certificate(ssl);
 
     copy_text(out->group, sizeof out->group, SSL_get0_group_name(ssl));
     copy_text(out->cipher, sizeof out->cipher, SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));
-    copy_text(out->sig_local, sizeof out->sig_local,
-              mine == NULL ? NULL : cert_key_name(X509_get0_pubkey(mine)));
+    copy_text(out->sig_local, sizeof out->sig_local, own_key_name(hs));
     copy_text(out->sig_remote, sizeof out->sig_remote, hs->peer.sig);
     out->peer = hs->peer.id;
     out->has_pq_hash = hs->peer.has_pq;

@@ -29,11 +29,22 @@ struct sec_hs {
     qudag_err err;        /* why the peer was refused by us, or QUDAG_OK */
     const char *err_text; /* static */
     struct sec_peer peer;
+    /* Dialling only, else NULL: before the handshake a remembered key, after it the proven one. */
+    struct sec_known *known;
 };
 
 /* QUDAG_ENOMEM; then there is nothing to stop. */
 QUDAG_MUST_USE qudag_err sec_hs_start(struct sec_hs *hs, struct sec *sec, bool server,
                                       const struct sec_expect *expect);
+
+/*
+ * Before the handshake, on the accepting side: the peer knows our ML-DSA identity key, so the
+ * certificate need only name it (spec/link.md 2.6).  Without effect when we present no such one.
+ */
+void sec_hs_present_short(struct sec_hs *hs);
+
+/* After the handshake: each side has proven an ML-DSA identity key to the other. */
+bool sec_hs_pq_both(const struct sec_hs *hs);
 
 /* Frees the SSL object; harmless when there is none. */
 void sec_hs_stop(struct sec_hs *hs);
