@@ -4,6 +4,8 @@
  *   handshakes   per second, and CPU of each side; limit: the summed cost of its bare primitives
  *   bulk         one stream, MB/s; limit: bare ngtcp2 (rawquic.c) with the same cipher, same run
  *   memory       resident bytes of an idle connection's end
+ *   dial         first and second dial of one server, in virtual time; limit: the round trips that
+ *                QUIC needs at least
  *
  * The server has a thread of its own; both sides are the code the node runs.
  */
@@ -11,6 +13,7 @@
 #include "udp_kit.h"
 
 #include "quic/quic.h"
+#include "quic/testkit_net.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -482,6 +485,34 @@ static void bench_memory(unsigned n)
     side_drop(&server);
 }
 
+/* Over the in-memory network of the tests, as loopback has no distance. */
+static void bench_dials(void)
+{
+    static const char *const names[] = {"first", "second, token and remembered key"};
+    const struct tk_opt opt = {.pq = PQ_REQUIRE};
+    static struct tk tk;
+
+    tk_init(&tk);
+    tk.delay_ns = 50 * NS_PER_MS;
+    must(tk_make(&tk, 0, &opt) && tk_make(&tk, 1, &opt), "endpoints");
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        tstamp begin = tk.now, confirmed;
+        struct ref link;
+        double ms;
+
+        tk.ep[0].ups = tk.ep[1].ups = 0;
+        must(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link) == QUDAG_OK, "dial");
+        must(tk_run(&tk, 5 * NS_PER_S, tk_both_up), "no link");
+        confirmed = tk.now;
+        (void)tk_run(&tk, NS_PER_S, NULL); /* its NEW_TOKEN arrives */
+        quic_link_ops.close(tk.ep[0].q, link, QUDAG_OK);
+        (void)tk_run(&tk, 10 * NS_PER_S, NULL);
+        ms = (double)(confirmed - begin) / 1e6;
+        row("dial to confirmed link, round trip 100 ms", names[i], ms, "ms", 200, 200 / ms);
+    }
+    tk_fini(&tk);
+}
+
 int main(void)
 {
     static const struct {
@@ -491,6 +522,7 @@ int main(void)
                   {SEC_CIPHER_CHACHA20, "TLS_CHACHA20_POLY1305_SHA256", "ChaCha20-Poly1305"}};
 
     bench_memory(1000);
+    bench_dials();
     bench_handshakes(PQ_OFF, 768, "X25519", "EC", 300);
     bench_handshakes(PQ_REQUIRE, 512, "ML-KEM-512", "ML-DSA-65", 200);
     bench_handshakes(PQ_REQUIRE, 768, "X25519MLKEM768", "ML-DSA-65", 200);
