@@ -97,6 +97,8 @@ static void bench_build(struct lab *lab, const struct limits *l)
     for (unsigned i = 1; i <= RELAYS; i++) {
         limit += l->rtt_cell_us[i];
     }
+    row("handshake of a hop, client's part", l->hs.client, "us", 0, 0);
+    row("handshake of a hop, relay's part", l->hs.relay, "us", 0, 0);
     row("build, 3 hops, one after the other", median(ms, BUILDS), "ms", (limit + work) / 1e3, 3);
     begin = now_s();
     actor_build_many(&lab->me, BURST, 24, false);
