@@ -26,7 +26,7 @@ static int push(struct qconn *c, const struct qstream *s, enum link_ev_type type
     return ev_push(c->q, &ev) ? 0 : no_memory(c);
 }
 
-static void set_keepalive(struct qconn *c)
+void conn_keep_alive(struct qconn *c)
 {
     const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(c->ng);
     uint64_t idle = c->q->cfg.idle_timeout_ns;
@@ -77,7 +77,7 @@ static int on_completed(ngtcp2_conn *ng, void *user_data)
     }
     c->completed = true;
     sec_hs_report(&c->hs, &c->info);
-    set_keepalive(c);
+    conn_keep_alive(c);
     if (c->server) {
         c->confirmed = true;
         give_token(c);

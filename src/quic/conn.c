@@ -61,6 +61,7 @@ static struct qconn *conn_alloc(struct quic *q, bool server, const struct netadd
     c->info.since = q->now;
     list_init(&c->dirty);
     list_init(&c->half);
+    list_init(&c->suspect);
     list_init(&c->down);
     list_init(&c->streams_ok);
     list_init(&c->ready);
@@ -297,6 +298,7 @@ void conn_drop_tls(struct qconn *c)
 static void drop_engine(struct qconn *c)
 {
     leave_half_open(c);
+    list_del(&c->suspect);
     list_del(&c->streams_ok);
     if (c->ng != NULL) {
         ngtcp2_conn_del(c->ng);

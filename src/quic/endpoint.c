@@ -98,6 +98,7 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     map_init(&q->tokens_by_peer, q->mem, seed, TOKENS_MAX);
     list_init(&q->dirty);
     list_init(&q->half_open);
+    list_init(&q->suspects);
     list_init(&q->downs);
     list_init(&q->linger);
     list_init(&q->streams_ok);
@@ -478,6 +479,7 @@ void quic_tick(struct quic *q, tstamp now)
 {
     advance(q, now);
     ev_recycle(q);
+    suspects_tick(q);
     for (;;) {
         struct heap_node *top = heap_top(&q->timers);
 
@@ -492,7 +494,7 @@ tstamp quic_deadline(const struct quic *q)
 {
     const struct heap_node *top = heap_top(&q->timers);
 
-    return top == NULL ? TSTAMP_NEVER : top->at;
+    return tstamp_min(top == NULL ? TSTAMP_NEVER : top->at, suspects_deadline(q));
 }
 
 qudag_err quic_dial(struct quic *q, const struct quic_dial *d, tstamp now, struct ref *out)

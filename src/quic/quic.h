@@ -89,6 +89,14 @@ bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx);
 void quic_tick(struct quic *q, tstamp now);
 tstamp quic_deadline(const struct quic *q);
 
+/*
+ * The network says that nobody listens at |remote| (ICMP port or host unreachable, as the host's kernel
+ * matched it to our datagrams).  Ends dials there that nothing has answered, as LINK_DOWN with
+ * QUDAG_EUNREACHABLE.  For links it is a hint only, since whoever is on the path can forge it (RFC 9000
+ * 21.1): the peer is asked for a sign of life, and the link ends when none comes within 2 s.
+ */
+void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now);
+
 /* What a dial may insist on. */
 struct quic_dial {
     struct netaddr remote;

@@ -102,8 +102,11 @@ struct qconn {
     struct netaddr first_remote; /* half-open accounting by address */
     struct list dirty;           /* in quic->dirty while there may be something to send */
     struct list half;            /* in quic->half_open */
-    struct list down;            /* in quic->downs or quic->linger */
-    struct list streams_ok;      /* in quic->streams_ok */
+    struct list suspect;         /* in quic->suspects: said to be unreachable */
+    tstamp suspect_due;
+    uint64_t suspect_bytes; /* bytes_in when it was said */
+    struct list down;       /* in quic->downs or quic->linger */
+    struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;
     tstamp hs_deadline, started;
     tstamp paced;        /* when the pace has caught up with what was sent */
@@ -164,7 +167,7 @@ struct quic {
     struct map cids;   /* connection id -> struct qconn */
     struct map resets; /* stateless reset token of the peer -> struct qconn */
     struct heap timers;
-    struct list dirty, half_open, downs, linger, streams_ok, sent, zombies;
+    struct list dirty, half_open, suspects, downs, linger, streams_ok, sent, zombies;
     uint32_t linger_n;
     struct evq evq;
     struct list outbox;
@@ -207,6 +210,13 @@ void token_store(struct quic *q, const struct netaddr *remote, const struct peer
 size_t token_take(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
                   struct sec_known *known, uint8_t out[TOKEN_MAX]);
 void token_fini(struct quic *q);
+
+/* unreachable.c */
+tstamp suspects_deadline(const struct quic *q);
+void suspects_tick(struct quic *q);
+
+/* callbacks.c */
+void conn_keep_alive(struct qconn *c);
 
 /* event.c */
 QUDAG_MUST_USE bool ev_push(struct quic *q, const struct link_ev *ev);
