@@ -31,6 +31,14 @@ struct kad_peer_info {
     struct multiaddr addr[KAD_ADDRS_MAX];
 };
 
+/* Bytes of the longest Peer message made of a kad_peer_info. */
+#define KAD_PEER_RAW_MAX (2 + PEER_ID_MAX + KAD_ADDRS_MAX * (3 + MULTIADDR_MAX))
+
+/* A Peer message of sound form; what it says is not checked. */
+struct kad_peer_raw {
+    struct slice id, body; /* id lies in body */
+};
+
 struct kad_msg {
     enum kad_type type;
     struct slice key;
@@ -39,12 +47,15 @@ struct kad_msg {
     size_t n_closer, n_providers;
     struct kad_peer_info *closer; /* caller's array of KAD_PEERS_MAX, may be NULL when encoding 0 */
     struct kad_peer_info *providers; /* likewise */
+    size_t n_raw;
+    struct kad_peer_raw *raw; /* NULL, or an array of KAD_PEERS_MAX for closer peers as they are */
 };
 
 /*
  * |in| is one message without its length prefix.  A missing type means PUT_VALUE (proto3 peers).
  * |m|->closer and ->providers point to arrays of KAD_PEERS_MAX before the call; peers beyond, with a
- * bad id, and addresses that cannot be used are dropped and counted in *dropped.
+ * bad id, and addresses that cannot be used are dropped and counted in *dropped.  With |m|->raw closer
+ * peers go there and n_closer stays 0.
  * QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED (unknown type), QUDAG_ETOOBIG (key, value, time or the whole
  * over its limit).
  */
@@ -52,10 +63,16 @@ QUDAG_MUST_USE qudag_err kad_msg_decode(struct kad_msg *m, size_t *dropped, stru
 
 /*
  * Length-prefixed encoding of at most |cap| bytes: keeps fewer addresses of each peer, then fewer
- * peers (the last ones go first), until it fits.  QUDAG_ETOOBIG when it cannot, QUDAG_EINVAL for
+ * peers (the last ones go first), until it fits.  Raw peers follow the closer ones and are kept in any
+ * case.  QUDAG_ETOOBIG when it cannot, QUDAG_EINVAL for
  * what kad_msg_decode() would refuse.
  */
 QUDAG_MUST_USE qudag_err kad_msg_encode(uint8_t *dst, size_t cap, size_t *len,
                                         const struct kad_msg *m);
+
+/* Into |out|; false for a bad id.  Addresses that cannot be used are left out and counted. */
+bool kad_peer_read(struct kad_peer_info *out, size_t *dropped, const struct kad_peer_raw *raw);
+/* The Peer message of |p| (id.len > 0); its length. */
+size_t kad_peer_write(uint8_t dst[KAD_PEER_RAW_MAX], const struct kad_peer_info *p);
 
 #endif

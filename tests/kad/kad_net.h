@@ -153,15 +153,15 @@ static struct net_item net_pop(struct net *net)
 
 static size_t net_by_id(const struct net *net, const struct peer_id *id)
 {
-    static size_t cache[4096]; /* by two bytes of the id: a hint, checked */
-    size_t h = ((size_t)id->b[id->len - 1] << 8 | id->b[id->len - 2]) % 4096;
+    static uint32_t cache[65536]; /* by two bytes of the id: a hint, checked */
+    size_t h = (size_t)id->b[id->len - 1] << 8 | id->b[id->len - 2];
 
     if (cache[h] < net->n && peer_id_eq(&net->node[cache[h]].id, id)) {
         return cache[h];
     }
     for (size_t i = 0; i < net->n; i++) {
         if (peer_id_eq(&net->node[i].id, id)) {
-            cache[h] = i;
+            cache[h] = (uint32_t)i;
             return i;
         }
     }

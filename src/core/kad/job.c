@@ -23,7 +23,7 @@ static struct kad_rpc *rpc_of(struct list *l)
 static void found_add(struct kad_job *j, struct kad_peer *p)
 {
     for (size_t i = 0; i < j->n_found; i++) {
-        if (peer_id_eq(&j->found[i]->id, &p->id)) {
+        if (kad_peer_same(j->found[i], p)) {
             return;
         }
     }
@@ -34,7 +34,7 @@ static void found_add(struct kad_job *j, struct kad_peer *p)
 
 static void found_add_self(struct kad *k, struct kad_job *j)
 {
-    struct kad_peer *self = kad_peer_new(k->cfg.mem, &k->self_info, true);
+    struct kad_peer *self = kad_self_peer(k);
 
     if (self != NULL) {
         found_add(j, self);
@@ -165,6 +165,7 @@ static void lookup_begin(struct kad *k, struct kad_job *j, tstamp now, struct ac
     size_t n = kad_table_closest(&k->table, j->hash, NULL, KAD_K, near);
     for (size_t i = 0; i < n; i++) {
         (void)kad_query_add(&j->q, near[i], 1);
+        kad_query_meet(&j->q, near[i]);
     }
     for (size_t i = 0; i < k->n_seeds && n < KAD_K; i++) {
         if (k->seed[i]->fails == 0 || n == 0 || j->op == KAD_OP_BOOTSTRAP) {
@@ -263,7 +264,7 @@ static bool store_self(struct kad *k, struct kad_job *j, tstamp now)
         return kad_keep_value(k, j->val, (struct slice){j->key, j->key_len},
                               (struct slice){j->value, j->value_len}, now) == QUDAG_OK;
     }
-    struct kad_peer *self = kad_peer_new(k->cfg.mem, &k->self_info, true);
+    struct kad_peer *self = kad_self_peer(k);
     walltime wall = kad_wall(k, now);
     bool ok = self != NULL &&
               kad_store_provide(&k->store, j->hash, self, wall, wall + KAD_RECORD_LIFE) == QUDAG_OK;
@@ -477,8 +478,11 @@ static void take_record(struct kad *k, struct kad_job *j, struct kad_cand *c,
 
 static void take_providers(struct kad *k, struct kad_job *j, const struct kad_msg *m)
 {
+    uint8_t hash[SHA256_LEN];
+
     for (size_t i = 0; i < m->n_providers && j->n_found < KAD_PEERS_MAX; i++) {
-        struct kad_peer *p = kad_peer_new(k->cfg.mem, &m->providers[i], k->cfg.lab);
+        kad_id_hash(k, hash, peer_id_slice(&m->providers[i].id));
+        struct kad_peer *p = kad_peer_new(k->cfg.mem, &m->providers[i], hash, k->cfg.lab);
         if (p == NULL) {
             return;
         }
@@ -490,45 +494,54 @@ static void take_providers(struct kad *k, struct kad_job *j, const struct kad_ms
 }
 
 /* Peers of a network that an answer names too often are all left out: it may be a flood. */
-static bool overdone(const struct kad_msg *m, size_t ix, const uint64_t *group)
+static bool overdone(struct kad_peer *const *p, size_t n, size_t ix)
 {
     size_t same = 0;
 
-    for (size_t i = 0; i < m->n_closer; i++) {
-        same += group[i] == group[ix] ? 1 : 0;
+    for (size_t i = 0; i < n; i++) {
+        same += p[i] != NULL && p[i]->group == p[ix]->group ? 1 : 0;
     }
-    return group[ix] != 0 && same > GROUP_REPLY_MAX;
+    return p[ix]->group != 0 && same > GROUP_REPLY_MAX;
+}
+
+static void take_one(struct kad *k, struct kad_job *j, struct kad_peer *p, unsigned depth,
+                     tstamp now)
+{
+    if (!kad_failed_lately(k, p->hash, now)) {
+        (void)kad_query_add(&j->q, p, depth + 1);
+    }
+    if (j->op == KAD_OP_FIND_PEER && p->n_addrs > 0 && memcmp(p->hash, j->hash, SHA256_LEN) == 0) {
+        found_add(j, p);
+    }
 }
 
 static void take_closer(struct kad *k, struct kad_job *j, const struct kad_msg *m, unsigned depth,
                         tstamp now)
 {
-    uint64_t group[KAD_PEERS_MAX] = {0};
+    struct kad_peer *p[KAD_PEERS_MAX];
+    bool met[KAD_PEERS_MAX];
+    size_t bad_addrs = 0;
 
-    for (size_t i = 0; i < m->n_closer && !k->cfg.lab; i++) {
-        for (size_t a = 0; a < m->closer[i].n_addrs && group[i] == 0; a++) {
-            group[i] = kad_addr_group(&m->closer[i].addr[a]);
-        }
+    for (size_t i = 0; i < m->n_raw; i++) {
+        p[i] = kad_query_met(&j->q, m->raw[i].id);
+        met[i] = p[i] != NULL;
+        p[i] = met[i] ? kad_peer_ref(p[i]) : kad_peer_of(k, &m->raw[i], &bad_addrs);
+        k->stats.dropped_peers += p[i] == NULL ? 1 : 0;
     }
-    for (size_t i = 0; i < m->n_closer; i++) {
-        const struct kad_peer_info *info = &m->closer[i];
-        if (!k->cfg.lab && overdone(m, i, group)) {
+    k->stats.dropped_peers += bad_addrs;
+    for (size_t i = 0; i < m->n_raw; i++) {
+        if (p[i] == NULL || met[i]) {
+            continue;
+        }
+        if (!k->cfg.lab && overdone(p, m->n_raw, i)) {
             k->stats.dropped_peers++;
             continue;
         }
-        struct kad_peer *p = kad_peer_of(k, info);
-        if (p == NULL) {
-            k->stats.dropped_peers++;
-            continue;
-        }
-        if (!kad_failed_lately(k, p->hash, now)) {
-            (void)kad_query_add(&j->q, p, depth + 1);
-        }
-        if (j->op == KAD_OP_FIND_PEER && p->n_addrs > 0 &&
-            memcmp(p->hash, j->hash, SHA256_LEN) == 0) {
-            found_add(j, p);
-        }
-        kad_peer_unref(p);
+        take_one(k, j, p[i], depth, now);
+        kad_query_meet(&j->q, p[i]);
+    }
+    for (size_t i = 0; i < m->n_raw; i++) {
+        kad_peer_unref(p[i]);
     }
 }
 

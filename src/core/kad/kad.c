@@ -42,6 +42,8 @@ void kad_enter(struct kad *k, const struct acts *out)
     {
         kad_job_free(k, LIST_ENTRY(it, struct kad_job, node));
     }
+    mem_free(k->cfg.mem, k->up_info);
+    k->up_info = NULL;
     k->acts_0 = out->n;
     k->bytes_0 = out->bytes_n;
 }
@@ -147,7 +149,7 @@ static bool config_ok(const struct kad_config *c)
 
 static void parts_init(struct kad *k)
 {
-    uint8_t seed[80];
+    uint8_t seed[48];
     struct mem *mem = k->cfg.mem;
 
     rng_fill(&k->cfg.rng, seed, sizeof(seed));
@@ -156,9 +158,10 @@ static void parts_init(struct kad *k)
     kad_store_init(&k->store, mem, &k->cfg, seed);
     heap_init(&k->timers, mem, TIMERS_MAX);
     slots_init(&k->rpcs, mem, KAD_RPCS_MAX);
-    map_init(&k->rpc_by_strm, mem, seed + 32, KAD_RPCS_MAX);
-    map_init(&k->inbound_by_strm, mem, seed + 48, KAD_INBOUND_MAX);
-    map_init(&k->clients, mem, seed + 64, KAD_CLIENTS_MAX);
+    kad_names_init(&k->rpc_by_strm, mem, KAD_RPCS_MAX);
+    kad_names_init(&k->inbound_by_strm, mem, KAD_INBOUND_MAX);
+    kad_names_init(&k->clients, mem, KAD_CLIENTS_MAX);
+    memcpy(k->client_seed, seed + 32, sizeof(k->client_seed));
     list_init(&k->loose);
     list_init(&k->jobs);
     list_init(&k->ended);
@@ -235,15 +238,17 @@ void kad_free(struct kad *k)
     {
         keep_free(k, keep_of(it));
     }
+    mem_free(k->cfg.mem, k->up_info);
+    mem_free(k->cfg.mem, k->failed);
     kad_serve_fini(k);
     while (k->n_seeds > 0) {
         kad_seed_cut(k, k->n_seeds - 1);
     }
     kad_store_fini(&k->store);
     kad_table_fini(&k->table);
-    map_fini(&k->rpc_by_strm);
-    map_fini(&k->inbound_by_strm);
-    map_fini(&k->clients);
+    kad_names_fini(&k->rpc_by_strm);
+    kad_names_fini(&k->inbound_by_strm);
+    kad_names_fini(&k->clients);
     slots_fini(&k->rpcs);
     heap_fini(&k->timers);
     if (k->own_scratch) {
@@ -482,11 +487,6 @@ void kad_cancel(struct kad *k, uint64_t cookie, struct acts *out)
 
 /* ---- events ---- */
 
-static struct slice strm_key(const struct ref *strm)
-{
-    return (struct slice){(const uint8_t *)strm, sizeof(*strm)};
-}
-
 static struct kad_rpc *rpc_by_cookie(const struct kad *k, uint64_t cookie)
 {
     struct ref name = {(uint32_t)cookie, (uint32_t)(cookie >> 32)};
@@ -536,10 +536,10 @@ static void on_inbound(struct kad *k, struct kad_inbound *in, const struct ev *e
 
 static void on_stream(struct kad *k, const struct ev *ev, tstamp now, struct acts *out)
 {
-    struct kad_rpc *r = map_get(&k->rpc_by_strm, strm_key(&ev->strm));
+    struct kad_rpc *r = kad_names_get(&k->rpc_by_strm, kad_strm_name(ev->strm));
 
     if (r == NULL) {
-        struct kad_inbound *in = map_get(&k->inbound_by_strm, strm_key(&ev->strm));
+        struct kad_inbound *in = kad_names_get(&k->inbound_by_strm, kad_strm_name(ev->strm));
         if (in != NULL) {
             on_inbound(k, in, ev, now, out);
         }
@@ -688,6 +688,7 @@ static void maintain(struct kad *k, tstamp now, struct acts *out)
 {
     k->next_maintain = tstamp_after(now, rng_jitter(&k->cfg.rng, KAD_MAINTAIN, 100));
     kad_store_sweep(&k->store, kad_wall(k, now));
+    kad_clients_expire(k, now);
     rejoin(k, now, out);
     refresh_one(k, now, out);
     struct kad_peer *p = NULL;

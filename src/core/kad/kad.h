@@ -81,7 +81,8 @@ struct kad_result {
 };
 
 struct kad;
-struct kad_scratch;                   /* message buffers, 80 KiB; empty between calls */
+struct
+    kad_scratch; /* message buffers and a cache of hashes, 160 KiB; holds nothing of one instance */
 extern const struct core_ops kad_ops; /* protocol NULL: from the config */
 
 QUDAG_MUST_USE qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now);

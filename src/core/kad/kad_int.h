@@ -8,6 +8,7 @@
  *   rpc.c    one request to one peer: a stream, its timeouts, its answer
  *   serve.c  requests of others
  *   table.c  k-buckets (pure)      store.c  records and providers held for others
+ *   names.c  64-bit names to pointers
  *   peer.c   a peer with its packed addresses, shared by counting references
  */
 #ifndef QUDAG_SRC_CORE_KAD_KAD_INT_H
@@ -17,6 +18,7 @@
 #include "base/heap.h"
 #include "base/limiter.h"
 #include "base/slots.h"
+#include "core/kad/names.h"
 #include "core/kad/parts.h"
 
 #include <string.h>
@@ -90,6 +92,7 @@ int kad_frame(struct slice in, struct slice *msg, size_t *used);
 struct kad_client {
     struct list idle; /* linked while it has no stream */
     struct peer_id id;
+    uint64_t name; /* keyed hash of the id */
     uint8_t hash[SHA256_LEN];
     struct limiter rate;
     uint32_t n_streams;
@@ -114,6 +117,7 @@ void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, ts
 void kad_serve_more(struct kad *k, struct kad_inbound *in, tstamp now, struct acts *out);
 void kad_serve_close(struct kad *k, struct kad_inbound *in, tstamp now);
 void kad_serve_fini(struct kad *k);
+void kad_clients_expire(struct kad *k, tstamp now);
 
 /* ---- job.c ---- */
 
@@ -202,8 +206,16 @@ static inline bool slice_eq(struct slice a, struct slice b)
 #define KAD_REJOIN_MIN (30 * NS_PER_S)
 #define KAD_REFRESH_BITS 12 /* longest prefix a random key is searched for */
 
+/* Hashes of ids met lately: a hint by two bytes of the id, checked against the whole. */
+#define KAD_MEMO 1024
+struct kad_memo {
+    uint8_t len, id[PEER_ID_MAX], hash[SHA256_LEN];
+};
+
 struct kad_scratch {
+    struct kad_memo memo[KAD_MEMO];
     struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX];
+    struct kad_peer_raw raw[KAD_PEERS_MAX];
     uint8_t buf[KAD_MSG_MAX + 8];
 };
 
@@ -225,7 +237,8 @@ struct kad {
     struct kad_store store;
     struct heap timers;
     struct slots rpcs;
-    struct map rpc_by_strm, inbound_by_strm, clients;
+    struct kad_names rpc_by_strm, inbound_by_strm, clients;
+    uint64_t client_seed[2];
     struct list loose;       /* requests without a job */
     struct list jobs, ended; /* ended: reported, freed when we are called again */
     struct list inbounds, ready, idle_clients, keeps;
@@ -233,10 +246,10 @@ struct kad {
     size_t n_seeds;
     struct kad_peer *seed[KAD_SEEDS_MAX]; /* heard of, have not answered yet; newest last */
     tstamp next_maintain, last_answer, rejoin_at, rejoin_wait;
-    struct kad_failed failed[KAD_FAILED_MAX];
+    struct kad_failed *failed; /* KAD_FAILED_MAX of them, or NULL: nobody failed yet */
     uint32_t failed_next;
     struct kad_peer_info self_info;
-    struct kad_peer_info up_info;
+    struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
     struct kad_stats stats;
 };
 
@@ -258,8 +271,11 @@ void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, str
 void kad_heard(struct kad *k, const struct kad_client *c, tstamp now);
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now);
-/* The entry of the table for |info|, or a new peer; one reference.  NULL: unusable or no memory. */
-struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_info *info);
+/* The entry of the table for |raw|, or a new peer; one reference.  NULL: unusable or no memory. */
+struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size_t *dropped);
+/* SHA-256 of a peer id. */
+void kad_id_hash(struct kad *k, uint8_t hash[SHA256_LEN], struct slice id);
+struct kad_peer *kad_self_peer(struct kad *k); /* us; one reference; NULL: no memory */
 void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now);
 /*
  * The key of a bucket's part: its hash shares exactly |cpl| bits with ours and goes on with |part|.

@@ -8,10 +8,10 @@
 
 #define ONLINE (60 * NS_PER_S) /* with no answer for so long, failures say nothing about peers */
 
-static size_t seed_find(const struct kad *k, const struct peer_id *id)
+static size_t seed_find(const struct kad *k, const uint8_t hash[SHA256_LEN])
 {
     for (size_t i = 0; i < k->n_seeds; i++) {
-        if (peer_id_eq(&k->seed[i]->id, id)) {
+        if (memcmp(k->seed[i]->hash, hash, SHA256_LEN) == 0) {
             return i;
         }
     }
@@ -27,23 +27,27 @@ void kad_seed_cut(struct kad *k, size_t i)
     }
 }
 
-struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_info *info)
+struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size_t *dropped)
 {
+    struct kad_peer_info *info = &k->scratch->closer[0];
     uint8_t hash[SHA256_LEN];
 
-    if (info->id.len == 0 || peer_id_eq(&info->id, &k->cfg.self)) {
+    if (slice_eq(raw->id, peer_id_slice(&k->cfg.self))) {
         return NULL;
     }
-    sha256(hash, peer_id_slice(&info->id));
+    kad_id_hash(k, hash, raw->id);
     struct kad_peer *p = kad_table_find(&k->table, hash);
     if (p != NULL) {
         return kad_peer_ref(p);
     }
-    size_t s = seed_find(k, &info->id);
+    size_t s = seed_find(k, hash);
     if (s < k->n_seeds) {
         return kad_peer_ref(k->seed[s]);
     }
-    p = kad_peer_new(k->cfg.mem, info, k->cfg.lab);
+    if (!kad_peer_read(info, dropped, raw)) {
+        return NULL;
+    }
+    p = kad_peer_new(k->cfg.mem, info, hash, k->cfg.lab);
     if (p != NULL && p->n_addrs == 0) {
         kad_peer_unref(p);
         return NULL;
@@ -51,10 +55,37 @@ struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_info *info)
     return p;
 }
 
+void kad_id_hash(struct kad *k, uint8_t hash[SHA256_LEN], struct slice id)
+{
+    if (id.len < 2 || id.len > PEER_ID_MAX) {
+        sha256(hash, id);
+        return;
+    }
+    size_t at = ((size_t)id.base[id.len - 1] << 8 | id.base[id.len - 2]) % KAD_MEMO;
+    struct kad_memo *m = &k->scratch->memo[at];
+    if (m->len != id.len || memcmp(m->id, id.base, id.len) != 0) {
+        m->len = (uint8_t)id.len;
+        memcpy(m->id, id.base, id.len);
+        sha256(m->hash, id);
+    }
+    memcpy(hash, m->hash, SHA256_LEN);
+}
+
+struct kad_peer *kad_self_peer(struct kad *k)
+{
+    return kad_peer_new(k->cfg.mem, &k->self_info, k->hash, true);
+}
+
 static void failed_note(struct kad *k, const uint8_t hash[SHA256_LEN], tstamp until)
 {
     uint64_t prefix = kad_hash_prefix(hash);
 
+    if (k->failed == NULL && until != 0) {
+        k->failed = mem_alloc_n(k->cfg.mem, KAD_FAILED_MAX, sizeof(*k->failed));
+    }
+    if (k->failed == NULL) {
+        return;
+    }
     for (size_t i = 0; i < KAD_FAILED_MAX; i++) {
         if (k->failed[i].prefix == prefix) {
             k->failed[i].until = until;
@@ -71,12 +102,27 @@ bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tsta
 {
     uint64_t prefix = kad_hash_prefix(hash);
 
-    for (size_t i = 0; i < KAD_FAILED_MAX; i++) {
+    for (size_t i = 0; k->failed != NULL && i < KAD_FAILED_MAX; i++) {
         if (k->failed[i].prefix == prefix) {
             return now < k->failed[i].until;
         }
     }
     return false;
+}
+
+/* One per call at most: a call brings one answer.  Short of memory it is left out. */
+static void entered_report(struct kad *k, const struct kad_peer *p, struct acts *out)
+{
+    if (k->up_info == NULL) {
+        k->up_info = mem_alloc(k->cfg.mem, sizeof(*k->up_info));
+    }
+    if (k->up_info == NULL) {
+        return;
+    }
+    kad_peer_fill(k->up_info, p);
+    struct act *a = acts_up(out, KAD_UP_PEER);
+    a->peer = k->up_info->id;
+    a->ptr = k->up_info;
 }
 
 void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out)
@@ -88,21 +134,18 @@ void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, str
     failed_note(k, p->hash, 0);
     switch (kad_table_seen(&k->table, p, now, &oldest)) {
     case KAD_SEEN_ADDED:
-        kad_peer_fill(&k->up_info, p);
-        struct act *a = acts_up(out, KAD_UP_PEER);
-        a->peer = p->id;
-        a->ptr = &k->up_info;
-        kad_seed_cut(k, seed_find(k, &p->id));
+        entered_report(k, p, out);
+        kad_seed_cut(k, seed_find(k, p->hash));
         break;
     case KAD_SEEN_SPARE:
         if (now - oldest->seen > KAD_IDLE_CHECK) {
             kad_check(k, oldest, now, out);
         }
-        kad_seed_cut(k, seed_find(k, &p->id));
+        kad_seed_cut(k, seed_find(k, p->hash));
         break;
     case KAD_SEEN_KNOWN:
     case KAD_SEEN_REFUSED:
-        kad_seed_cut(k, seed_find(k, &p->id));
+        kad_seed_cut(k, seed_find(k, p->hash));
         break;
     }
 }
@@ -137,20 +180,20 @@ void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, s
     if (peer->id.len == 0 || peer_id_eq(&peer->id, &k->cfg.self)) {
         return;
     }
-    sha256(hash, peer_id_slice(&peer->id));
+    kad_id_hash(k, hash, peer_id_slice(&peer->id));
     struct kad_peer *p = kad_table_find(&k->table, hash);
     if (p != NULL) {
         kad_peer_set_addrs(p, peer, k->cfg.lab);
         return;
     }
-    size_t s = seed_find(k, &peer->id);
+    size_t s = seed_find(k, hash);
     if (s < k->n_seeds) {
         kad_peer_set_addrs(k->seed[s], peer, k->cfg.lab);
         k->seed[s]->fails = 0;
         kad_check(k, k->seed[s], now, out);
         return;
     }
-    p = kad_peer_new(k->cfg.mem, peer, k->cfg.lab);
+    p = kad_peer_new(k->cfg.mem, peer, hash, k->cfg.lab);
     if (p == NULL) {
         return;
     }
@@ -169,7 +212,7 @@ void kad_drop_peer(struct kad *k, const struct peer_id *peer)
 {
     uint8_t hash[SHA256_LEN];
 
-    sha256(hash, peer_id_slice(peer));
+    kad_id_hash(k, hash, peer_id_slice(peer));
     (void)kad_table_remove(&k->table, hash);
-    kad_seed_cut(k, seed_find(k, peer));
+    kad_seed_cut(k, seed_find(k, hash));
 }

@@ -7,34 +7,57 @@
 #include "core/kad/kad.h"
 #include "crypto/hash.h"
 
-#define KAD_HINTS_MAX (KAD_ADDRS_MAX * (MULTIADDR_MAX + 2))
+#include <string.h>
+
+#define KAD_HINTS_MAX (KAD_ADDRS_MAX * (MULTIADDR_MAX + 2)) /* bytes of what ACT_OPEN takes */
 
 /* ---- peer.c ---- */
 
 /* Shared by table, lookups and requests; freed with the last reference. */
 struct kad_peer {
     struct mem *mem;
+    uint64_t group; /* /24 or /48 of the first address; 0: none known */
+    tstamp seen;    /* last answer or request; 0: none */
+    tstamp since;   /* when it entered the table */
     uint32_t refs;
     uint32_t srtt_us, rttvar_us; /* 0: never measured */
-    uint64_t group;              /* /24 or /48 of the first address; 0: none known */
-    tstamp seen;                 /* last answer to us; 0: none */
-    tstamp since;                /* when it entered the table */
-    uint16_t hints_len;
+    uint16_t raw_len;
     uint8_t n_addrs;
     uint8_t fails; /* requests failed since the last answer */
-    struct peer_id id;
     uint8_t hash[SHA256_LEN];
-    uint8_t *hints; /* uvarint length and multiaddr, repeated: what ACT_OPEN takes */
+    uint8_t *raw;   /* Peer message (kad_peer_write): the id, then what addresses are usable */
+    uint8_t room[]; /* for the message, as long as its addresses do not change */
 };
 
-/* One reference for the caller.  Addresses that |lab| does not allow are left out.  NULL: no memory. */
-struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info, bool lab);
+/*
+ * One reference for the caller.  |hash|: of the id.  Addresses that |lab| does not allow are left out.
+ * NULL: no memory.
+ */
+struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info,
+                              const uint8_t hash[SHA256_LEN], bool lab);
 struct kad_peer *kad_peer_ref(struct kad_peer *p);
 void kad_peer_unref(struct kad_peer *p); /* NULL allowed */
+
+static inline struct slice kad_peer_id(const struct kad_peer *p)
+{
+    return (struct slice){p->raw + 2, p->raw[1]};
+}
+
+static inline bool kad_peer_is(const struct kad_peer *p, struct slice id)
+{
+    return p->raw[1] == id.len && memcmp(p->raw + 2, id.base, id.len) == 0;
+}
+
+static inline bool kad_peer_same(const struct kad_peer *a, const struct kad_peer *b)
+{
+    return memcmp(a->hash, b->hash, SHA256_LEN) == 0;
+}
 
 /* Takes the addresses of |info| if it has usable ones; keeps the old ones when memory is short. */
 void kad_peer_set_addrs(struct kad_peer *p, const struct kad_peer_info *info, bool lab);
 void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p);
+/* What ACT_OPEN takes: uvarint length and multiaddr, repeated; its length. */
+size_t kad_peer_hints(uint8_t dst[KAD_HINTS_MAX], const struct kad_peer *p);
 void kad_peer_rtt(struct kad_peer *p, tstamp rtt);
 tstamp kad_peer_hard(const struct kad_peer *p); /* ns after which a request to it has failed */
 tstamp kad_peer_soft(const struct kad_peer *p); /* ns after which another may be asked beside it */
@@ -50,7 +73,7 @@ int kad_dist_cmp(const uint8_t t[SHA256_LEN], const uint8_t a[SHA256_LEN],
 /* ---- table.c ---- */
 
 #define KAD_BUCKETS 32 /* the last holds every longer common prefix */
-#define KAD_SPARES 8
+#define KAD_SPARES 4
 #define KAD_GROUP_BUCKET 2
 #define KAD_GROUP_TABLE 10
 
@@ -60,6 +83,7 @@ struct kad_bucket {
     struct kad_peer *peer[KAD_K];
     struct kad_peer *spare[KAD_SPARES]; /* answered once, no room; newest last */
     tstamp touched;                     /* last lookup in this bucket's range */
+    uint32_t failing;                   /* bit i: peer[i] has failed since its last answer */
     uint8_t n, n_spare;
 };
 
@@ -84,9 +108,9 @@ bool kad_table_wants(const struct kad_table *t, const struct kad_peer *p);
 /* A request failed; |remove|: take it out after KAD_FAILS_MAX.  True when it left. */
 bool kad_table_failed(struct kad_table *t, const uint8_t hash[SHA256_LEN], bool remove);
 bool kad_table_remove(struct kad_table *t, const uint8_t hash[SHA256_LEN]);
-/* The |max| (at most KAD_K) entries closest to |target|, closest first; without |skip| (NULL allowed). */
+/* The |max| (at most KAD_K) entries closest to |target|, closest first; without that of hash |skip| (NULL allowed). */
 size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_LEN],
-                         const struct peer_id *skip, size_t max, struct kad_peer **out);
+                         const uint8_t *skip, size_t max, struct kad_peer **out);
 /*
  * The first bucket from which on the table holds fewer than k entries: a lookup of ourselves finds all of
  * these at once.
@@ -122,6 +146,10 @@ struct kad_cand {
     uint8_t state, depth, soft, rec;
 };
 
+/* Answers name the same peers again and again: those met need neither hashing nor checking again. */
+#define KAD_MET 256
+#define KAD_MET_MAX 192
+
 /* Candidates, the closest first. */
 struct kad_query {
     uint8_t target[SHA256_LEN];
@@ -130,7 +158,13 @@ struct kad_query {
     uint32_t n, active, soft; /* candidates; asked now; asked and past their soft timeout */
     uint32_t rpcs, rpcs_max, answered, failures;
     struct kad_cand cand[KAD_CANDS_MAX];
+    uint32_t n_met;
+    struct kad_peer *met[KAD_MET]; /* named to this lookup, by their id: a hash table */
 };
+
+struct kad_peer *kad_query_met(const struct kad_query *q, struct slice id);
+/* Takes a reference of its own, unless there are too many already. */
+void kad_query_meet(struct kad_query *q, struct kad_peer *p);
 
 void kad_query_init(struct kad_query *q, const uint8_t target[SHA256_LEN],
                     const uint8_t self[SHA256_LEN], unsigned alpha);

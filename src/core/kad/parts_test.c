@@ -23,7 +23,9 @@ static struct kad_peer *peer(unsigned n, unsigned net24)
     a.ip[2] = (uint8_t)net24;
     a.ip[3] = (uint8_t)n;
     multiaddr_quic(&info.addr[0], &a, NULL);
-    struct kad_peer *p = kad_peer_new(&mem, &info, false);
+    uint8_t hash[SHA256_LEN];
+    sha256(hash, peer_id_slice(&info.id));
+    struct kad_peer *p = kad_peer_new(&mem, &info, hash, false);
     assert_non_null(p);
     return p;
 }
@@ -87,10 +89,11 @@ static void closest_agree_with_sorting_everything(void **state)
     }
     /* The asker is left out. */
     (void)kad_table_closest(&t, t.self, NULL, 1, got);
-    struct peer_id skip = got[0]->id;
-    size_t k = kad_table_closest(&t, t.self, &skip, KAD_K, got);
+    uint8_t skip[SHA256_LEN];
+    memcpy(skip, got[0]->hash, sizeof(skip));
+    size_t k = kad_table_closest(&t, t.self, skip, KAD_K, got);
     for (size_t i = 0; i < k; i++) {
-        assert_false(peer_id_eq(&got[i]->id, &skip));
+        assert_memory_not_equal(got[i]->hash, skip, sizeof(skip));
     }
     for (size_t i = 0; i < n; i++) {
         kad_peer_unref(all[i]);
@@ -239,6 +242,69 @@ static void round_trips_set_the_timeouts(void **state)
     kad_peer_rtt(p, TSTAMP_NEVER - 1);
     assert_int_equal(kad_peer_hard(p), 3 * NS_PER_S);
     kad_peer_unref(p);
+    assert_int_equal(mem.used, 0);
+}
+
+/* ---- names ---- */
+
+static void names_are_found_until_deleted_and_leave_no_memory(void **state)
+{
+    (void)state;
+    enum { MOST = 300 };
+    struct kad_names t;
+    static bool in[MOST];
+    uint32_t x = 1, n = 0;
+
+    mem_init(&mem, NULL, 0);
+    kad_names_init(&t, &mem, 200);
+    for (unsigned step = 0; step < 20000; step++) {
+        x = x * 1664525u + 1013904223u;
+        uint32_t i = x >> 8 & 0x1ffu;
+        if (i >= MOST) {
+            continue;
+        }
+        if (in[i]) {
+            kad_names_del(&t, (uint64_t)i << 32 | 7);
+            in[i] = false;
+            n--;
+        } else {
+            qudag_err err = kad_names_add(&t, (uint64_t)i << 32 | 7, &in[i]);
+            assert_int_equal(err, n < 200 ? QUDAG_OK : QUDAG_ELIMIT);
+            in[i] = err == QUDAG_OK;
+            n += in[i] ? 1 : 0;
+        }
+        assert_int_equal(t.n, n);
+        for (uint32_t o = 0; o < MOST; o += 7) {
+            assert_ptr_equal(kad_names_get(&t, (uint64_t)o << 32 | 7), in[o] ? &in[o] : NULL);
+        }
+    }
+    for (uint32_t i = 0; i < MOST; i++) {
+        kad_names_del(&t, (uint64_t)i << 32 | 7); /* those not there change nothing */
+    }
+    assert_int_equal(t.n, 0);
+    assert_int_equal(mem.used, 0);
+}
+
+static void a_lookup_knows_peers_by_their_id_until_its_table_is_full(void **state)
+{
+    (void)state;
+    struct kad_query *q = calloc(1, sizeof(*q));
+    uint8_t target[SHA256_LEN] = {9}, self[SHA256_LEN] = {0};
+
+    assert_non_null(q);
+    mem_init(&mem, NULL, 0);
+    kad_query_init(q, target, self, 10);
+    for (unsigned i = 0; i < 300; i++) {
+        struct kad_peer *p = peer(i, i);
+        assert_null(kad_query_met(q, kad_peer_id(p)));
+        kad_query_meet(q, p);
+        kad_query_meet(q, p); /* once */
+        assert_ptr_equal(kad_query_met(q, kad_peer_id(p)), i < KAD_MET_MAX ? p : NULL);
+        kad_peer_unref(p);
+    }
+    assert_int_equal(q->n_met, KAD_MET_MAX);
+    kad_query_fini(q);
+    free(q);
     assert_int_equal(mem.used, 0);
 }
 
@@ -400,6 +466,8 @@ int main(void)
         cmocka_unit_test(one_network_has_two_in_a_bucket_and_ten_in_the_table),
         cmocka_unit_test(unusable_addresses_are_left_out),
         cmocka_unit_test(round_trips_set_the_timeouts),
+        cmocka_unit_test(names_are_found_until_deleted_and_leave_no_memory),
+        cmocka_unit_test(a_lookup_knows_peers_by_their_id_until_its_table_is_full),
         cmocka_unit_test(lookup_asks_no_more_than_alpha_and_hedges_up_to_twice),
         cmocka_unit_test(lookup_ends_when_the_k_closest_that_live_have_answered),
         cmocka_unit_test(full_store_keeps_what_is_closest_to_itself),

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/rd.h"
+#include "base/wr.h"
 
 #include <string.h>
 
@@ -78,68 +79,71 @@ uint64_t kad_addr_group(const struct multiaddr *a)
     return (uint64_t)n.family << 48 | g;
 }
 
-/* Packs what is usable of |info| into |dst|; returns its length. */
-static size_t pack(uint8_t dst[KAD_HINTS_MAX], uint8_t *n, uint64_t *group,
+/* The Peer message of what is usable of |info|; returns its length. */
+static size_t pack(uint8_t dst[KAD_PEER_RAW_MAX], uint8_t *n, uint64_t *group,
                    const struct kad_peer_info *info, bool lab)
 {
-    size_t len = 0;
+    struct kad_peer_info good = {.id = info->id};
 
-    *n = 0;
     *group = 0;
     for (size_t i = 0; i < info->n_addrs && i < KAD_ADDRS_MAX; i++) {
         const struct multiaddr *a = &info->addr[i];
-        if (a->len > MULTIADDR_MAX || !kad_addr_usable(a, lab)) {
-            continue;
+        if (a->len <= MULTIADDR_MAX && kad_addr_usable(a, lab)) {
+            *group = *group == 0 ? kad_addr_group(a) : *group;
+            good.addr[good.n_addrs++] = *a;
         }
-        if (*group == 0) {
-            *group = kad_addr_group(a);
-        }
-        if (a->len >= 0x80) {
-            dst[len++] = (uint8_t)(a->len | 0x80);
-            dst[len++] = 1;
-        } else {
-            dst[len++] = a->len;
-        }
-        memcpy(dst + len, a->b, a->len);
-        len += a->len;
-        (*n)++;
     }
-    return len;
+    *n = good.n_addrs;
+    return kad_peer_write(dst, &good);
+}
+
+static void raw_free(struct kad_peer *p)
+{
+    if (p->raw != p->room) {
+        mem_free(p->mem, p->raw);
+    }
 }
 
 void kad_peer_set_addrs(struct kad_peer *p, const struct kad_peer_info *info, bool lab)
 {
-    uint8_t packed[KAD_HINTS_MAX], n;
+    uint8_t packed[KAD_PEER_RAW_MAX], n;
     uint64_t group;
     size_t len = pack(packed, &n, &group, info, lab);
 
-    if (len == 0 || (len == p->hints_len && memcmp(packed, p->hints, len) == 0)) {
+    if (n == 0 || (len == p->raw_len && memcmp(packed, p->raw, len) == 0)) {
         return;
     }
-    uint8_t *hints = mem_alloc(p->mem, len);
-    if (hints == NULL) {
+    uint8_t *raw = mem_alloc(p->mem, len);
+    if (raw == NULL) {
         return;
     }
-    memcpy(hints, packed, len);
-    mem_free(p->mem, p->hints);
-    p->hints = hints;
-    p->hints_len = (uint16_t)len;
+    memcpy(raw, packed, len);
+    raw_free(p);
+    p->raw = raw;
+    p->raw_len = (uint16_t)len;
     p->n_addrs = n;
     p->group = group;
 }
 
-struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info, bool lab)
+struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info,
+                              const uint8_t hash[SHA256_LEN], bool lab)
 {
-    struct kad_peer *p = mem_alloc(mem, sizeof(*p));
+    uint8_t packed[KAD_PEER_RAW_MAX], n;
+    uint64_t group;
+    size_t len = pack(packed, &n, &group, info, lab);
+    struct kad_peer *p = mem_alloc(mem, sizeof(*p) + len);
 
     if (p == NULL) {
         return NULL;
     }
     p->mem = mem;
     p->refs = 1;
-    p->id = info->id;
-    sha256(p->hash, peer_id_slice(&p->id));
-    kad_peer_set_addrs(p, info, lab);
+    memcpy(p->hash, hash, SHA256_LEN);
+    p->raw = p->room;
+    memcpy(p->raw, packed, len);
+    p->raw_len = (uint16_t)len;
+    p->n_addrs = n;
+    p->group = group;
     return p;
 }
 
@@ -156,27 +160,33 @@ void kad_peer_unref(struct kad_peer *p)
     }
     ASSERT(p->refs > 0);
     if (--p->refs == 0) {
-        mem_free(p->mem, p->hints);
+        raw_free(p);
         mem_free(p->mem, p);
     }
 }
 
 void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p)
 {
-    struct rd r = rd_init((struct slice){p->hints, p->hints_len});
+    struct kad_peer_raw raw = {kad_peer_id(p), {p->raw, p->raw_len}};
+    size_t dropped;
 
-    out->id = p->id;
-    out->n_addrs = 0;
-    while (r.left > 0 && out->n_addrs < KAD_ADDRS_MAX) {
-        struct slice a = rd_lp(&r, MULTIADDR_MAX);
-        if (!rd_ok(&r)) {
-            break;
-        }
-        struct multiaddr *m = &out->addr[out->n_addrs++];
-        m->len = (uint8_t)a.len;
-        memcpy(m->b, a.base, a.len);
-        memset(m->b + a.len, 0, sizeof(m->b) - a.len);
+    bool good = kad_peer_read(out, &dropped, &raw);
+    ASSERT(good); /* we wrote it */
+}
+
+size_t kad_peer_hints(uint8_t dst[KAD_HINTS_MAX], const struct kad_peer *p)
+{
+    struct slice id = kad_peer_id(p);
+    size_t from = (size_t)(id.base - p->raw) + id.len;
+    struct rd r = rd_init((struct slice){p->raw + from, p->raw_len - from});
+    struct wr w = wr_init(dst, KAD_HINTS_MAX);
+
+    while (r.left > 0) {
+        (void)rd_u8(&r); /* the tag */
+        wr_lp(&w, rd_lp(&r, MULTIADDR_MAX));
     }
+    ASSERT(rd_ok(&r) && wr_ok(&w));
+    return w.len;
 }
 
 /* RFC 6298, in microseconds. */

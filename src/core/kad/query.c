@@ -24,6 +24,8 @@ void kad_query_init(struct kad_query *q, const uint8_t target[SHA256_LEN],
     q->answered = 0;
     q->failures = 0;
     q->alpha = (uint8_t)alpha;
+    q->n_met = 0;
+    memset(q->met, 0, sizeof(q->met));
     memcpy(q->target, target, SHA256_LEN);
     memcpy(q->self, self, SHA256_LEN);
 }
@@ -33,8 +35,42 @@ void kad_query_fini(struct kad_query *q)
     for (size_t i = 0; i < q->n; i++) {
         kad_peer_unref(q->cand[i].peer);
     }
+    for (size_t i = 0; i < KAD_MET && q->n_met > 0; i++) {
+        kad_peer_unref(q->met[i]);
+        q->met[i] = NULL;
+    }
     q->n = 0;
+    q->n_met = 0;
     q->active = 0;
+}
+
+/*
+ * Where the peer of that id is or would be.  Whoever makes ids that meet in one place slows down this
+ * lookup: at most KAD_MET_MAX comparisons each.
+ */
+static size_t met_at(const struct kad_query *q, struct slice id)
+{
+    size_t at = id.len < 4 ? 0 : (size_t)(id.base[id.len - 1] ^ id.base[id.len - 2] << 3);
+
+    for (at %= KAD_MET; q->met[at] != NULL && !kad_peer_is(q->met[at], id);) {
+        at = (at + 1) % KAD_MET;
+    }
+    return at;
+}
+
+struct kad_peer *kad_query_met(const struct kad_query *q, struct slice id)
+{
+    return q->met[met_at(q, id)];
+}
+
+void kad_query_meet(struct kad_query *q, struct kad_peer *p)
+{
+    size_t at = met_at(q, kad_peer_id(p));
+
+    if (q->met[at] == NULL && q->n_met < KAD_MET_MAX) {
+        q->met[at] = kad_peer_ref(p);
+        q->n_met++;
+    }
 }
 
 /* Where |hash| is or would be; *found tells which. */

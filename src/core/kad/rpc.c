@@ -40,17 +40,12 @@ int kad_frame(struct slice in, struct slice *msg, size_t *used)
     return -1;
 }
 
-static struct slice strm_key(const struct ref *strm)
-{
-    return (struct slice){(const uint8_t *)strm, sizeof(*strm)};
-}
-
 static void rpc_free(struct kad *k, struct kad_rpc *r)
 {
     heap_del(&k->timers, &r->timer.node);
     slots_del(&k->rpcs, r->name);
     if (!ref_none(r->strm)) {
-        (void)map_del(&k->rpc_by_strm, strm_key(&r->strm));
+        kad_names_del(&k->rpc_by_strm, kad_strm_name(r->strm));
     }
     if (r->check) {
         k->n_checks--;
@@ -95,10 +90,14 @@ qudag_err kad_rpc_start(struct kad *k, struct kad_job *job, struct kad_peer *pee
     }
     list_push_back(job != NULL ? &job->rpcs_list : &k->loose, &r->node);
 
-    struct act *a =
-        acts_open(out, &peer->id, (uint64_t)r->name.gen << 32 | r->name.slot, k->cfg.need);
-    if (peer->hints_len > 0) {
-        a->data = acts_copy(out, peer->hints, peer->hints_len);
+    uint8_t hints[KAD_HINTS_MAX];
+    size_t len = kad_peer_hints(hints, peer);
+    struct slice raw = kad_peer_id(peer);
+    struct peer_id id = {.len = (uint8_t)raw.len};
+    memcpy(id.b, raw.base, raw.len);
+    struct act *a = acts_open(out, &id, (uint64_t)r->name.gen << 32 | r->name.slot, k->cfg.need);
+    if (len > 0) {
+        a->data = acts_copy(out, hints, len);
     }
     k->stats.rpcs_out++;
     return QUDAG_OK;
@@ -112,7 +111,7 @@ void kad_check(struct kad *k, struct kad_peer *peer, tstamp now, struct acts *ou
     LIST_EACH(it, &k->loose)
     {
         const struct kad_rpc *r = LIST_ENTRY(it, struct kad_rpc, node);
-        if (r->check && peer_id_eq(&r->peer->id, &peer->id)) {
+        if (r->check && kad_peer_same(r->peer, peer)) {
             return;
         }
     }
@@ -152,8 +151,8 @@ void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp no
         acts_reset(out, strm, QUDAG_ESTATE);
         return;
     }
-    if (map_get(&k->rpc_by_strm, strm_key(&strm)) != NULL ||
-        map_put(&k->rpc_by_strm, strm_key(&strm), r) != QUDAG_OK) {
+    if (kad_names_get(&k->rpc_by_strm, kad_strm_name(strm)) != NULL ||
+        kad_names_add(&k->rpc_by_strm, kad_strm_name(strm), r) != QUDAG_OK) {
         acts_reset(out, strm, QUDAG_ENOMEM);
         kad_rpc_failed(k, r, false, now, out);
         return;
@@ -266,7 +265,7 @@ void kad_rpc_data(struct kad *k, struct kad_rpc *r, struct slice data, tstamp no
         }
         got = -1;
     }
-    struct kad_msg m = {.closer = k->scratch->closer, .providers = k->scratch->providers};
+    struct kad_msg m = {.raw = k->scratch->raw, .providers = k->scratch->providers};
     if (got < 0 || kad_msg_decode(&m, &dropped, msg) != QUDAG_OK || m.type != r->type) {
         k->stats.bad_messages++;
         kad_rpc_failed(k, r, true, now, out);

@@ -12,27 +12,17 @@
 
 #include <string.h>
 
-static struct slice strm_key(const struct ref *strm)
-{
-    return (struct slice){(const uint8_t *)strm, sizeof(*strm)};
-}
-
-static struct slice client_key(const struct peer_id *id)
-{
-    static const uint8_t nobody = 0; /* all anonymous peers share one allowance */
-
-    return id->len == 0 ? (struct slice){&nobody, 1} : peer_id_slice(id);
-}
+#define ANSWER_REST 2048 /* bytes of an answer beside value and peers, our own addresses included */
 
 static void client_free(struct kad *k, struct kad_client *c)
 {
-    (void)map_del(&k->clients, client_key(&c->id));
+    kad_names_del(&k->clients, c->name);
     list_del(&c->idle);
     mem_free(k->cfg.mem, c);
 }
 
 /* Forgets clients whose allowance is full again anyway. */
-static void clients_expire(struct kad *k, tstamp now)
+void kad_clients_expire(struct kad *k, tstamp now)
 {
     while (!list_empty(&k->idle_clients)) {
         struct kad_client *c = LIST_ENTRY(k->idle_clients.next, struct kad_client, idle);
@@ -43,26 +33,40 @@ static void clients_expire(struct kad *k, tstamp now)
     }
 }
 
+static struct kad_client *client_new(struct kad *k, const struct peer_id *id, uint64_t name,
+                                     tstamp now)
+{
+    struct kad_client *c = mem_alloc(k->cfg.mem, sizeof(*c));
+
+    if (c == NULL) {
+        return NULL;
+    }
+    c->id = *id;
+    c->name = name;
+    kad_id_hash(k, c->hash, peer_id_slice(id));
+    list_init(&c->idle);
+    limiter_init(&c->rate, KAD_RATE, KAD_BURST, now);
+    if (kad_names_add(&k->clients, name, c) != QUDAG_OK) {
+        mem_free(k->cfg.mem, c);
+        return NULL;
+    }
+    return c;
+}
+
+/* All anonymous peers share one allowance.  NULL: no memory, or an id whose keyed hash is taken. */
 static struct kad_client *client_get(struct kad *k, const struct peer_id *id, tstamp now)
 {
     static const struct peer_id anonymous;
     const struct peer_id *who = id == NULL ? &anonymous : id;
+    uint64_t name = siphash24(k->client_seed[0], k->client_seed[1], peer_id_slice(who));
 
-    clients_expire(k, now);
-    struct kad_client *c = map_get(&k->clients, client_key(who));
+    kad_clients_expire(k, now);
+    struct kad_client *c = kad_names_get(&k->clients, name);
     if (c == NULL) {
-        c = mem_alloc(k->cfg.mem, sizeof(*c));
-        if (c == NULL) {
-            return NULL;
-        }
-        c->id = *who;
-        sha256(c->hash, peer_id_slice(who));
-        list_init(&c->idle);
-        limiter_init(&c->rate, KAD_RATE, KAD_BURST, now);
-        if (map_put(&k->clients, client_key(who), c) != QUDAG_OK) {
-            mem_free(k->cfg.mem, c);
-            return NULL;
-        }
+        c = client_new(k, who, name, now);
+    }
+    if (c == NULL || !peer_id_eq(&c->id, who)) {
+        return NULL;
     }
     list_del(&c->idle);
     c->n_streams++;
@@ -83,7 +87,7 @@ static bool inbound_add(struct kad *k, struct kad_inbound *in, tstamp now)
     if (kad_timer_set(k, &in->timer, tstamp_after(now, KAD_INBOUND_IDLE)) != QUDAG_OK) {
         return false;
     }
-    if (map_put(&k->inbound_by_strm, strm_key(&in->strm), in) != QUDAG_OK) {
+    if (kad_names_add(&k->inbound_by_strm, kad_strm_name(in->strm), in) != QUDAG_OK) {
         heap_del(&k->timers, &in->timer.node);
         return false;
     }
@@ -97,7 +101,7 @@ void kad_serve_open(struct kad *k, const struct ev *ev, tstamp now, struct acts 
         acts_reset(out, ev->strm, k->cfg.server ? QUDAG_EPOLICY : QUDAG_EUNSUPPORTED);
         return;
     }
-    if (map_get(&k->inbound_by_strm, strm_key(&ev->strm)) != NULL) {
+    if (kad_names_get(&k->inbound_by_strm, kad_strm_name(ev->strm)) != NULL) {
         return;
     }
     struct kad_client *c = client_get(k, ev->peer, now);
@@ -123,7 +127,7 @@ void kad_serve_open(struct kad *k, const struct ev *ev, tstamp now, struct acts 
 void kad_serve_close(struct kad *k, struct kad_inbound *in, tstamp now)
 {
     heap_del(&k->timers, &in->timer.node);
-    (void)map_del(&k->inbound_by_strm, strm_key(&in->strm));
+    kad_names_del(&k->inbound_by_strm, kad_strm_name(in->strm));
     list_del(&in->node);
     list_del(&in->ready);
     dyn_fini(&in->in);
@@ -143,24 +147,42 @@ void kad_serve_fini(struct kad *k)
     }
 }
 
+/* As bytes kept ready; when addresses have to be given up for room the message is to be built anew. */
+static void closer_put(struct kad *k, struct kad_msg *m, struct kad_peer *const *p, size_t n)
+{
+    struct kad_scratch *s = k->scratch;
+    size_t len = ANSWER_REST + m->rec_value.len + m->n_providers * KAD_PEER_RAW_MAX;
+
+    for (size_t i = 0; i < n; i++) {
+        len += (size_t)p[i]->raw_len + 3;
+    }
+    if (len <= KAD_MSG_MAX) {
+        for (size_t i = 0; i < n; i++) {
+            s->raw[i] = (struct kad_peer_raw){kad_peer_id(p[i]), {p[i]->raw, p[i]->raw_len}};
+        }
+        m->raw = s->raw;
+        m->n_raw = n;
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        kad_peer_fill(&s->closer[m->n_closer++], p[i]);
+    }
+}
+
 /* Closest peers we know, for the answer; ourselves when we are what is looked for. */
 static void fill_closer(struct kad *k, const struct kad_inbound *in, struct slice key,
                         const uint8_t hash[SHA256_LEN], struct kad_msg *m)
 {
     struct kad_peer *p[KAD_K];
-    struct kad_peer_info *dst = k->scratch->closer;
-    size_t n = kad_table_closest(&k->table, hash, &in->client->id, KAD_K, p), at = 0;
+    size_t n = kad_table_closest(&k->table, hash, in->client->hash, KAD_K, p);
 
-    if (m->type == KAD_FIND_NODE && k->self_info.n_addrs > 0 && key.len == k->cfg.self.len &&
-        memcmp(key.base, k->cfg.self.b, key.len) == 0) {
-        dst[at++] = k->self_info;
+    m->closer = k->scratch->closer;
+    if (m->type == KAD_FIND_NODE && k->self_info.n_addrs > 0 &&
+        slice_eq(key, peer_id_slice(&k->cfg.self))) {
+        k->scratch->closer[m->n_closer++] = k->self_info;
         n = n < KAD_K ? n : KAD_K - 1;
     }
-    for (size_t i = 0; i < n; i++) {
-        kad_peer_fill(&dst[at++], p[i]);
-    }
-    m->closer = dst;
-    m->n_closer = at;
+    closer_put(k, m, p, n);
 }
 
 static void fill_providers(struct kad *k, const uint8_t hash[SHA256_LEN], struct kad_msg *m,
@@ -242,7 +264,7 @@ static bool serve_add_provider(struct kad *k, struct kad_inbound *in, const stru
         if (in->client->id.len == 0 || !peer_id_eq(&p->id, &in->client->id)) {
             continue;
         }
-        struct kad_peer *peer = kad_peer_new(k->cfg.mem, p, k->cfg.lab);
+        struct kad_peer *peer = kad_peer_new(k->cfg.mem, p, in->client->hash, k->cfg.lab);
         if (peer == NULL) {
             return false;
         }
@@ -282,7 +304,7 @@ static bool serve_get(struct kad *k, struct kad_inbound *in, const struct kad_ms
 static bool serve(struct kad *k, struct kad_inbound *in, struct slice msg, tstamp now,
                   struct acts *out)
 {
-    struct kad_msg m = {.closer = k->scratch->closer, .providers = k->scratch->providers};
+    struct kad_msg m = {.raw = k->scratch->raw, .providers = k->scratch->providers};
     uint8_t hash[SHA256_LEN];
     size_t dropped = 0;
 
@@ -331,8 +353,11 @@ static bool serve_all(struct kad *k, struct kad_inbound *in, struct slice data, 
 
     *used = 0;
     for (;;) {
+        if (*used == data.len) {
+            return true;
+        }
         struct slice rest = {data.base + *used, data.len - *used};
-        int got = rest.len == 0 ? 0 : kad_frame(rest, &msg, &len);
+        int got = kad_frame(rest, &msg, &len);
         if (got == 0) {
             return true;
         }

@@ -207,7 +207,7 @@ qudag_err kad_store_provide(struct kad_store *s, const uint8_t hash[SHA256_LEN],
     if (p != NULL) {
         provided_expire(s, p, now);
         for (size_t i = 0; i < p->n; i++) {
-            if (peer_id_eq(&p->v[i].peer->id, &peer->id)) {
+            if (kad_peer_same(p->v[i].peer, peer)) {
                 struct kad_peer *old = p->v[i].peer;
                 p->v[i] = (struct kad_provider){kad_peer_ref(peer), expires};
                 kad_peer_unref(old);

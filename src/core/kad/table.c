@@ -2,11 +2,12 @@
  * table.c - the routing table: buckets by the length of the common prefix with our own hash.
  *
  *   answered --room and few of its network--> entry --failed twice--> out, newest spare in
- *      '--bucket full--> spare (newest 8), and the owner checks the oldest entry
+ *      '--bucket full--> spare (newest 4), and the owner checks the oldest entry
  *
  * A live old entry is never evicted for a new one, but for a surplus one of its part (SPEC 2).
- * Closest to a target t, with c = common prefix of t and us: all of bucket c is closer than the buckets beyond c taken together, and those closer than
- * c-1, c-2, ...: groups are visited in this order and sorted each.
+ * Closest to a target t, with c = common prefix of t and us: all of bucket c is closer than the buckets
+ * beyond c taken together, and those closer than c-1, c-2, ...: groups are visited in this order and sorted
+ * each.
  */
 #include "core/kad/kad_int.h"
 
@@ -151,6 +152,7 @@ bool kad_table_wants(const struct kad_table *t, const struct kad_peer *p)
 static void entry_append(struct kad_table *t, struct kad_bucket *b, struct kad_peer *p)
 {
     b->prefix[b->n] = kad_hash_prefix(p->hash);
+    b->failing |= (p->fails > 0 ? UINT32_C(1) : 0) << b->n;
     b->peer[b->n++] = p;
     t->n++;
 }
@@ -161,6 +163,8 @@ static void entry_cut(struct kad_bucket *b, size_t i)
 
     memmove(&b->peer[i], &b->peer[i + 1], after * sizeof(b->peer[0]));
     memmove(&b->prefix[i], &b->prefix[i + 1], after * sizeof(b->prefix[0]));
+    uint32_t low = (UINT32_C(1) << i) - 1;
+    b->failing = (b->failing & low) | (b->failing >> 1 & ~low);
     b->n--;
 }
 
@@ -285,6 +289,7 @@ bool kad_table_failed(struct kad_table *t, const uint8_t hash[SHA256_LEN], bool 
     if (b->peer[i]->fails < UINT8_MAX) {
         b->peer[i]->fails++;
     }
+    b->failing |= UINT32_C(1) << i;
     if (!remove || b->peer[i]->fails < KAD_FAILS_MAX) {
         return false;
     }
@@ -314,9 +319,9 @@ bool kad_table_remove(struct kad_table *t, const uint8_t hash[SHA256_LEN])
 
 struct closest {
     const uint8_t *target;
-    const struct peer_id *skip;
+    const uint8_t *skip;
     size_t max, n;
-    uint64_t prefix, dist[KAD_K];
+    uint64_t prefix, skip_prefix, dist[KAD_K];
     struct kad_peer **out;
 };
 
@@ -346,16 +351,17 @@ static void closest_add(struct closest *c, size_t from, struct kad_peer *p, uint
 static void closest_bucket(struct closest *c, size_t from, const struct kad_bucket *b)
 {
     for (size_t i = 0; b != NULL && i < b->n; i++) {
-        struct kad_peer *p = b->peer[i];
+        bool skip = b->prefix[i] == c->skip_prefix && c->skip != NULL &&
+                    memcmp(b->peer[i]->hash, c->skip, SHA256_LEN) == 0;
         /* One that just failed is not handed on before it has answered again. */
-        if (p->fails == 0 && (c->skip == NULL || !peer_id_eq(&p->id, c->skip))) {
-            closest_add(c, from, p, b->prefix[i]);
+        if (!skip && (b->failing >> i & 1) == 0) {
+            closest_add(c, from, b->peer[i], b->prefix[i]);
         }
     }
 }
 
 size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_LEN],
-                         const struct peer_id *skip, size_t max, struct kad_peer **out)
+                         const uint8_t *skip, size_t max, struct kad_peer **out)
 {
     struct closest c = {.target = target, .skip = skip, .max = max, .out = out};
     unsigned own = kad_bucket_ix(t, target);
@@ -364,6 +370,7 @@ size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_
         c.max = KAD_K;
     }
     c.prefix = kad_hash_prefix(target);
+    c.skip_prefix = skip == NULL ? 0 : kad_hash_prefix(skip);
     closest_bucket(&c, 0, t->bucket[own]);
     size_t from = c.n;
     for (unsigned i = own + 1; i < KAD_BUCKETS && from < c.max; i++) {
