@@ -410,7 +410,7 @@ static void neither_losses_nor_a_rewritten_hello_make_a_link_classical(void **st
     assert_true(w.server_chose_x25519); /* the attack itself works */
     print_message("%s (%s)\n", qudag_strerror(s->err), s->why);
     assert_int_equal(s->err, QUDAG_ETIMEOUT);
-    assert_string_equal(s->why, "handshake timeout");
+    assert_ptr_equal(strstr(s->why, "handshake timeout"), s->why);
     assert_int_equal(server_stat(&other, "handshakes_in"), 4);
     sessions_free();
     assert_serves(&other);
@@ -502,7 +502,7 @@ static void check_silence(const struct session *s, size_t *timeouts)
         fail_msg("case %zu: %s (%s)", s->tag, qudag_strerror(s->err), s->why);
     }
     if (!s->pinging) {
-        assert_string_equal(s->why, "handshake timeout");
+        assert_ptr_equal(strstr(s->why, "handshake timeout"), s->why);
         assert_true(s->took > 9.0 && s->took < 14.0);
     }
     *timeouts += 1;
