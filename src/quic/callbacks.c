@@ -56,9 +56,7 @@ static void give_token(struct qconn *c)
     ngtcp2_ssize n;
 
     addr_to_sock(&to, &c->remote);
-    n = ngtcp2_crypto_generate_regular_token2(token, c->q->cfg.reset_key,
-                                              sizeof c->q->cfg.reset_key, &to.u.sa, to.len, name,
-                                              name_len, c->q->now);
+    n = token_seal(c->q, token, &to, (struct slice){name, name_len});
     if (n > 0) {
         /* A courtesy; without memory the peer gets none. */
         (void)ngtcp2_conn_submit_new_token(c->ng, token, (size_t)n);

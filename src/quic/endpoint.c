@@ -296,9 +296,8 @@ static enum token_state check_regular(const struct quic *q, const ngtcp2_pkt_hd 
 {
     const uint8_t *own = sec_own_pq_hash(q->cfg.sec);
     uint8_t name[TOKEN_NAME_LEN];
-    ngtcp2_ssize n = ngtcp2_crypto_verify_regular_token2(
-        name, sizeof name, hd->token, hd->tokenlen, q->cfg.reset_key, sizeof q->cfg.reset_key,
-        &from->u.sa, from->len, REGULAR_TOKEN_LIFE_NS, q->now);
+    ngtcp2_ssize n =
+        token_open(q, name, (struct slice){hd->token, hd->tokenlen}, from, REGULAR_TOKEN_LIFE_NS);
 
     if (n < 0) {
         return TOKEN_BAD;

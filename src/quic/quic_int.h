@@ -201,6 +201,14 @@ void cid_reset_bind(struct qconn *c, const uint8_t token[16]);
 void cid_reset_unbind(struct qconn *c, const uint8_t token[16]);
 
 /* token.c */
+/*
+ * Tokens we give out: |name| (TOKEN_NAME_LEN bytes or none) travels inside, encrypted.  Below ngtcp2
+ * 1.22 tokens cannot carry it: they still prove an address, but never allow the short certificate.
+ */
+ngtcp2_ssize token_seal(const struct quic *q, uint8_t *out, const struct sock_storage *to,
+                        struct slice name);
+ngtcp2_ssize token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
+                        const struct sock_storage *from, uint64_t life_ns);
 /* A link to |peer| at |remote| was made; |known| as after its handshake, or NULL. */
 void token_learn(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
                  const struct sec_known *known);

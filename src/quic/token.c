@@ -107,3 +107,37 @@ void token_fini(struct quic *q)
     }
     map_fini(&q->tokens_by_peer);
 }
+
+#if NGTCP2_VERSION_NUM >= 0x011600
+ngtcp2_ssize token_seal(const struct quic *q, uint8_t *out, const struct sock_storage *to,
+                        struct slice name)
+{
+    return ngtcp2_crypto_generate_regular_token2(out, q->cfg.reset_key, sizeof q->cfg.reset_key,
+                                                 &to->u.sa, to->len, name.base, name.len, q->now);
+}
+
+ngtcp2_ssize token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
+                        const struct sock_storage *from, uint64_t life_ns)
+{
+    return ngtcp2_crypto_verify_regular_token2(name, TOKEN_NAME_LEN, token.base, token.len,
+                                               q->cfg.reset_key, sizeof q->cfg.reset_key,
+                                               &from->u.sa, from->len, life_ns, q->now);
+}
+#else
+ngtcp2_ssize token_seal(const struct quic *q, uint8_t *out, const struct sock_storage *to,
+                        struct slice name)
+{
+    (void)name;
+    return ngtcp2_crypto_generate_regular_token(out, q->cfg.reset_key, sizeof q->cfg.reset_key,
+                                                &to->u.sa, to->len, q->now);
+}
+
+ngtcp2_ssize token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
+                        const struct sock_storage *from, uint64_t life_ns)
+{
+    (void)name;
+    return ngtcp2_crypto_verify_regular_token(token.base, token.len, q->cfg.reset_key,
+                                              sizeof q->cfg.reset_key, &from->u.sa, from->len,
+                                              life_ns, q->now);
+}
+#endif
