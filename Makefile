@@ -5,6 +5,7 @@
 #   make test [T=SUITE]    all tests, or one suite: unit, fuzz, system, or a folder (base, core_kad, ...)
 #   make check             format, layers, style, exported names
 #   make bench [RUNS=5]    benchmarks: a table, and build/bench.json
+#   make sim [SEEDS=1 NODES= SCENARIOS=]    the long simulations: reports and plots in build/sim
 #   make fuzz [SECONDS=60] [T=TARGET]    every fuzz target, or one
 #   make asan              tests under the address and undefined-behaviour sanitizers
 #   make format            apply the format
@@ -36,6 +37,9 @@ demo: all
 bench: all
 	@tools/bench.py --build $(BUILD) --runs $(RUNS)
 
+sim: all
+	@tools/sim.sh $(BUILD)
+
 check: deps-check
 	@tools/check.sh $(BUILD)
 
@@ -66,4 +70,4 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: all deps test demo bench check format asan clang fuzz install clean distclean
+.PHONY: all deps test demo bench sim check format asan clang fuzz install clean distclean

@@ -1,0 +1,175 @@
+/*
+ * check.c - what must hold at every moment.
+ *
+ *   every request answered exactly once, in time                                  (work.c reports here)
+ *   a core's actions fit the list it was given, its ticks come to an end
+ *   memory within the cap; all of it returned when the node is gone
+ *   tables: nobody twice, not ourselves, only servers that existed, at most k with the same prefix length
+ *   records held: accepted by their validator, not yet expired for longer than a sweep
+ *
+ * A second of virtual time looks into a sixtieth of all nodes, the end into all of them.
+ */
+#include "sim/sim_int.h"
+
+#include "base/map.h"
+#include "base/rd.h"
+
+#include <string.h>
+
+#define SWEEP 120 /* s: expired records leave within two rounds of maintenance */
+#define TABLE_MAX 1024
+#define LAST_BUCKET 31
+
+void check_fail(struct sim *s, uint32_t node, const char *what)
+{
+    if (s->report.violations++ == 0) {
+        s->report.violation = what;
+        s->report.violation_at = s->world.now - NS_PER_S;
+        s->report.violation_node = node;
+    }
+}
+
+void check_acts(struct sim *s, uint32_t node, const struct acts *out)
+{
+    if (out->overflow || out->n > ACTS_ROOM || out->bytes_n > ACTS_BYTES_ROOM) {
+        check_fail(s, node, "a core asked for more actions at once than it may");
+    }
+}
+
+void check_gone(struct sim *s, uint32_t node)
+{
+    const struct mem *m = &s->node[node].mem;
+
+    if (m->used != 0) {
+        check_fail(s, node, "a core did not return all memory");
+    }
+    if (m->max > 0 && m->peak > m->max) {
+        check_fail(s, node, "a core exceeded its memory");
+    }
+}
+
+static unsigned shared_bits(uint64_t a, uint64_t b)
+{
+    unsigned n = 0;
+
+    for (uint64_t d = a ^ b; n < 64 && (d >> 63) == 0; n++) {
+        d <<= 1;
+    }
+    return n;
+}
+
+/* 0 when the entry names nobody that ever was; *there: it is online in that very life. */
+static bool entry_known(const struct sim *s, const struct peer_id *id, uint64_t *prefix,
+                        bool *there)
+{
+    uint8_t hash[SHA256_LEN];
+    uint32_t node;
+    struct rd r = {.p = hash, .left = sizeof(hash)};
+
+    sha256(hash, peer_id_slice(id));
+    *prefix = rd_u64(&r);
+    *there = host_by_id(s, id, &node) && s->node[node].kad != NULL;
+    return !*there || !s->node[node].nat;
+}
+
+static void check_table(struct sim *s, uint32_t node)
+{
+    const struct sim_node *nd = &s->node[node];
+    uint64_t seen[TABLE_MAX], prefix;
+    unsigned bucket[LAST_BUCKET + 1] = {0};
+    struct kad_peer_info info;
+    struct kad_stats st;
+    size_t n = 0;
+    bool there;
+
+    for (size_t it = 0; n < TABLE_MAX && kad_table_next(nd->kad, &it, &info);) {
+        if (!entry_known(s, &info.id, &prefix, &there)) {
+            check_fail(s, node, "a client in a routing table");
+        }
+        if (peer_id_eq(&info.id, &nd->id) || info.n_addrs == 0) {
+            check_fail(s, node, "a routing table holds its owner, or a peer without address");
+        }
+        unsigned cpl = shared_bits(prefix, s->prefix[node]);
+        if (++bucket[cpl < LAST_BUCKET ? cpl : LAST_BUCKET] > KAD_K) {
+            check_fail(s, node, "a bucket holds more than k");
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (seen[i] == prefix) {
+                check_fail(s, node, "a peer twice in a routing table");
+            }
+        }
+        seen[n++] = prefix;
+    }
+    kad_stats_get(nd->kad, &st);
+    if (st.table != n) {
+        check_fail(s, node, "a routing table counts wrong");
+    }
+}
+
+static void check_records(struct sim *s, uint32_t node)
+{
+    struct kad_validator v = sim_validator(s);
+    walltime expires, now = SIM_WALL0 + (walltime)(s->world.now / NS_PER_S), most = now;
+    struct slice key, value;
+
+    for (size_t it = 0; kad_record_next(s->node[node].kad, &it, &key, &value, &expires);) {
+        if (v.check(v.ctx, key, value, now, &most) != QUDAG_OK) {
+            check_fail(s, node, "a record is held that its validator refuses");
+        }
+        if (expires + SWEEP < now || expires > now + KAD_RECORD_LIFE) {
+            check_fail(s, node, "a record is held beyond its life");
+        }
+    }
+}
+
+static void check_node(struct sim *s, uint32_t node)
+{
+    const struct sim_node *nd = &s->node[node];
+
+    if (nd->kad == NULL) {
+        return;
+    }
+    if (nd->mem.max > 0 && nd->mem.used > nd->mem.max) {
+        check_fail(s, node, "a core exceeded its memory");
+    }
+    check_table(s, node);
+    check_records(s, node);
+}
+
+void check_event(struct sim *s)
+{
+    uint32_t n = s->n / 60 + 1;
+
+    work_late(s);
+    for (uint32_t i = 0; i < n; i++) {
+        check_node(s, s->check_next);
+        s->check_next = (s->check_next + 1) % s->n;
+    }
+    world_push(&s->world, (struct sim_event){.at = s->world.now + NS_PER_S, .kind = SIM_CHECK});
+}
+
+void check_all(struct sim *s)
+{
+    struct sim_report *r = &s->report;
+    struct kad_peer_info info;
+    uint64_t prefix;
+    bool there;
+
+    work_late(s);
+    r->memory_sum = r->memory_max = r->memory_refused = r->table_sum = r->table_dead = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct sim_node *nd = &s->node[i];
+        if (nd->kad == NULL) {
+            continue;
+        }
+        check_node(s, i);
+        r->memory_sum += nd->mem.used;
+        r->memory_max = nd->mem.peak > r->memory_max ? nd->mem.peak : r->memory_max;
+        r->memory_refused += nd->mem.refused;
+        for (size_t it = 0; kad_table_next(nd->kad, &it, &info);) {
+            (void)entry_known(s, &info.id, &prefix, &there);
+            r->table_sum++;
+            r->table_dead += !there;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+/*
+ * fault.c - what befalls the network, and when it ends.
+ *
+ *   the seed decides which faults of the scenario strike (chance) and whom; bootstrap nodes neither die nor lie
+ */
+#include "sim/sim_int.h"
+
+#define SLOW_SPREAD 500
+#define ENDS UINT64_C(1) /* in the cookie */
+
+void fault_plan(struct sim *s)
+{
+    const struct scenario *sc = s->sc;
+
+    for (size_t i = 0; i < sc->n_faults; i++) {
+        const struct sim_fault *f = &sc->fault[i];
+        bool strikes = dice_hit(&s->dice, DICE_FAULTS, f->chance);
+        uint64_t end = f->lasts == 0 ? UINT64_MAX : f->at + f->lasts;
+        if (!strikes || (sc->quiet_at > 0 && f->at >= sc->quiet_at)) {
+            continue;
+        }
+        if (sc->quiet_at > 0) {
+            end = end < sc->quiet_at ? end : sc->quiet_at;
+        }
+        s->report.faults |= 1u << i;
+        world_push(&s->world,
+                   (struct sim_event){.at = NS_PER_S + f->at, .kind = SIM_FAULT, .cookie = 2 * i});
+        if (end != UINT64_MAX) {
+            world_push(&s->world, (struct sim_event){.at = NS_PER_S + end,
+                                                     .kind = SIM_FAULT,
+                                                     .cookie = 2 * i + ENDS});
+        }
+    }
+}
+
+static bool spared(const struct sim *s, uint32_t node)
+{
+    return node < s->sc->bootstrap;
+}
+
+/* ---- churn ---- */
+
+static const struct sim_fault *churn_on(const struct sim *s)
+{
+    for (size_t i = 0; i < s->sc->n_faults; i++) {
+        if (s->fault_on[i] && s->sc->fault[i].kind == FAULT_CHURN) {
+            return &s->sc->fault[i];
+        }
+    }
+    return NULL;
+}
+
+void fault_joined(struct sim *s, uint32_t node)
+{
+    const struct sim_fault *f = churn_on(s);
+
+    if (f != NULL && !spared(s, node)) {
+        world_push(&s->world, (struct sim_event){.at = s->world.now +
+                                                       dice_wait(&s->dice, DICE_FAULTS, f->median),
+                                                 .kind = SIM_LEAVE,
+                                                 .node = node,
+                                                 .epoch = s->node[node].epoch});
+    }
+}
+
+void fault_leave(struct sim *s, uint32_t node)
+{
+    const struct sim_fault *f = churn_on(s);
+
+    if (f == NULL) {
+        return;
+    }
+    bool tell = (dice_u32(&s->dice, DICE_FAULTS) & 1u) != 0; /* half crash, half say goodbye */
+    host_leave(s, node, tell);
+    world_push(&s->world,
+               (struct sim_event){.at = s->world.now + dice_wait(&s->dice, DICE_FAULTS, f->away),
+                                  .kind = SIM_JOIN,
+                                  .node = node,
+                                  .epoch = s->node[node].epoch});
+}
+
+/* ---- beginning and end ---- */
+
+static void kill_some(struct sim *s, const struct sim_fault *f)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (s->node[i].kad != NULL && !spared(s, i) && dice_hit(&s->dice, DICE_FAULTS, f->share)) {
+            host_leave(s, i, false);
+        }
+    }
+}
+
+static void storm(struct sim *s, const struct sim_fault *f)
+{
+    uint64_t n = s->sc->nodes * f->share / SIM_ALL;
+
+    for (uint64_t i = 0; i < n && s->n < s->cap_n; i++) {
+        uint32_t node = s->n;
+        uint64_t wait = f->over / 65536 * (dice_u32(&s->dice, DICE_FAULTS) >> 16);
+        host_add_node(s);
+        world_push(&s->world,
+                   (struct sim_event){.at = s->world.now + wait, .kind = SIM_JOIN, .node = node});
+    }
+}
+
+/* Who is slow, lies, or is cut off: drawn for every slot, so that newcomers are affected alike. */
+static void mark(struct sim *s, const struct sim_fault *f, bool on)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct sim_node *nd = &s->node[i];
+        bool hit = on && dice_hit(&s->dice, DICE_FAULTS, f->share);
+        if (f->kind == FAULT_PARTITION) {
+            nd->far = hit;
+        } else if (f->kind == FAULT_SLOW) {
+            nd->slow = hit ? dice_lognormal(&s->dice, DICE_FAULTS, f->delay, SLOW_SPREAD) : 0;
+        } else if (f->kind == FAULT_LIE) {
+            nd->liar = hit && !spared(s, i);
+        }
+    }
+}
+
+void fault_event(struct sim *s, uint64_t cookie)
+{
+    size_t ix = (size_t)(cookie / 2);
+    const struct sim_fault *f = &s->sc->fault[ix];
+    bool on = (cookie & ENDS) == 0;
+
+    s->fault_on[ix] = on;
+    switch (f->kind) {
+    case FAULT_KILL:
+        if (on) {
+            kill_some(s, f);
+        }
+        break;
+    case FAULT_CHURN:
+        for (uint32_t i = 0; on && i < s->n; i++) {
+            if (s->node[i].kad != NULL) {
+                fault_joined(s, i);
+            }
+        }
+        break;
+    case FAULT_PARTITION:
+        mark(s, f, on);
+        s->net.cut = on;
+        break;
+    case FAULT_LOSS:
+        s->net.loss += on ? f->share : 0;
+        s->net.loss -= on ? 0 : f->share;
+        break;
+    case FAULT_SLOW:
+    case FAULT_LIE:
+        mark(s, f, on);
+        break;
+    case FAULT_STORM:
+        if (on) {
+            storm(s, f);
+        }
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,88 @@
+/*
+ * run.h - a run of the simulator: a scenario, a seed and a number of nodes in, a report out.
+ *
+ * Everything that happens follows from scenario, seed and number of nodes; the same three give the
+ * same log hash on every machine.
+ */
+#ifndef QUDAG_SIM_RUN_H
+#define QUDAG_SIM_RUN_H
+
+#include "crypto/hash.h"
+#include "sim/scenario.h"
+
+#include <stdio.h>
+
+#define SIM_KINDS 4 /* put, get, find, join */
+
+struct sim_options {
+    uint64_t seed;
+    uint32_t trace_node;
+    FILE *trace; /* NULL: none */
+};
+
+struct sim_samples {
+    uint32_t *us;
+    size_t n, cap;
+};
+
+/* One kind of request in one phase. */
+struct sim_outcome {
+    uint64_t asked, right, wrong, absent, unreachable, late, other, left;
+    uint64_t rpcs, failures, hops; /* sums over those answered */
+    uint64_t recall_sum;           /* find: of the 20 nearest, how many were named */
+    struct sim_samples took;       /* of the right ones, microseconds */
+};
+
+struct sim_phase_report {
+    char name[SIM_NAME_MAX];
+    uint64_t from, to;
+    uint64_t minimum[SIM_KINDS]; /* share of right answers asked for; 0: none */
+    struct sim_outcome of[SIM_KINDS];
+    uint64_t rpcs, dials, bytes, messages, node_ns; /* of all nodes in that time */
+};
+
+struct sim_report {
+    struct sim_phase_report phase[SIM_PHASES_MAX];
+    size_t phases;
+    uint64_t events, queue_peak, rpcs, dials, bytes, messages;
+    uint32_t nodes, online, faults;                  /* faults: bit set of those that struck */
+    uint64_t memory_sum, memory_max, memory_refused; /* bytes of the cores online at the end */
+    uint64_t table_sum, table_dead; /* entries of all tables; of nodes that are not there */
+    uint64_t violations;
+    tstamp violation_at; /* the first */
+    uint32_t violation_node;
+    const char *violation;
+    tstamp now;
+    uint8_t hash[BLAKE3_LEN];
+};
+
+struct sim;
+
+struct sim *sim_new(const struct scenario *sc, const struct sim_options *opt);
+void sim_free(struct sim *s);
+/* Runs to |until| (virtual ns since the beginning) or the end of the scenario; true while there is more. */
+bool sim_run(struct sim *s, tstamp until);
+tstamp sim_now(const struct sim *s);
+uint32_t sim_online(const struct sim *s);
+uint64_t sim_events(const struct sim *s);
+/* As it stands now; borrowed, valid until the next call. */
+const struct sim_report *sim_report(struct sim *s);
+
+/* Share of right answers in millionths among those that could answer, and its Wilson interval (95 %). */
+struct sim_rate {
+    uint64_t asked, ppm, low, high;
+};
+struct sim_rate sim_rate(const struct sim_outcome *o);
+/* The value below which |permille| of sorted samples lie (sim_report() sorts them); 0 without any. */
+uint32_t sim_quantile(const struct sim_samples *s, unsigned permille);
+void sim_sort(struct sim_samples *s);
+/* Whether every phase reached its minimum and nothing was violated. */
+bool sim_passed(const struct sim_report *r);
+
+const char *sim_kind_name(size_t kind);
+void sim_print_text(FILE *f, const struct sim_report *r);
+void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *sc, uint64_t seed);
+/* Cumulative distribution of the time right answers took, a line per phase. */
+void sim_print_svg(FILE *f, const struct sim_report *r, size_t kind);
+
+#endif

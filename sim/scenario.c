@@ -1,0 +1,405 @@
+/*
+ * scenario.c - reads scenario files: sections in brackets, "key = value", '#' begins a comment.
+ *
+ * Strict: what is not understood is an error with its line, never ignored.
+ */
+#include "sim/scenario.h"
+
+#include <string.h>
+
+#define LINE_LEN_MAX 200
+
+enum unit { UNIT_COUNT, UNIT_TIME, UNIT_SHARE, UNIT_SIZE, UNIT_FACTOR, UNIT_FAULT, UNIT_NAME };
+
+enum section {
+    SEC_NONE,
+    SEC_NETWORK,
+    SEC_LINKS,
+    SEC_WORK,
+    SEC_RUN,
+    SEC_FAULT,
+    SEC_PHASE,
+    SECTIONS
+};
+
+static const char *const section_name[SECTIONS] = {"",    "network", "links", "work",
+                                                   "run", "fault",   "phase"};
+static const char *const fault_name[] = {"none", "kill", "churn", "partition",
+                                         "loss", "slow", "lie",   "storm"};
+
+struct key {
+    enum section section;
+    const char *name;
+    enum unit unit;
+    size_t offset; /* in the scenario, fault or phase */
+    uint64_t min, max;
+};
+
+#define S(field) offsetof(struct scenario, field)
+#define F(field) offsetof(struct sim_fault, field)
+#define P(field) offsetof(struct sim_phase, field)
+#define DAY (24 * 3600 * NS_PER_S)
+#define HOUR (3600 * NS_PER_S)
+
+static const struct key keys[] = {
+    {SEC_NETWORK, "nodes", UNIT_COUNT, S(nodes), 2, SIM_NODES_MAX},
+    {SEC_NETWORK, "bootstrap", UNIT_COUNT, S(bootstrap), 1, 1000},
+    {SEC_NETWORK, "contacts", UNIT_COUNT, S(contacts), 1, 20},
+    {SEC_NETWORK, "join_over", UNIT_TIME, S(join_over), 0, HOUR},
+    {SEC_NETWORK, "nat", UNIT_SHARE, S(nat), 0, 900000},
+    {SEC_NETWORK, "memory_max", UNIT_SIZE, S(memory_max), 16384, UINT64_C(1) << 30},
+    {SEC_LINKS, "rtt", UNIT_TIME, S(rtt), NS_PER_US, 10 * NS_PER_S},
+    {SEC_LINKS, "spread", UNIT_FACTOR, S(spread), 0, 2000},
+    {SEC_LINKS, "jitter", UNIT_SHARE, S(jitter), 0, SIM_ALL},
+    {SEC_LINKS, "loss", UNIT_SHARE, S(loss), 0, 500000},
+    {SEC_LINKS, "uplink", UNIT_SIZE, S(uplink), 0, UINT64_C(1) << 40},
+    {SEC_LINKS, "idle", UNIT_TIME, S(idle), NS_PER_S, DAY},
+    {SEC_LINKS, "dial_timeout", UNIT_TIME, S(dial_timeout), NS_PER_MS, HOUR},
+    {SEC_WORK, "from", UNIT_TIME, S(work_from), 0, DAY},
+    {SEC_WORK, "put_every", UNIT_TIME, S(put_every), NS_PER_US, DAY},
+    {SEC_WORK, "get_every", UNIT_TIME, S(get_every), NS_PER_US, DAY},
+    {SEC_WORK, "find_every", UNIT_TIME, S(find_every), NS_PER_US, DAY},
+    {SEC_WORK, "value_size", UNIT_SIZE, S(value_size), 32, 8192},
+    {SEC_WORK, "age_max", UNIT_TIME, S(age_max), NS_PER_S, DAY},
+    {SEC_RUN, "until", UNIT_TIME, S(until), NS_PER_S, 30 * DAY},
+    {SEC_RUN, "quiet_at", UNIT_TIME, S(quiet_at), NS_PER_S, 30 * DAY},
+    {SEC_RUN, "settle", UNIT_TIME, S(settle), 0, DAY},
+    {SEC_FAULT, "kind", UNIT_FAULT, F(kind), 0, 0},
+    {SEC_FAULT, "at", UNIT_TIME, F(at), 0, 30 * DAY},
+    {SEC_FAULT, "for", UNIT_TIME, F(lasts), NS_PER_MS, 30 * DAY},
+    {SEC_FAULT, "share", UNIT_SHARE, F(share), 1, 10 * SIM_ALL},
+    {SEC_FAULT, "chance", UNIT_SHARE, F(chance), 0, SIM_ALL},
+    {SEC_FAULT, "median", UNIT_TIME, F(median), NS_PER_S, DAY},
+    {SEC_FAULT, "away", UNIT_TIME, F(away), NS_PER_MS, DAY},
+    {SEC_FAULT, "delay", UNIT_TIME, F(delay), NS_PER_US, 60 * NS_PER_S},
+    {SEC_FAULT, "over", UNIT_TIME, F(over), 0, HOUR},
+    {SEC_PHASE, "name", UNIT_NAME, P(name), 0, 0},
+    {SEC_PHASE, "from", UNIT_TIME, P(from), 0, 30 * DAY},
+    {SEC_PHASE, "to", UNIT_TIME, P(to), 1, 30 * DAY},
+    {SEC_PHASE, "put_min", UNIT_SHARE, P(put_min), 0, SIM_ALL},
+    {SEC_PHASE, "get_min", UNIT_SHARE, P(get_min), 0, SIM_ALL},
+    {SEC_PHASE, "find_min", UNIT_SHARE, P(find_min), 0, SIM_ALL},
+};
+
+struct parser {
+    struct scenario *sc;
+    struct scenario_error *error;
+    enum section section;
+    unsigned line;
+    uint64_t given; /* keys seen in this section; bit: index in |keys| */
+    unsigned begun; /* sections seen that may stand once */
+};
+
+static qudag_err fail(const struct parser *p, const char *what)
+{
+    p->error->line = p->line;
+    p->error->what = what;
+    return QUDAG_EMALFORMED;
+}
+
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+/* ---- numbers ---- */
+
+struct scale {
+    const char *name;
+    enum unit unit;
+    uint64_t each; /* of 1 */
+};
+
+static const struct scale scales[] = {
+    {"", UNIT_COUNT, 1},          {"", UNIT_FACTOR, 1000},
+    {"us", UNIT_TIME, NS_PER_US}, {"ms", UNIT_TIME, NS_PER_MS},
+    {"s", UNIT_TIME, NS_PER_S},   {"min", UNIT_TIME, 60 * NS_PER_S},
+    {"h", UNIT_TIME, HOUR},       {"%", UNIT_SHARE, SIM_ALL / 100},
+    {"B", UNIT_SIZE, 1},          {"KiB", UNIT_SIZE, 1024},
+    {"MiB", UNIT_SIZE, 1048576},
+};
+
+/* "12.5 ms": digits, at most three behind the point, a space or none, a unit of the kind. */
+static bool number(const char *t, enum unit unit, uint64_t *out)
+{
+    uint64_t v = 0, below = 1;
+    const char *p = t;
+
+    for (; *p >= '0' && *p <= '9' && p - t < 12; p++) {
+        v = v * 10 + (uint64_t)(*p - '0');
+    }
+    if (p == t) {
+        return false;
+    }
+    if (*p == '.') {
+        const char *point = p++;
+        for (; *p >= '0' && *p <= '9' && p - point < 4; p++) {
+            v = v * 10 + (uint64_t)(*p - '0');
+            below *= 10;
+        }
+        if (p == point + 1) {
+            return false;
+        }
+    }
+    if (*p == ' ') {
+        p++;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(scales); i++) {
+        const struct scale *s = &scales[i];
+        if (s->unit == unit && strcmp(p, s->name) == 0) {
+            if (v > UINT64_MAX / s->each || (v * s->each) % below != 0) {
+                return false;
+            }
+            *out = v * s->each / below;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool scenario_time(const char *text, uint64_t *ns)
+{
+    return number(text, UNIT_TIME, ns);
+}
+
+const char *scenario_fault_name(uint64_t kind)
+{
+    return kind < ARRAY_LEN(fault_name) ? fault_name[kind] : "?";
+}
+
+/* ---- lines ---- */
+
+static uint8_t *target(struct parser *p)
+{
+    switch (p->section) {
+    case SEC_FAULT:
+        return (uint8_t *)&p->sc->fault[p->sc->n_faults - 1];
+    case SEC_PHASE:
+        return (uint8_t *)&p->sc->phase[p->sc->n_phases - 1];
+    case SEC_NONE:
+    case SEC_NETWORK:
+    case SEC_LINKS:
+    case SEC_WORK:
+    case SEC_RUN:
+    case SECTIONS:
+        break;
+    }
+    return (uint8_t *)p->sc;
+}
+
+static qudag_err set(struct parser *p, const struct key *k, const char *value)
+{
+    uint64_t v = 0;
+    size_t len = strlen(value);
+
+    switch (k->unit) {
+    case UNIT_NAME:
+        for (size_t i = 0; i < len; i++) {
+            if (!is_word(value[i])) {
+                return fail(p, "a name is made of a-z, 0-9, '_' and '-'");
+            }
+        }
+        if (len == 0 || len >= SIM_NAME_MAX) {
+            return fail(p, "name empty or too long");
+        }
+        memcpy(target(p) + k->offset, value, len + 1);
+        return QUDAG_OK;
+    case UNIT_FAULT:
+        for (uint64_t i = 1; i < ARRAY_LEN(fault_name); i++) {
+            v = strcmp(value, fault_name[i]) == 0 ? i : v;
+        }
+        if (v == FAULT_NONE) {
+            return fail(p, "unknown kind of fault");
+        }
+        break;
+    case UNIT_COUNT:
+    case UNIT_TIME:
+    case UNIT_SHARE:
+    case UNIT_SIZE:
+    case UNIT_FACTOR:
+        if (!number(value, k->unit, &v)) {
+            return fail(p, "not a number with its unit (10 min, 80 ms, 5 %, 64 KiB)");
+        }
+        if (v < k->min || v > k->max) {
+            return fail(p, "number out of range");
+        }
+        break;
+    }
+    memcpy(target(p) + k->offset, &v, sizeof(v));
+    return QUDAG_OK;
+}
+
+static qudag_err assign(struct parser *p, const char *name, const char *value)
+{
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        if (keys[i].section != p->section || strcmp(keys[i].name, name) != 0) {
+            continue;
+        }
+        if ((p->given >> i & 1u) != 0) {
+            return fail(p, "said twice");
+        }
+        p->given |= UINT64_C(1) << i;
+        return set(p, &keys[i], value);
+    }
+    return fail(p, "unknown key");
+}
+
+static qudag_err begin(struct parser *p, const char *name)
+{
+    struct scenario *sc = p->sc;
+
+    p->section = SEC_NONE;
+    p->given = 0;
+    for (unsigned i = SEC_NONE + 1; i < SECTIONS; i++) {
+        if (strcmp(section_name[i], name) == 0) {
+            p->section = (enum section)i;
+        }
+    }
+    if (p->section == SEC_NONE) {
+        return fail(p, "unknown section");
+    }
+    if (p->section == SEC_FAULT) {
+        if (sc->n_faults == SIM_FAULTS_MAX) {
+            return fail(p, "too many faults");
+        }
+        sc->fault[sc->n_faults++] =
+            (struct sim_fault){.chance = SIM_ALL, .away = 60 * NS_PER_S, .over = NS_PER_S};
+        return QUDAG_OK;
+    }
+    if (p->section == SEC_PHASE) {
+        if (sc->n_phases == SIM_PHASES_MAX) {
+            return fail(p, "too many phases");
+        }
+        sc->phase[sc->n_phases++] = (struct sim_phase){.from = 0};
+        return QUDAG_OK;
+    }
+    if ((p->begun >> p->section & 1u) != 0) {
+        return fail(p, "section said twice");
+    }
+    p->begun |= 1u << p->section;
+    return QUDAG_OK;
+}
+
+/* |s| ends with NUL; blanks at both ends go. */
+static char *trimmed(char *s)
+{
+    size_t n = strlen(s);
+
+    while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t' || s[n - 1] == '\r')) {
+        s[--n] = 0;
+    }
+    while (*s == ' ' || *s == '\t') {
+        s++;
+    }
+    return s;
+}
+
+static qudag_err line(struct parser *p, char *text)
+{
+    char *hash = strchr(text, '#');
+
+    if (hash != NULL) {
+        *hash = 0;
+    }
+    char *s = trimmed(text);
+    size_t n = strlen(s);
+    if (n == 0) {
+        return QUDAG_OK;
+    }
+    if (s[0] == '[') {
+        if (s[n - 1] != ']') {
+            return fail(p, "']' is missing");
+        }
+        s[n - 1] = 0;
+        return begin(p, s + 1);
+    }
+    char *eq = strchr(s, '=');
+    if (eq == NULL) {
+        return fail(p, "neither [section] nor key = value");
+    }
+    *eq = 0;
+    const char *name = trimmed(s), *value = trimmed(eq + 1);
+    return assign(p, name, value);
+}
+
+/* ---- the whole ---- */
+
+static qudag_err check_faults(const struct parser *p)
+{
+    for (size_t i = 0; i < p->sc->n_faults; i++) {
+        const struct sim_fault *f = &p->sc->fault[i];
+        if (f->kind == FAULT_NONE) {
+            return fail(p, "a fault without kind");
+        }
+        if (f->kind == FAULT_CHURN ? f->median == 0 : f->share == 0) {
+            return fail(p, "churn needs 'median', every other fault 'share'");
+        }
+        if (f->kind == FAULT_SLOW && f->delay == 0) {
+            return fail(p, "slow needs 'delay'");
+        }
+        if (f->kind != FAULT_STORM && f->share > SIM_ALL) {
+            return fail(p, "more than all of them");
+        }
+    }
+    return QUDAG_OK;
+}
+
+static qudag_err check(struct parser *p)
+{
+    const struct scenario *sc = p->sc;
+
+    p->line = 0;
+    if (sc->bootstrap >= sc->nodes) {
+        return fail(p, "there must be more nodes than bootstrap nodes");
+    }
+    if (sc->until == 0) {
+        return fail(p, "[run] must say 'until'");
+    }
+    if (sc->quiet_at + sc->settle > sc->until) {
+        return fail(p, "the run ends before it has settled");
+    }
+    for (size_t i = 0; i < sc->n_phases; i++) {
+        const struct sim_phase *ph = &sc->phase[i];
+        if (ph->name[0] == 0 || ph->from >= ph->to || ph->to > sc->until) {
+            return fail(p, "a phase needs a name and lies within the run: from < to <= until");
+        }
+    }
+    return check_faults(p);
+}
+
+qudag_err scenario_parse(struct scenario *out, struct slice text, struct scenario_error *error)
+{
+    struct parser p = {.sc = out, .error = error};
+    size_t at = 0;
+
+    *out = (struct scenario){.nodes = 100,
+                             .bootstrap = 4,
+                             .contacts = 3,
+                             .join_over = 60 * NS_PER_S,
+                             .memory_max = 1048576,
+                             .rtt = 80 * NS_PER_MS,
+                             .spread = 500,
+                             .jitter = 50000,
+                             .idle = 60 * NS_PER_S,
+                             .dial_timeout = 10 * NS_PER_S,
+                             .work_from = 120 * NS_PER_S,
+                             .value_size = 256,
+                             .age_max = 600 * NS_PER_S};
+    while (at < text.len) {
+        const uint8_t *nl = memchr(text.base + at, '\n', text.len - at);
+        size_t n = nl == NULL ? text.len - at : (size_t)(nl - text.base) - at;
+        char buf[LINE_LEN_MAX + 1];
+        p.line++;
+        if (n > LINE_LEN_MAX || memchr(text.base + at, 0, n) != NULL) {
+            return fail(&p, "line too long, or a NUL in it");
+        }
+        memcpy(buf, text.base + at, n);
+        buf[n] = 0;
+        at += n + 1;
+        qudag_err err = line(&p, buf);
+        if (err != QUDAG_OK) {
+            return err;
+        }
+    }
+    return check(&p);
+}

@@ -1,0 +1,188 @@
+/*
+ * sim_int.h - what the files of the simulator share.
+ *
+ *   run.c     one run: events out of the queue, to whom they belong
+ *   host.c    nodes: their cores, what these ask for, identify between two that met
+ *   net.c     links and streams: how long a message takes, and whether it comes
+ *   fault.c   what befalls the network      liar.c  what colluding nodes answer
+ *   work.c    requests and whether they were answered rightly
+ *   check.c   what must hold at every moment
+ */
+#ifndef QUDAG_SIM_SIM_INT_H
+#define QUDAG_SIM_SIM_INT_H
+
+#include "core/kad/kad.h"
+#include "sim/chance.h"
+#include "sim/run.h"
+#include "sim/world.h"
+
+#include <stdio.h>
+
+#define SIM_WALL0 INT64_C(1700000000)
+#define SIM_MESSAGE_OVERHEAD                                                                       \
+    70 /* bytes: IPv4 20, UDP 8, QUIC short header and tag 27, frame, spare */
+#define SIM_VALUES_NS "sim"
+#define SIM_NONE UINT32_MAX
+
+/* ---- net.c ---- */
+
+/* One end of a stream. */
+struct sim_end {
+    uint32_t node;
+    uint32_t next, prev; /* streams of this node: stream * 2 + side; SIM_NONE: end */
+    bool open, fin_sent, fin_seen;
+    tstamp last; /* latest arrival at this end so far: what comes later does not overtake */
+};
+
+struct sim_stream {
+    uint32_t gen; /* as in struct ref; never 0 */
+    uint32_t next_free;
+    bool used;
+    struct sim_end end[2]; /* opener, answerer */
+};
+
+/* Two nodes that have a link; open addressing by pair. */
+struct sim_link {
+    uint32_t a, b, epoch_a, epoch_b; /* a < b; epochs: a link dies with either end */
+    tstamp until;
+};
+
+struct net {
+    struct sim_stream *stream;
+    uint32_t streams, streams_cap, free_head;
+    struct sim_link *link;
+    size_t links, links_cap; /* links: slots in use, dead ones among them */
+    bool cut;                /* a partition is on */
+    uint64_t loss;           /* millionths, now */
+};
+
+struct sim_node {
+    struct kad *kad; /* NULL: not online */
+    struct mem mem;
+    struct rng_stream rng;
+    struct peer_id id;
+    uint32_t epoch;   /* lives begun */
+    uint32_t streams; /* head of its list */
+    tstamp tick_at;   /* time of its earliest queued tick */
+    tstamp joined;
+    tstamp uplink_free;
+    uint64_t slow;  /* ns before an answer */
+    uint32_t still; /* ticks at one moment */
+    tstamp still_at;
+    bool nat, liar, far; /* behind NAT: a client; lies; on the other side of a partition */
+};
+
+/* ---- work.c ---- */
+
+enum sim_op { OP_PUT, OP_GET, OP_FIND, OP_JOIN, SIM_OPS };
+
+struct sim_request {
+    tstamp began;
+    uint32_t node, epoch, item; /* item: which record or key */
+    uint8_t op, phase;          /* phase: SIM_PHASES_MAX: none */
+    bool open;
+};
+
+/* A value somebody was told is stored. */
+struct sim_record {
+    tstamp stored;
+    uint32_t item;
+};
+
+struct work {
+    struct sim_request *request; /* by cookie - 1 */
+    size_t n, cap, open, oldest; /* oldest: all before it are answered */
+    struct sim_record *record;
+    size_t records, records_cap, first; /* first: those before it are older than asked for */
+    uint32_t items;
+};
+
+/* ---- the whole ---- */
+
+struct sim {
+    const struct scenario *sc;
+    struct sim_options opt;
+    struct sim_report report;
+    struct world world;
+    struct dice dice;
+    struct net net;
+    struct sim_node *node;
+    uint64_t *prefix; /* of the hash of each node's id */
+    uint8_t *up;      /* serves, now */
+    uint32_t n, cap_n, online;
+    struct kad_scratch *scratch;
+    struct mem mem;   /* the scratch */
+    struct acts acts; /* the one list all cores use in turn */
+    /* For looking into messages. */
+    struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX], named[KAD_K];
+    struct work work;
+    bool fault_on[SIM_FAULTS_MAX], phase_on[SIM_PHASES_MAX];
+    uint32_t check_next;
+    uint64_t value_key[2];
+    uint64_t rpcs, dials, bytes, messages, node_ns; /* since the beginning; node_ns: online time */
+    tstamp node_ns_at;
+};
+
+/* net.c */
+void net_init(struct net *net);
+void net_fini(struct net *net);
+bool net_reaches(const struct sim *s, uint32_t a, uint32_t b); /* no partition between them */
+void net_open(struct sim *s, uint32_t from, const struct act *a);
+/* From the end |strm| names, if it is still open. */
+void net_send(struct sim *s, struct ref strm, enum sim_kind kind, struct slice data);
+/* The stream an event is for, and its side; NULL when it is gone. */
+struct sim_stream *net_stream(struct sim *s, struct ref strm, unsigned *side);
+/* This end has seen a fin or a reset, or gives up. */
+void net_end_fin(struct sim *s, struct ref strm);
+void net_end_close(struct sim *s, struct ref strm);
+/* All streams of a node that leaves; |tell|: the other ends are reset. */
+void net_leave(struct sim *s, uint32_t node, bool tell);
+
+/* host.c */
+void host_join(struct sim *s, uint32_t node);
+void host_leave(struct sim *s, uint32_t node, bool tell);
+void host_event(struct sim *s, const struct sim_event *ev);
+void host_tick(struct sim *s, uint32_t node);
+struct acts *host_acts(struct sim *s);
+void host_apply(struct sim *s, uint32_t node);
+bool host_by_id(const struct sim *s, const struct peer_id *id, uint32_t *node);
+void host_addr(uint32_t node, uint32_t epoch, struct multiaddr *out);
+void host_add_node(struct sim *s); /* one more slot, offline */
+
+/* liar.c */
+void liar_answer(struct sim *s, uint32_t node, struct ref strm, struct slice data);
+
+/* fault.c */
+void fault_plan(struct sim *s);
+void fault_event(struct sim *s, uint64_t cookie);
+void fault_joined(struct sim *s, uint32_t node); /* churn: when will it leave? */
+void fault_leave(struct sim *s, uint32_t node);
+
+/* work.c */
+void work_plan(struct sim *s);
+void work_event(struct sim *s, enum sim_op op);
+void work_join(struct sim *s, uint32_t node); /* bootstrap request of a new node */
+void work_done(struct sim *s, uint32_t node, const struct act *a);
+void work_left(struct sim *s, uint32_t node);
+void work_phase(struct sim *s, uint64_t cookie);
+void work_late(struct sim *s); /* is any request overdue? */
+/* Adds what all nodes have done so far, or takes it away when the phase begins. */
+void work_count(const struct sim *s, struct sim_phase_report *p, bool begins);
+void work_fini(struct sim *s);
+void sim_value(const struct sim *s, struct slice key, uint8_t *out, size_t len);
+struct kad_validator sim_validator(struct sim *s);
+/* The |max| online servers that |node| could find nearest to |target|, without itself. */
+size_t sim_nearest(const struct sim *s, uint32_t node, uint64_t target, size_t max, uint32_t *out);
+
+/* check.c */
+void check_event(struct sim *s);
+void check_all(struct sim *s);
+void check_acts(struct sim *s, uint32_t node, const struct acts *out);
+void check_gone(struct sim *s, uint32_t node); /* after its core was freed */
+void check_fail(struct sim *s, uint32_t node, const char *what);
+
+/* trace.c */
+void trace_event(struct sim *s, const struct sim_event *ev);
+void trace_act(struct sim *s, uint32_t node, const struct act *a);
+
+#endif

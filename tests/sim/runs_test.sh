@@ -1,0 +1,51 @@
+#!/bin/bash
+# TEST: timeout=600
+# Every scenario, small: what it asks for is reached and nothing violated.  The same seed twice gives the same report,
+# another seed another log; and a run that is cut short and traced says what happened.
+set -euo pipefail
+cd "$QUDAG_SRC"
+sim=$QUDAG_BUILD/bin/qudag-sim
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+one() { # file to write, arguments
+    local out=$1
+    shift
+    timeout 300 "$sim" --quiet --json "$@" >"$out" || { echo "exit $?: $*"; cat "$out"; exit 1; }
+}
+for file in sim/scenarios/*.scenario; do
+    name=$(basename "$file" .scenario)
+    one "$tmp/$name" --scenario "$name" --nodes 60 --seed 1
+    echo "$name: $(grep -o '"events": [0-9]*' "$tmp/$name")"
+done
+
+one "$tmp/again" --scenario mixed --nodes 60 --seed 1
+cmp "$tmp/mixed" "$tmp/again"
+one "$tmp/other" --scenario mixed --nodes 60 --seed 2
+log() { grep -o '"log": "[0-9a-f]*"' "$1"; }
+[ "$(log "$tmp/other")" != "$(log "$tmp/mixed")" ]
+
+one "$tmp/short" --scenario steady --nodes 20 --until '5.5 min' --trace node=3 --plot "$tmp/plot.svg" 2>"$tmp/trace"
+grep -q 'write .*FIND_NODE' "$tmp/trace"
+grep -q 'request [0-9]* done' "$tmp/trace"
+grep -q '</svg>' "$tmp/plot.svg"
+
+wrong() { # arguments: refused with exit 2
+    local status=0
+    "$sim" "$@" >/dev/null 2>&1 || status=$?
+    [ $status = 2 ] || { echo "exit $status, not 2: $*"; exit 1; }
+}
+printf '[run]\nuntil = 10\n' >"$tmp/bad.scenario"
+wrong
+wrong --scenario none-such
+wrong --scenario "$tmp/bad.scenario"
+wrong --scenario steady --nodes 1
+wrong --scenario steady --seed x
+wrong --scenario steady --until 10
+wrong --scenario steady --trace 3
+wrong --scenario steady surplus
+status=0
+sed 's/^share = 50 %/share = 95 %/' sim/scenarios/mass_failure.scenario >"$tmp/hopeless.scenario"
+timeout 300 "$sim" --quiet --scenario "$tmp/hopeless.scenario" --nodes 60 --until '9 min' >"$tmp/hopeless" || status=$?
+[ $status = 1 ] || { echo "exit $status of a hopeless run, not 1"; cat "$tmp/hopeless"; exit 1; }
+grep -q BELOW "$tmp/hopeless"
