@@ -306,7 +306,7 @@ static ssize_t receive(struct client *cl)
     struct msghdr msg = {.msg_iov = &iov,
                          .msg_iovlen = 1,
                          .msg_control = ctl.room,
-                         .msg_controllen = sizeof(ctl.room)};
+                         .msg_controllen = CMSG_LEN(sizeof(int))}; /* padding would let in two */
     ssize_t n = recvmsg(cl->fd, &msg, MSG_CMSG_CLOEXEC);
     if (n < 0) {
         return n;

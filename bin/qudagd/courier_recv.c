@@ -302,10 +302,20 @@ static enum courier_reason check_offer(const struct recv *r)
     if (r->offer.size > k->file_max || r->offer.size > k->size_max) {
         return COURIER_TOO_LARGE;
     }
-    if (used > k->size_max || r->offer.size > k->size_max - used) {
+    if (used > k->size_max || inbox_cost(r->offer.size) > k->size_max - used) {
         return COURIER_INBOX_FULL;
     }
     return k->n_recvs > COURIER_RECVS_MAX ? COURIER_BUSY : COURIER_OK;
+}
+
+static bool at_work(const void *ctx, const uint8_t id[COURIER_ID_LEN])
+{
+    const struct courier *k = ctx;
+    const struct recv *r = k->recvs;
+    while (r != NULL && (r->reserved == 0 || memcmp(r->offer.id, id, COURIER_ID_LEN) != 0)) {
+        r = r->next;
+    }
+    return r != NULL;
 }
 
 static void on_offer(struct recv *r)
@@ -323,8 +333,10 @@ static void on_offer(struct recv *r)
         refuse(r, why);
         return;
     }
-    r->reserved = r->offer.size;
+    r->reserved = inbox_cost(r->offer.size);
     k->inbox.reserved += r->reserved;
+    /* What others began and left may stay as long as all of it together keeps the limit. */
+    inbox_trim(&k->inbox, k->size_max - k->inbox.bytes - k->inbox.reserved, at_work, k);
     r->fd = open(r->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     uint8_t bytes[COURIER_MSG_MAX];
     struct courier_msg m = {.type = COURIER_T_OFFER, .offer = r->offer};

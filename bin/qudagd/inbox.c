@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define INDEX_MAX (16 << 20)
+#define INDEX_LINE_MAX 800
+#define INDEX_MAX (INBOX_LINES_MAX * INDEX_LINE_MAX)
 
 /* Bytes of the UTF-8 sequence at |s| that may stand in a name; 0: none may. */
 static size_t letter(const unsigned char *s)
@@ -84,8 +85,9 @@ static bool append(struct inbox *b, const struct inbox_entry *e)
         b->cap = cap;
     }
     if (b->n == INBOX_LISTED_MAX) {
-        memmove(b->entry, b->entry + 1, (b->n - 1) * sizeof(*b->entry));
-        b->n--;
+        size_t gone = INBOX_LISTED_MAX / 4; /* many at once: moving the rest is not cheap */
+        memmove(b->entry, b->entry + gone, (b->n - gone) * sizeof(*b->entry));
+        b->n -= gone;
     }
     b->entry[b->n++] = *e;
     return true;
@@ -118,9 +120,33 @@ static void read_index(struct inbox *b, char *text)
     for (char *line = strtok_r(text, "\n", &save); line != NULL;
          line = strtok_r(NULL, "\n", &save)) {
         struct inbox_entry e = {0};
-        if (parse_line(&e, line) && append(b, &e) && there(b, &e)) {
-            b->bytes += e.offer.size;
+        b->lines++;
+        if (parse_line(&e, line)) {
+            (void)append(b, &e);
         }
+    }
+}
+
+uint64_t inbox_cost(uint64_t size)
+{
+    return size == 0 ? INBOX_UNIT : (size - 1) / INBOX_UNIT * INBOX_UNIT + INBOX_UNIT;
+}
+
+/* The index does not list everything for ever, so the folder itself is what counts. */
+static void count_bytes(struct inbox *b)
+{
+    DIR *list = opendir(b->dir);
+    const struct dirent *e;
+    while (list != NULL && (e = readdir(list)) != NULL) {
+        char path[PATH_LEN];
+        struct stat st;
+        if (e->d_name[0] != '.' && path_join(path, b->dir, e->d_name) && lstat(path, &st) == 0 &&
+            S_ISREG(st.st_mode)) {
+            b->bytes += inbox_cost((uint64_t)st.st_size);
+        }
+    }
+    if (list != NULL) {
+        (void)closedir(list);
     }
 }
 
@@ -165,6 +191,7 @@ bool inbox_open(struct inbox *b, const char *dir)
         free(text);
     }
     sweep(b);
+    count_bytes(b);
     return true;
 }
 
@@ -196,6 +223,56 @@ bool inbox_partial(const struct inbox *b, const struct courier_offer *o, char pa
     return path_join(path, b->partial, id) && path_join(offer_path, b->partial, with);
 }
 
+static void drop_partial(const struct inbox *b, const char *id)
+{
+    char path[PATH_LEN], offer[2 * COURIER_ID_LEN + 7];
+    (void)snprintf(offer, sizeof(offer), "%s.offer", id);
+    if (path_join(path, b->partial, id)) {
+        (void)unlink(path);
+    }
+    if (path_join(path, b->partial, offer)) {
+        (void)unlink(path);
+    }
+}
+
+void inbox_trim(const struct inbox *b, uint64_t most,
+                bool (*busy)(const void *ctx, const uint8_t id[COURIER_ID_LEN]), const void *ctx)
+{
+    for (bool over = true; over;) {
+        char oldest[2 * COURIER_ID_LEN + 1] = "", path[PATH_LEN];
+        uint8_t id[COURIER_ID_LEN];
+        uint64_t bytes = 0;
+        size_t n = 0;
+        struct timespec age = {0};
+        struct stat st;
+        const struct dirent *e;
+        DIR *list = opendir(b->partial);
+        while (list != NULL && (e = readdir(list)) != NULL) {
+            if (!text_unhex(id, sizeof(id), e->d_name) || busy(ctx, id) ||
+                !path_join(path, b->partial, e->d_name) || lstat(path, &st) != 0) {
+                continue;
+            }
+            bool older = st.st_mtim.tv_sec < age.tv_sec ||
+                         (st.st_mtim.tv_sec == age.tv_sec && st.st_mtim.tv_nsec < age.tv_nsec);
+            if (n == 0 || older) {
+                text_hex(oldest, id, sizeof(id));
+                age = st.st_mtim;
+            }
+            bytes += inbox_cost((uint64_t)st.st_size);
+            n++;
+        }
+        if (list != NULL) {
+            (void)closedir(list);
+        }
+        over = n > 0 && (bytes > most || n > INBOX_PARTIALS_MAX);
+        if (over) {
+            size_t left = strlen(oldest);
+            drop_partial(b, oldest);
+            over = left > 0 && path_join(path, b->partial, oldest) && lstat(path, &st) != 0;
+        }
+    }
+}
+
 int inbox_place(const char *dir, const char *partial, char name[COURIER_NAME_MAX + 1])
 {
     char stem[COURIER_NAME_MAX + 1], path[PATH_LEN];
@@ -225,29 +302,55 @@ int inbox_place(const char *dir, const char *partial, char name[COURIER_NAME_MAX
     return EEXIST;
 }
 
-int inbox_add(struct inbox *b, const struct inbox_entry *e)
+/* |line| has room for INDEX_LINE_MAX. */
+static size_t index_line(char *line, const struct inbox_entry *e)
 {
-    char path[PATH_LEN], line[1024], hash[2 * COURIER_HASH_LEN + 1], id[2 * COURIER_ID_LEN + 1];
-    if (!append(b, e)) {
-        return ENOMEM;
-    }
-    b->bytes += e->offer.size;
+    char hash[2 * COURIER_HASH_LEN + 1], id[2 * COURIER_ID_LEN + 1];
     text_hex(hash, e->offer.hash, COURIER_HASH_LEN);
     text_hex(id, e->offer.id, COURIER_ID_LEN);
-    int len = snprintf(line, sizeof(line), "%lld\t%s\t%llu\t%s\t%s\t%s\t%s\n",
+    int len = snprintf(line, INDEX_LINE_MAX, "%lld\t%s\t%llu\t%s\t%s\t%s\t%s\n",
                        (long long)e->time_ms, e->offer.kind == COURIER_FILE ? "file" : "message",
                        (unsigned long long)e->offer.size, hash, id, e->to[0] == 0 ? "-" : e->to,
                        e->offer.name);
+    return len > 0 && len < INDEX_LINE_MAX ? (size_t)len : 0;
+}
+
+/* Senders decide how many lines there are: a file that only grew could not be read one day. */
+static bool index_renew(struct inbox *b, const char *path)
+{
+    char *text = malloc(b->n * INDEX_LINE_MAX + 1);
+    size_t len = 0;
+    for (size_t ix = 0; text != NULL && ix < b->n; ix++) {
+        len += index_line(text + len, &b->entry[ix]);
+    }
+    bool ok = text != NULL && file_write_atomic(path, text, len, 0600) == 0;
+    free(text);
+    b->lines = ok ? b->n : b->lines;
+    return ok;
+}
+
+int inbox_add(struct inbox *b, const struct inbox_entry *e)
+{
+    char path[PATH_LEN], line[INDEX_LINE_MAX];
+    if (!append(b, e)) {
+        return ENOMEM;
+    }
+    b->bytes += inbox_cost(e->offer.size);
     if (!path_join(path, b->dir, ".index")) {
         return ENAMETOOLONG;
     }
+    if (b->lines >= INBOX_LINES_MAX && index_renew(b, path)) {
+        return 0;
+    }
+    size_t len = index_line(line, e);
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
         return errno;
     }
-    int err = fd_write_all(fd, line, (size_t)len);
+    int err = fd_write_all(fd, line, len);
     if (close(fd) != 0 && err == 0) {
         err = errno;
     }
+    b->lines++;
     return err;
 }

@@ -12,7 +12,12 @@
 #include "courier.h"
 
 #define INBOX_LISTED_MAX 10000 /* the oldest are not listed any more */
+#define INBOX_LINES_MAX                                                                            \
+    (2 * INBOX_LISTED_MAX)    /* then the index is written anew, without the oldest */
+#define INBOX_PARTIALS_MAX 64 /* begun and left; the oldest goes */
 #define INBOX_KEEP_PARTIAL_S (7 * 86400)
+#define INBOX_UNIT                                                                                 \
+    4096 /* bytes: what a file takes is counted in these, and an empty one takes one */
 
 struct inbox_entry {
     int64_t time_ms;
@@ -24,7 +29,8 @@ struct inbox {
     char dir[PATH_LEN], partial[PATH_LEN];
     struct inbox_entry *entry; /* oldest first */
     size_t n, cap;
-    uint64_t bytes;    /* of the entries still there */
+    size_t lines;      /* in the index */
+    uint64_t bytes;    /* of all that lies there, by inbox_cost() */
     uint64_t reserved; /* by transfers at work */
     char why[PATH_LEN + 200];
 };
@@ -36,6 +42,11 @@ const struct inbox_entry *inbox_find(const struct inbox *b, const struct courier
 /* The paths of a transfer at work. */
 bool inbox_partial(const struct inbox *b, const struct courier_offer *o, char path[PATH_LEN],
                    char offer_path[PATH_LEN]);
+/* What a file of |size| bytes counts against the limit. */
+uint64_t inbox_cost(uint64_t size);
+/* Of what was begun and is not |busy|, the oldest goes until the rest costs at most |most| bytes. */
+void inbox_trim(const struct inbox *b, uint64_t most,
+                bool (*busy)(const void *ctx, const uint8_t id[COURIER_ID_LEN]), const void *ctx);
 /* A name that is harmless here; |out| has room for COURIER_NAME_MAX + 1. */
 void inbox_safe_name(char *out, const char *name);
 /* Moves |partial| to a name that is free; |name| is changed if it is not.  0 or an errno.
