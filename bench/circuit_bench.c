@@ -14,7 +14,7 @@
  */
 #include "base/types.h"
 #include "common.h"
-#include "limits.h"
+#include "floors.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* limits.h - what the machine does at best: measured beside the figures it bounds. */
-#ifndef QUDAG_BENCH_LIMITS_H
-#define QUDAG_BENCH_LIMITS_H
+/* floors.h - what the machine does at best: measured beside the figures it bounds. */
+#ifndef QUDAG_BENCH_FLOORS_H
+#define QUDAG_BENCH_FLOORS_H
 
 #include "rawquic.h"
 

@@ -1,5 +1,5 @@
-/* limits.c - see limits.h. */
-#include "limits.h"
+/* floors.c - see floors.h. */
+#include "floors.h"
 
 #include "common.h"
 #include "core/onion/handshake.h"
@@ -138,26 +138,9 @@ double limit_udp_rtt(unsigned hops, size_t len)
     return median(trip, TRIPS);
 }
 
-/* What it needs of this process's OpenSSL shall not meet what the other measurements left there. */
 void limit_link(struct rawquic_result *out)
 {
-    bool got = false;
-
-    for (int tries = 0; tries < 5 && !got; tries++) {
-        int fd[2];
-        pid_t pid;
-        must(pipe(fd) == 0, "pipe");
-        pid = fork();
-        must(pid >= 0, "fork");
-        if (pid == 0) {
-            rawquic_bulk(out, "TLS_AES_256_GCM_SHA384", LINK_BYTES);
-            _exit(write(fd[1], out, sizeof *out) != sizeof *out);
-        }
-        must(close(fd[1]) == 0, "close");
-        got = read(fd[0], out, sizeof *out) == sizeof *out;
-        must(close(fd[0]) == 0 && waitpid(pid, NULL, 0) == pid, "bare link");
-    }
-    must(got, "bare link");
+    rawquic_bulk(out, "TLS_AES_256_GCM_SHA384", LINK_BYTES);
 }
 
 void limit_cells(struct cell_cost *out)
