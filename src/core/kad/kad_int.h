@@ -268,7 +268,7 @@ QUDAG_MUST_USE qudag_err kad_keep_value(struct kad *k, const struct kad_validato
                                         struct slice key, struct slice value, tstamp now);
 void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out);
 /* An entry of the table that asks us lives: it need not be checked. */
-void kad_heard(struct kad *k, const struct kad_client *c, tstamp now);
+void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct acts *out);
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now);
 /* The entry of the table for |raw|, or a new peer; one reference.  NULL: unusable or no memory. */

@@ -150,12 +150,21 @@ void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, str
     }
 }
 
-void kad_heard(struct kad *k, const struct kad_client *c, tstamp now)
+/*
+ * A peer that asks us is alive.  If it failed us lately (one slow answer on a busy machine is enough),
+ * it is asked whether it serves again, instead of being passed over for KAD_FAILED_FOR.
+ */
+void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct acts *out)
 {
     struct kad_peer *p = kad_table_find(&k->table, c->hash);
 
-    if (p != NULL && p->fails == 0) {
+    if (p == NULL) {
+        return;
+    }
+    if (p->fails == 0) {
         p->seen = now;
+    } else {
+        kad_check(k, p, now, out);
     }
 }
 

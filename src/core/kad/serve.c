@@ -309,7 +309,7 @@ static bool serve(struct kad *k, struct kad_inbound *in, struct slice msg, tstam
     size_t dropped = 0;
 
     k->stats.rpcs_in++;
-    kad_heard(k, in->client, now);
+    kad_heard(k, in->client, now, out);
     if (!limiter_take(&in->client->rate, 1, now)) {
         k->stats.bad_messages++;
         return false;
