@@ -88,8 +88,8 @@ void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *o
 
 /*
  * Streams over circuits: only the client opens them.  As link_ops wants them but with time and
- * action list; |sid| numbers the streams of one circuit.  The events come as ONION_UP_EVENT (LINK_STREAM with data = protocol id,
- * LINK_DATA, LINK_FIN, LINK_RESET, LINK_SENT).
+ * action list; |sid| numbers the streams of one circuit.  The events come as ONION_UP_EVENT
+ * (LINK_STREAM with data = protocol id, LINK_DATA, LINK_FIN, LINK_RESET, LINK_SENT).
  */
 QUDAG_MUST_USE qudag_err onion_stream_open(struct onion *o, struct ref circuit, uint64_t user,
                                            const char *proto, tstamp now, struct acts *out,
