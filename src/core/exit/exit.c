@@ -323,6 +323,8 @@ static void inbound_open(struct exitd *e, const struct ev *ev, tstamp now, struc
 
     if (e->cfg.serve && (ev->props & LINK_ANON) == 0) {
         err = QUDAG_EPOLICY; /* at the end of circuits only: nobody shows himself to us here */
+    } else if (e->cfg.serve && e->jobs.n >= e->cfg.jobs_max - e->cfg.jobs_max / 4) {
+        err = QUDAG_ELIMIT; /* whoever keeps requests open must not shut out our own */
     } else if (e->cfg.serve) {
         err = limiter_take(&e->limiter, 1, now) ? job_new(e, JOB_REQUEST, now, &j) : QUDAG_ELIMIT;
     }

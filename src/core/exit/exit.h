@@ -18,7 +18,7 @@ struct exit_config {
     struct mem *mem;
     struct rng rng;
     bool serve;        /* answer others */
-    uint32_t jobs_max; /* default 64, served and asked together */
+    uint32_t jobs_max; /* default 64; a quarter is for our own requests */
     uint32_t rate;     /* requests served per second; default 50, burst 100 */
 };
 

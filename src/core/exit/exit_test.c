@@ -501,14 +501,25 @@ static void jobs_and_rate_are_limited(void **state)
     for (uint32_t i = 0; i < 64; i++) {
         assert_int_equal(exit_get(w->cli, i, circuit, key, 0, &w->acts), QUDAG_OK);
         acts_clear(w);
+    }
+    assert_int_equal(exit_get(w->cli, 64, circuit, key, 0, &w->acts), QUDAG_ELIMIT);
+    for (uint32_t i = 0; i < 48; i++) {
         open_in(w, (struct ref){i, 1}, 0);
         assert_int_equal(w->acts.n, 0);
     }
-    assert_int_equal(exit_get(w->cli, 64, circuit, key, 0, &w->acts), QUDAG_ELIMIT);
-    open_in(w, (struct ref){64, 1}, 0);
+    open_in(w, (struct ref){48, 1}, 0);
     assert_int_equal(w->act_v[0].err, QUDAG_ELIMIT);
     acts_clear(w);
-    for (uint32_t i = 0; i < 64; i++) {
+    for (uint32_t i = 0; i < 16; i++) { /* whoever holds all of these leaves us the rest */
+        assert_int_equal(exit_get(w->srv, i, circuit, key, 0, &w->acts), QUDAG_OK);
+        acts_clear(w);
+    }
+    assert_int_equal(exit_get(w->srv, 16, circuit, key, 0, &w->acts), QUDAG_ELIMIT);
+    exit_free(w->srv);
+    w->srv = side_new(w, true);
+    for (uint32_t i = 0; i < 65; i++) {
+        open_in(w, (struct ref){i, 1}, 0);
+        acts_clear(w);
         feed(w, w->srv, (struct ev){.type = EV_RESET, .strm = {i, 1}}, 0);
     }
     /* burst 100, of which 65 are used */
