@@ -226,7 +226,8 @@ qudag_err state_save(struct state *s, const char *name, qudag_slice bytes)
         err = file_write_atomic(path, bytes.base, bytes.len, 0600);
     }
     if (err != 0) {
-        (void)fail(s, DAEMON_FAILED, path, err, err == ENOSPC ? "make room on the disk" : "");
+        /* The folder only: this is logged, and the file's name may be of a dark address. */
+        (void)fail(s, DAEMON_FAILED, dir, err, err == ENOSPC ? "make room on the disk" : "");
         return QUDAG_ESYSTEM;
     }
     return QUDAG_OK;

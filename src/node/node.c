@@ -80,7 +80,10 @@ void node_save(struct node *n, const char *name, struct slice bytes, qudag_err *
 {
     *err = n->hooks.save != NULL ? n->hooks.save(n->hooks.ctx, name, bytes) : QUDAG_OK;
     if (*err != QUDAG_OK) {
-        log_event(&n->cfg.log, LOG_ERROR, "node.save_failed", LOG_STR("name", name), LOG_ERR(*err));
+        char kind[8] = {0}; /* what follows a "-" may be of a dark address */
+        size_t len = strcspn(name, "-");
+        memcpy(kind, name, len < sizeof(kind) ? len : sizeof(kind) - 1);
+        log_event(&n->cfg.log, LOG_ERROR, "node.save_failed", LOG_STR("kind", kind), LOG_ERR(*err));
     }
 }
 
@@ -146,6 +149,7 @@ static qudag_err make_links(struct node *n, tstamp now)
                                  .quic = n->quic,
                                  .private_ok = c->lab,
                                  .idle_close_ns = c->idle_timeout_ns,
+                                 .dials_max = c->links_max / 4 + 8,
                                  .links_high = c->links_max - c->links_max / 4,
                                  .sink = on_event,
                                  .sink_ctx = n};

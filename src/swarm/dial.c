@@ -44,11 +44,34 @@ void dial_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now
     }
 }
 
+void dial_uncount(struct swarm *s, struct swarm_link *l)
+{
+    if (l->dial_by != 0) {
+        s->dials_of[l->dial_by - 1]--;
+        s->n_dials--;
+        l->dial_by = 0;
+    }
+}
+
+/*
+ * Others can make us dial (an EXTEND names any address) and have no use for the link: silent addresses
+ * must fill neither the table of links nor the share of the other cores.
+ */
+static bool dial_allowed(const struct swarm *s, unsigned core)
+{
+    uint32_t most = s->cfg.dials_max;
+
+    return s->n_dials < most && s->dials_of[core] < most - most / 4;
+}
+
 static qudag_err dial_start(struct swarm *s, const struct quic_dial *d, struct swarm_peer *p,
-                            struct swarm_link **out, tstamp now)
+                            unsigned core, struct swarm_link **out, tstamp now)
 {
     struct ref ref;
 
+    if (!dial_allowed(s, core)) {
+        return QUDAG_ELIMIT;
+    }
     s->stats.dials++;
     qudag_err err = s->cfg.dialer->dial(s->cfg.dialer_owner, d, now, &ref);
     if (err != QUDAG_OK) {
@@ -61,6 +84,9 @@ static qudag_err dial_start(struct swarm *s, const struct quic_dial *d, struct s
     }
     l->peer = p;
     l->dialled = p != NULL;
+    l->dial_by = (uint8_t)(core + 1);
+    s->n_dials++;
+    s->dials_of[core]++;
     if (p != NULL) {
         p->n_dials++;
     }
@@ -68,7 +94,8 @@ static qudag_err dial_start(struct swarm *s, const struct quic_dial *d, struct s
     return QUDAG_OK;
 }
 
-static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, uint8_t need, tstamp now)
+static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
+                          tstamp now)
 {
     struct quic_dial d = {.peer = &p->id};
     struct swarm_link *l;
@@ -78,16 +105,16 @@ static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, uint8_t need, t
     }
     d.pq_hash = p->has_pin ? p->pin : NULL;
     d.need_pq = p->once_pq || p->has_pin || (need & (LINK_PQ_KEX | LINK_PQ_AUTH)) != 0;
-    return dial_start(s, &d, p, &l, now);
+    return dial_start(s, &d, p, core, &l, now);
 }
 
 /* Of the dials that could not even begin, the last says why. */
-qudag_err dial_peer(struct swarm *s, struct swarm_peer *p, uint8_t need, tstamp now)
+qudag_err dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need, tstamp now)
 {
     qudag_err err = QUDAG_OK;
 
     while (p->n_dials < DIALS_PARALLEL && p->next_addr < p->n_addrs) {
-        qudag_err e = dial_one(s, p, need, now);
+        qudag_err e = dial_one(s, p, core, need, now);
         err = e != QUDAG_OK ? e : err;
         p->next_addr++;
     }
@@ -111,7 +138,8 @@ void dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now
 {
     p->last_err = err;
     if (!list_empty(&p->opens)) {
-        (void)dial_peer(s, p, opens_need(p), now);
+        unsigned core = LIST_ENTRY(p->opens.next, struct swarm_open, node)->report.core;
+        (void)dial_peer(s, p, core, opens_need(p), now);
     }
     if (p->n_dials > 0) {
         return;
@@ -195,7 +223,7 @@ static qudag_err open_by_dial(struct swarm *s, struct swarm_open *o, tstamp now)
             return p->last_err == QUDAG_OK ? QUDAG_EUNREACHABLE : p->last_err;
         }
         p->next_addr = 0;
-        qudag_err err = dial_peer(s, p, o->need, now);
+        qudag_err err = dial_peer(s, p, o->report.core, o->need, now);
         if (p->n_dials == 0) {
             return err == QUDAG_OK ? QUDAG_EUNREACHABLE : err;
         }
@@ -286,7 +314,7 @@ qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
         report_fail(s, r, QUDAG_OK);
         return QUDAG_OK;
     }
-    if ((err = dial_start(s, &d, p, &l, now)) != QUDAG_OK) {
+    if ((err = dial_start(s, &d, p, core, &l, now)) != QUDAG_OK) {
         mem_free(s->mem, r);
         return err;
     }

@@ -46,7 +46,8 @@ struct swarm_link {
     void *owner;
     struct swarm_peer *peer; /* NULL: a dial without expected peer, or a circuit */
     bool up, dead, circuit;
-    bool dialled; /* counted in peer->n_dials */
+    bool dialled;    /* counted in peer->n_dials */
+    uint8_t dial_by; /* core + 1 while counted in swarm.dials_of; else 0 */
     uint8_t props;
     qudag_err down_err;
     struct swarm_pending *report; /* whoever asked for this very dial is told; NULL: nobody */
@@ -109,7 +110,8 @@ struct swarm {
     size_t n_protos;
     const struct link_ops *circ_ops;
     void *circ_owner;
-    uint32_t n_opens, n_links;
+    uint32_t n_opens, n_links, n_dials;
+    uint32_t dials_of[SWARM_CORES_MAX]; /* of n_dials */
     tstamp next_prune;
     const char *interned[SWARM_PROTOS_MAX];
     size_t n_interned;
@@ -126,7 +128,8 @@ void peer_free(struct swarm *s, struct swarm_peer *p);
 struct swarm_link *peer_link(const struct swarm_peer *p, uint8_t need);
 
 /* dial.c */
-qudag_err dial_peer(struct swarm *s, struct swarm_peer *p, uint8_t need, tstamp now);
+qudag_err dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need, tstamp now);
+void dial_uncount(struct swarm *s, struct swarm_link *l); /* up, or gone */
 void dial_open(struct swarm *s, unsigned core, const struct act *a, const char *proto, tstamp now);
 void dial_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
 void dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);

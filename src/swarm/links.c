@@ -78,6 +78,7 @@ void link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
         return;
     }
     map_del(map_of(s, l->circuit), ref_key(&l->ref, key));
+    dial_uncount(s, l);
     l->dead = true;
     l->down_err = err == QUDAG_OK ? QUDAG_ECLOSED : err;
     list_del(&l->node);
@@ -214,6 +215,7 @@ static void link_up(struct swarm *s, struct ref ref, tstamp now)
         return;
     }
     struct swarm_peer *p = l->peer;
+    dial_uncount(s, l);
     if (l->dialled) {
         l->dialled = false;
         p->n_dials--;

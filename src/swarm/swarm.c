@@ -45,6 +45,7 @@ static void defaults(struct swarm_config *c)
     c->peers_max = c->peers_max != 0 ? c->peers_max : 8192;
     c->streams_max = c->streams_max != 0 ? c->streams_max : 65536;
     c->opens_max = c->opens_max != 0 ? c->opens_max : 2048;
+    c->dials_max = c->dials_max != 0 ? c->dials_max : 256;
     c->links_high = c->links_high != 0 ? c->links_high : 256;
     c->links_low = c->links_low != 0 ? c->links_low : c->links_high - c->links_high / 4;
     c->idle_close_ns = c->idle_close_ns != 0 ? c->idle_close_ns : 300 * NS_PER_S;

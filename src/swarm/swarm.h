@@ -47,6 +47,7 @@ struct swarm_config {
     uint32_t peers_max;     /* default 8192 */
     uint32_t streams_max;   /* default 65536 */
     uint32_t opens_max;     /* waiting opens; default 2048 */
+    uint32_t dials_max;     /* under way, for one core three quarters of it; default 256 */
     uint32_t links_high;    /* prune idle links above; default 256 */
     uint32_t links_low;     /* ... down to; default 192 */
     uint64_t idle_close_ns; /* a link without streams is closed after; default 300 s */

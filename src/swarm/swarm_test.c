@@ -308,7 +308,7 @@ static const struct seen *last(enum ev_type type)
         }
     }
     fail_msg("no event %d", type);
-    return NULL;
+    return &w.seen[0]; /* not reached: the test has ended */
 }
 
 static void unknown_and_own_peers_fail_at_once(void **state)
@@ -454,6 +454,47 @@ static void limits_of_opens_hold(void **state)
     settle();
     assert_int_equal(count(EV_STREAM_FAIL), 5);
     assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
+}
+
+static void open_by(unsigned core, uint8_t peer)
+{
+    struct act a = {.type = ACT_OPEN, .cookie = peer, .peer = peer_no(peer)};
+
+    swarm_act(w.s, w.core[core], &a, NULL, w.now);
+}
+
+static void dials_to_silence_leave_room_for_other_cores_and_links(void **state)
+{
+    (void)state;
+    w.s->cfg.dials_max = 16;
+    for (uint8_t i = 1; i <= 20; i++) {
+        know(i, 1);
+        open_by(0, i);
+    }
+    settle();
+    assert_int_equal(w.n_links, 12);
+    assert_int_equal(count(EV_STREAM_FAIL), 8);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
+    for (uint8_t i = 13; i <= 20; i++) {
+        open_by(1, i);
+    }
+    settle();
+    assert_int_equal(w.n_links, 16); /* the share no single core gets */
+    assert_int_equal(count(EV_STREAM_FAIL), 12);
+    for (uint32_t i = 0; i < 16; i += 2) { /* some answer, some never will */
+        up(i, 0);
+        event(LINK_DOWN, i + 1, 0, NULL, 0);
+    }
+    settle();
+    w.n_seen = 0;
+    for (uint8_t i = 21; i <= 24; i++) {
+        know(i, 1);
+        open_by(0, i);
+    }
+    settle();
+    assert_int_equal(w.n_links, 20);
+    assert_int_equal(count(EV_STREAM_FAIL), 0);
+    assert_int_equal(w.s->n_dials, 4);
 }
 
 static const uint8_t hello_a[] = "\x13/multistream/1.0.0\n\x05/a/1\n";
@@ -768,6 +809,7 @@ int main(void)
         T(an_open_nobody_can_serve_ends_with_its_cause),
         T(opens_wait_for_streams_and_time_out),
         T(limits_of_opens_hold),
+        T(dials_to_silence_leave_room_for_other_cores_and_links),
         T(inbound_streams_negotiate_and_deliver),
         T(a_flood_of_streams_beyond_the_limit_is_reset),
         T(silent_and_wrong_negotiations_end),
