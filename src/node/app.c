@@ -258,8 +258,12 @@ static void app_event(void *core, const struct ev *ev, tstamp now, struct acts *
     case EV_STREAM_FAIL:
         on_fail(n, ev);
         return;
-    case EV_PEER_UP:
     case EV_PEER_DOWN:
+        if (ev->err == QUDAG_ETIMEOUT) {
+            boot_peer_silent(n);
+        }
+        return;
+    case EV_PEER_UP:
         return;
     case EV_DATA:
     case EV_WRITABLE:

@@ -5,7 +5,9 @@
  *     ─ own descriptor stored ─▶ RELAYS ─ enough descriptors ─▶ READY
  *   DIAL or LOOKUP without any answer ─▶ FAILED ─ backoff ─▶ DIAL
  *
- * Afterwards: descriptor announced again, tables refreshed, descriptors gathered.
+ * Afterwards: descriptor announced again, tables refreshed, descriptors gathered.  Peers that fall
+ * silent may mean that the network has been cut in two, and each side forgets the other: bootstrap
+ * peers are dialled again until one answers, so that the halves find together.
  */
 #include "node/internal.h"
 
@@ -13,6 +15,9 @@
 
 #define RETRY_MIN (2 * NS_PER_S)
 #define RETRY_MAX (300 * NS_PER_S)
+#define REJOIN_MIN (5 * NS_PER_S)
+#define REJOIN_MAX (600 * NS_PER_S)
+#define REJOIN_PAUSE (60 * NS_PER_S) /* after one that worked */
 #define FETCH_PAUSE (100 * NS_PER_MS)
 #define FETCH_PAUSE_READY (2 * NS_PER_S)
 #define REFRESH_EVERY (600 * NS_PER_S)
@@ -47,13 +52,12 @@ static void failed(struct node *n, qudag_err err)
     phase(n, NODE_FAILED, b->failures, 0, err);
 }
 
-static void start_dials(struct node *n)
+static void dial_all(struct node *n)
 {
     struct boot *b = &n->boot;
 
     b->dialled = b->answered = b->ended = 0;
     b->why = QUDAG_OK;
-    phase(n, NODE_DIAL, 0, (uint32_t)n->cfg.n_boot, QUDAG_OK);
     for (size_t i = 0; i < n->cfg.n_boot; i++) {
         const struct node_boot *nb = &n->cfg.boot[i];
         struct node_request r = {.kind = OP_BOOT_DIAL, .addr = nb->addr, .has_pq = nb->has_pq};
@@ -66,7 +70,13 @@ static void start_dials(struct node *n)
             b->dialled++;
         }
     }
-    if (b->dialled == 0) {
+}
+
+static void start_dials(struct node *n)
+{
+    phase(n, NODE_DIAL, 0, (uint32_t)n->cfg.n_boot, QUDAG_OK);
+    dial_all(n);
+    if (n->boot.dialled == 0) {
         failed(n, QUDAG_ENOMEM);
     }
 }
@@ -108,9 +118,70 @@ void node_start(struct node *n)
     b->started = true;
     b->announce_at = TSTAMP_NEVER;
     b->fetch_at = b->retry_at = TSTAMP_NEVER;
+    b->rejoin_at = TSTAMP_NEVER;
     b->refresh_at = tstamp_after(n->now, REFRESH_EVERY);
     phase(n, NODE_START, 0, 0, QUDAG_OK);
     join(n);
+}
+
+static bool boot_peer_linked(const struct node *n)
+{
+    struct peer_id id;
+    uint8_t props;
+
+    for (size_t i = 0; i < n->cfg.n_boot; i++) {
+        if (multiaddr_peer(&n->cfg.boot[i].addr, &id) && swarm_connected(n->swarm, &id, &props)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void boot_peer_silent(struct node *n)
+{
+    struct boot *b = &n->boot;
+
+    if (!b->started || n->cfg.n_boot == 0 || b->rejoin_at != TSTAMP_NEVER) {
+        return;
+    }
+    tstamp at = tstamp_after(n->now, rng_jitter(&n->cfg.rng, REJOIN_MIN, 250));
+    b->rejoin_at = at > b->rejoin_not_before ? at : b->rejoin_not_before;
+}
+
+/* A dial to a bootstrap peer ended, long after joining. */
+static void rejoin_dialled(struct node *n)
+{
+    struct boot *b = &n->boot;
+
+    if (b->answered > 0) {
+        b->rejoining = false;
+        b->rejoin_fails = 0;
+        b->rejoin_not_before = tstamp_after(n->now, REJOIN_PAUSE);
+        kad_forgive(n->kad);
+        if (!b->lookup_running) {
+            start_lookup(n, OP_REFRESH);
+        }
+    } else if (b->ended >= b->dialled) {
+        uint64_t wait = REJOIN_MIN << (b->rejoin_fails < 7 ? b->rejoin_fails : 7);
+        b->rejoining = false;
+        b->rejoin_fails++;
+        wait = wait < REJOIN_MAX ? wait : REJOIN_MAX;
+        b->rejoin_at = tstamp_after(n->now, rng_jitter(&n->cfg.rng, wait, 250));
+    }
+}
+
+static void rejoin(struct node *n)
+{
+    struct boot *b = &n->boot;
+
+    b->rejoin_at = TSTAMP_NEVER;
+    if (b->phase > NODE_DIAL && b->phase != NODE_FAILED && !boot_peer_linked(n)) {
+        b->rejoining = true;
+        dial_all(n);
+        if (b->dialled == 0) { /* no memory */
+            rejoin_dialled(n);
+        }
+    }
 }
 
 static void dial_done(struct node *n, struct op *op, qudag_err err)
@@ -140,6 +211,8 @@ static void dial_done(struct node *n, struct op *op, qudag_err err)
         } else if (b->ended == b->dialled) {
             failed(n, b->why != QUDAG_OK ? b->why : QUDAG_EBOOTSTRAP);
         }
+    } else if (b->rejoining) {
+        rejoin_dialled(n);
     }
 }
 
@@ -370,6 +443,9 @@ void boot_tick(struct node *n, tstamp now)
         b->retry_at = TSTAMP_NEVER;
         join(n);
     }
+    if (b->rejoin_at <= now) {
+        rejoin(n);
+    }
     if (b->announce_at <= now) {
         announce(n);
     }
@@ -398,6 +474,7 @@ tstamp boot_deadline(const struct node *n)
     if (b->phase == NODE_FAILED) {
         at = b->retry_at;
     }
+    at = tstamp_min(at, b->rejoin_at);
     at = tstamp_min(at, b->announce_at);
     at = tstamp_min(at, b->fetch_at);
     return tstamp_min(at, b->refresh_at);

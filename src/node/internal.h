@@ -89,8 +89,9 @@ struct boot {
     uint32_t dialled, answered, ended, fetching, failures;
     uint32_t announces;
     qudag_err why; /* what a bootstrap peer that answered refused us for */
-    bool lookup_running, started;
-    tstamp retry_at, announce_at, fetch_at, refresh_at;
+    bool lookup_running, started, rejoining;
+    uint32_t rejoin_fails;
+    tstamp retry_at, announce_at, fetch_at, refresh_at, rejoin_at, rejoin_not_before;
 };
 
 struct node {
@@ -218,6 +219,7 @@ tstamp boot_deadline(const struct node *n);
 void boot_op_done(struct node *n, struct op *op, qudag_err err, const struct kad_result *res,
                   tstamp now);
 void boot_relay_added(struct node *n);
+void boot_peer_silent(struct node *n); /* a link timed out, or a request in the DHT */
 void boot_candidate(struct node *n);
 
 #endif

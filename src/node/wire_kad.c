@@ -299,7 +299,11 @@ void up_kad(struct node *n, const struct act *a, tstamp now)
         boot_candidate(n);
         return;
     }
+    const struct kad_result *res = a->ptr;
     struct op *op = op_get(n, a->cookie);
+    if (res != NULL && res->failures > 0) {
+        boot_peer_silent(n);
+    }
     if (op == NULL) {
         return;
     }

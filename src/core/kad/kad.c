@@ -577,6 +577,8 @@ static void kad_event(void *core, const struct ev *ev, tstamp now, struct acts *
         on_stream(k, ev, now, out);
         break;
     case EV_PEER_UP:
+        kad_is_back(k, ev->peer, now, out);
+        break;
     case EV_PEER_DOWN:
         break; /* streams of a lost peer are reset one by one before this */
     }

@@ -97,6 +97,9 @@ const char *kad_protocol(const struct kad *k);
  */
 void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, struct acts *out);
 
+/* The network was away and is back: peers that failed meanwhile are asked again at once. */
+void kad_forgive(struct kad *k);
+
 /* Identify says the peer does not serve our protocol: it leaves the table. */
 void kad_drop_peer(struct kad *k, const struct peer_id *peer);
 

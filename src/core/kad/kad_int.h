@@ -270,6 +270,8 @@ void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, str
 /* An entry of the table that asks us lives: it need not be checked. */
 void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct acts *out);
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
+/* There is a new link: what failed before is asked again. */
+void kad_is_back(struct kad *k, const struct peer_id *peer, tstamp now, struct acts *out);
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now);
 /* The entry of the table for |raw|, or a new peer; one reference.  NULL: unusable or no memory. */
 struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size_t *dropped);

@@ -98,6 +98,25 @@ static void failed_note(struct kad *k, const uint8_t hash[SHA256_LEN], tstamp un
     }
 }
 
+void kad_forgive(struct kad *k)
+{
+    for (size_t i = 0; i < KAD_FAILED_MAX; i++) {
+        k->failed[i].until = 0;
+    }
+}
+
+void kad_is_back(struct kad *k, const struct peer_id *peer, tstamp now, struct acts *out)
+{
+    uint8_t hash[SHA256_LEN];
+
+    sha256(hash, peer_id_slice(peer));
+    failed_note(k, hash, 0);
+    struct kad_peer *p = kad_table_find(&k->table, hash);
+    if (p != NULL && p->fails > 0) {
+        kad_check(k, p, now, out);
+    }
+}
+
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now)
 {
     uint64_t prefix = kad_hash_prefix(hash);
