@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define HARD_UNKNOWN (2 * NS_PER_S)
-#define HARD_MIN (150 * NS_PER_MS)
+#define HARD_MIN NS_PER_S /* near peers stall too when their machine is busy */
 #define HARD_MAX (3 * NS_PER_S)
 #define SOFT_UNKNOWN (500 * NS_PER_MS)
 #define SOFT_MIN (20 * NS_PER_MS)
