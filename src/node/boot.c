@@ -370,7 +370,9 @@ static void fetched(struct node *n, struct op *op, qudag_err err, const struct k
     if (err == QUDAG_OK) {
         swarm_pin(n->swarm, &d->peer, d->pq_hash);
         for (size_t i = 0; i < d->n_addrs; i++) {
-            swarm_addr_add(n->swarm, &d->peer, &d->addr[i]);
+            if (addr_usable(n, &d->addr[i])) { /* who signs it may say anything */
+                swarm_addr_add(n->swarm, &d->peer, &d->addr[i]);
+            }
         }
         boot_relay_added(n);
     } else {

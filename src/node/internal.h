@@ -181,6 +181,7 @@ void app_free_all(struct node *n);
 qudag_err wire_kad_init(struct node *n, tstamp now);
 void up_ping(struct node *n, const struct act *a, tstamp now);
 void up_identify(struct node *n, const struct act *a, tstamp now);
+bool addr_usable(const struct node *n, const struct multiaddr *ma);
 void up_kad(struct node *n, const struct act *a, tstamp now);
 void self_changed(struct node *n);
 void notes_free(struct node *n);

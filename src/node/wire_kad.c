@@ -224,7 +224,7 @@ bool node_peer_agent(const struct node *n, const struct peer_id *peer, const cha
 }
 
 /* An address a peer claims is worth keeping if we could dial it from here. */
-static bool addr_usable(const struct node *n, const struct multiaddr *ma)
+bool addr_usable(const struct node *n, const struct multiaddr *ma)
 {
     struct netaddr a;
 
