@@ -13,6 +13,7 @@
 #define WIDE 640
 #define HIGH 360
 #define POINTS 200
+#define LEAST 10 /* 2^10 us: what is quicker stands at the left edge */
 
 static const char *const colour[SIM_PHASES_MAX] = {"#1b6ca8", "#c8553d", "#3a7d44", "#7a4f9c",
                                                    "#b8860b", "#2f4f4f", "#c71585", "#556b2f"};
@@ -34,16 +35,17 @@ static struct span span_of(const struct sim_report *r, size_t kind)
             most = b > most ? b : most;
         }
     }
-    if (most == 0) {
-        return (struct span){10, 20};
-    }
-    return (struct span){chance_log2(least == 0 ? 1 : least) >> 16, (chance_log2(most) >> 16) + 1};
+    int64_t from = chance_log2(least == 0 ? 1 : least) >> 16;
+    int64_t to = chance_log2(most == 0 ? 1 : most) >> 16;
+    from = from < LEAST ? LEAST : from;
+    return (struct span){from, to < from ? from + 1 : to + 1};
 }
 
 static int64_t across(const struct span *x, uint32_t us)
 {
     int64_t v = chance_log2(us == 0 ? 1 : us) - x->from * 65536;
 
+    v = v < 0 ? 0 : v; /* found at home */
     return LEFT + v * WIDE / ((x->to - x->from) * 65536);
 }
 

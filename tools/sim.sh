@@ -4,8 +4,8 @@
 #   tools/sim.sh BUILD_DIR
 #   SEEDS=5 NODES=300 SCENARIOS="churn steady" LIMIT=1200 tools/sim.sh BUILD_DIR
 #
-# A run may take LIMIT seconds (900); with one seed the whole takes about six minutes on two quiet cores and never more
-# than LIMIT times the number of runs.  A failure is named by scenario, seed and number of nodes, and happens again.
+# A run may take LIMIT seconds (900).  With one seed the whole takes some twelve minutes on a busy machine of two cores,
+# never more than LIMIT times the number of runs.  A failure is named by scenario, seed and number of nodes, and happens again.
 set -eu
 cd "$(dirname "$0")/.."
 program=$1/bin/qudag-sim
