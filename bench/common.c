@@ -561,7 +561,7 @@ struct usage child_usage(struct child *c)
 {
     struct usage u;
     char line[256];
-    double ns;
+    double ns = 0;
 
     child_order(c, "usage");
     must(fgets(line, sizeof line, c->from) != NULL &&
