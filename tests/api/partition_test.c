@@ -56,7 +56,7 @@ static int grow(void **state)
     (void)state;
     net_grow(NODES, &(struct net_options){.idle_timeout = IDLE_S * QUDAG_S});
     for (int i = 0; i < NODES; i++) {
-        port_of[i] = htons((uint16_t)atoi(strstr(net[i].addr, "/udp/") + 5));
+        port_of[i] = htons((uint16_t)strtoul(strstr(net[i].addr, "/udp/") + 5, NULL, 10));
     }
     return 0;
 }
