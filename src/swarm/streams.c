@@ -242,8 +242,10 @@ static bool negotiate(struct swarm *s, struct swarm_stream *st, struct slice *in
             return false;
         }
     }
-    in->base += used;
-    in->len -= used;
+    if (used > 0) {
+        in->base += used;
+        in->len -= used;
+    }
     switch (r) {
     case MSS_MORE:
         return false;
