@@ -274,6 +274,14 @@ static void kad_result(struct node *n, struct op *op, qudag_err err, const struc
         res.rpcs = r->rpcs;
         res.hops = r->hops;
     }
+    if (op->req.kind == OP_FIND_PEER && r != NULL && r->n_peers == 1) {
+        const struct kad_peer_info *p = &r->peers[0]; /* found to be dialled */
+        for (size_t i = 0; i < p->n_addrs; i++) {
+            if (addr_usable(n, &p->addr[i])) {
+                swarm_addr_add(n->swarm, &p->id, &p->addr[i]);
+            }
+        }
+    }
     op_finish(n, op, err, &res);
 }
 
