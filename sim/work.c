@@ -185,6 +185,7 @@ static bool pick_record(struct sim *s, uint32_t *item)
 
 static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cookie, uint32_t item)
 {
+    static const struct kad_options keep = {.keep = true};
     uint8_t buf[KEY_LEN], value[KAD_VALUE_MAX];
     struct slice key = key_of(item, buf);
     struct kad *k = s->node[node].kad;
@@ -193,10 +194,10 @@ static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cook
     switch (op) {
     case OP_PUT:
         sim_value(s, key, value, len);
-        return kad_put(k, cookie, key, (struct slice){value, len}, true, s->world.now,
+        return kad_put(k, cookie, key, (struct slice){value, len}, &keep, s->world.now,
                        host_acts(s));
     case OP_GET:
-        return kad_get(k, cookie, key, s->world.now, host_acts(s));
+        return kad_get(k, cookie, key, NULL, s->world.now, host_acts(s));
     case OP_FIND:
         return kad_find(k, cookie, key, s->world.now, host_acts(s));
     case OP_JOIN:

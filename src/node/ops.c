@@ -92,23 +92,24 @@ static qudag_err begin_kad(struct node *n, struct op *op, tstamp now)
 {
     const struct node_request *r = &op->req;
     uint64_t cookie = ref_word(op->ref);
+    static const struct kad_options keep = {.keep = true};
     struct acts *out = node_begin(n);
     qudag_err err = QUDAG_EINVAL;
 
     switch (r->kind) {
     case OP_PUT:
-        err = kad_put(n->kad, cookie, r->key, r->value, true, now, out);
+        err = kad_put(n->kad, cookie, r->key, r->value, &keep, now, out);
         break;
     case OP_ANNOUNCE:
-        err = kad_put(n->kad, cookie, r->key, r->value, false, now, out);
+        err = kad_put(n->kad, cookie, r->key, r->value, NULL, now, out);
         break;
     case OP_SERVE_PUT:
-        err = kad_put(n->kad, cookie, r->key, r->value, false, now, out);
+        err = kad_put(n->kad, cookie, r->key, r->value, NULL, now, out);
         break;
     case OP_GET:
     case OP_SERVE_GET:
     case OP_FETCH:
-        err = kad_get(n->kad, cookie, r->key, now, out);
+        err = kad_get(n->kad, cookie, r->key, NULL, now, out);
         break;
     case OP_CLOSEST:
         err = kad_find(n->kad, cookie, r->key, now, out);

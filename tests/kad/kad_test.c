@@ -417,12 +417,13 @@ static void expired_values_are_never_handed_out(void **state)
 static void kept_values_are_republished_until_unkept(void **state)
 {
     (void)state;
+    static const struct kad_options keep = {.keep = true};
     struct net net;
 
     net_joined(&net, 12, 0);
     struct acts out = net_acts(&net);
     uint64_t c = net_cookie();
-    assert_int_equal(kad_put(net.node[0].kad, c, S("/v/a"), S("kept"), true, net.now, &out),
+    assert_int_equal(kad_put(net.node[0].kad, c, S("/v/a"), S("kept"), &keep, net.now, &out),
                      QUDAG_OK);
     net_apply(&net, 0, &out);
     assert_true(net_wait(&net, c));
@@ -546,7 +547,7 @@ static void many_requests_at_once_stay_within_the_action_list(void **state)
         first = i == 0 ? c : first;
         (void)snprintf(key, sizeof(key), "/v/key%d", i);
         qudag_err err = kad_put(net.node[0].kad, c, (struct slice){(uint8_t *)key, strlen(key)},
-                                (struct slice){value, sizeof(value)}, false, net.now, &out);
+                                (struct slice){value, sizeof(value)}, NULL, net.now, &out);
         assert_int_equal(err, i < 64 ? QUDAG_OK : QUDAG_ELIMIT);
         net_apply(&net, 0, &out);
     }
@@ -577,7 +578,7 @@ static void canceled_requests_report_once_and_leave_nothing(void **state)
     for (unsigned delay = 0; delay < 12; delay++) {
         struct acts out = net_acts(&net);
         uint64_t c = net_cookie();
-        assert_int_equal(kad_put(net.node[2].kad, c, S("/v/a"), S("v"), false, net.now, &out),
+        assert_int_equal(kad_put(net.node[2].kad, c, S("/v/a"), S("v"), NULL, net.now, &out),
                          QUDAG_OK);
         net_apply(&net, 2, &out);
         net_run(&net, net.now + delay * 25 * NS_PER_MS);

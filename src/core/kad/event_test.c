@@ -150,7 +150,7 @@ static void one_waiting(struct bed *b)
     add(b, 0);
     assert_int_equal(b->opens, 1);
     tell(b, (struct ev){.type = EV_STREAM_FAIL, .cookie = b->cookie[0], .peer = &b->peer[0].id});
-    assert_int_equal(kad_get(b->k, 1, S("/v/a"), b->now, fresh(b)), QUDAG_OK);
+    assert_int_equal(kad_get(b->k, 1, S("/v/a"), NULL, b->now, fresh(b)), QUDAG_OK);
     count(b);
     assert_int_equal(b->opens, 1);
 }
@@ -292,7 +292,7 @@ static void a_peer_that_refuses_a_record_is_still_asked(void **state)
         add(b, 0);
         open_as(b, 1);
         tell(b, (struct ev){.type = EV_DATA, .strm = {7, 1}, .data = {buf, len}});
-        assert_int_equal(kad_put(b->k, 1, S("/v/a"), S("value"), false, b->now, fresh(b)),
+        assert_int_equal(kad_put(b->k, 1, S("/v/a"), S("value"), NULL, b->now, fresh(b)),
                          QUDAG_OK);
         count(b);
         open_as(b, 2);
@@ -300,7 +300,7 @@ static void a_peer_that_refuses_a_record_is_still_asked(void **state)
         open_as(b, 3); /* to store */
         tell(b, (struct ev){.type = no[i], .strm = {7, 3}, .peer = &b->peer[0].id});
         assert_int_equal(b->done, 1);
-        assert_int_equal(kad_get(b->k, 2, S("/v/b"), b->now, fresh(b)), QUDAG_OK);
+        assert_int_equal(kad_get(b->k, 2, S("/v/b"), NULL, b->now, fresh(b)), QUDAG_OK);
         count(b);
         assert_int_equal(b->opens, 1);
         bed_fini(b);
@@ -628,9 +628,10 @@ static void play(struct bed *b)
         .type = KAD_ADD_PROVIDER, .key = S("k"), .n_providers = 1, .providers = &b->peer[1]};
 
     m.closer = &b->peer[2];
+    static const struct kad_options keep = {.keep = true};
     add(b, 0);
     add(b, 1);
-    qudag_err err = kad_put(b->k, 1, S("/v/a"), S("value"), true, b->now, fresh(b));
+    qudag_err err = kad_put(b->k, 1, S("/v/a"), S("value"), &keep, b->now, fresh(b));
     count(b);
     bool started = err == QUDAG_OK;
     for (uint32_t round = 0; round < 12; round++) {

@@ -691,6 +691,7 @@ qudag_err kad_job_start(struct kad *k, const struct kad_ask *ask, tstamp now, st
     j->internal = ask->internal;
     j->cookie = ask->cookie;
     j->val = ask->val;
+    j->opt = ask->opt;
     j->bits = ask->bits;
     j->began = now;
     j->due = tstamp_after(now, KAD_QUERY_TIMEOUT);

@@ -284,16 +284,20 @@ void kad_set_addrs(struct kad *k, const struct multiaddr *addr, size_t n)
 
 /* ---- requests ---- */
 
-static qudag_err start(struct kad *k, enum kad_op op, uint64_t cookie, struct slice key, tstamp now,
-                       struct acts *out)
+static struct kad_options options(const struct kad_options *opt)
 {
-    struct kad_ask ask = {.op = op, .cookie = cookie, .key = key};
+    return opt == NULL ? (struct kad_options){.keep = false} : *opt;
+}
+
+static qudag_err start(struct kad *k, struct kad_ask ask, tstamp now, struct acts *out)
+{
+    struct slice key = ask.key;
 
     kad_enter(k, out);
     if (key.len == 0 || key.len > KAD_KEY_MAX) {
         return QUDAG_EINVAL;
     }
-    if (op == KAD_OP_GET) {
+    if (ask.op == KAD_OP_GET) {
         ask.val = kad_validator_find(k, key);
         if (ask.val == NULL) {
             return QUDAG_EINVAL;
@@ -304,31 +308,34 @@ static qudag_err start(struct kad *k, enum kad_op op, uint64_t cookie, struct sl
 
 qudag_err kad_find(struct kad *k, uint64_t cookie, struct slice key, tstamp now, struct acts *out)
 {
-    return start(k, KAD_OP_FIND, cookie, key, now, out);
+    return start(k, (struct kad_ask){.op = KAD_OP_FIND, .cookie = cookie, .key = key}, now, out);
 }
 
 qudag_err kad_find_peer(struct kad *k, uint64_t cookie, const struct peer_id *peer, tstamp now,
                         struct acts *out)
 {
-    return start(k, KAD_OP_FIND_PEER, cookie, peer_id_slice(peer), now, out);
+    return start(k, (struct kad_ask){.op = KAD_OP_FIND_PEER, .cookie = cookie, .key = peer_id_slice(peer)}, now, out);
 }
 
-qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key, tstamp now, struct acts *out)
+qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key, const struct kad_options *opt,
+                  tstamp now, struct acts *out)
 {
-    return start(k, KAD_OP_GET, cookie, key, now, out);
+    return start(
+        k, (struct kad_ask){.op = KAD_OP_GET, .cookie = cookie, .key = key, .opt = options(opt)},
+        now, out);
 }
 
 qudag_err kad_providers(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                         struct acts *out)
 {
-    return start(k, KAD_OP_PROVIDERS, cookie, key, now, out);
+    return start(k, (struct kad_ask){.op = KAD_OP_PROVIDERS, .cookie = cookie, .key = key}, now, out);
 }
 
 qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp now, struct acts *out)
 {
     k->rejoin_wait = KAD_REJOIN_MIN;
     k->rejoin_at = tstamp_after(now, k->rejoin_wait);
-    return start(k, KAD_OP_BOOTSTRAP, cookie, peer_id_slice(&k->cfg.self), now, out);
+    return start(k, (struct kad_ask){.op = KAD_OP_BOOTSTRAP, .cookie = cookie, .key = peer_id_slice(&k->cfg.self)}, now, out);
 }
 
 static struct kad_keep *keep_find(const struct kad *k, struct slice key, bool provide)
@@ -381,10 +388,11 @@ static qudag_err keep_add(struct kad *k, struct slice key, struct slice value, b
     return err;
 }
 
-qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key, struct slice value, bool keep,
-                  tstamp now, struct acts *out)
+qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key, struct slice value,
+                  const struct kad_options *opt, tstamp now, struct acts *out)
 {
-    struct kad_ask ask = {.op = KAD_OP_PUT, .cookie = cookie, .key = key, .value = value};
+    struct kad_ask ask = {
+        .op = KAD_OP_PUT, .cookie = cookie, .key = key, .value = value, .opt = options(opt)};
     walltime expires;
 
     kad_enter(k, out);
@@ -399,7 +407,7 @@ qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key, struct slice
     if (err == QUDAG_OK && k->n_jobs >= k->cfg.queries_max) {
         err = QUDAG_ELIMIT;
     }
-    if (err == QUDAG_OK && keep) {
+    if (err == QUDAG_OK && ask.opt.keep) {
         err = keep_add(k, key, value, false, now);
     }
     return err == QUDAG_OK ? kad_job_start(k, &ask, now, out) : err;

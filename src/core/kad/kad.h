@@ -19,6 +19,23 @@
 #define KAD_PROTOCOL "/qudag/kad/1.0.0"
 #define KAD_PROTOCOL_IPFS "/ipfs/kad/1.0.0"
 
+/* How sure a read must be before it is reported. */
+enum kad_read {
+    KAD_READ_DEFAULT,   /* as the namespace says */
+    KAD_READ_FIRST,     /* the first valid value: right where a key has only one */
+    KAD_READ_CONFIRMED, /* KAD_CONFIRM peers hold the best value */
+    KAD_READ_QUORUM,    /* KAD_READ_ANSWERS peers answered, or all near the key */
+    KAD_READ_PATHS,     /* KAD_PATHS disjoint paths each reached KAD_PATH_ANSWERS peers near the key */
+};
+
+/* Of one get or put; NULL where one is taken: all zero, the defaults. */
+struct kad_options {
+    enum kad_read read; /* get */
+    uint32_t quorum;    /* put: acknowledgements wanted; 0: as the namespace, then the config says */
+    bool keep;          /* put: republish it every KAD_REPUBLISH for as long as we run */
+    bool masked;        /* get: peers on the way see a few bits of the key only */
+};
+
 /* How values of one namespace ("/ns/...") are judged.  Functions are pure. */
 struct kad_validator {
     const char *ns;     /* "pk", "qudag/relay": matched against "/<ns>/"; longest match wins */
@@ -29,6 +46,8 @@ struct kad_validator {
                        walltime *expires);
     /* > 0: |a| is to be preferred to |b|, < 0: |b|, 0: equal.  Both passed check. */
     int (*select)(void *ctx, struct slice key, struct slice a, struct slice b);
+    enum kad_read read; /* DEFAULT: FIRST without |select|, else CONFIRMED */
+    uint32_t quorum;    /* acknowledgements a put wants; 0: as the config says */
 };
 #define KAD_VALIDATORS_MAX 16
 
@@ -108,11 +127,11 @@ QUDAG_MUST_USE qudag_err kad_find(struct kad *k, uint64_t cookie, struct slice k
                                   struct acts *out);
 QUDAG_MUST_USE qudag_err kad_find_peer(struct kad *k, uint64_t cookie, const struct peer_id *peer,
                                        tstamp now, struct acts *out);
-/* |keep|: republish it every KAD_REPUBLISH for as long as we run. */
 QUDAG_MUST_USE qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key,
-                                 struct slice value, bool keep, tstamp now, struct acts *out);
-QUDAG_MUST_USE qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
+                                 struct slice value, const struct kad_options *opt, tstamp now,
                                  struct acts *out);
+QUDAG_MUST_USE qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key,
+                                 const struct kad_options *opt, tstamp now, struct acts *out);
 /* Says it again every KAD_REPUBLISH until kad_unkeep().  EINVAL also when we have no address to tell. */
 QUDAG_MUST_USE qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                                      struct acts *out);

@@ -86,6 +86,7 @@ static void peer_make(struct kad_peer_info *p, uint8_t n)
 
 static void request(struct host *h, struct rd *r, unsigned cookie)
 {
+    static const struct kad_options keep = {.keep = true};
     static const char *const keys[] = {"/v/a", "/v/b", "/m/a", "/m/b"};
     const char *text = keys[rd_u8(r) % ARRAY_LEN(keys)];
     struct slice key = {(const uint8_t *)text, 4}, value = rd_lp(r, 64);
@@ -105,10 +106,10 @@ static void request(struct host *h, struct rd *r, unsigned cookie)
         err = kad_find_peer(h->k, cookie, &p.id, h->now, fresh(h));
         break;
     case 2:
-        err = kad_put(h->k, cookie, key, value, true, h->now, fresh(h));
+        err = kad_put(h->k, cookie, key, value, &keep, h->now, fresh(h));
         break;
     case 3:
-        err = kad_get(h->k, cookie, key, h->now, fresh(h));
+        err = kad_get(h->k, cookie, key, NULL, h->now, fresh(h));
         break;
     case 4:
         err = kad_provide(h->k, cookie, key, h->now, fresh(h));

@@ -145,6 +145,7 @@ struct kad_job {
     uint32_t rpcs, failures, hops, answered;
     struct list rpcs_list;
     const struct kad_validator *val;
+    struct kad_options opt;
     uint8_t *value; /* put: to store; get: the best so far */
     size_t value_len;
     uint32_t confirmed;
@@ -177,6 +178,7 @@ struct kad_ask {
     uint64_t cookie;
     struct slice key, value;
     const struct kad_validator *val;
+    struct kad_options opt;
     unsigned bits; /* KAD_OP_FIND: of the key's hash, see struct kad_job */
 };
 
