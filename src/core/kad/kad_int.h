@@ -9,6 +9,7 @@
  *   serve.c  requests of others
  *   table.c  k-buckets (pure)      store.c  records and providers held for others
  *   names.c  64-bit names to pointers
+ *   refuse.c what peers did wrong, counted by reason
  *   peer.c   a peer with its packed addresses, shared by counting references
  */
 #ifndef QUDAG_SRC_CORE_KAD_KAD_INT_H
@@ -254,6 +255,14 @@ struct kad {
     struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
     struct kad_stats stats;
 };
+
+/* Counts and logs what a peer did wrong. */
+void kad_refuse(struct kad *k, enum kad_refusal why);
+void kad_refuse_n(struct kad *k, enum kad_refusal why, size_t n);
+/* Why a value was refused by kad_judge() or kad_keep_value() with |err|. */
+enum kad_refusal kad_refusal_of(qudag_err err);
+/* Why kad_msg_decode() refused a message with |err|. */
+enum kad_refusal kad_refusal_of_msg(qudag_err err);
 
 /* Every call of the core begins here: frees what was reported, notes the room in |out|. */
 void kad_enter(struct kad *k, const struct acts *out);

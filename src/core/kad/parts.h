@@ -193,6 +193,7 @@ uint32_t kad_query_hops(const struct kad_query *q);
 struct kad_record {
     struct list node;
     uint8_t hash[SHA256_LEN];
+    uint8_t digest[SHA256_LEN]; /* of the value */
     walltime received, expires;
     uint16_t key_len, value_len;
     uint8_t *value; /* its own allocation */

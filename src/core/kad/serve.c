@@ -237,15 +237,30 @@ static bool answer(struct kad *k, struct kad_inbound *in, const struct kad_msg *
     return true;
 }
 
+/* Counts; the stream is to be reset. */
+static bool refuse(struct kad *k, enum kad_refusal why)
+{
+    kad_refuse(k, why);
+    return false;
+}
+
 static bool serve_put(struct kad *k, struct kad_inbound *in, const struct kad_msg *req, tstamp now,
                       struct acts *out)
 {
     const struct kad_validator *v = kad_validator_find(k, req->key);
 
-    if (!req->has_record || !slice_eq(req->rec_key, req->key) || v == NULL ||
-        kad_keep_value(k, v, req->key, req->rec_value, now) != QUDAG_OK) {
-        k->stats.refused_records++;
-        return false;
+    if (!req->has_record) {
+        return refuse(k, KAD_REFUSED_NO_RECORD);
+    }
+    if (!slice_eq(req->rec_key, req->key)) {
+        return refuse(k, KAD_REFUSED_OTHER_KEY);
+    }
+    if (v == NULL) {
+        return refuse(k, KAD_REFUSED_NAMESPACE);
+    }
+    qudag_err err = kad_keep_value(k, v, req->key, req->rec_value, now);
+    if (err != QUDAG_OK) {
+        return refuse(k, kad_refusal_of(err));
     }
     struct kad_msg m = {.type = KAD_PUT_VALUE,
                         .key = req->key,
@@ -266,18 +281,20 @@ static bool serve_add_provider(struct kad *k, struct kad_inbound *in, const stru
         }
         struct kad_peer *peer = kad_peer_new(k->cfg.mem, p, in->client->hash, k->cfg.lab);
         if (peer == NULL) {
-            return false;
+            return refuse(k, KAD_REFUSED_NO_MEMORY);
         }
         walltime wall = kad_wall(k, now);
-        qudag_err err = peer->n_addrs == 0 ? QUDAG_EINVAL
-                                           : kad_store_provide(&k->store, hash, peer, wall,
-                                                               wall + KAD_RECORD_LIFE);
+        bool reachable = peer->n_addrs > 0;
+        qudag_err err =
+            !reachable ? QUDAG_EINVAL
+                       : kad_store_provide(&k->store, hash, peer, wall, wall + KAD_RECORD_LIFE);
         kad_peer_unref(peer);
-        k->stats.refused_records += err == QUDAG_OK ? 0 : 1;
-        return err == QUDAG_OK;
+        if (err != QUDAG_OK) {
+            return refuse(k, reachable ? kad_refusal_of(err) : KAD_REFUSED_PROVIDER_ADDR);
+        }
+        return true;
     }
-    k->stats.refused_records++;
-    return false;
+    return refuse(k, req->n_providers == 0 ? KAD_REFUSED_NO_RECORD : KAD_REFUSED_PROVIDER_OTHER);
 }
 
 static bool serve_get(struct kad *k, struct kad_inbound *in, const struct kad_msg *req,
@@ -287,7 +304,10 @@ static bool serve_get(struct kad *k, struct kad_inbound *in, const struct kad_ms
     struct kad_msg m = {.type = req->type, .key = req->key};
     uint8_t text[20];
 
-    if (req->type == KAD_GET_VALUE && r != NULL) {
+    if (req->type == KAD_GET_VALUE && r != NULL && req->want_digest) {
+        m.has_digest = true;
+        m.digest = r->digest;
+    } else if (req->type == KAD_GET_VALUE && r != NULL) {
         m.has_record = true;
         m.rec_key = req->key;
         m.rec_value = (struct slice){r->value, r->value_len};
@@ -311,21 +331,19 @@ static bool serve(struct kad *k, struct kad_inbound *in, struct slice msg, tstam
     k->stats.rpcs_in++;
     kad_heard(k, in->client, now, out);
     if (!limiter_take(&in->client->rate, 1, now)) {
-        k->stats.bad_messages++;
-        return false;
+        return refuse(k, KAD_REFUSED_RATE_PEER);
     }
-    if (kad_msg_decode(&m, &dropped, msg) != QUDAG_OK) {
-        k->stats.bad_messages++;
-        return false;
+    qudag_err err = kad_msg_decode(&m, &dropped, msg);
+    if (err != QUDAG_OK) {
+        return refuse(k, kad_refusal_of_msg(err));
     }
-    k->stats.dropped_peers += dropped;
+    kad_refuse_n(k, KAD_REFUSED_PEER_MANY, dropped);
     if (m.type == KAD_PING) {
         struct kad_msg pong = {.type = KAD_PING};
         return answer(k, in, &pong, out);
     }
     if (m.key.len == 0) {
-        k->stats.bad_messages++;
-        return false;
+        return refuse(k, KAD_REFUSED_NO_KEY);
     }
     sha256(hash, m.key);
     switch (m.type) {
@@ -340,8 +358,7 @@ static bool serve(struct kad *k, struct kad_inbound *in, struct slice msg, tstam
     case KAD_PING:
         break;
     }
-    k->stats.bad_messages++;
-    return false;
+    return refuse(k, KAD_REFUSED_UNKNOWN_TYPE);
 }
 
 /* Serves whole messages of |data|; *used tells how far it came.  False: to be reset. */
@@ -362,8 +379,7 @@ static bool serve_all(struct kad *k, struct kad_inbound *in, struct slice data, 
             return true;
         }
         if (got < 0) {
-            k->stats.bad_messages++;
-            return false;
+            return refuse(k, KAD_REFUSED_OVERSIZED);
         }
         if (in->backlog > KAD_BACKLOG_MAX) {
             return true; /* until the peer has read */
@@ -385,12 +401,16 @@ static bool serve_all(struct kad *k, struct kad_inbound *in, struct slice data, 
 static void serve_end(struct kad *k, struct kad_inbound *in, bool good, tstamp now,
                       struct acts *out)
 {
+    bool waiting = list_linked(&in->ready) || in->backlog > KAD_BACKLOG_MAX;
+
+    if (good && in->fin && !waiting && in->in.len > 0) {
+        good = refuse(k, KAD_REFUSED_MALFORMED); /* the rest will not come */
+    }
     if (!good) {
         acts_reset(out, in->strm, QUDAG_EREFUSED);
         kad_serve_close(k, in, now);
         return;
     }
-    bool waiting = list_linked(&in->ready) || in->backlog > KAD_BACKLOG_MAX;
     if (in->fin && !waiting) {
         acts_fin(out, in->strm);
         kad_serve_close(k, in, now);
@@ -402,6 +422,15 @@ static void serve_end(struct kad *k, struct kad_inbound *in, bool good, tstamp n
     }
 }
 
+/* Keeps what cannot be served yet. */
+static bool keep(struct kad *k, struct kad_inbound *in, const uint8_t *p, size_t len)
+{
+    qudag_err err = dyn_append(&in->in, p, len);
+
+    return err == QUDAG_OK ||
+           refuse(k, err == QUDAG_ETOOBIG ? KAD_REFUSED_UNREAD : KAD_REFUSED_NO_MEMORY);
+}
+
 void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, tstamp now,
                     struct acts *out)
 {
@@ -409,7 +438,7 @@ void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, ts
     bool good;
 
     if (in->in.len > 0) {
-        good = dyn_append(&in->in, data.base, data.len) == QUDAG_OK &&
+        good = keep(k, in, data.base, data.len) &&
                serve_all(k, in, dyn_slice(&in->in), &used, now, out);
         if (good) {
             dyn_drop(&in->in, used);
@@ -417,7 +446,7 @@ void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, ts
     } else {
         good = serve_all(k, in, data, &used, now, out);
         if (good && used < data.len) {
-            good = dyn_append(&in->in, data.base + used, data.len - used) == QUDAG_OK;
+            good = keep(k, in, data.base + used, data.len - used);
         }
     }
     serve_end(k, in, good, now, out);
