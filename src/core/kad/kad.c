@@ -14,7 +14,7 @@
 #define PROVIDERS_DEFAULT 4096
 #define QUERIES_DEFAULT 64
 #define QUORUM_DEFAULT 15
-#define CHECKS_PER_ROUND 4
+#define CHECK_PAUSE (NS_PER_S / 2)
 #define RETRY_PUBLISH (300 * NS_PER_S)
 #define ACTS_SPARE 64 /* kept for resets and reports of what ends */
 #define TIMERS_MAX (KAD_RPCS_MAX + KAD_INBOUND_MAX + KAD_KEEPS_MAX + 4096)
@@ -103,27 +103,14 @@ qudag_err kad_keep_value(struct kad *k, const struct kad_validator *v, struct sl
     return kad_store_put(&k->store, key, value, wall, expires);
 }
 
-bool kad_random_key(const struct kad *k, unsigned cpl, unsigned part, uint8_t key[32])
+bool kad_part_key(struct kad *k, unsigned cpl, unsigned part, uint8_t key[KAD_PLACE_KEY])
 {
-    uint8_t full[34] = {0x12, 0x20}, hash[SHA256_LEN];
-    uint32_t tries = UINT32_C(16) << (cpl + 1 + KAD_PART_BITS);
     unsigned bits = cpl + 1 + KAD_PART_BITS;
 
     ASSERT(cpl <= KAD_REFRESH_BITS && part < KAD_PARTS);
     uint64_t want = kad_hash_prefix(k->hash) >> (64 - cpl - 1) ^ 1;
     want = want << KAD_PART_BITS | part;
-    rng_fill(&k->cfg.rng, full + 2, 32);
-    for (uint32_t i = 0; i < tries; i++) {
-        for (unsigned b = 0; b < 4; b++) {
-            full[30 + b] = (uint8_t)(i >> (8 * b));
-        }
-        sha256(hash, (struct slice){full, sizeof(full)});
-        if (kad_hash_prefix(hash) >> (64 - bits) == want) {
-            memcpy(key, full + 2, 32);
-            return true;
-        }
-    }
-    return false;
+    return kad_place_key(k, (uint32_t)(want << (KAD_PLACE_BITS - bits)), bits, key);
 }
 
 /* ---- life ---- */
@@ -163,6 +150,7 @@ static void parts_init(struct kad *k)
     kad_names_init(&k->clients, mem, KAD_CLIENTS_MAX);
     memcpy(k->client_seed, seed + 32, sizeof(k->client_seed));
     list_init(&k->loose);
+    list_init(&k->checks);
     list_init(&k->jobs);
     list_init(&k->ended);
     list_init(&k->inbounds);
@@ -199,6 +187,9 @@ qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now)
     k->self_info.id = cfg->self;
     k->rejoin_wait = KAD_REJOIN_MIN;
     k->next_maintain = tstamp_after(now, rng_jitter(&k->cfg.rng, KAD_MAINTAIN, 100));
+    k->next_check = k->next_maintain;
+    k->idle_check = KAD_IDLE_CHECK;
+    k->fill = KAD_FILLED;
     *out = k;
     return QUDAG_OK;
 }
@@ -234,6 +225,10 @@ void kad_free(struct kad *k)
     {
         kad_rpc_abort(k, LIST_ENTRY(it, struct kad_rpc, node), NULL);
     }
+    LIST_EACH_SAFE(it, tmp, &k->checks)
+    {
+        kad_rpc_abort(k, LIST_ENTRY(it, struct kad_rpc, node), NULL);
+    }
     LIST_EACH_SAFE(it, tmp, &k->keeps)
     {
         keep_free(k, keep_of(it));
@@ -259,12 +254,20 @@ void kad_free(struct kad *k)
 
 struct kad_scratch *kad_scratch_new(struct mem *mem)
 {
-    return mem_alloc(mem, sizeof(struct kad_scratch));
+    struct kad_scratch *s = mem_alloc(mem, sizeof(*s));
+
+    if (s != NULL) {
+        s->mem = mem;
+    }
+    return s;
 }
 
 void kad_scratch_free(struct mem *mem, struct kad_scratch *s)
 {
-    mem_free(mem, s);
+    if (s != NULL) {
+        mem_free(mem, s->places);
+        mem_free(mem, s);
+    }
 }
 
 const char *kad_protocol(const struct kad *k)
@@ -314,7 +317,9 @@ qudag_err kad_find(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
 qudag_err kad_find_peer(struct kad *k, uint64_t cookie, const struct peer_id *peer, tstamp now,
                         struct acts *out)
 {
-    return start(k, (struct kad_ask){.op = KAD_OP_FIND_PEER, .cookie = cookie, .key = peer_id_slice(peer)}, now, out);
+    return start(
+        k, (struct kad_ask){.op = KAD_OP_FIND_PEER, .cookie = cookie, .key = peer_id_slice(peer)},
+        now, out);
 }
 
 qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key, const struct kad_options *opt,
@@ -328,14 +333,18 @@ qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key, const struct
 qudag_err kad_providers(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                         struct acts *out)
 {
-    return start(k, (struct kad_ask){.op = KAD_OP_PROVIDERS, .cookie = cookie, .key = key}, now, out);
+    return start(k, (struct kad_ask){.op = KAD_OP_PROVIDERS, .cookie = cookie, .key = key}, now,
+                 out);
 }
 
 qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp now, struct acts *out)
 {
     k->rejoin_wait = KAD_REJOIN_MIN;
     k->rejoin_at = tstamp_after(now, k->rejoin_wait);
-    return start(k, (struct kad_ask){.op = KAD_OP_BOOTSTRAP, .cookie = cookie, .key = peer_id_slice(&k->cfg.self)}, now, out);
+    return start(k,
+                 (struct kad_ask){
+                     .op = KAD_OP_BOOTSTRAP, .cookie = cookie, .key = peer_id_slice(&k->cfg.self)},
+                 now, out);
 }
 
 static struct kad_keep *keep_find(const struct kad *k, struct slice key, bool provide)
@@ -616,8 +625,8 @@ static void on_timer(struct kad *k, struct kad_timer *t, tstamp now, struct acts
     }
 }
 
-/* The entry that has been silent longest, if for longer than KAD_IDLE_CHECK. */
-static struct kad_peer *idlest(const struct kad *k, tstamp now, tstamp after)
+/* The entry that has been silent longest, and is not being asked. */
+static struct kad_peer *idlest(const struct kad *k)
 {
     struct kad_peer *best = NULL;
 
@@ -625,8 +634,7 @@ static struct kad_peer *idlest(const struct kad *k, tstamp now, tstamp after)
         const struct kad_bucket *b = k->table.bucket[i];
         for (size_t e = 0; b != NULL && e < b->n; e++) {
             struct kad_peer *p = b->peer[e];
-            if (now - p->seen > KAD_IDLE_CHECK && p->seen >= after &&
-                (best == NULL || p->seen < best->seen)) {
+            if (best == NULL || p->seen < best->seen) {
                 best = p;
             }
         }
@@ -634,8 +642,28 @@ static struct kad_peer *idlest(const struct kad *k, tstamp now, tstamp after)
     return best;
 }
 
-/* A part that lacks entries if there is one, else any. */
-static unsigned part_to_refresh(const struct kad *k, unsigned cpl)
+/*
+ * One at a time, spread over the interval.  An entry asked goes to the back of the queue at once: whether it
+ * answered shows later (kad_answered, kad_unanswered), and how often they do not sets the interval.
+ */
+static void check_one(struct kad *k, tstamp now, struct acts *out)
+{
+    struct kad_peer *p = idlest(k);
+
+    if (p == NULL) {
+        k->next_check = tstamp_after(now, k->idle_check);
+        return;
+    }
+    if (now - p->seen < k->idle_check) {
+        k->next_check = tstamp_after(p->seen, k->idle_check);
+        return;
+    }
+    p->seen = now;
+    kad_check(k, p, now, out);
+    k->next_check = tstamp_after(now, k->idle_check / (k->table.n + 1) + CHECK_PAUSE);
+}
+
+unsigned kad_part_to_fill(const struct kad *k, unsigned cpl)
 {
     unsigned first = (unsigned)rng_below(&k->cfg.rng, KAD_PARTS);
 
@@ -648,6 +676,38 @@ static unsigned part_to_refresh(const struct kad *k, unsigned cpl)
     return first;
 }
 
+static bool look_into_part(struct kad *k, unsigned cpl, unsigned part, bool fill, tstamp now,
+                           struct acts *out)
+{
+    uint8_t key[KAD_PLACE_KEY];
+    struct kad_ask ask = {.op = KAD_OP_FIND,
+                          .internal = true,
+                          .key = {key, sizeof(key)},
+                          .bits = cpl + 1 + KAD_PART_BITS,
+                          .fill = fill};
+
+    return kad_part_key(k, cpl, part, key) && kad_job_start(k, &ask, now, out) == QUDAG_OK;
+}
+
+/* After a bootstrap: the parts without entries, one after the other. */
+static void fill_next(struct kad *k, tstamp now, struct acts *out)
+{
+    unsigned nearest = kad_table_nearest(&k->table);
+
+    while (k->fill != KAD_FILLED && !k->filling) {
+        unsigned cpl = k->fill / KAD_PARTS, part = k->fill % KAD_PARTS;
+        k->fill++;
+        if (cpl >= nearest || cpl > KAD_REFRESH_BITS) {
+            k->fill = KAD_FILLED;
+            return;
+        }
+        if (kad_table_lacks(&k->table, cpl, part)) {
+            k->filling = true;
+            k->filling = look_into_part(k, cpl, part, true, now, out);
+        }
+    }
+}
+
 static void refresh_one(struct kad *k, tstamp now, struct acts *out)
 {
     unsigned nearest = kad_table_nearest(&k->table);
@@ -658,17 +718,15 @@ static void refresh_one(struct kad *k, tstamp now, struct acts *out)
             continue;
         }
         b->touched = now;
-        uint8_t key[34] = {0x12, 0x20};
-        struct kad_ask ask = {.op = KAD_OP_FIND, .internal = true, .key = {key, sizeof(key)}};
         if (i == nearest) {
-            ask.key = peer_id_slice(&k->cfg.self);
-            ask.bits = KAD_SELF_BITS;
-        } else if (kad_random_key(k, i, part_to_refresh(k, i), key + 2)) {
-            ask.bits = i + 1 + KAD_PART_BITS;
-        } else {
-            continue;
-        }
-        if (kad_job_start(k, &ask, now, out) != QUDAG_OK) {
+            struct kad_ask ask = {.op = KAD_OP_FIND,
+                                  .internal = true,
+                                  .key = peer_id_slice(&k->cfg.self),
+                                  .bits = KAD_SELF_BITS};
+            if (kad_job_start(k, &ask, now, out) != QUDAG_OK) {
+                log_plain(&k->cfg.log, LOG_DEBUG, "kad.refresh.postponed");
+            }
+        } else if (!look_into_part(k, i, kad_part_to_fill(k, i), false, now, out)) {
             log_plain(&k->cfg.log, LOG_DEBUG, "kad.refresh.postponed");
         }
         return;
@@ -701,14 +759,6 @@ static void maintain(struct kad *k, tstamp now, struct acts *out)
     kad_clients_expire(k, now);
     rejoin(k, now, out);
     refresh_one(k, now, out);
-    struct kad_peer *p = NULL;
-    for (size_t i = 0; i < CHECKS_PER_ROUND; i++) {
-        p = idlest(k, now, p == NULL ? 0 : p->seen + 1);
-        if (p == NULL) {
-            return;
-        }
-        kad_check(k, p, now, out);
-    }
 }
 
 static void kad_tick(void *core, tstamp now, struct acts *out)
@@ -744,6 +794,12 @@ static void kad_tick(void *core, tstamp now, struct acts *out)
     if (now >= k->next_maintain && kad_room(k, out, ACTS_SPARE, 16 * KAD_HINTS_MAX)) {
         maintain(k, now, out);
     }
+    if (now >= k->next_check && kad_room(k, out, ACTS_SPARE, KAD_HINTS_MAX)) {
+        check_one(k, now, out);
+    }
+    if (k->fill != KAD_FILLED && !k->filling && kad_room(k, out, ACTS_SPARE, 16 * KAD_HINTS_MAX)) {
+        fill_next(k, now, out);
+    }
 }
 
 static tstamp kad_deadline(const void *core)
@@ -754,7 +810,8 @@ static tstamp kad_deadline(const void *core)
     if (k->more) {
         return 0;
     }
-    return tstamp_min(k->next_maintain, top == NULL ? TSTAMP_NEVER : top->at);
+    tstamp own = tstamp_min(k->next_maintain, k->next_check);
+    return tstamp_min(own, top == NULL ? TSTAMP_NEVER : top->at);
 }
 
 const struct core_ops kad_ops = {

@@ -13,6 +13,10 @@
 #define KAD_K 20
 #define KAD_ALPHA_GET 3
 #define KAD_ALPHA_FIND 10
+#define KAD_PATHS 8         /* disjoint paths of a read that matters ... */
+#define KAD_PATH_ANSWERS 3  /* ... and peers near the key that each must hear */
+#define KAD_READ_ANSWERS 16 /* of the 20 nearest, for a quorum read */
+#define KAD_CONFIRM 3       /* peers that must hold the best value */
 #define KAD_QUERY_TIMEOUT (60 * NS_PER_S)
 #define KAD_RECORD_LIFE (24 * 3600) /* s */
 #define KAD_REPUBLISH (12 * 3600)   /* s, varied by 10 % */
@@ -25,15 +29,15 @@ enum kad_read {
     KAD_READ_FIRST,     /* the first valid value: right where a key has only one */
     KAD_READ_CONFIRMED, /* KAD_CONFIRM peers hold the best value */
     KAD_READ_QUORUM,    /* KAD_READ_ANSWERS peers answered, or all near the key */
-    KAD_READ_PATHS,     /* KAD_PATHS disjoint paths each reached KAD_PATH_ANSWERS peers near the key */
+    KAD_READ_PATHS, /* KAD_PATHS disjoint paths each reached KAD_PATH_ANSWERS peers near the key */
 };
 
 /* Of one get or put; NULL where one is taken: all zero, the defaults. */
 struct kad_options {
     enum kad_read read; /* get */
-    uint32_t quorum;    /* put: acknowledgements wanted; 0: as the namespace, then the config says */
-    bool keep;          /* put: republish it every KAD_REPUBLISH for as long as we run */
-    bool masked;        /* get: peers on the way see a few bits of the key only */
+    uint32_t quorum; /* put: acknowledgements wanted; 0: as the namespace, then the config says */
+    bool keep;       /* put: republish it every KAD_REPUBLISH for as long as we run */
+    bool masked;     /* get: peers on the way see a few bits of the key only */
 };
 
 /* How values of one namespace ("/ns/...") are judged.  Functions are pure. */
@@ -195,7 +199,7 @@ const char *kad_refusal_name(enum kad_refusal r);
 const char *kad_refusal_text(enum kad_refusal r);
 
 struct kad_stats {
-    uint64_t rpcs_out, rpcs_in, timeouts, refused_records, dropped_peers, bad_messages;
+    uint64_t rpcs_out, rpcs_in, timeouts, sweeps, refused_records, dropped_peers, bad_messages;
     uint64_t refused[KAD_REFUSALS]; /* the last three, by reason */
     uint32_t table, records, providers, queries;
 };

@@ -2,15 +2,17 @@
  * kad_int.h - what the files of this folder share.
  *
  *   kad.c    api, events and ticks to the parts below
- *   known.c  seeds, who answered, who failed
- *   job.c    one request of the caller: a lookup, then perhaps stores; exactly one report
- *   query.c  the lookup itself: which peer next, when done (pure)
- *   rpc.c    one request to one peer: a stream, its timeouts, its answer
- *   serve.c  requests of others
- *   table.c  k-buckets (pure)      store.c  records and providers held for others
+ *   known.c  seeds, who answered, who failed      refuse.c what peers did wrong, counted by reason
+ *   serve.c  requests of others                   size.c   how large the network is
+ *   jobs.h   our own requests:
+ *     job.c    one request of the caller; exactly one report
+ *     walk.c   its lookup    get.c, put.c  what it reads or stores
+ *     rpc.c    one request to one peer: a stream, its answer      timing.c  how long that may take
+ *   parts.h  the pure parts:
+ *     query.c  candidates of a lookup: which peer next, when done
+ *     table.c  k-buckets     store.c  records and providers held for others
+ *     peer.c   a peer with its packed addresses, shared by counting references
  *   names.c  64-bit names to pointers
- *   refuse.c what peers did wrong, counted by reason
- *   peer.c   a peer with its packed addresses, shared by counting references
  */
 #ifndef QUDAG_SRC_CORE_KAD_KAD_INT_H
 #define QUDAG_SRC_CORE_KAD_KAD_INT_H
@@ -19,66 +21,33 @@
 #include "base/heap.h"
 #include "base/limiter.h"
 #include "base/slots.h"
+#include "core/kad/jobs.h"
 #include "core/kad/names.h"
 #include "core/kad/parts.h"
 
+#include <limits.h>
 #include <string.h>
 
-/* ---- timers: one heap for all ---- */
+/* ---- size.c ---- */
 
-enum kad_timer_kind { KAD_TIMER_RPC, KAD_TIMER_JOB, KAD_TIMER_INBOUND, KAD_TIMER_KEEP };
+#define KAD_SPACES 31 /* measurements of which the median counts */
 
-struct kad_timer {
-    struct heap_node node;
-    enum kad_timer_kind kind;
-    void *owner;
+/* By the first 16 bits of the hash: the number a key with it is made of. */
+struct kad_places {
+    uint32_t tried, number[1u << KAD_PLACE_BITS];
 };
 
-/* ---- rpc.c ---- */
-
-#define KAD_RPCS_MAX 2048
-#define KAD_CHECKS_MAX 16
-#define KAD_DIAL_HARD (3 * NS_PER_S)
-#define KAD_DIAL_SOFT (1 * NS_PER_S)
-#define KAD_STORE_HARD_MIN (2 * NS_PER_S)
-#define KAD_LINGER (5 * NS_PER_S)
-
-/* OPENING --stream open--> WAITING --answer--> LINGER --fin, reset, time--> gone */
-enum kad_rpc_state { KAD_RPC_OPENING, KAD_RPC_WAITING, KAD_RPC_LINGER };
-
-struct kad_job;
-struct kad_rpc {
-    struct kad_timer timer;
-    struct list node;    /* in the job's list, or in kad->loose */
-    struct kad_job *job; /* NULL: a liveness check, or nobody waits any more */
-    struct kad_peer *peer;
-    struct ref name, strm;
-    enum kad_type type;
-    enum kad_rpc_state state;
-    bool softened, check;
-    bool refused; /* it lives and says no: that is no mark against it */
-    tstamp sent, hard;
-    struct dyn in;
-};
-
-QUDAG_MUST_USE qudag_err kad_rpc_start(struct kad *k, struct kad_job *job, struct kad_peer *peer,
-                                       enum kad_type type, tstamp now, struct acts *out);
-void kad_rpc_abort(struct kad *k, struct kad_rpc *r, struct acts *out); /* out NULL: no reset */
-void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp now,
-                    struct acts *out);
-/* The request is over without an answer: timeout, reset, refused, bad message. */
-void kad_rpc_failed(struct kad *k, struct kad_rpc *r, bool reset, tstamp now, struct acts *out);
-/* The remote gave the stream up. */
-void kad_rpc_reset(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);
-void kad_rpc_data(struct kad *k, struct kad_rpc *r, struct slice data, tstamp now,
-                  struct acts *out);
-void kad_rpc_fin(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);
-void kad_rpc_timer(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);
-/* FIND_NODE for ourselves, to learn whether |peer| answers. */
-void kad_check(struct kad *k, struct kad_peer *peer, tstamp now, struct acts *out);
-
-/* 1: a whole message at the head of |in|, *used bytes with its length; 0: not yet; -1: never. */
-int kad_frame(struct slice in, struct slice *msg, size_t *used);
+/* Learns from the answers of a lookup; from our own neighbourhood in the table. */
+void kad_size_note(struct kad *k, const struct kad_query *q);
+void kad_size_look(struct kad *k);
+/* Servers in the network, as far as we can tell; at least 1. */
+uint64_t kad_size(const struct kad *k);
+/* Distance (first 64 bits) within which |n| nodes are expected; 0: unknown, or half the network. */
+uint64_t kad_radius(const struct kad *k, unsigned n);
+unsigned kad_size_bits(const struct kad *k); /* log2 of the size; 0: unknown */
+unsigned kad_near_bits(const struct kad *k); /* common bits of k neighbours; 0: unknown or few */
+/* A key whose hash shares its first |bits| <= KAD_PLACE_BITS with |place|; false: none found. */
+bool kad_place_key(struct kad *k, uint32_t place, unsigned bits, uint8_t key[KAD_PLACE_KEY]);
 
 /* ---- serve.c ---- */
 
@@ -120,46 +89,6 @@ void kad_serve_close(struct kad *k, struct kad_inbound *in, tstamp now);
 void kad_serve_fini(struct kad *k);
 void kad_clients_expire(struct kad *k, tstamp now);
 
-/* ---- job.c ---- */
-
-#define KAD_JOBS_INTERNAL 8
-#define KAD_STORE_SOFT (NS_PER_S / 2) /* a put with its quorum waits no longer for the rest */
-#define KAD_CONFIRM 3                 /* peers that must hold the best mutable value */
-#define KAD_CORRECT_MAX 20
-
-enum kad_phase { KAD_PHASE_LOOKUP, KAD_PHASE_STORE };
-
-struct kad_job {
-    struct list node;
-    struct kad_timer timer;
-    enum kad_op op;
-    enum kad_phase phase;
-    enum kad_type type; /* of its requests now */
-    bool internal, reported, starved;
-    uint64_t cookie;
-    tstamp began, due, soft_due;
-    uint16_t key_len;
-    uint8_t key[KAD_KEY_MAX];
-    uint8_t hash[SHA256_LEN];
-    unsigned refresh; /* bootstrap: next part of a bucket */
-    unsigned bits; /* the lookup fills the part of a bucket with this many bits in common; or 0 */
-    uint32_t rpcs, failures, hops, answered;
-    struct list rpcs_list;
-    const struct kad_validator *val;
-    struct kad_options opt;
-    uint8_t *value; /* put: to store; get: the best so far */
-    size_t value_len;
-    uint32_t confirmed;
-    size_t n_found; /* find peer, providers, holders: referenced peers */
-    struct kad_peer *found[KAD_PEERS_MAX];
-    size_t n_target, next_target, n_settled; /* store phase: referenced peers */
-    struct kad_peer *target[KAD_K];
-    uint32_t want;
-    struct kad_result result;
-    struct kad_peer_info *infos;
-    struct kad_query q;
-};
-
 /* A value or provider record to be published again. */
 struct kad_keep {
     struct list node;
@@ -172,29 +101,6 @@ struct kad_keep {
 };
 #define KAD_KEEPS_MAX 1024
 
-/* key: of the request; value: put. */
-struct kad_ask {
-    enum kad_op op;
-    bool internal;
-    uint64_t cookie;
-    struct slice key, value;
-    const struct kad_validator *val;
-    struct kad_options opt;
-    unsigned bits; /* KAD_OP_FIND: of the key's hash, see struct kad_job */
-};
-
-QUDAG_MUST_USE qudag_err kad_job_start(struct kad *k, const struct kad_ask *ask, tstamp now,
-                                       struct acts *out);
-void kad_job_run(struct kad *k, struct kad_job *j, tstamp now, struct acts *out);
-/* |m| borrows from kad->scratch.  NULL: acknowledged without an answer. */
-void kad_job_reply(struct kad *k, struct kad_job *j, struct kad_rpc *r, const struct kad_msg *m,
-                   tstamp now, struct acts *out);
-void kad_job_fail(struct kad *k, struct kad_job *j, struct kad_rpc *r, tstamp now,
-                  struct acts *out);
-void kad_job_timer(struct kad *k, struct kad_job *j, tstamp now, struct acts *out);
-void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out);
-void kad_job_free(struct kad *k, struct kad_job *j);
-
 /* ---- kad.c ---- */
 
 static inline bool slice_eq(struct slice a, struct slice b)
@@ -205,9 +111,11 @@ static inline bool slice_eq(struct slice a, struct slice b)
 #define KAD_SEEDS_MAX 32
 #define KAD_MAINTAIN (60 * NS_PER_S)
 #define KAD_REFRESH (600 * NS_PER_S)
-#define KAD_IDLE_CHECK (600 * NS_PER_S)
+#define KAD_IDLE_CHECK (600 * NS_PER_S)    /* when nobody fails ... */
+#define KAD_IDLE_CHECK_MIN (60 * NS_PER_S) /* ... and when many do */
 #define KAD_REJOIN_MIN (30 * NS_PER_S)
-#define KAD_REFRESH_BITS 12 /* longest prefix a random key is searched for */
+#define KAD_REFRESH_BITS 11 /* last bucket looked into by parts: their keys have 16 bits given */
+#define KAD_FILLED UINT_MAX
 
 /* Hashes of ids met lately: a hint by two bytes of the id, checked against the whole. */
 #define KAD_MEMO 1024
@@ -216,6 +124,8 @@ struct kad_memo {
 };
 
 struct kad_scratch {
+    struct mem *mem;
+    struct kad_places *places; /* NULL: not needed yet */
     struct kad_memo memo[KAD_MEMO];
     struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX];
     struct kad_peer_raw raw[KAD_PEERS_MAX];
@@ -243,12 +153,19 @@ struct kad {
     struct kad_names rpc_by_strm, inbound_by_strm, clients;
     uint64_t client_seed[2];
     struct list loose;       /* requests without a job */
+    struct list checks;      /* requests that only ask whether somebody lives */
     struct list jobs, ended; /* ended: reported, freed when we are called again */
     struct list inbounds, ready, idle_clients, keeps;
     uint32_t n_jobs, n_internal, n_checks, n_keeps;
     size_t n_seeds;
     struct kad_peer *seed[KAD_SEEDS_MAX]; /* heard of, have not answered yet; newest last */
     tstamp next_maintain, last_answer, rejoin_at, rejoin_wait;
+    tstamp next_check, idle_check; /* an entry silent for so long is asked whether it lives */
+    struct kad_guess answers, dials;
+    uint64_t space, space_v[KAD_SPACES]; /* between ids; 0: unknown */
+    uint32_t spaces;
+    unsigned fill; /* next part of a bucket to be filled after a bootstrap; KAD_FILLED: none */
+    bool filling;
     struct kad_failed *failed; /* KAD_FAILED_MAX of them, or NULL: nobody failed yet */
     uint32_t failed_next;
     struct kad_peer_info self_info;
@@ -280,6 +197,8 @@ QUDAG_MUST_USE qudag_err kad_keep_value(struct kad *k, const struct kad_validato
 void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out);
 /* An entry of the table that asks us lives: it need not be checked. */
 void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct acts *out);
+/* It has a link to us: what is held against it is forgotten. */
+void kad_alive(struct kad *k, const struct kad_peer *p, tstamp now);
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
 /* There is a new link: what failed before is asked again. */
 void kad_is_back(struct kad *k, const struct peer_id *peer, tstamp now, struct acts *out);
@@ -294,7 +213,9 @@ void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err er
  * The key of a bucket's part: its hash shares exactly |cpl| bits with ours and goes on with |part|.
  * False: none found in bounded time.
  */
-bool kad_random_key(const struct kad *k, unsigned cpl, unsigned part, uint8_t key[32]);
+bool kad_part_key(struct kad *k, unsigned cpl, unsigned part, uint8_t key[KAD_PLACE_KEY]);
+/* A part of the bucket that lacks entries if there is one, else any. */
+unsigned kad_part_to_fill(const struct kad *k, unsigned cpl);
 /* Sets the timer; on failure the object must be given up. */
 QUDAG_MUST_USE qudag_err kad_timer_set(struct kad *k, struct kad_timer *t, tstamp at);
 

@@ -157,7 +157,7 @@ void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, str
         kad_seed_cut(k, seed_find(k, p->hash));
         break;
     case KAD_SEEN_SPARE:
-        if (now - oldest->seen > KAD_IDLE_CHECK) {
+        if (now - oldest->seen > k->idle_check) {
             kad_check(k, oldest, now, out);
         }
         kad_seed_cut(k, seed_find(k, p->hash));
@@ -184,6 +184,15 @@ void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct act
         p->seen = now;
     } else {
         kad_check(k, p, now, out);
+    }
+}
+
+void kad_alive(struct kad *k, const struct kad_peer *p, tstamp now)
+{
+    failed_note(k, p->hash, 0);
+    struct kad_peer *e = kad_table_find(&k->table, p->hash);
+    if (e != NULL && e->fails == 0) {
+        e->seen = now;
     }
 }
 

@@ -226,22 +226,39 @@ static void unusable_addresses_are_left_out(void **state)
     }
 }
 
-static void round_trips_set_the_timeouts(void **state)
+static void round_trips_set_how_long_is_waited(void **state)
 {
     (void)state;
     mem_init(&mem, NULL, 0);
+    struct kad *k = calloc(1, sizeof(*k));
     struct kad_peer *p = peer(1, 1);
 
-    assert_int_equal(kad_peer_hard(p), 2 * NS_PER_S);
-    kad_peer_rtt(p, 0);
-    assert_int_equal(kad_peer_hard(p), NS_PER_S);
+    assert_non_null(k);
+    struct kad_waits w = kad_waits_answer(k, p);
+    assert_true(w.soft < w.late && w.late == NS_PER_S && w.late < w.hard);
     for (int i = 0; i < 50; i++) {
-        kad_peer_rtt(p, 100 * NS_PER_MS);
+        kad_guess_note(&k->answers, 80 * NS_PER_MS);
+        kad_guess_note(&k->dials, 160 * NS_PER_MS);
     }
-    assert_true(kad_peer_soft(p) >= 190 * NS_PER_MS || kad_peer_soft(p) == kad_peer_hard(p));
+    w = kad_waits_answer(k, p); /* a stranger: as the others */
+    assert_in_range(w.soft / NS_PER_MS, 155, 165);
+    assert_in_range(w.late / NS_PER_MS, 245, 255); /* one packet may be lost */
+    assert_in_range(kad_waits_dial(k).late / NS_PER_MS, 440, 460);
+    kad_peer_rtt(p, 0);
+    w = kad_waits_answer(k, p);
+    assert_int_equal(w.soft, 20 * NS_PER_MS);
+    assert_int_equal(w.late, 100 * NS_PER_MS);
+    for (int i = 0; i < 50; i++) {
+        kad_peer_rtt(p, 300 * NS_PER_MS);
+    }
+    w = kad_waits_answer(k, p);
+    assert_in_range(w.soft / NS_PER_MS, 590, 610);
+    assert_in_range(w.late / NS_PER_MS, 790, 810);
     kad_peer_rtt(p, TSTAMP_NEVER - 1);
-    assert_int_equal(kad_peer_hard(p), 3 * NS_PER_S);
+    w = kad_waits_answer(k, p);
+    assert_true(w.late <= 1500 * NS_PER_MS && w.late < w.hard);
     kad_peer_unref(p);
+    free(k);
     assert_int_equal(mem.used, 0);
 }
 
@@ -322,8 +339,8 @@ static void lookup_asks_no_more_than_alpha_and_hedges_up_to_twice(void **state)
     kad_query_init(q, target, self, 3);
     for (unsigned i = 0; i < 30; i++) {
         struct kad_peer *p = peer(i, i);
-        assert_true(kad_query_add(q, p, 1));
-        assert_false(kad_query_add(q, p, 1));
+        assert_true(kad_query_add(q, p, 1, 0));
+        assert_false(kad_query_add(q, p, 1, 0));
         kad_peer_unref(p);
     }
     for (int i = 0; i < 3; i++) {
@@ -346,7 +363,7 @@ static void lookup_asks_no_more_than_alpha_and_hedges_up_to_twice(void **state)
     assert_null(kad_query_reply(q, a[0])); /* a second answer is none */
     assert_null(kad_query_fail(q, a[0]));
     assert_non_null(kad_query_fail(q, a[1]));
-    assert_int_equal(q->active, 4);
+    assert_int_equal(q->active[0], 4);
     kad_query_fini(q);
     free(q);
     assert_int_equal(mem.used, 0);
@@ -366,10 +383,10 @@ static void lookup_ends_when_the_k_closest_that_live_have_answered(void **state)
     assert_true(kad_query_done(q));
     for (unsigned i = 0; i < 300; i++) {
         p = peer(i, i);
-        (void)kad_query_add(q, p, 1);
+        (void)kad_query_add(q, p, 1, 0);
         kad_peer_unref(p);
     }
-    assert_int_equal(q->n, KAD_CANDS_MAX);
+    assert_int_equal(q->n, KAD_CANDS_ONE);
     for (size_t i = 1; i < q->n; i++) {
         assert_true(kad_dist_cmp(target, q->cand[i - 1].peer->hash, q->cand[i].peer->hash) < 0);
     }
@@ -465,7 +482,7 @@ int main(void)
         cmocka_unit_test(live_old_entries_stay_and_spares_follow_dead_ones),
         cmocka_unit_test(one_network_has_two_in_a_bucket_and_ten_in_the_table),
         cmocka_unit_test(unusable_addresses_are_left_out),
-        cmocka_unit_test(round_trips_set_the_timeouts),
+        cmocka_unit_test(round_trips_set_how_long_is_waited),
         cmocka_unit_test(names_are_found_until_deleted_and_leave_no_memory),
         cmocka_unit_test(a_lookup_knows_peers_by_their_id_until_its_table_is_full),
         cmocka_unit_test(lookup_asks_no_more_than_alpha_and_hedges_up_to_twice),

@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-#define HARD_UNKNOWN (2 * NS_PER_S)
-#define HARD_MIN NS_PER_S /* near peers stall too when their machine is busy */
-#define HARD_MAX (3 * NS_PER_S)
-#define SOFT_UNKNOWN (500 * NS_PER_MS)
-#define SOFT_MIN (20 * NS_PER_MS)
 #define RTT_MAX_US 60000000u
 
 uint64_t kad_hash_prefix(const uint8_t hash[SHA256_LEN])
@@ -206,24 +201,4 @@ void kad_peer_rtt(struct kad_peer *p, tstamp rtt)
     if (p->srtt_us == 0) {
         p->srtt_us = 1;
     }
-}
-
-tstamp kad_peer_hard(const struct kad_peer *p)
-{
-    if (p->srtt_us == 0) {
-        return HARD_UNKNOWN;
-    }
-    tstamp t = ((tstamp)p->srtt_us + 4 * (tstamp)p->rttvar_us) * NS_PER_US;
-    return t < HARD_MIN ? HARD_MIN : t > HARD_MAX ? HARD_MAX : t;
-}
-
-tstamp kad_peer_soft(const struct kad_peer *p)
-{
-    if (p->srtt_us == 0) {
-        return SOFT_UNKNOWN;
-    }
-    /* With a steady round trip the variance goes to zero: never below twice the mean. */
-    tstamp mean = (tstamp)p->srtt_us * NS_PER_US, var = (tstamp)p->rttvar_us * NS_PER_US;
-    tstamp t = 2 * var > mean ? mean + 2 * var : 2 * mean;
-    return t < SOFT_MIN ? SOFT_MIN : tstamp_min(t, kad_peer_hard(p));
 }
