@@ -16,23 +16,12 @@
 #define QUDAG_SRC_CORE_KAD_KAD_INT_H
 
 #include "base/dyn.h"
-#include "base/heap.h"
-#include "base/limiter.h"
 #include "base/slots.h"
 #include "core/kad/names.h"
 #include "core/kad/parts.h"
+#include "core/kad/serve.h"
 
 #include <string.h>
-
-/* ---- timers: one heap for all ---- */
-
-enum kad_timer_kind { KAD_TIMER_RPC, KAD_TIMER_JOB, KAD_TIMER_INBOUND, KAD_TIMER_KEEP };
-
-struct kad_timer {
-    struct heap_node node;
-    enum kad_timer_kind kind;
-    void *owner;
-};
 
 /* ---- rpc.c ---- */
 
@@ -79,46 +68,6 @@ void kad_check(struct kad *k, struct kad_peer *peer, tstamp now, struct acts *ou
 
 /* 1: a whole message at the head of |in|, *used bytes with its length; 0: not yet; -1: never. */
 int kad_frame(struct slice in, struct slice *msg, size_t *used);
-
-/* ---- serve.c ---- */
-
-#define KAD_INBOUND_MAX 4096
-#define KAD_INBOUND_IDLE (60 * NS_PER_S)
-#define KAD_BACKLOG_MAX (256 * 1024) /* bytes answered and not yet sent, per stream */
-#define KAD_CLIENTS_MAX 2048
-#define KAD_RATE 200
-#define KAD_BURST 400
-
-/* Who asks us: one allowance for all its streams, kept until it is full again. */
-struct kad_client {
-    struct list idle; /* linked while it has no stream */
-    struct peer_id id;
-    uint64_t name; /* keyed hash of the id */
-    uint8_t hash[SHA256_LEN];
-    struct limiter rate;
-    uint32_t n_streams;
-    tstamp idle_since;
-};
-
-struct kad_inbound {
-    struct kad_timer timer;
-    struct list node;  /* in kad->inbounds */
-    struct list ready; /* in kad->ready: requests wait for room in the action list */
-    struct ref strm;
-    struct kad_client *client;
-    struct dyn in;
-    size_t backlog;
-    bool fin;
-};
-
-void kad_serve_open(struct kad *k, const struct ev *ev, tstamp now, struct acts *out);
-void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, tstamp now,
-                    struct acts *out);
-/* Goes on with requests that were kept back. */
-void kad_serve_more(struct kad *k, struct kad_inbound *in, tstamp now, struct acts *out);
-void kad_serve_close(struct kad *k, struct kad_inbound *in, tstamp now);
-void kad_serve_fini(struct kad *k);
-void kad_clients_expire(struct kad *k, tstamp now);
 
 /* ---- job.c ---- */
 
@@ -240,11 +189,12 @@ struct kad {
     struct kad_store store;
     struct heap timers;
     struct slots rpcs;
-    struct kad_names rpc_by_strm, inbound_by_strm, clients;
+    struct kad_names rpc_by_strm, inbound_by_strm, clients, nets;
     uint64_t client_seed[2];
     struct list loose;       /* requests without a job */
     struct list jobs, ended; /* ended: reported, freed when we are called again */
-    struct list inbounds, ready, idle_clients, keeps;
+    struct list inbounds, ready, idle_clients, idle_nets, keeps;
+    struct kad_debts debts; /* of all clients together */
     uint32_t n_jobs, n_internal, n_checks, n_keeps;
     size_t n_seeds;
     struct kad_peer *seed[KAD_SEEDS_MAX]; /* heard of, have not answered yet; newest last */
@@ -255,14 +205,6 @@ struct kad {
     struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
     struct kad_stats stats;
 };
-
-/* Counts and logs what a peer did wrong. */
-void kad_refuse(struct kad *k, enum kad_refusal why);
-void kad_refuse_n(struct kad *k, enum kad_refusal why, size_t n);
-/* Why a value was refused by kad_judge() or kad_keep_value() with |err|. */
-enum kad_refusal kad_refusal_of(qudag_err err);
-/* Why kad_msg_decode() refused a message with |err|. */
-enum kad_refusal kad_refusal_of_msg(qudag_err err);
 
 /* Every call of the core begins here: frees what was reported, notes the room in |out|. */
 void kad_enter(struct kad *k, const struct acts *out);

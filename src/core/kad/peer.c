@@ -68,15 +68,8 @@ bool kad_addr_usable(const struct multiaddr *a, bool lab)
 uint64_t kad_addr_group(const struct multiaddr *a)
 {
     struct netaddr n;
-    uint64_t g = 0;
 
-    if (!multiaddr_to_netaddr(a, &n)) {
-        return 0;
-    }
-    for (size_t i = 0; i < (n.family == 4 ? 3u : 6u); i++) {
-        g = g << 8 | n.ip[i];
-    }
-    return (uint64_t)n.family << 48 | g;
+    return multiaddr_to_netaddr(a, &n) ? netaddr_group(&n) : 0;
 }
 
 /* The Peer message of what is usable of |info|; returns its length. */
