@@ -239,6 +239,7 @@ void kad_free(struct kad *k)
     }
     mem_free(k->cfg.mem, k->up_info);
     mem_free(k->cfg.mem, k->failed);
+    mem_free(k->cfg.mem, k->liars);
     kad_serve_fini(k);
     while (k->n_seeds > 0) {
         kad_seed_cut(k, k->n_seeds - 1);

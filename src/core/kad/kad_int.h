@@ -179,6 +179,14 @@ struct kad_failed {
     tstamp until;
 };
 
+/* Who lied to us lately; the score of a peer object ends with the object. */
+#define KAD_LIARS_MAX 64
+struct kad_liar {
+    uint64_t prefix; /* of the hash; 0: none */
+    uint32_t at;     /* s */
+    int16_t score;   /* then, in 1/256 */
+};
+
 struct kad {
     struct kad_config cfg;
     uint8_t hash[SHA256_LEN];
@@ -200,7 +208,8 @@ struct kad {
     struct kad_peer *seed[KAD_SEEDS_MAX]; /* heard of, have not answered yet; newest last */
     tstamp next_maintain, last_answer, rejoin_at, rejoin_wait;
     struct kad_failed *failed; /* KAD_FAILED_MAX of them, or NULL: nobody failed yet */
-    uint32_t failed_next;
+    struct kad_liar *liars; /* KAD_LIARS_MAX of them, or NULL: nobody lied yet */
+    uint32_t failed_next, liars_next;
     struct kad_peer_info self_info;
     struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
     struct kad_stats stats;
@@ -223,8 +232,14 @@ void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, str
 /* An entry of the table that asks us lives: it need not be checked. */
 void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct acts *out);
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
+/*
+ * |p| sent what no honest peer sends.  After two lies within minutes it is refused until most is forgotten: out
+ * of the table and of lookups, named to nobody (kad_failed_lately() tells).
+ */
+void kad_lied(struct kad *k, struct kad_peer *p, tstamp now);
 /* There is a new link: what failed before is asked again. */
 void kad_is_back(struct kad *k, const struct peer_id *peer, tstamp now, struct acts *out);
+/* Whether the peer of |hash| is not to be asked because others name it: it failed, or lied. */
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now);
 /* The entry of the table for |raw|, or a new peer; one reference.  NULL: unusable or no memory. */
 struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size_t *dropped);
