@@ -64,8 +64,7 @@ struct kad_msg {
  * bad id, and addresses that cannot be used are dropped and counted in *dropped.  With |m|->raw closer
  * peers go there and n_closer stays 0.
  * QUDAG_EMALFORMED (also a digest of another length), QUDAG_EUNSUPPORTED (unknown type), QUDAG_ETOOBIG
- * (key, value, time or the whole
- * over its limit).
+ * (key, value, time or the whole over its limit).
  */
 QUDAG_MUST_USE qudag_err kad_msg_decode(struct kad_msg *m, size_t *dropped, struct slice in);
 

@@ -68,11 +68,15 @@ static void take_record(struct kad *k, struct kad_job *j, struct kad_cand *c,
 
     if (!slice_eq(m->rec_key, key)) {
         kad_refuse(k, KAD_REFUSED_OTHER_KEY);
+        kad_lied(k, c->peer, now);
         return;
     }
     qudag_err err = kad_judge(k, j->val, key, m->rec_value, now, &expires);
     if (err != QUDAG_OK) {
         kad_refuse(k, kad_refusal_of(err));
+        if (err == QUDAG_EAUTH || err == QUDAG_EMALFORMED) {
+            kad_lied(k, c->peer, now); /* too old may happen to anybody, a forgery does not */
+        }
         return;
     }
     if (j->value != NULL) {

@@ -5,21 +5,11 @@
 #define QUDAG_SRC_CORE_KAD_JOBS_H
 
 #include "base/dyn.h"
-#include "base/heap.h"
 #include "core/kad/parts.h"
+#include "core/kad/timer.h"
 
 #define KAD_PLACE_BITS 16 /* of a hash that a key can be found for */
 #define KAD_PLACE_KEY 34  /* bytes of such a key */
-
-/* ---- timers: one heap for all ---- */
-
-enum kad_timer_kind { KAD_TIMER_RPC, KAD_TIMER_JOB, KAD_TIMER_INBOUND, KAD_TIMER_KEEP };
-
-struct kad_timer {
-    struct heap_node node;
-    enum kad_timer_kind kind;
-    void *owner;
-};
 
 /* ---- rpc.c ---- */
 

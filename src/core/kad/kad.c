@@ -147,7 +147,7 @@ static void parts_init(struct kad *k)
     slots_init(&k->rpcs, mem, KAD_RPCS_MAX);
     kad_names_init(&k->rpc_by_strm, mem, KAD_RPCS_MAX);
     kad_names_init(&k->inbound_by_strm, mem, KAD_INBOUND_MAX);
-    kad_names_init(&k->clients, mem, KAD_CLIENTS_MAX);
+    kad_limits_init(k);
     memcpy(k->client_seed, seed + 32, sizeof(k->client_seed));
     list_init(&k->loose);
     list_init(&k->checks);
@@ -155,7 +155,6 @@ static void parts_init(struct kad *k)
     list_init(&k->ended);
     list_init(&k->inbounds);
     list_init(&k->ready);
-    list_init(&k->idle_clients);
     list_init(&k->keeps);
 }
 
@@ -235,6 +234,7 @@ void kad_free(struct kad *k)
     }
     mem_free(k->cfg.mem, k->up_info);
     mem_free(k->cfg.mem, k->failed);
+    mem_free(k->cfg.mem, k->liars);
     kad_serve_fini(k);
     while (k->n_seeds > 0) {
         kad_seed_cut(k, k->n_seeds - 1);
@@ -243,7 +243,6 @@ void kad_free(struct kad *k)
     kad_table_fini(&k->table);
     kad_names_fini(&k->rpc_by_strm);
     kad_names_fini(&k->inbound_by_strm);
-    kad_names_fini(&k->clients);
     slots_fini(&k->rpcs);
     heap_fini(&k->timers);
     if (k->own_scratch) {
@@ -541,7 +540,7 @@ static void on_inbound(struct kad *k, struct kad_inbound *in, const struct ev *e
         kad_serve_more(k, in, now, out);
         break;
     case EV_RESET:
-        kad_serve_close(k, in, now);
+        kad_serve_close(k, in);
         break;
     case EV_PEER_UP:
     case EV_PEER_DOWN:
@@ -617,7 +616,7 @@ static void on_timer(struct kad *k, struct kad_timer *t, tstamp now, struct acts
     case KAD_TIMER_INBOUND:
         in = t->owner;
         acts_reset(out, in->strm, QUDAG_ETIMEOUT);
-        kad_serve_close(k, in, now);
+        kad_serve_close(k, in);
         break;
     case KAD_TIMER_KEEP:
         keep_timer(k, t->owner, now, out);

@@ -58,6 +58,17 @@ struct kad_validator {
 };
 #define KAD_VALIDATORS_MAX 16
 
+/* What one peer, one network (/24, /48) and all together may; 0: the default. */
+struct kad_limit {
+    uint32_t peer, network, all;
+};
+
+struct kad_limits {
+    struct kad_limit requests; /* a second, served; default 200, 400, 5000 */
+    struct kad_limit stores;   /* of these PUT_VALUE, ADD_PROVIDER: signatures; 50, 100, 500 */
+    struct kad_limit records;  /* an hour, new here; records_max / 8, records_max / 4, no limit */
+};
+
 struct kad_config {
     struct mem *mem;
     struct rng rng;
@@ -73,6 +84,7 @@ struct kad_config {
     uint32_t queries_max;   /* default 64; more are refused with QUDAG_ELIMIT */
     uint32_t
         quorum; /* acknowledgements a put wants; default 15, at most 3/4 of the peers there are */
+    struct kad_limits limits;
     struct kad_scratch *scratch; /* one may serve all instances of a loop; NULL: one of its own */
     size_t n_validators;
     struct kad_validator validator[KAD_VALIDATORS_MAX];

@@ -3,7 +3,8 @@
  *
  *   kad.c    api, events and ticks to the parts below
  *   known.c  seeds, who answered, who failed      refuse.c what peers did wrong, counted by reason
- *   serve.c  requests of others                   size.c   how large the network is
+ *   size.c   how large the network is
+ *   serve.h  requests of others: serve.c, limits.c
  *   jobs.h   our own requests:
  *     job.c    one request of the caller; exactly one report
  *     walk.c   its lookup    get.c, put.c  what it reads or stores
@@ -18,12 +19,11 @@
 #define QUDAG_SRC_CORE_KAD_KAD_INT_H
 
 #include "base/dyn.h"
-#include "base/heap.h"
-#include "base/limiter.h"
 #include "base/slots.h"
 #include "core/kad/jobs.h"
 #include "core/kad/names.h"
 #include "core/kad/parts.h"
+#include "core/kad/serve.h"
 
 #include <limits.h>
 #include <string.h>
@@ -48,46 +48,6 @@ unsigned kad_size_bits(const struct kad *k); /* log2 of the size; 0: unknown */
 unsigned kad_near_bits(const struct kad *k); /* common bits of k neighbours; 0: unknown or few */
 /* A key whose hash shares its first |bits| <= KAD_PLACE_BITS with |place|; false: none found. */
 bool kad_place_key(struct kad *k, uint32_t place, unsigned bits, uint8_t key[KAD_PLACE_KEY]);
-
-/* ---- serve.c ---- */
-
-#define KAD_INBOUND_MAX 4096
-#define KAD_INBOUND_IDLE (60 * NS_PER_S)
-#define KAD_BACKLOG_MAX (256 * 1024) /* bytes answered and not yet sent, per stream */
-#define KAD_CLIENTS_MAX 2048
-#define KAD_RATE 200
-#define KAD_BURST 400
-
-/* Who asks us: one allowance for all its streams, kept until it is full again. */
-struct kad_client {
-    struct list idle; /* linked while it has no stream */
-    struct peer_id id;
-    uint64_t name; /* keyed hash of the id */
-    uint8_t hash[SHA256_LEN];
-    struct limiter rate;
-    uint32_t n_streams;
-    tstamp idle_since;
-};
-
-struct kad_inbound {
-    struct kad_timer timer;
-    struct list node;  /* in kad->inbounds */
-    struct list ready; /* in kad->ready: requests wait for room in the action list */
-    struct ref strm;
-    struct kad_client *client;
-    struct dyn in;
-    size_t backlog;
-    bool fin;
-};
-
-void kad_serve_open(struct kad *k, const struct ev *ev, tstamp now, struct acts *out);
-void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, tstamp now,
-                    struct acts *out);
-/* Goes on with requests that were kept back. */
-void kad_serve_more(struct kad *k, struct kad_inbound *in, tstamp now, struct acts *out);
-void kad_serve_close(struct kad *k, struct kad_inbound *in, tstamp now);
-void kad_serve_fini(struct kad *k);
-void kad_clients_expire(struct kad *k, tstamp now);
 
 /* A value or provider record to be published again. */
 struct kad_keep {
@@ -140,6 +100,14 @@ struct kad_failed {
     tstamp until;
 };
 
+/* Who lied to us lately; the score of a peer object ends with the object. */
+#define KAD_LIARS_MAX 64
+struct kad_liar {
+    uint64_t prefix; /* of the hash; 0: none */
+    uint32_t at;     /* s */
+    int16_t score;   /* then, in 1/256 */
+};
+
 struct kad {
     struct kad_config cfg;
     uint8_t hash[SHA256_LEN];
@@ -150,12 +118,13 @@ struct kad {
     struct kad_store store;
     struct heap timers;
     struct slots rpcs;
-    struct kad_names rpc_by_strm, inbound_by_strm, clients;
+    struct kad_names rpc_by_strm, inbound_by_strm, clients, nets;
     uint64_t client_seed[2];
     struct list loose;       /* requests without a job */
     struct list checks;      /* requests that only ask whether somebody lives */
     struct list jobs, ended; /* ended: reported, freed when we are called again */
-    struct list inbounds, ready, idle_clients, keeps;
+    struct list inbounds, ready, idle_clients, idle_nets, keeps;
+    struct kad_debts debts; /* of all clients together */
     uint32_t n_jobs, n_internal, n_checks, n_keeps;
     size_t n_seeds;
     struct kad_peer *seed[KAD_SEEDS_MAX]; /* heard of, have not answered yet; newest last */
@@ -167,19 +136,12 @@ struct kad {
     unsigned fill; /* next part of a bucket to be filled after a bootstrap; KAD_FILLED: none */
     bool filling;
     struct kad_failed *failed; /* KAD_FAILED_MAX of them, or NULL: nobody failed yet */
-    uint32_t failed_next;
+    struct kad_liar *liars;    /* KAD_LIARS_MAX of them, or NULL: nobody lied yet */
+    uint32_t failed_next, liars_next;
     struct kad_peer_info self_info;
     struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
     struct kad_stats stats;
 };
-
-/* Counts and logs what a peer did wrong. */
-void kad_refuse(struct kad *k, enum kad_refusal why);
-void kad_refuse_n(struct kad *k, enum kad_refusal why, size_t n);
-/* Why a value was refused by kad_judge() or kad_keep_value() with |err|. */
-enum kad_refusal kad_refusal_of(qudag_err err);
-/* Why kad_msg_decode() refused a message with |err|. */
-enum kad_refusal kad_refusal_of_msg(qudag_err err);
 
 /* Every call of the core begins here: frees what was reported, notes the room in |out|. */
 void kad_enter(struct kad *k, const struct acts *out);
@@ -200,8 +162,14 @@ void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct act
 /* It has a link to us: what is held against it is forgotten. */
 void kad_alive(struct kad *k, const struct kad_peer *p, tstamp now);
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
+/*
+ * |p| sent what no honest peer sends.  After two lies within minutes it is refused until most is forgotten: out
+ * of the table and of lookups, named to nobody (kad_failed_lately() tells).
+ */
+void kad_lied(struct kad *k, struct kad_peer *p, tstamp now);
 /* There is a new link: what failed before is asked again. */
 void kad_is_back(struct kad *k, const struct peer_id *peer, tstamp now, struct acts *out);
+/* Whether the peer of |hash| is not to be asked because others name it: it failed, or lied. */
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now);
 /* The entry of the table for |raw|, or a new peer; one reference.  NULL: unusable or no memory. */
 struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size_t *dropped);

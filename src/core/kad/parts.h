@@ -21,6 +21,8 @@ struct kad_peer {
     tstamp since;   /* when it entered the table */
     uint32_t refs;
     uint32_t srtt_us, rttvar_us; /* 0: never measured */
+    uint32_t scored_s;           /* when |score| was right, s */
+    int16_t score;               /* in 1/256; see kad_peer_score() */
     uint16_t raw_len;
     uint8_t n_addrs;
     uint8_t fails; /* requests failed since the last answer */
@@ -59,6 +61,28 @@ void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p);
 /* What ACT_OPEN takes: uvarint length and multiaddr, repeated; its length. */
 size_t kad_peer_hints(uint8_t dst[KAD_HINTS_MAX], const struct kad_peer *p);
 void kad_peer_rtt(struct kad_peer *p, tstamp rtt);
+
+/*
+ * Reputation, -100 .. 100, half of it forgotten every ten minutes: what we saw of a peer ourselves.  It
+ * filters, and breaks ties among peers equally near; it never puts a farther peer before a nearer one, or
+ * Sybils would earn their way to the front by good conduct.  What others think of a peer is not asked.
+ */
+enum kad_deed {
+    KAD_DEED_ANSWERED,
+    KAD_DEED_SILENT, /* never leads to KAD_SCORE_REFUSED: silence is no lie */
+    KAD_DEED_LIED,   /* malformed, forged, or of something not asked */
+};
+#define KAD_SCORE_REFUSED (-50)
+#define KAD_SCORE_HALF 600 /* s */
+void kad_peer_deed(struct kad_peer *p, enum kad_deed deed, tstamp now);
+int kad_peer_score(const struct kad_peer *p, tstamp now);
+bool kad_peer_refused(const struct kad_peer *p, tstamp now);
+/* More is better, by score and round trip; to be compared among candidates with the same common prefix only. */
+uint32_t kad_peer_weight(const struct kad_peer *p, tstamp now);
+/* |score| in 1/256, |seconds| later. */
+int16_t kad_score_later(int16_t score, uint64_t seconds);
+int16_t kad_score_after(int16_t score, enum kad_deed deed);
+
 bool kad_addr_usable(const struct multiaddr *a, bool lab);
 uint64_t kad_addr_group(const struct multiaddr *a);
 
@@ -191,7 +215,7 @@ void kad_query_fini(struct kad_query *q);
 /* Takes a reference of its own; false when known, ourselves, or farther than a full list. */
 bool kad_query_add(struct kad_query *q, struct kad_peer *p, unsigned depth, unsigned path);
 /* The next peer to ask, counted as asked; NULL: wait for answers, or done. */
-struct kad_peer *kad_query_next(struct kad_query *q);
+struct kad_peer *kad_query_next(struct kad_query *q, tstamp now);
 /* Each: the candidate it was, NULL if |p| was not being asked. */
 struct kad_cand *kad_query_reply(struct kad_query *q, const struct kad_peer *p);
 struct kad_cand *kad_query_fail(struct kad_query *q, const struct kad_peer *p);

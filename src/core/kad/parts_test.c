@@ -344,21 +344,21 @@ static void lookup_asks_no_more_than_alpha_and_hedges_up_to_twice(void **state)
         kad_peer_unref(p);
     }
     for (int i = 0; i < 3; i++) {
-        a[i] = kad_query_next(q);
+        a[i] = kad_query_next(q, 0);
         assert_ptr_equal(a[i], q->cand[i].peer);
     }
-    assert_null(kad_query_next(q));
+    assert_null(kad_query_next(q, 0));
     for (int i = 0; i < 3; i++) {
         kad_query_soft(q, a[i]);
         kad_query_soft(q, a[i]); /* counts once */
-        a[3 + i] = kad_query_next(q);
+        a[3 + i] = kad_query_next(q, 0);
         assert_non_null(a[3 + i]);
-        assert_null(kad_query_next(q));
+        assert_null(kad_query_next(q, 0));
     }
     for (int i = 0; i < 3; i++) {
         kad_query_soft(q, a[3 + i]);
     }
-    assert_null(kad_query_next(q));
+    assert_null(kad_query_next(q, 0));
     assert_non_null(kad_query_reply(q, a[0]));
     assert_null(kad_query_reply(q, a[0])); /* a second answer is none */
     assert_null(kad_query_fail(q, a[0]));
@@ -390,7 +390,7 @@ static void lookup_ends_when_the_k_closest_that_live_have_answered(void **state)
     for (size_t i = 1; i < q->n; i++) {
         assert_true(kad_dist_cmp(target, q->cand[i - 1].peer->hash, q->cand[i].peer->hash) < 0);
     }
-    while ((p = kad_query_next(q)) != NULL) {
+    while ((p = kad_query_next(q, 0)) != NULL) {
         assert_false(kad_query_done(q));
         if (n++ % 3 == 0) {
             (void)kad_query_fail(q, p);

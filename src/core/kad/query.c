@@ -224,7 +224,17 @@ static unsigned run_budget(const struct kad_query *q, size_t i)
     return taken < KAD_CROWD_MAX ? KAD_CROWD_MAX - taken : 0;
 }
 
-static struct view look(struct kad_query *q, unsigned path)
+/* Of peers in the same distance class the one of better repute and shorter round trip goes first. */
+static bool before(const struct kad_cand *c, const struct kad_cand *than, tstamp now)
+{
+    if (than == NULL) {
+        return true;
+    }
+    return (c->dist ^ than->dist) < (c->dist & than->dist) &&
+           kad_peer_weight(c->peer, now) > kad_peer_weight(than->peer, now);
+}
+
+static struct view look(struct kad_query *q, unsigned path, tstamp now)
 {
     struct view v = {.next = NULL};
     unsigned live = 0, budget = UINT_MAX;
@@ -246,7 +256,7 @@ static struct view look(struct kad_query *q, unsigned path)
             }
             budget--;
             live++;
-            v.next = v.next == NULL ? c : v.next;
+            v.next = before(c, v.next, now) ? c : v.next;
         } else if (c->by == path && (c->state == KAD_CAND_ASKED || c->state == KAD_CAND_ANSWERED)) {
             live++;
             v.waits = v.waits || c->state == KAD_CAND_ASKED;
@@ -255,7 +265,7 @@ static struct view look(struct kad_query *q, unsigned path)
     return v;
 }
 
-struct kad_peer *kad_query_next(struct kad_query *q)
+struct kad_peer *kad_query_next(struct kad_query *q, tstamp now)
 {
     if (q->rpcs >= q->rpcs_max) {
         return NULL;
@@ -266,7 +276,7 @@ struct kad_peer *kad_query_next(struct kad_query *q)
         if (q->active[path] >= q->alpha + extra) {
             continue;
         }
-        struct kad_cand *c = look(q, path).next;
+        struct kad_cand *c = look(q, path, now).next;
         if (c != NULL) {
             c->state = KAD_CAND_ASKED;
             c->by = (uint8_t)path;
@@ -285,7 +295,7 @@ bool kad_query_done(struct kad_query *q)
         return false; /* it may be us that is slow */
     }
     for (unsigned path = 0; path < q->n_paths; path++) {
-        struct view v = look(q, path);
+        struct view v = look(q, path, 0);
         if (v.waits || (v.next != NULL && q->rpcs < q->rpcs_max)) {
             return false;
         }
@@ -298,7 +308,7 @@ unsigned kad_query_crowded(struct kad_query *q)
     unsigned n = 0;
 
     for (unsigned path = 0; path < q->n_paths; path++) {
-        n += look(q, path).crowded;
+        n += look(q, path, 0).crowded;
     }
     return n;
 }

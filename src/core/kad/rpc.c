@@ -297,6 +297,7 @@ static void bad_answer(struct kad *k, struct kad_rpc *r, enum kad_refusal why, t
                        struct acts *out)
 {
     kad_refuse(k, why);
+    kad_lied(k, r->peer, now);
     kad_rpc_failed(k, r, true, now, out);
 }
 

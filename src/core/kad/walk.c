@@ -288,7 +288,7 @@ bool kad_walk_on(struct kad *k, struct kad_job *j, tstamp now, struct acts *out)
             k->more = true;
             return false;
         }
-        struct kad_peer *p = kad_query_next(&j->q);
+        struct kad_peer *p = kad_query_next(&j->q, now);
         if (p != NULL) {
             if (kad_rpc_start(k, j, p, call_of(j, p), now, out) != QUDAG_OK) {
                 (void)kad_query_fail(&j->q, p);
