@@ -236,6 +236,31 @@ void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, s
     kad_check(k, p, now, out);
 }
 
+void kad_preload(struct kad *k, const struct kad_peer_info *peer, tstamp rtt, tstamp seen)
+{
+    uint8_t hash[SHA256_LEN];
+    struct kad_peer *oldest;
+
+    if (peer->id.len == 0 || peer_id_eq(&peer->id, &k->cfg.self)) {
+        return;
+    }
+    kad_id_hash(k, hash, peer_id_slice(&peer->id));
+    if (kad_table_find(&k->table, hash) != NULL) {
+        return;
+    }
+    struct kad_peer *p = kad_peer_new(k->cfg.mem, peer, hash, k->cfg.lab);
+    if (p == NULL) {
+        return;
+    }
+    if (rtt > 0) {
+        kad_peer_rtt(p, rtt);
+    }
+    if (p->n_addrs > 0) {
+        (void)kad_table_seen(&k->table, p, seen, &oldest);
+    }
+    kad_peer_unref(p);
+}
+
 void kad_drop_peer(struct kad *k, const struct peer_id *peer)
 {
     uint8_t hash[SHA256_LEN];
