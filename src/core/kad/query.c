@@ -122,11 +122,15 @@ bool kad_query_add(struct kad_query *q, struct kad_peer *p, unsigned depth)
         return false;
     }
     if (q->n == KAD_CANDS_MAX) {
-        struct kad_cand *last = &q->cand[q->n - 1];
-        if (at == q->n || last->state == KAD_CAND_ASKED) {
+        size_t out = q->n; /* past the farthest that is not being asked */
+        while (out > at && q->cand[out - 1].state == KAD_CAND_ASKED) {
+            out--;
+        }
+        if (out == at) {
             return false;
         }
-        kad_peer_unref(last->peer);
+        kad_peer_unref(q->cand[out - 1].peer);
+        memmove(&q->cand[out - 1], &q->cand[out], (q->n - out) * sizeof(q->cand[0]));
         q->n--;
     }
     memmove(&q->cand[at + 1], &q->cand[at], (q->n - at) * sizeof(q->cand[0]));
