@@ -612,6 +612,43 @@ static void links_below_the_policy_are_not_served_and_not_asked_for(void **state
     free(b);
 }
 
+/* ---- an earlier life ---- */
+
+static void peers_known_before_are_in_the_table_at_once(void **state)
+{
+    (void)state;
+    struct bed b;
+    struct kad_peer_info self = {.n_addrs = 1}, mute;
+    uint8_t hash[SHA256_LEN];
+    struct kad_stats st;
+
+    bed_init(&b);
+    assert_true(bed_kad(&b));
+    b.now = 3600 * NS_PER_S;
+    self.id = config(&b).self;
+    self.addr[0] = b.peer[0].addr[0];
+    mute = b.peer[4];
+    mute.n_addrs = 0;
+    kad_preload(b.k, &self, 0, b.now);
+    kad_preload(b.k, &mute, 0, b.now);
+    for (size_t i = 0; i < 3; i++) {
+        kad_preload(b.k, &b.peer[i], 80 * NS_PER_MS, b.now - i * NS_PER_S);
+        kad_preload(b.k, &b.peer[i], 0, b.now); /* known already: nothing changes */
+        sha256(hash, peer_id_slice(&b.peer[i].id));
+        const struct kad_peer *p = kad_table_find(&b.k->table, hash);
+        assert_non_null(p);
+        assert_int_equal(p->srtt_us, 80000);
+        assert_true(p->seen == b.now - i * NS_PER_S);
+    }
+    kad_stats_get(b.k, &st);
+    assert_int_equal(st.table, 3);
+    assert_int_equal(b.k->n_seeds, 0);
+    assert_int_equal(kad_find(b.k, 1, S("key"), b.now, fresh(&b)), QUDAG_OK);
+    count(&b);
+    assert_int_equal(b.opens, 3);
+    bed_fini(&b);
+}
+
 /* ---- memory ---- */
 
 /* A put, a get and a served request; every outcome is allowed but a crash or a leak. */
@@ -710,6 +747,7 @@ int main(void)
         cmocka_unit_test(many_requests_in_one_piece_wait_for_room),
         cmocka_unit_test(a_client_serves_nobody),
         cmocka_unit_test(links_below_the_policy_are_not_served_and_not_asked_for),
+        cmocka_unit_test(peers_known_before_are_in_the_table_at_once),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

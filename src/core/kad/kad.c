@@ -1,8 +1,7 @@
 /*
  * kad.c - the public functions, events and ticks, and what the parts share.
  *
- *   heard of --> seed --answers--> table          table empty, seeds known: bootstrap again, 30 s .. 10 min
- *   every minute: entries idle for 10 min are asked, a bucket idle for 10 min is refreshed, the store swept
+ * What is done without being asked: upkeep.c.
  */
 #include "core/kad/kad_int.h"
 
@@ -14,9 +13,7 @@
 #define PROVIDERS_DEFAULT 4096
 #define QUERIES_DEFAULT 64
 #define QUORUM_DEFAULT 15
-#define CHECK_PAUSE (NS_PER_S / 2)
 #define RETRY_PUBLISH (300 * NS_PER_S)
-#define ACTS_SPARE 64 /* kept for resets and reports of what ends */
 #define TIMERS_MAX (KAD_RPCS_MAX + KAD_INBOUND_MAX + KAD_KEEPS_MAX + 4096)
 
 walltime kad_wall(const struct kad *k, tstamp now)
@@ -28,7 +25,7 @@ bool kad_room(const struct kad *k, const struct acts *out, size_t acts, size_t b
 {
     size_t n = out->n - k->acts_0 + acts, b = out->bytes_n - k->bytes_0 + bytes;
 
-    return n <= ACTS_ROOM - ACTS_SPARE && b <= ACTS_BYTES_ROOM && !out->overflow;
+    return n <= ACTS_ROOM - KAD_ACTS_SPARE && b <= ACTS_BYTES_ROOM && !out->overflow;
 }
 
 qudag_err kad_timer_set(struct kad *k, struct kad_timer *t, tstamp at)
@@ -185,10 +182,7 @@ qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now)
     parts_init(k);
     k->self_info.id = cfg->self;
     k->rejoin_wait = KAD_REJOIN_MIN;
-    k->next_maintain = tstamp_after(now, rng_jitter(&k->cfg.rng, KAD_MAINTAIN, 100));
-    k->next_check = k->next_maintain;
-    k->idle_check = KAD_IDLE_CHECK;
-    k->fill = KAD_FILLED;
+    kad_upkeep_init(k, now);
     *out = k;
     return QUDAG_OK;
 }
@@ -239,6 +233,7 @@ void kad_free(struct kad *k)
     while (k->n_seeds > 0) {
         kad_seed_cut(k, k->n_seeds - 1);
     }
+    kad_lost_fini(k);
     kad_store_fini(&k->store);
     kad_table_fini(&k->table);
     kad_names_fini(&k->rpc_by_strm);
@@ -624,142 +619,6 @@ static void on_timer(struct kad *k, struct kad_timer *t, tstamp now, struct acts
     }
 }
 
-/* The entry that has been silent longest, and is not being asked. */
-static struct kad_peer *idlest(const struct kad *k)
-{
-    struct kad_peer *best = NULL;
-
-    for (size_t i = 0; i < KAD_BUCKETS; i++) {
-        const struct kad_bucket *b = k->table.bucket[i];
-        for (size_t e = 0; b != NULL && e < b->n; e++) {
-            struct kad_peer *p = b->peer[e];
-            if (best == NULL || p->seen < best->seen) {
-                best = p;
-            }
-        }
-    }
-    return best;
-}
-
-/*
- * One at a time, spread over the interval.  An entry asked goes to the back of the queue at once: whether it
- * answered shows later (kad_answered, kad_unanswered), and how often they do not sets the interval.
- */
-static void check_one(struct kad *k, tstamp now, struct acts *out)
-{
-    struct kad_peer *p = idlest(k);
-
-    if (p == NULL) {
-        k->next_check = tstamp_after(now, k->idle_check);
-        return;
-    }
-    if (now - p->seen < k->idle_check) {
-        k->next_check = tstamp_after(p->seen, k->idle_check);
-        return;
-    }
-    p->seen = now;
-    kad_check(k, p, now, out);
-    k->next_check = tstamp_after(now, k->idle_check / (k->table.n + 1) + CHECK_PAUSE);
-}
-
-unsigned kad_part_to_fill(const struct kad *k, unsigned cpl)
-{
-    unsigned first = (unsigned)rng_below(&k->cfg.rng, KAD_PARTS);
-
-    for (unsigned i = 0; i < KAD_PARTS; i++) {
-        unsigned part = (first + i) % KAD_PARTS;
-        if (kad_table_lacks(&k->table, cpl, part)) {
-            return part;
-        }
-    }
-    return first;
-}
-
-static bool look_into_part(struct kad *k, unsigned cpl, unsigned part, bool fill, tstamp now,
-                           struct acts *out)
-{
-    uint8_t key[KAD_PLACE_KEY];
-    struct kad_ask ask = {.op = KAD_OP_FIND,
-                          .internal = true,
-                          .key = {key, sizeof(key)},
-                          .bits = cpl + 1 + KAD_PART_BITS,
-                          .fill = fill};
-
-    return kad_part_key(k, cpl, part, key) && kad_job_start(k, &ask, now, out) == QUDAG_OK;
-}
-
-/* After a bootstrap: the parts without entries, one after the other. */
-static void fill_next(struct kad *k, tstamp now, struct acts *out)
-{
-    unsigned nearest = kad_table_nearest(&k->table);
-
-    while (k->fill != KAD_FILLED && !k->filling) {
-        unsigned cpl = k->fill / KAD_PARTS, part = k->fill % KAD_PARTS;
-        k->fill++;
-        if (cpl >= nearest || cpl > KAD_REFRESH_BITS) {
-            k->fill = KAD_FILLED;
-            return;
-        }
-        if (kad_table_lacks(&k->table, cpl, part)) {
-            k->filling = true;
-            k->filling = look_into_part(k, cpl, part, true, now, out);
-        }
-    }
-}
-
-static void refresh_one(struct kad *k, tstamp now, struct acts *out)
-{
-    unsigned nearest = kad_table_nearest(&k->table);
-
-    for (unsigned i = 0; i <= nearest && i <= KAD_REFRESH_BITS; i++) {
-        struct kad_bucket *b = k->table.bucket[i];
-        if (b == NULL || now - b->touched < KAD_REFRESH) {
-            continue;
-        }
-        b->touched = now;
-        if (i == nearest) {
-            struct kad_ask ask = {.op = KAD_OP_FIND,
-                                  .internal = true,
-                                  .key = peer_id_slice(&k->cfg.self),
-                                  .bits = KAD_SELF_BITS};
-            if (kad_job_start(k, &ask, now, out) != QUDAG_OK) {
-                log_plain(&k->cfg.log, LOG_DEBUG, "kad.refresh.postponed");
-            }
-        } else if (!look_into_part(k, i, kad_part_to_fill(k, i), false, now, out)) {
-            log_plain(&k->cfg.log, LOG_DEBUG, "kad.refresh.postponed");
-        }
-        return;
-    }
-}
-
-static void rejoin(struct kad *k, tstamp now, struct acts *out)
-{
-    struct kad_ask ask = {
-        .op = KAD_OP_BOOTSTRAP, .internal = true, .key = peer_id_slice(&k->cfg.self)};
-
-    if (k->table.n > 0) {
-        k->rejoin_wait = KAD_REJOIN_MIN;
-        return;
-    }
-    if (k->n_seeds == 0 || now < k->rejoin_at) {
-        return;
-    }
-    k->rejoin_at = tstamp_after(now, rng_jitter(&k->cfg.rng, k->rejoin_wait, 200));
-    k->rejoin_wait = tstamp_min(2 * k->rejoin_wait, KAD_REFRESH);
-    if (kad_job_start(k, &ask, now, out) != QUDAG_OK) {
-        log_plain(&k->cfg.log, LOG_DEBUG, "kad.rejoin.postponed");
-    }
-}
-
-static void maintain(struct kad *k, tstamp now, struct acts *out)
-{
-    k->next_maintain = tstamp_after(now, rng_jitter(&k->cfg.rng, KAD_MAINTAIN, 100));
-    kad_store_sweep(&k->store, kad_wall(k, now));
-    kad_clients_expire(k, now);
-    rejoin(k, now, out);
-    refresh_one(k, now, out);
-}
-
 static void kad_tick(void *core, tstamp now, struct acts *out)
 {
     struct kad *k = core;
@@ -768,7 +627,7 @@ static void kad_tick(void *core, tstamp now, struct acts *out)
     kad_enter(k, out);
     k->more = false;
     while ((top = heap_top(&k->timers)) != NULL && top->at <= now) {
-        if (!kad_room(k, out, ACTS_SPARE, KAD_HINTS_MAX)) {
+        if (!kad_room(k, out, KAD_ACTS_SPARE, KAD_HINTS_MAX)) {
             k->more = true;
             return;
         }
@@ -790,15 +649,7 @@ static void kad_tick(void *core, tstamp now, struct acts *out)
             kad_job_run(k, j, now, out);
         }
     }
-    if (now >= k->next_maintain && kad_room(k, out, ACTS_SPARE, 16 * KAD_HINTS_MAX)) {
-        maintain(k, now, out);
-    }
-    if (now >= k->next_check && kad_room(k, out, ACTS_SPARE, KAD_HINTS_MAX)) {
-        check_one(k, now, out);
-    }
-    if (k->fill != KAD_FILLED && !k->filling && kad_room(k, out, ACTS_SPARE, 16 * KAD_HINTS_MAX)) {
-        fill_next(k, now, out);
-    }
+    kad_upkeep(k, now, out);
 }
 
 static tstamp kad_deadline(const void *core)
@@ -809,8 +660,7 @@ static tstamp kad_deadline(const void *core)
     if (k->more) {
         return 0;
     }
-    tstamp own = tstamp_min(k->next_maintain, k->next_check);
-    return tstamp_min(own, top == NULL ? TSTAMP_NEVER : top->at);
+    return tstamp_min(kad_upkeep_at(k), top == NULL ? TSTAMP_NEVER : top->at);
 }
 
 const struct core_ops kad_ops = {

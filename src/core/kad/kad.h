@@ -135,6 +135,13 @@ const char *kad_protocol(const struct kad *k);
  */
 void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, struct acts *out);
 
+/*
+ * A peer known from an earlier life: it enters the table as if it had answered at |seen| (not later than
+ * now), after |rtt| ns; 0: not known.  Left out: ourselves, without usable address, known already, too many
+ * of its network, no memory.  Nobody is asked.
+ */
+void kad_preload(struct kad *k, const struct kad_peer_info *peer, tstamp rtt, tstamp seen);
+
 /* The network was away and is back: peers that failed meanwhile are asked again at once. */
 void kad_forgive(struct kad *k);
 

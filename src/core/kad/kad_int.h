@@ -2,6 +2,7 @@
  * kad_int.h - what the files of this folder share.
  *
  *   kad.c    api, events and ticks to the parts below
+ *   upkeep.c what is done without being asked
  *   known.c  seeds, who answered, who failed      refuse.c what peers did wrong, counted by reason
  *   size.c   how large the network is
  *   serve.h  requests of others: serve.c, limits.c
@@ -68,7 +69,9 @@ static inline bool slice_eq(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.base, b.base, a.len) == 0);
 }
 
+#define KAD_ACTS_SPARE 64 /* of the action list, kept for resets and reports of what ends */
 #define KAD_SEEDS_MAX 32
+#define KAD_LOST_MAX 32
 #define KAD_MAINTAIN (60 * NS_PER_S)
 #define KAD_REFRESH (600 * NS_PER_S)
 #define KAD_IDLE_CHECK (600 * NS_PER_S)    /* when nobody fails ... */
@@ -133,6 +136,10 @@ struct kad {
     struct kad_guess answers, dials;
     uint64_t space, space_v[KAD_SPACES]; /* between ids; 0: unknown */
     uint32_t spaces;
+    struct kad_peer *lost[KAD_LOST_MAX]; /* left the table because they did not answer */
+    size_t n_lost;
+    tstamp next_lost, next_reunion;
+    bool reunite;
     unsigned fill; /* next part of a bucket to be filled after a bootstrap; KAD_FILLED: none */
     bool filling;
     struct kad_failed *failed; /* KAD_FAILED_MAX of them, or NULL: nobody failed yet */
@@ -156,6 +163,16 @@ QUDAG_MUST_USE qudag_err kad_judge(const struct kad *k, const struct kad_validat
 /* Keeps a judged value unless what we hold is preferred (QUDAG_ESTALE) or equal (OK). */
 QUDAG_MUST_USE qudag_err kad_keep_value(struct kad *k, const struct kad_validator *v,
                                         struct slice key, struct slice value, tstamp now);
+
+/* upkeep.c */
+void kad_upkeep_init(struct kad *k, tstamp now);
+void kad_upkeep(struct kad *k, tstamp now, struct acts *out);
+tstamp kad_upkeep_at(const struct kad *k);
+void kad_lost_add(struct kad *k, struct kad_peer *p, tstamp now);
+void kad_lost_answered(struct kad *k, const struct kad_peer *p, tstamp now);
+void kad_lost_fini(struct kad *k);
+
+/* known.c */
 void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out);
 /* An entry of the table that asks us lives: it need not be checked. */
 void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct acts *out);

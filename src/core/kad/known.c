@@ -217,6 +217,7 @@ void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, str
     k->last_answer = now;
     kad_peer_rtt(p, rtt);
     failed_note(k, p->hash, 0);
+    kad_lost_answered(k, p, now);
     deed(k, p, KAD_DEED_ANSWERED, now);
     if (liar_refused(k, p->hash, now)) {
         return;
@@ -276,7 +277,9 @@ void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now)
     if (kad_table_find(&k->table, p->hash) == NULL && p->fails < UINT8_MAX) {
         p->fails++;
     }
-    (void)kad_table_failed(&k->table, p->hash, online);
+    if (kad_table_failed(&k->table, p->hash, online)) {
+        kad_lost_add(k, p, now);
+    }
     if (online) {
         failed_note(k, p->hash, tstamp_after(now, KAD_FAILED_FOR));
     }
@@ -316,6 +319,31 @@ void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, s
     }
     k->seed[k->n_seeds++] = p;
     kad_check(k, p, now, out);
+}
+
+void kad_preload(struct kad *k, const struct kad_peer_info *peer, tstamp rtt, tstamp seen)
+{
+    uint8_t hash[SHA256_LEN];
+    struct kad_peer *oldest;
+
+    if (peer->id.len == 0 || peer_id_eq(&peer->id, &k->cfg.self)) {
+        return;
+    }
+    kad_id_hash(k, hash, peer_id_slice(&peer->id));
+    if (kad_table_find(&k->table, hash) != NULL) {
+        return;
+    }
+    struct kad_peer *p = kad_peer_new(k->cfg.mem, peer, hash, k->cfg.lab);
+    if (p == NULL) {
+        return;
+    }
+    if (rtt > 0) {
+        kad_peer_rtt(p, rtt);
+    }
+    if (p->n_addrs > 0) {
+        (void)kad_table_seen(&k->table, p, seen, &oldest);
+    }
+    kad_peer_unref(p);
 }
 
 void kad_drop_peer(struct kad *k, const struct peer_id *peer)

@@ -406,6 +406,38 @@ static void lookup_ends_when_the_k_closest_that_live_have_answered(void **state)
     assert_int_equal(mem.used, 0);
 }
 
+static void a_full_list_still_takes_a_nearer_one_while_its_farthest_is_asked(void **state)
+{
+    (void)state;
+    struct kad_query *q = calloc(1, sizeof(*q));
+    uint8_t target[SHA256_LEN] = {9}, self[SHA256_LEN] = {0};
+    struct kad_peer *p;
+
+    assert_non_null(q);
+    mem_init(&mem, NULL, 0);
+    kad_query_init(q, target, self, 10);
+    for (unsigned i = 0; q->n < KAD_CANDS_ONE; i++) {
+        p = peer(i, i);
+        (void)kad_query_add(q, p, 1, 0);
+        kad_peer_unref(p);
+    }
+    q->cand[KAD_CANDS_ONE - 1].state = KAD_CAND_ASKED;
+    struct kad_peer *last = q->cand[KAD_CANDS_ONE - 1].peer;
+    for (unsigned i = 1000; q->cand[0].depth != 2; i++) {
+        p = peer(i, i);
+        (void)kad_query_add(q, p, 2, 0);
+        kad_peer_unref(p);
+    }
+    assert_int_equal(q->n, KAD_CANDS_ONE);
+    assert_ptr_equal(q->cand[KAD_CANDS_ONE - 1].peer, last);
+    for (size_t i = 1; i < q->n; i++) {
+        assert_true(kad_dist_cmp(target, q->cand[i - 1].peer->hash, q->cand[i].peer->hash) < 0);
+    }
+    kad_query_fini(q);
+    free(q);
+    assert_int_equal(mem.used, 0);
+}
+
 /* ---- store ---- */
 
 static void store(struct kad_store *s, uint32_t records, uint32_t providers)
@@ -487,6 +519,7 @@ int main(void)
         cmocka_unit_test(a_lookup_knows_peers_by_their_id_until_its_table_is_full),
         cmocka_unit_test(lookup_asks_no_more_than_alpha_and_hedges_up_to_twice),
         cmocka_unit_test(lookup_ends_when_the_k_closest_that_live_have_answered),
+        cmocka_unit_test(a_full_list_still_takes_a_nearer_one_while_its_farthest_is_asked),
         cmocka_unit_test(full_store_keeps_what_is_closest_to_itself),
         cmocka_unit_test(a_key_has_a_bounded_number_of_providers),
     };

@@ -121,8 +121,8 @@ static void cand_cut(struct kad_query *q, size_t at)
 }
 
 /*
- * Room for one more on |path| at |at|: a full path gives up the farthest it has not asked, unless the new one
- * is farther still.  What other paths brought stays: no path can push out another.
+ * Room for one more on |path| at |at|: a full path gives up the farthest that is not being asked, unless
+ * the new one is farther still.  What other paths brought stays: no path can push out another.
  */
 static bool path_room(struct kad_query *q, unsigned path, size_t at)
 {
@@ -133,7 +133,8 @@ static bool path_room(struct kad_query *q, unsigned path, size_t at)
     }
     for (size_t i = q->n; i > at; i--) {
         struct kad_cand *c = &q->cand[i - 1];
-        if ((c->paths & bit) == 0 || c->state != KAD_CAND_NEW) {
+        bool asked = c->state == KAD_CAND_ASKED || c->state == KAD_CAND_LATE;
+        if ((c->paths & bit) == 0 || asked) {
             continue;
         }
         q->known[path]--;
