@@ -6,9 +6,9 @@
  *   job.c    one request of the caller: a lookup, then perhaps stores; exactly one report
  *   query.c  the lookup itself: which peer next, when done (pure)
  *   rpc.c    one request to one peer: a stream, its timeouts, its answer
- *   serve.c  requests of others
+ *   serve.c  requests of others    keep.c   what we publish, again and again
  *   table.c  k-buckets (pure)      store.c  records and providers held for others
- *   names.c  64-bit names to pointers
+ *   names.c  64-bit names          kept.c   what outlives us, as bytes and back
  *   peer.c   a peer with its packed addresses, shared by counting references
  */
 #ifndef QUDAG_SRC_CORE_KAD_KAD_INT_H
@@ -159,18 +159,6 @@ struct kad_job {
     struct kad_query q;
 };
 
-/* A value or provider record to be published again. */
-struct kad_keep {
-    struct list node;
-    struct kad_timer timer;
-    bool provide;
-    uint16_t key_len;
-    size_t value_len;
-    uint8_t *value;
-    uint8_t key[KAD_KEY_MAX];
-};
-#define KAD_KEEPS_MAX 1024
-
 /* key: of the request; value: put. */
 struct kad_ask {
     enum kad_op op;
@@ -193,6 +181,8 @@ void kad_job_fail(struct kad *k, struct kad_job *j, struct kad_rpc *r, tstamp no
 void kad_job_timer(struct kad *k, struct kad_job *j, tstamp now, struct acts *out);
 void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out);
 void kad_job_free(struct kad *k, struct kad_job *j);
+/* keep.c: how publishing what is kept ended. */
+void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now);
 
 /* ---- kad.c ---- */
 
@@ -201,6 +191,7 @@ static inline bool slice_eq(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.base, b.base, a.len) == 0);
 }
 
+#define KAD_KEEPS_MAX 1024
 #define KAD_SEEDS_MAX 32
 #define KAD_MAINTAIN (60 * NS_PER_S)
 #define KAD_REFRESH (600 * NS_PER_S)
@@ -218,7 +209,7 @@ struct kad_scratch {
     struct kad_memo memo[KAD_MEMO];
     struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX];
     struct kad_peer_raw raw[KAD_PEERS_MAX];
-    uint8_t buf[KAD_MSG_MAX + 8];
+    uint8_t buf[KAD_KEPT_MAX];
 };
 
 /* Who failed a short while ago is not asked again because others still name it. */
@@ -280,7 +271,6 @@ struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size
 /* SHA-256 of a peer id. */
 void kad_id_hash(struct kad *k, uint8_t hash[SHA256_LEN], struct slice id);
 struct kad_peer *kad_self_peer(struct kad *k); /* us; one reference; NULL: no memory */
-void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now);
 /*
  * The key of a bucket's part: its hash shares exactly |cpl| bits with ours and goes on with |part|.
  * False: none found in bounded time.
