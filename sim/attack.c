@@ -12,11 +12,11 @@
 
 #include <stdlib.h>
 
-#define DEEPER 5              /* bits beyond log2 of the nodes: one honest node in 32 places is nearer */
-#define DEEP_MAX 22           /* of bits nobody asked for */
-#define WIDER 6               /* spread: log2(nodes) - 6, the space of some 40 nodes, twice that of a value */
-#define ITEMS_MAX 20000       /* attacked keys of a run */
-#define TRIES_MAX UINT32_MAX  /* ids or keys tried */
+#define DEEPER 5    /* bits beyond log2 of the nodes: one honest node in 32 places is nearer */
+#define DEEP_MAX 22 /* of bits nobody asked for */
+#define WIDER 6     /* spread: log2(nodes) - 6, the space of some 40 nodes, twice that of a value */
+#define ITEMS_MAX 20000      /* attacked keys of a run */
+#define TRIES_MAX UINT32_MAX /* ids or keys tried */
 
 static unsigned log2_up(uint64_t n)
 {

@@ -128,8 +128,7 @@ int32_t fault_skew(const struct sim *s, uint32_t node)
         const struct sim_fault *f = &s->sc->fault[i];
         bool early = f->at == 0 && (s->report.faults >> i & 1u) != 0 && s->world.now == SIM_BEGIN;
         uint64_t draw = dice_fixed(&s->dice, i, (uint64_t)s->node[node].epoch << 32 | node);
-        if (f->kind == FAULT_CLOCK_SKEW && (early || s->fault_on[i]) &&
-            draw % SIM_ALL < f->share) {
+        if (f->kind == FAULT_CLOCK_SKEW && (early || s->fault_on[i]) && draw % SIM_ALL < f->share) {
             int32_t skew = (int32_t)(f->delay / NS_PER_S);
             return draw >> 63 != 0 ? skew : -skew;
         }

@@ -104,7 +104,8 @@ void host_add_node(struct sim *s)
 {
     ASSERT(s->n < s->cap_n);
     struct sim_node *nd = &s->node[s->n];
-    *nd = (struct sim_node){.streams = SIM_NONE, .tick_at = TSTAMP_NEVER, .newer = SIM_NONE, .older = SIM_NONE};
+    *nd = (struct sim_node){
+        .streams = SIM_NONE, .tick_at = TSTAMP_NEVER, .newer = SIM_NONE, .older = SIM_NONE};
     nd->nat = s->n >= s->sc->bootstrap && dice_hit(&s->dice, DICE_TOPOLOGY, s->sc->nat);
     s->n++;
 }

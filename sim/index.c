@@ -70,7 +70,8 @@ static void take(struct nearest *q, uint32_t lo, uint32_t hi)
         uint64_t d = q->ix->v[i].prefix ^ q->target;
         bool good = s->up[node] != 0 && node != q->asker &&
                     (q->asker == SIM_NONE || net_reaches(s, q->asker, node));
-        if (!good || (q->n == q->max && (q->n == from || d >= (s->prefix[q->out[q->n - 1]] ^ q->target)))) {
+        if (!good ||
+            (q->n == q->max && (q->n == from || d >= (s->prefix[q->out[q->n - 1]] ^ q->target)))) {
             continue;
         }
         size_t at = q->n < q->max ? q->n++ : q->n - 1;
@@ -102,8 +103,7 @@ static void descend(struct nearest *q, uint32_t lo, uint32_t hi, unsigned bit)
 size_t index_nearest(const struct sim *s, const struct sim_index *ix, uint32_t asker,
                      uint64_t target, size_t max, uint32_t *out)
 {
-    struct nearest q = {
-        .s = s, .ix = ix, .target = target, .asker = asker, .max = max, .out = out};
+    struct nearest q = {.s = s, .ix = ix, .target = target, .asker = asker, .max = max, .out = out};
 
     descend(&q, 0, ix->n, 0);
     return q.n;

@@ -239,7 +239,8 @@ void net_open(struct sim *s, uint32_t from, const struct act *a)
     s->rpcs++;
     if (!linked) {
         bool known = a->data.len > 0;
-        bool there = exists && sim_there(&s->node[to]) && !s->node[to].nat && net_reaches(s, from, to);
+        bool there =
+            exists && sim_there(&s->node[to]) && !s->node[to].nat && net_reaches(s, from, to);
         bool standing = exists && known && s->sc->standing != 0;
         if (!standing && (!known || !there)) {
             uint64_t wait = known ? s->sc->dial_timeout : NS_PER_MS;

@@ -10,7 +10,7 @@
 #define Z95 1.959964
 
 static const char *const kind_name[SIM_KINDS] = {"put",  "get",          "find",
-                                                  "join", "put-attacked", "get-attacked"};
+                                                 "join", "put-attacked", "get-attacked"};
 
 const char *sim_kind_name(size_t kind)
 {
@@ -204,9 +204,8 @@ void sim_print_cost(FILE *f, const struct sim_report *r, const struct sim_cost *
     (void)fprintf(f,
                   "built in %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " MiB resident then, %" PRIu64
                   " MiB at the end; run in %" PRIu64 ".%03" PRIu64 " s\n",
-                  c->build_ns / NS_PER_S, c->build_ns % NS_PER_S / 1000000,
-                  c->resident_built >> 20, c->resident >> 20, c->run_ns / NS_PER_S,
-                  c->run_ns % NS_PER_S / 1000000);
+                  c->build_ns / NS_PER_S, c->build_ns % NS_PER_S / 1000000, c->resident_built >> 20,
+                  c->resident >> 20, c->run_ns / NS_PER_S, c->run_ns % NS_PER_S / 1000000);
     (void)fprintf(f, "CPU for each of %" PRIu64 " requests: %" PRIu64 ".%" PRIu64 " us", r->asked,
                   us / 10, us % 10);
     if (r->wakes > 0) {

@@ -13,7 +13,7 @@
 #define ACTS_CAP (ACTS_ROOM * 2)
 #define BYTES_CAP ((size_t)ACTS_BYTES_ROOM * 2)
 #define SIM_SLOTS_MAX (2 * SIM_NODES_MAX) /* storms and Sybils among them */
-#define SETTLED_MIN 990000 /* find, in the phase after quiet_at + settle */
+#define SETTLED_MIN 990000                /* find, in the phase after quiet_at + settle */
 
 _Static_assert(SIM_OPS == SIM_KINDS, "every request has its place in the report");
 

@@ -17,14 +17,14 @@
 struct sim_options {
     uint64_t seed;
     uint32_t trace_node;
-    FILE *trace; /* NULL: none */
+    FILE *trace;              /* NULL: none */
     uint64_t (*cpu_ns)(void); /* CPU time of the process; NULL: what is measured by it stays 0 */
 };
 
 /* What a run cost here; no part of its outcome. */
 struct sim_cost {
-    uint64_t build_ns, run_ns;  /* time that passed */
-    uint64_t run_cpu_ns;        /* of the process, without building */
+    uint64_t build_ns, run_ns;         /* time that passed */
+    uint64_t run_cpu_ns;               /* of the process, without building */
     uint64_t resident_built, resident; /* bytes, after building and at the end */
 };
 

@@ -28,7 +28,7 @@ enum sim_fault_kind {
     FAULT_STORM, /* |share| as many new nodes again, all within |over| */
     FAULT_CLOCK_SKEW, /* |share| of those that start while it lasts: clock off by |delay| */
     FAULT_ECLIPSE,    /* as sybil, one key */
-    FAULT_SYBIL,      /* |per_key| more nodes around each of |keys| places: as lie, but they forge nothing */
+    FAULT_SYBIL, /* |per_key| more nodes around each of |keys| places: as lie, but they forge nothing */
 };
 
 enum sim_start { START_JOIN, START_WARM };
@@ -37,7 +37,7 @@ struct sim_fault {
     uint64_t kind;
     uint64_t at, lasts; /* ns; lasts 0: to the end */
     uint64_t share, chance;
-    uint64_t median, away, delay, over; /* ns */
+    uint64_t median, away, delay, over;             /* ns */
     uint64_t keys, per_key, bits, spread, networks; /* attack.c; 0: its defaults */
 };
 
@@ -53,7 +53,7 @@ struct scenario {
     char name[SIM_NAME_MAX];
     /* [network] */
     uint64_t nodes, bootstrap, contacts, join_over, nat;
-    uint64_t memory_max; /* bytes of one node */
+    uint64_t memory_max;                         /* bytes of one node */
     uint64_t start, fixed, awake, dead, records; /* enum sim_start; fixed: "static" */
     /* [links] */
     uint64_t rtt, spread, jitter, loss, uplink, idle, dial_timeout, standing;

@@ -73,11 +73,11 @@ struct sim_node {
     uint64_t slow;  /* ns before an answer */
     uint32_t still; /* ticks at one moment */
     tstamp still_at;
-    uint32_t newer, older;   /* warm.c: awake nodes by their last use; SIM_NONE: end */
-    uint32_t dialling;       /* dials that will fail */
-    int32_t skew;            /* s its wall clock is ahead */
-    bool nat, liar, far;     /* behind NAT: a client; lies; on the other side of a partition */
-    bool sybil, asleep;      /* asleep: online without a core */
+    uint32_t newer, older; /* warm.c: awake nodes by their last use; SIM_NONE: end */
+    uint32_t dialling;     /* dials that will fail */
+    int32_t skew;          /* s its wall clock is ahead */
+    bool nat, liar, far;   /* behind NAT: a client; lies; on the other side of a partition */
+    bool sybil, asleep;    /* asleep: online without a core */
 };
 
 static inline bool sim_there(const struct sim_node *nd)
@@ -104,7 +104,7 @@ struct sim_index {
 struct attack {
     uint64_t *place; /* first bits of the keys attacked */
     size_t places, items, next;
-    unsigned bits, key_bits; /* that Sybils and keys share with their place */
+    unsigned bits, key_bits;     /* that Sybils and keys share with their place */
     uint32_t first, n, networks; /* Sybils are the nodes from |first| on */
     uint32_t *item;
     bool early; /* they are there from the beginning */
@@ -192,13 +192,14 @@ void host_info(const struct sim *s, uint32_t node, struct kad_peer_info *out);
 void host_add_node(struct sim *s); /* one more slot, offline */
 /* The hash prefix of the id that |pk| becomes with |node| and |tail| in it; the life is the first. */
 uint64_t host_id_at(uint8_t pk[32], uint32_t node, uint32_t tail, struct peer_id *out);
-void host_identify(struct sim *s, uint32_t node); /* its id in this life */
+void host_identify(struct sim *s, uint32_t node);           /* its id in this life */
 void host_make(struct sim *s, uint32_t node, tstamp began); /* its core */
 void host_count(struct sim *s, bool more);
 walltime host_wall(const struct sim *s, uint32_t node);
 
 /* index.c */
-void index_build(struct sim *s, struct sim_index *ix, bool liars); /* servers, or the liars of them */
+void index_build(struct sim *s, struct sim_index *ix,
+                 bool liars); /* servers, or the liars of them */
 /* The first of [lo, hi), which share |bit| bits, that has the next bit set. */
 uint32_t index_split(const struct sim_index *ix, uint32_t lo, uint32_t hi, unsigned bit);
 /* As sim_nearest; |asker| SIM_NONE: all that are online. */
@@ -238,7 +239,7 @@ void work_late(struct sim *s); /* is any request overdue? */
 /* Adds what all nodes have done so far, or takes it away when the phase begins. */
 void work_count(const struct sim *s, struct sim_phase_report *p, bool begins);
 void work_fini(struct sim *s);
-uint64_t work_target(uint32_t item); /* first bits of the hash of its key */
+uint64_t work_target(uint32_t item);              /* first bits of the hash of its key */
 void work_verify(struct sim *s, uint64_t cookie); /* does an honest node hold what was stored? */
 void sim_value(const struct sim *s, struct slice key, walltime made, uint8_t *out, size_t len);
 struct kad_validator sim_validator(struct sim *s);

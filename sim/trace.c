@@ -5,9 +5,9 @@
 
 #include <inttypes.h>
 
-static const char *const kind_name[] = {"open",  "opened",  "fail",  "data",  "fin",
-                                        "reset", "written", "meet",  "tick",  "join",
-                                        "leave", "work",    "fault", "check", "phase", "verify"};
+static const char *const kind_name[] = {"open",    "opened", "fail",  "data",  "fin",   "reset",
+                                        "written", "meet",   "tick",  "join",  "leave", "work",
+                                        "fault",   "check",  "phase", "verify"};
 
 static void head(const struct sim *s, const char *dir, const char *what)
 {
