@@ -45,6 +45,9 @@ bool host_by_id(const struct sim *s, const struct peer_id *id, uint32_t *node)
 {
     uint8_t pk[32];
 
+    if (s->host != NULL) {
+        return s->host->by_id(s, id, node);
+    }
     if (!peer_id_ed25519(id, pk)) {
         return false;
     }
@@ -150,10 +153,16 @@ void host_join(struct sim *s, uint32_t node)
     nd->epoch++;
     nd->joined = s->world.now;
     nd->tick_at = TSTAMP_NEVER;
-    make_core(s, node);
+    if (s->host != NULL) {
+        s->host->make(s, node);
+    } else {
+        make_core(s, node);
+    }
     count_time(s, true);
     s->up[node] = nd->nat ? 0 : 1;
-    introduce(s, node);
+    if (s->host == NULL) {
+        introduce(s, node);
+    }
     work_join(s, node);
     fault_joined(s, node);
 }
@@ -167,7 +176,11 @@ void host_leave(struct sim *s, uint32_t node, bool tell)
     }
     net_leave(s, node, tell);
     work_left(s, node);
-    kad_free(nd->kad);
+    if (s->host != NULL) {
+        s->host->leave(s, node, tell);
+    } else {
+        kad_free(nd->kad);
+    }
     nd->kad = NULL;
     s->up[node] = 0;
     count_time(s, false);
@@ -241,6 +254,10 @@ void host_apply(struct sim *s, uint32_t node)
     struct writable w[WRITABLES_MAX];
     size_t n = 0;
 
+    if (s->host != NULL) {
+        s->host->apply(s, node);
+        return;
+    }
     for (;;) {
         check_acts(s, node, &s->acts);
         n = carry_out(s, node, w, n);

@@ -8,6 +8,7 @@
 #include "sim/sim_int.h"
 
 #include "base/assert.h"
+#include "sim/links.h"
 
 #include <stdlib.h>
 
@@ -126,12 +127,8 @@ static uint64_t lost_packets(struct sim *s, uint64_t rtt, size_t len)
 /* One way, from a to b. */
 static uint64_t delay(struct sim *s, uint32_t a, uint32_t b, size_t len)
 {
-    uint64_t rtt = dice_pair(&s->dice, a, b, s->sc->rtt, s->sc->spread), one = rtt / 2;
+    uint64_t rtt = links_rtt(&s->dice, s->sc, a, b), one = links_one_way(&s->dice, s->sc, rtt);
 
-    if (s->sc->jitter > 0) {
-        uint64_t most = one / 1000 * s->sc->jitter / 1000;
-        one += most * (dice_u32(&s->dice, DICE_LINKS) >> 16) >> 16;
-    }
     return one + lost_packets(s, rtt, len);
 }
 

@@ -9,7 +9,7 @@
 
 #define Z95 1.959964
 
-static const char *const kind_name[SIM_KINDS] = {"put", "get", "find", "join"};
+static const char *const kind_name[SIM_KINDS] = {"put", "get", "find", "join", "circuit"};
 
 const char *sim_kind_name(size_t kind)
 {

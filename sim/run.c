@@ -14,7 +14,7 @@
 #define BYTES_CAP ((size_t)ACTS_BYTES_ROOM * 2)
 #define SETTLED_MIN 990000 /* find, in the phase after quiet_at + settle */
 
-_Static_assert(SIM_OPS == SIM_KINDS, "every request has its place in the report");
+_Static_assert(SIM_OPS == SIM_CIRCUIT, "every request has its place in the report");
 
 /* Slots for all nodes there will ever be at once: a core keeps pointers into its own. */
 static uint32_t slots_needed(const struct scenario *sc)
@@ -43,6 +43,7 @@ static void plan_phases(struct sim *s)
         out->minimum[OP_PUT] = p->put_min;
         out->minimum[OP_GET] = p->get_min;
         out->minimum[OP_FIND] = p->find_min;
+        out->minimum[SIM_CIRCUIT] = p->circuit_min;
     }
     if (sc->quiet_at > 0 && r->phases < SIM_PHASES_MAX) {
         struct sim_phase_report *out = &r->phase[r->phases++];
@@ -89,7 +90,11 @@ struct sim *sim_new(const struct scenario *sc, const struct sim_options *opt)
     dice_node(&s->dice, "qudag sim 2026 values", 0, 0, key);
     memcpy(s->value_key, key, sizeof(s->value_key));
     s->node_ns_at = s->world.now;
+    s->host = opt->host;
     plan_phases(s);
+    if (s->host != NULL) {
+        s->host->init(s);
+    }
     plan_joins(s);
     fault_plan(s);
     work_plan(s);
@@ -101,6 +106,9 @@ void sim_free(struct sim *s)
 {
     if (s == NULL) {
         return;
+    }
+    if (s->host != NULL) {
+        s->host->fini(s);
     }
     for (uint32_t i = 0; i < s->n; i++) {
         kad_free(s->node[i].kad);
@@ -186,7 +194,7 @@ bool sim_run(struct sim *s, tstamp until)
     tstamp end = until < s->sc->until ? until : s->sc->until;
 
     while (world_pop(&s->world, NS_PER_S + end, &ev)) {
-        if (concerns(s, &ev)) {
+        if (concerns(s, &ev) && (s->host == NULL || !s->host->event(s, &ev))) {
             log_what(s, &ev);
             trace_event(s, &ev);
             dispatch(s, &ev);

@@ -12,9 +12,13 @@
 
 #include <stdio.h>
 
-#define SIM_KINDS 4 /* put, get, find, join */
+#define SIM_KINDS 5 /* put, get, find, join, circuit */
+#define SIM_CIRCUIT 4 /* only complete nodes build any */
+
+struct sim_host;
 
 struct sim_options {
+    const struct sim_host *host; /* complete nodes (full.h); NULL: bare cores */
     uint64_t seed;
     uint32_t trace_node;
     FILE *trace; /* NULL: none */

@@ -25,7 +25,8 @@ enum section {
 static const char *const section_name[SECTIONS] = {"",    "network", "links", "work",
                                                    "run", "fault",   "phase"};
 static const char *const fault_name[] = {"none", "kill", "churn", "partition",
-                                         "loss", "slow", "lie",   "storm"};
+                                         "loss", "slow", "lie",   "storm",
+                                         "clock_skew"};
 
 struct key {
     enum section section;
@@ -59,6 +60,9 @@ static const struct key keys[] = {
     {SEC_WORK, "put_every", UNIT_TIME, S(put_every), NS_PER_US, DAY},
     {SEC_WORK, "get_every", UNIT_TIME, S(get_every), NS_PER_US, DAY},
     {SEC_WORK, "find_every", UNIT_TIME, S(find_every), NS_PER_US, DAY},
+    {SEC_WORK, "circuit_every", UNIT_TIME, S(circuit_every), NS_PER_MS, DAY},
+    {SEC_WORK, "circuit_size", UNIT_SIZE, S(circuit_size), 1024, 1048576},
+    {SEC_WORK, "circuit_last", UNIT_TIME, S(circuit_last), 0, HOUR},
     {SEC_WORK, "value_size", UNIT_SIZE, S(value_size), 32, 8192},
     {SEC_WORK, "age_max", UNIT_TIME, S(age_max), NS_PER_S, DAY},
     {SEC_RUN, "until", UNIT_TIME, S(until), NS_PER_S, 30 * DAY},
@@ -71,7 +75,7 @@ static const struct key keys[] = {
     {SEC_FAULT, "chance", UNIT_SHARE, F(chance), 0, SIM_ALL},
     {SEC_FAULT, "median", UNIT_TIME, F(median), NS_PER_S, DAY},
     {SEC_FAULT, "away", UNIT_TIME, F(away), NS_PER_MS, DAY},
-    {SEC_FAULT, "delay", UNIT_TIME, F(delay), NS_PER_US, 60 * NS_PER_S},
+    {SEC_FAULT, "delay", UNIT_TIME, F(delay), NS_PER_US, HOUR},
     {SEC_FAULT, "over", UNIT_TIME, F(over), 0, HOUR},
     {SEC_PHASE, "name", UNIT_NAME, P(name), 0, 0},
     {SEC_PHASE, "from", UNIT_TIME, P(from), 0, 30 * DAY},
@@ -79,6 +83,7 @@ static const struct key keys[] = {
     {SEC_PHASE, "put_min", UNIT_SHARE, P(put_min), 0, SIM_ALL},
     {SEC_PHASE, "get_min", UNIT_SHARE, P(get_min), 0, SIM_ALL},
     {SEC_PHASE, "find_min", UNIT_SHARE, P(find_min), 0, SIM_ALL},
+    {SEC_PHASE, "circuit_min", UNIT_SHARE, P(circuit_min), 0, SIM_ALL},
 };
 
 struct parser {
@@ -334,8 +339,8 @@ static qudag_err check_faults(const struct parser *p)
         if (f->kind == FAULT_CHURN ? f->median == 0 : f->share == 0) {
             return fail(p, "churn needs 'median', every other fault 'share'");
         }
-        if (f->kind == FAULT_SLOW && f->delay == 0) {
-            return fail(p, "slow needs 'delay'");
+        if ((f->kind == FAULT_SLOW || f->kind == FAULT_SKEW) && f->delay == 0) {
+            return fail(p, "slow and clock_skew need 'delay'");
         }
         if (f->kind != FAULT_STORM && f->share > SIM_ALL) {
             return fail(p, "more than all of them");
@@ -383,6 +388,8 @@ qudag_err scenario_parse(struct scenario *out, struct slice text, struct scenari
                              .idle = 60 * NS_PER_S,
                              .dial_timeout = 10 * NS_PER_S,
                              .work_from = 120 * NS_PER_S,
+                             .circuit_size = 32768,
+                             .circuit_last = 10 * NS_PER_S,
                              .value_size = 256,
                              .age_max = 600 * NS_PER_S};
     while (at < text.len) {

@@ -24,6 +24,7 @@ enum sim_fault_kind {
     FAULT_SLOW,      /* |share| of the nodes take |delay| to answer */
     FAULT_LIE,   /* |share| of the nodes work together: name each other, deny and forge values */
     FAULT_STORM, /* |share| as many new nodes again, all within |over| */
+    FAULT_SKEW,  /* |share| of the nodes that join have clocks wrong by |delay|; full host */
 };
 
 struct sim_fault {
@@ -37,7 +38,7 @@ struct sim_fault {
 struct sim_phase {
     char name[SIM_NAME_MAX];
     uint64_t from, to;                   /* ns */
-    uint64_t put_min, get_min, find_min; /* share of successes; 0: none asked */
+    uint64_t put_min, get_min, find_min, circuit_min; /* share of successes; 0: none asked */
 };
 
 struct scenario {
@@ -49,6 +50,7 @@ struct scenario {
     uint64_t rtt, spread, jitter, loss, uplink, idle, dial_timeout;
     /* [work] */
     uint64_t work_from, put_every, get_every, find_every, value_size, age_max;
+    uint64_t circuit_every, circuit_size, circuit_last; /* full host */
     /* [run] */
     uint64_t until, quiet_at, settle;
     size_t n_faults, n_phases;

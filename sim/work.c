@@ -144,10 +144,14 @@ static void refused(struct sim *s, uint64_t cookie)
     }
 }
 
+static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cookie, uint32_t item);
+
 void work_join(struct sim *s, uint32_t node)
 {
     uint64_t cookie = request_add(s, node, OP_JOIN, 0);
-    qudag_err err = kad_bootstrap(s->node[node].kad, cookie, s->world.now, host_acts(s));
+    qudag_err err = s->host != NULL
+                        ? ask(s, node, OP_JOIN, cookie, 0)
+                        : kad_bootstrap(s->node[node].kad, cookie, s->world.now, host_acts(s));
 
     if (err != QUDAG_OK) {
         refused(s, cookie);
@@ -191,6 +195,10 @@ static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cook
     struct kad *k = s->node[node].kad;
     size_t len = (size_t)s->sc->value_size;
 
+    if (s->host != NULL) {
+        sim_value(s, key, value, op == OP_PUT ? len : 0);
+        return s->host->ask(s, node, op, cookie, key, (struct slice){value, len});
+    }
     switch (op) {
     case OP_PUT:
         sim_value(s, key, value, len);
@@ -437,7 +445,7 @@ void work_fini(struct sim *s)
     free(s->work.request);
     free(s->work.record);
     for (size_t i = 0; i < SIM_PHASES_MAX; i++) {
-        for (size_t op = 0; op < SIM_OPS; op++) {
+        for (size_t op = 0; op < SIM_KINDS; op++) {
             free(s->report.phase[i].of[op].took.us);
         }
     }
