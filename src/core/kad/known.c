@@ -100,7 +100,7 @@ static void failed_note(struct kad *k, const uint8_t hash[SHA256_LEN], tstamp un
 
 void kad_forgive(struct kad *k)
 {
-    for (size_t i = 0; i < KAD_FAILED_MAX; i++) {
+    for (size_t i = 0; k->failed != NULL && i < KAD_FAILED_MAX; i++) {
         k->failed[i].until = 0;
     }
 }
