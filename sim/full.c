@@ -47,9 +47,9 @@ void full_wake(struct full *f, size_t carry, uint64_t after)
 {
     uint64_t cookie = (uint64_t)(carry + 1) << STEP_BITS | SIM_CIRCUIT;
 
-    world_push(&f->s->world, (struct sim_event){.at = f->s->world.now + after,
-                                                .kind = SIM_WORK,
-                                                .cookie = cookie});
+    world_push(
+        &f->s->world,
+        (struct sim_event){.at = f->s->world.now + after, .kind = SIM_WORK, .cookie = cookie});
 }
 
 uint8_t full_phase(const struct full *f)
@@ -94,8 +94,7 @@ uint32_t full_by_id(const struct full *f, const struct peer_id *id)
 void full_answer(struct full *f, uint32_t node, uint64_t cookie, qudag_err err,
                  const struct kad_result *res)
 {
-    struct act a = {
-        .type = ACT_UP, .kind = KAD_UP_DONE, .cookie = cookie, .err = err, .ptr = res};
+    struct act a = {.type = ACT_UP, .kind = KAD_UP_DONE, .cookie = cookie, .err = err, .ptr = res};
 
     trace_act(f->s, node, &a);
     work_done(f->s, node, &a);
@@ -343,8 +342,8 @@ static void skew(struct full *f, uint64_t cookie)
         return;
     }
     for (uint32_t i = 0; i < f->cap; i++) {
-        bool hit = cookie % 2 == 0 && i >= s->sc->bootstrap &&
-                   dice_hit(&s->dice, DICE_FAULTS, flt->share);
+        bool hit =
+            cookie % 2 == 0 && i >= s->sc->bootstrap && dice_hit(&s->dice, DICE_FAULTS, flt->share);
         int64_t by = (int64_t)(flt->delay / NS_PER_S);
         f->node[i].skew = !hit ? 0 : i % 2 == 0 ? by : -by;
     }

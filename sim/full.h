@@ -10,9 +10,9 @@
 
 #include "sim/run.h"
 
-#define FULL_NODES_MAX 1000                      /* lives at once; meant for 2 to 200 */
-#define FULL_MEMORY_MAX (32u * 1024 * 1024)      /* cap on one node, bytes */
-#define FULL_VALUE_MAX 4096                      /* what an open namespace of a node takes */
+#define FULL_NODES_MAX 1000                 /* lives at once; meant for 2 to 200 */
+#define FULL_MEMORY_MAX (32u * 1024 * 1024) /* cap on one node, bytes */
+#define FULL_VALUE_MAX 4096                 /* what an open namespace of a node takes */
 
 const struct sim_host *full_host(void);
 

@@ -58,7 +58,8 @@ static void check_marks(struct full_node *fn, struct slice m)
         struct slice k = fn->mark[i];
         if (k.base >= m.base && k.base < m.base + m.len) {
             if (!is_zero(k.base, k.len)) {
-                full_fail(fn->full, fn->ix, "keys of a circuit were given back without being wiped");
+                full_fail(fn->full, fn->ix,
+                          "keys of a circuit were given back without being wiped");
             }
             fn->mark[i--] = fn->mark[--fn->marks];
         }
@@ -210,7 +211,7 @@ static bool names_more(const struct full *f, const struct circuit *c, const uint
 
 static void check_entry(struct full *f, struct full_node *fn, const struct circuit *c)
 {
-    uint32_t allowed[3];
+    uint32_t allowed[4];
     size_t n = 0;
 
     allowed[n++] = guard_life(f, &fn->peer);
@@ -219,6 +220,11 @@ static void check_entry(struct full *f, struct full_node *fn, const struct circu
     }
     if (c->next.peer.len > 0) {
         allowed[n++] = guard_life(f, &c->next.peer);
+    }
+    if (c->next.peer.len == 0 && c->from_prev.p != NULL) { /* half an EXTEND: who will be next */
+        uint32_t next =
+            guard_names(f, (struct slice){c->from_prev.p, c->from_prev.total}, allowed, n);
+        allowed[n++] = next;
     }
     f->seen.entries++;
     if (c->client != NULL || names_more(f, c, allowed, n)) {
@@ -255,7 +261,8 @@ static void check_hop(struct full *f, const struct full_carry *c, size_t i)
             size_t parts = parts_of(e, part);
             for (size_t p = 0; p < parts; p++) {
                 if (guard_holds_life(f, part[p], ends[k])) {
-                    full_fail(f, fn->ix, "a relay knows an end of a circuit that is not its neighbour");
+                    full_fail(f, fn->ix,
+                              "a relay knows an end of a circuit that is not its neighbour");
                 }
             }
         }

@@ -61,8 +61,8 @@ struct full_node {
     struct peer_id peer;
     struct netaddr addr;
     enum full_nat nat;
-    bool started, alone;  /* alone: nobody to join through */
-    bool ready;           /* joined, and knows relays */
+    bool started, alone; /* alone: nobody to join through */
+    bool ready;          /* joined, and knows relays */
     tstamp joined;
     int64_t skew;         /* s its clock is wrong by */
     uint64_t join_cookie; /* 0: answered */
@@ -94,7 +94,8 @@ struct full_counts {
 };
 
 struct full_relay_seen {
-    uint64_t entries, matched; /* of relays' tables; which belong to a circuit whose ends are known */
+    uint64_t entries,
+        matched; /* of relays' tables; which belong to a circuit whose ends are known */
 };
 
 struct full {
@@ -102,9 +103,9 @@ struct full {
     const struct scenario *sc;
     uint32_t cap;
     struct full_node *node;
-    tstamp *last;       /* [from * cap + to] arrival of the latest datagram: none overtakes */
-    tstamp *sent;       /* [from * cap + to] when it was sent: what a NAT remembers */
-    uint8_t *buf;       /* QUIC_TX_MAX */
+    tstamp *last; /* [from * cap + to] arrival of the latest datagram: none overtakes */
+    tstamp *sent; /* [from * cap + to] when it was sent: what a NAT remembers */
+    uint8_t *buf; /* QUIC_TX_MAX */
     struct full_counts counts, gone;
     struct full_carry *carry;
     size_t carries, carry_ids;
@@ -113,7 +114,7 @@ struct full {
     uint32_t *known_of;            /* whose */
     size_t knowns, knowns_cap;
     uint8_t filter[8192]; /* bit set of their first two bytes */
-    uint64_t freed; /* blocks looked into */
+    uint64_t freed;       /* blocks looked into */
 };
 
 /* full.c: what the files below report to the simulator */
@@ -123,7 +124,7 @@ void full_answer(struct full *f, uint32_t node, uint64_t cookie, qudag_err err,
                  const struct kad_result *res);
 void full_fail(struct full *f, uint32_t node, const char *what);
 void full_wake(struct full *f, size_t carry, uint64_t after); /* carry_step() is due then */
-void full_apply(struct full *f, uint32_t node); /* after calls into it from outside */
+void full_apply(struct full *f, uint32_t node);               /* after calls into it from outside */
 uint8_t full_phase(const struct full *f);
 struct sim_outcome *full_outcome(struct full *f, uint8_t phase);
 void full_sample(struct sim_outcome *o, uint64_t ns);
@@ -174,10 +175,11 @@ uint8_t carry_byte(uint64_t id, unsigned way, uint64_t at);
 #define FULL_ECHO "/qudag-sim/pattern/1"
 
 /* full_check.c */
-void guard_mem(struct full_node *fn, uint64_t max); /* an allocator that looks into what it gets back */
+void guard_mem(struct full_node *fn,
+               uint64_t max); /* an allocator that looks into what it gets back */
 void guard_secret(struct full_node *fn, const void *p);
 void guard_mark(struct full_node *fn, const void *p, size_t len); /* must be zero when freed */
-void guard_round(struct full *f, struct full_node *fn);           /* anew: keys, what its relay knows */
+void guard_round(struct full *f, struct full_node *fn); /* anew: keys, what its relay knows */
 void guard_known(struct full *f, const struct full_node *fn);
 void guard_path(struct full *f, const struct full_carry *c);
 /* Lives are numbered as they begin; FULL_NONE: nobody's id. */

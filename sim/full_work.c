@@ -27,7 +27,8 @@
 
 uint8_t carry_byte(uint64_t id, unsigned way, uint64_t at)
 {
-    uint64_t z = (id * 2 + way) * UINT64_C(0x9e3779b97f4a7c15) + (at / 8) * UINT64_C(0xd1b54a32d192ed03);
+    uint64_t z =
+        (id * 2 + way) * UINT64_C(0x9e3779b97f4a7c15) + (at / 8) * UINT64_C(0xd1b54a32d192ed03);
 
     z = (z ^ (z >> 29)) * UINT64_C(0xbf58476d1ce4e5b9);
     return (uint8_t)(z >> (8 * (at % 8)));
@@ -327,7 +328,8 @@ static void server_data(struct full_node *fn, struct full_served *v, struct slic
     }
     if (data.len > 0) {
         if (!pattern_fits(data, v->id, 0, v->got - HEAD)) {
-            full_fail(fn->full, fn->ix, "a cell lost, doubled or out of order on its way to the end");
+            full_fail(fn->full, fn->ix,
+                      "a cell lost, doubled or out of order on its way to the end");
         }
         v->got += data.len;
     }

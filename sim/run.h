@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#define SIM_KINDS 5 /* put, get, find, join, circuit */
+#define SIM_KINDS 5   /* put, get, find, join, circuit */
 #define SIM_CIRCUIT 4 /* only complete nodes build any */
 
 struct sim_host;

@@ -24,9 +24,8 @@ enum section {
 
 static const char *const section_name[SECTIONS] = {"",    "network", "links", "work",
                                                    "run", "fault",   "phase"};
-static const char *const fault_name[] = {"none", "kill", "churn", "partition",
-                                         "loss", "slow", "lie",   "storm",
-                                         "clock_skew"};
+static const char *const fault_name[] = {"none", "kill", "churn", "partition", "loss",
+                                         "slow", "lie",  "storm", "clock_skew"};
 
 struct key {
     enum section section;

@@ -37,7 +37,7 @@ struct sim_fault {
 /* Requests begun in [from, to) are counted together; below a minimum the run has failed. */
 struct sim_phase {
     char name[SIM_NAME_MAX];
-    uint64_t from, to;                   /* ns */
+    uint64_t from, to;                                /* ns */
     uint64_t put_min, get_min, find_min, circuit_min; /* share of successes; 0: none asked */
 };
 

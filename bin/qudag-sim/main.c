@@ -36,7 +36,8 @@ static const char usage[] =
     "  --settle D\n"
     "  --trace node=K   print to standard error whatever happens to node K\n"
     "  --json           the report as JSON\n"
-    "  --plot FILE      distribution of the time answers took, as SVG; --plot-of put|get|find|join|circuit "
+    "  --plot FILE      distribution of the time answers took, as SVG; --plot-of "
+    "put|get|find|join|circuit "
     "(get)\n"
     "  --quiet          no progress\n"
     "\n"
@@ -124,20 +125,14 @@ static bool take(struct args *a, int opt, const char *value)
 
 static int parse(struct args *a, int argc, char **argv)
 {
-    static const struct option options[] = {{"scenario", required_argument, NULL, 'c'},
-                                            {"seed", required_argument, NULL, 's'},
-                                            {"nodes", required_argument, NULL, 'n'},
-                                            {"host", required_argument, NULL, 'f'},
-                                            {"until", required_argument, NULL, 'u'},
-                                            {"quiet-at", required_argument, NULL, 'q'},
-                                            {"settle", required_argument, NULL, 'd'},
-                                            {"trace", required_argument, NULL, 't'},
-                                            {"plot", required_argument, NULL, 'p'},
-                                            {"plot-of", required_argument, NULL, 'o'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"quiet", no_argument, NULL, 'x'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"scenario", required_argument, NULL, 'c'}, {"seed", required_argument, NULL, 's'},
+        {"nodes", required_argument, NULL, 'n'},    {"host", required_argument, NULL, 'f'},
+        {"until", required_argument, NULL, 'u'},    {"quiet-at", required_argument, NULL, 'q'},
+        {"settle", required_argument, NULL, 'd'},   {"trace", required_argument, NULL, 't'},
+        {"plot", required_argument, NULL, 'p'},     {"plot-of", required_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},           {"quiet", no_argument, NULL, 'x'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     int opt;
 
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -316,8 +311,7 @@ static int run(const struct args *a, const struct scenario *sc)
                       "to see it: qudag-sim%s --scenario %s --seed %" PRIu64 " --nodes %" PRIu64
                       " --until '%" PRIu64 " ms' --trace node=%" PRIu32 "\n",
                       a->sim.host != NULL ? " --host full" : "", a->scenario, a->sim.seed,
-                      sc->nodes, r->violation_at / NS_PER_MS + 1,
-                      r->violation_node);
+                      sc->nodes, r->violation_at / NS_PER_MS + 1, r->violation_node);
     }
     if (a->plot != NULL && plot(a, r) != EXIT_OK) {
         status = EXIT_USAGE;
