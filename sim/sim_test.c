@@ -97,7 +97,7 @@ static void a_quiet_network_answers_everything_rightly(void **state)
 
     assert_int_equal(r->violations, 0);
     assert_int_equal(r->online, 40);
-    for (size_t k = 0; k < SIM_KINDS; k++) {
+    for (size_t k = 0; k < SIM_CIRCUIT; k++) {
         assert_true(p->of[k].asked >= 40);
         /* the very first node has nobody to join */
         assert_int_equal(p->of[k].right, p->of[k].asked - (k == OP_JOIN ? 1 : 0));
