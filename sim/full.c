@@ -338,7 +338,7 @@ static void skew(struct full *f, uint64_t cookie)
     struct sim *s = f->s;
     const struct sim_fault *flt = &s->sc->fault[cookie / 2];
 
-    if (flt->kind != FAULT_SKEW) {
+    if (flt->kind != FAULT_CLOCK_SKEW) {
         return;
     }
     for (uint32_t i = 0; i < f->cap; i++) {
@@ -420,7 +420,7 @@ const char *full_objection(const struct scenario *sc)
 const char *bare_objection(const struct scenario *sc)
 {
     for (size_t i = 0; i < sc->n_faults; i++) {
-        if (sc->fault[i].kind == FAULT_SKEW) {
+        if (sc->fault[i].kind == FAULT_CLOCK_SKEW) {
             return "only complete nodes have certificates a clock could matter to: --host full";
         }
     }

@@ -66,6 +66,7 @@ struct full_node {
     tstamp joined;
     int64_t skew;         /* s its clock is wrong by */
     uint64_t join_cookie; /* 0: answered */
+    qudag_err join_err;   /* how the first attempt ended */
     tstamp sent_at;       /* its last datagram */
     struct full_ask *ask;
     size_t asks, asks_cap;

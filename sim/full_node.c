@@ -57,6 +57,7 @@ static void joined(struct full_node *fn, qudag_err err)
 
     if (cookie != 0) {
         fn->join_cookie = 0;
+        fn->join_err = err;
         full_answer(fn->full, fn->ix, cookie, err, &none);
     }
 }

@@ -74,7 +74,7 @@ static const struct key keys[] = {
     {SEC_FAULT, "chance", UNIT_SHARE, F(chance), 0, SIM_ALL},
     {SEC_FAULT, "median", UNIT_TIME, F(median), NS_PER_S, DAY},
     {SEC_FAULT, "away", UNIT_TIME, F(away), NS_PER_MS, DAY},
-    {SEC_FAULT, "delay", UNIT_TIME, F(delay), NS_PER_US, HOUR},
+    {SEC_FAULT, "delay", UNIT_TIME, F(delay), NS_PER_US, DAY},
     {SEC_FAULT, "over", UNIT_TIME, F(over), 0, HOUR},
     {SEC_PHASE, "name", UNIT_NAME, P(name), 0, 0},
     {SEC_PHASE, "from", UNIT_TIME, P(from), 0, 30 * DAY},
@@ -338,7 +338,7 @@ static qudag_err check_faults(const struct parser *p)
         if (f->kind == FAULT_CHURN ? f->median == 0 : f->share == 0) {
             return fail(p, "churn needs 'median', every other fault 'share'");
         }
-        if ((f->kind == FAULT_SLOW || f->kind == FAULT_SKEW) && f->delay == 0) {
+        if ((f->kind == FAULT_SLOW || f->kind == FAULT_CLOCK_SKEW) && f->delay == 0) {
             return fail(p, "slow and clock_skew need 'delay'");
         }
         if (f->kind != FAULT_STORM && f->share > SIM_ALL) {
