@@ -84,7 +84,8 @@ static struct sim *busy(void)
     tstamp at = 40 * NS_PER_S;
     uint32_t node;
 
-    while (sim_run(s, at) && (carried(s) == SIZE_MAX || circuit_at(s, ONION_RELAY, &node) == NULL)) {
+    while (sim_run(s, at) &&
+           (carried(s) == SIZE_MAX || circuit_at(s, ONION_RELAY, &node) == NULL)) {
         at += NS_PER_S / 4;
     }
     assert_int_equal(s->report.violations, 0);
@@ -190,7 +191,8 @@ static unsigned skewed_and_refused(const char *delay, unsigned *skewed)
     unsigned refused = 0;
 
     (void)snprintf(more, sizeof(more),
-                   LINKS "[fault]\nkind = clock_skew\nat = 0 s\nshare = 50 %%\ndelay = %s\n", delay);
+                   LINKS "[fault]\nkind = clock_skew\nat = 0 s\nshare = 50 %%\ndelay = %s\n",
+                   delay);
     struct sim *s = make(more, 16, 11);
     (void)sim_run(s, 60 * NS_PER_S);
     const struct full *f = full_of(s);

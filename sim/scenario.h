@@ -24,7 +24,7 @@ enum sim_fault_kind {
     FAULT_SLOW,      /* |share| of the nodes take |delay| to answer */
     FAULT_LIE,   /* |share| of the nodes work together: name each other, deny and forge values */
     FAULT_STORM, /* |share| as many new nodes again, all within |over| */
-    FAULT_CLOCK_SKEW,  /* |share| of the nodes that join have clocks wrong by |delay|; full host */
+    FAULT_CLOCK_SKEW, /* |share| of the nodes that join have clocks wrong by |delay|; full host */
 };
 
 struct sim_fault {

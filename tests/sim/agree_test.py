@@ -8,7 +8,8 @@ What they say must agree at protocol level; otherwise the cheap model lies, and 
     hops                       within 20 %
     median time                within a factor of 1.25, 8 ms aside; p95 within 1.8, 20 ms aside
 
-Join is compared by success and time only: complete nodes do not say how many requests theirs took.
+Join is compared by success and median time only: complete nodes do not say how many requests theirs took, and thirty
+joins are too few for a p95.
 """
 import json
 import os
@@ -83,7 +84,7 @@ def compare(where, bare, full):
         rows.append(('hops', *(per_answer(o, 'hops') for o in (bare, full)),
                      near(per_answer(bare, 'hops'), per_answer(full, 'hops'), 1.2, 0.1)))
     rows.append(('p50 ms', bare['p50_ms'], full['p50_ms'], near(bare['p50_ms'], full['p50_ms'], 1.25, 8)))
-    rows.append(('p95 ms', bare['p95_ms'], full['p95_ms'], near(bare['p95_ms'], full['p95_ms'], 1.8, 20)))
+    rows.append(('p95 ms', bare['p95_ms'], full['p95_ms'], where.endswith('join') or near(bare['p95_ms'], full['p95_ms'], 1.8, 20)))
     for name, a, b, ok in rows:
         print(f'{where:24}{name:10}{a:12.3f}{b:12.3f}  {"" if ok else "DISAGREES"}')
     print(f'{"":24}{"asked":10}{bare["answered"]:12}{full["answered"]:12}')
