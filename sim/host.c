@@ -71,6 +71,9 @@ bool host_by_id(const struct sim *s, const struct peer_id *id, uint32_t *node)
 {
     uint8_t pk[32];
 
+    if (s->host != NULL) {
+        return s->host->by_id(s, id, node);
+    }
     if (!peer_id_ed25519(id, pk)) {
         return false;
     }
@@ -181,13 +184,19 @@ void host_join(struct sim *s, uint32_t node)
     nd->joined = s->world.now;
     nd->tick_at = TSTAMP_NEVER;
     nd->dialling = 0;
-    host_identify(s, node);
-    host_make(s, node, s->world.now);
+    if (s->host != NULL) {
+        s->host->make(s, node);
+    } else {
+        host_identify(s, node);
+        host_make(s, node, s->world.now);
+    }
     s->servers.stale = true;
     s->liars.stale = s->liars.stale || nd->liar;
     host_count(s, true);
     s->up[node] = nd->nat ? 0 : 1;
-    introduce(s, node);
+    if (s->host == NULL) {
+        introduce(s, node);
+    }
     work_join(s, node);
     fault_joined(s, node);
 }
@@ -202,7 +211,11 @@ void host_leave(struct sim *s, uint32_t node, bool tell)
     net_leave(s, node, tell);
     work_left(s, node);
     warm_left(s, node);
-    kad_free(nd->kad);
+    if (s->host != NULL) {
+        s->host->leave(s, node, tell);
+    } else {
+        kad_free(nd->kad);
+    }
     nd->kad = NULL;
     nd->asleep = false;
     s->up[node] = 0;
@@ -277,6 +290,10 @@ void host_apply(struct sim *s, uint32_t node)
     struct writable w[WRITABLES_MAX];
     size_t n = 0;
 
+    if (s->host != NULL) {
+        s->host->apply(s, node);
+        return;
+    }
     warm_used(s, node);
     for (;;) {
         check_acts(s, node, &s->acts);

@@ -15,7 +15,7 @@
 #define SIM_SLOTS_MAX (2 * SIM_NODES_MAX) /* storms and Sybils among them */
 #define SETTLED_MIN 990000                /* find, in the phase after quiet_at + settle */
 
-_Static_assert(SIM_OPS == SIM_KINDS, "every request has its place in the report");
+_Static_assert(SIM_OPS == SIM_CIRCUIT, "every request has its place in the report");
 
 /* Slots for all nodes there will ever be at once: a core keeps pointers into its own. */
 static uint32_t slots_needed(const struct scenario *sc)
@@ -46,6 +46,7 @@ static void plan_phases(struct sim *s)
         out->minimum[OP_FIND] = p->find_min;
         out->minimum[OP_PUT_ATTACKED] = p->put_attacked_min;
         out->minimum[OP_GET_ATTACKED] = p->get_attacked_min;
+        out->minimum[SIM_CIRCUIT] = p->circuit_min;
     }
     if (sc->quiet_at > 0 && r->phases < SIM_PHASES_MAX) {
         struct sim_phase_report *out = &r->phase[r->phases++];
@@ -110,6 +111,10 @@ struct sim *sim_new(const struct scenario *sc, const struct sim_options *opt)
     dice_node(&s->dice, "qudag sim 2026 values", 0, 0, key);
     memcpy(s->value_key, key, sizeof(s->value_key));
     s->node_ns_at = s->world.now;
+    s->host = opt->host;
+    if (s->host != NULL) {
+        s->host->init(s);
+    }
     plan(s);
     world_push(&s->world, (struct sim_event){.at = s->world.now + NS_PER_S, .kind = SIM_CHECK});
     return s;
@@ -119,6 +124,9 @@ void sim_free(struct sim *s)
 {
     if (s == NULL) {
         return;
+    }
+    if (s->host != NULL) {
+        s->host->fini(s);
     }
     for (uint32_t i = 0; i < s->n; i++) {
         kad_free(s->node[i].kad);
@@ -211,7 +219,7 @@ bool sim_run(struct sim *s, tstamp until)
     tstamp end = until < s->sc->until ? until : s->sc->until;
 
     while (world_pop(&s->world, SIM_BEGIN + end, &ev)) {
-        if (concerns(s, &ev)) {
+        if (concerns(s, &ev) && (s->host == NULL || !s->host->event(s, &ev))) {
             log_what(s, &ev);
             trace_event(s, &ev);
             dispatch(s, &ev);

@@ -12,9 +12,13 @@
 
 #include <stdio.h>
 
-#define SIM_KINDS 6 /* put, get, find, join, put and get of attacked keys */
+#define SIM_KINDS 7   /* put, get, find, join, put and get of attacked keys, circuit */
+#define SIM_CIRCUIT 6 /* only complete nodes build any */
+
+struct sim_host;
 
 struct sim_options {
+    const struct sim_host *host; /* complete nodes (full.h); NULL: bare cores */
     uint64_t seed;
     uint32_t trace_node;
     FILE *trace;              /* NULL: none */

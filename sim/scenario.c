@@ -72,6 +72,9 @@ static const struct key keys[] = {
     {SEC_WORK, "put_every", UNIT_TIME, S(put_every), NS_PER_US, DAY, NULL},
     {SEC_WORK, "get_every", UNIT_TIME, S(get_every), NS_PER_US, DAY, NULL},
     {SEC_WORK, "find_every", UNIT_TIME, S(find_every), NS_PER_US, DAY, NULL},
+    {SEC_WORK, "circuit_every", UNIT_TIME, S(circuit_every), NS_PER_MS, DAY, NULL},
+    {SEC_WORK, "circuit_size", UNIT_SIZE, S(circuit_size), 1024, 1048576, NULL},
+    {SEC_WORK, "circuit_last", UNIT_TIME, S(circuit_last), 0, HOUR, NULL},
     {SEC_WORK, "value_size", UNIT_SIZE, S(value_size), 32, 8192, NULL},
     {SEC_WORK, "age_max", UNIT_TIME, S(age_max), NS_PER_S, DAY, NULL},
     {SEC_WORK, "read", UNIT_WORD, S(read), 0, 0, read_name},
@@ -101,6 +104,7 @@ static const struct key keys[] = {
     {SEC_PHASE, "put_min", UNIT_SHARE, P(put_min), 0, SIM_ALL, NULL},
     {SEC_PHASE, "get_min", UNIT_SHARE, P(get_min), 0, SIM_ALL, NULL},
     {SEC_PHASE, "find_min", UNIT_SHARE, P(find_min), 0, SIM_ALL, NULL},
+    {SEC_PHASE, "circuit_min", UNIT_SHARE, P(circuit_min), 0, SIM_ALL, NULL},
     {SEC_PHASE, "put_attacked_min", UNIT_SHARE, P(put_attacked_min), 0, SIM_ALL, NULL},
     {SEC_PHASE, "get_attacked_min", UNIT_SHARE, P(get_attacked_min), 0, SIM_ALL, NULL},
 };
@@ -460,6 +464,8 @@ qudag_err scenario_parse(struct scenario *out, struct slice text, struct scenari
                              .idle = 60 * NS_PER_S,
                              .dial_timeout = 10 * NS_PER_S,
                              .work_from = 120 * NS_PER_S,
+                             .circuit_size = 32768,
+                             .circuit_last = 10 * NS_PER_S,
                              .value_size = 256,
                              .age_max = 600 * NS_PER_S};
     while (at < text.len) {

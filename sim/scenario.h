@@ -44,9 +44,9 @@ struct sim_fault {
 /* Requests begun in [from, to) are counted together; below a minimum the run has failed. */
 struct sim_phase {
     char name[SIM_NAME_MAX];
-    uint64_t from, to;                   /* ns */
-    uint64_t put_min, get_min, find_min; /* share of successes; 0: none asked */
+    uint64_t from, to; /* ns */
     uint64_t put_attacked_min, get_attacked_min;
+    uint64_t put_min, get_min, find_min, circuit_min; /* share of successes; 0: none asked */
 };
 
 struct scenario {
@@ -59,7 +59,8 @@ struct scenario {
     uint64_t rtt, spread, jitter, loss, uplink, idle, dial_timeout, standing;
     /* [work] */
     uint64_t work_from, put_every, get_every, find_every, value_size, age_max;
-    uint64_t read, masked, attacked, value_life; /* read: enum kad_read */
+    uint64_t read, masked, attacked, value_life;        /* read: enum kad_read */
+    uint64_t circuit_every, circuit_size, circuit_last; /* full host */
     /* [run] */
     uint64_t until, quiet_at, settle;
     size_t n_faults, n_phases;

@@ -136,10 +136,30 @@ struct work {
     uint32_t items;
 };
 
+/* ---- complete nodes, full.c ---- */
+
+/*
+ * What the host of complete nodes does where bare cores are driven otherwise.  Everything else (faults,
+ * requests and their judgement, checks, reports) is shared.
+ */
+struct sim_host {
+    void (*init)(struct sim *s);
+    void (*fini)(struct sim *s);
+    bool (*event)(struct sim *s, const struct sim_event *ev); /* false: none of its business */
+    void (*make)(struct sim *s, uint32_t node); /* sets id, prefix, kad; told of its contacts */
+    void (*leave)(struct sim *s, uint32_t node, bool tell);
+    void (*apply)(struct sim *s, uint32_t node); /* carries out what a request began */
+    bool (*by_id)(const struct sim *s, const struct peer_id *id, uint32_t *node);
+    qudag_err (*ask)(struct sim *s, uint32_t node, enum sim_op op, uint64_t cookie,
+                     struct slice key, struct slice value);
+};
+
 /* ---- the whole ---- */
 
 struct sim {
     const struct scenario *sc;
+    const struct sim_host *host; /* NULL: bare cores */
+    void *full;                  /* the host's own */
     struct sim_options opt;
     struct sim_report report;
     struct world world;

@@ -187,10 +187,14 @@ static void refused(struct sim *s, uint64_t cookie)
     }
 }
 
+static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cookie, uint32_t item);
+
 void work_join(struct sim *s, uint32_t node)
 {
     uint64_t cookie = request_add(s, node, OP_JOIN, 0);
-    qudag_err err = kad_bootstrap(s->node[node].kad, cookie, s->world.now, host_acts(s));
+    qudag_err err = s->host != NULL
+                        ? ask(s, node, OP_JOIN, cookie, 0)
+                        : kad_bootstrap(s->node[node].kad, cookie, s->world.now, host_acts(s));
 
     if (err != QUDAG_OK) {
         refused(s, cookie);
@@ -228,23 +232,26 @@ static bool pick_record(struct sim *s, uint32_t *item)
 
 static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cookie, uint32_t item)
 {
-    static const struct kad_options keep = {.keep = true};
-    const struct kad_options read = {.read = (enum kad_read)s->sc->read,
-                                     .masked = s->sc->masked != 0};
+    const struct kad_options how = {
+        .read = (enum kad_read)s->sc->read, .masked = s->sc->masked != 0, .keep = true};
     uint8_t buf[KEY_LEN], value[KAD_VALUE_MAX];
     struct slice key = key_of(item, buf);
     struct kad *k = s->node[node].kad;
     size_t len = (size_t)s->sc->value_size;
 
+    if (s->host != NULL) {
+        sim_value(s, key, host_wall(s, node), value, op == OP_PUT ? len : 0);
+        return s->host->ask(s, node, op, cookie, key, (struct slice){value, len});
+    }
     switch (op) {
     case OP_PUT:
     case OP_PUT_ATTACKED:
         sim_value(s, key, host_wall(s, node), value, len);
-        return kad_put(k, cookie, key, (struct slice){value, len}, &keep, s->world.now,
+        return kad_put(k, cookie, key, (struct slice){value, len}, &how, s->world.now,
                        host_acts(s));
     case OP_GET:
     case OP_GET_ATTACKED:
-        return kad_get(k, cookie, key, &read, s->world.now, host_acts(s));
+        return kad_get(k, cookie, key, &how, s->world.now, host_acts(s));
     case OP_FIND:
         return kad_find(k, cookie, key, s->world.now, host_acts(s));
     case OP_JOIN:
@@ -526,7 +533,7 @@ void work_fini(struct sim *s)
     free(s->work.request);
     free(s->work.record);
     for (size_t i = 0; i < SIM_PHASES_MAX; i++) {
-        for (size_t op = 0; op < SIM_OPS; op++) {
+        for (size_t op = 0; op < SIM_KINDS; op++) {
             free(s->report.phase[i].of[op].took.us);
         }
     }

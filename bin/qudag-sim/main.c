@@ -1,5 +1,5 @@
 /* main.c - qudag-sim: runs a scenario in virtual time and reports. */
-#include "sim/run.h"
+#include "sim/full.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -30,6 +30,8 @@ static const char usage[] =
     "  --scenario X     a file, or the name of one in sim/scenarios (or $QUDAG_SCENARIOS)\n"
     "  --seed S         what the dice begin with (1)\n"
     "  --nodes N        instead of what the scenario says\n"
+    "  --host full      complete nodes over simulated datagrams, 2 to 200; bare (the default): DHT "
+    "cores\n"
     "  --until T        stop there: 90 s, 10 min, 1 h\n"
     "  --quiet-at T     all faults end at T; the network must have settled --settle later (60 s)\n"
     "  --settle D\n"
@@ -92,6 +94,9 @@ static bool take(struct args *a, int opt, const char *value)
         return number(value, UINT64_MAX, &a->sim.seed);
     case 'n':
         return number(value, SIM_NODES_MAX, &a->nodes) && a->nodes >= 2;
+    case 'f':
+        a->sim.host = strcmp(value, "full") == 0 ? full_host() : NULL;
+        return a->sim.host != NULL || strcmp(value, "bare") == 0;
     case 'u':
         a->until = value;
         return true;
@@ -121,19 +126,14 @@ static bool take(struct args *a, int opt, const char *value)
 
 static int parse(struct args *a, int argc, char **argv)
 {
-    static const struct option options[] = {{"scenario", required_argument, NULL, 'c'},
-                                            {"seed", required_argument, NULL, 's'},
-                                            {"nodes", required_argument, NULL, 'n'},
-                                            {"until", required_argument, NULL, 'u'},
-                                            {"quiet-at", required_argument, NULL, 'q'},
-                                            {"settle", required_argument, NULL, 'd'},
-                                            {"trace", required_argument, NULL, 't'},
-                                            {"plot", required_argument, NULL, 'p'},
-                                            {"plot-of", required_argument, NULL, 'o'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"quiet", no_argument, NULL, 'x'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"scenario", required_argument, NULL, 'c'}, {"seed", required_argument, NULL, 's'},
+        {"nodes", required_argument, NULL, 'n'},    {"host", required_argument, NULL, 'f'},
+        {"until", required_argument, NULL, 'u'},    {"quiet-at", required_argument, NULL, 'q'},
+        {"settle", required_argument, NULL, 'd'},   {"trace", required_argument, NULL, 't'},
+        {"plot", required_argument, NULL, 'p'},     {"plot-of", required_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},           {"quiet", no_argument, NULL, 'x'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     int opt;
 
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -247,6 +247,10 @@ static int adapt(const struct args *a, struct scenario *sc)
             return complain("the run ends before it has settled", a->quiet_at);
         }
     }
+    const char *objection = a->sim.host != NULL ? full_objection(sc) : bare_objection(sc);
+    if (objection != NULL) {
+        return complain(objection, a->scenario);
+    }
     return EXIT_OK;
 }
 
@@ -331,10 +335,10 @@ static int run(const struct args *a, const struct scenario *sc)
     int status = r->violations > 0 ? EXIT_VIOLATED : sim_passed(r) ? EXIT_OK : EXIT_BELOW;
     if (r->violations > 0) {
         (void)fprintf(stderr,
-                      "to see it: qudag-sim --scenario %s --seed %" PRIu64 " --nodes %" PRIu64
+                      "to see it: qudag-sim%s --scenario %s --seed %" PRIu64 " --nodes %" PRIu64
                       " --until '%" PRIu64 " ms' --trace node=%" PRIu32 "\n",
-                      a->scenario, a->sim.seed, sc->nodes, r->violation_at / NS_PER_MS + 1,
-                      r->violation_node);
+                      a->sim.host != NULL ? " --host full" : "", a->scenario, a->sim.seed,
+                      sc->nodes, r->violation_at / NS_PER_MS + 1, r->violation_node);
     }
     if (a->plot != NULL && plot(a, r) != EXIT_OK) {
         status = EXIT_USAGE;

@@ -249,7 +249,6 @@ static void app_event(void *core, const struct ev *ev, tstamp now, struct acts *
     struct node *n = core;
     struct app_stream *a;
 
-    (void)now;
     (void)out; /* is n->acts */
     switch (ev->type) {
     case EV_STREAM_OPEN:
@@ -260,6 +259,7 @@ static void app_event(void *core, const struct ev *ev, tstamp now, struct acts *
         return;
     case EV_PEER_DOWN:
         if (ev->err == QUDAG_ETIMEOUT) {
+            relays_failed(n->relays, ev->peer, now); /* no path leads over it for a while */
             boot_peer_silent(n);
         }
         return;

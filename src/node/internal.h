@@ -13,7 +13,7 @@
 #define OPS_MAX 4096
 #define APP_STREAMS_MAX 8192
 #define APP_QUEUE_MAX (512 * 1024) /* bytes a stream may have queued */
-#define CIRCUIT_TRIES 3            /* paths tried for one purpose */
+#define CIRCUIT_TRIES 5            /* paths tried for one purpose */
 #define FETCHES_MAX 8              /* descriptors fetched at once */
 #define RELAYS_WANTED 64           /* descriptors gathered in the background */
 #define ANCHOR_DIALS 8             /* peers of the last time that are tried at a start */

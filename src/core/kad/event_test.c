@@ -571,6 +571,23 @@ static void many_requests_in_one_piece_wait_for_room(void **state)
     free(b);
 }
 
+static void forgiving_is_harmless_before_anybody_failed(void **state)
+{
+    (void)state;
+    struct bed *b = calloc(1, sizeof(*b));
+    struct kad_stats st;
+
+    assert_non_null(b);
+    bed_init(b);
+    struct kad_config c = config(b);
+    assert_int_equal(kad_new(&b->k, &c, b->now), QUDAG_OK);
+    kad_forgive(b->k);
+    kad_stats_get(b->k, &st);
+    assert_int_equal(st.timeouts, 0);
+    bed_fini(b);
+    free(b);
+}
+
 static void a_client_serves_nobody(void **state)
 {
     (void)state;
@@ -745,6 +762,7 @@ int main(void)
         cmocka_unit_test(a_peer_over_its_allowance_is_cut_off_and_recovers),
         cmocka_unit_test(a_peer_that_does_not_read_is_not_answered_without_end),
         cmocka_unit_test(many_requests_in_one_piece_wait_for_room),
+        cmocka_unit_test(forgiving_is_harmless_before_anybody_failed),
         cmocka_unit_test(a_client_serves_nobody),
         cmocka_unit_test(links_below_the_policy_are_not_served_and_not_asked_for),
         cmocka_unit_test(peers_known_before_are_in_the_table_at_once),

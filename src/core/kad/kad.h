@@ -35,7 +35,7 @@ enum kad_read {
 
 /* Of one get or put; NULL where one is taken: all zero, the defaults. */
 struct kad_options {
-    enum kad_read read; /* get */
+    enum kad_read read; /* get; a put looks for the k closest along as many paths */
     uint32_t quorum; /* put: acknowledgements wanted; 0: as the namespace, then the config says */
     bool keep;       /* put: republish it every KAD_REPUBLISH for as long as we run */
     bool masked;     /* get: peers on the way see a few bits of the key only */

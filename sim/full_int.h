@@ -1,0 +1,192 @@
+/*
+ * full_int.h - what the files of the second host share.
+ *
+ *   full.c        the host: lives of nodes, their events, requests           sees sim_int.h
+ *   full_net.c    datagrams: delay, loss, uplink, NAT, partitions            sees sim_int.h
+ *   full_node.c   one complete node, its requests and their answers          sees node.h
+ *   full_work.c   circuits that carry a pattern both ways                    sees node.h
+ *   full_check.c  what a relay knows, keys left behind in memory             sees core/onion
+ *
+ * node.h and sim_int.h both name requests OP_PUT and so on; no file includes both.
+ */
+#ifndef QUDAG_SIM_FULL_INT_H
+#define QUDAG_SIM_FULL_INT_H
+
+#include "base/mem.h"
+#include "base/netaddr.h"
+#include "core/kad/kad.h"
+#include "crypto/identity.h"
+#include "sim/full.h"
+
+#define FULL_CONTACTS_MAX 20
+#define FULL_PATH_MAX 8
+#define FULL_NONE UINT32_MAX
+#define FULL_SECRET 32
+#define FULL_SECRETS_MAX 64 /* of one node */
+#define FULL_MARKS_MAX 256  /* blocks of one node that hold keys of circuits */
+
+struct full;
+struct sim;
+
+/* What a datagram from outside needs to come in. */
+enum full_nat {
+    NAT_NONE,
+    NAT_CONE,       /* the node sent anything lately */
+    NAT_RESTRICTED, /* it sent to that very address lately */
+    NAT_SYMMETRIC,  /* the same, and each destination sees another port of it */
+};
+
+/* A request under way at a node. */
+struct full_ask {
+    struct ref op;
+    uint64_t cookie;
+};
+
+/* The serving end of a stream over a circuit. */
+struct full_served {
+    struct ref strm;
+    uint64_t got, sent, id, size;
+    uint8_t head[16];
+    bool fin_in, fin_out;
+};
+
+struct full_node {
+    struct full *full;
+    uint32_t ix, epoch;
+    struct node *node; /* NULL: not online */
+    struct mem *mem;
+    struct mem_hooks hooks;
+    struct rng_stream stream;
+    struct identity id;
+    struct peer_id peer;
+    struct netaddr addr;
+    enum full_nat nat;
+    bool started, alone; /* alone: nobody to join through */
+    bool ready;          /* joined, and knows relays */
+    tstamp joined;
+    int64_t skew;         /* s its clock is wrong by */
+    uint64_t join_cookie; /* 0: answered */
+    qudag_err join_err;   /* how the first attempt ended */
+    tstamp sent_at;       /* its last datagram */
+    struct full_ask *ask;
+    size_t asks, asks_cap;
+    struct full_served *served;
+    size_t serveds, serveds_cap;
+    uint8_t secret[FULL_SECRETS_MAX][FULL_SECRET];
+    size_t secrets, lasting; /* lasting: the first so many are of the node itself */
+    struct slice mark[FULL_MARKS_MAX];
+    size_t marks;
+};
+
+/* A circuit that carries a pattern: client's view. */
+struct full_carry {
+    bool used, built, hit, over; /* hit: a node of its path has gone */
+    uint8_t phase, hops;
+    uint32_t client, path[FULL_PATH_MAX];
+    uint64_t id, due, sent, got;
+    struct ref op, circuit, strm;
+    tstamp began, first, hit_at, heard; /* first: the first bytes came back */
+    qudag_err why;
+};
+
+/* Since the beginning, of nodes that are there and of those that were. */
+struct full_counts {
+    uint64_t rpcs, dials, datagrams, bytes;
+};
+
+struct full_relay_seen {
+    uint64_t entries,
+        matched; /* of relays' tables; which belong to a circuit whose ends are known */
+};
+
+struct full {
+    struct sim *s;
+    const struct scenario *sc;
+    uint32_t cap;
+    struct full_node *node;
+    tstamp *last; /* [from * cap + to] arrival of the latest datagram: none overtakes */
+    tstamp *sent; /* [from * cap + to] when it was sent: what a NAT remembers */
+    uint8_t *buf; /* QUIC_TX_MAX */
+    struct full_counts counts, gone;
+    struct full_carry *carry;
+    size_t carries, carry_ids;
+    struct full_relay_seen seen;
+    uint8_t (*known)[FULL_SECRET]; /* Ed25519 keys and ML-DSA hashes of all that ever lived */
+    uint32_t *known_of;            /* whose */
+    size_t knowns, knowns_cap;
+    uint8_t filter[8192]; /* bit set of their first two bytes */
+    uint64_t freed;       /* blocks looked into */
+};
+
+/* full.c: what the files below report to the simulator */
+tstamp full_now(const struct full *f);
+uint32_t full_draw(struct full *f, uint32_t below); /* of the workload's dice */
+void full_answer(struct full *f, uint32_t node, uint64_t cookie, qudag_err err,
+                 const struct kad_result *res);
+void full_fail(struct full *f, uint32_t node, const char *what);
+void full_wake(struct full *f, size_t carry, uint64_t after); /* carry_step() is due then */
+void full_apply(struct full *f, uint32_t node);               /* after calls into it from outside */
+uint8_t full_phase(const struct full *f);
+struct sim_outcome *full_outcome(struct full *f, uint8_t phase);
+void full_sample(struct sim_outcome *o, uint64_t ns);
+uint32_t full_by_id(const struct full *f, const struct peer_id *id);
+
+/* full_net.c */
+void net_full_init(struct full *f);
+void net_full_send(struct full *f, struct full_node *from, const struct netaddr *to,
+                   const uint8_t *p, size_t len);
+struct netaddr net_full_addr(uint32_t node, uint32_t epoch);
+/* Where a datagram to |at| leads; FULL_NONE: nowhere. */
+uint32_t net_full_by_addr(const struct full *f, const struct netaddr *at, uint16_t *mapped);
+
+/* full_node.c */
+struct fn_setup {
+    size_t contacts;
+    struct netaddr addr[FULL_CONTACTS_MAX];
+    struct peer_id peer[FULL_CONTACTS_MAX];
+    int64_t wall0;
+    uint64_t idle;
+};
+void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now);
+void fn_unmake(struct full_node *fn, bool tell, tstamp now);
+enum fn_op { FN_PUT, FN_GET, FN_FIND };
+qudag_err fn_ask(struct full_node *fn, enum fn_op op, uint64_t cookie, struct slice key,
+                 struct slice value);
+void fn_recv(struct full_node *fn, const struct netaddr *from, struct slice data, tstamp now);
+void fn_turn(struct full_node *fn, tstamp now); /* requests, due ticks, then what is to be sent */
+tstamp fn_deadline(const struct full_node *fn);
+struct kad *fn_kad(const struct full_node *fn);
+struct onion *fn_onion(const struct full_node *fn);
+void fn_count(const struct full_node *fn, struct full_counts *c);
+
+/* full_work.c */
+void carry_begin(struct full *f);
+void carry_step(struct full *f, size_t ix);
+void carry_op_done(struct full_node *fn, struct ref op, qudag_err err, struct ref circuit);
+void carry_left(struct full *f, uint32_t node); /* |node| goes, or is gone */
+void carry_check(struct full *f);
+void carry_fini(struct full *f);
+void carry_stream_in(struct full_node *fn, struct ref strm);
+void carry_data(struct full_node *fn, struct ref strm, struct slice data, bool fin);
+void carry_opened(struct full_node *fn, struct ref strm);
+void carry_writable(struct full_node *fn, struct ref strm);
+void carry_closed(struct full_node *fn, struct ref strm, qudag_err why);
+void carry_circuit_closed(struct full_node *fn, struct ref circuit, qudag_err why);
+uint8_t carry_byte(uint64_t id, unsigned way, uint64_t at);
+#define FULL_ECHO "/qudag-sim/pattern/1"
+
+/* full_check.c */
+void guard_mem(struct full_node *fn,
+               uint64_t max); /* an allocator that looks into what it gets back */
+void guard_secret(struct full_node *fn, const void *p);
+void guard_mark(struct full_node *fn, const void *p, size_t len); /* must be zero when freed */
+void guard_round(struct full *f, struct full_node *fn); /* anew: keys, what its relay knows */
+void guard_known(struct full *f, const struct full_node *fn);
+void guard_path(struct full *f, const struct full_carry *c);
+/* Lives are numbered as they begin; FULL_NONE: nobody's id. */
+uint32_t guard_life(const struct full *f, const struct peer_id *id);
+bool guard_holds_life(const struct full *f, struct slice m, uint32_t life);
+/* The first life named in |m| that is none of |allowed|; FULL_NONE: nobody else is. */
+uint32_t guard_names(const struct full *f, struct slice m, const uint32_t *allowed, size_t n);
+
+#endif
