@@ -532,7 +532,7 @@ static void stop_thread(struct store *s)
 
 /* ---- life ---- */
 
-static qudag_err open_all(struct store *s, char *why)
+static qudag_err open_all(struct store *s, bool look_only, char *why)
 {
     char broken[PATH_MAX_LEN + 32];
     enum store_file what;
@@ -541,7 +541,10 @@ static qudag_err open_all(struct store *s, char *why)
     if (err == QUDAG_OK) {
         err = look_at(s, &what, why);
     }
-    if (err == QUDAG_OK && what == STORE_FILE_DAMAGED) {
+    if (err != QUDAG_OK || look_only) {
+        return err;
+    }
+    if (what == STORE_FILE_DAMAGED) {
         err = set_aside(s, broken, why);
     }
     if (err == QUDAG_OK) {
@@ -575,8 +578,8 @@ qudag_err store_open(struct store **out, const struct store_config *cfg, char wh
     s->size_max = cfg->size_max;
     s->log = cfg->log;
     memcpy(s->dir, cfg->dir, strlen(cfg->dir) + 1);
-    qudag_err err = open_all(s, why);
-    if (err != QUDAG_OK) {
+    qudag_err err = open_all(s, cfg->look_only, why);
+    if (err != QUDAG_OK || cfg->look_only) {
         store_close(s);
         return err;
     }
