@@ -66,7 +66,7 @@ def kills():
                    for w in (0, 2, 3)]
         for p in putters:
             p.start()
-        time.sleep(0.3 + draw.random() * 0.3)
+        time.sleep(0.4 + draw.random() * 0.4)
         os.kill(victim.pid, signal.SIGKILL)
         stop.set()
         for p in putters:
@@ -79,7 +79,7 @@ def kills():
             check(victim.peer not in who or key in held, f'kill {n}: {key} was acknowledged and is gone')
         ready(victim)  # before the next round
     mine = [k for k, who in acknowledged.items() if victim.peer in who]
-    check(len(mine) > KILLS, f'only {len(mine)} records were acknowledged by the one that was killed')
+    check(len(mine) > KILLS // 2, f'only {len(mine)} records were acknowledged by the one that was killed')
     s = victim.ask('dht', 'store')
     check(s['store_failures'] == 0 and s['store_damaged_values'] == 0 and s['store_set_aside'] == 0, f'{s}')
     print(f'ok: {KILLS} kills in {time.monotonic() - began:.1f} s, all of {len(mine)} acknowledged records there; '

@@ -142,6 +142,7 @@ qudag_err kad_keep_restore(struct kad *k, const struct kad_own *own, const uint8
     }
     qudag_err err = keep_set(k, own->key, own->value, own->provide, tstamp_after(now, wait), &e);
     if (err == QUDAG_OK) {
+        list_del(&e->mark.node); /* the host has it so */
         e->mark.known = true;
     }
     return err;
