@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -503,16 +504,21 @@ static void *sync_loop(void *arg)
     return NULL;
 }
 
+/* Signals are for the program's threads. */
 static bool start_thread(struct store *s)
 {
     pthread_condattr_t a;
+    sigset_t all, before;
 
     (void)pthread_condattr_init(&a);
     (void)pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_cond_init(&s->wake, &a);
     (void)pthread_condattr_destroy(&a);
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     s->has_thread = pthread_create(&s->thread, NULL, sync_loop, s) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return s->has_thread;
 }
 
