@@ -34,7 +34,8 @@
 #define PAGE_MIN 512
 #define PAGE_MAX 32768
 #define TXN_MAX (UINT64_C(1) << 62)
-#define FIXED_MAP 1
+#define FREE_FLAGS 8     /* keys are numbers */
+#define ENV_FLAGS 0x4000 /* may be with them: the file is not in a folder of its own */
 
 struct db {
     uint32_t pad; /* of the first: bytes of a page */
@@ -283,8 +284,8 @@ static bool meta_ok(const struct meta *m)
     uint32_t page = m->db[0].pad;
 
     return m->magic == MAGIC && m->flags == FLAG_META && page >= PAGE_MIN && page <= PAGE_MAX &&
-           (page & (page - 1)) == 0 && (m->db[0].flags & FIXED_MAP) == 0 && m->db[1].flags == 0 &&
-           m->txn < TXN_MAX && m->last >= 1;
+           (page & (page - 1)) == 0 && (m->db[0].flags & ~ENV_FLAGS) == FREE_FLAGS &&
+           m->db[1].flags == 0 && m->txn < TXN_MAX && m->last >= 1;
 }
 
 /* The newer of the two heads into |m|. */
