@@ -165,8 +165,46 @@ def trouble(nodes):
     print('ok: in use, not writable, over the quota, switched off', flush=True)
 
 
+def full_disk(nodes):
+    """a limit on the size of files stands for the full disk; what was acknowledged before is kept, nothing else is"""
+    node = Node('full', ONE_HOP, fixed_port(), f'node.bootstrap={nodes[0].bootstrap}')
+    args = [QUDAG, '--dir', node.dir, 'up', '--no-wait', '-o', 'lab.lab=yes']
+    for o in node.options:
+        args += ['-o', o]
+    # 2.4 MiB of 1 KiB blocks, of which 2 MiB are kept in advance
+    code, text = run('bash', '-c', 'ulimit -f 2400; trap "" XFSZ; exec "$@"', 'bash', *args)
+    check(code == 0, text)
+    s = node.ask('status')
+    node.take(s)
+    ready(node)
+    acknowledged = set()
+    for n in range(400):
+        code, text = nodes[0].tool('dht', 'put', '--once', f'big-{n}', 'x' * 4000)
+        told = json.loads(text.strip().splitlines()[-1])
+        if code == 0 and node.peer in told['peers']:
+            acknowledged.add(f'/app/big-{n}')
+        if node.ask('dht', 'store')['store_room'] == 0:
+            break
+    s = node.ask('dht', 'store')
+    check(s['store_room'] == 0 and s['store_failures'] == 0, f'{s}')
+    refused = node.ask('stats')['kad_refused_records']
+    for n in range(3):
+        code, text = nodes[0].tool('dht', 'put', '--once', f'late-{n}', 'y' * 4000)
+        told = json.loads(text.strip().splitlines()[-1])
+        check(code != 0 or node.peer not in told['peers'], 'a full node has acknowledged a record')
+    check(node.ask('stats')['kad_refused_records'] > refused, 'nothing was refused')
+    check('store.full' in (node.dir / 'qudagd.log').read_text(), 'the log does not tell of the full disk')
+    node.kill()
+    start(node)
+    check(acknowledged <= records(node), f'{len(acknowledged - records(node))} acknowledged records are gone')
+    check(node.ask('dht', 'store')['store_room'] == 1, 'no room without the limit')
+    node.down()
+    print(f'ok: a full disk after {len(acknowledged)} records: told, refused, nothing lost', flush=True)
+
+
 def main():
     nodes = kills()
+    full_disk(nodes)
     publications(nodes)
     without_bootstrap_peer(nodes)
     trouble(nodes)

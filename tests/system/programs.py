@@ -72,8 +72,10 @@ class Node:
             args += ['-o', o]
         code, text = run(QUDAG, '--dir', self.dir, 'up', '--json', *([] if wait else ['--no-wait']), *args, timeout=60)
         check(code == 0, f'{self.dir.name} does not start: exit {code}: {text}')
-        s = self.ask('status')
-        self.pid, self.peer, self.bootstrap = s['pid'], s['peer'], s['bootstrap'][0]
+        return self.take(self.ask('status'))
+
+    def take(self, status):
+        self.pid, self.peer, self.bootstrap = status['pid'], status['peer'], status['bootstrap'][0]
         _pids.add(self.pid)
         return self
 
