@@ -20,7 +20,7 @@ static void die(const char *what)
 static void use(bool write)
 {
     MDB_env *env;
-    MDB_txn *txn;
+    MDB_txn *txn = NULL;
     MDB_dbi dbi;
     MDB_cursor *cur;
     MDB_val k, v;
