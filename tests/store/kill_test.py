@@ -17,7 +17,8 @@ from programs import ANY_PORT, QUDAG, QUDAGD, Node, check, free_port, run  # noq
 
 KILLS = 20
 NODES = 4
-ONE_HOP = 'onion.hops=1'  # so few nodes are enough to be ready
+# so few nodes are enough to be ready, and one may store many records in an hour
+OPTIONS = 'onion.hops=1', 'dht.records_max=100000'
 
 
 def records(node):
@@ -47,15 +48,18 @@ def put_until(node, stop, acknowledged, prefix):
         time.sleep(0.03)  # a peer that asks too often is refused
 
 
-def fixed_port():
-    return f'node.listen=/ip4/127.0.0.1/udp/{free_port()}/quic-v1'
+def member(name, *options):
+    """a node that is found at the same port after a restart"""
+    node = Node(name, *OPTIONS, *options)
+    node.listen = f'/ip4/127.0.0.1/udp/{free_port()}/quic-v1'
+    return node
 
 
 def kills():
     draw = random.Random(1)
-    nodes = [Node('n0', ONE_HOP, fixed_port()).start()]
+    nodes = [member('n0').start()]
     for ix in range(1, NODES):
-        nodes.append(Node(f'n{ix}', ONE_HOP, fixed_port(), f'node.bootstrap={nodes[0].bootstrap}').start(wait=False))
+        nodes.append(member(f'n{ix}', f'node.bootstrap={nodes[0].bootstrap}').start(wait=False))
     for n in nodes:
         ready(n)
     victim = nodes[1]
@@ -167,9 +171,9 @@ def trouble(nodes):
 
 def full_disk(nodes):
     """a limit on the size of files stands for the full disk; what was acknowledged before is kept, nothing else is"""
-    node = Node('full', ONE_HOP, fixed_port(), f'node.bootstrap={nodes[0].bootstrap}')
+    node = member('full', f'node.bootstrap={nodes[0].bootstrap}')
     args = [QUDAG, '--dir', node.dir, 'up', '--no-wait', '-o', 'lab.lab=yes']
-    for o in node.options:
+    for o in (f'node.listen={node.listen}', *node.options):
         args += ['-o', o]
     # 2.4 MiB of 1 KiB blocks, of which 2 MiB are kept in advance
     code, text = run('bash', '-c', 'ulimit -f 2400; trap "" XFSZ; exec "$@"', 'bash', *args)
