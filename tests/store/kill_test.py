@@ -22,7 +22,12 @@ OPTIONS = 'onion.hops=1', 'dht.records_max=100000'
 
 
 def records(node):
-    return {r.get('key', r['key_bytes']) for r in node.ask('dht', 'records')['records']}
+    """those whose key is text; relays' descriptors have bytes"""
+    return {r['key'] for r in node.ask('dht', 'records')['records'] if 'key' in r}
+
+
+def count(node):
+    return node.ask('dht', 'store')['kad_records']
 
 
 def start(node, *options):
@@ -95,11 +100,11 @@ def publications(nodes):
     node = nodes[2]
     node.ask('dht', 'put', 'mine', 'kept')
     node.ask('dht', 'provide', 'content')
-    before = {p['key_bytes']: p['due'] for p in node.ask('dht', 'published')['published']}
+    before = {p.get('key', 'bytes'): p['due'] for p in node.ask('dht', 'published')['published']}
     check(len(before) == 2, f'{before}')
     node.kill()
     start(node)
-    after = {p['key_bytes']: p['due'] for p in node.ask('dht', 'published')['published']}
+    after = {p.get('key', 'bytes'): p['due'] for p in node.ask('dht', 'published')['published']}
     check(after.keys() == before.keys(), f'{before} {after}')
     for key, due in before.items():
         check(abs(after[key] - due) <= 2, f'due {due} before, {after[key]} after')
@@ -156,12 +161,14 @@ def trouble(nodes):
     path.write_bytes(good)
     start(node)
     check(records(node) == held, 'the undamaged store is not what it was')
+    most = min(16, count(node))
     node.down()
     start(node, 'dht.records_max=16')
-    check(len(records(node)) == 16, 'a smaller quota does not hold at start')
+    left = records(node)
+    check(left <= held and count(node) == most, f'a smaller quota does not hold at start: {count(node)}')
     node.down()
     start(node, 'dht.records_max=16')
-    check(len(records(node)) == 16, 'what was over the quota has come back')
+    check(count(node) == most, 'what was over the quota has come back')
     node.down()
     start(node, 'dht.store=no')
     check(records(node) == set(), 'without a store nothing should be there')
