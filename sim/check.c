@@ -113,7 +113,7 @@ static void check_records(struct sim *s, uint32_t node)
     struct slice key, value;
 
     for (size_t it = 0; kad_record_next(s->node[node].kad, &it, &key, &value, &expires);) {
-        if (v.check(v.ctx, key, value, now, &most) != QUDAG_OK) {
+        if (!hostile_key(key) && v.check(v.ctx, key, value, now, &most) != QUDAG_OK) {
             check_fail(s, node, "a record is held that its validator refuses");
         }
         if (expires + SWEEP < now || expires > now + KAD_RECORD_LIFE) {
@@ -148,6 +148,16 @@ void check_event(struct sim *s)
     world_push(&s->world, (struct sim_event){.at = s->world.now + NS_PER_S, .kind = SIM_CHECK});
 }
 
+static void add_refused(struct sim_report *r, const struct sim_node *nd)
+{
+    struct kad_stats st;
+
+    kad_stats_get(nd->kad, &st);
+    for (size_t i = 0; i < KAD_REFUSALS; i++) {
+        r->refused[i] += nd->hostile ? 0 : st.refused[i];
+    }
+}
+
 void check_all(struct sim *s)
 {
     struct sim_report *r = &s->report;
@@ -156,6 +166,7 @@ void check_all(struct sim *s)
     bool there;
 
     work_late(s);
+    memset(r->refused, 0, sizeof(r->refused));
     r->memory_sum = r->memory_max = r->memory_refused = r->table_sum = r->table_dead = 0;
     for (uint32_t i = 0; i < s->n; i++) {
         const struct sim_node *nd = &s->node[i];
@@ -163,6 +174,7 @@ void check_all(struct sim *s)
             continue;
         }
         check_node(s, i);
+        add_refused(r, nd);
         r->memory_sum += nd->mem.used;
         r->memory_max = nd->mem.peak > r->memory_max ? nd->mem.peak : r->memory_max;
         r->memory_refused += nd->mem.refused;

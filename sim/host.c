@@ -110,8 +110,8 @@ static void make_core(struct sim *s, uint32_t node)
                              .protocol = KAD_PROTOCOL,
                              .server = !nd->nat,
                              .scratch = s->scratch,
-                             .n_validators = 1,
-                             .validator = {sim_validator(s)}};
+                             .n_validators = 2,
+                             .validator = {sim_validator(s), hostile_validator()}};
     qudag_err err = kad_new(&nd->kad, &cfg, s->world.now);
     ASSERT(err == QUDAG_OK);
     host_addr(node, nd->epoch, &addr);
@@ -347,11 +347,13 @@ void host_event(struct sim *s, const struct sim_event *ev)
         if (st == NULL || !st->end[side].open) {
             return;
         }
-        if (lied(s, ev)) {
+        uint32_t other = st->end[side ^ 1u].node;
+        if (hostile_event(s, ev, other) || lied(s, ev)) {
             return;
         }
         out.peer = &s->node[st->end[side ^ 1u].node].id;
         out.inbound = side == 1;
+        out.net = out.inbound ? hostile_net(s, other) : 0;
     }
     if (ev->kind == SIM_FAIL) {
         out.err = QUDAG_EUNREACHABLE;

@@ -167,6 +167,20 @@ static void text_phase(FILE *f, const struct sim_phase_report *p)
                   per_node_hour(p->bytes, p->node_ns) / 1024);
 }
 
+static void text_refused(FILE *f, const struct sim_report *r)
+{
+    const char *before = "refused of what others sent: ";
+
+    for (size_t i = 0; i < KAD_REFUSALS; i++) {
+        if (r->refused[i] > 0) {
+            (void)fprintf(f, "%s%s %" PRIu64, before, kad_refusal_name((enum kad_refusal)i),
+                          r->refused[i]);
+            before = ", ";
+        }
+    }
+    (void)fputs(before[0] == ',' ? "\n" : "", f);
+}
+
 void sim_print_text(FILE *f, const struct sim_report *r)
 {
     char hash[2 * BLAKE3_LEN + 1];
@@ -187,6 +201,7 @@ void sim_print_text(FILE *f, const struct sim_report *r)
                   " %% of them dead\n",
                   per(r->table_sum, r->online), per(r->table_dead * 100, r->table_sum),
                   per(r->table_dead * 10000, r->table_sum) % 100);
+    text_refused(f, r);
     if (r->violations > 0) {
         (void)fprintf(
             f, "VIOLATED %" PRIu64 " times, first at %" PRIu64 " ms by node %" PRIu32 ": %s\n",
@@ -243,6 +258,16 @@ static void json_phase(FILE *f, const struct sim_phase_report *p, bool first)
     (void)fputs("}}", f);
 }
 
+static void json_refused(FILE *f, const struct sim_report *r)
+{
+    (void)fputs(" \"refused\": {", f);
+    for (size_t i = 0; i < KAD_REFUSALS; i++) {
+        (void)fprintf(f, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
+                      kad_refusal_name((enum kad_refusal)i), r->refused[i]);
+    }
+    (void)fputs("}", f);
+}
+
 void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *sc, uint64_t seed)
 {
     char hash[2 * BLAKE3_LEN + 1];
@@ -266,9 +291,11 @@ void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *
     (void)fprintf(f,
                   " \"online\": %" PRIu32 ", \"memory_per_node\": %" PRIu64
                   ", \"memory_peak\": %" PRIu64 ", \"memory_refused\": %" PRIu64
-                  ", \"table_entries\": %" PRIu64 ", \"table_dead\": %" PRIu64 ",\n \"phases\": [",
+                  ", \"table_entries\": %" PRIu64 ", \"table_dead\": %" PRIu64 ",\n",
                   r->online, per(r->memory_sum, r->online), r->memory_max, r->memory_refused,
                   r->table_sum, r->table_dead);
+    json_refused(f, r);
+    (void)fputs(",\n \"phases\": [", f);
     for (size_t i = 0; i < r->phases; i++) {
         json_phase(f, &r->phase[i], i == 0);
     }

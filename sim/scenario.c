@@ -25,7 +25,7 @@ enum section {
 static const char *const section_name[SECTIONS] = {"",    "network", "links", "work",
                                                    "run", "fault",   "phase"};
 static const char *const fault_name[] = {"none", "kill", "churn", "partition",
-                                         "loss", "slow", "lie",   "storm"};
+                                         "loss", "slow", "lie", "hostile", "storm"};
 
 struct key {
     enum section section;

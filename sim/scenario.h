@@ -23,6 +23,7 @@ enum sim_fault_kind {
     FAULT_LOSS,      /* |share| of packets lost besides */
     FAULT_SLOW,      /* |share| of the nodes take |delay| to answer */
     FAULT_LIE,   /* |share| of the nodes work together: name each other, deny and forge values */
+    FAULT_HOSTILE, /* |share| of the nodes send what no honest node sends */
     FAULT_STORM, /* |share| as many new nodes again, all within |over| */
 };
 

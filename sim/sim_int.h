@@ -5,6 +5,7 @@
  *   host.c    nodes: their cores, what these ask for, identify between two that met
  *   net.c     links and streams: how long a message takes, and whether it comes
  *   fault.c   what befalls the network      liar.c  what colluding nodes answer
+ *   hostile.c what hostile nodes send
  *   work.c    requests and whether they were answered rightly
  *   check.c   what must hold at every moment
  */
@@ -69,6 +70,8 @@ struct sim_node {
     uint64_t slow;  /* ns before an answer */
     uint32_t still; /* ticks at one moment */
     tstamp still_at;
+    bool hostile;  /* sends what no honest node sends */
+    uint8_t habit; /* of answering, if so */
     bool nat, liar, far; /* behind NAT: a client; lies; on the other side of a partition */
 };
 
@@ -117,6 +120,8 @@ struct sim {
     struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX], named[KAD_K];
     struct work work;
     bool fault_on[SIM_FAULTS_MAX], phase_on[SIM_PHASES_MAX];
+    bool hostile; /* some nodes are */
+    uint32_t hostile_step;
     uint32_t check_next;
     uint64_t value_key[2];
     uint64_t rpcs, dials, bytes, messages, node_ns; /* since the beginning; node_ns: online time */
@@ -151,6 +156,16 @@ void host_add_node(struct sim *s); /* one more slot, offline */
 
 /* liar.c */
 void liar_answer(struct sim *s, uint32_t node, struct ref strm, struct slice data);
+
+/* hostile.c */
+#define HOSTILE_TICK (UINT64_C(1) << 40) /* cookie of a SIM_FAULT */
+void hostile_mark(struct sim *s, const struct sim_fault *f, bool on);
+void hostile_tick(struct sim *s);
+/* True when the event is none of the core's; |other|: the node at the other end. */
+bool hostile_event(struct sim *s, const struct sim_event *ev, uint32_t other);
+uint64_t hostile_net(const struct sim *s, uint32_t node); /* what network its links come from */
+struct kad_validator hostile_validator(void);
+bool hostile_key(struct slice key); /* of a record only hostile nodes put */
 
 /* fault.c */
 void fault_plan(struct sim *s);
