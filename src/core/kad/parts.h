@@ -21,8 +21,7 @@ struct kad_peer {
     uint32_t srtt_us, rttvar_us; /* 0: never measured */
     uint32_t scored_s;           /* when |score| was right, s */
     int16_t score;               /* in 1/256; see kad_peer_score() */
-    uint16_t raw_len;
-    uint32_t refs;
+    uint16_t raw_len, refs;
     uint8_t n_addrs;
     uint8_t fails; /* requests failed since the last answer */
     bool moved;    /* other addresses than at first: |room| holds a pointer to the message */
@@ -111,7 +110,7 @@ int kad_dist_cmp(const uint8_t t[SHA256_LEN], const uint8_t a[SHA256_LEN],
 /* ---- table.c ---- */
 
 #define KAD_BUCKETS 32 /* the last holds every longer common prefix */
-#define KAD_SPARES 4
+#define KAD_SPARES 2
 #define KAD_GROUP_BUCKET 2
 #define KAD_GROUP_TABLE 10
 

@@ -155,6 +155,7 @@ struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info,
 
 struct kad_peer *kad_peer_ref(struct kad_peer *p)
 {
+    ASSERT(p->refs < UINT16_MAX); /* lookups and requests are bounded, and hold a few each */
     p->refs++;
     return p;
 }
