@@ -166,18 +166,18 @@ void check_all(struct sim *s)
     bool there;
 
     work_late(s);
-    memset(r->refused, 0, sizeof(r->refused));
     r->memory_sum = r->memory_max = r->memory_refused = r->table_sum = r->table_dead = 0;
+    memset(r->refused, 0, sizeof(r->refused));
     for (uint32_t i = 0; i < s->n; i++) {
         const struct sim_node *nd = &s->node[i];
         if (nd->kad == NULL) {
             continue;
         }
         check_node(s, i);
-        add_refused(r, nd);
         r->memory_sum += nd->mem.used;
         r->memory_max = nd->mem.peak > r->memory_max ? nd->mem.peak : r->memory_max;
         r->memory_refused += nd->mem.refused;
+        add_refused(r, nd);
         for (size_t it = 0; kad_table_next(nd->kad, &it, &info);) {
             (void)entry_known(s, &info.id, &prefix, &there);
             r->table_sum++;

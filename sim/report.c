@@ -236,6 +236,16 @@ static void json_outcome(FILE *f, const struct sim_outcome *o, const char *name,
         o->rpcs, o->failures, o->hops);
 }
 
+static void json_refused(FILE *f, const struct sim_report *r)
+{
+    (void)fputs(" \"refused\": {", f);
+    for (size_t i = 0; i < KAD_REFUSALS; i++) {
+        (void)fprintf(f, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
+                      kad_refusal_name((enum kad_refusal)i), r->refused[i]);
+    }
+    (void)fputs("}", f);
+}
+
 static void json_phase(FILE *f, const struct sim_phase_report *p, bool first)
 {
     bool comma = false;
@@ -256,16 +266,6 @@ static void json_phase(FILE *f, const struct sim_phase_report *p, bool first)
         }
     }
     (void)fputs("}}", f);
-}
-
-static void json_refused(FILE *f, const struct sim_report *r)
-{
-    (void)fputs(" \"refused\": {", f);
-    for (size_t i = 0; i < KAD_REFUSALS; i++) {
-        (void)fprintf(f, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
-                      kad_refusal_name((enum kad_refusal)i), r->refused[i]);
-    }
-    (void)fputs("}", f);
 }
 
 void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *sc, uint64_t seed)
@@ -291,13 +291,13 @@ void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *
     (void)fprintf(f,
                   " \"online\": %" PRIu32 ", \"memory_per_node\": %" PRIu64
                   ", \"memory_peak\": %" PRIu64 ", \"memory_refused\": %" PRIu64
-                  ", \"table_entries\": %" PRIu64 ", \"table_dead\": %" PRIu64 ",\n",
+                  ", \"table_entries\": %" PRIu64 ", \"table_dead\": %" PRIu64 ",\n \"phases\": [",
                   r->online, per(r->memory_sum, r->online), r->memory_max, r->memory_refused,
                   r->table_sum, r->table_dead);
-    json_refused(f, r);
-    (void)fputs(",\n \"phases\": [", f);
     for (size_t i = 0; i < r->phases; i++) {
         json_phase(f, &r->phase[i], i == 0);
     }
-    (void)fputs("]}\n", f);
+    (void)fputs("],\n", f);
+    json_refused(f, r);
+    (void)fputs("}\n", f);
 }

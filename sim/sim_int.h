@@ -5,9 +5,9 @@
  *   host.c    nodes: their cores, what these ask for, identify between two that met
  *   net.c     links and streams: how long a message takes, and whether it comes
  *   fault.c   what befalls the network      liar.c  what colluding nodes answer
- *   hostile.c what hostile nodes send
  *   work.c    requests and whether they were answered rightly
  *   check.c   what must hold at every moment
+ *   hostile.c what hostile nodes send
  */
 #ifndef QUDAG_SIM_SIM_INT_H
 #define QUDAG_SIM_SIM_INT_H
@@ -60,6 +60,8 @@ struct net {
 struct sim_node {
     struct kad *kad; /* NULL: not online */
     struct mem mem;
+    bool hostile;  /* sends what no honest node sends */
+    uint8_t habit; /* of answering, if so */
     struct rng_stream rng;
     struct peer_id id;
     uint32_t epoch;   /* lives begun */
@@ -70,8 +72,6 @@ struct sim_node {
     uint64_t slow;  /* ns before an answer */
     uint32_t still; /* ticks at one moment */
     tstamp still_at;
-    bool hostile;  /* sends what no honest node sends */
-    uint8_t habit; /* of answering, if so */
     bool nat, liar, far; /* behind NAT: a client; lies; on the other side of a partition */
 };
 
