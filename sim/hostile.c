@@ -1,7 +1,7 @@
 /*
  * hostile.c - nodes that send what no honest node sends, as servers and as clients.
  *
- *   asked by others    a node has one bad habit of answering, drawn when the fault strikes
+ *   asked by others    a node has one bad habit of answering
  *   a timer            one hostile node after the other asks an honest one, with each kind of bad request in turn
  *
  * Behind both an honest core runs on, so that a hostile node is known, named and asked like every other.
@@ -382,10 +382,13 @@ void hostile_tick(struct sim *s)
 
 void hostile_mark(struct sim *s, const struct sim_fault *f, bool on)
 {
+    unsigned n = 0;
+
     for (uint32_t i = 0; i < s->n; i++) {
         struct sim_node *nd = &s->node[i];
         nd->hostile = on && i >= s->sc->bootstrap && dice_hit(&s->dice, DICE_FAULTS, f->share);
-        nd->habit = (uint8_t)dice_below(&s->dice, DICE_FAULTS, HABITS);
+        nd->habit = (uint8_t)(n % HABITS); /* each in turn: a few nodes show them all */
+        n += nd->hostile ? 1 : 0;
     }
     s->hostile = on;
     if (on) {
