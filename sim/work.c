@@ -160,8 +160,7 @@ static bool pick_node(struct sim *s, uint32_t *node)
     for (unsigned i = 0; i < 1000; i++) {
         uint32_t c = dice_below(&s->dice, DICE_WORK, s->n);
         const struct sim_node *nd = &s->node[c];
-        if (nd->kad != NULL && !nd->liar && !nd->hostile &&
-            s->world.now - nd->joined >= SETTLED) {
+        if (nd->kad != NULL && !nd->liar && s->world.now - nd->joined >= SETTLED) {
             *node = c;
             return true;
         }

@@ -207,12 +207,13 @@ struct kad {
     size_t n_seeds;
     struct kad_peer **seed; /* KAD_SEEDS_MAX places: heard of, not answered yet; newest last; or NULL */
     tstamp next_maintain, last_answer, rejoin_at, rejoin_wait;
-    struct kad_failed *failed; /* failed_cap of them; NULL: nobody failed lately */
+    struct kad_failed *failed; /* KAD_FAILED_MAX of them, or NULL: nobody failed yet */
     struct kad_liar *liars; /* KAD_LIARS_MAX of them, or NULL: nobody lied yet */
-    uint32_t failed_next, failed_cap, liars_next;
+    uint32_t failed_next, liars_next;
     struct kad_peer_info self_info;
     struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
     struct kad_stats stats;
+    uint32_t failed_cap; /* places |failed| has now, at most KAD_FAILED_MAX; 0: nobody failed lately */
 };
 
 /* Every call of the core begins here: frees what was reported, notes the room in |out|. */

@@ -101,7 +101,14 @@ tstamp kad_peer_soft(const struct kad_peer *p); /* ns after which another may be
 bool kad_addr_usable(const struct multiaddr *a, bool lab);
 uint64_t kad_addr_group(const struct multiaddr *a);
 
-uint64_t kad_hash_prefix(const uint8_t hash[SHA256_LEN]);
+/* One load and a swap of bytes, as compilers see it. */
+static inline uint64_t kad_hash_prefix(const uint8_t h[SHA256_LEN])
+{
+    return (uint64_t)h[0] << 56 | (uint64_t)h[1] << 48 | (uint64_t)h[2] << 40 |
+           (uint64_t)h[3] << 32 | (uint64_t)h[4] << 24 | (uint64_t)h[5] << 16 |
+           (uint64_t)h[6] << 8 | (uint64_t)h[7];
+}
+
 unsigned kad_cpl(const uint8_t a[SHA256_LEN], const uint8_t b[SHA256_LEN]); /* 0 .. 256 */
 /* < 0: |a| is closer to |t|. */
 int kad_dist_cmp(const uint8_t t[SHA256_LEN], const uint8_t a[SHA256_LEN],

@@ -14,16 +14,6 @@
 #define SOFT_MIN (20 * NS_PER_MS)
 #define RTT_MAX_US 60000000u
 
-uint64_t kad_hash_prefix(const uint8_t hash[SHA256_LEN])
-{
-    uint64_t v = 0;
-
-    for (size_t i = 0; i < 8; i++) {
-        v = v << 8 | hash[i];
-    }
-    return v;
-}
-
 unsigned kad_cpl(const uint8_t a[SHA256_LEN], const uint8_t b[SHA256_LEN])
 {
     for (unsigned i = 0; i < SHA256_LEN; i++) {

@@ -92,7 +92,8 @@ static void closer_put(struct kad *k, struct kad_msg *m, struct kad_peer *const 
     }
     if (len <= KAD_MSG_MAX) {
         for (size_t i = 0; i < n; i++) {
-            s->raw[i] = (struct kad_peer_raw){kad_peer_id(p[i]), {kad_peer_raw(p[i]), p[i]->raw_len}};
+            s->raw[i] =
+                (struct kad_peer_raw){kad_peer_id(p[i]), {kad_peer_raw(p[i]), p[i]->raw_len}};
         }
         m->raw = s->raw;
         m->n_raw = n;
