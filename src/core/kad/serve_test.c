@@ -231,10 +231,13 @@ static void a_full_store_and_missing_memory_are_told_apart(void **state)
     }
     assert_true(full > 0 && full < 20);
     assert_int_equal(refused(b, KAD_REFUSED_FULL), full);
-    struct kad_msg again = put(S("/v/z"), S("v"));
+    bed_free(b);
+
+    b = bed_new(NULL);
+    struct kad_msg one = put(S("/v/z"), S("v"));
     come(b, 100, &p.id);
     b->mem.max = b->mem.used;
-    ask(b, 100, &again);
+    ask(b, 100, &one);
     assert_int_equal(refused(b, KAD_REFUSED_NO_MEMORY), 1);
     b->mem.max = 0;
     bed_free(b);
