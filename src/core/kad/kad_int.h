@@ -213,6 +213,7 @@ struct kad {
     struct kad_peer_info self_info;
     struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
     struct kad_stats stats;
+    size_t kept;         /* bytes of requests of others that are not served yet */
     uint32_t failed_cap; /* places |failed| has now, at most KAD_FAILED_MAX; 0: nobody failed lately */
 };
 

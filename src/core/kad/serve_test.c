@@ -271,6 +271,31 @@ static void who_sends_on_without_reading_answers_is_cut_off(void **state)
     bed_free(b);
 }
 
+static void halves_of_requests_are_kept_in_bounded_memory(void **state)
+{
+    (void)state;
+    static uint8_t half[60000] = {0xff, 0xff, 0x03}; /* of a message of 65,535 bytes */
+    struct bed *b = bed_new(NULL);
+    size_t before = b->mem.used;
+    unsigned kept = 0;
+
+    for (uint32_t slot = 0; slot < 1000; slot++) {
+        struct kad_peer_info p = peer(slot / 10);
+        come(b, slot, &p.id);
+        say(b, slot, (struct slice){half, sizeof(half)});
+        kept += acts_of(b, ACT_RESET) == 0 ? 1 : 0;
+        assert_true(slot != 9 || kept == KAD_KEPT_CLIENT / sizeof(half));
+    }
+    assert_int_equal(kept, KAD_KEPT_MAX / sizeof(half));
+    assert_int_equal(refused(b, KAD_REFUSED_UNREAD), 1000 - kept);
+    assert_true(b->mem.used - before < 2 * KAD_KEPT_MAX);
+    for (uint32_t slot = 0; slot < 1000; slot++) {
+        go(b, slot);
+    }
+    assert_int_equal(b->k->kept, 0);
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +307,7 @@ int main(void)
         cmocka_unit_test(a_message_that_ends_too_early_is_refused),
         cmocka_unit_test(a_full_store_and_missing_memory_are_told_apart),
         cmocka_unit_test(who_sends_on_without_reading_answers_is_cut_off),
+        cmocka_unit_test(halves_of_requests_are_kept_in_bounded_memory),
         cmocka_unit_test(the_same_message_twice_is_answered_twice_and_stored_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
