@@ -25,7 +25,7 @@
 #define BENCH_ECHO "/bench/echo/1.0.0"     /* sends back what it gets */
 #define BENCH_SINK "/bench/sink/1.0.0"     /* reads; answers the count, 8 bytes, at the end */
 #define BENCH_SOURCE "/bench/source/1.0.0" /* sends as many bytes as the first 8 bytes say */
-#define BENCH_KEY "/bench/key-%u" /* of a lookup */
+#define BENCH_KEY "/bench/key-%u"          /* of a lookup */
 #define BENCH_KEY_MAX 32
 #define BENCH_CIRCUITS_MAX 1024
 #define BENCH_STREAMS_MAX 64

@@ -90,9 +90,10 @@ struct qconn {
     bool down_unread; /* LINK_DOWN waits in quic->downs */
     bool local_fixed; /* the dialler named the local address */
     bool close_wanted, streams_blocked, completed, confirmed, was_reset;
-    bool proven;  /* it came with a token: its address is no forgery */
-    bool muted;   /* closed by the owner: no event but LINK_DOWN */
-    bool expired; /* lingered long enough */
+    uint32_t streams_over; /* of the peer, ended and not given back yet */
+    bool proven;           /* it came with a token: its address is no forgery */
+    bool muted;            /* closed by the owner: no event but LINK_DOWN */
+    bool expired;          /* lingered long enough */
     ngtcp2_conn *ng;
     ngtcp2_crypto_ossl_ctx *ossl;
     ngtcp2_crypto_conn_ref conn_ref;
