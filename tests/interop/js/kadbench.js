@@ -40,10 +40,6 @@ const rss = (process.memoryUsage().rss - before) / nodes
 const peers = all.reduce((sum, n) => sum + n.services.dht.routingTable.size, 0) / nodes
 
 const spent = () => { const c = process.cpuUsage(); return (c.user + c.system) / 1000 }
-const idleFrom = [spent(), performance.now()]
-await pause(3000)
-const idle = (spent() - idleFrom[0]) / (performance.now() - idleFrom[1])
-
 const ms = []
 let requests = 0
 let found20 = 0
@@ -61,7 +57,7 @@ for (let k = 0; k < finds && !late(); k++) {
     if (found.size >= 20) found20++
   }
 }
-const cpu = (spent() - from[0] - idle * (performance.now() - from[1])) / ms.length
+const cpu = (spent() - from[0]) / ms.length
 const n = ms.length
 if (n < nodes * finds) console.error(`kadbench: ${n} of ${nodes * finds} lookups in ${LIMIT_MS / 1000} s`)
 ms.sort((a, b) => a - b)
