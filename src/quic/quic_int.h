@@ -32,6 +32,7 @@
 #define CIDS_PER_CONN 24    /* ids of ours alive at once: at most 8, and retiring ones */
 #define CHUNK_BIG 16384     /* bytes of a send chunk on a busy stream */
 #define CHUNK_SMALL 512     /* and on a quiet one */
+#define CHUNK_YOUNG 8192    /* bytes a stream may have written to get no big one */
 #define CHUNKS_SPARE 64     /* big chunks kept for reuse */
 #define OUTBOX_MAX 64       /* stateless answers waiting */
 #define OUTBOX_DATA_MAX 256 /* bytes of one */
