@@ -109,9 +109,7 @@ static void chunk_free(struct quic *q, struct chunk *k)
 /* |young|: its stream has written little, which may be all it ever does. */
 static struct chunk *chunk_new(struct quic *q, size_t want, bool young)
 {
-    uint32_t cap = want <= CHUNK_SMALL ? CHUNK_SMALL
-                   : young             ? (uint32_t)want
-                                       : CHUNK_BIG;
+    uint32_t cap = want <= CHUNK_SMALL ? CHUNK_SMALL : young ? (uint32_t)want : CHUNK_BIG;
     struct chunk *k = q->spare;
 
     if (cap == CHUNK_BIG && k != NULL) {
