@@ -3,6 +3,7 @@
  *
  *   --nodes N     processes; default 50
  *   --finds N     lookups of each node; default 8
+ *   --settle S    seconds between the last link and the first measurement; default 4
  *   --js N        lookups of each node of js-libp2p beside it; default 2 in the first round, else 0
  *
  * Every node looks up the 20 closest to random keys, one lookup at a time in the whole network.  "cpu"
@@ -18,7 +19,6 @@
 
 #define NODES_MAX 200
 #define IDLE_S 3
-#define SETTLE_S 4
 
 struct lab {
     size_t n;
@@ -54,7 +54,7 @@ static void known(struct child *c, unsigned *links, unsigned *peers)
 }
 
 /* Everybody has a link to everybody; the routing tables come of themselves. */
-static double lab_start(struct lab *lab)
+static double lab_start(struct lab *lab, unsigned settle)
 {
     struct actor_opts o = {.relay = true, .relays_min = 1};
     unsigned links, peers;
@@ -72,7 +72,7 @@ static double lab_start(struct lab *lab)
             (void)child_answer(&lab->node[i], "met");
         }
     }
-    wait_s(SETTLE_S);
+    wait_s(settle);
     for (size_t i = 0; i < lab->n; i++) {
         known(&lab->node[i], &links, &peers);
         must(links + 1 >= lab->n, "not everybody is connected");
@@ -184,7 +184,7 @@ int main(int argc, char **argv)
     unsigned usual = round == NULL || strtoul(round, NULL, 10) == 1 ? 2 : 0;
     unsigned js_finds = (unsigned)option(argc, argv, "--js", usual);
     must(lab.n >= 2 && lab.n <= NODES_MAX && finds >= 1 && finds <= BENCH_FINDS_MAX, "arguments");
-    us.peers = lab_start(&lab);
+    us.peers = lab_start(&lab, (unsigned)option(argc, argv, "--settle", 4));
     memory(&lab, &us);
     find_all(&lab, finds, &us);
     show("qudag", &us, true);

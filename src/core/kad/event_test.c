@@ -178,12 +178,12 @@ static void reach(struct bed *b, enum stage s)
     if (s >= WAITING) {
         open_it(b);
         assert_int_equal(b->v[0].type, ACT_WRITE);
-        assert_int_equal(b->fins, 1);
     }
     if (s >= LINGERING) {
         tell(b, (struct ev){.type = EV_DATA, .strm = {7, 1}, .data = {buf, encode(buf, &m)}});
         assert_int_equal(b->done, 1);
         assert_int_equal(b->err, QUDAG_OK);
+        assert_int_equal(b->fins, 1);
     }
     if (s == GONE) {
         tell(b, (struct ev){.type = EV_FIN, .strm = {7, 1}});
@@ -292,7 +292,8 @@ static void a_peer_that_refuses_a_record_is_still_asked(void **state)
         add(b, 0);
         open_as(b, 1);
         tell(b, (struct ev){.type = EV_DATA, .strm = {7, 1}, .data = {buf, len}});
-        assert_int_equal(kad_put(b->k, 1, S("/v/a"), S("value"), NULL, b->now, fresh(b)), QUDAG_OK);
+        assert_int_equal(kad_put(b->k, 1, S("/v/a"), S("value"), NULL, b->now, fresh(b)),
+                         QUDAG_OK);
         count(b);
         open_as(b, 2);
         tell(b, (struct ev){.type = EV_DATA, .strm = {7, 2}, .data = {buf, len}});

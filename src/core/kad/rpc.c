@@ -171,7 +171,9 @@ void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp no
         /* The peer checks signatures before it answers; nothing is gained by giving up early. */
         hard = hard < KAD_STORE_HARD_MIN ? KAD_STORE_HARD_MIN : hard;
     }
-    acts_fin(out, strm); /* with the request: the answer's end can come with the answer */
+    if (r->type == KAD_ADD_PROVIDER) {
+        acts_fin(out, strm);
+    }
     r->hard = tstamp_after(now, hard);
     r->softened = false;
     if (kad_timer_set(k, &r->timer, tstamp_after(now, kad_peer_soft(r->peer))) != QUDAG_OK) {
@@ -270,6 +272,7 @@ void kad_rpc_data(struct kad *k, struct kad_rpc *r, struct slice data, tstamp no
         return;
     }
     k->stats.dropped_peers += dropped;
+    acts_fin(out, r->strm);
     if (kad_timer_set(k, &r->timer, tstamp_after(now, KAD_LINGER)) != QUDAG_OK) {
         k->more = true;
     }
