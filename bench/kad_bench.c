@@ -14,7 +14,6 @@
  */
 #include "../tests/kad/kad_net_fill.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <time.h>
 
