@@ -219,6 +219,7 @@ static void make_tables(void)
         kad_stats_get(net.node[i].kad, &s);
         entries += s.table;
         net.node[i].kad->next_maintain = TSTAMP_NEVER;
+        net.node[i].kad->next_check = TSTAMP_NEVER;
     }
     line("table: entries per node", entries / (double)net.n, "1", 0, 0);
     line("memory per node", (double)net.mem.used / (double)net.n, "B", 0,

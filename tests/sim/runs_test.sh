@@ -22,6 +22,7 @@ for file in sim/scenarios/*.scenario; do
     full_stores) size='--nodes 300' ;; # 40 values a node: room for some 600
     million) size='--nodes 20000 --until 20s' ;;
     large) size='--nodes 500 --until 40s' ;;
+    relay_loss) size='--host full --nodes 16 --until 120s' ;; # complete nodes: the only ones with circuits
     *) size='--nodes 60' ;;
     esac
     # shellcheck disable=SC2086
