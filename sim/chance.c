@@ -172,3 +172,8 @@ uint64_t dice_pair(const struct dice *d, uint32_t a, uint32_t b, uint64_t median
     }
     return lognormal(w, median, spread);
 }
+
+uint64_t dice_fixed(const struct dice *d, uint64_t a, uint64_t b)
+{
+    return mix(mix(a ^ d->pairs) + mix(b ^ ~d->pairs));
+}

@@ -36,6 +36,9 @@ uint64_t dice_lognormal(struct dice *d, enum sim_purpose p, uint64_t median, uin
 /* The same for a pair of nodes: always the same answer, in either order. */
 uint64_t dice_pair(const struct dice *d, uint32_t a, uint32_t b, uint64_t median, uint64_t spread);
 
+/* 64 bits that belong to (a, b): always the same. */
+uint64_t dice_fixed(const struct dice *d, uint64_t a, uint64_t b);
+
 /* Fixed point with 16 bits behind the point: log2 of |v| > 0, and |v| times 2^x. */
 int64_t chance_log2(uint64_t v);
 uint64_t chance_exp2(uint64_t v, int64_t x);

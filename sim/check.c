@@ -24,7 +24,7 @@ void check_fail(struct sim *s, uint32_t node, const char *what)
 {
     if (s->report.violations++ == 0) {
         s->report.violation = what;
-        s->report.violation_at = s->world.now - NS_PER_S;
+        s->report.violation_at = s->world.now - SIM_BEGIN;
         s->report.violation_node = node;
     }
 }
@@ -65,17 +65,22 @@ static bool entry_known(const struct sim *s, const struct peer_id *id, uint64_t 
     uint8_t hash[SHA256_LEN];
     uint32_t node;
     struct rd r = {.p = hash, .left = sizeof(hash)};
+    bool known = host_by_id(s, id, &node);
 
-    sha256(hash, peer_id_slice(id));
-    *prefix = rd_u64(&r);
-    *there = host_by_id(s, id, &node) && s->node[node].kad != NULL;
+    *there = known && sim_there(&s->node[node]);
+    if (known) {
+        *prefix = s->prefix[node];
+    } else {
+        sha256(hash, peer_id_slice(id));
+        *prefix = rd_u64(&r);
+    }
     return !*there || !s->node[node].nat;
 }
 
 static void check_table(struct sim *s, uint32_t node)
 {
     const struct sim_node *nd = &s->node[node];
-    uint64_t seen[TABLE_MAX], prefix;
+    uint64_t seen[KAD_K] = {0}, prefix;
     unsigned bucket[LAST_BUCKET + 1] = {0};
     struct kad_peer_info info;
     struct kad_stats st;
@@ -89,16 +94,20 @@ static void check_table(struct sim *s, uint32_t node)
         if (peer_id_eq(&info.id, &nd->id) || info.n_addrs == 0) {
             check_fail(s, node, "a routing table holds its owner, or a peer without address");
         }
+        /* entries come bucket by bucket: |seen| are those of this one */
         unsigned cpl = shared_bits(prefix, s->prefix[node]);
-        if (++bucket[cpl < LAST_BUCKET ? cpl : LAST_BUCKET] > KAD_K) {
+        cpl = cpl < LAST_BUCKET ? cpl : LAST_BUCKET;
+        if (bucket[cpl] >= KAD_K) {
             check_fail(s, node, "a bucket holds more than k");
+            continue;
         }
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < bucket[cpl]; i++) {
             if (seen[i] == prefix) {
                 check_fail(s, node, "a peer twice in a routing table");
             }
         }
-        seen[n++] = prefix;
+        seen[bucket[cpl]++] = prefix;
+        n++;
     }
     kad_stats_get(nd->kad, &st);
     if (st.table != n) {
@@ -116,7 +125,7 @@ static bool sim_key(struct slice key)
 static void check_records(struct sim *s, uint32_t node)
 {
     struct kad_validator v = sim_validator(s);
-    walltime expires, now = SIM_WALL0 + (walltime)(s->world.now / NS_PER_S), most = now;
+    walltime expires, now = host_wall(s, node), most = now + KAD_RECORD_LIFE;
     struct slice key, value;
 
     for (size_t it = 0; kad_record_next(s->node[node].kad, &it, &key, &value, &expires);) {
@@ -166,6 +175,7 @@ void check_all(struct sim *s)
     bool there;
 
     work_late(s);
+    r->cores = 0;
     r->memory_sum = r->memory_max = r->memory_refused = r->table_sum = r->table_dead = 0;
     for (uint32_t i = 0; i < s->n; i++) {
         const struct sim_node *nd = &s->node[i];
@@ -173,6 +183,7 @@ void check_all(struct sim *s)
             continue;
         }
         check_node(s, i);
+        r->cores++;
         r->memory_sum += nd->mem.used;
         r->memory_max = nd->mem.peak > r->memory_max ? nd->mem.peak : r->memory_max;
         r->memory_refused += nd->mem.refused;

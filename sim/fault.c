@@ -24,9 +24,9 @@ void fault_plan(struct sim *s)
         }
         s->report.faults |= 1u << i;
         world_push(&s->world,
-                   (struct sim_event){.at = NS_PER_S + f->at, .kind = SIM_FAULT, .cookie = 2 * i});
+                   (struct sim_event){.at = SIM_BEGIN + f->at, .kind = SIM_FAULT, .cookie = 2 * i});
         if (end != UINT64_MAX) {
-            world_push(&s->world, (struct sim_event){.at = NS_PER_S + end,
+            world_push(&s->world, (struct sim_event){.at = SIM_BEGIN + end,
                                                      .kind = SIM_FAULT,
                                                      .cookie = 2 * i + ENDS});
         }
@@ -35,7 +35,7 @@ void fault_plan(struct sim *s)
 
 static bool spared(const struct sim *s, uint32_t node)
 {
-    return node < s->sc->bootstrap;
+    return node < s->sc->bootstrap || s->node[node].sybil;
 }
 
 /* ---- churn ---- */
@@ -84,7 +84,7 @@ void fault_leave(struct sim *s, uint32_t node)
 static void kill_some(struct sim *s, const struct sim_fault *f)
 {
     for (uint32_t i = 0; i < s->n; i++) {
-        if (s->node[i].kad != NULL && !spared(s, i) && dice_hit(&s->dice, DICE_FAULTS, f->share)) {
+        if (sim_there(&s->node[i]) && !spared(s, i) && dice_hit(&s->dice, DICE_FAULTS, f->share)) {
             host_leave(s, i, false);
         }
     }
@@ -114,7 +114,42 @@ static void mark(struct sim *s, const struct sim_fault *f, bool on)
         } else if (f->kind == FAULT_SLOW) {
             nd->slow = hit ? dice_lognormal(&s->dice, DICE_FAULTS, f->delay, SLOW_SPREAD) : 0;
         } else if (f->kind == FAULT_LIE) {
-            nd->liar = hit && !spared(s, i);
+            nd->liar = nd->sybil || (hit && !spared(s, i));
+        }
+    }
+    s->liars.stale = true;
+}
+
+/* ---- clocks ---- */
+
+int32_t fault_skew(const struct sim *s, uint32_t node)
+{
+    for (size_t i = 0; i < s->sc->n_faults; i++) {
+        const struct sim_fault *f = &s->sc->fault[i];
+        bool early = f->at == 0 && (s->report.faults >> i & 1u) != 0 && s->world.now == SIM_BEGIN;
+        uint64_t draw = dice_fixed(&s->dice, i, (uint64_t)s->node[node].epoch << 32 | node);
+        if (f->kind == FAULT_CLOCK_SKEW && (early || s->fault_on[i]) && draw % SIM_ALL < f->share) {
+            int32_t skew = (int32_t)(f->delay / NS_PER_S);
+            return draw >> 63 != 0 ? skew : -skew;
+        }
+    }
+    return 0;
+}
+
+/* ---- Sybils ---- */
+
+static void sybils(struct sim *s, const struct sim_fault *f, bool on)
+{
+    const struct attack *a = &s->attack;
+
+    for (uint32_t i = 0; i < a->n; i++) {
+        uint32_t node = a->first + i;
+        if (!on) {
+            host_leave(s, node, false);
+        } else if (!sim_there(&s->node[node])) {
+            world_push(&s->world, (struct sim_event){.at = s->world.now + f->over / a->n * i,
+                                                     .kind = SIM_JOIN,
+                                                     .node = node});
         }
     }
 }
@@ -134,7 +169,7 @@ void fault_event(struct sim *s, uint64_t cookie)
         break;
     case FAULT_CHURN:
         for (uint32_t i = 0; on && i < s->n; i++) {
-            if (s->node[i].kad != NULL) {
+            if (sim_there(&s->node[i])) {
                 fault_joined(s, i);
             }
         }
@@ -155,6 +190,10 @@ void fault_event(struct sim *s, uint64_t cookie)
         if (on) {
             storm(s, f);
         }
+        break;
+    case FAULT_ECLIPSE:
+    case FAULT_SYBIL:
+        sybils(s, f, on);
         break;
     default:
         break;

@@ -103,6 +103,9 @@ static void complete_nodes_join_store_find_and_carry(void **state)
     const struct sim_report *r = sim_report(s);
     for (size_t k = 0; k < SIM_KINDS; k++) {
         const struct sim_outcome *o = &r->phase[0].of[k];
+        if (k == OP_PUT_ATTACKED || k == OP_GET_ATTACKED) {
+            continue;
+        }
         assert_true(o->asked >= 10);
         /* the very first node has nobody to join */
         assert_int_equal(o->right + o->left, o->asked - (k == OP_JOIN ? 1 : 0));
@@ -149,7 +152,7 @@ static void losses_slow_nodes_and_narrow_uplinks_are_survived(void **state)
     while (sim_run(s, UINT64_MAX)) {
     }
     const struct sim_report *r = sim_report(s);
-    for (size_t k = 0; k < SIM_CIRCUIT; k++) {
+    for (size_t k = 0; k <= OP_JOIN; k++) {
         const struct sim_outcome *o = &r->phase[0].of[k];
         assert_true(o->right + 1 >= o->asked && o->asked > 8);
     }

@@ -31,14 +31,40 @@ static uint32_t get_u32(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static void make_id(const struct sim *s, uint32_t node, uint32_t epoch, struct peer_id *out)
+static uint64_t prefix_of(const struct peer_id *id)
 {
+    uint8_t hash[SHA256_LEN];
+    uint64_t v = 0;
+
+    sha256(hash, peer_id_slice(id));
+    for (unsigned i = 0; i < 8; i++) {
+        v = v << 8 | hash[i];
+    }
+    return v;
+}
+
+uint64_t host_id_at(uint8_t pk[32], uint32_t node, uint32_t tail, struct peer_id *out)
+{
+    put_u32(pk, node);
+    put_u32(pk + 4, 1);
+    put_u32(pk + 28, tail);
+    peer_id_from_ed25519(out, pk);
+    return prefix_of(out);
+}
+
+void host_identify(struct sim *s, uint32_t node)
+{
+    struct sim_node *nd = &s->node[node];
     uint8_t pk[32];
 
-    dice_node(&s->dice, "qudag sim 2026 identity", node, epoch, pk);
-    put_u32(pk + 24, node);
-    put_u32(pk + 28, epoch);
-    peer_id_from_ed25519(out, pk);
+    if (nd->sybil) {
+        return; /* its id was searched for */
+    }
+    dice_node(&s->dice, "qudag sim 2026 identity", node, nd->epoch, pk);
+    put_u32(pk, node);
+    put_u32(pk + 4, nd->epoch);
+    peer_id_from_ed25519(&nd->id, pk);
+    s->prefix[node] = prefix_of(&nd->id);
 }
 
 bool host_by_id(const struct sim *s, const struct peer_id *id, uint32_t *node)
@@ -51,26 +77,28 @@ bool host_by_id(const struct sim *s, const struct peer_id *id, uint32_t *node)
     if (!peer_id_ed25519(id, pk)) {
         return false;
     }
-    *node = get_u32(pk + 24);
+    *node = get_u32(pk);
     return *node < s->n && peer_id_eq(&s->node[*node].id, id);
 }
 
-/* A public IPv4 address in a /24 of its own; another port for every life. */
-void host_addr(uint32_t node, uint32_t epoch, struct multiaddr *out)
+/* A public IPv4 address, in a /24 of its own unless attack.c says otherwise; another port for every life. */
+static void addr_of(const struct sim *s, uint32_t node, struct multiaddr *out)
 {
-    struct netaddr a = {.family = 4, .port = (uint16_t)(1024 + epoch % 60000)};
+    struct netaddr a = {.family = 4, .port = (uint16_t)(1024 + s->node[node].epoch % 60000)};
 
-    a.ip[0] = (uint8_t)(20 + (node >> 16));
-    a.ip[1] = (uint8_t)(node >> 8);
-    a.ip[2] = (uint8_t)node;
-    a.ip[3] = 1;
+    if (!attack_addr(s, node, a.ip)) {
+        a.ip[0] = (uint8_t)(20 + (node >> 16));
+        a.ip[1] = (uint8_t)(node >> 8);
+        a.ip[2] = (uint8_t)node;
+        a.ip[3] = 1;
+    }
     multiaddr_quic(out, &a, NULL);
 }
 
-static void info_of(const struct sim *s, uint32_t node, struct kad_peer_info *out)
+void host_info(const struct sim *s, uint32_t node, struct kad_peer_info *out)
 {
     *out = (struct kad_peer_info){.id = s->node[node].id, .n_addrs = 1};
-    host_addr(node, s->node[node].epoch, &out->addr[0]);
+    addr_of(s, node, &out->addr[0]);
 }
 
 /* ---- life ---- */
@@ -79,45 +107,47 @@ void host_add_node(struct sim *s)
 {
     ASSERT(s->n < s->cap_n);
     struct sim_node *nd = &s->node[s->n];
-    *nd = (struct sim_node){.streams = SIM_NONE, .tick_at = TSTAMP_NEVER};
+    *nd = (struct sim_node){
+        .streams = SIM_NONE, .tick_at = TSTAMP_NEVER, .newer = SIM_NONE, .older = SIM_NONE};
     nd->nat = s->n >= s->sc->bootstrap && dice_hit(&s->dice, DICE_TOPOLOGY, s->sc->nat);
     s->n++;
 }
 
-static void count_time(struct sim *s, bool more)
+void host_count(struct sim *s, bool more)
 {
     s->node_ns += s->online * (s->world.now - s->node_ns_at);
     s->node_ns_at = s->world.now;
     s->online += more ? 1u : UINT32_MAX;
 }
 
-static void make_core(struct sim *s, uint32_t node)
+walltime host_wall(const struct sim *s, uint32_t node)
+{
+    return SIM_WALL0 + s->node[node].skew + (walltime)(s->world.now / NS_PER_S);
+}
+
+void host_make(struct sim *s, uint32_t node, tstamp began)
 {
     struct sim_node *nd = &s->node[node];
-    uint8_t seed[32], hash[SHA256_LEN];
+    uint8_t seed[32];
     struct multiaddr addr;
 
-    make_id(s, node, nd->epoch, &nd->id);
-    sha256(hash, peer_id_slice(&nd->id));
-    s->prefix[node] = 0;
-    for (unsigned i = 0; i < 8; i++) {
-        s->prefix[node] = s->prefix[node] << 8 | hash[i];
-    }
     dice_node(&s->dice, "qudag sim 2026 node", node, nd->epoch, seed);
     rng_stream_init(&nd->rng, seed);
     mem_init(&nd->mem, NULL, s->sc->memory_max);
+    nd->skew = fault_skew(s, node);
     struct kad_config cfg = {.mem = &nd->mem,
                              .rng = rng_of_stream(&nd->rng),
-                             .clock = {SIM_WALL0, 0},
+                             .clock = {SIM_WALL0 + nd->skew, 0},
                              .self = nd->id,
                              .protocol = KAD_PROTOCOL,
                              .server = !nd->nat,
+                             .records_max = (uint32_t)s->sc->records,
                              .scratch = s->scratch,
                              .n_validators = 1,
                              .validator = {sim_validator(s)}};
-    qudag_err err = kad_new(&nd->kad, &cfg, s->world.now);
+    qudag_err err = kad_new(&nd->kad, &cfg, began);
     ASSERT(err == QUDAG_OK);
-    host_addr(node, nd->epoch, &addr);
+    addr_of(s, node, &addr);
     kad_set_addrs(nd->kad, &addr, nd->nat ? 0 : 1);
 }
 
@@ -137,7 +167,7 @@ static void introduce(struct sim *s, uint32_t node)
             continue;
         }
         chosen[n++] = c;
-        info_of(s, c, &info);
+        host_info(s, c, &info);
         kad_add_peer(s->node[node].kad, &info, s->world.now, host_acts(s));
         host_apply(s, node);
     }
@@ -147,18 +177,22 @@ void host_join(struct sim *s, uint32_t node)
 {
     struct sim_node *nd = &s->node[node];
 
-    if (nd->kad != NULL) {
+    if (sim_there(nd)) {
         return;
     }
     nd->epoch++;
     nd->joined = s->world.now;
     nd->tick_at = TSTAMP_NEVER;
+    nd->dialling = 0;
     if (s->host != NULL) {
         s->host->make(s, node);
     } else {
-        make_core(s, node);
+        host_identify(s, node);
+        host_make(s, node, s->world.now);
     }
-    count_time(s, true);
+    s->servers.stale = true;
+    s->liars.stale = s->liars.stale || nd->liar;
+    host_count(s, true);
     s->up[node] = nd->nat ? 0 : 1;
     if (s->host == NULL) {
         introduce(s, node);
@@ -171,19 +205,21 @@ void host_leave(struct sim *s, uint32_t node, bool tell)
 {
     struct sim_node *nd = &s->node[node];
 
-    if (nd->kad == NULL) {
+    if (!sim_there(nd)) {
         return;
     }
     net_leave(s, node, tell);
     work_left(s, node);
+    warm_left(s, node);
     if (s->host != NULL) {
         s->host->leave(s, node, tell);
     } else {
         kad_free(nd->kad);
     }
     nd->kad = NULL;
+    nd->asleep = false;
     s->up[node] = 0;
-    count_time(s, false);
+    host_count(s, false);
     nd->epoch += tell ? 1 : 0; /* its links are closed, not just silent */
     check_gone(s, node);
 }
@@ -258,6 +294,7 @@ void host_apply(struct sim *s, uint32_t node)
         s->host->apply(s, node);
         return;
     }
+    warm_used(s, node);
     for (;;) {
         check_acts(s, node, &s->acts);
         n = carry_out(s, node, w, n);
@@ -300,7 +337,7 @@ static void met(struct sim *s, const struct sim_event *ev)
     if (s->node[other].nat || s->node[other].epoch != (uint32_t)(ev->cookie >> 32)) {
         return;
     }
-    info_of(s, other, &info);
+    host_info(s, other, &info);
     kad_add_peer(s->node[ev->node].kad, &info, s->world.now, host_acts(s));
     host_apply(s, ev->node);
 }
@@ -345,6 +382,7 @@ static enum ev_type type_of(enum sim_kind kind)
     case SIM_FAULT:
     case SIM_CHECK:
     case SIM_PHASE:
+    case SIM_VERIFY:
         break;
     }
     return EV_RESET;
@@ -367,10 +405,12 @@ void host_event(struct sim *s, const struct sim_event *ev)
         if (lied(s, ev)) {
             return;
         }
+        warm_wake(s, ev->node);
         out.peer = &s->node[st->end[side ^ 1u].node].id;
         out.inbound = side == 1;
     }
     if (ev->kind == SIM_FAIL) {
+        s->node[ev->node].dialling--;
         out.err = QUDAG_EUNREACHABLE;
     } else if (ev->kind == SIM_DATA) {
         out.data = (struct slice){ev->data->b, ev->data->len};

@@ -1,6 +1,6 @@
 /*
  * liar.c - what a colluding node answers: the colluding nodes nearest to the key, never a value of
- * others; every second one forges a value instead.  Stores are acknowledged and forgotten.
+ * others; every second one forges a value instead, but no Sybil does.  Stores are acknowledged and forgotten.
  */
 #include "sim/sim_int.h"
 
@@ -10,29 +10,6 @@
 
 #define FORGED_LEN 64
 #define ANSWER_MAX 8192
-
-/* Liars online nearest to |target|, nearest first. */
-static size_t nearest_liars(const struct sim *s, uint64_t target, size_t max, uint32_t *out)
-{
-    size_t n = 0;
-
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (!s->node[i].liar || s->up[i] == 0) {
-            continue;
-        }
-        uint64_t d = s->prefix[i] ^ target;
-        if (n == max && d >= (s->prefix[out[n - 1]] ^ target)) {
-            continue;
-        }
-        size_t at = n < max ? n++ : n - 1;
-        while (at > 0 && d < (s->prefix[out[at - 1]] ^ target)) {
-            out[at] = out[at - 1];
-            at--;
-        }
-        out[at] = i;
-    }
-    return n;
-}
 
 static void answer(struct sim *s, uint32_t node, struct ref strm, struct kad_msg *m)
 {
@@ -46,14 +23,16 @@ static void answer(struct sim *s, uint32_t node, struct ref strm, struct kad_msg
     for (unsigned i = 0; i < 8; i++) {
         target = target << 8 | hash[i];
     }
-    m->n_closer = nearest_liars(s, target, KAD_K, near);
+    if (s->liars.v == NULL || s->liars.stale) {
+        index_build(s, &s->liars, true);
+    }
+    m->n_closer = index_nearest(s, &s->liars, SIM_NONE, target, KAD_K, near);
     m->closer = peers;
     m->n_providers = 0;
     for (size_t i = 0; i < m->n_closer; i++) {
-        peers[i] = (struct kad_peer_info){.id = s->node[near[i]].id, .n_addrs = 1};
-        host_addr(near[i], s->node[near[i]].epoch, &peers[i].addr[0]);
+        host_info(s, near[i], &peers[i]);
     }
-    if (m->type == KAD_GET_VALUE && node % 2 == 1) {
+    if (m->type == KAD_GET_VALUE && node % 2 == 1 && !s->node[node].sybil) {
         memset(forged, 'f', sizeof(forged));
         m->has_record = true;
         m->rec_key = m->key;

@@ -268,24 +268,31 @@ void net_open(struct sim *s, uint32_t from, const struct act *a)
     s->rpcs++;
     if (!linked) {
         bool known = a->data.len > 0;
-        if (!known || !exists || s->node[to].kad == NULL || s->node[to].nat ||
-            !net_reaches(s, from, to)) {
+        bool there =
+            exists && sim_there(&s->node[to]) && !s->node[to].nat && net_reaches(s, from, to);
+        bool standing = exists && known && s->sc->standing != 0;
+        if (!standing && (!known || !there)) {
             uint64_t wait = known ? s->sc->dial_timeout : NS_PER_MS;
+            s->node[from].dialling++;
             push(s, from,
                  (struct sim_event){.at = at + wait, .kind = SIM_FAIL, .cookie = a->cookie});
             return;
         }
-        s->dials++;
-        at += handshake(s, from, to);
+        if (!standing) {
+            s->dials++;
+            at += handshake(s, from, to);
+        }
         link_make(s, from, to, at);
-        meet(s, from, to, at + MEET_AFTER);
-        meet(s, to, from, at + delay(s, from, to, 0) + MEET_AFTER);
+        if (there) {
+            meet(s, from, to, at + MEET_AFTER);
+            meet(s, to, from, at + delay(s, from, to, 0) + MEET_AFTER);
+        }
     }
     uint32_t ix = stream_new(s, from, to);
     struct ref mine = {2 * ix, s->net.stream[ix].gen}, theirs = {2 * ix + 1, mine.gen};
     push(s, from,
          (struct sim_event){.at = at, .kind = SIM_OPENED, .strm = mine, .cookie = a->cookie});
-    if (s->node[to].kad == NULL) {
+    if (!sim_there(&s->node[to])) {
         end_close(s, theirs.slot); /* it died with the link up: nothing will come back */
     } else if (net_reaches(s, from, to)) {
         tstamp there = at + delay(s, from, to, 0);

@@ -9,7 +9,8 @@
 
 #define Z95 1.959964
 
-static const char *const kind_name[SIM_KINDS] = {"put", "get", "find", "join", "circuit"};
+static const char *const kind_name[SIM_KINDS] = {
+    "put", "get", "find", "join", "put-attacked", "get-attacked", "circuit"};
 
 const char *sim_kind_name(size_t kind)
 {
@@ -117,7 +118,7 @@ static void text_outcome(FILE *f, const struct sim_outcome *o, const char *name,
     struct sim_rate rate = sim_rate(o);
     const struct sim_samples *took = &o->took;
 
-    (void)fprintf(f, "  %-5s %8" PRIu64 "  ", name, rate.asked);
+    (void)fprintf(f, "  %-12s %8" PRIu64 "  ", name, rate.asked);
     percent(f, rate.ppm);
     (void)fputs(" % [", f);
     percent(f, rate.low);
@@ -181,11 +182,11 @@ void sim_print_text(FILE *f, const struct sim_report *r)
     (void)fprintf(f,
                   "memory of a node: %" PRIu64 " bytes now, %" PRIu64 " at most; %" PRIu64
                   " allocations refused\n",
-                  per(r->memory_sum, r->online), r->memory_max, r->memory_refused);
+                  per(r->memory_sum, r->cores), r->memory_max, r->memory_refused);
     (void)fprintf(f,
                   "routing tables: %" PRIu64 " entries a node, %" PRIu64 ".%02" PRIu64
                   " %% of them dead\n",
-                  per(r->table_sum, r->online), per(r->table_dead * 100, r->table_sum),
+                  per(r->table_sum, r->cores), per(r->table_dead * 100, r->table_sum),
                   per(r->table_dead * 10000, r->table_sum) % 100);
     if (r->violations > 0) {
         (void)fprintf(
@@ -194,6 +195,24 @@ void sim_print_text(FILE *f, const struct sim_report *r)
     }
     (void)hex_encode(hash, sizeof(hash), (struct slice){r->hash, BLAKE3_LEN});
     (void)fprintf(f, "faults 0x%" PRIx32 "  log %s\n", r->faults, hash);
+}
+
+void sim_print_cost(FILE *f, const struct sim_report *r, const struct sim_cost *c)
+{
+    uint64_t us = per(c->run_cpu_ns - r->wake_cpu_ns, r->asked) / 100;
+
+    (void)fprintf(f,
+                  "built in %" PRIu64 ".%03" PRIu64 " s, %" PRIu64 " MiB resident then, %" PRIu64
+                  " MiB at the end; run in %" PRIu64 ".%03" PRIu64 " s\n",
+                  c->build_ns / NS_PER_S, c->build_ns % NS_PER_S / 1000000, c->resident_built >> 20,
+                  c->resident >> 20, c->run_ns / NS_PER_S, c->run_ns % NS_PER_S / 1000000);
+    (void)fprintf(f, "CPU for each of %" PRIu64 " requests: %" PRIu64 ".%" PRIu64 " us", r->asked,
+                  us / 10, us % 10);
+    if (r->wakes > 0) {
+        (void)fprintf(f, "; %" PRIu64 " wakings besides, %" PRIu64 " us each", r->wakes,
+                      per(r->wake_cpu_ns, r->wakes) / 1000);
+    }
+    (void)fputc('\n', f);
 }
 
 /* ---- JSON ---- */
@@ -243,7 +262,20 @@ static void json_phase(FILE *f, const struct sim_phase_report *p, bool first)
     (void)fputs("}}", f);
 }
 
-void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *sc, uint64_t seed)
+static void json_cost(FILE *f, const struct sim_report *r, const struct sim_cost *c)
+{
+    (void)fprintf(f,
+                  " \"cost\": {\"build_s\": %.3f, \"run_s\": %.3f, \"run_cpu_s\": %.3f, "
+                  "\"resident_built\": %" PRIu64 ", \"resident\": %" PRIu64,
+                  (double)c->build_ns / 1e9, (double)c->run_ns / 1e9, (double)c->run_cpu_ns / 1e9,
+                  c->resident_built, c->resident);
+    (void)fprintf(f, ", \"cpu_us_per_request\": %.1f, \"wake_cpu_s\": %.3f},\n",
+                  (double)per(c->run_cpu_ns - r->wake_cpu_ns, r->asked) / 1e3,
+                  (double)r->wake_cpu_ns / 1e9);
+}
+
+void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *sc, uint64_t seed,
+                    const struct sim_cost *c)
 {
     char hash[2 * BLAKE3_LEN + 1];
 
@@ -263,11 +295,16 @@ void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *
                   ",\n \"events\": %" PRIu64 ", \"requests\": %" PRIu64 ", \"links\": %" PRIu64
                   ", \"messages\": %" PRIu64 ", \"bytes\": %" PRIu64 ",\n",
                   r->events, r->rpcs, r->dials, r->messages, r->bytes);
+    if (c != NULL) {
+        json_cost(f, r, c);
+    }
+    (void)fprintf(f, " \"asked\": %" PRIu64 ", \"wakes\": %" PRIu64 ", \"cores\": %" PRIu32 ",\n",
+                  r->asked, r->wakes, r->cores);
     (void)fprintf(f,
                   " \"online\": %" PRIu32 ", \"memory_per_node\": %" PRIu64
                   ", \"memory_peak\": %" PRIu64 ", \"memory_refused\": %" PRIu64
                   ", \"table_entries\": %" PRIu64 ", \"table_dead\": %" PRIu64 ",\n \"phases\": [",
-                  r->online, per(r->memory_sum, r->online), r->memory_max, r->memory_refused,
+                  r->online, per(r->memory_sum, r->cores), r->memory_max, r->memory_refused,
                   r->table_sum, r->table_dead);
     for (size_t i = 0; i < r->phases; i++) {
         json_phase(f, &r->phase[i], i == 0);

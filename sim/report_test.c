@@ -86,7 +86,7 @@ static void print_json(FILE *f, const struct sim_report *r)
 {
     static const struct scenario sc = {.name = "x", .nodes = 5};
 
-    sim_print_json(f, r, &sc, 18446744073709551615u);
+    sim_print_json(f, r, &sc, 18446744073709551615u, NULL);
 }
 
 static void print_svg(FILE *f, const struct sim_report *r)

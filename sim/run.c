@@ -1,7 +1,7 @@
 /*
  * run.c - one run: takes events out of the queue, logs them, hands them to whom they concern.
  *
- * The clock begins at one second, because cores use 0 for "never"; reports count from there.
+ * The clock begins at SIM_BEGIN; reports count from there.
  */
 #include "sim/sim_int.h"
 
@@ -12,7 +12,8 @@
 
 #define ACTS_CAP (ACTS_ROOM * 2)
 #define BYTES_CAP ((size_t)ACTS_BYTES_ROOM * 2)
-#define SETTLED_MIN 990000 /* find, in the phase after quiet_at + settle */
+#define SIM_SLOTS_MAX (2 * SIM_NODES_MAX) /* storms and Sybils among them */
+#define SETTLED_MIN 990000                /* find, in the phase after quiet_at + settle */
 
 _Static_assert(SIM_OPS == SIM_CIRCUIT, "every request has its place in the report");
 
@@ -22,11 +23,11 @@ static uint32_t slots_needed(const struct scenario *sc)
     uint64_t n = sc->nodes;
 
     for (size_t i = 0; i < sc->n_faults; i++) {
-        if (sc->fault[i].kind == FAULT_STORM) {
-            n += sc->nodes * sc->fault[i].share / SIM_ALL;
-        }
+        const struct sim_fault *f = &sc->fault[i];
+        n += f->kind == FAULT_STORM ? sc->nodes * f->share / SIM_ALL : 0;
+        n += scenario_attacks(f->kind) ? f->keys * f->per_key : 0;
     }
-    return (uint32_t)(n < SIM_NODES_MAX ? n : SIM_NODES_MAX);
+    return (uint32_t)(n < SIM_SLOTS_MAX ? n : SIM_SLOTS_MAX);
 }
 
 static void plan_phases(struct sim *s)
@@ -43,6 +44,8 @@ static void plan_phases(struct sim *s)
         out->minimum[OP_PUT] = p->put_min;
         out->minimum[OP_GET] = p->get_min;
         out->minimum[OP_FIND] = p->find_min;
+        out->minimum[OP_PUT_ATTACKED] = p->put_attacked_min;
+        out->minimum[OP_GET_ATTACKED] = p->get_attacked_min;
         out->minimum[SIM_CIRCUIT] = p->circuit_min;
     }
     if (sc->quiet_at > 0 && r->phases < SIM_PHASES_MAX) {
@@ -59,10 +62,26 @@ static void plan_joins(struct sim *s)
     uint64_t step = s->sc->join_over / s->sc->nodes;
 
     for (uint32_t i = 0; i < s->sc->nodes; i++) {
-        host_add_node(s);
         world_push(&s->world,
                    (struct sim_event){.at = s->world.now + i * step, .kind = SIM_JOIN, .node = i});
     }
+}
+
+/* Who is there, when, and what befalls them. */
+static void plan(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->sc->nodes; i++) {
+        host_add_node(s);
+    }
+    plan_phases(s);
+    fault_plan(s);
+    attack_plan(s);
+    if (s->sc->start == START_WARM) {
+        warm_build(s);
+    } else {
+        plan_joins(s);
+    }
+    work_plan(s);
 }
 
 struct sim *sim_new(const struct scenario *sc, const struct sim_options *opt)
@@ -74,6 +93,8 @@ struct sim *sim_new(const struct scenario *sc, const struct sim_options *opt)
     s->opt = *opt;
     s->cap_n = slots_needed(sc);
     world_init(&s->world);
+    s->world.now = SIM_BEGIN;
+    s->newest = s->oldest = SIM_NONE;
     dice_init(&s->dice, opt->seed);
     net_init(&s->net);
     s->net.loss = sc->loss;
@@ -91,13 +112,10 @@ struct sim *sim_new(const struct scenario *sc, const struct sim_options *opt)
     memcpy(s->value_key, key, sizeof(s->value_key));
     s->node_ns_at = s->world.now;
     s->host = opt->host;
-    plan_phases(s);
     if (s->host != NULL) {
         s->host->init(s);
     }
-    plan_joins(s);
-    fault_plan(s);
-    work_plan(s);
+    plan(s);
     world_push(&s->world, (struct sim_event){.at = s->world.now + NS_PER_S, .kind = SIM_CHECK});
     return s;
 }
@@ -119,6 +137,9 @@ void sim_free(struct sim *s)
     free(s->node);
     free(s->prefix);
     free(s->up);
+    free(s->servers.v);
+    free(s->liars.v);
+    attack_fini(s);
     work_fini(s);
     net_fini(&s->net);
     world_fini(&s->world);
@@ -129,7 +150,7 @@ static void log_what(struct sim *s, const struct sim_event *ev)
 {
     struct world *w = &s->world;
 
-    if (ev->kind == SIM_CHECK) {
+    if (ev->kind == SIM_CHECK || ev->kind == SIM_VERIFY) {
         return; /* looking changes nothing */
     }
     world_log_u64(w, ev->at);
@@ -175,6 +196,9 @@ static void dispatch(struct sim *s, const struct sim_event *ev)
     case SIM_PHASE:
         work_phase(s, ev->cookie);
         break;
+    case SIM_VERIFY:
+        work_verify(s, ev->cookie);
+        break;
     }
 }
 
@@ -185,7 +209,8 @@ static bool concerns(const struct sim *s, const struct sim_event *ev)
         return true;
     }
     const struct sim_node *nd = &s->node[ev->node];
-    return nd->kad != NULL && nd->epoch == ev->epoch;
+    bool wakes = ev->kind != SIM_TICK && ev->kind != SIM_MEET;
+    return nd->epoch == ev->epoch && (wakes ? sim_there(nd) : nd->kad != NULL);
 }
 
 bool sim_run(struct sim *s, tstamp until)
@@ -193,7 +218,7 @@ bool sim_run(struct sim *s, tstamp until)
     struct sim_event ev;
     tstamp end = until < s->sc->until ? until : s->sc->until;
 
-    while (world_pop(&s->world, NS_PER_S + end, &ev)) {
+    while (world_pop(&s->world, SIM_BEGIN + end, &ev)) {
         if (concerns(s, &ev) && (s->host == NULL || !s->host->event(s, &ev))) {
             log_what(s, &ev);
             trace_event(s, &ev);
@@ -206,7 +231,7 @@ bool sim_run(struct sim *s, tstamp until)
 
 tstamp sim_now(const struct sim *s)
 {
-    return s->world.now - NS_PER_S;
+    return s->world.now - SIM_BEGIN;
 }
 
 uint32_t sim_online(const struct sim *s)
@@ -236,6 +261,7 @@ const struct sim_report *sim_report(struct sim *s)
     }
     r->events = s->world.events;
     r->queue_peak = s->world.peak;
+    r->asked = s->work.n;
     r->rpcs = s->rpcs;
     r->dials = s->dials;
     r->bytes = s->bytes;

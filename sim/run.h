@@ -12,8 +12,8 @@
 
 #include <stdio.h>
 
-#define SIM_KINDS 5   /* put, get, find, join, circuit */
-#define SIM_CIRCUIT 4 /* only complete nodes build any */
+#define SIM_KINDS 7   /* put, get, find, join, put and get of attacked keys, circuit */
+#define SIM_CIRCUIT 6 /* only complete nodes build any */
 
 struct sim_host;
 
@@ -21,7 +21,15 @@ struct sim_options {
     const struct sim_host *host; /* complete nodes (full.h); NULL: bare cores */
     uint64_t seed;
     uint32_t trace_node;
-    FILE *trace; /* NULL: none */
+    FILE *trace;              /* NULL: none */
+    uint64_t (*cpu_ns)(void); /* CPU time of the process; NULL: what is measured by it stays 0 */
+};
+
+/* What a run cost here; no part of its outcome. */
+struct sim_cost {
+    uint64_t build_ns, run_ns;         /* time that passed */
+    uint64_t run_cpu_ns;               /* of the process, without building */
+    uint64_t resident_built, resident; /* bytes, after building and at the end */
 };
 
 struct sim_samples {
@@ -32,7 +40,7 @@ struct sim_samples {
 /* One kind of request in one phase. */
 struct sim_outcome {
     uint64_t asked, right, wrong, absent, unreachable, late, other, left;
-    uint64_t rpcs, failures, hops; /* sums over those answered */
+    uint64_t rpcs, failures, hops; /* sums over those answered; wrong: of a put, lost since */
     uint64_t recall_sum;           /* find: of the 20 nearest, how many were named */
     struct sim_samples took;       /* of the right ones, microseconds */
 };
@@ -50,7 +58,10 @@ struct sim_report {
     size_t phases;
     uint64_t events, queue_peak, rpcs, dials, bytes, messages;
     uint32_t nodes, online, faults;                  /* faults: bit set of those that struck */
-    uint64_t memory_sum, memory_max, memory_refused; /* bytes of the cores online at the end */
+    uint64_t asked;                                  /* requests of all kinds */
+    uint32_t cores;                                  /* nodes that have one at the end */
+    uint64_t memory_sum, memory_max, memory_refused; /* bytes of these */
+    uint64_t wakes, wake_cpu_ns;                     /* cores made for nodes asleep */
     uint64_t table_sum, table_dead; /* entries of all tables; of nodes that are not there */
     uint64_t violations;
     tstamp violation_at; /* the first */
@@ -85,7 +96,10 @@ bool sim_passed(const struct sim_report *r);
 
 const char *sim_kind_name(size_t kind);
 void sim_print_text(FILE *f, const struct sim_report *r);
-void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *sc, uint64_t seed);
+void sim_print_cost(FILE *f, const struct sim_report *r, const struct sim_cost *c);
+/* |c| NULL: without its line. */
+void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *sc, uint64_t seed,
+                    const struct sim_cost *c);
 /* Cumulative distribution of the time right answers took, a line per phase. */
 void sim_print_svg(FILE *f, const struct sim_report *r, size_t kind);
 

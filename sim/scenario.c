@@ -9,7 +9,7 @@
 
 #define LINE_LEN_MAX 200
 
-enum unit { UNIT_COUNT, UNIT_TIME, UNIT_SHARE, UNIT_SIZE, UNIT_FACTOR, UNIT_FAULT, UNIT_NAME };
+enum unit { UNIT_COUNT, UNIT_TIME, UNIT_SHARE, UNIT_SIZE, UNIT_FACTOR, UNIT_WORD, UNIT_NAME };
 
 enum section {
     SEC_NONE,
@@ -24,8 +24,14 @@ enum section {
 
 static const char *const section_name[SECTIONS] = {"",    "network", "links", "work",
                                                    "run", "fault",   "phase"};
-static const char *const fault_name[] = {"none", "kill", "churn", "partition", "loss",
-                                         "slow", "lie",  "storm", "clock_skew"};
+
+/* Lists of words; the value of a key is the place of its word.  NULL ends a list. */
+static const char *const fault_name[] = {"none",       "kill",    "churn", "partition",
+                                         "loss",       "slow",    "lie",   "storm",
+                                         "clock_skew", "eclipse", "sybil", NULL};
+static const char *const start_name[] = {"join", "warm", NULL};
+static const char *const flag_name[] = {"no", "yes", NULL};
+static const char *const read_name[] = {"default", "first", "confirmed", "quorum", "paths", NULL};
 
 struct key {
     enum section section;
@@ -33,6 +39,7 @@ struct key {
     enum unit unit;
     size_t offset; /* in the scenario, fault or phase */
     uint64_t min, max;
+    const char *const *words; /* UNIT_WORD; |min|: the first that may be said */
 };
 
 #define S(field) offsetof(struct scenario, field)
@@ -42,48 +49,66 @@ struct key {
 #define HOUR (3600 * NS_PER_S)
 
 static const struct key keys[] = {
-    {SEC_NETWORK, "nodes", UNIT_COUNT, S(nodes), 2, SIM_NODES_MAX},
-    {SEC_NETWORK, "bootstrap", UNIT_COUNT, S(bootstrap), 1, 1000},
-    {SEC_NETWORK, "contacts", UNIT_COUNT, S(contacts), 1, 20},
-    {SEC_NETWORK, "join_over", UNIT_TIME, S(join_over), 0, HOUR},
-    {SEC_NETWORK, "nat", UNIT_SHARE, S(nat), 0, 900000},
-    {SEC_NETWORK, "memory_max", UNIT_SIZE, S(memory_max), 16384, UINT64_C(1) << 30},
-    {SEC_LINKS, "rtt", UNIT_TIME, S(rtt), NS_PER_US, 10 * NS_PER_S},
-    {SEC_LINKS, "spread", UNIT_FACTOR, S(spread), 0, 2000},
-    {SEC_LINKS, "jitter", UNIT_SHARE, S(jitter), 0, SIM_ALL},
-    {SEC_LINKS, "loss", UNIT_SHARE, S(loss), 0, 500000},
-    {SEC_LINKS, "uplink", UNIT_SIZE, S(uplink), 0, UINT64_C(1) << 40},
-    {SEC_LINKS, "idle", UNIT_TIME, S(idle), NS_PER_S, DAY},
-    {SEC_LINKS, "dial_timeout", UNIT_TIME, S(dial_timeout), NS_PER_MS, HOUR},
-    {SEC_WORK, "from", UNIT_TIME, S(work_from), 0, DAY},
-    {SEC_WORK, "put_every", UNIT_TIME, S(put_every), NS_PER_US, DAY},
-    {SEC_WORK, "get_every", UNIT_TIME, S(get_every), NS_PER_US, DAY},
-    {SEC_WORK, "find_every", UNIT_TIME, S(find_every), NS_PER_US, DAY},
-    {SEC_WORK, "circuit_every", UNIT_TIME, S(circuit_every), NS_PER_MS, DAY},
-    {SEC_WORK, "circuit_size", UNIT_SIZE, S(circuit_size), 1024, 1048576},
-    {SEC_WORK, "circuit_last", UNIT_TIME, S(circuit_last), 0, HOUR},
-    {SEC_WORK, "value_size", UNIT_SIZE, S(value_size), 32, 8192},
-    {SEC_WORK, "age_max", UNIT_TIME, S(age_max), NS_PER_S, DAY},
-    {SEC_RUN, "until", UNIT_TIME, S(until), NS_PER_S, 30 * DAY},
-    {SEC_RUN, "quiet_at", UNIT_TIME, S(quiet_at), NS_PER_S, 30 * DAY},
-    {SEC_RUN, "settle", UNIT_TIME, S(settle), 0, DAY},
-    {SEC_FAULT, "kind", UNIT_FAULT, F(kind), 0, 0},
-    {SEC_FAULT, "at", UNIT_TIME, F(at), 0, 30 * DAY},
-    {SEC_FAULT, "for", UNIT_TIME, F(lasts), NS_PER_MS, 30 * DAY},
-    {SEC_FAULT, "share", UNIT_SHARE, F(share), 1, 10 * SIM_ALL},
-    {SEC_FAULT, "chance", UNIT_SHARE, F(chance), 0, SIM_ALL},
-    {SEC_FAULT, "median", UNIT_TIME, F(median), NS_PER_S, DAY},
-    {SEC_FAULT, "away", UNIT_TIME, F(away), NS_PER_MS, DAY},
-    {SEC_FAULT, "delay", UNIT_TIME, F(delay), NS_PER_US, DAY},
-    {SEC_FAULT, "over", UNIT_TIME, F(over), 0, HOUR},
-    {SEC_PHASE, "name", UNIT_NAME, P(name), 0, 0},
-    {SEC_PHASE, "from", UNIT_TIME, P(from), 0, 30 * DAY},
-    {SEC_PHASE, "to", UNIT_TIME, P(to), 1, 30 * DAY},
-    {SEC_PHASE, "put_min", UNIT_SHARE, P(put_min), 0, SIM_ALL},
-    {SEC_PHASE, "get_min", UNIT_SHARE, P(get_min), 0, SIM_ALL},
-    {SEC_PHASE, "find_min", UNIT_SHARE, P(find_min), 0, SIM_ALL},
-    {SEC_PHASE, "circuit_min", UNIT_SHARE, P(circuit_min), 0, SIM_ALL},
+    {SEC_NETWORK, "nodes", UNIT_COUNT, S(nodes), 2, SIM_NODES_MAX, NULL},
+    {SEC_NETWORK, "bootstrap", UNIT_COUNT, S(bootstrap), 1, 1000, NULL},
+    {SEC_NETWORK, "contacts", UNIT_COUNT, S(contacts), 1, 20, NULL},
+    {SEC_NETWORK, "join_over", UNIT_TIME, S(join_over), 0, HOUR, NULL},
+    {SEC_NETWORK, "nat", UNIT_SHARE, S(nat), 0, 900000, NULL},
+    {SEC_NETWORK, "memory_max", UNIT_SIZE, S(memory_max), 16384, UINT64_C(1) << 30, NULL},
+    {SEC_NETWORK, "start", UNIT_WORD, S(start), 0, 0, start_name},
+    {SEC_NETWORK, "static", UNIT_WORD, S(fixed), 0, 0, flag_name},
+    {SEC_NETWORK, "awake", UNIT_COUNT, S(awake), 100, SIM_NODES_MAX, NULL},
+    {SEC_NETWORK, "dead", UNIT_SHARE, S(dead), 0, 900000, NULL},
+    {SEC_NETWORK, "records", UNIT_COUNT, S(records), 1, 1000000, NULL},
+    {SEC_LINKS, "rtt", UNIT_TIME, S(rtt), NS_PER_US, 10 * NS_PER_S, NULL},
+    {SEC_LINKS, "spread", UNIT_FACTOR, S(spread), 0, 2000, NULL},
+    {SEC_LINKS, "jitter", UNIT_SHARE, S(jitter), 0, SIM_ALL, NULL},
+    {SEC_LINKS, "loss", UNIT_SHARE, S(loss), 0, 500000, NULL},
+    {SEC_LINKS, "uplink", UNIT_SIZE, S(uplink), 0, UINT64_C(1) << 40, NULL},
+    {SEC_LINKS, "idle", UNIT_TIME, S(idle), NS_PER_S, DAY, NULL},
+    {SEC_LINKS, "dial_timeout", UNIT_TIME, S(dial_timeout), NS_PER_MS, HOUR, NULL},
+    {SEC_LINKS, "standing", UNIT_WORD, S(standing), 0, 0, flag_name},
+    {SEC_WORK, "from", UNIT_TIME, S(work_from), 0, DAY, NULL},
+    {SEC_WORK, "put_every", UNIT_TIME, S(put_every), NS_PER_US, DAY, NULL},
+    {SEC_WORK, "get_every", UNIT_TIME, S(get_every), NS_PER_US, DAY, NULL},
+    {SEC_WORK, "find_every", UNIT_TIME, S(find_every), NS_PER_US, DAY, NULL},
+    {SEC_WORK, "circuit_every", UNIT_TIME, S(circuit_every), NS_PER_MS, DAY, NULL},
+    {SEC_WORK, "circuit_size", UNIT_SIZE, S(circuit_size), 1024, 1048576, NULL},
+    {SEC_WORK, "circuit_last", UNIT_TIME, S(circuit_last), 0, HOUR, NULL},
+    {SEC_WORK, "value_size", UNIT_SIZE, S(value_size), 32, 8192, NULL},
+    {SEC_WORK, "age_max", UNIT_TIME, S(age_max), NS_PER_S, DAY, NULL},
+    {SEC_WORK, "read", UNIT_WORD, S(read), 0, 0, read_name},
+    {SEC_WORK, "masked", UNIT_WORD, S(masked), 0, 0, flag_name},
+    {SEC_WORK, "attacked", UNIT_SHARE, S(attacked), 0, SIM_ALL, NULL},
+    {SEC_WORK, "value_life", UNIT_TIME, S(value_life), NS_PER_S, DAY, NULL},
+    {SEC_RUN, "until", UNIT_TIME, S(until), NS_PER_S, 30 * DAY, NULL},
+    {SEC_RUN, "quiet_at", UNIT_TIME, S(quiet_at), NS_PER_S, 30 * DAY, NULL},
+    {SEC_RUN, "settle", UNIT_TIME, S(settle), 0, DAY, NULL},
+    {SEC_FAULT, "kind", UNIT_WORD, F(kind), 1, 0, fault_name},
+    {SEC_FAULT, "at", UNIT_TIME, F(at), 0, 30 * DAY, NULL},
+    {SEC_FAULT, "for", UNIT_TIME, F(lasts), NS_PER_MS, 30 * DAY, NULL},
+    {SEC_FAULT, "share", UNIT_SHARE, F(share), 1, 10 * SIM_ALL, NULL},
+    {SEC_FAULT, "chance", UNIT_SHARE, F(chance), 0, SIM_ALL, NULL},
+    {SEC_FAULT, "median", UNIT_TIME, F(median), NS_PER_S, DAY, NULL},
+    {SEC_FAULT, "away", UNIT_TIME, F(away), NS_PER_MS, DAY, NULL},
+    {SEC_FAULT, "delay", UNIT_TIME, F(delay), NS_PER_US, DAY, NULL},
+    {SEC_FAULT, "over", UNIT_TIME, F(over), 0, HOUR, NULL},
+    {SEC_FAULT, "keys", UNIT_COUNT, F(keys), 1, 1000, NULL},
+    {SEC_FAULT, "per_key", UNIT_COUNT, F(per_key), 1, 10000, NULL},
+    {SEC_FAULT, "bits", UNIT_COUNT, F(bits), 1, 24, NULL},
+    {SEC_FAULT, "spread", UNIT_WORD, F(spread), 0, 0, flag_name},
+    {SEC_FAULT, "networks", UNIT_COUNT, F(networks), 1, 65536, NULL},
+    {SEC_PHASE, "name", UNIT_NAME, P(name), 0, 0, NULL},
+    {SEC_PHASE, "from", UNIT_TIME, P(from), 0, 30 * DAY, NULL},
+    {SEC_PHASE, "to", UNIT_TIME, P(to), 1, 30 * DAY, NULL},
+    {SEC_PHASE, "put_min", UNIT_SHARE, P(put_min), 0, SIM_ALL, NULL},
+    {SEC_PHASE, "get_min", UNIT_SHARE, P(get_min), 0, SIM_ALL, NULL},
+    {SEC_PHASE, "find_min", UNIT_SHARE, P(find_min), 0, SIM_ALL, NULL},
+    {SEC_PHASE, "circuit_min", UNIT_SHARE, P(circuit_min), 0, SIM_ALL, NULL},
+    {SEC_PHASE, "put_attacked_min", UNIT_SHARE, P(put_attacked_min), 0, SIM_ALL, NULL},
+    {SEC_PHASE, "get_attacked_min", UNIT_SHARE, P(get_attacked_min), 0, SIM_ALL, NULL},
 };
+_Static_assert(ARRAY_LEN(keys) <= 64, "a bit of |given| for each");
 
 struct parser {
     struct scenario *sc;
@@ -168,7 +193,7 @@ bool scenario_time(const char *text, uint64_t *ns)
 
 const char *scenario_fault_name(uint64_t kind)
 {
-    return kind < ARRAY_LEN(fault_name) ? fault_name[kind] : "?";
+    return kind + 1 < ARRAY_LEN(fault_name) ? fault_name[kind] : "?";
 }
 
 /* ---- lines ---- */
@@ -208,12 +233,13 @@ static qudag_err set(struct parser *p, const struct key *k, const char *value)
         }
         memcpy(target(p) + k->offset, value, len + 1);
         return QUDAG_OK;
-    case UNIT_FAULT:
-        for (uint64_t i = 1; i < ARRAY_LEN(fault_name); i++) {
-            v = strcmp(value, fault_name[i]) == 0 ? i : v;
+    case UNIT_WORD:
+        v = k->min;
+        while (k->words[v] != NULL && strcmp(k->words[v], value) != 0) {
+            v++;
         }
-        if (v == FAULT_NONE) {
-            return fail(p, "unknown kind of fault");
+        if (k->words[v] == NULL) {
+            return fail(p, "none of the words this key takes");
         }
         break;
     case UNIT_COUNT:
@@ -328,6 +354,54 @@ static qudag_err line(struct parser *p, char *text)
 
 /* ---- the whole ---- */
 
+static qudag_err check_attack(const struct parser *p)
+{
+    const struct scenario *sc = p->sc;
+    size_t attacks = 0;
+
+    for (size_t i = 0; i < sc->n_faults; i++) {
+        struct sim_fault *f = &p->sc->fault[i];
+        if (!scenario_attacks(f->kind)) {
+            continue;
+        }
+        f->keys = f->keys > 0 ? f->keys : f->kind == FAULT_SYBIL ? 20 : 1;
+        f->per_key = f->per_key > 0 ? f->per_key : 45;
+        if (f->keys * f->per_key > SIM_SYBILS_MAX) {
+            return fail(p, "too many Sybils");
+        }
+        if (sc->fixed != 0 && f->at > 0) {
+            return fail(p, "in a static network Sybils are there from the beginning: at = 0 s");
+        }
+        attacks++;
+    }
+    if (attacks > 1 || (attacks == 0 && sc->attacked > 0)) {
+        return fail(p, attacks > 1 ? "one eclipse or sybil at most" : "no eclipse or sybil");
+    }
+    return QUDAG_OK;
+}
+
+static qudag_err check_network(const struct parser *p)
+{
+    const struct scenario *sc = p->sc;
+
+    if (sc->start != START_WARM && (sc->fixed != 0 || sc->dead > 0)) {
+        return fail(p, "'static' and 'dead' need start = warm");
+    }
+    if (sc->fixed == 0) {
+        return QUDAG_OK;
+    }
+    if (sc->until > SIM_STATIC_UNTIL) {
+        return fail(p, "a static network ends before its maintenance begins: until <= 10 min");
+    }
+    for (size_t i = 0; i < sc->n_faults; i++) {
+        uint64_t kind = sc->fault[i].kind;
+        if (kind == FAULT_CHURN || kind == FAULT_STORM || kind == FAULT_CLOCK_SKEW) {
+            return fail(p, "nobody joins or restarts in a static network");
+        }
+    }
+    return QUDAG_OK;
+}
+
 static qudag_err check_faults(const struct parser *p)
 {
     for (size_t i = 0; i < p->sc->n_faults; i++) {
@@ -335,7 +409,7 @@ static qudag_err check_faults(const struct parser *p)
         if (f->kind == FAULT_NONE) {
             return fail(p, "a fault without kind");
         }
-        if (f->kind == FAULT_CHURN ? f->median == 0 : f->share == 0) {
+        if (!scenario_attacks(f->kind) && (f->kind == FAULT_CHURN ? f->median : f->share) == 0) {
             return fail(p, "churn needs 'median', every other fault 'share'");
         }
         if ((f->kind == FAULT_SLOW || f->kind == FAULT_CLOCK_SKEW) && f->delay == 0) {
@@ -368,7 +442,9 @@ static qudag_err check(struct parser *p)
             return fail(p, "a phase needs a name and lies within the run: from < to <= until");
         }
     }
-    return check_faults(p);
+    qudag_err err = check_faults(p);
+    err = err == QUDAG_OK ? check_network(p) : err;
+    return err == QUDAG_OK ? check_attack(p) : err;
 }
 
 qudag_err scenario_parse(struct scenario *out, struct slice text, struct scenario_error *error)
@@ -381,6 +457,7 @@ qudag_err scenario_parse(struct scenario *out, struct slice text, struct scenari
                              .contacts = 3,
                              .join_over = 60 * NS_PER_S,
                              .memory_max = 1048576,
+                             .awake = 10000,
                              .rtt = 80 * NS_PER_MS,
                              .spread = 500,
                              .jitter = 50000,

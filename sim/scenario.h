@@ -14,6 +14,8 @@
 #define SIM_PHASES_MAX 8
 #define SIM_NAME_MAX 32           /* with NUL */
 #define SIM_ALL UINT64_C(1000000) /* the whole, as a share */
+#define SIM_SYBILS_MAX 100000
+#define SIM_STATIC_UNTIL (600 * NS_PER_S) /* before the first maintenance of a table */
 
 enum sim_fault_kind {
     FAULT_NONE,
@@ -24,32 +26,40 @@ enum sim_fault_kind {
     FAULT_SLOW,      /* |share| of the nodes take |delay| to answer */
     FAULT_LIE,   /* |share| of the nodes work together: name each other, deny and forge values */
     FAULT_STORM, /* |share| as many new nodes again, all within |over| */
-    FAULT_CLOCK_SKEW, /* |share| of the nodes that join have clocks wrong by |delay|; full host */
+    FAULT_CLOCK_SKEW, /* |share| of those that start while it lasts: clock off by |delay| */
+    FAULT_ECLIPSE,    /* as sybil, one key */
+    FAULT_SYBIL, /* |per_key| more nodes around each of |keys| places: as lie, but they forge nothing */
 };
+
+enum sim_start { START_JOIN, START_WARM };
 
 struct sim_fault {
     uint64_t kind;
     uint64_t at, lasts; /* ns; lasts 0: to the end */
     uint64_t share, chance;
-    uint64_t median, away, delay, over; /* ns */
+    uint64_t median, away, delay, over;             /* ns */
+    uint64_t keys, per_key, bits, spread, networks; /* attack.c; 0: its defaults */
 };
 
 /* Requests begun in [from, to) are counted together; below a minimum the run has failed. */
 struct sim_phase {
     char name[SIM_NAME_MAX];
-    uint64_t from, to;                                /* ns */
+    uint64_t from, to;                   /* ns */
     uint64_t put_min, get_min, find_min, circuit_min; /* share of successes; 0: none asked */
+    uint64_t put_attacked_min, get_attacked_min;
 };
 
 struct scenario {
     char name[SIM_NAME_MAX];
     /* [network] */
     uint64_t nodes, bootstrap, contacts, join_over, nat;
-    uint64_t memory_max; /* bytes of one node */
+    uint64_t memory_max;                         /* bytes of one node */
+    uint64_t start, fixed, awake, dead, records; /* enum sim_start; fixed: "static" */
     /* [links] */
-    uint64_t rtt, spread, jitter, loss, uplink, idle, dial_timeout;
+    uint64_t rtt, spread, jitter, loss, uplink, idle, dial_timeout, standing;
     /* [work] */
     uint64_t work_from, put_every, get_every, find_every, value_size, age_max;
+    uint64_t read, masked, attacked, value_life; /* read: enum kad_read */
     uint64_t circuit_every, circuit_size, circuit_last; /* full host */
     /* [run] */
     uint64_t until, quiet_at, settle;
@@ -73,6 +83,12 @@ QUDAG_MUST_USE qudag_err scenario_parse(struct scenario *out, struct slice text,
 
 /* "90 s", "10 min", "0.5 h", "80 ms" to ns; false when it is no such time. */
 bool scenario_time(const char *text, uint64_t *ns);
+
+/* Keys and the nodes around them are attacked. */
+static inline bool scenario_attacks(uint64_t kind)
+{
+    return kind == FAULT_ECLIPSE || kind == FAULT_SYBIL;
+}
 
 /* The word of the file for a kind of fault. */
 const char *scenario_fault_name(uint64_t kind);

@@ -4,7 +4,10 @@
  *   run.c     one run: events out of the queue, to whom they belong
  *   host.c    nodes: their cores, what these ask for, identify between two that met
  *   net.c     links and streams: how long a message takes, and whether it comes
+ *   warm.c    networks that have settled before; nodes asleep
+ *   index.c   nodes by their place in the key space
  *   fault.c   what befalls the network      liar.c  what colluding nodes answer
+ *   attack.c  Sybils around a place, and the keys there
  *   work.c    requests and whether they were answered rightly
  *   check.c   what must hold at every moment
  */
@@ -18,6 +21,7 @@
 
 #include <stdio.h>
 
+#define SIM_BEGIN (3600 * NS_PER_S) /* cores use 0 for "never", and some remember an earlier time */
 #define SIM_WALL0 INT64_C(1700000000)
 #define SIM_MESSAGE_OVERHEAD                                                                       \
     70 /* bytes: IPv4 20, UDP 8, QUIC short header and tag 27, frame, spare */
@@ -69,12 +73,47 @@ struct sim_node {
     uint64_t slow;  /* ns before an answer */
     uint32_t still; /* ticks at one moment */
     tstamp still_at;
-    bool nat, liar, far; /* behind NAT: a client; lies; on the other side of a partition */
+    uint32_t newer, older; /* warm.c: awake nodes by their last use; SIM_NONE: end */
+    uint32_t dialling;     /* dials that will fail */
+    int32_t skew;          /* s its wall clock is ahead */
+    bool nat, liar, far;   /* behind NAT: a client; lies; on the other side of a partition */
+    bool sybil, asleep;    /* asleep: online without a core */
 };
+
+static inline bool sim_there(const struct sim_node *nd)
+{
+    return nd->kad != NULL || nd->asleep;
+}
+
+/* ---- index.c ---- */
+
+struct sim_place {
+    uint64_t prefix;
+    uint32_t node;
+};
+
+/* Nodes by their prefix.  stale: somebody came since. */
+struct sim_index {
+    struct sim_place *v;
+    uint32_t n;
+    bool stale;
+};
+
+/* ---- attack.c ---- */
+
+struct attack {
+    uint64_t *place; /* first bits of the keys attacked */
+    size_t places, items, next;
+    unsigned bits, key_bits;     /* that Sybils and keys share with their place */
+    uint32_t first, n, networks; /* Sybils are the nodes from |first| on */
+    uint32_t *item;
+    bool early; /* they are there from the beginning */
+};
+#define SIM_ITEM_ATTACKED (UINT32_C(1) << 31) /* items from here on lie at a place */
 
 /* ---- work.c ---- */
 
-enum sim_op { OP_PUT, OP_GET, OP_FIND, OP_JOIN, SIM_OPS };
+enum sim_op { OP_PUT, OP_GET, OP_FIND, OP_JOIN, OP_PUT_ATTACKED, OP_GET_ATTACKED, SIM_OPS };
 
 struct sim_request {
     tstamp began;
@@ -136,6 +175,9 @@ struct sim {
     /* For looking into messages. */
     struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX], named[KAD_K];
     struct work work;
+    struct sim_index servers, liars;
+    struct attack attack;
+    uint32_t awake, newest, oldest; /* warm.c */
     bool fault_on[SIM_FAULTS_MAX], phase_on[SIM_PHASES_MAX];
     uint32_t check_next;
     uint64_t value_key[2];
@@ -166,8 +208,35 @@ void host_tick(struct sim *s, uint32_t node);
 struct acts *host_acts(struct sim *s);
 void host_apply(struct sim *s, uint32_t node);
 bool host_by_id(const struct sim *s, const struct peer_id *id, uint32_t *node);
-void host_addr(uint32_t node, uint32_t epoch, struct multiaddr *out);
+void host_info(const struct sim *s, uint32_t node, struct kad_peer_info *out);
 void host_add_node(struct sim *s); /* one more slot, offline */
+/* The hash prefix of the id that |pk| becomes with |node| and |tail| in it; the life is the first. */
+uint64_t host_id_at(uint8_t pk[32], uint32_t node, uint32_t tail, struct peer_id *out);
+void host_identify(struct sim *s, uint32_t node);           /* its id in this life */
+void host_make(struct sim *s, uint32_t node, tstamp began); /* its core */
+void host_count(struct sim *s, bool more);
+walltime host_wall(const struct sim *s, uint32_t node);
+
+/* index.c */
+void index_build(struct sim *s, struct sim_index *ix,
+                 bool liars); /* servers, or the liars of them */
+/* The first of [lo, hi), which share |bit| bits, that has the next bit set. */
+uint32_t index_split(const struct sim_index *ix, uint32_t lo, uint32_t hi, unsigned bit);
+/* As sim_nearest; |asker| SIM_NONE: all that are online. */
+size_t index_nearest(const struct sim *s, const struct sim_index *ix, uint32_t asker,
+                     uint64_t target, size_t max, uint32_t *out);
+
+/* warm.c */
+void warm_build(struct sim *s);
+void warm_wake(struct sim *s, uint32_t node); /* it has a core then */
+void warm_used(struct sim *s, uint32_t node);
+void warm_left(struct sim *s, uint32_t node); /* before its core is freed */
+
+/* attack.c */
+void attack_plan(struct sim *s);
+void attack_fini(struct sim *s);
+bool attack_item(struct sim *s, uint32_t *item); /* the next attacked key; false: none left */
+bool attack_addr(const struct sim *s, uint32_t node, uint8_t ip[4]);
 
 /* liar.c */
 void liar_answer(struct sim *s, uint32_t node, struct ref strm, struct slice data);
@@ -177,6 +246,7 @@ void fault_plan(struct sim *s);
 void fault_event(struct sim *s, uint64_t cookie);
 void fault_joined(struct sim *s, uint32_t node); /* churn: when will it leave? */
 void fault_leave(struct sim *s, uint32_t node);
+int32_t fault_skew(const struct sim *s, uint32_t node); /* s its clock is ahead if it starts now */
 
 /* work.c */
 void work_plan(struct sim *s);
@@ -189,9 +259,11 @@ void work_late(struct sim *s); /* is any request overdue? */
 /* Adds what all nodes have done so far, or takes it away when the phase begins. */
 void work_count(const struct sim *s, struct sim_phase_report *p, bool begins);
 void work_fini(struct sim *s);
-void sim_value(const struct sim *s, struct slice key, uint8_t *out, size_t len);
+uint64_t work_target(uint32_t item);              /* first bits of the hash of its key */
+void work_verify(struct sim *s, uint64_t cookie); /* does an honest node hold what was stored? */
+void sim_value(const struct sim *s, struct slice key, walltime made, uint8_t *out, size_t len);
 struct kad_validator sim_validator(struct sim *s);
-/* The |max| online servers that |node| could find nearest to |target|, without itself. */
+/* The |max| online servers that |node| could find nearest to |target|, without itself; SIM_NONE: all. */
 size_t sim_nearest(const struct sim *s, uint32_t node, uint64_t target, size_t max, uint32_t *out);
 
 /* check.c */

@@ -97,13 +97,13 @@ static void a_quiet_network_answers_everything_rightly(void **state)
 
     assert_int_equal(r->violations, 0);
     assert_int_equal(r->online, 40);
-    for (size_t k = 0; k < SIM_CIRCUIT; k++) {
+    for (size_t k = 0; k <= OP_JOIN; k++) {
         assert_true(p->of[k].asked >= 40);
         /* the very first node has nobody to join */
         assert_int_equal(p->of[k].right, p->of[k].asked - (k == OP_JOIN ? 1 : 0));
         assert_int_equal(p->of[k].took.n, p->of[k].right);
     }
-    assert_true(sim_quantile(&p->of[OP_GET].took, 500) > 0);
+    assert_true(sim_quantile(&p->of[OP_GET].took, 900) > 0); /* many hold it themselves */
     assert_true(p->node_ns > 80 * 40 * NS_PER_S && p->node_ns < 120 * 40 * NS_PER_S);
     assert_int_equal(r->table_dead, 0);
     assert_true(r->table_sum >= 40 * 30);

@@ -5,13 +5,13 @@
 
 #include <inttypes.h>
 
-static const char *const kind_name[] = {"open",  "opened",  "fail",  "data",  "fin",
-                                        "reset", "written", "meet",  "tick",  "join",
-                                        "leave", "work",    "fault", "check", "phase"};
+static const char *const kind_name[] = {"open",    "opened", "fail",  "data",  "fin",   "reset",
+                                        "written", "meet",   "tick",  "join",  "leave", "work",
+                                        "fault",   "check",  "phase", "verify"};
 
 static void head(const struct sim *s, const char *dir, const char *what)
 {
-    tstamp t = s->world.now - NS_PER_S;
+    tstamp t = s->world.now - SIM_BEGIN;
 
     (void)fprintf(s->opt.trace, "%6" PRIu64 ".%06" PRIu64 " %s %-8s", t / NS_PER_S,
                   t % NS_PER_S / NS_PER_US, dir, what);

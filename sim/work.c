@@ -6,6 +6,9 @@
  *   find   right when at least 18 of the 20 nearest online servers the node can reach are named
  *   join   bootstrap of a new node
  *
+ * Puts and gets of attacked keys (attack.c) are counted apart; such a put is wrong when some seconds after
+ * its writer was told so no honest node holds the value.
+ *
  * A request is counted in the phase in which it was begun.  One whose node leaves before the answer is
  * counted apart.
  */
@@ -21,6 +24,9 @@
 #define KEY_LEN 21
 #define FIND_RIGHT_PERMILLE 900
 #define ANSWER_WITHIN (KAD_QUERY_TIMEOUT + 10 * NS_PER_S)
+#define VERIFY_AFTER (5 * NS_PER_S) /* what is under way has arrived */
+#define HOLDERS 64                  /* nodes nearest to a key that may hold its value */
+#define STAMP_LEN 8                 /* of a value with a life: when it was made */
 
 /* ---- keys and values ---- */
 
@@ -36,33 +42,66 @@ static struct slice key_of(uint32_t item, uint8_t out[KEY_LEN])
     return (struct slice){out, KEY_LEN};
 }
 
-/* What stands under |key|: nobody without the run's secret can make it, as if it were signed. */
-void sim_value(const struct sim *s, struct slice key, uint8_t *out, size_t len)
+uint64_t work_target(uint32_t item)
 {
-    uint64_t h = siphash24(s->value_key[0], s->value_key[1], key);
+    uint8_t buf[KEY_LEN], hash[SHA256_LEN];
+    uint64_t target = 0;
+
+    sha256(hash, key_of(item, buf));
+    for (unsigned i = 0; i < 8; i++) {
+        target = target << 8 | hash[i];
+    }
+    return target;
+}
+
+/*
+ * What stands under |key|: nobody without the run's secret can make it, as if it were signed.  With a
+ * life it begins with the time it was made.
+ */
+void sim_value(const struct sim *s, struct slice key, walltime made, uint8_t *out, size_t len)
+{
+    uint64_t stamp = s->sc->value_life == 0 ? 0 : (uint64_t)made;
+    uint64_t h = siphash24(s->value_key[0], s->value_key[1] ^ stamp, key);
 
     for (size_t i = 0; i < len; i++) {
-        out[i] = (uint8_t)(h >> (8 * (i % 8)));
+        uint64_t v = i < STAMP_LEN && s->sc->value_life > 0 ? stamp : h;
+        out[i] = (uint8_t)(v >> (8 * (i % 8)));
     }
+}
+
+/* Whether it is one of ours; *made: when, if it says so. */
+static bool value_genuine(const struct sim *s, struct slice key, struct slice value, walltime *made)
+{
+    uint8_t want[KAD_VALUE_MAX];
+    uint64_t stamp = 0;
+
+    if (value.len != s->sc->value_size) {
+        return false;
+    }
+    for (unsigned i = 0; i < STAMP_LEN; i++) {
+        stamp |= (uint64_t)value.base[i] << (8 * i);
+    }
+    *made = (walltime)stamp;
+    sim_value(s, key, *made, want, value.len);
+    return memcmp(want, value.base, value.len) == 0;
 }
 
 static qudag_err value_check(void *ctx, struct slice key, struct slice value, walltime now,
                              walltime *expires)
 {
     const struct sim *s = ctx;
-    uint8_t want[8];
-    (void)now;
-    (void)expires;
+    walltime made = 0, life = (walltime)(s->sc->value_life / NS_PER_S);
 
-    sim_value(s, key, want, sizeof(want));
-    if (value.len != s->sc->value_size) {
-        return QUDAG_EMALFORMED;
+    if (!value_genuine(s, key, value, &made)) {
+        return QUDAG_EAUTH;
     }
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.base[i] != want[i % 8]) {
-            return QUDAG_EAUTH;
-        }
+    if (life == 0) {
+        return QUDAG_OK;
     }
+    if (made > now + life) {
+        return QUDAG_EMALFORMED; /* the writer's clock is absurd */
+    }
+    *expires = made + life < *expires ? made + life : *expires;
     return QUDAG_OK;
 }
 
@@ -79,9 +118,13 @@ size_t sim_nearest(const struct sim *s, uint32_t node, uint64_t target, size_t m
     size_t n = 0;
     uint64_t worst = UINT64_MAX;
 
+    if (s->servers.v != NULL && !s->servers.stale) {
+        return index_nearest(s, &s->servers, node, target, max, out);
+    }
     for (uint32_t i = 0; i < s->n; i++) {
         uint64_t d = s->prefix[i] ^ target;
-        if (s->up[i] == 0 || (n == max && d >= worst) || i == node || !net_reaches(s, node, i)) {
+        if (s->up[i] == 0 || (n == max && d >= worst) || i == node ||
+            (node != SIM_NONE && !net_reaches(s, node, i))) {
             continue;
         }
         size_t at = n < max ? n++ : n - 1;
@@ -99,7 +142,7 @@ size_t sim_nearest(const struct sim *s, uint32_t node, uint64_t target, size_t m
 
 static unsigned phase_now(const struct sim *s)
 {
-    tstamp t = s->world.now - NS_PER_S;
+    tstamp t = s->world.now - SIM_BEGIN;
 
     for (unsigned i = 0; i < s->report.phases; i++) {
         if (t >= s->report.phase[i].from && t < s->report.phase[i].to) {
@@ -164,7 +207,7 @@ static bool pick_node(struct sim *s, uint32_t *node)
     for (unsigned i = 0; i < 1000; i++) {
         uint32_t c = dice_below(&s->dice, DICE_WORK, s->n);
         const struct sim_node *nd = &s->node[c];
-        if (nd->kad != NULL && !nd->liar && s->world.now - nd->joined >= SETTLED) {
+        if (sim_there(nd) && !nd->liar && s->world.now - nd->joined >= SETTLED) {
             *node = c;
             return true;
         }
@@ -190,22 +233,26 @@ static bool pick_record(struct sim *s, uint32_t *item)
 static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cookie, uint32_t item)
 {
     static const struct kad_options keep = {.keep = true};
+    const struct kad_options read = {.read = (enum kad_read)s->sc->read,
+                                     .masked = s->sc->masked != 0};
     uint8_t buf[KEY_LEN], value[KAD_VALUE_MAX];
     struct slice key = key_of(item, buf);
     struct kad *k = s->node[node].kad;
     size_t len = (size_t)s->sc->value_size;
 
     if (s->host != NULL) {
-        sim_value(s, key, value, op == OP_PUT ? len : 0);
+        sim_value(s, key, host_wall(s, node), value, op == OP_PUT ? len : 0);
         return s->host->ask(s, node, op, cookie, key, (struct slice){value, len});
     }
     switch (op) {
     case OP_PUT:
-        sim_value(s, key, value, len);
+    case OP_PUT_ATTACKED:
+        sim_value(s, key, host_wall(s, node), value, len);
         return kad_put(k, cookie, key, (struct slice){value, len}, &keep, s->world.now,
                        host_acts(s));
     case OP_GET:
-        return kad_get(k, cookie, key, NULL, s->world.now, host_acts(s));
+    case OP_GET_ATTACKED:
+        return kad_get(k, cookie, key, &read, s->world.now, host_acts(s));
     case OP_FIND:
         return kad_find(k, cookie, key, s->world.now, host_acts(s));
     case OP_JOIN:
@@ -224,6 +271,8 @@ static uint64_t every(const struct sim *s, enum sim_op op)
         return s->sc->get_every;
     case OP_FIND:
         return s->sc->find_every;
+    case OP_PUT_ATTACKED:
+    case OP_GET_ATTACKED:
     case OP_JOIN:
     case SIM_OPS:
         break;
@@ -250,6 +299,11 @@ void work_event(struct sim *s, enum sim_op op)
     if (op != OP_GET) {
         item = s->work.items++;
     }
+    if (op == OP_PUT && dice_hit(&s->dice, DICE_WORK, s->sc->attacked) && attack_item(s, &item)) {
+        op = OP_PUT_ATTACKED;
+    }
+    op = op == OP_GET && item >= SIM_ITEM_ATTACKED ? OP_GET_ATTACKED : op;
+    warm_wake(s, node);
     uint64_t cookie = request_add(s, node, op, item);
     if (ask(s, node, op, cookie, item) != QUDAG_OK) {
         refused(s, cookie);
@@ -267,9 +321,9 @@ void work_plan(struct sim *s)
     for (size_t i = 0; i < s->report.phases; i++) {
         const struct sim_phase_report *p = &s->report.phase[i];
         world_push(&s->world, (struct sim_event){
-                                  .at = NS_PER_S + p->from, .kind = SIM_PHASE, .cookie = 2 * i});
+                                  .at = SIM_BEGIN + p->from, .kind = SIM_PHASE, .cookie = 2 * i});
         world_push(&s->world, (struct sim_event){
-                                  .at = NS_PER_S + p->to, .kind = SIM_PHASE, .cookie = 2 * i + 1});
+                                  .at = SIM_BEGIN + p->to, .kind = SIM_PHASE, .cookie = 2 * i + 1});
     }
 }
 
@@ -278,16 +332,9 @@ void work_plan(struct sim *s)
 static bool find_right(struct sim *s, const struct sim_request *r, const struct kad_result *res,
                        struct sim_outcome *o)
 {
-    uint8_t buf[KEY_LEN], hash[SHA256_LEN];
     uint32_t truth[KAD_K], node;
-    uint64_t target = 0;
     size_t hits = 0;
-
-    sha256(hash, key_of(r->item, buf));
-    for (unsigned i = 0; i < 8; i++) {
-        target = target << 8 | hash[i];
-    }
-    size_t n = sim_nearest(s, r->node, target, KAD_K, truth);
+    size_t n = sim_nearest(s, r->node, work_target(r->item), KAD_K, truth);
     for (size_t i = 0; i < res->n_peers; i++) {
         bool known = host_by_id(s, &res->peers[i].id, &node);
         for (size_t t = 0; known && t < n; t++) {
@@ -301,11 +348,10 @@ static bool find_right(struct sim *s, const struct sim_request *r, const struct 
 
 static bool value_right(const struct sim *s, const struct sim_request *r, struct slice got)
 {
-    uint8_t buf[KEY_LEN], want[KAD_VALUE_MAX];
-    size_t len = (size_t)s->sc->value_size;
+    uint8_t buf[KEY_LEN];
+    walltime made;
 
-    sim_value(s, key_of(r->item, buf), want, len);
-    return got.len == len && memcmp(got.base, want, len) == 0;
+    return value_genuine(s, key_of(r->item, buf), got, &made);
 }
 
 static void stored(struct sim *s, uint32_t item)
@@ -339,7 +385,7 @@ static void judge(struct sim *s, const struct sim_request *r, const struct act *
     o->hops += res->hops;
     if (r->op == OP_FIND && right) {
         right = find_right(s, r, res, o);
-    } else if (r->op == OP_GET && right) {
+    } else if ((r->op == OP_GET || r->op == OP_GET_ATTACKED) && right) {
         right = value_right(s, r, res->value);
     }
     if (right) {
@@ -383,11 +429,49 @@ void work_done(struct sim *s, uint32_t node, const struct act *a)
     w->open--;
     world_log_u64(&s->world, a->cookie);
     world_log_u64(&s->world, (uint64_t)(int64_t)a->err);
-    if (r->op == OP_PUT && a->err == QUDAG_OK) {
+    if ((r->op == OP_PUT || r->op == OP_PUT_ATTACKED) && a->err == QUDAG_OK) {
         stored(s, r->item);
+    }
+    if (r->op == OP_PUT_ATTACKED && a->err == QUDAG_OK) {
+        world_push(&s->world, (struct sim_event){.at = s->world.now + VERIFY_AFTER,
+                                                 .kind = SIM_VERIFY,
+                                                 .cookie = a->cookie});
     }
     judge(s, r, a, r->phase < SIM_PHASES_MAX ? &s->report.phase[r->phase].of[r->op] : &aside);
     free(aside.took.us);
+}
+
+static bool held(const struct sim *s, uint32_t node, struct slice key)
+{
+    const struct sim_node *nd = &s->node[node];
+    struct slice value;
+
+    return nd->kad != NULL && !nd->liar && kad_record_local(nd->kad, key, s->world.now, &value);
+}
+
+/* The nearest are asked first; that nobody holds it is only known when all were. */
+void work_verify(struct sim *s, uint64_t cookie)
+{
+    const struct sim_request *r = &s->work.request[cookie - 1];
+    uint32_t near[HOLDERS];
+    uint8_t buf[KEY_LEN];
+    struct slice key = key_of(r->item, buf);
+    size_t n = sim_nearest(s, SIM_NONE, work_target(r->item), HOLDERS, near);
+
+    for (size_t i = 0; i < n; i++) {
+        if (held(s, near[i], key)) {
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (held(s, i, key)) {
+            return;
+        }
+    }
+    if (r->phase < SIM_PHASES_MAX) {
+        s->report.phase[r->phase].of[r->op].right--;
+        s->report.phase[r->phase].of[r->op].wrong++;
+    }
 }
 
 void work_left(struct sim *s, uint32_t node)

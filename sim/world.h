@@ -23,7 +23,8 @@ enum sim_kind {
     SIM_WORK,     /* cookie: kind of request */
     SIM_FAULT,    /* cookie: which, and whether it begins or ends */
     SIM_CHECK,
-    SIM_PHASE, /* cookie: which, and whether it begins or ends */
+    SIM_PHASE,  /* cookie: which, and whether it begins or ends */
+    SIM_VERIFY, /* cookie: a put that succeeded */
 };
 
 struct sim_data {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define TEXT_MAX 65536
 #define PROGRESS (60 * NS_PER_S)
@@ -37,7 +38,7 @@ static const char usage[] =
     "  --trace node=K   print to standard error whatever happens to node K\n"
     "  --json           the report as JSON\n"
     "  --plot FILE      distribution of the time answers took, as SVG; --plot-of "
-    "put|get|find|join|circuit "
+    "put|get|find|join|..."
     "(get)\n"
     "  --quiet          no progress\n"
     "\n"
@@ -255,17 +256,37 @@ static int adapt(const struct args *a, struct scenario *sc)
 
 /* ---- the run ---- */
 
-static uint64_t clock_ms(void)
+static uint64_t clock_ns(clockid_t which)
 {
     struct timespec t;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    (void)clock_gettime(which, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t cpu_ns(void)
+{
+    return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+/* Bytes; 0 where the system does not say. */
+static uint64_t resident(void)
+{
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    if (f != NULL) {
+        if (fscanf(f, "%*u %lu", &pages) != 1) {
+            pages = 0;
+        }
+        (void)fclose(f);
+    }
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void progress(const struct sim *s, uint64_t began)
 {
-    uint64_t ms = clock_ms() - began;
+    uint64_t ms = (clock_ns(CLOCK_MONOTONIC) - began) / 1000000;
 
     (void)fprintf(stderr,
                   "%6" PRIu64 " s: %" PRIu32 " nodes, %" PRIu64 " events, %" PRIu64 ".%03" PRIu64
@@ -286,8 +307,10 @@ static int plot(const struct args *a, const struct sim_report *r)
 
 static int run(const struct args *a, const struct scenario *sc)
 {
-    uint64_t began = clock_ms();
+    uint64_t began = clock_ns(CLOCK_MONOTONIC);
     struct sim *s = sim_new(sc, &a->sim);
+    uint64_t built = clock_ns(CLOCK_MONOTONIC), cpu = cpu_ns();
+    struct sim_cost cost = {.build_ns = built - began, .resident_built = resident()};
     tstamp at = 0;
     bool more = true;
 
@@ -298,12 +321,16 @@ static int run(const struct args *a, const struct scenario *sc)
             progress(s, began);
         }
     }
+    cost.run_ns = clock_ns(CLOCK_MONOTONIC) - built;
+    cost.run_cpu_ns = cpu_ns() - cpu;
+    cost.resident = resident();
     const struct sim_report *r = sim_report(s);
     if (a->json) {
-        sim_print_json(stdout, r, sc, a->sim.seed);
+        sim_print_json(stdout, r, sc, a->sim.seed, &cost);
     } else {
         (void)printf("%s, %" PRIu64 " nodes, seed %" PRIu64 "\n", sc->name, sc->nodes, a->sim.seed);
         sim_print_text(stdout, r);
+        sim_print_cost(stdout, r, &cost);
     }
     int status = r->violations > 0 ? EXIT_VIOLATED : sim_passed(r) ? EXIT_OK : EXIT_BELOW;
     if (r->violations > 0) {
@@ -322,7 +349,7 @@ static int run(const struct args *a, const struct scenario *sc)
 
 int main(int argc, char **argv)
 {
-    struct args a = {.sim = {.seed = 1}, .plot_of = 1};
+    struct args a = {.sim = {.seed = 1, .cpu_ns = cpu_ns}, .plot_of = 1};
     static struct scenario sc;
     int status = parse(&a, argc, argv);
 

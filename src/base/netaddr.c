@@ -53,6 +53,19 @@ bool netaddr_is_unspecified(const struct netaddr *a)
     return a->family == 0 || all_zero(a->ip, a->family == 4 ? 4 : 16);
 }
 
+uint64_t netaddr_group(const struct netaddr *a)
+{
+    uint64_t g = 0;
+
+    if (a->family == 0) {
+        return 0;
+    }
+    for (size_t i = 0; i < (a->family == 4 ? 3u : 6u); i++) {
+        g = g << 8 | a->ip[i];
+    }
+    return (uint64_t)a->family << 48 | g;
+}
+
 bool netaddr_is_private(const struct netaddr *a)
 {
     uint8_t b0 = a->ip[0], b1 = a->ip[1];

@@ -18,6 +18,9 @@ bool netaddr_is_unspecified(const struct netaddr *a);
 bool netaddr_is_private(
     const struct netaddr *a); /* RFC 1918, 4193, 6598, link-local; not loopback */
 
+/* The network it is of, for limits: /24 of IPv4, /48 of IPv6; 0 for none. */
+uint64_t netaddr_group(const struct netaddr *a);
+
 #define NETADDR_TEXT_MAX 64
 /* "1.2.3.4:5" or "[::1]:5"; returns the length, 0 if |cap| is too small. */
 size_t netaddr_text(char *dst, size_t cap, const struct netaddr *a);

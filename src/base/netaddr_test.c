@@ -234,6 +234,25 @@ static void the_longest_text_fits(void **state)
     assert_int_equal(netaddr_text(text, sizeof text, &a), 58);
 }
 
+static void a_network_is_24_bits_of_ipv4_and_48_of_ipv6(void **state)
+{
+    struct netaddr a = {.family = 4, .ip = {1, 2, 3, 4}}, b = a;
+    (void)state;
+
+    b.ip[3] = 5;
+    b.port = 7;
+    assert_int_equal(netaddr_group(&a), netaddr_group(&b));
+    b.ip[2] = 4;
+    assert_int_not_equal(netaddr_group(&a), netaddr_group(&b));
+    struct netaddr c = {.family = 6, .ip = {0, 0, 0, 1, 2, 3, 9}}, d = c;
+    d.ip[6] = 8;
+    assert_int_equal(netaddr_group(&c), netaddr_group(&d));
+    assert_int_not_equal(netaddr_group(&c), netaddr_group(&a)); /* same bytes, other family */
+    d.ip[5] = 4;
+    assert_int_not_equal(netaddr_group(&c), netaddr_group(&d));
+    assert_int_equal(netaddr_group(&(struct netaddr){.family = 0}), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +263,7 @@ int main(void)
         cmocka_unit_test(equality_looks_at_every_part),
         cmocka_unit_test(no_address_is_none),
         cmocka_unit_test(the_longest_text_fits),
+        cmocka_unit_test(a_network_is_24_bits_of_ipv4_and_48_of_ipv6),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,10 +118,19 @@ static void add_validators(struct node *n, struct kad_config *c)
     struct kad_validator *v = c->validator;
 
     *v++ = (struct kad_validator){.ns = "pk", .value_max = 1024, .ctx = n, .check = check_pk};
-    *v++ = (struct kad_validator){.ns = "qudag/relay", .value_max = RELAY_DESC_MAX, .ctx = n, .check = check_relay, .select = select_relay};
-    *v++ = (struct kad_validator){.ns = "qudag/dark", .value_max = DARK_RECORD_LEN, .ctx = n, .check = check_dark, .select = select_dark};
+    *v++ = (struct kad_validator){.ns = "qudag/relay",
+                                  .value_max = RELAY_DESC_MAX,
+                                  .ctx = n,
+                                  .check = check_relay,
+                                  .select = select_relay};
+    *v++ = (struct kad_validator){.ns = "qudag/dark",
+                                  .value_max = DARK_RECORD_LEN,
+                                  .ctx = n,
+                                  .check = check_dark,
+                                  .select = select_dark};
     for (size_t i = 0; i < n->cfg.n_open_ns; i++) {
-        *v++ = (struct kad_validator){.ns = n->cfg.open_ns[i], .value_max = 4096, .ctx = n, .check = check_any};
+        *v++ = (struct kad_validator){
+            .ns = n->cfg.open_ns[i], .value_max = 4096, .ctx = n, .check = check_any};
     }
     c->n_validators = (size_t)(v - c->validator);
 }

@@ -49,6 +49,7 @@ struct swarm_link {
     bool dialled;    /* counted in peer->n_dials */
     uint8_t dial_by; /* core + 1 while counted in swarm.dials_of; else 0 */
     uint8_t props;
+    uint64_t net; /* where it comes from; 0: a circuit */
     qudag_err down_err;
     struct swarm_pending *report; /* whoever asked for this very dial is told; NULL: nobody */
     tstamp idle_since;

@@ -222,6 +222,7 @@ static void link_up(struct swarm *s, struct ref ref, tstamp now)
     }
     l->up = true;
     l->props = info.props;
+    l->net = netaddr_group(&info.remote);
     l->idle_since = now;
     s->n_links++;
     p->link[p->n_links++] = l;

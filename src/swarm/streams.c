@@ -175,7 +175,8 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
                     .inbound = true,
                     .props = l->props,
                     .peer = link_peer_id(l),
-                    .proto = st->proto};
+                    .proto = st->proto,
+                    .net = l->net};
     deliver(s, core, &ev);
     return true;
 }

@@ -1,7 +1,7 @@
 /*
  * kad_msg.c - Kademlia messages between wire and struct.
  *
- *   Message  1 type   2 key   3 Record   8 closer Peer*   9 provider Peer*
+ *   Message  1 type   2 key   3 Record   8 closer Peer*   9 provider Peer*   1000 digest (ours)
  *   Record   1 key    2 value   5 time received
  *   Peer     1 id     2 address*
  *
@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-/* All fields in use have numbers below 16: a tag is one byte. */
+/* A tag is a varint: one byte for numbers below 16, which are all but that of the digest. */
 #define TAG(number, wire_type) ((number) << 3 | (wire_type))
 
 enum wire_type { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
@@ -28,6 +28,7 @@ enum tag {
     MESSAGE_RECORD = TAG(3, WIRE_BYTES),
     MESSAGE_CLOSER = TAG(8, WIRE_BYTES),
     MESSAGE_PROVIDER = TAG(9, WIRE_BYTES),
+    MESSAGE_DIGEST = TAG(1000, WIRE_BYTES),
     RECORD_KEY = TAG(1, WIRE_BYTES),
     RECORD_VALUE = TAG(2, WIRE_BYTES),
     RECORD_TIME = TAG(5, WIRE_BYTES),
@@ -207,6 +208,15 @@ static bool record_decode(struct kad_msg *m, struct slice in)
     return !r.err;
 }
 
+/* The last one counts, as for every field. */
+static bool digest_decode(struct kad_msg *m, struct slice in)
+{
+    m->want_digest = in.len == 0;
+    m->has_digest = in.len == KAD_DIGEST_LEN;
+    m->digest = m->has_digest ? in.base : NULL;
+    return m->want_digest || m->has_digest;
+}
+
 static bool field_decode(struct kad_msg *m, uint64_t *type, size_t *dropped, const struct field *f)
 {
     switch (f->tag) {
@@ -222,12 +232,14 @@ static bool field_decode(struct kad_msg *m, uint64_t *type, size_t *dropped, con
         return closer_decode(m, dropped, f->bytes);
     case MESSAGE_PROVIDER:
         return peer_decode(f->bytes, m->providers, &m->n_providers, dropped);
+    case MESSAGE_DIGEST:
+        return digest_decode(m, f->bytes);
     default:
         break;
     }
     return !mistyped(f->tag, MESSAGE_TYPE) && !mistyped(f->tag, MESSAGE_KEY) &&
            !mistyped(f->tag, MESSAGE_RECORD) && !mistyped(f->tag, MESSAGE_CLOSER) &&
-           !mistyped(f->tag, MESSAGE_PROVIDER);
+           !mistyped(f->tag, MESSAGE_PROVIDER) && !mistyped(f->tag, MESSAGE_DIGEST);
 }
 
 static bool sizes_are_good(const struct kad_msg *m)
@@ -352,9 +364,24 @@ static size_t record_len(const struct kad_msg *m)
     return if_any(m->rec_key.len) + if_any(m->rec_value.len) + if_any(m->rec_time.len);
 }
 
+static size_t digest_len(const struct kad_msg *m)
+{
+    size_t len = m->has_digest ? KAD_DIGEST_LEN : 0;
+
+    return m->want_digest || m->has_digest ? varint_len(MESSAGE_DIGEST) + varint_len(len) + len : 0;
+}
+
+static void digest_put(struct wr *w, const struct kad_msg *m)
+{
+    if (digest_len(m) > 0) {
+        wr_uvarint(w, MESSAGE_DIGEST);
+        wr_lp(w, (struct slice){m->digest, m->has_digest ? KAD_DIGEST_LEN : 0});
+    }
+}
+
 static size_t body_len(const struct kad_msg *m, const struct extent *x)
 {
-    size_t n = 2 + if_any(m->key.len);
+    size_t n = 2 + if_any(m->key.len) + digest_len(m);
 
     n += m->has_record ? bytes_len(record_len(m)) : 0;
     for (size_t i = 0; i < x->closer; i++) {
@@ -387,6 +414,7 @@ static void body_put(struct wr *w, const struct kad_msg *m, const struct extent 
         put(w, MESSAGE_CLOSER, m->raw[i].body);
     }
     peers_put(w, MESSAGE_PROVIDER, m->providers, x->providers, x->addrs);
+    digest_put(w, m);
 }
 
 static bool peers_fit(const struct kad_peer_info *v, size_t n)
@@ -418,8 +446,9 @@ qudag_err kad_msg_encode(uint8_t *dst, size_t cap, size_t *len, const struct kad
 {
     struct extent x = {m->n_closer, m->n_providers, KAD_ADDRS_MAX};
 
-    if ((unsigned)m->type > KAD_PING || m->n_raw > KAD_PEERS_MAX || !sizes_are_good(m) ||
-        !peers_fit(m->closer, m->n_closer) || !peers_fit(m->providers, m->n_providers)) {
+    if ((unsigned)m->type > KAD_PING || (m->want_digest && m->has_digest) ||
+        m->n_raw > KAD_PEERS_MAX || !sizes_are_good(m) || !peers_fit(m->closer, m->n_closer) ||
+        !peers_fit(m->providers, m->n_providers)) {
         return QUDAG_EINVAL;
     }
     size_t n = body_len(m, &x);

@@ -15,6 +15,7 @@
 #define KAD_KEY_MAX 128      /* bytes */
 #define KAD_VALUE_MAX 8192   /* bytes */
 #define KAD_TIME_MAX 64      /* bytes of the time a record was received */
+#define KAD_DIGEST_LEN 32    /* bytes: SHA-256 of a value */
 
 enum kad_type {
     KAD_PUT_VALUE = 0,
@@ -49,6 +50,12 @@ struct kad_msg {
     struct kad_peer_info *providers; /* likewise */
     size_t n_raw;
     struct kad_peer_raw *raw; /* NULL, or an array of KAD_PEERS_MAX for closer peers as they are */
+    /*
+     * Our own field, which others skip: in a request present and empty ("I have a copy, tell me the digest
+     * of yours"), in the answer KAD_DIGEST_LEN bytes instead of the record.
+     */
+    bool want_digest, has_digest;
+    const uint8_t *digest; /* KAD_DIGEST_LEN bytes if has_digest */
 };
 
 /*
@@ -56,8 +63,8 @@ struct kad_msg {
  * |m|->closer and ->providers point to arrays of KAD_PEERS_MAX before the call; peers beyond, with a
  * bad id, and addresses that cannot be used are dropped and counted in *dropped.  With |m|->raw closer
  * peers go there and n_closer stays 0.
- * QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED (unknown type), QUDAG_ETOOBIG (key, value, time or the whole
- * over its limit).
+ * QUDAG_EMALFORMED (also a digest of another length), QUDAG_EUNSUPPORTED (unknown type), QUDAG_ETOOBIG
+ * (key, value, time or the whole over its limit).
  */
 QUDAG_MUST_USE qudag_err kad_msg_decode(struct kad_msg *m, size_t *dropped, struct slice in);
 

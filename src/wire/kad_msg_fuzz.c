@@ -44,6 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ASSERT(m.type == back.type && m.has_record == back.has_record);
     ASSERT(same(m.key, back.key) && same(m.rec_key, back.rec_key));
     ASSERT(same(m.rec_value, back.rec_value) && same(m.rec_time, back.rec_time));
+    ASSERT(m.want_digest == back.want_digest && m.has_digest == back.has_digest);
+    ASSERT(!m.has_digest || memcmp(m.digest, back.digest, KAD_DIGEST_LEN) == 0);
     ASSERT(m.n_closer == back.n_closer && m.n_providers == back.n_providers);
     peers_compare(m.closer, back.closer, m.n_closer);
     peers_compare(m.providers, back.providers, m.n_providers);

@@ -340,6 +340,62 @@ static void what_cannot_be_read_is_not_written(void **state)
     assert_int_equal(kad_msg_encode(out, sizeof(out), &len, &m), QUDAG_EINVAL);
 }
 
+static void a_digest_is_asked_for_and_told_in_known_bytes(void **state)
+{
+    (void)state;
+    uint8_t digest[KAD_DIGEST_LEN], out[64];
+    struct kad_msg m = {.type = KAD_GET_VALUE, .key = {(const uint8_t *)"k", 1}}, back;
+    size_t len, dropped;
+    /* field 1000 of type bytes: 8002 as a varint */
+    static const uint8_t ask[] = {8, 0x08, 1, 0x12, 1, 'k', 0xc2, 0x3e, 0};
+
+    for (size_t i = 0; i < sizeof(digest); i++) {
+        digest[i] = (uint8_t)i;
+    }
+    m.want_digest = true;
+    assert_int_equal(kad_msg_encode(out, sizeof(out), &len, &m), QUDAG_OK);
+    assert_int_equal(len, sizeof(ask));
+    assert_memory_equal(out, ask, len);
+    assert_int_equal(decode(&back, &dropped, body(out, len)), QUDAG_OK);
+    assert_true(back.want_digest);
+    assert_false(back.has_digest);
+
+    m.has_digest = true;
+    m.digest = digest; /* a question and an answer at once */
+    assert_int_equal(kad_msg_encode(out, sizeof(out), &len, &m), QUDAG_EINVAL);
+    m.want_digest = false;
+    assert_int_equal(kad_msg_encode(out, sizeof(out), &len, &m), QUDAG_OK);
+    assert_int_equal(len, sizeof(ask) + KAD_DIGEST_LEN);
+    assert_int_equal(decode(&back, &dropped, body(out, len)), QUDAG_OK);
+    assert_false(back.want_digest);
+    assert_true(back.has_digest);
+    assert_memory_equal(back.digest, digest, KAD_DIGEST_LEN);
+    assert_false(back.has_record);
+    for (size_t cap = 0; cap < len; cap++) {
+        size_t n;
+        assert_int_equal(kad_msg_encode(out, cap, &n, &m), QUDAG_ETOOBIG);
+    }
+}
+
+static void a_digest_of_another_length_or_type_is_malformed(void **state)
+{
+    (void)state;
+    static uint8_t in[80] = {0x08, 1, 0xc2, 0x3e};
+    struct kad_msg m;
+    size_t dropped;
+
+    for (uint8_t n = 0; n < 70; n++) {
+        in[4] = n;
+        qudag_err want = n == 0 || n == KAD_DIGEST_LEN ? QUDAG_OK : QUDAG_EMALFORMED;
+        assert_int_equal(decode(&m, &dropped, (struct slice){in, 5u + n}), want);
+    }
+    static const uint8_t number[] = {0x08, 1, 0xc0, 0x3e, 0};
+    assert_int_equal(decode(&m, &dropped, (struct slice){number, 5}), QUDAG_EMALFORMED);
+    /* The last one counts. */
+    static const uint8_t twice[] = {0x08, 1, 0xc2, 0x3e, 0, 0xc2, 0x3e, 1, 7};
+    assert_int_equal(decode(&m, &dropped, (struct slice){twice, 9}), QUDAG_EMALFORMED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +409,8 @@ int main(void)
         cmocka_unit_test(limits_hold_both_ways),
         cmocka_unit_test(encoding_gives_up_addresses_then_peers),
         cmocka_unit_test(what_cannot_be_read_is_not_written),
+        cmocka_unit_test(a_digest_is_asked_for_and_told_in_known_bytes),
+        cmocka_unit_test(a_digest_of_another_length_or_type_is_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 
 #define S(text) ((struct slice){(const uint8_t *)(text), sizeof(text) - 1})
 #define PEERS 5
+#define BURST 400 /* requests of one peer at once: two seconds' worth */
 
 struct bed {
     struct mem mem;
@@ -292,8 +293,7 @@ static void a_peer_that_refuses_a_record_is_still_asked(void **state)
         add(b, 0);
         open_as(b, 1);
         tell(b, (struct ev){.type = EV_DATA, .strm = {7, 1}, .data = {buf, len}});
-        assert_int_equal(kad_put(b->k, 1, S("/v/a"), S("value"), NULL, b->now, fresh(b)),
-                         QUDAG_OK);
+        assert_int_equal(kad_put(b->k, 1, S("/v/a"), S("value"), NULL, b->now, fresh(b)), QUDAG_OK);
         count(b);
         open_as(b, 2);
         tell(b, (struct ev){.type = EV_DATA, .strm = {7, 2}, .data = {buf, len}});
@@ -497,11 +497,11 @@ static void a_peer_over_its_allowance_is_cut_off_and_recovers(void **state)
     assert_non_null(b);
     size_t len = encode(buf, &ping);
     served_bed(b);
-    for (unsigned i = 0; i < 2 * KAD_BURST && b->resets == 0; i++) {
+    for (unsigned i = 0; i < 2 * BURST && b->resets == 0; i++) {
         tell(b, (struct ev){.type = EV_DATA, .strm = {5, 1}, .data = {buf, len}});
         answers += b->resets == 0 ? 1 : 0;
     }
-    assert_int_equal(answers, KAD_BURST);
+    assert_int_equal(answers, BURST);
     /* A new stream does not help; another peer is not concerned; a second later it may ask again. */
     inbound(b, 6, &b->peer[1].id);
     tell(b, (struct ev){.type = EV_DATA, .strm = {6, 1}, .data = {buf, len}});
@@ -556,7 +556,7 @@ static void many_requests_in_one_piece_wait_for_room(void **state)
     size_t len = 0, answers = 0;
 
     assert_non_null(b);
-    for (unsigned i = 0; i < KAD_BURST; i++) {
+    for (unsigned i = 0; i < BURST; i++) {
         len += encode(buf + len, &ping);
     }
     served_bed(b);
@@ -566,7 +566,7 @@ static void many_requests_in_one_piece_wait_for_room(void **state)
         tick(b, 0);
         answers += b->out.n;
     }
-    assert_int_equal(answers, KAD_BURST);
+    assert_int_equal(answers, BURST);
     bed_fini(b);
     free(b);
 }
@@ -627,6 +627,43 @@ static void links_below_the_policy_are_not_served_and_not_asked_for(void **state
     assert_int_equal(b->v[0].need, c.need);
     bed_fini(b);
     free(b);
+}
+
+/* ---- an earlier life ---- */
+
+static void peers_known_before_are_in_the_table_at_once(void **state)
+{
+    (void)state;
+    struct bed b;
+    struct kad_peer_info self = {.n_addrs = 1}, mute;
+    uint8_t hash[SHA256_LEN];
+    struct kad_stats st;
+
+    bed_init(&b);
+    assert_true(bed_kad(&b));
+    b.now = 3600 * NS_PER_S;
+    self.id = config(&b).self;
+    self.addr[0] = b.peer[0].addr[0];
+    mute = b.peer[4];
+    mute.n_addrs = 0;
+    kad_preload(b.k, &self, 0, b.now);
+    kad_preload(b.k, &mute, 0, b.now);
+    for (size_t i = 0; i < 3; i++) {
+        kad_preload(b.k, &b.peer[i], 80 * NS_PER_MS, b.now - i * NS_PER_S);
+        kad_preload(b.k, &b.peer[i], 0, b.now); /* known already: nothing changes */
+        sha256(hash, peer_id_slice(&b.peer[i].id));
+        const struct kad_peer *p = kad_table_find(&b.k->table, hash);
+        assert_non_null(p);
+        assert_int_equal(p->srtt_us, 80000);
+        assert_true(p->seen == b.now - i * NS_PER_S);
+    }
+    kad_stats_get(b.k, &st);
+    assert_int_equal(st.table, 3);
+    assert_int_equal(b.k->n_seeds, 0);
+    assert_int_equal(kad_find(b.k, 1, S("key"), b.now, fresh(&b)), QUDAG_OK);
+    count(&b);
+    assert_int_equal(b.opens, 3);
+    bed_fini(&b);
 }
 
 /* ---- memory ---- */
@@ -728,6 +765,7 @@ int main(void)
         cmocka_unit_test(forgiving_is_harmless_before_anybody_failed),
         cmocka_unit_test(a_client_serves_nobody),
         cmocka_unit_test(links_below_the_policy_are_not_served_and_not_asked_for),
+        cmocka_unit_test(peers_known_before_are_in_the_table_at_once),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,7 @@
 /*
  * kad.c - the public functions, events and ticks, and what the parts share.
  *
- *   heard of --> seed --answers--> table          table empty, seeds known: bootstrap again, 30 s .. 10 min
- *   every minute: entries idle for 10 min are asked, a bucket idle for 10 min is refreshed, the store swept
+ * What is done without being asked: upkeep.c.
  */
 #include "core/kad/kad_int.h"
 
@@ -14,9 +13,7 @@
 #define PROVIDERS_DEFAULT 4096
 #define QUERIES_DEFAULT 64
 #define QUORUM_DEFAULT 15
-#define CHECKS_PER_ROUND 4
 #define RETRY_PUBLISH (300 * NS_PER_S)
-#define ACTS_SPARE 64 /* kept for resets and reports of what ends */
 #define TIMERS_MAX (KAD_RPCS_MAX + KAD_INBOUND_MAX + KAD_KEEPS_MAX + 4096)
 
 walltime kad_wall(const struct kad *k, tstamp now)
@@ -28,7 +25,7 @@ bool kad_room(const struct kad *k, const struct acts *out, size_t acts, size_t b
 {
     size_t n = out->n - k->acts_0 + acts, b = out->bytes_n - k->bytes_0 + bytes;
 
-    return n <= ACTS_ROOM - ACTS_SPARE && b <= ACTS_BYTES_ROOM && !out->overflow;
+    return n <= ACTS_ROOM - KAD_ACTS_SPARE && b <= ACTS_BYTES_ROOM && !out->overflow;
 }
 
 qudag_err kad_timer_set(struct kad *k, struct kad_timer *t, tstamp at)
@@ -103,27 +100,14 @@ qudag_err kad_keep_value(struct kad *k, const struct kad_validator *v, struct sl
     return kad_store_put(&k->store, key, value, wall, expires);
 }
 
-bool kad_random_key(const struct kad *k, unsigned cpl, unsigned part, uint8_t key[32])
+bool kad_part_key(struct kad *k, unsigned cpl, unsigned part, uint8_t key[KAD_PLACE_KEY])
 {
-    uint8_t full[34] = {0x12, 0x20}, hash[SHA256_LEN];
-    uint32_t tries = UINT32_C(16) << (cpl + 1 + KAD_PART_BITS);
     unsigned bits = cpl + 1 + KAD_PART_BITS;
 
     ASSERT(cpl <= KAD_REFRESH_BITS && part < KAD_PARTS);
     uint64_t want = kad_hash_prefix(k->hash) >> (64 - cpl - 1) ^ 1;
     want = want << KAD_PART_BITS | part;
-    rng_fill(&k->cfg.rng, full + 2, 32);
-    for (uint32_t i = 0; i < tries; i++) {
-        for (unsigned b = 0; b < 4; b++) {
-            full[30 + b] = (uint8_t)(i >> (8 * b));
-        }
-        sha256(hash, (struct slice){full, sizeof(full)});
-        if (kad_hash_prefix(hash) >> (64 - bits) == want) {
-            memcpy(key, full + 2, 32);
-            return true;
-        }
-    }
-    return false;
+    return kad_place_key(k, (uint32_t)(want << (KAD_PLACE_BITS - bits)), bits, key);
 }
 
 /* ---- life ---- */
@@ -160,14 +144,14 @@ static void parts_init(struct kad *k)
     slots_init(&k->rpcs, mem, KAD_RPCS_MAX);
     kad_names_init(&k->rpc_by_strm, mem, KAD_RPCS_MAX);
     kad_names_init(&k->inbound_by_strm, mem, KAD_INBOUND_MAX);
-    kad_names_init(&k->clients, mem, KAD_CLIENTS_MAX);
+    kad_limits_init(k);
     memcpy(k->client_seed, seed + 32, sizeof(k->client_seed));
     list_init(&k->loose);
+    list_init(&k->checks);
     list_init(&k->jobs);
     list_init(&k->ended);
     list_init(&k->inbounds);
     list_init(&k->ready);
-    list_init(&k->idle_clients);
     list_init(&k->keeps);
 }
 
@@ -198,7 +182,7 @@ qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now)
     parts_init(k);
     k->self_info.id = cfg->self;
     k->rejoin_wait = KAD_REJOIN_MIN;
-    k->next_maintain = tstamp_after(now, rng_jitter(&k->cfg.rng, KAD_MAINTAIN, 100));
+    kad_upkeep_init(k, now);
     *out = k;
     return QUDAG_OK;
 }
@@ -234,21 +218,26 @@ void kad_free(struct kad *k)
     {
         kad_rpc_abort(k, LIST_ENTRY(it, struct kad_rpc, node), NULL);
     }
+    LIST_EACH_SAFE(it, tmp, &k->checks)
+    {
+        kad_rpc_abort(k, LIST_ENTRY(it, struct kad_rpc, node), NULL);
+    }
     LIST_EACH_SAFE(it, tmp, &k->keeps)
     {
         keep_free(k, keep_of(it));
     }
     mem_free(k->cfg.mem, k->up_info);
     mem_free(k->cfg.mem, k->failed);
+    mem_free(k->cfg.mem, k->liars);
     kad_serve_fini(k);
     while (k->n_seeds > 0) {
         kad_seed_cut(k, k->n_seeds - 1);
     }
+    kad_lost_fini(k);
     kad_store_fini(&k->store);
     kad_table_fini(&k->table);
     kad_names_fini(&k->rpc_by_strm);
     kad_names_fini(&k->inbound_by_strm);
-    kad_names_fini(&k->clients);
     slots_fini(&k->rpcs);
     heap_fini(&k->timers);
     if (k->own_scratch) {
@@ -259,12 +248,20 @@ void kad_free(struct kad *k)
 
 struct kad_scratch *kad_scratch_new(struct mem *mem)
 {
-    return mem_alloc(mem, sizeof(struct kad_scratch));
+    struct kad_scratch *s = mem_alloc(mem, sizeof(*s));
+
+    if (s != NULL) {
+        s->mem = mem;
+    }
+    return s;
 }
 
 void kad_scratch_free(struct mem *mem, struct kad_scratch *s)
 {
-    mem_free(mem, s);
+    if (s != NULL) {
+        mem_free(mem, s->places);
+        mem_free(mem, s);
+    }
 }
 
 const char *kad_protocol(const struct kad *k)
@@ -314,7 +311,9 @@ qudag_err kad_find(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
 qudag_err kad_find_peer(struct kad *k, uint64_t cookie, const struct peer_id *peer, tstamp now,
                         struct acts *out)
 {
-    return start(k, (struct kad_ask){.op = KAD_OP_FIND_PEER, .cookie = cookie, .key = peer_id_slice(peer)}, now, out);
+    return start(
+        k, (struct kad_ask){.op = KAD_OP_FIND_PEER, .cookie = cookie, .key = peer_id_slice(peer)},
+        now, out);
 }
 
 qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key, const struct kad_options *opt,
@@ -328,14 +327,18 @@ qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key, const struct
 qudag_err kad_providers(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                         struct acts *out)
 {
-    return start(k, (struct kad_ask){.op = KAD_OP_PROVIDERS, .cookie = cookie, .key = key}, now, out);
+    return start(k, (struct kad_ask){.op = KAD_OP_PROVIDERS, .cookie = cookie, .key = key}, now,
+                 out);
 }
 
 qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp now, struct acts *out)
 {
     k->rejoin_wait = KAD_REJOIN_MIN;
     k->rejoin_at = tstamp_after(now, k->rejoin_wait);
-    return start(k, (struct kad_ask){.op = KAD_OP_BOOTSTRAP, .cookie = cookie, .key = peer_id_slice(&k->cfg.self)}, now, out);
+    return start(k,
+                 (struct kad_ask){
+                     .op = KAD_OP_BOOTSTRAP, .cookie = cookie, .key = peer_id_slice(&k->cfg.self)},
+                 now, out);
 }
 
 static struct kad_keep *keep_find(const struct kad *k, struct slice key, bool provide)
@@ -532,7 +535,7 @@ static void on_inbound(struct kad *k, struct kad_inbound *in, const struct ev *e
         kad_serve_more(k, in, now, out);
         break;
     case EV_RESET:
-        kad_serve_close(k, in, now);
+        kad_serve_close(k, in);
         break;
     case EV_PEER_UP:
     case EV_PEER_DOWN:
@@ -608,106 +611,11 @@ static void on_timer(struct kad *k, struct kad_timer *t, tstamp now, struct acts
     case KAD_TIMER_INBOUND:
         in = t->owner;
         acts_reset(out, in->strm, QUDAG_ETIMEOUT);
-        kad_serve_close(k, in, now);
+        kad_serve_close(k, in);
         break;
     case KAD_TIMER_KEEP:
         keep_timer(k, t->owner, now, out);
         break;
-    }
-}
-
-/* The entry that has been silent longest, if for longer than KAD_IDLE_CHECK. */
-static struct kad_peer *idlest(const struct kad *k, tstamp now, tstamp after)
-{
-    struct kad_peer *best = NULL;
-
-    for (size_t i = 0; i < KAD_BUCKETS; i++) {
-        const struct kad_bucket *b = k->table.bucket[i];
-        for (size_t e = 0; b != NULL && e < b->n; e++) {
-            struct kad_peer *p = b->peer[e];
-            if (now - p->seen > KAD_IDLE_CHECK && p->seen >= after &&
-                (best == NULL || p->seen < best->seen)) {
-                best = p;
-            }
-        }
-    }
-    return best;
-}
-
-/* A part that lacks entries if there is one, else any. */
-static unsigned part_to_refresh(const struct kad *k, unsigned cpl)
-{
-    unsigned first = (unsigned)rng_below(&k->cfg.rng, KAD_PARTS);
-
-    for (unsigned i = 0; i < KAD_PARTS; i++) {
-        unsigned part = (first + i) % KAD_PARTS;
-        if (kad_table_lacks(&k->table, cpl, part)) {
-            return part;
-        }
-    }
-    return first;
-}
-
-static void refresh_one(struct kad *k, tstamp now, struct acts *out)
-{
-    unsigned nearest = kad_table_nearest(&k->table);
-
-    for (unsigned i = 0; i <= nearest && i <= KAD_REFRESH_BITS; i++) {
-        struct kad_bucket *b = k->table.bucket[i];
-        if (b == NULL || now - b->touched < KAD_REFRESH) {
-            continue;
-        }
-        b->touched = now;
-        uint8_t key[34] = {0x12, 0x20};
-        struct kad_ask ask = {.op = KAD_OP_FIND, .internal = true, .key = {key, sizeof(key)}};
-        if (i == nearest) {
-            ask.key = peer_id_slice(&k->cfg.self);
-            ask.bits = KAD_SELF_BITS;
-        } else if (kad_random_key(k, i, part_to_refresh(k, i), key + 2)) {
-            ask.bits = i + 1 + KAD_PART_BITS;
-        } else {
-            continue;
-        }
-        if (kad_job_start(k, &ask, now, out) != QUDAG_OK) {
-            log_plain(&k->cfg.log, LOG_DEBUG, "kad.refresh.postponed");
-        }
-        return;
-    }
-}
-
-static void rejoin(struct kad *k, tstamp now, struct acts *out)
-{
-    struct kad_ask ask = {
-        .op = KAD_OP_BOOTSTRAP, .internal = true, .key = peer_id_slice(&k->cfg.self)};
-
-    if (k->table.n > 0) {
-        k->rejoin_wait = KAD_REJOIN_MIN;
-        return;
-    }
-    if (k->n_seeds == 0 || now < k->rejoin_at) {
-        return;
-    }
-    k->rejoin_at = tstamp_after(now, rng_jitter(&k->cfg.rng, k->rejoin_wait, 200));
-    k->rejoin_wait = tstamp_min(2 * k->rejoin_wait, KAD_REFRESH);
-    if (kad_job_start(k, &ask, now, out) != QUDAG_OK) {
-        log_plain(&k->cfg.log, LOG_DEBUG, "kad.rejoin.postponed");
-    }
-}
-
-static void maintain(struct kad *k, tstamp now, struct acts *out)
-{
-    k->next_maintain = tstamp_after(now, rng_jitter(&k->cfg.rng, KAD_MAINTAIN, 100));
-    kad_store_sweep(&k->store, kad_wall(k, now));
-    kad_clients_expire(k, now);
-    rejoin(k, now, out);
-    refresh_one(k, now, out);
-    struct kad_peer *p = NULL;
-    for (size_t i = 0; i < CHECKS_PER_ROUND; i++) {
-        p = idlest(k, now, p == NULL ? 0 : p->seen + 1);
-        if (p == NULL) {
-            return;
-        }
-        kad_check(k, p, now, out);
     }
 }
 
@@ -719,7 +627,7 @@ static void kad_tick(void *core, tstamp now, struct acts *out)
     kad_enter(k, out);
     k->more = false;
     while ((top = heap_top(&k->timers)) != NULL && top->at <= now) {
-        if (!kad_room(k, out, ACTS_SPARE, KAD_HINTS_MAX)) {
+        if (!kad_room(k, out, KAD_ACTS_SPARE, KAD_HINTS_MAX)) {
             k->more = true;
             return;
         }
@@ -741,9 +649,7 @@ static void kad_tick(void *core, tstamp now, struct acts *out)
             kad_job_run(k, j, now, out);
         }
     }
-    if (now >= k->next_maintain && kad_room(k, out, ACTS_SPARE, 16 * KAD_HINTS_MAX)) {
-        maintain(k, now, out);
-    }
+    kad_upkeep(k, now, out);
 }
 
 static tstamp kad_deadline(const void *core)
@@ -754,7 +660,7 @@ static tstamp kad_deadline(const void *core)
     if (k->more) {
         return 0;
     }
-    return tstamp_min(k->next_maintain, top == NULL ? TSTAMP_NEVER : top->at);
+    return tstamp_min(kad_upkeep_at(k), top == NULL ? TSTAMP_NEVER : top->at);
 }
 
 const struct core_ops kad_ops = {

@@ -13,6 +13,10 @@
 #define KAD_K 20
 #define KAD_ALPHA_GET 3
 #define KAD_ALPHA_FIND 10
+#define KAD_PATHS 8         /* disjoint paths of a read that matters ... */
+#define KAD_PATH_ANSWERS 3  /* ... and peers near the key that each must hear */
+#define KAD_READ_ANSWERS 16 /* of the 20 nearest, for a quorum read */
+#define KAD_CONFIRM 3       /* peers that must hold the best value */
 #define KAD_QUERY_TIMEOUT (60 * NS_PER_S)
 #define KAD_RECORD_LIFE (24 * 3600) /* s */
 #define KAD_REPUBLISH (12 * 3600)   /* s, varied by 10 % */
@@ -25,15 +29,15 @@ enum kad_read {
     KAD_READ_FIRST,     /* the first valid value: right where a key has only one */
     KAD_READ_CONFIRMED, /* KAD_CONFIRM peers hold the best value */
     KAD_READ_QUORUM,    /* KAD_READ_ANSWERS peers answered, or all near the key */
-    KAD_READ_PATHS,     /* KAD_PATHS disjoint paths each reached KAD_PATH_ANSWERS peers near the key */
+    KAD_READ_PATHS, /* KAD_PATHS disjoint paths each reached KAD_PATH_ANSWERS peers near the key */
 };
 
 /* Of one get or put; NULL where one is taken: all zero, the defaults. */
 struct kad_options {
     enum kad_read read; /* get */
-    uint32_t quorum;    /* put: acknowledgements wanted; 0: as the namespace, then the config says */
-    bool keep;          /* put: republish it every KAD_REPUBLISH for as long as we run */
-    bool masked;        /* get: peers on the way see a few bits of the key only */
+    uint32_t quorum; /* put: acknowledgements wanted; 0: as the namespace, then the config says */
+    bool keep;       /* put: republish it every KAD_REPUBLISH for as long as we run */
+    bool masked;     /* get: peers on the way see a few bits of the key only */
 };
 
 /* How values of one namespace ("/ns/...") are judged.  Functions are pure. */
@@ -41,7 +45,10 @@ struct kad_validator {
     const char *ns;     /* "pk", "qudag/relay": matched against "/<ns>/"; longest match wins */
     uint32_t value_max; /* bytes */
     void *ctx;
-    /* QUDAG_OK to accept; *expires may be lowered (initially now + KAD_RECORD_LIFE). */
+    /*
+     * QUDAG_OK to accept; *expires may be lowered (initially now + KAD_RECORD_LIFE).  QUDAG_EEXPIRED: too old;
+     * QUDAG_EAGAIN: not valid yet; anything else: not valid.
+     */
     qudag_err (*check)(void *ctx, struct slice key, struct slice value, walltime now,
                        walltime *expires);
     /* > 0: |a| is to be preferred to |b|, < 0: |b|, 0: equal.  Both passed check. */
@@ -50,6 +57,17 @@ struct kad_validator {
     uint32_t quorum;    /* acknowledgements a put wants; 0: as the config says */
 };
 #define KAD_VALIDATORS_MAX 16
+
+/* What one peer, one network (/24, /48) and all together may; 0: the default. */
+struct kad_limit {
+    uint32_t peer, network, all;
+};
+
+struct kad_limits {
+    struct kad_limit requests; /* a second, served; default 200, 400, 5000 */
+    struct kad_limit stores;   /* of these PUT_VALUE, ADD_PROVIDER: signatures; 50, 100, 500 */
+    struct kad_limit records;  /* an hour, new here; records_max / 8, records_max / 4, no limit */
+};
 
 struct kad_config {
     struct mem *mem;
@@ -66,6 +84,7 @@ struct kad_config {
     uint32_t queries_max;   /* default 64; more are refused with QUDAG_ELIMIT */
     uint32_t
         quorum; /* acknowledgements a put wants; default 15, at most 3/4 of the peers there are */
+    struct kad_limits limits;
     struct kad_scratch *scratch; /* one may serve all instances of a loop; NULL: one of its own */
     size_t n_validators;
     struct kad_validator validator[KAD_VALIDATORS_MAX];
@@ -116,6 +135,13 @@ const char *kad_protocol(const struct kad *k);
  */
 void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, struct acts *out);
 
+/*
+ * A peer known from an earlier life: it enters the table as if it had answered at |seen| (not later than
+ * now), after |rtt| ns; 0: not known.  Left out: ourselves, without usable address, known already, too many
+ * of its network, no memory.  Nobody is asked.
+ */
+void kad_preload(struct kad *k, const struct kad_peer_info *peer, tstamp rtt, tstamp seen);
+
 /* The network was away and is back: peers that failed meanwhile are asked again at once. */
 void kad_forgive(struct kad *k);
 
@@ -146,8 +172,54 @@ void kad_unkeep(struct kad *k, struct slice key); /* stop republishing */
 /* Our own addresses, told to others in ADD_PROVIDER and FIND_NODE answers about us. */
 void kad_set_addrs(struct kad *k, const struct multiaddr *addr, size_t n);
 
+/* Why something a peer sent was refused: X(NAME, name, the total it belongs to, what was wrong with it). */
+#define KAD_REFUSAL_LIST(X)                                                                        \
+    X(OVERSIZED, oversized, bad_messages, "the message is longer than the limit")                  \
+    X(MALFORMED, malformed, bad_messages, "the message cannot be read, or ended too early")        \
+    X(UNKNOWN_TYPE, unknown_type, bad_messages, "the message has an unknown type")                 \
+    X(FIELD_SIZE, field_size, bad_messages, "a key, value or time is over its limit")              \
+    X(NO_KEY, no_key, bad_messages, "the request has no key")                                      \
+    X(UNASKED, unasked, bad_messages, "an answer nobody asked for")                                \
+    X(OTHER_TYPE, other_type, bad_messages, "an answer of another type than the request")          \
+    X(UNREAD, unread, bad_messages, "it sends more before it has read its answers")                \
+    X(RATE_PEER, rate_peer, bad_messages, "too many requests of one peer")                         \
+    X(RATE_NETWORK, rate_network, bad_messages, "too many requests of one network")                \
+    X(RATE_ALL, rate_all, bad_messages, "too many requests of all peers together")                 \
+    X(RATE_STORE, rate_store, bad_messages, "too many records to be checked at once")              \
+    X(QUOTA, quota, refused_records, "the peer, or its network, stored enough for this hour")      \
+    X(NO_RECORD, no_record, refused_records, "a request to store holds nothing to be stored")      \
+    X(NAMESPACE, namespace, refused_records, "the key is in no namespace known here")              \
+    X(OTHER_KEY, other_key, refused_records, "the record is for another key")                      \
+    X(VALUE_SIZE, value_size, refused_records, "the value is larger than its namespace allows")    \
+    X(INVALID, invalid, refused_records, "the record's form or signature is not valid")            \
+    X(EXPIRED, expired, refused_records, "the record has expired")                                 \
+    X(CLOCK, clock, refused_records, "the record is of a time too far ahead of our clock")         \
+    X(STALE, stale, refused_records, "the record is older than the one held")                      \
+    X(FULL, full, refused_records, "the store is full of what is nearer to us")                    \
+    X(NO_MEMORY, no_memory, refused_records, "there is no memory for it")                          \
+    X(PROVIDER_OTHER, provider_other, refused_records, "a provider that is not the sender")        \
+    X(PROVIDER_ADDR, provider_addr, refused_records, "a provider without an address of use")       \
+    X(PEER_MANY, peer_many, dropped_peers, "more peers or addresses than an answer may name")      \
+    X(PEER_ID, peer_id, dropped_peers, "a peer whose id cannot be read")                           \
+    X(PEER_SELF, peer_self, dropped_peers, "an answer that names its sender or us")                \
+    X(PEER_ADDR, peer_addr, dropped_peers, "a private, local or otherwise useless address")        \
+    X(PEER_CROWD, peer_crowd, dropped_peers, "too many peers of one network in an answer")         \
+    X(PEER_TWICE, peer_twice, dropped_peers, "a peer named twice in one answer")
+
+enum kad_refusal {
+#define X(NAME, name, total, text) KAD_REFUSED_##NAME,
+    KAD_REFUSAL_LIST(X)
+#undef X
+        KAD_REFUSALS
+};
+
+/* A word for tools ("rate_peer"), a sentence for people; static, "?" for what is none. */
+const char *kad_refusal_name(enum kad_refusal r);
+const char *kad_refusal_text(enum kad_refusal r);
+
 struct kad_stats {
-    uint64_t rpcs_out, rpcs_in, timeouts, refused_records, dropped_peers, bad_messages;
+    uint64_t rpcs_out, rpcs_in, timeouts, sweeps, refused_records, dropped_peers, bad_messages;
+    uint64_t refused[KAD_REFUSALS]; /* the last three, by reason */
     uint32_t table, records, providers, queries;
 };
 void kad_stats_get(const struct kad *k, struct kad_stats *out);

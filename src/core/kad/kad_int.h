@@ -2,162 +2,53 @@
  * kad_int.h - what the files of this folder share.
  *
  *   kad.c    api, events and ticks to the parts below
- *   known.c  seeds, who answered, who failed
- *   job.c    one request of the caller: a lookup, then perhaps stores; exactly one report
- *   query.c  the lookup itself: which peer next, when done (pure)
- *   rpc.c    one request to one peer: a stream, its timeouts, its answer
- *   serve.c  requests of others
- *   table.c  k-buckets (pure)      store.c  records and providers held for others
+ *   upkeep.c what is done without being asked
+ *   known.c  seeds, who answered, who failed      refuse.c what peers did wrong, counted by reason
+ *   size.c   how large the network is
+ *   serve.h  requests of others: serve.c, limits.c
+ *   jobs.h   our own requests:
+ *     job.c    one request of the caller; exactly one report
+ *     walk.c   its lookup    get.c, put.c  what it reads or stores
+ *     rpc.c    one request to one peer: a stream, its answer      timing.c  how long that may take
+ *   parts.h  the pure parts:
+ *     query.c  candidates of a lookup: which peer next, when done
+ *     table.c  k-buckets     store.c  records and providers held for others
+ *     peer.c   a peer with its packed addresses, shared by counting references
  *   names.c  64-bit names to pointers
- *   peer.c   a peer with its packed addresses, shared by counting references
  */
 #ifndef QUDAG_SRC_CORE_KAD_KAD_INT_H
 #define QUDAG_SRC_CORE_KAD_KAD_INT_H
 
 #include "base/dyn.h"
-#include "base/heap.h"
-#include "base/limiter.h"
 #include "base/slots.h"
+#include "core/kad/jobs.h"
 #include "core/kad/names.h"
 #include "core/kad/parts.h"
+#include "core/kad/serve.h"
 
+#include <limits.h>
 #include <string.h>
 
-/* ---- timers: one heap for all ---- */
+/* ---- size.c ---- */
 
-enum kad_timer_kind { KAD_TIMER_RPC, KAD_TIMER_JOB, KAD_TIMER_INBOUND, KAD_TIMER_KEEP };
+#define KAD_SPACES 31 /* measurements of which the median counts */
 
-struct kad_timer {
-    struct heap_node node;
-    enum kad_timer_kind kind;
-    void *owner;
+/* By the first 16 bits of the hash: the number a key with it is made of. */
+struct kad_places {
+    uint32_t tried, number[1u << KAD_PLACE_BITS];
 };
 
-/* ---- rpc.c ---- */
-
-#define KAD_RPCS_MAX 2048
-#define KAD_CHECKS_MAX 16
-#define KAD_DIAL_HARD (3 * NS_PER_S)
-#define KAD_DIAL_SOFT (1 * NS_PER_S)
-#define KAD_STORE_HARD_MIN (2 * NS_PER_S)
-#define KAD_LINGER (5 * NS_PER_S)
-
-/* OPENING --stream open--> WAITING --answer--> LINGER --fin, reset, time--> gone */
-enum kad_rpc_state { KAD_RPC_OPENING, KAD_RPC_WAITING, KAD_RPC_LINGER };
-
-struct kad_job;
-struct kad_rpc {
-    struct kad_timer timer;
-    struct list node;    /* in the job's list, or in kad->loose */
-    struct kad_job *job; /* NULL: a liveness check, or nobody waits any more */
-    struct kad_peer *peer;
-    struct ref name, strm;
-    enum kad_type type;
-    enum kad_rpc_state state;
-    bool softened, check;
-    bool refused; /* it lives and says no: that is no mark against it */
-    tstamp sent, hard;
-    struct dyn in;
-};
-
-QUDAG_MUST_USE qudag_err kad_rpc_start(struct kad *k, struct kad_job *job, struct kad_peer *peer,
-                                       enum kad_type type, tstamp now, struct acts *out);
-void kad_rpc_abort(struct kad *k, struct kad_rpc *r, struct acts *out); /* out NULL: no reset */
-void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp now,
-                    struct acts *out);
-/* The request is over without an answer: timeout, reset, refused, bad message. */
-void kad_rpc_failed(struct kad *k, struct kad_rpc *r, bool reset, tstamp now, struct acts *out);
-/* The remote gave the stream up. */
-void kad_rpc_reset(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);
-void kad_rpc_data(struct kad *k, struct kad_rpc *r, struct slice data, tstamp now,
-                  struct acts *out);
-void kad_rpc_fin(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);
-void kad_rpc_timer(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);
-/* FIND_NODE for ourselves, to learn whether |peer| answers. */
-void kad_check(struct kad *k, struct kad_peer *peer, tstamp now, struct acts *out);
-
-/* 1: a whole message at the head of |in|, *used bytes with its length; 0: not yet; -1: never. */
-int kad_frame(struct slice in, struct slice *msg, size_t *used);
-
-/* ---- serve.c ---- */
-
-#define KAD_INBOUND_MAX 4096
-#define KAD_INBOUND_IDLE (60 * NS_PER_S)
-#define KAD_BACKLOG_MAX (256 * 1024) /* bytes answered and not yet sent, per stream */
-#define KAD_CLIENTS_MAX 2048
-#define KAD_RATE 200
-#define KAD_BURST 400
-
-/* Who asks us: one allowance for all its streams, kept until it is full again. */
-struct kad_client {
-    struct list idle; /* linked while it has no stream */
-    struct peer_id id;
-    uint64_t name; /* keyed hash of the id */
-    uint8_t hash[SHA256_LEN];
-    struct limiter rate;
-    uint32_t n_streams;
-    tstamp idle_since;
-};
-
-struct kad_inbound {
-    struct kad_timer timer;
-    struct list node;  /* in kad->inbounds */
-    struct list ready; /* in kad->ready: requests wait for room in the action list */
-    struct ref strm;
-    struct kad_client *client;
-    struct dyn in;
-    size_t backlog;
-    bool fin;
-};
-
-void kad_serve_open(struct kad *k, const struct ev *ev, tstamp now, struct acts *out);
-void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, tstamp now,
-                    struct acts *out);
-/* Goes on with requests that were kept back. */
-void kad_serve_more(struct kad *k, struct kad_inbound *in, tstamp now, struct acts *out);
-void kad_serve_close(struct kad *k, struct kad_inbound *in, tstamp now);
-void kad_serve_fini(struct kad *k);
-void kad_clients_expire(struct kad *k, tstamp now);
-
-/* ---- job.c ---- */
-
-#define KAD_JOBS_INTERNAL 8
-#define KAD_STORE_SOFT (NS_PER_S / 2) /* a put with its quorum waits no longer for the rest */
-#define KAD_CONFIRM 3                 /* peers that must hold the best mutable value */
-#define KAD_CORRECT_MAX 20
-
-enum kad_phase { KAD_PHASE_LOOKUP, KAD_PHASE_STORE };
-
-struct kad_job {
-    struct list node;
-    struct kad_timer timer;
-    enum kad_op op;
-    enum kad_phase phase;
-    enum kad_type type; /* of its requests now */
-    bool internal, reported, starved;
-    uint64_t cookie;
-    tstamp began, due, soft_due;
-    uint16_t key_len;
-    uint8_t key[KAD_KEY_MAX];
-    uint8_t hash[SHA256_LEN];
-    unsigned refresh; /* bootstrap: next part of a bucket */
-    unsigned bits; /* the lookup fills the part of a bucket with this many bits in common; or 0 */
-    uint32_t rpcs, failures, hops, answered;
-    struct list rpcs_list;
-    const struct kad_validator *val;
-    struct kad_options opt;
-    uint8_t *value; /* put: to store; get: the best so far */
-    size_t value_len;
-    uint32_t confirmed;
-    size_t n_found; /* find peer, providers, holders: referenced peers */
-    struct kad_peer *found[KAD_PEERS_MAX];
-    size_t n_target, next_target, n_settled; /* store phase: referenced peers */
-    struct kad_peer *target[KAD_K];
-    uint32_t want;
-    struct kad_result result;
-    struct kad_peer_info *infos;
-    struct kad_query q;
-};
+/* Learns from the answers of a lookup; from our own neighbourhood in the table. */
+void kad_size_note(struct kad *k, const struct kad_query *q);
+void kad_size_look(struct kad *k);
+/* Servers in the network, as far as we can tell; at least 1. */
+uint64_t kad_size(const struct kad *k);
+/* Distance (first 64 bits) within which |n| nodes are expected; 0: unknown, or half the network. */
+uint64_t kad_radius(const struct kad *k, unsigned n);
+unsigned kad_size_bits(const struct kad *k); /* log2 of the size; 0: unknown */
+unsigned kad_near_bits(const struct kad *k); /* common bits of k neighbours; 0: unknown or few */
+/* A key whose hash shares its first |bits| <= KAD_PLACE_BITS with |place|; false: none found. */
+bool kad_place_key(struct kad *k, uint32_t place, unsigned bits, uint8_t key[KAD_PLACE_KEY]);
 
 /* A value or provider record to be published again. */
 struct kad_keep {
@@ -171,29 +62,6 @@ struct kad_keep {
 };
 #define KAD_KEEPS_MAX 1024
 
-/* key: of the request; value: put. */
-struct kad_ask {
-    enum kad_op op;
-    bool internal;
-    uint64_t cookie;
-    struct slice key, value;
-    const struct kad_validator *val;
-    struct kad_options opt;
-    unsigned bits; /* KAD_OP_FIND: of the key's hash, see struct kad_job */
-};
-
-QUDAG_MUST_USE qudag_err kad_job_start(struct kad *k, const struct kad_ask *ask, tstamp now,
-                                       struct acts *out);
-void kad_job_run(struct kad *k, struct kad_job *j, tstamp now, struct acts *out);
-/* |m| borrows from kad->scratch.  NULL: acknowledged without an answer. */
-void kad_job_reply(struct kad *k, struct kad_job *j, struct kad_rpc *r, const struct kad_msg *m,
-                   tstamp now, struct acts *out);
-void kad_job_fail(struct kad *k, struct kad_job *j, struct kad_rpc *r, tstamp now,
-                  struct acts *out);
-void kad_job_timer(struct kad *k, struct kad_job *j, tstamp now, struct acts *out);
-void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out);
-void kad_job_free(struct kad *k, struct kad_job *j);
-
 /* ---- kad.c ---- */
 
 static inline bool slice_eq(struct slice a, struct slice b)
@@ -201,12 +69,16 @@ static inline bool slice_eq(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.base, b.base, a.len) == 0);
 }
 
+#define KAD_ACTS_SPARE 64 /* of the action list, kept for resets and reports of what ends */
 #define KAD_SEEDS_MAX 32
+#define KAD_LOST_MAX 32
 #define KAD_MAINTAIN (60 * NS_PER_S)
 #define KAD_REFRESH (600 * NS_PER_S)
-#define KAD_IDLE_CHECK (600 * NS_PER_S)
+#define KAD_IDLE_CHECK (600 * NS_PER_S)    /* when nobody fails ... */
+#define KAD_IDLE_CHECK_MIN (60 * NS_PER_S) /* ... and when many do */
 #define KAD_REJOIN_MIN (30 * NS_PER_S)
-#define KAD_REFRESH_BITS 12 /* longest prefix a random key is searched for */
+#define KAD_REFRESH_BITS 11 /* last bucket looked into by parts: their keys have 16 bits given */
+#define KAD_FILLED UINT_MAX
 
 /* Hashes of ids met lately: a hint by two bytes of the id, checked against the whole. */
 #define KAD_MEMO 1024
@@ -215,6 +87,8 @@ struct kad_memo {
 };
 
 struct kad_scratch {
+    struct mem *mem;
+    struct kad_places *places; /* NULL: not needed yet */
     struct kad_memo memo[KAD_MEMO];
     struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX];
     struct kad_peer_raw raw[KAD_PEERS_MAX];
@@ -229,6 +103,14 @@ struct kad_failed {
     tstamp until;
 };
 
+/* Who lied to us lately; the score of a peer object ends with the object. */
+#define KAD_LIARS_MAX 64
+struct kad_liar {
+    uint64_t prefix; /* of the hash; 0: none */
+    uint32_t at;     /* s */
+    int16_t score;   /* then, in 1/256 */
+};
+
 struct kad {
     struct kad_config cfg;
     uint8_t hash[SHA256_LEN];
@@ -239,17 +121,30 @@ struct kad {
     struct kad_store store;
     struct heap timers;
     struct slots rpcs;
-    struct kad_names rpc_by_strm, inbound_by_strm, clients;
+    struct kad_names rpc_by_strm, inbound_by_strm, clients, nets;
     uint64_t client_seed[2];
     struct list loose;       /* requests without a job */
+    struct list checks;      /* requests that only ask whether somebody lives */
     struct list jobs, ended; /* ended: reported, freed when we are called again */
-    struct list inbounds, ready, idle_clients, keeps;
+    struct list inbounds, ready, idle_clients, idle_nets, keeps;
+    struct kad_debts debts; /* of all clients together */
     uint32_t n_jobs, n_internal, n_checks, n_keeps;
     size_t n_seeds;
     struct kad_peer *seed[KAD_SEEDS_MAX]; /* heard of, have not answered yet; newest last */
     tstamp next_maintain, last_answer, rejoin_at, rejoin_wait;
+    tstamp next_check, idle_check; /* an entry silent for so long is asked whether it lives */
+    struct kad_guess answers, dials;
+    uint64_t space, space_v[KAD_SPACES]; /* between ids; 0: unknown */
+    uint32_t spaces;
+    struct kad_peer *lost[KAD_LOST_MAX]; /* left the table because they did not answer */
+    size_t n_lost;
+    tstamp next_lost, next_reunion;
+    bool reunite;
+    unsigned fill; /* next part of a bucket to be filled after a bootstrap; KAD_FILLED: none */
+    bool filling;
     struct kad_failed *failed; /* KAD_FAILED_MAX of them, or NULL: nobody failed yet */
-    uint32_t failed_next;
+    struct kad_liar *liars;    /* KAD_LIARS_MAX of them, or NULL: nobody lied yet */
+    uint32_t failed_next, liars_next;
     struct kad_peer_info self_info;
     struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
     struct kad_stats stats;
@@ -268,12 +163,30 @@ QUDAG_MUST_USE qudag_err kad_judge(const struct kad *k, const struct kad_validat
 /* Keeps a judged value unless what we hold is preferred (QUDAG_ESTALE) or equal (OK). */
 QUDAG_MUST_USE qudag_err kad_keep_value(struct kad *k, const struct kad_validator *v,
                                         struct slice key, struct slice value, tstamp now);
+
+/* upkeep.c */
+void kad_upkeep_init(struct kad *k, tstamp now);
+void kad_upkeep(struct kad *k, tstamp now, struct acts *out);
+tstamp kad_upkeep_at(const struct kad *k);
+void kad_lost_add(struct kad *k, struct kad_peer *p, tstamp now);
+void kad_lost_answered(struct kad *k, const struct kad_peer *p, tstamp now);
+void kad_lost_fini(struct kad *k);
+
+/* known.c */
 void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out);
 /* An entry of the table that asks us lives: it need not be checked. */
 void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct acts *out);
+/* It has a link to us: what is held against it is forgotten. */
+void kad_alive(struct kad *k, const struct kad_peer *p, tstamp now);
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
+/*
+ * |p| sent what no honest peer sends.  After two lies within minutes it is refused until most is forgotten: out
+ * of the table and of lookups, named to nobody (kad_failed_lately() tells).
+ */
+void kad_lied(struct kad *k, struct kad_peer *p, tstamp now);
 /* There is a new link: what failed before is asked again. */
 void kad_is_back(struct kad *k, const struct peer_id *peer, tstamp now, struct acts *out);
+/* Whether the peer of |hash| is not to be asked because others name it: it failed, or lied. */
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now);
 /* The entry of the table for |raw|, or a new peer; one reference.  NULL: unusable or no memory. */
 struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size_t *dropped);
@@ -285,7 +198,9 @@ void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err er
  * The key of a bucket's part: its hash shares exactly |cpl| bits with ours and goes on with |part|.
  * False: none found in bounded time.
  */
-bool kad_random_key(const struct kad *k, unsigned cpl, unsigned part, uint8_t key[32]);
+bool kad_part_key(struct kad *k, unsigned cpl, unsigned part, uint8_t key[KAD_PLACE_KEY]);
+/* A part of the bucket that lacks entries if there is one, else any. */
+unsigned kad_part_to_fill(const struct kad *k, unsigned cpl);
 /* Sets the timer; on failure the object must be given up. */
 QUDAG_MUST_USE qudag_err kad_timer_set(struct kad *k, struct kad_timer *t, tstamp at);
 

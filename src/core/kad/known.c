@@ -1,5 +1,5 @@
 /*
- * known.c - whom we know: seeds heard of, peers that answered, peers that failed.
+ * known.c - whom we know: seeds heard of, peers that answered, failed, or lied.
  *
  *   heard of --> seed, asked --answers--> table      failed: out of the table after twice, and for a
  *                                                    minute not asked because others name it
@@ -117,10 +117,74 @@ void kad_is_back(struct kad *k, const struct peer_id *peer, tstamp now, struct a
     }
 }
 
+/* ---- who lied ---- */
+
+static struct kad_liar *liar_find(const struct kad *k, const uint8_t hash[SHA256_LEN])
+{
+    uint64_t prefix = kad_hash_prefix(hash);
+
+    for (size_t i = 0; k->liars != NULL && i < KAD_LIARS_MAX; i++) {
+        if (k->liars[i].prefix == prefix && prefix != 0) {
+            return &k->liars[i];
+        }
+    }
+    return NULL;
+}
+
+static int16_t liar_score(const struct kad_liar *l, tstamp now)
+{
+    uint64_t s = now / NS_PER_S;
+
+    return l == NULL ? 0 : kad_score_later(l->score, s > l->at ? s - l->at : 0);
+}
+
+static bool liar_refused(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now)
+{
+    return liar_score(liar_find(k, hash), now) <= KAD_SCORE_REFUSED * 256;
+}
+
+/* A lookup may know the peer by another object than the table. */
+static void deed(const struct kad *k, struct kad_peer *p, enum kad_deed what, tstamp now)
+{
+    struct kad_peer *e = kad_table_find(&k->table, p->hash);
+
+    kad_peer_deed(p, what, now);
+    if (e != NULL && e != p) {
+        kad_peer_deed(e, what, now);
+    }
+}
+
+void kad_lied(struct kad *k, struct kad_peer *p, tstamp now)
+{
+    struct kad_liar *l = liar_find(k, p->hash);
+
+    deed(k, p, KAD_DEED_LIED, now);
+    if (k->liars == NULL) {
+        k->liars = mem_alloc_n(k->cfg.mem, KAD_LIARS_MAX, sizeof(*k->liars));
+    }
+    if (k->liars == NULL) {
+        return;
+    }
+    int16_t score = kad_score_after(liar_score(l, now), KAD_DEED_LIED);
+    if (l == NULL) {
+        l = &k->liars[k->liars_next];
+        k->liars_next = (k->liars_next + 1) % KAD_LIARS_MAX;
+    }
+    *l = (struct kad_liar){kad_hash_prefix(p->hash), (uint32_t)(now / NS_PER_S), score};
+    if (liar_refused(k, p->hash, now)) {
+        (void)kad_table_remove(&k->table, p->hash);
+        kad_seed_cut(k, seed_find(k, p->hash));
+        log_plain(&k->cfg.log, LOG_DEBUG, "kad.peer.refused");
+    }
+}
+
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now)
 {
     uint64_t prefix = kad_hash_prefix(hash);
 
+    if (liar_refused(k, hash, now)) {
+        return true;
+    }
     for (size_t i = 0; k->failed != NULL && i < KAD_FAILED_MAX; i++) {
         if (k->failed[i].prefix == prefix) {
             return now < k->failed[i].until;
@@ -128,6 +192,8 @@ bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tsta
     }
     return false;
 }
+
+/* ---- who answered, who did not ---- */
 
 /* One per call at most: a call brings one answer.  Short of memory it is left out. */
 static void entered_report(struct kad *k, const struct kad_peer *p, struct acts *out)
@@ -151,13 +217,18 @@ void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, str
     k->last_answer = now;
     kad_peer_rtt(p, rtt);
     failed_note(k, p->hash, 0);
+    kad_lost_answered(k, p, now);
+    deed(k, p, KAD_DEED_ANSWERED, now);
+    if (liar_refused(k, p->hash, now)) {
+        return;
+    }
     switch (kad_table_seen(&k->table, p, now, &oldest)) {
     case KAD_SEEN_ADDED:
         entered_report(k, p, out);
         kad_seed_cut(k, seed_find(k, p->hash));
         break;
     case KAD_SEEN_SPARE:
-        if (now - oldest->seen > KAD_IDLE_CHECK) {
+        if (now - oldest->seen > k->idle_check) {
             kad_check(k, oldest, now, out);
         }
         kad_seed_cut(k, seed_find(k, p->hash));
@@ -187,14 +258,28 @@ void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct act
     }
 }
 
+void kad_alive(struct kad *k, const struct kad_peer *p, tstamp now)
+{
+    failed_note(k, p->hash, 0);
+    struct kad_peer *e = kad_table_find(&k->table, p->hash);
+    if (e != NULL && e->fails == 0) {
+        e->seen = now;
+    }
+}
+
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now)
 {
     bool online = k->last_answer != 0 && now - k->last_answer < ONLINE;
 
+    if (online) {
+        deed(k, p, KAD_DEED_SILENT, now);
+    }
     if (kad_table_find(&k->table, p->hash) == NULL && p->fails < UINT8_MAX) {
         p->fails++;
     }
-    (void)kad_table_failed(&k->table, p->hash, online);
+    if (kad_table_failed(&k->table, p->hash, online)) {
+        kad_lost_add(k, p, now);
+    }
     if (online) {
         failed_note(k, p->hash, tstamp_after(now, KAD_FAILED_FOR));
     }
@@ -225,7 +310,7 @@ void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, s
     if (p == NULL) {
         return;
     }
-    if (!kad_table_wants(&k->table, p)) {
+    if (!kad_table_wants(&k->table, p) || liar_refused(k, hash, now)) {
         kad_peer_unref(p);
         return;
     }
@@ -234,6 +319,31 @@ void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, s
     }
     k->seed[k->n_seeds++] = p;
     kad_check(k, p, now, out);
+}
+
+void kad_preload(struct kad *k, const struct kad_peer_info *peer, tstamp rtt, tstamp seen)
+{
+    uint8_t hash[SHA256_LEN];
+    struct kad_peer *oldest;
+
+    if (peer->id.len == 0 || peer_id_eq(&peer->id, &k->cfg.self)) {
+        return;
+    }
+    kad_id_hash(k, hash, peer_id_slice(&peer->id));
+    if (kad_table_find(&k->table, hash) != NULL) {
+        return;
+    }
+    struct kad_peer *p = kad_peer_new(k->cfg.mem, peer, hash, k->cfg.lab);
+    if (p == NULL) {
+        return;
+    }
+    if (rtt > 0) {
+        kad_peer_rtt(p, rtt);
+    }
+    if (p->n_addrs > 0) {
+        (void)kad_table_seen(&k->table, p, seen, &oldest);
+    }
+    kad_peer_unref(p);
 }
 
 void kad_drop_peer(struct kad *k, const struct peer_id *peer)

@@ -21,6 +21,8 @@ struct kad_peer {
     tstamp since;   /* when it entered the table */
     uint32_t refs;
     uint32_t srtt_us, rttvar_us; /* 0: never measured */
+    uint32_t scored_s;           /* when |score| was right, s */
+    int16_t score;               /* in 1/256; see kad_peer_score() */
     uint16_t raw_len;
     uint8_t n_addrs;
     uint8_t fails; /* requests failed since the last answer */
@@ -59,8 +61,28 @@ void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p);
 /* What ACT_OPEN takes: uvarint length and multiaddr, repeated; its length. */
 size_t kad_peer_hints(uint8_t dst[KAD_HINTS_MAX], const struct kad_peer *p);
 void kad_peer_rtt(struct kad_peer *p, tstamp rtt);
-tstamp kad_peer_hard(const struct kad_peer *p); /* ns after which a request to it has failed */
-tstamp kad_peer_soft(const struct kad_peer *p); /* ns after which another may be asked beside it */
+
+/*
+ * Reputation, -100 .. 100, half of it forgotten every ten minutes: what we saw of a peer ourselves.  It
+ * filters, and breaks ties among peers equally near; it never puts a farther peer before a nearer one, or
+ * Sybils would earn their way to the front by good conduct.  What others think of a peer is not asked.
+ */
+enum kad_deed {
+    KAD_DEED_ANSWERED,
+    KAD_DEED_SILENT, /* never leads to KAD_SCORE_REFUSED: silence is no lie */
+    KAD_DEED_LIED,   /* malformed, forged, or of something not asked */
+};
+#define KAD_SCORE_REFUSED (-50)
+#define KAD_SCORE_HALF 600 /* s */
+void kad_peer_deed(struct kad_peer *p, enum kad_deed deed, tstamp now);
+int kad_peer_score(const struct kad_peer *p, tstamp now);
+bool kad_peer_refused(const struct kad_peer *p, tstamp now);
+/* More is better, by score and round trip; to be compared among candidates with the same common prefix only. */
+uint32_t kad_peer_weight(const struct kad_peer *p, tstamp now);
+/* |score| in 1/256, |seconds| later. */
+int16_t kad_score_later(int16_t score, uint64_t seconds);
+int16_t kad_score_after(int16_t score, enum kad_deed deed);
+
 bool kad_addr_usable(const struct multiaddr *a, bool lab);
 uint64_t kad_addr_group(const struct multiaddr *a);
 
@@ -134,16 +156,29 @@ unsigned kad_bucket_ix(const struct kad_table *t, const uint8_t hash[SHA256_LEN]
 
 /* ---- query.c ---- */
 
-#define KAD_CANDS_MAX 128
+#define KAD_CANDS_MAX 256
+#define KAD_CANDS_ONE 128 /* of a lookup along one path */
+#define KAD_PATH_CANDS 32 /* of each path where there are several */
 #define KAD_QUERY_RPCS_MAX 160
+#define KAD_CROWD_MAX 3    /* asked of peers packed together */
+#define KAD_GROUP_LOOKUP 4 /* candidates of one /24 or /48 */
 
-enum kad_cand_state { KAD_CAND_NEW, KAD_CAND_ASKED, KAD_CAND_ANSWERED, KAD_CAND_FAILED };
+enum kad_cand_state {
+    KAD_CAND_NEW,
+    KAD_CAND_ASKED,
+    KAD_CAND_LATE,
+    KAD_CAND_ANSWERED,
+    KAD_CAND_FAILED
+};
 enum kad_cand_rec { KAD_REC_NONE, KAD_REC_BEST, KAD_REC_OLDER };
 
 struct kad_cand {
     uint64_t dist; /* first 64 bits of the distance */
     struct kad_peer *peer;
-    uint8_t state, depth, soft, rec;
+    uint8_t state, depth, rec;
+    uint8_t paths; /* bit p: an answer on path p named it */
+    uint8_t by;    /* the path that asked it */
+    bool soft;
 };
 
 /* Answers name the same peers again and again: those met need neither hashing nor checking again. */
@@ -154,33 +189,53 @@ struct kad_cand {
 struct kad_query {
     uint8_t target[SHA256_LEN];
     uint8_t self[SHA256_LEN];
-    uint8_t alpha;
-    uint32_t n, active, soft; /* candidates; asked now; asked and past their soft timeout */
+    uint64_t prefix; /* of the target */
+    bool lab;        /* no limit of candidates of one network */
+    uint8_t alpha;   /* asked at once by each path */
+    uint8_t n_paths, width;
+    uint8_t crowd_bits; /* peers with so many bits in common are packed together; 0: no limit */
+    uint8_t turn;       /* the path that may ask next */
+    uint8_t active[KAD_PATHS], soft[KAD_PATHS]; /* asked now; of these past their soft timeout */
+    uint8_t known[KAD_PATHS];                   /* candidates */
+    uint32_t n, late;
     uint32_t rpcs, rpcs_max, answered, failures;
-    struct kad_cand cand[KAD_CANDS_MAX];
     uint32_t n_met;
     struct kad_peer *met[KAD_MET]; /* named to this lookup, by their id: a hash table */
+    struct kad_cand cand[KAD_CANDS_MAX];
 };
 
 struct kad_peer *kad_query_met(const struct kad_query *q, struct slice id);
 /* Takes a reference of its own, unless there are too many already. */
 void kad_query_meet(struct kad_query *q, struct kad_peer *p);
 
+/* One path, k wide; the caller changes n_paths, width, crowd_bits, lab, rpcs_max before the first peer. */
 void kad_query_init(struct kad_query *q, const uint8_t target[SHA256_LEN],
                     const uint8_t self[SHA256_LEN], unsigned alpha);
 void kad_query_fini(struct kad_query *q);
 /* Takes a reference of its own; false when known, ourselves, or farther than a full list. */
-bool kad_query_add(struct kad_query *q, struct kad_peer *p, unsigned depth);
-bool kad_query_knows(const struct kad_query *q, const uint8_t hash[SHA256_LEN]);
+bool kad_query_add(struct kad_query *q, struct kad_peer *p, unsigned depth, unsigned path);
 /* The next peer to ask, counted as asked; NULL: wait for answers, or done. */
-struct kad_peer *kad_query_next(struct kad_query *q);
+struct kad_peer *kad_query_next(struct kad_query *q, tstamp now);
 /* Each: the candidate it was, NULL if |p| was not being asked. */
 struct kad_cand *kad_query_reply(struct kad_query *q, const struct kad_peer *p);
 struct kad_cand *kad_query_fail(struct kad_query *q, const struct kad_peer *p);
 void kad_query_soft(struct kad_query *q, const struct kad_peer *p);
+void kad_query_late(struct kad_query *q, const struct kad_peer *p);
+/* One that answered is asked once more. */
+void kad_query_again(struct kad_query *q, struct kad_cand *c);
 /* Whether |want| candidates that share the first |bits| (1 .. 63) with the target have answered. */
 bool kad_query_filled(const struct kad_query *q, unsigned bits, unsigned want);
-bool kad_query_done(const struct kad_query *q);
+bool kad_query_done(struct kad_query *q);
+/* Peers passed over because they are packed together, nearer than the last of the |width|. */
+unsigned kad_query_crowded(struct kad_query *q);
+/* Candidates that have not failed, at most so far from the target. */
+unsigned kad_query_within(const struct kad_query *q, uint64_t radius);
+/* Of these, who answered. */
+unsigned kad_query_answered(const struct kad_query *q, uint64_t radius);
+/* All settled paths become one, so wide. */
+void kad_query_join(struct kad_query *q, unsigned width);
+/* Of the k closest that live, how many have answered. */
+unsigned kad_query_near(const struct kad_query *q);
 /* Up to |max| closest peers that answered (borrowed). */
 size_t kad_query_result(const struct kad_query *q, size_t max, struct kad_peer **out);
 /* Requests on the way to the first of the k closest that answered. */
@@ -193,6 +248,7 @@ uint32_t kad_query_hops(const struct kad_query *q);
 struct kad_record {
     struct list node;
     uint8_t hash[SHA256_LEN];
+    uint8_t digest[SHA256_LEN]; /* of the value */
     walltime received, expires;
     uint16_t key_len, value_len;
     uint8_t *value; /* its own allocation */

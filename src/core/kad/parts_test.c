@@ -226,22 +226,39 @@ static void unusable_addresses_are_left_out(void **state)
     }
 }
 
-static void round_trips_set_the_timeouts(void **state)
+static void round_trips_set_how_long_is_waited(void **state)
 {
     (void)state;
     mem_init(&mem, NULL, 0);
+    struct kad *k = calloc(1, sizeof(*k));
     struct kad_peer *p = peer(1, 1);
 
-    assert_int_equal(kad_peer_hard(p), 2 * NS_PER_S);
-    kad_peer_rtt(p, 0);
-    assert_int_equal(kad_peer_hard(p), NS_PER_S);
+    assert_non_null(k);
+    struct kad_waits w = kad_waits_answer(k, p);
+    assert_true(w.soft < w.late && w.late == NS_PER_S && w.late < w.hard);
     for (int i = 0; i < 50; i++) {
-        kad_peer_rtt(p, 100 * NS_PER_MS);
+        kad_guess_note(&k->answers, 80 * NS_PER_MS);
+        kad_guess_note(&k->dials, 160 * NS_PER_MS);
     }
-    assert_true(kad_peer_soft(p) >= 190 * NS_PER_MS || kad_peer_soft(p) == kad_peer_hard(p));
+    w = kad_waits_answer(k, p); /* a stranger: as the others */
+    assert_in_range(w.soft / NS_PER_MS, 155, 165);
+    assert_in_range(w.late / NS_PER_MS, 245, 255); /* one packet may be lost */
+    assert_in_range(kad_waits_dial(k).late / NS_PER_MS, 440, 460);
+    kad_peer_rtt(p, 0);
+    w = kad_waits_answer(k, p);
+    assert_int_equal(w.soft, 20 * NS_PER_MS);
+    assert_int_equal(w.late, 100 * NS_PER_MS);
+    for (int i = 0; i < 50; i++) {
+        kad_peer_rtt(p, 300 * NS_PER_MS);
+    }
+    w = kad_waits_answer(k, p);
+    assert_in_range(w.soft / NS_PER_MS, 590, 610);
+    assert_in_range(w.late / NS_PER_MS, 790, 810);
     kad_peer_rtt(p, TSTAMP_NEVER - 1);
-    assert_int_equal(kad_peer_hard(p), 3 * NS_PER_S);
+    w = kad_waits_answer(k, p);
+    assert_true(w.late <= 1500 * NS_PER_MS && w.late < w.hard);
     kad_peer_unref(p);
+    free(k);
     assert_int_equal(mem.used, 0);
 }
 
@@ -322,31 +339,31 @@ static void lookup_asks_no_more_than_alpha_and_hedges_up_to_twice(void **state)
     kad_query_init(q, target, self, 3);
     for (unsigned i = 0; i < 30; i++) {
         struct kad_peer *p = peer(i, i);
-        assert_true(kad_query_add(q, p, 1));
-        assert_false(kad_query_add(q, p, 1));
+        assert_true(kad_query_add(q, p, 1, 0));
+        assert_false(kad_query_add(q, p, 1, 0));
         kad_peer_unref(p);
     }
     for (int i = 0; i < 3; i++) {
-        a[i] = kad_query_next(q);
+        a[i] = kad_query_next(q, 0);
         assert_ptr_equal(a[i], q->cand[i].peer);
     }
-    assert_null(kad_query_next(q));
+    assert_null(kad_query_next(q, 0));
     for (int i = 0; i < 3; i++) {
         kad_query_soft(q, a[i]);
         kad_query_soft(q, a[i]); /* counts once */
-        a[3 + i] = kad_query_next(q);
+        a[3 + i] = kad_query_next(q, 0);
         assert_non_null(a[3 + i]);
-        assert_null(kad_query_next(q));
+        assert_null(kad_query_next(q, 0));
     }
     for (int i = 0; i < 3; i++) {
         kad_query_soft(q, a[3 + i]);
     }
-    assert_null(kad_query_next(q));
+    assert_null(kad_query_next(q, 0));
     assert_non_null(kad_query_reply(q, a[0]));
     assert_null(kad_query_reply(q, a[0])); /* a second answer is none */
     assert_null(kad_query_fail(q, a[0]));
     assert_non_null(kad_query_fail(q, a[1]));
-    assert_int_equal(q->active, 4);
+    assert_int_equal(q->active[0], 4);
     kad_query_fini(q);
     free(q);
     assert_int_equal(mem.used, 0);
@@ -366,14 +383,14 @@ static void lookup_ends_when_the_k_closest_that_live_have_answered(void **state)
     assert_true(kad_query_done(q));
     for (unsigned i = 0; i < 300; i++) {
         p = peer(i, i);
-        (void)kad_query_add(q, p, 1);
+        (void)kad_query_add(q, p, 1, 0);
         kad_peer_unref(p);
     }
-    assert_int_equal(q->n, KAD_CANDS_MAX);
+    assert_int_equal(q->n, KAD_CANDS_ONE);
     for (size_t i = 1; i < q->n; i++) {
         assert_true(kad_dist_cmp(target, q->cand[i - 1].peer->hash, q->cand[i].peer->hash) < 0);
     }
-    while ((p = kad_query_next(q)) != NULL) {
+    while ((p = kad_query_next(q, 0)) != NULL) {
         assert_false(kad_query_done(q));
         if (n++ % 3 == 0) {
             (void)kad_query_fail(q, p);
@@ -384,6 +401,38 @@ static void lookup_ends_when_the_k_closest_that_live_have_answered(void **state)
     assert_true(kad_query_done(q));
     assert_int_equal(n, KAD_K + q->failures);
     assert_int_equal(kad_query_result(q, KAD_K, got), KAD_K);
+    kad_query_fini(q);
+    free(q);
+    assert_int_equal(mem.used, 0);
+}
+
+static void a_full_list_still_takes_a_nearer_one_while_its_farthest_is_asked(void **state)
+{
+    (void)state;
+    struct kad_query *q = calloc(1, sizeof(*q));
+    uint8_t target[SHA256_LEN] = {9}, self[SHA256_LEN] = {0};
+    struct kad_peer *p;
+
+    assert_non_null(q);
+    mem_init(&mem, NULL, 0);
+    kad_query_init(q, target, self, 10);
+    for (unsigned i = 0; q->n < KAD_CANDS_ONE; i++) {
+        p = peer(i, i);
+        (void)kad_query_add(q, p, 1, 0);
+        kad_peer_unref(p);
+    }
+    q->cand[KAD_CANDS_ONE - 1].state = KAD_CAND_ASKED;
+    struct kad_peer *last = q->cand[KAD_CANDS_ONE - 1].peer;
+    for (unsigned i = 1000; q->cand[0].depth != 2; i++) {
+        p = peer(i, i);
+        (void)kad_query_add(q, p, 2, 0);
+        kad_peer_unref(p);
+    }
+    assert_int_equal(q->n, KAD_CANDS_ONE);
+    assert_ptr_equal(q->cand[KAD_CANDS_ONE - 1].peer, last);
+    for (size_t i = 1; i < q->n; i++) {
+        assert_true(kad_dist_cmp(target, q->cand[i - 1].peer->hash, q->cand[i].peer->hash) < 0);
+    }
     kad_query_fini(q);
     free(q);
     assert_int_equal(mem.used, 0);
@@ -465,11 +514,12 @@ int main(void)
         cmocka_unit_test(live_old_entries_stay_and_spares_follow_dead_ones),
         cmocka_unit_test(one_network_has_two_in_a_bucket_and_ten_in_the_table),
         cmocka_unit_test(unusable_addresses_are_left_out),
-        cmocka_unit_test(round_trips_set_the_timeouts),
+        cmocka_unit_test(round_trips_set_how_long_is_waited),
         cmocka_unit_test(names_are_found_until_deleted_and_leave_no_memory),
         cmocka_unit_test(a_lookup_knows_peers_by_their_id_until_its_table_is_full),
         cmocka_unit_test(lookup_asks_no_more_than_alpha_and_hedges_up_to_twice),
         cmocka_unit_test(lookup_ends_when_the_k_closest_that_live_have_answered),
+        cmocka_unit_test(a_full_list_still_takes_a_nearer_one_while_its_farthest_is_asked),
         cmocka_unit_test(full_store_keeps_what_is_closest_to_itself),
         cmocka_unit_test(a_key_has_a_bounded_number_of_providers),
     };

@@ -1,4 +1,4 @@
-/* peer.c - a peer with packed addresses and its measured round trip; distances between hashes. */
+/* peer.c - a peer: packed addresses, measured round trip, reputation; distances between hashes. */
 #include "core/kad/kad_int.h"
 
 #include "base/assert.h"
@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-#define HARD_UNKNOWN (2 * NS_PER_S)
-#define HARD_MIN NS_PER_S /* near peers stall too when their machine is busy */
-#define HARD_MAX (3 * NS_PER_S)
-#define SOFT_UNKNOWN (500 * NS_PER_MS)
-#define SOFT_MIN (20 * NS_PER_MS)
 #define RTT_MAX_US 60000000u
 
 uint64_t kad_hash_prefix(const uint8_t hash[SHA256_LEN])
@@ -68,15 +63,8 @@ bool kad_addr_usable(const struct multiaddr *a, bool lab)
 uint64_t kad_addr_group(const struct multiaddr *a)
 {
     struct netaddr n;
-    uint64_t g = 0;
 
-    if (!multiaddr_to_netaddr(a, &n)) {
-        return 0;
-    }
-    for (size_t i = 0; i < (n.family == 4 ? 3u : 6u); i++) {
-        g = g << 8 | n.ip[i];
-    }
-    return (uint64_t)n.family << 48 | g;
+    return multiaddr_to_netaddr(a, &n) ? netaddr_group(&n) : 0;
 }
 
 /* The Peer message of what is usable of |info|; returns its length. */
@@ -208,22 +196,79 @@ void kad_peer_rtt(struct kad_peer *p, tstamp rtt)
     }
 }
 
-tstamp kad_peer_hard(const struct kad_peer *p)
+/* ---- reputation ---- */
+
+#define SCORE_ONE 256
+#define SCORE_MAX 100
+#define SILENT_LEAST (-40)
+#define RTT_HALF_MS 200 /* with it a peer weighs half of one without any delay */
+
+static int16_t score_bound(int32_t v)
 {
-    if (p->srtt_us == 0) {
-        return HARD_UNKNOWN;
-    }
-    tstamp t = ((tstamp)p->srtt_us + 4 * (tstamp)p->rttvar_us) * NS_PER_US;
-    return t < HARD_MIN ? HARD_MIN : t > HARD_MAX ? HARD_MAX : t;
+    int32_t most = SCORE_MAX * SCORE_ONE;
+
+    return (int16_t)(v > most ? most : v < -most ? -most : v);
 }
 
-tstamp kad_peer_soft(const struct kad_peer *p)
+int16_t kad_score_later(int16_t score, uint64_t seconds)
 {
-    if (p->srtt_us == 0) {
-        return SOFT_UNKNOWN;
+    uint64_t halves = seconds / KAD_SCORE_HALF;
+    int32_t rest = (int32_t)(seconds % KAD_SCORE_HALF), v = score;
+
+    if (halves > 15) {
+        return 0;
     }
-    /* With a steady round trip the variance goes to zero: never below twice the mean. */
-    tstamp mean = (tstamp)p->srtt_us * NS_PER_US, var = (tstamp)p->rttvar_us * NS_PER_US;
-    tstamp t = 2 * var > mean ? mean + 2 * var : 2 * mean;
-    return t < SOFT_MIN ? SOFT_MIN : tstamp_min(t, kad_peer_hard(p));
+    v /= INT32_C(1) << halves;
+    return score_bound(v -
+                       v * rest / (2 * KAD_SCORE_HALF)); /* straight from one half to the next */
+}
+
+int16_t kad_score_after(int16_t score, enum kad_deed deed)
+{
+    switch (deed) {
+    case KAD_DEED_ANSWERED:
+        return score_bound(score + 4 * SCORE_ONE);
+    case KAD_DEED_SILENT:
+        if (score <= SILENT_LEAST * SCORE_ONE) {
+            return score;
+        }
+        score = score_bound(score - 10 * SCORE_ONE);
+        return score < SILENT_LEAST * SCORE_ONE ? SILENT_LEAST * SCORE_ONE : score;
+    case KAD_DEED_LIED:
+        return score_bound((score < 0 ? score : 0) - 40 * SCORE_ONE); /* no credit to lie upon */
+    }
+    return score;
+}
+
+static int16_t score_now(const struct kad_peer *p, tstamp now)
+{
+    uint64_t s = now / NS_PER_S;
+
+    return kad_score_later(p->score, s > p->scored_s ? s - p->scored_s : 0);
+}
+
+void kad_peer_deed(struct kad_peer *p, enum kad_deed deed, tstamp now)
+{
+    uint64_t s = now / NS_PER_S;
+
+    p->score = kad_score_after(score_now(p, now), deed);
+    p->scored_s = s > UINT32_MAX ? UINT32_MAX : (uint32_t)s;
+}
+
+int kad_peer_score(const struct kad_peer *p, tstamp now)
+{
+    return score_now(p, now) / SCORE_ONE;
+}
+
+bool kad_peer_refused(const struct kad_peer *p, tstamp now)
+{
+    return kad_peer_score(p, now) <= KAD_SCORE_REFUSED;
+}
+
+uint32_t kad_peer_weight(const struct kad_peer *p, tstamp now)
+{
+    uint32_t ms = p->srtt_us == 0 ? RTT_HALF_MS : p->srtt_us / 1000;
+    uint32_t score = (uint32_t)(SCORE_MAX + kad_peer_score(p, now));
+
+    return score * 1000 * RTT_HALF_MS / (RTT_HALF_MS + ms);
 }

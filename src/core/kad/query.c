@@ -1,11 +1,16 @@
 /*
- * query.c - one lookup: a list of candidates sorted by distance to the target.
+ * query.c - one lookup: candidates sorted by distance to the target, asked along one path or several.
  *
- *   NEW --next--> ASKED --reply--> ANSWERED        done: of the k closest that have not failed
- *                   '----fail----> FAILED                all answered
+ *   NEW --next--> ASKED --reply---------------> ANSWERED
+ *                   |---late--> LATE --reply------^          done: on every path none of its |width|
+ *                   '---fail-----'--fail--> FAILED                 closest that live is NEW or ASKED
  *
- * At most alpha are asked at once; each that passed its soft timeout makes room for one more, up to
- * twice alpha.
+ * A path asks at most alpha at once; each that passed its soft timeout makes room for one more, up to
+ * twice alpha.  One that is late is waited for no longer, but its answer is still taken.  Paths are
+ * disjoint: a path asks whom its own answers named, and nobody is asked twice (S/Kademlia, 4.4).
+ *
+ * Of peers packed closer together than chance would put them (crowd_bits) only KAD_CROWD_MAX are asked, and of
+ * one network KAD_GROUP_LOOKUP are kept, so that who makes ids next to a key does not fill the lookup.
  */
 #include "core/kad/kad_int.h"
 
@@ -16,16 +21,11 @@
 void kad_query_init(struct kad_query *q, const uint8_t target[SHA256_LEN],
                     const uint8_t self[SHA256_LEN], unsigned alpha)
 {
-    q->n = 0;
-    q->active = 0;
-    q->soft = 0;
-    q->rpcs = 0;
-    q->rpcs_max = KAD_QUERY_RPCS_MAX;
-    q->answered = 0;
-    q->failures = 0;
-    q->alpha = (uint8_t)alpha;
-    q->n_met = 0;
-    memset(q->met, 0, sizeof(q->met));
+    *q = (struct kad_query){.alpha = (uint8_t)alpha,
+                            .n_paths = 1,
+                            .width = KAD_K,
+                            .rpcs_max = KAD_QUERY_RPCS_MAX,
+                            .prefix = kad_hash_prefix(target)};
     memcpy(q->target, target, SHA256_LEN);
     memcpy(q->self, self, SHA256_LEN);
 }
@@ -41,7 +41,6 @@ void kad_query_fini(struct kad_query *q)
     }
     q->n = 0;
     q->n_met = 0;
-    q->active = 0;
 }
 
 /*
@@ -73,6 +72,8 @@ void kad_query_meet(struct kad_query *q, struct kad_peer *p)
     }
 }
 
+/* ---- candidates ---- */
+
 /* Where |hash| is or would be; *found tells which. */
 static size_t place_of(const struct kad_query *q, const uint8_t hash[SHA256_LEN], uint64_t dist,
                        bool *found)
@@ -101,87 +102,282 @@ static size_t place_of(const struct kad_query *q, const uint8_t hash[SHA256_LEN]
 
 static uint64_t dist_of(const struct kad_query *q, const uint8_t hash[SHA256_LEN])
 {
-    return kad_hash_prefix(hash) ^ kad_hash_prefix(q->target);
+    return kad_hash_prefix(hash) ^ q->prefix;
 }
 
-bool kad_query_knows(const struct kad_query *q, const uint8_t hash[SHA256_LEN])
+static struct kad_cand *cand_of(struct kad_query *q, const struct kad_peer *p)
 {
     bool found;
+    size_t at = place_of(q, p->hash, dist_of(q, p->hash), &found);
 
-    (void)place_of(q, hash, dist_of(q, hash), &found);
-    return found;
+    return found ? &q->cand[at] : NULL;
 }
 
-bool kad_query_add(struct kad_query *q, struct kad_peer *p, unsigned depth)
+static void cand_cut(struct kad_query *q, size_t at)
+{
+    kad_peer_unref(q->cand[at].peer);
+    q->n--;
+    memmove(&q->cand[at], &q->cand[at + 1], (q->n - at) * sizeof(q->cand[0]));
+}
+
+/*
+ * Room for one more on |path| at |at|: a full path gives up the farthest that is not being asked, unless
+ * the new one is farther still.  What other paths brought stays: no path can push out another.
+ */
+static bool path_room(struct kad_query *q, unsigned path, size_t at)
+{
+    unsigned max = q->n_paths == 1 ? KAD_CANDS_ONE : KAD_PATH_CANDS, bit = 1u << path;
+
+    if (q->known[path] < max) {
+        return true;
+    }
+    for (size_t i = q->n; i > at; i--) {
+        struct kad_cand *c = &q->cand[i - 1];
+        bool asked = c->state == KAD_CAND_ASKED || c->state == KAD_CAND_LATE;
+        if ((c->paths & bit) == 0 || asked) {
+            continue;
+        }
+        q->known[path]--;
+        c->paths &= (uint8_t)~bit;
+        if (c->paths == 0) {
+            cand_cut(q, i - 1);
+        }
+        return true;
+    }
+    return false;
+}
+
+/* Whether one more of |p|'s network may come to |at|; the farthest not asked yet gives way to a nearer. */
+static bool group_room(struct kad_query *q, const struct kad_peer *p, size_t at)
+{
+    size_t same = 0, far = q->n;
+
+    if (q->lab || p->group == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < q->n; i++) {
+        if (q->cand[i].peer->group == p->group) {
+            same++;
+            far = q->cand[i].state == KAD_CAND_NEW ? i : far;
+        }
+    }
+    if (same < KAD_GROUP_LOOKUP) {
+        return true;
+    }
+    if (far == q->n || far < at) {
+        return false;
+    }
+    for (unsigned path = 0; path < q->n_paths; path++) {
+        q->known[path] = (uint8_t)(q->known[path] - ((unsigned)q->cand[far].paths >> path & 1u));
+    }
+    cand_cut(q, far);
+    return true;
+}
+
+bool kad_query_add(struct kad_query *q, struct kad_peer *p, unsigned depth, unsigned path)
 {
     uint64_t dist = dist_of(q, p->hash);
+    uint8_t bit = (uint8_t)(1u << path);
     bool found;
     size_t at = place_of(q, p->hash, dist, &found);
 
-    if (found || memcmp(p->hash, q->self, SHA256_LEN) == 0) {
+    if (found) {
+        struct kad_cand *c = &q->cand[at];
+        if ((c->paths & bit) == 0 && q->known[path] < KAD_PATH_CANDS) {
+            c->paths |= bit;
+            q->known[path]++;
+        }
         return false;
     }
-    if (q->n == KAD_CANDS_MAX) {
-        struct kad_cand *last = &q->cand[q->n - 1];
-        if (at == q->n || last->state == KAD_CAND_ASKED) {
-            return false;
-        }
-        kad_peer_unref(last->peer);
-        q->n--;
+    if (memcmp(p->hash, q->self, SHA256_LEN) == 0 || !group_room(q, p, at) ||
+        !path_room(q, path, at) || q->n == KAD_CANDS_MAX) {
+        return false;
     }
     memmove(&q->cand[at + 1], &q->cand[at], (q->n - at) * sizeof(q->cand[0]));
     q->cand[at] = (struct kad_cand){.dist = dist,
                                     .peer = kad_peer_ref(p),
                                     .state = KAD_CAND_NEW,
+                                    .paths = bit,
                                     .depth = (uint8_t)(depth > UINT8_MAX ? UINT8_MAX : depth)};
+    q->known[path]++;
     q->n++;
     return true;
 }
 
-struct kad_peer *kad_query_next(struct kad_query *q)
-{
-    uint32_t extra = q->soft < q->alpha ? q->soft : q->alpha;
-    unsigned live = 0;
+/* ---- whom next ---- */
 
-    if (q->active >= q->alpha + extra || q->rpcs >= q->rpcs_max) {
+/* What a path sees of its |width| closest that live. */
+struct view {
+    struct kad_cand *next; /* closest not asked yet, or NULL */
+    bool waits;            /* for one it asked */
+    unsigned crowded;      /* passed over */
+};
+
+/* How many more of the run of peers from |i| on, packed together, may be asked. */
+static unsigned run_budget(const struct kad_query *q, size_t i)
+{
+    uint64_t run = q->cand[i].dist >> (64 - q->crowd_bits);
+    unsigned taken = 0;
+
+    for (; i < q->n && q->cand[i].dist >> (64 - q->crowd_bits) == run; i++) {
+        taken += q->cand[i].state != KAD_CAND_NEW ? 1u : 0u;
+    }
+    return taken < KAD_CROWD_MAX ? KAD_CROWD_MAX - taken : 0;
+}
+
+/* Of peers in the same distance class the one of better repute and shorter round trip goes first. */
+static bool before(const struct kad_cand *c, const struct kad_cand *than, tstamp now)
+{
+    if (than == NULL) {
+        return true;
+    }
+    return (c->dist ^ than->dist) < (c->dist & than->dist) &&
+           kad_peer_weight(c->peer, now) > kad_peer_weight(than->peer, now);
+}
+
+static struct view look(struct kad_query *q, unsigned path, tstamp now)
+{
+    struct view v = {.next = NULL};
+    unsigned live = 0, budget = UINT_MAX;
+    uint64_t run = UINT64_MAX;
+
+    for (size_t i = 0; i < q->n && live < q->width; i++) {
+        struct kad_cand *c = &q->cand[i];
+        if (q->crowd_bits > 0 && c->dist >> (64 - q->crowd_bits) != run) {
+            run = c->dist >> (64 - q->crowd_bits);
+            budget = run_budget(q, i);
+        }
+        if (((unsigned)c->paths >> path & 1u) == 0) {
+            continue;
+        }
+        if (c->state == KAD_CAND_NEW) {
+            if (budget == 0) {
+                v.crowded++;
+                continue;
+            }
+            budget--;
+            live++;
+            v.next = before(c, v.next, now) ? c : v.next;
+        } else if (c->by == path && (c->state == KAD_CAND_ASKED || c->state == KAD_CAND_ANSWERED)) {
+            live++;
+            v.waits = v.waits || c->state == KAD_CAND_ASKED;
+        }
+    }
+    return v;
+}
+
+struct kad_peer *kad_query_next(struct kad_query *q, tstamp now)
+{
+    if (q->rpcs >= q->rpcs_max) {
         return NULL;
     }
-    for (size_t i = 0; i < q->n && live < KAD_K; i++) {
-        struct kad_cand *c = &q->cand[i];
-        if (c->state == KAD_CAND_NEW) {
+    for (unsigned i = 0; i < q->n_paths; i++) {
+        unsigned path = (q->turn + i) % q->n_paths;
+        unsigned extra = q->soft[path] < q->alpha ? q->soft[path] : q->alpha;
+        if (q->active[path] >= q->alpha + extra) {
+            continue;
+        }
+        struct kad_cand *c = look(q, path, now).next;
+        if (c != NULL) {
             c->state = KAD_CAND_ASKED;
-            q->active++;
+            c->by = (uint8_t)path;
+            q->active[path]++;
             q->rpcs++;
+            q->turn = (uint8_t)(path + 1);
             return c->peer;
         }
-        live += c->state == KAD_CAND_FAILED ? 0 : 1;
     }
     return NULL;
 }
 
-static struct kad_cand *asked(struct kad_query *q, const struct kad_peer *p)
+bool kad_query_done(struct kad_query *q)
 {
-    bool found;
-    size_t at = place_of(q, p->hash, dist_of(q, p->hash), &found);
+    if (q->late > 2 * (q->answered + 1)) {
+        return false; /* it may be us that is slow */
+    }
+    for (unsigned path = 0; path < q->n_paths; path++) {
+        struct view v = look(q, path, 0);
+        if (v.waits || (v.next != NULL && q->rpcs < q->rpcs_max)) {
+            return false;
+        }
+    }
+    return true;
+}
 
-    return found && q->cand[at].state == KAD_CAND_ASKED ? &q->cand[at] : NULL;
+unsigned kad_query_crowded(struct kad_query *q)
+{
+    unsigned n = 0;
+
+    for (unsigned path = 0; path < q->n_paths; path++) {
+        n += look(q, path, 0).crowded;
+    }
+    return n;
+}
+
+unsigned kad_query_within(const struct kad_query *q, uint64_t radius)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < q->n && q->cand[i].dist <= radius; i++) {
+        n += q->cand[i].state != KAD_CAND_FAILED ? 1 : 0;
+    }
+    return n;
+}
+
+unsigned kad_query_answered(const struct kad_query *q, uint64_t radius)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < q->n && q->cand[i].dist <= radius; i++) {
+        n += q->cand[i].state == KAD_CAND_ANSWERED ? 1 : 0;
+    }
+    return n;
+}
+
+void kad_query_join(struct kad_query *q, unsigned width)
+{
+    for (unsigned path = 1; path < q->n_paths; path++) {
+        q->active[0] = (uint8_t)(q->active[0] + q->active[path]);
+        q->soft[0] = (uint8_t)(q->soft[0] + q->soft[path]);
+    }
+    for (size_t i = 0; i < q->n; i++) {
+        q->cand[i].paths = 1;
+        q->cand[i].by = 0;
+    }
+    q->known[0] = (uint8_t)(q->n < KAD_CANDS_ONE ? q->n : KAD_CANDS_ONE);
+    q->n_paths = 1;
+    q->turn = 0;
+    q->alpha = KAD_ALPHA_FIND;
+    q->width = (uint8_t)width;
+}
+
+/* ---- how it went ---- */
+
+static void unsoft(struct kad_query *q, struct kad_cand *c)
+{
+    if (c->soft) {
+        ASSERT(q->soft[c->by] > 0);
+        q->soft[c->by]--;
+        c->soft = false;
+    }
 }
 
 static struct kad_cand *settle(struct kad_query *q, const struct kad_peer *p,
                                enum kad_cand_state state)
 {
-    struct kad_cand *c = asked(q, p);
+    struct kad_cand *c = cand_of(q, p);
 
-    if (c == NULL) {
+    if (c == NULL || (c->state != KAD_CAND_ASKED && c->state != KAD_CAND_LATE)) {
         return NULL;
     }
-    ASSERT(q->active > 0);
-    q->active--;
-    if (c->soft != 0) {
-        ASSERT(q->soft > 0);
-        q->soft--;
-        c->soft = 0;
+    if (c->state == KAD_CAND_LATE) {
+        ASSERT(q->late > 0);
+        q->late--;
+    } else {
+        ASSERT(q->active[c->by] > 0);
+        q->active[c->by]--;
     }
+    unsoft(q, c);
     c->state = (uint8_t)state;
     return c;
 }
@@ -204,13 +400,41 @@ struct kad_cand *kad_query_fail(struct kad_query *q, const struct kad_peer *p)
 
 void kad_query_soft(struct kad_query *q, const struct kad_peer *p)
 {
-    struct kad_cand *c = asked(q, p);
+    struct kad_cand *c = cand_of(q, p);
 
-    if (c != NULL && c->soft == 0) {
-        c->soft = 1;
-        q->soft++;
+    if (c != NULL && c->state == KAD_CAND_ASKED && !c->soft) {
+        c->soft = true;
+        q->soft[c->by]++;
     }
 }
+
+void kad_query_late(struct kad_query *q, const struct kad_peer *p)
+{
+    struct kad_cand *c = cand_of(q, p);
+
+    if (c == NULL || c->state != KAD_CAND_ASKED) {
+        return;
+    }
+    unsoft(q, c);
+    ASSERT(q->active[c->by] > 0);
+    q->active[c->by]--;
+    q->late++;
+    c->state = KAD_CAND_LATE;
+    if (q->n_paths == 1 && q->rpcs_max == KAD_QUERY_RPCS_MAX && q->alpha < KAD_ALPHA_FIND) {
+        q->alpha = KAD_ALPHA_FIND;
+    }
+}
+
+void kad_query_again(struct kad_query *q, struct kad_cand *c)
+{
+    ASSERT(c->state == KAD_CAND_ANSWERED && q->answered > 0);
+    c->state = KAD_CAND_ASKED;
+    q->active[c->by]++;
+    q->answered--;
+    q->rpcs++;
+}
+
+/* ---- what it found ---- */
 
 bool kad_query_filled(const struct kad_query *q, unsigned bits, unsigned want)
 {
@@ -222,21 +446,16 @@ bool kad_query_filled(const struct kad_query *q, unsigned bits, unsigned want)
     return n >= want;
 }
 
-bool kad_query_done(const struct kad_query *q)
+unsigned kad_query_near(const struct kad_query *q)
 {
-    unsigned live = 0;
+    unsigned answered = 0, live = 0;
 
     for (size_t i = 0; i < q->n && live < KAD_K; i++) {
         uint8_t state = q->cand[i].state;
-        if (state == KAD_CAND_ASKED) {
-            return false;
-        }
-        if (state == KAD_CAND_NEW && q->rpcs < q->rpcs_max) {
-            return false;
-        }
-        live += state == KAD_CAND_ANSWERED ? 1 : 0;
+        live += state == KAD_CAND_FAILED || state == KAD_CAND_LATE ? 0 : 1;
+        answered += state == KAD_CAND_ANSWERED ? 1 : 0;
     }
-    return true;
+    return answered;
 }
 
 size_t kad_query_result(const struct kad_query *q, size_t max, struct kad_peer **out)

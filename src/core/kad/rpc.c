@@ -5,8 +5,9 @@
  *     |                        |                      (ADD_PROVIDER has no answer: we finish at once and
  *     '--fail, time--> job     '--reset, time--> job    their fin is the acknowledgement)
  *
- * Two timers: after the soft one the lookup may ask another peer beside this one, after the hard one
- * the request has failed.  Dialling has limits of its own; the round trip is measured from the write.
+ * Three times (timing.c): after the soft one the lookup may ask another beside this one, after the late one it
+ * waits no longer, after the hard one the request has failed.  First for the dialling, then from the write.
+ * A request whose job has ended goes on by itself: whether it is answered says who lives.
  */
 #include "core/kad/kad_int.h"
 
@@ -64,15 +65,32 @@ void kad_rpc_abort(struct kad *k, struct kad_rpc *r, struct acts *out)
     rpc_free(k, r);
 }
 
+void kad_rpc_detach(struct kad *k, struct kad_rpc *r)
+{
+    list_del(&r->node);
+    list_push_back(&k->loose, &r->node);
+    r->job = NULL;
+}
+
+static qudag_err open_timer(struct kad *k, struct kad_rpc *r, tstamp now)
+{
+    struct kad_waits w = kad_waits_dial(k);
+
+    r->began = now;
+    r->late = tstamp_after(now, w.late);
+    r->hard = tstamp_after(now, w.hard);
+    return kad_timer_set(k, &r->timer, tstamp_after(now, w.soft));
+}
+
 qudag_err kad_rpc_start(struct kad *k, struct kad_job *job, struct kad_peer *peer,
-                        enum kad_type type, tstamp now, struct acts *out)
+                        struct kad_call call, tstamp now, struct acts *out)
 {
     struct kad_rpc *r = mem_alloc(k->cfg.mem, sizeof(*r));
 
     if (r == NULL) {
         return QUDAG_ENOMEM;
     }
-    *r = (struct kad_rpc){.job = job, .type = type, .state = KAD_RPC_OPENING};
+    *r = (struct kad_rpc){.job = job, .call = call, .state = KAD_RPC_OPENING};
     list_init(&r->node);
     dyn_init(&r->in, k->cfg.mem, KAD_MSG_IN_MAX + 3);
     r->timer = (struct kad_timer){.kind = KAD_TIMER_RPC, .owner = r};
@@ -82,8 +100,7 @@ qudag_err kad_rpc_start(struct kad *k, struct kad_job *job, struct kad_peer *pee
         return err;
     }
     r->peer = kad_peer_ref(peer);
-    r->hard = tstamp_after(now, KAD_DIAL_HARD);
-    err = kad_timer_set(k, &r->timer, tstamp_after(now, KAD_DIAL_SOFT));
+    err = open_timer(k, r, now);
     if (err != QUDAG_OK) {
         rpc_free(k, r);
         return err;
@@ -108,17 +125,20 @@ void kad_check(struct kad *k, struct kad_peer *peer, tstamp now, struct acts *ou
     if (k->n_checks >= KAD_CHECKS_MAX || !kad_room(k, out, 4, KAD_HINTS_MAX)) {
         return;
     }
-    LIST_EACH(it, &k->loose)
+    LIST_EACH(it, &k->checks)
     {
-        const struct kad_rpc *r = LIST_ENTRY(it, struct kad_rpc, node);
-        if (r->check && kad_peer_same(r->peer, peer)) {
+        if (kad_peer_same(LIST_ENTRY(it, struct kad_rpc, node)->peer, peer)) {
             return;
         }
     }
-    if (kad_rpc_start(k, NULL, peer, KAD_FIND_NODE, now, out) != QUDAG_OK) {
+    if (kad_rpc_start(k, NULL, peer, (struct kad_call){.type = KAD_FIND_NODE}, now, out) !=
+        QUDAG_OK) {
         return; /* the next maintenance tries again */
     }
-    LIST_ENTRY(k->loose.prev, struct kad_rpc, node)->check = true;
+    struct kad_rpc *r = LIST_ENTRY(k->loose.prev, struct kad_rpc, node);
+    list_del(&r->node);
+    list_push_back(&k->checks, &r->node);
+    r->check = true;
     k->n_checks++;
 }
 
@@ -126,16 +146,25 @@ void kad_check(struct kad *k, struct kad_peer *peer, tstamp now, struct acts *ou
 static size_t request(struct kad *k, const struct kad_rpc *r)
 {
     const struct kad_job *j = r->job;
-    struct kad_msg m = {.type = r->type};
+    struct kad_msg m = {.type = r->call.type};
+    uint8_t place[KAD_PLACE_KEY];
     size_t len = 0;
 
     m.key = j == NULL ? peer_id_slice(&k->cfg.self) : (struct slice){j->key, j->key_len};
-    if (r->type == KAD_PUT_VALUE && j != NULL) {
+    if (j != NULL && r->call.alt != KAD_ALT_NONE) {
+        if (!kad_job_place(k, j, r->call.alt, place)) {
+            return 0;
+        }
+        m.key = (struct slice){place, sizeof(place)};
+    }
+    m.want_digest = r->call.type == KAD_GET_VALUE && !r->call.full && j != NULL &&
+                    j->value != NULL && j->val->select != NULL;
+    if (r->call.type == KAD_PUT_VALUE && j != NULL) {
         m.has_record = true;
         m.rec_key = m.key;
         m.rec_value = (struct slice){j->value, j->value_len};
     }
-    if (r->type == KAD_ADD_PROVIDER) {
+    if (r->call.type == KAD_ADD_PROVIDER) {
         m.providers = &k->self_info;
         m.n_providers = 1;
     }
@@ -145,10 +174,31 @@ static size_t request(struct kad *k, const struct kad_rpc *r)
     return len;
 }
 
+static bool is_store(const struct kad_rpc *r)
+{
+    return r->call.type == KAD_PUT_VALUE || r->call.type == KAD_ADD_PROVIDER;
+}
+
+/* Nobody wants the answer any more, but a link stands: the peer lives. */
+static void opened_for_nobody(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp now,
+                              struct acts *out)
+{
+    acts_reset(out, strm, QUDAG_ECANCELED);
+    kad_alive(k, r->peer, now);
+    rpc_free(k, r);
+}
+
 void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp now, struct acts *out)
 {
     if (r->state != KAD_RPC_OPENING || ref_none(strm)) {
         acts_reset(out, strm, QUDAG_ESTATE);
+        return;
+    }
+    if (now - r->began >= KAD_DIAL_SAMPLE) {
+        kad_guess_note(&k->dials, now - r->began);
+    }
+    if (r->job == NULL && !r->check) {
+        opened_for_nobody(k, r, strm, now, out);
         return;
     }
     if (kad_names_get(&k->rpc_by_strm, kad_strm_name(strm)) != NULL ||
@@ -166,17 +216,14 @@ void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp no
         return;
     }
     acts_write(out, strm, k->scratch->buf, len);
-    tstamp hard = kad_peer_hard(r->peer);
-    if (r->type == KAD_PUT_VALUE || r->type == KAD_ADD_PROVIDER) {
-        /* The peer checks signatures before it answers; nothing is gained by giving up early. */
-        hard = hard < KAD_STORE_HARD_MIN ? KAD_STORE_HARD_MIN : hard;
-    }
-    if (r->type == KAD_ADD_PROVIDER) {
+    if (r->call.type == KAD_ADD_PROVIDER) {
         acts_fin(out, strm);
     }
-    r->hard = tstamp_after(now, hard);
-    r->softened = false;
-    if (kad_timer_set(k, &r->timer, tstamp_after(now, kad_peer_soft(r->peer))) != QUDAG_OK) {
+    struct kad_waits w = kad_waits_answer(k, r->peer);
+    r->late = tstamp_after(now, w.late);
+    r->hard = tstamp_after(now, w.hard);
+    r->stage = KAD_STAGE_EARLY;
+    if (kad_timer_set(k, &r->timer, tstamp_after(now, w.soft)) != QUDAG_OK) {
         kad_rpc_failed(k, r, true, now, out);
     }
 }
@@ -196,6 +243,10 @@ void kad_rpc_failed(struct kad *k, struct kad_rpc *r, bool reset, tstamp now, st
     if (!r->refused) {
         kad_unanswered(k, r->peer, now);
     }
+    if (r->check) {
+        tstamp less = k->idle_check / 4 * 3;
+        k->idle_check = less < KAD_IDLE_CHECK_MIN ? KAD_IDLE_CHECK_MIN : less;
+    }
     if (j != NULL) {
         list_del(&r->node); /* the job may end and abort what is in its list */
         r->job = NULL;
@@ -210,7 +261,7 @@ void kad_rpc_failed(struct kad *k, struct kad_rpc *r, bool reset, tstamp now, st
  */
 static void mark_refusal(struct kad_rpc *r)
 {
-    r->refused = r->state == KAD_RPC_WAITING && r->type == KAD_PUT_VALUE;
+    r->refused = r->state == KAD_RPC_WAITING && r->call.type == KAD_PUT_VALUE;
 }
 
 void kad_rpc_reset(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out)
@@ -226,13 +277,15 @@ static void rpc_answered(struct kad *k, struct kad_rpc *r, const struct kad_msg 
     struct kad_job *j = r->job;
     tstamp rtt = now - r->sent;
 
-    list_del(&r->node);
-    list_push_back(&k->loose, &r->node);
-    r->job = NULL;
+    kad_rpc_detach(k, r);
     r->state = KAD_RPC_LINGER;
     if (r->check) {
         r->check = false;
         k->n_checks--;
+        k->idle_check = tstamp_min(k->idle_check / 16 * 17, KAD_IDLE_CHECK);
+    }
+    if (!is_store(r)) {
+        kad_guess_note(&k->answers, tstamp_min(rtt, kad_waits_answer(k, r->peer).late));
     }
     kad_answered(k, r->peer, rtt, now, out);
     if (j != NULL) {
@@ -240,38 +293,46 @@ static void rpc_answered(struct kad *k, struct kad_rpc *r, const struct kad_msg 
     }
 }
 
+static void bad_answer(struct kad *k, struct kad_rpc *r, enum kad_refusal why, tstamp now,
+                       struct acts *out)
+{
+    kad_refuse(k, why);
+    kad_lied(k, r->peer, now);
+    kad_rpc_failed(k, r, true, now, out);
+}
+
 void kad_rpc_data(struct kad *k, struct kad_rpc *r, struct slice data, tstamp now, struct acts *out)
 {
     struct slice msg, in = data;
     size_t used, dropped = 0;
 
-    if (r->state != KAD_RPC_WAITING || r->type == KAD_ADD_PROVIDER) {
-        k->stats.bad_messages++; /* an answer to nothing asked */
-        kad_rpc_failed(k, r, true, now, out);
+    if (r->state != KAD_RPC_WAITING || r->call.type == KAD_ADD_PROVIDER) {
+        bad_answer(k, r, KAD_REFUSED_UNASKED, now, out);
         return;
     }
     if (r->in.len > 0) {
         if (dyn_append(&r->in, data.base, data.len) != QUDAG_OK) {
-            k->stats.bad_messages++;
-            kad_rpc_failed(k, r, true, now, out);
+            bad_answer(k, r, KAD_REFUSED_OVERSIZED, now, out);
             return;
         }
         in = dyn_slice(&r->in);
     }
     int got = kad_frame(in, &msg, &used);
-    if (got == 0) {
-        if (r->in.len > 0 || dyn_append(&r->in, data.base, data.len) == QUDAG_OK) {
-            return;
-        }
-        got = -1;
-    }
-    struct kad_msg m = {.raw = k->scratch->raw, .providers = k->scratch->providers};
-    if (got < 0 || kad_msg_decode(&m, &dropped, msg) != QUDAG_OK || m.type != r->type) {
-        k->stats.bad_messages++;
-        kad_rpc_failed(k, r, true, now, out);
+    if (got == 0 && (r->in.len > 0 || dyn_append(&r->in, data.base, data.len) == QUDAG_OK)) {
         return;
     }
-    k->stats.dropped_peers += dropped;
+    if (got <= 0) {
+        bad_answer(k, r, KAD_REFUSED_OVERSIZED, now, out);
+        return;
+    }
+    struct kad_msg m = {.raw = k->scratch->raw, .providers = k->scratch->providers};
+    qudag_err err = kad_msg_decode(&m, &dropped, msg);
+    if (err != QUDAG_OK || m.type != r->call.type) {
+        enum kad_refusal why = err != QUDAG_OK ? kad_refusal_of_msg(err) : KAD_REFUSED_OTHER_TYPE;
+        bad_answer(k, r, why, now, out);
+        return;
+    }
+    kad_refuse_n(k, KAD_REFUSED_PEER_MANY, dropped);
     acts_fin(out, r->strm);
     if (kad_timer_set(k, &r->timer, tstamp_after(now, KAD_LINGER)) != QUDAG_OK) {
         k->more = true;
@@ -286,7 +347,7 @@ void kad_rpc_fin(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out)
         rpc_free(k, r);
         return;
     }
-    if (r->type == KAD_ADD_PROVIDER && r->state == KAD_RPC_WAITING) {
+    if (r->call.type == KAD_ADD_PROVIDER && r->state == KAD_RPC_WAITING) {
         rpc_answered(k, r, NULL, now, out);
         rpc_free(k, r);
         return;
@@ -297,18 +358,20 @@ void kad_rpc_fin(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out)
 
 void kad_rpc_timer(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out)
 {
+    struct kad_job *j = r->job;
+
     if (now >= r->hard || r->state == KAD_RPC_LINGER) {
         k->stats.timeouts += r->state == KAD_RPC_LINGER ? 0 : 1;
         kad_rpc_failed(k, r, true, now, out);
         return;
     }
-    if (kad_timer_set(k, &r->timer, r->hard) != QUDAG_OK) {
+    r->stage = r->stage == KAD_STAGE_EARLY && now < r->late ? KAD_STAGE_SOFT : KAD_STAGE_LATE;
+    tstamp at = r->stage == KAD_STAGE_SOFT ? r->late : r->hard;
+    if (kad_timer_set(k, &r->timer, at) != QUDAG_OK) {
         kad_rpc_failed(k, r, true, now, out);
         return;
     }
-    if (!r->softened && r->job != NULL && r->job->phase == KAD_PHASE_LOOKUP) {
-        r->softened = true;
-        kad_query_soft(&r->job->q, r->peer);
-        kad_job_run(k, r->job, now, out);
+    if (j != NULL) {
+        kad_job_slow(k, j, r, now, out);
     }
 }

@@ -1,7 +1,7 @@
 /*
  * serve.c - requests of others: several per stream, answered in order.
  *
- *   request --allowance of the peer--> answer          over it: stream reset, counted
+ *   request --limits.c: may it?--> answer               if not: stream reset, counted
  *      '--no room in the action list, or the peer does not read--> kept, answered later
  *
  * A stream holds at most one message limit of unanswered bytes; more is a reset.
@@ -13,74 +13,6 @@
 #include <string.h>
 
 #define ANSWER_REST 2048 /* bytes of an answer beside value and peers, our own addresses included */
-
-static void client_free(struct kad *k, struct kad_client *c)
-{
-    kad_names_del(&k->clients, c->name);
-    list_del(&c->idle);
-    mem_free(k->cfg.mem, c);
-}
-
-/* Forgets clients whose allowance is full again anyway. */
-void kad_clients_expire(struct kad *k, tstamp now)
-{
-    while (!list_empty(&k->idle_clients)) {
-        struct kad_client *c = LIST_ENTRY(k->idle_clients.next, struct kad_client, idle);
-        if (now < tstamp_after(c->idle_since, KAD_BURST / KAD_RATE * NS_PER_S)) {
-            return;
-        }
-        client_free(k, c);
-    }
-}
-
-static struct kad_client *client_new(struct kad *k, const struct peer_id *id, uint64_t name,
-                                     tstamp now)
-{
-    struct kad_client *c = mem_alloc(k->cfg.mem, sizeof(*c));
-
-    if (c == NULL) {
-        return NULL;
-    }
-    c->id = *id;
-    c->name = name;
-    kad_id_hash(k, c->hash, peer_id_slice(id));
-    list_init(&c->idle);
-    limiter_init(&c->rate, KAD_RATE, KAD_BURST, now);
-    if (kad_names_add(&k->clients, name, c) != QUDAG_OK) {
-        mem_free(k->cfg.mem, c);
-        return NULL;
-    }
-    return c;
-}
-
-/* All anonymous peers share one allowance.  NULL: no memory, or an id whose keyed hash is taken. */
-static struct kad_client *client_get(struct kad *k, const struct peer_id *id, tstamp now)
-{
-    static const struct peer_id anonymous;
-    const struct peer_id *who = id == NULL ? &anonymous : id;
-    uint64_t name = siphash24(k->client_seed[0], k->client_seed[1], peer_id_slice(who));
-
-    kad_clients_expire(k, now);
-    struct kad_client *c = kad_names_get(&k->clients, name);
-    if (c == NULL) {
-        c = client_new(k, who, name, now);
-    }
-    if (c == NULL || !peer_id_eq(&c->id, who)) {
-        return NULL;
-    }
-    list_del(&c->idle);
-    c->n_streams++;
-    return c;
-}
-
-static void client_release(struct kad *k, struct kad_client *c, tstamp now)
-{
-    ASSERT(c->n_streams > 0);
-    if (--c->n_streams == 0) {
-        c->idle_since = now;
-        list_push_back(&k->idle_clients, &c->idle);
-    }
-}
 
 static bool inbound_add(struct kad *k, struct kad_inbound *in, tstamp now)
 {
@@ -104,7 +36,12 @@ void kad_serve_open(struct kad *k, const struct ev *ev, tstamp now, struct acts 
     if (kad_names_get(&k->inbound_by_strm, kad_strm_name(ev->strm)) != NULL) {
         return;
     }
-    struct kad_client *c = client_get(k, ev->peer, now);
+    if (k->inbound_by_strm.n >= KAD_INBOUND_MAX) { /* the one silent for longest makes room */
+        struct kad_inbound *old = LIST_ENTRY(k->inbounds.next, struct kad_inbound, node);
+        acts_reset(out, old->strm, QUDAG_ELIMIT);
+        kad_serve_close(k, old);
+    }
+    struct kad_client *c = kad_client_get(k, ev->peer, ev->net, now);
     struct kad_inbound *in = c == NULL ? NULL : mem_alloc(k->cfg.mem, sizeof(*in));
     if (in != NULL) {
         in->strm = ev->strm;
@@ -119,19 +56,19 @@ void kad_serve_open(struct kad *k, const struct ev *ev, tstamp now, struct acts 
         mem_free(k->cfg.mem, in);
     }
     if (c != NULL) {
-        client_release(k, c, now);
+        kad_client_release(k, c);
     }
     acts_reset(out, ev->strm, QUDAG_ELIMIT);
 }
 
-void kad_serve_close(struct kad *k, struct kad_inbound *in, tstamp now)
+void kad_serve_close(struct kad *k, struct kad_inbound *in)
 {
     heap_del(&k->timers, &in->timer.node);
     kad_names_del(&k->inbound_by_strm, kad_strm_name(in->strm));
     list_del(&in->node);
     list_del(&in->ready);
     dyn_fini(&in->in);
-    client_release(k, in->client, now);
+    kad_client_release(k, in->client);
     mem_free(k->cfg.mem, in);
 }
 
@@ -139,12 +76,9 @@ void kad_serve_fini(struct kad *k)
 {
     LIST_EACH_SAFE(it, tmp, &k->inbounds)
     {
-        kad_serve_close(k, LIST_ENTRY(it, struct kad_inbound, node), 0);
+        kad_serve_close(k, LIST_ENTRY(it, struct kad_inbound, node));
     }
-    LIST_EACH_SAFE(it, tmp, &k->idle_clients)
-    {
-        client_free(k, LIST_ENTRY(it, struct kad_client, idle));
-    }
+    kad_limits_fini(k);
 }
 
 /* As bytes kept ready; when addresses have to be given up for room the message is to be built anew. */
@@ -237,15 +171,42 @@ static bool answer(struct kad *k, struct kad_inbound *in, const struct kad_msg *
     return true;
 }
 
-static bool serve_put(struct kad *k, struct kad_inbound *in, const struct kad_msg *req, tstamp now,
-                      struct acts *out)
+/* Counts; the stream is to be reset. */
+static bool refuse(struct kad *k, enum kad_refusal why)
+{
+    kad_refuse(k, why);
+    return false;
+}
+
+/* What is cheap is checked first: a signature costs a hundred times as much as all of it. */
+static bool serve_put(struct kad *k, struct kad_inbound *in, const struct kad_msg *req,
+                      const uint8_t hash[SHA256_LEN], tstamp now, struct acts *out)
 {
     const struct kad_validator *v = kad_validator_find(k, req->key);
 
-    if (!req->has_record || !slice_eq(req->rec_key, req->key) || v == NULL ||
-        kad_keep_value(k, v, req->key, req->rec_value, now) != QUDAG_OK) {
-        k->stats.refused_records++;
+    if (!req->has_record) {
+        return refuse(k, KAD_REFUSED_NO_RECORD);
+    }
+    if (!slice_eq(req->rec_key, req->key)) {
+        return refuse(k, KAD_REFUSED_OTHER_KEY);
+    }
+    if (v == NULL) {
+        return refuse(k, KAD_REFUSED_NAMESPACE);
+    }
+    if (req->rec_value.len > v->value_max) {
+        return refuse(k, KAD_REFUSED_VALUE_SIZE);
+    }
+    bool news = kad_store_get(&k->store, hash, kad_wall(k, now)) == NULL;
+    if (!kad_may(k, in->client, KAD_PACE_STORES, now) ||
+        (news && !kad_may(k, in->client, KAD_PACE_RECORDS, now))) {
         return false;
+    }
+    qudag_err err = kad_keep_value(k, v, req->key, req->rec_value, now);
+    if (err != QUDAG_OK) {
+        if (news) {
+            kad_give_back(k, in->client, KAD_PACE_RECORDS);
+        }
+        return refuse(k, kad_refusal_of(err));
     }
     struct kad_msg m = {.type = KAD_PUT_VALUE,
                         .key = req->key,
@@ -259,25 +220,34 @@ static bool serve_put(struct kad *k, struct kad_inbound *in, const struct kad_ms
 static bool serve_add_provider(struct kad *k, struct kad_inbound *in, const struct kad_msg *req,
                                const uint8_t hash[SHA256_LEN], tstamp now)
 {
-    for (size_t i = 0; i < req->n_providers; i++) {
-        const struct kad_peer_info *p = &req->providers[i];
-        if (in->client->id.len == 0 || !peer_id_eq(&p->id, &in->client->id)) {
-            continue;
-        }
-        struct kad_peer *peer = kad_peer_new(k->cfg.mem, p, in->client->hash, k->cfg.lab);
-        if (peer == NULL) {
-            return false;
-        }
-        walltime wall = kad_wall(k, now);
-        qudag_err err = peer->n_addrs == 0 ? QUDAG_EINVAL
-                                           : kad_store_provide(&k->store, hash, peer, wall,
-                                                               wall + KAD_RECORD_LIFE);
-        kad_peer_unref(peer);
-        k->stats.refused_records += err == QUDAG_OK ? 0 : 1;
-        return err == QUDAG_OK;
+    const struct kad_peer_info *own = NULL;
+    uint8_t id_hash[SHA256_LEN];
+
+    for (size_t i = 0; i < req->n_providers && own == NULL && !in->client->anonymous; i++) {
+        kad_id_hash(k, id_hash, peer_id_slice(&req->providers[i].id));
+        own = memcmp(id_hash, in->client->hash, SHA256_LEN) == 0 ? &req->providers[i] : NULL;
     }
-    k->stats.refused_records++;
-    return false;
+    if (own == NULL) {
+        return refuse(k,
+                      req->n_providers == 0 ? KAD_REFUSED_NO_RECORD : KAD_REFUSED_PROVIDER_OTHER);
+    }
+    if (!kad_may(k, in->client, KAD_PACE_STORES, now)) {
+        return false;
+    }
+    struct kad_peer *peer = kad_peer_new(k->cfg.mem, own, in->client->hash, k->cfg.lab);
+    if (peer == NULL) {
+        return refuse(k, KAD_REFUSED_NO_MEMORY);
+    }
+    walltime wall = kad_wall(k, now);
+    bool reachable = peer->n_addrs > 0;
+    qudag_err err = reachable
+                        ? kad_store_provide(&k->store, hash, peer, wall, wall + KAD_RECORD_LIFE)
+                        : QUDAG_EINVAL;
+    kad_peer_unref(peer);
+    if (err != QUDAG_OK) {
+        return refuse(k, reachable ? kad_refusal_of(err) : KAD_REFUSED_PROVIDER_ADDR);
+    }
+    return true;
 }
 
 static bool serve_get(struct kad *k, struct kad_inbound *in, const struct kad_msg *req,
@@ -287,7 +257,10 @@ static bool serve_get(struct kad *k, struct kad_inbound *in, const struct kad_ms
     struct kad_msg m = {.type = req->type, .key = req->key};
     uint8_t text[20];
 
-    if (req->type == KAD_GET_VALUE && r != NULL) {
+    if (req->type == KAD_GET_VALUE && r != NULL && req->want_digest) {
+        m.has_digest = true;
+        m.digest = r->digest;
+    } else if (req->type == KAD_GET_VALUE && r != NULL) {
         m.has_record = true;
         m.rec_key = req->key;
         m.rec_value = (struct slice){r->value, r->value_len};
@@ -310,27 +283,25 @@ static bool serve(struct kad *k, struct kad_inbound *in, struct slice msg, tstam
 
     k->stats.rpcs_in++;
     kad_heard(k, in->client, now, out);
-    if (!limiter_take(&in->client->rate, 1, now)) {
-        k->stats.bad_messages++;
+    if (!kad_may(k, in->client, KAD_PACE_REQUESTS, now)) {
         return false;
     }
-    if (kad_msg_decode(&m, &dropped, msg) != QUDAG_OK) {
-        k->stats.bad_messages++;
-        return false;
+    qudag_err err = kad_msg_decode(&m, &dropped, msg);
+    if (err != QUDAG_OK) {
+        return refuse(k, kad_refusal_of_msg(err));
     }
-    k->stats.dropped_peers += dropped;
+    kad_refuse_n(k, KAD_REFUSED_PEER_MANY, dropped);
     if (m.type == KAD_PING) {
         struct kad_msg pong = {.type = KAD_PING};
         return answer(k, in, &pong, out);
     }
     if (m.key.len == 0) {
-        k->stats.bad_messages++;
-        return false;
+        return refuse(k, KAD_REFUSED_NO_KEY);
     }
     sha256(hash, m.key);
     switch (m.type) {
     case KAD_PUT_VALUE:
-        return serve_put(k, in, &m, now, out);
+        return serve_put(k, in, &m, hash, now, out);
     case KAD_ADD_PROVIDER:
         return serve_add_provider(k, in, &m, hash, now);
     case KAD_GET_VALUE:
@@ -340,8 +311,7 @@ static bool serve(struct kad *k, struct kad_inbound *in, struct slice msg, tstam
     case KAD_PING:
         break;
     }
-    k->stats.bad_messages++;
-    return false;
+    return refuse(k, KAD_REFUSED_UNKNOWN_TYPE);
 }
 
 /* Serves whole messages of |data|; *used tells how far it came.  False: to be reset. */
@@ -362,8 +332,7 @@ static bool serve_all(struct kad *k, struct kad_inbound *in, struct slice data, 
             return true;
         }
         if (got < 0) {
-            k->stats.bad_messages++;
-            return false;
+            return refuse(k, KAD_REFUSED_OVERSIZED);
         }
         if (in->backlog > KAD_BACKLOG_MAX) {
             return true; /* until the peer has read */
@@ -385,21 +354,34 @@ static bool serve_all(struct kad *k, struct kad_inbound *in, struct slice data, 
 static void serve_end(struct kad *k, struct kad_inbound *in, bool good, tstamp now,
                       struct acts *out)
 {
+    bool waiting = list_linked(&in->ready) || in->backlog > KAD_BACKLOG_MAX;
+
+    if (good && in->fin && !waiting && in->in.len > 0) {
+        good = refuse(k, KAD_REFUSED_MALFORMED); /* the rest will not come */
+    }
     if (!good) {
         acts_reset(out, in->strm, QUDAG_EREFUSED);
-        kad_serve_close(k, in, now);
+        kad_serve_close(k, in);
         return;
     }
-    bool waiting = list_linked(&in->ready) || in->backlog > KAD_BACKLOG_MAX;
     if (in->fin && !waiting) {
         acts_fin(out, in->strm);
-        kad_serve_close(k, in, now);
+        kad_serve_close(k, in);
         return;
     }
     if (kad_timer_set(k, &in->timer, tstamp_after(now, KAD_INBOUND_IDLE)) != QUDAG_OK) {
         acts_reset(out, in->strm, QUDAG_ENOMEM);
-        kad_serve_close(k, in, now);
+        kad_serve_close(k, in);
     }
+}
+
+/* Keeps what cannot be served yet. */
+static bool keep(struct kad *k, struct kad_inbound *in, const uint8_t *p, size_t len)
+{
+    qudag_err err = dyn_append(&in->in, p, len);
+
+    return err == QUDAG_OK ||
+           refuse(k, err == QUDAG_ETOOBIG ? KAD_REFUSED_UNREAD : KAD_REFUSED_NO_MEMORY);
 }
 
 void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, tstamp now,
@@ -408,8 +390,10 @@ void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, ts
     size_t used = 0;
     bool good;
 
+    list_del(&in->node);
+    list_push_back(&k->inbounds, &in->node);
     if (in->in.len > 0) {
-        good = dyn_append(&in->in, data.base, data.len) == QUDAG_OK &&
+        good = keep(k, in, data.base, data.len) &&
                serve_all(k, in, dyn_slice(&in->in), &used, now, out);
         if (good) {
             dyn_drop(&in->in, used);
@@ -417,7 +401,7 @@ void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, ts
     } else {
         good = serve_all(k, in, data, &used, now, out);
         if (good && used < data.len) {
-            good = dyn_append(&in->in, data.base + used, data.len - used) == QUDAG_OK;
+            good = keep(k, in, data.base + used, data.len - used);
         }
     }
     serve_end(k, in, good, now, out);

@@ -140,6 +140,7 @@ qudag_err kad_store_put(struct kad_store *s, struct slice key, struct slice valu
     mem_free(s->mem, r->value);
     r->value = copy;
     r->value_len = (uint16_t)value.len;
+    sha256(r->digest, value);
     r->received = now;
     r->expires = expires;
     return QUDAG_OK;

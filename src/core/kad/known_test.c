@@ -1,0 +1,264 @@
+/* Reputation: what filters, what breaks ties, and what must not change anything. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/kad/serve_bed.h"
+
+#define MIN (60 * NS_PER_S)
+
+static struct kad_peer *make(struct bed *b, unsigned n)
+{
+    struct kad_peer_info info = peer(n);
+    uint8_t hash[SHA256_LEN];
+
+    sha256(hash, peer_id_slice(&info.id));
+    struct kad_peer *p = kad_peer_new(&b->mem, &info, hash, false);
+    assert_non_null(p);
+    return p;
+}
+
+static bool in_table(const struct bed *b, const struct kad_peer *p)
+{
+    return kad_table_find(&b->k->table, p->hash) != NULL;
+}
+
+static void answers(struct bed *b, struct kad_peer *p)
+{
+    kad_answered(b->k, p, 50 * NS_PER_MS, b->now, fresh(b));
+}
+
+static void a_score_moves_with_deeds_and_is_forgotten_by_halves(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer *p = make(b, 1);
+
+    assert_int_equal(kad_peer_score(p, b->now), 0);
+    for (int i = 0; i < 100; i++) {
+        kad_peer_deed(p, KAD_DEED_ANSWERED, b->now);
+    }
+    assert_int_equal(kad_peer_score(p, b->now), 100);
+    assert_int_equal(kad_peer_score(p, b->now + 5 * MIN), 75);
+    assert_int_equal(kad_peer_score(p, b->now + 10 * MIN), 50);
+    assert_int_equal(kad_peer_score(p, b->now + 20 * MIN), 25);
+    assert_int_equal(kad_peer_score(p, b->now + 1000 * MIN), 0);
+    kad_peer_deed(p, KAD_DEED_LIED, b->now); /* what was good before is no credit to lie upon */
+    assert_int_equal(kad_peer_score(p, b->now), -40);
+    int last = -100;
+    for (tstamp t = 0; t < 100 * MIN; t += 7 * NS_PER_S) {
+        int s = kad_peer_score(p, b->now + t);
+        assert_true(s >= last && s <= 0);
+        last = s;
+    }
+    assert_int_equal(last, 0);
+    for (int i = 0; i < 100; i++) {
+        kad_peer_deed(p, KAD_DEED_LIED, b->now);
+    }
+    assert_int_equal(kad_peer_score(p, b->now), -100);
+    kad_peer_unref(p);
+    bed_free(b);
+}
+
+static void silence_alone_never_leads_to_refusal(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer *p = make(b, 1);
+
+    for (int i = 0; i < 1000; i++) {
+        kad_peer_deed(p, KAD_DEED_SILENT, b->now);
+    }
+    assert_int_equal(kad_peer_score(p, b->now), -40);
+    assert_false(kad_peer_refused(p, b->now));
+    kad_peer_deed(p, KAD_DEED_LIED, b->now);
+    assert_true(kad_peer_refused(p, b->now));
+    int before = kad_peer_score(p, b->now);
+    kad_peer_deed(p, KAD_DEED_SILENT, b->now); /* nor does it improve anything */
+    assert_int_equal(kad_peer_score(p, b->now), before);
+    kad_peer_unref(p);
+    bed_free(b);
+}
+
+static void a_liar_leaves_the_table_is_not_asked_and_comes_back_in_time(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer *p = make(b, 1), *again;
+    struct kad_peer_info info = peer(1);
+
+    answers(b, p);
+    assert_true(in_table(b, p));
+    kad_lied(b->k, p, b->now); /* once may be a mistake */
+    assert_true(in_table(b, p));
+    assert_false(kad_failed_lately(b->k, p->hash, b->now));
+    kad_lied(b->k, p, b->now + NS_PER_S);
+    b->now += 2 * NS_PER_S;
+    assert_false(in_table(b, p));
+    assert_true(kad_failed_lately(b->k, p->hash, b->now));
+
+    /* Neither a new object of it, nor being told of it again, nor an answer helps. */
+    again = make(b, 1);
+    answers(b, again);
+    assert_false(in_table(b, again));
+    kad_add_peer(b->k, &info, b->now, fresh(b));
+    assert_int_equal(b->k->n_seeds, 0);
+    assert_int_equal(acts_of(b, ACT_OPEN), 0);
+
+    b->now += 20 * MIN;
+    assert_false(kad_failed_lately(b->k, p->hash, b->now));
+    answers(b, again);
+    assert_true(in_table(b, again));
+    kad_peer_unref(p);
+    kad_peer_unref(again);
+    bed_free(b);
+}
+
+static void lies_are_remembered_beyond_the_object_that_told_them(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+
+    for (int i = 0; i < 2; i++) {
+        struct kad_peer *p = make(b, 1);
+        kad_lied(b->k, p, b->now);
+        assert_int_equal(kad_failed_lately(b->k, p->hash, b->now), i == 1);
+        kad_peer_unref(p);
+    }
+    bed_free(b);
+}
+
+static void liars_are_remembered_in_bounded_memory(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    size_t used = 0;
+
+    for (unsigned n = 0; n < 10 * KAD_LIARS_MAX; n++) {
+        struct kad_peer *p = make(b, n);
+        kad_lied(b->k, p, b->now);
+        kad_lied(b->k, p, b->now);
+        assert_true(kad_failed_lately(b->k, p->hash, b->now));
+        kad_peer_unref(p);
+        used = n == 0 ? b->mem.used : used;
+        assert_int_equal(b->mem.used, used);
+    }
+    bed_free(b);
+}
+
+static void liars_are_not_handed_to_others(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer_info from = peer(50);
+    struct kad_msg find = {.type = KAD_FIND_NODE, .key = S("anything")}, got;
+
+    for (unsigned n = 1; n <= 3; n++) {
+        struct kad_peer *p = make(b, n);
+        answers(b, p);
+        kad_peer_unref(p);
+    }
+    come(b, 1, &from.id);
+    ask(b, 1, &find);
+    got = answer(b);
+    assert_int_equal(got.n_closer, 3);
+    struct kad_peer *liar = make(b, 2);
+    kad_lied(b->k, liar, b->now);
+    kad_lied(b->k, liar, b->now);
+    ask(b, 1, &find);
+    got = answer(b);
+    assert_int_equal(got.n_closer, 2);
+    struct kad_peer_info info = peer(2);
+    for (size_t i = 0; i < got.n_closer; i++) {
+        assert_false(peer_id_eq(&b->closer[i].id, &info.id));
+    }
+    kad_peer_unref(liar);
+    bed_free(b);
+}
+
+static void a_well_behaved_sybil_gains_nothing_in_order(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer *near[KAD_K], *after[KAD_K];
+    uint8_t target[SHA256_LEN];
+
+    for (unsigned n = 1; n <= 60; n++) {
+        struct kad_peer *p = make(b, n);
+        answers(b, p);
+        kad_peer_unref(p);
+    }
+    sha256(target, S("/v/a"));
+    size_t n = kad_table_closest(&b->k->table, target, NULL, KAD_K, near);
+    assert_int_equal(n, KAD_K);
+    for (int i = 0; i < 1000; i++) { /* the farthest behaves, the nearest is slow to answer */
+        kad_peer_deed(near[n - 1], KAD_DEED_ANSWERED, b->now);
+        kad_peer_rtt(near[n - 1], NS_PER_MS);
+        kad_peer_deed(near[0], KAD_DEED_SILENT, b->now);
+        kad_peer_rtt(near[0], NS_PER_S);
+    }
+    assert_int_equal(kad_peer_score(near[n - 1], b->now), 100);
+    assert_int_equal(kad_table_closest(&b->k->table, target, NULL, KAD_K, after), n);
+    assert_memory_equal(near, after, sizeof(near));
+    bed_free(b);
+}
+
+static void the_weight_prefers_who_answers_and_is_fast(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer *fast = make(b, 1), *slow = make(b, 2), *bad = make(b, 3),
+                    *fresh_one = make(b, 4);
+
+    for (int i = 0; i < 10; i++) {
+        kad_peer_rtt(fast, 20 * NS_PER_MS);
+        kad_peer_rtt(slow, 500 * NS_PER_MS);
+        kad_peer_rtt(bad, 20 * NS_PER_MS);
+        kad_peer_deed(fast, KAD_DEED_ANSWERED, b->now);
+        kad_peer_deed(slow, KAD_DEED_ANSWERED, b->now);
+        kad_peer_deed(bad, KAD_DEED_LIED, b->now);
+    }
+    assert_true(kad_peer_weight(fast, b->now) > kad_peer_weight(slow, b->now));
+    assert_true(kad_peer_weight(fast, b->now) > kad_peer_weight(fresh_one, b->now));
+    assert_true(kad_peer_weight(fresh_one, b->now) > kad_peer_weight(bad, b->now));
+    assert_int_equal(kad_peer_weight(bad, b->now), 0);
+    kad_peer_unref(fast);
+    kad_peer_unref(slow);
+    kad_peer_unref(bad);
+    kad_peer_unref(fresh_one);
+    bed_free(b);
+}
+
+static void the_network_coming_back_forgives_when_nobody_failed(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer *p = make(b, 1);
+
+    kad_forgive(b->k);
+    answers(b, p);
+    kad_unanswered(b->k, p, b->now);
+    assert_true(kad_failed_lately(b->k, p->hash, b->now));
+    kad_forgive(b->k);
+    assert_false(kad_failed_lately(b->k, p->hash, b->now));
+    kad_peer_unref(p);
+    bed_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_score_moves_with_deeds_and_is_forgotten_by_halves),
+        cmocka_unit_test(silence_alone_never_leads_to_refusal),
+        cmocka_unit_test(a_liar_leaves_the_table_is_not_asked_and_comes_back_in_time),
+        cmocka_unit_test(lies_are_remembered_beyond_the_object_that_told_them),
+        cmocka_unit_test(liars_are_remembered_in_bounded_memory),
+        cmocka_unit_test(liars_are_not_handed_to_others),
+        cmocka_unit_test(a_well_behaved_sybil_gains_nothing_in_order),
+        cmocka_unit_test(the_weight_prefers_who_answers_and_is_fast),
+        cmocka_unit_test(the_network_coming_back_forgives_when_nobody_failed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,228 @@
+/* What others ask of one kad object, good and bad: what it answers, and why it refuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/kad/serve_bed.h"
+
+/* ---- digests ---- */
+
+static void a_digest_read_is_answered_with_the_hash_of_the_value_held(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer_info p = peer(1);
+    struct kad_msg store = put(S("/v/a"), S("v1 first"));
+    struct kad_msg get = {.type = KAD_GET_VALUE, .key = S("/v/a"), .want_digest = true}, got;
+    uint8_t want[SHA256_LEN];
+
+    come(b, 1, &p.id);
+    ask(b, 1, &get);
+    got = answer(b);
+    assert_false(got.has_digest || got.has_record);
+
+    ask(b, 1, &store);
+    ask(b, 1, &get);
+    got = answer(b);
+    sha256(want, S("v1 first"));
+    assert_true(got.has_digest);
+    assert_memory_equal(got.digest, want, SHA256_LEN);
+    assert_false(got.has_record);
+
+    store = put(S("/v/a"), S("v2 second"));
+    ask(b, 1, &store);
+    ask(b, 1, &get);
+    got = answer(b);
+    sha256(want, S("v2 second"));
+    assert_memory_equal(got.digest, want, SHA256_LEN);
+
+    get.want_digest = false; /* as everybody else asks */
+    ask(b, 1, &get);
+    got = answer(b);
+    assert_true(got.has_record && !got.has_digest);
+    assert_int_equal(got.rec_value.len, 9);
+    bed_free(b);
+}
+
+static void a_digest_asked_for_with_another_request_changes_nothing(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer_info p = peer(1);
+    struct kad_msg find = {.type = KAD_FIND_NODE, .key = S("/v/a"), .want_digest = true}, got;
+
+    come(b, 1, &p.id);
+    struct kad_msg store = put(S("/v/a"), S("v1"));
+    ask(b, 1, &store);
+    ask(b, 1, &find);
+    got = answer(b);
+    assert_false(got.has_digest || got.has_record);
+    bed_free(b);
+}
+
+/* ---- refusals ---- */
+
+static void each_refusal_has_a_name_a_text_and_a_total(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+
+    for (unsigned r = 0; r < KAD_REFUSALS; r++) {
+        struct kad_stats s;
+        uint64_t sum = 0;
+        kad_refuse(b->k, (enum kad_refusal)r);
+        assert_int_equal(b->logged, r + 1);
+        assert_string_equal(b->reason, kad_refusal_name((enum kad_refusal)r));
+        assert_true(strlen(kad_refusal_text((enum kad_refusal)r)) > 10);
+        for (unsigned o = 0; o < r; o++) {
+            assert_string_not_equal(kad_refusal_name((enum kad_refusal)o), b->reason);
+        }
+        kad_stats_get(b->k, &s);
+        for (unsigned i = 0; i < KAD_REFUSALS; i++) {
+            sum += s.refused[i];
+        }
+        assert_int_equal(sum, r + 1);
+        assert_int_equal(s.bad_messages + s.refused_records + s.dropped_peers, sum);
+    }
+    assert_string_equal(kad_refusal_name(KAD_REFUSALS), "?");
+    assert_string_equal(kad_refusal_text(KAD_REFUSALS), "?");
+    bed_free(b);
+}
+
+static void a_record_is_refused_for_what_is_wrong_with_it(void **state)
+{
+    (void)state;
+    static uint8_t big[4001] = {'v'};
+    struct kad_peer_info other = peer(2), nowhere = peer(1);
+    nowhere.n_addrs = 0;
+    struct kad_msg elsewhere = put(S("/v/a"), S("v"));
+    elsewhere.rec_key = S("/v/b");
+    const struct {
+        enum kad_refusal why;
+        struct kad_msg m;
+    } cases[] = {
+        {KAD_REFUSED_NO_RECORD, {.type = KAD_PUT_VALUE, .key = S("/v/a")}},
+        {KAD_REFUSED_OTHER_KEY, elsewhere},
+        {KAD_REFUSED_NAMESPACE, put(S("/x/a"), S("v"))},
+        {KAD_REFUSED_NAMESPACE, put(S("/va"), S("v"))},
+        {KAD_REFUSED_NAMESPACE, put(S("v"), S("v"))},
+        {KAD_REFUSED_VALUE_SIZE, put(S("/v/a"), (struct slice){big, sizeof(big)})},
+        {KAD_REFUSED_INVALID, put(S("/v/a"), S("!forged"))},
+        {KAD_REFUSED_INVALID, put(S("/v/a"), S(""))},
+        {KAD_REFUSED_EXPIRED, put(S("/v/a"), S("e"))},
+        {KAD_REFUSED_EXPIRED, put(S("/v/a"), S("E"))},
+        {KAD_REFUSED_CLOCK, put(S("/v/a"), S("c"))},
+        {KAD_REFUSED_STALE, put(S("/v/held"), S("v1"))},
+        {KAD_REFUSED_NO_RECORD, {.type = KAD_ADD_PROVIDER, .key = S("k")}},
+        {KAD_REFUSED_PROVIDER_OTHER,
+         {.type = KAD_ADD_PROVIDER, .key = S("k"), .n_providers = 1, .providers = &other}},
+        {KAD_REFUSED_PROVIDER_ADDR,
+         {.type = KAD_ADD_PROVIDER, .key = S("k"), .n_providers = 1, .providers = &nowhere}},
+        {KAD_REFUSED_NO_KEY, {.type = KAD_GET_VALUE}},
+        {KAD_REFUSED_NO_KEY, {.type = KAD_FIND_NODE}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bed *b = bed_new(NULL);
+        struct kad_peer_info p = peer(1);
+        struct kad_stats s;
+        struct kad_msg held = put(S("/v/held"), S("v2"));
+
+        come(b, 1, &p.id);
+        ask(b, 1, &held);
+        assert_int_equal(acts_of(b, ACT_RESET), 0);
+        ask(b, 1, &cases[i].m);
+        assert_int_equal(acts_of(b, ACT_RESET), 1);
+        assert_int_equal(acts_of(b, ACT_WRITE), 0);
+        assert_int_equal(refused(b, cases[i].why), 1);
+        assert_int_equal(b->logged, 1);
+        kad_stats_get(b->k, &s);
+        assert_int_equal(s.records, 1);
+        assert_int_equal(s.providers, 0);
+        bed_free(b);
+    }
+}
+
+static void a_message_is_refused_for_what_is_wrong_with_it(void **state)
+{
+    (void)state;
+    static uint8_t long_key[5 + KAD_KEY_MAX + 1]; /* two lengths, a tag, the key */
+    static const struct {
+        enum kad_refusal why;
+        struct slice data;
+    } cases[] = {
+        {KAD_REFUSED_OVERSIZED, {(const uint8_t *)"\x81\x80\x04", 3}}, /* 65,537 bytes */
+        {KAD_REFUSED_OVERSIZED, {(const uint8_t *)"\xff\xff\xff\xff\x7f", 5}},
+        {KAD_REFUSED_MALFORMED, {(const uint8_t *)"\x03\xff\xff\xff", 4}},
+        {KAD_REFUSED_MALFORMED, {(const uint8_t *)"\x02\x10\x01", 3}}, /* the key a number */
+        {KAD_REFUSED_UNKNOWN_TYPE, {(const uint8_t *)"\x02\x08\x09", 3}},
+        {KAD_REFUSED_FIELD_SIZE, {long_key, sizeof(long_key)}},
+    };
+    size_t body = sizeof(long_key) - 2;
+    long_key[0] = (uint8_t)(0x80u | (body & 0x7fu));
+    long_key[1] = (uint8_t)(body >> 7);
+    long_key[2] = 0x12;
+    long_key[3] = (uint8_t)(0x80u | ((body - 3) & 0x7fu));
+    long_key[4] = (uint8_t)((body - 3) >> 7);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bed *b = bed_new(NULL);
+        struct kad_peer_info p = peer(1);
+
+        come(b, 1, &p.id);
+        say(b, 1, cases[i].data);
+        assert_int_equal(acts_of(b, ACT_RESET), 1);
+        assert_int_equal(refused(b, cases[i].why), 1);
+        assert_int_equal(b->logged, 1);
+        bed_free(b);
+    }
+}
+
+static void a_message_that_ends_too_early_is_refused(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer_info p = peer(1);
+
+    come(b, 1, &p.id);
+    say(b, 1, S("\x20half of it"));
+    assert_int_equal(b->out.n, 0);
+    tell(b, &(struct ev){.type = EV_FIN, .strm = {1, 1}});
+    assert_int_equal(acts_of(b, ACT_RESET), 1);
+    assert_int_equal(acts_of(b, ACT_FIN), 0);
+    assert_int_equal(refused(b, KAD_REFUSED_MALFORMED), 1);
+    bed_free(b);
+}
+
+static void the_same_message_twice_is_answered_twice_and_stored_once(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer_info p = peer(1);
+    struct kad_stats s;
+    struct kad_msg store = put(S("/v/a"), S("v1"));
+
+    come(b, 1, &p.id);
+    for (int i = 0; i < 3; i++) {
+        ask(b, 1, &store);
+        assert_int_equal(answer(b).type, KAD_PUT_VALUE);
+    }
+    kad_stats_get(b->k, &s);
+    assert_int_equal(s.records, 1);
+    assert_int_equal(b->logged, 0);
+    bed_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_digest_read_is_answered_with_the_hash_of_the_value_held),
+        cmocka_unit_test(a_digest_asked_for_with_another_request_changes_nothing),
+        cmocka_unit_test(each_refusal_has_a_name_a_text_and_a_total),
+        cmocka_unit_test(a_record_is_refused_for_what_is_wrong_with_it),
+        cmocka_unit_test(a_message_is_refused_for_what_is_wrong_with_it),
+        cmocka_unit_test(a_message_that_ends_too_early_is_refused),
+        cmocka_unit_test(the_same_message_twice_is_answered_twice_and_stored_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,78 @@
+/*
+ * timing.c - how long a peer may take: from its own round trips, or for a stranger from everybody's.
+ *
+ *   soft   nine in ten have answered: another may be asked beside it
+ *   late   not waited for any more; what comes is still taken.  Leaves time for one lost packet (RFC 9002, 6.2)
+ *   hard   it has failed, which is held against it: generous, for nobody waits for it
+ */
+#include "core/kad/kad_int.h"
+
+#define SOFT_UNKNOWN (500 * NS_PER_MS)
+#define SOFT_MIN (20 * NS_PER_MS)
+#define LATE_UNKNOWN NS_PER_S
+#define LATE_MIN (100 * NS_PER_MS)
+#define LATE_MAX (1500 * NS_PER_MS)
+#define PROBE_SPARE (50 * NS_PER_MS)
+#define SAMPLE_MAX_US 10000000u
+
+/* RFC 6298, over all peers: the variance is that between peers, too. */
+void kad_guess_note(struct kad_guess *g, tstamp took)
+{
+    uint64_t us = took / NS_PER_US;
+    uint32_t r = us == 0 ? 1 : us > SAMPLE_MAX_US ? SAMPLE_MAX_US : (uint32_t)us;
+
+    if (g->mean_us == 0) {
+        *g = (struct kad_guess){r, r / 2};
+        return;
+    }
+    uint32_t d = g->mean_us > r ? g->mean_us - r : r - g->mean_us;
+    g->var_us = (15 * g->var_us + d) / 16;
+    g->mean_us = (15 * g->mean_us + r) / 16;
+    g->mean_us = g->mean_us == 0 ? 1 : g->mean_us;
+}
+
+static tstamp clamp(tstamp t, tstamp low, tstamp high)
+{
+    return t < low ? low : t > high ? high : t;
+}
+
+static tstamp soft_of(uint32_t mean_us, uint32_t var_us)
+{
+    /* With a steady round trip the variance goes to zero: never below twice the mean. */
+    tstamp mean = (tstamp)mean_us * NS_PER_US, var = (tstamp)var_us * NS_PER_US;
+
+    return clamp(2 * var > mean ? mean + 2 * var : 2 * mean, SOFT_MIN, LATE_MAX);
+}
+
+static tstamp late_of(uint32_t mean_us, uint32_t var_us)
+{
+    tstamp mean = (tstamp)mean_us * NS_PER_US, var = (tstamp)var_us * NS_PER_US;
+    tstamp lost = 5 * mean / 2 + PROBE_SPARE, spread = mean + 4 * var;
+
+    return clamp(lost > spread ? lost : spread, LATE_MIN, LATE_MAX);
+}
+
+struct kad_waits kad_waits_answer(const struct kad *k, const struct kad_peer *p)
+{
+    struct kad_waits w = {SOFT_UNKNOWN, LATE_UNKNOWN, KAD_ANSWER_HARD};
+
+    if (p->srtt_us != 0) {
+        w.soft = soft_of(p->srtt_us, p->rttvar_us);
+        w.late = late_of(p->srtt_us, p->rttvar_us);
+    } else if (k->answers.mean_us != 0) {
+        w.soft = soft_of(k->answers.mean_us, k->answers.var_us);
+        w.late = late_of(k->answers.mean_us, k->answers.var_us);
+    }
+    return w;
+}
+
+struct kad_waits kad_waits_dial(const struct kad *k)
+{
+    struct kad_waits w = {SOFT_UNKNOWN, LATE_UNKNOWN, KAD_DIAL_HARD};
+
+    if (k->dials.mean_us != 0) {
+        w.soft = soft_of(k->dials.mean_us, k->dials.var_us);
+        w.late = late_of(k->dials.mean_us, k->dials.var_us);
+    }
+    return w;
+}
