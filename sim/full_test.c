@@ -154,7 +154,9 @@ static void losses_slow_nodes_and_narrow_uplinks_are_survived(void **state)
     const struct sim_report *r = sim_report(s);
     for (size_t k = 0; k <= OP_JOIN; k++) {
         const struct sim_outcome *o = &r->phase[0].of[k];
-        assert_true(o->right + 1 >= o->asked && o->asked > 8);
+        /* of nine others, one that was too slow to be named is enough for a wrong find */
+        uint64_t spare = k == OP_FIND ? o->asked / 5 : k == OP_JOIN ? 1 : 0;
+        assert_true(o->right + spare >= o->asked && o->asked > 8);
     }
     assert_int_equal(r->violations, 0);
     sim_free(s);
