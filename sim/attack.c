@@ -28,11 +28,9 @@ static unsigned log2_up(uint64_t n)
     return bits;
 }
 
-/* The place |prefix| lies in; |places|: in none. */
-static size_t place_of(const struct attack *a, uint64_t prefix, unsigned bits)
+/* The first place from |i| on that |prefix| lies in; |places|: in none. */
+static size_t place_of(const struct attack *a, size_t i, uint64_t prefix, unsigned bits)
 {
-    size_t i = 0;
-
     while (i < a->places && (a->place[i] ^ prefix) >> (64 - bits) != 0) {
         i++;
     }
@@ -50,8 +48,11 @@ static void find_ids(struct sim *s, const struct sim_fault *f)
     while (a->n < a->places * f->per_key && tries < TRIES_MAX) {
         struct peer_id id;
         uint64_t prefix = host_id_at(pk, s->n, (uint32_t)tries++, &id);
-        size_t place = place_of(a, prefix, a->bits);
-        if (place < a->places && n[place] < f->per_key) {
+        size_t place = place_of(a, 0, prefix, a->bits);
+        while (place < a->places && n[place] == f->per_key) {
+            place = place_of(a, place + 1, prefix, a->bits); /* wide ones may overlap */
+        }
+        if (place < a->places) {
             n[place]++;
             host_add_node(s);
             struct sim_node *nd = &s->node[s->n - 1];
@@ -72,7 +73,7 @@ static void find_items(struct sim *s, uint64_t want)
     a->item = sim_alloc((size_t)want, sizeof(*a->item));
     for (uint64_t i = 0; a->items < want && i < SIM_ITEM_ATTACKED; i++) {
         uint32_t item = SIM_ITEM_ATTACKED + (uint32_t)i;
-        if (place_of(a, work_target(item), a->key_bits) < a->places) {
+        if (place_of(a, 0, work_target(item), a->key_bits) < a->places) {
             a->item[a->items++] = item;
         }
     }

@@ -16,6 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ASSERT(sc.nodes >= 2 && sc.nodes <= SIM_NODES_MAX);
     ASSERT(sc.bootstrap < sc.nodes);
     ASSERT(sc.until > 0 && sc.value_size <= 8192);
+    ASSERT(sc.start == START_WARM || (sc.fixed == 0 && sc.dead == 0));
+    ASSERT(sc.fixed == 0 || sc.until <= SIM_STATIC_UNTIL);
     ASSERT(sc.n_faults <= SIM_FAULTS_MAX && sc.n_phases <= SIM_PHASES_MAX);
     for (size_t i = 0; i < sc.n_phases; i++) {
         ASSERT(sc.phase[i].name[0] != 0 && sc.phase[i].name[SIM_NAME_MAX - 1] == 0);

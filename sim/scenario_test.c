@@ -23,16 +23,20 @@ static void every_key_is_read_with_its_unit(void **state)
     static const char text[] =
         "# a comment\n"
         "[network]\nnodes = 500\nbootstrap=5\ncontacts = 2 # and another\njoin_over = 1.5 min\n"
-        "nat = 12.5 %\nmemory_max = 64 KiB\n\n"
+        "nat = 12.5 %\nmemory_max = 64 KiB\nstart = warm\nawake = 300\ndead = 10 %\nrecords = "
+        "50\n\n"
         "  [links]  \r\nrtt = 80ms\nspread = 0.5\njitter = 5 %\nloss = 0.01 %\nuplink = 1 MiB\n"
-        "idle = 30 s\ndial_timeout = 5 s\n"
+        "idle = 30 s\ndial_timeout = 5 s\nstanding = yes\n"
         "[work]\nfrom = 1 min\nput_every = 100 ms\nget_every = 10 ms\nfind_every = 250 us\n"
-        "value_size = 1 KiB\nage_max = 0.5 h\n"
+        "value_size = 1 KiB\nage_max = 0.5 h\nread = paths\nmasked = yes\nattacked = 40 "
+        "%\nvalue_life = 2 h\n"
         "[run]\nuntil = 1 h\nquiet_at = 30 min\nsettle = 5 min\n"
         "[fault]\nkind = churn\nat = 10 min\nfor = 5 min\nmedian = 10 min\naway = 1 min\nchance = "
         "50 %\n"
         "[fault]\nkind = storm\nat = 20 min\nshare = 200 %\nover = 10 s\n"
-        "[phase]\nname = one\nfrom = 1 min\nto = 2 min\nget_min = 99.9 %";
+        "[fault]\nkind = sybil\nkeys = 3\nbits = 12\nspread = yes\nnetworks = 23\n"
+        "[phase]\nname = one\nput_attacked_min = 1 %\nget_attacked_min = 2 %\nfrom = 1 min\nto = 2 "
+        "min\nget_min = 99.9 %";
 
     assert_int_equal(parse(text, &sc, &e), QUDAG_OK);
     assert_int_equal(sc.nodes, 500);
@@ -46,7 +50,25 @@ static void every_key_is_read_with_its_unit(void **state)
     assert_int_equal(sc.find_every, 250 * NS_PER_US);
     assert_int_equal(sc.age_max, 1800 * NS_PER_S);
     assert_int_equal(sc.quiet_at, 1800 * NS_PER_S);
-    assert_int_equal(sc.n_faults, 2);
+    assert_int_equal(sc.start, START_WARM);
+    assert_int_equal(sc.fixed, 0);
+    assert_int_equal(sc.awake, 300);
+    assert_int_equal(sc.dead, 100000);
+    assert_int_equal(sc.records, 50);
+    assert_int_equal(sc.standing, 1);
+    assert_int_equal(sc.read, 4); /* KAD_READ_PATHS */
+    assert_int_equal(sc.masked, 1);
+    assert_int_equal(sc.attacked, 400000);
+    assert_int_equal(sc.value_life, 7200 * NS_PER_S);
+    assert_int_equal(sc.n_faults, 3);
+    assert_int_equal(sc.fault[2].kind, FAULT_SYBIL);
+    assert_int_equal(sc.fault[2].keys, 3);
+    assert_int_equal(sc.fault[2].per_key, 45); /* said nowhere */
+    assert_int_equal(sc.fault[2].bits, 12);
+    assert_int_equal(sc.fault[2].spread, 1);
+    assert_int_equal(sc.fault[2].networks, 23);
+    assert_int_equal(sc.phase[0].put_attacked_min, 10000);
+    assert_int_equal(sc.phase[0].get_attacked_min, 20000);
     assert_int_equal(sc.fault[0].kind, FAULT_CHURN);
     assert_int_equal(sc.fault[0].lasts, 300 * NS_PER_S);
     assert_int_equal(sc.fault[0].chance, 500000);
@@ -94,6 +116,22 @@ static void what_is_not_understood_is_an_error_with_its_line(void **state)
         {"[run]\nuntil = 1 s\n[fault]\nat = 1 s\n", 0},
         {"[run]\nuntil = 1 s\n[fault]\nkind = kill\n", 0},
         {"[run]\nuntil = 1 s\n[fault]\nkind = churn\n", 0},
+        {"[network]\nstart = cold\n", 2},
+        {"[network]\nstatic = maybe\n", 2},
+        {"[network]\nstatic = yes\n[run]\nuntil = 1 s\n", 0},
+        {"[network]\ndead = 1 %\n[run]\nuntil = 1 s\n", 0},
+        {"[network]\nstart = warm\nstatic = yes\n[run]\nuntil = 11 min\n", 0},
+        {"[network]\nstart = warm\nstatic = yes\n[run]\nuntil = 1 s\n[fault]\nkind = storm\nshare "
+         "= 1 "
+         "%\n",
+         0},
+        {"[network]\nstart = warm\nstatic = yes\n[run]\nuntil = 2 s\n[fault]\nkind = sybil\nat = 1 "
+         "s\n",
+         0},
+        {"[work]\nattacked = 1 %\n[run]\nuntil = 1 s\n", 0},
+        {"[run]\nuntil = 1 s\n[fault]\nkind = sybil\n[fault]\nkind = eclipse\n", 0},
+        {"[run]\nuntil = 1 s\n[fault]\nkind = sybil\nkeys = 1000\nper_key = 1000\n", 0},
+        {"[run]\nuntil = 1 s\n[fault]\nkind = clock_skew\nshare = 1 %\n", 0},
         {"[run]\nuntil = 1 s\n[fault]\nkind = slow\nshare = 1 %\n", 0},
         {"[run]\nuntil = 1 s\n[fault]\nkind = kill\nshare = 101 %\n", 0},
         {"[run]\nuntil = 1 s\n[phase]\nname = x\n", 0},
@@ -138,9 +176,12 @@ static void limits_of_lists_and_lines_hold(void **state)
 static void every_scenario_delivered_is_valid(void **state)
 {
     (void)state;
-    static const char *const names[] = {"steady",          "churn",      "mass_failure",
-                                        "partition_heal",  "slow_peers", "lying_peers",
-                                        "bootstrap_storm", "mixed"};
+    static const char *const names[] = {"steady",          "churn",        "mass_failure",
+                                        "partition_heal",  "slow_peers",   "lying_peers",
+                                        "bootstrap_storm", "mixed",        "eclipse",
+                                        "sybil",           "sybil_spread", "colluders",
+                                        "clock_skew",      "stale_tables", "full_stores",
+                                        "million",         "large"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char path[100];
         static uint8_t text[10000];

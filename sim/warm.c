@@ -202,12 +202,12 @@ static void make_room(struct sim *s)
 void warm_wake(struct sim *s, uint32_t node)
 {
     struct sim_node *nd = &s->node[node];
-    uint64_t began = s->opt.cpu_ns == NULL ? 0 : s->opt.cpu_ns();
 
     if (nd->kad != NULL) {
         return;
     }
     ASSERT(nd->asleep);
+    uint64_t began = s->opt.cpu_ns == NULL ? 0 : s->opt.cpu_ns();
     nd->asleep = false;
     host_make(s, node, s->world.now);
     fill(s, node);

@@ -444,9 +444,14 @@ void work_done(struct sim *s, uint32_t node, const struct act *a)
 static bool held(const struct sim *s, uint32_t node, struct slice key)
 {
     const struct sim_node *nd = &s->node[node];
+    struct kad_stats st;
     struct slice value;
 
-    return nd->kad != NULL && !nd->liar && kad_record_local(nd->kad, key, s->world.now, &value);
+    if (nd->kad == NULL || nd->liar) {
+        return false;
+    }
+    kad_stats_get(nd->kad, &st);
+    return st.records > 0 && kad_record_local(nd->kad, key, s->world.now, &value);
 }
 
 /* The nearest are asked first; that nobody holds it is only known when all were. */

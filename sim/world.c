@@ -41,37 +41,54 @@ void world_init(struct world *w)
 void world_fini(struct world *w)
 {
     for (size_t i = 0; i < w->n; i++) {
-        free(w->v[i].data);
+        free(w->event[w->v[i].ix].data);
     }
     free(w->v);
+    free(w->event);
+    free(w->spare);
     *w = (struct world){.n = 0};
 }
 
 /* ---- queue ---- */
 
-static bool before(const struct sim_event *a, const struct sim_event *b)
+static bool before(const struct sim_turn *a, const struct sim_turn *b)
 {
     return a->at < b->at || (a->at == b->at && a->seq < b->seq);
+}
+
+static void make_room(struct world *w)
+{
+    size_t cap = w->cap == 0 ? 1024 : w->cap * 2;
+
+    ASSERT(cap <= UINT32_MAX);
+    w->v = sim_grow(w->v, cap, sizeof(*w->v));
+    w->event = sim_grow(w->event, cap, sizeof(*w->event));
+    w->spare = sim_grow(w->spare, cap, sizeof(*w->spare));
+    for (size_t i = cap; i > w->cap; i--) {
+        w->spare[w->spares++] = (uint32_t)(i - 1);
+    }
+    w->cap = cap;
 }
 
 void world_push(struct world *w, struct sim_event ev)
 {
     if (w->n == w->cap) {
-        w->cap = w->cap == 0 ? 1024 : w->cap * 2;
-        w->v = sim_grow(w->v, w->cap, sizeof(*w->v));
+        make_room(w);
     }
     ev.at = ev.at < w->now ? w->now : ev.at;
     ev.seq = w->seq++;
+    struct sim_turn t = {ev.at, ev.seq, w->spare[--w->spares]};
+    w->event[t.ix] = ev;
     size_t i = w->n++;
     w->peak = w->n > w->peak ? w->n : w->peak;
-    while (i > 0 && before(&ev, &w->v[(i - 1) / 4])) {
+    while (i > 0 && before(&t, &w->v[(i - 1) / 4])) {
         w->v[i] = w->v[(i - 1) / 4];
         i = (i - 1) / 4;
     }
-    w->v[i] = ev;
+    w->v[i] = t;
 }
 
-static void sift_down(struct world *w, const struct sim_event *last)
+static void sift_down(struct world *w, struct sim_turn last)
 {
     size_t i = 0;
 
@@ -80,13 +97,13 @@ static void sift_down(struct world *w, const struct sim_event *last)
         for (size_t c = first + 1; c < first + 4 && c < w->n; c++) {
             best = before(&w->v[c], &w->v[best]) ? c : best;
         }
-        if (first >= w->n || !before(&w->v[best], last)) {
+        if (first >= w->n || !before(&w->v[best], &last)) {
             break;
         }
         w->v[i] = w->v[best];
         i = best;
     }
-    w->v[i] = *last;
+    w->v[i] = last;
 }
 
 bool world_pop(struct world *w, tstamp until, struct sim_event *out)
@@ -95,12 +112,13 @@ bool world_pop(struct world *w, tstamp until, struct sim_event *out)
         w->now = until > w->now ? until : w->now;
         return false;
     }
-    *out = w->v[0];
+    *out = w->event[w->v[0].ix];
+    w->spare[w->spares++] = w->v[0].ix;
     w->now = out->at;
     w->events++;
-    struct sim_event last = w->v[--w->n];
+    w->n--;
     if (w->n > 0) {
-        sift_down(w, &last);
+        sift_down(w, w->v[w->n]);
     }
     return true;
 }
@@ -109,16 +127,19 @@ bool world_pop(struct world *w, tstamp until, struct sim_event *out)
 
 void world_log(struct world *w, const void *p, size_t len)
 {
-    if (len > sizeof(w->log_buf) - w->log_n) {
-        blake3_update(&w->log, (struct slice){w->log_buf, w->log_n});
-        w->log_n = 0;
+    const uint8_t *from = p;
+
+    while (len > 0) {
+        size_t room = sizeof(w->log_buf) - w->log_n, n = len < room ? len : room;
+        memcpy(w->log_buf + w->log_n, from, n);
+        w->log_n += n;
+        from += n;
+        len -= n;
+        if (w->log_n == sizeof(w->log_buf)) {
+            blake3_update(&w->log, (struct slice){w->log_buf, w->log_n});
+            w->log_n = 0;
+        }
     }
-    if (len > sizeof(w->log_buf)) {
-        blake3_update(&w->log, (struct slice){p, len});
-        return;
-    }
-    memcpy(w->log_buf + w->log_n, p, len);
-    w->log_n += len;
 }
 
 void world_log_u64(struct world *w, uint64_t v)

@@ -41,14 +41,24 @@ struct sim_event {
     enum sim_kind kind;
 };
 
+/* When an event is due, and which: what moves within the queue. */
+struct sim_turn {
+    tstamp at;
+    uint64_t seq;
+    uint32_t ix;
+};
+
 struct world {
-    struct sim_event *v; /* heap, four children each */
+    struct sim_turn *v; /* heap, four children each */
     size_t n, cap, peak;
+    struct sim_event *event; /* by sim_turn.ix */
+    uint32_t *spare;         /* places in |event| that are free */
+    size_t spares;
     uint64_t seq, events;
     tstamp now;
     struct blake3_ctx log;
     size_t log_n;
-    uint8_t log_buf[8192];
+    uint8_t log_buf[16384]; /* whole chunks of BLAKE3, as many as it hashes at once */
 };
 
 void world_init(struct world *w);

@@ -5,7 +5,7 @@
 #
 # Two kinds of things are needed:
 #
-#  tools and small libraries   gcc, meson, ninja, nanopb, cmocka, libsodium, ...: the system's own packages, by apt, only
+#  tools and small libraries   gcc, meson, ninja, nanopb, cmocka, libsodium, LMDB, ...: the system's own packages, by apt, only
 #                              those that are missing.  Groups: build (default), test, check, clang.
 #  the protocol libraries      OpenSSL >= 3.5, ngtcp2 >= 1.16 with its OpenSSL helper, libuv, BLAKE3.
 #
@@ -72,6 +72,7 @@ look_build() {
     have nanopb_generator.py || have nanopb_generator || want nanopb
     [ -e /usr/include/pb.h ] || [ -e /usr/include/nanopb/pb.h ] || want libnanopb-dev
     [ -e /usr/include/sodium.h ] || want libsodium-dev
+    [ -e /usr/include/lmdb.h ] || want liblmdb-dev
     [ -e /usr/include/ini.h ] || want libinih-dev
     [ -e /usr/include/cmocka.h ] || want libcmocka-dev
 }
@@ -397,7 +398,7 @@ write_result() {
     } >"$dir/deps.ini"
     {
         printf '%s:' "$mode"
-        for m in libssl libngtcp2 libngtcp2_crypto_ossl libuv libblake3 libsodium; do
+        for m in libssl libngtcp2 libngtcp2_crypto_ossl libuv libblake3 libsodium lmdb; do
             printf ' %s %s' "$m" "$(pkg-config --modversion "$m" 2>/dev/null || echo -)"
         done
         printf '\n'

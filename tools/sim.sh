@@ -4,8 +4,8 @@
 #   tools/sim.sh BUILD_DIR
 #   SEEDS=5 NODES=300 SCENARIOS="churn steady" LIMIT=1200 tools/sim.sh BUILD_DIR
 #
-# A run may take LIMIT seconds (900).  With one seed the whole takes some twelve minutes on a busy machine of two cores,
-# never more than LIMIT times the number of runs.  A failure is named by scenario, seed and number of nodes, and happens again.
+# A run may take LIMIT seconds (900).  With one seed the whole takes some fifteen minutes on a machine of two cores, half an
+# hour when it is busy, and 6 GiB of memory for 'large'; never more than LIMIT times the number of runs.  A failure is named by scenario, seed and number of nodes, and happens again.
 set -eu
 cd "$(dirname "$0")/.."
 program=$1/bin/qudag-sim

@@ -44,17 +44,22 @@ typedef struct qudag_settings {
     const char *dht_protocol;           /* NULL: "/qudag/kad/1.0.0" */
     const char *const *open_namespaces; /* DHT namespaces "name" that take any value; unsigned */
     size_t open_namespaces_n;
-    const char *agent;     /* told in identify; NULL: "qudag/VERSION" */
-    uint64_t memory_max;   /* bytes; default 256 MiB */
-    uint32_t links_max;    /* default 1024 */
-    uint32_t circuits_max; /* default 4096 */
-    qudag_ns idle_timeout; /* of links; default 300 s */
-    uint8_t hops;          /* relays in a circuit; default 3, 1..7 */
-    bool relay;            /* carry circuits for others; default true */
-    bool dht_server;       /* answer others; default true */
-    bool lab;              /* test network: no address diversity rules */
-    uint32_t relays_min;   /* descriptors to gather before circuits are built; default hops + 1 */
-    uint32_t pad;          /* zero */
+    const char *store_dir;    /* folder in which the DHT keeps what it holds for others and what we
+                                    publish; made if missing; one node each; NULL: memory only */
+    uint64_t dht_bytes_max;   /* of records held for others; default 32 MiB */
+    uint32_t dht_records_max; /* their number; default 4096 */
+    uint32_t dht_providers_max; /* likewise of providers; default 4096 */
+    const char *agent;          /* told in identify; NULL: "qudag/VERSION" */
+    uint64_t memory_max;        /* bytes; default 256 MiB */
+    uint32_t links_max;         /* default 1024 */
+    uint32_t circuits_max;      /* default 4096 */
+    qudag_ns idle_timeout;      /* of links; default 300 s */
+    uint8_t hops;               /* relays in a circuit; default 3, 1..7 */
+    bool relay;                 /* carry circuits for others; default true */
+    bool dht_server;            /* answer others; default true */
+    bool lab;                   /* test network: no address diversity rules */
+    uint32_t relays_min; /* descriptors to gather before circuits are built; default hops + 1 */
+    uint32_t pad;        /* zero */
 } qudag_settings;
 
 /* What a request ended with; borrowed for the time of op_done.  Fields that do not apply are zero. */
@@ -119,11 +124,22 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_new(qudag_node **out, const qudag_
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_check(const qudag_settings *s, char *why,
                                                     size_t why_len);
 
+/*
+ * Opens the store in |dir| and closes it again: what qudag_node_new() would find.  On failure |why| gets
+ * a sentence.  QUDAG_EEXISTS (another process uses it), QUDAG_EUNSUPPORTED (newer version, or another
+ * program's), QUDAG_ESYSTEM (cannot be read or written), QUDAG_ENOMEM.  A damaged store is no failure: it
+ * is set aside as dht.mdb.broken, logged, and what was whole in it goes into a new one.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_store_check(const char *dir, char *why, size_t why_len);
+
 /* What save() was given before; before qudag_node_start.  QUDAG_EMALFORMED for corrupt bytes. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_restore(qudag_node *n, const char *name,
                                                       qudag_slice bytes);
 
-/* Begins: bootstrap, announce, gather relays.  The phase callback tells how it goes. */
+/*
+ * Begins: what the store kept is taken back (records of namespaces nobody registered are dropped), then
+ * bootstrap, announce, gather relays.  The phase callback tells how it goes.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_start(qudag_node *n);
 
 /* Runs until qudag_node_stop.  Not with a caller's uv_loop. */

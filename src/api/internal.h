@@ -20,9 +20,12 @@ struct qudag_node {
     struct mem_hooks hooks;
     struct io *io;
     struct node *node;
+    struct store *store; /* NULL: nothing on disk */
+    bool started;
     qudag_callbacks cb;
     void *user;
     void (*log)(void *user, const qudag_log_record *rec);
+    struct logger logger;
     struct netaddr addr[API_ADDRS_MAX];
     size_t n_addrs;
     struct peer_id self;
@@ -52,6 +55,11 @@ static inline struct ref ref_in(uint64_t id)
 
 void peer_out(qudag_peer_id *out, const struct peer_id *p);
 bool peer_in(struct peer_id *out, const qudag_peer_id *p); /* false: not a peer id */
+
+/* kept.c: the store of the DHT. */
+qudag_err kept_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log);
+void kept_load(struct qudag_node *n);
+qudag_err cb_keep(void *ctx, enum kad_kept kind, const uint8_t *hash, struct slice bytes);
 
 /* settings.c: checks and translates; |why| may be NULL. */
 qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN_MAX],

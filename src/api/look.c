@@ -152,6 +152,7 @@ struct all_stats {
     struct kad_stats kad;
     struct onion_stats onion;
     struct io_stats io;
+    struct store_stats store;
     uint64_t mem_used, mem_peak, mem_refused, relays;
 };
 
@@ -199,6 +200,20 @@ struct all_stats {
     XX("kad_timeouts", kad.timeouts)                                                               \
     XX("kad_refused_records", kad.refused_records)                                                 \
     XX("kad_bad_messages", kad.bad_messages)                                                       \
+    XX("kad_record_bytes", kad.record_bytes)                                                       \
+    XX("kad_evicted", kad.evicted)                                                                 \
+    XX("kad_published", kad.keeps)                                                                 \
+    XX("store_taken_back", kad.restored)                                                           \
+    XX("store_dropped", kad.restore_refused)                                                       \
+    XX("store_commits", store.commits)                                                             \
+    XX("store_puts", store.puts)                                                                   \
+    XX("store_dels", store.dels)                                                                   \
+    XX("store_failures", store.failures)                                                           \
+    XX("store_damaged_values", store.bad_values)                                                   \
+    XX("store_salvaged", store.salvaged)                                                           \
+    XX("store_set_aside", store.set_aside)                                                         \
+    XX("store_room", store.room)                                                                   \
+    XX("store_bytes", store.size)                                                                  \
     XX("relays", relays)                                                                           \
     XX("circuits_client", onion.circuits_client)                                                   \
     XX("circuits_relay", onion.circuits_relay)                                                     \
@@ -239,6 +254,10 @@ bool qudag_node_stat_next(const qudag_node *n, size_t *it, const char **name, ui
     kad_stats_get(node_kad(n->node), &s.kad);
     onion_stats_get(node_onion(n->node), &s.onion);
     io_stats_get(n->io, &s.io);
+    s.store = (struct store_stats){.room = false};
+    if (n->store != NULL) {
+        store_stats_get(n->store, &s.store);
+    }
     s.mem_used = n->mem.used;
     s.mem_peak = n->mem.peak;
     s.mem_refused = n->mem.refused;

@@ -207,7 +207,8 @@ static qudag_err make(struct qudag_node *n, struct node_config *c, const struct 
                                             .op_done = cb_op_done,
                                             .phase = cb_phase,
                                             .circuit_closed = cb_circuit_closed,
-                                            .save = cb_save};
+                                            .save = cb_save,
+                                            .keep = cb_keep};
     struct node_hooks h = hooks;
     size_t at;
     int sys_err;
@@ -223,6 +224,10 @@ static qudag_err make(struct qudag_node *n, struct node_config *c, const struct 
     if (s->log != NULL) {
         c->log = (struct logger){on_log, n, (enum log_level)s->log_level};
     }
+    n->logger = c->log;
+    if (s->store_dir != NULL && (err = kept_open(n, s, &c->log)) != QUDAG_OK) {
+        return err;
+    }
     err = io_new(&n->io, s->uv_loop, listen, n_listen, &at, &sys_err);
     if (err != QUDAG_OK) {
         log_event(&c->log, LOG_ERROR, "io.listen_failed", LOG_NUM("address", at),
@@ -232,6 +237,7 @@ static qudag_err make(struct qudag_node *n, struct node_config *c, const struct 
     err = node_new(&n->node, c, &h, io_now());
     if (err == QUDAG_OK) {
         io_attach(n->io, n->node);
+        io_attach_store(n->io, n->store);
         peer_id_from_ed25519(&n->self, s->identity->id.ed_pk);
         learn_addrs(n);
     }
@@ -288,6 +294,7 @@ void qudag_node_free(qudag_node *n)
     }
     io_free(n->io);
     node_free(n->node);
+    store_close(n->store);
     for (size_t i = 0; i < n->n_strings; i++) {
         mem_free(&n->mem, n->strings[i]);
     }
@@ -306,6 +313,10 @@ qudag_err qudag_node_start(qudag_node *n)
 {
     if (n == NULL) {
         return QUDAG_EINVAL;
+    }
+    if (!n->started) {
+        n->started = true;
+        kept_load(n);
     }
     node_start(n->node);
     return QUDAG_OK;

@@ -13,6 +13,9 @@ void qudag_settings_default(qudag_settings *s, uint32_t size)
                         .links_max = 1024,
                         .circuits_max = 4096,
                         .idle_timeout = 300 * QUDAG_S,
+                        .dht_bytes_max = 32u * 1024 * 1024,
+                        .dht_records_max = 4096,
+                        .dht_providers_max = 4096,
                         .hops = 3,
                         .relay = true,
                         .dht_server = true};
@@ -145,6 +148,15 @@ static qudag_err check_limits(const qudag_settings *s, char *why, size_t cap)
     if (s->memory_max != 0 && s->memory_max < 8u * 1024 * 1024) {
         return refuse(why, cap, "memory_max", NULL, "must be 8 MiB at least");
     }
+    if (s->dht_records_max < 16 || s->dht_records_max > 1000000) {
+        return refuse(why, cap, "dht_records_max", NULL, "must be 16 to 1000000");
+    }
+    if (s->dht_providers_max < 16 || s->dht_providers_max > 1000000) {
+        return refuse(why, cap, "dht_providers_max", NULL, "must be 16 to 1000000");
+    }
+    if (s->dht_bytes_max < 65536 || s->dht_bytes_max > (UINT64_C(1) << 36)) {
+        return refuse(why, cap, "dht_bytes_max", NULL, "must be 64 KiB to 64 GiB");
+    }
     if (s->dht_protocol != NULL && !swarm_proto_valid(s->dht_protocol)) {
         return refuse(why, cap, "dht_protocol", s->dht_protocol,
                       "not '/' and up to 94 printable characters");
@@ -196,6 +208,10 @@ qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN
     c->relay = s->relay;
     c->dht_server = s->dht_server;
     c->lab = s->lab;
+    c->keep = s->store_dir != NULL;
+    c->records_max = s->dht_records_max;
+    c->providers_max = s->dht_providers_max;
+    c->record_bytes_max = s->dht_bytes_max;
     c->relays_min = s->relays_min != 0 ? s->relays_min : s->hops + 1u;
     return QUDAG_OK;
 }

@@ -7,6 +7,7 @@
 #ifndef QUDAG_SRC_IO_IO_H
 #define QUDAG_SRC_IO_IO_H
 
+#include "io/store.h"
 #include "node/node.h"
 
 tstamp io_now(void);     /* monotonic, and runs on while the machine sleeps */
@@ -23,6 +24,11 @@ struct uv_loop_s;
 QUDAG_MUST_USE qudag_err io_new(struct io **out, struct uv_loop_s *loop,
                                 const struct netaddr *listen, size_t n, size_t *at, int *sys_err);
 void io_attach(struct io *io, struct node *node);
+/*
+ * What the node hands to hooks.keep goes into |store| (borrowed, NULL: none), by whoever set the hook;
+ * the loop commits it before datagrams leave, and tells the node when there is room again.
+ */
+void io_attach_store(struct io *io, struct store *store);
 
 /* Runs what was posted, sends what is due (the farewell of node_shutdown), closes everything. */
 void io_free(struct io *io);

@@ -25,7 +25,8 @@
 #define SENDS_PER_TURN 256
 #define ERRORS_PER_TURN 64
 #define POSTS_MAX 1024
-#define FAREWELLS_MAX 64 /* x SENDS_PER_TURN */
+#define STORE_RETRY (5 * NS_PER_S) /* between looks whether there is room again */
+#define FAREWELLS_MAX 64           /* x SENDS_PER_TURN */
 
 struct sock {
     struct udp udp;
@@ -42,6 +43,8 @@ struct post {
 
 struct io {
     struct node *node;
+    struct store *store; /* NULL: nothing is kept on disk */
+    tstamp store_retry;  /* TSTAMP_NEVER: it has room */
     uv_loop_t own, *loop;
     bool has_own, stopping, closed, running;
     struct sock sock[NODE_LISTEN_MAX];
@@ -112,6 +115,29 @@ static bool send_tx(struct io *io, const struct quic_tx *tx)
     return true;
 }
 
+/* What was taken is on disk before the word that it was leaves. */
+static void keep(struct io *io, tstamp now)
+{
+    if (io->store == NULL) {
+        return;
+    }
+    qudag_err err = store_commit(io->store); /* nothing to do, mostly */
+    if ((err != QUDAG_OK || !store_room(io->store)) && io->store_retry == TSTAMP_NEVER) {
+        node_keep_room(io->node, false, false, now);
+        io->store_retry = tstamp_after(now, STORE_RETRY);
+    }
+}
+
+static void keep_again(struct io *io, tstamp now)
+{
+    if (io->store == NULL || now < io->store_retry) {
+        return;
+    }
+    bool anew = store_retry(io->store);
+    io->store_retry = store_room(io->store) ? TSTAMP_NEVER : tstamp_after(now, STORE_RETRY);
+    node_keep_room(io->node, store_room(io->store), anew, now);
+}
+
 static bool flush(struct io *io, tstamp now)
 {
     if (io->pending.len > 0) {
@@ -122,6 +148,7 @@ static bool flush(struct io *io, tstamp now)
     }
     for (size_t i = 0; i < SENDS_PER_TURN; i++) {
         struct quic_tx tx = {.buf = io->tx_buf};
+        keep(io, now);
         if (!node_send(io->node, now, &tx)) {
             return true;
         }
@@ -165,8 +192,10 @@ static void turn(struct io *io)
     if (node_deadline(io->node) <= now) {
         node_tick(io->node, now);
     }
+    keep_again(io, now);
     bool all = flush(io, now);
-    arm(io, all ? node_deadline(io->node) : now, now);
+    keep(io, now); /* what came of having sent */
+    arm(io, all ? tstamp_min(node_deadline(io->node), io->store_retry) : now, now);
 }
 
 static void on_prepare(uv_prepare_t *h)
@@ -397,7 +426,7 @@ qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *
     }
     io->posts_end = &io->posts;
     io->timer_fd = -1;
-    io->armed = TSTAMP_NEVER;
+    io->armed = io->store_retry = TSTAMP_NEVER;
     (void)pthread_mutex_init(&io->lock, NULL);
     io->has_own = loop == NULL;
     io->loop = loop != NULL ? loop : &io->own;
@@ -427,6 +456,14 @@ qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *
 void io_attach(struct io *io, struct node *node)
 {
     io->node = node;
+}
+
+void io_attach_store(struct io *io, struct store *store)
+{
+    io->store = store;
+    if (store != NULL && !store_room(store)) {
+        io->store_retry = 0;
+    }
 }
 
 static void close_handle(uv_handle_t *h, uv_close_cb cb)

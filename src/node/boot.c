@@ -72,10 +72,22 @@ static void dial_all(struct node *n)
     }
 }
 
+/* Peers of the last time: the bootstrap peers may be gone. */
+static void dial_anchors(struct node *n)
+{
+    for (size_t i = 0; i < n->n_anchors; i++) {
+        struct node_request r = {.kind = OP_BOOT_DIAL, .addr = n->anchor[i]};
+        if (op_new(n, &r) != NULL) {
+            n->boot.dialled++;
+        }
+    }
+}
+
 static void start_dials(struct node *n)
 {
-    phase(n, NODE_DIAL, 0, (uint32_t)n->cfg.n_boot, QUDAG_OK);
+    phase(n, NODE_DIAL, 0, (uint32_t)(n->cfg.n_boot + n->n_anchors), QUDAG_OK);
     dial_all(n);
+    dial_anchors(n);
     if (n->boot.dialled == 0) {
         failed(n, QUDAG_ENOMEM);
     }
@@ -92,20 +104,24 @@ static void start_lookup(struct node *n, enum op_kind kind)
     }
 }
 
+/* The first of its network. */
+static void first_of_all(struct node *n)
+{
+    n->boot.announce_at = n->boot.fetch_at = n->now;
+    phase(n, NODE_READY, table_size(n), 0, QUDAG_OK);
+}
+
 static void join(struct node *n)
 {
-    struct boot *b = &n->boot;
-
     if (n->cfg.relay && !n->has_onion_key && onion_key_make(n) != QUDAG_OK) {
         failed(n, QUDAG_ESYSTEM);
         return;
     }
-    if (n->cfg.n_boot > 0) {
+    if (n->cfg.n_boot > 0 || n->n_anchors > 0) {
         start_dials(n);
         return;
     }
-    b->announce_at = b->fetch_at = n->now;
-    phase(n, NODE_READY, table_size(n), 0, QUDAG_OK); /* the first of its network */
+    first_of_all(n);
 }
 
 void node_start(struct node *n)
@@ -208,6 +224,8 @@ static void dial_done(struct node *n, struct op *op, qudag_err err)
         if (b->answered > 0) {
             phase(n, NODE_LOOKUP, table_size(n), 0, QUDAG_OK);
             start_lookup(n, OP_BOOT_LOOKUP);
+        } else if (b->ended == b->dialled && n->cfg.n_boot == 0) {
+            first_of_all(n); /* only peers of the last time were tried */
         } else if (b->ended == b->dialled) {
             failed(n, b->why != QUDAG_OK ? b->why : QUDAG_EBOOTSTRAP);
         }

@@ -16,6 +16,7 @@
 #define CIRCUIT_TRIES 5            /* paths tried for one purpose */
 #define FETCHES_MAX 8              /* descriptors fetched at once */
 #define RELAYS_WANTED 64           /* descriptors gathered in the background */
+#define ANCHOR_DIALS 8             /* peers of the last time that are tried at a start */
 
 enum core_ix {
     CORE_PING,
@@ -133,6 +134,9 @@ struct node {
     struct multiaddr addr[NODE_LISTEN_MAX];
     size_t n_addrs;
     struct list notes; /* peer_note, newest first */
+    size_t n_anchors;  /* peers of the last time, dialled beside the bootstrap peers */
+    struct multiaddr anchor[ANCHOR_DIALS];
+    tstamp anchors_at; /* when they are kept next */
     size_t n_notes;
     uint8_t desc_buf[RELAY_DESC_MAX];
 };
@@ -185,6 +189,8 @@ bool addr_usable(const struct node *n, const struct multiaddr *ma);
 void up_kad(struct node *n, const struct act *a, tstamp now);
 void self_changed(struct node *n);
 void notes_free(struct node *n);
+void kad_keep_changes(struct node *n, tstamp now); /* to hooks.keep */
+void anchors_tick(struct node *n, tstamp now);
 
 /* wire_onion.c */
 extern const struct link_ops circuit_link_ops;

@@ -299,6 +299,7 @@ void node_drain(struct node *n, tstamp now)
         }
     }
     run_acts(n, now);
+    kad_keep_changes(n, now); /* before anything that was written above can leave */
     n->draining = false;
 }
 
@@ -359,6 +360,9 @@ void node_tick(struct node *n, tstamp now)
         log_plain(&n->cfg.log, LOG_ERROR, "node.certificate_not_renewed");
     }
     boot_tick(n, now);
+    if (n->anchors_at <= now) {
+        anchors_tick(n, now);
+    }
     node_drain(n, now);
 }
 
@@ -376,6 +380,7 @@ tstamp node_deadline(const struct node *n)
         }
     }
     at = tstamp_min(at, dark_deadline(n->dark));
+    at = tstamp_min(at, n->anchors_at);
     at = tstamp_min(at, sec_renew_at(n->sec));
     return tstamp_min(at, boot_deadline(n));
 }
@@ -390,6 +395,9 @@ bool node_send(struct node *n, tstamp now, struct quic_tx *tx)
 
 void node_shutdown(struct node *n, tstamp now)
 {
+    if (n->cfg.keep) {
+        anchors_tick(n, now);
+    }
     node_drain(n, now);
     cancel_all(n); /* before the links go, else streams seem to end by the peers' doing */
     app_free_all(n);

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define NOTES_MAX 1024
+#define ANCHORS_FIRST (20 * NS_PER_S) /* after the start */
+#define ANCHORS_EVERY (300 * NS_PER_S)
 
 static qudag_err check_pk(void *ctx, struct slice key, struct slice value, walltime now,
                           walltime *expires)
@@ -143,14 +145,94 @@ qudag_err wire_kad_init(struct node *n, tstamp now)
                            .clock = n->cfg.clock,
                            .protocol = n->cfg.dht_protocol,
                            .server = n->cfg.dht_server,
-                           .lab = n->cfg.lab};
+                           .lab = n->cfg.lab,
+                           .records_max = n->cfg.records_max,
+                           .providers_max = n->cfg.providers_max,
+                           .record_bytes_max = n->cfg.record_bytes_max,
+                           .report_store = n->cfg.keep};
 
+    n->anchors_at = n->cfg.keep ? tstamp_after(now, ANCHORS_FIRST) : TSTAMP_NEVER;
     peer_id_from_ed25519(&c.self, n->cfg.identity->ed_pk);
     if (n->cfg.pq == PQ_REQUIRE) {
         c.need = LINK_PQ_KEX | LINK_PQ_AUTH;
     }
     add_validators(n, &c);
     return kad_new(&n->kad, &c, now);
+}
+
+/* ---- what is kept on disk ---- */
+
+void kad_keep_changes(struct node *n, tstamp now)
+{
+    struct kad_change c;
+
+    while (n->cfg.keep && n->hooks.keep != NULL && kad_change_next(n->kad, &c, now)) {
+        if (n->hooks.keep(n->hooks.ctx, c.kind, c.hash, c.bytes) != QUDAG_OK) {
+            kad_hold(n->kad, true);
+        }
+    }
+}
+
+void node_keep_room(struct node *n, bool room, bool anew, tstamp now)
+{
+    kad_hold(n->kad, !room);
+    if (anew) {
+        kad_change_all(n->kad);
+        kad_keep_changes(n, now);
+    }
+}
+
+/* A few of them, drawn: those that were there first are everybody's. */
+static qudag_err anchors_restore(struct node *n, struct slice bytes)
+{
+    struct kad_peer_info *info = mem_alloc(n->mem, sizeof(*info));
+    uint32_t met = 0;
+
+    if (info == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    n->n_anchors = 0;
+    for (size_t at = 0; kad_anchor_next(bytes, &at, info);) {
+        if (info->n_addrs == 0 || !addr_usable(n, &info->addr[0])) {
+            continue;
+        }
+        uint32_t ix = met < ANCHOR_DIALS ? met : (uint32_t)rng_below(&n->cfg.rng, met + 1);
+        met++;
+        if (ix < ANCHOR_DIALS) {
+            struct netaddr a;
+            (void)multiaddr_to_netaddr(&info->addr[0], &a);
+            multiaddr_quic(&n->anchor[ix], &a, &info->id);
+            n->n_anchors = met < ANCHOR_DIALS ? met : ANCHOR_DIALS;
+        }
+    }
+    mem_free(n->mem, info);
+    return QUDAG_OK;
+}
+
+qudag_err node_kept(struct node *n, enum kad_kept kind, const uint8_t *hash, struct slice bytes,
+                    tstamp now)
+{
+    n->now = now;
+    return kind == KAD_KEPT_PEERS ? anchors_restore(n, bytes)
+                                  : kad_restore(n->kad, kind, hash, bytes, now);
+}
+
+/* What the table holds now is kept for the next start; an empty one is no news. */
+void anchors_tick(struct node *n, tstamp now)
+{
+    static const uint8_t none[SHA256_LEN];
+    struct kad_stats st;
+
+    n->anchors_at = tstamp_after(now, ANCHORS_EVERY);
+    kad_stats_get(n->kad, &st);
+    uint8_t *buf = st.table > 0 ? mem_alloc(n->mem, KAD_ANCHORS_BYTES) : NULL;
+    if (buf != NULL) {
+        size_t len = kad_anchors(n->kad, buf, KAD_ANCHORS_BYTES);
+        if (n->hooks.keep != NULL) {
+            (void)n->hooks.keep(n->hooks.ctx, KAD_KEPT_PEERS, none, (struct slice){buf, len});
+        }
+        mem_free(n->mem, buf);
+    }
 }
 
 void up_ping(struct node *n, const struct act *a, tstamp now)

@@ -3,17 +3,17 @@
  *
  * What is done without being asked: upkeep.c.
  */
-#include "core/kad/kad_int.h"
+#include "core/kad/keep.h"
 
 #include "base/assert.h"
 
 #include <string.h>
 
 #define RECORDS_DEFAULT 4096
+#define BYTES_DEFAULT (32u * 1024 * 1024)
 #define PROVIDERS_DEFAULT 4096
 #define QUERIES_DEFAULT 64
 #define QUORUM_DEFAULT 15
-#define RETRY_PUBLISH (300 * NS_PER_S)
 #define TIMERS_MAX (KAD_RPCS_MAX + KAD_INBOUND_MAX + KAD_KEEPS_MAX + 4096)
 
 walltime kad_wall(const struct kad *k, tstamp now)
@@ -167,6 +167,7 @@ qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now)
     }
     k->cfg = *cfg;
     k->cfg.records_max = or_default(cfg->records_max, RECORDS_DEFAULT);
+    k->cfg.record_bytes_max = cfg->record_bytes_max == 0 ? BYTES_DEFAULT : cfg->record_bytes_max;
     k->cfg.providers_max = or_default(cfg->providers_max, PROVIDERS_DEFAULT);
     k->cfg.queries_max = or_default(cfg->queries_max, QUERIES_DEFAULT);
     k->cfg.quorum = or_default(cfg->quorum, QUORUM_DEFAULT);
@@ -185,20 +186,6 @@ qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now)
     kad_upkeep_init(k, now);
     *out = k;
     return QUDAG_OK;
-}
-
-static struct kad_keep *keep_of(struct list *l)
-{
-    return LIST_ENTRY(l, struct kad_keep, node);
-}
-
-static void keep_free(struct kad *k, struct kad_keep *e)
-{
-    heap_del(&k->timers, &e->timer.node);
-    list_del(&e->node);
-    mem_free(k->cfg.mem, e->value);
-    mem_free(k->cfg.mem, e);
-    k->n_keeps--;
 }
 
 void kad_free(struct kad *k)
@@ -222,10 +209,7 @@ void kad_free(struct kad *k)
     {
         kad_rpc_abort(k, LIST_ENTRY(it, struct kad_rpc, node), NULL);
     }
-    LIST_EACH_SAFE(it, tmp, &k->keeps)
-    {
-        keep_free(k, keep_of(it));
-    }
+    kad_keeps_fini(k);
     mem_free(k->cfg.mem, k->up_info);
     mem_free(k->cfg.mem, k->failed);
     mem_free(k->cfg.mem, k->liars);
@@ -341,56 +325,6 @@ qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp now, struct acts 
                  now, out);
 }
 
-static struct kad_keep *keep_find(const struct kad *k, struct slice key, bool provide)
-{
-    LIST_EACH(it, &k->keeps)
-    {
-        struct kad_keep *e = keep_of(it);
-        if (e->provide == provide && e->key_len == key.len &&
-            memcmp(e->key, key.base, key.len) == 0) {
-            return e;
-        }
-    }
-    return NULL;
-}
-
-static qudag_err keep_add(struct kad *k, struct slice key, struct slice value, bool provide,
-                          tstamp now)
-{
-    struct kad_keep *e = keep_find(k, key, provide);
-    uint8_t *copy = mem_alloc(k->cfg.mem, value.len);
-
-    if (copy == NULL) {
-        return QUDAG_ENOMEM;
-    }
-    if (value.len > 0) {
-        memcpy(copy, value.base, value.len);
-    }
-    if (e == NULL) {
-        e = k->n_keeps < KAD_KEEPS_MAX ? mem_alloc(k->cfg.mem, sizeof(*e)) : NULL;
-        if (e == NULL) {
-            mem_free(k->cfg.mem, copy);
-            return k->n_keeps < KAD_KEEPS_MAX ? QUDAG_ENOMEM : QUDAG_ELIMIT;
-        }
-        list_init(&e->node);
-        list_push_back(&k->keeps, &e->node);
-        k->n_keeps++;
-        e->timer = (struct kad_timer){.kind = KAD_TIMER_KEEP, .owner = e};
-        e->provide = provide;
-        e->key_len = (uint16_t)key.len;
-        memcpy(e->key, key.base, key.len);
-    }
-    mem_free(k->cfg.mem, e->value);
-    e->value = copy;
-    e->value_len = value.len;
-    tstamp wait = rng_jitter(&k->cfg.rng, KAD_REPUBLISH * NS_PER_S, 100);
-    qudag_err err = kad_timer_set(k, &e->timer, tstamp_after(now, wait));
-    if (err != QUDAG_OK) {
-        keep_free(k, e);
-    }
-    return err;
-}
-
 qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key, struct slice value,
                   const struct kad_options *opt, tstamp now, struct acts *out)
 {
@@ -411,7 +345,7 @@ qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key, struct slice
         err = QUDAG_ELIMIT;
     }
     if (err == QUDAG_OK && ask.opt.keep) {
-        err = keep_add(k, key, value, false, now);
+        err = kad_keep_add(k, key, value, false, now);
     }
     return err == QUDAG_OK ? kad_job_start(k, &ask, now, out) : err;
 }
@@ -428,59 +362,8 @@ qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp n
     if (k->n_jobs >= k->cfg.queries_max) {
         return QUDAG_ELIMIT;
     }
-    qudag_err err = keep_add(k, key, (struct slice){NULL, 0}, true, now);
+    qudag_err err = kad_keep_add(k, key, (struct slice){NULL, 0}, true, now);
     return err == QUDAG_OK ? kad_job_start(k, &ask, now, out) : err;
-}
-
-void kad_unkeep(struct kad *k, struct slice key)
-{
-    LIST_EACH_SAFE(it, tmp, &k->keeps)
-    {
-        struct kad_keep *e = keep_of(it);
-        if (e->key_len == key.len && memcmp(e->key, key.base, key.len) == 0) {
-            keep_free(k, e);
-        }
-    }
-}
-
-/* Publishing found nobody: again soon rather than in twelve hours. */
-void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now)
-{
-    struct kad_keep *e = keep_find(k, key, provide);
-
-    if (e == NULL || err == QUDAG_OK) {
-        return;
-    }
-    tstamp wait = rng_jitter(&k->cfg.rng, RETRY_PUBLISH, 100);
-    if (kad_timer_set(k, &e->timer, tstamp_after(now, wait)) != QUDAG_OK) {
-        keep_free(k, e);
-    }
-}
-
-static void keep_timer(struct kad *k, struct kad_keep *e, tstamp now, struct acts *out)
-{
-    struct slice key = {e->key, e->key_len}, value = {e->value, e->value_len};
-    struct kad_ask ask = {.op = e->provide ? KAD_OP_PROVIDE : KAD_OP_PUT,
-                          .internal = true,
-                          .key = key,
-                          .value = value,
-                          .val = kad_validator_find(k, key)};
-    walltime expires;
-
-    if (!e->provide &&
-        (ask.val == NULL || kad_judge(k, ask.val, key, value, now, &expires) != QUDAG_OK)) {
-        keep_free(k, e); /* what was published has run out */
-        return;
-    }
-    tstamp wait = rng_jitter(&k->cfg.rng, KAD_REPUBLISH * NS_PER_S, 100);
-    if (kad_timer_set(k, &e->timer, tstamp_after(now, wait)) != QUDAG_OK) {
-        keep_free(k, e);
-        return;
-    }
-    qudag_err err = kad_job_start(k, &ask, now, out);
-    if (err != QUDAG_OK) {
-        kad_keep_result(k, key, e->provide, err, now);
-    }
 }
 
 void kad_cancel(struct kad *k, uint64_t cookie, struct acts *out)
@@ -614,7 +497,7 @@ static void on_timer(struct kad *k, struct kad_timer *t, tstamp now, struct acts
         kad_serve_close(k, in);
         break;
     case KAD_TIMER_KEEP:
-        keep_timer(k, t->owner, now, out);
+        kad_keep_timer(k, t->owner, now, out);
         break;
     }
 }
@@ -679,6 +562,9 @@ void kad_stats_get(const struct kad *k, struct kad_stats *out)
     out->records = k->store.n_records;
     out->providers = k->store.n_providers;
     out->queries = k->n_jobs;
+    out->keeps = k->n_keeps;
+    out->evicted = k->store.evicted;
+    out->record_bytes = k->store.bytes;
 }
 
 bool kad_table_next(const struct kad *k, size_t *it, struct kad_peer_info *out)

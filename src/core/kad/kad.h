@@ -8,6 +8,7 @@
 #define QUDAG_SRC_CORE_KAD_KAD_H
 
 #include "core/core.h"
+#include "crypto/hash.h"
 #include "wire/kad_msg.h"
 
 #define KAD_K 20
@@ -80,11 +81,13 @@ struct kad_config {
     bool lab;             /* no address diversity limits, loopback and private addresses allowed */
     uint8_t need;         /* link properties every RPC needs (LINK_PQ_KEX | ... under require) */
     uint32_t records_max; /* default 4096 */
-    uint32_t providers_max; /* default 4096 */
-    uint32_t queries_max;   /* default 64; more are refused with QUDAG_ELIMIT */
+    uint64_t record_bytes_max; /* keys, values and KAD_RECORD_COST each; default 32 MiB */
+    uint32_t providers_max;    /* default 4096 */
+    uint32_t queries_max;      /* default 64; more are refused with QUDAG_ELIMIT */
     uint32_t
         quorum; /* acknowledgements a put wants; default 15, at most 3/4 of the peers there are */
     struct kad_limits limits;
+    bool report_store;           /* the host keeps what changes: kad_change_next() */
     struct kad_scratch *scratch; /* one may serve all instances of a loop; NULL: one of its own */
     size_t n_validators;
     struct kad_validator validator[KAD_VALIDATORS_MAX];
@@ -217,10 +220,47 @@ enum kad_refusal {
 const char *kad_refusal_name(enum kad_refusal r);
 const char *kad_refusal_text(enum kad_refusal r);
 
+/*
+ * What is to outlive us: records and providers held for others, what we publish ourselves.  The host
+ * takes changes after every call that may have made some, keeps them (|bytes| empty: the thing of that
+ * kind and hash is gone), and has kept them before what we wrote meanwhile leaves: then nothing that
+ * was acknowledged is lost.  A thing that changed several times is handed out once.
+ */
+enum kad_kept { /* on disk: never renumber */
+                KAD_KEPT_RECORD = 1,
+                KAD_KEPT_PROVIDERS = 2,
+                KAD_KEPT_OWN = 3,
+                KAD_KEPT_PEERS = 4, /* kad_anchors(), under a hash of zeros */
+};
+struct kad_change {
+    enum kad_kept kind;
+    uint8_t hash[SHA256_LEN];
+    struct slice bytes; /* borrowed until the core is called again; at most KAD_KEPT_MAX */
+};
+#define KAD_KEPT_MAX 17000 /* bytes of one thing */
+bool kad_change_next(struct kad *k, struct kad_change *out, tstamp now);
+void kad_change_all(struct kad *k); /* all there is counts as changed */
+/* Nothing can be kept at present: what others want stored is refused and counted. */
+void kad_hold(struct kad *k, bool hold);
+/*
+ * At start, what was kept.  Judged again: QUDAG_EEXPIRED, EINVAL (no such namespace), ELIMIT (over a
+ * quota), EMALFORMED, or what the validator says; counted, and the host may drop it.  ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err kad_restore(struct kad *k, enum kad_kept kind,
+                                     const uint8_t hash[SHA256_LEN], struct slice bytes,
+                                     tstamp now);
+/* Up to KAD_ANCHORS_MAX peers of the table, to begin with another time; the length. */
+#define KAD_ANCHORS_MAX 100
+#define KAD_ANCHORS_BYTES (64 * 1024)
+size_t kad_anchors(const struct kad *k, uint8_t *dst, size_t cap);
+/* Reads them one by one; *at starts at 0; false at the end, or where they make no sense. */
+bool kad_anchor_next(struct slice bytes, size_t *at, struct kad_peer_info *out);
+
 struct kad_stats {
     uint64_t rpcs_out, rpcs_in, timeouts, sweeps, refused_records, dropped_peers, bad_messages;
     uint64_t refused[KAD_REFUSALS]; /* the last three, by reason */
-    uint32_t table, records, providers, queries;
+    uint64_t restored, restore_refused, evicted, record_bytes;
+    uint32_t table, records, providers, queries, keeps;
 };
 void kad_stats_get(const struct kad *k, struct kad_stats *out);
 

@@ -14,6 +14,7 @@
  *     query.c  candidates of a lookup: which peer next, when done
  *     table.c  k-buckets     store.c  records and providers held for others
  *     peer.c   a peer with its packed addresses, shared by counting references
+ *   keep.h   what outlives us: keep.c  what we publish, again and again    kept.c  as bytes and back
  *   names.c  64-bit names to pointers
  */
 #ifndef QUDAG_SRC_CORE_KAD_KAD_INT_H
@@ -50,17 +51,8 @@ unsigned kad_near_bits(const struct kad *k); /* common bits of k neighbours; 0: 
 /* A key whose hash shares its first |bits| <= KAD_PLACE_BITS with |place|; false: none found. */
 bool kad_place_key(struct kad *k, uint32_t place, unsigned bits, uint8_t key[KAD_PLACE_KEY]);
 
-/* A value or provider record to be published again. */
-struct kad_keep {
-    struct list node;
-    struct kad_timer timer;
-    bool provide;
-    uint16_t key_len;
-    size_t value_len;
-    uint8_t *value;
-    uint8_t key[KAD_KEY_MAX];
-};
-#define KAD_KEEPS_MAX 1024
+/* keep.c: how publishing what is kept ended. */
+void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now);
 
 /* ---- kad.c ---- */
 
@@ -69,6 +61,7 @@ static inline bool slice_eq(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.base, b.base, a.len) == 0);
 }
 
+#define KAD_KEEPS_MAX 1024
 #define KAD_ACTS_SPARE 64 /* of the action list, kept for resets and reports of what ends */
 #define KAD_SEEDS_MAX 32
 #define KAD_LOST_MAX 32
@@ -92,7 +85,7 @@ struct kad_scratch {
     struct kad_memo memo[KAD_MEMO];
     struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX];
     struct kad_peer_raw raw[KAD_PEERS_MAX];
-    uint8_t buf[KAD_MSG_MAX + 8];
+    uint8_t buf[KAD_KEPT_MAX];
 };
 
 /* Who failed a short while ago is not asked again because others still name it. */
@@ -193,7 +186,6 @@ struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size
 /* SHA-256 of a peer id. */
 void kad_id_hash(struct kad *k, uint8_t hash[SHA256_LEN], struct slice id);
 struct kad_peer *kad_self_peer(struct kad *k); /* us; one reference; NULL: no memory */
-void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now);
 /*
  * The key of a bucket's part: its hash shares exactly |cpl| bits with ours and goes on with |part|.
  * False: none found in bounded time.

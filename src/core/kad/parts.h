@@ -2,6 +2,7 @@
 #ifndef QUDAG_SRC_CORE_KAD_PARTS_H
 #define QUDAG_SRC_CORE_KAD_PARTS_H
 
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "core/kad/kad.h"
@@ -244,9 +245,20 @@ uint32_t kad_query_hops(const struct kad_query *q);
 /* ---- store.c ---- */
 
 #define KAD_KEY_PROVIDERS 20 /* providers of one key */
+#define KAD_RECORD_COST 128  /* bytes a record counts beside key and value */
+
+/* In what may be kept on disk: whether it differs from there. */
+struct kad_mark {
+    struct list node; /* linked: differs */
+    uint8_t kind;     /* enum kad_kept */
+    bool known;       /* it has been handed out: its end has to be told too */
+    bool gone;        /* nothing is left of it but hash and mark */
+};
 
 struct kad_record {
     struct list node;
+    struct kad_mark mark;
+    struct heap_node far;
     uint8_t hash[SHA256_LEN];
     uint8_t digest[SHA256_LEN]; /* of the value */
     walltime received, expires;
@@ -262,6 +274,8 @@ struct kad_provider {
 
 struct kad_provided {
     struct list node;
+    struct kad_mark mark;
+    struct heap_node far;
     uint8_t hash[SHA256_LEN];
     uint8_t n;
     struct kad_provider v[KAD_KEY_PROVIDERS];
@@ -271,9 +285,15 @@ struct kad_store {
     struct mem *mem;
     uint8_t self[SHA256_LEN];
     uint32_t records_max, providers_max;
+    uint64_t bytes_max, bytes; /* of records */
     uint32_t n_records, n_providers;
+    uint64_t evicted;
+    bool report;                  /* somebody asks for changes */
+    bool hold;                    /* nothing can be kept on disk now: nothing new is taken */
     struct map records, provided; /* by hash of the key */
+    struct heap far_records, far_provided; /* the farthest from ourselves first */
     struct list record_list, provided_list;
+    struct list changes; /* kad_mark */
 };
 
 void kad_store_init(struct kad_store *s, struct mem *mem, const struct kad_config *cfg,
@@ -282,15 +302,23 @@ void kad_store_fini(struct kad_store *s);
 /* NULL when there is none or it has expired. */
 const struct kad_record *kad_store_get(const struct kad_store *s, const uint8_t hash[SHA256_LEN],
                                        walltime now);
-/* Replaces what the key had.  QUDAG_ELIMIT: full, and nothing held is farther from us; ENOMEM. */
+/*
+ * Replaces what the key had.  QUDAG_ELIMIT: full, and nothing held is farther from us, or on hold;
+ * ENOMEM.
+ */
 QUDAG_MUST_USE qudag_err kad_store_put(struct kad_store *s, struct slice key, struct slice value,
                                        walltime now, walltime expires);
-/* QUDAG_ELIMIT: the key has its number of providers, or the store is full. */
+/* QUDAG_ELIMIT: the key has its number of providers, or the store is full, or on hold. */
 QUDAG_MUST_USE qudag_err kad_store_provide(struct kad_store *s, const uint8_t hash[SHA256_LEN],
                                            struct kad_peer *p, walltime now, walltime expires);
 /* Providers not expired (borrowed). */
 size_t kad_store_providers(const struct kad_store *s, const uint8_t hash[SHA256_LEN], walltime now,
                            size_t max, struct kad_peer **out);
 void kad_store_sweep(struct kad_store *s, walltime now);
+/* It changed; not when nobody asks for changes. */
+void kad_mark_set(struct kad_store *s, struct kad_mark *m);
+/* It ends.  True: its memory has to stay until the change is taken. */
+bool kad_mark_end(struct kad_store *s, struct kad_mark *m);
+void kad_mark_free(struct kad_store *s, struct kad_mark *m); /* of one that is gone */
 
 #endif

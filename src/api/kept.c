@@ -1,0 +1,81 @@
+/* kept.c - between the node and its store on disk. */
+#include "api/internal.h"
+
+#include <string.h>
+
+#define MIB (UINT64_C(1024) * 1024)
+
+/*
+ * What the quotas can fill, three times over: pages are half full at the least, and a page is written
+ * anew before the old one is free.
+ */
+static uint64_t size_max(const qudag_settings *s)
+{
+    uint64_t things = s->dht_bytes_max + UINT64_C(512) * s->dht_records_max +
+                      UINT64_C(1024) * s->dht_providers_max +
+                      UINT64_C(1024) * (KAD_VALUE_MAX + 512); /* our own publications */
+
+    return (3 * things + 16 * MIB) / MIB * MIB;
+}
+
+qudag_err kept_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log)
+{
+    struct store_config c = {.dir = s->store_dir, .size_max = size_max(s), .log = *log};
+    char why[STORE_WHY_LEN];
+
+    qudag_err err = store_open(&n->store, &c, why);
+    if (err != QUDAG_OK) {
+        log_event(log, LOG_ERROR, "store.open_failed", LOG_STR("why", why), LOG_ERR(err));
+    }
+    return err;
+}
+
+qudag_err cb_keep(void *ctx, enum kad_kept kind, const uint8_t *hash, struct slice bytes)
+{
+    struct qudag_node *n = ctx;
+
+    return store_put(n->store, (uint8_t)kind, hash, bytes);
+}
+
+static qudag_err load_one(void *ctx, uint8_t kind, const uint8_t *hash, struct slice bytes)
+{
+    struct qudag_node *n = ctx;
+
+    return node_kept(n->node, (enum kad_kept)kind, hash, bytes, io_now());
+}
+
+void kept_load(struct qudag_node *n)
+{
+    tstamp began = io_now();
+    struct kad_stats kad;
+    struct store_stats st;
+
+    if (n->store == NULL) {
+        return;
+    }
+    qudag_err err = store_each(n->store, load_one, n); /* a failure is put right by the loop */
+    kad_stats_get(node_kad(n->node), &kad);
+    store_stats_get(n->store, &st);
+    log_event(&n->logger, kad.restore_refused + st.bad_values > 0 ? LOG_WARN : LOG_INFO,
+              "store.loaded", LOG_NUM("taken", kad.restored),
+              LOG_NUM("dropped", kad.restore_refused), LOG_NUM("damaged", st.bad_values),
+              LOG_NUM("bytes", st.size), LOG_NUM("ms", (io_now() - began) / NS_PER_MS),
+              LOG_ERR(err));
+}
+
+qudag_err qudag_store_check(const char *dir, char *why, size_t why_len)
+{
+    struct store *s = NULL;
+    struct store_config c = {.dir = dir, .size_max = 16 * MIB};
+    char text[STORE_WHY_LEN] = "no folder is named";
+
+    qudag_err err = dir == NULL ? QUDAG_EINVAL : store_open(&s, &c, text);
+    store_close(s);
+    if (why != NULL && why_len > 0) {
+        size_t len = err == QUDAG_OK ? 0 : strlen(text);
+        len = len < why_len - 1 ? len : why_len - 1;
+        memcpy(why, text, len);
+        why[len] = '\0';
+    }
+    return err;
+}

@@ -1,0 +1,526 @@
+/*
+ * store_test.c - the store on a real file: killed, cut, damaged, locked, full.
+ *
+ * TEST: timeout=120
+ */
+#include "io/store.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MIB (1024u * 1024)
+#define SIZE (64u * MIB)
+#define THINGS 300
+#define ROUNDS 200 /* of damage */
+
+static char dir[64], path[96];
+
+struct seen {
+    unsigned n, wrong;
+    bool have[65536];
+};
+
+static int make_dir(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof(dir), "/tmp/qudag-store-XXXXXX");
+    if (mkdtemp(dir) == NULL) {
+        return -1;
+    }
+    snprintf(path, sizeof(path), "%s/dht.mdb", dir);
+    return 0;
+}
+
+static int remove_dir(void **state)
+{
+    static const char *const name[] = {"dht.mdb",          "dht.lock",         "dht.mdb.broken",
+                                       "dht.mdb.broken.2", "dht.mdb.broken.3", "other"};
+    char file[128];
+    (void)state;
+
+    (void)chmod(dir, 0700);
+    for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+        snprintf(file, sizeof(file), "%s/%s", dir, name[i]);
+        (void)unlink(file);
+    }
+    return rmdir(dir);
+}
+
+static qudag_err try_open(struct store **s, uint64_t size, char *why)
+{
+    struct store_config c = {.dir = dir, .size_max = size};
+    return store_open(s, &c, why);
+}
+
+static struct store *opened(void)
+{
+    struct store *s;
+    char why[STORE_WHY_LEN];
+    qudag_err err = try_open(&s, SIZE, why);
+
+    if (err != QUDAG_OK) {
+        fail_msg("%s", why);
+    }
+    return s;
+}
+
+/* Thing |i|: its number, then bytes that follow from it, up to 8 KiB. */
+static struct slice thing(unsigned i, uint8_t hash[STORE_HASH_LEN])
+{
+    static uint8_t buf[9000];
+    size_t len = 8 + (size_t)i * 7919 % 8192;
+
+    memset(hash, 0, STORE_HASH_LEN);
+    for (unsigned b = 0; b < 4; b++) { /* spread, as hashes are */
+        hash[b] = (uint8_t)((i * 2654435761u) >> (8 * b));
+    }
+    memcpy(hash + 8, &i, sizeof(i));
+    memcpy(buf, &i, sizeof(i));
+    for (size_t at = 4; at < len; at++) {
+        buf[at] = (uint8_t)(i + at);
+    }
+    return (struct slice){buf, len};
+}
+
+static qudag_err put(struct store *s, unsigned i)
+{
+    uint8_t hash[STORE_HASH_LEN];
+    struct slice v = thing(i, hash);
+
+    return store_put(s, 1, hash, v);
+}
+
+static qudag_err see(void *ctx, uint8_t kind, const uint8_t *hash, struct slice value)
+{
+    struct seen *seen = ctx;
+    uint8_t want_hash[STORE_HASH_LEN];
+    unsigned i = 0;
+
+    memcpy(&i, value.base, value.len >= sizeof(i) ? sizeof(i) : 0);
+    struct slice want = thing(i, want_hash);
+    bool right = kind == 1 && i < ARRAY_LEN(seen->have) && value.len == want.len &&
+                 memcmp(value.base, want.base, want.len) == 0 &&
+                 memcmp(hash, want_hash, STORE_HASH_LEN) == 0;
+    seen->n++;
+    seen->wrong += right ? 0 : 1;
+    if (right) {
+        seen->have[i] = true;
+    }
+    return QUDAG_OK;
+}
+
+static struct seen look(struct store *s)
+{
+    static struct seen seen;
+
+    memset(&seen, 0, sizeof(seen));
+    assert_int_equal(store_each(s, see, &seen), QUDAG_OK);
+    assert_int_equal(seen.wrong, 0);
+    return seen;
+}
+
+static void fill(unsigned n)
+{
+    struct store *s = opened();
+
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(put(s, i), QUDAG_OK);
+        if (i % 10 == 9) {
+            assert_int_equal(store_commit(s), QUDAG_OK);
+        }
+    }
+    store_close(s);
+}
+
+static void what_was_put_is_there_again_and_what_was_removed_is_not(void **state)
+{
+    uint8_t hash[STORE_HASH_LEN];
+    (void)state;
+
+    fill(THINGS);
+    struct store *s = opened();
+    (void)thing(7, hash);
+    assert_int_equal(store_put(s, 1, hash, (struct slice){NULL, 0}), QUDAG_OK);
+    assert_int_equal(store_put(s, 1, hash, (struct slice){NULL, 0}), QUDAG_OK); /* twice: no harm */
+    assert_true(store_pending(s));
+    store_close(s);
+    s = opened();
+    struct seen seen = look(s);
+    assert_int_equal(seen.n, THINGS - 1);
+    assert_false(seen.have[7]);
+    store_close(s);
+}
+
+static qudag_err refuse_odd(void *ctx, uint8_t kind, const uint8_t *hash, struct slice value)
+{
+    unsigned i;
+    (void)ctx;
+    (void)kind;
+    (void)hash;
+    memcpy(&i, value.base, sizeof(i));
+    return i % 2 == 0 ? QUDAG_OK : i % 4 == 1 ? QUDAG_EEXPIRED : QUDAG_ENOMEM;
+}
+
+static void what_is_refused_at_start_is_removed_unless_memory_was_short(void **state)
+{
+    (void)state;
+    fill(100);
+    struct store *s = opened();
+    assert_int_equal(store_each(s, refuse_odd, NULL), QUDAG_OK);
+    assert_int_equal(look(s).n, 75);
+    store_close(s);
+}
+
+/* Puts and commits until it is killed; tells the number of each thing after its commit. */
+static void writer(int to)
+{
+    struct store *s;
+    char why[STORE_WHY_LEN];
+    uint16_t i, from = 0;
+
+    if (try_open(&s, SIZE, why) != QUDAG_OK) {
+        _exit(2);
+    }
+    struct seen *seen = calloc(1, sizeof(*seen));
+    if (seen == NULL || store_each(s, see, seen) != QUDAG_OK) {
+        _exit(3);
+    }
+    while (seen->have[from]) {
+        from++;
+    }
+    for (i = from; i < 60000; i = (uint16_t)(i + 5)) {
+        for (uint16_t one = i; one < i + 5; one++) {
+            if (put(s, one) != QUDAG_OK) {
+                _exit(4);
+            }
+        }
+        if (store_commit(s) != QUDAG_OK || write(to, &i, sizeof(i)) != sizeof(i)) {
+            _exit(5);
+        }
+    }
+    _exit(0);
+}
+
+static void a_process_killed_at_any_moment_loses_nothing_it_told_of(void **state)
+{
+    unsigned told = 0, kills = 0;
+    static bool must[65536];
+    (void)state;
+
+    memset(must, 0, sizeof(must));
+    for (; kills < 25; kills++) {
+        int pipe_fd[2], status;
+        uint16_t i;
+        assert_int_equal(pipe(pipe_fd), 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            close(pipe_fd[0]);
+            writer(pipe_fd[1]);
+        }
+        close(pipe_fd[1]);
+        /* after some commits, then at any moment of the next */
+        for (unsigned n = 0; n < 2 + (kills * 5) % 17; n++) {
+            if (read(pipe_fd[0], &i, sizeof(i)) != sizeof(i)) {
+                break;
+            }
+            for (unsigned one = i; one < i + 5u; one++) {
+                must[one] = true;
+            }
+            told++;
+        }
+        for (volatile unsigned spin = 0; spin < kills * 9000u; spin++) {
+        }
+        assert_int_equal(kill(child, SIGKILL), 0);
+        while (read(pipe_fd[0], &i, sizeof(i)) == sizeof(i)) { /* told before it died */
+            for (unsigned one = i; one < i + 5u; one++) {
+                must[one] = true;
+            }
+            told++;
+        }
+        close(pipe_fd[0]);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        struct store *s = opened();
+        struct seen seen = look(s);
+        struct store_stats st;
+        store_stats_get(s, &st);
+        assert_false(st.set_aside);
+        assert_int_equal(st.bad_values, 0);
+        for (unsigned one = 0; one < ARRAY_LEN(must); one++) {
+            if (must[one] && !seen.have[one]) {
+                fail_msg("kill %u: thing %u was told of and is gone", kills, one);
+            }
+        }
+        store_close(s);
+    }
+    print_message("%u kills, %u commits told of, all there\n", kills, told);
+    assert_true(told > 100);
+}
+
+static uint8_t *whole_file(size_t *len)
+{
+    FILE *f = fopen(path, "rb");
+    struct stat st;
+
+    assert_non_null(f);
+    assert_int_equal(fstat(fileno(f), &st), 0);
+    *len = (size_t)st.st_size;
+    uint8_t *all = malloc(*len);
+    assert_non_null(all);
+    assert_int_equal(fread(all, 1, *len, f), *len);
+    (void)fclose(f);
+    return all;
+}
+
+static void file_is(const uint8_t *bytes, size_t len)
+{
+    FILE *f = fopen(path, "wb");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void forget_broken(void)
+{
+    char broken[128];
+
+    for (int i = 1; i < 10; i++) {
+        snprintf(broken, sizeof(broken), i == 1 ? "%s.broken" : "%s.broken.%d", path, i);
+        (void)unlink(broken);
+    }
+}
+
+/* Opens whatever lies there, looks at all of it, and writes; *seen and *st tell what was found. */
+static void use(unsigned *n, struct store_stats *st)
+{
+    struct store *s = opened();
+
+    *n = look(s).n;
+    store_stats_get(s, st);
+    assert_int_equal(put(s, 60000), QUDAG_OK);
+    assert_int_equal(store_commit(s), QUDAG_OK);
+    store_close(s);
+}
+
+static void a_file_cut_at_any_length_is_set_aside_and_what_is_whole_is_saved(void **state)
+{
+    size_t len;
+    unsigned saved, aside = 0, most = 0, cuts = 0;
+    struct store_stats st;
+    (void)state;
+
+    fill(THINGS);
+    uint8_t *all = whole_file(&len);
+    for (size_t cut = 0; cut < len; cut += cut < 20000 ? 997 : 40961) {
+        file_is(all, cut);
+        use(&saved, &st);
+        aside += st.set_aside ? 1 : 0;
+        most = saved > most ? saved : most;
+        cuts++;
+        forget_broken();
+    }
+    print_message("%u lengths, %u set aside, up to %u of %u saved\n", cuts, aside, most, THINGS);
+    assert_true(aside > 10);
+    assert_true(most > THINGS / 2);
+    free(all);
+}
+
+static void wrong_bytes_anywhere_never_crash_and_never_pass_for_right(void **state)
+{
+    size_t len;
+    uint64_t x = 88172645463325252u;
+    unsigned n, aside = 0, bad = 0, least = THINGS;
+    struct store_stats st;
+    (void)state;
+
+    fill(THINGS);
+    uint8_t *all = whole_file(&len);
+    uint8_t *copy = malloc(len);
+    assert_non_null(copy);
+    size_t used = len - STORE_RESERVE; /* the rest is kept in advance and empty */
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        memcpy(copy, all, len);
+        for (unsigned hit = 0; hit < 1 + round % 4; hit++) {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            /* every third among the heads of pages, where it hurts */
+            size_t at = (size_t)(x >> 8) % used;
+            at = round % 3 == 0 ? at / 4096 * 4096 + at % 24 : at;
+            copy[at] = (uint8_t)(copy[at] ^ (1 + (x & 0x7f)));
+        }
+        file_is(copy, len);
+        use(&n, &st); /* look() fails on anything that is not as it was put */
+        aside += st.set_aside ? 1 : 0;
+        bad += (unsigned)st.bad_values;
+        least = n < least ? n : least;
+        forget_broken();
+    }
+    print_message("%d damaged files: %u set aside, %u values refused, at least %u of %u there\n",
+                  ROUNDS, aside, bad, least, THINGS);
+    assert_true(aside > 10);
+    assert_true(bad > 10);
+    free(all);
+    free(copy);
+}
+
+static void a_file_of_another_kind_is_set_aside(void **state)
+{
+    static const uint8_t text[] = "this is no store, and it is longer than a few bytes are";
+    unsigned n;
+    struct store_stats st;
+    (void)state;
+
+    file_is(text, sizeof(text));
+    use(&n, &st);
+    assert_int_equal(n, 0);
+    assert_true(st.set_aside);
+}
+
+static void a_file_of_a_newer_version_is_left_alone(void **state)
+{
+    size_t len;
+    struct store *s;
+    char why[STORE_WHY_LEN];
+    (void)state;
+
+    fill(5);
+    uint8_t *all = whole_file(&len);
+    all[16 + 4] = 2; /* the version, in the first head */
+    file_is(all, len);
+    assert_int_equal(try_open(&s, SIZE, why), QUDAG_EUNSUPPORTED);
+    assert_non_null(strstr(why, "newer version"));
+    assert_non_null(strstr(why, path));
+    assert_int_equal(access(path, F_OK), 0);
+    free(all);
+}
+
+static void one_store_has_one_user(void **state)
+{
+    struct store *s = opened(), *second;
+    char why[STORE_WHY_LEN];
+    (void)state;
+
+    assert_int_equal(try_open(&second, SIZE, why), QUDAG_EEXISTS);
+    assert_null(second);
+    assert_non_null(strstr(why, "another process uses the store"));
+    store_close(s);
+    store_close(opened());
+}
+
+static void a_folder_that_cannot_be_used_is_told_in_a_sentence(void **state)
+{
+    struct store *s;
+    char why[STORE_WHY_LEN], file[128];
+    struct store_config c = {.dir = file, .size_max = SIZE};
+    (void)state;
+
+    snprintf(file, sizeof(file), "%s/no/such", dir);
+    assert_int_equal(store_open(&s, &c, why), QUDAG_ESYSTEM);
+    assert_non_null(strstr(why, "No such file"));
+    snprintf(file, sizeof(file), "%s/other", dir); /* a file where a folder should be */
+    int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(store_open(&s, &c, why), QUDAG_ESYSTEM);
+    assert_non_null(strstr(why, "Not a directory"));
+    snprintf(file, sizeof(file), "/proc/self"); /* where nobody can write, root neither */
+    assert_int_equal(store_open(&s, &c, why), QUDAG_ESYSTEM);
+    print_message("%s\n", why);
+    assert_non_null(strstr(why, "cannot be written to"));
+}
+
+/* The limit of a file's size stands for a full disk: the system refuses to let it grow. */
+static void file_limit(rlim_t bytes)
+{
+    struct rlimit l;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &l), 0);
+    l.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+static void a_full_disk_stops_new_things_before_any_is_lost(void **state)
+{
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    struct store *s = opened();
+    unsigned n = 0;
+    file_limit(8 * MIB);
+    while (n < 5000 && put(s, n) == QUDAG_OK && store_commit(s) == QUDAG_OK && store_room(s)) {
+        n++;
+    }
+    assert_true(n > 100 && n < 5000);
+    assert_int_equal(store_commit(s), QUDAG_OK); /* the last, taken before it was known, is kept */
+    assert_false(store_retry(s));
+    assert_false(store_room(s));
+    print_message("no room for more after %u things\n", n);
+    /* a turn's worth still goes in: what was taken before the word got around */
+    for (unsigned more = 1; more <= 40; more++) {
+        (void)put(s, n + more);
+    }
+    assert_int_equal(store_commit(s), QUDAG_OK);
+    struct store_stats st;
+    store_stats_get(s, &st);
+    assert_int_equal(st.failures, 0);
+    file_limit(RLIM_INFINITY);
+    assert_false(store_retry(s)); /* nothing was lost: nothing to be put anew */
+    assert_true(store_room(s));
+    assert_int_equal(look(s).n, n + 41);
+    store_close(s);
+}
+
+static void a_store_without_space_tells_and_takes_everything_anew_later(void **state)
+{
+    struct store *s;
+    char why[STORE_WHY_LEN];
+    unsigned n = 0;
+    (void)state;
+
+    assert_int_equal(try_open(&s, MIB, why), QUDAG_OK);
+    while (n < 5000 && put(s, n) == QUDAG_OK && store_commit(s) == QUDAG_OK) {
+        n++;
+    }
+    struct store_stats st;
+    store_stats_get(s, &st);
+    assert_int_equal(st.failures, 1);
+    assert_false(store_room(s));
+    assert_int_equal(put(s, 1), QUDAG_ELIMIT); /* nothing is half taken */
+    assert_true(store_retry(s));               /* the caller puts all there is */
+    assert_true(store_room(s));
+    struct seen seen = look(s);
+    for (unsigned i = 0; i + 40 < n; i++) {
+        assert_true(seen.have[i]); /* what was committed has stayed */
+    }
+    store_close(s);
+}
+
+int main(void)
+{
+#define IN_DIR(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+    const struct CMUnitTest tests[] = {
+        IN_DIR(what_was_put_is_there_again_and_what_was_removed_is_not),
+        IN_DIR(what_is_refused_at_start_is_removed_unless_memory_was_short),
+        IN_DIR(a_process_killed_at_any_moment_loses_nothing_it_told_of),
+        IN_DIR(a_file_cut_at_any_length_is_set_aside_and_what_is_whole_is_saved),
+        IN_DIR(wrong_bytes_anywhere_never_crash_and_never_pass_for_right),
+        IN_DIR(a_file_of_another_kind_is_set_aside),
+        IN_DIR(a_file_of_a_newer_version_is_left_alone),
+        IN_DIR(one_store_has_one_user),
+        IN_DIR(a_folder_that_cannot_be_used_is_told_in_a_sentence),
+        IN_DIR(a_full_disk_stops_new_things_before_any_is_lost),
+        IN_DIR(a_store_without_space_tells_and_takes_everything_anew_later),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
