@@ -9,8 +9,8 @@
 
 #define Z95 1.959964
 
-static const char *const kind_name[SIM_KINDS] = {
-    "put", "get", "find", "join", "put-attacked", "get-attacked", "circuit"};
+static const char *const kind_name[SIM_KINDS] = {"put",          "get",          "find",   "join",
+                                                 "put-attacked", "get-attacked", "circuit"};
 
 const char *sim_kind_name(size_t kind)
 {
