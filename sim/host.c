@@ -97,7 +97,8 @@ static void addr_of(const struct sim *s, uint32_t node, struct multiaddr *out)
 
 void host_info(const struct sim *s, uint32_t node, struct kad_peer_info *out)
 {
-    *out = (struct kad_peer_info){.id = s->node[node].id, .n_addrs = 1};
+    out->id = s->node[node].id;
+    out->n_addrs = 1; /* the others are never looked at, and kilobytes to clear */
     addr_of(s, node, &out->addr[0]);
 }
 

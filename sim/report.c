@@ -98,6 +98,16 @@ static uint64_t per(uint64_t v, uint64_t n)
     return n == 0 ? 0 : v / n;
 }
 
+static uint64_t mean_us(const struct sim_samples *s)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        sum += s->us[i];
+    }
+    return per(sum, s->n);
+}
+
 /* |v| for each node and hour of |node_ns|. */
 static uint64_t per_node_hour(uint64_t v, uint64_t node_ns)
 {
@@ -128,6 +138,8 @@ static void text_outcome(FILE *f, const struct sim_outcome *o, const char *name,
                   sim_quantile(took, 500) % 1000 / 100);
     (void)fprintf(f, "  p95 %6" PRIu32 ".%" PRIu32 " ms", sim_quantile(took, 950) / 1000,
                   sim_quantile(took, 950) % 1000 / 100);
+    (void)fprintf(f, "  mean %6" PRIu64 ".%" PRIu64, mean_us(took) / 1000,
+                  mean_us(took) % 1000 / 100);
     (void)fprintf(f, "  requests %3" PRIu64 ".%" PRIu64, per(o->rpcs, rate.asked),
                   per(10 * o->rpcs, rate.asked) % 10);
     (void)fprintf(f, "  hops %" PRIu64 ".%02" PRIu64 "\n", per(o->hops, rate.asked),
@@ -206,8 +218,11 @@ void sim_print_cost(FILE *f, const struct sim_report *r, const struct sim_cost *
                   " MiB at the end; run in %" PRIu64 ".%03" PRIu64 " s\n",
                   c->build_ns / NS_PER_S, c->build_ns % NS_PER_S / 1000000, c->resident_built >> 20,
                   c->resident >> 20, c->run_ns / NS_PER_S, c->run_ns % NS_PER_S / 1000000);
-    (void)fprintf(f, "CPU for each of %" PRIu64 " requests: %" PRIu64 ".%" PRIu64 " us", r->asked,
-                  us / 10, us % 10);
+    uint64_t rpc = per(10 * (c->run_cpu_ns - r->wake_cpu_ns), r->rpcs) / 1000;
+    (void)fprintf(f,
+                  "CPU for each of %" PRIu64 " requests: %" PRIu64 ".%" PRIu64
+                  " us, for each of %" PRIu64 " between nodes: %" PRIu64 ".%" PRIu64 " us",
+                  r->asked, us / 10, us % 10, r->rpcs, rpc / 10, rpc % 10);
     if (r->wakes > 0) {
         (void)fprintf(f, "; %" PRIu64 " wakings besides, %" PRIu64 " us each", r->wakes,
                       per(r->wake_cpu_ns, r->wakes) / 1000);
@@ -232,6 +247,7 @@ static void json_outcome(FILE *f, const struct sim_outcome *o, const char *name,
                   ", \"wrong\": %" PRIu64 ", \"absent\": %" PRIu64 ", \"unreachable\": %" PRIu64
                   ", \"late\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"left\": %" PRIu64,
                   o->wrong, o->absent, o->unreachable, o->late, o->other, o->left);
+    (void)fprintf(f, ", \"mean_ms\": %.3f", (double)mean_us(took) / 1e3);
     (void)fprintf(f, ", \"p50_ms\": %.3f, \"p95_ms\": %.3f, \"p99_ms\": %.3f",
                   sim_quantile(took, 500) / 1e3, sim_quantile(took, 950) / 1e3,
                   sim_quantile(took, 990) / 1e3);
@@ -269,9 +285,10 @@ static void json_cost(FILE *f, const struct sim_report *r, const struct sim_cost
                   "\"resident_built\": %" PRIu64 ", \"resident\": %" PRIu64,
                   (double)c->build_ns / 1e9, (double)c->run_ns / 1e9, (double)c->run_cpu_ns / 1e9,
                   c->resident_built, c->resident);
-    (void)fprintf(f, ", \"cpu_us_per_request\": %.1f, \"wake_cpu_s\": %.3f},\n",
+    (void)fprintf(f, ", \"cpu_us_per_request\": %.1f, \"cpu_us_per_rpc\": %.2f",
                   (double)per(c->run_cpu_ns - r->wake_cpu_ns, r->asked) / 1e3,
-                  (double)r->wake_cpu_ns / 1e9);
+                  (double)per(c->run_cpu_ns - r->wake_cpu_ns, r->rpcs) / 1e3);
+    (void)fprintf(f, ", \"wake_cpu_s\": %.3f},\n", (double)r->wake_cpu_ns / 1e9);
 }
 
 void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *sc, uint64_t seed,

@@ -89,6 +89,22 @@ static void print_json(FILE *f, const struct sim_report *r)
     sim_print_json(f, r, &sc, 18446744073709551615u, NULL);
 }
 
+static void print_cost(FILE *f, const struct sim_report *r)
+{
+    struct sim_report all = *r;
+    const struct sim_cost c = {.build_ns = 1500 * NS_PER_MS,
+                               .run_ns = 3 * NS_PER_S,
+                               .run_cpu_ns = 2 * NS_PER_S,
+                               .resident_built = 5 << 20,
+                               .resident = 7 << 20};
+
+    all.asked = 1000;
+    all.rpcs = 10000;
+    all.wakes = 10;
+    all.wake_cpu_ns = NS_PER_S;
+    sim_print_cost(f, &all, &c);
+}
+
 static void print_svg(FILE *f, const struct sim_report *r)
 {
     sim_print_svg(f, r, 1);
@@ -117,6 +133,7 @@ static void text_json_and_plot_say_what_was_counted(void **state)
     char *t = printed(sim_print_text, &r);
     assert_non_null(strstr(t, "60.000 %"));
     assert_non_null(strstr(t, "absent 2"));
+    assert_non_null(strstr(t, "mean   1334.3")); /* of 1, 2 and 4000 ms */
     assert_non_null(strstr(t, "VIOLATED 2 times"));
     free(t);
     t = printed(print_json, &r);
@@ -125,6 +142,13 @@ static void text_json_and_plot_say_what_was_counted(void **state)
     assert_int_equal(count(t, '{'), count(t, '}'));
     assert_int_equal(count(t, '['), count(t, ']'));
     assert_int_equal(count(t, '"') % 2, 0);
+    free(t);
+    t = printed(print_cost, &r);
+    assert_non_null(
+        strstr(t, "built in 1.500 s, 5 MiB resident then, 7 MiB at the end; run in 3.000 s"));
+    assert_non_null(
+        strstr(t, "1000 requests: 1000.0 us, for each of 10000 between nodes: 100.0 us"));
+    assert_non_null(strstr(t, "10 wakings besides, 100000 us each"));
     free(t);
     t = printed(print_svg, &r);
     assert_non_null(strstr(t, "first (3)"));

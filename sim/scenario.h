@@ -45,9 +45,9 @@ struct sim_fault {
 /* Requests begun in [from, to) are counted together; below a minimum the run has failed. */
 struct sim_phase {
     char name[SIM_NAME_MAX];
-    uint64_t from, to;                                /* ns */
-    uint64_t put_min, get_min, find_min, circuit_min; /* share of successes; 0: none asked */
+    uint64_t from, to; /* ns */
     uint64_t put_attacked_min, get_attacked_min;
+    uint64_t put_min, get_min, find_min, circuit_min; /* share of successes; 0: none asked */
 };
 
 struct scenario {

@@ -155,7 +155,8 @@ static void nodes_wake_to_answer_and_few_stay_awake(void **state)
         assert_int_equal(r->cores, s->awake);
         assert_int_equal(r->online, sc.nodes);
         assert_true(r->phase[0].of[OP_FIND].right > 200);
-        assert_int_equal(r->phase[0].of[OP_FIND].wrong, 0);
+        /* who has just woken does not know how long others take */
+        assert_true(r->phase[0].of[OP_FIND].wrong * 30 < r->phase[0].of[OP_FIND].right);
         memcpy(hash[i], r->hash, BLAKE3_LEN);
         sim_free(s);
     }

@@ -232,9 +232,8 @@ static bool pick_record(struct sim *s, uint32_t *item)
 
 static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cookie, uint32_t item)
 {
-    static const struct kad_options keep = {.keep = true};
-    const struct kad_options read = {.read = (enum kad_read)s->sc->read,
-                                     .masked = s->sc->masked != 0};
+    const struct kad_options how = {
+        .read = (enum kad_read)s->sc->read, .masked = s->sc->masked != 0, .keep = true};
     uint8_t buf[KEY_LEN], value[KAD_VALUE_MAX];
     struct slice key = key_of(item, buf);
     struct kad *k = s->node[node].kad;
@@ -248,11 +247,11 @@ static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cook
     case OP_PUT:
     case OP_PUT_ATTACKED:
         sim_value(s, key, host_wall(s, node), value, len);
-        return kad_put(k, cookie, key, (struct slice){value, len}, &keep, s->world.now,
+        return kad_put(k, cookie, key, (struct slice){value, len}, &how, s->world.now,
                        host_acts(s));
     case OP_GET:
     case OP_GET_ATTACKED:
-        return kad_get(k, cookie, key, &read, s->world.now, host_acts(s));
+        return kad_get(k, cookie, key, &how, s->world.now, host_acts(s));
     case OP_FIND:
         return kad_find(k, cookie, key, s->world.now, host_acts(s));
     case OP_JOIN:

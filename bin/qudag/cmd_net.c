@@ -144,24 +144,73 @@ static int dispatch(struct tool *t, const struct verb *verbs, size_t n, int argc
 
 static int dht_put(struct tool *t, int argc, char **argv)
 {
-    static const struct col cols[] = {
-        {"key", "key", COL_TEXT}, {"nodes", "stored by", COL_INT}, {"took_ns", "took", COL_NS}};
-    if (argc != 2) {
+    static const struct col cols[] = {{"key", "key", COL_TEXT},
+                                      {"nodes", "stored by", COL_INT},
+                                      {"rpcs", "requests", COL_INT},
+                                      {"took_ns", "took", COL_NS}};
+    int64_t quorum = 0;
+    bool once = false;
+    const char *text[2];
+    int n = 0;
+    for (int ix = 0; ix < argc; ix++) {
+        if (strcmp(argv[ix], "--once") == 0) {
+            once = true;
+        } else if (strcmp(argv[ix], "--quorum") == 0 && ix + 1 < argc) {
+            if (!parse_number(argv[++ix], 1, 20, &quorum)) {
+                return tool_usage(t, "dht put --quorum: 1 to 20");
+            }
+        } else if (n < 2) {
+            text[n++] = argv[ix];
+        } else {
+            n = 3;
+            break;
+        }
+    }
+    if (n != 2) {
         return tool_usage(t, "dht put takes a key and a value");
     }
     struct rec *r = ask_begin(t, "dht.put");
-    rec_str(r, "key", argv[0]);
-    rec_bytes(r, "value", argv[1], strlen(argv[1]));
+    rec_str(r, "key", text[0]);
+    rec_bytes(r, "value", text[1], strlen(text[1]));
+    rec_bool(r, "once", once);
+    rec_int(r, "quorum", quorum);
+    return ask_one(t, cols, N(cols));
+}
+
+static int dht_get(struct tool *t, int argc, char **argv)
+{
+    static const struct col cols[] = {{"value", "value", COL_TEXT},
+                                      {"nodes", "confirmed by", COL_INT},
+                                      {"rpcs", "requests", COL_INT},
+                                      {"took_ns", "took", COL_NS}};
+    const char *key = NULL, *how = NULL;
+    bool masked = false;
+    for (int ix = 0; ix < argc; ix++) {
+        if (strcmp(argv[ix], "--masked") == 0) {
+            masked = true;
+        } else if (strcmp(argv[ix], "--read") == 0 && ix + 1 < argc) {
+            how = argv[++ix];
+        } else if (key == NULL) {
+            key = argv[ix];
+        } else {
+            return tool_usage(t, "dht get takes one key");
+        }
+    }
+    if (key == NULL) {
+        return tool_usage(t, "dht get: which key?");
+    }
+    struct rec *r = ask_begin(t, "dht.get");
+    rec_str(r, "key", key);
+    if (how != NULL) {
+        rec_str(r, "read", how);
+    }
+    rec_bool(r, "masked", masked);
     return ask_one(t, cols, N(cols));
 }
 
 int run_dht(struct tool *t, int argc, char **argv)
 {
-    static const struct col got[] = {{"value", "value", COL_TEXT},
-                                     {"nodes", "answers", COL_INT},
-                                     {"rpcs", "requests", COL_INT},
-                                     {"took_ns", "took", COL_NS}},
-                            found[] = {{"peer", "peer", COL_PEER},
+    static const struct col found[] = {{"peer", "peer", COL_PEER},
                                        {"addresses", "address", COL_TEXT},
                                        {"took_ns", "took", COL_NS}},
                             peer[] = {{"peer", "PEER", COL_PEER}},
@@ -169,9 +218,27 @@ int run_dht(struct tool *t, int argc, char **argv)
                                           {"took_ns", "took", COL_NS}},
                             records[] = {{"key", "KEY", COL_TEXT},
                                          {"size", "SIZE", COL_SIZE},
-                                         {"expires", "EXPIRES", COL_DAY}};
+                                         {"expires", "EXPIRES", COL_DAY}},
+                            published[] = {{"key", "KEY", COL_TEXT},
+                                           {"provides", "PROVIDES", COL_YES},
+                                           {"due", "AGAIN", COL_DAY}},
+                            store[] = {{"folder", "folder", COL_TEXT},
+                                       {"kad_records", "records", COL_INT},
+                                       {"kad_record_bytes", "their size", COL_SIZE},
+                                       {"kad_providers", "providers", COL_INT},
+                                       {"kad_published", "published by us", COL_INT},
+                                       {"store_bytes", "file", COL_SIZE},
+                                       {"store_room", "has room", COL_INT},
+                                       {"store_taken_back", "taken back at start", COL_INT},
+                                       {"store_dropped", "dropped at start", COL_INT},
+                                       {"store_damaged_values", "damaged", COL_INT},
+                                       {"store_failures", "failed writes", COL_INT}};
     static const struct verb verbs[] = {
-        {"get", "dht.get", "key", true, NULL, got, N(got), ""},
+        {"forget", "dht.forget", "key", true, NULL, NULL, 0, ""},
+        {"unprovide", "dht.unprovide", "key", true, NULL, NULL, 0, ""},
+        {"published", "dht.published", NULL, false, "published", published, N(published),
+         "this node publishes nothing"},
+        {"store", "dht.store", NULL, false, NULL, store, N(store), ""},
         {"find", "dht.find", "peer", true, NULL, found, N(found), ""},
         {"closest", "dht.closest", "key", true, "peers", peer, N(peer), "nobody"},
         {"provide", "dht.provide", "key", true, NULL, provided, N(provided), ""},
@@ -180,7 +247,11 @@ int run_dht(struct tool *t, int argc, char **argv)
          "this node holds no records"},
         {"table", "dht.table", NULL, false, "peers", peer, N(peer), "the routing table is empty"},
         {"put", "", "", true, NULL, NULL, 0, ""}, /* for the suggestions */
+        {"get", "", "", true, NULL, NULL, 0, ""},
     };
+    if (argc > 0 && strcmp(argv[0], "get") == 0) {
+        return dht_get(t, argc - 1, argv + 1);
+    }
     if (argc > 0 && strcmp(argv[0], "put") == 0) {
         return dht_put(t, argc - 1, argv + 1);
     }

@@ -22,13 +22,19 @@ const struct sub subs[] = {
      "--relays lists the relays whose descriptors are known.\n", "qudag peers", run_peers},
     {"ping", "PEER|MULTIADDR [-c N]", "round trips to a peer", "", "qudag ping 12D3Koo... -c 5",
      run_ping},
-    {"dht", "put|get|find|closest|provide|providers|records|table", "the distributed hash table",
+    {"dht", "put|get|forget|find|closest|provide|unprovide|providers|records|published|store|table",
+     "the distributed hash table",
      "  put KEY VALUE      keep a value in the network; KEY without / means /app/KEY\n"
-     "  get KEY            read it\n"
+     "                     --once: do not publish it again; --quorum N: nodes that must store it\n"
+     "  get KEY            read it; --read first|confirmed|quorum|paths: how sure it must be;\n"
+     "                     --masked: nodes on the way see little of the key\n"
+     "  forget KEY         publish it no more\n"
      "  find PEER          addresses of a peer\n"
      "  closest KEY        the peers nearest to a key\n"
-     "  provide CONTENT    say that we have it; providers CONTENT: who has\n"
+     "  provide CONTENT    say that we have it; unprovide: no more; providers CONTENT: who has\n"
      "  records            what this node stores for others\n"
+     "  published          what it publishes itself, and when it does so again\n"
+     "  store              what is kept on disk, in numbers\n"
      "  table              the routing table\n",
      "qudag dht put greeting hello", run_dht},
     {"circuit", "build|list|close", "onion circuits",

@@ -91,15 +91,17 @@ RUN(dht_put)
 {
     char key[160];
     struct rec_field value;
+    qudag_dht_options o = {.keep = !rec_get_bool(&rq->args, "once"),
+                           .quorum = (uint32_t)rec_get_int(&rq->args, "quorum", 0)};
     if (!full_key(key, rec_get_str(&rq->args, "key")) ||
         !rec_find(&rq->args, "value", REC_BYTES, &value)) {
         usage(rq, "put needs a key of at most 128 bytes and a value");
         return;
     }
-    wait_op(
-        rq,
-        qudag_dht_put(rq->d->node, slice_of(key), (qudag_slice){value.bytes, value.len}, &rq->op),
-        key);
+    wait_op(rq,
+            qudag_dht_put_with(rq->d->node, slice_of(key), (qudag_slice){value.bytes, value.len},
+                               &o, &rq->op),
+            key);
 }
 
 static void cost_row(struct request *rq, const qudag_result *res)
@@ -126,14 +128,55 @@ DONE(dht_put)
     request_end_err(rq, err, err == QUDAG_OK ? "" : "the value was not stored");
 }
 
+/* One of the words of qudag dht get --read; false: another one. */
+static bool read_word(const char *word, qudag_dht_read *out)
+{
+    static const char *const words[] = {"default", "first", "confirmed", "quorum", "paths"};
+    *out = QUDAG_READ_DEFAULT;
+    for (size_t ix = 0; word != NULL && ix < sizeof(words) / sizeof(words[0]); ix++) {
+        if (strcmp(words[ix], word) == 0) {
+            *out = (qudag_dht_read)ix;
+            return true;
+        }
+    }
+    return word == NULL;
+}
+
 RUN(dht_get)
 {
     char key[160];
+    qudag_dht_options o = {.masked = rec_get_bool(&rq->args, "masked")};
     if (!full_key(key, rec_get_str(&rq->args, "key"))) {
         usage(rq, "get needs a key of at most 128 bytes");
         return;
     }
-    wait_op(rq, qudag_dht_get(rq->d->node, slice_of(key), &rq->op), key);
+    if (!read_word(rec_get_str(&rq->args, "read"), &o.read)) {
+        usage(rq, "--read is one of default, first, confirmed, quorum, paths");
+        return;
+    }
+    wait_op(rq, qudag_dht_get_with(rq->d->node, slice_of(key), &o, &rq->op), key);
+}
+
+RUN(dht_forget)
+{
+    char key[160];
+    if (!full_key(key, rec_get_str(&rq->args, "key"))) {
+        usage(rq, "forget needs a key of at most 128 bytes");
+        return;
+    }
+    wait_op(rq, qudag_dht_forget(rq->d->node, slice_of(key), &rq->op), key);
+}
+
+DONE(dht_forget)
+{
+    (void)res;
+    request_end_err(rq, err, err == QUDAG_OK ? "" : "this node does not publish that key");
+}
+
+RUN(dht_unprovide)
+{
+    const char *content = rec_get_str(&rq->args, "key");
+    wait_op(rq, qudag_dht_unprovide(rq->d->node, slice_of(content), &rq->op), "unprovide");
 }
 
 DONE(dht_get)
@@ -143,7 +186,11 @@ DONE(dht_get)
         rec_bytes(rq->d->rec, "value", res->value.base, res->value.len);
         request_send(rq);
     }
-    request_end_err(rq, err, err == QUDAG_OK ? "" : "no value was found");
+    request_end_err(rq, err,
+                    err == QUDAG_OK          ? ""
+                    : err == QUDAG_ENOTFOUND ? "no value was found: those near the key "
+                                               "have answered and have none"
+                                             : "no value was found");
 }
 
 RUN(dht_find)
@@ -389,6 +436,10 @@ static const struct command commands[] = {
     {"ping", run_ping, done_ping},
     {"dht.put", run_dht_put, done_dht_put},
     {"dht.get", run_dht_get, done_dht_get},
+    {"dht.forget", run_dht_forget, done_dht_forget},
+    {"dht.unprovide", run_dht_unprovide, done_dht_forget},
+    {"dht.published", report_published, NULL},
+    {"dht.store", report_store, NULL},
     {"dht.find", run_dht_find, done_dht_find},
     {"dht.closest", run_dht_closest, done_peers},
     {"dht.provide", run_dht_provide, done_dht_put},

@@ -213,7 +213,13 @@ static int make_node(struct daemon *d)
         .save = on_save,
     };
     qudag_settings s;
+    char store[PATH_LEN];
     settings_from(&s, &d->conf, d->identity);
+    if (!store_where(&d->conf, d->state.dir, store)) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "[dht] store_dir is too long");
+        return DAEMON_USAGE;
+    }
+    s.store_dir = store[0] == 0 ? NULL : store;
     s.uv_loop = &d->loop;
     s.log = log_record;
     if (qudag_node_check(&s, d->state.why, sizeof(d->state.why)) != QUDAG_OK) {
@@ -221,6 +227,10 @@ static int make_node(struct daemon *d)
     }
     if (listen_trouble(&d->conf, d->state.why, sizeof(d->state.why))) {
         return DAEMON_LISTEN;
+    }
+    if (s.store_dir != NULL &&
+        qudag_store_check(store, d->state.why, sizeof(d->state.why)) != QUDAG_OK) {
+        return DAEMON_STATE;
     }
     qudag_err err = qudag_node_new(&d->node, &s, &callbacks, d);
     if (err == QUDAG_OK) {

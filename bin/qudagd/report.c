@@ -1,6 +1,8 @@
 /* report.c - what the daemon knows, as rows. */
 #include "report.h"
 
+#include "start.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -182,6 +184,42 @@ void report_records(struct request *rq)
         rec_int(r, "expires", record.expires);
         request_send(rq);
     }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+void report_published(struct request *rq)
+{
+    qudag_dht_publication p;
+    for (size_t it = 0; qudag_dht_publication_next(rq->d->node, &it, &p);) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_key(r, p.key);
+        rec_bool(r, "provides", p.provides);
+        rec_int(r, "due", p.due);
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+/* Counters whose names begin so belong to the store. */
+void report_store(struct request *rq)
+{
+    static const char *const about[] = {"kad_records",   "kad_record_bytes", "kad_providers",
+                                        "kad_published", "kad_evicted",      "store_"};
+    struct rec *r = request_rec(rq, REC_ROW);
+    char dir[PATH_LEN];
+    const char *name;
+    uint64_t value;
+    rec_str(r, "folder", store_where(&rq->d->conf, rq->d->state.dir, dir) ? dir : "");
+    for (size_t it = 0; qudag_node_stat_next(rq->d->node, &it, &name, &value);) {
+        for (size_t ix = 0; ix < sizeof(about) / sizeof(about[0]); ix++) {
+            bool all = about[ix][strlen(about[ix]) - 1] != '_';
+            if (all ? strcmp(name, about[ix]) == 0
+                    : strncmp(name, about[ix], strlen(about[ix])) == 0) {
+                rec_int(r, name, (int64_t)value);
+            }
+        }
+    }
+    request_send(rq);
     request_end_err(rq, QUDAG_OK, "");
 }
 

@@ -14,6 +14,8 @@ void report_peers(struct request *rq);
 void report_relays(struct request *rq);
 void report_stats(struct request *rq);
 void report_records(struct request *rq);
+void report_published(struct request *rq);
+void report_store(struct request *rq);
 void report_table(struct request *rq);
 void report_circuits(struct request *rq);
 void report_dark(struct request *rq);

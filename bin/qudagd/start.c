@@ -36,12 +36,27 @@ void settings_from(qudag_settings *s, const struct conf *c, const qudag_identity
     s->dht_server = c->v[CONF_DHT_SERVER].num != 0;
     s->open_namespaces = const_list(&c->v[CONF_OPEN_NAMESPACES]);
     s->open_namespaces_n = c->v[CONF_OPEN_NAMESPACES].n;
+    s->dht_records_max = (uint32_t)c->v[CONF_DHT_RECORDS_MAX].num;
+    s->dht_bytes_max = (uint64_t)c->v[CONF_DHT_BYTES_MAX].num;
+    s->dht_providers_max = (uint32_t)c->v[CONF_DHT_PROVIDERS_MAX].num;
     s->hops = (uint8_t)c->v[CONF_HOPS].num;
     s->relays_min = (uint32_t)c->v[CONF_HOPS].num + 1;
     s->relay = c->v[CONF_RELAY].num != 0;
     s->circuits_max = (uint32_t)c->v[CONF_CIRCUITS_MAX].num;
     s->log_level = (qudag_log_level)c->v[CONF_LOG_LEVEL].num;
     s->lab = c->v[CONF_LAB].num != 0;
+}
+
+bool store_where(const struct conf *c, const char *state, char out[PATH_LEN])
+{
+    const char *dir = c->v[CONF_DHT_STORE_DIR].text;
+    out[0] = 0;
+    if (c->v[CONF_DHT_STORE].num == 0) {
+        return true;
+    }
+    int n = dir[0] != 0 ? snprintf(out, PATH_LEN, "%s", dir)
+                        : snprintf(out, PATH_LEN, "%s/store", state);
+    return n > 0 && n < PATH_LEN;
 }
 
 /* "/ip4/A/udp/P/quic-v1" as an address; false: not that simple. */

@@ -18,7 +18,7 @@ _qudag() {
     '') words='up down status peers ping dht circuit dark send inbox stats config lab version help --dir --json' ;;
     up) words='--listen --bootstrap --timeout --no-wait --foreground --lab -o' ;;
     peers) words='--relays' ;;
-    dht) [ -n "$sub" ] || words='put get find closest provide providers records table' ;;
+    dht) [ -n "$sub" ] || words='put get forget find closest provide unprovide providers records published store table' ;;
     circuit) [ -n "$sub" ] && words='--hops' || words='build list close' ;;
     dark) case $sub in
         '') words='new list publish resolve forget' ;;

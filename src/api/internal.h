@@ -22,6 +22,8 @@ struct qudag_node {
     struct node *node;
     struct store *store; /* NULL: nothing on disk */
     bool started;
+    size_t n_rules;
+    struct api_rules *rules[QUDAG_NAMESPACES_MAX];
     qudag_callbacks cb;
     void *user;
     void (*log)(void *user, const qudag_log_record *rec);
@@ -60,6 +62,11 @@ bool peer_in(struct peer_id *out, const qudag_peer_id *p); /* false: not a peer 
 qudag_err kept_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log);
 void kept_load(struct qudag_node *n);
 qudag_err cb_keep(void *ctx, enum kad_kept kind, const uint8_t *hash, struct slice bytes);
+
+/* rules.c: namespaces of the program. */
+struct api_rules;
+void rules_free(struct qudag_node *n);
+bool namespace_ok(const char *ns); /* settings.c */
 
 /* settings.c: checks and translates; |why| may be NULL. */
 qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN_MAX],

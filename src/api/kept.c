@@ -66,11 +66,10 @@ void kept_load(struct qudag_node *n)
 qudag_err qudag_store_check(const char *dir, char *why, size_t why_len)
 {
     struct store *s = NULL;
-    struct store_config c = {.dir = dir, .size_max = 16 * MIB};
+    struct store_config c = {.dir = dir, .look_only = true};
     char text[STORE_WHY_LEN] = "no folder is named";
 
     qudag_err err = dir == NULL ? QUDAG_EINVAL : store_open(&s, &c, text);
-    store_close(s);
     if (why != NULL && why_len > 0) {
         size_t len = err == QUDAG_OK ? 0 : strlen(text);
         len = len < why_len - 1 ? len : why_len - 1;

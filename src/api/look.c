@@ -75,6 +75,18 @@ bool qudag_dht_record_next(const qudag_node *n, size_t *it, qudag_dht_record *ou
     return true;
 }
 
+bool qudag_dht_publication_next(const qudag_node *n, size_t *it, qudag_dht_publication *out)
+{
+    struct slice key;
+
+    if (n == NULL || it == NULL || out == NULL ||
+        !kad_own_next(node_kad(n->node), it, io_now(), &key, &out->provides, &out->due)) {
+        return false;
+    }
+    out->key = slice_out(key);
+    return true;
+}
+
 bool qudag_dht_table_next(const qudag_node *n, size_t *it, qudag_peer_id *peer)
 {
     struct kad_peer_info info;

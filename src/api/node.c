@@ -295,6 +295,7 @@ void qudag_node_free(qudag_node *n)
     io_free(n->io);
     node_free(n->node);
     store_close(n->store);
+    rules_free(n);
     for (size_t i = 0; i < n->n_strings; i++) {
         mem_free(&n->mem, n->strings[i]);
     }

@@ -59,31 +59,70 @@ void qudag_op_cancel(qudag_node *n, qudag_op op)
     }
 }
 
-static qudag_err ask_key(qudag_node *n, enum op_kind kind, qudag_slice key, qudag_slice value,
+static qudag_err ask_key(qudag_node *n, struct node_request *r, qudag_slice key, qudag_slice value,
                          qudag_op *op)
 {
-    struct node_request r = {.kind = kind, .key = slice_in(key), .value = slice_in(value)};
-
+    r->key = slice_in(key);
+    r->value = slice_in(value);
     if (n == NULL || op == NULL || key.base == NULL || key.len == 0 ||
         (value.base == NULL && value.len > 0)) {
         return QUDAG_EINVAL;
     }
-    return ask(n, &r, op);
+    return ask(n, r, op);
+}
+
+static const qudag_slice no_value = {NULL, 0};
+
+/* False: not options. */
+static bool options_in(struct kad_options *out, const qudag_dht_options *o)
+{
+    if (o != NULL) {
+        *out = (struct kad_options){.read = (enum kad_read)o->read,
+                                    .quorum = o->quorum,
+                                    .keep = o->keep,
+                                    .masked = o->masked};
+    }
+    return o == NULL || (unsigned)o->read <= QUDAG_READ_PATHS;
+}
+
+qudag_err qudag_dht_put_with(qudag_node *n, qudag_slice key, qudag_slice value,
+                             const qudag_dht_options *o, qudag_op *op)
+{
+    struct node_request r = {.kind = OP_PUT};
+
+    return options_in(&r.opt, o) ? ask_key(n, &r, key, value, op) : QUDAG_EINVAL;
 }
 
 qudag_err qudag_dht_put(qudag_node *n, qudag_slice key, qudag_slice value, qudag_op *op)
 {
-    return ask_key(n, OP_PUT, key, value, op);
+    return qudag_dht_put_with(n, key, value, &(qudag_dht_options){.keep = true}, op);
+}
+
+qudag_err qudag_dht_get_with(qudag_node *n, qudag_slice key, const qudag_dht_options *o,
+                             qudag_op *op)
+{
+    struct node_request r = {.kind = OP_GET};
+
+    return options_in(&r.opt, o) ? ask_key(n, &r, key, no_value, op) : QUDAG_EINVAL;
 }
 
 qudag_err qudag_dht_get(qudag_node *n, qudag_slice key, qudag_op *op)
 {
-    return ask_key(n, OP_GET, key, (qudag_slice){NULL, 0}, op);
+    return qudag_dht_get_with(n, key, NULL, op);
+}
+
+qudag_err qudag_dht_forget(qudag_node *n, qudag_slice key, qudag_op *op)
+{
+    struct node_request r = {.kind = OP_UNPUBLISH};
+
+    return ask_key(n, &r, key, no_value, op);
 }
 
 qudag_err qudag_dht_closest(qudag_node *n, qudag_slice key, qudag_op *op)
 {
-    return ask_key(n, OP_CLOSEST, key, (qudag_slice){NULL, 0}, op);
+    struct node_request r = {.kind = OP_CLOSEST};
+
+    return ask_key(n, &r, key, no_value, op);
 }
 
 qudag_err qudag_dht_find_peer(qudag_node *n, const qudag_peer_id *peer, qudag_op *op)
@@ -98,14 +137,14 @@ qudag_err qudag_dht_find_peer(qudag_node *n, const qudag_peer_id *peer, qudag_op
 
 static qudag_err ask_content(qudag_node *n, enum op_kind kind, qudag_slice content, qudag_op *op)
 {
+    struct node_request r = {.kind = kind};
     uint8_t multihash[2 + SHA256_LEN] = {0x12, SHA256_LEN}; /* multicodec: sha2-256 */
 
     if (content.base == NULL && content.len > 0) {
         return QUDAG_EINVAL;
     }
     sha256(multihash + 2, slice_in(content));
-    return ask_key(n, kind, (qudag_slice){multihash, sizeof(multihash)}, (qudag_slice){NULL, 0},
-                   op);
+    return ask_key(n, &r, (qudag_slice){multihash, sizeof(multihash)}, no_value, op);
 }
 
 qudag_err qudag_dht_provide(qudag_node *n, qudag_slice content, qudag_op *op)
@@ -116,6 +155,11 @@ qudag_err qudag_dht_provide(qudag_node *n, qudag_slice content, qudag_op *op)
 qudag_err qudag_dht_providers(qudag_node *n, qudag_slice content, qudag_op *op)
 {
     return ask_content(n, OP_PROVIDERS, content, op);
+}
+
+qudag_err qudag_dht_unprovide(qudag_node *n, qudag_slice content, qudag_op *op)
+{
+    return ask_content(n, OP_UNPUBLISH, content, op);
 }
 
 qudag_err qudag_circuit_build(qudag_node *n, uint8_t hops, qudag_op *op)

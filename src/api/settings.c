@@ -99,11 +99,12 @@ static qudag_err read_bootstrap(struct node_config *c, const qudag_settings *s, 
     return QUDAG_OK;
 }
 
-static bool namespace_ok(const char *ns)
+bool namespace_ok(const char *ns)
 {
     size_t len = ns != NULL ? strlen(ns) : 0;
 
-    if (len == 0 || len > 32 || strcmp(ns, "pk") == 0 || strncmp(ns, "qudag", 5) == 0) {
+    if (len == 0 || len > QUDAG_NAMESPACE_LEN || strcmp(ns, "pk") == 0 ||
+        strncmp(ns, "qudag", 5) == 0) {
         return false;
     }
     for (size_t i = 0; i < len; i++) {

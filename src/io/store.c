@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -503,16 +504,21 @@ static void *sync_loop(void *arg)
     return NULL;
 }
 
+/* Signals are for the program's threads. */
 static bool start_thread(struct store *s)
 {
     pthread_condattr_t a;
+    sigset_t all, before;
 
     (void)pthread_condattr_init(&a);
     (void)pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_cond_init(&s->wake, &a);
     (void)pthread_condattr_destroy(&a);
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     s->has_thread = pthread_create(&s->thread, NULL, sync_loop, s) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return s->has_thread;
 }
 
@@ -532,7 +538,7 @@ static void stop_thread(struct store *s)
 
 /* ---- life ---- */
 
-static qudag_err open_all(struct store *s, char *why)
+static qudag_err open_all(struct store *s, bool look_only, char *why)
 {
     char broken[PATH_MAX_LEN + 32];
     enum store_file what;
@@ -541,7 +547,10 @@ static qudag_err open_all(struct store *s, char *why)
     if (err == QUDAG_OK) {
         err = look_at(s, &what, why);
     }
-    if (err == QUDAG_OK && what == STORE_FILE_DAMAGED) {
+    if (err != QUDAG_OK || look_only) {
+        return err;
+    }
+    if (what == STORE_FILE_DAMAGED) {
         err = set_aside(s, broken, why);
     }
     if (err == QUDAG_OK) {
@@ -575,8 +584,8 @@ qudag_err store_open(struct store **out, const struct store_config *cfg, char wh
     s->size_max = cfg->size_max;
     s->log = cfg->log;
     memcpy(s->dir, cfg->dir, strlen(cfg->dir) + 1);
-    qudag_err err = open_all(s, why);
-    if (err != QUDAG_OK) {
+    qudag_err err = open_all(s, cfg->look_only, why);
+    if (err != QUDAG_OK || cfg->look_only) {
         store_close(s);
         return err;
     }

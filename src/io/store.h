@@ -27,6 +27,7 @@ struct store;
 struct store_config {
     const char *dir;   /* made if it is missing (its parent is not) */
     uint64_t size_max; /* bytes of the file at most */
+    bool look_only;    /* lock, folder, version: nothing is made, mended or kept open */
     struct logger log;
 };
 
@@ -36,10 +37,10 @@ struct store_stats {
 };
 
 /*
- * Opens DIR/dht.mdb.  A damaged file is set aside as dht.mdb.broken and a new one begun with what
- * could be saved: logged, and in the stats.  On failure |why| is a sentence: QUDAG_EEXISTS (another
- * process uses it), EUNSUPPORTED (of a newer version, or of another program), ESYSTEM (folder or file
- * cannot be read or written), ENOMEM.
+ * Opens DIR/dht.mdb; look_only: *out stays NULL.  A damaged file is set aside as dht.mdb.broken and a
+ * new one begun with what could be saved: logged, and in the stats.  On failure |why| is a sentence:
+ * QUDAG_EEXISTS (another process uses it), EUNSUPPORTED (of a newer version, or of another program),
+ * ESYSTEM (folder or file cannot be read or written), ENOMEM.
  */
 QUDAG_MUST_USE qudag_err store_open(struct store **out, const struct store_config *cfg,
                                     char why[STORE_WHY_LEN]);

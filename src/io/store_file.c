@@ -22,10 +22,11 @@
 #define DATA_VERSION 1
 #define HEAD 16 /* bytes before a page's offsets */
 #define ENTRY 8 /* bytes before an entry's key */
-#define META_LEN 136
+#define META_LEN 152
 #define FLAG_BRANCH 1
 #define FLAG_LEAF 2
 #define FLAG_OVERFLOW 4
+#define FLAG_META 8
 #define ENTRY_BIG 1
 #define NO_PAGE UINT64_MAX
 #define DEPTH_MAX 16
@@ -33,7 +34,8 @@
 #define PAGE_MIN 512
 #define PAGE_MAX 32768
 #define TXN_MAX (UINT64_C(1) << 62)
-#define FIXED_MAP 1
+#define FREE_FLAGS 8     /* keys are numbers */
+#define ENV_FLAGS 0x4000 /* may be with them: the file is not in a folder of its own */
 
 struct db {
     uint32_t pad; /* of the first: bytes of a page */
@@ -42,6 +44,9 @@ struct db {
 };
 
 struct meta {
+    uint64_t no;
+    uint16_t pad, flags;
+    uint32_t unused;
     uint32_t magic, version;
     uint64_t address, mapsize;
     struct db db[2]; /* free pages, data */
@@ -278,9 +283,9 @@ static bool meta_ok(const struct meta *m)
 {
     uint32_t page = m->db[0].pad;
 
-    return m->magic == MAGIC && page >= PAGE_MIN && page <= PAGE_MAX && (page & (page - 1)) == 0 &&
-           (m->db[0].flags & FIXED_MAP) == 0 && m->db[1].flags == 0 && m->txn < TXN_MAX &&
-           m->last >= 1;
+    return m->magic == MAGIC && m->flags == FLAG_META && page >= PAGE_MIN && page <= PAGE_MAX &&
+           (page & (page - 1)) == 0 && (m->db[0].flags & ~ENV_FLAGS) == FREE_FLAGS &&
+           m->db[1].flags == 0 && m->txn < TXN_MAX && m->last >= 1;
 }
 
 /* The newer of the two heads into |m|. */
@@ -288,13 +293,13 @@ static enum store_file heads(int fd, struct meta *m)
 {
     struct meta a, b;
 
-    if (!read_at(fd, &a, META_LEN, HEAD)) {
+    if (!read_at(fd, &a, META_LEN, 0)) {
         return STORE_FILE_DAMAGED;
     }
     if (a.magic == MAGIC && (a.version & 0xffff) > DATA_VERSION && (a.version & 0xffff) < 16) {
         return STORE_FILE_NEWER;
     }
-    if (!meta_ok(&a) || !read_at(fd, &b, META_LEN, (uint64_t)a.db[0].pad + HEAD) || !meta_ok(&b) ||
+    if (!meta_ok(&a) || !read_at(fd, &b, META_LEN, a.db[0].pad) || !meta_ok(&b) ||
         a.db[0].pad != b.db[0].pad || a.version != DATA_VERSION || b.version != DATA_VERSION) {
         return STORE_FILE_DAMAGED;
     }
@@ -368,7 +373,7 @@ qudag_err store_file_scan(int fd, store_entry_fn fn, void *ctx)
     if (fstat(fd, &st) != 0) {
         return QUDAG_ESYSTEM;
     }
-    bool told = read_at(fd, &m, META_LEN, HEAD) && meta_ok(&m);
+    bool told = read_at(fd, &m, META_LEN, 0) && meta_ok(&m);
     f.page = told ? m.db[0].pad : (uint32_t)sysconf(_SC_PAGESIZE);
     f.pages = (uint64_t)st.st_size / f.page;
     f.buf = malloc(f.page);

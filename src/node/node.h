@@ -43,6 +43,7 @@ enum op_kind {
     OP_FIND_PEER,
     OP_PROVIDE,
     OP_PROVIDERS,
+    OP_UNPUBLISH,
     OP_CIRCUIT,
     OP_DARK_PUBLISH,
     OP_DARK_RESOLVE,
@@ -155,8 +156,9 @@ struct node_request {
     struct multiaddr addr;   /* CONNECT */
     bool has_pq;
     uint8_t pq_hash[32];
-    uint8_t hops;          /* CIRCUIT */
-    struct dark_addr dark; /* DARK_* */
+    uint8_t hops;           /* CIRCUIT */
+    struct dark_addr dark;  /* DARK_* */
+    struct kad_options opt; /* PUT, GET */
 };
 QUDAG_MUST_USE qudag_err node_request(struct node *n, const struct node_request *r, struct ref *op);
 void node_cancel(struct node *n, struct ref op);
@@ -179,6 +181,8 @@ QUDAG_MUST_USE qudag_err node_dark_create(struct node *n, const char *label, tst
                                           struct dark_addr *out);
 QUDAG_MUST_USE qudag_err node_circuit_close(struct node *n, struct ref circuit);
 
+/* See kad_namespace(). */
+QUDAG_MUST_USE qudag_err node_namespace(struct node *n, const struct kad_validator *v);
 /* What hooks.keep was given, before node_start(); see kad_restore() for errors. */
 QUDAG_MUST_USE qudag_err node_kept(struct node *n, enum kad_kept kind, const uint8_t *hash,
                                    struct slice bytes, tstamp now);

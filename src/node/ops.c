@@ -92,13 +92,12 @@ static qudag_err begin_kad(struct node *n, struct op *op, tstamp now)
 {
     const struct node_request *r = &op->req;
     uint64_t cookie = ref_word(op->ref);
-    static const struct kad_options keep = {.keep = true};
     struct acts *out = node_begin(n);
     qudag_err err = QUDAG_EINVAL;
 
     switch (r->kind) {
     case OP_PUT:
-        err = kad_put(n->kad, cookie, r->key, r->value, &keep, now, out);
+        err = kad_put(n->kad, cookie, r->key, r->value, &r->opt, now, out);
         break;
     case OP_ANNOUNCE:
         err = kad_put(n->kad, cookie, r->key, r->value, NULL, now, out);
@@ -107,6 +106,8 @@ static qudag_err begin_kad(struct node *n, struct op *op, tstamp now)
         err = kad_put(n->kad, cookie, r->key, r->value, NULL, now, out);
         break;
     case OP_GET:
+        err = kad_get(n->kad, cookie, r->key, &r->opt, now, out);
+        break;
     case OP_SERVE_GET:
     case OP_FETCH:
         err = kad_get(n->kad, cookie, r->key, NULL, now, out);
@@ -163,6 +164,16 @@ static qudag_err begin_dark(struct node *n, struct op *op, tstamp now)
     return err;
 }
 
+/* Ends at once: what others hold runs out by itself. */
+static qudag_err begin_unpublish(struct node *n, struct op *op)
+{
+    if (!kad_unkeep(n->kad, op->req.key)) {
+        return QUDAG_ENOTFOUND;
+    }
+    op_finish(n, op, QUDAG_OK, NULL);
+    return QUDAG_OK;
+}
+
 static void begin_add_peer(struct node *n, struct op *op, tstamp now)
 {
     struct kad_peer_info info = {.id = op->req.peer, .n_addrs = 1, .addr = {op->req.addr}};
@@ -192,6 +203,8 @@ static qudag_err begin(struct node *n, struct op *op, tstamp now)
     case OP_ADD_PEER:
         begin_add_peer(n, op, now);
         return QUDAG_OK;
+    case OP_UNPUBLISH:
+        return begin_unpublish(n, op);
     case OP_CIRCUIT:
         return circuit_start(n, FOR_PROGRAM, op, NULL, NULL, &c);
     case OP_LOOKUP_GET:

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define NOTES_MAX 1024
-#define ANCHORS_FIRST (20 * NS_PER_S) /* after the start */
+#define ANCHORS_FIRST (10 * NS_PER_S) /* after the start */
 #define ANCHORS_EVERY (300 * NS_PER_S)
 
 static qudag_err check_pk(void *ctx, struct slice key, struct slice value, walltime now,
@@ -135,6 +135,11 @@ static void add_validators(struct node *n, struct kad_config *c)
             .ns = n->cfg.open_ns[i], .value_max = 4096, .ctx = n, .check = check_any};
     }
     c->n_validators = (size_t)(v - c->validator);
+}
+
+qudag_err node_namespace(struct node *n, const struct kad_validator *v)
+{
+    return kad_namespace(n->kad, v);
 }
 
 qudag_err wire_kad_init(struct node *n, tstamp now)

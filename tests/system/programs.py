@@ -64,16 +64,19 @@ class Node:
     def __init__(self, name, *options):
         self.dir = TOP / name
         self.options = options
+        self.listen = ANY_PORT
         self.pid = 0
 
     def start(self, *options, wait=True):
         args = []
-        for o in ('lab.lab=yes', f'node.listen={ANY_PORT}', *self.options, *options):
+        for o in ('lab.lab=yes', f'node.listen={self.listen}', *self.options, *options):
             args += ['-o', o]
         code, text = run(QUDAG, '--dir', self.dir, 'up', '--json', *([] if wait else ['--no-wait']), *args, timeout=60)
         check(code == 0, f'{self.dir.name} does not start: exit {code}: {text}')
-        s = self.ask('status')
-        self.pid, self.peer, self.bootstrap = s['pid'], s['peer'], s['bootstrap'][0]
+        return self.take(self.ask('status'))
+
+    def take(self, status):
+        self.pid, self.peer, self.bootstrap = status['pid'], status['peer'], status['bootstrap'][0]
         _pids.add(self.pid)
         return self
 

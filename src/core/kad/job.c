@@ -163,7 +163,7 @@ static bool lookup_end(struct kad *k, struct kad_job *j, tstamp now, struct acts
 {
     j->hops = j->hops == 0 ? kad_query_hops(&j->q) : j->hops;
     if (j->bits == 0) {
-        kad_size_note(k, &j->q);
+        kad_size_note(k, &j->q, now);
     }
     switch (j->op) {
     case KAD_OP_BOOTSTRAP:

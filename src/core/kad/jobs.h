@@ -77,7 +77,7 @@ int kad_frame(struct slice in, struct slice *msg, size_t *used);
 
 /* Of all peers together, smoothed. */
 struct kad_guess {
-    uint32_t mean_us, var_us; /* mean 0: nothing measured */
+    uint32_t mean_us, var_us, n; /* n: measurements, as far as it matters how many */
 };
 
 /* ns from the beginning; soft <= late < hard */
@@ -88,12 +88,16 @@ struct kad_waits {
 void kad_guess_note(struct kad_guess *g, tstamp took);
 struct kad_waits kad_waits_answer(const struct kad *k, const struct kad_peer *p);
 struct kad_waits kad_waits_dial(const struct kad *k);
+/* A request was answered, or had no answer when it was late. */
+#define KAD_FAILING_ONE 65536
+#define KAD_FAILING_MANY (KAD_FAILING_ONE / 20)
+void kad_failing_note(struct kad *k, bool failed);
 
 /* ---- job.c ---- */
 
 #define KAD_JOBS_INTERNAL 8
 #define KAD_TARGETS_MAX 48 /* peers a value is sent to */
-#define KAD_SWEEP_MAX 7    /* sibling prefixes looked into */
+#define KAD_SWEEP_MAX 8    /* sibling prefixes looked into */
 #define KAD_SWEEP_WIDTH 40 /* peers waited for after that */
 #define KAD_REFETCH_MAX 8  /* values fetched because their digest differs */
 

@@ -64,6 +64,23 @@ const struct kad_validator *kad_validator_find(const struct kad *k, struct slice
     return best;
 }
 
+qudag_err kad_namespace(struct kad *k, const struct kad_validator *v)
+{
+    if (v->ns == NULL || v->check == NULL || v->ns[0] == '\0') {
+        return QUDAG_EINVAL;
+    }
+    for (size_t i = 0; i < k->cfg.n_validators; i++) {
+        if (strcmp(k->cfg.validator[i].ns, v->ns) == 0) {
+            return QUDAG_EEXISTS;
+        }
+    }
+    if (k->cfg.n_validators == KAD_VALIDATORS_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    k->cfg.validator[k->cfg.n_validators++] = *v;
+    return QUDAG_OK;
+}
+
 qudag_err kad_judge(const struct kad *k, const struct kad_validator *v, struct slice key,
                     struct slice value, tstamp now, walltime *expires)
 {

@@ -35,7 +35,7 @@ enum kad_read {
 
 /* Of one get or put; NULL where one is taken: all zero, the defaults. */
 struct kad_options {
-    enum kad_read read; /* get */
+    enum kad_read read; /* get; a put looks for the k closest along as many paths */
     uint32_t quorum; /* put: acknowledgements wanted; 0: as the namespace, then the config says */
     bool keep;       /* put: republish it every KAD_REPUBLISH for as long as we run */
     bool masked;     /* get: peers on the way see a few bits of the key only */
@@ -57,7 +57,7 @@ struct kad_validator {
     enum kad_read read; /* DEFAULT: FIRST without |select|, else CONFIRMED */
     uint32_t quorum;    /* acknowledgements a put wants; 0: as the config says */
 };
-#define KAD_VALIDATORS_MAX 16
+#define KAD_VALIDATORS_MAX 20
 
 /* What one peer, one network (/24, /48) and all together may; 0: the default. */
 struct kad_limit {
@@ -170,7 +170,16 @@ QUDAG_MUST_USE qudag_err kad_providers(struct kad *k, uint64_t cookie, struct sl
 QUDAG_MUST_USE qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp now,
                                        struct acts *out);
 void kad_cancel(struct kad *k, uint64_t cookie, struct acts *out);
-void kad_unkeep(struct kad *k, struct slice key); /* stop republishing */
+/* Stops saying it again; false: it was not kept.  What others hold runs out by itself. */
+bool kad_unkeep(struct kad *k, struct slice key);
+/* What we keep publishing; *it starts at 0; false at the end.  |due|: by the calendar. */
+bool kad_own_next(const struct kad *k, size_t *it, tstamp now, struct slice *key, bool *provide,
+                  walltime *due);
+/*
+ * One more namespace; |v->ns| is borrowed for the life of the core.  QUDAG_EINVAL, EEXISTS, ELIMIT
+ * (KAD_VALIDATORS_MAX).
+ */
+QUDAG_MUST_USE qudag_err kad_namespace(struct kad *k, const struct kad_validator *v);
 
 /* Our own addresses, told to others in ADD_PROVIDER and FIND_NODE answers about us. */
 void kad_set_addrs(struct kad *k, const struct multiaddr *addr, size_t n);

@@ -40,8 +40,8 @@ struct kad_places {
 };
 
 /* Learns from the answers of a lookup; from our own neighbourhood in the table. */
-void kad_size_note(struct kad *k, const struct kad_query *q);
-void kad_size_look(struct kad *k);
+void kad_size_note(struct kad *k, const struct kad_query *q, tstamp now);
+void kad_size_look(struct kad *k, tstamp now);
 /* Servers in the network, as far as we can tell; at least 1. */
 uint64_t kad_size(const struct kad *k);
 /* Distance (first 64 bits) within which |n| nodes are expected; 0: unknown, or half the network. */
@@ -127,8 +127,10 @@ struct kad {
     tstamp next_maintain, last_answer, rejoin_at, rejoin_wait;
     tstamp next_check, idle_check; /* an entry silent for so long is asked whether it lives */
     struct kad_guess answers, dials;
+    int32_t failing; /* share of requests without an answer lately, of KAD_FAILING_ONE */
     uint64_t space, space_v[KAD_SPACES]; /* between ids; 0: unknown */
     uint32_t spaces;
+    tstamp sized_at;
     struct kad_peer *lost[KAD_LOST_MAX]; /* left the table because they did not answer */
     size_t n_lost;
     tstamp next_lost, next_reunion;

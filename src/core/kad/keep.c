@@ -142,13 +142,16 @@ qudag_err kad_keep_restore(struct kad *k, const struct kad_own *own, const uint8
     }
     qudag_err err = keep_set(k, own->key, own->value, own->provide, tstamp_after(now, wait), &e);
     if (err == QUDAG_OK) {
+        list_del(&e->mark.node); /* the host has it so */
         e->mark.known = true;
     }
     return err;
 }
 
-void kad_unkeep(struct kad *k, struct slice key)
+bool kad_unkeep(struct kad *k, struct slice key)
 {
+    uint32_t before = k->n_keeps;
+
     LIST_EACH_SAFE(it, tmp, &k->keeps)
     {
         struct kad_keep *e = keep_of(it);
@@ -156,6 +159,27 @@ void kad_unkeep(struct kad *k, struct slice key)
             keep_free(k, e);
         }
     }
+    return k->n_keeps < before;
+}
+
+bool kad_own_next(const struct kad *k, size_t *it, tstamp now, struct slice *key, bool *provide,
+                  walltime *due)
+{
+    size_t ix = 0;
+
+    LIST_EACH(at, &k->keeps)
+    {
+        const struct kad_keep *e = keep_of(at);
+        if (ix++ == *it) {
+            tstamp when = e->timer.node.at;
+            (*it)++;
+            *key = (struct slice){e->key, e->key_len};
+            *provide = e->provide;
+            *due = kad_wall(k, when > now ? when : now);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Publishing found nobody: again soon rather than in twelve hours. */

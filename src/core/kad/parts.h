@@ -161,7 +161,7 @@ unsigned kad_bucket_ix(const struct kad_table *t, const uint8_t hash[SHA256_LEN]
 #define KAD_CANDS_ONE 128 /* of a lookup along one path */
 #define KAD_PATH_CANDS 32 /* of each path where there are several */
 #define KAD_QUERY_RPCS_MAX 160
-#define KAD_CROWD_MAX 3    /* asked of peers packed together */
+#define KAD_CROWD_MAX 2    /* asked of peers packed together */
 #define KAD_GROUP_LOOKUP 4 /* candidates of one /24 or /48 */
 
 enum kad_cand_state {

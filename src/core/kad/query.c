@@ -259,7 +259,7 @@ static struct view look(struct kad_query *q, unsigned path, tstamp now)
             live++;
             v.next = before(c, v.next, now) ? c : v.next;
         } else if (c->by == path && (c->state == KAD_CAND_ASKED || c->state == KAD_CAND_ANSWERED)) {
-            live++;
+            live += c->soft ? 0 : 1; /* it may be dead: one more is asked in its place */
             v.waits = v.waits || c->state == KAD_CAND_ASKED;
         }
     }

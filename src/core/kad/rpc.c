@@ -284,6 +284,7 @@ static void rpc_answered(struct kad *k, struct kad_rpc *r, const struct kad_msg 
         k->n_checks--;
         k->idle_check = tstamp_min(k->idle_check / 16 * 17, KAD_IDLE_CHECK);
     }
+    kad_failing_note(k, false);
     if (!is_store(r)) {
         kad_guess_note(&k->answers, tstamp_min(rtt, kad_waits_answer(k, r->peer).late));
     }
@@ -366,6 +367,9 @@ void kad_rpc_timer(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *ou
         return;
     }
     r->stage = r->stage == KAD_STAGE_EARLY && now < r->late ? KAD_STAGE_SOFT : KAD_STAGE_LATE;
+    if (r->stage == KAD_STAGE_LATE) {
+        kad_failing_note(k, true);
+    }
     tstamp at = r->stage == KAD_STAGE_SOFT ? r->late : r->hard;
     if (kad_timer_set(k, &r->timer, at) != QUDAG_OK) {
         kad_rpc_failed(k, r, true, now, out);

@@ -11,7 +11,6 @@
 
 #include <string.h>
 
-#define ANSWERED_MIN 10 /* a lookup with fewer says nothing */
 #define TRIES_MAX (UINT32_C(1) << 20)
 
 /* ---- size ---- */
@@ -27,10 +26,10 @@ static uint64_t median(const uint64_t *v, size_t n)
         }
         s[at] = v[i];
     }
-    return s[n / 2];
+    return s[(n - 1) / 2]; /* of two the smaller: we were there when the network was small */
 }
 
-static void note(struct kad *k, const uint64_t *dist, size_t n)
+static void note(struct kad *k, const uint64_t *dist, size_t n, tstamp now)
 {
     uint64_t sum = 0;
 
@@ -40,10 +39,11 @@ static void note(struct kad *k, const uint64_t *dist, size_t n)
     }
     k->space_v[k->spaces % KAD_SPACES] = sum == 0 ? 1 : sum;
     k->spaces++;
+    k->sized_at = now;
     k->space = median(k->space_v, k->spaces < KAD_SPACES ? k->spaces : KAD_SPACES);
 }
 
-void kad_size_note(struct kad *k, const struct kad_query *q)
+void kad_size_note(struct kad *k, const struct kad_query *q, tstamp now)
 {
     uint64_t dist[KAD_K];
     size_t n = 0;
@@ -53,12 +53,12 @@ void kad_size_note(struct kad *k, const struct kad_query *q)
             dist[n++] = q->cand[i].dist;
         }
     }
-    if (n >= ANSWERED_MIN && n == KAD_K) {
-        note(k, dist, n);
+    if (n == KAD_K) { /* a lookup with fewer says nothing */
+        note(k, dist, n, now);
     }
 }
 
-void kad_size_look(struct kad *k)
+void kad_size_look(struct kad *k, tstamp now)
 {
     struct kad_peer *near[KAD_K];
     uint64_t dist[KAD_K], self = kad_hash_prefix(k->hash);
@@ -68,7 +68,7 @@ void kad_size_look(struct kad *k)
         dist[i] = kad_hash_prefix(near[i]->hash) ^ self;
     }
     if (n == KAD_K) {
-        note(k, dist, n);
+        note(k, dist, n, now);
     }
 }
 

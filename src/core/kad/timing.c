@@ -11,8 +11,13 @@
 #define SOFT_MIN (20 * NS_PER_MS)
 #define LATE_UNKNOWN NS_PER_S
 #define LATE_MIN (100 * NS_PER_MS)
-#define LATE_MAX (1500 * NS_PER_MS)
+#define LATE_MAX (2 * NS_PER_S)
+#define SPREAD 6 /* round trips are lognormal: beyond it three in a thousand, at sigma 0.5 */
 #define PROBE_SPARE (50 * NS_PER_MS)
+#define FAILING_UP 16
+#define FAILING_DOWN 64
+#define GUESS_MIN 8 /* fewer measurements say little of the others */
+#define HANDSHAKE 3 /* round trips to a link, until measured */
 #define SAMPLE_MAX_US 10000000u
 
 /* RFC 6298, over all peers: the variance is that between peers, too. */
@@ -21,8 +26,10 @@ void kad_guess_note(struct kad_guess *g, tstamp took)
     uint64_t us = took / NS_PER_US;
     uint32_t r = us == 0 ? 1 : us > SAMPLE_MAX_US ? SAMPLE_MAX_US : (uint32_t)us;
 
+    g->n += g->n < GUESS_MIN ? 1 : 0;
     if (g->mean_us == 0) {
-        *g = (struct kad_guess){r, r / 2};
+        g->mean_us = r;
+        g->var_us = r / 2;
         return;
     }
     uint32_t d = g->mean_us > r ? g->mean_us - r : r - g->mean_us;
@@ -47,9 +54,31 @@ static tstamp soft_of(uint32_t mean_us, uint32_t var_us)
 static tstamp late_of(uint32_t mean_us, uint32_t var_us)
 {
     tstamp mean = (tstamp)mean_us * NS_PER_US, var = (tstamp)var_us * NS_PER_US;
-    tstamp lost = 5 * mean / 2 + PROBE_SPARE, spread = mean + 4 * var;
+    tstamp lost = 5 * mean / 2 + PROBE_SPARE, spread = mean + SPREAD * var;
 
     return clamp(lost > spread ? lost : spread, LATE_MIN, LATE_MAX);
+}
+
+/*
+ * Where hardly anybody fails, waiting longer for the late costs next to nothing and finds more; where many are
+ * dead it only takes time.  So the late time is up to three times as long the fewer fail.
+ */
+void kad_failing_note(struct kad *k, bool failed)
+{
+    if (failed) {
+        k->failing += (KAD_FAILING_ONE - k->failing) / FAILING_UP;
+    } else {
+        k->failing -= k->failing / FAILING_DOWN;
+    }
+}
+
+static struct kad_waits patient(const struct kad *k, struct kad_waits w)
+{
+    int32_t spare = k->failing < KAD_FAILING_MANY ? KAD_FAILING_MANY - k->failing : 0;
+    tstamp late = w.late + w.late * 2 * (tstamp)spare / KAD_FAILING_MANY;
+
+    w.late = late < LATE_MAX ? late : w.late > LATE_MAX ? w.late : LATE_MAX;
+    return w;
 }
 
 struct kad_waits kad_waits_answer(const struct kad *k, const struct kad_peer *p)
@@ -59,20 +88,23 @@ struct kad_waits kad_waits_answer(const struct kad *k, const struct kad_peer *p)
     if (p->srtt_us != 0) {
         w.soft = soft_of(p->srtt_us, p->rttvar_us);
         w.late = late_of(p->srtt_us, p->rttvar_us);
-    } else if (k->answers.mean_us != 0) {
+    } else if (k->answers.n >= GUESS_MIN) {
         w.soft = soft_of(k->answers.mean_us, k->answers.var_us);
         w.late = late_of(k->answers.mean_us, k->answers.var_us);
     }
-    return w;
+    return patient(k, w);
 }
 
 struct kad_waits kad_waits_dial(const struct kad *k)
 {
     struct kad_waits w = {SOFT_UNKNOWN, LATE_UNKNOWN, KAD_DIAL_HARD};
 
-    if (k->dials.mean_us != 0) {
+    if (k->dials.n >= GUESS_MIN) {
         w.soft = soft_of(k->dials.mean_us, k->dials.var_us);
         w.late = late_of(k->dials.mean_us, k->dials.var_us);
+    } else if (k->answers.n >= GUESS_MIN) {
+        w.soft = soft_of(HANDSHAKE * k->answers.mean_us, HANDSHAKE * k->answers.var_us);
+        w.late = late_of(HANDSHAKE * k->answers.mean_us, HANDSHAKE * k->answers.var_us);
     }
-    return w;
+    return patient(k, w);
 }

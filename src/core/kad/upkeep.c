@@ -14,8 +14,9 @@
 
 #define CHECK_PAUSE (NS_PER_S / 2)
 #define LOST_PAUSE (45 * NS_PER_S)
-#define LOST_PAUSE_BACK NS_PER_S /* after one came back: the others are likely to */
-#define LOST_FAILS 8             /* then it is given up */
+#define LOST_PAUSE_BACK NS_PER_S  /* after one came back: the others are likely to */
+#define LOST_FAILS 8              /* then it is given up */
+#define SIZE_AGE (120 * NS_PER_S) /* without a lookup that told */
 #define REUNION_PAUSE (60 * NS_PER_S)
 
 void kad_upkeep_init(struct kad *k, tstamp now)
@@ -24,6 +25,7 @@ void kad_upkeep_init(struct kad *k, tstamp now)
     k->next_check = k->next_maintain;
     k->idle_check = KAD_IDLE_CHECK;
     k->fill = KAD_FILLED;
+    k->failing = 2 * KAD_FAILING_MANY; /* the worst is assumed of a network not known yet */
     k->next_lost = TSTAMP_NEVER;
 }
 
@@ -229,6 +231,9 @@ static void maintain(struct kad *k, tstamp now, struct acts *out)
     kad_store_sweep(&k->store, kad_wall(k, now));
     kad_clients_expire(k, now);
     rejoin(k, now, out);
+    if (now - k->sized_at > SIZE_AGE) {
+        kad_size_look(k, now);
+    }
     refresh_one(k, now, out);
 }
 

@@ -12,10 +12,10 @@
 
 #include <string.h>
 
-#define GROUP_REPLY_MAX 3  /* peers of one network believed from one answer */
-#define CROWD_SPARE_BITS 5 /* a prefix so much longer than log2 N holds nobody but by chance */
-#define DENSE (2 * KAD_K)  /* peers where k are expected */
-#define LACKING_FAILED 4
+#define GROUP_REPLY_MAX 3   /* peers of one network believed from one answer */
+#define CROWD_SPARE_BITS 4u /* a prefix so much longer than log2 N holds nobody but by chance */
+#define DENSE (2 * KAD_K)   /* peers where k are expected */
+#define LACKING_FAILED 6
 #define THIN (3 * KAD_K / 2) /* where so many are expected, k answer but by bad luck */
 #define SWEEPS_MAX 3
 #define SWEEP_ASKED 3 /* of each sibling */
@@ -43,14 +43,39 @@ static void choose_mask(struct kad *k, struct kad_job *j)
     j->mask_place = (place & ~low) | (rng_u32(&k->cfg.rng) & low);
 }
 
+/*
+ * What distinguishes place |ix| of a sweep from the target, and how many bits matter.  The first sibling is
+ * the largest, more than one answer can name: its two halves are places of their own.
+ */
+static uint64_t sibling(const struct kad_job *j, unsigned ix, unsigned *bits)
+{
+    unsigned bit = j->sweep_from + (ix < 2 ? 0 : ix - 1);
+    uint64_t flip = UINT64_C(1) << (63 - bit);
+
+    *bits = bit + (ix < 2 ? 2 : 1);
+    return ix == 1 ? flip | flip >> 1 : flip;
+}
+
 bool kad_job_place(struct kad *k, const struct kad_job *j, unsigned alt, uint8_t key[KAD_PLACE_KEY])
 {
-    if (alt == KAD_ALT_MASK) {
-        return kad_place_key(k, j->mask_place, j->mask_bits, key);
+    unsigned bits = j->mask_bits;
+    uint64_t place = j->mask_place;
+
+    if (alt != KAD_ALT_MASK) {
+        place = kad_hash_prefix(j->hash) ^ sibling(j, alt - KAD_ALT_SWEEP, &bits);
+        place >>= 64 - KAD_PLACE_BITS;
     }
-    unsigned bit = j->sweep_from + (alt - KAD_ALT_SWEEP);
-    uint32_t place = (uint32_t)(kad_hash_prefix(j->hash) >> (64 - KAD_PLACE_BITS));
-    return kad_place_key(k, place ^ (UINT32_C(1) << (KAD_PLACE_BITS - 1 - bit)), bit + 1, key);
+    return kad_place_key(k, (uint32_t)place, bits, key);
+}
+
+/* Only where a value is at stake: who asks for the closest peers gets them, whoever they are. */
+static unsigned crowd_bits(const struct kad *k, const struct kad_job *j)
+{
+    bool value = j->op == KAD_OP_PUT || j->op == KAD_OP_GET || j->op == KAD_OP_PROVIDE ||
+                 j->op == KAD_OP_PROVIDERS;
+    unsigned bits = kad_size_bits(k);
+
+    return !value || bits == 0 || bits > 50 ? 0u : bits + CROWD_SPARE_BITS;
 }
 
 void kad_walk_begin(struct kad *k, struct kad_job *j, tstamp now)
@@ -58,19 +83,18 @@ void kad_walk_begin(struct kad *k, struct kad_job *j, tstamp now)
     struct kad_peer *near[KAD_K];
     struct kad_query *q = &j->q;
 
-    if (k->spaces == 0) {
-        kad_size_look(k);
+    if (k->spaces == 0 && j->op != KAD_OP_BOOTSTRAP) { /* the table of a newcomer says nothing */
+        kad_size_look(k, now);
     }
     choose_mask(k, j);
     kad_query_fini(q);
     kad_query_init(q, j->hash, k->hash, narrow(j) ? KAD_ALPHA_GET : KAD_ALPHA_FIND);
     q->lab = k->cfg.lab;
-    unsigned bits = kad_size_bits(k);
-    q->crowd_bits = (uint8_t)(bits == 0 || bits > 50 ? 0 : bits + CROWD_SPARE_BITS);
+    q->crowd_bits = (uint8_t)crowd_bits(k, j);
     if (j->bits > 0) {
         q->rpcs_max = KAD_PART_RPCS;
         q->alpha = j->op == KAD_OP_BOOTSTRAP ? KAD_ALPHA_GET : PART_RPCS_ALPHA;
-    } else if (j->op == KAD_OP_GET && j->read == KAD_READ_PATHS) {
+    } else if ((j->op == KAD_OP_GET || j->op == KAD_OP_PUT) && j->read == KAD_READ_PATHS) {
         q->n_paths = KAD_PATHS;
         q->width = KAD_PATH_ANSWERS;
         q->alpha = 1;
@@ -175,15 +199,15 @@ static bool alarming(struct kad *k, struct kad_job *j)
     return radius != 0 && (kad_query_crowded(&j->q) > 0 || kad_query_within(&j->q, radius) > DENSE);
 }
 
-/* The candidate closest to the sibling beyond bit |bit|, farther from it than |after|; NULL: none. */
-static const struct kad_cand *sibling_next(const struct kad_query *q, unsigned bit, uint64_t after,
+/* The candidate closest to the place that |flip| leads to, farther from it than |after|; NULL: none. */
+static const struct kad_cand *sibling_next(const struct kad_query *q, uint64_t flip, uint64_t after,
                                            bool first, uint64_t *dist)
 {
     const struct kad_cand *best = NULL;
 
     for (size_t i = 0; i < q->n; i++) {
         const struct kad_cand *c = &q->cand[i];
-        uint64_t d = c->dist ^ UINT64_C(1) << (63 - bit);
+        uint64_t d = c->dist ^ flip;
         if (c->state == KAD_CAND_ANSWERED && (first || d > after) && (best == NULL || d < *dist)) {
             best = c;
             *dist = d;
@@ -196,14 +220,19 @@ static void sweep_sibling(struct kad *k, struct kad_job *j, unsigned ix, tstamp 
                           struct acts *out)
 {
     struct kad_call call = {.type = KAD_FIND_NODE, .alt = (uint8_t)(KAD_ALT_SWEEP + ix)};
-    uint64_t dist = 0, after = 0;
+    unsigned bits, last = SWEEP_ASKED * j->swept; /* those before were asked by the sweeps before */
+    uint64_t dist = 0, after = 0, flip = sibling(j, ix, &bits);
 
-    for (unsigned n = 0; n < SWEEP_ASKED && kad_room(k, out, 4, KAD_HINTS_MAX); n++) {
-        const struct kad_cand *c = sibling_next(&j->q, j->sweep_from + ix, after, n == 0, &dist);
+    for (unsigned n = 0; bits <= KAD_PLACE_BITS && n < last && kad_room(k, out, 4, KAD_HINTS_MAX);
+         n++) {
+        const struct kad_cand *c = sibling_next(&j->q, flip, after, n == 0, &dist);
         if (c == NULL) {
             return;
         }
         after = dist;
+        if (n + SWEEP_ASKED < last) {
+            continue;
+        }
         j->rpcs++;
         if (kad_rpc_start(k, j, c->peer, call, now, out) == QUDAG_OK) {
             j->sweeps++;
@@ -230,22 +259,24 @@ static bool sweep(struct kad *k, struct kad_job *j, tstamp now, struct acts *out
         (j->op == KAD_OP_GET && j->value == NULL) || (j->op == KAD_OP_PROVIDERS && j->n_found == 0);
     bool crowded = (stores || misses) && alarming(k, j), paths = j->q.n_paths > 1;
 
-    if (j->swept == SWEEPS_MAX || j->bits > 0 || (crowded && j->swept > 0)) {
+    if (j->swept == SWEEPS_MAX || j->bits > 0 || ((crowded || misses) && j->swept > 0)) {
         return false;
     }
-    if (!crowded && !lacking(k, &j->q)) {
-        bool join = paths && misses; /* all of the k closest, before it is said to be absent */
-        if (join) {
-            kad_query_join(&j->q, KAD_K);
-        }
-        return join;
+    bool doubted = misses && !paths && j->read == KAD_READ_PATHS;
+    if (paths && (misses || stores) && !crowded) {
+        kad_query_join(&j->q,
+                       KAD_K); /* the paths have shown who there is: now all of the k closest */
+        return true;
+    }
+    if (!crowded && !doubted && !lacking(k, &j->q)) {
+        return false;
     }
     j->swept++;
     k->stats.sweeps++;
-    kad_query_join(&j->q, crowded ? KAD_SWEEP_WIDTH : KAD_K);
-    unsigned near = kad_near_bits(k);
-    j->sweep_from = (uint8_t)(near > 0 ? near - 1 : 0);
-    for (unsigned i = 0; i < KAD_SWEEP_MAX && j->sweep_from + i < KAD_PLACE_BITS; i++) {
+    kad_query_join(&j->q, crowded || doubted ? KAD_SWEEP_WIDTH : KAD_K);
+    unsigned near = kad_near_bits(k), wider = crowded ? 1 : 2; /* many died: who lives is farther */
+    j->sweep_from = (uint8_t)(near > wider ? near - wider : 0);
+    for (unsigned i = 0; i < KAD_SWEEP_MAX; i++) {
         sweep_sibling(k, j, i, now, out);
     }
     return true;
