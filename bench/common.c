@@ -56,13 +56,14 @@ uint64_t option(int argc, char **argv, const char *name, uint64_t otherwise)
     return otherwise;
 }
 
-static double status_bytes(const char *field)
+/* A line "FIELD N kB" of a file below /proc. */
+static double proc_bytes(const char *file, const char *field)
 {
-    FILE *f = fopen("/proc/self/status", "r");
+    FILE *f = fopen(file, "r");
     char line[128];
     double kib = 0;
 
-    must(f != NULL, "/proc/self/status");
+    must(f != NULL, file);
     while (fgets(line, sizeof line, f) != NULL) {
         if (strncmp(line, field, strlen(field)) == 0) {
             kib = strtod(line + strlen(field), NULL);
@@ -80,9 +81,9 @@ struct usage usage_now(void)
     return (struct usage){
         .cpu_s = (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
                  (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6,
-        .rss = status_bytes("VmRSS:"),
-        .anon = status_bytes("RssAnon:"),
-        .high = status_bytes("VmHWM:"),
+        .rss = proc_bytes("/proc/self/status", "VmRSS:"),
+        .anon = proc_bytes("/proc/self/status", "RssAnon:"),
+        .high = proc_bytes("/proc/self/status", "VmHWM:"),
     };
 }
 
@@ -224,6 +225,8 @@ static void on_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_resul
         a->op_over = true;
         a->op_err = err;
         a->op_circuit = res->circuit;
+        a->op_rpcs = res->rpcs;
+        a->op_peers = res->peers_n;
         return;
     }
     if (a->pending == 0) {
@@ -408,7 +411,7 @@ double actor_push(struct actor *a, qudag_circuit c, uint64_t bytes)
 /* ---- a process that is one node */
 
 static struct actor self;
-static char order[128];
+static char order[QUDAG_ADDR_TEXT_MAX + 16];
 static bool has_order;
 static pthread_mutex_t order_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -456,10 +459,63 @@ static unsigned circuits_of_others(void)
     return n;
 }
 
+static void meet(const char *addr)
+{
+    char text[QUDAG_ADDR_TEXT_MAX];
+
+    (void)snprintf(text, sizeof text, "%.*s", (int)strcspn(addr, "\n"), addr);
+    self.op_over = false;
+    must(qudag_connect(self.node, text, &self.op) == QUDAG_OK, "connect");
+    /* Where there is a link already this turn reports it; a longer one would wait for something else. */
+    must(qudag_node_step(self.node, 0) == QUDAG_OK, "step");
+    ACTOR_WAIT(&self, self.op_over, 20);
+    must(self.op_err == QUDAG_OK, qudag_strerror(self.op_err));
+}
+
+static void tell_known(FILE *out)
+{
+    qudag_link_info l;
+    qudag_peer_id p;
+    unsigned links = 0, peers = 0;
+
+    for (size_t it = 0; qudag_link_next(self.node, &it, &l);) {
+        links++;
+    }
+    for (size_t it = 0; qudag_dht_table_next(self.node, &it, &p);) {
+        peers++;
+    }
+    (void)fprintf(out, "known %u %u\n", links, peers);
+}
+
+static void find_many(unsigned first, unsigned n, FILE *out)
+{
+    static struct finds f;
+
+    f = (struct finds){.ok = 0};
+    must(n <= BENCH_FINDS_MAX, "finds");
+    for (unsigned i = 0; i < n; i++) {
+        char key[BENCH_KEY_MAX];
+        double begin = now_s();
+        int len = snprintf(key, sizeof key, BENCH_KEY, first + i);
+        self.op_over = false;
+        must(qudag_dht_closest(self.node, (qudag_slice){(const uint8_t *)key, (size_t)len},
+                               &self.op) == QUDAG_OK,
+             "closest");
+        ACTOR_WAIT(&self, self.op_over, 60);
+        f.ns[i] = (now_s() - begin) * 1e9;
+        f.ok += self.op_err == QUDAG_OK && self.op_peers == 20;
+        f.requests += self.op_rpcs;
+    }
+    (void)fprintf(out, "finds %" PRIu64 " %" PRIu64 "\n", f.ok, f.requests);
+    for (unsigned i = 0; i < n; i++) {
+        (void)fprintf(out, "%.0f%c", f.ns[i], i + 1 < n ? ' ' : '\n');
+    }
+}
+
 static void obey(const char *line, FILE *out)
 {
     uint64_t n;
-    unsigned streams;
+    unsigned streams, first;
 
     if (strncmp(line, "usage", 5) == 0) {
         struct usage u = usage_now();
@@ -474,6 +530,13 @@ static void obey(const char *line, FILE *out)
     } else if (strncmp(line, "ready", 5) == 0) {
         actor_wait_ready(&self);
         (void)fprintf(out, "ready\n");
+    } else if (strncmp(line, "meet ", 5) == 0) {
+        meet(line + 5);
+        (void)fprintf(out, "met\n");
+    } else if (strncmp(line, "known", 5) == 0) {
+        tell_known(out);
+    } else if (sscanf(line, "find %u %u", &first, &streams) == 2) {
+        find_many(first, streams, out);
     } else if (strncmp(line, "circuits", 8) == 0) {
         (void)fprintf(out, "circuits %u\n", circuits_of_others());
     }
@@ -569,6 +632,38 @@ struct usage child_usage(struct child *c)
          "usage");
     u.cpu_s = ns / 1e9;
     return u;
+}
+
+double child_cpu_s(const struct child *c)
+{
+    clockid_t clock;
+    struct timespec t;
+
+    must(clock_getcpuclockid(c->pid, &clock) == 0 && clock_gettime(clock, &t) == 0,
+         "a node's processor time");
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+double child_pss(const struct child *c)
+{
+    char file[64];
+
+    (void)snprintf(file, sizeof file, "/proc/%d/smaps_rollup", (int)c->pid);
+    return proc_bytes(file, "Pss:");
+}
+
+void child_find(struct child *c, unsigned first, unsigned n, struct finds *out)
+{
+    char text[64];
+
+    must(n <= BENCH_FINDS_MAX, "finds");
+    (void)snprintf(text, sizeof text, "find %u %u", first, n);
+    child_order(c, text);
+    must(fscanf(c->from, "finds %" SCNu64 " %" SCNu64, &out->ok, &out->requests) == 2, "finds");
+    for (unsigned i = 0; i < n; i++) {
+        must(fscanf(c->from, "%lf", &out->ns[i]) == 1, "latencies");
+    }
+    must(fgetc(c->from) == '\n', "end of the answer");
 }
 
 void children_ready(struct child *c, size_t n)

@@ -8,6 +8,9 @@
  *   build N               -> "built N"            circuits of 3 hops, kept open
  *   fetch BYTES STREAMS   -> "fetched NS"         over a new circuit, from its end
  *   circuits              -> "circuits N"         that others have through this node
+ *   meet ADDRESS          -> "met"                there is a link to it
+ *   known                 -> "known LINKS PEERS"  peers: of the routing table
+ *   find FIRST N          -> "finds OK REQUESTS"  lookups of N keys, then a line of N latencies in ns
  *   ready                 -> "ready"              once it has joined
  *   quit                  -> the process ends
  */
@@ -22,6 +25,8 @@
 #define BENCH_ECHO "/bench/echo/1.0.0"     /* sends back what it gets */
 #define BENCH_SINK "/bench/sink/1.0.0"     /* reads; answers the count, 8 bytes, at the end */
 #define BENCH_SOURCE "/bench/source/1.0.0" /* sends as many bytes as the first 8 bytes say */
+#define BENCH_KEY "/bench/key-%u"          /* of a lookup */
+#define BENCH_KEY_MAX 32
 #define BENCH_CIRCUITS_MAX 1024
 #define BENCH_STREAMS_MAX 64
 
@@ -46,6 +51,8 @@ struct actor {
     bool op_over;
     qudag_err op_err;
     qudag_circuit op_circuit;
+    uint32_t op_rpcs;
+    size_t op_peers;
     unsigned built, failed, pending, lost; /* of many circuits at once */
     bool keep;
     qudag_circuit circuit[BENCH_CIRCUITS_MAX];
@@ -68,6 +75,12 @@ struct usage {
     double cpu_s, rss, anon, high; /* seconds, bytes */
 };
 
+#define BENCH_FINDS_MAX 256 /* of one order */
+struct finds {
+    uint64_t ok, requests; /* lookups that found 20, requests of all */
+    double ns[BENCH_FINDS_MAX];
+};
+
 void must(bool ok, const char *what);
 double now_s(void);
 int by_size(const void *a, const void *b); /* of double, for qsort */
@@ -83,6 +96,9 @@ void child_stop(struct child *c);
 void child_order(struct child *c, const char *order); /* does not wait */
 uint64_t child_answer(struct child *c, const char *word);
 struct usage child_usage(struct child *c);
+double child_cpu_s(const struct child *c); /* without asking it */
+double child_pss(const struct child *c);   /* bytes; shared pages are counted in parts */
+void child_find(struct child *c, unsigned first, unsigned n, struct finds *out);
 
 void actor_make(struct actor *a, const struct actor_opts *o); /* not started: it joins nothing */
 void actor_start(struct actor *a, const struct actor_opts *o);

@@ -132,7 +132,7 @@ static void check_records(struct sim *s, uint32_t node)
         if (s->host != NULL && !sim_key(key)) {
             continue; /* a record of the node's own: descriptors */
         }
-        if (v.check(v.ctx, key, value, now, &most) != QUDAG_OK) {
+        if (!hostile_key(key) && v.check(v.ctx, key, value, now, &most) != QUDAG_OK) {
             check_fail(s, node, "a record is held that its validator refuses");
         }
         if (expires + SWEEP < now || expires > now + KAD_RECORD_LIFE) {
@@ -167,6 +167,16 @@ void check_event(struct sim *s)
     world_push(&s->world, (struct sim_event){.at = s->world.now + NS_PER_S, .kind = SIM_CHECK});
 }
 
+static void add_refused(struct sim_report *r, const struct sim_node *nd)
+{
+    struct kad_stats st;
+
+    kad_stats_get(nd->kad, &st);
+    for (size_t i = 0; i < KAD_REFUSALS; i++) {
+        r->refused[i] += nd->hostile ? 0 : st.refused[i];
+    }
+}
+
 void check_all(struct sim *s)
 {
     struct sim_report *r = &s->report;
@@ -177,6 +187,7 @@ void check_all(struct sim *s)
     work_late(s);
     r->cores = 0;
     r->memory_sum = r->memory_max = r->memory_refused = r->table_sum = r->table_dead = 0;
+    memset(r->refused, 0, sizeof(r->refused));
     for (uint32_t i = 0; i < s->n; i++) {
         const struct sim_node *nd = &s->node[i];
         if (nd->kad == NULL) {
@@ -187,6 +198,7 @@ void check_all(struct sim *s)
         r->memory_sum += nd->mem.used;
         r->memory_max = nd->mem.peak > r->memory_max ? nd->mem.peak : r->memory_max;
         r->memory_refused += nd->mem.refused;
+        add_refused(r, nd);
         for (size_t it = 0; kad_table_next(nd->kad, &it, &info);) {
             (void)entry_known(s, &info.id, &prefix, &there);
             r->table_sum++;

@@ -156,6 +156,10 @@ static void sybils(struct sim *s, const struct sim_fault *f, bool on)
 
 void fault_event(struct sim *s, uint64_t cookie)
 {
+    if (cookie == HOSTILE_TICK) {
+        hostile_tick(s);
+        return;
+    }
     size_t ix = (size_t)(cookie / 2);
     const struct sim_fault *f = &s->sc->fault[ix];
     bool on = (cookie & ENDS) == 0;
@@ -185,6 +189,9 @@ void fault_event(struct sim *s, uint64_t cookie)
     case FAULT_SLOW:
     case FAULT_LIE:
         mark(s, f, on);
+        break;
+    case FAULT_HOSTILE:
+        hostile_mark(s, f, on);
         break;
     case FAULT_STORM:
         if (on) {

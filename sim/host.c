@@ -144,8 +144,8 @@ void host_make(struct sim *s, uint32_t node, tstamp began)
                              .server = !nd->nat,
                              .records_max = (uint32_t)s->sc->records,
                              .scratch = s->scratch,
-                             .n_validators = 1,
-                             .validator = {sim_validator(s)}};
+                             .n_validators = 2,
+                             .validator = {sim_validator(s), hostile_validator()}};
     qudag_err err = kad_new(&nd->kad, &cfg, began);
     ASSERT(err == QUDAG_OK);
     addr_of(s, node, &addr);
@@ -403,12 +403,14 @@ void host_event(struct sim *s, const struct sim_event *ev)
         if (st == NULL || !st->end[side].open) {
             return;
         }
-        if (lied(s, ev)) {
+        uint32_t other = st->end[side ^ 1u].node;
+        if (hostile_event(s, ev, other) || lied(s, ev)) {
             return;
         }
         warm_wake(s, ev->node);
         out.peer = &s->node[st->end[side ^ 1u].node].id;
         out.inbound = side == 1;
+        out.net = out.inbound ? hostile_net(s, other) : 0;
     }
     if (ev->kind == SIM_FAIL) {
         s->node[ev->node].dialling--;

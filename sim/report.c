@@ -180,6 +180,20 @@ static void text_phase(FILE *f, const struct sim_phase_report *p)
                   per_node_hour(p->bytes, p->node_ns) / 1024);
 }
 
+static void text_refused(FILE *f, const struct sim_report *r)
+{
+    const char *before = "refused of what others sent: ";
+
+    for (size_t i = 0; i < KAD_REFUSALS; i++) {
+        if (r->refused[i] > 0) {
+            (void)fprintf(f, "%s%s %" PRIu64, before, kad_refusal_name((enum kad_refusal)i),
+                          r->refused[i]);
+            before = ", ";
+        }
+    }
+    (void)fputs(before[0] == ',' ? "\n" : "", f);
+}
+
 void sim_print_text(FILE *f, const struct sim_report *r)
 {
     char hash[2 * BLAKE3_LEN + 1];
@@ -200,6 +214,7 @@ void sim_print_text(FILE *f, const struct sim_report *r)
                   " %% of them dead\n",
                   per(r->table_sum, r->cores), per(r->table_dead * 100, r->table_sum),
                   per(r->table_dead * 10000, r->table_sum) % 100);
+    text_refused(f, r);
     if (r->violations > 0) {
         (void)fprintf(
             f, "VIOLATED %" PRIu64 " times, first at %" PRIu64 " ms by node %" PRIu32 ": %s\n",
@@ -254,6 +269,16 @@ static void json_outcome(FILE *f, const struct sim_outcome *o, const char *name,
     (void)fprintf(
         f, ", \"requests\": %" PRIu64 ", \"failed_requests\": %" PRIu64 ", \"hops\": %" PRIu64 "}",
         o->rpcs, o->failures, o->hops);
+}
+
+static void json_refused(FILE *f, const struct sim_report *r)
+{
+    (void)fputs(" \"refused\": {", f);
+    for (size_t i = 0; i < KAD_REFUSALS; i++) {
+        (void)fprintf(f, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
+                      kad_refusal_name((enum kad_refusal)i), r->refused[i]);
+    }
+    (void)fputs("}", f);
 }
 
 static void json_phase(FILE *f, const struct sim_phase_report *p, bool first)
@@ -326,5 +351,7 @@ void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *
     for (size_t i = 0; i < r->phases; i++) {
         json_phase(f, &r->phase[i], i == 0);
     }
-    (void)fputs("]}\n", f);
+    (void)fputs("],\n", f);
+    json_refused(f, r);
+    (void)fputs("}\n", f);
 }

@@ -7,6 +7,7 @@
 #ifndef QUDAG_SIM_RUN_H
 #define QUDAG_SIM_RUN_H
 
+#include "core/kad/kad.h"
 #include "crypto/hash.h"
 #include "sim/scenario.h"
 
@@ -63,6 +64,7 @@ struct sim_report {
     uint64_t memory_sum, memory_max, memory_refused; /* bytes of these */
     uint64_t wakes, wake_cpu_ns;                     /* cores made for nodes asleep */
     uint64_t table_sum, table_dead; /* entries of all tables; of nodes that are not there */
+    uint64_t refused[KAD_REFUSALS]; /* by the nodes online at the end that are not hostile */
     uint64_t violations;
     tstamp violation_at; /* the first */
     uint32_t violation_node;

@@ -10,6 +10,7 @@
  *   attack.c  Sybils around a place, and the keys there
  *   work.c    requests and whether they were answered rightly
  *   check.c   what must hold at every moment
+ *   hostile.c what hostile nodes send
  */
 #ifndef QUDAG_SIM_SIM_INT_H
 #define QUDAG_SIM_SIM_INT_H
@@ -63,6 +64,8 @@ struct net {
 struct sim_node {
     struct kad *kad; /* NULL: not online */
     struct mem mem;
+    bool hostile;  /* sends what no honest node sends */
+    uint8_t habit; /* of answering, if so */
     struct rng_stream rng;
     struct peer_id id;
     uint32_t epoch;   /* lives begun */
@@ -179,6 +182,8 @@ struct sim {
     struct attack attack;
     uint32_t awake, newest, oldest; /* warm.c */
     bool fault_on[SIM_FAULTS_MAX], phase_on[SIM_PHASES_MAX];
+    bool hostile; /* some nodes are */
+    uint32_t hostile_step;
     uint32_t check_next;
     uint64_t value_key[2];
     uint64_t rpcs, dials, bytes, messages, node_ns; /* since the beginning; node_ns: online time */
@@ -240,6 +245,16 @@ bool attack_addr(const struct sim *s, uint32_t node, uint8_t ip[4]);
 
 /* liar.c */
 void liar_answer(struct sim *s, uint32_t node, struct ref strm, struct slice data);
+
+/* hostile.c */
+#define HOSTILE_TICK (UINT64_C(1) << 40) /* cookie of a SIM_FAULT */
+void hostile_mark(struct sim *s, const struct sim_fault *f, bool on);
+void hostile_tick(struct sim *s);
+/* True when the event is none of the core's; |other|: the node at the other end. */
+bool hostile_event(struct sim *s, const struct sim_event *ev, uint32_t other);
+uint64_t hostile_net(const struct sim *s, uint32_t node); /* what network its links come from */
+struct kad_validator hostile_validator(void);
+bool hostile_key(struct slice key); /* of a record only hostile nodes put */
 
 /* fault.c */
 void fault_plan(struct sim *s);

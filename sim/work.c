@@ -337,8 +337,11 @@ static bool find_right(struct sim *s, const struct sim_request *r, const struct 
     for (size_t i = 0; i < res->n_peers; i++) {
         bool known = host_by_id(s, &res->peers[i].id, &node);
         for (size_t t = 0; known && t < n; t++) {
-            hits += truth[t] == node;
+            hits += truth[t] == node && !s->node[node].hostile;
         }
+    }
+    for (size_t t = 0; t < n; t++) { /* who is rightly not asked need not be named */
+        hits += s->node[truth[t]].hostile ? 1 : 0;
     }
     uint64_t permille = n == 0 ? 1000 : hits * 1000 / n;
     o->recall_sum += permille;

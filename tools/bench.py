@@ -11,12 +11,16 @@ A benchmark program (bench/X_bench.c) prints one JSON object per line:
     ratio            how near the limit; else value/limit, or limit/value where less is better (unit s, ms, us, ns, B, ...)
 
     goal             the ratio wished for (optional)
+    target           the figure wished for, in the same unit (optional)
+
+A program finds the number of the round, from 1, in BENCH_ROUND: what takes long may be left out after the first.
 
 Other keys are kept, numbers as medians.  Lines that are not JSON objects are ignored.  The machine's noise is fought by running all programs
 in turn, N rounds; the spread column is (largest - smallest) / median.
 """
 import argparse
 import json
+import os
 import pathlib
 import platform
 import statistics
@@ -25,7 +29,8 @@ import sys
 import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-LESS_IS_BETTER = {'s', 'ms', 'us', 'ns', 'B', 'KiB', 'MiB', 'bytes', 'cycles', 'cycles/B', 'ns/op', 'us/op', 'allocs'}
+LESS_IS_BETTER = {'s', 'ms', 'us', 'ns', 'B', 'KiB', 'MiB', 'bytes', 'cycles', 'cycles/B', 'ns/op', 'us/op', 'allocs', 'requests',
+                  'hops', 'RTT'}
 UNITS = ['ns', 'us', 'ms', 's', 'cycles', 'MB/s', 'mb_per_s', 'ops/s', 'ops_per_s', 'bytes']
 NAMES = ['impl', 'variant', 'case', 'mode', 'size', 'bytes', 'hops', 'nodes', 'peers', 'streams', 'threads']
 PROGRAM_TIMEOUT_S = 900
@@ -52,11 +57,12 @@ def title(row):
     return ' '.join([str(row.get('name', ''))] + extra)
 
 
-def run_once(program):
+def run_once(program, number):
     """[row], or None if the program failed"""
+    env = dict(os.environ, BENCH_ROUND=str(number))
     try:
         out = subprocess.run([str(program)], cwd=TOP, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                             timeout=PROGRAM_TIMEOUT_S)
+                             timeout=PROGRAM_TIMEOUT_S, env=env)
     except subprocess.TimeoutExpired:
         print(f'{program.name}: no end after {PROGRAM_TIMEOUT_S} s', file=sys.stderr)
         return None
@@ -65,6 +71,8 @@ def run_once(program):
     if out.returncode != 0:
         print(f'{program.name}: exit {out.returncode}\n{out.stderr[-2000:]}', file=sys.stderr)
         return None
+    if out.stderr:
+        print(out.stderr.rstrip(), file=sys.stderr)
     rows = []
     for line in out.stdout.splitlines():
         if line.startswith('{'):
@@ -95,15 +103,15 @@ def number(x):
 
 
 def table(rows):
-    head = ['bench', 'name', 'median', 'unit', 'spread', 'limit', 'ratio', 'goal']
+    head = ['bench', 'name', 'median', 'unit', 'spread', 'target', 'limit', 'ratio', 'goal']
     lines = [head]
     for r in rows:
         spread = f'{(r["max"] - r["min"]) / r["value"]:.0%}' if r['value'] else ''
         ratio = f'{r["ratio"]:.2f}' if isinstance(r.get('ratio'), (int, float)) else ''
         lines.append([str(r.get('bench', '')), title(r), number(r['value']), str(r.get('unit', '')), spread,
-                      number(r.get('limit')), ratio, number(r.get('goal'))])
+                      number(r.get('target')), number(r.get('limit')), ratio, number(r.get('goal'))])
     width = [max(len(line[ix]) for line in lines) for ix in range(len(head))]
-    right = {2, 4, 5, 6, 7}
+    right = {2, 4, 5, 6, 7, 8}
     for line in lines:
         cells = [c.rjust(w) if ix in right else c.ljust(w) for ix, (c, w) in enumerate(zip(line, width))]
         print('  '.join(cells).rstrip())
@@ -137,7 +145,7 @@ def main():
     for i in range(a.runs):
         for q in programs:
             print(f'bench: round {i + 1} of {a.runs}: {q.name}', file=sys.stderr)
-            rows = run_once(q) if q.name not in failed else []
+            rows = run_once(q, i + 1) if q.name not in failed else []
             if rows is None:
                 failed.add(q.name)
                 continue

@@ -17,12 +17,12 @@ for scenario in ${SCENARIOS:-$(cd sim/scenarios && ls | sed -n 's/\.scenario$//p
     seed=1
     while [ "$seed" -le "${SEEDS:-1}" ]; do
         name=$scenario-$seed
+        host=
+        ! grep -q '^circuit_every' "sim/scenarios/$scenario.scenario" || host='--host full' # only complete nodes build circuits
         status=0
-        host=bare
-        ! grep -q '^circuit_every' "sim/scenarios/$scenario.scenario" || host=full
         begin=$(date +%s)
         # shellcheck disable=SC2086
-        timeout "$limit" "$program" --quiet --json --host "$host" --scenario "$scenario" --seed "$seed" ${NODES:+--nodes $NODES} \
+        timeout "$limit" "$program" --quiet --json $host --scenario "$scenario" --seed "$seed" ${NODES:+--nodes $NODES} \
             --plot "$out/$name.svg" >"$out/$name.json" || status=$?
         case $status in
         0) word=passed ;;

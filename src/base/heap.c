@@ -133,4 +133,9 @@ void heap_del(struct heap *h, struct heap_node *n)
         place(h, i, h->v[h->n]);
         restore(h, i);
     }
+    if (h->n == 0 && h->cap > HEAP_CAP_MIN) { /* what a busy time needed goes back */
+        mem_free(h->mem, h->v);
+        h->v = NULL;
+        h->cap = 0;
+    }
 }

@@ -125,12 +125,36 @@ static void it_agrees_with_a_plain_search_through_random_changes(void **state)
     assert_int_equal(m.used, 0);
 }
 
+static void memory_of_a_busy_time_goes_back_with_the_last(void **state)
+{
+    static struct heap_node n[N];
+    struct mem m;
+    struct heap h;
+    (void)state;
+
+    memset(n, 0, sizeof n);
+    mem_init(&m, NULL, 0);
+    heap_init(&h, &m, N);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < N; i++) {
+            assert_int_equal(heap_set(&h, &n[i], N - i), QUDAG_OK);
+        }
+        for (size_t i = 0; i < N; i++) {
+            assert_int_equal(heap_set(&h, &n[i], TSTAMP_NEVER), QUDAG_OK);
+        }
+        assert_null(heap_top(&h));
+        assert_int_equal(m.used, 0);
+    }
+    heap_fini(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deadlines_leave_in_order_and_equal_ones_as_they_came),
         cmocka_unit_test(never_takes_a_node_out),
         cmocka_unit_test(limits_and_lack_of_memory_are_told_apart),
+        cmocka_unit_test(memory_of_a_busy_time_goes_back_with_the_last),
         cmocka_unit_test(it_agrees_with_a_plain_search_through_random_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
  * mem.c - the injected allocator.
  *
- *   | head (16 bytes): size asked for | bytes handed out ... |
+ *   | head (16 bytes): size asked for, owner | bytes handed out ... |
  *
  * The head lets mem_free() account for what it takes back without being told.
  */
@@ -15,6 +15,7 @@
 
 struct mem_head {
     _Alignas(16) size_t size; /* bytes handed out */
+    struct mem *owner;
 };
 
 _Static_assert(sizeof(struct mem_head) == 16, "keeps what follows 16-byte aligned");
@@ -72,6 +73,7 @@ void *mem_alloc(struct mem *m, size_t size)
     }
     ASSERT(((uintptr_t)h & 15) == 0);
     h->size = size;
+    h->owner = m;
     m->used += sizeof *h + size;
     if (m->used > m->peak) {
         m->peak = m->used;
@@ -110,6 +112,11 @@ void *mem_resize_n(struct mem *m, void *p, size_t n, size_t size)
     return mem_resize(m, p, n * size);
 }
 
+struct mem *mem_owner(const void *p)
+{
+    return ((const struct mem_head *)p - 1)->owner;
+}
+
 void mem_free(struct mem *m, void *p)
 {
     if (p == NULL) {
@@ -117,6 +124,7 @@ void mem_free(struct mem *m, void *p)
     }
     struct mem_head *h = head_of(p);
     size_t total = sizeof *h + h->size;
+    ASSERT(h->owner == m);
     ASSERT(total <= m->used);
     m->used -= total;
     if (m->hooks.free != NULL) {

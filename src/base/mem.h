@@ -38,6 +38,9 @@ void *mem_resize_n(struct mem *m, void *p, size_t n, size_t size);
 /* Returns |p| (NULL allowed). */
 void mem_free(struct mem *m, void *p);
 
+/* Who handed |p| out: for what is too small to remember it. */
+struct mem *mem_owner(const void *p);
+
 /* Wipes, then returns |p| (NULL allowed). */
 void mem_free_wiped(struct mem *m, void *p);
 

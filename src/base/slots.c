@@ -1,7 +1,8 @@
 /*
  * slots.c - table of pointers named by slot and generation.
  *
- * A slot's generation grows each time it is freed, so a name handed out before no longer fits.
+ * A slot's generation grows each time it is freed, so a name handed out before no longer fits.  When the
+ * last one goes the memory goes too; what comes then begins with a generation nobody has had.
  */
 #include "base/slots.h"
 
@@ -11,13 +12,13 @@
 
 void slots_init(struct slots *s, struct mem *mem, uint32_t max)
 {
-    *s = (struct slots){.mem = mem, .max = max};
+    *s = (struct slots){.mem = mem, .max = max, .born = 1};
 }
 
 void slots_fini(struct slots *s)
 {
     mem_free(s->mem, s->v);
-    *s = (struct slots){.mem = s->mem, .max = s->max};
+    *s = (struct slots){.mem = s->mem, .max = s->max, .born = 1};
 }
 
 static qudag_err slots_grow(struct slots *s)
@@ -54,7 +55,7 @@ qudag_err slots_add(struct slots *s, void *ptr, struct ref *out)
             }
         }
         ix = s->high++;
-        s->v[ix].gen = 1;
+        s->v[ix].gen = s->born;
     }
     ASSERT(s->v[ix].ptr == NULL);
     s->v[ix].ptr = ptr;
@@ -83,7 +84,13 @@ void slots_del(struct slots *s, struct ref r)
     if (e->gen == 0) { /* 0 names nothing */
         e->gen = 1;
     }
+    s->born = e->gen > s->born ? e->gen : s->born;
     e->next = s->free_head;
     s->free_head = r.slot + 1;
     s->n--;
+    if (s->n == 0 && s->cap > SLOTS_CAP_MIN) {
+        mem_free(s->mem, s->v);
+        s->v = NULL;
+        s->cap = s->high = s->free_head = 0;
+    }
 }

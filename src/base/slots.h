@@ -15,6 +15,7 @@ struct slots {
     uint32_t n, cap, max; /* n in use; cap allocated; max allowed */
     uint32_t free_head;   /* slot + 1, 0: none */
     uint32_t high;        /* slots ever used; iterate below it */
+    uint32_t born;        /* generation of a slot used for the first time */
 };
 
 void slots_init(struct slots *s, struct mem *mem, uint32_t max);

@@ -55,6 +55,34 @@ static void a_reused_slot_refuses_its_old_name(void **state)
     slots_fini(&s);
 }
 
+static void memory_goes_back_with_the_last_and_old_names_stay_dead(void **state)
+{
+    struct mem m;
+    struct slots s;
+    struct ref old[50], fresh;
+    (void)state;
+
+    mem_init(&m, NULL, 0);
+    slots_init(&s, &m, 50);
+    for (int round = 0; round < 5; round++) {
+        for (size_t i = 0; i < 50; i++) {
+            assert_int_equal(slots_add(&s, &things[i], &old[i]), QUDAG_OK);
+        }
+        for (size_t i = 0; i < 50; i++) {
+            slots_del(&s, old[i]);
+        }
+        assert_int_equal(m.used, 0);
+        assert_int_equal(slots_add(&s, &things[99], &fresh), QUDAG_OK);
+        for (size_t i = 0; i < 50; i++) {
+            assert_null(slots_get(&s, old[i]));
+        }
+        assert_ptr_equal(slots_get(&s, fresh), &things[99]);
+        slots_del(&s, fresh);
+    }
+    slots_fini(&s);
+    assert_int_equal(m.used, 0);
+}
+
 static void foreign_names_find_nothing(void **state)
 {
     struct mem m;
@@ -149,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_finds_its_thing_until_it_is_deleted),
         cmocka_unit_test(a_reused_slot_refuses_its_old_name),
+        cmocka_unit_test(memory_goes_back_with_the_last_and_old_names_stay_dead),
         cmocka_unit_test(foreign_names_find_nothing),
         cmocka_unit_test(generation_zero_is_skipped_when_it_wraps),
         cmocka_unit_test(the_maximum_holds_and_space_is_reused),

@@ -167,6 +167,16 @@ static int on_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t len, 
     return 0;
 }
 
+/* In portions: each is a frame, mostly in a packet of its own that has to be acknowledged. */
+static void give_streams(struct qconn *c)
+{
+    c->streams_over++;
+    if (c->streams_over >= c->q->cfg.streams_bidi_max / 4) {
+        ngtcp2_conn_extend_max_streams_bidi(c->ng, c->streams_over);
+        c->streams_over = 0;
+    }
+}
+
 static int on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t code,
                            void *user_data, void *stream_user_data)
 {
@@ -176,7 +186,7 @@ static int on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t
 
     (void)flags;
     if (ngtcp2_conn_is_local_stream(ng, id) == 0) {
-        ngtcp2_conn_extend_max_streams_bidi(ng, 1);
+        give_streams(c);
     }
     if (s == NULL) {
         return 0;

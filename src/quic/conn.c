@@ -100,6 +100,7 @@ static void fill_settings(ngtcp2_settings *st, struct quic *q, struct slice toke
 {
     ngtcp2_settings_default(st);
     st->initial_ts = q->now;
+    st->ack_thresh = 1; /* an answer written at once takes the acknowledgement with it */
     st->cc_algo = q->cfg.bbr ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
     st->max_tx_udp_payload_size = q->cfg.max_udp_payload;
     st->rand_ctx.native_handle = &q->cfg.rng;

@@ -32,6 +32,7 @@
 #define CIDS_PER_CONN 24    /* ids of ours alive at once: at most 8, and retiring ones */
 #define CHUNK_BIG 16384     /* bytes of a send chunk on a busy stream */
 #define CHUNK_SMALL 512     /* and on a quiet one */
+#define CHUNK_YOUNG 8192    /* bytes a stream may have written to get no big one */
 #define CHUNKS_SPARE 64     /* big chunks kept for reuse */
 #define OUTBOX_MAX 64       /* stateless answers waiting */
 #define OUTBOX_DATA_MAX 256 /* bytes of one */
@@ -90,9 +91,10 @@ struct qconn {
     bool down_unread; /* LINK_DOWN waits in quic->downs */
     bool local_fixed; /* the dialler named the local address */
     bool close_wanted, streams_blocked, completed, confirmed, was_reset;
-    bool proven;  /* it came with a token: its address is no forgery */
-    bool muted;   /* closed by the owner: no event but LINK_DOWN */
-    bool expired; /* lingered long enough */
+    uint32_t streams_over; /* of the peer, ended and not given back yet */
+    bool proven;           /* it came with a token: its address is no forgery */
+    bool muted;            /* closed by the owner: no event but LINK_DOWN */
+    bool expired;          /* lingered long enough */
     ngtcp2_conn *ng;
     ngtcp2_crypto_ossl_ctx *ossl;
     ngtcp2_crypto_conn_ref conn_ref;

@@ -106,9 +106,10 @@ static void chunk_free(struct quic *q, struct chunk *k)
     }
 }
 
-static struct chunk *chunk_new(struct quic *q, size_t want)
+/* |young|: its stream has written little, which may be all it ever does. */
+static struct chunk *chunk_new(struct quic *q, size_t want, bool young)
 {
-    uint32_t cap = want > CHUNK_SMALL ? CHUNK_BIG : CHUNK_SMALL;
+    uint32_t cap = want <= CHUNK_SMALL ? CHUNK_SMALL : young ? (uint32_t)want : CHUNK_BIG;
     struct chunk *k = q->spare;
 
     if (cap == CHUNK_BIG && k != NULL) {
@@ -424,9 +425,10 @@ static qudag_err append(struct qstream *s, const uint8_t *p, size_t len)
     struct quic *q = s->conn->q;
     size_t room = s->tail == NULL ? 0 : s->tail->cap - s->tail->len;
     struct chunk *first = NULL, *last = NULL;
+    bool young = len <= CHUNK_YOUNG && s->end_off <= CHUNK_YOUNG - len;
 
     for (size_t left = len > room ? len - room : 0; left > 0;) {
-        struct chunk *k = chunk_new(q, s->tail == NULL && s->sent_off == 0 ? left : len);
+        struct chunk *k = chunk_new(q, s->tail == NULL && s->sent_off == 0 ? left : len, young);
 
         if (k == NULL) {
             while (first != NULL) {

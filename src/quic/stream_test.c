@@ -303,6 +303,33 @@ static void test_a_thousand_streams_under_a_limit_of_256(void **state)
     down();
 }
 
+static void test_a_request_and_its_answer_take_three_packets(void **state)
+{
+    const struct tk_opt opt = {.pq = PQ_REQUIRE};
+    enum { REQUESTS = 100 };
+
+    (void)state;
+    up(&opt);
+    tk.ep[1].app = echo_app;
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    uint64_t before = tk.sent_n;
+    for (uint64_t i = 0; i < REQUESTS; i++) {
+        int64_t sid = 0;
+        assert_int_equal(OPS.open(tk.ep[0].q, tk.ep[0].link, i, NULL, &sid), QUDAG_OK);
+        assert_int_equal(OPS.write(tk.ep[0].q, tk.ep[0].link, sid,
+                                   (struct slice){(const uint8_t *)"question", 8}),
+                         QUDAG_OK);
+        OPS.fin(tk.ep[0].q, tk.ep[0].link, sid);
+        (void)tk_run(&tk, 50 * NS_PER_MS, NULL);
+    }
+    assert_int_equal(tk.ep[0].fins, REQUESTS);
+    assert_int_equal(tk.ep[0].bytes, 8 * REQUESTS);
+    /* Question, answer, acknowledgement; streams are given back and timers do their work beside. */
+    assert_true(tk.sent_n - before >= 3 * REQUESTS);
+    assert_true(tk.sent_n - before <= 3 * REQUESTS + REQUESTS / 10);
+    down();
+}
+
 static void test_both_sides_may_open_streams(void **state)
 {
     const struct tk_opt opt = {.pq = PQ_REQUIRE};
@@ -698,6 +725,7 @@ int main(void)
         cmocka_unit_test(test_the_window_of_the_link_bounds_all_streams_together),
         cmocka_unit_test(test_the_send_queue_has_a_hard_limit),
         cmocka_unit_test(test_a_thousand_streams_under_a_limit_of_256),
+        cmocka_unit_test(test_a_request_and_its_answer_take_three_packets),
         cmocka_unit_test(test_both_sides_may_open_streams),
         cmocka_unit_test(test_reset_reaches_the_other_side_with_its_code),
         cmocka_unit_test(test_nothing_comes_from_a_stream_after_its_reset),

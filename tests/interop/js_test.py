@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""QuDAG and js-libp2p in both directions over QUIC: identify, ping, values, providers, and the policy between them.
+"""QuDAG and js-libp2p in both directions over QUIC: identify, ping, the DHT, and the policy between them.
 
 TEST: timeout=300 serial
 
@@ -7,6 +7,7 @@ Skipped, and said so, where there is no npm, or its registry cannot be reached a
 before.  They go to build/interop; Node is brought from there too when the host has none that is new enough.
 """
 
+import hashlib
 import os
 import re
 import select
@@ -195,6 +196,18 @@ def meet(dialler, other):
             a.until("stats", wanted="kad_table=")
 
 
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+def distance(peer, key):
+    """Between a peer id in its base58 text, of an Ed25519 key, and a key: xor of the SHA-256 of both."""
+    number = 0
+    for c in peer:
+        number = number * 58 + BASE58.index(c)
+    a, b = (hashlib.sha256(x).digest() for x in (number.to_bytes(38, "big"), key.encode()))
+    return int.from_bytes(a, "big") ^ int.from_bytes(b, "big")
+
+
 # ---------------------------------------------------------------- the tests, in this order
 
 
@@ -291,6 +304,37 @@ def peers_are_found_through_the_other_implementation():
         p.quit()
 
 
+def a_newer_value_of_either_replaces_the_one_the_other_stored():
+    us, them = ours("prefer"), js()
+    meet(us, them)
+    us.ok("put", "/test/both", "from-ours")
+    them.ok("put", "/test/both", "from-js")
+    assert us.ok("get", "/test/both").strip() == "from-js"
+    second = ours("prefer", name="second")
+    meet(second, them)
+    second.ok("put", "/test/both", "from-second")
+    third = js("client")
+    third.ok("connect", us.addr)
+    third.ok("table", us.id)
+    assert third.ok("get", "/test/both").split()[0] == "from-second"
+    for p in (us, them, second, third):
+        p.quit()
+
+
+def the_closest_to_a_key_are_found_by_both_in_a_network_of_both():
+    # Each knows one neighbour: the others it hears of from answers of the other implementation.
+    chain = [ours("prefer", name="one"), js(), ours("prefer", name="two"), js(), ours("prefer", name="three"), js()]
+    for a, b in zip(chain, chain[1:]):
+        meet(a, b)
+    for asker in (chain[0], chain[-1]):
+        for key in ("a", "some-key", "/test/k"):
+            near = sorted((p.id for p in chain if p is not asker), key=lambda peer, k=key: distance(peer, k))
+            found = asker.ok("closest", key).split()
+            assert [f for f in found if f != asker.id] == near, f"{asker.name}, {key}: {found}, not {near}"
+    for p in chain:
+        p.quit()
+
+
 def under_require_js_is_refused_with_a_reason_in_both_directions():
     us, them = ours("require"), js()
     why = us.fails("connect", them.addr)
@@ -364,6 +408,8 @@ TESTS = [
     values_of_a_namespace_nobody_opened_are_refused_by_ours,
     providers_are_found_through_the_other_implementation,
     peers_are_found_through_the_other_implementation,
+    a_newer_value_of_either_replaces_the_one_the_other_stored,
+    the_closest_to_a_key_are_found_by_both_in_a_network_of_both,
     under_require_js_is_refused_with_a_reason_in_both_directions,
     a_peer_once_post_quantum_is_not_taken_as_classical,
     who_comes_in_a_pinned_name_does_not_spoil_dials_to_its_owner,

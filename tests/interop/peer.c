@@ -91,7 +91,7 @@ static void on_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_resul
         add((const char *)res->value.base, res->value.len);
     } else if (strcmp(now.kind, "put") == 0 || strcmp(now.kind, "provide") == 0) {
         snprintf(now.text, sizeof now.text, "%u", res->count);
-    } else if (strcmp(now.kind, "find") == 0) {
+    } else if (strcmp(now.kind, "find") == 0 || strcmp(now.kind, "closest") == 0) {
         for (size_t i = 0; i < res->peers_n; i++) {
             qudag_peer_id_text(&res->peers[i], text);
             add(text, strlen(text));
@@ -173,6 +173,9 @@ static qudag_err start(qudag_node *n, const char *verb, const char *a, const cha
     }
     if (strcmp(verb, "find") == 0) {
         return qudag_dht_providers(n, bytes(a), &now.op);
+    }
+    if (strcmp(verb, "closest") == 0) {
+        return qudag_dht_closest(n, bytes(a), &now.op);
     }
     if (strcmp(verb, "links") == 0) {
         *at_once = true;

@@ -68,7 +68,12 @@ struct net {
     size_t q_n, q_cap;
     uint64_t seq;
     tstamp now, rtt;
+    bool all_met;    /* nobody is new to anybody */
     uint8_t *linked; /* n x n: these two have met */
+    uint32_t *by_id; /* hash table of nodes: index + 1, 0: free */
+    size_t by_id_mask;
+    uint64_t (*clock)(void);        /* NULL, or what to time the calls of the cores with */
+    uint64_t core_time, core_calls; /* spent inside them */
     struct net_end *strm;
     size_t strm_n, strm_cap;
     bool lab;
@@ -151,21 +156,25 @@ static struct net_item net_pop(struct net *net)
     return top;
 }
 
+static size_t net_by_id_place(const struct net *net, const struct peer_id *id)
+{
+    uint32_t h = UINT32_C(2166136261);
+
+    for (size_t i = 2; i < id->len; i++) {
+        h = (h ^ id->b[i]) * UINT32_C(16777619);
+    }
+    size_t at = h & net->by_id_mask;
+    while (net->by_id[at] != 0 && !peer_id_eq(&net->node[net->by_id[at] - 1].id, id)) {
+        at = (at + 1) & net->by_id_mask;
+    }
+    return at;
+}
+
 static size_t net_by_id(const struct net *net, const struct peer_id *id)
 {
-    static uint32_t cache[65536]; /* by two bytes of the id: a hint, checked */
-    size_t h = (size_t)id->b[id->len - 1] << 8 | id->b[id->len - 2];
+    uint32_t i = net->by_id[net_by_id_place(net, id)];
 
-    if (cache[h] < net->n && peer_id_eq(&net->node[cache[h]].id, id)) {
-        return cache[h];
-    }
-    for (size_t i = 0; i < net->n; i++) {
-        if (peer_id_eq(&net->node[i].id, id)) {
-            cache[h] = (uint32_t)i;
-            return i;
-        }
-    }
-    return SIZE_MAX;
+    return i == 0 ? SIZE_MAX : i - 1;
 }
 
 /* A message from |node| over stream |slot|, to arrive half a round trip later. */

@@ -1,4 +1,4 @@
-/* kad_net_run.h - second half of kad_net.h: time passes, nodes are made, requests are waited for. */
+/* kad_net_run.h - second part of kad_net.h: time passes, requests are made and waited for. */
 #ifndef QUDAG_TESTS_KAD_KAD_NET_RUN_H
 #define QUDAG_TESTS_KAD_KAD_NET_RUN_H
 
@@ -8,6 +8,17 @@ static struct acts net_acts(struct net *net)
 {
     return (struct acts){
         .v = net->act_v, .cap = NET_ACTS, .bytes = net->act_bytes, .bytes_cap = NET_BYTES};
+}
+
+static uint64_t net_clock(const struct net *net)
+{
+    return net->clock == NULL ? 0 : net->clock();
+}
+
+static void net_spent(struct net *net, uint64_t began)
+{
+    net->core_time += net_clock(net) - began;
+    net->core_calls++;
 }
 
 /* Does what |node| asked for, and arms its next tick. */
@@ -61,8 +72,16 @@ static void net_introduce(struct net *net, size_t node, size_t to)
 /* What identify does on a new link: each learns that the other serves. */
 static void net_meet(struct net *net, size_t node, size_t from)
 {
+    if (net->all_met) {
+        return;
+    }
+    if (net->linked == NULL) {
+        net->linked = calloc(net->n, net->n);
+    }
+    if (net->linked == NULL) {
+        abort();
+    }
     uint8_t *met = &net->linked[node * net->n + from];
-
     if (*met == 0 && !net->node[from].client) {
         *met = 1;
         net_introduce(net, node, from);
@@ -90,7 +109,9 @@ static void net_deliver(struct net *net, const struct net_item *it)
         if (nd->dead) {
             return;
         }
+        uint64_t began = net_clock(net);
         kad_ops.tick(nd->kad, net->now, &out);
+        net_spent(net, began);
         net_apply(net, it->node, &out);
         return;
     }
@@ -103,11 +124,13 @@ static void net_deliver(struct net *net, const struct net_item *it)
         }
         return;
     }
+    uint64_t began = net_clock(net);
     kad_ops.event(nd->kad, &ev, net->now, &out);
     if (it->type == EV_DATA && it->strm.gen == 2) {
         struct ev w = {.type = EV_WRITABLE, .strm = it->strm, .n = out.bytes_n};
         kad_ops.event(nd->kad, &w, net->now, &out);
     }
+    net_spent(net, began);
     net_apply(net, it->node, &out);
     if (it->type == EV_STREAM_OPEN) {
         net_meet(net, it->node, it->from);
@@ -141,82 +164,7 @@ static bool net_wait(struct net *net, uint64_t cookie)
     return net->done.cookie == cookie && net->done.times == 1;
 }
 
-static void net_node_init(struct net *net, size_t i, uint8_t salt)
-{
-    struct net_node *nd = &net->node[i];
-    uint8_t seed[32] = {salt, (uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16), 1};
-    struct netaddr a = {.family = 4, .port = 4001};
-
-    nd->tick_at = TSTAMP_NEVER;
-    peer_id_from_ed25519(&nd->id, seed);
-    sha256(nd->hash, peer_id_slice(&nd->id));
-    /* Public addresses, each its own /24. */
-    a.ip[0] = (uint8_t)(20 + (i >> 16));
-    a.ip[1] = (uint8_t)(i >> 8);
-    a.ip[2] = (uint8_t)i;
-    a.ip[3] = 1;
-    multiaddr_quic(&nd->addr, &a, NULL);
-    rng_stream_init(&nd->rng, seed);
-    struct kad_config cfg = {.mem = &net->mem,
-                             .rng = rng_of_stream(&nd->rng),
-                             .clock = {NET_WALL0, 0},
-                             .self = nd->id,
-                             .protocol = KAD_PROTOCOL,
-                             .server = !nd->client,
-                             .lab = net->lab,
-                             .need = net->need,
-                             .scratch = net->scratch,
-                             .n_validators = 2};
-    cfg.validator[0] =
-        (struct kad_validator){.ns = "v", .value_max = KAD_VALUE_MAX, .check = net_valid};
-    cfg.validator[1] = (struct kad_validator){
-        .ns = "m", .value_max = KAD_VALUE_MAX, .check = net_valid, .select = net_select};
-    if (kad_new(&nd->kad, &cfg, net->now) != QUDAG_OK) {
-        abort();
-    }
-    kad_set_addrs(nd->kad, &nd->addr, 1);
-}
-
-static void net_init(struct net *net, size_t n, size_t n_clients)
-{
-    *net = (struct net){.n = n, .rtt = 50 * NS_PER_MS, .now = NS_PER_S};
-    mem_init(&net->mem, NULL, 0);
-    net->scratch = kad_scratch_new(&net->mem);
-    net->node = calloc(n, sizeof(*net->node));
-    net->act_v = calloc(NET_ACTS, sizeof(*net->act_v));
-    net->act_bytes = malloc(NET_BYTES);
-    net->linked = calloc(n, n);
-    if (net->scratch == NULL || net->node == NULL || net->act_v == NULL || net->act_bytes == NULL ||
-        net->linked == NULL) {
-        abort();
-    }
-    for (size_t i = 0; i < n; i++) {
-        net->node[i].client = i >= n - n_clients;
-        net_node_init(net, i, 7);
-    }
-}
-
-static void net_fini(struct net *net)
-{
-    for (size_t i = 0; i < net->n; i++) {
-        kad_free(net->node[i].kad);
-    }
-    while (net->q_n > 0) {
-        struct net_item it = net_pop(net);
-        free(it.data);
-    }
-    kad_scratch_free(&net->mem, net->scratch);
-    if (net->mem.used != 0) {
-        fprintf(stderr, "%zu bytes not returned\n", net->mem.used);
-        abort();
-    }
-    free(net->node);
-    free(net->act_v);
-    free(net->act_bytes);
-    free(net->q);
-    free(net->linked);
-    free(net->strm);
-}
+#include "kad_net_make.h" /* nodes and networks come and go */
 
 static uint64_t net_cookie(void)
 {
@@ -236,6 +184,7 @@ static qudag_err net_ask(struct net *net, size_t node, enum kad_op op, const voi
     struct peer_id id = {0};
     qudag_err err = QUDAG_EINVAL;
 
+    uint64_t began = net_clock(net);
     switch (op) {
     case KAD_OP_FIND:
         err = kad_find(k, c, s, net->now, &out);
@@ -261,6 +210,7 @@ static qudag_err net_ask(struct net *net, size_t node, enum kad_op op, const voi
         err = kad_bootstrap(k, c, net->now, &out);
         break;
     }
+    net_spent(net, began);
     net_apply(net, node, &out);
     if (err != QUDAG_OK) {
         return err;

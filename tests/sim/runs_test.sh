@@ -18,11 +18,11 @@ for file in sim/scenarios/*.scenario; do
     name=$(basename "$file" .scenario)
     case $name in
     eclipse | sybil* | colluders) size='--nodes 2000 --until 40s' ;; # an attack of hundreds needs more than sixty
-    relay_loss) size='--host full --nodes 30' ;; # circuits need complete nodes
     partition_heal) size='--nodes 150' ;; # of sixty each side forgets the other whole
     full_stores) size='--nodes 300' ;; # 40 values a node: room for some 600
     million) size='--nodes 20000 --until 20s' ;;
     large) size='--nodes 500 --until 40s' ;;
+    relay_loss) size='--host full --nodes 16 --until 120s' ;; # complete nodes: the only ones with circuits
     *) size='--nodes 60' ;;
     esac
     # shellcheck disable=SC2086

@@ -179,12 +179,12 @@ static void reach(struct bed *b, enum stage s)
     if (s >= WAITING) {
         open_it(b);
         assert_int_equal(b->v[0].type, ACT_WRITE);
+        assert_int_equal(b->fins, 1);
     }
     if (s >= LINGERING) {
         tell(b, (struct ev){.type = EV_DATA, .strm = {7, 1}, .data = {buf, encode(buf, &m)}});
         assert_int_equal(b->done, 1);
         assert_int_equal(b->err, QUDAG_OK);
-        assert_int_equal(b->fins, 1);
     }
     if (s == GONE) {
         tell(b, (struct ev){.type = EV_FIN, .strm = {7, 1}});

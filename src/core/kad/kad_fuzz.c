@@ -2,7 +2,7 @@
  * kad_fuzz.c - bytes become events with a clock.
  *
  * Properties: no report without a request and never two; the action list never overflows; all memory
- * comes back; a served record has passed its validator.
+ * comes back; a served record has passed its validator; every refusal has its reason.
  */
 #include "base/assert.h"
 #include "base/rd.h"
@@ -131,6 +131,7 @@ static void request(struct host *h, struct rd *r, unsigned cookie)
 static struct slice message(struct rd *r, uint8_t *buf)
 {
     static struct kad_peer_info peers[4];
+    static const uint8_t digest[KAD_DIGEST_LEN] = {1};
     struct kad_msg m = {.type = (enum kad_type)(rd_u8(r) % 6)};
     size_t len = 0, n = rd_u8(r) % 5;
 
@@ -146,10 +147,26 @@ static struct slice message(struct rd *r, uint8_t *buf)
     m.rec_value = rd_lp(r, 64);
     m.providers = peers;
     m.n_providers = n / 2;
+    m.want_digest = rd_u8(r) % 4 == 0;
+    m.has_digest = !m.want_digest && rd_u8(r) % 8 == 0;
+    m.digest = m.has_digest ? digest : NULL;
     if (kad_msg_encode(buf, KAD_MSG_MAX, &len, &m) != QUDAG_OK) {
         len = 0;
     }
     return (struct slice){buf, len};
+}
+
+/* Each refusal is counted once, and in the total it belongs to. */
+static void refusals(const struct host *h)
+{
+    struct kad_stats s;
+    uint64_t sum = 0;
+
+    kad_stats_get(h->k, &s);
+    for (size_t i = 0; i < KAD_REFUSALS; i++) {
+        sum += s.refused[i];
+    }
+    ASSERT(sum <= s.bad_messages + s.refused_records + s.dropped_peers);
 }
 
 static void event(struct host *h, struct rd *r)
@@ -163,6 +180,8 @@ static void event(struct host *h, struct rd *r)
     if (ev.type == EV_STREAM_OPEN || ev.type == EV_STREAM_FAIL) {
         ev.inbound = rd_u8(r) % 4 == 0;
         ev.strm.slot = h->next_strm++ % 64;
+        ev.net = ev.inbound ? rd_u8(r) % 4 : 0;
+        ev.peer = ev.inbound && ev.net == 3 ? NULL : ev.peer; /* somebody anonymous */
         if (!ev.inbound && h->n_open > 0) {
             ev.cookie = h->open[--h->n_open];
         }
@@ -172,6 +191,7 @@ static void event(struct host *h, struct rd *r)
     ev.n = rd_u16(r);
     kad_ops.event(h->k, &ev, h->now, fresh(h));
     look(h);
+    refusals(h);
 }
 
 static void play(struct host *h, struct rd *r)
@@ -245,6 +265,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.lab = (flags & 2) != 0;
     c.records_max = flags & 4 ? 2 : 0;
     c.providers_max = flags & 8 ? 2 : 0;
+    if (flags & 32) {
+        c.limits.requests = (struct kad_limit){2, 3, 5};
+        c.limits.stores = c.limits.records = (struct kad_limit){1, 2, 3};
+    }
     c.validator[0] = (struct kad_validator){.ns = "v", .value_max = 100, .check = check};
     c.validator[1] =
         (struct kad_validator){.ns = "m", .value_max = 100, .check = check, .select = best};

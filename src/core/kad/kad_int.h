@@ -123,7 +123,8 @@ struct kad {
     struct kad_debts debts; /* of all clients together */
     uint32_t n_jobs, n_internal, n_checks, n_keeps;
     size_t n_seeds;
-    struct kad_peer *seed[KAD_SEEDS_MAX]; /* heard of, have not answered yet; newest last */
+    struct kad_peer *
+        *seed; /* KAD_SEEDS_MAX places: heard of, not answered yet; newest last; or NULL */
     tstamp next_maintain, last_answer, rejoin_at, rejoin_wait;
     tstamp next_check, idle_check; /* an entry silent for so long is asked whether it lives */
     struct kad_guess answers, dials;
@@ -143,6 +144,9 @@ struct kad {
     struct kad_peer_info self_info;
     struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
     struct kad_stats stats;
+    size_t kept; /* bytes of requests of others that are not served yet */
+    uint32_t
+        failed_cap; /* places |failed| has now, at most KAD_FAILED_MAX; 0: nobody failed lately */
 };
 
 /* Every call of the core begins here: frees what was reported, notes the room in |out|. */

@@ -34,7 +34,7 @@ static void write_providers(struct wr *w, const struct kad_provided *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         wr_u64(w, (uint64_t)p->v[i].expires);
-        wr_lp16(w, (struct slice){p->v[i].peer->raw, p->v[i].peer->raw_len});
+        wr_lp16(w, (struct slice){kad_peer_raw(p->v[i].peer), p->v[i].peer->raw_len});
     }
 }
 
@@ -271,7 +271,7 @@ size_t kad_anchors(const struct kad *k, uint8_t *dst, size_t cap)
             if (w.len + 2 + p->raw_len > cap) {
                 return w.len;
             }
-            wr_lp16(&w, (struct slice){p->raw, p->raw_len});
+            wr_lp16(&w, (struct slice){kad_peer_raw(p), p->raw_len});
             n++;
         }
     }

@@ -6,6 +6,7 @@
  */
 #include "core/kad/kad_int.h"
 
+#define FAILED_MIN 8
 #define ONLINE (60 * NS_PER_S) /* with no answer for so long, failures say nothing about peers */
 
 static size_t seed_find(const struct kad *k, const uint8_t hash[SHA256_LEN])
@@ -24,6 +25,10 @@ void kad_seed_cut(struct kad *k, size_t i)
         kad_peer_unref(k->seed[i]);
         memmove(&k->seed[i], &k->seed[i + 1], (k->n_seeds - i - 1) * sizeof(k->seed[0]));
         k->n_seeds--;
+    }
+    if (k->n_seeds == 0) {
+        mem_free(k->cfg.mem, k->seed);
+        k->seed = NULL;
     }
 }
 
@@ -76,31 +81,51 @@ struct kad_peer *kad_self_peer(struct kad *k)
     return kad_peer_new(k->cfg.mem, &k->self_info, k->hash, true);
 }
 
+/* Room for one more; the oldest goes once there are KAD_FAILED_MAX that still count. */
+static bool failed_room(struct kad *k)
+{
+    uint32_t cap = k->failed_cap;
+
+    if (cap > 0 && (cap == KAD_FAILED_MAX || k->failed[k->failed_next].until <= k->last_answer)) {
+        return true;
+    }
+    cap = cap == 0 ? FAILED_MIN : 2 * cap;
+    struct kad_failed *v = mem_resize_n(k->cfg.mem, k->failed, cap, sizeof(*v));
+    if (v == NULL) {
+        return k->failed_cap > 0;
+    }
+    k->failed_next = k->failed_cap;
+    k->failed = v;
+    k->failed_cap = cap;
+    return true;
+}
+
+/* |until| 0: it is well again.  With nobody left that failed lately the memory goes back. */
 static void failed_note(struct kad *k, const uint8_t hash[SHA256_LEN], tstamp until)
 {
     uint64_t prefix = kad_hash_prefix(hash);
+    bool counts = until != 0, noted = until == 0;
 
-    if (k->failed == NULL && until != 0) {
-        k->failed = mem_alloc_n(k->cfg.mem, KAD_FAILED_MAX, sizeof(*k->failed));
-    }
-    if (k->failed == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < KAD_FAILED_MAX; i++) {
+    for (size_t i = 0; i < k->failed_cap; i++) {
         if (k->failed[i].prefix == prefix) {
             k->failed[i].until = until;
-            return;
+            noted = true;
         }
+        counts = counts || k->failed[i].until > k->last_answer;
     }
-    if (until != 0) {
+    if (!noted && failed_room(k)) {
         k->failed[k->failed_next] = (struct kad_failed){prefix, until};
-        k->failed_next = (k->failed_next + 1) % KAD_FAILED_MAX;
+        k->failed_next = (k->failed_next + 1) % k->failed_cap;
+    } else if (!counts) {
+        mem_free(k->cfg.mem, k->failed);
+        k->failed = NULL;
+        k->failed_cap = k->failed_next = 0;
     }
 }
 
 void kad_forgive(struct kad *k)
 {
-    for (size_t i = 0; k->failed != NULL && i < KAD_FAILED_MAX; i++) {
+    for (size_t i = 0; i < k->failed_cap; i++) {
         k->failed[i].until = 0;
     }
 }
@@ -185,7 +210,7 @@ bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tsta
     if (liar_refused(k, hash, now)) {
         return true;
     }
-    for (size_t i = 0; k->failed != NULL && i < KAD_FAILED_MAX; i++) {
+    for (size_t i = 0; i < k->failed_cap; i++) {
         if (k->failed[i].prefix == prefix) {
             return now < k->failed[i].until;
         }
@@ -316,6 +341,13 @@ void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, s
     }
     if (k->n_seeds == KAD_SEEDS_MAX) {
         kad_seed_cut(k, 0);
+    }
+    if (k->seed == NULL) {
+        k->seed = mem_alloc_n(k->cfg.mem, KAD_SEEDS_MAX, sizeof(k->seed[0]));
+    }
+    if (k->seed == NULL) {
+        kad_peer_unref(p);
+        return;
     }
     k->seed[k->n_seeds++] = p;
     kad_check(k, p, now, out);

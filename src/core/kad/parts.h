@@ -14,23 +14,32 @@
 
 /* ---- peer.c ---- */
 
-/* Shared by table, lookups and requests; freed with the last reference. */
+/* Shared by table, lookups and requests; freed with the last reference.  A node keeps some 150: bytes count. */
 struct kad_peer {
-    struct mem *mem;
-    uint64_t group; /* /24 or /48 of the first address; 0: none known */
-    tstamp seen;    /* last answer or request; 0: none */
-    tstamp since;   /* when it entered the table */
-    uint32_t refs;
+    tstamp seen;                 /* last answer or request; 0: none */
+    uint32_t since_s;            /* when it entered the table, s */
+    uint32_t group;              /* /24 or /48 of the first address, mixed; 0: none known */
     uint32_t srtt_us, rttvar_us; /* 0: never measured */
     uint32_t scored_s;           /* when |score| was right, s */
     int16_t score;               /* in 1/256; see kad_peer_score() */
-    uint16_t raw_len;
+    uint16_t raw_len, refs;
     uint8_t n_addrs;
     uint8_t fails; /* requests failed since the last answer */
+    bool moved;    /* other addresses than at first: |room| holds a pointer to the message */
     uint8_t hash[SHA256_LEN];
-    uint8_t *raw;   /* Peer message (kad_peer_write): the id, then what addresses are usable */
-    uint8_t room[]; /* for the message, as long as its addresses do not change */
+    uint8_t room[]; /* Peer message (kad_peer_write): the id, then what addresses are usable */
 };
+
+static inline const uint8_t *kad_peer_raw(const struct kad_peer *p)
+{
+    uint8_t *elsewhere;
+
+    if (!p->moved) {
+        return p->room;
+    }
+    memcpy(&elsewhere, p->room, sizeof(elsewhere));
+    return elsewhere;
+}
 
 /*
  * One reference for the caller.  |hash|: of the id.  Addresses that |lab| does not allow are left out.
@@ -43,12 +52,16 @@ void kad_peer_unref(struct kad_peer *p); /* NULL allowed */
 
 static inline struct slice kad_peer_id(const struct kad_peer *p)
 {
-    return (struct slice){p->raw + 2, p->raw[1]};
+    const uint8_t *raw = kad_peer_raw(p);
+
+    return (struct slice){raw + 2, raw[1]};
 }
 
 static inline bool kad_peer_is(const struct kad_peer *p, struct slice id)
 {
-    return p->raw[1] == id.len && memcmp(p->raw + 2, id.base, id.len) == 0;
+    struct slice mine = kad_peer_id(p);
+
+    return mine.len == id.len && memcmp(mine.base, id.base, id.len) == 0;
 }
 
 static inline bool kad_peer_same(const struct kad_peer *a, const struct kad_peer *b)
@@ -87,7 +100,14 @@ int16_t kad_score_after(int16_t score, enum kad_deed deed);
 bool kad_addr_usable(const struct multiaddr *a, bool lab);
 uint64_t kad_addr_group(const struct multiaddr *a);
 
-uint64_t kad_hash_prefix(const uint8_t hash[SHA256_LEN]);
+/* One load and a swap of bytes, as compilers see it. */
+static inline uint64_t kad_hash_prefix(const uint8_t h[SHA256_LEN])
+{
+    return (uint64_t)h[0] << 56 | (uint64_t)h[1] << 48 | (uint64_t)h[2] << 40 |
+           (uint64_t)h[3] << 32 | (uint64_t)h[4] << 24 | (uint64_t)h[5] << 16 |
+           (uint64_t)h[6] << 8 | (uint64_t)h[7];
+}
+
 unsigned kad_cpl(const uint8_t a[SHA256_LEN], const uint8_t b[SHA256_LEN]); /* 0 .. 256 */
 /* < 0: |a| is closer to |t|. */
 int kad_dist_cmp(const uint8_t t[SHA256_LEN], const uint8_t a[SHA256_LEN],
@@ -96,18 +116,21 @@ int kad_dist_cmp(const uint8_t t[SHA256_LEN], const uint8_t a[SHA256_LEN],
 /* ---- table.c ---- */
 
 #define KAD_BUCKETS 32 /* the last holds every longer common prefix */
-#define KAD_SPARES 4
+#define KAD_SPARES 2
 #define KAD_GROUP_BUCKET 2
 #define KAD_GROUP_TABLE 10
 
-/* Entries are ordered by last answer, the oldest first. */
+/*
+ * Entries are ordered by last answer, the oldest first.  The arrays lie behind the struct: distances are
+ * compared without touching a peer.
+ */
 struct kad_bucket {
-    uint64_t prefix[KAD_K]; /* first 64 bits of the hashes below */
-    struct kad_peer *peer[KAD_K];
+    uint64_t *prefix; /* first 64 bits of the hashes of |peer| */
+    struct kad_peer **peer;
     struct kad_peer *spare[KAD_SPARES]; /* answered once, no room; newest last */
     tstamp touched;                     /* last lookup in this bucket's range */
     uint32_t failing;                   /* bit i: peer[i] has failed since its last answer */
-    uint8_t n, n_spare;
+    uint8_t n, n_spare, cap;            /* cap: places there are now, at most KAD_K */
 };
 
 struct kad_table {

@@ -9,16 +9,6 @@
 
 #define RTT_MAX_US 60000000u
 
-uint64_t kad_hash_prefix(const uint8_t hash[SHA256_LEN])
-{
-    uint64_t v = 0;
-
-    for (size_t i = 0; i < 8; i++) {
-        v = v << 8 | hash[i];
-    }
-    return v;
-}
-
 unsigned kad_cpl(const uint8_t a[SHA256_LEN], const uint8_t b[SHA256_LEN])
 {
     for (unsigned i = 0; i < SHA256_LEN; i++) {
@@ -85,10 +75,23 @@ static size_t pack(uint8_t dst[KAD_PEER_RAW_MAX], uint8_t *n, uint64_t *group,
     return kad_peer_write(dst, &good);
 }
 
+/* Equal for equal networks; others meet once in four thousand million. */
+static uint32_t group_mix(uint64_t group)
+{
+    uint64_t v = group * UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t mixed = (uint32_t)(v >> 32);
+
+    return group == 0 ? 0 : mixed == 0 ? 1 : mixed;
+}
+
 static void raw_free(struct kad_peer *p)
 {
-    if (p->raw != p->room) {
-        mem_free(p->mem, p->raw);
+    uint8_t *elsewhere;
+
+    if (p->moved) {
+        memcpy(&elsewhere, p->room, sizeof(elsewhere));
+        mem_free(mem_owner(p), elsewhere);
+        p->moved = false;
     }
 }
 
@@ -98,19 +101,20 @@ void kad_peer_set_addrs(struct kad_peer *p, const struct kad_peer_info *info, bo
     uint64_t group;
     size_t len = pack(packed, &n, &group, info, lab);
 
-    if (n == 0 || (len == p->raw_len && memcmp(packed, p->raw, len) == 0)) {
+    if (n == 0 || (len == p->raw_len && memcmp(packed, kad_peer_raw(p), len) == 0)) {
         return;
     }
-    uint8_t *raw = mem_alloc(p->mem, len);
+    uint8_t *raw = mem_alloc(mem_owner(p), len);
     if (raw == NULL) {
         return;
     }
     memcpy(raw, packed, len);
     raw_free(p);
-    p->raw = raw;
+    memcpy(p->room, &raw, sizeof(raw)); /* there is room for a pointer */
+    p->moved = true;
     p->raw_len = (uint16_t)len;
     p->n_addrs = n;
-    p->group = group;
+    p->group = group_mix(group);
 }
 
 struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info,
@@ -119,24 +123,24 @@ struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info,
     uint8_t packed[KAD_PEER_RAW_MAX], n;
     uint64_t group;
     size_t len = pack(packed, &n, &group, info, lab);
-    struct kad_peer *p = mem_alloc(mem, sizeof(*p) + len);
+    size_t room = len < sizeof(uint8_t *) ? sizeof(uint8_t *) : len;
+    struct kad_peer *p = mem_alloc(mem, offsetof(struct kad_peer, room) + room);
 
     if (p == NULL) {
         return NULL;
     }
-    p->mem = mem;
     p->refs = 1;
     memcpy(p->hash, hash, SHA256_LEN);
-    p->raw = p->room;
-    memcpy(p->raw, packed, len);
+    memcpy(p->room, packed, len);
     p->raw_len = (uint16_t)len;
     p->n_addrs = n;
-    p->group = group;
+    p->group = group_mix(group);
     return p;
 }
 
 struct kad_peer *kad_peer_ref(struct kad_peer *p)
 {
+    ASSERT(p->refs < UINT16_MAX); /* lookups and requests are bounded, and hold a few each */
     p->refs++;
     return p;
 }
@@ -149,13 +153,13 @@ void kad_peer_unref(struct kad_peer *p)
     ASSERT(p->refs > 0);
     if (--p->refs == 0) {
         raw_free(p);
-        mem_free(p->mem, p);
+        mem_free(mem_owner(p), p);
     }
 }
 
 void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p)
 {
-    struct kad_peer_raw raw = {kad_peer_id(p), {p->raw, p->raw_len}};
+    struct kad_peer_raw raw = {kad_peer_id(p), {kad_peer_raw(p), p->raw_len}};
     size_t dropped;
 
     bool good = kad_peer_read(out, &dropped, &raw);
@@ -165,8 +169,9 @@ void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p)
 size_t kad_peer_hints(uint8_t dst[KAD_HINTS_MAX], const struct kad_peer *p)
 {
     struct slice id = kad_peer_id(p);
-    size_t from = (size_t)(id.base - p->raw) + id.len;
-    struct rd r = rd_init((struct slice){p->raw + from, p->raw_len - from});
+    const uint8_t *raw = kad_peer_raw(p);
+    size_t from = (size_t)(id.base - raw) + id.len;
+    struct rd r = rd_init((struct slice){raw + from, p->raw_len - from});
     struct wr w = wr_init(dst, KAD_HINTS_MAX);
 
     while (r.left > 0) {

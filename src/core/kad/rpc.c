@@ -216,9 +216,7 @@ void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp no
         return;
     }
     acts_write(out, strm, k->scratch->buf, len);
-    if (r->call.type == KAD_ADD_PROVIDER) {
-        acts_fin(out, strm);
-    }
+    acts_fin(out, strm); /* with the request: the answer's end can come with the answer */
     struct kad_waits w = kad_waits_answer(k, r->peer);
     r->late = tstamp_after(now, w.late);
     r->hard = tstamp_after(now, w.hard);
@@ -334,7 +332,6 @@ void kad_rpc_data(struct kad *k, struct kad_rpc *r, struct slice data, tstamp no
         return;
     }
     kad_refuse_n(k, KAD_REFUSED_PEER_MANY, dropped);
-    acts_fin(out, r->strm);
     if (kad_timer_set(k, &r->timer, tstamp_after(now, KAD_LINGER)) != QUDAG_OK) {
         k->more = true;
     }

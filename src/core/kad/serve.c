@@ -14,6 +14,38 @@
 
 #define ANSWER_REST 2048 /* bytes of an answer beside value and peers, our own addresses included */
 
+/* Counts; the stream is to be reset. */
+static bool refuse(struct kad *k, enum kad_refusal why)
+{
+    kad_refuse(k, why);
+    return false;
+}
+
+/* Keeps what cannot be served yet. */
+static bool keep(struct kad *k, struct kad_inbound *in, const uint8_t *p, size_t len)
+{
+    struct kad_client *c = in->client;
+
+    if (len > KAD_UNREAD_CLIENT - c->kept || len > KAD_UNREAD_MAX - k->kept) {
+        return refuse(k, KAD_REFUSED_UNREAD);
+    }
+    qudag_err err = dyn_append(&in->in, p, len);
+    if (err != QUDAG_OK) {
+        return refuse(k, err == QUDAG_ETOOBIG ? KAD_REFUSED_UNREAD : KAD_REFUSED_NO_MEMORY);
+    }
+    c->kept += (uint32_t)len;
+    k->kept += len;
+    return true;
+}
+
+static void unkeep(struct kad *k, struct kad_inbound *in, size_t len)
+{
+    ASSERT(len <= in->in.len && len <= in->client->kept && len <= k->kept);
+    dyn_drop(&in->in, len);
+    in->client->kept -= (uint32_t)len;
+    k->kept -= len;
+}
+
 static bool inbound_add(struct kad *k, struct kad_inbound *in, tstamp now)
 {
     if (kad_timer_set(k, &in->timer, tstamp_after(now, KAD_INBOUND_IDLE)) != QUDAG_OK) {
@@ -67,6 +99,7 @@ void kad_serve_close(struct kad *k, struct kad_inbound *in)
     kad_names_del(&k->inbound_by_strm, kad_strm_name(in->strm));
     list_del(&in->node);
     list_del(&in->ready);
+    unkeep(k, in, in->in.len);
     dyn_fini(&in->in);
     kad_client_release(k, in->client);
     mem_free(k->cfg.mem, in);
@@ -92,7 +125,8 @@ static void closer_put(struct kad *k, struct kad_msg *m, struct kad_peer *const 
     }
     if (len <= KAD_MSG_MAX) {
         for (size_t i = 0; i < n; i++) {
-            s->raw[i] = (struct kad_peer_raw){kad_peer_id(p[i]), {p[i]->raw, p[i]->raw_len}};
+            s->raw[i] =
+                (struct kad_peer_raw){kad_peer_id(p[i]), {kad_peer_raw(p[i]), p[i]->raw_len}};
         }
         m->raw = s->raw;
         m->n_raw = n;
@@ -169,13 +203,6 @@ static bool answer(struct kad *k, struct kad_inbound *in, const struct kad_msg *
     in->backlog += len;
     acts_write(out, in->strm, k->scratch->buf, len);
     return true;
-}
-
-/* Counts; the stream is to be reset. */
-static bool refuse(struct kad *k, enum kad_refusal why)
-{
-    kad_refuse(k, why);
-    return false;
 }
 
 /* What is cheap is checked first: a signature costs a hundred times as much as all of it. */
@@ -375,15 +402,6 @@ static void serve_end(struct kad *k, struct kad_inbound *in, bool good, tstamp n
     }
 }
 
-/* Keeps what cannot be served yet. */
-static bool keep(struct kad *k, struct kad_inbound *in, const uint8_t *p, size_t len)
-{
-    qudag_err err = dyn_append(&in->in, p, len);
-
-    return err == QUDAG_OK ||
-           refuse(k, err == QUDAG_ETOOBIG ? KAD_REFUSED_UNREAD : KAD_REFUSED_NO_MEMORY);
-}
-
 void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, tstamp now,
                     struct acts *out)
 {
@@ -396,7 +414,7 @@ void kad_serve_data(struct kad *k, struct kad_inbound *in, struct slice data, ts
         good = keep(k, in, data.base, data.len) &&
                serve_all(k, in, dyn_slice(&in->in), &used, now, out);
         if (good) {
-            dyn_drop(&in->in, used);
+            unkeep(k, in, used);
         }
     } else {
         good = serve_all(k, in, data, &used, now, out);
@@ -414,7 +432,7 @@ void kad_serve_more(struct kad *k, struct kad_inbound *in, tstamp now, struct ac
     list_del(&in->ready);
     bool good = serve_all(k, in, dyn_slice(&in->in), &used, now, out);
     if (good) {
-        dyn_drop(&in->in, used);
+        unkeep(k, in, used);
     }
     serve_end(k, in, good, now, out);
 }

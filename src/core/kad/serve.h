@@ -44,6 +44,7 @@ struct kad_client {
     struct kad_debts debts;
     struct kad_net *net; /* NULL: the link does not tell, or a lab where all share one */
     uint32_t n_streams;
+    uint32_t kept; /* bytes of its requests that are not served yet */
     bool anonymous;
 };
 
@@ -66,6 +67,9 @@ void kad_give_back(struct kad *k, struct kad_client *c, enum kad_pace pace);
 #define KAD_INBOUND_MAX 4096
 #define KAD_INBOUND_IDLE (60 * NS_PER_S)
 #define KAD_BACKLOG_MAX (256 * 1024) /* bytes answered and not yet sent, per stream */
+/* Bytes of requests that are not complete or wait: of one client, and of all. */
+#define KAD_UNREAD_CLIENT (256 * 1024)
+#define KAD_UNREAD_MAX (8 * 1024 * 1024)
 
 struct kad_inbound {
     struct kad_timer timer;

@@ -213,6 +213,89 @@ static void the_same_message_twice_is_answered_twice_and_stored_once(void **stat
     bed_free(b);
 }
 
+static void a_full_store_and_missing_memory_are_told_apart(void **state)
+{
+    (void)state;
+    struct kad_config c = {.lab = true, .records_max = 1};
+    struct bed *b = bed_new(&c);
+    struct kad_peer_info p = peer(1);
+    unsigned full = 0;
+
+    for (unsigned i = 0; i < 20; i++) { /* nearer ones take the place, farther ones do not */
+        uint8_t key[4] = {'/', 'v', '/', (uint8_t)('a' + i)};
+        struct kad_msg m = put((struct slice){key, 4}, S("v"));
+        come(b, i + 1, &p.id);
+        b->now += 3600 * NS_PER_S;
+        ask(b, i + 1, &m);
+        full += acts_of(b, ACT_RESET) > 0 ? 1 : 0;
+    }
+    assert_true(full > 0 && full < 20);
+    assert_int_equal(refused(b, KAD_REFUSED_FULL), full);
+    bed_free(b);
+
+    b = bed_new(NULL);
+    struct kad_msg one = put(S("/v/z"), S("v"));
+    come(b, 100, &p.id);
+    b->mem.max = b->mem.used;
+    ask(b, 100, &one);
+    assert_int_equal(refused(b, KAD_REFUSED_NO_MEMORY), 1);
+    b->mem.max = 0;
+    bed_free(b);
+}
+
+static void who_sends_on_without_reading_answers_is_cut_off(void **state)
+{
+    (void)state;
+    static uint8_t buf[32 * KAD_MSG_MAX], value[4000] = {'v'};
+    struct bed *b = bed_new(NULL);
+    struct kad_peer_info p = peer(1);
+    struct kad_msg get = {.type = KAD_GET_VALUE, .key = S("/v/a")};
+    struct kad_msg store = put(S("/v/a"), (struct slice){value, sizeof(value)});
+    size_t len = 0, one;
+    unsigned rounds = 0;
+
+    come(b, 1, &p.id);
+    ask(b, 1, &store);
+    for (unsigned i = 0; i < 50; i++) {
+        assert_int_equal(kad_msg_encode(buf + len, KAD_MSG_MAX, &one, &get), QUDAG_OK);
+        len += one;
+    }
+    while (rounds < 10000 && acts_of(b, ACT_RESET) == 0) {
+        b->now += NS_PER_S;
+        say(b, 1, (struct slice){buf, len});
+        rounds++;
+    }
+    assert_true(rounds < 10000);
+    assert_int_equal(refused(b, KAD_REFUSED_UNREAD), 1);
+    assert_true(b->mem.used < 2 * (KAD_MSG_IN_MAX + 3) + sizeof(struct kad_scratch) + 65536);
+    bed_free(b);
+}
+
+static void halves_of_requests_are_kept_in_bounded_memory(void **state)
+{
+    (void)state;
+    static uint8_t half[60000] = {0xff, 0xff, 0x03}; /* of a message of 65,535 bytes */
+    struct bed *b = bed_new(NULL);
+    size_t before = b->mem.used;
+    unsigned kept = 0;
+
+    for (uint32_t slot = 0; slot < 1000; slot++) {
+        struct kad_peer_info p = peer(slot / 10);
+        come(b, slot, &p.id);
+        say(b, slot, (struct slice){half, sizeof(half)});
+        kept += acts_of(b, ACT_RESET) == 0 ? 1 : 0;
+        assert_true(slot != 9 || kept == KAD_UNREAD_CLIENT / sizeof(half));
+    }
+    assert_int_equal(kept, KAD_UNREAD_MAX / sizeof(half));
+    assert_int_equal(refused(b, KAD_REFUSED_UNREAD), 1000 - kept);
+    assert_true(b->mem.used - before < 2 * KAD_UNREAD_MAX);
+    for (uint32_t slot = 0; slot < 1000; slot++) {
+        go(b, slot);
+    }
+    assert_int_equal(b->k->kept, 0);
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +305,9 @@ int main(void)
         cmocka_unit_test(a_record_is_refused_for_what_is_wrong_with_it),
         cmocka_unit_test(a_message_is_refused_for_what_is_wrong_with_it),
         cmocka_unit_test(a_message_that_ends_too_early_is_refused),
+        cmocka_unit_test(a_full_store_and_missing_memory_are_told_apart),
+        cmocka_unit_test(who_sends_on_without_reading_answers_is_cut_off),
+        cmocka_unit_test(halves_of_requests_are_kept_in_bounded_memory),
         cmocka_unit_test(the_same_message_twice_is_answered_twice_and_stored_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#define CAP_MIN 4 /* places of a new bucket */
+
 void kad_table_init(struct kad_table *t, struct mem *mem, const struct peer_id *self, bool lab)
 {
     *t = (struct kad_table){.mem = mem, .lab = lab};
@@ -79,7 +81,7 @@ struct kad_peer *kad_table_find(const struct kad_table *t, const uint8_t hash[SH
 }
 
 /* Whether one more of this network is too many; addresses we cannot place count as one network. */
-static bool crowded(const struct kad_table *t, const struct kad_bucket *b, uint64_t group)
+static bool crowded(const struct kad_table *t, const struct kad_bucket *b, uint32_t group)
 {
     size_t near = 0, all = 0;
 
@@ -133,7 +135,7 @@ static size_t surplus_find(const struct kad_bucket *b, unsigned cpl, const struc
     }
     for (size_t i = 0; i < b->n; i++) {
         if (part_count(b, cpl, part_of(b->prefix[i], cpl)) > KAD_PART_WANT &&
-            (at == b->n || b->peer[i]->since > b->peer[at]->since)) {
+            (at == b->n || b->peer[i]->since_s >= b->peer[at]->since_s)) {
             at = i;
         }
     }
@@ -204,6 +206,35 @@ static void entry_refresh(struct kad_bucket *b, size_t i, const struct kad_peer 
     }
 }
 
+/* Buckets near us stay small: the places come as they are needed. */
+static struct kad_bucket *bucket_grow(struct kad_table *t, unsigned ix, tstamp now)
+{
+    struct kad_bucket *old = t->bucket[ix];
+    size_t cap = old == NULL ? CAP_MIN : 2u * old->cap;
+    cap = cap < KAD_K ? cap : KAD_K;
+    size_t each = sizeof(old->prefix[0]) + sizeof(old->peer[0]);
+    struct kad_bucket *b = mem_alloc(t->mem, sizeof(*b) + cap * each);
+
+    if (b == NULL) {
+        return NULL;
+    }
+    uint64_t *prefix = (uint64_t *)(b + 1);
+    struct kad_peer **peer = (struct kad_peer **)(prefix + cap);
+    if (old != NULL) {
+        *b = *old;
+        memcpy(prefix, old->prefix, old->n * sizeof(prefix[0]));
+        memcpy(peer, old->peer, old->n * sizeof(peer[0]));
+        mem_free(t->mem, old);
+    } else {
+        b->touched = now;
+    }
+    b->prefix = prefix;
+    b->peer = peer;
+    b->cap = (uint8_t)cap;
+    t->bucket[ix] = b;
+    return b;
+}
+
 enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now,
                              struct kad_peer **oldest)
 {
@@ -214,16 +245,8 @@ enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now
     if (kad_cpl(t->self, p->hash) == SHA256_LEN * 8) {
         return KAD_SEEN_REFUSED;
     }
-    if (b == NULL) {
-        b = mem_alloc(t->mem, sizeof(*b));
-        if (b == NULL) {
-            return KAD_SEEN_REFUSED;
-        }
-        b->touched = now;
-        t->bucket[ix] = b;
-    }
-    size_t i = entry_find(b, p->hash);
-    if (i < b->n) {
+    size_t i = b == NULL ? 0 : entry_find(b, p->hash);
+    if (b != NULL && i < b->n) {
         entry_refresh(b, i, p, now);
         return KAD_SEEN_KNOWN;
     }
@@ -231,6 +254,12 @@ enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now
     p->seen = now;
     if (crowded(t, b, p->group)) {
         return KAD_SEEN_REFUSED;
+    }
+    if (b == NULL || (b->n == b->cap && b->cap < KAD_K)) {
+        b = bucket_grow(t, ix, now);
+        if (b == NULL) {
+            return KAD_SEEN_REFUSED;
+        }
     }
     size_t surplus = b->n == KAD_K ? surplus_find(b, ix, p) : b->n;
     if (b->n == KAD_K && surplus == b->n) {
@@ -245,7 +274,8 @@ enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now
         spare_add(b, out);
         kad_peer_unref(out);
     }
-    p->since = now;
+    uint64_t since = now / NS_PER_S;
+    p->since_s = since > UINT32_MAX ? UINT32_MAX : (uint32_t)since;
     size_t s = spare_find(b, p->hash);
     if (s < b->n_spare) {
         kad_peer_unref(b->spare[s]);

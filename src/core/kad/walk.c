@@ -18,7 +18,7 @@
 #define LACKING_FAILED 6
 #define THIN (3 * KAD_K / 2) /* where so many are expected, k answer but by bad luck */
 #define SWEEPS_MAX 3
-#define SWEEP_ASKED 3 /* of each sibling */
+#define SWEEP_ASKED 3u /* of each sibling */
 #define MASK_SPARE_BITS 1
 #define PART_RPCS_ALPHA 1
 

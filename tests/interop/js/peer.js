@@ -104,6 +104,14 @@ const commands = {
     if (found.size === 0) throw new Error('no providers')
     return [...found].join(' ')
   },
+  async closest (key) {
+    const found = []
+    for await (const e of node.services.dht.getClosestPeers(bytes(key), { signal: signal() })) {
+      if (e.name === 'FINAL_PEER') found.push(e.peer.id.toString())
+    }
+    if (found.length === 0) throw new Error('no peers')
+    return found.join(' ')
+  },
   async findpeer (id) {
     const found = await node.peerRouting.findPeer(peerIdFromString(id), { signal: signal() })
     return found.multiaddrs.join(' ')
