@@ -291,6 +291,8 @@ static void host_full_make(struct sim *s, uint32_t node)
     fn->epoch = nd->epoch;
     fn->mem = &nd->mem;
     fn->addr = net_full_addr(node, nd->epoch);
+    nd->skew = node < s->sc->bootstrap ? 0 : fault_skew(s, node);
+    fn->skew = nd->skew;
     fn->nat = nd->nat ? (enum full_nat)(NAT_CONE + node % 3) : NAT_NONE;
     dice_node(&s->dice, "qudag sim 2026 node", node, nd->epoch, seed);
     rng_stream_init(&fn->stream, seed);
@@ -334,23 +336,6 @@ static qudag_err host_full_ask(struct sim *s, uint32_t node, enum sim_op op, uin
     return QUDAG_EINVAL;
 }
 
-/* Clocks are read when a node starts, so this is about those that join while the fault lasts. */
-static void skew(struct full *f, uint64_t cookie)
-{
-    struct sim *s = f->s;
-    const struct sim_fault *flt = &s->sc->fault[cookie / 2];
-
-    if (flt->kind != FAULT_CLOCK_SKEW) {
-        return;
-    }
-    for (uint32_t i = 0; i < f->cap; i++) {
-        bool hit =
-            cookie % 2 == 0 && i >= s->sc->bootstrap && dice_hit(&s->dice, DICE_FAULTS, flt->share);
-        int64_t by = (int64_t)(flt->delay / NS_PER_S);
-        f->node[i].skew = !hit ? 0 : i % 2 == 0 ? by : -by;
-    }
-}
-
 static bool host_full_event(struct sim *s, const struct sim_event *ev)
 {
     struct full *f = full_of(s);
@@ -378,9 +363,6 @@ static bool host_full_event(struct sim *s, const struct sim_event *ev)
         return false;
     case SIM_PHASE:
         refresh(f);
-        return false;
-    case SIM_FAULT:
-        skew(f, ev->cookie);
         return false;
     default:
         return false;
@@ -411,14 +393,17 @@ const char *full_objection(const struct scenario *sc)
     if (sc->value_size > FULL_VALUE_MAX) {
         return "complete nodes take values of at most 4 KiB";
     }
-    for (size_t i = 0; i < sc->n_faults; i++) {
-        uint64_t kind = sc->fault[i].kind;
-        if (kind == FAULT_LIE || kind == FAULT_ECLIPSE || kind == FAULT_SYBIL) {
-            return "liars are cores of the simulator's own: run this scenario without --host full";
-        }
+    if (sc->start == START_WARM || sc->standing != 0 || sc->records != 0) {
+        return "complete nodes join by themselves and keep their own stores: no warm start, "
+               "standing, records";
     }
-    if (sc->start == START_WARM) {
-        return "complete nodes have to join: start = warm is for bare cores";
+    if (sc->read != 0 || sc->masked != 0 || sc->value_life != 0) {
+        return "complete nodes read as their namespace says: no read, masked, value_life";
+    }
+    for (size_t i = 0; i < sc->n_faults; i++) {
+        if (sc->fault[i].kind == FAULT_LIE || scenario_attacks(sc->fault[i].kind)) {
+            return "liars and Sybils are cores of the simulator's own: not with --host full";
+        }
     }
     return NULL;
 }

@@ -151,13 +151,13 @@ static uint64_t delay(struct sim *s, uint32_t a, uint32_t b, size_t len)
  */
 static uint64_t handshake(struct sim *s, uint32_t from, uint32_t to)
 {
-    static const uint8_t packets[][2] = {{2, 4}, {1, 3}, {5, 1}}; /* there and back */
-    uint64_t took = 0;
+    static const uint8_t packets[SIM_TRIPS_MAX][2] = {{2, 4}, {5, 1}, {1, 3}}; /* there and back */
+    uint64_t took = 0, trips = s->sc->dial_trips;
 
-    for (size_t i = 0; i < ARRAY_LEN(packets); i++) {
-        if (i == 1 && link_was(s, from, to)) {
-            continue;
-        }
+    if (trips == 0) {
+        trips = link_was(s, from, to) ? 2 : 3;
+    }
+    for (size_t i = 0; i < trips; i++) {
         took += delay(s, from, to, (size_t)(packets[i][0] - 1) * PACKET);
         took += delay(s, to, from, (size_t)(packets[i][1] - 1) * PACKET);
     }

@@ -67,6 +67,7 @@ static const struct key keys[] = {
     {SEC_LINKS, "uplink", UNIT_SIZE, S(uplink), 0, UINT64_C(1) << 40, NULL},
     {SEC_LINKS, "idle", UNIT_TIME, S(idle), NS_PER_S, DAY, NULL},
     {SEC_LINKS, "dial_timeout", UNIT_TIME, S(dial_timeout), NS_PER_MS, HOUR, NULL},
+    {SEC_LINKS, "dial_trips", UNIT_COUNT, S(dial_trips), 1, SIM_TRIPS_MAX, NULL},
     {SEC_LINKS, "standing", UNIT_WORD, S(standing), 0, 0, flag_name},
     {SEC_WORK, "from", UNIT_TIME, S(work_from), 0, DAY, NULL},
     {SEC_WORK, "put_every", UNIT_TIME, S(put_every), NS_PER_US, DAY, NULL},
@@ -384,6 +385,10 @@ static qudag_err check_network(const struct parser *p)
 {
     const struct scenario *sc = p->sc;
 
+    if (sc->start == START_WARM && sc->dial_trips == 0) {
+        p->sc->dial_trips =
+            1; /* of a settled network it is asked what lookups do, not what dialling costs */
+    }
     if (sc->start != START_WARM && (sc->fixed != 0 || sc->dead > 0)) {
         return fail(p, "'static' and 'dead' need start = warm");
     }

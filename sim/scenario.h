@@ -10,6 +10,7 @@
 #include "base/types.h"
 
 #define SIM_NODES_MAX 1000000
+#define SIM_TRIPS_MAX 3 /* round trips of a dial */
 #define SIM_FAULTS_MAX 16
 #define SIM_PHASES_MAX 8
 #define SIM_NAME_MAX 32           /* with NUL */
@@ -58,6 +59,7 @@ struct scenario {
     uint64_t start, fixed, awake, dead, records; /* enum sim_start; fixed: "static" */
     /* [links] */
     uint64_t rtt, spread, jitter, loss, uplink, idle, dial_timeout, standing;
+    uint64_t dial_trips; /* 0: as complete nodes need */
     /* [work] */
     uint64_t work_from, put_every, get_every, find_every, value_size, age_max;
     uint64_t read, masked, attacked, value_life;        /* read: enum kad_read */
