@@ -99,7 +99,7 @@ void kad_put_begin(struct kad *k, struct kad_job *j, tstamp now)
     bool self = store_self(k, j, near, n, now);
     j->phase = KAD_PHASE_STORE;
     j->copies = self && m == KAD_K ? m - 1 : m;
-    uint32_t all = (uint32_t)j->copies + (self ? 1 : 0), part = all * 3 / 4;
+    uint32_t all = (uint32_t)j->copies + (self ? 1 : 0), part = (all * 3 + 3) / 4;
     part = part < 1 ? 1 : part;
     j->want = j->want < part ? j->want : part;
     if (self) {
