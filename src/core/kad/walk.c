@@ -15,8 +15,8 @@
 #define GROUP_REPLY_MAX 3   /* peers of one network believed from one answer */
 #define CROWD_SPARE_BITS 4u /* a prefix so much longer than log2 N holds nobody but by chance */
 #define DENSE (2 * KAD_K)   /* peers where k are expected */
-#define LACKING_FAILED 6
-#define THIN (3 * KAD_K / 2) /* where so many are expected, k answer but by bad luck */
+#define LACKING_FAILED 8
+#define THIN (6 * KAD_K / 5) /* where so many are expected, k answer but by bad luck */
 #define SWEEPS_MAX 3
 #define SWEEP_ASKED 3u /* of each sibling */
 #define MASK_SPARE_BITS 1
@@ -274,7 +274,8 @@ static bool sweep(struct kad *k, struct kad_job *j, tstamp now, struct acts *out
     j->swept++;
     k->stats.sweeps++;
     kad_query_join(&j->q, crowded || doubted ? KAD_SWEEP_WIDTH : KAD_K);
-    unsigned near = kad_near_bits(k), wider = crowded ? 1 : 2; /* many died: who lives is farther */
+    /* Where many died, who lives is farther away: each sweep begins with a larger sibling. */
+    unsigned near = kad_near_bits(k), wider = crowded ? 1u : 1u + j->swept;
     j->sweep_from = (uint8_t)(near > wider ? near - wider : 0);
     for (unsigned i = 0; i < KAD_SWEEP_MAX; i++) {
         sweep_sibling(k, j, i, now, out);
