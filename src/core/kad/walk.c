@@ -146,6 +146,16 @@ static bool overdone(struct kad_peer *const *p, size_t n, size_t ix)
     return p[ix]->group != 0 && same > GROUP_REPLY_MAX;
 }
 
+static enum kad_refusal why_unusable(const struct kad *k, struct slice id)
+{
+    struct peer_id peer;
+
+    if (peer_id_from_bytes(&peer, id) != QUDAG_OK) {
+        return KAD_REFUSED_PEER_ID;
+    }
+    return peer_id_eq(&peer, &k->cfg.self) ? KAD_REFUSED_PEER_SELF : KAD_REFUSED_PEER_ADDR;
+}
+
 static void take_one(struct kad *k, struct kad_job *j, struct kad_peer *p, unsigned depth,
                      unsigned path, tstamp now)
 {
@@ -169,13 +179,16 @@ void kad_walk_take(struct kad *k, struct kad_job *j, const struct kad_msg *m, un
         met[i] = p[i] != NULL;
         p[i] = met[i] ? kad_peer_ref(p[i]) : kad_peer_of(k, &m->raw[i], &bad_addrs);
         if (p[i] == NULL) {
-            bool us = slice_eq(m->raw[i].id, peer_id_slice(&k->cfg.self));
-            kad_refuse(k, us ? KAD_REFUSED_PEER_SELF : KAD_REFUSED_PEER_ADDR);
+            kad_refuse(k, why_unusable(k, m->raw[i].id));
         }
     }
     kad_refuse_n(k, KAD_REFUSED_PEER_ADDR, bad_addrs);
     for (size_t i = 0; i < m->n_raw; i++) {
         if (p[i] == NULL || (met[i] && j->q.n_paths == 1)) {
+            continue;
+        }
+        if (!met[i] && kad_query_met(&j->q, m->raw[i].id) != NULL) {
+            kad_refuse(k, KAD_REFUSED_PEER_TWICE);
             continue;
         }
         if (!k->cfg.lab && overdone(p, m->n_raw, i)) {
