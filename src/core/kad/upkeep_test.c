@@ -1,4 +1,4 @@
-/* What a kad does by itself. */
+/* What a kad does by itself, and whom it tells which key. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,11 +56,36 @@ static void buckets_are_filled_later_when_there_is_too_much_to_do(void **state)
     bed_free(b);
 }
 
+/* In a network of any size a stranger is told a key that is not the one looked for. */
+static void a_masked_read_is_masked_in_the_largest_network(void **state)
+{
+    (void)state;
+
+    for (unsigned bits = 8; bits <= 40; bits++) {
+        struct bed *b = bed_with_peers();
+        struct kad_options opt = {.masked = true};
+        b->k->space = UINT64_C(1) << (64 - bits);
+        b->k->spaces = 1;
+        assert_int_equal(kad_get(b->k, 1, S("/v/secret"), &opt, b->now, fresh(b)), QUDAG_OK);
+        const struct kad_job *j = LIST_ENTRY(b->k->jobs.next, struct kad_job, node);
+        assert_false(list_empty(&j->rpcs_list));
+        LIST_EACH(it, &j->rpcs_list)
+        {
+            const struct kad_rpc *r = LIST_ENTRY(it, struct kad_rpc, node);
+            bool near = kad_cpl(j->hash, r->peer->hash) >= j->mask_bits;
+            assert_int_equal(r->call.alt, near ? KAD_ALT_NONE : KAD_ALT_MASK);
+        }
+        assert_in_range(j->mask_bits, 1, KAD_PLACE_BITS);
+        bed_free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buckets_are_filled_though_a_lookup_ended_before_it_began),
         cmocka_unit_test(buckets_are_filled_later_when_there_is_too_much_to_do),
+        cmocka_unit_test(a_masked_read_is_masked_in_the_largest_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
