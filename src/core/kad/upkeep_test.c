@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "core/kad/keep.h"
 #include "core/kad/serve_bed.h"
 
 #define PEERS 60
@@ -56,6 +57,24 @@ static void buckets_are_filled_later_when_there_is_too_much_to_do(void **state)
     bed_free(b);
 }
 
+static void what_we_publish_outlives_a_time_when_it_cannot_be_judged(void **state)
+{
+    (void)state;
+    struct bed *b = bed_with_peers();
+    struct kad_keep *e;
+
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(kad_keep_add(b->k, S("/v/a"), S("v1"), false, b->now), QUDAG_OK);
+        e = LIST_ENTRY(b->k->keeps.next, struct kad_keep, node);
+        e->value[0] =
+            i == 0 ? 'c' : 'E'; /* for the validator: our clock is behind, it has expired */
+        b->now = e->timer.node.at;
+        kad_ops.tick(b->k, b->now, fresh(b));
+        assert_int_equal(b->k->n_keeps, i == 0 ? 1 : 0);
+    }
+    bed_free(b);
+}
+
 /* In a network of any size a stranger is told a key that is not the one looked for. */
 static void a_masked_read_is_masked_in_the_largest_network(void **state)
 {
@@ -85,6 +104,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buckets_are_filled_though_a_lookup_ended_before_it_began),
         cmocka_unit_test(buckets_are_filled_later_when_there_is_too_much_to_do),
+        cmocka_unit_test(what_we_publish_outlives_a_time_when_it_cannot_be_judged),
         cmocka_unit_test(a_masked_read_is_masked_in_the_largest_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
