@@ -281,7 +281,7 @@ qudag_err store_each(struct store *s, store_fn fn, void *ctx)
         if (good) {
             s->seq = seq >= s->seq ? seq + 1 : s->seq;
             qudag_err err = fn(ctx, key.base[0], key.base + 1, bytes);
-            good = err == QUDAG_OK || err == QUDAG_ENOMEM;
+            good = err == QUDAG_OK || err == QUDAG_ENOMEM || err == QUDAG_EAGAIN;
         }
         if (!good) {
             rc = mdb_cursor_del(cur, 0);

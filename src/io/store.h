@@ -61,7 +61,10 @@ bool store_room(const struct store *s);
 /* Looks for room again.  True: there is, and everything is to be put anew (something was lost). */
 bool store_retry(struct store *s);
 
-/* Hands out all there is (value borrowed for the call); what |fn| refuses is removed, but for ENOMEM. */
+/*
+ * Hands out all there is (value borrowed for the call).  What |fn| refuses is removed, but for ENOMEM and
+ * EAGAIN (not valid yet: our clock may be behind): they are there at the next start.
+ */
 typedef qudag_err (*store_fn)(void *ctx, uint8_t kind, const uint8_t *hash, struct slice value);
 QUDAG_MUST_USE qudag_err store_each(struct store *s, store_fn fn, void *ctx);
 
