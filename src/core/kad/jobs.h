@@ -6,6 +6,7 @@
 
 #include "base/dyn.h"
 #include "core/kad/parts.h"
+#include "core/kad/query.h"
 #include "core/kad/timer.h"
 
 #define KAD_PLACE_BITS 16 /* of a hash that a key can be found for */
