@@ -99,6 +99,29 @@ static void a_masked_read_is_masked_in_the_largest_network(void **state)
     }
 }
 
+static void who_is_late_is_counted_once(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer_info p = peer(0);
+    const struct kad_result *r = NULL;
+
+    kad_preload(b->k, &p, 10 * NS_PER_MS, b->now);
+    assert_int_equal(kad_get(b->k, 1, S("/v/a"), NULL, b->now, fresh(b)), QUDAG_OK);
+    assert_int_equal(acts_of(b, ACT_OPEN), 1);
+    for (unsigned i = 0; i < 100 && r == NULL; i++) {
+        b->now += 100 * NS_PER_MS;
+        kad_ops.tick(b->k, b->now, fresh(b));
+        for (size_t a = 0; a < b->out.n; a++) {
+            r = b->v[a].type == ACT_UP ? b->v[a].ptr : r;
+        }
+    }
+    assert_non_null(r);
+    assert_int_equal(r->rpcs, 1);
+    assert_int_equal(r->failures, 1);
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +129,7 @@ int main(void)
         cmocka_unit_test(buckets_are_filled_later_when_there_is_too_much_to_do),
         cmocka_unit_test(what_we_publish_outlives_a_time_when_it_cannot_be_judged),
         cmocka_unit_test(a_masked_read_is_masked_in_the_largest_network),
+        cmocka_unit_test(who_is_late_is_counted_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,6 +128,7 @@ bool kad_walk_refresh(struct kad *k, struct kad_job *j, tstamp now)
         sha256(j->hash, (struct slice){key, sizeof(key)});
         j->bits = cpl + 1 + KAD_PART_BITS;
         kad_job_tally(j);
+        j->failures += j->q.late; /* they are not heard of again */
         kad_walk_begin(k, j, now);
         return true;
     }
