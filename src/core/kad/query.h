@@ -18,7 +18,8 @@ enum kad_cand_state {
     KAD_CAND_ANSWERED,
     KAD_CAND_FAILED
 };
-enum kad_cand_rec { KAD_REC_NONE, KAD_REC_BEST, KAD_REC_OLDER };
+/* EQUAL: another value, worth the same as the best. */
+enum kad_cand_rec { KAD_REC_NONE, KAD_REC_BEST, KAD_REC_EQUAL, KAD_REC_OLDER };
 
 struct kad_cand {
     uint64_t dist; /* first 64 bits of the distance */
