@@ -58,8 +58,16 @@ QUDAG_MUST_USE qudag_err store_commit(struct store *s);
 
 /* Whether what comes can be kept. */
 bool store_room(const struct store *s);
-/* Looks for room again.  True: there is, and everything is to be put anew (something was lost). */
+/*
+ * Looks for room again.  True: there is, and everything is to be put anew (something was lost), then
+ * store_renewed().
+ */
 bool store_retry(struct store *s);
+/*
+ * Everything has been put anew: what has not is removed, it ended while nothing could be written.  Without
+ * effect when some of it could not be put, or what the file held was never all taken (store_each).
+ */
+QUDAG_MUST_USE qudag_err store_renewed(struct store *s);
 
 /*
  * Hands out all there is (value borrowed for the call).  What |fn| refuses is removed, but for ENOMEM and
