@@ -27,7 +27,8 @@ struct store;
 struct store_config {
     const char *dir;   /* made if it is missing (its parent is not) */
     uint64_t size_max; /* bytes of the file at most */
-    bool look_only;    /* lock, folder, version: nothing is made, mended or kept open */
+    bool
+        look_only; /* lock, folder, version: no more than folder and lock are made, nothing is kept open */
     struct logger log;
 };
 
