@@ -34,9 +34,10 @@ static void choose_mask(struct kad *k, struct kad_job *j)
 {
     unsigned bits = kad_near_bits(k) + MASK_SPARE_BITS;
 
-    if (!j->opt.masked || kad_near_bits(k) == 0 || bits > KAD_PLACE_BITS || j->mask_bits != 0) {
+    if (!j->opt.masked || kad_near_bits(k) == 0 || j->mask_bits != 0) {
         return;
     }
+    bits = bits < KAD_PLACE_BITS ? bits : KAD_PLACE_BITS; /* no keys are found for more */
     uint32_t place = (uint32_t)(kad_hash_prefix(j->hash) >> (64 - KAD_PLACE_BITS));
     uint32_t low = (UINT32_C(1) << (KAD_PLACE_BITS - bits)) - 1;
     j->mask_bits = bits;
@@ -127,6 +128,7 @@ bool kad_walk_refresh(struct kad *k, struct kad_job *j, tstamp now)
         sha256(j->hash, (struct slice){key, sizeof(key)});
         j->bits = cpl + 1 + KAD_PART_BITS;
         kad_job_tally(j);
+        j->failures += j->q.late; /* they are not heard of again */
         kad_walk_begin(k, j, now);
         return true;
     }
