@@ -22,7 +22,7 @@ static void use(bool write)
     MDB_env *env;
     MDB_txn *txn = NULL;
     MDB_dbi dbi;
-    MDB_cursor *cur;
+    MDB_cursor *cur = NULL;
     MDB_val k, v;
     uint64_t sum = 0;
 

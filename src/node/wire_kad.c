@@ -124,12 +124,14 @@ static void add_validators(struct node *n, struct kad_config *c)
                                   .value_max = RELAY_DESC_MAX,
                                   .ctx = n,
                                   .check = check_relay,
-                                  .select = select_relay};
+                                  .select = select_relay,
+                                  .read = KAD_READ_CONFIRMED};
     *v++ = (struct kad_validator){.ns = "qudag/dark",
                                   .value_max = DARK_RECORD_LEN,
                                   .ctx = n,
                                   .check = check_dark,
-                                  .select = select_dark};
+                                  .select = select_dark,
+                                  .read = KAD_READ_PATHS};
     for (size_t i = 0; i < n->cfg.n_open_ns; i++) {
         *v++ = (struct kad_validator){
             .ns = n->cfg.open_ns[i], .value_max = 4096, .ctx = n, .check = check_any};

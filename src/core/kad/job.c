@@ -98,7 +98,6 @@ void kad_job_tally(struct kad_job *j)
 {
     j->rpcs += j->q.rpcs;
     j->failures += j->q.failures;
-    j->answered += j->q.answered;
     j->q.rpcs = 0;
     j->q.failures = 0;
     j->q.answered = 0;
@@ -110,7 +109,6 @@ void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now,
         return;
     }
     j->reported = true;
-    kad_job_tally(j);
     if (j->internal) {
         k->n_internal--;
         if (j->fill) {
@@ -125,8 +123,8 @@ void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now,
     }
     k->n_jobs--;
     j->result = (struct kad_result){.op = j->op,
-                                    .rpcs = j->rpcs,
-                                    .failures = j->failures + j->q.late,
+                                    .rpcs = j->rpcs + j->q.rpcs,
+                                    .failures = j->failures + j->q.failures + j->q.late,
                                     .hops = j->hops,
                                     .took = now - j->began};
     if (j->op == KAD_OP_GET && err == QUDAG_OK) {
@@ -138,7 +136,7 @@ void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now,
     a->err = err == QUDAG_OK ? filled : err;
     a->ptr = &j->result;
     log_event(&k->cfg.log, LOG_DEBUG, "kad.request.done", LOG_NUM("op", j->op), LOG_ERR(a->err),
-              LOG_NUM("rpcs", j->rpcs), LOG_NUM("failures", j->result.failures));
+              LOG_NUM("rpcs", j->result.rpcs), LOG_NUM("failures", j->result.failures));
 }
 
 void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out)
@@ -150,12 +148,20 @@ void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, st
     list_push_back(&k->ended, &j->node); /* the report points into it */
 }
 
-/* Enough peers said they have nothing, or hardly anybody said anything. */
+/* Those near the key have answered and have nothing, or too many of them said nothing at all. */
 qudag_err kad_job_absent(const struct kad_job *j)
 {
-    return j->answered >= KAD_CONFIRM || (j->answered > 0 && j->answered >= j->failures + j->q.late)
-               ? QUDAG_ENOTFOUND
-               : QUDAG_EUNREACHABLE;
+    unsigned answered = 0, lost = 0;
+
+    for (size_t i = 0; i < j->q.n && answered + lost < KAD_K; i++) {
+        const struct kad_cand *c = &j->q.cand[i];
+        if (j->mask_bits > 0 && c->dist >> (64 - j->mask_bits) != 0) {
+            break; /* from here on nobody was told what is looked for */
+        }
+        answered += c->state == KAD_CAND_ANSWERED ? 1 : 0;
+        lost += c->state == KAD_CAND_LATE || c->state == KAD_CAND_FAILED ? 1 : 0;
+    }
+    return answered > 0 && answered >= lost ? QUDAG_ENOTFOUND : QUDAG_EUNREACHABLE;
 }
 
 /* What the end of a lookup means.  True: another phase follows. */
@@ -192,7 +198,6 @@ static bool lookup_end(struct kad *k, struct kad_job *j, tstamp now, struct acts
         return j->phase == KAD_PHASE_STORE;
     case KAD_OP_FIND_PEER:
     case KAD_OP_PROVIDERS:
-        kad_job_tally(j);
         kad_job_end(k, j, j->n_found > 0 ? QUDAG_OK : kad_job_absent(j), now, out);
         return false;
     }

@@ -120,7 +120,7 @@ struct kad_job {
     uint8_t hash[SHA256_LEN];
     unsigned refresh; /* bootstrap: next bucket */
     unsigned bits; /* the lookup fills the part of a bucket with this many bits in common; or 0 */
-    uint32_t rpcs, failures, hops, answered;
+    uint32_t rpcs, failures, hops; /* of lookups before this one, and of stores */
     struct list rpcs_list;
     const struct kad_validator *val;
     struct kad_options opt;
@@ -172,7 +172,7 @@ void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, st
 void kad_job_free(struct kad *k, struct kad_job *j);
 void kad_job_tally(
     struct kad_job *j); /* adds up what its lookup did; who is late is still with it */
-/* Enough peers said they have nothing, or hardly anybody said anything. */
+/* QUDAG_ENOTFOUND, or EUNREACHABLE when too few of those near the key answered to say so. */
 qudag_err kad_job_absent(const struct kad_job *j);
 void kad_job_found(struct kad_job *j, struct kad_peer *p);
 void kad_job_found_self(struct kad *k, struct kad_job *j);

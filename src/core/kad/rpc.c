@@ -199,6 +199,7 @@ void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp no
     if (kad_names_get(&k->rpc_by_strm, kad_strm_name(strm)) != NULL ||
         kad_names_add(&k->rpc_by_strm, kad_strm_name(strm), r) != QUDAG_OK) {
         acts_reset(out, strm, QUDAG_ENOMEM);
+        r->refused = true; /* our fault, not the peer's */
         kad_rpc_failed(k, r, false, now, out);
         return;
     }
@@ -207,6 +208,7 @@ void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp no
     r->sent = now;
     size_t len = request(k, r);
     if (len == 0) {
+        r->refused = true;
         kad_rpc_failed(k, r, true, now, out);
         return;
     }
