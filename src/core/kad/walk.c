@@ -214,15 +214,20 @@ static bool alarming(struct kad *k, struct kad_job *j)
     return radius != 0 && (kad_query_crowded(&j->q) > 0 || kad_query_within(&j->q, radius) > DENSE);
 }
 
-/* The candidate closest to the place that |flip| leads to, farther from it than |after|; NULL: none. */
-static const struct kad_cand *sibling_next(const struct kad_query *q, uint64_t flip, uint64_t after,
-                                           bool first, uint64_t *dist)
+/* Among whom a place of a sweep is looked for: |near|: nobody farther from the target than this. */
+struct place {
+    uint64_t flip, near;
+};
+
+/* The candidate closest to |p|, farther from it than |after| (|first|: whatever); NULL: none. */
+static const struct kad_cand *sibling_next(const struct kad_query *q, const struct place *p,
+                                           uint64_t after, bool first, uint64_t *dist)
 {
     const struct kad_cand *best = NULL;
 
-    for (size_t i = 0; i < q->n; i++) {
+    for (size_t i = 0; i < q->n && q->cand[i].dist <= p->near; i++) {
         const struct kad_cand *c = &q->cand[i];
-        uint64_t d = c->dist ^ flip;
+        uint64_t d = c->dist ^ p->flip;
         if (c->state == KAD_CAND_ANSWERED && (first || d > after) && (best == NULL || d < *dist)) {
             best = c;
             *dist = d;
@@ -236,11 +241,15 @@ static void sweep_sibling(struct kad *k, struct kad_job *j, unsigned ix, tstamp 
 {
     struct kad_call call = {.type = KAD_FIND_NODE, .alt = (uint8_t)(KAD_ALT_SWEEP + ix)};
     unsigned bits, last = SWEEP_ASKED * j->swept; /* those before were asked by the sweeps before */
-    uint64_t dist = 0, after = 0, flip = sibling(j, ix, &bits);
+    uint64_t dist = 0, after = 0;
+    struct place p = {.flip = sibling(j, ix, &bits), .near = UINT64_MAX};
 
+    if (j->mask_bits > MASK_SPARE_BITS && bits > j->mask_bits) {
+        p.near >>= j->mask_bits - MASK_SPARE_BITS; /* it shows more of the key than the mask does */
+    }
     for (unsigned n = 0; bits <= KAD_PLACE_BITS && n < last && kad_room(k, out, 4, KAD_HINTS_MAX);
          n++) {
-        const struct kad_cand *c = sibling_next(&j->q, flip, after, n == 0, &dist);
+        const struct kad_cand *c = sibling_next(&j->q, &p, after, n == 0, &dist);
         if (c == NULL) {
             return;
         }
