@@ -162,7 +162,6 @@ void kad_get_end(struct kad *k, struct kad_job *j, tstamp now, struct acts *out)
 {
     struct slice key = {j->key, j->key_len}, value = {j->value, j->value_len};
 
-    kad_job_tally(j);
     if (j->value == NULL) {
         kad_job_end(k, j, kad_job_absent(j), now, out);
         return;

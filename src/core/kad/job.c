@@ -99,9 +99,6 @@ void kad_job_tally(struct kad_job *j)
     j->rpcs += j->q.rpcs;
     j->failures += j->q.failures + j->q.late;
     j->answered += j->q.answered;
-    j->q.rpcs = 0;
-    j->q.failures = 0;
-    j->q.answered = 0;
 }
 
 void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out)
@@ -110,7 +107,7 @@ void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now,
         return;
     }
     j->reported = true;
-    kad_job_tally(j);
+    kad_job_tally(j); /* the lookup may go on */
     if (j->internal) {
         k->n_internal--;
         if (j->fill) {
@@ -153,9 +150,11 @@ void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, st
 /* Enough peers said they have nothing, or hardly anybody said anything. */
 qudag_err kad_job_absent(const struct kad_job *j)
 {
-    return j->answered >= KAD_CONFIRM || (j->answered > 0 && j->answered >= j->failures)
-               ? QUDAG_ENOTFOUND
-               : QUDAG_EUNREACHABLE;
+    uint32_t answered = j->answered + j->q.answered;
+    uint32_t failures = j->failures + j->q.failures + j->q.late;
+
+    return answered >= KAD_CONFIRM || (answered > 0 && answered >= failures) ? QUDAG_ENOTFOUND
+                                                                             : QUDAG_EUNREACHABLE;
 }
 
 /* What the end of a lookup means.  True: another phase follows. */
@@ -192,7 +191,6 @@ static bool lookup_end(struct kad *k, struct kad_job *j, tstamp now, struct acts
         return j->phase == KAD_PHASE_STORE;
     case KAD_OP_FIND_PEER:
     case KAD_OP_PROVIDERS:
-        kad_job_tally(j);
         kad_job_end(k, j, j->n_found > 0 ? QUDAG_OK : kad_job_absent(j), now, out);
         return false;
     }

@@ -169,7 +169,7 @@ void kad_job_timer(struct kad *k, struct kad_job *j, tstamp now, struct acts *ou
 void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out);
 void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out);
 void kad_job_free(struct kad *k, struct kad_job *j);
-void kad_job_tally(struct kad_job *j); /* adds up what its lookup did */
+void kad_job_tally(struct kad_job *j); /* adds what its lookup did: at its end, or for the report */
 /* Enough peers said they have nothing, or hardly anybody said anything. */
 qudag_err kad_job_absent(const struct kad_job *j);
 void kad_job_found(struct kad_job *j, struct kad_peer *p);
