@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define STEP_BITS 8 /* cookie of a SIM_WORK: kind of request, and which circuit above */
-#define STILL_MAX 20000
 #define TX_MAX 65507
 
 static struct full *full_of(const struct sim *s)
@@ -133,19 +132,9 @@ void full_apply(struct full *f, uint32_t node)
 
 static void on_tick(struct sim *s, uint32_t node)
 {
-    struct sim_node *nd = &s->node[node];
-
-    if (nd->tick_at != s->world.now) {
-        return; /* an earlier one took its place */
+    if (host_due(s, node)) {
+        host_full_apply(s, node);
     }
-    nd->tick_at = TSTAMP_NEVER;
-    nd->still = nd->still_at == s->world.now ? nd->still + 1 : 0;
-    nd->still_at = s->world.now;
-    if (nd->still > STILL_MAX) {
-        check_fail(s, node, "a node wants ticks without end at one moment");
-        return;
-    }
-    host_full_apply(s, node);
 }
 
 static void on_datagram(struct sim *s, const struct sim_event *ev)

@@ -16,6 +16,7 @@
 
 #define WRITABLES_MAX 256
 #define CONTACTS_MAX 20
+#define STILL_MAX 20000 /* ticks of a node at one moment */
 
 /* ---- identity ---- */
 
@@ -310,21 +311,29 @@ void host_apply(struct sim *s, uint32_t node)
     arm(s, node);
 }
 
-void host_tick(struct sim *s, uint32_t node)
+bool host_due(struct sim *s, uint32_t node)
 {
     struct sim_node *nd = &s->node[node];
 
     if (nd->tick_at != s->world.now) {
-        return; /* an earlier one took its place */
+        return false; /* an earlier one took its place */
     }
     nd->tick_at = TSTAMP_NEVER;
     nd->still = nd->still_at == s->world.now ? nd->still + 1 : 0;
     nd->still_at = s->world.now;
-    if (nd->still > 10000) {
-        check_fail(s, node, "a core wants ticks without end at one moment");
+    if (nd->still > STILL_MAX) {
+        check_fail(s, node, "a node wants ticks without end at one moment");
+        return false;
+    }
+    return true;
+}
+
+void host_tick(struct sim *s, uint32_t node)
+{
+    if (!host_due(s, node)) {
         return;
     }
-    kad_ops.tick(nd->kad, s->world.now, host_acts(s));
+    kad_ops.tick(s->node[node].kad, s->world.now, host_acts(s));
     host_apply(s, node);
 }
 

@@ -29,7 +29,7 @@ static const struct scenario hostile = {
     .age_max = 600 * NS_PER_S,
     .until = 150 * NS_PER_S,
     .n_faults = 1,
-    .fault = {{.kind = FAULT_HOSTILE, .at = 60 * NS_PER_S, .share = 100000, .chance = SIM_ALL}},
+    .fault = {{.kind = FAULT_HOSTILE, .at = 60 * NS_PER_S, .share = 200000, .chance = SIM_ALL}},
     .n_phases = 1,
     .phase = {{.name = "hostile", .from = 60 * NS_PER_S, .to = 140 * NS_PER_S}}};
 
@@ -42,6 +42,11 @@ static const enum kad_refusal served[] = {
     KAD_REFUSED_VALUE_SIZE,   KAD_REFUSED_INVALID,    KAD_REFUSED_EXPIRED,
     KAD_REFUSED_CLOCK,        KAD_REFUSED_STALE,      KAD_REFUSED_PROVIDER_OTHER,
     KAD_REFUSED_PROVIDER_ADDR};
+
+/* What who asks refuses of answers. */
+static const enum kad_refusal asked[] = {
+    KAD_REFUSED_UNASKED,   KAD_REFUSED_OTHER_TYPE, KAD_REFUSED_PEER_MANY,  KAD_REFUSED_PEER_SELF,
+    KAD_REFUSED_PEER_ADDR, KAD_REFUSED_PEER_CROWD, KAD_REFUSED_PEER_TWICE, KAD_REFUSED_PEER_ID};
 
 static struct sim *run(const struct scenario *sc, uint64_t seed)
 {
@@ -69,6 +74,11 @@ static void honest_requests_succeed_and_bad_ones_are_refused_by_reason(void **st
     for (size_t i = 0; i < ARRAY_LEN(served); i++) {
         if (r->refused[served[i]] == 0) {
             fail_msg("nothing was refused as %s", kad_refusal_name(served[i]));
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        if (r->refused[asked[i]] == 0) {
+            fail_msg("nothing was refused as %s", kad_refusal_name(asked[i]));
         }
     }
     assert_true(r->memory_max < hostile.memory_max);

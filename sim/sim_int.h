@@ -209,6 +209,8 @@ void net_leave(struct sim *s, uint32_t node, bool tell);
 void host_join(struct sim *s, uint32_t node);
 void host_leave(struct sim *s, uint32_t node, bool tell);
 void host_event(struct sim *s, const struct sim_event *ev);
+/* Whether a tick of |node| is due now; too many at one moment are a violation. */
+bool host_due(struct sim *s, uint32_t node);
 void host_tick(struct sim *s, uint32_t node);
 struct acts *host_acts(struct sim *s);
 void host_apply(struct sim *s, uint32_t node);

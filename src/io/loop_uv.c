@@ -136,6 +136,9 @@ static void keep_again(struct io *io, tstamp now)
     bool anew = store_retry(io->store);
     io->store_retry = store_room(io->store) ? TSTAMP_NEVER : tstamp_after(now, STORE_RETRY);
     node_keep_room(io->node, store_room(io->store), anew, now);
+    if (anew && store_renewed(io->store) != QUDAG_OK) {
+        io->store_retry = tstamp_after(now, STORE_RETRY);
+    }
 }
 
 static bool flush(struct io *io, tstamp now)

@@ -3,7 +3,8 @@
  *
  *   GOOD ── no room in advance ──▶ FULL: what comes is still written, nothing new should be taken
  *     │ ◀───────── room ────────────┘
- *     └── a write or commit failed ──▶ LOST: changes are dropped until store_retry(), then put anew
+ *     └── a write or commit failed ──▶ LOST: changes are dropped until store_retry(), then all is put
+ *         anew, and what is not is removed
  *
  * Key: kind, hash.  Value: u64 number, checksum, bytes.  The entry of kind 0 says whose file this is.
  */
@@ -48,6 +49,8 @@ struct store {
     int lock_fd, fd;
     enum state state;
     uint64_t size_max, reserved, seq;
+    uint64_t anew_from; /* number of the first thing put since store_retry() wanted all anew */
+    bool whole;         /* all that is in the file has been handed out, and taken */
     struct logger log;
     struct store_stats stats;
     char dir[PATH_MAX_LEN];
@@ -254,6 +257,7 @@ bool store_retry(struct store *s)
 
     if (anew) {
         s->state = FULL;
+        s->anew_from = s->seq;
     }
     look_for_room(s);
     return anew && s->state == GOOD;
@@ -261,7 +265,11 @@ bool store_retry(struct store *s)
 
 /* ---- reading ---- */
 
-qudag_err store_each(struct store *s, store_fn fn, void *ctx)
+typedef bool (*stays_fn)(struct store *s, void *ctx, struct slice key, uint64_t seq,
+                         struct slice bytes);
+
+/* Removes what is damaged, and what |stays| says. */
+static qudag_err walk(struct store *s, stays_fn stays, void *ctx)
 {
     MDB_cursor *cur = NULL;
     MDB_val k, v;
@@ -275,15 +283,7 @@ qudag_err store_each(struct store *s, store_fn fn, void *ctx)
         uint64_t seq;
         bool good = value_read(key, (struct slice){v.mv_data, v.mv_size}, &seq, &bytes);
         s->stats.bad_values += good ? 0 : 1;
-        if (good && key.base[0] == 0) {
-            continue;
-        }
-        if (good) {
-            s->seq = seq >= s->seq ? seq + 1 : s->seq;
-            qudag_err err = fn(ctx, key.base[0], key.base + 1, bytes);
-            good = err == QUDAG_OK || err == QUDAG_ENOMEM;
-        }
-        if (!good) {
+        if (!good || (key.base[0] != 0 && !stays(s, ctx, key, seq, bytes))) {
             rc = mdb_cursor_del(cur, 0);
         }
     }
@@ -294,6 +294,48 @@ qudag_err store_each(struct store *s, store_fn fn, void *ctx)
         return lost(s, rc);
     }
     return commit(s);
+}
+
+struct taker {
+    store_fn fn;
+    void *ctx;
+    bool all;
+};
+
+static bool is_taken(struct store *s, void *ctx, struct slice key, uint64_t seq, struct slice bytes)
+{
+    struct taker *t = ctx;
+
+    s->seq = seq >= s->seq ? seq + 1 : s->seq;
+    qudag_err err = t->fn(t->ctx, key.base[0], key.base + 1, bytes);
+    bool later = err == QUDAG_ENOMEM || err == QUDAG_EAGAIN;
+    t->all = t->all && !later;
+    return err == QUDAG_OK || later;
+}
+
+qudag_err store_each(struct store *s, store_fn fn, void *ctx)
+{
+    struct taker t = {fn, ctx, true};
+    qudag_err err = walk(s, is_taken, &t);
+
+    s->whole = err == QUDAG_OK && t.all;
+    return err;
+}
+
+static bool is_new(struct store *s, void *ctx, struct slice key, uint64_t seq, struct slice bytes)
+{
+    (void)ctx;
+    (void)key;
+    (void)bytes;
+    return seq >= s->anew_from;
+}
+
+qudag_err store_renewed(struct store *s)
+{
+    if (s->state == LOST || !s->whole) {
+        return QUDAG_OK; /* not all is there again, or not all was ever known */
+    }
+    return walk(s, is_new, NULL);
 }
 
 /* ---- a damaged file ---- */

@@ -27,7 +27,8 @@ struct store;
 struct store_config {
     const char *dir;   /* made if it is missing (its parent is not) */
     uint64_t size_max; /* bytes of the file at most */
-    bool look_only;    /* lock, folder, version: nothing is made, mended or kept open */
+    bool
+        look_only; /* lock, folder, version: no more than folder and lock are made, nothing is kept open */
     struct logger log;
 };
 
@@ -58,10 +59,21 @@ QUDAG_MUST_USE qudag_err store_commit(struct store *s);
 
 /* Whether what comes can be kept. */
 bool store_room(const struct store *s);
-/* Looks for room again.  True: there is, and everything is to be put anew (something was lost). */
+/*
+ * Looks for room again.  True: there is, and everything is to be put anew (something was lost), then
+ * store_renewed().
+ */
 bool store_retry(struct store *s);
+/*
+ * Everything has been put anew: what has not is removed, it ended while nothing could be written.  Without
+ * effect when some of it could not be put, or what the file held was never all taken (store_each).
+ */
+QUDAG_MUST_USE qudag_err store_renewed(struct store *s);
 
-/* Hands out all there is (value borrowed for the call); what |fn| refuses is removed, but for ENOMEM. */
+/*
+ * Hands out all there is (value borrowed for the call).  What |fn| refuses is removed, but for ENOMEM and
+ * EAGAIN (not valid yet: our clock may be behind): they are there at the next start.
+ */
 typedef qudag_err (*store_fn)(void *ctx, uint8_t kind, const uint8_t *hash, struct slice value);
 QUDAG_MUST_USE qudag_err store_each(struct store *s, store_fn fn, void *ctx);
 

@@ -167,10 +167,13 @@ static qudag_err refuse_odd(void *ctx, uint8_t kind, const uint8_t *hash, struct
     (void)kind;
     (void)hash;
     memcpy(&i, value.base, sizeof(i));
-    return i % 2 == 0 ? QUDAG_OK : i % 4 == 1 ? QUDAG_EEXPIRED : QUDAG_ENOMEM;
+    return i % 2 == 0   ? QUDAG_OK
+           : i % 4 == 1 ? QUDAG_EEXPIRED
+           : i % 8 == 3 ? QUDAG_ENOMEM
+                        : QUDAG_EAGAIN;
 }
 
-static void what_is_refused_at_start_is_removed_unless_memory_was_short(void **state)
+static void what_is_refused_at_start_is_removed_unless_memory_or_time_was_short(void **state)
 {
     (void)state;
     fill(100);
@@ -506,12 +509,54 @@ static void a_store_without_space_tells_and_takes_everything_anew_later(void **s
     store_close(s);
 }
 
+static void remove_thing(struct store *s, unsigned i, qudag_err expected)
+{
+    uint8_t hash[STORE_HASH_LEN];
+
+    (void)thing(i, hash);
+    assert_int_equal(store_put(s, 1, hash, (struct slice){NULL, 0}), expected);
+}
+
+static void what_ended_while_nothing_could_be_written_is_not_there_later(void **state)
+{
+    enum { N = 10, ENDED = 3 };
+    (void)state;
+
+    (void)signal(SIGXFSZ, SIG_IGN);
+    for (unsigned known = 0; known < 2; known++) {
+        struct store *s = opened();
+        if (known != 0) { /* else what the file holds was never handed out, and is left alone */
+            (void)look(s);
+        }
+        for (unsigned i = 0; i < N; i++) {
+            assert_int_equal(put(s, i), QUDAG_OK);
+        }
+        assert_int_equal(store_commit(s), QUDAG_OK);
+        file_limit(0);
+        (void)put(s, N);
+        assert_int_not_equal(store_commit(s), QUDAG_OK);
+        remove_thing(s, ENDED, QUDAG_ELIMIT);
+        file_limit(RLIM_INFINITY);
+        assert_true(store_retry(s));
+        for (unsigned i = 0; i <= N; i++) {
+            assert_int_equal(i == ENDED ? QUDAG_OK : put(s, i), QUDAG_OK);
+        }
+        assert_int_equal(store_renewed(s), QUDAG_OK);
+        store_close(s);
+        s = opened();
+        struct seen seen = look(s);
+        assert_int_equal(seen.n, known != 0 ? N : N + 1);
+        assert_int_equal(seen.have[ENDED], known == 0);
+        store_close(s);
+    }
+}
+
 int main(void)
 {
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
     const struct CMUnitTest tests[] = {
         IN_DIR(what_was_put_is_there_again_and_what_was_removed_is_not),
-        IN_DIR(what_is_refused_at_start_is_removed_unless_memory_was_short),
+        IN_DIR(what_is_refused_at_start_is_removed_unless_memory_or_time_was_short),
         IN_DIR(a_process_killed_at_any_moment_loses_nothing_it_told_of),
         IN_DIR(a_file_cut_at_any_length_is_set_aside_and_what_is_whole_is_saved),
         IN_DIR(wrong_bytes_anywhere_never_crash_and_never_pass_for_right),
@@ -521,6 +566,7 @@ int main(void)
         IN_DIR(a_folder_that_cannot_be_used_is_told_in_a_sentence),
         IN_DIR(a_full_disk_stops_new_things_before_any_is_lost),
         IN_DIR(a_store_without_space_tells_and_takes_everything_anew_later),
+        IN_DIR(what_ended_while_nothing_could_be_written_is_not_there_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -184,6 +184,7 @@ void node_keep_room(struct node *n, bool room, bool anew, tstamp now)
     if (anew) {
         kad_change_all(n->kad);
         kad_keep_changes(n, now);
+        anchors_tick(n, now);
     }
 }
 

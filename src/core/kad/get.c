@@ -3,6 +3,7 @@
  *
  *   value accepted by its namespace, preferred to what we have? it is the best so far, confirmed once
  *   the same again, or its digest: confirmed once more      an older one: its holder is corrected at the end
+ *   another that is worth the same: left where it is
  *
  * Once a value is held the others are asked for their digest only; a holder whose digest differs is asked
  * for the whole.  Where several differed all are asked for the whole at once: digests of nothing must not
@@ -54,7 +55,8 @@ static void better(struct kad *k, struct kad_job *j, struct kad_cand *c, struct 
     }
     j->confirmed = 1;
     for (size_t i = 0; i < j->q.n; i++) {
-        if (&j->q.cand[i] != c && j->q.cand[i].rec == KAD_REC_BEST) {
+        bool held = j->q.cand[i].rec == KAD_REC_BEST || j->q.cand[i].rec == KAD_REC_EQUAL;
+        if (&j->q.cand[i] != c && held) {
             j->q.cand[i].rec = KAD_REC_OLDER;
         }
     }
@@ -84,8 +86,9 @@ static void take_record(struct kad *k, struct kad_job *j, struct kad_cand *c,
         struct slice old = {j->value, j->value_len};
         cmp = j->val->select == NULL ? 0 : j->val->select(j->val->ctx, key, m->rec_value, old);
     }
-    c->rec = cmp < 0 ? KAD_REC_OLDER : KAD_REC_BEST;
-    j->confirmed += cmp == 0 ? 1 : 0;
+    bool same = j->value != NULL && slice_eq(m->rec_value, (struct slice){j->value, j->value_len});
+    c->rec = cmp < 0 ? KAD_REC_OLDER : cmp > 0 || same ? KAD_REC_BEST : KAD_REC_EQUAL;
+    j->confirmed += same ? 1 : 0;
     if (cmp > 0) {
         better(k, j, c, m->rec_value);
     }

@@ -97,7 +97,7 @@ static qudag_err fill_infos(struct kad *k, struct kad_job *j)
 void kad_job_tally(struct kad_job *j)
 {
     j->rpcs += j->q.rpcs;
-    j->failures += j->q.failures + j->q.late;
+    j->failures += j->q.failures;
     j->answered += j->q.answered;
 }
 
@@ -123,7 +123,7 @@ void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now,
     k->n_jobs--;
     j->result = (struct kad_result){.op = j->op,
                                     .rpcs = j->rpcs,
-                                    .failures = j->failures,
+                                    .failures = j->failures + j->q.late,
                                     .hops = j->hops,
                                     .took = now - j->began};
     if (j->op == KAD_OP_GET && err == QUDAG_OK) {
@@ -135,7 +135,7 @@ void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now,
     a->err = err == QUDAG_OK ? filled : err;
     a->ptr = &j->result;
     log_event(&k->cfg.log, LOG_DEBUG, "kad.request.done", LOG_NUM("op", j->op), LOG_ERR(a->err),
-              LOG_NUM("rpcs", j->rpcs), LOG_NUM("failures", j->failures));
+              LOG_NUM("rpcs", j->rpcs), LOG_NUM("failures", j->result.failures));
 }
 
 void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out)

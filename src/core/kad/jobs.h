@@ -6,6 +6,7 @@
 
 #include "base/dyn.h"
 #include "core/kad/parts.h"
+#include "core/kad/query.h"
 #include "core/kad/timer.h"
 
 #define KAD_PLACE_BITS 16 /* of a hash that a key can be found for */
@@ -169,7 +170,7 @@ void kad_job_timer(struct kad *k, struct kad_job *j, tstamp now, struct acts *ou
 void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out);
 void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out);
 void kad_job_free(struct kad *k, struct kad_job *j);
-void kad_job_tally(struct kad_job *j); /* adds what its lookup did: at its end, or for the report */
+void kad_job_tally(struct kad_job *j); /* adds what its lookup did; who is late is still with it */
 /* Enough peers said they have nothing, or hardly anybody said anything. */
 qudag_err kad_job_absent(const struct kad_job *j);
 void kad_job_found(struct kad_job *j, struct kad_peer *p);

@@ -38,7 +38,7 @@ struct kad_options {
     enum kad_read read; /* get; a put looks for the k closest along as many paths */
     uint32_t quorum; /* put: acknowledgements wanted; 0: as the namespace, then the config says */
     bool keep;       /* put: republish it every KAD_REPUBLISH for as long as we run */
-    bool masked;     /* get: peers on the way see a few bits of the key only */
+    bool masked;     /* peers on the way see a few bits of the key only */
 };
 
 /* How values of one namespace ("/ns/...") are judged.  Functions are pure. */

@@ -10,8 +10,8 @@
  *     job.c    one request of the caller; exactly one report
  *     walk.c   its lookup    get.c, put.c  what it reads or stores
  *     rpc.c    one request to one peer: a stream, its answer      timing.c  how long that may take
- *   parts.h  the pure parts:
- *     query.c  candidates of a lookup: which peer next, when done
+ *   query.h  query.c: candidates of a lookup: which peer next, when done; pure
+ *   parts.h  the other pure parts:
  *     table.c  k-buckets     store.c  records and providers held for others
  *     peer.c   a peer with its packed addresses, shared by counting references
  *   keep.h   what outlives us: keep.c  what we publish, again and again    kept.c  as bytes and back
@@ -25,6 +25,7 @@
 #include "core/kad/jobs.h"
 #include "core/kad/names.h"
 #include "core/kad/parts.h"
+#include "core/kad/query.h"
 #include "core/kad/serve.h"
 
 #include <limits.h>

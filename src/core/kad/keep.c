@@ -1,7 +1,7 @@
 /*
  * keep.c - what we publish ourselves: put or told to providers again every KAD_REPUBLISH.
  *
- *   kept --12 h +- 10 %--> published again --failed--> again in 5 min
+ *   kept --12 h +- 10 %--> published again --failed, or cannot be judged now--> again in 5 min
  *   taken back after a restart: due when it was due; what was due while we were away, spread over 10 min
  */
 #include "core/kad/keep.h"
@@ -201,9 +201,15 @@ void kad_keep_timer(struct kad *k, struct kad_keep *e, tstamp now, struct acts *
                           .value = value,
                           .val = kad_validator_find(k, key)};
     walltime expires;
+    qudag_err judged = e->provide        ? QUDAG_OK
+                       : ask.val == NULL ? QUDAG_EINVAL
+                                         : kad_judge(k, ask.val, key, value, now, &expires);
 
-    if (!e->provide &&
-        (ask.val == NULL || kad_judge(k, ask.val, key, value, now, &expires) != QUDAG_OK)) {
+    if (judged == QUDAG_ENOMEM || judged == QUDAG_EAGAIN) { /* no fault of the value */
+        kad_keep_result(k, key, false, judged, now);
+        return;
+    }
+    if (judged != QUDAG_OK) {
         keep_free(k, e); /* what was published has run out */
         return;
     }

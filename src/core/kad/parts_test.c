@@ -236,7 +236,7 @@ static void round_trips_set_how_long_is_waited(void **state)
     assert_non_null(k);
     k->failing = KAD_FAILING_MANY;
     struct kad_waits w = kad_waits_answer(k, p);
-    assert_true(w.soft < w.late && w.late == NS_PER_S && w.late < w.hard);
+    assert_true(w.soft < w.late && w.late == 900 * NS_PER_MS && w.late < w.hard);
     for (int i = 0; i < 50; i++) {
         kad_guess_note(&k->answers, 80 * NS_PER_MS);
         kad_guess_note(&k->dials, 160 * NS_PER_MS);

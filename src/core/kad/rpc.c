@@ -174,11 +174,6 @@ static size_t request(struct kad *k, const struct kad_rpc *r)
     return len;
 }
 
-static bool is_store(const struct kad_rpc *r)
-{
-    return r->call.type == KAD_PUT_VALUE || r->call.type == KAD_ADD_PROVIDER;
-}
-
 /* Nobody wants the answer any more, but a link stands: the peer lives. */
 static void opened_for_nobody(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp now,
                               struct acts *out)
@@ -283,7 +278,7 @@ static void rpc_answered(struct kad *k, struct kad_rpc *r, const struct kad_msg 
         k->idle_check = tstamp_min(k->idle_check / 16 * 17, KAD_IDLE_CHECK);
     }
     kad_failing_note(k, false);
-    if (!is_store(r)) {
+    if (!kad_is_store(r->call.type)) {
         kad_guess_note(&k->answers, tstamp_min(rtt, kad_waits_answer(k, r->peer).late));
     }
     kad_answered(k, r->peer, rtt, now, out);

@@ -243,6 +243,20 @@ static bool serve_put(struct kad *k, struct kad_inbound *in, const struct kad_ms
     return answer(k, in, &m, out);
 }
 
+static bool provides(const struct kad *k, const struct kad_client *c,
+                     const uint8_t hash[SHA256_LEN], tstamp now)
+{
+    struct kad_peer *p[KAD_KEY_PROVIDERS];
+    size_t n = kad_store_providers(&k->store, hash, kad_wall(k, now), KAD_KEY_PROVIDERS, p);
+
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(p[i]->hash, c->hash, SHA256_LEN) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The sender alone may say that it provides, and must say where it is. */
 static bool serve_add_provider(struct kad *k, struct kad_inbound *in, const struct kad_msg *req,
                                const uint8_t hash[SHA256_LEN], tstamp now)
@@ -258,7 +272,9 @@ static bool serve_add_provider(struct kad *k, struct kad_inbound *in, const stru
         return refuse(k,
                       req->n_providers == 0 ? KAD_REFUSED_NO_RECORD : KAD_REFUSED_PROVIDER_OTHER);
     }
-    if (!kad_may(k, in->client, KAD_PACE_STORES, now)) {
+    bool news = !provides(k, in->client, hash, now);
+    if (!kad_may(k, in->client, KAD_PACE_STORES, now) ||
+        (news && !kad_may(k, in->client, KAD_PACE_RECORDS, now))) {
         return false;
     }
     struct kad_peer *peer = kad_peer_new(k->cfg.mem, own, in->client->hash, k->cfg.lab);
@@ -272,6 +288,9 @@ static bool serve_add_provider(struct kad *k, struct kad_inbound *in, const stru
                         : QUDAG_EINVAL;
     kad_peer_unref(peer);
     if (err != QUDAG_OK) {
+        if (news) {
+            kad_give_back(k, in->client, KAD_PACE_RECORDS);
+        }
         return refuse(k, reachable ? kad_refusal_of(err) : KAD_REFUSED_PROVIDER_ADDR);
     }
     return true;

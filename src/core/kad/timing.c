@@ -9,7 +9,7 @@
 
 #define SOFT_UNKNOWN (500 * NS_PER_MS)
 #define SOFT_MIN (20 * NS_PER_MS)
-#define LATE_UNKNOWN NS_PER_S
+#define LATE_UNKNOWN (900 * NS_PER_MS)
 #define LATE_MIN (100 * NS_PER_MS)
 #define LATE_MAX (2 * NS_PER_S)
 #define SPREAD 6 /* round trips are lognormal: beyond it three in a thousand, at sigma 0.5 */

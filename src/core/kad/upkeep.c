@@ -175,8 +175,11 @@ static void fill_next(struct kad *k, tstamp now, struct acts *out)
             return;
         }
         if (kad_table_lacks(&k->table, cpl, part)) {
-            k->filling = true; /* before it begins: it may end at once */
-            k->filling = look_into_part(k, cpl, part, true, now, out) && k->filling;
+            k->filling = true; /* before: it may end at once */
+            if (!look_into_part(k, cpl, part, true, now, out)) {
+                k->filling = false;
+                return; /* too much to do already: the rest later */
+            }
         }
     }
 }

@@ -15,8 +15,8 @@
 #define GROUP_REPLY_MAX 3   /* peers of one network believed from one answer */
 #define CROWD_SPARE_BITS 4u /* a prefix so much longer than log2 N holds nobody but by chance */
 #define DENSE (2 * KAD_K)   /* peers where k are expected */
-#define LACKING_FAILED 6
-#define THIN (3 * KAD_K / 2) /* where so many are expected, k answer but by bad luck */
+#define LACKING_FAILED 8
+#define THIN (6 * KAD_K / 5) /* where so many are expected, k answer but by bad luck */
 #define SWEEPS_MAX 3
 #define SWEEP_ASKED 3u /* of each sibling */
 #define MASK_SPARE_BITS 1
@@ -34,9 +34,10 @@ static void choose_mask(struct kad *k, struct kad_job *j)
 {
     unsigned bits = kad_near_bits(k) + MASK_SPARE_BITS;
 
-    if (!j->opt.masked || kad_near_bits(k) == 0 || bits > KAD_PLACE_BITS || j->mask_bits != 0) {
+    if (!j->opt.masked || kad_near_bits(k) == 0 || j->mask_bits != 0) {
         return;
     }
+    bits = bits < KAD_PLACE_BITS ? bits : KAD_PLACE_BITS; /* no keys are found for more */
     uint32_t place = (uint32_t)(kad_hash_prefix(j->hash) >> (64 - KAD_PLACE_BITS));
     uint32_t low = (UINT32_C(1) << (KAD_PLACE_BITS - bits)) - 1;
     j->mask_bits = bits;
@@ -127,6 +128,7 @@ bool kad_walk_refresh(struct kad *k, struct kad_job *j, tstamp now)
         sha256(j->hash, (struct slice){key, sizeof(key)});
         j->bits = cpl + 1 + KAD_PART_BITS;
         kad_job_tally(j);
+        j->failures += j->q.late; /* they are not heard of again */
         kad_walk_begin(k, j, now);
         return true;
     }
@@ -144,6 +146,16 @@ static bool overdone(struct kad_peer *const *p, size_t n, size_t ix)
         same += p[i] != NULL && p[i]->group == p[ix]->group ? 1 : 0;
     }
     return p[ix]->group != 0 && same > GROUP_REPLY_MAX;
+}
+
+static enum kad_refusal why_unusable(const struct kad *k, struct slice id)
+{
+    struct peer_id peer;
+
+    if (peer_id_from_bytes(&peer, id) != QUDAG_OK) {
+        return KAD_REFUSED_PEER_ID;
+    }
+    return peer_id_eq(&peer, &k->cfg.self) ? KAD_REFUSED_PEER_SELF : KAD_REFUSED_PEER_ADDR;
 }
 
 static void take_one(struct kad *k, struct kad_job *j, struct kad_peer *p, unsigned depth,
@@ -169,13 +181,16 @@ void kad_walk_take(struct kad *k, struct kad_job *j, const struct kad_msg *m, un
         met[i] = p[i] != NULL;
         p[i] = met[i] ? kad_peer_ref(p[i]) : kad_peer_of(k, &m->raw[i], &bad_addrs);
         if (p[i] == NULL) {
-            bool us = slice_eq(m->raw[i].id, peer_id_slice(&k->cfg.self));
-            kad_refuse(k, us ? KAD_REFUSED_PEER_SELF : KAD_REFUSED_PEER_ADDR);
+            kad_refuse(k, why_unusable(k, m->raw[i].id));
         }
     }
     kad_refuse_n(k, KAD_REFUSED_PEER_ADDR, bad_addrs);
     for (size_t i = 0; i < m->n_raw; i++) {
         if (p[i] == NULL || (met[i] && j->q.n_paths == 1)) {
+            continue;
+        }
+        if (!met[i] && kad_query_met(&j->q, m->raw[i].id) != NULL) {
+            kad_refuse(k, KAD_REFUSED_PEER_TWICE);
             continue;
         }
         if (!k->cfg.lab && overdone(p, m->n_raw, i)) {
@@ -274,7 +289,8 @@ static bool sweep(struct kad *k, struct kad_job *j, tstamp now, struct acts *out
     j->swept++;
     k->stats.sweeps++;
     kad_query_join(&j->q, crowded || doubted ? KAD_SWEEP_WIDTH : KAD_K);
-    unsigned near = kad_near_bits(k), wider = crowded ? 1 : 2; /* many died: who lives is farther */
+    /* Where many died, who lives is farther away: each sweep begins with a larger sibling. */
+    unsigned near = kad_near_bits(k), wider = crowded ? 1u : 1u + j->swept;
     j->sweep_from = (uint8_t)(near > wider ? near - wider : 0);
     for (unsigned i = 0; i < KAD_SWEEP_MAX; i++) {
         sweep_sibling(k, j, i, now, out);

@@ -1,0 +1,55 @@
+/* Others say that they provide something. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/kad/serve_bed.h"
+
+#define AN_HOUR 4
+
+static void say_it_provides(struct bed *b, uint8_t content, const struct kad_peer_info *who)
+{
+    struct kad_peer_info own = *who;
+    uint8_t key[2] = {'k', content};
+    struct kad_msg m = {
+        .type = KAD_ADD_PROVIDER, .key = {key, sizeof(key)}, .providers = &own, .n_providers = 1};
+
+    come(b, content, &who->id);
+    ask(b, content, &m);
+    go(b, content);
+}
+
+static void a_peer_provides_no_more_in_an_hour_than_its_quota(void **state)
+{
+    (void)state;
+    struct kad_config c = {.limits.records.peer = AN_HOUR};
+    struct bed *b = bed_new(&c);
+    struct kad_peer_info p = peer(1);
+    struct kad_stats s;
+
+    for (uint8_t i = 0; i < 2 * AN_HOUR; i++) {
+        say_it_provides(b, i, &p);
+    }
+    kad_stats_get(b->k, &s);
+    assert_int_equal(s.providers, AN_HOUR);
+    assert_int_equal(refused(b, KAD_REFUSED_QUOTA), AN_HOUR);
+    for (uint8_t i = 0; i < AN_HOUR; i++) { /* again is nothing new */
+        say_it_provides(b, i, &p);
+    }
+    assert_int_equal(refused(b, KAD_REFUSED_QUOTA), AN_HOUR);
+    struct kad_peer_info other = peer(2);
+    say_it_provides(b, 9, &other);
+    kad_stats_get(b->k, &s);
+    assert_int_equal(s.providers, AN_HOUR + 1);
+    bed_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_peer_provides_no_more_in_an_hour_than_its_quota),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
