@@ -76,6 +76,8 @@ struct net {
     uint64_t core_time, core_calls; /* spent inside them */
     struct net_end *strm;
     size_t strm_n, strm_cap;
+    void (*watch)(struct net *net, size_t from, size_t to, struct slice request); /* or NULL */
+    size_t cut; /* nodes from here on and those before it do not reach each other; 0: all do */
     bool lab;
     uint8_t need;
     uint64_t overflows, messages, bytes, events;
@@ -205,7 +207,7 @@ static void net_open(struct net *net, size_t node, const struct act *a)
 {
     size_t to = net_by_id(net, &a->peer);
 
-    if (to == SIZE_MAX || net->node[to].refuses) {
+    if (to == SIZE_MAX || net->node[to].refuses || (to < net->cut) != (node < net->cut)) {
         net_push(net, (struct net_item){.at = net->now + net->rtt,
                                         .node = (uint32_t)node,
                                         .type = EV_STREAM_FAIL,

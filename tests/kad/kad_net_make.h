@@ -4,15 +4,14 @@
 
 #include "kad_net.h"
 
-static void net_node_init(struct net *net, size_t i, uint8_t salt)
+/* Anew, when it was somebody else before. */
+static void net_node_as(struct net *net, size_t i, const uint8_t pub[32])
 {
     struct net_node *nd = &net->node[i];
-    uint8_t seed[32] = {salt, (uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16), 1};
     struct netaddr a = {.family = 4, .port = 4001};
 
+    kad_free(nd->kad);
     nd->tick_at = TSTAMP_NEVER;
-    uint8_t pub[SHA256_LEN]; /* ids look like keys: the core has tables by their last bytes */
-    sha256(pub, (struct slice){seed, sizeof(seed)});
     peer_id_from_ed25519(&nd->id, pub);
     net->by_id[net_by_id_place(net, &nd->id)] = (uint32_t)i + 1;
     sha256(nd->hash, peer_id_slice(&nd->id));
@@ -22,7 +21,7 @@ static void net_node_init(struct net *net, size_t i, uint8_t salt)
     a.ip[2] = (uint8_t)i;
     a.ip[3] = 1;
     multiaddr_quic(&nd->addr, &a, NULL);
-    rng_stream_init(&nd->rng, seed);
+    rng_stream_init(&nd->rng, pub);
     struct kad_config cfg = {.mem = &net->mem,
                              .rng = rng_of_stream(&nd->rng),
                              .clock = {NET_WALL0, 0},
@@ -41,6 +40,15 @@ static void net_node_init(struct net *net, size_t i, uint8_t salt)
         abort();
     }
     kad_set_addrs(nd->kad, &nd->addr, 1);
+}
+
+static void net_node_init(struct net *net, size_t i, uint8_t salt)
+{
+    uint8_t seed[32] = {salt, (uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16), 1};
+    uint8_t pub[SHA256_LEN]; /* ids look like keys: the core has tables by their last bytes */
+
+    sha256(pub, (struct slice){seed, sizeof(seed)});
+    net_node_as(net, i, pub);
 }
 
 static void net_init(struct net *net, size_t n, size_t n_clients)

@@ -115,6 +115,9 @@ static void net_deliver(struct net *net, const struct net_item *it)
         net_apply(net, it->node, &out);
         return;
     }
+    if (net->watch != NULL && it->type == EV_DATA && it->strm.gen == 2) {
+        net->watch(net, it->from, it->node, ev.data);
+    }
     if (nd->dead) {
         return;
     }
@@ -219,7 +222,7 @@ static qudag_err net_ask(struct net *net, size_t node, enum kad_op op, const voi
 }
 
 /* Every node meets node 0 and one earlier node, then joins; returns how many joins failed. */
-static size_t net_join(struct net *net)
+static inline size_t net_join(struct net *net)
 {
     size_t bad = 0;
 

@@ -6,7 +6,8 @@
  *   another that is worth the same: left where it is
  *
  * Once a value is held the others are asked for their digest only; a holder whose digest differs is asked
- * for the whole.
+ * for the whole.  Where several differed all are asked for the whole at once: digests of nothing must not
+ * use up the KAD_REFETCH_MAX that a newer value needs.
  */
 #include "core/kad/kad_int.h"
 
@@ -111,7 +112,16 @@ bool kad_get_take(struct kad *k, struct kad_job *j, struct kad_cand *c, const st
         j->confirmed++;
         return true;
     }
-    return !fetch(k, j, c, now, out);
+    if (fetch(k, j, c, now, out)) {
+        return false;
+    }
+    c->rec = KAD_REC_OLDER; /* most likely; it will not take back an older one */
+    return true;
+}
+
+bool kad_get_by_digest(const struct kad_job *j)
+{
+    return j->value != NULL && j->val->select != NULL && j->refetched < KAD_REFETCH_MAX / 2;
 }
 
 bool kad_get_enough(const struct kad_job *j)

@@ -197,6 +197,8 @@ QUDAG_MUST_USE bool kad_get_value(struct kad *k, struct kad_job *j, struct slice
 /* What the answer of |c| says of the value.  False: it is asked again, for the whole. */
 bool kad_get_take(struct kad *k, struct kad_job *j, struct kad_cand *c, const struct kad_rpc *r,
                   const struct kad_msg *m, tstamp now, struct acts *out);
+/* Whether the next is asked for a digest only. */
+bool kad_get_by_digest(const struct kad_job *j);
 bool kad_get_enough(const struct kad_job *j);
 void kad_get_end(struct kad *k, struct kad_job *j, tstamp now, struct acts *out);
 void kad_get_holders(struct kad_job *j); /* into what is reported */

@@ -86,7 +86,6 @@ static void peer_make(struct kad_peer_info *p, uint8_t n)
 
 static void request(struct host *h, struct rd *r, unsigned cookie)
 {
-    static const struct kad_options keep = {.keep = true};
     static const char *const keys[] = {"/v/a", "/v/b", "/m/a", "/m/b"};
     const char *text = keys[rd_u8(r) % ARRAY_LEN(keys)];
     struct slice key = {(const uint8_t *)text, 4}, value = rd_lp(r, 64);
@@ -97,6 +96,11 @@ static void request(struct host *h, struct rd *r, unsigned cookie)
         return;
     }
     peer_make(&p, rd_u8(r));
+    uint8_t how = rd_u8(r);
+    struct kad_options opt = {.read = (enum kad_read)(how % 5),
+                              .masked = (how & 32) != 0,
+                              .keep = (how & 64) != 0,
+                              .quorum = (how & 128) != 0 ? how % 32 : 0};
     h->state[cookie] = 1;
     switch (rd_u8(r) % 7) {
     case 0:
@@ -106,10 +110,10 @@ static void request(struct host *h, struct rd *r, unsigned cookie)
         err = kad_find_peer(h->k, cookie, &p.id, h->now, fresh(h));
         break;
     case 2:
-        err = kad_put(h->k, cookie, key, value, &keep, h->now, fresh(h));
+        err = kad_put(h->k, cookie, key, value, &opt, h->now, fresh(h));
         break;
     case 3:
-        err = kad_get(h->k, cookie, key, NULL, h->now, fresh(h));
+        err = kad_get(h->k, cookie, key, how == 0 ? NULL : &opt, h->now, fresh(h));
         break;
     case 4:
         err = kad_provide(h->k, cookie, key, h->now, fresh(h));
@@ -192,6 +196,19 @@ static void event(struct host *h, struct rd *r)
     kad_ops.event(h->k, &ev, h->now, fresh(h));
     look(h);
     refusals(h);
+}
+
+/* As after a long life: a full table, and the size of the network known. */
+static void grown(struct host *h)
+{
+    struct kad_peer_info p;
+
+    for (unsigned i = 0; i < 200; i++) {
+        peer_make(&p, (uint8_t)i);
+        kad_preload(h->k, &p, 50 * NS_PER_MS, h->now);
+    }
+    h->k->space = UINT64_MAX / 200;
+    h->k->spaces = 4;
 }
 
 static void play(struct host *h, struct rd *r)
@@ -277,6 +294,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (kad_new(&h->k, &c, h->now) == QUDAG_OK) {
         kad_set_addrs(h->k, self.addr, 1);
+        if (flags & 64) {
+            grown(h);
+        }
         play(h, &r);
         kad_free(h->k);
     }

@@ -1,4 +1,4 @@
-/* Table, lookup and store, each alone. */
+/* Table, names and store, each alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -310,142 +310,6 @@ static void names_are_found_until_deleted_and_leave_no_memory(void **state)
     assert_int_equal(mem.used, 0);
 }
 
-static void a_lookup_knows_peers_by_their_id_until_its_table_is_full(void **state)
-{
-    (void)state;
-    struct kad_query *q = calloc(1, sizeof(*q));
-    uint8_t target[SHA256_LEN] = {9}, self[SHA256_LEN] = {0};
-
-    assert_non_null(q);
-    mem_init(&mem, NULL, 0);
-    kad_query_init(q, target, self, 10);
-    for (unsigned i = 0; i < 300; i++) {
-        struct kad_peer *p = peer(i, i);
-        assert_null(kad_query_met(q, kad_peer_id(p)));
-        kad_query_meet(q, p);
-        kad_query_meet(q, p); /* once */
-        assert_ptr_equal(kad_query_met(q, kad_peer_id(p)), i < KAD_MET_MAX ? p : NULL);
-        kad_peer_unref(p);
-    }
-    assert_int_equal(q->n_met, KAD_MET_MAX);
-    kad_query_fini(q);
-    free(q);
-    assert_int_equal(mem.used, 0);
-}
-
-/* ---- lookup ---- */
-
-static void lookup_asks_no_more_than_alpha_and_hedges_up_to_twice(void **state)
-{
-    (void)state;
-    struct kad_query *q = calloc(1, sizeof(*q));
-    struct kad_peer *a[8];
-    uint8_t target[SHA256_LEN] = {1}, self[SHA256_LEN] = {0};
-
-    assert_non_null(q);
-    mem_init(&mem, NULL, 0);
-    kad_query_init(q, target, self, 3);
-    for (unsigned i = 0; i < 30; i++) {
-        struct kad_peer *p = peer(i, i);
-        assert_true(kad_query_add(q, p, 1, 0));
-        assert_false(kad_query_add(q, p, 1, 0));
-        kad_peer_unref(p);
-    }
-    for (int i = 0; i < 3; i++) {
-        a[i] = kad_query_next(q, 0);
-        assert_ptr_equal(a[i], q->cand[i].peer);
-    }
-    assert_null(kad_query_next(q, 0));
-    for (int i = 0; i < 3; i++) {
-        kad_query_soft(q, a[i]);
-        kad_query_soft(q, a[i]); /* counts once */
-        a[3 + i] = kad_query_next(q, 0);
-        assert_non_null(a[3 + i]);
-        assert_null(kad_query_next(q, 0));
-    }
-    for (int i = 0; i < 3; i++) {
-        kad_query_soft(q, a[3 + i]);
-    }
-    assert_null(kad_query_next(q, 0));
-    assert_non_null(kad_query_reply(q, a[0]));
-    assert_null(kad_query_reply(q, a[0])); /* a second answer is none */
-    assert_null(kad_query_fail(q, a[0]));
-    assert_non_null(kad_query_fail(q, a[1]));
-    assert_int_equal(q->active[0], 4);
-    kad_query_fini(q);
-    free(q);
-    assert_int_equal(mem.used, 0);
-}
-
-static void lookup_ends_when_the_k_closest_that_live_have_answered(void **state)
-{
-    (void)state;
-    struct kad_query *q = calloc(1, sizeof(*q));
-    struct kad_peer *p, *got[KAD_K];
-    uint8_t target[SHA256_LEN] = {9}, self[SHA256_LEN] = {0};
-    unsigned n = 0;
-
-    assert_non_null(q);
-    mem_init(&mem, NULL, 0);
-    kad_query_init(q, target, self, 10);
-    assert_true(kad_query_done(q));
-    for (unsigned i = 0; i < 300; i++) {
-        p = peer(i, i);
-        (void)kad_query_add(q, p, 1, 0);
-        kad_peer_unref(p);
-    }
-    assert_int_equal(q->n, KAD_CANDS_ONE);
-    for (size_t i = 1; i < q->n; i++) {
-        assert_true(kad_dist_cmp(target, q->cand[i - 1].peer->hash, q->cand[i].peer->hash) < 0);
-    }
-    while ((p = kad_query_next(q, 0)) != NULL) {
-        assert_false(kad_query_done(q));
-        if (n++ % 3 == 0) {
-            (void)kad_query_fail(q, p);
-        } else {
-            (void)kad_query_reply(q, p);
-        }
-    }
-    assert_true(kad_query_done(q));
-    assert_int_equal(n, KAD_K + q->failures);
-    assert_int_equal(kad_query_result(q, KAD_K, got), KAD_K);
-    kad_query_fini(q);
-    free(q);
-    assert_int_equal(mem.used, 0);
-}
-
-static void a_full_list_still_takes_a_nearer_one_while_its_farthest_is_asked(void **state)
-{
-    (void)state;
-    struct kad_query *q = calloc(1, sizeof(*q));
-    uint8_t target[SHA256_LEN] = {9}, self[SHA256_LEN] = {0};
-    struct kad_peer *p;
-
-    assert_non_null(q);
-    mem_init(&mem, NULL, 0);
-    kad_query_init(q, target, self, 10);
-    for (unsigned i = 0; q->n < KAD_CANDS_ONE; i++) {
-        p = peer(i, i);
-        (void)kad_query_add(q, p, 1, 0);
-        kad_peer_unref(p);
-    }
-    q->cand[KAD_CANDS_ONE - 1].state = KAD_CAND_ASKED;
-    struct kad_peer *last = q->cand[KAD_CANDS_ONE - 1].peer;
-    for (unsigned i = 1000; q->cand[0].depth != 2; i++) {
-        p = peer(i, i);
-        (void)kad_query_add(q, p, 2, 0);
-        kad_peer_unref(p);
-    }
-    assert_int_equal(q->n, KAD_CANDS_ONE);
-    assert_ptr_equal(q->cand[KAD_CANDS_ONE - 1].peer, last);
-    for (size_t i = 1; i < q->n; i++) {
-        assert_true(kad_dist_cmp(target, q->cand[i - 1].peer->hash, q->cand[i].peer->hash) < 0);
-    }
-    kad_query_fini(q);
-    free(q);
-    assert_int_equal(mem.used, 0);
-}
-
 /* ---- store ---- */
 
 static void store(struct kad_store *s, uint32_t records, uint32_t providers)
@@ -524,10 +388,6 @@ int main(void)
         cmocka_unit_test(unusable_addresses_are_left_out),
         cmocka_unit_test(round_trips_set_how_long_is_waited),
         cmocka_unit_test(names_are_found_until_deleted_and_leave_no_memory),
-        cmocka_unit_test(a_lookup_knows_peers_by_their_id_until_its_table_is_full),
-        cmocka_unit_test(lookup_asks_no_more_than_alpha_and_hedges_up_to_twice),
-        cmocka_unit_test(lookup_ends_when_the_k_closest_that_live_have_answered),
-        cmocka_unit_test(a_full_list_still_takes_a_nearer_one_while_its_farthest_is_asked),
         cmocka_unit_test(full_store_keeps_what_is_closest_to_itself),
         cmocka_unit_test(a_key_has_a_bounded_number_of_providers),
     };

@@ -110,7 +110,7 @@ void kad_put_begin(struct kad *k, struct kad_job *j, tstamp now)
 bool kad_put_on(struct kad *k, struct kad_job *j, tstamp now, struct acts *out)
 {
     struct kad_peer *near[KAD_TARGETS_MAX];
-    size_t n = j->copies == 0 ? 0 : kad_query_result(&j->q, KAD_TARGETS_MAX, near);
+    size_t n = j->copies == 0 ? 0 : kad_query_takers(&j->q, KAD_TARGETS_MAX, near);
 
     for (size_t i = 0; i < n && j->n_target - j->n_failed - j->n_late < j->copies; i++) {
         if (!sent_to(j, near[i]) && !kad_put_to(k, j, near[i], now, out)) {

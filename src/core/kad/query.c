@@ -470,6 +470,19 @@ size_t kad_query_result(const struct kad_query *q, size_t max, struct kad_peer *
     return n;
 }
 
+size_t kad_query_takers(const struct kad_query *q, size_t max, struct kad_peer **out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < q->n && n < max; i++) {
+        uint8_t state = q->cand[i].state;
+        if (state == KAD_CAND_ANSWERED || (state == KAD_CAND_NEW && n >= q->width)) {
+            out[n++] = q->cand[i].peer;
+        }
+    }
+    return n;
+}
+
 uint32_t kad_query_hops(const struct kad_query *q)
 {
     unsigned seen = 0, least = 0;

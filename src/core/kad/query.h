@@ -87,6 +87,8 @@ void kad_query_join(struct kad_query *q, unsigned width);
 unsigned kad_query_near(const struct kad_query *q);
 /* Up to |max| closest peers that answered (borrowed). */
 size_t kad_query_result(const struct kad_query *q, size_t max, struct kad_peer **out);
+/* The same, and beyond the |width| closest also who has not been asked: a farther one serves less. */
+size_t kad_query_takers(const struct kad_query *q, size_t max, struct kad_peer **out);
 /* Requests on the way to the first of the k closest that answered. */
 uint32_t kad_query_hops(const struct kad_query *q);
 

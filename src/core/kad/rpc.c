@@ -157,8 +157,8 @@ static size_t request(struct kad *k, const struct kad_rpc *r)
         }
         m.key = (struct slice){place, sizeof(place)};
     }
-    m.want_digest = r->call.type == KAD_GET_VALUE && !r->call.full && j != NULL &&
-                    j->value != NULL && j->val->select != NULL;
+    m.want_digest =
+        r->call.type == KAD_GET_VALUE && !r->call.full && j != NULL && kad_get_by_digest(j);
     if (r->call.type == KAD_PUT_VALUE && j != NULL) {
         m.has_record = true;
         m.rec_key = m.key;

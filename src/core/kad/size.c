@@ -12,6 +12,9 @@
 #include <string.h>
 
 #define TRIES_MAX (UINT32_C(1) << 20)
+#define TRIES_MORE                                                                                 \
+    256 /* each time, though a key is known: the same one again would ask the same peers */
+#define TRIED_ENOUGH (UINT32_C(1) << KAD_PLACE_BITS)
 
 /* ---- size ---- */
 
@@ -131,10 +134,23 @@ static uint32_t known(const struct kad_places *t, uint32_t place, unsigned bits,
     return 0;
 }
 
+/* The place the next number leads to; it is remembered. */
+static uint32_t try_next(struct kad_places *t)
+{
+    uint8_t key[KAD_PLACE_KEY], hash[SHA256_LEN];
+
+    key_of(++t->tried, key);
+    sha256(hash, (struct slice){key, KAD_PLACE_KEY});
+    uint32_t at = (uint32_t)hash[0] << 8 | hash[1];
+    if (t->number[at] == 0) {
+        t->number[at] = t->tried;
+    }
+    return at;
+}
+
 bool kad_place_key(struct kad *k, uint32_t place, unsigned bits, uint8_t key[KAD_PLACE_KEY])
 {
     struct kad_scratch *s = k->scratch;
-    uint8_t hash[SHA256_LEN];
 
     if (bits > KAD_PLACE_BITS) {
         return false;
@@ -145,14 +161,12 @@ bool kad_place_key(struct kad *k, uint32_t place, unsigned bits, uint8_t key[KAD
     struct kad_places *t = s->places;
     uint32_t first =
         bits == KAD_PLACE_BITS ? 0 : rng_below(&k->cfg.rng, UINT32_C(1) << (16 - bits));
+    for (uint32_t i = 0; i < TRIES_MORE && t->tried < TRIED_ENOUGH; i++) {
+        (void)try_next(t);
+    }
     uint32_t number = known(t, place, bits, first);
     for (uint32_t i = 0; number == 0 && i < TRIES_MAX && t->tried < UINT32_MAX; i++) {
-        key_of(++t->tried, key);
-        sha256(hash, (struct slice){key, KAD_PLACE_KEY});
-        uint32_t at = (uint32_t)hash[0] << 8 | hash[1];
-        if (t->number[at] == 0) {
-            t->number[at] = t->tried;
-        }
+        uint32_t at = try_next(t);
         if (at >> (KAD_PLACE_BITS - bits) == place >> (KAD_PLACE_BITS - bits)) {
             number = t->number[at];
         }
