@@ -122,6 +122,7 @@ void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now,
         return;
     }
     k->n_jobs--;
+    k->n_after++;
     j->result = (struct kad_result){.op = j->op,
                                     .rpcs = j->rpcs + j->q.rpcs,
                                     .failures = j->failures + j->q.failures + j->q.late,
@@ -142,6 +143,7 @@ void kad_job_report(struct kad *k, struct kad_job *j, qudag_err err, tstamp now,
 void kad_job_end(struct kad *k, struct kad_job *j, qudag_err err, tstamp now, struct acts *out)
 {
     kad_job_report(k, j, err, now, out);
+    k->n_after -= j->internal ? 0 : 1;
     rpcs_release(k, j);
     heap_del(&k->timers, &j->timer.node);
     list_del(&j->node);
@@ -431,9 +433,14 @@ static uint32_t quorum_of(const struct kad *k, const struct kad_ask *ask)
     return ask->opt.quorum != 0 ? ask->opt.quorum : own != 0 ? own : k->cfg.quorum;
 }
 
+bool kad_jobs_full(const struct kad *k)
+{
+    return k->n_jobs >= k->cfg.queries_max || k->n_after >= KAD_JOBS_AFTER * k->cfg.queries_max;
+}
+
 qudag_err kad_job_start(struct kad *k, const struct kad_ask *ask, tstamp now, struct acts *out)
 {
-    if (ask->internal ? k->n_internal >= KAD_JOBS_INTERNAL : k->n_jobs >= k->cfg.queries_max) {
+    if (ask->internal ? k->n_internal >= KAD_JOBS_INTERNAL : kad_jobs_full(k)) {
         return QUDAG_ELIMIT;
     }
     ASSERT(ask->key.len <= KAD_KEY_MAX);

@@ -97,6 +97,7 @@ void kad_failing_note(struct kad *k, bool failed);
 /* ---- job.c ---- */
 
 #define KAD_JOBS_INTERNAL 8
+#define KAD_JOBS_AFTER 16  /* reported, but with stores on their way: so many times queries_max */
 #define KAD_TARGETS_MAX 48 /* peers a value is sent to */
 #define KAD_SWEEP_MAX 8    /* sibling prefixes looked into */
 #define KAD_SWEEP_WIDTH 40 /* peers waited for after that */
@@ -157,6 +158,8 @@ struct kad_ask {
 
 QUDAG_MUST_USE qudag_err kad_job_start(struct kad *k, const struct kad_ask *ask, tstamp now,
                                        struct acts *out);
+/* One more request of the caller would be too many. */
+bool kad_jobs_full(const struct kad *k);
 void kad_job_run(struct kad *k, struct kad_job *j, tstamp now, struct acts *out);
 /* |m| borrows from kad->scratch.  NULL: acknowledged without an answer. */
 void kad_job_reply(struct kad *k, struct kad_job *j, struct kad_rpc *r, const struct kad_msg *m,

@@ -358,7 +358,7 @@ qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key, struct slice
         return QUDAG_EINVAL;
     }
     qudag_err err = kad_judge(k, ask.val, key, value, now, &expires);
-    if (err == QUDAG_OK && k->n_jobs >= k->cfg.queries_max) {
+    if (err == QUDAG_OK && kad_jobs_full(k)) {
         err = QUDAG_ELIMIT;
     }
     if (err == QUDAG_OK && ask.opt.keep) {

@@ -122,7 +122,7 @@ struct kad {
     struct list jobs, ended; /* ended: reported, freed when we are called again */
     struct list inbounds, ready, idle_clients, idle_nets, keeps;
     struct kad_debts debts; /* of all clients together */
-    uint32_t n_jobs, n_internal, n_checks, n_keeps;
+    uint32_t n_jobs, n_after, n_internal, n_checks, n_keeps;
     size_t n_seeds;
     struct kad_peer *
         *seed; /* KAD_SEEDS_MAX places: heard of, not answered yet; newest last; or NULL */
