@@ -46,7 +46,7 @@ static void on_event(void *ctx, unsigned swarm_core, const struct ev *ev)
     struct node *n = ctx;
     enum core_ix core = n->by_swarm[swarm_core];
 
-    if (core == CORE_APP && ev->type == EV_PEER_UP && n->hooks.peer_changed != NULL) {
+    if (core == CORE_APP && ev->type == EV_PEER_UP && !ev->again && n->hooks.peer_changed != NULL) {
         n->hooks.peer_changed(n->hooks.ctx, ev->peer, true);
     }
     if (core == CORE_APP && ev->type == EV_PEER_DOWN && n->hooks.peer_changed != NULL) {
