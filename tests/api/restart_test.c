@@ -13,7 +13,7 @@
 #define STAYING 3  /* nodes 0..2 live in this process */
 #define KILLED 3   /* and this one in a process of its own */
 #define RESTARTS 5 /* more than links a peer may have */
-#define LIFE_MS 1500
+#define LIFE_MS 700
 
 static char addr[QUDAG_ADDR_TEXT_MAX];
 
