@@ -181,6 +181,8 @@ struct all_stats {
     XX("streams_refused", swarm.streams_refused)                                                   \
     XX("negotiate_failed", swarm.negotiate_failed)                                                 \
     XX("negotiate_timeout", swarm.negotiate_timeout)                                               \
+    XX("links_asked", swarm.links_asked)                                                           \
+    XX("links_replaced", swarm.links_replaced)                                                     \
     XX("links_pruned", swarm.links_pruned)                                                         \
     XX("pins_refused", swarm.pins_refused)                                                         \
     XX("dgrams_in", quic.dgrams_in)                                                                \

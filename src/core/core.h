@@ -24,7 +24,7 @@ enum link_prop {
 };
 
 enum ev_type {
-    EV_PEER_UP,     /* peer, props: an authenticated link exists */
+    EV_PEER_UP,     /* peer, props, again: an authenticated link exists */
     EV_PEER_DOWN,   /* peer: the last link is gone; its streams were reset one by one before */
     EV_STREAM_OPEN, /* peer, strm, props, inbound, net; cookie if we asked for it */
     EV_STREAM_FAIL, /* peer, cookie, err: our ACT_OPEN did not succeed */
@@ -37,6 +37,7 @@ enum ev_type {
 struct ev {
     enum ev_type type;
     bool inbound;
+    bool again; /* PEER_UP of a peer that is up: an older link was dead, it may have begun anew */
     uint8_t props; /* enum link_prop, of the link */
     qudag_err err;
     const struct peer_id *peer; /* set on PEER and STREAM_OPEN/FAIL events; len 0 when anonymous */

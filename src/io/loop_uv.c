@@ -47,6 +47,8 @@ struct io {
     tstamp store_retry;  /* TSTAMP_NEVER: it has room */
     uv_loop_t own, *loop;
     bool has_own, stopping, closed, running;
+    bool stepping;      /* in io_step ... */
+    uint64_t step_told; /* ... which began when so many hooks had been called */
     struct sock sock[NODE_LISTEN_MAX];
     size_t n_socks;
     int timer_fd;
@@ -201,12 +203,22 @@ static void turn(struct io *io)
     arm(io, all ? tstamp_min(node_deadline(io->node), io->store_retry) : now, now);
 }
 
+static void on_step_timer(uv_timer_t *t)
+{
+    (void)t; /* it only ends the wait */
+}
+
 static void on_prepare(uv_prepare_t *h)
 {
     struct io *io = h->data;
 
-    if (io->node != NULL && !io->closed) {
-        turn(io);
+    if (io->node == NULL || io->closed) {
+        return;
+    }
+    turn(io);
+    if (io->stepping &&
+        node_told(io->node) != io->step_told) { /* what the caller waits for, perhaps */
+        (void)uv_timer_start(&io->step_timer, on_step_timer, 0, 0);
     }
 }
 
@@ -542,17 +554,13 @@ qudag_err io_run(struct io *io)
     return QUDAG_OK;
 }
 
-static void on_step_timer(uv_timer_t *t)
-{
-    (void)t; /* it only ends the wait */
-}
-
 qudag_err io_step(struct io *io, uint64_t wait_max_ns)
 {
     if (!io->has_own || io->running) {
         return QUDAG_ESTATE;
     }
-    io->running = true;
+    io->running = io->stepping = true;
+    io->step_told = node_told(io->node);
     if (wait_max_ns > 0 && wait_max_ns != UINT64_MAX) {
         uv_update_time(io->loop); /* it is as old as the last step */
         (void)uv_timer_start(&io->step_timer, on_step_timer,
@@ -561,7 +569,7 @@ qudag_err io_step(struct io *io, uint64_t wait_max_ns)
     (void)uv_run(io->loop, wait_max_ns == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
     (void)uv_timer_stop(&io->step_timer);
     turn(io); /* uv runs its prepare handles before it reads: send what reading caused */
-    io->running = false;
+    io->running = io->stepping = false;
     return io->stopping ? QUDAG_ECANCELED : QUDAG_OK;
 }
 

@@ -53,6 +53,7 @@ void app_closed(struct node *n, struct app_stream *a, qudag_err why)
 
     app_free(n, a);
     if (n->hooks.stream_closed != NULL) {
+        n->told++;
         n->hooks.stream_closed(n->hooks.ctx, ref, why);
     }
 }
@@ -153,6 +154,7 @@ static void flush_one(struct node *n, struct app_stream *a)
     if (writable) {
         a->want_writable = false;
         if (n->hooks.stream_writable != NULL) {
+            n->told++;
             n->hooks.stream_writable(n->hooks.ctx, a->ref);
         }
     } else if (fin) {
@@ -205,6 +207,7 @@ static void on_open(struct node *n, const struct ev *ev)
     if (!ev->inbound) {
         app_todo(n, a); /* what was asked for before there was a stream */
         if (n->hooks.stream_opened != NULL) {
+            n->told++;
             n->hooks.stream_opened(n->hooks.ctx, a->ref);
         }
         return;
@@ -221,6 +224,7 @@ static void on_open(struct node *n, const struct ev *ev)
         }
     }
     if (n->hooks.stream_in != NULL) {
+        n->told++;
         n->hooks.stream_in(n->hooks.ctx, a->ref, anon ? NULL : ev->peer, dark, ev->proto);
     }
 }
@@ -277,12 +281,14 @@ static void app_event(void *core, const struct ev *ev, tstamp now, struct acts *
     }
     if (ev->type == EV_DATA) {
         if (n->hooks.stream_data != NULL) {
+            n->told++;
             n->hooks.stream_data(n->hooks.ctx, a->ref, ev->data, false);
         }
     } else if (ev->type == EV_FIN) {
         struct ref ref = a->ref;
         a->fin_in = true;
         if (n->hooks.stream_data != NULL) {
+            n->told++;
             n->hooks.stream_data(n->hooks.ctx, ref, (struct slice){NULL, 0}, true);
         }
         if ((a = app_get(n, ref)) != NULL) {

@@ -27,6 +27,7 @@ static void phase(struct node *n, enum node_phase p, uint32_t a, uint32_t b, qud
 {
     n->boot.phase = p;
     if (n->hooks.phase != NULL) {
+        n->told++;
         n->hooks.phase(n->hooks.ctx, p, a, b, err);
     }
 }

@@ -100,6 +100,7 @@ struct node {
     struct node_hooks hooks;
     struct mem *mem;
     tstamp now;
+    uint64_t told; /* hooks called */
     struct sec *sec;
     struct quic *quic;
     struct swarm *swarm;

@@ -46,10 +46,12 @@ static void on_event(void *ctx, unsigned swarm_core, const struct ev *ev)
     struct node *n = ctx;
     enum core_ix core = n->by_swarm[swarm_core];
 
-    if (core == CORE_APP && ev->type == EV_PEER_UP && n->hooks.peer_changed != NULL) {
+    if (core == CORE_APP && ev->type == EV_PEER_UP && !ev->again && n->hooks.peer_changed != NULL) {
+        n->told++;
         n->hooks.peer_changed(n->hooks.ctx, ev->peer, true);
     }
     if (core == CORE_APP && ev->type == EV_PEER_DOWN && n->hooks.peer_changed != NULL) {
+        n->told++;
         n->hooks.peer_changed(n->hooks.ctx, ev->peer, false);
     }
     struct acts *out = node_begin(n);
@@ -364,6 +366,11 @@ void node_tick(struct node *n, tstamp now)
         anchors_tick(n, now);
     }
     node_drain(n, now);
+}
+
+uint64_t node_told(const struct node *n)
+{
+    return n->told;
 }
 
 tstamp node_deadline(const struct node *n)

@@ -145,6 +145,8 @@ void node_recv(struct node *n, const struct quic_dgram *d, tstamp now);
 void node_unreachable(struct node *n, const struct netaddr *remote, tstamp now);
 void node_tick(struct node *n, tstamp now);
 tstamp node_deadline(const struct node *n);
+/* How many hooks were called so far: whoever waits for one need not sleep when it has been. */
+uint64_t node_told(const struct node *n);
 void node_drain(struct node *n, tstamp now);
 bool node_send(struct node *n, tstamp now, struct quic_tx *tx);
 

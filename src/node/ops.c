@@ -81,6 +81,7 @@ void op_finish(struct node *n, struct op *op, qudag_err err, const struct node_r
         r.took = n->now - op->since;
         list_del(&op->node);
         slots_del(&n->optab, ref);
+        n->told++;
         n->hooks.op_done(n->hooks.ctx, ref, err, &r);
         mem_free(n->mem, op);
         return;
@@ -293,6 +294,7 @@ static void end_canceled(struct node *n, struct op *op, tstamp now)
         struct ref ref = op->ref;
         op->told = true;
         if (n->hooks.op_done != NULL) {
+            n->told++;
             n->hooks.op_done(n->hooks.ctx, ref, QUDAG_ECANCELED, &res);
         }
         break;

@@ -384,6 +384,7 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
             circuit_drop(n, c);
         }
         if (programs && n->hooks.circuit_closed != NULL) {
+            n->told++;
             n->hooks.circuit_closed(n->hooks.ctx, a->obj, a->err);
         }
         return;

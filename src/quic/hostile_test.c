@@ -505,6 +505,45 @@ static void test_a_moved_peer_keeps_its_link(void **state)
     down();
 }
 
+/*
+ * The dialler dies without a word and begins anew at the same address.  Its stateless resets name no token
+ * that the other end could know, so that end has to ask.
+ */
+static void test_an_inbound_link_of_a_peer_that_began_anew_ends_when_asked(void **state)
+{
+    const struct tk_opt o = {.pq = PQ_REQUIRE};
+    int64_t sid;
+    (void)state;
+
+    make(PQ_REQUIRE, NULL);
+    connect();
+    struct ref old = tk.ep[1].link;
+    quic_ask(tk.ep[1].q, old, tk.now); /* the peer lives: nothing comes of it */
+    (void)tk_run(&tk, 10 * NS_PER_S, NULL);
+    assert_int_equal(tk.ep[1].downs, 0);
+    assert_works();
+
+    assert_int_equal(tk_unmake(&tk, 0), 0);
+    assert_true(tk_make(&tk, 0, &o));
+    assert_int_equal(quic_link_ops.open(tk.ep[1].q, old, 1, NULL, &sid), QUDAG_OK);
+    struct slice word = {(const uint8_t *)"anybody there?", 14};
+    assert_int_equal(quic_link_ops.write(tk.ep[1].q, old, sid, word), QUDAG_OK);
+    connect();
+    (void)tk_run(&tk, 5 * NS_PER_S, NULL);
+    assert_true(stats(0).resets_sent > 0);
+    assert_int_equal(tk.ep[1].downs, 0);
+    assert_int_equal(tk.ep[1].ups, 2);
+
+    quic_ask(tk.ep[1].q, old, tk.now);
+    quic_ask(tk.ep[1].q, tk.ep[1].link, tk.now);
+    (void)tk_run(&tk, 3 * NS_PER_S, NULL);
+    assert_int_equal(tk.ep[1].downs, 1);
+    assert_true(ref_eq(tk.ep[1].down.link, old));
+    assert_int_equal(tk.ep[1].down.err, QUDAG_ETIMEOUT);
+    assert_works();
+    down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_forged_initials_do_not_shut_out_the_address_they_name),
         cmocka_unit_test(test_a_false_retry_token_is_refused),
         cmocka_unit_test(test_a_moved_peer_keeps_its_link),
+        cmocka_unit_test(test_an_inbound_link_of_a_peer_that_began_anew_ends_when_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

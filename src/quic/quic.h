@@ -97,6 +97,14 @@ tstamp quic_deadline(const struct quic *q);
  */
 void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now);
 
+/*
+ * Asks the peer of |link| for a sign of life (PING); the link ends with QUDAG_ETIMEOUT when no datagram
+ * comes within 2 s.  A peer that was killed and started again cannot end its former inbound links by
+ * stateless resets: a client's first connection id has no reset token (RFC 9000 10.3), and that is the id
+ * these links send to.
+ */
+void quic_ask(struct quic *q, struct ref link, tstamp now);
+
 /* What a dial may insist on. */
 struct quic_dial {
     struct netaddr remote;

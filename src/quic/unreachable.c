@@ -1,5 +1,6 @@
 /*
- * unreachable.c - what the network's own word that nobody listens is worth.
+ * unreachable.c - whether a peer still lives: asked when the network says that nobody listens, and when
+ * the owner doubts it.
  *
  *   dial, nothing heard yet ─▶ ended          link ─▶ suspect ─ any datagram within 2 s ─▶ as before
  *                                                           └ silence ─▶ ended
@@ -19,6 +20,16 @@ static void suspect(struct quic *q, struct qconn *c)
     list_push_back(&q->suspects, &c->suspect);
     ngtcp2_conn_set_keep_alive_timeout(c->ng, PROBE_NS);
     conn_mark_dirty(c);
+}
+
+void quic_ask(struct quic *q, struct ref link, tstamp now)
+{
+    struct qconn *c = slots_get(&q->conns, link);
+
+    q->now = now > q->now ? now : q->now;
+    if (c != NULL && c->state == CONN_UP && !c->close_wanted) {
+        suspect(q, c);
+    }
 }
 
 void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now)
@@ -51,7 +62,7 @@ void suspects_tick(struct quic *q)
         struct qconn *c = LIST_ENTRY(q->suspects.next, struct qconn, suspect);
         list_del(&c->suspect);
         if (c->info.bytes_in == c->suspect_bytes) {
-            conn_fail(c, QUDAG_ETIMEOUT, "the peer is gone: its port is closed and it is silent",
+            conn_fail(c, QUDAG_ETIMEOUT, "the peer is gone: asked for a sign of life it was silent",
                       false);
         } else {
             conn_keep_alive(c);

@@ -21,6 +21,7 @@ struct swarm_peer {
     struct peer_id id;
     bool has_pin, pin_known; /* pin_known: told by a record; else first use */
     bool up;                 /* cores were told */
+    bool lost_one;           /* a link died of silence since then */
     struct list tell;        /* in swarm.tell while up may have to change */
     bool once_pq;            /* negotiated post-quantum once: never classical again */
     uint8_t n_addrs, n_links;
@@ -29,9 +30,9 @@ struct swarm_peer {
     qudag_err down_err;
     uint8_t pin[32];
     struct multiaddr addr[SWARM_ADDRS_MAX];
-    uint8_t next_addr; /* to dial next */
-    struct swarm_link *link[SWARM_LINKS_PER_PEER];
-    uint32_t failures; /* in a row */
+    uint8_t next_addr;                             /* to dial next */
+    struct swarm_link *link[SWARM_LINKS_PER_PEER]; /* oldest first */
+    uint32_t failures;                             /* in a row */
     uint32_t n_opens;
     tstamp not_before;
     qudag_err last_err;
@@ -53,6 +54,8 @@ struct swarm_link {
     qudag_err down_err;
     struct swarm_pending *report; /* whoever asked for this very dial is told; NULL: nobody */
     tstamp idle_since;
+    tstamp asked;        /* for a sign of life; 0: never */
+    uint64_t heard;      /* bytes that had come in by then */
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
     uint16_t inbound[SWARM_CORES_MAX];
@@ -126,6 +129,7 @@ struct swarm_peer *peer_get(struct swarm *s, const struct peer_id *id);
 struct swarm_peer *peer_make(struct swarm *s, const struct peer_id *id); /* NULL: no memory */
 void peer_addr_add(struct swarm_peer *p, const struct multiaddr *addr);
 void peer_free(struct swarm *s, struct swarm_peer *p);
+/* The newest: should the peer have begun anew, the older ones are dead and nobody knows yet. */
 struct swarm_link *peer_link(const struct swarm_peer *p, uint8_t need);
 
 /* dial.c */

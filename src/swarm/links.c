@@ -50,7 +50,8 @@ static void peer_unlink(struct swarm_peer *p, const struct swarm_link *l)
 {
     for (size_t i = 0; i < p->n_links; i++) {
         if (p->link[i] == l) {
-            p->link[i] = p->link[--p->n_links];
+            p->n_links--;
+            memmove(&p->link[i], &p->link[i + 1], (p->n_links - i) * sizeof(p->link[0]));
             return;
         }
     }
@@ -93,6 +94,7 @@ void link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
     if (l->up) {
         peer_unlink(p, l);
         p->n_dying++;
+        p->lost_one = p->lost_one || l->down_err == QUDAG_ETIMEOUT || l->down_err == QUDAG_ERESET;
         dial_flush(s, p, l->down_err, now);
         return;
     }
@@ -152,21 +154,72 @@ static struct swarm_peer *adopt_peer(struct swarm *s, struct swarm_link *l,
     return l->peer;
 }
 
+/* Whether it was asked for a sign of life and gave none. */
+static bool link_silent(const struct swarm *s, const struct swarm_link *l, tstamp now)
+{
+    struct link_info info;
+
+    return l->asked != 0 && now - l->asked >= SWARM_SILENT_AFTER &&
+           s->cfg.dialer->info(s->cfg.dialer_owner, l->ref, &info) == QUDAG_OK &&
+           info.bytes_in == l->heard;
+}
+
+/*
+ * |p| has proven itself on one more link.  If it was killed and began anew, its older links are dead and
+ * would be found so only after the idle timeout: they are asked.  Nobody else can cause this.
+ */
+static void ask_links(struct swarm *s, const struct swarm_peer *p, tstamp now)
+{
+    for (size_t i = 0; i < p->n_links; i++) {
+        struct swarm_link *l = p->link[i];
+        struct link_info info;
+        if (s->cfg.dialer->info(s->cfg.dialer_owner, l->ref, &info) != QUDAG_OK) {
+            continue;
+        }
+        if (l->asked == 0 || info.bytes_in != l->heard) { /* else the first question stands */
+            l->asked = now;
+            l->heard = info.bytes_in;
+        }
+        s->stats.links_asked++;
+        s->cfg.dialer->ask(s->cfg.dialer_owner, l->ref, now);
+    }
+}
+
+/* The link that gives way to a new one: the oldest silent one, or else the oldest without streams. */
+static struct swarm_link *least_needed(const struct swarm *s, const struct swarm_peer *p,
+                                       qudag_err *why, tstamp now)
+{
+    *why = QUDAG_ETIMEOUT;
+    for (size_t i = 0; i < p->n_links; i++) {
+        if (link_silent(s, p->link[i], now)) {
+            return p->link[i];
+        }
+    }
+    *why = QUDAG_ELIMIT;
+    for (size_t i = 0; i < p->n_links; i++) {
+        if (p->link[i]->n_streams == 0) {
+            return p->link[i];
+        }
+    }
+    return NULL;
+}
+
 /* A peer that came back without having said goodbye fills its places with links that are dead. */
 static bool make_place(struct swarm *s, struct swarm_peer *p, tstamp now)
 {
+    qudag_err why;
+
     if (p->n_links < SWARM_LINKS_PER_PEER) {
         return true;
     }
-    for (size_t i = 0; i < p->n_links; i++) {
-        struct swarm_link *old = p->link[i];
-        if (old->n_streams == 0) {
-            old->ops->close(old->owner, old->ref, QUDAG_ELIMIT);
-            link_gone(s, old, QUDAG_ELIMIT, now);
-            return true;
-        }
+    struct swarm_link *old = least_needed(s, p, &why, now);
+    if (old == NULL) {
+        return false;
     }
-    return false;
+    s->stats.links_replaced++;
+    old->ops->close(old->owner, old->ref, why);
+    link_gone(s, old, why, now);
+    return true;
 }
 
 static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_info *info,
@@ -225,6 +278,7 @@ static void link_up(struct swarm *s, struct ref ref, tstamp now)
     l->net = netaddr_group(&info.remote);
     l->idle_since = now;
     s->n_links++;
+    ask_links(s, p, now);
     p->link[p->n_links++] = l;
     p->failures = 0;
     p->not_before = 0;

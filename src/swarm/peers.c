@@ -116,9 +116,9 @@ void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct mu
 
 struct swarm_link *peer_link(const struct swarm_peer *p, uint8_t need)
 {
-    for (size_t i = 0; i < p->n_links; i++) {
-        if ((p->link[i]->props & need) == need) {
-            return p->link[i];
+    for (size_t i = p->n_links; i > 0; i--) {
+        if ((p->link[i - 1]->props & need) == need) {
+            return p->link[i - 1];
         }
     }
     return NULL;

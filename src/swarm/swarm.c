@@ -34,7 +34,12 @@ static qudag_err info_quic(const void *owner, struct ref link, struct link_info 
     return quic_info(owner, link, out);
 }
 
-static const struct swarm_dialer quic_dialer = {&quic_link_ops, dial_quic, info_quic};
+static void ask_quic(void *owner, struct ref link, tstamp now)
+{
+    quic_ask(owner, link, now);
+}
+
+static const struct swarm_dialer quic_dialer = {&quic_link_ops, dial_quic, info_quic, ask_quic};
 
 static void defaults(struct swarm_config *c)
 {
@@ -287,7 +292,10 @@ static void bury(struct swarm *s, tstamp now)
     link_free(s, l);
 }
 
-/* Tells the cores whether the peer is there, if that has changed. */
+/*
+ * Tells the cores whether the peer is there, if that has changed, or that it came back before anyone saw
+ * it go: what it said of itself and what failed meanwhile is of the past.
+ */
 static void tell(struct swarm *s)
 {
     struct swarm_peer *p = LIST_ENTRY(s->tell.next, struct swarm_peer, tell);
@@ -295,12 +303,17 @@ static void tell(struct swarm *s)
     struct ev ev = {.type = EV_PEER_UP, .peer = &id};
 
     list_del(&p->tell);
-    if (p->up == (p->n_links > 0) || (p->up && p->n_dying > 0)) {
+    if (p->up && p->n_dying > 0) {
+        return; /* its streams first */
+    }
+    ev.again = p->up && p->n_links > 0 && p->lost_one;
+    p->lost_one = false;
+    if (p->up == (p->n_links > 0) && !ev.again) {
         return;
     }
-    p->up = !p->up;
+    p->up = p->n_links > 0;
     if (p->up) {
-        ev.props = p->link[0]->props;
+        ev.props = peer_link(p, 0)->props;
     } else {
         ev.type = EV_PEER_DOWN;
         ev.err = p->down_err;

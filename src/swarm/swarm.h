@@ -22,6 +22,7 @@
 #define SWARM_PROTO_LEN_MAX 95 /* bytes of a protocol id */
 #define SWARM_ADDRS_MAX 8      /* kept of one peer */
 #define SWARM_LINKS_PER_PEER 4
+#define SWARM_SILENT_AFTER NS_PER_S /* asked for a sign of life so long ago */
 #define SWARM_NEGOTIATE_TIMEOUT (10 * NS_PER_S)
 #define SWARM_OPEN_TIMEOUT (15 * NS_PER_S)
 #define SWARM_BACKOFF_MIN (NS_PER_S / 2)
@@ -32,6 +33,8 @@ struct swarm_dialer {
     const struct link_ops *ops;
     qudag_err (*dial)(void *owner, const struct quic_dial *d, tstamp now, struct ref *out);
     qudag_err (*info)(const void *owner, struct ref link, struct link_info *out);
+    void (*ask)(void *owner, struct ref link,
+                tstamp now); /* does its peer live?  If not: LINK_DOWN */
 };
 
 struct swarm_config {
@@ -58,7 +61,7 @@ struct swarm_config {
 struct swarm_stats {
     uint64_t dials, dials_failed, dials_refused_backoff;
     uint64_t streams_in, streams_out, negotiate_failed, negotiate_timeout, streams_refused;
-    uint64_t links_pruned, pins_set, pins_refused;
+    uint64_t links_pruned, links_asked, links_replaced, pins_set, pins_refused;
     uint32_t peers, links, streams, opens;
 };
 

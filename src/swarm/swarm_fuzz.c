@@ -119,9 +119,16 @@ static void f_close(void *owner, struct ref link, qudag_err err)
     f.closed[link.slot] = true;
 }
 
+static void f_ask(void *owner, struct ref link, tstamp now)
+{
+    (void)owner;
+    (void)now;
+    ASSERT(!f.closed[link.slot]);
+}
+
 static const struct link_ops f_ops = {f_open, f_set_user, f_write, f_consume,
                                       f_fin,  f_reset,    f_close};
-static const struct swarm_dialer f_dialer = {&f_ops, f_dial, f_info};
+static const struct swarm_dialer f_dialer = {&f_ops, f_dial, f_info, f_ask};
 static const struct core_ops c_ops = {.inbound_max = 3};
 
 static void sink(void *ctx, unsigned core, const struct ev *ev)
@@ -131,8 +138,8 @@ static void sink(void *ctx, unsigned core, const struct ev *ev)
     case EV_PEER_UP:
     case EV_PEER_DOWN: {
         uint8_t p = ev->peer->b[6];
-        ASSERT(p <= PEERS && f.up[p] == (ev->type == EV_PEER_DOWN));
-        f.up[p] = !f.up[p];
+        ASSERT(p <= PEERS && f.up[p] == (ev->type == EV_PEER_DOWN || ev->again));
+        f.up[p] = ev->type == EV_PEER_UP;
         break;
     }
     case EV_STREAM_OPEN:

@@ -18,7 +18,8 @@ struct fake_link {
     bool has_hash, closed, need_pq;
     uint8_t hash[32];
     int64_t next_sid;
-    unsigned resets, fins;
+    unsigned resets, fins, asked;
+    uint64_t bytes_in;
     qudag_err reset_err, close_err;
     uint64_t user[300];
     uint8_t sent[512];
@@ -80,6 +81,7 @@ static qudag_err f_info(const void *owner, struct ref link, struct link_info *ou
     out->remote = l->remote;
     out->props = l->props;
     out->has_pq_hash = l->has_hash;
+    out->bytes_in = l->bytes_in;
     memcpy(out->pq_hash, l->hash, 32);
     return QUDAG_OK;
 }
@@ -148,9 +150,17 @@ static void f_close(void *owner, struct ref link, qudag_err err)
     w.link[link.slot].close_err = err;
 }
 
+static void f_ask(void *owner, struct ref link, tstamp now)
+{
+    (void)owner;
+    (void)now;
+    assert_false(w.link[link.slot].closed);
+    w.link[link.slot].asked++;
+}
+
 static const struct link_ops f_ops = {f_open, f_set_user, f_write, f_consume,
                                       f_fin,  f_reset,    f_close};
-static const struct swarm_dialer f_dialer = {&f_ops, f_dial, f_info};
+static const struct swarm_dialer f_dialer = {&f_ops, f_dial, f_info, f_ask};
 static const struct core_ops c_ops = {.inbound_max = 2};
 
 static void sink(void *ctx, unsigned core, const struct ev *ev)
@@ -651,6 +661,66 @@ static void a_peer_that_returns_gets_its_place(void **state)
     assert_int_equal(count(EV_PEER_DOWN), 0);
 }
 
+/* A peer's new link says that it may have begun anew: its older ones are asked, and nobody else's. */
+static void a_new_link_puts_the_older_ones_of_its_peer_to_the_question(void **state)
+{
+    (void)state;
+    uint32_t old = inbound(1, 0);
+    uint32_t other = inbound(2, 0);
+    open_to(1, 1, 0);
+    settle();
+    assert_int_equal(w.link[old].next_sid, 1);
+    assert_int_equal(w.link[old].asked, 0);
+    uint32_t fresh = inbound(1, 0);
+    assert_int_equal(w.link[old].asked, 1);
+    assert_int_equal(w.link[other].asked + w.link[fresh].asked, 0);
+    open_to(1, 2, 0); /* what is new goes by the new one */
+    settle();
+    assert_int_equal(w.link[old].next_sid, 1);
+    assert_int_equal(w.link[fresh].next_sid, 1);
+
+    w.n_seen = 0;
+    event(LINK_DOWN, old, 0, NULL, 0); /* it was dead */
+    settle();
+    assert_int_equal(count(EV_RESET), 1);
+    assert_int_equal(count(EV_PEER_DOWN), 0);
+    assert_int_equal(count(EV_PEER_UP), 2);
+    assert_int_equal(w.seen[0].ev.type, EV_RESET);
+    assert_true(last(EV_PEER_UP)->ev.again);
+
+    w.n_seen = 0;
+    event(LINK_DOWN, fresh, 0, NULL, 0);
+    settle();
+    assert_int_equal(count(EV_PEER_UP), 0);
+    assert_int_equal(count(EV_PEER_DOWN), 2);
+    (void)inbound(1, 0);
+    assert_false(last(EV_PEER_UP)->ev.again);
+}
+
+static void links_that_gave_no_sign_of_life_make_room_though_they_have_streams(void **state)
+{
+    (void)state;
+    uint32_t ix[6];
+    for (int i = 0; i < 4; i++) {
+        ix[i] = inbound(1, 0);
+        event(LINK_STREAM, ix[i], 0, NULL, 0);
+    }
+    w.now += SWARM_SILENT_AFTER;
+    for (int i = 0; i < 4; i++) {
+        w.link[ix[i]].bytes_in += i != 1; /* all but one answered */
+    }
+    ix[4] = inbound(1, 0);
+    assert_true(w.link[ix[1]].closed && !w.link[ix[0]].closed && !w.link[ix[4]].closed);
+    event(LINK_STREAM, ix[4], 0, NULL, 0);
+    w.now += SWARM_SILENT_AFTER;
+    for (int i = 0; i < 5; i++) {
+        w.link[ix[i]].bytes_in++;
+    }
+    ix[5] = inbound(1, 0); /* all in use and alive: refused */
+    assert_true(w.link[ix[5]].closed);
+    assert_int_equal(count(EV_PEER_DOWN), 0);
+}
+
 static void idle_links_are_closed_and_surplus_ones_sooner(void **state)
 {
     struct swarm_stats st;
@@ -817,6 +887,8 @@ int main(void)
         T(a_full_queue_resets_the_stream_and_tells),
         T(both_ends_finished_frees_the_stream),
         T(a_peer_that_returns_gets_its_place),
+        T(a_new_link_puts_the_older_ones_of_its_peer_to_the_question),
+        T(links_that_gave_no_sign_of_life_make_room_though_they_have_streams),
         T(idle_links_are_closed_and_surplus_ones_sooner),
         cmocka_unit_test_setup_teardown(the_table_of_peers_stays_within_its_limit, setup_small,
                                         teardown),

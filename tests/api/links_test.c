@@ -478,6 +478,26 @@ static void a_node_that_ends_fails_what_is_pending_and_leaves_no_secret(void **s
     NET_WAIT(net_changes(&net[1], &net[0], false) == 1, 2);
 }
 
+/* A request that ends in the turn in which it begins: the step must not wait for the network. */
+static void a_step_that_has_told_something_does_not_wait(void **state)
+{
+    (void)state;
+    net_start(0, &links_only);
+    net_start(1, &links_only);
+    net_ask(&net[0], qudag_connect(net[0].node, net[1].addr, &net[0].last));
+    for (double end = net_now() + 0.3; net_now() < end;) { /* identify and what else follows */
+        net_turn();
+    }
+    unsigned before = net[0].ops_done;
+    assert_int_equal(qudag_connect(net[0].node, net[1].addr, &net[0].last), QUDAG_OK);
+    double began = net_now();
+    assert_int_equal(qudag_node_step(net[0].node, 2 * QUDAG_S), QUDAG_OK);
+    assert_int_equal(net[0].ops_done, before + 1);
+    assert_int_equal(net[0].err, QUDAG_OK);
+    assert_true(net_now() - began < 1.0);
+    (void)net_stop_all(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +511,7 @@ int main(void)
         cmocka_unit_test(redials_wait_twice_as_long_each_time_within_a_fifth),
         cmocka_unit_test(a_flood_of_writes_is_taken_up_to_a_bound),
         cmocka_unit_test(a_flood_of_requests_is_refused_at_the_limit_and_each_ends),
+        cmocka_unit_test(a_step_that_has_told_something_does_not_wait),
         cmocka_unit_test(a_node_that_ends_fails_what_is_pending_and_leaves_no_secret),
     };
     return cmocka_run_group_tests(tests, NULL, net_stop_all);

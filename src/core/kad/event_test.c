@@ -308,6 +308,70 @@ static void a_peer_that_refuses_a_record_is_still_asked(void **state)
     }
 }
 
+/* A lookup whose only request, on stream {7, n}, the peer resets with |err|; whether it is still known. */
+static bool reset_with(struct bed *b, uint32_t n, qudag_err err)
+{
+    unsigned before = b->done;
+
+    assert_int_equal(kad_get(b->k, n, S("/v/a"), NULL, b->now, fresh(b)), QUDAG_OK);
+    count(b);
+    assert_int_equal(b->opens, 1);
+    open_as(b, n);
+    tell(b, (struct ev){.type = EV_RESET, .strm = {7, n}, .peer = &b->peer[0].id, .err = err});
+    assert_int_equal(b->done, before + 1);
+    size_t it = 0;
+    struct kad_peer_info info;
+    return kad_table_next(b->k, &it, &info);
+}
+
+static void known_and_answering(struct bed *b, uint32_t n)
+{
+    static uint8_t buf[KAD_MSG_MAX + 8];
+    struct kad_msg m = {.type = KAD_FIND_NODE};
+
+    add(b, 0);
+    open_as(b, n);
+    tell(b, (struct ev){.type = EV_DATA, .strm = {7, n}, .data = {buf, encode(buf, &m)}});
+    tell(b, (struct ev){.type = EV_FIN, .strm = {7, n}});
+}
+
+static void a_peer_over_whose_limit_we_are_stays_known_unless_it_does_nothing_else(void **state)
+{
+    (void)state;
+    static uint8_t buf[KAD_MSG_MAX + 8];
+    struct kad_msg m = {.type = KAD_GET_VALUE, .key = S("/v/a")};
+    struct bed *b = calloc(1, sizeof(*b));
+    uint32_t n = 1;
+
+    assert_non_null(b);
+    bed_init(b);
+    assert_true(bed_kad(b));
+    known_and_answering(b, n++);
+    for (int i = 0; i < KAD_RESETS_MAX - 1; i++) {
+        assert_true(reset_with(b, n++, QUDAG_ELIMIT));
+    }
+    assert_int_equal(kad_get(b->k, n, S("/v/a"), NULL, b->now, fresh(b)), QUDAG_OK);
+    count(b);
+    open_as(b, n);
+    size_t len = encode(buf, &m);
+    tell(b, (struct ev){.type = EV_DATA, .strm = {7, n++}, .data = {buf, len}});
+    for (int i = 0; i < KAD_RESETS_MAX - 1; i++) { /* an answer, and it counts from the start */
+        assert_true(reset_with(b, n++, QUDAG_ELIMIT));
+    }
+    assert_false(reset_with(b, n++, QUDAG_ELIMIT));
+    bed_fini(b);
+
+    bed_init(b); /* a link that died proves nothing */
+    assert_true(bed_kad(b));
+    known_and_answering(b, 1);
+    assert_true(reset_with(b, 2, QUDAG_ETIMEOUT));
+    assert_int_equal(kad_get(b->k, 3, S("/v/a"), NULL, b->now, fresh(b)), QUDAG_OK);
+    count(b);
+    assert_int_equal(b->opens, 0); /* it has failed lately */
+    bed_fini(b);
+    free(b);
+}
+
 static void an_answer_may_come_in_two_pieces_cut_anywhere(void **state)
 {
     (void)state;
@@ -755,6 +819,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_event_in_each_state_of_a_request_has_its_outcome),
         cmocka_unit_test(a_peer_that_refuses_a_record_is_still_asked),
+        cmocka_unit_test(a_peer_over_whose_limit_we_are_stays_known_unless_it_does_nothing_else),
         cmocka_unit_test(an_answer_may_come_in_two_pieces_cut_anywhere),
         cmocka_unit_test(frames_are_bounded_and_minimal),
         cmocka_unit_test(several_requests_on_one_stream_are_answered_in_order),

@@ -63,7 +63,7 @@ void kad_rpc_opened(struct kad *k, struct kad_rpc *r, struct ref strm, tstamp no
 /* The request is over without an answer: timeout, reset, refused, bad message. */
 void kad_rpc_failed(struct kad *k, struct kad_rpc *r, bool reset, tstamp now, struct acts *out);
 /* The remote gave the stream up. */
-void kad_rpc_reset(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);
+void kad_rpc_reset(struct kad *k, struct kad_rpc *r, qudag_err err, tstamp now, struct acts *out);
 void kad_rpc_data(struct kad *k, struct kad_rpc *r, struct slice data, tstamp now,
                   struct acts *out);
 void kad_rpc_fin(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out);

@@ -461,7 +461,7 @@ static void on_stream(struct kad *k, const struct ev *ev, tstamp now, struct act
     } else if (ev->type == EV_FIN) {
         kad_rpc_fin(k, r, now, out);
     } else if (ev->type == EV_RESET) {
-        kad_rpc_reset(k, r, now, out);
+        kad_rpc_reset(k, r, ev->err, now, out);
     }
 }
 

@@ -180,6 +180,11 @@ void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct act
 void kad_alive(struct kad *k, const struct kad_peer *p, tstamp now);
 void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now);
 /*
+ * |p| reset our request, as it does when we ask more than it allows: it lives.  One that does nothing else
+ * is of no use, and leaves the table with the last of KAD_RESETS_MAX in a row.
+ */
+void kad_gave_up(struct kad *k, struct kad_peer *p, tstamp now);
+/*
  * |p| sent what no honest peer sends.  After two lies within minutes it is refused until most is forgotten: out
  * of the table and of lookups, named to nobody (kad_failed_lately() tells).
  */

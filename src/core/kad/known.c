@@ -310,6 +310,18 @@ void kad_unanswered(struct kad *k, struct kad_peer *p, tstamp now)
     }
 }
 
+void kad_gave_up(struct kad *k, struct kad_peer *p, tstamp now)
+{
+    struct kad_peer *e = kad_table_find(&k->table, p->hash);
+
+    e = e != NULL ? e : p;
+    e->gave_up += e->gave_up < UINT8_MAX ? 1 : 0;
+    if (e->gave_up >= KAD_RESETS_MAX) {
+        e->fails = e->fails < KAD_FAILS_MAX - 1 ? KAD_FAILS_MAX - 1 : e->fails;
+        kad_unanswered(k, p, now);
+    }
+}
+
 void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, struct acts *out)
 {
     uint8_t hash[SHA256_LEN];

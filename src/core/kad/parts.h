@@ -24,8 +24,9 @@ struct kad_peer {
     int16_t score;               /* in 1/256; see kad_peer_score() */
     uint16_t raw_len, refs;
     uint8_t n_addrs;
-    uint8_t fails; /* requests failed since the last answer */
-    bool moved;    /* other addresses than at first: |room| holds a pointer to the message */
+    uint8_t fails;   /* requests failed since the last answer */
+    uint8_t gave_up; /* requests it gave up since then; kad_gave_up() */
+    bool moved;      /* other addresses than at first: |room| holds a pointer to the message */
     uint8_t hash[SHA256_LEN];
     uint8_t room[]; /* Peer message (kad_peer_write): the id, then what addresses are usable */
 };
@@ -167,6 +168,8 @@ bool kad_table_lacks(const struct kad_table *t, unsigned cpl, unsigned part);
 void kad_table_touch(struct kad_table *t, const uint8_t target[SHA256_LEN], tstamp now);
 unsigned kad_bucket_ix(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
 #define KAD_FAILS_MAX 2
+#define KAD_RESETS_MAX                                                                             \
+    8 /* requests in a row given up: a living peer leaves the table like a silent one */
 
 /*
  * A lookup of one key asks the k closest to it: a bucket filled by one would know a cluster and nothing

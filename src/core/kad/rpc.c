@@ -259,9 +259,20 @@ static void mark_refusal(struct kad_rpc *r)
     r->refused = r->state == KAD_RPC_WAITING && r->call.type == KAD_PUT_VALUE;
 }
 
-void kad_rpc_reset(struct kad *k, struct kad_rpc *r, tstamp now, struct acts *out)
+/* What a node says that does not want this request now; other errors tell of the link, or of a non-server. */
+static bool says_busy(qudag_err err)
+{
+    return err == QUDAG_ELIMIT || err == QUDAG_ENOMEM || err == QUDAG_EREFUSED ||
+           err == QUDAG_ERESET;
+}
+
+void kad_rpc_reset(struct kad *k, struct kad_rpc *r, qudag_err err, tstamp now, struct acts *out)
 {
     mark_refusal(r);
+    if (r->state == KAD_RPC_WAITING && !r->refused && says_busy(err)) {
+        r->refused = true;
+        kad_gave_up(k, r->peer, now);
+    }
     kad_rpc_failed(k, r, false, now, out);
 }
 

@@ -198,7 +198,7 @@ static void entry_refresh(struct kad_bucket *b, size_t i, const struct kad_peer 
     entry_cut(b, i);
     b->prefix[b->n] = kad_hash_prefix(e->hash);
     b->peer[b->n++] = e;
-    e->fails = 0;
+    e->fails = e->gave_up = 0;
     e->seen = now;
     if (e != p && p->srtt_us != 0) {
         e->srtt_us = p->srtt_us;
@@ -250,7 +250,7 @@ enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now
         entry_refresh(b, i, p, now);
         return KAD_SEEN_KNOWN;
     }
-    p->fails = 0;
+    p->fails = p->gave_up = 0;
     p->seen = now;
     if (crowded(t, b, p->group)) {
         return KAD_SEEN_REFUSED;
