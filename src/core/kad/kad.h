@@ -122,14 +122,14 @@ struct kad_result {
 };
 
 struct kad;
-struct
-    kad_scratch; /* message buffers and a cache of hashes, 160 KiB; holds nothing of one instance */
+/* Message buffers, 110 KiB, and who peers are and where: the same for all instances, kept once. */
+struct kad_scratch;
 extern const struct core_ops kad_ops; /* protocol NULL: from the config */
 
 QUDAG_MUST_USE qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now);
 void kad_free(struct kad *k);                         /* open requests are not reported */
 struct kad_scratch *kad_scratch_new(struct mem *mem); /* NULL: no memory */
-void kad_scratch_free(struct mem *mem, struct kad_scratch *s);
+void kad_scratch_free(struct mem *mem, struct kad_scratch *s); /* after all that use it */
 const char *kad_protocol(const struct kad *k);
 
 /*
@@ -181,7 +181,7 @@ bool kad_own_next(const struct kad *k, size_t *it, tstamp now, struct slice *key
  */
 QUDAG_MUST_USE qudag_err kad_namespace(struct kad *k, const struct kad_validator *v);
 
-/* Our own addresses, told to others in ADD_PROVIDER and FIND_NODE answers about us. */
+/* Our own addresses, told to others in ADD_PROVIDER and FIND_NODE answers about us; as before without memory. */
 void kad_set_addrs(struct kad *k, const struct multiaddr *addr, size_t n);
 
 /* Why something a peer sent was refused: X(NAME, name, the total it belongs to, what was wrong with it). */

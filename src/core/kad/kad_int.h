@@ -13,7 +13,8 @@
  *   parts.h  the pure parts:
  *     query.c  candidates of a lookup: which peer next, when done
  *     table.c  k-buckets     store.c  records and providers held for others
- *     peer.c   a peer with its packed addresses, shared by counting references
+ *     who.c    who peers are and where, shared by all instances of a loop
+ *     peer.c   what we know of a peer ourselves
  *   keep.h   what outlives us: keep.c  what we publish, again and again    kept.c  as bytes and back
  *   names.c  64-bit names to pointers
  */
@@ -73,14 +74,15 @@ static inline bool slice_eq(struct slice a, struct slice b)
 #define KAD_REFRESH_BITS 11 /* last bucket looked into by parts: their keys have 16 bits given */
 #define KAD_FILLED UINT_MAX
 
-/* Hashes of ids met lately: a hint by two bytes of the id, checked against the whole. */
-#define KAD_MEMO 1024
+/* Hashes of ids met lately of whom nothing is kept: a hint by two bytes of the id, checked against the whole. */
+#define KAD_MEMO 256
 struct kad_memo {
     uint8_t len, id[PEER_ID_MAX], hash[SHA256_LEN];
 };
 
 struct kad_scratch {
     struct mem *mem;
+    struct kad_whos whos;
     struct kad_places *places; /* NULL: not needed yet */
     struct kad_memo memo[KAD_MEMO];
     struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX];
@@ -141,7 +143,7 @@ struct kad {
     struct kad_failed *failed; /* KAD_FAILED_MAX of them, or NULL: nobody failed yet */
     struct kad_liar *liars;    /* KAD_LIARS_MAX of them, or NULL: nobody lied yet */
     uint32_t failed_next, liars_next;
-    struct kad_peer_info self_info;
+    struct kad_peer *me;
     struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
     struct kad_stats stats;
     size_t kept; /* bytes of requests of others that are not served yet */
@@ -189,6 +191,9 @@ void kad_is_back(struct kad *k, const struct peer_id *peer, tstamp now, struct a
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now);
 /* The entry of the table for |raw|, or a new peer; one reference.  NULL: unusable or no memory. */
 struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size_t *dropped);
+/* A new peer that shares what is known of it; one reference.  |hash|: of the id.  NULL: no memory. */
+struct kad_peer *kad_peer_make(struct kad *k, const struct kad_peer_info *info,
+                               const uint8_t hash[SHA256_LEN]);
 /* SHA-256 of a peer id. */
 void kad_id_hash(struct kad *k, uint8_t hash[SHA256_LEN], struct slice id);
 struct kad_peer *kad_self_peer(struct kad *k); /* us; one reference; NULL: no memory */

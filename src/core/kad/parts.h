@@ -12,49 +12,87 @@
 
 #define KAD_HINTS_MAX (KAD_ADDRS_MAX * (MULTIADDR_MAX + 2)) /* bytes of what ACT_OPEN takes */
 
+/* ---- who.c ---- */
+
+/*
+ * Who a peer is and where: what is the same for all that know it.  It never changes: with other addresses
+ * somebody is another entry.  Freed with the last reference.
+ */
+struct kad_who {
+    struct kad_whos *all; /* NULL: shared with nobody */
+    struct kad_who *next; /* in its place of |all| */
+    uint32_t refs;
+    uint32_t group; /* /24 or /48 of the first address, mixed; 0: none known */
+    uint32_t mix;   /* of the id */
+    uint16_t raw_len;
+    uint8_t n_addrs;
+    bool strict; /* all addresses are usable outside a lab too */
+    uint8_t hash[SHA256_LEN];
+    uint8_t raw[]; /* Peer message (kad_peer_write): the id, then what addresses are usable */
+};
+
+/*
+ * All that are known to the instances that share a scratch.  They hold the references: bounded by their tables,
+ * lookups and stores.
+ */
+struct kad_whos {
+    struct mem *mem;
+    struct kad_who **place; /* chains */
+    uint32_t n, cap;        /* cap: places, a power of two or 0 */
+    uint64_t key[2];
+};
+
+void kad_whos_init(struct kad_whos *all, struct mem *mem);
+void kad_whos_fini(struct kad_whos *all); /* nobody may be left */
+/* What places are chosen by: random.  Of no effect once somebody is in. */
+void kad_whos_key(struct kad_whos *all, const uint64_t key[2]);
+/* The hash of an id that somebody has; NULL: nobody. */
+const uint8_t *kad_who_hash(const struct kad_whos *all, struct slice id);
+/* Whose Peer message is exactly |raw|, all usable under |lab| (borrowed); NULL: unknown. */
+struct kad_who *kad_who_like(const struct kad_whos *all, const struct kad_peer_raw *raw, bool lab);
+/*
+ * One reference.  |all| NULL: its own, of |mem|.  |hash|: of the id.  Addresses that |lab| does not allow are
+ * left out.  NULL: no memory.
+ */
+struct kad_who *kad_who_new(struct mem *mem, struct kad_whos *all, const struct kad_peer_info *info,
+                            const uint8_t hash[SHA256_LEN], bool lab);
+struct kad_who *kad_who_ref(struct kad_who *w);
+void kad_who_unref(struct kad_who *w);
+
 /* ---- peer.c ---- */
 
-/* Shared by table, lookups and requests; freed with the last reference.  A node keeps some 150: bytes count. */
+/* What one instance knows of a peer: shared by its table, lookups and requests; freed with the last reference. */
 struct kad_peer {
+    struct kad_who *who;
+    const uint8_t *hash;         /* of |who| */
     tstamp seen;                 /* last answer or request; 0: none */
     uint32_t since_s;            /* when it entered the table, s */
-    uint32_t group;              /* /24 or /48 of the first address, mixed; 0: none known */
     uint32_t srtt_us, rttvar_us; /* 0: never measured */
     uint32_t scored_s;           /* when |score| was right, s */
     int16_t score;               /* in 1/256; see kad_peer_score() */
-    uint16_t raw_len, refs;
-    uint8_t n_addrs;
+    uint16_t refs;
     uint8_t fails; /* requests failed since the last answer */
-    bool moved;    /* other addresses than at first: |room| holds a pointer to the message */
-    uint8_t hash[SHA256_LEN];
-    uint8_t room[]; /* Peer message (kad_peer_write): the id, then what addresses are usable */
 };
 
-static inline const uint8_t *kad_peer_raw(const struct kad_peer *p)
-{
-    uint8_t *elsewhere;
-
-    if (!p->moved) {
-        return p->room;
-    }
-    memcpy(&elsewhere, p->room, sizeof(elsewhere));
-    return elsewhere;
-}
-
 /*
- * One reference for the caller.  |hash|: of the id.  Addresses that |lab| does not allow are left out.
- * NULL: no memory.
+ * One reference for the caller; shares nothing with other instances.  |hash|: of the id.  Addresses that
+ * |lab| does not allow are left out.  NULL: no memory.
  */
 struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info,
                               const uint8_t hash[SHA256_LEN], bool lab);
+/* Takes over a reference of |who| (NULL allowed); of it nothing is left on failure. */
+struct kad_peer *kad_peer_about(struct mem *mem, struct kad_who *who);
 struct kad_peer *kad_peer_ref(struct kad_peer *p);
 void kad_peer_unref(struct kad_peer *p); /* NULL allowed */
 
+static inline struct slice kad_peer_raw(const struct kad_peer *p)
+{
+    return (struct slice){p->who->raw, p->who->raw_len};
+}
+
 static inline struct slice kad_peer_id(const struct kad_peer *p)
 {
-    const uint8_t *raw = kad_peer_raw(p);
-
-    return (struct slice){raw + 2, raw[1]};
+    return (struct slice){p->who->raw + 2, p->who->raw[1]};
 }
 
 static inline bool kad_peer_is(const struct kad_peer *p, struct slice id)

@@ -121,12 +121,11 @@ static void closer_put(struct kad *k, struct kad_msg *m, struct kad_peer *const 
     size_t len = ANSWER_REST + m->rec_value.len + m->n_providers * KAD_PEER_RAW_MAX;
 
     for (size_t i = 0; i < n; i++) {
-        len += (size_t)p[i]->raw_len + 3;
+        len += (size_t)p[i]->who->raw_len + 3;
     }
     if (len <= KAD_MSG_MAX) {
         for (size_t i = 0; i < n; i++) {
-            s->raw[i] =
-                (struct kad_peer_raw){kad_peer_id(p[i]), {kad_peer_raw(p[i]), p[i]->raw_len}};
+            s->raw[i] = (struct kad_peer_raw){kad_peer_id(p[i]), kad_peer_raw(p[i])};
         }
         m->raw = s->raw;
         m->n_raw = n;
@@ -145,9 +144,9 @@ static void fill_closer(struct kad *k, const struct kad_inbound *in, struct slic
     size_t n = kad_table_closest(&k->table, hash, in->client->hash, KAD_K, p);
 
     m->closer = k->scratch->closer;
-    if (m->type == KAD_FIND_NODE && k->self_info.n_addrs > 0 &&
+    if (m->type == KAD_FIND_NODE && k->me->who->n_addrs > 0 &&
         slice_eq(key, peer_id_slice(&k->cfg.self))) {
-        k->scratch->closer[m->n_closer++] = k->self_info;
+        kad_peer_fill(&k->scratch->closer[m->n_closer++], k->me);
         n = n < KAD_K ? n : KAD_K - 1;
     }
     closer_put(k, m, p, n);
@@ -261,12 +260,12 @@ static bool serve_add_provider(struct kad *k, struct kad_inbound *in, const stru
     if (!kad_may(k, in->client, KAD_PACE_STORES, now)) {
         return false;
     }
-    struct kad_peer *peer = kad_peer_new(k->cfg.mem, own, in->client->hash, k->cfg.lab);
+    struct kad_peer *peer = kad_peer_make(k, own, in->client->hash);
     if (peer == NULL) {
         return refuse(k, KAD_REFUSED_NO_MEMORY);
     }
     walltime wall = kad_wall(k, now);
-    bool reachable = peer->n_addrs > 0;
+    bool reachable = peer->who->n_addrs > 0;
     qudag_err err = reachable
                         ? kad_store_provide(&k->store, hash, peer, wall, wall + KAD_RECORD_LIFE)
                         : QUDAG_EINVAL;

@@ -91,7 +91,7 @@ static bool crowded(const struct kad_table *t, const struct kad_bucket *b, uint3
     for (size_t i = 0; i < KAD_BUCKETS; i++) {
         const struct kad_bucket *o = t->bucket[i];
         for (size_t e = 0; o != NULL && e < o->n; e++) {
-            if (o->peer[e]->group == group) {
+            if (o->peer[e]->who->group == group) {
                 all++;
                 near += o == b ? 1 : 0;
             }
@@ -148,7 +148,7 @@ bool kad_table_wants(const struct kad_table *t, const struct kad_peer *p)
     const struct kad_bucket *b = t->bucket[ix];
 
     return b == NULL ||
-           ((b->n < KAD_K || surplus_find(b, ix, p) < b->n) && !crowded(t, b, p->group));
+           ((b->n < KAD_K || surplus_find(b, ix, p) < b->n) && !crowded(t, b, p->who->group));
 }
 
 static void entry_append(struct kad_table *t, struct kad_bucket *b, struct kad_peer *p)
@@ -252,7 +252,7 @@ enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now
     }
     p->fails = 0;
     p->seen = now;
-    if (crowded(t, b, p->group)) {
+    if (crowded(t, b, p->who->group)) {
         return KAD_SEEN_REFUSED;
     }
     if (b == NULL || (b->n == b->cap && b->cap < KAD_K)) {
@@ -292,7 +292,7 @@ static void entry_drop(struct kad_table *t, struct kad_bucket *b, size_t i)
     t->n--;
     for (size_t s = b->n_spare; s > 0; s--) {
         struct kad_peer *p = b->spare[s - 1];
-        if (!crowded(t, b, p->group)) {
+        if (!crowded(t, b, p->who->group)) {
             spare_cut(b, s - 1);
             entry_append(t, b, p);
             return;
