@@ -265,6 +265,12 @@ struct kad_scratch *kad_scratch_new(struct mem *mem)
     return s;
 }
 
+size_t kad_scratch_size(const struct kad_scratch *s)
+{
+    return sizeof(*s) + s->whos.bytes + s->whos.cap * sizeof(struct kad_who *) +
+           (s->places == NULL ? 0 : sizeof(*s->places));
+}
+
 void kad_scratch_free(struct mem *mem, struct kad_scratch *s)
 {
     if (s != NULL) {

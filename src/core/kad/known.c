@@ -342,7 +342,7 @@ void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, s
     kad_id_hash(k, hash, peer_id_slice(&peer->id));
     struct kad_peer *p = kad_table_find(&k->table, hash);
     if (p != NULL) {
-        kad_peer_set_addrs(p, peer, k->cfg.lab);
+        kad_table_set_addrs(&k->table, p, peer);
         return;
     }
     size_t s = seed_find(k, hash);

@@ -59,8 +59,7 @@ uint64_t kad_addr_group(const struct multiaddr *a)
 
 void kad_peer_set_addrs(struct kad_peer *p, const struct kad_peer_info *info, bool lab)
 {
-    struct kad_who *old = p->who,
-                   *w = kad_who_new(mem_owner(old), old->all, info, old->hash, lab);
+    struct kad_who *old = p->who, *w = kad_who_new(mem_owner(old), old->all, info, old->hash, lab);
 
     if (w == NULL) {
         return;
@@ -117,11 +116,7 @@ void kad_peer_unref(struct kad_peer *p)
 
 void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p)
 {
-    struct kad_peer_raw raw = {kad_peer_id(p), kad_peer_raw(p)};
-    size_t dropped;
-
-    bool good = kad_peer_read(out, &dropped, &raw);
-    ASSERT(good); /* we wrote it */
+    kad_who_fill(out, p->who);
 }
 
 size_t kad_peer_hints(uint8_t dst[KAD_HINTS_MAX], const struct kad_peer *p)

@@ -152,7 +152,8 @@ static void take_one(struct kad *k, struct kad_job *j, struct kad_peer *p, unsig
     if (!kad_failed_lately(k, p->hash, now)) {
         (void)kad_query_add(&j->q, p, depth + 1, path);
     }
-    if (j->op == KAD_OP_FIND_PEER && p->who->n_addrs > 0 && memcmp(p->hash, j->hash, SHA256_LEN) == 0) {
+    if (j->op == KAD_OP_FIND_PEER && p->who->n_addrs > 0 &&
+        memcmp(p->hash, j->hash, SHA256_LEN) == 0) {
         kad_job_found(j, p);
     }
 }

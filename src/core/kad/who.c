@@ -183,8 +183,18 @@ struct kad_who *kad_who_new(struct mem *mem, struct kad_whos *all, const struct 
         w->next = *at;
         *at = w;
         all->n++;
+        all->bytes += sizeof(*w) + len;
     }
     return w;
+}
+
+void kad_who_fill(struct kad_peer_info *out, const struct kad_who *w)
+{
+    struct kad_peer_raw raw = {kad_who_id(w), kad_who_raw(w)};
+    size_t dropped;
+
+    bool good = kad_peer_read(out, &dropped, &raw);
+    ASSERT(good); /* we wrote it */
 }
 
 struct kad_who *kad_who_ref(struct kad_who *w)
@@ -209,6 +219,7 @@ void kad_who_unref(struct kad_who *w)
         }
         *at = w->next;
         all->n--;
+        all->bytes -= sizeof(*w) + w->raw_len;
     }
     mem_free(mem_owner(w), w);
 }
