@@ -222,7 +222,8 @@ static void make_tables(void)
         net.node[i].kad->next_check = TSTAMP_NEVER;
     }
     line("table: entries per node", entries / (double)net.n, "1", 0, 0);
-    line("memory per node", (double)net.mem.used / (double)net.n, "B", 0,
+    line("memory shared by all", (double)kad_scratch_size(net.scratch), "B", 0, 0);
+    line("memory per node, its share included", (double)net.mem.used / (double)net.n, "B", 0,
          net.n <= 1000 ? 24 * 1024 : 0);
 }
 

@@ -187,6 +187,7 @@ void check_all(struct sim *s)
     work_late(s);
     r->cores = 0;
     r->memory_sum = r->memory_max = r->memory_refused = r->table_sum = r->table_dead = 0;
+    r->memory_shared = s->mem.used;
     memset(r->refused, 0, sizeof(r->refused));
     for (uint32_t i = 0; i < s->n; i++) {
         const struct sim_node *nd = &s->node[i];

@@ -207,8 +207,8 @@ void sim_print_text(FILE *f, const struct sim_report *r)
                   r->now / NS_PER_S, r->online, r->nodes, r->events, r->rpcs, r->messages);
     (void)fprintf(f,
                   "memory of a node: %" PRIu64 " bytes now, %" PRIu64 " at most; %" PRIu64
-                  " allocations refused\n",
-                  per(r->memory_sum, r->cores), r->memory_max, r->memory_refused);
+                  " allocations refused; shared by all: %" PRIu64 " bytes\n",
+                  per(r->memory_sum, r->cores), r->memory_max, r->memory_refused, r->memory_shared);
     (void)fprintf(f,
                   "routing tables: %" PRIu64 " entries a node, %" PRIu64 ".%02" PRIu64
                   " %% of them dead\n",
@@ -345,9 +345,10 @@ void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *
     (void)fprintf(f,
                   " \"online\": %" PRIu32 ", \"memory_per_node\": %" PRIu64
                   ", \"memory_peak\": %" PRIu64 ", \"memory_refused\": %" PRIu64
-                  ", \"table_entries\": %" PRIu64 ", \"table_dead\": %" PRIu64 ",\n \"phases\": [",
+                  ", \"memory_shared\": %" PRIu64 ", \"table_entries\": %" PRIu64
+                  ", \"table_dead\": %" PRIu64 ",\n \"phases\": [",
                   r->online, per(r->memory_sum, r->cores), r->memory_max, r->memory_refused,
-                  r->table_sum, r->table_dead);
+                  r->memory_shared, r->table_sum, r->table_dead);
     for (size_t i = 0; i < r->phases; i++) {
         json_phase(f, &r->phase[i], i == 0);
     }

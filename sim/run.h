@@ -62,7 +62,8 @@ struct sim_report {
     uint64_t asked;                                  /* requests of all kinds */
     uint32_t cores;                                  /* nodes that have one at the end */
     uint64_t memory_sum, memory_max, memory_refused; /* bytes of these */
-    uint64_t wakes, wake_cpu_ns;                     /* cores made for nodes asleep */
+    uint64_t memory_shared;         /* bytes kept once for all of them: who peers are and where */
+    uint64_t wakes, wake_cpu_ns;    /* cores made for nodes asleep */
     uint64_t table_sum, table_dead; /* entries of all tables; of nodes that are not there */
     uint64_t refused[KAD_REFUSALS]; /* by the nodes online at the end that are not hostile */
     uint64_t violations;

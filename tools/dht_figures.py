@@ -98,7 +98,7 @@ def gather(reports):
     costs = [{'scenario': key[0], 'phase': key[1], 'nodes': p[0][0]['nodes'], 'seeds': len(p),
               'bytes_per_node_hour': statistics.median(phase['bytes_per_node_hour'] for _, phase in p),
               'requests_per_node_hour': statistics.median(phase['requests_per_node_hour'] for _, phase in p),
-              'memory_per_node': statistics.median(r['memory_per_node'] for r, _ in p)} for key, p in cost.items()]
+              'memory_per_node': statistics.median(r['memory_per_node'] + r.get('memory_shared', 0) / max(1, r.get('cores', 1)) for r, _ in p)} for key, p in cost.items()]
     return rows, costs
 
 

@@ -58,6 +58,26 @@ static inline walltime wall_now(const struct wallclock *c, tstamp now)
     return c->base + (walltime)((now - c->at) / 1000000000u);
 }
 
+/* Asks for the cache line of |p|, which need not be there: of use some 100 ns before it is read. */
+#if defined(__GNUC__)
+#define QUDAG_PREFETCH(p) __builtin_prefetch(p)
+#else
+#define QUDAG_PREFETCH(p) ((void)(p))
+#endif
+
+/*
+ * Of a large local array, written before it is read, in what is called very often: not cleared first, as
+ * our builds do by themselves.
+ */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define QUDAG_UNSET __attribute__((uninitialized))
+#endif
+#endif
+#if !defined(QUDAG_UNSET)
+#define QUDAG_UNSET
+#endif
+
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -43,7 +43,7 @@ static void net_fill_one(struct net *net, struct kad *k, uint32_t to)
     struct kad_peer *oldest, *p;
 
     info.addr[0] = net->node[to].addr;
-    p = kad_peer_new(&net->mem, &info, net->node[to].hash, net->lab);
+    p = kad_peer_make(k, &info, net->node[to].hash);
     if (p == NULL) {
         abort();
     }

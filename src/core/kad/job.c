@@ -225,11 +225,11 @@ static void take_providers(struct kad *k, struct kad_job *j, const struct kad_ms
 
     for (size_t i = 0; i < m->n_providers && j->n_found < KAD_PEERS_MAX; i++) {
         kad_id_hash(k, hash, peer_id_slice(&m->providers[i].id));
-        struct kad_peer *p = kad_peer_new(k->cfg.mem, &m->providers[i], hash, k->cfg.lab);
+        struct kad_peer *p = kad_peer_make(k, &m->providers[i], hash);
         if (p == NULL) {
             return;
         }
-        if (p->n_addrs > 0 || kad_table_find(&k->table, p->hash) != NULL) {
+        if (p->who->n_addrs > 0 || kad_table_find(&k->table, p->hash) != NULL) {
             kad_job_found(j, p);
         }
         kad_peer_unref(p);
@@ -400,7 +400,7 @@ static bool job_local(struct kad *k, struct kad_job *j, tstamp now)
         return n == KAD_KEY_PROVIDERS;
     } else if (j->op == KAD_OP_FIND_PEER) {
         struct kad_peer *e = kad_table_find(&k->table, j->hash);
-        if (e != NULL && e->n_addrs > 0) {
+        if (e != NULL && e->who->n_addrs > 0) {
             kad_job_found(j, e);
             return true;
         }

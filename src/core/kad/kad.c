@@ -163,6 +163,7 @@ static void parts_init(struct kad *k)
     kad_names_init(&k->inbound_by_strm, mem, KAD_INBOUND_MAX);
     kad_limits_init(k);
     memcpy(k->client_seed, seed + 32, sizeof(k->client_seed));
+    kad_whos_key(&k->scratch->whos, k->client_seed);
     list_init(&k->loose);
     list_init(&k->checks);
     list_init(&k->jobs);
@@ -198,7 +199,12 @@ qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now)
         return QUDAG_ENOMEM;
     }
     parts_init(k);
-    k->self_info.id = cfg->self;
+    struct kad_peer_info me = {.id = cfg->self};
+    k->me = kad_peer_make(k, &me, k->hash);
+    if (k->me == NULL) {
+        kad_free(k);
+        return QUDAG_ENOMEM;
+    }
     k->rejoin_wait = KAD_REJOIN_MIN;
     kad_upkeep_init(k, now);
     *out = k;
@@ -235,6 +241,7 @@ void kad_free(struct kad *k)
         kad_seed_cut(k, k->n_seeds - 1);
     }
     kad_lost_fini(k);
+    kad_peer_unref(k->me);
     kad_store_fini(&k->store);
     kad_table_fini(&k->table);
     kad_names_fini(&k->rpc_by_strm);
@@ -253,13 +260,21 @@ struct kad_scratch *kad_scratch_new(struct mem *mem)
 
     if (s != NULL) {
         s->mem = mem;
+        kad_whos_init(&s->whos, mem);
     }
     return s;
+}
+
+size_t kad_scratch_size(const struct kad_scratch *s)
+{
+    return sizeof(*s) + s->whos.bytes + s->whos.cap * sizeof(struct kad_who *) +
+           (s->places == NULL ? 0 : sizeof(*s->places));
 }
 
 void kad_scratch_free(struct mem *mem, struct kad_scratch *s)
 {
     if (s != NULL) {
+        kad_whos_fini(&s->whos);
         mem_free(mem, s->places);
         mem_free(mem, s);
     }
@@ -272,11 +287,17 @@ const char *kad_protocol(const struct kad *k)
 
 void kad_set_addrs(struct kad *k, const struct multiaddr *addr, size_t n)
 {
-    k->self_info.n_addrs = 0;
-    for (size_t i = 0; i < n && k->self_info.n_addrs < KAD_ADDRS_MAX; i++) {
+    struct kad_peer_info me = {.id = k->cfg.self};
+
+    for (size_t i = 0; i < n && me.n_addrs < KAD_ADDRS_MAX; i++) {
         if (kad_addr_usable(&addr[i], k->cfg.lab)) {
-            k->self_info.addr[k->self_info.n_addrs++] = addr[i];
+            me.addr[me.n_addrs++] = addr[i];
         }
+    }
+    struct kad_peer *p = kad_peer_make(k, &me, k->hash);
+    if (p != NULL) {
+        kad_peer_unref(k->me);
+        k->me = p;
     }
 }
 
@@ -373,7 +394,7 @@ qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp n
     struct kad_ask ask = {.op = KAD_OP_PROVIDE, .cookie = cookie, .key = key};
 
     kad_enter(k, out);
-    if (key.len == 0 || key.len > KAD_KEY_MAX || k->self_info.n_addrs == 0) {
+    if (key.len == 0 || key.len > KAD_KEY_MAX || k->me->who->n_addrs == 0) {
         return QUDAG_EINVAL;
     }
     if (k->n_jobs >= k->cfg.queries_max) {

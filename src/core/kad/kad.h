@@ -72,15 +72,15 @@ struct kad_limits {
 
 struct kad_config {
     struct mem *mem;
-    struct rng rng;
-    struct logger log;
+    const char *protocol;
+    bool server;  /* answer others, be put into their tables */
+    bool lab;     /* no address diversity limits, loopback and private addresses allowed */
+    uint8_t need; /* link properties every RPC needs (LINK_PQ_KEX | ... under require) */
     struct wallclock clock;
     struct peer_id self;
-    const char *protocol;
-    bool server;          /* answer others, be put into their tables */
-    bool lab;             /* no address diversity limits, loopback and private addresses allowed */
-    uint8_t need;         /* link properties every RPC needs (LINK_PQ_KEX | ... under require) */
-    uint32_t records_max; /* default 4096 */
+    struct rng rng;
+    struct logger log;
+    uint32_t records_max;      /* default 4096 */
     uint64_t record_bytes_max; /* keys, values and KAD_RECORD_COST each; default 32 MiB */
     uint32_t providers_max;    /* default 4096 */
     uint32_t queries_max;      /* default 64; more are refused with QUDAG_ELIMIT */
@@ -122,14 +122,15 @@ struct kad_result {
 };
 
 struct kad;
-struct
-    kad_scratch; /* message buffers and a cache of hashes, 160 KiB; holds nothing of one instance */
+/* Message buffers, 100 KiB, and who peers are and where: the same for all instances, kept once. */
+struct kad_scratch;
 extern const struct core_ops kad_ops; /* protocol NULL: from the config */
 
 QUDAG_MUST_USE qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now);
-void kad_free(struct kad *k);                         /* open requests are not reported */
-struct kad_scratch *kad_scratch_new(struct mem *mem); /* NULL: no memory */
-void kad_scratch_free(struct mem *mem, struct kad_scratch *s);
+void kad_free(struct kad *k);                                  /* open requests are not reported */
+struct kad_scratch *kad_scratch_new(struct mem *mem);          /* NULL: no memory */
+size_t kad_scratch_size(const struct kad_scratch *s);          /* bytes */
+void kad_scratch_free(struct mem *mem, struct kad_scratch *s); /* after all that use it */
 const char *kad_protocol(const struct kad *k);
 
 /*
@@ -181,7 +182,7 @@ bool kad_own_next(const struct kad *k, size_t *it, tstamp now, struct slice *key
  */
 QUDAG_MUST_USE qudag_err kad_namespace(struct kad *k, const struct kad_validator *v);
 
-/* Our own addresses, told to others in ADD_PROVIDER and FIND_NODE answers about us. */
+/* Our own addresses, told to others in ADD_PROVIDER and FIND_NODE answers about us; as before without memory. */
 void kad_set_addrs(struct kad *k, const struct multiaddr *addr, size_t n);
 
 /* Why something a peer sent was refused: X(NAME, name, the total it belongs to, what was wrong with it). */

@@ -13,7 +13,7 @@
  *   query.h  query.c: candidates of a lookup: which peer next, when done; pure
  *   parts.h  the other pure parts:
  *     table.c  k-buckets     store.c  records and providers held for others
- *     peer.c   a peer with its packed addresses, shared by counting references
+ *   peer.h   who.c  who peers are and where, shared by all instances of a loop    peer.c  what we know of one
  *   keep.h   what outlives us: keep.c  what we publish, again and again    kept.c  as bytes and back
  *   names.c  64-bit names to pointers
  */
@@ -74,14 +74,15 @@ static inline bool slice_eq(struct slice a, struct slice b)
 #define KAD_REFRESH_BITS 11 /* last bucket looked into by parts: their keys have 16 bits given */
 #define KAD_FILLED UINT_MAX
 
-/* Hashes of ids met lately: a hint by two bytes of the id, checked against the whole. */
-#define KAD_MEMO 1024
+/* Hashes of ids met lately of whom nothing is kept: a hint by two bytes of the id, checked against the whole. */
+#define KAD_MEMO 256
 struct kad_memo {
     uint8_t len, id[PEER_ID_MAX], hash[SHA256_LEN];
 };
 
 struct kad_scratch {
     struct mem *mem;
+    struct kad_whos whos;
     struct kad_places *places; /* NULL: not needed yet */
     struct kad_memo memo[KAD_MEMO];
     struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX];
@@ -105,49 +106,45 @@ struct kad_liar {
     int16_t score;   /* then, in 1/256 */
 };
 
+/* What every call touches stands first, and what is rarely looked at last: a loop may have thousands of them. */
 struct kad {
-    struct kad_config cfg;
-    uint8_t hash[SHA256_LEN];
     struct kad_scratch *scratch;
-    bool own_scratch, more;
-    size_t acts_0, bytes_0; /* fill of the action list when we were called */
-    struct kad_table table;
-    struct kad_store store;
+    struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
+    size_t acts_0, bytes_0;        /* fill of the action list when we were called */
+    struct list jobs, ended;       /* ended: reported, freed when we are called again */
+    bool own_scratch, more, filling, reunite;
+    unsigned fill; /* next part of a bucket to be filled after a bootstrap; KAD_FILLED: none */
+    uint32_t n_jobs, n_after, n_internal, n_checks, n_keeps;
+    tstamp next_maintain, last_answer, rejoin_at, rejoin_wait, next_lost, next_reunion;
+    tstamp next_check, idle_check; /* an entry silent for so long is asked whether it lives */
+    size_t n_lost, n_seeds;
     struct heap timers;
-    struct slots rpcs;
     struct kad_names rpc_by_strm, inbound_by_strm, clients, nets;
     uint64_t client_seed[2];
-    struct list loose;       /* requests without a job */
-    struct list checks;      /* requests that only ask whether somebody lives */
-    struct list jobs, ended; /* ended: reported, freed when we are called again */
-    struct list inbounds, ready, idle_clients, idle_nets, keeps;
+    struct list inbounds, ready, idle_clients, idle_nets;
     struct kad_debts debts; /* of all clients together */
-    uint32_t n_jobs, n_after, n_internal, n_checks, n_keeps;
-    size_t n_seeds;
+    size_t kept;            /* bytes of requests of others that are not served yet */
+    struct kad_peer *me;
+    struct kad_table table;
+    struct slots rpcs;
+    struct kad_failed *failed; /* |failed_cap| of them, or NULL: nobody failed lately */
+    struct kad_liar *liars;    /* KAD_LIARS_MAX of them, or NULL: nobody lied yet */
+    uint32_t failed_cap, failed_next, liars_next;
+    int32_t failing; /* share of requests without an answer lately, of KAD_FAILING_ONE */
     struct kad_peer *
         *seed; /* KAD_SEEDS_MAX places: heard of, not answered yet; newest last; or NULL */
-    tstamp next_maintain, last_answer, rejoin_at, rejoin_wait;
-    tstamp next_check, idle_check; /* an entry silent for so long is asked whether it lives */
+    struct kad_stats stats;
     struct kad_guess answers, dials;
-    int32_t failing; /* share of requests without an answer lately, of KAD_FAILING_ONE */
+    struct list loose;  /* requests without a job */
+    struct list checks; /* requests that only ask whether somebody lives */
+    struct list keeps;
+    uint8_t hash[SHA256_LEN];
     uint64_t space, space_v[KAD_SPACES]; /* between ids; 0: unknown */
     uint32_t spaces;
     tstamp sized_at;
+    struct kad_store store;
     struct kad_peer *lost[KAD_LOST_MAX]; /* left the table because they did not answer */
-    size_t n_lost;
-    tstamp next_lost, next_reunion;
-    bool reunite;
-    unsigned fill; /* next part of a bucket to be filled after a bootstrap; KAD_FILLED: none */
-    bool filling;
-    struct kad_failed *failed; /* KAD_FAILED_MAX of them, or NULL: nobody failed yet */
-    struct kad_liar *liars;    /* KAD_LIARS_MAX of them, or NULL: nobody lied yet */
-    uint32_t failed_next, liars_next;
-    struct kad_peer_info self_info;
-    struct kad_peer_info *up_info; /* of the last KAD_UP_PEER, until we are called again */
-    struct kad_stats stats;
-    size_t kept; /* bytes of requests of others that are not served yet */
-    uint32_t
-        failed_cap; /* places |failed| has now, at most KAD_FAILED_MAX; 0: nobody failed lately */
+    struct kad_config cfg;
 };
 
 /* Every call of the core begins here: frees what was reported, notes the room in |out|. */
@@ -195,6 +192,9 @@ void kad_is_back(struct kad *k, const struct peer_id *peer, tstamp now, struct a
 bool kad_failed_lately(const struct kad *k, const uint8_t hash[SHA256_LEN], tstamp now);
 /* The entry of the table for |raw|, or a new peer; one reference.  NULL: unusable or no memory. */
 struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size_t *dropped);
+/* A new peer that shares what is known of it; one reference.  |hash|: of the id.  NULL: no memory. */
+struct kad_peer *kad_peer_make(struct kad *k, const struct kad_peer_info *info,
+                               const uint8_t hash[SHA256_LEN]);
 /* SHA-256 of a peer id. */
 void kad_id_hash(struct kad *k, uint8_t hash[SHA256_LEN], struct slice id);
 struct kad_peer *kad_self_peer(struct kad *k); /* us; one reference; NULL: no memory */

@@ -34,7 +34,7 @@ static void write_providers(struct wr *w, const struct kad_provided *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         wr_u64(w, (uint64_t)p->v[i].expires);
-        wr_lp16(w, (struct slice){kad_peer_raw(p->v[i].peer), p->v[i].peer->raw_len});
+        wr_lp16(w, kad_peer_raw(p->v[i].peer));
     }
 }
 
@@ -195,11 +195,11 @@ static qudag_err restore_providers(struct kad *k, struct rd *r, const uint8_t ha
             continue;
         }
         kad_id_hash(k, id_hash, peer_id_slice(&info->id));
-        struct kad_peer *p = kad_peer_new(k->cfg.mem, info, id_hash, k->cfg.lab);
+        struct kad_peer *p = kad_peer_make(k, info, id_hash);
         if (p == NULL) {
             return QUDAG_ENOMEM;
         }
-        err = p->n_addrs == 0
+        err = p->who->n_addrs == 0
                   ? QUDAG_EINVAL
                   : kad_store_provide(&k->store, hash, p, wall, expires < most ? expires : most);
         kad_peer_unref(p);
@@ -264,14 +264,14 @@ size_t kad_anchors(const struct kad *k, uint8_t *dst, size_t cap)
          e++) { /* across the buckets: of each the first, then the second */
         for (size_t b = 0; b < KAD_BUCKETS && n < KAD_ANCHORS_MAX; b++) {
             const struct kad_bucket *bk = k->table.bucket[b];
-            if (bk == NULL || e >= bk->n || bk->peer[e]->n_addrs == 0) {
+            if (bk == NULL || e >= bk->n || bk->peer[e]->who->n_addrs == 0) {
                 continue;
             }
             const struct kad_peer *p = bk->peer[e];
-            if (w.len + 2 + p->raw_len > cap) {
+            if (w.len + 2 + p->who->raw_len > cap) {
                 return w.len;
             }
-            wr_lp16(&w, (struct slice){kad_peer_raw(p), p->raw_len});
+            wr_lp16(&w, kad_peer_raw(p));
             n++;
         }
     }

@@ -35,12 +35,17 @@ void kad_seed_cut(struct kad *k, size_t i)
 struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size_t *dropped)
 {
     struct kad_peer_info *info = &k->scratch->closer[0];
+    struct kad_who *who = kad_who_like(&k->scratch->whos, raw, k->cfg.lab);
     uint8_t hash[SHA256_LEN];
 
     if (slice_eq(raw->id, peer_id_slice(&k->cfg.self))) {
         return NULL;
     }
-    kad_id_hash(k, hash, raw->id);
+    if (who != NULL) {
+        memcpy(hash, who->hash, SHA256_LEN);
+    } else {
+        kad_id_hash(k, hash, raw->id);
+    }
     struct kad_peer *p = kad_table_find(&k->table, hash);
     if (p != NULL) {
         return kad_peer_ref(p);
@@ -49,21 +54,37 @@ struct kad_peer *kad_peer_of(struct kad *k, const struct kad_peer_raw *raw, size
     if (s < k->n_seeds) {
         return kad_peer_ref(k->seed[s]);
     }
+    if (who != NULL) {
+        return who->n_addrs == 0 ? NULL : kad_peer_about(k->cfg.mem, kad_who_ref(who));
+    }
     if (!kad_peer_read(info, dropped, raw)) {
         return NULL;
     }
-    p = kad_peer_new(k->cfg.mem, info, hash, k->cfg.lab);
-    if (p != NULL && p->n_addrs == 0) {
+    p = kad_peer_make(k, info, hash);
+    if (p != NULL && p->who->n_addrs == 0) {
         kad_peer_unref(p);
         return NULL;
     }
     return p;
 }
 
+struct kad_peer *kad_peer_make(struct kad *k, const struct kad_peer_info *info,
+                               const uint8_t hash[SHA256_LEN])
+{
+    struct kad_who *w = kad_who_new(k->cfg.mem, &k->scratch->whos, info, hash, k->cfg.lab);
+
+    return kad_peer_about(k->cfg.mem, w);
+}
+
 void kad_id_hash(struct kad *k, uint8_t hash[SHA256_LEN], struct slice id)
 {
     if (id.len < 2 || id.len > PEER_ID_MAX) {
         sha256(hash, id);
+        return;
+    }
+    const uint8_t *known = kad_who_hash(&k->scratch->whos, id);
+    if (known != NULL) {
+        memcpy(hash, known, SHA256_LEN);
         return;
     }
     size_t at = ((size_t)id.base[id.len - 1] << 8 | id.base[id.len - 2]) % KAD_MEMO;
@@ -78,7 +99,7 @@ void kad_id_hash(struct kad *k, uint8_t hash[SHA256_LEN], struct slice id)
 
 struct kad_peer *kad_self_peer(struct kad *k)
 {
-    return kad_peer_new(k->cfg.mem, &k->self_info, k->hash, true);
+    return kad_peer_about(k->cfg.mem, kad_who_ref(k->me->who));
 }
 
 /* Room for one more; the oldest goes once there are KAD_FAILED_MAX that still count. */
@@ -315,7 +336,7 @@ void kad_gave_up(struct kad *k, struct kad_peer *p, tstamp now)
     struct kad_peer *e = kad_table_find(&k->table, p->hash);
 
     e = e != NULL ? e : p;
-    e->gave_up += e->gave_up < UINT8_MAX ? 1 : 0;
+    e->gave_up = (uint8_t)(e->gave_up < UINT8_MAX ? e->gave_up + 1 : UINT8_MAX);
     if (e->gave_up >= KAD_RESETS_MAX) {
         e->fails = e->fails < KAD_FAILS_MAX - 1 ? KAD_FAILS_MAX - 1 : e->fails;
         kad_unanswered(k, p, now);
@@ -333,7 +354,7 @@ void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, s
     kad_id_hash(k, hash, peer_id_slice(&peer->id));
     struct kad_peer *p = kad_table_find(&k->table, hash);
     if (p != NULL) {
-        kad_peer_set_addrs(p, peer, k->cfg.lab);
+        kad_table_set_addrs(&k->table, p, peer);
         return;
     }
     size_t s = seed_find(k, hash);
@@ -343,7 +364,7 @@ void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, s
         kad_check(k, k->seed[s], now, out);
         return;
     }
-    p = kad_peer_new(k->cfg.mem, peer, hash, k->cfg.lab);
+    p = kad_peer_make(k, peer, hash);
     if (p == NULL) {
         return;
     }
@@ -377,14 +398,14 @@ void kad_preload(struct kad *k, const struct kad_peer_info *peer, tstamp rtt, ts
     if (kad_table_find(&k->table, hash) != NULL) {
         return;
     }
-    struct kad_peer *p = kad_peer_new(k->cfg.mem, peer, hash, k->cfg.lab);
+    struct kad_peer *p = kad_peer_make(k, peer, hash);
     if (p == NULL) {
         return;
     }
     if (rtt > 0) {
         kad_peer_rtt(p, rtt);
     }
-    if (p->n_addrs > 0) {
+    if (p->who->n_addrs > 0) {
         (void)kad_table_seen(&k->table, p, seen, &oldest);
     }
     kad_peer_unref(p);

@@ -1,118 +1,11 @@
-/* parts.h - pure parts: peer, table, store (and query.h); none of them knows streams or timers. */
+/* parts.h - pure parts: table, store (and peer.h, query.h); none of them knows streams or timers. */
 #ifndef QUDAG_SRC_CORE_KAD_PARTS_H
 #define QUDAG_SRC_CORE_KAD_PARTS_H
 
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "core/kad/kad.h"
-#include "crypto/hash.h"
-
-#include <string.h>
-
-#define KAD_HINTS_MAX (KAD_ADDRS_MAX * (MULTIADDR_MAX + 2)) /* bytes of what ACT_OPEN takes */
-
-/* ---- peer.c ---- */
-
-/* Shared by table, lookups and requests; freed with the last reference.  A node keeps some 150: bytes count. */
-struct kad_peer {
-    tstamp seen;                 /* last answer or request; 0: none */
-    uint32_t since_s;            /* when it entered the table, s */
-    uint32_t group;              /* /24 or /48 of the first address, mixed; 0: none known */
-    uint32_t srtt_us, rttvar_us; /* 0: never measured */
-    uint32_t scored_s;           /* when |score| was right, s */
-    int16_t score;               /* in 1/256; see kad_peer_score() */
-    uint16_t raw_len, refs;
-    uint8_t n_addrs;
-    uint8_t fails;   /* requests failed since the last answer */
-    uint8_t gave_up; /* requests it gave up since then; kad_gave_up() */
-    bool moved;      /* other addresses than at first: |room| holds a pointer to the message */
-    uint8_t hash[SHA256_LEN];
-    uint8_t room[]; /* Peer message (kad_peer_write): the id, then what addresses are usable */
-};
-
-static inline const uint8_t *kad_peer_raw(const struct kad_peer *p)
-{
-    uint8_t *elsewhere;
-
-    if (!p->moved) {
-        return p->room;
-    }
-    memcpy(&elsewhere, p->room, sizeof(elsewhere));
-    return elsewhere;
-}
-
-/*
- * One reference for the caller.  |hash|: of the id.  Addresses that |lab| does not allow are left out.
- * NULL: no memory.
- */
-struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info,
-                              const uint8_t hash[SHA256_LEN], bool lab);
-struct kad_peer *kad_peer_ref(struct kad_peer *p);
-void kad_peer_unref(struct kad_peer *p); /* NULL allowed */
-
-static inline struct slice kad_peer_id(const struct kad_peer *p)
-{
-    const uint8_t *raw = kad_peer_raw(p);
-
-    return (struct slice){raw + 2, raw[1]};
-}
-
-static inline bool kad_peer_is(const struct kad_peer *p, struct slice id)
-{
-    struct slice mine = kad_peer_id(p);
-
-    return mine.len == id.len && memcmp(mine.base, id.base, id.len) == 0;
-}
-
-static inline bool kad_peer_same(const struct kad_peer *a, const struct kad_peer *b)
-{
-    return memcmp(a->hash, b->hash, SHA256_LEN) == 0;
-}
-
-/* Takes the addresses of |info| if it has usable ones; keeps the old ones when memory is short. */
-void kad_peer_set_addrs(struct kad_peer *p, const struct kad_peer_info *info, bool lab);
-void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p);
-/* What ACT_OPEN takes: uvarint length and multiaddr, repeated; its length. */
-size_t kad_peer_hints(uint8_t dst[KAD_HINTS_MAX], const struct kad_peer *p);
-void kad_peer_rtt(struct kad_peer *p, tstamp rtt);
-
-/*
- * Reputation, -100 .. 100, half of it forgotten every ten minutes: what we saw of a peer ourselves.  It
- * filters, and breaks ties among peers equally near; it never puts a farther peer before a nearer one, or
- * Sybils would earn their way to the front by good conduct.  What others think of a peer is not asked.
- */
-enum kad_deed {
-    KAD_DEED_ANSWERED,
-    KAD_DEED_SILENT, /* never leads to KAD_SCORE_REFUSED: silence is no lie */
-    KAD_DEED_LIED,   /* malformed, forged, or of something not asked */
-};
-#define KAD_SCORE_REFUSED (-50)
-#define KAD_SCORE_HALF 600 /* s */
-void kad_peer_deed(struct kad_peer *p, enum kad_deed deed, tstamp now);
-int kad_peer_score(const struct kad_peer *p, tstamp now);
-bool kad_peer_refused(const struct kad_peer *p, tstamp now);
-/* More is better, by score and round trip; to be compared among candidates with the same common prefix only. */
-uint32_t kad_peer_weight(const struct kad_peer *p, tstamp now);
-/* |score| in 1/256, |seconds| later. */
-int16_t kad_score_later(int16_t score, uint64_t seconds);
-int16_t kad_score_after(int16_t score, enum kad_deed deed);
-
-bool kad_addr_usable(const struct multiaddr *a, bool lab);
-uint64_t kad_addr_group(const struct multiaddr *a);
-
-/* One load and a swap of bytes, as compilers see it. */
-static inline uint64_t kad_hash_prefix(const uint8_t h[SHA256_LEN])
-{
-    return (uint64_t)h[0] << 56 | (uint64_t)h[1] << 48 | (uint64_t)h[2] << 40 |
-           (uint64_t)h[3] << 32 | (uint64_t)h[4] << 24 | (uint64_t)h[5] << 16 |
-           (uint64_t)h[6] << 8 | (uint64_t)h[7];
-}
-
-unsigned kad_cpl(const uint8_t a[SHA256_LEN], const uint8_t b[SHA256_LEN]); /* 0 .. 256 */
-/* < 0: |a| is closer to |t|. */
-int kad_dist_cmp(const uint8_t t[SHA256_LEN], const uint8_t a[SHA256_LEN],
-                 const uint8_t b[SHA256_LEN]);
+#include "core/kad/peer.h"
 
 /* ---- table.c ---- */
 
@@ -122,16 +15,17 @@ int kad_dist_cmp(const uint8_t t[SHA256_LEN], const uint8_t a[SHA256_LEN],
 #define KAD_GROUP_TABLE 10
 
 /*
- * Entries are ordered by last answer, the oldest first.  The arrays lie behind the struct: distances are
- * compared without touching a peer.
+ * Entries are ordered by last answer, the oldest first.  The arrays lie behind the struct: what others ask for
+ * is answered without touching a peer.
  */
 struct kad_bucket {
-    uint64_t *prefix; /* first 64 bits of the hashes of |peer| */
-    struct kad_peer **peer;
     struct kad_peer *spare[KAD_SPARES]; /* answered once, no room; newest last */
     tstamp touched;                     /* last lookup in this bucket's range */
     uint32_t failing;                   /* bit i: peer[i] has failed since its last answer */
     uint8_t n, n_spare, cap;            /* cap: places there are now, at most KAD_K */
+    uint64_t *prefix;                   /* first 64 bits of the hashes of |peer| */
+    struct kad_who **who;               /* of |peer|, who hold the references */
+    struct kad_peer **peer;
 };
 
 struct kad_table {
@@ -150,6 +44,8 @@ void kad_table_fini(struct kad_table *t);
 enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now,
                              struct kad_peer **oldest);
 struct kad_peer *kad_table_find(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
+/* kad_table_find() will be called: its bucket is asked for. */
+void kad_table_fetch(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
 /* Whether a peer of that hash and group would enter its bucket. */
 bool kad_table_wants(const struct kad_table *t, const struct kad_peer *p);
 /* A request failed; |remove|: take it out after KAD_FAILS_MAX.  True when it left. */
@@ -158,6 +54,11 @@ bool kad_table_remove(struct kad_table *t, const uint8_t hash[SHA256_LEN]);
 /* The |max| (at most KAD_K) entries closest to |target|, closest first; without that of hash |skip| (NULL allowed). */
 size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_LEN],
                          const uint8_t *skip, size_t max, struct kad_peer **out);
+/* The same up to KAD_K, of whom no more than who they are is wanted: half the cost. */
+size_t kad_table_whos(const struct kad_table *t, const uint8_t target[SHA256_LEN],
+                      const uint8_t *skip, struct kad_who **out);
+/* An entry of the table takes the addresses of |info| if they are usable. */
+void kad_table_set_addrs(struct kad_table *t, struct kad_peer *p, const struct kad_peer_info *info);
 /*
  * The first bucket from which on the table holds fewer than k entries: a lookup of ourselves finds all of
  * these at once.

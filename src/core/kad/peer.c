@@ -1,4 +1,4 @@
-/* peer.c - a peer: packed addresses, measured round trip, reputation; distances between hashes. */
+/* peer.c - a peer: its addresses, measured round trip, reputation; distances between hashes. */
 #include "core/kad/kad_int.h"
 
 #include "base/assert.h"
@@ -57,85 +57,42 @@ uint64_t kad_addr_group(const struct multiaddr *a)
     return multiaddr_to_netaddr(a, &n) ? netaddr_group(&n) : 0;
 }
 
-/* The Peer message of what is usable of |info|; returns its length. */
-static size_t pack(uint8_t dst[KAD_PEER_RAW_MAX], uint8_t *n, uint64_t *group,
-                   const struct kad_peer_info *info, bool lab)
-{
-    struct kad_peer_info good = {.id = info->id};
-
-    *group = 0;
-    for (size_t i = 0; i < info->n_addrs && i < KAD_ADDRS_MAX; i++) {
-        const struct multiaddr *a = &info->addr[i];
-        if (a->len <= MULTIADDR_MAX && kad_addr_usable(a, lab)) {
-            *group = *group == 0 ? kad_addr_group(a) : *group;
-            good.addr[good.n_addrs++] = *a;
-        }
-    }
-    *n = good.n_addrs;
-    return kad_peer_write(dst, &good);
-}
-
-/* Equal for equal networks; others meet once in four thousand million. */
-static uint32_t group_mix(uint64_t group)
-{
-    uint64_t v = group * UINT64_C(0x9e3779b97f4a7c15);
-    uint32_t mixed = (uint32_t)(v >> 32);
-
-    return group == 0 ? 0 : mixed == 0 ? 1 : mixed;
-}
-
-static void raw_free(struct kad_peer *p)
-{
-    uint8_t *elsewhere;
-
-    if (p->moved) {
-        memcpy(&elsewhere, p->room, sizeof(elsewhere));
-        mem_free(mem_owner(p), elsewhere);
-        p->moved = false;
-    }
-}
-
 void kad_peer_set_addrs(struct kad_peer *p, const struct kad_peer_info *info, bool lab)
 {
-    uint8_t packed[KAD_PEER_RAW_MAX], n;
-    uint64_t group;
-    size_t len = pack(packed, &n, &group, info, lab);
+    struct kad_who *old = p->who, *w = kad_who_new(mem_owner(old), old->all, info, old->hash, lab);
 
-    if (n == 0 || (len == p->raw_len && memcmp(packed, kad_peer_raw(p), len) == 0)) {
+    if (w == NULL) {
         return;
     }
-    uint8_t *raw = mem_alloc(mem_owner(p), len);
-    if (raw == NULL) {
+    if (w->n_addrs == 0) {
+        kad_who_unref(w);
         return;
     }
-    memcpy(raw, packed, len);
-    raw_free(p);
-    memcpy(p->room, &raw, sizeof(raw)); /* there is room for a pointer */
-    p->moved = true;
-    p->raw_len = (uint16_t)len;
-    p->n_addrs = n;
-    p->group = group_mix(group);
+    p->who = w;
+    p->hash = w->hash;
+    kad_who_unref(old);
+}
+
+struct kad_peer *kad_peer_about(struct mem *mem, struct kad_who *who)
+{
+    struct kad_peer *p = who == NULL ? NULL : mem_alloc(mem, sizeof(*p));
+
+    if (p == NULL) {
+        if (who != NULL) {
+            kad_who_unref(who);
+        }
+        return NULL;
+    }
+    p->refs = 1;
+    p->who = who;
+    p->hash = who->hash;
+    return p;
 }
 
 struct kad_peer *kad_peer_new(struct mem *mem, const struct kad_peer_info *info,
                               const uint8_t hash[SHA256_LEN], bool lab)
 {
-    uint8_t packed[KAD_PEER_RAW_MAX], n;
-    uint64_t group;
-    size_t len = pack(packed, &n, &group, info, lab);
-    size_t room = len < sizeof(uint8_t *) ? sizeof(uint8_t *) : len;
-    struct kad_peer *p = mem_alloc(mem, offsetof(struct kad_peer, room) + room);
-
-    if (p == NULL) {
-        return NULL;
-    }
-    p->refs = 1;
-    memcpy(p->hash, hash, SHA256_LEN);
-    memcpy(p->room, packed, len);
-    p->raw_len = (uint16_t)len;
-    p->n_addrs = n;
-    p->group = group_mix(group);
-    return p;
+    return kad_peer_about(mem, kad_who_new(mem, NULL, info, hash, lab));
 }
 
 struct kad_peer *kad_peer_ref(struct kad_peer *p)
@@ -152,26 +109,20 @@ void kad_peer_unref(struct kad_peer *p)
     }
     ASSERT(p->refs > 0);
     if (--p->refs == 0) {
-        raw_free(p);
+        kad_who_unref(p->who);
         mem_free(mem_owner(p), p);
     }
 }
 
 void kad_peer_fill(struct kad_peer_info *out, const struct kad_peer *p)
 {
-    struct kad_peer_raw raw = {kad_peer_id(p), {kad_peer_raw(p), p->raw_len}};
-    size_t dropped;
-
-    bool good = kad_peer_read(out, &dropped, &raw);
-    ASSERT(good); /* we wrote it */
+    kad_who_fill(out, p->who);
 }
 
 size_t kad_peer_hints(uint8_t dst[KAD_HINTS_MAX], const struct kad_peer *p)
 {
-    struct slice id = kad_peer_id(p);
-    const uint8_t *raw = kad_peer_raw(p);
-    size_t from = (size_t)(id.base - raw) + id.len;
-    struct rd r = rd_init((struct slice){raw + from, p->raw_len - from});
+    size_t from = 2 + kad_peer_id(p).len;
+    struct rd r = rd_init((struct slice){p->who->raw + from, p->who->raw_len - from});
     struct wr w = wr_init(dst, KAD_HINTS_MAX);
 
     while (r.left > 0) {

@@ -152,11 +152,11 @@ static bool group_room(struct kad_query *q, const struct kad_peer *p, size_t at)
 {
     size_t same = 0, far = q->n;
 
-    if (q->lab || p->group == 0) {
+    if (q->lab || p->who->group == 0) {
         return true;
     }
     for (size_t i = 0; i < q->n; i++) {
-        if (q->cand[i].peer->group == p->group) {
+        if (q->cand[i].peer->who->group == p->who->group) {
             same++;
             far = q->cand[i].state == KAD_CAND_NEW ? i : far;
         }

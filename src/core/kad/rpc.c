@@ -165,7 +165,8 @@ static size_t request(struct kad *k, const struct kad_rpc *r)
         m.rec_value = (struct slice){j->value, j->value_len};
     }
     if (r->call.type == KAD_ADD_PROVIDER) {
-        m.providers = &k->self_info;
+        m.providers = k->scratch->providers;
+        kad_peer_fill(&m.providers[0], k->me);
         m.n_providers = 1;
     }
     if (kad_msg_encode(k->scratch->buf, KAD_MSG_MAX, &len, &m) != QUDAG_OK) {

@@ -83,6 +83,7 @@ void kad_serve_open(struct kad *k, const struct ev *ev, tstamp now, struct acts 
         list_init(&in->node);
         list_init(&in->ready);
         if (inbound_add(k, in, now)) {
+            kad_table_fetch(&k->table, c->hash); /* the request comes with the stream, or soon */
             return;
         }
         mem_free(k->cfg.mem, in);
@@ -115,25 +116,22 @@ void kad_serve_fini(struct kad *k)
 }
 
 /* As bytes kept ready; when addresses have to be given up for room the message is to be built anew. */
-static void closer_put(struct kad *k, struct kad_msg *m, struct kad_peer *const *p, size_t n)
+static void closer_put(struct kad *k, struct kad_msg *m, struct kad_who *const *w, size_t n)
 {
     struct kad_scratch *s = k->scratch;
     size_t len = ANSWER_REST + m->rec_value.len + m->n_providers * KAD_PEER_RAW_MAX;
 
     for (size_t i = 0; i < n; i++) {
-        len += (size_t)p[i]->raw_len + 3;
+        len += (size_t)w[i]->raw_len + 3;
+        s->raw[i] = (struct kad_peer_raw){kad_who_id(w[i]), kad_who_raw(w[i])};
     }
     if (len <= KAD_MSG_MAX) {
-        for (size_t i = 0; i < n; i++) {
-            s->raw[i] =
-                (struct kad_peer_raw){kad_peer_id(p[i]), {kad_peer_raw(p[i]), p[i]->raw_len}};
-        }
         m->raw = s->raw;
         m->n_raw = n;
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        kad_peer_fill(&s->closer[m->n_closer++], p[i]);
+        kad_who_fill(&s->closer[m->n_closer++], w[i]);
     }
 }
 
@@ -141,16 +139,16 @@ static void closer_put(struct kad *k, struct kad_msg *m, struct kad_peer *const 
 static void fill_closer(struct kad *k, const struct kad_inbound *in, struct slice key,
                         const uint8_t hash[SHA256_LEN], struct kad_msg *m)
 {
-    struct kad_peer *p[KAD_K];
-    size_t n = kad_table_closest(&k->table, hash, in->client->hash, KAD_K, p);
+    struct kad_who *w[KAD_K];
+    size_t n = kad_table_whos(&k->table, hash, in->client->hash, w);
 
     m->closer = k->scratch->closer;
-    if (m->type == KAD_FIND_NODE && k->self_info.n_addrs > 0 &&
+    if (m->type == KAD_FIND_NODE && k->me->who->n_addrs > 0 &&
         slice_eq(key, peer_id_slice(&k->cfg.self))) {
-        k->scratch->closer[m->n_closer++] = k->self_info;
+        kad_peer_fill(&k->scratch->closer[m->n_closer++], k->me);
         n = n < KAD_K ? n : KAD_K - 1;
     }
-    closer_put(k, m, p, n);
+    closer_put(k, m, w, n);
 }
 
 static void fill_providers(struct kad *k, const uint8_t hash[SHA256_LEN], struct kad_msg *m,
@@ -277,12 +275,12 @@ static bool serve_add_provider(struct kad *k, struct kad_inbound *in, const stru
         (news && !kad_may(k, in->client, KAD_PACE_RECORDS, now))) {
         return false;
     }
-    struct kad_peer *peer = kad_peer_new(k->cfg.mem, own, in->client->hash, k->cfg.lab);
+    struct kad_peer *peer = kad_peer_make(k, own, in->client->hash);
     if (peer == NULL) {
         return refuse(k, KAD_REFUSED_NO_MEMORY);
     }
     walltime wall = kad_wall(k, now);
-    bool reachable = peer->n_addrs > 0;
+    bool reachable = peer->who->n_addrs > 0;
     qudag_err err = reachable
                         ? kad_store_provide(&k->store, hash, peer, wall, wall + KAD_RECORD_LIFE)
                         : QUDAG_EINVAL;
@@ -299,14 +297,15 @@ static bool serve_add_provider(struct kad *k, struct kad_inbound *in, const stru
 static bool serve_get(struct kad *k, struct kad_inbound *in, const struct kad_msg *req,
                       const uint8_t hash[SHA256_LEN], tstamp now, struct acts *out)
 {
-    const struct kad_record *r = kad_store_get(&k->store, hash, kad_wall(k, now));
     struct kad_msg m = {.type = req->type, .key = req->key};
+    const struct kad_record *r =
+        m.type == KAD_GET_VALUE ? kad_store_get(&k->store, hash, kad_wall(k, now)) : NULL;
     uint8_t text[20];
 
-    if (req->type == KAD_GET_VALUE && r != NULL && req->want_digest) {
+    if (r != NULL && req->want_digest) {
         m.has_digest = true;
         m.digest = r->digest;
-    } else if (req->type == KAD_GET_VALUE && r != NULL) {
+    } else if (r != NULL) {
         m.has_record = true;
         m.rec_key = req->key;
         m.rec_value = (struct slice){r->value, r->value_len};

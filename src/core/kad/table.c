@@ -14,6 +14,9 @@
 #include <string.h>
 
 #define CAP_MIN 4 /* places of a new bucket */
+#define CACHE_LINE 64
+#define BUCKET_BYTES                                                                               \
+    (sizeof(struct kad_bucket) + KAD_K * (sizeof(uint64_t) + sizeof(struct kad_who *)))
 
 void kad_table_init(struct kad_table *t, struct mem *mem, const struct peer_id *self, bool lab)
 {
@@ -52,7 +55,7 @@ static size_t entry_find(const struct kad_bucket *b, const uint8_t hash[SHA256_L
     uint64_t prefix = kad_hash_prefix(hash);
 
     for (size_t i = 0; i < b->n; i++) {
-        if (b->prefix[i] == prefix && memcmp(b->peer[i]->hash, hash, SHA256_LEN) == 0) {
+        if (b->prefix[i] == prefix && memcmp(b->who[i]->hash, hash, SHA256_LEN) == 0) {
             return i;
         }
     }
@@ -91,7 +94,7 @@ static bool crowded(const struct kad_table *t, const struct kad_bucket *b, uint3
     for (size_t i = 0; i < KAD_BUCKETS; i++) {
         const struct kad_bucket *o = t->bucket[i];
         for (size_t e = 0; o != NULL && e < o->n; e++) {
-            if (o->peer[e]->group == group) {
+            if (o->who[e]->group == group) {
                 all++;
                 near += o == b ? 1 : 0;
             }
@@ -148,13 +151,14 @@ bool kad_table_wants(const struct kad_table *t, const struct kad_peer *p)
     const struct kad_bucket *b = t->bucket[ix];
 
     return b == NULL ||
-           ((b->n < KAD_K || surplus_find(b, ix, p) < b->n) && !crowded(t, b, p->group));
+           ((b->n < KAD_K || surplus_find(b, ix, p) < b->n) && !crowded(t, b, p->who->group));
 }
 
 static void entry_append(struct kad_table *t, struct kad_bucket *b, struct kad_peer *p)
 {
     b->prefix[b->n] = kad_hash_prefix(p->hash);
     b->failing |= (p->fails > 0 ? UINT32_C(1) : 0) << b->n;
+    b->who[b->n] = p->who;
     b->peer[b->n++] = p;
     t->n++;
 }
@@ -164,6 +168,7 @@ static void entry_cut(struct kad_bucket *b, size_t i)
     size_t after = (size_t)b->n - i - 1;
 
     memmove(&b->peer[i], &b->peer[i + 1], after * sizeof(b->peer[0]));
+    memmove(&b->who[i], &b->who[i + 1], after * sizeof(b->who[0]));
     memmove(&b->prefix[i], &b->prefix[i + 1], after * sizeof(b->prefix[0]));
     uint32_t low = (UINT32_C(1) << i) - 1;
     b->failing = (b->failing & low) | (b->failing >> 1 & ~low);
@@ -197,6 +202,7 @@ static void entry_refresh(struct kad_bucket *b, size_t i, const struct kad_peer 
 
     entry_cut(b, i);
     b->prefix[b->n] = kad_hash_prefix(e->hash);
+    b->who[b->n] = e->who;
     b->peer[b->n++] = e;
     e->fails = e->gave_up = 0;
     e->seen = now;
@@ -212,23 +218,26 @@ static struct kad_bucket *bucket_grow(struct kad_table *t, unsigned ix, tstamp n
     struct kad_bucket *old = t->bucket[ix];
     size_t cap = old == NULL ? CAP_MIN : 2u * old->cap;
     cap = cap < KAD_K ? cap : KAD_K;
-    size_t each = sizeof(old->prefix[0]) + sizeof(old->peer[0]);
+    size_t each = sizeof(old->prefix[0]) + sizeof(old->who[0]) + sizeof(old->peer[0]);
     struct kad_bucket *b = mem_alloc(t->mem, sizeof(*b) + cap * each);
 
     if (b == NULL) {
         return NULL;
     }
     uint64_t *prefix = (uint64_t *)(b + 1);
-    struct kad_peer **peer = (struct kad_peer **)(prefix + cap);
+    struct kad_who **who = (struct kad_who **)(prefix + cap);
+    struct kad_peer **peer = (struct kad_peer **)(who + cap);
     if (old != NULL) {
         *b = *old;
         memcpy(prefix, old->prefix, old->n * sizeof(prefix[0]));
+        memcpy(who, old->who, old->n * sizeof(who[0]));
         memcpy(peer, old->peer, old->n * sizeof(peer[0]));
         mem_free(t->mem, old);
     } else {
         b->touched = now;
     }
     b->prefix = prefix;
+    b->who = who;
     b->peer = peer;
     b->cap = (uint8_t)cap;
     t->bucket[ix] = b;
@@ -252,7 +261,7 @@ enum kad_seen kad_table_seen(struct kad_table *t, struct kad_peer *p, tstamp now
     }
     p->fails = p->gave_up = 0;
     p->seen = now;
-    if (crowded(t, b, p->group)) {
+    if (crowded(t, b, p->who->group)) {
         return KAD_SEEN_REFUSED;
     }
     if (b == NULL || (b->n == b->cap && b->cap < KAD_K)) {
@@ -292,7 +301,7 @@ static void entry_drop(struct kad_table *t, struct kad_bucket *b, size_t i)
     t->n--;
     for (size_t s = b->n_spare; s > 0; s--) {
         struct kad_peer *p = b->spare[s - 1];
-        if (!crowded(t, b, p->group)) {
+        if (!crowded(t, b, p->who->group)) {
             spare_cut(b, s - 1);
             entry_append(t, b, p);
             return;
@@ -347,67 +356,138 @@ bool kad_table_remove(struct kad_table *t, const uint8_t hash[SHA256_LEN])
     return true;
 }
 
+void kad_table_set_addrs(struct kad_table *t, struct kad_peer *p, const struct kad_peer_info *info)
+{
+    struct kad_bucket *b = t->bucket[kad_bucket_ix(t, p->hash)];
+
+    kad_peer_set_addrs(p, info, t->lab);
+    for (size_t i = 0; b != NULL && i < b->n; i++) {
+        b->who[i] = b->peer[i]->who;
+    }
+}
+
+/* ---- the closest ---- */
+
+#define IN_BUCKET 32 /* a place: that many times its bucket, and which entry */
+_Static_assert(KAD_K <= IN_BUCKET && KAD_BUCKETS * IN_BUCKET <= UINT16_MAX, "a place has 16 bits");
+
 struct closest {
+    const struct kad_table *t;
     const uint8_t *target;
     const uint8_t *skip;
     size_t max, n;
     uint64_t prefix, skip_prefix, dist[KAD_K];
-    struct kad_peer **out;
+    uint16_t place[KAD_K];
 };
 
-/* |from|: where this group begins in the result; earlier groups are closer as a whole. */
-static void closest_add(struct closest *c, size_t from, struct kad_peer *p, uint64_t prefix)
+static struct kad_who *who_at(const struct closest *c, unsigned place)
 {
-    uint64_t d = prefix ^ c->prefix;
-    size_t at = c->n;
-
-    while (at > from &&
-           (d < c->dist[at - 1] ||
-            (d == c->dist[at - 1] && kad_dist_cmp(c->target, p->hash, c->out[at - 1]->hash) < 0))) {
-        at--;
-    }
-    if (at == c->max) {
-        return;
-    }
-    size_t last = c->n < c->max ? c->n++ : c->max - 1;
-    for (; last > at; last--) {
-        c->dist[last] = c->dist[last - 1];
-        c->out[last] = c->out[last - 1];
-    }
-    c->dist[at] = d;
-    c->out[at] = p;
+    return c->t->bucket[place / IN_BUCKET]->who[place % IN_BUCKET];
 }
 
-static void closest_bucket(struct closest *c, size_t from, const struct kad_bucket *b)
+static bool nearer(const struct closest *c, uint64_t d, unsigned place, size_t than)
 {
-    for (size_t i = 0; b != NULL && i < b->n; i++) {
+    if (d != c->dist[than]) {
+        return d < c->dist[than];
+    }
+    return kad_dist_cmp(c->target, who_at(c, place)->hash, who_at(c, c->place[than])->hash) < 0;
+}
+
+/* |from|: where this group begins in the result; earlier groups are closer as a whole. */
+static void closest_add(struct closest *c, size_t from, unsigned place, uint64_t d)
+{
+    size_t at = c->n < c->max ? c->n++ : c->max;
+
+    if (at == c->max && (at == from || !nearer(c, d, place, at - 1))) {
+        return;
+    }
+    at = at == c->max ? at - 1 : at;
+    for (; at > from && nearer(c, d, place, at - 1); at--) {
+        c->dist[at] = c->dist[at - 1];
+        c->place[at] = c->place[at - 1];
+    }
+    c->dist[at] = d;
+    c->place[at] = (uint16_t)place;
+}
+
+/* Buckets of other instances have been there since: this one is far from any cache. */
+static void bucket_fetch(const struct kad_bucket *b)
+{
+    const char *at = (const char *)b;
+
+    for (size_t i = 0; b != NULL && i < BUCKET_BYTES; i += CACHE_LINE) {
+        QUDAG_PREFETCH(at + i);
+    }
+}
+
+static void closest_bucket(struct closest *c, size_t from, unsigned ix)
+{
+    const struct kad_bucket *b = c->t->bucket[ix];
+
+    for (unsigned i = 0; b != NULL && i < b->n; i++) {
         bool skip = b->prefix[i] == c->skip_prefix && c->skip != NULL &&
-                    memcmp(b->peer[i]->hash, c->skip, SHA256_LEN) == 0;
+                    memcmp(b->who[i]->hash, c->skip, SHA256_LEN) == 0;
         /* One that just failed is not handed on before it has answered again. */
         if (!skip && (b->failing >> i & 1) == 0) {
-            closest_add(c, from, b->peer[i], b->prefix[i]);
+            closest_add(c, from, ix * IN_BUCKET + i, b->prefix[i] ^ c->prefix);
         }
     }
+}
+
+static void closest(struct closest *c, const struct kad_table *t, const uint8_t target[SHA256_LEN],
+                    const uint8_t *skip, size_t max)
+{
+    unsigned own = kad_bucket_ix(t, target);
+    const struct kad_bucket *b = t->bucket[own];
+
+    bucket_fetch(b);
+    c->t = t;
+    c->target = target;
+    c->skip = skip;
+    c->max = max < KAD_K ? max : KAD_K;
+    c->n = 0;
+    c->prefix = kad_hash_prefix(target);
+    c->skip_prefix = skip == NULL ? 0 : kad_hash_prefix(skip);
+    for (unsigned i = own + 1; i < KAD_BUCKETS && (b == NULL || b->n < KAD_K); i++) {
+        bucket_fetch(t->bucket[i]);
+    }
+    closest_bucket(c, 0, own);
+    size_t from = c->n;
+    for (unsigned i = own + 1; i < KAD_BUCKETS && from < c->max; i++) {
+        closest_bucket(c, from, i);
+    }
+    for (unsigned i = own; i > 0 && c->n < c->max; i--) {
+        closest_bucket(c, c->n, i - 1);
+    }
+}
+
+void kad_table_fetch(const struct kad_table *t, const uint8_t hash[SHA256_LEN])
+{
+    bucket_fetch(t->bucket[kad_bucket_ix(t, hash)]);
 }
 
 size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_LEN],
                          const uint8_t *skip, size_t max, struct kad_peer **out)
 {
-    struct closest c = {.target = target, .skip = skip, .max = max, .out = out};
-    unsigned own = kad_bucket_ix(t, target);
+    QUDAG_UNSET struct closest c;
 
-    if (c.max > KAD_K) {
-        c.max = KAD_K;
+    closest(&c, t, target, skip, max);
+    for (size_t i = 0; i < c.n; i++) {
+        out[i] = t->bucket[c.place[i] / IN_BUCKET]->peer[c.place[i] % IN_BUCKET];
     }
-    c.prefix = kad_hash_prefix(target);
-    c.skip_prefix = skip == NULL ? 0 : kad_hash_prefix(skip);
-    closest_bucket(&c, 0, t->bucket[own]);
-    size_t from = c.n;
-    for (unsigned i = own + 1; i < KAD_BUCKETS && from < c.max; i++) {
-        closest_bucket(&c, from, t->bucket[i]);
-    }
-    for (unsigned i = own; i > 0 && c.n < c.max; i--) {
-        closest_bucket(&c, c.n, t->bucket[i - 1]);
+    return c.n;
+}
+
+size_t kad_table_whos(const struct kad_table *t, const uint8_t target[SHA256_LEN],
+                      const uint8_t *skip, struct kad_who **out)
+{
+    QUDAG_UNSET struct closest c;
+
+    closest(&c, t, target, skip, KAD_K);
+    for (size_t i = 0; i < c.n; i++) {
+        out[i] = who_at(&c, c.place[i]);
+        QUDAG_PREFETCH(out[i]);
+        QUDAG_PREFETCH(out[i]->raw);
     }
     return c.n;
 }

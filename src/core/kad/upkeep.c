@@ -46,7 +46,7 @@ void kad_lost_fini(struct kad *k)
 
 void kad_lost_add(struct kad *k, struct kad_peer *p, tstamp now)
 {
-    if (p->n_addrs == 0) {
+    if (p->who->n_addrs == 0) {
         return;
     }
     if (k->n_lost == KAD_LOST_MAX) {

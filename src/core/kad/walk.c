@@ -143,9 +143,9 @@ static bool overdone(struct kad_peer *const *p, size_t n, size_t ix)
     size_t same = 0;
 
     for (size_t i = 0; i < n; i++) {
-        same += p[i] != NULL && p[i]->group == p[ix]->group ? 1 : 0;
+        same += p[i] != NULL && p[i]->who->group == p[ix]->who->group ? 1 : 0;
     }
-    return p[ix]->group != 0 && same > GROUP_REPLY_MAX;
+    return p[ix]->who->group != 0 && same > GROUP_REPLY_MAX;
 }
 
 static enum kad_refusal why_unusable(const struct kad *k, struct slice id)
@@ -164,7 +164,8 @@ static void take_one(struct kad *k, struct kad_job *j, struct kad_peer *p, unsig
     if (!kad_failed_lately(k, p->hash, now)) {
         (void)kad_query_add(&j->q, p, depth + 1, path);
     }
-    if (j->op == KAD_OP_FIND_PEER && p->n_addrs > 0 && memcmp(p->hash, j->hash, SHA256_LEN) == 0) {
+    if (j->op == KAD_OP_FIND_PEER && p->who->n_addrs > 0 &&
+        memcmp(p->hash, j->hash, SHA256_LEN) == 0) {
         kad_job_found(j, p);
     }
 }
