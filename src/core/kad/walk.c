@@ -18,6 +18,7 @@
 #define LACKING_FAILED 8
 #define THIN (6 * KAD_K / 5) /* where so many are expected, k answer but by bad luck */
 #define SWEEPS_MAX 3
+#define SWEEPS_DOUBTED 2
 #define SWEEP_ASKED 3u /* of each sibling */
 #define MASK_SPARE_BITS 1
 #define PART_RPCS_ALPHA 1
@@ -283,14 +284,18 @@ static bool sweep(struct kad *k, struct kad_job *j, tstamp now, struct acts *out
     bool misses =
         (j->op == KAD_OP_GET && j->value == NULL) || (j->op == KAD_OP_PROVIDERS && j->n_found == 0);
     bool crowded = (stores || misses) && alarming(k, j), paths = j->q.n_paths > 1;
+    /* Where it matters: absent, or hidden from us?  Are these the closest, or who wants to be them? */
+    bool doubted = (misses || stores) && !paths && j->read == KAD_READ_PATHS;
+    unsigned most = doubted && misses              ? SWEEPS_DOUBTED
+                    : crowded || misses || doubted ? 1
+                                                   : SWEEPS_MAX;
 
-    if (j->swept == SWEEPS_MAX || j->bits > 0 || ((crowded || misses) && j->swept > 0)) {
+    if (j->swept >= most || j->bits > 0) {
         return false;
     }
-    bool doubted = misses && !paths && j->read == KAD_READ_PATHS;
     if (paths && (misses || stores) && !crowded) {
-        kad_query_join(&j->q,
-                       KAD_K); /* the paths have shown who there is: now all of the k closest */
+        /* The paths have shown who there is: now all of the k closest. */
+        kad_query_join(&j->q, KAD_K);
         return true;
     }
     if (!crowded && !doubted && !lacking(k, &j->q)) {
