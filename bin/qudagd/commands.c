@@ -119,13 +119,31 @@ static void cost_row(struct request *rq, const qudag_result *res)
     }
 }
 
+/* Why a put or get ended, where the error alone does not say enough. */
+static const char *dht_why(qudag_err err, const char *otherwise)
+{
+    switch (err) {
+    case QUDAG_OK:
+        return "";
+    case QUDAG_EINVAL:
+        return "this node has no rules for that key or value: keys begin with /pk/, /qudag/relay/, "
+               "/qudag/dark/ or a name of open_namespaces (/app/ by default); values have limits";
+    case QUDAG_ENOTFOUND:
+        return "no value was found: those near the key have answered and have none";
+    case QUDAG_EUNREACHABLE:
+        return "too few of those near the key answered to say anything";
+    default:
+        return otherwise;
+    }
+}
+
 DONE(dht_put)
 {
     if (err == QUDAG_OK) {
         cost_row(rq, res);
         request_send(rq);
     }
-    request_end_err(rq, err, err == QUDAG_OK ? "" : "the value was not stored");
+    request_end_err(rq, err, dht_why(err, "the value was not stored"));
 }
 
 /* One of the words of qudag dht get --read; false: another one. */
@@ -186,11 +204,7 @@ DONE(dht_get)
         rec_bytes(rq->d->rec, "value", res->value.base, res->value.len);
         request_send(rq);
     }
-    request_end_err(rq, err,
-                    err == QUDAG_OK          ? ""
-                    : err == QUDAG_ENOTFOUND ? "no value was found: those near the key "
-                                               "have answered and have none"
-                                             : "no value was found");
+    request_end_err(rq, err, dht_why(err, "no value was found"));
 }
 
 RUN(dht_find)
