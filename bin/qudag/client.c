@@ -65,6 +65,16 @@ static int connect_to(const char *dir, struct outcome *out)
     return -1;
 }
 
+bool daemon_answers(const char *dir)
+{
+    struct outcome out;
+    int fd = connect_to(dir, &out);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0 || out.code != TOOL_NO_DAEMON;
+}
+
 static bool send_frame(int fd, struct rec *r, int pass)
 {
     union {

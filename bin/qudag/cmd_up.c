@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define DYING_S 3 /* a process that was killed is gone by then */
+
 struct up {
     const char *options[72];
     char text[64][512];
@@ -227,6 +229,9 @@ int run_up(struct tool *t, int argc, char **argv)
         return code;
     }
     long pid = daemon_pid(t->dir);
+    if (pid != 0 && !daemon_answers(t->dir) && wait_gone(t->dir, DYING_S)) {
+        pid = 0; /* it was killed a moment ago and held its lock to the last */
+    }
     if (pid == 0) {
         code = make_config(t, &u);
         if (code != TOOL_OK) {

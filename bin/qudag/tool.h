@@ -94,7 +94,8 @@ bool find_qudagd(char out[PATH_LEN]);
 int spawn_daemon(const char *dir, const char *const *options, char *why, size_t why_len);
 /* Waits until the daemon of |dir| has let go of its lock; false: it has not after |seconds|. */
 bool wait_gone(const char *dir, unsigned seconds);
-long daemon_pid(const char *dir); /* 0: none runs */
+bool daemon_answers(const char *dir); /* its socket takes connections */
+long daemon_pid(const char *dir);     /* 0: none runs */
 
 int run_up(struct tool *t, int argc, char **argv);
 int run_down(struct tool *t, int argc, char **argv);
