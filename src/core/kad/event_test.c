@@ -191,6 +191,33 @@ static void reach(struct bed *b, enum stage s)
     }
 }
 
+static void our_own_lack_of_memory_is_no_lie_of_the_peer(void **state)
+{
+    (void)state;
+    struct bed b;
+    struct kad_stats st;
+    uint8_t buf[KAD_MSG_MAX + 8];
+    struct kad_msg m = {.type = KAD_PING};
+
+    reach(&b, WAITING);
+    b.mem.fail_at = 1; /* the beginning of an answer is to be kept */
+    tell(&b, (struct ev){.type = EV_DATA, .strm = {7, 1}, .data = {(const uint8_t *)"\x7f", 1}});
+    b.mem.fail_at = 0;
+    kad_stats_get(b.k, &st);
+    assert_int_equal(st.refused[KAD_REFUSED_NO_MEMORY], 1);
+    assert_int_equal(st.refused[KAD_REFUSED_OVERSIZED], 0);
+    assert_int_equal(b.resets, 1);
+    assert_null(b.k->liars);
+    bed_fini(&b);
+
+    reach(&b, WAITING); /* an answer of another type is one */
+    tell(&b, (struct ev){.type = EV_DATA, .strm = {7, 1}, .data = {buf, encode(buf, &m)}});
+    kad_stats_get(b.k, &st);
+    assert_int_equal(st.refused[KAD_REFUSED_OTHER_TYPE], 1);
+    assert_non_null(b.k->liars);
+    bed_fini(&b);
+}
+
 enum what { OPEN, FAIL, ANSWER, GARBAGE, FIN, RESET, WRITABLE, TIME };
 
 static struct ev event_of(const struct bed *b, enum what what, enum stage stage,
@@ -830,6 +857,7 @@ int main(void)
         cmocka_unit_test(forgiving_is_harmless_before_anybody_failed),
         cmocka_unit_test(a_client_serves_nobody),
         cmocka_unit_test(links_below_the_policy_are_not_served_and_not_asked_for),
+        cmocka_unit_test(our_own_lack_of_memory_is_no_lie_of_the_peer),
         cmocka_unit_test(peers_known_before_are_in_the_table_at_once),
         cmocka_unit_test(every_allocation_may_fail),
     };

@@ -305,36 +305,47 @@ static void bad_answer(struct kad *k, struct kad_rpc *r, enum kad_refusal why, t
                        struct acts *out)
 {
     kad_refuse(k, why);
-    kad_lied(k, r->peer, now);
+    if (why == KAD_REFUSED_NO_MEMORY) {
+        r->refused = true; /* our fault, not the peer's */
+    } else if (r->call.type != KAD_ADD_PROVIDER) {
+        kad_lied(k, r->peer, now); /* some implementations answer what needs no answer */
+    }
     kad_rpc_failed(k, r, true, now, out);
+}
+
+/* Why the beginning of an answer could not be kept. */
+static enum kad_refusal not_kept(qudag_err err)
+{
+    return err == QUDAG_ENOMEM ? KAD_REFUSED_NO_MEMORY : KAD_REFUSED_OVERSIZED;
 }
 
 void kad_rpc_data(struct kad *k, struct kad_rpc *r, struct slice data, tstamp now, struct acts *out)
 {
     struct slice msg, in = data;
     size_t used, dropped = 0;
+    qudag_err err = QUDAG_OK;
 
     if (r->state != KAD_RPC_WAITING || r->call.type == KAD_ADD_PROVIDER) {
         bad_answer(k, r, KAD_REFUSED_UNASKED, now, out);
         return;
     }
     if (r->in.len > 0) {
-        if (dyn_append(&r->in, data.base, data.len) != QUDAG_OK) {
-            bad_answer(k, r, KAD_REFUSED_OVERSIZED, now, out);
-            return;
-        }
+        err = dyn_append(&r->in, data.base, data.len);
         in = dyn_slice(&r->in);
     }
-    int got = kad_frame(in, &msg, &used);
-    if (got == 0 && (r->in.len > 0 || dyn_append(&r->in, data.base, data.len) == QUDAG_OK)) {
+    int got = err == QUDAG_OK ? kad_frame(in, &msg, &used) : -1;
+    if (got == 0 && r->in.len == 0) {
+        err = dyn_append(&r->in, data.base, data.len);
+    }
+    if (got == 0 && err == QUDAG_OK) {
         return;
     }
     if (got <= 0) {
-        bad_answer(k, r, KAD_REFUSED_OVERSIZED, now, out);
+        bad_answer(k, r, not_kept(err), now, out);
         return;
     }
     struct kad_msg m = {.raw = k->scratch->raw, .providers = k->scratch->providers};
-    qudag_err err = kad_msg_decode(&m, &dropped, msg);
+    err = kad_msg_decode(&m, &dropped, msg);
     if (err != QUDAG_OK || m.type != r->call.type) {
         enum kad_refusal why = err != QUDAG_OK ? kad_refusal_of_msg(err) : KAD_REFUSED_OTHER_TYPE;
         bad_answer(k, r, why, now, out);

@@ -64,7 +64,7 @@ void kad_lost_answered(struct kad *k, const struct kad_peer *p, tstamp now)
         if (kad_peer_same(k->lost[i], p)) {
             lost_cut(k, i);
             k->next_lost = tstamp_after(now, LOST_PAUSE_BACK);
-            k->reunite = now >= k->next_reunion;
+            k->reunite = true;
             return;
         }
     }
@@ -89,9 +89,9 @@ static void reunite(struct kad *k, tstamp now, struct acts *out)
     struct kad_ask ask = {
         .op = KAD_OP_BOOTSTRAP, .internal = true, .key = peer_id_slice(&k->cfg.self)};
 
-    k->reunite = false;
     k->next_reunion = tstamp_after(now, REUNION_PAUSE);
-    if (kad_job_start(k, &ask, now, out) != QUDAG_OK) {
+    k->reunite = kad_job_start(k, &ask, now, out) != QUDAG_OK; /* then again after the pause */
+    if (k->reunite) {
         log_plain(&k->cfg.log, LOG_DEBUG, "kad.reunion.postponed");
     }
 }
@@ -254,7 +254,7 @@ void kad_upkeep(struct kad *k, tstamp now, struct acts *out)
     if (now >= k->next_lost) {
         ask_lost(k, now, out);
     }
-    if (k->reunite) {
+    if (k->reunite && now >= k->next_reunion) {
         reunite(k, now, out);
     }
     if (k->fill != KAD_FILLED && !k->filling) {

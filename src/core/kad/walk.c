@@ -12,14 +12,14 @@
 
 #include <string.h>
 
-#define GROUP_REPLY_MAX 3   /* peers of one network believed from one answer */
-#define CROWD_SPARE_BITS 4u /* a prefix so much longer than log2 N holds nobody but by chance */
-#define DENSE (2 * KAD_K)   /* peers where k are expected */
-#define LACKING_FAILED 8
+#define GROUP_REPLY_MAX 3    /* peers of one network believed from one answer */
+#define CROWD_SPARE_BITS 4u  /* a prefix so much longer than log2 N holds nobody but by chance */
+#define DENSE (2 * KAD_K)    /* peers where k are expected */
+#define LACKING_FAILED 8     /* so many lost: who answered may not be the closest that live */
 #define THIN (6 * KAD_K / 5) /* where so many are expected, k answer but by bad luck */
-#define SWEEPS_MAX 3
-#define SWEEPS_DOUBTED 2
-#define SWEEP_ASKED 3u /* of each sibling */
+#define SWEEPS_MAX 3         /* of a lookup that lost many */
+#define SWEEPS_DOUBTED 2     /* of a read along paths that found nothing */
+#define SWEEP_ASKED 3u       /* of each sibling */
 #define MASK_SPARE_BITS 1
 #define PART_RPCS_ALPHA 1
 
