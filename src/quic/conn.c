@@ -144,7 +144,7 @@ static qudag_err finish_new(struct qconn **out, struct qconn *c, const uint8_t s
 qudag_err conn_new_client(struct qconn **out, struct quic *q, const struct quic_dial *d)
 {
     struct sec_expect expect = {
-        .has_peer = d->peer != NULL, .has_pq_hash = d->pq_hash != NULL, .need_pq = d->need_pq};
+        .has_peer = d->peer != NULL, .has_pq_hash = d->pq_hash != NULL, .need = d->need};
     uint8_t scid_bytes[CID_LEN], dcid_bytes[18], token[TOKEN_MAX];
     struct slice token_slice = {token, 0};
     struct sock_storage local, remote;
@@ -396,7 +396,7 @@ static void count_failure(const struct qconn *c)
         break;
     case QUDAG_EPOLICY:
         st->policy_refused++;
-        if (c->hs.expect.need_pq) {
+        if (c->hs.expect.need != 0) {
             st->pin_refused++;
         }
         break;

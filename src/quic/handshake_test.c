@@ -151,22 +151,25 @@ static void test_an_unknown_level_is_refused_at_once(void **state)
 static void test_expectations_of_the_dialler(void **state)
 {
     static const struct {
-        bool wrong_peer, right_hash, wrong_hash, need_pq;
+        bool wrong_peer, right_hash, wrong_hash;
+        uint8_t need;
         enum pq_policy server;
         qudag_err err;
         const char *text;
     } row[] = {
-        {false, false, false, false, PQ_PREFER, QUDAG_OK, NULL},
-        {true, false, false, false, PQ_PREFER, QUDAG_EAUTH, "peer id mismatch"},
-        {false, true, false, false, PQ_PREFER, QUDAG_OK, NULL},
-        {false, false, true, false, PQ_PREFER, QUDAG_EAUTH,
+        {false, false, false, 0, PQ_PREFER, QUDAG_OK, NULL},
+        {true, false, false, 0, PQ_PREFER, QUDAG_EAUTH, "peer id mismatch"},
+        {false, true, false, 0, PQ_PREFER, QUDAG_OK, NULL},
+        {false, false, true, 0, PQ_PREFER, QUDAG_EAUTH,
          "peer's ML-DSA key is not the one that was expected"},
-        {false, true, false, false, PQ_OFF, QUDAG_EAUTH,
+        {false, true, false, 0, PQ_OFF, QUDAG_EAUTH,
          "peer did not prove the ML-DSA key that was expected"},
-        {false, false, false, true, PQ_PREFER, QUDAG_OK, NULL},
-        {false, false, false, true, PQ_OFF, QUDAG_EPOLICY,
-         "peer was post-quantum before and is not now"},
-        {true, true, false, true, PQ_REQUIRE, QUDAG_EAUTH, "peer id mismatch"},
+        {false, false, false, BOTH, PQ_PREFER, QUDAG_OK, NULL},
+        {false, false, false, LINK_PQ_KEX, PQ_OFF, QUDAG_EPOLICY,
+         "peer was post-quantum before and is not now (key exchange)"},
+        {false, false, false, LINK_PQ_AUTH, PQ_OFF, QUDAG_EPOLICY,
+         "peer was post-quantum before and is not now (key)"},
+        {true, true, false, BOTH, PQ_REQUIRE, QUDAG_EAUTH, "peer id mismatch"},
     };
 
     (void)state;
@@ -178,7 +181,7 @@ static void test_expectations_of_the_dialler(void **state)
         make(&a, &b);
         d = (struct quic_dial){.remote = tk.ep[1].addr,
                                .peer = row[i].wrong_peer ? &tk.ep[0].peer : &tk.ep[1].peer,
-                               .need_pq = row[i].need_pq};
+                               .need = row[i].need};
         if (row[i].right_hash) {
             d.pq_hash = tk.ep[1].id.pq_hash;
         } else if (row[i].wrong_hash) {

@@ -111,7 +111,7 @@ struct quic_dial {
     struct netaddr local;       /* family 0: any */
     const struct peer_id *peer; /* NULL: whoever answers */
     const uint8_t *pq_hash;     /* 32 bytes the ML-DSA key must hash to, or NULL */
-    bool need_pq;               /* refuse a classical handshake with this peer even under prefer */
+    uint8_t need;               /* LINK_PQ_KEX, LINK_PQ_AUTH: also under prefer no link without */
 };
 
 /* The result comes as LINK_UP or LINK_DOWN (err: TIMEOUT, AUTH, POLICY, REFUSED, PROTO, ...). */

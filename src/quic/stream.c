@@ -564,6 +564,7 @@ static uint64_t close_code(qudag_err err)
         return 0x1004;
     case QUDAG_EREFUSED:
     case QUDAG_EPOLICY:
+    case QUDAG_EAUTH:
         return 0x1007;
     default:
         return 0;

@@ -136,8 +136,11 @@ static const char *unmet(const struct sec_hs *hs, const struct sec_peer *peer, q
     if (hs->sec->pq == PQ_REQUIRE && !pq_kex) {
         return "key exchange is not post-quantum; policy is require";
     }
-    if (x->need_pq && !(peer->has_pq && pq_kex)) {
-        return "peer was post-quantum before and is not now";
+    if ((x->need & LINK_PQ_KEX) != 0 && !pq_kex) {
+        return "peer was post-quantum before and is not now (key exchange)";
+    }
+    if ((x->need & LINK_PQ_AUTH) != 0 && !peer->has_pq) {
+        return "peer was post-quantum before and is not now (key)";
     }
     *err = QUDAG_EAUTH;
     if (x->has_peer && !peer_id_eq(&x->peer, &peer->id)) {

@@ -103,8 +103,8 @@ static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, unsigned core, 
     if (!multiaddr_to_netaddr(&p->addr[p->next_addr], &d.remote)) {
         return QUDAG_EUNSUPPORTED;
     }
-    d.pq_hash = p->has_pin ? p->pin : NULL;
-    d.need_pq = p->once_pq || p->has_pin || (need & (LINK_PQ_KEX | LINK_PQ_AUTH)) != 0;
+    d.pq_hash = p->proof.has_pin ? p->proof.pin : NULL;
+    d.need = swarm_rule_need(&p->proof) | (need & SWARM_PROVEN_PROPS);
     return dial_start(s, &d, p, core, &l, now);
 }
 
@@ -154,16 +154,12 @@ void dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now
     dial_flush(s, p, err == QUDAG_ETIMEOUT ? QUDAG_EUNREACHABLE : err, now);
 }
 
-/*
- * Hints come from others (a DHT answer, an EXTEND): they must not make us send into our own machine or
- * network.
- */
+/* Hints come from others: a DHT answer, an EXTEND. */
 static bool hint_ok(const struct swarm *s, const struct multiaddr *ma)
 {
     struct netaddr a;
 
-    return multiaddr_to_netaddr(ma, &a) &&
-           (s->cfg.private_ok || (!netaddr_is_loopback(&a) && !netaddr_is_private(&a)));
+    return multiaddr_to_netaddr(ma, &a) && swarm_rule_hint(&a, s->cfg.private_ok);
 }
 
 static void take_hints(const struct swarm *s, struct swarm_peer *p, struct slice hints)
@@ -271,7 +267,7 @@ static qudag_err connect_plan(struct swarm *s, struct quic_dial *d, struct swarm
     if (!multiaddr_to_netaddr(addr, &d->remote)) {
         return QUDAG_EUNSUPPORTED;
     }
-    d->need_pq = d->pq_hash != NULL;
+    d->need = d->pq_hash != NULL ? LINK_PQ_AUTH : 0;
     if (!multiaddr_peer(addr, &id)) {
         return QUDAG_OK;
     }
@@ -282,15 +278,15 @@ static qudag_err connect_plan(struct swarm *s, struct quic_dial *d, struct swarm
     if (p == NULL) {
         return QUDAG_ENOMEM;
     }
-    if (d->pq_hash != NULL && p->has_pin && memcmp(d->pq_hash, p->pin, sizeof(p->pin)) != 0) {
+    if (d->pq_hash != NULL && !swarm_rule_pin(&p->proof, d->pq_hash)) {
         return QUDAG_EAUTH; /* it has proven another key, or another was told before */
     }
     peer_addr_add(p, addr);
     *out = p;
     d->peer = &p->id;
-    d->pq_hash = p->has_pin ? p->pin : d->pq_hash;
-    d->need_pq = d->pq_hash != NULL || p->once_pq;
+    d->pq_hash = p->proof.has_pin ? p->proof.pin : d->pq_hash;
     uint8_t need = d->pq_hash != NULL ? LINK_PQ_AUTH : 0;
+    d->need = need | swarm_rule_need(&p->proof);
     return peer_link(p, need) != NULL ? QUDAG_EEXISTS : QUDAG_OK;
 }
 

@@ -2,6 +2,7 @@
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
 #define QUDAG_SRC_SWARM_INTERNAL_H
 
+#include "swarm/rules.h"
 #include "swarm/swarm.h"
 
 #define PEER_OPENS_MAX 64 /* opens waiting for one peer */
@@ -19,16 +20,15 @@ struct swarm_pending {
 struct swarm_peer {
     struct list lru; /* in swarm.lru, oldest first */
     struct peer_id id;
-    bool has_pin, pin_known; /* pin_known: told by a record; else first use */
-    bool up;                 /* cores were told */
-    bool lost_one;           /* a link died of silence since then */
-    struct list tell;        /* in swarm.tell while up may have to change */
-    bool once_pq;            /* negotiated post-quantum once: never classical again */
+    bool pin_known;   /* the pin was told by a record; else it is of first use */
+    bool up;          /* cores were told */
+    bool lost_one;    /* a link died of silence since then */
+    struct list tell; /* in swarm.tell while up may have to change */
     uint8_t n_addrs, n_links;
     uint32_t n_dials; /* swarm_link.dialled */
     uint32_t n_dying; /* links in swarm.dead */
     qudag_err down_err;
-    uint8_t pin[32];
+    struct swarm_proof proof; /* what a new link with it must not lack */
     struct multiaddr addr[SWARM_ADDRS_MAX];
     uint8_t next_addr;                             /* to dial next */
     struct swarm_link *link[SWARM_LINKS_PER_PEER]; /* oldest first */

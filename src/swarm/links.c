@@ -105,24 +105,21 @@ void link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
     }
 }
 
-/* What the peer proved must agree with what is pinned; a first proof is pinned. */
-static bool pin_ok(struct swarm *s, struct swarm_peer *p, const struct link_info *info)
+/* What the link shows against what is known of its peer; a first proof is pinned. */
+static qudag_err check_proof(struct swarm *s, struct swarm_peer *p, const struct link_info *info)
 {
-    if (p->has_pin && (!info->has_pq_hash || memcmp(p->pin, info->pq_hash, 32) != 0)) {
+    struct swarm_claim now = {.props = info->props,
+                              .pq_hash = info->has_pq_hash ? info->pq_hash : NULL};
+    qudag_err err = swarm_rule_admit(&p->proof, s->cfg.need, &now);
+
+    if (err != QUDAG_OK) {
         s->stats.pins_refused++;
-        return false;
+        return err;
     }
-    if (p->once_pq && (info->props & LINK_PQ_KEX) == 0) {
-        s->stats.pins_refused++;
-        return false;
-    }
-    if (!p->has_pin && info->has_pq_hash) {
-        memcpy(p->pin, info->pq_hash, sizeof(p->pin));
-        p->has_pin = true;
+    if (swarm_rule_learn(&p->proof, &now)) {
         s->stats.pins_set++;
     }
-    p->once_pq = p->once_pq || (info->props & LINK_PQ_KEX) != 0;
-    return true;
+    return QUDAG_OK;
 }
 
 static struct swarm_link *link_of_up(struct swarm *s, struct ref ref)
@@ -230,8 +227,9 @@ static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_
     if (p == NULL) {
         return peer_id_eq(&info->peer, &s->cfg.self) ? QUDAG_EINVAL : QUDAG_ELIMIT;
     }
-    if ((info->props & s->cfg.need) != s->cfg.need || !pin_ok(s, p, info)) {
-        return QUDAG_EPOLICY;
+    qudag_err err = check_proof(s, p, info);
+    if (err != QUDAG_OK) {
+        return err;
     }
     return make_place(s, p, now) ? QUDAG_OK : QUDAG_ELIMIT;
 }

@@ -128,15 +128,15 @@ void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_has
 {
     struct swarm_peer *p = peer_make(s, peer);
 
-    if (p == NULL || (p->has_pin && p->pin_known)) {
+    if (p == NULL || (p->proof.has_pin && p->pin_known)) {
         return;
     }
-    if (p->has_pin && memcmp(p->pin, pq_hash, sizeof(p->pin)) != 0) {
-        s->stats.pins_refused++; /* what it proved itself weighs more than what a record says */
+    if (!swarm_rule_pin(&p->proof, pq_hash)) {
+        s->stats.pins_refused++;
         return;
     }
-    memcpy(p->pin, pq_hash, sizeof(p->pin));
-    p->has_pin = true;
+    memcpy(p->proof.pin, pq_hash, sizeof(p->proof.pin));
+    p->proof.has_pin = true;
     p->pin_known = true;
     s->stats.pins_set++;
 }

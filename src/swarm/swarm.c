@@ -378,7 +378,7 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, e
         }
         out->streams = l->n_streams;
         *pin = SWARM_PIN_NONE;
-        if (l->peer != NULL && l->peer->has_pin) {
+        if (l->peer != NULL && l->peer->proof.has_pin) {
             *pin = l->peer->pin_known ? SWARM_PIN_KNOWN : SWARM_PIN_FIRST_USE;
         }
         return true;

@@ -15,7 +15,8 @@ struct fake_link {
     struct peer_id peer;
     struct netaddr remote;
     uint8_t props;
-    bool has_hash, closed, need_pq;
+    bool has_hash, closed;
+    uint8_t need; /* what the dial insisted on */
     uint8_t hash[32];
     int64_t next_sid;
     unsigned resets, fins, asked;
@@ -63,7 +64,7 @@ static qudag_err f_dial(void *owner, const struct quic_dial *d, tstamp now, stru
     struct fake_link *l = &w.link[w.n_links];
     memset(l, 0, sizeof *l);
     l->remote = d->remote;
-    l->need_pq = d->need_pq;
+    l->need = d->need;
     if (d->peer != NULL) {
         l->peer = *d->peer;
     }
@@ -395,10 +396,22 @@ static void a_refused_inbound_link_is_no_failed_dial(void **state)
     swarm_pin(w.s, &p, hash);
     uint32_t ix = inbound(1, LINK_PQ_KEX); /* proves no key */
     assert_true(w.link[ix].closed);
-    assert_int_equal(w.link[ix].close_err, QUDAG_EPOLICY);
+    assert_int_equal(w.link[ix].close_err, QUDAG_EAUTH);
     assert_int_equal(peer_get(w.s, &p)->not_before, 0);
     assert_int_equal(peer_get(w.s, &p)->n_dials, 0);
     assert_int_equal(w.n_seen, 0);
+}
+
+/* An inbound link that shows |props| and, with LINK_PQ_AUTH, the key whose hash begins with |key|. */
+static uint32_t inbound_with_key(uint8_t peer, uint8_t props, uint8_t key)
+{
+    uint32_t ix = w.n_links++;
+
+    w.link[ix] = (struct fake_link){.peer = peer_no(peer)};
+    w.link[ix].has_hash = (props & LINK_PQ_AUTH) != 0;
+    w.link[ix].hash[0] = key;
+    up(ix, props | LINK_INBOUND);
+    return ix;
 }
 
 static void a_record_does_not_replace_a_proven_key(void **state)
@@ -406,16 +419,93 @@ static void a_record_does_not_replace_a_proven_key(void **state)
     (void)state;
     struct peer_id p = peer_no(1);
     uint8_t other[32] = {2};
-    w.link[0].has_hash = true;
-    uint32_t ix = w.n_links++;
-    w.link[ix] = (struct fake_link){.peer = p, .has_hash = true, .hash = {1}};
-    up(ix, LINK_INBOUND | LINK_PQ_KEX | LINK_PQ_AUTH);
+    uint32_t first = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 1);
+    assert_false(w.link[first].closed);
     swarm_pin(w.s, &p, other);
-    assert_int_equal(peer_get(w.s, &p)->pin[0], 1);
+    assert_int_equal(peer_get(w.s, &p)->proof.pin[0], 1);
     assert_false(peer_get(w.s, &p)->pin_known);
-    /* and once post-quantum, never classical again */
-    uint32_t bad = inbound(1, 0);
+    uint32_t same = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 1);
+    assert_false(w.link[same].closed);
+    uint32_t bad = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 2); /* what the record said */
     assert_true(w.link[bad].closed);
+    assert_int_equal(w.link[bad].close_err, QUDAG_EAUTH);
+}
+
+static void an_inbound_link_with_another_key_than_the_pinned_is_refused(void **state)
+{
+    (void)state;
+    struct peer_id p = peer_no(1);
+    uint8_t hash[32] = {7};
+    swarm_pin(w.s, &p, hash);
+    uint32_t bad = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 8);
+    assert_true(w.link[bad].closed);
+    assert_int_equal(w.link[bad].close_err, QUDAG_EAUTH);
+    assert_int_equal(w.n_seen, 0); /* no core heard of it */
+    uint32_t good = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 7);
+    assert_false(w.link[good].closed);
+    assert_int_equal(count(EV_PEER_UP), 2);
+}
+
+static void what_a_peer_proved_it_must_prove_again_and_nothing_else(void **state)
+{
+    static const uint8_t props[] = {0, LINK_PQ_KEX, LINK_PQ_AUTH, LINK_PQ_KEX | LINK_PQ_AUTH};
+    (void)state;
+    for (uint8_t i = 0; i < 16; i++) {
+        uint8_t before = props[i / 4], after = props[i % 4], peer = (uint8_t)(i + 1);
+        know(peer, 1);
+        uint32_t one = inbound_with_key(peer, before, 1);
+        assert_false(w.link[one].closed);
+        event(LINK_DOWN, one, 0, NULL, 0);
+        settle();
+        w.n_seen = 0;
+        open_to(peer, 1, 0); /* a dial asks for what was proven, property by property (I1) */
+        uint32_t two = w.n_links - 1;
+        assert_int_equal(two, one + 1);
+        assert_int_equal(w.link[two].need, before);
+        w.link[two].has_hash = (after & LINK_PQ_AUTH) != 0;
+        w.link[two].hash[0] = 1;
+        up(two, after);
+        bool less = (before & ~after) != 0;
+        assert_int_equal(w.link[two].closed, less);
+        assert_int_equal(count(EV_STREAM_OPEN), less ? 0 : 1);
+        uint32_t in = inbound_with_key(peer, after, 1);
+        assert_int_equal(w.link[in].closed, less);
+    }
+}
+
+static void open_with_hint(uint8_t peer, const char *addr)
+{
+    struct multiaddr ma;
+    assert_int_equal(multiaddr_parse(&ma, addr), QUDAG_OK);
+    uint8_t hint[MULTIADDR_MAX + 2] = {ma.len};
+    memcpy(hint + 1, ma.b, ma.len);
+    struct act a = {.type = ACT_OPEN, .peer = peer_no(peer), .data = {hint, ma.len + 1u}};
+
+    swarm_act(w.s, w.core[0], &a, NULL, w.now);
+    settle();
+}
+
+static void hinted_addresses_of_our_own_network_are_not_dialled(void **state)
+{
+    static const char *const inside[] = {
+        "/ip4/127.0.0.1/udp/53/quic-v1",   "/ip4/10.1.2.3/udp/53/quic-v1",
+        "/ip4/169.254.1.1/udp/53/quic-v1", "/ip4/224.0.0.251/udp/53/quic-v1",
+        "/ip6/::1/udp/53/quic-v1",         "/ip6/fe80::1/udp/53/quic-v1",
+        "/ip6/ff02::1/udp/53/quic-v1",     "/ip6/::ffff:192.168.0.1/udp/53/quic-v1",
+    };
+    (void)state;
+    for (uint8_t i = 0; i < ARRAY_LEN(inside); i++) {
+        open_with_hint((uint8_t)(i + 1), inside[i]);
+        assert_int_equal(w.n_links, 0);
+        assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EUNREACHABLE);
+    }
+    open_with_hint(1, "/ip4/9.9.9.9/udp/53/quic-v1");
+    assert_int_equal(w.n_links, 1);
+    w.s->cfg.private_ok = true;
+    open_with_hint(2, inside[1]);
+    assert_int_equal(w.n_links, 2);
+    open_with_hint(3, "/ip4/224.0.0.251/udp/53/quic-v1");
+    assert_int_equal(w.n_links, 2);
 }
 
 static void an_open_nobody_can_serve_ends_with_its_cause(void **state)
@@ -876,6 +966,9 @@ int main(void)
         T(a_peer_that_cannot_be_reached_is_left_alone_for_a_while),
         T(a_refused_inbound_link_is_no_failed_dial),
         T(a_record_does_not_replace_a_proven_key),
+        T(an_inbound_link_with_another_key_than_the_pinned_is_refused),
+        T(what_a_peer_proved_it_must_prove_again_and_nothing_else),
+        T(hinted_addresses_of_our_own_network_are_not_dialled),
         T(an_open_nobody_can_serve_ends_with_its_cause),
         T(opens_wait_for_streams_and_time_out),
         T(limits_of_opens_hold),

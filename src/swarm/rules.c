@@ -1,0 +1,72 @@
+/* rules.c - the swarm's decisions on which safety rests; see rules.h. */
+#include "swarm/rules.h"
+
+#include <string.h>
+
+uint8_t swarm_rule_need(const struct swarm_proof *before)
+{
+    uint8_t need = before->proven & SWARM_PROVEN_PROPS;
+
+    return before->has_pin ? need | LINK_PQ_AUTH : need;
+}
+
+qudag_err swarm_rule_admit(const struct swarm_proof *before, uint8_t need,
+                           const struct swarm_claim *now)
+{
+    uint8_t wanted = need | (before->proven & SWARM_PROVEN_PROPS);
+
+    if (before->has_pin &&
+        (now->pq_hash == NULL || memcmp(before->pin, now->pq_hash, SWARM_PIN_LEN) != 0)) {
+        return QUDAG_EAUTH;
+    }
+    return (now->props & wanted) == wanted ? QUDAG_OK : QUDAG_EPOLICY;
+}
+
+bool swarm_rule_learn(struct swarm_proof *proof, const struct swarm_claim *now)
+{
+    proof->proven |= now->props & SWARM_PROVEN_PROPS;
+    if (proof->has_pin || now->pq_hash == NULL) {
+        return false;
+    }
+    memcpy(proof->pin, now->pq_hash, SWARM_PIN_LEN);
+    proof->has_pin = true;
+    return true;
+}
+
+bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN_LEN])
+{
+    return !proof->has_pin || memcmp(proof->pin, pin, SWARM_PIN_LEN) == 0;
+}
+
+/* IPv4-mapped IPv6 (RFC 4291 2.5.5.2) is the IPv4 address it maps. */
+static struct netaddr unmapped(const struct netaddr *addr)
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+    struct netaddr a = *addr;
+
+    if (a.family == 6 && memcmp(a.ip, prefix, sizeof prefix) == 0) {
+        a = (struct netaddr){.family = 4, .port = addr->port};
+        memcpy(a.ip, addr->ip + sizeof prefix, 4);
+    }
+    return a;
+}
+
+/* Multicast (RFC 5771, RFC 4291 2.7), broadcast, and what no host may have (RFC 6890: 0/8, 240/4). */
+static bool nobody_in_particular(const struct netaddr *a)
+{
+    if (a->family == 4) {
+        return a->ip[0] == 0 || a->ip[0] >= 224;
+    }
+    return a->ip[0] == 0xff;
+}
+
+bool swarm_rule_hint(const struct netaddr *addr, bool private_ok)
+{
+    struct netaddr a = unmapped(addr);
+
+    if ((a.family != 4 && a.family != 6) || a.port == 0 || netaddr_is_unspecified(&a) ||
+        nobody_in_particular(&a)) {
+        return false;
+    }
+    return private_ok || (!netaddr_is_loopback(&a) && !netaddr_is_private(&a));
+}

@@ -1,0 +1,61 @@
+/*
+ * rules.h - the swarm's decisions on which safety rests, as pure functions.
+ *
+ * Nothing here has state, a clock or memory of its own; rules_test.c holds the tables of what is
+ * accepted and what is refused.
+ */
+#ifndef QUDAG_SRC_SWARM_RULES_H
+#define QUDAG_SRC_SWARM_RULES_H
+
+#include "core/link.h"
+
+#define SWARM_PIN_LEN 32 /* bytes of the hash of an ML-DSA identity key */
+
+/* What a link can prove that the next one with the same peer must not lack. */
+#define SWARM_PROVEN_PROPS (LINK_PQ_KEX | LINK_PQ_AUTH)
+
+/* What is known of a peer before a new link with it. */
+struct swarm_proof {
+    uint8_t proven; /* of SWARM_PROVEN_PROPS: what links with the peer had before */
+    bool has_pin;
+    uint8_t pin[SWARM_PIN_LEN]; /* the hash its ML-DSA key must have */
+};
+
+/* What a link that stands between now and an earlier one, or a record, says of itself. */
+struct swarm_claim {
+    uint8_t props;          /* enum link_prop */
+    const uint8_t *pq_hash; /* SWARM_PIN_LEN bytes; NULL: no ML-DSA key was proven */
+};
+
+/*
+ * The properties that the next link must have: each one that was proven before, by itself.  A peer that
+ * once did a hybrid key exchange and proved a classical key (go-libp2p and rust-libp2p) owes the former
+ * and not the latter.  A pin asks for LINK_PQ_AUTH: the signature by the pinned key covers the whole
+ * handshake, so nobody on the way can have taken the key exchange down unseen.
+ */
+uint8_t swarm_rule_need(const struct swarm_proof *before);
+
+/*
+ * Whether a link of any direction may stand that shows |now|, when |need| is what policy wants of every
+ * link.  QUDAG_EPOLICY: a property is missing.  QUDAG_EAUTH: another key than the pinned one, or none.
+ */
+QUDAG_MUST_USE qudag_err swarm_rule_admit(const struct swarm_proof *before, uint8_t need,
+                                          const struct swarm_claim *now);
+
+/* Takes what an admitted link showed into |proof|; true when that set the pin (trust on first use). */
+bool swarm_rule_learn(struct swarm_proof *proof, const struct swarm_claim *now);
+
+/*
+ * Whether a pin named by somebody else (a record, the command line) may stand beside what is known: not
+ * against another pin.  What a peer proved itself weighs more than what a record says.
+ */
+bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN_LEN]);
+
+/*
+ * Whether an address that others told (a DHT answer, an EXTEND) may be dialled: it must not make us send
+ * into our own machine or network, or to nobody in particular.  |private_ok|: networks of one machine
+ * or laboratory, where private and loopback addresses are the only ones.
+ */
+bool swarm_rule_hint(const struct netaddr *addr, bool private_ok);
+
+#endif

@@ -1,0 +1,169 @@
+/* rules_test.c - tables of what the rules accept and refuse. */
+#include "swarm/rules.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define K LINK_PQ_KEX
+#define A LINK_PQ_AUTH
+
+static const uint8_t key_1[SWARM_PIN_LEN] = {1}, key_2[SWARM_PIN_LEN] = {2};
+/* Differs from key_1 in its last byte only. */
+static const uint8_t key_1b[SWARM_PIN_LEN] = {1, [SWARM_PIN_LEN - 1] = 1};
+
+static struct swarm_proof proof(uint8_t proven, const uint8_t *pin)
+{
+    struct swarm_proof p = {.proven = proven, .has_pin = pin != NULL};
+
+    if (pin != NULL) {
+        memcpy(p.pin, pin, sizeof p.pin);
+    }
+    return p;
+}
+
+static void each_property_proven_before_must_be_proven_again(void **state)
+{
+    static const uint8_t props[] = {0, K, A, K | A};
+    (void)state;
+    for (size_t b = 0; b < ARRAY_LEN(props); b++) {
+        for (size_t n = 0; n < ARRAY_LEN(props); n++) {
+            struct swarm_proof before = proof(props[b], NULL);
+            struct swarm_claim now = {props[n] | LINK_INBOUND, NULL};
+            bool less = (props[b] & ~props[n]) != 0;
+            assert_int_equal(swarm_rule_admit(&before, 0, &now), less ? QUDAG_EPOLICY : QUDAG_OK);
+            assert_int_equal(swarm_rule_need(&before), props[b]);
+        }
+    }
+}
+
+static void what_policy_wants_of_every_link_is_wanted_of_new_peers_too(void **state)
+{
+    static const uint8_t props[] = {0, K, A, K | A};
+    static const struct swarm_proof stranger;
+    (void)state;
+    for (size_t need = 0; need < ARRAY_LEN(props); need++) {
+        for (size_t n = 0; n < ARRAY_LEN(props); n++) {
+            struct swarm_claim now = {props[n], NULL};
+            bool less = (props[need] & ~props[n]) != 0;
+            assert_int_equal(swarm_rule_admit(&stranger, props[need], &now),
+                             less ? QUDAG_EPOLICY : QUDAG_OK);
+        }
+    }
+}
+
+static void a_pin_admits_its_key_only(void **state)
+{
+    static const struct {
+        const uint8_t *pin, *shown;
+        qudag_err err;
+    } row[] = {
+        {NULL, NULL, QUDAG_OK},       {NULL, key_1, QUDAG_OK},      {key_1, key_1, QUDAG_OK},
+        {key_1, key_2, QUDAG_EAUTH},  {key_1, NULL, QUDAG_EAUTH},   {key_2, key_1, QUDAG_EAUTH},
+        {key_1, key_1b, QUDAG_EAUTH}, {key_1b, key_1, QUDAG_EAUTH},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct swarm_proof before = proof(0, row[i].pin);
+        struct swarm_claim now = {K | (row[i].shown != NULL ? A : 0), row[i].shown};
+        assert_int_equal(swarm_rule_admit(&before, 0, &now), row[i].err);
+        assert_int_equal(swarm_rule_need(&before), row[i].pin != NULL ? A : 0);
+    }
+}
+
+static void the_first_key_is_pinned_and_stays(void **state)
+{
+    struct swarm_proof p = {0};
+    struct swarm_claim kex = {K | LINK_INBOUND | LINK_QUDAG, NULL}, one = {A, key_1},
+                       two = {K | A, key_2};
+    (void)state;
+    assert_false(swarm_rule_learn(&p, &kex));
+    assert_false(p.has_pin);
+    assert_int_equal(p.proven, K); /* and nothing that is no proof */
+    assert_true(swarm_rule_learn(&p, &one));
+    assert_int_equal(p.proven, K | A);
+    assert_memory_equal(p.pin, key_1, sizeof key_1);
+    assert_false(swarm_rule_learn(&p, &two));
+    assert_memory_equal(p.pin, key_1, sizeof key_1);
+    assert_true(swarm_rule_pin(&p, key_1));
+    assert_false(swarm_rule_pin(&p, key_2));
+    assert_false(swarm_rule_pin(&p, key_1b));
+    p.has_pin = false;
+    assert_true(swarm_rule_pin(&p, key_2));
+}
+
+static void hints_lead_to_public_hosts_only(void **state)
+{
+    static const struct {
+        const char *ip;
+        bool lab, open; /* may be dialled: in a laboratory, elsewhere */
+    } row[] = {
+        {"9.9.9.9", true, true},
+        {"128.0.0.1", true, true},
+        {"126.255.255.255", true, true},
+        {"127.0.0.1", true, false},
+        {"127.255.255.254", true, false},
+        {"10.0.0.1", true, false},
+        {"9.255.255.255", true, true},
+        {"11.0.0.1", true, true},
+        {"172.15.255.255", true, true},
+        {"172.16.0.1", true, false},
+        {"172.31.255.255", true, false},
+        {"172.32.0.1", true, true},
+        {"192.168.1.1", true, false},
+        {"192.167.1.1", true, true},
+        {"169.254.169.254", true, false},
+        {"100.64.0.1", true, false},
+        {"100.127.255.255", true, false},
+        {"100.128.0.1", true, true},
+        {"0.0.0.0", false, false},
+        {"0.1.2.3", false, false},
+        {"223.255.255.255", true, true},
+        {"224.0.0.1", false, false},
+        {"239.255.255.255", false, false},
+        {"240.0.0.1", false, false},
+        {"255.255.255.255", false, false},
+        {"2001:db8::1", true, true},
+        {"2620:fe::9", true, true},
+        {"::1", true, false},
+        {"::", false, false},
+        {"fe80::1", true, false},
+        {"febf::1", true, false},
+        {"fec0::1", true, true},
+        {"fc00::1", true, false},
+        {"fdff::1", true, false},
+        {"ff02::1", false, false},
+        {"ff0e::1", false, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct netaddr a = {.port = 4001};
+        assert_int_equal(netaddr_parse_ip(&a, row[i].ip), QUDAG_OK);
+        assert_int_equal(swarm_rule_hint(&a, false), row[i].open);
+        assert_int_equal(swarm_rule_hint(&a, true), row[i].lab);
+        if (a.family == 4) { /* written as ::ffff:a.b.c.d it is no other host */
+            struct netaddr m = {.family = 6, .port = 4001, .ip = {[10] = 0xff, [11] = 0xff}};
+            memcpy(m.ip + 12, a.ip, 4);
+            assert_int_equal(swarm_rule_hint(&m, false), row[i].open);
+            assert_int_equal(swarm_rule_hint(&m, true), row[i].lab);
+        }
+        a.port = 0;
+        assert_false(swarm_rule_hint(&a, true));
+    }
+    struct netaddr none = {.port = 4001};
+    assert_false(swarm_rule_hint(&none, true));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_property_proven_before_must_be_proven_again),
+        cmocka_unit_test(what_policy_wants_of_every_link_is_wanted_of_new_peers_too),
+        cmocka_unit_test(a_pin_admits_its_key_only),
+        cmocka_unit_test(the_first_key_is_pinned_and_stays),
+        cmocka_unit_test(hints_lead_to_public_hosts_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
