@@ -1,7 +1,7 @@
 /* commands.c - what the tool may ask for and the library answers later. */
 #include "report.h"
 
-#include "courier.h"
+#include "transfer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -468,8 +468,8 @@ static const struct command commands[] = {
     {"dark.publish", run_dark_publish, done_dark_publish},
     {"dark.forget", run_dark_forget, done_dark_forget},
     {"dark.resolve", run_dark_resolve, done_dark_resolve},
-    {"send", courier_send, NULL},
-    {"inbox", courier_inbox, NULL},
+    {"send", transfer_send, NULL},
+    {"inbox", transfer_inbox, NULL},
     {"watch", run_watch, NULL},
     {"stop", run_stop, NULL},
 };

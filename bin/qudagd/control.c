@@ -1,7 +1,7 @@
 /* control.c - the control socket: clients, frames, requests. */
 #include "control.h"
 
-#include "courier.h"
+#include "transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,8 +60,8 @@ static void drop(struct client *cl)
     if (rq != NULL) {
         cl->rq = NULL;
         rq->client = NULL;
-        if (rq->job != NULL) {
-            courier_abandon(rq); /* ends it */
+        if (rq->transfer != NULL) {
+            transfer_abandon(rq); /* ends it */
         } else if (rq->op.id != 0) {
             qudag_op op = rq->op;
             request_end(rq, TOOL_FAILED, "", "", "");

@@ -36,7 +36,7 @@ struct request {
     qudag_peer_id peer; /* ping: after the connection stands */
     unsigned step;      /* ping: 1 connecting, 2 pinging */
     bool watching;      /* wants phases */
-    void *job;          /* courier: the transfer */
+    void *transfer;     /* send: the transfer (struct transfer_out) */
     size_t len;
     uint8_t bytes[]; /* of args */
 };

@@ -3,7 +3,7 @@
  *
  *   main.c      options, start, stop           state.c  the folder       conf.c, log.c
  *   control.c   socket, clients, frames   ──▶  commands.c, report.c  ──▶  the library
- *   courier.h   messages and files over streams of the library   ──▶  inbox.h
+ *   transfer.h  messages and files over streams of the library   ──▶  inbox.h
  */
 #ifndef QUDAG_BIN_DAEMON_H
 #define QUDAG_BIN_DAEMON_H
@@ -20,7 +20,7 @@
 #define PHASES_MAX 64
 
 struct control;
-struct courier;
+struct transfers;
 struct request;
 
 struct phase_note {
@@ -40,7 +40,7 @@ struct daemon {
     qudag_identity *identity;
     qudag_node *node;
     struct control *control;
-    struct courier *courier;
+    struct transfers *transfers;
     struct rec *rec; /* for whatever frame is being made */
     uint64_t since_ns;
     struct phase_note phases[PHASES_MAX]; /* oldest first; a run of one phase is one entry */

@@ -40,7 +40,7 @@ void inbox_safe_name(char *out, const char *name)
 {
     const unsigned char *s = (const unsigned char *)name;
     size_t len = 0;
-    while (*s != 0 && len + 4 <= COURIER_NAME_MAX) {
+    while (*s != 0 && len + 4 <= TRANSFER_NAME_MAX) {
         size_t n = letter(s);
         if (n == 0 || (len == 0 && *s == '.')) {
             out[len++] = '_';
@@ -101,13 +101,13 @@ static bool parse_line(struct inbox_entry *e, char *line)
          p = strtok_r(NULL, "\t", &save)) {
         part[n++] = p;
     }
-    if (n != 7 || strlen(part[6]) > COURIER_NAME_MAX || strlen(part[5]) >= sizeof(e->to) ||
-        !text_unhex(e->offer.hash, COURIER_HASH_LEN, part[3]) ||
-        !text_unhex(e->offer.id, COURIER_ID_LEN, part[4])) {
+    if (n != 7 || strlen(part[6]) > TRANSFER_NAME_MAX || strlen(part[5]) >= sizeof(e->to) ||
+        !text_unhex(e->offer.hash, TRANSFER_HASH_LEN, part[3]) ||
+        !text_unhex(e->offer.id, TRANSFER_ID_LEN, part[4])) {
         return false;
     }
     e->time_ms = strtoll(part[0], NULL, 10);
-    e->offer.kind = strcmp(part[1], "file") == 0 ? COURIER_FILE : COURIER_MESSAGE;
+    e->offer.kind = strcmp(part[1], "file") == 0 ? TRANSFER_FILE : TRANSFER_MESSAGE;
     e->offer.size = strtoull(part[2], NULL, 10);
     memcpy(e->to, part[5], strlen(part[5]) + 1);
     memcpy(e->offer.name, part[6], strlen(part[6]) + 1);
@@ -202,30 +202,30 @@ void inbox_close(struct inbox *b)
     b->n = b->cap = 0;
 }
 
-const struct inbox_entry *inbox_find(const struct inbox *b, const struct courier_offer *o)
+const struct inbox_entry *inbox_find(const struct inbox *b, const struct transfer_offer *o)
 {
     for (size_t ix = b->n; ix-- > 0;) {
         const struct inbox_entry *e = &b->entry[ix];
-        if (memcmp(e->offer.id, o->id, COURIER_ID_LEN) == 0 && e->offer.size == o->size &&
-            memcmp(e->offer.hash, o->hash, COURIER_HASH_LEN) == 0 && there(b, e)) {
+        if (memcmp(e->offer.id, o->id, TRANSFER_ID_LEN) == 0 && e->offer.size == o->size &&
+            memcmp(e->offer.hash, o->hash, TRANSFER_HASH_LEN) == 0 && there(b, e)) {
             return e;
         }
     }
     return NULL;
 }
 
-bool inbox_partial(const struct inbox *b, const struct courier_offer *o, char path[PATH_LEN],
+bool inbox_partial(const struct inbox *b, const struct transfer_offer *o, char path[PATH_LEN],
                    char offer_path[PATH_LEN])
 {
-    char id[2 * COURIER_ID_LEN + 1], with[2 * COURIER_ID_LEN + 7];
-    text_hex(id, o->id, COURIER_ID_LEN);
+    char id[2 * TRANSFER_ID_LEN + 1], with[2 * TRANSFER_ID_LEN + 7];
+    text_hex(id, o->id, TRANSFER_ID_LEN);
     (void)snprintf(with, sizeof(with), "%s.offer", id);
     return path_join(path, b->partial, id) && path_join(offer_path, b->partial, with);
 }
 
 static void drop_partial(const struct inbox *b, const char *id)
 {
-    char path[PATH_LEN], offer[2 * COURIER_ID_LEN + 7];
+    char path[PATH_LEN], offer[2 * TRANSFER_ID_LEN + 7];
     (void)snprintf(offer, sizeof(offer), "%s.offer", id);
     if (path_join(path, b->partial, id)) {
         (void)unlink(path);
@@ -236,11 +236,11 @@ static void drop_partial(const struct inbox *b, const char *id)
 }
 
 void inbox_trim(const struct inbox *b, uint64_t most,
-                bool (*busy)(const void *ctx, const uint8_t id[COURIER_ID_LEN]), const void *ctx)
+                bool (*busy)(const void *ctx, const uint8_t id[TRANSFER_ID_LEN]), const void *ctx)
 {
     for (bool over = true; over;) {
-        char oldest[2 * COURIER_ID_LEN + 1] = "", path[PATH_LEN];
-        uint8_t id[COURIER_ID_LEN];
+        char oldest[2 * TRANSFER_ID_LEN + 1] = "", path[PATH_LEN];
+        uint8_t id[TRANSFER_ID_LEN];
         uint64_t bytes = 0;
         size_t n = 0;
         struct timespec age = {0};
@@ -273,13 +273,13 @@ void inbox_trim(const struct inbox *b, uint64_t most,
     }
 }
 
-int inbox_place(const char *dir, const char *partial, char name[COURIER_NAME_MAX + 1])
+int inbox_place(const char *dir, const char *partial, char name[TRANSFER_NAME_MAX + 1])
 {
-    char stem[COURIER_NAME_MAX + 1], path[PATH_LEN];
+    char stem[TRANSFER_NAME_MAX + 1], path[PATH_LEN];
     memcpy(stem, name, sizeof(stem));
     const char *dot = strrchr(name, '.');
     size_t stem_len = dot == NULL || dot == name ? strlen(name) : (size_t)(dot - name);
-    char tail[COURIER_NAME_MAX + 1];
+    char tail[TRANSFER_NAME_MAX + 1];
     (void)snprintf(tail, sizeof(tail), "%s", stem + stem_len);
     for (unsigned nth = 2; nth < 10000; nth++) {
         if (!path_join(path, dir, name)) {
@@ -293,10 +293,10 @@ int inbox_place(const char *dir, const char *partial, char name[COURIER_NAME_MAX
         }
         char number[16];
         int digits = snprintf(number, sizeof(number), " (%u)", nth);
-        size_t keep = stem_len, most = COURIER_NAME_MAX - (size_t)digits;
+        size_t keep = stem_len, most = TRANSFER_NAME_MAX - (size_t)digits;
         size_t tail_len = strlen(tail) < most ? strlen(tail) : 0;
         keep = keep + tail_len > most ? most - tail_len : keep;
-        (void)snprintf(name, COURIER_NAME_MAX + 1, "%.*s%s%.*s", (int)keep, stem, number,
+        (void)snprintf(name, TRANSFER_NAME_MAX + 1, "%.*s%s%.*s", (int)keep, stem, number,
                        (int)tail_len, tail);
     }
     return EEXIST;
@@ -305,11 +305,11 @@ int inbox_place(const char *dir, const char *partial, char name[COURIER_NAME_MAX
 /* |line| has room for INDEX_LINE_MAX. */
 static size_t index_line(char *line, const struct inbox_entry *e)
 {
-    char hash[2 * COURIER_HASH_LEN + 1], id[2 * COURIER_ID_LEN + 1];
-    text_hex(hash, e->offer.hash, COURIER_HASH_LEN);
-    text_hex(id, e->offer.id, COURIER_ID_LEN);
+    char hash[2 * TRANSFER_HASH_LEN + 1], id[2 * TRANSFER_ID_LEN + 1];
+    text_hex(hash, e->offer.hash, TRANSFER_HASH_LEN);
+    text_hex(id, e->offer.id, TRANSFER_ID_LEN);
     int len = snprintf(line, INDEX_LINE_MAX, "%lld\t%s\t%llu\t%s\t%s\t%s\t%s\n",
-                       (long long)e->time_ms, e->offer.kind == COURIER_FILE ? "file" : "message",
+                       (long long)e->time_ms, e->offer.kind == TRANSFER_FILE ? "file" : "message",
                        (unsigned long long)e->offer.size, hash, id, e->to[0] == 0 ? "-" : e->to,
                        e->offer.name);
     return len > 0 && len < INDEX_LINE_MAX ? (size_t)len : 0;

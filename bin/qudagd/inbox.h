@@ -9,7 +9,7 @@
 #define QUDAG_BIN_INBOX_H
 
 #include "common/fileio.h"
-#include "courier.h"
+#include "transfer.h"
 
 #define INBOX_LISTED_MAX 10000 /* the oldest are not listed any more */
 #define INBOX_LINES_MAX                                                                            \
@@ -21,7 +21,7 @@
 
 struct inbox_entry {
     int64_t time_ms;
-    struct courier_offer offer; /* name: as stored */
+    struct transfer_offer offer; /* name: as stored */
     char to[QUDAG_DARK_TEXT_MAX];
 };
 
@@ -38,20 +38,20 @@ struct inbox {
 bool inbox_open(struct inbox *b, const char *dir); /* false: b->why */
 void inbox_close(struct inbox *b);
 /* An entry of that id and content whose file is still there, or NULL. */
-const struct inbox_entry *inbox_find(const struct inbox *b, const struct courier_offer *o);
+const struct inbox_entry *inbox_find(const struct inbox *b, const struct transfer_offer *o);
 /* The paths of a transfer at work. */
-bool inbox_partial(const struct inbox *b, const struct courier_offer *o, char path[PATH_LEN],
+bool inbox_partial(const struct inbox *b, const struct transfer_offer *o, char path[PATH_LEN],
                    char offer_path[PATH_LEN]);
 /* What a file of |size| bytes counts against the limit. */
 uint64_t inbox_cost(uint64_t size);
 /* Of what was begun and is not |busy|, the oldest goes until the rest costs at most |most| bytes. */
 void inbox_trim(const struct inbox *b, uint64_t most,
-                bool (*busy)(const void *ctx, const uint8_t id[COURIER_ID_LEN]), const void *ctx);
-/* A name that is harmless here; |out| has room for COURIER_NAME_MAX + 1. */
+                bool (*busy)(const void *ctx, const uint8_t id[TRANSFER_ID_LEN]), const void *ctx);
+/* A name that is harmless here; |out| has room for TRANSFER_NAME_MAX + 1. */
 void inbox_safe_name(char *out, const char *name);
 /* Moves |partial| to a name that is free; |name| is changed if it is not.  0 or an errno.
  * Touches only files: may run on another thread. */
-int inbox_place(const char *dir, const char *partial, char name[COURIER_NAME_MAX + 1]);
+int inbox_place(const char *dir, const char *partial, char name[TRANSFER_NAME_MAX + 1]);
 int inbox_add(struct inbox *b, const struct inbox_entry *e); /* 0 or an errno */
 
 #endif

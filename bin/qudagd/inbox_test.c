@@ -31,7 +31,7 @@ static void names_from_strangers_become_harmless(void **state)
          "exe",
          "gpj___exe"},
     };
-    char out[COURIER_NAME_MAX + 1];
+    char out[TRANSFER_NAME_MAX + 1];
     for (size_t ix = 0; ix < sizeof(t) / sizeof(t[0]); ix++) {
         inbox_safe_name(out, t[ix].from);
         if (ix == 1) {
@@ -45,7 +45,7 @@ static void names_from_strangers_become_harmless(void **state)
     memset(longest, 'x', sizeof(longest) - 1);
     longest[999] = 0;
     inbox_safe_name(out, longest);
-    assert_true(strlen(out) <= COURIER_NAME_MAX);
+    assert_true(strlen(out) <= TRANSFER_NAME_MAX);
 }
 
 static void put_file(const char *path, const char *text)
@@ -64,7 +64,7 @@ static void nothing_is_replaced_and_the_index_survives(void **state)
     assert_non_null(mkdtemp(dir));
     assert_true(inbox_open(&b, dir));
     struct inbox_entry e = {.time_ms = 1700000000000, .to = "a.b.dark"};
-    e.offer = (struct courier_offer){.kind = COURIER_FILE, .size = 3, .id = {9}, .hash = {8}};
+    e.offer = (struct transfer_offer){.kind = TRANSFER_FILE, .size = 3, .id = {9}, .hash = {8}};
     assert_true(inbox_partial(&b, &e.offer, path, offer));
     static const char *const expect[] = {"x.tar", "x (2).tar", "x (3).tar"};
     for (size_t ix = 0; ix < 3; ix++) {
@@ -103,7 +103,7 @@ static void nothing_is_replaced_and_the_index_survives(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
-static bool is_busy(const void *ctx, const uint8_t id[COURIER_ID_LEN])
+static bool is_busy(const void *ctx, const uint8_t id[TRANSFER_ID_LEN])
 {
     return id[0] == *(const uint8_t *)ctx;
 }
@@ -113,7 +113,7 @@ static size_t begun(const struct inbox *b, uint8_t first, uint8_t last)
     char path[PATH_LEN], offer_path[PATH_LEN];
     size_t n = 0;
     for (unsigned ix = first; ix <= last; ix++) {
-        struct courier_offer o = {.id = {(uint8_t)ix}};
+        struct transfer_offer o = {.id = {(uint8_t)ix}};
         assert_true(inbox_partial(b, &o, path, offer_path));
         bool content = access(path, F_OK) == 0;
         assert_int_equal(content, access(offer_path, F_OK) == 0); /* they go together */
@@ -131,7 +131,7 @@ static void what_was_begun_and_left_counts_too(void **state)
     assert_non_null(mkdtemp(dir));
     assert_true(inbox_open(&b, dir));
     for (uint8_t ix = 1; ix <= INBOX_PARTIALS_MAX + 6; ix++) {
-        struct courier_offer o = {.id = {ix}};
+        struct transfer_offer o = {.id = {ix}};
         struct timespec at[2] = {{.tv_sec = 1000 + ix}, {.tv_sec = 1000 + ix}};
         assert_true(inbox_partial(&b, &o, path, offer_path));
         put_file(path, "part");
@@ -147,7 +147,7 @@ static void what_was_begun_and_left_counts_too(void **state)
     inbox_trim(&b, 0, is_busy, &busy);
     assert_int_equal(begun(&b, 1, INBOX_PARTIALS_MAX + 6), 1);
     inbox_close(&b);
-    struct courier_offer o = {.id = {busy}};
+    struct transfer_offer o = {.id = {busy}};
     assert_true(inbox_partial(&b, &o, path, offer_path));
     assert_int_equal(unlink(path) | unlink(offer_path), 0);
     assert_int_equal(rmdir(b.partial) | rmdir(dir), 0);
@@ -164,7 +164,7 @@ static void a_flood_of_empty_messages_costs_and_leaves_a_readable_index(void **s
     assert_non_null(mkdtemp(dir));
     assert_true(inbox_open(&b, dir));
     assert_true(path_join(path, dir, ".index"));
-    memset(e.offer.name, 'x', COURIER_NAME_MAX);
+    memset(e.offer.name, 'x', TRANSFER_NAME_MAX);
     for (unsigned ix = 0; ix < 2 * INBOX_LINES_MAX; ix++) {
         assert_int_equal(inbox_add(&b, &e), 0);
         assert_int_equal(stat(path, &st), 0);

@@ -5,9 +5,9 @@
  *   ─▶ "ready" to whoever started us ─▶ loop ─▶ signal or `qudag down` ─▶ everything in reverse
  */
 #include "control.h"
-#include "courier.h"
 #include "report.h"
 #include "start.h"
+#include "transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,7 +97,7 @@ static void on_op_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_re
 {
     struct daemon *d = daemon_of(user);
     (void)n;
-    if (!courier_op_done(d->courier, op, err, res)) {
+    if (!transfer_op_done(d->transfers, op, err, res)) {
         (void)control_op_done(d->control, op, err, res);
     }
 }
@@ -111,25 +111,25 @@ static void on_stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *fro
         qudag_stream_reset(n, s);
         return;
     }
-    courier_stream_in(d->courier, s, dark);
+    transfer_stream_in(d->transfers, s, dark);
 }
 
 static void on_stream_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, void *user)
 {
     (void)n;
-    courier_data(daemon_of(user)->courier, s, data, fin);
+    transfer_data(daemon_of(user)->transfers, s, data, fin);
 }
 
 static void on_stream_ready(qudag_node *n, qudag_stream s, void *user)
 {
     (void)n;
-    courier_writable(daemon_of(user)->courier, s);
+    transfer_writable(daemon_of(user)->transfers, s);
 }
 
 static void on_stream_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
 {
     (void)n;
-    courier_closed(daemon_of(user)->courier, s, why);
+    transfer_closed(daemon_of(user)->transfers, s, why);
 }
 
 static qudag_err on_save(qudag_node *n, const char *name, qudag_slice bytes, void *user)
@@ -150,7 +150,7 @@ static void on_tick(uv_timer_t *t)
     struct daemon *d = t->data;
     uint64_t now = mono_ns();
     control_tick(d->control, now);
-    courier_tick(d->courier, now);
+    transfer_tick(d->transfers, now);
 }
 
 static void on_signal(uv_signal_t *h, int signum)
@@ -174,8 +174,8 @@ static void shut(struct daemon *d)
     qudag_node_free(d->node);
     d->node = NULL;
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
-    courier_free(d->courier);
-    d->courier = NULL;
+    transfer_free(d->transfers);
+    d->transfers = NULL;
     (void)uv_loop_close(&d->loop);
 }
 
@@ -238,7 +238,7 @@ static int make_node(struct daemon *d)
         if (code != DAEMON_OK) {
             return code;
         }
-        err = qudag_protocol_serve(d->node, COURIER_PROTO);
+        err = qudag_protocol_serve(d->node, TRANSFER_PROTO);
     }
     if (err != QUDAG_OK) {
         (void)snprintf(d->state.why, sizeof(d->state.why), "the node cannot be made: %s (%s)",
@@ -294,7 +294,7 @@ static int serve(struct daemon *d)
     if (code == DAEMON_OK) {
         code = start_loop(d);
     }
-    if (code == DAEMON_OK && !courier_new(&d->courier, d)) {
+    if (code == DAEMON_OK && !transfer_new(&d->transfers, d)) {
         code = DAEMON_FAILED;
     }
     if (code == DAEMON_OK) {

@@ -1,5 +1,5 @@
 /*
- * courier_send.c - one transfer out.
+ * transfer_send.c - one transfer out.
  *
  *   HASHING ─▶ RESOLVING ─▶ OFFERED ─▶ CONTENT ─▶ WAITING ─▶ done
  *                 ▲            └─────────┴──────────┤ stream lost, or silence
@@ -8,7 +8,7 @@
  * Silence is noticed here and not left to the layers below, for a relay that was switched off tells
  * nobody: circuits to the service are closed and the next attempt builds another.
  */
-#include "courier_int.h"
+#include "transfer_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,19 +23,19 @@
 #define TELL_NS (NS_PER_S / 10) /* progress to the tool */
 #define PAUSE_NS (NS_PER_S / 5) /* before the second attempt; doubles up to 3.2 s */
 
-enum send_state { HASHING, RESOLVING, OFFERED, CONTENT, WAITING, PAUSED };
+enum out_state { HASHING, RESOLVING, OFFERED, CONTENT, WAITING, PAUSED };
 static const char *const state_name[] = {"hashing", "resolving",  "connecting",
                                          "sending", "confirming", "retrying"};
 
-struct send {
-    struct send *next;
-    struct courier *k;
+struct transfer_out {
+    struct transfer_out *next;
+    struct transfers *k;
     struct request *rq; /* NULL: nobody waits any more */
-    enum send_state state;
-    struct courier_offer offer;
+    enum out_state state;
+    struct transfer_offer offer;
     char addr[QUDAG_DARK_TEXT_MAX], service[QUDAG_PEER_ID_TEXT_MAX];
     int fd; /* FILE */
-    struct job job;
+    struct transfer_job job;
     qudag_op op;
     qudag_stream stream;
     bool streaming;
@@ -46,17 +46,17 @@ struct send {
     unsigned tries, streams; /* tries: since the last progress */
     qudag_err last;
     size_t head_len, head_at, in_len, block_len, block_at;
-    uint8_t head[COURIER_MSG_MAX], in[COURIER_MSG_MAX];
-    uint8_t block[COURIER_BLOCK]; /* MESSAGE: the whole content */
+    uint8_t head[TRANSFER_MSG_MAX], in[TRANSFER_MSG_MAX];
+    uint8_t block[TRANSFER_BLOCK]; /* MESSAGE: the whole content */
 };
 
-static void pump(struct send *s);
-static void try_again(struct send *s, qudag_err why);
+static void pump(struct transfer_out *s);
+static void try_again(struct transfer_out *s, qudag_err why);
 
-static void unlink_send(struct send *s)
+static void unlink_send(struct transfer_out *s)
 {
-    struct courier *k = s->k;
-    for (struct send **at = &k->sends; *at != NULL; at = &(*at)->next) {
+    struct transfers *k = s->k;
+    for (struct transfer_out **at = &k->sends; *at != NULL; at = &(*at)->next) {
         if (*at == s) {
             *at = s->next;
             k->n_sends--;
@@ -70,7 +70,7 @@ static void unlink_send(struct send *s)
 }
 
 /* The request is answered before; a hash at work is waited for. */
-static void finish(struct send *s)
+static void finish(struct transfer_out *s)
 {
     if (s->streaming) {
         s->streaming = false;
@@ -84,20 +84,20 @@ static void finish(struct send *s)
     unlink_send(s);
 }
 
-static void fail(struct send *s, enum tool_exit code, const char *error, const char *message,
-                 const char *hint)
+static void fail(struct transfer_out *s, enum tool_exit code, const char *error,
+                 const char *message, const char *hint)
 {
     if (s->rq != NULL) {
-        s->rq->job = NULL;
+        s->rq->transfer = NULL;
         request_end(s->rq, code, error, message, hint);
     }
     finish(s);
 }
 
-static void fail_err(struct send *s, qudag_err err, const char *what)
+static void fail_err(struct transfer_out *s, qudag_err err, const char *what)
 {
     if (s->rq != NULL) {
-        s->rq->job = NULL;
+        s->rq->transfer = NULL;
         request_end_err(s->rq, err, what);
     }
     finish(s);
@@ -106,7 +106,7 @@ static void fail_err(struct send *s, qudag_err err, const char *what)
 /* ------------------------------------------------------------------ telling */
 
 /* Our circuits that end at the service: their path into |r|, or, without |r|, an end to them. */
-static void with_circuits(struct send *s, struct rec *r)
+static void with_circuits(struct transfer_out *s, struct rec *r)
 {
     qudag_circuit found[16];
     size_t n = 0;
@@ -134,12 +134,12 @@ static void with_circuits(struct send *s, struct rec *r)
     for (size_t ix = 0; r == NULL && ix < n; ix++) {
         qudag_err err = qudag_circuit_close(node, found[ix]);
         if (err != QUDAG_OK && err != QUDAG_ESTALE) {
-            log_say(&s->k->d->log, QUDAG_LOG_DEBUG, "courier.close", "%s", qudag_strerror(err));
+            log_say(&s->k->d->log, QUDAG_LOG_DEBUG, "transfer.close", "%s", qudag_strerror(err));
         }
     }
 }
 
-static void tell(struct send *s, enum rec_type type)
+static void tell(struct transfer_out *s, enum rec_type type)
 {
     struct request *rq = s->rq;
     if (rq == NULL) {
@@ -147,7 +147,7 @@ static void tell(struct send *s, enum rec_type type)
     }
     struct rec *r = request_rec(rq, type);
     rec_str(r, "state", type == REC_ROW ? "delivered" : state_name[s->state]);
-    rec_str(r, "kind", s->offer.kind == COURIER_FILE ? "file" : "message");
+    rec_str(r, "kind", s->offer.kind == TRANSFER_FILE ? "file" : "message");
     rec_str(r, "name", s->offer.name);
     rec_int(r, "size", (int64_t)s->offer.size);
     rec_int(r, "acked", (int64_t)s->acked);
@@ -164,10 +164,10 @@ static void tell(struct send *s, enum rec_type type)
         with_circuits(s, r);
     }
     if (type == REC_ROW) {
-        char hex[2 * COURIER_HASH_LEN + 1];
-        text_hex(hex, s->offer.hash, COURIER_HASH_LEN);
+        char hex[2 * TRANSFER_HASH_LEN + 1];
+        text_hex(hex, s->offer.hash, TRANSFER_HASH_LEN);
         rec_str(r, "hash", hex); /* both ends' */
-        text_hex(hex, s->offer.id, COURIER_ID_LEN);
+        text_hex(hex, s->offer.id, TRANSFER_ID_LEN);
         rec_str(r, "id", hex);
     }
     request_send(rq);
@@ -175,7 +175,7 @@ static void tell(struct send *s, enum rec_type type)
 
 /* ------------------------------------------------------------------ attempts */
 
-static void enter(struct send *s, enum send_state state)
+static void enter(struct transfer_out *s, enum out_state state)
 {
     bool news = s->state != state;
     s->state = state;
@@ -185,17 +185,17 @@ static void enter(struct send *s, enum send_state state)
     }
 }
 
-static void begin(struct send *s)
+static void begin(struct transfer_out *s)
 {
-    struct courier_msg m = {.type = COURIER_T_OFFER, .offer = s->offer};
-    s->head_len = courier_encode(s->head, &m);
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER, .offer = s->offer};
+    s->head_len = transfer_encode(s->head, &m);
     s->head_at = s->in_len = 0;
     s->at = s->resumed = 0;
-    if (s->offer.kind == COURIER_FILE) {
+    if (s->offer.kind == TRANSFER_FILE) {
         s->block_len = 0;
     }
     s->block_at = 0;
-    qudag_err err = qudag_dark_open(s->k->d->node, s->addr, COURIER_PROTO, &s->stream);
+    qudag_err err = qudag_dark_open(s->k->d->node, s->addr, TRANSFER_PROTO, &s->stream);
     if (err != QUDAG_OK) {
         try_again(s, err);
         return;
@@ -206,7 +206,7 @@ static void begin(struct send *s)
     pump(s);
 }
 
-static void resolve(struct send *s)
+static void resolve(struct transfer_out *s)
 {
     qudag_err err = qudag_dark_resolve(s->k->d->node, s->addr, &s->op);
     if (err != QUDAG_OK) {
@@ -223,7 +223,7 @@ static bool is_final(qudag_err err)
            err == QUDAG_EAUTH;
 }
 
-static void try_again(struct send *s, qudag_err why)
+static void try_again(struct transfer_out *s, qudag_err why)
 {
     uint64_t now = mono_ns();
     s->last = why;
@@ -243,9 +243,9 @@ static void try_again(struct send *s, qudag_err why)
     enter(s, PAUSED);
 }
 
-bool send_op_done(struct courier *k, qudag_op op, qudag_err err, const qudag_result *res)
+bool transfer_out_op_done(struct transfers *k, qudag_op op, qudag_err err, const qudag_result *res)
 {
-    struct send *s = k == NULL ? NULL : k->sends;
+    struct transfer_out *s = k == NULL ? NULL : k->sends;
     while (s != NULL && (s->op.id != op.id || op.id == 0)) {
         s = s->next;
     }
@@ -270,13 +270,13 @@ bool send_op_done(struct courier *k, qudag_op op, qudag_err err, const qudag_res
 /* ------------------------------------------------------------------ content */
 
 /* False: there is nothing more to write now. */
-static bool fill(struct send *s)
+static bool fill(struct transfer_out *s)
 {
-    if (s->state != CONTENT || s->at == s->offer.size || s->offer.kind == COURIER_MESSAGE) {
+    if (s->state != CONTENT || s->at == s->offer.size || s->offer.kind == TRANSFER_MESSAGE) {
         return false;
     }
     uint64_t left = s->offer.size - s->at;
-    size_t want = left < COURIER_BLOCK ? (size_t)left : COURIER_BLOCK;
+    size_t want = left < TRANSFER_BLOCK ? (size_t)left : TRANSFER_BLOCK;
     ssize_t n = pread(s->fd, s->block, want, (off_t)s->at);
     if (n <= 0) {
         fail(s, TOOL_FAILED, "READ",
@@ -290,7 +290,7 @@ static bool fill(struct send *s)
 }
 
 /* True: all of it was taken. */
-static bool give(struct send *s, const uint8_t *base, size_t len, size_t *at)
+static bool give(struct transfer_out *s, const uint8_t *base, size_t len, size_t *at)
 {
     size_t taken = 0;
     qudag_err err =
@@ -302,18 +302,18 @@ static bool give(struct send *s, const uint8_t *base, size_t len, size_t *at)
     return *at == len;
 }
 
-static bool find(struct courier *k, const struct send *s)
+static bool find(struct transfers *k, const struct transfer_out *s)
 {
-    const struct send *at = k->sends;
+    const struct transfer_out *at = k->sends;
     while (at != NULL && at != s) {
         at = at->next;
     }
     return at != NULL;
 }
 
-static void pump(struct send *s)
+static void pump(struct transfer_out *s)
 {
-    struct courier *k = s->k;
+    struct transfers *k = s->k;
     if (!s->streaming) {
         return;
     }
@@ -321,7 +321,7 @@ static void pump(struct send *s)
         if (!give(s, s->head, s->head_len, &s->head_at)) {
             return;
         }
-        if (s->offer.kind == COURIER_MESSAGE) {
+        if (s->offer.kind == TRANSFER_MESSAGE) {
             s->sent_ns = mono_ns();
             enter(s, CONTENT);
         }
@@ -343,27 +343,27 @@ static void pump(struct send *s)
     }
 }
 
-static struct send *by_stream(struct courier *k, qudag_stream stream)
+static struct transfer_out *by_stream(struct transfers *k, qudag_stream stream)
 {
-    struct send *s = k == NULL ? NULL : k->sends;
+    struct transfer_out *s = k == NULL ? NULL : k->sends;
     while (s != NULL && (!s->streaming || s->stream.id != stream.id)) {
         s = s->next;
     }
     return s;
 }
 
-bool send_pump_stream(struct courier *k, qudag_stream stream)
+bool transfer_out_pump_stream(struct transfers *k, qudag_stream stream)
 {
-    struct send *s = by_stream(k, stream);
+    struct transfer_out *s = by_stream(k, stream);
     if (s != NULL) {
         pump(s);
     }
     return s != NULL;
 }
 
-bool send_closed(struct courier *k, qudag_stream stream, qudag_err why)
+bool transfer_out_closed(struct transfers *k, qudag_stream stream, qudag_err why)
 {
-    struct send *s = by_stream(k, stream);
+    struct transfer_out *s = by_stream(k, stream);
     if (s != NULL) {
         s->streaming = false;
         try_again(s, why == QUDAG_OK ? QUDAG_ECLOSED : why);
@@ -373,9 +373,9 @@ bool send_closed(struct courier *k, qudag_stream stream, qudag_err why)
 
 /* ------------------------------------------------------------------ what the receiver says */
 
-static void on_done(struct send *s, const struct courier_msg *m)
+static void on_done(struct transfer_out *s, const struct transfer_msg *m)
 {
-    if (m->n != s->offer.size || memcmp(m->hash, s->offer.hash, COURIER_HASH_LEN) != 0) {
+    if (m->n != s->offer.size || memcmp(m->hash, s->offer.hash, TRANSFER_HASH_LEN) != 0) {
         fail(s, TOOL_FAILED, "HASH_DIFFERS", "the receiver computed another hash than we did",
              "send it again");
         return;
@@ -386,9 +386,9 @@ static void on_done(struct send *s, const struct courier_msg *m)
     fail(s, TOOL_OK, "", "", "");
 }
 
-static void on_accept(struct send *s, uint64_t offset)
+static void on_accept(struct transfer_out *s, uint64_t offset)
 {
-    if (s->state != OFFERED || s->offer.kind != COURIER_FILE || offset > s->offer.size) {
+    if (s->state != OFFERED || s->offer.kind != TRANSFER_FILE || offset > s->offer.size) {
         try_again(s, QUDAG_EPROTO);
         return;
     }
@@ -398,45 +398,45 @@ static void on_accept(struct send *s, uint64_t offset)
     pump(s);
 }
 
-static void on_refuse(struct send *s, unsigned reason)
+static void on_refuse(struct transfer_out *s, unsigned reason)
 {
-    if (reason == COURIER_BUSY || reason == COURIER_HASH_DIFFERS) {
+    if (reason == TRANSFER_BUSY || reason == TRANSFER_HASH_DIFFERS) {
         try_again(s, QUDAG_EREFUSED);
         return;
     }
-    fail(s, TOOL_REFUSED, "QUDAG_EREFUSED", courier_reason_text(reason),
+    fail(s, TOOL_REFUSED, "QUDAG_EREFUSED", transfer_reason_text(reason),
          "only the receiver can change that");
 }
 
-static void on_message(struct send *s, const struct courier_msg *m)
+static void on_message(struct transfer_out *s, const struct transfer_msg *m)
 {
     s->heard_ns = mono_ns();
     switch (m->type) {
-    case COURIER_T_ACCEPT:
+    case TRANSFER_T_ACCEPT:
         on_accept(s, m->n);
         break;
-    case COURIER_T_PROGRESS:
+    case TRANSFER_T_PROGRESS:
         if (m->n > s->acked && m->n <= s->offer.size) {
             s->acked = m->n;
             s->progress_ns = s->heard_ns;
             s->tries = 0;
         }
         break;
-    case COURIER_T_REFUSE:
+    case TRANSFER_T_REFUSE:
         on_refuse(s, m->reason);
         break;
-    case COURIER_T_DONE:
+    case TRANSFER_T_DONE:
         on_done(s, m);
         break;
-    case COURIER_T_OFFER:
+    case TRANSFER_T_OFFER:
         try_again(s, QUDAG_EPROTO);
         break;
     }
 }
 
-bool send_data(struct courier *k, qudag_stream stream, qudag_slice data)
+bool transfer_out_data(struct transfers *k, qudag_stream stream, qudag_slice data)
 {
-    struct send *s = by_stream(k, stream);
+    struct transfer_out *s = by_stream(k, stream);
     if (s == NULL) {
         return false;
     }
@@ -446,9 +446,9 @@ bool send_data(struct courier *k, qudag_stream stream, qudag_slice data)
         memcpy(s->in + s->in_len, data.base, n);
         s->in_len += n;
         data = (qudag_slice){data.base + n, data.len - n};
-        struct courier_msg m;
+        struct transfer_msg m;
         size_t used;
-        while ((used = courier_decode(&m, s->in, s->in_len)) != 0) {
+        while ((used = transfer_decode(&m, s->in, s->in_len)) != 0) {
             if (used == SIZE_MAX) {
                 try_again(s, QUDAG_EPROTO);
                 return true;
@@ -466,9 +466,9 @@ bool send_data(struct courier *k, qudag_stream stream, qudag_slice data)
 
 /* ------------------------------------------------------------------ time */
 
-static void tick_one(struct send *s, uint64_t now_ns)
+static void tick_one(struct transfer_out *s, uint64_t now_ns)
 {
-    struct courier *k = s->k;
+    struct transfers *k = s->k;
     uint64_t patience = (s->state == OFFERED || s->state == RESOLVING ? OPENING_S : SILENCE_S);
     if (s->state == PAUSED) {
         if (now_ns >= s->until_ns) {
@@ -497,10 +497,10 @@ static void tick_one(struct send *s, uint64_t now_ns)
     pump(s);
 }
 
-void send_tick(struct courier *k, uint64_t now_ns)
+void transfer_out_tick(struct transfers *k, uint64_t now_ns)
 {
-    struct send *next;
-    for (struct send *s = k->sends; s != NULL; s = next) {
+    struct transfer_out *next;
+    for (struct transfer_out *s = k->sends; s != NULL; s = next) {
         next = s->next;
         if (s->rq != NULL) {
             tick_one(s, now_ns);
@@ -513,9 +513,9 @@ void send_tick(struct courier *k, uint64_t now_ns)
 
 /* ------------------------------------------------------------------ the beginning and the end */
 
-static void on_hashed(struct job *j)
+static void on_hashed(struct transfer_job *j)
 {
-    struct send *s = j->owner;
+    struct transfer_out *s = j->owner;
     if (s->rq == NULL) {
         unlink_send(s);
         return;
@@ -526,14 +526,14 @@ static void on_hashed(struct job *j)
     }
     const struct daemon *d = s->k->d;
     blake3_hasher id;
-    blake3_hasher_finalize(&j->hash, s->offer.hash, COURIER_HASH_LEN);
+    blake3_hasher_finalize(&j->hash, s->offer.hash, TRANSFER_HASH_LEN);
     /* The same file to the same address has the same id, so that a later attempt goes on where
      * this one ended; the key keeps others from knowing it. */
     blake3_hasher_init_keyed(&id, d->state.secret);
     blake3_hasher_update(&id, s->addr, strlen(s->addr));
-    blake3_hasher_update(&id, s->offer.hash, COURIER_HASH_LEN);
+    blake3_hasher_update(&id, s->offer.hash, TRANSFER_HASH_LEN);
     blake3_hasher_update(&id, s->offer.name, strlen(s->offer.name));
-    if (s->offer.kind == COURIER_MESSAGE || rec_get_bool(&s->rq->args, "again")) {
+    if (s->offer.kind == TRANSFER_MESSAGE || rec_get_bool(&s->rq->args, "again")) {
         uint8_t salt[16];
         if (uv_random(NULL, NULL, salt, sizeof(salt), 0, NULL) != 0) {
             fail(s, TOOL_FAILED, "RANDOM", "no random bytes are to be had", "");
@@ -541,22 +541,22 @@ static void on_hashed(struct job *j)
         }
         blake3_hasher_update(&id, salt, sizeof(salt));
     }
-    blake3_hasher_finalize(&id, s->offer.id, COURIER_ID_LEN);
+    blake3_hasher_finalize(&id, s->offer.id, TRANSFER_ID_LEN);
     s->progress_ns = mono_ns();
     resolve(s);
 }
 
 /* What shall be sent: from the request into |s|.  NULL, or what is wrong. */
-static const char *take_content(struct send *s, struct request *rq)
+static const char *take_content(struct transfer_out *s, struct request *rq)
 {
     struct rec_field message;
     struct stat st;
     const char *name = rec_get_str(&rq->args, "name");
     if (rec_find(&rq->args, "message", REC_BYTES, &message)) {
-        if (message.len > COURIER_MESSAGE_MAX) {
+        if (message.len > TRANSFER_MESSAGE_MAX) {
             return "a message has at most 32 KiB; put it into a file";
         }
-        s->offer.kind = COURIER_MESSAGE;
+        s->offer.kind = TRANSFER_MESSAGE;
         s->offer.size = message.len;
         memcpy(s->block, message.bytes, message.len);
         s->block_len = message.len;
@@ -567,22 +567,22 @@ static const char *take_content(struct send *s, struct request *rq)
     }
     s->fd = rq->fd;
     rq->fd = -1;
-    s->offer.kind = COURIER_FILE;
+    s->offer.kind = TRANSFER_FILE;
     s->offer.size = (uint64_t)st.st_size;
     (void)snprintf(s->offer.name, sizeof(s->offer.name), "%s", name == NULL ? "file" : name);
     return NULL;
 }
 
-void courier_send(struct request *rq)
+void transfer_send(struct request *rq)
 {
-    struct courier *k = rq->d->courier;
+    struct transfers *k = rq->d->transfers;
     const char *addr = rec_get_str(&rq->args, "address");
     qudag_err err = addr == NULL ? QUDAG_EINVAL : qudag_dark_check(addr);
     if (err != QUDAG_OK) {
         request_end_err(rq, err, addr == NULL ? "send" : addr);
         return;
     }
-    struct send *s = k->n_sends == COURIER_SENDS_MAX ? NULL : calloc(1, sizeof(*s));
+    struct transfer_out *s = k->n_sends == TRANSFER_SENDS_MAX ? NULL : calloc(1, sizeof(*s));
     if (s == NULL) {
         request_end(rq, TOOL_FAILED, "QUDAG_ELIMIT", "too many transfers at once",
                     "wait for one to end");
@@ -599,29 +599,29 @@ void courier_send(struct request *rq)
         return;
     }
     s->rq = rq;
-    rq->job = s;
+    rq->transfer = s;
     s->next = k->sends;
     k->sends = s;
     k->n_sends++;
     blake3_hasher_init(&s->job.hash);
     s->job.owner = s;
     s->job.done = on_hashed;
-    if (s->offer.kind == COURIER_MESSAGE) {
+    if (s->offer.kind == TRANSFER_MESSAGE) {
         blake3_hasher_update(&s->job.hash, s->block, s->block_len);
         on_hashed(&s->job);
         return;
     }
-    s->job.run = job_hash;
+    s->job.run = transfer_job_hash;
     s->job.fd = s->fd;
     s->job.to = s->offer.size;
-    if (!job_start(k->d, &s->job)) {
+    if (!transfer_job_start(k->d, &s->job)) {
         fail(s, TOOL_FAILED, "QUDAG_ELIMIT", "no thread to hash with", "");
     }
 }
 
-void courier_abandon(struct request *rq)
+void transfer_abandon(struct request *rq)
 {
-    struct send *s = rq->job;
+    struct transfer_out *s = rq->transfer;
     qudag_op op = s->op;
     qudag_node *node = s->k->d->node;
     s->op.id = 0;
@@ -631,7 +631,7 @@ void courier_abandon(struct request *rq)
     }
 }
 
-void send_free_all(struct courier *k)
+void transfer_out_free_all(struct transfers *k)
 {
     while (k->sends != NULL) {
         unlink_send(k->sends);

@@ -1,5 +1,5 @@
 /*
- * courier_recv.c - one transfer in.
+ * transfer_recv.c - one transfer in.
  *
  *   OFFER ─▶ HASHING (what is there already) ─▶ CONTENT ─▶ STORING ─▶ SAID
  *     └──────────── a message ───────────────────▲            refuse: ─▶ SAID
@@ -7,7 +7,7 @@
  * Nothing a sender says is believed: names are made harmless, sizes checked before the first byte,
  * the hash computed here.
  */
-#include "courier_int.h"
+#include "transfer_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,30 +21,30 @@
 #define TELL_BYTES (1u << 20) /* progress is told at least this often */
 #define TELL_NS (NS_PER_S / 2)
 
-enum recv_state { OFFER, HASHING, CONTENT, STORING, SAID };
+enum in_state { OFFER, HASHING, CONTENT, STORING, SAID };
 
-struct recv {
-    struct recv *next;
-    struct courier *k;
+struct transfer_in {
+    struct transfer_in *next;
+    struct transfers *k;
     qudag_stream stream;
     bool streaming; /* the stream lives */
-    enum recv_state state;
-    struct courier_offer offer;
+    enum in_state state;
+    struct transfer_offer offer;
     char dark[QUDAG_DARK_TEXT_MAX];
     char path[PATH_LEN], offer_path[PATH_LEN];
     int fd;
-    struct job job; /* .hash runs along with the content */
+    struct transfer_job job; /* .hash runs along with the content */
     uint64_t got, told, reserved;
     uint64_t heard_ns, told_ns;
     bool fin_after; /* when |out| is written */
     size_t in_len, out_len, out_at;
-    uint8_t in[COURIER_MSG_MAX], out[4 * COURIER_MSG_MAX];
+    uint8_t in[TRANSFER_MSG_MAX], out[4 * TRANSFER_MSG_MAX];
 };
 
-static void free_recv(struct recv *r)
+static void free_recv(struct transfer_in *r)
 {
-    struct courier *k = r->k;
-    for (struct recv **at = &k->recvs; *at != NULL; at = &(*at)->next) {
+    struct transfers *k = r->k;
+    for (struct transfer_in **at = &k->recvs; *at != NULL; at = &(*at)->next) {
         if (*at == r) {
             *at = r->next;
             k->n_recvs--;
@@ -59,7 +59,7 @@ static void free_recv(struct recv *r)
 }
 
 /* Gone, as soon as no thread works for it. */
-static void leave(struct recv *r)
+static void leave(struct transfer_in *r)
 {
     if (r->streaming) {
         r->streaming = false;
@@ -72,7 +72,7 @@ static void leave(struct recv *r)
     }
 }
 
-static void flush(struct recv *r)
+static void flush(struct transfer_in *r)
 {
     if (!r->streaming) {
         return;
@@ -95,11 +95,11 @@ static void flush(struct recv *r)
     }
 }
 
-static void say(struct recv *r, const struct courier_msg *m)
+static void say(struct transfer_in *r, const struct transfer_msg *m)
 {
-    uint8_t bytes[COURIER_MSG_MAX];
-    size_t len = courier_encode(bytes, m);
-    size_t room = sizeof(r->out) - (m->type == COURIER_T_PROGRESS ? COURIER_MSG_MAX : 0);
+    uint8_t bytes[TRANSFER_MSG_MAX];
+    size_t len = transfer_encode(bytes, m);
+    size_t room = sizeof(r->out) - (m->type == TRANSFER_T_PROGRESS ? TRANSFER_MSG_MAX : 0);
     if (r->out_len + len > room) {
         return; /* the sender does not read: progress may be skipped, room is kept for the end */
     }
@@ -109,44 +109,44 @@ static void say(struct recv *r, const struct courier_msg *m)
     flush(r);
 }
 
-static void say_progress(struct recv *r)
+static void say_progress(struct transfer_in *r)
 {
     r->told = r->got;
-    say(r, &(struct courier_msg){.type = COURIER_T_PROGRESS, .n = r->got});
+    say(r, &(struct transfer_msg){.type = TRANSFER_T_PROGRESS, .n = r->got});
 }
 
 /* The last word; then the stream is left to the sender. */
-static void say_last(struct recv *r, const struct courier_msg *m)
+static void say_last(struct transfer_in *r, const struct transfer_msg *m)
 {
     r->state = SAID;
     r->fin_after = true;
     say(r, m);
 }
 
-static void refuse(struct recv *r, enum courier_reason reason)
+static void refuse(struct transfer_in *r, enum transfer_reason reason)
 {
-    log_say(&r->k->d->log, QUDAG_LOG_INFO, "courier.refused", "%s", courier_reason_text(reason));
-    say_last(r, &(struct courier_msg){.type = COURIER_T_REFUSE, .reason = reason});
+    log_say(&r->k->d->log, QUDAG_LOG_INFO, "transfer.refused", "%s", transfer_reason_text(reason));
+    say_last(r, &(struct transfer_msg){.type = TRANSFER_T_REFUSE, .reason = reason});
 }
 
-static void say_done(struct recv *r)
+static void say_done(struct transfer_in *r)
 {
-    struct courier_msg m = {.type = COURIER_T_DONE, .n = r->offer.size};
-    memcpy(m.hash, r->offer.hash, COURIER_HASH_LEN);
+    struct transfer_msg m = {.type = TRANSFER_T_DONE, .n = r->offer.size};
+    memcpy(m.hash, r->offer.hash, TRANSFER_HASH_LEN);
     say_last(r, &m);
 }
 
-static enum courier_reason reason_of(int err)
+static enum transfer_reason reason_of(int err)
 {
-    return err == ENOSPC || err == EDQUOT ? COURIER_DISK_FULL : COURIER_TROUBLE;
+    return err == ENOSPC || err == EDQUOT ? TRANSFER_DISK_FULL : TRANSFER_TROUBLE;
 }
 
 /* ------------------------------------------------------------------ the end of it */
 
-static void on_stored(struct job *j)
+static void on_stored(struct transfer_job *j)
 {
-    struct recv *r = j->owner;
-    struct courier *k = r->k;
+    struct transfer_in *r = j->owner;
+    struct transfers *k = r->k;
     if (j->err == 0) {
         struct inbox_entry e = {.time_ms = now_ms(), .offer = r->offer};
         memcpy(e.offer.name, j->name, sizeof(e.offer.name));
@@ -157,9 +157,9 @@ static void on_stored(struct job *j)
     k->inbox.reserved -= r->reserved;
     r->reserved = 0;
     if (j->err != 0) {
-        log_say(&k->d->log, QUDAG_LOG_WARN, "courier.store", "%s: %s", r->path, strerror(j->err));
+        log_say(&k->d->log, QUDAG_LOG_WARN, "transfer.store", "%s: %s", r->path, strerror(j->err));
     } else {
-        log_say(&k->d->log, QUDAG_LOG_INFO, "courier.received", "%llu bytes",
+        log_say(&k->d->log, QUDAG_LOG_INFO, "transfer.received", "%llu bytes",
                 (unsigned long long)r->offer.size);
     }
     if (!r->streaming) {
@@ -171,19 +171,19 @@ static void on_stored(struct job *j)
     }
 }
 
-static void store(struct recv *r)
+static void store(struct transfer_in *r)
 {
-    struct courier *k = r->k;
-    uint8_t hash[COURIER_HASH_LEN];
+    struct transfers *k = r->k;
+    uint8_t hash[TRANSFER_HASH_LEN];
     blake3_hasher_finalize(&r->job.hash, hash, sizeof(hash));
     if (memcmp(hash, r->offer.hash, sizeof(hash)) != 0) {
         (void)unlink(r->path);
         (void)unlink(r->offer_path);
-        refuse(r, COURIER_HASH_DIFFERS);
+        refuse(r, TRANSFER_HASH_DIFFERS);
         return;
     }
     r->state = STORING;
-    if (r->offer.kind == COURIER_MESSAGE) {
+    if (r->offer.kind == TRANSFER_MESSAGE) {
         time_t t = time(NULL);
         struct tm tm;
         if (gmtime_r(&t, &tm) == NULL ||
@@ -196,29 +196,29 @@ static void store(struct recv *r)
     memcpy(r->job.dir, k->inbox.dir, sizeof(r->job.dir));
     memcpy(r->job.path, r->path, sizeof(r->job.path));
     r->job.fd = r->fd;
-    r->job.run = job_store;
+    r->job.run = transfer_job_store;
     r->job.done = on_stored;
-    if (!job_start(k->d, &r->job)) {
-        refuse(r, COURIER_TROUBLE);
+    if (!transfer_job_start(k->d, &r->job)) {
+        refuse(r, TRANSFER_TROUBLE);
     }
 }
 
 /* ------------------------------------------------------------------ content */
 
-static void accept_content(struct recv *r)
+static void accept_content(struct transfer_in *r)
 {
     r->state = CONTENT;
-    if (r->offer.kind == COURIER_FILE) {
-        say(r, &(struct courier_msg){.type = COURIER_T_ACCEPT, .n = r->got});
+    if (r->offer.kind == TRANSFER_FILE) {
+        say(r, &(struct transfer_msg){.type = TRANSFER_T_ACCEPT, .n = r->got});
     }
     if (r->got == r->offer.size) {
         store(r);
     }
 }
 
-static void on_hashed(struct job *j)
+static void on_hashed(struct transfer_job *j)
 {
-    struct recv *r = j->owner;
+    struct transfer_in *r = j->owner;
     if (!r->streaming) {
         free_recv(r);
         return;
@@ -230,16 +230,16 @@ static void on_hashed(struct job *j)
     r->got = j->from;
     r->heard_ns = mono_ns();
     if (ftruncate(r->fd, (off_t)r->got) != 0 || lseek(r->fd, 0, SEEK_END) < 0) {
-        refuse(r, COURIER_TROUBLE);
+        refuse(r, TRANSFER_TROUBLE);
         return;
     }
     accept_content(r);
 }
 
-static void content(struct recv *r, qudag_slice data)
+static void content(struct transfer_in *r, qudag_slice data)
 {
     if (data.len > r->offer.size - r->got) {
-        refuse(r, COURIER_HASH_DIFFERS);
+        refuse(r, TRANSFER_HASH_DIFFERS);
         return;
     }
     int err = fd_write_all(r->fd, data.base, data.len);
@@ -261,13 +261,13 @@ static void content(struct recv *r, qudag_slice data)
 /* ------------------------------------------------------------------ the offer */
 
 /* Another stream with the same transfer: the newer one goes on.  False: it cannot be now. */
-static bool take_over(const struct recv *r)
+static bool take_over(const struct transfer_in *r)
 {
-    struct recv *next;
-    for (struct recv *o = r->k->recvs; o != NULL; o = next) {
+    struct transfer_in *next;
+    for (struct transfer_in *o = r->k->recvs; o != NULL; o = next) {
         next = o->next;
         if (o == r || o->state == OFFER || o->state == SAID ||
-            memcmp(o->offer.id, r->offer.id, COURIER_ID_LEN) != 0) {
+            memcmp(o->offer.id, r->offer.id, TRANSFER_ID_LEN) != 0) {
             continue;
         }
         if (o->job.busy) {
@@ -279,12 +279,12 @@ static bool take_over(const struct recv *r)
 }
 
 /* What is there of the same content, or 0. */
-static uint64_t already_there(const struct recv *r, const uint8_t *offer, size_t offer_len)
+static uint64_t already_there(const struct transfer_in *r, const uint8_t *offer, size_t offer_len)
 {
     struct stat st;
     uint8_t *kept = NULL;
     size_t kept_len = 0;
-    bool same = file_read(r->offer_path, COURIER_MSG_MAX, &kept, &kept_len) == 0 &&
+    bool same = file_read(r->offer_path, TRANSFER_MSG_MAX, &kept, &kept_len) == 0 &&
                 kept_len == offer_len && memcmp(kept, offer, offer_len) == 0;
     free(kept);
     return same && fstat(r->fd, &st) == 0 && (uint64_t)st.st_size <= r->offer.size
@@ -292,44 +292,44 @@ static uint64_t already_there(const struct recv *r, const uint8_t *offer, size_t
                : 0;
 }
 
-static enum courier_reason check_offer(const struct recv *r)
+static enum transfer_reason check_offer(const struct transfer_in *r)
 {
-    const struct courier *k = r->k;
+    const struct transfers *k = r->k;
     uint64_t used = k->inbox.bytes + k->inbox.reserved;
-    if (r->offer.kind == COURIER_MESSAGE && r->offer.size > COURIER_MESSAGE_MAX) {
-        return COURIER_TOO_LARGE;
+    if (r->offer.kind == TRANSFER_MESSAGE && r->offer.size > TRANSFER_MESSAGE_MAX) {
+        return TRANSFER_TOO_LARGE;
     }
     if (r->offer.size > k->file_max || r->offer.size > k->size_max) {
-        return COURIER_TOO_LARGE;
+        return TRANSFER_TOO_LARGE;
     }
     if (used > k->size_max || inbox_cost(r->offer.size) > k->size_max - used) {
-        return COURIER_INBOX_FULL;
+        return TRANSFER_INBOX_FULL;
     }
-    return k->n_recvs > COURIER_RECVS_MAX ? COURIER_BUSY : COURIER_OK;
+    return k->n_recvs > TRANSFER_RECVS_MAX ? TRANSFER_BUSY : TRANSFER_OK;
 }
 
-static bool at_work(const void *ctx, const uint8_t id[COURIER_ID_LEN])
+static bool at_work(const void *ctx, const uint8_t id[TRANSFER_ID_LEN])
 {
-    const struct courier *k = ctx;
-    const struct recv *r = k->recvs;
-    while (r != NULL && (r->reserved == 0 || memcmp(r->offer.id, id, COURIER_ID_LEN) != 0)) {
+    const struct transfers *k = ctx;
+    const struct transfer_in *r = k->recvs;
+    while (r != NULL && (r->reserved == 0 || memcmp(r->offer.id, id, TRANSFER_ID_LEN) != 0)) {
         r = r->next;
     }
     return r != NULL;
 }
 
-static void on_offer(struct recv *r)
+static void on_offer(struct transfer_in *r)
 {
-    struct courier *k = r->k;
+    struct transfers *k = r->k;
     if (inbox_find(&k->inbox, &r->offer) != NULL) {
         say_done(r); /* our word was lost on the way */
         return;
     }
-    enum courier_reason why = take_over(r) ? check_offer(r) : COURIER_BUSY;
-    if (why == COURIER_OK && !inbox_partial(&k->inbox, &r->offer, r->path, r->offer_path)) {
-        why = COURIER_TROUBLE;
+    enum transfer_reason why = take_over(r) ? check_offer(r) : TRANSFER_BUSY;
+    if (why == TRANSFER_OK && !inbox_partial(&k->inbox, &r->offer, r->path, r->offer_path)) {
+        why = TRANSFER_TROUBLE;
     }
-    if (why != COURIER_OK) {
+    if (why != TRANSFER_OK) {
         refuse(r, why);
         return;
     }
@@ -338,9 +338,9 @@ static void on_offer(struct recv *r)
     /* What others began and left may stay as long as all of it together keeps the limit. */
     inbox_trim(&k->inbox, k->size_max - k->inbox.bytes - k->inbox.reserved, at_work, k);
     r->fd = open(r->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    uint8_t bytes[COURIER_MSG_MAX];
-    struct courier_msg m = {.type = COURIER_T_OFFER, .offer = r->offer};
-    size_t len = courier_encode(bytes, &m);
+    uint8_t bytes[TRANSFER_MSG_MAX];
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER, .offer = r->offer};
+    size_t len = transfer_encode(bytes, &m);
     uint64_t have = r->fd < 0 ? 0 : already_there(r, bytes, len);
     int err = r->fd < 0 ? errno : file_write_atomic(r->offer_path, bytes, len, 0600);
     if (err != 0) {
@@ -353,21 +353,21 @@ static void on_offer(struct recv *r)
     r->job.fd = r->fd;
     r->job.from = 0;
     r->job.to = have;
-    r->job.run = job_hash;
+    r->job.run = transfer_job_hash;
     r->job.done = on_hashed;
-    if (have > 0 && r->offer.kind == COURIER_FILE) {
+    if (have > 0 && r->offer.kind == TRANSFER_FILE) {
         r->state = HASHING;
-        if (!job_start(k->d, &r->job)) {
-            refuse(r, COURIER_TROUBLE);
+        if (!transfer_job_start(k->d, &r->job)) {
+            refuse(r, TRANSFER_TROUBLE);
         }
         return;
     }
     on_hashed(&r->job);
 }
 
-static bool alive(const struct courier *k, const struct recv *r)
+static bool alive(const struct transfers *k, const struct transfer_in *r)
 {
-    const struct recv *at = k->recvs;
+    const struct transfer_in *at = k->recvs;
     while (at != NULL && at != r) {
         at = at->next;
     }
@@ -375,19 +375,19 @@ static bool alive(const struct courier *k, const struct recv *r)
 }
 
 /* Bytes of the offer that |data| completes; 0: more are needed. */
-static size_t offer_bytes(struct recv *r, qudag_slice data)
+static size_t offer_bytes(struct transfer_in *r, qudag_slice data)
 {
     size_t before = r->in_len, room = sizeof(r->in) - before;
     size_t n = data.len < room ? data.len : room;
-    struct courier_msg m;
+    struct transfer_msg m;
     memcpy(r->in + before, data.base, n);
     r->in_len += n;
-    size_t used = courier_decode(&m, r->in, r->in_len);
+    size_t used = transfer_decode(&m, r->in, r->in_len);
     if (used == 0) {
         return 0;
     }
-    if (used == SIZE_MAX || m.type != COURIER_T_OFFER) {
-        refuse(r, COURIER_BAD_OFFER);
+    if (used == SIZE_MAX || m.type != TRANSFER_T_OFFER) {
+        refuse(r, TRANSFER_BAD_OFFER);
         return 0;
     }
     r->offer = m.offer;
@@ -397,18 +397,18 @@ static size_t offer_bytes(struct recv *r, qudag_slice data)
 
 /* ------------------------------------------------------------------ streams */
 
-static struct recv *by_stream(struct courier *k, qudag_stream stream)
+static struct transfer_in *by_stream(struct transfers *k, qudag_stream stream)
 {
-    struct recv *r = k == NULL ? NULL : k->recvs;
+    struct transfer_in *r = k == NULL ? NULL : k->recvs;
     while (r != NULL && (!r->streaming || r->stream.id != stream.id)) {
         r = r->next;
     }
     return r;
 }
 
-void recv_new(struct courier *k, qudag_stream stream, const char *dark)
+void transfer_in_new(struct transfers *k, qudag_stream stream, const char *dark)
 {
-    struct recv *r = k->n_recvs > 2 * COURIER_RECVS_MAX ? NULL : calloc(1, sizeof(*r));
+    struct transfer_in *r = k->n_recvs > 2 * TRANSFER_RECVS_MAX ? NULL : calloc(1, sizeof(*r));
     if (r == NULL) {
         qudag_stream_reset(k->d->node, stream);
         return;
@@ -424,9 +424,9 @@ void recv_new(struct courier *k, qudag_stream stream, const char *dark)
     k->n_recvs++;
 }
 
-bool recv_data(struct courier *k, qudag_stream stream, qudag_slice data, bool fin)
+bool transfer_in_data(struct transfers *k, qudag_stream stream, qudag_slice data, bool fin)
 {
-    struct recv *r = by_stream(k, stream);
+    struct transfer_in *r = by_stream(k, stream);
     if (r == NULL) {
         return false;
     }
@@ -455,18 +455,18 @@ bool recv_data(struct courier *k, qudag_stream stream, qudag_slice data, bool fi
     return true;
 }
 
-bool recv_flush_stream(struct courier *k, qudag_stream stream)
+bool transfer_in_flush_stream(struct transfers *k, qudag_stream stream)
 {
-    struct recv *r = by_stream(k, stream);
+    struct transfer_in *r = by_stream(k, stream);
     if (r != NULL) {
         flush(r);
     }
     return r != NULL;
 }
 
-bool recv_closed(struct courier *k, qudag_stream stream)
+bool transfer_in_closed(struct transfers *k, qudag_stream stream)
 {
-    struct recv *r = by_stream(k, stream);
+    struct transfer_in *r = by_stream(k, stream);
     if (r != NULL) {
         r->streaming = false;
         leave(r);
@@ -474,10 +474,10 @@ bool recv_closed(struct courier *k, qudag_stream stream)
     return r != NULL;
 }
 
-void recv_tick(struct courier *k, uint64_t now_ns)
+void transfer_in_tick(struct transfers *k, uint64_t now_ns)
 {
-    struct recv *next;
-    for (struct recv *r = k->recvs; r != NULL; r = next) {
+    struct transfer_in *next;
+    for (struct transfer_in *r = k->recvs; r != NULL; r = next) {
         next = r->next;
         if (!r->streaming) {
             continue;
@@ -495,7 +495,7 @@ void recv_tick(struct courier *k, uint64_t now_ns)
     }
 }
 
-void recv_free_all(struct courier *k)
+void transfer_in_free_all(struct transfers *k)
 {
     while (k->recvs != NULL) {
         free_recv(k->recvs);

@@ -1,4 +1,4 @@
-/* courier_msg_test.c - the courier's messages survive the way, broken ones are refused. */
+/* transfer_msg_test.c - messages of the transfer protocol: round trip; malformed ones are refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,22 +8,22 @@
 
 #include <cmocka.h>
 
-#include "courier.h"
+#include "transfer.h"
 
-static struct courier_msg sample(enum courier_type type)
+static struct transfer_msg sample(enum transfer_type type)
 {
-    struct courier_msg m = {.type = type};
-    if (type == COURIER_T_OFFER) {
-        m.offer.kind = COURIER_FILE;
+    struct transfer_msg m = {.type = type};
+    if (type == TRANSFER_T_OFFER) {
+        m.offer.kind = TRANSFER_FILE;
         m.offer.size = UINT64_C(1) << 40;
         memset(m.offer.id, 1, sizeof(m.offer.id));
         memset(m.offer.hash, 2, sizeof(m.offer.hash));
         memcpy(m.offer.name, "holiday.jpg", 12);
-    } else if (type == COURIER_T_REFUSE) {
-        m.reason = COURIER_DISK_FULL;
+    } else if (type == TRANSFER_T_REFUSE) {
+        m.reason = TRANSFER_DISK_FULL;
     } else {
         m.n = 77;
-        memset(m.hash, type == COURIER_T_DONE ? 3 : 0, sizeof(m.hash));
+        memset(m.hash, type == TRANSFER_T_DONE ? 3 : 0, sizeof(m.hash));
     }
     return m;
 }
@@ -31,19 +31,19 @@ static struct courier_msg sample(enum courier_type type)
 static void every_message_survives_the_way_and_needs_each_byte(void **state)
 {
     (void)state;
-    for (int type = COURIER_T_OFFER; type <= COURIER_T_DONE; type++) {
-        struct courier_msg m = sample((enum courier_type)type), back;
-        uint8_t bytes[COURIER_MSG_MAX];
-        size_t len = courier_encode(bytes, &m);
+    for (int type = TRANSFER_T_OFFER; type <= TRANSFER_T_DONE; type++) {
+        struct transfer_msg m = sample((enum transfer_type)type), back;
+        uint8_t bytes[TRANSFER_MSG_MAX];
+        size_t len = transfer_encode(bytes, &m);
         for (size_t cut = 0; cut < len; cut++) {
             uint8_t *copy = malloc(cut + 1);
             assert_non_null(copy);
             memcpy(copy, bytes, cut);
-            assert_int_equal(courier_decode(&back, copy, cut), 0);
+            assert_int_equal(transfer_decode(&back, copy, cut), 0);
             free(copy);
         }
         memset(&back, 0, sizeof(back));
-        assert_int_equal(courier_decode(&back, bytes, len), len);
+        assert_int_equal(transfer_decode(&back, bytes, len), len);
         assert_int_equal(back.type, m.type);
         assert_int_equal(back.n, m.n);
         assert_int_equal(back.reason, m.reason);
@@ -68,26 +68,27 @@ static void broken_messages_are_refused_as_soon_as_they_are_seen(void **state)
         {"\3\0\1\0", 4},              /* refuse: one byte */
         {"\1\0\2\1\1", 5},            /* offer: cut */
     };
-    struct courier_msg m;
+    struct transfer_msg m;
     for (size_t ix = 0; ix < sizeof(bad) / sizeof(bad[0]); ix++) {
-        assert_int_equal(courier_decode(&m, (const uint8_t *)bad[ix].bytes, bad[ix].len), SIZE_MAX);
+        assert_int_equal(transfer_decode(&m, (const uint8_t *)bad[ix].bytes, bad[ix].len),
+                         SIZE_MAX);
     }
-    struct courier_msg offer = sample(COURIER_T_OFFER);
-    uint8_t bytes[COURIER_MSG_MAX];
+    struct transfer_msg offer = sample(TRANSFER_T_OFFER);
+    uint8_t bytes[TRANSFER_MSG_MAX];
     static const size_t places[] = {3, 4, 21, 62, 64}; /* version, kind, size, name length, name */
     static const uint8_t values[] = {2, 2, 0x80, 9, 0};
     for (size_t ix = 0; ix < sizeof(places) / sizeof(places[0]); ix++) {
-        size_t len = courier_encode(bytes, &offer);
+        size_t len = transfer_encode(bytes, &offer);
         bytes[places[ix]] = values[ix];
-        assert_int_equal(courier_decode(&m, bytes, len), SIZE_MAX);
+        assert_int_equal(transfer_decode(&m, bytes, len), SIZE_MAX);
     }
 }
 
 static void every_reason_has_words(void **state)
 {
     (void)state;
-    for (unsigned r = COURIER_OK; r <= COURIER_TROUBLE + 1; r++) {
-        assert_true(strlen(courier_reason_text(r)) > 8);
+    for (unsigned r = TRANSFER_OK; r <= TRANSFER_TROUBLE + 1; r++) {
+        assert_true(strlen(transfer_reason_text(r)) > 8);
     }
 }
 

@@ -1,5 +1,5 @@
-/* courier.c - the courier: what sending and receiving have in common, and the inbox's list. */
-#include "courier_int.h"
+/* transfer.c - what sending and receiving share, and the list of the inbox. */
+#include "transfer_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,13 +8,13 @@
 
 static void on_work(uv_work_t *w)
 {
-    struct job *j = w->data;
+    struct transfer_job *j = w->data;
     j->run(j);
 }
 
 static void on_worked(uv_work_t *w, int status)
 {
-    struct job *j = w->data;
+    struct transfer_job *j = w->data;
     j->busy = false;
     if (status != 0) {
         j->err = ECANCELED;
@@ -22,7 +22,7 @@ static void on_worked(uv_work_t *w, int status)
     j->done(j);
 }
 
-bool job_start(struct daemon *d, struct job *j)
+bool transfer_job_start(struct daemon *d, struct transfer_job *j)
 {
     j->work.data = j;
     j->err = 0;
@@ -31,12 +31,12 @@ bool job_start(struct daemon *d, struct job *j)
     return j->busy;
 }
 
-void job_hash(struct job *j)
+void transfer_job_hash(struct transfer_job *j)
 {
-    uint8_t *block = malloc(COURIER_BLOCK);
+    uint8_t *block = malloc(TRANSFER_BLOCK);
     j->err = block == NULL ? ENOMEM : 0;
     while (j->err == 0 && j->from < j->to) {
-        uint64_t want = j->to - j->from < COURIER_BLOCK ? j->to - j->from : COURIER_BLOCK;
+        uint64_t want = j->to - j->from < TRANSFER_BLOCK ? j->to - j->from : TRANSFER_BLOCK;
         ssize_t n = atomic_load(&j->stop) ? 0 : pread(j->fd, block, (size_t)want, (off_t)j->from);
         if (n <= 0) {
             j->err = n == 0 ? ECANCELED : errno;
@@ -48,7 +48,7 @@ void job_hash(struct job *j)
     free(block);
 }
 
-void job_store(struct job *j)
+void transfer_job_store(struct transfer_job *j)
 {
     j->err = fdatasync(j->fd) == 0 ? 0 : errno;
     if (j->err == 0) {
@@ -56,10 +56,10 @@ void job_store(struct job *j)
     }
 }
 
-bool courier_new(struct courier **out, struct daemon *d)
+bool transfer_new(struct transfers **out, struct daemon *d)
 {
     char dir[PATH_LEN];
-    struct courier *k = calloc(1, sizeof(*k));
+    struct transfers *k = calloc(1, sizeof(*k));
     const char *set = d->conf.v[CONF_INBOX_DIR].text;
     if (k == NULL || !path_join(dir, d->state.dir, "inbox")) {
         free(k);
@@ -77,65 +77,65 @@ bool courier_new(struct courier **out, struct daemon *d)
     return true;
 }
 
-void courier_free(struct courier *k)
+void transfer_free(struct transfers *k)
 {
     if (k != NULL) {
-        send_free_all(k);
-        recv_free_all(k);
+        transfer_out_free_all(k);
+        transfer_in_free_all(k);
         inbox_close(&k->inbox);
         free(k);
     }
 }
 
-void courier_tick(struct courier *k, uint64_t now_ns)
+void transfer_tick(struct transfers *k, uint64_t now_ns)
 {
-    send_tick(k, now_ns);
-    recv_tick(k, now_ns);
+    transfer_out_tick(k, now_ns);
+    transfer_in_tick(k, now_ns);
 }
 
-void courier_stream_in(struct courier *k, qudag_stream s, const char *dark)
+void transfer_stream_in(struct transfers *k, qudag_stream s, const char *dark)
 {
-    recv_new(k, s, dark);
+    transfer_in_new(k, s, dark);
 }
 
-void courier_data(struct courier *k, qudag_stream s, qudag_slice data, bool fin)
+void transfer_data(struct transfers *k, qudag_stream s, qudag_slice data, bool fin)
 {
-    if (!send_data(k, s, data)) {
-        (void)recv_data(k, s, data, fin);
+    if (!transfer_out_data(k, s, data)) {
+        (void)transfer_in_data(k, s, data, fin);
     }
 }
 
-void courier_writable(struct courier *k, qudag_stream s)
+void transfer_writable(struct transfers *k, qudag_stream s)
 {
-    if (!send_pump_stream(k, s)) {
-        (void)recv_flush_stream(k, s);
+    if (!transfer_out_pump_stream(k, s)) {
+        (void)transfer_in_flush_stream(k, s);
     }
 }
 
-void courier_closed(struct courier *k, qudag_stream s, qudag_err why)
+void transfer_closed(struct transfers *k, qudag_stream s, qudag_err why)
 {
-    if (!send_closed(k, s, why)) {
-        (void)recv_closed(k, s);
+    if (!transfer_out_closed(k, s, why)) {
+        (void)transfer_in_closed(k, s);
     }
 }
 
-bool courier_op_done(struct courier *k, qudag_op op, qudag_err err, const qudag_result *res)
+bool transfer_op_done(struct transfers *k, qudag_op op, qudag_err err, const qudag_result *res)
 {
-    return send_op_done(k, op, err, res);
+    return transfer_out_op_done(k, op, err, res);
 }
 
-void courier_inbox(struct request *rq)
+void transfer_inbox(struct request *rq)
 {
-    const struct inbox *b = &rq->d->courier->inbox;
+    const struct inbox *b = &rq->d->transfers->inbox;
     for (size_t ix = 0; ix < b->n; ix++) {
         const struct inbox_entry *e = &b->entry[ix];
-        char hash[2 * COURIER_HASH_LEN + 1], id[2 * COURIER_ID_LEN + 1], when[32];
-        text_hex(hash, e->offer.hash, COURIER_HASH_LEN);
-        text_hex(id, e->offer.id, COURIER_ID_LEN);
+        char hash[2 * TRANSFER_HASH_LEN + 1], id[2 * TRANSFER_ID_LEN + 1], when[32];
+        text_hex(hash, e->offer.hash, TRANSFER_HASH_LEN);
+        text_hex(id, e->offer.id, TRANSFER_ID_LEN);
         text_time(when, e->time_ms);
         struct rec *r = request_rec(rq, REC_ROW);
         rec_str(r, "time", when);
-        rec_str(r, "kind", e->offer.kind == COURIER_FILE ? "file" : "message");
+        rec_str(r, "kind", e->offer.kind == TRANSFER_FILE ? "file" : "message");
         rec_str(r, "from", "anonymous");
         rec_str(r, "to", e->to);
         rec_str(r, "name", e->offer.name);

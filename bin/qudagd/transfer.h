@@ -1,0 +1,87 @@
+/*
+ * transfer.h - messages and files for dark addresses: protocol /qudag/transfer/1.0.0.
+ *
+ *   sender                                       receiver
+ *     offer {id, kind, name, size, BLAKE3} ──▶
+ *                                          ◀──  accept {offset}      (files: what it has already)
+ *     content from offset ... ──▶               written and hashed as it comes
+ *                                          ◀──  progress {received}  (at least once a second)
+ *                                               size and hash compared, moved into the inbox
+ *                                          ◀──  done {size, hash}  or  refuse {reason}
+ *
+ * The sender has succeeded when the hash in `done` is that of what it sent.  A message's content
+ * follows its offer at once.  When a stream dies the sender opens another, over another circuit,
+ * with the same id, and the receiver goes on from what it has after hashing it again.
+ */
+#ifndef QUDAG_BIN_TRANSFER_H
+#define QUDAG_BIN_TRANSFER_H
+
+#include "control.h"
+#include "daemon.h"
+
+#define TRANSFER_PROTO "/qudag/transfer/1.0.0"
+#define TRANSFER_ID_LEN 16
+#define TRANSFER_HASH_LEN 32
+#define TRANSFER_NAME_MAX 200       /* bytes of a file's name */
+#define TRANSFER_MESSAGE_MAX 32768  /* bytes */
+#define TRANSFER_BLOCK (256 * 1024) /* read and written at a time */
+
+enum transfer_kind { TRANSFER_MESSAGE = 0, TRANSFER_FILE = 1 };
+
+enum transfer_reason {
+    TRANSFER_OK = 0,
+    TRANSFER_TOO_LARGE = 1, /* beyond what the receiver takes in one piece */
+    TRANSFER_INBOX_FULL = 2,
+    TRANSFER_DISK_FULL = 3,
+    TRANSFER_HASH_DIFFERS = 4,
+    TRANSFER_BUSY = 5, /* too many transfers at once; later it may go */
+    TRANSFER_BAD_OFFER = 6,
+    TRANSFER_TROUBLE = 7, /* the receiver's own */
+};
+const char *transfer_reason_text(unsigned reason);
+
+struct transfer_offer {
+    enum transfer_kind kind;
+    uint8_t id[TRANSFER_ID_LEN];
+    uint8_t hash[TRANSFER_HASH_LEN];
+    uint64_t size;
+    char name[TRANSFER_NAME_MAX + 1]; /* as sent: not to be trusted */
+};
+
+/* Messages: transfer_msg.c.   type u8 | length u16 | body */
+enum transfer_type {
+    TRANSFER_T_OFFER = 1,
+    TRANSFER_T_ACCEPT = 2,
+    TRANSFER_T_REFUSE = 3,
+    TRANSFER_T_PROGRESS = 4,
+    TRANSFER_T_DONE = 5,
+};
+#define TRANSFER_MSG_MAX 320
+struct transfer_msg {
+    enum transfer_type type;
+    struct transfer_offer offer;
+    uint64_t n;                      /* accept: offset; progress: received; done: size */
+    unsigned reason;                 /* refuse */
+    uint8_t hash[TRANSFER_HASH_LEN]; /* done */
+};
+size_t transfer_encode(uint8_t out[TRANSFER_MSG_MAX], const struct transfer_msg *m);
+/* Bytes used; 0: more are needed; SIZE_MAX: not a message. */
+size_t transfer_decode(struct transfer_msg *m, const uint8_t *base, size_t len);
+
+/* The whole of it. */
+bool transfer_new(struct transfers **out, struct daemon *d); /* false: d->state.why */
+void transfer_free(struct transfers *k);
+void transfer_tick(struct transfers *k, uint64_t now_ns);
+/* Begins a transfer for |rq|, which it ends. */
+void transfer_send(struct request *rq);
+void transfer_abandon(struct request *rq);
+void transfer_inbox(struct request *rq);
+
+/* qudag_callbacks; false: not ours. */
+void transfer_stream_in(struct transfers *k, qudag_stream s, const char *dark);
+void transfer_data(struct transfers *k, qudag_stream s, qudag_slice data, bool fin);
+void transfer_writable(struct transfers *k, qudag_stream s);
+void transfer_closed(struct transfers *k, qudag_stream s, qudag_err why);
+bool transfer_op_done(struct transfers *k, qudag_op op, qudag_err err, const qudag_result *res);
+
+#endif
