@@ -10,6 +10,7 @@
 #include <qudag/onion.h>
 #include <qudag/peer.h>
 #include <qudag/stream.h>
+#include <qudag/text.h>
 #include <qudag/types.h>
 #include <qudag/version.h>
 

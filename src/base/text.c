@@ -1,5 +1,5 @@
 /*
- * text.c - hex, base32, base58btc, and the check for printable UTF-8.
+ * text.c - hex, base32 and base58btc.
  *
  * Base58 treats its input as one number, so its work grows with the square of the length: that is
  * why inputs over BASE58_MAX are refused.
@@ -199,49 +199,4 @@ qudag_err base58_decode(uint8_t *dst, size_t cap, size_t *len, struct slice text
     }
     *len = zeros + n;
     return QUDAG_OK;
-}
-
-/* The code point at |s|, its length in |*len|; 0 (never printable) when it is malformed. */
-static uint32_t utf8_next(struct slice s, size_t *len)
-{
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    uint8_t b = s.base[0];
-    size_t n = b < 0x80 ? 1 : (b & 0xe0) == 0xc0 ? 2 : (b & 0xf0) == 0xe0 ? 3 : 4;
-
-    *len = n;
-    if (n == 1) {
-        return b;
-    }
-    if (n > s.len || (n == 4 && (b & 0xf8) != 0xf0)) {
-        return 0;
-    }
-    uint32_t cp = b & (0xffu >> (n + 1));
-    for (size_t i = 1; i < n; i++) {
-        if ((s.base[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-        cp = cp << 6 | (s.base[i] & 0x3f);
-    }
-    bool surrogate = cp >= 0xd800 && cp <= 0xdfff;
-    return cp < least[n] || cp > 0x10ffff || surrogate ? 0 : cp;
-}
-
-/* Controls, and the separators and direction overrides that rearrange a line on the screen. */
-static bool is_control(uint32_t cp)
-{
-    return cp < 0x20 || (cp >= 0x7f && cp <= 0x9f) || (cp >= 0x2028 && cp <= 0x202e) ||
-           (cp >= 0x2066 && cp <= 0x2069);
-}
-
-bool utf8_printable(struct slice s)
-{
-    while (s.len > 0) {
-        size_t len;
-        if (is_control(utf8_next(s, &len))) {
-            return false;
-        }
-        s.base += len;
-        s.len -= len;
-    }
-    return true;
 }

@@ -17,10 +17,4 @@ qudag_err base32_decode(uint8_t *dst, size_t cap, size_t *len, struct slice text
 size_t base58_encode(char *dst, size_t cap, struct slice src);
 qudag_err base58_decode(uint8_t *dst, size_t cap, size_t *len, struct slice text);
 
-/*
- * Whether |s| is well-formed UTF-8 (RFC 3629) without control characters, line separators and
- * overrides of the writing direction: safe to show on a terminal.
- */
-bool utf8_printable(struct slice s);
-
 #endif

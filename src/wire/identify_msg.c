@@ -6,7 +6,7 @@
  */
 #include "wire/identify_msg.h"
 
-#include "base/text.h"
+#include "base/utf8.h"
 #include "wire/pbuf.h"
 #include "wire/proto/identify.pb.h"
 

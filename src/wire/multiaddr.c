@@ -11,6 +11,7 @@
 
 #include "base/rd.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "base/wr.h"
 #include "wire/multibase.h"
 

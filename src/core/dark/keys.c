@@ -11,7 +11,7 @@
 #include "core/dark/dark_impl.h"
 
 #include "base/rd.h"
-#include "base/text.h"
+#include "base/utf8.h"
 #include "base/wipe.h"
 #include "base/wr.h"
 #include "crypto/hash.h"

@@ -1,0 +1,34 @@
+/* text.h - UTF-8, read strictly: text that comes from peers before it reaches a terminal, a log or JSON. */
+#ifndef QUDAG_TEXT_H
+#define QUDAG_TEXT_H
+
+#include <qudag/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QUDAG_UTF8_MALFORMED UINT32_MAX /* from qudag_utf8_next(): no code point */
+
+/* Whether all of |text| is well-formed UTF-8 (RFC 3629); the empty text is.  NUL is a character like others. */
+QUDAG_API bool qudag_utf8_valid(qudag_slice text);
+
+/*
+ * Decodes the first code point of the |len| bytes at |p| into |*codepoint| and returns how many bytes it
+ * takes (1 to 4); 0 only when |len| is 0.
+ *
+ * Overlong forms, surrogates, values above U+10FFFF, stray continuation bytes and sequences cut short give
+ * QUDAG_UTF8_MALFORMED, and the number of bytes to replace by one U+FFFD ("EF BF BD") before going on.
+ */
+QUDAG_API size_t qudag_utf8_next(const uint8_t *p, size_t len, uint32_t *codepoint);
+
+/*
+ * Whether |codepoint| may be shown on a terminal: no control character, no line or paragraph separator, and
+ * nothing that changes the direction of writing.  False for QUDAG_UTF8_MALFORMED.
+ */
+QUDAG_API bool qudag_utf8_printable(uint32_t codepoint);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
