@@ -5,7 +5,7 @@
 #
 # Two kinds of things are needed:
 #
-#  tools and small libraries   gcc, meson, ninja, nanopb, cmocka, libsodium, LMDB, ...: the system's own packages, by apt, only
+#  tools and small libraries   gcc, meson, ninja, cmocka, libsodium, LMDB, ...: the system's own packages, by apt, only
 #                              those that are missing.  Groups: build (default), test, check, clang.
 #  the protocol libraries      OpenSSL >= 3.5, ngtcp2 >= 1.16 with its OpenSSL helper, libuv, BLAKE3.
 #
@@ -68,9 +68,6 @@ look_build() {
     have ninja || want ninja-build
     have pkg-config || want pkg-config
     [ -x /usr/bin/python3 ] || want python3
-    have protoc || want protobuf-compiler
-    have nanopb_generator.py || have nanopb_generator || want nanopb
-    [ -e /usr/include/pb.h ] || [ -e /usr/include/nanopb/pb.h ] || want libnanopb-dev
     [ -e /usr/include/sodium.h ] || want libsodium-dev
     [ -e /usr/include/lmdb.h ] || want liblmdb-dev
     [ -e /usr/include/ini.h ] || want libinih-dev

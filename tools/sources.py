@@ -10,7 +10,6 @@ Where a file lies and how its name ends says what it is:
     src/F/X_x86.c               the same with AES/SSE instructions allowed, X_x86_avx512.c with AVX-512; x86-64 only
     src/F/X_test.c              unit test (own main, cmocka), linked with F and what F's DEPS reach
     src/F/X_fuzz.c              fuzz target X: LLVMFuzzerTestOneInput; seeds in tests/corpus/X
-    src/wire/proto/X.proto      message formats, beside their X.options
     bin/P/*.c                   program P, with bin/common/*.c; sees the public library only
     bin/P/X_test.c, X_fuzz.c    its unit test and fuzz target, linked with all of P but main.c
     bench/X_bench.c             benchmark; other bench/*.c are linked into each
@@ -144,8 +143,6 @@ def test_rows():
 
 def rows():
     yield from library_rows()
-    yield f'proto|{",".join(p.stem for p in files("src/wire/proto", "*.proto"))}'
-    yield f'options|{",".join(p.name for p in files("src/wire/proto", "*.options"))}'
     yield f'header|{names(files("include/qudag", "*.h"), "include/qudag")}'
     yield from program_rows()
     bench = [p for p in files('bench', '*.c')]

@@ -6,7 +6,6 @@
  *
  * Nothing is written to the caller's structs before the last check has passed.
  */
-#include "base/rd.h"
 #include "crypto/hash.h"
 #include "sec/cert.h"
 #include "sec/cert_ext.h"
@@ -18,8 +17,6 @@
 #include <openssl/params.h>
 #include <openssl/x509v3.h>
 #include <string.h>
-
-enum { KEY_RSA = 0, KEY_ED25519 = 1, KEY_SECP256K1 = 2, KEY_ECDSA = 3 };
 
 /* The two extensions that matter, as found. */
 struct exts {
@@ -160,35 +157,30 @@ static EVP_PKEY *key_secp256k1(struct slice point)
     return key;
 }
 
-/* Verifies with an encoded libp2p PublicKey: { Type = 1 (varint), Data = 2 (bytes) }. */
+/* Verifies with the key of an encoded libp2p PublicKey message. */
 static qudag_err verify_key_proto(struct slice key_proto, struct slice sig, struct slice msg)
 {
-    struct rd r = rd_init(key_proto);
     EVP_PKEY *key = NULL;
     uint64_t type;
     struct slice data;
-    qudag_err err;
+    qudag_err err = key_proto_read(key_proto, &type, &data);
 
-    r.err |= rd_u8(&r) != 0x08;
-    type = rd_uvarint(&r);
-    r.err |= rd_u8(&r) != 0x12;
-    data = rd_lp(&r, 4096);
-    if (!rd_done(&r)) {
-        return QUDAG_EMALFORMED;
+    if (err != QUDAG_OK) {
+        return err;
     }
     switch (type) {
-    case KEY_ED25519:
+    case PEER_KEY_ED25519:
         if (data.len != ED25519_PK_LEN || sig.len != ED25519_SIG_LEN) {
             return QUDAG_EMALFORMED;
         }
         return ed25519_verify(data.base, sig.base, msg);
-    case KEY_RSA:
+    case PEER_KEY_RSA:
         key = key_from_spki(data, "RSA");
         break;
-    case KEY_ECDSA:
+    case PEER_KEY_ECDSA:
         key = key_from_spki(data, "EC");
         break;
-    case KEY_SECP256K1:
+    case PEER_KEY_SECP256K1:
         key = key_secp256k1(data);
         break;
     default:

@@ -1,39 +1,44 @@
 /*
  * identify_msg.c - the Identify message between wire and struct.
  *
+ *   Identify   1 public key   2 listen address*   3 protocol*   4 observed address   5 protocol version
+ *              6 agent version   8 signed peer record (skipped)
+ *
  * A sender may split what it says over several messages; merging works on a copy, so a bad message
  * leaves what was known before.
  */
 #include "wire/identify_msg.h"
 
 #include "base/utf8.h"
-#include "wire/pbuf.h"
-#include "wire/proto/identify.pb.h"
+#include "wire/pb.h"
 
 #include <string.h>
 
+/* Numbers of fields. */
+enum {
+    PUBLIC_KEY = 1,
+    LISTEN_ADDR = 2,
+    PROTOCOL = 3,
+    OBSERVED_ADDR = 4,
+    PROTOCOL_VERSION = 5,
+    AGENT_VERSION = 6,
+};
+
 /* ------------------------------------------------------------------ decoding */
 
-static bool addr_decode(pb_istream_t *stream, const pb_field_t *field, void **arg)
+static void addr_add(struct identify_msg *m, struct slice s)
 {
-    struct identify_msg *m = *arg;
     struct multiaddr a;
-    struct slice s;
 
-    (void)field;
-    if (!pbuf_borrow(stream, &s)) {
-        return false;
-    }
     if (m->n_addrs == IDENTIFY_ADDRS_MAX || multiaddr_from_bytes(&a, s) != QUDAG_OK) {
-        return true;
+        return;
     }
     for (size_t i = 0; i < m->n_addrs; i++) {
         if (multiaddr_eq(&m->addr[i], &a)) {
-            return true;
+            return;
         }
     }
     m->addr[m->n_addrs++] = a;
-    return true;
 }
 
 /* False, and |dst| untouched, when |s| is empty, too long or not printable. */
@@ -47,26 +52,18 @@ static bool text_set(char dst[IDENTIFY_TEXT_MAX], struct slice s)
     return true;
 }
 
-static bool proto_decode(pb_istream_t *stream, const pb_field_t *field, void **arg)
+static void proto_add(struct identify_msg *m, struct slice s)
 {
-    struct identify_msg *m = *arg;
-    struct slice s;
-
-    (void)field;
-    if (!pbuf_borrow(stream, &s)) {
-        return false;
-    }
     if (m->n_protos == IDENTIFY_PROTOS_MAX || !text_set(m->proto[m->n_protos], s)) {
-        return true;
+        return;
     }
     for (size_t i = 0; i < m->n_protos; i++) {
         if (strcmp(m->proto[i], m->proto[m->n_protos]) == 0) {
             memset(m->proto[m->n_protos], 0, IDENTIFY_TEXT_MAX);
-            return true;
+            return;
         }
     }
     m->n_protos++;
-    return true;
 }
 
 static qudag_err key_set(struct identify_msg *m, struct slice key)
@@ -88,71 +85,68 @@ static qudag_err key_set(struct identify_msg *m, struct slice key)
     return QUDAG_OK;
 }
 
+/* Fields that are said once; of one given several times the last counts. */
+struct singles {
+    struct slice key, observed, version, agent;
+};
+
+static void field_take(struct identify_msg *m, struct singles *one, struct rd *r,
+                       const struct pb_field *f)
+{
+    switch (f->number) {
+    case PUBLIC_KEY:
+        one->key = pb_bytes(r, f);
+        break;
+    case LISTEN_ADDR:
+        addr_add(m, pb_bytes(r, f));
+        break;
+    case PROTOCOL:
+        proto_add(m, pb_bytes(r, f));
+        break;
+    case OBSERVED_ADDR:
+        one->observed = pb_bytes(r, f);
+        break;
+    case PROTOCOL_VERSION:
+        one->version = pb_bytes(r, f);
+        break;
+    case AGENT_VERSION:
+        one->agent = pb_bytes(r, f);
+        break;
+    default:
+        break;
+    }
+}
+
 qudag_err identify_msg_merge(struct identify_msg *m, struct slice in)
 {
+    struct singles one = {.key = {NULL, 0}};
+    struct rd r = rd_init(in);
+    struct pb_field f;
+
     if (in.len > IDENTIFY_IN_MAX) {
         return QUDAG_ETOOBIG;
     }
     struct identify_msg next = *m;
-    struct slice key = {0}, observed = {0}, version = {0}, agent = {0};
-    struct pbuf src;
-    pb_istream_t stream = pbuf_istream(&src, in);
-    idpb_Identify pb = idpb_Identify_init_zero;
-    pb.public_key.funcs.decode = pbuf_decode_slice;
-    pb.public_key.arg = &key;
-    pb.listen_addrs.funcs.decode = addr_decode;
-    pb.listen_addrs.arg = &next;
-    pb.protocols.funcs.decode = proto_decode;
-    pb.protocols.arg = &next;
-    pb.observed_addr.funcs.decode = pbuf_decode_slice;
-    pb.observed_addr.arg = &observed;
-    pb.protocol_version.funcs.decode = pbuf_decode_slice;
-    pb.protocol_version.arg = &version;
-    pb.agent_version.funcs.decode = pbuf_decode_slice;
-    pb.agent_version.arg = &agent;
-    if (!pb_decode(&stream, idpb_Identify_fields, &pb)) {
+    while (pb_next(&r, &f)) {
+        field_take(&next, &one, &r, &f);
+    }
+    if (!rd_ok(&r)) {
         return QUDAG_EMALFORMED;
     }
-    qudag_err err = key_set(&next, key);
+    qudag_err err = key_set(&next, one.key);
     if (err != QUDAG_OK) {
         return err;
     }
-    if (multiaddr_from_bytes(&next.observed, observed) == QUDAG_OK) {
+    if (multiaddr_from_bytes(&next.observed, one.observed) == QUDAG_OK) {
         next.has_observed = true;
     }
-    (void)text_set(next.protocol_version, version);
-    (void)text_set(next.agent_version, agent);
+    (void)text_set(next.protocol_version, one.version);
+    (void)text_set(next.agent_version, one.agent);
     *m = next;
     return QUDAG_OK;
 }
 
 /* ------------------------------------------------------------------ encoding */
-
-static bool addrs_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
-{
-    const struct identify_msg *const *m = *arg;
-
-    for (size_t i = 0; i < (*m)->n_addrs; i++) {
-        const struct multiaddr *a = &(*m)->addr[i];
-        if (a->len > 0 && !pbuf_put(stream, field, multiaddr_slice(a))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool protos_encode(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
-{
-    const struct identify_msg *const *m = *arg;
-
-    for (size_t i = 0; i < (*m)->n_protos; i++) {
-        const char *text = (*m)->proto[i];
-        if (!pbuf_put(stream, field, (struct slice){(const uint8_t *)text, strlen(text)})) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static struct slice text_slice(const char *text)
 {
@@ -161,23 +155,24 @@ static struct slice text_slice(const char *text)
 
 qudag_err identify_msg_encode(uint8_t *dst, size_t cap, size_t *len, const struct identify_msg *m)
 {
-    struct slice key = {m->key_proto, m->key_len};
-    struct slice observed = {m->observed.b, m->has_observed ? m->observed.len : 0u};
-    struct slice version = text_slice(m->protocol_version);
-    struct slice agent = text_slice(m->agent_version);
-    idpb_Identify pb = idpb_Identify_init_zero;
+    struct wr w = wr_init(dst, cap);
 
-    pb.public_key.funcs.encode = pbuf_encode_slice;
-    pb.public_key.arg = &key;
-    pb.listen_addrs.funcs.encode = addrs_encode;
-    pb.listen_addrs.arg = &m;
-    pb.protocols.funcs.encode = protos_encode;
-    pb.protocols.arg = &m;
-    pb.observed_addr.funcs.encode = pbuf_encode_slice;
-    pb.observed_addr.arg = &observed;
-    pb.protocol_version.funcs.encode = pbuf_encode_slice;
-    pb.protocol_version.arg = &version;
-    pb.agent_version.funcs.encode = pbuf_encode_slice;
-    pb.agent_version.arg = &agent;
-    return pbuf_encode(dst, cap, len, idpb_Identify_fields, &pb);
+    pb_put_bytes_if_any(&w, PUBLIC_KEY, (struct slice){m->key_proto, m->key_len});
+    for (size_t i = 0; i < m->n_addrs; i++) {
+        pb_put_bytes_if_any(&w, LISTEN_ADDR, multiaddr_slice(&m->addr[i]));
+    }
+    for (size_t i = 0; i < m->n_protos; i++) {
+        pb_put_bytes(&w, PROTOCOL, text_slice(m->proto[i]));
+    }
+    if (m->has_observed) {
+        pb_put_bytes_if_any(&w, OBSERVED_ADDR, multiaddr_slice(&m->observed));
+    }
+    pb_put_bytes_if_any(&w, PROTOCOL_VERSION, text_slice(m->protocol_version));
+    pb_put_bytes_if_any(&w, AGENT_VERSION, text_slice(m->agent_version));
+    pb_delimit(&w);
+    if (!wr_ok(&w)) {
+        return QUDAG_ETOOBIG;
+    }
+    *len = w.len;
+    return QUDAG_OK;
 }

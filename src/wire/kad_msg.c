@@ -5,140 +5,60 @@
  *   Record   1 key    2 value   5 time received
  *   Peer     1 id     2 address*
  *
- * Written by hand rather than by a general protobuf library because a lookup reads some six hundred peers.
  * Decoding borrows: one walk over the fields notes where bytes lie.  Encoding sizes the message first and
  * gives up addresses, then peers, until it fits.
  */
 #include "wire/kad_msg.h"
 
 #include "base/assert.h"
-#include "base/rd.h"
-#include "base/wr.h"
+#include "wire/pb.h"
 
 #include <string.h>
 
-/* A tag is a varint: one byte for numbers below 16, which are all but that of the digest. */
-#define TAG(number, wire_type) ((number) << 3 | (wire_type))
-
-enum wire_type { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
-
-enum tag {
-    MESSAGE_TYPE = TAG(1, WIRE_VARINT),
-    MESSAGE_KEY = TAG(2, WIRE_BYTES),
-    MESSAGE_RECORD = TAG(3, WIRE_BYTES),
-    MESSAGE_CLOSER = TAG(8, WIRE_BYTES),
-    MESSAGE_PROVIDER = TAG(9, WIRE_BYTES),
-    MESSAGE_DIGEST = TAG(1000, WIRE_BYTES),
-    RECORD_KEY = TAG(1, WIRE_BYTES),
-    RECORD_VALUE = TAG(2, WIRE_BYTES),
-    RECORD_TIME = TAG(5, WIRE_BYTES),
-    PEER_ID = TAG(1, WIRE_BYTES),
-    PEER_ADDR = TAG(2, WIRE_BYTES),
+/* Numbers of fields. */
+enum {
+    MESSAGE_TYPE = 1,
+    MESSAGE_KEY = 2,
+    MESSAGE_RECORD = 3,
+    MESSAGE_CLOSER = 8,
+    MESSAGE_PROVIDER = 9,
+    MESSAGE_DIGEST = 1000,
+    RECORD_KEY = 1,
+    RECORD_VALUE = 2,
+    RECORD_TIME = 5,
+    PEER_ID = 1,
+    PEER_ADDR = 2,
 };
 
 /* ------------------------------------------------------------------ decoding */
 
-struct field {
-    uint64_t tag;
-    uint64_t value;     /* of a varint */
-    struct slice bytes; /* of a length-delimited field */
-};
-
-/* Protobuf's varint: up to ten bytes, not necessarily the shortest form. */
-static uint64_t varint(struct rd *r)
-{
-    uint64_t v = 0;
-
-    for (unsigned shift = 0; shift < 70 && r->left > 0; shift += 7) {
-        uint8_t b = *r->p++;
-        r->left--;
-        if (shift == 63 && b > 1) {
-            break;
-        }
-        v |= (uint64_t)(b & 0x7fu) << shift;
-        if (b < 0x80) {
-            return v;
-        }
-    }
-    r->err = true;
-    return 0;
-}
-
-static void skip(struct rd *r, uint64_t n, struct slice *out)
-{
-    if (n > r->left) {
-        r->err = true;
-        return;
-    }
-    *out = (struct slice){r->p, (size_t)n};
-    r->p += n;
-    r->left -= (size_t)n;
-}
-
-/* The next field; false at the end, or with r->err set. */
-static bool next(struct rd *r, struct field *f)
-{
-    if (r->left == 0 || r->err) {
-        return false;
-    }
-    f->tag = varint(r);
-    if (f->tag >> 3 == 0 || f->tag > UINT32_MAX) {
-        r->err = true;
-        return false;
-    }
-    switch (f->tag & 7) {
-    case WIRE_VARINT:
-        f->value = varint(r);
-        break;
-    case WIRE_64:
-        skip(r, 8, &f->bytes);
-        break;
-    case WIRE_BYTES:
-        skip(r, varint(r), &f->bytes);
-        break;
-    case WIRE_32:
-        skip(r, 4, &f->bytes);
-        break;
-    default: /* groups went out of use before libp2p */
-        r->err = true;
-        break;
-    }
-    return !r->err;
-}
-
-/* A field we know by number, in another wire type than it has. */
-static bool mistyped(uint64_t tag, uint64_t known)
-{
-    return tag >> 3 == known >> 3 && tag != known;
-}
-
-static bool peer_form(struct kad_peer_raw *out, struct slice in)
+bool kad_peer_form(struct kad_peer_raw *out, struct slice in)
 {
     struct rd r = rd_init(in);
-    struct field f;
+    struct pb_field f;
 
     *out = (struct kad_peer_raw){.body = in};
-    while (next(&r, &f)) {
-        if (f.tag == PEER_ID) {
-            out->id = f.bytes;
-        } else if (mistyped(f.tag, PEER_ID) || mistyped(f.tag, PEER_ADDR)) {
-            return false;
+    while (pb_next(&r, &f)) {
+        if (f.number == PEER_ID) {
+            out->id = pb_bytes(&r, &f);
+        } else if (f.number == PEER_ADDR) {
+            (void)pb_bytes(&r, &f);
         }
     }
-    return !r.err;
+    return rd_ok(&r);
 }
 
 bool kad_peer_read(struct kad_peer_info *out, size_t *dropped, const struct kad_peer_raw *raw)
 {
     struct rd r = rd_init(raw->body);
-    struct field f;
+    struct pb_field f;
 
     out->n_addrs = 0;
     if (peer_id_from_bytes(&out->id, raw->id) != QUDAG_OK) {
         return false;
     }
-    while (next(&r, &f)) {
-        if (f.tag != PEER_ADDR) {
+    while (pb_next(&r, &f)) {
+        if (f.number != PEER_ADDR) {
             continue;
         }
         if (out->n_addrs < KAD_ADDRS_MAX &&
@@ -157,7 +77,7 @@ static bool peer_decode(struct slice in, struct kad_peer_info *v, size_t *n, siz
     struct kad_peer_raw raw;
     size_t bad_addrs = 0;
 
-    if (!peer_form(&raw, in)) {
+    if (!kad_peer_form(&raw, in)) {
         return false;
     }
     if (v != NULL && *n < KAD_PEERS_MAX && kad_peer_read(&v[*n], &bad_addrs, &raw)) {
@@ -176,7 +96,7 @@ static bool closer_decode(struct kad_msg *m, size_t *dropped, struct slice in)
     if (m->raw == NULL) {
         return peer_decode(in, m->closer, &m->n_closer, dropped);
     }
-    if (!peer_form(&raw, in)) {
+    if (!kad_peer_form(&raw, in)) {
         return false;
     }
     if (m->n_raw < KAD_PEERS_MAX && raw.id.len > 0) {
@@ -190,22 +110,19 @@ static bool closer_decode(struct kad_msg *m, size_t *dropped, struct slice in)
 static bool record_decode(struct kad_msg *m, struct slice in)
 {
     struct rd r = rd_init(in);
-    struct field f;
+    struct pb_field f;
 
     m->has_record = true;
-    while (next(&r, &f)) {
-        if (f.tag == RECORD_KEY) {
-            m->rec_key = f.bytes;
-        } else if (f.tag == RECORD_VALUE) {
-            m->rec_value = f.bytes;
-        } else if (f.tag == RECORD_TIME) {
-            m->rec_time = f.bytes;
-        } else if (mistyped(f.tag, RECORD_KEY) || mistyped(f.tag, RECORD_VALUE) ||
-                   mistyped(f.tag, RECORD_TIME)) {
-            return false;
+    while (pb_next(&r, &f)) {
+        if (f.number == RECORD_KEY) {
+            m->rec_key = pb_bytes(&r, &f);
+        } else if (f.number == RECORD_VALUE) {
+            m->rec_value = pb_bytes(&r, &f);
+        } else if (f.number == RECORD_TIME) {
+            m->rec_time = pb_bytes(&r, &f);
         }
     }
-    return !r.err;
+    return rd_ok(&r);
 }
 
 /* The last one counts, as for every field. */
@@ -217,29 +134,27 @@ static bool digest_decode(struct kad_msg *m, struct slice in)
     return m->want_digest || m->has_digest;
 }
 
-static bool field_decode(struct kad_msg *m, uint64_t *type, size_t *dropped, const struct field *f)
+static bool field_decode(struct kad_msg *m, uint64_t *type, size_t *dropped, struct rd *r,
+                         const struct pb_field *f)
 {
-    switch (f->tag) {
+    switch (f->number) {
     case MESSAGE_TYPE:
-        *type = f->value;
-        return f->value <= UINT32_MAX;
+        *type = pb_varint(r, f);
+        return *type <= UINT32_MAX;
     case MESSAGE_KEY:
-        m->key = f->bytes;
+        m->key = pb_bytes(r, f);
         return true;
     case MESSAGE_RECORD:
-        return record_decode(m, f->bytes);
+        return record_decode(m, pb_bytes(r, f));
     case MESSAGE_CLOSER:
-        return closer_decode(m, dropped, f->bytes);
+        return closer_decode(m, dropped, pb_bytes(r, f));
     case MESSAGE_PROVIDER:
-        return peer_decode(f->bytes, m->providers, &m->n_providers, dropped);
+        return peer_decode(pb_bytes(r, f), m->providers, &m->n_providers, dropped);
     case MESSAGE_DIGEST:
-        return digest_decode(m, f->bytes);
+        return digest_decode(m, pb_bytes(r, f));
     default:
-        break;
+        return true;
     }
-    return !mistyped(f->tag, MESSAGE_TYPE) && !mistyped(f->tag, MESSAGE_KEY) &&
-           !mistyped(f->tag, MESSAGE_RECORD) && !mistyped(f->tag, MESSAGE_CLOSER) &&
-           !mistyped(f->tag, MESSAGE_PROVIDER) && !mistyped(f->tag, MESSAGE_DIGEST);
 }
 
 static bool sizes_are_good(const struct kad_msg *m)
@@ -252,7 +167,7 @@ qudag_err kad_msg_decode(struct kad_msg *m, size_t *dropped, struct slice in)
 {
     const struct kad_msg empty = {.closer = m->closer, .providers = m->providers, .raw = m->raw};
     struct rd r = rd_init(in);
-    struct field f;
+    struct pb_field f;
     uint64_t type = KAD_PUT_VALUE; /* when it is missing */
     size_t n = 0;
     qudag_err err = QUDAG_OK;
@@ -262,10 +177,10 @@ qudag_err kad_msg_decode(struct kad_msg *m, size_t *dropped, struct slice in)
         return QUDAG_ETOOBIG;
     }
     *m = empty;
-    while (good && next(&r, &f)) {
-        good = field_decode(m, &type, &n, &f);
+    while (good && pb_next(&r, &f)) {
+        good = field_decode(m, &type, &n, &r, &f);
     }
-    if (!good || r.err) {
+    if (!good || !rd_ok(&r)) {
         err = QUDAG_EMALFORMED;
     } else if (type > KAD_PING) {
         err = QUDAG_EUNSUPPORTED;
@@ -288,55 +203,26 @@ struct extent {
     size_t closer, providers, addrs; /* addrs: of each peer */
 };
 
-static size_t varint_len(uint64_t v)
+static size_t if_any(uint32_t number, size_t len)
 {
-    size_t n = 1;
-
-    while (v >= 0x80) {
-        v >>= 7;
-        n++;
-    }
-    return n;
-}
-
-static size_t bytes_len(size_t len)
-{
-    return 1 + varint_len(len) + len;
-}
-
-static size_t if_any(size_t len)
-{
-    return len == 0 ? 0 : bytes_len(len);
-}
-
-static void put(struct wr *w, enum tag tag, struct slice s)
-{
-    wr_u8(w, (uint8_t)tag);
-    wr_lp(w, s);
-}
-
-static void put_if_any(struct wr *w, enum tag tag, struct slice s)
-{
-    if (s.len > 0) {
-        put(w, tag, s);
-    }
+    return len == 0 ? 0 : pb_bytes_len(number, len);
 }
 
 static size_t peer_len(const struct kad_peer_info *p, size_t addrs)
 {
-    size_t n = bytes_len(p->id.len);
+    size_t n = pb_bytes_len(PEER_ID, p->id.len);
 
     for (size_t i = 0; i < p->n_addrs && i < addrs; i++) {
-        n += if_any(p->addr[i].len);
+        n += if_any(PEER_ADDR, p->addr[i].len);
     }
     return n;
 }
 
 static void peer_put(struct wr *w, const struct kad_peer_info *p, size_t addrs)
 {
-    put(w, PEER_ID, peer_id_slice(&p->id));
+    pb_put_bytes(w, PEER_ID, peer_id_slice(&p->id));
     for (size_t i = 0; i < p->n_addrs && i < addrs; i++) {
-        put_if_any(w, PEER_ADDR, multiaddr_slice(&p->addr[i]));
+        pb_put_bytes_if_any(w, PEER_ADDR, multiaddr_slice(&p->addr[i]));
     }
 }
 
@@ -349,49 +235,45 @@ size_t kad_peer_write(uint8_t dst[KAD_PEER_RAW_MAX], const struct kad_peer_info 
     return w.len;
 }
 
-static void peers_put(struct wr *w, enum tag tag, const struct kad_peer_info *v, size_t n,
+static void peers_put(struct wr *w, uint32_t number, const struct kad_peer_info *v, size_t n,
                       size_t addrs)
 {
     for (size_t i = 0; i < n; i++) {
-        wr_u8(w, (uint8_t)tag);
-        wr_uvarint(w, peer_len(&v[i], addrs));
+        pb_put_head(w, number, peer_len(&v[i], addrs));
         peer_put(w, &v[i], addrs);
     }
 }
 
 static size_t record_len(const struct kad_msg *m)
 {
-    return if_any(m->rec_key.len) + if_any(m->rec_value.len) + if_any(m->rec_time.len);
+    return if_any(RECORD_KEY, m->rec_key.len) + if_any(RECORD_VALUE, m->rec_value.len) +
+           if_any(RECORD_TIME, m->rec_time.len);
+}
+
+static bool says_digest(const struct kad_msg *m)
+{
+    return m->want_digest || m->has_digest;
 }
 
 static size_t digest_len(const struct kad_msg *m)
 {
-    size_t len = m->has_digest ? KAD_DIGEST_LEN : 0;
-
-    return m->want_digest || m->has_digest ? varint_len(MESSAGE_DIGEST) + varint_len(len) + len : 0;
-}
-
-static void digest_put(struct wr *w, const struct kad_msg *m)
-{
-    if (digest_len(m) > 0) {
-        wr_uvarint(w, MESSAGE_DIGEST);
-        wr_lp(w, (struct slice){m->digest, m->has_digest ? KAD_DIGEST_LEN : 0});
-    }
+    return m->has_digest ? KAD_DIGEST_LEN : 0;
 }
 
 static size_t body_len(const struct kad_msg *m, const struct extent *x)
 {
-    size_t n = 2 + if_any(m->key.len) + digest_len(m);
+    size_t n = 2 + if_any(MESSAGE_KEY, m->key.len);
 
-    n += m->has_record ? bytes_len(record_len(m)) : 0;
+    n += m->has_record ? pb_bytes_len(MESSAGE_RECORD, record_len(m)) : 0;
+    n += says_digest(m) ? pb_bytes_len(MESSAGE_DIGEST, digest_len(m)) : 0;
     for (size_t i = 0; i < x->closer; i++) {
-        n += bytes_len(peer_len(&m->closer[i], x->addrs));
+        n += pb_bytes_len(MESSAGE_CLOSER, peer_len(&m->closer[i], x->addrs));
     }
     for (size_t i = 0; i < m->n_raw; i++) {
-        n += bytes_len(m->raw[i].body.len);
+        n += pb_bytes_len(MESSAGE_CLOSER, m->raw[i].body.len);
     }
     for (size_t i = 0; i < x->providers; i++) {
-        n += bytes_len(peer_len(&m->providers[i], x->addrs));
+        n += pb_bytes_len(MESSAGE_PROVIDER, peer_len(&m->providers[i], x->addrs));
     }
     return n;
 }
@@ -399,22 +281,22 @@ static size_t body_len(const struct kad_msg *m, const struct extent *x)
 static void body_put(struct wr *w, const struct kad_msg *m, const struct extent *x)
 {
     /* Written even when it is zero: some readers insist on it. */
-    wr_u8(w, MESSAGE_TYPE);
-    wr_u8(w, (uint8_t)m->type);
-    put_if_any(w, MESSAGE_KEY, m->key);
+    pb_put_varint(w, MESSAGE_TYPE, m->type);
+    pb_put_bytes_if_any(w, MESSAGE_KEY, m->key);
     if (m->has_record) {
-        wr_u8(w, MESSAGE_RECORD);
-        wr_uvarint(w, record_len(m));
-        put_if_any(w, RECORD_KEY, m->rec_key);
-        put_if_any(w, RECORD_VALUE, m->rec_value);
-        put_if_any(w, RECORD_TIME, m->rec_time);
+        pb_put_head(w, MESSAGE_RECORD, record_len(m));
+        pb_put_bytes_if_any(w, RECORD_KEY, m->rec_key);
+        pb_put_bytes_if_any(w, RECORD_VALUE, m->rec_value);
+        pb_put_bytes_if_any(w, RECORD_TIME, m->rec_time);
     }
     peers_put(w, MESSAGE_CLOSER, m->closer, x->closer, x->addrs);
     for (size_t i = 0; i < m->n_raw; i++) {
-        put(w, MESSAGE_CLOSER, m->raw[i].body);
+        pb_put_bytes(w, MESSAGE_CLOSER, m->raw[i].body);
     }
     peers_put(w, MESSAGE_PROVIDER, m->providers, x->providers, x->addrs);
-    digest_put(w, m);
+    if (says_digest(m)) {
+        pb_put_bytes(w, MESSAGE_DIGEST, (struct slice){m->digest, digest_len(m)});
+    }
 }
 
 static bool peers_fit(const struct kad_peer_info *v, size_t n)
@@ -452,7 +334,7 @@ qudag_err kad_msg_encode(uint8_t *dst, size_t cap, size_t *len, const struct kad
         return QUDAG_EINVAL;
     }
     size_t n = body_len(m, &x);
-    while (varint_len(n) + n > cap) {
+    while (pb_varint_len(n) + n > cap) {
         if (!trim(&x)) {
             return QUDAG_ETOOBIG;
         }
@@ -461,7 +343,7 @@ qudag_err kad_msg_encode(uint8_t *dst, size_t cap, size_t *len, const struct kad
     struct wr w = wr_init(dst, cap);
     wr_uvarint(&w, n);
     body_put(&w, m, &x);
-    ASSERT(wr_ok(&w) && w.len == varint_len(n) + n);
+    ASSERT(wr_ok(&w) && w.len == pb_varint_len(n) + n);
     *len = w.len;
     return QUDAG_OK;
 }

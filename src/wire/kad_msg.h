@@ -77,6 +77,8 @@ QUDAG_MUST_USE qudag_err kad_msg_decode(struct kad_msg *m, size_t *dropped, stru
 QUDAG_MUST_USE qudag_err kad_msg_encode(uint8_t *dst, size_t cap, size_t *len,
                                         const struct kad_msg *m);
 
+/* The form of one Peer message: false if malformed; id is empty if there is none. */
+bool kad_peer_form(struct kad_peer_raw *out, struct slice in);
 /* Into |out|; false for a bad id.  Addresses that cannot be used are left out and counted. */
 bool kad_peer_read(struct kad_peer_info *out, size_t *dropped, const struct kad_peer_raw *raw);
 /* The Peer message of |p| (id.len > 0); its length. */

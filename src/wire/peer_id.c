@@ -8,10 +8,10 @@
  */
 #include "wire/peer_id.h"
 
-#include "base/rd.h"
 #include "base/text.h"
 #include "crypto/hash.h"
 #include "wire/multibase.h"
+#include "wire/pb.h"
 
 #include <string.h>
 
@@ -23,24 +23,17 @@
 #define KEY_DATA_MAX 8192    /* bytes of a key; RSA-8192 takes about 1100 */
 #define PEER_TEXT_IN_MAX 128 /* characters; hex of a CID takes 93 */
 
-enum key_type { KEY_RSA, KEY_ED25519, KEY_SECP256K1, KEY_ECDSA };
+/* Fields of a PublicKey message. */
+enum { KEY_TYPE = 1, KEY_DATA = 2 };
 
 _Static_assert(PEER_ID_MAX == 2 + INLINE_MAX, "the longest id is an inlined key");
 _Static_assert(KEY_PROTO_ED25519 == 4 + 32, "PublicKey message of an Ed25519 key");
 
-static const uint8_t ed25519_head[4] = {0x08, KEY_ED25519, 0x12, 32};
+static const uint8_t ed25519_head[4] = {0x08, PEER_KEY_ED25519, 0x12, 32};
 
 bool peer_id_eq(const struct peer_id *a, const struct peer_id *b)
 {
     return a->len == b->len && memcmp(a->b, b->b, a->len) == 0;
-}
-
-int peer_id_cmp(const struct peer_id *a, const struct peer_id *b)
-{
-    size_t n = a->len < b->len ? a->len : b->len;
-    int c = memcmp(a->b, b->b, n);
-
-    return c != 0 ? c : (int)a->len - (int)b->len;
 }
 
 void key_proto_ed25519(uint8_t out[KEY_PROTO_ED25519], const uint8_t pk[32])
@@ -57,29 +50,48 @@ void peer_id_from_ed25519(struct peer_id *out, const uint8_t pk[32])
     key_proto_ed25519(out->b + 2, pk);
 }
 
-/* SPEC: peer-ids, "deterministic encoding": fields in tag order, both present, nothing else. */
-static qudag_err key_proto_check(struct slice key)
+/* A field of a PublicKey message that must come now. */
+static bool key_field(struct rd *r, struct pb_field *f, uint32_t number)
 {
-    struct rd r = rd_init(key);
+    return pb_next(r, f) && f->number == number;
+}
 
-    if (rd_u8(&r) != 0x08) {
+/* SPEC: peer-ids, "deterministic encoding": fields in tag order, both present, minimal, nothing else. */
+qudag_err key_proto_read(struct slice key_proto, uint64_t *type, struct slice *data)
+{
+    struct rd r = rd_init(key_proto);
+    struct pb_field t, d;
+
+    if (!key_field(&r, &t, KEY_TYPE) || !key_field(&r, &d, KEY_DATA)) {
         return QUDAG_EMALFORMED;
     }
-    uint64_t type = rd_uvarint(&r);
-    if (rd_u8(&r) != 0x12) {
+    uint64_t value = pb_varint(&r, &t);
+    struct slice bytes = pb_bytes(&r, &d);
+    size_t shortest = 1 + pb_varint_len(value) + pb_bytes_len(KEY_DATA, bytes.len);
+    if (!rd_done(&r) || key_proto.len != shortest || bytes.len == 0 || bytes.len > KEY_DATA_MAX) {
         return QUDAG_EMALFORMED;
     }
-    struct slice data = rd_lp(&r, KEY_DATA_MAX);
-    if (!rd_done(&r) || data.len == 0) {
-        return QUDAG_EMALFORMED;
+    *type = value;
+    *data = bytes;
+    return QUDAG_OK;
+}
+
+static qudag_err key_proto_check(struct slice key_proto)
+{
+    uint64_t type;
+    struct slice data;
+    qudag_err err = key_proto_read(key_proto, &type, &data);
+
+    if (err != QUDAG_OK) {
+        return err;
     }
     switch (type) {
-    case KEY_RSA:
-    case KEY_ECDSA:
+    case PEER_KEY_RSA:
+    case PEER_KEY_ECDSA:
         return QUDAG_OK;
-    case KEY_ED25519:
+    case PEER_KEY_ED25519:
         return data.len == 32 ? QUDAG_OK : QUDAG_EMALFORMED;
-    case KEY_SECP256K1:
+    case PEER_KEY_SECP256K1:
         return data.len == 33 ? QUDAG_OK : QUDAG_EMALFORMED;
     default:
         return QUDAG_EUNSUPPORTED;

@@ -20,7 +20,6 @@ static inline struct slice peer_id_slice(const struct peer_id *p)
 }
 
 bool peer_id_eq(const struct peer_id *a, const struct peer_id *b);
-int peer_id_cmp(const struct peer_id *a, const struct peer_id *b);
 void peer_id_from_ed25519(struct peer_id *out, const uint8_t pk[32]);
 
 /*
@@ -40,6 +39,21 @@ QUDAG_MUST_USE qudag_err peer_id_from_bytes(struct peer_id *out, struct slice by
 QUDAG_MUST_USE qudag_err peer_id_parse(struct peer_id *out, const char *text);
 /* base58, NUL-terminated; the length, 0 for an empty id (dst is then ""). */
 size_t peer_id_text(char dst[PEER_ID_TEXT_MAX], const struct peer_id *p);
+
+/* Types of keys that libp2p defines, as a PublicKey message says them. */
+enum peer_key_type {
+    PEER_KEY_RSA = 0,
+    PEER_KEY_ED25519 = 1,
+    PEER_KEY_SECP256K1 = 2,
+    PEER_KEY_ECDSA = 3,
+};
+
+/*
+ * What an encoded PublicKey message holds; |*data| is borrowed from it and at least one byte long.
+ * QUDAG_EMALFORMED unless it is the deterministic encoding; outputs are then untouched.  The type may be one
+ * that libp2p does not define, and the length of |*data| one that does not fit the type.
+ */
+QUDAG_MUST_USE qudag_err key_proto_read(struct slice key_proto, uint64_t *type, struct slice *data);
 
 /* The encoded PublicKey message of an Ed25519 key. */
 void key_proto_ed25519(uint8_t out[KEY_PROTO_ED25519], const uint8_t pk[32]);

@@ -163,17 +163,13 @@ static qudag_err restore_record(struct kad *k, struct rd *r, const uint8_t hash[
     return err;
 }
 
-/* A Peer message as kad_peer_write() makes it: the id comes first.  False: it is none. */
+/* False: it is no Peer message, or has no sound id. */
 static bool read_peer(struct kad_peer_info *out, struct slice body)
 {
+    struct kad_peer_raw raw;
     size_t dropped = 0;
 
-    if (body.len < 2 || body.base[0] != 0x0a || body.base[1] > body.len - 2 ||
-        body.base[1] > PEER_ID_MAX) {
-        return false;
-    }
-    struct kad_peer_raw raw = {.id = {body.base + 2, body.base[1]}, .body = body};
-    return kad_peer_read(out, &dropped, &raw);
+    return kad_peer_form(&raw, body) && kad_peer_read(out, &dropped, &raw);
 }
 
 /* One that is whole is worth more than none: who has expired or makes no sense is left out. */
