@@ -58,7 +58,7 @@ static inline struct ref ref_in(uint64_t id)
 void peer_out(qudag_peer_id *out, const struct peer_id *p);
 bool peer_in(struct peer_id *out, const qudag_peer_id *p); /* false: not a peer id */
 
-/* kept.c: the store of the DHT. */
+/* persist.c: the store of the DHT. */
 qudag_err kept_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log);
 void kept_load(struct qudag_node *n);
 qudag_err cb_keep(void *ctx, enum kad_kept kind, const uint8_t *hash, struct slice bytes);

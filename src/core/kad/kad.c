@@ -1,9 +1,9 @@
 /*
  * kad.c - the public functions, events and ticks, and what the parts share.
  *
- * What is done without being asked: upkeep.c.
+ * What is done without being asked: maintenance.c.
  */
-#include "core/kad/keep.h"
+#include "core/kad/republish.h"
 
 #include "base/assert.h"
 

@@ -1,6 +1,6 @@
 /*
  * kad.h - Kademlia DHT, client and server (libp2p specs: kad-dht/README.md; digest of parameters in
- * SPEC.md beside this file).
+ * spec/kad.md).
  *
  * Requests (find, put, get, ...) carry the caller's cookie and end in exactly one KAD_UP_DONE.
  */

@@ -2,19 +2,19 @@
  * kad_int.h - what the files of this folder share.
  *
  *   kad.c    api, events and ticks to the parts below
- *   upkeep.c what is done without being asked
- *   known.c  seeds, who answered, who failed      refuse.c what peers did wrong, counted by reason
- *   size.c   how large the network is
+ *   maintenance.c what is done without being asked
+ *   contacts.c  seeds, who answered, who failed      refusal.c what peers did wrong, counted by reason
+ *   netsize.c   how large the network is
  *   serve.h  requests of others: serve.c, limits.c
- *   jobs.h   our own requests:
- *     job.c    one request of the caller; exactly one report
- *     walk.c   its lookup    get.c, put.c  what it reads or stores
- *     rpc.c    one request to one peer: a stream, its answer      timing.c  how long that may take
- *   query.h  query.c: candidates of a lookup: which peer next, when done; pure
- *   parts.h  the other pure parts:
+ *   request.h   our own requests:
+ *     request.c    one request of the caller; exactly one report
+ *     lookup.c   its lookup    get.c, put.c  what it reads or stores
+ *     rpc.c    one request to one peer: a stream, its answer      rtt.c  how long that may take
+ *   candidates.h  candidates.c: candidates of a lookup: which peer next, when done; pure
+ *   tables.h  the other pure parts:
  *     table.c  k-buckets     store.c  records and providers held for others
- *   peer.h   who.c  who peers are and where, shared by all instances of a loop    peer.c  what we know of one
- *   keep.h   what outlives us: keep.c  what we publish, again and again    kept.c  as bytes and back
+ *   contact.h   addrinfo.c  who peers are and where, shared by all instances of a loop    contact.c  what we know of one
+ *   republish.h   what outlives us: republish.c  what we publish, again and again    persist.c  as bytes and back
  *   names.c  64-bit names to pointers
  */
 #ifndef QUDAG_SRC_CORE_KAD_KAD_INT_H
@@ -22,16 +22,16 @@
 
 #include "base/dyn.h"
 #include "base/slots.h"
-#include "core/kad/jobs.h"
+#include "core/kad/candidates.h"
 #include "core/kad/names.h"
-#include "core/kad/parts.h"
-#include "core/kad/query.h"
+#include "core/kad/request.h"
 #include "core/kad/serve.h"
+#include "core/kad/tables.h"
 
 #include <limits.h>
 #include <string.h>
 
-/* ---- size.c ---- */
+/* ---- netsize.c ---- */
 
 #define KAD_SPACES 31 /* measurements of which the median counts */
 
@@ -52,7 +52,7 @@ unsigned kad_near_bits(const struct kad *k); /* common bits of k neighbours; 0: 
 /* A key whose hash shares its first |bits| <= KAD_PLACE_BITS with |place|; false: none found. */
 bool kad_place_key(struct kad *k, uint32_t place, unsigned bits, uint8_t key[KAD_PLACE_KEY]);
 
-/* keep.c: how publishing what is kept ended. */
+/* republish.c: how publishing what is kept ended. */
 void kad_keep_result(struct kad *k, struct slice key, bool provide, qudag_err err, tstamp now);
 
 /* ---- kad.c ---- */
@@ -161,7 +161,7 @@ QUDAG_MUST_USE qudag_err kad_judge(const struct kad *k, const struct kad_validat
 QUDAG_MUST_USE qudag_err kad_keep_value(struct kad *k, const struct kad_validator *v,
                                         struct slice key, struct slice value, tstamp now);
 
-/* upkeep.c */
+/* maintenance.c */
 void kad_upkeep_init(struct kad *k, tstamp now);
 void kad_upkeep(struct kad *k, tstamp now, struct acts *out);
 tstamp kad_upkeep_at(const struct kad *k);
@@ -169,7 +169,7 @@ void kad_lost_add(struct kad *k, struct kad_peer *p, tstamp now);
 void kad_lost_answered(struct kad *k, const struct kad_peer *p, tstamp now);
 void kad_lost_fini(struct kad *k);
 
-/* known.c */
+/* contacts.c */
 void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, struct acts *out);
 /* An entry of the table that asks us lives: it need not be checked. */
 void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct acts *out);

@@ -5,7 +5,7 @@
  *   lookup over: the rest of the k closest; who refuses, fails or is late is replaced by the next closest
  *   |want| acknowledgements: reported; what is still on its way goes on
  *
- * With more peers around the key than there should be (walk.c), all within the distance where k are expected
+ * With more peers around the key than there should be (lookup.c), all within the distance where k are expected
  * are sent the value: who crowds the key cannot crowd out everybody.
  */
 #include "core/kad/kad_int.h"

@@ -5,7 +5,7 @@
  *     |                        |                      (ADD_PROVIDER has no answer: we finish at once and
  *     '--fail, time--> job     '--reset, time--> job    their fin is the acknowledgement)
  *
- * Three times (timing.c): after the soft one the lookup may ask another beside this one, after the late one it
+ * Three times (rtt.c): after the soft one the lookup may ask another beside this one, after the late one it
  * waits no longer, after the hard one the request has failed.  First for the dialling, then from the write.
  * A request whose job has ended goes on by itself: whether it is answered says who lives.
  */

@@ -1,7 +1,7 @@
 /*
  * serve.h - the serving side: who asks, how much each may ask, what is refused.
  *
- *   serve.c   requests of others      limits.c  who may ask how much      refuse.c  what was refused, by reason
+ *   serve.c   requests of others      limits.c  who may ask how much      refusal.c  what was refused, by reason
  */
 #ifndef QUDAG_SRC_CORE_KAD_SERVE_H
 #define QUDAG_SRC_CORE_KAD_SERVE_H
@@ -92,7 +92,7 @@ void kad_serve_more(struct kad *k, struct kad_inbound *in, tstamp now, struct ac
 void kad_serve_close(struct kad *k, struct kad_inbound *in);
 void kad_serve_fini(struct kad *k);
 
-/* ---- refuse.c ---- */
+/* ---- refusal.c ---- */
 
 /* Counts and logs what a peer did wrong. */
 void kad_refuse(struct kad *k, enum kad_refusal why);

@@ -8,7 +8,7 @@
  * What differs from what the host was told last is in the list of changes, once however often it
  * changed; see kad_change_next().
  */
-#include "core/kad/keep.h"
+#include "core/kad/republish.h"
 
 #include "base/assert.h"
 

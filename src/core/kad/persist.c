@@ -1,5 +1,5 @@
 /*
- * kept.c - what outlives us, as bytes and back.  All numbers are big-endian.
+ * persist.c - what outlives us, as bytes and back.  All numbers are big-endian.
  *
  *   record     version 1, u64 received, u64 expires, u16 length and key, value
  *   providers  version 1, then each: u64 expires, u16 length and Peer message
@@ -8,7 +8,7 @@
  *
  * What comes back was in a file that others may have written: everything is checked again.
  */
-#include "core/kad/keep.h"
+#include "core/kad/republish.h"
 
 #include "base/rd.h"
 #include "base/wr.h"

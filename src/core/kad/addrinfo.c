@@ -1,5 +1,5 @@
 /*
- * who.c - who peers are and where: one entry serves all that know the same of a peer.
+ * addrinfo.c - who peers are and where: one entry serves all that know the same of a peer.
  *
  *   Peer message --known to the byte--> entry      else: read, what is usable packed, and that looked for
  *

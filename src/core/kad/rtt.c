@@ -1,5 +1,5 @@
 /*
- * timing.c - how long a peer may take: from its own round trips, or for a stranger from everybody's.
+ * rtt.c - how long a peer may take: from its own round trips, or for a stranger from everybody's.
  *
  *   soft   nine in ten have answered: another may be asked beside it
  *   late   not waited for any more; what comes is still taken.  Leaves time for one lost packet (RFC 9002, 6.2)

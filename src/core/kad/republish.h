@@ -1,6 +1,6 @@
-/* keep.h - what we publish ourselves, again and again. */
-#ifndef QUDAG_SRC_CORE_KAD_KEEP_H
-#define QUDAG_SRC_CORE_KAD_KEEP_H
+/* republish.h - what we publish ourselves, again and again. */
+#ifndef QUDAG_SRC_CORE_KAD_REPUBLISH_H
+#define QUDAG_SRC_CORE_KAD_REPUBLISH_H
 
 #include "core/kad/kad_int.h"
 

@@ -1,11 +1,11 @@
-/* parts.h - pure parts: table, store (and peer.h, query.h); none of them knows streams or timers. */
-#ifndef QUDAG_SRC_CORE_KAD_PARTS_H
-#define QUDAG_SRC_CORE_KAD_PARTS_H
+/* tables.h - pure parts: table, store (and contact.h, candidates.h); none of them knows streams or timers. */
+#ifndef QUDAG_SRC_CORE_KAD_TABLES_H
+#define QUDAG_SRC_CORE_KAD_TABLES_H
 
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "core/kad/peer.h"
+#include "core/kad/contact.h"
 
 /* ---- table.c ---- */
 

@@ -1,10 +1,10 @@
 /*
- * keep.c - what we publish ourselves: put or told to providers again every KAD_REPUBLISH.
+ * republish.c - what we publish ourselves: put or told to providers again every KAD_REPUBLISH.
  *
  *   kept --12 h +- 10 %--> published again --failed, or cannot be judged now--> again in 5 min
  *   taken back after a restart: due when it was due; what was due while we were away, spread over 10 min
  */
-#include "core/kad/keep.h"
+#include "core/kad/republish.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* peer.c - a peer: its addresses, measured round trip, reputation; distances between hashes. */
+/* contact.c - a peer: its addresses, measured round trip, reputation; distances between hashes. */
 #include "core/kad/kad_int.h"
 
 #include "base/assert.h"

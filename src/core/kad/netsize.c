@@ -1,5 +1,5 @@
 /*
- * size.c - how large the network is, and keys that lead to a place.
+ * netsize.c - how large the network is, and keys that lead to a place.
  *
  * The mean space between ids follows from how near the k nearest to a key are: N = 2^64 / space.  The median of
  * many lookups is taken, so that who crowds some keys does not move it.

@@ -1,5 +1,5 @@
 /*
- * query.c - one lookup: candidates sorted by distance to the target, asked along one path or several.
+ * candidates.c - one lookup: candidates sorted by distance to the target, asked along one path or several.
  *
  *   NEW --next--> ASKED --reply---------------> ANSWERED
  *                   |---late--> LATE --reply------^          done: on every path none of its |width|

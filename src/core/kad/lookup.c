@@ -1,5 +1,5 @@
 /*
- * walk.c - the lookup of a job: whom to begin with, what answers name, and what to do when it looks crowded.
+ * lookup.c - the lookup of a job: whom to begin with, what answers name, and what to do when it looks crowded.
  *
  *   ask on --nobody left--> few answered, many failed? begin again with the table
  *                           peers packed at the key, more than there should be? SWEEP: look into the sibling

@@ -1,8 +1,8 @@
-/* query.h - query.c: one lookup; pure, it knows neither streams nor timers. */
-#ifndef QUDAG_SRC_CORE_KAD_QUERY_H
-#define QUDAG_SRC_CORE_KAD_QUERY_H
+/* candidates.h - candidates.c: one lookup; pure, it knows neither streams nor timers. */
+#ifndef QUDAG_SRC_CORE_KAD_CANDIDATES_H
+#define QUDAG_SRC_CORE_KAD_CANDIDATES_H
 
-#include "core/kad/parts.h"
+#include "core/kad/tables.h"
 
 #define KAD_CANDS_MAX 256
 #define KAD_CANDS_ONE 128 /* of a lookup along one path */

@@ -1,4 +1,4 @@
-/* refuse.c - what peers did wrong: counted by reason, logged, named for people. */
+/* refusal.c - what peers did wrong: counted by reason, logged, named for people. */
 #include "core/kad/kad_int.h"
 
 const char *kad_refusal_name(enum kad_refusal r)

@@ -1,5 +1,5 @@
-/* kept_fuzz.c - whatever lay on disk: taken or refused, and never handed out beyond its life. */
-#include "core/kad/keep.h"
+/* persist_fuzz.c - whatever lay on disk: taken or refused, and never handed out beyond its life. */
+#include "core/kad/republish.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /*
- * known.c - whom we know: seeds heard of, peers that answered, failed, or lied.
+ * contacts.c - whom we know: seeds heard of, peers that answered, failed, or lied.
  *
  *   heard of --> seed, asked --answers--> table      failed: out of the table after twice, and for a
  *                                                    minute not asked because others name it

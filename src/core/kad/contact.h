@@ -1,6 +1,6 @@
-/* peer.h - who peers are and where (who.c), what we know of one ourselves, distances (peer.c). */
-#ifndef QUDAG_SRC_CORE_KAD_PEER_H
-#define QUDAG_SRC_CORE_KAD_PEER_H
+/* contact.h - who peers are and where (addrinfo.c), what we know of one ourselves, distances (contact.c). */
+#ifndef QUDAG_SRC_CORE_KAD_CONTACT_H
+#define QUDAG_SRC_CORE_KAD_CONTACT_H
 
 #include "core/kad/kad.h"
 #include "crypto/hash.h"
@@ -9,7 +9,7 @@
 
 #define KAD_HINTS_MAX (KAD_ADDRS_MAX * (MULTIADDR_MAX + 2)) /* bytes of what ACT_OPEN takes */
 
-/* ---- who.c ---- */
+/* ---- addrinfo.c ---- */
 
 /*
  * Who a peer is and where: what is the same for all that know it.  It never changes: with other addresses
@@ -68,7 +68,7 @@ static inline struct slice kad_who_id(const struct kad_who *w)
     return (struct slice){w->raw + 2, w->raw[1]};
 }
 
-/* ---- peer.c ---- */
+/* ---- contact.c ---- */
 
 /* What one instance knows of a peer: shared by its table, lookups and requests; freed with the last reference. */
 struct kad_peer {

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core/kad/keep.h"
+#include "core/kad/republish.h"
 #include "core/kad/serve_bed.h"
 
 #define PEERS 60

@@ -1,7 +1,7 @@
 /*
- * job.c - one request of the caller.
+ * request.c - one request of the caller.
  *
- *   LOOKUP (walk.c) --put, provide: the k closest (put.c)--> STORE --> end       report: quorum reached, or the end
+ *   LOOKUP (lookup.c) --put, provide: the k closest (put.c)--> STORE --> end       report: quorum reached, or the end
  *      |  '--get: sure enough (get.c)--> report --> STORE where it was missing or older
  *      '--find, providers: report      bootstrap: our own id, then each bucket that lacks entries
  *

@@ -1,11 +1,11 @@
-/* kept_test.c - what outlives the core: handed out once, taken back after checks, within the quotas. */
+/* persist_test.c - what outlives the core: handed out once, taken back after checks, within the quotas. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core/kad/keep.h"
+#include "core/kad/republish.h"
 
 #include <stdio.h>
 #include <stdlib.h>

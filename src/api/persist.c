@@ -1,4 +1,4 @@
-/* kept.c - between the node and its store on disk. */
+/* persist.c - between the node and its store on disk. */
 #include "api/internal.h"
 
 #include <string.h>

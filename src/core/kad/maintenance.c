@@ -1,5 +1,5 @@
 /*
- * upkeep.c - what is done without being asked.
+ * maintenance.c - what is done without being asked.
  *
  *   one entry at a time   silent for idle_check: asked whether it lives; the more turn out dead, the sooner
  *   every minute          a bucket nobody looked into for 10 min is looked into; the store is swept

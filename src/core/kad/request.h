@@ -1,12 +1,12 @@
 /*
- * jobs.h - our own requests: rpc.c, timing.c, job.c, walk.c, get.c, put.c.  Included by kad_int.h.
+ * request.h - our own requests: rpc.c, rtt.c, request.c, lookup.c, get.c, put.c.  Included by kad_int.h.
  */
-#ifndef QUDAG_SRC_CORE_KAD_JOBS_H
-#define QUDAG_SRC_CORE_KAD_JOBS_H
+#ifndef QUDAG_SRC_CORE_KAD_REQUEST_H
+#define QUDAG_SRC_CORE_KAD_REQUEST_H
 
 #include "base/dyn.h"
-#include "core/kad/parts.h"
-#include "core/kad/query.h"
+#include "core/kad/candidates.h"
+#include "core/kad/tables.h"
 #include "core/kad/timer.h"
 
 #define KAD_PLACE_BITS 16 /* of a hash that a key can be found for */
@@ -74,7 +74,7 @@ void kad_check(struct kad *k, struct kad_peer *peer, tstamp now, struct acts *ou
 /* 1: a whole message at the head of |in|, *used bytes with its length; 0: not yet; -1: never. */
 int kad_frame(struct slice in, struct slice *msg, size_t *used);
 
-/* ---- timing.c ---- */
+/* ---- rtt.c ---- */
 
 /* Of all peers together, smoothed. */
 struct kad_guess {
@@ -94,7 +94,7 @@ struct kad_waits kad_waits_dial(const struct kad *k);
 #define KAD_FAILING_MANY (KAD_FAILING_ONE / 20)
 void kad_failing_note(struct kad *k, bool failed);
 
-/* ---- job.c ---- */
+/* ---- request.c ---- */
 
 #define KAD_JOBS_INTERNAL 8
 #define KAD_JOBS_AFTER 16  /* reported, but with stores on their way: so many times queries_max */
@@ -180,7 +180,7 @@ qudag_err kad_job_absent(const struct kad_job *j);
 void kad_job_found(struct kad_job *j, struct kad_peer *p);
 void kad_job_found_self(struct kad *k, struct kad_job *j);
 
-/* ---- walk.c ---- */
+/* ---- lookup.c ---- */
 
 void kad_walk_begin(struct kad *k, struct kad_job *j, tstamp now);
 /* Asks as many as allowed; true when the lookup is over. */
