@@ -233,7 +233,7 @@ static bool pick_record(struct sim *s, uint32_t *item)
 static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cookie, uint32_t item)
 {
     const struct kad_options how = {
-        .read = (enum kad_read)s->sc->read, .masked = s->sc->masked != 0, .keep = true};
+        .read = (enum kad_read)s->sc->read, .masked = s->sc->masked != 0, .republish = true};
     uint8_t buf[KEY_LEN], value[KAD_VALUE_MAX];
     struct slice key = key_of(item, buf);
     struct kad *k = s->node[node].kad;

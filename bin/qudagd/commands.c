@@ -91,7 +91,7 @@ RUN(dht_put)
 {
     char key[160];
     struct rec_field value;
-    qudag_dht_options o = {.keep = !rec_get_bool(&rq->args, "once"),
+    qudag_dht_options o = {.republish = !rec_get_bool(&rq->args, "once"),
                            .quorum = (uint32_t)rec_get_int(&rq->args, "quorum", 0)};
     if (!full_key(key, rec_get_str(&rq->args, "key")) ||
         !rec_find(&rq->args, "value", REC_BYTES, &value)) {

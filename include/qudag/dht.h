@@ -21,7 +21,7 @@ typedef enum qudag_dht_read {
 typedef struct qudag_dht_options {
     qudag_dht_read read; /* get */
     uint32_t quorum;     /* put: peers that must store it; 0: as the namespace says */
-    bool keep;           /* put: publish it again twice a day, also after a restart with a store */
+    bool republish;      /* put: publish it again twice a day, also after a restart with a store */
     /*
      * get: peers on the way see a few bits of the key only.  Without effect while the network is small (some
      * dozens of nodes) or its size not known yet: then everybody asked sees it.

@@ -59,9 +59,10 @@ void peer_out(qudag_peer_id *out, const struct peer_id *p);
 bool peer_in(struct peer_id *out, const qudag_peer_id *p); /* false: not a peer id */
 
 /* persist.c: the store of the DHT. */
-qudag_err kept_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log);
-void kept_load(struct qudag_node *n);
-qudag_err cb_keep(void *ctx, enum kad_kept kind, const uint8_t *hash, struct slice bytes);
+qudag_err persist_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log);
+void persist_load(struct qudag_node *n);
+qudag_err cb_persist(void *ctx, enum kad_persist_kind kind, const uint8_t *hash,
+                     struct slice bytes);
 
 /* rules.c: namespaces of the program. */
 struct api_rules;

@@ -80,7 +80,7 @@ bool qudag_dht_publication_next(const qudag_node *n, size_t *it, qudag_dht_publi
     struct slice key;
 
     if (n == NULL || it == NULL || out == NULL ||
-        !kad_own_next(node_kad(n->node), it, io_now(), &key, &out->provides, &out->due)) {
+        !kad_published_next(node_kad(n->node), it, io_now(), &key, &out->provides, &out->due)) {
         return false;
     }
     out->key = slice_out(key);
@@ -216,7 +216,7 @@ struct all_stats {
     XX("kad_bad_messages", kad.bad_messages)                                                       \
     XX("kad_record_bytes", kad.record_bytes)                                                       \
     XX("kad_evicted", kad.evicted)                                                                 \
-    XX("kad_published", kad.keeps)                                                                 \
+    XX("kad_published", kad.published)                                                             \
     XX("store_taken_back", kad.restored)                                                           \
     XX("store_dropped", kad.restore_refused)                                                       \
     XX("store_commits", store.commits)                                                             \

@@ -208,7 +208,7 @@ static qudag_err make(struct qudag_node *n, struct node_config *c, const struct 
                                             .phase = cb_phase,
                                             .circuit_closed = cb_circuit_closed,
                                             .save = cb_save,
-                                            .keep = cb_keep};
+                                            .persist = cb_persist};
     struct node_hooks h = hooks;
     size_t at;
     int sys_err;
@@ -225,7 +225,7 @@ static qudag_err make(struct qudag_node *n, struct node_config *c, const struct 
         c->log = (struct logger){on_log, n, (enum log_level)s->log_level};
     }
     n->logger = c->log;
-    if (s->store_dir != NULL && (err = kept_open(n, s, &c->log)) != QUDAG_OK) {
+    if (s->store_dir != NULL && (err = persist_open(n, s, &c->log)) != QUDAG_OK) {
         return err;
     }
     err = io_new(&n->io, s->uv_loop, listen, n_listen, &at, &sys_err);
@@ -317,7 +317,7 @@ qudag_err qudag_node_start(qudag_node *n)
     }
     if (!n->started) {
         n->started = true;
-        kept_load(n);
+        persist_load(n);
     }
     node_start(n->node);
     return QUDAG_OK;

@@ -18,7 +18,7 @@ static uint64_t size_max(const qudag_settings *s)
     return (3 * things + 16 * MIB) / MIB * MIB;
 }
 
-qudag_err kept_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log)
+qudag_err persist_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log)
 {
     struct store_config c = {.dir = s->store_dir, .size_max = size_max(s), .log = *log};
     char why[STORE_WHY_LEN];
@@ -30,7 +30,7 @@ qudag_err kept_open(struct qudag_node *n, const qudag_settings *s, const struct 
     return err;
 }
 
-qudag_err cb_keep(void *ctx, enum kad_kept kind, const uint8_t *hash, struct slice bytes)
+qudag_err cb_persist(void *ctx, enum kad_persist_kind kind, const uint8_t *hash, struct slice bytes)
 {
     struct qudag_node *n = ctx;
 
@@ -41,10 +41,10 @@ static qudag_err load_one(void *ctx, uint8_t kind, const uint8_t *hash, struct s
 {
     struct qudag_node *n = ctx;
 
-    return node_kept(n->node, (enum kad_kept)kind, hash, bytes, io_now());
+    return node_dht_restore(n->node, (enum kad_persist_kind)kind, hash, bytes, io_now());
 }
 
-void kept_load(struct qudag_node *n)
+void persist_load(struct qudag_node *n)
 {
     tstamp began = io_now();
     struct kad_stats kad;

@@ -79,7 +79,7 @@ static bool options_in(struct kad_options *out, const qudag_dht_options *o)
     if (o != NULL) {
         *out = (struct kad_options){.read = (enum kad_read)o->read,
                                     .quorum = o->quorum,
-                                    .keep = o->keep,
+                                    .republish = o->republish,
                                     .masked = o->masked};
     }
     return o == NULL || (unsigned)o->read <= QUDAG_READ_PATHS;
@@ -95,7 +95,7 @@ qudag_err qudag_dht_put_with(qudag_node *n, qudag_slice key, qudag_slice value,
 
 qudag_err qudag_dht_put(qudag_node *n, qudag_slice key, qudag_slice value, qudag_op *op)
 {
-    return qudag_dht_put_with(n, key, value, &(qudag_dht_options){.keep = true}, op);
+    return qudag_dht_put_with(n, key, value, &(qudag_dht_options){.republish = true}, op);
 }
 
 qudag_err qudag_dht_get_with(qudag_node *n, qudag_slice key, const qudag_dht_options *o,

@@ -209,7 +209,7 @@ qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN
     c->relay = s->relay;
     c->dht_server = s->dht_server;
     c->lab = s->lab;
-    c->keep = s->store_dir != NULL;
+    c->persist = s->store_dir != NULL;
     c->records_max = s->dht_records_max;
     c->providers_max = s->dht_providers_max;
     c->record_bytes_max = s->dht_bytes_max;

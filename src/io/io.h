@@ -25,7 +25,7 @@ QUDAG_MUST_USE qudag_err io_new(struct io **out, struct uv_loop_s *loop,
                                 const struct netaddr *listen, size_t n, size_t *at, int *sys_err);
 void io_attach(struct io *io, struct node *node);
 /*
- * What the node hands to hooks.keep goes into |store| (borrowed, NULL: none), by whoever set the hook;
+ * What the node hands to hooks.persist goes into |store| (borrowed, NULL: none), by whoever set the hook;
  * the loop commits it before datagrams leave, and tells the node when there is room again.
  */
 void io_attach_store(struct io *io, struct store *store);

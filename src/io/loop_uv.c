@@ -43,7 +43,7 @@ struct post {
 
 struct io {
     struct node *node;
-    struct store *store; /* NULL: nothing is kept on disk */
+    struct store *store; /* NULL: nothing is persisted */
     tstamp store_retry;  /* TSTAMP_NEVER: it has room */
     uv_loop_t own, *loop;
     bool has_own, stopping, closed, running;
@@ -118,26 +118,26 @@ static bool send_tx(struct io *io, const struct quic_tx *tx)
 }
 
 /* What was taken is on disk before the word that it was leaves. */
-static void keep(struct io *io, tstamp now)
+static void persist(struct io *io, tstamp now)
 {
     if (io->store == NULL) {
         return;
     }
     qudag_err err = store_commit(io->store); /* nothing to do, mostly */
     if ((err != QUDAG_OK || !store_room(io->store)) && io->store_retry == TSTAMP_NEVER) {
-        node_keep_room(io->node, false, false, now);
+        node_persist_room(io->node, false, false, now);
         io->store_retry = tstamp_after(now, STORE_RETRY);
     }
 }
 
-static void keep_again(struct io *io, tstamp now)
+static void persist_retry(struct io *io, tstamp now)
 {
     if (io->store == NULL || now < io->store_retry) {
         return;
     }
     bool anew = store_retry(io->store);
     io->store_retry = store_room(io->store) ? TSTAMP_NEVER : tstamp_after(now, STORE_RETRY);
-    node_keep_room(io->node, store_room(io->store), anew, now);
+    node_persist_room(io->node, store_room(io->store), anew, now);
     if (anew && store_renewed(io->store) != QUDAG_OK) {
         io->store_retry = tstamp_after(now, STORE_RETRY);
     }
@@ -153,7 +153,7 @@ static bool flush(struct io *io, tstamp now)
     }
     for (size_t i = 0; i < SENDS_PER_TURN; i++) {
         struct quic_tx tx = {.buf = io->tx_buf};
-        keep(io, now);
+        persist(io, now);
         if (!node_send(io->node, now, &tx)) {
             return true;
         }
@@ -197,9 +197,9 @@ static void turn(struct io *io)
     if (node_deadline(io->node) <= now) {
         node_tick(io->node, now);
     }
-    keep_again(io, now);
+    persist_retry(io, now);
     bool all = flush(io, now);
-    keep(io, now); /* what came of having sent */
+    persist(io, now); /* what came of having sent */
     arm(io, all ? tstamp_min(node_deadline(io->node), io->store_retry) : now, now);
 }
 

@@ -1,5 +1,5 @@
 /*
- * store.h - what the DHT keeps, on disk: an LMDB file, one process, one writer.
+ * store.h - what the DHT persists: an LMDB file, one process, one writer.
  *
  *   store_put ... ─▶ open transaction ─ store_commit, before the datagrams of a loop turn leave ─▶ file
  *
@@ -19,7 +19,7 @@
 #define STORE_VALUE_MAX (128 * 1024)
 #define STORE_SYNC_MS 5000
 #define STORE_WHY_LEN 512
-/* Disk space kept in advance beyond what is used, so that what was taken can be written. */
+/* Disk space allocated in advance beyond what is used, so that what was taken can be written. */
 #define STORE_RESERVE (2u * 1024 * 1024)
 
 struct store;
@@ -28,7 +28,7 @@ struct store_config {
     const char *dir;   /* made if it is missing (its parent is not) */
     uint64_t size_max; /* bytes of the file at most */
     bool
-        look_only; /* lock, folder, version: no more than folder and lock are made, nothing is kept open */
+        look_only; /* lock, folder, version: no more than folder and lock are made, nothing stays open */
     struct logger log;
 };
 
@@ -57,7 +57,7 @@ QUDAG_MUST_USE qudag_err store_put(struct store *s, uint8_t kind, const uint8_t 
 bool store_pending(const struct store *s);
 QUDAG_MUST_USE qudag_err store_commit(struct store *s);
 
-/* Whether what comes can be kept. */
+/* Whether there is room for what comes. */
 bool store_room(const struct store *s);
 /*
  * Looks for room again.  True: there is, and everything is to be put anew (something was lost), then

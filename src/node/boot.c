@@ -174,7 +174,7 @@ static void rejoin_dialled(struct node *n)
         b->rejoining = false;
         b->rejoin_fails = 0;
         b->rejoin_not_before = tstamp_after(n->now, REJOIN_PAUSE);
-        kad_forgive(n->kad);
+        kad_backoff_reset(n->kad);
         if (!b->lookup_running) {
             start_lookup(n, OP_REFRESH);
         }

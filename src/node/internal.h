@@ -137,7 +137,7 @@ struct node {
     struct list notes; /* peer_note, newest first */
     size_t n_anchors;  /* peers of the last time, dialled beside the bootstrap peers */
     struct multiaddr anchor[ANCHOR_DIALS];
-    tstamp anchors_at; /* when they are kept next */
+    tstamp anchors_at; /* when they are persisted next */
     size_t n_notes;
     uint8_t desc_buf[RELAY_DESC_MAX];
 };
@@ -190,7 +190,7 @@ bool addr_usable(const struct node *n, const struct multiaddr *ma);
 void up_kad(struct node *n, const struct act *a, tstamp now);
 void self_changed(struct node *n);
 void notes_free(struct node *n);
-void kad_keep_changes(struct node *n, tstamp now); /* to hooks.keep */
+void wire_kad_persist(struct node *n, tstamp now); /* to hooks.persist */
 void anchors_tick(struct node *n, tstamp now);
 
 /* wire_onion.c */

@@ -301,7 +301,7 @@ void node_drain(struct node *n, tstamp now)
         }
     }
     run_acts(n, now);
-    kad_keep_changes(n, now); /* before anything that was written above can leave */
+    wire_kad_persist(n, now); /* before anything that was written above can leave */
     n->draining = false;
 }
 
@@ -402,7 +402,7 @@ bool node_send(struct node *n, tstamp now, struct quic_tx *tx)
 
 void node_shutdown(struct node *n, tstamp now)
 {
-    if (n->cfg.keep) {
+    if (n->cfg.persist) {
         anchors_tick(n, now);
     }
     node_drain(n, now);

@@ -95,11 +95,12 @@ struct node_hooks {
     void (*circuit_closed)(void *ctx, struct ref circuit, qudag_err why);
     qudag_err (*save)(void *ctx, const char *name, struct slice bytes);
     /*
-     * With node_config.keep: a thing of the DHT as it is now, |bytes| empty when it is gone.  To be on
+     * With node_config.persist: a thing of the DHT as it is now, |bytes| empty when it is gone.  To be on
      * disk before the next node_send().  Not OK: there is no room; nothing new is taken for others
-     * until node_keep_room().
+     * until node_persist_room().
      */
-    qudag_err (*keep)(void *ctx, enum kad_kept kind, const uint8_t *hash, struct slice bytes);
+    qudag_err (*persist)(void *ctx, enum kad_persist_kind kind, const uint8_t *hash,
+                         struct slice bytes);
 };
 
 struct node_config {
@@ -120,7 +121,7 @@ struct node_config {
     uint16_t max_udp_payload;
     uint8_t hops;
     bool relay, dht_server, lab;
-    bool keep; /* hooks.keep */
+    bool persist; /* hooks.persist */
     uint32_t records_max, providers_max;
     uint64_t record_bytes_max; /* 0, like the two above: as in kad.h */
     size_t n_boot;
@@ -185,11 +186,11 @@ QUDAG_MUST_USE qudag_err node_circuit_close(struct node *n, struct ref circuit);
 
 /* See kad_namespace(). */
 QUDAG_MUST_USE qudag_err node_namespace(struct node *n, const struct kad_validator *v);
-/* What hooks.keep was given, before node_start(); see kad_restore() for errors. */
-QUDAG_MUST_USE qudag_err node_kept(struct node *n, enum kad_kept kind, const uint8_t *hash,
-                                   struct slice bytes, tstamp now);
-/* Whether hooks.keep can take things now; |anew|: hand out everything again. */
-void node_keep_room(struct node *n, bool room, bool anew, tstamp now);
+/* What hooks.persist was given, before node_start(); see kad_restore() for errors. */
+QUDAG_MUST_USE qudag_err node_dht_restore(struct node *n, enum kad_persist_kind kind,
+                                          const uint8_t *hash, struct slice bytes, tstamp now);
+/* Whether hooks.persist can take things now; |anew|: hand out everything again. */
+void node_persist_room(struct node *n, bool room, bool anew, tstamp now);
 
 /* Looking in. */
 enum node_phase node_phase_get(const struct node *n);

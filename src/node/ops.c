@@ -180,7 +180,7 @@ static qudag_err begin_dark(struct node *n, struct op *op, tstamp now)
 /* Ends at once: what others hold runs out by itself. */
 static qudag_err begin_unpublish(struct node *n, struct op *op)
 {
-    if (!kad_unkeep(n->kad, op->req.key)) {
+    if (!kad_unpublish(n->kad, op->req.key)) {
         return QUDAG_ENOTFOUND;
     }
     op_finish(n, op, QUDAG_OK, NULL);

@@ -156,9 +156,9 @@ qudag_err wire_kad_init(struct node *n, tstamp now)
                            .records_max = n->cfg.records_max,
                            .providers_max = n->cfg.providers_max,
                            .record_bytes_max = n->cfg.record_bytes_max,
-                           .report_store = n->cfg.keep};
+                           .report_store = n->cfg.persist};
 
-    n->anchors_at = n->cfg.keep ? tstamp_after(now, ANCHORS_FIRST) : TSTAMP_NEVER;
+    n->anchors_at = n->cfg.persist ? tstamp_after(now, ANCHORS_FIRST) : TSTAMP_NEVER;
     peer_id_from_ed25519(&c.self, n->cfg.identity->ed_pk);
     if (n->cfg.pq == PQ_REQUIRE) {
         c.need = LINK_PQ_KEX | LINK_PQ_AUTH;
@@ -167,25 +167,25 @@ qudag_err wire_kad_init(struct node *n, tstamp now)
     return kad_new(&n->kad, &c, now);
 }
 
-/* ---- what is kept on disk ---- */
+/* ---- what is on disk ---- */
 
-void kad_keep_changes(struct node *n, tstamp now)
+void wire_kad_persist(struct node *n, tstamp now)
 {
     struct kad_change c;
 
-    while (n->cfg.keep && n->hooks.keep != NULL && kad_change_next(n->kad, &c, now)) {
-        if (n->hooks.keep(n->hooks.ctx, c.kind, c.hash, c.bytes) != QUDAG_OK) {
-            kad_hold(n->kad, true);
+    while (n->cfg.persist && n->hooks.persist != NULL && kad_change_next(n->kad, &c, now)) {
+        if (n->hooks.persist(n->hooks.ctx, c.kind, c.hash, c.bytes) != QUDAG_OK) {
+            kad_read_only(n->kad, true);
         }
     }
 }
 
-void node_keep_room(struct node *n, bool room, bool anew, tstamp now)
+void node_persist_room(struct node *n, bool room, bool anew, tstamp now)
 {
-    kad_hold(n->kad, !room);
+    kad_read_only(n->kad, !room);
     if (anew) {
         kad_change_all(n->kad);
-        kad_keep_changes(n, now);
+        wire_kad_persist(n, now);
         anchors_tick(n, now);
     }
 }
@@ -217,15 +217,15 @@ static qudag_err anchors_restore(struct node *n, struct slice bytes)
     return QUDAG_OK;
 }
 
-qudag_err node_kept(struct node *n, enum kad_kept kind, const uint8_t *hash, struct slice bytes,
-                    tstamp now)
+qudag_err node_dht_restore(struct node *n, enum kad_persist_kind kind, const uint8_t *hash,
+                           struct slice bytes, tstamp now)
 {
     n->now = now;
-    return kind == KAD_KEPT_PEERS ? anchors_restore(n, bytes)
-                                  : kad_restore(n->kad, kind, hash, bytes, now);
+    return kind == KAD_PERSIST_ANCHORS ? anchors_restore(n, bytes)
+                                       : kad_restore(n->kad, kind, hash, bytes, now);
 }
 
-/* What the table holds now is kept for the next start; an empty one is no news. */
+/* What the table holds now is persisted for the next start; an empty table is not worth it. */
 void anchors_tick(struct node *n, tstamp now)
 {
     static const uint8_t none[SHA256_LEN];
@@ -236,8 +236,9 @@ void anchors_tick(struct node *n, tstamp now)
     uint8_t *buf = st.table > 0 ? mem_alloc(n->mem, KAD_ANCHORS_BYTES) : NULL;
     if (buf != NULL) {
         size_t len = kad_anchors(n->kad, buf, KAD_ANCHORS_BYTES);
-        if (n->hooks.keep != NULL) {
-            (void)n->hooks.keep(n->hooks.ctx, KAD_KEPT_PEERS, none, (struct slice){buf, len});
+        if (n->hooks.persist != NULL) {
+            (void)n->hooks.persist(n->hooks.ctx, KAD_PERSIST_ANCHORS, none,
+                                   (struct slice){buf, len});
         }
         mem_free(n->mem, buf);
     }

@@ -88,7 +88,7 @@ static void put_old_and_new(const char *key, const char *older, const char *newe
     net_run(&net, net.now + 70 * NS_PER_S);
     for (size_t i = few; i < N; i++) {
         net.node[order[i]].dead = false;
-        kad_forgive(net.node[order[i]].kad);
+        kad_backoff_reset(net.node[order[i]].kad);
     }
 }
 

@@ -417,19 +417,19 @@ static void expired_values_are_never_handed_out(void **state)
 static void kept_values_are_republished_until_unkept(void **state)
 {
     (void)state;
-    static const struct kad_options keep = {.keep = true};
+    static const struct kad_options again = {.republish = true};
     struct net net;
 
     net_joined(&net, 12, 0);
     struct acts out = net_acts(&net);
     uint64_t c = net_cookie();
-    assert_int_equal(kad_put(net.node[0].kad, c, S("/v/a"), S("kept"), &keep, net.now, &out),
+    assert_int_equal(kad_put(net.node[0].kad, c, S("/v/a"), S("kept"), &again, net.now, &out),
                      QUDAG_OK);
     net_apply(&net, 0, &out);
     assert_true(net_wait(&net, c));
     net_run(&net, net.now + 40 * 3600 * NS_PER_S); /* past its 24 h life */
     assert_int_equal(net_ask(&net, 9, KAD_OP_GET, "/v/a", 4, none), QUDAG_OK);
-    kad_unkeep(net.node[0].kad, S("/v/a"));
+    kad_unpublish(net.node[0].kad, S("/v/a"));
     net_run(&net, net.now + 30 * 3600 * NS_PER_S);
     assert_int_equal(net_ask(&net, 9, KAD_OP_GET, "/v/a", 4, none), QUDAG_ENOTFOUND);
     net_fini(&net);

@@ -21,7 +21,7 @@ static uint64_t sweeps(size_t node)
     struct kad_stats s;
 
     kad_stats_get(net.node[node].kad, &s);
-    return s.sweeps;
+    return s.wide_searches;
 }
 
 /* ---- masked ---- */

@@ -144,7 +144,7 @@ static void failed_note(struct kad *k, const uint8_t hash[SHA256_LEN], tstamp un
     }
 }
 
-void kad_forgive(struct kad *k)
+void kad_backoff_reset(struct kad *k)
 {
     for (size_t i = 0; i < k->failed_cap; i++) {
         k->failed[i].until = 0;

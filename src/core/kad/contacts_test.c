@@ -237,11 +237,11 @@ static void the_network_coming_back_forgives_when_nobody_failed(void **state)
     struct bed *b = bed_new(NULL);
     struct kad_peer *p = make(b, 1);
 
-    kad_forgive(b->k);
+    kad_backoff_reset(b->k);
     answers(b, p);
     kad_unanswered(b->k, p, b->now);
     assert_true(kad_failed_lately(b->k, p->hash, b->now));
-    kad_forgive(b->k);
+    kad_backoff_reset(b->k);
     assert_false(kad_failed_lately(b->k, p->hash, b->now));
     kad_peer_unref(p);
     bed_free(b);

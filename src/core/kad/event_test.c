@@ -672,7 +672,7 @@ static void forgiving_is_harmless_before_anybody_failed(void **state)
     bed_init(b);
     struct kad_config c = config(b);
     assert_int_equal(kad_new(&b->k, &c, b->now), QUDAG_OK);
-    kad_forgive(b->k);
+    kad_backoff_reset(b->k);
     kad_stats_get(b->k, &st);
     assert_int_equal(st.timeouts, 0);
     bed_fini(b);
@@ -773,10 +773,10 @@ static void play(struct bed *b)
         .type = KAD_ADD_PROVIDER, .key = S("k"), .n_providers = 1, .providers = &b->peer[1]};
 
     m.closer = &b->peer[2];
-    static const struct kad_options keep = {.keep = true};
+    static const struct kad_options again = {.republish = true};
     add(b, 0);
     add(b, 1);
-    qudag_err err = kad_put(b->k, 1, S("/v/a"), S("value"), &keep, b->now, fresh(b));
+    qudag_err err = kad_put(b->k, 1, S("/v/a"), S("value"), &again, b->now, fresh(b));
     count(b);
     bool started = err == QUDAG_OK;
     for (uint32_t round = 0; round < 12; round++) {

@@ -305,7 +305,7 @@ void kad_set_addrs(struct kad *k, const struct multiaddr *addr, size_t n)
 
 static struct kad_options options(const struct kad_options *opt)
 {
-    return opt == NULL ? (struct kad_options){.keep = false} : *opt;
+    return opt == NULL ? (struct kad_options){.republish = false} : *opt;
 }
 
 static qudag_err start(struct kad *k, struct kad_ask ask, tstamp now, struct acts *out)
@@ -382,7 +382,7 @@ qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key, struct slice
     if (err == QUDAG_OK && kad_jobs_full(k)) {
         err = QUDAG_ELIMIT;
     }
-    if (err == QUDAG_OK && ask.opt.keep) {
+    if (err == QUDAG_OK && ask.opt.republish) {
         err = kad_keep_add(k, key, value, false, now);
     }
     return err == QUDAG_OK ? kad_job_start(k, &ask, now, out) : err;
@@ -600,7 +600,7 @@ void kad_stats_get(const struct kad *k, struct kad_stats *out)
     out->records = k->store.n_records;
     out->providers = k->store.n_providers;
     out->queries = k->n_jobs;
-    out->keeps = k->n_keeps;
+    out->published = k->n_keeps;
     out->evicted = k->store.evicted;
     out->record_bytes = k->store.bytes;
 }

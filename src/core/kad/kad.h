@@ -37,7 +37,7 @@ enum kad_read {
 struct kad_options {
     enum kad_read read; /* get; a put looks for the k closest along as many paths */
     uint32_t quorum; /* put: acknowledgements wanted; 0: as the namespace, then the config says */
-    bool keep;       /* put: republish it every KAD_REPUBLISH for as long as we run */
+    bool republish;  /* put: republish it every KAD_REPUBLISH for as long as we run */
     bool masked;     /* peers on the way see a few bits of the key only */
 };
 
@@ -87,7 +87,7 @@ struct kad_config {
     uint32_t
         quorum; /* acknowledgements a put wants; default 15, at most 3/4 of the peers there are */
     struct kad_limits limits;
-    bool report_store;           /* the host keeps what changes: kad_change_next() */
+    bool report_store;           /* the host persists what changes: kad_change_next() */
     struct kad_scratch *scratch; /* one may serve all instances of a loop; NULL: one of its own */
     size_t n_validators;
     struct kad_validator validator[KAD_VALIDATORS_MAX];
@@ -147,7 +147,7 @@ void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, s
 void kad_preload(struct kad *k, const struct kad_peer_info *peer, tstamp rtt, tstamp seen);
 
 /* The network was away and is back: peers that failed meanwhile are asked again at once. */
-void kad_forgive(struct kad *k);
+void kad_backoff_reset(struct kad *k);
 
 /* Identify says the peer does not serve our protocol: it leaves the table. */
 void kad_drop_peer(struct kad *k, const struct peer_id *peer);
@@ -162,7 +162,7 @@ QUDAG_MUST_USE qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice ke
                                  struct acts *out);
 QUDAG_MUST_USE qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key,
                                  const struct kad_options *opt, tstamp now, struct acts *out);
-/* Says it again every KAD_REPUBLISH until kad_unkeep().  EINVAL also when we have no address to tell. */
+/* Says it again every KAD_REPUBLISH until kad_unpublish().  EINVAL also when we have no address to tell. */
 QUDAG_MUST_USE qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                                      struct acts *out);
 QUDAG_MUST_USE qudag_err kad_providers(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
@@ -172,10 +172,10 @@ QUDAG_MUST_USE qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp no
                                        struct acts *out);
 void kad_cancel(struct kad *k, uint64_t cookie, struct acts *out);
 /* Stops saying it again; false: it was not kept.  What others hold runs out by itself. */
-bool kad_unkeep(struct kad *k, struct slice key);
+bool kad_unpublish(struct kad *k, struct slice key);
 /* What we keep publishing; *it starts at 0; false at the end.  |due|: by the calendar. */
-bool kad_own_next(const struct kad *k, size_t *it, tstamp now, struct slice *key, bool *provide,
-                  walltime *due);
+bool kad_published_next(const struct kad *k, size_t *it, tstamp now, struct slice *key,
+                        bool *provide, walltime *due);
 /*
  * One more namespace; |v->ns| is borrowed for the life of the core.  QUDAG_EINVAL, EEXISTS, ELIMIT
  * (KAD_VALIDATORS_MAX).
@@ -231,32 +231,32 @@ const char *kad_refusal_name(enum kad_refusal r);
 const char *kad_refusal_text(enum kad_refusal r);
 
 /*
- * What is to outlive us: records and providers held for others, what we publish ourselves.  The host
- * takes changes after every call that may have made some, keeps them (|bytes| empty: the thing of that
- * kind and hash is gone), and has kept them before what we wrote meanwhile leaves: then nothing that
- * was acknowledged is lost.  A thing that changed several times is handed out once.
+ * What is to be persisted: records and providers stored for others, what we publish ourselves.  The host
+ * takes what is dirty after every call that may have changed something, writes it (|bytes| empty: the item
+ * of that kind and hash is gone), and has written it before what we sent meanwhile leaves: then nothing that
+ * was acknowledged is lost.  An item that changed several times is handed out once.
  */
-enum kad_kept { /* on disk: never renumber */
-                KAD_KEPT_RECORD = 1,
-                KAD_KEPT_PROVIDERS = 2,
-                KAD_KEPT_OWN = 3,
-                KAD_KEPT_PEERS = 4, /* kad_anchors(), under a hash of zeros */
+enum kad_persist_kind { /* on disk: never renumber */
+                        KAD_PERSIST_RECORD = 1,
+                        KAD_PERSIST_PROVIDERS = 2,
+                        KAD_PERSIST_OWN = 3,
+                        KAD_PERSIST_ANCHORS = 4, /* kad_anchors(), under a hash of zeros */
 };
 struct kad_change {
-    enum kad_kept kind;
+    enum kad_persist_kind kind;
     uint8_t hash[SHA256_LEN];
-    struct slice bytes; /* borrowed until the core is called again; at most KAD_KEPT_MAX */
+    struct slice bytes; /* borrowed until the core is called again; at most KAD_PERSIST_MAX */
 };
-#define KAD_KEPT_MAX 17000 /* bytes of one thing */
+#define KAD_PERSIST_MAX 17000 /* bytes of one item */
 bool kad_change_next(struct kad *k, struct kad_change *out, tstamp now);
 void kad_change_all(struct kad *k); /* all there is counts as changed */
-/* Nothing can be kept at present: what others want stored is refused and counted. */
-void kad_hold(struct kad *k, bool hold);
+/* While the host cannot write: what others want stored is refused and counted. */
+void kad_read_only(struct kad *k, bool read_only);
 /*
- * At start, what was kept.  Judged again: QUDAG_EEXPIRED, EINVAL (no such namespace), ELIMIT (over a
+ * At start, what was persisted.  Validated again: QUDAG_EEXPIRED, EINVAL (no such namespace), ELIMIT (over a
  * quota), EMALFORMED, or what the validator says; counted, and the host may drop it.  ENOMEM.
  */
-QUDAG_MUST_USE qudag_err kad_restore(struct kad *k, enum kad_kept kind,
+QUDAG_MUST_USE qudag_err kad_restore(struct kad *k, enum kad_persist_kind kind,
                                      const uint8_t hash[SHA256_LEN], struct slice bytes,
                                      tstamp now);
 /* Up to KAD_ANCHORS_MAX peers of the table, to begin with another time; the length. */
@@ -267,10 +267,11 @@ size_t kad_anchors(const struct kad *k, uint8_t *dst, size_t cap);
 bool kad_anchor_next(struct slice bytes, size_t *at, struct kad_peer_info *out);
 
 struct kad_stats {
-    uint64_t rpcs_out, rpcs_in, timeouts, sweeps, refused_records, dropped_peers, bad_messages;
+    uint64_t rpcs_out, rpcs_in, timeouts, wide_searches, refused_records, dropped_peers,
+        bad_messages;
     uint64_t refused[KAD_REFUSALS]; /* the last three, by reason */
     uint64_t restored, restore_refused, evicted, record_bytes;
-    uint32_t table, records, providers, queries, keeps;
+    uint32_t table, records, providers, queries, published;
 };
 void kad_stats_get(const struct kad *k, struct kad_stats *out);
 

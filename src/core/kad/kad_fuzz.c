@@ -99,7 +99,7 @@ static void request(struct host *h, struct rd *r, unsigned cookie)
     uint8_t how = rd_u8(r);
     struct kad_options opt = {.read = (enum kad_read)(how % 5),
                               .masked = (how & 32) != 0,
-                              .keep = (how & 64) != 0,
+                              .republish = (how & 64) != 0,
                               .quorum = (how & 128) != 0 ? how % 32 : 0};
     h->state[cookie] = 1;
     switch (rd_u8(r) % 7) {

@@ -87,7 +87,7 @@ struct kad_scratch {
     struct kad_memo memo[KAD_MEMO];
     struct kad_peer_info closer[KAD_PEERS_MAX], providers[KAD_PEERS_MAX];
     struct kad_peer_raw raw[KAD_PEERS_MAX];
-    uint8_t buf[KAD_KEPT_MAX];
+    uint8_t buf[KAD_PERSIST_MAX];
 };
 
 /* Who failed a short while ago is not asked again because others still name it. */

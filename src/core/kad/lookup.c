@@ -302,7 +302,7 @@ static bool sweep(struct kad *k, struct kad_job *j, tstamp now, struct acts *out
         return false;
     }
     j->swept++;
-    k->stats.sweeps++;
+    k->stats.wide_searches++;
     kad_query_join(&j->q, crowded || doubted ? KAD_SWEEP_WIDTH : KAD_K);
     /* Where many died, who lives is farther away: each sweep begins with a larger sibling. */
     unsigned near = kad_near_bits(k), wider = crowded ? 1u : 1u + j->swept;

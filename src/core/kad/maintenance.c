@@ -92,7 +92,7 @@ static void reunite(struct kad *k, tstamp now, struct acts *out)
     k->next_reunion = tstamp_after(now, REUNION_PAUSE);
     k->reunite = kad_job_start(k, &ask, now, out) != QUDAG_OK; /* then again after the pause */
     if (k->reunite) {
-        log_plain(&k->cfg.log, LOG_DEBUG, "kad.reunion.postponed");
+        log_plain(&k->cfg.log, LOG_DEBUG, "kad.partition_heal.postponed");
     }
 }
 

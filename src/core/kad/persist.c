@@ -16,8 +16,8 @@
 #include <string.h>
 
 #define VERSION 1
-_Static_assert(KAD_KEPT_MAX >= 1 + KAD_KEY_PROVIDERS * (10 + KAD_PEER_RAW_MAX) &&
-                   KAD_KEPT_MAX >= KAD_MSG_MAX + 8,
+_Static_assert(KAD_PERSIST_MAX >= 1 + KAD_KEY_PROVIDERS * (10 + KAD_PEER_RAW_MAX) &&
+                   KAD_PERSIST_MAX >= KAD_MSG_MAX + 8,
                "one buffer for everything");
 
 /* ---- to bytes ---- */
@@ -59,26 +59,26 @@ static void write_any(struct wr *w, const struct kad *k, struct kad_mark *m, uin
     if (!m->gone) {
         wr_u8(w, VERSION);
     }
-    switch ((enum kad_kept)m->kind) {
-    case KAD_KEPT_RECORD:
+    switch ((enum kad_persist_kind)m->kind) {
+    case KAD_PERSIST_RECORD:
         memcpy(hash, r->hash, SHA256_LEN);
         if (!m->gone) {
             write_record(w, r);
         }
         break;
-    case KAD_KEPT_PROVIDERS:
+    case KAD_PERSIST_PROVIDERS:
         memcpy(hash, p->hash, SHA256_LEN);
         if (!m->gone) {
             write_providers(w, p);
         }
         break;
-    case KAD_KEPT_OWN:
+    case KAD_PERSIST_OWN:
         memcpy(hash, e->hash, SHA256_LEN);
         if (!m->gone) {
             write_own(w, k, e, now);
         }
         break;
-    case KAD_KEPT_PEERS:
+    case KAD_PERSIST_ANCHORS:
         break;
     }
 }
@@ -91,7 +91,7 @@ bool kad_change_next(struct kad *k, struct kad_change *out, tstamp now)
     struct kad_mark *m = LIST_ENTRY(k->store.changes.next, struct kad_mark, node);
     struct wr w = wr_init(k->scratch->buf, sizeof(k->scratch->buf));
     list_del(&m->node);
-    out->kind = (enum kad_kept)m->kind;
+    out->kind = (enum kad_persist_kind)m->kind;
     write_any(&w, k, m, out->hash, now);
     out->bytes = wr_done(&w);
     m->known = true;
@@ -117,9 +117,9 @@ void kad_change_all(struct kad *k)
     }
 }
 
-void kad_hold(struct kad *k, bool hold)
+void kad_read_only(struct kad *k, bool read_only)
 {
-    k->store.hold = hold;
+    k->store.read_only = read_only;
 }
 
 /* ---- from bytes ---- */
@@ -231,17 +231,17 @@ static qudag_err restore_own(struct kad *k, struct rd *r, const uint8_t hash[SHA
     return kad_keep_restore(k, &own, hash, now);
 }
 
-qudag_err kad_restore(struct kad *k, enum kad_kept kind, const uint8_t hash[SHA256_LEN],
+qudag_err kad_restore(struct kad *k, enum kad_persist_kind kind, const uint8_t hash[SHA256_LEN],
                       struct slice bytes, tstamp now)
 {
     struct rd r = rd_init(bytes);
     qudag_err err = QUDAG_EMALFORMED;
 
-    if (rd_u8(&r) == VERSION && bytes.len <= KAD_KEPT_MAX) {
-        err = kind == KAD_KEPT_RECORD      ? restore_record(k, &r, hash, now)
-              : kind == KAD_KEPT_PROVIDERS ? restore_providers(k, &r, hash, now)
-              : kind == KAD_KEPT_OWN       ? restore_own(k, &r, hash, now)
-                                           : QUDAG_EMALFORMED;
+    if (rd_u8(&r) == VERSION && bytes.len <= KAD_PERSIST_MAX) {
+        err = kind == KAD_PERSIST_RECORD      ? restore_record(k, &r, hash, now)
+              : kind == KAD_PERSIST_PROVIDERS ? restore_providers(k, &r, hash, now)
+              : kind == KAD_PERSIST_OWN       ? restore_own(k, &r, hash, now)
+                                              : QUDAG_EMALFORMED;
     }
     k->stats.restored += err == QUDAG_OK ? 1 : 0;
     k->stats.restore_refused += err == QUDAG_OK ? 0 : 1;

@@ -23,21 +23,21 @@ static void must(bool good)
 static void restore(struct kad *k, const uint8_t *data, size_t size)
 {
     uint8_t hash[SHA256_LEN] = {data[0]};
-    enum kad_kept kind = (enum kad_kept)(data[0] % 5);
+    enum kad_persist_kind kind = (enum kad_persist_kind)(data[0] % 5);
     struct slice bytes = {data + 1, size - 1};
     struct kad_change c;
     struct kad_peer_info info;
-    size_t key_at = kind == KAD_KEPT_RECORD ? 19 : 12;
+    size_t key_at = kind == KAD_PERSIST_RECORD ? 19 : 12;
 
-    if (kind != KAD_KEPT_PROVIDERS && bytes.len > key_at) { /* as if the name were right */
+    if (kind != KAD_PERSIST_PROVIDERS && bytes.len > key_at) { /* as if the name were right */
         size_t len = (size_t)bytes.base[key_at - 2] << 8 | bytes.base[key_at - 1];
         len = len < bytes.len - key_at ? len : bytes.len - key_at;
-        uint8_t named[KAD_KEPT_MAX];
+        uint8_t named[KAD_PERSIST_MAX];
         named[0] = bytes.base[1] != 0 ? 1 : 0;
         len = len < sizeof(named) - 1 ? len : sizeof(named) - 1;
         memcpy(named + 1, bytes.base + key_at, len);
-        sha256(hash, kind == KAD_KEPT_OWN ? (struct slice){named, 1 + len}
-                                          : (struct slice){named + 1, len});
+        sha256(hash, kind == KAD_PERSIST_OWN ? (struct slice){named, 1 + len}
+                                             : (struct slice){named + 1, len});
     }
     if (kad_restore(k, kind, hash, bytes, NS_PER_S) == QUDAG_OK) {
         kad_change_all(k);

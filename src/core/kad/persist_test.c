@@ -15,7 +15,7 @@
 #define NOW (100 * NS_PER_S) /* the clock reads BEGIN + 100 then */
 
 struct thing {
-    enum kad_kept kind;
+    enum kad_persist_kind kind;
     uint8_t hash[SHA256_LEN];
     size_t len;
     uint8_t *bytes;
@@ -81,7 +81,7 @@ static int end(void **state)
     return mem.used == 0 ? 0 : -1;
 }
 
-static struct thing *on_disk(enum kad_kept kind, const uint8_t hash[SHA256_LEN])
+static struct thing *on_disk(enum kad_persist_kind kind, const uint8_t hash[SHA256_LEN])
 {
     for (size_t i = 0; i < disk.n; i++) {
         if (disk.v[i].kind == kind && memcmp(disk.v[i].hash, hash, SHA256_LEN) == 0) {
@@ -210,8 +210,8 @@ static void everything_is_there_after_a_restart(void **state)
         kad_store_providers(&again->store, (const uint8_t[SHA256_LEN]){6}, BEGIN + 700, 20, p), 1);
     bool provides;
     walltime due, due_again;
-    for (size_t it = 0, o = 0; kad_own_next(k, &it, NOW, &key, &provides, &due);) {
-        assert_true(kad_own_next(again, &o, later, &key, &provides, &due_again));
+    for (size_t it = 0, o = 0; kad_published_next(k, &it, NOW, &key, &provides, &due);) {
+        assert_true(kad_published_next(again, &o, later, &key, &provides, &due_again));
         assert_in_range(due_again, due - 1, due + 1);
     }
     disk.handed = 0;
@@ -341,12 +341,12 @@ static void on_hold_nothing_new_is_taken_and_what_is_there_stays(void **state)
     (void)state;
 
     assert_int_equal(put(k, 1, 10, NOW), QUDAG_OK);
-    kad_hold(k, true);
+    kad_read_only(k, true);
     assert_int_equal(put(k, 1, 20, NOW), QUDAG_ELIMIT);
     assert_int_equal(put(k, 2, 10, NOW), QUDAG_ELIMIT);
     assert_true(kad_record_local(k, (struct slice){(const uint8_t *)"/v/1", 4}, NOW, &got));
     assert_int_equal(got.len, 10);
-    kad_hold(k, false);
+    kad_read_only(k, false);
     assert_int_equal(put(k, 2, 10, NOW), QUDAG_OK);
     kad_free(k);
 }
@@ -362,7 +362,7 @@ static unsigned fullest(const struct kad *k, tstamp now, walltime from, walltime
 
     assert_true(slots <= 64);
     *all = 0;
-    for (size_t it = 0; kad_own_next(k, &it, now, &key, &provides, &due); (*all)++) {
+    for (size_t it = 0; kad_published_next(k, &it, now, &key, &provides, &due); (*all)++) {
         assert_in_range(due, from, from + len);
         unsigned slot = (unsigned)((due - from) * slots / (len + 1));
         in[slot]++;

@@ -66,7 +66,7 @@ static struct kad_keep *keep_new(struct kad *k, struct slice key, bool provide)
     keep_hash(e->hash, key, provide);
     list_init(&e->node);
     list_init(&e->mark.node);
-    e->mark.kind = KAD_KEPT_OWN;
+    e->mark.kind = KAD_PERSIST_OWN;
     e->timer = (struct kad_timer){.kind = KAD_TIMER_KEEP, .owner = e};
     e->provide = provide;
     e->key_len = (uint16_t)key.len;
@@ -148,7 +148,7 @@ qudag_err kad_keep_restore(struct kad *k, const struct kad_own *own, const uint8
     return err;
 }
 
-bool kad_unkeep(struct kad *k, struct slice key)
+bool kad_unpublish(struct kad *k, struct slice key)
 {
     uint32_t before = k->n_keeps;
 
@@ -162,8 +162,8 @@ bool kad_unkeep(struct kad *k, struct slice key)
     return k->n_keeps < before;
 }
 
-bool kad_own_next(const struct kad *k, size_t *it, tstamp now, struct slice *key, bool *provide,
-                  walltime *due)
+bool kad_published_next(const struct kad *k, size_t *it, tstamp now, struct slice *key,
+                        bool *provide, walltime *due)
 {
     size_t ix = 0;
 

@@ -76,17 +76,17 @@ bool kad_mark_end(struct kad_store *s, struct kad_mark *m)
 
 void kad_mark_free(struct kad_store *s, struct kad_mark *m)
 {
-    switch ((enum kad_kept)m->kind) {
-    case KAD_KEPT_RECORD:
+    switch ((enum kad_persist_kind)m->kind) {
+    case KAD_PERSIST_RECORD:
         mem_free(s->mem, LIST_ENTRY(m, struct kad_record, mark));
         break;
-    case KAD_KEPT_PROVIDERS:
+    case KAD_PERSIST_PROVIDERS:
         mem_free(s->mem, LIST_ENTRY(m, struct kad_provided, mark));
         break;
-    case KAD_KEPT_OWN:
+    case KAD_PERSIST_OWN:
         mem_free(s->mem, LIST_ENTRY(m, struct kad_keep, mark));
         break;
-    case KAD_KEPT_PEERS:
+    case KAD_PERSIST_ANCHORS:
         break;
     }
 }
@@ -193,7 +193,7 @@ static qudag_err record_new(struct kad_store *s, struct slice key, const uint8_t
         memcpy(r->key, key.base, key.len);
     }
     list_init(&r->mark.node);
-    r->mark.kind = KAD_KEPT_RECORD;
+    r->mark.kind = KAD_PERSIST_RECORD;
     qudag_err err = heap_set(&s->far_records, &r->far, nearness(s, hash));
     if (err == QUDAG_OK) {
         err = map_put(&s->records, hash_slice(hash), r);
@@ -216,7 +216,7 @@ qudag_err kad_store_put(struct kad_store *s, struct slice key, struct slice valu
     uint64_t whole = cost(key.len, value.len);
 
     ASSERT(key.len <= KAD_KEY_MAX && value.len <= KAD_VALUE_MAX);
-    if (s->hold) {
+    if (s->read_only) {
         return QUDAG_ELIMIT;
     }
     sha256(hash, key);
@@ -291,7 +291,7 @@ static struct kad_provided *provided_new(struct kad_store *s, const uint8_t hash
     }
     memcpy(p->hash, hash, SHA256_LEN);
     list_init(&p->mark.node);
-    p->mark.kind = KAD_KEPT_PROVIDERS;
+    p->mark.kind = KAD_PERSIST_PROVIDERS;
     if (heap_set(&s->far_provided, &p->far, nearness(s, hash)) != QUDAG_OK ||
         map_put(&s->provided, hash_slice(hash), p) != QUDAG_OK) {
         heap_del(&s->far_provided, &p->far);
@@ -307,7 +307,7 @@ qudag_err kad_store_provide(struct kad_store *s, const uint8_t hash[SHA256_LEN],
 {
     struct kad_provided *p = map_get(&s->provided, hash_slice(hash));
 
-    if (s->hold) {
+    if (s->read_only) {
         return QUDAG_ELIMIT;
     }
     if (p != NULL) {

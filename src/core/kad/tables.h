@@ -90,7 +90,7 @@ unsigned kad_bucket_ix(const struct kad_table *t, const uint8_t hash[SHA256_LEN]
 /* In what may be kept on disk: whether it differs from there. */
 struct kad_mark {
     struct list node; /* linked: differs */
-    uint8_t kind;     /* enum kad_kept */
+    uint8_t kind;     /* enum kad_persist_kind */
     bool known;       /* it has been handed out: its end has to be told too */
     bool gone;        /* nothing is left of it but hash and mark */
 };
@@ -129,7 +129,7 @@ struct kad_store {
     uint32_t n_records, n_providers;
     uint64_t evicted;
     bool report;                  /* somebody asks for changes */
-    bool hold;                    /* nothing can be kept on disk now: nothing new is taken */
+    bool read_only;               /* nothing can be kept on disk now: nothing new is taken */
     struct map records, provided; /* by hash of the key */
     struct heap far_records, far_provided; /* the farthest from ourselves first */
     struct list record_list, provided_list;
