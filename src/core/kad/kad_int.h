@@ -1,21 +1,20 @@
 /*
  * kad_int.h - what the files of this folder share.
  *
- *   kad.c    api, events and ticks to the parts below
- *   maintenance.c what is done without being asked
- *   contacts.c  seeds, who answered, who failed      refusal.c what peers did wrong, counted by reason
- *   netsize.c   how large the network is
- *   serve.h  requests of others: serve.c, limits.c
- *   request.h   our own requests:
- *     request.c    one request of the caller; exactly one report
- *     lookup.c   its lookup    get.c, put.c  what it reads or stores
- *     rpc.c    one request to one peer: a stream, its answer      rtt.c  how long that may take
- *   candidates.h  candidates.c: candidates of a lookup: which peer next, when done; pure
- *   tables.h  the other pure parts:
- *     table.c  k-buckets     store.c  records and providers held for others
- *   contact.h   addrinfo.c  who peers are and where, shared by all instances of a loop    contact.c  what we know of one
- *   republish.h   what outlives us: republish.c  what we publish, again and again    persist.c  as bytes and back
- *   names.c  64-bit names to pointers
+ *   kad.c          public functions, events and ticks to the parts below
+ *   maintenance.c  what is done without a request
+ *   contacts.c     seeds, who answered, who failed       refusal.c  what peers did wrong, by reason
+ *   netsize.c      how large the network is
+ *   serve.h        requests of others: serve.c, limits.c
+ *   request.h      our own requests:
+ *     request.c      one request of the caller; exactly one report
+ *     lookup.c       its lookup          get.c, put.c  what it reads or stores
+ *     rpc.c          one message to one node, its answer   rtt.c  how long that may take
+ *   candidates.h   candidates of a lookup: whom next, when done; pure
+ *   tables.h       table.c  k-buckets    store.c  records and provider records
+ *   contact.h      addrinfo.c  ids and addresses, shared by all instances of a loop    contact.c  a contact
+ *   republish.h    republish.c  what we publish ourselves    persist.c  to bytes and back
+ *   names.c        64-bit names to pointers
  */
 #ifndef QUDAG_SRC_CORE_KAD_KAD_INT_H
 #define QUDAG_SRC_CORE_KAD_KAD_INT_H
