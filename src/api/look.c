@@ -3,6 +3,18 @@
 
 #include <string.h>
 
+/* IP address and port where the address is one of those, else the multiaddr as far as it fits. */
+static void remote_text(char *dst, size_t cap, const struct multiaddr *addr)
+{
+    struct netaddr a;
+
+    if (multiaddr_endpoint(addr, &a)) {
+        (void)netaddr_text(dst, cap, &a);
+    } else if (multiaddr_text(dst, cap, addr) == 0) {
+        dst[0] = '\0';
+    }
+}
+
 bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
 {
     struct link_info l;
@@ -14,7 +26,7 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
     }
     memset(out, 0, sizeof(*out));
     peer_out(&out->peer, &l.peer);
-    (void)netaddr_text(out->remote, sizeof(out->remote), &l.remote);
+    remote_text(out->remote, sizeof(out->remote), &l.remote);
     memcpy(out->group, l.group, sizeof(out->group));
     memcpy(out->cipher, l.cipher, sizeof(out->cipher));
     memcpy(out->sig_local, l.sig_local, sizeof(out->sig_local));
@@ -181,7 +193,7 @@ struct all_stats {
     XX("streams_refused", swarm.streams_refused)                                                   \
     XX("negotiate_failed", swarm.negotiate_failed)                                                 \
     XX("negotiate_timeout", swarm.negotiate_timeout)                                               \
-    XX("links_asked", swarm.links_asked)                                                           \
+    XX("links_probed", swarm.links_probed)                                                         \
     XX("links_replaced", swarm.links_replaced)                                                     \
     XX("links_pruned", swarm.links_pruned)                                                         \
     XX("pins_refused", swarm.pins_refused)                                                         \

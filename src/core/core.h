@@ -16,11 +16,14 @@
 
 /* Properties of the link below a stream. */
 enum link_prop {
-    LINK_PQ_KEX = 1,  /* hybrid or pure ML-KEM key exchange */
-    LINK_PQ_AUTH = 2, /* the peer proved an ML-DSA key bound to its peer id */
-    LINK_ANON = 4,    /* the other end does not know who we are, or we not who it is */
-    LINK_INBOUND = 8, /* the other side opened the link */
-    LINK_QUDAG = 16,  /* the peer is a QuDAG node: its certificate carries the second extension */
+    LINK_PQ_KEX = 1,   /* hybrid or pure ML-KEM key exchange */
+    LINK_PQ_AUTH = 2,  /* the peer proved an ML-DSA key bound to its peer id */
+    LINK_ANON = 4,     /* the other end does not know who we are, or we not who it is */
+    LINK_INBOUND = 8,  /* the other side opened the link */
+    LINK_QUDAG = 16,   /* the peer is a QuDAG node: its certificate carries the second extension */
+    LINK_RELAYED = 32, /* another node passes the bytes on */
+    LINK_LIMITED = 64, /* and ends the link after some time or bytes */
+    LINK_NAMED = 128,  /* carries the protocol's name with each stream: nothing is negotiated */
 };
 
 enum ev_type {
@@ -103,6 +106,7 @@ struct core_ops {
     const char *protocol; /* multistream id; NULL when the instance carries its own */
     unsigned inbound_max; /* streams one peer may have open to us; the swarm enforces it */
     bool manual_credit;   /* false: what EV_DATA carried counts as consumed on return */
+    bool limited_ok;      /* its streams may run over a link with LINK_LIMITED */
     void (*event)(void *core, const struct ev *ev, tstamp now, struct acts *out);
     void (*tick)(void *core, tstamp now, struct acts *out);
     tstamp (*deadline)(const void *core); /* earliest tick wanted, or TSTAMP_NEVER */

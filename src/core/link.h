@@ -1,20 +1,20 @@
 /*
- * link.h - what carries streams: a QUIC connection or an onion circuit.
+ * link.h - what carries streams: a QUIC connection, an onion circuit.
  *
- * A link owner (quic, onion) implements link_ops; the swarm calls them and takes link events.  The
+ * A transport (core/transport.h) implements link_ops; the swarm calls them and takes link events.  The
  * swarm names each of its streams with a |user| word that comes back in every event.
  */
 #ifndef QUDAG_SRC_CORE_LINK_H
 #define QUDAG_SRC_CORE_LINK_H
 
-#include "base/netaddr.h"
 #include "core/core.h"
+#include "wire/multiaddr.h"
 
 enum link_ev_type {
-    LINK_UP,         /* link, authenticated and confirmed; ask the owner for its link_info */
+    LINK_UP,         /* link, authenticated and confirmed; the transport has its link_info */
     LINK_DOWN,       /* link, err, text: gone, with all its streams (no LINK_RESET for them) */
     LINK_STREAM,     /* link, sid: the peer opened a stream; the taker sets its user word */
-    LINK_DATA,       /* link, sid, user, data: borrowed until the next call into the owner */
+    LINK_DATA,       /* link, sid, user, data: borrowed until the next call into the transport */
     LINK_FIN,        /* link, sid, user: the peer sends no more */
     LINK_RESET,      /* link, sid, user, err: gone in both directions */
     LINK_SENT,       /* link, sid, user, n: n bytes left the send queue */
@@ -25,7 +25,7 @@ struct link_ev {
     enum link_ev_type type;
     qudag_err err;
     struct ref link;
-    int64_t sid; /* the owner's name of the stream */
+    int64_t sid; /* the transport's name of the stream */
     uint64_t user;
     uint64_t n;
     struct slice data;
@@ -33,8 +33,9 @@ struct link_ev {
 };
 
 struct link_info {
-    struct peer_id peer;
-    struct netaddr local, remote;
+    struct peer_id peer;            /* len 0: nobody */
+    struct multiaddr local, remote; /* without /p2p; len 0: none, or not known yet */
+    uint64_t net;        /* the network |remote| is of, for limits (netaddr_group); 0: none */
     uint8_t props;       /* enum link_prop */
     char group[28];      /* "X25519MLKEM768" */
     char cipher[32];     /* "TLS_AES_256_GCM_SHA384" */

@@ -114,6 +114,7 @@ struct node {
     void *core[CORES];
     const struct core_ops *ops[CORES];
     unsigned swarm_ix[CORES];
+    unsigned quic_tp, circuit_tp; /* their indices as transports of the swarm */
     enum core_ix by_swarm[SWARM_CORES_MAX];
     struct acts acts;
     uint8_t tag[ACTS_CAP];
@@ -194,7 +195,7 @@ void wire_kad_persist(struct node *n, tstamp now); /* to hooks.persist */
 void anchors_tick(struct node *n, tstamp now);
 
 /* wire_onion.c */
-extern const struct link_ops circuit_link_ops;
+extern const struct transport circuit_transport; /* owner: struct node * */
 #define ONION_KEY_FILE_LEN (X25519_LEN + MLKEM768_SEED_LEN)
 qudag_err wire_onion_init(struct node *n, tstamp now);
 qudag_err onion_key_restore(struct node *n, struct slice file);

@@ -148,7 +148,6 @@ static qudag_err make_links(struct node *n, tstamp now)
     struct swarm_config swarm = {.mem = n->mem,
                                  .rng = c->rng,
                                  .log = c->log,
-                                 .quic = n->quic,
                                  .private_ok = c->lab,
                                  .idle_close_ns = c->idle_timeout_ns,
                                  .dials_max = c->links_max / 4 + 8,
@@ -159,7 +158,13 @@ static qudag_err make_links(struct node *n, tstamp now)
     if (c->pq == PQ_REQUIRE) {
         swarm.need = LINK_PQ_KEX | LINK_PQ_AUTH;
     }
-    return swarm_new(&n->swarm, &swarm);
+    err = swarm_new(&n->swarm, &swarm);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    err = swarm_transport_add(n->swarm, &quic_transport, n->quic, &n->quic_tp);
+    return err != QUDAG_OK ? err
+                           : swarm_transport_add(n->swarm, &circuit_transport, n, &n->circuit_tp);
 }
 
 static qudag_err make_cores(struct node *n, tstamp now)
@@ -182,7 +187,6 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = add_core(n, CORE_EXIT, &exit_ops, n->exit, EXIT_PROTOCOL)) != QUDAG_OK) {
         return err;
     }
-    swarm_set_circuits(n->swarm, &circuit_link_ops, n);
     return add_core(n, CORE_APP, &app_ops, n, NULL);
 }
 
@@ -310,7 +314,7 @@ static void take_link_events(struct node *n, tstamp now)
     struct link_ev ev;
 
     while (quic_next_event(n->quic, &ev)) {
-        swarm_link_event(n->swarm, &quic_link_ops, n->quic, &ev, now);
+        swarm_link_event(n->swarm, n->quic_tp, &ev, now);
         node_drain(n, now);
     }
 }

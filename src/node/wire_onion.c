@@ -75,7 +75,7 @@ static void c_close(void *owner, struct ref link, qudag_err err)
     node_end(n, CORE_ONION);
 }
 
-const struct link_ops circuit_link_ops = {
+static const struct link_ops circuit_link_ops = {
     .open = c_open,
     .set_user = c_set_user,
     .write = c_write,
@@ -83,6 +83,29 @@ const struct link_ops circuit_link_ops = {
     .fin = c_fin,
     .reset = c_reset,
     .close = c_close,
+};
+
+/* Whoever built the circuit has proven keys of all its hops; the other end knows nobody. */
+static qudag_err c_info(const void *owner, struct ref link, struct link_info *out)
+{
+    const struct node *n = owner;
+    struct onion_info info;
+    qudag_err err = onion_info_get(n->onion, link, &info);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    *out = (struct link_info){.props = LINK_ANON | LINK_PQ_KEX | LINK_NAMED};
+    out->props |= info.role == ONION_CLIENT ? LINK_PQ_AUTH : LINK_INBOUND;
+    return QUDAG_OK;
+}
+
+const struct transport circuit_transport = {
+    .name = "circuit",
+    .cost = TRANSPORT_RELAYED,
+    .on_demand = true,
+    .ops = &circuit_link_ops,
+    .info = c_info,
 };
 
 /* The key others name in CREATE; |dk| is taken over or freed. */
@@ -369,8 +392,9 @@ static void give_up(struct node *n, struct circuit *c, qudag_err err, tstamp now
 static void on_closed(struct node *n, const struct act *a, tstamp now)
 {
     struct circuit *c = circuit_by_ref(n, a->obj);
+    struct link_ev down = {.type = LINK_DOWN, .link = a->obj, .err = a->err};
 
-    swarm_circuit_down(n->swarm, a->obj, a->err, now);
+    swarm_link_event(n->swarm, n->circuit_tp, &down, now);
     if (c == NULL) {
         return;
     }
@@ -409,7 +433,7 @@ void up_onion(struct node *n, const struct act *a, tstamp now)
         on_closed(n, a, now);
         break;
     case ONION_UP_EVENT:
-        swarm_link_event(n->swarm, &circuit_link_ops, n, a->ptr, now);
+        swarm_link_event(n->swarm, n->circuit_tp, a->ptr, now);
         break;
     default: /* HOP, INBOUND: nothing to do */
         break;

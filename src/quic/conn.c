@@ -552,7 +552,7 @@ void conn_recv(struct qconn *c, const struct quic_dgram *d)
         c->local = d->local;
     }
     if (d->local.family != 0) {
-        c->info.local = d->local;
+        c->seen_local = d->local;
     }
     c->hs.now = c->q->now;
     addr_path(&path, &local, &remote, &d->remote);

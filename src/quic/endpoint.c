@@ -527,11 +527,10 @@ qudag_err quic_info(const struct quic *q, struct ref link, struct link_info *out
         return QUDAG_ESTALE;
     }
     *out = c->info;
-    out->remote = c->remote;
+    multiaddr_quic(&out->remote, &c->remote, NULL);
+    multiaddr_quic(&out->local, c->seen_local.family != 0 ? &c->seen_local : &c->local, NULL);
+    out->net = netaddr_group(&c->remote);
     out->streams = c->streams_n;
-    if (out->local.family == 0) {
-        out->local = c->local;
-    }
     if (c->ng != NULL) {
         ngtcp2_conn_get_conn_info(c->ng, &ci);
         out->rtt_ns = ci.smoothed_rtt;

@@ -1,5 +1,5 @@
 /*
- * quic.h - QUIC v1 (RFC 9000) by ngtcp2, wrapped as a link owner without sockets or clocks.
+ * quic.h - QUIC v1 (RFC 9000) by ngtcp2, wrapped as a transport without sockets or clocks.
  *
  * Of the last 512 servers it dialled an endpoint remembers the NEW_TOKEN token and the ML-DSA key,
  * at most 2,400 bytes each, 1.2 MB in all; the next dial to one completes a round trip sooner.
@@ -10,7 +10,7 @@
 #ifndef QUDAG_SRC_QUIC_QUIC_H
 #define QUDAG_SRC_QUIC_QUIC_H
 
-#include "core/link.h"
+#include "core/transport.h"
 #include "sec/sec.h"
 
 struct quic_config {
@@ -63,6 +63,8 @@ struct quic_stats {
 
 struct quic;
 extern const struct link_ops quic_link_ops; /* owner: struct quic * */
+/* Dials /ip4|ip6/.../udp/PORT/quic-v1; owner: struct quic *, whose time is that of the last call. */
+extern const struct transport quic_transport;
 
 QUDAG_MUST_USE qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now);
 void quic_free(struct quic *q); /* silently; quic_shutdown first to tell the peers */
@@ -93,17 +95,17 @@ tstamp quic_deadline(const struct quic *q);
  * The network says that nobody listens at |remote| (ICMP port or host unreachable, as the host's kernel
  * matched it to our datagrams).  Ends dials there that nothing has answered, as LINK_DOWN with
  * QUDAG_EUNREACHABLE.  For links it is a hint only, since whoever is on the path can forge it (RFC 9000
- * 21.1): the peer is asked for a sign of life, and the link ends when none comes within 2 s.
+ * 21.1): the peer is probed, and the link ends when nothing comes within 2 s.
  */
 void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now);
 
 /*
- * Asks the peer of |link| for a sign of life (PING); the link ends with QUDAG_ETIMEOUT when no datagram
+ * Probes whether the peer of |link| lives (PING); the link ends with QUDAG_ETIMEOUT when no datagram
  * comes within 2 s.  A peer that was killed and started again cannot end its former inbound links by
  * stateless resets: a client's first connection id has no reset token (RFC 9000 10.3), and that is the id
  * these links send to.
  */
-void quic_ask(struct quic *q, struct ref link, tstamp now);
+void quic_probe(struct quic *q, struct ref link, tstamp now);
 
 /* What a dial may insist on. */
 struct quic_dial {

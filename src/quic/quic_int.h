@@ -2,10 +2,13 @@
  * quic_int.h - the parts of an endpoint, shared by the files of this folder.
  *
  *   endpoint.c  datagram -> connection, Retry, resets, tokens; timers; what to send next
- *   conn.c      one connection: handshake, life, ngtcp2's callbacks
+ *   conn.c      one connection: making it, feeding it, ending it
+ *   callbacks.c what ngtcp2 tells a connection while conn.c reads or writes a packet
  *   stream.c    send queues, credit, the link operations on streams
  *   event.c     what the owner will pull
+ *   transport.c the table by which the swarm knows QUIC
  *   cid.c       connection ids         token.c  address tokens        addr.c  address conversion
+ *   unreachable.c  whether a peer still lives
  *
  * A connection lives   HANDSHAKE -> UP -> LINGER -> freed
  * where LINGER keeps only the ids, the last packet and the LINK_DOWN not pulled yet.
@@ -101,6 +104,7 @@ struct qconn {
     struct sec_hs hs;
     struct link_info info;
     struct netaddr remote, local;
+    struct netaddr seen_local;   /* where the last datagram came in */
     struct netaddr first_remote; /* half-open accounting by address */
     struct list dirty;           /* in quic->dirty while there may be something to send */
     struct list half;            /* in quic->half_open */

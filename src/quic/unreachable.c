@@ -1,6 +1,6 @@
 /*
- * unreachable.c - whether a peer still lives: asked when the network says that nobody listens, and when
- * the owner doubts it.
+ * unreachable.c - whether a peer still lives: probed when the network says that nobody listens, and
+ * when the swarm doubts it.
  *
  *   dial, nothing heard yet ─▶ ended          link ─▶ suspect ─ any datagram within 2 s ─▶ as before
  *                                                           └ silence ─▶ ended
@@ -8,7 +8,7 @@
 #include "quic/quic_int.h"
 
 #define SUSPECT_NS (2 * NS_PER_S)
-#define PROBE_NS (200 * NS_PER_MS) /* silence after which a suspect is asked */
+#define PROBE_NS (200 * NS_PER_MS) /* silence after which a suspect is probed */
 
 static void suspect(struct quic *q, struct qconn *c)
 {
@@ -22,7 +22,7 @@ static void suspect(struct quic *q, struct qconn *c)
     conn_mark_dirty(c);
 }
 
-void quic_ask(struct quic *q, struct ref link, tstamp now)
+void quic_probe(struct quic *q, struct ref link, tstamp now)
 {
     struct qconn *c = slots_get(&q->conns, link);
 
@@ -62,7 +62,7 @@ void suspects_tick(struct quic *q)
         struct qconn *c = LIST_ENTRY(q->suspects.next, struct qconn, suspect);
         list_del(&c->suspect);
         if (c->info.bytes_in == c->suspect_bytes) {
-            conn_fail(c, QUDAG_ETIMEOUT, "the peer is gone: asked for a sign of life it was silent",
+            conn_fail(c, QUDAG_ETIMEOUT, "the peer is gone: it did not answer a liveness probe",
                       false);
         } else {
             conn_keep_alive(c);

@@ -1,13 +1,26 @@
-/* internal.h - the objects of the swarm; included by swarm/ only. */
+/*
+ * internal.h - the objects of the swarm; included by swarm/ only.
+ *
+ *   swarm.c    life, registration, what waits to be delivered      rules.c   decisions, pure
+ *   peers.c    the table of peers: addresses, pins, links          opens.c   streams that wait for a link
+ *   links.c    links coming up and going down                      dial.c    dialling, backoff
+ *   streams.c  opening, negotiation, data, ends                    prune.c   what time ends
+ */
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
 #define QUDAG_SRC_SWARM_INTERNAL_H
 
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
 
-#define PEER_OPENS_MAX 64 /* opens waiting for one peer */
-#define DIALS_PARALLEL 3  /* addresses of one peer tried at once */
-#define LINK_ID_LEN 8
+#define SWARM_PEER_OPENS_MAX 64 /* opens waiting for one peer */
+#define SWARM_DIALS_PARALLEL 3  /* addresses of one peer tried at once */
+#define SWARM_LINK_KEY_LEN 12   /* transport and reference */
+
+struct swarm_transport {
+    const struct transport *t;
+    void *owner;
+    uint32_t ix; /* in swarm.transport */
+};
 
 /* An event to be delivered by swarm_step. */
 struct swarm_pending {
@@ -20,16 +33,16 @@ struct swarm_pending {
 struct swarm_peer {
     struct list lru; /* in swarm.lru, oldest first */
     struct peer_id id;
-    bool pin_known;   /* the pin was told by a record; else it is of first use */
-    bool up;          /* cores were told */
-    bool lost_one;    /* a link died of silence since then */
-    struct list tell; /* in swarm.tell while up may have to change */
+    bool pin_known;     /* the pin was told by a record; else it is of first use */
+    bool up;            /* cores were notified */
+    bool link_died;     /* a link died of silence since then */
+    struct list notify; /* in swarm.notify while |up| may have to change */
     uint8_t n_addrs, n_links;
     uint32_t n_dials; /* swarm_link.dialled */
     uint32_t n_dying; /* links in swarm.dead */
     qudag_err down_err;
-    struct swarm_proof proof; /* what a new link with it must not lack */
-    struct multiaddr addr[SWARM_ADDRS_MAX];
+    struct swarm_proof proof;                      /* what a new link with it must not lack */
+    struct multiaddr addr[SWARM_ADDRS_MAX];        /* cheapest transport first, then newest first */
     uint8_t next_addr;                             /* to dial next */
     struct swarm_link *link[SWARM_LINKS_PER_PEER]; /* oldest first */
     uint32_t failures;                             /* in a row */
@@ -42,41 +55,41 @@ struct swarm_peer {
 /* A dial under way or a link that is up. */
 struct swarm_link {
     struct list node; /* in swarm.links or swarm.dead */
-    struct ref ref;   /* the owner's name */
-    const struct link_ops *ops;
-    void *owner;
-    struct swarm_peer *peer; /* NULL: a dial without expected peer, or a circuit */
-    bool up, dead, circuit;
+    const struct swarm_transport *tp;
+    struct ref ref;          /* the transport's name of it */
+    struct swarm_peer *peer; /* NULL: a dial without expected peer, or a link without peer */
+    bool up, dead;
     bool dialled;    /* counted in peer->n_dials */
     uint8_t dial_by; /* core + 1 while counted in swarm.dials_of; else 0 */
     uint8_t props;
-    uint64_t net; /* where it comes from; 0: a circuit */
+    uint64_t net;      /* where it comes from; 0: nowhere */
+    uint64_t up_order; /* counts links as they came up */
     qudag_err down_err;
-    struct swarm_pending *report; /* whoever asked for this very dial is told; NULL: nobody */
+    struct swarm_pending *report; /* for whoever asked for this very dial; NULL: nobody */
     tstamp idle_since;
-    tstamp asked;        /* for a sign of life; 0: never */
+    tstamp probed;       /* when; 0: never */
     uint64_t heard;      /* bytes that had come in by then */
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
     uint16_t inbound[SWARM_CORES_MAX];
 };
 
-enum stream_state {
-    STREAM_LISTEN,  /* inbound, negotiating; no core yet */
-    STREAM_DIALING, /* outbound, our proposal sent, echo awaited; data may flow already */
-    STREAM_OPEN,
+enum swarm_stream_state {
+    SWARM_STREAM_LISTEN,   /* inbound, negotiating; no core yet */
+    SWARM_STREAM_PROPOSED, /* outbound, our proposal sent, echo awaited; data may flow already */
+    SWARM_STREAM_OPEN,
 };
 
 struct swarm_stream {
     struct list link_node;
-    struct list wait_node; /* in swarm.negotiating while negotiating, or in swarm.late */
+    struct list wait_node; /* in swarm.negotiating while negotiating, or in swarm.timed_out */
     struct ref ref;
     struct swarm_link *link;
     int64_t sid;
-    enum stream_state state;
+    enum swarm_stream_state state;
     unsigned core;
     bool inbound, fin_in, fin_out, in_up; /* in_up: a core knows it */
-    bool late; /* took too long: reset, in swarm.late until its core was told */
+    bool timed_out; /* was reset, and is in swarm.timed_out until its core was told */
     const char *proto;
     struct mss *mss; /* while negotiating */
     size_t preamble; /* negotiation bytes of ours not yet reported sent */
@@ -102,64 +115,94 @@ struct swarm_core {
 struct swarm {
     struct swarm_config cfg;
     struct mem *mem;
+    struct swarm_transport transport[SWARM_TRANSPORTS_MAX];
+    uint32_t n_transports;
     struct map peers;    /* peer id -> swarm_peer */
-    struct map link_map; /* ref -> swarm_link, of dialled and QUIC links */
-    struct map circ_map; /* ref -> swarm_link, of circuits */
-    struct list lru, links, dead, negotiating, late, opens, pending, tell;
+    struct map link_map; /* transport and reference -> swarm_link, until it is dead */
+    struct list lru, links, dead, negotiating, timed_out, opens, pending, notify;
     struct slots streams;
     struct swarm_core core[SWARM_CORES_MAX];
     unsigned n_cores;
     const char *proto[SWARM_PROTOS_MAX];
     unsigned proto_core[SWARM_PROTOS_MAX];
     size_t n_protos;
-    const struct link_ops *circ_ops;
-    void *circ_owner;
     uint32_t n_opens, n_links, n_dials;
     uint32_t dials_of[SWARM_CORES_MAX]; /* of n_dials */
+    uint64_t n_ups;                     /* links that ever came up */
     tstamp next_prune;
     const char *interned[SWARM_PROTOS_MAX];
     size_t n_interned;
     struct swarm_stats stats;
 };
 
-struct slice ref_key(const struct ref *r, uint8_t buf[LINK_ID_LEN]);
+/* swarm.c: a report is made when something is asked for, so that telling the outcome cannot fail. */
+struct swarm_pending *swarm_report_make(struct swarm *s, unsigned core, uint64_t cookie,
+                                        const struct peer_id *peer); /* NULL: no memory */
+/* Queues |p|, which it owns from now on, as EV_STREAM_FAIL with |err|. */
+void swarm_report_fail(struct swarm *s, struct swarm_pending *p, qudag_err err);
+void swarm_deliver(struct swarm *s, unsigned core, const struct ev *ev);
+/* The first transport that dials addresses like |addr|; NULL: none. */
+const struct swarm_transport *swarm_transport_for(const struct swarm *s,
+                                                  const struct multiaddr *addr);
 
 /* peers.c */
-struct swarm_peer *peer_get(struct swarm *s, const struct peer_id *id);
-struct swarm_peer *peer_make(struct swarm *s, const struct peer_id *id); /* NULL: no memory */
-void peer_addr_add(struct swarm_peer *p, const struct multiaddr *addr);
-void peer_free(struct swarm *s, struct swarm_peer *p);
-/* The newest: should the peer have begun anew, the older ones are dead and nobody knows yet. */
-struct swarm_link *peer_link(const struct swarm_peer *p, uint8_t need);
+struct swarm_peer *swarm_peer_get(struct swarm *s, const struct peer_id *id);
+/* Found or made; NULL: no memory, or every place is taken by a peer in use. */
+struct swarm_peer *swarm_peer_make(struct swarm *s, const struct peer_id *id);
+/* Notes an address some transport dials; others are left out. */
+void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct multiaddr *addr);
+void swarm_peer_free(struct swarm *s, struct swarm_peer *p);
+/* The best link with all properties in |need| for a stream of |core| (swarm_rule_better); NULL: none. */
+struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_peer *p, uint8_t need,
+                                   unsigned core, tstamp now);
 
 /* dial.c */
-qudag_err dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need, tstamp now);
-void dial_uncount(struct swarm *s, struct swarm_link *l); /* up, or gone */
-void dial_open(struct swarm *s, unsigned core, const struct act *a, const char *proto, tstamp now);
-void dial_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
-void dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
-void open_unlink(struct swarm *s, struct swarm_open *o);
-void open_fail(struct swarm *s, struct swarm_open *o, qudag_err err);
+/* Dials addresses of |p| from next_addr on, SWARM_DIALS_PARALLEL at once.  Of the dials that could not
+ * even begin the last says why. */
+qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
+                          tstamp now);
+void swarm_dial_uncount(struct swarm *s, struct swarm_link *l); /* up, or gone */
+/* A dial to |p| ended without a link: the next address, or backoff. */
+void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
+/* Link |l| is up: dials to its peer that promise nothing better are cancelled. */
+void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now);
+
+/* opens.c */
+/* ACT_OPEN to a peer: on a link that is there, or once a dial made one. */
+void swarm_open_start(struct swarm *s, unsigned core, const struct act *a, const char *proto,
+                      tstamp now);
+/* Opens what waits on the links there are; what no link serves and no dial may serve ends with |err|. */
+void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
+uint8_t swarm_opens_need(const struct swarm_peer *p); /* properties that every waiting open needs */
+void swarm_open_unlink(struct swarm *s, struct swarm_open *o);
+void swarm_open_fail(struct swarm *s, struct swarm_open *o, qudag_err err);
 
 /* links.c */
-struct swarm_link *link_make(struct swarm *s, struct ref ref, bool circuit);
-struct swarm_link *link_get(struct swarm *s, struct ref ref, bool circuit);
-void link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
-void link_free(struct swarm *s, struct swarm_link *l);
+struct swarm_link *swarm_link_make(struct swarm *s, const struct swarm_transport *tp,
+                                   struct ref ref); /* NULL: no memory */
+/* The link, alive; one of an on-demand transport is made at its first use.  NULL: there is none. */
+struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport *tp,
+                                  struct ref ref);
+/* The link is dead: nothing may be sent on it; swarm_step reaps it stream by stream. */
+void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
+/* Closes it, and as above; the transport's LINK_DOWN finds nothing then. */
+void swarm_link_close(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
+void swarm_link_free(struct swarm *s, struct swarm_link *l);
+const struct peer_id *swarm_link_peer_id(const struct swarm_link *l); /* len 0: nobody */
+qudag_err swarm_link_info(const struct swarm_link *l, struct link_info *out);
+/* Probed at least SWARM_SILENT_AFTER ago, and nothing came since. */
+bool swarm_link_silent(const struct swarm_link *l, tstamp now);
 
 /* streams.c */
-qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
-                          const char *proto, tstamp now);
-void stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now);
-void stream_event(struct swarm *s, const struct link_ev *ev, bool circuit, tstamp now);
-void stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now);
-void stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now);
-
-/* swarm.c: a report is made when something is asked for, so that telling the outcome cannot fail. */
-struct swarm_pending *report_make(struct swarm *s, unsigned core, uint64_t cookie,
-                                  const struct peer_id *peer);
-void report_fail(struct swarm *s, struct swarm_pending *p, qudag_err err);
-void deliver(struct swarm *s, unsigned core, const struct ev *ev);
-const struct peer_id *link_peer_id(const struct swarm_link *l);
+/* On success |report| tells of it; on failure it is still the caller's.  EAGAIN: when streams end. */
+qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
+                            const char *proto, tstamp now);
+void swarm_stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now);
+void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const struct link_ev *ev,
+                        tstamp now);
+/* Frees it; nobody is told. */
+void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now);
+/* Resets it on our side and frees it; a core that knew it is not told. */
+void swarm_stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now);
 
 #endif

@@ -1,37 +1,56 @@
-/* links.c - links coming up and going down. */
+/*
+ * links.c - links coming up and going down.
+ *
+ *   dial ────────────▶ made ─ LINK_UP ─ admitted ▶ up ─ LINK_DOWN, closed ▶ dead ─ reaped ▶ freed
+ *   inbound LINK_UP ──▶ made ┘        └ refused ───────────────────────────▶ dead
+ *   on demand: first use ▶ up
+ */
 #include "swarm/internal.h"
-
-#include "base/assert.h"
 
 #include <string.h>
 
-static struct map *map_of(struct swarm *s, bool circuit)
+static const struct peer_id nobody;
+
+static struct slice link_key(const struct swarm_transport *tp, const struct ref *ref,
+                             uint8_t buf[SWARM_LINK_KEY_LEN])
 {
-    return circuit ? &s->circ_map : &s->link_map;
+    memcpy(buf, &tp->ix, 4);
+    memcpy(buf + 4, &ref->slot, 4);
+    memcpy(buf + 8, &ref->gen, 4);
+    return (struct slice){buf, SWARM_LINK_KEY_LEN};
 }
 
-struct swarm_link *link_get(struct swarm *s, struct ref ref, bool circuit)
+const struct peer_id *swarm_link_peer_id(const struct swarm_link *l)
 {
-    uint8_t key[LINK_ID_LEN];
-
-    return map_get(map_of(s, circuit), ref_key(&ref, key));
+    return l->peer != NULL ? &l->peer->id : &nobody;
 }
 
-struct swarm_link *link_make(struct swarm *s, struct ref ref, bool circuit)
+qudag_err swarm_link_info(const struct swarm_link *l, struct link_info *out)
 {
-    uint8_t key[LINK_ID_LEN];
+    return l->tp->t->info(l->tp->owner, l->ref, out);
+}
+
+static struct swarm_link *find(struct swarm *s, const struct swarm_transport *tp, struct ref ref)
+{
+    uint8_t key[SWARM_LINK_KEY_LEN];
+
+    return map_get(&s->link_map, link_key(tp, &ref, key));
+}
+
+struct swarm_link *swarm_link_make(struct swarm *s, const struct swarm_transport *tp,
+                                   struct ref ref)
+{
+    uint8_t key[SWARM_LINK_KEY_LEN];
     struct swarm_link *l = mem_alloc(s->mem, sizeof(*l));
 
     if (l == NULL) {
         return NULL;
     }
+    l->tp = tp;
     l->ref = ref;
-    l->circuit = circuit;
-    l->ops = circuit ? s->circ_ops : s->cfg.dialer->ops;
-    l->owner = circuit ? s->circ_owner : s->cfg.dialer_owner;
     list_init(&l->streams);
     list_init(&l->node);
-    if (map_put(map_of(s, circuit), ref_key(&ref, key), l) != QUDAG_OK) {
+    if (map_put(&s->link_map, link_key(tp, &ref, key), l) != QUDAG_OK) {
         mem_free(s->mem, l);
         return NULL;
     }
@@ -39,7 +58,23 @@ struct swarm_link *link_make(struct swarm *s, struct ref ref, bool circuit)
     return l;
 }
 
-void link_free(struct swarm *s, struct swarm_link *l)
+struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport *tp, struct ref ref)
+{
+    struct swarm_link *l = find(s, tp, ref);
+    struct link_info info;
+
+    if (l != NULL || !tp->t->on_demand || tp->t->info(tp->owner, ref, &info) != QUDAG_OK) {
+        return l;
+    }
+    l = swarm_link_make(s, tp, ref);
+    if (l != NULL) {
+        l->up = true;
+        l->props = info.props | LINK_ANON;
+    }
+    return l;
+}
+
+void swarm_link_free(struct swarm *s, struct swarm_link *l)
 {
     list_del(&l->node);
     mem_free(s->mem, l->report);
@@ -64,28 +99,27 @@ static void link_report(struct swarm *s, struct swarm_link *l, qudag_err err)
 
     if (r != NULL) {
         l->report = NULL;
-        r->peer = *link_peer_id(l);
-        report_fail(s, r, err);
+        r->peer = *swarm_link_peer_id(l);
+        swarm_report_fail(s, r, err);
     }
 }
 
-/* The link is dead: nothing may be sent on it; swarm_step buries it stream by stream. */
-void link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
+void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
 {
-    uint8_t key[LINK_ID_LEN];
+    uint8_t key[SWARM_LINK_KEY_LEN];
     struct swarm_peer *p = l->peer;
 
     if (l->dead) {
         return;
     }
-    map_del(map_of(s, l->circuit), ref_key(&l->ref, key));
-    dial_uncount(s, l);
+    map_del(&s->link_map, link_key(l->tp, &l->ref, key));
+    swarm_dial_uncount(s, l);
     l->dead = true;
     l->down_err = err == QUDAG_OK ? QUDAG_ECLOSED : err;
     list_del(&l->node);
     list_push_back(&s->dead, &l->node);
     link_report(s, l, l->down_err);
-    if (l->up && !l->circuit) {
+    if (l->up && (l->props & LINK_ANON) == 0) {
         s->n_links--;
     }
     if (p == NULL) {
@@ -94,15 +128,21 @@ void link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
     if (l->up) {
         peer_unlink(p, l);
         p->n_dying++;
-        p->lost_one = p->lost_one || l->down_err == QUDAG_ETIMEOUT || l->down_err == QUDAG_ERESET;
-        dial_flush(s, p, l->down_err, now);
+        p->link_died = p->link_died || l->down_err == QUDAG_ETIMEOUT || l->down_err == QUDAG_ERESET;
+        swarm_opens_flush(s, p, l->down_err, now);
         return;
     }
-    l->peer = NULL; /* it has no streams, and the peer may be evicted before it is buried */
+    l->peer = NULL; /* it has no streams, and the peer may be evicted before it is reaped */
     if (l->dialled) {
         p->n_dials--;
-        dial_ended(s, p, l->down_err, now);
+        swarm_dial_ended(s, p, l->down_err, now);
     }
+}
+
+void swarm_link_close(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
+{
+    l->tp->t->ops->close(l->tp->owner, l->ref, err);
+    swarm_link_gone(s, l, err, now);
 }
 
 /* What the link shows against what is known of its peer; a first proof is pinned. */
@@ -122,73 +162,57 @@ static qudag_err check_proof(struct swarm *s, struct swarm_peer *p, const struct
     return QUDAG_OK;
 }
 
-static struct swarm_link *link_of_up(struct swarm *s, struct ref ref)
-{
-    struct swarm_link *l = link_get(s, ref, false);
-
-    if (l == NULL) { /* inbound: first we hear of it */
-        l = link_make(s, ref, false);
-    }
-    return l;
-}
-
 /* A dial without expected peer, and an inbound link, learn who is there. */
 static struct swarm_peer *adopt_peer(struct swarm *s, struct swarm_link *l,
                                      const struct link_info *info)
 {
-    struct multiaddr ma;
-
     if (peer_id_eq(&info->peer, &s->cfg.self)) {
         return NULL;
     }
     if (l->peer == NULL) {
-        l->peer = peer_make(s, &info->peer);
+        l->peer = swarm_peer_make(s, &info->peer);
     }
     if (l->peer != NULL && (info->props & LINK_INBOUND) == 0) { /* this address works */
-        multiaddr_quic(&ma, &info->remote, NULL);
-        peer_addr_add(l->peer, &ma);
+        swarm_peer_addr_add(s, l->peer, &info->remote);
     }
     return l->peer;
 }
 
-/* Whether it was asked for a sign of life and gave none. */
-static bool link_silent(const struct swarm *s, const struct swarm_link *l, tstamp now)
+bool swarm_link_silent(const struct swarm_link *l, tstamp now)
 {
     struct link_info info;
 
-    return l->asked != 0 && now - l->asked >= SWARM_SILENT_AFTER &&
-           s->cfg.dialer->info(s->cfg.dialer_owner, l->ref, &info) == QUDAG_OK &&
-           info.bytes_in == l->heard;
+    return l->probed != 0 && now - l->probed >= SWARM_SILENT_AFTER &&
+           swarm_link_info(l, &info) == QUDAG_OK && info.bytes_in == l->heard;
 }
 
 /*
  * |p| has proven itself on one more link.  If it was killed and began anew, its older links are dead and
- * would be found so only after the idle timeout: they are asked.  Nobody else can cause this.
+ * would be found so only after the idle timeout: they are probed.  Nobody else can cause this.
  */
-static void ask_links(struct swarm *s, const struct swarm_peer *p, tstamp now)
+static void probe_links(struct swarm *s, const struct swarm_peer *p, tstamp now)
 {
     for (size_t i = 0; i < p->n_links; i++) {
         struct swarm_link *l = p->link[i];
         struct link_info info;
-        if (s->cfg.dialer->info(s->cfg.dialer_owner, l->ref, &info) != QUDAG_OK) {
+        if (l->tp->t->probe == NULL || swarm_link_info(l, &info) != QUDAG_OK) {
             continue;
         }
-        if (l->asked == 0 || info.bytes_in != l->heard) { /* else the first question stands */
-            l->asked = now;
+        if (l->probed == 0 || info.bytes_in != l->heard) { /* else the first probe stands */
+            l->probed = now;
             l->heard = info.bytes_in;
         }
-        s->stats.links_asked++;
-        s->cfg.dialer->ask(s->cfg.dialer_owner, l->ref, now);
+        s->stats.links_probed++;
+        l->tp->t->probe(l->tp->owner, l->ref, now);
     }
 }
 
 /* The link that gives way to a new one: the oldest silent one, or else the oldest without streams. */
-static struct swarm_link *least_needed(const struct swarm *s, const struct swarm_peer *p,
-                                       qudag_err *why, tstamp now)
+static struct swarm_link *least_needed(const struct swarm_peer *p, qudag_err *why, tstamp now)
 {
     *why = QUDAG_ETIMEOUT;
     for (size_t i = 0; i < p->n_links; i++) {
-        if (link_silent(s, p->link[i], now)) {
+        if (swarm_link_silent(p->link[i], now)) {
             return p->link[i];
         }
     }
@@ -209,13 +233,12 @@ static bool make_place(struct swarm *s, struct swarm_peer *p, tstamp now)
     if (p->n_links < SWARM_LINKS_PER_PEER) {
         return true;
     }
-    struct swarm_link *old = least_needed(s, p, &why, now);
+    struct swarm_link *old = least_needed(p, &why, now);
     if (old == NULL) {
         return false;
     }
     s->stats.links_replaced++;
-    old->ops->close(old->owner, old->ref, why);
-    link_gone(s, old, why, now);
+    swarm_link_close(s, old, why, now);
     return true;
 }
 
@@ -234,108 +257,88 @@ static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_
     return make_place(s, p, now) ? QUDAG_OK : QUDAG_ELIMIT;
 }
 
-/* Of several dials to one peer the first wins; whoever asked for a particular one keeps it. */
-static void cancel_other_dials(struct swarm *s, const struct swarm_peer *p, tstamp now)
+/* |l| stands: it is one more of its peer's. */
+static void enter(struct swarm *s, struct swarm_link *l, const struct link_info *info, tstamp now)
 {
-    if (p->n_dials == 0) {
-        return;
-    }
-    LIST_EACH_SAFE(it, tmp, &s->links)
-    {
-        struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
-        if (l->peer == p && l->dialled && l->report == NULL) {
-            l->ops->close(l->owner, l->ref, QUDAG_ECANCELED);
-            link_gone(s, l, QUDAG_ECANCELED, now);
-        }
-    }
-}
-
-static void link_up(struct swarm *s, struct ref ref, tstamp now)
-{
-    struct link_info info;
-    struct swarm_link *l = link_of_up(s, ref);
-
-    if (l == NULL || s->cfg.dialer->info(s->cfg.dialer_owner, ref, &info) != QUDAG_OK) {
-        s->cfg.dialer->ops->close(s->cfg.dialer_owner, ref, QUDAG_ENOMEM);
-        return;
-    }
-    qudag_err err = admit(s, l, &info, now);
-    if (err != QUDAG_OK) {
-        l->ops->close(l->owner, ref, err);
-        link_gone(s, l, err, now);
-        return;
-    }
     struct swarm_peer *p = l->peer;
-    dial_uncount(s, l);
+
+    swarm_dial_uncount(s, l);
     if (l->dialled) {
         l->dialled = false;
         p->n_dials--;
     }
     l->up = true;
-    l->props = info.props;
-    l->net = netaddr_group(&info.remote);
+    l->up_order = ++s->n_ups;
+    l->props = info->props & (uint8_t)~LINK_ANON;
+    l->net = info->net;
     l->idle_since = now;
     s->n_links++;
-    ask_links(s, p, now);
+    probe_links(s, p, now);
     p->link[p->n_links++] = l;
     p->failures = 0;
     p->not_before = 0;
     p->last_err = QUDAG_OK;
-    list_del(&p->tell);
-    list_push_back(&s->tell, &p->tell);
+    list_del(&p->notify);
+    list_push_back(&s->notify, &p->notify);
+}
+
+static void link_up(struct swarm *s, const struct swarm_transport *tp, struct ref ref, tstamp now)
+{
+    struct link_info info;
+    struct swarm_link *l = find(s, tp, ref);
+
+    if (l == NULL) { /* inbound: first we hear of it */
+        l = swarm_link_make(s, tp, ref);
+    }
+    if (l == NULL || swarm_link_info(l, &info) != QUDAG_OK) {
+        tp->t->ops->close(tp->owner, ref, QUDAG_ENOMEM);
+        return;
+    }
+    qudag_err err = admit(s, l, &info, now);
+    if (err != QUDAG_OK) {
+        swarm_link_close(s, l, err, now);
+        return;
+    }
+    enter(s, l, &info, now);
     link_report(s, l, QUDAG_OK);
-    dial_flush(s, p, QUDAG_EPOLICY, now);
-    if (list_empty(&p->opens)) {
-        cancel_other_dials(s, p, now);
+    swarm_opens_flush(s, l->peer, QUDAG_EPOLICY, now);
+    if (list_empty(&l->peer->opens)) {
+        swarm_dials_cancel(s, l, now);
     }
 }
 
-void swarm_circuit_down(struct swarm *s, struct ref circuit, qudag_err err, tstamp now)
+void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev *ev, tstamp now)
 {
-    struct swarm_link *l = link_get(s, circuit, true);
-
-    if (l != NULL) {
-        link_gone(s, l, err, now);
-    }
-}
-
-void swarm_link_event(struct swarm *s, const struct link_ops *ops, void *owner,
-                      const struct link_ev *ev, tstamp now)
-{
-    bool circuit = ops == s->circ_ops && owner == s->circ_owner;
+    const struct swarm_transport *tp = &s->transport[transport];
     struct swarm_link *l;
 
     switch (ev->type) {
     case LINK_UP:
-        link_up(s, ev->link, now);
+        link_up(s, tp, ev->link, now);
         break;
     case LINK_DOWN:
-        if ((l = link_get(s, ev->link, circuit)) != NULL) {
-            link_gone(s, l, ev->err, now);
+        if ((l = find(s, tp, ev->link)) != NULL) {
+            swarm_link_gone(s, l, ev->err, now);
         }
         break;
     case LINK_STREAM:
-        l = link_get(s, ev->link, circuit);
-        if (l == NULL && circuit && (l = link_make(s, ev->link, true)) != NULL) {
-            l->up = true;
-            l->props = LINK_ANON | LINK_PQ_KEX | LINK_INBOUND;
-        }
+        l = swarm_link_get(s, tp, ev->link);
         if (l != NULL && l->up) {
-            stream_in(s, l, ev, now);
+            swarm_stream_in(s, l, ev, now);
         } else {
-            ops->reset(owner, ev->link, ev->sid, QUDAG_ELIMIT);
+            tp->t->ops->reset(tp->owner, ev->link, ev->sid, QUDAG_ELIMIT);
         }
         break;
     case LINK_STREAMS_OK:
-        if ((l = link_get(s, ev->link, circuit)) != NULL && l->peer != NULL) {
-            dial_flush(s, l->peer, QUDAG_EPOLICY, now);
+        if ((l = find(s, tp, ev->link)) != NULL && l->peer != NULL) {
+            swarm_opens_flush(s, l->peer, QUDAG_EPOLICY, now);
         }
         break;
     case LINK_DATA:
     case LINK_FIN:
     case LINK_RESET:
     case LINK_SENT:
-        stream_event(s, ev, circuit, now);
+        swarm_stream_event(s, tp, ev, now);
         break;
     }
 }

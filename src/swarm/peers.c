@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-struct swarm_peer *peer_get(struct swarm *s, const struct peer_id *id)
+struct swarm_peer *swarm_peer_get(struct swarm *s, const struct peer_id *id)
 {
     return map_get(&s->peers, peer_id_slice(id));
 }
@@ -25,20 +25,20 @@ static bool evict_one(struct swarm *s)
     {
         struct swarm_peer *p = LIST_ENTRY(it, struct swarm_peer, lru);
         if (peer_is_idle(p) && !p->pin_known) {
-            peer_free(s, p);
+            swarm_peer_free(s, p);
             return true;
         }
         pinned = pinned == NULL && peer_is_idle(p) ? p : pinned;
     }
     if (pinned != NULL) {
-        peer_free(s, pinned);
+        swarm_peer_free(s, pinned);
     }
     return pinned != NULL;
 }
 
-struct swarm_peer *peer_make(struct swarm *s, const struct peer_id *id)
+struct swarm_peer *swarm_peer_make(struct swarm *s, const struct peer_id *id)
 {
-    struct swarm_peer *p = peer_get(s, id);
+    struct swarm_peer *p = swarm_peer_get(s, id);
 
     if (p != NULL) {
         list_del(&p->lru);
@@ -55,7 +55,7 @@ struct swarm_peer *peer_make(struct swarm *s, const struct peer_id *id)
     p->id = *id;
     list_init(&p->opens);
     list_init(&p->lru);
-    list_init(&p->tell);
+    list_init(&p->notify);
     if (map_put(&s->peers, peer_id_slice(id), p) != QUDAG_OK) {
         mem_free(s->mem, p);
         return NULL;
@@ -64,24 +64,42 @@ struct swarm_peer *peer_make(struct swarm *s, const struct peer_id *id)
     return p;
 }
 
-void peer_free(struct swarm *s, struct swarm_peer *p)
+void swarm_peer_free(struct swarm *s, struct swarm_peer *p)
 {
     map_del(&s->peers, peer_id_slice(&p->id));
     list_del(&p->lru);
-    list_del(&p->tell);
+    list_del(&p->notify);
     mem_free(s->mem, p);
 }
 
-/* Newest first; the oldest falls off.  While the list is being dialled, a new one comes next. */
-void peer_addr_add(struct swarm_peer *p, const struct multiaddr *addr)
+static enum transport_cost cost_of(const struct swarm *s, const struct multiaddr *addr)
+{
+    return swarm_transport_for(s, addr)->t->cost; /* only what one of them handles is in the list */
+}
+
+/* Where a new address belongs: before the first that is not cheaper, and behind those being dialled. */
+static size_t addr_place(const struct swarm *s, const struct swarm_peer *p,
+                         const struct multiaddr *addr)
 {
     size_t to = p->n_dials > 0 ? p->next_addr : 0;
+
+    while (to < p->n_addrs && cost_of(s, &p->addr[to]) < cost_of(s, addr)) {
+        to++;
+    }
+    return to;
+}
+
+/*
+ * Newest first of those that cost the same; the last falls off.  While the list is being dialled, a new
+ * one comes next.
+ */
+void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct multiaddr *addr)
+{
     struct multiaddr a = *addr;
-    struct netaddr net;
     size_t at = 0;
 
     multiaddr_strip_peer(&a);
-    if (!multiaddr_to_netaddr(&a, &net) || net.port == 0 || netaddr_is_unspecified(&net)) {
+    if (swarm_transport_for(s, &a) == NULL) {
         return;
     }
     while (at < p->n_addrs && !multiaddr_eq(&p->addr[at], &a)) {
@@ -90,15 +108,16 @@ void peer_addr_add(struct swarm_peer *p, const struct multiaddr *addr)
     if (at < p->n_addrs && p->n_dials > 0) {
         return; /* its turn came or will come */
     }
+    size_t to = addr_place(s, p, &a);
     if (at == p->n_addrs) {
         if (p->n_addrs < SWARM_ADDRS_MAX) {
             p->n_addrs++;
         } else {
             at--;
         }
-        to = to < at ? to : at;
         p->not_before = 0; /* a new address deserves a new attempt */
     }
+    to = to < at ? to : at;
     memmove(&p->addr[to + 1], &p->addr[to], (at - to) * sizeof(p->addr[0]));
     p->addr[to] = a;
 }
@@ -108,25 +127,36 @@ void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct mu
     if (peer_id_eq(peer, &s->cfg.self) || peer->len == 0) {
         return;
     }
-    struct swarm_peer *p = peer_make(s, peer);
+    struct swarm_peer *p = swarm_peer_make(s, peer);
     if (p != NULL) {
-        peer_addr_add(p, addr);
+        swarm_peer_addr_add(s, p, addr);
     }
 }
 
-struct swarm_link *peer_link(const struct swarm_peer *p, uint8_t need)
+struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_peer *p, uint8_t need,
+                                   unsigned core, tstamp now)
 {
-    for (size_t i = p->n_links; i > 0; i--) {
-        if ((p->link[i - 1]->props & need) == need) {
-            return p->link[i - 1];
+    bool limited_ok = s->core[core].ops->limited_ok;
+    struct swarm_rank best_rank = {0};
+    struct swarm_link *best = NULL;
+
+    for (size_t i = 0; i < p->n_links; i++) {
+        struct swarm_link *l = p->link[i];
+        if (!swarm_rule_carries(l->props, need, limited_ok)) {
+            continue;
+        }
+        struct swarm_rank rank = {l->props, swarm_link_silent(l, now), l->up_order};
+        if (best == NULL || swarm_rule_better(&rank, &best_rank)) {
+            best = l;
+            best_rank = rank;
         }
     }
-    return NULL;
+    return best;
 }
 
 void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32])
 {
-    struct swarm_peer *p = peer_make(s, peer);
+    struct swarm_peer *p = swarm_peer_make(s, peer);
 
     if (p == NULL || (p->proof.has_pin && p->pin_known)) {
         return;
@@ -157,26 +187,9 @@ bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t 
 
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now)
 {
-    const struct swarm_peer *p = peer_get(s, peer);
+    const struct swarm_peer *p = swarm_peer_get(s, peer);
 
     while (p != NULL && p->n_links > 0) {
-        struct swarm_link *l = p->link[0];
-        l->ops->close(l->owner, l->ref, why);
-        link_gone(s, l, why == QUDAG_OK ? QUDAG_ECLOSED : why, now);
+        swarm_link_close(s, p->link[0], why, now);
     }
-}
-
-bool swarm_peer_addrs(const struct swarm *s, const struct peer_id *peer, struct multiaddr *addr,
-                      size_t *n)
-{
-    const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(peer));
-
-    if (p == NULL) {
-        *n = 0;
-        return false;
-    }
-    size_t count = p->n_addrs < *n ? p->n_addrs : *n;
-    memcpy(addr, p->addr, count * sizeof(*addr));
-    *n = count;
-    return count > 0;
 }

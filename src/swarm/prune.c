@@ -1,4 +1,7 @@
-/* prune.c - what time does: opens and negotiations that take too long, idle links, too many links. */
+/*
+ * prune.c - what ends as time passes: opens and negotiations that take too long, idle links, and links
+ * above the limit.
+ */
 #include "swarm/internal.h"
 
 static void expire_opens(struct swarm *s, tstamp now)
@@ -9,7 +12,7 @@ static void expire_opens(struct swarm *s, tstamp now)
         if (o->due > now) {
             break;
         }
-        open_fail(s, o, QUDAG_ETIMEOUT);
+        swarm_open_fail(s, o, QUDAG_ETIMEOUT);
     }
 }
 
@@ -22,16 +25,18 @@ static void expire_negotiations(struct swarm *s, tstamp now)
             break;
         }
         s->stats.negotiate_timeout++;
-        st->link->ops->reset(st->link->owner, st->link->ref, st->sid, QUDAG_ETIMEOUT);
-        st->late = true;
+        const struct swarm_link *l = st->link;
+        l->tp->t->ops->reset(l->tp->owner, l->ref, st->sid, QUDAG_ETIMEOUT);
+        st->timed_out = true;
         list_del(&st->wait_node);
-        list_push_back(&s->late, &st->wait_node);
+        list_push_back(&s->timed_out, &st->wait_node);
     }
 }
 
 static bool link_is_idle(const struct swarm_link *l, uint64_t for_ns, tstamp now)
 {
-    return l->up && !l->circuit && l->n_streams == 0 && tstamp_after(l->idle_since, for_ns) <= now;
+    return l->up && (l->props & LINK_ANON) == 0 && l->n_streams == 0 &&
+           tstamp_after(l->idle_since, for_ns) <= now;
 }
 
 /* Closes idle links, and above the high mark also those idle for only 20 s, oldest first. */
@@ -47,8 +52,7 @@ static void prune_links(struct swarm *s, tstamp now)
         }
         surplus -= surplus > 0 ? 1 : 0;
         s->stats.links_pruned++;
-        l->ops->close(l->owner, l->ref, QUDAG_OK);
-        link_gone(s, l, QUDAG_ECLOSED, now);
+        swarm_link_close(s, l, QUDAG_OK, now);
     }
 }
 
@@ -66,7 +70,7 @@ tstamp swarm_deadline(const struct swarm *s)
 {
     tstamp at = s->next_prune;
 
-    if (!list_empty(&s->dead) || !list_empty(&s->late) || !list_empty(&s->tell) ||
+    if (!list_empty(&s->dead) || !list_empty(&s->timed_out) || !list_empty(&s->notify) ||
         !list_empty(&s->pending)) {
         return 0; /* for swarm_step */
     }

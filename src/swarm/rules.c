@@ -70,3 +70,25 @@ bool swarm_rule_hint(const struct netaddr *addr, bool private_ok)
     }
     return private_ok || (!netaddr_is_loopback(&a) && !netaddr_is_private(&a));
 }
+
+bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok)
+{
+    return (props & need) == need && (limited_ok || (props & LINK_LIMITED) == 0);
+}
+
+/* The criteria but for age, the weightiest in the highest bit; less is better. */
+static unsigned flaws(const struct swarm_rank *r)
+{
+    unsigned lacking =
+        ((r->props & LINK_PQ_KEX) != 0 ? 0u : 1u) + ((r->props & LINK_PQ_AUTH) != 0 ? 0u : 1u);
+
+    return (r->silent ? 16u : 0) | ((r->props & LINK_LIMITED) != 0 ? 8u : 0) |
+           ((r->props & LINK_RELAYED) != 0 ? 4u : 0) | lacking;
+}
+
+bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b)
+{
+    unsigned fa = flaws(a), fb = flaws(b);
+
+    return fa != fb ? fa < fb : a->order > b->order;
+}

@@ -58,4 +58,24 @@ bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN
  */
 bool swarm_rule_hint(const struct netaddr *addr, bool private_ok);
 
+/*
+ * Whether a link with |props| may carry a stream: it has all of |need|, and a link that a relay limits
+ * (in time and bytes) only if the protocol allows that.
+ */
+bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok);
+
+/* What decides between links of one peer that may all carry a stream. */
+struct swarm_rank {
+    uint8_t props;  /* enum link_prop */
+    bool silent;    /* a liveness probe was not answered */
+    uint64_t order; /* the newer link has the higher number */
+};
+
+/*
+ * Whether |a| is used rather than |b|: one that answers before a silent one, one without a limit before a
+ * limited one, direct before relayed, more post-quantum properties before fewer, newer before older.
+ * The newest, because a peer that began anew leaves older links behind that are dead.
+ */
+bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b);
+
 #endif

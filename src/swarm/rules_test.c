@@ -156,6 +156,55 @@ static void hints_lead_to_public_hosts_only(void **state)
     assert_false(swarm_rule_hint(&none, true));
 }
 
+static void a_limited_link_carries_only_what_allows_it(void **state)
+{
+    static const struct {
+        uint8_t props, need;
+        bool limited_ok, carries;
+    } row[] = {
+        {0, 0, false, true},
+        {K, K, false, true},
+        {K, A, true, false},
+        {K | A | LINK_INBOUND, K | A, false, true},
+        {LINK_RELAYED, 0, false, true},
+        {LINK_RELAYED | LINK_LIMITED, 0, false, false},
+        {LINK_RELAYED | LINK_LIMITED, 0, true, true},
+        {LINK_RELAYED | LINK_LIMITED | K, A, true, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(swarm_rule_carries(row[i].props, row[i].need, row[i].limited_ok),
+                         row[i].carries);
+    }
+}
+
+/* Every link before every later one, whichever is newer, unless they are alike. */
+static void of_two_links_the_better_is_used(void **state)
+{
+    static const struct swarm_rank best_first[] = {
+        {K | A, false, 0},
+        {K, false, 0},
+        {0, false, 0},
+        {K | A | LINK_RELAYED, false, 0},
+        {LINK_RELAYED, false, 0},
+        {K | A | LINK_LIMITED, false, 0},
+        {K | A | LINK_LIMITED | LINK_RELAYED, false, 0},
+        {K | A, true, 0},
+        {LINK_LIMITED | LINK_RELAYED, true, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(best_first); i++) {
+        for (size_t j = 0; j < ARRAY_LEN(best_first); j++) {
+            for (uint64_t newer = 0; newer < 2; newer++) {
+                struct swarm_rank a = best_first[i], b = best_first[j];
+                a.order = newer;
+                b.order = 1 - newer;
+                assert_int_equal(swarm_rule_better(&a, &b), i < j || (i == j && newer == 1));
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +213,8 @@ int main(void)
         cmocka_unit_test(a_pin_admits_its_key_only),
         cmocka_unit_test(the_first_key_is_pinned_and_stays),
         cmocka_unit_test(hints_lead_to_public_hosts_only),
+        cmocka_unit_test(a_limited_link_carries_only_what_allows_it),
+        cmocka_unit_test(of_two_links_the_better_is_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

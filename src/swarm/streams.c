@@ -4,8 +4,8 @@
  *   inbound   LISTEN ─ mss agrees ▶ OPEN            outbound   DIALING ─ echo ▶ OPEN
  *                └ na x 8, broken, 10 s ▶ reset                   └ na ▶ EV_RESET
  *
- * Outbound streams are usable at once (optimistic negotiation).  Streams over circuits carry their
- * protocol in the circuit's own message and need no negotiation.
+ * Outbound streams are usable at once (optimistic negotiation).  A link with LINK_NAMED carries the
+ * protocol's name itself, and nothing is negotiated.
  */
 #include "swarm/internal.h"
 
@@ -44,7 +44,7 @@ static struct swarm_stream *stream_make(struct swarm *s, struct swarm_link *l, t
     return st;
 }
 
-void stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
+void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
 {
     struct swarm_link *l = st->link;
 
@@ -62,14 +62,14 @@ void stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
 }
 
 /* Our side gives the stream up; a core that knew it is not told. */
-void stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now)
+void swarm_stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now)
 {
-    struct swarm_link *l = st->link;
+    const struct swarm_link *l = st->link;
 
     if (!l->dead) {
-        l->ops->reset(l->owner, l->ref, st->sid, err);
+        l->tp->t->ops->reset(l->tp->owner, l->ref, st->sid, err);
     }
-    stream_drop(s, st, now);
+    swarm_stream_drop(s, st, now);
 }
 
 static bool negotiate_start(struct swarm *s, struct swarm_stream *st)
@@ -87,7 +87,7 @@ static void negotiate_end(struct swarm *s, struct swarm_stream *st)
     list_del(&st->wait_node);
     mem_free(s->mem, st->mss);
     st->mss = NULL;
-    st->state = STREAM_OPEN;
+    st->state = SWARM_STREAM_OPEN;
 }
 
 static qudag_err propose(struct swarm *s, struct swarm_stream *st, const char *proto)
@@ -104,13 +104,13 @@ static qudag_err propose(struct swarm *s, struct swarm_stream *st, const char *p
         return err;
     }
     st->preamble = n;
-    st->state = STREAM_DIALING;
-    return l->ops->write(l->owner, l->ref, st->sid, (struct slice){msg, n});
+    st->state = SWARM_STREAM_PROPOSED;
+    return l->tp->t->ops->write(l->tp->owner, l->ref, st->sid, (struct slice){msg, n});
 }
 
 /* On success |report| tells of it; on failure it is still the caller's. */
-qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
-                          const char *proto, tstamp now)
+qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
+                            const char *proto, tstamp now)
 {
     struct swarm_stream *st = stream_make(s, l, now);
 
@@ -119,20 +119,20 @@ qudag_err stream_open_out(struct swarm *s, struct swarm_link *l, struct swarm_pe
     }
     st->core = report->core;
     st->proto = proto;
-    qudag_err err = l->ops->open(l->owner, l->ref, user_word(st->ref), proto, &st->sid);
+    qudag_err err = l->tp->t->ops->open(l->tp->owner, l->ref, user_word(st->ref), proto, &st->sid);
     if (err != QUDAG_OK) {
-        stream_drop(s, st, now);
+        swarm_stream_drop(s, st, now);
         return err;
     }
-    if (l->circuit) {
-        st->state = STREAM_OPEN;
+    if ((l->props & LINK_NAMED) != 0) {
+        st->state = SWARM_STREAM_OPEN;
     } else if ((err = propose(s, st, proto)) != QUDAG_OK) {
-        stream_abort(s, st, err, now);
+        swarm_stream_abort(s, st, err, now);
         return err;
     }
     s->stats.streams_out++;
     st->in_up = true;
-    report->peer = *link_peer_id(l);
+    report->peer = *swarm_link_peer_id(l);
     report->ev = (struct ev){.type = EV_STREAM_OPEN,
                              .strm = st->ref,
                              .cookie = report->ev.cookie,
@@ -160,9 +160,14 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
     unsigned core = s->proto_core[proto_ix];
     const struct core_ops *ops = s->core[core].ops;
 
+    if (!swarm_rule_carries(l->props, 0, ops->limited_ok)) {
+        s->stats.streams_refused++;
+        swarm_stream_abort(s, st, QUDAG_EPOLICY, now);
+        return false;
+    }
     if (inbound_of(l, core) >= ops->inbound_max) {
         s->stats.streams_refused++;
-        stream_abort(s, st, QUDAG_ELIMIT, now);
+        swarm_stream_abort(s, st, QUDAG_ELIMIT, now);
         return false;
     }
     l->inbound[core]++;
@@ -174,34 +179,34 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
                     .strm = st->ref,
                     .inbound = true,
                     .props = l->props,
-                    .peer = link_peer_id(l),
+                    .peer = swarm_link_peer_id(l),
                     .proto = st->proto,
                     .net = l->net};
-    deliver(s, core, &ev);
+    swarm_deliver(s, core, &ev);
     return true;
 }
 
-void stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now)
+void swarm_stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, tstamp now)
 {
     struct swarm_stream *st = stream_make(s, l, now);
 
     if (st == NULL) {
-        l->ops->reset(l->owner, l->ref, ev->sid, QUDAG_ELIMIT);
+        l->tp->t->ops->reset(l->tp->owner, l->ref, ev->sid, QUDAG_ELIMIT);
         return;
     }
     st->inbound = true;
     st->sid = ev->sid;
-    l->ops->set_user(l->owner, l->ref, ev->sid, user_word(st->ref));
-    if (!l->circuit) {
-        st->state = STREAM_LISTEN;
+    l->tp->t->ops->set_user(l->tp->owner, l->ref, ev->sid, user_word(st->ref));
+    if ((l->props & LINK_NAMED) == 0) {
+        st->state = SWARM_STREAM_LISTEN;
         if (!negotiate_start(s, st)) {
-            stream_abort(s, st, QUDAG_ENOMEM, now);
+            swarm_stream_abort(s, st, QUDAG_ENOMEM, now);
             return;
         }
         mss_listen(st->mss, s->proto, s->n_protos);
         return;
     }
-    st->state = STREAM_OPEN;
+    st->state = SWARM_STREAM_OPEN;
     for (size_t i = 0; i < s->n_protos; i++) {
         if (strlen(s->proto[i]) == ev->data.len &&
             memcmp(s->proto[i], ev->data.base, ev->data.len) == 0) {
@@ -209,18 +214,18 @@ void stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev *ev, 
             return;
         }
     }
-    stream_abort(s, st, QUDAG_EUNSUPPORTED, now);
+    swarm_stream_abort(s, st, QUDAG_EUNSUPPORTED, now);
 }
 
-static void lost(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now)
+static void stream_fail(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now)
 {
     struct ev ev = {.type = EV_RESET, .strm = st->ref, .err = err};
     unsigned core = st->core;
     bool known = st->in_up;
 
-    stream_abort(s, st, err, now);
+    swarm_stream_abort(s, st, err, now);
     if (known) {
-        deliver(s, core, &ev);
+        swarm_deliver(s, core, &ev);
     }
 }
 
@@ -234,12 +239,13 @@ static bool negotiate(struct swarm *s, struct swarm_stream *st, struct slice *in
     size_t chosen = r == MSS_DONE && st->inbound ? mss_chosen(st->mss) : 0;
 
     ASSERT(used <= in->len);
-    l->ops->consume(l->owner, l->ref, st->sid, used);
+    l->tp->t->ops->consume(l->tp->owner, l->ref, st->sid, used);
     if (reply_len > 0) {
         st->preamble += reply_len;
-        qudag_err err = l->ops->write(l->owner, l->ref, st->sid, (struct slice){reply, reply_len});
+        qudag_err err =
+            l->tp->t->ops->write(l->tp->owner, l->ref, st->sid, (struct slice){reply, reply_len});
         if (err != QUDAG_OK) {
-            lost(s, st, err, now);
+            stream_fail(s, st, err, now);
             return false;
         }
     }
@@ -258,7 +264,7 @@ static bool negotiate(struct swarm *s, struct swarm_stream *st, struct slice *in
         break;
     }
     s->stats.negotiate_failed++;
-    lost(s, st, r == MSS_NA ? QUDAG_EUNSUPPORTED : QUDAG_EPROTO, now);
+    stream_fail(s, st, r == MSS_NA ? QUDAG_EUNSUPPORTED : QUDAG_EPROTO, now);
     return false;
 }
 
@@ -275,9 +281,9 @@ static void on_data(struct swarm *s, struct swarm_stream *st, struct slice in, t
     }
     struct ev ev = {.type = EV_DATA, .strm = ref, .props = l->props, .data = in};
     bool manual = s->core[st->core].ops->manual_credit;
-    deliver(s, st->core, &ev);
+    swarm_deliver(s, st->core, &ev);
     if (!manual) {
-        l->ops->consume(l->owner, l->ref, st->sid, in.len);
+        l->tp->t->ops->consume(l->tp->owner, l->ref, st->sid, in.len);
     }
 }
 
@@ -289,15 +295,15 @@ static void on_fin(struct swarm *s, struct swarm_stream *st, tstamp now)
 
     if (st->mss != NULL) { /* the end came before agreement */
         s->stats.negotiate_failed++;
-        lost(s, st, QUDAG_EPROTO, now);
+        stream_fail(s, st, QUDAG_EPROTO, now);
         return;
     }
     st->fin_in = true;
     if (st->fin_out) {
-        stream_drop(s, st, now);
+        swarm_stream_drop(s, st, now);
     }
     if (known) {
-        deliver(s, core, &ev);
+        swarm_deliver(s, core, &ev);
     }
 }
 
@@ -308,7 +314,7 @@ static void on_sent(struct swarm *s, struct swarm_stream *st, uint64_t n)
     st->preamble -= (size_t)own;
     if (n > own && st->in_up) {
         struct ev ev = {.type = EV_WRITABLE, .strm = st->ref, .n = (size_t)(n - own)};
-        deliver(s, st->core, &ev);
+        swarm_deliver(s, st->core, &ev);
     }
 }
 
@@ -316,14 +322,15 @@ static void on_sent(struct swarm *s, struct swarm_stream *st, uint64_t n)
  * Events of one datagram or cell are made together: those behind the LINK_STREAM that told of a stream
  * cannot carry its user word yet.
  */
-static struct swarm_stream *stream_find(struct swarm *s, const struct link_ev *ev, bool circuit)
+static struct swarm_stream *stream_find(struct swarm *s, const struct swarm_transport *tp,
+                                        const struct link_ev *ev)
 {
     struct swarm_stream *st = slots_get(&s->streams, user_ref(ev->user));
 
     if (st != NULL || ev->user != 0) {
         return st;
     }
-    struct swarm_link *l = link_get(s, ev->link, circuit);
+    struct swarm_link *l = swarm_link_get(s, tp, ev->link);
     if (l == NULL) {
         return NULL;
     }
@@ -337,12 +344,13 @@ static struct swarm_stream *stream_find(struct swarm *s, const struct link_ev *e
     return NULL;
 }
 
-void stream_event(struct swarm *s, const struct link_ev *ev, bool circuit, tstamp now)
+void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const struct link_ev *ev,
+                        tstamp now)
 {
-    struct swarm_stream *st = stream_find(s, ev, circuit);
+    struct swarm_stream *st = stream_find(s, tp, ev);
 
-    if (st == NULL || st->link->dead || st->late) {
-        return; /* ours was dropped; late events of the owner are normal */
+    if (st == NULL || st->link->dead || st->timed_out) {
+        return; /* ours was dropped; the transport may still have had events of it */
     }
     switch (ev->type) {
     case LINK_DATA:
@@ -355,9 +363,9 @@ void stream_event(struct swarm *s, const struct link_ev *ev, bool circuit, tstam
         struct ev reset = {.type = EV_RESET, .strm = st->ref, .err = ev->err};
         unsigned core = st->core;
         bool known = st->in_up;
-        stream_drop(s, st, now);
+        swarm_stream_drop(s, st, now);
         if (known) {
-            deliver(s, core, &reset);
+            swarm_deliver(s, core, &reset);
         }
         break;
     }
@@ -372,24 +380,18 @@ void stream_event(struct swarm *s, const struct link_ev *ev, bool circuit, tstam
     }
 }
 
-/* A circuit the onion core knows becomes a link with its first stream. */
-static qudag_err open_on_circuit(struct swarm *s, struct swarm_pending *r, struct ref circuit,
-                                 const char *proto, tstamp now)
+/* |ref| names a link of the one transport that makes its links on demand. */
+static qudag_err open_on(struct swarm *s, struct swarm_pending *r, struct ref ref,
+                         const char *proto, tstamp now)
 {
-    struct swarm_link *l = link_get(s, circuit, true);
+    struct swarm_link *l = NULL;
 
-    if (l == NULL) {
-        if ((l = link_make(s, circuit, true)) == NULL) {
-            return QUDAG_ENOMEM;
+    for (uint32_t i = 0; i < s->n_transports && l == NULL; i++) {
+        if (s->transport[i].t->on_demand) {
+            l = swarm_link_get(s, &s->transport[i], ref);
         }
-        l->up = true;
-        l->props = LINK_ANON | LINK_PQ_KEX | LINK_PQ_AUTH;
     }
-    qudag_err err = stream_open_out(s, l, r, proto, now);
-    if (err == QUDAG_ESTALE) { /* gone, and reported so before we made the link */
-        link_gone(s, l, err, now);
-    }
-    return err;
+    return l == NULL ? QUDAG_ESTALE : swarm_stream_open(s, l, r, proto, now);
 }
 
 static void act_open(struct swarm *s, unsigned core, const struct act *a, const char *proto,
@@ -400,17 +402,18 @@ static void act_open(struct swarm *s, unsigned core, const struct act *a, const 
         .type = EV_STREAM_FAIL, .cookie = a->cookie, .err = QUDAG_ENOMEM, .peer = &unknown};
 
     if (ref_none(a->obj)) {
-        dial_open(s, core, a, proto, now);
+        swarm_open_start(s, core, a, proto, now);
         return;
     }
-    struct swarm_pending *r = proto == NULL ? NULL : report_make(s, core, a->cookie, &unknown);
+    struct swarm_pending *r =
+        proto == NULL ? NULL : swarm_report_make(s, core, a->cookie, &unknown);
     if (r == NULL) {
-        deliver(s, core, &fail);
+        swarm_deliver(s, core, &fail);
         return;
     }
-    qudag_err err = open_on_circuit(s, r, a->obj, proto, now);
+    qudag_err err = open_on(s, r, a->obj, proto, now);
     if (err != QUDAG_OK) {
-        report_fail(s, r, err);
+        swarm_report_fail(s, r, err);
     }
 }
 
@@ -422,9 +425,9 @@ static void act_fin(struct swarm *s, struct swarm_stream *st, tstamp now)
         return;
     }
     st->fin_out = true;
-    l->ops->fin(l->owner, l->ref, st->sid);
+    l->tp->t->ops->fin(l->tp->owner, l->ref, st->sid);
     if (st->fin_in) {
-        stream_drop(s, st, now);
+        swarm_stream_drop(s, st, now);
     }
 }
 
@@ -435,26 +438,27 @@ void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *
         return;
     }
     struct swarm_stream *st = slots_get(&s->streams, a->strm);
-    if (st == NULL || st->link->dead || st->late || st->core != core) {
+    if (st == NULL || st->link->dead || st->timed_out || st->core != core) {
         return;
     }
     struct swarm_link *l = st->link;
     switch (a->type) {
     case ACT_WRITE: {
-        qudag_err err = st->fin_out ? QUDAG_OK : l->ops->write(l->owner, l->ref, st->sid, a->data);
+        qudag_err err =
+            st->fin_out ? QUDAG_OK : l->tp->t->ops->write(l->tp->owner, l->ref, st->sid, a->data);
         if (err != QUDAG_OK) { /* over its queue: the stream cannot go on without losing bytes */
-            lost(s, st, err, now);
+            stream_fail(s, st, err, now);
         }
         break;
     }
     case ACT_CONSUME:
-        l->ops->consume(l->owner, l->ref, st->sid, (size_t)a->n);
+        l->tp->t->ops->consume(l->tp->owner, l->ref, st->sid, (size_t)a->n);
         break;
     case ACT_FIN:
         act_fin(s, st, now);
         break;
     case ACT_RESET:
-        stream_abort(s, st, a->err, now);
+        swarm_stream_abort(s, st, a->err, now);
         break;
     case ACT_OPEN:
     case ACT_UP:

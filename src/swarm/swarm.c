@@ -1,8 +1,8 @@
 /*
- * swarm.c - life, registration, pending events, and looking in.
+ * swarm.c - making and freeing it, registration, delivery of pending events, and looking in.
  *
  *   link events ──▶ links.c ──▶ streams.c ──▶ sink (cores)
- *   actions of cores ──▶ dial.c (open) / streams.c (write, consume, fin, reset) ──▶ link_ops
+ *   actions of cores ──▶ opens.c, dial.c (open) / streams.c (the rest) ──▶ transport
  */
 #include "swarm/internal.h"
 
@@ -10,43 +10,8 @@
 
 #include <string.h>
 
-static const struct peer_id nobody;
-
-struct slice ref_key(const struct ref *r, uint8_t buf[LINK_ID_LEN])
-{
-    memcpy(buf, &r->slot, 4);
-    memcpy(buf + 4, &r->gen, 4);
-    return (struct slice){buf, LINK_ID_LEN};
-}
-
-const struct peer_id *link_peer_id(const struct swarm_link *l)
-{
-    return l->peer != NULL ? &l->peer->id : &nobody;
-}
-
-static qudag_err dial_quic(void *owner, const struct quic_dial *d, tstamp now, struct ref *out)
-{
-    return quic_dial(owner, d, now, out);
-}
-
-static qudag_err info_quic(const void *owner, struct ref link, struct link_info *out)
-{
-    return quic_info(owner, link, out);
-}
-
-static void ask_quic(void *owner, struct ref link, tstamp now)
-{
-    quic_ask(owner, link, now);
-}
-
-static const struct swarm_dialer quic_dialer = {&quic_link_ops, dial_quic, info_quic, ask_quic};
-
 static void defaults(struct swarm_config *c)
 {
-    if (c->dialer == NULL) {
-        c->dialer = &quic_dialer;
-        c->dialer_owner = c->quic;
-    }
     c->peers_max = c->peers_max != 0 ? c->peers_max : 8192;
     c->streams_max = c->streams_max != 0 ? c->streams_max : 65536;
     c->opens_max = c->opens_max != 0 ? c->opens_max : 2048;
@@ -69,16 +34,15 @@ qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg)
     s->mem = cfg->mem;
     rng_fill(&cfg->rng, seed, sizeof(seed));
     map_init(&s->peers, s->mem, seed, s->cfg.peers_max);
-    map_init(&s->link_map, s->mem, seed, s->cfg.peers_max);
-    map_init(&s->circ_map, s->mem, seed, s->cfg.peers_max);
+    map_init(&s->link_map, s->mem, seed, 2 * (size_t)s->cfg.peers_max);
     list_init(&s->lru);
     list_init(&s->links);
     list_init(&s->dead);
     list_init(&s->negotiating);
-    list_init(&s->late);
+    list_init(&s->timed_out);
     list_init(&s->opens);
     list_init(&s->pending);
-    list_init(&s->tell);
+    list_init(&s->notify);
     slots_init(&s->streams, s->mem, s->cfg.streams_max);
     *out = s;
     return QUDAG_OK;
@@ -101,9 +65,9 @@ static void free_links(struct swarm *s, struct list *head)
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
         LIST_EACH_SAFE(st, tmp2, &l->streams)
         {
-            stream_drop(s, LIST_ENTRY(st, struct swarm_stream, link_node), 0);
+            swarm_stream_drop(s, LIST_ENTRY(st, struct swarm_stream, link_node), 0);
         }
-        link_free(s, l);
+        swarm_link_free(s, l);
     }
 }
 
@@ -128,19 +92,18 @@ void swarm_free(struct swarm *s)
     LIST_EACH_SAFE(it, tmp, &s->opens)
     {
         struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, order);
-        open_unlink(s, o);
+        swarm_open_unlink(s, o);
         mem_free(s->mem, o);
     }
     LIST_EACH_SAFE(it2, tmp2, &s->lru)
     {
-        peer_free(s, LIST_ENTRY(it2, struct swarm_peer, lru));
+        swarm_peer_free(s, LIST_ENTRY(it2, struct swarm_peer, lru));
     }
     free_pending(s);
     free_names(s, s->proto, s->n_protos);
     free_names(s, s->interned, s->n_interned);
     map_fini(&s->peers);
     map_fini(&s->link_map);
-    map_fini(&s->circ_map);
     slots_fini(&s->streams);
     mem_free(s->mem, s);
 }
@@ -234,14 +197,44 @@ size_t swarm_protos(const struct swarm *s, const char *const **protos)
     return s->n_protos;
 }
 
-void swarm_set_circuits(struct swarm *s, const struct link_ops *ops, void *owner)
+static bool has_on_demand(const struct swarm *s)
 {
-    s->circ_ops = ops;
-    s->circ_owner = owner;
+    for (uint32_t i = 0; i < s->n_transports; i++) {
+        if (s->transport[i].t->on_demand) {
+            return true;
+        }
+    }
+    return false;
 }
 
-struct swarm_pending *report_make(struct swarm *s, unsigned core, uint64_t cookie,
-                                  const struct peer_id *peer)
+qudag_err swarm_transport_add(struct swarm *s, const struct transport *t, void *owner,
+                              unsigned *transport)
+{
+    if (t->on_demand && has_on_demand(s)) {
+        return QUDAG_EEXISTS; /* ACT_OPEN could not tell their links apart */
+    }
+    if (s->n_transports == SWARM_TRANSPORTS_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    s->transport[s->n_transports] = (struct swarm_transport){t, owner, s->n_transports};
+    *transport = s->n_transports++;
+    return QUDAG_OK;
+}
+
+const struct swarm_transport *swarm_transport_for(const struct swarm *s,
+                                                  const struct multiaddr *addr)
+{
+    for (uint32_t i = 0; i < s->n_transports; i++) {
+        const struct swarm_transport *tp = &s->transport[i];
+        if (tp->t->handles != NULL && tp->t->handles(tp->owner, addr)) {
+            return tp;
+        }
+    }
+    return NULL;
+}
+
+struct swarm_pending *swarm_report_make(struct swarm *s, unsigned core, uint64_t cookie,
+                                        const struct peer_id *peer)
 {
     struct swarm_pending *p = mem_alloc(s->mem, sizeof(*p));
 
@@ -254,20 +247,20 @@ struct swarm_pending *report_make(struct swarm *s, unsigned core, uint64_t cooki
     return p;
 }
 
-void report_fail(struct swarm *s, struct swarm_pending *p, qudag_err err)
+void swarm_report_fail(struct swarm *s, struct swarm_pending *p, qudag_err err)
 {
     p->ev.type = EV_STREAM_FAIL;
     p->ev.err = err;
     list_push_back(&s->pending, &p->node);
 }
 
-void deliver(struct swarm *s, unsigned core, const struct ev *ev)
+void swarm_deliver(struct swarm *s, unsigned core, const struct ev *ev)
 {
     s->cfg.sink(s->cfg.sink_ctx, core, ev);
 }
 
 /* One stream of a dead link, or the link itself once it has none. */
-static void bury(struct swarm *s, tstamp now)
+static void reap(struct swarm *s, tstamp now)
 {
     struct swarm_link *l = LIST_ENTRY(s->dead.next, struct swarm_link, node);
 
@@ -276,9 +269,9 @@ static void bury(struct swarm *s, tstamp now)
         struct ev ev = {.type = EV_RESET, .strm = st->ref, .err = l->down_err};
         unsigned core = st->core;
         bool known = st->in_up;
-        stream_drop(s, st, now);
+        swarm_stream_drop(s, st, now);
         if (known) {
-            deliver(s, core, &ev);
+            swarm_deliver(s, core, &ev);
         }
         return;
     }
@@ -286,69 +279,80 @@ static void bury(struct swarm *s, tstamp now)
     if (p != NULL) {
         p->n_dying--;
         p->down_err = l->down_err;
-        list_del(&p->tell);
-        list_push_back(&s->tell, &p->tell);
+        list_del(&p->notify);
+        list_push_back(&s->notify, &p->notify);
     }
-    link_free(s, l);
+    swarm_link_free(s, l);
+}
+
+/* Of the link a stream without special needs goes to; a limited one, if there is no other. */
+static uint8_t best_props(const struct swarm *s, const struct swarm_peer *p, tstamp now)
+{
+    const struct swarm_link *l = NULL;
+
+    for (unsigned c = 0; c < s->n_cores && l == NULL; c++) {
+        l = swarm_peer_link(s, p, 0, c, now);
+    }
+    return l != NULL ? l->props : p->link[0]->props;
 }
 
 /*
- * Tells the cores whether the peer is there, if that has changed, or that it came back before anyone saw
- * it go: what it said of itself and what failed meanwhile is of the past.
+ * Notifies the cores whether the peer is there, if that has changed, or that it came back before anyone
+ * saw it go: what it said of itself and what failed meanwhile is of the past.
  */
-static void tell(struct swarm *s)
+static void notify(struct swarm *s, tstamp now)
 {
-    struct swarm_peer *p = LIST_ENTRY(s->tell.next, struct swarm_peer, tell);
+    struct swarm_peer *p = LIST_ENTRY(s->notify.next, struct swarm_peer, notify);
     struct peer_id id = p->id; /* a core's answer may make room for other peers */
     struct ev ev = {.type = EV_PEER_UP, .peer = &id};
 
-    list_del(&p->tell);
+    list_del(&p->notify);
     if (p->up && p->n_dying > 0) {
         return; /* its streams first */
     }
-    ev.again = p->up && p->n_links > 0 && p->lost_one;
-    p->lost_one = false;
+    ev.again = p->up && p->n_links > 0 && p->link_died;
+    p->link_died = false;
     if (p->up == (p->n_links > 0) && !ev.again) {
         return;
     }
     p->up = p->n_links > 0;
     if (p->up) {
-        ev.props = peer_link(p, 0)->props;
+        ev.props = best_props(s, p, now);
     } else {
         ev.type = EV_PEER_DOWN;
         ev.err = p->down_err;
     }
     for (unsigned c = 0; c < s->n_cores; c++) {
-        deliver(s, c, &ev);
+        swarm_deliver(s, c, &ev);
     }
 }
 
 /* A negotiation took too long; the stream was reset already. */
-static void end_late(struct swarm *s, tstamp now)
+static void end_timed_out(struct swarm *s, tstamp now)
 {
-    struct swarm_stream *st = LIST_ENTRY(s->late.next, struct swarm_stream, wait_node);
+    struct swarm_stream *st = LIST_ENTRY(s->timed_out.next, struct swarm_stream, wait_node);
     struct ev ev = {.type = EV_RESET, .strm = st->ref, .err = QUDAG_ETIMEOUT};
     unsigned core = st->core;
     bool known = st->in_up;
 
-    stream_drop(s, st, now);
+    swarm_stream_drop(s, st, now);
     if (known) {
-        deliver(s, core, &ev);
+        swarm_deliver(s, core, &ev);
     }
 }
 
 bool swarm_step(struct swarm *s, tstamp now)
 {
     if (!list_empty(&s->dead)) {
-        bury(s, now);
+        reap(s, now);
         return true;
     }
-    if (!list_empty(&s->late)) {
-        end_late(s, now);
+    if (!list_empty(&s->timed_out)) {
+        end_timed_out(s, now);
         return true;
     }
-    if (!list_empty(&s->tell)) {
-        tell(s);
+    if (!list_empty(&s->notify)) {
+        notify(s, now);
         return true;
     }
     if (list_empty(&s->pending)) {
@@ -357,7 +361,7 @@ bool swarm_step(struct swarm *s, tstamp now)
     struct swarm_pending *p = LIST_ENTRY(s->pending.next, struct swarm_pending, node);
     list_del(&p->node);
     p->ev.peer = &p->peer;
-    deliver(s, p->core, &p->ev);
+    swarm_deliver(s, p->core, &p->ev);
     mem_free(s->mem, p);
     return true;
 }
@@ -369,11 +373,11 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, e
     LIST_EACH(n, &s->links)
     {
         const struct swarm_link *l = LIST_ENTRY(n, struct swarm_link, node);
-        if (!l->up || l->circuit || ix++ < *it) {
+        if (!l->up || (l->props & LINK_ANON) != 0 || ix++ < *it) {
             continue;
         }
         *it = ix;
-        if (s->cfg.dialer->info(s->cfg.dialer_owner, l->ref, out) != QUDAG_OK) {
+        if (swarm_link_info(l, out) != QUDAG_OK) {
             continue;
         }
         out->streams = l->n_streams;
@@ -393,7 +397,7 @@ qudag_err swarm_stream_info(const struct swarm *s, struct ref strm, struct swarm
     if (st == NULL) {
         return QUDAG_ESTALE;
     }
-    *out = (struct swarm_stream_info){.peer = *link_peer_id(st->link),
+    *out = (struct swarm_stream_info){.peer = *swarm_link_peer_id(st->link),
                                       .props = st->link->props,
                                       .link = st->link->ref,
                                       .core = st->core};

@@ -1,10 +1,13 @@
 /*
  * swarm.h - peers, links and streams: who is reachable how, dialling, negotiation, limits.
  *
- * The swarm stands between link owners (quic, onion) and cores.  Link events go in with
+ * The swarm stands between transports (core/transport.h) and cores.  Link events go in with
  * swarm_link_event(), actions of cores with swarm_act(); events for cores leave through the sink the
  * node gave, which only records what the core answers.  Work that could be long (a link with many
  * streams died) is done by swarm_step(), one event at a time.
+ *
+ * Several links with one peer are a normal case.  A stream goes to the best one that has the properties
+ * it needs: direct before relayed, post-quantum before classical, the newest of equals (rules.h).
  */
 #ifndef QUDAG_SRC_SWARM_SWARM_H
 #define QUDAG_SRC_SWARM_SWARM_H
@@ -12,39 +15,26 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slots.h"
-#include "core/link.h"
 #include "core/mss/mss.h"
-#include "quic/quic.h"
-#include "wire/multiaddr.h"
+#include "core/transport.h"
 
 #define SWARM_CORES_MAX 16
+#define SWARM_TRANSPORTS_MAX 8
 #define SWARM_PROTOS_MAX 32
 #define SWARM_PROTO_LEN_MAX 95 /* bytes of a protocol id */
 #define SWARM_ADDRS_MAX 8      /* kept of one peer */
 #define SWARM_LINKS_PER_PEER 4
-#define SWARM_SILENT_AFTER NS_PER_S /* asked for a sign of life so long ago */
+#define SWARM_SILENT_AFTER NS_PER_S /* a probe unanswered for so long: silent */
 #define SWARM_NEGOTIATE_TIMEOUT (10 * NS_PER_S)
 #define SWARM_OPEN_TIMEOUT (15 * NS_PER_S)
 #define SWARM_BACKOFF_MIN (NS_PER_S / 2)
 #define SWARM_BACKOFF_MAX (300 * NS_PER_S)
-
-/* Who makes the links that are dialled and accepted: quic, or a test. */
-struct swarm_dialer {
-    const struct link_ops *ops;
-    qudag_err (*dial)(void *owner, const struct quic_dial *d, tstamp now, struct ref *out);
-    qudag_err (*info)(const void *owner, struct ref link, struct link_info *out);
-    void (*ask)(void *owner, struct ref link,
-                tstamp now); /* does its peer live?  If not: LINK_DOWN */
-};
 
 struct swarm_config {
     struct mem *mem;
     struct rng rng;
     struct logger log;
     struct peer_id self;
-    struct quic *quic;
-    const struct swarm_dialer *dialer; /* NULL: |quic| */
-    void *dialer_owner;
     uint8_t need;    /* link properties every link must have (policy require) */
     bool private_ok; /* dial loopback and private addresses that others tell us (test networks) */
     uint32_t peers_max;     /* default 8192 */
@@ -61,7 +51,7 @@ struct swarm_config {
 struct swarm_stats {
     uint64_t dials, dials_failed, dials_refused_backoff;
     uint64_t streams_in, streams_out, negotiate_failed, negotiate_timeout, streams_refused;
-    uint64_t links_pruned, links_asked, links_replaced, pins_set, pins_refused;
+    uint64_t links_pruned, links_probed, links_replaced, pins_set, pins_refused;
     uint32_t peers, links, streams, opens;
 };
 
@@ -82,17 +72,17 @@ QUDAG_MUST_USE qudag_err swarm_proto_add(struct swarm *s, const char *proto, uns
 const char *swarm_proto_intern(struct swarm *s, const char *proto);
 size_t swarm_protos(const struct swarm *s, const char *const **protos);
 
-/* An event from a link owner. */
-void swarm_link_event(struct swarm *s, const struct link_ops *ops, void *owner,
-                      const struct link_ev *ev, tstamp now);
-/* A circuit became usable, or went: anonymous links the swarm does not dial itself. */
-void swarm_circuit_down(struct swarm *s, struct ref circuit, qudag_err err, tstamp now);
+/*
+ * Registers a transport; its index goes into swarm_link_event().  Of two that handle an address the
+ * first dials it.  QUDAG_ELIMIT; QUDAG_EEXISTS for a second one that makes links on demand.
+ */
+QUDAG_MUST_USE qudag_err swarm_transport_add(struct swarm *s, const struct transport *t,
+                                             void *owner, unsigned *transport);
+/* An event of the transport with that index. */
+void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev *ev, tstamp now);
 
 /* Carries out ACT_OPEN .. ACT_RESET of |core|; |proto| NULL: the core's main one. */
 void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *proto, tstamp now);
-
-/* How circuits open streams; set once the onion core exists. */
-void swarm_set_circuits(struct swarm *s, const struct link_ops *ops, void *owner);
 
 /* Delivers one pending event; false when there is none. */
 bool swarm_step(struct swarm *s, tstamp now);
@@ -113,15 +103,13 @@ bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t 
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
 
 enum swarm_pin { SWARM_PIN_NONE, SWARM_PIN_FIRST_USE, SWARM_PIN_KNOWN };
-/* Looking in at links; false at the end. */
+/* Looking in at links with peers, |*it| from 0 on; false at the end. */
 bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, enum swarm_pin *pin);
-bool swarm_peer_addrs(const struct swarm *s, const struct peer_id *peer, struct multiaddr *addr,
-                      size_t *n); /* *n: capacity in, count out */
 
 struct swarm_stream_info {
     struct peer_id peer; /* len 0: anonymous */
     uint8_t props;
-    struct ref link; /* of a circuit when LINK_ANON */
+    struct ref link; /* the transport's name of it: a circuit when LINK_ANON */
     unsigned core;
     char proto[SWARM_PROTO_LEN_MAX + 1];
 };

@@ -29,6 +29,7 @@ struct fake {
     uint32_t n_opens;
     struct ref strm[64];
     uint32_t n_strm;
+    unsigned tp;
     tstamp now;
 };
 
@@ -43,7 +44,14 @@ static struct peer_id peer_no(uint8_t n)
     return p;
 }
 
-static qudag_err f_dial(void *owner, const struct quic_dial *d, tstamp now, struct ref *out)
+static bool f_handles(const void *owner, const struct multiaddr *addr)
+{
+    (void)owner;
+    (void)addr;
+    return true;
+}
+
+static qudag_err f_dial(void *owner, const struct transport_target *d, tstamp now, struct ref *out)
 {
     (void)owner;
     (void)now;
@@ -60,7 +68,8 @@ static qudag_err f_info(const void *owner, struct ref link, struct link_info *ou
     (void)owner;
     memset(out, 0, sizeof *out);
     out->peer = peer_no(f.peer[link.slot]);
-    out->remote = (struct netaddr){.family = 4, .ip = {1, 2, 3, 4}, .port = 5};
+    multiaddr_quic(&out->remote, &(struct netaddr){.family = 4, .ip = {1, 2, 3, 4}, .port = 5},
+                   NULL);
     out->props = f.props[link.slot];
     return QUDAG_OK;
 }
@@ -119,7 +128,16 @@ static void f_close(void *owner, struct ref link, qudag_err err)
     f.closed[link.slot] = true;
 }
 
-static void f_ask(void *owner, struct ref link, tstamp now)
+static bool f_cancel(void *owner, struct ref link)
+{
+    if (f.fail) {
+        return false;
+    }
+    f_close(owner, link, QUDAG_ECANCELED);
+    return true;
+}
+
+static void f_probe(void *owner, struct ref link, tstamp now)
 {
     (void)owner;
     (void)now;
@@ -128,7 +146,13 @@ static void f_ask(void *owner, struct ref link, tstamp now)
 
 static const struct link_ops f_ops = {f_open, f_set_user, f_write, f_consume,
                                       f_fin,  f_reset,    f_close};
-static const struct swarm_dialer f_dialer = {&f_ops, f_dial, f_info, f_ask};
+static const struct transport f_transport = {.name = "first",
+                                             .ops = &f_ops,
+                                             .handles = f_handles,
+                                             .dial = f_dial,
+                                             .cancel = f_cancel,
+                                             .probe = f_probe,
+                                             .info = f_info};
 static const struct core_ops c_ops = {.inbound_max = 3};
 
 static void sink(void *ctx, unsigned core, const struct ev *ev)
@@ -208,7 +232,7 @@ static void link_event_of(struct rd *r)
     f.told[l] = f.told[l] || ev.type == LINK_UP || ev.type == LINK_DOWN;
     f.closed[l] = f.closed[l] || ev.type == LINK_DOWN;
     ev.sid = ev.type == LINK_STREAM ? f.next_sid[l]++ : sid % 8;
-    swarm_link_event(f.s, &f_ops, &f, &ev, f.now);
+    swarm_link_event(f.s, f.tp, &ev, f.now);
 }
 
 static void move_time(uint8_t by)
@@ -235,13 +259,13 @@ static bool begin(uint64_t fail_at)
     struct swarm_config c = {.mem = &f.mem,
                              .rng = rng_of_stream(&stream),
                              .self = peer_no(0),
-                             .dialer = &f_dialer,
-                             .dialer_owner = &f,
                              .peers_max = 4,
                              .links_high = 6,
                              .links_low = 3,
                              .sink = sink};
-    if (swarm_new(&f.s, &c) != QUDAG_OK || swarm_core_add(f.s, &c_ops, &core) != QUDAG_OK ||
+    if (swarm_new(&f.s, &c) != QUDAG_OK ||
+        swarm_transport_add(f.s, &f_transport, &f, &f.tp) != QUDAG_OK ||
+        swarm_core_add(f.s, &c_ops, &core) != QUDAG_OK ||
         swarm_proto_add(f.s, "/a", core, true) != QUDAG_OK) {
         return false;
     }

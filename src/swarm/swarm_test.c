@@ -19,7 +19,8 @@ struct fake_link {
     uint8_t need; /* what the dial insisted on */
     uint8_t hash[32];
     int64_t next_sid;
-    unsigned resets, fins, asked;
+    unsigned resets, fins, probed;
+    bool completed; /* the peer may count it as up: no dial to be cancelled */
     uint64_t bytes_in;
     qudag_err reset_err, close_err;
     uint64_t user[300];
@@ -43,7 +44,7 @@ struct world {
     qudag_err dial_err, open_err, write_err;
     struct seen seen[EVENTS];
     size_t n_seen;
-    unsigned core[2];
+    unsigned core[2], tp;
     tstamp now;
 };
 
@@ -54,7 +55,15 @@ static struct ref ref_of(uint32_t ix)
     return (struct ref){ix, 1};
 }
 
-static qudag_err f_dial(void *owner, const struct quic_dial *d, tstamp now, struct ref *out)
+static bool f_handles(const void *owner, const struct multiaddr *addr)
+{
+    struct netaddr a;
+    (void)owner;
+
+    return multiaddr_to_netaddr(addr, &a) && a.port != 0 && !netaddr_is_unspecified(&a);
+}
+
+static qudag_err f_dial(void *owner, const struct transport_target *d, tstamp now, struct ref *out)
 {
     (void)owner;
     (void)now;
@@ -63,7 +72,7 @@ static qudag_err f_dial(void *owner, const struct quic_dial *d, tstamp now, stru
     }
     struct fake_link *l = &w.link[w.n_links];
     memset(l, 0, sizeof *l);
-    l->remote = d->remote;
+    assert_true(multiaddr_to_netaddr(d->addr, &l->remote));
     l->need = d->need;
     if (d->peer != NULL) {
         l->peer = *d->peer;
@@ -79,7 +88,8 @@ static qudag_err f_info(const void *owner, struct ref link, struct link_info *ou
 
     memset(out, 0, sizeof *out);
     out->peer = l->peer;
-    out->remote = l->remote;
+    multiaddr_quic(&out->remote, &l->remote, NULL);
+    out->net = netaddr_group(&l->remote);
     out->props = l->props;
     out->has_pq_hash = l->has_hash;
     out->bytes_in = l->bytes_in;
@@ -151,17 +161,32 @@ static void f_close(void *owner, struct ref link, qudag_err err)
     w.link[link.slot].close_err = err;
 }
 
-static void f_ask(void *owner, struct ref link, tstamp now)
+static bool f_cancel(void *owner, struct ref link)
+{
+    if (w.link[link.slot].completed) {
+        return false;
+    }
+    f_close(owner, link, QUDAG_ECANCELED);
+    return true;
+}
+
+static void f_probe(void *owner, struct ref link, tstamp now)
 {
     (void)owner;
     (void)now;
     assert_false(w.link[link.slot].closed);
-    w.link[link.slot].asked++;
+    w.link[link.slot].probed++;
 }
 
 static const struct link_ops f_ops = {f_open, f_set_user, f_write, f_consume,
                                       f_fin,  f_reset,    f_close};
-static const struct swarm_dialer f_dialer = {&f_ops, f_dial, f_info, f_ask};
+static const struct transport f_transport = {.name = "first",
+                                             .ops = &f_ops,
+                                             .handles = f_handles,
+                                             .dial = f_dial,
+                                             .cancel = f_cancel,
+                                             .probe = f_probe,
+                                             .info = f_info};
 static const struct core_ops c_ops = {.inbound_max = 2};
 
 static void sink(void *ctx, unsigned core, const struct ev *ev)
@@ -210,13 +235,12 @@ static int start(void **state, uint32_t peers_max)
     struct swarm_config c = {.mem = &w.mem,
                              .rng = rng_of_stream(&w.stream),
                              .self = peer_no(0),
-                             .dialer = &f_dialer,
-                             .dialer_owner = &w,
                              .peers_max = peers_max,
                              .links_high = 8,
                              .links_low = 4,
                              .sink = sink};
-    if (swarm_new(&w.s, &c) != QUDAG_OK) {
+    if (swarm_new(&w.s, &c) != QUDAG_OK ||
+        swarm_transport_add(w.s, &f_transport, &w, &w.tp) != QUDAG_OK) {
         return -1;
     }
     for (int i = 0; i < 2; i++) {
@@ -265,7 +289,7 @@ static void event(enum link_ev_type type, uint32_t link, int64_t sid, const void
     if (type != LINK_STREAM && type != LINK_UP && type != LINK_DOWN) {
         ev.user = w.link[link].user[sid];
     }
-    swarm_link_event(w.s, &f_ops, &w, &ev, w.now);
+    swarm_link_event(w.s, w.tp, &ev, w.now);
 }
 
 static void up(uint32_t link, uint8_t props)
@@ -354,7 +378,7 @@ static void three_addresses_are_dialled_at_once_and_one_wins(void **state)
     settle();
     assert_int_equal(count(EV_PEER_DOWN), 0);
     struct peer_id p = peer_no(1);
-    assert_int_equal(peer_get(w.s, &p)->n_dials, 0);
+    assert_int_equal(swarm_peer_get(w.s, &p)->n_dials, 0);
 }
 
 static void a_peer_that_cannot_be_reached_is_left_alone_for_a_while(void **state)
@@ -373,7 +397,7 @@ static void a_peer_that_cannot_be_reached_is_left_alone_for_a_while(void **state
         settle();
         assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 100 + i);
         struct peer_id p = peer_no(1);
-        tstamp pause = peer_get(w.s, &p)->not_before - w.now;
+        tstamp pause = swarm_peer_get(w.s, &p)->not_before - w.now;
         assert_true(pause <= SWARM_BACKOFF_MAX * 12 / 10);
         assert_true(i > 9 || pause > wait / 2);
         wait = pause;
@@ -397,8 +421,8 @@ static void a_refused_inbound_link_is_no_failed_dial(void **state)
     uint32_t ix = inbound(1, LINK_PQ_KEX); /* proves no key */
     assert_true(w.link[ix].closed);
     assert_int_equal(w.link[ix].close_err, QUDAG_EAUTH);
-    assert_int_equal(peer_get(w.s, &p)->not_before, 0);
-    assert_int_equal(peer_get(w.s, &p)->n_dials, 0);
+    assert_int_equal(swarm_peer_get(w.s, &p)->not_before, 0);
+    assert_int_equal(swarm_peer_get(w.s, &p)->n_dials, 0);
     assert_int_equal(w.n_seen, 0);
 }
 
@@ -422,8 +446,8 @@ static void a_record_does_not_replace_a_proven_key(void **state)
     uint32_t first = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 1);
     assert_false(w.link[first].closed);
     swarm_pin(w.s, &p, other);
-    assert_int_equal(peer_get(w.s, &p)->proof.pin[0], 1);
-    assert_false(peer_get(w.s, &p)->pin_known);
+    assert_int_equal(swarm_peer_get(w.s, &p)->proof.pin[0], 1);
+    assert_false(swarm_peer_get(w.s, &p)->pin_known);
     uint32_t same = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 1);
     assert_false(w.link[same].closed);
     uint32_t bad = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 2); /* what the record said */
@@ -548,7 +572,7 @@ static void limits_of_opens_hold(void **state)
 {
     (void)state;
     know(1, 1);
-    for (uint64_t i = 0; i < PEER_OPENS_MAX + 5; i++) {
+    for (uint64_t i = 0; i < SWARM_PEER_OPENS_MAX + 5; i++) {
         open_to(1, i, 0);
     }
     settle();
@@ -751,8 +775,8 @@ static void a_peer_that_returns_gets_its_place(void **state)
     assert_int_equal(count(EV_PEER_DOWN), 0);
 }
 
-/* A peer's new link says that it may have begun anew: its older ones are asked, and nobody else's. */
-static void a_new_link_puts_the_older_ones_of_its_peer_to_the_question(void **state)
+/* A peer's new link says that it may have begun anew: its older ones are probed, and nobody else's. */
+static void a_new_link_has_the_older_ones_of_its_peer_probed(void **state)
 {
     (void)state;
     uint32_t old = inbound(1, 0);
@@ -760,10 +784,10 @@ static void a_new_link_puts_the_older_ones_of_its_peer_to_the_question(void **st
     open_to(1, 1, 0);
     settle();
     assert_int_equal(w.link[old].next_sid, 1);
-    assert_int_equal(w.link[old].asked, 0);
+    assert_int_equal(w.link[old].probed, 0);
     uint32_t fresh = inbound(1, 0);
-    assert_int_equal(w.link[old].asked, 1);
-    assert_int_equal(w.link[other].asked + w.link[fresh].asked, 0);
+    assert_int_equal(w.link[old].probed, 1);
+    assert_int_equal(w.link[other].probed + w.link[fresh].probed, 0);
     open_to(1, 2, 0); /* what is new goes by the new one */
     settle();
     assert_int_equal(w.link[old].next_sid, 1);
@@ -787,7 +811,7 @@ static void a_new_link_puts_the_older_ones_of_its_peer_to_the_question(void **st
     assert_false(last(EV_PEER_UP)->ev.again);
 }
 
-static void links_that_gave_no_sign_of_life_make_room_though_they_have_streams(void **state)
+static void silent_links_make_room_though_they_have_streams(void **state)
 {
     (void)state;
     uint32_t ix[6];
@@ -846,7 +870,7 @@ static void the_table_of_peers_stays_within_its_limit(void **state)
     swarm_stats_get(w.s, &st);
     assert_int_equal(st.peers, 4);
     know(61, 1);
-    open_to(61, 1, 0); /* a dial that fails, its peer evicted before it is buried */
+    open_to(61, 1, 0); /* a dial that fails, its peer evicted before it is reaped */
     event(LINK_DOWN, 0, 0, NULL, 0);
     for (uint8_t i = 70; i < 80; i++) {
         know(i, 1);
@@ -857,7 +881,7 @@ static void the_table_of_peers_stays_within_its_limit(void **state)
     }
     uint32_t ix = inbound(110, 0); /* all places are taken by live links */
     assert_true(w.link[ix].closed);
-    event(LINK_DOWN, ix - 1, 0, NULL, 0); /* dead, not buried: still not to be evicted */
+    event(LINK_DOWN, ix - 1, 0, NULL, 0); /* dead, not reaped: still not to be evicted */
     know(111, 1);
     settle();
     assert_int_equal(count(EV_PEER_DOWN), 2);
@@ -904,7 +928,7 @@ static void connects_are_answered_once(void **state)
     }
     settle();
     assert_int_equal(count(EV_STREAM_FAIL), 50);
-    assert_int_equal(peer_get(w.s, &q)->n_dials, 0);
+    assert_int_equal(swarm_peer_get(w.s, &q)->n_dials, 0);
 }
 
 static void protocol_names_are_checked(void **state)
@@ -980,8 +1004,8 @@ int main(void)
         T(a_full_queue_resets_the_stream_and_tells),
         T(both_ends_finished_frees_the_stream),
         T(a_peer_that_returns_gets_its_place),
-        T(a_new_link_puts_the_older_ones_of_its_peer_to_the_question),
-        T(links_that_gave_no_sign_of_life_make_room_though_they_have_streams),
+        T(a_new_link_has_the_older_ones_of_its_peer_probed),
+        T(silent_links_make_room_though_they_have_streams),
         T(idle_links_are_closed_and_surplus_ones_sooner),
         cmocka_unit_test_setup_teardown(the_table_of_peers_stays_within_its_limit, setup_small,
                                         teardown),

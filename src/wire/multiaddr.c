@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define CODE_IP4 4
+#define CODE_TCP 6
 #define CODE_IP6 41
 #define CODE_UDP 273
 #define CODE_P2P 421
@@ -46,7 +47,7 @@ struct proto {
 /* SPEC: multiformats/multiaddr protocols.csv, as far as a node of this network meets them. */
 static const struct proto protos[] = {
     {CODE_IP4, KIND_IP4, "ip4"},
-    {6, KIND_PORT, "tcp"},
+    {CODE_TCP, KIND_PORT, "tcp"},
     {CODE_IP6, KIND_IP6, "ip6"},
     {42, KIND_NAME, "ip6zone"},
     {53, KIND_NAME, "dns"},
@@ -546,20 +547,47 @@ static void netaddr_set_ip(struct netaddr *a, struct slice ip)
     memcpy(a->ip, ip.base, ip.len);
 }
 
+/* The IP address and the port of |port_code| that the address at |r| goes on with. */
+static bool endpoint_next(const struct multiaddr *m, struct rd *r, struct netaddr *a,
+                          uint16_t *port_code)
+{
+    struct comp c;
+
+    if (!comp_each(m, r, &c) || (c.proto->code != CODE_IP4 && c.proto->code != CODE_IP6)) {
+        return false;
+    }
+    netaddr_set_ip(a, c.value);
+    if (!comp_each(m, r, &c) || (c.proto->code != CODE_UDP && c.proto->code != CODE_TCP)) {
+        return false;
+    }
+    a->port = (uint16_t)(c.value.base[0] << 8 | c.value.base[1]);
+    *port_code = c.proto->code;
+    return true;
+}
+
+bool multiaddr_endpoint(const struct multiaddr *m, struct netaddr *out)
+{
+    struct rd r = rd_init(multiaddr_slice(m));
+    struct netaddr a = {0};
+    uint16_t code;
+
+    if (!endpoint_next(m, &r, &a, &code)) {
+        return false;
+    }
+    *out = a;
+    return true;
+}
+
 bool multiaddr_to_netaddr(const struct multiaddr *m, struct netaddr *out)
 {
     struct rd r = rd_init(multiaddr_slice(m));
     struct netaddr a = {0};
     struct comp c;
+    uint16_t code;
 
-    if (!comp_each(m, &r, &c) || (c.proto->code != CODE_IP4 && c.proto->code != CODE_IP6)) {
+    if (!endpoint_next(m, &r, &a, &code) || code != CODE_UDP) {
         return false;
     }
-    netaddr_set_ip(&a, c.value);
-    if (!comp_each(m, &r, &c) || c.proto->code != CODE_UDP) {
-        return false;
-    }
-    a.port = (uint16_t)(c.value.base[0] << 8 | c.value.base[1]);
     if (!comp_each(m, &r, &c) || c.proto->code != CODE_QUIC_V1) {
         return false;
     }

@@ -37,6 +37,12 @@ void multiaddr_quic(struct multiaddr *out, const struct netaddr *a, const struct
 /* The address of /ip4|ip6/udp/quic-v1[/p2p]; false for every other shape, relays and names among them. */
 bool multiaddr_to_netaddr(const struct multiaddr *m, struct netaddr *out);
 
+/*
+ * The IP address and port that an address begins with: /ip4|ip6/.../udp|tcp/PORT and whatever follows, so
+ * also that of the relay of a relayed address.  False for names and all else.
+ */
+bool multiaddr_endpoint(const struct multiaddr *m, struct netaddr *out);
+
 /* The last /p2p component; false when there is none. */
 bool multiaddr_peer(const struct multiaddr *m, struct peer_id *out);
 void multiaddr_strip_peer(struct multiaddr *m); /* drops a trailing /p2p */

@@ -243,6 +243,36 @@ static void quic_addresses_become_netaddrs_and_back(void **state)
     }
 }
 
+static void the_endpoint_is_what_an_address_begins_with(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *endpoint;
+    } cases[] = {
+        {"/ip4/192.0.2.1/udp/4001/quic-v1", "192.0.2.1:4001"},
+        {"/ip6/2001:db8::1/tcp/80/tls/ws", "[2001:db8::1]:80"},
+        {"/ip4/192.0.2.1/tcp/4001/p2p/" ED "/p2p-circuit", "192.0.2.1:4001"},
+        {"/ip6/::ffff:127.0.0.1/udp/7/quic-v1", "127.0.0.1:7"},
+        {"/ip4/192.0.2.1", NULL},
+        {"/ip4/192.0.2.1/p2p/" ED, NULL},
+        {"/dns4/example.com/tcp/80", NULL},
+        {"/p2p/" ED, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct multiaddr m;
+        struct netaddr a = {0};
+        char text[NETADDR_TEXT_MAX];
+        assert_int_equal(multiaddr_parse(&m, cases[i].text), QUDAG_OK);
+        assert_int_equal(multiaddr_endpoint(&m, &a), cases[i].endpoint != NULL);
+        if (cases[i].endpoint != NULL) {
+            assert_int_not_equal(netaddr_text(text, sizeof(text), &a), 0);
+            assert_string_equal(text, cases[i].endpoint);
+        } else {
+            assert_int_equal(a.family, 0); /* untouched */
+        }
+    }
+}
+
 static void mapped_addresses_are_ipv4(void **state)
 {
     (void)state;
@@ -327,6 +357,7 @@ int main(void)
         cmocka_unit_test(bad_texts_are_refused),
         cmocka_unit_test(the_old_name_and_cids_mean_p2p),
         cmocka_unit_test(quic_addresses_become_netaddrs_and_back),
+        cmocka_unit_test(the_endpoint_is_what_an_address_begins_with),
         cmocka_unit_test(mapped_addresses_are_ipv4),
         cmocka_unit_test(the_last_peer_counts_and_a_trailing_one_is_stripped),
         cmocka_unit_test(pins_are_read_and_checked),

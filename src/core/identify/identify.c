@@ -638,6 +638,7 @@ static tstamp push_deadline(const void *core)
 const struct core_ops identify_ops = {
     .protocol = "/ipfs/id/1.0.0",
     .inbound_max = 2,
+    .limited_ok = true,
     .event = identify_event,
     .tick = identify_tick,
     .deadline = identify_deadline,
@@ -646,6 +647,7 @@ const struct core_ops identify_ops = {
 const struct core_ops identify_push_ops = {
     .protocol = PUSH_ID,
     .inbound_max = 2,
+    .limited_ok = true,
     .event = push_event,
     .tick = push_tick,
     .deadline = push_deadline,

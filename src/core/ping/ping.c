@@ -262,6 +262,7 @@ static tstamp ping_deadline(const void *core)
 const struct core_ops ping_ops = {
     .protocol = "/ipfs/ping/1.0.0",
     .inbound_max = 2,
+    .limited_ok = true,
     .event = ping_event,
     .tick = ping_tick,
     .deadline = ping_deadline,

@@ -1,0 +1,158 @@
+/*
+ * opens.c - streams that cores asked for and that wait for a link, or for the link to allow one more.
+ *
+ *   ACT_OPEN ─ link there ──────────────▶ stream
+ *            └ none ▶ wait ─ dial (dial.c) ─ LINK_UP ▶ swarm_opens_flush ▶ streams
+ *                                           └ all failed ▶ EV_STREAM_FAIL
+ */
+#include "swarm/internal.h"
+
+#include "base/rd.h"
+
+void swarm_open_unlink(struct swarm *s, struct swarm_open *o)
+{
+    list_del(&o->node);
+    list_del(&o->order);
+    o->peer->n_opens--;
+    s->n_opens--;
+}
+
+void swarm_open_fail(struct swarm *s, struct swarm_open *o, qudag_err err)
+{
+    swarm_open_unlink(s, o);
+    swarm_report_fail(s, &o->report, err);
+}
+
+uint8_t swarm_opens_need(const struct swarm_peer *p)
+{
+    uint8_t need = UINT8_MAX;
+
+    LIST_EACH(it, &p->opens)
+    {
+        need &= LIST_ENTRY(it, struct swarm_open, node)->need;
+    }
+    return need;
+}
+
+void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now)
+{
+    LIST_EACH_SAFE(it, tmp, &p->opens)
+    {
+        struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
+        struct swarm_link *l = swarm_peer_link(s, p, o->need, o->report.core, now);
+        qudag_err e = p->n_dials > 0 ? QUDAG_EAGAIN : err;
+        if (l != NULL) {
+            e = swarm_stream_open(s, l, &o->report, o->proto, now);
+        }
+        if (e == QUDAG_OK) {
+            swarm_open_unlink(s, o);
+        } else if (e != QUDAG_EAGAIN) { /* else more streams later, or another dial under way */
+            swarm_open_fail(s, o, e);
+        }
+    }
+}
+
+/* Hints come from others: a DHT answer, an EXTEND. */
+static bool hint_ok(const struct swarm *s, const struct multiaddr *ma)
+{
+    struct netaddr a;
+
+    return multiaddr_endpoint(ma, &a) && swarm_rule_hint(&a, s->cfg.private_ok);
+}
+
+static void take_hints(struct swarm *s, struct swarm_peer *p, struct slice hints)
+{
+    struct rd r = rd_init(hints);
+
+    while (r.left > 0 && rd_ok(&r)) {
+        struct slice one = rd_lp(&r, MULTIADDR_MAX);
+        struct multiaddr ma;
+        if (rd_ok(&r) && multiaddr_from_bytes(&ma, one) == QUDAG_OK && hint_ok(s, &ma)) {
+            swarm_peer_addr_add(s, p, &ma);
+        }
+    }
+}
+
+static struct swarm_open *open_make(struct swarm *s, struct swarm_peer *p, unsigned core,
+                                    const struct act *a, const char *proto, tstamp now)
+{
+    struct swarm_open *o = mem_alloc(s->mem, sizeof(*o));
+
+    if (o != NULL) {
+        list_init(&o->report.node);
+        o->report.core = core;
+        o->report.ev.cookie = a->cookie;
+        o->report.peer = a->peer;
+        o->peer = p;
+        o->need = a->need | s->cfg.need;
+        o->proto = proto;
+        o->due = tstamp_after(now, SWARM_OPEN_TIMEOUT);
+    }
+    return o;
+}
+
+static qudag_err open_wait(struct swarm *s, struct swarm_open *o)
+{
+    if (o->peer->n_opens >= SWARM_PEER_OPENS_MAX || s->n_opens >= s->cfg.opens_max) {
+        return QUDAG_ELIMIT;
+    }
+    list_push_back(&o->peer->opens, &o->node);
+    list_push_back(&s->opens, &o->order);
+    o->peer->n_opens++;
+    s->n_opens++;
+    return QUDAG_OK;
+}
+
+/* No link serves it: wait for one, dialling unless a dial is under way. */
+static qudag_err open_by_dial(struct swarm *s, struct swarm_open *o, tstamp now)
+{
+    struct swarm_peer *p = o->peer;
+
+    if (p->n_dials == 0) {
+        if (p->n_addrs == 0) {
+            return QUDAG_EUNREACHABLE;
+        }
+        if (p->not_before > now) {
+            s->stats.dials_refused_backoff++;
+            return p->last_err == QUDAG_OK ? QUDAG_EUNREACHABLE : p->last_err;
+        }
+        p->next_addr = 0;
+        qudag_err err = swarm_dial_peer(s, p, o->report.core, o->need, now);
+        if (p->n_dials == 0) {
+            return err == QUDAG_OK ? QUDAG_EUNREACHABLE : err;
+        }
+    }
+    return open_wait(s, o);
+}
+
+static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
+{
+    struct swarm_link *l = swarm_peer_link(s, o->peer, o->need, o->report.core, now);
+
+    if (l == NULL) {
+        return open_by_dial(s, o, now);
+    }
+    qudag_err err = swarm_stream_open(s, l, &o->report, o->proto, now);
+    return err == QUDAG_EAGAIN ? open_wait(s, o) : err;
+}
+
+void swarm_open_start(struct swarm *s, unsigned core, const struct act *a, const char *proto,
+                      tstamp now)
+{
+    struct ev fail = {.type = EV_STREAM_FAIL, .cookie = a->cookie, .peer = &a->peer};
+
+    fail.err = a->peer.len == 0 || peer_id_eq(&a->peer, &s->cfg.self) || proto == NULL
+                   ? QUDAG_EINVAL
+                   : QUDAG_ENOMEM;
+    struct swarm_peer *p = fail.err == QUDAG_EINVAL ? NULL : swarm_peer_make(s, &a->peer);
+    struct swarm_open *o = p == NULL ? NULL : open_make(s, p, core, a, proto, now);
+    if (o == NULL) { /* told at once: there is nothing to note it in */
+        swarm_deliver(s, core, &fail);
+        return;
+    }
+    take_hints(s, p, a->data);
+    qudag_err err = open_try(s, o, now);
+    if (err != QUDAG_OK) {
+        swarm_report_fail(s, &o->report, err);
+    }
+}

@@ -1,0 +1,469 @@
+/*
+ * transports_test.c - two transports side by side, with addresses of their own, equal references and
+ * links to the same peer; and one whose links are there on demand.  What is above the table knows neither.
+ */
+#include "swarm/internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define LINKS 8
+#define EVENTS 64
+
+struct made_link {
+    struct peer_id peer;
+    uint8_t props;
+    bool closed, completed;
+    qudag_err reset_err;
+    int64_t next_sid;
+    uint64_t user[16];
+    uint8_t sent[256];
+    size_t sent_n;
+    unsigned resets;
+    char proto[32];
+};
+
+/* One transport: dials addresses whose port's protocol is |scheme|. */
+struct made {
+    const char *scheme; /* as in the text of an address */
+    struct made_link link[LINKS];
+    uint32_t n;
+    unsigned ix;
+};
+
+struct seen {
+    struct ev ev;
+    struct peer_id peer;
+};
+
+static struct {
+    struct mem mem;
+    struct rng_stream stream;
+    struct swarm *s;
+    struct made quick, steady, circ;
+    unsigned core, modest; /* modest: its protocol may use limited links */
+    struct seen seen[EVENTS];
+    size_t n_seen;
+    tstamp now;
+} w;
+
+static bool m_handles(const void *owner, const struct multiaddr *addr)
+{
+    const struct made *m = owner;
+    char text[MULTIADDR_TEXT_MAX];
+
+    return multiaddr_text(text, sizeof text, addr) > 0 && strstr(text, m->scheme) != NULL;
+}
+
+static qudag_err m_dial(void *owner, const struct transport_target *d, tstamp now, struct ref *out)
+{
+    struct made *m = owner;
+
+    (void)now;
+    assert_true(m_handles(m, d->addr));
+    assert_true(m->n < LINKS);
+    m->link[m->n].peer = *d->peer;
+    *out = (struct ref){m->n++, 1};
+    return QUDAG_OK;
+}
+
+static void m_close(void *owner, struct ref link, qudag_err err)
+{
+    struct made *m = owner;
+
+    (void)err;
+    m->link[link.slot].closed = true;
+}
+
+static bool m_cancel(void *owner, struct ref link)
+{
+    struct made *m = owner;
+
+    if (m->link[link.slot].completed) {
+        return false;
+    }
+    m_close(owner, link, QUDAG_ECANCELED);
+    return true;
+}
+
+static qudag_err m_info(const void *owner, struct ref link, struct link_info *out)
+{
+    const struct made *m = owner;
+
+    memset(out, 0, sizeof *out);
+    if (link.slot >= m->n || m->link[link.slot].closed) {
+        return QUDAG_ESTALE;
+    }
+    out->peer = m->link[link.slot].peer;
+    out->props = m->link[link.slot].props;
+    return QUDAG_OK;
+}
+
+static qudag_err m_open(void *owner, struct ref link, uint64_t user, const char *proto,
+                        int64_t *sid)
+{
+    struct made_link *l = &((struct made *)owner)->link[link.slot];
+
+    *sid = l->next_sid++;
+    l->user[*sid] = user;
+    strncpy(l->proto, proto, sizeof l->proto - 1);
+    return QUDAG_OK;
+}
+
+static void m_set_user(void *owner, struct ref link, int64_t sid, uint64_t user)
+{
+    ((struct made *)owner)->link[link.slot].user[sid] = user;
+}
+
+static qudag_err m_write(void *owner, struct ref link, int64_t sid, struct slice data)
+{
+    struct made_link *l = &((struct made *)owner)->link[link.slot];
+
+    (void)sid;
+    assert_true(l->sent_n + data.len <= sizeof l->sent);
+    memcpy(l->sent + l->sent_n, data.base, data.len);
+    l->sent_n += data.len;
+    return QUDAG_OK;
+}
+
+static void m_consume(void *owner, struct ref link, int64_t sid, size_t n)
+{
+    (void)owner;
+    (void)link;
+    (void)sid;
+    (void)n;
+}
+
+static void m_fin(void *owner, struct ref link, int64_t sid)
+{
+    m_consume(owner, link, sid, 0);
+}
+
+static void m_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
+{
+    struct made_link *l = &((struct made *)owner)->link[link.slot];
+
+    (void)sid;
+    l->resets++;
+    l->reset_err = err;
+}
+
+static const struct link_ops m_ops = {m_open, m_set_user, m_write, m_consume,
+                                      m_fin,  m_reset,    m_close};
+static const struct transport quick_transport = {.name = "quick",
+                                                 .cost = TRANSPORT_DATAGRAM,
+                                                 .ops = &m_ops,
+                                                 .handles = m_handles,
+                                                 .dial = m_dial,
+                                                 .cancel = m_cancel,
+                                                 .info = m_info};
+static const struct transport steady_transport = {.name = "steady",
+                                                  .cost = TRANSPORT_STREAM,
+                                                  .ops = &m_ops,
+                                                  .handles = m_handles,
+                                                  .dial = m_dial,
+                                                  .cancel = m_cancel,
+                                                  .info = m_info};
+static const struct transport circ_transport = {
+    .name = "circ", .cost = TRANSPORT_RELAYED, .on_demand = true, .ops = &m_ops, .info = m_info};
+
+static const struct core_ops plain_ops = {.inbound_max = 4};
+static const struct core_ops modest_ops = {.inbound_max = 4, .limited_ok = true};
+
+static void sink(void *ctx, unsigned core, const struct ev *ev)
+{
+    (void)ctx;
+    if (core != w.core && ev->type != EV_STREAM_OPEN && ev->type != EV_STREAM_FAIL) {
+        return;
+    }
+    assert_true(w.n_seen < EVENTS);
+    w.seen[w.n_seen].ev = *ev;
+    w.seen[w.n_seen].peer = ev->peer != NULL ? *ev->peer : (struct peer_id){0};
+    w.n_seen++;
+}
+
+static struct peer_id peer_no(uint8_t n)
+{
+    struct peer_id p;
+    uint8_t pk[32] = {n, 1};
+
+    peer_id_from_ed25519(&p, pk);
+    return p;
+}
+
+static int setup(void **state)
+{
+    static const uint8_t seed[32] = {1};
+    unsigned again;
+
+    (void)state;
+    memset(&w, 0, sizeof w);
+    mem_init(&w.mem, NULL, 0);
+    rng_stream_init(&w.stream, seed);
+    w.now = 1000 * NS_PER_S;
+    w.quick.scheme = "/udp/";
+    w.steady.scheme = "/tcp/";
+    struct swarm_config c = {
+        .mem = &w.mem, .rng = rng_of_stream(&w.stream), .self = peer_no(0), .sink = sink};
+    bool ok = swarm_new(&w.s, &c) == QUDAG_OK &&
+              swarm_transport_add(w.s, &quick_transport, &w.quick, &w.quick.ix) == QUDAG_OK &&
+              swarm_transport_add(w.s, &steady_transport, &w.steady, &w.steady.ix) == QUDAG_OK &&
+              swarm_transport_add(w.s, &circ_transport, &w.circ, &w.circ.ix) == QUDAG_OK &&
+              swarm_transport_add(w.s, &circ_transport, &w.quick, &again) == QUDAG_EEXISTS &&
+              swarm_core_add(w.s, &plain_ops, &w.core) == QUDAG_OK &&
+              swarm_core_add(w.s, &modest_ops, &w.modest) == QUDAG_OK &&
+              swarm_proto_add(w.s, "/plain/1", w.core, true) == QUDAG_OK &&
+              swarm_proto_add(w.s, "/modest/1", w.modest, true) == QUDAG_OK;
+    return ok ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    swarm_free(w.s);
+    return w.mem.used == 0 ? 0 : -1;
+}
+
+static void settle(void)
+{
+    while (swarm_step(w.s, w.now)) {
+    }
+}
+
+static void event(struct made *m, enum link_ev_type type, uint32_t link, int64_t sid)
+{
+    struct link_ev ev = {.type = type, .err = QUDAG_ERESET, .link = {link, 1}, .sid = sid};
+
+    ev.user = type == LINK_RESET || type == LINK_FIN ? m->link[link].user[sid] : 0;
+    swarm_link_event(w.s, m->ix, &ev, w.now);
+    settle();
+}
+
+static void up(struct made *m, uint32_t link, uint8_t props)
+{
+    m->link[link].props = props;
+    event(m, LINK_UP, link, 0);
+}
+
+static uint32_t inbound(struct made *m, uint8_t peer, uint8_t props)
+{
+    uint32_t ix = m->n++;
+
+    m->link[ix].peer = peer_no(peer);
+    up(m, ix, props | LINK_INBOUND);
+    return ix;
+}
+
+static void know(uint8_t peer, const char *text)
+{
+    struct peer_id p = peer_no(peer);
+    struct multiaddr ma;
+
+    assert_int_equal(multiaddr_parse(&ma, text), QUDAG_OK);
+    swarm_addr_add(w.s, &p, &ma);
+}
+
+static void open_by(unsigned core, uint8_t peer, uint8_t need)
+{
+    struct act a = {.type = ACT_OPEN, .need = need, .peer = peer_no(peer)};
+
+    w.n_seen = 0;
+    swarm_act(w.s, core, &a, NULL, w.now);
+    settle();
+}
+
+static const struct ev *last(enum ev_type type)
+{
+    for (size_t i = w.n_seen; i > 0; i--) {
+        if (w.seen[i - 1].ev.type == type) {
+            return &w.seen[i - 1].ev;
+        }
+    }
+    fail_msg("no event %d", (int)type);
+    return &w.seen[0].ev; /* not reached */
+}
+
+static void each_address_goes_to_its_transport_the_cheapest_first(void **state)
+{
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/1/quic-v1");
+    know(1, "/ip4/9.0.0.2/udp/1/quic-v1");
+    know(1, "/ip4/9.0.0.3/tcp/1"); /* the newest, but not the cheapest */
+    know(1, "/ip4/9.0.0.4/tcp/1");
+    know(1, "/dns4/nowhere.example"); /* nobody's */
+    struct peer_id id = peer_no(1);
+    assert_int_equal(swarm_peer_get(w.s, &id)->n_addrs, 4);
+    open_by(w.core, 1, 0);
+    assert_int_equal(w.quick.n, 2);
+    assert_int_equal(w.steady.n, 1);
+    event(&w.quick, LINK_DOWN, 0, 0); /* the next of the other kind has its turn */
+    assert_int_equal(w.steady.n, 2);
+    up(&w.steady, 1, LINK_PQ_KEX);
+    assert_int_equal(last(EV_STREAM_OPEN)->props, LINK_PQ_KEX);
+    assert_int_equal(w.steady.link[1].next_sid, 1);
+    assert_true(w.steady.link[0].closed);
+    assert_false(w.quick.link[1].closed); /* may become the better link: goes on */
+    up(&w.quick, 1, LINK_PQ_KEX);
+    open_by(w.core, 1, 0);
+    assert_int_equal(w.quick.link[1].next_sid, 1);
+    assert_false(w.steady.link[1].closed); /* both stand */
+}
+
+static void a_dial_the_peer_may_count_as_a_link_is_not_cancelled(void **state)
+{
+    (void)state;
+    know(1, "/ip4/9.0.0.1/udp/1/quic-v1");
+    know(1, "/ip4/9.0.0.2/udp/1/quic-v1");
+    know(1, "/ip4/9.0.0.3/udp/1/quic-v1");
+    open_by(w.core, 1, 0);
+    w.quick.link[1].completed = true;
+    up(&w.quick, 0, 0);
+    assert_false(w.quick.link[1].closed);
+    assert_true(w.quick.link[2].closed);
+    up(&w.quick, 1, 0);
+    assert_false(w.quick.link[0].closed || w.quick.link[1].closed);
+}
+
+static void equal_references_of_two_transports_are_two_links(void **state)
+{
+    (void)state;
+    uint32_t q = inbound(&w.quick, 1, 0), t = inbound(&w.steady, 2, 0);
+    assert_int_equal(q, t);
+    open_by(w.core, 1, 0);
+    assert_int_equal(w.quick.link[q].next_sid, 1);
+    open_by(w.core, 2, 0);
+    assert_int_equal(w.steady.link[t].next_sid, 1);
+    w.n_seen = 0;
+    event(&w.steady, LINK_DOWN, t, 0);
+    struct peer_id one = peer_no(1), two = peer_no(2);
+    uint8_t props;
+    assert_true(swarm_connected(w.s, &one, &props));
+    assert_false(swarm_connected(w.s, &two, &props));
+    assert_true(peer_id_eq(&w.seen[w.n_seen - 1].peer, &two));
+    open_by(w.core, 1, 0); /* and the other link works on */
+    assert_int_equal(w.quick.link[q].next_sid, 2);
+}
+
+/* Direct before relayed, post-quantum before classical, and never limited unless the protocol allows it. */
+static void of_links_to_one_peer_streams_take_the_best(void **state)
+{
+    uint8_t relayed = LINK_RELAYED | LINK_LIMITED;
+    (void)state;
+    inbound(&w.steady, 1, relayed);
+    open_by(w.core, 1, 0); /* no dial to be had, and not over that one */
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_EUNREACHABLE);
+    open_by(w.modest, 1, 0);
+    assert_int_equal(last(EV_STREAM_OPEN)->props, relayed | LINK_INBOUND);
+    inbound(&w.quick, 1, 0);
+    inbound(&w.steady, 1, LINK_RELAYED); /* newer, but worse */
+    open_by(w.core, 1, 0);
+    assert_int_equal(w.quick.link[0].next_sid, 1);
+    inbound(&w.steady, 1, LINK_PQ_KEX);
+    open_by(w.modest, 1, 0);
+    assert_int_equal(last(EV_STREAM_OPEN)->props, LINK_PQ_KEX | LINK_INBOUND);
+    event(&w.steady, LINK_DOWN, 2, 0);
+    open_by(w.core, 1, 0);
+    assert_int_equal(w.quick.link[0].next_sid, 2);
+    open_by(w.core, 1, LINK_PQ_AUTH); /* none has it, and there is no address */
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_EUNREACHABLE);
+}
+
+static void a_peer_may_not_use_a_limited_link_for_what_does_not_allow_it(void **state)
+{
+    static const uint8_t plain[] = "\x13/multistream/1.0.0\n\x09/plain/1\n";
+    static const uint8_t modest[] = "\x13/multistream/1.0.0\n\x0a/modest/1\n";
+    (void)state;
+    uint32_t l = inbound(&w.steady, 1, LINK_RELAYED | LINK_LIMITED);
+    for (int64_t sid = 0; sid < 2; sid++) {
+        event(&w.steady, LINK_STREAM, l, sid);
+        struct link_ev ev = {.type = LINK_DATA, .link = {l, 1}, .sid = sid};
+        ev.user = w.steady.link[l].user[sid];
+        ev.data = sid == 0 ? (struct slice){plain, sizeof plain - 1}
+                           : (struct slice){modest, sizeof modest - 1};
+        w.n_seen = 0;
+        swarm_link_event(w.s, w.steady.ix, &ev, w.now);
+        settle();
+        assert_int_equal(w.n_seen, sid);
+        assert_int_equal(w.steady.link[l].resets, 1);
+    }
+    assert_int_equal(w.steady.link[l].reset_err, QUDAG_EPOLICY);
+}
+
+/* A relayed link stands; a direct one to the same peer is dialled all the same, a second relayed one not. */
+static void a_link_of_another_kind_is_dialled_beside_one_that_stands(void **state)
+{
+    struct multiaddr direct, same;
+    (void)state;
+    struct peer_id id = peer_no(1);
+    struct netaddr at = {.family = 4, .ip = {9, 0, 0, 1}, .port = 7};
+    multiaddr_quic(&direct, &at, &id);
+    char text[MULTIADDR_TEXT_MAX + 16];
+    size_t n = multiaddr_text(text, MULTIADDR_TEXT_MAX, &direct);
+    assert_true(n > 0);
+    char tcp[MULTIADDR_TEXT_MAX + 16] = "/ip4/9.0.0.1/tcp/7";
+    memcpy(tcp + strlen(tcp), strstr(text, "/p2p/"), strlen(strstr(text, "/p2p/")) + 1);
+    assert_int_equal(multiaddr_parse(&same, tcp), QUDAG_OK);
+    inbound(&w.steady, 1, LINK_RELAYED);
+    w.n_seen = 0;
+    assert_int_equal(swarm_connect(w.s, w.core, 1, &same, NULL, w.now), QUDAG_OK);
+    settle();
+    assert_int_equal(w.steady.n, 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_OK); /* linked that way already */
+    w.n_seen = 0;
+    assert_int_equal(swarm_connect(w.s, w.core, 2, &direct, NULL, w.now), QUDAG_OK);
+    settle();
+    assert_int_equal(w.quick.n, 1);
+    assert_int_equal(w.n_seen, 0);
+    up(&w.quick, 0, 0);
+    assert_int_equal(last(EV_STREAM_FAIL)->cookie, 2);
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_OK);
+}
+
+static void links_on_demand_need_no_announcement_and_no_negotiation(void **state)
+{
+    (void)state;
+    w.circ.n = 2;
+    w.circ.link[0].props = w.circ.link[1].props = LINK_ANON | LINK_NAMED | LINK_PQ_KEX;
+    struct act a = {.type = ACT_OPEN, .cookie = 3, .obj = {0, 1}};
+    swarm_act(w.s, w.core, &a, "/else/1", w.now);
+    settle();
+    assert_int_equal(last(EV_STREAM_OPEN)->props, LINK_ANON | LINK_NAMED | LINK_PQ_KEX);
+    assert_string_equal(w.circ.link[0].proto, "/else/1");
+    assert_int_equal(w.circ.link[0].sent_n, 0); /* no proposal */
+    struct link_ev in = {
+        .type = LINK_STREAM, .link = {1, 1}, .data = {(const uint8_t *)"/plain/1", 8}};
+    w.n_seen = 0;
+    swarm_link_event(w.s, w.circ.ix, &in, w.now);
+    settle();
+    assert_true(last(EV_STREAM_OPEN)->inbound);
+    assert_int_equal(w.seen[0].peer.len, 0);
+    struct swarm_stats st;
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.links, 0); /* they are their builder's */
+    assert_int_equal(st.streams, 2);
+    w.n_seen = 0;
+    event(&w.circ, LINK_DOWN, 0, 0);
+    assert_int_equal(last(EV_RESET)->err, QUDAG_ERESET);
+    w.circ.link[0].closed = true;
+    swarm_act(w.s, w.core, &a, "/else/1", w.now); /* gone for good */
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_ESTALE);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(each_address_goes_to_its_transport_the_cheapest_first),
+        T(a_dial_the_peer_may_count_as_a_link_is_not_cancelled),
+        T(equal_references_of_two_transports_are_two_links),
+        T(of_links_to_one_peer_streams_take_the_best),
+        T(a_peer_may_not_use_a_limited_link_for_what_does_not_allow_it),
+        T(a_link_of_another_kind_is_dialled_beside_one_that_stands),
+        T(links_on_demand_need_no_announcement_and_no_negotiation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
