@@ -1,13 +1,15 @@
 #!/bin/sh
 # Get what the build needs.  Says what it will do, does it once, is quiet and offline afterwards.
 #
-#   tools/deps.sh [--tools=GROUP,...] [--mode=auto|system|private] [--refresh] [--status]
+#   tools/deps.sh [--tools=GROUP,...] [--mode=auto|system|private] [--fastcrypto=auto|yes|no] [--refresh] [--status]
 #
-# Two kinds of things are needed:
+# Three kinds of things are needed:
 #
 #  tools and small libraries   gcc, meson, ninja, cmocka, libsodium, LMDB, ...: the system's own packages, by apt, only
 #                              those that are missing.  Groups: build (default), test, check, clang.
 #  the protocol libraries      OpenSSL >= 3.5, ngtcp2 >= 1.16 with its OpenSSL helper, libuv, BLAKE3.
+#  the fast primitives         AWS-LC's ML-KEM, ML-DSA, X25519 and Ed25519, where their source can be had: see
+#                              tools/deps/fastcrypto.sh.  Without them OpenSSL's are used.
 #
 # Protocol libraries come in one of two ways, found out here (--mode=auto):
 #
@@ -33,6 +35,7 @@ libuv_min=1.44.0
 blake3_min=1.3.0
 groups=build
 mode=${QUDAG_DEPS:-auto}
+fast=${QUDAG_FASTCRYPTO:-auto}
 refresh=no
 
 say() { printf 'deps: %s\n' "$*"; }
@@ -42,6 +45,7 @@ for arg in "$@"; do
     case $arg in
     --tools=*) groups=build,${arg#*=} ;;
     --mode=*) mode=${arg#*=} ;;
+    --fastcrypto=*) fast=${arg#*=} ;;
     --refresh) refresh=yes ;;
     --status) cat "$dir/info" 2>/dev/null || die "not made yet: run tools/deps.sh"; exit 0 ;;
     *) die "unknown argument $arg; see the head of tools/deps.sh" ;;
@@ -50,6 +54,10 @@ done
 case $mode in
 auto | system | private) ;;
 *) die "mode must be auto, system or private, not $mode" ;;
+esac
+case $fast in
+auto | yes | no) ;;
+*) die "fastcrypto must be auto, yes or no, not $fast" ;;
 esac
 
 # ---------------------------------------------------------------- 1. tools, by the system's apt
@@ -383,20 +391,20 @@ make_private() {
 }
 
 write_result() {
+    paths=
+    [ "$mode" != private ] || paths="'$dir/pkgconfig'"
+    [ ! -d "$fast_dir" ] || paths="${paths:+$paths, }'$fast_dir/pkgconfig'"
     {
         printf '# Written by tools/deps.sh: a meson native file.\n[binaries]\n'
         printf "python3 = '/usr/bin/python3'\n"
         printf '[built-in options]\n'
-        if [ "$mode" = private ]; then
-            printf "pkg_config_path = ['%s']\n" "$dir/pkgconfig"
-        else
-            printf 'pkg_config_path = []\n'
-        fi
+        printf 'pkg_config_path = [%s]\n' "$paths"
     } >"$dir/deps.ini"
     {
         printf '%s:' "$mode"
-        for m in libssl libngtcp2 libngtcp2_crypto_ossl libuv libblake3 libsodium lmdb; do
-            printf ' %s %s' "$m" "$(pkg-config --modversion "$m" 2>/dev/null || echo -)"
+        for m in libssl libngtcp2 libngtcp2_crypto_ossl libuv libblake3 libsodium lmdb awslc; do
+            printf ' %s %s' "$m" "$(PKG_CONFIG_PATH=$dir/pkgconfig:$fast_dir/pkgconfig \
+                pkg-config --modversion "$m" 2>/dev/null || echo -)"
         done
         printf '\n'
     } >"$dir/info"
@@ -404,7 +412,11 @@ write_result() {
 }
 stamp_now() { printf 'recipe %s, %s, %s, glibc %s\n' "$recipe" "$dir" "$(uname -m)" "$(glibc)"; }
 
-# ---------------------------------------------------------------- 4. the course
+# ---------------------------------------------------------------- 4. the fast primitives
+
+. "$top/tools/deps/fastcrypto.sh"
+
+# ---------------------------------------------------------------- 5. the course
 
 mkdir -p "$top/build"
 if have flock; then # several may build at once
@@ -412,29 +424,34 @@ if have flock; then # several may build at once
     flock 9
 fi
 install_tools
-if [ "$refresh" = no ] && [ -e "$dir/stamp" ] && [ "$(stamp_now)" = "$(cat "$dir/stamp")" ]; then
+libraries_done() {
+    [ "$refresh" = no ] && [ -e "$dir/stamp" ] && [ "$(stamp_now)" = "$(cat "$dir/stamp")" ] || return 1
     case $mode in
-    auto) exit 0 ;;
-    *) case $(cat "$dir/info") in "$mode":*) exit 0 ;; esac ;;
+    auto) mode=$(sed 's/:.*//' "$dir/info") ;; # what was found then
+    *) case $(cat "$dir/info") in "$mode":*) ;; *) return 1 ;; esac ;;
     esac
-fi
+}
 trap cleanup EXIT
 trap 'exit 1' HUP INT TERM
 umask 077
 tmp=$(mktemp -d "$top/build/.deps.XXXXXX")
 umask 022
-choose_mode
-if [ "$mode" = private ]; then
-    make_private
-else
-    rm -rf "$dir"
-    mkdir -p "$dir"
-    check_versions
-    # what libcrypto.pc asks for when linking statically, and libssl-dev does not bring
-    if ! pkg-config --exists zlib libzstd; then
-        say "will install by apt: zlib1g-dev libzstd-dev"
-        apt_install_fresh zlib1g-dev libzstd-dev
+before=$(cat "$dir/info" 2>/dev/null || true)
+if ! libraries_done; then
+    choose_mode
+    if [ "$mode" = private ]; then
+        make_private
+    else
+        rm -rf "$dir"
+        mkdir -p "$dir"
+        check_versions
+        # what libcrypto.pc asks for when linking statically, and libssl-dev does not bring
+        if ! pkg-config --exists zlib libzstd; then
+            say "will install by apt: zlib1g-dev libzstd-dev"
+            apt_install_fresh zlib1g-dev libzstd-dev
+        fi
     fi
+    write_result
 fi
-write_result
-say "ready, $(cat "$dir/info")"
+fast_stage
+[ "$before" = "$(cat "$dir/info")" ] || say "ready, $(cat "$dir/info")"

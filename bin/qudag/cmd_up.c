@@ -328,9 +328,10 @@ int run_version(struct tool *t, int argc, char **argv)
     (void)argc;
     (void)argv;
     if (t->json) {
-        (void)printf("{\"version\":\"%s\"}\n", QUDAG_VERSION);
+        (void)printf("{\"version\":\"%s\",\"crypto\":\"%s\"}\n", QUDAG_VERSION,
+                     qudag_version_crypto());
     } else {
-        (void)printf("qudag %s\n", QUDAG_VERSION);
+        (void)printf("qudag %s (%s)\n", QUDAG_VERSION, qudag_version_crypto());
     }
     return TOOL_OK;
 }

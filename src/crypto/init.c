@@ -1,6 +1,8 @@
 /* init.c - starting OpenSSL and libsodium. */
 #include "crypto/init.h"
 
+#include "crypto/backend.h"
+
 #include <openssl/crypto.h>
 #include <sodium.h>
 
@@ -10,4 +12,9 @@ qudag_err crypto_init(void)
         return QUDAG_EINTERNAL;
     }
     return QUDAG_OK;
+}
+
+const char *crypto_name(void)
+{
+    return CRYPTO_BACKEND->name;
 }

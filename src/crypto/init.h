@@ -10,4 +10,7 @@
  */
 QUDAG_MUST_USE qudag_err crypto_init(void);
 
+/* The backend of kex.h and sign.h with its version, as backend.h names it; static. */
+const char *crypto_name(void);
+
 #endif
