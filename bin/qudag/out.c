@@ -9,21 +9,6 @@
 /* Fields that may come several times are arrays, also when there is one value. */
 static const char *const lists[] = {"path", "addresses", "bootstrap", "peers"};
 
-void json_text(FILE *to, const char *text)
-{
-    (void)fputc('"', to);
-    for (const unsigned char *p = (const unsigned char *)text; *p != 0; p++) {
-        if (*p == '"' || *p == '\\') {
-            (void)fprintf(to, "\\%c", *p);
-        } else if (*p < 0x20 || *p == 0x7f) {
-            (void)fprintf(to, "\\u%04x", *p);
-        } else {
-            (void)fputc(*p, to);
-        }
-    }
-    (void)fputc('"', to);
-}
-
 static bool printable(const struct rec_field *f)
 {
     for (size_t ix = 0; ix < f->len; ix++) {
@@ -38,9 +23,7 @@ static bool printable(const struct rec_field *f)
 static void json_bytes(FILE *to, const struct rec_field *f)
 {
     if (printable(f)) {
-        char *text = strndup((const char *)f->bytes, f->len);
-        json_text(to, text == NULL ? "" : text);
-        free(text);
+        json_text_len(to, (const char *)f->bytes, f->len);
         (void)fprintf(to, ",\"%s_hex\":", f->name);
     } else {
         (void)fprintf(to, "null,\"%s_hex\":", f->name);

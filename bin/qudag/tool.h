@@ -10,6 +10,7 @@
 
 #include "common/exits.h"
 #include "common/fileio.h"
+#include "common/json.h"
 #include "common/rec.h"
 
 #include <stdio.h>
@@ -50,7 +51,6 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user,
              struct outcome *out);
 
 /* ---- out.c */
-void json_text(FILE *to, const char *text);
 /* The record's fields, without braces; a name in the list of lists becomes an array. */
 void json_fields(FILE *to, const struct rec_view *v);
 void json_line(const struct tool *t, const char *kind, const struct rec_view *v);
