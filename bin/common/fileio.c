@@ -135,6 +135,19 @@ int fd_write_all(int fd, const void *base, size_t len)
     return 0;
 }
 
+bool fd_fill_standard(void)
+{
+    for (;;) {
+        int fd = open("/dev/null", O_RDWR);
+        if (fd > STDERR_FILENO) {
+            return close(fd) == 0;
+        }
+        if (fd < 0) {
+            return false;
+        }
+    }
+}
+
 int file_write_atomic(const char *path, const void *base, size_t len, mode_t mode)
 {
     char dir[PATH_LEN], temp[PATH_LEN + 16];

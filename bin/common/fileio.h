@@ -23,6 +23,12 @@ int file_read(const char *path, size_t max, uint8_t **out, size_t *len);
 int file_write_atomic(const char *path, const void *base, size_t len, mode_t mode);
 int fd_write_all(int fd, const void *base, size_t len);
 
+/*
+ * Opens /dev/null for each of the descriptors 0 to 2 that is closed, so that no file opened later becomes standard
+ * output.  To be called first in main().  False: /dev/null cannot be opened, and nothing should be.
+ */
+bool fd_fill_standard(void);
+
 /* Digits: hex needs 2 * len + 1 characters. */
 void text_hex(char *out, const uint8_t *base, size_t len);
 bool text_unhex(uint8_t *out, size_t len, const char *hex); /* exactly |len| bytes */

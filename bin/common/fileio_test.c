@@ -1,5 +1,6 @@
 /* fileio_test.c - words, sizes, and files that are whole or absent. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -111,9 +115,36 @@ static void the_state_folder_follows_option_and_environment(void **state)
     assert_false(path_state_dir(out, NULL));
 }
 
+/* In a child, for the test needs its own descriptors: exit code 0 if no file opened later is below 3. */
+static void closed_standard_descriptors_are_filled_before_anything_is_opened(void **state)
+{
+    (void)state;
+    for (unsigned closed = 0; closed < 8; closed++) {
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            for (int fd = 0; fd < 3; fd++) {
+                if ((closed >> fd & 1) != 0) {
+                    (void)close(fd);
+                }
+            }
+            bool ok = fd_fill_standard();
+            for (int fd = 0; fd < 3; fd++) {
+                ok = ok && fcntl(fd, F_GETFD) >= 0;
+            }
+            int next = open("/dev/null", O_RDONLY);
+            _exit(ok && next > 2 ? 0 : 1);
+        }
+        int status = -1;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(closed_standard_descriptors_are_filled_before_anything_is_opened),
         cmocka_unit_test(the_nearest_word_is_found_and_far_ones_are_not),
         cmocka_unit_test(numbers_read_well),
         cmocka_unit_test(hex_goes_both_ways_and_refuses_the_rest),

@@ -18,10 +18,12 @@
 
 #define TICK_MS 100 /* of timeouts in the daemon */
 #define PHASES_MAX 64
+#define DAEMON_SIGNALS 4 /* INT, TERM, QUIT; HUP */
 
 struct control;
 struct transfers;
 struct request;
+struct options;
 
 struct phase_note {
     qudag_phase phase;
@@ -33,7 +35,7 @@ struct phase_note {
 struct daemon {
     struct logsink log; /* first: log_record counts on it */
     uv_loop_t loop;
-    uv_signal_t sig_int, sig_term;
+    uv_signal_t signals[DAEMON_SIGNALS];
     uv_timer_t tick;
     struct conf conf;
     struct state state;
@@ -45,8 +47,12 @@ struct daemon {
     uint64_t since_ns;
     struct phase_note phases[PHASES_MAX]; /* oldest first; a run of one phase is one entry */
     size_t n_phases;
+    size_t n_peers; /* with a link now */
     bool stopping;
-    int notify_fd; /* who started us waits here for a word; -1: nobody */
+    const struct options *options;        /* for reading the configuration again */
+    char conf_file[PATH_LEN];             /* what was read; empty: none */
+    uint64_t watchdog_ns, watchdog_at_ns; /* systemd's watchdog: half its period; 0: none */
+    int notify_fd;                        /* who started us waits here for a word; -1: nobody */
 };
 
 void daemon_stop(struct daemon *d); /* graceful; the loop ends soon */

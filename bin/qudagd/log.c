@@ -3,11 +3,17 @@
 
 #include "common/fileio.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define LINE 2048
+#define LINE LOG_LINE_MAX
 
 static const char *const level_name[] = {"error", "warn", "info", "debug"};
 
@@ -33,9 +39,156 @@ static size_t add_value(char *line, size_t at, const char *text)
     return at;
 }
 
+/* ------------------------------------------------------------------ writing without waiting */
+
+/* Writes what |fd| takes at once: bytes taken; -1: none now. */
+static ssize_t write_some(const struct logsink *l, const char *base, size_t len)
+{
+    struct pollfd room = {.fd = l->fd, .events = POLLOUT};
+    ssize_t n;
+    do {
+        if (l->by_socket) {
+            n = send(l->fd, base, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        } else if (!l->owned && (poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0)) {
+            n = -1; /* a descriptor of others, which may block: ask before */
+            errno = EAGAIN;
+        } else {
+            n = write(l->fd, base, len);
+        }
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* The rest of a line that was cut.  False: the reader still has no room. */
+static bool write_rest(struct logsink *l)
+{
+    while (l->rest_at < l->rest_len) {
+        ssize_t n = write_some(l, l->rest + l->rest_at, l->rest_len - l->rest_at);
+        if (n <= 0) {
+            return false;
+        }
+        l->rest_at += (size_t)n;
+    }
+    l->rest_at = l->rest_len = 0;
+    return true;
+}
+
+/* False: not a byte of the line was taken. */
+static bool write_line(struct logsink *l, const char *line, size_t len)
+{
+    if (!l->polite) {
+        (void)fd_write_all(l->fd, line, len); /* a full disk must not stop the node */
+        return true;
+    }
+    ssize_t n = write_rest(l) ? write_some(l, line, len) : -1;
+    if (n <= 0) {
+        return false;
+    }
+    if ((size_t)n < len) {
+        l->rest_len = len - (size_t)n;
+        memcpy(l->rest, line + n, l->rest_len);
+    }
+    return true;
+}
+
+static bool say_dropped(struct logsink *l)
+{
+    char line[128], when[32];
+    if (l->dropped == 0) {
+        return true;
+    }
+    text_time(when, now_ms());
+    int n = snprintf(line, sizeof(line), "%s warn  log.dropped lines=%llu\n", when,
+                     (unsigned long long)l->dropped);
+    if (n < 0 || !write_line(l, line, (size_t)n)) {
+        return false;
+    }
+    l->dropped = 0;
+    return true;
+}
+
+static void emit(struct logsink *l, const char *line, size_t len)
+{
+    if (!say_dropped(l) || !write_line(l, line, len)) {
+        l->dropped++;
+        l->dropped_all++;
+    }
+}
+
+void log_flush(struct logsink *l)
+{
+    if (l->polite && write_rest(l)) {
+        (void)say_dropped(l);
+    }
+}
+
+/* ------------------------------------------------------------------ where lines go */
+
+static void use(struct logsink *l, int fd, bool owned)
+{
+    struct stat st;
+    bool known = fstat(fd, &st) == 0;
+    log_close(l);
+    l->fd = fd;
+    l->owned = owned;
+    l->polite = known && !S_ISREG(st.st_mode);
+    l->by_socket = known && S_ISSOCK(st.st_mode);
+    l->rest_at = l->rest_len = 0;
+}
+
+void log_attach(struct logsink *l, int fd)
+{
+    char path[40];
+    struct stat st;
+    /* An open file description of our own: O_NONBLOCK on the one given would change it for others, too. */
+    if (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(fd) == 1)) {
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        int own = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (own >= 0) {
+            use(l, own, true);
+            return;
+        }
+    }
+    use(l, fd, false);
+}
+
+static int open_end(const char *file, int *fd)
+{
+    *fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+    return *fd >= 0 ? 0 : errno;
+}
+
+int log_open(struct logsink *l, const char *file)
+{
+    int fd, err = strlen(file) < sizeof(l->file) ? open_end(file, &fd) : ENAMETOOLONG;
+    if (err == 0) {
+        use(l, fd, true);
+        if (l->file != file) {
+            memcpy(l->file, file, strlen(file) + 1);
+        }
+    }
+    return err;
+}
+
+int log_reopen(struct logsink *l)
+{
+    return l->file[0] == 0 ? 0 : log_open(l, l->file);
+}
+
+void log_close(struct logsink *l)
+{
+    if (l->owned && l->fd >= 0) {
+        (void)close(l->fd);
+        l->fd = -1;
+    }
+    l->owned = false;
+}
+
+/* ------------------------------------------------------------------ lines */
+
 void log_record(void *user, const qudag_log_record *rec)
 {
-    const struct logsink *l = user;
+    struct logsink *l = user;
     char line[LINE + 2], when[32];
     if (rec->level > l->level) {
         return;
@@ -57,7 +210,7 @@ void log_record(void *user, const qudag_log_record *rec)
         }
     }
     line[at++] = '\n';
-    (void)fd_write_all(l->fd, line, at); /* a full disk must not stop the node */
+    emit(l, line, at);
 }
 
 void log_say(struct logsink *l, qudag_log_level level, const char *event, const char *fmt, ...)

@@ -1,13 +1,20 @@
 /* log_test.c - what reaches the log, and what never does. */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "common/fileio.h"
 #include "log.h"
 
 static char got[8192];
@@ -82,12 +89,107 @@ static void quiet_levels_and_long_records_stay_within_bounds(void **state)
     assert_int_equal(got[strlen(got) - 1], '\n');
 }
 
+/* Everything that is in the pipe now. */
+static size_t drain(int fd, char *to, size_t room)
+{
+    size_t len = 0;
+    while (len < room - 1) {
+        ssize_t n = read(fd, to + len, room - 1 - len);
+        if (n <= 0) {
+            break;
+        }
+        len += (size_t)n;
+    }
+    to[len] = 0;
+    return len;
+}
+
+static void a_reader_that_stands_still_stops_nobody_and_the_lines_lost_are_counted(void **state)
+{
+    static char text[1 << 20];
+    struct logsink l = {.level = QUDAG_LOG_INFO};
+    int kinds[2][2];
+    (void)state;
+    (void)alarm(20); /* a write that waits is ended by this */
+    assert_int_equal(pipe(kinds[0]), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, kinds[1]), 0);
+    for (size_t kind = 0; kind < 2; kind++) {
+        log_attach(&l, kinds[kind][1]);
+        for (unsigned ix = 0; ix < 20000; ix++) {
+            log_say(&l, QUDAG_LOG_INFO, "flood", "line %u of many that nobody reads", ix);
+        }
+        uint64_t lost = l.dropped_all;
+        assert_true(lost > 0);
+        assert_int_equal(fcntl(kinds[kind][1], F_GETFL) & O_NONBLOCK, 0); /* others share it */
+        assert_int_equal(fcntl(kinds[kind][0], F_SETFL, O_NONBLOCK), 0);
+        size_t len = drain(kinds[kind][0], text, sizeof(text));
+        log_say(&l, QUDAG_LOG_INFO, "after", "it");
+        len += drain(kinds[kind][0], text + len, sizeof(text) - len);
+        size_t whole = 0, other = 0;
+        unsigned long long said = 0; /* a short line may find room where a long one did not */
+        assert_non_null(strstr(text, " after text=it\n"));
+        for (char *at = text, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+            const char *told = strstr(at, " log.dropped lines=");
+            *end = 0;
+            if (told != NULL && told < end) {
+                said += strtoull(told + 19, NULL, 10);
+            } else if (strstr(at, " nobody reads\"") != NULL) {
+                whole++;
+            } else {
+                other++;
+            }
+        }
+        assert_int_equal(said, lost);
+        assert_int_equal(other, 1); /* none is torn */
+        assert_int_equal(whole, 20000 - lost);
+        assert_int_equal(l.dropped, 0);
+        log_close(&l);
+        l.dropped_all = 0;
+        close(kinds[kind][0]);
+        close(kinds[kind][1]);
+    }
+    (void)alarm(0);
+}
+
+static void a_log_that_was_moved_away_is_opened_anew(void **state)
+{
+    char dir[] = "/tmp/qudag-log-XXXXXX", path[64], moved[64];
+    struct logsink l = {.level = QUDAG_LOG_INFO};
+    uint8_t *text;
+    size_t len;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/log", dir);
+    (void)snprintf(moved, sizeof(moved), "%s/log.1", dir);
+    assert_int_equal(log_open(&l, path), 0);
+    log_say(&l, QUDAG_LOG_INFO, "one", "first");
+    assert_int_equal(rename(path, moved), 0);
+    log_say(&l, QUDAG_LOG_INFO, "two", "second");
+    assert_int_equal(log_reopen(&l), 0);
+    log_say(&l, QUDAG_LOG_INFO, "three", "third");
+    assert_int_equal(file_read(path, 1000, &text, &len), 0);
+    assert_non_null(strstr((char *)text, "third"));
+    assert_null(strstr((char *)text, "second"));
+    free(text);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), -1);
+    assert_int_equal(mkdir(path, 0700), 0); /* what cannot be opened leaves the log where it is */
+    assert_int_equal(log_reopen(&l), EISDIR);
+    log_say(&l, QUDAG_LOG_INFO, "four", "fourth");
+    log_close(&l);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(unlink(moved), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_and_circuits_are_left_out_by_default),
         cmocka_unit_test(the_operator_may_ask_for_addresses_and_a_lab_for_all),
         cmocka_unit_test(values_cannot_forge_lines_or_fields),
+        cmocka_unit_test(a_reader_that_stands_still_stops_nobody_and_the_lines_lost_are_counted),
+        cmocka_unit_test(a_log_that_was_moved_away_is_opened_anew),
         cmocka_unit_test(quiet_levels_and_long_records_stay_within_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,6 +132,23 @@ static void on_stream_closed(qudag_node *n, qudag_stream s, qudag_err why, void 
     transfer_closed(daemon_of(user)->transfers, s, why);
 }
 
+static void on_peer(qudag_node *n, const qudag_peer_id *peer, bool up, void *user)
+{
+    struct daemon *d = daemon_of(user);
+    char text[QUDAG_PEER_ID_TEXT_MAX];
+    (void)n;
+    qudag_peer_id_text(peer, text);
+    d->n_peers = up ? d->n_peers + 1 : d->n_peers - (d->n_peers > 0);
+    const qudag_log_field fields[] = {
+        {.name = "peers", .num = (int64_t)d->n_peers},
+        {.name = "peer", .cls = QUDAG_LOG_NETWORK, .text = text},
+    };
+    log_record(d, &(qudag_log_record){.level = QUDAG_LOG_INFO,
+                                      .event = up ? "peer.up" : "peer.down",
+                                      .n = 2,
+                                      .fields = fields});
+}
+
 static qudag_err on_save(qudag_node *n, const char *name, qudag_slice bytes, void *user)
 {
     struct daemon *d = daemon_of(user);
@@ -143,20 +160,124 @@ static qudag_err on_save(qudag_node *n, const char *name, qudag_slice bytes, voi
     return err;
 }
 
+/* ------------------------------------------------------------------ log and configuration */
+
+static void log_settings(struct daemon *d, const struct conf *c)
+{
+    d->log.level = (qudag_log_level)c->v[CONF_LOG_LEVEL].num;
+    d->log.network = c->v[CONF_LOG_NETWORK].num != 0;
+    d->log.sensitive = d->conf.v[CONF_LAB].num != 0;
+}
+
+/* Without [log] file, standard error is the log.  `qudag up` makes it DIR/qudagd.log, which is then known by name. */
+static void log_own_file(struct daemon *d)
+{
+    char path[PATH_LEN];
+    struct stat here, there;
+    if (path_join(path, d->state.dir, "qudagd.log") && fstat(STDERR_FILENO, &here) == 0 &&
+        S_ISREG(here.st_mode) && lstat(path, &there) == 0 && here.st_dev == there.st_dev &&
+        here.st_ino == there.st_ino) {
+        (void)log_open(&d->log, path);
+    }
+}
+
+static int open_log(struct daemon *d)
+{
+    const char *file = d->conf.v[CONF_LOG_FILE].text;
+    log_settings(d, &d->conf);
+    if (file[0] == 0) {
+        log_own_file(d);
+        return DAEMON_OK;
+    }
+    int err = log_open(&d->log, file);
+    if (err != 0) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "[log] file %s: %s", file,
+                       strerror(err));
+        return DAEMON_USAGE;
+    }
+    return DAEMON_OK;
+}
+
+/* The file and the options, into |c|.  False: c->why. */
+static bool read_conf(const struct daemon *d, struct conf *c)
+{
+    bool ok = d->conf_file[0] == 0 || conf_read(c, d->conf_file);
+    for (size_t ix = 0; ok && ix < d->options->n_set; ix++) {
+        ok = conf_option(c, d->options->set[ix]);
+    }
+    return ok;
+}
+
+/* SIGHUP: the log is opened again by its name, and what [log] says is read again; all else needs a restart. */
+static void reload(struct daemon *d)
+{
+    static struct conf fresh;
+    notify_systemd("RELOADING=1");
+    if (conf_init(&fresh) && read_conf(d, &fresh)) {
+        log_settings(d, &fresh);
+        const char *file = fresh.v[CONF_LOG_FILE].text;
+        int err = file[0] == 0 ? log_reopen(&d->log) : log_open(&d->log, file);
+        if (err == 0) {
+            if (file[0] == 0 && d->log.file[0] != 0) {
+                (void)dup2(d->log.fd, STDERR_FILENO); /* or the file moved away stays in use */
+            }
+            log_say(&d->log, QUDAG_LOG_INFO, "daemon.reload", "log opened again, [log] read again");
+        } else {
+            log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "the log stays as it is: %s: %s",
+                    file[0] == 0 ? d->log.file : file, strerror(err));
+        }
+    } else {
+        log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "the configuration stays as it was: %s",
+                fresh.why);
+    }
+    conf_fini(&fresh);
+    notify_systemd("READY=1");
+}
+
 /* ------------------------------------------------------------------ loop */
+
+/* systemd's watchdog expects a word within its period. */
+static void watchdog_begin(struct daemon *d)
+{
+    const char *us = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    if (us != NULL && (pid == NULL || strtol(pid, NULL, 10) == (long)getpid())) {
+        d->watchdog_ns = strtoull(us, NULL, 10) * 1000 / 2;
+    }
+}
+
+static void watchdog_tick(struct daemon *d, uint64_t now)
+{
+    if (d->watchdog_ns != 0 && now - d->watchdog_at_ns >= d->watchdog_ns) {
+        d->watchdog_at_ns = now;
+        notify_systemd("WATCHDOG=1");
+    }
+}
 
 static void on_tick(uv_timer_t *t)
 {
     struct daemon *d = t->data;
     uint64_t now = mono_ns();
+    log_flush(&d->log);
+    watchdog_tick(d, now);
     control_tick(d->control, now);
     transfer_tick(d->transfers, now);
 }
 
 static void on_signal(uv_signal_t *h, int signum)
 {
-    (void)signum;
-    daemon_stop(h->data);
+    struct daemon *d = h->data;
+    if (signum == SIGHUP) {
+        reload(d);
+    } else {
+        daemon_stop(d);
+    }
+}
+
+static void close_handle(uv_handle_t *h)
+{
+    if (h->loop != NULL && !uv_is_closing(h)) {
+        uv_close(h, NULL);
+    }
 }
 
 /* Everything in reverse; works on files are waited for. */
@@ -164,41 +285,21 @@ static void shut(struct daemon *d)
 {
     control_close(d->control);
     d->control = NULL;
-    uv_handle_t *handles[] = {(uv_handle_t *)&d->sig_int, (uv_handle_t *)&d->sig_term,
-                              (uv_handle_t *)&d->tick};
-    for (size_t ix = 0; ix < 3; ix++) {
-        if (handles[ix]->loop != NULL && !uv_is_closing(handles[ix])) {
-            uv_close(handles[ix], NULL);
-        }
+    for (size_t ix = 0; ix < DAEMON_SIGNALS; ix++) {
+        close_handle((uv_handle_t *)&d->signals[ix]);
     }
+    close_handle((uv_handle_t *)&d->tick);
     qudag_node_free(d->node);
     d->node = NULL;
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     transfer_free(d->transfers);
     d->transfers = NULL;
     (void)uv_loop_close(&d->loop);
+    log_say(&d->log, QUDAG_LOG_INFO, "daemon.end", "qudagd ended after %llu s",
+            (unsigned long long)((mono_ns() - d->since_ns) / UINT64_C(1000000000)));
 }
 
 /* ------------------------------------------------------------------ start */
-
-static int open_log(struct daemon *d)
-{
-    const struct conf_value *v = d->conf.v;
-    d->log.level = (qudag_log_level)v[CONF_LOG_LEVEL].num;
-    d->log.network = v[CONF_LOG_NETWORK].num != 0;
-    d->log.sensitive = v[CONF_LAB].num != 0;
-    if (v[CONF_LOG_FILE].text[0] == 0) {
-        return DAEMON_OK;
-    }
-    int fd = open(v[CONF_LOG_FILE].text, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        (void)snprintf(d->state.why, sizeof(d->state.why), "[log] file %s: %s",
-                       v[CONF_LOG_FILE].text, strerror(errno));
-        return DAEMON_USAGE;
-    }
-    d->log.fd = fd;
-    return DAEMON_OK;
-}
 
 static int make_node(struct daemon *d)
 {
@@ -210,6 +311,7 @@ static int make_node(struct daemon *d)
         .stream_closed = on_stream_closed,
         .op_done = on_op_done,
         .phase = on_phase,
+        .peer_changed = on_peer,
         .save = on_save,
     };
     qudag_settings s;
@@ -250,13 +352,18 @@ static int make_node(struct daemon *d)
 
 static int start_loop(struct daemon *d)
 {
-    d->sig_int.data = d->sig_term.data = d->tick.data = d;
-    if (uv_signal_init(&d->loop, &d->sig_int) != 0 || uv_signal_init(&d->loop, &d->sig_term) != 0 ||
-        uv_timer_init(&d->loop, &d->tick) != 0 ||
-        uv_signal_start(&d->sig_int, on_signal, SIGINT) != 0 ||
-        uv_signal_start(&d->sig_term, on_signal, SIGTERM) != 0 ||
-        uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS) != 0) {
-        (void)snprintf(d->state.why, sizeof(d->state.why), "no timers or signals are to be had");
+    static const int numbers[DAEMON_SIGNALS] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP};
+    bool ok = uv_timer_init(&d->loop, &d->tick) == 0 &&
+              uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS) == 0;
+    d->tick.data = d;
+    for (size_t ix = 0; ok && ix < DAEMON_SIGNALS; ix++) {
+        d->signals[ix].data = d;
+        ok = uv_signal_init(&d->loop, &d->signals[ix]) == 0 &&
+             uv_signal_start(&d->signals[ix], on_signal, numbers[ix]) == 0;
+    }
+    if (!ok) {
+        (void)snprintf(d->state.why, sizeof(d->state.why),
+                       "cannot create timers or signal handlers");
         return DAEMON_FAILED;
     }
     return DAEMON_OK;
@@ -280,6 +387,7 @@ static void say_ready(struct daemon *d)
     }
     log_say(&d->log, QUDAG_LOG_INFO, "daemon.ready", "qudagd " QUDAG_VERSION " pid %ld%s",
             (long)getpid(), d->state.created ? ", new identity" : "");
+    watchdog_begin(d);
     notify_systemd("READY=1");
     if (d->notify_fd >= 0) {
         (void)fd_write_all(d->notify_fd, "ready\n", 6);
@@ -318,9 +426,18 @@ static int serve(struct daemon *d)
     return code;
 }
 
+/* None of these ends the daemon: SIGHUP reloads once the loop runs, and none of the others means anything to it. */
+static void ignore_signals(void)
+{
+    static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM};
+    for (size_t ix = 0; ix < sizeof(ignored) / sizeof(ignored[0]); ix++) {
+        (void)signal(ignored[ix], SIG_IGN);
+    }
+}
+
 static int run(struct daemon *d, const char *dir)
 {
-    (void)signal(SIGPIPE, SIG_IGN);
+    ignore_signals();
     (void)prctl(PR_SET_DUMPABLE, 0); /* keys do not go into core files */
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     int code = (int)state_open(&d->state, dir);
@@ -376,14 +493,11 @@ static int configure(struct daemon *d, const struct options *o)
                         "no state folder: neither --dir nor XDG_STATE_HOME nor HOME says where");
     }
     bool found = path_join(file, dir, "qudag.conf") && access(file, F_OK) == 0;
-    const char *from = o->file != NULL ? o->file : found ? file : NULL;
-    if (from != NULL && !conf_read(&d->conf, from)) {
+    const char *from = o->file != NULL ? o->file : found ? file : "";
+    (void)snprintf(d->conf_file, sizeof(d->conf_file), "%s", from);
+    d->options = o;
+    if (!read_conf(d, &d->conf)) {
         return complain(d, DAEMON_USAGE, d->conf.why);
-    }
-    for (size_t ix = 0; ix < o->n_set; ix++) {
-        if (!conf_option(&d->conf, o->set[ix])) {
-            return complain(d, DAEMON_USAGE, d->conf.why);
-        }
     }
     if (o->print) {
         conf_print(&d->conf, stdout);
@@ -408,11 +522,14 @@ int main(int argc, char **argv)
         {0},
     };
     struct options o = {0};
+    if (!fd_fill_standard()) {
+        return DAEMON_FAILED;
+    }
     struct daemon *d = calloc(1, sizeof(*d));
     if (d == NULL) {
         return DAEMON_FAILED;
     }
-    d->log.fd = STDERR_FILENO;
+    log_attach(&d->log, STDERR_FILENO);
     d->notify_fd = -1;
     d->state.lock_fd = -1;
     int c, code = -1;
@@ -449,6 +566,7 @@ int main(int argc, char **argv)
         code = configure(d, &o);
     }
     conf_fini(&d->conf);
+    log_close(&d->log);
     free(d);
     return code;
 }

@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+"""A daemon that is treated as machines and operators do: signals, log rotation, a log nobody reads, closed standard
+descriptors.
+
+TEST: timeout=180
+"""
+import atexit
+import fcntl
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from programs import ANY_PORT, QUDAG, QUDAGD, SLOW, TOP, Node, check, run  # noqa: E402
+
+F_SETPIPE_SZ = 1031
+
+
+def until(condition, what, seconds=10):
+    end = time.monotonic() + seconds * SLOW
+    while not condition():
+        check(time.monotonic() < end, f'not within {seconds} s: {what}')
+        time.sleep(0.02)
+
+
+def answers(folder):
+    try:
+        return run(QUDAG, '--dir', TOP / folder, 'status', timeout=10)[0] == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def daemon(folder, *options, **more):
+    """a daemon in the foreground, ready"""
+    args = [str(QUDAGD), '--dir', str(TOP / folder)]
+    for o in (f'node.listen={ANY_PORT}', 'lab.lab=yes', *options):
+        args += ['-o', o]
+    more.setdefault('stderr', subprocess.DEVNULL)
+    p = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **more)
+    atexit.register(p.kill)
+    until(lambda: answers(folder), f'{folder} answers')
+    return p
+
+
+def ends(p, what, seconds=15):
+    try:
+        code = p.wait(timeout=seconds * SLOW)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        check(False, f'{what}: it does not end')
+    return code
+
+
+def signals():
+    n = Node('signals').start()
+    log = n.dir / 'qudagd.log'
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE, signal.SIGALRM, signal.SIGHUP):
+        os.kill(n.pid, number)
+        check(n.ask('status')['pid'] == n.pid, f'{number.name} ended the daemon')
+    until(lambda: 'daemon.reload' in log.read_text(), 'SIGHUP is told in the log')
+    moved = n.dir / 'qudagd.log.1'
+    log.rename(moved)
+    os.kill(n.pid, signal.SIGHUP)
+    until(lambda: log.exists() and 'daemon.reload' in log.read_text(), 'a log that was moved away is opened anew')
+    before = moved.read_text()
+    os.kill(n.pid, signal.SIGQUIT)
+    until(lambda: n.tool('status')[0] == 3, 'SIGQUIT ends the daemon')
+    until(lambda: 'daemon.end' in log.read_text(), 'the end is told in the log')
+    check(moved.read_text() == before, 'the log that was moved away was still written to')
+    check(not (n.dir / 'control.sock').exists(), 'the socket was left behind')
+    print('ok: signals, and a log that is rotated by moving it', flush=True)
+
+
+def reload_settings():
+    folder = TOP / 'reload'
+    folder.mkdir(mode=0o700)
+    conf = folder / 'qudag.conf'
+    conf.write_text(f'[node]\nlisten = {ANY_PORT}\n[log]\nlevel = error\nfile = {folder}/a.log\n')
+    p = subprocess.Popen([str(QUDAGD), '--dir', str(folder)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: run(QUDAG, '--dir', folder, 'status')[0] == 0, 'reload answers')
+    conf.write_text(f'[node]\nlisten = {ANY_PORT}\n[log]\nlevel = info\nfile = {folder}/b.log\n')
+    p.send_signal(signal.SIGHUP)
+    until(lambda: (folder / 'b.log').exists() and 'daemon.reload' in (folder / 'b.log').read_text(),
+          '[log] file and level are read again')
+    check('daemon.reload' not in (folder / 'a.log').read_text(), 'the old log was written to')
+    conf.write_text('[log]\nlevel = loud\n')
+    p.send_signal(signal.SIGHUP)
+    until(lambda: 'stays as it was' in (folder / 'b.log').read_text(), 'a wrong configuration is told')
+    check(run(QUDAG, '--dir', folder, 'status')[0] == 0, 'a wrong configuration ended the daemon')
+    p.terminate()
+    check(ends(p, 'reload') == 0, 'reload: exit code')
+    print('ok: SIGHUP reads [log] again, and a wrong file changes nothing', flush=True)
+
+
+def log_nobody_reads():
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, F_SETPIPE_SZ, 4096)
+    p = daemon('stalled', 'log.level=debug', stderr=writer)
+    os.close(writer)
+    for _ in range(120):  # each is a line of the log; all together are more than the pipe holds
+        p.send_signal(signal.SIGHUP)
+        check(answers('stalled'), 'no answer while nobody reads the log')
+    os.set_blocking(reader, False)
+    held = b''
+    while True:
+        try:
+            held += os.read(reader, 65536)
+        except BlockingIOError:
+            break
+    check(len(held) > 3000, f'the log did not fill its pipe: {len(held)} bytes')
+    os.set_blocking(reader, True)
+    check(b'log.dropped lines=' in os.read(reader, 65536), 'nothing tells how many lines were lost')
+    p.terminate()
+    check(ends(p, 'a daemon whose log nobody reads') == 0, 'exit code with a full log')
+    os.close(reader)
+    print('ok: a log that nobody reads stops nothing', flush=True)
+
+
+def closed_descriptors():
+    for closed in ('2>&-', '<&- >&- 2>&-', '<&-'):
+        folder = TOP / f'closed{len(closed)}'
+        command = f'exec "{QUDAGD}" --dir "{folder}" -o node.listen={ANY_PORT} -o log.level=debug {closed}'
+        p = subprocess.Popen(['/bin/sh', '-c', command], stderr=subprocess.DEVNULL)
+        until(lambda: run(QUDAG, '--dir', folder, 'status')[0] == 0, f'{closed}: it answers')
+        for fd in ('0', '1', '2'):
+            target = os.readlink(f'/proc/{p.pid}/fd/{fd}')
+            check(target == '/dev/null' or not target.startswith(str(folder)), f'{closed}: {fd} is {target}')
+        p.send_signal(signal.SIGHUP)
+        run(QUDAG, '--dir', folder, 'status')
+        check((folder / 'lock').read_text() == f'{p.pid}\n', f'{closed}: something else is in the lock')
+        p.terminate()
+        check(ends(p, closed) == 0, f'{closed}: exit code')
+    print('ok: closed standard descriptors', flush=True)
+
+
+def main():
+    signals()
+    reload_settings()
+    log_nobody_reads()
+    closed_descriptors()
+
+
+main()
