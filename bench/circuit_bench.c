@@ -174,7 +174,7 @@ static void usages(struct lab *lab, struct usage u[RELAYS + 1])
 /* Which relay is where on the path of |c|. */
 static void path_of(struct lab *lab, qudag_circuit c, size_t at[RELAYS])
 {
-    qudag_circuit_info info;
+    qudag_circuit_info info = QUDAG_INIT(qudag_circuit_info);
     char text[QUDAG_PEER_ID_TEXT_MAX];
 
     for (size_t it = 0; qudag_circuit_next(lab->me.node, &it, &info);) {
@@ -191,7 +191,7 @@ static void path_of(struct lab *lab, qudag_circuit c, size_t at[RELAYS])
 
 static uint64_t wire_bytes(struct lab *lab)
 {
-    qudag_link_info l;
+    qudag_link_info l = QUDAG_INIT(qudag_link_info);
     uint64_t n = 0;
 
     for (size_t it = 0; qudag_link_next(lab->me.node, &it, &l);) {

@@ -256,7 +256,8 @@ static void on_circuit_closed(qudag_node *n, qudag_circuit c, qudag_err why, voi
 void actor_make(struct actor *a, const struct actor_opts *o)
 {
     static const char *const listen[] = {"/ip4/127.0.0.1/udp/0/quic-v1"};
-    static const qudag_callbacks cb = {.phase = on_phase,
+    static const qudag_callbacks cb = {.size = sizeof(cb),
+                                       .phase = on_phase,
                                        .op_done = on_done,
                                        .stream_in = on_in,
                                        .stream_data = on_data,
@@ -450,7 +451,7 @@ static bool take_order(char out[sizeof order])
 
 static unsigned circuits_of_others(void)
 {
-    qudag_circuit_info c;
+    qudag_circuit_info c = QUDAG_INIT(qudag_circuit_info);
     unsigned n = 0;
 
     for (size_t it = 0; qudag_circuit_next(self.node, &it, &c);) {
@@ -474,7 +475,7 @@ static void meet(const char *addr)
 
 static void tell_known(FILE *out)
 {
-    qudag_link_info l;
+    qudag_link_info l = QUDAG_INIT(qudag_link_info);
     qudag_peer_id p;
     unsigned links = 0, peers = 0;
 

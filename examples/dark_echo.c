@@ -69,7 +69,8 @@ static void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, v
 
 int main(int argc, char **argv)
 {
-    const qudag_callbacks cb = {.phase = on_phase, .op_done = on_done, .stream_data = on_data};
+    const qudag_callbacks cb = {
+        .size = sizeof(cb), .phase = on_phase, .op_done = on_done, .stream_data = on_data};
     qudag_identity *identity = NULL;
     qudag_settings s;
     char why[200];

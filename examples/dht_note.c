@@ -39,7 +39,7 @@ static int start(struct party *p, const char *bootstrap)
 {
     static const char *const listen[] = {"/ip4/127.0.0.1/udp/0/quic-v1"};
     static const char *const namespaces[] = {"app"}; /* takes any value, unsigned */
-    const qudag_callbacks cb = {.op_done = on_done};
+    const qudag_callbacks cb = {.size = sizeof(cb), .op_done = on_done};
     qudag_settings s;
     size_t it = 0;
 

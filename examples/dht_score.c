@@ -82,8 +82,9 @@ static void on_done(qudag_node *node, qudag_op op, qudag_err err, const qudag_re
 static int start(struct party *p, const char *bootstrap, const char *store)
 {
     static const char *const listen[] = {"/ip4/127.0.0.1/udp/0/quic-v1"};
-    const qudag_callbacks cb = {.op_done = on_done};
-    const qudag_dht_rules rules = {.ns = "score", .value_max = 9, .check = check, .select = choose};
+    const qudag_callbacks cb = {.size = sizeof(cb), .op_done = on_done};
+    const qudag_dht_rules rules = {
+        .size = sizeof(rules), .ns = "score", .value_max = 9, .check = check, .select = choose};
     qudag_settings s;
     size_t it = 0;
 
@@ -145,7 +146,7 @@ static void put(struct party *p, const char *who, const char *score)
 int main(int argc, char **argv)
 {
     const qudag_slice key = {(const uint8_t *)"/score/chess", 12};
-    const qudag_dht_options sure = {.read = QUDAG_READ_QUORUM};
+    const qudag_dht_options sure = {.size = sizeof(sure), .read = QUDAG_READ_QUORUM};
     qudag_op op;
     int ok = start(&party[ALICE], NULL, argc > 1 ? argv[1] : NULL) == 0 &&
              start(&party[BOB], party[ALICE].addr, NULL) == 0;

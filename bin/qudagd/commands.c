@@ -91,7 +91,8 @@ RUN(dht_put)
 {
     char key[160];
     struct rec_field value;
-    qudag_dht_options o = {.republish = !rec_get_bool(&rq->args, "once"),
+    qudag_dht_options o = {.size = sizeof(o),
+                           .republish = !rec_get_bool(&rq->args, "once"),
                            .quorum = (uint32_t)rec_get_int(&rq->args, "quorum", 0)};
     if (!full_key(key, rec_get_str(&rq->args, "key")) ||
         !rec_find(&rq->args, "value", REC_BYTES, &value)) {
@@ -163,7 +164,7 @@ static bool read_word(const char *word, qudag_dht_read *out)
 RUN(dht_get)
 {
     char key[160];
-    qudag_dht_options o = {.masked = rec_get_bool(&rq->args, "masked")};
+    qudag_dht_options o = {.size = sizeof(o), .masked = rec_get_bool(&rq->args, "masked")};
     if (!full_key(key, rec_get_str(&rq->args, "key"))) {
         usage(rq, "get needs a key of at most 128 bytes");
         return;
@@ -278,7 +279,7 @@ RUN(circuit_build)
 
 DONE(circuit_build)
 {
-    qudag_circuit_info info;
+    qudag_circuit_info info = QUDAG_INIT(qudag_circuit_info);
     for (size_t it = 0; err == QUDAG_OK && qudag_circuit_next(rq->d->node, &it, &info);) {
         if (info.circuit.id == res->circuit.id) {
             report_circuit(request_rec(rq, REC_ROW), &info);
@@ -325,7 +326,7 @@ RUN(dark_new)
 static const char *dark_of(struct request *rq, char out[QUDAG_DARK_TEXT_MAX])
 {
     const char *text = rec_get_str(&rq->args, "address");
-    qudag_dark_info info;
+    qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
     for (size_t it = 0; text != NULL && qudag_dark_next(rq->d->node, &it, &info);) {
         if (info.label[0] != 0 && strcmp(info.label, text) == 0) {
             memcpy(out, info.addr, QUDAG_DARK_TEXT_MAX);

@@ -7,6 +7,8 @@
  */
 #include "conf.h"
 
+#include <qudag/peer.h>
+
 #include "common/fileio.h"
 
 #include <errno.h>
@@ -16,65 +18,85 @@
 #include <string.h>
 #include <strings.h>
 
+/* Where a key goes in qudag_settings. */
+#define INTO(field)                                                                                \
+    .at = offsetof(qudag_settings, field), .width = sizeof(((qudag_settings *)0)->field)
+/* A number of the library's, with the range and the words the library has for it. */
+#define NUMBER(kind, field)                                                                        \
+    .type = (kind), .min = QUDAG_LIMIT_MIN(field), .max = QUDAG_LIMIT_MAX(field),                  \
+    .def = QUDAG_LIMIT_DEFAULT(field), .unit = QUDAG_LIMIT_UNIT(field),                            \
+    .help = QUDAG_LIMIT_HELP(field), INTO(field)
+#define WORDS(default_word, list) .type = CONF_WORD, .unset = (default_word), .words = (list)
+#define SWITCH(default_word) .type = CONF_BOOL, .unset = (default_word)
+#define TEXT(shortest, longest) .type = CONF_TEXT, .min = (shortest), .max = (longest)
+#define LIST(count, longest) .type = CONF_LIST, .min = 1, .max = (longest), .most = (count)
+
 const struct conf_row conf_table[CONF_KEYS] = {
-    [CONF_LISTEN] =
-        {"node", "listen", CONF_LIST, 1, 150, "/ip4/0.0.0.0/udp/4433/quic-v1", "", NULL,
-         "Addresses to listen on; port 0 takes any free one.  At most 8, one per line."},
-    [CONF_BOOTSTRAP] = {"node", "bootstrap", CONF_LIST, 1, 383, "", "", NULL,
-                        "Peers to begin with: multiaddr with /p2p/ID, and #HASH of the peer's "
-                        "ML-DSA-65 key if known."},
-    [CONF_AGENT] = {"node", "agent", CONF_TEXT, 0, 64, "", "", NULL,
-                    "What we call ourselves to peers; empty: program and version."},
-    [CONF_MEMORY_MAX] = {"node", "memory_max", CONF_SIZE, 16777216, INT64_MAX, "256M", "bytes",
-                         NULL, "Memory the node may use for peers, streams and records."},
-    [CONF_PQ] = {"link", "pq", CONF_WORD, 0, 0, "require", "", "require|prefer|off",
-                 "Post-quantum key exchange and authentication: require it, prefer it, or go "
-                 "without."},
-    [CONF_LEVEL] = {"link", "security_level", CONF_WORD, 0, 0, "768", "", "512|768|1024",
-                    "ML-KEM parameter set of links."},
-    [CONF_CIPHER] = {"link", "cipher", CONF_WORD, 0, 0, "auto", "", "auto|chacha20|aes256",
-                     "Cipher of links; auto: what this processor does best."},
-    [CONF_IDLE_TIMEOUT] = {"link", "idle_timeout_s", CONF_INT, 5, 86400, "300", "s", NULL,
-                           "Links without traffic are closed after this time."},
-    [CONF_LINKS_MAX] = {"link", "links_max", CONF_INT, 8, 1000000, "1024", "links", NULL,
-                        "Links open at the same time."},
-    [CONF_DHT_PROTOCOL] = {"dht", "protocol", CONF_TEXT, 2, 95, "/qudag/kad/1.0.0", "", NULL,
-                           "Name of the DHT protocol; nodes of different names do not meet."},
-    [CONF_DHT_SERVER] = {"dht", "server", CONF_BOOL, 0, 0, "yes", "", NULL,
-                         "Store records and answer requests of others."},
-    [CONF_OPEN_NAMESPACES] = {"dht", "open_namespaces", CONF_LIST, 1, 32, "app", "", NULL,
-                              "Namespaces whose records may hold anything, unsigned."},
-    [CONF_DHT_STORE] = {"dht", "store", CONF_BOOL, 0, 0, "yes", "", NULL,
-                        "Keep on disk what is held for others and what is published, so that it "
-                        "outlives a restart."},
-    [CONF_DHT_STORE_DIR] = {"dht", "store_dir", CONF_TEXT, 0, 1000, "", "", NULL,
-                            "Where; empty: store in the state folder."},
-    [CONF_DHT_RECORDS_MAX] = {"dht", "records_max", CONF_INT, 16, 1000000, "4096", "records", NULL,
-                              "Records held for others; those farthest from this node go first."},
-    [CONF_DHT_BYTES_MAX] = {"dht", "bytes_max", CONF_SIZE, 65536, INT64_C(1) << 36, "32M", "bytes",
-                            NULL, "Their size in all."},
-    [CONF_DHT_PROVIDERS_MAX] = {"dht", "providers_max", CONF_INT, 16, 1000000, "4096", "providers",
-                                NULL, "Provider records held for others."},
-    [CONF_HOPS] = {"onion", "hops", CONF_INT, 1, 7, "3", "relays", NULL, "Relays in a circuit."},
-    [CONF_RELAY] = {"onion", "relay", CONF_BOOL, 0, 0, "yes", "", NULL,
-                    "Carry circuits of others."},
-    [CONF_CIRCUITS_MAX] = {"onion", "circuits_max", CONF_INT, 4, 1000000, "4096", "circuits", NULL,
-                           "Circuits at the same time, own and carried."},
-    [CONF_LOG_LEVEL] = {"log", "level", CONF_WORD, 0, 0, "info", "", "error|warn|info|debug",
-                        "What is worth a line."},
-    [CONF_LOG_NETWORK] = {"log", "network", CONF_BOOL, 0, 0, "no", "", NULL,
-                          "Write addresses and peer ids to the log."},
-    [CONF_LOG_FILE] = {"log", "file", CONF_TEXT, 0, 1023, "", "", NULL,
-                       "Where the log goes; empty: standard error."},
-    [CONF_INBOX_DIR] = {"inbox", "dir", CONF_TEXT, 0, 1023, "", "", NULL,
-                        "Where received messages and files go; empty: inbox in the state folder."},
-    [CONF_INBOX_SIZE_MAX] = {"inbox", "size_max", CONF_SIZE, 0, INT64_MAX, "10G", "bytes", NULL,
-                             "All that may lie in the inbox; 0 receives nothing."},
-    [CONF_INBOX_FILE_MAX] = {"inbox", "file_max", CONF_SIZE, 0, INT64_MAX, "4G", "bytes", NULL,
-                             "The largest file accepted."},
-    [CONF_LAB] = {"lab", "lab", CONF_BOOL, 0, 0, "no", "", NULL,
-                  "Test network: relays need not be of different networks, and the log may tell "
-                  "everything.  NO ANONYMITY."},
+    [CONF_LISTEN] = {"node", "listen", LIST(QUDAG_LISTEN_MAX, 150), INTO(listen),
+                     .unset = "/ip4/0.0.0.0/udp/4433/quic-v1",
+                     .help =
+                         "Addresses to listen on; port 0 takes any free one.  At most 8, one per "
+                         "line."},
+    [CONF_BOOTSTRAP] = {"node", "bootstrap", LIST(QUDAG_BOOTSTRAP_MAX, QUDAG_ADDR_TEXT_MAX - 1),
+                        INTO(bootstrap), .unset = "",
+                        .help =
+                            "Peers to join the network through: multiaddr with /p2p/ID, and #HASH "
+                            "of the peer's ML-DSA-65 key if known."},
+    [CONF_AGENT] = {"node", "agent", TEXT(0, QUDAG_AGENT_LEN_MAX), INTO(agent), .unset = "",
+                    .help = "Agent string sent to peers; empty: program and version."},
+    [CONF_MEMORY_MAX] = {"node", "memory_max", NUMBER(CONF_SIZE, memory_max)},
+    [CONF_PQ] = {"link", "pq", WORDS("require", "require|prefer|off"), INTO(pq),
+                 .help =
+                     "Post-quantum key exchange and authentication: require it, prefer it, or go "
+                     "without."},
+    [CONF_LEVEL] = {"link", "security_level", WORDS("768", "512|768|1024"), INTO(security_level),
+                    .help = "ML-KEM parameter set of links."},
+    [CONF_CIPHER] = {"link", "cipher", WORDS("auto", "auto|chacha20|aes256"), INTO(cipher),
+                     .help = "Cipher of links; auto: the fastest on this processor."},
+    [CONF_IDLE_TIMEOUT] = {"link", "idle_timeout_s", NUMBER(CONF_INT, idle_timeout)},
+    [CONF_LINKS_MAX] = {"link", "links_max", NUMBER(CONF_INT, links_max)},
+    [CONF_DHT_PROTOCOL] = {"dht", "protocol", TEXT(2, QUDAG_PROTOCOL_LEN_MAX), INTO(dht_protocol),
+                           .unset = "/qudag/kad/1.0.0",
+                           .help =
+                               "Name of the DHT protocol; nodes of different names do not meet."},
+    [CONF_DHT_SERVER] = {"dht", "server", SWITCH("yes"), INTO(dht_server),
+                         .help = "Store records and answer requests of others."},
+    [CONF_OPEN_NAMESPACES] = {"dht", "open_namespaces",
+                              LIST(QUDAG_NAMESPACES_MAX, QUDAG_NAMESPACE_LEN),
+                              INTO(open_namespaces), .unset = "app",
+                              .help = "Namespaces whose records may hold anything, unsigned."},
+    [CONF_DHT_STORE] = {"dht", "store", SWITCH("yes"),
+                        .help =
+                            "Persist what is stored for others and what is republished, so that "
+                            "it survives a restart."},
+    [CONF_DHT_STORE_DIR] = {"dht", "store_dir", TEXT(0, 1000), .unset = "",
+                            .help = "Where; empty: store in the state folder."},
+    [CONF_DHT_RECORDS_MAX] = {"dht", "records_max", NUMBER(CONF_INT, dht_records_max)},
+    [CONF_DHT_BYTES_MAX] = {"dht", "bytes_max", NUMBER(CONF_SIZE, dht_bytes_max)},
+    [CONF_DHT_PROVIDERS_MAX] = {"dht", "providers_max", NUMBER(CONF_INT, dht_providers_max)},
+    [CONF_HOPS] = {"onion", "hops", NUMBER(CONF_INT, hops)},
+    [CONF_RELAY] = {"onion", "relay", SWITCH("yes"), INTO(relay),
+                    .help = "Carry circuits of others."},
+    [CONF_FAMILY] = {"onion", "family", TEXT(0, QUDAG_FAMILY_LEN_MAX), INTO(family), .unset = "",
+                     .help = "Name that all relays of one operator share: no circuit uses two of "
+                             "them.  Others see its hash only; empty: none."},
+    [CONF_CIRCUITS_MAX] = {"onion", "circuits_max", NUMBER(CONF_INT, circuits_max)},
+    [CONF_LOG_LEVEL] = {"log", "level", WORDS("info", "error|warn|info|debug"), INTO(log_level),
+                        .help = "Minimum severity to log."},
+    [CONF_LOG_NETWORK] = {"log", "network", SWITCH("no"),
+                          .help = "Write addresses and peer ids to the log."},
+    [CONF_LOG_FILE] = {"log", "file", TEXT(0, 1023), .unset = "",
+                       .help = "Where the log goes; empty: standard error."},
+    [CONF_INBOX_DIR] = {"inbox", "dir", TEXT(0, 1023), .unset = "",
+                        .help = "Where received messages and files go; empty: inbox in the state "
+                                "folder."},
+    [CONF_INBOX_SIZE_MAX] = {"inbox", "size_max", CONF_SIZE, 0, INT64_MAX, "10G", "bytes",
+                             .help = "Total inbox size limit; 0 disables receiving."},
+    [CONF_INBOX_FILE_MAX] = {"inbox", "file_max", CONF_SIZE, 0, INT64_MAX, "4G", "bytes",
+                             .help = "The largest file accepted."},
+    [CONF_LAB] = {"lab", "lab", SWITCH("no"), INTO(lab),
+                  .help = "Test network: relays need not be of different networks, and the log may "
+                          "contain everything.  NO ANONYMITY."},
 };
 
 static char *copy_text(const char *base, size_t len)
@@ -137,28 +159,17 @@ static bool parse_int(const char *value, bool suffix, int64_t *out)
     return true;
 }
 
-/* "/ip4|ip6/ADDRESS/udp/PORT/quic-v1": what is wrong with it, or NULL. */
-static const char *listen_fault(const char *text)
+/* What is wrong with one value of a list, as a sentence that begins with the value; empty: nothing. */
+static void fault_of(enum conf_key key, const char *one, char *why, size_t why_len)
 {
-    if (strncmp(text, "/ip4/", 5) != 0 && strncmp(text, "/ip6/", 5) != 0) {
-        return "must begin with /ip4/ or /ip6/";
+    qudag_addr_use use = key == CONF_LISTEN ? QUDAG_ADDR_LISTEN : QUDAG_ADDR_BOOTSTRAP;
+    why[0] = 0;
+    if (one == NULL) {
+        (void)snprintf(why, why_len, "out of memory");
+    } else if ((key == CONF_LISTEN || key == CONF_BOOTSTRAP) &&
+               qudag_multiaddr_parse(NULL, one, use, why, why_len) == QUDAG_OK) {
+        why[0] = 0;
     }
-    const char *udp = strstr(text, "/udp/");
-    int64_t port;
-    if (udp == NULL) {
-        return "has no /udp/PORT";
-    }
-    size_t len = strcspn(udp + 5, "/");
-    char digits[8];
-    if (len == 0 || len >= sizeof(digits)) {
-        return "has a bad port: 0 to 65535";
-    }
-    memcpy(digits, udp + 5, len);
-    digits[len] = 0;
-    if (!parse_int(digits, false, &port) || port < 0 || port > 65535) {
-        return "has a bad port: 0 to 65535";
-    }
-    return strcmp(udp + 5 + len, "/quic-v1") == 0 ? NULL : "must end in /quic-v1";
 }
 
 static bool add_one(struct conf *c, enum conf_key key, const char *value, size_t len,
@@ -166,10 +177,10 @@ static bool add_one(struct conf *c, enum conf_key key, const char *value, size_t
 {
     const struct conf_row *row = &conf_table[key];
     struct conf_value *v = &c->v[key];
-    size_t most = key == CONF_LISTEN || key == CONF_OPEN_NAMESPACES ? 8 : CONF_LIST_MAX;
-    if (v->n == most) {
+    char why[256];
+    if (v->n == row->most) {
         (void)snprintf(c->why, sizeof(c->why), "%s: [%s] %s: more than %zu values", where,
-                       row->section, row->key, most);
+                       row->section, row->key, row->most);
         return false;
     }
     if (len > (size_t)row->max) {
@@ -178,16 +189,10 @@ static bool add_one(struct conf *c, enum conf_key key, const char *value, size_t
         return false;
     }
     char *one = copy_text(value, len);
-    const char *fault = one == NULL ? "out of memory" : NULL;
-    if (fault == NULL && key == CONF_LISTEN) {
-        fault = listen_fault(one);
-    }
-    if (fault == NULL && key == CONF_BOOTSTRAP && strstr(one, "/p2p/") == NULL) {
-        fault = "has no /p2p/PEER-ID";
-    }
-    if (fault != NULL) {
-        (void)snprintf(c->why, sizeof(c->why), "%s: [%s] %s: %.160s %s", where, row->section,
-                       row->key, one == NULL ? "" : one, fault);
+    fault_of(key, one, why, sizeof(why));
+    if (why[0] != 0) {
+        (void)snprintf(c->why, sizeof(c->why), "%s: [%s] %s: %s", where, row->section, row->key,
+                       why);
         free(one);
         return false;
     }
@@ -271,11 +276,38 @@ static bool set(struct conf *c, enum conf_key key, const char *value, enum conf_
     return set_num(c, key, value, where);
 }
 
+/* "64K": |n| as shortly as it can be written. */
+static void size_text(int64_t n, char *out, size_t cap)
+{
+    int step = 0;
+    while (n != 0 && n % 1024 == 0 && step < 4) {
+        n /= 1024;
+        step++;
+    }
+    (void)snprintf(out, cap, "%lld%.*s", (long long)n, step > 0, &" KMGT"[step]);
+}
+
+/* The default as it would be written. */
+static const char *default_of(const struct conf_row *row, char *number, size_t cap)
+{
+    if (row->unset != NULL) {
+        return row->unset;
+    }
+    if (row->type == CONF_SIZE) {
+        size_text(row->def, number, cap);
+    } else {
+        (void)snprintf(number, cap, "%lld", (long long)row->def);
+    }
+    return number;
+}
+
 bool conf_init(struct conf *c)
 {
     *c = (struct conf){0};
     for (int ix = 0; ix < CONF_KEYS; ix++) {
-        if (!set(c, (enum conf_key)ix, conf_table[ix].unset, CONF_UNSET, "default")) {
+        char number[32];
+        if (!set(c, (enum conf_key)ix, default_of(&conf_table[ix], number, sizeof(number)),
+                 CONF_UNSET, "default")) {
             conf_fini(c);
             return false;
         }
@@ -450,6 +482,24 @@ static void print_value(const struct conf_row *row, const struct conf_value *v, 
     (void)fprintf(to, "%s = %lld\n", row->key, (long long)v->num);
 }
 
+static void print_range(const struct conf_row *row, FILE *to)
+{
+    char unset[32], min[32], max[32];
+    const char *text = default_of(row, unset, sizeof(unset));
+    size_text(row->min, min, sizeof(min));
+    size_text(row->max, max, sizeof(max));
+    if (row->type == CONF_WORD) {
+        (void)fprintf(to, "# One of %s; default %s.\n", row->words, text);
+    } else if (row->type == CONF_INT) {
+        (void)fprintf(to, "# %lld to %lld %s; default %s.\n", (long long)row->min,
+                      (long long)row->max, row->unit, text);
+    } else if (row->type == CONF_SIZE && row->max != INT64_MAX) {
+        (void)fprintf(to, "# %s to %s; default %s.\n", min, max, text);
+    } else if (text[0] != 0) {
+        (void)fprintf(to, "# Default %s.\n", text);
+    }
+}
+
 void conf_print(const struct conf *c, FILE *to)
 {
     const char *section = "";
@@ -460,14 +510,56 @@ void conf_print(const struct conf *c, FILE *to)
             (void)fprintf(to, "%s[%s]\n", ix == 0 ? "" : "\n", section);
         }
         (void)fprintf(to, "# %s\n", row->help);
-        if (row->type == CONF_WORD) {
-            (void)fprintf(to, "# One of %s; default %s.\n", row->words, row->unset);
-        } else if (row->type == CONF_INT) {
-            (void)fprintf(to, "# %lld to %lld %s; default %s.\n", (long long)row->min,
-                          (long long)row->max, row->unit, row->unset);
-        } else if (row->unset[0] != 0) {
-            (void)fprintf(to, "# Default %s.\n", row->unset);
-        }
+        print_range(row, to);
         print_value(row, &c->v[ix], to);
+    }
+}
+
+/* Which number a word stands for: itself, or its place in the list. */
+static uint64_t number_of(const struct conf_row *row, const struct conf_value *v)
+{
+    const char *words = row->type == CONF_WORD ? row->words : "";
+    for (int64_t ix = 0; *words != 0 && ix < v->num; ix++) {
+        words += strcspn(words, "|") + 1;
+    }
+    if (*words >= '0' && *words <= '9') {
+        return strtoull(words, NULL, 10);
+    }
+    bool seconds = row->type == CONF_INT && strcmp(row->unit, "s") == 0;
+    return (uint64_t)v->num * (seconds ? QUDAG_S : 1);
+}
+
+static void put_number(uint8_t *to, size_t width, uint64_t n)
+{
+    uint32_t n32 = (uint32_t)n;
+    uint16_t n16 = (uint16_t)n;
+    uint8_t n8 = (uint8_t)n;
+    memcpy(to,
+           width == 8   ? (void *)&n
+           : width == 4 ? (void *)&n32
+           : width == 2 ? (void *)&n16
+                        : &n8,
+           width);
+}
+
+void conf_settings(const struct conf *c, qudag_settings *s)
+{
+    for (int ix = 0; ix < CONF_KEYS; ix++) {
+        const struct conf_row *row = &conf_table[ix];
+        const struct conf_value *v = &c->v[ix];
+        uint8_t *to = (uint8_t *)s + row->at;
+        if (row->width == 0) {
+            continue;
+        }
+        if (row->type == CONF_LIST) {
+            const char *const *list = (const char *const *)v->list;
+            memcpy(to, &list, sizeof(list));
+            memcpy(to + sizeof(list), &v->n, sizeof(v->n));
+        } else if (row->type == CONF_TEXT) {
+            const char *text = v->text[0] != 0 ? v->text : NULL;
+            memcpy(to, &text, sizeof(text));
+        } else {
+            put_number(to, row->width, number_of(row, v));
+        }
     }
 }

@@ -5,12 +5,14 @@
 #ifndef QUDAG_BIN_CONF_H
 #define QUDAG_BIN_CONF_H
 
+#include <qudag/node.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONF_LIST_MAX 32
+#define CONF_LIST_MAX QUDAG_BOOTSTRAP_MAX
 #define CONF_WHY_LEN 512
 
 enum conf_key {
@@ -33,6 +35,7 @@ enum conf_key {
     CONF_DHT_PROVIDERS_MAX,
     CONF_HOPS,
     CONF_RELAY,
+    CONF_FAMILY,
     CONF_CIRCUITS_MAX,
     CONF_LOG_LEVEL,
     CONF_LOG_NETWORK,
@@ -46,14 +49,21 @@ enum conf_key {
 
 enum conf_type { CONF_INT, CONF_BOOL, CONF_WORD, CONF_TEXT, CONF_SIZE, CONF_LIST };
 
+/*
+ * A key of the library's is copied into qudag_settings by its row alone: |width| bytes at |at|.  Ranges and
+ * defaults of its numbers come from <qudag/limits.h>.
+ */
 struct conf_row {
     const char *section, *key;
     enum conf_type type;
-    int64_t min, max;  /* INT, SIZE: the range; TEXT, LIST: of one value's length */
+    int64_t min, max;  /* INT, SIZE: the range; TEXT: of its length; LIST: of one value's length */
     const char *unset; /* the default, as it would be written; lists: separated by commas */
     const char *unit;  /* "s", "bytes" or "" */
     const char *words; /* WORD: "a|b|c" */
     const char *help;
+    size_t at, width; /* width 0: the daemon's own; LIST: the count follows the pointer */
+    size_t most;      /* LIST: values */
+    int64_t def;      /* INT, SIZE: the default where |unset| is NULL */
 };
 extern const struct conf_row conf_table[CONF_KEYS];
 
@@ -82,5 +92,7 @@ bool conf_read(struct conf *c, const char *path);
 bool conf_option(struct conf *c, const char *text);
 /* A configuration file with this content, with help as comments. */
 void conf_print(const struct conf *c, FILE *to);
+/* What the library is told of it; strings and lists are borrowed from |c|. */
+void conf_settings(const struct conf *c, qudag_settings *s);
 
 #endif

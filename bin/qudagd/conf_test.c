@@ -11,6 +11,8 @@
 
 #include "conf.h"
 
+#include <qudag/identity.h>
+
 static struct conf c;
 
 static bool read_text(const char *text)
@@ -70,10 +72,12 @@ static void mistakes_name_line_cause_and_the_nearest_word(void **state)
         {"[link]\npq = maybe\n", "maybe is none of require|prefer|off"},
         {"[dht]\nserver = perhaps\n", "perhaps is neither yes nor no"},
         {"[inbox]\nsize_max = 99999999T\n", "is not a number of bytes"},
-        {"[node]\nlisten = /ip4/0.0.0.0/udp/70000/quic-v1\n", "bad port: 0 to 65535"},
-        {"[node]\nlisten = /ip4/0.0.0.0/udp/-1/quic-v1\n", "bad port: 0 to 65535"},
-        {"[node]\nlisten = /ip4/0.0.0.0/tcp/1\n", "has no /udp/PORT"},
-        {"[node]\nlisten = 0.0.0.0:4433\n", "must begin with /ip4/ or /ip6/"},
+        {"[node]\nlisten = /ip4/0.0.0.0/udp/70000/quic-v1\n",
+         ":2: [node] listen: /ip4/0.0.0.0/udp/70000/quic-v1: malformed"},
+        {"[node]\nlisten = /ip4/0.0.0.0/udp/-1/quic-v1\n",
+         "the form is /ip4/ADDRESS/udp/PORT/quic-v1"},
+        {"[node]\nlisten = /ip4/0.0.0.0/tcp/1\n", "not of the form /ip4/"},
+        {"[node]\nlisten = 0.0.0.0:4433\n", "0.0.0.0:4433: malformed; the form is"},
         {"[node]\nbootstrap = /ip4/1.2.3.4/udp/1/quic-v1\n", "has no /p2p/PEER-ID"},
         {"[node]\nnonsense\n", ":2: neither a [section], nor key = value"},
         {"[lab\nlab = yes\n", ":2: lab stands outside of any [section]"},
@@ -113,6 +117,116 @@ static void long_lines_and_long_lists_are_refused(void **state)
     conf_fini(&c);
 }
 
+/* What |text| says behind "key: ". */
+static const char *behind_key(const char *text, const char *key)
+{
+    const char *at = strstr(text, key);
+    return at == NULL ? text : at + strlen(key);
+}
+
+static void put_setting(qudag_settings *s, const struct conf_row *row, int64_t n)
+{
+    uint64_t n64 = (uint64_t)n * (strcmp(row->unit, "s") == 0 ? QUDAG_S : 1);
+    memcpy((uint8_t *)s + row->at, &n64, row->width); /* little-endian */
+}
+
+static void numbers_are_judged_as_the_library_judges_them(void **state)
+{
+    (void)state;
+    qudag_identity *id;
+    assert_int_equal(qudag_identity_generate(&id), QUDAG_OK);
+    unsigned n = 0;
+    for (int ix = 0; ix < CONF_KEYS; ix++) {
+        const struct conf_row *row = &conf_table[ix];
+        if (row->width == 0 || (row->type != CONF_INT && row->type != CONF_SIZE)) {
+            continue;
+        }
+        const int64_t tries[] = {row->min, row->max, row->min - 1, row->max + 1};
+        for (size_t k = 0; k < 4; k++, n++) {
+            char option[128], why[256], key[64];
+            qudag_settings s;
+            assert_true(conf_init(&c));
+            (void)snprintf(option, sizeof(option), "%s.%s=%lld", row->section, row->key,
+                           (long long)tries[k]);
+            assert_int_equal(conf_option(&c, option), k < 2);
+            QUDAG_SETTINGS_INIT(&s);
+            s.identity = id;
+            conf_settings(&c, &s);
+            if (k >= 2) {
+                put_setting(&s, row, tries[k]);
+            }
+            assert_int_equal(qudag_node_check(&s, why, sizeof(why)),
+                             k < 2 ? QUDAG_OK : QUDAG_EINVAL);
+            if (k >= 2 && row->min > 0) {
+                (void)snprintf(key, sizeof(key), "%s: ", row->key);
+                const char *ours = behind_key(c.why, key), *theirs = strstr(why, ": ") + 2;
+                assert_string_equal(ours, theirs);
+            }
+            conf_fini(&c);
+        }
+    }
+    qudag_identity_free(id);
+    assert_true(n >= 7 * 4);
+}
+
+static void every_key_of_the_library_arrives_there(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *option;
+    } set[] = {{"node.agent=me/1"},
+               {"node.memory_max=64M"},
+               {"link.pq=prefer"},
+               {"link.security_level=1024"},
+               {"link.cipher=aes256"},
+               {"link.idle_timeout_s=7200"},
+               {"link.links_max=99"},
+               {"dht.protocol=/x/kad"},
+               {"dht.server=no"},
+               {"dht.open_namespaces=a,b"},
+               {"dht.records_max=17"},
+               {"dht.bytes_max=1M"},
+               {"dht.providers_max=18"},
+               {"onion.hops=5"},
+               {"onion.relay=no"},
+               {"onion.family=acme"},
+               {"onion.circuits_max=77"},
+               {"log.level=debug"},
+               {"lab.lab=yes"}};
+    qudag_settings s;
+    assert_true(conf_init(&c));
+    for (size_t ix = 0; ix < sizeof(set) / sizeof(set[0]); ix++) {
+        if (!conf_option(&c, set[ix].option)) {
+            fail_msg("%s", c.why);
+        }
+    }
+    QUDAG_SETTINGS_INIT(&s);
+    conf_settings(&c, &s);
+    assert_string_equal(s.agent, "me/1");
+    assert_int_equal(s.memory_max, 64 << 20);
+    assert_int_equal(s.pq, QUDAG_PQ_PREFER);
+    assert_int_equal(s.security_level, 1024);
+    assert_int_equal(s.cipher, QUDAG_CIPHER_AES256);
+    assert_true(s.idle_timeout == 7200 * QUDAG_S);
+    assert_int_equal(s.links_max, 99);
+    assert_string_equal(s.dht_protocol, "/x/kad");
+    assert_false(s.dht_server);
+    assert_int_equal(s.open_namespaces_n, 2);
+    assert_string_equal(s.open_namespaces[1], "b");
+    assert_int_equal(s.dht_records_max, 17);
+    assert_int_equal(s.dht_bytes_max, 1 << 20);
+    assert_int_equal(s.dht_providers_max, 18);
+    assert_int_equal(s.hops, 5);
+    assert_false(s.relay);
+    assert_string_equal(s.family, "acme");
+    assert_int_equal(s.circuits_max, 77);
+    assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
+    assert_true(s.lab);
+    assert_int_equal(s.listen_n, 1);
+    assert_int_equal(s.size, sizeof(s));
+    conf_fini(&c);
+}
+
 static void the_printed_configuration_reads_as_itself(void **state)
 {
     (void)state;
@@ -146,6 +260,8 @@ int main(void)
         cmocka_unit_test(lists_may_be_repeated_or_separated_and_replace_the_default),
         cmocka_unit_test(mistakes_name_line_cause_and_the_nearest_word),
         cmocka_unit_test(long_lines_and_long_lists_are_refused),
+        cmocka_unit_test(numbers_are_judged_as_the_library_judges_them),
+        cmocka_unit_test(every_key_of_the_library_arrives_there),
         cmocka_unit_test(the_printed_configuration_reads_as_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -304,6 +304,7 @@ static void shut(struct daemon *d)
 static int make_node(struct daemon *d)
 {
     static const qudag_callbacks callbacks = {
+        .size = sizeof(callbacks),
         .stream_in = on_stream_in,
         .stream_data = on_stream_data,
         .stream_opened = on_stream_ready,

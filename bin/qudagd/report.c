@@ -35,7 +35,7 @@ void report_phase(struct rec *r, const struct phase_note *p)
 
 static size_t count_links(const qudag_node *n, size_t *pq)
 {
-    qudag_link_info info;
+    qudag_link_info info = QUDAG_INIT(qudag_link_info);
     size_t links = 0;
     *pq = 0;
     for (size_t it = 0; qudag_link_next(n, &it, &info);) {
@@ -50,8 +50,8 @@ static void status_counts(struct rec *r, const qudag_node *n)
     size_t pq, links = count_links(n, &pq), table = 0, relays = 0, circuits = 0, records = 0;
     qudag_peer_id peer;
     bool guard;
-    qudag_circuit_info circuit;
-    qudag_dht_record record;
+    qudag_circuit_info circuit = QUDAG_INIT(qudag_circuit_info);
+    qudag_dht_record record = QUDAG_INIT(qudag_dht_record);
     for (size_t it = 0; qudag_dht_table_next(n, &it, &peer);) {
         table++;
     }
@@ -102,7 +102,7 @@ void report_status(struct request *rq)
 void report_peers(struct request *rq)
 {
     static const char *const pins[] = {"none", "first-use", "known"};
-    qudag_link_info info;
+    qudag_link_info info = QUDAG_INIT(qudag_link_info);
     for (size_t it = 0; qudag_link_next(rq->d->node, &it, &info);) {
         struct rec *r = request_rec(rq, REC_ROW);
         char agent[128], protocols[1024];
@@ -176,7 +176,7 @@ static void rec_key(struct rec *r, qudag_slice key)
 
 void report_records(struct request *rq)
 {
-    qudag_dht_record record;
+    qudag_dht_record record = QUDAG_INIT(qudag_dht_record);
     for (size_t it = 0; qudag_dht_record_next(rq->d->node, &it, &record);) {
         struct rec *r = request_rec(rq, REC_ROW);
         rec_key(r, record.key);
@@ -189,7 +189,7 @@ void report_records(struct request *rq)
 
 void report_published(struct request *rq)
 {
-    qudag_dht_publication p;
+    qudag_dht_publication p = QUDAG_INIT(qudag_dht_publication);
     for (size_t it = 0; qudag_dht_publication_next(rq->d->node, &it, &p);) {
         struct rec *r = request_rec(rq, REC_ROW);
         rec_key(r, p.key);
@@ -257,7 +257,7 @@ void report_circuit(struct rec *r, const qudag_circuit_info *info)
 
 void report_circuits(struct request *rq)
 {
-    qudag_circuit_info info;
+    qudag_circuit_info info = QUDAG_INIT(qudag_circuit_info);
     for (size_t it = 0; qudag_circuit_next(rq->d->node, &it, &info);) {
         report_circuit(request_rec(rq, REC_ROW), &info);
         request_send(rq);
@@ -267,7 +267,7 @@ void report_circuits(struct request *rq)
 
 void report_dark(struct request *rq)
 {
-    qudag_dark_info info;
+    qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
     for (size_t it = 0; qudag_dark_next(rq->d->node, &it, &info);) {
         struct rec *r = request_rec(rq, REC_ROW);
         rec_str(r, "address", info.addr);

@@ -110,7 +110,7 @@ static void with_circuits(struct transfer_out *s, struct rec *r)
 {
     qudag_circuit found[16];
     size_t n = 0;
-    qudag_circuit_info info;
+    qudag_circuit_info info = QUDAG_INIT(qudag_circuit_info);
     qudag_node *node = s->k->d->node;
     for (size_t it = 0; n < 16 && qudag_circuit_next(node, &it, &info);) {
         char end[QUDAG_PEER_ID_TEXT_MAX] = "";

@@ -30,12 +30,16 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open(qudag_node *n, const char *ad
 /* QUDAG_EMALFORMED, QUDAG_ECHECKSUM (a typing error), QUDAG_EUNSUPPORTED; needs no node. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_check(const char *addr);
 
+/* A dark address of this node. */
 typedef struct qudag_dark_info {
+    uint32_t size;  /* set by the caller, see types.h */
+    bool published; /* its record was stored and has not expired */
+    uint8_t pad[3];
+    int64_t created, until; /* seconds since 1970; until: end of the published record, 0: none */
     char addr[QUDAG_DARK_TEXT_MAX];
-    char label[QUDAG_DARK_LABEL_MAX + 1];
-    bool published;
-    int64_t created, until; /* seconds since 1970; until: end of the published record */
+    char label[QUDAG_DARK_LABEL_MAX + 8];
 } qudag_dark_info;
+/* The dark addresses of this node, one after the other; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out);
 
 #ifdef __cplusplus

@@ -25,28 +25,28 @@ extern "C" {
     XX(AGAIN, -3, RETRY, "would block; wait for the event")                                        \
     XX(TIMEOUT, -4, RETRY, "timed out")                                                            \
     XX(UNREACHABLE, -5, RETRY, "no address answered")                                              \
-    XX(NOTFOUND, -6, RETRY, "no such peer, record or address")                                     \
+    XX(NOTFOUND, -6, RETRY, "not found")                                                           \
     XX(CLOSED, -7, CLOSED, "closed by the remote")                                                 \
-    XX(RESET, -8, CLOSED, "reset by the remote")                                                   \
-    XX(CANCELED, -9, CLOSED, "canceled")                                                           \
-    XX(STALE, -10, CLOSED, "the handle names something that is gone")                              \
-    XX(PROTO, -11, PEER, "the remote broke the protocol")                                          \
-    XX(MALFORMED, -12, PEER, "a message could not be parsed")                                      \
+    XX(RESET, -8, CLOSED, "stream reset by the remote")                                            \
+    XX(CANCELED, -9, CLOSED, "canceled on this side")                                              \
+    XX(STALE, -10, CLOSED, "stale handle: the object no longer exists")                            \
+    XX(PROTO, -11, PEER, "the remote violated the protocol")                                       \
+    XX(MALFORMED, -12, PEER, "malformed input")                                                    \
     XX(AUTH, -13, PEER, "authentication failed")                                                   \
-    XX(UNSUPPORTED, -14, PEER, "no common protocol")                                               \
+    XX(UNSUPPORTED, -14, PEER, "not supported here or by the remote")                              \
     XX(INVAL, -15, USAGE, "invalid argument")                                                      \
     XX(STATE, -16, USAGE, "not allowed in this state")                                             \
-    XX(SYSTEM, -17, INTERNAL, "the operating system refused; see the log")                         \
-    XX(INTERNAL, -18, INTERNAL, "a bug in qudag")                                                  \
+    XX(SYSTEM, -17, INTERNAL, "operating system error; see the log")                               \
+    XX(INTERNAL, -18, INTERNAL, "internal error in qudag")                                         \
     XX(BOOTSTRAP, -19, RETRY, "bootstrap failed: no bootstrap peer answered")                      \
     XX(EXPIRED, -20, PEER, "the record or certificate has expired or is not valid yet")            \
     XX(REFUSED, -21, PEER, "the remote refused")                                                   \
     XX(POLICY, -22, PEER, "the link does not meet the post-quantum policy")                        \
-    XX(CHECKSUM, -23, USAGE, "the checksum does not match; check for a typing error")              \
+    XX(CHECKSUM, -23, USAGE, "checksum mismatch: damaged, or mistyped")                            \
     XX(NORELAYS, -24, RETRY, "not enough relays are known to build a circuit")                     \
     XX(CIRCUIT, -25, CLOSED, "the circuit failed")                                                 \
-    XX(EXISTS, -26, USAGE, "it exists already")                                                    \
-    XX(TOOBIG, -27, USAGE, "larger than the limit allows")
+    XX(EXISTS, -26, USAGE, "already exists")                                                       \
+    XX(TOOBIG, -27, USAGE, "too large")
 
 typedef enum qudag_err {
     QUDAG_OK = 0,
@@ -65,7 +65,7 @@ typedef enum qudag_err_cat {
     QUDAG_CAT_INTERNAL, /* we are wrong, or the host is */
 } qudag_err_cat;
 
-/* The text of |err|; never NULL, static. */
+/* A short text for |err|, for people; never NULL, static. */
 QUDAG_API const char *qudag_strerror(qudag_err err);
 
 /* The name of |err|, for example "QUDAG_ETIMEOUT"; never NULL, static. */

@@ -10,19 +10,27 @@ extern "C" {
 
 #define QUDAG_IDENTITY_LEN 108 /* bytes of the saved form; it is secret */
 
-/* Draws new keys from the operating system.  *out is the caller's, freed by qudag_identity_free. */
+/*
+ * Draws new keys from the operating system's random numbers.  *out is the caller's, freed by
+ * qudag_identity_free, and NULL on error: QUDAG_ENOMEM, QUDAG_EINTERNAL (the cryptographic library failed).
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_identity_generate(qudag_identity **out);
 
-/* From the saved form.  QUDAG_EMALFORMED when it is not one, or damaged. */
+/*
+ * From the saved form.  *out as above, and NULL on error: QUDAG_EMALFORMED (not the saved form of an
+ * identity: length or head), QUDAG_ECHECKSUM (one, but damaged), QUDAG_ENOMEM, QUDAG_EINTERNAL.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_identity_load(qudag_identity **out, qudag_slice bytes);
 
-/* Writes QUDAG_IDENTITY_LEN secret bytes to |dst|. */
+/* Writes the saved form, QUDAG_IDENTITY_LEN secret bytes, to |dst|. */
 QUDAG_API void qudag_identity_save(const qudag_identity *id, uint8_t *dst);
+/* The peer id: the hash of the Ed25519 key, by which other peers know this identity. */
 QUDAG_API void qudag_identity_peer_id(const qudag_identity *id, qudag_peer_id *out);
 
 /* Hash of the ML-DSA-65 key, to be handed out with the peer id: QUDAG_PQ_HASH_LEN bytes. */
 QUDAG_API void qudag_identity_pq_hash(const qudag_identity *id, uint8_t *out);
-QUDAG_API void qudag_identity_free(qudag_identity *id); /* wipes; NULL allowed */
+/* Wipes and frees; not while a node uses it.  NULL allowed. */
+QUDAG_API void qudag_identity_free(qudag_identity *id);
 
 #ifdef __cplusplus
 }

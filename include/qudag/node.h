@@ -8,6 +8,7 @@
 #ifndef QUDAG_NODE_H
 #define QUDAG_NODE_H
 
+#include <qudag/limits.h>
 #include <qudag/types.h>
 
 #ifdef __cplusplus
@@ -26,44 +27,52 @@ typedef enum qudag_cipher {
     QUDAG_CIPHER_AES256
 } qudag_cipher;
 
+/* Ranges and defaults of the numbers: limits.h.  Strings and lists are copied by qudag_node_new(). */
 typedef struct qudag_settings {
-    uint32_t size;                  /* set by qudag_settings_default; how the structure grows */
-    const qudag_identity *identity; /* needed; must outlive the node */
-    const char *const *listen;      /* multiaddrs, e.g. "/ip4/0.0.0.0/udp/0/quic-v1"; at most 8 */
-    size_t listen_n;
-    const char *const
-        *bootstrap; /* multiaddrs with /p2p/ID, and "#" HEX64 of the ML-DSA key if known */
-    size_t bootstrap_n;
-    const qudag_mem *mem; /* NULL: malloc */
-    void *uv_loop;        /* a uv_loop_t to live on; NULL: an own one, driven by run or step */
-    void (*log)(void *user, const qudag_log_record *rec);
-    qudag_log_level log_level;
-    qudag_pq pq;
-    uint16_t security_level; /* 512, 768 (default) or 1024 */
-    qudag_cipher cipher;
-    const char *dht_protocol;           /* NULL: "/qudag/kad/1.0.0" */
-    const char *const *open_namespaces; /* DHT namespaces "name" that take any value; unsigned */
-    size_t open_namespaces_n;
-    const char *store_dir;    /* folder in which the DHT keeps what it holds for others and what we
-                                    publish; made if missing; one node each; NULL: memory only */
-    uint64_t dht_bytes_max;   /* of records held for others; default 32 MiB */
-    uint32_t dht_records_max; /* their number; default 4096 */
-    uint32_t dht_providers_max; /* likewise of providers; default 4096 */
-    const char *agent;          /* told in identify; NULL: "qudag/VERSION" */
-    uint64_t memory_max;        /* bytes; default 256 MiB */
-    uint32_t links_max;         /* default 1024 */
-    uint32_t circuits_max;      /* default 4096 */
-    qudag_ns idle_timeout;      /* of links; default 300 s */
-    uint8_t hops;               /* relays in a circuit; default 3, 1..7 */
+    uint32_t size;                  /* set by qudag_settings_default */
+    qudag_log_level log_level;      /* least severe level passed to |log|; default INFO */
+    const qudag_identity *identity; /* required; must outlive the node */
+    const char *const *listen;      /* multiaddrs; default "/ip4/0.0.0.0/udp/0/quic-v1" */
+    size_t listen_n;                /* at most QUDAG_LISTEN_MAX */
+    const char *const *bootstrap;   /* multiaddrs with /p2p/ID, and "#" HEX64, the hash of the
+                                          peer's ML-DSA key, if known */
+    size_t bootstrap_n;             /* at most QUDAG_BOOTSTRAP_MAX */
+    const qudag_mem *mem;           /* NULL: malloc; must outlive the node */
+    void *uv_loop;                  /* a uv_loop_t to live on; NULL: an own one, driven by
+                                          qudag_node_run or qudag_node_step */
+    void (*log)(void *user, const qudag_log_record *rec); /* |user| as given to qudag_node_new */
+    qudag_pq pq;                                          /* default QUDAG_PQ_REQUIRE */
+    qudag_cipher cipher;                                  /* default QUDAG_CIPHER_AUTO */
+    const char *dht_protocol;                             /* NULL: "/qudag/kad/1.0.0" */
+    const char *const *open_namespaces; /* DHT namespaces whose records may hold anything, unsigned.
+                                          NULL: "app" alone; not NULL and open_namespaces_n 0: none */
+    size_t open_namespaces_n;           /* at most QUDAG_NAMESPACES_MAX */
+    const char *store_dir;              /* directory in which the DHT persists what it stores for
+                                          others and what we publish; created if missing; one node
+                                          each.  NULL: memory only */
+    const char *agent;                  /* agent string sent to peers; NULL: "qudag/VERSION" */
+    const char *family;         /* name shared by all relays of one operator: no circuit uses
+                                          two of them.  Others see its hash only.  NULL: none */
+    uint64_t dht_bytes_max;     /* total size of the records stored for others */
+    uint64_t memory_max;        /* bytes the node may allocate */
+    qudag_ns idle_timeout;      /* of links */
+    uint32_t dht_records_max;   /* records stored for others */
+    uint32_t dht_providers_max; /* provider records stored for others */
+    uint32_t links_max;         /* links open at the same time */
+    uint32_t circuits_max;      /* circuits at the same time, own and carried */
+    uint32_t relays_min;        /* relay descriptors gathered before circuits are built;
+                                          0: hops + 1 */
+    uint16_t security_level;    /* ML-KEM parameter set: 512, 768 (default) or 1024 */
+    uint8_t hops;               /* relays in a circuit */
     bool relay;                 /* carry circuits for others; default true */
-    bool dht_server;            /* answer others; default true */
-    bool lab;                   /* test network: no address diversity rules */
-    uint32_t relays_min; /* descriptors to gather before circuits are built; default hops + 1 */
-    uint32_t pad;        /* zero */
+    bool dht_server;            /* answer DHT requests of others; default true */
+    bool lab;                   /* test network: no address diversity rules, NO ANONYMITY */
+    uint8_t pad[6];             /* zero */
 } qudag_settings;
 
 /* What a request ended with; borrowed for the time of op_done.  Fields that do not apply are zero. */
 typedef struct qudag_result {
+    uint32_t size;              /* of this structure in the library */
     qudag_slice value;          /* dht get */
     const qudag_peer_id *peers; /* closest, holders, providers, or who stored */
     size_t peers_n;
@@ -88,8 +97,10 @@ typedef enum qudag_phase {
     QUDAG_PHASE_FAILED,   /* err says why; retried with backoff */
 } qudag_phase;
 
-/* All optional. */
+/* All optional: NULL is never called.  They run on the node's thread, in its step or run. */
 typedef struct qudag_callbacks {
+    uint32_t size; /* sizeof the structure: {.size = sizeof(qudag_callbacks), ...} */
+    uint32_t pad;
     /* A peer opened a stream of a protocol we serve.  |from| is NULL for an anonymous stream that
      * came in over a circuit; then |dark| is the text of the address it was opened to, else NULL. */
     void (*stream_in)(qudag_node *n, qudag_stream s, const qudag_peer_id *from, const char *dark,
@@ -109,18 +120,24 @@ typedef struct qudag_callbacks {
     qudag_err (*save)(qudag_node *n, const char *name, qudag_slice bytes, void *user);
 } qudag_callbacks;
 
-/* Fills |s| with defaults; |size| is sizeof(*s) of the caller. */
+/* Fills |s| with defaults; |size| is the caller's sizeof(*s), and becomes s->size. */
 QUDAG_API void qudag_settings_default(qudag_settings *s, uint32_t size);
 #define QUDAG_SETTINGS_INIT(s) qudag_settings_default((s), (uint32_t)sizeof(*(s)))
 
 /*
- * Makes a node and binds its sockets.  Copies what |s| and |cb| point to, except the identity.
- * QUDAG_EINVAL (qudag_node_check says which setting), QUDAG_ESYSTEM (address in use, not permitted), QUDAG_ENOMEM.
+ * Makes a node and binds its sockets.  Copies what |s| and |cb| point to, except the identity and |mem|.
+ * |user| is passed to every callback.  *out is the caller's, freed by qudag_node_free, and NULL on error:
+ * QUDAG_EINVAL (qudag_node_check says which setting; or the size of |cb|), QUDAG_EUNSUPPORTED (settings or
+ * callbacks this version does not know), QUDAG_ESYSTEM (address in use, not permitted; or the store, see
+ * qudag_store_check), QUDAG_EEXISTS (the store is in use), QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_new(qudag_node **out, const qudag_settings *s,
                                                   const qudag_callbacks *cb, void *user);
 
-/* Checks |s| without making a node; on failure |why| gets a sentence that names setting and cause. */
+/*
+ * Checks |s| without making a node.  QUDAG_EINVAL or QUDAG_EUNSUPPORTED; |why| (may be NULL) gets a sentence
+ * that names setting and cause, cut to |why_len|.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_check(const qudag_settings *s, char *why,
                                                     size_t why_len);
 
@@ -137,8 +154,9 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_restore(qudag_node *n, const char 
                                                       qudag_slice bytes);
 
 /*
- * Begins: what the store kept is taken back (records of namespaces nobody registered are dropped), then
- * bootstrap, announce, gather relays.  The phase callback tells how it goes.
+ * Joins the network: restores what the store persisted (records of namespaces nobody registered are
+ * dropped), then bootstraps, announces itself and gathers relays.  The phase callback reports progress.
+ * Once: QUDAG_ESTATE if the node was started before; nothing changes then.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_start(qudag_node *n);
 

@@ -8,14 +8,22 @@
 extern "C" {
 #endif
 
-/* Builds a circuit of |hops| (0: the setting) randomly chosen relays; result: circuit, took. */
+/*
+ * Builds a circuit of |hops| (0: the setting) relays chosen at random; result: circuit, took.  op_done:
+ * QUDAG_ENORELAYS, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT, QUDAG_ELIMIT.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_circuit_build(qudag_node *n, uint8_t hops, qudag_op *op);
+/* Closes |c| and with it its streams; circuit_closed follows.  QUDAG_ESTALE. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_circuit_close(qudag_node *n, qudag_circuit c);
 
-/* A stream to the last relay of |c|, for a protocol that relays serve. */
+/*
+ * Opens a stream to the last relay of |c|, for a protocol that relays serve.  QUDAG_ESTALE, QUDAG_ESTATE (the
+ * circuit is not open), QUDAG_EINVAL, QUDAG_ELIMIT.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_circuit_stream(qudag_node *n, qudag_circuit c,
                                                         const char *proto, qudag_stream *out);
 
+/* What this node is to a circuit. */
 typedef enum qudag_circuit_role {
     QUDAG_CIRCUIT_CLIENT,
     QUDAG_CIRCUIT_RELAY,
@@ -24,20 +32,22 @@ typedef enum qudag_circuit_role {
 
 /* What this node knows of a circuit: a client its path, a relay its neighbours only. */
 typedef struct qudag_circuit_info {
-    qudag_circuit circuit;
+    uint32_t size; /* set by the caller, see types.h */
     qudag_circuit_role role;
-    const char *state;   /* "building", "open", "closing", "closed" */
-    const char *purpose; /* client: "general", "lookup", "dark"; else "" */
-    uint8_t hops, hops_wanted;
-    qudag_peer_id path[QUDAG_HOPS_MAX]; /* client */
-    qudag_peer_id prev, next;           /* relay and end; len 0: none */
+    qudag_circuit circuit;
+    const char *state;   /* "building", "open", "closing", "closed"; static */
+    const char *purpose; /* client: "general", "lookup", "dark"; else ""; static */
     qudag_ns age, build_time;
     uint64_t cells_forward, cells_backward;
     uint32_t streams;
+    uint8_t hops, hops_wanted;          /* hops built; hops the path has */
+    qudag_peer_id path[QUDAG_HOPS_MAX]; /* client: hops_wanted of them */
+    qudag_peer_id prev, next;           /* relay and end; len 0: none */
 } qudag_circuit_info;
+/* The circuits of this node, one after the other; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_circuit_next(const qudag_node *n, size_t *it, qudag_circuit_info *out);
 
-/* Relays whose descriptors we hold. */
+/* Relays whose descriptors this node has; *guard: it is our entry guard.  False at the end. */
 QUDAG_API bool qudag_relay_next(const qudag_node *n, size_t *it, qudag_peer_id *peer, bool *guard);
 
 #ifdef __cplusplus

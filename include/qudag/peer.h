@@ -8,47 +8,92 @@
 extern "C" {
 #endif
 
-/* base58 or CID text.  QUDAG_EMALFORMED. */
+/* Parses a peer id as base58 or CID text.  QUDAG_EMALFORMED, QUDAG_EINVAL. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_id_parse(qudag_peer_id *out, const char *text);
+/* Writes |id| as base58 text; "" if it is none. */
 QUDAG_API void qudag_peer_id_text(const qudag_peer_id *id, char dst[QUDAG_PEER_ID_TEXT_MAX]);
 
-/* Where |peer| may be reached.  QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED. */
+/* What a multiaddr is to be used for. */
+typedef enum qudag_addr_use {
+    QUDAG_ADDR_DIAL,      /* /p2p/ID and #HASH may be absent */
+    QUDAG_ADDR_LISTEN,    /* port 0 takes any free one; no #HASH */
+    QUDAG_ADDR_BOOTSTRAP, /* with /p2p/ID */
+} qudag_addr_use;
+
+/* A multiaddr taken apart. */
+typedef struct qudag_multiaddr {
+    uint32_t size; /* set by the caller, see types.h */
+    uint16_t port;
+    uint8_t family; /* 4 or 6: IP version */
+    bool pinned;    /* #HASH was there: |pq_hash| */
+    uint8_t ip[16]; /* family 4: the first 4 bytes; network order */
+    qudag_peer_id peer;
+    uint8_t pq_hash[QUDAG_PQ_HASH_LEN];
+    uint8_t pad[3];
+} qudag_multiaddr;
+
+/*
+ * Parses "/ip4/1.2.3.4/udp/4001/quic-v1[/p2p/ID[#HEX64]]" and checks it for |use|; needs no node.  |out| may
+ * be NULL.  On failure |why| (may be NULL) gets a sentence that begins with the address:
+ * QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED (a transport or name this version cannot use), QUDAG_EINVAL (not fit
+ * for |use|; or out->size).
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_multiaddr_parse(qudag_multiaddr *out, const char *text,
+                                                         qudag_addr_use use, char *why,
+                                                         size_t why_len);
+
+/* Adds an address at which |peer| may be reached.  QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED, QUDAG_EINVAL. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_add_addr(qudag_node *n, const qudag_peer_id *peer,
                                                        const char *multiaddr);
 
-/* Dials a multiaddr (with or without /p2p/ID and #HASH).  Ends in op_done. */
+/*
+ * Dials a multiaddr (with or without /p2p/ID and #HASH).  At once: QUDAG_EINVAL, QUDAG_EMALFORMED,
+ * QUDAG_EUNSUPPORTED, QUDAG_ELIMIT.  op_done: QUDAG_EUNREACHABLE, QUDAG_ETIMEOUT, QUDAG_EAUTH (another peer
+ * answered), QUDAG_EPOLICY, QUDAG_ELIMIT.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_connect(qudag_node *n, const char *multiaddr,
                                                  qudag_op *op);
 
-/* Closes the links with |peer|, and with them their streams (QUDAG_ECANCELED); peer_changed follows.
- * QUDAG_OK without a link too.  What needs the peer later dials it anew. */
+/*
+ * Closes the links with |peer|, and with them their streams (QUDAG_ECANCELED); peer_changed follows.
+ * QUDAG_OK without a link too.  Whatever needs the peer later dials it again.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_disconnect(qudag_node *n, const qudag_peer_id *peer);
 
 /* One round trip of the libp2p ping protocol, dialling if needed; result: rtt. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_ping(qudag_node *n, const qudag_peer_id *peer,
                                               qudag_op *op);
-QUDAG_API void qudag_op_cancel(qudag_node *n, qudag_op op); /* op_done follows: QUDAG_ECANCELED */
+/* Cancels a request; op_done follows with QUDAG_ECANCELED.  Nothing happens if it ended before. */
+QUDAG_API void qudag_op_cancel(qudag_node *n, qudag_op op);
 
+/* Whether the peer's ML-DSA key is pinned: not, on first use, or known from a signed record or by the program. */
 typedef enum qudag_pin { QUDAG_PIN_NONE, QUDAG_PIN_FIRST_USE, QUDAG_PIN_KNOWN } qudag_pin;
 
 /* One link. */
 typedef struct qudag_link_info {
-    qudag_peer_id peer;
-    char remote[72]; /* "1.2.3.4:5" */
-    char group[28];  /* key exchange that was negotiated: "X25519MLKEM768" */
-    char cipher[32];
-    char sig_local[16];  /* what we proved ourselves with: "mldsa65" */
-    char sig_remote[16]; /* what the peer proved itself with */
-    bool inbound;
-    bool pq_kex, pq_auth; /* post-quantum key exchange; authentication */
-    qudag_pin pin; /* whether the peer's ML-DSA key was known before, or pinned on first use */
-    qudag_ns since, rtt, handshake;
+    uint32_t size; /* set by the caller, see types.h */
+    qudag_pin pin;
+    qudag_ns since;     /* its age */
+    qudag_ns rtt;       /* smoothed round-trip time */
+    qudag_ns handshake; /* duration of the handshake */
     uint64_t bytes_in, bytes_out;
     uint32_t streams;
+    char remote[72];      /* "1.2.3.4:5" */
+    char group[28];       /* key exchange that was negotiated: "X25519MLKEM768" */
+    char cipher[32];      /* "TLS_AES_256_GCM_SHA384" */
+    char sig_local[16];   /* what we proved our identity with: "mldsa65" */
+    char sig_remote[16];  /* what the peer proved its identity with */
+    bool inbound;         /* the peer dialled */
+    bool pq_kex, pq_auth; /* post-quantum key exchange; authentication */
+    qudag_peer_id peer;
 } qudag_link_info;
+/* The links of this node, one after the other; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out);
 
-/* What identify told about a peer: agent and protocols; QUDAG_ENOTFOUND before it did. */
+/*
+ * What |peer| said about itself through identify: its agent string and its protocols, separated by spaces, cut
+ * to the room given.  QUDAG_ENOTFOUND before it did.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_agent(const qudag_node *n, const qudag_peer_id *peer,
                                                     char *agent, size_t agent_len, char *protocols,
                                                     size_t protocols_len);

@@ -1,4 +1,4 @@
-/* qudag.h - all of it. */
+/* qudag.h - umbrella header: includes all others. */
 #ifndef QUDAG_QUDAG_H
 #define QUDAG_QUDAG_H
 
@@ -6,6 +6,7 @@
 #include <qudag/dht.h>
 #include <qudag/error.h>
 #include <qudag/identity.h>
+#include <qudag/limits.h>
 #include <qudag/node.h>
 #include <qudag/onion.h>
 #include <qudag/peer.h>

@@ -1,4 +1,4 @@
-/* types.h - values that cross the interface. */
+/* types.h - values that cross the interface, and how its structures grow. */
 #ifndef QUDAG_TYPES_H
 #define QUDAG_TYPES_H
 
@@ -12,11 +12,36 @@
 extern "C" {
 #endif
 
+/*
+ * Structures that may grow begin with |size|: the sizeof the structure in the program's header.
+ *
+ *     qudag_link_info info = QUDAG_INIT(qudag_link_info);
+ *     qudag_callbacks cb = {.size = sizeof(cb), .op_done = on_done};
+ *
+ * A program compiled against an older header passes a smaller size: what it does not know has its default,
+ * and is not written.  A program compiled against a newer header passes a larger size: QUDAG_EUNSUPPORTED
+ * unless all bytes this library does not know are zero; in structures the library fills they stay as they
+ * are.  A size of 0, or one no version ever had, is QUDAG_EINVAL.  Fields called |pad| must be zero.
+ */
+#ifdef __cplusplus
+#define QUDAG_INIT(type)                                                                           \
+    ([] {                                                                                          \
+        type qudag_init_ = type();                                                                 \
+        qudag_init_.size = static_cast<uint32_t>(sizeof(type));                                    \
+        return qudag_init_;                                                                        \
+    }())
+#else
+#define QUDAG_INIT(type)                                                                           \
+    {                                                                                              \
+        .size = (uint32_t)sizeof(type)                                                             \
+    }
+#endif
+
 typedef uint64_t qudag_ns; /* a duration or a monotonic instant, nanoseconds */
 #define QUDAG_MS ((qudag_ns)1000000)
 #define QUDAG_S (1000 * QUDAG_MS)
 
-/* Borrowed bytes. */
+/* Borrowed bytes; |base| may be NULL where |len| is 0. */
 typedef struct qudag_slice {
     const uint8_t *base;
     size_t len;
@@ -30,7 +55,7 @@ typedef struct qudag_slice {
 #define QUDAG_DARK_LABEL_MAX 32 /* bytes, without NUL */
 #define QUDAG_HOPS_MAX 8
 
-/* A libp2p peer id: the multihash bytes; bytes past len are zero. */
+/* A libp2p peer id: |len| bytes of a multihash; those behind it are zero.  |len| 0: nobody. */
 typedef struct qudag_peer_id {
     uint8_t len;
     uint8_t bytes[QUDAG_PEER_ID_MAX];
@@ -47,7 +72,10 @@ typedef struct qudag_op {
     uint64_t id; /* one pending request */
 } qudag_op;
 
-/* The allocator a program may supply, 16-byte aligned like malloc's; on the node's thread only. */
+/*
+ * The allocator a program may supply; called on the node's thread only.  |alloc| returns memory aligned to
+ * 16 bytes, or NULL; |free| takes NULL too.  This structure does not grow.
+ */
 typedef struct qudag_mem {
     void *ctx;
     void *(*alloc)(void *ctx, size_t size);
@@ -75,8 +103,9 @@ typedef struct qudag_log_field {
     int64_t num;
 } qudag_log_field;
 
-/* A structured record; borrowed for the time of the call. */
+/* A structured record; borrowed for the duration of the call.  |size| is the library's. */
 typedef struct qudag_log_record {
+    uint32_t size;
     qudag_log_level level;
     const char *event; /* "kad.query.done" */
     size_t n;

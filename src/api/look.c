@@ -3,6 +3,12 @@
 
 #include <string.h>
 
+API_NO_TAIL(qudag_link_info, peer);
+API_NO_TAIL(qudag_circuit_info, next);
+API_NO_TAIL(qudag_dark_info, label);
+API_NO_TAIL(qudag_dht_record, expires);
+API_NO_TAIL(qudag_dht_publication, due);
+
 /* IP address and port where the address is one of those, else the multiaddr as far as it fits. */
 static void remote_text(char *dst, size_t cap, const struct multiaddr *addr)
 {
@@ -19,29 +25,29 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
 {
     struct link_info l;
     enum swarm_pin pin;
+    qudag_link_info full = {.size = sizeof(full)};
 
     if (n == NULL || it == NULL || out == NULL ||
         !swarm_link_next(node_swarm(n->node), it, &l, &pin)) {
         return false;
     }
-    memset(out, 0, sizeof(*out));
-    peer_out(&out->peer, &l.peer);
-    remote_text(out->remote, sizeof(out->remote), &l.remote);
-    memcpy(out->group, l.group, sizeof(out->group));
-    memcpy(out->cipher, l.cipher, sizeof(out->cipher));
-    memcpy(out->sig_local, l.sig_local, sizeof(out->sig_local));
-    memcpy(out->sig_remote, l.sig_remote, sizeof(out->sig_remote));
-    out->inbound = (l.props & LINK_INBOUND) != 0;
-    out->pq_kex = (l.props & LINK_PQ_KEX) != 0;
-    out->pq_auth = (l.props & LINK_PQ_AUTH) != 0;
-    out->pin = (qudag_pin)pin;
-    out->since = io_now() - l.since;
-    out->rtt = l.rtt_ns;
-    out->handshake = l.handshake_ns;
-    out->bytes_in = l.bytes_in;
-    out->bytes_out = l.bytes_out;
-    out->streams = l.streams;
-    return true;
+    peer_out(&full.peer, &l.peer);
+    remote_text(full.remote, sizeof(full.remote), &l.remote);
+    memcpy(full.group, l.group, sizeof(full.group));
+    memcpy(full.cipher, l.cipher, sizeof(full.cipher));
+    memcpy(full.sig_local, l.sig_local, sizeof(full.sig_local));
+    memcpy(full.sig_remote, l.sig_remote, sizeof(full.sig_remote));
+    full.inbound = (l.props & LINK_INBOUND) != 0;
+    full.pq_kex = (l.props & LINK_PQ_KEX) != 0;
+    full.pq_auth = (l.props & LINK_PQ_AUTH) != 0;
+    full.pin = (qudag_pin)pin;
+    full.since = io_now() - l.since;
+    full.rtt = l.rtt_ns;
+    full.handshake = l.handshake_ns;
+    full.bytes_in = l.bytes_in;
+    full.bytes_out = l.bytes_out;
+    full.streams = l.streams;
+    return sized_out(out, &full, sizeof(full));
 }
 
 static void copy_text(char *dst, size_t cap, const char *src)
@@ -77,26 +83,28 @@ qudag_err qudag_peer_agent(const qudag_node *n, const qudag_peer_id *peer, char 
 bool qudag_dht_record_next(const qudag_node *n, size_t *it, qudag_dht_record *out)
 {
     struct slice key, value;
+    qudag_dht_record full = {.size = sizeof(full)};
 
     if (n == NULL || it == NULL || out == NULL ||
-        !kad_record_next(node_kad(n->node), it, &key, &value, &out->expires)) {
+        !kad_record_next(node_kad(n->node), it, &key, &value, &full.expires)) {
         return false;
     }
-    out->key = slice_out(key);
-    out->value = slice_out(value);
-    return true;
+    full.key = slice_out(key);
+    full.value = slice_out(value);
+    return sized_out(out, &full, sizeof(full));
 }
 
 bool qudag_dht_publication_next(const qudag_node *n, size_t *it, qudag_dht_publication *out)
 {
     struct slice key;
+    qudag_dht_publication full = {.size = sizeof(full)};
 
     if (n == NULL || it == NULL || out == NULL ||
-        !kad_published_next(node_kad(n->node), it, io_now(), &key, &out->provides, &out->due)) {
+        !kad_published_next(node_kad(n->node), it, io_now(), &key, &full.provides, &full.due)) {
         return false;
     }
-    out->key = slice_out(key);
-    return true;
+    full.key = slice_out(key);
+    return sized_out(out, &full, sizeof(full));
 }
 
 bool qudag_dht_table_next(const qudag_node *n, size_t *it, qudag_peer_id *peer)
@@ -114,28 +122,28 @@ bool qudag_circuit_next(const qudag_node *n, size_t *it, qudag_circuit_info *out
 {
     static const char *const states[] = {"building", "open", "closing", "closed"};
     struct onion_info o;
+    qudag_circuit_info full = {.size = sizeof(full)};
 
     if (n == NULL || it == NULL || out == NULL || !onion_next(node_onion(n->node), it, &o)) {
         return false;
     }
-    memset(out, 0, sizeof(*out));
-    out->circuit.id = ref_out(o.circuit);
-    out->role = (qudag_circuit_role)o.role;
-    out->state = states[o.state];
-    out->purpose = node_circuit_purpose(n->node, o.circuit);
-    out->hops = o.hops;
-    out->hops_wanted = o.hops_wanted;
+    full.circuit.id = ref_out(o.circuit);
+    full.role = (qudag_circuit_role)o.role;
+    full.state = states[o.state];
+    full.purpose = node_circuit_purpose(n->node, o.circuit);
+    full.hops = o.hops;
+    full.hops_wanted = o.hops_wanted;
     for (size_t i = 0; i < o.hops_wanted && i < QUDAG_HOPS_MAX; i++) {
-        peer_out(&out->path[i], &o.path[i]);
+        peer_out(&full.path[i], &o.path[i]);
     }
-    peer_out(&out->prev, &o.prev);
-    peer_out(&out->next, &o.next);
-    out->age = io_now() - o.since;
-    out->build_time = o.build_ns;
-    out->cells_forward = o.cells_fwd;
-    out->cells_backward = o.cells_back;
-    out->streams = o.streams;
-    return true;
+    peer_out(&full.prev, &o.prev);
+    peer_out(&full.next, &o.next);
+    full.age = io_now() - o.since;
+    full.build_time = o.build_ns;
+    full.cells_forward = o.cells_fwd;
+    full.cells_backward = o.cells_back;
+    full.streams = o.streams;
+    return sized_out(out, &full, sizeof(full));
 }
 
 bool qudag_relay_next(const qudag_node *n, size_t *it, qudag_peer_id *peer, bool *guard)
@@ -155,19 +163,19 @@ bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out)
 {
     const struct dark_keys *k;
     walltime until = 0;
+    qudag_dark_info full = {.size = sizeof(full)};
 
     if (n == NULL || it == NULL || out == NULL) {
         return false;
     }
-    memset(out, 0, sizeof(*out));
-    if (!dark_own_next(node_dark(n->node), it, &k, &out->published, &until)) {
+    if (!dark_own_next(node_dark(n->node), it, &k, &full.published, &until)) {
         return false;
     }
-    (void)dark_addr_text(out->addr, &k->addr);
-    copy_text(out->label, sizeof(out->label), k->label);
-    out->created = k->created;
-    out->until = until;
-    return true;
+    (void)dark_addr_text(full.addr, &k->addr);
+    copy_text(full.label, sizeof(full.label), k->label);
+    full.created = k->created;
+    full.until = until;
+    return sized_out(out, &full, sizeof(full));
 }
 
 struct all_stats {

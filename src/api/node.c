@@ -92,7 +92,8 @@ static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct nod
     qudag_peer_id peers[RESULT_PEERS_MAX];
     const char *addrs[KAD_ADDRS_MAX];
     char text[KAD_ADDRS_MAX][QUDAG_ADDR_TEXT_MAX];
-    qudag_result r = {.value = slice_out(res->value),
+    qudag_result r = {.size = sizeof(r),
+                      .value = slice_out(res->value),
                       .took = res->took,
                       .rtt = res->rtt,
                       .count = res->count,
@@ -141,8 +142,11 @@ static void on_log(void *ctx, const struct log_record *rec)
 {
     const struct qudag_node *n = ctx;
     qudag_log_field field[LOG_FIELDS_MAX];
-    qudag_log_record out = {
-        .level = (qudag_log_level)rec->level, .event = rec->event, .n = rec->n, .fields = field};
+    qudag_log_record out = {.size = sizeof(out),
+                            .level = (qudag_log_level)rec->level,
+                            .event = rec->event,
+                            .n = rec->n,
+                            .fields = field};
 
     for (size_t i = 0; i < rec->n && i < LOG_FIELDS_MAX; i++) {
         field[i] = (qudag_log_field){.name = rec->field[i].name,
@@ -153,12 +157,9 @@ static void on_log(void *ctx, const struct log_record *rec)
     n->log(n->user, &out);
 }
 
-/* A copy that lives as long as the node; NULL stays NULL, and so does a failed copy (*ok false). */
-static const char *keep(struct qudag_node *n, const char *text, bool *ok)
+/* A copy that lives as long as the node; a failed one sets *ok to false. */
+static const char *own_text(struct qudag_node *n, const char *text, bool *ok)
 {
-    if (text == NULL) {
-        return NULL;
-    }
     size_t len = strlen(text);
     char *copy = mem_alloc(&n->mem, len + 1);
     if (copy == NULL) {
@@ -170,16 +171,17 @@ static const char *keep(struct qudag_node *n, const char *text, bool *ok)
     return copy;
 }
 
-static qudag_err keep_strings(struct qudag_node *n, struct node_config *c, const qudag_settings *s)
+static qudag_err own_texts(struct qudag_node *n, struct node_config *c, const qudag_settings *s)
 {
+    static const char *const usual[] = {"app"};
+    const char *const *ns = s->open_namespaces != NULL ? s->open_namespaces : usual;
+    size_t n_ns = s->open_namespaces != NULL ? s->open_namespaces_n : ARRAY_LEN(usual);
     bool ok = true;
-    const char *proto = s->dht_protocol != NULL ? s->dht_protocol : KAD_PROTOCOL;
-    const char *agent = s->agent != NULL ? s->agent : "qudag/" QUDAG_VERSION;
 
-    c->dht_protocol = keep(n, proto, &ok);
-    c->agent = keep(n, agent, &ok);
-    for (size_t i = 0; i < s->open_namespaces_n; i++) {
-        c->open_ns[c->n_open_ns++] = keep(n, s->open_namespaces[i], &ok);
+    c->dht_protocol = own_text(n, s->dht_protocol != NULL ? s->dht_protocol : KAD_PROTOCOL, &ok);
+    c->agent = own_text(n, s->agent != NULL ? s->agent : "qudag/" QUDAG_VERSION, &ok);
+    for (size_t i = 0; i < n_ns; i++) {
+        c->open_ns[c->n_open_ns++] = own_text(n, ns[i], &ok);
     }
     return ok ? QUDAG_OK : QUDAG_ENOMEM;
 }
@@ -212,7 +214,7 @@ static qudag_err make(struct qudag_node *n, struct node_config *c, const struct 
     struct node_hooks h = hooks;
     size_t at;
     int sys_err;
-    qudag_err err = keep_strings(n, c, s);
+    qudag_err err = own_texts(n, c, s);
 
     if (err != QUDAG_OK) {
         return err;
@@ -244,40 +246,57 @@ static qudag_err make(struct qudag_node *n, struct node_config *c, const struct 
     return err;
 }
 
-qudag_err qudag_node_new(qudag_node **out, const qudag_settings *s, const qudag_callbacks *cb,
-                         void *user)
+/* The program's callbacks as ours: those of which it does not know are absent. */
+static qudag_err callbacks_in(qudag_callbacks *out, const qudag_callbacks *cb)
+{
+    memset(out, 0, sizeof(*out));
+    if (cb == NULL) {
+        return QUDAG_OK;
+    }
+    qudag_err err = sized_in(out, sizeof(*out), cb);
+    return err == QUDAG_OK && out->pad != 0 ? QUDAG_EINVAL : err;
+}
+
+static qudag_err make_with(struct qudag_node *n, struct node_config *c, const qudag_settings *s,
+                           const qudag_callbacks *cb)
 {
     struct netaddr listen[NODE_LISTEN_MAX];
     size_t n_listen = 0;
+    qudag_settings full;
+    qudag_err err = settings_read(c, listen, &n_listen, &full, s, NULL, 0);
 
+    if (err == QUDAG_OK) {
+        err = callbacks_in(&n->cb, cb);
+    }
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if (full.mem != NULL) {
+        n->hooks = (struct mem_hooks){full.mem->ctx, full.mem->alloc, full.mem->free};
+    }
+    mem_init(&n->mem, full.mem != NULL ? &n->hooks : NULL, full.memory_max);
+    n->log = full.log;
+    return make(n, c, listen, n_listen, &full);
+}
+
+qudag_err qudag_node_new(qudag_node **out, const qudag_settings *s, const qudag_callbacks *cb,
+                         void *user)
+{
     if (out == NULL) {
         return QUDAG_EINVAL;
     }
     *out = NULL;
     struct node_config *c = calloc(1, sizeof(*c));
     struct qudag_node *n = calloc(1, sizeof(*n));
-    qudag_err err = c == NULL || n == NULL ? QUDAG_ENOMEM : QUDAG_OK;
+    qudag_err err = QUDAG_ENOMEM;
 
-    if (err == QUDAG_OK) {
-        err = settings_read(c, listen, &n_listen, s, NULL, 0);
-    }
-    if (err == QUDAG_OK) {
-        if (s->mem != NULL) {
-            n->hooks = (struct mem_hooks){s->mem->ctx, s->mem->alloc, s->mem->free};
-        }
-        mem_init(&n->mem, s->mem != NULL ? &n->hooks : NULL, s->memory_max);
-        n->cb = cb != NULL ? *cb : (qudag_callbacks){0};
+    if (c != NULL && n != NULL) {
         n->user = user;
-        n->log = s->log;
-        err = make(n, c, listen, n_listen, s);
-        if (err != QUDAG_OK) {
-            qudag_node_free(n);
-            n = NULL;
-        }
+        err = make_with(n, c, s, cb);
     }
     free(c);
     if (err != QUDAG_OK) {
-        free(n);
+        qudag_node_free(n);
         return err;
     }
     *out = n;
@@ -315,10 +334,11 @@ qudag_err qudag_node_start(qudag_node *n)
     if (n == NULL) {
         return QUDAG_EINVAL;
     }
-    if (!n->started) {
-        n->started = true;
-        persist_load(n);
+    if (n->started) {
+        return QUDAG_ESTATE;
     }
+    n->started = true;
+    persist_load(n);
     node_start(n->node);
     return QUDAG_OK;
 }

@@ -19,16 +19,19 @@ static qudag_err ask(qudag_node *n, const struct node_request *r, qudag_op *op)
 qudag_err qudag_connect(qudag_node *n, const char *multiaddr, qudag_op *op)
 {
     struct node_request r = {.kind = OP_CONNECT};
-    struct netaddr net;
+    struct pinned_addr a;
 
     if (n == NULL || multiaddr == NULL || op == NULL) {
         return QUDAG_EINVAL;
     }
-    qudag_err err = multiaddr_parse_pinned(&r.addr, r.pq_hash, &r.has_pq, multiaddr);
+    qudag_err err = addr_read(&a, multiaddr, QUDAG_ADDR_DIAL, NULL, 0);
     if (err != QUDAG_OK) {
         return err;
     }
-    return multiaddr_to_netaddr(&r.addr, &net) ? ask(n, &r, op) : QUDAG_EUNSUPPORTED;
+    r.addr = a.addr;
+    r.has_pq = a.has_pq;
+    memcpy(r.pq_hash, a.pq_hash, sizeof(r.pq_hash));
+    return ask(n, &r, op);
 }
 
 qudag_err qudag_disconnect(qudag_node *n, const qudag_peer_id *peer)
@@ -73,37 +76,52 @@ static qudag_err ask_key(qudag_node *n, struct node_request *r, qudag_slice key,
 
 static const qudag_slice no_value = {NULL, 0};
 
-/* False: not options. */
-static bool options_in(struct kad_options *out, const qudag_dht_options *o)
+API_NO_TAIL(qudag_dht_options, pad);
+
+static qudag_err options_in(struct kad_options *out, const qudag_dht_options *o)
 {
-    if (o != NULL) {
-        *out = (struct kad_options){.read = (enum kad_read)o->read,
-                                    .quorum = o->quorum,
-                                    .republish = o->republish,
-                                    .masked = o->masked};
+    qudag_dht_options full = {.size = 0};
+
+    if (o == NULL) {
+        return QUDAG_OK;
     }
-    return o == NULL || (unsigned)o->read <= QUDAG_READ_PATHS;
+    qudag_err err = sized_in(&full, sizeof(full), o);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if ((unsigned)full.read > QUDAG_READ_PATHS || full.pad[0] != 0 || full.pad[1] != 0) {
+        return QUDAG_EINVAL;
+    }
+    *out = (struct kad_options){.read = (enum kad_read)full.read,
+                                .quorum = full.quorum,
+                                .republish = full.republish,
+                                .masked = full.masked};
+    return QUDAG_OK;
 }
 
 qudag_err qudag_dht_put_with(qudag_node *n, qudag_slice key, qudag_slice value,
                              const qudag_dht_options *o, qudag_op *op)
 {
     struct node_request r = {.kind = OP_PUT};
+    qudag_err err = options_in(&r.opt, o);
 
-    return options_in(&r.opt, o) ? ask_key(n, &r, key, value, op) : QUDAG_EINVAL;
+    return err == QUDAG_OK ? ask_key(n, &r, key, value, op) : err;
 }
 
 qudag_err qudag_dht_put(qudag_node *n, qudag_slice key, qudag_slice value, qudag_op *op)
 {
-    return qudag_dht_put_with(n, key, value, &(qudag_dht_options){.republish = true}, op);
+    const qudag_dht_options o = {.size = sizeof(o), .republish = true};
+
+    return qudag_dht_put_with(n, key, value, &o, op);
 }
 
 qudag_err qudag_dht_get_with(qudag_node *n, qudag_slice key, const qudag_dht_options *o,
                              qudag_op *op)
 {
     struct node_request r = {.kind = OP_GET};
+    qudag_err err = options_in(&r.opt, o);
 
-    return options_in(&r.opt, o) ? ask_key(n, &r, key, no_value, op) : QUDAG_EINVAL;
+    return err == QUDAG_OK ? ask_key(n, &r, key, no_value, op) : err;
 }
 
 qudag_err qudag_dht_get(qudag_node *n, qudag_slice key, qudag_op *op)

@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+API_NO_TAIL(qudag_dht_rules, quorum);
+_Static_assert(QUDAG_DHT_VALUE_MAX == KAD_VALUE_MAX && QUDAG_DHT_KEY_MAX == KAD_KEY_MAX,
+               "what is promised is what is taken");
+
 struct api_rules {
     qudag_dht_rules rules;
     char ns[QUDAG_NAMESPACE_LEN + 1];
@@ -28,9 +32,17 @@ static int choose(void *ctx, struct slice key, struct slice a, struct slice b)
 
 qudag_err qudag_dht_namespace(qudag_node *n, const qudag_dht_rules *rules)
 {
-    if (n == NULL || rules == NULL || rules->check == NULL || !namespace_ok(rules->ns) ||
-        rules->value_max == 0 || rules->value_max > KAD_VALUE_MAX ||
-        (unsigned)rules->read > QUDAG_READ_PATHS) {
+    qudag_dht_rules full = {.size = 0};
+
+    if (n == NULL || rules == NULL) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = sized_in(&full, sizeof(full), rules);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if (full.check == NULL || !namespace_ok(full.ns) || full.value_max == 0 ||
+        full.value_max > KAD_VALUE_MAX || (unsigned)full.read > QUDAG_READ_PATHS) {
         return QUDAG_EINVAL;
     }
     if (n->n_rules == QUDAG_NAMESPACES_MAX) {
@@ -40,16 +52,16 @@ qudag_err qudag_dht_namespace(qudag_node *n, const qudag_dht_rules *rules)
     if (r == NULL) {
         return QUDAG_ENOMEM;
     }
-    r->rules = *rules;
-    memcpy(r->ns, rules->ns, strlen(rules->ns) + 1);
+    r->rules = full;
+    memcpy(r->ns, full.ns, strlen(full.ns) + 1);
     struct kad_validator v = {.ns = r->ns,
-                              .value_max = rules->value_max,
+                              .value_max = full.value_max,
                               .ctx = r,
                               .check = check,
-                              .select = rules->select == NULL ? NULL : choose,
-                              .read = (enum kad_read)rules->read,
-                              .quorum = rules->quorum};
-    qudag_err err = node_namespace(n->node, &v);
+                              .select = full.select == NULL ? NULL : choose,
+                              .read = (enum kad_read)full.read,
+                              .quorum = full.quorum};
+    err = node_namespace(n->node, &v);
     if (err != QUDAG_OK) {
         mem_free(&n->mem, r);
         return err;

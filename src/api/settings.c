@@ -1,48 +1,137 @@
-/* settings.c - defaults, checks with reasons, translation for the node. */
+/*
+ * settings.c - defaults, checks with reasons, translation for the node.
+ *
+ *   program's settings, of its size ─▶ settings_in: ours, of our size ─▶ checks ─▶ struct node_config
+ */
 #include "api/internal.h"
 
+#include "base/utf8.h"
+#include "crypto/hash.h"
+
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+
+API_NO_TAIL(qudag_settings, pad);
+API_NO_TAIL(qudag_limit, help);
+
+/* A numeric setting: where it is and what it may hold. */
+struct limit_row {
+    const char *name;
+    size_t at, width;
+    uint64_t min, max, def;
+    const char *unit, *help;
+};
+
+static const struct limit_row limits[] = {
+#define XX(field)                                                                                  \
+    {#field,                                                                                       \
+     offsetof(qudag_settings, field),                                                              \
+     sizeof(((qudag_settings *)0)->field),                                                         \
+     QUDAG_LIMIT_MIN(field),                                                                       \
+     QUDAG_LIMIT_MAX(field),                                                                       \
+     QUDAG_LIMIT_DEFAULT(field),                                                                   \
+     QUDAG_LIMIT_UNIT(field),                                                                      \
+     QUDAG_LIMIT_HELP(field)},
+    QUDAG_LIMITS(XX)
+#undef XX
+};
+
+/* Units of the field in one unit of the table. */
+static uint64_t scale(const struct limit_row *l)
+{
+    return strcmp(l->unit, "s") == 0 ? QUDAG_S : 1;
+}
+
+static uint64_t number_get(const qudag_settings *s, const struct limit_row *l)
+{
+    const uint8_t *p = (const uint8_t *)s + l->at;
+    uint64_t u64 = 0;
+    uint32_t u32 = 0;
+
+    if (l->width == sizeof(u64)) {
+        memcpy(&u64, p, sizeof(u64));
+        return u64;
+    }
+    if (l->width == sizeof(u32)) {
+        memcpy(&u32, p, sizeof(u32));
+        return u32;
+    }
+    return *p;
+}
+
+static void number_set(qudag_settings *s, const struct limit_row *l, uint64_t value)
+{
+    uint8_t *p = (uint8_t *)s + l->at;
+    uint32_t u32 = (uint32_t)value;
+
+    if (l->width == sizeof(value)) {
+        memcpy(p, &value, sizeof(value));
+    } else if (l->width == sizeof(u32)) {
+        memcpy(p, &u32, sizeof(u32));
+    } else {
+        *p = (uint8_t)value;
+    }
+}
+
+bool qudag_limit_next(size_t *it, qudag_limit *out)
+{
+    if (it == NULL || out == NULL || *it >= ARRAY_LEN(limits)) {
+        return false;
+    }
+    const struct limit_row *l = &limits[*it];
+    const qudag_limit full = {.name = l->name,
+                              .min = l->min,
+                              .max = l->max,
+                              .def = l->def,
+                              .unit = l->unit,
+                              .help = l->help};
+    if (!sized_out(out, &full, sizeof(full))) {
+        return false;
+    }
+    (*it)++;
+    return true;
+}
+
+static void set_defaults(qudag_settings *d)
+{
+    *d = (qudag_settings){.size = sizeof(*d),
+                          .log_level = QUDAG_LOG_INFO,
+                          .pq = QUDAG_PQ_REQUIRE,
+                          .security_level = 768,
+                          .relay = true,
+                          .dht_server = true};
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        number_set(d, &limits[i], limits[i].def * scale(&limits[i]));
+    }
+}
 
 void qudag_settings_default(qudag_settings *s, uint32_t size)
 {
-    qudag_settings d = {.size = size,
-                        .pq = QUDAG_PQ_REQUIRE,
-                        .security_level = 768,
-                        .log_level = QUDAG_LOG_INFO,
-                        .memory_max = 256u * 1024 * 1024,
-                        .links_max = 1024,
-                        .circuits_max = 4096,
-                        .idle_timeout = 300 * QUDAG_S,
-                        .dht_bytes_max = 32u * 1024 * 1024,
-                        .dht_records_max = 4096,
-                        .dht_providers_max = 4096,
-                        .hops = 3,
-                        .relay = true,
-                        .dht_server = true};
+    qudag_settings d;
 
+    set_defaults(&d);
+    d.size = size;
     if (s != NULL) {
         memset(s, 0, size); /* fields this version does not know yet */
         memcpy(s, &d, size < sizeof(d) ? size : sizeof(d));
     }
 }
 
-/* "what: value: problem", cut to fit. */
-static qudag_err refuse(char *why, size_t cap, const char *what, const char *value,
-                        const char *problem)
+/* "what: problem", cut to fit. */
+PRINTF_LIKE(4, 5)
+static qudag_err refuse(char *why, size_t cap, const char *what, const char *problem, ...)
 {
-    const char *part[] = {what, value != NULL ? ": " : "", value != NULL ? value : "", ": ",
-                          problem};
-    size_t at = 0;
+    char text[API_WHY_LEN];
+    va_list ap;
 
     if (why == NULL || cap == 0) {
         return QUDAG_EINVAL;
     }
-    for (size_t i = 0; i < ARRAY_LEN(part); i++) {
-        for (const char *p = part[i]; *p != '\0' && at + 1 < cap; p++) {
-            why[at++] = *p;
-        }
-    }
-    why[at] = '\0';
+    va_start(ap, problem);
+    (void)vsnprintf(text, sizeof(text), problem, ap);
+    va_end(ap);
+    (void)snprintf(why, cap, "%s: %s", what, text);
     return QUDAG_EINVAL;
 }
 
@@ -54,18 +143,18 @@ static qudag_err read_listen(struct netaddr *out, size_t *n, const qudag_setting
     size_t count = s->listen_n > 0 ? s->listen_n : 1;
 
     if (list == NULL) {
-        return refuse(why, cap, "listen", NULL, "missing");
+        return refuse(why, cap, "listen", "missing");
     }
     if (count > NODE_LISTEN_MAX) {
-        return refuse(why, cap, "listen", NULL, "more than 8 addresses");
+        return refuse(why, cap, "listen", "more than %d addresses", NODE_LISTEN_MAX);
     }
     for (size_t i = 0; i < count; i++) {
-        struct multiaddr ma;
-        if (list[i] == NULL || multiaddr_parse(&ma, list[i]) != QUDAG_OK ||
-            !multiaddr_to_netaddr(&ma, &out[i])) {
-            return refuse(why, cap, "listen", list[i],
-                          "not of the form /ip4/ADDRESS/udp/PORT/quic-v1");
+        struct pinned_addr a;
+        char fault[API_WHY_LEN];
+        if (addr_read(&a, list[i], QUDAG_ADDR_LISTEN, fault, sizeof(fault)) != QUDAG_OK) {
+            return refuse(why, cap, "listen", "%s", fault);
         }
+        out[i] = a.net;
     }
     *n = count;
     return QUDAG_OK;
@@ -75,25 +164,22 @@ static qudag_err read_bootstrap(struct node_config *c, const qudag_settings *s, 
                                 size_t cap)
 {
     if (s->bootstrap_n > 0 && s->bootstrap == NULL) {
-        return refuse(why, cap, "bootstrap", NULL, "missing");
+        return refuse(why, cap, "bootstrap", "missing");
     }
     if (s->bootstrap_n > NODE_BOOT_MAX) {
-        return refuse(why, cap, "bootstrap", NULL, "more than 32 addresses");
+        return refuse(why, cap, "bootstrap", "more than %d addresses", NODE_BOOT_MAX);
     }
     for (size_t i = 0; i < s->bootstrap_n; i++) {
         struct node_boot *b = &c->boot[i];
-        struct netaddr net;
-        struct peer_id id;
-        if (s->bootstrap[i] == NULL ||
-            multiaddr_parse_pinned(&b->addr, b->pq_hash, &b->has_pq, s->bootstrap[i]) != QUDAG_OK ||
-            !multiaddr_to_netaddr(&b->addr, &net)) {
-            return refuse(why, cap, "bootstrap", s->bootstrap[i],
-                          "not of the form /ip4/ADDRESS/udp/PORT/quic-v1/p2p/PEERID[#HASH]");
+        struct pinned_addr a;
+        char fault[API_WHY_LEN];
+        if (addr_read(&a, s->bootstrap[i], QUDAG_ADDR_BOOTSTRAP, fault, sizeof(fault)) !=
+            QUDAG_OK) {
+            return refuse(why, cap, "bootstrap", "%s", fault);
         }
-        if (!multiaddr_peer(&b->addr, &id)) {
-            return refuse(why, cap, "bootstrap", s->bootstrap[i],
-                          "no /p2p/PEERID: whoever answered would be believed");
-        }
+        b->addr = a.addr;
+        b->has_pq = a.has_pq;
+        memcpy(b->pq_hash, a.pq_hash, sizeof(b->pq_hash));
     }
     c->n_boot = s->bootstrap_n;
     return QUDAG_OK;
@@ -118,86 +204,120 @@ bool namespace_ok(const char *ns)
 static qudag_err check_choices(const qudag_settings *s, char *why, size_t cap)
 {
     if ((unsigned)s->pq > QUDAG_PQ_OFF) {
-        return refuse(why, cap, "pq", NULL, "not a policy");
+        return refuse(why, cap, "pq", "not a policy");
     }
     if ((unsigned)s->cipher > QUDAG_CIPHER_AES256) {
-        return refuse(why, cap, "cipher", NULL, "not a cipher");
+        return refuse(why, cap, "cipher", "not a cipher");
     }
     if ((unsigned)s->log_level > QUDAG_LOG_DEBUG) {
-        return refuse(why, cap, "log_level", NULL, "not a level");
+        return refuse(why, cap, "log_level", "not a level");
     }
     if (s->mem != NULL && (s->mem->alloc == NULL) != (s->mem->free == NULL)) {
-        return refuse(why, cap, "mem", NULL, "needs both alloc and free");
+        return refuse(why, cap, "mem", "needs both alloc and free");
     }
     return QUDAG_OK;
 }
 
-static qudag_err check_limits(const qudag_settings *s, char *why, size_t cap)
+static qudag_err check_numbers(const qudag_settings *s, char *why, size_t cap)
 {
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        const struct limit_row *l = &limits[i];
+        uint64_t value = number_get(s, l), unit = scale(l);
+        if (value < l->min * unit || value > l->max * unit) {
+            uint64_t shown = value > l->max * unit ? (value - 1) / unit + 1 : value / unit;
+            return refuse(why, cap, l->name, "%llu is not within %llu to %llu %s",
+                          (unsigned long long)shown, (unsigned long long)l->min,
+                          (unsigned long long)l->max, l->unit);
+        }
+    }
     if (s->security_level != 512 && s->security_level != 768 && s->security_level != 1024) {
-        return refuse(why, cap, "security_level", NULL, "must be 512, 768 or 1024");
+        return refuse(why, cap, "security_level", "must be 512, 768 or 1024");
     }
-    if (s->hops < 1 || s->hops > QUDAG_HOPS_MAX - 1) {
-        return refuse(why, cap, "hops", NULL, "must be 1 to 7");
-    }
-    if (s->links_max < 8 || s->links_max > 65536) {
-        return refuse(why, cap, "links_max", NULL, "must be 8 to 65536");
-    }
-    if (s->idle_timeout < 5 * QUDAG_S || s->idle_timeout > 3600 * QUDAG_S) {
-        return refuse(why, cap, "idle_timeout", NULL, "must be 5 s to 3600 s");
-    }
-    if (s->memory_max != 0 && s->memory_max < 8u * 1024 * 1024) {
-        return refuse(why, cap, "memory_max", NULL, "must be 8 MiB at least");
-    }
-    if (s->dht_records_max < 16 || s->dht_records_max > 1000000) {
-        return refuse(why, cap, "dht_records_max", NULL, "must be 16 to 1000000");
-    }
-    if (s->dht_providers_max < 16 || s->dht_providers_max > 1000000) {
-        return refuse(why, cap, "dht_providers_max", NULL, "must be 16 to 1000000");
-    }
-    if (s->dht_bytes_max < 65536 || s->dht_bytes_max > (UINT64_C(1) << 36)) {
-        return refuse(why, cap, "dht_bytes_max", NULL, "must be 64 KiB to 64 GiB");
-    }
+    return QUDAG_OK;
+}
+
+static bool printable(const char *text, size_t max)
+{
+    return text_fits(text, max) &&
+           utf8_printable((struct slice){(const uint8_t *)text, strlen(text)});
+}
+
+static qudag_err check_texts(const qudag_settings *s, char *why, size_t cap)
+{
     if (s->dht_protocol != NULL && !swarm_proto_valid(s->dht_protocol)) {
-        return refuse(why, cap, "dht_protocol", s->dht_protocol,
-                      "not '/' and up to 94 printable characters");
+        return refuse(why, cap, "dht_protocol",
+                      "%.40s: not '/' followed by up to %d printable characters without spaces",
+                      s->dht_protocol, QUDAG_PROTOCOL_LEN_MAX - 1);
     }
-    if (s->pq == QUDAG_PQ_OFF && s->relay) {
-        return refuse(why, cap, "relay", NULL, "needs post-quantum links; set relay off or pq on");
+    if (s->agent != NULL && !printable(s->agent, QUDAG_AGENT_LEN_MAX)) {
+        return refuse(why, cap, "agent", "longer than %d bytes, or not printable",
+                      QUDAG_AGENT_LEN_MAX);
+    }
+    if (s->family != NULL && !printable(s->family, QUDAG_FAMILY_LEN_MAX)) {
+        return refuse(why, cap, "family", "longer than %d bytes, or not printable",
+                      QUDAG_FAMILY_LEN_MAX);
     }
     if (s->open_namespaces_n > 0 && s->open_namespaces == NULL) {
-        return refuse(why, cap, "open_namespaces", NULL, "missing");
+        return refuse(why, cap, "open_namespaces", "missing");
+    }
+    if (s->open_namespaces_n > NODE_OPEN_NS_MAX) {
+        return refuse(why, cap, "open_namespaces", "more than %d names", NODE_OPEN_NS_MAX);
     }
     for (size_t i = 0; i < s->open_namespaces_n; i++) {
-        if (i >= NODE_OPEN_NS_MAX || !namespace_ok(s->open_namespaces[i])) {
-            return refuse(why, cap, "open_namespaces", s->open_namespaces[i],
-                          "not a free name of lower-case letters, digits and '-', or over 8 names");
+        if (!namespace_ok(s->open_namespaces[i])) {
+            return refuse(why, cap, "open_namespaces",
+                          "%.40s: not a free name of up to %d lower-case letters, digits and '-'",
+                          s->open_namespaces[i] != NULL ? s->open_namespaces[i] : "NULL",
+                          QUDAG_NAMESPACE_LEN);
         }
     }
     return QUDAG_OK;
 }
 
-qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN_MAX],
-                        size_t *n_listen, const qudag_settings *s, char *why, size_t why_len)
+/* The program's settings as ours: what it does not know has its default. */
+static qudag_err settings_in(qudag_settings *out, const qudag_settings *s, char *why, size_t cap)
+{
+    if (s == NULL) {
+        return refuse(why, cap, "settings", "missing");
+    }
+    set_defaults(out);
+    qudag_err err = sized_in(out, sizeof(*out), s);
+    if (err == QUDAG_EINVAL) {
+        return refuse(why, cap, "size", "%u: not set; qudag_settings_default() does it", s->size);
+    }
+    if (err == QUDAG_EUNSUPPORTED) {
+        (void)refuse(why, cap, "size",
+                     "a setting is used that this version of the library does not know");
+        return err;
+    }
+    for (size_t i = 0; i < sizeof(out->pad); i++) {
+        if (out->pad[i] != 0) {
+            return refuse(why, cap, "pad", "must be zero");
+        }
+    }
+    return QUDAG_OK;
+}
+
+static qudag_err check_all(const qudag_settings *s, char *why, size_t cap)
 {
     qudag_err err;
 
-    memset(c, 0, sizeof(*c));
-    if (s == NULL) {
-        return refuse(why, why_len, "settings", NULL, "missing");
-    }
-    if (s->size != sizeof(*s)) {
-        return refuse(why, why_len, "size", NULL, "settings of another version of the library");
-    }
     if (s->identity == NULL) {
-        return refuse(why, why_len, "identity", NULL, "missing");
+        return refuse(why, cap, "identity", "missing");
     }
-    if ((err = check_choices(s, why, why_len)) != QUDAG_OK ||
-        (err = check_limits(s, why, why_len)) != QUDAG_OK ||
-        (err = read_listen(listen, n_listen, s, why, why_len)) != QUDAG_OK ||
-        (err = read_bootstrap(c, s, why, why_len)) != QUDAG_OK) {
+    if ((err = check_choices(s, why, cap)) != QUDAG_OK ||
+        (err = check_numbers(s, why, cap)) != QUDAG_OK ||
+        (err = check_texts(s, why, cap)) != QUDAG_OK) {
         return err;
     }
+    if (s->pq == QUDAG_PQ_OFF && s->relay) {
+        return refuse(why, cap, "relay", "needs post-quantum links; set relay off or pq on");
+    }
+    return QUDAG_OK;
+}
+
+static void translate(struct node_config *c, const qudag_settings *s)
+{
     c->identity = &s->identity->id;
     c->pq = (enum pq_policy)s->pq;
     c->level = s->security_level;
@@ -214,6 +334,26 @@ qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN
     c->providers_max = s->dht_providers_max;
     c->record_bytes_max = s->dht_bytes_max;
     c->relays_min = s->relays_min != 0 ? s->relays_min : s->hops + 1u;
+    if (s->family != NULL && s->family[0] != 0) {
+        blake3_derive(c->family, sizeof(c->family), "qudag relay family v1",
+                      (struct slice){(const uint8_t *)s->family, strlen(s->family)});
+    }
+}
+
+qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN_MAX],
+                        size_t *n_listen, qudag_settings *full, const qudag_settings *s, char *why,
+                        size_t why_len)
+{
+    qudag_err err;
+
+    memset(c, 0, sizeof(*c));
+    if ((err = settings_in(full, s, why, why_len)) != QUDAG_OK ||
+        (err = check_all(full, why, why_len)) != QUDAG_OK ||
+        (err = read_listen(listen, n_listen, full, why, why_len)) != QUDAG_OK ||
+        (err = read_bootstrap(c, full, why, why_len)) != QUDAG_OK) {
+        return err;
+    }
+    translate(c, full);
     return QUDAG_OK;
 }
 
@@ -221,7 +361,8 @@ qudag_err qudag_node_check(const qudag_settings *s, char *why, size_t why_len)
 {
     struct node_config c;
     struct netaddr listen[NODE_LISTEN_MAX];
+    qudag_settings full;
     size_t n;
 
-    return settings_read(&c, listen, &n, s, why, why_len);
+    return settings_read(&c, listen, &n, &full, s, why, why_len);
 }

@@ -273,6 +273,7 @@ static qudag_err describe(struct node *n, size_t *len)
     memcpy(d->onion_x, n->onion_x, sizeof(d->onion_x));
     memcpy(d->onion_k, n->onion_k, sizeof(d->onion_k));
     memcpy(d->key_id, n->onion_id, sizeof(d->key_id));
+    memcpy(d->family, n->cfg.family, sizeof(d->family));
     d->flags = RELAY_FLAG_GUARD | RELAY_FLAG_EXIT | (n->cfg.lab ? RELAY_FLAG_LAB : 0);
     d->seq = (uint64_t)wall;
     d->not_before = wall;

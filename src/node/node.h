@@ -120,6 +120,7 @@ struct node_config {
     uint64_t idle_timeout_ns;
     uint16_t max_udp_payload;
     uint8_t hops;
+    uint8_t family[32]; /* of our relay; zero: none */
     bool relay, dht_server, lab;
     bool persist; /* hooks.persist */
     uint32_t records_max, providers_max;

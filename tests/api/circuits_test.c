@@ -66,7 +66,7 @@ static void circuits_of_every_length_carry_an_echo(void **state)
     (void)state;
     NET_WAIT(relays_known() >= HOPS_MAX, 20);
     for (uint8_t hops = 1; hops <= HOPS_MAX; hops++) {
-        qudag_circuit_info c;
+        qudag_circuit_info c = QUDAG_INIT(qudag_circuit_info);
         net_ask(client, qudag_circuit_build(client->node, hops, &client->last));
         assert_int_equal(client->err, QUDAG_OK);
         assert_true(open_circuit(&c));
@@ -146,7 +146,7 @@ static void paths_differ_and_never_lead_through_the_service(void **state)
     net_ask(service, qudag_dark_publish(service->node, dark, &service->last));
     assert_int_equal(service->err, QUDAG_OK);
     for (int k = 0; k < 20; k++) {
-        qudag_circuit_info c, found = {.hops = 0};
+        qudag_circuit_info c = QUDAG_INIT(qudag_circuit_info), found = {.hops = 0};
         size_t it = 0;
         forget_stream();
         service->got_len = 0;

@@ -180,7 +180,8 @@ void net_start(size_t i, const struct net_options *o)
     const char *listen = o->listen != NULL ? o->listen : "/ip4/127.0.0.1/udp/0/quic-v1";
     const char *ns = o->name_space != NULL ? o->name_space : "app";
     qudag_settings s;
-    qudag_callbacks cb = {.phase = on_phase,
+    qudag_callbacks cb = {.size = sizeof(cb),
+                          .phase = on_phase,
                           .op_done = on_done,
                           .peer_changed = on_changed,
                           .save = on_save,
@@ -317,7 +318,7 @@ struct peer *net_find(const qudag_peer_id *id)
 
 size_t net_links(const struct peer *p, const struct peer *to)
 {
-    qudag_link_info l;
+    qudag_link_info l = QUDAG_INIT(qudag_link_info);
     size_t it = 0, n = 0;
 
     while (qudag_link_next(p->node, &it, &l)) {
@@ -341,7 +342,7 @@ size_t net_holders(qudag_slice key, qudag_slice value)
     size_t n = 0;
 
     for (size_t i = 0; i < NET_MAX; i++) {
-        qudag_dht_record r;
+        qudag_dht_record r = QUDAG_INIT(qudag_dht_record);
         size_t it = 0;
         while (net[i].node != NULL && qudag_dht_record_next(net[i].node, &it, &r)) {
             n += r.key.len == key.len && memcmp(r.key.base, key.base, key.len) == 0 &&

@@ -22,7 +22,7 @@ static void every_link_is_post_quantum(void **state)
     (void)state;
     size_t links = 0;
     for (size_t i = 0; i < NODES; i++) {
-        qudag_link_info l;
+        qudag_link_info l = QUDAG_INIT(qudag_link_info);
         size_t it = 0;
         while (qudag_link_next(net[i].node, &it, &l)) {
             assert_string_equal(l.group, "X25519MLKEM768");
@@ -76,7 +76,7 @@ static void ping_measures_a_round_trip(void **state)
 static void a_circuit_has_three_distinct_relays(void **state)
 {
     (void)state;
-    qudag_circuit_info c = {0};
+    qudag_circuit_info c = QUDAG_INIT(qudag_circuit_info);
     size_t it = 0;
     net_ask(&net[3], qudag_circuit_build(net[3].node, 0, &net[3].last));
     assert_int_equal(net[3].err, QUDAG_OK);
@@ -148,7 +148,7 @@ static void no_relay_knows_both_ends(void **state)
     const qudag_peer_id *from = &net[8].self, *to = &net[6].self;
     size_t relays = 0;
     for (size_t i = 0; i < NODES; i++) {
-        qudag_circuit_info c;
+        qudag_circuit_info c = QUDAG_INIT(qudag_circuit_info);
         size_t it = 0;
         while (net[i].node != NULL && qudag_circuit_next(net[i].node, &it, &c)) {
             if (c.role != QUDAG_CIRCUIT_RELAY) {

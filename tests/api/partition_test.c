@@ -112,7 +112,7 @@ static void each_half_stores_and_finds_its_own(void **state)
     get(&net[HALF + 3], "/app/right");
     assert_int_equal(net[HALF + 3].err, QUDAG_OK);
     for (size_t i = 0; i < NODES; i++) {
-        qudag_dht_record r;
+        qudag_dht_record r = QUDAG_INIT(qudag_dht_record);
         const char *not_here = i < HALF ? "/app/right" : "/app/left";
         size_t it = 0;
         while (qudag_dht_record_next(net[i].node, &it, &r)) {

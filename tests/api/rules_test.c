@@ -33,8 +33,12 @@ static unsigned asked[NODES];
 
 static qudag_dht_rules rules(size_t i)
 {
-    return (qudag_dht_rules){
-        .ns = "score", .value_max = 16, .check = check, .select = choose, .user = &asked[i]};
+    return (qudag_dht_rules){.size = sizeof(qudag_dht_rules),
+                             .ns = "score",
+                             .value_max = 16,
+                             .check = check,
+                             .select = choose,
+                             .user = &asked[i]};
 }
 
 static int grow(void **state)
@@ -96,7 +100,7 @@ static void what_the_rules_accept_is_stored_by_all_and_read_by_any(void **state)
     assert_int_equal(p->err, QUDAG_OK);
     assert_true(net_holders(net_text("/score/a"), net_text("5!")) >= NODES * 3 / 4);
     for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
-        qudag_dht_options o = {.read = reads[i], .masked = i % 2 == 1};
+        qudag_dht_options o = {.size = sizeof(o), .read = reads[i], .masked = i % 2 == 1};
         net_ask(&net[3], qudag_dht_get_with(net[3].node, net_text("/score/a"), &o, &net[3].last));
         assert_int_equal(net[3].err, QUDAG_OK);
         assert_memory_equal(net[3].value, "5!", 2);
@@ -105,7 +109,7 @@ static void what_the_rules_accept_is_stored_by_all_and_read_by_any(void **state)
     for (size_t i = 0; i < NODES; i++) {
         assert_true(asked[i] > 0);
     }
-    qudag_dht_options o = {.read = (qudag_dht_read)7};
+    qudag_dht_options o = {.size = sizeof(o), .read = (qudag_dht_read)7};
     assert_int_equal(qudag_dht_get_with(p->node, net_text("/score/a"), &o, &p->last), QUDAG_EINVAL);
 }
 
@@ -142,7 +146,7 @@ static void a_stranger_with_other_rules_is_refused_by_all(void **state)
 {
     struct net_options o = {.bootstrap = {net[0].addr}, .n_bootstrap = 1};
     struct peer *p = &net[NODES];
-    qudag_dht_rules r = {.ns = "score", .value_max = 100, .check = take_all};
+    qudag_dht_rules r = {.size = sizeof(r), .ns = "score", .value_max = 100, .check = take_all};
     uint64_t before = 0, after = 0;
     (void)state;
 
@@ -184,7 +188,7 @@ static void the_better_value_wins_wherever_it_is_put(void **state)
 
 static size_t published(const struct peer *p, const char *key)
 {
-    qudag_dht_publication pub;
+    qudag_dht_publication pub = QUDAG_INIT(qudag_dht_publication);
     size_t n = 0, it = 0;
 
     while (qudag_dht_publication_next(p->node, &it, &pub)) {
@@ -196,7 +200,7 @@ static size_t published(const struct peer *p, const char *key)
 static void what_is_kept_is_published_until_it_is_forgotten(void **state)
 {
     struct peer *p = &net[1];
-    qudag_dht_options once = {.quorum = 2};
+    qudag_dht_options once = {.size = sizeof(once), .quorum = 2};
     (void)state;
 
     net_ask(p, qudag_dht_put_with(p->node, net_text("/score/e"), net_text("1!"), &once, &p->last));

@@ -53,7 +53,7 @@ static pid_t start_child(char addr[QUDAG_ADDR_TEXT_MAX])
 
 static bool linked(void)
 {
-    qudag_link_info link;
+    qudag_link_info link = QUDAG_INIT(qudag_link_info);
     size_t it = 0;
 
     return qudag_link_next(net[0].node, &it, &link);
@@ -63,7 +63,7 @@ static bool linked(void)
 static void links_of_a_killed_process_go_within_seconds(void **state)
 {
     char addr[QUDAG_ADDR_TEXT_MAX] = "";
-    qudag_link_info link;
+    qudag_link_info link = QUDAG_INIT(qudag_link_info);
     size_t it = 0;
     pid_t child = start_child(addr);
     (void)state;

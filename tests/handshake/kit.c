@@ -282,13 +282,14 @@ static void on_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_resul
     s->done = true;
     s->err = err;
     s->took = now_s() - s->start;
+    s->link.size = sizeof(s->link);
     (void)qudag_link_next(n, &it, &s->link);
 }
 
 struct session *session_new(struct server *server, qudag_pq pq, uint16_t level)
 {
     static const char *const listen[] = {"/ip4/127.0.0.1/udp/0/quic-v1"};
-    const qudag_callbacks cb = {.op_done = on_done};
+    const qudag_callbacks cb = {.size = sizeof(cb), .op_done = on_done};
     static uint32_t host; /* a new address for each */
     struct sockaddr_in ignored;
     struct session *s = sessions;

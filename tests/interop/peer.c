@@ -116,7 +116,7 @@ static qudag_err agent(qudag_node *n, const qudag_peer_id *id)
 
 static qudag_err links(qudag_node *n)
 {
-    qudag_link_info l;
+    qudag_link_info l = QUDAG_INIT(qudag_link_info);
     size_t it = 0;
 
     while (qudag_link_next(n, &it, &l)) {
@@ -331,7 +331,7 @@ int main(int argc, char **argv)
     static char where[64] = "/ip4/127.0.0.1/udp/0/quic-v1";
     const char *const listen[] = {where};
     const char *ns = NULL, *seed = NULL;
-    qudag_callbacks cb = {.op_done = on_done};
+    qudag_callbacks cb = {.size = sizeof(cb), .op_done = on_done};
     qudag_identity *id = NULL;
     qudag_node *n = NULL;
     char text[QUDAG_ADDR_TEXT_MAX];

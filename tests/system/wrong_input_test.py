@@ -21,7 +21,7 @@ def configuration():
     for text, part in (('[node]\nlisen = x\n', 'bad.conf:2: [node] has no key lisen; did you mean listen?'),
                        ('[onon]\nhops = 3\n', 'no section [onon]; did you mean [onion]?'),
                        ('[onion]\n\nhops = 9\n', 'bad.conf:3: [onion] hops: 9 is not within 1 to 7'),
-                       ('[node]\nlisten = /ip4/127.0.0.1/udp/99999/quic-v1\n', 'bad port: 0 to 65535'),
+                       ('[node]\nlisten = /ip4/127.0.0.1/udp/99999/quic-v1\n', 'malformed; the form is'),
                        ('[node]\nwhat is this\n', 'bad.conf:2: neither a [section]')):
         conf.write_text(text)
         says(f'configuration {text!r}', part, 2, QUDAGD, '-c', conf, '--dir', TOP / 'x', '--check-config')

@@ -1,0 +1,91 @@
+/*
+ * limits.h - ranges and defaults of the numeric settings, and other stated maxima.
+ *
+ * QUDAG_LIMIT_<field> is the only place where the range of qudag_settings.<field> is written; library,
+ * daemon, manual page and tests read it from here.
+ */
+#ifndef QUDAG_LIMITS_H
+#define QUDAG_LIMITS_H
+
+#include <qudag/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QUDAG_LISTEN_MAX 8            /* listen addresses of a node */
+#define QUDAG_BOOTSTRAP_MAX 32        /* bootstrap peers of a node */
+#define QUDAG_NAMESPACES_MAX 8        /* open DHT namespaces; and as many with rules of their own */
+#define QUDAG_NAMESPACE_LEN 32        /* bytes of the name of a namespace, without NUL */
+#define QUDAG_DHT_KEY_MAX 128         /* bytes of a DHT key */
+#define QUDAG_DHT_VALUE_MAX 8192      /* bytes of a DHT value */
+#define QUDAG_PROTOCOL_LEN_MAX 95     /* bytes of a protocol name, without NUL */
+#define QUDAG_AGENT_LEN_MAX 64        /* bytes of the agent string, without NUL */
+#define QUDAG_FAMILY_LEN_MAX 64       /* bytes of a relay family's name, without NUL */
+#define QUDAG_REQUESTS_MAX 2048       /* requests of the program that may be pending at once */
+#define QUDAG_STREAMS_MAX 8192        /* streams of the program that may exist at once */
+#define QUDAG_STREAM_QUEUE_MAX 524288 /* bytes one open stream may have queued */
+#define QUDAG_STREAM_EARLY_MAX 65536  /* ... and while it is being opened */
+
+/* Minimum, maximum, default, unit ("s": the field is in nanoseconds, the numbers in seconds), meaning. */
+#define QUDAG_LIMIT_memory_max                                                                     \
+    8388608, 17592186044416, 268435456, "bytes",                                                   \
+        "Memory the node may use for peers, streams and records."
+#define QUDAG_LIMIT_idle_timeout                                                                   \
+    5, 86400, 300, "s", "Links without traffic are closed after this time."
+#define QUDAG_LIMIT_links_max 8, 65536, 1024, "links", "Links open at the same time."
+#define QUDAG_LIMIT_circuits_max                                                                   \
+    4, 1000000, 4096, "circuits", "Circuits at the same time, own and carried."
+#define QUDAG_LIMIT_hops 1, 7, 3, "relays", "Relays in a circuit."
+#define QUDAG_LIMIT_relays_min                                                                     \
+    0, 64, 0, "relays",                                                                            \
+        "Relay descriptors gathered before circuits are built; 0: one more than a circuit has."
+#define QUDAG_LIMIT_dht_records_max                                                                \
+    16, 1000000, 4096, "records",                                                                  \
+        "Records stored for others; those farthest from this node are evicted first."
+#define QUDAG_LIMIT_dht_providers_max                                                              \
+    16, 1000000, 4096, "providers", "Provider records stored for others."
+#define QUDAG_LIMIT_dht_bytes_max                                                                  \
+    65536, 68719476736, 33554432, "bytes", "Total size of the records stored for others."
+
+/* XX(field) for every setting that has a range. */
+#define QUDAG_LIMITS(XX)                                                                           \
+    XX(memory_max)                                                                                 \
+    XX(idle_timeout)                                                                               \
+    XX(links_max)                                                                                  \
+    XX(circuits_max)                                                                               \
+    XX(hops)                                                                                       \
+    XX(relays_min)                                                                                 \
+    XX(dht_records_max)                                                                            \
+    XX(dht_providers_max)                                                                          \
+    XX(dht_bytes_max)
+
+/* One column of a field's limits, as a constant expression: QUDAG_LIMIT_MAX(hops) is 7. */
+#define QUDAG_LIMIT_MIN(field) QUDAG_LIMIT_PICK_(QUDAG_LIMIT_1_, QUDAG_LIMIT_##field)
+#define QUDAG_LIMIT_MAX(field) QUDAG_LIMIT_PICK_(QUDAG_LIMIT_2_, QUDAG_LIMIT_##field)
+#define QUDAG_LIMIT_DEFAULT(field) QUDAG_LIMIT_PICK_(QUDAG_LIMIT_3_, QUDAG_LIMIT_##field)
+#define QUDAG_LIMIT_UNIT(field) QUDAG_LIMIT_PICK_(QUDAG_LIMIT_4_, QUDAG_LIMIT_##field)
+#define QUDAG_LIMIT_HELP(field) QUDAG_LIMIT_PICK_(QUDAG_LIMIT_5_, QUDAG_LIMIT_##field)
+#define QUDAG_LIMIT_PICK_(column, ...) column(__VA_ARGS__)
+#define QUDAG_LIMIT_1_(min, max, def, unit, help) (min)
+#define QUDAG_LIMIT_2_(min, max, def, unit, help) (max)
+#define QUDAG_LIMIT_3_(min, max, def, unit, help) (def)
+#define QUDAG_LIMIT_4_(min, max, def, unit, help) unit
+#define QUDAG_LIMIT_5_(min, max, def, unit, help) help
+
+/* The same at run time, for programs that cannot read C headers. */
+typedef struct qudag_limit {
+    uint32_t size; /* set by the caller, see types.h */
+    uint32_t pad;
+    const char *name; /* the field of qudag_settings */
+    uint64_t min, max, def;
+    const char *unit; /* "s": |min|, |max| and |def| are seconds, the field is nanoseconds */
+    const char *help;
+} qudag_limit;
+/* The limits one after the other; false at the end, or if out->size is not set.  *it starts at 0. */
+QUDAG_API bool qudag_limit_next(size_t *it, qudag_limit *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

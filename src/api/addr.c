@@ -1,0 +1,86 @@
+/*
+ * addr.c - multiaddrs as programs and people write them: what each use needs, and what is wrong with one.
+ *
+ * Which addresses a node may listen on, dial or begin with is decided here and nowhere above.
+ */
+#include "api/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+API_NO_TAIL(qudag_multiaddr, pad);
+
+#define FORM "/ip4/ADDRESS/udp/PORT/quic-v1 or /ip6/..."
+
+/* What is wrong with |text| for |use|, or NULL; *err is set then. */
+static const char *fault_of(struct pinned_addr *a, const char *text, qudag_addr_use use,
+                            qudag_err *err)
+{
+    *err = multiaddr_parse_pinned(&a->addr, a->pq_hash, &a->has_pq, text);
+    if (*err == QUDAG_EUNSUPPORTED) {
+        return "names a protocol that this version does not know; the form is " FORM;
+    }
+    if (*err != QUDAG_OK) {
+        return strchr(text, '#') != NULL
+                   ? "malformed; behind # belong 64 hexadecimal digits, after /p2p/PEER-ID"
+                   : "malformed; the form is " FORM;
+    }
+    a->has_peer = multiaddr_peer(&a->addr, &a->peer);
+    if (!multiaddr_to_netaddr(&a->addr, &a->net)) {
+        *err = QUDAG_EUNSUPPORTED;
+        return "not of the form " FORM;
+    }
+    *err = QUDAG_EINVAL;
+    if (use == QUDAG_ADDR_LISTEN && a->has_pq) {
+        return "a key hash (#) belongs to bootstrap peers, not to addresses to listen on";
+    }
+    if (use == QUDAG_ADDR_BOOTSTRAP && !a->has_peer) {
+        return "has no /p2p/PEER-ID: whoever answered would be believed";
+    }
+    if (use != QUDAG_ADDR_LISTEN && a->net.port == 0) {
+        return "has port 0, which nobody listens on";
+    }
+    *err = QUDAG_OK;
+    return NULL;
+}
+
+qudag_err addr_read(struct pinned_addr *out, const char *text, qudag_addr_use use, char *why,
+                    size_t why_len)
+{
+    qudag_err err = QUDAG_EINVAL;
+    const char *fault = "no address";
+
+    memset(out, 0, sizeof(*out));
+    if (text != NULL) {
+        fault = fault_of(out, text, use, &err);
+    }
+    if (why != NULL && why_len > 0) {
+        (void)snprintf(why, why_len, fault == NULL ? "%.0s%.0s" : "%.100s: %s",
+                       text == NULL ? "NULL" : text, fault == NULL ? "" : fault);
+    }
+    return err;
+}
+
+qudag_err qudag_multiaddr_parse(qudag_multiaddr *out, const char *text, qudag_addr_use use,
+                                char *why, size_t why_len)
+{
+    struct pinned_addr a;
+    qudag_multiaddr full = {.size = sizeof(full)};
+
+    if ((unsigned)use > QUDAG_ADDR_BOOTSTRAP) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = addr_read(&a, text, use, why, why_len);
+    if (err != QUDAG_OK || out == NULL) {
+        return err;
+    }
+    full.family = a.net.family;
+    full.port = a.net.port;
+    memcpy(full.ip, a.net.ip, sizeof(full.ip));
+    if (a.has_peer) {
+        peer_out(&full.peer, &a.peer);
+    }
+    full.pinned = a.has_pq;
+    memcpy(full.pq_hash, a.pq_hash, sizeof(full.pq_hash));
+    return sized_out(out, &full, sizeof(full)) ? QUDAG_OK : QUDAG_EINVAL;
+}
