@@ -84,7 +84,7 @@ static qudag_err value_check(void *ctx, struct slice key, struct slice value, wa
     case 'e':
         return QUDAG_EEXPIRED;
     case 'f':
-        return QUDAG_EAGAIN;
+        return QUDAG_ECLOCK;
     default:
         return QUDAG_EAUTH;
     }

@@ -46,7 +46,8 @@ extern "C" {
     XX(NORELAYS, -24, RETRY, "not enough relays are known to build a circuit")                     \
     XX(CIRCUIT, -25, CLOSED, "the circuit failed")                                                 \
     XX(EXISTS, -26, USAGE, "already exists")                                                       \
-    XX(TOOBIG, -27, USAGE, "too large")
+    XX(TOOBIG, -27, USAGE, "too large")                                                            \
+    XX(CLOCK, -28, PEER, "the clocks are too far apart: this machine's or the remote's is wrong")
 
 typedef enum qudag_err {
     QUDAG_OK = 0,

@@ -308,7 +308,7 @@ static bool is_taken(struct store *s, void *ctx, struct slice key, uint64_t seq,
 
     s->seq = seq >= s->seq ? seq + 1 : s->seq;
     qudag_err err = t->fn(t->ctx, key.base[0], key.base + 1, bytes);
-    bool later = err == QUDAG_ENOMEM || err == QUDAG_EAGAIN;
+    bool later = err == QUDAG_ENOMEM || err == QUDAG_ECLOCK;
     t->all = t->all && !later;
     return err == QUDAG_OK || later;
 }

@@ -72,7 +72,7 @@ QUDAG_MUST_USE qudag_err store_renewed(struct store *s);
 
 /*
  * Hands out all there is (value borrowed for the call).  What |fn| refuses is removed, but for ENOMEM and
- * EAGAIN (not valid yet: our clock may be behind): they are there at the next start.
+ * ECLOCK (not valid yet: our clock may be behind): they are there at the next start.
  */
 typedef qudag_err (*store_fn)(void *ctx, uint8_t kind, const uint8_t *hash, struct slice value);
 QUDAG_MUST_USE qudag_err store_each(struct store *s, store_fn fn, void *ctx);

@@ -170,7 +170,7 @@ static qudag_err refuse_odd(void *ctx, uint8_t kind, const uint8_t *hash, struct
     return i % 2 == 0   ? QUDAG_OK
            : i % 4 == 1 ? QUDAG_EEXPIRED
            : i % 8 == 3 ? QUDAG_ENOMEM
-                        : QUDAG_EAGAIN;
+                        : QUDAG_ECLOCK;
 }
 
 static void what_is_refused_at_start_is_removed_unless_memory_or_time_was_short(void **state)

@@ -11,6 +11,8 @@
  */
 #include "node/internal.h"
 
+#include "base/wr.h"
+
 #include <string.h>
 
 #define RETRY_MIN (2 * NS_PER_S)
@@ -261,6 +263,20 @@ static void lookup_over(struct node *n, struct op *op, qudag_err err)
     }
 }
 
+/*
+ * Before the descriptor leaves.  Without room on disk it leaves all the same: then only a clock that goes
+ * back over a restart could make the number go back, and whether it was saved is in the log.
+ */
+static void save_seq(struct node *n)
+{
+    uint8_t bytes[SEQ_FILE_LEN];
+    struct wr w = wr_init(bytes, sizeof(bytes));
+    qudag_err err;
+
+    wr_u64(&w, n->desc_seq);
+    node_save(n, "relay-seq", (struct slice){bytes, sizeof(bytes)}, &err);
+}
+
 static qudag_err describe(struct node *n, size_t *len)
 {
     struct relay_desc *d = &n->self_desc;
@@ -275,25 +291,19 @@ static qudag_err describe(struct node *n, size_t *len)
     memcpy(d->key_id, n->onion_id, sizeof(d->key_id));
     memcpy(d->family, n->cfg.family, sizeof(d->family));
     d->flags = RELAY_FLAG_GUARD | RELAY_FLAG_EXIT | (n->cfg.lab ? RELAY_FLAG_LAB : 0);
-    d->seq = (uint64_t)wall;
+    d->seq = n->desc_seq = node_rule_next_seq(n->desc_seq, wall);
+    save_seq(n);
     d->not_before = wall;
     d->expires = wall + RELAY_DESC_LIFE_MAX;
     return relay_desc_encode(n->desc_buf, sizeof(n->desc_buf), len, d, n->cfg.identity,
                              &n->cfg.rng);
 }
 
-static size_t relay_key(uint8_t *dst, const struct peer_id *id)
-{
-    memcpy(dst, "/qudag/relay/", 13);
-    memcpy(dst + 13, id->b, id->len);
-    return 13u + id->len;
-}
-
 static void announce(struct node *n)
 {
     struct boot *b = &n->boot;
     struct node_request r = {.kind = OP_ANNOUNCE};
-    uint8_t key[13 + PEER_ID_MAX];
+    uint8_t key[NODE_RELAY_KEY_MAX];
     struct peer_id self;
     size_t len = 0;
 
@@ -312,7 +322,7 @@ static void announce(struct node *n)
         b->announce_at = tstamp_after(n->now, 60 * NS_PER_S);
         return;
     }
-    r.key = (struct slice){key, relay_key(key, &self)};
+    r.key = (struct slice){key, node_rule_relay_key(key, &self)};
     r.value = (struct slice){n->desc_buf, len};
     if (op_new(n, &r) == NULL) {
         b->announce_at = tstamp_after(n->now, NS_PER_S);
@@ -345,11 +355,11 @@ static void fetch_more(struct node *n)
 {
     struct boot *b = &n->boot;
     struct peer_id id;
-    uint8_t key[13 + PEER_ID_MAX];
+    uint8_t key[NODE_RELAY_KEY_MAX];
 
     while (b->fetching < FETCHES_MAX && relays_next_fetch(n->relays, n->now, &id)) {
         struct node_request r = {.kind = OP_FETCH, .peer = id};
-        r.key = (struct slice){key, relay_key(key, &id)};
+        r.key = (struct slice){key, node_rule_relay_key(key, &id)};
         if (op_new(n, &r) == NULL) {
             relays_fetch_failed(n->relays, &id, n->now);
             break;
@@ -377,10 +387,7 @@ static void fetched(struct node *n, struct op *op, qudag_err err, const struct k
 
     n->boot.fetching--;
     if (err == QUDAG_OK && r != NULL && d != NULL) {
-        err = relay_desc_decode(d, r->value, wall_now(&n->cfg.clock, n->now));
-        if (err == QUDAG_OK && !peer_id_eq(&d->peer, &op->req.peer)) {
-            err = QUDAG_EAUTH;
-        }
+        err = node_rule_fetched(d, &op->req.peer, r->value, wall_now(&n->cfg.clock, n->now));
         if (err == QUDAG_OK) {
             err = relays_add(n->relays, d);
         }

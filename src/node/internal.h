@@ -7,6 +7,7 @@
 #include "core/identify/identify.h"
 #include "core/ping/ping.h"
 #include "node/node.h"
+#include "node/rules.h"
 
 #define ACTS_CAP (8 * ACTS_ROOM)
 #define ACTS_BYTES_CAP (8 * ACTS_BYTES_ROOM)
@@ -128,6 +129,7 @@ struct node {
     struct list fresh, running, circuits, resolving, todo;
     struct boot boot;
     struct relay_desc self_desc;
+    uint64_t desc_seq; /* of our last descriptor; never goes back, so it is saved */
     uint8_t onion_x[X25519_LEN], onion_k[MLKEM768_EK_LEN], onion_id[8];
     bool has_onion_key, save_failed;
     struct peer_id guard_saved;
@@ -197,6 +199,7 @@ void anchors_tick(struct node *n, tstamp now);
 /* wire_onion.c */
 extern const struct transport circuit_transport; /* owner: struct node * */
 #define ONION_KEY_FILE_LEN (X25519_LEN + MLKEM768_SEED_LEN)
+#define SEQ_FILE_LEN 8
 qudag_err wire_onion_init(struct node *n, tstamp now);
 qudag_err onion_key_restore(struct node *n, struct slice file);
 qudag_err onion_key_make(struct node *n);

@@ -89,16 +89,6 @@ void op_finish(struct node *n, struct op *op, qudag_err err, const struct node_r
     op_drop(n, op);
 }
 
-/* Which dark address is looked for is shown to those who may hold its record, and to nobody on the way. */
-static const struct kad_options *for_others(struct slice key)
-{
-    static const struct kad_options plain, masked = {.masked = true};
-    static const char dark[] = "/qudag/dark/";
-
-    return key.len > sizeof(dark) - 1 && memcmp(key.base, dark, sizeof(dark) - 1) == 0 ? &masked
-                                                                                       : &plain;
-}
-
 static qudag_err begin_kad(struct node *n, struct op *op, tstamp now)
 {
     const struct node_request *r = &op->req;
@@ -114,13 +104,13 @@ static qudag_err begin_kad(struct node *n, struct op *op, tstamp now)
         err = kad_put(n->kad, cookie, r->key, r->value, NULL, now, out);
         break;
     case OP_SERVE_PUT:
-        err = kad_put(n->kad, cookie, r->key, r->value, for_others(r->key), now, out);
+        err = kad_put(n->kad, cookie, r->key, r->value, node_rule_for_others(r->key), now, out);
         break;
     case OP_GET:
         err = kad_get(n->kad, cookie, r->key, &r->opt, now, out);
         break;
     case OP_SERVE_GET:
-        err = kad_get(n->kad, cookie, r->key, for_others(r->key), now, out);
+        err = kad_get(n->kad, cookie, r->key, node_rule_for_others(r->key), now, out);
         break;
     case OP_FETCH:
         err = kad_get(n->kad, cookie, r->key, NULL, now, out);

@@ -8,6 +8,7 @@
  */
 #include "node/internal.h"
 
+#include "base/rd.h"
 #include "crypto/kex.h"
 
 #include <string.h>
@@ -148,6 +149,15 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
     }
     if (strcmp(name, "onion-key") == 0) {
         return onion_key_restore(n, bytes);
+    }
+    if (strcmp(name, "relay-seq") == 0) {
+        struct rd r = rd_init(bytes);
+        uint64_t seq = rd_u64(&r);
+        if (!rd_done(&r) || seq > INT64_MAX) {
+            return QUDAG_EMALFORMED;
+        }
+        n->desc_seq = seq;
+        return QUDAG_OK;
     }
     if (strncmp(name, DARK_PREFIX, strlen(DARK_PREFIX)) == 0) {
         return dark_restore(n, bytes);

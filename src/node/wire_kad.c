@@ -14,93 +14,49 @@
 #define ANCHORS_FIRST (10 * NS_PER_S) /* after the start */
 #define ANCHORS_EVERY (300 * NS_PER_S)
 
+/* The rules themselves are in rules.c. */
 static qudag_err check_pk(void *ctx, struct slice key, struct slice value, walltime now,
                           walltime *expires)
 {
-    struct peer_id want, got;
     (void)ctx;
     (void)now;
     (void)expires;
-
-    if (key.len <= 4 ||
-        peer_id_from_bytes(&want, (struct slice){key.base + 4, key.len - 4}) != QUDAG_OK ||
-        peer_id_from_key_proto(&got, value) != QUDAG_OK || !peer_id_eq(&want, &got)) {
-        return QUDAG_EAUTH;
-    }
-    return QUDAG_OK;
+    return node_rule_public_key(key, value);
 }
-
-#define RELAY_NS_LEN 13 /* "/qudag/relay/" */
 
 static qudag_err check_relay(void *ctx, struct slice key, struct slice value, walltime now,
                              walltime *expires)
 {
     struct node *n = ctx;
-    struct peer_id want;
-
-    if (key.len <= RELAY_NS_LEN ||
-        peer_id_from_bytes(
-            &want, (struct slice){key.base + RELAY_NS_LEN, key.len - RELAY_NS_LEN}) != QUDAG_OK) {
-        return QUDAG_EMALFORMED;
-    }
     struct relay_desc *d = mem_alloc(n->mem, sizeof(*d));
+
     if (d == NULL) {
         return QUDAG_ENOMEM;
     }
-    qudag_err err = relay_desc_decode(d, value, now);
-    if (err == QUDAG_OK && !peer_id_eq(&d->peer, &want)) {
-        err = QUDAG_EAUTH;
-    }
-    if (err == QUDAG_OK && d->expires < *expires) {
-        *expires = d->expires;
-    }
+    qudag_err err = node_rule_descriptor(d, key, value, now, expires);
     mem_free(n->mem, d);
     return err;
 }
 
 static int select_relay(void *ctx, struct slice key, struct slice a, struct slice b)
 {
-    struct peer_id pa, pb;
-    uint64_t sa = 0, sb = 0;
     (void)ctx;
     (void)key;
-
-    if (relay_desc_peek(a, &pa, &sa) != QUDAG_OK) {
-        return -1;
-    }
-    if (relay_desc_peek(b, &pb, &sb) != QUDAG_OK) {
-        return 1;
-    }
-    return sa > sb ? 1 : sa < sb ? -1 : 0;
+    return node_rule_newer_descriptor(a, b);
 }
 
 static qudag_err check_dark(void *ctx, struct slice key, struct slice value, walltime now,
                             walltime *expires)
 {
-    uint64_t seq;
-    walltime until;
     (void)ctx;
-
-    qudag_err err = dark_record_check(key, value, now, &seq, &until);
-    if (err == QUDAG_OK && until < *expires) {
-        *expires = until;
-    }
-    return err;
+    return node_rule_dark(key, value, now, expires);
 }
 
 static int select_dark(void *ctx, struct slice key, struct slice a, struct slice b)
 {
     const struct node *n = ctx;
-    uint64_t sa = 0, sb = 0;
-    walltime e, now = wall_now(&n->cfg.clock, n->now);
 
-    if (dark_record_check(key, a, now, &sa, &e) != QUDAG_OK) {
-        return -1;
-    }
-    if (dark_record_check(key, b, now, &sb, &e) != QUDAG_OK) {
-        return 1;
-    }
-    return sa > sb ? 1 : sa < sb ? -1 : 0;
+    return node_rule_newer_dark(key, a, b, wall_now(&n->cfg.clock, n->now));
 }
 
 /* Open namespaces take anything; the later value replaces the earlier. */
@@ -323,13 +279,9 @@ bool node_peer_agent(const struct node *n, const struct peer_id *peer, const cha
     return false;
 }
 
-/* An address a peer claims is worth keeping if we could dial it from here. */
 bool addr_usable(const struct node *n, const struct multiaddr *ma)
 {
-    struct netaddr a;
-
-    return multiaddr_to_netaddr(ma, &a) && a.port != 0 && !netaddr_is_unspecified(&a) &&
-           (n->cfg.lab || (!netaddr_is_loopback(&a) && !netaddr_is_private(&a)));
+    return node_rule_addr(ma, n->cfg.lab);
 }
 
 void up_identify(struct node *n, const struct act *a, tstamp now)

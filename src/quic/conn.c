@@ -391,6 +391,7 @@ static void count_failure(const struct qconn *c)
         break;
     case QUDAG_EAUTH:
     case QUDAG_EEXPIRED:
+    case QUDAG_ECLOCK:
     case QUDAG_EMALFORMED:
         st->auth_failed++;
         break;

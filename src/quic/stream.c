@@ -342,7 +342,7 @@ ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_inf
 static const qudag_err codes[] = {
     QUDAG_ELIMIT,    QUDAG_ETIMEOUT, QUDAG_EUNREACHABLE, QUDAG_ENOTFOUND,
     QUDAG_ECANCELED, QUDAG_EPROTO,   QUDAG_EUNSUPPORTED, QUDAG_EEXPIRED,
-    QUDAG_EREFUSED,  QUDAG_EPOLICY,  QUDAG_ECIRCUIT,
+    QUDAG_EREFUSED,  QUDAG_EPOLICY,  QUDAG_ECIRCUIT,     QUDAG_ECLOCK,
 };
 
 uint64_t stream_code(qudag_err err)

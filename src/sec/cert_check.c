@@ -105,7 +105,10 @@ static qudag_err check_validity(const X509 *crt, walltime now)
     if (begin == -2 || end == -2) {
         return QUDAG_EMALFORMED;
     }
-    return begin == -1 && end == 1 ? QUDAG_OK : QUDAG_EEXPIRED;
+    if (begin != -1) {
+        return QUDAG_ECLOCK; /* not valid yet: one of two clocks is wrong */
+    }
+    return end == 1 ? QUDAG_OK : QUDAG_EEXPIRED;
 }
 
 static qudag_err verify_digest(EVP_PKEY *key, struct slice sig, struct slice msg)

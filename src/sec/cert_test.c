@@ -156,7 +156,7 @@ static void test_validity_has_ten_minutes_of_tolerance(void **state)
         qudag_err err;
     } row[] = {
         {-3600 - 599, QUDAG_OK},
-        {-3600 - 601, QUDAG_EEXPIRED},
+        {-3600 - 601, QUDAG_ECLOCK},
         {CERT_LIFE_S + 599, QUDAG_OK},
         {CERT_LIFE_S + 601, QUDAG_EEXPIRED},
         {0, QUDAG_OK},

@@ -55,7 +55,8 @@ tstamp sec_renew_at(const struct sec *s);
 
 /*
  * Checks one DER certificate as tls.md and spec/link.md demand: validity (600 s of skew), extension,
- * signatures.  QUDAG_EMALFORMED, EAUTH, EEXPIRED, EPOLICY (require, and no valid second extension).
+ * signatures.  QUDAG_EMALFORMED, EAUTH, EEXPIRED, ECLOCK (not valid yet), EPOLICY (require, and
+ * no valid second extension).
  * A pure function of its inputs, fuzzed.
  */
 QUDAG_MUST_USE qudag_err sec_check_cert(struct sec_peer *out, struct slice der, enum pq_policy pq,

@@ -89,6 +89,7 @@ static int refuse(struct sec_hs *hs, X509_STORE_CTX *ctx, qudag_err err, const c
         code = X509_V_ERR_APPLICATION_VERIFICATION; /* alert handshake_failure */
         break;
     case QUDAG_EEXPIRED:
+    case QUDAG_ECLOCK:
         code = X509_V_ERR_CERT_HAS_EXPIRED; /* alert certificate_expired */
         break;
     case QUDAG_EAUTH:
@@ -109,7 +110,9 @@ static const char *cert_text(qudag_err err)
     case QUDAG_EPOLICY:
         return "peer has no ML-DSA certificate; policy is require";
     case QUDAG_EEXPIRED:
-        return "peer's certificate has expired or is not valid yet";
+        return "peer's certificate has expired; check the clocks";
+    case QUDAG_ECLOCK:
+        return "peer's certificate is not valid yet; check the clocks";
     case QUDAG_EAUTH:
         return "a signature in the peer's certificate is wrong";
     case QUDAG_EUNSUPPORTED:
@@ -266,7 +269,7 @@ static const struct {
     {43, QUDAG_EPOLICY, "TLS alert 43: peer's certificate is of a kind our policy refuses",
      "TLS alert 43: the peer refuses certificates of our kind"},
     {45, QUDAG_EEXPIRED, "TLS alert 45: peer's certificate has expired",
-     "TLS alert 45: the peer says our certificate has expired; check the clocks"},
+     "TLS alert 45: the peer says our certificate is not valid now; check the clocks"},
     {46, QUDAG_EAUTH, "TLS alert 46: peer's certificate was refused",
      "TLS alert 46: the peer refused our certificate"},
     {48, QUDAG_EAUTH, "TLS alert 48: peer's certificate was refused",

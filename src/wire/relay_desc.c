@@ -80,9 +80,13 @@ static bool desc_is_good(const struct relay_desc *d)
     return true;
 }
 
-static bool time_is_right(const struct relay_desc *d, walltime now)
+/* From the future is not the same as too old: the former means that one of two clocks is wrong. */
+static qudag_err time_check(const struct relay_desc *d, walltime now)
 {
-    return d->not_before - RELAY_DESC_SKEW <= now && now < d->expires + RELAY_DESC_SKEW;
+    if (d->not_before - RELAY_DESC_SKEW > now) {
+        return QUDAG_ECLOCK;
+    }
+    return now < d->expires + RELAY_DESC_SKEW ? QUDAG_OK : QUDAG_EEXPIRED;
 }
 
 /* ------------------------------------------------------------------ encoding */
@@ -272,8 +276,8 @@ qudag_err relay_desc_decode(struct relay_desc *d, struct slice in, walltime now)
 
     *d = (struct relay_desc){0};
     qudag_err err = desc_read(d, &sig, in);
-    if (err == QUDAG_OK && !time_is_right(d, now)) {
-        err = QUDAG_EEXPIRED;
+    if (err == QUDAG_OK) {
+        err = time_check(d, now);
     }
     if (err == QUDAG_OK) {
         err = signatures_check(d, &sig);

@@ -78,10 +78,10 @@ qudag_err dark_head_read(struct dark_head *h, struct slice record)
 /* Subtracts rather than adds: the times are the sender's, up to the largest. */
 static qudag_err time_check(const struct dark_head *h, walltime now)
 {
-    if (now < 0 || h->not_before - now > DARK_SKEW || now - h->expires >= DARK_SKEW) {
-        return QUDAG_EEXPIRED;
+    if (now < 0 || h->not_before - now > DARK_SKEW) {
+        return QUDAG_ECLOCK; /* from the future: one of two clocks is wrong */
     }
-    return QUDAG_OK;
+    return now - h->expires >= DARK_SKEW ? QUDAG_EEXPIRED : QUDAG_OK;
 }
 
 static qudag_err outer_verify(const struct dark_head *h, struct slice record)

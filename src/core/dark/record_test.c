@@ -333,9 +333,9 @@ static void times_are_kept_to_ten_minutes(void **state)
         walltime now;
         qudag_err err;
     } rows[] = {
-        {from - 601, QUDAG_EEXPIRED}, {from - 600, QUDAG_OK}, {from, QUDAG_OK},
+        {from - 601, QUDAG_ECLOCK},   {from - 600, QUDAG_OK}, {from, QUDAG_OK},
         {to - 1, QUDAG_OK},           {to + 599, QUDAG_OK},   {to + 600, QUDAG_EEXPIRED},
-        {to + 86400, QUDAG_EEXPIRED}, {-1, QUDAG_EEXPIRED},   {INT64_MAX / 2, QUDAG_EEXPIRED},
+        {to + 86400, QUDAG_EEXPIRED}, {-1, QUDAG_ECLOCK},     {INT64_MAX / 2, QUDAG_EEXPIRED},
     };
 
     (void)state;

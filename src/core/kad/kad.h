@@ -48,7 +48,7 @@ struct kad_validator {
     void *ctx;
     /*
      * QUDAG_OK to accept; *expires may be lowered (initially now + KAD_RECORD_LIFE).  QUDAG_EEXPIRED: too old;
-     * QUDAG_EAGAIN: not valid yet; anything else: not valid.
+     * QUDAG_ECLOCK: not valid yet; anything else: not valid.
      */
     qudag_err (*check)(void *ctx, struct slice key, struct slice value, walltime now,
                        walltime *expires);

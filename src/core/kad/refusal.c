@@ -60,7 +60,7 @@ enum kad_refusal kad_refusal_of(qudag_err err)
         return KAD_REFUSED_VALUE_SIZE;
     case QUDAG_EEXPIRED:
         return KAD_REFUSED_EXPIRED;
-    case QUDAG_EAGAIN:
+    case QUDAG_ECLOCK:
         return KAD_REFUSED_CLOCK;
     case QUDAG_ESTALE:
         return KAD_REFUSED_STALE;

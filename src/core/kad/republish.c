@@ -205,7 +205,7 @@ void kad_keep_timer(struct kad *k, struct kad_keep *e, tstamp now, struct acts *
                        : ask.val == NULL ? QUDAG_EINVAL
                                          : kad_judge(k, ask.val, key, value, now, &expires);
 
-    if (judged == QUDAG_ENOMEM || judged == QUDAG_EAGAIN) { /* no fault of the value */
+    if (judged == QUDAG_ENOMEM || judged == QUDAG_ECLOCK) { /* no fault of the value */
         kad_keep_result(k, key, false, judged, now);
         return;
     }

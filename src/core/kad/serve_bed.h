@@ -36,7 +36,7 @@ static inline qudag_err check(void *ctx, struct slice key, struct slice value, w
     case 'E':
         return QUDAG_EEXPIRED;
     case 'c':
-        return QUDAG_EAGAIN;
+        return QUDAG_ECLOCK;
     default:
         return QUDAG_EAUTH;
     }

@@ -23,9 +23,13 @@ static const struct {
     uint8_t reason;
     qudag_err err;
 } REASONS[] = {
-    {1, QUDAG_ECLOSED},      {2, QUDAG_EPROTO},       {3, QUDAG_EAUTH},     {4, QUDAG_ELIMIT},
-    {5, QUDAG_ETIMEOUT},     {6, QUDAG_EUNREACHABLE}, {7, QUDAG_EINTERNAL}, {8, QUDAG_EREFUSED},
-    {9, QUDAG_EUNSUPPORTED}, {10, QUDAG_ECANCELED},   {11, QUDAG_EPOLICY},  {12, QUDAG_ERESET},
+    {1, QUDAG_ECLOSED},      {2, QUDAG_EPROTO},       {3, QUDAG_EAUTH},      {4, QUDAG_ELIMIT},
+    {5, QUDAG_ETIMEOUT},     {6, QUDAG_EUNREACHABLE}, {7, QUDAG_EINTERNAL},  {8, QUDAG_EREFUSED},
+    {9, QUDAG_EUNSUPPORTED}, {10, QUDAG_ECANCELED},   {11, QUDAG_EPOLICY},   {12, QUDAG_ERESET},
+    {13, QUDAG_ENOMEM},      {14, QUDAG_EAGAIN},      {15, QUDAG_ENOTFOUND}, {16, QUDAG_ESTALE},
+    {17, QUDAG_EMALFORMED},  {18, QUDAG_EINVAL},      {19, QUDAG_ESTATE},    {20, QUDAG_ESYSTEM},
+    {21, QUDAG_EBOOTSTRAP},  {22, QUDAG_EEXPIRED},    {23, QUDAG_ECHECKSUM}, {24, QUDAG_ENORELAYS},
+    {25, QUDAG_ECIRCUIT},    {26, QUDAG_EEXISTS},     {27, QUDAG_ETOOBIG},   {28, QUDAG_ECLOCK},
 };
 
 uint8_t reason_of(qudag_err err)
@@ -35,7 +39,7 @@ uint8_t reason_of(qudag_err err)
             return REASONS[i].reason;
         }
     }
-    return err == QUDAG_EMALFORMED ? 2 : 7;
+    return 12; /* no error of the list; none is called a bug of ours but what is one */
 }
 
 qudag_err reason_err(uint8_t reason)

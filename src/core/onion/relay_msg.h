@@ -56,7 +56,10 @@ bool relay_type_is_stream(uint8_t type);
 
 void relay_msg_put(struct wr *w, uint8_t type, uint16_t stream, struct slice data);
 
-/* Reasons on the wire, of DESTROY, TRUNCATED and RESET. */
+/*
+ * Reasons on the wire, of DESTROY, TRUNCATED and RESET: each qudag_err has one of its own, and back.
+ * What is no error, or no reason, is taken for a reset.  SPEC: onion 5.4.
+ */
 uint8_t reason_of(qudag_err err);
 qudag_err reason_err(uint8_t reason);
 

@@ -1,0 +1,156 @@
+/* rules.c - decisions on which safety rests; the table of their answers is rules_test.c. */
+#include "node/rules.h"
+
+#include "core/dark/dark.h"
+
+#include <string.h>
+
+#define PK_PREFIX "/pk/"
+#define DARK_PREFIX "/qudag/dark/"
+
+/* What follows |prefix|, if anything does. */
+static bool after(struct slice *rest, struct slice key, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    if (key.len <= len || memcmp(key.base, prefix, len) != 0) {
+        return false;
+    }
+    *rest = (struct slice){key.base + len, key.len - len};
+    return true;
+}
+
+size_t node_rule_relay_key(uint8_t dst[NODE_RELAY_KEY_MAX], const struct peer_id *id)
+{
+    size_t len = sizeof(NODE_RELAY_PREFIX) - 1;
+
+    memcpy(dst, NODE_RELAY_PREFIX, len);
+    memcpy(dst + len, id->b, id->len);
+    return len + id->len;
+}
+
+qudag_err node_rule_relay_key_owner(struct slice key, struct peer_id *id)
+{
+    struct slice rest;
+
+    if (!after(&rest, key, NODE_RELAY_PREFIX) || peer_id_from_bytes(id, rest) != QUDAG_OK) {
+        return QUDAG_EMALFORMED;
+    }
+    return QUDAG_OK;
+}
+
+qudag_err node_rule_public_key(struct slice key, struct slice value)
+{
+    struct peer_id want, got;
+    struct slice rest;
+
+    if (!after(&rest, key, PK_PREFIX) || peer_id_from_bytes(&want, rest) != QUDAG_OK ||
+        peer_id_from_key_proto(&got, value) != QUDAG_OK || !peer_id_eq(&want, &got)) {
+        return QUDAG_EAUTH;
+    }
+    return QUDAG_OK;
+}
+
+qudag_err node_rule_fetched(struct relay_desc *d, const struct peer_id *wanted, struct slice value,
+                            walltime now)
+{
+    qudag_err err = relay_desc_decode(d, value, now);
+
+    if (err == QUDAG_OK && !peer_id_eq(&d->peer, wanted)) {
+        err = QUDAG_EAUTH;
+    }
+    return err;
+}
+
+qudag_err node_rule_descriptor(struct relay_desc *d, struct slice key, struct slice value,
+                               walltime now, walltime *expires)
+{
+    struct peer_id owner;
+    qudag_err err = node_rule_relay_key_owner(key, &owner);
+
+    if (err == QUDAG_OK) {
+        err = node_rule_fetched(d, &owner, value, now);
+    }
+    if (err == QUDAG_OK && d->expires < *expires) {
+        *expires = d->expires;
+    }
+    return err;
+}
+
+static int newer(uint64_t a, uint64_t b)
+{
+    return a > b ? 1 : a < b ? -1 : 0;
+}
+
+int node_rule_newer_descriptor(struct slice a, struct slice b)
+{
+    struct peer_id pa, pb;
+    uint64_t sa = 0, sb = 0;
+
+    if (relay_desc_peek(a, &pa, &sa) != QUDAG_OK) {
+        return -1;
+    }
+    if (relay_desc_peek(b, &pb, &sb) != QUDAG_OK) {
+        return 1;
+    }
+    return newer(sa, sb);
+}
+
+qudag_err node_rule_dark(struct slice key, struct slice value, walltime now, walltime *expires)
+{
+    uint64_t seq;
+    walltime until;
+    qudag_err err = dark_record_check(key, value, now, &seq, &until);
+
+    if (err == QUDAG_OK && until < *expires) {
+        *expires = until;
+    }
+    return err;
+}
+
+int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, walltime now)
+{
+    uint64_t sa = 0, sb = 0;
+    walltime until;
+
+    if (dark_record_check(key, a, now, &sa, &until) != QUDAG_OK) {
+        return -1;
+    }
+    if (dark_record_check(key, b, now, &sb, &until) != QUDAG_OK) {
+        return 1;
+    }
+    return newer(sa, sb);
+}
+
+bool node_rule_addr(const struct multiaddr *addr, bool lab)
+{
+    struct netaddr a;
+
+    return multiaddr_to_netaddr(addr, &a) && a.port != 0 && !netaddr_is_unspecified(&a) &&
+           (lab || (!netaddr_is_loopback(&a) && !netaddr_is_private(&a)));
+}
+
+const struct kad_options *node_rule_for_others(struct slice key)
+{
+    static const struct kad_options plain, masked = {.masked = true};
+    struct slice rest;
+
+    return after(&rest, key, DARK_PREFIX) ? &masked : &plain;
+}
+
+bool node_rule_pin(enum node_pin_source source)
+{
+    return source == NODE_PIN_OPERATOR || source == NODE_PIN_DESCRIPTOR;
+}
+
+bool node_rule_is_clock(qudag_err err)
+{
+    return err == QUDAG_ECLOCK || err == QUDAG_EEXPIRED;
+}
+
+uint64_t node_rule_next_seq(uint64_t last, walltime now)
+{
+    uint64_t wall = now < 0 ? 0 : (uint64_t)now;
+
+    return last < wall ? wall : last + 1;
+}

@@ -1,0 +1,81 @@
+/*
+ * rules.h - decisions on which safety rests, as pure functions.
+ *
+ * None reads a clock, allocates, logs or changes anything: what it needs comes as arguments, the answer
+ * is what it returns.  Everything that a peer or a record can make the node believe passes here; the table
+ * of what is accepted and what is refused is rules_test.c.
+ */
+#ifndef QUDAG_SRC_NODE_RULES_H
+#define QUDAG_SRC_NODE_RULES_H
+
+#include "core/kad/kad.h"
+#include "wire/relay_desc.h"
+
+/* DHT keys of relay descriptors: this prefix and the bytes of the peer id. */
+#define NODE_RELAY_PREFIX "/qudag/relay/"
+#define NODE_RELAY_KEY_MAX (sizeof(NODE_RELAY_PREFIX) - 1 + PEER_ID_MAX)
+
+/* The key under which the descriptor of |id| is stored; returns its length in bytes. */
+size_t node_rule_relay_key(uint8_t dst[NODE_RELAY_KEY_MAX], const struct peer_id *id);
+/* Whose descriptor may be stored under |key|.  QUDAG_EMALFORMED: no such key. */
+QUDAG_MUST_USE qudag_err node_rule_relay_key_owner(struct slice key, struct peer_id *id);
+
+/*
+ * "/pk/" and a peer id: the public key with that id, and no other.  QUDAG_EAUTH.  Signed by nobody: the
+ * key names itself.
+ */
+QUDAG_MUST_USE qudag_err node_rule_public_key(struct slice key, struct slice value);
+
+/*
+ * "/qudag/relay/" and a peer id: a descriptor that both keys of that very peer signed and that is valid at
+ * |now|.  |d| is overwritten (it is large: the caller brings it); *expires is lowered to the descriptor's.
+ * QUDAG_EMALFORMED, EAUTH (also: another peer's), EEXPIRED, ECLOCK.  SPEC: relay-descriptor.
+ */
+QUDAG_MUST_USE qudag_err node_rule_descriptor(struct relay_desc *d, struct slice key,
+                                              struct slice value, walltime now, walltime *expires);
+/* What was fetched because |wanted| may be a relay: as above, with |wanted| for the key's peer. */
+QUDAG_MUST_USE qudag_err node_rule_fetched(struct relay_desc *d, const struct peer_id *wanted,
+                                           struct slice value, walltime now);
+/* > 0: |a| is the newer of two descriptors that were accepted; < 0: |b|; 0: equal. */
+int node_rule_newer_descriptor(struct slice a, struct slice b);
+
+/*
+ * "/qudag/dark/" and a blinded key: a record signed by that key and valid at |now|.  *expires is lowered
+ * to the record's.  See dark_record_check() for errors.  SPEC: dark.
+ */
+QUDAG_MUST_USE qudag_err node_rule_dark(struct slice key, struct slice value, walltime now,
+                                        walltime *expires);
+/* > 0: |a| is the newer of two records for |key|; one that is not valid at |now| loses. */
+int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, walltime now);
+
+/*
+ * Whether an address that a peer or a record names may be taken, told to others and dialled: UDP and QUIC
+ * to a port, and on the Internet (|lab|: loopback and private networks too).
+ */
+bool node_rule_addr(const struct multiaddr *addr, bool lab);
+
+/*
+ * How the DHT is read and written for the far end of a circuit: which dark address it looks for is shown
+ * to those who may hold the record, and to nobody on the way.  Static.
+ */
+const struct kad_options *node_rule_for_others(struct slice key);
+
+/* Where the hash of a peer's ML-DSA key was learnt. */
+enum node_pin_source {
+    NODE_PIN_OPERATOR,   /* the configuration, or a request of the program */
+    NODE_PIN_DESCRIPTOR, /* a relay descriptor that node_rule_fetched() accepted */
+    NODE_PIN_HEARSAY,    /* what other peers say: identify, DHT answers, contacts of the last run */
+};
+/* Whether a hash from |source| is demanded of the peer from now on. */
+bool node_rule_pin(enum node_pin_source source);
+
+/* Whether |err| is what a peer answers, or we, when one of two clocks is wrong. */
+bool node_rule_is_clock(qudag_err err);
+
+/*
+ * The sequence number of the next relay descriptor: above |last| (0: none yet), and not below the calendar,
+ * so that it never goes back when the clock does.
+ */
+uint64_t node_rule_next_seq(uint64_t last, walltime now);
+
+#endif

@@ -1,0 +1,335 @@
+/* rules_test.c - what each rule accepts, and what it refuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/dark/dark.h"
+#include "crypto/init.h"
+#include "node/rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW INT64_C(1800003600)
+#define FAR (NOW + INT64_C(1000000000))
+
+static struct rng_stream stream;
+static struct rng rng;
+static struct identity alice, bob;
+static struct peer_id alice_id, bob_id;
+static uint8_t desc[RELAY_DESC_MAX];
+static size_t desc_len;
+
+static struct slice text(const char *s)
+{
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+static void make_desc(const struct identity *id, uint64_t seq)
+{
+    static struct relay_desc d;
+    struct netaddr a = {.family = 4, .ip = {192, 0, 2, 1}, .port = 4001};
+
+    memset(&d, 0, sizeof d);
+    multiaddr_quic(&d.addr[d.n_addrs++], &a, NULL);
+    memset(d.onion_x, 0x11, sizeof d.onion_x);
+    memset(d.onion_k, 0x22, sizeof d.onion_k);
+    d.flags = RELAY_FLAG_GUARD;
+    d.seq = seq;
+    d.not_before = NOW;
+    d.expires = NOW + 3600;
+    assert_int_equal(relay_desc_encode(desc, sizeof desc, &desc_len, &d, id, &rng), QUDAG_OK);
+}
+
+static int setup(void **state)
+{
+    static const uint8_t seed[32] = "rules";
+
+    (void)state;
+    rng_stream_init(&stream, seed);
+    rng = rng_of_stream(&stream);
+    if (crypto_init() != QUDAG_OK || identity_generate(&alice, &rng) != QUDAG_OK ||
+        identity_generate(&bob, &rng) != QUDAG_OK) {
+        return -1;
+    }
+    peer_id_from_ed25519(&alice_id, alice.ed_pk);
+    peer_id_from_ed25519(&bob_id, bob.ed_pk);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    identity_fini(&alice);
+    identity_fini(&bob);
+    return 0;
+}
+
+static void a_public_key_is_stored_under_its_own_id_only(void **state)
+{
+    uint8_t proto[KEY_PROTO_ED25519], key[4 + PEER_ID_MAX] = "/pk/";
+    struct slice value = {proto, sizeof proto};
+    (void)state;
+
+    key_proto_ed25519(proto, alice.ed_pk);
+    memcpy(key + 4, alice_id.b, alice_id.len);
+    struct slice k = {key, 4u + alice_id.len};
+    assert_int_equal(node_rule_public_key(k, value), QUDAG_OK);
+    key_proto_ed25519(proto, bob.ed_pk); /* a good key of somebody else */
+    assert_int_equal(node_rule_public_key(k, value), QUDAG_EAUTH);
+    assert_int_equal(node_rule_public_key(k, text("no key")), QUDAG_EAUTH);
+    assert_int_equal(node_rule_public_key(text("/pk/"), value), QUDAG_EAUTH);
+    assert_int_equal(node_rule_public_key(text("/pk/bob"), value), QUDAG_EAUTH);
+}
+
+/* Whose descriptor, under whose key, when. */
+static void a_descriptor_is_accepted_under_its_own_peer_and_in_its_time(void **state)
+{
+    static struct relay_desc d;
+    static const struct {
+        bool signed_by_alice, under_alice;
+        walltime now;
+        qudag_err err;
+    } row[] = {
+        {true, true, NOW, QUDAG_OK},
+        {false, false, NOW, QUDAG_OK},
+        {true, false, NOW, QUDAG_EAUTH}, /* a good descriptor of another peer */
+        {false, true, NOW, QUDAG_EAUTH},
+        {true, true, NOW - RELAY_DESC_SKEW, QUDAG_OK},
+        {true, true, NOW - RELAY_DESC_SKEW - 1, QUDAG_ECLOCK},
+        {true, true, NOW + 3600 + RELAY_DESC_SKEW - 1, QUDAG_OK},
+        {true, true, NOW + 3600 + RELAY_DESC_SKEW, QUDAG_EEXPIRED},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        uint8_t key[NODE_RELAY_KEY_MAX];
+        const struct peer_id *under = row[i].under_alice ? &alice_id : &bob_id;
+        struct slice k = {key, node_rule_relay_key(key, under)};
+        walltime expires = FAR;
+
+        make_desc(row[i].signed_by_alice ? &alice : &bob, 1);
+        struct slice v = {desc, desc_len};
+        assert_int_equal(node_rule_descriptor(&d, k, v, row[i].now, &expires), row[i].err);
+        assert_int_equal(expires, row[i].err == QUDAG_OK ? NOW + 3600 : FAR);
+        assert_int_equal(node_rule_fetched(&d, under, v, row[i].now), row[i].err);
+        expires = NOW + 7; /* never raised */
+        (void)(node_rule_descriptor(&d, k, v, row[i].now, &expires) == QUDAG_OK);
+        assert_int_equal(expires, NOW + 7);
+    }
+}
+
+static void a_descriptor_with_one_wrong_bit_is_refused_by_both_rules(void **state)
+{
+    static struct relay_desc d;
+    uint8_t key[NODE_RELAY_KEY_MAX];
+    struct slice k = {key, node_rule_relay_key(key, &alice_id)};
+    walltime expires = FAR;
+    (void)state;
+
+    make_desc(&alice, 1);
+    struct slice v = {desc, desc_len};
+    for (size_t i = 0; i < desc_len; i += 311) {
+        desc[i] ^= 4;
+        assert_int_not_equal(node_rule_descriptor(&d, k, v, NOW, &expires), QUDAG_OK);
+        assert_int_not_equal(node_rule_fetched(&d, &alice_id, v, NOW), QUDAG_OK);
+        desc[i] ^= 4;
+    }
+    assert_int_equal(node_rule_fetched(&d, &alice_id, v, NOW), QUDAG_OK);
+}
+
+static void keys_of_descriptors_name_one_peer(void **state)
+{
+    uint8_t key[NODE_RELAY_KEY_MAX + 1];
+    struct peer_id got;
+    (void)state;
+
+    size_t len = node_rule_relay_key(key, &alice_id);
+    assert_int_equal(node_rule_relay_key_owner((struct slice){key, len}, &got), QUDAG_OK);
+    assert_true(peer_id_eq(&got, &alice_id));
+    key[len] = 0;
+    for (size_t n = 0; n <= len + 1; n++) {
+        assert_int_equal(node_rule_relay_key_owner((struct slice){key, n}, &got),
+                         n == len ? QUDAG_OK : QUDAG_EMALFORMED);
+    }
+    key[1] ^= 1;
+    assert_int_equal(node_rule_relay_key_owner((struct slice){key, len}, &got), QUDAG_EMALFORMED);
+}
+
+static void the_newer_descriptor_wins(void **state)
+{
+    uint8_t old[RELAY_DESC_MAX];
+    (void)state;
+
+    make_desc(&alice, 5);
+    size_t old_len = desc_len;
+    memcpy(old, desc, desc_len);
+    struct slice a = {old, old_len};
+    assert_int_equal(node_rule_newer_descriptor(a, a), 0);
+    make_desc(&alice, 6);
+    struct slice b = {desc, desc_len};
+    assert_true(node_rule_newer_descriptor(b, a) > 0);
+    assert_true(node_rule_newer_descriptor(a, b) < 0);
+    assert_true(node_rule_newer_descriptor(text("junk"), a) < 0);
+    assert_true(node_rule_newer_descriptor(a, text("junk")) > 0);
+}
+
+static void a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time(void **state)
+{
+    struct dark_keys k;
+    static struct dark_target t;
+    static uint8_t rec[DARK_RECORD_LEN], newer[DARK_RECORD_LEN];
+    uint8_t key[DARK_KEY_LEN];
+    walltime expires = FAR;
+    (void)state;
+
+    assert_int_equal(dark_keys_create(&k, DARK_NET_LAB, "", NOW, &rng), QUDAG_OK);
+    uint64_t period = dark_period(&k.addr, NOW);
+    t = (struct dark_target){
+        .kind = DARK_WITHDRAWN, .seq = UINT64_C(1) << 40, .not_before = NOW - NOW % 3600};
+    t.expires = t.not_before + 4 * 3600;
+    assert_int_equal(dark_record_make(rec, &k, &t, period, &rng), QUDAG_OK);
+    t.seq++;
+    assert_int_equal(dark_record_make(newer, &k, &t, period, &rng), QUDAG_OK);
+    assert_int_equal(dark_dht_key(key, &k.addr, period), QUDAG_OK);
+    struct slice dht = {key, sizeof key}, v = {rec, sizeof rec}, w = {newer, sizeof newer};
+    assert_int_equal(node_rule_dark(dht, v, NOW, &expires), QUDAG_OK);
+    assert_true(expires < FAR && expires > NOW);
+    expires = NOW + 1;
+    assert_int_equal(node_rule_dark(dht, v, NOW, &expires), QUDAG_OK);
+    assert_int_equal(expires, NOW + 1);
+    assert_int_equal(node_rule_dark(dht, v, NOW - 86400, &expires), QUDAG_ECLOCK);
+    assert_int_equal(node_rule_dark(dht, v, NOW + 2 * 86400, &expires), QUDAG_EEXPIRED);
+    assert_true(node_rule_newer_dark(dht, w, v, NOW) > 0);
+    assert_true(node_rule_newer_dark(dht, v, w, NOW) < 0);
+    assert_int_equal(node_rule_newer_dark(dht, v, v, NOW), 0);
+    newer[100] ^= 1; /* the newer one is forged: it loses */
+    assert_true(node_rule_newer_dark(dht, w, v, NOW) < 0);
+    assert_true(node_rule_newer_dark(dht, v, w, NOW) > 0);
+    key[20] ^= 1; /* the key of another address */
+    assert_int_not_equal(node_rule_dark(dht, v, NOW, &expires), QUDAG_OK);
+    dark_keys_fini(&k);
+}
+
+static void addresses_that_cannot_be_dialled_from_here_are_not_taken(void **state)
+{
+    static const struct {
+        const char *addr;
+        bool in_lab, on_the_internet;
+    } row[] = {
+        {"/ip4/8.8.4.4/udp/4001/quic-v1", true, true},
+        {"/ip6/2600::1/udp/4001/quic-v1", true, true},
+        {"/ip4/8.8.4.4/udp/0/quic-v1", false, false},
+        {"/ip4/8.8.4.4/tcp/4001", false, false},
+        {"/ip4/8.8.4.4/udp/4001", false, false},
+        {"/ip4/0.0.0.0/udp/4001/quic-v1", false, false},
+        {"/ip6/::/udp/4001/quic-v1", false, false},
+        {"/ip4/127.0.0.1/udp/4001/quic-v1", true, false},
+        {"/ip4/127.9.9.9/udp/22/quic-v1", true, false},
+        {"/ip6/::1/udp/4001/quic-v1", true, false},
+        {"/ip4/10.0.0.1/udp/4001/quic-v1", true, false},
+        {"/ip4/172.16.0.1/udp/4001/quic-v1", true, false},
+        {"/ip4/192.168.1.1/udp/4001/quic-v1", true, false},
+        {"/ip4/169.254.169.254/udp/80/quic-v1", true, false},
+        {"/ip6/fe80::1/udp/4001/quic-v1", true, false},
+        {"/ip6/fd00::1/udp/4001/quic-v1", true, false},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct multiaddr ma;
+
+        assert_int_equal(multiaddr_parse(&ma, row[i].addr), QUDAG_OK);
+        assert_int_equal(node_rule_addr(&ma, true), row[i].in_lab);
+        assert_int_equal(node_rule_addr(&ma, false), row[i].on_the_internet);
+    }
+}
+
+static void dark_addresses_are_looked_for_masked_on_behalf_of_others(void **state)
+{
+    static const struct {
+        const char *key;
+        bool masked;
+    } row[] = {
+        {"/qudag/dark/0123456789abcdef0123456789abcdef", true},
+        {"/qudag/dark/x", true},
+        {"/qudag/relay/0123", false},
+        {"/qudag/darkness", false},
+        {"/qudag/dark/", false}, /* names nothing */
+        {"", false},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(node_rule_for_others(text(row[i].key))->masked, row[i].masked);
+        assert_false(node_rule_for_others(text(row[i].key))->republish);
+    }
+}
+
+static void hashes_of_keys_are_demanded_when_learnt_from_who_may_say_so(void **state)
+{
+    (void)state;
+    assert_true(node_rule_pin(NODE_PIN_OPERATOR));
+    assert_true(node_rule_pin(NODE_PIN_DESCRIPTOR));
+    assert_false(node_rule_pin(NODE_PIN_HEARSAY)); /* else anybody could lock a peer out */
+}
+
+static void two_errors_speak_of_clocks(void **state)
+{
+    static const qudag_err all[] = {
+#define XX(name, value, cat, text) QUDAG_E##name,
+        QUDAG_ERR_MAP(XX)
+#undef XX
+    };
+    (void)state;
+
+    assert_false(node_rule_is_clock(QUDAG_OK));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        bool clock = all[i] == QUDAG_ECLOCK || all[i] == QUDAG_EEXPIRED;
+        assert_int_equal(node_rule_is_clock(all[i]), clock);
+    }
+}
+
+static void sequence_numbers_never_go_back(void **state)
+{
+    static const struct {
+        uint64_t last;
+        walltime now;
+        uint64_t next;
+    } row[] = {
+        {0, NOW, NOW},
+        {NOW, NOW + 1, NOW + 1},
+        {NOW, NOW, NOW + 1},
+        {NOW + 550, NOW, NOW + 551}, /* the clock was ahead and is right again */
+        {NOW, -5, NOW + 1},
+        {0, 0, 1},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        uint64_t next = node_rule_next_seq(row[i].last, row[i].now);
+        assert_int_equal(next, row[i].next);
+        assert_true(next > row[i].last);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_public_key_is_stored_under_its_own_id_only),
+        cmocka_unit_test(a_descriptor_is_accepted_under_its_own_peer_and_in_its_time),
+        cmocka_unit_test(a_descriptor_with_one_wrong_bit_is_refused_by_both_rules),
+        cmocka_unit_test(keys_of_descriptors_name_one_peer),
+        cmocka_unit_test(the_newer_descriptor_wins),
+        cmocka_unit_test(a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time),
+        cmocka_unit_test(addresses_that_cannot_be_dialled_from_here_are_not_taken),
+        cmocka_unit_test(dark_addresses_are_looked_for_masked_on_behalf_of_others),
+        cmocka_unit_test(hashes_of_keys_are_demanded_when_learnt_from_who_may_say_so),
+        cmocka_unit_test(two_errors_speak_of_clocks),
+        cmocka_unit_test(sequence_numbers_never_go_back),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
