@@ -99,7 +99,7 @@ class Node:
     def ask(self, *args, timeout=60):
         """the one JSON document a command answers with"""
         done = subprocess.run(self.command(*args), capture_output=True, text=True, timeout=timeout)
-        if done.returncode != 0:
+        if done.returncode != 0 and (args != ('status',) or done.returncode != 5):  # 5: it answers, but is not healthy
             raise Failed(f'node {self.name}: qudag {" ".join(args)}: exit {done.returncode}: '
                          f'{(done.stdout + done.stderr).strip()}')
         lines = [line for line in done.stdout.splitlines() if line]

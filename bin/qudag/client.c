@@ -2,6 +2,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 
 struct line {
     int fd;
+    uint64_t deadline_ns; /* as in struct tool */
     size_t len, used;
     uint8_t buf[REC_FRAME_HEAD + REC_MAX];
 };
@@ -32,10 +34,23 @@ static void failed(struct outcome *out, int code, const char *error, const char 
     (void)snprintf(out->hint, sizeof(out->hint), "%s", hint);
 }
 
+/* How the daemon of |dir| is started: a node of a lab with its lab, so that it finds the others. */
+static void start_hint(char *hint, size_t len, const char *dir)
+{
+    char top[PATH_LEN];
+    unsigned nodes = lab_of(dir, top);
+    if (nodes > 0) {
+        (void)snprintf(hint, len, "it is a node of a lab; start it with: qudag --dir %s lab up %u",
+                       top, nodes);
+    } else {
+        (void)snprintf(hint, len, "start it with: qudag --dir %s up", dir);
+    }
+}
+
 static int connect_to(const char *dir, struct outcome *out)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    char path[PATH_LEN], message[PATH_LEN + 64], hint[PATH_LEN + 64];
+    char path[PATH_LEN], message[PATH_LEN + 64], hint[PATH_LEN + 96];
     if (!path_join(path, dir, "control.sock") || strlen(path) >= sizeof(sa.sun_path)) {
         failed(out, TOOL_USAGE, "PATH_TOO_LONG", "the state folder's path is too long for a socket",
                "choose a shorter --dir");
@@ -44,8 +59,6 @@ static int connect_to(const char *dir, struct outcome *out)
     memcpy(sa.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0) {
-        struct timeval patience = {.tv_sec = PATIENCE_S};
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
         return fd;
     }
     int err = errno;
@@ -58,9 +71,18 @@ static int connect_to(const char *dir, struct outcome *out)
                "ask as the user that runs the daemon, or as root");
         return -1;
     }
+    long pid = daemon_pid(dir);
+    if (pid != 0) {
+        (void)snprintf(message, sizeof(message),
+                       "qudagd runs (pid %ld) but does not answer at %s%s", pid, path,
+                       err == ENOENT ? ": the socket was removed" : "");
+        (void)snprintf(hint, sizeof(hint), "end it with: kill %ld   then start it again", pid);
+        failed(out, TOOL_FAILED, "DAEMON_NO_SOCKET", message, hint);
+        return -1;
+    }
     (void)snprintf(message, sizeof(message), "qudagd is not running: nothing answers at %s%s", path,
                    err == ENOENT ? " (there is no socket)" : "");
-    (void)snprintf(hint, sizeof(hint), "start it with: qudag --dir %s up", dir);
+    start_hint(hint, sizeof(hint), dir);
     failed(out, TOOL_NO_DAEMON, "DAEMON_NOT_RUNNING", message, hint);
     return -1;
 }
@@ -72,7 +94,7 @@ bool daemon_answers(const char *dir)
     if (fd >= 0) {
         close(fd);
     }
-    return fd >= 0 || out.code != TOOL_NO_DAEMON;
+    return fd >= 0 || out.code == TOOL_REFUSED;
 }
 
 static bool send_frame(int fd, struct rec *r, int pass)
@@ -109,8 +131,29 @@ static bool send_frame(int fd, struct rec *r, int pass)
     return len > 0;
 }
 
-/* The next record; false: the daemon is gone or talks nonsense. */
-static bool next(struct line *l, struct rec_view *v)
+enum heard { HEARD_RECORD, HEARD_NOTHING, HEARD_END };
+
+/* Waits for bytes until |deadline_ns| (0: for PATIENCE_S). */
+static enum heard wait_for(int fd, uint64_t deadline_ns)
+{
+    for (;;) {
+        uint64_t now = mono_ns(), left = PATIENCE_S * UINT64_C(1000000000);
+        if (deadline_ns != 0) {
+            left = deadline_ns > now ? deadline_ns - now : 0;
+        }
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        int n = poll(&p, 1, (int)(left / 1000000 + 1));
+        if (n > 0) {
+            return HEARD_RECORD;
+        }
+        if (n == 0 || errno != EINTR) {
+            return HEARD_NOTHING;
+        }
+    }
+}
+
+/* The next record.  HEARD_END: the daemon is gone or talks nonsense. */
+static enum heard next(struct line *l, struct rec_view *v)
 {
     memmove(l->buf, l->buf + l->used, l->len - l->used);
     l->len -= l->used;
@@ -118,20 +161,44 @@ static bool next(struct line *l, struct rec_view *v)
     for (;;) {
         size_t frame = rec_frame_len(l->buf, l->len);
         if (frame == SIZE_MAX) {
-            return false;
+            return HEARD_END;
         }
         if (frame != 0) {
             l->used = frame;
-            return rec_parse(v, l->buf + REC_FRAME_HEAD, frame - REC_FRAME_HEAD);
+            return rec_parse(v, l->buf + REC_FRAME_HEAD, frame - REC_FRAME_HEAD) ? HEARD_RECORD
+                                                                                 : HEARD_END;
+        }
+        if (wait_for(l->fd, l->deadline_ns) != HEARD_RECORD) {
+            return HEARD_NOTHING;
         }
         ssize_t n = recv(l->fd, l->buf + l->len, sizeof(l->buf) - l->len, 0);
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n <= 0) {
-            return false;
+            return HEARD_END;
         }
         l->len += (size_t)n;
+    }
+}
+
+/* What the daemon answered at the end of a request, or instead of a greeting. */
+static void take_end(const struct rec_view *v, struct outcome *out)
+{
+    const char *error = rec_get_str(v, "error"), *message = rec_get_str(v, "message"),
+               *hint = rec_get_str(v, "hint");
+    failed(out, (int)rec_get_int(v, "code", TOOL_FAILED), error == NULL ? "" : error,
+           message == NULL ? "" : message, hint == NULL ? "" : hint);
+}
+
+static void no_word(enum heard heard, struct outcome *out)
+{
+    if (heard == HEARD_NOTHING) {
+        failed(out, TOOL_UNREACHABLE, "TIMEOUT", "the daemon did not answer in time",
+               "qudag status shows whether it still answers");
+    } else {
+        failed(out, TOOL_FAILED, "CONTROL", "the daemon closed the connection before it answered",
+               "it was stopped, or serves too many clients; its log tells which");
     }
 }
 
@@ -139,9 +206,13 @@ static bool greet(struct line *l, struct outcome *out)
 {
     struct rec_view v;
     static struct rec hello;
-    if (!next(l, &v) || v.type != REC_HELLO) {
-        failed(out, TOOL_FAILED, "CONTROL", "the daemon hung up",
-               "it serves 8 clients at a time: try again in a moment");
+    enum heard heard = next(l, &v);
+    if (heard == HEARD_RECORD && v.type == REC_END) {
+        take_end(&v, out); /* it serves no further client now, and says so */
+        return false;
+    }
+    if (heard != HEARD_RECORD || v.type != REC_HELLO) {
+        no_word(heard, out);
         return false;
     }
     if (rec_get_int(&v, "version", 0) != CTL_VERSION) {
@@ -161,10 +232,12 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, 
     struct rec_view v;
     *out = (struct outcome){0};
     if (t->rec->failed) {
-        failed(out, TOOL_USAGE, "TOO_LONG", "the arguments are too long", "");
+        failed(out, TOOL_USAGE, "TOO_LONG", "the arguments are too long",
+               "a key has at most 128 bytes, a value 8192, a message 60000");
         return;
     }
     l.len = l.used = 0;
+    l.deadline_ns = t->deadline_ns;
     l.fd = connect_to(dir, out);
     if (l.fd < 0) {
         return;
@@ -172,19 +245,16 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, 
     bool ok = greet(&l, out);
     if (ok && !send_frame(l.fd, t->rec, fd)) {
         ok = false;
-        failed(out, TOOL_FAILED, "CONTROL", strerror(errno), "");
+        failed(out, TOOL_FAILED, "CONTROL", strerror(errno), "its log tells why");
     }
     while (ok) {
-        if (!next(&l, &v)) {
-            failed(out, TOOL_FAILED, "CONTROL", "the daemon hung up in the middle of the answer",
-                   "its log tells why");
+        enum heard heard = next(&l, &v);
+        if (heard != HEARD_RECORD) {
+            no_word(heard, out);
             break;
         }
         if (v.type == REC_END) {
-            const char *error = rec_get_str(&v, "error"), *message = rec_get_str(&v, "message"),
-                       *hint = rec_get_str(&v, "hint");
-            failed(out, (int)rec_get_int(&v, "code", TOOL_FAILED), error == NULL ? "" : error,
-                   message == NULL ? "" : message, hint == NULL ? "" : hint);
+            take_end(&v, out);
             break;
         }
         if (fn != NULL) {

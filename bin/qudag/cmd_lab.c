@@ -10,6 +10,8 @@
 
 #define LAB_MAX 99
 #define READY_S 60
+#define LAB_HOPS 3                /* of circuits, by default */
+#define LAB_RELAYS (LAB_HOPS + 1) /* to choose them from, other than the node itself */
 
 static bool node_dir(const struct tool *t, unsigned nth, char out[PATH_LEN])
 {
@@ -21,6 +23,42 @@ static bool exists(const struct tool *t, unsigned nth)
 {
     char dir[PATH_LEN];
     return node_dir(t, nth, dir) && access(dir, F_OK) == 0;
+}
+
+/* The nodes of the lab: folders 01, 02, ... without a gap. */
+static unsigned count_nodes(const struct tool *t)
+{
+    unsigned n = 0;
+    while (n < LAB_MAX && exists(t, n + 1)) {
+        n++;
+    }
+    return n;
+}
+
+static unsigned count_running(const struct tool *t)
+{
+    unsigned n = 0;
+    char dir[PATH_LEN];
+    for (unsigned nth = 1; nth <= LAB_MAX && exists(t, nth); nth++) {
+        n += node_dir(t, nth, dir) && daemon_pid(dir) != 0;
+    }
+    return n;
+}
+
+unsigned lab_of(const char *dir, char top[PATH_LEN])
+{
+    static const char middle[] = "/lab/";
+    size_t len = strlen(dir);
+    int64_t nth;
+    if (len < sizeof(middle) + 2 || len >= PATH_LEN ||
+        memcmp(dir + len - 2 - (sizeof(middle) - 1), middle, sizeof(middle) - 1) != 0 ||
+        !parse_number(dir + len - 2, 1, LAB_MAX, &nth)) {
+        return 0;
+    }
+    struct tool lab = {0};
+    memcpy(lab.dir, dir, len - 2 - (sizeof(middle) - 1));
+    memcpy(top, lab.dir, PATH_LEN);
+    return count_nodes(&lab);
 }
 
 struct status {
@@ -43,7 +81,7 @@ static void on_status(struct tool *t, const struct rec_view *v, void *user)
     (void)snprintf(s->phase, sizeof(s->phase), "%s", phase == NULL ? "" : phase);
     (void)snprintf(s->peer, sizeof(s->peer), "%s", peer == NULL ? "" : peer);
     if (s->json) {
-        (void)printf("\"running\":true,");
+        (void)printf("\"running\":true,\"answers\":true,");
         json_fields(stdout, v);
     } else if (s->table != NULL) {
         table_add(s->table, v);
@@ -74,26 +112,51 @@ static void tell(const struct tool *t, unsigned nth, const char *what, const cha
     (void)fflush(stdout);
 }
 
+/* Starts the daemon of |dir|, and writes its configuration: a later qudag up in that folder, without
+ * the lab command, starts the same node of the same test network. */
+static int spawn_one(struct tool *t, const char *dir, const char *const *options)
+{
+    static char why[4400];
+    struct nodeconf made;
+    int err = dir_make(dir, 0700);
+    if (err != 0) {
+        return tool_error(t, TOOL_FAILED, "FOLDER", strerror(err), "choose another: --dir DIR");
+    }
+    int code = nodeconf_make(t, dir, options, &made);
+    if (code != TOOL_OK) {
+        nodeconf_drop(&made);
+        return code;
+    }
+    if (spawn_daemon(dir, options, why, sizeof(why)) != DAEMON_OK) {
+        nodeconf_drop(&made);
+        return tool_error(t, TOOL_FAILED, "START", why, "qudag lab down, then once more");
+    }
+    err = nodeconf_write(&made);
+    return err == 0 ? TOOL_OK
+                    : tool_error(t, TOOL_FAILED, "CONFIG", strerror(err), "make room on the disk");
+}
+
 /* Starts what does not run; |boot| is empty for the first. */
 static int start_one(struct tool *t, unsigned nth, char boot[512])
 {
     char dir[PATH_LEN], option[560];
-    static char why[4400];
     const char *options[] = {"lab.lab=yes", "node.listen=/ip4/127.0.0.1/udp/0/quic-v1",
                              boot[0] == 0 ? NULL : option, NULL};
     struct status s = {0};
     (void)snprintf(option, sizeof(option), "node.bootstrap=%s", boot);
     if (!node_dir(t, nth, dir)) {
-        return tool_error(t, TOOL_USAGE, "PATH_TOO_LONG", "the folder's path is too long", "");
+        return tool_error(t, TOOL_USAGE, "PATH_TOO_LONG", "the folder's path is too long",
+                          "choose a shorter --dir");
     }
     bool ran = daemon_pid(dir) != 0;
-    if (!ran && spawn_daemon(dir, options, why, sizeof(why)) != 0) {
-        return tool_error(t, TOOL_FAILED, "START", why, "qudag lab down, then once more");
+    int code = ran ? TOOL_OK : spawn_one(t, dir, options);
+    if (code != TOOL_OK) {
+        return code;
     }
-    int code = ask_status(t, nth, &s);
+    code = ask_status(t, nth, &s);
     if (code != TOOL_OK) {
         return tool_error(t, (enum tool_exit)code, "START", "a daemon started but does not answer",
-                          "its log is in the folder lab");
+                          "its log is qudagd.log in its folder below lab/");
     }
     if (boot[0] == 0) {
         memcpy(boot, s.bootstrap, sizeof(s.bootstrap));
@@ -101,10 +164,8 @@ static int start_one(struct tool *t, unsigned nth, char boot[512])
     char detail[160], peer[16];
     short_peer(peer, s.peer);
     (void)snprintf(detail, sizeof(detail), "pid %ld, peer %s%s", daemon_pid(dir), peer,
-                   ran        ? ", ran already"
-                   : nth == 1 ? ", bootstrap of the others"
-                              : "");
-    tell(t, nth, "started", detail);
+                   nth == 1 ? ", bootstrap peer of the others" : "");
+    tell(t, nth, ran ? "running" : "started", detail);
     return TOOL_OK;
 }
 
@@ -134,12 +195,68 @@ static void on_phase(struct tool *t, const struct rec_view *v, void *user)
     (void)snprintf(w->last, sizeof(w->last), "%s", phase);
 }
 
+static int wait_all(struct tool *t, unsigned count)
+{
+    char dir[PATH_LEN], message[120];
+    t->deadline_ns = mono_ns() + READY_S * UINT64_C(1000000000);
+    for (unsigned nth = 2; nth <= count; nth++) {
+        struct waiting w = {.nth = nth};
+        struct outcome out;
+        if (!node_dir(t, nth, dir)) {
+            return TOOL_USAGE;
+        }
+        rec_bool(ask_begin(t, "watch"), "until_ready", true);
+        ask_dir(t, dir, -1, on_phase, &w, &out);
+        if (out.code == TOOL_UNREACHABLE && strcmp(out.error, "TIMEOUT") == 0) {
+            (void)snprintf(message, sizeof(message),
+                           "node %02u is not ready after %d s (phase %s); the daemons go on trying",
+                           nth, READY_S, w.last);
+            return tool_error(t, TOOL_UNREACHABLE, "TIMEOUT", message,
+                              "qudag lab status shows how far they are");
+        }
+        if (out.code != TOOL_OK) {
+            return tool_error(t, (enum tool_exit)out.code, out.error, out.message, out.hint);
+        }
+    }
+    t->deadline_ns = 0;
+    return TOOL_OK;
+}
+
+static void lab_ready(const struct tool *t, unsigned count, uint64_t took_ns)
+{
+    bool circuits = count > LAB_RELAYS;
+    char took[16];
+    text_ns(took, took_ns);
+    if (t->json) {
+        (void)printf("{\"ready\":{\"nodes\":%u,\"circuits\":%s,\"took_ns\":%llu}}\n", count,
+                     circuits ? "true" : "false", (unsigned long long)took_ns);
+        return;
+    }
+    if (circuits) {
+        (void)printf("ready      %u daemons in %s; for example: qudag --dir %s lab exec 2 peers\n",
+                     count, took, t->dir);
+        return;
+    }
+    (void)printf(
+        "started    %u daemons in %s, too few for circuits: those have %d relays, chosen from "
+        "%d other\n           nodes at least, so dark addresses and send need qudag lab up "
+        "%d\n",
+        count, took, LAB_HOPS, LAB_RELAYS, LAB_RELAYS + 1);
+}
+
 static int lab_up(struct tool *t, int argc, char **argv)
 {
     int64_t count = 12;
-    char boot[512] = "", dir[PATH_LEN];
+    char boot[512] = "", message[120];
     if (argc > 1 || (argc == 1 && !parse_number(argv[0], 1, LAB_MAX, &count))) {
-        return tool_usage(t, "lab up [1..99]");
+        return tool_usage(t, "lab up: N is a number, 1 to 99");
+    }
+    unsigned running = count_running(t);
+    if (running > (unsigned)count) {
+        (void)snprintf(message, sizeof(message), "%u nodes run already; lab up %d would be fewer",
+                       running, (int)count);
+        return tool_error(t, TOOL_USAGE, "LAB_RUNNING", message,
+                          "qudag lab down stops them; then lab up again");
     }
     uint64_t since = mono_ns();
     for (unsigned nth = 1; nth <= (unsigned)count; nth++) {
@@ -148,30 +265,32 @@ static int lab_up(struct tool *t, int argc, char **argv)
             return code;
         }
     }
-    (void)alarm(READY_S);
-    for (unsigned nth = 2; nth <= (unsigned)count && count > 4; nth++) {
-        struct waiting w = {.nth = nth};
-        struct outcome out;
-        (void)ask_begin(t, "watch");
-        if (!node_dir(t, nth, dir)) {
-            return TOOL_USAGE;
-        }
-        ask_dir(t, dir, -1, on_phase, &w, &out);
-        if (out.code != TOOL_OK) {
-            return tool_error(t, (enum tool_exit)out.code, out.error, out.message, out.hint);
-        }
+    int code = count > LAB_RELAYS ? wait_all(t, (unsigned)count) : TOOL_OK;
+    if (code == TOOL_OK) {
+        lab_ready(t, (unsigned)count, mono_ns() - since);
     }
-    (void)alarm(0);
-    char took[16];
-    text_ns(took, mono_ns() - since);
-    if (!t->json) {
-        (void)printf("ready      %d daemons in %s; for example: %s --dir %s/lab/02 peers\n",
-                     (int)count, took, "qudag", t->dir);
-    } else {
-        (void)printf("{\"ready\":{\"nodes\":%d,\"took_ns\":%llu}}\n", (int)count,
-                     (unsigned long long)(mono_ns() - since));
+    return code;
+}
+
+/* One node of lab status; true: it answered. */
+static bool status_one(struct tool *t, unsigned nth, struct table *table)
+{
+    struct status s = {.table = table, .json = t->json, .nth = nth};
+    char dir[PATH_LEN];
+    if (t->json) {
+        (void)printf("%s{\"node\":\"%02u\",", nth == 1 ? "" : ",", nth);
     }
-    return TOOL_OK;
+    bool answers = ask_status(t, nth, &s) == TOOL_OK;
+    bool runs = answers || (node_dir(t, nth, dir) && daemon_pid(dir) != 0);
+    if (t->json) {
+        (void)printf("%s}", answers ? ""
+                            : runs  ? "\"running\":true,\"answers\":false"
+                                    : "\"running\":false,\"answers\":false");
+    } else if (!answers) {
+        tell(t, nth, runs ? "busy" : "down",
+             runs ? "it runs but does not answer; its log may tell why" : "it does not run");
+    }
+    return answers;
 }
 
 static int lab_status(struct tool *t)
@@ -185,29 +304,21 @@ static int lab_status(struct tool *t)
         {"uptime_ns", "UP", COL_NS},
     };
     struct table table = {.cols = cols, .n_cols = sizeof(cols) / sizeof(cols[0])};
-    unsigned down = 0, n = 0;
+    unsigned silent = 0, n = count_nodes(t);
     if (t->json) {
         (void)fputs("{\"nodes\":[", stdout);
     }
-    for (unsigned nth = 1; nth <= LAB_MAX && exists(t, nth); nth++) {
-        struct status s = {.table = &table, .json = t->json, .nth = nth};
-        if (t->json) {
-            (void)printf("%s{\"node\":\"%02u\",", n == 0 ? "" : ",", nth);
-        }
-        bool up = ask_status(t, nth, &s) == TOOL_OK;
-        down += !up;
-        if (t->json) {
-            (void)printf("%s}", up ? "" : "\"running\":false");
-        }
-        n++;
+    for (unsigned nth = 1; nth <= n; nth++) {
+        silent += !status_one(t, nth, &table);
     }
     if (t->json) {
         (void)fputs("]}\n", stdout);
         free(table.cells);
     } else {
-        table_print(t, &table, n == 0 ? "there is no lab: qudag lab up" : "no daemon runs");
-        if (down > 0 && n > 0) {
-            (void)printf("%u of %u do not run\n", down, n);
+        table_print(t, &table,
+                    n == 0 ? "there is no lab; qudag lab up makes one" : "no node answers");
+        if (silent > 0) {
+            (void)printf("%u of %u do not answer\n", silent, n);
         }
     }
     return TOOL_OK;
@@ -229,7 +340,8 @@ static int lab_down(struct tool *t)
         stuck += node_dir(t, nth, dir) && !wait_gone(dir, 10);
     }
     if (stuck > 0) {
-        return tool_error(t, TOOL_FAILED, "STILL_RUNNING", "some daemons were told but still run",
+        return tool_error(t, TOOL_FAILED, "STILL_RUNNING",
+                          "some daemons were told to stop but still run",
                           "qudag lab status shows which");
     }
     if (t->json) {
@@ -243,11 +355,20 @@ static int lab_down(struct tool *t)
 static int lab_exec(struct tool *t, int argc, char **argv)
 {
     int64_t nth;
-    char dir[PATH_LEN], self[PATH_LEN];
+    char dir[PATH_LEN], self[PATH_LEN], message[80];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    if (argc < 2 || n <= 0 || !parse_number(argv[0], 1, LAB_MAX, &nth) ||
-        !node_dir(t, (unsigned)nth, dir)) {
-        return tool_usage(t, "lab exec NODE COMMAND ...");
+    unsigned nodes = count_nodes(t);
+    if (nodes == 0) {
+        return tool_error(t, TOOL_NOT_FOUND, "NO_LAB", "there is no lab in this folder",
+                          "qudag lab up 5 makes one; --dir names another folder");
+    }
+    if (argc < 2) {
+        return tool_usage(t, "lab exec takes a node and a command");
+    }
+    if (!parse_number(argv[0], 1, nodes, &nth) || n <= 0 || !node_dir(t, (unsigned)nth, dir)) {
+        (void)snprintf(message, sizeof(message),
+                       "lab exec: NODE is a number; this lab has nodes 1 to %u", nodes);
+        return tool_usage(t, message);
     }
     self[n] = 0;
     char **with = calloc((size_t)argc + 5, sizeof(*with));

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -38,7 +39,7 @@ int run_peers(struct tool *t, int argc, char **argv)
 
 struct pings {
     const char *to;
-    int64_t nth, sum, min, max;
+    int64_t sent, answered, sum, min, max;
 };
 
 static void on_ping(struct tool *t, const struct rec_view *v, void *user)
@@ -47,9 +48,9 @@ static void on_ping(struct tool *t, const struct rec_view *v, void *user)
     int64_t rtt = rec_get_int(v, "rtt_ns", 0);
     char text[16], peer[16] = "";
     p->sum += rtt;
-    p->min = p->nth == 0 || rtt < p->min ? rtt : p->min;
+    p->min = p->answered == 0 || rtt < p->min ? rtt : p->min;
     p->max = rtt > p->max ? rtt : p->max;
-    p->nth++;
+    p->answered++;
     if (t->json) {
         json_line(t, "ping", v);
         return;
@@ -60,37 +61,86 @@ static void on_ping(struct tool *t, const struct rec_view *v, void *user)
     (void)printf("%s answers: %s\n", peer, text);
 }
 
-int run_ping(struct tool *t, int argc, char **argv)
+/* A ping without an answer is a loss, and the next one may be answered. */
+static bool is_loss(const struct outcome *out)
 {
-    int64_t count = 3;
-    struct pings p = {0};
+    return out->code == TOOL_UNREACHABLE || strcmp(out->error, "QUDAG_EREFUSED") == 0;
+}
+
+static void show_loss(const struct tool *t, const struct outcome *out)
+{
+    if (t->json) {
+        (void)fputs("{\"lost\":{\"name\":", stdout);
+        json_text(stdout, out->error);
+        (void)fputs(",\"message\":", stdout);
+        json_text(stdout, out->message);
+        (void)fputs("}}\n", stdout);
+    } else {
+        (void)printf("%s [%s]\n", out->message, out->error);
+    }
+}
+
+static void ping_summary(const struct tool *t, const struct pings *p)
+{
+    char min[16], mean[16], max[16];
+    if (t->json) {
+        (void)printf("{\"summary\":{\"sent\":%lld,\"answered\":%lld}}\n", (long long)p->sent,
+                     (long long)p->answered);
+        return;
+    }
+    (void)printf("%lld sent, %lld answered", (long long)p->sent, (long long)p->answered);
+    if (p->answered > 0) {
+        text_ns(min, (uint64_t)p->min);
+        text_ns(mean, (uint64_t)(p->sum / p->answered));
+        text_ns(max, (uint64_t)p->max);
+        (void)printf("; min %s, mean %s, max %s", min, mean, max);
+    }
+    (void)putchar('\n');
+}
+
+static int ping_options(struct tool *t, struct pings *p, int64_t *count, int argc, char **argv)
+{
     for (int ix = 0; ix < argc; ix++) {
         if (strcmp(argv[ix], "-c") == 0 && ix + 1 < argc) {
-            if (!parse_number(argv[++ix], 1, 10000, &count)) {
-                return tool_usage(t, "ping -c: 1 to 10000");
+            if (!parse_number(argv[++ix], 1, 10000, count)) {
+                return tool_usage(t, "ping -c takes a number, 1 to 10000");
             }
-        } else if (p.to == NULL) {
-            p.to = argv[ix];
+        } else if (p->to == NULL) {
+            p->to = argv[ix];
         } else {
             return tool_usage(t, "ping takes one peer");
         }
     }
-    if (p.to == NULL) {
-        return tool_usage(t, "ping: which peer?");
+    return p->to == NULL ? tool_usage(t, "ping: which peer?") : TOOL_OK;
+}
+
+int run_ping(struct tool *t, int argc, char **argv)
+{
+    int64_t count = 3;
+    struct pings p = {0};
+    struct outcome out = {0};
+    int code = ping_options(t, &p, &count, argc, argv);
+    if (code != TOOL_OK) {
+        return code;
     }
-    int code = TOOL_OK;
-    for (int64_t n = 0; n < count && code == TOOL_OK; n++) {
+    while (p.sent < count) {
         rec_str(ask_begin(t, "ping"), "to", p.to);
-        code = ask(t, -1, on_ping, &p);
+        ask_dir(t, t->dir, -1, on_ping, &p, &out);
+        p.sent++;
+        if (out.code != TOOL_OK && (count == 1 || !is_loss(&out))) {
+            return tool_error(t, (enum tool_exit)out.code, out.error, out.message, out.hint);
+        }
+        if (out.code != TOOL_OK) {
+            show_loss(t, &out);
+        }
+        if (p.answered == 0 && p.sent == 3 && count > 3) {
+            break; /* nobody is there; each try takes seconds */
+        }
     }
-    if (code == TOOL_OK && !t->json && p.nth > 1) {
-        char min[16], mean[16], max[16];
-        text_ns(min, (uint64_t)p.min);
-        text_ns(mean, (uint64_t)(p.sum / p.nth));
-        text_ns(max, (uint64_t)p.max);
-        (void)printf("min %s, mean %s, max %s\n", min, mean, max);
+    if (count > 1) {
+        ping_summary(t, &p);
     }
-    return code;
+    return p.answered > 0 ? TOOL_OK : TOOL_UNREACHABLE;
 }
 
 /* ------------------------------------------------------------------ groups of commands */
@@ -99,10 +149,10 @@ struct verb {
     const char *name, *cmd; /* of the daemon */
     const char *arg;        /* field of its one argument; NULL: none */
     bool needed;
-    const char *list; /* the answer is a list of this name; NULL: one row */
+    const char *list; /* the answer is a list of this name; NULL: one row, or none */
     const struct col *cols;
     size_t n_cols;
-    const char *empty;
+    const char *empty; /* without columns: the word for "done" */
 };
 
 static int run_verb(struct tool *t, const struct verb *v, int argc, char **argv)
@@ -120,8 +170,9 @@ static int run_verb(struct tool *t, const struct verb *v, int argc, char **argv)
     if (argc == 1) {
         rec_str(r, v->arg, argv[0]);
     }
-    return v->list != NULL ? ask_list(t, v->list, v->cols, v->n_cols, v->empty)
-                           : ask_one(t, v->cols, v->n_cols);
+    return v->list != NULL   ? ask_list(t, v->list, v->cols, v->n_cols, v->empty)
+           : v->cols == NULL ? ask_done(t, v->empty, argv[0])
+                             : ask_one(t, v->cols, v->n_cols);
 }
 
 static int dispatch(struct tool *t, const struct verb *verbs, size_t n, int argc, char **argv)
@@ -224,18 +275,18 @@ int run_dht(struct tool *t, int argc, char **argv)
                                            {"due", "AGAIN", COL_DAY}},
                             store[] = {{"folder", "folder", COL_TEXT},
                                        {"kad_records", "records", COL_INT},
-                                       {"kad_record_bytes", "their size", COL_SIZE},
+                                       {"kad_record_bytes", "record bytes", COL_SIZE},
                                        {"kad_providers", "providers", COL_INT},
                                        {"kad_published", "published by us", COL_INT},
                                        {"store_bytes", "file", COL_SIZE},
-                                       {"store_room", "has room", COL_INT},
-                                       {"store_taken_back", "taken back at start", COL_INT},
+                                       {"store_room", "takes writes", COL_INT},
+                                       {"store_taken_back", "loaded at start", COL_INT},
                                        {"store_dropped", "dropped at start", COL_INT},
                                        {"store_damaged_values", "damaged", COL_INT},
                                        {"store_failures", "failed writes", COL_INT}};
     static const struct verb verbs[] = {
-        {"forget", "dht.forget", "key", true, NULL, NULL, 0, ""},
-        {"unprovide", "dht.unprovide", "key", true, NULL, NULL, 0, ""},
+        {"forget", "dht.forget", "key", true, NULL, NULL, 0, "forgotten"},
+        {"unprovide", "dht.unprovide", "key", true, NULL, NULL, 0, "unprovided"},
         {"published", "dht.published", NULL, false, "published", published, N(published),
          "this node publishes nothing"},
         {"store", "dht.store", NULL, false, NULL, store, N(store), ""},
@@ -288,13 +339,45 @@ int run_circuit(struct tool *t, int argc, char **argv)
     };
     static const struct verb verbs[] = {
         {"list", "circuit.list", NULL, false, "circuits", cols, N(cols), "no circuits"},
-        {"close", "circuit.close", "circuit", true, NULL, NULL, 0, ""},
+        {"close", "circuit.close", "circuit", true, NULL, NULL, 0, "closed"},
         {"build", "", "", true, NULL, NULL, 0, ""},
     };
     if (argc > 0 && strcmp(argv[0], "build") == 0) {
         return circuit_build(t, argc - 1, argv + 1);
     }
     return dispatch(t, verbs, N(verbs), argc, argv);
+}
+
+/* The keys of an address cannot be had again: --yes, or an answer at the terminal.  Takes --yes out
+ * of the arguments. */
+static int confirm_forget(struct tool *t, int *argc, char **argv)
+{
+    char answer[8] = "";
+    bool yes = false;
+    int n = 0;
+    for (int ix = 0; ix < *argc; ix++) {
+        if (strcmp(argv[ix], "--yes") == 0) {
+            yes = true;
+        } else {
+            argv[n++] = argv[ix];
+        }
+    }
+    *argc = n;
+    if (yes || n != 2) {
+        return TOOL_OK;
+    }
+    if (t->tty && !t->json && isatty(STDIN_FILENO) == 1) {
+        (void)printf(
+            "The keys of %s are destroyed; nobody can restore the address.  Forget it? [y/N] ",
+            argv[1]);
+        (void)fflush(stdout);
+        yes =
+            fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+    }
+    return yes ? TOOL_OK
+               : tool_error(t, TOOL_USAGE, "NOT_CONFIRMED",
+                            "dark forget destroys the keys of the address for good",
+                            "add --yes if that is what you want");
 }
 
 int run_dark(struct tool *t, int argc, char **argv)
@@ -305,8 +388,9 @@ int run_dark(struct tool *t, int argc, char **argv)
                                       {"label", "LABEL", COL_TEXT},
                                       {"published", "PUBLISHED", COL_YES},
                                       {"until", "UNTIL", COL_DAY}},
-                            stored[] = {{"nodes", "stored by", COL_INT},
-                                        {"took_ns", "took", COL_NS}},
+                            stored[] = {{"nodes", "copies", COL_INT}, {"took_ns", "took", COL_NS}},
+                            withdrawn[] = {{"nodes", "withdrawn", COL_INT},
+                                           {"took_ns", "took", COL_NS}},
                             found[] = {{"address", "address", COL_TEXT},
                                        {"service", "service", COL_PEER},
                                        {"cached", "cached", COL_YES},
@@ -316,7 +400,13 @@ int run_dark(struct tool *t, int argc, char **argv)
         {"list", "dark.list", NULL, false, "addresses", list, N(list), "no dark addresses"},
         {"publish", "dark.publish", "address", true, NULL, stored, N(stored), ""},
         {"resolve", "dark.resolve", "address", true, NULL, found, N(found), ""},
-        {"forget", "dark.forget", "address", true, NULL, stored, N(stored), ""},
+        {"forget", "dark.forget", "address", true, NULL, withdrawn, N(withdrawn), ""},
     };
+    if (argc > 0 && strcmp(argv[0], "forget") == 0) {
+        int code = confirm_forget(t, &argc, argv);
+        if (code != TOOL_OK) {
+            return code;
+        }
+    }
     return dispatch(t, verbs, N(verbs), argc, argv);
 }

@@ -12,13 +12,15 @@
 #include <unistd.h>
 
 #define BAR 28
+#define MESSAGE_MAX 32768 /* bytes; the daemon and the recipient take no more */
 
 struct sending {
     char state[16], shown_path[CELL_LEN];
     int64_t tenth; /* last one told, without a terminal */
     int64_t from_acked;
     uint64_t from_ns;
-    bool line_open; /* a bar stands on the terminal */
+    unsigned tries; /* since the last progress */
+    bool line_open; /* a bar or a retry stands on the terminal */
 };
 
 static void end_line(struct sending *s)
@@ -82,10 +84,35 @@ static void show_path(struct sending *s, const struct rec_view *v)
     }
 }
 
+/* One line for a run of attempts without progress: on a terminal it is written over, elsewhere only
+ * the first is told. */
+static void show_retry(const struct tool *t, struct sending *s, const struct rec_view *v)
+{
+    const char *error = rec_get_str(v, "last_error"), *reason = rec_get_str(v, "last_reason");
+    char left[16], text[120];
+    if (strcmp(s->state, "retrying") == 0) {
+        return;
+    }
+    int64_t left_ns = rec_get_int(v, "left_ns", -1);
+    text_ns(left, left_ns < 0 ? 0 : (uint64_t)left_ns);
+    (void)snprintf(text, sizeof(text), "retrying   %s%s%s%s",
+                   reason != NULL  ? reason
+                   : error != NULL ? error
+                                   : "no answer",
+                   left_ns < 0 ? "" : "; ", left_ns < 0 ? "" : left, left_ns < 0 ? "" : " left");
+    s->tries++;
+    if (t->tty) {
+        (void)printf("%s%s\033[K", s->line_open && s->tries > 1 ? "\r" : "", text);
+        s->line_open = true;
+    } else if (s->tries == 1) {
+        (void)printf("%s\n", text);
+    }
+}
+
 static void on_progress(struct tool *t, const struct rec_view *v, void *user)
 {
     struct sending *s = user;
-    const char *state = rec_get_str(v, "state"), *error = rec_get_str(v, "last_error");
+    const char *state = rec_get_str(v, "state");
     if (state == NULL) {
         return;
     }
@@ -102,17 +129,19 @@ static void on_progress(struct tool *t, const struct rec_view *v, void *user)
         end_line(s);
         text_bytes(size, (uint64_t)rec_get_int(v, "size", 0));
         text_ns(took, (uint64_t)rec_get_int(v, "elapsed_ns", 0));
-        (void)printf("delivered  %s in %s; the far end computed the same hash\nblake3     %s\n",
+        (void)printf("delivered  %s in %s; the recipient computed the same hash\nblake3     %s\n",
                      size, took, rec_get_str(v, "hash"));
         return;
     }
-    if (strcmp(state, s->state) != 0 && strcmp(state, "sending") != 0) {
+    if (strcmp(state, "retrying") == 0) {
+        show_retry(t, s, v);
+    } else if (strcmp(state, s->state) != 0 && strcmp(state, "sending") != 0 &&
+               (s->tries == 0 || strcmp(state, "confirming") == 0)) {
         end_line(s);
-        (void)printf("%-10s %s%s\n", state,
-                     strcmp(state, "retrying") == 0 && error != NULL ? "after " : "",
-                     strcmp(state, "retrying") == 0 && error != NULL ? error : "");
-        s->from_ns = 0;
+        (void)printf("%s\n", state);
     }
+    s->from_ns = strcmp(state, s->state) != 0 ? 0 : s->from_ns;
+    s->tries = strcmp(state, "sending") == 0 ? 0 : s->tries;
     (void)snprintf(s->state, sizeof(s->state), "%s", state);
     show_path(s, v);
     if (strcmp(state, "sending") == 0 && strcmp(rec_get_str(v, "kind"), "file") == 0) {
@@ -127,7 +156,7 @@ static int check_address(const struct tool *t, const char *addr)
     if (err == QUDAG_ECHECKSUM) {
         return tool_error(t, TOOL_USAGE, qudag_err_name(err),
                           "the address has a typing error: its checksum does not match",
-                          "compare it letter by letter with where it came from");
+                          "check the address: at least one character is wrong");
     }
     if (err != QUDAG_OK) {
         return tool_error(t, TOOL_USAGE, qudag_err_name(err), "that is not a dark address",
@@ -136,19 +165,104 @@ static int check_address(const struct tool *t, const char *addr)
     return TOOL_OK;
 }
 
+/* Why what is open at |fd| cannot be sent; NULL: it can. */
+static const char *file_fault(int fd, const struct stat *st)
+{
+    char byte;
+    if (S_ISDIR(st->st_mode)) {
+        return "is a folder; pack it first, for example with tar";
+    }
+    if (!S_ISREG(st->st_mode)) {
+        return "is not a plain file (a FIFO, a socket or a device); write its content into a file "
+               "first";
+    }
+    if (st->st_size == 0 && pread(fd, &byte, 1, 0) > 0) {
+        return "has content but no size, as files of /proc and /sys; copy it first, and send the "
+               "copy";
+    }
+    return NULL;
+}
+
 static int open_file(const struct tool *t, const char *file, int *fd)
 {
     struct stat st;
     char message[600];
-    *fd = open(file, O_RDONLY | O_CLOEXEC);
+    *fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO would wait for its writer */
     int err = *fd < 0 ? errno : fstat(*fd, &st) != 0 ? errno : 0;
-    if (err == 0 && S_ISREG(st.st_mode)) {
+    const char *fault = err != 0 ? strerror(err) : file_fault(*fd, &st);
+    if (fault == NULL) {
         return TOOL_OK;
     }
-    (void)snprintf(message, sizeof(message), "%.400s: %s", file,
-                   err != 0 ? strerror(err) : "only plain files can be sent");
+    (void)snprintf(message, sizeof(message), "%.400s%s %s", file, err != 0 ? ":" : "", fault);
     return tool_error(t, TOOL_USAGE, "FILE", message,
-                      err == 0 ? "pack a folder first, for example with tar" : "check its name");
+                      err != 0 ? "check its name and who may read it" : "");
+}
+
+/* The message of -m -: standard input to its end.  *len: its bytes. */
+static int read_message(const struct tool *t, char **text, size_t *len)
+{
+    static char room[MESSAGE_MAX + 1];
+    ssize_t n = 1;
+    *len = 0;
+    while (*len <= MESSAGE_MAX && n != 0) {
+        n = read(STDIN_FILENO, room + *len, sizeof(room) - *len);
+        if (n < 0 && errno != EINTR) {
+            return tool_error(t, TOOL_FAILED, "STDIN", strerror(errno),
+                              "standard input cannot be read");
+        }
+        *len += n > 0 ? (size_t)n : 0;
+    }
+    *text = room;
+    return TOOL_OK;
+}
+
+/* The content: -m TEXT, -m -, or a file.  Fills the request, or fd. */
+static int take_content(struct tool *t, const char *message, const char *file, int *fd)
+{
+    char *text = NULL, fault[100];
+    size_t len = message == NULL ? 0 : strlen(message);
+    if (file != NULL && strcmp(file, "-") == 0) {
+        return tool_error(
+            t, TOOL_USAGE, "FILE",
+            "a file cannot come from standard input: its size must be known before",
+            "write it into a file first; a short message can be piped: send ADDRESS -m -");
+    }
+    if (file != NULL) {
+        int code = open_file(t, file, fd);
+        const char *slash = strrchr(file, '/');
+        rec_str(t->rec, "name", slash == NULL ? file : slash + 1);
+        return code;
+    }
+    if (strcmp(message, "-") == 0) {
+        int code = read_message(t, &text, &len);
+        if (code != TOOL_OK) {
+            return code;
+        }
+        message = text;
+    }
+    if (len > MESSAGE_MAX) {
+        (void)snprintf(fault, sizeof(fault), "a message has at most %d bytes", MESSAGE_MAX);
+        return tool_error(t, TOOL_USAGE, "TOO_LONG", fault, "write it into a file, and send that");
+    }
+    rec_bytes(t->rec, "message", message, len);
+    return TOOL_OK;
+}
+
+/* What the daemon says, with what this side knows besides. */
+static int end_of_send(const struct tool *t, struct sending *s, const struct outcome *out)
+{
+    end_line(s);
+    if (out->code == TOOL_OK) {
+        return TOOL_OK;
+    }
+    bool resolved = s->state[0] != 0 && strcmp(s->state, "resolving") != 0;
+    if (strcmp(out->error, "QUDAG_EUNSUPPORTED") == 0 && !resolved) {
+        return tool_error(t, TOOL_USAGE, out->error,
+                          "that address belongs to another network: one of the two is a lab, the "
+                          "other is not",
+                          "a lab's addresses are reached from nodes of that lab: qudag lab exec");
+    }
+    return tool_error(t, (enum tool_exit)out->code, out->error, out->message, out->hint);
 }
 
 int run_send(struct tool *t, int argc, char **argv)
@@ -172,21 +286,16 @@ int run_send(struct tool *t, int argc, char **argv)
         return tool_usage(t, "send takes an address and one file, or -m TEXT");
     }
     struct sending s = {.tenth = -1};
+    struct outcome out;
     int fd = -1, code = check_address(t, addr);
-    if (code == TOOL_OK && file != NULL) {
-        code = open_file(t, file, &fd);
+    if (code == TOOL_OK) {
+        rec_str(ask_begin(t, "send"), "address", addr);
+        rec_bool(t->rec, "again", again);
+        code = take_content(t, message, file, &fd);
     }
     if (code == TOOL_OK) {
-        struct rec *r = ask_begin(t, "send");
-        rec_str(r, "address", addr);
-        rec_bool(r, "again", again);
-        if (message != NULL) {
-            rec_bytes(r, "message", message, strlen(message));
-        } else {
-            const char *slash = strrchr(file, '/');
-            rec_str(r, "name", slash == NULL ? file : slash + 1);
-        }
-        code = ask(t, fd, on_progress, &s);
+        ask_dir(t, t->dir, fd, on_progress, &s, &out);
+        code = end_of_send(t, &s, &out);
     }
     if (fd >= 0) {
         close(fd);

@@ -1,12 +1,10 @@
-/* cmd_up.c - up, down, status, config, version. */
+/* cmd_up.c - up, down, status, connect, stats, version. */
 #include "tool.h"
 
 #include <qudag/qudag.h>
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DYING_S 3 /* a process that was killed is gone by then */
 
@@ -29,6 +27,13 @@ static bool add_option(struct up *u, const char *key, const char *value)
     return len < (int)sizeof(u->text[0]);
 }
 
+static int option_error(const struct tool *t, const char *option, const char *problem)
+{
+    char message[200];
+    (void)snprintf(message, sizeof(message), "up: %.60s %s", option, problem);
+    return tool_usage(t, message);
+}
+
 /* The first option of a list replaces what the file says; the daemon sees to that. */
 static int up_options(struct tool *t, struct up *u, int argc, char **argv)
 {
@@ -49,7 +54,7 @@ static int up_options(struct tool *t, struct up *u, int argc, char **argv)
             continue;
         }
         if (value == NULL) {
-            return tool_usage(t, "up: an option is unknown or lacks its value");
+            return option_error(t, arg, "is unknown, or lacks its value");
         }
         if (strcmp(arg, "--listen") == 0) {
             ok = add_option(u, "node.listen=", value);
@@ -60,205 +65,272 @@ static int up_options(struct tool *t, struct up *u, int argc, char **argv)
         } else if (strcmp(arg, "--timeout") == 0) {
             ok = parse_number(value, 1, 3600, &u->timeout);
         } else {
-            return tool_usage(t, "up: unknown option");
+            return option_error(t, arg, "is unknown");
         }
         if (!ok) {
-            return tool_usage(t, "up: a value is too long or not a number");
+            return option_error(t, arg,
+                                strcmp(arg, "--timeout") == 0
+                                    ? "takes a number of seconds, 1 to 3600"
+                                    : "has too long a value, or there are over 64 options");
         }
         ix++;
     }
     return TOOL_OK;
 }
 
-/* A configuration to look at and change, with what was asked for now written down. */
-static int make_config(struct tool *t, const struct up *u)
+/* ------------------------------------------------------------------ status */
+
+static const struct col status_cols[] = {
+    {"peer", "peer", COL_PEER},
+    {"addresses", "listens", COL_TEXT},
+    {"bootstrap", "bootstrap", COL_TEXT},
+    {"phase", "phase", COL_TEXT},
+    {"health", "health", COL_TEXT},
+    {"reason", "reason", COL_TEXT},
+    {"retry_ns", "next try", COL_NS},
+    {"uptime_ns", "up", COL_NS},
+    {"links", "links", COL_INT},
+    {"links_pq", "links pq", COL_INT},
+    {"table", "table", COL_INT},
+    {"relays", "relays", COL_INT},
+    {"circuits", "circuits", COL_INT},
+    {"records", "records", COL_INT},
+    {"pid", "pid", COL_INT},
+    {"dir", "folder", COL_TEXT},
+};
+
+struct status {
+    size_t n_cols; /* shown, of status_cols */
+    char health[16], bootstrap[512];
+};
+
+static void on_status(struct tool *t, const struct rec_view *v, void *user)
 {
-    char path[PATH_LEN], program[PATH_LEN], command[PATH_LEN * 2];
-    if (!path_join(path, t->dir, "qudag.conf") || access(path, F_OK) == 0 ||
-        !find_qudagd(program)) {
-        return TOOL_OK;
+    struct status *s = user;
+    const char *health = rec_get_str(v, "health"), *boot = rec_get_str(v, "bootstrap");
+    if (v->type != REC_ROW) {
+        return;
     }
-    int err = dir_make(t->dir, 0700);
-    if (err != 0) {
-        (void)snprintf(command, sizeof(command), "%.400s: %s", t->dir, strerror(err));
-        return tool_error(t, TOOL_FAILED, "FOLDER", command, "choose another: --dir DIR");
-    }
-    char *text = NULL;
-    size_t len = 0, cap = 0;
-    int pipes[2];
-    if (pipe(pipes) != 0) {
-        return TOOL_OK;
-    }
-    pid_t pid = fork();
-    if (pid == 0) {
-        const char *argv[150] = {program, "--dir", t->dir, "--print-config"};
-        size_t n = 4;
-        for (size_t ix = 0; ix < u->n; ix++) {
-            argv[n++] = "-o";
-            argv[n++] = u->options[ix];
-        }
-        (void)dup2(pipes[1], 1);
-        (void)close(2); /* what is wrong will be said when the daemon starts */
-        union {
-            const char *const *from;
-            char *const *to;
-        } plain = {.from = argv};
-        (void)execv(program, plain.to);
-        _exit(127);
-    }
-    close(pipes[1]);
-    ssize_t n;
-    do {
-        if (len + 4096 > cap) {
-            cap = cap == 0 ? 16384 : cap * 2;
-            char *more = realloc(text, cap);
-            if (more == NULL) {
-                break;
-            }
-            text = more;
-        }
-        n = read(pipes[0], text + len, cap - len);
-        len += n > 0 ? (size_t)n : 0;
-    } while (n > 0);
-    close(pipes[0]);
-    if (len > 0) {
-        err = file_write_atomic(path, text, len, 0600);
-        if (err == 0 && !t->json) {
-            (void)printf("config     %s (new)\n", path);
-        }
-    }
-    free(text);
-    return TOOL_OK;
+    (void)snprintf(s->health, sizeof(s->health), "%s", health == NULL ? "" : health);
+    (void)snprintf(s->bootstrap, sizeof(s->bootstrap), "%s", boot == NULL ? "" : boot);
+    row_print(t, v, status_cols, s->n_cols);
 }
 
+int run_status(struct tool *t, int argc, char **argv)
+{
+    struct status s = {.n_cols = sizeof(status_cols) / sizeof(status_cols[0])};
+    (void)argv;
+    if (argc > 0) {
+        return tool_usage(t, "status takes no argument");
+    }
+    (void)ask_begin(t, "status");
+    int code = ask(t, -1, on_status, &s);
+    bool well = strcmp(s.health, "failed") != 0 && strcmp(s.health, "isolated") != 0;
+    return code == TOOL_OK && !well ? TOOL_UNREACHABLE : code;
+}
+
+/* ------------------------------------------------------------------ waiting until it is ready */
+
 struct watch {
-    uint64_t since_ns;
-    const char *log;
+    const struct status *status; /* as it was before */
+    char phase[16], error[64], reason[160];
 };
+
+static const char *phase_words(const char *phase)
+{
+    static const char *const words[][2] = {
+        {"start", "listening"},     {"dial", "bootstrap peers answered"},
+        {"lookup", "peers known"},  {"announce", "nodes hold our relay descriptor"},
+        {"relays", "relays known"}, {"ready", "circuits can be built"},
+    };
+    for (size_t ix = 0; ix < sizeof(words) / sizeof(words[0]); ix++) {
+        if (strcmp(words[ix][0], phase) == 0) {
+            return words[ix][1];
+        }
+    }
+    return phase;
+}
+
+static void show_failure(const struct watch *w, const struct rec_view *v)
+{
+    char wait[16];
+    uint64_t retry = (uint64_t)rec_get_int(v, "retry_ns", 0);
+    text_ns(wait, retry);
+    (void)printf("retrying   attempt %lld: %s%s%s\n", (long long)rec_get_int(v, "have", 0),
+                 w->reason, retry == 0 ? "" : "; next attempt in ", retry == 0 ? "" : wait);
+}
 
 static void on_phase(struct tool *t, const struct rec_view *v, void *user)
 {
-    static const char *const words[][2] = {
-        {"start", "listening"},        {"dial", "bootstrap peers answered"},
-        {"lookup", "peers known"},     {"announce", "nodes hold our relay descriptor"},
-        {"relays", "relays known"},    {"ready", "ready"},
-        {"failed", "attempts failed"},
-    };
-    const struct watch *w = user;
-    const char *phase = rec_get_str(v, "phase");
-    char took[16];
-    (void)w;
+    struct watch *w = user;
+    const char *phase = rec_get_str(v, "phase"), *error = rec_get_str(v, "error"),
+               *reason = rec_get_str(v, "reason");
+    char took[16], count[48] = "";
     if (v->type != REC_PROGRESS || phase == NULL) {
         return;
     }
+    (void)snprintf(w->phase, sizeof(w->phase), "%s", phase);
+    (void)snprintf(w->error, sizeof(w->error), "%s", error == NULL ? "" : error);
+    (void)snprintf(w->reason, sizeof(w->reason), "%s", reason == NULL ? "" : reason);
     if (t->json) {
         json_line(t, "progress", v);
         return;
     }
-    const char *what = phase;
-    for (size_t ix = 0; ix < sizeof(words) / sizeof(words[0]); ix++) {
-        what = strcmp(words[ix][0], phase) == 0 ? words[ix][1] : what;
-    }
     text_ns(took, (uint64_t)rec_get_int(v, "at_ns", 0));
-    int64_t have = rec_get_int(v, "have", 0), of = rec_get_int(v, "of", 0);
-    char count[40] = "";
-    if (strcmp(phase, "dial") == 0 || strcmp(phase, "relays") == 0) {
-        (void)snprintf(count, sizeof(count), "%lld of %lld ", (long long)have, (long long)of);
-    } else if (strcmp(phase, "ready") != 0 && strcmp(phase, "start") != 0) {
-        (void)snprintf(count, sizeof(count), "%lld ", (long long)have);
+    long long have = rec_get_int(v, "have", 0), of = rec_get_int(v, "of", 0);
+    if (strcmp(phase, "failed") == 0) {
+        show_failure(w, v);
+    } else if (strcmp(phase, "ready") == 0 && strcmp(w->status->health, "alone") == 0) {
+        (void)printf(
+            "ready      but alone: no bootstrap peers are configured and no other node has "
+            "joined yet\n           other nodes join with: qudag up --bootstrap '%s'\n",
+            w->status->bootstrap);
+    } else {
+        if (strcmp(phase, "dial") == 0 || strcmp(phase, "relays") == 0) {
+            (void)snprintf(count, sizeof(count), "%lld of %lld ", have, of);
+        } else if (strcmp(phase, "ready") != 0 && strcmp(phase, "start") != 0) {
+            (void)snprintf(count, sizeof(count), "%lld ", have);
+        }
+        (void)printf("%-10s %s%s  (%s)\n", phase, count, phase_words(phase), took);
     }
-    (void)printf("%-10s %s%s  (%s)\n", phase, count, what, took);
     (void)fflush(stdout);
 }
 
-static const struct col status_cols[] = {
-    {"peer", "peer", COL_PEER},           {"addresses", "listens", COL_TEXT},
-    {"bootstrap", "bootstrap", COL_TEXT}, {"phase", "phase", COL_TEXT},
-    {"uptime_ns", "up", COL_NS},          {"links", "links", COL_INT},
-    {"links_pq", "links pq", COL_INT},    {"table", "table", COL_INT},
-    {"relays", "relays", COL_INT},        {"circuits", "circuits", COL_INT},
-    {"records", "records", COL_INT},      {"pid", "pid", COL_INT},
-    {"dir", "folder", COL_TEXT},
-};
-
-static int announce(struct tool *t)
+static int wait_ready(struct tool *t, int64_t seconds, const struct status *status)
 {
-    (void)ask_begin(t, "status");
-    return ask_one(t, status_cols, t->json ? 0 : 2);
+    struct watch w = {.status = status};
+    struct outcome out;
+    char message[320];
+    t->deadline_ns = mono_ns() + (uint64_t)seconds * UINT64_C(1000000000);
+    rec_bool(ask_begin(t, "watch"), "until_ready", true);
+    ask_dir(t, t->dir, -1, on_phase, &w, &out);
+    t->deadline_ns = 0;
+    if (out.code != TOOL_UNREACHABLE || strcmp(out.error, "TIMEOUT") != 0) {
+        return out.code == TOOL_OK
+                   ? TOOL_OK
+                   : tool_error(t, (enum tool_exit)out.code, out.error, out.message, out.hint);
+    }
+    (void)snprintf(message, sizeof(message),
+                   "not ready after %lld s%s%s; the daemon goes on trying", (long long)seconds,
+                   w.reason[0] == 0 ? ": phase " : ": ", w.reason[0] == 0 ? w.phase : w.reason);
+    return tool_error(t, TOOL_UNREACHABLE, w.error[0] == 0 ? "TIMEOUT" : w.error, message,
+                      "qudag status shows the next attempt, qudag connect MULTIADDR dials at once, "
+                      "qudag down stops the daemon");
 }
+
+/* ------------------------------------------------------------------ up */
 
 static int failure_of(struct tool *t, int code, const char *why)
 {
     static const enum tool_exit as[] = {TOOL_OK,     TOOL_FAILED, TOOL_USAGE,
                                         TOOL_FAILED, TOOL_FAILED, TOOL_FAILED};
-    char hint[PATH_LEN + 32];
+    static const char *const names[] = {"", "START", "CONFIG", "START", "STATE", "LISTEN"};
+    char hint[PATH_LEN + 80];
+    bool known = code >= 0 && code < 6;
     (void)snprintf(hint, sizeof(hint), "log: %.900s/qudagd.log", t->dir);
-    return tool_error(t, code >= 0 && code < 6 ? as[code] : TOOL_FAILED,
-                      code == DAEMON_STATE    ? "STATE"
-                      : code == DAEMON_LISTEN ? "LISTEN"
-                      : code == DAEMON_USAGE  ? "CONFIG"
-                                              : "START",
-                      why, hint);
+    if (code == DAEMON_LISTEN) {
+        (void)snprintf(hint, sizeof(hint),
+                       "choose another with --listen /ip4/ADDRESS/udp/PORT/quic-v1");
+    } else if (code == DAEMON_USAGE) {
+        (void)snprintf(hint, sizeof(hint), "qudag help up shows the options");
+    } else if (code == DAEMON_STATE) {
+        hint[0] = 0; /* the sentence says what to do */
+    }
+    return tool_error(t, known ? as[code] : TOOL_FAILED, known ? names[code] : "START", why, hint);
 }
 
-static int foreground(struct tool *t, const struct up *u)
+static void note(const struct tool *t, const char *text)
 {
-    char program[PATH_LEN];
-    const char *argv[150] = {program, "--dir", t->dir};
-    size_t n = 3;
-    for (size_t ix = 0; ix < u->n; ix++) {
-        argv[n++] = "-o";
-        argv[n++] = u->options[ix];
+    if (t->json) {
+        (void)fputs("{\"note\":", stdout);
+        json_text(stdout, text);
+        (void)fputs("}\n", stdout);
+    } else {
+        (void)printf("note       %s\n", text);
     }
-    union {
-        const char *const *from;
-        char *const *to;
-    } plain = {.from = argv};
-    if (find_qudagd(program)) {
-        (void)execv(program, plain.to);
+}
+
+static int foreground(struct tool *t, const struct up *u, struct nodeconf *made)
+{
+    int err = nodeconf_write(made);
+    if (err != 0) {
+        return tool_error(t, TOOL_FAILED, "CONFIG", strerror(err),
+                          "make room, or choose --dir DIR");
     }
+    (void)exec_qudagd(t->dir, NULL, u->options);
     return tool_error(t, TOOL_FAILED, "START", "qudagd cannot be run", strerror(errno));
+}
+
+/* The configuration is written once the daemon runs with it: what is refused is not kept. */
+static int start(struct tool *t, const struct up *u)
+{
+    static char why[4400];
+    struct nodeconf made;
+    char message[PATH_LEN + 64];
+    int err = dir_make(t->dir, 0700), code;
+    if (err != 0) {
+        (void)snprintf(message, sizeof(message), "%.900s: %s", t->dir, strerror(err));
+        return tool_error(t, TOOL_FAILED, "FOLDER", message, "choose another: --dir DIR");
+    }
+    code = nodeconf_make(t, t->dir, u->options, &made);
+    if (code != TOOL_OK) {
+        nodeconf_drop(&made);
+        return code;
+    }
+    bool fresh = made.text != NULL;
+    if (u->foreground) {
+        return foreground(t, u, &made);
+    }
+    code = spawn_daemon(t->dir, u->options, why, sizeof(why));
+    if (code != DAEMON_OK) {
+        nodeconf_drop(&made);
+        return failure_of(t, code, why);
+    }
+    err = nodeconf_write(&made);
+    if (!t->json) {
+        (void)printf("started    qudagd, pid %ld; log %s/qudagd.log\n", daemon_pid(t->dir), t->dir);
+        if (fresh && err == 0) {
+            (void)printf("config     %s/qudag.conf (new)\n", t->dir);
+        }
+    }
+    if (err != 0) {
+        (void)snprintf(message, sizeof(message), "qudag.conf was not written: %s", strerror(err));
+        note(t, message);
+    } else if (!fresh && u->n > 0) {
+        note(t, "qudag.conf exists and stays as it is: the options count for this start only");
+    }
+    return TOOL_OK;
 }
 
 int run_up(struct tool *t, int argc, char **argv)
 {
     static struct up u;
-    static char why[4400];
     int code = up_options(t, &u, argc, argv);
     if (code != TOOL_OK) {
         return code;
     }
     long pid = daemon_pid(t->dir);
-    if (pid != 0 && !daemon_answers(t->dir) && wait_gone(t->dir, DYING_S)) {
+    bool answers = pid != 0 && daemon_answers(t->dir);
+    if (pid != 0 && !answers && wait_gone(t->dir, DYING_S)) {
         pid = 0; /* it was killed a moment ago and held its lock to the last */
     }
     if (pid == 0) {
-        code = make_config(t, &u);
-        if (code != TOOL_OK) {
-            return code;
-        }
-        if (u.foreground) {
-            return foreground(t, &u);
-        }
-        int err = spawn_daemon(t->dir, u.options, why, sizeof(why));
-        if (err != 0) {
-            return failure_of(t, err, why);
-        }
+        code = start(t, &u);
+    } else if (answers) {
         if (!t->json) {
-            (void)printf("started    qudagd, pid %ld; log %s/qudagd.log\n", daemon_pid(t->dir),
-                         t->dir);
+            (void)printf("running    qudagd is already running, pid %ld\n", pid);
         }
-    } else if (!t->json) {
-        (void)printf("running    qudagd runs already, pid %ld\n", pid);
+        if (u.n > 0) {
+            note(t, "the running daemon does not take the options: qudag down first, or, to reach "
+                    "one peer now, qudag connect MULTIADDR");
+        }
     }
-    code = announce(t);
-    if (code != TOOL_OK || u.no_wait) {
-        return code;
+    struct status s = {.n_cols = t->json ? 0 : 2};
+    if (code == TOOL_OK) {
+        (void)ask_begin(t, "status");
+        code = ask(t, -1, on_status, &s);
     }
-    struct watch w = {.since_ns = mono_ns()};
-    (void)alarm((unsigned)u.timeout); /* the daemon goes on trying */
-    (void)ask_begin(t, "watch");
-    return ask(t, -1, on_phase, &w);
+    return code != TOOL_OK || u.no_wait ? code : wait_ready(t, u.timeout, &s);
 }
 
 int run_down(struct tool *t, int argc, char **argv)
@@ -274,7 +346,8 @@ int run_down(struct tool *t, int argc, char **argv)
         return code;
     }
     if (!wait_gone(t->dir, 10)) {
-        return tool_error(t, TOOL_FAILED, "STILL_RUNNING", "the daemon was told but still runs",
+        return tool_error(t, TOOL_FAILED, "STILL_RUNNING",
+                          "the daemon was told to stop but still runs",
                           "its log tells what it waits for");
     }
     if (t->json) {
@@ -285,14 +358,14 @@ int run_down(struct tool *t, int argc, char **argv)
     return TOOL_OK;
 }
 
-int run_status(struct tool *t, int argc, char **argv)
+int run_connect(struct tool *t, int argc, char **argv)
 {
-    (void)argv;
-    if (argc > 0) {
-        return tool_usage(t, "status takes no argument");
+    static const struct col cols[] = {{"peer", "connected", COL_PEER}, {"took_ns", "took", COL_NS}};
+    if (argc != 1) {
+        return tool_usage(t, "connect takes one multiaddr");
     }
-    (void)ask_begin(t, "status");
-    return ask_one(t, status_cols, sizeof(status_cols) / sizeof(status_cols[0]));
+    rec_str(ask_begin(t, "connect"), "to", argv[0]);
+    return ask_one(t, cols, sizeof(cols) / sizeof(cols[0]));
 }
 
 int run_stats(struct tool *t, int argc, char **argv)
@@ -304,23 +377,6 @@ int run_stats(struct tool *t, int argc, char **argv)
     t->json = true; /* names and numbers; there is no better form for them */
     (void)ask_begin(t, "stats");
     return ask_one(t, NULL, 0);
-}
-
-int run_config(struct tool *t, int argc, char **argv)
-{
-    char program[PATH_LEN];
-    bool check = argc >= 1 && strcmp(argv[0], "check") == 0;
-    bool show = argc >= 1 && strcmp(argv[0], "show") == 0;
-    if ((!check && !show) || argc > 2) {
-        return tool_usage(t, "config: check [FILE] or show [FILE]");
-    }
-    if (!find_qudagd(program)) {
-        return tool_error(t, TOOL_FAILED, "START", "qudagd is not to be found",
-                          "it belongs beside qudag");
-    }
-    (void)execl(program, program, "--dir", t->dir, check ? "--check-config" : "--print-config",
-                argc == 2 ? "-c" : NULL, argc == 2 ? argv[1] : NULL, (char *)NULL);
-    return tool_error(t, TOOL_FAILED, "START", "qudagd cannot be run", strerror(errno));
 }
 
 int run_version(struct tool *t, int argc, char **argv)

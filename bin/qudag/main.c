@@ -13,55 +13,82 @@
 const struct sub subs[] = {
     {"up", "[--listen ADDR] [--bootstrap ADDR] [--timeout S] [--no-wait] [--foreground]",
      "start the daemon and wait until it is ready",
-     "Makes identity and configuration where there are none, starts qudagd in the background and\n"
-     "shows how it finds the network.  Further options: -o SECTION.KEY=VALUE, --lab.\n",
+     "Creates identity and configuration if the folder has none, starts qudagd in the background "
+     "and\n"
+     "shows how it joins the network.  There is no public network: --bootstrap names a node to "
+     "join\n"
+     "(the line \"bootstrap\" of its status); without one the node is alone until others join it.\n"
+     "Options go into a new qudag.conf; with an existing one they count for this start only.\n"
+     "--timeout: seconds to wait (60); the daemon runs on.  Further options: -o "
+     "SECTION.KEY=VALUE,\n"
+     "--lab (a test network without anonymity).\n",
      "qudag up --bootstrap /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...", run_up},
     {"down", "", "stop the daemon", "", "qudag down", run_down},
-    {"status", "", "what the node is and how it fares", "", "qudag status --json", run_status},
-    {"peers", "[--relays]", "links, their keys and their protection",
+    {"status", "", "show node identity, state and health",
+     "Health: ok, starting, alone (no bootstrap peers configured, no links), isolated (it has "
+     "lost\n"
+     "all links), failed (no bootstrap peer answered).  The last two exit with 5.\n",
+     "qudag status --json", run_status},
+    {"connect", "MULTIADDR", "connect to a peer now",
+     "Also when earlier attempts failed and the daemon waits before the next one.\n",
+     "qudag connect /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...", run_connect},
+    {"peers", "[--relays]", "list connected peers and link security",
      "--relays lists the relays whose descriptors are known.\n", "qudag peers", run_peers},
-    {"ping", "PEER|MULTIADDR [-c N]", "round trips to a peer", "", "qudag ping 12D3Koo... -c 5",
-     run_ping},
+    {"ping", "PEER|MULTIADDR [-c N]", "measure round trips to a peer",
+     "Sends N pings (3), one after the other, and counts those that were not answered.\n",
+     "qudag ping 12D3Koo... -c 5", run_ping},
     {"dht", "put|get|forget|find|closest|provide|unprovide|providers|records|published|store|table",
-     "the distributed hash table",
-     "  put KEY VALUE      keep a value in the network; KEY without / means /app/KEY\n"
-     "                     --once: do not publish it again; --quorum N: nodes that must store it\n"
-     "  get KEY            read it; --read first|confirmed|quorum|paths: how sure it must be;\n"
-     "                     --masked: nodes on the way see little of the key\n"
-     "  forget KEY         publish it no more\n"
-     "  find PEER          addresses of a peer\n"
-     "  closest KEY        the peers nearest to a key\n"
-     "  provide CONTENT    say that we have it; unprovide: no more; providers CONTENT: who has\n"
-     "  records            what this node stores for others\n"
-     "  published          what it publishes itself, and when it does so again\n"
-     "  store              what is kept on disk, in numbers\n"
-     "  table              the routing table\n",
+     "use the distributed hash table",
+     "  put KEY VALUE      publish a value until it is forgotten; KEY without / means /app/KEY\n"
+     "                     --once: do not republish it; --quorum N: nodes that must store it\n"
+     "  get KEY            read a value; --read first|confirmed|quorum|paths: read consistency;\n"
+     "                     --masked: nodes on the way see only a prefix of the key\n"
+     "  forget KEY         stop republishing it\n"
+     "  find PEER          find the addresses of a peer, given by its peer id (12D3Koo...)\n"
+     "  closest KEY        list the peers closest to a key\n"
+     "  provide CONTENT    announce that this node has CONTENT; unprovide CONTENT: stop\n"
+     "  providers CONTENT  list the peers that have it\n"
+     "  records            list what this node stores for others\n"
+     "  published          list what this node publishes, and when it is republished\n"
+     "  store              show what is persisted on disk, in numbers\n"
+     "  table              list the peers of the routing table\n",
      "qudag dht put greeting hello", run_dht},
     {"circuit", "build|list|close", "onion circuits",
-     "  build [--hops N]   a circuit of randomly chosen relays\n"
-     "  list               own ones, and what is known of those we carry\n"
-     "  close CIRCUIT\n",
+     "  build [--hops N]   build a circuit of randomly chosen relays\n"
+     "  list               list own circuits, and what is known of those this node relays\n"
+     "  close CIRCUIT      close an own circuit; CIRCUIT as in the list\n",
      "qudag circuit build --hops 3", run_circuit},
     {"dark", "new|list|publish|resolve|forget", "dark addresses",
-     "  new [LABEL]        keys and an address of our own\n"
-     "  publish ADDR       let others find it; ADDR may be the label\n"
+     "ADDR is a dark address; for those of this node, its label will do.\n"
+     "  new [LABEL]        create keys and an address of this node\n"
+     "  list               list the addresses of this node\n"
+     "  publish ADDR       let others find it, until it is forgotten\n"
      "  resolve ADDR       fetch and check its record through a circuit\n"
-     "  forget ADDR        withdraw it and destroy its keys\n",
-     "qudag dark new mail", run_dark},
+     "  forget ADDR        withdraw its record and destroy its keys; asks first, or --yes\n",
+     "qudag dark new mailbox", run_dark},
     {"send", "ADDRESS -m TEXT | ADDRESS FILE [--again]", "deliver a message or a file anonymously",
-     "Ends well only when the far end has computed the same BLAKE3 hash.  A file that was cut off\n"
-     "goes on where it ended when it is sent again; --again sends all of it anew.\n",
+     "Succeeds only if the recipient has computed the same BLAKE3 hash.  A transfer that was cut "
+     "off\n"
+     "resumes when the same file is sent again; --again sends all of it anew.  -m - reads the "
+     "message\n"
+     "from standard input (at most 32768 bytes); files cannot come from standard input.\n",
      "qudag send abc...xyz.dark photo.jpg", run_send},
-    {"inbox", "[--save NAME FILE]", "what was received", "",
+    {"inbox", "[--save NAME FILE]", "list or save what was received", "",
      "qudag inbox --save photo.jpg here.jpg", run_inbox},
-    {"stats", "", "counters of the node, as JSON", "", "qudag stats", run_stats},
-    {"config", "check|show [FILE]", "check or print the configuration", "", "qudag config check",
-     run_config},
-    {"lab", "up [N]|status|down|exec NODE COMMAND", "a whole network on this machine",
-     "N daemons (12) on loopback, in DIR/lab/01, 02, ...: a test network without anonymity.\n",
+    {"stats", "", "print the counters of the node, as JSON", "", "qudag stats", run_stats},
+    {"config", "check|show [FILE]", "check or print the configuration",
+     "show prints what the running daemon uses; if none runs, or with FILE, what it would use.\n",
+     "qudag config check", run_config},
+    {"lab", "up [N]|status|down|exec NODE COMMAND", "run a whole test network on this machine",
+     "  up [N]             start N daemons (12) on loopback, in DIR/lab/01, 02, ...; circuits need "
+     "5\n"
+     "  status             show all of them\n"
+     "  down               stop them; their folders stay\n"
+     "  exec NODE COMMAND  run a command on node NODE (1, 2, ...): qudag lab exec 2 peers\n"
+     "A lab is a test network without anonymity.\n",
      "qudag lab up 12", run_lab},
-    {"version", "", "which version this is", "", "qudag version", run_version},
-    {"help", "[COMMAND]", "this, or more about a command", "", "qudag help send", run_help},
+    {"version", "", "show the version", "", "qudag version", run_version},
+    {"help", "[COMMAND]", "show help for a command", "", "qudag help send", run_help},
 };
 const size_t n_subs = sizeof(subs) / sizeof(subs[0]);
 
@@ -85,22 +112,59 @@ int tool_usage(const struct tool *t, const char *message)
     return tool_error(t, TOOL_USAGE, "USAGE", message, hint);
 }
 
+static int no_such(struct tool *t, const char *name)
+{
+    const char *names[32], *near;
+    char message[200];
+    for (size_t ix = 0; ix < n_subs; ix++) {
+        names[ix] = subs[ix].name;
+    }
+    near = text_nearest(name, names, n_subs);
+    (void)snprintf(message, sizeof(message), "there is no command %.60s%s%s%s", name,
+                   near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
+                   near == NULL ? "" : "?");
+    return tool_error(t, TOOL_USAGE, "USAGE", message, "qudag help lists them");
+}
+
 static const char exits_text[] =
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 daemon not running, 4 not found,\n"
-    "5 timed out or unreachable, 6 refused.\n";
+    "5 timed out, unreachable or not healthy, 6 refused.\n";
 
-int run_help(struct tool *t, int argc, char **argv)
+static void help_json(const struct sub *s)
 {
-    for (size_t ix = 0; argc == 1 && ix < n_subs; ix++) {
-        if (strcmp(subs[ix].name, argv[0]) == 0) {
-            (void)printf("usage: qudag [--dir DIR] [--json] %s %s\n\n%s.\n%s\nexample: %s\n\n%s",
-                         subs[ix].name, subs[ix].args, subs[ix].what, subs[ix].more,
-                         subs[ix].example, exits_text);
-            return TOOL_OK;
-        }
+    const char *const names[] = {"name", "arguments", "what", "text", "example"};
+    const char *const texts[] = {s->name, s->args, s->what, s->more, s->example};
+    for (size_t ix = 0; ix < 5; ix++) {
+        (void)printf("%s\"%s\":", ix == 0 ? "{" : ",", names[ix]);
+        json_text(stdout, texts[ix]);
     }
-    if (argc > 0) {
-        return tool_usage(t, "help: no such command");
+    (void)fputc('}', stdout);
+}
+
+static int help_one(const struct tool *t, const struct sub *s)
+{
+    if (t->json) {
+        (void)fputs("{\"help\":", stdout);
+        help_json(s);
+        (void)fputs("}\n", stdout);
+    } else {
+        (void)printf(
+            "usage: qudag [--dir DIR] [--json] %s %s\n\nqudag %s: %s.\n%s\nexample: %s\n\n%s",
+            s->name, s->args, s->name, s->what, s->more, s->example, exits_text);
+    }
+    return TOOL_OK;
+}
+
+static int help_all(const struct tool *t)
+{
+    if (t->json) {
+        (void)fputs("{\"commands\":[", stdout);
+        for (size_t ix = 0; ix < n_subs; ix++) {
+            (void)fputs(ix == 0 ? "" : ",", stdout);
+            help_json(&subs[ix]);
+        }
+        (void)fputs("]}\n", stdout);
+        return TOOL_OK;
     }
     (void)printf("usage: qudag [--dir DIR] [--json] COMMAND ...\n\n");
     for (size_t ix = 0; ix < n_subs; ix++) {
@@ -114,13 +178,14 @@ int run_help(struct tool *t, int argc, char **argv)
     return TOOL_OK;
 }
 
-static void on_alarm(int signum)
+int run_help(struct tool *t, int argc, char **argv)
 {
-    static const char text[] = "qudag: not ready in time; the daemon goes on trying (qudag status "
-                               "shows how far it is, --timeout waits longer)\n";
-    (void)signum;
-    ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
-    _exit(n < 0 ? TOOL_FAILED : TOOL_UNREACHABLE);
+    for (size_t ix = 0; argc == 1 && ix < n_subs; ix++) {
+        if (strcmp(subs[ix].name, argv[0]) == 0) {
+            return help_one(t, &subs[ix]);
+        }
+    }
+    return argc > 0 ? no_such(t, argv[0]) : help_all(t);
 }
 
 /* Takes the options that every command knows out of argv; what follows "--" or -m is not looked
@@ -148,20 +213,6 @@ static int take_options(struct tool *t, int argc, char **argv, const char **dir)
         }
     }
     return n;
-}
-
-static int no_such(struct tool *t, const char *name)
-{
-    const char *names[32], *near;
-    char message[200];
-    for (size_t ix = 0; ix < n_subs; ix++) {
-        names[ix] = subs[ix].name;
-    }
-    near = text_nearest(name, names, n_subs);
-    (void)snprintf(message, sizeof(message), "there is no command %.60s%s%s%s", name,
-                   near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
-                   near == NULL ? "" : "?");
-    return tool_error(t, TOOL_USAGE, "USAGE", message, "qudag help lists them");
 }
 
 static int run(struct tool *t, int argc, char **argv)
@@ -194,7 +245,9 @@ int main(int argc, char **argv)
 {
     static struct rec rec;
     struct tool t = {.self = argv[0], .rec = &rec};
-    (void)signal(SIGALRM, on_alarm);
+    if (!fd_fill_standard()) {
+        return TOOL_FAILED; /* and nowhere to say so */
+    }
     (void)signal(SIGPIPE, SIG_DFL);
     int code = run(&t, argc, argv);
     return fflush(stdout) == 0 ? code : TOOL_FAILED;

@@ -193,9 +193,9 @@ void cell_text(char out[CELL_LEN], const struct col *c, const struct rec_view *v
     } else if (c->kind == COL_SIZE) {
         text_bytes(small, (uint64_t)f.num);
         (void)snprintf(out, CELL_LEN, "%s", small);
-    } else if (c->kind == COL_DAY && f.num > 0) {
+    } else if (c->kind == COL_DAY) {
         text_time(small, f.num * 1000);
-        (void)snprintf(out, CELL_LEN, "%.16s", small);
+        (void)snprintf(out, CELL_LEN, "%.16s", f.num > 0 ? small : "-"); /* 0: at no time */
     } else if (f.kind == REC_BOOL) {
         (void)snprintf(out, CELL_LEN, "%s", f.num != 0 ? "yes" : "no");
     } else {
@@ -304,27 +304,19 @@ int ask_list(struct tool *t, const char *name, const struct col *cols, size_t n_
     return TOOL_OK;
 }
 
-struct single {
-    const struct col *cols;
-    size_t n_cols;
-};
-
-static void on_single(struct tool *t, const struct rec_view *v, void *user)
+void row_print(const struct tool *t, const struct rec_view *v, const struct col *cols,
+               size_t n_cols)
 {
-    const struct single *s = user;
-    if (v->type != REC_ROW) {
-        return;
-    }
     if (t->json) {
         (void)fputc('{', stdout);
         json_fields(stdout, v);
         (void)fputs("}\n", stdout);
         return;
     }
-    for (size_t ix = 0; ix < s->n_cols; ix++) {
+    for (size_t ix = 0; ix < n_cols; ix++) {
         struct rec_field f;
         char text[CELL_LEN];
-        const struct col *c = &s->cols[ix];
+        const struct col *c = &cols[ix];
         if (is_list(c->field) && c->kind != COL_PATH) {
             for (size_t it = 0; rec_next(v, &it, &f);) {
                 if (f.kind == REC_STR && strcmp(f.name, c->field) == 0) {
@@ -335,7 +327,22 @@ static void on_single(struct tool *t, const struct rec_view *v, void *user)
         }
         cell_text(text, c, v);
         text_tame(text);
-        (void)printf("%-10s %s\n", c->title, text);
+        if (strcmp(text, "-") != 0) { /* what the answer does not have is left out */
+            (void)printf("%-10s %s\n", c->title, text);
+        }
+    }
+}
+
+struct single {
+    const struct col *cols;
+    size_t n_cols;
+};
+
+static void on_single(struct tool *t, const struct rec_view *v, void *user)
+{
+    const struct single *s = user;
+    if (v->type == REC_ROW) {
+        row_print(t, v, s->cols, s->n_cols);
     }
 }
 
@@ -343,4 +350,20 @@ int ask_one(struct tool *t, const struct col *cols, size_t n_cols)
 {
     struct single s = {cols, n_cols};
     return ask(t, -1, on_single, &s);
+}
+
+int ask_done(struct tool *t, const char *done, const char *what)
+{
+    int code = ask(t, -1, NULL, NULL);
+    if (code != TOOL_OK) {
+        return code;
+    }
+    if (t->json) {
+        (void)printf("{\"%s\":", done);
+        json_text(stdout, what);
+        (void)fputs("}\n", stdout);
+    } else {
+        (void)printf("%-10s %s\n", done, what);
+    }
+    return TOOL_OK;
 }

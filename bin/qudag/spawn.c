@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #define NOTIFY_FD 3
+#define REAP_TURNS 100 /* of 20 ms */
+#define QUDAGD_ARGS_MAX 150
+#define ANSWER_MAX 65536 /* bytes of a printed configuration, or of a complaint */
 
 /* Beside this program, else in the search path. */
 bool find_qudagd(char out[PATH_LEN])
@@ -40,38 +43,100 @@ bool find_qudagd(char out[PATH_LEN])
     return false;
 }
 
-static void child(const char *dir, const char *const *options, int notify, int log)
+/* Descriptors 0 to 3 of the daemon.  The copies above 9 keep one dup2() from closing what the next
+ * one needs, whatever numbers were free. */
+static bool place_descriptors(int notify, int log)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int high[3] = {fcntl(null, F_DUPFD_CLOEXEC, 10), fcntl(log, F_DUPFD_CLOEXEC, 10),
+                   fcntl(notify, F_DUPFD_CLOEXEC, 10)};
+    return dup2(high[0], STDIN_FILENO) >= 0 && dup2(high[0], STDOUT_FILENO) >= 0 &&
+           dup2(high[1], STDERR_FILENO) >= 0 && dup2(high[2], NOTIFY_FD) >= 0;
+}
+
+/* All that comes from |fd|, as text to be freed, at most ANSWER_MAX; NULL: no memory.  Closes |fd|. */
+static char *read_all(int fd)
+{
+    char *text = malloc(ANSWER_MAX + 1);
+    size_t len = 0;
+    ssize_t n = 1;
+    while (text != NULL && len < ANSWER_MAX && n != 0) {
+        n = read(fd, text + len, ANSWER_MAX - len);
+        if (n < 0 && errno != EINTR) {
+            break;
+        }
+        len += n > 0 ? (size_t)n : 0;
+    }
+    close(fd);
+    if (text != NULL) {
+        text[len] = 0;
+    }
+    return text;
+}
+
+bool exec_qudagd(const char *dir, const char *const *before, const char *const *options)
 {
     char program[PATH_LEN];
-    char *argv[80];
-    size_t n = 0;
-    static char copy[80][512]; /* this process is about to become another */
-    int null = open("/dev/null", O_RDWR);
-    if (!find_qudagd(program) || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
-        dup2(log, 2) < 0) {
-        _exit(127);
+    const char *argv[QUDAGD_ARGS_MAX + 1] = {program};
+    size_t n = 1;
+    for (; before != NULL && *before != NULL && n < QUDAGD_ARGS_MAX - 2; before++) {
+        argv[n++] = *before;
     }
-    if (notify == NOTIFY_FD) {
-        (void)fcntl(notify, F_SETFD, 0);
-    } else if (dup2(notify, NOTIFY_FD) < 0) {
-        _exit(127);
+    argv[n++] = "--dir";
+    argv[n++] = dir;
+    for (; options != NULL && *options != NULL && n + 2 <= QUDAGD_ARGS_MAX; options++) {
+        argv[n++] = "-o";
+        argv[n++] = *options;
     }
-    const char *fixed[] = {program, "--notify-fd", "3", "--dir", dir};
-    for (size_t ix = 0; ix < 5; ix++) {
-        (void)snprintf(copy[n], sizeof(copy[n]), "%s", fixed[ix]);
-        n++;
+    union {
+        const char *const *from;
+        char *const *to; /* execv() changes nothing of it */
+    } plain = {.from = argv};
+    if (find_qudagd(program)) {
+        (void)execv(program, plain.to);
     }
-    for (; options != NULL && *options != NULL && n < 77; options++) {
-        (void)snprintf(copy[n++], sizeof(copy[0]), "-o");
-        (void)snprintf(copy[n++], sizeof(copy[0]), "%s", *options);
+    return false;
+}
+
+static void child(const char *dir, const char *const *options, int notify, int log)
+{
+    static const char *const before[] = {"--notify-fd", "3", NULL};
+    if (place_descriptors(notify, log)) {
+        (void)setsid();
+        (void)exec_qudagd(dir, before, options);
     }
-    for (size_t ix = 0; ix < n; ix++) {
-        argv[ix] = copy[ix];
-    }
-    argv[n] = NULL;
-    (void)setsid();
-    (void)execv(program, argv);
     _exit(127);
+}
+
+int ask_qudagd(const char *dir, const char *const *before, const char *const *options, char **out,
+               char **complaint)
+{
+    int pipes[2][2];
+    if (pipe2(pipes[0], O_CLOEXEC) != 0) {
+        return -1;
+    }
+    if (pipe2(pipes[1], O_CLOEXEC) != 0) {
+        close(pipes[0][0]);
+        close(pipes[0][1]);
+        return -1;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        int high[2] = {fcntl(pipes[0][1], F_DUPFD_CLOEXEC, 10),
+                       fcntl(pipes[1][1], F_DUPFD_CLOEXEC, 10)};
+        if (dup2(high[0], STDOUT_FILENO) >= 0 && dup2(high[1], STDERR_FILENO) >= 0) {
+            (void)exec_qudagd(dir, before, options);
+        }
+        _exit(127);
+    }
+    close(pipes[0][1]);
+    close(pipes[1][1]);
+    /* What it complains of is one sentence, which a pipe holds: one after the other will do. */
+    *out = read_all(pipes[0][0]);
+    *complaint = read_all(pipes[1][0]);
+    int status = -1;
+    bool ended = pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status);
+    return ended && *out != NULL && *complaint != NULL ? WEXITSTATUS(status) : -1;
 }
 
 /* "ready", or "CODE sentence" of a daemon that gives up. */
@@ -91,12 +156,20 @@ static int read_word(int fd, char *why, size_t why_len)
     char *end;
     long code = strtol(text, &end, 10);
     if (end == text || code <= 0 || code > 125) {
-        (void)snprintf(why, why_len, "qudagd ended before it was ready; its log tells more");
+        (void)snprintf(why, why_len, "qudagd ended before it was ready");
         return DAEMON_FAILED;
     }
     (void)snprintf(why, why_len, "%s", end + 1);
     why[strcspn(why, "\n")] = 0;
     return (int)code;
+}
+
+/* Takes the exit status of a daemon that gave up; one that lives on after all is not waited for. */
+static void reap(pid_t pid)
+{
+    for (unsigned turn = 0; turn < REAP_TURNS && waitpid(pid, NULL, WNOHANG) == 0; turn++) {
+        (void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
 }
 
 int spawn_daemon(const char *dir, const char *const *options, char *why, size_t why_len)
@@ -124,7 +197,7 @@ int spawn_daemon(const char *dir, const char *const *options, char *why, size_t 
     int code = pid < 0 ? DAEMON_FAILED : read_word(pipes[0], why, why_len);
     close(pipes[0]);
     if (code != 0 && pid > 0) {
-        (void)waitpid(pid, NULL, 0);
+        reap(pid);
     }
     return code;
 }

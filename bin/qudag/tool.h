@@ -3,6 +3,7 @@
  *
  *   main.c    table of subcommands, options, help       client.c   the control socket
  *   out.c     JSON, tables, errors                      spawn.c    starting daemons
+ *   nodeconf.c  the configuration of a new node
  *   cmd_*.c   the subcommands
  */
 #ifndef QUDAG_BIN_TOOL_H
@@ -21,6 +22,7 @@ struct tool {
     bool json, tty, colour;
     const struct sub *sub; /* the subcommand at work */
     struct rec *rec;       /* for requests */
+    uint64_t deadline_ns;  /* mono_ns() at which waiting for answers ends; 0: none */
 };
 
 struct sub {
@@ -82,13 +84,25 @@ void table_print(const struct tool *t, struct table *tb, const char *empty); /* 
 /* A request whose rows are a list: JSON {"NAME": [...]}, else a table. */
 int ask_list(struct tool *t, const char *name, const struct col *cols, size_t n_cols,
              const char *empty);
-/* A request of one row: JSON, or "title: value" lines. */
+/* One row of an answer: JSON, or "title value" lines. */
+void row_print(const struct tool *t, const struct rec_view *v, const struct col *cols,
+               size_t n_cols);
+/* A request that answers with nothing but its end: says "|done| |what|". */
+int ask_done(struct tool *t, const char *done, const char *what);
+/* A request of one row. */
 int ask_one(struct tool *t, const struct col *cols, size_t n_cols);
 void cell_text(char out[CELL_LEN], const struct col *c, const struct rec_view *v);
 void short_peer(char out[16], const char *peer);
 
 /* ---- spawn.c */
 bool find_qudagd(char out[PATH_LEN]);
+/* Becomes qudagd with the options |before|, --dir |dir| and -o for each of |options| (either list
+ * ends in NULL or is NULL).  Returns, false, only if that cannot be. */
+bool exec_qudagd(const char *dir, const char *const *before, const char *const *options);
+/* Runs it so to its end: its exit code, or -1.  *out, *complaint: what it wrote to standard output
+ * and standard error, to be freed (also after -1; NULL: nothing). */
+int ask_qudagd(const char *dir, const char *const *before, const char *const *options, char **out,
+               char **complaint);
 /* Starts a daemon for |dir| and waits until it serves or tells why not: 0, or its exit code and
  * |why|.  |options|: "SECTION.KEY=VALUE", ended by NULL. */
 int spawn_daemon(const char *dir, const char *const *options, char *why, size_t why_len);
@@ -97,10 +111,30 @@ bool wait_gone(const char *dir, unsigned seconds);
 bool daemon_answers(const char *dir); /* its socket takes connections */
 long daemon_pid(const char *dir);     /* 0: none runs */
 
+/* ---- nodeconf.c */
+struct nodeconf {
+    char path[PATH_LEN];
+    char *text; /* NULL: the folder has a configuration already */
+};
+/* Asks qudagd with --check-config or the like; *text: its answer, to be freed.  Errors are printed. */
+int nodeconf_ask(struct tool *t, const char *dir, const char *const *args,
+                 const char *const *options, char **text);
+/* Checks |options| together with what |dir| holds, and prepares the configuration of a folder that
+ * has none, so that it is written only once the daemon has taken it.  Errors are printed. */
+int nodeconf_make(struct tool *t, const char *dir, const char *const *options,
+                  struct nodeconf *made);
+int nodeconf_write(struct nodeconf *made); /* 0 or an errno; |made| is done with either way */
+void nodeconf_drop(struct nodeconf *made);
+
+/* ---- cmd_lab.c */
+/* If |dir| is the folder of a lab's node: the number of nodes of that lab, and its folder; else 0. */
+unsigned lab_of(const char *dir, char top[PATH_LEN]);
+
 int run_up(struct tool *t, int argc, char **argv);
 int run_down(struct tool *t, int argc, char **argv);
 int run_status(struct tool *t, int argc, char **argv);
 int run_config(struct tool *t, int argc, char **argv);
+int run_connect(struct tool *t, int argc, char **argv);
 int run_peers(struct tool *t, int argc, char **argv);
 int run_ping(struct tool *t, int argc, char **argv);
 int run_dht(struct tool *t, int argc, char **argv);

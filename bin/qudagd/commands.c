@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DARK_OTHER_NETWORK                                                                         \
+    "that address belongs to another network: one of the two is a lab, the other is not"
+
 #define RUN(name) static void run_##name(struct request *rq)
 #define DONE(name)                                                                                 \
     static void done_##name(struct request *rq, qudag_err err, const qudag_result *res)
@@ -39,7 +42,7 @@ static bool full_key(char out[160], const char *key)
 
 DONE(ping)
 {
-    if (err == QUDAG_OK && rq->step == 1) { /* the connection stands; now the ping itself */
+    if (err == QUDAG_OK && rq->step == 1) { /* the link is up; now the ping itself */
         rq->step = 2;
         rq->since_ns = mono_ns();
         wait_op(rq, qudag_ping(rq->d->node, &rq->peer, &rq->op), "ping");
@@ -54,42 +57,84 @@ DONE(ping)
     request_end_err(rq, err, err == QUDAG_OK ? "" : "no answer to the ping");
 }
 
+/* |text| is a peer id or a multiaddr with one; false: the request has ended with what is wrong. */
+static bool peer_argument(struct request *rq, const char *text)
+{
+    qudag_multiaddr addr = QUDAG_INIT(qudag_multiaddr);
+    char message[320];
+    qudag_err err = QUDAG_EINVAL;
+    if (text == NULL) {
+        usage(rq, "which peer?");
+        return false;
+    }
+    if (text[0] == '/') {
+        err = qudag_multiaddr_parse(&addr, text, QUDAG_ADDR_BOOTSTRAP, message, sizeof(message));
+        rq->peer = addr.peer;
+    } else {
+        err = qudag_peer_id_parse(&rq->peer, text);
+        (void)snprintf(message, sizeof(message),
+                       "%.100s is neither a peer id (12D3Koo...) nor a multiaddr such as "
+                       "/ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...",
+                       text);
+    }
+    if (err == QUDAG_OK) {
+        return true;
+    }
+    request_end(rq, TOOL_USAGE, qudag_err_name(err), message,
+                "qudag peers lists peer ids; a node's status shows its multiaddr as \"bootstrap\"");
+    return false;
+}
+
 RUN(ping)
 {
     const char *to = rec_get_str(&rq->args, "to");
-    char id[QUDAG_ADDR_TEXT_MAX];
-    if (to == NULL) {
-        usage(rq, "ping needs a peer id or a multiaddr");
+    if (!peer_argument(rq, to)) {
         return;
     }
-    if (to[0] != '/') {
-        qudag_err err = qudag_peer_id_parse(&rq->peer, to);
-        if (err == QUDAG_OK) {
-            err = qudag_ping(rq->d->node, &rq->peer, &rq->op);
-        }
-        wait_op(rq, err, to);
-        return;
-    }
-    const char *p2p = strstr(to, "/p2p/");
-    if (p2p == NULL || strlen(p2p + 5) >= sizeof(id)) {
-        usage(rq, "a multiaddr to ping must end in /p2p/PEER-ID");
-        return;
-    }
-    memcpy(id, p2p + 5, strlen(p2p + 5) + 1);
-    id[strcspn(id, "/#")] = 0;
-    qudag_err err = qudag_peer_id_parse(&rq->peer, id);
-    if (err == QUDAG_OK) {
+    if (to[0] == '/') {
         rq->step = 1;
-        err = qudag_connect(rq->d->node, to, &rq->op);
+        wait_op(rq, qudag_connect(rq->d->node, to, &rq->op), to);
+    } else {
+        wait_op(rq, qudag_ping(rq->d->node, &rq->peer, &rq->op), to);
     }
-    wait_op(rq, err, to);
+}
+
+RUN(connect)
+{
+    const char *to = rec_get_str(&rq->args, "to");
+    char message[160];
+    if (to != NULL && to[0] != '/') {
+        (void)snprintf(message, sizeof(message), "%.100s is not a multiaddr", to);
+        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL", message,
+                    "it looks like /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...");
+        return;
+    }
+    if (peer_argument(rq, to)) {
+        wait_op(rq, qudag_connect(rq->d->node, to, &rq->op), to);
+    }
+}
+
+DONE(connect)
+{
+    const char *to = rec_get_str(&rq->args, "to");
+    char message[256] = "";
+    (void)res;
+    if (err == QUDAG_OK) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_peer(r, "peer", &rq->peer);
+        rec_int(r, "took_ns", (int64_t)(mono_ns() - rq->since_ns));
+        request_send(rq);
+    } else {
+        (void)snprintf(message, sizeof(message), "%.200s", to);
+    }
+    request_end_err(rq, err, message);
 }
 
 /* ------------------------------------------------------------------ dht */
 
 RUN(dht_put)
 {
-    char key[160];
+    char key[160], message[120];
     struct rec_field value;
     qudag_dht_options o = {.size = sizeof(o),
                            .republish = !rec_get_bool(&rq->args, "once"),
@@ -97,6 +142,13 @@ RUN(dht_put)
     if (!full_key(key, rec_get_str(&rq->args, "key")) ||
         !rec_find(&rq->args, "value", REC_BYTES, &value)) {
         usage(rq, "put needs a key of at most 128 bytes and a value");
+        return;
+    }
+    if (value.len > QUDAG_DHT_VALUE_MAX) {
+        (void)snprintf(message, sizeof(message), "a value has at most %d bytes; this one has %zu",
+                       QUDAG_DHT_VALUE_MAX, value.len);
+        request_end(rq, TOOL_USAGE, "QUDAG_ETOOBIG", message,
+                    "a file of any size can be sent to a dark address: qudag help send");
         return;
     }
     wait_op(rq,
@@ -120,21 +172,39 @@ static void cost_row(struct request *rq, const qudag_result *res)
     }
 }
 
-/* Why a put or get ended, where the error alone does not say enough. */
-static const char *dht_why(qudag_err err, const char *otherwise)
+/* "name" of "/name/...". */
+static void namespace_of(char out[40], const char *key)
 {
+    (void)snprintf(out, 40, "%.*s", (int)strcspn(key + 1, "/"), key + 1);
+}
+
+/* Ends a put or get that failed, with more than the error alone says. */
+static void dht_end(struct request *rq, qudag_err err, const char *otherwise)
+{
+    char key[160] = "/", ns[40], message[256];
     switch (err) {
-    case QUDAG_OK:
-        return "";
     case QUDAG_EINVAL:
-        return "this node has no rules for that key or value: keys begin with /pk/, /qudag/relay/, "
-               "/qudag/dark/ or a name of open_namespaces (/app/ by default); values have limits";
+        (void)full_key(key, rec_get_str(&rq->args, "key"));
+        namespace_of(ns, key);
+        (void)snprintf(message, sizeof(message),
+                       "namespace \"%s\" is not open on this node, or its rules refuse this value",
+                       ns);
+        request_end(rq, TOOL_USAGE, qudag_err_name(err), message,
+                    "keys are /app/...; [dht] open_namespaces in qudag.conf adds namespaces");
+        return;
     case QUDAG_ENOTFOUND:
-        return "no value was found: those near the key have answered and have none";
+        request_end(rq, TOOL_NOT_FOUND, qudag_err_name(err),
+                    "the nodes closest to the key replied; none has a value",
+                    "it may have expired, or never existed; the spelling counts");
+        return;
     case QUDAG_EUNREACHABLE:
-        return "too few of those near the key answered to say anything";
+        request_end(rq, TOOL_UNREACHABLE, qudag_err_name(err),
+                    "too few of the nodes closest to the key replied",
+                    "qudag status shows whether this node has links; try again in a moment");
+        return;
     default:
-        return otherwise;
+        request_end_err(rq, err, err == QUDAG_OK ? "" : otherwise);
+        return;
     }
 }
 
@@ -144,7 +214,7 @@ DONE(dht_put)
         cost_row(rq, res);
         request_send(rq);
     }
-    request_end_err(rq, err, dht_why(err, "the value was not stored"));
+    dht_end(rq, err, "the value was not stored");
 }
 
 /* One of the words of qudag dht get --read; false: another one. */
@@ -189,7 +259,12 @@ RUN(dht_forget)
 DONE(dht_forget)
 {
     (void)res;
-    request_end_err(rq, err, err == QUDAG_OK ? "" : "this node does not publish that key");
+    if (err == QUDAG_ENOTFOUND) {
+        request_end(rq, TOOL_NOT_FOUND, qudag_err_name(err), "this node does not publish that",
+                    "qudag dht published lists what it publishes");
+        return;
+    }
+    request_end_err(rq, err, err == QUDAG_OK ? "" : "it is still published");
 }
 
 RUN(dht_unprovide)
@@ -205,17 +280,15 @@ DONE(dht_get)
         rec_bytes(rq->d->rec, "value", res->value.base, res->value.len);
         request_send(rq);
     }
-    request_end_err(rq, err, dht_why(err, "no value was found"));
+    dht_end(rq, err, "no value was found");
 }
 
 RUN(dht_find)
 {
     const char *to = rec_get_str(&rq->args, "peer");
-    qudag_err err = to == NULL ? QUDAG_EINVAL : qudag_peer_id_parse(&rq->peer, to);
-    if (err == QUDAG_OK) {
-        err = qudag_dht_find_peer(rq->d->node, &rq->peer, &rq->op);
+    if (peer_argument(rq, to)) {
+        wait_op(rq, qudag_dht_find_peer(rq->d->node, &rq->peer, &rq->op), to);
     }
-    wait_op(rq, err, to == NULL ? "find" : to);
 }
 
 DONE(dht_find)
@@ -295,21 +368,49 @@ RUN(circuit_close)
     char *end = NULL;
     uint64_t id = text == NULL ? 0 : strtoull(text, &end, 16);
     if (id == 0 || *end != 0) {
-        usage(rq, "close needs the id that circuit list shows");
+        usage(rq, "circuit close needs a circuit as qudag circuit list shows it");
         return;
     }
-    request_end_err(rq, qudag_circuit_close(rq->d->node, (qudag_circuit){id}), text);
+    qudag_err err = qudag_circuit_close(rq->d->node, (qudag_circuit){id});
+    if (err == QUDAG_ESTALE || err == QUDAG_ENOTFOUND) {
+        char message[64];
+        (void)snprintf(message, sizeof(message), "there is no circuit %.20s", text);
+        request_end(rq, TOOL_NOT_FOUND, qudag_err_name(err), message,
+                    "qudag circuit list shows the open ones");
+        return;
+    }
+    request_end_err(rq, err, text);
 }
 
 /* ------------------------------------------------------------------ dark addresses */
 
+/* The own address of that label. */
+static bool dark_labelled(const qudag_node *n, const char *label, char out[QUDAG_DARK_TEXT_MAX])
+{
+    qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
+    for (size_t it = 0; qudag_dark_next(n, &it, &info);) {
+        if (info.label[0] != 0 && strcmp(info.label, label) == 0) {
+            memcpy(out, info.addr, QUDAG_DARK_TEXT_MAX);
+            return true;
+        }
+    }
+    return false;
+}
+
 RUN(dark_new)
 {
     const char *label = rec_get_str(&rq->args, "label");
-    char addr[QUDAG_DARK_TEXT_MAX];
+    char addr[QUDAG_DARK_TEXT_MAX], message[120];
     label = label == NULL ? "" : label;
     if (strlen(label) > QUDAG_DARK_LABEL_MAX) {
         usage(rq, "a label has at most 32 bytes");
+        return;
+    }
+    if (label[0] != 0 && dark_labelled(rq->d->node, label, addr)) {
+        (void)snprintf(message, sizeof(message), "this node has an address labelled %s already",
+                       label);
+        request_end(rq, TOOL_USAGE, "QUDAG_EEXISTS", message,
+                    "choose another label; qudag dark list shows those in use");
         return;
     }
     qudag_err err = qudag_dark_create(rq->d->node, label, addr);
@@ -322,25 +423,55 @@ RUN(dark_new)
     request_end_err(rq, err, err == QUDAG_OK ? "" : "no dark address could be made");
 }
 
-/* The address itself, or the own one of that label. */
+/* The address itself, or the own one of that label; NULL: the request has ended with what is wrong. */
 static const char *dark_of(struct request *rq, char out[QUDAG_DARK_TEXT_MAX])
 {
     const char *text = rec_get_str(&rq->args, "address");
-    qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
-    for (size_t it = 0; text != NULL && qudag_dark_next(rq->d->node, &it, &info);) {
-        if (info.label[0] != 0 && strcmp(info.label, text) == 0) {
-            memcpy(out, info.addr, QUDAG_DARK_TEXT_MAX);
-            return out;
-        }
+    char message[256];
+    text = text == NULL ? "" : text;
+    if (text[0] != 0 && dark_labelled(rq->d->node, text, out)) {
+        return out;
     }
-    return text == NULL ? "" : text;
+    qudag_err err = qudag_dark_check(text);
+    if (err == QUDAG_OK || err == QUDAG_EUNSUPPORTED) {
+        return text;
+    }
+    if (err == QUDAG_ECHECKSUM) {
+        request_end_err(rq, err, text);
+        return NULL;
+    }
+    (void)snprintf(message, sizeof(message),
+                   "%.100s is neither a dark address nor a label of an address of this node", text);
+    request_end(rq, TOOL_USAGE, qudag_err_name(err), message,
+                "qudag dark list shows addresses and labels");
+    return NULL;
+}
+
+/* An address that is well formed and yet not supported belongs to another network. */
+static void dark_end(struct request *rq, qudag_err err, const char *what)
+{
+    const char *text = rec_get_str(&rq->args, "address");
+    if (err == QUDAG_EUNSUPPORTED && text != NULL && qudag_dark_check(text) == QUDAG_OK) {
+        request_end(rq, TOOL_USAGE, qudag_err_name(err), DARK_OTHER_NETWORK,
+                    "a lab's addresses are reached from nodes of that lab: qudag lab exec");
+        return;
+    }
+    if (err == QUDAG_ENOTFOUND && strcmp(rq->cmd->name, "dark.resolve") != 0) {
+        request_end(rq, TOOL_NOT_FOUND, qudag_err_name(err), "the address is not one of this node",
+                    "qudag dark list shows those that are");
+        return;
+    }
+    request_end_err(rq, err, what);
 }
 
 RUN(dark_publish)
 {
     char own[QUDAG_DARK_TEXT_MAX];
     const char *addr = dark_of(rq, own);
-    wait_op(rq, qudag_dark_publish(rq->d->node, addr, &rq->op), addr);
+    qudag_err err = addr == NULL ? QUDAG_OK : qudag_dark_publish(rq->d->node, addr, &rq->op);
+    if (err != QUDAG_OK) {
+        dark_end(rq, err, addr);
+    }
 }
 
 DONE(dark_publish)
@@ -356,7 +487,10 @@ RUN(dark_forget)
 {
     char own[QUDAG_DARK_TEXT_MAX];
     const char *addr = dark_of(rq, own);
-    wait_op(rq, qudag_dark_forget(rq->d->node, addr, &rq->op), addr);
+    qudag_err err = addr == NULL ? QUDAG_OK : qudag_dark_forget(rq->d->node, addr, &rq->op);
+    if (err != QUDAG_OK) {
+        dark_end(rq, err, addr);
+    }
 }
 
 DONE(dark_forget)
@@ -370,9 +504,12 @@ DONE(dark_forget)
 
 RUN(dark_resolve)
 {
-    const char *addr = rec_get_str(&rq->args, "address");
-    addr = addr == NULL ? "" : addr;
-    wait_op(rq, qudag_dark_resolve(rq->d->node, addr, &rq->op), addr);
+    char own[QUDAG_DARK_TEXT_MAX];
+    const char *addr = dark_of(rq, own);
+    qudag_err err = addr == NULL ? QUDAG_OK : qudag_dark_resolve(rq->d->node, addr, &rq->op);
+    if (err != QUDAG_OK) {
+        dark_end(rq, err, addr);
+    }
 }
 
 DONE(dark_resolve)
@@ -385,7 +522,7 @@ DONE(dark_resolve)
         rec_int(r, "took_ns", (int64_t)res->took);
         request_send(rq);
     }
-    request_end_err(rq, err, err == QUDAG_OK ? "" : "the address was not resolved");
+    dark_end(rq, err, err == QUDAG_OK ? "" : "the address was not resolved");
 }
 
 /* ------------------------------------------------------------------ the daemon itself */
@@ -399,13 +536,15 @@ RUN(stop)
 
 static bool ends_watch(struct request *rq, qudag_phase p)
 {
-    return p == QUDAG_PHASE_READY || p == QUDAG_PHASE_FAILED ||
+    bool patient =
+        rec_get_bool(&rq->args, "until_ready"); /* a failed attempt is followed by others */
+    return p == QUDAG_PHASE_READY || (p == QUDAG_PHASE_FAILED && !patient) ||
            (p == QUDAG_PHASE_START && rq->d->conf.v[CONF_BOOTSTRAP].n == 0);
 }
 
 static void phase_row(struct request *rq, const struct phase_note *p)
 {
-    report_phase(request_rec(rq, REC_PROGRESS), p);
+    report_phase(request_rec(rq, REC_PROGRESS), rq->d, p);
     request_send(rq);
 }
 
@@ -413,9 +552,7 @@ static void end_watch(struct request *rq, const struct phase_note *p)
 {
     rq->watching = false;
     if (p->phase == QUDAG_PHASE_FAILED) {
-        request_end(rq, TOOL_UNREACHABLE,
-                    p->err == QUDAG_EBOOTSTRAP ? "BootstrapFailed" : qudag_err_name(p->err),
-                    qudag_strerror(p->err),
+        request_end(rq, TOOL_UNREACHABLE, qudag_err_name(p->err), qudag_strerror(p->err),
                     "check [node] bootstrap and that UDP gets through; the daemon goes on trying");
         return;
     }
@@ -448,7 +585,9 @@ static const struct command commands[] = {
     {"peers", report_peers, NULL},
     {"relays", report_relays, NULL},
     {"stats", report_stats, NULL},
+    {"connect", run_connect, done_connect},
     {"ping", run_ping, done_ping},
+    {"config", report_config, NULL},
     {"dht.put", run_dht_put, done_dht_put},
     {"dht.get", run_dht_get, done_dht_get},
     {"dht.forget", run_dht_forget, done_dht_forget},

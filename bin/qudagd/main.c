@@ -465,8 +465,9 @@ static int run(struct daemon *d, const char *dir)
     return code;
 }
 
-/* The configuration alone, with an identity made for the occasion: nothing is touched. */
-static int check(struct daemon *d)
+/* The configuration alone, with an identity made for the occasion: nothing is touched.  What is
+ * printed is what a daemon would start with, so it is checked as well. */
+static int check(struct daemon *d, bool print)
 {
     qudag_settings s;
     qudag_identity *id = NULL;
@@ -479,7 +480,11 @@ static int check(struct daemon *d)
     if (err != QUDAG_OK) {
         return complain(d, DAEMON_USAGE, d->state.why);
     }
-    (void)printf("the configuration is good\n");
+    if (print) {
+        conf_print(&d->conf, stdout);
+    } else {
+        (void)printf("configuration OK\n");
+    }
     return DAEMON_OK;
 }
 
@@ -500,11 +505,7 @@ static int configure(struct daemon *d, const struct options *o)
     if (!read_conf(d, &d->conf)) {
         return complain(d, DAEMON_USAGE, d->conf.why);
     }
-    if (o->print) {
-        conf_print(&d->conf, stdout);
-        return DAEMON_OK;
-    }
-    return o->check ? check(d) : run(d, dir);
+    return o->print || o->check ? check(d, o->print) : run(d, dir);
 }
 
 enum { OPT_CHECK = 256, OPT_PRINT, OPT_FOREGROUND, OPT_NOTIFY };

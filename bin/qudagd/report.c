@@ -3,6 +3,7 @@
 
 #include "start.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,7 +23,20 @@ const char *phase_name(qudag_phase p)
     return (unsigned)p < sizeof(name) / sizeof(name[0]) ? name[p] : "?";
 }
 
-void report_phase(struct rec *r, const struct phase_note *p)
+/* Nanoseconds until the next bootstrap attempt; 0: none is due. */
+static int64_t retry_ns(const struct daemon *d)
+{
+    const char *name;
+    uint64_t value;
+    for (size_t it = 0; qudag_node_stat_next(d->node, &it, &name, &value);) {
+        if (strcmp(name, "bootstrap_retry_ms") == 0) {
+            return (int64_t)value * 1000000;
+        }
+    }
+    return 0;
+}
+
+void report_phase(struct rec *r, const struct daemon *d, const struct phase_note *p)
 {
     rec_str(r, "phase", phase_name(p->phase));
     rec_int(r, "have", p->a);
@@ -30,6 +44,10 @@ void report_phase(struct rec *r, const struct phase_note *p)
     rec_int(r, "at_ns", (int64_t)p->at_ns);
     if (p->err != QUDAG_OK) {
         rec_str(r, "error", qudag_err_name(p->err));
+        rec_str(r, "reason", qudag_strerror(p->err));
+    }
+    if (p->phase == QUDAG_PHASE_FAILED && d->node != NULL) {
+        rec_int(r, "retry_ns", retry_ns(d));
     }
 }
 
@@ -43,6 +61,35 @@ static size_t count_links(const qudag_node *n, size_t *pq)
         *pq += info.pq_kex && info.pq_auth;
     }
     return links;
+}
+
+/* What a health check wants to know; qudag(1), status. */
+static const char *health(const struct daemon *d, qudag_phase phase, size_t links)
+{
+    bool alone = d->conf.v[CONF_BOOTSTRAP].n == 0;
+    if (phase == QUDAG_PHASE_FAILED) {
+        return "failed";
+    }
+    if (links == 0 && alone) {
+        return "alone";
+    }
+    if (phase != QUDAG_PHASE_READY) {
+        return "starting";
+    }
+    return links == 0 ? "isolated" : "ok";
+}
+
+static void status_health(struct rec *r, const struct daemon *d)
+{
+    size_t pq;
+    qudag_phase phase = qudag_node_phase(d->node);
+    rec_str(r, "phase", phase_name(phase));
+    rec_str(r, "health", health(d, phase, count_links(d->node, &pq)));
+    rec_int(r, "bootstrap_peers", (int64_t)d->conf.v[CONF_BOOTSTRAP].n);
+    if (phase == QUDAG_PHASE_FAILED && d->n_phases > 0) {
+        rec_str(r, "reason", qudag_strerror(d->phases[d->n_phases - 1].err));
+        rec_int(r, "retry_ns", retry_ns(d));
+    }
 }
 
 static void status_counts(struct rec *r, const qudag_node *n)
@@ -91,7 +138,7 @@ void report_status(struct request *rq)
         rec_str(r, "addresses", addr);
         rec_strf(r, "bootstrap", "%s#%s", addr, hex);
     }
-    rec_str(r, "phase", phase_name(qudag_node_phase(d->node)));
+    status_health(r, d);
     rec_int(r, "uptime_ns", (int64_t)(mono_ns() - d->since_ns));
     rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
     status_counts(r, d->node);
@@ -220,6 +267,26 @@ void report_store(struct request *rq)
         }
     }
     request_send(rq);
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+/* The configuration in force: file, options and defaults together. */
+void report_config(struct request *rq)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&text, &len);
+    if (to != NULL) {
+        conf_print(&rq->d->conf, to);
+        (void)fclose(to);
+    }
+    if (text == NULL) {
+        request_end_err(rq, QUDAG_ENOMEM, "");
+        return;
+    }
+    rec_str(request_rec(rq, REC_ROW), "text", text);
+    request_send(rq);
+    free(text);
     request_end_err(rq, QUDAG_OK, "");
 }
 

@@ -158,7 +158,11 @@ static void tell(struct transfer_out *s, enum rec_type type)
         rec_int(r, "sending_ns", (int64_t)(mono_ns() - s->sent_ns));
     }
     if (s->last != QUDAG_OK) {
+        uint64_t silent_ns = mono_ns() - s->progress_ns;
         rec_str(r, "last_error", qudag_err_name(s->last));
+        rec_str(r, "last_reason", qudag_strerror(s->last));
+        rec_int(r, "left_ns",
+                silent_ns < GIVE_UP_S * NS_PER_S ? (int64_t)(GIVE_UP_S * NS_PER_S - silent_ns) : 0);
     }
     if (s->streaming && s->service[0] != 0) {
         with_circuits(s, r);

@@ -15,15 +15,16 @@ _qudag() {
     esac
     local words=''
     case $cmd in
-    '') words='up down status peers ping dht circuit dark send inbox stats config lab version help --dir --json' ;;
+    '') words='up down status connect peers ping dht circuit dark send inbox stats config lab version help --dir --json' ;;
     up) words='--listen --bootstrap --timeout --no-wait --foreground --lab -o' ;;
     peers) words='--relays' ;;
     dht) [ -n "$sub" ] || words='put get forget find closest provide unprovide providers records published store table' ;;
     circuit) [ -n "$sub" ] && words='--hops' || words='build list close' ;;
     dark) case $sub in
         '') words='new list publish resolve forget' ;;
-        publish | forget) words=$(qudag "${dir[@]}" --json dark list 2>/dev/null |
-            grep -o '"label":"[^"]\+"' | cut -d'"' -f4) ;;
+        publish | resolve | forget) words=$(qudag "${dir[@]}" --json dark list 2>/dev/null |
+            grep -o '"label":"[^"]\+"' | cut -d'"' -f4)
+            [ "$sub" = forget ] && words="$words --yes" ;;
         esac ;;
     lab) [ -n "$sub" ] || words='up status down exec' ;;
     config) [ -n "$sub" ] || words='check show' ;;
@@ -33,7 +34,7 @@ _qudag() {
             mapfile -t COMPREPLY < <(compgen -f -W '-m --again' -- "$cur")
             return
         fi ;;
-    help) words='up down status peers ping dht circuit dark send inbox stats config lab version' ;;
+    help) words='up down status connect peers ping dht circuit dark send inbox stats config lab version' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -17,6 +17,10 @@ static const char *fault_of(struct pinned_addr *a, const char *text, qudag_addr_
                             qudag_err *err)
 {
     *err = multiaddr_parse_pinned(&a->addr, a->pq_hash, &a->has_pq, text);
+    if (strncmp(text, "/dns", 4) == 0) {
+        *err = QUDAG_EUNSUPPORTED;
+        return "host names (/dns, /dns4, /dns6, /dnsaddr) are not supported yet; use " FORM;
+    }
     if (*err == QUDAG_EUNSUPPORTED) {
         return "names a protocol that this version does not know; the form is " FORM;
     }

@@ -185,7 +185,7 @@ struct all_stats {
     struct onion_stats onion;
     struct io_stats io;
     struct store_stats store;
-    uint64_t mem_used, mem_peak, mem_refused, relays;
+    uint64_t mem_used, mem_peak, mem_refused, relays, boot_retry_ms;
 };
 
 /* name, member, whether it is 32 bits wide */
@@ -266,6 +266,7 @@ struct all_stats {
     XX("udp_refused", io.refused)                                                                  \
     XX("udp_gso", io.gso)                                                                          \
     XX("udp_gro", io.gro)                                                                          \
+    XX("bootstrap_retry_ms", boot_retry_ms)                                                        \
     XX("loop_turns", io.turns)                                                                     \
     XX("memory_bytes", mem_used)                                                                   \
     XX("memory_peak_bytes", mem_peak)                                                              \
@@ -296,6 +297,7 @@ bool qudag_node_stat_next(const qudag_node *n, size_t *it, const char **name, ui
     s.mem_peak = n->mem.peak;
     s.mem_refused = n->mem.refused;
     s.relays = relays_count(node_relays(n->node));
+    s.boot_retry_ms = node_boot_retry_ms(n->node, io_now());
     const uint64_t values[] = {
 #define XX(text, member) s.member,
         STATS(XX)

@@ -440,6 +440,13 @@ struct onion *node_onion(const struct node *n)
     return n->onion;
 }
 
+uint64_t node_boot_retry_ms(const struct node *n, tstamp now)
+{
+    const struct boot *b = &n->boot;
+    bool waits = b->phase == NODE_FAILED && b->retry_at != TSTAMP_NEVER;
+    return waits && b->retry_at > now ? (b->retry_at - now) / NS_PER_MS : 0;
+}
+
 struct relays *node_relays(const struct node *n)
 {
     return n->relays;

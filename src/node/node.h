@@ -200,6 +200,8 @@ struct swarm *node_swarm(const struct node *n);
 struct kad *node_kad(const struct node *n);
 struct onion *node_onion(const struct node *n);
 struct relays *node_relays(const struct node *n);
+/* Milliseconds until bootstrap peers are dialled again; 0 unless the last attempt failed. */
+uint64_t node_boot_retry_ms(const struct node *n, tstamp now);
 struct dark *node_dark(const struct node *n);
 struct quic *node_quic(const struct node *n);
 /* Agent and protocols a peer told; false before it did.  Texts borrowed until the next drain. */

@@ -108,7 +108,7 @@ def main():
     check(send_and_find(client, service, address, str(empty)) == b'', 'an empty file')
     print('ok: files, the same twice, anew, and an empty one', flush=True)
 
-    service.ask('dark', 'forget', 'post')
+    service.ask('dark', 'forget', 'post', '--yes')
     check(service.ask('dark', 'list')['addresses'] == [], 'the forgotten address is still listed')
     code, text = nodes[8].tool('dark', 'resolve', address)
     check(code != 0, f'a withdrawn address resolves: {text}')
