@@ -97,7 +97,7 @@ static void poll_for(struct sock *s, bool write)
 }
 
 /* True when it left or is lost, false when the socket is full. */
-static bool send_tx(struct io *io, const struct quic_tx *tx)
+static bool send_tx(struct io *io, const struct quic_tx *tx, tstamp now)
 {
     struct sock *s = sock_for(io, tx);
 
@@ -105,14 +105,13 @@ static bool send_tx(struct io *io, const struct quic_tx *tx)
         io->stats.send_errors++;
         return true;
     }
-    bool gso = s->udp.gso;
-    enum udp_sent r = udp_send(&s->udp, tx, &io->stats);
-    if (r == UDP_LOST && gso && !s->udp.gso) {
-        r = udp_send(&s->udp, tx, &io->stats); /* again, cut here */
-    }
+    enum udp_sent r = udp_send(&s->udp, tx, now, &io->stats);
     if (r == UDP_AGAIN) {
         poll_for(s, true);
         return false;
+    }
+    if (r == UDP_TOO_BIG) {
+        node_too_big(io->node, &tx->remote, now);
     }
     return true;
 }
@@ -146,7 +145,7 @@ static void persist_retry(struct io *io, tstamp now)
 static bool flush(struct io *io, tstamp now)
 {
     if (io->pending.len > 0) {
-        if (!send_tx(io, &io->pending)) {
+        if (!send_tx(io, &io->pending, now)) {
             return true;
         }
         io->pending.len = 0;
@@ -157,7 +156,7 @@ static bool flush(struct io *io, tstamp now)
         if (!node_send(io->node, now, &tx)) {
             return true;
         }
-        if (tx.len > 0 && !send_tx(io, &tx)) {
+        if (tx.len > 0 && !send_tx(io, &tx, now)) {
             io->pending = tx; /* tx_buf is not reused while something is pending */
             return true;
         }
@@ -263,6 +262,8 @@ static void read_errors(struct io *io, struct sock *s)
         if (e == UDP_REFUSED) {
             io->stats.refused++;
             node_unreachable(io->node, &remote, io_now());
+        } else if (e == UDP_ERROR_TOO_BIG) {
+            node_too_big(io->node, &remote, io_now());
         }
     }
     (void)uv_poll_start(&s->poll, UV_READABLE | (s->want_write ? UV_WRITABLE : 0), on_poll);
@@ -637,10 +638,12 @@ size_t io_addrs(const struct io *io, struct netaddr *out, size_t max)
 
 void io_stats_get(const struct io *io, struct io_stats *out)
 {
+    tstamp now = io_now();
+
     *out = io->stats;
     out->gso = out->gro = true;
     for (size_t i = 0; i < io->n_socks; i++) {
-        out->gso = out->gso && io->sock[i].udp.gso;
+        out->gso = out->gso && udp_segments(&io->sock[i].udp, now);
         out->gro = out->gro && io->sock[i].udp.gro;
     }
 }

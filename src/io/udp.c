@@ -17,6 +17,7 @@
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
+#define GSO_RETRY (60 * NS_PER_S)
 #define GSO_SEGMENTS_MAX 64 /* linux: UDP_MAX_SEGMENTS of the oldest kernels */
 #define SOCKET_BUFFER (4 * 1024 * 1024)
 
@@ -212,8 +213,9 @@ static void put_controls(struct msghdr *h, void *control, const struct udp *u,
     }
 }
 
-static enum udp_sent send_one(struct udp *u, const struct quic_tx *tx, size_t at, size_t len,
-                              uint16_t segment)
+/* One system call: |len| bytes of |tx| from |at|; |segment| 0: they are one datagram.  0, or an errno. */
+static int send_one(struct udp *u, const struct quic_tx *tx, size_t at, size_t len,
+                    uint16_t segment)
 {
     _Alignas(struct cmsghdr) uint8_t control[128];
     union any_addr to;
@@ -228,58 +230,105 @@ static enum udp_sent send_one(struct udp *u, const struct quic_tx *tx, size_t at
     }
     for (int tries = 0; tries < 3; tries++) {
         if (sendmsg(u->fd, &h, 0) >= 0) {
-            return UDP_SENT;
-        }
-        if (errno == EAGAIN || errno == ENOBUFS) {
-            return UDP_AGAIN;
-        }
-        if (segment != 0 && (errno == EIO || errno == EINVAL || errno == EMSGSIZE)) {
-            u->gso = false; /* the device cannot; cut here from now on */
-            return UDP_LOST;
+            return 0;
         }
         if (errno != EINTR && errno != ECONNREFUSED) { /* the latter reports an older datagram */
-            return UDP_LOST;
+            break;
         }
     }
-    return UDP_LOST;
+    return errno;
 }
 
-enum udp_sent udp_send(struct udp *u, const struct quic_tx *tx, struct io_stats *st)
+static enum udp_sent judge(int err, size_t dgrams, struct io_stats *st)
+{
+    st->send_calls++;
+    if (err == 0) {
+        st->send_dgrams += dgrams;
+        return UDP_SENT;
+    }
+    if (err == EAGAIN || err == ENOBUFS) {
+        st->send_again++;
+        return UDP_AGAIN;
+    }
+    st->send_errors++;
+    return err == EMSGSIZE ? UDP_TOO_BIG : UDP_LOST;
+}
+
+/* The datagrams of |len| bytes from |at|, each in a call of its own. */
+static enum udp_sent send_cut(struct udp *u, const struct quic_tx *tx, size_t at, size_t len,
+                              struct io_stats *st)
 {
     size_t seg = tx->segment == 0 ? tx->len : tx->segment;
-    size_t step = u->gso ? seg * GSO_SEGMENTS_MAX : seg;
     enum udp_sent result = UDP_SENT;
 
-    for (size_t at = 0; at < tx->len; at += step) {
-        size_t len = tx->len - at < step ? tx->len - at : step;
-        enum udp_sent r = send_one(u, tx, at, len, len > seg ? (uint16_t)seg : 0);
-        st->send_calls++;
+    for (size_t end = at + len; at < end; at += seg) {
+        size_t n = end - at < seg ? end - at : seg;
+        enum udp_sent r = judge(send_one(u, tx, at, n, 0), 1, st);
         if (r == UDP_AGAIN) {
-            st->send_again++;
-            return at == 0 ? UDP_AGAIN : UDP_LOST; /* the rest is lost; QUIC repairs it */
+            return at == 0 ? UDP_AGAIN : UDP_LOST; /* the rest is lost */
         }
-        if (r == UDP_LOST) {
-            st->send_errors++;
-            result = UDP_LOST;
-        } else {
-            st->send_dgrams += (len + seg - 1) / seg;
-        }
+        result = r == UDP_SENT ? result : r;
     }
     return result;
 }
 
-/* Whether |c| tells that ICMP reported nobody at the destination. */
-static bool is_refusal(const struct cmsghdr *c)
+bool udp_segments(const struct udp *u, tstamp now)
+{
+    return u->gso && now >= u->gso_retry_at;
+}
+
+/* As segments in one call; cut here if that is refused, and for a while if it is the device that refuses. */
+static enum udp_sent send_segments(struct udp *u, const struct quic_tx *tx, size_t at, size_t len,
+                                   tstamp now, struct io_stats *st)
+{
+    size_t seg = tx->segment;
+    int err = send_one(u, tx, at, len, (uint16_t)seg);
+
+    if (err != EIO && err != EINVAL && err != EMSGSIZE) {
+        return judge(err, (len + seg - 1) / seg, st);
+    }
+    st->send_calls++;
+    enum udp_sent r = send_cut(u, tx, at, len, st);
+    if (r == UDP_SENT) { /* the datagrams are fine, so it is not their size or source address */
+        u->gso_retry_at = tstamp_after(now, GSO_RETRY);
+    }
+    return r;
+}
+
+enum udp_sent udp_send(struct udp *u, const struct quic_tx *tx, tstamp now, struct io_stats *st)
+{
+    size_t seg = tx->segment == 0 ? tx->len : tx->segment;
+    enum udp_sent result = UDP_SENT;
+
+    for (size_t at = 0, step = seg * GSO_SEGMENTS_MAX; at < tx->len; at += step) {
+        size_t len = tx->len - at < step ? tx->len - at : step;
+        enum udp_sent r = len > seg && udp_segments(u, now) ? send_segments(u, tx, at, len, now, st)
+                                                            : send_cut(u, tx, at, len, st);
+        if (r == UDP_AGAIN) {
+            return at == 0 ? UDP_AGAIN : UDP_LOST;
+        }
+        result = r == UDP_SENT ? result : r;
+    }
+    return result;
+}
+
+static enum udp_error error_of(const struct cmsghdr *c)
 {
     struct sock_extended_err e;
 
     if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
         !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) {
-        return false;
+        return UDP_OTHER_ERROR;
     }
     memcpy(&e, CMSG_DATA(c), sizeof(e));
-    return (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6) &&
-           (e.ee_errno == ECONNREFUSED || e.ee_errno == EHOSTUNREACH || e.ee_errno == ENETUNREACH);
+    if (e.ee_errno == EMSGSIZE) {
+        return UDP_ERROR_TOO_BIG;
+    }
+    bool icmp = e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6;
+    return icmp && (e.ee_errno == ECONNREFUSED || e.ee_errno == EHOSTUNREACH ||
+                    e.ee_errno == ENETUNREACH)
+               ? UDP_REFUSED
+               : UDP_OTHER_ERROR;
 }
 
 enum udp_error udp_next_error(struct udp *u, struct netaddr *remote)
@@ -299,9 +348,10 @@ enum udp_error udp_next_error(struct udp *u, struct netaddr *remote)
         return UDP_NO_ERROR;
     }
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c != NULL; c = CMSG_NXTHDR(&h, c)) {
-        if (is_refusal(c)) {
+        enum udp_error e = error_of(c);
+        if (e != UDP_OTHER_ERROR) {
             from_sockaddr(remote, &to);
-            return UDP_REFUSED;
+            return e;
         }
     }
     return UDP_OTHER_ERROR;

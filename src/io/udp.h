@@ -11,7 +11,8 @@
 struct udp {
     int fd;
     struct netaddr bound;
-    bool gso, gro;
+    bool gso, gro;       /* what the kernel offers */
+    tstamp gso_retry_at; /* a device refused segments: none before then */
 };
 
 struct udp_msg {
@@ -28,12 +29,26 @@ void udp_close(struct udp *u);
 /* Up to UDP_BATCH messages into |buf| (UDP_BATCH * UDP_BUF bytes); 0: nothing there. */
 size_t udp_recv(struct udp *u, struct udp_msg *msg, uint8_t *buf);
 
-enum udp_error { UDP_NO_ERROR, UDP_OTHER_ERROR, UDP_REFUSED };
-/* The next ICMP error the kernel matched to a datagram of ours; REFUSED: nobody listens at |remote|. */
+enum udp_error { UDP_NO_ERROR, UDP_OTHER_ERROR, UDP_REFUSED, UDP_ERROR_TOO_BIG };
+/*
+ * The next error that the kernel matched to a datagram of ours; REFUSED: nobody listens at |remote|; TOO_BIG:
+ * a router on the way, or the kernel itself, has a smaller MTU.
+ */
 enum udp_error udp_next_error(struct udp *u, struct netaddr *remote);
 
-enum udp_sent { UDP_SENT, UDP_AGAIN, UDP_LOST };
-/* |tx|->len bytes as datagrams of |tx|->segment; counts system calls into |st|. */
-enum udp_sent udp_send(struct udp *u, const struct quic_tx *tx, struct io_stats *st);
+enum udp_sent {
+    UDP_SENT,
+    UDP_AGAIN,   /* the socket is full: send it later */
+    UDP_LOST,    /* at least one datagram did not leave; QUIC repairs that */
+    UDP_TOO_BIG, /* likewise, because the interface's MTU is smaller (EMSGSIZE) */
+};
+/*
+ * |tx|->len bytes as datagrams of |tx|->segment; counts system calls into |st|.  Where a device refuses
+ * segments they are cut here, and tried again a minute later.
+ */
+enum udp_sent udp_send(struct udp *u, const struct quic_tx *tx, tstamp now, struct io_stats *st);
+
+/* Whether the socket sends segments at present. */
+bool udp_segments(const struct udp *u, tstamp now);
 
 #endif

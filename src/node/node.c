@@ -326,6 +326,12 @@ void node_unreachable(struct node *n, const struct netaddr *remote, tstamp now)
     take_link_events(n, now);
 }
 
+void node_too_big(struct node *n, const struct netaddr *remote, tstamp now)
+{
+    n->now = now;
+    quic_too_big(n->quic, remote, now);
+}
+
 void node_recv(struct node *n, const struct quic_dgram *d, tstamp now)
 {
     n->now = now;

@@ -145,6 +145,8 @@ void node_shutdown(struct node *n, tstamp now); /* then send until nothing is le
 void node_recv(struct node *n, const struct quic_dgram *d, tstamp now);
 /* The network says that nobody listens at |remote|; see quic_unreachable. */
 void node_unreachable(struct node *n, const struct netaddr *remote, tstamp now);
+/* A datagram to |remote| was too large for the path; see quic_too_big. */
+void node_too_big(struct node *n, const struct netaddr *remote, tstamp now);
 void node_tick(struct node *n, tstamp now);
 tstamp node_deadline(const struct node *n);
 /* How many hooks were called so far: whoever waits for one need not sleep when it has been. */

@@ -67,6 +67,7 @@ static struct qconn *conn_alloc(struct quic *q, bool server, const struct netadd
     list_init(&c->ready);
     list_init(&c->blocked);
     ngtcp2_ccerr_default(&c->close_err);
+    pmtu_init(&c->pmtu, q->cfg.max_udp_payload);
     c->conn_ref = (ngtcp2_crypto_conn_ref){.get_conn = get_conn, .user_data = c};
     if (sec_hs_start(&c->hs, q->cfg.sec, server, expect) != QUDAG_OK) {
         mem_free(q->mem, c);
@@ -259,7 +260,60 @@ void conn_set_timer(struct qconn *c)
     if (c->held && !list_empty(&c->ready)) {
         at = tstamp_min(at, c->paced);
     }
+    if (c->pmtu.state == PMTU_SUSPECT) {
+        at = tstamp_min(at, c->pmtu.until);
+    }
     set_timer(c, at);
+}
+
+static void log_pmtu(struct qconn *c)
+{
+    bool limited = pmtu_is_limited(&c->pmtu);
+    char text[NETADDR_TEXT_MAX] = "";
+
+    c->q->stats.pmtu_limited += limited ? 1 : 0;
+    (void)netaddr_text(text, sizeof text, &c->remote);
+    log_event(&c->q->cfg.log, LOG_INFO,
+              limited ? "quic.link.pmtu_limited" : "quic.link.pmtu_raised",
+              LOG_NET("remote", text));
+}
+
+/* Looks whether large packets still pass: after every packet received and every timer. */
+static void watch_pmtu(struct qconn *c)
+{
+    struct pmtu_sample s = {.now = c->q->now};
+    ngtcp2_conn_info info;
+    bool changed;
+
+    if (!c->completed || c->pmtu.max <= PMTU_BASE) {
+        return;
+    }
+    ngtcp2_conn_get_conn_info(c->ng, &info);
+    s.pto_ns = ngtcp2_conn_get_pto(c->ng);
+    s.pkts_lost = info.pkt_lost;
+    s.bytes_lost = info.bytes_lost;
+    s.bytes_in_flight = info.bytes_in_flight;
+    s.pkts_received = info.pkt_recv;
+    changed = pmtu_update(&c->pmtu, &s);
+    if (pmtu_wants_stall(&c->pmtu, s.now)) {
+        changed = pmtu_stalled(&c->pmtu, stream_longest_stall(c), s.pto_ns, s.now);
+    }
+    if (changed) {
+        log_pmtu(c);
+    }
+}
+
+void quic_too_big(struct quic *q, const struct netaddr *remote, tstamp now)
+{
+    q->now = now > q->now ? now : q->now;
+    for (uint32_t i = 0; i < q->conns.high; i++) {
+        struct qconn *c = slots_at(&q->conns, i);
+        if (c != NULL && c->state == CONN_UP && netaddr_eq(&c->remote, remote) &&
+            pmtu_too_big(&c->pmtu, q->now)) {
+            log_pmtu(c);
+            conn_mark_dirty(c);
+        }
+    }
 }
 
 bool conn_up(struct qconn *c)
@@ -565,6 +619,7 @@ void conn_recv(struct qconn *c, const struct quic_dgram *d)
     }
     conn_drop_tls(c);
     stream_probe(c);
+    watch_pmtu(c);
     conn_mark_dirty(c);
 }
 
@@ -635,6 +690,7 @@ void conn_expire(struct qconn *c)
         fail_by_lib(c, rv);
         return;
     }
+    watch_pmtu(c);
     at = ngtcp2_conn_get_expiry(c->ng);
     set_timer(c, at > soon ? at : soon);
     conn_mark_dirty(c);
@@ -725,6 +781,8 @@ bool conn_send(struct qconn *c, struct quic_tx *tx)
     tx->ecn = (uint8_t)(pi.ecn & 3);
     tx->len = (size_t)n;
     tx->segment = (uint16_t)segment;
+    pmtu_sent(&c->pmtu, segment, tx->len / segment, c->q->now);
+    pmtu_sent(&c->pmtu, tx->len % segment, 1, c->q->now);
     c->info.bytes_out += (uint64_t)n;
     return true;
 }

@@ -58,6 +58,7 @@ struct quic_stats {
     uint64_t retries_sent, resets_sent, tokens_bad, tokens_used, version_negotiations;
     uint64_t handshakes_ok_in, handshakes_ok_out, handshakes_failed, handshakes_timeout;
     uint64_t auth_failed, policy_refused, pin_refused;
+    uint64_t pmtu_limited; /* times that large packets were found not to pass any more */
     uint32_t conns, half_open;
 };
 
@@ -98,6 +99,13 @@ tstamp quic_deadline(const struct quic *q);
  * 21.1): the peer is probed, and the link ends when nothing comes within 2 s.
  */
 void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now);
+
+/*
+ * A datagram to |remote| was too large for the path (EMSGSIZE, or ICMP "packet too big" as the host's kernel
+ * matched it). Links there send at most 1200 bytes from now on, and try more after ten minutes.  A forged
+ * message costs that much speed and nothing else.
+ */
+void quic_too_big(struct quic *q, const struct netaddr *remote, tstamp now);
 
 /*
  * Probes whether the peer of |link| lives (PING); the link ends with QUDAG_ETIMEOUT when no datagram

@@ -22,6 +22,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slots.h"
+#include "quic/pmtu.h"
 #include "quic/quic.h"
 #include "sec/session.h"
 
@@ -70,12 +71,14 @@ struct qstream {
     struct qconn *conn;
     int64_t id;
     uint64_t user;
-    struct chunk *head, *tail;          /* head: oldest not acknowledged */
-    struct chunk *cur;                  /* holds |sent_off|, or NULL when all is sent */
-    uint64_t end_off;                   /* bytes ever queued */
-    uint64_t sent_off;                  /* bytes packetized */
-    uint64_t sent_n;                    /* bytes packetized and not reported */
-    uint64_t unconsumed;                /* bytes delivered and not consumed */
+    struct chunk *head, *tail; /* head: oldest not acknowledged */
+    struct chunk *cur;         /* holds |sent_off|, or NULL when all is sent */
+    uint64_t end_off;          /* bytes ever queued */
+    uint64_t sent_off;         /* bytes packetized */
+    uint64_t sent_n;           /* bytes packetized and not reported */
+    uint64_t acked_off;        /* all bytes before it are acknowledged */
+    tstamp acked_at;     /* when acked_off moved, or the oldest unacknowledged byte first left */
+    uint64_t unconsumed; /* bytes delivered and not consumed */
     bool fin_queued, fin_sent, stopped; /* stopped: the peer wants no more of our bytes */
     bool rx_done;                       /* its FIN or RESET was reported */
     bool dead;                          /* reset by us or reported reset: silent until it closes */
@@ -115,6 +118,7 @@ struct qconn {
     struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;
     tstamp hs_deadline, started;
+    struct pmtu pmtu;
     tstamp paced;        /* when the pace has caught up with what was sent */
     bool held;           /* and until then streams wait */
     struct list ready;   /* struct qstream with something to write */
@@ -268,6 +272,8 @@ QUDAG_MUST_USE qudag_err stream_add(struct qconn *c, int64_t id, struct qstream 
 void stream_free(struct qstream *s);
 void stream_free_all(struct qconn *c);
 void stream_acked(struct qstream *s, uint64_t upto);
+/* For how many ns the stream that waits longest for an acknowledgement has waited; 0: none waits. */
+uint64_t stream_longest_stall(const struct qconn *c);
 void stream_wake(struct qstream *s); /* there is, or may be, something to write */
 void stream_probe(struct qconn *c);  /* tries one that waits: the peer may have stopped it */
 /* Reports the end of both directions; false when memory is short. */

@@ -161,6 +161,8 @@ void stream_free_all(struct qconn *c)
 
 void stream_acked(struct qstream *s, uint64_t upto)
 {
+    s->acked_off = upto > s->acked_off ? upto : s->acked_off;
+    s->acked_at = s->conn->q->now;
     while (s->head != NULL && s->head != s->cur && s->head->off + s->head->len <= upto) {
         struct chunk *k = s->head;
 
@@ -174,6 +176,20 @@ void stream_acked(struct qstream *s, uint64_t upto)
         }
         chunk_free(s->conn->q, k);
     }
+}
+
+uint64_t stream_longest_stall(const struct qconn *c)
+{
+    uint64_t longest = 0;
+
+    for (uint32_t i = 0; i < c->buckets_n; i++) {
+        for (const struct qstream *s = c->buckets[i]; s != NULL; s = s->next_in_bucket) {
+            bool waits = s->acked_off < s->sent_off && !s->dead && !s->stopped && !s->closed;
+            uint64_t ns = waits ? c->q->now - s->acked_at : 0;
+            longest = ns > longest ? ns : longest;
+        }
+    }
+    return longest;
 }
 
 static bool has_work(const struct qstream *s)
@@ -251,6 +267,9 @@ static size_t fill_vecs(const struct qstream *s, ngtcp2_vec *vec, uint64_t *tota
 
 static void account(struct qstream *s, uint64_t n, uint64_t total, bool fin)
 {
+    if (s->acked_off == s->sent_off) {
+        s->acked_at = s->conn->q->now;
+    }
     s->sent_off += n;
     while (s->cur != NULL && s->sent_off >= s->cur->off + s->cur->len) {
         s->cur = s->cur->next;
@@ -284,6 +303,7 @@ ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_inf
     struct qconn *c = user_data;
     bool conn_blocked = !c->completed || c->held;
 
+    dest_len = pmtu_packet_max(&c->pmtu, dest_len);
     for (;;) {
         struct qstream *s = NULL;
         ngtcp2_vec vec[VECS];
