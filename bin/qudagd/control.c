@@ -1,6 +1,7 @@
 /* control.c - the control socket: clients, frames, requests. */
 #include "control.h"
 
+#include "rules.h"
 #include "transfer.h"
 
 #include <errno.h>
@@ -354,7 +355,7 @@ static bool is_one_of_us(int fd)
     struct ucred who;
     socklen_t len = sizeof(who);
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
-           (who.uid == geteuid() || who.uid == 0);
+           rules_control_peer(who.uid, geteuid());
 }
 
 static void greet(struct client *cl)

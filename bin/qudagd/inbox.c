@@ -14,52 +14,6 @@
 #define INDEX_LINE_MAX 800
 #define INDEX_MAX (INBOX_LINES_MAX * INDEX_LINE_MAX)
 
-/* Bytes of the UTF-8 sequence at |s| that may stand in a name; 0: none may. */
-static size_t letter(const unsigned char *s)
-{
-    if (s[0] < 0x80) {
-        return s[0] >= 0x20 && s[0] != 0x7f && s[0] != '/';
-    }
-    size_t n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
-    if (s[0] >= 0xf5) {
-        return 0;
-    }
-    for (size_t ix = 1; ix < n; ix++) {
-        if ((s[ix] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool c1 = n == 2 && s[0] == 0xc2 && s[1] < 0xa0; /* control characters */
-    bool turns = n == 3 && s[0] == 0xe2 &&
-                 ((s[1] == 0x80 && s[2] >= 0x8b && s[2] <= 0xaf) ||
-                  (s[1] == 0x81 && s[2] >= 0xa0 && s[2] <= 0xaf)); /* direction, invisible */
-    return c1 || turns ? 0 : n;
-}
-
-void inbox_safe_name(char *out, const char *name)
-{
-    const unsigned char *s = (const unsigned char *)name;
-    size_t len = 0;
-    while (*s != 0 && len + 4 <= TRANSFER_NAME_MAX) {
-        size_t n = letter(s);
-        if (n == 0 || (len == 0 && *s == '.')) {
-            out[len++] = '_';
-            s++;
-            continue;
-        }
-        memcpy(out + len, s, n);
-        len += n;
-        s += n;
-    }
-    while (len > 0 && out[len - 1] == ' ') {
-        len--;
-    }
-    out[len] = 0;
-    if (len == 0) {
-        memcpy(out, "file", 5);
-    }
-}
-
 static bool entry_path(const struct inbox *b, const char *name, char path[PATH_LEN])
 {
     return path_join(path, b->dir, name);
@@ -168,6 +122,35 @@ static void sweep(const struct inbox *b)
     }
 }
 
+/* What is received is made in .partial and moved: whether that works is found out now, not after a transfer. */
+static bool probe(struct inbox *b)
+{
+    char from[PATH_LEN], name[TRANSFER_NAME_MAX + 1], to[PATH_LEN];
+    (void)snprintf(name, sizeof(name), ".probe-%ld", (long)getpid());
+    int err = path_join(from, b->partial, name) ? 0 : ENAMETOOLONG;
+    int fd =
+        err == 0 ? open(from, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600) : -1;
+    err = err == 0 && fd < 0 ? errno : err;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    if (err == 0) {
+        err = inbox_place(b->dir, from, name);
+    }
+    if (err == 0 && path_join(to, b->dir, name)) {
+        (void)unlink(to);
+    }
+    (void)unlink(from);
+    if (err != 0 && err != ENOSPC && err != EDQUOT) { /* a full disk is told to each sender */
+        (void)snprintf(b->why, sizeof(b->why),
+                       "nothing can be received into the inbox %s: %s; [inbox] dir names another "
+                       "folder",
+                       b->dir, strerror(err));
+        return false;
+    }
+    return true;
+}
+
 bool inbox_open(struct inbox *b, const char *dir)
 {
     char path[PATH_LEN];
@@ -192,7 +175,7 @@ bool inbox_open(struct inbox *b, const char *dir)
     }
     sweep(b);
     count_bytes(b);
-    return true;
+    return probe(b);
 }
 
 void inbox_close(struct inbox *b)
@@ -273,31 +256,66 @@ void inbox_trim(const struct inbox *b, uint64_t most,
     }
 }
 
+/* Moves |from| to |to|, never over another file: 0 or an errno, EEXIST where |to| is taken. */
+static int move_no_replace(const char *from, const char *to)
+{
+    if (link(from, to) == 0) {
+        return unlink(from) == 0 ? 0 : errno;
+    }
+    if (errno == EEXIST) {
+        return EEXIST;
+    }
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) {
+        return errno;
+    }
+    /* a file system without hard links (exFAT, some network ones) */
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) {
+        return errno;
+    }
+    int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return errno; /* EEXIST, too */
+    }
+    (void)close(fd);
+    if (rename(from, to) != 0) { /* over the empty file that is ours */
+        int err = errno;
+        (void)unlink(to);
+        return err;
+    }
+    return 0;
+}
+
+/* |name| with the number |nth| before its last dot, shortened between characters to what a name may have. */
+static void numbered(char name[TRANSFER_NAME_MAX + 1], const char *first, unsigned nth)
+{
+    const char *dot = strrchr(first, '.');
+    size_t stem = dot == NULL || dot == first ? strlen(first) : (size_t)(dot - first);
+    const char *tail = first + stem;
+    char number[16];
+    size_t digits = (size_t)snprintf(number, sizeof(number), " (%u)", nth);
+    size_t most = TRANSFER_NAME_MAX - digits;
+    size_t tail_len = strlen(tail) < most ? strlen(tail) : 0;
+    stem = stem + tail_len > most ? most - tail_len : stem;
+    while (stem > 0 && ((unsigned char)first[stem] & 0xc0) == 0x80) {
+        stem--; /* not within a character */
+    }
+    (void)snprintf(name, TRANSFER_NAME_MAX + 1, "%.*s%s%.*s", (int)stem, first, number,
+                   (int)tail_len, tail);
+}
+
 int inbox_place(const char *dir, const char *partial, char name[TRANSFER_NAME_MAX + 1])
 {
-    char stem[TRANSFER_NAME_MAX + 1], path[PATH_LEN];
-    memcpy(stem, name, sizeof(stem));
-    const char *dot = strrchr(name, '.');
-    size_t stem_len = dot == NULL || dot == name ? strlen(name) : (size_t)(dot - name);
-    char tail[TRANSFER_NAME_MAX + 1];
-    (void)snprintf(tail, sizeof(tail), "%s", stem + stem_len);
+    char first[TRANSFER_NAME_MAX + 1], path[PATH_LEN];
+    memcpy(first, name, sizeof(first));
     for (unsigned nth = 2; nth < 10000; nth++) {
-        if (!path_join(path, dir, name)) {
-            return ENAMETOOLONG;
+        int err = path_join(path, dir, name) ? move_no_replace(partial, path) : ENAMETOOLONG;
+        if (err != EEXIST) {
+            return err == 0 ? dir_sync(dir) : err;
         }
-        if (link(partial, path) == 0) { /* link, unlike rename, never replaces */
-            return unlink(partial) == 0 ? dir_sync(dir) : errno;
-        }
-        if (errno != EEXIST) {
-            return errno;
-        }
-        char number[16];
-        int digits = snprintf(number, sizeof(number), " (%u)", nth);
-        size_t keep = stem_len, most = TRANSFER_NAME_MAX - (size_t)digits;
-        size_t tail_len = strlen(tail) < most ? strlen(tail) : 0;
-        keep = keep + tail_len > most ? most - tail_len : keep;
-        (void)snprintf(name, TRANSFER_NAME_MAX + 1, "%.*s%s%.*s", (int)keep, stem, number,
-                       (int)tail_len, tail);
+        numbered(name, first, nth);
     }
     return EEXIST;
 }

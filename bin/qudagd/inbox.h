@@ -47,8 +47,6 @@ uint64_t inbox_cost(uint64_t size);
 /* Of what was begun and is not |busy|, the oldest goes until the rest costs at most |most| bytes. */
 void inbox_trim(const struct inbox *b, uint64_t most,
                 bool (*busy)(const void *ctx, const uint8_t id[TRANSFER_ID_LEN]), const void *ctx);
-/* A name that is harmless here; |out| has room for TRANSFER_NAME_MAX + 1. */
-void inbox_safe_name(char *out, const char *name);
 /* Moves |partial| to a name that is free; |name| is changed if it is not.  0 or an errno.
  * Touches only files: may run on another thread. */
 int inbox_place(const char *dir, const char *partial, char name[TRANSFER_NAME_MAX + 1]);

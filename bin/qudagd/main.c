@@ -337,7 +337,7 @@ static int make_node(struct daemon *d)
     }
     qudag_err err = qudag_node_new(&d->node, &s, &callbacks, d);
     if (err == QUDAG_OK) {
-        int code = (int)state_restore(&d->state, d->node);
+        int code = (int)state_restore(&d->state, d->node, d->conf.v[CONF_LAB].num != 0, &d->log);
         if (code != DAEMON_OK) {
             return code;
         }

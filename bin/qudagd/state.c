@@ -1,11 +1,14 @@
 /* state.c - the folder of one node. */
 #include "state.h"
 
+#include "rules.h"
+
 #include <blake3.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +58,51 @@ static enum daemon_exit take_lock(struct state *s)
     return DAEMON_OK;
 }
 
+static bool holds_identity(const char *dir)
+{
+    char path[PATH_LEN];
+    struct stat st;
+    return path_join(path, dir, "identity") && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+           st.st_uid == geteuid();
+}
+
+/* A folder of our own making, or one that the rules accept as it is. */
+static enum daemon_exit take_folder(struct state *s)
+{
+    struct stat st;
+    int err = stat(s->dir, &st) == 0 ? 0 : errno;
+    if (err == ENOENT) {
+        err = dir_make(s->dir, 0700);
+        err = err == 0 && stat(s->dir, &st) != 0 ? errno : err;
+    }
+    if (err != 0) {
+        return fail(s, DAEMON_FAILED, s->dir, err, "choose a folder of your own: --dir DIR");
+    }
+    unsigned mode = (unsigned)(st.st_mode & 07777);
+    switch (rules_state_folder(st.st_mode, st.st_uid, geteuid(), holds_identity(s->dir))) {
+    case RULES_FOLDER_NOT_ONE:
+        return fail(s, DAEMON_FAILED, s->dir, ENOTDIR, "choose a folder of your own: --dir DIR");
+    case RULES_FOLDER_WRITABLE:
+        (void)snprintf(
+            s->why, sizeof(s->why),
+            "%s: others can write to this folder (mode %04o), so they could replace what "
+            "the node stores.  Choose a folder inside it, which will be made with mode "
+            "0700: --dir %s/qudag; or, if the folder is for the node alone, run: chmod "
+            "go-w %s",
+            s->dir, mode, s->dir, s->dir);
+        return DAEMON_STATE;
+    case RULES_FOLDER_FOREIGN:
+        (void)snprintf(s->why, sizeof(s->why),
+                       "%s belongs to another user (uid %lu); choose a folder of your own: --dir "
+                       "DIR",
+                       s->dir, (unsigned long)st.st_uid);
+        return DAEMON_STATE;
+    case RULES_FOLDER_OK:
+        break;
+    }
+    return DAEMON_OK;
+}
+
 enum daemon_exit state_open(struct state *s, const char *dir)
 {
     char path[PATH_LEN];
@@ -67,14 +115,12 @@ enum daemon_exit state_open(struct state *s, const char *dir)
                        "true");
         return DAEMON_FAILED;
     }
-    int err = dir_make(dir, 0700);
-    if (err == 0 && chmod(dir, 0700) != 0) {
-        err = errno;
+    enum daemon_exit code = take_folder(s);
+    if (code != DAEMON_OK) {
+        return code;
     }
+    int err = path_join(path, dir, "state") ? dir_make(path, 0700) : ENAMETOOLONG;
     if (err != 0) {
-        return fail(s, DAEMON_FAILED, dir, err, "choose a folder of your own: --dir DIR");
-    }
-    if (!path_join(path, dir, "state") || (err = dir_make(path, 0700)) != 0) {
         return fail(s, DAEMON_FAILED, dir, err, "the state folder cannot be made");
     }
     return take_lock(s);
@@ -120,6 +166,36 @@ static enum daemon_exit make_identity(struct state *s, const char *path, qudag_i
     return DAEMON_OK;
 }
 
+/*
+ * True, with s->why: there is state of a node whose identity is missing.  A new identity that went on with the old
+ * relay key and the old dark addresses could be linked to the old one by everybody.
+ */
+static bool is_orphaned(struct state *s)
+{
+    char dir[PATH_LEN], path[PATH_LEN], found[NAME_MAX + 1] = "";
+    struct stat st;
+    DIR *list = path_join(dir, s->dir, "state") ? opendir(dir) : NULL;
+    const struct dirent *e;
+    while (list != NULL && found[0] == 0 && (e = readdir(list)) != NULL) {
+        if (path_join(path, dir, e->d_name) && lstat(path, &st) == 0 &&
+            rules_state_item(e->d_name, st.st_mode) == RULES_ITEM_OURS) {
+            (void)snprintf(found, sizeof(found), "%s", e->d_name);
+        }
+    }
+    if (list != NULL) {
+        (void)closedir(list);
+    }
+    if (found[0] != 0) {
+        (void)snprintf(
+            s->why, sizeof(s->why),
+            "%s has state of a node (state/%s), but no identity.  A new identity with the "
+            "old relay key and addresses could be linked to the old one.  Put the file "
+            "identity back, or move the folders state and store away to begin anew",
+            s->dir, found);
+    }
+    return found[0] != 0;
+}
+
 enum daemon_exit state_identity(struct state *s, qudag_identity **out)
 {
     char path[PATH_LEN];
@@ -128,15 +204,30 @@ enum daemon_exit state_identity(struct state *s, qudag_identity **out)
         return fail(s, DAEMON_USAGE, s->dir, ENAMETOOLONG, "");
     }
     if (lstat(path, &st) != 0) {
-        return errno == ENOENT ? make_identity(s, path, out)
-                               : fail(s, DAEMON_STATE, path, errno, "");
+        if (errno != ENOENT) {
+            return fail(s, DAEMON_STATE, path, errno, "");
+        }
+        return is_orphaned(s) ? DAEMON_STATE : make_identity(s, path, out);
     }
-    if ((st.st_mode & 077) != 0) {
+    switch (rules_secret_file(st.st_mode)) {
+    case RULES_SECRET_LINK:
+    case RULES_SECRET_NO_FILE:
+        (void)snprintf(s->why, sizeof(s->why),
+                       "%s is %s, but the identity must be a plain file in the folder itself: put "
+                       "the file there",
+                       path,
+                       S_ISLNK(st.st_mode)   ? "a symbolic link"
+                       : S_ISDIR(st.st_mode) ? "a folder"
+                                             : "no plain file");
+        return DAEMON_STATE;
+    case RULES_SECRET_OPEN:
         (void)snprintf(s->why, sizeof(s->why),
                        "%s is open to others (mode %04o), but it is secret.  If nobody has read "
                        "it, run: chmod 600 %s",
                        path, (unsigned)(st.st_mode & 07777), path);
         return DAEMON_STATE;
+    case RULES_SECRET_OK:
+        break;
     }
     uint8_t *bytes = NULL;
     size_t len = 0;
@@ -163,14 +254,55 @@ enum daemon_exit state_identity(struct state *s, qudag_identity **out)
     return DAEMON_OK;
 }
 
-static enum daemon_exit restore_one(struct state *s, qudag_node *n, const char *name)
+/* ------------------------------------------------------------------ which network the folder belongs to */
+
+static enum daemon_exit check_network(struct state *s, bool lab, enum rules_network *made)
 {
-    char path[PATH_LEN], dir[PATH_LEN];
+    char path[PATH_LEN];
+    uint8_t *text = NULL;
+    size_t len = 0;
+    if (!path_join(path, s->dir, "network")) {
+        return fail(s, DAEMON_USAGE, s->dir, ENAMETOOLONG, "");
+    }
+    int err = file_read(path, 64, &text, &len);
+    if (err != 0 && err != ENOENT && err != EFBIG) {
+        return fail(s, DAEMON_STATE, path, err, "");
+    }
+    *made = err == 0 ? rules_network_read((const char *)text, len) : RULES_NETWORK_UNKNOWN;
+    free(text);
+    if (rules_network_fits(*made, lab)) {
+        return DAEMON_OK;
+    }
+    (void)snprintf(s->why, sizeof(s->why),
+                   lab ? "%s was not made in a lab network: start it without --lab ([lab] lab), or "
+                         "choose another folder"
+                       : "%s was made in a lab network: start it with --lab, or, if it belongs to "
+                         "qudag lab, with: qudag lab up",
+                   s->dir);
+    return DAEMON_USAGE;
+}
+
+/* Once all that is there was accepted, so that a folder made before this file existed gets one, too. */
+static enum daemon_exit mark_network(struct state *s, bool lab)
+{
+    char path[PATH_LEN];
+    const char *text = rules_network_text(lab ? RULES_NETWORK_LAB : RULES_NETWORK_NORMAL);
+    if (!path_join(path, s->dir, "network")) {
+        return fail(s, DAEMON_USAGE, s->dir, ENAMETOOLONG, "");
+    }
+    int err = file_write_atomic(path, text, strlen(text), 0600);
+    return err == 0
+               ? DAEMON_OK
+               : fail(s, DAEMON_FAILED, path, err, err == ENOSPC ? "make room on the disk" : "");
+}
+
+/* ------------------------------------------------------------------ what the node persisted */
+
+static enum daemon_exit restore_one(struct state *s, qudag_node *n, const char *path,
+                                    const char *name, struct logsink *log)
+{
     uint8_t *bytes = NULL;
     size_t len = 0;
-    if (!path_join(dir, s->dir, "state") || !path_join(path, dir, name)) {
-        return fail(s, DAEMON_STATE, name, ENAMETOOLONG, "");
-    }
     int sys = file_read(path, STATE_ITEM_MAX, &bytes, &len);
     if (sys != 0) {
         return fail(s, DAEMON_STATE, path, sys, "the daemon must be able to read its state");
@@ -178,19 +310,29 @@ static enum daemon_exit restore_one(struct state *s, qudag_node *n, const char *
     qudag_err err = qudag_node_restore(n, name, (qudag_slice){bytes, len});
     wipe(bytes, len);
     free(bytes);
-    if (err != QUDAG_OK) {
+    switch (rules_restore(name, (int)err)) {
+    case RULES_RESTORE_SKIP:
+        log_say(log, QUDAG_LOG_WARN, "state.skipped",
+                "an item of the folder state is not one this version knows; it was left as it is");
+        break;
+    case RULES_RESTORE_REFUSE:
         (void)snprintf(s->why, sizeof(s->why),
                        "%s is damaged (%zu bytes, %s); it was left as it is.  Put a copy in its "
                        "place, or move it away to go on without what it holds",
                        path, len, qudag_strerror(err));
         return DAEMON_STATE;
+    case RULES_RESTORE_OK:
+        break;
     }
     return DAEMON_OK;
 }
 
-enum daemon_exit state_restore(struct state *s, qudag_node *n)
+static enum daemon_exit restore_all(struct state *s, qudag_node *n, struct logsink *log)
 {
-    char dir[PATH_LEN];
+    char dir[PATH_LEN], path[PATH_LEN];
+    enum daemon_exit code = DAEMON_OK;
+    const struct dirent *e;
+    struct stat st;
     if (!path_join(dir, s->dir, "state")) {
         return fail(s, DAEMON_STATE, s->dir, ENAMETOOLONG, "");
     }
@@ -198,24 +340,38 @@ enum daemon_exit state_restore(struct state *s, qudag_node *n)
     if (list == NULL) {
         return fail(s, DAEMON_STATE, dir, errno, "");
     }
-    enum daemon_exit code = DAEMON_OK;
-    const struct dirent *e;
     while (code == DAEMON_OK && (e = readdir(list)) != NULL) {
-        if (e->d_name[0] != '.') { /* what a crash left half written begins with a dot */
-            code = restore_one(s, n, e->d_name);
+        enum rules_item item = RULES_ITEM_FOREIGN;
+        if (path_join(path, dir, e->d_name) && lstat(path, &st) == 0) {
+            item = rules_state_item(e->d_name, st.st_mode);
+        }
+        if (item == RULES_ITEM_OURS) {
+            code = restore_one(s, n, path, e->d_name, log);
+        } else if (item == RULES_ITEM_FOREIGN) {
+            log_say(log, QUDAG_LOG_WARN, "state.skipped",
+                    "something that the node did not store lies in the folder state; it was left "
+                    "as it is");
         }
     }
     (void)closedir(list);
     return code;
 }
 
+enum daemon_exit state_restore(struct state *s, qudag_node *n, bool lab, struct logsink *log)
+{
+    enum rules_network made = RULES_NETWORK_UNKNOWN;
+    enum daemon_exit code = check_network(s, lab, &made);
+    if (code == DAEMON_OK) {
+        code = restore_all(s, n, log);
+    }
+    return code == DAEMON_OK && made == RULES_NETWORK_UNKNOWN ? mark_network(s, lab) : code;
+}
+
 qudag_err state_save(struct state *s, const char *name, qudag_slice bytes)
 {
     char path[PATH_LEN], dir[PATH_LEN];
-    size_t len = strlen(name);
-    if (len == 0 || name[0] == '.' || bytes.len > STATE_ITEM_MAX ||
-        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") != len ||
-        !path_join(dir, s->dir, "state") || !path_join(path, dir, name)) {
+    if (!rules_state_name(name) || bytes.len > STATE_ITEM_MAX || !path_join(dir, s->dir, "state") ||
+        !path_join(path, dir, name)) {
         (void)snprintf(s->why, sizeof(s->why), "not a name to save under");
         return QUDAG_EINVAL;
     }

@@ -3,7 +3,8 @@
  *
  *   DIR/lock           held while a daemon lives; its pid
  *   DIR/identity       the keys, 0600; made on the first start, never overwritten
- *   DIR/state/NAME     what the node asked to keep (dark addresses, ...)
+ *   DIR/network        "lab" or "normal": the kind of network the folder was made for
+ *   DIR/state/NAME     what the node persists (dark addresses, ...)
  *   DIR/control.sock   where the tool asks (control.h)
  *   DIR/inbox/         what was received (inbox.h)
  *   DIR/qudag.conf     the configuration, if there is one
@@ -13,6 +14,7 @@
 
 #include "common/exits.h"
 #include "common/fileio.h"
+#include "log.h"
 
 #include <qudag/qudag.h>
 
@@ -27,13 +29,22 @@ struct state {
     char why[STATE_WHY_LEN]; /* after a failure: cause and what to do */
 };
 
-/* Makes the folder, takes the lock. */
+/*
+ * Takes the lock on |dir|, which is made with mode 0700 if there is none.  The mode of an existing folder is never
+ * changed: one that others can write to, or that another user owns, is refused (rules_state_folder).
+ */
 enum daemon_exit state_open(struct state *s, const char *dir);
 void state_close(struct state *s);
-/* Loads the identity or makes one; *out is freed by qudag_identity_free. */
+/*
+ * Loads the identity or makes one; *out is freed by qudag_identity_free.  DAEMON_STATE: it is open to others, no plain
+ * file or damaged; or it is missing where other state of a node is, which a new identity would be linked to.
+ */
 enum daemon_exit state_identity(struct state *s, qudag_identity **out);
-/* Gives the node back what it had asked to keep. */
-enum daemon_exit state_restore(struct state *s, qudag_node *n);
+/*
+ * Hands the node what it persisted; items that are not ours are skipped, and |log| tells of them.  DAEMON_USAGE: the
+ * folder belongs to the other kind of network than |lab| says.
+ */
+enum daemon_exit state_restore(struct state *s, qudag_node *n, bool lab, struct logsink *log);
 /* qudag_callbacks.save; QUDAG_ESYSTEM: s->why says the cause. */
 qudag_err state_save(struct state *s, const char *name, qudag_slice bytes);
 

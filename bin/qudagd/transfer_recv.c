@@ -7,6 +7,7 @@
  * Nothing a sender says is believed: names are made harmless, sizes checked before the first byte,
  * the hash computed here.
  */
+#include "rules.h"
 #include "transfer_int.h"
 
 #include <errno.h>
@@ -176,7 +177,7 @@ static void store(struct transfer_in *r)
     struct transfers *k = r->k;
     uint8_t hash[TRANSFER_HASH_LEN];
     blake3_hasher_finalize(&r->job.hash, hash, sizeof(hash));
-    if (memcmp(hash, r->offer.hash, sizeof(hash)) != 0) {
+    if (!rules_delivery(r->got, hash, r->offer.size, r->offer.hash)) {
         (void)unlink(r->path);
         (void)unlink(r->offer_path);
         refuse(r, TRANSFER_HASH_DIFFERS);
@@ -191,7 +192,7 @@ static void store(struct transfer_in *r)
             memcpy(r->job.name, "message.txt", 12);
         }
     } else {
-        inbox_safe_name(r->job.name, r->offer.name);
+        rules_inbox_name(r->job.name, r->offer.name);
     }
     memcpy(r->job.dir, k->inbox.dir, sizeof(r->job.dir));
     memcpy(r->job.path, r->path, sizeof(r->job.path));
@@ -294,18 +295,22 @@ static uint64_t already_there(const struct transfer_in *r, const uint8_t *offer,
 
 static enum transfer_reason check_offer(const struct transfer_in *r)
 {
+    static const enum transfer_reason reason[] = {
+        [RULES_OFFER_OK] = TRANSFER_OK,
+        [RULES_OFFER_TOO_LARGE] = TRANSFER_TOO_LARGE,
+        [RULES_OFFER_INBOX_FULL] = TRANSFER_INBOX_FULL,
+        [RULES_OFFER_BUSY] = TRANSFER_BUSY,
+    };
     const struct transfers *k = r->k;
-    uint64_t used = k->inbox.bytes + k->inbox.reserved;
-    if (r->offer.kind == TRANSFER_MESSAGE && r->offer.size > TRANSFER_MESSAGE_MAX) {
-        return TRANSFER_TOO_LARGE;
-    }
-    if (r->offer.size > k->file_max || r->offer.size > k->size_max) {
-        return TRANSFER_TOO_LARGE;
-    }
-    if (used > k->size_max || inbox_cost(r->offer.size) > k->size_max - used) {
-        return TRANSFER_INBOX_FULL;
-    }
-    return k->n_recvs > TRANSFER_RECVS_MAX ? TRANSFER_BUSY : TRANSFER_OK;
+    const struct rules_room room = {
+        .file_max = k->file_max,
+        .inbox_max = k->size_max,
+        .used = k->inbox.bytes + k->inbox.reserved,
+        .transfers = k->n_recvs,
+        .transfers_max = TRANSFER_RECVS_MAX,
+    };
+    uint64_t most = r->offer.kind == TRANSFER_MESSAGE ? TRANSFER_MESSAGE_MAX : UINT64_MAX;
+    return reason[rules_offer(r->offer.size, inbox_cost(r->offer.size), most, &room)];
 }
 
 static bool at_work(const void *ctx, const uint8_t id[TRANSFER_ID_LEN])

@@ -1,0 +1,193 @@
+/* rules.c - the decisions of the daemon on which safety rests; pure functions, each with a table in rules_test.c. */
+#include "rules.h"
+
+#include <qudag/qudag.h>
+
+#include <string.h>
+#include <sys/stat.h>
+
+/* ------------------------------------------------------------------ control socket */
+
+bool rules_control_peer(uid_t peer, uid_t own)
+{
+    return peer == own || peer == 0;
+}
+
+bool rules_command_begins(enum rules_command kind, unsigned long_now, unsigned long_max)
+{
+    return kind == RULES_SHORT || long_now < long_max;
+}
+
+/* ------------------------------------------------------------------ files and folders */
+
+enum rules_folder rules_state_folder(mode_t type_and_mode, uid_t owner, uid_t own,
+                                     bool holds_identity)
+{
+    if (!S_ISDIR(type_and_mode)) {
+        return RULES_FOLDER_NOT_ONE;
+    }
+    bool others_write = (type_and_mode & (S_IWGRP | S_IWOTH)) != 0;
+    bool sticky = (type_and_mode & S_ISVTX) != 0;
+    if (others_write && !(sticky && holds_identity)) {
+        return RULES_FOLDER_WRITABLE;
+    }
+    return owner == own || owner == 0 || holds_identity ? RULES_FOLDER_OK : RULES_FOLDER_FOREIGN;
+}
+
+enum rules_secret rules_secret_file(mode_t type_and_mode)
+{
+    if (S_ISLNK(type_and_mode)) {
+        return RULES_SECRET_LINK;
+    }
+    if (!S_ISREG(type_and_mode)) {
+        return RULES_SECRET_NO_FILE;
+    }
+    return (type_and_mode & 077) == 0 ? RULES_SECRET_OK : RULES_SECRET_OPEN;
+}
+
+bool rules_state_name(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 0 && name[0] != '.' &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == len;
+}
+
+enum rules_item rules_state_item(const char *name, mode_t type_and_mode)
+{
+    if (name[0] == '.') {
+        return RULES_ITEM_HIDDEN;
+    }
+    return S_ISREG(type_and_mode) && rules_state_name(name) ? RULES_ITEM_OURS : RULES_ITEM_FOREIGN;
+}
+
+static bool is_known_item(const char *name)
+{
+    static const char *const prefixes[] = {"dark-", "published-"};
+    if (strcmp(name, "onion-key") == 0 || strcmp(name, "guard") == 0) {
+        return true;
+    }
+    for (size_t ix = 0; ix < sizeof(prefixes) / sizeof(prefixes[0]); ix++) {
+        if (strncmp(name, prefixes[ix], strlen(prefixes[ix])) == 0) {
+            return strchr(name, '.') == NULL; /* with a dot it is somebody's copy */
+        }
+    }
+    return false;
+}
+
+enum rules_restore rules_restore(const char *name, int err)
+{
+    if (err == QUDAG_OK) {
+        return RULES_RESTORE_OK;
+    }
+    bool foreign = err == QUDAG_EUNSUPPORTED || strchr(name, '.') != NULL;
+    return foreign && !is_known_item(name) ? RULES_RESTORE_SKIP : RULES_RESTORE_REFUSE;
+}
+
+static const char *const network_text[] = {"", "normal\n", "lab\n"};
+
+enum rules_network rules_network_read(const char *text, size_t len)
+{
+    for (size_t ix = RULES_NETWORK_NORMAL; ix <= RULES_NETWORK_LAB; ix++) {
+        if (len == strlen(network_text[ix]) && memcmp(text, network_text[ix], len) == 0) {
+            return (enum rules_network)ix;
+        }
+    }
+    return RULES_NETWORK_UNKNOWN;
+}
+
+const char *rules_network_text(enum rules_network network)
+{
+    return network_text[network];
+}
+
+bool rules_network_fits(enum rules_network made, bool lab)
+{
+    return made == RULES_NETWORK_UNKNOWN || (made == RULES_NETWORK_LAB) == lab;
+}
+
+/* ------------------------------------------------------------------ deliveries */
+
+bool rules_delivery(uint64_t size, const uint8_t hash[RULES_HASH_LEN], uint64_t announced_size,
+                    const uint8_t announced_hash[RULES_HASH_LEN])
+{
+    return size == announced_size && memcmp(hash, announced_hash, RULES_HASH_LEN) == 0;
+}
+
+enum rules_offer rules_offer(uint64_t size, uint64_t cost, uint64_t piece_max,
+                             const struct rules_room *room)
+{
+    if (size > piece_max || size > room->file_max || size > room->inbox_max) {
+        return RULES_OFFER_TOO_LARGE;
+    }
+    if (room->used > room->inbox_max || cost > room->inbox_max - room->used) {
+        return RULES_OFFER_INBOX_FULL;
+    }
+    return room->transfers > room->transfers_max ? RULES_OFFER_BUSY : RULES_OFFER_OK;
+}
+
+bool rules_name_char(uint32_t codepoint)
+{
+    static const struct {
+        uint32_t first, last;
+    } invisible[] = {
+        {0xad, 0xad},     {0x34f, 0x34f},   {0x61c, 0x61c},   {0x115f, 0x1160}, {0x17b4, 0x17b5},
+        {0x180b, 0x180f}, {0x200b, 0x200f}, {0x2028, 0x202f}, {0x2060, 0x206f}, {0x3164, 0x3164},
+        {0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff0, 0xfffb}, {0xe0000, 0xe0fff},
+    };
+    for (size_t ix = 0; ix < sizeof(invisible) / sizeof(invisible[0]); ix++) {
+        if (codepoint >= invisible[ix].first && codepoint <= invisible[ix].last) {
+            return false;
+        }
+    }
+    return codepoint != '/' && qudag_utf8_printable(codepoint);
+}
+
+void rules_inbox_name(char out[RULES_NAME_MAX + 1], const char *name)
+{
+    const uint8_t *at = (const uint8_t *)name;
+    size_t left = strlen(name), len = 0;
+    while (left > 0) {
+        uint32_t cp;
+        size_t n = qudag_utf8_next(at, left, &cp);
+        bool good = rules_name_char(cp) && !(len == 0 && cp == '.');
+        size_t takes = good ? n : 1;
+        if (len + takes > RULES_NAME_MAX) {
+            break;
+        }
+        if (good) {
+            memcpy(out + len, at, n);
+        } else {
+            out[len] = '_';
+        }
+        len += takes;
+        at += n;
+        left -= n;
+    }
+    while (len > 0 && out[len - 1] == ' ') {
+        len--;
+    }
+    out[len] = 0;
+    if (len == 0) {
+        memcpy(out, "file", 5);
+    }
+}
+
+/* ------------------------------------------------------------------ sending */
+
+bool rules_sending_again(const struct rules_sending *s)
+{
+    return s->tries < RULES_TRIES_MAX && s->restarts <= RULES_RESTARTS_MAX &&
+           s->differs < RULES_DIFFERS_MAX &&
+           s->attempts < RULES_TRIES_MAX + s->confirmed / RULES_STEP;
+}
+
+enum rules_differs rules_hash_differs(unsigned times, bool looked, bool changed)
+{
+    if (looked && changed) {
+        return RULES_DIFFERS_CHANGED;
+    }
+    if (!looked) {
+        return RULES_DIFFERS_LOOK;
+    }
+    return times < RULES_DIFFERS_MAX ? RULES_DIFFERS_AGAIN : RULES_DIFFERS_END;
+}

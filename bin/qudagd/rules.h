@@ -1,0 +1,138 @@
+/*
+ * rules.h - the decisions of the daemon on which safety rests.
+ *
+ * Pure functions: no files, no clock, no state; rules_test.c has a table of accepted and refused cases for each.
+ * Whoever needs such a decision asks here and does not decide itself.
+ */
+#ifndef QUDAG_BIN_RULES_H
+#define QUDAG_BIN_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define RULES_HASH_LEN 32
+#define RULES_NAME_MAX 200 /* bytes of a name in the inbox, without its 0 */
+
+/* ---- control socket */
+
+/* Whether a process of user |peer| may ask a daemon of user |own|: the same user, or root. */
+bool rules_control_peer(uid_t peer, uid_t own);
+
+/* What a command occupies: a long one may take until its transfer or lookup ends, a short one ends at once. */
+enum rules_command { RULES_SHORT, RULES_LONG };
+/* Whether a command may begin while |long_now| long ones run and |long_max| may; short ones always do. */
+bool rules_command_begins(enum rules_command kind, unsigned long_now, unsigned long_max);
+
+/* ---- files and folders of the daemon */
+
+enum rules_folder {
+    RULES_FOLDER_OK,
+    RULES_FOLDER_NOT_ONE,  /* it is something else */
+    RULES_FOLDER_FOREIGN,  /* another user owns it */
+    RULES_FOLDER_WRITABLE, /* others can write to it */
+};
+/*
+ * Whether a folder that exists already can be the daemon's.  |type_and_mode|: st_mode; |holds_identity|: an identity
+ * that user |own| owns lies in it, so it was accepted before.  Others who can write to a folder can replace what is
+ * in it, so only the sticky bit together with an identity of ours makes such a folder acceptable.
+ */
+enum rules_folder rules_state_folder(mode_t type_and_mode, uid_t owner, uid_t own,
+                                     bool holds_identity);
+
+enum rules_secret {
+    RULES_SECRET_OK,
+    RULES_SECRET_LINK,    /* a symbolic link */
+    RULES_SECRET_NO_FILE, /* a folder, a device, ... */
+    RULES_SECRET_OPEN,    /* others may read or write it */
+};
+/* Whether a file of that st_mode (from lstat) may hold secrets. */
+enum rules_secret rules_secret_file(mode_t type_and_mode);
+
+/* What an item of the folder state/ is, by name and st_mode. */
+enum rules_item {
+    RULES_ITEM_OURS,    /* handed to the node */
+    RULES_ITEM_FOREIGN, /* left alone, and told once */
+    RULES_ITEM_HIDDEN,  /* left alone silently: half written by a crash */
+};
+enum rules_item rules_state_item(const char *name, mode_t type_and_mode);
+/* Whether a node stores its state under |name|: letters, digits, '-' and '.', not first a dot. */
+bool rules_state_name(const char *name);
+
+enum rules_restore {
+    RULES_RESTORE_OK,
+    RULES_RESTORE_SKIP,   /* not ours, or of a newer version: left alone, and told */
+    RULES_RESTORE_REFUSE, /* ours and damaged: going on could overwrite it */
+};
+/* What the node's answer |err| (a qudag_err) to an item means for the start. */
+enum rules_restore rules_restore(const char *name, int err);
+
+/* Which kind of network a folder belongs to; the file `network` in it says so since the identity was made. */
+enum rules_network { RULES_NETWORK_UNKNOWN, RULES_NETWORK_NORMAL, RULES_NETWORK_LAB };
+enum rules_network rules_network_read(const char *text, size_t len);
+const char *rules_network_text(enum rules_network network);
+/* Whether a folder of kind |made| may be used with lab = |lab|. */
+bool rules_network_fits(enum rules_network made, bool lab);
+
+/* ---- deliveries */
+
+/* Whether what arrived is what was announced: both the size and the BLAKE3 hash. */
+bool rules_delivery(uint64_t size, const uint8_t hash[RULES_HASH_LEN], uint64_t announced_size,
+                    const uint8_t announced_hash[RULES_HASH_LEN]);
+
+/* What an inbox has room for; all in bytes, but for |transfers|. */
+struct rules_room {
+    uint64_t file_max;  /* of one piece */
+    uint64_t inbox_max; /* of all */
+    uint64_t used;      /* stored and reserved */
+    unsigned transfers; /* at work, this one included */
+    unsigned transfers_max;
+};
+enum rules_offer {
+    RULES_OFFER_OK,
+    RULES_OFFER_TOO_LARGE,
+    RULES_OFFER_INBOX_FULL,
+    RULES_OFFER_BUSY,
+};
+/* Whether an offer of |size| bytes, which would cost |cost| of the inbox, is accepted; |piece_max|: of its kind. */
+enum rules_offer rules_offer(uint64_t size, uint64_t cost, uint64_t piece_max,
+                             const struct rules_room *room);
+
+/* Whether a character may stand in a name in the inbox: printable, no '/', nothing invisible. */
+bool rules_name_char(uint32_t codepoint);
+/*
+ * A harmless name for |name|, which a sender chose: no '/', no control or invisible characters, no dot first, no space
+ * last, valid UTF-8, at most RULES_NAME_MAX bytes, never empty.  What may not stand there becomes '_'.
+ */
+void rules_inbox_name(char out[RULES_NAME_MAX + 1], const char *name);
+
+/* ---- sending: a receiver cannot make us send for ever */
+
+#define RULES_TRIES_MAX 40       /* attempts without new progress */
+#define RULES_RESTARTS_MAX 4     /* times that the receiver asks again for what it had confirmed */
+#define RULES_DIFFERS_MAX 2      /* times that the receiver reports another hash */
+#define RULES_STEP (1024 * 1024) /* bytes of new progress that earn one more attempt */
+
+/* What a transfer has been through; all since its start. */
+struct rules_sending {
+    uint64_t confirmed; /* the most bytes the receiver ever confirmed, at most the size */
+    unsigned attempts;  /* streams opened */
+    unsigned tries;     /* attempts since |confirmed| last grew */
+    unsigned restarts;
+    unsigned differs;
+};
+/* Whether one more attempt may be made. */
+bool rules_sending_again(const struct rules_sending *s);
+
+/* What to do when the receiver reports another hash than was offered. */
+enum rules_differs {
+    RULES_DIFFERS_LOOK,    /* hash the file again */
+    RULES_DIFFERS_CHANGED, /* the file changed: end */
+    RULES_DIFFERS_AGAIN,   /* one more attempt */
+    RULES_DIFFERS_END,     /* the receiver or the way to it is broken: end */
+};
+/* |times|: reports so far, this one included; |looked|: the file was hashed again; |changed|: with another result. */
+enum rules_differs rules_hash_differs(unsigned times, bool looked, bool changed);
+
+#endif

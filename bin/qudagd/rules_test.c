@@ -1,0 +1,298 @@
+/* rules_test.c - each rule with what it accepts and what it refuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include <qudag/qudag.h>
+
+#include "rules.h"
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static void only_the_same_user_and_root_may_ask(void **state)
+{
+    (void)state;
+    static const struct {
+        uid_t peer, own;
+        bool ok;
+    } row[] = {
+        {1000, 1000, true},       {0, 1000, true},  {0, 0, true},
+        {1001, 1000, false},      {1000, 0, false}, {65534, 1000, false},
+        {(uid_t)-1, 1000, false},
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        assert_int_equal(rules_control_peer(row[ix].peer, row[ix].own), row[ix].ok);
+    }
+}
+
+static void short_commands_always_begin_and_long_ones_within_their_limit(void **state)
+{
+    (void)state;
+    assert_true(rules_command_begins(RULES_LONG, 0, 3));
+    assert_true(rules_command_begins(RULES_LONG, 2, 3));
+    assert_false(rules_command_begins(RULES_LONG, 3, 3));
+    assert_false(rules_command_begins(RULES_LONG, 4, 3));
+    assert_true(rules_command_begins(RULES_SHORT, 3, 3));
+    assert_true(rules_command_begins(RULES_SHORT, 400, 3));
+}
+
+static void a_folder_that_others_can_change_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        mode_t mode;
+        uid_t owner;
+        bool holds;
+        enum rules_folder want;
+    } row[] = {
+        {S_IFDIR | 0700, 7, false, RULES_FOLDER_OK},
+        {S_IFDIR | 0755, 7, false,
+         RULES_FOLDER_OK}, /* others may look at names, which are no secret to root */
+        {S_IFDIR | 0750, 0, false, RULES_FOLDER_OK},
+        {S_IFDIR | 0700, 7, true, RULES_FOLDER_OK},
+        {S_IFDIR | 0777, 7, false, RULES_FOLDER_WRITABLE},
+        {S_IFDIR | 0777, 7, true, RULES_FOLDER_WRITABLE},
+        {S_IFDIR | 02775, 0, false, RULES_FOLDER_WRITABLE},
+        {S_IFDIR | 0720, 7, false, RULES_FOLDER_WRITABLE},
+        {S_IFDIR | 0702, 7, false, RULES_FOLDER_WRITABLE},
+        {S_IFDIR | 01777, 0, false, RULES_FOLDER_WRITABLE}, /* /tmp */
+        {S_IFDIR | 01777, 0, true, RULES_FOLDER_OK},
+        {S_IFDIR | 0700, 8, false, RULES_FOLDER_FOREIGN},
+        {S_IFDIR | 0755, 8, false, RULES_FOLDER_FOREIGN},
+        {S_IFREG | 0700, 7, false, RULES_FOLDER_NOT_ONE},
+        {S_IFLNK | 0700, 7, true, RULES_FOLDER_NOT_ONE},
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        assert_int_equal(rules_state_folder(row[ix].mode, row[ix].owner, 7, row[ix].holds),
+                         row[ix].want);
+    }
+}
+
+static void a_secret_is_a_plain_file_that_nobody_else_can_read(void **state)
+{
+    (void)state;
+    static const struct {
+        mode_t mode;
+        enum rules_secret want;
+    } row[] = {
+        {S_IFREG | 0600, RULES_SECRET_OK},      {S_IFREG | 0400, RULES_SECRET_OK},
+        {S_IFREG | 0640, RULES_SECRET_OPEN},    {S_IFREG | 0604, RULES_SECRET_OPEN},
+        {S_IFREG | 0620, RULES_SECRET_OPEN},    {S_IFREG | 0601, RULES_SECRET_OPEN},
+        {S_IFLNK | 0777, RULES_SECRET_LINK},    {S_IFLNK | 0600, RULES_SECRET_LINK},
+        {S_IFDIR | 0700, RULES_SECRET_NO_FILE}, {S_IFIFO | 0600, RULES_SECRET_NO_FILE},
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        assert_int_equal(rules_secret_file(row[ix].mode), row[ix].want);
+    }
+}
+
+static void items_of_others_in_the_state_folder_are_left_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        mode_t mode;
+        enum rules_item want;
+    } row[] = {
+        {"onion-key", S_IFREG | 0600, RULES_ITEM_OURS},
+        {"dark-00ff", S_IFREG | 0644, RULES_ITEM_OURS},
+        {".new.onion-key", S_IFREG | 0600, RULES_ITEM_HIDDEN},
+        {".", S_IFDIR | 0700, RULES_ITEM_HIDDEN},
+        {"onion-key~", S_IFREG | 0600, RULES_ITEM_FOREIGN},
+        {"#onion-key#", S_IFREG | 0600, RULES_ITEM_FOREIGN},
+        {"a b", S_IFREG | 0600, RULES_ITEM_FOREIGN},
+        {"onion-key", S_IFDIR | 0700, RULES_ITEM_FOREIGN},
+        {"onion-key", S_IFLNK | 0777, RULES_ITEM_FOREIGN},
+        {"onion-key", S_IFIFO | 0600, RULES_ITEM_FOREIGN},
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        assert_int_equal(rules_state_item(row[ix].name, row[ix].mode), row[ix].want);
+    }
+    assert_true(rules_state_name("dark-1.x"));
+    assert_false(rules_state_name(""));
+    assert_false(rules_state_name(".."));
+    assert_false(rules_state_name("a/b"));
+    assert_false(rules_state_name("a\n"));
+}
+
+static void what_is_ours_and_damaged_is_never_overwritten(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int err;
+        enum rules_restore want;
+    } row[] = {
+        {"onion-key", QUDAG_OK, RULES_RESTORE_OK},
+        {"onion-key", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE},
+        {"onion-key", QUDAG_EUNSUPPORTED, RULES_RESTORE_REFUSE}, /* else a new one replaced it */
+        {"guard", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE},
+        {"dark-0a", QUDAG_EUNSUPPORTED, RULES_RESTORE_REFUSE},
+        {"published-0a", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE},
+        {"dark-0a.bak", QUDAG_EMALFORMED, RULES_RESTORE_SKIP},
+        {"dark-0a.bak", QUDAG_EEXISTS, RULES_RESTORE_SKIP},
+        {"notes", QUDAG_EUNSUPPORTED, RULES_RESTORE_SKIP},
+        {"newer-item", QUDAG_EUNSUPPORTED, RULES_RESTORE_SKIP},
+        {"newer-item", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE}, /* the node knows that name */
+        {"newer-item", QUDAG_ENOMEM, RULES_RESTORE_REFUSE},
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        assert_int_equal(rules_restore(row[ix].name, row[ix].err), row[ix].want);
+    }
+}
+
+static void a_folder_stays_in_its_kind_of_network(void **state)
+{
+    (void)state;
+    assert_int_equal(rules_network_read("lab\n", 4), RULES_NETWORK_LAB);
+    assert_int_equal(rules_network_read("normal\n", 7), RULES_NETWORK_NORMAL);
+    assert_int_equal(rules_network_read("lab", 3), RULES_NETWORK_UNKNOWN);
+    assert_int_equal(rules_network_read("", 0), RULES_NETWORK_UNKNOWN);
+    assert_int_equal(rules_network_read("lab\nx", 5), RULES_NETWORK_UNKNOWN);
+    assert_string_equal(rules_network_text(RULES_NETWORK_LAB), "lab\n");
+    assert_true(rules_network_fits(RULES_NETWORK_LAB, true));
+    assert_true(rules_network_fits(RULES_NETWORK_NORMAL, false));
+    assert_true(rules_network_fits(RULES_NETWORK_UNKNOWN, true));
+    assert_true(rules_network_fits(RULES_NETWORK_UNKNOWN, false));
+    assert_false(rules_network_fits(RULES_NETWORK_LAB, false));
+    assert_false(rules_network_fits(RULES_NETWORK_NORMAL, true));
+}
+
+static void a_delivery_counts_only_with_the_size_and_hash_announced(void **state)
+{
+    uint8_t a[RULES_HASH_LEN] = {1}, b[RULES_HASH_LEN];
+    (void)state;
+    assert_true(rules_delivery(5, a, 5, a));
+    assert_false(rules_delivery(5, a, 6, a));
+    for (size_t bit = 0; bit < 8 * RULES_HASH_LEN; bit++) {
+        memcpy(b, a, sizeof(b));
+        b[bit / 8] = (uint8_t)(b[bit / 8] ^ 1u << bit % 8);
+        assert_false(rules_delivery(5, b, 5, a));
+    }
+}
+
+static void offers_are_taken_within_all_limits(void **state)
+{
+    (void)state;
+    const struct rules_room room = {
+        .file_max = 100, .inbox_max = 200, .used = 50, .transfers = 2, .transfers_max = 2};
+    struct rules_room r = room;
+    assert_int_equal(rules_offer(100, 150, 1000, &r), RULES_OFFER_OK);
+    assert_int_equal(rules_offer(101, 101, 1000, &r), RULES_OFFER_TOO_LARGE);
+    assert_int_equal(rules_offer(11, 11, 10, &r), RULES_OFFER_TOO_LARGE);
+    assert_int_equal(rules_offer(UINT64_MAX, UINT64_MAX, UINT64_MAX, &r), RULES_OFFER_TOO_LARGE);
+    assert_int_equal(rules_offer(100, 151, 1000, &r), RULES_OFFER_INBOX_FULL);
+    r.used = 201; /* the limit was lowered */
+    assert_int_equal(rules_offer(0, 0, 1000, &r), RULES_OFFER_INBOX_FULL);
+    r = room;
+    r.file_max = 1000;
+    assert_int_equal(rules_offer(201, 1, 1000, &r), RULES_OFFER_TOO_LARGE);
+    r = room;
+    r.transfers = 3;
+    assert_int_equal(rules_offer(1, 1, 1000, &r), RULES_OFFER_BUSY);
+}
+
+static void names_become_harmless_and_stay_valid(void **state)
+{
+    char out[RULES_NAME_MAX + 1], longest[600];
+    (void)state;
+    static const char *const row[][2] = {
+        {"plain.txt", "plain.txt"},
+        {"../../etc/passwd", "_._.._etc_passwd"},
+        {".hidden", "_hidden"},
+        {"..", "_."},
+        {"", "file"},
+        {"   ", "file"},
+        {"a\tb\n\x1b[31mc", "a_b__[31mc"},
+        {"caf\xc3\xa9 \xe6\x97\xa5", "caf\xc3\xa9 \xe6\x97\xa5"},
+        {"lat\xe9in", "lat_in"},
+        {"\xe0\x80\xaf", "___"},             /* overlong '/' */
+        {"\xf0\x80\x80\xaf", "____"},        /* and longer */
+        {"\xc0\xae", "__"},                  /* overlong '.' */
+        {"\xed\xa0\x80", "___"},             /* a surrogate */
+        {"\xf4\x90\x80\x80", "____"},        /* above U+10FFFF */
+        {"\xe2\x80\xaegnp.exe", "_gnp.exe"}, /* turns the direction */
+        {"a\xe2\x80\x8b"
+         "b",
+         "a_b"}, /* zero width */
+        {"a\xc2\xad"
+         "b\xef\xbb\xbf",
+         "a_b_"},
+        {"\xc2\x85x", "_x"}, /* C1 */
+        {"a\xe2\x82", "a_"}, /* cut short */
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        rules_inbox_name(out, row[ix][0]);
+        assert_string_equal(out, row[ix][1]);
+    }
+    for (size_t lead = 0; lead < 4; lead++) { /* cut between characters only */
+        memset(longest, 'n', sizeof(longest));
+        for (size_t at = lead; at + 4 < sizeof(longest) - 1; at += 4) {
+            memcpy(longest + at, "\xf0\x9f\x98\x80", 4);
+        }
+        longest[sizeof(longest) - 1] = 0;
+        rules_inbox_name(out, longest);
+        assert_true(strlen(out) <= RULES_NAME_MAX && strlen(out) > RULES_NAME_MAX - 4);
+        assert_true(qudag_utf8_valid((qudag_slice){(const uint8_t *)out, strlen(out)}));
+    }
+}
+
+static void a_receiver_cannot_make_us_send_for_ever(void **state)
+{
+    (void)state;
+    struct rules_sending s = {0};
+    assert_true(rules_sending_again(&s));
+    s.tries = RULES_TRIES_MAX - 1;
+    assert_true(rules_sending_again(&s));
+    s.tries = RULES_TRIES_MAX;
+    assert_false(rules_sending_again(&s));
+    s = (struct rules_sending){.restarts = RULES_RESTARTS_MAX};
+    assert_true(rules_sending_again(&s));
+    s.restarts++;
+    assert_false(rules_sending_again(&s));
+    s = (struct rules_sending){.differs = RULES_DIFFERS_MAX - 1};
+    assert_true(rules_sending_again(&s));
+    s.differs++;
+    assert_false(rules_sending_again(&s));
+    /* a byte of progress for each attempt: it ends; a MiB for each: it goes on */
+    s = (struct rules_sending){.attempts = 1000, .confirmed = 1000};
+    assert_false(rules_sending_again(&s));
+    s.confirmed = 1000 * (uint64_t)RULES_STEP;
+    assert_true(rules_sending_again(&s));
+}
+
+static void another_hash_ends_a_transfer_at_the_second_time(void **state)
+{
+    (void)state;
+    assert_int_equal(rules_hash_differs(1, false, false), RULES_DIFFERS_LOOK);
+    assert_int_equal(rules_hash_differs(1, true, true), RULES_DIFFERS_CHANGED);
+    assert_int_equal(rules_hash_differs(1, true, false), RULES_DIFFERS_AGAIN);
+    assert_int_equal(rules_hash_differs(2, false, false), RULES_DIFFERS_LOOK);
+    assert_int_equal(rules_hash_differs(2, true, true), RULES_DIFFERS_CHANGED);
+    assert_int_equal(rules_hash_differs(2, true, false), RULES_DIFFERS_END);
+    assert_int_equal(rules_hash_differs(9, true, false), RULES_DIFFERS_END);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_same_user_and_root_may_ask),
+        cmocka_unit_test(short_commands_always_begin_and_long_ones_within_their_limit),
+        cmocka_unit_test(a_folder_that_others_can_change_is_refused),
+        cmocka_unit_test(a_secret_is_a_plain_file_that_nobody_else_can_read),
+        cmocka_unit_test(items_of_others_in_the_state_folder_are_left_alone),
+        cmocka_unit_test(what_is_ours_and_damaged_is_never_overwritten),
+        cmocka_unit_test(a_folder_stays_in_its_kind_of_network),
+        cmocka_unit_test(a_delivery_counts_only_with_the_size_and_hash_announced),
+        cmocka_unit_test(offers_are_taken_within_all_limits),
+        cmocka_unit_test(names_become_harmless_and_stay_valid),
+        cmocka_unit_test(a_receiver_cannot_make_us_send_for_ever),
+        cmocka_unit_test(another_hash_ends_a_transfer_at_the_second_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
