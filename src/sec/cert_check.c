@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "sec/cert.h"
 #include "sec/cert_ext.h"
+#include "sec/lib.h"
 
 #include <openssl/asn1.h>
 #include <openssl/core_names.h>
@@ -117,7 +118,7 @@ static qudag_err verify_digest(EVP_PKEY *key, struct slice sig, struct slice msg
     int ok = 0;
 
     if (key != NULL && ctx != NULL &&
-        EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1) {
+        EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", sec_lib(), NULL, key, NULL) == 1) {
         ok = EVP_DigestVerify(ctx, sig.base, sig.len, msg.base, msg.len);
     }
     EVP_MD_CTX_free(ctx);
@@ -127,7 +128,7 @@ static qudag_err verify_digest(EVP_PKEY *key, struct slice sig, struct slice msg
 static EVP_PKEY *key_from_spki(struct slice der, const char *type)
 {
     const unsigned char *p = der.base;
-    EVP_PKEY *key = d2i_PUBKEY(NULL, &p, (long)der.len);
+    EVP_PKEY *key = d2i_PUBKEY_ex(NULL, &p, (long)der.len, sec_lib(), NULL);
 
     if (key != NULL &&
         (p != der.base + der.len || !EVP_PKEY_is_a(key, type) || EVP_PKEY_get_bits(key) > 8192 ||
@@ -140,7 +141,7 @@ static EVP_PKEY *key_from_spki(struct slice der, const char *type)
 
 static EVP_PKEY *key_secp256k1(struct slice point)
 {
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(sec_lib(), "EC", NULL);
     char group[] = "secp256k1";
     uint8_t bytes[33];
     EVP_PKEY *key = NULL;
@@ -262,7 +263,7 @@ static qudag_err check_pq(uint8_t pq_hash[32], X509 *crt, struct slice value,
     if (!EVP_PKEY_is_a(X509_get0_pubkey(crt), "ML-DSA-65")) {
         return QUDAG_EMALFORMED;
     }
-    signer = EVP_PKEY_new_raw_public_key_ex(NULL, "ML-DSA-65", NULL, pq_pk, MLDSA65_PK_LEN);
+    signer = EVP_PKEY_new_raw_public_key_ex(sec_lib(), "ML-DSA-65", NULL, pq_pk, MLDSA65_PK_LEN);
     err = signer == NULL ? QUDAG_EMALFORMED : check_signature(crt, signer);
     EVP_PKEY_free(signer);
     if (err == QUDAG_OK && known != NULL) {
@@ -327,7 +328,7 @@ qudag_err sec_check_cert_known(struct sec_peer *out, struct slice der, enum pq_p
     if (der.len == 0 || der.len > CERT_DER_MAX) {
         return QUDAG_EMALFORMED;
     }
-    crt = d2i_X509(NULL, &p, (long)der.len);
+    crt = (X509 *)ASN1_item_d2i_ex(NULL, &p, (long)der.len, ASN1_ITEM_rptr(X509), sec_lib(), NULL);
     if (crt != NULL && p == der.base + der.len) {
         err = check_parsed(out, crt, pq, now, known);
     }

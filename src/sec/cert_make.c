@@ -9,6 +9,7 @@
 #include "base/wr.h"
 #include "sec/cert.h"
 #include "sec/cert_ext.h"
+#include "sec/lib.h"
 #include "wire/peer_id.h"
 
 #include <openssl/asn1.h>
@@ -45,7 +46,7 @@ const char *cert_key_name(const EVP_PKEY *key)
 /* The ML-DSA identity key as a key of the TLS library; NULL on failure. */
 static EVP_PKEY *identity_pkey(const struct identity *id)
 {
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "ML-DSA-65", NULL);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(sec_lib(), "ML-DSA-65", NULL);
     EVP_PKEY *key = NULL;
     uint8_t seed[MLDSA65_SEED_LEN];
     OSSL_PARAM params[2];
@@ -161,7 +162,7 @@ static qudag_err sign_cert(X509 *crt, enum cert_kind kind, const struct identity
 qudag_err cert_make_for(X509 **out, enum cert_kind kind, const struct identity *id, EVP_PKEY *key,
                         const struct rng *rng, walltime now)
 {
-    X509 *crt = X509_new();
+    X509 *crt = X509_new_ex(sec_lib(), NULL);
     qudag_err err = QUDAG_OK;
 
     if (crt == NULL || X509_set_pubkey(crt, key) != 1) {
@@ -191,8 +192,8 @@ qudag_err cert_make(struct cert_pair *out, enum cert_kind kind, const struct ide
                     const struct rng *rng, walltime now)
 {
     struct cert_pair p = {
-        .key = kind == CERT_CLASSICAL ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
-                                      : EVP_PKEY_Q_keygen(NULL, NULL, "ML-DSA-65"),
+        .key = kind == CERT_CLASSICAL ? EVP_PKEY_Q_keygen(sec_lib(), NULL, "EC", "P-256")
+                                      : EVP_PKEY_Q_keygen(sec_lib(), NULL, "ML-DSA-65"),
     };
     qudag_err err = p.key == NULL ? QUDAG_ENOMEM : cert_make_for(&p.crt, kind, id, p.key, rng, now);
 

@@ -5,6 +5,7 @@
  *   prefer:   both certificates; the peer's signature algorithms choose; hybrid group first
  *   off:      what every libp2p implementation speaks
  */
+#include "sec/lib.h"
 #include "sec/sec_int.h"
 
 #include <openssl/crypto.h>
@@ -221,7 +222,7 @@ qudag_err sec_new(struct sec **out, const struct sec_config *cfg)
     s->pq = cfg->pq;
     s->clock = cfg->clock;
     list_init(&s->running);
-    s->ctx = SSL_CTX_new(TLS_method());
+    s->ctx = SSL_CTX_new_ex(sec_lib(), NULL, TLS_method());
     err = s->ctx == NULL ? QUDAG_ENOMEM : set_context(s, cfg);
     if (err == QUDAG_OK) {
         err = sec_renew(s, cfg->clock.at);
