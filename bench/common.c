@@ -106,7 +106,8 @@ static void feed(struct actor *a, struct flow *f)
 
     while (f->to_send > 0 && taken > 0) {
         size_t n = f->to_send < BLOCK ? (size_t)f->to_send : BLOCK;
-        must(qudag_stream_write(a->node, s, (qudag_slice){zeros, n}, &taken) == QUDAG_OK, "write");
+        qudag_err err = qudag_stream_write(a->node, s, (qudag_slice){zeros, n}, &taken);
+        must(err == QUDAG_OK || err == QUDAG_EAGAIN, "write");
         f->to_send -= taken;
     }
     if (f->to_send == 0 && f->fin_wanted) {
@@ -123,7 +124,7 @@ static void on_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, cons
     (void)dark;
 
     if (f == NULL) {
-        qudag_stream_reset(n, s);
+        qudag_stream_reset(n, s, QUDAG_ECANCELED);
         return;
     }
     *f = (struct flow){.id = s.id};
@@ -352,10 +353,10 @@ void actor_write(struct actor *a, const struct flow *f, const void *p, size_t le
 
     while (taken < len) { /* small: it waits for the stream to be opened only */
         size_t n = 0;
-        must(qudag_stream_write(a->node, (qudag_stream){f->id},
-                                (qudag_slice){(const uint8_t *)p + taken, len - taken},
-                                &n) == QUDAG_OK,
-             "write");
+        qudag_err err =
+            qudag_stream_write(a->node, (qudag_stream){f->id},
+                               (qudag_slice){(const uint8_t *)p + taken, len - taken}, &n);
+        must(err == QUDAG_OK || err == QUDAG_EAGAIN, "write");
         taken += n;
         if (taken < len) {
             must(qudag_node_step(a->node, QUDAG_S) == QUDAG_OK, "step");
@@ -366,7 +367,7 @@ void actor_write(struct actor *a, const struct flow *f, const void *p, size_t le
 void actor_drop(struct actor *a, struct flow *f)
 {
     if (!f->closed) {
-        qudag_stream_reset(a->node, (qudag_stream){f->id});
+        qudag_stream_reset(a->node, (qudag_stream){f->id}, QUDAG_ECANCELED);
     }
     f->id = 0;
 }

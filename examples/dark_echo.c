@@ -58,7 +58,8 @@ static void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, v
     (void)user;
 
     if (qudag_stream_write(n, s, data, &taken) != QUDAG_OK || taken < data.len) {
-        qudag_stream_reset(n, s); /* more than may be queued: this small service gives up */
+        qudag_stream_reset(n, s,
+                           QUDAG_ELIMIT); /* more than may be queued: this small service gives up */
         return;
     }
     qudag_stream_consume(n, s, data.len);

@@ -108,7 +108,7 @@ static void on_stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *fro
     struct daemon *d = daemon_of(user);
     (void)proto;
     if (from != NULL || dark == NULL) { /* mail comes to dark addresses only */
-        qudag_stream_reset(n, s);
+        qudag_stream_reset(n, s, QUDAG_EREFUSED);
         return;
     }
     transfer_stream_in(d->transfers, s, dark);

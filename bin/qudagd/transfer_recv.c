@@ -64,7 +64,7 @@ static void leave(struct transfer_in *r)
 {
     if (r->streaming) {
         r->streaming = false;
-        qudag_stream_reset(r->k->d->node, r->stream);
+        qudag_stream_reset(r->k->d->node, r->stream, QUDAG_ECANCELED);
     }
     if (!r->job.busy) {
         free_recv(r);
@@ -415,7 +415,7 @@ void transfer_in_new(struct transfers *k, qudag_stream stream, const char *dark)
 {
     struct transfer_in *r = k->n_recvs > 2 * TRANSFER_RECVS_MAX ? NULL : calloc(1, sizeof(*r));
     if (r == NULL) {
-        qudag_stream_reset(k->d->node, stream);
+        qudag_stream_reset(k->d->node, stream, QUDAG_ELIMIT);
         return;
     }
     r->k = k;

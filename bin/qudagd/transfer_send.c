@@ -74,7 +74,7 @@ static void finish(struct transfer_out *s)
 {
     if (s->streaming) {
         s->streaming = false;
-        qudag_stream_reset(s->k->d->node, s->stream);
+        qudag_stream_reset(s->k->d->node, s->stream, QUDAG_ECANCELED);
     }
     s->rq = NULL;
     if (s->job.busy) {
@@ -233,7 +233,7 @@ static void try_again(struct transfer_out *s, qudag_err why)
     s->last = why;
     if (s->streaming) {
         s->streaming = false;
-        qudag_stream_reset(s->k->d->node, s->stream);
+        qudag_stream_reset(s->k->d->node, s->stream, QUDAG_ECANCELED);
     }
     s->tries++;
     bool absent = why == QUDAG_ENOTFOUND && s->tries >= 3;

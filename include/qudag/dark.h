@@ -11,23 +11,38 @@
 extern "C" {
 #endif
 
-/* Makes keys, saves them (callback save) and writes the address as text. */
+/*
+ * Makes keys for a new address, saves them (callback save) and writes the address as text.  QUDAG_EINVAL (label
+ * too long), QUDAG_ELIMIT, QUDAG_ENOMEM, or what save returned: the address does not exist then.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create(qudag_node *n, const char *label,
                                                      char addr[QUDAG_DARK_TEXT_MAX]);
-/* Publishes, and again before each expiry.  result.count: nodes that stored the record. */
+/*
+ * Publishes the record of an own address, and again before each expiry; result.count: nodes that stored it.
+ * At once: QUDAG_ENOTFOUND (not an address of this node), and what qudag_dark_check returns.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_publish(qudag_node *n, const char *addr,
                                                       qudag_op *op);
-/* Withdraws the record and destroys the keys. */
+/* Withdraws the record and destroys the keys for good; result.count, errors as above. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op);
-/* Fetches and checks the record through a circuit. */
+/* Fetches and checks the record of any address through a circuit; result.addrs: the service's peer id. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve(qudag_node *n, const char *addr,
                                                       qudag_op *op);
-/* Resolves, builds a circuit that ends at the service, opens a stream.  stream_opened follows, or
- * stream_closed.  A circuit to the same address that is open is used again. */
+/*
+ * Resolves the address, builds a circuit that ends at the service and opens a stream; an open circuit to the
+ * same address is used again.  stream_opened or stream_closed follows; it may be written at once.
+ * Before QUDAG_PHASE_READY the stream is closed with QUDAG_ENORELAYS unless a circuit can be built already:
+ * wait for the phase, or try again.  Other ends: QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE,
+ * QUDAG_ECIRCUIT, QUDAG_ETIMEOUT, QUDAG_EUNSUPPORTED (the service does not speak |proto|).
+ * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ELIMIT, QUDAG_ENOMEM.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open(qudag_node *n, const char *addr,
                                                    const char *proto, qudag_stream *out);
 
-/* QUDAG_EMALFORMED, QUDAG_ECHECKSUM (a typing error), QUDAG_EUNSUPPORTED; needs no node. */
+/*
+ * Checks the text of an address; needs no node.  QUDAG_EMALFORMED, QUDAG_ECHECKSUM (mistyped),
+ * QUDAG_EUNSUPPORTED (of another version or network).
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_check(const char *addr);
 
 /* A dark address of this node. */

@@ -70,9 +70,29 @@ typedef struct qudag_settings {
     uint8_t pad[6];             /* zero */
 } qudag_settings;
 
+/* The call that made a request. */
+typedef enum qudag_op_kind {
+    QUDAG_OP_CONNECT = 1,
+    QUDAG_OP_PING,
+    QUDAG_OP_DHT_PUT,
+    QUDAG_OP_DHT_GET,
+    QUDAG_OP_DHT_FORGET, /* or unprovide */
+    QUDAG_OP_DHT_CLOSEST,
+    QUDAG_OP_DHT_FIND_PEER,
+    QUDAG_OP_DHT_PROVIDE,
+    QUDAG_OP_DHT_PROVIDERS,
+    QUDAG_OP_CIRCUIT_BUILD,
+    QUDAG_OP_DARK_PUBLISH,
+    QUDAG_OP_DARK_RESOLVE,
+    QUDAG_OP_DARK_FORGET,
+} qudag_op_kind;
+
 /* What a request ended with; borrowed for the time of op_done.  Fields that do not apply are zero. */
 typedef struct qudag_result {
     uint32_t size;              /* of this structure in the library */
+    qudag_op_kind kind;         /* what was asked for */
+    void *user;                 /* see qudag_op_set_user */
+    const char *text;           /* "", or why it failed: a sentence for people */
     qudag_slice value;          /* dht get */
     const qudag_peer_id *peers; /* closest, holders, providers, or who stored */
     size_t peers_n;

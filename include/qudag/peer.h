@@ -63,6 +63,11 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_disconnect(qudag_node *n, const qudag_p
 /* One round trip of the libp2p ping protocol, dialling if needed; result: rtt. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_ping(qudag_node *n, const qudag_peer_id *peer,
                                               qudag_op *op);
+/*
+ * A pointer of the program for a pending request; op_done finds it in result.user.  op_done never comes before
+ * the call that made the request has returned.  QUDAG_ESTALE, QUDAG_EINVAL.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_op_set_user(qudag_node *n, qudag_op op, void *user);
 /* Cancels a request; op_done follows with QUDAG_ECANCELED.  Nothing happens if it ended before. */
 QUDAG_API void qudag_op_cancel(qudag_node *n, qudag_op op);
 

@@ -1,28 +1,77 @@
-/* stream.h - streams of bytes to peers, and over circuits. */
+/*
+ * stream.h - streams of bytes to peers, and over circuits.
+ *
+ *   qudag_stream_open ──▶ stream_opened ──▶ stream_data ... ──▶ stream_closed, exactly once
+ *
+ * A stream may be written, ended or reset as soon as its handle exists.  Its handle is valid until
+ * stream_closed returns, or qudag_stream_reset was called; then it is stale.
+ */
 #ifndef QUDAG_STREAM_H
 #define QUDAG_STREAM_H
 
+#include <qudag/limits.h>
 #include <qudag/types.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* From now on streams of |proto| ("/name/1.0.0", at most 95 bytes) reach stream_in. */
+/*
+ * From now on streams of |proto| ("/name/1.0.0", at most QUDAG_PROTOCOL_LEN_MAX bytes) that peers open reach
+ * stream_in.  QUDAG_EINVAL, QUDAG_EEXISTS, QUDAG_ELIMIT, QUDAG_ENOMEM.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_protocol_serve(qudag_node *n, const char *proto);
 
-/* Opens a stream to |to|, dialling if needed.  It may be written at once; stream_opened or
- * stream_closed follows. */
+/*
+ * Opens a stream to |to|, dialling if needed.  stream_opened or stream_closed follows, never before this call
+ * has returned.  QUDAG_EINVAL, QUDAG_ELIMIT (QUDAG_STREAMS_MAX), QUDAG_ESTATE (the node is being freed).
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_stream_open(qudag_node *n, const qudag_peer_id *to,
                                                      const char *proto, qudag_stream *out);
 
-/* Queues what fits of |data|: *taken bytes (0 allowed: wait for stream_writable).  Copied. */
+/*
+ * Queues a copy of the first *taken bytes of |data|: all of it, unless the queue is full
+ * (QUDAG_STREAM_QUEUE_MAX; QUDAG_STREAM_EARLY_MAX before the stream is open); what was queued before it
+ * opened is sent first.  QUDAG_EAGAIN: nothing was taken.  Whenever less than |data| was taken,
+ * stream_writable follows.  QUDAG_ESTALE, QUDAG_ESTATE (after qudag_stream_fin), QUDAG_EINVAL, QUDAG_ENOMEM.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_stream_write(qudag_node *n, qudag_stream s,
                                                       qudag_slice data, size_t *taken);
-/* |len| bytes of what stream_data gave have been dealt with: the peer may send as many more. */
+/* The program is done with |len| bytes of what stream_data passed: the peer may send as many more. */
 QUDAG_API void qudag_stream_consume(qudag_node *n, qudag_stream s, size_t len);
-QUDAG_API void qudag_stream_fin(qudag_node *n, qudag_stream s);   /* no more from us */
-QUDAG_API void qudag_stream_reset(qudag_node *n, qudag_stream s); /* gone; no callback follows */
+/* Ends our direction after what is queued.  The stream is closed once both sides have done so. */
+QUDAG_API void qudag_stream_fin(qudag_node *n, qudag_stream s);
+/*
+ * Aborts the stream in both directions; what is queued is dropped, the handle is stale, no callback follows.
+ * |why| reaches the peer's stream_closed where it is of use to it (QUDAG_EREFUSED, QUDAG_ELIMIT,
+ * QUDAG_ETIMEOUT, QUDAG_EPROTO, QUDAG_EUNSUPPORTED, QUDAG_EPOLICY, QUDAG_ENOTFOUND ...); as QUDAG_ERESET else,
+ * for QUDAG_ECANCELED above all: that name is kept for what the receiving side itself canceled.
+ */
+QUDAG_API void qudag_stream_reset(qudag_node *n, qudag_stream s, qudag_err why);
+
+/* A pointer of the program for |s|, NULL at first.  QUDAG_ESTALE, QUDAG_EINVAL. */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_stream_set_user(qudag_node *n, qudag_stream s, void *user);
+/* That pointer, inside stream_closed too; NULL for a stale handle. */
+QUDAG_API void *qudag_stream_user(const qudag_node *n, qudag_stream s);
+
+/* What is known of a stream, its link and the protection that link gives. */
+typedef struct qudag_stream_state {
+    uint32_t size;   /* set by the caller, see types.h */
+    uint32_t queued; /* bytes written that have not been sent */
+    void *user;      /* see qudag_stream_set_user */
+    qudag_circuit
+        circuit;          /* the circuit it runs over; id 0: none, or not known before it is open */
+    qudag_peer_id peer;   /* len 0: not known to this side */
+    bool open;            /* the fields below are known; else false */
+    bool inbound;         /* the peer opened it */
+    bool anonymous;       /* over a circuit: one side does not know who the other is */
+    bool pq_kex, pq_auth; /* post-quantum key exchange; authentication */
+    char protocol[QUDAG_PROTOCOL_LEN_MAX + 1];
+    uint8_t pad[6];
+} qudag_stream_state;
+/* QUDAG_ESTALE, QUDAG_EINVAL. */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_stream_info(const qudag_node *n, qudag_stream s,
+                                                     qudag_stream_state *out);
 
 #ifdef __cplusplus
 }

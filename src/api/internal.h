@@ -35,7 +35,7 @@ struct qudag_node {
     size_t n_addrs;
     struct peer_id self;
     char *strings[2 + NODE_OPEN_NS_MAX]; /* copies the node borrows */
-    size_t n_strings;
+    size_t n_strings, first_ns;          /* the last of them are the open namespaces */
 };
 
 static inline struct slice slice_in(qudag_slice s)
@@ -102,8 +102,14 @@ void persist_load(struct qudag_node *n);
 qudag_err cb_persist(void *ctx, enum kad_persist_kind kind, const uint8_t *hash,
                      struct slice bytes);
 
+/* optext.c: what a request that ended was, and a sentence about its end. */
+qudag_op_kind op_kind_out(const struct node_request *req);
+void op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
+             uint32_t count, char *out, size_t cap);
+
 /* rules.c: namespaces of the program. */
 struct api_rules;
+bool rules_have(const struct qudag_node *n, struct slice ns);
 void rules_free(struct qudag_node *n);
 bool namespace_ok(const char *ns); /* settings.c */
 

@@ -92,7 +92,11 @@ static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct nod
     qudag_peer_id peers[RESULT_PEERS_MAX];
     const char *addrs[KAD_ADDRS_MAX];
     char text[KAD_ADDRS_MAX][QUDAG_ADDR_TEXT_MAX];
+    char why[API_WHY_LEN];
     qudag_result r = {.size = sizeof(r),
+                      .kind = op_kind_out(res->req),
+                      .user = res->req->user,
+                      .text = why,
                       .value = slice_out(res->value),
                       .took = res->took,
                       .rtt = res->rtt,
@@ -109,6 +113,7 @@ static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct nod
         peer_out(&peers[r.peers_n++], &res->peers[i].id);
     }
     r.peers = peers;
+    op_text(n, res->req, err, res->count, why, sizeof(why));
     put_addrs(&r, res, addrs, text);
     n->cb.op_done(n, (qudag_op){ref_out(op)}, err, &r, n->user);
 }
@@ -178,6 +183,7 @@ static qudag_err own_texts(struct qudag_node *n, struct node_config *c, const qu
     size_t n_ns = s->open_namespaces != NULL ? s->open_namespaces_n : ARRAY_LEN(usual);
     bool ok = true;
 
+    n->first_ns = 2; /* behind protocol and agent */
     c->dht_protocol = own_text(n, s->dht_protocol != NULL ? s->dht_protocol : KAD_PROTOCOL, &ok);
     c->agent = own_text(n, s->agent != NULL ? s->agent : "qudag/" QUDAG_VERSION, &ok);
     for (size_t i = 0; i < n_ns; i++) {

@@ -55,6 +55,14 @@ qudag_err qudag_ping(qudag_node *n, const qudag_peer_id *peer, qudag_op *op)
     return ask(n, &r, op);
 }
 
+qudag_err qudag_op_set_user(qudag_node *n, qudag_op op, void *user)
+{
+    if (n == NULL) {
+        return QUDAG_EINVAL;
+    }
+    return node_op_set_user(n->node, ref_in(op.id), user) ? QUDAG_OK : QUDAG_ESTALE;
+}
+
 void qudag_op_cancel(qudag_node *n, qudag_op op)
 {
     if (n != NULL) {

@@ -70,6 +70,16 @@ qudag_err qudag_dht_namespace(qudag_node *n, const qudag_dht_rules *rules)
     return QUDAG_OK;
 }
 
+bool rules_have(const struct qudag_node *n, struct slice ns)
+{
+    for (size_t i = 0; i < n->n_rules; i++) {
+        if (strlen(n->rules[i]->ns) == ns.len && memcmp(n->rules[i]->ns, ns.base, ns.len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void rules_free(struct qudag_node *n)
 {
     while (n->n_rules > 0) {

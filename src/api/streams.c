@@ -1,6 +1,15 @@
 /* streams.c - qudag_stream_* and who opens them. */
 #include "api/internal.h"
 
+#include <stdio.h>
+
+_Static_assert(QUDAG_STREAM_QUEUE_MAX == APP_QUEUE_MAX && QUDAG_STREAM_EARLY_MAX == APP_EARLY_MAX &&
+                   QUDAG_STREAMS_MAX == APP_STREAMS_MAX && QUDAG_REQUESTS_MAX == OPS_MAX / 2 &&
+                   QUDAG_PROTOCOL_LEN_MAX == SWARM_PROTO_LEN_MAX &&
+                   QUDAG_LISTEN_MAX == NODE_LISTEN_MAX && QUDAG_BOOTSTRAP_MAX == NODE_BOOT_MAX &&
+                   QUDAG_NAMESPACES_MAX == NODE_OPEN_NS_MAX,
+               "the limits that are published are those in force");
+
 qudag_err qudag_protocol_serve(qudag_node *n, const char *proto)
 {
     return n == NULL || proto == NULL ? QUDAG_EINVAL : app_serve(n->node, proto);
@@ -70,11 +79,51 @@ void qudag_stream_fin(qudag_node *n, qudag_stream s)
     }
 }
 
-void qudag_stream_reset(qudag_node *n, qudag_stream s)
+void qudag_stream_reset(qudag_node *n, qudag_stream s, qudag_err why)
 {
     if (n != NULL) {
-        app_reset(n->node, ref_in(s.id));
+        app_reset(n->node, ref_in(s.id), why == QUDAG_OK ? QUDAG_ECANCELED : why);
     }
+}
+
+qudag_err qudag_stream_set_user(qudag_node *n, qudag_stream s, void *user)
+{
+    if (n == NULL) {
+        return QUDAG_EINVAL;
+    }
+    return app_set_user(n->node, ref_in(s.id), user) ? QUDAG_OK : QUDAG_ESTALE;
+}
+
+void *qudag_stream_user(const qudag_node *n, qudag_stream s)
+{
+    return n != NULL ? app_user(n->node, ref_in(s.id)) : NULL;
+}
+
+API_NO_TAIL(qudag_stream_state, pad);
+
+qudag_err qudag_stream_info(const qudag_node *n, qudag_stream s, qudag_stream_state *out)
+{
+    struct app_info info;
+
+    if (n == NULL || out == NULL) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = app_info(n->node, ref_in(s.id), &info);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    qudag_stream_state full = {.size = sizeof(full),
+                               .queued = info.queued,
+                               .user = info.user,
+                               .circuit = {ref_out(info.circuit)},
+                               .open = info.open,
+                               .inbound = info.inbound,
+                               .anonymous = (info.props & LINK_ANON) != 0,
+                               .pq_kex = (info.props & LINK_PQ_KEX) != 0,
+                               .pq_auth = (info.props & LINK_PQ_AUTH) != 0};
+    peer_out(&full.peer, &info.peer);
+    (void)snprintf(full.protocol, sizeof(full.protocol), "%s", info.proto);
+    return sized_out(out, &full, sizeof(full)) ? QUDAG_OK : QUDAG_EINVAL;
 }
 
 qudag_err qudag_circuit_close(qudag_node *n, qudag_circuit c)

@@ -25,6 +25,7 @@ static struct app_stream *app_new(struct node *n)
     }
     list_init(&a->wait);
     list_init(&a->todo);
+    dyn_init(&a->early, n->mem, APP_EARLY_MAX);
     if (slots_add(&n->apptab, a, &a->ref) != QUDAG_OK) {
         mem_free(n->mem, a);
         return NULL;
@@ -43,19 +44,23 @@ static void app_free(struct node *n, struct app_stream *a)
     list_del(&a->todo);
     map_del(&n->app_map, strm_key(&a->strm));
     slots_del(&n->apptab, a->ref);
+    dyn_fini(&a->early);
     mem_free(n->mem, a);
 }
 
-/* The stream is over; the program is told once. */
+/* The stream is over; the program is told once, and may ask for its user pointer a last time. */
 void app_closed(struct node *n, struct app_stream *a, qudag_err why)
 {
     struct ref ref = a->ref;
 
+    n->ended = ref;
+    n->ended_user = a->user;
     app_free(n, a);
     if (n->hooks.stream_closed != NULL) {
         n->told++;
         n->hooks.stream_closed(n->hooks.ctx, ref, why);
     }
+    n->ended = (struct ref){0, 0};
 }
 
 /* Closes all in |from|, and none that the program opens meanwhile. */
@@ -93,6 +98,7 @@ void app_free_all(struct node *n)
     while (!list_empty(&n->todo)) { /* what is left was reset by the program */
         struct app_stream *a = LIST_ENTRY(n->todo.next, struct app_stream, todo);
         list_del(&a->todo);
+        dyn_fini(&a->early);
         mem_free(n->mem, a);
     }
 }
@@ -124,23 +130,32 @@ static void on_end(struct node *n, struct app_stream *a)
     }
 }
 
+static void flush_dropped(struct node *n, struct app_stream *a)
+{
+    struct acts *out = node_begin(n);
+
+    if (a->opened) {
+        acts_reset(out, a->strm, a->why);
+    }
+    node_end(n, CORE_APP);
+    dyn_fini(&a->early);
+    mem_free(n->mem, a);
+}
+
 static void flush_one(struct node *n, struct app_stream *a)
 {
     struct acts *out = node_begin(n);
     bool fin = a->fin_out && a->opened && !a->fin_done;
-    bool writable = a->want_writable && a->opened && !a->fin_out && a->queued <= APP_QUEUE_MAX / 2;
 
-    if (a->dropped) {
-        if (a->opened) {
-            acts_reset(out, a->strm, QUDAG_ECANCELED);
-        }
-        node_end(n, CORE_APP);
-        mem_free(n->mem, a);
-        return;
-    }
     if (a->open_due) {
         acts_open(out, &a->to, ref_word(a->ref), 0)->obj = a->on;
     }
+    if (a->opened && a->early.len > 0) {
+        acts_write(out, a->strm, a->early.p, a->early.len);
+        a->queued += (uint32_t)a->early.len;
+        dyn_drop(&a->early, a->early.len);
+    }
+    bool writable = a->want_writable && a->opened && !a->fin_out && a->queued <= APP_QUEUE_MAX / 2;
     if (a->credit > 0 && a->opened) {
         acts_consume(out, a->strm, a->credit);
         a->credit = 0;
@@ -175,7 +190,12 @@ void app_flush(struct node *n)
     while (!list_empty(&batch) && acts_room(&n->acts)) {
         struct list *it = batch.next;
         list_del(it);
-        flush_one(n, LIST_ENTRY(it, struct app_stream, todo));
+        struct app_stream *a = LIST_ENTRY(it, struct app_stream, todo);
+        if (a->dropped) {
+            flush_dropped(n, a);
+        } else {
+            flush_one(n, a);
+        }
     }
     while (!list_empty(&batch)) { /* no room: they stay first in line */
         struct list *it = batch.prev;
@@ -213,6 +233,7 @@ static void on_open(struct node *n, const struct ev *ev)
         return;
     }
     a->proto = ev->proto;
+    a->inbound = true;
     char text[DARK_TEXT_MAX];
     const char *dark = NULL;
     struct swarm_stream_info info;
@@ -389,10 +410,24 @@ qudag_err app_open_dark(struct node *n, const struct dark_addr *to, const char *
     return QUDAG_OK;
 }
 
+/* How many bytes |a| takes now: while it is being opened, and until those are sent, into |early|. */
+static size_t app_room(const struct node *n, const struct app_stream *a, bool early)
+{
+    if (early) {
+        return APP_EARLY_MAX - a->early.len;
+    }
+    if (!acts_room(&n->acts)) {
+        return 0;
+    }
+    size_t room = a->queued < APP_QUEUE_MAX ? APP_QUEUE_MAX - a->queued : 0;
+    size_t left = n->acts.bytes_cap - n->acts.bytes_n;
+    left = left > ACTS_BYTES_ROOM ? left - ACTS_BYTES_ROOM : 0;
+    return room < left ? room : left;
+}
+
 qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *taken)
 {
     struct app_stream *a = app_get(n, s);
-    size_t room;
 
     *taken = 0;
     if (a == NULL) {
@@ -401,25 +436,24 @@ qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *tak
     if (a->fin_out) {
         return QUDAG_ESTATE;
     }
-    if (!a->opened || !acts_room(&n->acts)) {
-        a->want_writable = true;
-        app_todo(n, a);
-        return QUDAG_OK;
-    }
-    room = APP_QUEUE_MAX - a->queued;
-    size_t left = n->acts.bytes_cap - n->acts.bytes_n;
-    left = left > ACTS_BYTES_ROOM ? left - ACTS_BYTES_ROOM : 0;
-    room = room < left ? room : left;
-    if (data.len > room) {
-        data.len = room;
-        a->want_writable = true;
-        app_todo(n, a);
-    }
-    if (data.len > 0) {
+    bool early = !a->opened || a->early.len > 0;
+    size_t room = app_room(n, a, early), wanted = data.len;
+    data.len = wanted < room ? wanted : room;
+    if (early && data.len > 0) {
+        qudag_err err = dyn_append(&a->early, data.base, data.len);
+        if (err != QUDAG_OK) {
+            return err;
+        }
+    } else if (data.len > 0) {
         acts_write(node_begin(n), a->strm, data.base, data.len);
         node_end(n, CORE_APP);
         a->queued += (uint32_t)data.len;
-        *taken = data.len;
+    }
+    *taken = data.len;
+    if (data.len < wanted) {
+        a->want_writable = true;
+        app_todo(n, a);
+        return data.len == 0 ? QUDAG_EAGAIN : QUDAG_OK;
     }
     return QUDAG_OK;
 }
@@ -445,7 +479,7 @@ void app_fin(struct node *n, struct ref s)
 }
 
 /* The name is void at once; what is left waits for the drain. */
-void app_reset(struct node *n, struct ref s)
+void app_reset(struct node *n, struct ref s, qudag_err why)
 {
     struct app_stream *a = app_get(n, s);
 
@@ -454,6 +488,58 @@ void app_reset(struct node *n, struct ref s)
         map_del(&n->app_map, strm_key(&a->strm));
         slots_del(&n->apptab, a->ref);
         a->dropped = true;
+        a->why = why;
         app_todo(n, a);
     }
+}
+
+bool app_set_user(struct node *n, struct ref s, void *user)
+{
+    struct app_stream *a = app_get(n, s);
+
+    if (a != NULL) {
+        a->user = user;
+    }
+    return a != NULL;
+}
+
+void *app_user(struct node *n, struct ref s)
+{
+    const struct app_stream *a = app_get(n, s);
+
+    if (a != NULL) {
+        return a->user;
+    }
+    return !ref_none(s) && ref_eq(n->ended, s) ? n->ended_user : NULL;
+}
+
+qudag_err app_info(struct node *n, struct ref s, struct app_info *out)
+{
+    const struct app_stream *a = app_get(n, s);
+
+    memset(out, 0, sizeof(*out));
+    if (a == NULL) {
+        return QUDAG_ESTALE;
+    }
+    out->open = a->opened;
+    out->user = a->user;
+    out->proto = a->proto;
+    out->queued = a->queued + (uint32_t)a->early.len;
+    out->circuit = a->on;
+    out->peer = a->to;
+    if (a->opened) {
+        struct swarm_stream_info info;
+        qudag_err err = swarm_stream_info(n->swarm, a->strm, &info);
+        if (err != QUDAG_OK) {
+            return err;
+        }
+        out->props = info.props;
+        out->inbound = a->inbound;
+        out->peer = info.peer;
+        if ((info.props & LINK_ANON) != 0) {
+            out->circuit = info.link;
+            out->peer = (struct peer_id){.len = 0};
+        }
+    }
+    return QUDAG_OK;
 }

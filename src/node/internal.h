@@ -2,6 +2,7 @@
 #ifndef QUDAG_SRC_NODE_INTERNAL_H
 #define QUDAG_SRC_NODE_INTERNAL_H
 
+#include "base/dyn.h"
 #include "base/wipe.h"
 #include "core/exit/exit.h"
 #include "core/identify/identify.h"
@@ -11,13 +12,10 @@
 
 #define ACTS_CAP (8 * ACTS_ROOM)
 #define ACTS_BYTES_CAP (8 * ACTS_BYTES_ROOM)
-#define OPS_MAX 4096
-#define APP_STREAMS_MAX 8192
-#define APP_QUEUE_MAX (512 * 1024) /* bytes a stream may have queued */
-#define CIRCUIT_TRIES 5            /* paths tried for one purpose */
-#define FETCHES_MAX 8              /* descriptors fetched at once */
-#define RELAYS_WANTED 64           /* descriptors gathered in the background */
-#define ANCHOR_DIALS 8             /* peers of the last time that are tried at a start */
+#define CIRCUIT_TRIES 5  /* paths tried for one purpose */
+#define FETCHES_MAX 8    /* descriptors fetched at once */
+#define RELAYS_WANTED 64 /* descriptors gathered in the background */
+#define ANCHOR_DIALS 8   /* peers of the last time that are tried at a start */
 
 enum core_ix {
     CORE_PING,
@@ -72,10 +70,13 @@ struct app_stream {
     struct ref on; /* circuit it shall be opened on */
     struct peer_id to;
     uint32_t queued;
-    size_t credit; /* bytes dealt with, not given back yet */
+    struct dyn early; /* written before the stream was open */
+    void *user;       /* the program's */
+    qudag_err why;    /* dropped: what the peer is told */
+    size_t credit;    /* bytes consumed, not returned as credit yet */
     bool open_due, opened, want_writable;
     bool fin_in, fin_out; /* fin_out: asked for; with fin_done also sent */
-    bool fin_done, dropped;
+    bool fin_done, dropped, inbound;
 };
 
 /* What identify told. */
@@ -125,6 +126,8 @@ struct node {
     struct ref victim; /* stream whose event brought more actions than there was room for */
     enum core_ix victim_core;
     struct slots optab, apptab;
+    struct ref ended; /* the stream whose end the program is just told */
+    void *ended_user;
     struct map app_map; /* stream of the swarm -> app_stream */
     struct list fresh, running, circuits, resolving, todo;
     struct boot boot;

@@ -21,6 +21,10 @@
 #define NODE_LISTEN_MAX 8
 #define NODE_BOOT_MAX 32
 #define NODE_OPEN_NS_MAX 8 /* open DHT namespaces */
+#define OPS_MAX 4096       /* requests; half of them for the program */
+#define APP_STREAMS_MAX 8192
+#define APP_QUEUE_MAX (512 * 1024) /* bytes a stream may have queued */
+#define APP_EARLY_MAX (64 * 1024)  /* ... while it is being opened */
 
 enum node_phase {
     NODE_START,
@@ -62,6 +66,8 @@ enum op_kind {
     OP_APP_RESOLVE, /* for a stream to a dark address */
 };
 
+struct node_request;
+
 struct node_boot {
     struct multiaddr addr;
     bool has_pq;
@@ -78,6 +84,7 @@ struct node_result {
     struct ref circuit;
     bool cached;
     const struct dark_target *target;
+    const struct node_request *req; /* what was asked for; set when hooks.op_done is called */
 };
 
 /* Calls into the embedding program, from the drain. */
@@ -165,11 +172,17 @@ struct node_request {
     uint8_t hops;           /* CIRCUIT */
     struct dark_addr dark;  /* DARK_* */
     struct kad_options opt; /* PUT, GET */
+    void *user;             /* the program's, see node_op_set_user() */
 };
 QUDAG_MUST_USE qudag_err node_request(struct node *n, const struct node_request *r, struct ref *op);
 void node_cancel(struct node *n, struct ref op);
+/* The program's pointer for a request that has not ended; false: it has. */
+bool node_op_set_user(struct node *n, struct ref op, void *user);
 
-/* Streams of the embedding program.  app_write: *taken of |data| was queued. */
+/*
+ * Streams of the embedding program.  app_write: *taken of |data| was queued, also while the stream is being
+ * opened; QUDAG_EAGAIN: none, hooks.stream_writable follows.
+ */
 QUDAG_MUST_USE qudag_err app_serve(struct node *n, const char *proto);
 QUDAG_MUST_USE qudag_err app_open_peer(struct node *n, const struct peer_id *to, const char *proto,
                                        struct ref *out);
@@ -180,7 +193,23 @@ QUDAG_MUST_USE qudag_err app_open_dark(struct node *n, const struct dark_addr *t
 QUDAG_MUST_USE qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *taken);
 void app_consume(struct node *n, struct ref s, size_t len);
 void app_fin(struct node *n, struct ref s);
-void app_reset(struct node *n, struct ref s);
+/* |why| is what the peer is told; QUDAG_ECANCELED: a plain reset. */
+void app_reset(struct node *n, struct ref s, qudag_err why);
+
+/* What is known of a stream of the program. */
+struct app_info {
+    bool open, inbound;
+    uint8_t props;       /* enum link_prop; open: of its link */
+    struct peer_id peer; /* len 0: not known, or the link is anonymous */
+    struct ref circuit;  /* the circuit it runs over, if any */
+    const char *proto;
+    uint32_t queued; /* bytes of ours that have not been sent */
+    void *user;
+};
+QUDAG_MUST_USE qudag_err app_info(struct node *n, struct ref s, struct app_info *out);
+/* The program's pointer for a stream; in hooks.stream_closed still known.  False: stale. */
+bool app_set_user(struct node *n, struct ref s, void *user);
+void *app_user(struct node *n, struct ref s);
 
 /* Dark addresses: new keys, saved before the call returns. */
 QUDAG_MUST_USE qudag_err node_dark_create(struct node *n, const char *label, tstamp now,

@@ -59,7 +59,7 @@ static void stream_call(struct nt_node *t, struct rd *r)
         app_fin(t->node, s);
         break;
     case 4:
-        app_reset(t->node, s);
+        app_reset(t->node, s, QUDAG_ECANCELED);
         break;
     case 5:
         app_consume(t->node, s, len);

@@ -79,6 +79,7 @@ void op_finish(struct node *n, struct op *op, qudag_err err, const struct node_r
     if (op_is_programs(op) && !op->told && n->hooks.op_done != NULL) {
         struct ref ref = op->ref;
         r.took = n->now - op->since;
+        r.req = &op->req;
         list_del(&op->node);
         slots_del(&n->optab, ref);
         n->told++;
@@ -280,7 +281,7 @@ static void end_canceled(struct node *n, struct op *op, tstamp now)
         break;
     case OP_DARK_PUBLISH:
     case OP_DARK_FORGET: {
-        struct node_result res = {.took = now - op->since};
+        struct node_result res = {.took = now - op->since, .req = &op->req};
         struct ref ref = op->ref;
         op->told = true;
         if (n->hooks.op_done != NULL) {
@@ -318,6 +319,17 @@ bool op_begin_one(struct node *n, tstamp now)
     if (err != QUDAG_OK) {
         begin_failed(n, op, err, now);
     }
+    return true;
+}
+
+bool node_op_set_user(struct node *n, struct ref ref, void *user)
+{
+    struct op *op = slots_get(&n->optab, ref);
+
+    if (op == NULL || !op_is_programs(op) || op->told) {
+        return false;
+    }
+    op->req.user = user;
     return true;
 }
 

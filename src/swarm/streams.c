@@ -344,6 +344,20 @@ static struct swarm_stream *stream_find(struct swarm *s, const struct swarm_tran
     return NULL;
 }
 
+/*
+ * What a core hears when a peer resets a stream.  The peer's own cancellation, lack of memory or mistake must
+ * not look like ours.
+ */
+static qudag_err reset_by_peer(qudag_err said)
+{
+    qudag_err_cat cat = qudag_err_category(said);
+    bool like_ours = cat == QUDAG_CAT_OK || cat == QUDAG_CAT_USAGE || cat == QUDAG_CAT_INTERNAL ||
+                     said == QUDAG_ECANCELED || said == QUDAG_ESTALE || said == QUDAG_ENOMEM ||
+                     said == QUDAG_EAGAIN;
+
+    return like_ours ? QUDAG_ERESET : said;
+}
+
 void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const struct link_ev *ev,
                         tstamp now)
 {
@@ -360,7 +374,7 @@ void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const
         on_fin(s, st, now);
         break;
     case LINK_RESET: {
-        struct ev reset = {.type = EV_RESET, .strm = st->ref, .err = ev->err};
+        struct ev reset = {.type = EV_RESET, .strm = st->ref, .err = reset_by_peer(ev->err)};
         unsigned core = st->core;
         bool known = st->in_up;
         swarm_stream_drop(s, st, now);

@@ -128,6 +128,10 @@ static void every_other_call_checks_its_arguments(void **state)
     INVAL(qudag_stream_write(NULL, (qudag_stream){1}, key, &taken));
     INVAL(qudag_stream_write(n, (qudag_stream){1}, bad, &taken));
     INVAL(qudag_stream_write(n, (qudag_stream){1}, key, NULL));
+    INVAL(qudag_stream_info(NULL, (qudag_stream){1}, NULL));
+    INVAL(qudag_stream_info(n, (qudag_stream){1}, NULL));
+    INVAL(qudag_stream_set_user(NULL, (qudag_stream){1}, NULL));
+    INVAL(qudag_op_set_user(NULL, (qudag_op){1}, NULL));
     INVAL(qudag_dark_create(NULL, "x", addr));
     INVAL(qudag_dark_create(n, "x", NULL));
     INVAL(qudag_dark_publish(n, NULL, &op));
@@ -172,7 +176,8 @@ static void nothing_crashes_on_null(void **state)
     qudag_op_cancel(NULL, (qudag_op){1});
     qudag_stream_consume(NULL, (qudag_stream){1}, 1);
     qudag_stream_fin(NULL, (qudag_stream){1});
-    qudag_stream_reset(NULL, (qudag_stream){1});
+    qudag_stream_reset(NULL, (qudag_stream){1}, QUDAG_ECANCELED);
+    assert_null(qudag_stream_user(NULL, (qudag_stream){1}));
     qudag_node_peer_id(NULL, NULL);
     qudag_settings_default(NULL, 8);
     qudag_identity_free(NULL);
@@ -211,7 +216,12 @@ static void forged_handles_name_nothing(void **state)
         assert_int_equal(qudag_stream_write(n, st, data, &taken), QUDAG_ESTALE);
         qudag_stream_consume(n, st, 5);
         qudag_stream_fin(n, st);
-        qudag_stream_reset(n, st);
+        qudag_stream_reset(n, st, QUDAG_ECANCELED);
+        assert_int_equal(qudag_stream_set_user(n, st, n), QUDAG_ESTALE);
+        assert_null(qudag_stream_user(n, st));
+        qudag_stream_state info = QUDAG_INIT(qudag_stream_state);
+        assert_int_equal(qudag_stream_info(n, st, &info), QUDAG_ESTALE);
+        assert_int_equal(qudag_op_set_user(n, (qudag_op){forged[i]}, n), QUDAG_ESTALE);
         qudag_op_cancel(n, (qudag_op){forged[i]});
         assert_int_equal(qudag_circuit_close(n, (qudag_circuit){forged[i]}), QUDAG_ESTALE);
         assert_int_equal(qudag_circuit_stream(n, (qudag_circuit){forged[i]}, "/x", &out),

@@ -53,6 +53,9 @@ static void on_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_resul
     }
     p->circuit = res->circuit;
     p->count = res->count;
+    p->kind = res->kind;
+    p->op_user = res->user;
+    snprintf(p->text, sizeof(p->text), "%s", res->text);
 }
 
 static void on_changed(qudag_node *n, const qudag_peer_id *peer, bool up, void *user)
@@ -138,10 +141,10 @@ static void on_writable(qudag_node *n, qudag_stream s, void *user)
 static void on_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
 {
     struct peer *p = user;
-    (void)n;
     if (s.id == p->ours.id) {
         p->closed = true;
         p->closed_why = why;
+        p->closed_user = qudag_stream_user(n, s);
     } else if (s.id == p->theirs.id) {
         p->theirs_closed++;
         p->theirs_why = why;

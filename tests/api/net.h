@@ -41,6 +41,9 @@ struct peer {
     size_t n_stored;
     qudag_circuit circuit;
     uint32_t count;
+    qudag_op_kind kind;
+    void *op_user;
+    char text[256];
     unsigned all_done; /* of any request */
     qudag_err errs[NET_OPS];
 
@@ -59,6 +62,7 @@ struct peer {
     size_t back_len;
     bool opened, closed;
     qudag_err closed_why;
+    void *closed_user; /* qudag_stream_user as stream_closed had it */
     unsigned writable;
 
     bool hold; /* as a server: read nothing */

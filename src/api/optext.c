@@ -1,0 +1,113 @@
+/* optext.c - what a request was, and a sentence for people about why it failed. */
+#include "api/internal.h"
+
+#include "base/utf8.h"
+
+#include <stdio.h>
+
+qudag_op_kind op_kind_out(const struct node_request *req)
+{
+    switch (req->kind) {
+    case OP_CONNECT:
+        return QUDAG_OP_CONNECT;
+    case OP_PING:
+        return QUDAG_OP_PING;
+    case OP_PUT:
+        return QUDAG_OP_DHT_PUT;
+    case OP_GET:
+        return QUDAG_OP_DHT_GET;
+    case OP_UNPUBLISH:
+        return QUDAG_OP_DHT_FORGET;
+    case OP_CLOSEST:
+        return QUDAG_OP_DHT_CLOSEST;
+    case OP_FIND_PEER:
+        return QUDAG_OP_DHT_FIND_PEER;
+    case OP_PROVIDE:
+        return QUDAG_OP_DHT_PROVIDE;
+    case OP_PROVIDERS:
+        return QUDAG_OP_DHT_PROVIDERS;
+    case OP_CIRCUIT:
+        return QUDAG_OP_CIRCUIT_BUILD;
+    case OP_DARK_PUBLISH:
+        return QUDAG_OP_DARK_PUBLISH;
+    case OP_DARK_RESOLVE:
+        return QUDAG_OP_DARK_RESOLVE;
+    case OP_DARK_FORGET:
+        return QUDAG_OP_DARK_FORGET;
+    default:
+        return (qudag_op_kind)0;
+    }
+}
+
+static const struct {
+    qudag_op_kind kind;
+    qudag_err err;
+    const char *text;
+} sentences[] = {
+    {QUDAG_OP_DHT_GET, QUDAG_ENOTFOUND,
+     "the nodes closest to the key replied; none has a value that is valid"},
+    {QUDAG_OP_DHT_GET, QUDAG_EUNREACHABLE, "too few of the nodes closest to the key replied"},
+    {QUDAG_OP_DHT_PUT, QUDAG_EUNREACHABLE, "none of the nodes closest to the key replied"},
+    {QUDAG_OP_DHT_FORGET, QUDAG_ENOTFOUND, "this node was not republishing it"},
+    {QUDAG_OP_DHT_FIND_PEER, QUDAG_ENOTFOUND, "no node knows addresses of this peer"},
+    {QUDAG_OP_DARK_RESOLVE, QUDAG_ENOTFOUND,
+     "no record of this address was found: it is not published, or its record expired"},
+    {QUDAG_OP_CONNECT, QUDAG_EAUTH, "another peer than the one named answered at this address"},
+    {QUDAG_OP_CIRCUIT_BUILD, QUDAG_ENORELAYS,
+     "too few relays are known to build a circuit; they are gathered until the phase is ready"},
+};
+
+/* Where the key of a DHT request does not lead anywhere on this node; false: it does. */
+static bool key_text(const struct qudag_node *n, struct slice key, char *out, size_t cap)
+{
+    const uint8_t *slash = key.len > 1 ? memchr(key.base + 1, '/', key.len - 1) : NULL;
+
+    if (key.len == 0 || key.base[0] != '/' || slash == NULL) {
+        (void)snprintf(out, cap, "a key has the form /namespace/name");
+        return true;
+    }
+    struct slice ns = {key.base + 1, (size_t)(slash - key.base) - 1};
+    bool known = rules_have(n, ns);
+    for (size_t i = n->first_ns; i < n->n_strings; i++) {
+        known = known ||
+                (strlen(n->strings[i]) == ns.len && memcmp(n->strings[i], ns.base, ns.len) == 0);
+    }
+    bool ours = ns.len == 2 ? memcmp(ns.base, "pk", 2) == 0
+                            : ns.len >= 5 && memcmp(ns.base, "qudag", 5) == 0;
+    if (known || ours || !utf8_printable(ns)) {
+        return false;
+    }
+    (void)snprintf(out, cap,
+                   "namespace \"%.*s\" is not open on this node; the setting open_namespaces or "
+                   "qudag_dht_namespace() adds it",
+                   (int)(ns.len < 40 ? ns.len : 40), (const char *)ns.base);
+    return true;
+}
+
+void op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
+             uint32_t count, char *out, size_t cap)
+{
+    qudag_op_kind kind = op_kind_out(req);
+
+    out[0] = '\0';
+    if (err == QUDAG_OK) {
+        return;
+    }
+    if (err == QUDAG_EINVAL && (kind == QUDAG_OP_DHT_PUT || kind == QUDAG_OP_DHT_GET)) {
+        if (!key_text(n, req->key, out, cap)) {
+            (void)snprintf(out, cap, "the rules of the namespace refuse it");
+        }
+        return;
+    }
+    if (kind == QUDAG_OP_DHT_PUT && err == QUDAG_ELIMIT) {
+        (void)snprintf(out, cap, "%u nodes stored it, fewer than asked for", (unsigned)count);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(sentences); i++) {
+        if (sentences[i].kind == kind && sentences[i].err == err) {
+            (void)snprintf(out, cap, "%s", sentences[i].text);
+            return;
+        }
+    }
+    (void)snprintf(out, cap, "%s", qudag_strerror(err));
+}
