@@ -4,13 +4,15 @@
  *   dialer    -> 32 random bytes
  *   listener  -> the same 32 bytes
  *
- *   probe   FREE --start--> OPENING --stream open--> WAITING --echo, FIN--> CLOSING --FIN--> FREE
- *                              |                        |                      |
- *                              `-- fail, due: FREE      `-- lie, FIN, due:     `-- data, due: reset,
- *                                                           reset, FREE            FREE
+ *   probe   FREE --start--> OPENING --stream open--> WAITING --echo--> IDLE --linger--> CLOSING --FIN--> FREE
+ *                              |                      |  ^             | |                |
+ *                              `-- fail, due: FREE    |  `--- start ---' `- FIN: FIN,     `- data, due:
+ *                                                     |                     FREE             reset, FREE
+ *                                                     `-- wrong echo, FIN, due: reset, FREE
  *
- * The report leaves when the answer is known, that is before CLOSING.  What peers send us is echoed as
- * it comes, in any split; a peer that does not read its echoes loses the stream.
+ * A probe soon after another to the same peer goes over the same stream: a stream each would leave the
+ * peer with streams whose end is still on its way, and it would refuse one more.  What peers send us is
+ * echoed as it comes, in any split; a peer that does not read its echoes loses the stream.
  */
 #include "core/ping/ping.h"
 
@@ -34,11 +36,43 @@ static struct ping_probe *probe_by_strm(struct ping *p, struct ref s)
 {
     for (size_t i = 0; i < PING_MAX; i++) {
         struct ping_probe *pr = &p->probe[i];
-        if ((pr->state == PING_WAITING || pr->state == PING_CLOSING) && ref_eq(pr->strm, s)) {
+        if (pr->state != PING_FREE && pr->state != PING_OPENING && ref_eq(pr->strm, s)) {
             return pr;
         }
     }
     return NULL;
+}
+
+/* The probe that has an idle stream to |peer|. */
+static struct ping_probe *probe_idle(struct ping *p, const struct peer_id *peer)
+{
+    for (size_t i = 0; i < PING_MAX; i++) {
+        if (p->probe[i].state == PING_IDLE && peer_id_eq(&p->probe[i].peer, peer)) {
+            return &p->probe[i];
+        }
+    }
+    return NULL;
+}
+
+/* A place for a new probe: a free one, or that of the stream idle longest, which is given up. */
+static struct ping_probe *probe_place(struct ping *p, struct acts *out)
+{
+    struct ping_probe *pick = NULL;
+
+    for (size_t i = 0; i < PING_MAX; i++) {
+        struct ping_probe *pr = &p->probe[i];
+        if (pr->state == PING_FREE) {
+            return pr;
+        }
+        if (pr->state == PING_IDLE && (pick == NULL || pr->due < pick->due)) {
+            pick = pr;
+        }
+    }
+    if (pick != NULL) {
+        acts_reset(out, pick->strm, QUDAG_ECANCELED);
+        pick->state = PING_FREE;
+    }
+    return pick;
 }
 
 static bool is_probed(const struct ping *p, const struct peer_id *peer)
@@ -73,6 +107,15 @@ static void probe_fail(struct ping_probe *pr, qudag_err err, struct acts *out)
     pr->state = PING_FREE;
 }
 
+static void probe_send(struct ping *p, struct ping_probe *pr, tstamp now, struct acts *out)
+{
+    pr->state = PING_WAITING;
+    pr->sent = now;
+    pr->got = 0;
+    rng_fill(&p->rng, pr->want, sizeof(pr->want));
+    acts_write(out, pr->strm, pr->want, sizeof(pr->want));
+}
+
 static void probe_opened(struct ping *p, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct ping_probe *pr = probe_by_cookie(p, ev->cookie);
@@ -82,17 +125,13 @@ static void probe_opened(struct ping *p, const struct ev *ev, tstamp now, struct
         acts_reset(out, ev->strm, QUDAG_ECANCELED);
         return;
     }
-    pr->state = PING_WAITING;
     pr->strm = ev->strm;
-    pr->sent = now;
-    pr->got = 0;
-    rng_fill(&p->rng, pr->want, sizeof(pr->want));
-    acts_write(out, pr->strm, pr->want, sizeof(pr->want));
+    probe_send(p, pr, now, out);
 }
 
 static void probe_data(struct ping_probe *pr, struct slice in, tstamp now, struct acts *out)
 {
-    if (pr->state == PING_CLOSING || in.len > PING_LEN - pr->got ||
+    if (pr->state != PING_WAITING || in.len > PING_LEN - pr->got ||
         (in.len > 0 && memcmp(pr->want + pr->got, in.base, in.len) != 0)) {
         acts_reset(out, pr->strm, QUDAG_EPROTO);
         if (pr->state == PING_WAITING) {
@@ -103,16 +142,18 @@ static void probe_data(struct ping_probe *pr, struct slice in, tstamp now, struc
     }
     pr->got += in.len;
     if (pr->got == PING_LEN) {
-        acts_fin(out, pr->strm);
         probe_report(pr, QUDAG_OK, now - pr->sent, out);
-        pr->state = PING_CLOSING;
+        pr->state = PING_IDLE;
         pr->due = tstamp_after(now, PING_LINGER);
     }
 }
 
 static void probe_end(struct ping_probe *pr, const struct ev *ev, struct acts *out)
 {
-    if (pr->state == PING_CLOSING) {
+    if (pr->state == PING_IDLE && ev->type == EV_FIN) {
+        acts_fin(out, pr->strm);
+    }
+    if (pr->state != PING_WAITING) {
         pr->state = PING_FREE;
         return;
     }
@@ -120,7 +161,9 @@ static void probe_end(struct ping_probe *pr, const struct ev *ev, struct acts *o
         acts_reset(out, pr->strm, QUDAG_ECLOSED);
         probe_fail(pr, QUDAG_ECLOSED, out);
     } else {
-        probe_fail(pr, ev->err == QUDAG_OK ? QUDAG_ERESET : ev->err, out);
+        /* The limit is the peer's, not ours. */
+        qudag_err err = ev->err == QUDAG_ELIMIT ? QUDAG_EREFUSED : ev->err;
+        probe_fail(pr, err == QUDAG_OK ? QUDAG_ERESET : err, out);
     }
 }
 
@@ -236,6 +279,12 @@ static void ping_tick(void *core, tstamp now, struct acts *out)
         if (pr->state == PING_FREE || pr->due > now) {
             continue;
         }
+        if (pr->state == PING_IDLE) {
+            acts_fin(out, pr->strm);
+            pr->state = PING_CLOSING;
+            pr->due = tstamp_after(now, PING_LINGER);
+            continue;
+        }
         if (pr->state != PING_OPENING) {
             acts_reset(out, pr->strm, QUDAG_ETIMEOUT);
         }
@@ -282,20 +331,24 @@ qudag_err ping_start(struct ping *p, const struct peer_id *peer, uint64_t cookie
     if (is_probed(p, peer)) {
         return QUDAG_EEXISTS;
     }
-    for (size_t i = 0; i < PING_MAX; i++) {
-        struct ping_probe *pr = &p->probe[i];
-        if (pr->state != PING_FREE) {
-            continue;
-        }
-        *pr = (struct ping_probe){
-            .state = PING_OPENING,
-            .peer = *peer,
-            .user_cookie = cookie,
-            .cookie = p->next_cookie++,
-            .due = tstamp_after(now, PING_TIMEOUT),
-        };
-        acts_open(out, peer, pr->cookie, 0);
+    struct ping_probe *pr = probe_idle(p, peer);
+    if (pr != NULL) {
+        pr->user_cookie = cookie;
+        pr->due = tstamp_after(now, PING_TIMEOUT);
+        probe_send(p, pr, now, out);
         return QUDAG_OK;
     }
-    return QUDAG_ELIMIT;
+    pr = probe_place(p, out);
+    if (pr == NULL) {
+        return QUDAG_ELIMIT;
+    }
+    *pr = (struct ping_probe){
+        .state = PING_OPENING,
+        .peer = *peer,
+        .user_cookie = cookie,
+        .cookie = p->next_cookie++,
+        .due = tstamp_after(now, PING_TIMEOUT),
+    };
+    acts_open(out, peer, pr->cookie, 0);
+    return QUDAG_OK;
 }

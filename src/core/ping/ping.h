@@ -10,22 +10,24 @@
 
 #define PING_LEN 32                  /* bytes per ping */
 #define PING_TIMEOUT (20 * NS_PER_S) /* from the call to the whole answer */
-#define PING_LINGER (5 * NS_PER_S)   /* wait for the peer's end of a stream we are done with */
-#define PING_MAX 16                  /* probes in flight; more are refused */
-#define PING_SERVE_MAX 128           /* streams we answer on; the one quiet longest makes room */
-#define PING_ECHO_MAX 4096           /* bytes of echo queued on one stream */
+#define PING_LINGER                                                                                \
+    (5 * NS_PER_S)         /* a stream is used again for so long; then its end is waited for */
+#define PING_MAX 16        /* probes in flight; more are refused */
+#define PING_SERVE_MAX 128 /* streams we answer on; the one quiet longest makes room */
+#define PING_ECHO_MAX 4096 /* bytes of echo queued on one stream */
 
 /* ACT_UP kinds */
 enum ping_up {
     /*
      * peer, cookie; err QUDAG_OK: n = round trip in ns.  QUDAG_ETIMEOUT, QUDAG_EPROTO (wrong echo),
-     * QUDAG_ECLOSED, or why the stream could not be opened or was reset.
+     * QUDAG_ECLOSED, QUDAG_EREFUSED (a limit of the peer), or why the stream could not be opened or was
+     * reset.
      */
     PING_UP_DONE = 1,
 };
 
 struct ping_probe {
-    enum { PING_FREE, PING_OPENING, PING_WAITING, PING_CLOSING } state;
+    enum { PING_FREE, PING_OPENING, PING_WAITING, PING_IDLE, PING_CLOSING } state;
     struct peer_id peer;
     struct ref strm;
     uint64_t user_cookie; /* of the caller */

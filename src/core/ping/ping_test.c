@@ -85,11 +85,12 @@ static void an_echo_in_any_split_gives_the_round_trip(void **state)
             assert_int_equal(out.n, 0);
             data(s1, want + cut, PING_LEN - cut, 8);
         }
-        assert_int_equal(out.n, 2);
-        assert_int_equal(act_v[0].type, ACT_FIN);
-        assert_done(1, QUDAG_OK, 3);
+        assert_int_equal(out.n, 1);
+        assert_done(0, QUDAG_OK, 3);
+        assert_int_equal(ping_ops.deadline(&p), 8 + PING_LINGER);
         say((struct ev){.type = EV_FIN, .strm = s1}, 9);
-        assert_int_equal(out.n, 0);
+        assert_int_equal(out.n, 1);
+        assert_int_equal(act_v[0].type, ACT_FIN);
         assert_int_equal(ping_ops.deadline(&p), TSTAMP_NEVER);
     }
 }
@@ -128,6 +129,7 @@ static void every_end_of_a_probe_is_reported_once(void **state)
         {{.type = EV_FIN}, true, false, true, QUDAG_ECLOSED},
         {{.type = EV_RESET}, true, false, false, QUDAG_ERESET},
         {{.type = EV_RESET, .err = QUDAG_EUNSUPPORTED}, true, false, false, QUDAG_EUNSUPPORTED},
+        {{.type = EV_RESET, .err = QUDAG_ELIMIT}, true, false, false, QUDAG_EREFUSED},
         {{.type = EV_DATA, .data = {(const uint8_t *)"lies", 4}}, true, false, true, QUDAG_EPROTO},
         {{.type = EV_DATA, .data = {act_bytes, 33}}, true, false, true, QUDAG_EPROTO},
         {{0}, false, true, false, QUDAG_ETIMEOUT},
@@ -180,6 +182,56 @@ static void a_stream_that_opens_too_late_is_reset(void **state)
     assert_int_equal(out.n, 0);
 }
 
+static void probes_in_a_row_share_one_stream(void **state)
+{
+    uint8_t want[PING_LEN], first[PING_LEN];
+    tstamp now = 0;
+    (void)state;
+
+    open_probe(want, now);
+    memcpy(first, want, PING_LEN);
+    for (int nth = 0; nth < 100; nth++) {
+        data(s1, want, PING_LEN, now + 3);
+        assert_done(0, QUDAG_OK, 3);
+        now += PING_LINGER - 1;
+        clear();
+        assert_int_equal(ping_start(&p, &bob, 77, now, &out), QUDAG_OK);
+        assert_int_equal(ping_start(&p, &bob, 78, now, &out), QUDAG_EEXISTS);
+        assert_int_equal(out.n, 1); /* no second stream */
+        assert_int_equal(act_v[0].type, ACT_WRITE);
+        assert_true(ref_eq(act_v[0].strm, s1));
+        memcpy(want, act_v[0].data.base, PING_LEN);
+        assert_int_equal(ping_ops.deadline(&p), now + PING_TIMEOUT);
+    }
+    assert_memory_not_equal(first, want, PING_LEN);
+    data(s1, first, PING_LEN, now + 1); /* an old answer is no answer */
+    assert_int_equal(act_v[0].type, ACT_RESET);
+    assert_done(1, QUDAG_EPROTO, 0);
+}
+
+static void an_idle_stream_makes_room_for_another_peer(void **state)
+{
+    uint8_t want[PING_LEN];
+    struct peer_id many = bob;
+    (void)state;
+
+    open_probe(want, 0);
+    data(s1, want, PING_LEN, 1);
+    for (uint8_t i = 1; i < PING_MAX; i++) {
+        many.b[2] = (uint8_t)(200 + i);
+        assert_int_equal(ping_start(&p, &many, i, 1, &out), QUDAG_OK);
+    }
+    clear();
+    many.b[2] = 200;
+    assert_int_equal(ping_start(&p, &many, 0, 1, &out), QUDAG_OK);
+    assert_int_equal(out.n, 2);
+    assert_int_equal(act_v[0].type, ACT_RESET);
+    assert_true(ref_eq(act_v[0].strm, s1));
+    assert_int_equal(act_v[1].type, ACT_OPEN);
+    many.b[2] = 199;
+    assert_int_equal(ping_start(&p, &many, 0, 1, &out), QUDAG_ELIMIT);
+}
+
 static void a_peer_that_does_not_close_is_reset_after_a_while(void **state)
 {
     uint8_t want[PING_LEN];
@@ -189,6 +241,11 @@ static void a_peer_that_does_not_close_is_reset_after_a_while(void **state)
     assert_int_equal(ping_ops.deadline(&p), 7 + PING_LINGER);
     clear();
     ping_ops.tick(&p, 7 + PING_LINGER, &out);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(act_v[0].type, ACT_FIN);
+    assert_int_equal(ping_ops.deadline(&p), 7 + 2 * PING_LINGER);
+    clear();
+    ping_ops.tick(&p, 7 + 2 * PING_LINGER, &out);
     assert_int_equal(out.n, 1);
     assert_int_equal(act_v[0].type, ACT_RESET);
     setup(state);
@@ -274,6 +331,8 @@ int main(void)
         cmocka_unit_test_setup(only_one_probe_per_peer_runs, setup),
         cmocka_unit_test_setup(every_end_of_a_probe_is_reported_once, setup),
         cmocka_unit_test_setup(a_stream_that_opens_too_late_is_reset, setup),
+        cmocka_unit_test_setup(probes_in_a_row_share_one_stream, setup),
+        cmocka_unit_test_setup(an_idle_stream_makes_room_for_another_peer, setup),
         cmocka_unit_test_setup(a_peer_that_does_not_close_is_reset_after_a_while, setup),
         cmocka_unit_test_setup(pings_of_peers_are_echoed_until_they_close, setup),
         cmocka_unit_test_setup(a_peer_that_does_not_read_its_echoes_loses_the_stream, setup),
