@@ -10,6 +10,7 @@
 
 #define LAB_MAX 99
 #define READY_S 60
+#define ANSWER_S 3                /* within which a daemon should say how it is */
 #define LAB_HOPS 3                /* of circuits, by default */
 #define LAB_RELAYS (LAB_HOPS + 1) /* to choose them from, other than the node itself */
 
@@ -280,7 +281,9 @@ static bool status_one(struct tool *t, unsigned nth, struct table *table)
     if (t->json) {
         (void)printf("%s{\"node\":\"%02u\",", nth == 1 ? "" : ",", nth);
     }
+    t->deadline_ns = mono_ns() + ANSWER_S * UINT64_C(1000000000);
     bool answers = ask_status(t, nth, &s) == TOOL_OK;
+    t->deadline_ns = 0;
     bool runs = answers || (node_dir(t, nth, dir) && daemon_pid(dir) != 0);
     if (t->json) {
         (void)printf("%s}", answers ? ""
