@@ -207,16 +207,13 @@ static void no_byte_can_be_changed(void **state)
     assert_int_equal(decode(&back, len, NOW), QUDAG_OK);
 }
 
-static void either_signature_alone_is_not_enough(void **state)
+static void another_ml_dsa_key_gives_another_hash(void **state)
 {
     (void)state;
     struct relay_desc d, back;
-    static uint8_t mine[RELAY_DESC_MAX];
     struct identity mixed;
 
     sample(&d);
-    size_t len = encode(&d);
-    memcpy(mine, wire, len);
     /* whoever broke Ed25519: the right Ed25519 key, his own ML-DSA key, under the relay's name */
     mixed = other;
     mixed.ed_sk = self.ed_sk;
@@ -227,18 +224,50 @@ static void either_signature_alone_is_not_enough(void **state)
     assert_memory_not_equal(back.pq_hash, self.pq_hash, 32);
     memcpy(wire + ADDR_FIELDS_AT - 1952, self.pq_pk, 1952);
     assert_int_equal(decode(&back, forged, NOW), QUDAG_EAUTH);
-    /* each signature replaced by one over something else */
-    memcpy(wire, mine, len);
-    d.seq++;
+}
+
+/*
+ * The ML-DSA signature covers the Ed25519 one, so a changed descriptor falls to the former.  What only the
+ * latter can refuse is a descriptor that the ML-DSA key has signed as it stands, and the other way round.
+ */
+static void each_signature_is_needed(void **state)
+{
+    enum { PQ_AT = MLDSA65_SIG_LEN, ED_AT = PQ_AT + 2 + ED25519_SIG_LEN }; /* from the end */
+    static const char label[] = "qudag relay descriptor v1";
+    struct slice ctx = {(const uint8_t *)label, sizeof(label) - 1};
+    static uint8_t mine[RELAY_DESC_MAX], next[RELAY_DESC_MAX];
+    struct relay_desc d, back;
     size_t len2;
-    static uint8_t next[RELAY_DESC_MAX];
+    (void)state;
+
+    sample(&d);
+    size_t len = encode(&d);
+    memcpy(mine, wire, len);
+    d.seq++;
     assert_int_equal(relay_desc_encode(next, sizeof(next), &len2, &d, &self, &rng), QUDAG_OK);
     assert_int_equal(len2, len);
-    memcpy(wire + len - 3309, next + len - 3309, 3309);
+
+    /* an ML-DSA signature of the same relay over something else; Ed25519 as it should be */
+    memcpy(wire + len - PQ_AT, next + len - PQ_AT, MLDSA65_SIG_LEN);
     assert_int_equal(decode(&back, len, NOW), QUDAG_EAUTH);
-    memcpy(wire, mine, len);
-    memcpy(wire + len - 3311 - 64, next + len - 3311 - 64, 64);
-    assert_int_equal(decode(&back, len, NOW), QUDAG_EAUTH);
+
+    /* an Ed25519 signature over something else, or by somebody else, and ML-DSA over all of that */
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t digest[BLAKE3_LEN];
+        uint8_t *ed_sig = wire + len - ED_AT, *pq_sig = wire + len - PQ_AT;
+        memcpy(wire, mine, len);
+        blake3_derive(digest, sizeof(digest), label, (struct slice){wire, len - ED_AT - 2});
+        if (i == 0) {
+            memcpy(ed_sig, next + len - ED_AT, ED25519_SIG_LEN);
+        } else { /* 2: rightly, to show that the forgery is otherwise complete */
+            assert_int_equal(ed25519_sign(ed_sig, i == 1 ? &other.ed_sk : &self.ed_sk,
+                                          (struct slice){digest, sizeof(digest)}),
+                             QUDAG_OK);
+        }
+        struct slice signed_part = {wire, len - PQ_AT - 2};
+        assert_int_equal(mldsa65_sign(pq_sig, self.pq_sk, ctx, signed_part, &rng), QUDAG_OK);
+        assert_int_equal(decode(&back, len, NOW), i == 2 ? QUDAG_OK : QUDAG_EAUTH);
+    }
 }
 
 static void time_is_checked_with_tolerance(void **state)
@@ -359,7 +388,8 @@ int main(void)
         cmocka_unit_test(the_longest_descriptor_fits),
         cmocka_unit_test(a_descriptor_cut_anywhere_is_refused),
         cmocka_unit_test(no_byte_can_be_changed),
-        cmocka_unit_test(either_signature_alone_is_not_enough),
+        cmocka_unit_test(another_ml_dsa_key_gives_another_hash),
+        cmocka_unit_test(each_signature_is_needed),
         cmocka_unit_test(time_is_checked_with_tolerance),
         cmocka_unit_test(rightly_signed_nonsense_is_refused),
         cmocka_unit_test(a_relay_without_family_says_so_shortly),
