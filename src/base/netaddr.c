@@ -1,14 +1,18 @@
 /*
  * netaddr.c - IP addresses as text and as classes.
  *
- * Reading is strict: no octal or short IPv4 forms, no empty groups but one "::", and an IPv6 zone
+ * Reading is strict (inet_pton): no octal or short IPv4 forms, no empty groups but one "::", and an IPv6 zone
  * only as a number.  An IPv4-mapped IPv6 address is the IPv4 address.
  */
 #include "base/netaddr.h"
 
 #include "base/wr.h"
 
+#include <arpa/inet.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#define TEXT6_MAX 45 /* characters of the longest address: six groups and a dotted quad */
 
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -199,153 +203,43 @@ static bool take_dec(const char **s, uint64_t max, uint32_t *out)
     return true;
 }
 
-/* Dotted quad; |*s| moves behind it. */
-static bool take_ip4(const char **s, uint8_t ip[4])
+/* IPv6, with a zone as a number behind '%'. */
+static bool parse_ip6(struct netaddr *a, const char *text)
 {
-    for (size_t i = 0; i < 4; i++) {
-        uint32_t v;
-        if (i > 0 && *(*s)++ != '.') {
-            return false;
-        }
-        if (!take_dec(s, 255, &v)) {
-            return false;
-        }
-        ip[i] = (uint8_t)v;
-    }
-    return true;
-}
+    char ip[TEXT6_MAX + 1];
+    const char *zone = strchr(text, '%');
+    size_t len = zone != NULL ? (size_t)(zone - text) : strlen(text);
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* One to four hex digits into two bytes. */
-static bool take_group(const char **s, uint8_t out[2])
-{
-    unsigned v = 0, n = 0;
-
-    for (; hex_value(**s) >= 0; (*s)++, n++) {
-        if (n == 4) {
-            return false;
-        }
-        v = v << 4 | (unsigned)hex_value(**s);
-    }
-    out[0] = (uint8_t)(v >> 8);
-    out[1] = (uint8_t)v;
-    return n > 0;
-}
-
-/* Whether the group at |s| is the first of a dotted quad. */
-static bool quad_ahead(const char *s)
-{
-    while (*s >= '0' && *s <= '9') {
-        s++;
-    }
-    return *s == '.';
-}
-
-/*
- * Groups from |*s| into ip[0 ..]; |*len| bytes were written, |*gap| is where "::" stood (or 17).
- * Stops at the end of the text or at '%'.
- */
-static bool take_groups(const char **s, uint8_t ip[16], size_t *len, size_t *gap)
-{
-    *len = 0;
-    *gap = 17;
-    if ((*s)[0] == ':') { /* at the start only as "::" */
-        if ((*s)[1] != ':') {
-            return false;
-        }
-        *gap = 0;
-        *s += 2;
-        if (**s == '\0' || **s == '%') {
-            return true;
-        }
-    }
-    for (;;) {
-        if (quad_ahead(*s)) {
-            if (*len > 12 || !take_ip4(s, ip + *len)) {
-                return false;
-            }
-            *len += 4;
-            return true;
-        }
-        if (*len == 16 || !take_group(s, ip + *len)) {
-            return false;
-        }
-        *len += 2;
-        if (**s != ':') {
-            return true;
-        }
-        (*s)++;
-        if (**s == ':') {
-            if (*gap != 17) {
-                return false;
-            }
-            *gap = *len;
-            (*s)++;
-            if (**s == '\0' || **s == '%') {
-                return true;
-            }
-        }
-    }
-}
-
-static bool parse_ip6(struct netaddr *a, const char *s)
-{
-    size_t len, gap;
-    uint8_t ip[16] = {0};
-
-    if (!take_groups(&s, ip, &len, &gap)) {
+    if (len > TEXT6_MAX) {
         return false;
     }
-    if (gap == 17 ? len != 16 : len > 14) { /* "::" stands for at least one group */
+    memcpy(ip, text, len);
+    ip[len] = '\0';
+    if (inet_pton(AF_INET6, ip, a->ip) != 1) {
         return false;
-    }
-    memcpy(a->ip, ip, sizeof ip);
-    if (gap != 17) {
-        size_t tail = len - gap;
-        memset(a->ip + gap, 0, sizeof a->ip - gap);
-        memcpy(a->ip + sizeof a->ip - tail, ip + gap, tail);
-    }
-    if (*s == '%') {
-        s++;
-        if (!take_dec(&s, UINT32_MAX, &a->scope)) {
-            return false;
-        }
     }
     a->family = 6;
-    return *s == '\0';
+    if (zone == NULL) {
+        return true;
+    }
+    zone++;
+    return take_dec(&zone, UINT32_MAX, &a->scope) && *zone == '\0';
 }
 
 qudag_err netaddr_parse_ip(struct netaddr *a, const char *text)
 {
     struct netaddr b = {.port = a->port};
-    const char *s = text;
 
-    if (take_ip4(&s, b.ip)) {
-        if (*s != '\0') {
-            return QUDAG_EMALFORMED;
-        }
+    if (inet_pton(AF_INET, text, b.ip) == 1) {
         b.family = 4;
-    } else {
-        memset(b.ip, 0, sizeof b.ip);
-        if (!parse_ip6(&b, text)) {
-            return QUDAG_EMALFORMED;
-        }
-        if (memcmp(b.ip, mapped_prefix, sizeof mapped_prefix) == 0) {
-            memcpy(b.ip, b.ip + 12, 4);
-            memset(b.ip + 4, 0, 12);
-            b.family = 4;
-            b.scope = 0;
-        }
+    } else if (!parse_ip6(&b, text)) {
+        return QUDAG_EMALFORMED;
+    }
+    if (b.family == 6 && memcmp(b.ip, mapped_prefix, sizeof mapped_prefix) == 0) {
+        memcpy(b.ip, b.ip + 12, 4);
+        memset(b.ip + 4, 0, 12);
+        b.family = 4;
+        b.scope = 0;
     }
     *a = b;
     return QUDAG_OK;

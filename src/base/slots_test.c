@@ -172,6 +172,27 @@ static void running_out_of_memory_changes_nothing(void **state)
     assert_int_equal(m.used, 0);
 }
 
+static void a_ref_goes_into_a_number_and_back(void **state)
+{
+    static const struct {
+        struct ref ref;
+        uint64_t number;
+    } cases[] = {
+        {{0, 0}, 0},
+        {{5, 0}, 5},
+        {{0, 1}, UINT64_C(1) << 32},
+        {{7, 9}, UINT64_C(9) << 32 | 7},
+        {{UINT32_MAX, 1}, UINT64_C(0x1ffffffff)},
+        {{UINT32_MAX, UINT32_MAX}, UINT64_MAX},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_true(ref_to_u64(cases[i].ref) == cases[i].number);
+        assert_true(ref_eq(ref_from_u64(cases[i].number), cases[i].ref));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +203,7 @@ int main(void)
         cmocka_unit_test(generation_zero_is_skipped_when_it_wraps),
         cmocka_unit_test(the_maximum_holds_and_space_is_reused),
         cmocka_unit_test(running_out_of_memory_changes_nothing),
+        cmocka_unit_test(a_ref_goes_into_a_number_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,17 @@ static inline bool ref_none(struct ref a)
     return a.gen == 0;
 }
 
+/* A ref as one number, for cookies and map keys; 0 names nothing. */
+static inline uint64_t ref_to_u64(struct ref a)
+{
+    return (uint64_t)a.gen << 32 | a.slot;
+}
+
+static inline struct ref ref_from_u64(uint64_t v)
+{
+    return (struct ref){.slot = (uint32_t)v, .gen = (uint32_t)(v >> 32)};
+}
+
 static inline tstamp tstamp_min(tstamp a, tstamp b)
 {
     return a < b ? a : b;

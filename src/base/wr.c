@@ -117,22 +117,12 @@ size_t wr_reserve(struct wr *w, size_t len)
     return at;
 }
 
-static void wr_fill(struct wr *w, size_t at, uint64_t v, size_t len)
+void wr_fill_u16(struct wr *w, size_t at, uint16_t v)
 {
     if (w->err) { /* the reservation itself may have failed */
         return;
     }
-    ASSERT(at <= w->len);
-    ASSERT(len <= w->len - at);
-    put_be(w->p + at, v, len);
-}
-
-void wr_fill_u16(struct wr *w, size_t at, uint16_t v)
-{
-    wr_fill(w, at, v, 2);
-}
-
-void wr_fill_u32(struct wr *w, size_t at, uint32_t v)
-{
-    wr_fill(w, at, v, 4);
+    ASSERT(w->len >= 2);
+    ASSERT(at <= w->len - 2);
+    put_be(w->p + at, v, 2);
 }

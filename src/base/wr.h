@@ -27,7 +27,6 @@ void wr_lp(struct wr *w, struct slice s);    /* uvarint length, then bytes */
 void wr_lp16(struct wr *w, struct slice s);  /* u16 length, then bytes; error over 65535 */
 size_t wr_reserve(struct wr *w, size_t len); /* position of |len| zero bytes to be filled later */
 void wr_fill_u16(struct wr *w, size_t at, uint16_t v);
-void wr_fill_u32(struct wr *w, size_t at, uint32_t v);
 
 static inline bool wr_ok(const struct wr *w)
 {

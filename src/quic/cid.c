@@ -23,11 +23,6 @@ void cid_make(const struct quic *q, uint8_t cid[CID_LEN])
     cid[0] = q->cfg.shard ^ mask_of(q->cid_key, cid + 1);
 }
 
-uint8_t cid_shard(const uint8_t key[16], const uint8_t cid[CID_LEN])
-{
-    return cid[0] ^ mask_of(key, cid + 1);
-}
-
 qudag_err cid_bind(struct qconn *c, const uint8_t *cid, size_t len)
 {
     qudag_err err;

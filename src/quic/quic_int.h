@@ -203,7 +203,6 @@ bool addr_same_net(const struct netaddr *a, const struct netaddr *b); /* IPv4, o
 
 /* cid.c */
 void cid_make(const struct quic *q, uint8_t cid[CID_LEN]);
-uint8_t cid_shard(const uint8_t key[16], const uint8_t cid[CID_LEN]);
 QUDAG_MUST_USE qudag_err cid_bind(struct qconn *c, const uint8_t *cid, size_t len);
 void cid_unbind(struct qconn *c, const uint8_t *cid, size_t len);
 void cid_unbind_all(struct qconn *c); /* and the reset tokens */

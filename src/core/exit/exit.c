@@ -59,15 +59,10 @@ struct exitd {
 
 /* --- jobs ----------------------------------------------------------------------------------- */
 
-/* A job by its name; the cookie of a job is its slot and generation. */
-static uint64_t job_name(struct ref r)
-{
-    return (uint64_t)r.slot << 32 | r.gen;
-}
-
+/* A job by its name, which is the cookie of what it asks for. */
 static struct exit_job *job_named(const struct exitd *e, uint64_t name)
 {
-    return slots_get(&e->jobs, (struct ref){(uint32_t)(name >> 32), (uint32_t)name});
+    return slots_get(&e->jobs, ref_from_u64(name));
 }
 
 static struct exit_job *job_of_stream(const struct exitd *e, struct ref strm)
@@ -210,7 +205,7 @@ static void ask(struct exit_job *j, uint64_t cookie, struct slice key, struct re
     j->cookie = cookie;
     memcpy(j->key, key.base, key.len);
     j->key_len = key.len;
-    struct act *a = acts_open(out, &nobody, job_name(j->self), LINK_ANON);
+    struct act *a = acts_open(out, &nobody, ref_to_u64(j->self), LINK_ANON);
     a->obj = circuit;
 }
 
@@ -374,7 +369,7 @@ static qudag_err request_up(struct exit_job *j, const struct kad_msg *m, struct 
         return QUDAG_ELIMIT;
     }
     struct act *up = acts_up(out, m->type == KAD_GET_VALUE ? EXIT_UP_GET : EXIT_UP_PUT);
-    up->cookie = job_name(j->self);
+    up->cookie = ref_to_u64(j->self);
     up->data = data;
     return QUDAG_OK;
 }

@@ -169,7 +169,7 @@ void leg_dial(struct leg *leg, const struct multiaddr *addrs, size_t n, struct a
 {
     uint8_t hints[ONION_ADDRS_MAX * (2 + MULTIADDR_MAX)];
     struct wr w = wr_init(hints, sizeof hints);
-    uint64_t cookie = (uint64_t)leg->c->ref.gen << 32 | leg->c->ref.slot;
+    uint64_t cookie = ref_to_u64(leg->c->ref);
 
     for (size_t i = 0; i < n; i++) {
         wr_lp(&w, multiaddr_slice(&addrs[i]));

@@ -257,8 +257,7 @@ static void on_stream_in(struct onion *o, const struct ev *ev, struct acts *out)
 
 static struct circuit *dialling(const struct onion *o, uint64_t cookie)
 {
-    struct ref ref = {(uint32_t)cookie, (uint32_t)(cookie >> 32)};
-    struct circuit *c = slots_get(&o->circuits, ref);
+    struct circuit *c = slots_get(&o->circuits, ref_from_u64(cookie));
 
     return c != NULL && c->next.opening ? c : NULL;
 }
