@@ -5,7 +5,7 @@
 #
 # Three kinds of things are needed:
 #
-#  tools and small libraries   gcc, meson, ninja, cmocka, libsodium, LMDB, ...: the system's own packages, by apt, only
+#  tools and small libraries   gcc, meson, ninja, cmocka, libsodium, SQLite, ...: the system's own packages, by apt, only
 #                              those that are missing.  Groups: build (default), test, check, clang.
 #  the protocol libraries      OpenSSL >= 3.5, ngtcp2 >= 1.16 with its OpenSSL helper, libuv, BLAKE3.
 #  the fast primitives         AWS-LC's ML-KEM, ML-DSA, X25519 and Ed25519, where their source can be had: see
@@ -77,7 +77,7 @@ look_build() {
     have pkg-config || want pkg-config
     [ -x /usr/bin/python3 ] || want python3
     [ -e /usr/include/sodium.h ] || want libsodium-dev
-    [ -e /usr/include/lmdb.h ] || want liblmdb-dev
+    [ -e /usr/include/sqlite3.h ] || want libsqlite3-dev
     [ -e /usr/include/ini.h ] || want libinih-dev
     [ -e /usr/include/cmocka.h ] || want libcmocka-dev
 }
@@ -402,7 +402,7 @@ write_result() {
     } >"$dir/deps.ini"
     {
         printf '%s:' "$mode"
-        for m in libssl libngtcp2 libngtcp2_crypto_ossl libuv libblake3 libsodium lmdb awslc; do
+        for m in libssl libngtcp2 libngtcp2_crypto_ossl libuv libblake3 libsodium sqlite3 awslc; do
             printf ' %s %s' "$m" "$(PKG_CONFIG_PATH=$dir/pkgconfig:$fast_dir/pkgconfig \
                 pkg-config --modversion "$m" 2>/dev/null || echo -)"
         done

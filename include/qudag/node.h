@@ -163,9 +163,9 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_check(const qudag_settings *s, cha
 
 /*
  * Opens the store in |dir| and closes it again: what qudag_node_new() would find.  On failure |why| gets
- * a sentence.  QUDAG_EEXISTS (another process uses it), QUDAG_EUNSUPPORTED (newer version, or another
+ * a sentence.  QUDAG_EEXISTS (another process uses it), QUDAG_EUNSUPPORTED (another version, or another
  * program's), QUDAG_ESYSTEM (cannot be read or written), QUDAG_ENOMEM.  A damaged store is no failure: it
- * is set aside as dht.mdb.broken, logged, and what was whole in it goes into a new one.
+ * is set aside as dht.db.broken, logged, and what was whole in it goes into a new one.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_store_check(const char *dir, char *why, size_t why_len);
 

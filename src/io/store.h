@@ -1,13 +1,13 @@
 /*
- * store.h - what the DHT persists: an LMDB file, one process, one writer.
+ * store.h - what the DHT persists, on disk: an SQLite database, one process, one writer.
  *
- *   store_put ... ─▶ open transaction ─ store_commit, before the datagrams of a loop turn leave ─▶ file
+ *   store_put ... ─▶ transaction ─ store_commit, before the datagrams of a loop turn leave ─▶ log (WAL) of the file
+ *                                                             a thread of the store: ─▶ synced, moved into the file
  *
  * A commit is in the page cache when it returns: the process may be killed at any moment after it.  A
- * power cut may cost what was committed in the last STORE_SYNC_MS, see doc/decisions/0005.
+ * power cut may cost what was committed in the last STORE_SYNC_MS, see doc/decisions/0011.
  *
- * A thing is named by kind (1 byte) and hash; its value carries a checksum and a number that grows, so
- * that even out of a damaged file what is whole can be taken.
+ * An item is named by kind (1 byte) and hash; its value carries a checksum and a number that grows.
  */
 #ifndef QUDAG_SRC_IO_STORE_H
 #define QUDAG_SRC_IO_STORE_H
@@ -28,20 +28,21 @@ struct store_config {
     const char *dir;   /* made if it is missing (its parent is not) */
     uint64_t size_max; /* bytes of the file at most */
     bool
-        look_only; /* lock, folder, version: no more than folder and lock are made, nothing stays open */
+        look_only; /* lock, folder, version: makes no more than folder and lock, holds nothing open */
     struct logger log;
 };
 
 struct store_stats {
-    uint64_t commits, puts, dels, failures, bad_values, salvaged, size;
+    uint64_t commits, puts, dels, failures, bad_values, salvaged;
+    uint64_t size; /* bytes in use, in the file and its log */
     bool set_aside, room;
 };
 
 /*
- * Opens DIR/dht.mdb; look_only: *out stays NULL.  A damaged file is set aside as dht.mdb.broken and a
- * new one begun with what could be saved: logged, and in the stats.  On failure |why| is a sentence:
- * QUDAG_EEXISTS (another process uses it), EUNSUPPORTED (of a newer version, or of another program),
- * ESYSTEM (folder or file cannot be read or written), ENOMEM.
+ * Opens DIR/dht.db, of mode 0600; look_only: *out stays NULL.  A damaged file is set aside as dht.db.broken and
+ * a new one begun with what could be saved: logged, and in the stats.  On failure |why| is a sentence and the
+ * files are untouched: QUDAG_EEXISTS (another process uses it), EUNSUPPORTED (of another version, or of
+ * another program), ESYSTEM (folder or file cannot be read or written), ENOMEM, EINVAL (name too long).
  */
 QUDAG_MUST_USE qudag_err store_open(struct store **out, const struct store_config *cfg,
                                     char why[STORE_WHY_LEN]);
@@ -49,15 +50,16 @@ QUDAG_MUST_USE qudag_err store_open(struct store **out, const struct store_confi
 void store_close(struct store *s);
 
 /*
- * |value| empty: removes it.  Not OK: it could not be written now, or there will be no room for more:
- * nothing new should be taken until store_room().
+ * Writes |value| of at most STORE_VALUE_MAX bytes; empty: removes the item.  It is on disk after store_commit().
+ * Not OK (ELIMIT, ESYSTEM): it could not be written now, or there will be no room for more: nothing new should
+ * be taken until store_room().
  */
 QUDAG_MUST_USE qudag_err store_put(struct store *s, uint8_t kind, const uint8_t *hash,
                                    struct slice value);
-bool store_pending(const struct store *s);
+/* Commits what was put since the last time; nothing to do is OK.  ELIMIT (no space), ESYSTEM. */
 QUDAG_MUST_USE qudag_err store_commit(struct store *s);
 
-/* Whether there is room for what comes. */
+/* Whether what comes can be written. */
 bool store_room(const struct store *s);
 /*
  * Looks for room again.  True: there is, and everything is to be put anew (something was lost), then
@@ -71,25 +73,12 @@ bool store_retry(struct store *s);
 QUDAG_MUST_USE qudag_err store_renewed(struct store *s);
 
 /*
- * Hands out all there is (value borrowed for the call).  What |fn| refuses is removed, but for ENOMEM and
- * ECLOCK (not valid yet: our clock may be behind): they are there at the next start.
+ * Hands out all there is (value borrowed for the call); |fn| may not call the store.  What |fn| refuses is
+ * removed, but for ENOMEM and ECLOCK (not valid yet: our clock may be behind): they are there at the next start.
  */
 typedef qudag_err (*store_fn)(void *ctx, uint8_t kind, const uint8_t *hash, struct slice value);
 QUDAG_MUST_USE qudag_err store_each(struct store *s, store_fn fn, void *ctx);
 
 void store_stats_get(const struct store *s, struct store_stats *out);
-
-/* ---- store_file.c: a file looked at without LMDB, which trusts what it reads ---- */
-
-enum store_file { STORE_FILE_GOOD, STORE_FILE_NONE, STORE_FILE_NEWER, STORE_FILE_DAMAGED };
-
-/* Every page that can be reached; a file that is GOOD cannot lead LMDB astray.  ESYSTEM, ENOMEM. */
-QUDAG_MUST_USE qudag_err store_file_check(int fd, enum store_file *out);
-/*
- * Every leaf page of the file, reached or not: calls |fn| with keys and data of entries whose form is
- * sound.
- */
-typedef void (*store_entry_fn)(void *ctx, struct slice key, struct slice data);
-QUDAG_MUST_USE qudag_err store_file_scan(int fd, store_entry_fn fn, void *ctx);
 
 #endif

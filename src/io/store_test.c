@@ -5,8 +5,13 @@
  */
 #include "io/store.h"
 
+#include "base/wr.h"
+#include "crypto/hash.h"
+
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +27,7 @@
 #define THINGS 300
 #define ROUNDS 200 /* of damage */
 
-static char dir[64], path[96];
+static char dir[64], path[128];
 
 struct seen {
     unsigned n, wrong;
@@ -36,22 +41,23 @@ static int make_dir(void **state)
     if (mkdtemp(dir) == NULL) {
         return -1;
     }
-    snprintf(path, sizeof(path), "%s/dht.mdb", dir);
+    snprintf(path, sizeof(path), "%s/dht.db", dir);
     return 0;
 }
 
 static int remove_dir(void **state)
 {
-    static const char *const name[] = {"dht.mdb",          "dht.lock",         "dht.mdb.broken",
-                                       "dht.mdb.broken.2", "dht.mdb.broken.3", "other"};
-    char file[128];
+    char file[400];
+    struct dirent *e;
     (void)state;
 
     (void)chmod(dir, 0700);
-    for (size_t i = 0; i < ARRAY_LEN(name); i++) {
-        snprintf(file, sizeof(file), "%s/%s", dir, name[i]);
+    DIR *d = opendir(dir);
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        snprintf(file, sizeof(file), "%s/%s", dir, e->d_name);
         (void)unlink(file);
     }
+    (void)closedir(d);
     return rmdir(dir);
 }
 
@@ -151,7 +157,6 @@ static void what_was_put_is_there_again_and_what_was_removed_is_not(void **state
     (void)thing(7, hash);
     assert_int_equal(store_put(s, 1, hash, (struct slice){NULL, 0}), QUDAG_OK);
     assert_int_equal(store_put(s, 1, hash, (struct slice){NULL, 0}), QUDAG_OK); /* twice: no harm */
-    assert_true(store_pending(s));
     store_close(s);
     s = opened();
     struct seen seen = look(s);
@@ -296,11 +301,15 @@ static void file_is(const uint8_t *bytes, size_t len)
 
 static void forget_broken(void)
 {
-    char broken[128];
+    char broken[160];
 
     for (int i = 1; i < 10; i++) {
-        snprintf(broken, sizeof(broken), i == 1 ? "%s.broken" : "%s.broken.%d", path, i);
-        (void)unlink(broken);
+        for (int log = 0; log < 2; log++) {
+            int n =
+                snprintf(broken, sizeof(broken), i == 1 ? "%s.broken" : "%s.broken.%d", path, i);
+            snprintf(broken + n, sizeof(broken) - (size_t)n, "%s", log ? "-wal" : "");
+            (void)unlink(broken);
+        }
     }
 }
 
@@ -351,7 +360,6 @@ static void wrong_bytes_anywhere_never_crash_and_never_pass_for_right(void **sta
     uint8_t *all = whole_file(&len);
     uint8_t *copy = malloc(len);
     assert_non_null(copy);
-    size_t used = len - STORE_RESERVE; /* the rest is kept in advance and empty */
     for (unsigned round = 0; round < ROUNDS; round++) {
         memcpy(copy, all, len);
         for (unsigned hit = 0; hit < 1 + round % 4; hit++) {
@@ -359,7 +367,7 @@ static void wrong_bytes_anywhere_never_crash_and_never_pass_for_right(void **sta
             x ^= x >> 7;
             x ^= x << 17;
             /* every third among the heads of pages, where it hurts */
-            size_t at = (size_t)(x >> 8) % used;
+            size_t at = (size_t)(x >> 8) % len;
             at = round % 3 == 0 ? at / 4096 * 4096 + at % 24 : at;
             copy[at] = (uint8_t)(copy[at] ^ (1 + (x & 0x7f)));
         }
@@ -391,21 +399,250 @@ static void a_file_of_another_kind_is_set_aside(void **state)
     assert_true(st.set_aside);
 }
 
-static void a_file_of_a_newer_version_is_left_alone(void **state)
+/* What a program with SQLite can do to the file. */
+static void alter(const char *sql)
 {
-    size_t len;
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    }
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* The item that says whose file it is, as |owner|. */
+static void owner_is(const char *owner)
+{
+    uint8_t key[33] = {0}, seq[8] = {0}, sum[32], all[100];
+    struct slice text = {(const uint8_t *)owner, strlen(owner)};
+    struct blake3_ctx c;
+    sqlite3 *db = NULL;
+    sqlite3_stmt *st = NULL;
+
+    blake3_init(&c);
+    blake3_update(&c, (struct slice){key, sizeof(key)});
+    blake3_update(&c, (struct slice){seq, sizeof(seq)});
+    blake3_update(&c, text);
+    blake3_final(&c, sum);
+    struct wr w = wr_init(all, sizeof(all));
+    wr_bytes(&w, seq, sizeof(seq));
+    wr_bytes(&w, sum, 8);
+    wr_slice(&w, text);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "UPDATE item SET value = ?1 WHERE key = zeroblob(33)",
+                                        -1, &st, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_bind_blob(st, 1, all, (int)w.len, SQLITE_STATIC), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+    assert_int_equal(sqlite3_changes(db), 1);
+    assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* Refused with |words|, and not a byte of it is changed. */
+static void is_refused(const char *words)
+{
+    size_t len, later;
     struct store *s;
-    char why[STORE_WHY_LEN];
+    char why[STORE_WHY_LEN], file[160];
+    uint8_t *before = whole_file(&len);
+
+    assert_int_equal(try_open(&s, SIZE, why), QUDAG_EUNSUPPORTED);
+    assert_null(s);
+    print_message("%s\n", why);
+    assert_non_null(strstr(why, words));
+    assert_non_null(strstr(why, path));
+    uint8_t *after = whole_file(&later);
+    assert_int_equal(later, len);
+    assert_memory_equal(after, before, len);
+    snprintf(file, sizeof(file), "%s.broken", path);
+    assert_int_equal(access(file, F_OK), -1);
+    free(before);
+    free(after);
+}
+
+static void a_file_of_another_version_is_left_alone(void **state)
+{
+    (void)state;
+    fill(5);
+    owner_is("qudag store 3");
+    alter("PRAGMA user_version = 3");
+    is_refused("newer version");
+    alter("DROP TABLE item; CREATE TABLE other(x)"); /* whatever that version will have in it */
+    is_refused("newer version");
+    alter("PRAGMA user_version = 1");
+    is_refused("another version");
+}
+
+static void a_database_of_another_program_is_left_alone(void **state)
+{
+    (void)state;
+    alter("CREATE TABLE people(name, age); INSERT INTO people VALUES('a', 1)");
+    is_refused("another program");
+    alter("PRAGMA journal_mode = WAL; INSERT INTO people VALUES('b', 2)");
+    is_refused("another program");
+}
+
+/* Ours by its head, with something in it that we never make. */
+static void a_file_with_anything_but_our_table_is_set_aside(void **state)
+{
+    static const char *const sql[] = {
+        "CREATE TRIGGER t AFTER INSERT ON item BEGIN DELETE FROM item; END",
+        "CREATE TABLE more(x)",
+        "CREATE VIEW v AS SELECT * FROM item",
+        "DELETE FROM item WHERE key = zeroblob(33)",
+    };
+    struct store_stats st;
+    unsigned n;
     (void)state;
 
-    fill(5);
+    for (size_t i = 0; i < ARRAY_LEN(sql); i++) {
+        fill(20);
+        alter(sql[i]);
+        use(&n, &st);
+        assert_true(st.set_aside);
+        assert_int_equal(n, 20);
+        assert_int_equal(st.salvaged, 20);
+        forget_broken();
+        (void)unlink(path);
+    }
+}
+
+static void files_are_for_the_owner_alone(void **state)
+{
+    static const char *const name[] = {"", "-wal", "-shm"};
+    mode_t before = umask(0);
+    (void)state;
+
+    struct store *s = opened();
+    assert_int_equal(put(s, 1), QUDAG_OK);
+    assert_int_equal(store_commit(s), QUDAG_OK);
+    for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+        char file[128];
+        struct stat st;
+        snprintf(file, sizeof(file), "%s%s", path, name[i]);
+        assert_int_equal(stat(file, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+    }
+    store_close(s);
+    (void)umask(before);
+}
+
+static void take_event(void *ctx, const struct log_record *rec)
+{
+    unsigned *n = ctx;
+
+    *n += strcmp(rec->event, "store.old_file") == 0 ? 1 : 0;
+}
+
+static void a_store_of_earlier_days_is_said_in_the_log(void **state)
+{
+    char old[160], why[STORE_WHY_LEN];
+    unsigned n = 0;
+    struct store *s;
+    struct store_config c = {
+        .dir = dir, .size_max = SIZE, .log = {.emit = take_event, .ctx = &n, .level = LOG_WARN}};
+    (void)state;
+
+    assert_int_equal(store_open(&s, &c, why), QUDAG_OK);
+    store_close(s);
+    assert_int_equal(n, 0);
+    snprintf(old, sizeof(old), "%s/dht.mdb", dir);
+    int fd = open(old, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(store_open(&s, &c, why), QUDAG_OK);
+    store_close(s);
+    assert_int_equal(n, 1);
+    assert_int_equal(access(old, F_OK), 0);
+}
+
+/* The file of a process that died, its log not yet moved into it; then wrong bytes in that log. */
+static void wrong_bytes_in_the_log_cost_no_more_than_what_follows_them(void **state)
+{
+    char log_path[160];
+    struct store_stats st;
+    size_t len, log_len;
+    unsigned n, most = 0, least = THINGS;
+    (void)state;
+
+    snprintf(log_path, sizeof(log_path), "%s-wal", path);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct store *s;
+        char why[STORE_WHY_LEN];
+        if (try_open(&s, SIZE, why) != QUDAG_OK) {
+            _exit(1);
+        }
+        for (unsigned i = 0; i < 100; i++) {
+            if (put(s, i) != QUDAG_OK || store_commit(s) != QUDAG_OK) {
+                _exit(2);
+            }
+        }
+        (void)kill(getpid(), SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
     uint8_t *all = whole_file(&len);
-    all[16 + 4] = 2; /* the version, in the first head */
-    file_is(all, len);
-    assert_int_equal(try_open(&s, SIZE, why), QUDAG_EUNSUPPORTED);
-    assert_non_null(strstr(why, "newer version"));
-    assert_non_null(strstr(why, path));
-    assert_int_equal(access(path, F_OK), 0);
+    char db_path[128];
+    memcpy(db_path, path, sizeof(db_path));
+    memcpy(path, log_path, sizeof(path)); /* the helpers know one path */
+    uint8_t *log = whole_file(&log_len);
+    for (unsigned round = 0; round < 60; round++) {
+        size_t at = round * 7919u * 131u % (log_len - STORE_RESERVE);
+        memcpy(path, log_path, sizeof(path));
+        log[at] ^= 0x21;
+        file_is(log, log_len);
+        log[at] ^= 0x21;
+        memcpy(path, db_path, sizeof(path));
+        file_is(all, len);
+        use(&n, &st);
+        assert_int_equal(st.bad_values, 0);
+        assert_false(st.set_aside);
+        most = n > most ? n : most;
+        least = n < least ? n : least;
+    }
+    print_message("60 damaged logs: %u to %u of 100 there\n", least, most);
+    assert_true(most >= 90);
+    free(all);
+    free(log);
+}
+
+static void a_file_damaged_while_in_use_is_set_aside_and_all_is_put_anew(void **state)
+{
+    size_t len;
+    struct store_stats st;
+    (void)state;
+
+    fill(THINGS);
+    uint8_t *all = whole_file(&len);
+    struct store *s = opened();
+    struct seen seen = look(s);
+    assert_int_equal(seen.n, THINGS);
+    int fd = open(path, O_WRONLY | O_CLOEXEC); /* another program has written over it */
+    assert_true(fd >= 0);
+    memset(all, 0xa5, len);
+    assert_int_equal(pwrite(fd, all, len - 4096, 4096), (ssize_t)(len - 4096));
+    close(fd);
+    unsigned i = 0;
+    while (i < THINGS && put(s, i) == QUDAG_OK && store_commit(s) == QUDAG_OK) {
+        i++;
+    }
+    assert_true(i < THINGS);
+    assert_true(store_retry(s)); /* all is wanted anew */
+    for (i = 0; i < THINGS; i++) {
+        assert_int_equal(put(s, i), QUDAG_OK);
+    }
+    assert_int_equal(store_renewed(s), QUDAG_OK);
+    store_stats_get(s, &st);
+    assert_true(st.set_aside);
+    store_close(s);
+    s = opened();
+    assert_int_equal(look(s).n, THINGS);
+    store_close(s);
     free(all);
 }
 
@@ -561,7 +798,13 @@ int main(void)
         IN_DIR(a_file_cut_at_any_length_is_set_aside_and_what_is_whole_is_saved),
         IN_DIR(wrong_bytes_anywhere_never_crash_and_never_pass_for_right),
         IN_DIR(a_file_of_another_kind_is_set_aside),
-        IN_DIR(a_file_of_a_newer_version_is_left_alone),
+        IN_DIR(a_file_of_another_version_is_left_alone),
+        IN_DIR(a_database_of_another_program_is_left_alone),
+        IN_DIR(a_file_with_anything_but_our_table_is_set_aside),
+        IN_DIR(files_are_for_the_owner_alone),
+        IN_DIR(a_store_of_earlier_days_is_said_in_the_log),
+        IN_DIR(wrong_bytes_in_the_log_cost_no_more_than_what_follows_them),
+        IN_DIR(a_file_damaged_while_in_use_is_set_aside_and_all_is_put_anew),
         IN_DIR(one_store_has_one_user),
         IN_DIR(a_folder_that_cannot_be_used_is_told_in_a_sentence),
         IN_DIR(a_full_disk_stops_new_things_before_any_is_lost),
