@@ -2,9 +2,11 @@
  * store_db.c - the database: statements, values, and the thread that syncs.
  *
  * One table: key (kind, hash) and value (u64 number, checksum, bytes), with an index of the keys: in a table
- * ordered by key a value of more than 1000 bytes would take a page of its own.  Two connections: that of the loop writes
- * and never waits for the disk, but for one sync of the log's head whenever the log begins anew; that of
- * the thread syncs the log and moves it into the file when it has grown long.
+ * ordered by key a value of more than 1000 bytes would take a page of its own.
+ *
+ * Two connections: that of the loop writes and never waits for the disk, but for one sync of the log's head
+ * whenever the log begins anew; that of the thread syncs the log and moves it into the file when it has
+ * grown long.
  */
 #include "base/rd.h"
 #include "base/wr.h"
@@ -20,7 +22,6 @@
 #include <unistd.h>
 
 #define WAL_PAGES_LONG 1000 /* some 4 MiB: then it is moved into the file */
-#define CACHE_KIB "512"
 
 static const char *const sql_text[STORE_SQL_COUNT] = {
     [STORE_BEGIN] = "BEGIN IMMEDIATE",
@@ -128,7 +129,7 @@ int store_write_value(struct store *s, const uint8_t key[STORE_KEY_LEN], uint64_
 /* No more trust in the file than need be, no file beside it but the log, no memory mapped. */
 static const char settings[] = "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
                                "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
-                               "PRAGMA synchronous=NORMAL; PRAGMA cache_size=-" CACHE_KIB;
+                               "PRAGMA synchronous=NORMAL; " STORE_CACHE;
 
 static int connect_to(sqlite3 **db, const char *path)
 {

@@ -18,7 +18,8 @@
 #define STORE_FILE "dht.db"
 #define STORE_KEY_LEN (1 + STORE_HASH_LEN)
 #define STORE_SUM_LEN 8
-#define STORE_HEAD_LEN (8 + STORE_SUM_LEN) /* before the bytes of a value */
+#define STORE_HEAD_LEN (8 + STORE_SUM_LEN)   /* before the bytes of a value */
+#define STORE_CACHE "PRAGMA cache_size=-512" /* KiB of pages of each connection */
 #define STORE_PAGE 4096
 #define STORE_FRAME (STORE_PAGE + 24) /* of the log: a page and its head */
 #define STORE_FORMAT "qudag store 2"  /* value of the item of kind 0 */
