@@ -6,25 +6,12 @@
 #include <string.h>
 
 #define PK_PREFIX "/pk/"
-#define DARK_PREFIX "/qudag/dark/"
-
-/* What follows |prefix|, if anything does. */
-static bool after(struct slice *rest, struct slice key, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    if (key.len <= len || memcmp(key.base, prefix, len) != 0) {
-        return false;
-    }
-    *rest = (struct slice){key.base + len, key.len - len};
-    return true;
-}
 
 size_t node_rule_relay_key(uint8_t dst[NODE_RELAY_KEY_MAX], const struct peer_id *id)
 {
-    size_t len = sizeof(NODE_RELAY_PREFIX) - 1;
+    size_t len = sizeof(DHT_RELAY_PREFIX) - 1;
 
-    memcpy(dst, NODE_RELAY_PREFIX, len);
+    memcpy(dst, DHT_RELAY_PREFIX, len);
     memcpy(dst + len, id->b, id->len);
     return len + id->len;
 }
@@ -33,7 +20,7 @@ qudag_err node_rule_relay_key_owner(struct slice key, struct peer_id *id)
 {
     struct slice rest;
 
-    if (!after(&rest, key, NODE_RELAY_PREFIX) || peer_id_from_bytes(id, rest) != QUDAG_OK) {
+    if (!dht_key_under(key, DHT_RELAY_PREFIX, &rest) || peer_id_from_bytes(id, rest) != QUDAG_OK) {
         return QUDAG_EMALFORMED;
     }
     return QUDAG_OK;
@@ -44,7 +31,7 @@ qudag_err node_rule_public_key(struct slice key, struct slice value)
     struct peer_id want, got;
     struct slice rest;
 
-    if (!after(&rest, key, PK_PREFIX) || peer_id_from_bytes(&want, rest) != QUDAG_OK ||
+    if (!dht_key_under(key, PK_PREFIX, &rest) || peer_id_from_bytes(&want, rest) != QUDAG_OK ||
         peer_id_from_key_proto(&got, value) != QUDAG_OK || !peer_id_eq(&want, &got)) {
         return QUDAG_EAUTH;
     }
@@ -135,7 +122,7 @@ const struct kad_options *node_rule_for_others(struct slice key)
     static const struct kad_options plain, masked = {.masked = true};
     struct slice rest;
 
-    return after(&rest, key, DARK_PREFIX) ? &masked : &plain;
+    return dht_key_under(key, DHT_DARK_PREFIX, &rest) ? &masked : &plain;
 }
 
 bool node_rule_pin(enum node_pin_source source)

@@ -9,11 +9,10 @@
 #define QUDAG_SRC_NODE_RULES_H
 
 #include "core/kad/kad.h"
+#include "wire/dht_keys.h"
 #include "wire/relay_desc.h"
 
-/* DHT keys of relay descriptors: this prefix and the bytes of the peer id. */
-#define NODE_RELAY_PREFIX "/qudag/relay/"
-#define NODE_RELAY_KEY_MAX (sizeof(NODE_RELAY_PREFIX) - 1 + PEER_ID_MAX)
+#define NODE_RELAY_KEY_MAX (sizeof(DHT_RELAY_PREFIX) - 1 + PEER_ID_MAX) /* bytes */
 
 /* The key under which the descriptor of |id| is stored; returns its length in bytes. */
 size_t node_rule_relay_key(uint8_t dst[NODE_RELAY_KEY_MAX], const struct peer_id *id);

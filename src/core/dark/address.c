@@ -209,8 +209,9 @@ qudag_err dark_dht_key(uint8_t out[DARK_KEY_LEN], const struct dark_addr *a, uin
     if (err != QUDAG_OK) {
         return err;
     }
-    memcpy(out, "/qudag/dark/", DARK_KEY_LEN - 32);
-    blake3_derive(out + DARK_KEY_LEN - 32, 32, "qudag dark index v1",
+    uint8_t *index = out + DARK_KEY_LEN - DHT_DARK_INDEX_LEN;
+    memcpy(out, DHT_DARK_PREFIX, DARK_KEY_LEN - DHT_DARK_INDEX_LEN);
+    blake3_derive(index, DHT_DARK_INDEX_LEN, "qudag dark index v1",
                   (struct slice){blinded, sizeof blinded});
     return QUDAG_OK;
 }

@@ -8,8 +8,9 @@
 #define QUDAG_SRC_CORE_DARK_DARK_H
 
 #include "core/core.h"
-#include "core/onion/onion.h"
 #include "crypto/identity.h"
+#include "wire/dht_keys.h"
+#include "wire/onion_hop.h"
 
 #define DARK_TEXT_MAX 136    /* two labels, ".dark", NUL */
 #define DARK_RECORD_LEN 7168 /* every record has this size */
@@ -65,7 +66,7 @@ struct dark_target {
 
 /* Period number of |a| at |now| (its boundary is offset by the address), and its DHT key. */
 uint64_t dark_period(const struct dark_addr *a, walltime now);
-#define DARK_KEY_LEN 44 /* "/qudag/dark/" and 32 bytes */
+#define DARK_KEY_LEN (sizeof(DHT_DARK_PREFIX) - 1 + DHT_DARK_INDEX_LEN) /* 44 */
 QUDAG_MUST_USE qudag_err dark_dht_key(uint8_t out[DARK_KEY_LEN], const struct dark_addr *a,
                                       uint64_t period);
 

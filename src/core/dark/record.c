@@ -288,9 +288,9 @@ qudag_err dark_record_check(struct slice key, struct slice record, walltime now,
 {
     struct dark_head h;
     uint8_t index[32];
-    size_t prefix = DARK_KEY_LEN - sizeof index;
+    struct slice named;
 
-    if (key.len != DARK_KEY_LEN || memcmp(key.base, "/qudag/dark/", prefix) != 0) {
+    if (!dht_key_under(key, DHT_DARK_PREFIX, &named) || named.len != sizeof index) {
         return QUDAG_EMALFORMED;
     }
     qudag_err err = dark_head_read(&h, record);
@@ -299,7 +299,7 @@ qudag_err dark_record_check(struct slice key, struct slice record, walltime now,
     }
     blake3_derive(index, sizeof index, "qudag dark index v1",
                   (struct slice){h.blinded, sizeof h.blinded});
-    if (memcmp(index, key.base + prefix, sizeof index) != 0) {
+    if (memcmp(index, named.base, sizeof index) != 0) {
         return QUDAG_EAUTH;
     }
     err = time_check(&h, now);

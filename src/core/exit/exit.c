@@ -17,6 +17,7 @@
 #include "base/rd.h"
 #include "base/slots.h"
 #include "base/wr.h"
+#include "wire/dht_keys.h"
 #include "wire/kad_msg.h"
 
 #include <string.h>
@@ -181,18 +182,11 @@ static bool slice_eq(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.base, b.base, a.len) == 0);
 }
 
-static bool starts_with(struct slice s, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    return s.len > len && memcmp(s.base, prefix, len) == 0;
-}
-
 /* What may be read and written through us; everything else would make us an open proxy. */
 static bool key_is_ours(struct slice key)
 {
-    return key.len <= KAD_KEY_MAX &&
-           (starts_with(key, "/qudag/dark/") || starts_with(key, "/qudag/relay/"));
+    return key.len <= KAD_KEY_MAX && (dht_key_under(key, DHT_DARK_PREFIX, NULL) ||
+                                      dht_key_under(key, DHT_RELAY_PREFIX, NULL));
 }
 
 /* --- asking --------------------------------------------------------------------------------- */

@@ -11,28 +11,13 @@
 #define QUDAG_SRC_CORE_ONION_ONION_H
 
 #include "core/link.h"
-#include "crypto/kex.h"
-#include "wire/multiaddr.h"
+#include "wire/onion_hop.h"
 
 #define ONION_PROTOCOL "/qudag/onion/1.0.0"
-#define ONION_HOPS_MAX 8
 #define ONION_CELL_LEN 1120
 #define ONION_BODY_LEN 1119 /* after the class byte */
-#define ONION_ADDRS_MAX 4
 #define ONION_IDLE_LIFE (600 * NS_PER_S)
 #define ONION_BUILD_TIMEOUT (20 * NS_PER_S)
-
-/* Where to extend to, and whom to expect there. */
-struct onion_hop {
-    struct peer_id peer;
-    uint8_t pq_hash[32]; /* of its ML-DSA identity key; bound into the handshake */
-    uint8_t n_addrs;
-    struct multiaddr addr[ONION_ADDRS_MAX];
-    uint8_t key_id[8];
-    uint8_t x[X25519_LEN];
-    uint8_t k[MLKEM768_EK_LEN];
-    bool service; /* a dark service, not a relay: other handshake label */
-};
 
 struct onion_config {
     struct mem *mem;

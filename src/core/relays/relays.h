@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "core/onion/onion.h"
+#include "wire/onion_hop.h"
 #include "wire/relay_desc.h"
 
 struct relays_config {
