@@ -84,6 +84,7 @@ look_build() {
 look_test() {
     have g++ || want g++
     /usr/bin/python3 -c 'import cryptography' 2>/dev/null || want python3-cryptography
+    /usr/bin/python3 -c 'import google.protobuf' 2>/dev/null || want python3-protobuf
 }
 look_check() {
     have clang-format || want clang-format
