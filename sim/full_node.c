@@ -167,7 +167,7 @@ void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now)
     if (fn->nat == NAT_NONE) {
         multiaddr_quic(&ma, &fn->addr, NULL);
         node_set_addrs(fn->node, &ma, 1);
-        ASSERT(app_serve(fn->node, FULL_ECHO) == QUDAG_OK);
+        ASSERT(node_serve(fn->node, FULL_ECHO) == QUDAG_OK);
     }
 }
 
@@ -253,8 +253,8 @@ void fn_count(const struct full_node *fn, struct full_counts *c)
 qudag_err fn_ask(struct full_node *fn, enum fn_op op, uint64_t cookie, struct slice key,
                  struct slice value)
 {
-    static const enum op_kind kind[] = {
-        [FN_PUT] = OP_PUT, [FN_GET] = OP_GET, [FN_FIND] = OP_CLOSEST};
+    static const enum node_op_kind kind[] = {
+        [FN_PUT] = NODE_OP_PUT, [FN_GET] = NODE_OP_GET, [FN_FIND] = NODE_OP_CLOSEST};
     struct node_request r = {.kind = kind[op], .key = key, .value = value};
     struct ref ref;
 

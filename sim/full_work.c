@@ -1,7 +1,7 @@
 /*
  * full_work.c - circuits: three hops to a random relay, and a stream that carries a pattern both ways.
  *
- *   begin ─ OP_CIRCUIT ─▶ built ─ stream ─▶ a piece now and then, until circuit_last ─ FIN ─▶ over
+ *   begin ─ NODE_OP_CIRCUIT ─▶ built ─ stream ─▶ a piece now and then, until circuit_last ─ FIN ─▶ over
  *
  * Every byte of the pattern follows from the number of the circuit, the direction and the place, so a cell
  * lost, doubled or out of order shows.  The server learns number and length from the first 16 bytes.
@@ -63,7 +63,7 @@ static void send_pattern(struct full_node *fn, struct ref strm, uint64_t id, uns
         for (size_t i = 0; i < n; i++) {
             piece[i] = carry_byte(id, way, *sent + i);
         }
-        if (app_write(fn->node, strm, (struct slice){piece, n}, &taken) != QUDAG_OK) {
+        if (node_stream_write(fn->node, strm, (struct slice){piece, n}, &taken) != QUDAG_OK) {
             return;
         }
         *sent += taken;
@@ -112,7 +112,7 @@ static size_t carry_slot(struct full *f)
 
 void carry_begin(struct full *f)
 {
-    struct node_request r = {.kind = OP_CIRCUIT, .hops = 3};
+    struct node_request r = {.kind = NODE_OP_CIRCUIT, .hops = 3};
     uint32_t client;
     size_t ix = carry_slot(f);
 
@@ -220,7 +220,7 @@ void carry_op_done(struct full_node *fn, struct ref op, qudag_err err, struct re
     c->built = true;
     c->circuit = circuit;
     learn_path(fn, c);
-    err = app_open_circuit(fn->node, circuit, FULL_ECHO, &c->strm);
+    err = node_stream_open_circuit(fn->node, circuit, FULL_ECHO, &c->strm);
     if (err != QUDAG_OK) {
         carry_over(f, c, err);
     }
@@ -234,7 +234,8 @@ static void client_send(struct full_node *fn, struct full_carry *c)
     if (c->sent == 0) {
         put_u64(head, c->id);
         put_u64(head + 8, fn->full->sc->circuit_size);
-        if (app_write(fn->node, c->strm, (struct slice){head, sizeof(head)}, &taken) != QUDAG_OK ||
+        if (node_stream_write(fn->node, c->strm, (struct slice){head, sizeof(head)}, &taken) !=
+                QUDAG_OK ||
             taken == 0) {
             return;
         }
@@ -245,7 +246,7 @@ static void client_send(struct full_node *fn, struct full_carry *c)
     send_pattern(fn, c->strm, c->id, 0, &sent, c->due);
     c->sent = sent + HEAD;
     if (sent == fn->full->sc->circuit_size) {
-        app_fin(fn->node, c->strm);
+        node_stream_fin(fn->node, c->strm);
     }
 }
 
@@ -314,7 +315,7 @@ static void server_send(struct full_node *fn, struct full_served *v)
     send_pattern(fn, v->strm, v->id, 1, &v->sent, due);
     if (v->fin_in && v->sent == due && !v->fin_out) {
         v->fin_out = true;
-        app_fin(fn->node, v->strm);
+        node_stream_fin(fn->node, v->strm);
     }
 }
 
@@ -347,7 +348,7 @@ void carry_data(struct full_node *fn, struct ref strm, struct slice data, bool f
     struct full_carry *c = carry_of(fn, strm, false);
     struct full_served *v = served_of(fn, strm);
 
-    app_consume(fn->node, strm, data.len);
+    node_stream_consume(fn->node, strm, data.len);
     if (c != NULL) {
         client_data(fn, c, data, fin);
     } else if (v != NULL) {

@@ -26,7 +26,7 @@ static void cb_stream_data(void *ctx, struct ref s, struct slice data, bool fin)
     if (n->cb.stream_data != NULL) {
         n->cb.stream_data(n, (qudag_stream){ref_out(s)}, slice_out(data), fin, n->user);
     } else {
-        app_consume(n->node, s, data.len);
+        node_stream_consume(n->node, s, data.len);
     }
 }
 

@@ -8,31 +8,31 @@
 qudag_op_kind op_kind_out(const struct node_request *req)
 {
     switch (req->kind) {
-    case OP_CONNECT:
+    case NODE_OP_CONNECT:
         return QUDAG_OP_CONNECT;
-    case OP_PING:
+    case NODE_OP_PING:
         return QUDAG_OP_PING;
-    case OP_PUT:
+    case NODE_OP_PUT:
         return QUDAG_OP_DHT_PUT;
-    case OP_GET:
+    case NODE_OP_GET:
         return QUDAG_OP_DHT_GET;
-    case OP_UNPUBLISH:
+    case NODE_OP_UNPUBLISH:
         return QUDAG_OP_DHT_FORGET;
-    case OP_CLOSEST:
+    case NODE_OP_CLOSEST:
         return QUDAG_OP_DHT_CLOSEST;
-    case OP_FIND_PEER:
+    case NODE_OP_FIND_PEER:
         return QUDAG_OP_DHT_FIND_PEER;
-    case OP_PROVIDE:
+    case NODE_OP_PROVIDE:
         return QUDAG_OP_DHT_PROVIDE;
-    case OP_PROVIDERS:
+    case NODE_OP_PROVIDERS:
         return QUDAG_OP_DHT_PROVIDERS;
-    case OP_CIRCUIT:
+    case NODE_OP_CIRCUIT:
         return QUDAG_OP_CIRCUIT_BUILD;
-    case OP_DARK_PUBLISH:
+    case NODE_OP_DARK_PUBLISH:
         return QUDAG_OP_DARK_PUBLISH;
-    case OP_DARK_RESOLVE:
+    case NODE_OP_DARK_RESOLVE:
         return QUDAG_OP_DARK_RESOLVE;
-    case OP_DARK_FORGET:
+    case NODE_OP_DARK_FORGET:
         return QUDAG_OP_DARK_FORGET;
     default:
         return (qudag_op_kind)0;

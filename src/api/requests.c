@@ -18,7 +18,7 @@ static qudag_err ask(qudag_node *n, const struct node_request *r, qudag_op *op)
 
 qudag_err qudag_connect(qudag_node *n, const char *multiaddr, qudag_op *op)
 {
-    struct node_request r = {.kind = OP_CONNECT};
+    struct node_request r = {.kind = NODE_OP_CONNECT};
     struct pinned_addr a;
 
     if (n == NULL || multiaddr == NULL || op == NULL) {
@@ -47,7 +47,7 @@ qudag_err qudag_disconnect(qudag_node *n, const qudag_peer_id *peer)
 
 qudag_err qudag_ping(qudag_node *n, const qudag_peer_id *peer, qudag_op *op)
 {
-    struct node_request r = {.kind = OP_PING};
+    struct node_request r = {.kind = NODE_OP_PING};
 
     if (n == NULL || op == NULL || !peer_in(&r.peer, peer)) {
         return QUDAG_EINVAL;
@@ -110,7 +110,7 @@ static qudag_err options_in(struct kad_options *out, const qudag_dht_options *o)
 qudag_err qudag_dht_put_with(qudag_node *n, qudag_slice key, qudag_slice value,
                              const qudag_dht_options *o, qudag_op *op)
 {
-    struct node_request r = {.kind = OP_PUT};
+    struct node_request r = {.kind = NODE_OP_PUT};
     qudag_err err = options_in(&r.opt, o);
 
     return err == QUDAG_OK ? ask_key(n, &r, key, value, op) : err;
@@ -126,7 +126,7 @@ qudag_err qudag_dht_put(qudag_node *n, qudag_slice key, qudag_slice value, qudag
 qudag_err qudag_dht_get_with(qudag_node *n, qudag_slice key, const qudag_dht_options *o,
                              qudag_op *op)
 {
-    struct node_request r = {.kind = OP_GET};
+    struct node_request r = {.kind = NODE_OP_GET};
     qudag_err err = options_in(&r.opt, o);
 
     return err == QUDAG_OK ? ask_key(n, &r, key, no_value, op) : err;
@@ -139,21 +139,21 @@ qudag_err qudag_dht_get(qudag_node *n, qudag_slice key, qudag_op *op)
 
 qudag_err qudag_dht_forget(qudag_node *n, qudag_slice key, qudag_op *op)
 {
-    struct node_request r = {.kind = OP_UNPUBLISH};
+    struct node_request r = {.kind = NODE_OP_UNPUBLISH};
 
     return ask_key(n, &r, key, no_value, op);
 }
 
 qudag_err qudag_dht_closest(qudag_node *n, qudag_slice key, qudag_op *op)
 {
-    struct node_request r = {.kind = OP_CLOSEST};
+    struct node_request r = {.kind = NODE_OP_CLOSEST};
 
     return ask_key(n, &r, key, no_value, op);
 }
 
 qudag_err qudag_dht_find_peer(qudag_node *n, const qudag_peer_id *peer, qudag_op *op)
 {
-    struct node_request r = {.kind = OP_FIND_PEER};
+    struct node_request r = {.kind = NODE_OP_FIND_PEER};
 
     if (n == NULL || op == NULL || !peer_in(&r.peer, peer)) {
         return QUDAG_EINVAL;
@@ -161,7 +161,8 @@ qudag_err qudag_dht_find_peer(qudag_node *n, const qudag_peer_id *peer, qudag_op
     return ask(n, &r, op);
 }
 
-static qudag_err ask_content(qudag_node *n, enum op_kind kind, qudag_slice content, qudag_op *op)
+static qudag_err ask_content(qudag_node *n, enum node_op_kind kind, qudag_slice content,
+                             qudag_op *op)
 {
     struct node_request r = {.kind = kind};
     uint8_t multihash[2 + SHA256_LEN] = {0x12, SHA256_LEN}; /* multicodec: sha2-256 */
@@ -175,22 +176,22 @@ static qudag_err ask_content(qudag_node *n, enum op_kind kind, qudag_slice conte
 
 qudag_err qudag_dht_provide(qudag_node *n, qudag_slice content, qudag_op *op)
 {
-    return ask_content(n, OP_PROVIDE, content, op);
+    return ask_content(n, NODE_OP_PROVIDE, content, op);
 }
 
 qudag_err qudag_dht_providers(qudag_node *n, qudag_slice content, qudag_op *op)
 {
-    return ask_content(n, OP_PROVIDERS, content, op);
+    return ask_content(n, NODE_OP_PROVIDERS, content, op);
 }
 
 qudag_err qudag_dht_unprovide(qudag_node *n, qudag_slice content, qudag_op *op)
 {
-    return ask_content(n, OP_UNPUBLISH, content, op);
+    return ask_content(n, NODE_OP_UNPUBLISH, content, op);
 }
 
 qudag_err qudag_circuit_build(qudag_node *n, uint8_t hops, qudag_op *op)
 {
-    struct node_request r = {.kind = OP_CIRCUIT, .hops = hops};
+    struct node_request r = {.kind = NODE_OP_CIRCUIT, .hops = hops};
 
     if (n == NULL || op == NULL || hops > QUDAG_HOPS_MAX) {
         return QUDAG_EINVAL;
@@ -198,7 +199,7 @@ qudag_err qudag_circuit_build(qudag_node *n, uint8_t hops, qudag_op *op)
     return ask(n, &r, op);
 }
 
-static qudag_err ask_dark(qudag_node *n, enum op_kind kind, const char *addr, qudag_op *op)
+static qudag_err ask_dark(qudag_node *n, enum node_op_kind kind, const char *addr, qudag_op *op)
 {
     struct node_request r = {.kind = kind};
 
@@ -209,7 +210,7 @@ static qudag_err ask_dark(qudag_node *n, enum op_kind kind, const char *addr, qu
     if (err != QUDAG_OK) {
         return err;
     }
-    if (kind != OP_DARK_RESOLVE && dark_own_get(node_dark(n->node), &r.dark) == NULL) {
+    if (kind != NODE_OP_DARK_RESOLVE && dark_own_get(node_dark(n->node), &r.dark) == NULL) {
         return QUDAG_ENOTFOUND;
     }
     return ask(n, &r, op);
@@ -217,17 +218,17 @@ static qudag_err ask_dark(qudag_node *n, enum op_kind kind, const char *addr, qu
 
 qudag_err qudag_dark_publish(qudag_node *n, const char *addr, qudag_op *op)
 {
-    return ask_dark(n, OP_DARK_PUBLISH, addr, op);
+    return ask_dark(n, NODE_OP_DARK_PUBLISH, addr, op);
 }
 
 qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op)
 {
-    return ask_dark(n, OP_DARK_FORGET, addr, op);
+    return ask_dark(n, NODE_OP_DARK_FORGET, addr, op);
 }
 
 qudag_err qudag_dark_resolve(qudag_node *n, const char *addr, qudag_op *op)
 {
-    return ask_dark(n, OP_DARK_RESOLVE, addr, op);
+    return ask_dark(n, NODE_OP_DARK_RESOLVE, addr, op);
 }
 
 qudag_err qudag_dark_create(qudag_node *n, const char *label, char addr[QUDAG_DARK_TEXT_MAX])

@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 
-_Static_assert(QUDAG_STREAM_QUEUE_MAX == APP_QUEUE_MAX && QUDAG_STREAM_EARLY_MAX == APP_EARLY_MAX &&
-                   QUDAG_STREAMS_MAX == APP_STREAMS_MAX && QUDAG_REQUESTS_MAX == OPS_MAX / 2 &&
+_Static_assert(QUDAG_STREAM_QUEUE_MAX == NODE_STREAM_QUEUE_MAX &&
+                   QUDAG_STREAM_EARLY_MAX == NODE_STREAM_EARLY_MAX &&
+                   QUDAG_STREAMS_MAX == NODE_STREAMS_MAX &&
+                   QUDAG_REQUESTS_MAX == NODE_OPS_MAX / 2 &&
                    QUDAG_PROTOCOL_LEN_MAX == SWARM_PROTO_LEN_MAX &&
                    QUDAG_LISTEN_MAX == NODE_LISTEN_MAX && QUDAG_BOOTSTRAP_MAX == NODE_BOOT_MAX &&
                    QUDAG_NAMESPACES_MAX == NODE_OPEN_NS_MAX,
@@ -12,7 +14,7 @@ _Static_assert(QUDAG_STREAM_QUEUE_MAX == APP_QUEUE_MAX && QUDAG_STREAM_EARLY_MAX
 
 qudag_err qudag_protocol_serve(qudag_node *n, const char *proto)
 {
-    return n == NULL || proto == NULL ? QUDAG_EINVAL : app_serve(n->node, proto);
+    return n == NULL || proto == NULL ? QUDAG_EINVAL : node_serve(n->node, proto);
 }
 
 static qudag_err opened(qudag_err err, struct ref s, qudag_stream *out)
@@ -32,7 +34,7 @@ qudag_err qudag_stream_open(qudag_node *n, const qudag_peer_id *to, const char *
     if (n == NULL || proto == NULL || out == NULL || !peer_in(&p, to)) {
         return QUDAG_EINVAL;
     }
-    return opened(app_open_peer(n->node, &p, proto, &s), s, out);
+    return opened(node_stream_open_peer(n->node, &p, proto, &s), s, out);
 }
 
 qudag_err qudag_circuit_stream(qudag_node *n, qudag_circuit c, const char *proto, qudag_stream *out)
@@ -42,7 +44,7 @@ qudag_err qudag_circuit_stream(qudag_node *n, qudag_circuit c, const char *proto
     if (n == NULL || proto == NULL || out == NULL) {
         return QUDAG_EINVAL;
     }
-    return opened(app_open_circuit(n->node, ref_in(c.id), proto, &s), s, out);
+    return opened(node_stream_open_circuit(n->node, ref_in(c.id), proto, &s), s, out);
 }
 
 qudag_err qudag_dark_open(qudag_node *n, const char *addr, const char *proto, qudag_stream *out)
@@ -54,7 +56,7 @@ qudag_err qudag_dark_open(qudag_node *n, const char *addr, const char *proto, qu
         return QUDAG_EINVAL;
     }
     qudag_err err = dark_addr_parse(&a, addr);
-    return err != QUDAG_OK ? err : opened(app_open_dark(n->node, &a, proto, &s), s, out);
+    return err != QUDAG_OK ? err : opened(node_stream_open_dark(n->node, &a, proto, &s), s, out);
 }
 
 qudag_err qudag_stream_write(qudag_node *n, qudag_stream s, qudag_slice data, size_t *taken)
@@ -62,27 +64,27 @@ qudag_err qudag_stream_write(qudag_node *n, qudag_stream s, qudag_slice data, si
     if (n == NULL || taken == NULL || (data.base == NULL && data.len > 0)) {
         return QUDAG_EINVAL;
     }
-    return app_write(n->node, ref_in(s.id), slice_in(data), taken);
+    return node_stream_write(n->node, ref_in(s.id), slice_in(data), taken);
 }
 
 void qudag_stream_consume(qudag_node *n, qudag_stream s, size_t len)
 {
     if (n != NULL) {
-        app_consume(n->node, ref_in(s.id), len);
+        node_stream_consume(n->node, ref_in(s.id), len);
     }
 }
 
 void qudag_stream_fin(qudag_node *n, qudag_stream s)
 {
     if (n != NULL) {
-        app_fin(n->node, ref_in(s.id));
+        node_stream_fin(n->node, ref_in(s.id));
     }
 }
 
 void qudag_stream_reset(qudag_node *n, qudag_stream s, qudag_err why)
 {
     if (n != NULL) {
-        app_reset(n->node, ref_in(s.id), why == QUDAG_OK ? QUDAG_ECANCELED : why);
+        node_stream_reset(n->node, ref_in(s.id), why == QUDAG_OK ? QUDAG_ECANCELED : why);
     }
 }
 
@@ -91,24 +93,24 @@ qudag_err qudag_stream_set_user(qudag_node *n, qudag_stream s, void *user)
     if (n == NULL) {
         return QUDAG_EINVAL;
     }
-    return app_set_user(n->node, ref_in(s.id), user) ? QUDAG_OK : QUDAG_ESTALE;
+    return node_stream_set_user(n->node, ref_in(s.id), user) ? QUDAG_OK : QUDAG_ESTALE;
 }
 
 void *qudag_stream_user(const qudag_node *n, qudag_stream s)
 {
-    return n != NULL ? app_user(n->node, ref_in(s.id)) : NULL;
+    return n != NULL ? node_stream_user(n->node, ref_in(s.id)) : NULL;
 }
 
 API_NO_TAIL(qudag_stream_state, pad);
 
 qudag_err qudag_stream_info(const qudag_node *n, qudag_stream s, qudag_stream_state *out)
 {
-    struct app_info info;
+    struct node_stream_info info;
 
     if (n == NULL || out == NULL) {
         return QUDAG_EINVAL;
     }
-    qudag_err err = app_info(n->node, ref_in(s.id), &info);
+    qudag_err err = node_stream_info_get(n->node, ref_in(s.id), &info);
     if (err != QUDAG_OK) {
         return err;
     }

@@ -25,8 +25,9 @@
 #define SENDS_PER_TURN 256
 #define ERRORS_PER_TURN 64
 #define POSTS_MAX 1024
-#define STORE_RETRY (5 * NS_PER_S) /* between looks whether there is room again */
-#define FAREWELLS_MAX 64           /* x SENDS_PER_TURN */
+#define STORE_RETRY (5 * NS_PER_S)  /* between looks whether there is room again */
+#define FAREWELLS_MAX 64            /* x SENDS_PER_TURN */
+#define CLOCK_EVERY (10 * NS_PER_S) /* between looks at the calendar */
 
 struct sock {
     struct udp udp;
@@ -45,6 +46,7 @@ struct io {
     struct node *node;
     struct store *store; /* NULL: nothing is persisted */
     tstamp store_retry;  /* TSTAMP_NEVER: it has room */
+    tstamp clock_at;     /* when the calendar is looked at next */
     uv_loop_t own, *loop;
     bool has_own, stopping, closed, running;
     bool stepping;      /* in io_step ... */
@@ -187,11 +189,21 @@ static void arm(struct io *io, tstamp at, tstamp now)
     (void)timerfd_settime(io->timer_fd, 0, &t, NULL);
 }
 
+/* Whoever sets the clock of the machine does not tell us. */
+static void read_clock(struct io *io, tstamp now)
+{
+    if (io->clock_at <= now) {
+        io->clock_at = tstamp_after(now, CLOCK_EVERY);
+        node_set_clock(io->node, (struct wallclock){.base = io_wall(), .at = now}, now);
+    }
+}
+
 static void turn(struct io *io)
 {
     tstamp now = io_now();
 
     io->stats.turns++;
+    read_clock(io, now);
     node_drain(io->node, now);
     if (node_deadline(io->node) <= now) {
         node_tick(io->node, now);
@@ -216,7 +228,7 @@ static void on_prepare(uv_prepare_t *h)
     }
     turn(io);
     if (io->stepping &&
-        node_told(io->node) != io->step_told) { /* what the caller waits for, perhaps */
+        node_hooks_called(io->node) != io->step_told) { /* what the caller waits for, perhaps */
         (void)uv_timer_start(&io->step_timer, on_step_timer, 0, 0);
     }
 }
@@ -561,7 +573,7 @@ qudag_err io_step(struct io *io, uint64_t wait_max_ns)
         return QUDAG_ESTATE;
     }
     io->running = io->stepping = true;
-    io->step_told = node_told(io->node);
+    io->step_told = node_hooks_called(io->node);
     if (wait_max_ns > 0 && wait_max_ns != UINT64_MAX) {
         uv_update_time(io->loop); /* it is as old as the last step */
         (void)uv_timer_start(&io->step_timer, on_step_timer,

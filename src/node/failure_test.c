@@ -29,15 +29,15 @@ static void ask_for_everything(size_t ix)
     struct dark_addr addr;
     struct ref s;
     struct node_request r[] = {
-        {.kind = OP_PUT, .key = text("/app/k"), .value = text("v")},
-        {.kind = OP_GET, .key = text("/app/k")},
-        {.kind = OP_CLOSEST, .key = text("anything")},
-        {.kind = OP_PROVIDE, .key = text("0123456789")},
-        {.kind = OP_PROVIDERS, .key = text("0123456789")},
-        {.kind = OP_FIND_PEER, .peer = net.node[1].peer},
-        {.kind = OP_PING, .peer = net.node[0].peer},
-        {.kind = OP_CIRCUIT, .hops = 3},
-        {.kind = OP_CONNECT},
+        {.kind = NODE_OP_PUT, .key = text("/app/k"), .value = text("v")},
+        {.kind = NODE_OP_GET, .key = text("/app/k")},
+        {.kind = NODE_OP_CLOSEST, .key = text("anything")},
+        {.kind = NODE_OP_PROVIDE, .key = text("0123456789")},
+        {.kind = NODE_OP_PROVIDERS, .key = text("0123456789")},
+        {.kind = NODE_OP_FIND_PEER, .peer = net.node[1].peer},
+        {.kind = NODE_OP_PING, .peer = net.node[0].peer},
+        {.kind = NODE_OP_CIRCUIT, .hops = 3},
+        {.kind = NODE_OP_CONNECT},
     };
 
     multiaddr_quic(&r[ARRAY_LEN(r) - 1].addr, &net.node[2].addr, NULL);
@@ -45,15 +45,15 @@ static void ask_for_everything(size_t ix)
         (void)nt_ask(t, &r[i]);
     }
     if (node_dark_create(t->node, "", net.now, &addr) == QUDAG_OK) {
-        struct node_request publish = {.kind = OP_DARK_PUBLISH, .dark = addr};
+        struct node_request publish = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
         (void)nt_ask(t, &publish);
         if (net.node[3].node != NULL) {
-            qudag_err err = app_open_dark(net.node[3].node, &addr, ECHO, &s);
+            qudag_err err = node_stream_open_dark(net.node[3].node, &addr, ECHO, &s);
             assert_true(err == QUDAG_OK || err == QUDAG_ENOMEM);
         }
     }
-    if (app_open_peer(t->node, &net.node[0].peer, ECHO, &s) == QUDAG_OK) {
-        app_fin(t->node, s);
+    if (node_stream_open_peer(t->node, &net.node[0].peer, ECHO, &s) == QUDAG_OK) {
+        node_stream_fin(t->node, s);
     }
 }
 
@@ -62,7 +62,7 @@ static void begin(void)
     nt_init(&net);
     nt_network(&net, NODES);
     net.node[0].echo = true;
-    assert_int_equal(app_serve(net.node[0].node, ECHO), QUDAG_OK);
+    assert_int_equal(node_serve(net.node[0].node, ECHO), QUDAG_OK);
 }
 
 static void finish(void)

@@ -5,7 +5,7 @@
  *   node_send ◀────────────────────────────────────────────────────────────────────────────┘
  *
  * The host (io/, or the simulator) brings datagrams, time and randomness.  Requests are queued by
- * node_request() and app_*(); they begin in the next node_drain().  Hooks may call whatever a program
+ * node_request() and node_stream_*(); they begin in the next node_drain().  Hooks may call whatever a program
  * may call: no core is called from there, but for the keys of circuits and dark addresses.
  */
 #ifndef QUDAG_SRC_NODE_NODE_H
@@ -21,10 +21,10 @@
 #define NODE_LISTEN_MAX 8
 #define NODE_BOOT_MAX 32
 #define NODE_OPEN_NS_MAX 8 /* open DHT namespaces */
-#define OPS_MAX 4096       /* requests; half of them for the program */
-#define APP_STREAMS_MAX 8192
-#define APP_QUEUE_MAX (512 * 1024) /* bytes a stream may have queued */
-#define APP_EARLY_MAX (64 * 1024)  /* ... while it is being opened */
+#define NODE_OPS_MAX 4096  /* requests; half of them for the program */
+#define NODE_STREAMS_MAX 8192
+#define NODE_STREAM_QUEUE_MAX (512 * 1024) /* bytes a stream may have queued */
+#define NODE_STREAM_EARLY_MAX (64 * 1024)  /* ... while it is being opened */
 
 enum node_phase {
     NODE_START,
@@ -36,34 +36,36 @@ enum node_phase {
     NODE_FAILED,
 };
 
-/* Requests of the embedding program. */
-enum op_kind {
-    OP_NONE,
-    OP_PING,
-    OP_CONNECT,
-    OP_PUT,
-    OP_GET,
-    OP_CLOSEST,
-    OP_FIND_PEER,
-    OP_PROVIDE,
-    OP_PROVIDERS,
-    OP_UNPUBLISH,
-    OP_CIRCUIT,
-    OP_DARK_PUBLISH,
-    OP_DARK_RESOLVE,
-    OP_DARK_FORGET,
+/* Kinds of requests. */
+enum node_op_kind {
+    NODE_OP_NONE,
+    /* of the program; each ends in one hooks.op_done */
+    NODE_OP_PING,
+    NODE_OP_CONNECT,
+    NODE_OP_PUT,
+    NODE_OP_GET,
+    NODE_OP_CLOSEST,
+    NODE_OP_FIND_PEER,
+    NODE_OP_PROVIDE,
+    NODE_OP_PROVIDERS,
+    NODE_OP_UNPUBLISH,
+    NODE_OP_CIRCUIT,
+    NODE_OP_DARK_PUBLISH,
+    NODE_OP_DARK_RESOLVE,
+    NODE_OP_DARK_FORGET,
     /* the node's own */
-    OP_ADD_PEER,
-    OP_BOOT_DIAL,
-    OP_BOOT_LOOKUP,
-    OP_ANNOUNCE,
-    OP_FETCH,
-    OP_REFRESH,
-    OP_SERVE_GET,
-    OP_SERVE_PUT, /* for the other end of a circuit */
-    OP_LOOKUP_GET,
-    OP_LOOKUP_PUT,  /* through a circuit, for the dark core */
-    OP_APP_RESOLVE, /* for a stream to a dark address */
+    NODE_OP_ADD_PEER,
+    NODE_OP_BOOT_DIAL,
+    NODE_OP_BOOT_LOOKUP,
+    NODE_OP_REFRESH,
+    NODE_OP_ANNOUNCE, /* our relay descriptor */
+    NODE_OP_FETCH,    /* somebody else's */
+    NODE_OP_SERVE_GET,
+    NODE_OP_SERVE_PUT, /* for the far end of a circuit */
+    NODE_OP_LOOKUP_GET,
+    NODE_OP_LOOKUP_PUT,     /* through a circuit, for the dark core */
+    NODE_OP_STREAM_RESOLVE, /* for a stream to a dark address */
+    NODE_OP_KINDS,
 };
 
 struct node_request;
@@ -124,6 +126,8 @@ struct node_config {
     const char *open_ns[NODE_OPEN_NS_MAX];
     const char *agent;
     uint32_t links_max, circuits_max, relays_min;
+    uint32_t
+        drain_max; /* events of one drain, the rest waits until the network had its turn; 0: 65536 */
     uint64_t idle_timeout_ns;
     uint16_t max_udp_payload;
     uint8_t hops;
@@ -137,33 +141,49 @@ struct node_config {
 };
 
 struct node;
+/*
+ * Makes a node; |cfg| and |hooks| are copied, what their pointers lead to is borrowed for its life.
+ * Nothing is dialled before node_start().  ENOMEM, EINVAL, ESYSTEM.
+ */
 QUDAG_MUST_USE qudag_err node_new(struct node **out, const struct node_config *cfg,
                                   const struct node_hooks *hooks, tstamp now);
+/* Ends all requests and streams (hooks are called), then frees everything; NULL is fine. */
 void node_free(struct node *n);
 
-/* What we listen on, as others shall see it. */
+/* What we listen on, as others shall see it; copied, at most NODE_LISTEN_MAX. */
 void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count);
+/*
+ * What hooks.save was given in an earlier life, before node_start(): EMALFORMED, EUNSUPPORTED (no such
+ * name), ESTATE (started), and what the part it belongs to says.
+ */
 QUDAG_MUST_USE qudag_err node_restore(struct node *n, const char *name, struct slice bytes,
                                       tstamp now);
+/* Begins to join the network; hooks.phase tells how it goes. */
 void node_start(struct node *n);
-void node_shutdown(struct node *n, tstamp now); /* then send until nothing is left */
+/* Ends everything in good order; then send until nothing is left, then node_free(). */
+void node_shutdown(struct node *n, tstamp now);
 
 /* The host's side. */
+/* Takes a datagram, borrowed for the call. */
 void node_recv(struct node *n, const struct quic_dgram *d, tstamp now);
 /* The network says that nobody listens at |remote|; see quic_unreachable. */
 void node_unreachable(struct node *n, const struct netaddr *remote, tstamp now);
 /* A datagram to |remote| was too large for the path; see quic_too_big. */
 void node_too_big(struct node *n, const struct netaddr *remote, tstamp now);
+/* To be called at node_deadline(), or later. */
 void node_tick(struct node *n, tstamp now);
+/* When node_tick() is to be called next; 0: now. */
 tstamp node_deadline(const struct node *n);
 /* How many hooks were called so far: whoever waits for one need not sleep when it has been. */
-uint64_t node_told(const struct node *n);
+uint64_t node_hooks_called(const struct node *n);
+/* Carries out what was asked for since the last call; from hooks without effect. */
 void node_drain(struct node *n, tstamp now);
+/* Fills |tx| with what is to leave now; false: nothing is. */
 bool node_send(struct node *n, tstamp now, struct quic_tx *tx);
 
 /* Parameters of a request; borrowed for the call. */
 struct node_request {
-    enum op_kind kind;
+    enum node_op_kind kind;
     struct peer_id peer;     /* PING, FIND_PEER */
     struct slice key, value; /* DHT */
     struct multiaddr addr;   /* CONNECT */
@@ -174,30 +194,46 @@ struct node_request {
     struct kad_options opt; /* PUT, GET */
     void *user;             /* the program's, see node_op_set_user() */
 };
+/*
+ * Queues a request of the program; |r| and what it points to are copied.  *op is its name until
+ * hooks.op_done, which comes exactly once.  ESTATE (the node ends), ETOOBIG, ELIMIT, ENOMEM.
+ */
 QUDAG_MUST_USE qudag_err node_request(struct node *n, const struct node_request *r, struct ref *op);
+/* The program wants it no more: hooks.op_done follows with QUDAG_ECANCELED, unless it came before. */
 void node_cancel(struct node *n, struct ref op);
 /* The program's pointer for a request that has not ended; false: it has. */
 bool node_op_set_user(struct node *n, struct ref op, void *user);
 
 /*
- * Streams of the embedding program.  app_write: *taken of |data| was queued, also while the stream is being
- * opened; QUDAG_EAGAIN: none, hooks.stream_writable follows.
+ * Streams of the program; names are void once hooks.stream_closed was called, or after a reset.  All
+ * only queue: what they cause happens in the next drain.
  */
-QUDAG_MUST_USE qudag_err app_serve(struct node *n, const char *proto);
-QUDAG_MUST_USE qudag_err app_open_peer(struct node *n, const struct peer_id *to, const char *proto,
-                                       struct ref *out);
-QUDAG_MUST_USE qudag_err app_open_circuit(struct node *n, struct ref circuit, const char *proto,
-                                          struct ref *out);
-QUDAG_MUST_USE qudag_err app_open_dark(struct node *n, const struct dark_addr *to,
-                                       const char *proto, struct ref *out);
-QUDAG_MUST_USE qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *taken);
-void app_consume(struct node *n, struct ref s, size_t len);
-void app_fin(struct node *n, struct ref s);
-/* |why| is what the peer is told; QUDAG_ECANCELED: a plain reset. */
-void app_reset(struct node *n, struct ref s, qudag_err why);
+/* Takes streams of |proto| from now on (hooks.stream_in).  EINVAL, ELIMIT, EEXISTS, ENOMEM. */
+QUDAG_MUST_USE qudag_err node_serve(struct node *n, const char *proto);
+/* Opens a stream: hooks.stream_opened or stream_closed follows.  EINVAL, ESTATE, ELIMIT. */
+QUDAG_MUST_USE qudag_err node_stream_open_peer(struct node *n, const struct peer_id *to,
+                                               const char *proto, struct ref *out);
+/* The same over a circuit of ours.  Also ESTALE. */
+QUDAG_MUST_USE qudag_err node_stream_open_circuit(struct node *n, struct ref circuit,
+                                                  const char *proto, struct ref *out);
+/* The same to a dark address, whatever circuit leads there.  Also ENOMEM. */
+QUDAG_MUST_USE qudag_err node_stream_open_dark(struct node *n, const struct dark_addr *to,
+                                               const char *proto, struct ref *out);
+/*
+ * Queues a copy of the first *taken bytes of |data|, also while the stream is being opened; when fewer than
+ * all, hooks.stream_writable follows.  EAGAIN (none taken), ESTALE, ESTATE (after fin), ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err node_stream_write(struct node *n, struct ref s, struct slice data,
+                                           size_t *taken);
+/* |len| bytes of what hooks.stream_data brought were dealt with: the peer may send as many more. */
+void node_stream_consume(struct node *n, struct ref s, size_t len);
+/* Nothing more is written. */
+void node_stream_fin(struct node *n, struct ref s);
+/* Gives the stream up at once; no hook follows.  |why| is what the peer is told; ECANCELED: a plain reset. */
+void node_stream_reset(struct node *n, struct ref s, qudag_err why);
 
 /* What is known of a stream of the program. */
-struct app_info {
+struct node_stream_info {
     bool open, inbound;
     uint8_t props;       /* enum link_prop; open: of its link */
     struct peer_id peer; /* len 0: not known, or the link is anonymous */
@@ -206,14 +242,18 @@ struct app_info {
     uint32_t queued; /* bytes of ours that have not been sent */
     void *user;
 };
-QUDAG_MUST_USE qudag_err app_info(struct node *n, struct ref s, struct app_info *out);
+/* ESTALE; |out| is zeroed then. */
+QUDAG_MUST_USE qudag_err node_stream_info_get(struct node *n, struct ref s,
+                                              struct node_stream_info *out);
 /* The program's pointer for a stream; in hooks.stream_closed still known.  False: stale. */
-bool app_set_user(struct node *n, struct ref s, void *user);
-void *app_user(struct node *n, struct ref s);
+bool node_stream_set_user(struct node *n, struct ref s, void *user);
+/* The same read; NULL: none, or stale. */
+void *node_stream_user(struct node *n, struct ref s);
 
-/* Dark addresses: new keys, saved before the call returns. */
+/* A new dark address: its keys are saved before the call returns.  |label| at most DARK_LABEL_MAX bytes. */
 QUDAG_MUST_USE qudag_err node_dark_create(struct node *n, const char *label, tstamp now,
                                           struct dark_addr *out);
+/* Closes a circuit of ours; hooks.circuit_closed follows.  ESTALE. */
 QUDAG_MUST_USE qudag_err node_circuit_close(struct node *n, struct ref circuit);
 
 /* See kad_namespace(). */
@@ -225,8 +265,25 @@ QUDAG_MUST_USE qudag_err node_dht_restore(struct node *n, enum kad_persist_kind 
 void node_persist_room(struct node *n, bool room, bool anew, tstamp now);
 
 /* Looking in. */
+struct node_status {
+    enum node_phase phase;
+    uint32_t relays;        /* descriptors known */
+    uint32_t relays_needed; /* for a circuit to a dark address: with fewer none can be built */
+    bool clock_suspect;     /* see node_clock_suspect() */
+};
+/* What there is at this moment. */
+void node_status_get(const struct node *n, struct node_status *out);
 enum node_phase node_phase_get(const struct node *n);
+/* Several peers find our clock wrong: what needs it (descriptors, dark records) will be refused. */
+bool node_clock_suspect(const struct node *n);
+/*
+ * The calendar was looked at again.  When it differs from what the node thought, what was dated by it
+ * (certificate, descriptor, dark records) is made anew.
+ */
+void node_set_clock(struct node *n, struct wallclock clock, tstamp now);
+/* "general", "lookup", "dark"; "" for what is no circuit of ours.  Static. */
 const char *node_circuit_purpose(const struct node *n, struct ref circuit);
+/* The objects inside, for statistics; owned by the node, valid until it is freed. */
 struct swarm *node_swarm(const struct node *n);
 struct kad *node_kad(const struct node *n);
 struct onion *node_onion(const struct node *n);
@@ -238,7 +295,9 @@ struct quic *node_quic(const struct node *n);
 /* Agent and protocols a peer told; false before it did.  Texts borrowed until the next drain. */
 bool node_peer_agent(const struct node *n, const struct peer_id *peer, const char **agent,
                      const char **protocols);
+/* |addr| may lead to |peer|: noted for dialling, and offered to the DHT. */
 void node_add_addr(struct node *n, const struct peer_id *peer, const struct multiaddr *addr);
+/* Closes all links with |peer|. */
 void node_disconnect(struct node *n, const struct peer_id *peer);
 
 #endif

@@ -19,9 +19,10 @@ static uint32_t n_strm;
 
 static void request(struct nt_node *t, struct rd *r)
 {
-    static const enum op_kind kinds[] = {
-        OP_PING,    OP_CONNECT,   OP_PUT,     OP_GET,          OP_CLOSEST,      OP_FIND_PEER,
-        OP_PROVIDE, OP_PROVIDERS, OP_CIRCUIT, OP_DARK_RESOLVE, OP_DARK_PUBLISH, OP_DARK_FORGET};
+    static const enum node_op_kind kinds[] = {
+        NODE_OP_PING,    NODE_OP_CONNECT,      NODE_OP_PUT,          NODE_OP_GET,
+        NODE_OP_CLOSEST, NODE_OP_FIND_PEER,    NODE_OP_PROVIDE,      NODE_OP_PROVIDERS,
+        NODE_OP_CIRCUIT, NODE_OP_DARK_RESOLVE, NODE_OP_DARK_PUBLISH, NODE_OP_DARK_FORGET};
     uint8_t kind = rd_u8(r), len = rd_u8(r);
     struct node_request q = {.kind = kinds[kind % ARRAY_LEN(kinds)], .hops = len % 9};
 
@@ -47,22 +48,22 @@ static void stream_call(struct nt_node *t, struct rd *r)
 
     switch (what % 7) {
     case 0:
-        err = app_open_peer(t->node, &net.node[1 - t->ix].peer, "/echo", &s);
+        err = node_stream_open_peer(t->node, &net.node[1 - t->ix].peer, "/echo", &s);
         break;
     case 1:
-        err = app_open_dark(t->node, &dark, "/echo", &s);
+        err = node_stream_open_dark(t->node, &dark, "/echo", &s);
         break;
     case 2:
-        (void)(app_write(t->node, s, data, &taken) == QUDAG_OK);
+        (void)(node_stream_write(t->node, s, data, &taken) == QUDAG_OK);
         break;
     case 3:
-        app_fin(t->node, s);
+        node_stream_fin(t->node, s);
         break;
     case 4:
-        app_reset(t->node, s, QUDAG_ECANCELED);
+        node_stream_reset(t->node, s, QUDAG_ECANCELED);
         break;
     case 5:
-        app_consume(t->node, s, len);
+        node_stream_consume(t->node, s, len);
         break;
     default:
         if (t->n_asks > 0) {
@@ -113,7 +114,7 @@ static void begin(uint16_t fail_at)
         net.node[i].n_asks = 0;
         net.node[i].echo = true;
         ASSERT(nt_make(&net, i, &c) == QUDAG_OK);
-        ASSERT(app_serve(net.node[i].node, "/echo") == QUDAG_OK);
+        ASSERT(node_serve(net.node[i].node, "/echo") == QUDAG_OK);
         node_start(net.node[i].node);
         net.node[i].mem.fail_at = fail_at;
     }

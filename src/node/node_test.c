@@ -87,8 +87,8 @@ static void two_nodes_join_and_share_a_value(void **state)
 {
     (void)state;
     join(2);
-    struct node_request put = {.kind = OP_PUT, .key = text("/app/a"), .value = text("hello")};
-    struct node_request get = {.kind = OP_GET, .key = text("/app/a")};
+    struct node_request put = {.kind = NODE_OP_PUT, .key = text("/app/a"), .value = text("hello")};
+    struct node_request get = {.kind = NODE_OP_GET, .key = text("/app/a")};
     (void)ask(1, &put, 60 * NS_PER_S);
     const struct nt_ask *a = ask(0, &get, 60 * NS_PER_S);
     assert_int_equal(a->err, QUDAG_OK);
@@ -105,8 +105,8 @@ static void nodes_join_under_loss(void **state)
     (void)state;
     net.loss_permille = 50;
     join(4);
-    struct node_request put = {.kind = OP_PUT, .key = text("/app/l"), .value = text("lossy")};
-    struct node_request get = {.kind = OP_GET, .key = text("/app/l")};
+    struct node_request put = {.kind = NODE_OP_PUT, .key = text("/app/l"), .value = text("lossy")};
+    struct node_request get = {.kind = NODE_OP_GET, .key = text("/app/l")};
     (void)ask(1, &put, 120 * NS_PER_S);
     assert_int_equal(ask(2, &get, 120 * NS_PER_S)->err, QUDAG_OK);
 }
@@ -115,11 +115,11 @@ static void ping_and_connect_end_once(void **state)
 {
     (void)state;
     join(2);
-    struct node_request r = {.kind = OP_PING, .peer = net.node[1].peer};
+    struct node_request r = {.kind = NODE_OP_PING, .peer = net.node[1].peer};
     const struct nt_ask *a = ask(0, &r, 30 * NS_PER_S);
     assert_int_equal(a->err, QUDAG_OK);
     assert_true(a->res.rtt >= 10 * NS_PER_MS && a->res.rtt < NS_PER_S);
-    r = (struct node_request){.kind = OP_CONNECT};
+    r = (struct node_request){.kind = NODE_OP_CONNECT};
     multiaddr_quic(&r.addr, &net.node[1].addr, &net.node[1].peer);
     assert_int_equal(ask(0, &r, 30 * NS_PER_S)->err, QUDAG_OK);
     multiaddr_quic(&r.addr, &net.node[1].addr, &net.node[0].peer); /* that is us */
@@ -207,9 +207,10 @@ static void policies_that_differ_make_no_link(void **state)
 
 static void open_stream_to(size_t from, size_t to, struct ref *s)
 {
-    assert_int_equal(app_serve(net.node[to].node, ECHO), QUDAG_OK);
+    assert_int_equal(node_serve(net.node[to].node, ECHO), QUDAG_OK);
     net.node[to].echo = true;
-    assert_int_equal(app_open_peer(net.node[from].node, &net.node[to].peer, ECHO, s), QUDAG_OK);
+    assert_int_equal(node_stream_open_peer(net.node[from].node, &net.node[to].peer, ECHO, s),
+                     QUDAG_OK);
 }
 
 static bool node0_closed(struct nt *nt)
@@ -224,20 +225,20 @@ static void a_stream_is_written_before_it_is_open(void **state)
     (void)state;
     join(2);
     open_stream_to(0, 1, &s);
-    assert_int_equal(app_write(net.node[0].node, s, text("x"), &taken), QUDAG_OK);
+    assert_int_equal(node_stream_write(net.node[0].node, s, text("x"), &taken), QUDAG_OK);
     assert_int_equal(taken, 1);
     (void)nt_run(&net, NS_PER_S, NULL);
     assert_int_equal(net.node[0].opened, 1);
     assert_int_equal(net.node[0].writable, 0); /* nothing was refused */
-    assert_int_equal(app_write(net.node[0].node, s, text("hello"), &taken), QUDAG_OK);
+    assert_int_equal(node_stream_write(net.node[0].node, s, text("hello"), &taken), QUDAG_OK);
     assert_int_equal(taken, 5);
-    app_fin(net.node[0].node, s);
+    node_stream_fin(net.node[0].node, s);
     assert_int_equal(net.node[0].closed, 0); /* nothing is called back from inside a call */
-    assert_int_equal(app_write(net.node[0].node, s, text("x"), &taken), QUDAG_ESTATE);
+    assert_int_equal(node_stream_write(net.node[0].node, s, text("x"), &taken), QUDAG_ESTATE);
     assert_true(nt_run(&net, 5 * NS_PER_S, node0_closed));
     assert_int_equal(net.node[0].got, 6);
     assert_int_equal(net.node[0].closed_why, QUDAG_OK);
-    assert_int_equal(app_write(net.node[0].node, s, text("x"), &taken), QUDAG_ESTALE);
+    assert_int_equal(node_stream_write(net.node[0].node, s, text("x"), &taken), QUDAG_ESTALE);
 }
 
 static size_t to_write;
@@ -252,12 +253,12 @@ static void write_on(struct nt_node *t, const char *what, struct ref r)
     }
     while (to_write > 0 && taken > 0) {
         size_t n = to_write < sizeof junk ? to_write : sizeof junk;
-        qudag_err err = app_write(t->node, r, (struct slice){junk, n}, &taken);
+        qudag_err err = node_stream_write(t->node, r, (struct slice){junk, n}, &taken);
         assert_int_equal(err, taken > 0 ? QUDAG_OK : QUDAG_EAGAIN);
         to_write -= taken;
     }
     if (to_write == 0) {
-        app_fin(t->node, r);
+        node_stream_fin(t->node, r);
     }
 }
 
@@ -271,10 +272,11 @@ static void writable_comes_until_all_is_written(void **state)
     struct ref s;
     (void)state;
     join(2);
-    assert_int_equal(app_serve(net.node[1].node, ECHO), QUDAG_OK);
+    assert_int_equal(node_serve(net.node[1].node, ECHO), QUDAG_OK);
     net.node[0].hook = write_on;
     to_write = 3000000;
-    assert_int_equal(app_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s), QUDAG_OK);
+    assert_int_equal(node_stream_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s),
+                     QUDAG_OK);
     assert_true(nt_run(&net, 60 * NS_PER_S, node1_fin));
     assert_int_equal(net.node[1].got, 3000000);
 }
@@ -285,21 +287,22 @@ static void ten_thousand_calls_between_two_turns_lose_nothing(void **state)
     size_t taken;
     (void)state;
     join(2);
-    assert_int_equal(app_serve(net.node[1].node, ECHO), QUDAG_OK);
+    assert_int_equal(node_serve(net.node[1].node, ECHO), QUDAG_OK);
     for (size_t i = 0; i < 40; i++) {
-        assert_int_equal(app_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s[i]), QUDAG_OK);
+        assert_int_equal(node_stream_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s[i]),
+                         QUDAG_OK);
     }
     (void)nt_run(&net, 5 * NS_PER_S, NULL);
     assert_int_equal(net.node[0].opened, 40);
     size_t sent = 0;
     for (size_t k = 0; k < 10000; k++) {
-        qudag_err err = app_write(net.node[0].node, s[k % 40], text("abc"), &taken);
+        qudag_err err = node_stream_write(net.node[0].node, s[k % 40], text("abc"), &taken);
         assert_int_equal(err, taken > 0 ? QUDAG_OK : QUDAG_EAGAIN);
         sent += taken;
-        app_consume(net.node[0].node, s[k % 40], 0);
+        node_stream_consume(net.node[0].node, s[k % 40], 0);
     }
     for (size_t i = 0; i < 40; i++) {
-        app_fin(net.node[0].node, s[i]);
+        node_stream_fin(net.node[0].node, s[i]);
     }
     (void)nt_run(&net, 5 * NS_PER_S, NULL);
     assert_int_equal(net.node[1].got, sent);
@@ -312,9 +315,10 @@ static void streams_of_a_silent_flood_are_refused(void **state)
     struct ref s;
     (void)state;
     join(2);
-    assert_int_equal(app_serve(net.node[1].node, ECHO), QUDAG_OK);
+    assert_int_equal(node_serve(net.node[1].node, ECHO), QUDAG_OK);
     for (size_t i = 0; i < 100; i++) { /* 64 of one protocol are allowed */
-        assert_int_equal(app_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s), QUDAG_OK);
+        assert_int_equal(node_stream_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s),
+                         QUDAG_OK);
     }
     (void)nt_run(&net, 30 * NS_PER_S, NULL);
     assert_int_equal(net.node[1].ins, 64);
@@ -322,7 +326,7 @@ static void streams_of_a_silent_flood_are_refused(void **state)
     assert_int_equal(st.streams_refused, 100 - 64);
     assert_int_equal(net.node[0].closed, 100 - 64);
     assert_int_equal(net.node[0].closed_why, QUDAG_ELIMIT);
-    struct node_request r = {.kind = OP_PING, .peer = net.node[1].peer};
+    struct node_request r = {.kind = NODE_OP_PING, .peer = net.node[1].peer};
     assert_int_equal(ask(0, &r, 30 * NS_PER_S)->err, QUDAG_OK); /* others are not in its way */
 }
 
@@ -331,7 +335,8 @@ static void a_protocol_nobody_serves_closes_the_stream(void **state)
     struct ref s;
     (void)state;
     join(2);
-    assert_int_equal(app_open_peer(net.node[0].node, &net.node[1].peer, "/no/such", &s), QUDAG_OK);
+    assert_int_equal(node_stream_open_peer(net.node[0].node, &net.node[1].peer, "/no/such", &s),
+                     QUDAG_OK);
     assert_true(nt_run(&net, 5 * NS_PER_S, node0_closed));
     assert_int_equal(net.node[0].closed_why, QUDAG_EUNSUPPORTED);
 }
@@ -355,18 +360,18 @@ static void a_circuit_is_built_and_closed(void **state)
     (void)state;
     join(6);
     assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
-    struct node_request r = {.kind = OP_CIRCUIT, .hops = 3};
+    struct node_request r = {.kind = NODE_OP_CIRCUIT, .hops = 3};
     const struct nt_ask *a = ask(0, &r, 60 * NS_PER_S);
     assert_int_equal(a->err, QUDAG_OK);
     assert_int_equal(a->res.hops, 3);
     struct ref s, circuit = a->res.circuit;
     assert_string_equal(node_circuit_purpose(net.node[0].node, circuit), "general");
-    assert_int_equal(app_open_circuit(net.node[0].node, circuit, "/no/such", &s), QUDAG_OK);
+    assert_int_equal(node_stream_open_circuit(net.node[0].node, circuit, "/no/such", &s), QUDAG_OK);
     assert_int_equal(node_circuit_close(net.node[0].node, circuit), QUDAG_OK);
     assert_true(nt_run(&net, 10 * NS_PER_S, node0_closed)); /* the stream went with it */
     (void)nt_run(&net, 10 * NS_PER_S, NULL);
     assert_int_equal(node_circuit_close(net.node[0].node, circuit), QUDAG_ESTALE);
-    assert_int_equal(app_open_circuit(net.node[0].node, circuit, ECHO, &s), QUDAG_ESTALE);
+    assert_int_equal(node_stream_open_circuit(net.node[0].node, circuit, ECHO, &s), QUDAG_ESTALE);
     /* cancelled while it is built: nothing of it stays */
     size_t i = nt_ask(&net.node[0], &r);
     nt_step(&net);
@@ -388,24 +393,24 @@ static void a_dark_address_is_reached(void **state)
     (void)state;
     join(6);
     assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
-    assert_int_equal(app_serve(net.node[5].node, ECHO), QUDAG_OK);
+    assert_int_equal(node_serve(net.node[5].node, ECHO), QUDAG_OK);
     net.node[5].echo = true;
     assert_int_equal(node_dark_create(net.node[5].node, "shop", net.now, &addr), QUDAG_OK);
-    struct node_request r = {.kind = OP_DARK_PUBLISH, .dark = addr};
+    struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     assert_int_equal(ask(5, &r, 120 * NS_PER_S)->err, QUDAG_OK);
-    assert_int_equal(app_open_dark(net.node[0].node, &addr, ECHO, &s), QUDAG_OK);
-    assert_int_equal(app_write(net.node[0].node, s, text("a"), &taken), QUDAG_OK);
+    assert_int_equal(node_stream_open_dark(net.node[0].node, &addr, ECHO, &s), QUDAG_OK);
+    assert_int_equal(node_stream_write(net.node[0].node, s, text("a"), &taken), QUDAG_OK);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     assert_int_equal(net.node[0].opened, 1);
-    assert_int_equal(app_write(net.node[0].node, s, text("dark"), &taken), QUDAG_OK);
-    app_fin(net.node[0].node, s);
+    assert_int_equal(node_stream_write(net.node[0].node, s, text("dark"), &taken), QUDAG_OK);
+    node_stream_fin(net.node[0].node, s);
     (void)nt_run(&net, 30 * NS_PER_S, NULL);
     assert_int_equal(net.node[5].got, 5);
     assert_true(net.node[5].anonymous);
     assert_int_equal(net.node[0].got, 5);
     assert_int_equal(net.node[0].closed, 1);
     assert_int_equal(net.node[0].closed_why, QUDAG_OK);
-    r = (struct node_request){.kind = OP_DARK_FORGET, .dark = addr};
+    r = (struct node_request){.kind = NODE_OP_DARK_FORGET, .dark = addr};
     assert_int_equal(ask(5, &r, 120 * NS_PER_S)->err, QUDAG_OK);
 }
 
@@ -419,7 +424,7 @@ static void open_again(struct nt_node *t, const char *what, struct ref r)
     (void)r;
     if (strcmp(what, "stream_closed") == 0) {
         retries++;
-        assert_int_equal(app_open_dark(t->node, &nowhere_addr, ECHO, &s), QUDAG_OK);
+        assert_int_equal(node_stream_open_dark(t->node, &nowhere_addr, ECHO, &s), QUDAG_OK);
     }
 }
 
@@ -427,18 +432,26 @@ static void a_program_that_retries_at_once_does_not_stop_the_node(void **state)
 {
     struct ref s;
     (void)state;
-    join(2);
+    struct node_config c = nt_config(&net, 0);
+    c.drain_max = 4096; /* as any other number, but sooner reached */
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    node_start(net.node[0].node);
+    c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
+    node_start(net.node[1].node);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
     memset(&nowhere_addr, 1, sizeof nowhere_addr);
     nowhere_addr.network = DARK_NET_LAB;
     net.node[0].hook = open_again;
-    assert_int_equal(app_open_dark(net.node[0].node, &nowhere_addr, ECHO, &s), QUDAG_OK);
+    assert_int_equal(node_stream_open_dark(net.node[0].node, &nowhere_addr, ECHO, &s), QUDAG_OK);
     for (int i = 0; i < 3; i++) { /* returns, though each failure asks anew */
         nt_step(&net);
     }
     net.node[0].hook = NULL;
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     assert_true(retries > 0);
-    struct node_request r = {.kind = OP_PING, .peer = net.node[1].peer};
+    struct node_request r = {.kind = NODE_OP_PING, .peer = net.node[1].peer};
     assert_int_equal(ask(0, &r, 30 * NS_PER_S)->err, QUDAG_OK);
 }
 
@@ -451,15 +464,15 @@ static void cancel_the_other(struct nt_node *t, const char *what, struct ref r)
         node_cancel(t->node, victims[0]);
         node_cancel(t->node, victims[1]);
     } else if (strcmp(what, "stream_closed") == 0) {
-        app_reset(t->node, victims[0], QUDAG_ECANCELED);
-        app_reset(t->node, victims[1], QUDAG_ECANCELED);
+        node_stream_reset(t->node, victims[0], QUDAG_ECANCELED);
+        node_stream_reset(t->node, victims[1], QUDAG_ECANCELED);
     }
 }
 
 static void hooks_may_cancel_and_reset_what_is_being_ended(void **state)
 {
     (void)state;
-    struct node_request r = {.kind = OP_GET, .key = text("/app/x")};
+    struct node_request r = {.kind = NODE_OP_GET, .key = text("/app/x")};
     join(2);
     net.node[0].hook = cancel_the_other;
     for (int i = 0; i < 2; i++) {
@@ -470,7 +483,7 @@ static void hooks_may_cancel_and_reset_what_is_being_ended(void **state)
     struct node_config c = nt_config(&net, 0);
     assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(app_open_dark(net.node[0].node, &nowhere_addr, ECHO, &victims[i]),
+        assert_int_equal(node_stream_open_dark(net.node[0].node, &nowhere_addr, ECHO, &victims[i]),
                          QUDAG_OK);
     }
     nt_step(&net); /* one fails and resets the other */
@@ -485,12 +498,13 @@ static void requests_and_streams_do_not_answer_for_each_other(void **state)
     join(2);
     nt_identity(&net, 5);
     /* the first request and the first stream have equal names in their tables */
-    struct node_request r = {.kind = OP_CONNECT};
+    struct node_request r = {.kind = NODE_OP_CONNECT};
     struct netaddr far = {.family = 4, .ip = {10, 9, 9, 9}, .port = 9};
     multiaddr_quic(&r.addr, &far, NULL);
     for (int i = 0; i < 8; i++) {
         (void)nt_ask(&net.node[0], &r);
-        assert_int_equal(app_open_peer(net.node[0].node, &net.node[5].peer, ECHO, &s), QUDAG_OK);
+        assert_int_equal(node_stream_open_peer(net.node[0].node, &net.node[5].peer, ECHO, &s),
+                         QUDAG_OK);
     }
     assert_false(nt_run(&net, NS_PER_S, NULL)); /* no address: the streams fail at once */
     assert_int_equal(net.node[0].closed, 8);
@@ -542,7 +556,7 @@ static void limits_of_requests_hold(void **state)
     size_t n = 0;
     (void)state;
     nt_network(&net, 1);
-    struct node_request r = {.kind = OP_PUT, .key = {big, KAD_KEY_MAX + 1}};
+    struct node_request r = {.kind = NODE_OP_PUT, .key = {big, KAD_KEY_MAX + 1}};
     assert_int_equal(node_request(net.node[0].node, &r, &op), QUDAG_ETOOBIG);
     r.key = text("/app/x");
     r.value = (struct slice){big, sizeof big};

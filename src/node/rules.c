@@ -135,6 +135,16 @@ bool node_rule_is_clock(qudag_err err)
     return err == QUDAG_ECLOCK || err == QUDAG_EEXPIRED;
 }
 
+bool node_rule_clock_suspect(uint32_t witnesses, uint32_t agreed)
+{
+    return witnesses >= 2 && witnesses > agreed;
+}
+
+uint32_t node_rule_relays_needed(uint32_t hops)
+{
+    return hops + 1;
+}
+
 uint64_t node_rule_next_seq(uint64_t last, walltime now)
 {
     uint64_t wall = now < 0 ? 0 : (uint64_t)now;

@@ -72,6 +72,15 @@ bool node_rule_pin(enum node_pin_source source);
 bool node_rule_is_clock(qudag_err err);
 
 /*
+ * Whether our clock is likely to be wrong: more peers (of different networks) found it so than found it
+ * right, and not one alone.
+ */
+bool node_rule_clock_suspect(uint32_t witnesses, uint32_t agreed);
+
+/* Relays that must be known for a circuit to a dark address: its service may be one of them. */
+uint32_t node_rule_relays_needed(uint32_t hops);
+
+/*
  * The sequence number of the next relay descriptor: above |last| (0: none yet), and not below the calendar,
  * so that it never goes back when the clock does.
  */

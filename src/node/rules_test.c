@@ -293,6 +293,29 @@ static void two_errors_speak_of_clocks(void **state)
     }
 }
 
+static void a_clock_is_suspect_when_most_say_so(void **state)
+{
+    static const struct {
+        uint32_t witnesses, agreed;
+        bool suspect;
+    } row[] = {
+        {0, 0, false}, {1, 0, false}, {2, 0, true},   {2, 1, true},
+        {2, 2, false}, {3, 2, true},  {16, 15, true}, {16, 16, false}, /* as many as are counted */
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(node_rule_clock_suspect(row[i].witnesses, row[i].agreed), row[i].suspect);
+    }
+}
+
+static void a_service_may_be_one_of_the_relays(void **state)
+{
+    (void)state;
+    assert_int_equal(node_rule_relays_needed(3), 4);
+    assert_int_equal(node_rule_relays_needed(1), 2);
+}
+
 static void sequence_numbers_never_go_back(void **state)
 {
     static const struct {
@@ -329,6 +352,8 @@ int main(void)
         cmocka_unit_test(dark_addresses_are_looked_for_masked_on_behalf_of_others),
         cmocka_unit_test(hashes_of_keys_are_demanded_when_learnt_from_who_may_say_so),
         cmocka_unit_test(two_errors_speak_of_clocks),
+        cmocka_unit_test(a_clock_is_suspect_when_most_say_so),
+        cmocka_unit_test(a_service_may_be_one_of_the_relays),
         cmocka_unit_test(sequence_numbers_never_go_back),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -53,8 +53,10 @@ struct nt_node {
     qudag_err closed_why;
     size_t got;
     bool anonymous, echo;
-    unsigned saves;
+    unsigned saves, dark_saves; /* dark_saves: of these keys of dark addresses */
     qudag_err save_err;
+    uint8_t seq[8], seq_len; /* saved as "relay-seq" */
+    unsigned clock_told;     /* hooks.phase with ECLOCK, though nothing failed */
     void (*hook)(struct nt_node *t, const char *what, struct ref r); /* the test's own reaction */
 };
 
@@ -117,6 +119,7 @@ static inline void nt_phase(void *ctx, enum node_phase p, uint32_t a, uint32_t b
     (void)a;
     (void)b;
     t->phase = p;
+    t->clock_told += p != NODE_FAILED && err == QUDAG_ECLOCK ? 1 : 0;
     if (p == NODE_FAILED) {
         t->failures++;
         t->phase_err = err;
@@ -144,12 +147,12 @@ static inline void nt_stream_data(void *ctx, struct ref s, struct slice data, bo
 
     t->got += data.len;
     t->fins += fin ? 1 : 0;
-    app_consume(t->node, s, data.len);
+    node_stream_consume(t->node, s, data.len);
     if (t->echo) {
-        qudag_err err = app_write(t->node, s, data, &taken);
+        qudag_err err = node_stream_write(t->node, s, data, &taken);
         ASSERT(err == QUDAG_OK || err == QUDAG_ESTATE); /* the test may have ended it */
         if (fin) {
-            app_fin(t->node, s);
+            node_stream_fin(t->node, s);
         }
     }
     nt_call(t, "stream_data", s);
@@ -186,9 +189,12 @@ static inline qudag_err nt_save(void *ctx, const char *name, struct slice bytes)
 {
     struct nt_node *t = ctx;
 
-    (void)name;
-    (void)bytes;
     t->saves++;
+    t->dark_saves += strncmp(name, "dark-", 5) == 0 ? 1 : 0;
+    if (strcmp(name, "relay-seq") == 0 && bytes.len <= sizeof t->seq) {
+        memcpy(t->seq, bytes.base, bytes.len);
+        t->seq_len = (uint8_t)bytes.len;
+    }
     return t->save_err;
 }
 

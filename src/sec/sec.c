@@ -203,6 +203,11 @@ tstamp sec_renew_at(const struct sec *s)
     return s->renew_at;
 }
 
+void sec_set_clock(struct sec *s, struct wallclock clock)
+{
+    s->clock = clock;
+}
+
 qudag_err sec_new(struct sec **out, const struct sec_config *cfg)
 {
     struct sec *s;

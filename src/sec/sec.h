@@ -52,6 +52,8 @@ void sec_free(struct sec *s);
  */
 QUDAG_MUST_USE qudag_err sec_renew(struct sec *s, tstamp now);
 tstamp sec_renew_at(const struct sec *s);
+/* The calendar is another from now on; certificates made before stay as they are: sec_renew(). */
+void sec_set_clock(struct sec *s, struct wallclock clock);
 
 /*
  * Checks one DER certificate as tls.md and spec/link.md demand: validity (600 s of skew), extension,

@@ -49,7 +49,7 @@ QUDAG_MUST_USE qudag_err relay_desc_encode(uint8_t *dst, size_t cap, size_t *len
 
 /*
  * Decodes and checks the time and both signatures.  QUDAG_EMALFORMED, QUDAG_EEXPIRED, QUDAG_EAUTH,
- * QUDAG_ECLOCK (not valid yet by more than RELAY_DESC_SKEW); |d| is zeroed then.  Accepts one
+ * QUDAG_ECLOCK (rightly signed, not valid yet by more than RELAY_DESC_SKEW); |d| is zeroed then.  Accepts one
  * encoding of a descriptor only.
  */
 QUDAG_MUST_USE qudag_err relay_desc_decode(struct relay_desc *d, struct slice in, walltime now);

@@ -37,6 +37,11 @@ void dark_free(struct dark *d)
     mem_free_wiped(d->cfg.mem, d);
 }
 
+void dark_set_clock(struct dark *d, struct wallclock clock)
+{
+    d->cfg.clock = clock;
+}
+
 void dark_reap(struct dark *d)
 {
     dark_own_reap(d);

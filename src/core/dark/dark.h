@@ -101,6 +101,8 @@ enum dark_up {
 struct dark;
 QUDAG_MUST_USE qudag_err dark_new(struct dark **out, const struct dark_config *cfg);
 void dark_free(struct dark *d);
+/* The calendar is another from now on. */
+void dark_set_clock(struct dark *d, struct wallclock clock);
 void dark_tick(struct dark *d, tstamp now, struct acts *out);
 tstamp dark_deadline(const struct dark *d);
 

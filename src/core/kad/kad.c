@@ -285,6 +285,11 @@ const char *kad_protocol(const struct kad *k)
     return k->cfg.protocol;
 }
 
+void kad_set_clock(struct kad *k, struct wallclock clock)
+{
+    k->cfg.clock = clock;
+}
+
 void kad_set_addrs(struct kad *k, const struct multiaddr *addr, size_t n)
 {
     struct kad_peer_info me = {.id = k->cfg.self};

@@ -95,6 +95,7 @@ struct kad_config {
 
 enum kad_up {
     KAD_UP_DONE = 1, /* cookie, err; ptr: const struct kad_result * */
+    KAD_UP_CLOCK,    /* peer, err: it refused what we wanted stored as of a wrong time */
     KAD_UP_PEER,     /* peer: entered the routing table (ptr: const struct kad_peer_info *) */
 };
 
@@ -132,6 +133,8 @@ struct kad_scratch *kad_scratch_new(struct mem *mem);          /* NULL: no memor
 size_t kad_scratch_size(const struct kad_scratch *s);          /* bytes */
 void kad_scratch_free(struct mem *mem, struct kad_scratch *s); /* after all that use it */
 const char *kad_protocol(const struct kad *k);
+/* The calendar is another from now on. */
+void kad_set_clock(struct kad *k, struct wallclock clock);
 
 /*
  * A peer that may be asked: bootstrap peers, and what identify says (is_server: it advertised our

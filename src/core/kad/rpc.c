@@ -267,9 +267,22 @@ static bool says_busy(qudag_err err)
            err == QUDAG_ERESET;
 }
 
+/* A storer that finds the time in our record wrong: its clock is, or ours. */
+static void report_clock(const struct kad_rpc *r, qudag_err err, struct acts *out)
+{
+    if (r->refused && (err == QUDAG_ECLOCK || err == QUDAG_EEXPIRED)) {
+        struct act *a = acts_up(out, KAD_UP_CLOCK);
+        struct slice id = kad_peer_id(r->peer);
+        a->err = err;
+        a->peer.len = (uint8_t)id.len;
+        memcpy(a->peer.b, id.base, id.len);
+    }
+}
+
 void kad_rpc_reset(struct kad *k, struct kad_rpc *r, qudag_err err, tstamp now, struct acts *out)
 {
     mark_refusal(r);
+    report_clock(r, err, out);
     if (r->state == KAD_RPC_WAITING && !r->refused && says_busy(err)) {
         r->refused = true;
         kad_gave_up(k, r->peer, now);

@@ -231,6 +231,7 @@ static bool serve_put(struct kad *k, struct kad_inbound *in, const struct kad_ms
         if (news) {
             kad_give_back(k, in->client, KAD_PACE_RECORDS);
         }
+        in->why = err == QUDAG_ECLOCK || err == QUDAG_EEXPIRED ? err : QUDAG_OK;
         return refuse(k, kad_refusal_of(err));
     }
     struct kad_msg m = {.type = KAD_PUT_VALUE,
@@ -405,7 +406,7 @@ static void serve_end(struct kad *k, struct kad_inbound *in, bool good, tstamp n
         good = refuse(k, KAD_REFUSED_MALFORMED); /* the rest will not come */
     }
     if (!good) {
-        acts_reset(out, in->strm, QUDAG_EREFUSED);
+        acts_reset(out, in->strm, in->why != QUDAG_OK ? in->why : QUDAG_EREFUSED);
         kad_serve_close(k, in);
         return;
     }

@@ -80,6 +80,7 @@ struct kad_inbound {
     struct dyn in;
     size_t backlog;
     bool fin;
+    qudag_err why; /* the sender is told: ECLOCK, EEXPIRED; OK: it is refused, no more */
 };
 
 struct ev;

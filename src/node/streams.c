@@ -1,32 +1,32 @@
 /*
- * app.c - streams of the embedding program: a core like any other, whose protocol is the program.
+ * streams.c - streams of the program: a core like any other, whose protocol is the program.
  *
  *   opened by us:  to a peer or circuit ─ ACT_OPEN ─▶ opened ─▶ data ... ─▶ closed
- *                  to a dark address ─ resolving ─▶ circuit ─▶ as above
+ *                  to a dark address: first a circuit (arrow_streams_dark.c), then as above
  *   by a peer:     EV_STREAM_OPEN inbound ─▶ hooks.stream_in
  *
- * Callbacks run while the swarm hands over an event; what the program does in them is queued.
+ * Hooks run while the swarm hands over an event; what the program does in them is queued.
  */
 #include "node/internal.h"
 
 #include <string.h>
 
-struct app_stream *app_get(struct node *n, struct ref s)
+static struct node_stream *get(struct node *n, struct ref s)
 {
-    return slots_get(&n->apptab, s);
+    return slots_get(&n->strmtab, s);
 }
 
-static struct app_stream *app_new(struct node *n)
+static struct node_stream *new_stream(struct node *n)
 {
-    struct app_stream *a = mem_alloc(n->mem, sizeof(*a));
+    struct node_stream *a = mem_alloc(n->mem, sizeof(*a));
 
     if (a == NULL) {
         return NULL;
     }
     list_init(&a->wait);
     list_init(&a->todo);
-    dyn_init(&a->early, n->mem, APP_EARLY_MAX);
-    if (slots_add(&n->apptab, a, &a->ref) != QUDAG_OK) {
+    dyn_init(&a->early, n->mem, NODE_STREAM_EARLY_MAX);
+    if (slots_add(&n->strmtab, a, &a->ref) != QUDAG_OK) {
         mem_free(n->mem, a);
         return NULL;
     }
@@ -38,33 +38,33 @@ static struct slice strm_key(const struct ref *strm)
     return (struct slice){(const uint8_t *)strm, sizeof(*strm)};
 }
 
-static void app_free(struct node *n, struct app_stream *a)
+void node_stream_free(struct node *n, struct node_stream *a)
 {
     list_del(&a->wait);
     list_del(&a->todo);
-    map_del(&n->app_map, strm_key(&a->strm));
-    slots_del(&n->apptab, a->ref);
+    map_del(&n->strm_map, strm_key(&a->strm));
+    slots_del(&n->strmtab, a->ref);
     dyn_fini(&a->early);
     mem_free(n->mem, a);
 }
 
 /* The stream is over; the program is told once, and may ask for its user pointer a last time. */
-void app_closed(struct node *n, struct app_stream *a, qudag_err why)
+void node_stream_closed(struct node *n, struct node_stream *a, qudag_err why)
 {
     struct ref ref = a->ref;
 
     n->ended = ref;
     n->ended_user = a->user;
-    app_free(n, a);
+    node_stream_free(n, a);
     if (n->hooks.stream_closed != NULL) {
-        n->told++;
+        n->hooks_called++;
         n->hooks.stream_closed(n->hooks.ctx, ref, why);
     }
     n->ended = (struct ref){0, 0};
 }
 
 /* Closes all in |from|, and none that the program opens meanwhile. */
-void app_close_list(struct node *n, struct list *from, qudag_err why)
+void node_streams_close_list(struct node *n, struct list *from, qudag_err why)
 {
     struct list batch;
 
@@ -75,74 +75,67 @@ void app_close_list(struct node *n, struct list *from, qudag_err why)
         list_push_back(&batch, it);
     }
     while (!list_empty(&batch)) {
-        app_closed(n, LIST_ENTRY(batch.next, struct app_stream, wait), why);
+        node_stream_closed(n, LIST_ENTRY(batch.next, struct node_stream, wait), why);
     }
 }
 
 /* What the program asks for outside of a drain, or in a hook, waits for room here. */
-static void app_todo(struct node *n, struct app_stream *a)
+static void todo(struct node *n, struct node_stream *a)
 {
     if (!list_linked(&a->todo)) {
         list_push_back(&n->todo, &a->todo);
     }
 }
 
-void app_free_all(struct node *n)
+void node_streams_free(struct node *n)
 {
-    for (uint32_t i = 0; i < n->apptab.high; i++) {
-        struct app_stream *a = slots_at(&n->apptab, i);
+    for (uint32_t i = 0; i < n->strmtab.high; i++) {
+        struct node_stream *a = slots_at(&n->strmtab, i);
         if (a != NULL) {
-            app_closed(n, a, QUDAG_ECANCELED);
+            node_stream_closed(n, a, QUDAG_ECANCELED);
         }
     }
     while (!list_empty(&n->todo)) { /* what is left was reset by the program */
-        struct app_stream *a = LIST_ENTRY(n->todo.next, struct app_stream, todo);
+        struct node_stream *a = LIST_ENTRY(n->todo.next, struct node_stream, todo);
         list_del(&a->todo);
         dyn_fini(&a->early);
         mem_free(n->mem, a);
     }
 }
 
-const char *app_proto(struct node *n, uint64_t cookie)
+static struct node_stream *by_strm(struct node *n, struct ref strm)
 {
-    const struct app_stream *a = app_get(n, word_ref(cookie));
-
-    return a != NULL ? a->proto : NULL;
+    return map_get(&n->strm_map, strm_key(&strm));
 }
 
-static struct app_stream *app_by_strm(struct node *n, struct ref strm)
-{
-    return map_get(&n->app_map, strm_key(&strm));
-}
-
-void app_open_now(struct node *n, struct app_stream *a, struct ref circuit)
+void node_stream_open_now(struct node *n, struct node_stream *a, struct ref circuit)
 {
     list_del(&a->wait);
     a->on = circuit;
     a->open_due = true;
-    app_todo(n, a);
+    todo(n, a);
 }
 
-static void on_end(struct node *n, struct app_stream *a)
+static void on_end(struct node *n, struct node_stream *a)
 {
     if (a->fin_in && a->fin_done) {
-        app_closed(n, a, QUDAG_OK);
+        node_stream_closed(n, a, QUDAG_OK);
     }
 }
 
-static void flush_dropped(struct node *n, struct app_stream *a)
+static void flush_dropped(struct node *n, struct node_stream *a)
 {
     struct acts *out = node_begin(n);
 
     if (a->opened) {
         acts_reset(out, a->strm, a->why);
     }
-    node_end(n, CORE_APP);
+    node_end(n, n->ix.streams);
     dyn_fini(&a->early);
     mem_free(n->mem, a);
 }
 
-static void flush_one(struct node *n, struct app_stream *a)
+static void flush_one(struct node *n, struct node_stream *a)
 {
     struct acts *out = node_begin(n);
     bool fin = a->fin_out && a->opened && !a->fin_done;
@@ -155,7 +148,8 @@ static void flush_one(struct node *n, struct app_stream *a)
         a->queued += (uint32_t)a->early.len;
         dyn_drop(&a->early, a->early.len);
     }
-    bool writable = a->want_writable && a->opened && !a->fin_out && a->queued <= APP_QUEUE_MAX / 2;
+    bool writable =
+        a->want_writable && a->opened && !a->fin_out && a->queued <= NODE_STREAM_QUEUE_MAX / 2;
     if (a->credit > 0 && a->opened) {
         acts_consume(out, a->strm, a->credit);
         a->credit = 0;
@@ -165,11 +159,11 @@ static void flush_one(struct node *n, struct app_stream *a)
         a->fin_done = true;
     }
     a->open_due = false;
-    node_end(n, CORE_APP);
+    node_end(n, n->ix.streams);
     if (writable) {
         a->want_writable = false;
         if (n->hooks.stream_writable != NULL) {
-            n->told++;
+            n->hooks_called++;
             n->hooks.stream_writable(n->hooks.ctx, a->ref);
         }
     } else if (fin) {
@@ -177,7 +171,7 @@ static void flush_one(struct node *n, struct app_stream *a)
     }
 }
 
-void app_flush(struct node *n)
+void node_streams_flush(struct node *n)
 {
     struct list batch;
 
@@ -187,10 +181,10 @@ void app_flush(struct node *n)
         list_del(it);
         list_push_back(&batch, it);
     }
-    while (!list_empty(&batch) && acts_room(&n->acts)) {
+    while (!list_empty(&batch) && node_acts_room(&n->acts)) {
         struct list *it = batch.next;
         list_del(it);
-        struct app_stream *a = LIST_ENTRY(it, struct app_stream, todo);
+        struct node_stream *a = LIST_ENTRY(it, struct node_stream, todo);
         if (a->dropped) {
             flush_dropped(n, a);
         } else {
@@ -206,28 +200,28 @@ void app_flush(struct node *n)
 
 static void on_open(struct node *n, const struct ev *ev)
 {
-    struct app_stream *a = ev->inbound ? app_new(n) : app_get(n, word_ref(ev->cookie));
+    struct node_stream *a = ev->inbound ? new_stream(n) : get(n, word_ref(ev->cookie));
 
     if (a == NULL) { /* no memory, or given up meanwhile */
         acts_reset(&n->acts, ev->strm, QUDAG_ECANCELED);
         return;
     }
     a->strm = ev->strm;
-    if (map_put(&n->app_map, strm_key(&a->strm), a) != QUDAG_OK) {
+    if (map_put(&n->strm_map, strm_key(&a->strm), a) != QUDAG_OK) {
         acts_reset(&n->acts, ev->strm, QUDAG_ENOMEM);
-        node_end(n, CORE_APP);
+        node_end(n, n->ix.streams);
         if (ev->inbound) {
-            app_free(n, a); /* the program never heard of it */
+            node_stream_free(n, a); /* the program never heard of it */
         } else {
-            app_closed(n, a, QUDAG_ENOMEM);
+            node_stream_closed(n, a, QUDAG_ENOMEM);
         }
         return;
     }
     a->opened = true;
     if (!ev->inbound) {
-        app_todo(n, a); /* what was asked for before there was a stream */
+        todo(n, a); /* what was asked for before there was a stream */
         if (n->hooks.stream_opened != NULL) {
-            n->told++;
+            n->hooks_called++;
             n->hooks.stream_opened(n->hooks.ctx, a->ref);
         }
         return;
@@ -241,40 +235,31 @@ static void on_open(struct node *n, const struct ev *ev)
     if (anon && swarm_stream_info(n->swarm, ev->strm, &info) == QUDAG_OK) {
         struct onion_info oi;
         if (onion_info_get(n->onion, info.link, &oi) == QUDAG_OK) {
-            dark = dark_tag_text(n, oi.tag, text);
+            dark = node_keys_tag_text(n, oi.tag, text);
         }
     }
     if (n->hooks.stream_in != NULL) {
-        n->told++;
+        n->hooks_called++;
         n->hooks.stream_in(n->hooks.ctx, a->ref, anon ? NULL : ev->peer, dark, ev->proto);
     }
 }
 
 static void on_fail(struct node *n, const struct ev *ev)
 {
-    struct op *op = (ev->cookie & OP_MARK) != 0 ? op_get(n, ev->cookie & ~OP_MARK) : NULL;
+    struct node_stream *a = get(n, word_ref(ev->cookie));
 
-    if (op != NULL && (op->req.kind == OP_CONNECT || op->req.kind == OP_BOOT_DIAL)) {
-        op->req.peer = *ev->peer;
-        if (op->req.kind == OP_BOOT_DIAL) {
-            boot_op_done(n, op, ev->err, NULL, n->now);
-        } else {
-            op_finish(n, op, ev->err, NULL);
-        }
-        return;
-    }
-    struct app_stream *a = app_get(n, word_ref(ev->cookie)); /* a marked cookie names none */
     if (a != NULL && !a->opened) {
-        app_closed(n, a, ev->err);
+        node_stream_closed(n, a, ev->err);
     }
 }
 
-static void app_event(void *core, const struct ev *ev, tstamp now, struct acts *out)
+static void stream_event(void *core, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct node *n = core;
-    struct app_stream *a;
+    struct node_stream *a;
 
-    (void)out; /* is n->acts */
+    (void)now;
+    (void)out; /* is node.acts, to which hooks may add */
     switch (ev->type) {
     case EV_STREAM_OPEN:
         on_open(n, ev);
@@ -282,12 +267,7 @@ static void app_event(void *core, const struct ev *ev, tstamp now, struct acts *
     case EV_STREAM_FAIL:
         on_fail(n, ev);
         return;
-    case EV_PEER_DOWN:
-        if (ev->err == QUDAG_ETIMEOUT) {
-            relays_failed(n->relays, ev->peer, now); /* no path leads over it for a while */
-            boot_peer_silent(n);
-        }
-        return;
+    case EV_PEER_DOWN: /* its streams were reset one by one before */
     case EV_PEER_UP:
         return;
     case EV_DATA:
@@ -296,52 +276,63 @@ static void app_event(void *core, const struct ev *ev, tstamp now, struct acts *
     case EV_RESET:
         break;
     }
-    a = app_by_strm(n, ev->strm);
+    a = by_strm(n, ev->strm);
     if (a == NULL) {
         return;
     }
     if (ev->type == EV_DATA) {
         if (n->hooks.stream_data != NULL) {
-            n->told++;
+            n->hooks_called++;
             n->hooks.stream_data(n->hooks.ctx, a->ref, ev->data, false);
         }
     } else if (ev->type == EV_FIN) {
         struct ref ref = a->ref;
         a->fin_in = true;
         if (n->hooks.stream_data != NULL) {
-            n->told++;
+            n->hooks_called++;
             n->hooks.stream_data(n->hooks.ctx, ref, (struct slice){NULL, 0}, true);
         }
-        if ((a = app_get(n, ref)) != NULL) {
+        if ((a = get(n, ref)) != NULL) {
             on_end(n, a);
         }
     } else if (ev->type == EV_RESET) {
-        app_closed(n, a, ev->err);
+        node_stream_closed(n, a, ev->err);
     } else {
         a->queued -= ev->n < a->queued ? (uint32_t)ev->n : a->queued;
         if (a->want_writable) {
-            app_todo(n, a);
+            todo(n, a);
         }
     }
 }
 
-const struct core_ops app_ops = {
-    .inbound_max = 64,
-    .manual_credit = true,
-    .event = app_event,
-};
-
-qudag_err app_serve(struct node *n, const char *proto)
+static const char *open_proto(struct node *n, const struct act *open)
 {
-    qudag_err err = swarm_proto_add(n->swarm, proto, n->swarm_ix[CORE_APP], false);
+    const struct node_stream *a = get(n, word_ref(open->cookie));
+
+    return a != NULL ? a->proto : NULL;
+}
+
+qudag_err node_streams_init(struct node *n)
+{
+    static const struct core_ops ops = {
+        .inbound_max = 64, .manual_credit = true, .event = stream_event};
+    struct node_core core = {
+        .name = "streams", .instance = n, .ops = &ops, .open_proto = open_proto};
+
+    return node_core_add(n, &core, NULL, &n->ix.streams);
+}
+
+qudag_err node_serve(struct node *n, const char *proto)
+{
+    qudag_err err = swarm_proto_add(n->swarm, proto, n->core[n->ix.streams].swarm_ix, false);
 
     if (err == QUDAG_OK) {
-        self_changed(n);
+        n->news |= NODE_NEWS_SELF;
     }
     return err;
 }
 
-static qudag_err app_prepare(struct node *n, const char *proto, struct app_stream **out)
+qudag_err node_stream_prepare(struct node *n, const char *proto, struct node_stream **out)
 {
     const char *name = swarm_proto_intern(n->swarm, proto);
 
@@ -351,7 +342,7 @@ static qudag_err app_prepare(struct node *n, const char *proto, struct app_strea
     if (n->closing) {
         return QUDAG_ESTATE;
     }
-    *out = app_new(n);
+    *out = new_stream(n);
     if (*out == NULL) {
         return QUDAG_ELIMIT;
     }
@@ -359,23 +350,24 @@ static qudag_err app_prepare(struct node *n, const char *proto, struct app_strea
     return QUDAG_OK;
 }
 
-qudag_err app_open_peer(struct node *n, const struct peer_id *to, const char *proto,
-                        struct ref *out)
+qudag_err node_stream_open_peer(struct node *n, const struct peer_id *to, const char *proto,
+                                struct ref *out)
 {
-    struct app_stream *a;
-    qudag_err err = app_prepare(n, proto, &a);
+    struct node_stream *a;
+    qudag_err err = node_stream_prepare(n, proto, &a);
 
     if (err == QUDAG_OK) {
         a->to = *to;
         *out = a->ref;
-        app_open_now(n, a, a->on);
+        node_stream_open_now(n, a, a->on);
     }
     return err;
 }
 
-qudag_err app_open_circuit(struct node *n, struct ref circuit, const char *proto, struct ref *out)
+qudag_err node_stream_open_circuit(struct node *n, struct ref circuit, const char *proto,
+                                   struct ref *out)
 {
-    struct app_stream *a;
+    struct node_stream *a;
     struct onion_info info;
 
     if (onion_info_get(n->onion, circuit, &info) != QUDAG_OK || info.role != ONION_CLIENT) {
@@ -384,50 +376,32 @@ qudag_err app_open_circuit(struct node *n, struct ref circuit, const char *proto
     if (info.state != ONION_OPEN) {
         return QUDAG_ESTATE;
     }
-    qudag_err err = app_prepare(n, proto, &a);
+    qudag_err err = node_stream_prepare(n, proto, &a);
     if (err == QUDAG_OK) {
         *out = a->ref;
-        app_open_now(n, a, circuit);
+        node_stream_open_now(n, a, circuit);
     }
     return err;
 }
 
-qudag_err app_open_dark(struct node *n, const struct dark_addr *to, const char *proto,
-                        struct ref *out)
-{
-    struct app_stream *a;
-    qudag_err err = app_prepare(n, proto, &a);
-
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    a->dark = *to;
-    if ((err = app_resolve(n, a)) != QUDAG_OK) {
-        app_free(n, a);
-        return err;
-    }
-    *out = a->ref;
-    return QUDAG_OK;
-}
-
 /* How many bytes |a| takes now: while it is being opened, and until those are sent, into |early|. */
-static size_t app_room(const struct node *n, const struct app_stream *a, bool early)
+static size_t room_for(const struct node *n, const struct node_stream *a, bool early)
 {
     if (early) {
-        return APP_EARLY_MAX - a->early.len;
+        return NODE_STREAM_EARLY_MAX - a->early.len;
     }
-    if (!acts_room(&n->acts)) {
+    if (!node_acts_room(&n->acts)) {
         return 0;
     }
-    size_t room = a->queued < APP_QUEUE_MAX ? APP_QUEUE_MAX - a->queued : 0;
+    size_t room = a->queued < NODE_STREAM_QUEUE_MAX ? NODE_STREAM_QUEUE_MAX - a->queued : 0;
     size_t left = n->acts.bytes_cap - n->acts.bytes_n;
     left = left > ACTS_BYTES_ROOM ? left - ACTS_BYTES_ROOM : 0;
     return room < left ? room : left;
 }
 
-qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *taken)
+qudag_err node_stream_write(struct node *n, struct ref s, struct slice data, size_t *taken)
 {
-    struct app_stream *a = app_get(n, s);
+    struct node_stream *a = get(n, s);
 
     *taken = 0;
     if (a == NULL) {
@@ -437,7 +411,7 @@ qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *tak
         return QUDAG_ESTATE;
     }
     bool early = !a->opened || a->early.len > 0;
-    size_t room = app_room(n, a, early), wanted = data.len;
+    size_t room = room_for(n, a, early), wanted = data.len;
     data.len = wanted < room ? wanted : room;
     if (early && data.len > 0) {
         qudag_err err = dyn_append(&a->early, data.base, data.len);
@@ -446,56 +420,56 @@ qudag_err app_write(struct node *n, struct ref s, struct slice data, size_t *tak
         }
     } else if (data.len > 0) {
         acts_write(node_begin(n), a->strm, data.base, data.len);
-        node_end(n, CORE_APP);
+        node_end(n, n->ix.streams);
         a->queued += (uint32_t)data.len;
     }
     *taken = data.len;
     if (data.len < wanted) {
         a->want_writable = true;
-        app_todo(n, a);
+        todo(n, a);
         return data.len == 0 ? QUDAG_EAGAIN : QUDAG_OK;
     }
     return QUDAG_OK;
 }
 
-void app_consume(struct node *n, struct ref s, size_t len)
+void node_stream_consume(struct node *n, struct ref s, size_t len)
 {
-    struct app_stream *a = app_get(n, s);
+    struct node_stream *a = get(n, s);
 
     if (a != NULL && len > 0) {
         a->credit += len < SIZE_MAX - a->credit ? len : SIZE_MAX - a->credit;
-        app_todo(n, a);
+        todo(n, a);
     }
 }
 
-void app_fin(struct node *n, struct ref s)
+void node_stream_fin(struct node *n, struct ref s)
 {
-    struct app_stream *a = app_get(n, s);
+    struct node_stream *a = get(n, s);
 
     if (a != NULL && !a->fin_out) {
         a->fin_out = true;
-        app_todo(n, a);
+        todo(n, a);
     }
 }
 
 /* The name is void at once; what is left waits for the drain. */
-void app_reset(struct node *n, struct ref s, qudag_err why)
+void node_stream_reset(struct node *n, struct ref s, qudag_err why)
 {
-    struct app_stream *a = app_get(n, s);
+    struct node_stream *a = get(n, s);
 
     if (a != NULL) {
         list_del(&a->wait);
-        map_del(&n->app_map, strm_key(&a->strm));
-        slots_del(&n->apptab, a->ref);
+        map_del(&n->strm_map, strm_key(&a->strm));
+        slots_del(&n->strmtab, a->ref);
         a->dropped = true;
         a->why = why;
-        app_todo(n, a);
+        todo(n, a);
     }
 }
 
-bool app_set_user(struct node *n, struct ref s, void *user)
+bool node_stream_set_user(struct node *n, struct ref s, void *user)
 {
-    struct app_stream *a = app_get(n, s);
+    struct node_stream *a = get(n, s);
 
     if (a != NULL) {
         a->user = user;
@@ -503,9 +477,9 @@ bool app_set_user(struct node *n, struct ref s, void *user)
     return a != NULL;
 }
 
-void *app_user(struct node *n, struct ref s)
+void *node_stream_user(struct node *n, struct ref s)
 {
-    const struct app_stream *a = app_get(n, s);
+    const struct node_stream *a = get(n, s);
 
     if (a != NULL) {
         return a->user;
@@ -513,9 +487,9 @@ void *app_user(struct node *n, struct ref s)
     return !ref_none(s) && ref_eq(n->ended, s) ? n->ended_user : NULL;
 }
 
-qudag_err app_info(struct node *n, struct ref s, struct app_info *out)
+qudag_err node_stream_info_get(struct node *n, struct ref s, struct node_stream_info *out)
 {
-    const struct app_stream *a = app_get(n, s);
+    const struct node_stream *a = get(n, s);
 
     memset(out, 0, sizeof(*out));
     if (a == NULL) {

@@ -1,0 +1,105 @@
+/*
+ * arrow_dark_gateway.c - the records of dark addresses, through circuits.
+ *
+ *   dark ─ wants a record ─▶ NODE_OP_LOOKUP_* ─ a fresh circuit ─▶ gateway at its end ─▶ DHT
+ *     ◀──────────────────────────────────────────────────────────────────┘
+ *
+ * Every lookup has a circuit of its own, closed afterwards: what one relay sees cannot be joined.
+ */
+#include "node/request_table.h"
+
+static bool is_put(const struct node_op *op)
+{
+    return op->req.kind == NODE_OP_LOOKUP_PUT;
+}
+
+static void built(struct node *n, struct node_circuit *c, tstamp now)
+{
+    struct node_op *op = slots_get(&n->optab, c->op);
+    qudag_err err;
+
+    if (op == NULL) {
+        return;
+    }
+    struct acts *out = node_begin(n);
+    if (is_put(op)) {
+        err = exit_put(n->gateway, node_op_cookie(op), c->onion, op->req.key, op->req.value, now,
+                       out);
+    } else {
+        err = exit_get(n->gateway, node_op_cookie(op), c->onion, op->req.key, now, out);
+    }
+    node_end(n, n->ix.gateway);
+    op->asked = err == QUDAG_OK;
+    if (err != QUDAG_OK) {
+        node_op_end(n, op, err, NULL);
+    }
+}
+
+static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
+{
+    struct node_op *op = slots_get(&n->optab, c->op);
+    (void)now;
+
+    if (op != NULL) {
+        node_op_end(n, op, c->open ? QUDAG_ECIRCUIT : err, NULL);
+    }
+}
+
+qudag_err node_begin_lookup(struct node *n, struct node_op *op, tstamp now)
+{
+    static const struct node_circuit_use use = {.name = "lookup", .built = built, .failed = failed};
+    struct node_circuit *c;
+    (void)now;
+
+    return node_circuit_start(n, &use, op, NULL, NULL, &c);
+}
+
+static bool worth_another_try(qudag_err err)
+{
+    return err == QUDAG_ECIRCUIT || err == QUDAG_ETIMEOUT || err == QUDAG_ERESET ||
+           err == QUDAG_ECLOSED || err == QUDAG_EUNREACHABLE;
+}
+
+void node_finish_lookup(struct node *n, struct node_op *op, qudag_err err,
+                        const struct node_result *res)
+{
+    op->asked = false;
+    node_circuit_close_of(n, op, n->now);
+    if (worth_another_try(err) && ++op->tries < NODE_CIRCUIT_TRIES) {
+        node_op_again(n, op);
+        return;
+    }
+    struct acts *out = node_begin(n);
+    if (is_put(op)) {
+        dark_put_done(n->dark, op->cookie, err, res->count, n->now, out);
+    } else {
+        dark_get_done(n->dark, op->cookie, err, res->value, n->now, out);
+    }
+    node_end(n, n->ix.dark);
+    node_op_free(n, op);
+}
+
+void node_dark_lookup(struct node *n, const struct act *a, tstamp now)
+{
+    bool put = a->kind == DARK_UP_PUT;
+    struct node_request r = {.kind = put ? NODE_OP_LOOKUP_PUT : NODE_OP_LOOKUP_GET};
+    bool whole = a->data.len == (put ? DARK_KEY_LEN + DARK_RECORD_LEN : DARK_KEY_LEN);
+    bool unsaved = put && n->dark_save_failed;
+
+    r.key = (struct slice){a->data.base, DARK_KEY_LEN};
+    if (put) {
+        r.value = (struct slice){a->data.base + DARK_KEY_LEN, DARK_RECORD_LEN};
+    }
+    struct node_op *op = whole && !unsaved ? node_op_new(n, &r) : NULL;
+    if (op != NULL) {
+        op->cookie = a->cookie;
+        return;
+    }
+    struct acts *out = node_begin(n);
+    if (put) {
+        dark_put_done(n->dark, a->cookie, unsaved ? QUDAG_ESYSTEM : QUDAG_ENOMEM, 0, now, out);
+    } else {
+        dark_get_done(n->dark, a->cookie, QUDAG_ENOMEM, (struct slice){NULL, 0}, now, out);
+    }
+    node_end(n, n->ix.dark);
+}

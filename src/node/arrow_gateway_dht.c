@@ -1,0 +1,108 @@
+/*
+ * arrow_gateway_dht.c - the DHT read and written for the far ends of circuits.
+ *
+ *   gateway ─ GET, PUT of somebody ─▶ NODE_OP_SERVE_* ─▶ DHT ─ result ─▶ gateway ─▶ its circuit
+ *   gateway ─ DONE: what we asked the end of our circuit ─▶ the request that asked
+ */
+#include "node/request_table.h"
+
+#include "base/rd.h"
+
+static void answer(struct node *n, uint64_t cookie, qudag_err err, struct slice value,
+                   uint32_t stored)
+{
+    struct acts *out = node_begin(n);
+
+    exit_answer(n->gateway, cookie, err, value, stored, n->now, out);
+    node_end(n, n->ix.gateway);
+}
+
+qudag_err node_begin_serve_get(struct node *n, struct node_op *op, tstamp now)
+{
+    struct slice key = op->req.key;
+    struct acts *out = node_begin(n);
+    qudag_err err = kad_get(n->kad, node_op_cookie(op), key, node_rule_for_others(key), now, out);
+
+    node_end(n, n->ix.dht);
+    return err;
+}
+
+qudag_err node_begin_serve_put(struct node *n, struct node_op *op, tstamp now)
+{
+    struct slice key = op->req.key;
+    struct acts *out = node_begin(n);
+    qudag_err err = kad_put(n->kad, node_op_cookie(op), key, op->req.value,
+                            node_rule_for_others(key), now, out);
+
+    node_end(n, n->ix.dht);
+    return err;
+}
+
+void node_finish_serve(struct node *n, struct node_op *op, qudag_err err,
+                       const struct node_result *res)
+{
+    bool some = op->req.kind == NODE_OP_SERVE_PUT && err == QUDAG_ELIMIT && res->count > 0;
+
+    /* Fewer than the quorum is a success: the asker is told how many. */
+    answer(n, op->cookie, some ? QUDAG_OK : err, res->value, res->count);
+    node_op_free(n, op);
+}
+
+/* What others want. */
+static void serve(struct node *n, const struct act *a)
+{
+    struct node_request r = {.kind = NODE_OP_SERVE_GET, .key = a->data};
+
+    if (a->kind == EXIT_UP_PUT) {
+        struct rd rd = rd_init(a->data);
+        r.kind = NODE_OP_SERVE_PUT;
+        r.key = rd_lp16(&rd, KAD_KEY_MAX);
+        r.value = rd_rest(&rd);
+        if (!rd_ok(&rd)) {
+            return;
+        }
+    }
+    struct node_op *op = node_op_new(n, &r);
+    if (op == NULL) {
+        answer(n, a->cookie, QUDAG_ELIMIT, (struct slice){NULL, 0}, 0);
+        return;
+    }
+    op->cookie = a->cookie;
+}
+
+static void report(struct node *n, const struct act *a, tstamp now)
+{
+    struct node_op *op;
+    struct node_result res = {.value = a->data, .count = (uint32_t)a->n};
+    (void)now;
+
+    if (a->kind != EXIT_UP_DONE) {
+        serve(n, a);
+        return;
+    }
+    op = node_op_get(n, a->cookie);
+    if (op != NULL && op->asked) { /* else its circuit broke before, and that was counted */
+        node_op_end(n, op, a->err, &res);
+    }
+}
+
+static void gateway_release(void *gateway)
+{
+    exit_free(gateway);
+}
+
+qudag_err node_gateway_init(struct node *n, tstamp now)
+{
+    struct exit_config e = {.mem = n->mem, .rng = n->cfg.rng, .serve = n->cfg.relay};
+    qudag_err err = exit_new(&n->gateway, &e, now);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    struct node_core core = {.name = "gateway",
+                             .instance = n->gateway,
+                             .ops = &exit_ops,
+                             .report = report,
+                             .free = gateway_release};
+    return node_core_add(n, &core, EXIT_PROTOCOL, &n->ix.gateway);
+}

@@ -1,0 +1,76 @@
+/*
+ * arrow_links.c - links come and go: what the program, the relays and joining learn of it.
+ *
+ *   swarm ─ PEER_UP, PEER_DOWN ─▶ hooks.peer_changed; silent ─▶ relays, boot
+ *   NODE_OP_CONNECT, NODE_OP_BOOT_DIAL ─▶ swarm ─ STREAM_FAIL with the outcome ─▶ the request ends
+ *
+ * Pins go through here too: one place decides by node_rule_pin() what is demanded of a peer.
+ */
+#include "node/request_table.h"
+
+void node_links_pin(struct node *n, enum node_pin_source source, const struct peer_id *peer,
+                    const uint8_t pq_hash[32])
+{
+    if (node_rule_pin(source)) {
+        swarm_pin(n->swarm, peer, pq_hash);
+    }
+}
+
+qudag_err node_begin_connect(struct node *n, struct node_op *op, tstamp now)
+{
+    const struct node_request *r = &op->req;
+
+    return swarm_connect(n->swarm, n->core[n->ix.links].swarm_ix, node_op_cookie(op), &r->addr,
+                         r->has_pq ? r->pq_hash : NULL, now);
+}
+
+static void connected(struct node *n, const struct ev *ev)
+{
+    struct node_op *op = node_op_get(n, ev->cookie);
+
+    if (op != NULL) {
+        op->req.peer = *ev->peer;
+        if (node_rule_is_clock(ev->err)) {
+            node_clock_witness(n, NODE_CLOCK_LINKS, ev->peer, &op->req.addr);
+        }
+        node_op_end(n, op, ev->err, NULL);
+    }
+}
+
+static void changed(struct node *n, const struct peer_id *peer, bool up)
+{
+    if (n->hooks.peer_changed != NULL) {
+        n->hooks_called++;
+        n->hooks.peer_changed(n->hooks.ctx, peer, up);
+    }
+}
+
+static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
+{
+    struct node *n = core;
+    struct swarm_stats st;
+    (void)out;
+
+    if (ev->type == EV_PEER_UP && !ev->again) {
+        swarm_stats_get(n->swarm, &st);
+        node_clock_agreed(n, NODE_CLOCK_LINKS, st.links);
+        n->news |= NODE_NEWS_PEER;
+        changed(n, ev->peer, true);
+    } else if (ev->type == EV_PEER_DOWN) {
+        changed(n, ev->peer, false);
+        if (ev->err == QUDAG_ETIMEOUT) {
+            relays_failed(n->relays, ev->peer, now); /* no path leads over it for a while */
+            n->news |= NODE_NEWS_SILENCE;
+        }
+    } else if (ev->type == EV_STREAM_FAIL) {
+        connected(n, ev);
+    }
+}
+
+qudag_err node_links_init(struct node *n)
+{
+    static const struct core_ops ops = {.event = event};
+    struct node_core core = {.name = "links", .instance = n, .ops = &ops};
+
+    return node_core_add(n, &core, NULL, &n->ix.links);
+}

@@ -1,0 +1,47 @@
+/*
+ * arrow_program_circuits.c - circuits the program asked for.
+ *
+ *   NODE_OP_CIRCUIT ─▶ circuits.c ─ built ─▶ the request ends; broken later ─▶ hooks.circuit_closed
+ */
+#include "node/request_table.h"
+
+static void built(struct node *n, struct node_circuit *c, tstamp now)
+{
+    struct node_op *op = slots_get(&n->optab, c->op);
+    struct node_result res = {.circuit = c->onion, .hops = c->n_hops};
+    (void)now;
+
+    if (op != NULL) {
+        op->circuit = NULL;
+        node_op_end(n, op, QUDAG_OK, &res);
+    }
+}
+
+static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
+{
+    struct node_op *op = slots_get(&n->optab, c->op);
+    (void)now;
+
+    if (!c->open && op != NULL) {
+        node_op_end(n, op, err, NULL);
+    } else if (c->open && n->hooks.circuit_closed != NULL) {
+        n->hooks_called++;
+        n->hooks.circuit_closed(n->hooks.ctx, c->onion, err);
+    }
+}
+
+qudag_err node_begin_circuit(struct node *n, struct node_op *op, tstamp now)
+{
+    static const struct node_circuit_use use = {
+        .name = "general", .built = built, .failed = failed};
+    struct node_circuit *c;
+    (void)now;
+
+    return node_circuit_start(n, &use, op, NULL, NULL, &c);
+}
+
+void node_cancel_circuit(struct node *n, struct node_op *op, tstamp now)
+{
+    node_circuit_close_of(n, op, now);
+    node_op_end(n, op, QUDAG_ECANCELED, NULL);
+}

@@ -1,0 +1,187 @@
+/*
+ * arrow_program_dark.c - dark addresses of the program: made, published, resolved, forgotten.
+ *
+ *   NODE_OP_DARK_* ─▶ dark ─ PUBLISHED, RESOLVED ─▶ the request ends; what is on disk follows
+ *   dark ─ SAVE ─▶ saved.c, PUT and GET ─▶ arrow_dark_gateway.c
+ */
+#include "node/request_table.h"
+
+#include <string.h>
+
+qudag_err node_dark_create(struct node *n, const char *label, tstamp now, struct dark_addr *out)
+{
+    struct dark_keys k;
+    enum dark_network net = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN;
+    qudag_err err = dark_keys_create(&k, net, label, node_wall(n, now), &n->cfg.rng);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    *out = k.addr;
+    if ((err = node_saved_dark_keys(n, &k)) == QUDAG_OK &&
+        (err = node_keys_listen(n, &k)) == QUDAG_OK) {
+        err = dark_own(n->dark, &k);
+        if (err != QUDAG_OK) {
+            onion_key_del(n->onion, k.key_id);
+        }
+    }
+    dark_keys_fini(&k);
+    return err;
+}
+
+qudag_err node_begin_dark_publish(struct node *n, struct node_op *op, tstamp now)
+{
+    struct onion_hop self;
+
+    memset(&self, 0, sizeof(self));
+    peer_id_from_ed25519(&self.peer, n->cfg.identity->ed_pk);
+    memcpy(self.pq_hash, n->cfg.identity->pq_hash, sizeof(self.pq_hash));
+    for (size_t i = 0; i < n->n_addrs && i < ONION_ADDRS_MAX; i++) {
+        self.addr[self.n_addrs++] = n->addr[i];
+    }
+    struct acts *out = node_begin(n);
+    qudag_err err = dark_publish(n->dark, node_op_cookie(op), &op->req.dark, &self, now, out);
+    node_end(n, n->ix.dark);
+    return err;
+}
+
+qudag_err node_begin_dark_forget(struct node *n, struct node_op *op, tstamp now)
+{
+    const struct dark_keys *k = dark_own_get(n->dark, &op->req.dark);
+
+    if (k != NULL) { /* nobody is let in by it from now on */
+        onion_key_del(n->onion, k->key_id);
+    }
+    struct acts *out = node_begin(n);
+    qudag_err err = dark_forget(n->dark, node_op_cookie(op), &op->req.dark, now, out);
+    node_end(n, n->ix.dark);
+    return err;
+}
+
+qudag_err node_begin_dark_resolve(struct node *n, struct node_op *op, tstamp now)
+{
+    struct acts *out = node_begin(n);
+    qudag_err err = dark_resolve(n->dark, node_op_cookie(op), &op->req.dark, now, out);
+
+    node_end(n, n->ix.dark);
+    return err;
+}
+
+/* It goes on, so that what lies on disk follows. */
+void node_cancel_dark(struct node *n, struct node_op *op, tstamp now)
+{
+    (void)now;
+    node_op_notify(n, op, QUDAG_ECANCELED);
+}
+
+static void on_published(struct node *n, const struct act *a)
+{
+    struct node_op *op = node_op_get(n, a->cookie);
+    struct node_result res = {.count = (uint32_t)a->n};
+
+    if (a->err == QUDAG_OK && a->n > 0) {
+        node_clock_agreed(n, NODE_CLOCK_PUTS, (uint32_t)a->n);
+    }
+    if (op == NULL) {
+        return; /* a repeat, or one of ours at start */
+    }
+    if (op->req.kind == NODE_OP_DARK_FORGET) {
+        node_saved_forget_dark_keys(n, &op->req.dark);
+    } else if (a->err == QUDAG_OK) {
+        node_saved_published(n, &op->req.dark, true);
+    }
+    node_op_end(n, op, a->err, &res);
+}
+
+static void on_resolved(struct node *n, const struct act *a)
+{
+    struct node_op *op = node_op_get(n, a->cookie);
+    struct node_result res = {.cached = a->n == 1, .target = a->ptr};
+
+    if (op != NULL) {
+        node_op_end(n, op, a->err, &res);
+    }
+}
+
+static void report(struct node *n, const struct act *a, tstamp now)
+{
+    switch (a->kind) {
+    case DARK_UP_SAVE:
+        n->dark_save_failed = node_saved_dark_keys(n, a->ptr) != QUDAG_OK;
+        break;
+    case DARK_UP_PUT: /* all that follow one SAVE depend on it */
+    case DARK_UP_GET:
+        node_dark_lookup(n, a, now);
+        break;
+    case DARK_UP_RESOLVED:
+        on_resolved(n, a);
+        break;
+    case DARK_UP_PUBLISHED:
+        on_published(n, a);
+        break;
+    default:
+        break;
+    }
+}
+
+void node_dark_republish(struct node *n)
+{
+    while (n->n_republish > 0) {
+        struct node_request r = {.kind = NODE_OP_DARK_PUBLISH,
+                                 .dark = n->republish[n->n_republish - 1]};
+        struct node_op *op = node_op_new(n, &r);
+        if (op == NULL) {
+            return; /* with the next relay */
+        }
+        op->notified = true; /* the program did not ask */
+        n->n_republish--;
+    }
+}
+
+void node_dark_anew(struct node *n)
+{
+    const struct dark_keys *k;
+    bool published;
+    walltime until;
+
+    n->n_republish = 0;
+    for (size_t it = 0; dark_own_next(n->dark, &it, &k, &published, &until);) {
+        if (published && n->n_republish < DARK_ADDRS_MAX) {
+            n->republish[n->n_republish++] = k->addr;
+        }
+    }
+    node_dark_republish(n);
+}
+
+static void dark_release(void *dark)
+{
+    dark_free(dark);
+}
+
+static void tick(void *dark, tstamp now, struct acts *out)
+{
+    dark_tick(dark, now, out);
+}
+
+static tstamp deadline(const void *dark)
+{
+    return dark_deadline(dark);
+}
+
+qudag_err node_dark_init(struct node *n)
+{
+    static const struct core_ops ops = {.tick = tick, .deadline = deadline};
+    struct dark_config c = {.mem = n->mem,
+                            .rng = n->cfg.rng,
+                            .log = n->cfg.log,
+                            .clock = n->cfg.clock,
+                            .network = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN};
+    qudag_err err = dark_new(&n->dark, &c);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    struct node_core core = {
+        .name = "dark", .instance = n->dark, .ops = &ops, .report = report, .free = dark_release};
+    return node_core_add(n, &core, NULL, &n->ix.dark);
+}

@@ -1,0 +1,77 @@
+/* arrows.h - joining, and the arrows between features. */
+#ifndef QUDAG_SRC_NODE_ARROWS_H
+#define QUDAG_SRC_NODE_ARROWS_H
+
+#include "core/identify/identify.h"
+#include "core/transport.h"
+#include "node/node.h"
+#include "node/rules.h"
+
+struct node_boot_state {
+    enum node_phase phase;
+    uint32_t dialled, answered, ended, failures;
+    qudag_err why; /* what a bootstrap peer that answered refused us for */
+    bool lookup_running, started, rejoining;
+    uint32_t rejoin_fails;
+    tstamp failed_at, retry_at, refresh_at, rejoin_at, rejoin_not_before;
+};
+
+/* Descriptors of relays: ours goes out, others' come in (arrow_relays_dht.c). */
+struct node_descs {
+    uint32_t fetching, announces, stored; /* stored: others that took ours last */
+    tstamp announce_at, fetch_at;
+};
+
+/* What happened that concerns higher files; set anywhere, handed on by the drain. */
+enum node_news {
+    NODE_NEWS_RELAYS = 1,    /* a relay's descriptor arrived */
+    NODE_NEWS_PEER = 2,      /* a contact entered the routing table */
+    NODE_NEWS_SILENCE = 4,   /* a link timed out, or a request in the DHT did */
+    NODE_NEWS_ANNOUNCED = 8, /* our descriptor was put; see node_descs.stored */
+    NODE_NEWS_CLOCK = 16,    /* the clock became suspect, or was set */
+    NODE_NEWS_SELF = 32,     /* our addresses or protocols changed */
+};
+
+/* Registers when joining is tried again, and the table refreshed. */
+QUDAG_MUST_USE qudag_err node_boot_init(struct node *n);
+/* |news|: bits of enum node_news. */
+void node_boot_news(struct node *n, unsigned news, tstamp now);
+
+QUDAG_MUST_USE qudag_err node_ping_init(struct node *n);     /* program - ping */
+QUDAG_MUST_USE qudag_err node_links_init(struct node *n);    /* swarm - program, relays */
+QUDAG_MUST_USE qudag_err node_identify_init(struct node *n); /* identify - swarm, DHT, program */
+QUDAG_MUST_USE qudag_err node_dht_init(struct node *n, tstamp now);     /* program - DHT, relays */
+QUDAG_MUST_USE qudag_err node_descs_init(struct node *n);               /* relays - DHT */
+QUDAG_MUST_USE qudag_err node_gateway_init(struct node *n, tstamp now); /* gateway - DHT, dark */
+QUDAG_MUST_USE qudag_err node_dark_init(struct node *n); /* dark - gateway, program */
+extern const struct transport node_circuit_transport;    /* owner: struct node * */
+
+/* Demands the hash of |peer|'s ML-DSA key from now on, if |source| may say so. */
+void node_links_pin(struct node *n, enum node_pin_source source, const struct peer_id *peer,
+                    const uint8_t pq_hash[32]);
+/* What we tell in identify and to the DHT has changed. */
+void node_identify_changed(struct node *n);
+/* Frees what identify said of peers. */
+void node_notes_free(struct node *n);
+/* Publishes again what was published before the restart, now that there are relays. */
+void node_dark_republish(struct node *n);
+/* Own descriptor and dark records are made anew, as their times or addresses are no longer right. */
+void node_descs_anew(struct node *n);
+/* The same for dark records. */
+void node_dark_anew(struct node *n);
+/* From now on the own descriptor is announced and others' are fetched. */
+void node_descs_begin(struct node *n);
+/* Somebody new may be a relay: not worth waiting for the next look while relays are lacking. */
+void node_descs_candidate(struct node *n);
+/* The dark core wants a record, or to have one stored. */
+void node_dark_lookup(struct node *n, const struct act *a, tstamp now);
+
+/* What identify said of a peer. */
+struct node_peer_note {
+    struct list lru;
+    struct peer_id id;
+    char agent[IDENTIFY_TEXT_MAX];
+    char protocols[512];
+};
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * arrows_test.c - what one feature lets another do: pins, addresses, records whose keys are not saved.
+ *
+ * TEST: timeout=120
+ */
+#include "node/testkit_net.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct nt net;
+
+static int setup(void **state)
+{
+    (void)state;
+    nt_init(&net);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    nt_fini(&net);
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (net.node[i].mem.used != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static bool all_ready(struct nt *nt)
+{
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_ended(struct nt *nt)
+{
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (!nt_all_ended(&nt->node[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static qudag_err ask(size_t ix, const struct node_request *r)
+{
+    size_t a = nt_ask(&net.node[ix], r);
+
+    assert_int_not_equal(a, SIZE_MAX);
+    assert_true(nt_run(&net, 120 * NS_PER_S, all_ended));
+    return net.node[ix].ask[a].err;
+}
+
+static void make(size_t ix, bool lab)
+{
+    struct node_config c = nt_config(&net, ix);
+
+    c.lab = lab;
+    assert_int_equal(nt_make(&net, ix, &c), QUDAG_OK);
+    node_start(net.node[ix].node);
+}
+
+static qudag_err connect_to(size_t from, size_t to)
+{
+    struct node_request r = {.kind = NODE_OP_CONNECT};
+
+    multiaddr_quic(&r.addr, &net.node[to].addr, &net.node[to].peer);
+    return ask(from, &r);
+}
+
+/* The link is opened by the peer itself: whoever dials is not the only one to look. */
+static void a_wrong_pin_is_refused_for_links_that_others_open(void **state)
+{
+    uint8_t hash[32], props;
+    (void)state;
+    make(0, true);
+    make(1, true);
+    memset(hash, 7, sizeof hash);
+    swarm_pin(node_swarm(net.node[0].node), &net.node[1].peer, hash);
+    (void)connect_to(1, 0);
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_false(swarm_connected(node_swarm(net.node[0].node), &net.node[1].peer, &props));
+    make(2, true);
+    memcpy(hash, net.node[2].id.pq_hash, sizeof hash); /* the right one is no hindrance */
+    swarm_pin(node_swarm(net.node[0].node), &net.node[2].peer, hash);
+    assert_int_equal(connect_to(2, 0), QUDAG_OK);
+    assert_true(swarm_connected(node_swarm(net.node[0].node), &net.node[2].peer, &props));
+}
+
+static const struct netaddr claimed = {.family = 4, .ip = {10, 99, 0, 9}, .port = 4001};
+
+static bool somebody_dials_it(struct nt *nt)
+{
+    LIST_EACH(it, &nt->wire)
+    {
+        if (netaddr_eq(&LIST_ENTRY(it, struct nt_pkt, node)->to, &claimed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whoever sends us to a private address would have us knock there: not but in a lab. */
+static void addresses_of_no_use_are_not_taken_from_identify(void **state)
+{
+    struct multiaddr ma;
+    (void)state;
+    for (int lab = 0; lab <= 1; lab++) {
+        nt_fini(&net);
+        nt_init(&net);
+        make(0, lab != 0);
+        make(1, true);
+        multiaddr_quic(&ma, &claimed, NULL);
+        node_set_addrs(net.node[1].node, &ma, 1);
+        assert_int_equal(connect_to(1, 0), QUDAG_OK);
+        (void)nt_run(&net, 10 * NS_PER_S, NULL);
+        assert_int_equal(nt_free(&net, 1), 0);
+        node_disconnect(net.node[0].node, &net.node[1].peer);
+        struct node_request r = {.kind = NODE_OP_PING, .peer = net.node[1].peer};
+        assert_int_not_equal(nt_ask(&net.node[0], &r), SIZE_MAX);
+        assert_int_equal(nt_run(&net, 60 * NS_PER_S, somebody_dials_it), lab != 0);
+    }
+}
+
+static void nothing_is_published_when_its_keys_are_not_on_disk(void **state)
+{
+    struct dark_addr addr;
+    struct onion_stats before, after;
+    (void)state;
+    nt_network(&net, 5);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    struct nt_node *t = &net.node[4];
+    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    t->save_err = QUDAG_ESYSTEM;
+    onion_stats_get(node_onion(net.node[4].node), &before);
+    struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
+    assert_int_equal(ask(4, &r), QUDAG_ESYSTEM);
+    onion_stats_get(node_onion(net.node[4].node), &after);
+    assert_int_equal(after.cells_originated, before.cells_originated); /* neither of two records */
+    t->save_err = QUDAG_OK;
+    assert_int_equal(ask(4, &r), QUDAG_OK);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_wrong_pin_is_refused_for_links_that_others_open),
+        T(addresses_of_no_use_are_not_taken_from_identify),
+        T(nothing_is_published_when_its_keys_are_not_on_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,262 @@
+/*
+ * circuits.c - circuits we are client of: relays chosen, built, tried again, given up.
+ *
+ *   start ─ path ─▶ onion_build ─ BUILT ─▶ open ─ use.built ─▶ ... ─ CLOSED ─▶ use.failed
+ *                        ▲          └ CLOSED: the hop is blamed, another path, NODE_CIRCUIT_TRIES times ┘
+ *
+ * What a circuit is for is its node_circuit_use; this file knows none of them.
+ */
+#include "node/internal.h"
+
+#include <string.h>
+
+static qudag_err choose_path(struct node *n, struct node_circuit *c)
+{
+    struct peer_id exclude[1] = {{0}};
+    size_t n_exclude = 0;
+
+    if (c->use->to_service) {
+        exclude[n_exclude++] = c->target.peer;
+    }
+    qudag_err err =
+        relays_path(n->relays, c->relays, c->use->to_service, exclude, n_exclude, n->now, c->path);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    c->n_hops = c->relays;
+    if (c->use->to_service) {
+        c->path[c->n_hops++] = c->target;
+    }
+    node_saved_guard(n);
+    return QUDAG_OK;
+}
+
+static qudag_err build(struct node *n, struct node_circuit *c)
+{
+    qudag_err err = choose_path(n, c);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    struct acts *out = node_begin(n);
+    err = onion_build(n->onion, c->path, c->n_hops, n->now, out, &c->onion);
+    node_end(n, n->ix.onion);
+    return err;
+}
+
+qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use, struct node_op *op,
+                             const struct dark_addr *dark, const struct onion_hop *target,
+                             struct node_circuit **out)
+{
+    struct node_circuit *c = mem_alloc(n->mem, sizeof(*c));
+
+    if (c == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    list_init(&c->waiting);
+    c->use = use;
+    c->relays = op != NULL && op->req.hops != 0 ? op->req.hops : n->cfg.hops;
+    if (op != NULL) {
+        c->op = op->ref;
+    }
+    if (use->to_service) {
+        c->dark = *dark;
+        c->target = *target;
+    }
+    qudag_err err = build(n, c);
+    if (err != QUDAG_OK) {
+        mem_free(n->mem, c);
+        return err;
+    }
+    if (op != NULL) {
+        op->circuit = c;
+    }
+    list_push_back(&n->circuits, &c->node);
+    *out = c;
+    return QUDAG_OK;
+}
+
+static struct node_circuit *by_ref(const struct node *n, struct ref onion)
+{
+    LIST_EACH(it, &n->circuits)
+    {
+        struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        if (ref_eq(c->onion, onion)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+struct node_circuit *node_circuit_to(struct node *n, const struct dark_addr *dark)
+{
+    LIST_EACH(it, &n->circuits)
+    {
+        struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        if (c->use->to_service && memcmp(&c->dark, dark, sizeof(*dark)) == 0) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* Takes it out of the list and off its request; the onion core may still know it. */
+static void detach(struct node *n, struct node_circuit *c)
+{
+    struct node_op *op = slots_get(&n->optab, c->op);
+
+    if (op != NULL && op->circuit == c) {
+        op->circuit = NULL;
+    }
+    list_del(&c->node);
+}
+
+static void circuit_free(struct node *n, struct node_circuit *c)
+{
+    LIST_EACH_SAFE(it, tmp, &c->waiting)
+    {
+        list_del(it);
+    }
+    mem_free(n->mem, c);
+}
+
+void node_circuits_free(struct node *n)
+{
+    LIST_EACH_SAFE(it, tmp, &n->circuits)
+    {
+        struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        detach(n, c);
+        circuit_free(n, c);
+    }
+}
+
+static void close_onion(struct node *n, struct ref onion, tstamp now)
+{
+    onion_close(n->onion, onion, now, node_begin(n));
+    node_end(n, n->ix.onion);
+}
+
+void node_circuit_close_of(struct node *n, struct node_op *op, tstamp now)
+{
+    struct node_circuit *c = op->circuit;
+
+    if (c != NULL) {
+        struct ref onion = c->onion;
+        detach(n, c);
+        circuit_free(n, c);
+        close_onion(n, onion, now);
+    }
+}
+
+static void on_built(struct node *n, const struct act *a, tstamp now)
+{
+    struct node_circuit *c = by_ref(n, a->obj);
+
+    if (c == NULL) { /* given up meanwhile */
+        close_onion(n, a->obj, now);
+        return;
+    }
+    c->open = true;
+    for (size_t i = 0; i < c->n_hops; i++) {
+        relays_worked(n->relays, &c->path[i].peer);
+    }
+    c->use->built(n, c, now); /* |c| may be gone */
+}
+
+static void on_closed(struct node *n, const struct act *a, tstamp now)
+{
+    struct link_ev down = {.type = LINK_DOWN, .link = a->obj, .err = a->err};
+    struct node_circuit *c = by_ref(n, a->obj);
+
+    swarm_link_event(n->swarm, n->circuit_tp, &down, now);
+    if (c == NULL) {
+        return;
+    }
+    if (a->n >= 1 && a->n <= c->n_hops) { /* to blame is the first hop that was not reached */
+        relays_failed(n->relays, &c->path[a->n - 1].peer, now);
+    }
+    if (!c->open && ++c->tries < NODE_CIRCUIT_TRIES && build(n, c) == QUDAG_OK) {
+        return;
+    }
+    detach(n, c); /* first: who asks again meanwhile needs another circuit */
+    c->use->failed(n, c, !c->open && a->err == QUDAG_OK ? QUDAG_ECIRCUIT : a->err, now);
+    circuit_free(n, c);
+}
+
+/* INBOUND and HOP need nothing of us. */
+static void report(struct node *n, const struct act *a, tstamp now)
+{
+    if (a->kind == ONION_UP_BUILT) {
+        on_built(n, a, now);
+    } else if (a->kind == ONION_UP_CLOSED) {
+        on_closed(n, a, now);
+    } else if (a->kind == ONION_UP_EVENT) {
+        swarm_link_event(n->swarm, n->circuit_tp, a->ptr, now);
+    }
+}
+
+static void onion_release(void *onion)
+{
+    onion_free(onion);
+}
+
+static void relays_release(void *relays)
+{
+    relays_free(relays);
+}
+
+static qudag_err make_relays(struct node *n, const struct peer_id *self)
+{
+    static const struct core_ops ops; /* asked, never told: no streams, no clock */
+    struct relays_config r = {.mem = n->mem, .rng = n->cfg.rng, .self = *self, .lab = n->cfg.lab};
+    qudag_err err = relays_new(&n->relays, &r);
+    unsigned ix;
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    struct node_core core = {
+        .name = "relays", .instance = n->relays, .ops = &ops, .free = relays_release};
+    return node_core_add(n, &core, NULL, &ix);
+}
+
+qudag_err node_circuits_init(struct node *n, tstamp now)
+{
+    struct onion_config o = {.mem = n->mem,
+                             .rng = n->cfg.rng,
+                             .log = n->cfg.log,
+                             .relay = n->cfg.relay,
+                             .circuits_max = n->cfg.circuits_max};
+
+    peer_id_from_ed25519(&o.self, n->cfg.identity->ed_pk);
+    memcpy(o.self_pq_hash, n->cfg.identity->pq_hash, sizeof(o.self_pq_hash));
+    qudag_err err = onion_new(&n->onion, &o, now);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    struct node_core core = {.name = "onion",
+                             .instance = n->onion,
+                             .ops = &onion_ops,
+                             .report = report,
+                             .free = onion_release};
+    err = node_core_add(n, &core, ONION_PROTOCOL, &n->ix.onion);
+    return err == QUDAG_OK ? make_relays(n, &o.self) : err;
+}
+
+qudag_err node_circuit_close(struct node *n, struct ref circuit)
+{
+    struct onion_info info;
+
+    if (onion_info_get(n->onion, circuit, &info) != QUDAG_OK) {
+        return QUDAG_ESTALE;
+    }
+    close_onion(n, circuit, n->now);
+    return QUDAG_OK;
+}
+
+const char *node_circuit_purpose(const struct node *n, struct ref circuit)
+{
+    const struct node_circuit *c = by_ref(n, circuit);
+
+    return c != NULL ? c->use->name : "";
+}

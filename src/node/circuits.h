@@ -1,0 +1,51 @@
+/* circuits.h - circuits we are client of. */
+#ifndef QUDAG_SRC_NODE_CIRCUITS_H
+#define QUDAG_SRC_NODE_CIRCUITS_H
+
+#include "node/requests.h"
+
+#define NODE_CIRCUIT_TRIES 5 /* paths tried for one purpose */
+
+/* What a circuit is for.  Functions are called from the drain. */
+struct node_circuit_use {
+    const char *name; /* static, for tools */
+    bool to_service;  /* the last hop is a dark address, not a relay */
+    /* It carries streams now; may drop |c|. */
+    void (*built)(struct node *n, struct node_circuit *c, tstamp now);
+    /* It was not built, or broke; called after |c| was taken apart, with what it held. */
+    void (*failed)(struct node *n, struct node_circuit *c, qudag_err err, tstamp now);
+};
+
+/* A circuit we are client of. */
+struct node_circuit {
+    struct list node; /* in node.circuits */
+    struct ref onion;
+    const struct node_circuit_use *use;
+    bool open;
+    uint8_t tries, relays, n_hops; /* relays: hops but for a service */
+    struct ref op;                 /* who waits for it */
+    struct dark_addr dark;         /* to_service: where it leads ... */
+    struct onion_hop target;       /* ... and its last hop */
+    struct onion_hop path[ONION_HOPS_MAX];
+    struct list waiting; /* node_stream.wait */
+};
+
+/* Makes the cores for circuits: onion and relays. */
+QUDAG_MUST_USE qudag_err node_circuits_init(struct node *n, tstamp now);
+/*
+ * Builds one of as many relays as |op| says, or the configuration; for a service, |target| of |dark|
+ * behind them.  |op|: who waits for it, or NULL.  *out is owned by the list of circuits.  ENOMEM,
+ * ENORELAYS, and what onion_build() says.
+ */
+QUDAG_MUST_USE qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
+                                            struct node_op *op, const struct dark_addr *dark,
+                                            const struct onion_hop *target,
+                                            struct node_circuit **out);
+/* The circuit that leads, or will lead, to |dark|; NULL: none. */
+struct node_circuit *node_circuit_to(struct node *n, const struct dark_addr *dark);
+/* Closes the circuit that serves |op|, if one does. */
+void node_circuit_close_of(struct node *n, struct node_op *op, tstamp now);
+/* Frees all; the onion core still knows them. */
+void node_circuits_free(struct node *n);
+
+#endif

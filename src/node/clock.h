@@ -1,0 +1,39 @@
+/* clock.h - our wall-clock time, and whether others find it wrong. */
+#ifndef QUDAG_SRC_NODE_CLOCK_H
+#define QUDAG_SRC_NODE_CLOCK_H
+
+#include "node/node.h"
+
+/* In what a peer may find our clock wrong, or right. */
+enum node_clock_matter {
+    NODE_CLOCK_LINKS,   /* certificates, when a link is made */
+    NODE_CLOCK_PUTS,    /* what we date and others store */
+    NODE_CLOCK_FETCHES, /* what others date */
+    NODE_CLOCK_MATTERS,
+};
+#define NODE_CLOCK_WITNESSES 16
+#define NODE_CLOCK_MEMORY (1800 * NS_PER_S) /* a witness counts so long */
+#define NODE_CLOCK_JUMP 30                  /* s: set by more, what we dated is made anew */
+
+struct node_clock_jury {
+    uint64_t witness[NODE_CLOCK_WITNESSES]; /* networks; in a lab peers */
+    tstamp seen[NODE_CLOCK_WITNESSES];
+    uint32_t n;
+    uint32_t agreed; /* peers that found it right */
+};
+
+struct node_clock {
+    struct node_clock_jury jury[NODE_CLOCK_MATTERS];
+    bool suspect;
+    bool set; /* by the host, and what we dated is not made anew yet */
+};
+
+/* The calendar at |now|, as we know it; seconds. */
+walltime node_wall(const struct node *n, tstamp now);
+/* Our clock does not fit that of |peer|, which is at |addr| (NULL: not known). */
+void node_clock_witness(struct node *n, enum node_clock_matter what, const struct peer_id *peer,
+                        const struct multiaddr *addr);
+/* |count| peers find it right at present. */
+void node_clock_agreed(struct node *n, enum node_clock_matter what, uint32_t count);
+
+#endif

@@ -1,0 +1,225 @@
+/*
+ * clock_test.c - nodes whose clock is wrong, was wrong, or is set right.
+ *
+ * TEST: timeout=180
+ */
+#include "node/testkit_net.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#define ODD 5 /* the node with the odd clock */
+
+static struct nt net;
+
+static int setup(void **state)
+{
+    (void)state;
+    nt_init(&net);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    nt_fini(&net);
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (net.node[i].mem.used != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static bool all_ready(struct nt *nt)
+{
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool odd_suspects(struct nt *nt)
+{
+    return node_clock_suspect(nt->node[ODD].node);
+}
+
+static bool odd_ended(struct nt *nt)
+{
+    return nt_all_ended(&nt->node[ODD]);
+}
+
+static bool odd_is_known(struct nt *nt)
+{
+    for (size_t i = 0; i < ODD; i++) {
+        if (!relays_has(node_relays(nt->node[i].node), &nt->node[ODD].peer)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void odd_joins(int64_t off)
+{
+    struct node_config c = nt_config(&net, ODD);
+
+    nt_boot(&net, &c, 0);
+    c.clock.base += off;
+    c.relays_min = 4;
+    assert_int_equal(nt_make(&net, ODD, &c), QUDAG_OK);
+    if (net.node[ODD].seq_len > 0) {
+        struct slice seq = {net.node[ODD].seq, net.node[ODD].seq_len};
+        assert_int_equal(node_restore(net.node[ODD].node, "relay-seq", seq, net.now), QUDAG_OK);
+    }
+    node_start(net.node[ODD].node);
+}
+
+static void others(void)
+{
+    nt_network(&net, ODD);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+}
+
+static void right_clocks_are_not_suspected(void **state)
+{
+    (void)state;
+    others();
+    odd_joins(400); /* some minutes are tolerated */
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    (void)nt_run(&net, 600 * NS_PER_S, NULL);
+    for (size_t i = 0; i <= ODD; i++) {
+        assert_false(node_clock_suspect(net.node[i].node));
+        assert_int_equal(net.node[i].clock_told, 0);
+    }
+}
+
+static void a_clock_an_hour_ahead_is_told_and_found_out_once_set(void **state)
+{
+    struct dark_addr addr;
+    (void)state;
+    others();
+    odd_joins(4000);
+    assert_true(nt_run(&net, 60 * NS_PER_S, odd_suspects));
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(net.node[ODD].clock_told, 1);
+    for (size_t i = 0; i < ODD; i++) { /* one against many */
+        assert_false(node_clock_suspect(net.node[i].node));
+    }
+    struct nt_node *t = &net.node[ODD];
+    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
+    size_t a = nt_ask(t, &r);
+    assert_int_not_equal(a, SIZE_MAX);
+    assert_true(nt_run(&net, 120 * NS_PER_S, odd_ended));
+    assert_int_equal(t->ask[a].err, QUDAG_ECLOCK); /* not "a bug in qudag" */
+    assert_false(odd_is_known(&net));
+    /* the time service did its work */
+    node_set_clock(t->node, (struct wallclock){NT_WALL, NT_START}, net.now);
+    assert_true(nt_run(&net, 120 * NS_PER_S, odd_is_known));
+    assert_false(node_clock_suspect(t->node));
+    a = nt_ask(t, &r);
+    assert_true(nt_run(&net, 120 * NS_PER_S, odd_ended));
+    assert_int_equal(t->ask[a].err, QUDAG_OK);
+}
+
+static void a_clock_an_hour_behind_is_told(void **state)
+{
+    (void)state;
+    others();
+    odd_joins(-4000);
+    assert_true(nt_run(&net, 60 * NS_PER_S, odd_suspects));
+    for (size_t i = 0; i < ODD; i++) {
+        assert_false(node_clock_suspect(net.node[i].node));
+    }
+}
+
+/* What was dated wrongly is made anew at once, not when it would have been made next. */
+static void what_was_dated_wrongly_is_made_anew_once_the_clock_is_set(void **state)
+{
+    struct nt_node *t = &net.node[ODD];
+    struct dark_addr addr;
+    uint8_t seq[8];
+    (void)state;
+    others();
+    odd_joins(-500); /* within what is tolerated */
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
+    size_t a = nt_ask(t, &r);
+    assert_true(nt_run(&net, 120 * NS_PER_S, odd_ended));
+    assert_int_equal(t->ask[a].err, QUDAG_OK);
+    (void)nt_run(&net, 600 * NS_PER_S, NULL); /* all is said, and rests */
+    unsigned saves = t->saves, dark_saves = t->dark_saves;
+    memcpy(seq, t->seq, sizeof seq);
+    node_set_clock(t->node, (struct wallclock){NT_WALL - 490, NT_START}, net.now);
+    (void)nt_run(&net, 10 * NS_PER_S, NULL); /* as any clock drifts */
+    assert_int_equal(t->saves, saves);
+    node_set_clock(t->node, (struct wallclock){NT_WALL, NT_START}, net.now);
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_memory_not_equal(seq, t->seq, sizeof seq); /* the descriptor ... */
+    assert_int_equal(t->dark_saves, dark_saves + 1);  /* ... and the dark record */
+}
+
+static void a_clock_a_day_wrong_is_told_by_those_that_refuse_a_link(void **state)
+{
+    (void)state;
+    for (int sign = -1; sign <= 1; sign += 2) {
+        nt_fini(&net);
+        nt_init(&net);
+        nt_network(&net, 3);
+        struct node_config c = nt_config(&net, ODD);
+        for (size_t i = 0; i < 3; i++) {
+            nt_boot(&net, &c, i);
+        }
+        c.clock.base += sign * 25 * 3600;
+        assert_int_equal(nt_make(&net, ODD, &c), QUDAG_OK);
+        node_start(net.node[ODD].node);
+        assert_true(nt_run(&net, 60 * NS_PER_S, odd_suspects));
+    }
+}
+
+/* Ahead at one start and right at the next: the number of its descriptor does not go back. */
+static void a_relay_is_ready_after_its_clock_was_set_back(void **state)
+{
+    (void)state;
+    others();
+    odd_joins(550);
+    assert_true(nt_run(&net, 60 * NS_PER_S, odd_is_known));
+    assert_int_equal(net.node[ODD].seq_len, 8);
+    assert_int_equal(nt_free(&net, ODD), 0);
+    net.node[ODD].phase = NODE_START;
+    odd_joins(0);
+    assert_true(nt_run(&net, 30 * NS_PER_S, all_ready));
+}
+
+static void damaged_numbers_are_refused(void **state)
+{
+    static const uint8_t big[8] = {0x80}, ok[8] = {0};
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    struct node *n = net.node[0].node;
+    assert_int_equal(node_restore(n, "relay-seq", (struct slice){big, 8}, 0), QUDAG_EMALFORMED);
+    assert_int_equal(node_restore(n, "relay-seq", (struct slice){ok, 7}, 0), QUDAG_EMALFORMED);
+    assert_int_equal(node_restore(n, "relay-seq", (struct slice){ok, 8}, 0), QUDAG_OK);
+    assert_int_equal(node_restore(n, "relay-sequence", (struct slice){ok, 8}, 0),
+                     QUDAG_EUNSUPPORTED);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(right_clocks_are_not_suspected),
+        T(a_clock_an_hour_ahead_is_told_and_found_out_once_set),
+        T(a_clock_an_hour_behind_is_told),
+        T(what_was_dated_wrongly_is_made_anew_once_the_clock_is_set),
+        T(a_clock_a_day_wrong_is_told_by_those_that_refuse_a_link),
+        T(a_relay_is_ready_after_its_clock_was_set_back),
+        T(damaged_numbers_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

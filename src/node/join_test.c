@@ -1,0 +1,159 @@
+/*
+ * join_test.c - lists of bootstrap peers as they are in the field: one list for all machines, dead addresses.
+ *
+ * TEST: timeout=120
+ */
+#include "node/testkit_net.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct nt net;
+
+static int setup(void **state)
+{
+    (void)state;
+    nt_init(&net);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    nt_fini(&net);
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (net.node[i].mem.used != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static bool all_ready(struct nt *nt)
+{
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void start(size_t ix, struct node_config *c)
+{
+    assert_int_equal(nt_make(&net, ix, c), QUDAG_OK);
+    node_start(net.node[ix].node);
+}
+
+/* Nodes 1 .. 5 join through node 0, which has |c|, and need each other as relays to be ready. */
+static void others_join(struct node_config *c)
+{
+    c->relays_min = 4;
+    start(0, c);
+    for (size_t i = 1; i <= 5; i++) {
+        struct node_config o = nt_config(&net, i);
+        nt_boot(&net, &o, 0);
+        o.relays_min = 5; /* node 0 as well */
+        start(i, &o);
+    }
+}
+
+static void who_finds_only_itself_in_the_list_is_the_first(void **state)
+{
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    nt_boot(&net, &c, 0);
+    nt_boot(&net, &c, 0);
+    start(0, &c);
+    assert_int_equal(net.node[0].phase, NODE_READY);
+    assert_int_equal(net.node[0].failures, 0);
+}
+
+static void the_own_address_without_id_is_known_too(void **state)
+{
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    nt_identity(&net, 0);
+    multiaddr_quic(&c.boot[c.n_boot++].addr, &net.node[0].addr, NULL);
+    start(0, &c);
+    assert_int_equal(net.node[0].phase, NODE_READY);
+}
+
+static void one_list_for_all_machines_serves(void **state)
+{
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    nt_boot(&net, &c, 0);
+    others_join(&c);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+}
+
+static void a_dead_list_does_not_matter_when_others_join_through_us(void **state)
+{
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    nt_boot(&net, &c, 7); /* never there */
+    others_join(&c);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+}
+
+static void who_failed_long_ago_goes_on_when_others_come(void **state)
+{
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    nt_boot(&net, &c, 7);
+    start(0, &c);
+    (void)nt_run(&net, 900 * NS_PER_S, NULL);
+    assert_int_equal(net.node[0].phase, NODE_FAILED);
+    unsigned failures = net.node[0].failures;
+    struct node_config o = nt_config(&net, 1);
+    nt_boot(&net, &o, 0);
+    start(1, &o);
+    assert_true(nt_run(&net, 20 * NS_PER_S, all_ready)); /* far below its pause */
+    assert_int_equal(net.node[0].failures, failures);
+}
+
+static void addresses_that_change_bring_the_next_attempt_near(void **state)
+{
+    struct multiaddr ma;
+    (void)state;
+    struct node_config c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    start(1, &c);
+    (void)nt_run(&net, 1500 * NS_PER_S, NULL);
+    assert_int_equal(net.node[1].phase, NODE_FAILED); /* its pause is minutes long now */
+    nt_network(&net, 1);
+    multiaddr_quic(&ma, &net.node[1].addr, NULL);
+    node_set_addrs(net.node[1].node, &ma, 1);
+    assert_true(nt_run(&net, 10 * NS_PER_S, all_ready));
+}
+
+static void too_few_relays_for_a_circuit_are_told(void **state)
+{
+    struct node_status st;
+    (void)state;
+    nt_network(&net, 4);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    node_status_get(net.node[0].node, &st);
+    assert_int_equal(st.phase, NODE_READY);
+    assert_int_equal(st.relays, 3);
+    assert_int_equal(st.relays_needed, 4); /* three hops, and a service that is none of them */
+    assert_false(st.clock_suspect);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(who_finds_only_itself_in_the_list_is_the_first),
+        T(the_own_address_without_id_is_known_too),
+        T(one_list_for_all_machines_serves),
+        T(a_dead_list_does_not_matter_when_others_join_through_us),
+        T(who_failed_long_ago_goes_on_when_others_come),
+        T(addresses_that_change_bring_the_next_attempt_near),
+        T(too_few_relays_for_a_circuit_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

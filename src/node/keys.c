@@ -1,0 +1,63 @@
+/* keys.c - onion keys: by which key circuits end at us, and as what. */
+#include "node/internal.h"
+
+#include "crypto/kex.h"
+
+#include <string.h>
+
+qudag_err node_keys_take_relay(struct node *n, struct onion_key *key, struct mlkem_key *dk)
+{
+    onion_key_id(key->key_id, key->x, key->k);
+    qudag_err err = onion_key_add(n->onion, key, dk);
+    if (err != QUDAG_OK) {
+        mlkem768_free(dk);
+        return err;
+    }
+    memcpy(n->onion_x, key->x, sizeof(n->onion_x));
+    memcpy(n->onion_k, key->k, sizeof(n->onion_k));
+    memcpy(n->onion_id, key->key_id, sizeof(n->onion_id));
+    n->has_onion_key = true;
+    return QUDAG_OK;
+}
+
+static uint64_t tag_of(const struct dark_addr *a)
+{
+    uint64_t tag;
+
+    memcpy(&tag, a->ed_pk, sizeof(tag));
+    return tag == 0 ? 1 : tag;
+}
+
+const char *node_keys_tag_text(struct node *n, uint64_t tag, char text[DARK_TEXT_MAX])
+{
+    size_t it = 0;
+    const struct dark_keys *k;
+    bool published;
+    walltime until;
+
+    while (tag != 0 && dark_own_next(n->dark, &it, &k, &published, &until)) {
+        if (tag_of(&k->addr) == tag) {
+            (void)dark_addr_text(text, &k->addr);
+            return text;
+        }
+    }
+    return NULL;
+}
+
+qudag_err node_keys_listen(struct node *n, const struct dark_keys *k)
+{
+    struct onion_key key = {.x_sk = k->onion_x_sk, .service = true, .tag = tag_of(&k->addr)};
+    struct mlkem_key *dk = NULL;
+    qudag_err err = mlkem768_load(&dk, key.k, &k->onion_k_seed);
+
+    if (err == QUDAG_OK) {
+        memcpy(key.x, k->onion_x, sizeof(key.x));
+        memcpy(key.key_id, k->key_id, sizeof(key.key_id));
+        err = onion_key_add(n->onion, &key, dk);
+        if (err != QUDAG_OK) {
+            mlkem768_free(dk);
+        }
+    }
+    wipe(&key, sizeof(key));
+    return err;
+}

@@ -1,0 +1,88 @@
+/*
+ * request_table.h - how each kind of request begins, is canceled and ends; read by request_table.c only.
+ *
+ * Each function is described where struct node_op_type is (requests.h) and lies in the file of its arrow.
+ */
+#ifndef QUDAG_SRC_NODE_REQUEST_TABLE_H
+#define QUDAG_SRC_NODE_REQUEST_TABLE_H
+
+#include "node/internal.h"
+
+/* Begin: QUDAG_OK, or why it ends at once. */
+#define NODE_BEGIN(name)                                                                           \
+    QUDAG_MUST_USE qudag_err name(struct node *n, struct node_op *op, tstamp now)
+/* A kind that nobody may ask for: EINVAL. */
+NODE_BEGIN(node_begin_nothing);
+/* Pings req.peer; result: rtt. */
+NODE_BEGIN(node_begin_ping);
+/* Dials req.addr, with its hash when has_pq. */
+NODE_BEGIN(node_begin_connect);
+/* Stores key and value in the DHT; result: count, peers. */
+NODE_BEGIN(node_begin_put);
+/* Reads key; result: value, peers. */
+NODE_BEGIN(node_begin_get);
+/* The closest nodes to key; result: peers. */
+NODE_BEGIN(node_begin_closest);
+/* Addresses of req.peer, noted for dialling; result: peers. */
+NODE_BEGIN(node_begin_find_peer);
+/* Says that we provide key. */
+NODE_BEGIN(node_begin_provide);
+/* Who provides key; result: peers. */
+NODE_BEGIN(node_begin_providers);
+/* Fills the routing table, joining and later. */
+NODE_BEGIN(node_begin_refresh);
+/* No longer republishes key; ENOTFOUND: it did not. */
+NODE_BEGIN(node_begin_unpublish);
+/* Offers req.peer at req.addr to the routing table. */
+NODE_BEGIN(node_begin_add_peer);
+/* Stores our own relay descriptor (value) under key. */
+NODE_BEGIN(node_begin_announce);
+/* Reads the relay descriptor of req.peer under key. */
+NODE_BEGIN(node_begin_fetch);
+/* Reads key for the far end of a circuit, masked as the rules say. */
+NODE_BEGIN(node_begin_serve_get);
+/* The same for storing. */
+NODE_BEGIN(node_begin_serve_put);
+/* Builds a circuit of req.hops relays; result: circuit, hops. */
+NODE_BEGIN(node_begin_circuit);
+/* Builds the circuit a dark record is read or stored through. */
+NODE_BEGIN(node_begin_lookup);
+/* Publishes req.dark from now on; result: count. */
+NODE_BEGIN(node_begin_dark_publish);
+/* Where req.dark leads; result: target, cached. */
+NODE_BEGIN(node_begin_dark_resolve);
+/* Withdraws req.dark, lets nobody in by it, forgets its keys. */
+NODE_BEGIN(node_begin_dark_forget);
+/* As dark_resolve, for streams that wait. */
+NODE_BEGIN(node_begin_stream_resolve);
+
+/* Cancel: |op| ends now, or by the report this brings about. */
+#define NODE_CANCEL(name) void name(struct node *n, struct node_op *op, tstamp now)
+/* Ends by the report that it was canceled. */
+NODE_CANCEL(node_cancel_dht);
+/* Closes what was built so far and ends. */
+NODE_CANCEL(node_cancel_circuit);
+/* The program hears of the end; publishing or forgetting goes on. */
+NODE_CANCEL(node_cancel_dark);
+
+/* Finish: tells who waits; |op| is freed, or queued again. |res| is never NULL. */
+#define NODE_FINISH(name)                                                                          \
+    void name(struct node *n, struct node_op *op, qudag_err err, const struct node_result *res)
+/* Nobody waits. */
+NODE_FINISH(node_finish_nobody);
+/* Joining, or rejoining, goes on. */
+NODE_FINISH(node_finish_boot_dial);
+/* Joining goes on, or the table was refreshed. */
+NODE_FINISH(node_finish_boot_lookup);
+/* How many hold our descriptor; when it is announced next. */
+NODE_FINISH(node_finish_announce);
+/* The descriptor goes to the relays, its key to the pins. */
+NODE_FINISH(node_finish_fetch);
+/* The gateway answers the circuit. */
+NODE_FINISH(node_finish_serve);
+/* The dark core hears, or another circuit is tried. */
+NODE_FINISH(node_finish_lookup);
+/* A circuit is built for the streams, or they fail. */
+NODE_FINISH(node_finish_stream_resolve);
+
+#endif

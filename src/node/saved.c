@@ -1,0 +1,345 @@
+/*
+ * saved.c - everything that outlives the process: names, forms, writing and taking back.
+ *
+ *   hooks.save     guard            peer id
+ *                  onion-key        X25519 secret and ML-KEM seed of the relay
+ *                  relay-seq        u64, of the last relay descriptor
+ *                  dark-NAME        keys of a dark address
+ *                  pub-NAME         its text, while it is to be published again after a restart
+ *   hooks.persist  records and contacts of the DHT
+ */
+#include "node/internal.h"
+
+#include "base/rd.h"
+#include "base/wr.h"
+#include "crypto/kex.h"
+
+#include <string.h>
+
+#define DARK_PREFIX "dark-"
+#define PUBLISHED_PREFIX "pub-"
+#define NAME_MAX_LEN (sizeof(DARK_PREFIX) + 32)
+#define ONION_KEY_FILE_LEN (X25519_LEN + MLKEM768_SEED_LEN)
+#define SEQ_FILE_LEN 8
+#define ANCHORS_FIRST (10 * NS_PER_S) /* after the start */
+#define ANCHORS_EVERY (300 * NS_PER_S)
+
+static qudag_err save(struct node *n, const char *name, struct slice bytes)
+{
+    qudag_err err = n->hooks.save != NULL ? n->hooks.save(n->hooks.ctx, name, bytes) : QUDAG_OK;
+
+    if (err != QUDAG_OK) {
+        char kind[8] = {0}; /* what follows a "-" may be of a dark address */
+        size_t len = strcspn(name, "-");
+        memcpy(kind, name, len < sizeof(kind) ? len : sizeof(kind) - 1);
+        log_event(&n->cfg.log, LOG_ERROR, "node.save_failed", LOG_STR("kind", kind), LOG_ERR(err));
+    }
+    return err;
+}
+
+/* ---- the relay ---- */
+
+void node_saved_guard(struct node *n)
+{
+    struct peer_id guard;
+
+    if (relays_guard(n->relays, &guard) && !peer_id_eq(&guard, &n->guard_saved) &&
+        save(n, "guard", peer_id_slice(&guard)) == QUDAG_OK) {
+        n->guard_saved = guard;
+    }
+}
+
+static qudag_err guard_restore(struct node *n, struct slice bytes)
+{
+    struct peer_id guard;
+
+    if (peer_id_from_bytes(&guard, bytes) != QUDAG_OK) {
+        return QUDAG_EMALFORMED;
+    }
+    relays_guard_set(n->relays, &guard);
+    n->guard_saved = guard;
+    return QUDAG_OK;
+}
+
+static qudag_err onion_key_restore(struct node *n, struct slice file)
+{
+    struct onion_key key = {.tag = 0};
+    struct secret_mlkem768 seed;
+    struct mlkem_key *dk = NULL;
+
+    if (file.len != ONION_KEY_FILE_LEN) {
+        return QUDAG_EMALFORMED;
+    }
+    if (!n->cfg.relay || n->has_onion_key) {
+        return QUDAG_OK;
+    }
+    memcpy(key.x_sk.b, file.base, X25519_LEN);
+    memcpy(seed.seed, file.base + X25519_LEN, MLKEM768_SEED_LEN);
+    qudag_err err = x25519_public(key.x, &key.x_sk);
+    if (err == QUDAG_OK) {
+        err = mlkem768_load(&dk, key.k, &seed);
+    }
+    if (err == QUDAG_OK) {
+        err = node_keys_take_relay(n, &key, dk);
+    }
+    wipe(&key, sizeof(key));
+    wipe(&seed, sizeof(seed));
+    return err;
+}
+
+qudag_err node_saved_make_onion_key(struct node *n)
+{
+    struct onion_key key = {.tag = 0};
+    struct secret_mlkem768 seed;
+    struct mlkem_key *dk = NULL;
+    uint8_t file[ONION_KEY_FILE_LEN];
+    qudag_err err = x25519_keypair(&key.x_sk, key.x, &n->cfg.rng);
+
+    if (err == QUDAG_OK) {
+        err = mlkem768_keygen(&dk, key.k, &seed, &n->cfg.rng);
+    }
+    if (err == QUDAG_OK) {
+        memcpy(file, key.x_sk.b, X25519_LEN);
+        memcpy(file + X25519_LEN, seed.seed, MLKEM768_SEED_LEN);
+        err = save(n, "onion-key", (struct slice){file, sizeof(file)});
+    }
+    if (err == QUDAG_OK) {
+        err = node_keys_take_relay(n, &key, dk);
+    } else {
+        mlkem768_free(dk);
+    }
+    wipe(&key, sizeof(key));
+    wipe(&seed, sizeof(seed));
+    wipe(file, sizeof(file));
+    return err;
+}
+
+/*
+ * Without room on disk the descriptor leaves all the same: then only a clock that goes back over a restart
+ * could make the number go back, and that it was not saved is in the log.
+ */
+void node_saved_desc_seq(struct node *n)
+{
+    uint8_t bytes[SEQ_FILE_LEN];
+    struct wr w = wr_init(bytes, sizeof(bytes));
+
+    wr_u64(&w, n->desc_seq);
+    (void)(save(n, "relay-seq", (struct slice){bytes, sizeof(bytes)}) == QUDAG_OK);
+}
+
+static qudag_err desc_seq_restore(struct node *n, struct slice bytes)
+{
+    struct rd r = rd_init(bytes);
+    uint64_t seq = rd_u64(&r);
+
+    if (!rd_done(&r) || seq > INT64_MAX) {
+        return QUDAG_EMALFORMED;
+    }
+    n->desc_seq = seq;
+    return QUDAG_OK;
+}
+
+/* ---- dark addresses ---- */
+
+/* File names come from the address: 24 characters of its text are enough to tell it. */
+static void file_name(char name[NAME_MAX_LEN], const char *prefix, const struct dark_addr *a)
+{
+    char text[DARK_TEXT_MAX];
+    size_t len = strlen(prefix);
+
+    (void)dark_addr_text(text, a);
+    memcpy(name, prefix, len);
+    memcpy(name + len, text + 8, 24); /* behind version and network, which are equal for all */
+    name[len + 24] = '\0';
+}
+
+qudag_err node_saved_dark_keys(struct node *n, const struct dark_keys *k)
+{
+    uint8_t file[DARK_SECRET_LEN];
+    char name[NAME_MAX_LEN];
+
+    dark_keys_save(k, file);
+    file_name(name, DARK_PREFIX, &k->addr);
+    qudag_err err = save(n, name, (struct slice){file, sizeof(file)});
+    wipe(file, sizeof(file));
+    return err;
+}
+
+void node_saved_forget_dark_keys(struct node *n, const struct dark_addr *a)
+{
+    char name[NAME_MAX_LEN];
+
+    file_name(name, DARK_PREFIX, a);
+    (void)(save(n, name, (struct slice){NULL, 0}) == QUDAG_OK);
+    node_saved_published(n, a, false);
+}
+
+void node_saved_published(struct node *n, const struct dark_addr *a, bool on)
+{
+    char name[NAME_MAX_LEN], text[DARK_TEXT_MAX];
+
+    file_name(name, PUBLISHED_PREFIX, a);
+    size_t len = dark_addr_text(text, a);
+    struct slice bytes = {(const uint8_t *)text, on ? len : 0};
+    (void)(save(n, name, bytes) == QUDAG_OK);
+}
+
+static qudag_err dark_restore(struct node *n, struct slice bytes)
+{
+    struct dark_keys k;
+    qudag_err err = dark_keys_load(&k, bytes);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if ((err = node_keys_listen(n, &k)) == QUDAG_OK) {
+        err = dark_own(n->dark, &k);
+    }
+    dark_keys_fini(&k);
+    return err;
+}
+
+static qudag_err published_restore(struct node *n, struct slice bytes)
+{
+    struct dark_addr a;
+    char text[DARK_TEXT_MAX] = {0};
+
+    if (bytes.len == 0 || bytes.len >= sizeof(text)) {
+        return QUDAG_EMALFORMED;
+    }
+    memcpy(text, bytes.base, bytes.len);
+    qudag_err err = dark_addr_parse(&a, text);
+    if (err == QUDAG_OK && n->n_republish < DARK_ADDRS_MAX) {
+        n->republish[n->n_republish++] = a;
+    }
+    return err;
+}
+
+qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tstamp now)
+{
+    static const struct {
+        const char *name;
+        bool prefix;
+        qudag_err (*restore)(struct node *n, struct slice bytes);
+    } items[] = {
+        {"guard", false, guard_restore},
+        {"onion-key", false, onion_key_restore},
+        {"relay-seq", false, desc_seq_restore},
+        {DARK_PREFIX, true, dark_restore},
+        {PUBLISHED_PREFIX, true, published_restore},
+    };
+    (void)now;
+
+    if (n->boot.started) {
+        return QUDAG_ESTATE;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(items); i++) {
+        if (items[i].prefix ? strncmp(name, items[i].name, strlen(items[i].name)) == 0
+                            : strcmp(name, items[i].name) == 0) {
+            return items[i].restore(n, bytes);
+        }
+    }
+    return QUDAG_EUNSUPPORTED;
+}
+
+/* ---- the DHT ---- */
+
+void node_saved_dht(struct node *n, tstamp now)
+{
+    struct kad_change c;
+
+    while (n->cfg.persist && n->hooks.persist != NULL && kad_change_next(n->kad, &c, now)) {
+        if (n->hooks.persist(n->hooks.ctx, c.kind, c.hash, c.bytes) != QUDAG_OK) {
+            kad_read_only(n->kad, true);
+        }
+    }
+}
+
+/* What the table holds now is persisted for the next start; an empty table is not worth it. */
+void node_saved_anchors(struct node *n, tstamp now)
+{
+    static const uint8_t none[SHA256_LEN];
+    struct kad_stats st;
+
+    n->anchors_at = tstamp_after(now, ANCHORS_EVERY);
+    kad_stats_get(n->kad, &st);
+    uint8_t *buf = st.table > 0 ? mem_alloc(n->mem, KAD_ANCHORS_BYTES) : NULL;
+    if (buf != NULL) {
+        size_t len = kad_anchors(n->kad, buf, KAD_ANCHORS_BYTES);
+        if (n->hooks.persist != NULL) {
+            (void)n->hooks.persist(n->hooks.ctx, KAD_PERSIST_ANCHORS, none,
+                                   (struct slice){buf, len});
+        }
+        mem_free(n->mem, buf);
+    }
+}
+
+/* A few of them, drawn: those that were there first are everybody's. */
+static qudag_err anchors_restore(struct node *n, struct slice bytes)
+{
+    struct kad_peer_info *info = mem_alloc(n->mem, sizeof(*info));
+    uint32_t seen = 0;
+
+    if (info == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    n->n_anchors = 0;
+    for (size_t at = 0; kad_anchor_next(bytes, &at, info);) {
+        if (info->n_addrs == 0 || !node_rule_addr(&info->addr[0], n->cfg.lab)) {
+            continue;
+        }
+        uint32_t ix = seen < NODE_ANCHOR_DIALS ? seen : (uint32_t)rng_below(&n->cfg.rng, seen + 1);
+        seen++;
+        if (ix < NODE_ANCHOR_DIALS) {
+            struct netaddr a;
+            (void)multiaddr_to_netaddr(&info->addr[0], &a);
+            multiaddr_quic(&n->anchor[ix], &a, &info->id);
+            n->n_anchors = seen < NODE_ANCHOR_DIALS ? seen : NODE_ANCHOR_DIALS;
+        }
+    }
+    mem_free(n->mem, info);
+    return QUDAG_OK;
+}
+
+qudag_err node_dht_restore(struct node *n, enum kad_persist_kind kind, const uint8_t *hash,
+                           struct slice bytes, tstamp now)
+{
+    n->now = now;
+    return kind == KAD_PERSIST_ANCHORS ? anchors_restore(n, bytes)
+                                       : kad_restore(n->kad, kind, hash, bytes, now);
+}
+
+void node_persist_room(struct node *n, bool room, bool anew, tstamp now)
+{
+    kad_read_only(n->kad, !room);
+    if (anew) {
+        kad_change_all(n->kad);
+        node_saved_dht(n, now);
+        node_saved_anchors(n, now);
+    }
+}
+
+/* ---- when ---- */
+
+static void saved_tick(void *node, tstamp now, struct acts *out)
+{
+    (void)out;
+    node_saved_anchors(node, now);
+}
+
+static tstamp saved_deadline(const void *node)
+{
+    const struct node *n = node;
+
+    return n->anchors_at;
+}
+
+qudag_err node_saved_init(struct node *n, tstamp now)
+{
+    static const struct core_ops ops = {.tick = saved_tick, .deadline = saved_deadline};
+    struct node_core core = {.name = "anchors", .instance = n, .ops = &ops};
+    unsigned ix;
+
+    n->anchors_at = n->cfg.persist ? tstamp_after(now, ANCHORS_FIRST) : TSTAMP_NEVER;
+    return node_core_add(n, &core, NULL, &ix);
+}

@@ -1,0 +1,34 @@
+/* saved.h - onion keys, and everything that outlives the process. */
+#ifndef QUDAG_SRC_NODE_SAVED_H
+#define QUDAG_SRC_NODE_SAVED_H
+
+#include "node/node.h"
+
+/* The relay's key becomes the one others name in CREATE; |dk| is taken over or freed. */
+QUDAG_MUST_USE qudag_err node_keys_take_relay(struct node *n, struct onion_key *key,
+                                              struct mlkem_key *dk);
+/* Lets circuits end at us by the onion key of a dark address. */
+QUDAG_MUST_USE qudag_err node_keys_listen(struct node *n, const struct dark_keys *k);
+/* The text of the own address whose tag that is, in |text|; NULL: none. */
+const char *node_keys_tag_text(struct node *n, uint64_t tag, char text[DARK_TEXT_MAX]);
+
+/* Registers when anchors are persisted. */
+QUDAG_MUST_USE qudag_err node_saved_init(struct node *n, tstamp now);
+/* A new onion key of the relay, saved so that descriptors handed out stay good over a restart. */
+QUDAG_MUST_USE qudag_err node_saved_make_onion_key(struct node *n);
+/* Saves the keys of a dark address, with the number of its last record; what hooks.save says. */
+QUDAG_MUST_USE qudag_err node_saved_dark_keys(struct node *n, const struct dark_keys *k);
+/* Removes them, and the note that the address is to be published. */
+void node_saved_forget_dark_keys(struct node *n, const struct dark_addr *a);
+/* Whether |a| is to be published again after a restart. */
+void node_saved_published(struct node *n, const struct dark_addr *a, bool on);
+/* The entry guard, when it is another than the saved one. */
+void node_saved_guard(struct node *n);
+/* node.desc_seq, before a descriptor with it leaves. */
+void node_saved_desc_seq(struct node *n);
+/* What changed in the DHT goes to hooks.persist: before anything that tells of it can leave. */
+void node_saved_dht(struct node *n, tstamp now);
+/* Some contacts of the routing table, to begin with at the next start. */
+void node_saved_anchors(struct node *n, tstamp now);
+
+#endif

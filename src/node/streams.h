@@ -1,0 +1,45 @@
+/* streams.h - streams of the program, as arrows see them. */
+#ifndef QUDAG_SRC_NODE_STREAMS_H
+#define QUDAG_SRC_NODE_STREAMS_H
+
+#include "base/dyn.h"
+#include "base/list.h"
+#include "node/node.h"
+
+struct node_stream {
+    struct list wait; /* in circuit.waiting, or node.resolving */
+    struct list todo; /* in node.todo, while the drain has something to do for it */
+    struct ref ref, strm;
+    const char *proto;
+    struct dark_addr dark;
+    struct ref on; /* circuit it shall be opened on */
+    struct peer_id to;
+    uint32_t queued;
+    struct dyn early; /* written before the stream was open */
+    void *user;       /* the program's */
+    qudag_err why;    /* dropped: what the peer is told */
+    size_t credit;    /* bytes consumed, not returned as credit yet */
+    bool open_due, opened, want_writable;
+    bool fin_in, fin_out; /* fin_out: asked for; with fin_done also sent */
+    bool fin_done, dropped, inbound;
+};
+
+/* Registers the core whose streams are the program's. */
+QUDAG_MUST_USE qudag_err node_streams_init(struct node *n);
+/* A stream for |proto|, to be opened or freed by the caller.  EINVAL, ESTATE, ELIMIT. */
+QUDAG_MUST_USE qudag_err node_stream_prepare(struct node *n, const char *proto,
+                                             struct node_stream **out);
+/* Frees one the program never heard of. */
+void node_stream_free(struct node *n, struct node_stream *a);
+/* Opens it in the next drain: on |circuit|, or to its peer when that names none. */
+void node_stream_open_now(struct node *n, struct node_stream *a, struct ref circuit);
+/* It is over: the program hears so once, and |a| is freed. */
+void node_stream_closed(struct node *n, struct node_stream *a, qudag_err why);
+/* Closes all in |from|, and none that the program opens meanwhile. */
+void node_streams_close_list(struct node *n, struct list *from, qudag_err why);
+/* Does what the program asked for, as far as there is room for actions. */
+void node_streams_flush(struct node *n);
+/* Closes all with QUDAG_ECANCELED. */
+void node_streams_free(struct node *n);
+
+#endif
