@@ -50,12 +50,12 @@ static inline qudag_slice slice_out(struct slice s)
 
 static inline uint64_t ref_out(struct ref r)
 {
-    return (uint64_t)r.gen << 32 | r.slot;
+    return ref_to_u64(r);
 }
 
 static inline struct ref ref_in(uint64_t id)
 {
-    return (struct ref){.slot = (uint32_t)id, .gen = (uint32_t)(id >> 32)};
+    return ref_from_u64(id);
 }
 
 void peer_out(qudag_peer_id *out, const struct peer_id *p);

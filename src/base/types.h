@@ -31,17 +31,6 @@ static inline bool ref_eq(struct ref a, struct ref b)
     return a.slot == b.slot && a.gen == b.gen;
 }
 
-/* As one word: a cookie, or the key of a map.  word_ref(ref_word(r)) is r. */
-static inline uint64_t ref_word(struct ref r)
-{
-    return (uint64_t)r.gen << 32 | r.slot;
-}
-
-static inline struct ref word_ref(uint64_t w)
-{
-    return (struct ref){.slot = (uint32_t)w, .gen = (uint32_t)(w >> 32)};
-}
-
 static inline bool ref_none(struct ref a)
 {
     return a.gen == 0;

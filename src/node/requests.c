@@ -21,7 +21,7 @@ static bool program_waits(const struct node *n, const struct node_op *op)
 
 struct node_op *node_op_get(struct node *n, uint64_t cookie)
 {
-    return slots_get(&n->optab, word_ref(cookie));
+    return slots_get(&n->optab, ref_from_u64(cookie));
 }
 
 struct node_op *node_op_new(struct node *n, const struct node_request *r)

@@ -40,7 +40,7 @@ extern const struct node_op_type node_op_types[NODE_OP_KINDS];
 /* What a core is to give back with its answer. */
 static inline uint64_t node_op_cookie(const struct node_op *op)
 {
-    return ref_word(op->ref);
+    return ref_to_u64(op->ref);
 }
 
 /* Queues a request of the node's own; key and value are copied.  NULL: no memory, or too many. */

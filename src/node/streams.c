@@ -141,7 +141,7 @@ static void flush_one(struct node *n, struct node_stream *a)
     bool fin = a->fin_out && a->opened && !a->fin_done;
 
     if (a->open_due) {
-        acts_open(out, &a->to, ref_word(a->ref), 0)->obj = a->on;
+        acts_open(out, &a->to, ref_to_u64(a->ref), 0)->obj = a->on;
     }
     if (a->opened && a->early.len > 0) {
         acts_write(out, a->strm, a->early.p, a->early.len);
@@ -200,7 +200,7 @@ void node_streams_flush(struct node *n)
 
 static void on_open(struct node *n, const struct ev *ev)
 {
-    struct node_stream *a = ev->inbound ? new_stream(n) : get(n, word_ref(ev->cookie));
+    struct node_stream *a = ev->inbound ? new_stream(n) : get(n, ref_from_u64(ev->cookie));
 
     if (a == NULL) { /* no memory, or given up meanwhile */
         acts_reset(&n->acts, ev->strm, QUDAG_ECANCELED);
@@ -246,7 +246,7 @@ static void on_open(struct node *n, const struct ev *ev)
 
 static void on_fail(struct node *n, const struct ev *ev)
 {
-    struct node_stream *a = get(n, word_ref(ev->cookie));
+    struct node_stream *a = get(n, ref_from_u64(ev->cookie));
 
     if (a != NULL && !a->opened) {
         node_stream_closed(n, a, ev->err);
@@ -307,7 +307,7 @@ static void stream_event(void *core, const struct ev *ev, tstamp now, struct act
 
 static const char *open_proto(struct node *n, const struct act *open)
 {
-    const struct node_stream *a = get(n, word_ref(open->cookie));
+    const struct node_stream *a = get(n, ref_from_u64(open->cookie));
 
     return a != NULL ? a->proto : NULL;
 }

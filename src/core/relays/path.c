@@ -25,7 +25,7 @@
 
 /* One path being chosen. */
 struct choice {
-    const struct relay *hop[ONION_HOPS_MAX]; /* NULL: not chosen yet */
+    const struct relays_entry *hop[ONION_HOPS_MAX]; /* NULL: not chosen yet */
     size_t n;
     bool any_last; /* the last hop need not be an exit */
     bool failed_too;
@@ -37,7 +37,7 @@ struct choice {
 
 /* --- rules ---------------------------------------------------------------------------------- */
 
-void relay_nets(struct relay *x)
+void relays_nets(struct relays_entry *x)
 {
     x->n_nets = 0;
     for (uint8_t i = 0; i < x->hop.n_addrs; i++) {
@@ -45,13 +45,13 @@ void relay_nets(struct relay *x)
         if (!multiaddr_to_netaddr(&x->hop.addr[i], &a) || (a.family != 4 && a.family != 6)) {
             continue;
         }
-        struct relay_net *net = &x->net[x->n_nets++];
-        *net = (struct relay_net){.family = a.family};
+        struct relays_net *net = &x->net[x->n_nets++];
+        *net = (struct relays_net){.family = a.family};
         memcpy(net->b, a.ip, a.family == 4 ? 2 : 4);
     }
 }
 
-static bool nets_overlap(const struct relay *a, const struct relay *b)
+static bool nets_overlap(const struct relays_entry *a, const struct relays_entry *b)
 {
     for (uint8_t i = 0; i < a->n_nets; i++) {
         for (uint8_t k = 0; k < b->n_nets; k++) {
@@ -64,14 +64,15 @@ static bool nets_overlap(const struct relay *a, const struct relay *b)
     return false;
 }
 
-static bool family_shared(const struct relay *a, const struct relay *b)
+static bool family_shared(const struct relays_entry *a, const struct relays_entry *b)
 {
     return !ct_is_zero(a->family, sizeof a->family) &&
            memcmp(a->family, b->family, sizeof a->family) == 0;
 }
 
 /* Whether |a| and |b| may be in one path. */
-static bool compatible(const struct relays *r, const struct relay *a, const struct relay *b)
+static bool compatible(const struct relays *r, const struct relays_entry *a,
+                       const struct relays_entry *b)
 {
     return a != b && !family_shared(a, b) && (r->cfg.lab || !nets_overlap(a, b));
 }
@@ -87,7 +88,7 @@ static bool excluded(const struct choice *c, const struct peer_id *peer)
 }
 
 /* Whether |x| may be in any path now; outside a lab a relay must say where it is, and not be one. */
-static bool usable(const struct relays *r, const struct choice *c, const struct relay *x)
+static bool usable(const struct relays *r, const struct choice *c, const struct relays_entry *x)
 {
     if (!r->cfg.lab && ((x->flags & RELAY_FLAG_LAB) != 0 || x->n_nets == 0)) {
         return false;
@@ -96,7 +97,8 @@ static bool usable(const struct relays *r, const struct choice *c, const struct 
 }
 
 /* Whether |x| may be hop |at| beside those chosen already. */
-static bool fits(const struct relays *r, const struct choice *c, const struct relay *x, size_t at)
+static bool fits(const struct relays *r, const struct choice *c, const struct relays_entry *x,
+                 size_t at)
 {
     if (!usable(r, c, x)) {
         return false;
@@ -115,7 +117,7 @@ static bool fits(const struct relays *r, const struct choice *c, const struct re
     return true;
 }
 
-bool guards_have(const struct relays *r, const struct peer_id *peer)
+bool relays_guards_have(const struct relays *r, const struct peer_id *peer)
 {
     for (uint32_t i = 0; i < r->n_guards; i++) {
         if (peer_id_eq(&r->guard[i].peer, peer)) {
@@ -126,22 +128,22 @@ bool guards_have(const struct relays *r, const struct peer_id *peer)
 }
 
 /* A uniform choice for hop |at|, or NULL.  |fresh|: not one of the guards. */
-static const struct relay *pick(const struct relays *r, const struct choice *c, size_t at,
-                                bool fresh)
+static const struct relays_entry *pick(const struct relays *r, const struct choice *c, size_t at,
+                                       bool fresh)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < r->n; i++) {
-        const struct relay *x = r->v[i];
-        n += fits(r, c, x, at) && !(fresh && guards_have(r, &x->hop.peer)) ? 1 : 0;
+        const struct relays_entry *x = r->v[i];
+        n += fits(r, c, x, at) && !(fresh && relays_guards_have(r, &x->hop.peer)) ? 1 : 0;
     }
     if (n == 0) {
         return NULL;
     }
     uint32_t k = rng_below(&r->cfg.rng, n);
     for (uint32_t i = 0; i < r->n; i++) {
-        const struct relay *x = r->v[i];
-        if (fits(r, c, x, at) && !(fresh && guards_have(r, &x->hop.peer)) && k-- == 0) {
+        const struct relays_entry *x = r->v[i];
+        if (fits(r, c, x, at) && !(fresh && relays_guards_have(r, &x->hop.peer)) && k-- == 0) {
             return x;
         }
     }
@@ -158,7 +160,7 @@ static void guard_remove(struct relays *r, uint32_t ix)
     }
 }
 
-void guards_drop(struct relays *r, const struct peer_id *peer)
+void relays_guards_drop(struct relays *r, const struct peer_id *peer)
 {
     for (uint32_t i = 0; i < r->n_guards; i++) {
         if (peer_id_eq(&r->guard[i].peer, peer)) {
@@ -168,7 +170,7 @@ void guards_drop(struct relays *r, const struct peer_id *peer)
     }
 }
 
-void guards_found(struct relays *r, const struct peer_id *peer)
+void relays_guards_found(struct relays *r, const struct peer_id *peer)
 {
     for (uint32_t i = 0; i < r->n_guards; i++) {
         if (peer_id_eq(&r->guard[i].peer, peer)) {
@@ -191,7 +193,7 @@ void relays_guard_set(struct relays *r, const struct peer_id *guard)
     if (guard->len == 0 || peer_id_eq(guard, &r->cfg.self)) {
         return;
     }
-    guards_drop(r, guard);
+    relays_guards_drop(r, guard);
     if (r->n_guards == RELAYS_GUARDS_MAX) {
         r->n_guards--;
     }
@@ -199,7 +201,7 @@ void relays_guard_set(struct relays *r, const struct peer_id *guard)
         r->guard[i] = r->guard[i - 1];
     }
     r->n_guards++;
-    r->guard[0] = (struct guard){.peer = *guard, .awaited = !relays_has(r, guard)};
+    r->guard[0] = (struct relays_guard_entry){.peer = *guard, .awaited = !relays_has(r, guard)};
     relays_candidate(r, guard);
 }
 
@@ -209,12 +211,12 @@ static void guards_review(struct relays *r)
     uint32_t i = 0;
 
     while (i < r->n_guards) {
-        struct guard *g = &r->guard[i];
-        const struct relay *x = relays_find(r, &g->peer);
+        struct relays_guard_entry *g = &r->guard[i];
+        const struct relays_entry *x = relays_find(r, &g->peer);
         bool failed =
             x != NULL && x->failures > 0 && x->failed_last - x->failing_since >= GUARD_FAIL_LONG;
         bool unfit = x != NULL && (x->flags & RELAY_FLAG_GUARD) == 0;
-        bool lost = x == NULL && !g->awaited && !candidate_known(r, &g->peer);
+        bool lost = x == NULL && !g->awaited && !relays_candidate_known(r, &g->peer);
         if (failed || unfit || lost) {
             guard_remove(r, i);
         } else {
@@ -229,7 +231,7 @@ static bool guard_awaited(struct relays *r, tstamp now)
     if (r->n_guards == 0 || !r->guard[0].awaited) {
         return false;
     }
-    struct guard *g = &r->guard[0];
+    struct relays_guard_entry *g = &r->guard[0];
     if (!g->waiting) {
         g->waiting = true;
         g->wait_end = tstamp_after(now, GUARD_AWAIT);
@@ -242,19 +244,19 @@ static bool guard_awaited(struct relays *r, tstamp now)
 }
 
 /* The first hop: a guard of the list, or a new one at its end. */
-static const struct relay *pick_guard(struct relays *r, const struct choice *c)
+static const struct relays_entry *pick_guard(struct relays *r, const struct choice *c)
 {
     uint32_t skip = c->skip;
 
     for (uint32_t i = 0; i < r->n_guards; i++) {
-        const struct relay *x = relays_find(r, &r->guard[i].peer);
+        const struct relays_entry *x = relays_find(r, &r->guard[i].peer);
         if (x != NULL && fits(r, c, x, 0) && skip-- == 0) {
             return x;
         }
     }
-    const struct relay *x = pick(r, c, 0, true);
+    const struct relays_entry *x = pick(r, c, 0, true);
     if (x != NULL && r->n_guards < RELAYS_GUARDS_MAX) {
-        r->guard[r->n_guards++] = (struct guard){.peer = x->hop.peer};
+        r->guard[r->n_guards++] = (struct relays_guard_entry){.peer = x->hop.peer};
         return x;
     }
     return NULL;
@@ -318,7 +320,7 @@ qudag_err relays_path(struct relays *r, size_t n, bool service_follows,
 
 void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now)
 {
-    struct relay *x = relays_find(r, peer);
+    struct relays_entry *x = relays_find(r, peer);
 
     if (x == NULL) {
         return;
@@ -335,7 +337,7 @@ void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now)
 
 void relays_worked(struct relays *r, const struct peer_id *peer)
 {
-    struct relay *x = relays_find(r, peer);
+    struct relays_entry *x = relays_find(r, peer);
 
     if (x != NULL) {
         x->failures = 0;

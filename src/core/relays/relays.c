@@ -32,7 +32,7 @@ qudag_err relays_new(struct relays **out, const struct relays_config *cfg)
     if (r->cfg.max == 0 || r->cfg.max > MAX_LIMIT) {
         r->cfg.max = r->cfg.max == 0 ? MAX_DEFAULT : MAX_LIMIT;
     }
-    r->v = mem_alloc_n(cfg->mem, r->cfg.max, sizeof(struct relay *));
+    r->v = mem_alloc_n(cfg->mem, r->cfg.max, sizeof(struct relays_entry *));
     if (r->v == NULL) {
         mem_free(cfg->mem, r);
         return QUDAG_ENOMEM;
@@ -61,7 +61,7 @@ void relays_free(struct relays *r)
     mem_free_wiped(r->cfg.mem, r);
 }
 
-struct relay *relays_find(const struct relays *r, const struct peer_id *peer)
+struct relays_entry *relays_find(const struct relays *r, const struct peer_id *peer)
 {
     return map_get(&r->by_peer, peer_id_slice(peer));
 }
@@ -87,20 +87,20 @@ bool relays_next(const struct relays *r, size_t *it, struct peer_id *peer)
 
 /* --- candidates ----------------------------------------------------------------------------- */
 
-static struct candidate *candidate_find(const struct relays *r, const struct peer_id *peer)
+static struct relays_cand *candidate_find(const struct relays *r, const struct peer_id *peer)
 {
     return map_get(&r->cand_by_peer, peer_id_slice(peer));
 }
 
-bool candidate_known(const struct relays *r, const struct peer_id *peer)
+bool relays_candidate_known(const struct relays *r, const struct peer_id *peer)
 {
     return candidate_find(r, peer) != NULL;
 }
 
-static void candidate_drop(struct relays *r, struct candidate *c)
+static void candidate_drop(struct relays *r, struct relays_cand *c)
 {
     (void)map_del(&r->cand_by_peer, peer_id_slice(&c->peer));
-    struct candidate *last = r->cand[--r->n_cand];
+    struct relays_cand *last = r->cand[--r->n_cand];
     r->cand[c->ix] = last;
     last->ix = c->ix;
     mem_free(r->cfg.mem, c);
@@ -111,19 +111,19 @@ void relays_candidate(struct relays *r, const struct peer_id *peer)
     if (peer->len == 0 || peer_id_eq(peer, &r->cfg.self) || candidate_find(r, peer) != NULL) {
         return;
     }
-    const struct relay *known = relays_find(r, peer);
+    const struct relays_entry *known = relays_find(r, peer);
     if (known != NULL && !known->ageing) {
         return;
     }
     if (r->n_cand == RELAYS_CANDIDATES_MAX) {
         /* Whoever floods us with peers pushes out peers of the flood as well as others. */
         uint32_t ix = rng_below(&r->cfg.rng, r->n_cand);
-        while (guards_have(r, &r->cand[ix]->peer)) {
+        while (relays_guards_have(r, &r->cand[ix]->peer)) {
             ix = (ix + 1) % r->n_cand;
         }
         candidate_drop(r, r->cand[ix]);
     }
-    struct candidate *c = mem_alloc(r->cfg.mem, sizeof *c);
+    struct relays_cand *c = mem_alloc(r->cfg.mem, sizeof *c);
     if (c == NULL) {
         return; /* it will be seen again */
     }
@@ -137,13 +137,13 @@ void relays_candidate(struct relays *r, const struct peer_id *peer)
 }
 
 /* Whether |c| may be fetched now; unknown peers and renewals of known ones are two classes. */
-static bool candidate_due(const struct relays *r, const struct candidate *c, bool unknown,
+static bool candidate_due(const struct relays *r, const struct relays_cand *c, bool unknown,
                           tstamp now)
 {
     return c->next <= now && relays_has(r, &c->peer) != unknown;
 }
 
-static struct candidate *candidate_pick(struct relays *r, bool unknown, tstamp now)
+static struct relays_cand *candidate_pick(struct relays *r, bool unknown, tstamp now)
 {
     uint32_t n = 0;
 
@@ -164,11 +164,11 @@ static struct candidate *candidate_pick(struct relays *r, bool unknown, tstamp n
 
 bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer)
 {
-    struct candidate *c = NULL;
+    struct relays_cand *c = NULL;
 
     /* A guard whose descriptor is missing holds up every path, so it comes first. */
     for (uint32_t i = 0; i < r->n_guards && c == NULL; i++) {
-        struct candidate *g = candidate_find(r, &r->guard[i].peer);
+        struct relays_cand *g = candidate_find(r, &r->guard[i].peer);
         if (g != NULL && candidate_due(r, g, true, now)) {
             c = g;
         }
@@ -189,7 +189,7 @@ bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer)
 
 void relays_fetch_failed(struct relays *r, const struct peer_id *peer, tstamp now)
 {
-    struct candidate *c = candidate_find(r, peer);
+    struct relays_cand *c = candidate_find(r, peer);
 
     for (uint32_t i = 0; i < r->n_guards; i++) {
         if (peer_id_eq(&r->guard[i].peer, peer)) {
@@ -211,7 +211,7 @@ void relays_fetch_failed(struct relays *r, const struct peer_id *peer, tstamp no
 
 /* --- descriptors ---------------------------------------------------------------------------- */
 
-static void relay_set(struct relay *x, const struct relay_desc *d)
+static void relay_set(struct relays_entry *x, const struct relay_desc *d)
 {
     x->hop = (struct onion_hop){.peer = d->peer, .n_addrs = d->n_addrs};
     memcpy(x->hop.pq_hash, d->pq_hash, sizeof x->hop.pq_hash);
@@ -225,15 +225,15 @@ static void relay_set(struct relay *x, const struct relay_desc *d)
     x->not_before = d->not_before;
     x->expires = d->expires;
     x->ageing = false;
-    relay_nets(x);
+    relays_nets(x);
 }
 
 _Static_assert(RELAY_DESC_ADDRS_MAX == ONION_ADDRS_MAX, "addresses are copied as they are");
 
 qudag_err relays_add(struct relays *r, const struct relay_desc *d)
 {
-    struct relay *x = relays_find(r, &d->peer);
-    struct candidate *c = candidate_find(r, &d->peer);
+    struct relays_entry *x = relays_find(r, &d->peer);
+    struct relays_cand *c = candidate_find(r, &d->peer);
 
     if (d->peer.len == 0 || d->n_addrs > RELAY_DESC_ADDRS_MAX) {
         return QUDAG_EINVAL;
@@ -263,16 +263,16 @@ qudag_err relays_add(struct relays *r, const struct relay_desc *d)
     if (c != NULL) {
         candidate_drop(r, c);
     }
-    guards_found(r, &d->peer);
+    relays_guards_found(r, &d->peer);
     return QUDAG_OK;
 }
 
 static void relay_drop(struct relays *r, size_t ix)
 {
-    struct relay *x = r->v[ix];
+    struct relays_entry *x = r->v[ix];
 
     (void)map_del(&r->by_peer, peer_id_slice(&x->hop.peer));
-    guards_drop(r, &x->hop.peer);
+    relays_guards_drop(r, &x->hop.peer);
     r->v[ix] = r->v[--r->n];
     mem_free(r->cfg.mem, x);
 }
@@ -282,7 +282,7 @@ void relays_expire(struct relays *r, walltime now)
     size_t i = 0;
 
     while (i < r->n) {
-        struct relay *x = r->v[i];
+        struct relays_entry *x = r->v[i];
         if (x->expires <= now) {
             relay_drop(r, i);
             continue;

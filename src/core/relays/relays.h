@@ -49,7 +49,7 @@ QUDAG_MUST_USE qudag_err relays_path(struct relays *r, size_t n, bool service_fo
 void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now);
 void relays_worked(struct relays *r, const struct peer_id *peer);
 
-/* The guard, to be kept on disk: 64 bytes of {peer id, since}; set before the first path. */
+/* The first guard, to be saved: its peer id; false: none yet.  Set again before the first path. */
 bool relays_guard(const struct relays *r, struct peer_id *guard);
 void relays_guard_set(struct relays *r, const struct peer_id *guard);
 

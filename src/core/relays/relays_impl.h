@@ -9,13 +9,13 @@
 #define RELAYS_GUARDS_MAX 8
 
 /* The network an address lies in: its family and the bits one path may hold only once. */
-struct relay_net {
+struct relays_net {
     uint8_t family; /* 4: 16 bits, 6: 32 bits */
     uint8_t b[4];
 };
 
 /* What is kept of a descriptor, and our own experience. */
-struct relay {
+struct relays_entry {
     struct onion_hop hop;
     uint16_t flags;
     uint8_t family[32];
@@ -23,21 +23,21 @@ struct relay {
     walltime not_before, expires;
     bool ageing; /* in the last quarter of its life */
     uint8_t n_nets;
-    struct relay_net net[ONION_ADDRS_MAX];
+    struct relays_net net[ONION_ADDRS_MAX];
     uint32_t failures;                 /* in a row */
     tstamp usable;                     /* not before */
     tstamp failing_since, failed_last; /* first and last of the row */
 };
 
 /* A peer that may have a descriptor. */
-struct candidate {
+struct relays_cand {
     struct peer_id peer;
     uint32_t ix; /* in cand */
     uint32_t fails;
     tstamp next; /* not to be fetched before */
 };
 
-struct guard {
+struct relays_guard_entry {
     struct peer_id peer;
     bool awaited; /* from disk, descriptor not seen yet */
     bool waiting; /* a path was asked for meanwhile */
@@ -46,23 +46,23 @@ struct guard {
 
 struct relays {
     struct relays_config cfg;
-    struct relay **v; /* cfg.max */
+    struct relays_entry **v; /* cfg.max */
     uint32_t n;
-    struct map by_peer; /* peer id -> struct relay */
-    struct candidate *cand[RELAYS_CANDIDATES_MAX];
+    struct map by_peer; /* peer id -> struct relays_entry */
+    struct relays_cand *cand[RELAYS_CANDIDATES_MAX];
     uint32_t n_cand;
     struct map cand_by_peer;
-    struct guard guard[RELAYS_GUARDS_MAX]; /* in the order they were chosen */
+    struct relays_guard_entry guard[RELAYS_GUARDS_MAX]; /* in the order they were chosen */
     uint32_t n_guards;
 };
 
-struct relay *relays_find(const struct relays *r, const struct peer_id *peer);
+struct relays_entry *relays_find(const struct relays *r, const struct peer_id *peer);
 /* Computes the networks of |x|'s addresses. */
-void relay_nets(struct relay *x);
+void relays_nets(struct relays_entry *x);
 /* The descriptor of |peer| arrived; if it is a guard, it is no longer waited for. */
-void guards_found(struct relays *r, const struct peer_id *peer);
-bool guards_have(const struct relays *r, const struct peer_id *peer);
-bool candidate_known(const struct relays *r, const struct peer_id *peer);
-void guards_drop(struct relays *r, const struct peer_id *peer);
+void relays_guards_found(struct relays *r, const struct peer_id *peer);
+bool relays_guards_have(const struct relays *r, const struct peer_id *peer);
+bool relays_candidate_known(const struct relays *r, const struct peer_id *peer);
+void relays_guards_drop(struct relays *r, const struct peer_id *peer);
 
 #endif

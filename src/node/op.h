@@ -1,0 +1,66 @@
+/* op.h - requests: their kinds, what is asked, what comes back.  Included by node.h. */
+#ifndef QUDAG_SRC_NODE_OP_H
+#define QUDAG_SRC_NODE_OP_H
+
+#include "core/dark/dark.h"
+#include "core/kad/kad.h"
+
+/* Kinds of requests. */
+enum node_op_kind {
+    NODE_OP_NONE,
+    /* of the program; each ends in one hooks.op_done */
+    NODE_OP_PING,
+    NODE_OP_CONNECT,
+    NODE_OP_PUT,
+    NODE_OP_GET,
+    NODE_OP_CLOSEST,
+    NODE_OP_FIND_PEER,
+    NODE_OP_PROVIDE,
+    NODE_OP_PROVIDERS,
+    NODE_OP_UNPUBLISH,
+    NODE_OP_CIRCUIT,
+    NODE_OP_DARK_PUBLISH,
+    NODE_OP_DARK_RESOLVE,
+    NODE_OP_DARK_FORGET,
+    /* the node's own */
+    NODE_OP_ADD_PEER,
+    NODE_OP_BOOT_DIAL,
+    NODE_OP_BOOT_LOOKUP,
+    NODE_OP_REFRESH,
+    NODE_OP_ANNOUNCE, /* our relay descriptor */
+    NODE_OP_FETCH,    /* somebody else's */
+    NODE_OP_SERVE_GET,
+    NODE_OP_SERVE_PUT, /* for the far end of a circuit */
+    NODE_OP_LOOKUP_GET,
+    NODE_OP_LOOKUP_PUT,     /* through a circuit, for the dark core */
+    NODE_OP_STREAM_RESOLVE, /* for a stream to a dark address */
+    NODE_OP_KINDS,
+};
+
+/* Parameters of a request; borrowed for the call. */
+struct node_request {
+    enum node_op_kind kind;
+    struct peer_id peer;     /* PING, FIND_PEER */
+    struct slice key, value; /* DHT */
+    struct multiaddr addr;   /* CONNECT */
+    bool has_pq;
+    uint8_t pq_hash[32];
+    uint8_t hops;           /* CIRCUIT */
+    struct dark_addr dark;  /* DARK_* */
+    struct kad_options opt; /* PUT, GET */
+    void *user;             /* the program's, see node_op_set_user() */
+};
+/* What a request ended with; borrowed.  Unused fields are zero. */
+struct node_result {
+    struct slice value;
+    const struct kad_peer_info *peers;
+    size_t n_peers;
+    uint64_t took, rtt;
+    uint32_t count, rpcs, hops;
+    struct ref circuit;
+    bool cached;
+    const struct dark_target *target;
+    const struct node_request *req; /* what was asked for; set when hooks.op_done is called */
+};
+
+#endif
