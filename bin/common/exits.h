@@ -9,7 +9,7 @@ enum daemon_exit {
     DAEMON_USAGE = 2,   /* an option or the configuration is wrong */
     DAEMON_RUNNING = 3, /* another daemon owns the folder */
     DAEMON_STATE = 4,   /* the state on disk cannot be used: damaged, or open to others */
-    DAEMON_LISTEN = 5,  /* an address to listen on cannot be had */
+    DAEMON_LISTEN = 5,  /* a listen address cannot be bound */
 };
 
 /* qudag */
@@ -19,7 +19,7 @@ enum tool_exit {
     TOOL_USAGE = 2,
     TOOL_NO_DAEMON = 3,
     TOOL_NOT_FOUND = 4,
-    TOOL_UNREACHABLE = 5, /* or timed out */
+    TOOL_UNREACHABLE = 5, /* or timed out; status: not healthy */
     TOOL_REFUSED = 6,     /* by the other side, or by policy */
 };
 

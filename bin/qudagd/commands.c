@@ -40,6 +40,21 @@ static bool full_key(char out[160], const char *key)
 
 /* ------------------------------------------------------------------ ping */
 
+/* Ends a request to a peer.  With a multiaddr, QUDAG_EAUTH means that somebody else answered there. */
+static void peer_end(struct request *rq, qudag_err err, const char *what)
+{
+    const char *to = rec_get_str(&rq->args, "to");
+    char message[320];
+    if (err != QUDAG_EAUTH || to == NULL || to[0] != '/') {
+        request_end_err(rq, err, what);
+        return;
+    }
+    (void)snprintf(message, sizeof(message),
+                   "%.200s answers, but is not the peer that /p2p/ or # in this address names", to);
+    request_end(rq, TOOL_REFUSED, qudag_err_name(err), message,
+                "compare it with the line \"bootstrap\" of that node's status");
+}
+
 DONE(ping)
 {
     if (err == QUDAG_OK && rq->step == 1) { /* the link is up; now the ping itself */
@@ -54,7 +69,7 @@ DONE(ping)
         rec_int(r, "rtt_ns", (int64_t)res->rtt);
         request_send(rq);
     }
-    request_end_err(rq, err, err == QUDAG_OK ? "" : "no answer to the ping");
+    peer_end(rq, err, err == QUDAG_OK ? "" : "no answer to the ping");
 }
 
 /* |text| is a peer id or a multiaddr with one; false: the request has ended with what is wrong. */
@@ -76,6 +91,13 @@ static bool peer_argument(struct request *rq, const char *text)
                        "%.100s is neither a peer id (12D3Koo...) nor a multiaddr such as "
                        "/ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...",
                        text);
+    }
+    qudag_peer_id self;
+    qudag_node_peer_id(rq->d->node, &self);
+    if (err == QUDAG_OK && rq->peer.len == self.len &&
+        memcmp(rq->peer.bytes, self.bytes, self.len) == 0) {
+        err = QUDAG_EINVAL;
+        (void)snprintf(message, sizeof(message), "%.200s is this node itself", text);
     }
     if (err == QUDAG_OK) {
         return true;
@@ -127,7 +149,7 @@ DONE(connect)
     } else {
         (void)snprintf(message, sizeof(message), "%.200s", to);
     }
-    request_end_err(rq, err, message);
+    peer_end(rq, err, message);
 }
 
 /* ------------------------------------------------------------------ dht */

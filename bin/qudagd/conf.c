@@ -445,8 +445,7 @@ bool conf_option(struct conf *c, const char *text)
     section[dot - text] = 0;
     memcpy(key, dot + 1, (size_t)(equal - dot - 1));
     key[equal - dot - 1] = 0;
-    char where[128];
-    (void)snprintf(where, sizeof(where), "-o %.80s", text);
+    static const char where[] = "-o"; /* the message names section and key itself */
     enum conf_key k = find(c, section, key, where);
     return k != CONF_KEYS && set(c, k, equal + 1, CONF_OPTION, where);
 }

@@ -36,6 +36,22 @@ static int64_t retry_ns(const struct daemon *d)
     return 0;
 }
 
+/* Why the last attempt to join failed, as a sentence. */
+static void rec_reason(struct rec *r, const struct daemon *d, qudag_err err)
+{
+    const struct conf_value *boot = &d->conf.v[CONF_BOOTSTRAP];
+    if (err == QUDAG_EAUTH && boot->n == 1) {
+        rec_strf(r, "reason",
+                 "%s answers, but is not the peer that /p2p/ or # in this address names",
+                 boot->list[0]);
+    } else if (err == QUDAG_EAUTH) {
+        rec_str(r, "reason",
+                "a bootstrap peer is not the one that /p2p/ or # in its address names");
+    } else {
+        rec_str(r, "reason", qudag_strerror(err));
+    }
+}
+
 void report_phase(struct rec *r, const struct daemon *d, const struct phase_note *p)
 {
     rec_str(r, "phase", phase_name(p->phase));
@@ -44,7 +60,7 @@ void report_phase(struct rec *r, const struct daemon *d, const struct phase_note
     rec_int(r, "at_ns", (int64_t)p->at_ns);
     if (p->err != QUDAG_OK) {
         rec_str(r, "error", qudag_err_name(p->err));
-        rec_str(r, "reason", qudag_strerror(p->err));
+        rec_reason(r, d, p->err);
     }
     if (p->phase == QUDAG_PHASE_FAILED && d->node != NULL) {
         rec_int(r, "retry_ns", retry_ns(d));
@@ -87,7 +103,7 @@ static void status_health(struct rec *r, const struct daemon *d)
     rec_str(r, "health", health(d, phase, count_links(d->node, &pq)));
     rec_int(r, "bootstrap_peers", (int64_t)d->conf.v[CONF_BOOTSTRAP].n);
     if (phase == QUDAG_PHASE_FAILED && d->n_phases > 0) {
-        rec_str(r, "reason", qudag_strerror(d->phases[d->n_phases - 1].err));
+        rec_reason(r, d, d->phases[d->n_phases - 1].err);
         rec_int(r, "retry_ns", retry_ns(d));
     }
 }

@@ -168,10 +168,16 @@ def unreachable_bootstrap(n):
     check('goes on trying' in error['message'] and 'qudag connect' in error['hint'], str(error))
     code, text = lost.tool('status')
     status = json.loads(text)
+    lost.peer = status['peer']
     if status['phase'] == 'failed':
         check(code == 5 and status['health'] == 'failed' and 'retry_ns' in status and status['reason'], f'{code} {status}')
     code, text = lost.tool('connect', target)
     check(code == 5, f'connect to nobody: {code} {text}')
+    text = says('a ping to itself', 'is this node itself', 2, QUDAG, '--dir', lost.dir, 'ping', lost.peer)
+    other = f'{n.bootstrap.split("/p2p/")[0]}/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN'
+    for command in (('connect', other), ('ping', '-c', '1', other)):
+        code, text = lost.tool(*command)
+        check(code == 6 and f'{other} answers, but is not the peer' in text, f'{command}: {code} {text}')
     lost.take(lost.ask('connect', n.bootstrap) and json.loads(lost.tool('status')[1]))
     check(lost.ask('ping', n.peer)['summary']['answered'] == 3, 'connect made no link')
     lost.down()
