@@ -15,7 +15,7 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"peer", "PEER", COL_PEER},
         {"address", "ADDRESS", COL_TEXT},
         {"direction", "DIR", COL_TEXT},
-        {"group", "KEY EXCHANGE", COL_TEXT},
+        {"group", "KEX GROUP", COL_TEXT},
         {"signature_local", "OURS", COL_TEXT},
         {"signature_remote", "THEIRS", COL_TEXT},
         {"pq", "PQ", COL_YES},

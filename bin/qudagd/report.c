@@ -1,6 +1,7 @@
 /* report.c - what the daemon knows, as rows. */
 #include "report.h"
 
+#include "rules.h"
 #include "start.h"
 
 #include <stdlib.h>
@@ -79,28 +80,13 @@ static size_t count_links(const qudag_node *n, size_t *pq)
     return links;
 }
 
-/* What a health check wants to know; qudag(1), status. */
-static const char *health(const struct daemon *d, qudag_phase phase, size_t links)
-{
-    bool alone = d->conf.v[CONF_BOOTSTRAP].n == 0;
-    if (phase == QUDAG_PHASE_FAILED) {
-        return "failed";
-    }
-    if (links == 0 && alone) {
-        return "alone";
-    }
-    if (phase != QUDAG_PHASE_READY) {
-        return "starting";
-    }
-    return links == 0 ? "isolated" : "ok";
-}
-
 static void status_health(struct rec *r, const struct daemon *d)
 {
     size_t pq;
     qudag_phase phase = qudag_node_phase(d->node);
     rec_str(r, "phase", phase_name(phase));
-    rec_str(r, "health", health(d, phase, count_links(d->node, &pq)));
+    rec_str(r, "health",
+            rules_health((int)phase, count_links(d->node, &pq), d->conf.v[CONF_BOOTSTRAP].n));
     rec_int(r, "bootstrap_peers", (int64_t)d->conf.v[CONF_BOOTSTRAP].n);
     if (phase == QUDAG_PHASE_FAILED && d->n_phases > 0) {
         rec_reason(r, d, d->phases[d->n_phases - 1].err);

@@ -18,6 +18,23 @@ bool rules_command_begins(enum rules_command kind, unsigned long_now, unsigned l
     return kind == RULES_SHORT || long_now < long_max;
 }
 
+const char *rules_health(int phase, size_t links, size_t bootstrap_peers)
+{
+    if (phase == QUDAG_PHASE_FAILED) {
+        return "failed";
+    }
+    if (links == 0 && bootstrap_peers == 0) {
+        return "alone";
+    }
+    if (phase == QUDAG_PHASE_START || phase == QUDAG_PHASE_DIAL) {
+        return "starting";
+    }
+    if (links == 0) {
+        return "isolated";
+    }
+    return phase == QUDAG_PHASE_READY ? "ok" : "starting";
+}
+
 /* ------------------------------------------------------------------ files and folders */
 
 enum rules_folder rules_state_folder(mode_t type_and_mode, uid_t owner, uid_t own,

@@ -25,6 +25,13 @@ enum rules_command { RULES_SHORT, RULES_LONG };
 /* Whether a command may begin while |long_now| long ones run and |long_max| may; short ones always do. */
 bool rules_command_begins(enum rules_command kind, unsigned long_now, unsigned long_max);
 
+/*
+ * What a health check is told: "failed", "alone", "starting", "isolated" or "ok" (qudag(1), status).  |phase|: a
+ * qudag_phase.  A node that was told of bootstrap peers and has no link once one had answered is isolated, whatever
+ * its phase says.
+ */
+const char *rules_health(int phase, size_t links, size_t bootstrap_peers);
+
 /* ---- files and folders of the daemon */
 
 enum rules_folder {

@@ -41,6 +41,28 @@ static void short_commands_always_begin_and_long_ones_within_their_limit(void **
     assert_true(rules_command_begins(RULES_SHORT, 400, 3));
 }
 
+static void health_is_told_by_links_and_not_by_the_phase_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        int phase;
+        size_t links, bootstrap_peers;
+        const char *health;
+    } row[] = {
+        {QUDAG_PHASE_START, 0, 1, "starting"},    {QUDAG_PHASE_DIAL, 0, 1, "starting"},
+        {QUDAG_PHASE_LOOKUP, 1, 1, "starting"},   {QUDAG_PHASE_LOOKUP, 0, 1, "isolated"},
+        {QUDAG_PHASE_ANNOUNCE, 0, 1, "isolated"}, {QUDAG_PHASE_RELAYS, 3, 1, "starting"},
+        {QUDAG_PHASE_RELAYS, 0, 2, "isolated"},   {QUDAG_PHASE_READY, 4, 1, "ok"},
+        {QUDAG_PHASE_READY, 0, 1, "isolated"},    {QUDAG_PHASE_READY, 0, 0, "alone"},
+        {QUDAG_PHASE_READY, 1, 0, "ok"},          {QUDAG_PHASE_START, 0, 0, "alone"},
+        {QUDAG_PHASE_FAILED, 0, 1, "failed"},     {QUDAG_PHASE_FAILED, 2, 1, "failed"},
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        assert_string_equal(rules_health(row[ix].phase, row[ix].links, row[ix].bootstrap_peers),
+                            row[ix].health);
+    }
+}
+
 static void a_folder_that_others_can_change_is_refused(void **state)
 {
     (void)state;
@@ -283,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_same_user_and_root_may_ask),
         cmocka_unit_test(short_commands_always_begin_and_long_ones_within_their_limit),
+        cmocka_unit_test(health_is_told_by_links_and_not_by_the_phase_alone),
         cmocka_unit_test(a_folder_that_others_can_change_is_refused),
         cmocka_unit_test(a_secret_is_a_plain_file_that_nobody_else_can_read),
         cmocka_unit_test(items_of_others_in_the_state_folder_are_left_alone),

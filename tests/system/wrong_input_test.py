@@ -184,6 +184,26 @@ def unreachable_bootstrap(n):
     print(f'ok: an unreachable bootstrap peer; up gave up after {took:.1f} s', flush=True)
 
 
+def isolated():
+    """a node that was linked and has lost its only peer says so, and status fails as a health check should"""
+    first = Node('first').start()
+    second = Node('second', f'node.bootstrap={first.bootstrap}').start(wait=False)
+    until = time.monotonic() + 20 * SLOW
+    while second.ask('status')['links'] == 0:
+        check(time.monotonic() < until, 'no link came up')
+        time.sleep(0.05)
+    code, text = second.tool('status')
+    check(code == 0, f'a node with a link is not healthy: {text}')
+    first.down()
+    while (code := second.tool('status')[0]) == 0:
+        check(time.monotonic() < until, 'the lost link is not noticed')
+        time.sleep(0.05)
+    text = run(QUDAG, '--dir', second.dir, 'status')[1]
+    check(code == 5 and ('health     isolated' in text or 'health     failed' in text), f'{code} {text}')
+    second.down()
+    print('ok: a node that lost its only peer is not healthy', flush=True)
+
+
 def hello():
     body = b'\0\1' + b'\2\7version\0' + struct.pack('>q', 1)
     return struct.pack('>I', len(body)) + body
@@ -252,6 +272,7 @@ def main():
     n = Node('c').start()
     typing_error(n)
     unreachable_bootstrap(n)
+    isolated()
     control_socket(n)
     other_user(n)
     os.kill(n.pid, signal.SIGTERM)
