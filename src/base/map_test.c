@@ -161,9 +161,116 @@ static void running_out_of_memory_changes_nothing(void **state)
     assert_int_equal(m.used, 0);
 }
 
+/* Against an array, with handles of our own and with keys that others choose. */
+static void numbers(bool keyed)
+{
+    enum { MOST = 300 };
+    struct map t;
+    struct mem mem;
+    bool in[MOST] = {false};
+    uint32_t x = 1, n = 0;
+
+    mem_init(&mem, NULL, 0);
+    map_init_u64(&t, &mem, keyed ? seed : NULL, 0, 200);
+    for (unsigned step = 0; step < 20000; step++) {
+        x = x * 1664525u + 1013904223u;
+        uint32_t i = x >> 8 & 0x1ffu;
+        if (i >= MOST) {
+            continue;
+        }
+        if (in[i]) {
+            map_u64_del(&t, (uint64_t)i << 32 | 7);
+            in[i] = false;
+            n--;
+        } else {
+            qudag_err err = map_u64_put(&t, (uint64_t)i << 32 | 7, &in[i]);
+            assert_int_equal(err, n < 200 ? QUDAG_OK : QUDAG_ELIMIT);
+            in[i] = err == QUDAG_OK;
+            n += in[i] ? 1 : 0;
+        }
+        assert_int_equal(t.n, n);
+        for (uint32_t o = 0; o < MOST; o += 7) {
+            assert_ptr_equal(map_u64_get(&t, (uint64_t)o << 32 | 7), in[o] ? &in[o] : NULL);
+        }
+    }
+    for (uint32_t i = 0; i < MOST; i++) {
+        map_u64_del(&t, (uint64_t)i << 32 | 7); /* those not there change nothing */
+    }
+    assert_int_equal(t.n, 0);
+    assert_int_equal(mem.used, 0);
+}
+
+static void numbers_are_found_until_deleted_and_leave_no_memory(void **state)
+{
+    (void)state;
+    numbers(false);
+    numbers(true);
+}
+
+/* Values in the table move with their keys when it grows and when others leave. */
+static void values_in_the_table_stay_with_their_numbers(void **state)
+{
+    (void)state;
+    struct value {
+        uint64_t stamp; /* never 0 */
+        uint32_t a, b;
+    };
+    struct mem mem;
+    struct map t;
+    size_t it = 0, seen = 0;
+
+    mem_init(&mem, NULL, 0);
+    map_init_u64(&t, &mem, NULL, sizeof(struct value), 1000);
+    for (uint32_t i = 0; i < 500; i++) {
+        struct value v = {i + 1u, i, ~i};
+        assert_int_equal(map_u64_set(&t, (uint64_t)i << 16, &v), QUDAG_OK);
+        v.a = i + 7;
+        assert_int_equal(map_u64_set(&t, (uint64_t)i << 16, &v), QUDAG_OK); /* replaced */
+    }
+    for (uint32_t i = 0; i < 500; i += 2) {
+        assert_non_null(map_u64_del(&t, (uint64_t)i << 16));
+    }
+    for (uint32_t i = 0; i < 500; i++) {
+        const struct value *v = map_u64_at(&t, (uint64_t)i << 16);
+        assert_int_equal(v != NULL, i % 2);
+        assert_true(v == NULL || (v->stamp == i + 1u && v->a == i + 7 && v->b == ~i));
+    }
+    while (map_next_at(&t, &it) != NULL) {
+        seen++;
+    }
+    assert_int_equal(seen, 250);
+    assert_int_equal(map_bytes(&t), t.cap * 24);
+    map_fini(&t);
+    assert_int_equal(mem.used, 0);
+}
+
+/* An entry takes what its key needs, not what the longest would. */
+static void entries_are_as_small_as_their_keys(void **state)
+{
+    (void)state;
+    struct mem mem;
+    struct map m;
+
+    mem_init(&mem, NULL, 0);
+    map_init(&m, &mem, seed, 10);
+    assert_int_equal(m.entry, 80);
+    map_init_sized(&m, &mem, seed, 32, 10);
+    assert_int_equal(m.entry, 48);
+    assert_int_equal(map_put(&m, (struct slice){(const uint8_t[33]){1}, 33}, &m), QUDAG_EINVAL);
+    assert_int_equal(map_put(&m, (struct slice){(const uint8_t[33]){1}, 32}, &m), QUDAG_OK);
+    assert_ptr_equal(map_get(&m, (struct slice){(const uint8_t[33]){1}, 32}), &m);
+    assert_null(map_get(&m, (struct slice){(const uint8_t[33]){1}, 31}));
+    map_fini(&m);
+    map_init_u64(&m, &mem, NULL, 0, 10);
+    assert_int_equal(m.entry, 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_found_until_deleted_and_leave_no_memory),
+        cmocka_unit_test(values_in_the_table_stay_with_their_numbers),
+        cmocka_unit_test(entries_are_as_small_as_their_keys),
         cmocka_unit_test(siphash_gives_its_authors_values),
         cmocka_unit_test(it_agrees_with_a_plain_array_through_random_changes),
         cmocka_unit_test(an_empty_table_finds_nothing),
