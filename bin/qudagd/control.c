@@ -26,11 +26,19 @@ struct client {
     uint8_t in[REC_FRAME_HEAD + REC_MAX];
 };
 
+struct listener {
+    struct control *control;
+    uv_poll_t poll;
+    int fd;
+    dev_t dev; /* of its file, to notice when another took its place */
+    ino_t ino;
+};
+
 struct control {
     struct daemon *d;
     char path[PATH_LEN];
-    uv_poll_t poll;
-    int fd;
+    struct listener *listener;
+    uint64_t pause_ns, check_ns; /* accept again, look at the file again, not before */
     struct client *client[CONTROL_CLIENTS_MAX];
 };
 
@@ -41,6 +49,8 @@ static void on_client_closed(uv_handle_t *h)
     free(cl->out);
     free(cl);
 }
+
+static void listen_or_wait(struct control *c);
 
 static void drop(struct client *cl)
 {
@@ -72,6 +82,7 @@ static void drop(struct client *cl)
         }
     }
     uv_close((uv_handle_t *)&cl->poll, on_client_closed);
+    listen_or_wait(c);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events);
@@ -239,6 +250,17 @@ void request_end_err(struct request *rq, qudag_err err, const char *what)
 
 /* ------------------------------------------------------------------ requests */
 
+/* Requests at work that may take long, without |but|. */
+static unsigned long_requests(const struct control *c, const struct request *but)
+{
+    unsigned n = 0;
+    for (size_t ix = 0; c != NULL && ix < CONTROL_CLIENTS_MAX; ix++) {
+        const struct request *rq = c->client[ix] == NULL ? NULL : c->client[ix]->rq;
+        n += rq != NULL && rq != but && rq->cmd != NULL && rq->cmd->is_long;
+    }
+    return n;
+}
+
 static bool start(struct client *cl, const struct rec_view *v)
 {
     size_t len = v->len;
@@ -257,6 +279,14 @@ static bool start(struct client *cl, const struct rec_view *v)
     if (rq->cmd == NULL) {
         request_end(rq, TOOL_USAGE, "UNKNOWN_COMMAND", "this daemon does not know that command",
                     "tool and daemon may be of different versions: restart the daemon");
+        return true;
+    }
+    unsigned long_now = long_requests(rq->d->control, rq);
+    if (!rules_command_begins(rq->cmd->is_long ? RULES_LONG : RULES_SHORT, long_now,
+                              CONTROL_LONG_MAX)) {
+        request_end(rq, TOOL_FAILED, "QUDAG_ELIMIT",
+                    "the daemon is busy with as many requests as it takes at once",
+                    "wait for one to end");
         return true;
     }
     rq->cmd->run(rq);
@@ -371,23 +401,19 @@ static void greet(struct client *cl)
     }
 }
 
-static void on_connect(uv_poll_t *poll, int status, int events)
+static struct client **free_place(struct control *c)
 {
-    struct control *c = poll->data;
-    (void)events;
-    if (status < 0) {
-        return;
+    for (size_t ix = 0; ix < CONTROL_CLIENTS_MAX; ix++) {
+        if (c->client[ix] == NULL) {
+            return &c->client[ix];
+        }
     }
-    int fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        return;
-    }
-    size_t slot = 0;
-    while (slot < CONTROL_CLIENTS_MAX && c->client[slot] != NULL) {
-        slot++;
-    }
-    struct client *cl =
-        slot == CONTROL_CLIENTS_MAX || !is_one_of_us(fd) ? NULL : malloc(sizeof(*cl));
+    return NULL;
+}
+
+static void add_client(struct control *c, struct client **place, int fd)
+{
+    struct client *cl = is_one_of_us(fd) ? malloc(sizeof(*cl)) : NULL;
     if (cl == NULL) {
         close(fd);
         return;
@@ -403,16 +429,118 @@ static void on_connect(uv_poll_t *poll, int status, int events)
         return;
     }
     cl->poll.data = cl;
-    c->client[slot] = cl;
+    *place = cl;
     rearm(cl);
     if (!cl->closing) {
         greet(cl);
     }
 }
 
-enum daemon_exit control_open(struct control **out, struct daemon *d)
+static void on_connect(uv_poll_t *poll, int status, int events)
+{
+    struct control *c = ((struct listener *)poll->data)->control;
+    (void)events;
+    struct client **place = free_place(c);
+    int fd = status < 0 || place == NULL
+                 ? -1
+                 : accept4(c->listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        add_client(c, place, fd);
+    } else if (place != NULL && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        /* No descriptors or memory: the connection stays in the backlog, and asking again at once would only spin. */
+        c->pause_ns = mono_ns() + CONTROL_PAUSE_MS * UINT64_C(1000000);
+        log_say(&c->d->log, QUDAG_LOG_WARN, "control.accept", "%s; trying again later",
+                strerror(errno));
+    }
+    listen_or_wait(c);
+}
+
+/* The listener is watched while there is a place; else those who come wait in its backlog. */
+static void listen_or_wait(struct control *c)
+{
+    struct listener *l = c->listener;
+    if (l == NULL) {
+        return;
+    }
+    if (free_place(c) != NULL && mono_ns() >= c->pause_ns) {
+        (void)uv_poll_start(&l->poll, UV_READABLE, on_connect);
+    } else {
+        (void)uv_poll_stop(&l->poll);
+    }
+}
+
+static void on_listener_closed(uv_handle_t *h)
+{
+    struct listener *l = h->data;
+    close(l->fd);
+    free(l);
+}
+
+static void listener_close(struct control *c)
+{
+    if (c->listener != NULL) {
+        uv_close((uv_handle_t *)&c->listener->poll, on_listener_closed);
+        c->listener = NULL;
+    }
+}
+
+/* Binds a new socket at c->path.  0 or an errno; then there is none. */
+static int listener_open(struct control *c)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct stat st;
+    struct listener *l = calloc(1, sizeof(*l));
+    if (l == NULL) {
+        return ENOMEM;
+    }
+    memcpy(sa.sun_path, c->path, strlen(c->path) + 1);
+    (void)unlink(c->path); /* ours to remove: the lock says that no other daemon lives here */
+    mode_t old = umask(0177);
+    l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool ok = l->fd >= 0 && bind(l->fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 &&
+              listen(l->fd, CONTROL_BACKLOG) == 0 && lstat(c->path, &st) == 0;
+    int err = errno;
+    (void)umask(old);
+    if (ok && uv_poll_init(&c->d->loop, &l->poll, l->fd) != 0) {
+        ok = false;
+        err = EMFILE;
+    }
+    if (!ok) {
+        if (l->fd >= 0) {
+            close(l->fd);
+        }
+        free(l);
+        return err;
+    }
+    l->control = c;
+    l->dev = st.st_dev;
+    l->ino = st.st_ino;
+    l->poll.data = l;
+    c->listener = l;
+    listen_or_wait(c);
+    return 0;
+}
+
+/* Somebody may have removed the socket's file (a cleaner of folders): then nobody could ask any more. */
+static void check_file(struct control *c)
+{
+    struct stat st;
+    const struct listener *l = c->listener;
+    int gone = lstat(c->path, &st) != 0 ? errno : 0;
+    bool lost = gone == ENOENT || (gone == 0 && S_ISSOCK(st.st_mode) &&
+                                   (l == NULL || st.st_dev != l->dev || st.st_ino != l->ino));
+    if (!lost) {
+        return;
+    }
+    listener_close(c);
+    int err = listener_open(c);
+    log_say(&c->d->log, QUDAG_LOG_WARN, "control.socket", "the control socket was gone; %s",
+            err == 0 ? "there is a new one" : strerror(err));
+}
+
+enum daemon_exit control_open(struct control **out, struct daemon *d)
+{
+    struct sockaddr_un sa;
     struct control *c = calloc(1, sizeof(*c));
     if (c == NULL) {
         return DAEMON_FAILED;
@@ -427,33 +555,14 @@ enum daemon_exit control_open(struct control **out, struct daemon *d)
         free(c);
         return DAEMON_USAGE;
     }
-    memcpy(sa.sun_path, c->path, strlen(c->path) + 1);
-    (void)unlink(c->path); /* ours to remove: the lock says that no daemon lives here */
-    mode_t old = umask(0177);
-    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool ok = c->fd >= 0 && bind(c->fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 &&
-              listen(c->fd, CONTROL_CLIENTS_MAX) == 0;
-    int err = errno;
-    (void)umask(old);
-    if (!ok || uv_poll_init(&d->loop, &c->poll, c->fd) != 0) {
+    int err = listener_open(c);
+    if (err != 0) {
         (void)snprintf(d->state.why, sizeof(d->state.why), "%s: %s", c->path, strerror(err));
-        if (c->fd >= 0) {
-            close(c->fd);
-        }
         free(c);
         return DAEMON_FAILED;
     }
-    c->poll.data = c;
-    (void)uv_poll_start(&c->poll, UV_READABLE, on_connect);
     *out = c;
     return DAEMON_OK;
-}
-
-static void on_control_closed(uv_handle_t *h)
-{
-    struct control *c = h->data;
-    close(c->fd);
-    free(c);
 }
 
 void control_close(struct control *c)
@@ -461,13 +570,14 @@ void control_close(struct control *c)
     if (c == NULL) {
         return;
     }
+    listener_close(c);
     for (size_t ix = 0; ix < CONTROL_CLIENTS_MAX; ix++) {
         if (c->client[ix] != NULL) {
             drop(c->client[ix]);
         }
     }
     (void)unlink(c->path);
-    uv_close((uv_handle_t *)&c->poll, on_control_closed);
+    free(c); /* its clients are closed later, but do not look at it any more */
 }
 
 void control_tick(struct control *c, uint64_t now_ns)
@@ -487,6 +597,11 @@ void control_tick(struct control *c, uint64_t now_ns)
                     idle ? "idle" : "slow");
             drop(cl);
         }
+    }
+    listen_or_wait(c);
+    if (now_ns >= c->check_ns) {
+        c->check_ns = now_ns + CONTROL_CHECK_MS * UINT64_C(1000000);
+        check_file(c);
     }
 }
 

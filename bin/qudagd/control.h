@@ -8,8 +8,10 @@
  *     ◀── row | progress ...
  *     ◀── end {code, error, message, hint}
  *
- * One request at a time per client; CONTROL_CLIENTS_MAX clients.  Who stays silent without a request
- * is hung up on, and so is who does not take what was asked for.
+ * One request at a time per client.  There are CONTROL_CLIENTS_MAX places; whoever comes when all are taken waits in
+ * the backlog of the socket.  At most CONTROL_LONG_MAX requests that may take long run at once; one above is refused
+ * with a sentence, so places are always left for status, stop and the like.  Who stays silent without a request is
+ * hung up on, and so is who does not take what was asked for.
  */
 #ifndef QUDAG_BIN_CONTROL_H
 #define QUDAG_BIN_CONTROL_H
@@ -17,7 +19,12 @@
 #include "common/exits.h"
 #include "daemon.h"
 
-#define CONTROL_CLIENTS_MAX 8
+#define CONTROL_CLIENTS_MAX 64
+#define CONTROL_LONG_MAX 48 /* requests that wait for the network */
+#define CONTROL_BACKLOG 128 /* connections not yet accepted */
+#define CONTROL_PAUSE_MS                                                                           \
+    500 /* without accepting, after it failed for lack of descriptors or memory */
+#define CONTROL_CHECK_MS 1000 /* how often it is looked whether the socket is still there */
 #define CONTROL_IDLE_S 120
 #define CONTROL_BACKLOG_MAX (8u << 20) /* bytes a client may leave unread */
 #define CONTROL_SLOW_S 10
@@ -46,6 +53,7 @@ struct command {
     void (*run)(struct request *rq); /* ends it, or leaves it waiting */
     /* the library's answer to rq->op; NULL: none is waited for */
     void (*done)(struct request *rq, qudag_err err, const qudag_result *res);
+    bool is_long; /* may wait for the network, for long: counts against CONTROL_LONG_MAX */
 };
 const struct command *command_find(const char *name); /* commands.c */
 void watch_phase(struct request *rq, const struct phase_note *p);

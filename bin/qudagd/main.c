@@ -6,6 +6,7 @@
  */
 #include "control.h"
 #include "report.h"
+#include "rules.h"
 #include "start.h"
 #include "transfer.h"
 
@@ -106,8 +107,7 @@ static void on_stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *fro
                          const char *proto, void *user)
 {
     struct daemon *d = daemon_of(user);
-    (void)proto;
-    if (from != NULL || dark == NULL) { /* mail comes to dark addresses only */
+    if (!rules_stream(from != NULL, dark, proto, TRANSFER_PROTO)) {
         qudag_stream_reset(n, s, QUDAG_EREFUSED);
         return;
     }

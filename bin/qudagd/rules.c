@@ -124,6 +124,11 @@ bool rules_network_fits(enum rules_network made, bool lab)
 
 /* ------------------------------------------------------------------ deliveries */
 
+bool rules_stream(bool from_known_peer, const char *dark, const char *proto, const char *served)
+{
+    return !from_known_peer && dark != NULL && proto != NULL && strcmp(proto, served) == 0;
+}
+
 bool rules_delivery(uint64_t size, const uint8_t hash[RULES_HASH_LEN], uint64_t announced_size,
                     const uint8_t announced_hash[RULES_HASH_LEN])
 {

@@ -84,6 +84,12 @@ bool rules_network_fits(enum rules_network made, bool lab);
 
 /* ---- deliveries */
 
+/*
+ * Whether a stream that a peer opened is a transfer: it came over a circuit to a dark address of ours, and speaks that
+ * protocol.  |proto|: as negotiated; |from_known_peer|: the peer is known, so it did not come over a circuit.
+ */
+bool rules_stream(bool from_known_peer, const char *dark, const char *proto, const char *served);
+
 /* Whether what arrived is what was announced: both the size and the BLAKE3 hash. */
 bool rules_delivery(uint64_t size, const uint8_t hash[RULES_HASH_LEN], uint64_t announced_size,
                     const uint8_t announced_hash[RULES_HASH_LEN]);

@@ -185,6 +185,19 @@ static void a_folder_stays_in_its_kind_of_network(void **state)
     assert_false(rules_network_fits(RULES_NETWORK_NORMAL, true));
 }
 
+static void transfers_come_over_circuits_to_dark_addresses_only(void **state)
+{
+    (void)state;
+    assert_true(rules_stream(false, "a.dark", "/t/1.0.0", "/t/1.0.0"));
+    assert_false(rules_stream(true, "a.dark", "/t/1.0.0", "/t/1.0.0"));
+    assert_false(rules_stream(true, NULL, "/t/1.0.0", "/t/1.0.0"));
+    assert_false(rules_stream(false, NULL, "/t/1.0.0", "/t/1.0.0"));
+    assert_false(rules_stream(false, "a.dark", "/t/2.0.0", "/t/1.0.0"));
+    assert_false(rules_stream(false, "a.dark", "/t/1.0.0x", "/t/1.0.0"));
+    assert_false(rules_stream(false, "a.dark", "", "/t/1.0.0"));
+    assert_false(rules_stream(false, "a.dark", NULL, "/t/1.0.0"));
+}
+
 static void a_delivery_counts_only_with_the_size_and_hash_announced(void **state)
 {
     uint8_t a[RULES_HASH_LEN] = {1}, b[RULES_HASH_LEN];
@@ -311,6 +324,7 @@ int main(void)
         cmocka_unit_test(items_of_others_in_the_state_folder_are_left_alone),
         cmocka_unit_test(what_is_ours_and_damaged_is_never_overwritten),
         cmocka_unit_test(a_folder_stays_in_its_kind_of_network),
+        cmocka_unit_test(transfers_come_over_circuits_to_dark_addresses_only),
         cmocka_unit_test(a_delivery_counts_only_with_the_size_and_hash_announced),
         cmocka_unit_test(offers_are_taken_within_all_limits),
         cmocka_unit_test(names_become_harmless_and_stay_valid),

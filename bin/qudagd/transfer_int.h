@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#define TRANSFER_SENDS_MAX 8
+#define TRANSFER_SENDS_MAX 8 /* at work; more wait their turn */
 #define TRANSFER_RECVS_MAX 16
 #define NS_PER_S UINT64_C(1000000000)
 

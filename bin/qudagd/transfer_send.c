@@ -1,13 +1,14 @@
 /*
  * transfer_send.c - one transfer out.
  *
- *   HASHING ─▶ RESOLVING ─▶ OFFERED ─▶ CONTENT ─▶ WAITING ─▶ done
- *                 ▲            └─────────┴──────────┤ stream lost, or silence
- *                 └──────────── PAUSED ◀────────────┘
+ *   QUEUED ─▶ HASHING ─▶ RESOLVING ─▶ OFFERED ─▶ CONTENT ─▶ WAITING ─▶ done
+ *                           ▲            └─────────┴──────────┤ stream lost, or silence
+ *                           └──────────── PAUSED ◀────────────┘
  *
  * Silence is noticed here and not left to the layers below, for a relay that was switched off tells
  * nobody: circuits to the service are closed and the next attempt builds another.
  */
+#include "rules.h"
 #include "transfer_int.h"
 
 #include <errno.h>
@@ -16,15 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TRIES_MAX 40            /* without progress */
 #define GIVE_UP_S 60            /* without progress */
 #define SILENCE_S 4             /* while the receiver should speak */
 #define OPENING_S 20            /* for resolving, and for a circuit to be built */
 #define TELL_NS (NS_PER_S / 10) /* progress to the tool */
 #define PAUSE_NS (NS_PER_S / 5) /* before the second attempt; doubles up to 3.2 s */
 
-enum out_state { HASHING, RESOLVING, OFFERED, CONTENT, WAITING, PAUSED };
-static const char *const state_name[] = {"hashing", "resolving",  "connecting",
+enum out_state { QUEUED, HASHING, RESOLVING, OFFERED, CONTENT, WAITING, PAUSED };
+static const char *const state_name[] = {"queued",  "hashing",    "resolving", "connecting",
                                          "sending", "confirming", "retrying"};
 
 struct transfer_out {
@@ -34,8 +34,11 @@ struct transfer_out {
     enum out_state state;
     struct transfer_offer offer;
     char addr[QUDAG_DARK_TEXT_MAX], service[QUDAG_PEER_ID_TEXT_MAX];
-    int fd; /* FILE */
+    int fd;               /* FILE */
+    struct stat at_start; /* of the file */
     struct transfer_job job;
+    struct rules_sending been; /* what bounds the attempts */
+    bool differs; /* the receiver reported another hash, and the file is hashed again for that */
     qudag_op op;
     qudag_stream stream;
     bool streaming;
@@ -43,15 +46,16 @@ struct transfer_out {
         resumed; /* next byte to queue; received there; where the last stream began */
     uint64_t begun_ns, sent_ns; /* first; when content began */
     uint64_t heard_ns, progress_ns, until_ns, told_ns;
-    unsigned tries, streams; /* tries: since the last progress */
+    unsigned pauses; /* since the last progress; decide how long the next one is */
     qudag_err last;
     size_t head_len, head_at, in_len, block_len, block_at;
     uint8_t head[TRANSFER_MSG_MAX], in[TRANSFER_MSG_MAX];
-    uint8_t block[TRANSFER_BLOCK]; /* MESSAGE: the whole content */
+    uint8_t *block; /* MESSAGE: the whole content; FILE: TRANSFER_BLOCK bytes once it is at work */
 };
 
 static void pump(struct transfer_out *s);
 static void try_again(struct transfer_out *s, qudag_err why);
+static void hash(struct transfer_out *s);
 
 static void unlink_send(struct transfer_out *s)
 {
@@ -66,6 +70,7 @@ static void unlink_send(struct transfer_out *s)
     if (s->fd >= 0) {
         close(s->fd);
     }
+    free(s->block);
     free(s);
 }
 
@@ -152,7 +157,7 @@ static void tell(struct transfer_out *s, enum rec_type type)
     rec_int(r, "size", (int64_t)s->offer.size);
     rec_int(r, "acked", (int64_t)s->acked);
     rec_int(r, "resumed", (int64_t)s->resumed);
-    rec_int(r, "streams", s->streams);
+    rec_int(r, "streams", s->been.attempts);
     rec_int(r, "elapsed_ns", (int64_t)(mono_ns() - s->begun_ns));
     if (s->sent_ns != 0) {
         rec_int(r, "sending_ns", (int64_t)(mono_ns() - s->sent_ns));
@@ -205,7 +210,8 @@ static void begin(struct transfer_out *s)
         return;
     }
     s->streaming = true;
-    s->streams++;
+    s->been.attempts++;
+    s->been.tries++;
     enter(s, OFFERED);
     pump(s);
 }
@@ -235,14 +241,14 @@ static void try_again(struct transfer_out *s, qudag_err why)
         s->streaming = false;
         qudag_stream_reset(s->k->d->node, s->stream, QUDAG_ECANCELED);
     }
-    s->tries++;
-    bool absent = why == QUDAG_ENOTFOUND && s->tries >= 3;
-    if (is_final(why) || absent || s->tries > TRIES_MAX ||
+    s->pauses++;
+    bool absent = why == QUDAG_ENOTFOUND && s->pauses >= 3;
+    if (is_final(why) || absent || s->pauses > RULES_TRIES_MAX || !rules_sending_again(&s->been) ||
         now - s->progress_ns > GIVE_UP_S * NS_PER_S) {
         fail_err(s, why, "not delivered");
         return;
     }
-    unsigned doublings = s->tries < 5 ? s->tries - 1 : 4;
+    unsigned doublings = s->pauses < 5 ? s->pauses - 1 : 4;
     s->until_ns = now + (PAUSE_NS << doublings);
     enter(s, PAUSED);
 }
@@ -269,6 +275,79 @@ bool transfer_out_op_done(struct transfers *k, qudag_op op, qudag_err err, const
     }
     begin(s);
     return true;
+}
+
+/* ------------------------------------------------------------------ a file that changes */
+
+static void changed(struct transfer_out *s)
+{
+    fail(s, TOOL_FAILED, "FILE_CHANGED", "the file changed while it was sent",
+         "send it again when nothing writes to it");
+}
+
+static void on_differs(struct transfer_out *s, bool other_hash)
+{
+    switch (rules_hash_differs(s->been.differs, true, other_hash)) {
+    case RULES_DIFFERS_LOOK:
+    case RULES_DIFFERS_CHANGED:
+        changed(s);
+        break;
+    case RULES_DIFFERS_AGAIN:
+        try_again(s, QUDAG_EREFUSED);
+        break;
+    case RULES_DIFFERS_END:
+        fail(s, TOOL_REFUSED, "HASH_DIFFERS",
+             "the receiver says that another content arrived than was sent, twice",
+             "the file is as it was; the receiver or the way to it is broken");
+        break;
+    }
+}
+
+static void on_looked(struct transfer_job *j)
+{
+    struct transfer_out *s = j->owner;
+    uint8_t hash[TRANSFER_HASH_LEN];
+    if (s->rq == NULL) {
+        unlink_send(s);
+        return;
+    }
+    blake3_hasher_finalize(&j->hash, hash, sizeof(hash));
+    /* shorter than it was, or unreadable: not what was offered */
+    bool other = j->err != 0 || memcmp(hash, s->offer.hash, sizeof(hash)) != 0;
+    bool asked = s->differs;
+    s->differs = false;
+    s->heard_ns = s->progress_ns = mono_ns();
+    if (asked) {
+        on_differs(s, other);
+    } else if (other) {
+        changed(s);
+    }
+}
+
+/* Hashes the file again, beside what goes on.  False: that cannot be. */
+static bool look_again(struct transfer_out *s)
+{
+    if (s->job.busy) {
+        return true;
+    }
+    blake3_hasher_init(&s->job.hash);
+    s->job.from = 0;
+    s->job.to = s->offer.size;
+    s->job.done = on_looked;
+    return transfer_job_start(s->k->d, &s->job);
+}
+
+/* All of the file was queued: was it written to meanwhile? */
+static void check_file(struct transfer_out *s)
+{
+    struct stat st;
+    const struct stat *was = &s->at_start;
+    if (s->offer.kind == TRANSFER_FILE && fstat(s->fd, &st) == 0 &&
+        (st.st_size != was->st_size || st.st_mtim.tv_sec != was->st_mtim.tv_sec ||
+         st.st_mtim.tv_nsec != was->st_mtim.tv_nsec)) {
+        s->at_start = st;
+        (void)look_again(s); /* if it cannot be, the receiver's word decides */
+    }
 }
 
 /* ------------------------------------------------------------------ content */
@@ -335,6 +414,7 @@ static void pump(struct transfer_out *s)
             if (find(k, s) && s->state == CONTENT) { /* all is on its way */
                 enter(s, WAITING);
                 qudag_stream_fin(k->d->node, s->stream);
+                check_file(s);
             }
             return;
         }
@@ -370,6 +450,9 @@ bool transfer_out_closed(struct transfers *k, qudag_stream stream, qudag_err why
     struct transfer_out *s = by_stream(k, stream);
     if (s != NULL) {
         s->streaming = false;
+        if (s->differs) {
+            return true; /* the file is hashed again; that decides */
+        }
         try_again(s, why == QUDAG_OK ? QUDAG_ECLOSED : why);
     }
     return s != NULL;
@@ -379,7 +462,7 @@ bool transfer_out_closed(struct transfers *k, qudag_stream stream, qudag_err why
 
 static void on_done(struct transfer_out *s, const struct transfer_msg *m)
 {
-    if (m->n != s->offer.size || memcmp(m->hash, s->offer.hash, TRANSFER_HASH_LEN) != 0) {
+    if (!rules_delivery(m->n, m->hash, s->offer.size, s->offer.hash)) {
         fail(s, TOOL_FAILED, "HASH_DIFFERS", "the receiver computed another hash than we did",
              "send it again");
         return;
@@ -390,22 +473,45 @@ static void on_done(struct transfer_out *s, const struct transfer_msg *m)
     fail(s, TOOL_OK, "", "", "");
 }
 
+/* The receiver has |n| bytes.  Only more than it ever had makes room for further attempts. */
+static void confirmed(struct transfer_out *s, uint64_t n)
+{
+    if (n > s->been.confirmed) {
+        s->been.confirmed = n;
+        s->been.tries = s->pauses = 0;
+    }
+}
+
 static void on_accept(struct transfer_out *s, uint64_t offset)
 {
     if (s->state != OFFERED || s->offer.kind != TRANSFER_FILE || offset > s->offer.size) {
         try_again(s, QUDAG_EPROTO);
         return;
     }
+    s->been.restarts += offset < s->been.confirmed;
     s->at = s->resumed = s->acked = offset;
     s->progress_ns = s->sent_ns = mono_ns();
+    confirmed(s, offset);
     enter(s, CONTENT);
     pump(s);
 }
 
 static void on_refuse(struct transfer_out *s, unsigned reason)
 {
-    if (reason == TRANSFER_BUSY || reason == TRANSFER_HASH_DIFFERS) {
+    if (reason == TRANSFER_BUSY) {
         try_again(s, QUDAG_EREFUSED);
+        return;
+    }
+    if (reason == TRANSFER_HASH_DIFFERS) {
+        if (s->differs) {
+            return; /* said twice; the file is being hashed */
+        }
+        s->been.differs++;
+        s->differs = true;
+        if (s->offer.kind == TRANSFER_MESSAGE || !look_again(s)) {
+            s->differs = false;
+            on_differs(s, false); /* a message lies in memory */
+        }
         return;
     }
     fail(s, TOOL_REFUSED, "QUDAG_EREFUSED", transfer_reason_text(reason),
@@ -423,7 +529,7 @@ static void on_message(struct transfer_out *s, const struct transfer_msg *m)
         if (m->n > s->acked && m->n <= s->offer.size) {
             s->acked = m->n;
             s->progress_ns = s->heard_ns;
-            s->tries = 0;
+            confirmed(s, m->n);
         }
         break;
     case TRANSFER_T_REFUSE:
@@ -472,6 +578,9 @@ bool transfer_out_data(struct transfers *k, qudag_stream stream, qudag_slice dat
 
 static void tick_one(struct transfer_out *s, uint64_t now_ns)
 {
+    if (s->state == QUEUED) {
+        return;
+    }
     struct transfers *k = s->k;
     uint64_t patience = (s->state == OFFERED || s->state == RESOLVING ? OPENING_S : SILENCE_S);
     if (s->state == PAUSED) {
@@ -479,6 +588,9 @@ static void tick_one(struct transfer_out *s, uint64_t now_ns)
             resolve(s);
         }
         return;
+    }
+    if (s->differs) {
+        return; /* the file is hashed again; that decides */
     }
     if (s->state != HASHING && now_ns - s->heard_ns > patience * NS_PER_S) {
         if (s->state == RESOLVING) {
@@ -501,8 +613,23 @@ static void tick_one(struct transfer_out *s, uint64_t now_ns)
     pump(s);
 }
 
+/* The oldest that waits begins when there is room. */
+static void next_turn(struct transfers *k)
+{
+    unsigned at_work = 0;
+    struct transfer_out *oldest = NULL;
+    for (struct transfer_out *s = k->sends; s != NULL; s = s->next) {
+        at_work += s->state != QUEUED;
+        oldest = s->state == QUEUED ? s : oldest; /* the newest comes first in the list */
+    }
+    if (oldest != NULL && at_work < TRANSFER_SENDS_MAX) {
+        hash(oldest);
+    }
+}
+
 void transfer_out_tick(struct transfers *k, uint64_t now_ns)
 {
+    next_turn(k);
     struct transfer_out *next;
     for (struct transfer_out *s = k->sends; s != NULL; s = next) {
         next = s->next;
@@ -550,6 +677,29 @@ static void on_hashed(struct transfer_job *j)
     resolve(s);
 }
 
+/* A transfer's turn has come. */
+static void hash(struct transfer_out *s)
+{
+    enter(s, HASHING);
+    blake3_hasher_init(&s->job.hash);
+    s->job.owner = s;
+    s->job.done = on_hashed;
+    if (s->offer.kind == TRANSFER_MESSAGE) {
+        blake3_hasher_update(&s->job.hash, s->block, s->block_len);
+        on_hashed(&s->job);
+        return;
+    }
+    s->block = malloc(TRANSFER_BLOCK);
+    s->job.run = transfer_job_hash;
+    s->job.fd = s->fd;
+    s->job.to = s->offer.size;
+    if (s->block == NULL) {
+        fail_err(s, QUDAG_ENOMEM, "send");
+    } else if (!transfer_job_start(s->k->d, &s->job)) {
+        fail(s, TOOL_FAILED, "QUDAG_ELIMIT", "no thread to hash with", "");
+    }
+}
+
 /* What shall be sent: from the request into |s|.  NULL, or what is wrong. */
 static const char *take_content(struct transfer_out *s, struct request *rq)
 {
@@ -562,6 +712,10 @@ static const char *take_content(struct transfer_out *s, struct request *rq)
         }
         s->offer.kind = TRANSFER_MESSAGE;
         s->offer.size = message.len;
+        s->block = malloc(message.len + 1);
+        if (s->block == NULL) {
+            return "out of memory";
+        }
         memcpy(s->block, message.bytes, message.len);
         s->block_len = message.len;
         return NULL;
@@ -570,6 +724,7 @@ static const char *take_content(struct transfer_out *s, struct request *rq)
         return "only plain files can be sent";
     }
     s->fd = rq->fd;
+    s->at_start = st;
     rq->fd = -1;
     s->offer.kind = TRANSFER_FILE;
     s->offer.size = (uint64_t)st.st_size;
@@ -586,10 +741,9 @@ void transfer_send(struct request *rq)
         request_end_err(rq, err, addr == NULL ? "send" : addr);
         return;
     }
-    struct transfer_out *s = k->n_sends == TRANSFER_SENDS_MAX ? NULL : calloc(1, sizeof(*s));
+    struct transfer_out *s = calloc(1, sizeof(*s));
     if (s == NULL) {
-        request_end(rq, TOOL_FAILED, "QUDAG_ELIMIT", "too many transfers at once",
-                    "wait for one to end");
+        request_end_err(rq, QUDAG_ENOMEM, "send");
         return;
     }
     s->k = k;
@@ -598,6 +752,7 @@ void transfer_send(struct request *rq)
     (void)snprintf(s->addr, sizeof(s->addr), "%s", addr);
     const char *wrong = take_content(s, rq);
     if (wrong != NULL) {
+        free(s->block);
         free(s);
         request_end(rq, TOOL_USAGE, "QUDAG_EINVAL", wrong, "qudag help send shows an example");
         return;
@@ -607,20 +762,8 @@ void transfer_send(struct request *rq)
     s->next = k->sends;
     k->sends = s;
     k->n_sends++;
-    blake3_hasher_init(&s->job.hash);
-    s->job.owner = s;
-    s->job.done = on_hashed;
-    if (s->offer.kind == TRANSFER_MESSAGE) {
-        blake3_hasher_update(&s->job.hash, s->block, s->block_len);
-        on_hashed(&s->job);
-        return;
-    }
-    s->job.run = transfer_job_hash;
-    s->job.fd = s->fd;
-    s->job.to = s->offer.size;
-    if (!transfer_job_start(k->d, &s->job)) {
-        fail(s, TOOL_FAILED, "QUDAG_ELIMIT", "no thread to hash with", "");
-    }
+    tell(s, REC_PROGRESS); /* queued */
+    next_turn(k);
 }
 
 void transfer_abandon(struct request *rq)

@@ -8,7 +8,9 @@ import atexit
 import fcntl
 import os
 import pathlib
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -136,11 +138,68 @@ def closed_descriptors():
     print('ok: closed standard descriptors', flush=True)
 
 
+def socket_removed():
+    n = Node('socket').start()
+    (n.dir / 'control.sock').unlink()
+    until(lambda: n.tool('status')[0] == 0, 'a removed control socket is made anew')
+    check((n.dir / 'control.sock').stat().st_mode & 0o777 == 0o600, 'the new control socket is not 0600')
+    check('control.socket' in (n.dir / 'qudagd.log').read_text(), 'it is not told')
+    n.down()
+    print('ok: a control socket that is removed comes back', flush=True)
+
+
+def cpu_s(pid):
+    fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def connect(folder):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(str(TOP / folder / 'control.sock'))
+    return s
+
+
+def descriptors_used_up():
+    p = daemon('few')
+    used = max(int(fd) for fd in os.listdir(f'/proc/{p.pid}/fd')) + 1
+    resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (used + 3, used + 3))
+    waiting = [connect('few') for _ in range(12)]
+    before = cpu_s(p.pid)
+    time.sleep(1.5)
+    took = cpu_s(p.pid) - before
+    check(took < 0.5 * SLOW, f'{took:.2f} s of CPU time in 1.5 s while accept() fails')
+    for s in waiting:
+        s.close()
+    until(lambda: answers('few'), 'it answers once there are descriptors')
+    p.terminate()
+    check(ends(p, 'few descriptors') == 0, 'exit code')
+    print(f'ok: no descriptors left: {took:.2f} s of CPU time in 1.5 s, and it goes on afterwards', flush=True)
+
+
+def all_places_taken():
+    p = daemon('crowd')
+    crowd = [connect('crowd') for _ in range(64)]
+    with subprocess.Popen([QUDAG, '--dir', TOP / 'crowd', 'status'], stdout=subprocess.DEVNULL) as asks:
+        for s in crowd:
+            check(len(s.recv(4096)) > 0, 'one of 64 is not greeted')
+        check(asks.poll() is None, 'the 65th was turned away instead of waiting')
+        crowd.pop().close()
+        check(asks.wait(timeout=10 * SLOW) == 0, 'the 65th is not served when a place becomes free')
+    for s in crowd:
+        s.close()
+    p.terminate()
+    check(ends(p, 'crowd') == 0, 'exit code')
+    print('ok: above its places the daemon lets clients wait', flush=True)
+
+
 def main():
     signals()
     reload_settings()
     log_nobody_reads()
     closed_descriptors()
+    socket_removed()
+    descriptors_used_up()
+    all_places_taken()
 
 
 main()

@@ -101,6 +101,37 @@ def main():
     said = json.loads(sender.stdout.read().splitlines()[-1])
     check(sender.wait() == 1 and 'shorter' in said['error']['message'], f'a file cut while it is sent: {said}')
     print('ok: a file that is cut while it is sent is not delivered', flush=True)
+
+    file.write_bytes(big[7:])
+    sender = sending(client, address, str(file))
+    until_share(sender, 0.05)
+    with open(file, 'r+b') as f:
+        f.seek(-100, os.SEEK_END)
+        f.write(b'changed')
+    said = json.loads(sender.stdout.read().splitlines()[-1])
+    check(sender.wait() == 1 and said['error']['name'] == 'FILE_CHANGED', f'a file changed while it is sent: {said}')
+    print('ok: a file that changes while it is sent ends the transfer', flush=True)
+    file.write_bytes(big[9:])
+    sender = sending(client, address, str(file))
+    until_share(sender, 0.05)
+    with open(file, 'ab') as f:
+        f.write(b'a line more')
+    for line in sender.stdout:
+        said = json.loads(line)
+    check(sender.wait() == 0 and stored(service, said['delivered']) == hashlib.sha256(big[9:]).digest(),
+          f'a file that grows: {said}')
+    print('ok: a file that grows is delivered as it was', flush=True)
+
+    messages = [sending(client, address, '-m', f'message {ix}') for ix in range(30)]
+    began = time.monotonic()
+    check(client.ask('status')['pid'] == client.pid, 'no answer while 30 send')
+    print(f'ok: status after {time.monotonic() - began:.2f} s while 30 send', flush=True)
+    for m in messages:
+        out = m.stdout.read()
+        check(m.wait() == 0, f'one of 30 at once: {out.splitlines()[-1:]}')
+    texts = {pathlib.Path(e['file']).read_text() for e in service.ask('inbox')['inbox'] if e['kind'] == 'message'}
+    check(texts == {f'message {ix}' for ix in range(30)}, f'{len(texts)} of 30 messages arrived')
+    print('ok: 30 sends at once all arrive', flush=True)
     for n in [*nodes, small, service]:
         n.down()
 

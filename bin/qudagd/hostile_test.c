@@ -1,0 +1,497 @@
+/*
+ * hostile_test.c - transfers with a peer that lies, over real nodes and circuits in one process.
+ *
+ * The daemon's transfer code runs on node 0.  Node 1 is the peer: as a receiver it answers offers as |lie| says, as a
+ * sender it writes what the test gives it.  The others are relays.
+ *
+ * TEST: timeout=180 serial
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "rules.h"
+#include "transfer_int.h"
+
+#include <fcntl.h>
+
+#define NODES 6
+#define SIZE 300000 /* bytes of the file sent */
+
+enum lie {
+    HONEST,
+    WRONG_HASH,     /* done, with another hash */
+    WRONG_SIZE,     /* done, with another size */
+    ALWAYS_DIFFERS, /* refuse: hash differs, after all of the content */
+    NEVER_DONE,     /* takes everything, confirms it, resets, and asks for it again */
+};
+
+static struct daemon daemon_obj, *const d = &daemon_obj;
+static struct {
+    qudag_node *node;
+    qudag_identity *id;
+    bool ready, op_done;
+    qudag_err op_err;
+} net[NODES];
+static char dir[] = "/tmp/qudag-hostile-XXXXXX";
+static char first_addr[QUDAG_ADDR_TEXT_MAX + 80];
+
+static struct {
+    enum lie lie;
+    char addr[QUDAG_DARK_TEXT_MAX];
+    unsigned streams; /* opened to it */
+    uint64_t taken;   /* bytes of content in all */
+    struct transfer_msg offer;
+    uint8_t in[TRANSFER_MSG_MAX];
+    size_t in_len;
+    uint64_t got;             /* on this stream */
+    qudag_stream stream, out; /* in; ours, as a sender */
+    const uint8_t *say;
+    size_t say_len, say_at;
+    bool closed;
+    struct transfer_msg answer; /* the last the daemon gave it */
+    unsigned answers;
+} evil;
+
+static bool is_evil(const qudag_node *n)
+{
+    return n == net[1].node;
+}
+
+static void turn_until(const bool *flag, unsigned seconds)
+{
+    uint64_t end = mono_ns() + seconds * NS_PER_S * (getenv("HOSTILE_SLOW") != NULL ? 20 : 1);
+    while (!*flag && mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_true(*flag);
+}
+
+static void write_msg(qudag_stream s, const struct transfer_msg *m)
+{
+    uint8_t bytes[TRANSFER_MSG_MAX];
+    size_t taken, len = transfer_encode(bytes, m);
+    (void)!qudag_stream_write(net[1].node, s, (qudag_slice){bytes, len}, &taken);
+}
+
+/* ------------------------------------------------------------------ the peer as a receiver */
+
+static void evil_end(qudag_stream s)
+{
+    struct transfer_msg m = {.type = TRANSFER_T_DONE, .n = evil.offer.offer.size};
+    memcpy(m.hash, evil.offer.offer.hash, sizeof(m.hash));
+    switch (evil.lie) {
+    case WRONG_HASH:
+        m.hash[31] ^= 1;
+        break;
+    case WRONG_SIZE:
+        m.n--;
+        break;
+    case ALWAYS_DIFFERS:
+        m = (struct transfer_msg){.type = TRANSFER_T_REFUSE, .reason = TRANSFER_HASH_DIFFERS};
+        break;
+    case NEVER_DONE:
+        qudag_stream_reset(net[1].node, s, QUDAG_ECANCELED);
+        return;
+    case HONEST:
+        break;
+    }
+    write_msg(s, &m);
+    qudag_stream_fin(net[1].node, s);
+}
+
+static void evil_data(qudag_stream s, qudag_slice data)
+{
+    if (evil.offer.type == 0) {
+        size_t n =
+            sizeof(evil.in) - evil.in_len < data.len ? sizeof(evil.in) - evil.in_len : data.len;
+        memcpy(evil.in + evil.in_len, data.base, n);
+        evil.in_len += n;
+        size_t used = transfer_decode(&evil.offer, evil.in, evil.in_len);
+        if (used == 0) {
+            return;
+        }
+        assert_int_not_equal(used, SIZE_MAX);
+        write_msg(s, &(struct transfer_msg){.type = TRANSFER_T_ACCEPT});
+        return; /* a file: nothing more comes before it is accepted */
+    }
+    evil.got += data.len;
+    evil.taken += data.len;
+    write_msg(s, &(struct transfer_msg){.type = TRANSFER_T_PROGRESS, .n = evil.got});
+    if (evil.got == evil.offer.offer.size) {
+        evil_end(s);
+    }
+}
+
+/* ------------------------------------------------------------------ callbacks */
+
+static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag_err err,
+                     void *user)
+{
+    (void)n;
+    (void)a;
+    (void)b;
+    (void)err;
+    net[(uintptr_t)user].ready = p == QUDAG_PHASE_READY;
+}
+
+static void on_op(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res, void *user)
+{
+    if (n == d->node && transfer_op_done(d->transfers, op, err, res)) {
+        return;
+    }
+    net[(uintptr_t)user].op_done = true;
+    net[(uintptr_t)user].op_err = err;
+}
+
+static void on_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, const char *dark,
+                  const char *proto, void *user)
+{
+    (void)user;
+    (void)from;
+    assert_string_equal(proto, TRANSFER_PROTO);
+    if (n == d->node) {
+        transfer_stream_in(d->transfers, s, dark);
+    } else if (is_evil(n)) {
+        evil.streams++;
+        evil.stream = s;
+        evil.offer.type = 0;
+        evil.in_len = 0;
+        evil.got = 0;
+    }
+}
+
+static void evil_says(void)
+{
+    size_t taken = 0;
+    while (evil.say_at < evil.say_len) {
+        qudag_err err = qudag_stream_write(
+            net[1].node, evil.out,
+            (qudag_slice){evil.say + evil.say_at, evil.say_len - evil.say_at}, &taken);
+        if (err != QUDAG_OK || taken == 0) {
+            return;
+        }
+        evil.say_at += taken;
+    }
+}
+
+static void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, void *user)
+{
+    (void)user;
+    if (n == d->node) {
+        transfer_data(d->transfers, s, data, fin);
+        return;
+    }
+    qudag_stream_consume(n, s, data.len);
+    if (s.id != evil.out.id) {
+        evil_data(s, data);
+        return;
+    }
+    struct transfer_msg m;
+    size_t used;
+    while ((used = transfer_decode(&m, data.base, data.len)) != 0 && used != SIZE_MAX) {
+        data = (qudag_slice){data.base + used, data.len - used};
+        evil.answer = m;
+        evil.answers++;
+    }
+    evil.closed = evil.closed || fin;
+    evil_says();
+}
+
+static void on_writable(qudag_node *n, qudag_stream s, void *user)
+{
+    (void)user;
+    if (n == d->node) {
+        transfer_writable(d->transfers, s);
+    } else if (is_evil(n) && s.id == evil.out.id) {
+        evil_says();
+    }
+}
+
+static void on_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
+{
+    (void)user;
+    if (n == d->node) {
+        transfer_closed(d->transfers, s, why);
+    } else if (is_evil(n) && s.id == evil.out.id) {
+        evil.closed = true;
+    }
+}
+
+/* ------------------------------------------------------------------ the network */
+
+static void start_node(uintptr_t ix)
+{
+    static const char *const listen[] = {"/ip4/127.0.0.1/udp/0/quic-v1"};
+    static const qudag_callbacks calls = {.size = sizeof(calls),
+                                          .stream_in = on_in,
+                                          .stream_data = on_data,
+                                          .stream_opened = on_writable,
+                                          .stream_writable = on_writable,
+                                          .stream_closed = on_closed,
+                                          .op_done = on_op,
+                                          .phase = on_phase};
+    const char *boot[] = {first_addr};
+    qudag_settings s;
+    assert_int_equal(qudag_identity_generate(&net[ix].id), QUDAG_OK);
+    QUDAG_SETTINGS_INIT(&s);
+    s.identity = net[ix].id;
+    s.listen = listen;
+    s.listen_n = 1;
+    s.bootstrap = boot;
+    s.bootstrap_n = ix == 0 ? 0 : 1;
+    s.hops = 3;
+    s.relays_min = 4;
+    s.relay = true;
+    s.dht_server = true;
+    s.lab = true;
+    s.uv_loop = &d->loop;
+    char why[400] = "";
+    if (qudag_node_check(&s, why, sizeof(why)) != QUDAG_OK) {
+        fail_msg("%s", why);
+    }
+    assert_int_equal(qudag_node_new(&net[ix].node, &s, &calls, (void *)ix), QUDAG_OK);
+    if (ix == 0) {
+        d->node = net[0].node;
+    }
+    assert_int_equal(qudag_protocol_serve(net[ix].node, TRANSFER_PROTO), QUDAG_OK);
+    assert_int_equal(qudag_node_start(net[ix].node), QUDAG_OK);
+    if (ix == 0) {
+        size_t it = 0;
+        char addr[QUDAG_ADDR_TEXT_MAX];
+        assert_true(qudag_node_addr_next(net[0].node, &it, addr));
+        (void)snprintf(first_addr, sizeof(first_addr), "%s", addr);
+    }
+}
+
+static void publish(size_t ix, char addr[QUDAG_DARK_TEXT_MAX])
+{
+    qudag_op op;
+    assert_int_equal(qudag_dark_create(net[ix].node, "post", addr), QUDAG_OK);
+    net[ix].op_err = QUDAG_EAGAIN;
+    for (unsigned nth = 0; nth < 80 && net[ix].op_err != QUDAG_OK;
+         nth++) { /* relays come to be known */
+        net[ix].op_done = false;
+        assert_int_equal(qudag_dark_publish(net[ix].node, addr, &op), QUDAG_OK);
+        turn_until(&net[ix].op_done, 30);
+        for (uint64_t end = mono_ns() + NS_PER_S / 4;
+             net[ix].op_err != QUDAG_OK && mono_ns() < end;) {
+            (void)uv_run(&d->loop, UV_RUN_NOWAIT);
+        }
+    }
+    assert_int_equal(net[ix].op_err, QUDAG_OK);
+}
+
+static char own_addr[QUDAG_DARK_TEXT_MAX];
+static uv_timer_t tick;
+
+static void on_tick(uv_timer_t *t)
+{
+    (void)t;
+    transfer_tick(d->transfers, mono_ns());
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(uv_loop_init(&d->loop), 0);
+    d->log.fd = STDERR_FILENO;
+    d->log.level = QUDAG_LOG_ERROR;
+    d->rec = malloc(sizeof(*d->rec));
+    memcpy(d->state.dir, dir, sizeof(dir));
+    assert_true(conf_init(&d->conf));
+    assert_true(transfer_new(&d->transfers, d));
+    for (uintptr_t ix = 0; ix < NODES; ix++) {
+        start_node(ix);
+    }
+    for (size_t ix = 0; ix < NODES; ix++) {
+        turn_until(&net[ix].ready, 60);
+    }
+    publish(1, evil.addr);
+    publish(0, own_addr);
+    assert_int_equal(uv_timer_init(&d->loop, &tick), 0);
+    return uv_timer_start(&tick, on_tick, 50, 50);
+}
+
+static int tear_down(void **state)
+{
+    char path[PATH_LEN];
+    (void)state;
+    if (tick.loop != NULL) {
+        uv_close((uv_handle_t *)&tick, NULL);
+    }
+    for (size_t ix = NODES; ix-- > 0;) {
+        qudag_node_free(net[ix].node);
+        qudag_identity_free(net[ix].id);
+    }
+    (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+    transfer_free(d->transfers);
+    conf_fini(&d->conf);
+    free(d->rec);
+    static const char *const left[] = {"inbox/.partial", "inbox/.index", "inbox/_._.._etc_x",
+                                       "inbox",          "file",         ""};
+    for (size_t ix = 0; ix < sizeof(left) / sizeof(left[0]); ix++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, left[ix]);
+        (void)remove(path);
+    }
+    return uv_loop_close(&d->loop);
+}
+
+/* ------------------------------------------------------------------ the daemon sends */
+
+/* Sends a file to the peer and waits for the end: its exit code; |error|: its name. */
+static int64_t send_file(enum lie lie, char error[64])
+{
+    static struct rec args;
+    char path[PATH_LEN];
+    static uint8_t content[SIZE];
+    evil.lie = lie;
+    evil.streams = 0;
+    evil.taken = 0;
+    memset(content, (int)lie + 'a', sizeof(content));
+    (void)snprintf(path, sizeof(path), "%s/file", dir);
+    assert_int_equal(file_write_atomic(path, content, sizeof(content), 0600), 0);
+    rec_begin(&args, REC_REQUEST);
+    rec_str(&args, "address", evil.addr);
+    rec_str(&args, "name", "file");
+    size_t len = rec_frame(&args);
+    struct request *rq = calloc(1, sizeof(*rq) + len);
+    assert_non_null(rq);
+    rq->d = d;
+    rq->fd = open(path, O_RDONLY);
+    assert_true(rq->fd >= 0);
+    memcpy(rq->bytes, args.buf + REC_FRAME_HEAD, len - REC_FRAME_HEAD);
+    assert_true(rec_parse(&rq->args, rq->bytes, len - REC_FRAME_HEAD));
+    transfer_send(rq);
+    uint64_t end = mono_ns() + 100 * NS_PER_S;
+    while (d->transfers->n_sends > 0 && mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(d->transfers->n_sends, 0);
+    struct rec_view v;
+    size_t said = rec_frame(d->rec);
+    assert_true(said > 0 && rec_parse(&v, d->rec->buf + REC_FRAME_HEAD, said - REC_FRAME_HEAD));
+    assert_int_equal(v.type, REC_END);
+    const char *name = rec_get_str(&v, "error");
+    (void)snprintf(error, 64, "%s", name == NULL ? "" : name);
+    return rec_get_int(&v, "code", -1);
+}
+
+static void what_a_receiver_claims_is_compared_with_what_was_sent(void **state)
+{
+    char error[64];
+    (void)state;
+    assert_int_equal(send_file(HONEST, error), TOOL_OK);
+    assert_int_equal(evil.streams, 1);
+    assert_int_equal(send_file(WRONG_HASH, error), TOOL_FAILED);
+    assert_string_equal(error, "HASH_DIFFERS");
+    assert_int_equal(send_file(WRONG_SIZE, error), TOOL_FAILED);
+    assert_string_equal(error, "HASH_DIFFERS");
+}
+
+static void a_receiver_that_always_reports_another_hash_gets_two_attempts(void **state)
+{
+    char error[64];
+    (void)state;
+    assert_int_equal(send_file(ALWAYS_DIFFERS, error), TOOL_REFUSED);
+    assert_string_equal(error, "HASH_DIFFERS");
+    assert_int_equal(evil.streams, 2);
+    assert_int_equal(evil.taken, 2 * SIZE);
+}
+
+static void a_receiver_that_never_acknowledges_cannot_make_us_send_for_ever(void **state)
+{
+    char error[64];
+    (void)state;
+    assert_int_not_equal(send_file(NEVER_DONE, error), TOOL_OK);
+    assert_in_range(evil.streams, 2, RULES_RESTARTS_MAX + 2);
+    assert_in_range(evil.taken, SIZE, (RULES_RESTARTS_MAX + 2) * (uint64_t)SIZE);
+}
+
+/* ------------------------------------------------------------------ the daemon receives */
+
+/* The peer offers |size| bytes of that name and hash, then writes |content|; what the daemon answers is in |evil|. */
+static void offer(const char *name, uint64_t size, const uint8_t hash[TRANSFER_HASH_LEN],
+                  const uint8_t *content, size_t len, bool wait)
+{
+    static uint8_t id, all[TRANSFER_MSG_MAX];
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    m.offer.kind = TRANSFER_FILE;
+    m.offer.id[0] = ++id;
+    m.offer.size = size;
+    memcpy(m.offer.hash, hash, TRANSFER_HASH_LEN);
+    (void)snprintf(m.offer.name, sizeof(m.offer.name), "%s", name);
+    evil.say = all;
+    evil.say_len = transfer_encode(all, &m);
+    evil.say_at = evil.answers = 0;
+    evil.closed = false;
+    assert_int_equal(qudag_dark_open(net[1].node, own_addr, TRANSFER_PROTO, &evil.out), QUDAG_OK);
+    uint64_t end = mono_ns() + 60 * NS_PER_S;
+    while (wait && evil.answers == 0 && !evil.closed && mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(evil.answers, wait ? 1 : 0);
+    if (!wait) {
+        while (evil.say_at < evil.say_len && !evil.closed && mono_ns() < end) {
+            (void)uv_run(&d->loop, UV_RUN_ONCE);
+        }
+    }
+    evil.say = content;
+    evil.say_len = len;
+    evil.say_at = 0;
+    evil_says();
+    turn_until(&evil.closed, 30);
+}
+
+static size_t in_inbox(void)
+{
+    return d->transfers->inbox.n;
+}
+
+static void what_a_sender_announces_is_compared_with_what_it_sent(void **state)
+{
+    uint8_t hash[TRANSFER_HASH_LEN];
+    static const uint8_t content[] = "a text that has this hash and no other";
+    blake3_hasher h;
+    (void)state;
+    blake3_hasher_init(&h);
+    blake3_hasher_update(&h, content, sizeof(content));
+    blake3_hasher_finalize(&h, hash, sizeof(hash));
+    offer("../../etc/x", sizeof(content), hash, content, sizeof(content), true);
+    assert_int_equal(evil.answer.type, TRANSFER_T_DONE);
+    assert_int_equal(in_inbox(), 1);
+    assert_string_equal(d->transfers->inbox.entry[0].offer.name, "_._.._etc_x");
+
+    hash[0] ^= 1;
+    offer("lie", sizeof(content), hash, content, sizeof(content), true);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_HASH_DIFFERS);
+    hash[0] ^= 1;
+    offer("longer", sizeof(content) - 1, hash, content, sizeof(content), true);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_HASH_DIFFERS);
+    offer("huge", INT64_MAX, hash, content, sizeof(content), true);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_TOO_LARGE);
+    assert_int_equal(in_inbox(), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_receiver_claims_is_compared_with_what_was_sent),
+        cmocka_unit_test(a_receiver_that_always_reports_another_hash_gets_two_attempts),
+        cmocka_unit_test(a_receiver_that_never_acknowledges_cannot_make_us_send_for_ever),
+        cmocka_unit_test(what_a_sender_announces_is_compared_with_what_it_sent),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
