@@ -448,6 +448,9 @@ static int run(struct daemon *d, const char *dir)
     if (code == DAEMON_OK) {
         code = (int)state_identity(&d->state, &d->identity);
     }
+    if (code == DAEMON_OK) {
+        state_origin(&d->state, &d->log);
+    }
     d->rec = code == DAEMON_OK ? malloc(sizeof(*d->rec)) : NULL;
     if (code == DAEMON_OK && (d->rec == NULL || uv_loop_init(&d->loop) != 0)) {
         (void)snprintf(d->state.why, sizeof(d->state.why), "out of memory");

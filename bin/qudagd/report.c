@@ -142,6 +142,7 @@ void report_status(struct request *rq)
     }
     status_health(r, d);
     rec_int(r, "uptime_ns", (int64_t)(mono_ns() - d->since_ns));
+    rec_bool(r, "copied", d->state.copied);
     rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
     status_counts(r, d->node);
     request_send(rq);

@@ -254,6 +254,57 @@ enum daemon_exit state_identity(struct state *s, qudag_identity **out)
     return DAEMON_OK;
 }
 
+/* ------------------------------------------------------------------ a copied folder */
+
+#define ORIGIN_LEN 32
+
+/* A copy has another inode, another machine has another machine-id; keyed, so that the file tells of neither. */
+static bool origin_now(const struct state *s, uint8_t out[ORIGIN_LEN])
+{
+    char path[PATH_LEN];
+    struct stat st;
+    uint8_t *machine = NULL;
+    size_t len = 0;
+    if (!path_join(path, s->dir, "identity") || stat(path, &st) != 0) {
+        return false;
+    }
+    (void)file_read("/etc/machine-id", 256, &machine, &len); /* without one the inode has to do */
+    uint64_t inode = (uint64_t)st.st_ino;
+    blake3_hasher h;
+    blake3_hasher_init_keyed(&h, s->secret);
+    blake3_hasher_update(&h, "origin", 6);
+    blake3_hasher_update(&h, &inode, sizeof(inode));
+    blake3_hasher_update(&h, machine == NULL ? (const uint8_t *)"" : machine, len);
+    blake3_hasher_finalize(&h, out, ORIGIN_LEN);
+    free(machine);
+    wipe(&h, sizeof(h));
+    return true;
+}
+
+void state_origin(struct state *s, struct logsink *log)
+{
+    char path[PATH_LEN];
+    uint8_t now[ORIGIN_LEN], *then = NULL;
+    size_t len = 0;
+    if (!path_join(path, s->dir, "origin") || !origin_now(s, now)) {
+        return;
+    }
+    int err = file_read(path, ORIGIN_LEN, &then, &len);
+    bool same = err == 0 && len == ORIGIN_LEN && memcmp(now, then, ORIGIN_LEN) == 0;
+    free(then);
+    if (same) {
+        return;
+    }
+    s->copied = err == 0 && !s->created;
+    if (s->copied) {
+        log_say(
+            log, QUDAG_LOG_WARN, "state.copied",
+            "the folder was copied or restored since the last start.  If a node still runs on the "
+            "other one, stop one of them: both have the same identity, and peers reach only one");
+    }
+    (void)file_write_atomic(path, now, sizeof(now), 0600); /* told again at the next start if not */
+}
+
 /* ------------------------------------------------------------------ which network the folder belongs to */
 
 static enum daemon_exit check_network(struct state *s, bool lab, enum rules_network *made)

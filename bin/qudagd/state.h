@@ -3,6 +3,7 @@
  *
  *   DIR/lock           held while a daemon lives; its pid
  *   DIR/identity       the keys, 0600; made on the first start, never overwritten
+ *   DIR/origin         of which machine and file the identity is, keyed: tells a copied folder from the first
  *   DIR/network        "lab" or "normal": the kind of network the folder was made for
  *   DIR/state/NAME     what the node persists (dark addresses, ...)
  *   DIR/control.sock   where the tool asks (control.h)
@@ -25,6 +26,7 @@ struct state {
     char dir[PATH_LEN];
     int lock_fd;
     bool created;            /* the identity was made by this start */
+    bool copied;             /* the folder is not where it was at the last start */
     uint8_t secret[32];      /* derived from the identity, for the programs' own use */
     char why[STATE_WHY_LEN]; /* after a failure: cause and what to do */
 };
@@ -40,6 +42,12 @@ void state_close(struct state *s);
  * file or damaged; or it is missing where other state of a node is, which a new identity would be linked to.
  */
 enum daemon_exit state_identity(struct state *s, qudag_identity **out);
+/*
+ * Whether the folder was copied, moved to another file system or restored since the last start; s->copied says so from
+ * then on, and |log| tells of it once.  If the first one is still in use, two nodes have one identity, and peers reach
+ * only one of them.  After state_identity.
+ */
+void state_origin(struct state *s, struct logsink *log);
 /*
  * Hands the node what it persisted; items that are not ours are skipped, and |log| tells of them.  DAEMON_USAGE: the
  * folder belongs to the other kind of network than |lab| says.

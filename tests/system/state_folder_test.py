@@ -111,6 +111,22 @@ def kinds_of_network():
     says('a normal folder in a lab', 'was not made in a lab network', 2, *start(other, 'lab.lab=yes'))
 
 
+def copied_folder():
+    n = Node('first').start()
+    check(n.ask('status')['copied'] is False, 'a new folder is called copied')
+    n.down()
+    check(n.start().ask('status')['copied'] is False, 'an untouched folder is called copied')
+    n.down()
+    shutil.copytree(n.dir, TOP / 'second')
+    other = Node('second')
+    check(other.start().ask('status')['copied'] is True, 'a copied folder is not noticed')
+    check('state.copied' in (other.dir / 'qudagd.log').read_text(), 'it is not told in the log')
+    other.down()
+    check(other.start().ask('status')['copied'] is False, 'it is told for ever')
+    other.down()
+    print('ok: a folder that was copied is told', flush=True)
+
+
 def inbox_elsewhere():
     if os.geteuid() != 0 or shutil.which('mkfs.vfat') is None:
         print('skipped: an inbox on vfat (needs root and mkfs.vfat; inbox_test has the same with a filter)', flush=True)
@@ -122,4 +138,5 @@ def inbox_elsewhere():
 modes()
 identity_and_items()
 kinds_of_network()
+copied_folder()
 inbox_elsewhere()
