@@ -281,12 +281,6 @@ RUN(dht_forget)
 DONE(dht_forget)
 {
     (void)res;
-    if (err == QUDAG_OK) {
-        struct rec *r = request_rec(rq, REC_ROW);
-        rec_str(r, "key", rec_get_str(&rq->args, "key"));
-        rec_bool(r, "published", false);
-        request_send(rq);
-    }
     if (err == QUDAG_ENOTFOUND) {
         request_end(rq, TOOL_NOT_FOUND, qudag_err_name(err), "this node does not publish that",
                     "qudag dht published lists what it publishes");

@@ -160,7 +160,7 @@ void request_send(struct request *rq)
         return;
     }
     if (len == 0) {
-        log_say(&rq->d->log, QUDAG_LOG_ERROR, "control.row", "an answer was too large to be sent");
+        log_say(&rq->d->log, QUDAG_LOG_ERROR, "control.row", "an answer was too large to send");
         return;
     }
     queue(rq->client, rq->d->rec->buf, len);
@@ -223,7 +223,7 @@ static const char *hint_of(qudag_err err)
     case QUDAG_ENORELAYS:
         return "qudag status shows how far the bootstrap is; circuits need hops + 1 known relays";
     case QUDAG_ECHECKSUM:
-        return "compare the address with its source: one letter at least differs";
+        return "check the address: at least one character is wrong";
     case QUDAG_EMALFORMED:
         return "check how it is written: qudag help shows an example";
     case QUDAG_EUNREACHABLE:
@@ -278,14 +278,13 @@ static bool start(struct client *cl, const struct rec_view *v)
     rq->cmd = name == NULL ? NULL : command_find(name);
     if (rq->cmd == NULL) {
         request_end(rq, TOOL_USAGE, "UNKNOWN_COMMAND", "this daemon does not know that command",
-                    "tool and daemon may be of different versions: restart the daemon");
+                    "the tool and the daemon may have different versions: restart the daemon");
         return true;
     }
     unsigned long_now = long_requests(rq->d->control, rq);
     if (!rules_command_begins(rq->cmd->is_long ? RULES_LONG : RULES_SHORT, long_now,
                               CONTROL_LONG_MAX)) {
-        request_end(rq, TOOL_FAILED, "QUDAG_ELIMIT",
-                    "the daemon is busy with as many requests as it takes at once",
+        request_end(rq, TOOL_FAILED, "QUDAG_ELIMIT", "too many requests are in progress",
                     "wait for one to end");
         return true;
     }
@@ -534,8 +533,9 @@ static void check_file(struct control *c)
     }
     listener_close(c);
     int err = listener_open(c);
-    log_say(&c->d->log, QUDAG_LOG_WARN, "control.socket", "the control socket was gone; %s",
-            err == 0 ? "there is a new one" : strerror(err));
+    log_say(&c->d->log, QUDAG_LOG_WARN, "control.socket",
+            "the file of the control socket was missing; %s",
+            err == 0 ? "created a new one" : strerror(err));
 }
 
 enum daemon_exit control_open(struct control **out, struct daemon *d)

@@ -105,7 +105,7 @@ static void count_bytes(struct inbox *b)
 }
 
 /* What was begun long ago will not be finished. */
-static void sweep(const struct inbox *b)
+static void remove_expired(const struct inbox *b)
 {
     DIR *list = opendir(b->partial);
     const struct dirent *e;
@@ -113,7 +113,7 @@ static void sweep(const struct inbox *b)
         char path[PATH_LEN];
         struct stat st;
         if (e->d_name[0] != '.' && path_join(path, b->partial, e->d_name) && stat(path, &st) == 0 &&
-            now_ms() / 1000 - st.st_mtime > INBOX_KEEP_PARTIAL_S) {
+            now_ms() / 1000 - st.st_mtime > INBOX_PARTIAL_AGE_MAX_S) {
             (void)unlink(path);
         }
     }
@@ -173,7 +173,7 @@ bool inbox_open(struct inbox *b, const char *dir)
         read_index(b, (char *)text);
         free(text);
     }
-    sweep(b);
+    remove_expired(b);
     count_bytes(b);
     return probe(b);
 }

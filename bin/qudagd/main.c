@@ -36,16 +36,16 @@ static const char usage_text[] =
     "\n"
     "  -d, --dir DIR         state folder (default $XDG_STATE_HOME/qudag or ~/.local/state/qudag)\n"
     "  -c, --config FILE     configuration (default DIR/qudag.conf, if it exists)\n"
-    "  -o SECTION.KEY=VALUE  one setting, stronger than the file; repeatable\n"
-    "      --check-config    check the configuration and leave\n"
-    "      --print-config    print what is in force, as a file with comments, and leave\n"
+    "  -o SECTION.KEY=VALUE  one setting, overrides the file; repeatable\n"
+    "      --check-config    check the configuration and exit\n"
+    "      --print-config    print the effective configuration as a file with comments, and exit\n"
     "      --foreground      stay in the foreground (always so)\n"
     "      --notify-fd N     write \"ready\" or what is wrong to this descriptor\n"
     "  -V, --version\n"
     "  -h, --help\n"
     "\n"
     "Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 another daemon owns the folder,\n"
-    "4 the state cannot be used (damaged, or open to others), 5 an address to listen on is taken.\n"
+    "4 the state cannot be used (damaged, or open to others), 5 cannot bind a listen address.\n"
     "\n"
     "Example: qudagd -d /tmp/node1 -o node.listen=/ip4/127.0.0.1/udp/4433/quic-v1\n";
 
@@ -344,7 +344,7 @@ static int make_node(struct daemon *d)
         err = qudag_protocol_serve(d->node, TRANSFER_PROTO);
     }
     if (err != QUDAG_OK) {
-        (void)snprintf(d->state.why, sizeof(d->state.why), "the node cannot be made: %s (%s)",
+        (void)snprintf(d->state.why, sizeof(d->state.why), "cannot create the node: %s (%s)",
                        qudag_strerror(err), qudag_err_name(err));
         return DAEMON_FAILED;
     }
@@ -412,7 +412,7 @@ static int serve(struct daemon *d)
     if (code == DAEMON_OK) {
         qudag_err err = qudag_node_start(d->node);
         if (err != QUDAG_OK) {
-            (void)snprintf(d->state.why, sizeof(d->state.why), "the node does not start: %s",
+            (void)snprintf(d->state.why, sizeof(d->state.why), "cannot start the node: %s",
                            qudag_strerror(err));
             code = DAEMON_FAILED;
         }
@@ -475,7 +475,7 @@ static int check(struct daemon *d, bool print)
     qudag_settings s;
     qudag_identity *id = NULL;
     if (qudag_identity_generate(&id) != QUDAG_OK) {
-        return complain(d, DAEMON_FAILED, "no keys could be made");
+        return complain(d, DAEMON_FAILED, "cannot generate keys");
     }
     settings_from(&s, &d->conf, id);
     qudag_err err = qudag_node_check(&s, d->state.why, sizeof(d->state.why));

@@ -149,7 +149,7 @@ static enum daemon_exit make_identity(struct state *s, const char *path, qudag_i
     uint8_t bytes[QUDAG_IDENTITY_LEN];
     qudag_err err = qudag_identity_generate(out);
     if (err != QUDAG_OK) {
-        (void)snprintf(s->why, sizeof(s->why), "no keys could be made: %s", qudag_strerror(err));
+        (void)snprintf(s->why, sizeof(s->why), "cannot generate keys: %s", qudag_strerror(err));
         return DAEMON_FAILED;
     }
     qudag_identity_save(*out, bytes);
@@ -160,7 +160,7 @@ static enum daemon_exit make_identity(struct state *s, const char *path, qudag_i
         qudag_identity_free(*out);
         *out = NULL;
         return fail(s, DAEMON_FAILED, path, sys,
-                    sys == ENOSPC ? "make room on the disk" : "the identity could not be kept");
+                    sys == ENOSPC ? "make room on the disk" : "the identity could not be written");
     }
     s->created = true;
     return DAEMON_OK;
@@ -364,7 +364,8 @@ static enum daemon_exit restore_one(struct state *s, qudag_node *n, const char *
     switch (rules_restore(name, (int)err)) {
     case RULES_RESTORE_SKIP:
         log_say(log, QUDAG_LOG_WARN, "state.skipped",
-                "an item of the folder state is not one this version knows; it was left as it is");
+                "skipped an item in the state folder that this version does not know; it was left "
+                "as it is");
         break;
     case RULES_RESTORE_REFUSE:
         (void)snprintf(s->why, sizeof(s->why),
@@ -400,7 +401,7 @@ static enum daemon_exit restore_all(struct state *s, qudag_node *n, struct logsi
             code = restore_one(s, n, path, e->d_name, log);
         } else if (item == RULES_ITEM_FOREIGN) {
             log_say(log, QUDAG_LOG_WARN, "state.skipped",
-                    "something that the node did not store lies in the folder state; it was left "
+                    "skipped an item in the state folder that the node did not store; it was left "
                     "as it is");
         }
     }
@@ -423,7 +424,7 @@ qudag_err state_save(struct state *s, const char *name, qudag_slice bytes)
     char path[PATH_LEN], dir[PATH_LEN];
     if (!rules_state_name(name) || bytes.len > STATE_ITEM_MAX || !path_join(dir, s->dir, "state") ||
         !path_join(path, dir, name)) {
-        (void)snprintf(s->why, sizeof(s->why), "not a name to save under");
+        (void)snprintf(s->why, sizeof(s->why), "invalid name of a state item");
         return QUDAG_EINVAL;
     }
     int err;

@@ -123,14 +123,14 @@ size_t transfer_decode(struct transfer_msg *m, const uint8_t *base, size_t len)
 const char *transfer_reason_text(unsigned reason)
 {
     static const char *const text[] = {
-        [TRANSFER_OK] = "nothing is wrong",
+        [TRANSFER_OK] = "there is no error",
         [TRANSFER_TOO_LARGE] = "it is larger than the receiver takes",
         [TRANSFER_INBOX_FULL] = "the receiver's inbox is full",
         [TRANSFER_DISK_FULL] = "the receiver's disk is full",
-        [TRANSFER_HASH_DIFFERS] = "what arrived has another hash than what was offered",
-        [TRANSFER_BUSY] = "the receiver is busy with too many transfers",
+        [TRANSFER_HASH_DIFFERS] = "the content that arrived does not match the hash in the offer",
+        [TRANSFER_BUSY] = "the receiver has too many transfers in progress",
         [TRANSFER_BAD_OFFER] = "the receiver does not understand the offer",
-        [TRANSFER_TROUBLE] = "the receiver has trouble of its own",
+        [TRANSFER_TROUBLE] = "the receiver failed for a reason of its own",
     };
     return reason < sizeof(text) / sizeof(text[0]) ? text[reason] : "for an unknown reason";
 }

@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SILENCE_S 30          /* of a sender */
-#define TELL_BYTES (1u << 20) /* progress is told at least this often */
-#define TELL_NS (NS_PER_S / 2)
+#define SILENCE_S 30            /* of a sender */
+#define REPORT_BYTES (1u << 20) /* progress is reported at least this often */
+#define REPORT_NS (NS_PER_S / 2)
 
 enum in_state { OFFER, HASHING, CONTENT, STORING, SAID };
 
@@ -35,8 +35,8 @@ struct transfer_in {
     char path[PATH_LEN], offer_path[PATH_LEN];
     int fd;
     struct transfer_job job; /* .hash runs along with the content */
-    uint64_t got, told, reserved;
-    uint64_t heard_ns, told_ns;
+    uint64_t got, reported, reserved;
+    uint64_t heard_ns, reported_ns;
     bool fin_after; /* when |out| is written */
     size_t in_len, out_len, out_at;
     uint8_t in[TRANSFER_MSG_MAX], out[4 * TRANSFER_MSG_MAX];
@@ -102,17 +102,17 @@ static void say(struct transfer_in *r, const struct transfer_msg *m)
     size_t len = transfer_encode(bytes, m);
     size_t room = sizeof(r->out) - (m->type == TRANSFER_T_PROGRESS ? TRANSFER_MSG_MAX : 0);
     if (r->out_len + len > room) {
-        return; /* the sender does not read: progress may be skipped, room is kept for the end */
+        return; /* the sender does not read: progress may be skipped, room is stored for the end */
     }
     memcpy(r->out + r->out_len, bytes, len);
     r->out_len += len;
-    r->told_ns = mono_ns();
+    r->reported_ns = mono_ns();
     flush(r);
 }
 
 static void say_progress(struct transfer_in *r)
 {
-    r->told = r->got;
+    r->reported = r->got;
     say(r, &(struct transfer_msg){.type = TRANSFER_T_PROGRESS, .n = r->got});
 }
 
@@ -254,7 +254,7 @@ static void content(struct transfer_in *r, qudag_slice data)
     r->got += data.len;
     if (r->got == r->offer.size) {
         store(r);
-    } else if (r->got - r->told >= TELL_BYTES) {
+    } else if (r->got - r->reported >= REPORT_BYTES) {
         say_progress(r);
     }
 }
@@ -283,11 +283,11 @@ static bool take_over(const struct transfer_in *r)
 static uint64_t already_there(const struct transfer_in *r, const uint8_t *offer, size_t offer_len)
 {
     struct stat st;
-    uint8_t *kept = NULL;
-    size_t kept_len = 0;
-    bool same = file_read(r->offer_path, TRANSFER_MSG_MAX, &kept, &kept_len) == 0 &&
-                kept_len == offer_len && memcmp(kept, offer, offer_len) == 0;
-    free(kept);
+    uint8_t *stored = NULL;
+    size_t stored_len = 0;
+    bool same = file_read(r->offer_path, TRANSFER_MSG_MAX, &stored, &stored_len) == 0 &&
+                stored_len == offer_len && memcmp(stored, offer, offer_len) == 0;
+    free(stored);
     return same && fstat(r->fd, &st) == 0 && (uint64_t)st.st_size <= r->offer.size
                ? (uint64_t)st.st_size
                : 0;
@@ -422,7 +422,7 @@ void transfer_in_new(struct transfers *k, qudag_stream stream, const char *dark)
     r->stream = stream;
     r->streaming = true;
     r->fd = -1;
-    r->heard_ns = r->told_ns = mono_ns();
+    r->heard_ns = r->reported_ns = mono_ns();
     (void)snprintf(r->dark, sizeof(r->dark), "%s", dark == NULL ? "" : dark);
     r->next = k->recvs;
     k->recvs = r;
@@ -455,7 +455,7 @@ bool transfer_in_data(struct transfers *k, qudag_stream stream, qudag_slice data
     }
     r = fin ? by_stream(k, stream) : NULL;
     if (r != NULL && (r->state == OFFER || r->state == CONTENT || r->state == HASHING)) {
-        leave(r); /* cut short; what is there is kept for the next stream */
+        leave(r); /* cut short; what is there is stored for the next stream */
     }
     return true;
 }
@@ -491,8 +491,8 @@ void transfer_in_tick(struct transfers *k, uint64_t now_ns)
             leave(r);
             continue;
         }
-        bool news = r->job.busy || (r->state == CONTENT && r->got != r->told);
-        if (news && now_ns - r->told_ns > TELL_NS) {
+        bool news = r->job.busy || (r->state == CONTENT && r->got != r->reported);
+        if (news && now_ns - r->reported_ns > REPORT_NS) {
             say_progress(r);
         } else {
             flush(r);

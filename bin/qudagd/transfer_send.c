@@ -17,11 +17,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GIVE_UP_S 60            /* without progress */
-#define SILENCE_S 4             /* while the receiver should speak */
-#define OPENING_S 20            /* for resolving, and for a circuit to be built */
-#define TELL_NS (NS_PER_S / 10) /* progress to the tool */
-#define PAUSE_NS (NS_PER_S / 5) /* before the second attempt; doubles up to 3.2 s */
+#define GIVE_UP_S 60              /* without progress */
+#define SILENCE_S 4               /* while the receiver should speak */
+#define OPENING_S 20              /* for resolving, and for a circuit to be built */
+#define REPORT_NS (NS_PER_S / 10) /* progress to the tool */
+#define PAUSE_NS (NS_PER_S / 5)   /* before the second attempt; doubles up to 3.2 s */
 
 enum out_state { QUEUED, HASHING, RESOLVING, OFFERED, CONTENT, WAITING, PAUSED };
 static const char *const state_name[] = {"queued",  "hashing",    "resolving", "connecting",
@@ -45,7 +45,7 @@ struct transfer_out {
     uint64_t at, acked,
         resumed; /* next byte to queue; received there; where the last stream began */
     uint64_t begun_ns, sent_ns; /* first; when content began */
-    uint64_t heard_ns, progress_ns, until_ns, told_ns;
+    uint64_t heard_ns, progress_ns, until_ns, reported_ns;
     unsigned pauses; /* since the last progress; decide how long the next one is */
     qudag_err last;
     size_t head_len, head_at, in_len, block_len, block_at;
@@ -144,7 +144,7 @@ static void with_circuits(struct transfer_out *s, struct rec *r)
     }
 }
 
-static void tell(struct transfer_out *s, enum rec_type type)
+static void report(struct transfer_out *s, enum rec_type type)
 {
     struct request *rq = s->rq;
     if (rq == NULL) {
@@ -190,7 +190,7 @@ static void enter(struct transfer_out *s, enum out_state state)
     s->state = state;
     s->heard_ns = mono_ns();
     if (news) {
-        tell(s, REC_PROGRESS);
+        report(s, REC_PROGRESS);
     }
 }
 
@@ -297,8 +297,8 @@ static void on_differs(struct transfer_out *s, bool other_hash)
         break;
     case RULES_DIFFERS_END:
         fail(s, TOOL_REFUSED, "HASH_DIFFERS",
-             "the receiver says that another content arrived than was sent, twice",
-             "the file is as it was; the receiver or the way to it is broken");
+             "the receiver reported twice that other content arrived than was sent",
+             "the file did not change; the receiver or the path to it is faulty");
         break;
     }
 }
@@ -463,13 +463,13 @@ bool transfer_out_closed(struct transfers *k, qudag_stream stream, qudag_err why
 static void on_done(struct transfer_out *s, const struct transfer_msg *m)
 {
     if (!rules_delivery(m->n, m->hash, s->offer.size, s->offer.hash)) {
-        fail(s, TOOL_FAILED, "HASH_DIFFERS", "the receiver computed another hash than we did",
-             "send it again");
+        fail(s, TOOL_FAILED, "HASH_DIFFERS",
+             "the receiver reported another hash or size than was sent", "send it again");
         return;
     }
     s->acked = s->offer.size;
     s->last = QUDAG_OK;
-    tell(s, REC_ROW);
+    report(s, REC_ROW);
     fail(s, TOOL_OK, "", "", "");
 }
 
@@ -606,9 +606,9 @@ static void tick_one(struct transfer_out *s, uint64_t now_ns)
         try_again(s, QUDAG_ETIMEOUT);
         return;
     }
-    if (now_ns - s->told_ns > TELL_NS) {
-        s->told_ns = now_ns;
-        tell(s, REC_PROGRESS);
+    if (now_ns - s->reported_ns > REPORT_NS) {
+        s->reported_ns = now_ns;
+        report(s, REC_PROGRESS);
     }
     pump(s);
 }
@@ -652,7 +652,8 @@ static void on_hashed(struct transfer_job *j)
         return;
     }
     if (j->err != 0) {
-        fail(s, TOOL_FAILED, "READ", strerror(j->err), "the file must stay as it is");
+        fail(s, TOOL_FAILED, "READ", strerror(j->err),
+             "the file must not change while it is hashed");
         return;
     }
     const struct daemon *d = s->k->d;
@@ -667,7 +668,7 @@ static void on_hashed(struct transfer_job *j)
     if (s->offer.kind == TRANSFER_MESSAGE || rec_get_bool(&s->rq->args, "again")) {
         uint8_t salt[16];
         if (uv_random(NULL, NULL, salt, sizeof(salt), 0, NULL) != 0) {
-            fail(s, TOOL_FAILED, "RANDOM", "no random bytes are to be had", "");
+            fail(s, TOOL_FAILED, "RANDOM", "cannot get random bytes from the system", "");
             return;
         }
         blake3_hasher_update(&id, salt, sizeof(salt));
@@ -696,7 +697,7 @@ static void hash(struct transfer_out *s)
     if (s->block == NULL) {
         fail_err(s, QUDAG_ENOMEM, "send");
     } else if (!transfer_job_start(s->k->d, &s->job)) {
-        fail(s, TOOL_FAILED, "QUDAG_ELIMIT", "no thread to hash with", "");
+        fail(s, TOOL_FAILED, "QUDAG_ELIMIT", "cannot start hashing", "");
     }
 }
 
@@ -762,7 +763,7 @@ void transfer_send(struct request *rq)
     s->next = k->sends;
     k->sends = s;
     k->n_sends++;
-    tell(s, REC_PROGRESS); /* queued */
+    report(s, REC_PROGRESS); /* queued */
     next_turn(k);
 }
 
