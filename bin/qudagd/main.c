@@ -68,6 +68,16 @@ static struct daemon *daemon_of(void *user)
     return user;
 }
 
+/* What `systemctl status` shows. */
+static void notify_status(const struct daemon *d)
+{
+    char text[128];
+    const struct phase_note *last = d->n_phases > 0 ? &d->phases[d->n_phases - 1] : NULL;
+    (void)snprintf(text, sizeof(text), "STATUS=%s, %zu peers",
+                   last == NULL ? "start" : phase_name(last->phase), d->n_peers);
+    notify_systemd(text);
+}
+
 static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag_err err,
                      void *user)
 {
@@ -91,6 +101,7 @@ static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag
                                .n = err == QUDAG_OK ? 3 : 4,
                                .fields = fields});
     control_phase(d->control, &note);
+    notify_status(d);
 }
 
 static void on_op_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res,
@@ -147,6 +158,7 @@ static void on_peer(qudag_node *n, const qudag_peer_id *peer, bool up, void *use
                                       .event = up ? "peer.up" : "peer.down",
                                       .n = 2,
                                       .fields = fields});
+    notify_status(d);
 }
 
 static qudag_err on_save(qudag_node *n, const char *name, qudag_slice bytes, void *user)

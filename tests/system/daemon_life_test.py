@@ -192,7 +192,37 @@ def all_places_taken():
     print('ok: above its places the daemon lets clients wait', flush=True)
 
 
+def systemd():
+    path = TOP / 'notify'
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(str(path))
+    s.settimeout(10 * SLOW)
+    p = daemon('notified', env={**os.environ, 'NOTIFY_SOCKET': str(path), 'WATCHDOG_USEC': '400000'})
+    said = []
+
+    def expect(text):
+        while not any(text in line for line in said):
+            try:
+                said.append(s.recv(4096).decode())
+            except TimeoutError:
+                check(False, f'systemd is not told {text}: {said}')
+
+    expect('READY=1')
+    expect('STATUS=ready, 0 peers')
+    said.clear()
+    expect('WATCHDOG=1')
+    p.send_signal(signal.SIGHUP)
+    expect('RELOADING=1')
+    expect('READY=1')
+    p.terminate()
+    expect('STOPPING=1')
+    check(ends(p, 'notified') == 0, 'exit code')
+    s.close()
+    print('ok: systemd is told', flush=True)
+
+
 def main():
+    systemd()
     signals()
     reload_settings()
     log_nobody_reads()
