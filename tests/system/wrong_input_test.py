@@ -95,7 +95,7 @@ def state():
 def full_disk():
     place = TOP / 'small'
     place.mkdir()
-    if os.geteuid() != 0 or run('mount', '-t', 'tmpfs', '-o', 'size=64k,mode=700', 'tmpfs', place)[0] != 0:
+    if os.geteuid() != 0 or run('mount', '-t', 'tmpfs', '-o', 'size=256k,mode=700', 'tmpfs', place)[0] != 0:
         print('skipped: a full disk (needs root and tmpfs)', flush=True)
         return
     try:
