@@ -7,6 +7,9 @@
  *   dial         first and second dial of one server, in virtual time; limit: the round trips that
  *                QUIC needs at least
  *
+ *   --parts N    sum of 1 memory, 2 dial, 4 handshakes, 8 bulk, 16 handshakes of the default level only
+ *   --times N    handshakes of each kind; default 200
+ *
  * The server has a thread of its own; both sides are the code the node runs.
  */
 #include "rawquic.h"
@@ -14,6 +17,7 @@
 
 #include "quic/quic.h"
 #include "quic/testkit_net.h"
+#include "sec/lib.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -233,14 +237,14 @@ static void do_keygen(void *ctx)
 {
     struct prim *p = ctx;
 
-    EVP_PKEY_free(strcmp(p->alg, "EC") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
-                                            : EVP_PKEY_Q_keygen(NULL, NULL, p->alg));
+    EVP_PKEY_free(strcmp(p->alg, "EC") == 0 ? EVP_PKEY_Q_keygen(sec_lib(), NULL, "EC", "P-256")
+                                            : EVP_PKEY_Q_keygen(sec_lib(), NULL, p->alg));
 }
 
 static void do_encaps(void *ctx)
 {
     struct prim *p = ctx;
-    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(NULL, p->key, NULL);
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(sec_lib(), p->key, NULL);
     size_t ss_len = sizeof p->ss;
 
     p->ct_len = sizeof p->ct;
@@ -253,7 +257,7 @@ static void do_encaps(void *ctx)
 static void do_decaps(void *ctx)
 {
     struct prim *p = ctx;
-    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(NULL, p->key, NULL);
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(sec_lib(), p->key, NULL);
     size_t ss_len = sizeof p->ss;
 
     must(EVP_PKEY_decapsulate_init(c, NULL) == 1 &&
@@ -265,7 +269,7 @@ static void do_decaps(void *ctx)
 static void do_derive(void *ctx)
 {
     struct prim *p = ctx;
-    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(NULL, p->key, NULL);
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(sec_lib(), p->key, NULL);
     size_t ss_len = sizeof p->ss;
 
     must(EVP_PKEY_derive_init(c) == 1 && EVP_PKEY_derive_set_peer(c, p->peer) == 1 &&
@@ -274,9 +278,9 @@ static void do_derive(void *ctx)
     EVP_PKEY_CTX_free(c);
 }
 
-static const EVP_MD *md_of(const struct prim *p)
+static const char *md_of(const struct prim *p)
 {
-    return strcmp(p->alg, "EC") == 0 ? EVP_sha256() : NULL;
+    return strcmp(p->alg, "EC") == 0 ? "SHA256" : NULL;
 }
 
 static void do_sign(void *ctx)
@@ -285,7 +289,7 @@ static void do_sign(void *ctx)
     EVP_MD_CTX *c = EVP_MD_CTX_new();
 
     p->sig_len = sizeof p->sig;
-    must(EVP_DigestSignInit(c, NULL, md_of(p), NULL, p->key) == 1 &&
+    must(EVP_DigestSignInit_ex(c, NULL, md_of(p), sec_lib(), NULL, p->key, NULL) == 1 &&
              EVP_DigestSign(c, p->sig, &p->sig_len, p->msg, sizeof p->msg) == 1,
          "sign");
     EVP_MD_CTX_free(c);
@@ -296,7 +300,7 @@ static void do_verify(void *ctx)
     struct prim *p = ctx;
     EVP_MD_CTX *c = EVP_MD_CTX_new();
 
-    must(EVP_DigestVerifyInit(c, NULL, md_of(p), NULL, p->key) == 1 &&
+    must(EVP_DigestVerifyInit_ex(c, NULL, md_of(p), sec_lib(), NULL, p->key, NULL) == 1 &&
              EVP_DigestVerify(c, p->sig, p->sig_len, p->msg, sizeof p->msg) == 1,
          "verify");
     EVP_MD_CTX_free(c);
@@ -308,8 +312,8 @@ struct costs {
 
 static EVP_PKEY *keygen(const char *alg)
 {
-    EVP_PKEY *key = strcmp(alg, "EC") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
-                                           : EVP_PKEY_Q_keygen(NULL, NULL, alg);
+    EVP_PKEY *key = strcmp(alg, "EC") == 0 ? EVP_PKEY_Q_keygen(sec_lib(), NULL, "EC", "P-256")
+                                           : EVP_PKEY_Q_keygen(sec_lib(), NULL, alg);
 
     must(key != NULL, alg);
     return key;
@@ -513,7 +517,7 @@ static void bench_dials(void)
     tk_fini(&tk);
 }
 
-int main(void)
+static void bench_all_bulk(void)
 {
     static const struct {
         enum sec_cipher cipher;
@@ -521,12 +525,6 @@ int main(void)
     } suites[] = {{SEC_CIPHER_AES256, "TLS_AES_256_GCM_SHA384", "AES-256-GCM"},
                   {SEC_CIPHER_CHACHA20, "TLS_CHACHA20_POLY1305_SHA256", "ChaCha20-Poly1305"}};
 
-    bench_memory(1000);
-    bench_dials();
-    bench_handshakes(PQ_OFF, 768, "X25519", "EC", 300);
-    bench_handshakes(PQ_REQUIRE, 512, "ML-KEM-512", "ML-DSA-65", 200);
-    bench_handshakes(PQ_REQUIRE, 768, "X25519MLKEM768", "ML-DSA-65", 200);
-    bench_handshakes(PQ_REQUIRE, 1024, "SecP384r1MLKEM1024", "ML-DSA-65", 200);
     for (size_t i = 0; i < ARRAY_LEN(suites); i++) {
         struct rawquic_result raw;
         struct quic_config cfg = {0};
@@ -540,6 +538,54 @@ int main(void)
         cfg.bbr = true;
         (void)snprintf(name, sizeof name, "%s, windows 16 MiB, BBR", suites[i].name);
         bench_bulk(name, suites[i].cipher, &cfg, &raw);
+    }
+}
+
+enum {
+    PART_MEMORY = 1,
+    PART_DIAL = 2,
+    PART_HANDSHAKES = 4,
+    PART_BULK = 8,
+    PART_DEFAULT_LEVEL = 16
+};
+
+static void read_args(int argc, char **argv, unsigned *parts, unsigned *times)
+{
+    for (int i = 1; i < argc; i++) {
+        bool more = i + 1 < argc;
+
+        if (more && strcmp(argv[i], "--parts") == 0) {
+            *parts = (unsigned)strtoul(argv[++i], NULL, 10);
+        } else if (more && strcmp(argv[i], "--times") == 0) {
+            *times = (unsigned)strtoul(argv[++i], NULL, 10);
+        } else {
+            must(false, "arguments: --parts N, --times N");
+        }
+    }
+    must(*times > 0, "--times");
+}
+
+int main(int argc, char **argv)
+{
+    unsigned parts = PART_MEMORY | PART_DIAL | PART_HANDSHAKES | PART_BULK, times = 200;
+
+    read_args(argc, argv, &parts, &times);
+    if ((parts & PART_MEMORY) != 0) {
+        bench_memory(1000);
+    }
+    if ((parts & PART_DIAL) != 0) {
+        bench_dials();
+    }
+    if ((parts & PART_HANDSHAKES) != 0) {
+        bench_handshakes(PQ_OFF, 768, "X25519", "EC", times);
+        bench_handshakes(PQ_REQUIRE, 512, "ML-KEM-512", "ML-DSA-65", times);
+        bench_handshakes(PQ_REQUIRE, 1024, "SecP384r1MLKEM1024", "ML-DSA-65", times);
+    }
+    if ((parts & (PART_HANDSHAKES | PART_DEFAULT_LEVEL)) != 0) {
+        bench_handshakes(PQ_REQUIRE, 768, "X25519MLKEM768", "ML-DSA-65", times);
+    }
+    if ((parts & PART_BULK) != 0) {
+        bench_all_bulk();
     }
     return 0;
 }

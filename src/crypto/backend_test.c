@@ -14,6 +14,10 @@
 #include "crypto/init.h"
 #include "crypto/unhex_test.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #define ROUNDS 25
 
 static const struct crypto_backend *const all[] = {
@@ -263,6 +267,50 @@ static void mldsa65_agrees(void **state)
     }
 }
 
+#if defined(__x86_64__)
+/* Whether the upper halves of the vector registers are in use; false where the processor cannot tell. */
+static bool upper_halves_in_use(void)
+{
+    unsigned a = 0, b = 0, c = 0, d = 0;
+
+    if (!__builtin_cpu_supports("avx") || __get_cpuid_count(0xd, 1, &a, &b, &c, &d) == 0 ||
+        (a & 4) == 0) {
+        return false;
+    }
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(1)); /* XINUSE */
+    return (a & 4) != 0;
+}
+
+/* Else all code for SSE that runs after it in the thread is slower, whoever wrote it. */
+static void the_upper_halves_are_left_clean(void **state)
+{
+    static uint8_t pk[MLDSA65_PK_LEN], sig[MLDSA65_SIG_LEN], ek[MLKEM768_EK_LEN];
+    static uint8_t ct[MLKEM768_CT_LEN], ss[32], m[MLKEM_M_LEN], rnd[MLDSA_RND_LEN];
+    struct secret_mlkem768 kem_seed = {{1}};
+    struct secret_mldsa65 dsa_seed = {{1}};
+    struct slice none = {ss, 0};
+    void *kem, *dsa;
+    (void)state;
+
+    for (size_t n = 0; n < ARRAY_LEN(all); n++) {
+        assert_int_equal(all[n]->mlkem768_load(&kem, ek, &kem_seed), QUDAG_OK);
+        assert_false(upper_halves_in_use());
+        assert_int_equal(all[n]->mlkem768_encaps(ct, ss, ek, m), QUDAG_OK);
+        assert_false(upper_halves_in_use());
+        assert_int_equal(all[n]->mlkem768_decaps(ss, kem, ct), QUDAG_OK);
+        assert_false(upper_halves_in_use());
+        assert_int_equal(all[n]->mldsa65_load(&dsa, pk, &dsa_seed), QUDAG_OK);
+        assert_false(upper_halves_in_use());
+        assert_int_equal(all[n]->mldsa65_sign(sig, dsa, none, none, rnd), QUDAG_OK);
+        assert_false(upper_halves_in_use());
+        assert_int_equal(all[n]->mldsa65_verify(pk, sig, none, none), QUDAG_OK);
+        assert_false(upper_halves_in_use());
+        all[n]->mlkem768_free(kem);
+        all[n]->mldsa65_free(dsa);
+    }
+}
+#endif
+
 static void each_has_a_name_of_its_own(void **state)
 {
     (void)state;
@@ -285,6 +333,9 @@ int main(void)
         cmocka_unit_test(ed25519_agrees),
         cmocka_unit_test(ed25519_refuses_an_unreduced_scalar),
         cmocka_unit_test(mldsa65_agrees),
+#if defined(__x86_64__)
+        cmocka_unit_test(the_upper_halves_are_left_clean),
+#endif
         cmocka_unit_test(each_has_a_name_of_its_own),
     };
 

@@ -35,6 +35,13 @@ QUDAG_MUST_USE qudag_err cert_make_for(X509 **out, enum cert_kind kind, const st
                                        EVP_PKEY *key, const struct rng *rng, walltime now);
 void cert_pair_fini(struct cert_pair *p);
 
+/*
+ * sec_check_cert_known() for a certificate that is parsed already, in sec_lib(); |crt| is only read.
+ * The TLS library has parsed what a peer sent, and checked that nothing stands behind it.
+ */
+QUDAG_MUST_USE qudag_err cert_check(struct sec_peer *out, X509 *crt, enum pq_policy pq,
+                                    walltime now, struct sec_known *known);
+
 /* "mldsa65", "ecdsa", "ed25519", "rsa" or "other"; static. */
 const char *cert_key_name(const EVP_PKEY *key);
 

@@ -273,8 +273,8 @@ static qudag_err check_pq(uint8_t pq_hash[32], X509 *crt, struct slice value,
     return err;
 }
 
-static qudag_err check_parsed(struct sec_peer *out, X509 *crt, enum pq_policy pq, walltime now,
-                              struct sec_known *known)
+qudag_err cert_check(struct sec_peer *out, X509 *crt, enum pq_policy pq, walltime now,
+                     struct sec_known *known)
 {
     struct sec_peer peer = {0};
     struct exts exts = {{NULL, 0}, {NULL, 0}};
@@ -310,6 +310,7 @@ static qudag_err check_parsed(struct sec_peer *out, X509 *crt, enum pq_policy pq
         memcpy(peer.sig, name, strlen(name));
         *out = peer;
     }
+    ERR_clear_error();
     return err;
 }
 
@@ -330,7 +331,7 @@ qudag_err sec_check_cert_known(struct sec_peer *out, struct slice der, enum pq_p
     }
     crt = (X509 *)ASN1_item_d2i_ex(NULL, &p, (long)der.len, ASN1_ITEM_rptr(X509), sec_lib(), NULL);
     if (crt != NULL && p == der.base + der.len) {
-        err = check_parsed(out, crt, pq, now, known);
+        err = cert_check(out, crt, pq, now, known);
     }
     X509_free(crt);
     ERR_clear_error();

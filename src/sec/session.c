@@ -188,11 +188,9 @@ int sec_verify_cb(X509_STORE_CTX *ctx, void *arg)
     struct sec_hs *hs = find_hs(s, ssl);
     STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(ctx);
     X509 *crt = X509_STORE_CTX_get0_cert(ctx);
-    unsigned char *der = NULL;
     struct sec_peer peer;
     qudag_err err;
     const char *text;
-    int len;
 
     if (hs == NULL) {
         return 0;
@@ -203,13 +201,7 @@ int sec_verify_cb(X509_STORE_CTX *ctx, void *arg)
     if (!alpn_ok(ssl)) {
         return refuse(hs, ctx, QUDAG_EUNSUPPORTED, "peer does not speak libp2p (ALPN)");
     }
-    len = i2d_X509(crt, &der);
-    if (len <= 0) {
-        return refuse(hs, ctx, QUDAG_EMALFORMED, cert_text(QUDAG_EMALFORMED));
-    }
-    err = sec_check_cert_known(&peer, (struct slice){der, (size_t)len}, s->pq,
-                               wall_now(&s->clock, hs->now), hs->known);
-    OPENSSL_free(der);
+    err = cert_check(&peer, crt, s->pq, wall_now(&s->clock, hs->now), hs->known);
     if (err == QUDAG_ENOTFOUND) {
         return refuse(hs, ctx, QUDAG_EAUTH, short_text(hs));
     }
