@@ -9,7 +9,7 @@
 #                              those that are missing.  Groups: build (default), test, check, clang.
 #  the protocol libraries      OpenSSL >= 3.5, ngtcp2 >= 1.16 with its OpenSSL helper, libuv, BLAKE3.
 #  the fast primitives         AWS-LC's ML-KEM, ML-DSA, X25519 and Ed25519, where their source can be had: see
-#                              tools/deps/fastcrypto.sh.  Without them OpenSSL's are used.
+#                              tools/deps/fastcrypto.sh.  Without them OpenSSL's are used.  --fastcrypto is remembered.
 #
 # Protocol libraries come in one of two ways, found out here (--mode=auto):
 #
@@ -35,7 +35,7 @@ libuv_min=1.44.0
 blake3_min=1.3.0
 groups=build
 mode=${QUDAG_DEPS:-auto}
-fast=${QUDAG_FASTCRYPTO:-auto}
+fast=${QUDAG_FASTCRYPTO:-$(cat "$dir/fast.want" 2>/dev/null || echo auto)} # as asked for last
 refresh=no
 
 say() { printf 'deps: %s\n' "$*"; }

@@ -245,6 +245,36 @@ static void the_hybrid_agrees_and_refuses(void **state)
     ERR_clear_error();
 }
 
+static int derive(EVP_PKEY *own, const uint8_t point[32], uint8_t out[32])
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(sec_lib(), own, NULL);
+    EVP_PKEY *there = EVP_PKEY_new();
+    size_t len = 32;
+    int rc = 0;
+
+    assert_int_equal(EVP_PKEY_copy_parameters(there, own), 1);
+    assert_int_equal(EVP_PKEY_set1_encoded_public_key(there, point, 32), 1);
+    if (EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, there) == 1) {
+        rc = EVP_PKEY_derive(ctx, out, &len);
+    }
+    EVP_PKEY_free(there);
+    EVP_PKEY_CTX_free(ctx);
+    ERR_clear_error();
+    return rc;
+}
+
+static void x25519_alone_refuses_a_result_of_zero(void **state)
+{
+    EVP_PKEY *own = EVP_PKEY_Q_keygen(sec_lib(), NULL, "X25519");
+    uint8_t point[32] = {9}, out[32];
+    (void)state;
+
+    assert_int_equal(derive(own, point, out), 1);
+    point[0] = 1; /* order 1 */
+    assert_true(derive(own, point, out) <= 0);
+    EVP_PKEY_free(own);
+}
+
 static void sign_here(EVP_PKEY *key, uint8_t *sig, const char *msg)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -307,6 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_own_context_has_the_provider),
         cmocka_unit_test(the_hybrid_agrees_and_refuses),
+        cmocka_unit_test(x25519_alone_refuses_a_result_of_zero),
         cmocka_unit_test(signatures_of_ml_dsa_agree_and_are_hedged),
         cmocka_unit_test(both_sides_understand_each_other),
     };
