@@ -103,11 +103,15 @@ static bool send_tx(struct io *io, const struct quic_tx *tx, tstamp now)
 {
     struct sock *s = sock_for(io, tx);
 
-    if (s == NULL) {
+    if (s == NULL) { /* no socket of that family */
         io->stats.send_errors++;
+        node_no_route(io->node, &tx->remote, now);
         return true;
     }
     enum udp_sent r = udp_send(&s->udp, tx, now, &io->stats);
+    if (r == UDP_NO_ROUTE) {
+        node_no_route(io->node, &tx->remote, now);
+    }
     if (r == UDP_AGAIN) {
         poll_for(s, true);
         return false;

@@ -213,6 +213,13 @@ static void put_controls(struct msghdr *h, void *control, const struct udp *u,
     }
 }
 
+/* Of the destination; where a source address was asked for it may be that one which is not there any more. */
+static bool is_no_route(const struct quic_tx *tx, int err)
+{
+    return tx->local.family == 0 && (err == ENETUNREACH || err == EHOSTUNREACH ||
+                                     err == EADDRNOTAVAIL || err == EAFNOSUPPORT);
+}
+
 /* One system call: |len| bytes of |tx| from |at|; |segment| 0: they are one datagram.  0, or an errno. */
 static int send_one(struct udp *u, const struct quic_tx *tx, size_t at, size_t len,
                     uint16_t segment)
@@ -232,14 +239,14 @@ static int send_one(struct udp *u, const struct quic_tx *tx, size_t at, size_t l
         if (sendmsg(u->fd, &h, 0) >= 0) {
             return 0;
         }
-        if (errno != EINTR && errno != ECONNREFUSED) { /* the latter reports an older datagram */
+        if (errno != EINTR && errno != ECONNREFUSED && !is_no_route(tx, errno)) {
             break;
-        }
+        } /* these may report what an ICMP message said of an older datagram: once more */
     }
     return errno;
 }
 
-static enum udp_sent judge(int err, size_t dgrams, struct io_stats *st)
+static enum udp_sent judge(const struct quic_tx *tx, int err, size_t dgrams, struct io_stats *st)
 {
     st->send_calls++;
     if (err == 0) {
@@ -251,6 +258,9 @@ static enum udp_sent judge(int err, size_t dgrams, struct io_stats *st)
         return UDP_AGAIN;
     }
     st->send_errors++;
+    if (is_no_route(tx, err)) {
+        return UDP_NO_ROUTE;
+    }
     return err == EMSGSIZE ? UDP_TOO_BIG : UDP_LOST;
 }
 
@@ -263,7 +273,7 @@ static enum udp_sent send_cut(struct udp *u, const struct quic_tx *tx, size_t at
 
     for (size_t end = at + len; at < end; at += seg) {
         size_t n = end - at < seg ? end - at : seg;
-        enum udp_sent r = judge(send_one(u, tx, at, n, 0), 1, st);
+        enum udp_sent r = judge(tx, send_one(u, tx, at, n, 0), 1, st);
         if (r == UDP_AGAIN) {
             return at == 0 ? UDP_AGAIN : UDP_LOST; /* the rest is lost */
         }
@@ -285,7 +295,7 @@ static enum udp_sent send_segments(struct udp *u, const struct quic_tx *tx, size
     int err = send_one(u, tx, at, len, (uint16_t)seg);
 
     if (err != EIO && err != EINVAL && err != EMSGSIZE) {
-        return judge(err, (len + seg - 1) / seg, st);
+        return judge(tx, err, (len + seg - 1) / seg, st);
     }
     st->send_calls++;
     enum udp_sent r = send_cut(u, tx, at, len, st);

@@ -38,9 +38,10 @@ enum udp_error udp_next_error(struct udp *u, struct netaddr *remote);
 
 enum udp_sent {
     UDP_SENT,
-    UDP_AGAIN,   /* the socket is full: send it later */
-    UDP_LOST,    /* at least one datagram did not leave; QUIC repairs that */
-    UDP_TOO_BIG, /* likewise, because the interface's MTU is smaller (EMSGSIZE) */
+    UDP_AGAIN,    /* the socket is full: send it later */
+    UDP_LOST,     /* at least one datagram did not leave; QUIC repairs that */
+    UDP_TOO_BIG,  /* likewise, because the interface's MTU is smaller (EMSGSIZE) */
+    UDP_NO_ROUTE, /* likewise, and so will be what follows: this host cannot send there */
 };
 /*
  * |tx|->len bytes as datagrams of |tx|->segment; counts system calls into |st|.  Where a device refuses

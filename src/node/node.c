@@ -247,6 +247,13 @@ void node_too_big(struct node *n, const struct netaddr *remote, tstamp now)
     quic_too_big(n->quic, remote, now);
 }
 
+void node_no_route(struct node *n, const struct netaddr *remote, tstamp now)
+{
+    n->now = now;
+    quic_no_route(n->quic, remote, now);
+    take_link_events(n, now);
+}
+
 void node_recv(struct node *n, const struct quic_dgram *d, tstamp now)
 {
     n->now = now;

@@ -120,6 +120,8 @@ void node_shutdown(struct node *n, tstamp now);
 /* The host's side. */
 /* Takes a datagram, borrowed for the call. */
 void node_recv(struct node *n, const struct quic_dgram *d, tstamp now);
+/* This host cannot send to |remote|; see quic_no_route. */
+void node_no_route(struct node *n, const struct netaddr *remote, tstamp now);
 /* The network says that nobody listens at |remote|; see quic_unreachable. */
 void node_unreachable(struct node *n, const struct netaddr *remote, tstamp now);
 /* A datagram to |remote| was too large for the path; see quic_too_big. */

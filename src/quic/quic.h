@@ -108,6 +108,13 @@ void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now);
 void quic_too_big(struct quic *q, const struct netaddr *remote, tstamp now);
 
 /*
+ * This host cannot send to |remote|: it has no socket of that family, or no route.  Ends dials there that
+ * nothing has answered, as LINK_DOWN with QUDAG_EUNREACHABLE.  Links are left alone: a network that is
+ * away for a while comes back.
+ */
+void quic_no_route(struct quic *q, const struct netaddr *remote, tstamp now);
+
+/*
  * Probes whether the peer of |link| lives (PING); the link ends with QUDAG_ETIMEOUT when no datagram
  * comes within 2 s.  A peer that was killed and started again cannot end its former inbound links by
  * stateless resets: a client's first connection id has no reset token (RFC 9000 10.3), and that is the id

@@ -32,6 +32,11 @@ void quic_probe(struct quic *q, struct ref link, tstamp now)
     }
 }
 
+static bool unanswered_dial(const struct qconn *c)
+{
+    return c->state == CONN_HANDSHAKE && !c->server && c->info.bytes_in == 0;
+}
+
 void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now)
 {
     q->now = now > q->now ? now : q->now;
@@ -40,10 +45,22 @@ void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now)
         if (c == NULL || !netaddr_eq(&c->remote, remote)) {
             continue;
         }
-        if (c->state == CONN_HANDSHAKE && !c->server && c->info.bytes_in == 0) {
+        if (unanswered_dial(c)) {
             conn_fail(c, QUDAG_EUNREACHABLE, "nobody listens at this address", false);
         } else if (c->state == CONN_UP) {
             suspect(q, c);
+        }
+    }
+}
+
+void quic_no_route(struct quic *q, const struct netaddr *remote, tstamp now)
+{
+    q->now = now > q->now ? now : q->now;
+    for (uint32_t i = 0; i < q->conns.high; i++) {
+        struct qconn *c = slots_at(&q->conns, i);
+        if (c != NULL && netaddr_eq(&c->remote, remote) && unanswered_dial(c)) {
+            conn_fail(c, QUDAG_EUNREACHABLE, "this host has no socket or no route to that address",
+                      false);
         }
     }
 }

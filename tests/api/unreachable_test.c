@@ -26,6 +26,23 @@ static void a_dial_to_a_closed_port_ends_at_once(void **state)
     assert_true(net_now() - began < 1.0); /* the handshake timeout is 10 s */
 }
 
+/* The node of above has an IPv4 socket only, on loopback: neither address can be sent to (F12). */
+static void a_dial_without_a_socket_or_a_route_ends_at_once(void **state)
+{
+    static const char *const nowhere[] = {
+        "/ip6/2001:db8::1/udp/4001/quic-v1", /* no socket of that family */
+        "/ip6/::1/udp/4001/quic-v1",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++) {
+        double began = net_now();
+        net_ask(&net[0], qudag_connect(net[0].node, nowhere[i], &net[0].last));
+        assert_int_equal(net[0].err, QUDAG_EUNREACHABLE);
+        assert_true(net_now() - began < 1.0); /* the handshake timeout is 10 s */
+    }
+}
+
 /* A node in a process of its own, which tells its address and lives for 30 s. */
 static pid_t start_child(char addr[QUDAG_ADDR_TEXT_MAX])
 {
@@ -87,6 +104,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dial_to_a_closed_port_ends_at_once),
+        cmocka_unit_test(a_dial_without_a_socket_or_a_route_ends_at_once),
         cmocka_unit_test(links_of_a_killed_process_go_within_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, net_stop_all);
