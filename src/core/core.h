@@ -104,7 +104,8 @@ struct act *acts_up(struct acts *out, uint16_t kind);
 
 struct core_ops {
     const char *protocol; /* multistream id; NULL when the instance carries its own */
-    unsigned inbound_max; /* streams one peer may have open to us; the swarm enforces it */
+    unsigned inbound_max; /* streams one peer may have open to us for each protocol; the swarm
+                             enforces it; 0: swarm_config.streams_per_peer */
     bool manual_credit;   /* false: what EV_DATA carried counts as consumed on return */
     bool limited_ok;      /* its streams may run over a link with LINK_LIMITED */
     void (*event)(void *core, const struct ev *ev, tstamp now, struct acts *out);

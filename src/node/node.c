@@ -47,6 +47,9 @@ static qudag_err make_links(struct node *n, tstamp now)
                                .sec = n->sec,
                                .pq = c->pq,
                                .conns_max = c->links_max,
+                               /* beside those of programs there is room for the node's own */
+                               .streams_bidi_max =
+                                   c->streams_per_peer != 0 ? c->streams_per_peer + 256 : 0,
                                .idle_timeout_ns = c->idle_timeout_ns,
                                .max_udp_payload = c->max_udp_payload};
     blake3_derive(quic.reset_key, sizeof(quic.reset_key), "qudag stateless reset key v1",
@@ -59,6 +62,7 @@ static qudag_err make_links(struct node *n, tstamp now)
                                  .rng = c->rng,
                                  .log = c->log,
                                  .private_ok = c->lab,
+                                 .streams_per_peer = c->streams_per_peer,
                                  .idle_close_ns = c->idle_timeout_ns,
                                  .dials_max = c->links_max / 4 + 8,
                                  .links_high = c->links_max - c->links_max / 4,

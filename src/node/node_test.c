@@ -316,15 +316,15 @@ static void streams_of_a_silent_flood_are_refused(void **state)
     (void)state;
     join(2);
     assert_int_equal(node_serve(net.node[1].node, ECHO), QUDAG_OK);
-    for (size_t i = 0; i < 100; i++) { /* 64 of one protocol are allowed */
+    for (size_t i = 0; i < 300; i++) { /* 256 of one protocol are allowed */
         assert_int_equal(node_stream_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s),
                          QUDAG_OK);
     }
     (void)nt_run(&net, 30 * NS_PER_S, NULL);
-    assert_int_equal(net.node[1].ins, 64);
+    assert_int_equal(net.node[1].ins, 256);
     swarm_stats_get(node_swarm(net.node[1].node), &st);
-    assert_int_equal(st.streams_refused, 100 - 64);
-    assert_int_equal(net.node[0].closed, 100 - 64);
+    assert_int_equal(st.streams_refused, 300 - 256);
+    assert_int_equal(net.node[0].closed, 300 - 256);
     assert_int_equal(net.node[0].closed_why, QUDAG_ELIMIT);
     struct node_request r = {.kind = NODE_OP_PING, .peer = net.node[1].peer};
     assert_int_equal(ask(0, &r, 30 * NS_PER_S)->err, QUDAG_OK); /* others are not in its way */

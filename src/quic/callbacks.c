@@ -116,6 +116,7 @@ static int on_stream_open(ngtcp2_conn *ng, int64_t id, void *user_data)
         ngtcp2_conn_set_stream_user_data(ng, id, s) != 0) {
         return no_memory(c);
     }
+    c->streams_left -= c->streams_left > 0 ? 1 : 0;
     return push(c, s, LINK_STREAM, (struct slice){NULL, 0}, QUDAG_OK);
 }
 
@@ -167,12 +168,18 @@ static int on_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t len, 
     return 0;
 }
 
-/* In portions: each is a frame, mostly in a packet of its own that has to be acknowledged. */
+/*
+ * In portions: each is a frame, mostly in a packet of its own that has to be acknowledged.  But at once
+ * when the peer runs short: it may hold so many streams open that a portion never gathers.
+ */
 static void give_streams(struct qconn *c)
 {
+    uint32_t portion = c->q->cfg.streams_bidi_max / 4;
+
     c->streams_over++;
-    if (c->streams_over >= c->q->cfg.streams_bidi_max / 4) {
+    if (c->streams_over >= portion || c->streams_left < portion) {
         ngtcp2_conn_extend_max_streams_bidi(c->ng, c->streams_over);
+        c->streams_left += c->streams_over;
         c->streams_over = 0;
     }
 }

@@ -59,6 +59,7 @@ static struct qconn *conn_alloc(struct quic *q, bool server, const struct netadd
     c->started = q->now;
     c->hs_deadline = tstamp_after(q->now, q->cfg.handshake_timeout_ns);
     c->info.since = q->now;
+    c->streams_left = q->cfg.streams_bidi_max;
     list_init(&c->dirty);
     list_init(&c->half);
     list_init(&c->suspect);
@@ -513,22 +514,22 @@ static void fail_by_peer(struct qconn *c)
         err = QUDAG_ERESET;
         text = "stateless reset: the peer has forgotten the link";
     } else if (cc->type == NGTCP2_CCERR_TYPE_APPLICATION) {
-        if (c->state == CONN_HANDSHAKE || cc->error_code == 0x1007) {
-            err = QUDAG_EREFUSED;
-            text = "the peer refused the link";
-        } else if (cc->error_code == 0x1001 || cc->error_code == 0x1002) {
+        if (cc->error_code == 0x1001 || cc->error_code == 0x1002) {
             err = QUDAG_ELIMIT;
             text = "the peer is at its limits";
         } else if (cc->error_code == 0x1003) {
             err = QUDAG_EPROTO;
             text = "the peer says we broke the protocol";
+        } else if (c->state == CONN_HANDSHAKE || cc->error_code == 0x1007) {
+            err = QUDAG_EREFUSED;
+            text = "the peer refused the link";
         }
     } else if (cc->error_code >= NGTCP2_CRYPTO_ERROR &&
                cc->error_code < NGTCP2_CRYPTO_ERROR + 256) {
         err = sec_hs_why(&c->hs, (uint8_t)(cc->error_code - NGTCP2_CRYPTO_ERROR), true, &text);
     } else if (cc->error_code == NGTCP2_CONNECTION_REFUSED) {
-        err = QUDAG_EREFUSED;
-        text = "the peer refused the link";
+        err = QUDAG_ELIMIT; /* RFC 9000 20.1: by a server that takes no more */
+        text = "the peer takes no more links now";
     } else if (cc->error_code != NGTCP2_NO_ERROR) {
         err = QUDAG_EPROTO;
         text = "the peer reports a QUIC error";

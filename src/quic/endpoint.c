@@ -47,7 +47,7 @@ static void fill_defaults(struct quic_config *c)
     DEFAULT(half_open_max, 128);
     DEFAULT(retry_above, 32);
     DEFAULT(per_ip_half_open, 16);
-    DEFAULT(streams_bidi_max, 256);
+    DEFAULT(streams_bidi_max, 512);
     DEFAULT(stream_window, UINT64_C(256) << 10);
     DEFAULT(conn_window, UINT64_C(4) << 20);
     DEFAULT(stream_queue_max, UINT64_C(4) << 20);
@@ -271,11 +271,12 @@ static void answer_retry(struct quic *q, const struct quic_dgram *d, const ngtcp
     }
 }
 
-static void answer_bad_token(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd)
+/* Ends a handshake that got no connection: smaller than the Initial it answers, so no amplifier. */
+static void answer_close(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
+                         uint64_t code)
 {
     struct outgram *g;
 
-    q->stats.tokens_bad++;
     if (!limiter_take(&q->reset_limit, 1, q->now)) {
         return;
     }
@@ -283,8 +284,7 @@ static void answer_bad_token(struct quic *q, const struct quic_dgram *d, const n
     if (g != NULL) {
         (void)outbox_set(q, g,
                          ngtcp2_crypto_write_connection_close(g->data, sizeof g->data, hd->version,
-                                                              &hd->scid, &hd->dcid,
-                                                              NGTCP2_INVALID_TOKEN, NULL, 0));
+                                                              &hd->scid, &hd->dcid, code, NULL, 0));
     }
 }
 
@@ -364,7 +364,8 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
     }
     token = check_token(q, d, &hd, &odcid);
     if (token == TOKEN_BAD) {
-        answer_bad_token(q, d, &hd);
+        q->stats.tokens_bad++;
+        answer_close(q, d, &hd, NGTCP2_INVALID_TOKEN);
         return;
     }
     crowded = q->stats.half_open >= q->cfg.retry_above;
@@ -377,6 +378,7 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
     if (crowded_ip || q->stats.half_open >= q->cfg.half_open_max ||
         q->stats.conns >= q->cfg.conns_max) {
         q->stats.dropped_full++;
+        answer_close(q, d, &hd, NGTCP2_CONNECTION_REFUSED);
         return;
     }
     if (token == TOKEN_NONE) {

@@ -98,6 +98,7 @@ struct qconn {
     bool local_fixed; /* the dialler named the local address */
     bool close_wanted, streams_blocked, completed, confirmed, was_reset;
     uint32_t streams_over; /* of the peer, ended and not given back yet */
+    uint32_t streams_left; /* the peer may open before it needs more credit */
     bool proven;           /* it came with a token: its address is no forgery */
     bool muted;            /* closed by the owner: no event but LINK_DOWN */
     bool expired;          /* lingered long enough */
@@ -279,7 +280,8 @@ void stream_probe(struct qconn *c);  /* tries one that waits: the peer may have 
 QUDAG_MUST_USE bool stream_report_reset(struct qstream *s, qudag_err err);
 ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
                               uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts, void *user_data);
-uint64_t stream_code(qudag_err err);   /* our error as an application error code */
-qudag_err stream_error(uint64_t code); /* and back, for codes a peer may plausibly send */
+/* Our error as the application error code of a reset stream, and back (stream.c). */
+uint64_t stream_code(qudag_err err);
+qudag_err stream_error(uint64_t code);
 
 #endif

@@ -358,8 +358,27 @@ ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_inf
     }
 }
 
-/* Codes that say something useful; everything else is a plain reset. */
-static const qudag_err codes[] = {
+/*
+ * Codes with which a stream is reset: those that libp2p has registered (error-codes of its specifications,
+ * as go-libp2p sends and shows them), and beside them our errors by their number, which only QuDAG nodes
+ * read.  The first row with an error is the one sent.  All other errors, and all other codes: a plain reset.
+ */
+static const struct {
+    uint16_t code;
+    qudag_err err;
+} codes[] = {
+    {0x1001, QUDAG_EUNSUPPORTED},                          /* no protocol in common */
+    {0x1002, QUDAG_ELIMIT},                                /* resource limit exceeded */
+    {0x1002, QUDAG_ENOMEM},       {0x1003, QUDAG_ELIMIT},  /* rate limited */
+    {0x1004, QUDAG_EPROTO},                                /* protocol violation */
+    {0x1004, QUDAG_EMALFORMED},   {0x1005, QUDAG_ECLOSED}, /* supplanted by another connection */
+    {0x1006, QUDAG_ECLOSED},                               /* not used for long */
+    {0x1007, QUDAG_ECLOSED},                               /* shutting down */
+    {0x1008, QUDAG_EREFUSED},                              /* gated: not wanted from this peer */
+    {0x1008, QUDAG_EPOLICY},
+};
+
+static const qudag_err own_codes[] = {
     QUDAG_ELIMIT,    QUDAG_ETIMEOUT, QUDAG_EUNREACHABLE, QUDAG_ENOTFOUND,
     QUDAG_ECANCELED, QUDAG_EPROTO,   QUDAG_EUNSUPPORTED, QUDAG_EEXPIRED,
     QUDAG_EREFUSED,  QUDAG_EPOLICY,  QUDAG_ECIRCUIT,     QUDAG_ECLOCK,
@@ -368,7 +387,12 @@ static const qudag_err codes[] = {
 uint64_t stream_code(qudag_err err)
 {
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
-        if (codes[i] == err) {
+        if (codes[i].err == err) {
+            return codes[i].code;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(own_codes); i++) {
+        if (own_codes[i] == err) {
             return (uint64_t)(-(int64_t)err);
         }
     }
@@ -378,8 +402,13 @@ uint64_t stream_code(qudag_err err)
 qudag_err stream_error(uint64_t code)
 {
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
-        if ((uint64_t)(-(int64_t)codes[i]) == code) {
-            return codes[i];
+        if (codes[i].code == code) {
+            return codes[i].err;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(own_codes); i++) {
+        if ((uint64_t)(-(int64_t)own_codes[i]) == code) {
+            return own_codes[i];
         }
     }
     return QUDAG_ERESET;

@@ -357,7 +357,8 @@ static void test_reset_reaches_the_other_side_with_its_code(void **state)
     } row[] = {
         {QUDAG_EREFUSED, QUDAG_EREFUSED},
         {QUDAG_ELIMIT, QUDAG_ELIMIT},
-        {QUDAG_ENOMEM, QUDAG_ERESET}, /* ours alone: not told */
+        {QUDAG_ENOMEM, QUDAG_ELIMIT},
+        {QUDAG_EINTERNAL, QUDAG_ERESET}, /* ours alone: not told */
         {QUDAG_OK, QUDAG_ERESET},
     };
     const struct tk_opt opt = {.pq = PQ_REQUIRE};

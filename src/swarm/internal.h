@@ -12,9 +12,8 @@
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
 
-#define SWARM_PEER_OPENS_MAX 64 /* opens waiting for one peer */
-#define SWARM_DIALS_PARALLEL 3  /* addresses of one peer tried at once */
-#define SWARM_LINK_KEY_LEN 12   /* transport and reference */
+#define SWARM_DIALS_PARALLEL 3 /* addresses of one peer tried at once */
+#define SWARM_LINK_KEY_LEN 12  /* transport and reference */
 
 struct swarm_transport {
     const struct transport *t;
@@ -47,9 +46,10 @@ struct swarm_peer {
     struct swarm_link *link[SWARM_LINKS_PER_PEER]; /* oldest first */
     uint32_t failures;                             /* in a row */
     uint32_t n_opens;
+    uint64_t turn; /* of the open that was served last */
     tstamp not_before;
     qudag_err last_err;
-    struct list opens; /* swarm_open.node */
+    struct list opens; /* swarm_open.node, by turn */
 };
 
 /* A dial under way or a link that is up. */
@@ -71,7 +71,7 @@ struct swarm_link {
     uint64_t heard;      /* bytes that had come in by then */
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
-    uint16_t inbound[SWARM_CORES_MAX];
+    uint32_t inbound[SWARM_PROTOS_MAX]; /* open inbound streams by protocol */
 };
 
 enum swarm_stream_state {
@@ -88,6 +88,7 @@ struct swarm_stream {
     int64_t sid;
     enum swarm_stream_state state;
     unsigned core;
+    size_t proto_ix;                      /* inbound with a core: in swarm.proto */
     bool inbound, fin_in, fin_out, in_up; /* in_up: a core knows it */
     bool timed_out; /* was reset, and is in swarm.timed_out until its core was told */
     const char *proto;
@@ -104,7 +105,9 @@ struct swarm_open {
     struct swarm_peer *peer;
     uint8_t need;
     const char *proto;
-    tstamp due;
+    uint64_t turn; /* protocols take turns: the n-th of one comes with the n-th of the others */
+    tstamp due;    /* from when it was asked for, or the peer last let a waiting one begin */
+    uint64_t seen; /* peer.turn by then */
 };
 
 struct swarm_core {
@@ -176,6 +179,8 @@ void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tst
 uint8_t swarm_opens_need(const struct swarm_peer *p); /* properties that every waiting open needs */
 void swarm_open_unlink(struct swarm *s, struct swarm_open *o);
 void swarm_open_fail(struct swarm *s, struct swarm_open *o, qudag_err err);
+/* |o| is due: it ends, or goes on to wait while others of its peer get their turn.  True: it ended. */
+bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now);
 
 /* links.c */
 struct swarm_link *swarm_link_make(struct swarm *s, const struct swarm_transport *tp,

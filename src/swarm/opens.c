@@ -36,20 +36,41 @@ uint8_t swarm_opens_need(const struct swarm_peer *p)
 
 void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now)
 {
+    const struct swarm_link *full = NULL; /* allows no more streams for now */
+
     LIST_EACH_SAFE(it, tmp, &p->opens)
     {
         struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
         struct swarm_link *l = swarm_peer_link(s, p, o->need, o->report.core, now);
-        qudag_err e = p->n_dials > 0 ? QUDAG_EAGAIN : err;
-        if (l != NULL) {
+        qudag_err e = p->n_dials > 0 || (l != NULL && l == full) ? QUDAG_EAGAIN : err;
+        if (l != NULL && l != full) {
             e = swarm_stream_open(s, l, &o->report, o->proto, now);
+            full = e == QUDAG_EAGAIN ? l : full;
         }
         if (e == QUDAG_OK) {
+            p->turn = o->turn > p->turn ? o->turn : p->turn;
             swarm_open_unlink(s, o);
         } else if (e != QUDAG_EAGAIN) { /* else more streams later, or another dial under way */
             swarm_open_fail(s, o, e);
         }
     }
+}
+
+bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now)
+{
+    struct swarm_peer *p = o->peer;
+    bool linked = swarm_peer_link(s, p, o->need, o->report.core, now) != NULL;
+
+    if (linked && o->seen != p->turn) { /* the queue moves: its turn comes */
+        o->seen = p->turn;
+        o->due = tstamp_after(now, SWARM_OPEN_TIMEOUT);
+        list_del(&o->order);
+        list_push_back(&s->opens, &o->order);
+        return false;
+    }
+    /* Linked, but the peer has allowed no stream all the time: that is its limit, not its silence. */
+    swarm_open_fail(s, o, linked ? QUDAG_ELIMIT : QUDAG_ETIMEOUT);
+    return true;
 }
 
 /* Hints come from others: a DHT answer, an EXTEND. */
@@ -91,14 +112,40 @@ static struct swarm_open *open_make(struct swarm *s, struct swarm_peer *p, unsig
     return o;
 }
 
+/* Where the next open of |proto| belongs: behind the last of its own, but level with the others. */
+static uint64_t next_turn(const struct swarm_peer *p, const char *proto, uint32_t *same)
+{
+    uint64_t turn = p->turn;
+
+    *same = 0;
+    LIST_EACH(it, &p->opens)
+    {
+        const struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
+        if (o->proto == proto) {
+            turn = o->turn > turn ? o->turn : turn;
+            (*same)++;
+        }
+    }
+    return turn + 1;
+}
+
 static qudag_err open_wait(struct swarm *s, struct swarm_open *o)
 {
-    if (o->peer->n_opens >= SWARM_PEER_OPENS_MAX || s->n_opens >= s->cfg.opens_max) {
+    struct swarm_peer *p = o->peer;
+    uint32_t same, most = s->cfg.opens_per_peer;
+    struct list *at = p->opens.prev;
+
+    o->turn = next_turn(p, o->proto, &same);
+    if (p->n_opens >= most || same >= most - most / 4 || s->n_opens >= s->cfg.opens_max) {
         return QUDAG_ELIMIT;
     }
-    list_push_back(&o->peer->opens, &o->node);
+    while (at != &p->opens && LIST_ENTRY(at, struct swarm_open, node)->turn > o->turn) {
+        at = at->prev;
+    }
+    list_push_front(at, &o->node);
+    o->seen = p->turn;
     list_push_back(&s->opens, &o->order);
-    o->peer->n_opens++;
+    p->n_opens++;
     s->n_opens++;
     return QUDAG_OK;
 }
@@ -131,6 +178,13 @@ static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
 
     if (l == NULL) {
         return open_by_dial(s, o, now);
+    }
+    if (o->peer->n_opens > 0) { /* others wait already, for this link or another */
+        qudag_err err = open_wait(s, o);
+        if (err == QUDAG_OK) {
+            swarm_opens_flush(s, o->peer, QUDAG_EPOLICY, now);
+        }
+        return err;
     }
     qudag_err err = swarm_stream_open(s, l, &o->report, o->proto, now);
     return err == QUDAG_EAGAIN ? open_wait(s, o) : err;

@@ -12,7 +12,7 @@ static void expire_opens(struct swarm *s, tstamp now)
         if (o->due > now) {
             break;
         }
-        swarm_open_fail(s, o, QUDAG_ETIMEOUT);
+        (void)swarm_open_expire(s, o, now);
     }
 }
 

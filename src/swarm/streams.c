@@ -48,8 +48,8 @@ void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
 {
     struct swarm_link *l = st->link;
 
-    if (st->inbound && st->core < SWARM_CORES_MAX && l->inbound[st->core] > 0) {
-        l->inbound[st->core]--;
+    if (st->inbound && st->core < SWARM_CORES_MAX) {
+        l->inbound[st->proto_ix]--;
     }
     list_del(&st->link_node);
     list_del(&st->wait_node);
@@ -142,13 +142,13 @@ qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_
     return QUDAG_OK;
 }
 
-/* Streams of |core| that whoever is at the other end has open to us, on all of its links. */
-static unsigned inbound_of(const struct swarm_link *l, unsigned core)
+/* Streams of a protocol that whoever is at the other end has open to us, on all of its links. */
+static uint32_t inbound_of(const struct swarm_link *l, size_t proto_ix)
 {
-    unsigned n = l->inbound[core];
+    uint32_t n = l->inbound[proto_ix];
 
     for (size_t i = 0; l->peer != NULL && i < l->peer->n_links; i++) {
-        n += l->peer->link[i] != l ? l->peer->link[i]->inbound[core] : 0;
+        n += l->peer->link[i] != l ? l->peer->link[i]->inbound[proto_ix] : 0;
     }
     return n;
 }
@@ -165,12 +165,14 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
         swarm_stream_abort(s, st, QUDAG_EPOLICY, now);
         return false;
     }
-    if (inbound_of(l, core) >= ops->inbound_max) {
+    uint32_t most = ops->inbound_max != 0 ? ops->inbound_max : s->cfg.streams_per_peer;
+    if (inbound_of(l, proto_ix) >= most) {
         s->stats.streams_refused++;
         swarm_stream_abort(s, st, QUDAG_ELIMIT, now);
         return false;
     }
-    l->inbound[core]++;
+    l->inbound[proto_ix]++;
+    st->proto_ix = proto_ix;
     st->core = core;
     st->proto = s->proto[proto_ix];
     st->in_up = true;

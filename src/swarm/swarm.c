@@ -15,6 +15,8 @@ static void defaults(struct swarm_config *c)
     c->peers_max = c->peers_max != 0 ? c->peers_max : 8192;
     c->streams_max = c->streams_max != 0 ? c->streams_max : 65536;
     c->opens_max = c->opens_max != 0 ? c->opens_max : 2048;
+    c->opens_per_peer = c->opens_per_peer != 0 ? c->opens_per_peer : 512;
+    c->streams_per_peer = c->streams_per_peer != 0 ? c->streams_per_peer : 256;
     c->dials_max = c->dials_max != 0 ? c->dials_max : 256;
     c->links_high = c->links_high != 0 ? c->links_high : 256;
     c->links_low = c->links_low != 0 ? c->links_low : c->links_high - c->links_high / 4;

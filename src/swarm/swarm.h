@@ -37,13 +37,16 @@ struct swarm_config {
     struct peer_id self;
     uint8_t need;    /* link properties every link must have (policy require) */
     bool private_ok; /* dial loopback and private addresses that others tell us (test networks) */
-    uint32_t peers_max;     /* default 8192 */
-    uint32_t streams_max;   /* default 65536 */
-    uint32_t opens_max;     /* waiting opens; default 2048 */
-    uint32_t dials_max;     /* under way, for one core three quarters of it; default 256 */
-    uint32_t links_high;    /* prune idle links above; default 256 */
-    uint32_t links_low;     /* ... down to; default 192 */
-    uint64_t idle_close_ns; /* a link without streams is closed after; default 300 s */
+    uint32_t peers_max;        /* default 8192 */
+    uint32_t streams_max;      /* default 65536 */
+    uint32_t opens_max;        /* waiting opens; default 2048 */
+    uint32_t opens_per_peer;   /* of these for one peer, one protocol 3/4 of it; default 512 */
+    uint32_t streams_per_peer; /* that one peer may have open to us for each protocol of a core
+                                  without inbound_max; default 256 */
+    uint32_t dials_max;        /* under way, for one core three quarters of it; default 256 */
+    uint32_t links_high;       /* prune idle links above; default 256 */
+    uint32_t links_low;        /* ... down to; default 192 */
+    uint64_t idle_close_ns;    /* a link without streams is closed after; default 300 s */
     void (*sink)(void *ctx, unsigned core, const struct ev *ev);
     void *sink_ctx;
 };

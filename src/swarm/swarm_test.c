@@ -42,6 +42,7 @@ struct world {
     struct fake_link link[LINKS];
     uint32_t n_links;
     qudag_err dial_err, open_err, write_err;
+    unsigned credit; /* streams that may be opened before open_err holds */
     struct seen seen[EVENTS];
     size_t n_seen;
     unsigned core[2], tp;
@@ -104,7 +105,9 @@ static qudag_err f_open(void *owner, struct ref link, uint64_t user, const char 
     (void)owner;
     (void)proto;
 
-    if (w.open_err != QUDAG_OK) {
+    if (w.credit > 0) {
+        w.credit--;
+    } else if (w.open_err != QUDAG_OK) {
         return w.open_err;
     }
     *sid = l->next_sid++;
@@ -564,20 +567,9 @@ static void opens_wait_for_streams_and_time_out(void **state)
     assert_true(swarm_deadline(w.s) <= w.now);
     swarm_tick(w.s, w.now);
     settle();
-    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ETIMEOUT);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err,
+                     QUDAG_ELIMIT);           /* the peer lives, but allows none */
     assert_true(swarm_deadline(w.s) > w.now); /* nothing left that tick did not clear */
-}
-
-static void limits_of_opens_hold(void **state)
-{
-    (void)state;
-    know(1, 1);
-    for (uint64_t i = 0; i < SWARM_PEER_OPENS_MAX + 5; i++) {
-        open_to(1, i, 0);
-    }
-    settle();
-    assert_int_equal(count(EV_STREAM_FAIL), 5);
-    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
 }
 
 static void open_by(unsigned core, uint8_t peer)
@@ -585,6 +577,91 @@ static void open_by(unsigned core, uint8_t peer)
     struct act a = {.type = ACT_OPEN, .cookie = peer, .peer = peer_no(peer)};
 
     swarm_act(w.s, w.core[core], &a, NULL, w.now);
+}
+
+static void limits_of_opens_hold_and_leave_room_for_other_protocols(void **state)
+{
+    (void)state;
+    w.s->cfg.opens_per_peer = 16;
+    know(1, 1);
+    for (uint64_t i = 0; i < 17; i++) {
+        open_to(1, i, 0);
+    }
+    settle();
+    assert_int_equal(count(EV_STREAM_FAIL), 5); /* twelve wait */
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
+    for (uint64_t i = 0; i < 6; i++) {
+        open_by(1, 1);
+    }
+    settle();
+    assert_int_equal(count(EV_STREAM_FAIL), 7);
+    up(0, 0);
+    assert_int_equal(count(EV_STREAM_OPEN), 16);
+}
+
+/* The peer allows few streams at once: two hundred and fifty-six wait for their turn, none fails (I6). */
+static void opens_beyond_what_the_peer_allows_queue_and_all_get_their_turn(void **state)
+{
+    (void)state;
+    (void)inbound(1, 0);
+    w.open_err = QUDAG_EAGAIN;
+    w.credit = 32;
+    for (uint64_t i = 0; i < 256; i++) {
+        open_to(1, i, 0);
+        settle();
+        assert_int_equal(w.n_seen, 2 + (i < 32 ? i + 1 : 32));
+    }
+    size_t opened = 32;
+    for (unsigned round = 0; round < 28; round++) {
+        w.now += 8 * NS_PER_S; /* in all far more than the timeout */
+        swarm_tick(w.s, w.now);
+        settle();
+        w.credit = 8;
+        w.n_seen = 0;
+        event(LINK_STREAMS_OK, 0, 0, NULL, 0);
+        settle();
+        assert_int_equal(w.n_seen, 8);
+        for (size_t i = 0; i < w.n_seen; i++) {
+            assert_int_equal(w.seen[i].ev.type, EV_STREAM_OPEN);
+            assert_int_equal(w.seen[i].ev.cookie, opened++); /* in order */
+        }
+    }
+    assert_int_equal(opened, 256);
+    w.n_seen = 0;
+    open_to(1, 999, 0); /* and when nothing moves any more, it is said what of */
+    w.now += SWARM_OPEN_TIMEOUT;
+    swarm_tick(w.s, w.now);
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 999);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
+}
+
+static void protocols_take_turns_when_streams_are_scarce(void **state)
+{
+    (void)state;
+    (void)inbound(1, 0);
+    w.open_err = QUDAG_EAGAIN;
+    for (uint64_t i = 0; i < 8; i++) {
+        open_to(1, i, 0);
+    }
+    open_by(1, 1);
+    open_by(1, 1);
+    settle();
+    w.n_seen = 0;
+    w.credit = 4;
+    event(LINK_STREAMS_OK, 0, 0, NULL, 0);
+    settle();
+    assert_int_equal(w.n_seen, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(w.seen[i].core, i % 2);
+    }
+    open_by(1, 1); /* comes later, but not behind the four that still wait */
+    w.n_seen = 0;
+    w.credit = 2;
+    event(LINK_STREAMS_OK, 0, 0, NULL, 0);
+    settle();
+    assert_int_equal(w.n_seen, 2);
+    assert_int_equal(w.seen[0].core + w.seen[1].core, 1);
 }
 
 static void dials_to_silence_leave_room_for_other_cores_and_links(void **state)
@@ -668,6 +745,35 @@ static void a_flood_of_streams_beyond_the_limit_is_reset(void **state)
     event(LINK_STREAM, a, 9, NULL, 0);
     event(LINK_DATA, a, 9, hello_a, sizeof hello_a - 1);
     assert_int_equal(count(EV_STREAM_OPEN), 3);
+}
+
+/* A core without a limit of its own: the swarm's, for each protocol by itself. */
+static void inbound_streams_are_counted_by_protocol(void **state)
+{
+    static const struct core_ops open_ops = {.inbound_max = 0};
+    static const char *const protos[] = {"/p/1", "/q/1"};
+    unsigned core;
+    int64_t sid = 0;
+    (void)state;
+    w.s->cfg.streams_per_peer = 3;
+    assert_int_equal(swarm_core_add(w.s, &open_ops, &core), QUDAG_OK);
+    uint32_t a = inbound(1, 0), b = inbound(2, 0);
+    for (size_t p = 0; p < 2; p++) {
+        assert_int_equal(swarm_proto_add(w.s, protos[p], core, false), QUDAG_OK);
+        uint8_t hello[32];
+        memcpy(hello, hello_a, sizeof hello_a - 1);
+        memcpy(hello + 21, protos[p], 4);
+        for (int i = 0; i < 4; i++, sid++) {
+            event(LINK_STREAM, a, sid, NULL, 0);
+            event(LINK_DATA, a, sid, hello, sizeof hello_a - 1);
+        }
+        assert_int_equal(w.link[a].resets, p + 1);
+        assert_int_equal(w.link[a].reset_err, QUDAG_ELIMIT);
+        event(LINK_STREAM, b, sid, NULL, 0); /* another peer has places of its own */
+        event(LINK_DATA, b, sid, hello, sizeof hello_a - 1);
+        assert_int_equal(w.link[b].resets, 0);
+    }
+    assert_int_equal(count(EV_STREAM_OPEN), 8);
 }
 
 static void silent_and_wrong_negotiations_end(void **state)
@@ -995,10 +1101,13 @@ int main(void)
         T(hinted_addresses_of_our_own_network_are_not_dialled),
         T(an_open_nobody_can_serve_ends_with_its_cause),
         T(opens_wait_for_streams_and_time_out),
-        T(limits_of_opens_hold),
+        T(limits_of_opens_hold_and_leave_room_for_other_protocols),
+        T(opens_beyond_what_the_peer_allows_queue_and_all_get_their_turn),
+        T(protocols_take_turns_when_streams_are_scarce),
         T(dials_to_silence_leave_room_for_other_cores_and_links),
         T(inbound_streams_negotiate_and_deliver),
         T(a_flood_of_streams_beyond_the_limit_is_reset),
+        T(inbound_streams_are_counted_by_protocol),
         T(silent_and_wrong_negotiations_end),
         T(a_refused_proposal_resets_our_stream),
         T(a_full_queue_resets_the_stream_and_tells),

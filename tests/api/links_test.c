@@ -139,14 +139,14 @@ static void inbound_links_count_too_and_others_are_not_disturbed(void **state)
         net_start(i, &links_only);
         assert_int_equal(qudag_connect(net[i].node, net[0].addr, &op), QUDAG_OK);
     }
-    double end = net_now() + 15;
+    double end = net_now() + 5; /* they are told; nobody waits for a handshake timeout of 10 s */
     while (ok + in_error < LIMIT + SURPLUS && net_now() < end) {
         net_turn();
         most_links(&most, 0);
         ok = in_error = 0;
         for (size_t i = 1; i <= LIMIT + SURPLUS; i++) {
             ok += net[i].all_done > 0 && net[i].errs[0] == QUDAG_OK;
-            in_error += net[i].all_done > 0 && net[i].errs[0] != QUDAG_OK;
+            in_error += net[i].all_done > 0 && net[i].errs[0] == QUDAG_ELIMIT;
         }
     }
     assert_int_equal(most, LIMIT);

@@ -1,0 +1,195 @@
+/* What a peer is told when we are at a limit, and stream credit for peers that hold most of theirs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "quic/quic_int.h"
+#include "quic/testkit_net.h"
+
+#define OPS quic_link_ops
+
+static struct tk tk;
+
+static void make(const struct tk_opt *a, const struct tk_opt *b)
+{
+    tk_init(&tk);
+    tk.delay_ns = NS_PER_MS;
+    assert_true(tk_make(&tk, 0, a));
+    assert_true(tk_make(&tk, 1, b));
+}
+
+static void down(void)
+{
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tk_unmake(&tk, i), 0);
+    }
+    tk_fini(&tk);
+}
+
+static bool one_down(struct tk *t)
+{
+    return t->ep[0].downs > 0;
+}
+
+static void test_a_dialler_is_told_at_once_that_the_endpoint_is_full(void **state)
+{
+    const struct tk_opt plenty = {.pq = PQ_REQUIRE};
+    const struct tk_opt full = {.pq = PQ_REQUIRE, .quic = {.conns_max = 2}};
+    struct ref link;
+
+    (void)state;
+    make(&plenty, &full);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+        (void)tk_run(&tk, NS_PER_S, NULL);
+    }
+    assert_int_equal(tk.ep[0].ups, 2);
+    tstamp began = tk.now;
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    assert_true(tk_run(&tk, 5 * NS_PER_S, one_down));
+    assert_int_equal(tk.ep[0].down.err, QUDAG_ELIMIT);
+    assert_true(tk.now - began <= 3 * NS_PER_MS); /* a round trip */
+    assert_true(ref_eq(tk.ep[0].down.link, link));
+    struct quic_stats st;
+    quic_stats_get(tk.ep[1].q, &st);
+    assert_true(st.dropped_full > 0 && st.bytes_out < st.bytes_in);
+    assert_int_equal(st.conns, 2);
+    /* Once there is room again, it is taken. */
+    OPS.close(tk.ep[0].q, tk.ep[0].link, QUDAG_OK);
+    (void)tk_run(&tk, 5 * NS_PER_S, NULL);
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_int_equal(tk.ep[0].ups, 3);
+    down();
+}
+
+static qudag_err close_with;
+
+static void close_at_once(struct tk_ep *ep, const struct link_ev *ev)
+{
+    if (ev->type == LINK_UP) {
+        OPS.close(ep->q, ev->link, close_with);
+    }
+}
+
+/* The dialler has not seen the handshake confirmed when the accepting side ends the link. */
+static void test_why_a_link_was_refused_is_told_to_its_dialler(void **state)
+{
+    static const struct {
+        qudag_err said, heard;
+    } row[] = {
+        {QUDAG_ELIMIT, QUDAG_ELIMIT},  {QUDAG_EPOLICY, QUDAG_EREFUSED},
+        {QUDAG_EAUTH, QUDAG_EREFUSED}, {QUDAG_EPROTO, QUDAG_EPROTO},
+        {QUDAG_OK, QUDAG_EREFUSED},
+    };
+    const struct tk_opt o = {.pq = PQ_OFF};
+    struct ref link;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        make(&o, &o);
+        close_with = row[i].said;
+        tk.ep[1].app = close_at_once;
+        assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+        assert_true(tk_run(&tk, 5 * NS_PER_S, one_down));
+        assert_int_equal(tk.ep[0].ups, 0);
+        assert_int_equal(tk.ep[0].down.err, row[i].heard);
+        down();
+    }
+}
+
+/* Ends every stream the peer opens and finishes. */
+static void finish_too(struct tk_ep *ep, const struct link_ev *ev)
+{
+    if (ev->type == LINK_FIN) {
+        OPS.fin(ep->q, ev->link, ev->sid);
+    }
+}
+
+/*
+ * The peer keeps all but one of its streams open for long and uses the last for one short one after the
+ * other: each that ended gives its place back, although no portion of credit ever gathers.
+ */
+static void test_streams_that_ended_give_their_place_back_beside_many_that_stay(void **state)
+{
+    const struct tk_opt many = {.pq = PQ_OFF};
+    const struct tk_opt few = {.pq = PQ_OFF, .quic = {.streams_bidi_max = 16}};
+    struct ref link;
+    int64_t sid = 0;
+
+    (void)state;
+    make(&many, &few);
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    assert_true(tk_run(&tk, 5 * NS_PER_S, tk_both_up));
+    tk.ep[1].app = finish_too;
+    for (int i = 0; i < 15; i++) {
+        assert_int_equal(OPS.open(tk.ep[0].q, link, 1, NULL, &sid), QUDAG_OK);
+        assert_int_equal(OPS.write(tk.ep[0].q, link, sid, (struct slice){(const uint8_t *)"x", 1}),
+                         QUDAG_OK);
+    }
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(OPS.open(tk.ep[0].q, link, 1, NULL, &sid), QUDAG_OK);
+        OPS.fin(tk.ep[0].q, link, sid);
+        (void)tk_run(&tk, 100 * NS_PER_MS, NULL);
+    }
+    assert_int_equal(tk.ep[1].streams, 115);
+    down();
+}
+
+static void test_codes_of_reset_streams(void **state)
+{
+    static const struct {
+        qudag_err err, read; /* what the other side reads of it */
+        uint64_t code;
+    } row[] = {
+        {QUDAG_EUNSUPPORTED, QUDAG_EUNSUPPORTED, 0x1001},
+        {QUDAG_ELIMIT, QUDAG_ELIMIT, 0x1002},
+        {QUDAG_ENOMEM, QUDAG_ELIMIT, 0x1002},
+        {QUDAG_EPROTO, QUDAG_EPROTO, 0x1004},
+        {QUDAG_EMALFORMED, QUDAG_EPROTO, 0x1004},
+        {QUDAG_EREFUSED, QUDAG_EREFUSED, 0x1008},
+        {QUDAG_EPOLICY, QUDAG_EREFUSED, 0x1008},
+        {QUDAG_ENOTFOUND, QUDAG_ENOTFOUND, (uint64_t)-QUDAG_ENOTFOUND},
+        {QUDAG_ETIMEOUT, QUDAG_ETIMEOUT, (uint64_t)-QUDAG_ETIMEOUT},
+        {QUDAG_ECIRCUIT, QUDAG_ECIRCUIT, (uint64_t)-QUDAG_ECIRCUIT},
+        {QUDAG_OK, QUDAG_ERESET, 0},
+        {QUDAG_EINTERNAL, QUDAG_ERESET, 0}, /* ours alone: not told */
+    };
+    static const struct {
+        uint64_t code;
+        qudag_err err;
+    } others[] = {
+        {0x1003, QUDAG_ELIMIT},
+        {0x1005, QUDAG_ECLOSED},
+        {0x1006, QUDAG_ECLOSED},
+        {0x1007, QUDAG_ECLOSED},
+        {0x1009, QUDAG_ERESET},
+        {0x1000, QUDAG_ERESET},
+        {1, QUDAG_ERESET},
+        {UINT64_MAX, QUDAG_ERESET},
+        {(uint64_t)-QUDAG_ELIMIT, QUDAG_ELIMIT}, /* as nodes before 0.2 say it */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(stream_code(row[i].err), row[i].code);
+        assert_int_equal(stream_error(row[i].code), row[i].read);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        assert_int_equal(stream_error(others[i].code), others[i].err);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_dialler_is_told_at_once_that_the_endpoint_is_full),
+        cmocka_unit_test(test_why_a_link_was_refused_is_told_to_its_dialler),
+        cmocka_unit_test(test_streams_that_ended_give_their_place_back_beside_many_that_stay),
+        cmocka_unit_test(test_codes_of_reset_streams),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
