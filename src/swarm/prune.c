@@ -4,6 +4,8 @@
  */
 #include "swarm/internal.h"
 
+#define IDLE_SHORT (20 * NS_PER_S)
+
 static void expire_opens(struct swarm *s, tstamp now)
 {
     LIST_EACH_SAFE(it, tmp, &s->opens)
@@ -39,7 +41,34 @@ static bool link_is_idle(const struct swarm_link *l, uint64_t for_ns, tstamp now
            tstamp_after(l->idle_since, for_ns) <= now;
 }
 
-/* Closes idle links, and above the high mark also those idle for only 20 s, oldest first. */
+/*
+ * Whether another link does what |l| does.  Only links of our own dialling are given up for that, so that
+ * the two sides never give up both; of two that we dialled the older.
+ */
+static bool link_is_redundant(const struct swarm *s, const struct swarm_link *l, tstamp now)
+{
+    const struct swarm_peer *p = l->peer;
+
+    if (p == NULL || (l->props & LINK_INBOUND) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < p->n_links; i++) {
+        const struct swarm_link *m = p->link[i];
+        bool inbound = (m->props & LINK_INBOUND) != 0;
+        if (m == l || m->tp != l->tp ||
+            (m->props & SWARM_PROVEN_PROPS) != (l->props & SWARM_PROVEN_PROPS) ||
+            swarm_link_silent(m, now)) {
+            continue;
+        }
+        if (inbound ? swarm_rule_kept_dial(&s->cfg.self, &p->id, true)
+                    : m->up_order > l->up_order) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Closes idle links; redundant ones, and above the high mark others, after IDLE_SHORT, oldest first. */
 static void prune_links(struct swarm *s, tstamp now)
 {
     uint32_t surplus = s->n_links > s->cfg.links_high ? s->n_links - s->cfg.links_low : 0;
@@ -47,7 +76,8 @@ static void prune_links(struct swarm *s, tstamp now)
     LIST_EACH_SAFE(it, tmp, &s->links)
     {
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
-        if (!link_is_idle(l, surplus > 0 ? 20 * NS_PER_S : s->cfg.idle_close_ns, now)) {
+        bool soon = surplus > 0 || link_is_redundant(s, l, now);
+        if (!link_is_idle(l, soon ? IDLE_SHORT : s->cfg.idle_close_ns, now)) {
             continue;
         }
         surplus -= surplus > 0 ? 1 : 0;

@@ -92,3 +92,16 @@ bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b)
 
     return fa != fb ? fa < fb : a->order > b->order;
 }
+
+/* As bytes, and a prefix before what goes on. */
+static bool id_smaller(const struct peer_id *a, const struct peer_id *b)
+{
+    int order = memcmp(a->b, b->b, a->len < b->len ? a->len : b->len);
+
+    return order != 0 ? order < 0 : a->len < b->len;
+}
+
+bool swarm_rule_kept_dial(const struct peer_id *self, const struct peer_id *peer, bool inbound)
+{
+    return id_smaller(self, peer) != inbound;
+}

@@ -78,4 +78,10 @@ struct swarm_rank {
  */
 bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b);
 
+/*
+ * Two nodes that dialled each other at once have two links.  Both sides agree which one is kept: the one
+ * dialled by the smaller peer id.  |inbound|: the link was dialled by |peer|.
+ */
+bool swarm_rule_kept_dial(const struct peer_id *self, const struct peer_id *peer, bool inbound);
+
 #endif

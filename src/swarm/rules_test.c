@@ -205,6 +205,22 @@ static void of_two_links_the_better_is_used(void **state)
     }
 }
 
+static void both_sides_keep_the_dial_of_the_smaller_id(void **state)
+{
+    (void)state;
+    for (uint8_t n = 0; n < 32; n++) {
+        struct peer_id a, b;
+        uint8_t pk_a[32] = {n, 1}, pk_b[32] = {(uint8_t)(n * 37 + 1), 2};
+        peer_id_from_ed25519(&a, pk_a);
+        peer_id_from_ed25519(&b, pk_b);
+        for (int inbound_at_a = 0; inbound_at_a < 2; inbound_at_a++) { /* the link as a sees it */
+            bool kept = swarm_rule_kept_dial(&a, &b, inbound_at_a != 0);
+            assert_int_equal(swarm_rule_kept_dial(&b, &a, inbound_at_a == 0), kept);
+            assert_int_equal(kept, (memcmp(a.b, b.b, a.len) < 0) == (inbound_at_a == 0));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +231,7 @@ int main(void)
         cmocka_unit_test(hints_lead_to_public_hosts_only),
         cmocka_unit_test(a_limited_link_carries_only_what_allows_it),
         cmocka_unit_test(of_two_links_the_better_is_used),
+        cmocka_unit_test(both_sides_keep_the_dial_of_the_smaller_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -964,6 +964,55 @@ static void idle_links_are_closed_and_surplus_ones_sooner(void **state)
     assert_int_equal(count(EV_PEER_DOWN), 11 * 2);
 }
 
+/* Both dialled at once: of the two links the one that the smaller id dialled stays, on both sides. */
+static void of_two_links_by_simultaneous_dials_one_is_given_up(void **state)
+{
+    (void)state;
+    struct peer_id self = w.s->cfg.self = peer_no(4); /* smaller than some, larger than others */
+    unsigned stay = 0;
+    for (uint8_t i = 1; i <= 7; i++) {
+        struct peer_id p = peer_no(i);
+        bool ours_stays = memcmp(self.b, p.b, p.len) < 0;
+        if (i == 4) {
+            continue;
+        }
+        know(i, 1);
+        open_to(i, i, 0);
+        uint32_t ours = w.n_links - 1;
+        w.link[ours].completed = true;
+        uint32_t theirs = inbound(i, 0);
+        up(ours, 0);
+        w.link[theirs].bytes_in++; /* it answers the probe */
+        assert_false(w.link[ours].closed || w.link[theirs].closed);
+        w.now += 31 * NS_PER_S;
+        swarm_tick(w.s, w.now);
+        settle();
+        assert_false(w.link[theirs].closed); /* its dialler decides */
+        assert_int_equal(w.link[ours].closed, !ours_stays);
+        stay += ours_stays ? 1 : 0;
+        event(LINK_DOWN, theirs, 0, NULL, 0);
+        event(LINK_DOWN, ours, 0, NULL, 0);
+        settle();
+    }
+    assert_int_equal(stay, 3);
+}
+
+/* A link that only looks like a second one, because the other is dead, is kept. */
+static void a_link_is_not_given_up_for_a_silent_one(void **state)
+{
+    (void)state;
+    w.s->cfg.self = peer_no(4);
+    know(1, 1);
+    open_to(1, 1, 0);
+    w.link[0].completed = true;
+    uint32_t theirs = inbound(1, 0);
+    up(0, 0);
+    w.now += 31 * NS_PER_S; /* no answer to the probe */
+    swarm_tick(w.s, w.now);
+    settle();
+    assert_false(w.link[0].closed || w.link[theirs].closed);
+}
+
 static void the_table_of_peers_stays_within_its_limit(void **state)
 {
     (void)state;
@@ -1116,6 +1165,8 @@ int main(void)
         T(a_new_link_has_the_older_ones_of_its_peer_probed),
         T(silent_links_make_room_though_they_have_streams),
         T(idle_links_are_closed_and_surplus_ones_sooner),
+        T(of_two_links_by_simultaneous_dials_one_is_given_up),
+        T(a_link_is_not_given_up_for_a_silent_one),
         cmocka_unit_test_setup_teardown(the_table_of_peers_stays_within_its_limit, setup_small,
                                         teardown),
         T(connects_are_answered_once),

@@ -287,14 +287,18 @@ void kad_answered(struct kad *k, struct kad_peer *p, tstamp rtt, tstamp now, str
 }
 
 /*
- * A peer that asks us is alive.  If it failed us lately (one slow answer on a busy machine is enough),
- * it is asked whether it serves again, instead of being passed over for KAD_FAILED_FOR.
+ * A peer that asks us is alive.  If it failed us lately (one slow answer on a busy machine is enough), it
+ * is not passed over for KAD_FAILED_FOR: one of the table is asked at once whether it serves again, another
+ * when the next lookup meets it.
  */
 void kad_heard(struct kad *k, const struct kad_client *c, tstamp now, struct acts *out)
 {
     struct kad_peer *p = kad_table_find(&k->table, c->hash);
 
     if (p == NULL) {
+        if (!c->anonymous) {
+            failed_note(k, c->hash, 0);
+        }
         return;
     }
     if (p->fails == 0) {

@@ -247,9 +247,32 @@ static void the_network_coming_back_forgives_when_nobody_failed(void **state)
     bed_free(b);
 }
 
+/* One outside the table failed us, and then asks us: the next lookup asks it again (field trial F1). */
+static void a_peer_set_aside_that_asks_us_is_asked_again(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer *p = make(b, 1);
+    struct kad_client c = {.anonymous = true};
+
+    memcpy(c.hash, p->hash, sizeof(c.hash));
+    b->k->last_answer = b->now;
+    kad_unanswered(b->k, p, b->now);
+    assert_false(in_table(b, p));
+    assert_true(kad_failed_lately(b->k, p->hash, b->now));
+    kad_heard(b->k, &c, b->now, fresh(b)); /* who does not say who it is proves nothing */
+    assert_true(kad_failed_lately(b->k, p->hash, b->now));
+    c.anonymous = false;
+    kad_heard(b->k, &c, b->now, fresh(b));
+    assert_false(kad_failed_lately(b->k, p->hash, b->now));
+    kad_peer_unref(p);
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_peer_set_aside_that_asks_us_is_asked_again),
         cmocka_unit_test(a_score_moves_with_deeds_and_is_forgotten_by_halves),
         cmocka_unit_test(silence_alone_never_leads_to_refusal),
         cmocka_unit_test(a_liar_leaves_the_table_is_not_asked_and_comes_back_in_time),

@@ -218,6 +218,38 @@ static void our_own_lack_of_memory_is_no_lie_of_the_peer(void **state)
     bed_fini(&b);
 }
 
+/* Whether the peer is passed over afterwards, as one that is silent (field trial F1). */
+static void only_silence_sets_a_peer_aside(void **state)
+{
+    static const struct {
+        enum stage stage;
+        qudag_err err;
+        bool aside;
+    } row[] = {
+        {OPENING, QUDAG_EUNREACHABLE, true}, {OPENING, QUDAG_ETIMEOUT, true},
+        {OPENING, QUDAG_EPOLICY, true},      {OPENING, QUDAG_ECANCELED, false},
+        {OPENING, QUDAG_ECLOSED, false},     {OPENING, QUDAG_ELIMIT, false},
+        {OPENING, QUDAG_ENOMEM, false},      {WAITING, QUDAG_ETIMEOUT, true},
+        {WAITING, QUDAG_ECANCELED, false},   {WAITING, QUDAG_ECLOSED, false},
+        {WAITING, QUDAG_ELIMIT, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct bed b;
+        uint8_t hash[SHA256_LEN];
+        reach(&b, row[i].stage);
+        sha256(hash, peer_id_slice(&b.peer[0].id));
+        b.k->last_answer = b.now; /* we are online */
+        tell(&b, (struct ev){.type = row[i].stage == OPENING ? EV_STREAM_FAIL : EV_RESET,
+                             .strm = {7, 1},
+                             .err = row[i].err,
+                             .cookie = b.cookie[0],
+                             .peer = &b.peer[0].id});
+        assert_int_equal(kad_failed_lately(b.k, hash, b.now), row[i].aside);
+        bed_fini(&b);
+    }
+}
+
 enum what { OPEN, FAIL, ANSWER, GARBAGE, FIN, RESET, WRITABLE, TIME };
 
 static struct ev event_of(const struct bed *b, enum what what, enum stage stage,
@@ -844,6 +876,7 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_silence_sets_a_peer_aside),
         cmocka_unit_test(each_event_in_each_state_of_a_request_has_its_outcome),
         cmocka_unit_test(a_peer_that_refuses_a_record_is_still_asked),
         cmocka_unit_test(a_peer_over_whose_limit_we_are_stays_known_unless_it_does_nothing_else),

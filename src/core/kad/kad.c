@@ -504,7 +504,7 @@ static void kad_event(void *core, const struct ev *ev, tstamp now, struct acts *
     case EV_STREAM_FAIL:
         r = rpc_by_cookie(k, ev->cookie);
         if (r != NULL && r->state == KAD_RPC_OPENING) {
-            kad_rpc_failed(k, r, false, now, out);
+            kad_rpc_reset(k, r, ev->err, now, out);
         }
         break;
     case EV_DATA:

@@ -267,6 +267,16 @@ static bool says_busy(qudag_err err)
            err == QUDAG_ERESET;
 }
 
+/*
+ * Whether a stream that did not open, or ended, tells nothing of the peer: we gave it up, we lack room, or
+ * the link was closed in order by either side.  What has timed out or cannot be reached is silent.
+ */
+static bool says_nothing(qudag_err err)
+{
+    return err == QUDAG_ECANCELED || err == QUDAG_ECLOSED || err == QUDAG_ELIMIT ||
+           err == QUDAG_ENOMEM;
+}
+
 /* A storer that finds the time in our record wrong: its clock is, or ours. */
 static void report_clock(const struct kad_rpc *r, qudag_err err, struct acts *out)
 {
@@ -287,6 +297,7 @@ void kad_rpc_reset(struct kad *k, struct kad_rpc *r, qudag_err err, tstamp now, 
         r->refused = true;
         kad_gave_up(k, r->peer, now);
     }
+    r->refused = r->refused || says_nothing(err);
     kad_rpc_failed(k, r, false, now, out);
 }
 
