@@ -50,15 +50,24 @@ struct link_info {
     uint32_t streams;
 };
 
+/* By the transport's owner and its own name of the link; for links that are gone they do nothing. */
 struct link_ops {
-    /* Opens a stream; |proto| matters only where the link itself carries protocol names. */
+    /*
+     * Opens a stream; |proto| is sent where the link carries protocol names (LINK_NAMED).  QUDAG_EAGAIN:
+     * the peer allows no more for now, LINK_STREAMS_OK tells when.  QUDAG_ESTALE, QUDAG_ENOMEM, QUDAG_ELIMIT.
+     */
     qudag_err (*open)(void *owner, struct ref link, uint64_t user, const char *proto, int64_t *sid);
+    /* Sets the word of a stream that the peer opened. */
     void (*set_user)(void *owner, struct ref link, int64_t sid, uint64_t user);
     /* Queues a copy of all of |data|; QUDAG_ETOOBIG when the queue is over its hard limit. */
     qudag_err (*write)(void *owner, struct ref link, int64_t sid, struct slice data);
+    /* |n| bytes of LINK_DATA need no room any more: the peer may send as many again. */
     void (*consume)(void *owner, struct ref link, int64_t sid, size_t n);
+    /* Ends our direction behind what is queued. */
     void (*fin)(void *owner, struct ref link, int64_t sid);
+    /* Gives the stream up in both directions; |err| is told to the peer as far as the link can. */
     void (*reset)(void *owner, struct ref link, int64_t sid, qudag_err err);
+    /* Ends the link with all its streams; of its events only LINK_DOWN may follow. */
     void (*close)(void *owner, struct ref link, qudag_err err);
 };
 

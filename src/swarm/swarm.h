@@ -24,18 +24,20 @@
 #define SWARM_PROTO_LEN_MAX 95 /* bytes of a protocol id */
 #define SWARM_ADDRS_MAX 8      /* kept of one peer */
 #define SWARM_LINKS_PER_PEER 4
-#define SWARM_SILENT_AFTER NS_PER_S /* a probe unanswered for so long: silent */
-#define SWARM_NEGOTIATE_TIMEOUT (10 * NS_PER_S)
+#define SWARM_SILENT_AFTER NS_PER_S             /* a probe unanswered for so long: silent */
+#define SWARM_NEGOTIATE_TIMEOUT (10 * NS_PER_S) /* for multistream-select on a stream */
+/* An open waits so long for a link, or for the queue before it to move. */
 #define SWARM_OPEN_TIMEOUT (15 * NS_PER_S)
-#define SWARM_BACKOFF_MIN (NS_PER_S / 2)
+#define SWARM_BACKOFF_MIN (NS_PER_S / 2) /* after a first failure; doubles */
 #define SWARM_BACKOFF_MAX (300 * NS_PER_S)
 
+/* Copied; what it points to is borrowed for the life of the swarm.  A 0 takes the default. */
 struct swarm_config {
     struct mem *mem;
     struct rng rng;
     struct logger log;
-    struct peer_id self;
-    uint8_t need;    /* link properties every link must have (policy require) */
+    struct peer_id self; /* no link with it, and no dial to it */
+    uint8_t need;        /* link properties every link must have (policy require) */
     bool private_ok; /* dial loopback and private addresses that others tell us (test networks) */
     uint32_t peers_max;        /* default 8192 */
     uint32_t streams_max;      /* default 65536 */
@@ -47,10 +49,12 @@ struct swarm_config {
     uint32_t links_high;       /* prune idle links above; default 256 */
     uint32_t links_low;        /* ... down to; default 192 */
     uint64_t idle_close_ns;    /* a link without streams is closed after; default 300 s */
+    /* Takes an event for a core; may call swarm_act() of other cores' actions only after it returned. */
     void (*sink)(void *ctx, unsigned core, const struct ev *ev);
     void *sink_ctx;
 };
 
+/* Counted since the beginning; the last line as of now. */
 struct swarm_stats {
     uint64_t dials, dials_failed, dials_refused_backoff;
     uint64_t streams_in, streams_out, negotiate_failed, negotiate_timeout, streams_refused;
@@ -60,9 +64,11 @@ struct swarm_stats {
 
 struct swarm;
 QUDAG_MUST_USE qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg);
+/* Frees it without an event to anybody and without closing links, which their transports still have. */
 void swarm_free(struct swarm *s);
 
-/* Registers a core; its index goes into swarm_act() and comes with every event. */
+/* Registers a core, whose |ops| are borrowed; its index goes into swarm_act() and comes with every event.
+ * QUDAG_ELIMIT: SWARM_CORES_MAX. */
 QUDAG_MUST_USE qudag_err swarm_core_add(struct swarm *s, const struct core_ops *ops,
                                         unsigned *core);
 /* '/' and printable ASCII without spaces, as every libp2p protocol id has it. */
@@ -73,34 +79,49 @@ QUDAG_MUST_USE qudag_err swarm_proto_add(struct swarm *s, const char *proto, uns
 /* A copy of |proto| that lives as long as the swarm, for ACT_OPENs of protocols we do not serve.
  * NULL: not a protocol id, too many, or no memory. */
 const char *swarm_proto_intern(struct swarm *s, const char *proto);
+/* The protocols that lead to a core, borrowed until the next is added; how many. */
 size_t swarm_protos(const struct swarm *s, const char *const **protos);
 
 /*
- * Registers a transport; its index goes into swarm_link_event().  Of two that handle an address the
- * first dials it.  QUDAG_ELIMIT; QUDAG_EEXISTS for a second one that makes links on demand.
+ * Registers a transport, borrowed like |owner|; its index goes into swarm_link_event().  Of two that
+ * handle an address the first dials it.  QUDAG_ELIMIT; QUDAG_EEXISTS for a second one that makes links on demand.
  */
 QUDAG_MUST_USE qudag_err swarm_transport_add(struct swarm *s, const struct transport *t,
                                              void *owner, unsigned *transport);
-/* An event of the transport with that index. */
+/* An event of the transport with that index.  What it brings a core is delivered before the return, but
+ * for what swarm_step() has to do one by one. */
 void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev *ev, tstamp now);
 
-/* Carries out ACT_OPEN .. ACT_RESET of |core|; |proto| NULL: the core's main one. */
+/*
+ * Carries out ACT_OPEN .. ACT_RESET of |core|; |proto| NULL: the core's main one, else it must live as long
+ * as the swarm (swarm_proto_intern).  An ACT_OPEN ends in one EV_STREAM_OPEN or EV_STREAM_FAIL, mostly by
+ * swarm_step(); actions on streams that are gone or another core's are ignored.
+ */
 void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *proto, tstamp now);
 
-/* Delivers one pending event; false when there is none. */
+/* Delivers one pending event; false when there is none.  Until then swarm_deadline() is 0. */
 bool swarm_step(struct swarm *s, tstamp now);
+/* Ends what took too long and closes idle links, when swarm_deadline() has come. */
 void swarm_tick(struct swarm *s, tstamp now);
 tstamp swarm_deadline(const struct swarm *s);
 
-/* Peers. */
+/* Notes where |peer| can be reached, if a transport dials such addresses.  Of SWARM_ADDRS_MAX the newest
+ * stay.  Without memory nothing is noted. */
 void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr);
-/* Dials |addr| whoever answers (peer NULL) or |peer|; the outcome is EV_PEER_UP, or EV_STREAM_FAIL
- * with |cookie| for |core| (also on success: err OK). */
+/*
+ * Dials |addr|, whoever answers or the peer it names; |pq_hash| (32 bytes or NULL) pins that peer's ML-DSA
+ * key for the dial.  The outcome is one EV_STREAM_FAIL with |cookie| for |core|, on success with err OK,
+ * which comes at once if a link by the same transport stands.  An error, and no event: QUDAG_EUNSUPPORTED
+ * (no transport dials it), QUDAG_EINVAL (it is ours), QUDAG_EAUTH (against the pin), QUDAG_EUNREACHABLE,
+ * QUDAG_ELIMIT, QUDAG_ENOMEM.
+ */
 QUDAG_MUST_USE qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
                                        const struct multiaddr *addr, const uint8_t *pq_hash,
                                        tstamp now);
-/* Pins the hash of the ML-DSA key |peer| must prove from now on. */
+/* Pins the hash of the ML-DSA key |peer| must prove from now on; not against what it has proven itself, nor
+ * against an earlier pin (rules.h). */
 void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);
+/* Whether a link with |peer| is up; |*props| then has what any of them has. */
 bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t *props);
 /* Closes every link with |peer|; without any nothing happens. */
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
@@ -116,6 +137,7 @@ struct swarm_stream_info {
     unsigned core;
     char proto[SWARM_PROTO_LEN_MAX + 1];
 };
+/* QUDAG_ESTALE: |strm| is gone. */
 QUDAG_MUST_USE qudag_err swarm_stream_info(const struct swarm *s, struct ref strm,
                                            struct swarm_stream_info *out);
 void swarm_stats_get(const struct swarm *s, struct swarm_stats *out);

@@ -1,5 +1,5 @@
 /*
- * swarm_fuzz.c - bytes become link events, actions of cores and time.
+ * swarm_fuzz.c - bytes become link events of two transports with equal references, actions of cores and time.
  *
  * Properties: cores hear PEER_UP and PEER_DOWN in turn and only of streams that are open; every open
  * ends; nothing is due after a tick; all memory is given back.
@@ -21,7 +21,7 @@ struct fake {
     struct swarm *s;
     uint8_t peer[LINKS], props[LINKS];
     bool closed[LINKS], told[LINKS];
-    uint32_t n_links;
+    uint32_t n_links[2]; /* of each transport; its link i is at 2i or 2i + 1 above */
     int64_t next_sid[LINKS];
     bool fail;
     bool up[PEERS + 1];
@@ -29,7 +29,8 @@ struct fake {
     uint32_t n_opens;
     struct ref strm[64];
     uint32_t n_strm;
-    unsigned tp;
+    unsigned tp[2];
+    uint8_t which[2]; /* owners of the transports */
     tstamp now;
 };
 
@@ -44,44 +45,48 @@ static struct peer_id peer_no(uint8_t n)
     return p;
 }
 
+static uint32_t at(const void *owner, struct ref link)
+{
+    return link.slot * 2 + *(const uint8_t *)owner;
+}
+
 static bool f_handles(const void *owner, const struct multiaddr *addr)
 {
-    (void)owner;
-    (void)addr;
-    return true;
+    struct netaddr a;
+
+    return multiaddr_to_netaddr(addr, &a) && (a.ip[3] & 1) == *(const uint8_t *)owner;
 }
 
 static qudag_err f_dial(void *owner, const struct transport_target *d, tstamp now, struct ref *out)
 {
-    (void)owner;
+    uint32_t *n = &f.n_links[*(const uint8_t *)owner];
     (void)now;
-    if (f.fail || f.n_links == LINKS) {
+
+    if (f.fail || *n == LINKS / 2) {
         return QUDAG_ELIMIT;
     }
-    f.peer[f.n_links] = d->peer != NULL ? d->peer->b[6] : 1;
-    *out = (struct ref){f.n_links++, 1};
+    *out = (struct ref){(*n)++, 1};
+    f.peer[at(owner, *out)] = d->peer != NULL ? d->peer->b[6] : 1;
     return QUDAG_OK;
 }
 
 static qudag_err f_info(const void *owner, struct ref link, struct link_info *out)
 {
-    (void)owner;
     memset(out, 0, sizeof *out);
-    out->peer = peer_no(f.peer[link.slot]);
+    out->peer = peer_no(f.peer[at(owner, link)]);
     multiaddr_quic(&out->remote, &(struct netaddr){.family = 4, .ip = {1, 2, 3, 4}, .port = 5},
                    NULL);
-    out->props = f.props[link.slot];
+    out->props = f.props[at(owner, link)];
     return QUDAG_OK;
 }
 
 static qudag_err f_open(void *owner, struct ref link, uint64_t user, const char *proto,
                         int64_t *sid)
 {
-    (void)owner;
     (void)user;
     (void)proto;
-    ASSERT(!f.closed[link.slot]);
-    *sid = f.next_sid[link.slot]++;
+    ASSERT(!f.closed[at(owner, link)]);
+    *sid = f.next_sid[at(owner, link)]++;
     return f.fail ? QUDAG_EAGAIN : QUDAG_OK;
 }
 
@@ -95,10 +100,9 @@ static void f_set_user(void *owner, struct ref link, int64_t sid, uint64_t user)
 
 static qudag_err f_write(void *owner, struct ref link, int64_t sid, struct slice data)
 {
-    (void)owner;
     (void)sid;
     (void)data;
-    ASSERT(!f.closed[link.slot]);
+    ASSERT(!f.closed[at(owner, link)]);
     return f.fail ? QUDAG_ETOOBIG : QUDAG_OK;
 }
 
@@ -123,9 +127,8 @@ static void f_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
 
 static void f_close(void *owner, struct ref link, qudag_err err)
 {
-    (void)owner;
     (void)err;
-    f.closed[link.slot] = true;
+    f.closed[at(owner, link)] = true;
 }
 
 static bool f_cancel(void *owner, struct ref link)
@@ -139,9 +142,8 @@ static bool f_cancel(void *owner, struct ref link)
 
 static void f_probe(void *owner, struct ref link, tstamp now)
 {
-    (void)owner;
     (void)now;
-    ASSERT(!f.closed[link.slot]);
+    ASSERT(!f.closed[at(owner, link)]);
 }
 
 static const struct link_ops f_ops = {f_open, f_set_user, f_write, f_consume,
@@ -153,6 +155,14 @@ static const struct transport f_transport = {.name = "first",
                                              .cancel = f_cancel,
                                              .probe = f_probe,
                                              .info = f_info};
+static const struct transport f_second = {.name = "second",
+                                          .cost = TRANSPORT_RELAYED,
+                                          .ops = &f_ops,
+                                          .handles = f_handles,
+                                          .dial = f_dial,
+                                          .cancel = f_cancel,
+                                          .probe = f_probe,
+                                          .info = f_info};
 static const struct core_ops c_ops = {.inbound_max = 3};
 
 static void sink(void *ctx, unsigned core, const struct ev *ev)
@@ -215,24 +225,28 @@ static void link_event_of(struct rd *r)
     struct link_ev ev = {.type = (enum link_ev_type)(kind % 8), .err = QUDAG_ERESET, .n = sid};
 
     ev.data = rd_bytes(r, kind >> 3);
-    if (kind & 0x40 && f.n_links < LINKS) { /* an inbound link */
-        f.peer[f.n_links] = (uint8_t)(1 + which % PEERS);
-        f.props[f.n_links] = (uint8_t)(LINK_INBOUND | (sid & 3));
-        ev.link = (struct ref){f.n_links++, 1};
+    uint8_t side = which >> 7;
+    uint32_t *n = &f.n_links[side];
+    if (kind & 0x40 && *n < LINKS / 2) { /* an inbound link */
+        ev.link = (struct ref){(*n)++, 1};
         ev.type = LINK_UP;
-    } else if (f.n_links > 0) {
-        ev.link = (struct ref){which % f.n_links, 1};
+        f.peer[at(&f.which[side], ev.link)] = (uint8_t)(1 + which % PEERS);
+        f.props[at(&f.which[side], ev.link)] =
+            (uint8_t)(LINK_INBOUND |
+                      (sid & (LINK_PQ_KEX | LINK_PQ_AUTH | LINK_RELAYED | LINK_LIMITED)));
+    } else if (*n > 0) {
+        ev.link = (struct ref){which % *n, 1};
     } else {
         return;
     }
-    uint32_t l = ev.link.slot;
+    uint32_t l = at(&f.which[side], ev.link);
     if ((ev.type == LINK_UP && f.told[l]) || (f.closed[l] && ev.type != LINK_DOWN)) {
         return; /* an owner does not do this */
     }
     f.told[l] = f.told[l] || ev.type == LINK_UP || ev.type == LINK_DOWN;
     f.closed[l] = f.closed[l] || ev.type == LINK_DOWN;
     ev.sid = ev.type == LINK_STREAM ? f.next_sid[l]++ : sid % 8;
-    swarm_link_event(f.s, f.tp, &ev, f.now);
+    swarm_link_event(f.s, f.tp[side], &ev, f.now);
 }
 
 static void move_time(uint8_t by)
@@ -255,6 +269,7 @@ static bool begin(uint64_t fail_at)
     memset(&f, 0, sizeof f);
     mem_init(&f.mem, NULL, 0);
     f.now = 1000 * NS_PER_S;
+    f.which[1] = 1;
     rng_stream_init(&stream, seed);
     struct swarm_config c = {.mem = &f.mem,
                              .rng = rng_of_stream(&stream),
@@ -264,7 +279,8 @@ static bool begin(uint64_t fail_at)
                              .links_low = 3,
                              .sink = sink};
     if (swarm_new(&f.s, &c) != QUDAG_OK ||
-        swarm_transport_add(f.s, &f_transport, &f, &f.tp) != QUDAG_OK ||
+        swarm_transport_add(f.s, &f_transport, &f.which[0], &f.tp[0]) != QUDAG_OK ||
+        swarm_transport_add(f.s, &f_second, &f.which[1], &f.tp[1]) != QUDAG_OK ||
         swarm_core_add(f.s, &c_ops, &core) != QUDAG_OK ||
         swarm_proto_add(f.s, "/a", core, true) != QUDAG_OK) {
         return false;
