@@ -67,7 +67,7 @@ struct swarm_link {
     qudag_err down_err;
     struct swarm_pending *report; /* for whoever asked for this very dial; NULL: nobody */
     tstamp idle_since;
-    tstamp probed;       /* when; 0: never */
+    tstamp probed;       /* when; 0: never, or it was answered */
     uint64_t heard;      /* bytes that had come in by then */
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
@@ -196,7 +196,7 @@ void swarm_link_free(struct swarm *s, struct swarm_link *l);
 const struct peer_id *swarm_link_peer_id(const struct swarm_link *l); /* len 0: nobody */
 qudag_err swarm_link_info(const struct swarm_link *l, struct link_info *out);
 /* Probed at least SWARM_SILENT_AFTER ago, and nothing came since. */
-bool swarm_link_silent(const struct swarm_link *l, tstamp now);
+bool swarm_link_silent(struct swarm_link *l, tstamp now);
 
 /* streams.c */
 /* On success |report| tells of it; on failure it is still the caller's.  EAGAIN: when streams end. */

@@ -178,12 +178,18 @@ static struct swarm_peer *adopt_peer(struct swarm *s, struct swarm_link *l,
     return l->peer;
 }
 
-bool swarm_link_silent(const struct swarm_link *l, tstamp now)
+bool swarm_link_silent(struct swarm_link *l, tstamp now)
 {
     struct link_info info;
 
-    return l->probed != 0 && now - l->probed >= SWARM_SILENT_AFTER &&
-           swarm_link_info(l, &info) == QUDAG_OK && info.bytes_in == l->heard;
+    if (l->probed == 0 || now - l->probed < SWARM_SILENT_AFTER ||
+        swarm_link_info(l, &info) != QUDAG_OK) {
+        return false;
+    }
+    if (info.bytes_in != l->heard) {
+        l->probed = 0; /* answered: nothing to look after any more */
+    }
+    return l->probed != 0;
 }
 
 /*

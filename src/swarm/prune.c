@@ -42,26 +42,33 @@ static bool link_is_idle(const struct swarm_link *l, uint64_t for_ns, tstamp now
 }
 
 /*
- * Whether another link does what |l| does.  Only links of our own dialling are given up for that, so that
- * the two sides never give up both; of two that we dialled the older.
+ * Whether |m| does what |l| does.  A relayed link gives way to a direct one.  Of two of one kind only one of
+ * our own dialling is given up, so that the two sides never give up both; of two that we dialled the older.
  */
+static bool replaces(const struct swarm *s, const struct swarm_link *m, const struct swarm_link *l)
+{
+    uint8_t alike = SWARM_PROVEN_PROPS | LINK_RELAYED | LINK_LIMITED;
+
+    if ((l->props & ~m->props & SWARM_PROVEN_PROPS) != 0) {
+        return false;
+    }
+    if ((l->props & ~m->props & LINK_RELAYED) != 0) {
+        return true;
+    }
+    if ((l->props & LINK_INBOUND) != 0 || m->tp != l->tp || ((m->props ^ l->props) & alike) != 0) {
+        return false;
+    }
+    return (m->props & LINK_INBOUND) != 0 ? swarm_rule_kept_dial(&s->cfg.self, &l->peer->id, true)
+                                          : m->up_order > l->up_order;
+}
+
 static bool link_is_redundant(const struct swarm *s, const struct swarm_link *l, tstamp now)
 {
     const struct swarm_peer *p = l->peer;
 
-    if (p == NULL || (l->props & LINK_INBOUND) != 0) {
-        return false;
-    }
-    for (size_t i = 0; i < p->n_links; i++) {
-        const struct swarm_link *m = p->link[i];
-        bool inbound = (m->props & LINK_INBOUND) != 0;
-        if (m == l || m->tp != l->tp ||
-            (m->props & SWARM_PROVEN_PROPS) != (l->props & SWARM_PROVEN_PROPS) ||
-            swarm_link_silent(m, now)) {
-            continue;
-        }
-        if (inbound ? swarm_rule_kept_dial(&s->cfg.self, &p->id, true)
-                    : m->up_order > l->up_order) {
+    for (size_t i = 0; p != NULL && i < p->n_links; i++) {
+        struct swarm_link *m = p->link[i];
+        if (m != l && replaces(s, m, l) && !swarm_link_silent(m, now)) {
             return true;
         }
     }

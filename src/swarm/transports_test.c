@@ -422,6 +422,30 @@ static void a_link_of_another_kind_is_dialled_beside_one_that_stands(void **stat
     assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_OK);
 }
 
+/* Once a direct link stands, the relayed one goes when it is idle; not the other way round. */
+static void a_relayed_link_gives_way_to_a_direct_one(void **state)
+{
+    (void)state;
+    uint32_t r = inbound(&w.steady, 1, LINK_RELAYED);
+    open_by(w.core, 1, 0);
+    uint32_t d = inbound(&w.quick, 1, 0);
+    w.now += 31 * NS_PER_S;
+    swarm_tick(w.s, w.now);
+    assert_false(w.steady.link[r].closed); /* a stream is on it */
+    event(&w.steady, LINK_RESET, r, 0);
+    w.now += 31 * NS_PER_S;
+    swarm_tick(w.s, w.now);
+    settle();
+    assert_true(w.steady.link[r].closed);
+    assert_false(w.quick.link[d].closed);
+    r = inbound(&w.steady, 1,
+                LINK_RELAYED | LINK_PQ_KEX); /* proves more: the direct one cannot replace it */
+    w.now += 31 * NS_PER_S;
+    swarm_tick(w.s, w.now);
+    settle();
+    assert_false(w.steady.link[r].closed || w.quick.link[d].closed);
+}
+
 static void links_on_demand_need_no_announcement_and_no_negotiation(void **state)
 {
     (void)state;
@@ -463,6 +487,7 @@ int main(void)
         T(of_links_to_one_peer_streams_take_the_best),
         T(a_peer_may_not_use_a_limited_link_for_what_does_not_allow_it),
         T(a_link_of_another_kind_is_dialled_beside_one_that_stands),
+        T(a_relayed_link_gives_way_to_a_direct_one),
         T(links_on_demand_need_no_announcement_and_no_negotiation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
