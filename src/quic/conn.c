@@ -527,6 +527,9 @@ static void fail_by_peer(struct qconn *c)
     } else if (cc->error_code >= NGTCP2_CRYPTO_ERROR &&
                cc->error_code < NGTCP2_CRYPTO_ERROR + 256) {
         err = sec_hs_why(&c->hs, (uint8_t)(cc->error_code - NGTCP2_CRYPTO_ERROR), true, &text);
+    } else if (cc->error_code == NGTCP2_APPLICATION_ERROR) {
+        err = c->server ? QUDAG_ECANCELED : QUDAG_EREFUSED; /* RFC 9000 10.2.3 */
+        text = c->server ? "the dialler gave the dial up" : "the peer refused the link";
     } else if (cc->error_code == NGTCP2_CONNECTION_REFUSED) {
         err = QUDAG_ELIMIT; /* RFC 9000 20.1: by a server that takes no more */
         text = "the peer takes no more links now";

@@ -266,6 +266,46 @@ static void test_handshakes_that_are_not_libp2p_are_refused(void **state)
     }
 }
 
+static char hybrid[] = "X25519MLKEM768";
+
+/* As go-libp2p and rust-libp2p do by default: a hybrid key exchange, and a classical key (I1). */
+static void hybrid_exchange(struct sec *s)
+{
+    assert_int_equal(SSL_CTX_set1_groups_list(s->ctx, hybrid), 1);
+}
+
+static void test_each_property_is_asked_for_by_itself(void **state)
+{
+    static const struct {
+        uint8_t need;
+        qudag_err err;
+    } row[] = {
+        {0, QUDAG_OK},
+        {LINK_PQ_KEX, QUDAG_OK},
+        {LINK_PQ_AUTH, QUDAG_EPOLICY},
+        {BOTH, QUDAG_EPOLICY},
+    };
+    const struct tk_opt a = {.pq = PQ_PREFER}, b = {.pq = PQ_OFF};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        make(&a, &b);
+        hybrid_exchange(tk.ep[1].sec);
+        dial(&(struct quic_dial){
+            .remote = tk.ep[1].addr, .peer = &tk.ep[1].peer, .need = row[i].need});
+        assert_int_equal(tk.ep[0].ups, row[i].err == QUDAG_OK);
+        assert_int_equal(tk.ep[0].down.err, row[i].err);
+        if (row[i].err == QUDAG_OK) {
+            assert_int_equal(tk.ep[0].info.props, LINK_PQ_KEX);
+            assert_string_equal(tk.ep[0].info.group, hybrid);
+        } else {
+            assert_string_equal(tk.ep[0].down.text,
+                                "peer was post-quantum before and is not now (key)");
+        }
+        down();
+    }
+}
+
 static void test_clocks_may_differ_by_minutes_but_not_by_days(void **state)
 {
     static const struct {
@@ -658,6 +698,7 @@ int main(void)
         cmocka_unit_test(test_an_unknown_level_is_refused_at_once),
         cmocka_unit_test(test_expectations_of_the_dialler),
         cmocka_unit_test(test_handshakes_that_are_not_libp2p_are_refused),
+        cmocka_unit_test(test_each_property_is_asked_for_by_itself),
         cmocka_unit_test(test_clocks_may_differ_by_minutes_but_not_by_days),
         cmocka_unit_test(test_renewed_certificates_are_used_for_the_next_link),
         cmocka_unit_test(test_a_dial_nobody_answers_times_out),

@@ -139,6 +139,49 @@ static void test_streams_that_ended_give_their_place_back_beside_many_that_stay(
     down();
 }
 
+static void note_failure(void *ctx, const struct log_record *rec)
+{
+    const char **why = ctx;
+
+    for (size_t i = 0; strcmp(rec->event, "quic.handshake.failed") == 0 && i < rec->n; i++) {
+        if (strcmp(rec->field[i].name, "why") == 0) {
+            *why = rec->field[i].text;
+        }
+    }
+}
+
+/* No fault of the dialler's: it has a link by another dial, for example (field trial F1). */
+static void test_a_dial_given_up_is_named_so_by_the_accepting_side(void **state)
+{
+    const struct tk_opt a = {.pq = PQ_REQUIRE};
+    unsigned given_up = 0;
+
+    (void)state;
+    for (uint64_t ms = 1; ms < 6; ms++) {
+        const char *why = NULL;
+        const struct tk_opt b = {.pq = PQ_REQUIRE, .quic = {.log = {note_failure, &why, LOG_INFO}}};
+        struct ref link;
+
+        make(&a, &b);
+        assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+        (void)tk_run(&tk, ms * NS_PER_MS, NULL);
+        if (quic_transport.cancel(tk.ep[0].q, link)) {
+            (void)tk_run(&tk, 20 * NS_PER_S, NULL);
+            assert_int_equal(tk.ep[0].ups + tk.ep[1].ups, 0); /* it was in time */
+            assert_int_equal(tk.ep[0].down.err, QUDAG_ECANCELED);
+            assert_non_null(why);
+            assert_string_equal(why, "the dialler gave the dial up");
+            given_up++;
+        } else {
+            (void)tk_run(&tk, 20 * NS_PER_S, NULL);
+            assert_int_equal(tk.ep[0].ups + tk.ep[1].ups, 2); /* too late: it stands */
+            assert_null(why);
+        }
+        down();
+    }
+    assert_in_range(given_up, 1, 4);
+}
+
 static void test_codes_of_reset_streams(void **state)
 {
     static const struct {
@@ -189,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_a_dialler_is_told_at_once_that_the_endpoint_is_full),
         cmocka_unit_test(test_why_a_link_was_refused_is_told_to_its_dialler),
         cmocka_unit_test(test_streams_that_ended_give_their_place_back_beside_many_that_stay),
+        cmocka_unit_test(test_a_dial_given_up_is_named_so_by_the_accepting_side),
         cmocka_unit_test(test_codes_of_reset_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
