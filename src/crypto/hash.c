@@ -156,15 +156,6 @@ void blake3(uint8_t out[BLAKE3_LEN], struct slice data)
     b3_end(&h, out, BLAKE3_LEN);
 }
 
-void blake3_keyed(uint8_t out[BLAKE3_LEN], const uint8_t key[32], struct slice data)
-{
-    blake3_hasher h;
-
-    blake3_hasher_init_keyed(&h, key);
-    b3_absorb(&h, data);
-    b3_end(&h, out, BLAKE3_LEN);
-}
-
 void blake3_derive(uint8_t *out, size_t out_len, const char *context, struct slice material)
 {
     blake3_hasher h;

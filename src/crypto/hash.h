@@ -18,7 +18,6 @@ void hkdf_sha256_expand(uint8_t *out, size_t out_len, const uint8_t prk[SHA256_L
                         struct slice info);
 
 void blake3(uint8_t out[BLAKE3_LEN], struct slice data);
-void blake3_keyed(uint8_t out[BLAKE3_LEN], const uint8_t key[32], struct slice data);
 
 /* BLAKE3 derive_key mode: |context| is a fixed string that names the use; any output length. */
 void blake3_derive(uint8_t *out, size_t out_len, const char *context, struct slice material);

@@ -15,12 +15,12 @@
 
 static uint64_t user_word(struct ref r)
 {
-    return (uint64_t)r.gen << 32 | r.slot;
+    return ref_to_u64(r);
 }
 
 static struct ref user_ref(uint64_t w)
 {
-    return (struct ref){.slot = (uint32_t)w, .gen = (uint32_t)(w >> 32)};
+    return ref_from_u64(w);
 }
 
 static struct swarm_stream *stream_make(struct swarm *s, struct swarm_link *l, tstamp now)

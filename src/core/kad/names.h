@@ -25,7 +25,7 @@ void kad_names_del(struct kad_names *t, uint64_t name);
 /* Streams are named by the driver: no peer can choose names that meet. */
 static inline uint64_t kad_strm_name(struct ref strm)
 {
-    return (uint64_t)strm.gen << 32 | strm.slot;
+    return ref_to_u64(strm);
 }
 
 #endif

@@ -112,7 +112,7 @@ qudag_err kad_rpc_start(struct kad *k, struct kad_job *job, struct kad_peer *pee
     struct slice raw = kad_peer_id(peer);
     struct peer_id id = {.len = (uint8_t)raw.len};
     memcpy(id.b, raw.base, raw.len);
-    struct act *a = acts_open(out, &id, (uint64_t)r->name.gen << 32 | r->name.slot, k->cfg.need);
+    struct act *a = acts_open(out, &id, ref_to_u64(r->name), k->cfg.need);
     if (len > 0) {
         a->data = acts_copy(out, hints, len);
     }
