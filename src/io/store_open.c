@@ -326,10 +326,7 @@ static void save_one(struct store *s, struct slice key, struct slice data)
     if (s->state == STORE_LOST || !store_value_read(key, data, &seq, &bytes) || key.base[0] == 0) {
         return;
     }
-    uint64_t next = s->seq > seq ? s->seq : seq + 1;
-    s->seq = seq; /* it stays as old as it was */
     qudag_err err = store_put(s, key.base[0], key.base + 1, bytes);
-    s->seq = next;
     s->stats.salvaged += err == QUDAG_OK || s->state != STORE_LOST ? 1 : 0;
 }
 

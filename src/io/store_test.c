@@ -386,6 +386,75 @@ static void wrong_bytes_anywhere_never_crash_and_never_pass_for_right(void **sta
     free(copy);
 }
 
+static unsigned rows_readable(const char *file, unsigned n)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *st = NULL;
+    unsigned good = 0;
+
+    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT value FROM item WHERE rowid = ?1", -1, &st, NULL),
+        SQLITE_OK);
+    for (unsigned row = 1; row <= n; row++) {
+        assert_int_equal(sqlite3_bind_int(st, 1, (int)row), SQLITE_OK);
+        good += sqlite3_step(st) == SQLITE_ROW ? 1 : 0;
+        (void)sqlite3_reset(st);
+    }
+    assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return good;
+}
+
+static qudag_err count_one(void *ctx, uint8_t kind, const uint8_t *hash, struct slice value)
+{
+    (void)kind;
+    (void)hash;
+    *(unsigned *)ctx += value.len == 20 ? 1 : 0;
+    return QUDAG_OK;
+}
+
+/* Some fifty small items lie on a page; pages in the middle are gone. */
+static void every_item_that_can_be_read_is_saved_on_both_sides_of_a_hole(void **state)
+{
+    enum { SMALL = 3000 };
+    static const unsigned holes[] = {1, 2, 3, 5, 9};
+    uint8_t hash[STORE_HASH_LEN], value[20] = {7};
+    size_t len;
+    (void)state;
+
+    struct store *s = opened();
+    for (unsigned i = 0; i < SMALL; i++) {
+        (void)thing(i, hash);
+        assert_int_equal(store_put(s, 1, hash, (struct slice){value, sizeof(value)}), QUDAG_OK);
+    }
+    store_close(s);
+    uint8_t *all = whole_file(&len);
+    for (size_t h = 0; h < ARRAY_LEN(holes); h++) {
+        char broken[160];
+        struct store_stats st;
+        unsigned n = 0;
+        uint8_t *copy = malloc(len);
+        assert_non_null(copy);
+        memcpy(copy, all, len);
+        memset(copy + len / 8192 * 4096, 0, (size_t)holes[h] * 4096);
+        file_is(copy, len);
+        free(copy);
+        s = opened();
+        assert_int_equal(store_each(s, count_one, &n), QUDAG_OK);
+        store_stats_get(s, &st);
+        store_close(s);
+        snprintf(broken, sizeof(broken), "%s.broken", path);
+        unsigned readable = rows_readable(broken, SMALL + 1) - 1; /* one says whose file it is */
+        print_message("%u pages gone: %u of %d saved\n", holes[h], n, SMALL);
+        assert_true(st.set_aside);
+        assert_true(readable < SMALL);
+        assert_int_equal(n, readable);
+        forget_broken();
+    }
+    free(all);
+}
+
 static void a_file_of_another_kind_is_set_aside(void **state)
 {
     static const uint8_t text[] = "this is no store, and it is longer than a few bytes are";
@@ -479,6 +548,8 @@ static void a_database_of_another_program_is_left_alone(void **state)
 {
     (void)state;
     alter("CREATE TABLE people(name, age); INSERT INTO people VALUES('a', 1)");
+    is_refused("another program");
+    alter("PRAGMA user_version = 2"); /* as ours has it */
     is_refused("another program");
     alter("PRAGMA journal_mode = WAL; INSERT INTO people VALUES('b', 2)");
     is_refused("another program");
@@ -707,7 +778,8 @@ static void a_full_disk_stops_new_things_before_any_is_lost(void **state)
     assert_false(store_room(s));
     print_message("no room for more after %u things\n", n);
     /* a turn's worth still goes in: what was taken before the word got around */
-    for (unsigned more = 1; more <= 40; more++) {
+    assert_int_equal(put(s, n + 1), QUDAG_ELIMIT); /* taken, but nothing more should come */
+    for (unsigned more = 2; more <= 40; more++) {
         (void)put(s, n + more);
     }
     assert_int_equal(store_commit(s), QUDAG_OK);
@@ -797,6 +869,7 @@ int main(void)
         IN_DIR(a_process_killed_at_any_moment_loses_nothing_it_told_of),
         IN_DIR(a_file_cut_at_any_length_is_set_aside_and_what_is_whole_is_saved),
         IN_DIR(wrong_bytes_anywhere_never_crash_and_never_pass_for_right),
+        IN_DIR(every_item_that_can_be_read_is_saved_on_both_sides_of_a_hole),
         IN_DIR(a_file_of_another_kind_is_set_aside),
         IN_DIR(a_file_of_another_version_is_left_alone),
         IN_DIR(a_database_of_another_program_is_left_alone),

@@ -98,7 +98,7 @@ static void what_protobuf_forbids_is_refused(void **state)
         "0001",                       /* number 0 */
         "0200",                       /* likewise, of bytes */
         "808000",                     /* likewise, the long way */
-        "8080808010",                 /* a number above the limit */
+        "808080801000",               /* a number above the limit */
         "ffffffffffffffffff0100",     /* far above */
         "0b0c",                       /* a group */
         "0c",                         /* its end */
@@ -109,6 +109,7 @@ static void what_protobuf_forbids_is_refused(void **state)
         "088180808080808080808000",   /* eleven bytes */
         "1205616263",                 /* a length beyond the end */
         "12ffffffff0f",               /* 2^32 - 1 */
+        "128380808010616263",         /* 2^32 + 3, of three */
         "12ffffffffffffffffff01",     /* 2^64 - 1 */
         "12ffffffffffffffff7f616263", /* a length that wraps around */
         "1907060504030201",           /* seven of eight bytes */
