@@ -23,10 +23,10 @@ static void built(struct node *n, struct node_circuit *c, tstamp now)
     }
     struct acts *out = node_begin(n);
     if (is_put(op)) {
-        err = exit_put(n->gateway, node_op_cookie(op), c->onion, op->req.key, op->req.value, now,
-                       out);
+        err = gateway_put(n->gateway, node_op_cookie(op), c->onion, op->req.key, op->req.value, now,
+                          out);
     } else {
-        err = exit_get(n->gateway, node_op_cookie(op), c->onion, op->req.key, now, out);
+        err = gateway_get(n->gateway, node_op_cookie(op), c->onion, op->req.key, now, out);
     }
     node_end(n, n->ix.gateway);
     op->asked = err == QUDAG_OK;

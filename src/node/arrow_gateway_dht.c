@@ -13,7 +13,7 @@ static void answer(struct node *n, uint64_t cookie, qudag_err err, struct slice 
 {
     struct acts *out = node_begin(n);
 
-    exit_answer(n->gateway, cookie, err, value, stored, n->now, out);
+    gateway_answer(n->gateway, cookie, err, value, stored, n->now, out);
     node_end(n, n->ix.gateway);
 }
 
@@ -53,7 +53,7 @@ static void serve(struct node *n, const struct act *a)
 {
     struct node_request r = {.kind = NODE_OP_SERVE_GET, .key = a->data};
 
-    if (a->kind == EXIT_UP_PUT) {
+    if (a->kind == GATEWAY_UP_PUT) {
         struct rd rd = rd_init(a->data);
         r.kind = NODE_OP_SERVE_PUT;
         r.key = rd_lp16(&rd, KAD_KEY_MAX);
@@ -76,7 +76,7 @@ static void report(struct node *n, const struct act *a, tstamp now)
     struct node_result res = {.value = a->data, .count = (uint32_t)a->n};
     (void)now;
 
-    if (a->kind != EXIT_UP_DONE) {
+    if (a->kind != GATEWAY_UP_DONE) {
         serve(n, a);
         return;
     }
@@ -88,21 +88,21 @@ static void report(struct node *n, const struct act *a, tstamp now)
 
 static void gateway_release(void *gateway)
 {
-    exit_free(gateway);
+    gateway_free(gateway);
 }
 
 qudag_err node_gateway_init(struct node *n, tstamp now)
 {
-    struct exit_config e = {.mem = n->mem, .rng = n->cfg.rng, .serve = n->cfg.relay};
-    qudag_err err = exit_new(&n->gateway, &e, now);
+    struct gateway_config e = {.mem = n->mem, .rng = n->cfg.rng, .serve = n->cfg.relay};
+    qudag_err err = gateway_new(&n->gateway, &e, now);
 
     if (err != QUDAG_OK) {
         return err;
     }
     struct node_core core = {.name = "gateway",
                              .instance = n->gateway,
-                             .ops = &exit_ops,
+                             .ops = &gateway_ops,
                              .report = report,
                              .free = gateway_release};
-    return node_core_add(n, &core, EXIT_PROTOCOL, &n->ix.gateway);
+    return node_core_add(n, &core, GATEWAY_PROTOCOL, &n->ix.gateway);
 }

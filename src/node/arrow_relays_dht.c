@@ -28,7 +28,7 @@ static qudag_err describe(struct node *n, size_t *len)
     memcpy(d->onion_k, n->onion_k, sizeof(d->onion_k));
     memcpy(d->key_id, n->onion_id, sizeof(d->key_id));
     memcpy(d->family, n->cfg.family, sizeof(d->family));
-    d->flags = RELAY_FLAG_GUARD | RELAY_FLAG_EXIT | (n->cfg.lab ? RELAY_FLAG_LAB : 0);
+    d->flags = RELAY_FLAG_GUARD | RELAY_FLAG_GATEWAY | (n->cfg.lab ? RELAY_FLAG_LAB : 0);
     d->seq = n->desc_seq = node_rule_next_seq(n->desc_seq, wall);
     node_saved_desc_seq(n);
     d->not_before = wall;

@@ -22,7 +22,7 @@
 
 #include "base/dyn.h"
 #include "base/wipe.h"
-#include "core/exit/exit.h"
+#include "core/gateway/gateway.h"
 #include "core/identify/identify.h"
 #include "core/ping/ping.h"
 #include "node/arrows.h"
@@ -54,7 +54,7 @@ struct node {
     struct onion *onion;
     struct relays *relays;
     struct dark *dark;
-    struct exitd *gateway;
+    struct gateway *gateway;
 
     struct node_core core[NODE_CORES_MAX];
     unsigned n_cores;

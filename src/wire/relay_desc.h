@@ -16,9 +16,9 @@
 #define RELAY_DESC_SKEW 600             /* s of clock difference tolerated */
 
 enum relay_flag {
-    RELAY_FLAG_GUARD = 1, /* willing to be an entry */
-    RELAY_FLAG_EXIT = 2,  /* willing to end circuits: DHT reads and writes for clients */
-    RELAY_FLAG_LAB = 4,   /* test network: address diversity rules do not apply */
+    RELAY_FLAG_GUARD = 1,   /* willing to be an entry */
+    RELAY_FLAG_GATEWAY = 2, /* willing to end circuits: DHT reads and writes for clients */
+    RELAY_FLAG_LAB = 4,     /* test network: address diversity rules do not apply */
 };
 
 struct relay_desc {

@@ -3,7 +3,7 @@
  *
  *   hop 1        the first guard of the list that can be used; the list grows at its end when none
  *                can, so failures of a moment never replace a guard, they only lend its place
- *   hop n        uniform among exits (any relay when a service follows)
+ *   hop n        uniform among gateways (any relay when a service follows)
  *   hops between uniform among all
  *
  * Every choice is uniform among the relays that agree with those already chosen: no relay twice, no
@@ -27,7 +27,7 @@
 struct choice {
     const struct relays_entry *hop[ONION_HOPS_MAX]; /* NULL: not chosen yet */
     size_t n;
-    bool any_last; /* the last hop need not be an exit */
+    bool any_last; /* the last hop need not be a gateway */
     bool failed_too;
     uint32_t skip; /* guards passed over, because no path could begin with them */
     const struct peer_id *exclude;
@@ -106,7 +106,7 @@ static bool fits(const struct relays *r, const struct choice *c, const struct re
     if (at == 0 && (x->flags & RELAY_FLAG_GUARD) == 0) {
         return false;
     }
-    if (at == c->n - 1 && !c->any_last && (x->flags & RELAY_FLAG_EXIT) == 0) {
+    if (at == c->n - 1 && !c->any_last && (x->flags & RELAY_FLAG_GATEWAY) == 0) {
         return false;
     }
     for (size_t i = 0; i < c->n; i++) {

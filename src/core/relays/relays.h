@@ -39,7 +39,7 @@ void relays_fetch_failed(struct relays *r, const struct peer_id *peer, tstamp no
 
 /*
  * Chooses |n| hops into |out|; the first is the guard.  |exclude|: peers not to be used (the
- * destination).  The last hop must be an exit unless |service_follows|.  QUDAG_ENORELAYS.
+ * destination).  The last hop must be a gateway unless |service_follows|.  QUDAG_ENORELAYS.
  */
 QUDAG_MUST_USE qudag_err relays_path(struct relays *r, size_t n, bool service_follows,
                                      const struct peer_id *exclude, size_t n_exclude, tstamp now,

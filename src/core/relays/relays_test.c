@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define N 20
-#define ALL (RELAY_FLAG_GUARD | RELAY_FLAG_EXIT)
+#define ALL (RELAY_FLAG_GUARD | RELAY_FLAG_GATEWAY)
 
 struct world {
     struct mem mem;
@@ -195,11 +195,11 @@ static void flags_decide_who_is_first_and_last(void **state)
 {
     struct world *w = world_new(false);
     struct onion_hop h[3];
-    unsigned last_no_exit = 0;
+    unsigned last_no_gateway = 0;
 
     (void)state;
     for (uint8_t i = 0; i < N; i++) {
-        w->d[i].flags = i < 5 ? RELAY_FLAG_GUARD : i < 10 ? RELAY_FLAG_EXIT : 0;
+        w->d[i].flags = i < 5 ? RELAY_FLAG_GUARD : i < 10 ? RELAY_FLAG_GATEWAY : 0;
     }
     world_add(w);
     for (int i = 0; i < 500; i++) {
@@ -207,9 +207,9 @@ static void flags_decide_who_is_first_and_last(void **state)
         assert_true(ix_of(&h[0]) < 5);
         assert_true(ix_of(&h[2]) >= 5 && ix_of(&h[2]) < 10);
         assert_int_equal(relays_path(w->r, 3, true, NULL, 0, 0, h), QUDAG_OK);
-        last_no_exit += ix_of(&h[2]) >= 10 || ix_of(&h[2]) < 5;
+        last_no_gateway += ix_of(&h[2]) >= 10 || ix_of(&h[2]) < 5;
     }
-    assert_true(last_no_exit > 100);
+    assert_true(last_no_gateway > 100);
     world_free(w);
 }
 

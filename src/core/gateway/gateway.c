@@ -1,15 +1,15 @@
 /*
- * exit.c - DHT reads and writes over circuits, asking and answering side.
+ * gateway.c - DHT reads and writes over circuits, asking and answering side.
  *
- *   asking:    OPENING ── stream open ──▶ REPLY ── message, FIN ──▶ EXIT_UP_DONE
- *                 └───── fail, due ─────────┴── reset, due, bad ──▶ EXIT_UP_DONE with an error
+ *   asking:    OPENING ── stream open ──▶ REPLY ── message, FIN ──▶ GATEWAY_UP_DONE
+ *                 └───── fail, due ─────────┴── reset, due, bad ──▶ GATEWAY_UP_DONE with an error
  *
- *   answering: REQUEST ── message, FIN ──▶ RUNNING (EXIT_UP_GET, _PUT) ── exit_answer ──▶ message, FIN
+ *   answering: REQUEST ── message, FIN ──▶ RUNNING (GATEWAY_UP_GET, _PUT) ── gateway_answer ──▶ message, FIN
  *                 └── bad, due, refused ──────┴── due: reset
  *
  * A job holds at most one message; there are at most jobs_max of them.
  */
-#include "core/exit/exit.h"
+#include "core/gateway/gateway.h"
 
 #include "base/dyn.h"
 #include "base/limiter.h"
@@ -38,7 +38,7 @@ enum job_state {
     JOB_RUNNING, /* answering: whoever owns us walks the DHT */
 };
 
-struct exit_job {
+struct gateway_job {
     struct list node; /* by due: all jobs live equally long */
     struct ref self;
     enum job_state state;
@@ -51,8 +51,8 @@ struct exit_job {
     struct dyn buf; /* OPENING: value to put; REPLY, REQUEST: what arrived */
 };
 
-struct exitd {
-    struct exit_config cfg;
+struct gateway {
+    struct gateway_config cfg;
     struct slots jobs;
     struct list by_due;
     struct limiter limiter;
@@ -61,16 +61,16 @@ struct exitd {
 /* --- jobs ----------------------------------------------------------------------------------- */
 
 /* A job by its name, which is the cookie of what it asks for. */
-static struct exit_job *job_named(const struct exitd *e, uint64_t name)
+static struct gateway_job *job_named(const struct gateway *g, uint64_t name)
 {
-    return slots_get(&e->jobs, ref_from_u64(name));
+    return slots_get(&g->jobs, ref_from_u64(name));
 }
 
-static struct exit_job *job_of_stream(const struct exitd *e, struct ref strm)
+static struct gateway_job *job_of_stream(const struct gateway *g, struct ref strm)
 {
-    LIST_EACH(it, &e->by_due)
+    LIST_EACH(it, &g->by_due)
     {
-        struct exit_job *j = LIST_ENTRY(it, struct exit_job, node);
+        struct gateway_job *j = LIST_ENTRY(it, struct gateway_job, node);
         if (j->state != JOB_OPENING && ref_eq(j->strm, strm)) {
             return j;
         }
@@ -78,52 +78,53 @@ static struct exit_job *job_of_stream(const struct exitd *e, struct ref strm)
     return NULL;
 }
 
-static qudag_err job_new(struct exitd *e, enum job_state state, tstamp now, struct exit_job **out)
+static qudag_err job_new(struct gateway *g, enum job_state state, tstamp now,
+                         struct gateway_job **out)
 {
-    struct exit_job *j = mem_alloc(e->cfg.mem, sizeof *j);
+    struct gateway_job *j = mem_alloc(g->cfg.mem, sizeof *j);
 
     if (j == NULL) {
         return QUDAG_ENOMEM;
     }
-    qudag_err err = slots_add(&e->jobs, j, &j->self);
+    qudag_err err = slots_add(&g->jobs, j, &j->self);
     if (err != QUDAG_OK) {
-        mem_free(e->cfg.mem, j);
+        mem_free(g->cfg.mem, j);
         return err;
     }
     j->state = state;
-    j->due = tstamp_after(now, EXIT_TIMEOUT);
-    dyn_init(&j->buf, e->cfg.mem, MSG_IN_MAX);
+    j->due = tstamp_after(now, GATEWAY_TIMEOUT);
+    dyn_init(&j->buf, g->cfg.mem, MSG_IN_MAX);
     list_init(&j->node);
-    list_push_back(&e->by_due, &j->node);
+    list_push_back(&g->by_due, &j->node);
     *out = j;
     return QUDAG_OK;
 }
 
-static void job_free(struct exitd *e, struct exit_job *j)
+static void job_free(struct gateway *g, struct gateway_job *j)
 {
-    slots_del(&e->jobs, j->self);
+    slots_del(&g->jobs, j->self);
     list_del(&j->node);
     dyn_fini(&j->buf);
-    mem_free_wiped(e->cfg.mem, j);
+    mem_free_wiped(g->cfg.mem, j);
 }
 
-static bool job_asks(const struct exit_job *j)
+static bool job_asks(const struct gateway_job *j)
 {
     return j->state == JOB_OPENING || j->state == JOB_REPLY;
 }
 
 /* Ends the job with an error: the stream is given up, the caller of an asking job is told. */
-static void job_fail(struct exitd *e, struct exit_job *j, qudag_err err, struct acts *out)
+static void job_fail(struct gateway *g, struct gateway_job *j, qudag_err err, struct acts *out)
 {
     if (j->state != JOB_OPENING && !ref_none(j->strm)) {
         acts_reset(out, j->strm, err);
     }
     if (job_asks(j)) {
-        struct act *up = acts_up(out, EXIT_UP_DONE);
+        struct act *up = acts_up(out, GATEWAY_UP_DONE);
         up->cookie = j->cookie;
         up->err = err;
     }
-    job_free(e, j);
+    job_free(g, j);
 }
 
 /* --- messages ------------------------------------------------------------------------------- */
@@ -138,7 +139,7 @@ static qudag_err frame_read(struct slice *msg, struct slice buf)
 }
 
 /* The decoder wants room for peers, which nobody sends here; |peers| is to be freed by the caller. */
-static qudag_err msg_read(struct exitd *e, struct slice buf, struct kad_msg *m,
+static qudag_err msg_read(struct gateway *g, struct slice buf, struct kad_msg *m,
                           struct kad_peer_info **peers)
 {
     struct slice bytes;
@@ -149,7 +150,7 @@ static qudag_err msg_read(struct exitd *e, struct slice buf, struct kad_msg *m,
     if (err != QUDAG_OK) {
         return err;
     }
-    *peers = mem_alloc_n(e->cfg.mem, 2 * (size_t)KAD_PEERS_MAX, sizeof **peers);
+    *peers = mem_alloc_n(g->cfg.mem, 2 * (size_t)KAD_PEERS_MAX, sizeof **peers);
     if (*peers == NULL) {
         return QUDAG_ENOMEM;
     }
@@ -157,7 +158,7 @@ static qudag_err msg_read(struct exitd *e, struct slice buf, struct kad_msg *m,
     return kad_msg_decode(m, &dropped, bytes);
 }
 
-static qudag_err msg_write(const struct exit_job *j, bool has_record, struct slice value,
+static qudag_err msg_write(const struct gateway_job *j, bool has_record, struct slice value,
                            struct acts *out)
 {
     uint8_t buf[MSG_OUT_MAX];
@@ -191,7 +192,7 @@ static bool key_is_ours(struct slice key)
 
 /* --- asking --------------------------------------------------------------------------------- */
 
-static void ask(struct exit_job *j, uint64_t cookie, struct slice key, struct ref circuit,
+static void ask(struct gateway_job *j, uint64_t cookie, struct slice key, struct ref circuit,
                 struct acts *out)
 {
     static const struct peer_id nobody = {.len = 0};
@@ -203,15 +204,15 @@ static void ask(struct exit_job *j, uint64_t cookie, struct slice key, struct re
     a->obj = circuit;
 }
 
-qudag_err exit_get(struct exitd *e, uint64_t cookie, struct ref circuit, struct slice key,
-                   tstamp now, struct acts *out)
+qudag_err gateway_get(struct gateway *g, uint64_t cookie, struct ref circuit, struct slice key,
+                      tstamp now, struct acts *out)
 {
-    struct exit_job *j;
+    struct gateway_job *j;
 
     if (!key_is_ours(key) || ref_none(circuit)) {
         return QUDAG_EINVAL;
     }
-    qudag_err err = job_new(e, JOB_OPENING, now, &j);
+    qudag_err err = job_new(g, JOB_OPENING, now, &j);
     if (err != QUDAG_OK) {
         return err;
     }
@@ -220,41 +221,41 @@ qudag_err exit_get(struct exitd *e, uint64_t cookie, struct ref circuit, struct 
     return QUDAG_OK;
 }
 
-qudag_err exit_put(struct exitd *e, uint64_t cookie, struct ref circuit, struct slice key,
-                   struct slice value, tstamp now, struct acts *out)
+qudag_err gateway_put(struct gateway *g, uint64_t cookie, struct ref circuit, struct slice key,
+                      struct slice value, tstamp now, struct acts *out)
 {
-    struct exit_job *j;
+    struct gateway_job *j;
 
     if (!key_is_ours(key) || ref_none(circuit) || value.len == 0 || value.len > KAD_VALUE_MAX) {
         return QUDAG_EINVAL;
     }
-    qudag_err err = job_new(e, JOB_OPENING, now, &j);
+    qudag_err err = job_new(g, JOB_OPENING, now, &j);
     if (err != QUDAG_OK) {
         return err;
     }
     j->type = KAD_PUT_VALUE;
     err = dyn_append(&j->buf, value.base, value.len);
     if (err != QUDAG_OK) {
-        job_free(e, j);
+        job_free(g, j);
         return err;
     }
     ask(j, cookie, key, circuit, out);
     return QUDAG_OK;
 }
 
-static void asked_open(struct exitd *e, struct exit_job *j, struct ref strm, struct acts *out)
+static void asked_open(struct gateway *g, struct gateway_job *j, struct ref strm, struct acts *out)
 {
     j->strm = strm;
     j->state = JOB_REPLY;
     qudag_err err = msg_write(j, j->type == KAD_PUT_VALUE, dyn_slice(&j->buf), out);
     dyn_drop(&j->buf, j->buf.len);
     if (err != QUDAG_OK) {
-        job_fail(e, j, err, out);
+        job_fail(g, j, err, out);
     }
 }
 
 /* The reply's meaning: the value of a GET, the count of a PUT. */
-static qudag_err reply_judge(const struct exit_job *j, const struct kad_msg *m, uint32_t *stored)
+static qudag_err reply_judge(const struct gateway_job *j, const struct kad_msg *m, uint32_t *stored)
 {
     struct slice key = {j->key, j->key_len};
 
@@ -279,13 +280,13 @@ static qudag_err reply_judge(const struct exit_job *j, const struct kad_msg *m, 
     return *stored > 0 ? QUDAG_OK : QUDAG_EREFUSED;
 }
 
-static void reply_done(struct exitd *e, struct exit_job *j, struct acts *out)
+static void reply_done(struct gateway *g, struct gateway_job *j, struct acts *out)
 {
     struct kad_peer_info *peers;
     struct kad_msg m;
     uint32_t stored = 0;
 
-    qudag_err err = msg_read(e, dyn_slice(&j->buf), &m, &peers);
+    qudag_err err = msg_read(g, dyn_slice(&j->buf), &m, &peers);
     if (err == QUDAG_OK) {
         err = reply_judge(j, &m, &stored);
     }
@@ -294,28 +295,28 @@ static void reply_done(struct exitd *e, struct exit_job *j, struct acts *out)
         value = acts_copy(out, m.rec_value.base, m.rec_value.len);
         err = value.base == NULL ? QUDAG_ELIMIT : QUDAG_OK;
     }
-    struct act *up = acts_up(out, EXIT_UP_DONE);
+    struct act *up = acts_up(out, GATEWAY_UP_DONE);
     up->cookie = j->cookie;
     up->err = err;
     up->data = value;
     up->n = stored;
-    mem_free(e->cfg.mem, peers);
-    job_free(e, j);
+    mem_free(g->cfg.mem, peers);
+    job_free(g, j);
 }
 
 /* --- answering ------------------------------------------------------------------------------ */
 
-static void inbound_open(struct exitd *e, const struct ev *ev, tstamp now, struct acts *out)
+static void inbound_open(struct gateway *g, const struct ev *ev, tstamp now, struct acts *out)
 {
-    struct exit_job *j;
+    struct gateway_job *j;
     qudag_err err = QUDAG_EREFUSED;
 
-    if (e->cfg.serve && (ev->props & LINK_ANON) == 0) {
+    if (g->cfg.serve && (ev->props & LINK_ANON) == 0) {
         err = QUDAG_EPOLICY; /* at the end of circuits only: nobody shows himself to us here */
-    } else if (e->cfg.serve && e->jobs.n >= e->cfg.jobs_max - e->cfg.jobs_max / 4) {
+    } else if (g->cfg.serve && g->jobs.n >= g->cfg.jobs_max - g->cfg.jobs_max / 4) {
         err = QUDAG_ELIMIT; /* whoever keeps requests open must not shut out our own */
-    } else if (e->cfg.serve) {
-        err = limiter_take(&e->limiter, 1, now) ? job_new(e, JOB_REQUEST, now, &j) : QUDAG_ELIMIT;
+    } else if (g->cfg.serve) {
+        err = limiter_take(&g->limiter, 1, now) ? job_new(g, JOB_REQUEST, now, &j) : QUDAG_ELIMIT;
     }
     if (err != QUDAG_OK) {
         acts_reset(out, ev->strm, err);
@@ -342,7 +343,7 @@ static qudag_err request_judge(const struct kad_msg *m)
 }
 
 /* Hands the request to whoever walks the DHT. */
-static qudag_err request_up(struct exit_job *j, const struct kad_msg *m, struct acts *out)
+static qudag_err request_up(struct gateway_job *j, const struct kad_msg *m, struct acts *out)
 {
     uint8_t buf[2 + KAD_KEY_MAX + KAD_VALUE_MAX];
     struct slice data = {NULL, 0};
@@ -362,37 +363,37 @@ static qudag_err request_up(struct exit_job *j, const struct kad_msg *m, struct 
     if (data.base == NULL || data.len == 0) {
         return QUDAG_ELIMIT;
     }
-    struct act *up = acts_up(out, m->type == KAD_GET_VALUE ? EXIT_UP_GET : EXIT_UP_PUT);
+    struct act *up = acts_up(out, m->type == KAD_GET_VALUE ? GATEWAY_UP_GET : GATEWAY_UP_PUT);
     up->cookie = ref_to_u64(j->self);
     up->data = data;
     return QUDAG_OK;
 }
 
-static void request_done(struct exitd *e, struct exit_job *j, struct acts *out)
+static void request_done(struct gateway *g, struct gateway_job *j, struct acts *out)
 {
     struct kad_peer_info *peers;
     struct kad_msg m;
 
-    qudag_err err = msg_read(e, dyn_slice(&j->buf), &m, &peers);
+    qudag_err err = msg_read(g, dyn_slice(&j->buf), &m, &peers);
     if (err == QUDAG_OK) {
         err = request_judge(&m);
     }
     if (err == QUDAG_OK) {
         err = request_up(j, &m, out);
     }
-    mem_free(e->cfg.mem, peers);
+    mem_free(g->cfg.mem, peers);
     if (err != QUDAG_OK) {
-        job_fail(e, j, err, out);
+        job_fail(g, j, err, out);
         return;
     }
     j->state = JOB_RUNNING;
     dyn_drop(&j->buf, j->buf.len);
 }
 
-void exit_answer(struct exitd *e, uint64_t cookie, qudag_err err, struct slice value,
-                 uint32_t stored, tstamp now, struct acts *out)
+void gateway_answer(struct gateway *g, uint64_t cookie, qudag_err err, struct slice value,
+                    uint32_t stored, tstamp now, struct acts *out)
 {
-    struct exit_job *j = job_named(e, cookie);
+    struct gateway_job *j = job_named(g, cookie);
     uint8_t count[4];
 
     (void)now;
@@ -401,7 +402,7 @@ void exit_answer(struct exitd *e, uint64_t cookie, qudag_err err, struct slice v
     }
     bool absent = j->type == KAD_GET_VALUE && err == QUDAG_ENOTFOUND;
     if ((err != QUDAG_OK && !absent) || value.len > KAD_VALUE_MAX) {
-        job_fail(e, j, err != QUDAG_OK ? err : QUDAG_ETOOBIG, out);
+        job_fail(g, j, err != QUDAG_OK ? err : QUDAG_ETOOBIG, out);
         return;
     }
     if (j->type == KAD_PUT_VALUE) {
@@ -411,15 +412,16 @@ void exit_answer(struct exitd *e, uint64_t cookie, qudag_err err, struct slice v
     }
     err = msg_write(j, !absent, value, out);
     if (err != QUDAG_OK) {
-        job_fail(e, j, err, out);
+        job_fail(g, j, err, out);
         return;
     }
-    job_free(e, j);
+    job_free(g, j);
 }
 
 /* --- events --------------------------------------------------------------------------------- */
 
-static void stream_data(struct exitd *e, struct exit_job *j, struct slice data, struct acts *out)
+static void stream_data(struct gateway *g, struct gateway_job *j, struct slice data,
+                        struct acts *out)
 {
     qudag_err err = QUDAG_EPROTO; /* nothing may follow the message */
 
@@ -427,62 +429,62 @@ static void stream_data(struct exitd *e, struct exit_job *j, struct slice data, 
         err = dyn_append(&j->buf, data.base, data.len);
     }
     if (err != QUDAG_OK) {
-        job_fail(e, j, err, out);
+        job_fail(g, j, err, out);
     }
 }
 
-static void stream_fin(struct exitd *e, struct exit_job *j, struct acts *out)
+static void stream_fin(struct gateway *g, struct gateway_job *j, struct acts *out)
 {
     if (j->state == JOB_REPLY) {
-        reply_done(e, j, out);
+        reply_done(g, j, out);
     } else if (j->state == JOB_REQUEST) {
-        request_done(e, j, out);
+        request_done(g, j, out);
     }
 }
 
-static void stream_open(struct exitd *e, const struct ev *ev, tstamp now, struct acts *out)
+static void stream_open(struct gateway *g, const struct ev *ev, tstamp now, struct acts *out)
 {
     if (ev->inbound) {
-        inbound_open(e, ev, now, out);
+        inbound_open(g, ev, now, out);
         return;
     }
-    struct exit_job *j = job_named(e, ev->cookie);
+    struct gateway_job *j = job_named(g, ev->cookie);
     if (j == NULL || j->state != JOB_OPENING) {
         acts_reset(out, ev->strm, QUDAG_ECANCELED); /* given up in the meantime */
         return;
     }
-    asked_open(e, j, ev->strm, out);
+    asked_open(g, j, ev->strm, out);
 }
 
-static void exit_event(void *core, const struct ev *ev, tstamp now, struct acts *out)
+static void gateway_event(void *core, const struct ev *ev, tstamp now, struct acts *out)
 {
-    struct exitd *e = core;
-    struct exit_job *j;
+    struct gateway *g = core;
+    struct gateway_job *j;
 
     switch (ev->type) {
     case EV_STREAM_OPEN:
-        stream_open(e, ev, now, out);
+        stream_open(g, ev, now, out);
         break;
     case EV_STREAM_FAIL:
-        j = job_named(e, ev->cookie);
+        j = job_named(g, ev->cookie);
         if (j != NULL && j->state == JOB_OPENING) {
-            job_fail(e, j, ev->err != QUDAG_OK ? ev->err : QUDAG_EUNREACHABLE, out);
+            job_fail(g, j, ev->err != QUDAG_OK ? ev->err : QUDAG_EUNREACHABLE, out);
         }
         break;
     case EV_DATA:
-        if ((j = job_of_stream(e, ev->strm)) != NULL) {
-            stream_data(e, j, ev->data, out);
+        if ((j = job_of_stream(g, ev->strm)) != NULL) {
+            stream_data(g, j, ev->data, out);
         }
         break;
     case EV_FIN:
-        if ((j = job_of_stream(e, ev->strm)) != NULL) {
-            stream_fin(e, j, out);
+        if ((j = job_of_stream(g, ev->strm)) != NULL) {
+            stream_fin(g, j, out);
         }
         break;
     case EV_RESET:
-        if ((j = job_of_stream(e, ev->strm)) != NULL) {
+        if ((j = job_of_stream(g, ev->strm)) != NULL) {
             j->strm = (struct ref){0, 0}; /* it is gone: nothing to reset */
-            job_fail(e, j, ev->err != QUDAG_OK ? ev->err : QUDAG_ERESET, out);
+            job_fail(g, j, ev->err != QUDAG_OK ? ev->err : QUDAG_ERESET, out);
         }
         break;
     case EV_WRITABLE:
@@ -492,69 +494,69 @@ static void exit_event(void *core, const struct ev *ev, tstamp now, struct acts 
     }
 }
 
-static void exit_tick(void *core, tstamp now, struct acts *out)
+static void gateway_tick(void *core, tstamp now, struct acts *out)
 {
-    struct exitd *e = core;
+    struct gateway *g = core;
     unsigned done = 0;
 
-    LIST_EACH_SAFE(it, tmp, &e->by_due)
+    LIST_EACH_SAFE(it, tmp, &g->by_due)
     {
-        struct exit_job *j = LIST_ENTRY(it, struct exit_job, node);
+        struct gateway_job *j = LIST_ENTRY(it, struct gateway_job, node);
         if (j->due > now || ++done > ACTS_ROOM / 4) {
             break;
         }
-        job_fail(e, j, QUDAG_ETIMEOUT, out);
+        job_fail(g, j, QUDAG_ETIMEOUT, out);
     }
 }
 
-static tstamp exit_deadline(const void *core)
+static tstamp gateway_deadline(const void *core)
 {
-    const struct exitd *e = core;
+    const struct gateway *g = core;
 
-    return list_empty(&e->by_due) ? TSTAMP_NEVER
-                                  : LIST_ENTRY(e->by_due.next, struct exit_job, node)->due;
+    return list_empty(&g->by_due) ? TSTAMP_NEVER
+                                  : LIST_ENTRY(g->by_due.next, struct gateway_job, node)->due;
 }
 
-const struct core_ops exit_ops = {
-    .protocol = EXIT_PROTOCOL,
+const struct core_ops gateway_ops = {
+    .protocol = GATEWAY_PROTOCOL,
     .inbound_max = 8,
     .manual_credit = false,
-    .event = exit_event,
-    .tick = exit_tick,
-    .deadline = exit_deadline,
+    .event = gateway_event,
+    .tick = gateway_tick,
+    .deadline = gateway_deadline,
 };
 
-qudag_err exit_new(struct exitd **out, const struct exit_config *cfg, tstamp now)
+qudag_err gateway_new(struct gateway **out, const struct gateway_config *cfg, tstamp now)
 {
-    struct exitd *e = mem_alloc(cfg->mem, sizeof *e);
+    struct gateway *g = mem_alloc(cfg->mem, sizeof *g);
 
     *out = NULL;
-    if (e == NULL) {
+    if (g == NULL) {
         return QUDAG_ENOMEM;
     }
-    e->cfg = *cfg;
-    if (e->cfg.jobs_max == 0 || e->cfg.jobs_max > JOBS_MAX) {
-        e->cfg.jobs_max = e->cfg.jobs_max == 0 ? JOBS_DEFAULT : JOBS_MAX;
+    g->cfg = *cfg;
+    if (g->cfg.jobs_max == 0 || g->cfg.jobs_max > JOBS_MAX) {
+        g->cfg.jobs_max = g->cfg.jobs_max == 0 ? JOBS_DEFAULT : JOBS_MAX;
     }
-    if (e->cfg.rate == 0) {
-        e->cfg.rate = RATE_DEFAULT;
+    if (g->cfg.rate == 0) {
+        g->cfg.rate = RATE_DEFAULT;
     }
-    slots_init(&e->jobs, cfg->mem, e->cfg.jobs_max);
-    list_init(&e->by_due);
-    limiter_init(&e->limiter, e->cfg.rate, 2 * (uint64_t)e->cfg.rate, now);
-    *out = e;
+    slots_init(&g->jobs, cfg->mem, g->cfg.jobs_max);
+    list_init(&g->by_due);
+    limiter_init(&g->limiter, g->cfg.rate, 2 * (uint64_t)g->cfg.rate, now);
+    *out = g;
     return QUDAG_OK;
 }
 
-void exit_free(struct exitd *e)
+void gateway_free(struct gateway *g)
 {
-    if (e == NULL) {
+    if (g == NULL) {
         return;
     }
-    LIST_EACH_SAFE(it, tmp, &e->by_due)
+    LIST_EACH_SAFE(it, tmp, &g->by_due)
     {
-        job_free(e, LIST_ENTRY(it, struct exit_job, node));
+        job_free(g, LIST_ENTRY(it, struct gateway_job, node));
     }
-    slots_fini(&e->jobs);
-    mem_free(e->cfg.mem, e);
+    slots_fini(&g->jobs);
+    mem_free(g->cfg.mem, g);
 }

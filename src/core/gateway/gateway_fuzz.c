@@ -1,10 +1,10 @@
 /*
- * exit_fuzz.c - the exit core under streams, answers and a clock taken from the input.
+ * gateway_fuzz.c - the gateway core under streams, answers and a clock taken from the input.
  *
  * What must hold: every request of ours ends in one report, no job outlives its time, all memory
  * comes back.
  */
-#include "core/exit/exit.h"
+#include "core/gateway/gateway.h"
 
 #include "base/assert.h"
 #include "base/rd.h"
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct fuzz {
     struct mem mem;
-    struct exitd *e;
+    struct gateway *e;
     tstamp now;
     uint64_t opening[NAMES], serving[NAMES];
     size_t n_opening, n_serving;
@@ -36,7 +36,7 @@ static void take(struct fuzz *f)
         const struct act *a = &f->acts_v[i];
         if (a->type == ACT_OPEN) {
             f->opening[f->n_opening++ % NAMES] = a->cookie;
-        } else if (a->type == ACT_UP && a->kind == EXIT_UP_DONE) {
+        } else if (a->type == ACT_UP && a->kind == GATEWAY_UP_DONE) {
             f->done++;
         } else if (a->type == ACT_UP) {
             ASSERT(a->data.len > 0);
@@ -56,9 +56,10 @@ static void ask(struct fuzz *f, struct rd *r)
     qudag_err err;
 
     if ((how & 1) != 0) {
-        err = exit_get(f->e, 1, circuit, k, f->now, &f->acts);
+        err = gateway_get(f->e, 1, circuit, k, f->now, &f->acts);
     } else {
-        err = exit_put(f->e, 1, circuit, k, (struct slice){key, 1u + how % 16}, f->now, &f->acts);
+        err =
+            gateway_put(f->e, 1, circuit, k, (struct slice){key, 1u + how % 16}, f->now, &f->acts);
     }
     f->wanted += err == QUDAG_OK ? 1 : 0;
 }
@@ -87,7 +88,7 @@ static void data(struct fuzz *f, struct ev *ev, struct rd *r)
             ev->data = (struct slice){buf, len};
         }
     }
-    exit_ops.event(f->e, ev, f->now, &f->acts);
+    gateway_ops.event(f->e, ev, f->now, &f->acts);
 }
 
 static void step(struct fuzz *f, struct rd *r)
@@ -103,7 +104,7 @@ static void step(struct fuzz *f, struct rd *r)
         ev.type = EV_STREAM_OPEN;
         ev.inbound = (what & 0x80) != 0;
         ev.cookie = f->opening[rd_u8(r) % NAMES];
-        exit_ops.event(f->e, &ev, f->now, &f->acts);
+        gateway_ops.event(f->e, &ev, f->now, &f->acts);
         break;
     case 2:
     case 3:
@@ -111,23 +112,24 @@ static void step(struct fuzz *f, struct rd *r)
         break;
     case 4:
         ev.type = EV_FIN;
-        exit_ops.event(f->e, &ev, f->now, &f->acts);
+        gateway_ops.event(f->e, &ev, f->now, &f->acts);
         break;
     case 5:
         ev.type = (what & 0x80) != 0 ? EV_RESET : EV_STREAM_FAIL;
         ev.cookie = f->opening[rd_u8(r) % NAMES];
-        exit_ops.event(f->e, &ev, f->now, &f->acts);
+        gateway_ops.event(f->e, &ev, f->now, &f->acts);
         break;
     case 6: {
         qudag_err err = (what & 0x80) != 0 ? QUDAG_ENOTFOUND : QUDAG_OK;
         struct slice v = rd_bytes(r, rd_u8(r));
-        exit_answer(f->e, f->serving[(what >> 4) & 7], err, v, v.len > 3 ? 3 : 0, f->now, &f->acts);
+        gateway_answer(f->e, f->serving[(what >> 4) & 7], err, v, v.len > 3 ? 3 : 0, f->now,
+                       &f->acts);
         break;
     }
     default:
         f->now += (uint64_t)rd_u8(r) * 100 * NS_PER_MS;
-        exit_ops.tick(f->e, f->now, &f->acts);
-        ASSERT(exit_ops.deadline(f->e) > f->now);
+        gateway_ops.tick(f->e, f->now, &f->acts);
+        ASSERT(gateway_ops.deadline(f->e) > f->now);
         break;
     }
     take(f);
@@ -147,17 +149,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     mem_init(&f->mem, NULL, 0);
     f->acts = (struct acts){
         .v = f->acts_v, .cap = ACTS_ROOM, .bytes = f->bytes, .bytes_cap = sizeof f->bytes};
-    struct exit_config cfg = {
+    struct gateway_config cfg = {
         .mem = &f->mem, .rng = rng_of_stream(&s), .serve = true, .jobs_max = 6};
-    if (exit_new(&f->e, &cfg, 0) == QUDAG_OK) {
+    if (gateway_new(&f->e, &cfg, 0) == QUDAG_OK) {
         while (r.left > 0 && rd_ok(&r)) {
             step(f, &r);
         }
-        exit_ops.tick(f->e, f->now + EXIT_TIMEOUT, &f->acts);
+        gateway_ops.tick(f->e, f->now + GATEWAY_TIMEOUT, &f->acts);
         take(f);
         ASSERT(f->done == f->wanted);
-        ASSERT(exit_ops.deadline(f->e) == TSTAMP_NEVER);
-        exit_free(f->e);
+        ASSERT(gateway_ops.deadline(f->e) == TSTAMP_NEVER);
+        gateway_free(f->e);
         ASSERT(f->mem.used == 0);
     }
     free(f);

@@ -1,4 +1,4 @@
-/* exit_test.c - both sides of the exit protocol, joined by an array, and every way to break it. */
+/* gateway_test.c - both sides of the gateway protocol, joined by an array, and every way to break it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "core/exit/exit.h"
+#include "core/gateway/gateway.h"
 
 #include "wire/kad_msg.h"
 
@@ -23,7 +23,7 @@ static const struct ref cli_strm = {1, 1}, srv_strm = {2, 9};
 struct world {
     struct mem mem;
     struct rng_stream stream;
-    struct exitd *cli, *srv;
+    struct gateway *cli, *srv;
     struct acts acts;
     struct act act_v[64];
     uint8_t bytes[ACTS_BYTES_ROOM];
@@ -36,12 +36,12 @@ static void acts_clear(struct world *w)
         .v = w->act_v, .cap = ARRAY_LEN(w->act_v), .bytes = w->bytes, .bytes_cap = sizeof w->bytes};
 }
 
-static struct exitd *side_new(struct world *w, bool serve)
+static struct gateway *side_new(struct world *w, bool serve)
 {
-    struct exit_config cfg = {.mem = &w->mem, .rng = rng_of_stream(&w->stream), .serve = serve};
-    struct exitd *e;
+    struct gateway_config cfg = {.mem = &w->mem, .rng = rng_of_stream(&w->stream), .serve = serve};
+    struct gateway *e;
 
-    assert_int_equal(exit_new(&e, &cfg, 0), QUDAG_OK);
+    assert_int_equal(gateway_new(&e, &cfg, 0), QUDAG_OK);
     return e;
 }
 
@@ -62,15 +62,15 @@ static struct world *world_new(void)
 
 static void world_free(struct world *w)
 {
-    exit_free(w->cli);
-    exit_free(w->srv);
+    gateway_free(w->cli);
+    gateway_free(w->srv);
     assert_int_equal(w->mem.used, 0);
     free(w);
 }
 
-static void feed(struct world *w, struct exitd *e, struct ev ev, tstamp now)
+static void feed(struct world *w, struct gateway *e, struct ev ev, tstamp now)
 {
-    exit_ops.event(e, &ev, now, &w->acts);
+    gateway_ops.event(e, &ev, now, &w->acts);
 }
 
 static void open_in(struct world *w, struct ref strm, tstamp now)
@@ -83,9 +83,9 @@ static void open_in(struct world *w, struct ref strm, tstamp now)
 /* The asking side's request: opened, written.  |frame| is a copy of what it wrote. */
 static size_t request(struct world *w, bool put, uint8_t *frame, size_t value_len)
 {
-    qudag_err err =
-        put ? exit_put(w->cli, 50, circuit, key, (struct slice){w->value, value_len}, 0, &w->acts)
-            : exit_get(w->cli, 50, circuit, key, 0, &w->acts);
+    qudag_err err = put ? gateway_put(w->cli, 50, circuit, key, (struct slice){w->value, value_len},
+                                      0, &w->acts)
+                        : gateway_get(w->cli, 50, circuit, key, 0, &w->acts);
     assert_int_equal(err, QUDAG_OK);
     assert_int_equal(w->acts.n, 1);
     assert_int_equal(w->act_v[0].type, ACT_OPEN);
@@ -103,7 +103,7 @@ static size_t request(struct world *w, bool put, uint8_t *frame, size_t value_le
 }
 
 /* Gives |frame| to one side in pieces of |step| bytes, then the end. */
-static void deliver(struct world *w, struct exitd *e, struct ref strm, const uint8_t *frame,
+static void deliver(struct world *w, struct gateway *e, struct ref strm, const uint8_t *frame,
                     size_t len, size_t step)
 {
     for (size_t at = 0; at < len; at += step) {
@@ -124,7 +124,7 @@ static struct act exchange(struct world *w, bool put, qudag_err err, struct slic
     deliver(w, w->srv, srv_strm, frame, len, 100);
     assert_int_equal(w->acts.n, 1);
     assert_int_equal(w->act_v[0].type, ACT_UP);
-    assert_int_equal(w->act_v[0].kind, put ? EXIT_UP_PUT : EXIT_UP_GET);
+    assert_int_equal(w->act_v[0].kind, put ? GATEWAY_UP_PUT : GATEWAY_UP_GET);
     struct slice data = w->act_v[0].data;
     if (put) {
         assert_int_equal(data.len, 2 + KEY_LEN + 7168);
@@ -137,7 +137,7 @@ static struct act exchange(struct world *w, bool put, qudag_err err, struct slic
     }
     uint64_t cookie = w->act_v[0].cookie;
     acts_clear(w);
-    exit_answer(w->srv, cookie, err, value, stored, 3, &w->acts);
+    gateway_answer(w->srv, cookie, err, value, stored, 3, &w->acts);
     bool reset = w->act_v[0].type == ACT_RESET;
     qudag_err reset_err = w->act_v[0].err;
     if (!reset) {
@@ -154,16 +154,16 @@ static struct act exchange(struct world *w, bool put, qudag_err err, struct slic
     }
     assert_int_equal(w->acts.n, 1);
     assert_int_equal(w->act_v[0].type, ACT_UP);
-    assert_int_equal(w->act_v[0].kind, EXIT_UP_DONE);
+    assert_int_equal(w->act_v[0].kind, GATEWAY_UP_DONE);
     assert_int_equal(w->act_v[0].cookie, 50);
     struct act done = w->act_v[0];
     acts_clear(w);
-    assert_int_equal(exit_ops.deadline(w->cli), TSTAMP_NEVER);
-    assert_int_equal(exit_ops.deadline(w->srv), TSTAMP_NEVER);
+    assert_int_equal(gateway_ops.deadline(w->cli), TSTAMP_NEVER);
+    assert_int_equal(gateway_ops.deadline(w->srv), TSTAMP_NEVER);
     return done;
 }
 
-static void a_value_is_read_through_the_exit(void **state)
+static void a_value_is_read_through_the_gateway(void **state)
 {
     struct world *w = world_new();
     struct slice v = {w->value, 7168}, none = {NULL, 0};
@@ -178,7 +178,7 @@ static void a_value_is_read_through_the_exit(void **state)
     world_free(w);
 }
 
-static void a_value_is_written_through_the_exit(void **state)
+static void a_value_is_written_through_the_gateway(void **state)
 {
     struct world *w = world_new();
     struct slice none = {NULL, 0};
@@ -208,7 +208,7 @@ static void only_our_namespaces_pass(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct slice k = {(const uint8_t *)rows[i].key, strlen(rows[i].key)};
-        qudag_err err = exit_get(w->cli, 1, circuit, k, 0, &w->acts);
+        qudag_err err = gateway_get(w->cli, 1, circuit, k, 0, &w->acts);
         assert_int_equal(err, rows[i].ok ? QUDAG_OK : QUDAG_EINVAL);
         acts_clear(w);
         struct kad_msg m = {.type = KAD_GET_VALUE, .key = k};
@@ -232,13 +232,13 @@ static void wrong_calls_are_refused(void **state)
     struct ref no_circuit = {0, 0};
 
     (void)state;
-    assert_int_equal(exit_get(w->cli, 1, no_circuit, key, 0, &w->acts), QUDAG_EINVAL);
-    assert_int_equal(exit_put(w->cli, 1, circuit, key, none, 0, &w->acts), QUDAG_EINVAL);
-    assert_int_equal(exit_put(w->cli, 1, circuit, key, v, 0, &w->acts), QUDAG_EINVAL);
-    exit_answer(w->srv, 12345, QUDAG_OK, none, 1, 0, &w->acts);
+    assert_int_equal(gateway_get(w->cli, 1, no_circuit, key, 0, &w->acts), QUDAG_EINVAL);
+    assert_int_equal(gateway_put(w->cli, 1, circuit, key, none, 0, &w->acts), QUDAG_EINVAL);
+    assert_int_equal(gateway_put(w->cli, 1, circuit, key, v, 0, &w->acts), QUDAG_EINVAL);
+    gateway_answer(w->srv, 12345, QUDAG_OK, none, 1, 0, &w->acts);
     assert_int_equal(w->acts.n, 0);
     v.len--;
-    assert_int_equal(exit_put(w->cli, 1, circuit, key, v, 0, &w->acts), QUDAG_OK);
+    assert_int_equal(gateway_put(w->cli, 1, circuit, key, v, 0, &w->acts), QUDAG_OK);
     world_free(w);
 }
 
@@ -360,7 +360,7 @@ static void replies_that_answer_something_else_are_errors(void **state)
         assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &rows[i].m), QUDAG_OK);
         deliver(w, w->cli, cli_strm, frame, len, 7);
         assert_int_equal(w->acts.n, 1);
-        assert_int_equal(w->act_v[0].kind, EXIT_UP_DONE);
+        assert_int_equal(w->act_v[0].kind, GATEWAY_UP_DONE);
         assert_int_equal(w->act_v[0].err, rows[i].err);
         acts_clear(w);
     }
@@ -383,7 +383,7 @@ static void too_much_data_ends_the_job(void **state)
     deliver(w, w->cli, cli_strm, junk, sizeof junk, 5000);
     assert_int_equal(w->acts.n, 2);
     assert_int_equal(w->act_v[0].type, ACT_RESET);
-    assert_int_equal(w->act_v[1].kind, EXIT_UP_DONE);
+    assert_int_equal(w->act_v[1].kind, GATEWAY_UP_DONE);
     assert_int_equal(w->act_v[1].err, QUDAG_ETOOBIG);
     world_free(w);
 }
@@ -392,14 +392,14 @@ static void too_much_data_ends_the_job(void **state)
 enum where { ASK_OPENING, ASK_REPLY, SERVE_REQUEST, SERVE_RUNNING, WHERES };
 enum what { W_OPEN, W_FAIL, W_DATA, W_FIN, W_RESET, W_WRITABLE, W_TIME, WHATS };
 
-static struct exitd *bring(struct world *w, enum where at, struct ref *strm, uint64_t *cookie)
+static struct gateway *bring(struct world *w, enum where at, struct ref *strm, uint64_t *cookie)
 {
     uint8_t frame[KAD_MSG_MAX];
 
     *cookie = 0;
     *strm = at == ASK_OPENING || at == ASK_REPLY ? cli_strm : srv_strm;
     if (at == ASK_OPENING) {
-        assert_int_equal(exit_get(w->cli, 50, circuit, key, 0, &w->acts), QUDAG_OK);
+        assert_int_equal(gateway_get(w->cli, 50, circuit, key, 0, &w->acts), QUDAG_OK);
         *cookie = w->act_v[0].cookie;
     } else if (at == ASK_REPLY) {
         (void)request(w, false, frame, 0);
@@ -433,14 +433,14 @@ static void every_event_in_every_state(void **state)
             struct world *w = world_new();
             struct ref strm;
             uint64_t cookie;
-            struct exitd *x = bring(w, (enum where)at, &strm, &cookie);
+            struct gateway *x = bring(w, (enum where)at, &strm, &cookie);
             static const enum ev_type type[] = {EV_STREAM_OPEN, EV_STREAM_FAIL, EV_DATA,
                                                 EV_FIN,         EV_RESET,       EV_WRITABLE};
             if (e == W_TIME) {
-                assert_int_equal(exit_ops.deadline(x), EXIT_TIMEOUT);
-                exit_ops.tick(x, EXIT_TIMEOUT - 1, &w->acts);
+                assert_int_equal(gateway_ops.deadline(x), GATEWAY_TIMEOUT);
+                gateway_ops.tick(x, GATEWAY_TIMEOUT - 1, &w->acts);
                 assert_int_equal(w->acts.n, 0);
-                exit_ops.tick(x, EXIT_TIMEOUT, &w->acts);
+                gateway_ops.tick(x, GATEWAY_TIMEOUT, &w->acts);
             } else {
                 feed(w, x,
                      (struct ev){.type = type[e],
@@ -451,12 +451,12 @@ static void every_event_in_every_state(void **state)
                      5);
             }
             const struct act *a = w->act_v;
-            char got = w->acts.n == 0                                ? '-'
-                       : w->acts.n == 2 && a[0].type == ACT_WRITE    ? 'w'
-                       : w->acts.n == 2 && a[1].kind == EXIT_UP_DONE ? 'b'
-                       : w->acts.n == 1 && a[0].type == ACT_RESET    ? 'r'
-                       : w->acts.n == 1 && a[0].kind == EXIT_UP_DONE ? 'd'
-                                                                     : '?';
+            char got = w->acts.n == 0                                   ? '-'
+                       : w->acts.n == 2 && a[0].type == ACT_WRITE       ? 'w'
+                       : w->acts.n == 2 && a[1].kind == GATEWAY_UP_DONE ? 'b'
+                       : w->acts.n == 1 && a[0].type == ACT_RESET       ? 'r'
+                       : w->acts.n == 1 && a[0].kind == GATEWAY_UP_DONE ? 'd'
+                                                                        : '?';
             if (got != want[at][e]) {
                 fail_msg("state %d, event %d: %c, expected %c", at, e, got, want[at][e]);
             }
@@ -474,11 +474,12 @@ static void late_answers_and_late_streams_are_harmless(void **state)
     uint8_t frame[KAD_MSG_MAX];
 
     (void)state;
-    struct exitd *x = bring(w, ASK_OPENING, &strm, &cookie);
-    exit_ops.tick(x, EXIT_TIMEOUT, &w->acts);
+    struct gateway *x = bring(w, ASK_OPENING, &strm, &cookie);
+    gateway_ops.tick(x, GATEWAY_TIMEOUT, &w->acts);
     assert_int_equal(w->act_v[0].err, QUDAG_ETIMEOUT);
     acts_clear(w);
-    feed(w, x, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = strm}, EXIT_TIMEOUT);
+    feed(w, x, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = strm},
+         GATEWAY_TIMEOUT);
     assert_int_equal(w->acts.n, 1);
     assert_int_equal(w->act_v[0].type, ACT_RESET);
     acts_clear(w);
@@ -488,7 +489,7 @@ static void late_answers_and_late_streams_are_harmless(void **state)
     cookie = w->act_v[0].cookie;
     acts_clear(w);
     feed(w, w->srv, (struct ev){.type = EV_RESET, .strm = srv_strm}, 3);
-    exit_answer(w->srv, cookie, QUDAG_OK, (struct slice){w->value, 9}, 0, 4, &w->acts);
+    gateway_answer(w->srv, cookie, QUDAG_OK, (struct slice){w->value, 9}, 0, 4, &w->acts);
     assert_int_equal(w->acts.n, 0);
     world_free(w);
 }
@@ -499,10 +500,10 @@ static void jobs_and_rate_are_limited(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < 64; i++) {
-        assert_int_equal(exit_get(w->cli, i, circuit, key, 0, &w->acts), QUDAG_OK);
+        assert_int_equal(gateway_get(w->cli, i, circuit, key, 0, &w->acts), QUDAG_OK);
         acts_clear(w);
     }
-    assert_int_equal(exit_get(w->cli, 64, circuit, key, 0, &w->acts), QUDAG_ELIMIT);
+    assert_int_equal(gateway_get(w->cli, 64, circuit, key, 0, &w->acts), QUDAG_ELIMIT);
     for (uint32_t i = 0; i < 48; i++) {
         open_in(w, (struct ref){i, 1}, 0);
         assert_int_equal(w->acts.n, 0);
@@ -511,11 +512,11 @@ static void jobs_and_rate_are_limited(void **state)
     assert_int_equal(w->act_v[0].err, QUDAG_ELIMIT);
     acts_clear(w);
     for (uint32_t i = 0; i < 16; i++) { /* whoever holds all of these leaves us the rest */
-        assert_int_equal(exit_get(w->srv, i, circuit, key, 0, &w->acts), QUDAG_OK);
+        assert_int_equal(gateway_get(w->srv, i, circuit, key, 0, &w->acts), QUDAG_OK);
         acts_clear(w);
     }
-    assert_int_equal(exit_get(w->srv, 16, circuit, key, 0, &w->acts), QUDAG_ELIMIT);
-    exit_free(w->srv);
+    assert_int_equal(gateway_get(w->srv, 16, circuit, key, 0, &w->acts), QUDAG_ELIMIT);
+    gateway_free(w->srv);
     w->srv = side_new(w, true);
     for (uint32_t i = 0; i < 65; i++) {
         open_in(w, (struct ref){i, 1}, 0);
@@ -544,16 +545,17 @@ static void every_failed_allocation_is_survived(void **state)
 
     (void)state;
     for (uint64_t at = 1; at < 40; at++) {
-        struct exit_config cfg = {.mem = &w->mem, .rng = rng_of_stream(&w->stream), .serve = true};
-        struct exitd *e;
+        struct gateway_config cfg = {
+            .mem = &w->mem, .rng = rng_of_stream(&w->stream), .serve = true};
+        struct gateway *e;
         uint8_t frame[512];
         size_t len;
         struct kad_msg m = {.type = KAD_GET_VALUE, .key = key};
         assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &m), QUDAG_OK);
         w->mem.fail_at = at;
-        qudag_err err = exit_new(&e, &cfg, 0);
+        qudag_err err = gateway_new(&e, &cfg, 0);
         if (err == QUDAG_OK) {
-            err = exit_put(e, 1, circuit, key, (struct slice){w->value, 300}, 0, &w->acts);
+            err = gateway_put(e, 1, circuit, key, (struct slice){w->value, 300}, 0, &w->acts);
             failed += err == QUDAG_ENOMEM;
             if (err == QUDAG_OK) {
                 uint64_t cookie = w->act_v[0].cookie;
@@ -561,7 +563,7 @@ static void every_failed_allocation_is_survived(void **state)
                      0);
                 deliver(w, e, cli_strm, frame, len, 20);
                 const struct act *last = &w->act_v[w->acts.n - 1];
-                assert_int_equal(last->kind, EXIT_UP_DONE);
+                assert_int_equal(last->kind, GATEWAY_UP_DONE);
                 failed += last->err == QUDAG_ENOMEM;
             }
             acts_clear(w);
@@ -578,7 +580,7 @@ static void every_failed_allocation_is_survived(void **state)
         }
         acts_clear(w);
         w->mem.fail_at = 0;
-        exit_free(e);
+        gateway_free(e);
         assert_int_equal(w->mem.used, used);
     }
     assert_in_range(failed, 7, 30);
@@ -588,8 +590,8 @@ static void every_failed_allocation_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_value_is_read_through_the_exit),
-        cmocka_unit_test(a_value_is_written_through_the_exit),
+        cmocka_unit_test(a_value_is_read_through_the_gateway),
+        cmocka_unit_test(a_value_is_written_through_the_gateway),
         cmocka_unit_test(only_our_namespaces_pass),
         cmocka_unit_test(wrong_calls_are_refused),
         cmocka_unit_test(who_does_not_serve_refuses),
