@@ -218,8 +218,8 @@ static void make_tables(void)
         struct kad_stats s;
         kad_stats_get(net.node[i].kad, &s);
         entries += s.table;
-        net.node[i].kad->next_maintain = TSTAMP_NEVER;
-        net.node[i].kad->next_check = TSTAMP_NEVER;
+        net.node[i].kad->care.next = TSTAMP_NEVER;
+        net.node[i].kad->care.next_check = TSTAMP_NEVER;
     }
     line("table: entries per node", entries / (double)net.n, "1", 0, 0);
     line("memory shared by all", (double)kad_scratch_size(net.scratch), "B", 0, 0);

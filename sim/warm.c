@@ -178,7 +178,7 @@ static bool may_sleep(const struct sim *s, uint32_t node)
         return false;
     }
     kad_stats_get(nd->kad, &st);
-    return st.queries == 0 && st.records == 0 && st.providers == 0;
+    return st.requests == 0 && st.records == 0 && st.providers == 0;
 }
 
 static void make_room(struct sim *s)

@@ -23,7 +23,7 @@
 #define SETTLED (15 * NS_PER_S) /* nodes younger than this are not asked to do anything */
 #define KEY_LEN 21
 #define FIND_RIGHT_PERMILLE 900
-#define ANSWER_WITHIN (KAD_QUERY_TIMEOUT + 10 * NS_PER_S)
+#define ANSWER_WITHIN (KAD_REQUEST_TIMEOUT + 10 * NS_PER_S)
 #define VERIFY_AFTER (5 * NS_PER_S) /* what is under way has arrived */
 #define HOLDERS 64                  /* nodes nearest to a key that may hold its value */
 #define STAMP_LEN 8                 /* of a value with a life: when it was made */

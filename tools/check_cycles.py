@@ -9,7 +9,7 @@ import pathlib
 import subprocess
 import sys
 
-LIMITS = {"node": 1, "core/kad": 11, "swarm": 6, "quic": 4, "sec": 3, "core/dark": 3}
+LIMITS = {"node": 1, "core/kad": 3, "swarm": 6, "quic": 4, "sec": 3, "core/dark": 3}
 OTHERS = 2
 DEFINED, UNDEFINED = "TDBRVWC", "U"
 

@@ -228,7 +228,7 @@ struct all_stats {
     XX("kad_table", kad.table)                                                                     \
     XX("kad_records", kad.records)                                                                 \
     XX("kad_providers", kad.providers)                                                             \
-    XX("kad_queries", kad.queries)                                                                 \
+    XX("kad_requests", kad.requests)                                                               \
     XX("kad_rpcs_out", kad.rpcs_out)                                                               \
     XX("kad_rpcs_in", kad.rpcs_in)                                                                 \
     XX("kad_timeouts", kad.timeouts)                                                               \

@@ -6,6 +6,7 @@
 #ifndef QUDAG_TESTS_KAD_KAD_NET_FILL_H
 #define QUDAG_TESTS_KAD_KAD_NET_FILL_H
 
+#include "core/kad/common/frame.h"
 #include "core/kad/kad_int.h"
 #include "kad_net.h"
 
@@ -40,16 +41,16 @@ static size_t net_place_of(const struct net_place *v, size_t n, uint64_t prefix)
 static void net_fill_one(struct net *net, struct kad *k, uint32_t to)
 {
     struct kad_peer_info info = {.id = net->node[to].id, .n_addrs = 1};
-    struct kad_peer *oldest, *p;
+    struct kad_contact *oldest, *p;
 
     info.addr[0] = net->node[to].addr;
-    p = kad_peer_make(k, &info, net->node[to].hash);
+    p = kad_contacts_make(&k->routing, &info, net->node[to].hash);
     if (p == NULL) {
         abort();
     }
-    kad_peer_rtt(p, net->rtt);
-    (void)kad_table_seen(&k->table, p, net->now, &oldest);
-    kad_peer_unref(p);
+    kad_contact_rtt(p, net->rtt);
+    (void)kad_table_answered(&k->routing.table, p, net->now, &oldest);
+    kad_contact_unref(p);
 }
 
 static void net_fill_node(struct net *net, const struct net_place *v, size_t i)
@@ -57,9 +58,10 @@ static void net_fill_node(struct net *net, const struct net_place *v, size_t i)
     struct kad *k = net->node[i].kad;
     struct rng rng = rng_of_stream(&net->node[i].rng);
     uint64_t own = kad_hash_prefix(net->node[i].hash);
-    bool lab = k->table.lab;
+    bool lab = k->routing.table.lab;
 
-    k->table.lab = true; /* the network has one node of each group anyway: not checked each time */
+    k->routing.table.lab =
+        true; /* the network has one node of each group anyway: not checked each time */
     for (unsigned cpl = 0; cpl < KAD_BUCKETS; cpl++) {
         uint64_t bit = UINT64_C(1) << (63 - cpl), low = bit - 1, from = (own ^ bit) & ~low;
         size_t lo = net_place_of(v, net->n, from), n = 0;
@@ -76,7 +78,7 @@ static void net_fill_node(struct net *net, const struct net_place *v, size_t i)
             net_fill_one(net, k, v[a + rng_below(&rng, (uint32_t)(b - a))].node);
         }
     }
-    k->table.lab = lab;
+    k->routing.table.lab = lab;
 }
 
 static void net_fill(struct net *net)

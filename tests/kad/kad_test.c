@@ -319,7 +319,7 @@ static void a_third_of_liars_does_not_hide_a_value(void **state)
             assert_int_equal(net_ask(&net, reader, KAD_OP_GET, "/v/a", 4, none), QUDAG_OK);
             assert_memory_equal(net.done.value, "true", 4);
             assert_int_equal(net_ask(&net, reader, KAD_OP_FIND, "k", 1, none), QUDAG_OK);
-            assert_true(net.done.took <= KAD_QUERY_TIMEOUT);
+            assert_true(net.done.took <= KAD_REQUEST_TIMEOUT);
         }
         assert_int_equal(net.overflows, 0);
         net_fini(&net);
@@ -340,7 +340,7 @@ static void lookup_among_liars_only_still_ends_with_one_report(void **state)
         }
         qudag_err err = net_ask(&net, 0, KAD_OP_GET, "/v/b", 4, none);
         assert_true(err == QUDAG_ENOTFOUND || err == QUDAG_EUNREACHABLE || err == QUDAG_ETIMEOUT);
-        assert_true(net.done.took <= KAD_QUERY_TIMEOUT);
+        assert_true(net.done.took <= KAD_REQUEST_TIMEOUT);
         net_run(&net, net.now + 100 * NS_PER_S);
         assert_int_equal(net.done.times, 1);
         net_fini(&net);
@@ -553,17 +553,17 @@ static void many_requests_at_once_stay_within_the_action_list(void **state)
     }
     struct kad_stats s;
     kad_stats_get(net.node[0].kad, &s);
-    assert_int_equal(s.queries, 64);
+    assert_int_equal(s.requests, 64);
     /* A pause of the host: all timers are due in one tick. */
     net.now += 61 * NS_PER_S;
     struct acts out = net_acts(&net);
-    for (int i = 0; i < 200 && s.queries > 0; i++) {
+    for (int i = 0; i < 200 && s.requests > 0; i++) {
         out = net_acts(&net);
         kad_ops.tick(net.node[0].kad, net.now, &out);
         net_apply(&net, 0, &out);
         kad_stats_get(net.node[0].kad, &s);
     }
-    assert_int_equal(s.queries, 0);
+    assert_int_equal(s.requests, 0);
     net_run(&net, net.now + 30 * NS_PER_S);
     assert_int_equal(net.overflows, 0);
     net_fini(&net);
@@ -594,7 +594,7 @@ static void canceled_requests_report_once_and_leave_nothing(void **state)
         assert_int_equal(net.done.times, 1);
         struct kad_stats s;
         kad_stats_get(net.node[2].kad, &s);
-        assert_int_equal(s.queries, 0);
+        assert_int_equal(s.requests, 0);
     }
     net_fini(&net);
 }

@@ -11,7 +11,8 @@
 #define N 400
 #define SYBILS 40
 #define LIARS_NAME 20
-#define RPCS_MOST (KAD_QUERY_RPCS_MAX + 3 * KAD_SWEEP_MAX * 3) /* three sweeps, three of each */
+#define RPCS_MOST                                                                                  \
+    (KAD_LOOKUP_RPCS_MAX + 3 * KAD_WIDE_PREFIXES * 3) /* three sweeps, three of each */
 
 static struct net net;
 static const struct kad_options masked = {.masked = true}, paths = {.read = KAD_READ_PATHS};
@@ -67,7 +68,7 @@ static void a_masked_get_tells_the_key_only_to_those_who_may_hold_it(void **stat
         mask.asker = 100 + i;
         assert_int_equal(net_find(&net, mask.asker, "learn the size"), QUDAG_OK);
         mask.key = key;
-        mask.bits = kad_near_bits(net.node[mask.asker].kad) + 1;
+        mask.bits = kad_netsize_near_bits(&net.node[mask.asker].kad->routing.size) + 1;
         assert_in_range(mask.bits, 3, 8);
         net.watch = see_mask;
         assert_int_equal(net_ask_with(&net, mask.asker, key, NULL, &masked), QUDAG_OK);
@@ -279,7 +280,7 @@ static void disjoint_paths_find_a_value_although_a_third_lies_together(void **st
     for (unsigned i = 0; i < 30; i++) {
         (void)snprintf(key, sizeof(key), "/m/key%u", i);
         found += net_ask_with(&net, 3 * i, key, NULL, &paths) == QUDAG_OK;
-        assert_true(net.done.took < KAD_QUERY_TIMEOUT);
+        assert_true(net.done.took < KAD_REQUEST_TIMEOUT);
     }
     print_message("%u of 30 found\n", found);
     assert_true(found >= 29);
@@ -345,15 +346,17 @@ static void the_size_is_known_from_lookups_of_all_kinds(void **state)
         (void)snprintf(key, sizeof(key), "find %u", i);
         assert_int_equal(net_find(&net, 9, key), QUDAG_OK);
     }
-    print_message("%u of %u nodes by finding\n", (unsigned)kad_size(net.node[9].kad), N);
-    assert_in_range(kad_size(net.node[9].kad), N * 3 / 4, N * 4 / 3);
+    print_message("%u of %u nodes by finding\n",
+                  (unsigned)(UINT64_MAX / net.node[9].kad->routing.size.space), N);
+    assert_in_range((UINT64_MAX / net.node[9].kad->routing.size.space), N * 3 / 4, N * 4 / 3);
     for (unsigned i = 0; i < 20; i++) { /* paths end before they have met the k closest */
         (void)snprintf(key, sizeof(key), "/m/key%u", i);
         assert_int_equal(net_ask_with(&net, i, key, "1 value", NULL), QUDAG_OK);
         assert_int_equal(net_ask_with(&net, 9, key, NULL, &paths), QUDAG_OK);
     }
-    print_message("%u of %u nodes by reading\n", (unsigned)kad_size(net.node[9].kad), N);
-    assert_in_range(kad_size(net.node[9].kad), N * 3 / 4, N * 4 / 3);
+    print_message("%u of %u nodes by reading\n",
+                  (unsigned)(UINT64_MAX / net.node[9].kad->routing.size.space), N);
+    assert_in_range((UINT64_MAX / net.node[9].kad->routing.size.space), N * 3 / 4, N * 4 / 3);
     net_fini(&net);
 }
 

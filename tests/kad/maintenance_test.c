@@ -30,7 +30,7 @@ static void see(struct net *n, size_t from, size_t to, struct slice data)
 
 static bool has(size_t node, size_t other)
 {
-    return kad_table_find(&net.node[node].kad->table, net.node[other].hash) != NULL;
+    return kad_table_find(&net.node[node].kad->routing.table, net.node[other].hash) != NULL;
 }
 
 /* ---- entries ---- */
@@ -72,18 +72,18 @@ static void entries_are_checked_the_more_often_the_more_of_them_die(void **state
         net_apply(&net, i, &out);
     }
     net_run(&net, began + 20 * MINUTE);
-    assert_int_equal(k->idle_check, KAD_IDLE_CHECK);
+    assert_int_equal(k->routing.idle_check, KAD_IDLE_CHECK);
     for (size_t i = 20; i < 60; i++) {
         net.node[i].dead = true;
     }
     net_run(&net, began + 40 * MINUTE);
-    assert_true(k->idle_check < KAD_IDLE_CHECK / 2);
-    assert_true(k->idle_check >= KAD_IDLE_CHECK_MIN);
+    assert_true(k->routing.idle_check < KAD_IDLE_CHECK / 2);
+    assert_true(k->routing.idle_check >= KAD_IDLE_CHECK_MIN);
     for (size_t i = 20; i < 60; i++) {
         assert_false(has(0, i));
     }
     net_run(&net, began + 6 * 60 * MINUTE);
-    assert_int_equal(k->idle_check, KAD_IDLE_CHECK); /* and back */
+    assert_int_equal(k->routing.idle_check, KAD_IDLE_CHECK); /* and back */
     net_fini(&net);
 }
 
@@ -127,20 +127,20 @@ static void a_network_cut_in_two_is_whole_again_when_the_cut_is_healed(void **st
 static unsigned parts_lacking(size_t node, unsigned *of)
 {
     const struct kad *k = net.node[node].kad;
-    unsigned lacking = 0, nearest = kad_table_nearest(&k->table);
+    unsigned lacking = 0, nearest = kad_table_nearest(&k->routing.table);
 
     *of = 0;
     for (unsigned cpl = 0; cpl < nearest && cpl <= KAD_REFRESH_BITS; cpl++) {
         bool is[KAD_PARTS] = {false};
         for (size_t i = 0; i < net.n; i++) {
             const uint8_t *h = net.node[i].hash;
-            if (i != node && kad_cpl(k->hash, h) == cpl) {
+            if (i != node && kad_cpl(k->env.hash, h) == cpl) {
                 is[kad_hash_prefix(h) << (cpl + 1) >> (64 - KAD_PART_BITS)] = true;
             }
         }
         for (unsigned part = 0; part < KAD_PARTS; part++) {
             *of += is[part];
-            lacking += is[part] && kad_table_lacks(&k->table, cpl, part);
+            lacking += is[part] && kad_table_lacks(&k->routing.table, cpl, part);
         }
     }
     return lacking;
@@ -169,14 +169,14 @@ static void after_a_bootstrap_the_parts_of_buckets_are_filled(void **state)
     print_message("%u of %u parts lack entries\n", lacking, of);
     assert_true(of >= 30);
     assert_true(lacking <= of / 10);
-    assert_int_equal(net.node[0].kad->fill, KAD_FILLED);
+    assert_int_equal(net.node[0].kad->care.fill, KAD_FILLED);
     net_fini(&net);
 }
 
 static void a_part_that_ended_at_once_without_memory_does_not_stop_the_filling(void **state)
 {
     (void)state;
-    uint8_t key[KAD_PLACE_KEY];
+    uint8_t key[KAD_PREFIX_KEY];
 
     net_init(&net, 31, 0);
     struct kad *k = net.node[0].kad;
@@ -185,26 +185,26 @@ static void a_part_that_ended_at_once_without_memory_does_not_stop_the_filling(v
         info.addr[0] = net.node[i].addr;
         kad_preload(k, &info, 50 * NS_PER_MS, net.now);
     }
-    assert_true(kad_table_nearest(&k->table) > 0);
-    assert_true(kad_part_key(k, 0, 0, key));            /* what this needs is there */
+    assert_true(kad_table_nearest(&k->routing.table) > 0);
+    assert_true(kad_contacts_part_key(&k->routing, 0, 0, key)); /* what this needs is there */
     for (size_t spare = 0; spare < 4096; spare += 16) { /* enough for a job, not for its requests */
-        k->fill = 0;
-        net.mem.max = net.mem.used + sizeof(struct kad_job) + spare;
+        k->care.fill = 0;
+        net.mem.max = net.mem.used + sizeof(struct kad_request) + spare;
         struct acts out = net_acts(&net);
         kad_ops.tick(k, net.now, &out);
         net_apply(&net, 0, &out);
-        assert_int_equal(k->filling, k->n_internal > 0);
+        assert_int_equal(k->care.filling, k->requests.n_internal > 0);
         net.mem.max = 0;
         net_run(&net, net.now + 10 * NS_PER_S);
     }
     assert_true(net.mem.refused > 0);
-    k->fill = 0;
+    k->care.fill = 0;
     struct acts out = net_acts(&net);
     kad_ops.tick(k, net.now, &out);
     net_apply(&net, 0, &out);
     net_run(&net, net.now + MINUTE / 2);
-    assert_int_equal(k->fill, KAD_FILLED);
-    assert_true(k->stats.rpcs_out > 0);
+    assert_int_equal(k->care.fill, KAD_FILLED);
+    assert_true(k->env.stats.rpcs_out > 0);
     net_fini(&net);
 }
 
@@ -264,7 +264,7 @@ static void any_request_canceled_at_any_moment_reports_once_and_leaves_nothing(v
             assert_int_equal(net.done.cookie, c);
             assert_int_equal(net.done.times, 1);
             kad_stats_get(net.node[2].kad, &s);
-            assert_int_equal(s.queries, 0);
+            assert_int_equal(s.requests, 0);
         }
         print_message("given up after 0 .. %u steps\n", steps);
     }

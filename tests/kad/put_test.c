@@ -24,7 +24,7 @@ static void see(struct net *n, size_t from, size_t to, struct slice data)
 {
     struct kad_msg m = net_request(data);
 
-    if (from != seen.author || !slice_eq(m.key, net_text(seen.key))) {
+    if (from != seen.author || !kad_slice_eq(m.key, net_text(seen.key))) {
         return;
     }
     if (m.type == KAD_FIND_NODE) {

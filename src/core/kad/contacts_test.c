@@ -9,56 +9,57 @@
 
 #define MIN (60 * NS_PER_S)
 
-static struct kad_peer *make(struct bed *b, unsigned n)
+static struct kad_contact *make(struct bed *b, unsigned n)
 {
     struct kad_peer_info info = peer(n);
     uint8_t hash[SHA256_LEN];
 
     sha256(hash, peer_id_slice(&info.id));
-    struct kad_peer *p = kad_peer_new(&b->mem, &info, hash, false);
+    struct kad_contact *p = kad_contact_new(&b->mem, &info, hash, false);
     assert_non_null(p);
     return p;
 }
 
-static bool in_table(const struct bed *b, const struct kad_peer *p)
+static bool in_table(const struct bed *b, const struct kad_contact *p)
 {
-    return kad_table_find(&b->k->table, p->hash) != NULL;
+    return kad_table_find(&b->k->routing.table, p->hash) != NULL;
 }
 
-static void answers(struct bed *b, struct kad_peer *p)
+static void answers(struct bed *b, struct kad_contact *p)
 {
-    kad_answered(b->k, p, 50 * NS_PER_MS, b->now, fresh(b));
+    kad_contacts_answered(&b->k->routing, p, 50 * NS_PER_MS, b->now, fresh(b));
 }
 
 static void a_score_moves_with_deeds_and_is_forgotten_by_halves(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
-    struct kad_peer *p = make(b, 1);
+    struct kad_contact *p = make(b, 1);
 
-    assert_int_equal(kad_peer_score(p, b->now), 0);
+    assert_int_equal(kad_contact_score(p, b->now), 0);
     for (int i = 0; i < 100; i++) {
-        kad_peer_deed(p, KAD_DEED_ANSWERED, b->now);
+        kad_contact_report(p, KAD_CONDUCT_ANSWERED, b->now);
     }
-    assert_int_equal(kad_peer_score(p, b->now), 100);
-    assert_int_equal(kad_peer_score(p, b->now + 5 * MIN), 75);
-    assert_int_equal(kad_peer_score(p, b->now + 10 * MIN), 50);
-    assert_int_equal(kad_peer_score(p, b->now + 20 * MIN), 25);
-    assert_int_equal(kad_peer_score(p, b->now + 1000 * MIN), 0);
-    kad_peer_deed(p, KAD_DEED_LIED, b->now); /* what was good before is no credit to lie upon */
-    assert_int_equal(kad_peer_score(p, b->now), -40);
+    assert_int_equal(kad_contact_score(p, b->now), 100);
+    assert_int_equal(kad_contact_score(p, b->now + 5 * MIN), 75);
+    assert_int_equal(kad_contact_score(p, b->now + 10 * MIN), 50);
+    assert_int_equal(kad_contact_score(p, b->now + 20 * MIN), 25);
+    assert_int_equal(kad_contact_score(p, b->now + 1000 * MIN), 0);
+    kad_contact_report(p, KAD_CONDUCT_MISBEHAVED,
+                       b->now); /* what was good before is no credit to lie upon */
+    assert_int_equal(kad_contact_score(p, b->now), -40);
     int last = -100;
     for (tstamp t = 0; t < 100 * MIN; t += 7 * NS_PER_S) {
-        int s = kad_peer_score(p, b->now + t);
+        int s = kad_contact_score(p, b->now + t);
         assert_true(s >= last && s <= 0);
         last = s;
     }
     assert_int_equal(last, 0);
     for (int i = 0; i < 100; i++) {
-        kad_peer_deed(p, KAD_DEED_LIED, b->now);
+        kad_contact_report(p, KAD_CONDUCT_MISBEHAVED, b->now);
     }
-    assert_int_equal(kad_peer_score(p, b->now), -100);
-    kad_peer_unref(p);
+    assert_int_equal(kad_contact_score(p, b->now), -100);
+    kad_contact_unref(p);
     bed_free(b);
 }
 
@@ -66,19 +67,19 @@ static void silence_alone_never_leads_to_refusal(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
-    struct kad_peer *p = make(b, 1);
+    struct kad_contact *p = make(b, 1);
 
     for (int i = 0; i < 1000; i++) {
-        kad_peer_deed(p, KAD_DEED_SILENT, b->now);
+        kad_contact_report(p, KAD_CONDUCT_SILENT, b->now);
     }
-    assert_int_equal(kad_peer_score(p, b->now), -40);
-    assert_false(kad_peer_refused(p, b->now));
-    kad_peer_deed(p, KAD_DEED_LIED, b->now);
-    assert_true(kad_peer_refused(p, b->now));
-    int before = kad_peer_score(p, b->now);
-    kad_peer_deed(p, KAD_DEED_SILENT, b->now); /* nor does it improve anything */
-    assert_int_equal(kad_peer_score(p, b->now), before);
-    kad_peer_unref(p);
+    assert_int_equal(kad_contact_score(p, b->now), -40);
+    assert_false(kad_contact_score(p, b->now) <= KAD_SCORE_REFUSED);
+    kad_contact_report(p, KAD_CONDUCT_MISBEHAVED, b->now);
+    assert_true(kad_contact_score(p, b->now) <= KAD_SCORE_REFUSED);
+    int before = kad_contact_score(p, b->now);
+    kad_contact_report(p, KAD_CONDUCT_SILENT, b->now); /* nor does it improve anything */
+    assert_int_equal(kad_contact_score(p, b->now), before);
+    kad_contact_unref(p);
     bed_free(b);
 }
 
@@ -86,33 +87,33 @@ static void a_liar_leaves_the_table_is_not_asked_and_comes_back_in_time(void **s
 {
     (void)state;
     struct bed *b = bed_new(NULL);
-    struct kad_peer *p = make(b, 1), *again;
+    struct kad_contact *p = make(b, 1), *again;
     struct kad_peer_info info = peer(1);
 
     answers(b, p);
     assert_true(in_table(b, p));
-    kad_lied(b->k, p, b->now); /* once may be a mistake */
+    kad_contacts_misbehaved(&b->k->routing, p, b->now); /* once may be a mistake */
     assert_true(in_table(b, p));
-    assert_false(kad_failed_lately(b->k, p->hash, b->now));
-    kad_lied(b->k, p, b->now + NS_PER_S);
+    assert_false(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
+    kad_contacts_misbehaved(&b->k->routing, p, b->now + NS_PER_S);
     b->now += 2 * NS_PER_S;
     assert_false(in_table(b, p));
-    assert_true(kad_failed_lately(b->k, p->hash, b->now));
+    assert_true(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
 
     /* Neither a new object of it, nor being told of it again, nor an answer helps. */
     again = make(b, 1);
     answers(b, again);
     assert_false(in_table(b, again));
     kad_add_peer(b->k, &info, b->now, fresh(b));
-    assert_int_equal(b->k->n_seeds, 0);
+    assert_int_equal(b->k->routing.n_seeds, 0);
     assert_int_equal(acts_of(b, ACT_OPEN), 0);
 
     b->now += 20 * MIN;
-    assert_false(kad_failed_lately(b->k, p->hash, b->now));
+    assert_false(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
     answers(b, again);
     assert_true(in_table(b, again));
-    kad_peer_unref(p);
-    kad_peer_unref(again);
+    kad_contact_unref(p);
+    kad_contact_unref(again);
     bed_free(b);
 }
 
@@ -122,10 +123,10 @@ static void lies_are_remembered_beyond_the_object_that_told_them(void **state)
     struct bed *b = bed_new(NULL);
 
     for (int i = 0; i < 2; i++) {
-        struct kad_peer *p = make(b, 1);
-        kad_lied(b->k, p, b->now);
-        assert_int_equal(kad_failed_lately(b->k, p->hash, b->now), i == 1);
-        kad_peer_unref(p);
+        struct kad_contact *p = make(b, 1);
+        kad_contacts_misbehaved(&b->k->routing, p, b->now);
+        assert_int_equal(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now), i == 1);
+        kad_contact_unref(p);
     }
     bed_free(b);
 }
@@ -136,12 +137,12 @@ static void liars_are_remembered_in_bounded_memory(void **state)
     struct bed *b = bed_new(NULL);
     size_t used = 0;
 
-    for (unsigned n = 0; n < 10 * KAD_LIARS_MAX; n++) {
-        struct kad_peer *p = make(b, n);
-        kad_lied(b->k, p, b->now);
-        kad_lied(b->k, p, b->now);
-        assert_true(kad_failed_lately(b->k, p->hash, b->now));
-        kad_peer_unref(p);
+    for (unsigned n = 0; n < 10 * KAD_MISBEHAVING_MAX; n++) {
+        struct kad_contact *p = make(b, n);
+        kad_contacts_misbehaved(&b->k->routing, p, b->now);
+        kad_contacts_misbehaved(&b->k->routing, p, b->now);
+        assert_true(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
+        kad_contact_unref(p);
         used = n == 0 ? b->mem.used : used;
         assert_int_equal(b->mem.used, used);
     }
@@ -156,17 +157,17 @@ static void liars_are_not_handed_to_others(void **state)
     struct kad_msg find = {.type = KAD_FIND_NODE, .key = S("anything")}, got;
 
     for (unsigned n = 1; n <= 3; n++) {
-        struct kad_peer *p = make(b, n);
+        struct kad_contact *p = make(b, n);
         answers(b, p);
-        kad_peer_unref(p);
+        kad_contact_unref(p);
     }
     come(b, 1, &from.id);
     ask(b, 1, &find);
     got = answer(b);
     assert_int_equal(got.n_closer, 3);
-    struct kad_peer *liar = make(b, 2);
-    kad_lied(b->k, liar, b->now);
-    kad_lied(b->k, liar, b->now);
+    struct kad_contact *liar = make(b, 2);
+    kad_contacts_misbehaved(&b->k->routing, liar, b->now);
+    kad_contacts_misbehaved(&b->k->routing, liar, b->now);
     ask(b, 1, &find);
     got = answer(b);
     assert_int_equal(got.n_closer, 2);
@@ -174,7 +175,7 @@ static void liars_are_not_handed_to_others(void **state)
     for (size_t i = 0; i < got.n_closer; i++) {
         assert_false(peer_id_eq(&b->closer[i].id, &info.id));
     }
-    kad_peer_unref(liar);
+    kad_contact_unref(liar);
     bed_free(b);
 }
 
@@ -182,25 +183,25 @@ static void a_well_behaved_sybil_gains_nothing_in_order(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
-    struct kad_peer *near[KAD_K], *after[KAD_K];
+    struct kad_contact *near[KAD_K], *after[KAD_K];
     uint8_t target[SHA256_LEN];
 
     for (unsigned n = 1; n <= 60; n++) {
-        struct kad_peer *p = make(b, n);
+        struct kad_contact *p = make(b, n);
         answers(b, p);
-        kad_peer_unref(p);
+        kad_contact_unref(p);
     }
     sha256(target, S("/v/a"));
-    size_t n = kad_table_closest(&b->k->table, target, NULL, KAD_K, near);
+    size_t n = kad_table_closest(&b->k->routing.table, target, NULL, KAD_K, near);
     assert_int_equal(n, KAD_K);
     for (int i = 0; i < 1000; i++) { /* the farthest behaves, the nearest is slow to answer */
-        kad_peer_deed(near[n - 1], KAD_DEED_ANSWERED, b->now);
-        kad_peer_rtt(near[n - 1], NS_PER_MS);
-        kad_peer_deed(near[0], KAD_DEED_SILENT, b->now);
-        kad_peer_rtt(near[0], NS_PER_S);
+        kad_contact_report(near[n - 1], KAD_CONDUCT_ANSWERED, b->now);
+        kad_contact_rtt(near[n - 1], NS_PER_MS);
+        kad_contact_report(near[0], KAD_CONDUCT_SILENT, b->now);
+        kad_contact_rtt(near[0], NS_PER_S);
     }
-    assert_int_equal(kad_peer_score(near[n - 1], b->now), 100);
-    assert_int_equal(kad_table_closest(&b->k->table, target, NULL, KAD_K, after), n);
+    assert_int_equal(kad_contact_score(near[n - 1], b->now), 100);
+    assert_int_equal(kad_table_closest(&b->k->routing.table, target, NULL, KAD_K, after), n);
     assert_memory_equal(near, after, sizeof(near));
     bed_free(b);
 }
@@ -209,25 +210,25 @@ static void the_weight_prefers_who_answers_and_is_fast(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
-    struct kad_peer *fast = make(b, 1), *slow = make(b, 2), *bad = make(b, 3),
-                    *fresh_one = make(b, 4);
+    struct kad_contact *fast = make(b, 1), *slow = make(b, 2), *bad = make(b, 3),
+                       *fresh_one = make(b, 4);
 
     for (int i = 0; i < 10; i++) {
-        kad_peer_rtt(fast, 20 * NS_PER_MS);
-        kad_peer_rtt(slow, 500 * NS_PER_MS);
-        kad_peer_rtt(bad, 20 * NS_PER_MS);
-        kad_peer_deed(fast, KAD_DEED_ANSWERED, b->now);
-        kad_peer_deed(slow, KAD_DEED_ANSWERED, b->now);
-        kad_peer_deed(bad, KAD_DEED_LIED, b->now);
+        kad_contact_rtt(fast, 20 * NS_PER_MS);
+        kad_contact_rtt(slow, 500 * NS_PER_MS);
+        kad_contact_rtt(bad, 20 * NS_PER_MS);
+        kad_contact_report(fast, KAD_CONDUCT_ANSWERED, b->now);
+        kad_contact_report(slow, KAD_CONDUCT_ANSWERED, b->now);
+        kad_contact_report(bad, KAD_CONDUCT_MISBEHAVED, b->now);
     }
-    assert_true(kad_peer_weight(fast, b->now) > kad_peer_weight(slow, b->now));
-    assert_true(kad_peer_weight(fast, b->now) > kad_peer_weight(fresh_one, b->now));
-    assert_true(kad_peer_weight(fresh_one, b->now) > kad_peer_weight(bad, b->now));
-    assert_int_equal(kad_peer_weight(bad, b->now), 0);
-    kad_peer_unref(fast);
-    kad_peer_unref(slow);
-    kad_peer_unref(bad);
-    kad_peer_unref(fresh_one);
+    assert_true(kad_contact_weight(fast, b->now) > kad_contact_weight(slow, b->now));
+    assert_true(kad_contact_weight(fast, b->now) > kad_contact_weight(fresh_one, b->now));
+    assert_true(kad_contact_weight(fresh_one, b->now) > kad_contact_weight(bad, b->now));
+    assert_int_equal(kad_contact_weight(bad, b->now), 0);
+    kad_contact_unref(fast);
+    kad_contact_unref(slow);
+    kad_contact_unref(bad);
+    kad_contact_unref(fresh_one);
     bed_free(b);
 }
 
@@ -235,15 +236,15 @@ static void the_network_coming_back_forgives_when_nobody_failed(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
-    struct kad_peer *p = make(b, 1);
+    struct kad_contact *p = make(b, 1);
 
     kad_backoff_reset(b->k);
     answers(b, p);
-    kad_unanswered(b->k, p, b->now);
-    assert_true(kad_failed_lately(b->k, p->hash, b->now));
+    kad_contacts_unanswered(&b->k->routing, p, b->now);
+    assert_true(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
     kad_backoff_reset(b->k);
-    assert_false(kad_failed_lately(b->k, p->hash, b->now));
-    kad_peer_unref(p);
+    assert_false(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
+    kad_contact_unref(p);
     bed_free(b);
 }
 
@@ -252,20 +253,19 @@ static void a_peer_set_aside_that_asks_us_is_asked_again(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
-    struct kad_peer *p = make(b, 1);
-    struct kad_client c = {.anonymous = true};
+    struct kad_contact *p = make(b, 1);
+    struct kad_routing *r = &b->k->routing;
 
-    memcpy(c.hash, p->hash, sizeof(c.hash));
-    b->k->last_answer = b->now;
-    kad_unanswered(b->k, p, b->now);
+    r->last_answer = b->now;
+    kad_contacts_unanswered(r, p, b->now);
     assert_false(in_table(b, p));
-    assert_true(kad_failed_lately(b->k, p->hash, b->now));
-    kad_heard(b->k, &c, b->now, fresh(b)); /* who does not say who it is proves nothing */
-    assert_true(kad_failed_lately(b->k, p->hash, b->now));
-    c.anonymous = false;
-    kad_heard(b->k, &c, b->now, fresh(b));
-    assert_false(kad_failed_lately(b->k, p->hash, b->now));
-    kad_peer_unref(p);
+    assert_true(kad_contacts_failed_lately(r, p->hash, b->now));
+    assert_null(
+        kad_contacts_heard(r, NULL, b->now)); /* who does not say who it is proves nothing */
+    assert_true(kad_contacts_failed_lately(r, p->hash, b->now));
+    assert_null(kad_contacts_heard(r, p->hash, b->now));
+    assert_false(kad_contacts_failed_lately(r, p->hash, b->now));
+    kad_contact_unref(p);
     bed_free(b);
 }
 

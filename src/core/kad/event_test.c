@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "core/kad/common/frame.h"
 #include "core/kad/kad_int.h"
 
 #include <stdlib.h>
@@ -207,14 +208,14 @@ static void our_own_lack_of_memory_is_no_lie_of_the_peer(void **state)
     assert_int_equal(st.refused[KAD_REFUSED_NO_MEMORY], 1);
     assert_int_equal(st.refused[KAD_REFUSED_OVERSIZED], 0);
     assert_int_equal(b.resets, 1);
-    assert_null(b.k->liars);
+    assert_null(b.k->routing.misbehaving);
     bed_fini(&b);
 
     reach(&b, WAITING); /* an answer of another type is one */
     tell(&b, (struct ev){.type = EV_DATA, .strm = {7, 1}, .data = {buf, encode(buf, &m)}});
     kad_stats_get(b.k, &st);
     assert_int_equal(st.refused[KAD_REFUSED_OTHER_TYPE], 1);
-    assert_non_null(b.k->liars);
+    assert_non_null(b.k->routing.misbehaving);
     bed_fini(&b);
 }
 
@@ -239,13 +240,13 @@ static void only_silence_sets_a_peer_aside(void **state)
         uint8_t hash[SHA256_LEN];
         reach(&b, row[i].stage);
         sha256(hash, peer_id_slice(&b.peer[0].id));
-        b.k->last_answer = b.now; /* we are online */
+        b.k->routing.last_answer = b.now; /* we are online */
         tell(&b, (struct ev){.type = row[i].stage == OPENING ? EV_STREAM_FAIL : EV_RESET,
                              .strm = {7, 1},
                              .err = row[i].err,
                              .cookie = b.cookie[0],
                              .peer = &b.peer[0].id});
-        assert_int_equal(kad_failed_lately(b.k, hash, b.now), row[i].aside);
+        assert_int_equal(kad_contacts_failed_lately(&b.k->routing, hash, b.now), row[i].aside);
         bed_fini(&b);
     }
 }
@@ -320,7 +321,7 @@ static void each_event_in_each_state_of_a_request_has_its_outcome(void **state)
         assert_int_equal(b->done, 1);
         struct kad_stats s;
         kad_stats_get(b->k, &s);
-        assert_int_equal(s.queries, 0);
+        assert_int_equal(s.requests, 0);
         bed_fini(b);
         free(b);
     }
@@ -775,14 +776,14 @@ static void peers_known_before_are_in_the_table_at_once(void **state)
         kad_preload(b.k, &b.peer[i], 80 * NS_PER_MS, b.now - i * NS_PER_S);
         kad_preload(b.k, &b.peer[i], 0, b.now); /* known already: nothing changes */
         sha256(hash, peer_id_slice(&b.peer[i].id));
-        const struct kad_peer *p = kad_table_find(&b.k->table, hash);
+        const struct kad_contact *p = kad_table_find(&b.k->routing.table, hash);
         assert_non_null(p);
         assert_int_equal(p->srtt_us, 80000);
         assert_true(p->seen == b.now - i * NS_PER_S);
     }
     kad_stats_get(b.k, &st);
     assert_int_equal(st.table, 3);
-    assert_int_equal(b.k->n_seeds, 0);
+    assert_int_equal(b.k->routing.n_seeds, 0);
     assert_int_equal(kad_find(b.k, 1, S("key"), b.now, fresh(&b)), QUDAG_OK);
     count(&b);
     assert_int_equal(b.opens, 3);

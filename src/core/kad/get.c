@@ -13,9 +13,10 @@
 
 #include <string.h>
 
-bool kad_get_value(struct kad *k, struct kad_job *j, struct slice value)
+bool kad_get_value(struct kad_request *j, struct slice value)
 {
-    uint8_t *copy = mem_alloc(k->cfg.mem, value.len);
+    struct kad *k = j->k;
+    uint8_t *copy = mem_alloc(k->env.mem, value.len);
 
     if (copy == NULL) {
         return false;
@@ -23,110 +24,114 @@ bool kad_get_value(struct kad *k, struct kad_job *j, struct slice value)
     if (value.len > 0) {
         memcpy(copy, value.base, value.len);
     }
-    mem_free(k->cfg.mem, j->value);
-    j->value = copy;
-    j->value_len = value.len;
-    sha256(j->digest, value);
+    mem_free(k->env.mem, j->value.bytes);
+    j->value.bytes = copy;
+    j->value.len = value.len;
+    sha256(j->value.digest, value);
+    j->look.found = true;
     return true;
 }
 
 /* Fetches the whole from a holder of something else. */
-static bool fetch(struct kad *k, struct kad_job *j, struct kad_cand *c, tstamp now,
-                  struct acts *out)
+static bool fetch(struct kad_request *j, struct kad_cand *c, tstamp now, struct acts *out)
 {
+    struct kad *k = j->k;
     struct kad_call call = {.type = KAD_GET_VALUE, .full = true};
 
-    if (j->refetched >= KAD_REFETCH_MAX || !kad_room(k, out, 4, KAD_HINTS_MAX)) {
+    if (j->value.refetched >= KAD_REFETCH_MAX || !kad_env_room(&k->env, out, 4, KAD_HINTS_MAX)) {
         return false;
     }
-    if (kad_rpc_start(k, j, c->peer, call, now, out) != QUDAG_OK) {
+    if (kad_rpc_start(&k->rpcs, &j->look.owner, c->peer, call, now, out) != QUDAG_OK) {
         return false;
     }
-    j->refetched++;
-    kad_query_again(&j->q, c);
+    j->value.refetched++;
+    kad_candidates_again(&j->look.q, c);
     return true;
 }
 
-static void better(struct kad *k, struct kad_job *j, struct kad_cand *c, struct slice value)
+static void better(struct kad_request *j, struct kad_cand *c, struct slice value)
 {
-    if (!kad_get_value(k, j, value)) {
+    if (!kad_get_value(j, value)) {
         c->rec = KAD_REC_NONE;
         return;
     }
-    j->confirmed = 1;
-    for (size_t i = 0; i < j->q.n; i++) {
-        bool held = j->q.cand[i].rec == KAD_REC_BEST || j->q.cand[i].rec == KAD_REC_EQUAL;
-        if (&j->q.cand[i] != c && held) {
-            j->q.cand[i].rec = KAD_REC_OLDER;
+    j->value.confirmed = 1;
+    for (size_t i = 0; i < j->look.q.n; i++) {
+        bool held = j->look.q.cand[i].rec == KAD_REC_BEST || j->look.q.cand[i].rec == KAD_REC_EQUAL;
+        if (&j->look.q.cand[i] != c && held) {
+            j->look.q.cand[i].rec = KAD_REC_OLDER;
         }
     }
 }
 
-static void take_record(struct kad *k, struct kad_job *j, struct kad_cand *c,
-                        const struct kad_msg *m, tstamp now)
+static void take_record(struct kad_request *j, struct kad_cand *c, const struct kad_msg *m,
+                        tstamp now)
 {
-    struct slice key = {j->key, j->key_len};
+    struct kad *k = j->k;
+    struct slice key = {j->look.key, j->look.key_len};
     walltime expires;
     int cmp = 1;
 
-    if (!slice_eq(m->rec_key, key)) {
-        kad_refuse(k, KAD_REFUSED_OTHER_KEY);
-        kad_lied(k, c->peer, now);
+    if (!kad_slice_eq(m->rec_key, key)) {
+        kad_refuse(&k->env, KAD_REFUSED_OTHER_KEY);
+        kad_contacts_misbehaved(&k->routing, c->peer, now);
         return;
     }
-    qudag_err err = kad_judge(k, j->val, key, m->rec_value, now, &expires);
+    qudag_err err = kad_validate(j->val, key, m->rec_value, kad_env_wall(&k->env, now), &expires);
     if (err != QUDAG_OK) {
-        kad_refuse(k, kad_refusal_of(err));
+        kad_refuse(&k->env, kad_refusal_of(err));
         if (err == QUDAG_EAUTH || err == QUDAG_EMALFORMED) {
-            kad_lied(k, c->peer, now); /* too old may happen to anybody, a forgery does not */
+            kad_contacts_misbehaved(&k->routing, c->peer,
+                                    now); /* too old may happen to anybody, a forgery does not */
         }
         return;
     }
-    if (j->value != NULL) {
-        struct slice old = {j->value, j->value_len};
-        cmp = j->val->select == NULL ? 0 : j->val->select(j->val->ctx, key, m->rec_value, old);
+    if (j->value.bytes != NULL) {
+        struct slice old = {j->value.bytes, j->value.len};
+        cmp = kad_prefer(j->val, key, m->rec_value, old);
     }
-    bool same = j->value != NULL && slice_eq(m->rec_value, (struct slice){j->value, j->value_len});
+    bool same = j->value.bytes != NULL &&
+                kad_slice_eq(m->rec_value, (struct slice){j->value.bytes, j->value.len});
     c->rec = cmp < 0 ? KAD_REC_OLDER : cmp > 0 || same ? KAD_REC_BEST : KAD_REC_EQUAL;
-    j->confirmed += same ? 1 : 0;
+    j->value.confirmed += same ? 1 : 0;
     if (cmp > 0) {
-        better(k, j, c, m->rec_value);
+        better(j, c, m->rec_value);
     }
 }
 
-bool kad_get_take(struct kad *k, struct kad_job *j, struct kad_cand *c, const struct kad_rpc *r,
+void kad_get_take(struct kad_request *j, struct kad_cand *c, const struct kad_rpc *r,
                   const struct kad_msg *m, tstamp now, struct acts *out)
 {
     if (r->call.type != KAD_GET_VALUE) {
-        return true;
+        return;
     }
     if (m->has_record) {
-        take_record(k, j, c, m, now);
-        return true;
+        take_record(j, c, m, now);
+        return;
     }
-    if (!m->has_digest || r->call.full || j->value == NULL) {
-        return true;
+    if (!m->has_digest || r->call.full || j->value.bytes == NULL) {
+        return;
     }
-    if (memcmp(m->digest, j->digest, SHA256_LEN) == 0) {
+    if (memcmp(m->digest, j->value.digest, SHA256_LEN) == 0) {
         c->rec = KAD_REC_BEST;
-        j->confirmed++;
-        return true;
+        j->value.confirmed++;
+        return;
     }
-    if (fetch(k, j, c, now, out)) {
-        return false;
+    if (fetch(j, c, now, out)) {
+        return;
     }
     c->rec = KAD_REC_OLDER; /* most likely; it will not take back an older one */
-    return true;
 }
 
-bool kad_get_by_digest(const struct kad_job *j)
+bool kad_get_by_digest(const struct kad_request *j)
 {
-    return j->value != NULL && j->val->select != NULL && j->refetched < KAD_REFETCH_MAX / 2;
+    return j->value.bytes != NULL && j->val->select != NULL &&
+           j->value.refetched < KAD_REFETCH_MAX / 2;
 }
 
-bool kad_get_enough(const struct kad_job *j)
+bool kad_get_enough(const struct kad_request *j)
 {
-    if (j->value == NULL) {
+    if (j->value.bytes == NULL) {
         return false;
     }
     switch (j->read) {
@@ -134,64 +139,66 @@ bool kad_get_enough(const struct kad_job *j)
     case KAD_READ_FIRST:
         return true;
     case KAD_READ_CONFIRMED:
-        return j->confirmed >= KAD_CONFIRM;
+        return j->value.confirmed >= KAD_CONFIRM;
     case KAD_READ_QUORUM:
-        return kad_query_near(&j->q) >= KAD_READ_ANSWERS;
+        return kad_candidates_near(&j->look.q) >= KAD_READ_ANSWERS;
     case KAD_READ_PATHS:
         break;
     }
     return j->val->select == NULL; /* a value that cannot be outdated needs no second opinion */
 }
 
-void kad_get_holders(struct kad_job *j)
+void kad_get_holders(struct kad_request *j)
 {
-    for (size_t i = 0; i < j->q.n; i++) {
-        if (j->q.cand[i].rec == KAD_REC_BEST) {
-            kad_job_found(j, j->q.cand[i].peer);
+    for (size_t i = 0; i < j->look.q.n; i++) {
+        if (j->look.q.cand[i].rec == KAD_REC_BEST) {
+            kad_request_found(j, j->look.q.cand[i].peer);
         }
     }
 }
 
 /* Sends the best value where it is missing or older, nearer than the farthest that has it. */
-static void correct(struct kad *k, struct kad_job *j, tstamp now, struct acts *out)
+static void correct(struct kad_request *j, tstamp now, struct acts *out)
 {
     size_t last = 0;
 
-    for (size_t i = 0; i < j->q.n; i++) {
-        last = j->q.cand[i].rec == KAD_REC_BEST ? i : last;
+    for (size_t i = 0; i < j->look.q.n; i++) {
+        last = j->look.q.cand[i].rec == KAD_REC_BEST ? i : last;
     }
-    for (size_t i = 0; i < j->q.n && j->n_target < KAD_K; i++) {
-        const struct kad_cand *c = &j->q.cand[i];
+    for (size_t i = 0; i < j->look.q.n && j->store.n_target < KAD_K; i++) {
+        const struct kad_cand *c = &j->look.q.cand[i];
         bool lacks = c->rec == KAD_REC_OLDER || (c->rec == KAD_REC_NONE && i < last);
-        bool told = j->mask_bits == 0 || kad_cpl(j->hash, c->peer->hash) >= j->mask_bits;
-        if (c->state == KAD_CAND_ANSWERED && lacks && told &&
-            !kad_put_to(k, j, c->peer, now, out)) {
+        bool told =
+            j->look.mask_bits == 0 || kad_cpl(j->look.hash, c->peer->hash) >= j->look.mask_bits;
+        if (c->state == KAD_CAND_ANSWERED && lacks && told && !kad_put_to(j, c->peer, now, out)) {
             return;
         }
     }
 }
 
-void kad_get_end(struct kad *k, struct kad_job *j, tstamp now, struct acts *out)
+void kad_get_end(struct kad_request *j, tstamp now, struct acts *out)
 {
-    struct slice key = {j->key, j->key_len}, value = {j->value, j->value_len};
+    struct kad *k = j->k;
+    struct slice key = {j->look.key, j->look.key_len}, value = {j->value.bytes, j->value.len};
 
-    if (j->value == NULL) {
-        kad_job_end(k, j, kad_job_absent(j), now, out);
+    if (j->value.bytes == NULL) {
+        kad_request_end(j, kad_lookup_absent(&j->look), now, out);
         return;
     }
     kad_get_holders(j);
-    if (kad_store_get(&k->store, j->hash, kad_wall(k, now)) != NULL) {
-        qudag_err err = kad_keep_value(k, j->val, key, value, now);
+    if (kad_store_get(&k->storage.store, j->look.hash, kad_env_wall(&k->env, now)) != NULL) {
+        qudag_err err =
+            kad_store_accept(&k->storage.store, j->val, key, value, kad_env_wall(&k->env, now));
         if (err != QUDAG_OK) {
-            kad_refuse(k, kad_refusal_of(err));
+            kad_refuse(&k->env, kad_refusal_of(err));
         }
     }
-    kad_job_report(k, j, QUDAG_OK, now, out);
-    j->want = UINT32_MAX; /* nobody waits for these */
-    j->copies = 0;
-    correct(k, j, now, out);
-    if (j->n_target == 0) {
-        kad_job_end(k, j, QUDAG_OK, now, out);
+    kad_request_report(j, QUDAG_OK, now, out);
+    j->store.want = UINT32_MAX; /* nobody waits for these */
+    j->store.copies = 0;
+    correct(j, now, out);
+    if (j->store.n_target == 0) {
+        kad_request_end(j, QUDAG_OK, now, out);
         return;
     }
     j->phase = KAD_PHASE_STORE;

@@ -207,8 +207,8 @@ static void grown(struct host *h)
         peer_make(&p, (uint8_t)i);
         kad_preload(h->k, &p, 50 * NS_PER_MS, h->now);
     }
-    h->k->space = UINT64_MAX / 200;
-    h->k->spaces = 4;
+    h->k->routing.size.space = UINT64_MAX / 200;
+    h->k->routing.size.n = 4;
 }
 
 static void play(struct host *h, struct rd *r)

@@ -198,10 +198,10 @@ static void who_owes_nothing_is_forgotten(void **state)
     }
     assert_true(b->mem.used > before);
     b->now += 3 * NS_PER_S;
-    kad_clients_expire(b->k, b->now);
-    kad_clients_expire(b->k, b->now);
-    assert_int_equal(b->k->clients.n, 0);
-    assert_int_equal(b->k->nets.n, 0);
+    kad_clients_expire(&b->k->server.limits, b->now);
+    kad_clients_expire(&b->k->server.limits, b->now);
+    assert_int_equal(b->k->server.limits.clients.n, 0);
+    assert_int_equal(b->k->server.limits.nets.n, 0);
     bed_free(b);
 }
 
@@ -213,9 +213,10 @@ static void a_new_client_is_served_when_the_table_is_full_of_idle_ones(void **st
 
     for (unsigned who = 1; who <= 3 * KAD_CLIENTS_MAX; who++) {
         assert_int_equal(flood(b, who, 1000 + who, 1), 1);
-        assert_true(b->k->clients.n <= KAD_CLIENTS_MAX && b->k->nets.n <= KAD_NETS_MAX);
+        assert_true(b->k->server.limits.clients.n <= KAD_CLIENTS_MAX &&
+                    b->k->server.limits.nets.n <= KAD_NETS_MAX);
     }
-    assert_int_equal(b->k->clients.n, KAD_CLIENTS_MAX);
+    assert_int_equal(b->k->server.limits.clients.n, KAD_CLIENTS_MAX);
     bed_free(b);
 }
 

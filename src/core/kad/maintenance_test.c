@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core/kad/republish.h"
+#include "core/kad/kad_int.h"
 #include "core/kad/serve_bed.h"
 
 #define PEERS 60
@@ -26,18 +26,18 @@ static void buckets_are_filled_though_a_lookup_ended_before_it_began(void **stat
     (void)state;
     struct bed *b = bed_with_peers();
 
-    assert_true(kad_table_nearest(&b->k->table) > 0);
+    assert_true(kad_table_nearest(&b->k->routing.table) > 0);
     for (unsigned i = 0; i < PEERS; i++) { /* nobody is left to ask */
         uint8_t hash[SHA256_LEN];
         struct kad_peer_info p = peer(i);
         sha256(hash, peer_id_slice(&p.id));
-        (void)kad_table_failed(&b->k->table, hash, false);
+        (void)kad_table_failed(&b->k->routing.table, hash, false);
     }
-    b->k->fill = 0;
+    b->k->care.fill = 0;
     kad_ops.tick(b->k, b->now, fresh(b));
-    assert_int_equal(b->k->n_internal, 0);
-    assert_false(b->k->filling);
-    assert_int_equal(b->k->fill, KAD_FILLED);
+    assert_int_equal(b->k->requests.n_internal, 0);
+    assert_false(b->k->care.filling);
+    assert_int_equal(b->k->care.fill, KAD_FILLED);
     bed_free(b);
 }
 
@@ -46,14 +46,14 @@ static void buckets_are_filled_later_when_there_is_too_much_to_do(void **state)
     (void)state;
     struct bed *b = bed_with_peers();
 
-    b->k->fill = 0;
-    b->k->n_internal = KAD_JOBS_INTERNAL;
+    b->k->care.fill = 0;
+    b->k->requests.n_internal = KAD_REQUESTS_INTERNAL;
     kad_ops.tick(b->k, b->now, fresh(b));
-    assert_false(b->k->filling);
-    assert_int_not_equal(b->k->fill, KAD_FILLED);
-    b->k->n_internal = 0;
+    assert_false(b->k->care.filling);
+    assert_int_not_equal(b->k->care.fill, KAD_FILLED);
+    b->k->requests.n_internal = 0;
     kad_ops.tick(b->k, b->now, fresh(b));
-    assert_true(b->k->filling);
+    assert_true(b->k->care.filling);
     bed_free(b);
 }
 
@@ -61,16 +61,17 @@ static void what_we_publish_outlives_a_time_when_it_cannot_be_judged(void **stat
 {
     (void)state;
     struct bed *b = bed_with_peers();
-    struct kad_keep *e;
+    struct kad_publication *e;
 
     for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(kad_keep_add(b->k, S("/v/a"), S("v1"), false, b->now), QUDAG_OK);
-        e = LIST_ENTRY(b->k->keeps.next, struct kad_keep, node);
+        assert_int_equal(
+            kad_publication_add(&b->k->storage.pubs, S("/v/a"), S("v1"), false, b->now), QUDAG_OK);
+        e = LIST_ENTRY(b->k->storage.pubs.list.next, struct kad_publication, node);
         e->value[0] =
             i == 0 ? 'c' : 'E'; /* for the validator: our clock is behind, it has expired */
         b->now = e->timer.node.at;
         kad_ops.tick(b->k, b->now, fresh(b));
-        assert_int_equal(b->k->n_keeps, i == 0 ? 1 : 0);
+        assert_int_equal(b->k->storage.pubs.n, i == 0 ? 1 : 0);
     }
     bed_free(b);
 }
@@ -83,18 +84,19 @@ static void a_masked_read_is_masked_in_the_largest_network(void **state)
     for (unsigned bits = 8; bits <= 40; bits++) {
         struct bed *b = bed_with_peers();
         struct kad_options opt = {.masked = true};
-        b->k->space = UINT64_C(1) << (64 - bits);
-        b->k->spaces = 1;
+        b->k->routing.size.space = UINT64_C(1) << (64 - bits);
+        b->k->routing.size.n = 1;
         assert_int_equal(kad_get(b->k, 1, S("/v/secret"), &opt, b->now, fresh(b)), QUDAG_OK);
-        const struct kad_job *j = LIST_ENTRY(b->k->jobs.next, struct kad_job, node);
-        assert_false(list_empty(&j->rpcs_list));
-        LIST_EACH(it, &j->rpcs_list)
+        const struct kad_request *j =
+            LIST_ENTRY(b->k->requests.running.next, struct kad_request, node);
+        assert_false(list_empty(&j->look.owner.rpcs));
+        LIST_EACH(it, &j->look.owner.rpcs)
         {
             const struct kad_rpc *r = LIST_ENTRY(it, struct kad_rpc, node);
-            bool near = kad_cpl(j->hash, r->peer->hash) >= j->mask_bits;
+            bool near = kad_cpl(j->look.hash, r->peer->hash) >= j->look.mask_bits;
             assert_int_equal(r->call.alt, near ? KAD_ALT_NONE : KAD_ALT_MASK);
         }
-        assert_in_range(j->mask_bits, 1, KAD_PLACE_BITS);
+        assert_in_range(j->look.mask_bits, 1, KAD_PREFIX_BITS);
         bed_free(b);
     }
 }

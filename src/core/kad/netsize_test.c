@@ -46,15 +46,24 @@ static void end(void)
 
 static uint64_t anywhere(void)
 {
-    return (uint64_t)rng_u32(&k->cfg.rng) << 32 | rng_u32(&k->cfg.rng);
+    return (uint64_t)rng_u32(&k->env.rng) << 32 | rng_u32(&k->env.rng);
+}
+
+/* Servers in the network, as far as can be told. */
+static uint64_t nodes(void)
+{
+    uint64_t space = k->routing.size.space;
+
+    return space == 0 ? k->routing.table.n + 1 : UINT64_MAX / space;
 }
 
 /* A lookup of a random key in a network of |n|, |crowd| of which were made to lie within 2^-30 of it. */
 static void looked_up(unsigned n, unsigned crowd)
 {
-    struct kad_query *q = calloc(1, sizeof(*q));
+    struct kad_lookup *l = calloc(1, sizeof(*l));
 
-    assert_non_null(q);
+    assert_non_null(l);
+    struct kad_candidates *q = &l->q;
     for (unsigned i = 0; i < n + crowd; i++) {
         uint64_t d = i < n ? anywhere() : anywhere() >> 30;
         size_t at = q->n;
@@ -71,8 +80,8 @@ static void looked_up(unsigned n, unsigned crowd)
         }
         q->cand[at] = (struct kad_cand){.dist = d, .state = KAD_CAND_ANSWERED};
     }
-    kad_size_note(k, q, NS_PER_S);
-    free(q);
+    kad_lookup_measure(&k->rpcs, l, NS_PER_S);
+    free(l);
 }
 
 static void the_size_follows_from_lookups_within_a_quarter(void **state)
@@ -82,21 +91,25 @@ static void the_size_follows_from_lookups_within_a_quarter(void **state)
 
     for (size_t s = 0; s < ARRAY_LEN(sizes); s++) {
         begin();
-        assert_int_equal(kad_size(k), 1); /* nothing is known */
-        assert_int_equal(kad_radius(k, 1), 0);
-        assert_int_equal(kad_near_bits(k), 0);
-        assert_int_equal(kad_size_bits(k), 0);
-        for (unsigned i = 0; i < KAD_SPACES; i++) {
+        assert_int_equal(nodes(), 1); /* nothing is known */
+        assert_int_equal(kad_netsize_radius(&k->routing.size, 1), 0);
+        assert_int_equal(kad_netsize_near_bits(&k->routing.size), 0);
+        assert_int_equal(kad_netsize_bits(&k->routing.size), 0);
+        for (unsigned i = 0; i < KAD_NETSIZE_SAMPLES; i++) {
             looked_up(sizes[s], 0);
         }
-        print_message("%u: %u\n", sizes[s], (unsigned)kad_size(k));
-        assert_in_range(kad_size(k), sizes[s] * 3 / 4, sizes[s] * 5 / 4);
+        print_message("%u: %u\n", sizes[s], (unsigned)nodes());
+        assert_in_range(nodes(), sizes[s] * 3 / 4, sizes[s] * 5 / 4);
         if (sizes[s] >= 100) {
             uint64_t expected = UINT64_MAX / sizes[s] * KAD_K;
-            assert_in_range(kad_radius(k, KAD_K), expected / 4 * 3, expected / 3 * 4);
-            assert_true(kad_radius(k, KAD_K) >> (63 - kad_near_bits(k)) == 1);
+            assert_in_range(kad_netsize_radius(&k->routing.size, KAD_K), expected / 4 * 3,
+                            expected / 3 * 4);
+            assert_true(kad_netsize_radius(&k->routing.size, KAD_K) >>
+                            (63 - kad_netsize_near_bits(&k->routing.size)) ==
+                        1);
         } else {
-            assert_int_equal(kad_radius(k, KAD_K), 0); /* more than half the network */
+            assert_int_equal(kad_netsize_radius(&k->routing.size, KAD_K),
+                             0); /* more than half the network */
         }
         end();
     }
@@ -106,11 +119,11 @@ static void a_minority_of_crowded_keys_does_not_move_the_size(void **state)
 {
     (void)state;
     begin();
-    for (unsigned i = 0; i < KAD_SPACES; i++) {
+    for (unsigned i = 0; i < KAD_NETSIZE_SAMPLES; i++) {
         looked_up(1000, i % 3 == 0 ? KAD_K : 0);
     }
-    print_message("%u\n", (unsigned)kad_size(k));
-    assert_in_range(kad_size(k), 700, 1500);
+    print_message("%u\n", (unsigned)nodes());
+    assert_in_range(nodes(), 700, 1500);
     end();
 }
 
@@ -118,13 +131,13 @@ static void a_network_that_grew_is_known_to_have_grown(void **state)
 {
     (void)state;
     begin();
-    for (unsigned i = 0; i < KAD_SPACES; i++) {
+    for (unsigned i = 0; i < KAD_NETSIZE_SAMPLES; i++) {
         looked_up(100, 0);
     }
-    for (unsigned i = 0; i < KAD_SPACES; i++) {
+    for (unsigned i = 0; i < KAD_NETSIZE_SAMPLES; i++) {
         looked_up(3000, 0);
     }
-    assert_in_range(kad_size(k), 2250, 3750);
+    assert_in_range(nodes(), 2250, 3750);
     end();
 }
 
@@ -133,64 +146,65 @@ static void a_lookup_with_fewer_than_k_answers_says_nothing(void **state)
     (void)state;
     begin();
     looked_up(KAD_K - 1, 0);
-    assert_int_equal(k->spaces, 0);
+    assert_int_equal(k->routing.size.n, 0);
     looked_up(KAD_K, 0);
-    assert_int_equal(k->spaces, 1);
+    assert_int_equal(k->routing.size.n, 1);
     end();
 }
 
 static void ids_all_at_one_place_do_no_harm(void **state)
 {
     (void)state;
-    struct kad_query *q = calloc(1, sizeof(*q));
+    struct kad_lookup *l = calloc(1, sizeof(*l));
 
-    assert_non_null(q);
+    assert_non_null(l);
+    struct kad_candidates *q = &l->q;
     begin();
     for (q->n = 0; q->n < KAD_K; q->n++) {
         q->cand[q->n].state = KAD_CAND_ANSWERED;
     }
-    kad_size_note(k, q, NS_PER_S);
-    assert_int_equal(kad_size(k), UINT64_MAX);
-    assert_int_equal(kad_size_bits(k), 63);
-    assert_int_equal(kad_radius(k, KAD_K), KAD_K);
+    kad_lookup_measure(&k->rpcs, l, NS_PER_S);
+    assert_int_equal(nodes(), UINT64_MAX);
+    assert_int_equal(kad_netsize_bits(&k->routing.size), 63);
+    assert_int_equal(kad_netsize_radius(&k->routing.size, KAD_K), KAD_K);
     for (size_t i = 0; i < KAD_K; i++) {
         q->cand[i].dist = UINT64_MAX;
     }
-    kad_size_note(k, q, NS_PER_S);
-    kad_size_note(k, q, NS_PER_S);
-    assert_in_range(kad_size(k), 1, 20);
+    kad_lookup_measure(&k->rpcs, l, NS_PER_S);
+    kad_lookup_measure(&k->rpcs, l, NS_PER_S);
+    assert_in_range(nodes(), 1, 20);
     end();
-    free(q);
+    free(l);
 }
 
 /* ---- keys ---- */
 
-static uint32_t place_of(const uint8_t key[KAD_PLACE_KEY])
+static uint32_t place_of(const uint8_t key[KAD_PREFIX_KEY])
 {
     uint8_t hash[SHA256_LEN];
 
-    sha256(hash, (struct slice){key, KAD_PLACE_KEY});
+    sha256(hash, (struct slice){key, KAD_PREFIX_KEY});
     return (uint32_t)hash[0] << 8 | hash[1];
 }
 
 static void a_key_is_found_for_every_place_and_begins_with_its_bits(void **state)
 {
     (void)state;
-    uint8_t key[KAD_PLACE_KEY];
+    uint8_t key[KAD_PREFIX_KEY];
 
     begin();
-    for (unsigned bits = 0; bits <= KAD_PLACE_BITS; bits++) {
+    for (unsigned bits = 0; bits <= KAD_PREFIX_BITS; bits++) {
         for (unsigned i = 0; i < 200; i++) {
-            uint32_t place = rng_below(&k->cfg.rng, UINT32_C(1) << KAD_PLACE_BITS);
-            assert_true(kad_place_key(k, place, bits, key));
-            assert_int_equal(place_of(key) >> (KAD_PLACE_BITS - bits),
-                             place >> (KAD_PLACE_BITS - bits));
+            uint32_t place = rng_below(&k->env.rng, UINT32_C(1) << KAD_PREFIX_BITS);
+            assert_true(kad_contacts_prefix_key(&k->routing, place, bits, key));
+            assert_int_equal(place_of(key) >> (KAD_PREFIX_BITS - bits),
+                             place >> (KAD_PREFIX_BITS - bits));
             assert_true(key[0] == 0x12 && key[1] == 0x20); /* a multihash */
         }
     }
-    assert_false(kad_place_key(k, 0, KAD_PLACE_BITS + 1, key));
-    for (uint32_t place = 0; place < UINT32_C(1) << KAD_PLACE_BITS; place += 97) {
-        assert_true(kad_place_key(k, place, KAD_PLACE_BITS, key));
+    assert_false(kad_contacts_prefix_key(&k->routing, 0, KAD_PREFIX_BITS + 1, key));
+    for (uint32_t place = 0; place < UINT32_C(1) << KAD_PREFIX_BITS; place += 97) {
+        assert_true(kad_contacts_prefix_key(&k->routing, place, KAD_PREFIX_BITS, key));
         assert_int_equal(place_of(key), place);
     }
     end();
@@ -199,13 +213,13 @@ static void a_key_is_found_for_every_place_and_begins_with_its_bits(void **state
 static void asked_again_for_few_bits_it_gives_other_keys(void **state)
 {
     (void)state;
-    static bool seen[1u << KAD_PLACE_BITS];
-    uint8_t key[KAD_PLACE_KEY];
+    static bool seen[1u << KAD_PREFIX_BITS];
+    uint8_t key[KAD_PREFIX_KEY];
     unsigned different = 0;
 
     begin();
     for (unsigned i = 0; i < 64; i++) {
-        assert_true(kad_place_key(k, 0x5000, 4, key));
+        assert_true(kad_contacts_prefix_key(&k->routing, 0x5000, 4, key));
         uint32_t place = place_of(key);
         assert_int_equal(place >> 12, 5);
         different += seen[place] ? 0 : 1;
@@ -219,14 +233,14 @@ static void asked_again_for_few_bits_it_gives_other_keys(void **state)
 static void parts_of_our_buckets_have_keys_that_lead_there(void **state)
 {
     (void)state;
-    uint8_t key[KAD_PLACE_KEY], hash[SHA256_LEN];
+    uint8_t key[KAD_PREFIX_KEY], hash[SHA256_LEN];
 
     begin();
     for (unsigned cpl = 0; cpl <= KAD_REFRESH_BITS; cpl++) {
         for (unsigned part = 0; part < KAD_PARTS; part++) {
-            assert_true(kad_part_key(k, cpl, part, key));
+            assert_true(kad_contacts_part_key(&k->routing, cpl, part, key));
             sha256(hash, (struct slice){key, sizeof(key)});
-            assert_int_equal(kad_cpl(k->hash, hash), cpl);
+            assert_int_equal(kad_cpl(k->env.hash, hash), cpl);
             uint64_t rest = kad_hash_prefix(hash) << (cpl + 1);
             assert_int_equal(rest >> (64 - KAD_PART_BITS), part);
         }
@@ -237,13 +251,13 @@ static void parts_of_our_buckets_have_keys_that_lead_there(void **state)
 static void without_memory_no_key_is_found_and_later_one_is(void **state)
 {
     (void)state;
-    uint8_t key[KAD_PLACE_KEY];
+    uint8_t key[KAD_PREFIX_KEY];
 
     begin();
     mem.fail_at = 1;
-    assert_false(kad_place_key(k, 7, KAD_PLACE_BITS, key));
+    assert_false(kad_contacts_prefix_key(&k->routing, 7, KAD_PREFIX_BITS, key));
     mem.fail_at = 0;
-    assert_true(kad_place_key(k, 7, KAD_PLACE_BITS, key));
+    assert_true(kad_contacts_prefix_key(&k->routing, 7, KAD_PREFIX_BITS, key));
     end();
 }
 

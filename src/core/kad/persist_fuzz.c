@@ -1,5 +1,5 @@
 /* persist_fuzz.c - whatever lay on disk: taken or refused, and never handed out beyond its life. */
-#include "core/kad/republish.h"
+#include "core/kad/kad_int.h"
 
 #include <stdlib.h>
 

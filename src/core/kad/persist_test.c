@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "core/kad/republish.h"
+#include "core/kad/kad_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,7 +134,8 @@ static qudag_err put(struct kad *k, unsigned i, size_t len, tstamp now)
     memset(value, 'a' + (int)(i % 26), len);
     int n = snprintf(key, sizeof(key), "/v/%u", i);
     struct slice k_ = {(const uint8_t *)key, (size_t)n};
-    return kad_keep_value(k, kad_validator_find(k, k_), k_, (struct slice){value, len}, now);
+    return kad_store_accept(&k->storage.store, kad_rules_find(&k->rules, k_), k_,
+                            (struct slice){value, len}, kad_env_wall(&k->env, now));
 }
 
 static void provide(struct kad *k, uint8_t hash_of, uint8_t who, walltime expires)
@@ -145,11 +146,11 @@ static void provide(struct kad *k, uint8_t hash_of, uint8_t who, walltime expire
 
     peer_id_from_ed25519(&info.id, (const uint8_t[32]){who});
     multiaddr_quic(&info.addr[0], &a, NULL);
-    kad_id_hash(k, id_hash, peer_id_slice(&info.id));
-    struct kad_peer *p = kad_peer_new(&mem, &info, id_hash, true);
+    kad_contacts_hash(&k->routing, id_hash, peer_id_slice(&info.id));
+    struct kad_contact *p = kad_contact_new(&mem, &info, id_hash, true);
     assert_non_null(p);
-    assert_int_equal(kad_store_provide(&k->store, hash, p, BEGIN + 100, expires), QUDAG_OK);
-    kad_peer_unref(p);
+    assert_int_equal(kad_store_provide(&k->storage.store, hash, p, BEGIN + 100, expires), QUDAG_OK);
+    kad_contact_unref(p);
 }
 
 static void what_changed_often_is_handed_out_once_and_what_ended_unseen_not_at_all(void **state)
@@ -166,7 +167,8 @@ static void what_changed_often_is_handed_out_once_and_what_ended_unseen_not_at_a
     save(k, NOW);
     assert_int_equal(disk.handed, 2);
     assert_int_equal(put(k, 3, 10, NOW), QUDAG_OK);
-    kad_store_sweep(&k->store, BEGIN + 200 + KAD_RECORD_LIFE); /* all run out; 3 was never seen */
+    kad_store_expire(&k->storage.store,
+                     BEGIN + 200 + KAD_RECORD_LIFE); /* all run out; 3 was never seen */
     save(k, NOW);
     assert_int_equal(disk.handed, 4);
     assert_int_equal(disk.n, 0);
@@ -176,7 +178,7 @@ static void what_changed_often_is_handed_out_once_and_what_ended_unseen_not_at_a
 static void everything_is_there_after_a_restart(void **state)
 {
     struct kad *k = core(0, 0, BEGIN), *again = core(0, 0, BEGIN);
-    struct kad_peer *p[KAD_KEY_PROVIDERS];
+    struct kad_contact *p[KAD_KEY_PROVIDERS];
     struct slice key, value;
     (void)state;
 
@@ -186,11 +188,13 @@ static void everything_is_there_after_a_restart(void **state)
     provide(k, 5, 1, BEGIN + 500);
     provide(k, 5, 2, BEGIN + 5000);
     provide(k, 6, 3, BEGIN + 5000);
-    assert_int_equal(kad_keep_add(k, (struct slice){(const uint8_t *)"/v/own", 6},
-                                  (struct slice){(const uint8_t *)"mine", 4}, false, NOW),
+    assert_int_equal(kad_publication_add(&k->storage.pubs,
+                                         (struct slice){(const uint8_t *)"/v/own", 6},
+                                         (struct slice){(const uint8_t *)"mine", 4}, false, NOW),
                      QUDAG_OK);
-    assert_int_equal(kad_keep_add(k, (struct slice){(const uint8_t *)"content", 7},
-                                  (struct slice){NULL, 0}, true, NOW),
+    assert_int_equal(kad_publication_add(&k->storage.pubs,
+                                         (struct slice){(const uint8_t *)"content", 7},
+                                         (struct slice){NULL, 0}, true, NOW),
                      QUDAG_OK);
     save(k, NOW);
     assert_int_equal(disk.n, 104);
@@ -198,16 +202,18 @@ static void everything_is_there_after_a_restart(void **state)
     for (size_t i = 0; i < disk.n; i++) {
         assert_int_equal(give(again, &disk.v[i], later), QUDAG_OK);
     }
-    assert_int_equal(again->store.n_records, 100);
+    assert_int_equal(again->storage.store.n_records, 100);
     for (size_t it = 0, n = 0; kad_record_next(k, &it, &key, &value, &(walltime){0}); n++) {
         struct slice got;
         assert_true(kad_record_local(again, key, later, &got));
-        assert_true(slice_eq(got, value));
+        assert_true(kad_slice_eq(got, value));
     }
-    assert_int_equal(
-        kad_store_providers(&again->store, (const uint8_t[SHA256_LEN]){5}, BEGIN + 700, 20, p), 1);
-    assert_int_equal(
-        kad_store_providers(&again->store, (const uint8_t[SHA256_LEN]){6}, BEGIN + 700, 20, p), 1);
+    assert_int_equal(kad_store_providers(&again->storage.store, (const uint8_t[SHA256_LEN]){5},
+                                         BEGIN + 700, 20, p),
+                     1);
+    assert_int_equal(kad_store_providers(&again->storage.store, (const uint8_t[SHA256_LEN]){6},
+                                         BEGIN + 700, 20, p),
+                     1);
     bool provides;
     walltime due, due_again;
     for (size_t it = 0, o = 0; kad_published_next(k, &it, NOW, &key, &provides, &due);) {
@@ -275,7 +281,7 @@ static void a_smaller_quota_keeps_the_nearest_and_tells_what_went(void **state)
         assert_true(err == QUDAG_OK || err == QUDAG_ELIMIT);
         refused += err != QUDAG_OK;
     }
-    assert_int_equal(again->store.n_records, 10);
+    assert_int_equal(again->storage.store.n_records, 10);
     disk.handed = 0;
     save(again, NOW);
     gone = disk.handed;
@@ -287,9 +293,9 @@ static void a_smaller_quota_keeps_the_nearest_and_tells_what_went(void **state)
             char key[32];
             int n = snprintf(key, sizeof(key), "/v/%u", o);
             sha256(h, (struct slice){(const uint8_t *)key, (size_t)n});
-            nearer += kad_dist_cmp(k->hash, h, disk.v[i].hash) < 0;
+            nearer += kad_dist_cmp(k->env.hash, h, disk.v[i].hash) < 0;
         }
-        assert_int_equal(kad_store_get(&again->store, disk.v[i].hash, BEGIN + 100) != NULL,
+        assert_int_equal(kad_store_get(&again->storage.store, disk.v[i].hash, BEGIN + 100) != NULL,
                          nearer < 10);
     }
     kad_free(k);
@@ -307,30 +313,31 @@ static void bytes_are_a_quota_too(void **state)
         qudag_err err = put(k, i, 1 + i * 37 % 8000, NOW);
         taken += err == QUDAG_OK;
         assert_true(err == QUDAG_OK || err == QUDAG_ELIMIT);
-        assert_true(k->store.bytes <= most);
+        assert_true(k->storage.store.bytes <= most);
         uint64_t sum = 0;
-        LIST_EACH(it, &k->store.record_list)
+        LIST_EACH(it, &k->storage.store.record_list)
         {
             const struct kad_record *r = LIST_ENTRY(it, struct kad_record, node);
             sum += (uint64_t)r->key_len + r->value_len + KAD_RECORD_COST;
         }
-        assert_int_equal(sum, k->store.bytes);
+        assert_int_equal(sum, k->storage.store.bytes);
     }
-    assert_true(taken > k->store.n_records); /* some have made room */
+    assert_true(taken > k->storage.store.n_records); /* some have made room */
     struct kad_stats st;
     kad_stats_get(k, &st);
     assert_true(st.evicted > 0);
     /* what is held may grow as far as the quota goes, at the cost of others and not of itself */
-    const struct kad_record *r = LIST_ENTRY(k->store.record_list.next, struct kad_record, node);
+    const struct kad_record *r =
+        LIST_ENTRY(k->storage.store.record_list.next, struct kad_record, node);
     struct slice key = {r->key, r->key_len};
     uint8_t hash[SHA256_LEN], big[KAD_VALUE_MAX];
     memset(big, 'x', sizeof(big));
     sha256(hash, key);
-    qudag_err err =
-        kad_keep_value(k, kad_validator_find(k, key), key, (struct slice){big, sizeof(big)}, NOW);
+    qudag_err err = kad_store_accept(&k->storage.store, kad_rules_find(&k->rules, key), key,
+                                     (struct slice){big, sizeof(big)}, kad_env_wall(&k->env, NOW));
     assert_true(err == QUDAG_OK || err == QUDAG_ELIMIT);
-    assert_non_null(kad_store_get(&k->store, hash, BEGIN + 100));
-    assert_true(k->store.bytes <= most);
+    assert_non_null(kad_store_get(&k->storage.store, hash, BEGIN + 100));
+    assert_true(k->storage.store.bytes <= most);
     kad_free(k);
 }
 
@@ -381,8 +388,9 @@ static void a_thousand_publications_are_spread_over_time_also_after_a_restart(vo
     for (unsigned i = 0; i < 1000; i++) {
         char key[32];
         int n = snprintf(key, sizeof(key), "/v/%u", i);
-        assert_int_equal(kad_keep_add(k, (struct slice){(const uint8_t *)key, (size_t)n},
-                                      (struct slice){(const uint8_t *)"v", 1}, false, NOW),
+        assert_int_equal(kad_publication_add(&k->storage.pubs,
+                                             (struct slice){(const uint8_t *)key, (size_t)n},
+                                             (struct slice){(const uint8_t *)"v", 1}, false, NOW),
                          QUDAG_OK);
     }
     /* 12 h, give or take a tenth: put at one moment, they are not published again at one moment */
@@ -410,7 +418,7 @@ static void peers_to_begin_with_are_read_back_and_nonsense_ends_the_list(void **
     struct kad *k = core(0, 0, BEGIN);
     static uint8_t buf[KAD_ANCHORS_BYTES];
     struct kad_peer_info got;
-    struct kad_peer *oldest;
+    struct kad_contact *oldest;
     unsigned n = 0;
     (void)state;
 
@@ -420,10 +428,10 @@ static void peers_to_begin_with_are_read_back_and_nonsense_ends_the_list(void **
         uint8_t hash[SHA256_LEN];
         peer_id_from_ed25519(&info.id, (const uint8_t[32]){i});
         multiaddr_quic(&info.addr[0], &a, NULL);
-        kad_id_hash(k, hash, peer_id_slice(&info.id));
-        struct kad_peer *p = kad_peer_new(&mem, &info, hash, true);
-        (void)kad_table_seen(&k->table, p, NOW, &oldest);
-        kad_peer_unref(p);
+        kad_contacts_hash(&k->routing, hash, peer_id_slice(&info.id));
+        struct kad_contact *p = kad_contact_new(&mem, &info, hash, true);
+        (void)kad_table_answered(&k->routing.table, p, NOW, &oldest);
+        kad_contact_unref(p);
     }
     size_t len = kad_anchors(k, buf, sizeof(buf));
     for (size_t at = 0; kad_anchor_next((struct slice){buf, len}, &at, &got); n++) {

@@ -2,6 +2,7 @@
 #ifndef QUDAG_SRC_CORE_KAD_SERVE_BED_H
 #define QUDAG_SRC_CORE_KAD_SERVE_BED_H
 
+#include "core/kad/common/frame.h"
 #include "core/kad/kad_int.h"
 
 #include <stdlib.h>

@@ -72,7 +72,7 @@ static void each_refusal_has_a_name_a_text_and_a_total(void **state)
     for (unsigned r = 0; r < KAD_REFUSALS; r++) {
         struct kad_stats s;
         uint64_t sum = 0;
-        kad_refuse(b->k, (enum kad_refusal)r);
+        kad_refuse(&b->k->env, (enum kad_refusal)r);
         assert_int_equal(b->logged, r + 1);
         assert_string_equal(b->reason, kad_refusal_name((enum kad_refusal)r));
         assert_true(strlen(kad_refusal_text((enum kad_refusal)r)) > 10);
@@ -292,7 +292,7 @@ static void halves_of_requests_are_kept_in_bounded_memory(void **state)
     for (uint32_t slot = 0; slot < 1000; slot++) {
         go(b, slot);
     }
-    assert_int_equal(b->k->kept, 0);
+    assert_int_equal(b->k->server.buffered, 0);
     bed_free(b);
 }
 

@@ -1,0 +1,80 @@
+/* How long a node may take. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/kad/lookup/rtt.h"
+
+static struct mem mem;
+
+static struct kad_contact *peer(unsigned n, unsigned net24)
+{
+    struct kad_peer_info info = {.n_addrs = 1};
+    uint8_t pk[32] = {(uint8_t)n, (uint8_t)(n >> 8), 7};
+    struct netaddr a = {.family = 4, .port = 4001};
+
+    peer_id_from_ed25519(&info.id, pk);
+    a.ip[0] = 30;
+    a.ip[1] = (uint8_t)(net24 >> 8);
+    a.ip[2] = (uint8_t)net24;
+    a.ip[3] = (uint8_t)n;
+    multiaddr_quic(&info.addr[0], &a, NULL);
+    uint8_t hash[SHA256_LEN];
+    sha256(hash, peer_id_slice(&info.id));
+    struct kad_contact *p = kad_contact_new(&mem, &info, hash, false);
+    assert_non_null(p);
+    return p;
+}
+
+static void round_trips_set_how_long_is_waited(void **state)
+{
+    (void)state;
+    mem_init(&mem, NULL, 0);
+    struct kad_rtt t, *k = &t;
+    struct kad_contact *p = peer(1, 1);
+
+    kad_rtt_init(&t);
+    k->failing = KAD_FAILING_MANY;
+    struct kad_timeouts w = kad_timeouts_answer(k, p);
+    assert_true(w.soft < w.late && w.late == 900 * NS_PER_MS && w.late < w.hard);
+    for (int i = 0; i < 50; i++) {
+        kad_rtt_add(&k->answers, 80 * NS_PER_MS);
+        kad_rtt_add(&k->dials, 160 * NS_PER_MS);
+    }
+    w = kad_timeouts_answer(k, p); /* a stranger: as the others */
+    assert_in_range(w.soft / NS_PER_MS, 155, 165);
+    assert_in_range(w.late / NS_PER_MS, 245, 255); /* one packet may be lost */
+    assert_in_range(kad_timeouts_dial(k).late / NS_PER_MS, 440, 460);
+    for (int i = 0; i < 500; i++) {
+        kad_failing_add(k, false);
+    }
+    w = kad_timeouts_answer(k, p); /* hardly anybody fails: three times as long */
+    assert_in_range(w.late / NS_PER_MS, 730, 760);
+    kad_failing_add(k, true);
+    assert_in_range(kad_timeouts_answer(k, p).late / NS_PER_MS, 245, 255);
+    kad_contact_rtt(p, 0);
+    w = kad_timeouts_answer(k, p);
+    assert_int_equal(w.soft, 20 * NS_PER_MS);
+    assert_int_equal(w.late, 100 * NS_PER_MS);
+    for (int i = 0; i < 50; i++) {
+        kad_contact_rtt(p, 300 * NS_PER_MS);
+    }
+    w = kad_timeouts_answer(k, p);
+    assert_in_range(w.soft / NS_PER_MS, 590, 610);
+    assert_in_range(w.late / NS_PER_MS, 790, 810);
+    kad_contact_rtt(p, TSTAMP_NEVER - 1);
+    w = kad_timeouts_answer(k, p);
+    assert_true(w.late <= 2 * NS_PER_S && w.late < w.hard);
+    kad_contact_unref(p);
+    assert_int_equal(mem.used, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(round_trips_set_how_long_is_waited),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
