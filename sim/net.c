@@ -21,12 +21,14 @@
 void net_init(struct net *net)
 {
     *net = (struct net){.free_head = SIM_NONE};
+    mem_init(&net->mem, NULL, 0);
+    map_init_u64(&net->links, &net->mem, NULL, sizeof(struct sim_link), SIZE_MAX);
 }
 
 void net_fini(struct net *net)
 {
     free(net->stream);
-    free(net->link);
+    map_fini(&net->links);
 }
 
 bool net_reaches(const struct sim *s, uint32_t a, uint32_t b)
@@ -36,64 +38,60 @@ bool net_reaches(const struct sim *s, uint32_t a, uint32_t b)
 
 /* ---- links ---- */
 
-static size_t link_home(const struct net *net, uint32_t a, uint32_t b)
+static uint64_t pair_of(uint32_t a, uint32_t b)
 {
-    uint64_t z = ((uint64_t)a << 32 | b) * UINT64_C(0x9e3779b97f4a7c15);
-
-    return (size_t)(z >> 20) & (net->links_cap - 1);
+    return a < b ? (uint64_t)a << 32 | b : (uint64_t)b << 32 | a;
 }
 
-static struct sim_link *link_slot(const struct net *net, uint32_t a, uint32_t b)
+/* Both ends still live the lives in which they made it. */
+static bool link_same_lives(const struct sim *s, uint64_t pair, const struct sim_link *l)
 {
-    size_t i = link_home(net, a, b);
-
-    while (net->link[i].until != 0 && (net->link[i].a != a || net->link[i].b != b)) {
-        i = (i + 1) & (net->links_cap - 1);
-    }
-    return &net->link[i];
+    return l->epoch_a == s->node[pair >> 32].epoch && l->epoch_b == s->node[(uint32_t)pair].epoch;
 }
 
-static bool link_alive(const struct sim *s, const struct sim_link *l)
+static bool link_alive(const struct sim *s, uint64_t pair, const struct sim_link *l)
 {
-    return l->until >= s->world.now && l->epoch_a == s->node[l->a].epoch &&
-           l->epoch_b == s->node[l->b].epoch;
+    return l->until >= s->world.now && link_same_lives(s, pair, l);
+}
+
+static void link_set(struct map *links, uint64_t pair, const struct sim_link *l)
+{
+    qudag_err err = map_u64_set(links, pair, l);
+
+    ASSERT(err == QUDAG_OK); /* like sim_alloc(), without memory there is no simulation */
 }
 
 /* Room for one more: drops dead links, or doubles. */
 static void links_make_room(struct sim *s)
 {
     struct net *net = &s->net;
+    struct map old = net->links;
+    const struct sim_link *l;
+    size_t cap = 1024;
 
-    if (net->links_cap > 0 && net->links < net->links_cap / 2) {
+    if (net->links_room > 0 && old.n < net->links_room) {
         return;
     }
-    struct sim_link *old = net->link;
-    size_t old_cap = net->links_cap, alive = 0;
-    for (size_t i = 0; i < old_cap; i++) {
-        alive += old[i].until != 0 && link_alive(s, &old[i]);
-    }
-    net->links_cap = 1024;
-    while (net->links_cap < 4 * alive) {
-        net->links_cap *= 2;
-    }
-    net->link = sim_alloc(net->links_cap, sizeof(*net->link));
-    net->links = alive;
-    for (size_t i = 0; i < old_cap; i++) {
-        if (old[i].until != 0 && link_alive(s, &old[i])) {
-            *link_slot(net, old[i].a, old[i].b) = old[i];
+    map_init_u64(&net->links, &net->mem, NULL, sizeof(struct sim_link), SIZE_MAX);
+    for (size_t it = 0; (l = map_next_at(&old, &it)) != NULL;) {
+        uint64_t pair = map_u64_key(&old, l);
+        if (link_alive(s, pair, l)) {
+            link_set(&net->links, pair, l);
         }
     }
-    free(old);
+    map_fini(&old);
+    while (cap < 4 * net->links.n) {
+        cap *= 2;
+    }
+    net->links_room = cap / 2;
 }
 
 /* Whether they have a link, or make one: *up is when it can be used.  If so it is used now. */
 static bool link_use(struct sim *s, uint32_t a, uint32_t b, tstamp *up)
 {
-    if (s->net.links_cap == 0) {
-        return false;
-    }
-    struct sim_link *l = link_slot(&s->net, a < b ? a : b, a < b ? b : a);
-    if (l->until == 0 || !link_alive(s, l)) {
+    struct sim_link *l = map_u64_at(&s->net.links, pair_of(a, b));
+
+    if (l == NULL || !link_alive(s, pair_of(a, b), l)) {
         return false;
     }
     tstamp until = s->world.now + s->sc->idle;
@@ -105,21 +103,19 @@ static bool link_use(struct sim *s, uint32_t a, uint32_t b, tstamp *up)
 /* Whether they had a link in these lives, as far as is remembered: then the token and key are known. */
 static bool link_was(const struct sim *s, uint32_t a, uint32_t b)
 {
-    if (s->net.links_cap == 0) {
-        return false;
-    }
-    const struct sim_link *l = link_slot(&s->net, a < b ? a : b, a < b ? b : a);
-    return l->until != 0 && l->epoch_a == s->node[l->a].epoch && l->epoch_b == s->node[l->b].epoch;
+    const struct sim_link *l = map_u64_at(&s->net.links, pair_of(a, b));
+
+    return l != NULL && link_same_lives(s, pair_of(a, b), l);
 }
 
 static void link_make(struct sim *s, uint32_t a, uint32_t b, tstamp at)
 {
-    uint32_t lo = a < b ? a : b, hi = a < b ? b : a;
+    uint64_t pair = pair_of(a, b);
+    struct sim_link l = {at + s->sc->idle, s->node[pair >> 32].epoch,
+                         s->node[(uint32_t)pair].epoch};
 
     links_make_room(s);
-    struct sim_link *l = link_slot(&s->net, lo, hi);
-    s->net.links += l->until == 0;
-    *l = (struct sim_link){lo, hi, s->node[lo].epoch, s->node[hi].epoch, at + s->sc->idle};
+    link_set(&s->net.links, pair, &l);
 }
 
 /* ---- delay ---- */

@@ -15,6 +15,7 @@
 #ifndef QUDAG_SIM_SIM_INT_H
 #define QUDAG_SIM_SIM_INT_H
 
+#include "base/map.h"
 #include "core/kad/kad.h"
 #include "sim/chance.h"
 #include "sim/run.h"
@@ -46,19 +47,20 @@ struct sim_stream {
     struct sim_end end[2]; /* opener, answerer */
 };
 
-/* Two nodes that have a link; open addressing by pair. */
+/* A link of two nodes, by the pair of them. */
 struct sim_link {
-    uint32_t a, b, epoch_a, epoch_b; /* a < b; epochs: a link dies with either end */
-    tstamp until;
+    tstamp until;              /* never 0 */
+    uint32_t epoch_a, epoch_b; /* it dies with either end */
 };
 
 struct net {
     struct sim_stream *stream;
     uint32_t streams, streams_cap, free_head;
-    struct sim_link *link;
-    size_t links, links_cap; /* links: slots in use, dead ones among them */
-    bool cut;                /* a partition is on */
-    uint64_t loss;           /* millionths, now */
+    struct mem mem;
+    struct map links;  /* pairs -> sim_link, dead ones among them */
+    size_t links_room; /* so many, then dead ones are dropped */
+    bool cut;          /* a partition is on */
+    uint64_t loss;     /* millionths, now */
 };
 
 struct sim_node {

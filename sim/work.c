@@ -247,8 +247,8 @@ static qudag_err ask(struct sim *s, uint32_t node, enum sim_op op, uint64_t cook
     case OP_PUT:
     case OP_PUT_ATTACKED:
         sim_value(s, key, host_wall(s, node), value, len);
-        return kad_put(k, cookie, key, (struct slice){value, len}, &how, s->world.now,
-                       host_acts(s));
+        return kad_put(k, cookie, &(struct kad_put_args){key, (struct slice){value, len}, &how},
+                       s->world.now, host_acts(s));
     case OP_GET:
     case OP_GET_ATTACKED:
         return kad_get(k, cookie, key, &how, s->world.now, host_acts(s));

@@ -428,6 +428,11 @@ void *map_next_at(const struct map *m, size_t *it)
     return NULL;
 }
 
+uint64_t map_u64_key(const struct map *m, const void *value)
+{
+    return entry_number(m, value);
+}
+
 void *map_next(const struct map *m, size_t *it)
 {
     const uint8_t *e = map_next_at(m, it);

@@ -61,8 +61,9 @@ QUDAG_MUST_USE qudag_err map_u64_set(struct map *m, uint64_t key, const void *va
 
 /* Iteration: |*it| starts at 0; NULL at the end.  Deleting during iteration is not allowed. */
 void *map_next(const struct map *m, size_t *it);
-/* The same, to the values in the table. */
+/* The same, to the values in the table; and the number that such a value stands under. */
 void *map_next_at(const struct map *m, size_t *it);
+uint64_t map_u64_key(const struct map *m, const void *value);
 
 uint64_t siphash24(uint64_t k0, uint64_t k1, struct slice data);
 

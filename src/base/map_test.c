@@ -235,8 +235,8 @@ static void values_in_the_table_stay_with_their_numbers(void **state)
         assert_int_equal(v != NULL, i % 2);
         assert_true(v == NULL || (v->stamp == i + 1u && v->a == i + 7 && v->b == ~i));
     }
-    while (map_next_at(&t, &it) != NULL) {
-        seen++;
+    for (const struct value *v; (v = map_next_at(&t, &it)) != NULL; seen++) {
+        assert_int_equal(map_u64_key(&t, v), (v->stamp - 1) << 16);
     }
     assert_int_equal(seen, 250);
     assert_int_equal(map_bytes(&t), t.cap * 24);

@@ -31,8 +31,9 @@ qudag_err node_begin_serve_put(struct node *n, struct node_op *op, tstamp now)
 {
     struct slice key = op->req.key;
     struct acts *out = node_begin(n);
-    qudag_err err = kad_put(n->kad, node_op_cookie(op), key, op->req.value,
-                            node_rule_for_others(key), now, out);
+    qudag_err err =
+        kad_put(n->kad, node_op_cookie(op),
+                &(struct kad_put_args){key, op->req.value, node_rule_for_others(key)}, now, out);
 
     node_end(n, n->ix.dht);
     return err;

@@ -103,7 +103,8 @@ qudag_err node_begin_put(struct node *n, struct node_op *op, tstamp now)
 {
     const struct node_request *r = &op->req;
     struct acts *out = node_begin(n);
-    qudag_err err = kad_put(n->kad, node_op_cookie(op), r->key, r->value, &r->opt, now, out);
+    qudag_err err = kad_put(n->kad, node_op_cookie(op),
+                            &(struct kad_put_args){r->key, r->value, &r->opt}, now, out);
 
     node_end(n, n->ix.dht);
     return err;

@@ -77,7 +77,8 @@ static void announce(struct node *n)
 qudag_err node_begin_announce(struct node *n, struct node_op *op, tstamp now)
 {
     struct acts *out = node_begin(n);
-    qudag_err err = kad_put(n->kad, node_op_cookie(op), op->req.key, op->req.value, NULL, now, out);
+    qudag_err err = kad_put(n->kad, node_op_cookie(op),
+                            &(struct kad_put_args){op->req.key, op->req.value, NULL}, now, out);
 
     node_end(n, n->ix.dht);
     return err;

@@ -81,9 +81,10 @@ static void put_old_and_new(const char *key, const char *older, const char *newe
     }
     struct acts out = net_acts(&net);
     uint64_t c = net_cookie();
-    assert_int_equal(
-        kad_put(net.node[order[0]].kad, c, net_text(key), net_text(newer), NULL, net.now, &out),
-        QUDAG_OK);
+    assert_int_equal(kad_put(net.node[order[0]].kad, c,
+                             &(struct kad_put_args){net_text(key), net_text(newer), NULL}, net.now,
+                             &out),
+                     QUDAG_OK);
     net_apply(&net, order[0], &out);
     net_run(&net, net.now + 70 * NS_PER_S);
     for (size_t i = few; i < N; i++) {

@@ -198,7 +198,7 @@ static qudag_err net_ask(struct net *net, size_t node, enum kad_op op, const voi
         err = kad_find_peer(k, c, &id, net->now, &out);
         break;
     case KAD_OP_PUT:
-        err = kad_put(k, c, s, value, NULL, net->now, &out);
+        err = kad_put(k, c, &(struct kad_put_args){s, value, NULL}, net->now, &out);
         break;
     case KAD_OP_GET:
         err = kad_get(k, c, s, NULL, net->now, &out);

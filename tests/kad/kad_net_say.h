@@ -26,7 +26,8 @@ static inline qudag_err net_ask_with(struct net *net, size_t node, const char *k
     uint64_t c = net_cookie();
     qudag_err err = value == NULL
                         ? kad_get(k, c, net_text(key), opt, net->now, &out)
-                        : kad_put(k, c, net_text(key), net_text(value), opt, net->now, &out);
+                        : kad_put(k, c, &(struct kad_put_args){net_text(key), net_text(value), opt},
+                                  net->now, &out);
 
     net_apply(net, node, &out);
     return err != QUDAG_OK ? err : net_wait(net, c) ? net->done.err : QUDAG_EINTERNAL;

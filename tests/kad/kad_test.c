@@ -423,7 +423,8 @@ static void kept_values_are_republished_until_unkept(void **state)
     net_joined(&net, 12, 0);
     struct acts out = net_acts(&net);
     uint64_t c = net_cookie();
-    assert_int_equal(kad_put(net.node[0].kad, c, S("/v/a"), S("kept"), &again, net.now, &out),
+    assert_int_equal(kad_put(net.node[0].kad, c,
+                             &(struct kad_put_args){S("/v/a"), S("kept"), &again}, net.now, &out),
                      QUDAG_OK);
     net_apply(&net, 0, &out);
     assert_true(net_wait(&net, c));
@@ -546,8 +547,10 @@ static void many_requests_at_once_stay_within_the_action_list(void **state)
         uint64_t c = net_cookie();
         first = i == 0 ? c : first;
         (void)snprintf(key, sizeof(key), "/v/key%d", i);
-        qudag_err err = kad_put(net.node[0].kad, c, (struct slice){(uint8_t *)key, strlen(key)},
-                                (struct slice){value, sizeof(value)}, NULL, net.now, &out);
+        qudag_err err = kad_put(net.node[0].kad, c,
+                                &(struct kad_put_args){(struct slice){(uint8_t *)key, strlen(key)},
+                                                       (struct slice){value, sizeof(value)}, NULL},
+                                net.now, &out);
         assert_int_equal(err, i < 64 ? QUDAG_OK : QUDAG_ELIMIT);
         net_apply(&net, 0, &out);
     }
@@ -578,7 +581,8 @@ static void canceled_requests_report_once_and_leave_nothing(void **state)
     for (unsigned delay = 0; delay < 12; delay++) {
         struct acts out = net_acts(&net);
         uint64_t c = net_cookie();
-        assert_int_equal(kad_put(net.node[2].kad, c, S("/v/a"), S("v"), NULL, net.now, &out),
+        assert_int_equal(kad_put(net.node[2].kad, c,
+                                 &(struct kad_put_args){S("/v/a"), S("v"), NULL}, net.now, &out),
                          QUDAG_OK);
         net_apply(&net, 2, &out);
         net_run(&net, net.now + delay * 25 * NS_PER_MS);

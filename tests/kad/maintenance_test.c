@@ -217,7 +217,8 @@ static qudag_err start(enum kad_op op, uint64_t cookie, const char *key, struct 
 
     switch (op) {
     case KAD_OP_PUT:
-        return kad_put(k, cookie, s, net_text("3 value"), &careful, net.now, out);
+        return kad_put(k, cookie, &(struct kad_put_args){s, net_text("3 value"), &careful}, net.now,
+                       out);
     case KAD_OP_GET:
         return kad_get(k, cookie, s, &careful, net.now, out);
     case KAD_OP_PROVIDERS:

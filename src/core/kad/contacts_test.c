@@ -83,7 +83,7 @@ static void silence_alone_never_leads_to_refusal(void **state)
     bed_free(b);
 }
 
-static void a_liar_leaves_the_table_is_not_asked_and_comes_back_in_time(void **state)
+static void a_misbehaving_peer_leaves_the_table_is_not_asked_and_comes_back_in_time(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
@@ -131,7 +131,7 @@ static void lies_are_remembered_beyond_the_object_that_told_them(void **state)
     bed_free(b);
 }
 
-static void liars_are_remembered_in_bounded_memory(void **state)
+static void misbehaving_peers_are_remembered_in_bounded_memory(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
@@ -149,7 +149,7 @@ static void liars_are_remembered_in_bounded_memory(void **state)
     bed_free(b);
 }
 
-static void liars_are_not_handed_to_others(void **state)
+static void misbehaving_peers_are_not_handed_to_others(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
@@ -275,10 +275,10 @@ int main(void)
         cmocka_unit_test(a_peer_set_aside_that_asks_us_is_asked_again),
         cmocka_unit_test(a_score_moves_with_deeds_and_is_forgotten_by_halves),
         cmocka_unit_test(silence_alone_never_leads_to_refusal),
-        cmocka_unit_test(a_liar_leaves_the_table_is_not_asked_and_comes_back_in_time),
+        cmocka_unit_test(a_misbehaving_peer_leaves_the_table_is_not_asked_and_comes_back_in_time),
         cmocka_unit_test(lies_are_remembered_beyond_the_object_that_told_them),
-        cmocka_unit_test(liars_are_remembered_in_bounded_memory),
-        cmocka_unit_test(liars_are_not_handed_to_others),
+        cmocka_unit_test(misbehaving_peers_are_remembered_in_bounded_memory),
+        cmocka_unit_test(misbehaving_peers_are_not_handed_to_others),
         cmocka_unit_test(a_well_behaved_sybil_gains_nothing_in_order),
         cmocka_unit_test(the_weight_prefers_who_answers_and_is_fast),
         cmocka_unit_test(the_network_coming_back_forgives_when_nobody_failed),

@@ -353,7 +353,9 @@ static void a_peer_that_refuses_a_record_is_still_asked(void **state)
         add(b, 0);
         open_as(b, 1);
         tell(b, (struct ev){.type = EV_DATA, .strm = {7, 1}, .data = {buf, len}});
-        assert_int_equal(kad_put(b->k, 1, S("/v/a"), S("value"), NULL, b->now, fresh(b)), QUDAG_OK);
+        assert_int_equal(
+            kad_put(b->k, 1, &(struct kad_put_args){S("/v/a"), S("value"), NULL}, b->now, fresh(b)),
+            QUDAG_OK);
         count(b);
         open_as(b, 2);
         tell(b, (struct ev){.type = EV_DATA, .strm = {7, 2}, .data = {buf, len}});
@@ -809,7 +811,8 @@ static void play(struct bed *b)
     static const struct kad_options again = {.republish = true};
     add(b, 0);
     add(b, 1);
-    qudag_err err = kad_put(b->k, 1, S("/v/a"), S("value"), &again, b->now, fresh(b));
+    qudag_err err =
+        kad_put(b->k, 1, &(struct kad_put_args){S("/v/a"), S("value"), &again}, b->now, fresh(b));
     count(b);
     bool started = err == QUDAG_OK;
     for (uint32_t round = 0; round < 12; round++) {

@@ -274,29 +274,33 @@ qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp now, struct acts 
                  now, out);
 }
 
-qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key, struct slice value,
-                  const struct kad_options *opt, tstamp now, struct acts *out)
+qudag_err kad_put(struct kad *k, uint64_t cookie, const struct kad_put_args *put, tstamp now,
+                  struct acts *out)
 {
-    struct kad_request_args ask = {
-        .op = KAD_OP_PUT, .cookie = cookie, .key = key, .value = value, .opt = options(opt)};
+    struct kad_request_args args = {.op = KAD_OP_PUT,
+                                    .cookie = cookie,
+                                    .key = put->key,
+                                    .value = put->value,
+                                    .opt = options(put->opt),
+                                    .val = kad_rules_find(&k->rules, put->key)};
     walltime expires;
 
     kad_call_begin(k, out);
-    if (key.len == 0 || key.len > KAD_KEY_MAX || value.len > KAD_VALUE_MAX) {
+    if (put->key.len == 0 || put->key.len > KAD_KEY_MAX || put->value.len > KAD_VALUE_MAX) {
         return QUDAG_EINVAL;
     }
-    ask.val = kad_rules_find(&k->rules, key);
-    if (ask.val == NULL || value.len > ask.val->value_max) {
+    if (args.val == NULL || put->value.len > args.val->value_max) {
         return QUDAG_EINVAL;
     }
-    qudag_err err = kad_validate(ask.val, key, value, kad_env_wall(&k->env, now), &expires);
+    qudag_err err =
+        kad_validate(args.val, put->key, put->value, kad_env_wall(&k->env, now), &expires);
     if (err == QUDAG_OK && kad_requests_full(k)) {
         err = QUDAG_ELIMIT;
     }
-    if (err == QUDAG_OK && ask.opt.republish) {
-        err = kad_publication_add(&k->storage.pubs, key, value, false, now);
+    if (err == QUDAG_OK && args.opt.republish) {
+        err = kad_publication_add(&k->storage.pubs, put->key, put->value, false, now);
     }
-    return err == QUDAG_OK ? kad_request_start(k, &ask, now, out) : err;
+    return err == QUDAG_OK ? kad_request_start(k, &args, now, out) : err;
 }
 
 qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp now,

@@ -25,6 +25,12 @@ struct kad_options {
     bool masked;     /* peers on the way see a few bits of the key only */
 };
 
+/* What kad_put() stores; borrowed during the call. */
+struct kad_put_args {
+    struct slice key, value;
+    const struct kad_options *opt; /* NULL: the defaults */
+};
+
 struct kad_config {
     struct mem *mem;
     const char *protocol;
@@ -72,27 +78,32 @@ struct kad_result {
 };
 
 struct kad;
-/* Message buffers, 100 KiB, and who peers are and where: the same for all instances, kept once. */
+/* Message buffers, 100 KiB, and ids with addresses: shared by all instances of a loop. */
 struct kad_scratch;
 extern const struct core_ops kad_ops; /* protocol NULL: from the config */
 
+/*
+ * A node of the DHT; |cfg| is copied, the strings in it are borrowed for the life of the core.
+ * QUDAG_EINVAL, ENOMEM; *out is NULL then.
+ */
 QUDAG_MUST_USE qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now);
 void kad_free(struct kad *k);                                  /* open requests are not reported */
 struct kad_scratch *kad_scratch_new(struct mem *mem);          /* NULL: no memory */
 size_t kad_scratch_size(const struct kad_scratch *s);          /* bytes */
 void kad_scratch_free(struct mem *mem, struct kad_scratch *s); /* after all that use it */
+/* As in the configuration. */
 const char *kad_protocol(const struct kad *k);
 /* The calendar is another from now on. */
 void kad_set_clock(struct kad *k, struct wallclock clock);
 
 /*
- * A peer that may be asked: bootstrap peers, and what identify says (is_server: it advertised our
- * protocol).  It enters the table once it has answered a request of ours.
+ * A peer that may be asked: bootstrap peers, and those that identify says serve our protocol.  It enters the table
+ * once it has answered a request of ours.
  */
 void kad_add_peer(struct kad *k, const struct kad_peer_info *peer, tstamp now, struct acts *out);
 
 /*
- * A peer known from an earlier life: it enters the table as if it had answered at |seen| (not later than
+ * A peer known from an earlier run: it enters the table as if it had answered at |seen| (not later than
  * now), after |rtt| ns; 0: not known.  Left out: ourselves, without usable address, known already, too many
  * of its network, no memory.  Nobody is asked.
  */
@@ -104,28 +115,36 @@ void kad_backoff_reset(struct kad *k);
 /* Identify says the peer does not serve our protocol: it leaves the table. */
 void kad_drop_peer(struct kad *k, const struct peer_id *peer);
 
-/* Each: QUDAG_ELIMIT (too many queries), EINVAL (key or value over its limit, no namespace), ENOMEM. */
+/*
+ * Requests; each ends in one KAD_UP_DONE with |cookie|, maybe before the call returns.
+ * Each: QUDAG_ELIMIT (too many at once), EINVAL (key or value over its limit, no namespace), ENOMEM: nothing follows.
+ */
+/* The closest nodes to |key|. */
 QUDAG_MUST_USE qudag_err kad_find(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                                   struct acts *out);
+/* The addresses of |peer|. */
 QUDAG_MUST_USE qudag_err kad_find_peer(struct kad *k, uint64_t cookie, const struct peer_id *peer,
                                        tstamp now, struct acts *out);
-QUDAG_MUST_USE qudag_err kad_put(struct kad *k, uint64_t cookie, struct slice key,
-                                 struct slice value, const struct kad_options *opt, tstamp now,
-                                 struct acts *out);
+/* Stores |put->value| at the nodes closest to the key; also what its validator says of the value. */
+QUDAG_MUST_USE qudag_err kad_put(struct kad *k, uint64_t cookie, const struct kad_put_args *put,
+                                 tstamp now, struct acts *out);
+/* The best value of |key|; |opt| NULL: the defaults. */
 QUDAG_MUST_USE qudag_err kad_get(struct kad *k, uint64_t cookie, struct slice key,
                                  const struct kad_options *opt, tstamp now, struct acts *out);
-/* Says it again every KAD_REPUBLISH until kad_unpublish().  EINVAL also when we have no address to tell. */
+/* We provide |key|, again every KAD_REPUBLISH until kad_unpublish().  EINVAL also when we have no address to tell. */
 QUDAG_MUST_USE qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                                      struct acts *out);
+/* Up to KAD_KEY_PROVIDERS nodes that provide |key|. */
 QUDAG_MUST_USE qudag_err kad_providers(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                                        struct acts *out);
 /* Self lookup, then refresh of every bucket beyond the nearest.  UNREACHABLE: nobody answered. */
 QUDAG_MUST_USE qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp now,
                                        struct acts *out);
+/* It is reported as QUDAG_ECANCELED; an unknown cookie: nothing. */
 void kad_cancel(struct kad *k, uint64_t cookie, struct acts *out);
-/* Stops saying it again; false: it was not kept.  What others hold runs out by itself. */
+/* Republishes |key| no more; false: it was not published.  What others hold expires by itself. */
 bool kad_unpublish(struct kad *k, struct slice key);
-/* What we keep publishing; *it starts at 0; false at the end.  |due|: by the calendar. */
+/* What is republished; *it starts at 0; false at the end.  |due|: by the calendar. */
 bool kad_published_next(const struct kad *k, size_t *it, tstamp now, struct slice *key,
                         bool *provide, walltime *due);
 /*
@@ -159,10 +178,12 @@ size_t kad_anchors(const struct kad *k, uint8_t *dst, size_t cap);
 /* Reads them one by one; *at starts at 0; false at the end, or where they make no sense. */
 bool kad_anchor_next(struct slice bytes, size_t *at, struct kad_peer_info *out);
 
+/* Counters, and what there is now. */
 void kad_stats_get(const struct kad *k, struct kad_stats *out);
 
-/* Looking in: *it starts at 0; false at the end. */
+/* Contacts in the table; *it starts at 0; false at the end. */
 bool kad_table_next(const struct kad *k, size_t *it, struct kad_peer_info *out);
+/* Records held, also expired ones not removed yet; key and value are borrowed. */
 bool kad_record_next(const struct kad *k, size_t *it, struct slice *key, struct slice *value,
                      walltime *expires);
 /* A record we hold ourselves, valid now; false when there is none. */

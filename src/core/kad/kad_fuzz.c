@@ -110,7 +110,7 @@ static void request(struct host *h, struct rd *r, unsigned cookie)
         err = kad_find_peer(h->k, cookie, &p.id, h->now, fresh(h));
         break;
     case 2:
-        err = kad_put(h->k, cookie, key, value, &opt, h->now, fresh(h));
+        err = kad_put(h->k, cookie, &(struct kad_put_args){key, value, &opt}, h->now, fresh(h));
         break;
     case 3:
         err = kad_get(h->k, cookie, key, how == 0 ? NULL : &opt, h->now, fresh(h));

@@ -65,6 +65,7 @@ void kad_call_begin(struct kad *k, const struct acts *out);
 
 /* ---- maintenance.c ---- */
 
+/* The first check and refresh are due within a minute or so of |now|. */
 void kad_maintenance_init(struct kad *k, tstamp now);
 /* Whatever is due. */
 void kad_maintain(struct kad *k, tstamp now, struct acts *out);

@@ -2,10 +2,10 @@
  * maintenance.c - what is done without being asked.
  *
  *   one entry at a time   silent for idle_check: asked whether it lives; the more turn out dead, the sooner
- *   every minute          a bucket nobody looked into for 10 min is looked into; the store is swept
+ *   every minute          a bucket without a lookup for 10 min is refreshed; what has expired is removed
  *   after a bootstrap     the parts of buckets without entries are looked into, one after the other
  *   table empty           bootstrap again with the seeds, after 30 s .. 10 min
- *   peers lost            one of those that left the table is asked again now and then: when it answers, a network
+ *   departed contacts     one of those that left the table is asked again now and then: when it answers, a network
  *                         that had been cut in two is whole again, and our own neighbourhood is looked up
  */
 #include "core/kad/kad_int.h"

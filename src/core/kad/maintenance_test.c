@@ -57,7 +57,7 @@ static void buckets_are_filled_later_when_there_is_too_much_to_do(void **state)
     bed_free(b);
 }
 
-static void what_we_publish_outlives_a_time_when_it_cannot_be_judged(void **state)
+static void what_we_publish_outlives_a_time_when_it_cannot_be_validated(void **state)
 {
     (void)state;
     struct bed *b = bed_with_peers();
@@ -129,7 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buckets_are_filled_though_a_lookup_ended_before_it_began),
         cmocka_unit_test(buckets_are_filled_later_when_there_is_too_much_to_do),
-        cmocka_unit_test(what_we_publish_outlives_a_time_when_it_cannot_be_judged),
+        cmocka_unit_test(what_we_publish_outlives_a_time_when_it_cannot_be_validated),
         cmocka_unit_test(a_masked_read_is_masked_in_the_largest_network),
         cmocka_unit_test(who_is_late_is_counted_once),
     };

@@ -230,7 +230,7 @@ static void everything_is_there_after_a_restart(void **state)
     kad_free(again);
 }
 
-static void what_comes_back_is_judged_again(void **state)
+static void what_comes_back_is_validated_again(void **state)
 {
     struct kad *k = core(0, 0, BEGIN), *again = core(0, 0, BEGIN);
     (void)state;
@@ -454,7 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_changed_often_is_handed_out_once_and_what_ended_unseen_not_at_all),
         T(everything_is_there_after_a_restart),
-        T(what_comes_back_is_judged_again),
+        T(what_comes_back_is_validated_again),
         T(a_smaller_quota_keeps_the_nearest_and_tells_what_went),
         T(bytes_are_a_quota_too),
         T(on_hold_nothing_new_is_taken_and_what_is_there_stays),

@@ -2,18 +2,21 @@
  * put.c - the storing half of a put or provide, and of the correction after a get.
  *
  *   a peer answers the lookup and is surely among the k closest --> it is sent the value at once
- *   lookup over: the rest of the k closest; who refuses, fails or is late is replaced by the next closest
+ *   lookup over: the rest of the k closest; a node that refuses, fails or is late is replaced by the next closest
  *   |want| acknowledgements: reported; what is still on its way goes on
  *
  * With more peers around the key than there should be (lookup.c), all within the distance where k are expected
- * are sent the value: who crowds the key cannot crowd out everybody.
+ * are sent the value: Sybils that crowd the key cannot crowd out everybody.
  */
 #include "core/kad/kad_int.h"
 
 #include <string.h>
 
 #define SPACES_MIN 4 /* measurements of the size of the network */
-/* Where so many are expected 15 live, mostly: the quorum is there when the lookup ends; seldom are there over k. */
+/*
+ * Where 17 nodes are expected at least 15 usually live, so that the quorum is reached when the lookup ends, and
+ * seldom more than k.
+ */
 #define SURE 17
 
 static bool sent_to(const struct kad_request *j, const struct kad_contact *p)

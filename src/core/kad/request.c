@@ -6,7 +6,7 @@
  *      '--find, providers: report      bootstrap: our own id, then each bucket that lacks entries
  *
  * Whatever happens (also cancel and timeout), the report comes exactly once.  Requests still on their way when
- * the job ends go on without it (rpc.c).
+ * the request ends go on without it (rpc.c).
  */
 #include "core/kad/kad_int.h"
 

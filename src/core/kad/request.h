@@ -23,7 +23,7 @@ struct kad_value {
     uint32_t confirmed, refetched; /* get */
 };
 
-/* Who is sent the value, and how it goes. */
+/* The nodes that are sent the value, and how it goes. */
 struct kad_storing {
     size_t n_target, n_settled, n_failed, n_late;
     struct kad_contact *target[KAD_TARGETS_MAX]; /* referenced */
@@ -83,9 +83,11 @@ void kad_request_timer(struct kad_request *j, tstamp now, struct acts *out);
 void kad_request_report(struct kad_request *j, qudag_err err, tstamp now, struct acts *out);
 /* Reports if that is still to be done; the object stays until the core is called again. */
 void kad_request_end(struct kad_request *j, qudag_err err, tstamp now, struct acts *out);
+/* With its RPCs; nothing is reported. */
 void kad_request_free(struct kad_request *j);
 /* |p| goes into the result. */
 void kad_request_found(struct kad_request *j, struct kad_contact *p);
+/* We go into the result. */
 void kad_request_found_self(struct kad_request *j);
 
 /* ---- get.c ---- */
@@ -117,6 +119,7 @@ bool kad_put_on(struct kad_request *j, tstamp now, struct acts *out);
 /* |r| was answered, maybe with something else. */
 void kad_put_reply(struct kad_request *j, struct kad_rpc *r, const struct kad_msg *m, tstamp now,
                    struct acts *out);
+/* |r| was not answered: the next closest will replace it. */
 void kad_put_fail(struct kad_request *j, const struct kad_rpc *r, tstamp now, struct acts *out);
 /* OK: the quorum stored it; UNREACHABLE, LIMIT. */
 qudag_err kad_put_result(const struct kad_request *j);

@@ -47,7 +47,7 @@ enum kad_refusal {
 
 /* A word for tools ("rate_peer"), a sentence for people; static, "?" for what is none. */
 const char *kad_refusal_name(enum kad_refusal r);
-const char *kad_refusal_text(enum kad_refusal r);
+const char *kad_refusal_text(enum kad_refusal r); /* the sentence */
 
 /* Why a value was refused that kad_validate() or the store refused with |err|. */
 enum kad_refusal kad_refusal_of(qudag_err err);

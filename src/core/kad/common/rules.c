@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define GROUP_ANSWER_MAX 3 /* nodes of one network believed from one answer: more may be a flood */
+
 const struct kad_validator *kad_rules_find(const struct kad_rules *r, struct slice key)
 {
     const struct kad_validator *best = NULL;
@@ -75,6 +77,22 @@ bool kad_put_acceptable(const struct kad_msg *req, const struct kad_validator *v
     }
     *why = KAD_REFUSED_VALUE_SIZE;
     return req->rec_value.len <= v->value_max;
+}
+
+bool kad_provider_acceptable(size_t named, bool sender_named, enum kad_refusal *why)
+{
+    *why = named == 0 ? KAD_REFUSED_NO_RECORD : KAD_REFUSED_PROVIDER_OTHER;
+    return sender_named;
+}
+
+bool kad_answer_crowded(const uint32_t *group, size_t n, size_t ix)
+{
+    size_t same = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        same += group[i] == group[ix] ? 1 : 0;
+    }
+    return group[ix] != 0 && same > GROUP_ANSWER_MAX;
 }
 
 enum kad_read kad_read_mode(const struct kad_validator *v, enum kad_read asked)

@@ -6,7 +6,7 @@
 #include "core/kad/common/refusal.h"
 #include "wire/kad_msg.h"
 
-/* How values of one namespace ("/ns/...") are judged.  Functions are pure. */
+/* How values of one namespace ("/ns/...") are validated.  Functions are pure. */
 struct kad_validator {
     const char *ns;     /* "pk", "qudag/relay": matched against "/<ns>/"; longest match wins */
     uint32_t value_max; /* bytes */
@@ -40,12 +40,18 @@ const struct kad_validator *kad_rules_find(const struct kad_rules *r, struct sli
 QUDAG_MUST_USE qudag_err kad_validate(const struct kad_validator *v, struct slice key,
                                       struct slice value, walltime wall, walltime *expires);
 /*
- * Whether a request to store is refused before anything costly is done, by |v| (NULL: no namespace).
- * False: *why tells.
+ * Whether a PUT_VALUE may be validated at all, by |v| (NULL: no namespace).  False: it is refused, *why tells.
  */
 bool kad_put_acceptable(const struct kad_msg *req, const struct kad_validator *v,
                         enum kad_refusal *why);
-/* Whether a read is satisfied with one value of |v|, and so on: |asked| unless it is DEFAULT. */
+/*
+ * Whether an ADD_PROVIDER that names |named| providers is accepted: only the sender, authenticated, may say that it
+ * provides.  False: *why tells.
+ */
+bool kad_provider_acceptable(size_t named, bool sender_named, enum kad_refusal *why);
+/* Whether an answer names so many nodes of the network (/24, /48; 0: unknown) of number |ix| that all are left out. */
+bool kad_answer_crowded(const uint32_t *group, size_t n, size_t ix);
+/* How sure a read of |v| (NULL: no value is read) has to be: |asked|, or what its namespace says. */
 enum kad_read kad_read_mode(const struct kad_validator *v, enum kad_read asked);
 /* > 0: |a| is to be preferred to |b|; 0: neither, or no rule. */
 int kad_prefer(const struct kad_validator *v, struct slice key, struct slice a, struct slice b);

@@ -7,10 +7,10 @@
  *
  * A path asks at most alpha at once; each that passed its soft timeout makes room for one more, up to
  * twice alpha.  One that is late is waited for no longer, but its answer is still taken.  Paths are
- * disjoint: a path asks whom its own answers named, and nobody is asked twice (S/Kademlia, 4.4).
+ * disjoint: a path asks the nodes that its own answers named, and no node is asked twice (S/Kademlia, 4.4).
  *
  * Of peers packed closer together than chance would put them (crowd_bits) only KAD_CROWD_MAX are asked, and of
- * one network KAD_GROUP_LOOKUP are kept, so that who makes ids next to a key does not fill the lookup.
+ * one network KAD_GROUP_LOOKUP are kept, so that ids made to lie next to a key do not fill the lookup.
  */
 #include "core/kad/lookup/candidates.h"
 
@@ -196,7 +196,7 @@ bool kad_candidates_add(struct kad_candidates *q, struct kad_contact *p, unsigne
     return true;
 }
 
-/* ---- whom next ---- */
+/* ---- which next ---- */
 
 /* What a path sees of its |width| closest that live. */
 struct view {

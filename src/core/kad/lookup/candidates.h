@@ -1,4 +1,4 @@
-/* candidates.h - the candidates of one lookup: whom next, when done; pure, it knows neither streams nor timers. */
+/* candidates.h - the candidates of one lookup: which is asked next, when it is done; pure, no streams or timers. */
 #ifndef QUDAG_SRC_CORE_KAD_LOOKUP_CANDIDATES_H
 #define QUDAG_SRC_CORE_KAD_LOOKUP_CANDIDATES_H
 
@@ -62,27 +62,32 @@ void kad_candidates_see(struct kad_candidates *q, struct kad_contact *p);
 void kad_candidates_init(struct kad_candidates *q, struct mem *mem,
                          const uint8_t target[SHA256_LEN], const uint8_t self[SHA256_LEN],
                          unsigned alpha);
+/* Lets go of all contacts. */
 void kad_candidates_fini(struct kad_candidates *q);
 /* Takes a reference of its own; false when known, ourselves, or farther than a full list. */
 bool kad_candidates_add(struct kad_candidates *q, struct kad_contact *p, unsigned depth,
                         unsigned path);
 /* The next peer to ask, counted as asked; NULL: wait for answers, or done. */
 struct kad_contact *kad_candidates_next(struct kad_candidates *q, tstamp now);
-/* Each: the candidate it was, NULL if |p| was not being asked. */
+/* |p| answered; the candidate it is, NULL if it was not being asked. */
 struct kad_cand *kad_candidates_reply(struct kad_candidates *q, const struct kad_contact *p);
+/* |p| failed; returns as above. */
 struct kad_cand *kad_candidates_fail(struct kad_candidates *q, const struct kad_contact *p);
+/* |p| passed its soft timeout: one more may be asked beside it. */
 void kad_candidates_soft(struct kad_candidates *q, const struct kad_contact *p);
+/* |p| is waited for no longer; its answer is still taken. */
 void kad_candidates_late(struct kad_candidates *q, const struct kad_contact *p);
 /* One that answered is asked once more. */
 void kad_candidates_again(struct kad_candidates *q, struct kad_cand *c);
 /* Whether |want| candidates that share the first |bits| (1 .. 63) with the target have answered. */
 bool kad_candidates_filled(const struct kad_candidates *q, unsigned bits, unsigned want);
+/* Nobody is left to be asked or waited for. */
 bool kad_candidates_done(struct kad_candidates *q);
 /* Peers passed over because they are packed together, nearer than the last of the |width|. */
 unsigned kad_candidates_crowded(struct kad_candidates *q);
 /* Candidates that have not failed, at most so far from the target. */
 unsigned kad_candidates_within(const struct kad_candidates *q, uint64_t radius);
-/* Of these, who answered. */
+/* The number of these that answered. */
 unsigned kad_candidates_answered(const struct kad_candidates *q, uint64_t radius);
 /* All settled paths become one, so wide. */
 void kad_candidates_join(struct kad_candidates *q, unsigned width);
@@ -90,7 +95,7 @@ void kad_candidates_join(struct kad_candidates *q, unsigned width);
 unsigned kad_candidates_near(const struct kad_candidates *q);
 /* Up to |max| closest peers that answered (borrowed). */
 size_t kad_candidates_result(const struct kad_candidates *q, size_t max, struct kad_contact **out);
-/* The same, and beyond the |width| closest also who has not been asked: a farther one serves less. */
+/* The same, and beyond the |width| closest also those not asked yet. */
 size_t kad_candidates_for_store(const struct kad_candidates *q, size_t max,
                                 struct kad_contact **out);
 /* Requests on the way to the first of the k closest that answered. */

@@ -1,9 +1,9 @@
 /*
- * lookup.c - whom to begin with, what answers name, and what to do when it looks crowded.
+ * lookup.c - where a lookup begins, what answers name, and what to do when the key looks crowded.
  *
  *   ask on --nobody left--> few answered, many failed? begin again with the table
  *                           nodes packed at the key, more than there should be? WIDE SEARCH: look into the
- *                           neighbour prefixes, where who sits at the key has no say; then ask on, wider
+ *                           neighbour prefixes, of which nodes packed at the key say nothing; then ask on, wider
  *
  * A masked lookup tells nodes on the way a key that shares only the first bits with the true one; those
  * near enough to hold the value are told the key itself.
@@ -11,15 +11,15 @@
 #include "core/kad/lookup/lookup.h"
 
 #include "base/assert.h"
+#include "core/kad/common/rules.h"
 
 #include <string.h>
 
-#define GROUP_REPLY_MAX 3     /* peers of one network believed from one answer */
-#define CROWD_SPARE_BITS 4u   /* a prefix so much longer than log2 N holds nobody but by chance */
-#define DENSE (2 * KAD_K)     /* peers where k are expected */
-#define LACKING_FAILED 8      /* so many lost: who answered may not be the closest that live */
+#define CROWD_SPARE_BITS 4u /* a prefix so much longer than log2 N holds nobody but by chance */
+#define DENSE (2 * KAD_K)   /* peers where k are expected */
+#define LACKING_FAILED 8 /* so many failed: those that answered may not be the closest that live */
 #define THIN (6 * KAD_K / 5)  /* where so many are expected, k answer but by bad luck */
-#define WIDE_ROUNDS_MAX 3     /* of a lookup that lost many */
+#define WIDE_ROUNDS_MAX 3     /* of a lookup in which many failed */
 #define WIDE_ROUNDS_DOUBTED 2 /* of a read along paths that found nothing */
 #define WIDE_ASKED 3u         /* of each neighbour */
 #define MASK_SPARE_BITS 1
@@ -59,15 +59,15 @@ static void choose_mask(struct kad_rpcs *rs, struct kad_lookup *l)
         return;
     }
     bits = bits < KAD_PREFIX_BITS ? bits : KAD_PREFIX_BITS; /* no keys are found for more */
-    uint32_t place = (uint32_t)(kad_hash_prefix(l->hash) >> (64 - KAD_PREFIX_BITS));
+    uint32_t first = (uint32_t)(kad_hash_prefix(l->hash) >> (64 - KAD_PREFIX_BITS));
     uint32_t low = (UINT32_C(1) << (KAD_PREFIX_BITS - bits)) - 1;
     l->mask_bits = bits;
-    l->mask_prefix = (place & ~low) | (rng_u32(&rs->env->rng) & low);
+    l->mask_prefix = (first & ~low) | (rng_u32(&rs->env->rng) & low);
 }
 
 /*
- * What distinguishes place |ix| of a sweep from the target, and how many bits matter.  The first neighbour is
- * the largest, more than one answer can name: its two halves are places of their own.
+ * What distinguishes neighbour prefix |ix| from the target, and how many bits it has.  The first is the largest, with
+ * more nodes than one answer can name: its two halves are searched separately.
  */
 static uint64_t neighbour(const struct kad_lookup *l, unsigned ix, unsigned *bits)
 {
@@ -82,16 +82,16 @@ bool kad_lookup_told_key(struct kad_rpcs *rs, const struct kad_lookup *l, unsign
                          uint8_t key[KAD_PREFIX_KEY])
 {
     unsigned bits = l->mask_bits;
-    uint64_t place = l->mask_prefix;
+    uint64_t prefix = l->mask_prefix;
 
     if (alt != KAD_ALT_MASK) {
-        place = kad_hash_prefix(l->hash) ^ neighbour(l, alt - KAD_ALT_NEIGHBOUR, &bits);
-        place >>= 64 - KAD_PREFIX_BITS;
+        prefix = kad_hash_prefix(l->hash) ^ neighbour(l, alt - KAD_ALT_NEIGHBOUR, &bits);
+        prefix >>= 64 - KAD_PREFIX_BITS;
     }
-    return kad_contacts_prefix_key(rs->routing, (uint32_t)place, bits, key);
+    return kad_contacts_prefix_key(rs->routing, (uint32_t)prefix, bits, key);
 }
 
-/* Only where a value is at stake: who asks for the closest nodes gets them, whoever they are. */
+/* Only where a value is at stake: a search for the closest nodes wants them in any case. */
 static unsigned crowd_bits(const struct kad_rpcs *rs, const struct kad_lookup *l)
 {
     unsigned bits = kad_netsize_bits(&rs->routing->size);
@@ -159,17 +159,6 @@ bool kad_lookup_refresh(struct kad_rpcs *rs, struct kad_lookup *l, unsigned *buc
 
 /* ---- what answers name ---- */
 
-/* Peers of a network that an answer names too often are all left out: it may be a flood. */
-static bool overdone(struct kad_contact *const *p, size_t n, size_t ix)
-{
-    size_t same = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        same += p[i] != NULL && p[i]->info->group == p[ix]->info->group ? 1 : 0;
-    }
-    return p[ix]->info->group != 0 && same > GROUP_REPLY_MAX;
-}
-
 static enum kad_refusal why_unusable(const struct kad_rpcs *rs, struct slice id)
 {
     struct peer_id peer;
@@ -197,6 +186,7 @@ void kad_lookup_take(struct kad_rpcs *rs, struct kad_lookup *l, const struct kad
 {
     struct kad_contact *p[KAD_PEERS_MAX];
     uint64_t name[KAD_PEERS_MAX];
+    uint32_t group[KAD_PEERS_MAX];
     bool seen[KAD_PEERS_MAX];
     size_t bad_addrs = 0;
 
@@ -206,6 +196,7 @@ void kad_lookup_take(struct kad_rpcs *rs, struct kad_lookup *l, const struct kad
         seen[i] = p[i] != NULL;
         p[i] = seen[i] ? kad_contact_ref(p[i])
                        : kad_contacts_of_raw(rs->routing, name[i], &m->raw[i], &bad_addrs);
+        group[i] = p[i] == NULL ? 0 : p[i]->info->group;
         if (p[i] == NULL) {
             kad_refuse(rs->env, why_unusable(rs, m->raw[i].id));
         }
@@ -219,7 +210,7 @@ void kad_lookup_take(struct kad_rpcs *rs, struct kad_lookup *l, const struct kad
             kad_refuse(rs->env, KAD_REFUSED_PEER_TWICE);
             continue;
         }
-        if (!rs->env->lab && overdone(p, m->n_raw, i)) {
+        if (!rs->env->lab && kad_answer_crowded(group, m->n_raw, i)) {
             kad_refuse(rs->env, KAD_REFUSED_PEER_CROWD);
             continue;
         }
@@ -241,7 +232,7 @@ static bool alarming(struct kad_rpcs *rs, struct kad_lookup *l)
            (kad_candidates_crowded(&l->q) > 0 || kad_candidates_within(&l->q, radius) > DENSE);
 }
 
-/* Among whom the nodes of a neighbour prefix are looked for: |near|: nobody farther from the target than this. */
+/* Which candidates are asked for a neighbour prefix: |near|: none farther from the target than this. */
 struct prefix {
     uint64_t flip, near;
 };
@@ -268,7 +259,7 @@ static void wide_neighbour(struct kad_rpcs *rs, struct kad_lookup *l, unsigned i
 {
     struct kad_call call = {.type = KAD_FIND_NODE, .alt = (uint8_t)(KAD_ALT_NEIGHBOUR + ix)};
     unsigned bits,
-        last = WIDE_ASKED * l->wide_rounds; /* those before were asked by the sweeps before */
+        last = WIDE_ASKED * l->wide_rounds; /* those before were asked in the rounds before */
     uint64_t dist = 0, after = 0;
     struct prefix p = {.flip = neighbour(l, ix, &bits), .near = UINT64_MAX};
 
@@ -308,7 +299,7 @@ static bool wide_search(struct kad_rpcs *rs, struct kad_lookup *l, tstamp now, s
 {
     bool stores = l->p.stores, misses = l->p.seeks && !l->found;
     bool crowded = (stores || misses) && alarming(rs, l), paths = l->q.n_paths > 1;
-    /* Where it matters: absent, or hidden from us?  Are these the closest, or who wants to be them? */
+    /* Where it matters: absent, or hidden from us?  Are these the closest, or Sybils that pretend to be? */
     bool doubted = (misses || stores) && !paths && l->p.careful;
     unsigned most = doubted && misses              ? WIDE_ROUNDS_DOUBTED
                     : crowded || misses || doubted ? 1
@@ -318,7 +309,7 @@ static bool wide_search(struct kad_rpcs *rs, struct kad_lookup *l, tstamp now, s
         return false;
     }
     if (paths && (misses || stores) && !crowded) {
-        /* The paths have shown who there is: now all of the k closest. */
+        /* The paths have shown which nodes there are: now all of the k closest. */
         kad_candidates_join(&l->q, KAD_K);
         return true;
     }
@@ -328,7 +319,7 @@ static bool wide_search(struct kad_rpcs *rs, struct kad_lookup *l, tstamp now, s
     l->wide_rounds++;
     rs->env->stats.wide_searches++;
     kad_candidates_join(&l->q, crowded || doubted ? KAD_WIDE_WIDTH : KAD_K);
-    /* Where many died, who lives is farther away: each sweep begins with a larger neighbour. */
+    /* Where many died, those that live are farther away: each round begins with a larger prefix. */
     unsigned near = kad_netsize_near_bits(&rs->routing->size),
              wider = crowded ? 1u : 1u + l->wide_rounds;
     l->wide_from = (uint8_t)(near > wider ? near - wider : 0);

@@ -17,10 +17,10 @@
 struct kad_lookup_params {
     enum kad_type type; /* what candidates are asked */
     bool narrow;        /* few at once: one good answer may end it */
-    bool seeks;     /* something that may be hidden by who sits at the key: a value, providers */
-    bool stores;    /* the closest will be sent a value */
-    bool careful;   /* along disjoint paths, and widely when in doubt */
-    bool peer;      /* the contact whose id is the key */
+    bool seeks;         /* something that nodes packed at the key may hide: a value, providers */
+    bool stores;        /* the closest will be sent a value */
+    bool careful;       /* along disjoint paths, and widely when in doubt */
+    bool peer;          /* the contact whose id is the key */
     bool bootstrap; /* seeds count although they failed; no estimate from the table of a newcomer */
     bool masked;    /* nodes on the way see a few bits of the key only */
     unsigned bits; /* > 0: a part of a bucket is filled, with so many bits in common with the key */

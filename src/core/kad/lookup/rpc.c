@@ -7,7 +7,7 @@
  *
  * Three times (rtt.c): after the soft one the lookup may ask another beside this one, after the late one it
  * waits no longer, after the hard one the request has failed.  First for the dialling, then from the write.
- * An RPC whose owner has ended goes on by itself: whether it is answered says who lives.
+ * An RPC whose owner has ended goes on by itself: whether it is answered says whether the node lives.
  */
 #include "core/kad/lookup/rpc.h"
 
@@ -332,8 +332,8 @@ static void bad_answer(struct kad_rpcs *rs, struct kad_rpc *r, enum kad_refusal 
     kad_rpc_failed(rs, r, true, now, out);
 }
 
-/* Why the beginning of an answer could not be kept. */
-static enum kad_refusal not_kept(qudag_err err)
+/* Why the beginning of an answer could not be buffered. */
+static enum kad_refusal not_buffered(qudag_err err)
 {
     return err == QUDAG_ENOMEM ? KAD_REFUSED_NO_MEMORY : KAD_REFUSED_OVERSIZED;
 }
@@ -361,7 +361,7 @@ void kad_rpc_data(struct kad_rpcs *rs, struct kad_rpc *r, struct slice data, tst
         return;
     }
     if (got <= 0) {
-        bad_answer(rs, r, not_kept(err), now, out);
+        bad_answer(rs, r, not_buffered(err), now, out);
         return;
     }
     struct kad_msg m = {.raw = rs->env->buf->raw, .providers = rs->env->buf->providers};

@@ -1,8 +1,8 @@
 /*
  * rpc.h - one message to one node and its answer, on a stream of its own.
  *
- * Who sends it (struct kad_rpc_owner) says what it says and is told what came of it; a check and an RPC whose owner
- * has ended have none.
+ * Its owner (struct kad_rpc_owner) composes the message and is told what came of it.  A liveness check has no owner,
+ * and neither has an RPC whose owner has ended.
  */
 #ifndef QUDAG_SRC_CORE_KAD_LOOKUP_RPC_H
 #define QUDAG_SRC_CORE_KAD_LOOKUP_RPC_H
@@ -81,6 +81,7 @@ struct kad_rpcs {
     struct kad_rtt rtt;
 };
 
+/* None are on their way. */
 void kad_rpcs_init(struct kad_rpcs *rs, struct kad_env *env, struct kad_routing *routing);
 void kad_rpcs_fini(struct kad_rpcs *rs); /* owners have ended before */
 
@@ -115,9 +116,12 @@ void kad_rpc_failed(struct kad_rpcs *rs, struct kad_rpc *r, bool reset, tstamp n
 /* The remote gave the stream up. */
 void kad_rpc_reset(struct kad_rpcs *rs, struct kad_rpc *r, qudag_err err, tstamp now,
                    struct acts *out);
+/* Bytes of the answer. */
 void kad_rpc_data(struct kad_rpcs *rs, struct kad_rpc *r, struct slice data, tstamp now,
                   struct acts *out);
+/* The remote sends no more. */
 void kad_rpc_fin(struct kad_rpcs *rs, struct kad_rpc *r, tstamp now, struct acts *out);
+/* Its soft, late or hard time has come, or the end of lingering. */
 void kad_rpc_timer(struct kad_rpcs *rs, struct kad_rpc *r, tstamp now, struct acts *out);
 /* FIND_NODE for ourselves, to learn whether |peer| answers; NULL, one too many, or one being checked: nothing. */
 void kad_rpc_check(struct kad_rpcs *rs, struct kad_contact *peer, tstamp now, struct acts *out);

@@ -60,9 +60,9 @@ static tstamp soft_of(uint32_t mean_us, uint32_t var_us)
 static tstamp late_of(uint32_t mean_us, uint32_t var_us)
 {
     tstamp mean = (tstamp)mean_us * NS_PER_US, var = (tstamp)var_us * NS_PER_US;
-    tstamp lost = 5 * mean / 2 + PROBE_SPARE, spread = mean + SPREAD * var;
+    tstamp resent = 5 * mean / 2 + PROBE_SPARE, spread = mean + SPREAD * var;
 
-    return clamp(lost > spread ? lost : spread, LATE_MIN, LATE_MAX);
+    return clamp(resent > spread ? resent : spread, LATE_MIN, LATE_MAX);
 }
 
 /*
@@ -80,8 +80,8 @@ void kad_failing_add(struct kad_rtt *t, bool failed)
 
 static struct kad_timeouts patient(const struct kad_rtt *t, struct kad_timeouts w)
 {
-    int32_t spare = t->failing < KAD_FAILING_MANY ? KAD_FAILING_MANY - t->failing : 0;
-    tstamp late = w.late + w.late * 2 * (tstamp)spare / KAD_FAILING_MANY;
+    int32_t slack = t->failing < KAD_FAILING_MANY ? KAD_FAILING_MANY - t->failing : 0;
+    tstamp late = w.late + w.late * 2 * (tstamp)slack / KAD_FAILING_MANY;
 
     w.late = late < LATE_MAX ? late : w.late > LATE_MAX ? w.late : LATE_MAX;
     return w;

@@ -24,6 +24,7 @@ struct kad_timeouts {
     tstamp soft, late, hard;
 };
 
+/* Nothing is measured yet. */
 void kad_rtt_init(struct kad_rtt *t);
 /* A measurement, ns. */
 void kad_rtt_add(struct kad_rtt_estimate *g, tstamp took);

@@ -1,7 +1,8 @@
 /*
  * addrinfo.c - ids and addresses: one entry serves all instances that know the same of a node.
  *
- *   Peer message --known to the byte--> entry      else: read, what is usable packed, and that looked for
+ *   Peer message --an entry has these bytes--> that one      else: decoded, its usable addresses packed, and
+ *                                                     that is looked for, or added
  *
  * Entries are found by a keyed hash of the id; those of one id, with other addresses, share a chain.  Nothing
  * depends on the order in a chain but time.
@@ -113,7 +114,7 @@ static size_t pack(uint8_t dst[KAD_PEER_RAW_MAX], uint8_t *n, uint64_t *group,
     return kad_peer_write(dst, &good);
 }
 
-/* Equal for equal networks; others meet once in four thousand million. */
+/* Equal for equal networks; others collide once in 2^32. */
 static uint32_t group_mix(uint64_t group)
 {
     uint64_t v = group * UINT64_C(0x9e3779b97f4a7c15);

@@ -26,7 +26,7 @@ struct kad_addrinfo {
 };
 
 /*
- * All that are known to the instances that share a scratch.  They hold the references: bounded by their tables,
+ * All entries of the instances that share a scratch.  They hold the references: bounded by their tables,
  * lookups and stores.
  */
 struct kad_addrinfo_pool {
@@ -37,6 +37,7 @@ struct kad_addrinfo_pool {
     uint64_t key[2];
 };
 
+/* Empty; entries are of |mem|. */
 void kad_addrinfo_pool_init(struct kad_addrinfo_pool *pool, struct mem *mem);
 void kad_addrinfo_pool_fini(struct kad_addrinfo_pool *pool); /* nobody may be left */
 /* The key of the names: random.  Of no effect once somebody is in. */
@@ -62,7 +63,9 @@ struct kad_addrinfo *kad_addrinfo_new(struct mem *mem, struct kad_addrinfo_pool 
                                       const uint8_t hash[SHA256_LEN], bool lab);
 /* Id and addresses, unpacked. */
 void kad_addrinfo_decode(struct kad_peer_info *out, const struct kad_addrinfo *a);
+/* One reference more. */
 struct kad_addrinfo *kad_addrinfo_ref(struct kad_addrinfo *a);
+/* One less; with the last the entry is freed. */
 void kad_addrinfo_unref(struct kad_addrinfo *a);
 
 /*

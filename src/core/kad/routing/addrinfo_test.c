@@ -56,7 +56,7 @@ static struct kad_addrinfo *find(const struct kad_peer_raw *raw, bool lab)
     return kad_addrinfo_pool_find(&all, kad_addrinfo_name(&all, raw->id), raw, lab);
 }
 
-static void the_same_of_a_peer_is_kept_once_and_until_the_last_lets_go(void **state)
+static void the_same_of_a_peer_is_held_once_and_until_the_last_lets_go(void **state)
 {
     (void)state;
     struct kad_peer_info info = info_of(1, 30, 1), elsewhere = info_of(1, 31, 1);
@@ -222,7 +222,7 @@ static void an_entry_that_moved_is_named_at_its_new_address(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_same_of_a_peer_is_kept_once_and_until_the_last_lets_go,
+        cmocka_unit_test_setup_teardown(the_same_of_a_peer_is_held_once_and_until_the_last_lets_go,
                                         begin, end),
         cmocka_unit_test_setup_teardown(a_message_is_known_to_the_byte_or_not_at_all, begin, end),
         cmocka_unit_test_setup_teardown(what_only_a_lab_allows_is_no_answer_to_others, begin, end),

@@ -26,19 +26,19 @@ void kad_contact_set_addrs(struct kad_contact *p, const struct kad_peer_info *in
     kad_addrinfo_unref(old);
 }
 
-struct kad_contact *kad_contact_of(struct mem *mem, struct kad_addrinfo *who)
+struct kad_contact *kad_contact_of(struct mem *mem, struct kad_addrinfo *info)
 {
-    struct kad_contact *p = who == NULL ? NULL : mem_alloc(mem, sizeof(*p));
+    struct kad_contact *p = info == NULL ? NULL : mem_alloc(mem, sizeof(*p));
 
     if (p == NULL) {
-        if (who != NULL) {
-            kad_addrinfo_unref(who);
+        if (info != NULL) {
+            kad_addrinfo_unref(info);
         }
         return NULL;
     }
     p->refs = 1;
-    p->info = who;
-    p->hash = who->hash;
+    p->info = info;
+    p->hash = info->hash;
     return p;
 }
 
@@ -132,9 +132,9 @@ int16_t kad_score_later(int16_t score, uint64_t seconds)
                        v * rest / (2 * KAD_SCORE_HALF)); /* straight from one half to the next */
 }
 
-int16_t kad_score_after(int16_t score, enum kad_conduct deed)
+int16_t kad_score_after(int16_t score, enum kad_conduct conduct)
 {
-    switch (deed) {
+    switch (conduct) {
     case KAD_CONDUCT_ANSWERED:
         return score_bound(score + 4 * SCORE_ONE);
     case KAD_CONDUCT_SILENT:
@@ -144,7 +144,8 @@ int16_t kad_score_after(int16_t score, enum kad_conduct deed)
         score = score_bound(score - 10 * SCORE_ONE);
         return score < SILENT_LEAST * SCORE_ONE ? SILENT_LEAST * SCORE_ONE : score;
     case KAD_CONDUCT_MISBEHAVED:
-        return score_bound((score < 0 ? score : 0) - 40 * SCORE_ONE); /* no credit to lie upon */
+        return score_bound((score < 0 ? score : 0) -
+                           40 * SCORE_ONE); /* no credit to misbehave upon */
     }
     return score;
 }
@@ -156,11 +157,11 @@ static int16_t score_now(const struct kad_contact *p, tstamp now)
     return kad_score_later(p->score, s > p->scored_s ? s - p->scored_s : 0);
 }
 
-void kad_contact_report(struct kad_contact *p, enum kad_conduct deed, tstamp now)
+void kad_contact_report(struct kad_contact *p, enum kad_conduct conduct, tstamp now)
 {
     uint64_t s = now / NS_PER_S;
 
-    p->score = kad_score_after(score_now(p, now), deed);
+    p->score = kad_score_after(score_now(p, now), conduct);
     p->scored_s = s > UINT32_MAX ? UINT32_MAX : (uint32_t)s;
 }
 

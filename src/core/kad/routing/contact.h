@@ -28,8 +28,9 @@ struct kad_contact {
  */
 struct kad_contact *kad_contact_new(struct mem *mem, const struct kad_peer_info *info,
                                     const uint8_t hash[SHA256_LEN], bool lab);
-/* Takes over a reference of |who| (NULL allowed); of it nothing is left on failure. */
-struct kad_contact *kad_contact_of(struct mem *mem, struct kad_addrinfo *who);
+/* Takes over a reference of |info| (NULL allowed); of it nothing is left on failure. */
+struct kad_contact *kad_contact_of(struct mem *mem, struct kad_addrinfo *info);
+/* One reference more. */
 struct kad_contact *kad_contact_ref(struct kad_contact *p);
 void kad_contact_unref(struct kad_contact *p); /* NULL allowed */
 
@@ -57,9 +58,11 @@ static inline bool kad_contact_same(const struct kad_contact *a, const struct ka
 
 /* For one outside the table: takes the addresses of |info| if it has usable ones and there is memory. */
 void kad_contact_set_addrs(struct kad_contact *p, const struct kad_peer_info *info, bool lab);
+/* Id and addresses, unpacked. */
 void kad_contact_decode(struct kad_peer_info *out, const struct kad_contact *p);
 /* What ACT_OPEN takes: uvarint length and multiaddr, repeated; its length. */
 size_t kad_contact_hints(uint8_t dst[KAD_HINTS_MAX], const struct kad_contact *p);
+/* A round trip of |rtt| ns was measured. */
 void kad_contact_rtt(struct kad_contact *p, tstamp rtt);
 
 /*
@@ -69,17 +72,20 @@ void kad_contact_rtt(struct kad_contact *p, tstamp rtt);
  */
 enum kad_conduct {
     KAD_CONDUCT_ANSWERED,
-    KAD_CONDUCT_SILENT,     /* never leads to KAD_SCORE_REFUSED: silence is no lie */
+    KAD_CONDUCT_SILENT,     /* never leads to KAD_SCORE_REFUSED: silence is no misbehaviour */
     KAD_CONDUCT_MISBEHAVED, /* malformed, forged, or of something not asked */
 };
 #define KAD_SCORE_REFUSED (-50)
 #define KAD_SCORE_HALF 600 /* s */
-void kad_contact_report(struct kad_contact *p, enum kad_conduct deed, tstamp now);
+/* What it did. */
+void kad_contact_report(struct kad_contact *p, enum kad_conduct conduct, tstamp now);
+/* -100 .. 100 at |now|. */
 int kad_contact_score(const struct kad_contact *p, tstamp now);
 /* More is better, by score and round trip; to be compared among candidates with the same common prefix only. */
 uint32_t kad_contact_weight(const struct kad_contact *p, tstamp now);
 /* |score| in 1/256, |seconds| later. */
 int16_t kad_score_later(int16_t score, uint64_t seconds);
-int16_t kad_score_after(int16_t score, enum kad_conduct deed);
+/* |score| in 1/256, after one more such conduct. */
+int16_t kad_score_after(int16_t score, enum kad_conduct conduct);
 
 #endif

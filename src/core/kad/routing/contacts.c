@@ -1,5 +1,5 @@
 /*
- * contacts.c - whom we know: seeds heard of, nodes that answered, failed, or misbehaved.
+ * contacts.c - the contacts of one instance: seeds, and those that answered, failed or misbehaved.
  *
  *   heard of --> seed, asked --answers--> table      failed: out of the table after twice, and for a
  *                                                    minute not asked because others name it
@@ -167,7 +167,7 @@ struct kad_contact *kad_contacts_is_back(struct kad_routing *r, const struct pee
     return c != NULL && c->fails > 0 ? c : NULL;
 }
 
-/* ---- who misbehaved ---- */
+/* ---- misbehaviour ---- */
 
 static struct kad_misbehaving *misbehaving_find(const struct kad_routing *r,
                                                 const uint8_t hash[SHA256_LEN])
@@ -247,7 +247,7 @@ bool kad_contacts_failed_lately(const struct kad_routing *r, const uint8_t hash[
     return false;
 }
 
-/* ---- who answered, who did not ---- */
+/* ---- answers and silence ---- */
 
 /* One per call at most: a call brings one answer.  Short of memory it is left out. */
 static void entered_report(struct kad_routing *r, const struct kad_contact *p, struct acts *out)

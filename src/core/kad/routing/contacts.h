@@ -1,5 +1,6 @@
 /*
- * contacts.h - the contacts of one instance: routing table, seeds, who failed lately, who misbehaved, who left.
+ * contacts.h - the contacts of one instance: routing table, seeds, those that failed lately,
+ * misbehaved, or departed.
  *
  * No function here asks anybody anything: one that finds a contact worth asking whether it lives returns it, and the
  * caller does so (kad_rpc_check()).
@@ -17,7 +18,7 @@
 #define KAD_IDLE_CHECK_MIN (60 * NS_PER_S) /* ... and when many do */
 #define KAD_REFRESH_BITS 11 /* last bucket looked into by parts: their keys have 16 bits given */
 
-/* Hashes of ids met lately of whom nothing is known: found by two bytes of the id, checked against the whole. */
+/* Hashes of ids of late that have no entry: found by two bytes of the id, which is then compared. */
 #define KAD_MEMO 256
 struct kad_memo {
     uint8_t len, id[PEER_ID_MAX], hash[SHA256_LEN];
@@ -39,7 +40,7 @@ struct kad_failed {
     tstamp until;
 };
 
-/* Who misbehaved lately; the score of a contact ends with the contact. */
+/* A node that misbehaved lately; the score of a contact ends with the contact. */
 #define KAD_MISBEHAVING_MAX 64
 struct kad_misbehaving {
     uint64_t prefix; /* of the hash; 0: none */
@@ -56,7 +57,7 @@ struct kad_routing {
     tstamp last_answer;
     tstamp idle_check; /* an entry silent for so long is asked whether it lives */
     struct kad_contact *
-        *seed; /* KAD_SEEDS_MAX places: heard of, not answered yet; newest last; or NULL */
+        *seed; /* room for KAD_SEEDS_MAX: heard of, not answered yet; newest last; or NULL */
     struct kad_failed *failed;           /* |failed_cap| of them, or NULL: nobody failed lately */
     struct kad_misbehaving *misbehaving; /* KAD_MISBEHAVING_MAX of them, or NULL: none yet */
     uint32_t n_seeds, failed_cap, failed_next, misbehaving_next;
@@ -66,6 +67,7 @@ struct kad_routing {
 
 /* False: no memory. */
 bool kad_contacts_init(struct kad_routing *r, struct kad_env *env, struct kad_shared *shared);
+/* Lets go of all contacts; nobody else of this instance may hold one. */
 void kad_contacts_fini(struct kad_routing *r);
 
 /* ---- contacts by id ---- */

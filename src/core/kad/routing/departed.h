@@ -18,7 +18,9 @@ struct kad_departed {
     struct kad_contact *c[KAD_DEPARTED_MAX];
 };
 
+/* Empty. */
 void kad_departed_init(struct kad_departed *d);
+/* Lets go of all. */
 void kad_departed_fini(struct kad_departed *d);
 /* Takes a reference of its own, unless |c| has no address; when full a drawn one makes room. */
 void kad_departed_add(struct kad_departed *d, struct kad_contact *c, struct rng *rng, tstamp now);

@@ -2,7 +2,7 @@
  * netsize.c - how large the network is.
  *
  * The mean space between ids follows from how near the k nearest to a key are: N = 2^64 / space.  The median of
- * many lookups is taken, so that who crowds some keys does not move it.
+ * many lookups is taken, so that Sybils that crowd some keys do not move it.
  */
 #include "core/kad/routing/netsize.h"
 

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-#define CAP_MIN 4 /* places of a new bucket */
+#define CAP_MIN 4 /* entries a new bucket has room for */
 #define CACHE_LINE 64
 #define BUCKET_BYTES                                                                               \
     (sizeof(struct kad_bucket) + KAD_K * (sizeof(uint64_t) + sizeof(struct kad_addrinfo *)))
@@ -83,7 +83,7 @@ struct kad_contact *kad_table_find(const struct kad_table *t, const uint8_t hash
     return i < b->n ? b->peer[i] : NULL;
 }
 
-/* Whether one more of this network is too many; addresses we cannot place count as one network. */
+/* Whether one more of this network is too many; addresses of no known network count as one. */
 static bool crowded(const struct kad_table *t, const struct kad_bucket *b, uint32_t group)
 {
     size_t near = 0, all = 0;
@@ -196,7 +196,7 @@ static void replacement_add(struct kad_bucket *b, struct kad_contact *p)
     b->replacement[b->n_replacements++] = kad_contact_ref(p);
 }
 
-/* The same peer may be known to a lookup as another object: the entry learns what that one did. */
+/* A lookup may have another object for the same node: the entry learns what that one did. */
 static void entry_refresh(struct kad_bucket *b, size_t i, const struct kad_contact *p, tstamp now)
 {
     struct kad_contact *e = b->peer[i];
@@ -213,7 +213,7 @@ static void entry_refresh(struct kad_bucket *b, size_t i, const struct kad_conta
     }
 }
 
-/* Buckets near us stay small: the places come as they are needed. */
+/* Buckets near us stay small: room comes as it is needed. */
 static struct kad_bucket *bucket_grow(struct kad_table *t, unsigned ix, tstamp now)
 {
     struct kad_bucket *old = t->bucket[ix];
@@ -370,8 +370,9 @@ void kad_table_set_addrs(struct kad_table *t, struct kad_contact *p,
 
 /* ---- the closest ---- */
 
-#define IN_BUCKET 32 /* a place: that many times its bucket, and which entry */
-_Static_assert(KAD_K <= IN_BUCKET && KAD_BUCKETS * IN_BUCKET <= UINT16_MAX, "a place has 16 bits");
+#define IN_BUCKET 32 /* a position: that many times its bucket, and which entry */
+_Static_assert(KAD_K <= IN_BUCKET && KAD_BUCKETS * IN_BUCKET <= UINT16_MAX,
+               "a position has 16 bits");
 
 struct closest {
     const struct kad_table *t;
@@ -379,37 +380,37 @@ struct closest {
     const uint8_t *skip;
     size_t max, n;
     uint64_t prefix, skip_prefix, dist[KAD_K];
-    uint16_t place[KAD_K];
+    uint16_t pos[KAD_K];
 };
 
-static struct kad_addrinfo *info_at(const struct closest *c, unsigned place)
+static struct kad_addrinfo *info_at(const struct closest *c, unsigned pos)
 {
-    return c->t->bucket[place / IN_BUCKET]->info[place % IN_BUCKET];
+    return c->t->bucket[pos / IN_BUCKET]->info[pos % IN_BUCKET];
 }
 
-static bool nearer(const struct closest *c, uint64_t d, unsigned place, size_t than)
+static bool nearer(const struct closest *c, uint64_t d, unsigned pos, size_t than)
 {
     if (d != c->dist[than]) {
         return d < c->dist[than];
     }
-    return kad_dist_cmp(c->target, info_at(c, place)->hash, info_at(c, c->place[than])->hash) < 0;
+    return kad_dist_cmp(c->target, info_at(c, pos)->hash, info_at(c, c->pos[than])->hash) < 0;
 }
 
 /* |from|: where this group begins in the result; earlier groups are closer as a whole. */
-static void closest_add(struct closest *c, size_t from, unsigned place, uint64_t d)
+static void closest_add(struct closest *c, size_t from, unsigned pos, uint64_t d)
 {
     size_t at = c->n < c->max ? c->n++ : c->max;
 
-    if (at == c->max && (at == from || !nearer(c, d, place, at - 1))) {
+    if (at == c->max && (at == from || !nearer(c, d, pos, at - 1))) {
         return;
     }
     at = at == c->max ? at - 1 : at;
-    for (; at > from && nearer(c, d, place, at - 1); at--) {
+    for (; at > from && nearer(c, d, pos, at - 1); at--) {
         c->dist[at] = c->dist[at - 1];
-        c->place[at] = c->place[at - 1];
+        c->pos[at] = c->pos[at - 1];
     }
     c->dist[at] = d;
-    c->place[at] = (uint16_t)place;
+    c->pos[at] = (uint16_t)pos;
 }
 
 /* Buckets of other instances have been there since: this one is far from any cache. */
@@ -475,7 +476,7 @@ size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_
 
     closest(&c, t, target, skip, max);
     for (size_t i = 0; i < c.n; i++) {
-        out[i] = t->bucket[c.place[i] / IN_BUCKET]->peer[c.place[i] % IN_BUCKET];
+        out[i] = t->bucket[c.pos[i] / IN_BUCKET]->peer[c.pos[i] % IN_BUCKET];
     }
     return c.n;
 }
@@ -487,7 +488,7 @@ size_t kad_table_addrinfos(const struct kad_table *t, const uint8_t target[SHA25
 
     closest(&c, t, target, skip, KAD_K);
     for (size_t i = 0; i < c.n; i++) {
-        out[i] = info_at(&c, c.place[i]);
+        out[i] = info_at(&c, c.pos[i]);
         QUDAG_PREFETCH(out[i]);
         QUDAG_PREFETCH(out[i]->raw);
     }

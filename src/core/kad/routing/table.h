@@ -17,7 +17,7 @@ struct kad_bucket {
     struct kad_contact *replacement[KAD_REPLACEMENTS]; /* answered once, no room; newest last */
     tstamp touched;                                    /* last lookup in this bucket's range */
     uint32_t failing;               /* bit i: peer[i] has failed since its last answer */
-    uint8_t n, n_replacements, cap; /* cap: places there are now, at most KAD_K */
+    uint8_t n, n_replacements, cap; /* cap: entries there is room for now, at most KAD_K */
     uint64_t *prefix;               /* first 64 bits of the hashes of |peer| */
     struct kad_addrinfo **info;     /* of |peer|, which hold the references */
     struct kad_contact **peer;
@@ -38,11 +38,14 @@ enum kad_table_verdict {
     KAD_TABLE_REFUSED
 };
 
+/* Empty, for the node |self|; |lab|: no limits of one network. */
 void kad_table_init(struct kad_table *t, struct mem *mem, const struct peer_id *self, bool lab);
+/* Lets go of all contacts. */
 void kad_table_fini(struct kad_table *t);
 /* |p| answered.  REPLACEMENT: its bucket is full, *oldest (borrowed) is the entry to check. */
 enum kad_table_verdict kad_table_answered(struct kad_table *t, struct kad_contact *p, tstamp now,
                                           struct kad_contact **oldest);
+/* The entry of that hash (borrowed), or NULL. */
 struct kad_contact *kad_table_find(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
 /* kad_table_find() will be called: its bucket is asked for. */
 void kad_table_fetch(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
@@ -50,11 +53,12 @@ void kad_table_fetch(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
 bool kad_table_wants(const struct kad_table *t, const struct kad_contact *p);
 /* A request failed; |remove|: take it out after KAD_FAILS_MAX.  True when it left. */
 bool kad_table_failed(struct kad_table *t, const uint8_t hash[SHA256_LEN], bool remove);
+/* Takes it out, also of the replacements; true when it was an entry. */
 bool kad_table_remove(struct kad_table *t, const uint8_t hash[SHA256_LEN]);
 /* The |max| (at most KAD_K) entries closest to |target|, closest first; without that of hash |skip| (NULL allowed). */
 size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_LEN],
                          const uint8_t *skip, size_t max, struct kad_contact **out);
-/* The same up to KAD_K, of whom no more than who they are is wanted: half the cost. */
+/* The same, up to KAD_K, where only ids and addresses are wanted: half the cost. */
 size_t kad_table_addrinfos(const struct kad_table *t, const uint8_t target[SHA256_LEN],
                            const uint8_t *skip, struct kad_addrinfo **out);
 /* An entry of the table takes the addresses of |info| if they are usable. */
@@ -67,7 +71,9 @@ void kad_table_set_addrs(struct kad_table *t, struct kad_contact *p,
 unsigned kad_table_nearest(const struct kad_table *t);
 /* Whether part |part| of bucket |cpl| has fewer than KAD_PART_WANT entries. */
 bool kad_table_lacks(const struct kad_table *t, unsigned cpl, unsigned part);
+/* There was a lookup in the range of its bucket. */
 void kad_table_touch(struct kad_table *t, const uint8_t target[SHA256_LEN], tstamp now);
+/* Which bucket a hash belongs to. */
 unsigned kad_bucket_ix(const struct kad_table *t, const uint8_t hash[SHA256_LEN]);
 #define KAD_FAILS_MAX 2
 #define KAD_RESETS_MAX                                                                             \

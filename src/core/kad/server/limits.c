@@ -1,5 +1,5 @@
 /*
- * limits.c - who may ask how much: each peer, each network (/24 or /48) peers come from, and all together.
+ * limits.c - how much others may ask: each peer, each network (/24 or /48) peers come from, and all together.
  *
  *   request of a peer --bucket empty: its own | its network's | that of all--> refused, by reason
  *
@@ -27,7 +27,7 @@
         50, 100, 500                                                                               \
     } /* signatures of ML-DSA: 0.1 ms each */
 
-enum who { A_PEER, A_NET, ALL };
+enum level { A_PEER, A_NET, ALL };
 
 /* ---- how much ---- */
 
@@ -35,21 +35,22 @@ struct allowance {
     uint64_t cost, most; /* ns one piece takes, ns that may be taken */
 };
 
-static uint32_t limit_of(const struct kad_limit *l, enum who who)
+static uint32_t limit_of(const struct kad_limit *l, enum level level)
 {
-    return who == A_PEER ? l->peer : who == A_NET ? l->network : l->all;
+    return level == A_PEER ? l->peer : level == A_NET ? l->network : l->all;
 }
 
-static struct allowance allowance(const struct kad_limiter *l, enum kad_limited kind, enum who who)
+static struct allowance allowance(const struct kad_limiter *l, enum kad_limited kind,
+                                  enum level level)
 {
     const struct kad_limits *cfg = &l->cfg;
 
     if (kind == KAD_LIMITED_RECORDS) {
         uint64_t hour = 3600 * NS_PER_S;
-        return (struct allowance){hour / limit_of(&cfg->records, who), hour};
+        return (struct allowance){hour / limit_of(&cfg->records, level), hour};
     }
     const struct kad_limit *a = kind == KAD_LIMITED_REQUESTS ? &cfg->requests : &cfg->stores;
-    return (struct allowance){NS_PER_S / limit_of(a, who), SECONDS_BURST * NS_PER_S};
+    return (struct allowance){NS_PER_S / limit_of(a, level), SECONDS_BURST * NS_PER_S};
 }
 
 static uint64_t taken(const struct kad_buckets *b, enum kad_limited kind, tstamp now)
@@ -78,12 +79,12 @@ static bool modest(uint64_t mine, uint64_t theirs, uint64_t most)
     return theirs <= most / 2 || (theirs <= most && mine <= most - theirs);
 }
 
-static enum kad_refusal reason(enum kad_limited kind, enum who who)
+static enum kad_refusal reason(enum kad_limited kind, enum level level)
 {
     static const enum kad_refusal of_requests[] = {KAD_REFUSED_RATE_PEER, KAD_REFUSED_RATE_NETWORK,
                                                    KAD_REFUSED_RATE_ALL};
 
-    return kind == KAD_LIMITED_REQUESTS ? of_requests[who]
+    return kind == KAD_LIMITED_REQUESTS ? of_requests[level]
            : kind == KAD_LIMITED_STORES ? KAD_REFUSED_RATE_STORE
                                         : KAD_REFUSED_QUOTA;
 }
@@ -96,14 +97,14 @@ bool kad_limits_allow(struct kad_limiter *l, struct kad_client *c, enum kad_limi
     uint64_t have[3] = {0};
 
     for (unsigned w = A_PEER; w <= ALL; w++) {
-        a[w] = allowance(l, kind, (enum who)w);
+        a[w] = allowance(l, kind, (enum level)w);
         have[w] = b[w] == NULL ? 0 : taken(b[w], kind, now);
         bool fair = true;
         for (unsigned part = A_PEER; part < w && b[w] != NULL; part++) {
             fair = fair && modest(have[part], have[w], a[w].most);
         }
         if (!fair || have[w] + a[w].cost > a[w].most) {
-            kad_refuse(l->env, reason(kind, (enum who)w));
+            kad_refuse(l->env, reason(kind, (enum level)w));
             return false;
         }
     }
@@ -129,7 +130,7 @@ void kad_limits_refund(struct kad_limiter *l, struct kad_client *c, enum kad_lim
     refund(&l->buckets, kind, allowance(l, kind, ALL).cost);
 }
 
-/* ---- who ---- */
+/* ---- clients and networks ---- */
 
 static void default_to(struct kad_limit *l, struct kad_limit def)
 {

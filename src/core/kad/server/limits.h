@@ -1,5 +1,5 @@
 /*
- * limits.h - who may ask how much: each peer, each network peers come from, and all together; token buckets.
+ * limits.h - how much others may ask: each peer, each network peers come from, and all together; token buckets.
  */
 #ifndef QUDAG_SRC_CORE_KAD_SERVER_LIMITS_H
 #define QUDAG_SRC_CORE_KAD_SERVER_LIMITS_H
@@ -36,7 +36,7 @@ struct kad_net {
     uint32_t n_clients;
 };
 
-/* Who asks us: one allowance for all its streams, remembered until its buckets are full again. */
+/* A peer that asks us: one allowance for all its streams, remembered until its buckets are full again. */
 struct kad_client {
     struct list idle; /* linked while it has no stream */
     uint64_t name;    /* keyed hash of the id */

@@ -2,7 +2,7 @@
  * serve.c - requests of others: several per stream, answered in order.
  *
  *   request --limits.c: may it?--> answer               if not: stream reset, counted
- *      '--no room in the action list, or the peer does not read--> kept, answered later
+ *      '--no room in the action list, or the peer does not read--> buffered, answered later
  *
  * A stream holds at most one message limit of unanswered bytes; more is a reset.
  */
@@ -136,7 +136,7 @@ void kad_serve_fini(struct kad_server *s)
     map_fini(&s->by_strm);
 }
 
-/* As bytes kept ready; when addresses have to be given up for room the message is to be built anew. */
+/* As packed bytes; when addresses have to be given up for room the message is to be built anew. */
 static void closer_put(struct kad_server *s, struct kad_msg *m, struct kad_addrinfo *const *w,
                        size_t n)
 {
@@ -278,15 +278,15 @@ static bool serve_add_provider(struct kad_server *s, struct kad_inbound *in,
                                tstamp now)
 {
     const struct kad_peer_info *own = NULL;
+    enum kad_refusal why;
     uint8_t id_hash[SHA256_LEN];
 
     for (size_t i = 0; i < req->n_providers && own == NULL && !in->client->anonymous; i++) {
         kad_contacts_hash(s->routing, id_hash, peer_id_slice(&req->providers[i].id));
         own = memcmp(id_hash, in->client->hash, SHA256_LEN) == 0 ? &req->providers[i] : NULL;
     }
-    if (own == NULL) {
-        return refuse(s,
-                      req->n_providers == 0 ? KAD_REFUSED_NO_RECORD : KAD_REFUSED_PROVIDER_OTHER);
+    if (!kad_provider_acceptable(req->n_providers, own != NULL, &why)) {
+        return refuse(s, why);
     }
     bool news = !provides(s, in->client, hash, now);
     if (!kad_limits_allow(&s->limits, in->client, KAD_LIMITED_STORES, now) ||

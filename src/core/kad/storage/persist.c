@@ -170,7 +170,7 @@ static bool read_peer(struct kad_peer_info *out, struct slice body)
     return kad_peer_form(&raw, body) && kad_peer_read(out, &dropped, &raw);
 }
 
-/* One that is whole is worth more than none: who has expired or makes no sense is left out. */
+/* Providers that have expired or make no sense are left out; the others are worth having. */
 static qudag_err restore_providers(struct kad_storage *s, struct rd *r,
                                    const uint8_t hash[SHA256_LEN], tstamp now)
 {

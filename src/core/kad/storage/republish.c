@@ -97,10 +97,12 @@ static qudag_err publication_due(struct kad_publications *ps, struct kad_publica
     return err;
 }
 
-static qudag_err publication_set(struct kad_publications *ps, struct slice key, struct slice value,
-                                 bool provide, tstamp at, struct kad_publication **out)
+static qudag_err publication_set(struct kad_publications *ps,
+                                 const struct kad_publication_args *args, tstamp at,
+                                 struct kad_publication **out)
 {
-    struct kad_publication *e = publication_find(ps, key, provide);
+    struct slice value = args->value;
+    struct kad_publication *e = publication_find(ps, args->key, args->provide);
 
     if (e == NULL && ps->n >= KAD_PUBLICATIONS_MAX) {
         return QUDAG_ELIMIT;
@@ -113,7 +115,7 @@ static qudag_err publication_set(struct kad_publications *ps, struct slice key, 
         memcpy(copy, value.base, value.len);
     }
     if (e == NULL) {
-        e = publication_new(ps, key, provide);
+        e = publication_new(ps, args->key, args->provide);
     }
     if (e == NULL) {
         mem_free(ps->env->mem, copy);
@@ -132,7 +134,9 @@ qudag_err kad_publication_add(struct kad_publications *ps, struct slice key, str
     struct kad_publication *e;
     tstamp wait = rng_jitter(&ps->env->rng, KAD_REPUBLISH * NS_PER_S, 100);
 
-    return publication_set(ps, key, value, provide, tstamp_after(now, wait), &e);
+    return publication_set(
+        ps, &(struct kad_publication_args){.key = key, .value = value, .provide = provide},
+        tstamp_after(now, wait), &e);
 }
 
 qudag_err kad_publication_restore(struct kad_publications *ps,
@@ -150,8 +154,7 @@ qudag_err kad_publication_restore(struct kad_publications *ps,
     if (memcmp(right, hash, SHA256_LEN) != 0) {
         return QUDAG_EMALFORMED;
     }
-    qudag_err err =
-        publication_set(ps, args->key, args->value, args->provide, tstamp_after(now, wait), &e);
+    qudag_err err = publication_set(ps, args, tstamp_after(now, wait), &e);
     if (err == QUDAG_OK) {
         list_del(&e->dirty.node); /* the host has it so */
         e->dirty.persisted = true;

@@ -41,8 +41,10 @@ struct kad_due {
     const struct kad_validator *val;
 };
 
+/* None yet. */
 void kad_publications_init(struct kad_publications *ps, struct kad_env *env,
                            struct kad_store *store, const struct kad_rules *rules);
+/* Forgets all; the store is to be emptied after it. */
 void kad_publications_fini(struct kad_publications *ps);
 /* From now on, first in KAD_REPUBLISH; replaces the value the key had.  QUDAG_ELIMIT, ENOMEM. */
 QUDAG_MUST_USE qudag_err kad_publication_add(struct kad_publications *ps, struct slice key,

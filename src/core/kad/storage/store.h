@@ -67,8 +67,10 @@ struct kad_store_config {
     bool report;        /* somebody asks for changes */
 };
 
+/* Empty; |seed| is random. */
 void kad_store_init(struct kad_store *s, const struct kad_env *env,
                     const struct kad_store_config *cfg, const uint8_t seed[32]);
+/* Nothing counts as a change any more. */
 void kad_store_fini(struct kad_store *s);
 /* NULL when there is none or it has expired. */
 const struct kad_record *kad_store_get(const struct kad_store *s, const uint8_t hash[SHA256_LEN],
@@ -91,6 +93,7 @@ QUDAG_MUST_USE qudag_err kad_store_provide(struct kad_store *s, const uint8_t ha
 /* Providers not expired (borrowed). */
 size_t kad_store_providers(const struct kad_store *s, const uint8_t hash[SHA256_LEN], walltime now,
                            size_t max, struct kad_contact **out);
+/* Returns the memory of what has expired. */
 void kad_store_expire(struct kad_store *s, walltime now);
 /* It changed: it is in the list of changes, unless nobody asks for them. */
 void kad_dirty_set(struct kad_store *s, struct kad_dirty *m);
