@@ -1,5 +1,5 @@
 /*
- * map.c - hash table: open addressing, linear probing, at most 3/4 full (1/2 where keys are numbers).
+ * map.c - hash table: open addressing, linear probing, at most 3/4 full.
  *
  *   byte strings   value | 32 bits of the hash | length | key         numbers   value | key
  *
@@ -18,86 +18,81 @@
 #define AT_HASH 8
 #define AT_LEN 12
 
-static uint64_t rotl(uint64_t x, unsigned n)
+/* ---- SipHash-2-4 ---- */
+
+#define ROTL(x, n) ((x) << (n) | (x) >> (64 - (n)))
+
+/* In registers, as a macro: lookups hash every id that an answer names. */
+#define SIP_ROUND(v)                                                                               \
+    do {                                                                                           \
+        (v).a += (v).b;                                                                            \
+        (v).b = ROTL((v).b, 13) ^ (v).a;                                                           \
+        (v).a = ROTL((v).a, 32);                                                                   \
+        (v).c += (v).d;                                                                            \
+        (v).d = ROTL((v).d, 16) ^ (v).c;                                                           \
+        (v).a += (v).d;                                                                            \
+        (v).d = ROTL((v).d, 21) ^ (v).a;                                                           \
+        (v).c += (v).b;                                                                            \
+        (v).b = ROTL((v).b, 17) ^ (v).c;                                                           \
+        (v).c = ROTL((v).c, 32);                                                                   \
+    } while (false)
+
+struct sip {
+    uint64_t a, b, c, d;
+};
+
+static inline struct sip sip_begin(uint64_t k0, uint64_t k1)
 {
-    return x << n | x >> (64 - n);
+    return (struct sip){k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
+                        k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573)};
 }
 
-static void sip_round(uint64_t v[4])
+static inline struct sip sip_word(struct sip v, uint64_t m)
 {
-    v[0] += v[1];
-    v[1] = rotl(v[1], 13) ^ v[0];
-    v[0] = rotl(v[0], 32);
-    v[2] += v[3];
-    v[3] = rotl(v[3], 16) ^ v[2];
-    v[0] += v[3];
-    v[3] = rotl(v[3], 21) ^ v[0];
-    v[2] += v[1];
-    v[1] = rotl(v[1], 17) ^ v[2];
-    v[2] = rotl(v[2], 32);
+    v.d ^= m;
+    SIP_ROUND(v);
+    SIP_ROUND(v);
+    v.a ^= m;
+    return v;
 }
 
-static void sip_word(uint64_t v[4], uint64_t m)
+static inline uint64_t sip_end(struct sip v)
 {
-    v[3] ^= m;
-    sip_round(v);
-    sip_round(v);
-    v[0] ^= m;
+    v.c ^= 0xff;
+    SIP_ROUND(v);
+    SIP_ROUND(v);
+    SIP_ROUND(v);
+    SIP_ROUND(v);
+    return v.a ^ v.b ^ v.c ^ v.d;
 }
 
-static uint64_t little(const uint8_t *p, size_t len)
+/* One load, as compilers see it. */
+static inline uint64_t little8(const uint8_t p[8])
 {
-    uint64_t m = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        m |= (uint64_t)p[i] << (8 * i);
-    }
-    return m;
-}
-
-static uint64_t sip_end(uint64_t v[4])
-{
-    v[2] ^= 0xff;
-    for (int i = 0; i < 4; i++) {
-        sip_round(v);
-    }
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
-
-static void sip_begin(uint64_t v[4], uint64_t k0, uint64_t k1)
-{
-    v[0] = k0 ^ UINT64_C(0x736f6d6570736575);
-    v[1] = k1 ^ UINT64_C(0x646f72616e646f6d);
-    v[2] = k0 ^ UINT64_C(0x6c7967656e657261);
-    v[3] = k1 ^ UINT64_C(0x7465646279746573);
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+           (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+           (uint64_t)p[7] << 56;
 }
 
 uint64_t siphash24(uint64_t k0, uint64_t k1, struct slice data)
 {
-    uint64_t v[4];
+    struct sip v = sip_begin(k0, k1);
+    uint64_t last = (uint64_t)data.len << 56;
     size_t whole = data.len & ~(size_t)7;
 
-    sip_begin(v, k0, k1);
     for (size_t i = 0; i < whole; i += 8) {
-        sip_word(v, little(data.base + i, 8));
+        v = sip_word(v, little8(data.base + i));
     }
-    uint64_t last = (uint64_t)data.len << 56;
-    if (whole < data.len) {
-        last |= little(data.base + whole, data.len - whole);
+    for (size_t i = whole; i < data.len; i++) {
+        last |= (uint64_t)data.base[i] << (8 * (i - whole));
     }
-    sip_word(v, last);
-    return sip_end(v);
+    return sip_end(sip_word(v, last));
 }
 
 /* siphash24() of the eight bytes of |key|, the lowest first. */
 static uint64_t sip_u64(uint64_t k0, uint64_t k1, uint64_t key)
 {
-    uint64_t v[4];
-
-    sip_begin(v, k0, k1);
-    sip_word(v, key);
-    sip_word(v, UINT64_C(8) << 56);
-    return sip_end(v);
+    return sip_end(sip_word(sip_word(sip_begin(k0, k1), key), UINT64_C(8) << 56));
 }
 
 /* A key with its hash, whatever kind it is. */
@@ -197,8 +192,8 @@ void map_init_sized(struct map *m, struct mem *mem, const uint8_t seed[16], size
     ASSERT(key_max > 0 && key_max <= MAP_KEY_MAX);
     *m = (struct map){.mem = mem,
                       .max = max,
-                      .k0 = little(seed, 8),
-                      .k1 = little(seed + 8, 8),
+                      .k0 = little8(seed),
+                      .k1 = little8(seed + 8),
                       .entry = (uint32_t)((STRING_HEAD + key_max + 7) & ~(size_t)7),
                       .key_max = (uint8_t)key_max,
                       .keyed = true};
@@ -218,11 +213,10 @@ void map_init_u64(struct map *m, struct mem *mem, const uint8_t *seed, size_t va
     ASSERT(value >= sizeof(uint64_t) && value % sizeof(uint64_t) == 0);
     *m = (struct map){.mem = mem,
                       .max = max,
-                      .k0 = seed == NULL ? 0 : little(seed, 8),
-                      .k1 = seed == NULL ? 0 : little(seed + 8, 8),
+                      .k0 = seed == NULL ? 0 : little8(seed),
+                      .k1 = seed == NULL ? 0 : little8(seed + 8),
                       .entry = (uint32_t)(value + sizeof(uint64_t)),
-                      .keyed = seed != NULL,
-                      .room = true};
+                      .keyed = seed != NULL};
 }
 
 void map_fini(struct map *m)
@@ -292,16 +286,12 @@ void *map_u64_get(const struct map *m, uint64_t key)
 
 /* ---- changing ---- */
 
-/* Makes room for one more. */
-static qudag_err map_grow(struct map *m)
+/* Moves all into a table of |cap| places. */
+static qudag_err map_resize(struct map *m, size_t cap)
 {
-    size_t most = m->room ? m->cap / 2 : m->cap / 4 * 3;
-
-    if (m->cap != 0 && m->n + 1 <= most) {
-        return QUDAG_OK;
-    }
-    size_t cap = m->cap > 0 ? m->cap * 2 : m->room ? CAP_MIN_U64 : CAP_MIN, old_cap = m->cap;
+    size_t old_cap = m->cap;
     uint8_t *old = m->v, *v = cap > m->cap ? mem_alloc_n(m->mem, cap, m->entry) : NULL;
+
     if (v == NULL) {
         return QUDAG_ENOMEM;
     }
@@ -319,6 +309,33 @@ static qudag_err map_grow(struct map *m)
     }
     mem_free(m->mem, old);
     return QUDAG_OK;
+}
+
+static size_t most_of(size_t cap)
+{
+    return cap / 4 * 3;
+}
+
+qudag_err map_reserve(struct map *m, size_t n)
+{
+    size_t cap = m->cap > 0 ? m->cap : m->key_max == 0 ? CAP_MIN_U64 : CAP_MIN;
+
+    if (n > SIZE_MAX / 4) {
+        return QUDAG_ENOMEM;
+    }
+    while (most_of(cap) < n) {
+        cap *= 2;
+    }
+    return cap == m->cap ? QUDAG_OK : map_resize(m, cap);
+}
+
+/* Makes room for one more. */
+static qudag_err map_grow(struct map *m)
+{
+    if (m->cap != 0 && m->n + 1 <= most_of(m->cap)) {
+        return QUDAG_OK;
+    }
+    return map_resize(m, m->cap > 0 ? m->cap * 2 : m->key_max == 0 ? CAP_MIN_U64 : CAP_MIN);
 }
 
 static qudag_err put(struct map *m, const struct key *k, const void *value, size_t len)
@@ -393,7 +410,7 @@ static void *del(struct map *m, const struct key *k)
     }
     void *value = entry_pointer(e);
     m->n--;
-    if (m->n == 0 && m->room && m->cap > CAP_MIN_U64) {
+    if (m->n == 0 && m->key_max == 0 && m->cap > CAP_MIN_U64) {
         map_fini(m);
         return value;
     }

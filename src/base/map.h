@@ -20,9 +20,9 @@ struct map {
     uint8_t *v;
     size_t n, cap, max; /* entries; cap is a power of two or 0 */
     uint64_t k0, k1;
-    uint32_t entry;   /* bytes of one */
-    uint8_t key_max;  /* of byte strings; 0: the keys are 64-bit numbers */
-    bool keyed, room; /* hashed with the seed; half of it stays empty instead of a quarter */
+    uint32_t entry;  /* bytes of one */
+    uint8_t key_max; /* of byte strings; 0: the keys are 64-bit numbers */
+    bool keyed;      /* hashed with the seed */
 };
 
 /* |seed| must be unpredictable to peers.  |max|: entries, then QUDAG_ELIMIT. */
@@ -37,6 +37,8 @@ void map_init_sized(struct map *m, struct mem *mem, const uint8_t seed[16], size
  */
 void map_init_u64(struct map *m, struct mem *mem, const uint8_t *seed, size_t value_size,
                   size_t max);
+/* Room for |n| entries at once, instead of by doubling.  QUDAG_ENOMEM: as before. */
+QUDAG_MUST_USE qudag_err map_reserve(struct map *m, size_t n);
 void map_fini(struct map *m);          /* does not free what pointers lead to */
 size_t map_bytes(const struct map *m); /* memory it takes */
 

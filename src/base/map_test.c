@@ -261,8 +261,25 @@ static void entries_are_as_small_as_their_keys(void **state)
     assert_ptr_equal(map_get(&m, (struct slice){(const uint8_t[33]){1}, 32}), &m);
     assert_null(map_get(&m, (struct slice){(const uint8_t[33]){1}, 31}));
     map_fini(&m);
-    map_init_u64(&m, &mem, NULL, 0, 10);
+    map_init_u64(&m, &mem, NULL, 0, 100);
     assert_int_equal(m.entry, 16);
+    mem.fail_at = 1;
+    assert_int_equal(map_reserve(&m, 64), QUDAG_ENOMEM);
+    assert_int_equal(m.cap, 0);
+    assert_int_equal(map_reserve(&m, 64), QUDAG_OK);
+    size_t cap = m.cap;
+    for (uint64_t i = 0; i < 64; i++) { /* no more memory is asked for */
+        assert_int_equal(map_u64_put(&m, i, &mem), QUDAG_OK);
+        assert_int_equal(m.cap, cap);
+    }
+    assert_int_equal(map_reserve(&m, 60), QUDAG_OK);
+    assert_int_equal(m.cap, cap);
+    assert_int_equal(map_reserve(&m, SIZE_MAX), QUDAG_ENOMEM);
+    assert_int_equal(map_reserve(&m, 97), QUDAG_OK);
+    assert_int_equal(m.cap, 2 * cap);
+    assert_ptr_equal(map_u64_get(&m, 63), &mem);
+    map_fini(&m);
+    assert_int_equal(mem.used, 0);
 }
 
 int main(void)

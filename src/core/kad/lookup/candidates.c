@@ -19,6 +19,8 @@
 #include <limits.h>
 #include <string.h>
 
+#define SEEN_FIRST 64 /* most lookups see no more */
+
 void kad_candidates_init(struct kad_candidates *q, struct mem *mem,
                          const uint8_t target[SHA256_LEN], const uint8_t self[SHA256_LEN],
                          unsigned alpha)
@@ -58,6 +60,9 @@ void kad_candidates_see(struct kad_candidates *q, struct kad_contact *p)
 {
     uint64_t name = p->info->name;
 
+    if (q->seen.cap == 0 && map_reserve(&q->seen, SEEN_FIRST) != QUDAG_OK) {
+        return;
+    }
     if (map_u64_get(&q->seen, name) == NULL && map_u64_put(&q->seen, name, p) == QUDAG_OK) {
         (void)kad_contact_ref(p);
     }
