@@ -80,7 +80,7 @@ static void a_key_belongs_to_the_longest_namespace_it_is_in(void **state)
     (void)state;
     struct kad_rules r = {0};
     struct kad_validator v = plain;
-    static const char *const ns[] = {"v", "qudag", "qudag/relay"};
+    static const char *const ns[] = {"v", "qudag/relay", "qudag"}; /* the longest is not the last */
     static const struct {
         struct slice key;
         int ns; /* -1: none */
@@ -91,9 +91,10 @@ static void a_key_belongs_to_the_longest_namespace_it_is_in(void **state)
         {{(const uint8_t *)"v/a", 3}, -1},
         {{(const uint8_t *)"/va/a", 5}, -1},
         {{(const uint8_t *)"/w/a", 4}, -1},
-        {{(const uint8_t *)"/qudag/x", 8}, 1},
-        {{(const uint8_t *)"/qudag/relays/x", 15}, 1},
-        {{(const uint8_t *)"/qudag/relay/x", 14}, 2},
+        {{(const uint8_t *)"/qudag/x", 8}, 2},
+        {{(const uint8_t *)"/qudag/relays/x", 15}, 2},
+        {{(const uint8_t *)"/qudag/relay/x", 14}, 1},
+        {{(const uint8_t *)"/qudag/relay/", 13}, 2}, /* nothing behind the longer one */
         {{NULL, 0}, -1},
     };
 
