@@ -350,7 +350,7 @@ static void on_open(struct kad *k, const struct ev *ev, tstamp now, struct acts 
 
 static void on_stream(struct kad *k, const struct ev *ev, tstamp now, struct acts *out)
 {
-    struct kad_rpc *r = map_u64_get(&k->rpcs.by_strm, kad_strm_name(ev->strm));
+    struct kad_rpc *r = map_u64_get(&k->rpcs.by_strm, ref_to_u64(ev->strm));
 
     if (r == NULL) {
         struct kad_inbound *in = kad_serve_find(&k->server, ev->strm);

@@ -29,9 +29,7 @@ void kad_rpcs_init(struct kad_rpcs *rs, struct kad_env *env, struct kad_routing 
 
 struct kad_rpc *kad_rpc_by_cookie(const struct kad_rpcs *rs, uint64_t cookie)
 {
-    struct ref name = {(uint32_t)cookie, (uint32_t)(cookie >> 32)};
-
-    return slots_get(&rs->slots, name);
+    return slots_get(&rs->slots, ref_from_u64(cookie));
 }
 
 static void rpc_free(struct kad_rpcs *rs, struct kad_rpc *r)
@@ -39,7 +37,7 @@ static void rpc_free(struct kad_rpcs *rs, struct kad_rpc *r)
     heap_del(&rs->env->timers, &r->timer.node);
     slots_del(&rs->slots, r->name);
     if (!ref_none(r->strm)) {
-        (void)map_u64_del(&rs->by_strm, kad_strm_name(r->strm));
+        (void)map_u64_del(&rs->by_strm, ref_to_u64(r->strm));
     }
     if (r->check) {
         rs->n_checks--;
@@ -119,7 +117,7 @@ qudag_err kad_rpc_start(struct kad_rpcs *rs, struct kad_rpc_owner *owner, struct
     struct slice raw = kad_contact_id(peer);
     struct peer_id id = {.len = (uint8_t)raw.len};
     memcpy(id.b, raw.base, raw.len);
-    struct act *a = acts_open(out, &id, (uint64_t)r->name.gen << 32 | r->name.slot, rs->env->need);
+    struct act *a = acts_open(out, &id, ref_to_u64(r->name), rs->env->need);
     if (len > 0) {
         a->data = acts_copy(out, hints, len);
     }
@@ -189,8 +187,8 @@ void kad_rpc_opened(struct kad_rpcs *rs, struct kad_rpc *r, struct ref strm, tst
         opened_for_nobody(rs, r, strm, now, out);
         return;
     }
-    if (map_u64_get(&rs->by_strm, kad_strm_name(strm)) != NULL ||
-        map_u64_put(&rs->by_strm, kad_strm_name(strm), r) != QUDAG_OK) {
+    if (map_u64_get(&rs->by_strm, ref_to_u64(strm)) != NULL ||
+        map_u64_put(&rs->by_strm, ref_to_u64(strm), r) != QUDAG_OK) {
         acts_reset(out, strm, QUDAG_ENOMEM);
         r->refused = true; /* our fault, not the peer's */
         kad_rpc_failed(rs, r, false, now, out);

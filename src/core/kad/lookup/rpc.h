@@ -73,7 +73,7 @@ struct kad_rpc {
 struct kad_rpcs {
     struct kad_env *env;
     struct kad_routing *routing;
-    struct map by_strm;
+    struct map by_strm; /* by ref_to_u64(): named by the driver, so no peer can choose them */
     struct slots slots;
     uint32_t n_checks;
     struct list detached; /* without an owner */
@@ -84,12 +84,6 @@ struct kad_rpcs {
 /* None are on their way. */
 void kad_rpcs_init(struct kad_rpcs *rs, struct kad_env *env, struct kad_routing *routing);
 void kad_rpcs_fini(struct kad_rpcs *rs); /* owners have ended before */
-
-/* Streams are named by the driver: no peer can choose names that collide. */
-static inline uint64_t kad_strm_name(struct ref strm)
-{
-    return (uint64_t)strm.gen << 32 | strm.slot;
-}
 
 /* Whether it stores something at the node asked. */
 static inline bool kad_type_stores(enum kad_type type)

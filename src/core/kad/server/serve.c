@@ -15,12 +15,6 @@
 
 #define ANSWER_REST 2048 /* bytes of an answer beside value and peers, our own addresses included */
 
-/* Streams are named by the driver: no peer can choose names that collide. */
-static uint64_t strm_name(struct ref strm)
-{
-    return (uint64_t)strm.gen << 32 | strm.slot;
-}
-
 void kad_serve_init(struct kad_server *s)
 {
     map_init_u64(&s->by_strm, s->env->mem, NULL, 0, KAD_INBOUND_MAX);
@@ -30,7 +24,7 @@ void kad_serve_init(struct kad_server *s)
 
 struct kad_inbound *kad_serve_find(const struct kad_server *s, struct ref strm)
 {
-    return map_u64_get(&s->by_strm, strm_name(strm));
+    return map_u64_get(&s->by_strm, ref_to_u64(strm));
 }
 
 /* Counts; the stream is to be reset. */
@@ -70,7 +64,7 @@ static bool inbound_add(struct kad_server *s, struct kad_inbound *in, tstamp now
     if (kad_env_timer_set(s->env, &in->timer, tstamp_after(now, KAD_INBOUND_IDLE)) != QUDAG_OK) {
         return false;
     }
-    if (map_u64_put(&s->by_strm, strm_name(in->strm), in) != QUDAG_OK) {
+    if (map_u64_put(&s->by_strm, ref_to_u64(in->strm), in) != QUDAG_OK) {
         heap_del(&s->env->timers, &in->timer.node);
         return false;
     }
@@ -81,7 +75,7 @@ static bool inbound_add(struct kad_server *s, struct kad_inbound *in, tstamp now
 static void serve_close(struct kad_server *s, struct kad_inbound *in)
 {
     heap_del(&s->env->timers, &in->timer.node);
-    (void)map_u64_del(&s->by_strm, strm_name(in->strm));
+    (void)map_u64_del(&s->by_strm, ref_to_u64(in->strm));
     list_del(&in->node);
     list_del(&in->ready);
     unbuffer(s, in, in->in.len);
@@ -96,7 +90,7 @@ void kad_serve_open(struct kad_server *s, const struct ev *ev, tstamp now, struc
         acts_reset(out, ev->strm, s->env->server ? QUDAG_EPOLICY : QUDAG_EUNSUPPORTED);
         return;
     }
-    if (map_u64_get(&s->by_strm, strm_name(ev->strm)) != NULL) {
+    if (map_u64_get(&s->by_strm, ref_to_u64(ev->strm)) != NULL) {
         return;
     }
     if (s->by_strm.n >= KAD_INBOUND_MAX) { /* the one silent for longest makes room */
