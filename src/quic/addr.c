@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-void addr_to_sock(struct sock_storage *out, const struct netaddr *a)
+void quic_addr_to_sock(struct quic_sockaddr *out, const struct netaddr *a)
 {
     memset(out, 0, sizeof *out);
     if (a->family == 6) {
@@ -20,7 +20,7 @@ void addr_to_sock(struct sock_storage *out, const struct netaddr *a)
     }
 }
 
-void addr_from_sock(struct netaddr *out, const struct sockaddr *sa)
+void quic_addr_from_sock(struct netaddr *out, const struct sockaddr *sa)
 {
     memset(out, 0, sizeof *out);
     if (sa->sa_family == AF_INET6) {
@@ -41,20 +41,20 @@ void addr_from_sock(struct netaddr *out, const struct sockaddr *sa)
     }
 }
 
-void addr_path(ngtcp2_path *path, struct sock_storage *local, struct sock_storage *remote,
-               const struct netaddr *to)
+void quic_addr_path(ngtcp2_path *path, struct quic_sockaddr *local, struct quic_sockaddr *remote,
+                    const struct netaddr *to)
 {
     struct netaddr any = {.family = to->family};
 
-    addr_to_sock(local, &any);
-    addr_to_sock(remote, to);
+    quic_addr_to_sock(local, &any);
+    quic_addr_to_sock(remote, to);
     *path = (ngtcp2_path){
         .local = {.addr = &local->u.sa, .addrlen = local->len},
         .remote = {.addr = &remote->u.sa, .addrlen = remote->len},
     };
 }
 
-size_t addr_key(uint8_t out[24], const struct netaddr *a)
+size_t quic_addr_key(uint8_t out[24], const struct netaddr *a)
 {
     memset(out, 0, 24);
     out[0] = a->family;
@@ -65,7 +65,7 @@ size_t addr_key(uint8_t out[24], const struct netaddr *a)
     return 23;
 }
 
-bool addr_same_net(const struct netaddr *a, const struct netaddr *b)
+bool quic_addr_same_net(const struct netaddr *a, const struct netaddr *b)
 {
     return a->family == b->family && memcmp(a->ip, b->ip, a->family == 6 ? 8 : 4) == 0;
 }

@@ -10,23 +10,23 @@
 #define KEEPALIVE_SHORT_NS (4 * NS_PER_S)
 #define IDLE_SHORT_NS (15 * NS_PER_S)
 
-static int no_memory(struct qconn *c)
+static int no_memory(struct quic_conn *c)
 {
     c->why = QUDAG_ENOMEM;
     c->why_text = "out of memory";
     return NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
-static int push(struct qconn *c, const struct qstream *s, enum link_ev_type type, struct slice data,
-                qudag_err err)
+static int push(struct quic_conn *c, const struct quic_stream *s, enum link_ev_type type,
+                struct slice data, qudag_err err)
 {
     struct link_ev ev = {
         .type = type, .err = err, .link = c->ref, .sid = s->id, .user = s->user, .data = data};
 
-    return ev_push(c->q, &ev) ? 0 : no_memory(c);
+    return quic_ev_push(c->q, &ev) ? 0 : no_memory(c);
 }
 
-void conn_keep_alive(struct qconn *c)
+void quic_conn_keep_alive(struct quic_conn *c)
 {
     const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(c->ng);
     uint64_t idle = c->q->cfg.idle_timeout_ns;
@@ -47,16 +47,16 @@ void conn_keep_alive(struct qconn *c)
  * A token that spares the peer's next handshake a round trip.  It carries the name of our key when
  * the peer, a QuDAG node, has just seen that key: then the next certificate may be the short one.
  */
-static void give_token(struct qconn *c)
+static void give_token(struct quic_conn *c)
 {
     uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN + TOKEN_NAME_LEN];
     const uint8_t *name = sec_own_pq_hash(c->q->cfg.sec);
     size_t name_len = name != NULL && sec_hs_pq_both(&c->hs) ? TOKEN_NAME_LEN : 0;
-    struct sock_storage to;
+    struct quic_sockaddr to;
     ngtcp2_ssize n;
 
-    addr_to_sock(&to, &c->remote);
-    n = token_seal(c->q, token, &to, (struct slice){name, name_len});
+    quic_addr_to_sock(&to, &c->remote);
+    n = quic_token_seal(c->q, token, &to, (struct slice){name, name_len});
     if (n > 0) {
         /* A courtesy; without memory the peer gets none. */
         (void)ngtcp2_conn_submit_new_token(c->ng, token, (size_t)n);
@@ -65,7 +65,7 @@ static void give_token(struct qconn *c)
 
 static int on_completed(ngtcp2_conn *ng, void *user_data)
 {
-    struct qconn *c = user_data;
+    struct quic_conn *c = user_data;
 
     (void)ng;
     if (!c->hs.verified) {
@@ -75,29 +75,29 @@ static int on_completed(ngtcp2_conn *ng, void *user_data)
     }
     c->completed = true;
     sec_hs_report(&c->hs, &c->info);
-    conn_keep_alive(c);
+    quic_conn_keep_alive(c);
     if (c->server) {
         c->confirmed = true;
         give_token(c);
-        return conn_up(c) ? 0 : no_memory(c);
+        return quic_conn_up(c) ? 0 : no_memory(c);
     }
-    token_learn(c->q, &c->first_remote, &c->info.peer, c->hs.known);
+    quic_token_learn(c->q, &c->first_remote, &c->info.peer, c->hs.known);
     return 0;
 }
 
 static int on_confirmed(ngtcp2_conn *ng, void *user_data)
 {
-    struct qconn *c = user_data;
+    struct quic_conn *c = user_data;
 
     (void)ng;
     c->confirmed = true;
-    return conn_up(c) ? 0 : no_memory(c);
+    return quic_conn_up(c) ? 0 : no_memory(c);
 }
 
 static int on_crypto(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t offset,
                      const uint8_t *data, size_t len, void *user_data)
 {
-    struct qconn *c = user_data;
+    struct quic_conn *c = user_data;
 
     /* After the handshake the TLS object is gone and nothing it could say is wanted. */
     if (c->completed) {
@@ -108,11 +108,11 @@ static int on_crypto(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_t of
 
 static int on_stream_open(ngtcp2_conn *ng, int64_t id, void *user_data)
 {
-    struct qconn *c = user_data;
-    struct qstream *s = NULL;
+    struct quic_conn *c = user_data;
+    struct quic_stream *s = NULL;
 
     /* A peer that opens streams to us has accepted us, even if HANDSHAKE_DONE is still on its way. */
-    if (!conn_up(c) || stream_add(c, id, &s) != QUDAG_OK ||
+    if (!quic_conn_up(c) || quic_stream_add(c, id, &s) != QUDAG_OK ||
         ngtcp2_conn_set_stream_user_data(ng, id, s) != 0) {
         return no_memory(c);
     }
@@ -120,16 +120,16 @@ static int on_stream_open(ngtcp2_conn *ng, int64_t id, void *user_data)
     return push(c, s, LINK_STREAM, (struct slice){NULL, 0}, QUDAG_OK);
 }
 
-static int report_reset(struct qconn *c, struct qstream *s, qudag_err err)
+static int report_reset(struct quic_conn *c, struct quic_stream *s, qudag_err err)
 {
-    return stream_report_reset(s, err) ? 0 : no_memory(c);
+    return quic_stream_report_reset(s, err) ? 0 : no_memory(c);
 }
 
 static int on_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset,
                    const uint8_t *data, size_t len, void *user_data, void *stream_user_data)
 {
-    struct qconn *c = user_data;
-    struct qstream *s = stream_user_data;
+    struct quic_conn *c = user_data;
+    struct quic_stream *s = stream_user_data;
 
     (void)offset;
     if (s == NULL || s->dead) {
@@ -163,7 +163,7 @@ static int on_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t len, 
     (void)id;
     (void)user_data;
     if (stream_user_data != NULL) {
-        stream_acked(stream_user_data, offset + len);
+        quic_stream_acked(stream_user_data, offset + len);
     }
     return 0;
 }
@@ -172,7 +172,7 @@ static int on_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t len, 
  * In portions: each is a frame, mostly in a packet of its own that has to be acknowledged.  But at once
  * when the peer runs short: it may hold so many streams open that a portion never gathers.
  */
-static void give_streams(struct qconn *c)
+static void give_streams(struct quic_conn *c)
 {
     uint32_t portion = c->q->cfg.streams_bidi_max / 4;
 
@@ -187,8 +187,8 @@ static void give_streams(struct qconn *c)
 static int on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t code,
                            void *user_data, void *stream_user_data)
 {
-    struct qconn *c = user_data;
-    struct qstream *s = stream_user_data;
+    struct quic_conn *c = user_data;
+    struct quic_stream *s = stream_user_data;
     int rv = 0;
 
     (void)flags;
@@ -199,7 +199,7 @@ static int on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t
         return 0;
     }
     if (!s->dead && !(s->rx_done && s->fin_sent)) {
-        rv = report_reset(c, s, stream_error(code));
+        rv = report_reset(c, s, quic_stream_error(code));
     }
     if (s->unconsumed > 0) {
         ngtcp2_conn_extend_max_offset(ng, s->unconsumed);
@@ -214,8 +214,8 @@ static int on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t
 static int on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uint64_t code,
                            void *user_data, void *stream_user_data)
 {
-    struct qconn *c = user_data;
-    struct qstream *s = stream_user_data;
+    struct quic_conn *c = user_data;
+    struct quic_stream *s = stream_user_data;
 
     (void)final_size;
     if (s == NULL || s->dead) {
@@ -224,12 +224,12 @@ static int on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t final_size, uin
     if (ngtcp2_conn_shutdown_stream(ng, 0, id, code) != 0) {
         return no_memory(c);
     }
-    return report_reset(c, s, stream_error(code));
+    return report_reset(c, s, quic_stream_error(code));
 }
 
 static int on_stream_limit(ngtcp2_conn *ng, uint64_t max_streams, void *user_data)
 {
-    struct qconn *c = user_data;
+    struct quic_conn *c = user_data;
 
     (void)ng;
     (void)max_streams;
@@ -250,7 +250,7 @@ static int on_stream_credit(ngtcp2_conn *ng, int64_t id, uint64_t max_data, void
     (void)max_data;
     (void)user_data;
     if (stream_user_data != NULL) {
-        stream_wake(stream_user_data);
+        quic_stream_wake(stream_user_data);
     }
     return 0;
 }
@@ -264,7 +264,7 @@ static void on_rand(uint8_t *dest, size_t len, const ngtcp2_rand_ctx *ctx)
 
 static int on_path_challenge(ngtcp2_conn *ng, uint8_t *data, void *user_data)
 {
-    struct qconn *c = user_data;
+    struct quic_conn *c = user_data;
 
     (void)ng;
     rng_fill(&c->q->cfg.rng, data, NGTCP2_PATH_CHALLENGE_DATALEN);
@@ -273,7 +273,7 @@ static int on_path_challenge(ngtcp2_conn *ng, uint8_t *data, void *user_data)
 
 static int on_new_cid(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t len, void *user_data)
 {
-    struct qconn *c = user_data;
+    struct quic_conn *c = user_data;
     const struct quic *q = c->q;
     uint8_t bytes[CID_LEN];
 
@@ -281,11 +281,11 @@ static int on_new_cid(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t l
     if (len != CID_LEN) {
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
-    cid_make(q, bytes);
+    quic_cid_make(q, bytes);
     ngtcp2_cid_init(cid, bytes, sizeof bytes);
     if (ngtcp2_crypto_generate_stateless_reset_token(token, q->cfg.reset_key,
                                                      sizeof q->cfg.reset_key, cid) != 0 ||
-        cid_bind(c, bytes, sizeof bytes) != QUDAG_OK) {
+        quic_cid_bind(c, bytes, sizeof bytes) != QUDAG_OK) {
         c->why = QUDAG_ELIMIT;
         c->why_text = "the peer wants too many connection ids";
         return NGTCP2_ERR_CALLBACK_FAILURE;
@@ -296,7 +296,7 @@ static int on_new_cid(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t l
 static int on_cid_gone(ngtcp2_conn *ng, const ngtcp2_cid *cid, void *user_data)
 {
     (void)ng;
-    cid_unbind(user_data, cid->data, cid->datalen);
+    quic_cid_unbind(user_data, cid->data, cid->datalen);
     return 0;
 }
 
@@ -310,9 +310,9 @@ static int on_dcid(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, uint6
         return 0;
     }
     if (type == NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE) {
-        cid_reset_bind(user_data, token);
+        quic_cid_reset_bind(user_data, token);
     } else {
-        cid_reset_unbind(user_data, token);
+        quic_cid_reset_unbind(user_data, token);
     }
     return 0;
 }
@@ -320,7 +320,7 @@ static int on_dcid(ngtcp2_conn *ng, ngtcp2_connection_id_status_type type, uint6
 static int on_stateless_reset(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset *sr,
                               void *user_data)
 {
-    struct qconn *c = user_data;
+    struct quic_conn *c = user_data;
 
     (void)ng;
     (void)sr;
@@ -330,10 +330,10 @@ static int on_stateless_reset(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset 
 
 static int on_new_token(ngtcp2_conn *ng, const uint8_t *token, size_t len, void *user_data)
 {
-    struct qconn *c = user_data;
+    struct quic_conn *c = user_data;
 
     (void)ng;
-    token_store(c->q, &c->first_remote, &c->info.peer, (struct slice){token, len});
+    quic_token_store(c->q, &c->first_remote, &c->info.peer, (struct slice){token, len});
     return 0;
 }
 
@@ -352,7 +352,7 @@ static int on_new_token(ngtcp2_conn *ng, const uint8_t *token, size_t len, void 
     .get_path_challenge_data = on_path_challenge,                                                  \
     .version_negotiation = ngtcp2_crypto_version_negotiation_cb
 
-const ngtcp2_callbacks conn_callbacks_client = {
+const ngtcp2_callbacks quic_conn_callbacks_client = {
     CALLBACKS_COMMON,
     .client_initial = ngtcp2_crypto_client_initial_cb,
     .recv_retry = ngtcp2_crypto_recv_retry_cb,
@@ -360,7 +360,7 @@ const ngtcp2_callbacks conn_callbacks_client = {
     .recv_new_token = on_new_token,
 };
 
-const ngtcp2_callbacks conn_callbacks_server = {
+const ngtcp2_callbacks quic_conn_callbacks_server = {
     CALLBACKS_COMMON,
     .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
 };

@@ -17,13 +17,13 @@ static uint8_t mask_of(const uint8_t key[16], const uint8_t *rest)
     return (uint8_t)siphash24(k0, k1, (struct slice){rest, CID_LEN - 1});
 }
 
-void cid_make(const struct quic *q, uint8_t cid[CID_LEN])
+void quic_cid_make(const struct quic *q, uint8_t cid[CID_LEN])
 {
     rng_fill(&q->cfg.rng, cid + 1, CID_LEN - 1);
     cid[0] = q->cfg.shard ^ mask_of(q->cid_key, cid + 1);
 }
 
-qudag_err cid_bind(struct qconn *c, const uint8_t *cid, size_t len)
+qudag_err quic_cid_bind(struct quic_conn *c, const uint8_t *cid, size_t len)
 {
     qudag_err err;
 
@@ -40,7 +40,7 @@ qudag_err cid_bind(struct qconn *c, const uint8_t *cid, size_t len)
     return err;
 }
 
-void cid_unbind(struct qconn *c, const uint8_t *cid, size_t len)
+void quic_cid_unbind(struct quic_conn *c, const uint8_t *cid, size_t len)
 {
     for (uint32_t i = 0; i < c->cids_n; i++) {
         if (len == CID_LEN && memcmp(c->cids[i], cid, len) == 0) {
@@ -52,7 +52,7 @@ void cid_unbind(struct qconn *c, const uint8_t *cid, size_t len)
     }
 }
 
-void cid_reset_bind(struct qconn *c, const uint8_t token[16])
+void quic_cid_reset_bind(struct quic_conn *c, const uint8_t token[16])
 {
     struct slice key = {token, 16};
 
@@ -63,7 +63,7 @@ void cid_reset_bind(struct qconn *c, const uint8_t token[16])
     }
 }
 
-void cid_reset_unbind(struct qconn *c, const uint8_t token[16])
+void quic_cid_reset_unbind(struct quic_conn *c, const uint8_t token[16])
 {
     for (uint32_t i = 0; i < c->resets_n; i++) {
         if (memcmp(c->resets[i], token, 16) == 0) {
@@ -75,7 +75,7 @@ void cid_reset_unbind(struct qconn *c, const uint8_t token[16])
     }
 }
 
-void cid_unbind_all(struct qconn *c)
+void quic_cid_unbind_all(struct quic_conn *c)
 {
     while (c->resets_n > 0) {
         c->resets_n--;

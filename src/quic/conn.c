@@ -19,12 +19,12 @@
 
 static ngtcp2_conn *get_conn(ngtcp2_crypto_conn_ref *ref)
 {
-    const struct qconn *c = ref->user_data;
+    const struct quic_conn *c = ref->user_data;
 
     return c->ng;
 }
 
-static void count(const struct qconn *c, bool made)
+static void count(const struct quic_conn *c, bool made)
 {
     struct quic_stats *st = &c->q->stats;
 
@@ -34,7 +34,7 @@ static void count(const struct qconn *c, bool made)
     }
 }
 
-static void leave_half_open(struct qconn *c)
+static void leave_half_open(struct quic_conn *c)
 {
     if (c->server && list_linked(&c->half)) {
         list_del(&c->half);
@@ -43,10 +43,10 @@ static void leave_half_open(struct qconn *c)
 }
 
 /* An object in the tables, with a TLS object but no ngtcp2 one yet. */
-static struct qconn *conn_alloc(struct quic *q, bool server, const struct netaddr *remote,
-                                const struct sec_expect *expect)
+static struct quic_conn *conn_alloc(struct quic *q, bool server, const struct netaddr *remote,
+                                    const struct sec_expect *expect)
 {
-    struct qconn *c = mem_alloc(q->mem, sizeof *c);
+    struct quic_conn *c = mem_alloc(q->mem, sizeof *c);
     SSL *ssl;
 
     if (c == NULL) {
@@ -68,7 +68,7 @@ static struct qconn *conn_alloc(struct quic *q, bool server, const struct netadd
     list_init(&c->ready);
     list_init(&c->blocked);
     ngtcp2_ccerr_default(&c->close_err);
-    pmtu_init(&c->pmtu, q->cfg.max_udp_payload);
+    quic_pmtu_init(&c->pmtu, q->cfg.max_udp_payload);
     c->conn_ref = (ngtcp2_crypto_conn_ref){.get_conn = get_conn, .user_data = c};
     if (sec_hs_start(&c->hs, q->cfg.sec, server, expect) != QUDAG_OK) {
         mem_free(q->mem, c);
@@ -127,15 +127,16 @@ static void fill_params(ngtcp2_transport_params *tp, const struct quic *q)
 }
 
 /* |out| and all tables know the connection, or it never was. */
-static qudag_err finish_new(struct qconn **out, struct qconn *c, const uint8_t scid[CID_LEN])
+static qudag_err finish_new(struct quic_conn **out, struct quic_conn *c,
+                            const uint8_t scid[CID_LEN])
 {
-    qudag_err err = cid_bind(c, scid, CID_LEN);
+    qudag_err err = quic_cid_bind(c, scid, CID_LEN);
 
     if (err == QUDAG_OK) {
         err = heap_set(&c->q->timers, &c->timer, c->hs_deadline);
     }
     if (err != QUDAG_OK) {
-        conn_free(c);
+        quic_conn_free(c);
         return err;
     }
     ngtcp2_conn_set_tls_native_handle(c->ng, c->ossl);
@@ -143,18 +144,18 @@ static qudag_err finish_new(struct qconn **out, struct qconn *c, const uint8_t s
     return QUDAG_OK;
 }
 
-qudag_err conn_new_client(struct qconn **out, struct quic *q, const struct quic_dial *d)
+qudag_err quic_conn_new_client(struct quic_conn **out, struct quic *q, const struct quic_dial *d)
 {
     struct sec_expect expect = {
         .has_peer = d->peer != NULL, .has_pq_hash = d->pq_hash != NULL, .need = d->need};
     uint8_t scid_bytes[CID_LEN], dcid_bytes[18], token[TOKEN_MAX];
     struct slice token_slice = {token, 0};
-    struct sock_storage local, remote;
+    struct quic_sockaddr local, remote;
     ngtcp2_transport_params tp;
     ngtcp2_settings st;
     ngtcp2_cid scid, dcid;
     ngtcp2_path path;
-    struct qconn *c;
+    struct quic_conn *c;
 
     if (d->peer != NULL) {
         expect.peer = *d->peer;
@@ -170,33 +171,33 @@ qudag_err conn_new_client(struct qconn **out, struct quic *q, const struct quic_
     c->local = d->local;
     c->local_fixed = d->local.family != 0;
     if (d->peer != NULL) {
-        token_slice.len = token_take(q, &d->remote, d->peer, c->hs.known, token);
+        token_slice.len = quic_token_take(q, &d->remote, d->peer, c->hs.known, token);
     }
     fill_settings(&st, q, token_slice,
                   token_slice.len > 0 ? NGTCP2_TOKEN_TYPE_NEW_TOKEN : NGTCP2_TOKEN_TYPE_UNKNOWN);
     fill_params(&tp, q);
-    cid_make(q, scid_bytes);
+    quic_cid_make(q, scid_bytes);
     rng_fill(&q->cfg.rng, dcid_bytes, sizeof dcid_bytes);
     ngtcp2_cid_init(&scid, scid_bytes, sizeof scid_bytes);
     ngtcp2_cid_init(&dcid, dcid_bytes, sizeof dcid_bytes);
-    addr_path(&path, &local, &remote, &d->remote);
+    quic_addr_path(&path, &local, &remote, &d->remote);
     if (ngtcp2_conn_client_new(&c->ng, &dcid, &scid, &path, NGTCP2_PROTO_VER_V1,
-                               &conn_callbacks_client, &st, &tp, &q->ng_mem, c) != 0) {
+                               &quic_conn_callbacks_client, &st, &tp, &q->ng_mem, c) != 0) {
         c->ng = NULL;
-        conn_free(c);
+        quic_conn_free(c);
         return QUDAG_ENOMEM;
     }
     return finish_new(out, c, scid_bytes);
 }
 
-qudag_err conn_new_server(struct qconn **out, struct quic *q, const struct quic_dgram *d,
-                          const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid, bool short_cert)
+qudag_err quic_conn_new_server(struct quic_conn **out, struct quic *q, const struct quic_dgram *d,
+                               const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid, bool short_cert)
 {
-    struct qconn *c = conn_alloc(q, true, &d->remote, NULL);
+    struct quic_conn *c = conn_alloc(q, true, &d->remote, NULL);
     bool retried = odcid != NULL;
     ngtcp2_token_type type = retried ? NGTCP2_TOKEN_TYPE_RETRY : NGTCP2_TOKEN_TYPE_NEW_TOKEN;
     struct slice key = {hd->dcid.data, hd->dcid.datalen};
-    struct sock_storage local, remote;
+    struct quic_sockaddr local, remote;
     uint8_t scid_bytes[CID_LEN];
     ngtcp2_transport_params tp;
     ngtcp2_settings st;
@@ -212,20 +213,20 @@ qudag_err conn_new_server(struct qconn **out, struct quic *q, const struct quic_
     fill_settings(&st, q, (struct slice){hd->token, hd->tokenlen},
                   hd->tokenlen > 0 ? type : NGTCP2_TOKEN_TYPE_UNKNOWN);
     fill_params(&tp, q);
-    cid_make(q, scid_bytes);
+    quic_cid_make(q, scid_bytes);
     ngtcp2_cid_init(&scid, scid_bytes, sizeof scid_bytes);
     tp.original_dcid = retried ? *odcid : hd->dcid;
     tp.original_dcid_present = 1;
     tp.retry_scid = hd->dcid;
     tp.retry_scid_present = retried ? 1 : 0;
     tp.stateless_reset_token_present = 1;
-    addr_path(&path, &local, &remote, &d->remote);
+    quic_addr_path(&path, &local, &remote, &d->remote);
     if (ngtcp2_crypto_generate_stateless_reset_token(tp.stateless_reset_token, q->cfg.reset_key,
                                                      sizeof q->cfg.reset_key, &scid) != 0 ||
-        ngtcp2_conn_server_new(&c->ng, &hd->scid, &scid, &path, hd->version, &conn_callbacks_server,
-                               &st, &tp, &q->ng_mem, c) != 0) {
+        ngtcp2_conn_server_new(&c->ng, &hd->scid, &scid, &path, hd->version,
+                               &quic_conn_callbacks_server, &st, &tp, &q->ng_mem, c) != 0) {
         c->ng = NULL;
-        conn_free(c);
+        quic_conn_free(c);
         return QUDAG_ENOMEM;
     }
     if (key.len <= sizeof c->odcid && map_put(&q->cids, key, c) == QUDAG_OK) {
@@ -236,7 +237,7 @@ qudag_err conn_new_server(struct qconn **out, struct quic *q, const struct quic_
     return finish_new(out, c, scid_bytes);
 }
 
-void conn_mark_dirty(struct qconn *c)
+void quic_conn_mark_dirty(struct quic_conn *c)
 {
     if (!list_linked(&c->dirty)) {
         list_push_back(&c->q->dirty, &c->dirty);
@@ -244,18 +245,18 @@ void conn_mark_dirty(struct qconn *c)
 }
 
 /* The node is in the heap since the connection was made, so there is room for it. */
-static void set_timer(struct qconn *c, tstamp at)
+static void set_timer(struct quic_conn *c, tstamp at)
 {
     qudag_err err = heap_set(&c->q->timers, &c->timer, tstamp_min(at, NEVER_YET));
 
     ASSERT(err == QUDAG_OK);
 }
 
-void conn_set_timer(struct qconn *c)
+void quic_conn_set_timer(struct quic_conn *c)
 {
     tstamp at = ngtcp2_conn_get_expiry(c->ng);
 
-    if (c->state == CONN_HANDSHAKE) {
+    if (c->state == QUIC_CONN_HANDSHAKE) {
         at = tstamp_min(at, c->hs_deadline);
     }
     if (c->held && !list_empty(&c->ready)) {
@@ -267,9 +268,9 @@ void conn_set_timer(struct qconn *c)
     set_timer(c, at);
 }
 
-static void log_pmtu(struct qconn *c)
+static void log_pmtu(struct quic_conn *c)
 {
-    bool limited = pmtu_is_limited(&c->pmtu);
+    bool limited = quic_pmtu_is_limited(&c->pmtu);
     char text[NETADDR_TEXT_MAX] = "";
 
     c->q->stats.pmtu_limited += limited ? 1 : 0;
@@ -280,9 +281,9 @@ static void log_pmtu(struct qconn *c)
 }
 
 /* Looks whether large packets still pass: after every packet received and every timer. */
-static void watch_pmtu(struct qconn *c)
+static void watch_pmtu(struct quic_conn *c)
 {
-    struct pmtu_sample s = {.now = c->q->now};
+    struct quic_pmtu_sample s = {.now = c->q->now};
     ngtcp2_conn_info info;
     bool changed;
 
@@ -295,9 +296,9 @@ static void watch_pmtu(struct qconn *c)
     s.bytes_lost = info.bytes_lost;
     s.bytes_in_flight = info.bytes_in_flight;
     s.pkts_received = info.pkt_recv;
-    changed = pmtu_update(&c->pmtu, &s);
-    if (pmtu_wants_stall(&c->pmtu, s.now)) {
-        changed = pmtu_stalled(&c->pmtu, stream_longest_stall(c), s.pto_ns, s.now);
+    changed = quic_pmtu_update(&c->pmtu, &s);
+    if (quic_pmtu_wants_stall(&c->pmtu, s.now)) {
+        changed = quic_pmtu_stalled(&c->pmtu, quic_stream_longest_stall(c), s.pto_ns, s.now);
     }
     if (changed) {
         log_pmtu(c);
@@ -308,27 +309,27 @@ void quic_too_big(struct quic *q, const struct netaddr *remote, tstamp now)
 {
     q->now = now > q->now ? now : q->now;
     for (uint32_t i = 0; i < q->conns.high; i++) {
-        struct qconn *c = slots_at(&q->conns, i);
-        if (c != NULL && c->state == CONN_UP && netaddr_eq(&c->remote, remote) &&
-            pmtu_too_big(&c->pmtu, q->now)) {
+        struct quic_conn *c = slots_at(&q->conns, i);
+        if (c != NULL && c->state == QUIC_CONN_UP && netaddr_eq(&c->remote, remote) &&
+            quic_pmtu_too_big(&c->pmtu, q->now)) {
             log_pmtu(c);
-            conn_mark_dirty(c);
+            quic_conn_mark_dirty(c);
         }
     }
 }
 
-bool conn_up(struct qconn *c)
+bool quic_conn_up(struct quic_conn *c)
 {
     struct link_ev ev = {.type = LINK_UP, .link = c->ref};
     struct quic_stats *st = &c->q->stats;
 
-    if (c->state != CONN_HANDSHAKE) {
+    if (c->state != QUIC_CONN_HANDSHAKE) {
         return true;
     }
-    if (!ev_push(c->q, &ev)) {
+    if (!quic_ev_push(c->q, &ev)) {
         return false;
     }
-    c->state = CONN_UP;
+    c->state = QUIC_CONN_UP;
     c->announced = true;
     c->info.since = c->q->now;
     c->info.handshake_ns = c->q->now - c->started;
@@ -342,7 +343,7 @@ bool conn_up(struct qconn *c)
     return true;
 }
 
-void conn_drop_tls(struct qconn *c)
+void quic_conn_drop_tls(struct quic_conn *c)
 {
     if (c->confirmed && c->hs.ssl != NULL) {
         ngtcp2_crypto_ossl_ctx_set_ssl(c->ossl, NULL);
@@ -351,7 +352,7 @@ void conn_drop_tls(struct qconn *c)
 }
 
 /* Stops everything that needs memory; ids stay so that late packets find us. */
-static void drop_engine(struct qconn *c)
+static void drop_engine(struct quic_conn *c)
 {
     leave_half_open(c);
     list_del(&c->suspect);
@@ -367,20 +368,20 @@ static void drop_engine(struct qconn *c)
     sec_hs_stop(&c->hs);
 }
 
-void conn_free(struct qconn *c)
+void quic_conn_free(struct quic_conn *c)
 {
     struct quic *q = c->q;
 
-    if (c->state != CONN_LINGER) {
+    if (c->state != QUIC_CONN_LINGER) {
         count(c, false);
     }
     drop_engine(c);
-    stream_free_all(c);
-    cid_unbind_all(c);
+    quic_stream_free_all(c);
+    quic_cid_unbind_all(c);
     list_del(&c->dirty);
     if (list_linked(&c->down)) {
         list_del(&c->down);
-        if (c->state == CONN_LINGER && !c->down_unread) {
+        if (c->state == QUIC_CONN_LINGER && !c->down_unread) {
             q->linger_n--;
         }
     }
@@ -390,25 +391,25 @@ void conn_free(struct qconn *c)
     mem_free(q->mem, c);
 }
 
-void conn_linger(struct qconn *c)
+void quic_conn_linger(struct quic_conn *c)
 {
     struct quic *q = c->q;
 
     slots_del(&q->conns, c->ref);
-    stream_free_all(c);
+    quic_stream_free_all(c);
     if (c->expired) {
-        conn_free(c);
+        quic_conn_free(c);
         return;
     }
     list_push_back(&q->linger, &c->down);
     q->linger_n++;
     if (q->linger_n > LINGER_MAX) {
-        conn_free(LIST_ENTRY(q->linger.next, struct qconn, down));
+        quic_conn_free(LIST_ENTRY(q->linger.next, struct quic_conn, down));
     }
 }
 
 /* The last packet, kept to be repeated. */
-static void write_last(struct qconn *c)
+static void write_last(struct quic_conn *c)
 {
     uint8_t buf[2048];
     ngtcp2_path_storage ps;
@@ -427,16 +428,16 @@ static void write_last(struct qconn *c)
         c->last_len = (uint16_t)n;
         c->last_due = true;
         if (ps.path.remote.addrlen > 0) {
-            addr_from_sock(&c->remote, ps.path.remote.addr);
+            quic_addr_from_sock(&c->remote, ps.path.remote.addr);
         }
     }
 }
 
-static void count_failure(const struct qconn *c)
+static void count_failure(const struct quic_conn *c)
 {
     struct quic_stats *st = &c->q->stats;
 
-    if (c->state == CONN_UP || c->muted) {
+    if (c->state == QUIC_CONN_UP || c->muted) {
         return;
     }
     st->handshakes_failed++;
@@ -461,22 +462,23 @@ static void count_failure(const struct qconn *c)
     }
 }
 
-static void log_end(const struct qconn *c)
+static void log_end(const struct quic_conn *c)
 {
     char text[NETADDR_TEXT_MAX] = "";
 
     (void)netaddr_text(text, sizeof text, &c->remote);
-    log_event(&c->q->cfg.log, c->state == CONN_UP ? LOG_DEBUG : LOG_INFO,
-              c->state == CONN_UP ? "quic.link.down" : "quic.handshake.failed", LOG_ERR(c->why),
-              LOG_STR("why", c->why_text == NULL ? "" : c->why_text), LOG_NET("remote", text));
+    log_event(&c->q->cfg.log, c->state == QUIC_CONN_UP ? LOG_DEBUG : LOG_INFO,
+              c->state == QUIC_CONN_UP ? "quic.link.down" : "quic.handshake.failed",
+              LOG_ERR(c->why), LOG_STR("why", c->why_text == NULL ? "" : c->why_text),
+              LOG_NET("remote", text));
 }
 
-void conn_fail(struct qconn *c, qudag_err why, const char *text, bool say)
+void quic_conn_fail(struct quic_conn *c, qudag_err why, const char *text, bool say)
 {
     tstamp until = tstamp_after(c->q->now, LINGER_NS);
-    bool up = c->state == CONN_UP;
+    bool up = c->state == QUIC_CONN_UP;
 
-    ASSERT(c->state != CONN_LINGER);
+    ASSERT(c->state != QUIC_CONN_LINGER);
     c->why = why;
     c->why_text = text;
     count_failure(c);
@@ -488,23 +490,23 @@ void conn_fail(struct qconn *c, qudag_err why, const char *text, bool say)
     count(c, false);
     c->info.streams = 0;
     drop_engine(c);
-    c->state = CONN_LINGER;
+    c->state = QUIC_CONN_LINGER;
     if (!up && c->last_pkt == NULL) {
         until = c->q->now; /* nothing to repeat, nothing to expect */
     }
     set_timer(c, until);
     if (c->last_due) {
-        conn_mark_dirty(c);
+        quic_conn_mark_dirty(c);
     }
     if (c->announced) {
-        ev_down(c);
+        quic_ev_down(c);
     } else {
-        conn_linger(c);
+        quic_conn_linger(c);
     }
 }
 
 /* What CONNECTION_CLOSE of the peer, or its stateless reset, means to us. */
-static void fail_by_peer(struct qconn *c)
+static void fail_by_peer(struct quic_conn *c)
 {
     const ngtcp2_ccerr *cc = ngtcp2_conn_get_ccerr(c->ng);
     const char *text = "closed by the peer";
@@ -520,7 +522,7 @@ static void fail_by_peer(struct qconn *c)
         } else if (cc->error_code == 0x1003) {
             err = QUDAG_EPROTO;
             text = "the peer says we broke the protocol";
-        } else if (c->state == CONN_HANDSHAKE || cc->error_code == 0x1007) {
+        } else if (c->state == QUIC_CONN_HANDSHAKE || cc->error_code == 0x1007) {
             err = QUDAG_EREFUSED;
             text = "the peer refused the link";
         }
@@ -536,13 +538,13 @@ static void fail_by_peer(struct qconn *c)
     } else if (cc->error_code != NGTCP2_NO_ERROR) {
         err = QUDAG_EPROTO;
         text = "the peer reports a QUIC error";
-    } else if (c->state == CONN_HANDSHAKE) {
+    } else if (c->state == QUIC_CONN_HANDSHAKE) {
         err = QUDAG_EREFUSED;
     }
-    conn_fail(c, err, text, false);
+    quic_conn_fail(c, err, text, false);
 }
 
-static void fail_by_lib(struct qconn *c, int rv)
+static void fail_by_lib(struct quic_conn *c, int rv)
 {
     const char *text = NULL;
     qudag_err err;
@@ -554,55 +556,55 @@ static void fail_by_lib(struct qconn *c, int rv)
         return;
     case NGTCP2_ERR_RETRY:
     case NGTCP2_ERR_DROP_CONN:
-        conn_fail(c, QUDAG_EPROTO, "dropped", false);
+        quic_conn_fail(c, QUDAG_EPROTO, "dropped", false);
         return;
     case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
     case NGTCP2_ERR_VERSION_NEGOTIATION_FAILURE:
-        conn_fail(c, QUDAG_EUNSUPPORTED, "the peer does not speak QUIC version 1", false);
+        quic_conn_fail(c, QUDAG_EUNSUPPORTED, "the peer does not speak QUIC version 1", false);
         return;
     case NGTCP2_ERR_IDLE_CLOSE:
-        conn_fail(c, QUDAG_ETIMEOUT, "idle timeout", false);
+        quic_conn_fail(c, QUDAG_ETIMEOUT, "idle timeout", false);
         return;
     case NGTCP2_ERR_CRYPTO:
         ngtcp2_ccerr_set_tls_alert(&c->close_err, ngtcp2_conn_get_tls_alert(c->ng), NULL, 0);
         err = sec_hs_why(&c->hs, ngtcp2_conn_get_tls_alert(c->ng), false, &text);
-        conn_fail(c, err, text, true);
+        quic_conn_fail(c, err, text, true);
         return;
     case NGTCP2_ERR_NOMEM:
         ngtcp2_ccerr_set_liberr(&c->close_err, rv, NULL, 0);
-        conn_fail(c, QUDAG_ENOMEM, "out of memory", true);
+        quic_conn_fail(c, QUDAG_ENOMEM, "out of memory", true);
         return;
     case NGTCP2_ERR_CALLBACK_FAILURE:
         ngtcp2_ccerr_set_liberr(&c->close_err, rv, NULL, 0);
-        conn_fail(c, c->why == QUDAG_OK ? QUDAG_EINTERNAL : c->why, c->why_text, true);
+        quic_conn_fail(c, c->why == QUDAG_OK ? QUDAG_EINTERNAL : c->why, c->why_text, true);
         return;
     default:
         ngtcp2_ccerr_set_liberr(&c->close_err, rv, NULL, 0);
-        conn_fail(c, QUDAG_EPROTO, ngtcp2_strerror(rv), true);
+        quic_conn_fail(c, QUDAG_EPROTO, ngtcp2_strerror(rv), true);
         return;
     }
 }
 
 /* What OpenSSL left behind must not be taken for an error of the TLS handshake that goes on here. */
-static void clear_errors(const struct qconn *c)
+static void clear_errors(const struct quic_conn *c)
 {
     if (c->hs.ssl != NULL) {
         ERR_clear_error();
     }
 }
 
-void conn_recv(struct qconn *c, const struct quic_dgram *d)
+void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
 {
-    struct sock_storage local, remote;
+    struct quic_sockaddr local, remote;
     ngtcp2_pkt_info pi = {.ecn = d->ecn & 3};
     ngtcp2_path path;
     int rv;
 
-    if (c->state == CONN_LINGER) {
+    if (c->state == QUIC_CONN_LINGER) {
         c->linger_in++;
         if (c->last_pkt != NULL && (c->linger_in & (c->linger_in - 1)) == 0) {
             c->last_due = true;
-            conn_mark_dirty(c);
+            quic_conn_mark_dirty(c);
         }
         return;
     }
@@ -614,17 +616,17 @@ void conn_recv(struct qconn *c, const struct quic_dgram *d)
         c->seen_local = d->local;
     }
     c->hs.now = c->q->now;
-    addr_path(&path, &local, &remote, &d->remote);
+    quic_addr_path(&path, &local, &remote, &d->remote);
     clear_errors(c);
     rv = ngtcp2_conn_read_pkt(c->ng, &path, &pi, d->data.base, d->data.len, c->q->now);
     if (rv != 0) {
         fail_by_lib(c, rv);
         return;
     }
-    conn_drop_tls(c);
-    stream_probe(c);
+    quic_conn_drop_tls(c);
+    quic_stream_probe(c);
     watch_pmtu(c);
-    conn_mark_dirty(c);
+    quic_conn_mark_dirty(c);
 }
 
 /* The text outlives us, so it cannot be composed. */
@@ -670,23 +672,23 @@ static const char *timeout_text(uint64_t ns)
     return s < ARRAY_LEN(after) ? after[s] : "handshake timeout after more than 30 s";
 }
 
-void conn_expire(struct qconn *c)
+void quic_conn_expire(struct quic_conn *c)
 {
     tstamp soon = tstamp_after(c->q->now, STEP_NS);
     tstamp at;
     int rv;
 
-    if (c->state == CONN_LINGER) {
+    if (c->state == QUIC_CONN_LINGER) {
         c->expired = true;
         heap_del(&c->q->timers, &c->timer);
         if (!c->down_unread) {
-            conn_free(c);
+            quic_conn_free(c);
         }
         return;
     }
-    if (c->state == CONN_HANDSHAKE && c->q->now >= c->hs_deadline) {
+    if (c->state == QUIC_CONN_HANDSHAKE && c->q->now >= c->hs_deadline) {
         ngtcp2_ccerr_set_transport_error(&c->close_err, NGTCP2_NO_ERROR, NULL, 0);
-        conn_fail(c, QUDAG_ETIMEOUT, timeout_text(c->q->cfg.handshake_timeout_ns), true);
+        quic_conn_fail(c, QUDAG_ETIMEOUT, timeout_text(c->q->cfg.handshake_timeout_ns), true);
         return;
     }
     rv = ngtcp2_conn_handle_expiry(c->ng, c->q->now);
@@ -697,10 +699,10 @@ void conn_expire(struct qconn *c)
     watch_pmtu(c);
     at = ngtcp2_conn_get_expiry(c->ng);
     set_timer(c, at > soon ? at : soon);
-    conn_mark_dirty(c);
+    quic_conn_mark_dirty(c);
 }
 
-static bool send_last(struct qconn *c, struct quic_tx *tx)
+static bool send_last(struct quic_conn *c, struct quic_tx *tx)
 {
     if (!c->last_due) {
         return false;
@@ -720,7 +722,7 @@ static bool send_last(struct qconn *c, struct quic_tx *tx)
  * wait until the pace has caught up.  ngtcp2 would space single batches, and on a fast path waking
  * for each of them costs more than sending it.
  */
-static void pace(struct qconn *c, size_t len)
+static void pace(struct quic_conn *c, size_t len)
 {
     tstamp now = c->q->now;
     ngtcp2_conn_info info;
@@ -732,7 +734,7 @@ static void pace(struct qconn *c, size_t len)
     c->held = c->paced > now + PACE_STEP;
 }
 
-static ngtcp2_ssize write_batch(struct qconn *c, struct quic_tx *tx, ngtcp2_path *path,
+static ngtcp2_ssize write_batch(struct quic_conn *c, struct quic_tx *tx, ngtcp2_path *path,
                                 ngtcp2_pkt_info *pi, size_t *segment)
 {
 #if NGTCP2_VERSION_NUM >= 0x011100
@@ -743,7 +745,7 @@ static ngtcp2_ssize write_batch(struct qconn *c, struct quic_tx *tx, ngtcp2_path
         c->held = c->held && c->paced > c->q->now;
         n = ngtcp2_conn_write_aggregate_pkt2(c->ng, path, pi, tx->buf,
                                              quantum < QUIC_TX_MAX ? quantum : QUIC_TX_MAX, segment,
-                                             stream_write_pkt, 0, c->q->now);
+                                             quic_stream_write_pkt, 0, c->q->now);
         if (n > 0 && c->completed) {
             pace(c, (size_t)n);
         }
@@ -751,20 +753,20 @@ static ngtcp2_ssize write_batch(struct qconn *c, struct quic_tx *tx, ngtcp2_path
     }
 #endif
     return ngtcp2_conn_write_aggregate_pkt(c->ng, path, pi, tx->buf, QUIC_TX_MAX, segment,
-                                           stream_write_pkt, c->q->now);
+                                           quic_stream_write_pkt, c->q->now);
 }
 
-bool conn_send(struct qconn *c, struct quic_tx *tx)
+bool quic_conn_send(struct quic_conn *c, struct quic_tx *tx)
 {
     ngtcp2_path_storage ps;
     ngtcp2_pkt_info pi = {0};
     size_t segment = 0;
     ngtcp2_ssize n;
 
-    if (c->state != CONN_LINGER && c->close_wanted) {
-        conn_fail(c, c->why, c->why_text, true);
+    if (c->state != QUIC_CONN_LINGER && c->close_wanted) {
+        quic_conn_fail(c, c->why, c->why_text, true);
     }
-    if (c->state == CONN_LINGER) {
+    if (c->state == QUIC_CONN_LINGER) {
         return send_last(c, tx);
     }
     c->hs.now = c->q->now;
@@ -775,18 +777,18 @@ bool conn_send(struct qconn *c, struct quic_tx *tx)
         fail_by_lib(c, (int)n);
         return send_last(c, tx);
     }
-    conn_set_timer(c);
+    quic_conn_set_timer(c);
     if (n == 0) {
         return false;
     }
-    addr_from_sock(&c->remote, ps.path.remote.addr);
+    quic_addr_from_sock(&c->remote, ps.path.remote.addr);
     tx->remote = c->remote;
     tx->local = c->local;
     tx->ecn = (uint8_t)(pi.ecn & 3);
     tx->len = (size_t)n;
     tx->segment = (uint16_t)segment;
-    pmtu_sent(&c->pmtu, segment, tx->len / segment, c->q->now);
-    pmtu_sent(&c->pmtu, tx->len % segment, 1, c->q->now);
+    quic_pmtu_sent(&c->pmtu, segment, tx->len / segment, c->q->now);
+    quic_pmtu_sent(&c->pmtu, tx->len % segment, 1, c->q->now);
     c->info.bytes_out += (uint64_t)n;
     return true;
 }

@@ -120,26 +120,26 @@ void quic_free(struct quic *q)
     }
     for (uint32_t i = 0; i < q->conns.high; i++) {
         if (slots_at(&q->conns, i) != NULL) {
-            conn_free(slots_at(&q->conns, i));
+            quic_conn_free(slots_at(&q->conns, i));
         }
     }
     while (!list_empty(&q->linger)) {
-        conn_free(LIST_ENTRY(q->linger.next, struct qconn, down));
+        quic_conn_free(LIST_ENTRY(q->linger.next, struct quic_conn, down));
     }
     while (!list_empty(&q->outbox)) {
-        struct outgram *g = LIST_ENTRY(q->outbox.next, struct outgram, node);
+        struct quic_outgram *g = LIST_ENTRY(q->outbox.next, struct quic_outgram, node);
 
         list_del(&g->node);
         mem_free(q->mem, g);
     }
     while (q->spare != NULL) {
-        struct chunk *k = q->spare;
+        struct quic_chunk *k = q->spare;
 
         q->spare = k->next;
         mem_free(q->mem, k);
     }
-    token_fini(q);
-    ev_fini(q);
+    quic_token_fini(q);
+    quic_ev_fini(q);
     slots_fini(&q->conns);
     heap_fini(&q->timers);
     map_fini(&q->cids);
@@ -153,9 +153,9 @@ static void advance(struct quic *q, tstamp now)
 }
 
 /* Room for a stateless answer to |d|, or NULL when too many wait. */
-static struct outgram *outbox_add(struct quic *q, const struct quic_dgram *d)
+static struct quic_outgram *outbox_add(struct quic *q, const struct quic_dgram *d)
 {
-    struct outgram *g;
+    struct quic_outgram *g;
 
     if (q->outbox_n == OUTBOX_MAX) {
         return NULL;
@@ -170,7 +170,7 @@ static struct outgram *outbox_add(struct quic *q, const struct quic_dgram *d)
     return g;
 }
 
-static bool outbox_set(struct quic *q, struct outgram *g, ngtcp2_ssize n)
+static bool outbox_set(struct quic *q, struct quic_outgram *g, ngtcp2_ssize n)
 {
     if (n > 0) {
         g->len = (uint16_t)n;
@@ -185,7 +185,7 @@ static bool outbox_set(struct quic *q, struct outgram *g, ngtcp2_ssize n)
 static void answer_version(struct quic *q, const struct quic_dgram *d, const ngtcp2_version_cid *vc)
 {
     static const uint32_t versions[] = {NGTCP2_PROTO_VER_V1};
-    struct outgram *g;
+    struct quic_outgram *g;
     uint8_t random;
 
     q->stats.dropped_version++;
@@ -214,7 +214,7 @@ static void answer_reset(struct quic *q, const struct quic_dgram *d, const ngtcp
     /* Smaller than what came, so that two endpoints cannot echo each other for ever. */
     size_t len = d->data.len - 1 < 42 ? d->data.len - 1 : 42;
     ngtcp2_cid cid;
-    struct outgram *g;
+    struct quic_outgram *g;
 
     q->stats.dropped_unknown++;
     if (len < DGRAM_MIN || !limiter_take(&q->reset_limit, 1, q->now)) {
@@ -242,8 +242,8 @@ static void answer_retry(struct quic *q, const struct quic_dgram *d, const ngtcp
 {
     uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2];
     uint8_t scid_bytes[CID_LEN];
-    struct sock_storage to;
-    struct outgram *g;
+    struct quic_sockaddr to;
+    struct quic_outgram *g;
     ngtcp2_cid scid;
     ngtcp2_ssize n;
 
@@ -256,8 +256,8 @@ static void answer_retry(struct quic *q, const struct quic_dgram *d, const ngtcp
         q->stats.dropped_full++;
         return;
     }
-    addr_to_sock(&to, &d->remote);
-    cid_make(q, scid_bytes);
+    quic_addr_to_sock(&to, &d->remote);
+    quic_cid_make(q, scid_bytes);
     ngtcp2_cid_init(&scid, scid_bytes, sizeof scid_bytes);
     n = ngtcp2_crypto_generate_retry_token2(token, q->cfg.reset_key, sizeof q->cfg.reset_key,
                                             hd->version, &to.u.sa, to.len, &scid, &hd->dcid,
@@ -275,7 +275,7 @@ static void answer_retry(struct quic *q, const struct quic_dgram *d, const ngtcp
 static void answer_close(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
                          uint64_t code)
 {
-    struct outgram *g;
+    struct quic_outgram *g;
 
     if (!limiter_take(&q->reset_limit, 1, q->now)) {
         return;
@@ -292,12 +292,12 @@ static void answer_close(struct quic *q, const struct quic_dgram *d, const ngtcp
 enum token_state { TOKEN_NONE, TOKEN_RETRY, TOKEN_REGULAR, TOKEN_KNOWN, TOKEN_BAD };
 
 static enum token_state check_regular(const struct quic *q, const ngtcp2_pkt_hd *hd,
-                                      const struct sock_storage *from)
+                                      const struct quic_sockaddr *from)
 {
     const uint8_t *own = sec_own_pq_hash(q->cfg.sec);
     uint8_t name[TOKEN_NAME_LEN];
-    ngtcp2_ssize n =
-        token_open(q, name, (struct slice){hd->token, hd->tokenlen}, from, REGULAR_TOKEN_LIFE_NS);
+    ngtcp2_ssize n = quic_token_open(q, name, (struct slice){hd->token, hd->tokenlen}, from,
+                                     REGULAR_TOKEN_LIFE_NS);
 
     if (n < 0) {
         return TOKEN_BAD;
@@ -311,12 +311,12 @@ static enum token_state check_token(struct quic *q, const struct quic_dgram *d,
                                     const ngtcp2_pkt_hd *hd, ngtcp2_cid *odcid)
 {
     const uint8_t *key = q->cfg.reset_key;
-    struct sock_storage from;
+    struct quic_sockaddr from;
 
     if (hd->tokenlen == 0) {
         return TOKEN_NONE;
     }
-    addr_to_sock(&from, &d->remote);
+    quic_addr_to_sock(&from, &d->remote);
     if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
         return ngtcp2_crypto_verify_retry_token2(
                    odcid, hd->token, hd->tokenlen, key, sizeof q->cfg.reset_key, hd->version,
@@ -343,16 +343,16 @@ static uint32_t half_open_from(const struct quic *q, const struct netaddr *remot
 
     LIST_EACH(it, &q->half_open)
     {
-        const struct qconn *c = LIST_ENTRY(it, struct qconn, half);
+        const struct quic_conn *c = LIST_ENTRY(it, struct quic_conn, half);
 
-        n += c->proven == proven && addr_same_net(&c->first_remote, remote) ? 1 : 0;
+        n += c->proven == proven && quic_addr_same_net(&c->first_remote, remote) ? 1 : 0;
     }
     return n;
 }
 
 static void accept_initial(struct quic *q, const struct quic_dgram *d)
 {
-    struct qconn *c = NULL;
+    struct quic_conn *c = NULL;
     enum token_state token;
     bool crowded, crowded_ip;
     ngtcp2_cid odcid;
@@ -386,24 +386,24 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
     } else {
         q->stats.tokens_used++;
     }
-    if (conn_new_server(&c, q, d, &hd, token == TOKEN_RETRY ? &odcid : NULL,
-                        token == TOKEN_KNOWN) != QUDAG_OK) {
+    if (quic_conn_new_server(&c, q, d, &hd, token == TOKEN_RETRY ? &odcid : NULL,
+                             token == TOKEN_KNOWN) != QUDAG_OK) {
         ERR_clear_error();
         q->stats.dropped_full++;
         return;
     }
     c->proven = token != TOKEN_NONE;
-    conn_recv(c, d);
+    quic_conn_recv(c, d);
 }
 
 void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
 {
     ngtcp2_version_cid vc;
-    struct qconn *c;
+    struct quic_conn *c;
     int rv;
 
     advance(q, now);
-    ev_recycle(q);
+    quic_ev_recycle(q);
     q->stats.dgrams_in++;
     q->stats.bytes_in += d->data.len;
     /* ngtcp2 asserts that there is a first byte. */
@@ -434,7 +434,7 @@ void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
         }
     }
     if (c != NULL) {
-        conn_recv(c, d);
+        quic_conn_recv(c, d);
     } else {
         accept_initial(q, d);
     }
@@ -445,9 +445,9 @@ bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx)
     bool some = false;
 
     advance(q, now);
-    ev_recycle(q);
+    quic_ev_recycle(q);
     if (!list_empty(&q->outbox)) {
-        struct outgram *g = LIST_ENTRY(q->outbox.next, struct outgram, node);
+        struct quic_outgram *g = LIST_ENTRY(q->outbox.next, struct quic_outgram, node);
 
         memcpy(tx->buf, g->data, g->len);
         tx->remote = g->remote;
@@ -461,12 +461,12 @@ bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx)
         some = true;
     }
     while (!some && !list_empty(&q->dirty)) {
-        struct qconn *c = LIST_ENTRY(q->dirty.next, struct qconn, dirty);
+        struct quic_conn *c = LIST_ENTRY(q->dirty.next, struct quic_conn, dirty);
 
         list_del(&c->dirty);
-        some = conn_send(c, tx);
+        some = quic_conn_send(c, tx);
         if (some) {
-            conn_mark_dirty(c);
+            quic_conn_mark_dirty(c);
         }
     }
     if (some) {
@@ -479,15 +479,15 @@ bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx)
 void quic_tick(struct quic *q, tstamp now)
 {
     advance(q, now);
-    ev_recycle(q);
-    suspects_tick(q);
+    quic_ev_recycle(q);
+    quic_suspects_tick(q);
     for (;;) {
         struct heap_node *top = heap_top(&q->timers);
 
         if (top == NULL || top->at > q->now) {
             return;
         }
-        conn_expire(LIST_ENTRY(top, struct qconn, timer));
+        quic_conn_expire(LIST_ENTRY(top, struct quic_conn, timer));
     }
 }
 
@@ -495,12 +495,12 @@ tstamp quic_deadline(const struct quic *q)
 {
     const struct heap_node *top = heap_top(&q->timers);
 
-    return tstamp_min(top == NULL ? TSTAMP_NEVER : top->at, suspects_deadline(q));
+    return tstamp_min(top == NULL ? TSTAMP_NEVER : top->at, quic_suspects_deadline(q));
 }
 
 qudag_err quic_dial(struct quic *q, const struct quic_dial *d, tstamp now, struct ref *out)
 {
-    struct qconn *c = NULL;
+    struct quic_conn *c = NULL;
     qudag_err err;
 
     advance(q, now);
@@ -510,19 +510,19 @@ qudag_err quic_dial(struct quic *q, const struct quic_dial *d, tstamp now, struc
     if (q->stats.conns >= q->cfg.conns_max) {
         return QUDAG_ELIMIT;
     }
-    err = conn_new_client(&c, q, d);
+    err = quic_conn_new_client(&c, q, d);
     if (err != QUDAG_OK) {
         ERR_clear_error();
         return err;
     }
-    conn_mark_dirty(c);
+    quic_conn_mark_dirty(c);
     *out = c->ref;
     return QUDAG_OK;
 }
 
 qudag_err quic_info(const struct quic *q, struct ref link, struct link_info *out)
 {
-    struct qconn *c = slots_get(&q->conns, link);
+    struct quic_conn *c = slots_get(&q->conns, link);
     ngtcp2_conn_info ci;
 
     if (c == NULL) {
@@ -544,7 +544,7 @@ void quic_shutdown(struct quic *q, tstamp now)
 {
     advance(q, now);
     for (uint32_t i = 0; i < q->conns.high; i++) {
-        const struct qconn *c = slots_at(&q->conns, i);
+        const struct quic_conn *c = slots_at(&q->conns, i);
 
         if (c != NULL) {
             quic_link_ops.close(q, c->ref, QUDAG_OK);

@@ -14,8 +14,8 @@
 
 static uint8_t *ev_room(struct quic *q, size_t len)
 {
-    struct evq *e = &q->evq;
-    struct ev_block *b = e->last;
+    struct quic_evq *e = &q->evq;
+    struct quic_ev_block *b = e->last;
 
     if (b == NULL || b->cap - b->len < len) {
         size_t cap = len > EV_BLOCK ? len : EV_BLOCK;
@@ -36,9 +36,9 @@ static uint8_t *ev_room(struct quic *q, size_t len)
     return b->data + (b->len - len);
 }
 
-bool ev_push(struct quic *q, const struct link_ev *ev)
+bool quic_ev_push(struct quic *q, const struct link_ev *ev)
 {
-    struct evq *e = &q->evq;
+    struct quic_evq *e = &q->evq;
     struct link_ev copy = *ev;
 
     if (e->n == e->cap) {
@@ -64,15 +64,15 @@ bool ev_push(struct quic *q, const struct link_ev *ev)
     return true;
 }
 
-void ev_recycle(struct quic *q)
+void quic_ev_recycle(struct quic *q)
 {
-    struct evq *e = &q->evq;
+    struct quic_evq *e = &q->evq;
 
     if (e->read < e->n) {
         return;
     }
     while (!list_empty(&q->zombies)) {
-        stream_free(LIST_ENTRY(q->zombies.next, struct qstream, node));
+        quic_stream_free(LIST_ENTRY(q->zombies.next, struct quic_stream, node));
     }
     e->n = 0;
     e->read = 0;
@@ -82,7 +82,7 @@ void ev_recycle(struct quic *q)
         e->cap = 0;
     }
     while (e->blocks != NULL && e->blocks->next != NULL) {
-        struct ev_block *b = e->blocks;
+        struct quic_ev_block *b = e->blocks;
 
         e->blocks = b->next;
         mem_free(q->mem, b);
@@ -93,21 +93,21 @@ void ev_recycle(struct quic *q)
     e->last = e->blocks;
 }
 
-void ev_fini(struct quic *q)
+void quic_ev_fini(struct quic *q)
 {
-    struct evq *e = &q->evq;
+    struct quic_evq *e = &q->evq;
 
     while (e->blocks != NULL) {
-        struct ev_block *b = e->blocks;
+        struct quic_ev_block *b = e->blocks;
 
         e->blocks = b->next;
         mem_free(q->mem, b);
     }
     mem_free(q->mem, e->v);
-    *e = (struct evq){0};
+    *e = (struct quic_evq){0};
 }
 
-void ev_down(struct qconn *c)
+void quic_ev_down(struct quic_conn *c)
 {
     c->down_unread = true;
     list_push_back(&c->q->downs, &c->down);
@@ -115,12 +115,12 @@ void ev_down(struct qconn *c)
 
 static bool pull_sent(struct quic *q, struct link_ev *ev)
 {
-    struct qstream *s;
+    struct quic_stream *s;
 
     if (list_empty(&q->sent)) {
         return false;
     }
-    s = LIST_ENTRY(q->sent.next, struct qstream, sent);
+    s = LIST_ENTRY(q->sent.next, struct quic_stream, sent);
     list_del(&s->sent);
     ASSERT(s->sent_n > 0);
     *ev = (struct link_ev){
@@ -131,12 +131,12 @@ static bool pull_sent(struct quic *q, struct link_ev *ev)
 
 static bool pull_streams_ok(struct quic *q, struct link_ev *ev)
 {
-    struct qconn *c;
+    struct quic_conn *c;
 
     if (list_empty(&q->streams_ok)) {
         return false;
     }
-    c = LIST_ENTRY(q->streams_ok.next, struct qconn, streams_ok);
+    c = LIST_ENTRY(q->streams_ok.next, struct quic_conn, streams_ok);
     list_del(&c->streams_ok);
     *ev = (struct link_ev){.type = LINK_STREAMS_OK, .link = c->ref};
     return true;
@@ -144,22 +144,22 @@ static bool pull_streams_ok(struct quic *q, struct link_ev *ev)
 
 static bool pull_down(struct quic *q, struct link_ev *ev)
 {
-    struct qconn *c;
+    struct quic_conn *c;
 
     if (list_empty(&q->downs)) {
         return false;
     }
-    c = LIST_ENTRY(q->downs.next, struct qconn, down);
+    c = LIST_ENTRY(q->downs.next, struct quic_conn, down);
     list_del(&c->down);
     c->down_unread = false;
     *ev = (struct link_ev){.type = LINK_DOWN, .link = c->ref, .err = c->why, .text = c->why_text};
-    conn_linger(c);
+    quic_conn_linger(c);
     return true;
 }
 
-void ev_void(struct quic *q, struct ref link, int64_t sid)
+void quic_ev_void(struct quic *q, struct ref link, int64_t sid)
 {
-    struct evq *e = &q->evq;
+    struct quic_evq *e = &q->evq;
 
     for (size_t i = e->read; i < e->n; i++) {
         if (ref_eq(e->v[i].link, link) && e->v[i].sid == sid) {
@@ -171,14 +171,14 @@ void ev_void(struct quic *q, struct ref link, int64_t sid)
 /* Whether |ev| still means something; then it gets the stream's newest user word. */
 static bool ev_live(const struct quic *q, struct link_ev *ev)
 {
-    struct qconn *c = slots_get(&q->conns, ev->link);
-    struct qstream *s;
+    struct quic_conn *c = slots_get(&q->conns, ev->link);
+    struct quic_stream *s;
 
     if (c == NULL || c->muted || ev->sid == EV_VOID) {
         return false;
     }
     if (ev->type != LINK_UP) {
-        s = stream_find(c, ev->sid);
+        s = quic_stream_find(c, ev->sid);
         if (s != NULL) {
             ev->user = s->user;
         }
@@ -188,7 +188,7 @@ static bool ev_live(const struct quic *q, struct link_ev *ev)
 
 bool quic_next_event(struct quic *q, struct link_ev *ev)
 {
-    struct evq *e = &q->evq;
+    struct quic_evq *e = &q->evq;
 
     while (e->read < e->n) {
         *ev = e->v[e->read++];

@@ -1,24 +1,24 @@
 /* pmtu.c - see pmtu.h. */
 #include "quic/pmtu.h"
 
-void pmtu_init(struct pmtu *p, uint16_t max)
+void quic_pmtu_init(struct quic_pmtu *p, uint16_t max)
 {
-    *p = (struct pmtu){.state = PMTU_OPEN, .max = max};
+    *p = (struct quic_pmtu){.state = PMTU_OPEN, .max = max};
 }
 
-bool pmtu_is_limited(const struct pmtu *p)
+bool quic_pmtu_is_limited(const struct quic_pmtu *p)
 {
     return p->state == PMTU_LIMITED || p->state == PMTU_TRIAL;
 }
 
-size_t pmtu_packet_max(const struct pmtu *p, size_t room)
+size_t quic_pmtu_packet_max(const struct quic_pmtu *p, size_t room)
 {
-    bool large_ok = !pmtu_is_limited(p) || (p->state == PMTU_TRIAL && p->trial_left > 0);
+    bool large_ok = !quic_pmtu_is_limited(p) || (p->state == PMTU_TRIAL && p->trial_left > 0);
 
     return large_ok || room < PMTU_BASE ? room : PMTU_BASE;
 }
 
-void pmtu_sent(struct pmtu *p, size_t len, size_t n, tstamp now)
+void quic_pmtu_sent(struct quic_pmtu *p, size_t len, size_t n, tstamp now)
 {
     if (len <= PMTU_BASE || n == 0) {
         return;
@@ -33,22 +33,22 @@ void pmtu_sent(struct pmtu *p, size_t len, size_t n, tstamp now)
 }
 
 /* True if it is new. */
-static bool limit(struct pmtu *p, tstamp now, uint64_t raise_ns)
+static bool limit(struct quic_pmtu *p, tstamp now, uint64_t raise_ns)
 {
-    bool is_new = !pmtu_is_limited(p);
+    bool is_new = !quic_pmtu_is_limited(p);
 
     p->state = PMTU_LIMITED;
     p->until = tstamp_after(now, raise_ns);
     return is_new;
 }
 
-bool pmtu_too_big(struct pmtu *p, tstamp now)
+bool quic_pmtu_too_big(struct quic_pmtu *p, tstamp now)
 {
     return p->max > PMTU_BASE && limit(p, now, PMTU_RAISE);
 }
 
 /* At least so many of |pkts| lost packets with |bytes| in all were larger than PMTU_BASE. */
-static uint64_t large_among(const struct pmtu *p, uint64_t pkts, uint64_t bytes)
+static uint64_t large_among(const struct quic_pmtu *p, uint64_t pkts, uint64_t bytes)
 {
     uint64_t small = pkts * PMTU_BASE;
     uint64_t over = (uint64_t)p->max - PMTU_BASE;
@@ -56,7 +56,7 @@ static uint64_t large_among(const struct pmtu *p, uint64_t pkts, uint64_t bytes)
     return bytes <= small ? 0 : (bytes - small + over - 1) / over;
 }
 
-static void take_counters(struct pmtu *p, const struct pmtu_sample *s)
+static void take_counters(struct quic_pmtu *p, const struct quic_pmtu_sample *s)
 {
     p->lost_large += large_among(p, s->pkts_lost - p->pkts_lost, s->bytes_lost - p->bytes_lost);
     p->pkts_lost = s->pkts_lost;
@@ -73,13 +73,13 @@ static uint64_t patience(uint64_t pto_ns, uint64_t ptos)
 }
 
 /* Large packets left and since then the peer is silent, although it had several chances to be heard. */
-static bool is_silent(const struct pmtu *p, const struct pmtu_sample *s)
+static bool is_silent(const struct quic_pmtu *p, const struct quic_pmtu_sample *s)
 {
     return s->bytes_in_flight > PMTU_BASE && p->sent_large > p->heard_sent &&
            s->now >= tstamp_after(p->waits_since, patience(s->pto_ns, PMTU_SILENT_PTOS));
 }
 
-static void begin_trial(struct pmtu *p)
+static void begin_trial(struct quic_pmtu *p)
 {
     p->state = PMTU_TRIAL;
     p->trial_left = PMTU_TRIAL_PKTS;
@@ -89,7 +89,7 @@ static void begin_trial(struct pmtu *p)
 }
 
 /* True if the trial has shown that large packets pass. */
-static bool update_trial(struct pmtu *p, const struct pmtu_sample *s)
+static bool update_trial(struct quic_pmtu *p, const struct quic_pmtu_sample *s)
 {
     if (p->lost_large > p->base_lost) {
         (void)limit(p, s->now, PMTU_RAISE);
@@ -104,7 +104,7 @@ static bool update_trial(struct pmtu *p, const struct pmtu_sample *s)
     return false;
 }
 
-bool pmtu_update(struct pmtu *p, const struct pmtu_sample *s)
+bool quic_pmtu_update(struct quic_pmtu *p, const struct quic_pmtu_sample *s)
 {
     uint64_t lost_before = p->lost_large;
 
@@ -131,14 +131,14 @@ bool pmtu_update(struct pmtu *p, const struct pmtu_sample *s)
     return false;
 }
 
-bool pmtu_wants_stall(const struct pmtu *p, tstamp now)
+bool quic_pmtu_wants_stall(const struct quic_pmtu *p, tstamp now)
 {
     return p->state == PMTU_SUSPECT && now >= p->until;
 }
 
-bool pmtu_stalled(struct pmtu *p, uint64_t stalled_ns, uint64_t pto_ns, tstamp now)
+bool quic_pmtu_stalled(struct quic_pmtu *p, uint64_t stalled_ns, uint64_t pto_ns, tstamp now)
 {
-    if (!pmtu_wants_stall(p, now)) {
+    if (!quic_pmtu_wants_stall(p, now)) {
         return false;
     }
     if (stalled_ns >= patience(pto_ns, PMTU_STALL_PTOS)) {

@@ -28,10 +28,10 @@
 #define PMTU_SILENT_PTOS 3
 #define PMTU_STALL_MIN (500 * NS_PER_MS)
 
-enum pmtu_state { PMTU_OPEN, PMTU_SUSPECT, PMTU_LIMITED, PMTU_TRIAL };
+enum quic_pmtu_state { PMTU_OPEN, PMTU_SUSPECT, PMTU_LIMITED, PMTU_TRIAL };
 
 /* Counters of a connection since its beginning, except where said otherwise. */
-struct pmtu_sample {
+struct quic_pmtu_sample {
     tstamp now;
     uint64_t pto_ns;          /* probe timeout without backoff (RFC 9002 6.2.1) */
     uint64_t pkts_lost;       /* declared lost, without ngtcp2's own probes ... */
@@ -40,8 +40,8 @@ struct pmtu_sample {
     uint64_t pkts_received;
 };
 
-struct pmtu {
-    enum pmtu_state state;
+struct quic_pmtu {
+    enum quic_pmtu_state state;
     uint16_t max;                  /* largest packet the connection may send, bytes */
     uint64_t sent_large;           /* packets over PMTU_BASE that left */
     uint64_t lost_large;           /* of these, declared lost; a lower bound */
@@ -55,32 +55,32 @@ struct pmtu {
 };
 
 /* |max|: bytes of the largest packet that discovery may find. */
-void pmtu_init(struct pmtu *p, uint16_t max);
+void quic_pmtu_init(struct quic_pmtu *p, uint16_t max);
 
 /* Takes the counters.  True if the limit came or went, which is worth a line in the log. */
-bool pmtu_update(struct pmtu *p, const struct pmtu_sample *s);
+bool quic_pmtu_update(struct quic_pmtu *p, const struct quic_pmtu_sample *s);
 
 /*
  * Whether the owner must now look for the stream whose oldest unacknowledged byte has waited longest, and say
- * by pmtu_stalled() for how many ns.  Asked after every pmtu_update().
+ * by quic_pmtu_stalled() for how many ns.  Asked after every quic_pmtu_update().
  */
-bool pmtu_wants_stall(const struct pmtu *p, tstamp now);
+bool quic_pmtu_wants_stall(const struct quic_pmtu *p, tstamp now);
 /* True if the limit is new. */
-bool pmtu_stalled(struct pmtu *p, uint64_t stalled_ns, uint64_t pto_ns, tstamp now);
+bool quic_pmtu_stalled(struct quic_pmtu *p, uint64_t stalled_ns, uint64_t pto_ns, tstamp now);
 
 /*
  * The kernel refused a packet as too large (EMSGSIZE), or an ICMP message says that a router did.  The latter
  * can be forged, and only lowers the size to what every path must carry.  True if the limit is new.
  */
-bool pmtu_too_big(struct pmtu *p, tstamp now);
+bool quic_pmtu_too_big(struct quic_pmtu *p, tstamp now);
 
 /* Bytes that the next packet may have, at most |room|. */
-size_t pmtu_packet_max(const struct pmtu *p, size_t room);
+size_t quic_pmtu_packet_max(const struct quic_pmtu *p, size_t room);
 
 /* |n| packets of |len| bytes leave. */
-void pmtu_sent(struct pmtu *p, size_t len, size_t n, tstamp now);
+void quic_pmtu_sent(struct quic_pmtu *p, size_t len, size_t n, tstamp now);
 
 /* Whether packets are limited to PMTU_BASE, but for those of a trial. */
-bool pmtu_is_limited(const struct pmtu *p);
+bool quic_pmtu_is_limited(const struct quic_pmtu *p);
 
 #endif

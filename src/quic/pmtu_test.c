@@ -7,17 +7,17 @@
 #define PTO (100 * NS_PER_MS)
 #define OPS quic_link_ops
 
-static struct pmtu p;
-static struct pmtu_sample s;
+static struct quic_pmtu p;
+static struct quic_pmtu_sample s;
 
 /* A connection that has sent 100 large packets and heard of all. */
 static void begin(void)
 {
-    pmtu_init(&p, 1452);
-    s = (struct pmtu_sample){.now = TK_START, .pto_ns = PTO, .pkts_received = 50};
-    pmtu_sent(&p, 1452, 100, s.now);
-    assert_false(pmtu_update(&p, &s));
-    assert_int_equal(pmtu_packet_max(&p, 9000), 9000);
+    quic_pmtu_init(&p, 1452);
+    s = (struct quic_pmtu_sample){.now = TK_START, .pto_ns = PTO, .pkts_received = 50};
+    quic_pmtu_sent(&p, 1452, 100, s.now);
+    assert_false(quic_pmtu_update(&p, &s));
+    assert_int_equal(quic_pmtu_packet_max(&p, 9000), 9000);
 }
 
 static void lose(uint64_t pkts, uint64_t len)
@@ -45,20 +45,20 @@ static void large_losses_without_progress_limit(void **state)
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
         begin();
         lose(row[i].pkts, row[i].len);
-        assert_false(pmtu_update(&p, &s));
+        assert_false(quic_pmtu_update(&p, &s));
         s.now += 6 * PTO - 1;
-        assert_false(pmtu_wants_stall(&p, s.now));
-        assert_false(pmtu_stalled(&p, 60 * PTO, PTO, s.now));
+        assert_false(quic_pmtu_wants_stall(&p, s.now));
+        assert_false(quic_pmtu_stalled(&p, 60 * PTO, PTO, s.now));
         s.now += 1;
         s.pkts_received++;
-        assert_false(pmtu_update(&p, &s));
-        assert_int_equal(pmtu_wants_stall(&p, s.now), row[i].len > PMTU_BASE);
-        if (pmtu_stalled(&p, row[i].stall_ns, PTO, s.now) != row[i].limited ||
-            pmtu_is_limited(&p) != row[i].limited) {
+        assert_false(quic_pmtu_update(&p, &s));
+        assert_int_equal(quic_pmtu_wants_stall(&p, s.now), row[i].len > PMTU_BASE);
+        if (quic_pmtu_stalled(&p, row[i].stall_ns, PTO, s.now) != row[i].limited ||
+            quic_pmtu_is_limited(&p) != row[i].limited) {
             fail_msg("%s", row[i].name);
         }
-        assert_int_equal(pmtu_packet_max(&p, 9000), row[i].limited ? PMTU_BASE : 9000);
-        assert_int_equal(pmtu_packet_max(&p, 700), 700);
+        assert_int_equal(quic_pmtu_packet_max(&p, 9000), row[i].limited ? PMTU_BASE : 9000);
+        assert_int_equal(quic_pmtu_packet_max(&p, 700), 700);
     }
 }
 
@@ -80,10 +80,11 @@ static void silence_with_large_packets_on_their_way_limits(void **state)
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
         begin();
         s.now += 3600 * NS_PER_S; /* idle time is no silence */
-        pmtu_sent(&p, row[i].len, 1, s.now);
+        quic_pmtu_sent(&p, row[i].len, 1, s.now);
         s.bytes_in_flight = row[i].in_flight;
         s.now += row[i].silent_ns;
-        if (pmtu_update(&p, &s) != row[i].limited || pmtu_is_limited(&p) != row[i].limited) {
+        if (quic_pmtu_update(&p, &s) != row[i].limited ||
+            quic_pmtu_is_limited(&p) != row[i].limited) {
             fail_msg("%s", row[i].name);
         }
     }
@@ -94,30 +95,30 @@ static void larger_packets_are_tried_again(void **state)
     (void)state;
     for (int lost = 0; lost <= 1; lost++) {
         begin();
-        assert_true(pmtu_too_big(&p, s.now));
-        assert_false(pmtu_too_big(&p, s.now)); /* known */
+        assert_true(quic_pmtu_too_big(&p, s.now));
+        assert_false(quic_pmtu_too_big(&p, s.now)); /* known */
         s.now += PMTU_RAISE - 1;
         s.pkts_received++;
-        assert_false(pmtu_update(&p, &s));
-        assert_int_equal(pmtu_packet_max(&p, 1452), PMTU_BASE);
+        assert_false(quic_pmtu_update(&p, &s));
+        assert_int_equal(quic_pmtu_packet_max(&p, 1452), PMTU_BASE);
         s.now += 1;
-        assert_false(pmtu_update(&p, &s));
-        assert_int_equal(pmtu_packet_max(&p, 1452), 1452);
-        pmtu_sent(&p, 1452, 1, s.now);
-        assert_int_equal(pmtu_packet_max(&p, 1452), 1452);
-        pmtu_sent(&p, 1452, 1, s.now);
-        assert_int_equal(pmtu_packet_max(&p, 1452), PMTU_BASE); /* no more until the verdict */
+        assert_false(quic_pmtu_update(&p, &s));
+        assert_int_equal(quic_pmtu_packet_max(&p, 1452), 1452);
+        quic_pmtu_sent(&p, 1452, 1, s.now);
+        assert_int_equal(quic_pmtu_packet_max(&p, 1452), 1452);
+        quic_pmtu_sent(&p, 1452, 1, s.now);
+        assert_int_equal(quic_pmtu_packet_max(&p, 1452), PMTU_BASE); /* no more until the verdict */
         s.pkts_received++;
-        assert_false(pmtu_update(&p, &s));
+        assert_false(quic_pmtu_update(&p, &s));
         if (lost) {
             lose(1, 1452);
-            assert_false(pmtu_update(&p, &s));
+            assert_false(quic_pmtu_update(&p, &s));
         }
         s.now += 6 * PTO;
         s.pkts_received++;
-        assert_int_equal(pmtu_update(&p, &s), !lost);
-        assert_int_equal(pmtu_is_limited(&p), lost);
-        assert_int_equal(pmtu_packet_max(&p, 1452), lost ? PMTU_BASE : 1452);
+        assert_int_equal(quic_pmtu_update(&p, &s), !lost);
+        assert_int_equal(quic_pmtu_is_limited(&p), lost);
+        assert_int_equal(quic_pmtu_packet_max(&p, 1452), lost ? PMTU_BASE : 1452);
     }
 }
 
@@ -125,25 +126,25 @@ static void a_trial_without_an_answer_ends_limited(void **state)
 {
     (void)state;
     begin();
-    (void)pmtu_too_big(&p, s.now);
+    (void)quic_pmtu_too_big(&p, s.now);
     s.now += PMTU_RAISE;
     s.pkts_received++;
-    (void)pmtu_update(&p, &s);
-    pmtu_sent(&p, 1452, 2, s.now);
+    (void)quic_pmtu_update(&p, &s);
+    quic_pmtu_sent(&p, 1452, 2, s.now);
     s.bytes_in_flight = 2904;
     s.now += 500 * NS_PER_MS;
-    assert_false(pmtu_update(&p, &s));
+    assert_false(quic_pmtu_update(&p, &s));
     assert_int_equal(p.state, PMTU_LIMITED);
 }
 
 static void a_path_of_the_least_size_has_nothing_to_limit(void **state)
 {
     (void)state;
-    pmtu_init(&p, PMTU_BASE);
-    s = (struct pmtu_sample){.now = NS_PER_S, .pkts_lost = 3, .bytes_lost = 3600};
-    assert_false(pmtu_update(&p, &s));
-    assert_false(pmtu_too_big(&p, NS_PER_S));
-    assert_false(pmtu_is_limited(&p));
+    quic_pmtu_init(&p, PMTU_BASE);
+    s = (struct quic_pmtu_sample){.now = NS_PER_S, .pkts_lost = 3, .bytes_lost = 3600};
+    assert_false(quic_pmtu_update(&p, &s));
+    assert_false(quic_pmtu_too_big(&p, NS_PER_S));
+    assert_false(quic_pmtu_is_limited(&p));
 }
 
 /* ------------------------------------------------------------------ links */

@@ -47,7 +47,7 @@
 #define EV_BLOCK 65536      /* bytes of an event data block */
 
 /* A copy of sockaddr_in or sockaddr_in6, aligned for both. */
-struct sock_storage {
+struct quic_sockaddr {
     union {
         struct sockaddr sa;
         struct sockaddr_in in4;
@@ -57,26 +57,26 @@ struct sock_storage {
 };
 
 /* Bytes queued on a stream, kept until acknowledged; they never move. */
-struct chunk {
-    struct chunk *next;
+struct quic_chunk {
+    struct quic_chunk *next;
     uint64_t off; /* stream offset of data[0] */
     uint32_t len, cap;
     uint8_t data[];
 };
 
-struct qstream {
+struct quic_stream {
     struct list node; /* in conn->ready while there is something to write; or quic->zombies */
     struct list sent; /* in quic->sent while |sent_n| is to be reported */
-    struct qstream *next_in_bucket;
-    struct qconn *conn;
+    struct quic_stream *next_in_bucket;
+    struct quic_conn *conn;
     int64_t id;
     uint64_t user;
-    struct chunk *head, *tail; /* head: oldest not acknowledged */
-    struct chunk *cur;         /* holds |sent_off|, or NULL when all is sent */
-    uint64_t end_off;          /* bytes ever queued */
-    uint64_t sent_off;         /* bytes packetized */
-    uint64_t sent_n;           /* bytes packetized and not reported */
-    uint64_t acked_off;        /* all bytes before it are acknowledged */
+    struct quic_chunk *head, *tail; /* head: oldest not acknowledged */
+    struct quic_chunk *cur;         /* holds |sent_off|, or NULL when all is sent */
+    uint64_t end_off;               /* bytes ever queued */
+    uint64_t sent_off;              /* bytes packetized */
+    uint64_t sent_n;                /* bytes packetized and not reported */
+    uint64_t acked_off;             /* all bytes before it are acknowledged */
     tstamp acked_at;     /* when acked_off moved, or the oldest unacknowledged byte first left */
     uint64_t unconsumed; /* bytes delivered and not consumed */
     bool fin_queued, fin_sent, stopped; /* stopped: the peer wants no more of our bytes */
@@ -86,12 +86,12 @@ struct qstream {
     bool closed;                        /* ngtcp2 has forgotten it; in quic->zombies */
 };
 
-enum conn_state { CONN_HANDSHAKE, CONN_UP, CONN_LINGER };
+enum quic_conn_state { QUIC_CONN_HANDSHAKE, QUIC_CONN_UP, QUIC_CONN_LINGER };
 
-struct qconn {
+struct quic_conn {
     struct quic *q;
     struct ref ref;
-    enum conn_state state;
+    enum quic_conn_state state;
     bool server;
     bool announced;   /* the owner knows this link: it dialled it or has been told LINK_UP */
     bool down_unread; /* LINK_DOWN waits in quic->downs */
@@ -119,12 +119,12 @@ struct qconn {
     struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;
     tstamp hs_deadline, started;
-    struct pmtu pmtu;
+    struct quic_pmtu pmtu;
     tstamp paced;        /* when the pace has caught up with what was sent */
     bool held;           /* and until then streams wait */
-    struct list ready;   /* struct qstream with something to write */
+    struct list ready;   /* struct quic_stream with something to write */
     struct list blocked; /* and those that wait for credit */
-    struct qstream **buckets;
+    struct quic_stream **buckets;
     uint32_t buckets_n, streams_n;
     uint8_t cids[CIDS_PER_CONN][CID_LEN];
     uint32_t cids_n;
@@ -141,27 +141,27 @@ struct qconn {
     bool last_due;      /* last_pkt is to be sent */
 };
 
-struct ev_block {
-    struct ev_block *next;
+struct quic_ev_block {
+    struct quic_ev_block *next;
     size_t len, cap;
     uint8_t data[];
 };
 
 /* Events in order; data in blocks that never move; both reused once everything was pulled. */
-struct evq {
+struct quic_evq {
     struct link_ev *v;
     size_t n, cap, read;
-    struct ev_block *blocks, *last;
+    struct quic_ev_block *blocks, *last;
 };
 
-struct outgram {
+struct quic_outgram {
     struct list node;
     struct netaddr remote, local;
     uint16_t len;
     uint8_t data[OUTBOX_DATA_MAX];
 };
 
-struct token_entry {
+struct quic_token_entry {
     struct list node;       /* oldest first */
     uint8_t key[32];        /* hash of address and peer id */
     struct sec_known known; /* what the server proved when it gave the token */
@@ -175,113 +175,115 @@ struct quic {
     ngtcp2_mem ng_mem;
     tstamp now;
     struct slots conns;
-    struct map cids;   /* connection id -> struct qconn */
-    struct map resets; /* stateless reset token of the peer -> struct qconn */
+    struct map cids;   /* connection id -> struct quic_conn */
+    struct map resets; /* stateless reset token of the peer -> struct quic_conn */
     struct heap timers;
     struct list dirty, half_open, suspects, downs, linger, streams_ok, sent, zombies;
     uint32_t linger_n;
-    struct evq evq;
+    struct quic_evq evq;
     struct list outbox;
     uint32_t outbox_n;
     struct list tokens;
     uint32_t tokens_n;
     struct map tokens_by_peer;
     struct limiter reset_limit, vneg_limit, retry_limit;
-    struct chunk *spare;
+    struct quic_chunk *spare;
     uint32_t spare_n;
     uint8_t cid_key[16];
     struct quic_stats stats;
 };
 
 /* addr.c */
-void addr_to_sock(struct sock_storage *out, const struct netaddr *a);
-void addr_from_sock(struct netaddr *out, const struct sockaddr *sa);
+void quic_addr_to_sock(struct quic_sockaddr *out, const struct netaddr *a);
+void quic_addr_from_sock(struct netaddr *out, const struct sockaddr *sa);
 /* The path as ngtcp2 sees it: the local side is always the wildcard, so that only the remote moves. */
-void addr_path(ngtcp2_path *path, struct sock_storage *local, struct sock_storage *remote,
-               const struct netaddr *to);
-size_t addr_key(uint8_t out[24], const struct netaddr *a);
-bool addr_same_net(const struct netaddr *a, const struct netaddr *b); /* IPv4, or IPv6 /64 */
+void quic_addr_path(ngtcp2_path *path, struct quic_sockaddr *local, struct quic_sockaddr *remote,
+                    const struct netaddr *to);
+size_t quic_addr_key(uint8_t out[24], const struct netaddr *a);
+bool quic_addr_same_net(const struct netaddr *a, const struct netaddr *b); /* IPv4, or IPv6 /64 */
 
 /* cid.c */
-void cid_make(const struct quic *q, uint8_t cid[CID_LEN]);
-QUDAG_MUST_USE qudag_err cid_bind(struct qconn *c, const uint8_t *cid, size_t len);
-void cid_unbind(struct qconn *c, const uint8_t *cid, size_t len);
-void cid_unbind_all(struct qconn *c); /* and the reset tokens */
-void cid_reset_bind(struct qconn *c, const uint8_t token[16]);
-void cid_reset_unbind(struct qconn *c, const uint8_t token[16]);
+void quic_cid_make(const struct quic *q, uint8_t cid[CID_LEN]);
+QUDAG_MUST_USE qudag_err quic_cid_bind(struct quic_conn *c, const uint8_t *cid, size_t len);
+void quic_cid_unbind(struct quic_conn *c, const uint8_t *cid, size_t len);
+void quic_cid_unbind_all(struct quic_conn *c); /* and the reset tokens */
+void quic_cid_reset_bind(struct quic_conn *c, const uint8_t token[16]);
+void quic_cid_reset_unbind(struct quic_conn *c, const uint8_t token[16]);
 
 /* token.c */
 /*
  * Tokens we give out: |name| (TOKEN_NAME_LEN bytes or none) travels inside, encrypted.  Below ngtcp2
  * 1.22 tokens cannot carry it: they still prove an address, but never allow the short certificate.
  */
-ngtcp2_ssize token_seal(const struct quic *q, uint8_t *out, const struct sock_storage *to,
-                        struct slice name);
-ngtcp2_ssize token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
-                        const struct sock_storage *from, uint64_t life_ns);
+ngtcp2_ssize quic_token_seal(const struct quic *q, uint8_t *out, const struct quic_sockaddr *to,
+                             struct slice name);
+ngtcp2_ssize quic_token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
+                             const struct quic_sockaddr *from, uint64_t life_ns);
 /* A link to |peer| at |remote| was made; |known| as after its handshake, or NULL. */
-void token_learn(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
-                 const struct sec_known *known);
-void token_store(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
-                 struct slice token);
+void quic_token_learn(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                      const struct sec_known *known);
+void quic_token_store(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                      struct slice token);
 /* Length of the token, 0 without one; |*known| (may be NULL) is set along with it. */
-size_t token_take(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
-                  struct sec_known *known, uint8_t out[TOKEN_MAX]);
-void token_fini(struct quic *q);
+size_t quic_token_take(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                       struct sec_known *known, uint8_t out[TOKEN_MAX]);
+void quic_token_fini(struct quic *q);
 
 /* unreachable.c */
-tstamp suspects_deadline(const struct quic *q);
-void suspects_tick(struct quic *q);
+tstamp quic_suspects_deadline(const struct quic *q);
+void quic_suspects_tick(struct quic *q);
 
 /* callbacks.c */
-void conn_keep_alive(struct qconn *c);
+void quic_conn_keep_alive(struct quic_conn *c);
 
 /* event.c */
-QUDAG_MUST_USE bool ev_push(struct quic *q, const struct link_ev *ev);
-void ev_recycle(struct quic *q); /* at the start of quic_recv, quic_tick and quic_send */
-void ev_fini(struct quic *q);
-void ev_down(struct qconn *c);
+QUDAG_MUST_USE bool quic_ev_push(struct quic *q, const struct link_ev *ev);
+void quic_ev_recycle(struct quic *q); /* at the start of quic_recv, quic_tick and quic_send */
+void quic_ev_fini(struct quic *q);
+void quic_ev_down(struct quic_conn *c);
 /* Takes back what was queued about a stream that the owner has reset. */
-void ev_void(struct quic *q, struct ref link, int64_t sid);
+void quic_ev_void(struct quic *q, struct ref link, int64_t sid);
 
 /* conn.c */
-QUDAG_MUST_USE qudag_err conn_new_client(struct qconn **out, struct quic *q,
-                                         const struct quic_dial *d);
-QUDAG_MUST_USE qudag_err conn_new_server(struct qconn **out, struct quic *q,
-                                         const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
-                                         const ngtcp2_cid *odcid, bool short_cert);
-void conn_recv(struct qconn *c, const struct quic_dgram *d);
-void conn_expire(struct qconn *c);
+QUDAG_MUST_USE qudag_err quic_conn_new_client(struct quic_conn **out, struct quic *q,
+                                              const struct quic_dial *d);
+QUDAG_MUST_USE qudag_err quic_conn_new_server(struct quic_conn **out, struct quic *q,
+                                              const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
+                                              const ngtcp2_cid *odcid, bool short_cert);
+void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d);
+void quic_conn_expire(struct quic_conn *c);
 /* Writes to |tx|; false when there is nothing to send now. */
-bool conn_send(struct qconn *c, struct quic_tx *tx);
-void conn_mark_dirty(struct qconn *c);
-void conn_set_timer(struct qconn *c);
+bool quic_conn_send(struct quic_conn *c, struct quic_tx *tx);
+void quic_conn_mark_dirty(struct quic_conn *c);
+void quic_conn_set_timer(struct quic_conn *c);
 /* Ends the link: sends CONNECTION_CLOSE with |close_err| if |say|, reports |why|. */
-void conn_fail(struct qconn *c, qudag_err why, const char *text, bool say);
-void conn_free(struct qconn *c);
-void conn_linger(struct qconn *c);   /* its LINK_DOWN was pulled, or nobody will */
-bool conn_up(struct qconn *c);       /* false when memory is short */
-void conn_drop_tls(struct qconn *c); /* the handshake is over; harmless when repeated */
+void quic_conn_fail(struct quic_conn *c, qudag_err why, const char *text, bool say);
+void quic_conn_free(struct quic_conn *c);
+void quic_conn_linger(struct quic_conn *c);   /* its LINK_DOWN was pulled, or nobody will */
+bool quic_conn_up(struct quic_conn *c);       /* false when memory is short */
+void quic_conn_drop_tls(struct quic_conn *c); /* the handshake is over; harmless when repeated */
 
 /* callbacks.c */
-extern const ngtcp2_callbacks conn_callbacks_client, conn_callbacks_server;
+extern const ngtcp2_callbacks quic_conn_callbacks_client, quic_conn_callbacks_server;
 
 /* stream.c */
-struct qstream *stream_find(const struct qconn *c, int64_t id);
-QUDAG_MUST_USE qudag_err stream_add(struct qconn *c, int64_t id, struct qstream **out);
-void stream_free(struct qstream *s);
-void stream_free_all(struct qconn *c);
-void stream_acked(struct qstream *s, uint64_t upto);
+struct quic_stream *quic_stream_find(const struct quic_conn *c, int64_t id);
+QUDAG_MUST_USE qudag_err quic_stream_add(struct quic_conn *c, int64_t id, struct quic_stream **out);
+void quic_stream_free(struct quic_stream *s);
+void quic_stream_free_all(struct quic_conn *c);
+void quic_stream_acked(struct quic_stream *s, uint64_t upto);
 /* For how many ns the stream that waits longest for an acknowledgement has waited; 0: none waits. */
-uint64_t stream_longest_stall(const struct qconn *c);
-void stream_wake(struct qstream *s); /* there is, or may be, something to write */
-void stream_probe(struct qconn *c);  /* tries one that waits: the peer may have stopped it */
+uint64_t quic_stream_longest_stall(const struct quic_conn *c);
+void quic_stream_wake(struct quic_stream *s); /* there is, or may be, something to write */
+void quic_stream_probe(
+    struct quic_conn *c); /* tries one that waits: the peer may have stopped it */
 /* Reports the end of both directions; false when memory is short. */
-QUDAG_MUST_USE bool stream_report_reset(struct qstream *s, qudag_err err);
-ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
-                              uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts, void *user_data);
+QUDAG_MUST_USE bool quic_stream_report_reset(struct quic_stream *s, qudag_err err);
+ngtcp2_ssize quic_stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
+                                   uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts,
+                                   void *user_data);
 /* Our error as the application error code of a reset stream, and back (stream.c). */
-uint64_t stream_code(qudag_err err);
-qudag_err stream_error(uint64_t code);
+uint64_t quic_stream_code(qudag_err err);
+qudag_err quic_stream_error(uint64_t code);
 
 #endif

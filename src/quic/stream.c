@@ -16,9 +16,9 @@ static uint32_t bucket_of(int64_t id, uint32_t buckets_n)
     return (uint32_t)((uint64_t)id >> 2) & (buckets_n - 1);
 }
 
-struct qstream *stream_find(const struct qconn *c, int64_t id)
+struct quic_stream *quic_stream_find(const struct quic_conn *c, int64_t id)
 {
-    struct qstream *s;
+    struct quic_stream *s;
 
     if (c->buckets_n == 0) {
         return NULL;
@@ -30,7 +30,7 @@ struct qstream *stream_find(const struct qconn *c, int64_t id)
     return s;
 }
 
-static void bucket_put(struct qstream **buckets, uint32_t buckets_n, struct qstream *s)
+static void bucket_put(struct quic_stream **buckets, uint32_t buckets_n, struct quic_stream *s)
 {
     uint32_t ix = bucket_of(s->id, buckets_n);
 
@@ -38,17 +38,17 @@ static void bucket_put(struct qstream **buckets, uint32_t buckets_n, struct qstr
     buckets[ix] = s;
 }
 
-static qudag_err grow_buckets(struct qconn *c)
+static qudag_err grow_buckets(struct quic_conn *c)
 {
     uint32_t n = c->buckets_n == 0 ? BUCKETS_FIRST : c->buckets_n * 2;
-    struct qstream **v = mem_alloc_n(c->q->mem, n, sizeof(struct qstream *));
+    struct quic_stream **v = mem_alloc_n(c->q->mem, n, sizeof(struct quic_stream *));
 
     if (v == NULL) {
         return QUDAG_ENOMEM;
     }
     for (uint32_t i = 0; i < c->buckets_n; i++) {
         while (c->buckets[i] != NULL) {
-            struct qstream *s = c->buckets[i];
+            struct quic_stream *s = c->buckets[i];
 
             c->buckets[i] = s->next_in_bucket;
             bucket_put(v, n, s);
@@ -60,9 +60,9 @@ static qudag_err grow_buckets(struct qconn *c)
     return QUDAG_OK;
 }
 
-static struct qstream *stream_new(struct qconn *c)
+static struct quic_stream *stream_new(struct quic_conn *c)
 {
-    struct qstream *s;
+    struct quic_stream *s;
 
     if (c->streams_n >= c->buckets_n && grow_buckets(c) != QUDAG_OK) {
         return NULL;
@@ -76,16 +76,16 @@ static struct qstream *stream_new(struct qconn *c)
     return s;
 }
 
-static void stream_link(struct qstream *s, int64_t id)
+static void stream_link(struct quic_stream *s, int64_t id)
 {
     s->id = id;
     bucket_put(s->conn->buckets, s->conn->buckets_n, s);
     s->conn->streams_n++;
 }
 
-qudag_err stream_add(struct qconn *c, int64_t id, struct qstream **out)
+qudag_err quic_stream_add(struct quic_conn *c, int64_t id, struct quic_stream **out)
 {
-    struct qstream *s = stream_new(c);
+    struct quic_stream *s = stream_new(c);
 
     if (s == NULL) {
         return QUDAG_ENOMEM;
@@ -95,7 +95,7 @@ qudag_err stream_add(struct qconn *c, int64_t id, struct qstream **out)
     return QUDAG_OK;
 }
 
-static void chunk_free(struct quic *q, struct chunk *k)
+static void chunk_free(struct quic *q, struct quic_chunk *k)
 {
     if (k->cap == CHUNK_BIG && q->spare_n < CHUNKS_SPARE) {
         k->next = q->spare;
@@ -107,10 +107,10 @@ static void chunk_free(struct quic *q, struct chunk *k)
 }
 
 /* |young|: its stream has written little, which may be all it ever does. */
-static struct chunk *chunk_new(struct quic *q, size_t want, bool young)
+static struct quic_chunk *chunk_new(struct quic *q, size_t want, bool young)
 {
     uint32_t cap = want <= CHUNK_SMALL ? CHUNK_SMALL : young ? (uint32_t)want : CHUNK_BIG;
-    struct chunk *k = q->spare;
+    struct quic_chunk *k = q->spare;
 
     if (cap == CHUNK_BIG && k != NULL) {
         q->spare = k->next;
@@ -126,10 +126,10 @@ static struct chunk *chunk_new(struct quic *q, size_t want, bool young)
     return k;
 }
 
-void stream_free(struct qstream *s)
+void quic_stream_free(struct quic_stream *s)
 {
-    struct qconn *c = s->conn;
-    struct qstream **at = &c->buckets[bucket_of(s->id, c->buckets_n)];
+    struct quic_conn *c = s->conn;
+    struct quic_stream **at = &c->buckets[bucket_of(s->id, c->buckets_n)];
 
     while (*at != s) {
         at = &(*at)->next_in_bucket;
@@ -139,7 +139,7 @@ void stream_free(struct qstream *s)
     list_del(&s->node);
     list_del(&s->sent);
     while (s->head != NULL) {
-        struct chunk *k = s->head;
+        struct quic_chunk *k = s->head;
 
         s->head = k->next;
         chunk_free(c->q, k);
@@ -147,11 +147,11 @@ void stream_free(struct qstream *s)
     mem_free(c->q->mem, s);
 }
 
-void stream_free_all(struct qconn *c)
+void quic_stream_free_all(struct quic_conn *c)
 {
     for (uint32_t i = 0; i < c->buckets_n; i++) {
         while (c->buckets[i] != NULL) {
-            stream_free(c->buckets[i]);
+            quic_stream_free(c->buckets[i]);
         }
     }
     mem_free(c->q->mem, c->buckets);
@@ -159,12 +159,12 @@ void stream_free_all(struct qconn *c)
     c->buckets_n = 0;
 }
 
-void stream_acked(struct qstream *s, uint64_t upto)
+void quic_stream_acked(struct quic_stream *s, uint64_t upto)
 {
     s->acked_off = upto > s->acked_off ? upto : s->acked_off;
     s->acked_at = s->conn->q->now;
     while (s->head != NULL && s->head != s->cur && s->head->off + s->head->len <= upto) {
-        struct chunk *k = s->head;
+        struct quic_chunk *k = s->head;
 
         /* The last chunk may still be filled. */
         if (k == s->tail && k->len < k->cap && upto < s->end_off) {
@@ -178,12 +178,12 @@ void stream_acked(struct qstream *s, uint64_t upto)
     }
 }
 
-uint64_t stream_longest_stall(const struct qconn *c)
+uint64_t quic_stream_longest_stall(const struct quic_conn *c)
 {
     uint64_t longest = 0;
 
     for (uint32_t i = 0; i < c->buckets_n; i++) {
-        for (const struct qstream *s = c->buckets[i]; s != NULL; s = s->next_in_bucket) {
+        for (const struct quic_stream *s = c->buckets[i]; s != NULL; s = s->next_in_bucket) {
             bool waits = s->acked_off < s->sent_off && !s->dead && !s->stopped && !s->closed;
             uint64_t ns = waits ? c->q->now - s->acked_at : 0;
             longest = ns > longest ? ns : longest;
@@ -192,13 +192,13 @@ uint64_t stream_longest_stall(const struct qconn *c)
     return longest;
 }
 
-static bool has_work(const struct qstream *s)
+static bool has_work(const struct quic_stream *s)
 {
     return !s->stopped && !s->dead && !s->closed &&
            (s->sent_off < s->end_off || (s->fin_queued && !s->fin_sent));
 }
 
-void stream_wake(struct qstream *s)
+void quic_stream_wake(struct quic_stream *s)
 {
     if (s->conn->ng != NULL && has_work(s)) {
         if (s->blocked) {
@@ -208,18 +208,18 @@ void stream_wake(struct qstream *s)
         if (!list_linked(&s->node)) {
             list_push_back(&s->conn->ready, &s->node);
         }
-        conn_mark_dirty(s->conn);
+        quic_conn_mark_dirty(s->conn);
     }
 }
 
-void stream_probe(struct qconn *c)
+void quic_stream_probe(struct quic_conn *c)
 {
     if (!list_empty(&c->blocked)) {
-        stream_wake(LIST_ENTRY(c->blocked.next, struct qstream, node));
+        quic_stream_wake(LIST_ENTRY(c->blocked.next, struct quic_stream, node));
     }
 }
 
-bool stream_report_reset(struct qstream *s, qudag_err err)
+bool quic_stream_report_reset(struct quic_stream *s, qudag_err err)
 {
     struct link_ev ev = {
         .type = LINK_RESET, .err = err, .link = s->conn->ref, .sid = s->id, .user = s->user};
@@ -227,24 +227,24 @@ bool stream_report_reset(struct qstream *s, qudag_err err)
     s->dead = true;
     s->rx_done = true;
     list_del(&s->node);
-    return ev_push(s->conn->q, &ev);
+    return quic_ev_push(s->conn->q, &ev);
 }
 
 /*
  * STOP_SENDING came, which ngtcp2 tells by refusing to write.  Libp2p implementations send it beside
  * their FIN when they close: what they still send is delivered, and only then the stream ends.
  */
-static bool on_stopped(struct qstream *s)
+static bool on_stopped(struct quic_stream *s)
 {
     s->stopped = true;
     list_del(&s->node);
-    return !s->rx_done || s->fin_sent || s->dead || stream_report_reset(s, QUDAG_ERESET);
+    return !s->rx_done || s->fin_sent || s->dead || quic_stream_report_reset(s, QUDAG_ERESET);
 }
 
 /* What is queued and not sent, as at most VECS pieces. */
-static size_t fill_vecs(const struct qstream *s, ngtcp2_vec *vec, uint64_t *total)
+static size_t fill_vecs(const struct quic_stream *s, ngtcp2_vec *vec, uint64_t *total)
 {
-    const struct chunk *k = s->cur;
+    const struct quic_chunk *k = s->cur;
     uint64_t off = s->sent_off;
     size_t n = 0;
 
@@ -265,7 +265,7 @@ static size_t fill_vecs(const struct qstream *s, ngtcp2_vec *vec, uint64_t *tota
     return n;
 }
 
-static void account(struct qstream *s, uint64_t n, uint64_t total, bool fin)
+static void account(struct quic_stream *s, uint64_t n, uint64_t total, bool fin)
 {
     if (s->acked_off == s->sent_off) {
         s->acked_at = s->conn->q->now;
@@ -289,7 +289,7 @@ static void account(struct qstream *s, uint64_t n, uint64_t total, bool fin)
 }
 
 /* A stream that filled a packet goes to the end of the line. */
-static void rotate(struct qconn *c, struct qstream *s)
+static void rotate(struct quic_conn *c, struct quic_stream *s)
 {
     if (list_linked(&s->node)) {
         list_del(&s->node);
@@ -297,15 +297,16 @@ static void rotate(struct qconn *c, struct qstream *s)
     }
 }
 
-ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
-                              uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts, void *user_data)
+ngtcp2_ssize quic_stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
+                                   uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts,
+                                   void *user_data)
 {
-    struct qconn *c = user_data;
+    struct quic_conn *c = user_data;
     bool conn_blocked = !c->completed || c->held;
 
-    dest_len = pmtu_packet_max(&c->pmtu, dest_len);
+    dest_len = quic_pmtu_packet_max(&c->pmtu, dest_len);
     for (;;) {
-        struct qstream *s = NULL;
+        struct quic_stream *s = NULL;
         ngtcp2_vec vec[VECS];
         ngtcp2_ssize n, data_n = -1;
         size_t vec_n = 0;
@@ -314,7 +315,7 @@ ngtcp2_ssize stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_inf
         bool fin = false;
 
         if (!conn_blocked && !list_empty(&c->ready)) {
-            s = LIST_ENTRY(c->ready.next, struct qstream, node);
+            s = LIST_ENTRY(c->ready.next, struct quic_stream, node);
             vec_n = fill_vecs(s, vec, &total);
             fin = s->fin_queued && s->sent_off + total == s->end_off;
             flags = NGTCP2_WRITE_STREAM_FLAG_MORE;
@@ -384,7 +385,7 @@ static const qudag_err own_codes[] = {
     QUDAG_EREFUSED,  QUDAG_EPOLICY,  QUDAG_ECIRCUIT,     QUDAG_ECLOCK,
 };
 
-uint64_t stream_code(qudag_err err)
+uint64_t quic_stream_code(qudag_err err)
 {
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
         if (codes[i].err == err) {
@@ -399,7 +400,7 @@ uint64_t stream_code(qudag_err err)
     return 0;
 }
 
-qudag_err stream_error(uint64_t code)
+qudag_err quic_stream_error(uint64_t code)
 {
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
         if (codes[i].code == code) {
@@ -414,33 +415,33 @@ qudag_err stream_error(uint64_t code)
     return QUDAG_ERESET;
 }
 
-static struct qconn *conn_of(void *owner, struct ref link)
+static struct quic_conn *conn_of(void *owner, struct ref link)
 {
     const struct quic *q = owner;
 
     return slots_get(&q->conns, link);
 }
 
-static struct qstream *stream_of(void *owner, struct ref link, int64_t sid)
+static struct quic_stream *stream_of(void *owner, struct ref link, int64_t sid)
 {
-    const struct qconn *c = conn_of(owner, link);
+    const struct quic_conn *c = conn_of(owner, link);
 
-    return c == NULL ? NULL : stream_find(c, sid);
+    return c == NULL ? NULL : quic_stream_find(c, sid);
 }
 
 static qudag_err op_open(void *owner, struct ref link, uint64_t user, const char *proto,
                          int64_t *sid)
 {
-    struct qconn *c = conn_of(owner, link);
-    struct qstream *s;
+    struct quic_conn *c = conn_of(owner, link);
+    struct quic_stream *s;
     int64_t id = 0;
     int rv;
 
     (void)proto;
-    if (c == NULL || c->state == CONN_LINGER || c->close_wanted) {
+    if (c == NULL || c->state == QUIC_CONN_LINGER || c->close_wanted) {
         return QUDAG_ESTALE;
     }
-    if (c->state != CONN_UP) {
+    if (c->state != QUIC_CONN_UP) {
         return QUDAG_ESTATE;
     }
     s = stream_new(c);
@@ -461,7 +462,7 @@ static qudag_err op_open(void *owner, struct ref link, uint64_t user, const char
 
 static void op_set_user(void *owner, struct ref link, int64_t sid, uint64_t user)
 {
-    struct qstream *s = stream_of(owner, link, sid);
+    struct quic_stream *s = stream_of(owner, link, sid);
 
     if (s != NULL) {
         s->user = user;
@@ -469,15 +470,16 @@ static void op_set_user(void *owner, struct ref link, int64_t sid, uint64_t user
 }
 
 /* Appends |len| bytes; on failure the queue is as it was, but for room at its end. */
-static qudag_err append(struct qstream *s, const uint8_t *p, size_t len)
+static qudag_err append(struct quic_stream *s, const uint8_t *p, size_t len)
 {
     struct quic *q = s->conn->q;
     size_t room = s->tail == NULL ? 0 : s->tail->cap - s->tail->len;
-    struct chunk *first = NULL, *last = NULL;
+    struct quic_chunk *first = NULL, *last = NULL;
     bool young = len <= CHUNK_YOUNG && s->end_off <= CHUNK_YOUNG - len;
 
     for (size_t left = len > room ? len - room : 0; left > 0;) {
-        struct chunk *k = chunk_new(q, s->tail == NULL && s->sent_off == 0 ? left : len, young);
+        struct quic_chunk *k =
+            chunk_new(q, s->tail == NULL && s->sent_off == 0 ? left : len, young);
 
         if (k == NULL) {
             while (first != NULL) {
@@ -500,7 +502,7 @@ static qudag_err append(struct qstream *s, const uint8_t *p, size_t len)
     } else {
         s->tail->next = first;
     }
-    for (struct chunk *k = room > 0 ? s->tail : first; k != NULL && len > 0; k = k->next) {
+    for (struct quic_chunk *k = room > 0 ? s->tail : first; k != NULL && len > 0; k = k->next) {
         size_t n = len < k->cap - k->len ? len : k->cap - k->len;
 
         if (k->len == 0) {
@@ -522,7 +524,7 @@ static qudag_err append(struct qstream *s, const uint8_t *p, size_t len)
 static qudag_err op_write(void *owner, struct ref link, int64_t sid, struct slice data)
 {
     struct quic *q = owner;
-    struct qstream *s = stream_of(owner, link, sid);
+    struct quic_stream *s = stream_of(owner, link, sid);
     qudag_err err;
 
     if (s == NULL || s->conn->ng == NULL || s->conn->close_wanted) {
@@ -543,14 +545,14 @@ static qudag_err op_write(void *owner, struct ref link, int64_t sid, struct slic
     }
     err = append(s, data.base, data.len);
     if (err == QUDAG_OK) {
-        stream_wake(s);
+        quic_stream_wake(s);
     }
     return err;
 }
 
 static void op_consume(void *owner, struct ref link, int64_t sid, size_t n)
 {
-    struct qstream *s = stream_of(owner, link, sid);
+    struct quic_stream *s = stream_of(owner, link, sid);
     uint64_t credit;
 
     if (s == NULL || s->conn->ng == NULL) {
@@ -566,22 +568,22 @@ static void op_consume(void *owner, struct ref link, int64_t sid, size_t n)
         (void)ngtcp2_conn_extend_max_stream_offset(s->conn->ng, s->id, credit);
     }
     ngtcp2_conn_extend_max_offset(s->conn->ng, credit);
-    conn_mark_dirty(s->conn);
+    quic_conn_mark_dirty(s->conn);
 }
 
 static void op_fin(void *owner, struct ref link, int64_t sid)
 {
-    struct qstream *s = stream_of(owner, link, sid);
+    struct quic_stream *s = stream_of(owner, link, sid);
 
     if (s != NULL && !s->fin_queued) {
         s->fin_queued = true;
-        stream_wake(s);
+        quic_stream_wake(s);
     }
 }
 
 static void op_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
 {
-    struct qstream *s = stream_of(owner, link, sid);
+    struct quic_stream *s = stream_of(owner, link, sid);
 
     if (s == NULL || s->conn->ng == NULL || s->dead || s->closed) {
         return;
@@ -589,14 +591,14 @@ static void op_reset(void *owner, struct ref link, int64_t sid, qudag_err err)
     s->dead = true;
     list_del(&s->node);
     list_del(&s->sent);
-    ev_void(s->conn->q, link, sid);
+    quic_ev_void(s->conn->q, link, sid);
     if (s->unconsumed > 0) {
         ngtcp2_conn_extend_max_offset(s->conn->ng, s->unconsumed);
         s->unconsumed = 0;
     }
     /* Fails without memory only; then the idle timeout ends what is left. */
-    (void)ngtcp2_conn_shutdown_stream(s->conn->ng, 0, sid, stream_code(err));
-    conn_mark_dirty(s->conn);
+    (void)ngtcp2_conn_shutdown_stream(s->conn->ng, 0, sid, quic_stream_code(err));
+    quic_conn_mark_dirty(s->conn);
 }
 
 /* libp2p's registered application error codes (quic/README.md of its specifications). */
@@ -622,9 +624,9 @@ static uint64_t close_code(qudag_err err)
 
 static void op_close(void *owner, struct ref link, qudag_err err)
 {
-    struct qconn *c = conn_of(owner, link);
+    struct quic_conn *c = conn_of(owner, link);
 
-    if (c == NULL || c->state == CONN_LINGER || c->close_wanted) {
+    if (c == NULL || c->state == QUIC_CONN_LINGER || c->close_wanted) {
         return;
     }
     c->close_wanted = true;
@@ -632,7 +634,7 @@ static void op_close(void *owner, struct ref link, qudag_err err)
     c->why = err == QUDAG_OK ? QUDAG_ECLOSED : err;
     c->why_text = "closed by this side";
     ngtcp2_ccerr_set_application_error(&c->close_err, close_code(err), NULL, 0);
-    conn_mark_dirty(c);
+    quic_conn_mark_dirty(c);
 }
 
 const struct link_ops quic_link_ops = {

@@ -533,7 +533,7 @@ static void test_keys_are_updated_after_the_tls_object_is_gone(void **state)
     up(&opt);
     (void)tk_run(&tk, NS_PER_S, NULL);
     for (int i = 0; i < 2; i++) {
-        const struct qconn *c = slots_get(&tk.ep[i].q->conns, tk.ep[i].link);
+        const struct quic_conn *c = slots_get(&tk.ep[i].q->conns, tk.ep[i].link);
 
         assert_non_null(c);
         assert_null(c->hs.ssl);
@@ -607,7 +607,7 @@ static void test_stop_sending_lets_the_other_direction_finish(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        struct qconn *c;
+        struct quic_conn *c;
         struct link_info info;
         int64_t sid = 0;
 
@@ -629,7 +629,7 @@ static void test_stop_sending_lets_the_other_direction_finish(void **state)
         c = slots_get(&tk.ep[0].q->conns, tk.ep[0].link);
         assert_non_null(c);
         assert_int_equal(ngtcp2_conn_shutdown_stream_read(c->ng, 0, sid, 0), 0);
-        conn_mark_dirty(c);
+        quic_conn_mark_dirty(c);
         tk_flush(&tk, &tk.ep[0]);
         tk.pass = from_client;
         (void)tk_run(&tk, NS_PER_S, NULL);

@@ -13,19 +13,19 @@
 
 #include <string.h>
 
-_Static_assert(sizeof(struct token_entry) <= 2400, "the bound stated in quic.h");
+_Static_assert(sizeof(struct quic_token_entry) <= 2400, "the bound stated in quic.h");
 
 static void key_of(uint8_t out[BLAKE3_LEN], const struct netaddr *remote,
                    const struct peer_id *peer)
 {
     uint8_t both[24 + PEER_ID_MAX];
-    size_t len = addr_key(both, remote);
+    size_t len = quic_addr_key(both, remote);
 
     memcpy(both + len, peer->b, peer->len);
     blake3(out, (struct slice){both, len + peer->len});
 }
 
-static void drop(struct quic *q, struct token_entry *e)
+static void drop(struct quic *q, struct quic_token_entry *e)
 {
     (void)map_del(&q->tokens_by_peer, (struct slice){e->key, sizeof e->key});
     list_del(&e->node);
@@ -33,8 +33,8 @@ static void drop(struct quic *q, struct token_entry *e)
     mem_free(q->mem, e);
 }
 
-static struct token_entry *find(const struct quic *q, const struct netaddr *remote,
-                                const struct peer_id *peer)
+static struct quic_token_entry *find(const struct quic *q, const struct netaddr *remote,
+                                     const struct peer_id *peer)
 {
     uint8_t key[BLAKE3_LEN];
 
@@ -42,16 +42,16 @@ static struct token_entry *find(const struct quic *q, const struct netaddr *remo
     return map_get(&q->tokens_by_peer, (struct slice){key, sizeof key});
 }
 
-void token_learn(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
-                 const struct sec_known *known)
+void quic_token_learn(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                      const struct sec_known *known)
 {
-    struct token_entry *e = find(q, remote, peer);
+    struct quic_token_entry *e = find(q, remote, peer);
 
     if (e != NULL) {
         drop(q, e); /* a token from before may be for another key */
     }
     if (q->tokens_n == TOKENS_MAX) {
-        drop(q, LIST_ENTRY(q->tokens.next, struct token_entry, node));
+        drop(q, LIST_ENTRY(q->tokens.next, struct quic_token_entry, node));
     }
     e = mem_alloc(q->mem, sizeof *e);
     if (e == NULL) {
@@ -69,10 +69,10 @@ void token_learn(struct quic *q, const struct netaddr *remote, const struct peer
     q->tokens_n++;
 }
 
-void token_store(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
-                 struct slice token)
+void quic_token_store(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                      struct slice token)
 {
-    struct token_entry *e = find(q, remote, peer);
+    struct quic_token_entry *e = find(q, remote, peer);
 
     if (e != NULL && token.len > 0 && token.len <= TOKEN_MAX) {
         e->len = (uint16_t)token.len;
@@ -80,10 +80,10 @@ void token_store(struct quic *q, const struct netaddr *remote, const struct peer
     }
 }
 
-size_t token_take(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
-                  struct sec_known *known, uint8_t out[TOKEN_MAX])
+size_t quic_token_take(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
+                       struct sec_known *known, uint8_t out[TOKEN_MAX])
 {
-    struct token_entry *e = find(q, remote, peer);
+    struct quic_token_entry *e = find(q, remote, peer);
     size_t len;
 
     if (e == NULL || e->len == 0) {
@@ -100,40 +100,40 @@ size_t token_take(struct quic *q, const struct netaddr *remote, const struct pee
     return len;
 }
 
-void token_fini(struct quic *q)
+void quic_token_fini(struct quic *q)
 {
     while (!list_empty(&q->tokens)) {
-        drop(q, LIST_ENTRY(q->tokens.next, struct token_entry, node));
+        drop(q, LIST_ENTRY(q->tokens.next, struct quic_token_entry, node));
     }
     map_fini(&q->tokens_by_peer);
 }
 
 #if NGTCP2_VERSION_NUM >= 0x011600
-ngtcp2_ssize token_seal(const struct quic *q, uint8_t *out, const struct sock_storage *to,
-                        struct slice name)
+ngtcp2_ssize quic_token_seal(const struct quic *q, uint8_t *out, const struct quic_sockaddr *to,
+                             struct slice name)
 {
     return ngtcp2_crypto_generate_regular_token2(out, q->cfg.reset_key, sizeof q->cfg.reset_key,
                                                  &to->u.sa, to->len, name.base, name.len, q->now);
 }
 
-ngtcp2_ssize token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
-                        const struct sock_storage *from, uint64_t life_ns)
+ngtcp2_ssize quic_token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
+                             const struct quic_sockaddr *from, uint64_t life_ns)
 {
     return ngtcp2_crypto_verify_regular_token2(name, TOKEN_NAME_LEN, token.base, token.len,
                                                q->cfg.reset_key, sizeof q->cfg.reset_key,
                                                &from->u.sa, from->len, life_ns, q->now);
 }
 #else
-ngtcp2_ssize token_seal(const struct quic *q, uint8_t *out, const struct sock_storage *to,
-                        struct slice name)
+ngtcp2_ssize quic_token_seal(const struct quic *q, uint8_t *out, const struct quic_sockaddr *to,
+                             struct slice name)
 {
     (void)name;
     return ngtcp2_crypto_generate_regular_token(out, q->cfg.reset_key, sizeof q->cfg.reset_key,
                                                 &to->u.sa, to->len, q->now);
 }
 
-ngtcp2_ssize token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
-                        const struct sock_storage *from, uint64_t life_ns)
+ngtcp2_ssize quic_token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
+                             const struct quic_sockaddr *from, uint64_t life_ns)
 {
     (void)name;
     return ngtcp2_crypto_verify_regular_token(token.base, token.len, q->cfg.reset_key,

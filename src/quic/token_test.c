@@ -34,7 +34,7 @@ static bool watch_wire(struct tk *t, struct tk_pkt *p)
 
 static bool watch(struct tk *t)
 {
-    const struct qconn *c = slots_get(&t->ep[0].q->conns, seen.link);
+    const struct quic_conn *c = slots_get(&t->ep[0].q->conns, seen.link);
 
     if (c != NULL && c->completed && seen.client_done == 0) {
         seen.client_done = t->now - seen.begin;
@@ -98,10 +98,10 @@ static void dial_peer(void)
     dial(&(struct quic_dial){.remote = tk.ep[1].addr, .peer = &tk.ep[1].peer});
 }
 
-static struct token_entry *entry(int ix)
+static struct quic_token_entry *entry(int ix)
 {
     assert_false(list_empty(&tk.ep[ix].q->tokens));
-    return LIST_ENTRY(tk.ep[ix].q->tokens.next, struct token_entry, node);
+    return LIST_ENTRY(tk.ep[ix].q->tokens.next, struct quic_token_entry, node);
 }
 
 static void assert_refused(qudag_err err, const char *text)
@@ -282,7 +282,7 @@ static void test_a_token_of_another_server_makes_no_certificate_short(void **sta
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        struct token_entry *first, *second;
+        struct quic_token_entry *first, *second;
         struct quic_dial d = {.peer = NULL};
 
         make(&require, &require);
@@ -296,7 +296,7 @@ static void test_a_token_of_another_server_makes_no_certificate_short(void **sta
         assert_int_equal(tk.ep[2].ups, 1);
         quic_link_ops.close(tk.ep[0].q, seen.link, QUDAG_OK);
         first = entry(0);
-        second = LIST_ENTRY(first->node.next, struct token_entry, node);
+        second = LIST_ENTRY(first->node.next, struct quic_token_entry, node);
         assert_int_equal(first->len, second->len);
         memcpy(second->data, first->data, first->len);
         if (row[i].same_secret) {
@@ -442,11 +442,11 @@ static void test_the_table_is_bounded_and_forgets_the_oldest(void **state)
     for (uint32_t i = 0; i < TOKENS_MAX + 100; i++) {
         at.port = (uint16_t)(i + 1);
         known.pq_pk[0] = (uint8_t)i;
-        token_learn(q, &at, &peer, &known);
-        assert_int_equal(token_take(q, &at, &peer, &known, token), 0); /* no token yet */
-        token_store(q, &at, &peer, (struct slice){token, TOKEN_MAX + 1});
-        assert_int_equal(token_take(q, &at, &peer, &known, token), 0); /* too long */
-        token_store(q, &at, &peer, (struct slice){token, TOKEN_MAX});
+        quic_token_learn(q, &at, &peer, &known);
+        assert_int_equal(quic_token_take(q, &at, &peer, &known, token), 0); /* no token yet */
+        quic_token_store(q, &at, &peer, (struct slice){token, TOKEN_MAX + 1});
+        assert_int_equal(quic_token_take(q, &at, &peer, &known, token), 0); /* too long */
+        quic_token_store(q, &at, &peer, (struct slice){token, TOKEN_MAX});
     }
     assert_int_equal(q->tokens_n, TOKENS_MAX);
     grown = tk.ep[0].mem.used - before;
@@ -457,23 +457,23 @@ static void test_the_table_is_bounded_and_forgets_the_oldest(void **state)
 
         at.port = (uint16_t)(i + 1);
         peer.b[PEER_ID_MAX - 1] = 1;
-        assert_int_equal(token_take(q, &at, &peer, &known, token), 0); /* another peer */
+        assert_int_equal(quic_token_take(q, &at, &peer, &known, token), 0); /* another peer */
         peer.b[PEER_ID_MAX - 1] = 0;
-        len = token_take(q, &at, &peer, &known, token);
+        len = quic_token_take(q, &at, &peer, &known, token);
         assert_int_equal(len, i < 100 ? 0 : TOKEN_MAX);
         if (len > 0) {
             assert_true(known.has);
             assert_int_equal(known.pq_pk[0], (uint8_t)i);
         }
-        assert_int_equal(token_take(q, &at, &peer, &known, token), 0); /* once */
+        assert_int_equal(quic_token_take(q, &at, &peer, &known, token), 0); /* once */
     }
     assert_int_equal(q->tokens_n, 0);
     /* A token for nobody known is not kept; one with a key is not used without room for that key. */
-    token_store(q, &at, &peer, (struct slice){token, 10});
+    quic_token_store(q, &at, &peer, (struct slice){token, 10});
     assert_int_equal(q->tokens_n, 0);
-    token_learn(q, &at, &peer, &known);
-    token_store(q, &at, &peer, (struct slice){token, 10});
-    assert_int_equal(token_take(q, &at, &peer, NULL, token), 0);
+    quic_token_learn(q, &at, &peer, &known);
+    quic_token_store(q, &at, &peer, (struct slice){token, 10});
+    assert_int_equal(quic_token_take(q, &at, &peer, NULL, token), 0);
     down();
 }
 

@@ -23,7 +23,7 @@ static qudag_err dial(void *owner, const struct transport_target *t, tstamp now,
 static bool cancel(void *owner, struct ref link)
 {
     const struct quic *q = owner;
-    const struct qconn *c = slots_get(&q->conns, link);
+    const struct quic_conn *c = slots_get(&q->conns, link);
 
     if (c != NULL && c->completed) {
         return false;

@@ -10,7 +10,7 @@
 #define SUSPECT_NS (2 * NS_PER_S)
 #define PROBE_NS (200 * NS_PER_MS) /* silence after which a suspect is probed */
 
-static void suspect(struct quic *q, struct qconn *c)
+static void suspect(struct quic *q, struct quic_conn *c)
 {
     if (list_linked(&c->suspect)) {
         return;
@@ -19,35 +19,35 @@ static void suspect(struct quic *q, struct qconn *c)
     c->suspect_bytes = c->info.bytes_in;
     list_push_back(&q->suspects, &c->suspect);
     ngtcp2_conn_set_keep_alive_timeout(c->ng, PROBE_NS);
-    conn_mark_dirty(c);
+    quic_conn_mark_dirty(c);
 }
 
 void quic_probe(struct quic *q, struct ref link, tstamp now)
 {
-    struct qconn *c = slots_get(&q->conns, link);
+    struct quic_conn *c = slots_get(&q->conns, link);
 
     q->now = now > q->now ? now : q->now;
-    if (c != NULL && c->state == CONN_UP && !c->close_wanted) {
+    if (c != NULL && c->state == QUIC_CONN_UP && !c->close_wanted) {
         suspect(q, c);
     }
 }
 
-static bool unanswered_dial(const struct qconn *c)
+static bool unanswered_dial(const struct quic_conn *c)
 {
-    return c->state == CONN_HANDSHAKE && !c->server && c->info.bytes_in == 0;
+    return c->state == QUIC_CONN_HANDSHAKE && !c->server && c->info.bytes_in == 0;
 }
 
 void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now)
 {
     q->now = now > q->now ? now : q->now;
     for (uint32_t i = 0; i < q->conns.high; i++) {
-        struct qconn *c = slots_at(&q->conns, i);
+        struct quic_conn *c = slots_at(&q->conns, i);
         if (c == NULL || !netaddr_eq(&c->remote, remote)) {
             continue;
         }
         if (unanswered_dial(c)) {
-            conn_fail(c, QUDAG_EUNREACHABLE, "nobody listens at this address", false);
-        } else if (c->state == CONN_UP) {
+            quic_conn_fail(c, QUDAG_EUNREACHABLE, "nobody listens at this address", false);
+        } else if (c->state == QUIC_CONN_UP) {
             suspect(q, c);
         }
     }
@@ -57,32 +57,32 @@ void quic_no_route(struct quic *q, const struct netaddr *remote, tstamp now)
 {
     q->now = now > q->now ? now : q->now;
     for (uint32_t i = 0; i < q->conns.high; i++) {
-        struct qconn *c = slots_at(&q->conns, i);
+        struct quic_conn *c = slots_at(&q->conns, i);
         if (c != NULL && netaddr_eq(&c->remote, remote) && unanswered_dial(c)) {
-            conn_fail(c, QUDAG_EUNREACHABLE, "this host has no socket or no route to that address",
-                      false);
+            quic_conn_fail(c, QUDAG_EUNREACHABLE,
+                           "this host has no socket or no route to that address", false);
         }
     }
 }
 
-tstamp suspects_deadline(const struct quic *q)
+tstamp quic_suspects_deadline(const struct quic *q)
 {
     if (list_empty(&q->suspects)) {
         return TSTAMP_NEVER;
     }
-    return LIST_ENTRY(q->suspects.next, struct qconn, suspect)->suspect_due;
+    return LIST_ENTRY(q->suspects.next, struct quic_conn, suspect)->suspect_due;
 }
 
-void suspects_tick(struct quic *q)
+void quic_suspects_tick(struct quic *q)
 {
-    while (suspects_deadline(q) <= q->now) {
-        struct qconn *c = LIST_ENTRY(q->suspects.next, struct qconn, suspect);
+    while (quic_suspects_deadline(q) <= q->now) {
+        struct quic_conn *c = LIST_ENTRY(q->suspects.next, struct quic_conn, suspect);
         list_del(&c->suspect);
         if (c->info.bytes_in == c->suspect_bytes) {
-            conn_fail(c, QUDAG_ETIMEOUT, "the peer is gone: it did not answer a liveness probe",
-                      false);
+            quic_conn_fail(c, QUDAG_ETIMEOUT,
+                           "the peer is gone: it did not answer a liveness probe", false);
         } else {
-            conn_keep_alive(c);
+            quic_conn_keep_alive(c);
         }
     }
 }
