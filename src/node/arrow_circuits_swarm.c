@@ -11,8 +11,9 @@ static qudag_err circuit_open(void *owner, struct ref link, uint64_t user, const
                               int64_t *sid)
 {
     struct node *n = owner;
+    struct onion_stream_want want = {.circuit = link, .user = user, .proto = proto};
     struct acts *out = node_begin(n);
-    qudag_err err = onion_stream_open(n->onion, link, user, proto, n->now, out, sid);
+    qudag_err err = onion_stream_open(n->onion, &want, n->now, out, sid);
 
     node_end(n, n->ix.onion);
     return err;

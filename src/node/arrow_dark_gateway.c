@@ -21,12 +21,15 @@ static void built(struct node *n, struct node_circuit *c, tstamp now)
     if (op == NULL) {
         return;
     }
+    struct gateway_request req = {.circuit = c->onion,
+                                  .cookie = node_op_cookie(op),
+                                  .key = op->req.key,
+                                  .value = op->req.value};
     struct acts *out = node_begin(n);
     if (is_put(op)) {
-        err = gateway_put(n->gateway, node_op_cookie(op), c->onion, op->req.key, op->req.value, now,
-                          out);
+        err = gateway_put(n->gateway, &req, now, out);
     } else {
-        err = gateway_get(n->gateway, node_op_cookie(op), c->onion, op->req.key, now, out);
+        err = gateway_get(n->gateway, &req, now, out);
     }
     node_end(n, n->ix.gateway);
     op->asked = err == QUDAG_OK;

@@ -6,14 +6,9 @@
  */
 #include "node/request_table.h"
 
-#include "base/rd.h"
-
-static void answer(struct node *n, uint64_t cookie, qudag_err err, struct slice value,
-                   uint32_t stored)
+static void answer(struct node *n, const struct gateway_result *res)
 {
-    struct acts *out = node_begin(n);
-
-    gateway_answer(n->gateway, cookie, err, value, stored, n->now, out);
+    gateway_answer(n->gateway, res, node_begin(n));
     node_end(n, n->ix.gateway);
 }
 
@@ -45,27 +40,26 @@ void node_finish_serve(struct node *n, struct node_op *op, qudag_err err,
     bool some = op->req.kind == NODE_OP_SERVE_PUT && err == QUDAG_ELIMIT && res->count > 0;
 
     /* Fewer than the quorum is a success: the asker is told how many. */
-    answer(n, op->cookie, some ? QUDAG_OK : err, res->value, res->count);
+    struct gateway_result r = {.cookie = op->cookie,
+                               .err = some ? QUDAG_OK : err,
+                               .value = res->value,
+                               .stored = res->count};
+    answer(n, &r);
     node_op_free(n, op);
 }
 
 /* What others want. */
 static void serve(struct node *n, const struct act *a)
 {
-    struct node_request r = {.kind = NODE_OP_SERVE_GET, .key = a->data};
-
-    if (a->kind == GATEWAY_UP_PUT) {
-        struct rd rd = rd_init(a->data);
-        r.kind = NODE_OP_SERVE_PUT;
-        r.key = rd_lp16(&rd, KAD_KEY_MAX);
-        r.value = rd_rest(&rd);
-        if (!rd_ok(&rd)) {
-            return;
-        }
-    }
+    const struct gateway_wanted *wanted = a->ptr;
+    bool put = a->kind == GATEWAY_UP_PUT;
+    struct node_request r = {.kind = put ? NODE_OP_SERVE_PUT : NODE_OP_SERVE_GET,
+                             .key = wanted->key,
+                             .value = wanted->value};
     struct node_op *op = node_op_new(n, &r);
     if (op == NULL) {
-        answer(n, a->cookie, QUDAG_ELIMIT, (struct slice){NULL, 0}, 0);
+        struct gateway_result full = {.cookie = a->cookie, .err = QUDAG_ELIMIT};
+        answer(n, &full);
         return;
     }
     op->cookie = a->cookie;

@@ -18,8 +18,11 @@ static qudag_err choose_path(struct node *n, struct node_circuit *c)
     if (c->use->to_service) {
         exclude[n_exclude++] = c->target.peer;
     }
-    qudag_err err =
-        relays_path(n->relays, c->relays, c->use->to_service, exclude, n_exclude, n->now, c->path);
+    struct relays_path_want want = {.n = c->relays,
+                                    .service_follows = c->use->to_service,
+                                    .exclude = exclude,
+                                    .n_exclude = n_exclude};
+    qudag_err err = relays_path(n->relays, &want, n->now, c->path);
     if (err != QUDAG_OK) {
         return err;
     }

@@ -56,6 +56,7 @@ struct gateway {
     struct slots jobs;
     struct list by_due;
     struct limiter limiter;
+    struct gateway_wanted wanted; /* what the last GATEWAY_UP_GET or _PUT points to */
 };
 
 /* --- jobs ----------------------------------------------------------------------------------- */
@@ -192,55 +193,50 @@ static bool key_is_ours(struct slice key)
 
 /* --- asking --------------------------------------------------------------------------------- */
 
-static void ask(struct gateway_job *j, uint64_t cookie, struct slice key, struct ref circuit,
-                struct acts *out)
+static bool request_is_valid(const struct gateway_request *req, enum kad_type type)
+{
+    bool sized = req->value.len > 0 && req->value.len <= KAD_VALUE_MAX;
+
+    return key_is_ours(req->key) && !ref_none(req->circuit) && (type == KAD_GET_VALUE || sized);
+}
+
+static qudag_err ask(struct gateway *g, const struct gateway_request *req, enum kad_type type,
+                     tstamp now, struct acts *out)
 {
     static const struct peer_id nobody = {.len = 0};
-
-    j->cookie = cookie;
-    memcpy(j->key, key.base, key.len);
-    j->key_len = key.len;
-    struct act *a = acts_open(out, &nobody, ref_to_u64(j->self), LINK_ANON);
-    a->obj = circuit;
-}
-
-qudag_err gateway_get(struct gateway *g, uint64_t cookie, struct ref circuit, struct slice key,
-                      tstamp now, struct acts *out)
-{
     struct gateway_job *j;
 
-    if (!key_is_ours(key) || ref_none(circuit)) {
+    if (!request_is_valid(req, type)) {
         return QUDAG_EINVAL;
     }
     qudag_err err = job_new(g, JOB_OPENING, now, &j);
+    if (err == QUDAG_OK && type == KAD_PUT_VALUE) {
+        err = dyn_append(&j->buf, req->value.base, req->value.len);
+        if (err != QUDAG_OK) {
+            job_free(g, j);
+        }
+    }
     if (err != QUDAG_OK) {
         return err;
     }
-    j->type = KAD_GET_VALUE;
-    ask(j, cookie, key, circuit, out);
+    j->type = type;
+    j->cookie = req->cookie;
+    memcpy(j->key, req->key.base, req->key.len);
+    j->key_len = req->key.len;
+    acts_open(out, &nobody, ref_to_u64(j->self), LINK_ANON)->obj = req->circuit;
     return QUDAG_OK;
 }
 
-qudag_err gateway_put(struct gateway *g, uint64_t cookie, struct ref circuit, struct slice key,
-                      struct slice value, tstamp now, struct acts *out)
+qudag_err gateway_get(struct gateway *g, const struct gateway_request *req, tstamp now,
+                      struct acts *out)
 {
-    struct gateway_job *j;
+    return ask(g, req, KAD_GET_VALUE, now, out);
+}
 
-    if (!key_is_ours(key) || ref_none(circuit) || value.len == 0 || value.len > KAD_VALUE_MAX) {
-        return QUDAG_EINVAL;
-    }
-    qudag_err err = job_new(g, JOB_OPENING, now, &j);
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    j->type = KAD_PUT_VALUE;
-    err = dyn_append(&j->buf, value.base, value.len);
-    if (err != QUDAG_OK) {
-        job_free(g, j);
-        return err;
-    }
-    ask(j, cookie, key, circuit, out);
-    return QUDAG_OK;
+qudag_err gateway_put(struct gateway *g, const struct gateway_request *req, tstamp now,
+                      struct acts *out)
+{
+    return ask(g, req, KAD_PUT_VALUE, now, out);
 }
 
 static void asked_open(struct gateway *g, struct gateway_job *j, struct ref strm, struct acts *out)
@@ -342,30 +338,25 @@ static qudag_err request_judge(const struct kad_msg *m)
                : QUDAG_EPROTO;
 }
 
-/* Hands the request to whoever walks the DHT. */
-static qudag_err request_up(struct gateway_job *j, const struct kad_msg *m, struct acts *out)
+/* Reports the request to whoever reads and writes the DHT. */
+static qudag_err request_up(struct gateway *g, struct gateway_job *j, const struct kad_msg *m,
+                            struct acts *out)
 {
-    uint8_t buf[2 + KAD_KEY_MAX + KAD_VALUE_MAX];
-    struct slice data = {NULL, 0};
+    bool put = m->type == KAD_PUT_VALUE;
 
     memcpy(j->key, m->key.base, m->key.len);
     j->key_len = m->key.len;
     j->type = m->type;
-    if (m->type == KAD_GET_VALUE) {
-        data = acts_copy(out, j->key, j->key_len);
-    } else {
-        struct wr w = wr_init(buf, sizeof buf);
-        wr_lp16(&w, m->key);
-        wr_slice(&w, m->rec_value);
-        struct slice put = wr_done(&w);
-        data = acts_copy(out, put.base, put.len);
+    g->wanted = (struct gateway_wanted){.key = acts_copy(out, j->key, j->key_len)};
+    if (put) {
+        g->wanted.value = acts_copy(out, m->rec_value.base, m->rec_value.len);
     }
-    if (data.base == NULL || data.len == 0) {
+    if (g->wanted.key.base == NULL || (put && g->wanted.value.base == NULL)) {
         return QUDAG_ELIMIT;
     }
-    struct act *up = acts_up(out, m->type == KAD_GET_VALUE ? GATEWAY_UP_GET : GATEWAY_UP_PUT);
+    struct act *up = acts_up(out, put ? GATEWAY_UP_PUT : GATEWAY_UP_GET);
     up->cookie = ref_to_u64(j->self);
-    up->data = data;
+    up->ptr = &g->wanted;
     return QUDAG_OK;
 }
 
@@ -379,7 +370,7 @@ static void request_done(struct gateway *g, struct gateway_job *j, struct acts *
         err = request_judge(&m);
     }
     if (err == QUDAG_OK) {
-        err = request_up(j, &m, out);
+        err = request_up(g, j, &m, out);
     }
     mem_free(g->cfg.mem, peers);
     if (err != QUDAG_OK) {
@@ -390,27 +381,26 @@ static void request_done(struct gateway *g, struct gateway_job *j, struct acts *
     dyn_drop(&j->buf, j->buf.len);
 }
 
-void gateway_answer(struct gateway *g, uint64_t cookie, qudag_err err, struct slice value,
-                    uint32_t stored, tstamp now, struct acts *out)
+void gateway_answer(struct gateway *g, const struct gateway_result *res, struct acts *out)
 {
-    struct gateway_job *j = job_named(g, cookie);
+    struct gateway_job *j = job_named(g, res->cookie);
+    struct slice value = res->value;
     uint8_t count[4];
 
-    (void)now;
     if (j == NULL || j->state != JOB_RUNNING) {
         return; /* it came too late */
     }
-    bool absent = j->type == KAD_GET_VALUE && err == QUDAG_ENOTFOUND;
-    if ((err != QUDAG_OK && !absent) || value.len > KAD_VALUE_MAX) {
-        job_fail(g, j, err != QUDAG_OK ? err : QUDAG_ETOOBIG, out);
+    bool absent = j->type == KAD_GET_VALUE && res->err == QUDAG_ENOTFOUND;
+    if ((res->err != QUDAG_OK && !absent) || value.len > KAD_VALUE_MAX) {
+        job_fail(g, j, res->err != QUDAG_OK ? res->err : QUDAG_ETOOBIG, out);
         return;
     }
     if (j->type == KAD_PUT_VALUE) {
         struct wr w = wr_init(count, sizeof count);
-        wr_u32(&w, stored);
+        wr_u32(&w, res->stored);
         value = wr_done(&w);
     }
-    err = msg_write(j, !absent, value, out);
+    qudag_err err = msg_write(j, !absent, value, out);
     if (err != QUDAG_OK) {
         job_fail(g, j, err, out);
         return;

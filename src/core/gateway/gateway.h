@@ -23,25 +23,53 @@ struct gateway_config {
 };
 
 enum gateway_up {
-    GATEWAY_UP_GET = 1, /* cookie, data = key: run it, then gateway_answer */
-    GATEWAY_UP_PUT, /* cookie, data = u16 key length | key | value: run it, then gateway_answer */
+    GATEWAY_UP_GET = 1, /* cookie, ptr = struct gateway_wanted: read it, then gateway_answer */
+    GATEWAY_UP_PUT,     /* cookie, ptr = struct gateway_wanted: store it, then gateway_answer */
     GATEWAY_UP_DONE, /* cookie of our request, err, data = value (get), n = nodes that stored (put) */
+};
+
+/* What the far end of a circuit wants read or stored; borrowed until the core is called again. */
+struct gateway_wanted {
+    struct slice key;
+    struct slice value; /* PUT: 1 to KAD_VALUE_MAX bytes; GET: empty */
+};
+
+/* What we ask the gateway at the end of |circuit| for; borrowed for the call. */
+struct gateway_request {
+    struct ref circuit;
+    uint64_t cookie;    /* comes back in GATEWAY_UP_DONE */
+    struct slice key;   /* under /qudag/dark/ or /qudag/relay/, else EINVAL */
+    struct slice value; /* PUT: 1 to KAD_VALUE_MAX bytes, else EINVAL; GET: ignored */
+};
+
+/* How the DHT answered what a GATEWAY_UP_GET or _PUT wanted; borrowed for the call. */
+struct gateway_result {
+    uint64_t cookie; /* that of the report */
+    qudag_err err;   /* a GET that ends with ENOTFOUND is answered; other errors reset the stream */
+    struct slice value; /* GET: at most KAD_VALUE_MAX bytes */
+    uint32_t stored;    /* PUT: nodes that hold it now */
 };
 
 struct gateway;
 extern const struct core_ops gateway_ops;
+
+/* A gateway without requests; to be freed with gateway_free.  ENOMEM: *out is NULL. */
 QUDAG_MUST_USE qudag_err gateway_new(struct gateway **out, const struct gateway_config *cfg,
                                      tstamp now);
+/* Frees the gateway and its requests without reports; NULL is allowed. */
 void gateway_free(struct gateway *g);
 
-/* Asks the end of |circuit|; ends in exactly one GATEWAY_UP_DONE.  ELIMIT, ENOMEM, EINVAL. */
-QUDAG_MUST_USE qudag_err gateway_get(struct gateway *g, uint64_t cookie, struct ref circuit,
-                                     struct slice key, tstamp now, struct acts *out);
-QUDAG_MUST_USE qudag_err gateway_put(struct gateway *g, uint64_t cookie, struct ref circuit,
-                                     struct slice key, struct slice value, tstamp now,
-                                     struct acts *out);
-/* The answer to GATEWAY_UP_GET / GATEWAY_UP_PUT; only namespaces /qudag/ are ever reported up. */
-void gateway_answer(struct gateway *g, uint64_t cookie, qudag_err err, struct slice value,
-                    uint32_t stored, tstamp now, struct acts *out);
+/*
+ * Asks the end of req->circuit to read a key; ends in exactly one GATEWAY_UP_DONE, after
+ * GATEWAY_TIMEOUT at the latest.  EINVAL (see struct gateway_request), ELIMIT (too many requests),
+ * ENOMEM: no report follows.  spec/dark.md section 7.
+ */
+QUDAG_MUST_USE qudag_err gateway_get(struct gateway *g, const struct gateway_request *req,
+                                     tstamp now, struct acts *out);
+/* The same for storing req->value under the key. */
+QUDAG_MUST_USE qudag_err gateway_put(struct gateway *g, const struct gateway_request *req,
+                                     tstamp now, struct acts *out);
+/* Answers a GATEWAY_UP_GET or _PUT; nothing happens when its circuit is gone. */
+void gateway_answer(struct gateway *g, const struct gateway_result *res, struct acts *out);
 
 #endif

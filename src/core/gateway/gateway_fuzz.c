@@ -39,7 +39,9 @@ static void take(struct fuzz *f)
         } else if (a->type == ACT_UP && a->kind == GATEWAY_UP_DONE) {
             f->done++;
         } else if (a->type == ACT_UP) {
-            ASSERT(a->data.len > 0);
+            const struct gateway_wanted *wanted = a->ptr;
+            ASSERT(wanted->key.len > 0);
+            ASSERT((wanted->value.len > 0) == (a->kind == GATEWAY_UP_PUT));
             f->serving[f->n_serving++ % NAMES] = a->cookie;
         }
     }
@@ -51,15 +53,17 @@ static void ask(struct fuzz *f, struct rd *r)
 {
     static const uint8_t key[] = "/qudag/dark/0123456789abcdef";
     static const struct ref circuit = {1, 1};
-    struct slice k = {key, sizeof key - 1};
     uint8_t how = rd_u8(r);
+    struct gateway_request req = {.circuit = circuit,
+                                  .cookie = 1,
+                                  .key = {key, sizeof key - 1},
+                                  .value = {key, 1u + how % 16}};
     qudag_err err;
 
     if ((how & 1) != 0) {
-        err = gateway_get(f->e, 1, circuit, k, f->now, &f->acts);
+        err = gateway_get(f->e, &req, f->now, &f->acts);
     } else {
-        err =
-            gateway_put(f->e, 1, circuit, k, (struct slice){key, 1u + how % 16}, f->now, &f->acts);
+        err = gateway_put(f->e, &req, f->now, &f->acts);
     }
     f->wanted += err == QUDAG_OK ? 1 : 0;
 }
@@ -122,8 +126,11 @@ static void step(struct fuzz *f, struct rd *r)
     case 6: {
         qudag_err err = (what & 0x80) != 0 ? QUDAG_ENOTFOUND : QUDAG_OK;
         struct slice v = rd_bytes(r, rd_u8(r));
-        gateway_answer(f->e, f->serving[(what >> 4) & 7], err, v, v.len > 3 ? 3 : 0, f->now,
-                       &f->acts);
+        struct gateway_result res = {.cookie = f->serving[(what >> 4) & 7],
+                                     .err = err,
+                                     .value = v,
+                                     .stored = v.len > 3 ? 3 : 0};
+        gateway_answer(f->e, &res, &f->acts);
         break;
     }
     default:

@@ -80,12 +80,25 @@ static void open_in(struct world *w, struct ref strm, tstamp now)
          now);
 }
 
+static qudag_err ask_get(struct world *w, struct gateway *g, struct slice k)
+{
+    struct gateway_request req = {.circuit = circuit, .cookie = 50, .key = k};
+
+    return gateway_get(g, &req, 0, &w->acts);
+}
+
+static qudag_err ask_put(struct world *w, struct gateway *g, struct slice value)
+{
+    struct gateway_request req = {.circuit = circuit, .cookie = 50, .key = key, .value = value};
+
+    return gateway_put(g, &req, 0, &w->acts);
+}
+
 /* The asking side's request: opened, written.  |frame| is a copy of what it wrote. */
 static size_t request(struct world *w, bool put, uint8_t *frame, size_t value_len)
 {
-    qudag_err err = put ? gateway_put(w->cli, 50, circuit, key, (struct slice){w->value, value_len},
-                                      0, &w->acts)
-                        : gateway_get(w->cli, 50, circuit, key, 0, &w->acts);
+    qudag_err err =
+        put ? ask_put(w, w->cli, (struct slice){w->value, value_len}) : ask_get(w, w->cli, key);
     assert_int_equal(err, QUDAG_OK);
     assert_int_equal(w->acts.n, 1);
     assert_int_equal(w->act_v[0].type, ACT_OPEN);
@@ -125,19 +138,17 @@ static struct act exchange(struct world *w, bool put, qudag_err err, struct slic
     assert_int_equal(w->acts.n, 1);
     assert_int_equal(w->act_v[0].type, ACT_UP);
     assert_int_equal(w->act_v[0].kind, put ? GATEWAY_UP_PUT : GATEWAY_UP_GET);
-    struct slice data = w->act_v[0].data;
+    const struct gateway_wanted *wanted = w->act_v[0].ptr;
+    assert_int_equal(wanted->key.len, KEY_LEN);
+    assert_memory_equal(wanted->key.base, KEY, KEY_LEN);
+    assert_int_equal(wanted->value.len, put ? 7168 : 0);
     if (put) {
-        assert_int_equal(data.len, 2 + KEY_LEN + 7168);
-        assert_int_equal(data.base[0] << 8 | data.base[1], KEY_LEN);
-        assert_memory_equal(data.base + 2, KEY, KEY_LEN);
-        assert_memory_equal(data.base + 2 + KEY_LEN, w->value, 7168);
-    } else {
-        assert_int_equal(data.len, KEY_LEN);
-        assert_memory_equal(data.base, KEY, KEY_LEN);
+        assert_memory_equal(wanted->value.base, w->value, 7168);
     }
     uint64_t cookie = w->act_v[0].cookie;
     acts_clear(w);
-    gateway_answer(w->srv, cookie, err, value, stored, 3, &w->acts);
+    struct gateway_result res = {.cookie = cookie, .err = err, .value = value, .stored = stored};
+    gateway_answer(w->srv, &res, &w->acts);
     bool reset = w->act_v[0].type == ACT_RESET;
     qudag_err reset_err = w->act_v[0].err;
     if (!reset) {
@@ -208,7 +219,7 @@ static void only_our_namespaces_pass(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct slice k = {(const uint8_t *)rows[i].key, strlen(rows[i].key)};
-        qudag_err err = gateway_get(w->cli, 1, circuit, k, 0, &w->acts);
+        qudag_err err = ask_get(w, w->cli, k);
         assert_int_equal(err, rows[i].ok ? QUDAG_OK : QUDAG_EINVAL);
         acts_clear(w);
         struct kad_msg m = {.type = KAD_GET_VALUE, .key = k};
@@ -229,16 +240,17 @@ static void wrong_calls_are_refused(void **state)
     struct world *w = world_new();
     uint8_t big[KAD_VALUE_MAX + 1] = {0};
     struct slice none = {NULL, 0}, v = {big, sizeof big};
-    struct ref no_circuit = {0, 0};
 
     (void)state;
-    assert_int_equal(gateway_get(w->cli, 1, no_circuit, key, 0, &w->acts), QUDAG_EINVAL);
-    assert_int_equal(gateway_put(w->cli, 1, circuit, key, none, 0, &w->acts), QUDAG_EINVAL);
-    assert_int_equal(gateway_put(w->cli, 1, circuit, key, v, 0, &w->acts), QUDAG_EINVAL);
-    gateway_answer(w->srv, 12345, QUDAG_OK, none, 1, 0, &w->acts);
+    struct gateway_request nowhere = {.cookie = 1, .key = key};
+    assert_int_equal(gateway_get(w->cli, &nowhere, 0, &w->acts), QUDAG_EINVAL);
+    assert_int_equal(ask_put(w, w->cli, none), QUDAG_EINVAL);
+    assert_int_equal(ask_put(w, w->cli, v), QUDAG_EINVAL);
+    struct gateway_result unasked = {.cookie = 12345, .stored = 1};
+    gateway_answer(w->srv, &unasked, &w->acts);
     assert_int_equal(w->acts.n, 0);
     v.len--;
-    assert_int_equal(gateway_put(w->cli, 1, circuit, key, v, 0, &w->acts), QUDAG_OK);
+    assert_int_equal(ask_put(w, w->cli, v), QUDAG_OK);
     world_free(w);
 }
 
@@ -399,7 +411,7 @@ static struct gateway *bring(struct world *w, enum where at, struct ref *strm, u
     *cookie = 0;
     *strm = at == ASK_OPENING || at == ASK_REPLY ? cli_strm : srv_strm;
     if (at == ASK_OPENING) {
-        assert_int_equal(gateway_get(w->cli, 50, circuit, key, 0, &w->acts), QUDAG_OK);
+        assert_int_equal(ask_get(w, w->cli, key), QUDAG_OK);
         *cookie = w->act_v[0].cookie;
     } else if (at == ASK_REPLY) {
         (void)request(w, false, frame, 0);
@@ -489,7 +501,8 @@ static void late_answers_and_late_streams_are_harmless(void **state)
     cookie = w->act_v[0].cookie;
     acts_clear(w);
     feed(w, w->srv, (struct ev){.type = EV_RESET, .strm = srv_strm}, 3);
-    gateway_answer(w->srv, cookie, QUDAG_OK, (struct slice){w->value, 9}, 0, 4, &w->acts);
+    struct gateway_result res = {.cookie = cookie, .value = {w->value, 9}};
+    gateway_answer(w->srv, &res, &w->acts);
     assert_int_equal(w->acts.n, 0);
     world_free(w);
 }
@@ -500,10 +513,10 @@ static void jobs_and_rate_are_limited(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < 64; i++) {
-        assert_int_equal(gateway_get(w->cli, i, circuit, key, 0, &w->acts), QUDAG_OK);
+        assert_int_equal(ask_get(w, w->cli, key), QUDAG_OK);
         acts_clear(w);
     }
-    assert_int_equal(gateway_get(w->cli, 64, circuit, key, 0, &w->acts), QUDAG_ELIMIT);
+    assert_int_equal(ask_get(w, w->cli, key), QUDAG_ELIMIT);
     for (uint32_t i = 0; i < 48; i++) {
         open_in(w, (struct ref){i, 1}, 0);
         assert_int_equal(w->acts.n, 0);
@@ -512,10 +525,10 @@ static void jobs_and_rate_are_limited(void **state)
     assert_int_equal(w->act_v[0].err, QUDAG_ELIMIT);
     acts_clear(w);
     for (uint32_t i = 0; i < 16; i++) { /* whoever holds all of these leaves us the rest */
-        assert_int_equal(gateway_get(w->srv, i, circuit, key, 0, &w->acts), QUDAG_OK);
+        assert_int_equal(ask_get(w, w->srv, key), QUDAG_OK);
         acts_clear(w);
     }
-    assert_int_equal(gateway_get(w->srv, 16, circuit, key, 0, &w->acts), QUDAG_ELIMIT);
+    assert_int_equal(ask_get(w, w->srv, key), QUDAG_ELIMIT);
     gateway_free(w->srv);
     w->srv = side_new(w, true);
     for (uint32_t i = 0; i < 65; i++) {
@@ -555,7 +568,7 @@ static void every_failed_allocation_is_survived(void **state)
         w->mem.fail_at = at;
         qudag_err err = gateway_new(&e, &cfg, 0);
         if (err == QUDAG_OK) {
-            err = gateway_put(e, 1, circuit, key, (struct slice){w->value, 300}, 0, &w->acts);
+            err = ask_put(w, e, (struct slice){w->value, 300});
             failed += err == QUDAG_ENOMEM;
             if (err == QUDAG_OK) {
                 uint64_t cookie = w->act_v[0].cookie;

@@ -236,12 +236,12 @@ static void sixty_four_streams_share_a_circuit_and_the_next_is_refused(void **st
     (void)state;
     n->nodes[3].app = APP_ECHO;
     struct ref c = built(n, 3);
+    const struct onion_stream_want x = {.circuit = c, .proto = "/x"};
     for (size_t i = 0; i < ARRAY_LEN(f); i++) {
         f[i] = net_open(n, c, i);
         ASSERT(f[i] != NULL);
     }
-    assert_int_equal(onion_stream_open(n->nodes[0].o, c, 0, "/x", n->now, &n->out, &sid),
-                     QUDAG_ELIMIT);
+    assert_int_equal(onion_stream_open(n->nodes[0].o, &x, n->now, &n->out, &sid), QUDAG_ELIMIT);
     for (size_t i = 0; i < ARRAY_LEN(f); i++) {
         assert_int_equal(net_write(n, f[i], 0, 40000 + i), QUDAG_OK);
         onion_stream_fin(n->nodes[0].o, c, f[i]->sid, n->now, &n->out);
@@ -253,7 +253,7 @@ static void sixty_four_streams_share_a_circuit_and_the_next_is_refused(void **st
         assert_int_equal(f[i]->wrong, 0);
         assert_true(f[i]->fin);
     }
-    assert_int_equal(onion_stream_open(n->nodes[0].o, c, 0, "/x", n->now, &n->out, &sid), QUDAG_OK);
+    assert_int_equal(onion_stream_open(n->nodes[0].o, &x, n->now, &n->out, &sid), QUDAG_OK);
     assert_int_equal(sid, 65); /* ids are not used twice */
     net_drain(n, 0);
     net_del(n);

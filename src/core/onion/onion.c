@@ -645,10 +645,10 @@ static void finish(struct circuit *c, struct acts *out)
     turn_end(c->o);
 }
 
-qudag_err onion_stream_open(struct onion *o, struct ref circuit, uint64_t user, const char *proto,
-                            tstamp now, struct acts *out, int64_t *sid)
+qudag_err onion_stream_open(struct onion *o, const struct onion_stream_want *want, tstamp now,
+                            struct acts *out, int64_t *sid)
 {
-    struct circuit *c = slots_get(&o->circuits, circuit);
+    struct circuit *c = slots_get(&o->circuits, want->circuit);
     uint16_t id;
 
     if (c == NULL || c->phase == PH_CLOSING) {
@@ -658,7 +658,7 @@ qudag_err onion_stream_open(struct onion *o, struct ref circuit, uint64_t user, 
         return QUDAG_ESTATE;
     }
     turn_begin(o, now, out);
-    qudag_err err = mux_open(c->mux, proto, user, &id);
+    qudag_err err = mux_open(c->mux, want->proto, want->user, &id);
     if (err == QUDAG_OK) {
         *sid = id;
         circuit_wants_turn(c); /* not at once: BEGIN and the first data share a cell */

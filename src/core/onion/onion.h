@@ -4,7 +4,8 @@
  *   client ──CREATE──▶ hop 1        one bidirectional QUIC stream per circuit and link;
  *   client ══EXTEND══▶ hop 1 ──CREATE──▶ hop 2   ... telescoping
  *
- * A finished circuit is a link: streams to its last hop are opened on it with onion_link_ops.
+ * A finished circuit is a link: streams to its last hop are opened on it with onion_stream_open(); in the
+ * node that is the transport of circuits (src/node/arrow_circuits_swarm.c).
  * Handshake, cells and messages: spec/onion.md.
  */
 #ifndef QUDAG_SRC_CORE_ONION_ONION_H
@@ -76,9 +77,13 @@ void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *o
  * action list; |sid| numbers the streams of one circuit.  The events come as ONION_UP_EVENT
  * (LINK_STREAM with data = protocol id, LINK_DATA, LINK_FIN, LINK_RESET, LINK_SENT).
  */
-QUDAG_MUST_USE qudag_err onion_stream_open(struct onion *o, struct ref circuit, uint64_t user,
-                                           const char *proto, tstamp now, struct acts *out,
-                                           int64_t *sid);
+struct onion_stream_want {
+    struct ref circuit;
+    uint64_t user;     /* comes back in every event of the stream */
+    const char *proto; /* protocol id */
+};
+QUDAG_MUST_USE qudag_err onion_stream_open(struct onion *o, const struct onion_stream_want *want,
+                                           tstamp now, struct acts *out, int64_t *sid);
 void onion_stream_set_user(struct onion *o, struct ref circuit, int64_t sid, uint64_t user);
 /* Queues all of |data| (QUDAG_ETOOBIG over 1 MiB queued); LINK_SENT tells what left as cells. */
 QUDAG_MUST_USE qudag_err onion_stream_write(struct onion *o, struct ref circuit, int64_t sid,

@@ -166,9 +166,10 @@ static inline const struct up *net_up_of(const struct node *nd, uint16_t kind)
 static inline struct flow *net_open(struct net *n, struct ref circuit, uint64_t seed)
 {
     struct node *nd = &n->nodes[0];
+    struct onion_stream_want want = {.circuit = circuit, .user = 99, .proto = "/test/1.0.0"};
     int64_t sid;
 
-    qudag_err err = onion_stream_open(nd->o, circuit, 99, "/test/1.0.0", n->now, &n->out, &sid);
+    qudag_err err = onion_stream_open(nd->o, &want, n->now, &n->out, &sid);
     net_drain(n, 0);
     if (err != QUDAG_OK) {
         return NULL;

@@ -286,19 +286,18 @@ static bool choose(struct relays *r, struct choice *c)
     return true;
 }
 
-qudag_err relays_path(struct relays *r, size_t n, bool service_follows,
-                      const struct peer_id *exclude, size_t n_exclude, tstamp now,
+qudag_err relays_path(struct relays *r, const struct relays_path_want *want, tstamp now,
                       struct onion_hop *out)
 {
     struct choice c = {
-        .n = n,
-        .any_last = service_follows,
-        .exclude = exclude,
-        .n_exclude = n_exclude,
+        .n = want->n,
+        .any_last = want->service_follows,
+        .exclude = want->exclude,
+        .n_exclude = want->n_exclude,
         .now = now,
     };
 
-    if (n == 0 || n > ONION_HOPS_MAX) {
+    if (want->n == 0 || want->n > ONION_HOPS_MAX) {
         return QUDAG_EINVAL;
     }
     guards_review(r);
@@ -309,7 +308,7 @@ qudag_err relays_path(struct relays *r, size_t n, bool service_follows,
         c.failed_too = i >= TRIES;
         c.skip = i % TRIES * 2 >= TRIES ? 1 : 0;
         if (choose(r, &c)) {
-            for (size_t k = 0; k < n; k++) {
+            for (size_t k = 0; k < c.n; k++) {
                 out[k] = c.hop[k]->hop;
             }
             return QUDAG_OK;

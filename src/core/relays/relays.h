@@ -37,13 +37,20 @@ void relays_candidate(struct relays *r, const struct peer_id *peer);
 bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer);
 void relays_fetch_failed(struct relays *r, const struct peer_id *peer, tstamp now);
 
+/* What a path must be like; borrowed for the call. */
+struct relays_path_want {
+    size_t n;                      /* hops: 1 to ONION_HOPS_MAX */
+    bool service_follows;          /* a dark service is the last hop: it need not be a gateway */
+    const struct peer_id *exclude; /* peers not to be used, such as the destination */
+    size_t n_exclude;
+};
+
 /*
- * Chooses |n| hops into |out|; the first is the guard.  |exclude|: peers not to be used (the
- * destination).  The last hop must be a gateway unless |service_follows|.  QUDAG_ENORELAYS.
+ * Chooses want->n hops into |out|; the first is the guard.  QUDAG_EINVAL (n), QUDAG_ENORELAYS (no path
+ * that keeps the rules, or the descriptor of the first guard is still awaited).
  */
-QUDAG_MUST_USE qudag_err relays_path(struct relays *r, size_t n, bool service_follows,
-                                     const struct peer_id *exclude, size_t n_exclude, tstamp now,
-                                     struct onion_hop *out);
+QUDAG_MUST_USE qudag_err relays_path(struct relays *r, const struct relays_path_want *want,
+                                     tstamp now, struct onion_hop *out);
 
 /* |peer| failed as a hop (not usable for 60 s, doubling to 1 h); or worked. */
 void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now);

@@ -100,7 +100,8 @@ static void hops_are_distinct_and_never_the_excluded_or_ourselves(void **state)
     world_add(w);
     for (int i = 0; i < 2000; i++) {
         size_t n = 1 + (size_t)i % ONION_HOPS_MAX;
-        assert_int_equal(relays_path(w->r, n, false, &out, 1, 0, h), QUDAG_OK);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){n, false, &out, 1}, 0, h),
+                         QUDAG_OK);
         for (size_t a = 0; a < n; a++) {
             assert_false(peer_id_eq(&h[a].peer, &out));
             assert_false(peer_id_eq(&h[a].peer, &self));
@@ -124,7 +125,8 @@ static void one_relay_per_family_and_per_network(void **state)
     }
     world_add(w);
     for (int i = 0; i < 3000; i++) {
-        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                         QUDAG_OK);
         for (size_t a = 0; a < 3; a++) {
             for (size_t b = 0; b < a; b++) {
                 assert_int_not_equal(ix_of(&h[a]) / 4, ix_of(&h[b]) / 4);
@@ -146,12 +148,14 @@ static void ipv6_networks_count_by_32_bits(void **state)
         multiaddr_quic(&w->d[i].addr[0], &a, NULL);
         assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
     }
-    assert_int_equal(relays_path(w->r, 2, false, NULL, 0, 0, h), QUDAG_ENORELAYS);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){2, false, NULL, 0}, 0, h),
+                     QUDAG_ENORELAYS);
     struct netaddr a = {.family = 6, .ip = {0x20, 1, 0xd, 0xb9}, .port = 1};
     multiaddr_quic(&w->d[1].addr[0], &a, NULL);
     w->d[1].seq++;
     assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
-    assert_int_equal(relays_path(w->r, 2, false, NULL, 0, 0, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){2, false, NULL, 0}, 0, h),
+                     QUDAG_OK);
     world_free(w);
 }
 
@@ -166,14 +170,17 @@ static void a_lab_drops_the_network_rule_only(void **state)
         w->d[i].flags |= RELAY_FLAG_LAB;
         assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
     }
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                     QUDAG_OK);
     memset(w->d[0].family, 7, 32);
     memset(w->d[1].family, 7, 32);
     w->d[0].seq = w->d[1].seq = 2;
     assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
     assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_ENORELAYS);
-    assert_int_equal(relays_path(w->r, 2, false, NULL, 0, 0, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                     QUDAG_ENORELAYS);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){2, false, NULL, 0}, 0, h),
+                     QUDAG_OK);
     world_free(w);
 }
 
@@ -187,7 +194,8 @@ static void lab_relays_and_relays_without_address_are_not_used_outside(void **st
     w->d[1].n_addrs = 0;
     assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
     assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
-    assert_int_equal(relays_path(w->r, 1, true, NULL, 0, 0, h), QUDAG_ENORELAYS);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){1, true, NULL, 0}, 0, h),
+                     QUDAG_ENORELAYS);
     world_free(w);
 }
 
@@ -203,10 +211,12 @@ static void flags_decide_who_is_first_and_last(void **state)
     }
     world_add(w);
     for (int i = 0; i < 500; i++) {
-        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                         QUDAG_OK);
         assert_true(ix_of(&h[0]) < 5);
         assert_true(ix_of(&h[2]) >= 5 && ix_of(&h[2]) < 10);
-        assert_int_equal(relays_path(w->r, 3, true, NULL, 0, 0, h), QUDAG_OK);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, true, NULL, 0}, 0, h),
+                         QUDAG_OK);
         last_no_gateway += ix_of(&h[2]) >= 10 || ix_of(&h[2]) < 5;
     }
     assert_true(last_no_gateway > 100);
@@ -237,7 +247,8 @@ static void every_relay_is_as_likely_in_every_place(void **state)
     (void)state;
     world_add(w);
     for (int i = 0; i < DRAWS; i++) {
-        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                         QUDAG_OK);
         for (size_t k = 0; k < 3; k++) {
             seen[k][ix_of(&h[k])]++;
         }
@@ -262,7 +273,8 @@ static void every_guard_is_as_likely(void **state)
     world_add(w);
     for (int i = 0; i < DRAWS; i++) {
         struct peer_id g;
-        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                         QUDAG_OK);
         assert_true(relays_guard(w->r, &g));
         assert_true(peer_id_eq(&g, &h[0].peer));
         seen[ix_of(&h[0])]++;
@@ -299,9 +311,12 @@ static void failures_filter_for_a_doubling_time(void **state)
         relays_failed(w->r, &bad, now);
         now += wait_s[k] * NS_PER_S;
         for (int i = 0; i < 300; i++) {
-            assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now - 1, h), QUDAG_OK);
+            assert_int_equal(
+                relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now - 1, h),
+                QUDAG_OK);
             before += ix_of(&h[1]) == 4 || ix_of(&h[2]) == 4;
-            assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_OK);
+            assert_int_equal(
+                relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h), QUDAG_OK);
             after += ix_of(&h[1]) == 4 || ix_of(&h[2]) == 4;
         }
         assert_int_equal(before, 0);
@@ -311,7 +326,8 @@ static void failures_filter_for_a_doubling_time(void **state)
     relays_worked(w->r, &bad);
     unsigned again = 0;
     for (int i = 0; i < 300; i++) {
-        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_OK);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h),
+                         QUDAG_OK);
         again += ix_of(&h[1]) == 4 || ix_of(&h[2]) == 4;
     }
     assert_true(again > 5);
@@ -328,8 +344,11 @@ static void failed_relays_are_used_when_nothing_else_is_left(void **state)
         assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
         relays_failed(w->r, &w->d[i].peer, 5);
     }
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 6, h), QUDAG_OK);
-    assert_int_equal(relays_path(w->r, 3, false, &w->d[0].peer, 1, 6, h), QUDAG_ENORELAYS);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 6, h),
+                     QUDAG_OK);
+    assert_int_equal(
+        relays_path(w->r, &(struct relays_path_want){3, false, &w->d[0].peer, 1}, 6, h),
+        QUDAG_ENORELAYS);
     world_free(w);
 }
 
@@ -342,24 +361,31 @@ static void a_guard_returns_after_failing_and_is_given_up_after_half_an_hour(voi
 
     (void)state;
     world_add(w);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h),
+                     QUDAG_OK);
     first = h[0].peer;
     relays_failed(w->r, &first, now);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now + 1, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now + 1, h),
+                     QUDAG_OK);
     assert_false(peer_id_eq(&h[0].peer, &first));
     assert_true(relays_guard(w->r, &g));
     assert_true(peer_id_eq(&g, &first));
     /* one failure long ago is not a long failure */
     now = 2 * 3600 * NS_PER_S;
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h),
+                     QUDAG_OK);
     assert_true(peer_id_eq(&h[0].peer, &first));
     relays_worked(w->r, &first);
     relays_failed(w->r, &first, now);
     relays_failed(w->r, &first, now + 1799 * NS_PER_S);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now + 7200 * NS_PER_S, h), QUDAG_OK);
+    assert_int_equal(
+        relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now + 7200 * NS_PER_S, h),
+        QUDAG_OK);
     assert_true(peer_id_eq(&h[0].peer, &first));
     relays_failed(w->r, &first, now + 1800 * NS_PER_S);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now + 7200 * NS_PER_S, h), QUDAG_OK);
+    assert_int_equal(
+        relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now + 7200 * NS_PER_S, h),
+        QUDAG_OK);
     assert_false(peer_id_eq(&h[0].peer, &first));
     assert_true(relays_guard(w->r, &g));
     assert_false(peer_id_eq(&g, &first));
@@ -374,13 +400,16 @@ static void an_excluded_guard_keeps_its_place(void **state)
 
     (void)state;
     world_add(w);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                     QUDAG_OK);
     first = h[0].peer;
-    assert_int_equal(relays_path(w->r, 3, false, &first, 1, 0, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, &first, 1}, 0, h),
+                     QUDAG_OK);
     assert_false(peer_id_eq(&h[0].peer, &first));
     struct peer_id second = h[0].peer;
     for (int i = 0; i < 50; i++) {
-        assert_int_equal(relays_path(w->r, 3, false, &first, 1, 0, h), QUDAG_OK);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, &first, 1}, 0, h),
+                         QUDAG_OK);
         assert_true(peer_id_eq(&h[0].peer, &second));
     }
     assert_true(relays_guard(w->r, &g));
@@ -401,14 +430,16 @@ static void a_guard_from_disk_is_waited_for_and_fetched_first(void **state)
     }
     relays_guard_set(w->r, &guard);
     world_add(w);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_ENORELAYS);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                     QUDAG_ENORELAYS);
     assert_true(relays_next_fetch(w->r, 0, &p));
     assert_true(peer_id_eq(&p, &guard));
     /* found: it is the first hop */
     struct relay_desc d;
     desc_set(&d, 100, 100);
     assert_int_equal(relays_add(w->r, &d), QUDAG_OK);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 1, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 1, h),
+                     QUDAG_OK);
     assert_true(peer_id_eq(&h[0].peer, &guard));
     world_free(w);
 }
@@ -423,8 +454,11 @@ static void a_guard_that_cannot_be_fetched_does_not_stop_us(void **state)
     (void)state;
     relays_guard_set(w->r, &guard);
     world_add(w);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_ENORELAYS);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now + 60 * NS_PER_S, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h),
+                     QUDAG_ENORELAYS);
+    assert_int_equal(
+        relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now + 60 * NS_PER_S, h),
+        QUDAG_OK);
     /* still ours while it is being looked for */
     assert_true(relays_guard(w->r, &p));
     assert_true(peer_id_eq(&p, &guard));
@@ -434,7 +468,8 @@ static void a_guard_that_cannot_be_fetched_does_not_stop_us(void **state)
         relays_fetch_failed(w->r, &p, now);
     }
     assert_false(relays_next_fetch(w->r, now + 9 * 3600 * NS_PER_S, &p));
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, now, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h),
+                     QUDAG_OK);
     assert_true(relays_guard(w->r, &p));
     assert_false(peer_id_eq(&p, &guard));
     world_free(w);
@@ -448,14 +483,16 @@ static void the_guard_set_last_is_the_first_and_the_list_is_bounded(void **state
 
     (void)state;
     world_add(w);
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                     QUDAG_OK);
     for (uint8_t i = 0; i < N; i++) {
         struct peer_id g = peer_of(i);
         relays_guard_set(w->r, &g);
         relays_guard_set(w->r, &self);
         assert_true(relays_guard(w->r, &p));
         assert_true(peer_id_eq(&p, &g));
-        assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                         QUDAG_OK);
         assert_true(peer_id_eq(&h[0].peer, &g));
     }
     /* the eight set last, and nobody else, lead paths when all of them but one are excluded */
@@ -464,7 +501,8 @@ static void the_guard_set_last_is_the_first_and_the_list_is_bounded(void **state
         out[i] = peer_of((uint8_t)(N - 1 - i));
     }
     p = peer_of(N - 8);
-    assert_int_equal(relays_path(w->r, 3, false, out, 7, 0, h), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, out, 7}, 0, h),
+                     QUDAG_OK);
     assert_true(peer_id_eq(&h[0].peer, &p));
     world_free(w);
 }
@@ -563,10 +601,14 @@ static void impossible_wishes_are_refused(void **state)
     struct onion_hop h[ONION_HOPS_MAX];
 
     (void)state;
-    assert_int_equal(relays_path(w->r, 3, false, NULL, 0, 0, h), QUDAG_ENORELAYS);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+                     QUDAG_ENORELAYS);
     world_add(w);
-    assert_int_equal(relays_path(w->r, 0, false, NULL, 0, 0, h), QUDAG_EINVAL);
-    assert_int_equal(relays_path(w->r, ONION_HOPS_MAX + 1, false, NULL, 0, 0, h), QUDAG_EINVAL);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){0, false, NULL, 0}, 0, h),
+                     QUDAG_EINVAL);
+    assert_int_equal(
+        relays_path(w->r, &(struct relays_path_want){ONION_HOPS_MAX + 1, false, NULL, 0}, 0, h),
+        QUDAG_EINVAL);
     world_free(w);
 }
 
@@ -594,7 +636,7 @@ static bool scenario(struct world *w, uint64_t fail_at)
         added += err == QUDAG_OK;
     }
     assert_int_equal(added, relays_count(r));
-    assert_int_equal(relays_path(r, 3, false, NULL, 0, 0, h), QUDAG_OK);
+    assert_int_equal(relays_path(r, &(struct relays_path_want){3, false, NULL, 0}, 0, h), QUDAG_OK);
     relays_free(r);
     bool all = w->mem.fail_at != 0;
     w->mem.fail_at = 0;
