@@ -33,8 +33,12 @@ static void on_phase(qudag_node *n, qudag_phase phase, uint32_t a, uint32_t b, q
     } else if (phase == QUDAG_PHASE_RELAYS) {
         fprintf(stderr, "relays known: %u of %u\n", a, b);
     } else if (phase == QUDAG_PHASE_READY && address[0] == '\0') {
-        if (qudag_dark_create(n, "echo", address) == QUDAG_OK) {
-            (void)qudag_dark_publish(n, address, &op);
+        err = qudag_dark_create(n, "echo", address);
+        if (err == QUDAG_OK) {
+            err = qudag_dark_publish(n, address, &op); /* on_done says how it ended */
+        }
+        if (err != QUDAG_OK) {
+            fprintf(stderr, "cannot publish: %s\n", qudag_strerror(err));
         }
     }
 }
@@ -58,8 +62,7 @@ static void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, v
     (void)user;
 
     if (qudag_stream_write(n, s, data, &taken) != QUDAG_OK || taken < data.len) {
-        qudag_stream_reset(n, s,
-                           QUDAG_ELIMIT); /* more than may be queued: this small service gives up */
+        qudag_stream_reset(n, s, QUDAG_ELIMIT); /* the queue is full: this small service gives up */
         return;
     }
     qudag_stream_consume(n, s, data.len);

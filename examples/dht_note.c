@@ -58,8 +58,10 @@ static int start(struct party *p, const char *bootstrap)
     qudag_err err = qudag_node_new(&p->node, &s, &cb, p);
     if (err != QUDAG_OK) {
         char why[200] = "";
-        (void)qudag_node_check(&s, why, sizeof(why));
-        fprintf(stderr, "cannot start: %s %s\n", qudag_strerror(err), why);
+        if (qudag_node_check(&s, why, sizeof(why)) == QUDAG_OK) {
+            snprintf(why, sizeof(why), "%s", qudag_strerror(err));
+        }
+        fprintf(stderr, "cannot start: %s\n", why);
         return -1;
     }
     if (!qudag_node_addr_next(p->node, &it, p->addr)) {

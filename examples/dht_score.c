@@ -108,10 +108,10 @@ static int start(struct party *p, const char *bootstrap, const char *store)
     }
     if (err != QUDAG_OK || !qudag_node_addr_next(p->node, &it, p->addr)) {
         char why[300] = "";
-        if (store != NULL) {
-            (void)qudag_store_check(store, why, sizeof(why));
+        if (store == NULL || qudag_store_check(store, why, sizeof(why)) == QUDAG_OK) {
+            snprintf(why, sizeof(why), "%s", qudag_strerror(err));
         }
-        fprintf(stderr, "cannot start: %s %s\n", qudag_strerror(err), why);
+        fprintf(stderr, "cannot start: %s\n", why);
         return -1;
     }
     return 0;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# All checks that need no running: format, layers, style, and the exported names of what is built in DIR.
+# All checks that need no running: format, layers, style, and of what is built in DIR the exported names and the interface.
 #
 #   tools/check.sh [DIR]
 set -eu
@@ -20,6 +20,7 @@ run cycles tools/check_cycles.py "$dir"
 for lib in "$dir"/src/libqudag.a "$dir"/src/libqudag.so; do
     [ ! -e "$lib" ] || run symbols tools/check_symbols.sh "$lib"
 done
+run abi tools/check_abi.sh "$dir"
 if [ -n "$bad" ]; then
     echo "check: failed:$bad"
     exit 1

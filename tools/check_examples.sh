@@ -21,7 +21,7 @@ printf '#include <qudag/error.h>\nint main(void) { return qudag_strerror(QUDAG_O
 for f in "$root/least.c" "$src"/examples/*.c; do
     [ -e "$f" ] || continue
     # shellcheck disable=SC2046
-    if cc -std=c17 -Wall -Wextra -o "$root/$(basename "$f" .c)" "$f" -D_GNU_SOURCE $(flags --cflags --libs) \
+    if cc -std=c17 -O2 -Wall -Wextra -Werror -o "$root/$(basename "$f" .c)" "$f" -D_GNU_SOURCE $(flags --cflags --libs) \
         2>"$root/err"; then
         n=$((n + 1))
     else
@@ -31,5 +31,17 @@ for f in "$root/least.c" "$src"/examples/*.c; do
     fi
 done
 [ "$bad" = 1 ] || LD_LIBRARY_PATH=$(dirname "$(dirname "$pc")") "$root/least" || { echo "examples: the least program does not run"; bad=1; }
+# The same from CMake, if there is one.
+if [ "$bad" = 0 ] && command -v cmake >/dev/null; then
+    mkdir -p "$root/cmake"
+    printf '%s\n' 'cmake_minimum_required(VERSION 3.16)' 'project(least C)' 'find_package(qudag 0.1 REQUIRED)' \
+        'add_executable(least ../least.c)' 'target_link_libraries(least qudag::qudag)' >"$root/cmake/CMakeLists.txt"
+    cmake -S "$root/cmake" -B "$root/cmake/build" -Dqudag_DIR="$(dirname "$(dirname "$pc")")/cmake/qudag" >"$root/err" 2>&1 &&
+        cmake --build "$root/cmake/build" >>"$root/err" 2>&1 && "$root/cmake/build/least" || {
+        tail -n 20 "$root/err"
+        echo "examples: find_package(qudag) of CMake does not work"
+        bad=1
+    }
+fi
 echo "examples: $n compiled against the installed library"
 exit $bad

@@ -88,6 +88,7 @@ look_test() {
 }
 look_check() {
     have clang-format || want clang-format
+    have abidiff || want abigail-tools
 }
 look_clang() {
     if ! have clang; then

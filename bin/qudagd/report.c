@@ -27,11 +27,10 @@ const char *phase_name(qudag_phase p)
 /* Nanoseconds until the next bootstrap attempt; 0: none is due. */
 static int64_t retry_ns(const struct daemon *d)
 {
-    const char *name;
-    uint64_t value;
-    for (size_t it = 0; qudag_node_stat_next(d->node, &it, &name, &value);) {
-        if (strcmp(name, "bootstrap_retry_ms") == 0) {
-            return (int64_t)value * 1000000;
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
+    for (size_t it = 0; qudag_node_stat_next(d->node, &it, &stat);) {
+        if (strcmp(stat.name, "bootstrap_retry_ms") == 0) {
+            return (int64_t)stat.value * 1000000;
         }
     }
     return 0;
@@ -198,11 +197,10 @@ void report_relays(struct request *rq)
 
 void report_stats(struct request *rq)
 {
-    const char *name;
-    uint64_t value;
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
     struct rec *r = request_rec(rq, REC_ROW);
-    for (size_t it = 0; qudag_node_stat_next(rq->d->node, &it, &name, &value);) {
-        rec_int(r, name, (int64_t)value);
+    for (size_t it = 0; qudag_node_stat_next(rq->d->node, &it, &stat);) {
+        rec_int(r, stat.name, (int64_t)stat.value);
     }
     request_send(rq);
     request_end_err(rq, QUDAG_OK, "");
@@ -257,15 +255,14 @@ void report_store(struct request *rq)
                                         "kad_published", "kad_evicted",      "store_"};
     struct rec *r = request_rec(rq, REC_ROW);
     char dir[PATH_LEN];
-    const char *name;
-    uint64_t value;
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
     rec_str(r, "folder", store_where(&rq->d->conf, rq->d->state.dir, dir) ? dir : "");
-    for (size_t it = 0; qudag_node_stat_next(rq->d->node, &it, &name, &value);) {
+    for (size_t it = 0; qudag_node_stat_next(rq->d->node, &it, &stat);) {
         for (size_t ix = 0; ix < sizeof(about) / sizeof(about[0]); ix++) {
             bool all = about[ix][strlen(about[ix]) - 1] != '_';
-            if (all ? strcmp(name, about[ix]) == 0
-                    : strncmp(name, about[ix], strlen(about[ix])) == 0) {
-                rec_int(r, name, (int64_t)value);
+            if (all ? strcmp(stat.name, about[ix]) == 0
+                    : strncmp(stat.name, about[ix], strlen(about[ix])) == 0) {
+                rec_int(r, stat.name, (int64_t)stat.value);
             }
         }
     }

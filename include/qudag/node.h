@@ -186,6 +186,7 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_run(qudag_node *n);
 /* One turn: waits at most |wait_max| for something to do.  For programs with a loop of their own:
  * wait until qudag_node_fd is readable or qudag_node_timeout is over, then call with 0. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_step(qudag_node *n, qudag_ns wait_max);
+/* The descriptor that becomes readable when there is something to do; -1: none.  Only to be polled. */
 QUDAG_API int qudag_node_fd(const qudag_node *n);
 QUDAG_API qudag_ns qudag_node_timeout(const qudag_node *n); /* UINT64_MAX: none */
 
@@ -194,17 +195,36 @@ QUDAG_API qudag_err qudag_node_post(qudag_node *n, void (*fn)(qudag_node *, void
 /* Ends run and step.  From any thread, and from a signal handler. */
 QUDAG_API void qudag_node_stop(qudag_node *n);
 
-/* Tells the peers, fails what is pending with QUDAG_ECANCELED, wipes and frees.  NULL allowed. */
+/* Closes all links, ends what is pending with QUDAG_ECANCELED, wipes and frees.  NULL allowed. */
 QUDAG_API void qudag_node_free(qudag_node *n);
 
+/* The peer id of this node. */
 QUDAG_API void qudag_node_peer_id(const qudag_node *n, qudag_peer_id *out);
 /* Listening addresses with /p2p/ID; false at the end; *it starts at 0. */
 QUDAG_API bool qudag_node_addr_next(const qudag_node *n, size_t *it,
                                     char text[QUDAG_ADDR_TEXT_MAX]);
 
-/* Counters and gauges by name ("links", "kad_rpcs_out"); false at the end; *it starts at 0. */
-QUDAG_API bool qudag_node_stat_next(const qudag_node *n, size_t *it, const char **name,
-                                    uint64_t *value);
+/* A counter only grows while the node lives; a gauge goes up and down. */
+typedef enum qudag_stat_kind { QUDAG_STAT_COUNTER = 1, QUDAG_STAT_GAUGE } qudag_stat_kind;
+
+/* One value, in the terms of OpenMetrics; all texts are static. */
+typedef struct qudag_stat {
+    uint32_t size; /* set by the caller, see types.h */
+    qudag_stat_kind kind;
+    uint64_t value;
+    const char *name;   /* unique: "creates_refused_rate" */
+    const char *metric; /* without what the labels say: "creates_refused" */
+    const char *labels; /* reason="rate"; "": none */
+    const char *unit;   /* "bytes", "milliseconds", or "": a number of things */
+    const char *help;   /* one sentence */
+} qudag_stat;
+/*
+ * The counters and gauges of a node, one after the other; false at the end, or if out->size is not set.  *it
+ * starts at 0, and then all values are taken at once: what follows belongs to the same instant, unless another
+ * walk begins meanwhile.
+ */
+QUDAG_API bool qudag_node_stat_next(const qudag_node *n, size_t *it, qudag_stat *out);
+/* The phase last passed to the phase callback. */
 QUDAG_API qudag_phase qudag_node_phase(const qudag_node *n);
 
 #ifdef __cplusplus

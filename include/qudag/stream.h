@@ -45,7 +45,7 @@ QUDAG_API void qudag_stream_fin(qudag_node *n, qudag_stream s);
  * Aborts the stream in both directions; what is queued is dropped, the handle is stale, no callback follows.
  * |why| reaches the peer's stream_closed where it is of use to it (QUDAG_EREFUSED, QUDAG_ELIMIT,
  * QUDAG_ETIMEOUT, QUDAG_EPROTO, QUDAG_EUNSUPPORTED, QUDAG_EPOLICY, QUDAG_ENOTFOUND ...); as QUDAG_ERESET else,
- * for QUDAG_ECANCELED above all: that name is kept for what the receiving side itself canceled.
+ * for QUDAG_ECANCELED above all: that name is reserved for what the receiving side itself canceled.
  */
 QUDAG_API void qudag_stream_reset(qudag_node *n, qudag_stream s, qudag_err why);
 

@@ -17,6 +17,7 @@ struct qudag_identity {
 #define API_WHY_LEN 256 /* a sentence of why something is refused, with NUL */
 #define API_ADDRS_MAX 16
 #define RESULT_PEERS_MAX 64
+#define API_STATS_MAX 128
 
 struct qudag_node {
     struct mem mem;
@@ -28,6 +29,7 @@ struct qudag_node {
     size_t n_rules;
     struct api_rules *rules[QUDAG_NAMESPACES_MAX];
     qudag_callbacks cb;
+    uint64_t *stats; /* API_STATS_MAX values, as the walk that goes on began */
     void *user;
     void (*log)(void *user, const qudag_log_record *rec);
     struct logger logger;

@@ -282,6 +282,10 @@ static qudag_err make_with(struct qudag_node *n, struct node_config *c, const qu
     }
     mem_init(&n->mem, full.mem != NULL ? &n->hooks : NULL, full.memory_max);
     n->log = full.log;
+    n->stats = mem_alloc(&n->mem, API_STATS_MAX * sizeof(*n->stats));
+    if (n->stats == NULL) {
+        return QUDAG_ENOMEM;
+    }
     return make(n, c, listen, n_listen, &full);
 }
 
@@ -321,6 +325,7 @@ void qudag_node_free(qudag_node *n)
     node_free(n->node);
     store_close(n->store);
     rules_free(n);
+    mem_free(&n->mem, n->stats);
     for (size_t i = 0; i < n->n_strings; i++) {
         mem_free(&n->mem, n->strings[i]);
     }

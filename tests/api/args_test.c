@@ -165,8 +165,7 @@ static void every_other_call_checks_its_arguments(void **state)
 static void nothing_crashes_on_null(void **state)
 {
     size_t it = 0;
-    uint64_t value;
-    const char *name;
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
     qudag_link_info link = QUDAG_INIT(qudag_link_info);
     uint8_t bytes[QUDAG_IDENTITY_LEN];
     (void)state;
@@ -196,7 +195,7 @@ static void nothing_crashes_on_null(void **state)
     assert_false(qudag_relay_next(NULL, &it, NULL, NULL));
     assert_false(qudag_dark_next(NULL, &it, NULL));
     assert_false(qudag_node_addr_next(NULL, &it, NULL));
-    assert_false(qudag_node_stat_next(NULL, &it, &name, &value));
+    assert_false(qudag_node_stat_next(NULL, &it, &stat));
     assert_int_equal(qudag_node_check(NULL, NULL, 0), QUDAG_EINVAL);
 }
 

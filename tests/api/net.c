@@ -296,13 +296,11 @@ void net_ask(struct peer *p, qudag_err err)
 
 uint64_t net_stat(const struct peer *p, const char *name)
 {
-    const char *at;
-    uint64_t value;
-    size_t it = 0;
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
 
-    while (qudag_node_stat_next(p->node, &it, &at, &value)) {
-        if (strcmp(at, name) == 0) {
-            return value;
+    for (size_t it = 0; qudag_node_stat_next(p->node, &it, &stat);) {
+        if (strcmp(stat.name, name) == 0) {
+            return stat.value;
         }
     }
     fail_msg("no counter %s", name);

@@ -299,6 +299,7 @@ static void structures_are_filled_up_to_the_size_of_the_program(void **state)
     FILLED(qudag_dark_info, qudag_dark_next(n, &it, out));
     FILLED(qudag_dht_publication, qudag_dht_publication_next(n, &it, out));
     FILLED(qudag_limit, qudag_limit_next(&it, out));
+    FILLED(qudag_stat, qudag_node_stat_next(n, &it, out));
     FILLED(qudag_multiaddr,
            qudag_multiaddr_parse(out, net[1].addr, QUDAG_ADDR_DIAL, NULL, it) == QUDAG_OK);
     NET_WAIT(net_holders(net_text("/app/k"), net_text("v")) > 0, 5);
@@ -310,6 +311,55 @@ static void structures_are_filled_up_to_the_size_of_the_program(void **state)
             break;
         }
     }
+    (void)net_stop_all(NULL);
+}
+
+/* ---- counters */
+
+static void every_counter_says_what_it_counts(void **state)
+{
+    static char names[128][48];
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
+    size_t n = 0;
+    (void)state;
+
+    net_start(0, &(struct net_options){.waiting = true});
+    for (size_t it = 0; qudag_node_stat_next(net[0].node, &it, &stat); n++) {
+        assert_true(n < 128);
+        snprintf(names[n], sizeof(names[n]), "%s", stat.name);
+        for (size_t i = 0; i < n; i++) {
+            assert_string_not_equal(names[i], stat.name);
+        }
+        assert_true(stat.kind == QUDAG_STAT_COUNTER || stat.kind == QUDAG_STAT_GAUGE);
+        assert_true(strlen(stat.help) > 8);
+        /* a metric of its own has the name; one that is shared has labels: key="value" */
+        const char *equal = strchr(stat.labels, '=');
+        assert_int_equal(stat.labels[0] == 0, strcmp(stat.metric, stat.name) == 0 && equal == NULL);
+        assert_true(equal == NULL || (equal[1] == '"' && equal[strlen(equal) - 1] == '"'));
+        assert_true(strcmp(stat.unit, "") == 0 || strcmp(stat.unit, "bytes") == 0 ||
+                    strcmp(stat.unit, "milliseconds") == 0);
+    }
+    assert_true(n > 70);
+    (void)net_stop_all(NULL);
+}
+
+static void one_walk_over_the_counters_sees_one_instant(void **state)
+{
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
+    size_t it = 0;
+    (void)state;
+
+    net_start(0, &(struct net_options){.waiting = true});
+    uint64_t turns = net_stat(&net[0], "loop_turns");
+    assert_true(qudag_node_stat_next(net[0].node, &it, &stat));
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(qudag_node_step(net[0].node, 0), QUDAG_OK);
+    }
+    while (strcmp(stat.name, "loop_turns") != 0) {
+        assert_true(qudag_node_stat_next(net[0].node, &it, &stat));
+    }
+    assert_int_equal(stat.value, turns);
+    assert_true(net_stat(&net[0], "loop_turns") >= turns + 10);
     (void)net_stop_all(NULL);
 }
 
@@ -511,6 +561,8 @@ int main(void)
         cmocka_unit_test(callbacks_of_other_versions_are_absent_or_refused),
         cmocka_unit_test(options_and_rules_of_other_versions),
         cmocka_unit_test(structures_are_filled_up_to_the_size_of_the_program),
+        cmocka_unit_test(every_counter_says_what_it_counts),
+        cmocka_unit_test(one_walk_over_the_counters_sees_one_instant),
         cmocka_unit_test(every_limit_is_accepted_at_its_ends_and_refused_beyond),
         cmocka_unit_test(a_node_can_be_made_at_both_ends_of_every_limit),
         cmocka_unit_test(texts_of_settings_are_checked),

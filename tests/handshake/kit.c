@@ -22,13 +22,12 @@ struct session sessions[SESSIONS_MAX];
 
 static size_t stats_text(qudag_node *n, char *dst, size_t cap)
 {
-    const char *name;
-    uint64_t value;
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
     size_t it = 0, len = 0;
 
-    while (qudag_node_stat_next(n, &it, &name, &value) && len + 64 < cap) {
-        len +=
-            (size_t)snprintf(dst + len, cap - len, "\n%s %llu\n", name, (unsigned long long)value);
+    while (qudag_node_stat_next(n, &it, &stat) && len + 64 < cap) {
+        len += (size_t)snprintf(dst + len, cap - len, "\n%s %llu\n", stat.name,
+                                (unsigned long long)stat.value);
     }
     return len;
 }

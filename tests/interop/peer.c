@@ -132,15 +132,14 @@ static qudag_err links(qudag_node *n)
 
 static qudag_err stats(qudag_node *n)
 {
-    const char *name;
-    uint64_t value;
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
     size_t it = 0;
 
-    while (qudag_node_stat_next(n, &it, &name, &value)) {
+    while (qudag_node_stat_next(n, &it, &stat)) {
         char text[96];
 
-        if (value > 0) {
-            snprintf(text, sizeof text, "%s=%llu", name, (unsigned long long)value);
+        if (stat.value > 0) {
+            snprintf(text, sizeof text, "%s=%llu", stat.name, (unsigned long long)stat.value);
             add(text, strlen(text));
         }
     }

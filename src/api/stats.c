@@ -1,0 +1,223 @@
+/*
+ * stats.c - counters and gauges of a node: one table, one snapshot for each walk over it.
+ *
+ * Names are part of the interface.  Several names that differ in a label share a metric, as OpenMetrics has it.
+ */
+#include "api/internal.h"
+
+struct all_stats {
+    struct quic_stats quic;
+    struct swarm_stats swarm;
+    struct kad_stats kad;
+    struct onion_stats onion;
+    struct io_stats io;
+    struct store_stats store;
+    uint64_t mem_used, mem_peak, mem_refused, relays, boot_retry_ms;
+};
+
+/* name, member, kind, unit, metric, labels, help */
+#define STATS(XX)                                                                                  \
+    XX("links", swarm.links, GAUGE, "", "links", "", "Links open now")                             \
+    XX("peers_known", swarm.peers, GAUGE, "", "peers_known", "",                                   \
+       "Peers of which addresses or keys are known")                                               \
+    XX("streams", swarm.streams, GAUGE, "", "streams", "", "Streams open now")                     \
+    XX("opens_waiting", swarm.opens, GAUGE, "", "opens_waiting", "",                               \
+       "Streams that wait for a link")                                                             \
+    XX("dials", swarm.dials, COUNTER, "", "dials", "", "Dials begun")                              \
+    XX("dials_failed", swarm.dials_failed, COUNTER, "", "dials_failed", "", "Dials that failed")   \
+    XX("streams_in", swarm.streams_in, COUNTER, "", "streams_opened", "direction=\"in\"",          \
+       "Streams that peers opened")                                                                \
+    XX("streams_out", swarm.streams_out, COUNTER, "", "streams_opened", "direction=\"out\"",       \
+       "Streams that this node opened")                                                            \
+    XX("streams_refused", swarm.streams_refused, COUNTER, "", "streams_refused", "",               \
+       "Streams refused because the peer has too many")                                            \
+    XX("negotiate_failed", swarm.negotiate_failed, COUNTER, "", "negotiate_failed", "",            \
+       "Streams that ended without a common protocol")                                             \
+    XX("negotiate_timeout", swarm.negotiate_timeout, COUNTER, "", "negotiate_timeout", "",         \
+       "Streams whose negotiation took too long")                                                  \
+    XX("links_probed", swarm.links_probed, COUNTER, "", "links_probed", "",                        \
+       "Liveness probes of links")                                                                 \
+    XX("links_replaced", swarm.links_replaced, COUNTER, "", "links_replaced", "",                  \
+       "Links replaced by a newer one to the same peer")                                           \
+    XX("links_pruned", swarm.links_pruned, COUNTER, "", "links_pruned", "",                        \
+       "Idle links closed above the limit")                                                        \
+    XX("pins_refused", swarm.pins_refused, COUNTER, "", "pins_refused", "",                        \
+       "Links refused because the peer proved another ML-DSA key than the pinned one")             \
+    XX("dgrams_in", quic.dgrams_in, COUNTER, "", "dgrams", "direction=\"in\"",                     \
+       "UDP datagrams received")                                                                   \
+    XX("dgrams_out", quic.dgrams_out, COUNTER, "", "dgrams", "direction=\"out\"",                  \
+       "UDP datagrams sent")                                                                       \
+    XX("bytes_in", quic.bytes_in, COUNTER, "bytes", "bytes", "direction=\"in\"",                   \
+       "UDP payload received")                                                                     \
+    XX("bytes_out", quic.bytes_out, COUNTER, "bytes", "bytes", "direction=\"out\"",                \
+       "UDP payload sent")                                                                         \
+    XX("dropped_empty", quic.dropped_empty, COUNTER, "", "dgrams_dropped", "reason=\"empty\"",     \
+       "Datagrams dropped: empty")                                                                 \
+    XX("dropped_short", quic.dropped_short, COUNTER, "", "dgrams_dropped", "reason=\"short\"",     \
+       "Datagrams dropped: too short")                                                             \
+    XX("dropped_version", quic.dropped_version, COUNTER, "", "dgrams_dropped",                     \
+       "reason=\"version\"", "Datagrams dropped: another version of QUIC")                         \
+    XX("dropped_unknown", quic.dropped_unknown, COUNTER, "", "dgrams_dropped",                     \
+       "reason=\"unknown\"", "Datagrams dropped: of no connection")                                \
+    XX("dropped_full", quic.dropped_full, COUNTER, "", "dgrams_dropped", "reason=\"full\"",        \
+       "Datagrams dropped: no room for another connection")                                        \
+    XX("retries_sent", quic.retries_sent, COUNTER, "", "retries_sent", "",                         \
+       "Retry packets sent to unproven addresses")                                                 \
+    XX("resets_sent", quic.resets_sent, COUNTER, "", "resets_sent", "", "Stateless resets sent")   \
+    XX("tokens_used", quic.tokens_used, COUNTER, "", "tokens_used", "", "Address tokens accepted") \
+    XX("tokens_bad", quic.tokens_bad, COUNTER, "", "tokens_bad", "", "Address tokens refused")     \
+    XX("handshakes_in", quic.handshakes_ok_in, COUNTER, "", "handshakes", "direction=\"in\"",      \
+       "Handshakes completed with peers that dialled")                                             \
+    XX("handshakes_out", quic.handshakes_ok_out, COUNTER, "", "handshakes", "direction=\"out\"",   \
+       "Handshakes completed with peers that were dialled")                                        \
+    XX("handshakes_failed", quic.handshakes_failed, COUNTER, "", "handshakes_failed", "",          \
+       "Handshakes that failed")                                                                   \
+    XX("handshakes_timeout", quic.handshakes_timeout, COUNTER, "", "handshakes_timeout", "",       \
+       "Handshakes that timed out")                                                                \
+    XX("auth_failed", quic.auth_failed, COUNTER, "", "auth_failed", "",                            \
+       "Handshakes that failed to authenticate the peer")                                          \
+    XX("policy_refused", quic.policy_refused, COUNTER, "", "policy_refused", "",                   \
+       "Handshakes refused by the post-quantum policy")                                            \
+    XX("half_open", quic.half_open, GAUGE, "", "half_open", "", "Handshakes under way")            \
+    XX("kad_table", kad.table, GAUGE, "", "kad_table", "", "Contacts in the routing table")        \
+    XX("kad_records", kad.records, GAUGE, "", "kad_records", "", "Records stored for others")      \
+    XX("kad_providers", kad.providers, GAUGE, "", "kad_providers", "",                             \
+       "Provider records stored for others")                                                       \
+    XX("kad_requests", kad.requests, GAUGE, "", "kad_requests", "", "Lookups under way")           \
+    XX("kad_rpcs_out", kad.rpcs_out, COUNTER, "", "kad_rpcs", "direction=\"out\"",                 \
+       "DHT requests sent")                                                                        \
+    XX("kad_rpcs_in", kad.rpcs_in, COUNTER, "", "kad_rpcs", "direction=\"in\"",                    \
+       "DHT requests served")                                                                      \
+    XX("kad_timeouts", kad.timeouts, COUNTER, "", "kad_timeouts", "",                              \
+       "DHT requests without an answer in time")                                                   \
+    XX("kad_refused_records", kad.refused_records, COUNTER, "", "kad_refused_records", "",         \
+       "Records refused by their validator")                                                       \
+    XX("kad_bad_messages", kad.bad_messages, COUNTER, "", "kad_bad_messages", "",                  \
+       "Malformed DHT messages")                                                                   \
+    XX("kad_record_bytes", kad.record_bytes, GAUGE, "bytes", "kad_record_bytes", "",               \
+       "Size of the records stored for others")                                                    \
+    XX("kad_evicted", kad.evicted, COUNTER, "", "kad_evicted", "",                                 \
+       "Records evicted for closer ones")                                                          \
+    XX("kad_published", kad.published, GAUGE, "", "kad_published", "",                             \
+       "Records and provider records republished by this node")                                    \
+    XX("store_taken_back", kad.restored, COUNTER, "", "store_taken_back", "",                      \
+       "Records restored from disk at start")                                                      \
+    XX("store_dropped", kad.restore_refused, COUNTER, "", "store_dropped", "",                     \
+       "Records on disk that were not restored")                                                   \
+    XX("store_commits", store.commits, COUNTER, "", "store_commits", "", "Commits to disk")        \
+    XX("store_puts", store.puts, COUNTER, "", "store_puts", "", "Records written to disk")         \
+    XX("store_dels", store.dels, COUNTER, "", "store_dels", "", "Records deleted from disk")       \
+    XX("store_failures", store.failures, COUNTER, "", "store_failures", "", "Commits that failed") \
+    XX("store_damaged_values", store.bad_values, COUNTER, "", "store_damaged_values", "",          \
+       "Damaged records found on disk")                                                            \
+    XX("store_salvaged", store.salvaged, COUNTER, "", "store_salvaged", "",                        \
+       "Records saved from a damaged store")                                                       \
+    XX("store_set_aside", store.set_aside, COUNTER, "", "store_set_aside", "",                     \
+       "Damaged stores set aside")                                                                 \
+    XX("store_room", store.room, GAUGE, "", "store_room", "",                                      \
+       "1: the store takes records; 0: it is full, failed or absent")                              \
+    XX("store_bytes", store.size, GAUGE, "bytes", "store_bytes", "", "Size of the store on disk")  \
+    XX("relays", relays, GAUGE, "", "relays", "", "Relays whose descriptors are known")            \
+    XX("circuits_client", onion.circuits_client, GAUGE, "", "circuits", "role=\"client\"",         \
+       "Circuits of this node")                                                                    \
+    XX("circuits_relay", onion.circuits_relay, GAUGE, "", "circuits", "role=\"relay\"",            \
+       "Circuits relayed for others")                                                              \
+    XX("circuits_end", onion.circuits_end, GAUGE, "", "circuits", "role=\"end\"",                  \
+       "Circuits that end at this node")                                                           \
+    XX("creates_answered", onion.created, COUNTER, "", "creates_answered", "",                     \
+       "Circuit handshakes answered")                                                              \
+    XX("creates_refused_rate", onion.refused_rate, COUNTER, "", "creates_refused",                 \
+       "reason=\"rate\"", "Circuit handshakes refused: too many per second")                       \
+    XX("creates_refused_limit", onion.refused_limit, COUNTER, "", "creates_refused",               \
+       "reason=\"limit\"", "Circuit handshakes refused: too many circuits")                        \
+    XX("creates_bad", onion.bad_handshake, COUNTER, "", "creates_bad", "",                         \
+       "Circuit handshakes that were malformed or not meant for this node")                        \
+    XX("cells_relayed", onion.cells_relayed, COUNTER, "", "cells_relayed", "",                     \
+       "Cells relayed for others")                                                                 \
+    XX("cells_originated", onion.cells_originated, COUNTER, "", "cells_originated", "",            \
+       "Cells of this node's own circuits")                                                        \
+    XX("cells_recognised", onion.cells_recognised, COUNTER, "", "cells_recognised", "",            \
+       "Cells addressed to this node")                                                             \
+    XX("circuits_destroyed_bad_cell", onion.destroyed_bad_cell, COUNTER, "",                       \
+       "circuits_destroyed_bad_cell", "",                                                          \
+       "Circuits destroyed because of a cell that did not decrypt")                                \
+    XX("onion_wrong_state", onion.wrong_state, COUNTER, "", "onion_wrong_state", "",               \
+       "Circuit messages that were not allowed in their state")                                    \
+    XX("udp_send_again", io.send_again, COUNTER, "", "udp_send_again", "",                         \
+       "Sends postponed because the socket was full")                                              \
+    XX("udp_send_errors", io.send_errors, COUNTER, "", "udp_send_errors", "", "Sends that failed") \
+    XX("udp_refused", io.refused, COUNTER, "", "udp_refused", "",                                  \
+       "Destinations that the network reported unreachable")                                       \
+    XX("udp_gso", io.gso, GAUGE, "", "udp_gso", "", "1: datagrams are sent in batches (UDP GSO)")  \
+    XX("udp_gro", io.gro, GAUGE, "", "udp_gro", "",                                                \
+       "1: datagrams are received in batches (UDP GRO)")                                           \
+    XX("bootstrap_retry_ms", boot_retry_ms, GAUGE, "milliseconds", "bootstrap_retry_ms", "",       \
+       "Time until bootstrap is tried again; 0: not waiting")                                      \
+    XX("loop_turns", io.turns, COUNTER, "", "loop_turns", "", "Turns of the event loop")           \
+    XX("memory_bytes", mem_used, GAUGE, "bytes", "memory_bytes", "", "Memory allocated now")       \
+    XX("memory_peak_bytes", mem_peak, GAUGE, "bytes", "memory_peak_bytes", "",                     \
+       "Most memory ever allocated")                                                               \
+    XX("memory_refused", mem_refused, COUNTER, "", "memory_refused", "",                           \
+       "Allocations refused by the memory limit")
+
+static const struct {
+    qudag_stat_kind kind;
+    const char *name, *unit, *metric, *labels, *help;
+} rows[] = {
+#define XX(name, member, kind, unit, metric, labels, help)                                         \
+    {QUDAG_STAT_##kind, name, unit, metric, labels, help},
+    STATS(XX)
+#undef XX
+};
+
+_Static_assert(ARRAY_LEN(rows) <= API_STATS_MAX, "a snapshot holds all");
+
+API_NO_TAIL(qudag_stat, help);
+
+static void take_snapshot(const struct qudag_node *n)
+{
+    struct all_stats s;
+
+    quic_stats_get(node_quic(n->node), &s.quic);
+    swarm_stats_get(node_swarm(n->node), &s.swarm);
+    kad_stats_get(node_kad(n->node), &s.kad);
+    onion_stats_get(node_onion(n->node), &s.onion);
+    io_stats_get(n->io, &s.io);
+    s.store = (struct store_stats){.room = false};
+    if (n->store != NULL) {
+        store_stats_get(n->store, &s.store);
+    }
+    s.mem_used = n->mem.used;
+    s.mem_peak = n->mem.peak;
+    s.mem_refused = n->mem.refused;
+    s.relays = relays_count(node_relays(n->node));
+    s.boot_retry_ms = node_boot_retry_ms(n->node, io_now());
+    const uint64_t values[] = {
+#define XX(name, member, kind, unit, metric, labels, help) s.member,
+        STATS(XX)
+#undef XX
+    };
+    memcpy(n->stats, values, sizeof(values));
+}
+
+bool qudag_node_stat_next(const qudag_node *n, size_t *it, qudag_stat *out)
+{
+    if (n == NULL || it == NULL || out == NULL || *it >= ARRAY_LEN(rows)) {
+        return false;
+    }
+    if (*it == 0) {
+        take_snapshot(n);
+    }
+    const qudag_stat full = {.kind = rows[*it].kind,
+                             .value = n->stats[*it],
+                             .name = rows[*it].name,
+                             .metric = rows[*it].metric,
+                             .labels = rows[*it].labels,
+                             .unit = rows[*it].unit,
+                             .help = rows[*it].help};
+    if (!sized_out(out, &full, sizeof(full))) {
+        return false;
+    }
+    (*it)++;
+    return true;
+}
