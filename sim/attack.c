@@ -57,7 +57,7 @@ static void find_ids(struct sim *s, const struct sim_fault *f)
             host_add_node(s);
             struct sim_node *nd = &s->node[s->n - 1];
             nd->nat = false;
-            nd->sybil = nd->liar = true;
+            nd->sybil = nd->colluding = true;
             nd->id = id;
             s->prefix[s->n - 1] = prefix;
             a->n++;

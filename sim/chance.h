@@ -17,14 +17,19 @@ struct dice {
     struct rng_stream stream[DICE_PURPOSES];
 };
 
+/* Derives all streams from |seed|. */
 void dice_init(struct dice *d, uint64_t seed);
 
 /* 32 bytes that belong to a node's |epoch|-th life. */
 void dice_node(const struct dice *d, const char *use, uint32_t node, uint32_t epoch,
                uint8_t out[32]);
 
+/* 32 bits of the stream |p|. */
 uint32_t dice_u32(struct dice *d, enum sim_purpose p);
+
+/* Uniform in 0 .. n-1; |n| > 0. */
 uint32_t dice_below(struct dice *d, enum sim_purpose p, uint32_t n);
+
 bool dice_hit(struct dice *d, enum sim_purpose p, uint64_t ppm); /* true with |ppm| millionths */
 
 /* Exponential with that median. */
@@ -41,6 +46,8 @@ uint64_t dice_fixed(const struct dice *d, uint64_t a, uint64_t b);
 
 /* Fixed point with 16 bits behind the point: log2 of |v| > 0, and |v| times 2^x. */
 int64_t chance_log2(uint64_t v);
+
+/* |v| times 2^x, |x| with 16 bits behind the point. */
 uint64_t chance_exp2(uint64_t v, int64_t x);
 
 #endif

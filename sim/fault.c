@@ -1,7 +1,7 @@
 /*
  * fault.c - what befalls the network, and when it ends.
  *
- *   the seed decides which faults of the scenario strike (chance) and whom; bootstrap nodes neither die nor lie
+ *   the seed decides which faults of the scenario strike (chance) and whom; bootstrap nodes neither die nor collude
  */
 #include "sim/sim_int.h"
 
@@ -103,7 +103,7 @@ static void storm(struct sim *s, const struct sim_fault *f)
     }
 }
 
-/* Who is slow, lies, or is cut off: drawn for every slot, so that newcomers are affected alike. */
+/* Who is slow, colludes, or is cut off: drawn for every slot, so that newcomers are affected alike. */
 static void mark(struct sim *s, const struct sim_fault *f, bool on)
 {
     for (uint32_t i = 0; i < s->n; i++) {
@@ -114,10 +114,10 @@ static void mark(struct sim *s, const struct sim_fault *f, bool on)
         } else if (f->kind == FAULT_SLOW) {
             nd->slow = hit ? dice_lognormal(&s->dice, DICE_FAULTS, f->delay, SLOW_SPREAD) : 0;
         } else if (f->kind == FAULT_LIE) {
-            nd->liar = nd->sybil || (hit && !spared(s, i));
+            nd->colluding = nd->sybil || (hit && !spared(s, i));
         }
     }
-    s->liars.stale = true;
+    s->colluders.stale = true;
 }
 
 /* ---- clocks ---- */

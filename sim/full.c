@@ -175,7 +175,7 @@ static void on_check(struct full *f)
 {
     for (uint32_t i = 0; i < f->s->n; i++) {
         if (f->node[i].node != NULL) {
-            guard_round(f, &f->node[i]);
+            full_check_round(f, &f->node[i]);
         }
     }
     carry_check(f);
@@ -391,7 +391,8 @@ const char *full_objection(const struct scenario *sc)
     }
     for (size_t i = 0; i < sc->n_faults; i++) {
         if (sc->fault[i].kind == FAULT_LIE || scenario_attacks(sc->fault[i].kind)) {
-            return "liars and Sybils are cores of the simulator's own: not with --host full";
+            return "colluding nodes and Sybils are cores of the simulator's own: not with --host "
+                   "full";
         }
     }
     return NULL;

@@ -14,10 +14,13 @@
 #define FULL_MEMORY_MAX (32u * 1024 * 1024) /* cap on one node, bytes */
 #define FULL_VALUE_MAX 4096                 /* what an open namespace of a node takes */
 
+/* The host to set in sim_options; static. */
 const struct sim_host *full_host(void);
 
 /* Why |sc| cannot be run with complete nodes, or bare cores; NULL: it can. */
 const char *full_objection(const struct scenario *sc);
+
+/* The same for bare cores. */
 const char *bare_objection(const struct scenario *sc);
 
 #endif

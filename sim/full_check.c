@@ -66,7 +66,7 @@ static void check_marks(struct full_node *fn, struct slice m)
     }
 }
 
-static void *guard_alloc(void *ctx, size_t size)
+static void *full_check_alloc(void *ctx, size_t size)
 {
     struct block *b = malloc(sizeof(*b) + size);
     (void)ctx;
@@ -78,7 +78,7 @@ static void *guard_alloc(void *ctx, size_t size)
     return b + 1;
 }
 
-static void guard_free(void *ctx, void *p)
+static void full_check_free(void *ctx, void *p)
 {
     struct full_node *fn = ctx;
     struct block *b = (struct block *)p - 1;
@@ -94,21 +94,21 @@ static void guard_free(void *ctx, void *p)
     free(b);
 }
 
-void guard_mem(struct full_node *fn, uint64_t max)
+void full_check_mem(struct full_node *fn, uint64_t max)
 {
-    fn->hooks = (struct mem_hooks){fn, guard_alloc, guard_free};
+    fn->hooks = (struct mem_hooks){fn, full_check_alloc, full_check_free};
     fn->secrets = fn->marks = fn->lasting = 0;
     mem_init(fn->mem, &fn->hooks, max);
 }
 
-void guard_secret(struct full_node *fn, const void *p)
+void full_check_secret(struct full_node *fn, const void *p)
 {
     if (fn->secrets < FULL_SECRETS_MAX && !is_zero(p, FULL_SECRET)) {
         memcpy(fn->secret[fn->secrets++], p, FULL_SECRET);
     }
 }
 
-void guard_mark(struct full_node *fn, const void *p, size_t len)
+void full_check_mark(struct full_node *fn, const void *p, size_t len)
 {
     if (fn->marks < FULL_MARKS_MAX) {
         fn->mark[fn->marks++] = (struct slice){p, len};
@@ -130,7 +130,7 @@ static void known_add(struct full *f, const uint8_t key[FULL_SECRET], uint32_t l
     f->filter[two / 8] |= (uint8_t)(1u << two % 8);
 }
 
-void guard_known(struct full *f, const struct full_node *fn)
+void full_check_known(struct full *f, const struct full_node *fn)
 {
     uint32_t life = (uint32_t)(f->knowns / 2);
 
@@ -138,7 +138,7 @@ void guard_known(struct full *f, const struct full_node *fn)
     known_add(f, fn->id.pq_hash, life);
 }
 
-uint32_t guard_life(const struct full *f, const struct peer_id *id)
+uint32_t full_check_life(const struct full *f, const struct peer_id *id)
 {
     uint8_t pk[32];
 
@@ -160,7 +160,7 @@ static bool among(uint32_t life, const uint32_t *v, size_t n)
     return false;
 }
 
-uint32_t guard_names(const struct full *f, struct slice m, const uint32_t *allowed, size_t n)
+uint32_t full_check_names(const struct full *f, struct slice m, const uint32_t *allowed, size_t n)
 {
     for (size_t at = 0; at + FULL_SECRET <= m.len; at++) {
         unsigned two = m.base[at] | (unsigned)m.base[at + 1] << 8;
@@ -202,7 +202,7 @@ static bool names_more(const struct full *f, const struct circuit *c, const uint
     size_t parts = parts_of(c, part);
 
     for (size_t i = 0; i < parts; i++) {
-        if (part[i].base != NULL && guard_names(f, part[i], allowed, n) != FULL_NONE) {
+        if (part[i].base != NULL && full_check_names(f, part[i], allowed, n) != FULL_NONE) {
             return true;
         }
     }
@@ -214,16 +214,16 @@ static void check_entry(struct full *f, struct full_node *fn, const struct circu
     uint32_t allowed[4];
     size_t n = 0;
 
-    allowed[n++] = guard_life(f, &fn->peer);
+    allowed[n++] = full_check_life(f, &fn->peer);
     if (c->prev.peer.len > 0) {
-        allowed[n++] = guard_life(f, &c->prev.peer);
+        allowed[n++] = full_check_life(f, &c->prev.peer);
     }
     if (c->next.peer.len > 0) {
-        allowed[n++] = guard_life(f, &c->next.peer);
+        allowed[n++] = full_check_life(f, &c->next.peer);
     }
     if (c->next.peer.len == 0 && c->from_prev.p != NULL) { /* half an EXTEND: who will be next */
         uint32_t next =
-            guard_names(f, (struct slice){c->from_prev.p, c->from_prev.total}, allowed, n);
+            full_check_names(f, (struct slice){c->from_prev.p, c->from_prev.total}, allowed, n);
         allowed[n++] = next;
     }
     f->seen.entries++;
@@ -243,10 +243,10 @@ static void check_hop(struct full *f, const struct full_carry *c, size_t i)
     size_t n = 0;
 
     if (i > 0) {
-        ends[n++] = guard_life(f, &f->node[c->client].peer);
+        ends[n++] = full_check_life(f, &f->node[c->client].peer);
     }
     if (i + 2 < c->hops) {
-        ends[n++] = guard_life(f, &f->node[c->path[c->hops - 1]].peer);
+        ends[n++] = full_check_life(f, &f->node[c->path[c->hops - 1]].peer);
     }
     for (uint32_t s = 0; s < o->circuits.high; s++) {
         const struct circuit *e = slots_at(&o->circuits, s);
@@ -260,7 +260,7 @@ static void check_hop(struct full *f, const struct full_carry *c, size_t i)
             struct slice part[PARTS_MAX];
             size_t parts = parts_of(e, part);
             for (size_t p = 0; p < parts; p++) {
-                if (guard_holds_life(f, part[p], ends[k])) {
+                if (full_check_holds_life(f, part[p], ends[k])) {
                     full_fail(f, fn->ix,
                               "a relay knows an end of a circuit that is not its neighbour");
                 }
@@ -269,7 +269,7 @@ static void check_hop(struct full *f, const struct full_carry *c, size_t i)
     }
 }
 
-bool guard_holds_life(const struct full *f, struct slice m, uint32_t life)
+bool full_check_holds_life(const struct full *f, struct slice m, uint32_t life)
 {
     for (size_t i = 0; m.base != NULL && i < f->knowns; i++) {
         if (f->known_of[i] == life && holds(m, f->known[i])) {
@@ -279,7 +279,7 @@ bool guard_holds_life(const struct full *f, struct slice m, uint32_t life)
     return false;
 }
 
-void guard_path(struct full *f, const struct full_carry *c)
+void full_check_path(struct full *f, const struct full_carry *c)
 {
     for (size_t i = 0; c->built && !c->hit && i < c->hops; i++) {
         if (c->path[i] != FULL_NONE && f->node[c->path[i]].node != NULL) {
@@ -297,21 +297,21 @@ static void keys_of_circuit(struct full_node *fn, const struct circuit *c)
     if (c->hops.raw == NULL) {
         return;
     }
-    guard_mark(fn, c->hops.raw, 2 * c->hops.max * sizeof(struct cgo));
+    full_check_mark(fn, c->hops.raw, 2 * c->hops.max * sizeof(struct cgo));
     for (size_t i = 0; direct && i < c->hops.n; i++) {
-        guard_secret(fn, c->hops.fwd[i].opaque); /* an AES key, as the first two round keys */
-        guard_secret(fn, c->hops.back[i].opaque);
+        full_check_secret(fn, c->hops.fwd[i].opaque); /* an AES key, as the first two round keys */
+        full_check_secret(fn, c->hops.back[i].opaque);
     }
 }
 
-void guard_round(struct full *f, struct full_node *fn)
+void full_check_round(struct full *f, struct full_node *fn)
 {
     struct onion *o = fn_onion(fn);
 
     fn->secrets = fn->lasting;
     fn->marks = 0;
     for (size_t i = 0; i < o->keys_n; i++) {
-        guard_secret(fn, o->keys[i].key.x_sk.b);
+        full_check_secret(fn, o->keys[i].key.x_sk.b);
     }
     for (uint32_t i = 0; i < o->circuits.high; i++) {
         struct circuit *c = slots_at(&o->circuits, i);

@@ -121,21 +121,45 @@ struct full {
 /* full.c: what the files below report to the simulator */
 tstamp full_now(const struct full *f);
 uint32_t full_draw(struct full *f, uint32_t below); /* of the workload's dice */
+
+/*
+ * The request |cookie| of |node| has ended; |res| is borrowed for the call, NULL for a request without
+ * result.
+ */
 void full_answer(struct full *f, uint32_t node, uint64_t cookie, qudag_err err,
                  const struct kad_result *res);
+
+/* An invariant is violated at |node|; |what| is static. */
 void full_fail(struct full *f, uint32_t node, const char *what);
+
 void full_wake(struct full *f, size_t carry, uint64_t after); /* carry_step() is due then */
 void full_apply(struct full *f, uint32_t node);               /* after calls into it from outside */
+
+/* The phase of the scenario that runs now; SIM_PHASES_MAX: none. */
 uint8_t full_phase(const struct full *f);
+
+/* Where requests for circuits of that phase are counted; NULL for none. */
 struct sim_outcome *full_outcome(struct full *f, uint8_t phase);
+
+/* Adds a duration of |ns| to the samples of |o|, in microseconds. */
 void full_sample(struct sim_outcome *o, uint64_t ns);
+
+/* The node that has this id in its present life; FULL_NONE: nobody. */
 uint32_t full_by_id(const struct full *f, const struct peer_id *id);
 
 /* full_net.c */
 void net_full_init(struct full *f);
+
+/*
+ * A datagram leaves |from| for |to|: its bytes are copied into an event, or it is dropped as the network
+ * does.
+ */
 void net_full_send(struct full *f, struct full_node *from, const struct netaddr *to,
                    const uint8_t *p, size_t len);
+
+/* The address of a node in one of its lives. */
 struct netaddr net_full_addr(uint32_t node, uint32_t epoch);
+
 /* Where a datagram to |at| leads; FULL_NONE: nowhere. */
 uint32_t net_full_by_addr(const struct full *f, const struct netaddr *at, uint16_t *mapped);
 
@@ -147,46 +171,105 @@ struct fn_setup {
     int64_t wall0;
     uint64_t idle;
 };
+
+/* Makes the identity and the node and begins to join as |setup| says; stops the program when that fails. */
 void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now);
+
+/* Ends the node and wipes its identity; |tell|: after a shutdown, whose datagrams leave first. */
 void fn_unmake(struct full_node *fn, bool tell, tstamp now);
+
 enum fn_op { FN_PUT, FN_GET, FN_FIND };
+
+/* Begins a request, answered by full_answer() with |cookie|, unless an error is returned. */
 qudag_err fn_ask(struct full_node *fn, enum fn_op op, uint64_t cookie, struct slice key,
                  struct slice value);
+
+/* A datagram from |from| has come; borrowed for the call. */
 void fn_recv(struct full_node *fn, const struct netaddr *from, struct slice data, tstamp now);
+
 void fn_turn(struct full_node *fn, tstamp now); /* requests, due ticks, then what is to be sent */
+
+/* When the node wants its next turn; TSTAMP_NEVER: not by itself. */
 tstamp fn_deadline(const struct full_node *fn);
+
+/* Its DHT core, valid while the node is online. */
 struct kad *fn_kad(const struct full_node *fn);
+
+/* Its circuits, valid while the node is online. */
 struct onion *fn_onion(const struct full_node *fn);
+
+/* Adds what the node has done so far to |c|. */
 void fn_count(const struct full_node *fn, struct full_counts *c);
 
 /* full_work.c */
 void carry_begin(struct full *f);
+
+/* Lets the circuit at index |ix| go on, once its stream has been asked for. */
 void carry_step(struct full *f, size_t ix);
+
+/* The node's answer to a request for a circuit. */
 void carry_op_done(struct full_node *fn, struct ref op, qudag_err err, struct ref circuit);
+
 void carry_left(struct full *f, uint32_t node); /* |node| goes, or is gone */
+
+/*
+ * Checks all circuits: none outlives a relay of its path or stands still; other findings are violations too.
+ */
 void carry_check(struct full *f);
+
+/* Frees the table. */
 void carry_fini(struct full *f);
+
+/* Another node has opened a stream over a circuit to |fn|, which serves it. */
 void carry_stream_in(struct full_node *fn, struct ref strm);
+
+/* Bytes on a stream, at either end, compared with the pattern; a difference is a violation. */
 void carry_data(struct full_node *fn, struct ref strm, struct slice data, bool fin);
+
+/* The client's stream is open. */
 void carry_opened(struct full_node *fn, struct ref strm);
+
+/* There is room again: the sending goes on. */
 void carry_writable(struct full_node *fn, struct ref strm);
+
+/* A stream has ended, for either side. */
 void carry_closed(struct full_node *fn, struct ref strm, qudag_err why);
+
+/* A circuit of |fn| has ended; its stream ends with an event of its own. */
 void carry_circuit_closed(struct full_node *fn, struct ref circuit, qudag_err why);
+
+/* The pattern: byte |at| of circuit |id| in direction |way|. */
 uint8_t carry_byte(uint64_t id, unsigned way, uint64_t at);
+
 #define FULL_ECHO "/qudag-sim/pattern/1"
 
 /* full_check.c */
-void guard_mem(struct full_node *fn,
-               uint64_t max); /* an allocator that looks into what it gets back */
-void guard_secret(struct full_node *fn, const void *p);
-void guard_mark(struct full_node *fn, const void *p, size_t len); /* must be zero when freed */
-void guard_round(struct full *f, struct full_node *fn); /* anew: keys, what its relay knows */
-void guard_known(struct full *f, const struct full_node *fn);
-void guard_path(struct full *f, const struct full_carry *c);
+
+/* Gives |fn| an allocator of |max| bytes that looks into what it gets back. */
+void full_check_mem(struct full_node *fn, uint64_t max);
+
+/* FULL_SECRET bytes that may not be in memory given back (copied); ignored when zero, and at FULL_SECRETS_MAX. */
+void full_check_secret(struct full_node *fn, const void *p);
+
+/* |len| bytes at |p| must be zero when they are given back; ignored at FULL_MARKS_MAX. */
+void full_check_mark(struct full_node *fn, const void *p, size_t len);
+
+/* Takes the keys that |fn| holds now in place of those of the last round, and checks its relay's entries. */
+void full_check_round(struct full *f, struct full_node *fn);
+
+/* |fn| begins a life: its keys are looked for in what relays hold. */
+void full_check_known(struct full *f, const struct full_node *fn);
+
+/* Checks what the relays of a circuit hold of its ends; nothing unless it is built and all of it is there. */
+void full_check_path(struct full *f, const struct full_carry *c);
+
 /* Lives are numbered as they begin; FULL_NONE: nobody's id. */
-uint32_t guard_life(const struct full *f, const struct peer_id *id);
-bool guard_holds_life(const struct full *f, struct slice m, uint32_t life);
+uint32_t full_check_life(const struct full *f, const struct peer_id *id);
+
+/* Whether |m| holds a key of that life. */
+bool full_check_holds_life(const struct full *f, struct slice m, uint32_t life);
+
 /* The first life named in |m| that is none of |allowed|; FULL_NONE: nobody else is. */
-uint32_t guard_names(const struct full *f, struct slice m, const uint32_t *allowed, size_t n);
+uint32_t full_check_names(const struct full *f, struct slice m, const uint32_t *allowed, size_t n);
 
 #endif

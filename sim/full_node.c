@@ -135,12 +135,12 @@ void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now)
     struct rng rng = rng_of_stream(&fn->stream);
     struct multiaddr ma;
 
-    guard_mem(fn, FULL_MEMORY_MAX);
+    full_check_mem(fn, FULL_MEMORY_MAX);
     ASSERT(identity_generate(&fn->id, &rng) == QUDAG_OK);
     peer_id_from_ed25519(&fn->peer, fn->id.ed_pk);
-    guard_known(fn->full, fn);
-    guard_secret(fn, fn->id.ed_sk.seed);
-    guard_secret(fn, fn->id.pq_seed.seed);
+    full_check_known(fn->full, fn);
+    full_check_secret(fn, fn->id.ed_sk.seed);
+    full_check_secret(fn, fn->id.pq_seed.seed);
     fn->lasting = fn->secrets;
     struct node_config c = {.mem = fn->mem,
                             .rng = rng,
@@ -186,7 +186,7 @@ static void flush(struct full_node *fn, tstamp now)
 
 void fn_unmake(struct full_node *fn, bool tell, tstamp now)
 {
-    guard_round(fn->full, fn); /* the keys it holds now, so that what follows is seen */
+    full_check_round(fn->full, fn); /* the keys it holds now, so that what follows is seen */
     if (tell) {
         node_shutdown(fn->node, now);
         flush(fn, now);

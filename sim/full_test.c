@@ -268,7 +268,7 @@ static void keys_of_a_circuit_given_back_unwiped_are_seen(void **state)
     struct circuit *c = circuit_at(s, ONION_RELAY, &node);
 
     assert_non_null(c);
-    guard_round(f, &f->node[node]);
+    full_check_round(f, &f->node[node]);
     uint8_t *copy = mem_alloc(f->node[node].mem, 64); /* of the keys as they are now */
     assert_non_null(copy);
     memcpy(copy + 7, c->hops.fwd[0].opaque, 32);
@@ -276,7 +276,7 @@ static void keys_of_a_circuit_given_back_unwiped_are_seen(void **state)
     assert_int_equal(s->report.violations, 1);
     struct hops h = {.mem = NULL};
     assert_int_equal(hops_init(&h, f->node[node].mem, 1), QUDAG_OK);
-    guard_mark(&f->node[node], h.raw, sizeof(struct cgo));
+    full_check_mark(&f->node[node], h.raw, sizeof(struct cgo));
     memset(h.raw, 1, 8);
     mem_free(f->node[node].mem, h.raw);
     assert_int_equal(s->report.violations, 2);
@@ -292,14 +292,14 @@ static void a_relay_that_knows_more_than_its_neighbours_is_seen(void **state)
     struct circuit *c = circuit_at(s, ONION_RELAY, &node);
 
     assert_non_null(c);
-    guard_round(f, &f->node[node]);
+    full_check_round(f, &f->node[node]);
     assert_int_equal(s->report.violations, 0);
     while (peer_id_eq(&f->node[other].peer, &c->prev.peer) || other == node ||
            peer_id_eq(&f->node[other].peer, &c->next.peer)) {
         other++;
     }
     assert_int_equal(dyn_append(&c->prev.in, f->node[other].id.ed_pk, 32), QUDAG_OK);
-    guard_round(f, &f->node[node]);
+    full_check_round(f, &f->node[node]);
     assert_int_equal(s->report.violations, 1);
     assert_string_equal(s->report.violation,
                         "a relay's entry of a circuit names more than its two neighbours");
@@ -314,7 +314,7 @@ static void a_relay_that_knows_the_far_end_of_a_circuit_is_seen(void **state)
     const struct full_carry *k = &f->carry[carried(s)];
 
     uint64_t matched = f->seen.matched;
-    guard_path(f, k);
+    full_check_path(f, k);
     assert_true(f->seen.matched >= matched + 3);
     assert_int_equal(s->report.violations, 0);
     struct onion *o = fn_onion(&f->node[k->path[1]]);
@@ -324,7 +324,7 @@ static void a_relay_that_knows_the_far_end_of_a_circuit_is_seen(void **state)
             assert_int_equal(dyn_append(&c->next.in, f->node[k->client].id.pq_hash, 32), QUDAG_OK);
         }
     }
-    guard_path(f, k);
+    full_check_path(f, k);
     assert_true(s->report.violations > 0);
     assert_string_equal(s->report.violation,
                         "a relay knows an end of a circuit that is not its neighbour");

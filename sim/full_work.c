@@ -441,7 +441,7 @@ void carry_check(struct full *f)
     for (size_t i = 0; i < f->carries; i++) {
         struct full_carry *c = &f->carry[i];
         if (c->used) {
-            guard_path(f, c);
+            full_check_path(f, c);
         }
         if (c->used && c->hit && now - c->hit_at > f->sc->idle + ENDS_WITHIN) {
             full_fail(f, c->client, "a circuit outlived one of its relays");

@@ -193,7 +193,7 @@ void host_join(struct sim *s, uint32_t node)
         host_make(s, node, s->world.now);
     }
     s->servers.stale = true;
-    s->liars.stale = s->liars.stale || nd->liar;
+    s->colluders.stale = s->colluders.stale || nd->colluding;
     host_count(s, true);
     s->up[node] = nd->nat ? 0 : 1;
     if (s->host == NULL) {
@@ -352,14 +352,14 @@ static void met(struct sim *s, const struct sim_event *ev)
     host_apply(s, ev->node);
 }
 
-/* What others ask a liar does not reach its core. */
-static bool lied(struct sim *s, const struct sim_event *ev)
+/* What others ask a colluding node does not reach its core. */
+static bool colluded(struct sim *s, const struct sim_event *ev)
 {
-    if (!s->node[ev->node].liar || (ev->strm.slot & 1u) == 0) {
+    if (!s->node[ev->node].colluding || (ev->strm.slot & 1u) == 0) {
         return false;
     }
     if (ev->kind == SIM_DATA) {
-        liar_answer(s, ev->node, ev->strm, (struct slice){ev->data->b, ev->data->len});
+        colluding_answer(s, ev->node, ev->strm, (struct slice){ev->data->b, ev->data->len});
     } else if (ev->kind == SIM_FIN) {
         net_send(s, ev->strm, SIM_FIN, (struct slice){NULL, 0});
         net_end_close(s, ev->strm);
@@ -413,7 +413,7 @@ void host_event(struct sim *s, const struct sim_event *ev)
             return;
         }
         uint32_t other = st->end[side ^ 1u].node;
-        if (hostile_event(s, ev, other) || lied(s, ev)) {
+        if (hostile_event(s, ev, other) || colluded(s, ev)) {
             return;
         }
         warm_wake(s, ev->node);

@@ -388,7 +388,7 @@ void hostile_mark(struct sim *s, const struct sim_fault *f, bool on)
         struct sim_node *nd = &s->node[i];
         nd->hostile = on && i >= s->sc->bootstrap && dice_hit(&s->dice, DICE_FAULTS, f->share);
         nd->habit = (uint8_t)(n % HABITS); /* each in turn: a few nodes show them all */
-        nd->liar = nd->hostile;            /* no honest request is made there */
+        nd->colluding = nd->hostile;       /* no honest request is made there */
         n += nd->hostile ? 1 : 0;
     }
     s->hostile = on;

@@ -18,7 +18,7 @@ static int by_prefix(const void *a, const void *b)
     return (x->node > y->node) - (x->node < y->node);
 }
 
-void index_build(struct sim *s, struct sim_index *ix, bool liars)
+void index_build(struct sim *s, struct sim_index *ix, bool colluders)
 {
     uint32_t n = 0;
 
@@ -26,7 +26,7 @@ void index_build(struct sim *s, struct sim_index *ix, bool liars)
     ix->v = sim_alloc(s->n, sizeof(*ix->v));
     for (uint32_t i = 0; i < s->n; i++) {
         const struct sim_node *nd = &s->node[i];
-        if (nd->epoch > 0 && !nd->nat && (!liars || nd->liar)) {
+        if (nd->epoch > 0 && !nd->nat && (!colluders || nd->colluding)) {
             ix->v[n++] = (struct sim_place){s->prefix[i], i};
         }
     }

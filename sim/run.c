@@ -138,7 +138,7 @@ void sim_free(struct sim *s)
     free(s->prefix);
     free(s->up);
     free(s->servers.v);
-    free(s->liars.v);
+    free(s->colluders.v);
     attack_fini(s);
     work_fini(s);
     net_fini(&s->net);

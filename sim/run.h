@@ -76,13 +76,24 @@ struct sim_report {
 
 struct sim;
 
+/* Builds the network.  |sc| and what |opt| points to must outlive it; free it with sim_free(). */
 struct sim *sim_new(const struct scenario *sc, const struct sim_options *opt);
+
+/* Frees everything (NULL allowed). */
 void sim_free(struct sim *s);
+
 /* Runs to |until| (virtual ns since the beginning) or the end of the scenario; true while there is more. */
 bool sim_run(struct sim *s, tstamp until);
+
+/* Virtual time since the beginning of the run, ns. */
 tstamp sim_now(const struct sim *s);
+
+/* Nodes online now. */
 uint32_t sim_online(const struct sim *s);
+
+/* Events handled so far. */
 uint64_t sim_events(const struct sim *s);
+
 /* As it stands now; borrowed, valid until the next call. */
 const struct sim_report *sim_report(struct sim *s);
 
@@ -90,16 +101,28 @@ const struct sim_report *sim_report(struct sim *s);
 struct sim_rate {
     uint64_t asked, ppm, low, high;
 };
+
+/* The rate of |o|; all 0 when nothing was asked. */
 struct sim_rate sim_rate(const struct sim_outcome *o);
+
 /* The value below which |permille| of sorted samples lie (sim_report() sorts them); 0 without any. */
 uint32_t sim_quantile(const struct sim_samples *s, unsigned permille);
+
+/* Sorts the samples in place, as sim_quantile() needs them. */
 void sim_sort(struct sim_samples *s);
+
 /* Whether every phase reached its minimum and nothing was violated. */
 bool sim_passed(const struct sim_report *r);
 
+/* "put", "get" and so on, static; "?" from SIM_KINDS on. */
 const char *sim_kind_name(size_t kind);
+
+/* The report for people. */
 void sim_print_text(FILE *f, const struct sim_report *r);
+
+/* What the run cost here, in a few lines; no part of what is the same on every machine. */
 void sim_print_cost(FILE *f, const struct sim_report *r, const struct sim_cost *c);
+
 /* |c| NULL: without its line. */
 void sim_print_json(FILE *f, const struct sim_report *r, const struct scenario *sc, uint64_t seed,
                     const struct sim_cost *c);

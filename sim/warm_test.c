@@ -223,7 +223,7 @@ static void sybils_and_attacked_keys_truly_lie_at_their_place(void **state)
                 p++;
             }
             assert_true(p < a->places);
-            assert_true(s->node[i].liar && s->node[i].asleep);
+            assert_true(s->node[i].colluding && s->node[i].asleep);
             assert_true(attack_addr(s, i, ip));
             if (i - a->first < 7) {
                 memcpy(seen[nets++], ip, 4);

@@ -207,7 +207,7 @@ static bool pick_node(struct sim *s, uint32_t *node)
     for (unsigned i = 0; i < 1000; i++) {
         uint32_t c = dice_below(&s->dice, DICE_WORK, s->n);
         const struct sim_node *nd = &s->node[c];
-        if (sim_there(nd) && !nd->liar && s->world.now - nd->joined >= SETTLED) {
+        if (sim_there(nd) && !nd->colluding && s->world.now - nd->joined >= SETTLED) {
             *node = c;
             return true;
         }
@@ -449,7 +449,7 @@ static bool held(const struct sim *s, uint32_t node, struct slice key)
     struct kad_stats st;
     struct slice value;
 
-    if (nd->kad == NULL || nd->liar) {
+    if (nd->kad == NULL || nd->colluding) {
         return false;
     }
     kad_stats_get(nd->kad, &st);

@@ -61,21 +61,32 @@ struct world {
     uint8_t log_buf[16384]; /* whole chunks of BLAKE3, as many as it hashes at once */
 };
 
+/* An empty queue and an empty log; the time is 1 s, since cores take 0 for "never". */
 void world_init(struct world *w);
+
+/* Frees the queue and the data of its events. */
 void world_fini(struct world *w);
+
 void world_push(struct world *w, struct sim_event ev); /* takes ev.data; not before |now| */
 /* The next event not after |until|; the clock moves to it.  False: none, and the clock is at |until|. */
 bool world_pop(struct world *w, tstamp until, struct sim_event *out);
 
+/* Adds bytes to the log. */
 void world_log(struct world *w, const void *p, size_t len);
+
+/* Adds a number to the log, in a fixed byte order. */
 void world_log_u64(struct world *w, uint64_t v);
+
 /* Of everything logged so far; logging may go on. */
 void world_hash(const struct world *w, uint8_t out[BLAKE3_LEN]);
 
+/* A copy of |len| bytes, to be given to an event or freed with free(); never NULL. */
 struct sim_data *sim_data_new(const void *p, size_t len);
 
 /* malloc and realloc that cannot fail: a simulation without memory has nothing to report. */
 void *sim_alloc(size_t n, size_t size);
+
+/* realloc() of |n| elements of |size|; new bytes are not zeroed. */
 void *sim_grow(void *p, size_t n, size_t size);
 
 #endif

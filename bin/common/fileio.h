@@ -16,11 +16,16 @@ bool path_state_dir(char out[PATH_LEN], const char *option);
 
 /* These answer 0 or an errno. */
 int dir_make(const char *path, mode_t mode); /* with its parents; an existing folder is fine */
+
+/* Syncs a folder, so that files made or renamed in it survive a crash. */
 int dir_sync(const char *path);
+
 /* *out is the caller's, one byte longer than *len and ending in 0.  EFBIG: more than |max|. */
 int file_read(const char *path, size_t max, uint8_t **out, size_t *len);
 /* All or nothing: written beside, synced, renamed over. */
 int file_write_atomic(const char *path, const void *base, size_t len, mode_t mode);
+
+/* Writes all of it, in as many pieces as it takes. */
 int fd_write_all(int fd, const void *base, size_t len);
 
 /*

@@ -40,13 +40,25 @@ struct rec {
     size_t n, len; /* fields; bytes of |buf| in use */
     uint8_t buf[REC_FRAME_HEAD + REC_MAX];
 };
+
+/* Starts an empty record in |r|, whatever was in it. */
 void rec_begin(struct rec *r, enum rec_type type);
+
 void rec_str(struct rec *r, const char *name, const char *text); /* NULL: the field is left out */
+
+/* The formatted text, cut after 1023 bytes. */
 void rec_strf(struct rec *r, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* A field of kind REC_INT. */
 void rec_int(struct rec *r, const char *name, int64_t v);
+
+/* A field of kind REC_BOOL. */
 void rec_bool(struct rec *r, const char *name, bool v);
+
+/* A field of kind REC_BYTES with a copy of |base|. */
 void rec_bytes(struct rec *r, const char *name, const void *base, size_t len);
+
 /* The frame, ready to be sent: its length; 0 if something did not fit. */
 size_t rec_frame(struct rec *r);
 
@@ -64,12 +76,24 @@ struct rec_field {
     size_t len;  /* of text or bytes */
     int64_t num; /* REC_INT, REC_BOOL */
 };
+
+/*
+ * Checks the record of |len| bytes (without the frame's head) and sets |v|; false, and |v| untouched, if it
+ * is malformed.
+ */
 bool rec_parse(struct rec_view *v, const uint8_t *base, size_t len);
+
 bool rec_next(const struct rec_view *v, size_t *it, struct rec_field *out); /* *it starts at 0 */
+
+/* The first field of that name and kind; false: there is none. */
 bool rec_find(const struct rec_view *v, const char *name, enum rec_kind kind,
               struct rec_field *out);
+
 const char *rec_get_str(const struct rec_view *v, const char *name); /* NULL: absent */
+
+/* Its number; |otherwise| when there is none. */
 int64_t rec_get_int(const struct rec_view *v, const char *name, int64_t otherwise);
+
 bool rec_get_bool(const struct rec_view *v, const char *name); /* absent: false */
 
 /* How long the frame at |base| is, head included: 0 = more bytes are needed, SIZE_MAX = not one. */

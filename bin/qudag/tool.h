@@ -35,13 +35,19 @@ extern const size_t n_subs;
 /* An error for the user: cause and next step; as JSON where that was asked for.  Returns |code|. */
 int tool_error(const struct tool *t, enum tool_exit code, const char *error, const char *message,
                const char *hint);
+
+/* An error of usage: |message|, and the line of the subcommand at work as hint.  Returns TOOL_USAGE. */
 int tool_usage(const struct tool *t, const char *message);
+
 /* A number among the arguments; false: it is not one, or out of range. */
 bool parse_number(const char *text, int64_t min, int64_t max, int64_t *out);
 
 /* ---- client.c */
 typedef void (*answer_fn)(struct tool *t, const struct rec_view *v, void *user); /* row, progress */
+
+/* Starts the request |cmd| in t->rec, which is returned for its arguments. */
 struct rec *ask_begin(struct tool *t, const char *cmd);
+
 /* Sends t->rec (and |fd|, if not -1) and hands out the answer.  Errors are printed. */
 int ask(struct tool *t, int fd, answer_fn fn, void *user);
 /* The same for the daemon of |dir|, silent: for probing.  *message gets what went wrong. */
@@ -55,6 +61,8 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user,
 /* ---- out.c */
 /* The record's fields, without braces; a name in the list of lists becomes an array. */
 void json_fields(FILE *to, const struct rec_view *v);
+
+/* {"KIND":{the record's fields}} on a line of its own, to standard output at once. */
 void json_line(const struct tool *t, const char *kind, const struct rec_view *v);
 
 enum col_kind {
@@ -79,7 +87,10 @@ struct table {
     size_t n_cols, n, cap;
     char *cells; /* n * n_cols * CELL_LEN */
 };
+
+/* Adds a row with the record's fields; without memory the row is left out. */
 void table_add(struct table *tb, const struct rec_view *v);
+
 void table_print(const struct tool *t, struct table *tb, const char *empty); /* and frees */
 /* A request whose rows are a list: JSON {"NAME": [...]}, else a table. */
 int ask_list(struct tool *t, const char *name, const struct col *cols, size_t n_cols,
@@ -91,7 +102,11 @@ void row_print(const struct tool *t, const struct rec_view *v, const struct col 
 int ask_done(struct tool *t, const char *done, const char *what);
 /* A request of one row. */
 int ask_one(struct tool *t, const struct col *cols, size_t n_cols);
+
+/* What stands in column |c| for the record; "-" where it lacks the field. */
 void cell_text(char out[CELL_LEN], const struct col *c, const struct rec_view *v);
+
+/* The last eight characters of a peer id behind "..". */
 void short_peer(char out[16], const char *peer);
 
 /* ---- spawn.c */
@@ -124,27 +139,63 @@ int nodeconf_ask(struct tool *t, const char *dir, const char *const *args,
 int nodeconf_make(struct tool *t, const char *dir, const char *const *options,
                   struct nodeconf *made);
 int nodeconf_write(struct nodeconf *made); /* 0 or an errno; |made| is done with either way */
+
+/* Frees what nodeconf_make() prepared, without writing it; harmless after nodeconf_write(). */
 void nodeconf_drop(struct nodeconf *made);
 
 /* ---- cmd_lab.c */
 /* If |dir| is the folder of a lab's node: the number of nodes of that lab, and its folder; else 0. */
 unsigned lab_of(const char *dir, char top[PATH_LEN]);
 
+/*
+ * The subcommands (main.c has their table): each reads its arguments, prints the answer or the error, and
+ * returns the tool's exit code (enum tool_exit).  Here: starts a daemon for the state folder.
+ */
 int run_up(struct tool *t, int argc, char **argv);
+
+/* Stops it and waits until it is gone. */
 int run_down(struct tool *t, int argc, char **argv);
+
+/* State and health, to which the exit code belongs too. */
 int run_status(struct tool *t, int argc, char **argv);
+
+/* Checks or prints a configuration. */
 int run_config(struct tool *t, int argc, char **argv);
+
+/* Connects to a peer. */
 int run_connect(struct tool *t, int argc, char **argv);
+
+/* Lists links, or with --relays the relays. */
 int run_peers(struct tool *t, int argc, char **argv);
+
+/* Measures round trips. */
 int run_ping(struct tool *t, int argc, char **argv);
+
+/* Everything under "dht". */
 int run_dht(struct tool *t, int argc, char **argv);
+
+/* Everything under "circuit". */
 int run_circuit(struct tool *t, int argc, char **argv);
+
+/* Everything under "dark". */
 int run_dark(struct tool *t, int argc, char **argv);
+
+/* Sends a message or a file and waits for the outcome. */
 int run_send(struct tool *t, int argc, char **argv);
+
+/* Lists or saves what was received. */
 int run_inbox(struct tool *t, int argc, char **argv);
+
+/* Prints the counters. */
 int run_stats(struct tool *t, int argc, char **argv);
+
+/* A test network on this machine, its folders under that of the tool. */
 int run_lab(struct tool *t, int argc, char **argv);
+
+/* Prints the version. */
 int run_version(struct tool *t, int argc, char **argv);
+
+/* The list of subcommands, or the page of one. */
 int run_help(struct tool *t, int argc, char **argv);
 
 #endif

@@ -85,7 +85,10 @@ struct conf {
 };
 
 bool conf_init(struct conf *c); /* defaults; false: no memory */
+
+/* Frees the texts and lists. */
 void conf_fini(struct conf *c);
+
 /* False: c->why says file, line, key, cause and, for unknown words, the nearest known. */
 bool conf_read(struct conf *c, const char *path);
 /* "section.key=value" */

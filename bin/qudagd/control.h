@@ -56,18 +56,33 @@ struct command {
     bool is_long; /* may wait for the network, for long: counts against CONTROL_LONG_MAX */
 };
 const struct command *command_find(const char *name); /* commands.c */
+
+/* Sends the phase to a request that wants phases, and ends the request where the phase does (commands.c). */
 void watch_phase(struct request *rq, const struct phase_note *p);
 
 enum daemon_exit control_open(struct control **out, struct daemon *d); /* d->state.why */
+
+/* Drops all clients and removes the socket (NULL allowed).  Requests that wait are left without an end. */
 void control_close(struct control *c);
+
+/*
+ * Drops clients that are idle, or leave answers unread, for too long; looks whether the socket is still
+ * there. |now_ns| as mono_ns().
+ */
 void control_tick(struct control *c, uint64_t now_ns);
+
 /* qudag_callbacks: to the request that waits.  False: nobody does. */
 bool control_op_done(struct control *c, qudag_op op, qudag_err err, const qudag_result *res);
+
+/* qudag_callbacks: hands the phase to every request that wants phases. */
 void control_phase(struct control *c, const struct phase_note *p);
 
 /* The answer: fill the record, then send.  Both are harmless once the client is gone. */
 struct rec *request_rec(struct request *rq, enum rec_type type);
+
+/* Queues the record for the client; one that does not fit into a frame is logged and left out. */
 void request_send(struct request *rq);
+
 /* Frees |rq|. */
 void request_end(struct request *rq, enum tool_exit code, const char *error, const char *message,
                  const char *hint);

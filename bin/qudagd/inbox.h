@@ -36,7 +36,10 @@ struct inbox {
 };
 
 bool inbox_open(struct inbox *b, const char *dir); /* false: b->why */
+
+/* Frees the list; the files stay. */
 void inbox_close(struct inbox *b);
+
 /* An entry of that id and content whose file is still there, or NULL. */
 const struct inbox_entry *inbox_find(const struct inbox *b, const struct transfer_offer *o);
 /* The paths of a transfer at work. */

@@ -42,6 +42,8 @@ int log_open(struct logsink *l, const char *file);
 int log_reopen(struct logsink *l);
 /* Tries to write what is left and to say how much was dropped; from a timer. */
 void log_flush(struct logsink *l);
+
+/* Closes the file if log_open() opened it; the sink may be attached or opened again. */
 void log_close(struct logsink *l);
 
 /* qudag_settings.log; |user| is a struct daemon, whose first member is the sink. */

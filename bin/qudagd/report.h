@@ -5,20 +5,47 @@
 #include "control.h"
 
 void rec_peer(struct rec *r, const char *name, const qudag_peer_id *id); /* len 0: left out */
+
+/* Adds the fields that describe a circuit to |r|. */
 void report_circuit(struct rec *r, const qudag_circuit_info *info);
+
+/* Adds the fields of a phase, with the reason and the time of the next attempt where it failed. */
 void report_phase(struct rec *r, const struct daemon *d, const struct phase_note *p);
+
+/* "start", "dial", "lookup", "announce", "relays", "ready" or "failed"; static. */
 const char *phase_name(qudag_phase p);
 
+/* Commands (struct command): each sends its rows and ends |rq|.  Here: one row on the node as a whole. */
 void report_status(struct request *rq);
+
+/* A row for each link. */
 void report_peers(struct request *rq);
+
+/* A row for each relay known. */
 void report_relays(struct request *rq);
+
+/* One row with all counters. */
 void report_stats(struct request *rq);
+
+/* A row for each DHT record held for others. */
 void report_records(struct request *rq);
+
+/* A row for each key that we republish: a record or a provider record. */
 void report_published(struct request *rq);
+
+/* One row on the store of DHT records: its folder, and the counters that concern it. */
 void report_store(struct request *rq);
+
+/* A row for each contact of the routing table. */
 void report_table(struct request *rq);
+
+/* A row for each circuit. */
 void report_circuits(struct request *rq);
+
+/* A row for each dark address of ours. */
 void report_dark(struct request *rq);
+
+/* One row with the text of a configuration file that sets the same. */
 void report_config(struct request *rq);
 
 #endif

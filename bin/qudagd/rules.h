@@ -78,7 +78,10 @@ enum rules_restore rules_restore(const char *name, int err);
 /* Which kind of network a folder belongs to; the file `network` in it says so since the identity was made. */
 enum rules_network { RULES_NETWORK_UNKNOWN, RULES_NETWORK_NORMAL, RULES_NETWORK_LAB };
 enum rules_network rules_network_read(const char *text, size_t len);
+
+/* The content of the file `network`; static. */
 const char *rules_network_text(enum rules_network network);
+
 /* Whether a folder of kind |made| may be used with lab = |lab|. */
 bool rules_network_fits(enum rules_network made, bool lab);
 

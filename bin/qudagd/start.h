@@ -4,10 +4,12 @@
 
 #include "daemon.h"
 
-/* Settings that point into |c|; |names| keeps the rest. */
 /* Folder of the DHT's store, "" when it keeps nothing; false: its name is too long. */
 bool store_where(const struct conf *c, const char *state, char out[PATH_LEN]);
+
+/* The library's settings from the configuration and the identity, both borrowed by |s|. */
 void settings_from(qudag_settings *s, const struct conf *c, const qudag_identity *id);
+
 /* Which listening address cannot be had and why, as a sentence in |why|; false: all can. */
 bool listen_trouble(const struct conf *c, char *why, size_t why_len);
 /* Words to systemd, where it waits for them. */

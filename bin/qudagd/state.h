@@ -36,7 +36,10 @@ struct state {
  * changed: one that others can write to, or that another user owns, is refused (rules_state_folder).
  */
 enum daemon_exit state_open(struct state *s, const char *dir);
+
+/* Lets go of the lock and wipes the secret. */
 void state_close(struct state *s);
+
 /*
  * Loads the identity or makes one; *out is freed by qudag_identity_free.  DAEMON_STATE: it is open to others, no plain
  * file or damaged; or it is missing where other state of a node is, which a new identity would be linked to.

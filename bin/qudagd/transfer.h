@@ -38,6 +38,8 @@ enum transfer_reason {
     TRANSFER_BAD_OFFER = 6,
     TRANSFER_TROUBLE = 7, /* the receiver's own */
 };
+
+/* A clause for people, also for a number that is none; static. */
 const char *transfer_reason_text(unsigned reason);
 
 struct transfer_offer {
@@ -64,24 +66,44 @@ struct transfer_msg {
     unsigned reason;                 /* refuse */
     uint8_t hash[TRANSFER_HASH_LEN]; /* done */
 };
+
+/* Writes a message and returns its length.  The name of an offer has at most TRANSFER_NAME_MAX bytes. */
 size_t transfer_encode(uint8_t out[TRANSFER_MSG_MAX], const struct transfer_msg *m);
+
 /* Bytes used; 0: more are needed; SIZE_MAX: not a message. */
 size_t transfer_decode(struct transfer_msg *m, const uint8_t *base, size_t len);
 
 /* The whole of it. */
 bool transfer_new(struct transfers **out, struct daemon *d); /* false: d->state.why */
+
+/* Ends every transfer without an answer to its request and frees all (NULL allowed). */
 void transfer_free(struct transfers *k);
+
+/* Timeouts, new attempts, reports of progress.  |now_ns| as mono_ns(). */
 void transfer_tick(struct transfers *k, uint64_t now_ns);
+
 /* Begins a transfer for |rq|, which it ends. */
 void transfer_send(struct request *rq);
+
+/* The client of |rq| is gone: ends its transfer. */
 void transfer_abandon(struct request *rq);
+
+/* The command that lists the inbox: a row for each entry; ends |rq|. */
 void transfer_inbox(struct request *rq);
 
 /* qudag_callbacks; false: not ours. */
 void transfer_stream_in(struct transfers *k, qudag_stream s, const char *dark);
+
+/* Bytes on a stream; consumed here. */
 void transfer_data(struct transfers *k, qudag_stream s, qudag_slice data, bool fin);
+
+/* There is room in the send queue again. */
 void transfer_writable(struct transfers *k, qudag_stream s);
+
+/* The stream has ended. */
 void transfer_closed(struct transfers *k, qudag_stream s, qudag_err why);
+
+/* A request of a transfer has ended; |res| is borrowed for the call. */
 bool transfer_op_done(struct transfers *k, qudag_op op, qudag_err err, const qudag_result *res);
 
 #endif

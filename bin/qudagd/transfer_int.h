@@ -26,7 +26,10 @@ struct transfer_job {
     blake3_hasher hash;
     char dir[PATH_LEN], path[PATH_LEN], name[TRANSFER_NAME_MAX + 1]; /* storing */
 };
+
+/* Runs j->run on a thread of the pool and then j->done on the loop; false: it could not be queued. */
 bool transfer_job_start(struct daemon *d, struct transfer_job *j);
+
 void transfer_job_hash(struct transfer_job *j);  /* run: fd from..to into hash */
 void transfer_job_store(struct transfer_job *j); /* run: sync fd, move path into dir under name */
 
@@ -41,17 +44,38 @@ struct transfers {
 
 /* transfer_send.c; false: not one of these */
 bool transfer_out_data(struct transfers *k, qudag_stream s, qudag_slice data);
+
+/* Sends more of the content. */
 bool transfer_out_pump_stream(struct transfers *k, qudag_stream s);
+
+/* The stream has ended: another attempt, or the end of the transfer. */
 bool transfer_out_closed(struct transfers *k, qudag_stream s, qudag_err why);
+
+/* A stream or circuit asked for is there, or failed. */
 bool transfer_out_op_done(struct transfers *k, qudag_op op, qudag_err err, const qudag_result *res);
+
+/* Starts transfers that waited for their turn, and ends those that took too long. */
 void transfer_out_tick(struct transfers *k, uint64_t now_ns);
+
+/* Frees all of them, without an answer to their requests. */
 void transfer_out_free_all(struct transfers *k);
+
 /* transfer_recv.c */
 void transfer_in_new(struct transfers *k, qudag_stream s, const char *dark);
+
+/* Bytes of the sender: offer, then content. */
 bool transfer_in_data(struct transfers *k, qudag_stream s, qudag_slice data, bool fin);
+
+/* Sends answers that had no room before. */
 bool transfer_in_flush_stream(struct transfers *k, qudag_stream s);
+
+/* The sender's stream has ended; what was received stays for its next one. */
 bool transfer_in_closed(struct transfers *k, qudag_stream s);
+
+/* Reports progress, and leaves senders that are silent for too long. */
 void transfer_in_tick(struct transfers *k, uint64_t now_ns);
+
+/* Frees all of them; what was received stays on disk. */
 void transfer_in_free_all(struct transfers *k);
 
 #endif

@@ -10,7 +10,10 @@ struct dyn {
     size_t len, cap, max; /* bytes */
 };
 
+/* An empty buffer for at most |max_bytes|; takes no memory yet.  |mem| must outlive it. */
 void dyn_init(struct dyn *d, struct mem *mem, size_t max_bytes);
+
+/* Frees the bytes; the buffer is empty and may be used again. */
 void dyn_fini(struct dyn *d);
 
 /* QUDAG_ETOOBIG past the maximum, QUDAG_ENOMEM; unchanged on error. */

@@ -17,11 +17,16 @@ struct heap {
     uint64_t seq;
 };
 
+/* An empty heap for at most |max| nodes; takes no memory yet.  |mem| must outlive it. */
 void heap_init(struct heap *h, struct mem *mem, uint32_t max);
+
+/* Frees the heap's array.  The nodes are their owners'; each is marked as in no heap. */
 void heap_fini(struct heap *h);
 
 /* Sets the deadline of |n|, inserting it if needed; TSTAMP_NEVER removes.  QUDAG_ELIMIT, ENOMEM. */
 QUDAG_MUST_USE qudag_err heap_set(struct heap *h, struct heap_node *n, tstamp at);
+
+/* Takes |n| out; does nothing when it is in no heap.  An emptied heap gives its memory back. */
 void heap_del(struct heap *h, struct heap_node *n);
 
 /* The earliest node, or NULL. */

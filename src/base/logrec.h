@@ -49,6 +49,11 @@ struct logger {
              sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 #define log_plain(lg, lvl, name) log_emit((lg), (lvl), (name), NULL, 0)
 
+/*
+ * Hands a record with the first LOG_FIELDS_MAX fields to the sink, unless |lg| is NULL, has no sink, or has a
+ * lower level.  All pointers are borrowed for the call, by the sink too.  Called through log_event() and
+ * log_plain().
+ */
 void log_emit(const struct logger *lg, enum log_level level, const char *event,
               const struct log_field *fields, size_t n);
 

@@ -53,7 +53,13 @@ void *map_del(struct map *m, struct slice key); /* the value it had, or NULL */
 
 /* The same by number, with pointers as values. */
 void *map_u64_get(const struct map *m, uint64_t key);
+
+/* As map_put() for a table of pointers, |value| not NULL.  QUDAG_ELIMIT, QUDAG_ENOMEM. */
 QUDAG_MUST_USE qudag_err map_u64_put(struct map *m, uint64_t key, void *value);
+
+/*
+ * Takes |key| out.  The pointer it had, or NULL; with values in the table only whether that is NULL counts.
+ */
 void *map_u64_del(struct map *m, uint64_t key);
 
 /* With values in the table: NULL if there is none; valid until the table changes. */
@@ -63,10 +69,12 @@ QUDAG_MUST_USE qudag_err map_u64_set(struct map *m, uint64_t key, const void *va
 
 /* Iteration: |*it| starts at 0; NULL at the end.  Deleting during iteration is not allowed. */
 void *map_next(const struct map *m, size_t *it);
-/* The same, to the values in the table; and the number that such a value stands under. */
+/* The same, to the values in the table. */
 void *map_next_at(const struct map *m, size_t *it);
+/* The key of a value that map_next_at() or map_u64_at() returned. */
 uint64_t map_u64_key(const struct map *m, const void *value);
 
+/* SipHash-2-4 (Aumasson and Bernstein 2012) of |data| under the 128-bit key |k0|, |k1|. */
 uint64_t siphash24(uint64_t k0, uint64_t k1, struct slice data);
 
 #endif

@@ -21,6 +21,7 @@ struct mem {
     uint64_t fail_at; /* tests: the fail_at-th allocation from now fails; 0: none */
 };
 
+/* An allocator with the host's |hooks| (NULL: malloc) that hands out at most |max_bytes| (0: no cap). */
 void mem_init(struct mem *m, const struct mem_hooks *hooks, size_t max_bytes);
 
 /* |size| zeroed bytes, 16-byte aligned, or NULL.  size 0 yields a unique pointer. */

@@ -11,10 +11,18 @@ struct netaddr {
     uint32_t scope; /* IPv6 zone index, 0: none */
 };
 
+/* Equal in address, port and zone. */
 bool netaddr_eq(const struct netaddr *a, const struct netaddr *b);
+
+/* Equal in address, whatever the port; the zone counts only for IPv6 link-local addresses. */
 bool netaddr_same_ip(const struct netaddr *a, const struct netaddr *b);
+
+/* 127.0.0.0/8 or ::1. */
 bool netaddr_is_loopback(const struct netaddr *a);
+
+/* 0.0.0.0, :: or no address at all (family 0). */
 bool netaddr_is_unspecified(const struct netaddr *a);
+
 bool netaddr_is_private(
     const struct netaddr *a); /* RFC 1918, 4193, 6598, link-local; not loopback */
 

@@ -20,10 +20,17 @@ static inline struct rd rd_init(struct slice s)
     return (struct rd){.p = s.base, .left = s.len};
 }
 
+/* One byte. */
 uint8_t rd_u8(struct rd *r);
+
 uint16_t rd_u16(struct rd *r); /* big-endian, like all below */
+
+/* Four bytes, big-endian. */
 uint32_t rd_u32(struct rd *r);
+
+/* Eight bytes, big-endian. */
 uint64_t rd_u64(struct rd *r);
+
 uint64_t rd_uvarint(struct rd *r); /* unsigned LEB128, at most 9 bytes, minimal (multiformats) */
 struct slice rd_bytes(struct rd *r, size_t len);    /* borrowed */
 void rd_copy(struct rd *r, void *dst, size_t len);  /* dst is zeroed on error */

@@ -15,7 +15,10 @@ static inline void rng_fill(const struct rng *r, void *dst, size_t len)
     r->fill(r->ctx, dst, len);
 }
 
+/* Four bytes of |r| as a number, little-endian on every machine, so that seeded runs agree. */
 uint32_t rng_u32(const struct rng *r);
+
+/* The same with eight bytes. */
 uint64_t rng_u64(const struct rng *r);
 
 /* Uniform in 0 .. n-1 without bias; n > 0. */
@@ -31,7 +34,10 @@ struct rng_stream {
     size_t used;
 };
 
+/* Starts the stream of |seed| from its first byte, with nonce 0. */
 void rng_stream_init(struct rng_stream *s, const uint8_t seed[32]);
+
+/* The next |len| bytes of the stream |ctx| (struct rng_stream), which are erased from it; fits struct rng. */
 void rng_stream_fill(void *ctx, uint8_t *dst, size_t len);
 
 static inline struct rng rng_of_stream(struct rng_stream *s)

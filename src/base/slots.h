@@ -18,7 +18,9 @@ struct slots {
     uint32_t born;        /* generation of a slot used for the first time */
 };
 
+/* An empty table for at most |max| pointers; takes no memory yet.  |mem| must outlive it. */
 void slots_init(struct slots *s, struct mem *mem, uint32_t max);
+
 void slots_fini(struct slots *s); /* does not free what the slots point to */
 
 /* QUDAG_ELIMIT at the maximum, QUDAG_ENOMEM. */
@@ -26,6 +28,8 @@ QUDAG_MUST_USE qudag_err slots_add(struct slots *s, void *ptr, struct ref *out);
 
 /* NULL for a stale or foreign name. */
 void *slots_get(const struct slots *s, struct ref r);
+
+/* Frees the slot; from then on |r| is stale.  Does nothing for a stale or foreign |r|. */
 void slots_del(struct slots *s, struct ref r);
 
 /* The pointer in slot |ix| < s->high, or NULL. */

@@ -40,7 +40,8 @@ enum ev_type {
 struct ev {
     enum ev_type type;
     bool inbound;
-    bool again; /* PEER_UP of a peer that is up: an older link was dead, it may have begun anew */
+    bool
+        again; /* PEER_UP of a peer that is up: an older link was dead, it may have started again */
     uint8_t props; /* enum link_prop, of the link */
     qudag_err err;
     const struct peer_id *peer; /* set on PEER and STREAM_OPEN/FAIL events; len 0 when anonymous */
@@ -90,16 +91,39 @@ struct acts {
 #define ACTS_ROOM 512
 #define ACTS_BYTES_ROOM (384 * 1024)
 
+/*
+ * A new zeroed action of that type, to be filled in at once; on overflow one that goes nowhere, so never
+ * NULL.
+ */
 struct act *acts_push(struct acts *out, enum act_type type);
+
+/* ACT_WRITE with a copy of |len| bytes; nothing on overflow. */
 void acts_write(struct acts *out, struct ref strm, const void *p, size_t len);
+
 /* |len| bytes to be filled by the caller at once; NULL on overflow. */
 uint8_t *acts_write_reserve(struct acts *out, struct ref strm, size_t len);
 /* Copies |len| bytes into the list's byte area; base is NULL on overflow. */
 struct slice acts_copy(struct acts *out, const void *p, size_t len);
+
+/*
+ * ACT_OPEN of a stream to |peer| over a link with the properties |need|; |cookie| comes back with
+ * EV_STREAM_OPEN or EV_STREAM_FAIL.  The caller may still set hints or |obj| in what is returned; never NULL.
+ */
 struct act *acts_open(struct acts *out, const struct peer_id *peer, uint64_t cookie, uint8_t need);
+
+/* ACT_FIN: no more is written to |strm|; what was written before is still delivered. */
 void acts_fin(struct acts *out, struct ref strm);
+
+/*
+ * ACT_RESET: |strm| ends in both directions, and what is still queued may be lost; |err| is told to the peer
+ * as far as the link can.
+ */
 void acts_reset(struct acts *out, struct ref strm, qudag_err err);
+
+/* ACT_CONSUME of |n| bytes of EV_DATA, for cores with manual_credit. */
 void acts_consume(struct acts *out, struct ref strm, size_t n);
+
+/* A report ACT_UP of the core's own kind |kind|, to be filled in at once; never NULL. */
 struct act *acts_up(struct acts *out, uint16_t kind);
 
 struct core_ops {

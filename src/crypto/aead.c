@@ -7,10 +7,10 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
-enum direction { OPEN = 0, SEAL = 1 };
+enum aead_direction { OPEN = 0, SEAL = 1 };
 
 /* A context with key, nonce and associated data taken in; NULL on failure. */
-static EVP_CIPHER_CTX *aead_start(enum direction dir, const uint8_t key[AEAD_KEY_LEN],
+static EVP_CIPHER_CTX *aead_start(enum aead_direction dir, const uint8_t key[AEAD_KEY_LEN],
                                   const uint8_t nonce[AEAD_NONCE_LEN], struct slice aad)
 {
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();

@@ -28,10 +28,13 @@ struct cgo {
     _Alignas(64) uint8_t opaque[896];
 };
 
+/* Bytes of key material that cgo_init() reads for |p|. */
 size_t cgo_key_material(const struct cgo_params *p);
 
 /* |keys| holds cgo_key_material() bytes: KB | KU | K | B | N (digest "State"). */
 void cgo_init(struct cgo *c, const struct cgo_params *p, const uint8_t *keys);
+
+/* Wipes the keys and frees what the crypto library holds. */
 void cgo_fini(struct cgo *c);
 
 /*

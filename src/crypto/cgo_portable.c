@@ -11,21 +11,21 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-enum direction { DIR_NONE, DIR_ENC, DIR_DEC };
+enum et_direction { DIR_NONE, DIR_ENC, DIR_DEC };
 
-struct keys {
+struct portable_keys {
     EVP_CIPHER_CTX *et;  /* AES under KB, one block at a time */
     EVP_CIPHER_CTX *prf; /* AES-CTR under K */
     struct polyval ku, b;
-    enum direction et_dir; /* what |et| is keyed for; an object serves one side, so it settles */
+    enum et_direction et_dir; /* what |et| is keyed for; an object serves one side, so it settles */
     uint8_t kb[32];
 };
 
-_Static_assert(sizeof(struct keys) <= CGO_ENGINE_LEN, "keys do not fit");
+_Static_assert(sizeof(struct portable_keys) <= CGO_ENGINE_LEN, "keys do not fit");
 
-static struct keys *keys_of(struct cgo_state *s)
+static struct portable_keys *keys_of(struct cgo_state *s)
 {
-    return (struct keys *)(void *)s->engine;
+    return (struct portable_keys *)(void *)s->engine;
 }
 
 static bool usable(void)
@@ -35,7 +35,7 @@ static bool usable(void)
 
 static bool set_keys(struct cgo_state *s, const uint8_t *keys)
 {
-    struct keys *k = keys_of(s);
+    struct portable_keys *k = keys_of(s);
     size_t half = (size_t)s->key_len + 16;
     const EVP_CIPHER *ctr = NULL; /* stays what it was */
     if (k->et == NULL && k->prf == NULL) {
@@ -54,9 +54,9 @@ static bool set_keys(struct cgo_state *s, const uint8_t *keys)
 }
 
 /* |block| through AES under KB. */
-static bool et_aes(struct cgo_state *s, enum direction dir, uint8_t block[16])
+static bool et_aes(struct cgo_state *s, enum et_direction dir, uint8_t block[16])
 {
-    struct keys *k = keys_of(s);
+    struct portable_keys *k = keys_of(s);
     int len = 0;
     if (k->et_dir != dir) {
         const EVP_CIPHER *ecb = s->key_len == 32 ? EVP_aes_256_ecb() : EVP_aes_128_ecb();
@@ -79,9 +79,9 @@ static void xor16(uint8_t *dst, const uint8_t *src)
     }
 }
 
-static bool et(struct cgo_state *s, enum direction dir, uint8_t cmd, uint8_t *body)
+static bool et(struct cgo_state *s, enum et_direction dir, uint8_t cmd, uint8_t *body)
 {
-    struct keys *k = keys_of(s);
+    struct portable_keys *k = keys_of(s);
     uint8_t mask[POLYVAL_LEN], first[16];
     const uint8_t *rest = body + CGO_TAG_LEN;
 
@@ -104,7 +104,7 @@ static bool et(struct cgo_state *s, enum direction dir, uint8_t cmd, uint8_t *bo
 static bool prf_xor(struct cgo_state *s, const uint8_t x[16], uint8_t skip, uint8_t *dst,
                     size_t len)
 {
-    struct keys *k = keys_of(s);
+    struct portable_keys *k = keys_of(s);
     uint8_t c[POLYVAL_LEN];
     int out_len = 0;
     polyval_add(&k->b, (struct slice){x, 16});

@@ -13,17 +13,17 @@
 
 #define WIDTH 8 /* blocks handled together */
 
-struct keys {
+struct x86_keys {
     __m128i kb[AES_ROUND_KEYS_MAX], k[AES_ROUND_KEYS_MAX];
     __m128i ku[WIDTH]; /* KU^8 .. KU^1 */
     __m128i b;
 };
 
-_Static_assert(sizeof(struct keys) <= CGO_ENGINE_LEN, "keys do not fit");
+_Static_assert(sizeof(struct x86_keys) <= CGO_ENGINE_LEN, "keys do not fit");
 
-static struct keys *keys_of(struct cgo_state *s)
+static struct x86_keys *keys_of(struct cgo_state *s)
 {
-    return (struct keys *)(void *)s->engine;
+    return (struct x86_keys *)(void *)s->engine;
 }
 
 static bool usable(void)
@@ -34,7 +34,7 @@ static bool usable(void)
 
 static bool set_keys(struct cgo_state *s, const uint8_t *keys)
 {
-    struct keys *k = keys_of(s);
+    struct x86_keys *k = keys_of(s);
     size_t half = (size_t)s->key_len + 16;
     aes_expand(k->kb, keys, s->key_len);
     aes_expand(k->k, keys + half, s->key_len);
@@ -67,7 +67,7 @@ static __m128i load_padded(const uint8_t *p, size_t len)
 }
 
 /* The mask of ET: POLYVAL_KU(T' | cmd | X_R). */
-static __m128i et_mask(const struct cgo_state *s, const struct keys *k, uint8_t cmd,
+static __m128i et_mask(const struct cgo_state *s, const struct x86_keys *k, uint8_t cmd,
                        const uint8_t *body)
 {
     /* In memory the byte before X_R is the last of X_L: hash that, and correct it by what cmd differs. */
@@ -98,7 +98,7 @@ static __m128i et_mask(const struct cgo_state *s, const struct keys *k, uint8_t 
     return acc;
 }
 
-static __m128i counter(const struct cgo_state *s, const struct keys *k, __m128i x)
+static __m128i counter(const struct cgo_state *s, const struct x86_keys *k, __m128i x)
 {
     const __m128i keep =
         _mm_insert_epi16(_mm_set1_epi8(-1), (short)(s->counter_keep << 8 | 0xff), 7);
@@ -116,8 +116,8 @@ static void xor_rest(const __m128i x[WIDTH], uint8_t *dst, size_t len)
 }
 
 /* AES-CTR under K from counter |c| + |skip|, whose last byte does not overflow, onto |dst|. */
-static void ctr_xor(const struct keys *k, unsigned rounds, __m128i c, uint8_t skip, uint8_t *dst,
-                    size_t len)
+static void ctr_xor(const struct x86_keys *k, unsigned rounds, __m128i c, uint8_t skip,
+                    uint8_t *dst, size_t len)
 {
     const __m128i one = _mm_slli_si128(_mm_cvtsi32_si128(1), 15);
     c = _mm_add_epi8(c, _mm_slli_si128(_mm_cvtsi32_si128(skip), 15));
@@ -154,7 +154,7 @@ static void ctr_xor(const struct keys *k, unsigned rounds, __m128i c, uint8_t sk
 
 static void enc(struct cgo_state *s, uint8_t cmd, uint8_t *body)
 {
-    const struct keys *k = keys_of(s);
+    const struct x86_keys *k = keys_of(s);
     unsigned rounds = aes_rounds(s->key_len);
     __m128i mask = et_mask(s, k, cmd, body);
     __m128i x_l = _mm_xor_si128(x86_load(body), mask);
@@ -165,7 +165,7 @@ static void enc(struct cgo_state *s, uint8_t cmd, uint8_t *body)
 
 static void dec(struct cgo_state *s, uint8_t cmd, uint8_t *body)
 {
-    const struct keys *k = keys_of(s);
+    const struct x86_keys *k = keys_of(s);
     unsigned rounds = aes_rounds(s->key_len);
     __m128i x_l = x86_load(body);
     ctr_xor(k, rounds, counter(s, k, x_l), 0, body + CGO_TAG_LEN, s->rest_len);
@@ -176,7 +176,7 @@ static void dec(struct cgo_state *s, uint8_t cmd, uint8_t *body)
 
 static void update_stream(struct cgo_state *s, uint8_t *out)
 {
-    const struct keys *k = keys_of(s);
+    const struct x86_keys *k = keys_of(s);
     size_t len = 2 * ((size_t)s->key_len + 16) + CGO_TAG_LEN;
     memset(out, 0, len);
     ctr_xor(k, aes_rounds(s->key_len), counter(s, k, x86_load(s->n)), s->rest_blocks, out, len);

@@ -16,23 +16,23 @@
 #define GROUP_LEN 64 /* bytes of a register */
 #define POWERS 16
 
-struct keys {
+struct avx512_keys {
     __m128i ku[POWERS]; /* KU^16 .. KU^1 */
     __m128i zero[3];    /* behind them, so that a group may start at any power */
     __m128i b;
     __m128i kb[AES_ROUND_KEYS_MAX], k[AES_ROUND_KEYS_MAX];
 };
 
-_Static_assert(sizeof(struct keys) <= CGO_ENGINE_LEN, "keys do not fit");
+_Static_assert(sizeof(struct avx512_keys) <= CGO_ENGINE_LEN, "keys do not fit");
 
 /* Products of four blocks, see struct pv_product. */
 struct products {
     __m512i low, mid, high;
 };
 
-static struct keys *keys_of(struct cgo_state *s)
+static struct avx512_keys *keys_of(struct cgo_state *s)
 {
-    return (struct keys *)(void *)s->engine;
+    return (struct avx512_keys *)(void *)s->engine;
 }
 
 static bool has_vaes(void)
@@ -100,7 +100,7 @@ static struct pv_product fold_products(struct products p)
 
 static bool set_keys(struct cgo_state *s, const uint8_t *keys)
 {
-    struct keys *k = keys_of(s);
+    struct avx512_keys *k = keys_of(s);
     size_t half = (size_t)s->key_len + 16;
     aes_expand(k->kb, keys, s->key_len);
     aes_expand(k->k, keys + half, s->key_len);
@@ -127,7 +127,7 @@ static __mmask64 bytes_of(size_t left)
 }
 
 /* The mask of ET: POLYVAL_KU(T' | cmd | X_R). */
-static __m128i et_mask(const struct cgo_state *s, const struct keys *k, uint8_t cmd,
+static __m128i et_mask(const struct cgo_state *s, const struct avx512_keys *k, uint8_t cmd,
                        const uint8_t *body)
 {
     /* In memory the byte before X_R is the last of X_L: hash that, and correct it by what cmd differs. */
@@ -164,7 +164,7 @@ static __m128i et_mask(const struct cgo_state *s, const struct keys *k, uint8_t 
     return acc;
 }
 
-static __m128i counter(const struct cgo_state *s, const struct keys *k, __m128i x)
+static __m128i counter(const struct cgo_state *s, const struct avx512_keys *k, __m128i x)
 {
     const __m128i keep = _mm_insert_epi8(_mm_set1_epi8(-1), s->counter_keep, 15);
     return _mm_and_si128(pv_dot(x, k->b), keep);
@@ -187,8 +187,8 @@ static __m512i ctr4(const __m128i *rk, unsigned rounds, __m512i c)
 }
 
 /* AES-CTR under K from counter |c| + |skip|, whose last byte does not overflow, onto |dst|. */
-static void ctr_xor(const struct keys *k, unsigned rounds, __m128i c, uint8_t skip, uint8_t *dst,
-                    size_t len)
+static void ctr_xor(const struct avx512_keys *k, unsigned rounds, __m128i c, uint8_t skip,
+                    uint8_t *dst, size_t len)
 {
     const __m128i *rk = k->k;
     __m512i c0 = _mm512_add_epi32(
@@ -232,7 +232,7 @@ static void ctr_xor(const struct keys *k, unsigned rounds, __m128i c, uint8_t sk
 
 static void enc(struct cgo_state *s, uint8_t cmd, uint8_t *body)
 {
-    const struct keys *k = keys_of(s);
+    const struct avx512_keys *k = keys_of(s);
     unsigned rounds = aes_rounds(s->key_len);
     __m128i mask = et_mask(s, k, cmd, body);
     __m128i x_l = _mm_xor_si128(x86_load(body), mask);
@@ -243,7 +243,7 @@ static void enc(struct cgo_state *s, uint8_t cmd, uint8_t *body)
 
 static void dec(struct cgo_state *s, uint8_t cmd, uint8_t *body)
 {
-    const struct keys *k = keys_of(s);
+    const struct avx512_keys *k = keys_of(s);
     unsigned rounds = aes_rounds(s->key_len);
     __m128i x_l = x86_load(body);
     ctr_xor(k, rounds, counter(s, k, x_l), 0, body + CGO_TAG_LEN, s->rest_len);
@@ -254,7 +254,7 @@ static void dec(struct cgo_state *s, uint8_t cmd, uint8_t *body)
 
 static void update_stream(struct cgo_state *s, uint8_t *out)
 {
-    const struct keys *k = keys_of(s);
+    const struct avx512_keys *k = keys_of(s);
     size_t len = 2 * ((size_t)s->key_len + 16) + CGO_TAG_LEN;
     memset(out, 0, len);
     ctr_xor(k, aes_rounds(s->key_len), counter(s, k, x86_load(s->n)), s->rest_blocks, out, len);

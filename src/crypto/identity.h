@@ -19,6 +19,10 @@ struct identity {
     uint8_t pq_hash[32]; /* blake3_derive("qudag identity ML-DSA-65 v1", pq_pk) */
 };
 
+/*
+ * Draws both keys from |rng|.  QUDAG_ENOMEM or QUDAG_EINTERNAL when the crypto library fails; |id| is then
+ * zeroed. To be freed with identity_fini().
+ */
 QUDAG_MUST_USE qudag_err identity_generate(struct identity *id, const struct rng *rng);
 
 /*
@@ -27,9 +31,13 @@ QUDAG_MUST_USE qudag_err identity_generate(struct identity *id, const struct rng
  * for a damaged file; |id| is zeroed on any error.
  */
 QUDAG_MUST_USE qudag_err identity_load(struct identity *id, struct slice bytes);
+
+/* Writes the file that identity_load() reads.  It holds both secret seeds: the caller wipes |out|. */
 void identity_save(const struct identity *id, uint8_t out[IDENTITY_FILE_LEN]);
+
 void identity_fini(struct identity *id); /* wipes */
 
+/* The hash by which an ML-DSA-65 key is named: in pins, in certificates, in records. */
 void identity_pq_hash(uint8_t out[32], const uint8_t pq_pk[MLDSA65_PK_LEN]);
 
 #endif

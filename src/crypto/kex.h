@@ -25,8 +25,11 @@ struct secret_mlkem768 {
     uint8_t seed[MLKEM768_SEED_LEN];
 };
 
+/* Draws a secret from |rng| and computes its public key; |sk| is wiped on error. */
 QUDAG_MUST_USE qudag_err x25519_keypair(struct secret_x25519 *sk, uint8_t pk[X25519_LEN],
                                         const struct rng *rng);
+
+/* The public key of |sk|. */
 QUDAG_MUST_USE qudag_err x25519_public(uint8_t pk[X25519_LEN], const struct secret_x25519 *sk);
 
 /* QUDAG_EAUTH when the result is all zero (RFC 7748 6.1); out is zeroed then. */
@@ -35,10 +38,16 @@ QUDAG_MUST_USE qudag_err x25519_shared(uint8_t out[X25519_LEN], const struct sec
 
 /* A loaded ML-KEM-768 decapsulation key (heap object of the crypto library); wiped when freed. */
 struct mlkem_key;
+
+/* Draws a seed from |rng| and loads the key; |seed| is wiped on error.  Free |*out| with mlkem768_free(). */
 QUDAG_MUST_USE qudag_err mlkem768_keygen(struct mlkem_key **out, uint8_t ek[MLKEM768_EK_LEN],
                                          struct secret_mlkem768 *seed, const struct rng *rng);
+
+/* The decapsulation key of |seed| and its encapsulation key |ek|; |*out| is NULL on error. */
 QUDAG_MUST_USE qudag_err mlkem768_load(struct mlkem_key **out, uint8_t ek[MLKEM768_EK_LEN],
                                        const struct secret_mlkem768 *seed);
+
+/* Wipes and frees |k| (NULL allowed). */
 void mlkem768_free(struct mlkem_key *k);
 
 /* QUDAG_EMALFORMED when |ek| fails the modulus check of FIPS 203 7.2. */

@@ -15,12 +15,13 @@ struct polyval {
     uint64_t acc[2];         /* low, high */
 };
 
+/* Starts an empty sum under |key|.  The struct holds the key: the caller wipes it. */
 void polyval_init(struct polyval *p, const uint8_t key[POLYVAL_LEN]);
 
 /* Adds |data|, its last block filled up with zero bytes. */
 void polyval_add(struct polyval *p, struct slice data);
 
-/* Yields the value and starts anew under the same key. */
+/* Yields the value and starts again under the same key. */
 void polyval_take(struct polyval *p, uint8_t out[POLYVAL_LEN]);
 
 #endif

@@ -25,9 +25,14 @@ struct secret_ed25519_blinded {
     uint8_t prefix[32];
 };
 
+/* Draws a seed from |rng| and computes its public key.  Stops the process when the crypto library fails. */
 void ed25519_keygen(struct secret_ed25519 *sk, uint8_t pk[ED25519_PK_LEN], const struct rng *rng);
+
+/* The public key of |sk|.  QUDAG_ENOMEM, QUDAG_EINTERNAL. */
 QUDAG_MUST_USE qudag_err ed25519_public(uint8_t pk[ED25519_PK_LEN],
                                         const struct secret_ed25519 *sk);
+
+/* Signs |msg|; |sig| is wiped on error.  QUDAG_ENOMEM, QUDAG_EINTERNAL. */
 QUDAG_MUST_USE qudag_err ed25519_sign(uint8_t sig[ED25519_SIG_LEN], const struct secret_ed25519 *sk,
                                       struct slice msg);
 
@@ -44,9 +49,13 @@ QUDAG_MUST_USE qudag_err ed25519_verify(const uint8_t pk[ED25519_PK_LEN],
 QUDAG_MUST_USE qudag_err ed25519_blind_public(uint8_t out[ED25519_PK_LEN],
                                               const uint8_t pk[ED25519_PK_LEN],
                                               const uint8_t param[32]);
+
+/* The private key of A' (it holds secrets: the caller wipes |out|). */
 QUDAG_MUST_USE qudag_err ed25519_blind_secret(struct secret_ed25519_blinded *out,
                                               const struct secret_ed25519 *sk,
                                               const uint8_t param[32]);
+
+/* Signs |msg| with a blinded key; QUDAG_EINVAL when |blinded_pk| is not its public key. */
 QUDAG_MUST_USE qudag_err ed25519_sign_blinded(uint8_t sig[ED25519_SIG_LEN],
                                               const struct secret_ed25519_blinded *sk,
                                               const uint8_t blinded_pk[ED25519_PK_LEN],
@@ -57,15 +66,28 @@ struct mldsa_key;
 struct secret_mldsa65 {
     uint8_t seed[MLDSA65_SEED_LEN];
 };
+
+/*
+ * Draws a seed from |rng| and loads the key; |seed| is wiped on error.  Free |*out| with mldsa65_free().
+ * QUDAG_ENOMEM, QUDAG_EINTERNAL.
+ */
 QUDAG_MUST_USE qudag_err mldsa65_keygen(struct mldsa_key **out, uint8_t pk[MLDSA65_PK_LEN],
                                         struct secret_mldsa65 *seed, const struct rng *rng);
+
+/*
+ * The private key of |seed| and its public key |pk|; |*out| is NULL on error.  QUDAG_ENOMEM, QUDAG_EINTERNAL.
+ */
 QUDAG_MUST_USE qudag_err mldsa65_load(struct mldsa_key **out, uint8_t pk[MLDSA65_PK_LEN],
                                       const struct secret_mldsa65 *seed);
+
+/* Wipes and frees |k| (NULL allowed). */
 void mldsa65_free(struct mldsa_key *k);
 
 /* |ctx| at most 255 bytes; hedged with 32 bytes from |rng|. */
 QUDAG_MUST_USE qudag_err mldsa65_sign(uint8_t sig[MLDSA65_SIG_LEN], const struct mldsa_key *k,
                                       struct slice ctx, struct slice msg, const struct rng *rng);
+
+/* QUDAG_EAUTH for a signature that does not fit, QUDAG_EINVAL for a |ctx| over 255 bytes. */
 QUDAG_MUST_USE qudag_err mldsa65_verify(const uint8_t pk[MLDSA65_PK_LEN],
                                         const uint8_t sig[MLDSA65_SIG_LEN], struct slice ctx,
                                         struct slice msg);

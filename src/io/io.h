@@ -23,26 +23,44 @@ struct uv_loop_s;
  */
 QUDAG_MUST_USE qudag_err io_new(struct io **out, struct uv_loop_s *loop,
                                 const struct netaddr *listen, size_t n, size_t *at, int *sys_err);
+
+/*
+ * The loop drives |node| (borrowed) from its next turn on; NULL: none.  To be called from the loop's thread.
+ */
 void io_attach(struct io *io, struct node *node);
+
 /*
  * What the node hands to hooks.persist goes into |store| (borrowed, NULL: none), by whoever set the hook;
  * the loop commits it before datagrams leave, and tells the node when there is room again.
  */
 void io_attach_store(struct io *io, struct store *store);
 
-/* Runs what was posted, sends what is due (the farewell of node_shutdown), closes everything. */
+/* Runs what was posted, sends what is due (the shutdown flush, see node_shutdown), closes everything. */
 void io_free(struct io *io);
 
 /* Bound addresses; wildcard addresses are replaced by those of the interfaces. */
 size_t io_addrs(const struct io *io, struct netaddr *out, size_t max);
 
-/* Both: QUDAG_ESTATE with a caller's loop, or from inside a hook. */
+/* Runs the loop until io_stop().  QUDAG_ESTATE with a caller's loop, or from inside a hook. */
 QUDAG_MUST_USE qudag_err io_run(struct io *io);
+
+/*
+ * One turn of the own loop: waits at most |wait_max_ns| (UINT64_MAX: as long as need be) for something to do.
+ * QUDAG_ECANCELED after io_stop(); QUDAG_ESTATE as io_run().
+ */
 QUDAG_MUST_USE qudag_err io_step(struct io *io, uint64_t wait_max_ns);
+
+/* A descriptor that becomes readable when the loop has work; of libuv, not to be closed. */
 int io_fd(const struct io *io);
+
 uint64_t io_timeout(const struct io *io); /* ns; UINT64_MAX: none */
 /* From any thread; what was accepted is run exactly once.  QUDAG_ESTATE after io_stop, ELIMIT, ENOMEM. */
 qudag_err io_post(struct io *io, void (*fn)(void *a, void *b), void *a, void *b);
+
+/*
+ * Makes io_run() return, and io_step() answer QUDAG_ECANCELED.  From any thread; no post is accepted
+ * afterwards.
+ */
 void io_stop(struct io *io);
 
 struct io_stats {
@@ -50,6 +68,8 @@ struct io_stats {
         turns;
     bool gso, gro;
 };
+
+/* Copies the counters, which count from io_new() on; gso and gro: whether every socket uses them now. */
 void io_stats_get(const struct io *io, struct io_stats *out);
 
 #endif

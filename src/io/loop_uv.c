@@ -5,7 +5,7 @@
  *   timerfd, async, program's own calls ─▶          node_drain, node_tick if due, send, arm the timer
  *
  * Setting the timer costs as much as sending a packet, and deadlines mostly move away: a timer that
- * is set for too early stays, wakes the loop once for nothing, and is set anew then.
+ * is set for too early stays, wakes the loop once for nothing, and is set again then.
  */
 #include "io/udp.h"
 
@@ -26,7 +26,7 @@
 #define ERRORS_PER_TURN 64
 #define POSTS_MAX 1024
 #define STORE_RETRY (5 * NS_PER_S)  /* between looks whether there is room again */
-#define FAREWELLS_MAX 64            /* x SENDS_PER_TURN */
+#define SHUTDOWN_SENDS_MAX 64       /* x SENDS_PER_TURN */
 #define CLOCK_EVERY (10 * NS_PER_S) /* between looks at the calendar */
 
 struct sock {
@@ -49,8 +49,8 @@ struct io {
     tstamp clock_at;     /* when the calendar is looked at next */
     uv_loop_t own, *loop;
     bool has_own, stopping, closed, running;
-    bool stepping;      /* in io_step ... */
-    uint64_t step_told; /* ... which began when so many hooks had been called */
+    bool stepping;              /* in io_step ... */
+    uint64_t step_hooks_called; /* ... which began when so many hooks had been called */
     struct sock sock[NODE_LISTEN_MAX];
     size_t n_socks;
     int timer_fd;
@@ -140,10 +140,10 @@ static void persist_retry(struct io *io, tstamp now)
     if (io->store == NULL || now < io->store_retry) {
         return;
     }
-    bool anew = store_retry(io->store);
+    bool again = store_retry(io->store);
     io->store_retry = store_room(io->store) ? TSTAMP_NEVER : tstamp_after(now, STORE_RETRY);
-    node_persist_room(io->node, store_room(io->store), anew, now);
-    if (anew && store_renewed(io->store) != QUDAG_OK) {
+    node_persist_room(io->node, store_room(io->store), again, now);
+    if (again && store_renewed(io->store) != QUDAG_OK) {
         io->store_retry = tstamp_after(now, STORE_RETRY);
     }
 }
@@ -231,8 +231,8 @@ static void on_prepare(uv_prepare_t *h)
         return;
     }
     turn(io);
-    if (io->stepping &&
-        node_hooks_called(io->node) != io->step_told) { /* what the caller waits for, perhaps */
+    if (io->stepping && node_hooks_called(io->node) !=
+                            io->step_hooks_called) { /* what the caller waits for, perhaps */
         (void)uv_timer_start(&io->step_timer, on_step_timer, 0, 0);
     }
 }
@@ -506,11 +506,11 @@ static void close_handle(uv_handle_t *h, uv_close_cb cb)
 }
 
 /* Everything that is due, though not more than that many batches. */
-static void farewell(struct io *io)
+static void shutdown_flush(struct io *io)
 {
     tstamp now = io_now();
 
-    for (size_t i = 0; i < FAREWELLS_MAX && !flush(io, now); i++) {
+    for (size_t i = 0; i < SHUTDOWN_SENDS_MAX && !flush(io, now); i++) {
     }
 }
 
@@ -522,7 +522,7 @@ void io_free(struct io *io)
     atomic_store(&io->stop_asked, true); /* no more posts */
     run_posts(io);
     if (io->node != NULL) {
-        farewell(io);
+        shutdown_flush(io);
     }
     io->node = NULL;
     io->closed = true;
@@ -577,7 +577,7 @@ qudag_err io_step(struct io *io, uint64_t wait_max_ns)
         return QUDAG_ESTATE;
     }
     io->running = io->stepping = true;
-    io->step_told = node_hooks_called(io->node);
+    io->step_hooks_called = node_hooks_called(io->node);
     if (wait_max_ns > 0 && wait_max_ns != UINT64_MAX) {
         uv_update_time(io->loop); /* it is as old as the last step */
         (void)uv_timer_start(&io->step_timer, on_step_timer,

@@ -4,7 +4,7 @@
  *   GOOD ── no room in advance ──▶ FULL: what comes is still written, nothing new should be taken
  *     │ ◀───────── room ────────────┘
  *     └── a write or commit failed ──▶ LOST: changes are dropped until store_retry(), then all is put
- *         anew, and what is not is removed
+ *         again, and what is not is removed
  *
  * Key: kind, hash.  Value: u64 number, checksum, bytes.  The item of kind 0 says whose file this is.
  */
@@ -152,7 +152,7 @@ static bool mended(struct store *s)
     }
     store_thread_stop(s);
     store_db_close(s);
-    qudag_err err = store_begin_anew(s, why);
+    qudag_err err = store_begin_new(s, why);
     if (err == QUDAG_OK && store_thread_start(s)) {
         s->corrupt = false;
         return true;
@@ -170,7 +170,7 @@ bool store_retry(struct store *s)
     }
     if (anew) {
         s->state = STORE_FULL;
-        s->anew_from = s->seq;
+        s->again_from = s->seq;
     }
     look_for_room(s);
     return anew && s->state == STORE_GOOD;
@@ -288,7 +288,7 @@ static bool is_new(struct store *s, void *ctx, struct slice key, uint64_t seq, s
     (void)ctx;
     (void)key;
     (void)bytes;
-    return seq >= s->anew_from;
+    return seq >= s->again_from;
 }
 
 qudag_err store_renewed(struct store *s)

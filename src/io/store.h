@@ -62,23 +62,26 @@ QUDAG_MUST_USE qudag_err store_commit(struct store *s);
 /* Whether what comes can be written. */
 bool store_room(const struct store *s);
 /*
- * Looks for room again.  True: there is, and everything is to be put anew (something was lost), then
+ * Looks for room again.  True: there is, and everything is to be put again (something was lost), then
  * store_renewed().
  */
 bool store_retry(struct store *s);
 /*
- * Everything has been put anew: what has not is removed, it ended while nothing could be written.  Without
+ * Everything has been put again: what has not is removed, it ended while nothing could be written.  Without
  * effect when some of it could not be put, or what the file held was never all taken (store_each).
  */
 QUDAG_MUST_USE qudag_err store_renewed(struct store *s);
 
-/*
- * Hands out all there is (value borrowed for the call); |fn| may not call the store.  What |fn| refuses is
- * removed, but for ENOMEM and ECLOCK (not valid yet: our clock may be behind): they are there at the next start.
- */
+/* Takes one item; |hash| and |value| are borrowed for the call, in which the store may not be called. */
 typedef qudag_err (*store_fn)(void *ctx, uint8_t kind, const uint8_t *hash, struct slice value);
+
+/*
+ * Hands out all there is.  What |fn| refuses is removed, but for ENOMEM and ECLOCK (not valid yet: our clock may
+ * be behind): they are there at the next start.
+ */
 QUDAG_MUST_USE qudag_err store_each(struct store *s, store_fn fn, void *ctx);
 
+/* Copies the counters; |size| is asked of the file system. */
 void store_stats_get(const struct store *s, struct store_stats *out);
 
 #endif

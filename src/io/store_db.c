@@ -5,7 +5,7 @@
  * ordered by key a value of more than 1000 bytes would take a page of its own.
  *
  * Two connections: that of the loop writes and never waits for the disk, but for one sync of the log's head
- * whenever the log begins anew; that of the thread syncs the log and moves it into the file when it has
+ * whenever the log begins again; that of the thread syncs the log and moves it into the file when it has
  * grown long.
  */
 #include "base/rd.h"

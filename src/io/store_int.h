@@ -48,8 +48,8 @@ struct store {
     enum store_state state;
     bool corrupt; /* SQLite says so: to be set aside at the next retry */
     uint64_t size_max, reserved, seq;
-    uint64_t anew_from; /* number of the first item put since store_retry() wanted all anew */
-    bool whole;         /* all that is in the file has been handed out, and taken */
+    uint64_t again_from; /* number of the first item put since store_retry() wanted all again */
+    bool whole;          /* all that is in the file has been handed out, and taken */
     struct logger log;
     struct store_stats stats;
     char dir[STORE_PATH_MAX];
@@ -78,9 +78,14 @@ int store_db_open(struct store *s);
 void store_db_close(struct store *s);
 /* Runs a statement without result to its end.  SQLITE_OK or an error. */
 int store_run(struct store *s, enum store_sql which);
+
+/* As store_run(), with |key| (borrowed for the call) as the first parameter. */
 int store_run_key(struct store *s, enum store_sql which, const uint8_t key[STORE_KEY_LEN]);
+
+/* Writes sequence number, checksum and |bytes| under |key|.  SQLITE_OK or an error. */
 int store_write_value(struct store *s, const uint8_t key[STORE_KEY_LEN], uint64_t seq,
                       struct slice bytes);
+
 /* The key and data of a row of two columns. */
 void store_row(sqlite3_stmt *st, struct slice *key, struct slice *data);
 /* False: it is not what was written.  |*bytes| is borrowed from |data|. */
@@ -88,11 +93,13 @@ bool store_value_read(struct slice key, struct slice data, uint64_t *seq, struct
 
 /* The thread that syncs every STORE_SYNC_MS and moves a long log into the file. */
 bool store_thread_start(struct store *s);
+
+/* Ends the thread after a last sync and waits for it; harmless when it does not run. */
 void store_thread_stop(struct store *s);
 
 /* ---- store_open.c ---- */
 
 /* Sets the file aside and begins a new one with what can be saved. */
-qudag_err store_begin_anew(struct store *s, char *why);
+qudag_err store_begin_new(struct store *s, char *why);
 
 #endif

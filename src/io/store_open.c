@@ -441,7 +441,7 @@ static void salvage(struct store *s, const char *broken)
               LOG_STR("file", broken), LOG_NUM("saved", s->stats.salvaged), LOG_ERR(err));
 }
 
-qudag_err store_begin_anew(struct store *s, char *why)
+qudag_err store_begin_new(struct store *s, char *why)
 {
     char broken[STORE_NAME_MAX];
     bool damaged = false;
@@ -485,7 +485,7 @@ static qudag_err open_all(struct store *s, bool look_only, char *why)
         err = open_file(s, &damaged, why);
     }
     if (err == QUDAG_OK && (found == DAMAGED || damaged)) {
-        err = store_begin_anew(s, why);
+        err = store_begin_new(s, why);
     }
     if (err == QUDAG_OK && !store_thread_start(s)) {
         err = store_because(why, QUDAG_ENOMEM, "no thread for the store in", s->dir, "");

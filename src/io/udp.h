@@ -24,6 +24,8 @@ struct udp_msg {
 
 /* 0, or an errno. */
 int udp_open(struct udp *u, const struct netaddr *listen);
+
+/* Closes the socket; harmless when repeated. */
 void udp_close(struct udp *u);
 
 /* Up to UDP_BATCH messages into |buf| (UDP_BATCH * UDP_BUF bytes); 0: nothing there. */

@@ -217,6 +217,7 @@ struct node_status {
 };
 /* What there is at this moment. */
 void node_status_get(const struct node *n, struct node_status *out);
+/* The phase of the bootstrap, as in node_status_get(). */
 enum node_phase node_phase_get(const struct node *n);
 /* Several peers find our clock wrong: what needs it (descriptors, dark records) will be refused. */
 bool node_clock_suspect(const struct node *n);
@@ -229,13 +230,25 @@ void node_set_clock(struct node *n, struct wallclock clock, tstamp now);
 const char *node_circuit_purpose(const struct node *n, struct ref circuit);
 /* The objects inside, for statistics; owned by the node, valid until it is freed. */
 struct swarm *node_swarm(const struct node *n);
+
+/* The DHT. */
 struct kad *node_kad(const struct node *n);
+
+/* The circuits and the streams over them. */
 struct onion *node_onion(const struct node *n);
+
+/* The directory of relays. */
 struct relays *node_relays(const struct node *n);
+
 /* Milliseconds until bootstrap peers are dialled again; 0 unless the last attempt failed. */
 uint64_t node_boot_retry_ms(const struct node *n, tstamp now);
+
+/* Dark addresses. */
 struct dark *node_dark(const struct node *n);
+
+/* The QUIC endpoint. */
 struct quic *node_quic(const struct node *n);
+
 /* Agent and protocols a peer told; false before it did.  Texts borrowed until the next drain. */
 bool node_peer_agent(const struct node *n, const struct peer_id *peer, const char **agent,
                      const char **protocols);

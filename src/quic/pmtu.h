@@ -65,7 +65,7 @@ bool quic_pmtu_update(struct quic_pmtu *p, const struct quic_pmtu_sample *s);
  * by quic_pmtu_stalled() for how many ns.  Asked after every quic_pmtu_update().
  */
 bool quic_pmtu_wants_stall(const struct quic_pmtu *p, tstamp now);
-/* True if the limit is new. */
+/* What quic_pmtu_wants_stall() asked for; |pto_ns| as in the sample.  True if the limit is new. */
 bool quic_pmtu_stalled(struct quic_pmtu *p, uint64_t stalled_ns, uint64_t pto_ns, tstamp now);
 
 /*

@@ -67,8 +67,14 @@ extern const struct link_ops quic_link_ops; /* owner: struct quic * */
 /* Dials /ip4|ip6/.../udp/PORT/quic-v1; owner: struct quic *, whose time is that of the last call. */
 extern const struct transport quic_transport;
 
+/*
+ * An endpoint with the settings of |cfg| (copied; what its pointers lead to must outlive the endpoint), free it
+ * with quic_free().  QUDAG_ENOMEM, QUDAG_EINTERNAL when the crypto library fails.
+ */
 QUDAG_MUST_USE qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now);
-void quic_free(struct quic *q); /* silently; quic_shutdown first to tell the peers */
+
+/* Frees it and all links (NULL allowed) without a packet or event; quic_shutdown() first tells the peers. */
+void quic_free(struct quic *q);
 
 /* One datagram from the socket (GRO batches are cut by the caller).  Never fails: bad ones count. */
 void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now);
@@ -89,7 +95,10 @@ bool quic_next_event(struct quic *q, struct link_ev *ev);
  */
 bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx);
 
+/* Timers that are due: call when quic_deadline() has come.  Follow with quic_send() and quic_next_event(). */
 void quic_tick(struct quic *q, tstamp now);
+
+/* When quic_tick() is due next, TSTAMP_NEVER for no timer.  Every other call but the getters may change it. */
 tstamp quic_deadline(const struct quic *q);
 
 /*
@@ -131,15 +140,20 @@ struct quic_dial {
     uint8_t need;               /* LINK_PQ_KEX, LINK_PQ_AUTH: also under prefer no link without */
 };
 
-/* The result comes as LINK_UP or LINK_DOWN (err: TIMEOUT, AUTH, POLICY, REFUSED, PROTO, ...). */
+/*
+ * Starts a dial.  The result comes as LINK_UP or LINK_DOWN for |*out| (err: TIMEOUT, AUTH, POLICY, REFUSED, PROTO,
+ * ...).  At once: QUDAG_EINVAL without address or port, QUDAG_ELIMIT at conns_max, QUDAG_ENOMEM.
+ */
 QUDAG_MUST_USE qudag_err quic_dial(struct quic *q, const struct quic_dial *d, tstamp now,
                                    struct ref *out);
 
-/* QUDAG_ESTALE for a link that is gone. */
+/* What is known of |link| now, also before LINK_UP.  QUDAG_ESTALE for a link that is gone. */
 QUDAG_MUST_USE qudag_err quic_info(const struct quic *q, struct ref link, struct link_info *out);
 
 /* Closes every link with application error 0; the CONNECTION_CLOSE packets come out of quic_send. */
 void quic_shutdown(struct quic *q, tstamp now);
+
+/* Copies the counters, which count from quic_new() on; conns and half_open are those of now. */
 void quic_stats_get(const struct quic *q, struct quic_stats *out);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * quic_int.h - the parts of an endpoint, shared by the files of this folder.
+ * quic_int.h - what the files of this folder offer each other.
  *
  *   endpoint.c  datagram -> connection, Retry, resets, tokens; timers; what to send next
  *   conn.c      one connection: making it, feeding it, ending it
@@ -9,281 +9,231 @@
  *   transport.c the table by which the swarm knows QUIC
  *   cid.c       connection ids         token.c  address tokens        addr.c  address conversion
  *   unreachable.c  whether a peer still lives
- *
- * A connection lives   HANDSHAKE -> UP -> LINGER -> freed
- * where LINGER keeps only the ids, the last packet and the LINK_DOWN not pulled yet.
  */
 #ifndef QUDAG_SRC_QUIC_QUIC_INT_H
 #define QUDAG_SRC_QUIC_QUIC_INT_H
 
-#include "base/assert.h"
-#include "base/heap.h"
-#include "base/limiter.h"
-#include "base/list.h"
-#include "base/map.h"
-#include "base/slots.h"
-#include "quic/pmtu.h"
-#include "quic/quic.h"
-#include "sec/session.h"
-
-#include <netinet/in.h>
-#include <ngtcp2/ngtcp2.h>
-#include <ngtcp2/ngtcp2_crypto.h>
-#include <ngtcp2/ngtcp2_crypto_ossl.h>
-#include <sys/socket.h>
-
-#define CID_LEN 8           /* bytes of the ids we issue */
-#define CIDS_PER_CONN 24    /* ids of ours alive at once: at most 8, and retiring ones */
-#define CHUNK_BIG 16384     /* bytes of a send chunk on a busy stream */
-#define CHUNK_SMALL 512     /* and on a quiet one */
-#define CHUNK_YOUNG 8192    /* bytes a stream may have written to get no big one */
-#define CHUNKS_SPARE 64     /* big chunks kept for reuse */
-#define OUTBOX_MAX 64       /* stateless answers waiting */
-#define OUTBOX_DATA_MAX 256 /* bytes of one */
-#define LINGER_MAX 256      /* closed connections remembered */
-#define TOKEN_MAX 256       /* bytes of an address token we keep */
-#define TOKENS_MAX 512      /* servers whose token and key we keep */
-#define TOKEN_NAME_LEN 16   /* bytes of our key's hash inside a token we give */
-#define EV_BLOCK 65536      /* bytes of an event data block */
-
-/* A copy of sockaddr_in or sockaddr_in6, aligned for both. */
-struct quic_sockaddr {
-    union {
-        struct sockaddr sa;
-        struct sockaddr_in in4;
-        struct sockaddr_in6 in6;
-    } u;
-    socklen_t len;
-};
-
-/* Bytes queued on a stream, kept until acknowledged; they never move. */
-struct quic_chunk {
-    struct quic_chunk *next;
-    uint64_t off; /* stream offset of data[0] */
-    uint32_t len, cap;
-    uint8_t data[];
-};
-
-struct quic_stream {
-    struct list node; /* in conn->ready while there is something to write; or quic->zombies */
-    struct list sent; /* in quic->sent while |sent_n| is to be reported */
-    struct quic_stream *next_in_bucket;
-    struct quic_conn *conn;
-    int64_t id;
-    uint64_t user;
-    struct quic_chunk *head, *tail; /* head: oldest not acknowledged */
-    struct quic_chunk *cur;         /* holds |sent_off|, or NULL when all is sent */
-    uint64_t end_off;               /* bytes ever queued */
-    uint64_t sent_off;              /* bytes packetized */
-    uint64_t sent_n;                /* bytes packetized and not reported */
-    uint64_t acked_off;             /* all bytes before it are acknowledged */
-    tstamp acked_at;     /* when acked_off moved, or the oldest unacknowledged byte first left */
-    uint64_t unconsumed; /* bytes delivered and not consumed */
-    bool fin_queued, fin_sent, stopped; /* stopped: the peer wants no more of our bytes */
-    bool rx_done;                       /* its FIN or RESET was reported */
-    bool dead;                          /* reset by us or reported reset: silent until it closes */
-    bool blocked;                       /* in conn->blocked: out of the peer's stream credit */
-    bool closed;                        /* ngtcp2 has forgotten it; in quic->zombies */
-};
-
-enum quic_conn_state { QUIC_CONN_HANDSHAKE, QUIC_CONN_UP, QUIC_CONN_LINGER };
-
-struct quic_conn {
-    struct quic *q;
-    struct ref ref;
-    enum quic_conn_state state;
-    bool server;
-    bool announced;   /* the owner knows this link: it dialled it or has been told LINK_UP */
-    bool down_unread; /* LINK_DOWN waits in quic->downs */
-    bool local_fixed; /* the dialler named the local address */
-    bool close_wanted, streams_blocked, completed, confirmed, was_reset;
-    uint32_t streams_over; /* of the peer, ended and not given back yet */
-    uint32_t streams_left; /* the peer may open before it needs more credit */
-    bool proven;           /* it came with a token: its address is no forgery */
-    bool muted;            /* closed by the owner: no event but LINK_DOWN */
-    bool expired;          /* lingered long enough */
-    ngtcp2_conn *ng;
-    ngtcp2_crypto_ossl_ctx *ossl;
-    ngtcp2_crypto_conn_ref conn_ref;
-    struct sec_hs hs;
-    struct link_info info;
-    struct netaddr remote, local;
-    struct netaddr seen_local;   /* where the last datagram came in */
-    struct netaddr first_remote; /* half-open accounting by address */
-    struct list dirty;           /* in quic->dirty while there may be something to send */
-    struct list half;            /* in quic->half_open */
-    struct list suspect;         /* in quic->suspects: said to be unreachable */
-    tstamp suspect_due;
-    uint64_t suspect_bytes; /* bytes_in when it was said */
-    struct list down;       /* in quic->downs or quic->linger */
-    struct list streams_ok; /* in quic->streams_ok */
-    struct heap_node timer;
-    tstamp hs_deadline, started;
-    struct quic_pmtu pmtu;
-    tstamp paced;        /* when the pace has caught up with what was sent */
-    bool held;           /* and until then streams wait */
-    struct list ready;   /* struct quic_stream with something to write */
-    struct list blocked; /* and those that wait for credit */
-    struct quic_stream **buckets;
-    uint32_t buckets_n, streams_n;
-    uint8_t cids[CIDS_PER_CONN][CID_LEN];
-    uint32_t cids_n;
-    uint8_t resets[CIDS_PER_CONN][16];
-    uint32_t resets_n;
-    uint8_t odcid[20]; /* the id the client chose, mapped to us while it may still use it */
-    uint8_t odcid_len;
-    ngtcp2_ccerr close_err;
-    qudag_err why;
-    const char *why_text;
-    uint8_t *last_pkt; /* CONNECTION_CLOSE, repeated while lingering */
-    uint16_t last_len;
-    uint32_t linger_in; /* datagrams seen while lingering */
-    bool last_due;      /* last_pkt is to be sent */
-};
-
-struct quic_ev_block {
-    struct quic_ev_block *next;
-    size_t len, cap;
-    uint8_t data[];
-};
-
-/* Events in order; data in blocks that never move; both reused once everything was pulled. */
-struct quic_evq {
-    struct link_ev *v;
-    size_t n, cap, read;
-    struct quic_ev_block *blocks, *last;
-};
-
-struct quic_outgram {
-    struct list node;
-    struct netaddr remote, local;
-    uint16_t len;
-    uint8_t data[OUTBOX_DATA_MAX];
-};
-
-struct quic_token_entry {
-    struct list node;       /* oldest first */
-    uint8_t key[32];        /* hash of address and peer id */
-    struct sec_known known; /* what the server proved when it gave the token */
-    uint16_t len;           /* 0: no token came yet */
-    uint8_t data[TOKEN_MAX];
-};
-
-struct quic {
-    struct quic_config cfg;
-    struct mem *mem;
-    ngtcp2_mem ng_mem;
-    tstamp now;
-    struct slots conns;
-    struct map cids;   /* connection id -> struct quic_conn */
-    struct map resets; /* stateless reset token of the peer -> struct quic_conn */
-    struct heap timers;
-    struct list dirty, half_open, suspects, downs, linger, streams_ok, sent, zombies;
-    uint32_t linger_n;
-    struct quic_evq evq;
-    struct list outbox;
-    uint32_t outbox_n;
-    struct list tokens;
-    uint32_t tokens_n;
-    struct map tokens_by_peer;
-    struct limiter reset_limit, vneg_limit, retry_limit;
-    struct quic_chunk *spare;
-    uint32_t spare_n;
-    uint8_t cid_key[16];
-    struct quic_stats stats;
-};
+#include "quic/conn.h"
 
 /* addr.c */
+
+/* |a| as a sockaddr for the system and ngtcp2; every family but 6 is written as IPv4. */
 void quic_addr_to_sock(struct quic_sockaddr *out, const struct netaddr *a);
+
+/* The reverse; |out| has family 0 when |sa| is neither IPv4 nor IPv6. */
 void quic_addr_from_sock(struct netaddr *out, const struct sockaddr *sa);
-/* The path as ngtcp2 sees it: the local side is always the wildcard, so that only the remote moves. */
+
+/*
+ * The path as ngtcp2 sees it: the local side is always the wildcard, so that only the remote moves.
+ * |path| points into |local| and |remote|, which must outlive it.
+ */
 void quic_addr_path(ngtcp2_path *path, struct quic_sockaddr *local, struct quic_sockaddr *remote,
                     const struct netaddr *to);
+
+/* |a| with port and zone as bytes for a hash; returns how many of |out| count (the same for every address). */
 size_t quic_addr_key(uint8_t out[24], const struct netaddr *a);
-bool quic_addr_same_net(const struct netaddr *a, const struct netaddr *b); /* IPv4, or IPv6 /64 */
+
+/* Whether both are one IPv4 address or of one IPv6 /64: what counts as one source of handshakes. */
+bool quic_addr_same_net(const struct netaddr *a, const struct netaddr *b);
 
 /* cid.c */
+
+/* A new random connection id that hides the endpoint's shard number; it is bound to nothing yet. */
 void quic_cid_make(const struct quic *q, uint8_t cid[CID_LEN]);
+
+/*
+ * From now on packets to |cid| are those of |c|.  QUDAG_ELIMIT for another length than CID_LEN or beyond
+ * CIDS_PER_CONN, QUDAG_EEXISTS when the id is taken, QUDAG_ENOMEM.
+ */
 QUDAG_MUST_USE qudag_err quic_cid_bind(struct quic_conn *c, const uint8_t *cid, size_t len);
+
+/* The peer has retired |cid|; an id that |c| does not have is ignored. */
 void quic_cid_unbind(struct quic_conn *c, const uint8_t *cid, size_t len);
-void quic_cid_unbind_all(struct quic_conn *c); /* and the reset tokens */
+
+/* Forgets all ids and reset tokens of |c|, also the id that the client had chosen for it. */
+void quic_cid_unbind_all(struct quic_conn *c);
+
+/*
+ * A datagram that ends in |token| is a stateless reset of |c| (RFC 9000 10.3.1).  Does nothing when the token
+ * is bound already, at CIDS_PER_CONN, and without memory: then a reset is not recognised.
+ */
 void quic_cid_reset_bind(struct quic_conn *c, const uint8_t token[16]);
+
+/* The peer's id with this token is not in use any more. */
 void quic_cid_reset_unbind(struct quic_conn *c, const uint8_t token[16]);
 
 /* token.c */
+
 /*
- * Tokens we give out: |name| (TOKEN_NAME_LEN bytes or none) travels inside, encrypted.  Below ngtcp2
- * 1.22 tokens cannot carry it: they still prove an address, but never allow the short certificate.
+ * Writes a NEW_TOKEN token for the address |to| to |out|: NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN + TOKEN_NAME_LEN
+ * bytes of room.  |name| (TOKEN_NAME_LEN bytes or none) travels inside, encrypted.  Returns its length, or a
+ * negative number when the crypto library fails.  Below ngtcp2 1.22 tokens cannot carry a name: they still
+ * prove an address, but never allow the short certificate.
  */
 ngtcp2_ssize quic_token_seal(const struct quic *q, uint8_t *out, const struct quic_sockaddr *to,
                              struct slice name);
+
+/*
+ * Checks that |token| is ours, was given to the address |from| and is at most |life_ns| old.  Returns the length
+ * of the name in it (0: none), or a negative number when the token is not valid.
+ */
 ngtcp2_ssize quic_token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
                              const struct quic_sockaddr *from, uint64_t life_ns);
-/* A link to |peer| at |remote| was made; |known| as after its handshake, or NULL. */
+
+/*
+ * A link to |peer| at |remote| was made; |known| as after its handshake, or NULL.  Replaces what was remembered
+ * of that server; the oldest of TOKENS_MAX makes room.  Without memory the server is not remembered.
+ */
 void quic_token_learn(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
                       const struct sec_known *known);
+
+/* The server gave |token| (copied).  Ignored unless quic_token_learn() was called, and over TOKEN_MAX bytes. */
 void quic_token_store(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
                       struct slice token);
-/* Length of the token, 0 without one; |*known| (may be NULL) is set along with it. */
+
+/*
+ * Moves the token for the next dial to |out| and forgets the server, since each token is used once.  Returns its
+ * length, 0 without one; |*known| is set along with it.  With |known| NULL a token that would make the server
+ * send a short certificate is dropped instead.
+ */
 size_t quic_token_take(struct quic *q, const struct netaddr *remote, const struct peer_id *peer,
                        struct sec_known *known, uint8_t out[TOKEN_MAX]);
+
+/* Forgets every server and frees the table. */
 void quic_token_fini(struct quic *q);
 
 /* unreachable.c */
+
+/* When the first suspect must have been heard; TSTAMP_NEVER when there is none. */
 tstamp quic_suspects_deadline(const struct quic *q);
+
+/* Ends the links of suspects that stayed silent with QUDAG_ETIMEOUT; clears the suspicion of the others. */
 void quic_suspects_tick(struct quic *q);
 
-/* callbacks.c */
-void quic_conn_keep_alive(struct quic_conn *c);
-
 /* event.c */
+
+/* Queues a copy of |ev| and of its data.  False when memory is short: then the connection must be ended. */
 QUDAG_MUST_USE bool quic_ev_push(struct quic *q, const struct link_ev *ev);
-void quic_ev_recycle(struct quic *q); /* at the start of quic_recv, quic_tick and quic_send */
+
+/*
+ * Frees what the owner has pulled, and closed streams, once all events were pulled; else does nothing.  Called
+ * at the start of quic_recv, quic_tick and quic_send.
+ */
+void quic_ev_recycle(struct quic *q);
+
+/* Frees the queue with the events that nobody pulled. */
 void quic_ev_fini(struct quic *q);
+
+/* Queues LINK_DOWN with c->why, behind all other events.  Needs no memory. */
 void quic_ev_down(struct quic_conn *c);
-/* Takes back what was queued about a stream that the owner has reset. */
+
+/* Takes back the queued events about a stream that the owner has reset. */
 void quic_ev_void(struct quic *q, struct ref link, int64_t sid);
 
 /* conn.c */
+
+/*
+ * A connection for the dial |d|, in the tables and with its timer set; nothing is sent yet.  The endpoint owns
+ * it.  QUDAG_ENOMEM also when a library fails; QUDAG_ELIMIT.
+ */
 QUDAG_MUST_USE qudag_err quic_conn_new_client(struct quic_conn **out, struct quic *q,
                                               const struct quic_dial *d);
+
+/*
+ * The same for the client's first Initial |d| with header |hd|, which is to be fed by quic_conn_recv().  |odcid|:
+ * the id before our Retry, NULL without one.  |short_cert|: the client knows our ML-DSA key (spec/link.md 2.6).
+ */
 QUDAG_MUST_USE qudag_err quic_conn_new_server(struct quic_conn **out, struct quic *q,
                                               const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
                                               const ngtcp2_cid *odcid, bool short_cert);
+
+/*
+ * Feeds one datagram.  Errors end the connection (LINGER; without a LINK_DOWN to report it may be freed at once),
+ * so |c| is not used after the call.  While lingering it makes the last packet be repeated, ever more rarely.
+ */
 void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d);
+
+/* The timer of |c| is due: handshake timeout, ngtcp2's expiry, or the end of LINGER.  May free |c|. */
 void quic_conn_expire(struct quic_conn *c);
-/* Writes to |tx|; false when there is nothing to send now. */
+
+/* Fills |tx| with what may leave now; false when there is nothing.  May free |c|. */
 bool quic_conn_send(struct quic_conn *c, struct quic_tx *tx);
+
+/* |c| may have something to send: quic_send() will ask it. */
 void quic_conn_mark_dirty(struct quic_conn *c);
+
+/* Sets the timer to the earliest of ngtcp2's expiry, the handshake's limit and the pace. */
 void quic_conn_set_timer(struct quic_conn *c);
-/* Ends the link: sends CONNECTION_CLOSE with |close_err| if |say|, reports |why|. */
+
+/*
+ * Ends the link: sends CONNECTION_CLOSE with |close_err| if |say|, reports |why| and |text| (static, or NULL) as
+ * LINK_DOWN if the owner knows the link.  Not for a connection that lingers already.  May free |c|.
+ */
 void quic_conn_fail(struct quic_conn *c, qudag_err why, const char *text, bool say);
+
+/* Frees |c| and its streams and takes it out of all tables; no event. */
 void quic_conn_free(struct quic_conn *c);
-void quic_conn_linger(struct quic_conn *c);   /* its LINK_DOWN was pulled, or nobody will */
-bool quic_conn_up(struct quic_conn *c);       /* false when memory is short */
-void quic_conn_drop_tls(struct quic_conn *c); /* the handshake is over; harmless when repeated */
+
+/*
+ * Its LINK_DOWN was pulled, or nobody will: only ids and last packet stay until the timer ends LINGER, or until
+ * LINGER_MAX newer ones do.  May free |c|.
+ */
+void quic_conn_linger(struct quic_conn *c);
+
+/* The handshake has succeeded: queues LINK_UP, once.  False when memory is short. */
+bool quic_conn_up(struct quic_conn *c);
+
+/* Frees the TLS object once the handshake is confirmed (RFC 9001 4.1.2); harmless when repeated. */
+void quic_conn_drop_tls(struct quic_conn *c);
 
 /* callbacks.c */
+
+/* Sets the keep-alive period: that of the configuration, with jitter, below a third of the idle timeout. */
+void quic_conn_keep_alive(struct quic_conn *c);
+
 extern const ngtcp2_callbacks quic_conn_callbacks_client, quic_conn_callbacks_server;
 
 /* stream.c */
+
+/* The stream with this id, or NULL; the connection owns it. */
 struct quic_stream *quic_stream_find(const struct quic_conn *c, int64_t id);
+
+/* Makes the object of a stream that ngtcp2 has opened as |id|.  QUDAG_ENOMEM. */
 QUDAG_MUST_USE qudag_err quic_stream_add(struct quic_conn *c, int64_t id, struct quic_stream **out);
+
+/* Takes |s| out of its connection and frees it with all that it has queued. */
 void quic_stream_free(struct quic_stream *s);
+
+/* The same for every stream of |c|. */
 void quic_stream_free_all(struct quic_conn *c);
+
+/* The peer has all bytes before the offset |upto|: frees the chunks that hold nothing else. */
 void quic_stream_acked(struct quic_stream *s, uint64_t upto);
+
 /* For how many ns the stream that waits longest for an acknowledgement has waited; 0: none waits. */
 uint64_t quic_stream_longest_stall(const struct quic_conn *c);
-void quic_stream_wake(struct quic_stream *s); /* there is, or may be, something to write */
-void quic_stream_probe(
-    struct quic_conn *c); /* tries one that waits: the peer may have stopped it */
+
+/* There is, or may be, something to write: |s| queues for packets if so. */
+void quic_stream_wake(struct quic_stream *s);
+
+/*
+ * Lets one stream that waits for credit try to write: ngtcp2 reports STOP_SENDING by refusing to write, and a
+ * stopped stream would wait for ever.
+ */
+void quic_stream_probe(struct quic_conn *c);
+
 /* Reports the end of both directions; false when memory is short. */
 QUDAG_MUST_USE bool quic_stream_report_reset(struct quic_stream *s, qudag_err err);
+
+/* ngtcp2's callback that writes one packet: streams in turn; |user_data| is the struct quic_conn. */
 ngtcp2_ssize quic_stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
                                    uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts,
                                    void *user_data);
-/* Our error as the application error code of a reset stream, and back (stream.c). */
+
+/* The application error code with which a stream is reset because of |err|: one of libp2p's, our own, or 0. */
 uint64_t quic_stream_code(qudag_err err);
+
+/* What a peer's code means; QUDAG_ERESET for one that is not known. */
 qudag_err quic_stream_error(uint64_t code);
 
 #endif

@@ -33,6 +33,8 @@ QUDAG_MUST_USE qudag_err cert_make(struct cert_pair *out, enum cert_kind kind,
 /* The same for a certificate key there is already; |*out| is the caller's. */
 QUDAG_MUST_USE qudag_err cert_make_for(X509 **out, enum cert_kind kind, const struct identity *id,
                                        EVP_PKEY *key, const struct rng *rng, walltime now);
+
+/* Frees certificate and key (NULL allowed); both are NULL afterwards. */
 void cert_pair_fini(struct cert_pair *p);
 
 /*

@@ -24,8 +24,13 @@
 #define CERT_EXT_PQ_NAME_LEN (2 + 3 + 2 + 13 + 2 + 32)
 #define CERT_SIGNED_MAX 4096 /* "libp2p-tls-handshake:" and a SubjectPublicKeyInfo */
 
+/* The libp2p extension's value, for an encoded PublicKey message and the signature made with that key. */
 void cert_ext_libp2p_write(struct wr *w, struct slice key_proto, struct slice sig);
+
+/* The qudag extension's value in the full form, with the ML-DSA-65 identity key. */
 void cert_ext_pq_write(struct wr *w, const uint8_t pq_pk[MLDSA65_PK_LEN]);
+
+/* The same in the short form, with that key's hash (identity_pq_hash()). */
 void cert_ext_pq_name_write(struct wr *w, const uint8_t pq_hash[32]);
 
 /* Strict DER, nothing left over; the slices point into |value|.  QUDAG_EMALFORMED. */
@@ -37,6 +42,8 @@ struct cert_ext_pq {
     const uint8_t *pk;   /* MLDSA65_PK_LEN bytes: the full form */
     const uint8_t *hash; /* 32 bytes: the short form */
 };
+
+/* Reads both forms: strict DER, nothing left over; |out| points into |value|.  QUDAG_EMALFORMED. */
 QUDAG_MUST_USE qudag_err cert_ext_pq_read(struct slice value, struct cert_ext_pq *out);
 
 /* What the libp2p identity key signs for |crt|, written to |buf|.  QUDAG_ETOOBIG. */

@@ -43,7 +43,14 @@ struct sec_known {
 };
 
 struct sec;
+
+/*
+ * Contexts and certificates for the policy of |cfg|; free them with sec_free().  What |cfg| points to must
+ * outlive them.
+ */
 QUDAG_MUST_USE qudag_err sec_new(struct sec **out, const struct sec_config *cfg);
+
+/* Frees contexts, certificates and their keys (NULL allowed); no handshake may be under way. */
 void sec_free(struct sec *s);
 
 /*
@@ -51,7 +58,10 @@ void sec_free(struct sec *s);
  * old ones.  On failure those stay in use and sec_renew_at() is a minute later.
  */
 QUDAG_MUST_USE qudag_err sec_renew(struct sec *s, tstamp now);
+
+/* When sec_renew() is due. */
 tstamp sec_renew_at(const struct sec *s);
+
 /* The calendar is another from now on; certificates made before stay as they are: sec_renew(). */
 void sec_set_clock(struct sec *s, struct wallclock clock);
 

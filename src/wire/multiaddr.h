@@ -18,6 +18,7 @@ static inline struct slice multiaddr_slice(const struct multiaddr *m)
     return (struct slice){m->b, m->len};
 }
 
+/* Equal byte for byte. */
 bool multiaddr_eq(const struct multiaddr *a, const struct multiaddr *b);
 
 /*
@@ -25,7 +26,13 @@ bool multiaddr_eq(const struct multiaddr *a, const struct multiaddr *b);
  * spoils the address.  QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED, QUDAG_ETOOBIG; |out| untouched then.
  */
 QUDAG_MUST_USE qudag_err multiaddr_from_bytes(struct multiaddr *out, struct slice bytes);
+
+/*
+ * The textual form ("/ip4/..."), checked like the binary one.  QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED,
+ * QUDAG_ETOOBIG.
+ */
 QUDAG_MUST_USE qudag_err multiaddr_parse(struct multiaddr *out, const char *text);
+
 size_t multiaddr_text(char *dst, size_t cap, const struct multiaddr *m); /* 0: does not fit */
 
 /*

@@ -75,7 +75,10 @@ static inline size_t pb_bytes_len(uint32_t number, size_t len)
 /* Writers; |number| is a constant of ours. */
 void pb_put_varint(struct wr *w, uint32_t number, uint64_t v);
 void pb_put_head(struct wr *w, uint32_t number, size_t len); /* |len| bytes are to follow */
+
+/* A length-delimited field: bytes, a string, or a message inside the message. */
 void pb_put_bytes(struct wr *w, uint32_t number, struct slice s);
+
 void pb_put_bytes_if_any(struct wr *w, uint32_t number, struct slice s); /* empty: nothing */
 
 /* Puts the length of all that |w| holds before it, as a varint. */

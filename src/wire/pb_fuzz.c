@@ -1,5 +1,5 @@
 /*
- * pb_fuzz.c - any bytes: fields lie within the input, and an accepted message written anew is accepted, no
+ * pb_fuzz.c - any bytes: fields lie within the input, and an accepted message written again is accepted, no
  * longer, and the same field by field.
  */
 #include "base/assert.h"

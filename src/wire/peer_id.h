@@ -19,7 +19,10 @@ static inline struct slice peer_id_slice(const struct peer_id *p)
     return (struct slice){p->b, p->len};
 }
 
+/* Equal byte for byte; empty ids are equal. */
 bool peer_id_eq(const struct peer_id *a, const struct peer_id *b);
+
+/* The id of an Ed25519 key: the identity multihash of its encoded PublicKey message. */
 void peer_id_from_ed25519(struct peer_id *out, const uint8_t pk[32]);
 
 /*

@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-enum state { FRESH, HEADER, ANSWER, REFUSED, L_HEADER, L_PROPOSAL, DONE, DEAD };
+enum mss_state { FRESH, HEADER, ANSWER, REFUSED, L_HEADER, L_PROPOSAL, DONE, DEAD };
 
 static const char header[] = "/multistream/1.0.0";
 static const char na[] = "na";
@@ -86,7 +86,7 @@ static bool known_proto(struct mss *m)
     return false;
 }
 
-static enum mss_result end(struct mss *m, enum state state)
+static enum mss_result end(struct mss *m, enum mss_state state)
 {
     m->state = (uint8_t)state;
     switch (state) {
@@ -112,7 +112,7 @@ static enum mss_result proposal_take(struct mss *m, struct wr *reply)
 
 static enum mss_result message_take(struct mss *m, struct wr *reply)
 {
-    switch ((enum state)m->state) {
+    switch ((enum mss_state)m->state) {
     case HEADER:
         m->state = ANSWER;
         return message_is(m, header) ? MSS_MORE : end(m, DEAD);

@@ -60,6 +60,8 @@ enum mss_result mss_input(struct mss *m, struct slice in, size_t *used, uint8_t 
 
 /* After MSS_DONE: the id agreed on, and for a listener its index in |protos|. */
 const char *mss_proto(const struct mss *m);
+
+/* After MSS_DONE: the index in |protos| of what a listener agreed on; 0 for a dialer. */
 size_t mss_chosen(const struct mss *m);
 
 #endif

@@ -53,6 +53,7 @@ struct ping {
 
 extern const struct core_ops ping_ops;
 
+/* An object without probes, which draws their payloads from |rng| (copied); there is nothing to free. */
 void ping_init(struct ping *p, const struct rng *rng);
 
 /*

@@ -1,5 +1,5 @@
 /*
- * liar.c - what a colluding node answers: the colluding nodes nearest to the key, never a value of
+ * colluding.c - what a colluding node answers: the colluding nodes nearest to the key, never a value of
  * others; every second one forges a value instead, but no Sybil does.  Stores are acknowledged and forgotten.
  */
 #include "sim/sim_int.h"
@@ -23,10 +23,10 @@ static void answer(struct sim *s, uint32_t node, struct ref strm, struct kad_msg
     for (unsigned i = 0; i < 8; i++) {
         target = target << 8 | hash[i];
     }
-    if (s->liars.v == NULL || s->liars.stale) {
-        index_build(s, &s->liars, true);
+    if (s->colluders.v == NULL || s->colluders.stale) {
+        index_build(s, &s->colluders, true);
     }
-    m->n_closer = index_nearest(s, &s->liars, SIM_NONE, target, KAD_K, near);
+    m->n_closer = index_nearest(s, &s->colluders, SIM_NONE, target, KAD_K, near);
     m->closer = peers;
     m->n_providers = 0;
     for (size_t i = 0; i < m->n_closer; i++) {
@@ -43,7 +43,7 @@ static void answer(struct sim *s, uint32_t node, struct ref strm, struct kad_msg
     }
 }
 
-void liar_answer(struct sim *s, uint32_t node, struct ref strm, struct slice data)
+void colluding_answer(struct sim *s, uint32_t node, struct ref strm, struct slice data)
 {
     struct kad_msg m = {.closer = s->closer, .providers = s->providers};
     struct rd r = rd_init(data);
