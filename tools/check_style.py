@@ -1,7 +1,14 @@
 #!/usr/bin/python3
-"""Fail on what a machine can see of the conventions (CONTRIBUTING.md).  There is no list of exceptions.
+"""Fail on what a machine can see of the conventions (CONTRIBUTING.md).  There is no list of exceptions,
+but for what whole folders do not keep yet (PENDING).
 
     functions   at most 70 lines between the braces
+    parameters  at most 6 in src, sim, bin and include; a callback whose signature a library dictates is known by
+                its first parameter: a pointer to one of that library's own types (LIBRARY_TYPE)
+    names       a function declared in a header of src begins with a prefix of its folder (FOLDERS)
+    struct tags a tag is defined once in src, so that a name means one thing; files of tests aside
+    prototypes  85 % of those in the headers of a folder of src, and 95 % of the public ones, have a comment on the
+                line above or behind them; static ones and headers of tests aside
     files       .c at most 1200 lines (800 is the aim), .h at most 300
     lines       at most 120 columns in C; code itself 100, which clang-format sees to
     text        no tab, no trailing space, a newline at the end, no CR
@@ -10,14 +17,16 @@
     words       marks of unfinished work; paths of one machine; names of package mirrors
     binaries    only as fuzz seeds and test vectors
 
-    tools/check_style.py [--sizes]      --sizes also lists the files over 800 lines
+    tools/check_style.py [--sizes] [--documented] [TREE]
+        --sizes also lists the files over 800 lines, --documented the prototypes without a comment; TREE instead of this one
 """
 import pathlib
 import re
 import subprocess
 import sys
 
-TOP = pathlib.Path(__file__).resolve().parent.parent
+ARGS = [a for a in sys.argv[1:] if not a.startswith('--')]
+TOP = pathlib.Path(ARGS[0]).resolve() if ARGS else pathlib.Path(__file__).resolve().parent.parent
 FUNCTION_MAX, FILE_MAX, FILE_AIM, HEADER_MAX, WIDTH_MAX = 70, 1200, 800, 300, 120
 
 ANYWHERE = '''strcpy strcat strncat stpcpy sprintf vsprintf gets strtok rand srand alloca setjmp longjmp sigsetjmp siglongjmp
@@ -32,6 +41,46 @@ MACHINE = re.compile('|'.join([r'(?<![\w.])/' + r'work/', r'(?<![\w.])/' + r'roo
 MIRROR = re.compile('|'.join(['deb' + r'\.debian\.org', 'snapshot' + r'\.debian\.org', 'security' + r'\.debian\.org',
                               'archive' + r'\.ubuntu\.com', 'registry' + r'\.npmjs', 'files' + r'\.pythonhosted',
                               'proxy' + r'\.golang']))
+# What the shared functions of a folder begin with: the folder's name, or the objects it offers where it is a library of
+# small ones.  A prefix may be a whole name (sha256).  A folder without a row belongs to the one above it.
+FOLDERS = {
+    'base': 'assert_ base32_ base58_ ct_ dyn_ heap_ hex_ limiter_ list_ log_ map_ mem_ netaddr_ rd_ ref_ rng_ siphash24 '
+            'slots_ utf8_ wipe wr_',
+    'crypto': 'aead_ blake3_ cgo_ crypto_ ed25519_ hkdf_ hmac_ identity_ mldsa65_ mlkem768_ polyval_ sha256 sha512 '
+              'transcript_ x25519_',
+    'wire': 'identify_ kad_ key_proto_ multiaddr_ multibase_ onion_ pb_ peer_id_ peer_record_ relay_',
+    'core': 'acts_',
+    'core/dark': 'dark_',
+    'core/gateway': 'gateway_',
+    'core/identify': 'identify_',
+    'core/kad': 'kad_',
+    'core/mss': 'mss_',
+    'core/onion': 'onion_',
+    'core/ping': 'ping_',
+    'core/relays': 'relays_',
+    'sec': 'cert_ prov_ sec_',
+    'quic': 'quic_',
+    'swarm': 'swarm_',
+    'node': 'node_',
+    'io': 'io_ store_ udp_',
+    'api': 'api_',
+}
+# Rules that a folder does not keep yet.
+PENDING = {
+    'api': 'parameters prefixes documented',
+    'core/dark': 'documented',
+    'core/gateway': 'parameters documented',
+    'core/identify': 'documented',
+    'core/onion': 'parameters prefixes documented',
+    'core/relays': 'parameters documented',
+    'swarm': 'documented',
+}
+PARAMS_MAX, DOCUMENTED, DOCUMENTED_PUBLIC = 6, 85, 95
+LIBRARY_TYPE = re.compile(r'(const )?(ngtcp2|SSL|OSSL|EVP|X509|uv|sqlite3)\w* ?\*')
+TEST_FILE = re.compile(r'(_test|_fuzz|_bed|testkit\w*|testnet|vectors)\.[ch]$')
+HEAD = re.compile(r'^(?!typedef|return|else|struct \w+ \{|union \w+ \{|enum \w* ?\{)[A-Za-z_][\w \t\n*]*?\b(\w+)\s*\(', re.M)
+FILE_MARK = re.compile(r'/\* (-+ )?[\w.]+( -+)? \*/') # "/* net.c */" heads what a file offers and says nothing of it
+TAG = re.compile(r'\b(struct|union|enum)\s+(\w+)\s*\{')
 BINARY_OK = ('tests/corpus/', 'tests/vectors/')
 
 
@@ -64,7 +113,91 @@ def functions(lines):
             start = None
 
 
-def check_c(path, rel, text, bad, long_files):
+def closed(code, at):
+    """the place behind the bracket that closes the one before |at|"""
+    depth = 1
+    while depth and at < len(code):
+        depth += (code[at] in '({[') - (code[at] in ')}]')
+        at += 1
+    return at
+
+
+def split_params(text):
+    """the parameters of a function; one may be a pointer to a function"""
+    depth, out, begin = 0, [], 0
+    for ix, c in enumerate(text):
+        depth += (c in '([') - (c in ')]')
+        if c == ',' and depth == 0:
+            out.append(text[begin:ix])
+            begin = ix + 1
+    out = [' '.join(p.split()) for p in out + [text[begin:]]]
+    return [p for p in out if p not in ('', 'void')]
+
+
+def heads(code):
+    """(name, line, parameters, whether it is static, place behind it) of each function declared or defined at column 0"""
+    for m in HEAD.finditer(code):
+        end = closed(code, m.end())
+        line = code.count('\n', 0, m.start()) + 1
+        yield m.group(1), line, split_params(code[m.end():end - 1]), m.group().startswith('static'), end
+
+
+def is_documented(text, code, line, end):
+    """whether a comment ends on the line above |line| or stands on one of the lines up to the ';' behind |end|"""
+    lines = text.split('\n')
+    last = code.count('\n', 0, code.index(';', end)) + 1
+    above = lines[line - 2].strip() if line > 1 else ''
+    if above.endswith('*/') and not re.match(r'\w', above) and not FILE_MARK.match(above):
+        return True
+    return any('/*' in l for l in lines[line - 1:last])
+
+
+def row_of(folder):
+    """the row of FOLDERS that a folder of src belongs to; itself where there is none"""
+    row = folder
+    while row not in FOLDERS and '/' in row:
+        row = row.rsplit('/', 1)[0]
+    return row if row in FOLDERS else folder
+
+
+def check_shared(rel, text, code, bad, tags, prototypes):
+    """parameters, prefixes, tags, prototypes: what is said of whole folders is collected in |tags| and |prototypes|"""
+    top, folder = rel.split('/')[0], row_of('/'.join(rel.split('/')[1:-1]))
+    if top not in ('src', 'sim', 'bin', 'include'):
+        return
+    test = TEST_FILE.search(rel)
+    pending = PENDING.get(folder, '') if top == 'src' else ''
+    for name, line, params, static, end in heads(code):
+        defined = code[end:].lstrip().startswith('{')
+        if len(params) > PARAMS_MAX and 'parameters' not in pending and not LIBRARY_TYPE.match(params[0]):
+            bad.append(f'{rel}:{line}: {name} has {len(params)} parameters, at most {PARAMS_MAX}')
+        if test or static or defined or not rel.endswith('.h') or top not in ('src', 'include'):
+            continue
+        seen = prototypes.setdefault('include' if top == 'include' else 'src/' + folder, [])
+        seen.append((f'{rel}:{line}: {name}', is_documented(text, code, line, end)))
+        fits = any(name.startswith(p) or name == p.rstrip('_') for p in FOLDERS.get(folder, '').split())
+        if top == 'src' and not fits and 'prefixes' not in pending:
+            bad.append(f'{rel}:{line}: {name} begins with no prefix of src/{folder} (FOLDERS in check_style.py)')
+    if top == 'src' and not test:
+        for m in TAG.finditer(code):
+            body = ' '.join(code[m.end():closed(code, m.end())].split())
+            tags.setdefault((m.group(1), m.group(2)), {}).setdefault(body, rel)
+
+
+def check_folders(tags, prototypes, bad):
+    for (kind, tag), bodies in sorted(tags.items()):
+        if len(bodies) > 1:
+            bad.append(f'{kind} {tag} is defined differently in {" and ".join(sorted(bodies.values()))}')
+    for folder, seen in sorted(prototypes.items()):
+        most = DOCUMENTED_PUBLIC if folder == 'include' else DOCUMENTED
+        told = sum(1 for _, documented in seen if documented)
+        if told * 100 < most * len(seen) and 'documented' not in PENDING.get(folder.removeprefix('src/'), ''):
+            bad.append(f'{folder}: {told} of {len(seen)} prototypes are documented, at least {most} % (--documented)')
+        if '--documented' in sys.argv:
+            print('\n'.join(f'{where} has no comment' for where, documented in seen if not documented))
+
+
+def check_c(path, rel, text, bad, long_files, tags, prototypes):
     lines = text.split('\n')
     count = len(lines) - 1
     most = HEADER_MAX if path.suffix == '.h' else FILE_MAX
@@ -77,6 +210,7 @@ def check_c(path, rel, text, bad, long_files):
             bad.append(f'{rel}:{ix + 1}: {len(line)} columns, at most {WIDTH_MAX}')
     code = blanked(text)
     code_lines = code.split('\n')
+    check_shared(rel, text, code, bad, tags, prototypes)
     for name, line, length in functions(code_lines):
         if length > FUNCTION_MAX:
             bad.append(f'{rel}:{line}: {name} has {length} lines, at most {FUNCTION_MAX}')
@@ -92,7 +226,7 @@ def check_c(path, rel, text, bad, long_files):
 
 
 def main():
-    bad, long_files, seen = [], [], 0
+    bad, long_files, seen, tags, prototypes = [], [], 0, {}, {}
     for path in listed():
         rel = path.relative_to(TOP).as_posix()
         data = path.read_bytes()
@@ -119,7 +253,8 @@ def main():
             if re.search(r'\b(TO' + r'DO|FIX' + r'ME)\b', line):
                 bad.append(f'{where}: unfinished work belongs in an issue')
         if path.suffix in ('.c', '.h'):
-            check_c(path, rel, text, bad, long_files)
+            check_c(path, rel, text, bad, long_files, tags, prototypes)
+    check_folders(tags, prototypes, bad)
     if '--sizes' in sys.argv and long_files:
         print('\n'.join(long_files))
     print('\n'.join(bad) or f'style: {seen} files, no complaint; {len(long_files)} over {FILE_AIM} lines')
