@@ -181,6 +181,7 @@ static void every_key_of_the_library_arrives_there(void **state)
                {"link.cipher=aes256"},
                {"link.idle_timeout_s=7200"},
                {"link.links_max=99"},
+               {"link.streams_per_peer=44"},
                {"dht.protocol=/x/kad"},
                {"dht.server=no"},
                {"dht.open_namespaces=a,b"},
@@ -209,6 +210,7 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_int_equal(s.cipher, QUDAG_CIPHER_AES256);
     assert_true(s.idle_timeout == 7200 * QUDAG_S);
     assert_int_equal(s.links_max, 99);
+    assert_int_equal(s.streams_per_peer, 44);
     assert_string_equal(s.dht_protocol, "/x/kad");
     assert_false(s.dht_server);
     assert_int_equal(s.open_namespaces_n, 2);

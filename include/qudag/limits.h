@@ -34,6 +34,8 @@ extern "C" {
 #define QUDAG_LIMIT_idle_timeout                                                                   \
     5, 86400, 300, "s", "Links without traffic are closed after this time."
 #define QUDAG_LIMIT_links_max 8, 65536, 1024, "links", "Links open at the same time."
+#define QUDAG_LIMIT_streams_per_peer                                                               \
+    8, 4096, 256, "streams", "Streams one peer may have open to us, for each protocol."
 #define QUDAG_LIMIT_circuits_max                                                                   \
     4, 1000000, 4096, "circuits", "Circuits at the same time, own and carried."
 #define QUDAG_LIMIT_hops 1, 7, 3, "relays", "Relays in a circuit."
@@ -53,6 +55,7 @@ extern "C" {
     XX(memory_max)                                                                                 \
     XX(idle_timeout)                                                                               \
     XX(links_max)                                                                                  \
+    XX(streams_per_peer)                                                                           \
     XX(circuits_max)                                                                               \
     XX(hops)                                                                                       \
     XX(relays_min)                                                                                 \

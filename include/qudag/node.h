@@ -59,6 +59,7 @@ typedef struct qudag_settings {
     uint32_t dht_records_max;   /* records stored for others */
     uint32_t dht_providers_max; /* provider records stored for others */
     uint32_t links_max;         /* links open at the same time */
+    uint32_t streams_per_peer;  /* streams one peer may have open to us, for each protocol */
     uint32_t circuits_max;      /* circuits at the same time, own and carried */
     uint32_t relays_min;        /* relay descriptors gathered before circuits are built;
                                           0: hops + 1 */
@@ -67,7 +68,7 @@ typedef struct qudag_settings {
     bool relay;                 /* carry circuits for others; default true */
     bool dht_server;            /* answer DHT requests of others; default true */
     bool lab;                   /* test network: no address diversity rules, NO ANONYMITY */
-    uint8_t pad[6];             /* zero */
+    uint8_t pad[2];             /* zero */
 } qudag_settings;
 
 /* The call that made a request. */

@@ -324,6 +324,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->cipher = (enum sec_cipher)s->cipher;
     c->links_max = s->links_max;
     c->circuits_max = s->circuits_max;
+    c->streams_per_peer = s->streams_per_peer;
     c->idle_timeout_ns = s->idle_timeout;
     c->hops = s->hops;
     c->relay = s->relay;

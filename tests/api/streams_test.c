@@ -122,7 +122,7 @@ static void reasons_are_told(size_t server, const char *dark)
         {QUDAG_EREFUSED, QUDAG_EREFUSED},
         {QUDAG_ELIMIT, QUDAG_ELIMIT},
         {QUDAG_EUNSUPPORTED, QUDAG_EUNSUPPORTED},
-        {QUDAG_ENOMEM, QUDAG_ERESET},
+        {QUDAG_ENOMEM, QUDAG_ELIMIT},
         {QUDAG_EINVAL, QUDAG_ERESET},
         {QUDAG_EINTERNAL, QUDAG_ERESET},
         {QUDAG_ESTALE, QUDAG_ERESET},
@@ -132,14 +132,17 @@ static void reasons_are_told(size_t server, const char *dark)
         open_held(server, dark);
         qudag_stream_reset(net[server].node, net[server].theirs, cases[i].said);
         NET_WAIT(net[0].closed, 10);
-        if (net[0].closed_why != cases[i].heard) {
+        qudag_err heard = cases[i].said == QUDAG_ENOMEM && dark != NULL
+                              ? QUDAG_ERESET /* on a direct link it is told as "limit" */
+                              : cases[i].heard;
+        if (net[0].closed_why != heard) {
             fail_msg("%s was heard as %s", qudag_err_name(cases[i].said),
                      qudag_err_name(net[0].closed_why));
         }
         open_held(server, dark); /* and the other way */
         qudag_stream_reset(net[0].node, net[0].ours, cases[i].said);
         NET_WAIT(net[server].theirs_closed == 1, 10);
-        assert_int_equal(net[server].theirs_why, cases[i].heard);
+        assert_int_equal(net[server].theirs_why, heard);
         assert_false(net[0].closed); /* who resets is not called */
     }
 }
