@@ -35,7 +35,8 @@ typedef struct qudag_settings {
     const char *const *listen;      /* multiaddrs; default "/ip4/0.0.0.0/udp/0/quic-v1" */
     size_t listen_n;                /* at most QUDAG_LISTEN_MAX */
     const char *const *bootstrap;   /* multiaddrs with /p2p/ID, and "#" HEX64, the hash of the
-                                          peer's ML-DSA key, if known */
+                                          peer's ML-DSA key, if known; at least one of an
+                                          IP version that |listen| has */
     size_t bootstrap_n;             /* at most QUDAG_BOOTSTRAP_MAX */
     const qudag_mem *mem;           /* NULL: malloc; must outlive the node */
     void *uv_loop;                  /* a uv_loop_t to live on; NULL: an own one, driven by

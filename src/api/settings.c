@@ -185,6 +185,31 @@ static qudag_err read_bootstrap(struct node_config *c, const qudag_settings *s, 
     return QUDAG_OK;
 }
 
+/* A node whose bootstrap peers are all of an IP version without a listener could never join. */
+static qudag_err check_bootstrap_reach(const struct node_config *c, const struct netaddr *listen,
+                                       size_t n_listen, char *why, size_t cap)
+{
+    struct netaddr a = {0};
+
+    for (size_t i = 0; i < c->n_boot; i++) {
+        if (!multiaddr_to_netaddr(&c->boot[i].addr, &a)) {
+            return QUDAG_OK; /* of no IP version */
+        }
+        for (size_t k = 0; k < n_listen; k++) {
+            if (listen[k].family == a.family) {
+                return QUDAG_OK;
+            }
+        }
+    }
+    if (c->n_boot == 0) {
+        return QUDAG_OK;
+    }
+    return refuse(
+        why, cap, "bootstrap",
+        "IPv%d addresses, but no listen address is of IPv%d, such as /ip%d/%s/udp/0/quic-v1",
+        a.family, a.family, a.family, a.family == 6 ? "::" : "0.0.0.0");
+}
+
 bool namespace_ok(const char *ns)
 {
     size_t len = ns != NULL ? strlen(ns) : 0;
@@ -351,7 +376,8 @@ qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN
     if ((err = settings_in(full, s, why, why_len)) != QUDAG_OK ||
         (err = check_all(full, why, why_len)) != QUDAG_OK ||
         (err = read_listen(listen, n_listen, full, why, why_len)) != QUDAG_OK ||
-        (err = read_bootstrap(c, full, why, why_len)) != QUDAG_OK) {
+        (err = read_bootstrap(c, full, why, why_len)) != QUDAG_OK ||
+        (err = check_bootstrap_reach(c, listen, *n_listen, why, why_len)) != QUDAG_OK) {
         return err;
     }
     translate(c, full);

@@ -81,6 +81,71 @@ bool netaddr_is_private(const struct netaddr *a)
     return a->family == 6 && ((b0 & 0xfe) == 0xfc || is_link_local6(a));
 }
 
+unsigned netaddr_rank(const struct netaddr *a)
+{
+    if (netaddr_is_unspecified(a) || netaddr_is_loopback(a)) {
+        return 3;
+    }
+    if (is_link_local6(a) || (a->family == 4 && a->ip[0] == 169 && a->ip[1] == 254)) {
+        return 2;
+    }
+    return netaddr_is_private(a) ? 1 : 0;
+}
+
+/* How many of the addresses before a[ix] have its family and rank. */
+static size_t turn(const struct netaddr *a, size_t ix)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < ix; i++) {
+        n += a[i].family == a[ix].family && netaddr_rank(&a[i]) == netaddr_rank(&a[ix]) ? 1 : 0;
+    }
+    return n;
+}
+
+/* Moves a[from] to |to|, before it; what lies between moves on by one. */
+static void move_up(struct netaddr *a, size_t from, size_t to)
+{
+    struct netaddr moved = a[from];
+
+    for (size_t i = from; i > to; i--) {
+        a[i] = a[i - 1];
+    }
+    a[to] = moved;
+}
+
+static bool has_family(const struct netaddr *a, size_t n, uint8_t family)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (a[i].family == family) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t netaddr_to_tell(struct netaddr *a, size_t n, size_t max)
+{
+    /* A turn is counted among the addresses not sorted yet and those sorted alike, so it stays true. */
+    for (size_t i = 1; i < n; i++) {
+        size_t mine = turn(a, i), to = i;
+        while (to > 0) {
+            unsigned other = netaddr_rank(&a[to - 1]), rank = netaddr_rank(&a[i]);
+            if (other < rank || (other == rank && turn(a, to - 1) <= mine)) {
+                break;
+            }
+            to--;
+        }
+        move_up(a, i, to);
+    }
+    for (size_t i = max; i < n && max >= 2; i++) {
+        if (!has_family(a, max, a[i].family)) {
+            move_up(a, i, max - 1);
+        }
+    }
+    return n < max ? n : max;
+}
+
 static void put_dec(struct wr *w, uint32_t v)
 {
     uint32_t unit = 1;

@@ -26,6 +26,15 @@ bool netaddr_is_unspecified(const struct netaddr *a);
 bool netaddr_is_private(
     const struct netaddr *a); /* RFC 1918, 4193, 6598, link-local; not loopback */
 
+/* How far it can be reached from: 0 anywhere, 1 private networks, 2 this link, 3 this host. */
+unsigned netaddr_rank(const struct netaddr *a);
+/*
+ * Puts the |n| addresses in the order in which others shall be told of them, and returns how many of them
+ * are told, at most |max|: those reached from farther come first; within one rank the families take turns;
+ * otherwise the order stays.  The best address of each family is told, if |max| is at least 2.
+ */
+size_t netaddr_to_tell(struct netaddr *a, size_t n, size_t max);
+
 /* The network it is of, for limits: /24 of IPv4, /48 of IPv6; 0 for none. */
 uint64_t netaddr_group(const struct netaddr *a);
 

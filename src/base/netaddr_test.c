@@ -7,6 +7,7 @@
 
 #include "base/netaddr.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* What is read, and how it is written; the last rows are the examples of RFC 5952. */
@@ -253,6 +254,69 @@ static void a_network_is_24_bits_of_ipv4_and_48_of_ipv6(void **state)
     assert_int_equal(netaddr_group(&(struct netaddr){.family = 0}), 0);
 }
 
+static void addresses_are_ranked_by_how_far_they_can_be_reached_from(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned rank;
+    } row[] = {
+        {"198.51.100.7", 0}, {"2001:db8::1", 0}, {"10.1.2.3", 1},    {"172.16.0.1", 1},
+        {"172.31.9.9", 1},   {"172.32.0.1", 0},  {"192.168.0.1", 1}, {"100.64.0.1", 1},
+        {"100.128.0.1", 0},  {"fd00::1", 1},     {"169.254.1.1", 2}, {"169.253.1.1", 0},
+        {"fe80::1", 2},      {"127.0.0.1", 3},   {"127.9.9.9", 3},   {"::1", 3},
+        {"0.0.0.0", 3},      {"::", 3},          {"::2", 0},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct netaddr a = {0};
+        assert_int_equal(netaddr_parse_ip(&a, row[i].text), QUDAG_OK);
+        assert_int_equal(netaddr_rank(&a), row[i].rank);
+    }
+}
+
+static void the_addresses_told_are_the_best_of_each_family(void **state)
+{
+    static const struct {
+        const char *in, *out;
+        size_t max;
+    } row[] = {
+        {"", "", 8},
+        {"127.0.0.1 172.17.0.1 172.18.0.1 198.51.100.7", "198.51.100.7 172.17.0.1", 2},
+        {"127.0.0.1 172.17.0.1 172.18.0.1 198.51.100.7",
+         "198.51.100.7 172.17.0.1 172.18.0.1 127.0.0.1", 8},
+        {"169.254.1.1 127.0.0.1 10.0.0.1", "10.0.0.1 169.254.1.1 127.0.0.1", 8},
+        {"10.0.0.2 10.0.0.1 10.0.0.3", "10.0.0.2 10.0.0.1", 2}, /* the order of equals stays */
+        {"192.0.2.1 192.0.2.2 2001:db8::1 2001:db8::2", "192.0.2.1 2001:db8::1 192.0.2.2", 3},
+        {"2001:db8::1 2001:db8::2 2001:db8::3 192.0.2.1", "2001:db8::1 192.0.2.1", 2},
+        {"2001:db8::1 2001:db8::2 2001:db8::3 192.168.0.1", "2001:db8::1 192.168.0.1", 2},
+        {"127.0.0.1 fd00::1 10.0.0.1 2001:db8::1", "2001:db8::1 fd00::1 10.0.0.1 127.0.0.1", 8},
+        {"192.168.0.1 2001:db8::1", "2001:db8::1", 1},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct netaddr a[8] = {{0}};
+        char in[64], got[200] = "", text[NETADDR_TEXT_MAX];
+        size_t n = 0;
+        for (const char *p = row[i].in; *p != 0; p += strspn(p, " ")) {
+            size_t len = strcspn(p, " ");
+            (void)snprintf(in, sizeof in, "%.*s", (int)len, p);
+            assert_int_equal(netaddr_parse_ip(&a[n++], in), QUDAG_OK);
+            p += len;
+        }
+        n = netaddr_to_tell(a, n, row[i].max);
+        for (size_t k = 0; k < n; k++) {
+            assert_true(netaddr_text(text, sizeof text, &a[k]) > 0);
+            char *ip = text + (text[0] == '[' ? 1 : 0);
+            ip[strcspn(ip, text[0] == '[' ? "]" : ":")] = 0;
+            (void)snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", k > 0 ? " " : "",
+                           ip);
+        }
+        assert_string_equal(got, row[i].out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +328,8 @@ int main(void)
         cmocka_unit_test(no_address_is_none),
         cmocka_unit_test(the_longest_text_fits),
         cmocka_unit_test(a_network_is_24_bits_of_ipv4_and_48_of_ipv6),
+        cmocka_unit_test(addresses_are_ranked_by_how_far_they_can_be_reached_from),
+        cmocka_unit_test(the_addresses_told_are_the_best_of_each_family),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

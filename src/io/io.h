@@ -38,7 +38,10 @@ void io_attach_store(struct io *io, struct store *store);
 /* Runs what was posted, sends what is due (the shutdown flush, see node_shutdown), closes everything. */
 void io_free(struct io *io);
 
-/* Bound addresses; wildcard addresses are replaced by those of the interfaces. */
+/*
+ * Bound addresses, at most |max|, in the order of netaddr_to_tell(); wildcard addresses are replaced by those
+ * of the interfaces.
+ */
 size_t io_addrs(const struct io *io, struct netaddr *out, size_t max);
 
 /* Runs the loop until io_stop().  QUDAG_ESTATE with a caller's loop, or from inside a hook. */

@@ -27,6 +27,7 @@
 #define POSTS_MAX 1024
 #define STORE_RETRY (5 * NS_PER_S)  /* between looks whether there is room again */
 #define SHUTDOWN_SENDS_MAX 64       /* x SENDS_PER_TURN */
+#define ADDRS_SEEN_MAX 256          /* addresses of interfaces looked at */
 #define CLOCK_EVERY (10 * NS_PER_S) /* between looks at the calendar */
 
 struct sock {
@@ -639,16 +640,19 @@ static size_t interface_addrs(const struct netaddr *bound, struct netaddr *out, 
 
 size_t io_addrs(const struct io *io, struct netaddr *out, size_t max)
 {
+    struct netaddr all[ADDRS_SEEN_MAX];
     size_t n = 0;
 
-    for (size_t i = 0; i < io->n_socks && n < max; i++) {
+    for (size_t i = 0; i < io->n_socks && n < ADDRS_SEEN_MAX; i++) {
         const struct netaddr *b = &io->sock[i].udp.bound;
         if (netaddr_is_unspecified(b)) {
-            n += interface_addrs(b, out + n, max - n);
+            n += interface_addrs(b, all + n, ADDRS_SEEN_MAX - n);
         } else {
-            out[n++] = *b;
+            all[n++] = *b;
         }
     }
+    n = netaddr_to_tell(all, n, max);
+    memcpy(out, all, n * sizeof(*out));
     return n;
 }
 

@@ -143,6 +143,7 @@ void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count)
 {
     n->n_addrs = count < NODE_LISTEN_MAX ? count : NODE_LISTEN_MAX;
     memcpy(n->addr, addr, n->n_addrs * sizeof(*addr));
+    relays_set_own_ip(n->relays, node_rule_own_ip(n->addr, n->n_addrs));
     n->news |= NODE_NEWS_SELF;
 }
 

@@ -12,16 +12,13 @@
 
 static qudag_err choose_path(struct node *n, struct node_circuit *c)
 {
-    struct peer_id exclude[1] = {{0}};
-    size_t n_exclude = 0;
+    const struct onion_hop *service = c->use->to_service ? &c->target : NULL;
+    struct relays_path_want want = {.n = c->relays, .service = service};
 
-    if (c->use->to_service) {
-        exclude[n_exclude++] = c->target.peer;
+    if (service != NULL) {
+        want.exclude = &service->peer;
+        want.n_exclude = 1;
     }
-    struct relays_path_want want = {.n = c->relays,
-                                    .service_follows = c->use->to_service,
-                                    .exclude = exclude,
-                                    .n_exclude = n_exclude};
     qudag_err err = relays_path(n->relays, &want, n->now, c->path);
     if (err != QUDAG_OK) {
         return err;

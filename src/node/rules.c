@@ -117,6 +117,19 @@ bool node_rule_addr(const struct multiaddr *addr, bool lab)
            (lab || (!netaddr_is_loopback(&a) && !netaddr_is_private(&a)));
 }
 
+uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n)
+{
+    uint8_t ip = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct netaddr a;
+        if (multiaddr_to_netaddr(&addr[i], &a)) {
+            ip |= a.family == 4 ? RELAYS_IP4 : RELAYS_IP6;
+        }
+    }
+    return ip;
+}
+
 const struct kad_options *node_rule_for_others(struct slice key)
 {
     static const struct kad_options plain, masked = {.masked = true};

@@ -9,6 +9,7 @@
 #define QUDAG_SRC_NODE_RULES_H
 
 #include "core/kad/kad.h"
+#include "core/relays/relays.h"
 #include "wire/dht_keys.h"
 #include "wire/relay_desc.h"
 
@@ -52,6 +53,12 @@ int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, wallt
  * to a port, and on the Internet (|lab|: loopback and private networks too).
  */
 bool node_rule_addr(const struct multiaddr *addr, bool lab);
+
+/*
+ * The IP versions of our addresses, as RELAYS_IP4 | RELAYS_IP6: those of which we have a socket.  Those of
+ * the loopback device count: they show a socket that will reach farther once its network is there.
+ */
+uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n);
 
 /*
  * How the DHT is read and written for the far end of a circuit: which dark address it looks for is shown

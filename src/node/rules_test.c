@@ -339,6 +339,36 @@ static void sequence_numbers_never_go_back(void **state)
     }
 }
 
+static void the_ip_versions_we_can_dial_are_those_of_our_addresses(void **state)
+{
+    enum { V4 = RELAYS_IP4, V6 = RELAYS_IP6 };
+    static const struct {
+        const char *text[3];
+        uint8_t ip;
+    } row[] = {
+        {{NULL}, 0},
+        {{"/ip4/192.0.2.1/udp/1/quic-v1"}, V4},
+        {{"/ip6/2001:db8::1/udp/1/quic-v1"}, V6},
+        {{"/ip4/10.0.0.1/udp/1/quic-v1", "/ip6/2001:db8::1/udp/1/quic-v1"}, V4 | V6},
+        {{"/ip4/127.0.0.1/udp/1/quic-v1"}, V4},
+        {{"/ip4/127.0.0.1/udp/1/quic-v1", "/ip6/::1/udp/1/quic-v1"}, V4 | V6},
+        {{"/ip6/fd00::1/udp/1/quic-v1", "/ip6/::1/udp/1/quic-v1", "/ip4/127.0.0.1/udp/1/quic-v1"},
+         V4 | V6},
+        {{"/ip4/192.0.2.1/tcp/1"}, 0}, /* nothing that is dialled */
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct multiaddr a[3];
+        size_t n = 0;
+        while (n < 3 && row[i].text[n] != NULL) {
+            assert_int_equal(multiaddr_parse(&a[n], row[i].text[n]), QUDAG_OK);
+            n++;
+        }
+        assert_int_equal(node_rule_own_ip(a, n), row[i].ip);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_clock_is_suspect_when_most_say_so),
         cmocka_unit_test(a_service_may_be_one_of_the_relays),
         cmocka_unit_test(sequence_numbers_never_go_back),
+        cmocka_unit_test(the_ip_versions_we_can_dial_are_those_of_our_addresses),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -247,6 +247,41 @@ static void refused(const qudag_settings *s, const char *what)
     assert_null(n);
 }
 
+static void bootstrap_peers_that_no_socket_can_dial_are_refused(void **state)
+{
+#define ID "/p2p/12D3KooWAbT38Y9sYPXhLiAPw8BL8vD7ANdAE7rXjUtwTj6N9n9V"
+    static const char *const v4 = "/ip4/192.0.2.1/udp/1/quic-v1" ID,
+                             *const v6 = "/ip6/2001:db8::1/udp/1/quic-v1" ID;
+    static const char *const any4 = "/ip4/0.0.0.0/udp/0/quic-v1", *const any6 =
+                                                                      "/ip6/::/udp/0/quic-v1";
+    const struct {
+        const char *listen[2], *boot[2];
+        size_t listen_n, boot_n;
+        bool ok;
+    } row[] = {
+        {{any4}, {v4}, 1, 1, true},       {{any4}, {v6}, 1, 1, false},
+        {{any6}, {v4}, 1, 1, false},      {{any6}, {v6}, 1, 1, true},
+        {{any4}, {v6, v4}, 1, 2, true}, /* one list for many machines */
+        {{any4, any6}, {v6}, 2, 1, true}, {{NULL}, {v6}, 0, 1, false}, /* the usual listener */
+        {{NULL}, {v4}, 0, 1, true},       {{any6}, {NULL}, 1, 0, true},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+        qudag_settings s = settings();
+        s.listen = row[i].listen;
+        s.listen_n = row[i].listen_n;
+        s.bootstrap = row[i].boot;
+        s.bootstrap_n = row[i].boot_n;
+        if (row[i].ok) {
+            assert_int_equal(qudag_node_check(&s, NULL, 0), QUDAG_OK);
+        } else {
+            refused(&s, row[i].boot[0] == v6 ? "bootstrap: IPv6" : "bootstrap: IPv4");
+        }
+    }
+#undef ID
+}
+
 static void *only_alloc(void *ctx, size_t size)
 {
     (void)ctx;
@@ -555,6 +590,7 @@ int main(void)
         cmocka_unit_test(nothing_crashes_on_null),
         cmocka_unit_test(forged_handles_name_nothing),
         cmocka_unit_test(settings_out_of_range_are_named),
+        cmocka_unit_test(bootstrap_peers_that_no_socket_can_dial_are_refused),
         cmocka_unit_test(a_program_with_larger_settings_gets_zeroes),
         cmocka_unit_test(an_address_in_use_is_told),
         cmocka_unit_test(a_node_starts_and_stops_two_hundred_times),

@@ -7,8 +7,9 @@
  *   hops between uniform among all
  *
  * Every choice is uniform among the relays that agree with those already chosen: no relay twice, no
- * family twice, no /16 (IPv4) or /32 (IPv6) twice.  A choice that leads nowhere is made again, a
- * bounded number of times.  Relays that failed lately are left out as long as a path exists without.
+ * family twice, no /16 (IPv4) or /32 (IPv6) twice; neighbours share an IP version.  A choice that leads
+ * nowhere is made again, a bounded number of times.  Relays that failed lately are left out as long as a
+ * path exists without.
  */
 #include "core/relays/relays_impl.h"
 
@@ -27,7 +28,8 @@
 struct choice {
     const struct relays_entry *hop[ONION_HOPS_MAX]; /* NULL: not chosen yet */
     size_t n;
-    bool any_last; /* the last hop need not be a gateway */
+    bool any_last;                  /* the last hop need not be a gateway: a service follows it */
+    uint8_t service_ip, ip_counted; /* IP versions: the service's, those that count */
     bool failed_too;
     uint32_t skip; /* guards passed over, because no path could begin with them */
     const struct peer_id *exclude;
@@ -37,8 +39,34 @@ struct choice {
 
 /* --- rules ---------------------------------------------------------------------------------- */
 
+uint8_t relays_ip_counted(uint32_t n4, uint32_t n6, uint32_t n)
+{
+    return (uint8_t)((3 * n4 >= n ? RELAYS_IP4 : 0) | (3 * n6 >= n ? RELAYS_IP6 : 0));
+}
+
+bool relays_ip_reaches(uint8_t a, uint8_t b, uint8_t counted)
+{
+    a &= counted;
+    b &= counted;
+    return a == 0 || b == 0 || (a & b) != 0;
+}
+
+uint8_t relays_ip_of(const struct onion_hop *hop)
+{
+    uint8_t ip = 0;
+
+    for (uint8_t i = 0; i < hop->n_addrs; i++) {
+        struct netaddr a;
+        if (multiaddr_to_netaddr(&hop->addr[i], &a)) {
+            ip |= a.family == 4 ? RELAYS_IP4 : a.family == 6 ? RELAYS_IP6 : 0;
+        }
+    }
+    return ip;
+}
+
 void relays_nets(struct relays_entry *x)
 {
+    x->ip = relays_ip_of(&x->hop);
     x->n_nets = 0;
     for (uint8_t i = 0; i < x->hop.n_addrs; i++) {
         struct netaddr a;
@@ -87,6 +115,23 @@ static bool excluded(const struct choice *c, const struct peer_id *peer)
     return false;
 }
 
+/* Whether |x| as hop |at| reaches the next and is reached by the one before, as far as they are chosen. */
+static bool neighbours_reach(const struct relays *r, const struct choice *c,
+                             const struct relays_entry *x, size_t at)
+{
+    const struct relays_entry *before = at > 0 ? c->hop[at - 1] : NULL;
+    const struct relays_entry *after = at + 1 < c->n ? c->hop[at + 1] : NULL;
+
+    if (at == 0 && r->own_ip != 0 && x->ip != 0 && (r->own_ip & x->ip) == 0) {
+        return false; /* certain: a fact about ourselves */
+    }
+    if (at + 1 == c->n && !relays_ip_reaches(x->ip, c->service_ip, c->ip_counted)) {
+        return false;
+    }
+    return (before == NULL || relays_ip_reaches(before->ip, x->ip, c->ip_counted)) &&
+           (after == NULL || relays_ip_reaches(x->ip, after->ip, c->ip_counted));
+}
+
 /* Whether |x| may be in any path now; outside a lab a relay must say where it is, and not be one. */
 static bool usable(const struct relays *r, const struct choice *c, const struct relays_entry *x)
 {
@@ -100,7 +145,7 @@ static bool usable(const struct relays *r, const struct choice *c, const struct 
 static bool fits(const struct relays *r, const struct choice *c, const struct relays_entry *x,
                  size_t at)
 {
-    if (!usable(r, c, x)) {
+    if (!usable(r, c, x) || !neighbours_reach(r, c, x, at)) {
         return false;
     }
     if (at == 0 && (x->flags & RELAY_FLAG_GUARD) == 0) {
@@ -286,12 +331,31 @@ static bool choose(struct relays *r, struct choice *c)
     return true;
 }
 
+void relays_set_own_ip(struct relays *r, uint8_t versions)
+{
+    r->own_ip = versions;
+}
+
+/* Of the whole pool, so that failures of the moment change nothing. */
+static uint8_t ip_counted(const struct relays *r)
+{
+    uint32_t n4 = 0, n6 = 0;
+
+    for (uint32_t i = 0; i < r->n; i++) {
+        n4 += (r->v[i]->ip & RELAYS_IP4) != 0 ? 1 : 0;
+        n6 += (r->v[i]->ip & RELAYS_IP6) != 0 ? 1 : 0;
+    }
+    return relays_ip_counted(n4, n6, r->n);
+}
+
 qudag_err relays_path(struct relays *r, const struct relays_path_want *want, tstamp now,
                       struct onion_hop *out)
 {
     struct choice c = {
         .n = want->n,
-        .any_last = want->service_follows,
+        .any_last = want->service != NULL,
+        .service_ip = want->service != NULL ? relays_ip_of(want->service) : 0,
+        .ip_counted = ip_counted(r),
         .exclude = want->exclude,
         .n_exclude = want->n_exclude,
         .now = now,

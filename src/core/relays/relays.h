@@ -2,7 +2,8 @@
  * relays.h - the pool of checked relay descriptors, and the random choice of paths.
  *
  * Rules (spec/relay-descriptor.md, path selection): uniform random choice among usable relays; no
- * relay twice, one per family, one per /16 (IPv4) or /32 (IPv6) unless lab; persistent entry guard;
+ * relay twice, one per family, one per /16 (IPv4) or /32 (IPv6) unless lab; neighbours share an IP
+ * version, the first hop one with us; persistent entry guard;
  * destination and self excluded; local failures only filter, for a bounded time, never weight.
  */
 #ifndef QUDAG_SRC_CORE_RELAYS_RELAYS_H
@@ -21,6 +22,9 @@ struct relays_config {
     uint32_t max; /* descriptors kept; default 512 */
 };
 
+#define RELAYS_IP4 1
+#define RELAYS_IP6 2
+
 struct relays;
 QUDAG_MUST_USE qudag_err relays_new(struct relays **out, const struct relays_config *cfg);
 void relays_free(struct relays *r);
@@ -37,11 +41,15 @@ void relays_candidate(struct relays *r, const struct peer_id *peer);
 bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer);
 void relays_fetch_failed(struct relays *r, const struct peer_id *peer, tstamp now);
 
+/* The IP versions we can dial: RELAYS_IP4 | RELAYS_IP6; 0: not known, the first hop may have any. */
+void relays_set_own_ip(struct relays *r, uint8_t versions);
+
 /* What a path must be like; borrowed for the call. */
 struct relays_path_want {
-    size_t n;                      /* hops: 1 to ONION_HOPS_MAX */
-    bool service_follows;          /* a dark service is the last hop: it need not be a gateway */
-    const struct peer_id *exclude; /* peers not to be used, such as the destination */
+    size_t n;                        /* hops: 1 to ONION_HOPS_MAX */
+    const struct onion_hop *service; /* dark, the last hop is to reach it and need not be a gateway;
+                                          NULL: none follows */
+    const struct peer_id *exclude;   /* peers not to be used, such as the destination */
     size_t n_exclude;
 };
 

@@ -22,6 +22,7 @@ struct relays_entry {
     uint64_t seq;
     walltime not_before, expires;
     bool ageing; /* in the last quarter of its life */
+    uint8_t ip;  /* RELAYS_IP4, RELAYS_IP6: of its addresses */
     uint8_t n_nets;
     struct relays_net net[ONION_ADDRS_MAX];
     uint32_t failures;                 /* in a row */
@@ -46,6 +47,7 @@ struct relays_guard_entry {
 
 struct relays {
     struct relays_config cfg;
+    uint8_t own_ip;          /* what we have sockets for; 0: not known */
     struct relays_entry **v; /* cfg.max */
     uint32_t n;
     struct map by_peer; /* peer id -> struct relays_entry */
@@ -56,8 +58,23 @@ struct relays {
     uint32_t n_guards;
 };
 
+/*
+ * Rules on IP versions (spec/path-selection.md, P-9).  A set of versions is RELAYS_IP4 | RELAYS_IP6; 0: nothing
+ * is known.
+ */
+/*
+ * The versions that count between relays of a pool: those that at least a third of its |n| relays have, of
+ * which |n4| and |n6| have each.  Relays name their addresses themselves; with this floor nobody can narrow
+ * the choice of its neighbours to few relays, by naming a rare version alone.
+ */
+uint8_t relays_ip_counted(uint32_t n4, uint32_t n6, uint32_t n);
+/* Whether a relay with the versions |a| can be expected to reach one with |b|, where |counted| count. */
+bool relays_ip_reaches(uint8_t a, uint8_t b, uint8_t counted);
+/* The versions of the addresses of |hop| that can be dialled. */
+uint8_t relays_ip_of(const struct onion_hop *hop);
+
 struct relays_entry *relays_find(const struct relays *r, const struct peer_id *peer);
-/* Computes the networks of |x|'s addresses. */
+/* Computes the networks and IP versions of |x|'s addresses. */
 void relays_nets(struct relays_entry *x);
 /* The descriptor of |peer| arrived; if it is a guard, it is no longer waited for. */
 void relays_guards_found(struct relays *r, const struct peer_id *peer);

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "core/relays/relays.h"
+#include "core/relays/relays_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +20,8 @@ struct world {
     struct relays *r;
     struct relay_desc d[N];
 };
+
+static const struct onion_hop service; /* of which only its being there counts */
 
 static struct peer_id peer_of(uint8_t i)
 {
@@ -100,7 +102,7 @@ static void hops_are_distinct_and_never_the_excluded_or_ourselves(void **state)
     world_add(w);
     for (int i = 0; i < 2000; i++) {
         size_t n = 1 + (size_t)i % ONION_HOPS_MAX;
-        assert_int_equal(relays_path(w->r, &(struct relays_path_want){n, false, &out, 1}, 0, h),
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){n, NULL, &out, 1}, 0, h),
                          QUDAG_OK);
         for (size_t a = 0; a < n; a++) {
             assert_false(peer_id_eq(&h[a].peer, &out));
@@ -125,7 +127,7 @@ static void one_relay_per_family_and_per_network(void **state)
     }
     world_add(w);
     for (int i = 0; i < 3000; i++) {
-        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                          QUDAG_OK);
         for (size_t a = 0; a < 3; a++) {
             for (size_t b = 0; b < a; b++) {
@@ -148,13 +150,13 @@ static void ipv6_networks_count_by_32_bits(void **state)
         multiaddr_quic(&w->d[i].addr[0], &a, NULL);
         assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
     }
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){2, false, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){2, NULL, NULL, 0}, 0, h),
                      QUDAG_ENORELAYS);
     struct netaddr a = {.family = 6, .ip = {0x20, 1, 0xd, 0xb9}, .port = 1};
     multiaddr_quic(&w->d[1].addr[0], &a, NULL);
     w->d[1].seq++;
     assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){2, false, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){2, NULL, NULL, 0}, 0, h),
                      QUDAG_OK);
     world_free(w);
 }
@@ -170,16 +172,16 @@ static void a_lab_drops_the_network_rule_only(void **state)
         w->d[i].flags |= RELAY_FLAG_LAB;
         assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
     }
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                      QUDAG_OK);
     memset(w->d[0].family, 7, 32);
     memset(w->d[1].family, 7, 32);
     w->d[0].seq = w->d[1].seq = 2;
     assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
     assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                      QUDAG_ENORELAYS);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){2, false, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){2, NULL, NULL, 0}, 0, h),
                      QUDAG_OK);
     world_free(w);
 }
@@ -194,7 +196,7 @@ static void lab_relays_and_relays_without_address_are_not_used_outside(void **st
     w->d[1].n_addrs = 0;
     assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
     assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){1, true, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){1, &service, NULL, 0}, 0, h),
                      QUDAG_ENORELAYS);
     world_free(w);
 }
@@ -211,11 +213,11 @@ static void flags_decide_who_is_first_and_last(void **state)
     }
     world_add(w);
     for (int i = 0; i < 500; i++) {
-        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                          QUDAG_OK);
         assert_true(ix_of(&h[0]) < 5);
         assert_true(ix_of(&h[2]) >= 5 && ix_of(&h[2]) < 10);
-        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, true, NULL, 0}, 0, h),
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, &service, NULL, 0}, 0, h),
                          QUDAG_OK);
         last_no_gateway += ix_of(&h[2]) >= 10 || ix_of(&h[2]) < 5;
     }
@@ -247,7 +249,7 @@ static void every_relay_is_as_likely_in_every_place(void **state)
     (void)state;
     world_add(w);
     for (int i = 0; i < DRAWS; i++) {
-        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                          QUDAG_OK);
         for (size_t k = 0; k < 3; k++) {
             seen[k][ix_of(&h[k])]++;
@@ -273,7 +275,7 @@ static void every_guard_is_as_likely(void **state)
     world_add(w);
     for (int i = 0; i < DRAWS; i++) {
         struct peer_id g;
-        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                          QUDAG_OK);
         assert_true(relays_guard(w->r, &g));
         assert_true(peer_id_eq(&g, &h[0].peer));
@@ -312,11 +314,11 @@ static void failures_filter_for_a_doubling_time(void **state)
         now += wait_s[k] * NS_PER_S;
         for (int i = 0; i < 300; i++) {
             assert_int_equal(
-                relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now - 1, h),
+                relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now - 1, h),
                 QUDAG_OK);
             before += ix_of(&h[1]) == 4 || ix_of(&h[2]) == 4;
             assert_int_equal(
-                relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h), QUDAG_OK);
+                relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h), QUDAG_OK);
             after += ix_of(&h[1]) == 4 || ix_of(&h[2]) == 4;
         }
         assert_int_equal(before, 0);
@@ -326,7 +328,7 @@ static void failures_filter_for_a_doubling_time(void **state)
     relays_worked(w->r, &bad);
     unsigned again = 0;
     for (int i = 0; i < 300; i++) {
-        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h),
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h),
                          QUDAG_OK);
         again += ix_of(&h[1]) == 4 || ix_of(&h[2]) == 4;
     }
@@ -344,11 +346,10 @@ static void failed_relays_are_used_when_nothing_else_is_left(void **state)
         assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
         relays_failed(w->r, &w->d[i].peer, 5);
     }
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 6, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 6, h),
                      QUDAG_OK);
-    assert_int_equal(
-        relays_path(w->r, &(struct relays_path_want){3, false, &w->d[0].peer, 1}, 6, h),
-        QUDAG_ENORELAYS);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, &w->d[0].peer, 1}, 6, h),
+                     QUDAG_ENORELAYS);
     world_free(w);
 }
 
@@ -361,30 +362,30 @@ static void a_guard_returns_after_failing_and_is_given_up_after_half_an_hour(voi
 
     (void)state;
     world_add(w);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h),
                      QUDAG_OK);
     first = h[0].peer;
     relays_failed(w->r, &first, now);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now + 1, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now + 1, h),
                      QUDAG_OK);
     assert_false(peer_id_eq(&h[0].peer, &first));
     assert_true(relays_guard(w->r, &g));
     assert_true(peer_id_eq(&g, &first));
     /* one failure long ago is not a long failure */
     now = 2 * 3600 * NS_PER_S;
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h),
                      QUDAG_OK);
     assert_true(peer_id_eq(&h[0].peer, &first));
     relays_worked(w->r, &first);
     relays_failed(w->r, &first, now);
     relays_failed(w->r, &first, now + 1799 * NS_PER_S);
     assert_int_equal(
-        relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now + 7200 * NS_PER_S, h),
+        relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now + 7200 * NS_PER_S, h),
         QUDAG_OK);
     assert_true(peer_id_eq(&h[0].peer, &first));
     relays_failed(w->r, &first, now + 1800 * NS_PER_S);
     assert_int_equal(
-        relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now + 7200 * NS_PER_S, h),
+        relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now + 7200 * NS_PER_S, h),
         QUDAG_OK);
     assert_false(peer_id_eq(&h[0].peer, &first));
     assert_true(relays_guard(w->r, &g));
@@ -400,15 +401,15 @@ static void an_excluded_guard_keeps_its_place(void **state)
 
     (void)state;
     world_add(w);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                      QUDAG_OK);
     first = h[0].peer;
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, &first, 1}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, &first, 1}, 0, h),
                      QUDAG_OK);
     assert_false(peer_id_eq(&h[0].peer, &first));
     struct peer_id second = h[0].peer;
     for (int i = 0; i < 50; i++) {
-        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, &first, 1}, 0, h),
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, &first, 1}, 0, h),
                          QUDAG_OK);
         assert_true(peer_id_eq(&h[0].peer, &second));
     }
@@ -430,7 +431,7 @@ static void a_guard_from_disk_is_waited_for_and_fetched_first(void **state)
     }
     relays_guard_set(w->r, &guard);
     world_add(w);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                      QUDAG_ENORELAYS);
     assert_true(relays_next_fetch(w->r, 0, &p));
     assert_true(peer_id_eq(&p, &guard));
@@ -438,7 +439,7 @@ static void a_guard_from_disk_is_waited_for_and_fetched_first(void **state)
     struct relay_desc d;
     desc_set(&d, 100, 100);
     assert_int_equal(relays_add(w->r, &d), QUDAG_OK);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 1, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 1, h),
                      QUDAG_OK);
     assert_true(peer_id_eq(&h[0].peer, &guard));
     world_free(w);
@@ -454,10 +455,10 @@ static void a_guard_that_cannot_be_fetched_does_not_stop_us(void **state)
     (void)state;
     relays_guard_set(w->r, &guard);
     world_add(w);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h),
                      QUDAG_ENORELAYS);
     assert_int_equal(
-        relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now + 60 * NS_PER_S, h),
+        relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now + 60 * NS_PER_S, h),
         QUDAG_OK);
     /* still ours while it is being looked for */
     assert_true(relays_guard(w->r, &p));
@@ -468,7 +469,7 @@ static void a_guard_that_cannot_be_fetched_does_not_stop_us(void **state)
         relays_fetch_failed(w->r, &p, now);
     }
     assert_false(relays_next_fetch(w->r, now + 9 * 3600 * NS_PER_S, &p));
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, now, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h),
                      QUDAG_OK);
     assert_true(relays_guard(w->r, &p));
     assert_false(peer_id_eq(&p, &guard));
@@ -483,7 +484,7 @@ static void the_guard_set_last_is_the_first_and_the_list_is_bounded(void **state
 
     (void)state;
     world_add(w);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                      QUDAG_OK);
     for (uint8_t i = 0; i < N; i++) {
         struct peer_id g = peer_of(i);
@@ -491,7 +492,7 @@ static void the_guard_set_last_is_the_first_and_the_list_is_bounded(void **state
         relays_guard_set(w->r, &self);
         assert_true(relays_guard(w->r, &p));
         assert_true(peer_id_eq(&p, &g));
-        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                          QUDAG_OK);
         assert_true(peer_id_eq(&h[0].peer, &g));
     }
@@ -501,7 +502,7 @@ static void the_guard_set_last_is_the_first_and_the_list_is_bounded(void **state
         out[i] = peer_of((uint8_t)(N - 1 - i));
     }
     p = peer_of(N - 8);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, out, 7}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, out, 7}, 0, h),
                      QUDAG_OK);
     assert_true(peer_id_eq(&h[0].peer, &p));
     world_free(w);
@@ -601,13 +602,13 @@ static void impossible_wishes_are_refused(void **state)
     struct onion_hop h[ONION_HOPS_MAX];
 
     (void)state;
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, false, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
                      QUDAG_ENORELAYS);
     world_add(w);
-    assert_int_equal(relays_path(w->r, &(struct relays_path_want){0, false, NULL, 0}, 0, h),
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){0, NULL, NULL, 0}, 0, h),
                      QUDAG_EINVAL);
     assert_int_equal(
-        relays_path(w->r, &(struct relays_path_want){ONION_HOPS_MAX + 1, false, NULL, 0}, 0, h),
+        relays_path(w->r, &(struct relays_path_want){ONION_HOPS_MAX + 1, NULL, NULL, 0}, 0, h),
         QUDAG_EINVAL);
     world_free(w);
 }
@@ -636,7 +637,7 @@ static bool scenario(struct world *w, uint64_t fail_at)
         added += err == QUDAG_OK;
     }
     assert_int_equal(added, relays_count(r));
-    assert_int_equal(relays_path(r, &(struct relays_path_want){3, false, NULL, 0}, 0, h), QUDAG_OK);
+    assert_int_equal(relays_path(r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h), QUDAG_OK);
     relays_free(r);
     bool all = w->mem.fail_at != 0;
     w->mem.fail_at = 0;
@@ -659,6 +660,119 @@ static void every_failed_allocation_is_survived(void **state)
     world_free(w);
 }
 
+/* The versions a relay or a service has: its addresses are of these. */
+static void addrs_set(struct multiaddr *addr, uint8_t *n, uint8_t ip, uint8_t net)
+{
+    struct netaddr v4 = {.family = 4, .ip = {100, net, 1, 1}, .port = 4001};
+    struct netaddr v6 = {.family = 6, .ip = {0x20, 1, 0x0d, net}, .port = 4001};
+
+    *n = 0;
+    if ((ip & RELAYS_IP4) != 0) {
+        multiaddr_quic(&addr[(*n)++], &v4, NULL);
+    }
+    if ((ip & RELAYS_IP6) != 0) {
+        multiaddr_quic(&addr[(*n)++], &v6, NULL);
+    }
+}
+
+static void which_ip_versions_count_and_who_reaches_whom(void **state)
+{
+    enum { V4 = RELAYS_IP4, V6 = RELAYS_IP6, BOTH = V4 | V6 };
+    static const struct {
+        uint32_t n4, n6, n;
+        uint8_t counted;
+    } count[] = {
+        {0, 0, 0, BOTH},  {10, 0, 10, V4}, {0, 10, 10, V6}, {10, 10, 10, BOTH}, {7, 3, 10, V4},
+        {6, 4, 10, BOTH}, {9, 3, 9, BOTH}, {9, 2, 9, V4},   {2, 2, 10, 0},
+    };
+    static const struct {
+        uint8_t a, b, counted;
+        bool reaches;
+    } reach[] = {
+        {V4, V4, BOTH, true},   {V6, V6, BOTH, true},
+        {V4, V6, BOTH, false},  {V6, V4, BOTH, false},
+        {BOTH, V4, BOTH, true}, {V6, BOTH, BOTH, true},
+        {0, V6, BOTH, true},    {V4, 0, BOTH, true},
+        {V4, V6, V4, true}, /* a rare one narrows nothing */
+        {V6, V4, V4, true},     {BOTH, V6, V4, true},
+        {V4, V6, 0, true},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(count); i++) {
+        assert_int_equal(relays_ip_counted(count[i].n4, count[i].n6, count[i].n), count[i].counted);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(reach); i++) {
+        assert_int_equal(relays_ip_reaches(reach[i].a, reach[i].b, reach[i].counted),
+                         reach[i].reaches);
+    }
+}
+
+/* Half of the relays have IPv4, half have IPv6, a quarter have both. */
+static void neighbours_in_a_path_share_an_ip_version(void **state)
+{
+    static const uint8_t ip[4] = {RELAYS_IP4, RELAYS_IP6, RELAYS_IP4, RELAYS_IP4 | RELAYS_IP6};
+    static struct onion_hop v6_service;
+    (void)state;
+
+    addrs_set(v6_service.addr, &v6_service.n_addrs, RELAYS_IP6, 77);
+    for (uint8_t own = 0; own <= (RELAYS_IP4 | RELAYS_IP6); own++) {
+        struct world *w = world_new(false);
+        struct onion_hop h[ONION_HOPS_MAX];
+        bool met[4] = {false};
+
+        for (uint8_t i = 0; i < N; i++) {
+            addrs_set(w->d[i].addr, &w->d[i].n_addrs, ip[i % 4], i);
+        }
+        world_add(w);
+        relays_set_own_ip(w->r, own);
+        for (int i = 0; i < 2000; i++) {
+            size_t n = 1 + (size_t)i % 4;
+            const struct onion_hop *to = i % 2 == 0 ? &v6_service : NULL;
+            assert_int_equal(relays_path(w->r, &(struct relays_path_want){n, to, NULL, 0}, 0, h),
+                             QUDAG_OK);
+            for (size_t k = 0; k < n; k++) {
+                uint8_t mine = ip[ix_of(&h[k]) % 4], next = RELAYS_IP4 | RELAYS_IP6;
+                met[ix_of(&h[k]) % 4] = true;
+                if (k + 1 < n) {
+                    next = ip[ix_of(&h[k + 1]) % 4];
+                } else if (to != NULL) {
+                    next = RELAYS_IP6;
+                }
+                assert_int_not_equal(mine & next, 0);
+                assert_true(k > 0 || own == 0 || (own & mine) != 0);
+            }
+        }
+        assert_true(met[0] && met[1] && met[2] && met[3]);
+        world_free(w);
+    }
+}
+
+/* Two relays of twenty have IPv6, and nobody else: who follows them may be anybody. */
+static void a_rare_ip_version_draws_no_neighbours_to_those_who_have_it(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[2];
+    unsigned before = 0, v6 = 0;
+    static struct onion_hop v6_service;
+    (void)state;
+
+    addrs_set(v6_service.addr, &v6_service.n_addrs, RELAYS_IP6, 77);
+    for (uint8_t i = 0; i < N; i++) {
+        addrs_set(w->d[i].addr, &w->d[i].n_addrs, i < 2 ? RELAYS_IP6 : RELAYS_IP4, i);
+    }
+    world_add(w);
+    for (int i = 0; i < 1900; i++) {
+        assert_int_equal(
+            relays_path(w->r, &(struct relays_path_want){2, &v6_service, NULL, 0}, 0, h), QUDAG_OK);
+        v6 += ix_of(&h[1]) < 2 ? 1 : 0;
+        before += ix_of(&h[1]) >= 2 ? 1 : 0;
+    }
+    assert_true(v6 > 50 && v6 < 350); /* about 2 of 19 */
+    assert_true(before > 1500);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -674,6 +788,9 @@ int main(void)
         cmocka_unit_test(failed_relays_are_used_when_nothing_else_is_left),
         cmocka_unit_test(a_guard_returns_after_failing_and_is_given_up_after_half_an_hour),
         cmocka_unit_test(an_excluded_guard_keeps_its_place),
+        cmocka_unit_test(which_ip_versions_count_and_who_reaches_whom),
+        cmocka_unit_test(neighbours_in_a_path_share_an_ip_version),
+        cmocka_unit_test(a_rare_ip_version_draws_no_neighbours_to_those_who_have_it),
         cmocka_unit_test(a_guard_from_disk_is_waited_for_and_fetched_first),
         cmocka_unit_test(a_guard_that_cannot_be_fetched_does_not_stop_us),
         cmocka_unit_test(the_guard_set_last_is_the_first_and_the_list_is_bounded),
