@@ -348,15 +348,17 @@ static struct swarm_stream *stream_find(struct swarm *s, const struct swarm_tran
 
 /*
  * What a core hears when a peer resets a stream.  The peer's own cancellation, lack of memory or mistake must
- * not look like ours.
+ * not look like ours.  Its lack of memory is a limit of the peer, over QUIC as over a circuit.
  */
 static qudag_err reset_by_peer(qudag_err said)
 {
     qudag_err_cat cat = qudag_err_category(said);
     bool like_ours = cat == QUDAG_CAT_OK || cat == QUDAG_CAT_USAGE || cat == QUDAG_CAT_INTERNAL ||
-                     said == QUDAG_ECANCELED || said == QUDAG_ESTALE || said == QUDAG_ENOMEM ||
-                     said == QUDAG_EAGAIN;
+                     said == QUDAG_ECANCELED || said == QUDAG_ESTALE || said == QUDAG_EAGAIN;
 
+    if (said == QUDAG_ENOMEM) {
+        return QUDAG_ELIMIT;
+    }
     return like_ours ? QUDAG_ERESET : said;
 }
 

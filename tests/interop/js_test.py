@@ -96,7 +96,7 @@ def our_peer(folder):
     library = os.path.join(BUILD, "src", "libqudag.a")
     cc = os.environ.get("CC", "cc").split()
     flags = ["-std=c17", "-O1", "-g", "-D_GNU_SOURCE", *sanitize, *include]
-    subprocess.run([*cc, *flags, "-o", out, os.path.join(HERE, "peer.c"), library, "-pthread"], check=True)
+    subprocess.run([*cc, *flags, "-o", out, os.path.join(HERE, "peer.c"), library, "-pthread", "-lm"], check=True)
     return out
 
 
