@@ -32,7 +32,7 @@ void check_fail(struct sim *s, uint32_t node, const char *what)
 void check_acts(struct sim *s, uint32_t node, const struct acts *out)
 {
     if (out->overflow || out->n > ACTS_ROOM || out->bytes_n > ACTS_BYTES_ROOM) {
-        check_fail(s, node, "a core asked for more actions at once than it may");
+        check_fail(s, node, "a core produced more actions at once than allowed");
     }
 }
 
@@ -44,7 +44,7 @@ void check_gone(struct sim *s, uint32_t node)
         check_fail(s, node, "a core did not return all memory");
     }
     if (m->max > 0 && m->peak > m->max) {
-        check_fail(s, node, "a core exceeded its memory");
+        check_fail(s, node, "a core exceeded its memory limit");
     }
 }
 
@@ -89,7 +89,7 @@ static void check_table(struct sim *s, uint32_t node)
 
     for (size_t it = 0; n < TABLE_MAX && kad_table_next(nd->kad, &it, &info);) {
         if (!entry_known(s, &info.id, &prefix, &there)) {
-            check_fail(s, node, "a client in a routing table");
+            check_fail(s, node, "a routing table contains a client");
         }
         if (peer_id_eq(&info.id, &nd->id) || info.n_addrs == 0) {
             check_fail(s, node, "a routing table holds its owner, or a peer without address");
@@ -98,12 +98,12 @@ static void check_table(struct sim *s, uint32_t node)
         unsigned cpl = shared_bits(prefix, s->prefix[node]);
         cpl = cpl < LAST_BUCKET ? cpl : LAST_BUCKET;
         if (bucket[cpl] >= KAD_K) {
-            check_fail(s, node, "a bucket holds more than k");
+            check_fail(s, node, "a bucket contains more than k entries");
             continue;
         }
         for (size_t i = 0; i < bucket[cpl]; i++) {
             if (seen[i] == prefix) {
-                check_fail(s, node, "a peer twice in a routing table");
+                check_fail(s, node, "a routing table contains a peer twice");
             }
         }
         seen[bucket[cpl]++] = prefix;
@@ -111,7 +111,7 @@ static void check_table(struct sim *s, uint32_t node)
     }
     kad_stats_get(nd->kad, &st);
     if (st.table != n) {
-        check_fail(s, node, "a routing table counts wrong");
+        check_fail(s, node, "a routing table's count is wrong");
     }
 }
 
@@ -133,10 +133,10 @@ static void check_records(struct sim *s, uint32_t node)
             continue; /* a record of the node's own: descriptors */
         }
         if (!hostile_key(key) && v.check(v.ctx, key, value, now, &most) != QUDAG_OK) {
-            check_fail(s, node, "a record is held that its validator refuses");
+            check_fail(s, node, "a stored record is refused by its validator");
         }
         if (expires + SWEEP < now || expires > now + KAD_RECORD_LIFE) {
-            check_fail(s, node, "a record is held beyond its life");
+            check_fail(s, node, "a record is stored beyond its lifetime");
         }
     }
 }
@@ -149,7 +149,7 @@ static void check_node(struct sim *s, uint32_t node)
         return;
     }
     if (nd->mem.max > 0 && nd->mem.used > nd->mem.max) {
-        check_fail(s, node, "a core exceeded its memory");
+        check_fail(s, node, "a core exceeded its memory limit");
     }
     check_table(s, node);
     check_records(s, node);

@@ -383,7 +383,7 @@ const char *full_objection(const struct scenario *sc)
         return "complete nodes take values of at most 4 KiB";
     }
     if (sc->start == START_WARM || sc->standing != 0 || sc->records != 0) {
-        return "complete nodes join by themselves and keep their own stores: no warm start, "
+        return "complete nodes join by themselves and have their own stores: no warm start, "
                "standing, records";
     }
     if (sc->read != 0 || sc->masked != 0 || sc->value_life != 0) {

@@ -58,8 +58,7 @@ static void check_marks(struct full_node *fn, struct slice m)
         struct slice k = fn->mark[i];
         if (k.base >= m.base && k.base < m.base + m.len) {
             if (!is_zero(k.base, k.len)) {
-                full_fail(fn->full, fn->ix,
-                          "keys of a circuit were given back without being wiped");
+                full_fail(fn->full, fn->ix, "circuit keys were freed without being wiped");
             }
             fn->mark[i--] = fn->mark[--fn->marks];
         }
@@ -88,7 +87,7 @@ static void full_check_free(void *ctx, void *p)
     check_marks(fn, m);
     for (size_t i = 0; i < fn->secrets; i++) {
         if (holds(m, fn->secret[i])) {
-            full_fail(fn->full, fn->ix, "a secret was left in memory that was given back");
+            full_fail(fn->full, fn->ix, "freed memory contained a secret");
         }
     }
     free(b);
@@ -228,7 +227,7 @@ static void check_entry(struct full *f, struct full_node *fn, const struct circu
     }
     f->seen.entries++;
     if (c->client != NULL || names_more(f, c, allowed, n)) {
-        full_fail(f, fn->ix, "a relay's entry of a circuit names more than its two neighbours");
+        full_fail(f, fn->ix, "a relay's entry for a circuit names more than its two neighbours");
     }
 }
 

@@ -255,7 +255,7 @@ static void a_secret_left_in_memory_is_seen(void **state)
     memcpy(p + 41, fn->id.ed_sk.seed, 32);
     mem_free(fn->mem, p);
     assert_int_equal(s->report.violations, 1);
-    assert_string_equal(s->report.violation, "a secret was left in memory that was given back");
+    assert_string_equal(s->report.violation, "freed memory contained a secret");
     sim_free(s);
 }
 
@@ -302,7 +302,7 @@ static void a_relay_that_knows_more_than_its_neighbours_is_seen(void **state)
     full_check_round(f, &f->node[node]);
     assert_int_equal(s->report.violations, 1);
     assert_string_equal(s->report.violation,
-                        "a relay's entry of a circuit names more than its two neighbours");
+                        "a relay's entry for a circuit names more than its two neighbours");
     sim_free(s);
 }
 

@@ -208,7 +208,7 @@ void carry_op_done(struct full_node *fn, struct ref op, qudag_err err, struct re
 
     if (c == NULL) {
         if (err != QUDAG_ECANCELED) { /* else its node leaves, and carry_left() has counted it */
-            full_fail(f, fn->ix, "an answer to nothing asked");
+            full_fail(f, fn->ix, "an answer without a request");
         }
         return;
     }
@@ -278,7 +278,7 @@ static void client_data(struct full_node *fn, struct full_carry *c, struct slice
 
     c->heard = full_now(f);
     if (!pattern_fits(data, c->id, 1, c->got) || c->got + data.len > f->sc->circuit_size) {
-        full_fail(f, fn->ix, "a cell lost, doubled or out of order on its way to the client");
+        full_fail(f, fn->ix, "a cell was lost, duplicated or reordered on its way to the client");
     }
     if (c->first == 0 && data.len > 0) {
         c->first = full_now(f);
@@ -330,13 +330,14 @@ static void server_data(struct full_node *fn, struct full_served *v, struct slic
     if (data.len > 0) {
         if (!pattern_fits(data, v->id, 0, v->got - HEAD)) {
             full_fail(fn->full, fn->ix,
-                      "a cell lost, doubled or out of order on its way to the end");
+                      "a cell was lost, duplicated or reordered on its way to the end");
         }
         v->got += data.len;
     }
     v->fin_in = v->fin_in || fin;
     if (fin && v->got != v->size + HEAD) {
-        full_fail(fn->full, fn->ix, "a stream over a circuit ended short, as if it were whole");
+        full_fail(fn->full, fn->ix,
+                  "a truncated stream over a circuit ended as if it were complete");
     }
     server_send(fn, v);
 }
@@ -391,7 +392,8 @@ void carry_closed(struct full_node *fn, struct ref strm, qudag_err why)
     }
     c->strm = (struct ref){0, 0};
     if (why == QUDAG_OK && (!c->over || c->got != fn->full->sc->circuit_size)) {
-        full_fail(fn->full, fn->ix, "a stream over a circuit ended short, as if it were whole");
+        full_fail(fn->full, fn->ix,
+                  "a truncated stream over a circuit ended as if it were complete");
     }
     carry_over(fn->full, c, why);
 }
@@ -448,7 +450,7 @@ void carry_check(struct full *f)
             c->hit_at = now;
         }
         if (c->used && now - c->heard > STUCK + f->sc->circuit_last) {
-            full_fail(f, c->client, "a circuit that neither goes on nor ends");
+            full_fail(f, c->client, "a circuit neither makes progress nor ends");
             c->heard = now;
         }
     }

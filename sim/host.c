@@ -322,7 +322,7 @@ bool host_due(struct sim *s, uint32_t node)
     nd->still = nd->still_at == s->world.now ? nd->still + 1 : 0;
     nd->still_at = s->world.now;
     if (nd->still > STILL_MAX) {
-        check_fail(s, node, "a node wants ticks without end at one moment");
+        check_fail(s, node, "a node wants an endless series of ticks at one moment");
         return false;
     }
     return true;

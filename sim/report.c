@@ -152,7 +152,7 @@ static void text_outcome(FILE *f, const struct sim_outcome *o, const char *name,
                       o->wrong, o->absent, o->unreachable, o->late, o->other, o->left);
     }
     if (rate.ppm < minimum) {
-        (void)fputs("        BELOW the minimum asked for: ", f);
+        (void)fputs("        BELOW the required minimum: ", f);
         percent(f, minimum);
         (void)fputs(" %\n", f);
     }
@@ -182,7 +182,7 @@ static void text_phase(FILE *f, const struct sim_phase_report *p)
 
 static void text_refused(FILE *f, const struct sim_report *r)
 {
-    const char *before = "refused of what others sent: ";
+    const char *before = "refused from others: ";
 
     for (size_t i = 0; i < KAD_REFUSALS; i++) {
         if (r->refused[i] > 0) {

@@ -240,7 +240,7 @@ static qudag_err set(struct parser *p, const struct key *k, const char *value)
             v++;
         }
         if (k->words[v] == NULL) {
-            return fail(p, "none of the words this key takes");
+            return fail(p, "not one of the words allowed here");
         }
         break;
     case UNIT_COUNT:
@@ -305,7 +305,7 @@ static qudag_err begin(struct parser *p, const char *name)
         return QUDAG_OK;
     }
     if ((p->begun >> p->section & 1u) != 0) {
-        return fail(p, "section said twice");
+        return fail(p, "section appears twice");
     }
     p->begun |= 1u << p->section;
     return QUDAG_OK;
@@ -401,7 +401,7 @@ static qudag_err check_network(const struct parser *p)
     for (size_t i = 0; i < sc->n_faults; i++) {
         uint64_t kind = sc->fault[i].kind;
         if (kind == FAULT_CHURN || kind == FAULT_STORM || kind == FAULT_CLOCK_SKEW) {
-            return fail(p, "nobody joins or restarts in a static network");
+            return fail(p, "no node joins or restarts in a static network");
         }
     }
     return QUDAG_OK;
@@ -412,7 +412,7 @@ static qudag_err check_faults(const struct parser *p)
     for (size_t i = 0; i < p->sc->n_faults; i++) {
         const struct sim_fault *f = &p->sc->fault[i];
         if (f->kind == FAULT_NONE) {
-            return fail(p, "a fault without kind");
+            return fail(p, "a fault has no kind");
         }
         if (!scenario_attacks(f->kind) && (f->kind == FAULT_CHURN ? f->median : f->share) == 0) {
             return fail(p, "churn needs 'median', every other fault 'share'");

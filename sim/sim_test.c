@@ -195,7 +195,7 @@ static void a_missing_answer_is_seen(void **state)
     s->work.oldest = 0;
     s->work.request[0].open = true; /* begun in the first second */
     work_late(s);
-    assert_string_equal(s->report.violation, "a request not answered in time");
+    assert_string_equal(s->report.violation, "a request was not answered in time");
     sim_free(s);
 }
 
@@ -206,17 +206,17 @@ static void memory_beyond_the_cap_and_bad_records_are_seen(void **state)
 
     s->value_key[0]++; /* now every record is a forged one */
     check_all(s);
-    assert_string_equal(s->report.violation, "a record is held that its validator refuses");
+    assert_string_equal(s->report.violation, "a stored record is refused by its validator");
     s->value_key[0]--;
     s->report.violations = 0;
     s->node[5].mem.max = 1;
     check_all(s);
-    assert_string_equal(s->report.violation, "a core exceeded its memory");
+    assert_string_equal(s->report.violation, "a core exceeded its memory limit");
     s->report.violations = 0;
     s->node[5].mem.max = 0;
     s->node[7].nat = true; /* a client, and yet in tables */
     check_all(s);
-    assert_string_equal(s->report.violation, "a client in a routing table");
+    assert_string_equal(s->report.violation, "a routing table contains a client");
     sim_free(s);
 }
 
@@ -228,7 +228,7 @@ static void too_many_actions_at_once_are_seen(void **state)
 
     check_acts(s, 3, &a);
     assert_int_equal(s->report.violation_node, 3);
-    assert_string_equal(s->report.violation, "a core asked for more actions at once than it may");
+    assert_string_equal(s->report.violation, "a core produced more actions at once than allowed");
     sim_free(s);
 }
 

@@ -415,12 +415,12 @@ void work_done(struct sim *s, uint32_t node, const struct act *a)
         return;
     }
     if (a->cookie == 0 || a->cookie > w->n) {
-        check_fail(s, node, "an answer to nothing asked");
+        check_fail(s, node, "an answer without a request");
         return;
     }
     struct sim_request *r = &w->request[a->cookie - 1];
     if (r->node != node || r->epoch != s->node[node].epoch) {
-        check_fail(s, node, "an answer at another node than asked");
+        check_fail(s, node, "an answer at a node that did not ask");
         return;
     }
     if (!r->open) {
@@ -505,7 +505,7 @@ void work_late(struct sim *s)
         w->oldest++;
     }
     if (w->oldest < w->n && s->world.now - w->request[w->oldest].began > ANSWER_WITHIN) {
-        check_fail(s, w->request[w->oldest].node, "a request not answered in time");
+        check_fail(s, w->request[w->oldest].node, "a request was not answered in time");
     }
 }
 

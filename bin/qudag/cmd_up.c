@@ -210,9 +210,9 @@ static int wait_ready(struct tool *t, int64_t seconds, const struct status *stat
                    ? TOOL_OK
                    : tool_error(t, (enum tool_exit)out.code, out.error, out.message, out.hint);
     }
-    (void)snprintf(message, sizeof(message),
-                   "not ready after %lld s%s%s; the daemon goes on trying", (long long)seconds,
-                   w.reason[0] == 0 ? ": phase " : ": ", w.reason[0] == 0 ? w.phase : w.reason);
+    (void)snprintf(message, sizeof(message), "not ready after %lld s%s%s; the daemon keeps trying",
+                   (long long)seconds, w.reason[0] == 0 ? ": phase " : ": ",
+                   w.reason[0] == 0 ? w.phase : w.reason);
     return tool_error(t, TOOL_UNREACHABLE, w.error[0] == 0 ? "TIMEOUT" : w.error, message,
                       "qudag status shows the next attempt, qudag connect MULTIADDR dials at once, "
                       "qudag down stops the daemon");

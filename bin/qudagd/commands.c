@@ -217,7 +217,7 @@ static void dht_end(struct request *rq, qudag_err err, const char *otherwise)
     case QUDAG_ENOTFOUND:
         request_end(rq, TOOL_NOT_FOUND, qudag_err_name(err),
                     "the nodes closest to the key replied; none has a value",
-                    "it may have expired, or never existed; the spelling counts");
+                    "it may have expired or never existed; check the spelling");
         return;
     case QUDAG_EUNREACHABLE:
         request_end(rq, TOOL_UNREACHABLE, qudag_err_name(err),
@@ -442,7 +442,7 @@ RUN(dark_new)
         rec_str(r, "label", label);
         request_send(rq);
     }
-    request_end_err(rq, err, err == QUDAG_OK ? "" : "no dark address could be made");
+    request_end_err(rq, err, err == QUDAG_OK ? "" : "cannot create a dark address");
 }
 
 /* The address itself, or the own one of that label; NULL: the request has ended with what is wrong. */
@@ -479,8 +479,8 @@ static void dark_end(struct request *rq, qudag_err err, const char *what)
         return;
     }
     if (err == QUDAG_ENOTFOUND && strcmp(rq->cmd->name, "dark.resolve") != 0) {
-        request_end(rq, TOOL_NOT_FOUND, qudag_err_name(err), "the address is not one of this node",
-                    "qudag dark list shows those that are");
+        request_end(rq, TOOL_NOT_FOUND, qudag_err_name(err), "this node does not own that address",
+                    "qudag dark list shows those it owns");
         return;
     }
     request_end_err(rq, err, what);
@@ -575,7 +575,7 @@ static void end_watch(struct request *rq, const struct phase_note *p)
     rq->watching = false;
     if (p->phase == QUDAG_PHASE_FAILED) {
         request_end(rq, TOOL_UNREACHABLE, qudag_err_name(p->err), qudag_strerror(p->err),
-                    "check [node] bootstrap and that UDP gets through; the daemon goes on trying");
+                    "check [node] bootstrap and that UDP gets through; the daemon keeps trying");
         return;
     }
     request_end_err(rq, QUDAG_OK, "");

@@ -59,44 +59,44 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_DHT_PROTOCOL] = {"dht", "protocol", TEXT(2, QUDAG_PROTOCOL_LEN_MAX), INTO(dht_protocol),
                            .unset = "/qudag/kad/1.0.0",
                            .help =
-                               "Name of the DHT protocol; nodes of different names do not meet."},
+                               "DHT protocol id; nodes with different ids form separate networks."},
     [CONF_DHT_SERVER] = {"dht", "server", SWITCH("yes"), INTO(dht_server),
-                         .help = "Store records and answer requests of others."},
+                         .help = "Store records for others and answer their requests."},
     [CONF_OPEN_NAMESPACES] = {"dht", "open_namespaces",
                               LIST(QUDAG_NAMESPACES_MAX, QUDAG_NAMESPACE_LEN),
                               INTO(open_namespaces), .unset = "app",
-                              .help = "Namespaces whose records may hold anything, unsigned."},
+                              .help = "Namespaces whose records may hold any unsigned value."},
     [CONF_DHT_STORE] = {"dht", "store", SWITCH("yes"),
                         .help =
                             "Persist what is stored for others and what is republished, so that "
                             "it survives a restart."},
     [CONF_DHT_STORE_DIR] = {"dht", "store_dir", TEXT(0, 1000), .unset = "",
-                            .help = "Where; empty: store in the state folder."},
+                            .help = "Folder of the store; empty: store in the state folder."},
     [CONF_DHT_RECORDS_MAX] = {"dht", "records_max", NUMBER(CONF_INT, dht_records_max)},
     [CONF_DHT_BYTES_MAX] = {"dht", "bytes_max", NUMBER(CONF_SIZE, dht_bytes_max)},
     [CONF_DHT_PROVIDERS_MAX] = {"dht", "providers_max", NUMBER(CONF_INT, dht_providers_max)},
     [CONF_HOPS] = {"onion", "hops", NUMBER(CONF_INT, hops)},
     [CONF_RELAY] = {"onion", "relay", SWITCH("yes"), INTO(relay),
-                    .help = "Carry circuits of others."},
+                    .help = "Relay circuits for others."},
     [CONF_FAMILY] = {"onion", "family", TEXT(0, QUDAG_FAMILY_LEN_MAX), INTO(family), .unset = "",
                      .help = "Name that all relays of one operator share: no circuit uses two of "
-                             "them.  Others see its hash only; empty: none."},
+                             "them.  Others see only its hash; empty: none."},
     [CONF_CIRCUITS_MAX] = {"onion", "circuits_max", NUMBER(CONF_INT, circuits_max)},
     [CONF_LOG_LEVEL] = {"log", "level", WORDS("info", "error|warn|info|debug"), INTO(log_level),
                         .help = "Minimum severity to log."},
     [CONF_LOG_NETWORK] = {"log", "network", SWITCH("no"),
                           .help = "Write addresses and peer ids to the log."},
     [CONF_LOG_FILE] = {"log", "file", TEXT(0, 1023), .unset = "",
-                       .help = "Where the log goes; empty: standard error."},
+                       .help = "Log file; empty: standard error."},
     [CONF_INBOX_DIR] = {"inbox", "dir", TEXT(0, 1023), .unset = "",
                         .help = "Where received messages and files go; empty: inbox in the state "
                                 "folder."},
     [CONF_INBOX_SIZE_MAX] = {"inbox", "size_max", CONF_SIZE, 0, INT64_MAX, "10G", "bytes",
                              .help = "Total inbox size limit; 0 disables receiving."},
     [CONF_INBOX_FILE_MAX] = {"inbox", "file_max", CONF_SIZE, 0, INT64_MAX, "4G", "bytes",
-                             .help = "The largest file accepted."},
+                             .help = "Largest file accepted."},
     [CONF_LAB] = {"lab", "lab", SWITCH("no"), INTO(lab),
-                  .help = "Test network: relays need not be of different networks, and the log may "
+                  .help = "Test network: relays need not be in different networks, and the log may "
                           "contain everything.  NO ANONYMITY."},
 };
 
@@ -356,8 +356,7 @@ static enum conf_key find(struct conf *c, const char *section, const char *key, 
         }
     }
     if (section[0] == 0) {
-        (void)snprintf(c->why, sizeof(c->why), "%s: %.60s stands outside of any [section]", where,
-                       key);
+        (void)snprintf(c->why, sizeof(c->why), "%s: %.60s is outside any [section]", where, key);
         return CONF_KEYS;
     }
     near = text_nearest(section, names, sections);

@@ -225,15 +225,15 @@ static const char *hint_of(qudag_err err)
     case QUDAG_ECHECKSUM:
         return "check the address: at least one character is wrong";
     case QUDAG_EMALFORMED:
-        return "check how it is written: qudag help shows an example";
+        return "check the spelling: qudag help shows an example";
     case QUDAG_EUNREACHABLE:
         return "is the other side up, and does a firewall let UDP through?";
     case QUDAG_ENOTFOUND:
-        return "it may have expired, or never existed; the spelling counts";
+        return "it may have expired or never existed; check the spelling";
     case QUDAG_EPOLICY:
         return "[link] pq decides what links are allowed";
     case QUDAG_ESYSTEM:
-        return "the log of the daemon tells the cause";
+        return "the daemon's log shows the cause";
     default:
         return "";
     }

@@ -233,13 +233,13 @@ static void reload(struct daemon *d)
             if (file[0] == 0 && d->log.file[0] != 0) {
                 (void)dup2(d->log.fd, STDERR_FILENO); /* or the file moved away stays in use */
             }
-            log_say(&d->log, QUDAG_LOG_INFO, "daemon.reload", "log opened again, [log] read again");
+            log_say(&d->log, QUDAG_LOG_INFO, "daemon.reload", "log reopened, [log] reloaded");
         } else {
-            log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "the log stays as it is: %s: %s",
+            log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "the log file is unchanged: %s: %s",
                     file[0] == 0 ? d->log.file : file, strerror(err));
         }
     } else {
-        log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "the configuration stays as it was: %s",
+        log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "configuration unchanged: %s",
                 fresh.why);
     }
     conf_fini(&fresh);
@@ -388,15 +388,16 @@ static void say_ready(struct daemon *d)
     struct stat st;
     if (path_join(path, d->state.dir, "identity") && stat(path, &st) == 0 &&
         st.st_mtime > now_ms() / 1000 + 600) {
-        log_say(&d->log, QUDAG_LOG_WARN, "clock",
-                "the identity is %lld s younger than this machine's clock says it is now: records "
-                "and certificates may be refused until the clock is set",
-                (long long)(st.st_mtime - now_ms() / 1000));
+        log_say(
+            &d->log, QUDAG_LOG_WARN, "clock",
+            "the identity was made %lld s after the time that this machine's clock shows: records "
+            "and certificates may be refused until the clock is set",
+            (long long)(st.st_mtime - now_ms() / 1000));
     }
     if (d->conf.v[CONF_LAB].num != 0) {
         log_say(&d->log, QUDAG_LOG_WARN, "lab",
-                "[lab] lab = yes: a TEST NETWORK.  Relays may all belong to one machine and the "
-                "log tells everything: there is NO ANONYMITY");
+                "[lab] lab = yes: a TEST NETWORK.  Relays may all run on one machine and the "
+                "log records everything: there is NO ANONYMITY");
     }
     log_say(&d->log, QUDAG_LOG_INFO, "daemon.ready", "qudagd " QUDAG_VERSION " pid %ld%s",
             (long)getpid(), d->state.created ? ", new identity" : "");
@@ -511,7 +512,7 @@ static int configure(struct daemon *d, const struct options *o)
     }
     if (!path_state_dir(dir, o->dir)) {
         return complain(d, DAEMON_USAGE,
-                        "no state folder: neither --dir nor XDG_STATE_HOME nor HOME says where");
+                        "no state folder: none of --dir, XDG_STATE_HOME and HOME is set");
     }
     bool found = path_join(file, dir, "qudag.conf") && access(file, F_OK) == 0;
     const char *from = o->file != NULL ? o->file : found ? file : "";

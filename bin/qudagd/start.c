@@ -67,7 +67,7 @@ bool listen_trouble(const struct conf *c, char *why, size_t why_len)
             close(fd);
         }
         if (err != 0) {
-            (void)snprintf(why, why_len, "%s cannot be listened on: %s", v->list[ix],
+            (void)snprintf(why, why_len, "cannot listen on %s: %s", v->list[ix],
                            err == EADDRINUSE ? "another program holds this port (ss -ulpn shows "
                                                "which); stop it or choose another port"
                            : err == EADDRNOTAVAIL ? "this machine has no such address"

@@ -110,7 +110,7 @@ enum daemon_exit state_open(struct state *s, const char *dir)
     (void)snprintf(s->dir, sizeof(s->dir), "%s", dir);
     if (now_ms() / 1000 < CLOCK_MIN_S) {
         (void)snprintf(s->why, sizeof(s->why),
-                       "the clock of this machine says a time before 2024; records and "
+                       "this machine's clock is set to a time before 2024; records and "
                        "certificates would be refused.  Set it, for example: timedatectl set-ntp "
                        "true");
         return DAEMON_FAILED;
@@ -121,7 +121,7 @@ enum daemon_exit state_open(struct state *s, const char *dir)
     }
     int err = path_join(path, dir, "state") ? dir_make(path, 0700) : ENAMETOOLONG;
     if (err != 0) {
-        return fail(s, DAEMON_FAILED, dir, err, "the state folder cannot be made");
+        return fail(s, DAEMON_FAILED, dir, err, "cannot create the state folder");
     }
     return take_lock(s);
 }
@@ -160,7 +160,7 @@ static enum daemon_exit make_identity(struct state *s, const char *path, qudag_i
         qudag_identity_free(*out);
         *out = NULL;
         return fail(s, DAEMON_FAILED, path, sys,
-                    sys == ENOSPC ? "make room on the disk" : "the identity could not be written");
+                    sys == ENOSPC ? "make room on the disk" : "cannot write the identity");
     }
     s->created = true;
     return DAEMON_OK;
@@ -188,9 +188,9 @@ static bool is_orphaned(struct state *s)
     if (found[0] != 0) {
         (void)snprintf(
             s->why, sizeof(s->why),
-            "%s has state of a node (state/%s), but no identity.  A new identity with the "
+            "%s contains the state of a node (state/%s), but no identity.  A new identity with the "
             "old relay key and addresses could be linked to the old one.  Put the file "
-            "identity back, or move the folders state and store away to begin anew",
+            "identity back, or move the folders state and store away to start over",
             s->dir, found);
     }
     return found[0] != 0;
@@ -218,7 +218,7 @@ enum daemon_exit state_identity(struct state *s, qudag_identity **out)
                        path,
                        S_ISLNK(st.st_mode)   ? "a symbolic link"
                        : S_ISDIR(st.st_mode) ? "a folder"
-                                             : "no plain file");
+                                             : "not a plain file");
         return DAEMON_STATE;
     case RULES_SECRET_OPEN:
         (void)snprintf(s->why, sizeof(s->why),
@@ -247,7 +247,7 @@ enum daemon_exit state_identity(struct state *s, qudag_identity **out)
     if (err != QUDAG_OK) {
         (void)snprintf(s->why, sizeof(s->why),
                        "%s is damaged (%zu bytes, %s); it was left as it is.  Put a copy in its "
-                       "place, or move it away to begin with a new identity",
+                       "place, or move it away to start with a new identity",
                        path, len, qudag_strerror(err));
         return DAEMON_STATE;
     }
@@ -370,7 +370,7 @@ static enum daemon_exit restore_one(struct state *s, qudag_node *n, const char *
     case RULES_RESTORE_REFUSE:
         (void)snprintf(s->why, sizeof(s->why),
                        "%s is damaged (%zu bytes, %s); it was left as it is.  Put a copy in its "
-                       "place, or move it away to go on without what it holds",
+                       "place, or move it away to continue without its contents",
                        path, len, qudag_strerror(err));
         return DAEMON_STATE;
     case RULES_RESTORE_OK:

@@ -124,13 +124,13 @@ const char *transfer_reason_text(unsigned reason)
 {
     static const char *const text[] = {
         [TRANSFER_OK] = "there is no error",
-        [TRANSFER_TOO_LARGE] = "it is larger than the receiver takes",
+        [TRANSFER_TOO_LARGE] = "it is larger than the receiver accepts",
         [TRANSFER_INBOX_FULL] = "the receiver's inbox is full",
         [TRANSFER_DISK_FULL] = "the receiver's disk is full",
         [TRANSFER_HASH_DIFFERS] = "the content that arrived does not match the hash in the offer",
         [TRANSFER_BUSY] = "the receiver has too many transfers in progress",
         [TRANSFER_BAD_OFFER] = "the receiver does not understand the offer",
-        [TRANSFER_TROUBLE] = "the receiver failed for a reason of its own",
+        [TRANSFER_TROUBLE] = "internal error of the receiver",
     };
     return reason < sizeof(text) / sizeof(text[0]) ? text[reason] : "for an unknown reason";
 }

@@ -281,8 +281,8 @@ bool transfer_out_op_done(struct transfers *k, qudag_op op, qudag_err err, const
 
 static void changed(struct transfer_out *s)
 {
-    fail(s, TOOL_FAILED, "FILE_CHANGED", "the file changed while it was sent",
-         "send it again when nothing writes to it");
+    fail(s, TOOL_FAILED, "FILE_CHANGED", "the file changed while it was being sent",
+         "send it again when no program is writing to it");
 }
 
 static void on_differs(struct transfer_out *s, bool other_hash)
@@ -297,7 +297,7 @@ static void on_differs(struct transfer_out *s, bool other_hash)
         break;
     case RULES_DIFFERS_END:
         fail(s, TOOL_REFUSED, "HASH_DIFFERS",
-             "the receiver reported twice that other content arrived than was sent",
+             "the receiver reported twice that the content does not match the hash",
              "the file did not change; the receiver or the path to it is faulty");
         break;
     }
@@ -363,8 +363,8 @@ static bool fill(struct transfer_out *s)
     ssize_t n = pread(s->fd, s->block, want, (off_t)s->at);
     if (n <= 0) {
         fail(s, TOOL_FAILED, "READ",
-             n == 0 ? "the file became shorter while it was sent" : strerror(errno),
-             "send it again when nothing writes to it");
+             n == 0 ? "the file became shorter while it was being sent" : strerror(errno),
+             "send it again when no program is writing to it");
         return false;
     }
     s->block_len = (size_t)n;
@@ -464,7 +464,7 @@ static void on_done(struct transfer_out *s, const struct transfer_msg *m)
 {
     if (!rules_delivery(m->n, m->hash, s->offer.size, s->offer.hash)) {
         fail(s, TOOL_FAILED, "HASH_DIFFERS",
-             "the receiver reported another hash or size than was sent", "send it again");
+             "the receiver reported a hash or size other than was sent", "send it again");
         return;
     }
     s->acked = s->offer.size;
@@ -653,7 +653,7 @@ static void on_hashed(struct transfer_job *j)
     }
     if (j->err != 0) {
         fail(s, TOOL_FAILED, "READ", strerror(j->err),
-             "the file must not change while it is hashed");
+             "the file must not change while it is being hashed");
         return;
     }
     const struct daemon *d = s->k->d;
@@ -709,7 +709,7 @@ static const char *take_content(struct transfer_out *s, struct request *rq)
     const char *name = rec_get_str(&rq->args, "name");
     if (rec_find(&rq->args, "message", REC_BYTES, &message)) {
         if (message.len > TRANSFER_MESSAGE_MAX) {
-            return "a message has at most 32 KiB; put it into a file";
+            return "a message may have at most 32 KiB; send it as a file";
         }
         s->offer.kind = TRANSFER_MESSAGE;
         s->offer.size = message.len;
@@ -722,7 +722,7 @@ static const char *take_content(struct transfer_out *s, struct request *rq)
         return NULL;
     }
     if (rq->fd < 0 || fstat(rq->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        return "only plain files can be sent";
+        return "only regular files can be sent";
     }
     s->fd = rq->fd;
     s->at_start = st;

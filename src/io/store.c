@@ -51,7 +51,7 @@ static void look_for_room(struct store *s)
     bool room = reserve(s);
     if (!room && s->state == STORE_GOOD) {
         log_event(&s->log, LOG_ERROR, "store.full",
-                  LOG_STR("why", "the disk has no room for more; nothing new is stored for others"),
+                  LOG_STR("why", "the disk is full; new records of others are refused"),
                   LOG_STR("cause", strerror(errno)));
     } else if (room && s->state == STORE_FULL) {
         log_plain(&s->log, LOG_INFO, "store.room_again");
@@ -70,7 +70,7 @@ static qudag_err lost(struct store *s, int rc)
     s->stats.failures++;
     if (s->state != STORE_LOST) {
         log_event(&s->log, LOG_ERROR, "store.write_failed",
-                  LOG_STR("why", "what changed last is in memory only; tried again soon"),
+                  LOG_STR("why", "the last changes are in memory only; will retry shortly"),
                   LOG_STR("cause", sqlite3_errstr(rc)));
     }
     s->state = STORE_LOST;
@@ -157,7 +157,7 @@ static bool mended(struct store *s)
         s->corrupt = false;
         return true;
     }
-    log_event(&s->log, LOG_ERROR, "store.not_begun", LOG_STR("why", why), LOG_ERR(err));
+    log_event(&s->log, LOG_ERROR, "store.not_started", LOG_STR("why", why), LOG_ERR(err));
     return false;
 }
 

@@ -45,21 +45,20 @@ static qudag_err lock_dir(struct store *s, char *why)
     char path[STORE_NAME_MAX];
 
     if (mkdir(s->dir, 0700) != 0 && errno != EEXIST) {
-        return store_because(why, QUDAG_ESYSTEM, "the folder of the store cannot be made:", s->dir,
+        return store_because(why, QUDAG_ESYSTEM, "cannot create the store folder:", s->dir,
                              strerror(errno));
     }
     store_path(s, path, LOCK_NAME);
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (s->lock_fd < 0) {
-        return store_because(why, QUDAG_ESYSTEM,
-                             "the folder of the store cannot be written to:", s->dir,
+        return store_because(why, QUDAG_ESYSTEM, "cannot write to the store folder:", s->dir,
                              strerror(errno));
     }
     if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         return errno == EWOULDBLOCK
-                   ? store_because(why, QUDAG_EEXISTS, "another process uses the store in", s->dir,
-                                   "")
-                   : store_because(why, QUDAG_ESYSTEM, "the store cannot be locked:", path,
+                   ? store_because(why, QUDAG_EEXISTS, "another process is using the store in",
+                                   s->dir, "")
+                   : store_because(why, QUDAG_ESYSTEM, "cannot lock the store:", path,
                                    strerror(errno));
     }
     return QUDAG_OK;
@@ -72,8 +71,9 @@ static void warn_of_old(const struct store *s)
     store_path(s, path, OLD_NAME);
     if (access(path, F_OK) == 0) {
         log_event(&s->log, LOG_WARN, "store.old_file",
-                  LOG_STR("why", "a store of an earlier version is no longer read; the network has "
-                                 "its records, and it may be removed"),
+                  LOG_STR("why",
+                          "a store written by an earlier version is not read; the network has "
+                          "its records, and the file may be removed"),
                   LOG_STR("file", path));
     }
 }
@@ -129,7 +129,7 @@ static qudag_err judge_head(const char *path, uint32_t version, uint32_t applica
                                                : "the store was written by another version:",
                              path, "use that version, or another folder");
     }
-    return store_because(why, QUDAG_EUNSUPPORTED, "the store is of another program:", path,
+    return store_because(why, QUDAG_EUNSUPPORTED, "the store belongs to another program:", path,
                          "use another folder");
 }
 
@@ -154,8 +154,7 @@ static qudag_err look_at(struct store *s, enum found *out, char *why)
         close(fd);
     }
     if (n < 0) {
-        return store_because(why, QUDAG_ESYSTEM, "the store cannot be opened:", path,
-                             strerror(cause));
+        return store_because(why, QUDAG_ESYSTEM, "cannot open the store:", path, strerror(cause));
     }
     if (n == 0) { /* a log without a file: somebody has cut it */
         *out = stat(log_path, &st) == 0 && st.st_size > 0 ? DAMAGED : NONE;
@@ -185,7 +184,7 @@ static qudag_err cannot_open(struct store *s, const sqlite3 *db, int rc, char *w
 
     store_path(s, path, STORE_FILE);
     return store_because(why, rc == SQLITE_NOMEM ? QUDAG_ENOMEM : QUDAG_ESYSTEM,
-                         "the store cannot be opened:", path, sqlite3_errstr(rc));
+                         "cannot open the store:", path, sqlite3_errstr(rc));
 }
 
 /* Table, head and owner, synced, before there is a log.  A file cut short here is empty or ours. */
@@ -226,8 +225,7 @@ static qudag_err make_file(struct store *s, char *why)
     store_path(s, path, STORE_FILE);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* its log will have this mode too */
     if (fd < 0) {
-        return store_because(why, QUDAG_ESYSTEM, "the store cannot be made:", path,
-                             strerror(errno));
+        return store_because(why, QUDAG_ESYSTEM, "cannot create the store:", path, strerror(errno));
     }
     close(fd);
     int rc = make_tables(s, path);
@@ -300,7 +298,7 @@ static qudag_err set_aside(struct store *s, char broken[STORE_NAME_MAX], char *w
         store_path(s, broken, name);
     }
     if (rename(path, broken) != 0) {
-        return store_because(why, QUDAG_ESYSTEM, "a damaged store could not be set aside:", path,
+        return store_because(why, QUDAG_ESYSTEM, "cannot set the damaged store aside:", path,
                              strerror(errno));
     }
     char log_path[STORE_NAME_MAX], broken_log[STORE_NAME_MAX];
@@ -309,8 +307,8 @@ static qudag_err set_aside(struct store *s, char broken[STORE_NAME_MAX], char *w
     store_path(s, broken_log, log_name);
     (void)unlink(broken_log); /* of an earlier one of this name */
     if (rename(log_path, broken_log) != 0 && errno != ENOENT) {
-        return store_because(why, QUDAG_ESYSTEM,
-                             "a damaged store could not be set aside:", log_path, strerror(errno));
+        return store_because(why, QUDAG_ESYSTEM, "cannot set the damaged store aside:", log_path,
+                             strerror(errno));
     }
     store_path(s, path, STORE_FILE "-shm");
     (void)unlink(path);
@@ -436,8 +434,8 @@ static void salvage(struct store *s, const char *broken)
     qudag_err err = store_commit(s);
     log_event(&s->log, LOG_ERROR, "store.damaged",
               LOG_STR("why",
-                      "the store was damaged; it was set aside and a new one begun with what "
-                      "could be saved: the network has other copies"),
+                      "the store was damaged; it was set aside and a new one started with what "
+                      "could be salvaged: the network has other copies"),
               LOG_STR("file", broken), LOG_NUM("saved", s->stats.salvaged), LOG_ERR(err));
 }
 
@@ -454,7 +452,7 @@ qudag_err store_begin_new(struct store *s, char *why)
         err = open_file(s, &damaged, why);
     }
     if (err == QUDAG_OK && damaged) {
-        return store_because(why, QUDAG_ESYSTEM, "a new store cannot be read back in", s->dir, "");
+        return store_because(why, QUDAG_ESYSTEM, "cannot read back the new store in", s->dir, "");
     }
     if (err == QUDAG_OK) {
         s->state = STORE_GOOD;
@@ -488,7 +486,8 @@ static qudag_err open_all(struct store *s, bool look_only, char *why)
         err = store_begin_new(s, why);
     }
     if (err == QUDAG_OK && !store_thread_start(s)) {
-        err = store_because(why, QUDAG_ENOMEM, "no thread for the store in", s->dir, "");
+        err = store_because(why, QUDAG_ENOMEM, "cannot start the thread for the store in", s->dir,
+                            "");
     }
     if (err == QUDAG_OK) {
         (void)store_retry(s); /* room? */
@@ -501,12 +500,12 @@ qudag_err store_open(struct store **out, const struct store_config *cfg, char wh
     *out = NULL;
     why[0] = 0;
     if (strlen(cfg->dir) >= STORE_PATH_MAX) {
-        return store_because(why, QUDAG_EINVAL, "the name of the folder is too long:", cfg->dir,
-                             "");
+        return store_because(why, QUDAG_EINVAL,
+                             "the path of the store folder is too long:", cfg->dir, "");
     }
     struct store *s = calloc(1, sizeof(*s)); /* SQLite takes memory from malloc too */
     if (s == NULL) {
-        return store_because(why, QUDAG_ENOMEM, "no memory for the store in", cfg->dir, "");
+        return store_because(why, QUDAG_ENOMEM, "out of memory for the store in", cfg->dir, "");
     }
     s->lock_fd = s->wal_fd = -1;
     s->size_max = cfg->size_max;

@@ -725,7 +725,7 @@ static void one_store_has_one_user(void **state)
 
     assert_int_equal(try_open(&second, SIZE, why), QUDAG_EEXISTS);
     assert_null(second);
-    assert_non_null(strstr(why, "another process uses the store"));
+    assert_non_null(strstr(why, "another process is using the store"));
     store_close(s);
     store_close(opened());
 }
@@ -749,7 +749,7 @@ static void a_folder_that_cannot_be_used_is_told_in_a_sentence(void **state)
     snprintf(file, sizeof(file), "/proc/self"); /* where nobody can write, root neither */
     assert_int_equal(store_open(&s, &c, why), QUDAG_ESYSTEM);
     print_message("%s\n", why);
-    assert_non_null(strstr(why, "cannot be written to"));
+    assert_non_null(strstr(why, "cannot write to"));
 }
 
 /* The limit of a file's size stands for a full disk: the system refuses to let it grow. */

@@ -514,14 +514,14 @@ static void fail_by_peer(struct quic_conn *c)
 
     if (c->was_reset) {
         err = QUDAG_ERESET;
-        text = "stateless reset: the peer has forgotten the link";
+        text = "stateless reset: the peer no longer knows the link";
     } else if (cc->type == NGTCP2_CCERR_TYPE_APPLICATION) {
         if (cc->error_code == 0x1001 || cc->error_code == 0x1002) {
             err = QUDAG_ELIMIT;
-            text = "the peer is at its limits";
+            text = "the peer has reached its limits";
         } else if (cc->error_code == 0x1003) {
             err = QUDAG_EPROTO;
-            text = "the peer says we broke the protocol";
+            text = "the peer reports a protocol violation by us";
         } else if (c->state == QUIC_CONN_HANDSHAKE || cc->error_code == 0x1007) {
             err = QUDAG_EREFUSED;
             text = "the peer refused the link";
@@ -531,10 +531,10 @@ static void fail_by_peer(struct quic_conn *c)
         err = sec_hs_why(&c->hs, (uint8_t)(cc->error_code - NGTCP2_CRYPTO_ERROR), true, &text);
     } else if (cc->error_code == NGTCP2_APPLICATION_ERROR) {
         err = c->server ? QUDAG_ECANCELED : QUDAG_EREFUSED; /* RFC 9000 10.2.3 */
-        text = c->server ? "the dialler gave the dial up" : "the peer refused the link";
+        text = c->server ? "the dialler abandoned the dial" : "the peer refused the link";
     } else if (cc->error_code == NGTCP2_CONNECTION_REFUSED) {
         err = QUDAG_ELIMIT; /* RFC 9000 20.1: by a server that takes no more */
-        text = "the peer takes no more links now";
+        text = "the peer accepts no more links now";
     } else if (cc->error_code != NGTCP2_NO_ERROR) {
         err = QUDAG_EPROTO;
         text = "the peer reports a QUIC error";

@@ -170,7 +170,7 @@ static void test_a_dial_given_up_is_named_so_by_the_accepting_side(void **state)
             assert_int_equal(tk.ep[0].ups + tk.ep[1].ups, 0); /* it was in time */
             assert_int_equal(tk.ep[0].down.err, QUDAG_ECANCELED);
             assert_non_null(why);
-            assert_string_equal(why, "the dialler gave the dial up");
+            assert_string_equal(why, "the dialler abandoned the dial");
             given_up++;
         } else {
             (void)tk_run(&tk, 20 * NS_PER_S, NULL);

@@ -362,7 +362,7 @@ static void test_a_key_changed_meanwhile_is_learnt_from_the_full_form(void **sta
         dial(&d);
         assert_int_equal(stats(1).tokens_used, 1);
         if (pinned) {
-            assert_refused(QUDAG_EAUTH, "peer's ML-DSA key is not the one that was expected");
+            assert_refused(QUDAG_EAUTH, "peer's ML-DSA key is not the expected one");
         } else {
             assert_up(false); /* the full form is too long, token or not */
             assert_memory_not_equal(tk.ep[0].info.pq_hash, before, 32);

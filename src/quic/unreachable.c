@@ -46,7 +46,7 @@ void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now)
             continue;
         }
         if (unanswered_dial(c)) {
-            quic_conn_fail(c, QUDAG_EUNREACHABLE, "nobody listens at this address", false);
+            quic_conn_fail(c, QUDAG_EUNREACHABLE, "no process listens at this address", false);
         } else if (c->state == QUIC_CONN_UP) {
             suspect(q, c);
         }

@@ -114,7 +114,7 @@ static const char *cert_text(qudag_err err)
     case QUDAG_ECLOCK:
         return "peer's certificate is not valid yet; check the clocks";
     case QUDAG_EAUTH:
-        return "a signature in the peer's certificate is wrong";
+        return "a signature in the peer's certificate is invalid";
     case QUDAG_EUNSUPPORTED:
         return "peer's identity key is of an unknown type";
     default:
@@ -150,10 +150,10 @@ static const char *unmet(const struct sec_hs *hs, const struct sec_peer *peer, q
         return "peer id mismatch";
     }
     if (x->has_pq_hash && !peer->has_pq) {
-        return "peer did not prove the ML-DSA key that was expected";
+        return "peer did not prove the expected ML-DSA key";
     }
     if (x->has_pq_hash && !ct_equal(x->pq_hash, peer->pq_hash, sizeof x->pq_hash)) {
-        return "peer's ML-DSA key is not the one that was expected";
+        return "peer's ML-DSA key is not the expected one";
     }
     *err = QUDAG_OK;
     return NULL;
@@ -270,17 +270,17 @@ static const struct {
      "TLS alert 47: the peer says we sent an illegal parameter"},
     {50, QUDAG_EPROTO, "TLS alert 50: a handshake message could not be decoded",
      "TLS alert 50: the peer could not decode a handshake message"},
-    {51, QUDAG_EAUTH, "TLS alert 51: a handshake signature is wrong",
-     "TLS alert 51: the peer found a signature of ours wrong"},
+    {51, QUDAG_EAUTH, "TLS alert 51: a handshake signature is invalid",
+     "TLS alert 51: the peer says our handshake signature is invalid"},
     {70, QUDAG_EUNSUPPORTED, "TLS alert 70: the peer does not speak TLS 1.3",
      "TLS alert 70: the peer does not speak TLS 1.3"},
     {71, QUDAG_EPOLICY, "TLS alert 71: peer's algorithms are too weak",
-     "TLS alert 71: the peer finds our algorithms too weak"},
+     "TLS alert 71: the peer considers our algorithms too weak"},
     {80, QUDAG_EINTERNAL, "TLS alert 80: internal error",
      "TLS alert 80: internal error of the peer"},
     {109, QUDAG_EPROTO, "TLS alert 109: missing extension", "TLS alert 109: missing extension"},
     {116, QUDAG_EAUTH, "TLS alert 116: the peer presented no certificate",
-     "TLS alert 116: the peer wants a certificate"},
+     "TLS alert 116: the peer requires a certificate"},
     {120, QUDAG_EUNSUPPORTED, "TLS alert 120: the peer does not speak libp2p",
      "TLS alert 120: the peer does not speak libp2p"},
 };

@@ -184,9 +184,8 @@ static void a_wrong_identity_is_refused(void **state)
             assert_up(s, HYBRID);
         } else {
             assert_int_equal(s->err, QUDAG_EAUTH);
-            assert_string_equal(s->why, i == 1
-                                            ? "peer's ML-DSA key is not the one that was expected"
-                                            : "peer id mismatch");
+            assert_string_equal(s->why, i == 1 ? "peer's ML-DSA key is not the expected one"
+                                               : "peer id mismatch");
         }
         session_free(s);
     }

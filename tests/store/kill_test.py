@@ -143,12 +143,12 @@ def daemon_says(node, code, words, *options):
 def trouble(nodes):
     node = nodes[1]
     other = Node('other').start(wait=False)
-    daemon_says(Node('third'), 4, 'another process uses the store', f'dht.store_dir={node.dir}/store')
+    daemon_says(Node('third'), 4, 'another process is using the store', f'dht.store_dir={node.dir}/store')
     other.down()
     held = records(node)
     node.down()
     path = node.dir / 'store/dht.db'
-    daemon_says(node, 4, 'cannot be written to', 'dht.store_dir=/proc/self')
+    daemon_says(node, 4, 'cannot write to', 'dht.store_dir=/proc/self')
     good = path.read_bytes()
     path.write_bytes(good[:len(good) * 2 // 3])
     start(node)

@@ -90,7 +90,7 @@ def reload_settings():
     check('daemon.reload' not in (folder / 'a.log').read_text(), 'the old log was written to')
     conf.write_text('[log]\nlevel = loud\n')
     p.send_signal(signal.SIGHUP)
-    until(lambda: 'stays as it was' in (folder / 'b.log').read_text(), 'a wrong configuration is told')
+    until(lambda: 'configuration unchanged' in (folder / 'b.log').read_text(), 'a wrong configuration is told')
     check(run(QUDAG, '--dir', folder, 'status')[0] == 0, 'a wrong configuration ended the daemon')
     p.terminate()
     check(ends(p, 'reload') == 0, 'reload: exit code')

@@ -165,7 +165,7 @@ def unreachable_bootstrap(n):
     took = time.monotonic() - began
     check(code == 5 and took >= 4, f'an unreachable bootstrap peer: {code} after {took} s: {text}')
     error = json.loads(text.strip().splitlines()[-1])['error']
-    check('goes on trying' in error['message'] and 'qudag connect' in error['hint'], str(error))
+    check('keeps trying' in error['message'] and 'qudag connect' in error['hint'], str(error))
     code, text = lost.tool('status')
     status = json.loads(text)
     lost.peer = status['peer']
