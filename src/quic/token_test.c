@@ -228,14 +228,14 @@ static void always_short(int ix)
 static void test_a_short_certificate_nobody_asked_for_is_refused_by_both_sides(void **state)
 {
     (void)state;
-    for (int liar = 0; liar < 2; liar++) {
+    for (int wrong = 0; wrong < 2; wrong++) {
         make(&require, &require);
-        always_short(liar);
+        always_short(wrong);
         dial_peer();
         assert_int_equal(tk.ep[1].ups, 0);
-        assert_int_equal(stats(1 - liar).auth_failed, 1);
+        assert_int_equal(stats(1 - wrong).auth_failed, 1);
         assert_int_equal(tk.ep[0].down.err, QUDAG_EAUTH);
-        if (liar == 1) {
+        if (wrong == 1) {
             assert_refused(QUDAG_EAUTH, UNKNOWN_KEY);
         }
         down();

@@ -1,5 +1,5 @@
 /* TEST: timeout=120 */
-/* Reads: when they are sure enough, what they ask for, what liars can do to them. */
+/* Reads: when they end, what they ask for, what misbehaving peers can do to them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -240,7 +240,7 @@ static void a_differing_digest_has_its_value_fetched_once(void **state)
     net_fini(&net);
 }
 
-static void lie_digest(struct net *n, size_t node, struct ref strm, struct slice data)
+static void misbehave_digest(struct net *n, size_t node, struct ref strm, struct slice data)
 {
     uint8_t digest[SHA256_LEN] = {(uint8_t)node, (uint8_t)strm.slot};
     struct kad_msg req = net_request(data), m = {.type = req.type, .key = req.key};
@@ -264,14 +264,14 @@ static void forged_digests_cost_eight_requests_and_hide_no_newer_value(void **st
     put_old_and_new("/m/key", "1 older", "2 newer", 20);
     (void)net_order(&net, "/m/key", order);
     for (size_t i = 20; i < N; i++) { /* all on the way but the holders, and half of these */
-        net.node[order[i]].liar = lie_digest;
+        net.node[order[i]].misbehave = misbehave_digest;
     }
     for (size_t i = 0; i < 20; i += 2) {
-        net.node[order[i]].liar = lie_digest;
+        net.node[order[i]].misbehave = misbehave_digest;
     }
     for (unsigned r = 0; r < 10; r++) {
         size_t reader = reader_of("/m/key", r);
-        net.node[reader].liar = NULL;
+        net.node[reader].misbehave = NULL;
         watch(reader);
         twice = 0;
         assert_int_equal(net_ask_with(&net, reader, "/m/key", NULL, &how[KAD_READ_PATHS]),
@@ -288,14 +288,14 @@ static void forged_digests_cost_eight_requests_and_hide_no_newer_value(void **st
 
 /* The old value first, then digests of nothing, until no more are looked into. */
 static unsigned stale;
-static struct kad_peer_info liars[14];
-static void lie_stale(struct net *n, size_t node, struct ref strm, struct slice data)
+static struct kad_peer_info misbehaving[14];
+static void misbehave_stale(struct net *n, size_t node, struct ref strm, struct slice data)
 {
     uint8_t digest[SHA256_LEN] = {(uint8_t)node, 7};
     struct kad_msg req = net_request(data), m = {.type = req.type, .key = req.key};
 
-    m.closer = liars;
-    m.n_closer = ARRAY_LEN(liars);
+    m.closer = misbehaving;
+    m.n_closer = ARRAY_LEN(misbehaving);
     if (req.type != KAD_GET_VALUE) {
         net_honest(n, node, strm, data);
         return;
@@ -320,17 +320,17 @@ static void digests_of_nothing_do_not_use_up_what_newer_values_need(void **state
     begin();
     put("/m/key", "2 newer");
     (void)net_order(&net, "/m/key", order);
-    for (size_t i = 0; i < ARRAY_LEN(liars); i++) { /* the closest of all */
-        liars[i] = (struct kad_peer_info){.id = net.node[order[i]].id, .n_addrs = 1};
-        liars[i].addr[0] = net.node[order[i]].addr;
-        net.node[order[i]].liar = lie_stale;
+    for (size_t i = 0; i < ARRAY_LEN(misbehaving); i++) { /* the closest of all */
+        misbehaving[i] = (struct kad_peer_info){.id = net.node[order[i]].id, .n_addrs = 1};
+        misbehaving[i].addr[0] = net.node[order[i]].addr;
+        net.node[order[i]].misbehave = misbehave_stale;
     }
     for (size_t i = 20; i < N; i++) {
-        net.node[order[i]].liar = lie_stale;
+        net.node[order[i]].misbehave = misbehave_stale;
     }
     for (unsigned r = 0; r < 10; r++) {
         size_t reader = reader_of("/m/key", r);
-        net.node[reader].liar = NULL;
+        net.node[reader].misbehave = NULL;
         stale = 0;
         assert_int_equal(net_ask_with(&net, reader, "/m/key", NULL, &how[KAD_READ_QUORUM]),
                          QUDAG_OK);
@@ -358,10 +358,10 @@ static void peers_that_do_not_know_digests_serve_as_well(void **state)
     begin();
     put_old_and_new("/m/key", "1 older", "2 newer", 6);
     for (size_t i = 0; i < N; i++) {
-        net.node[i].liar = old_version;
+        net.node[i].misbehave = old_version;
     }
     size_t reader = reader_of("/m/key", 0);
-    net.node[reader].liar = NULL;
+    net.node[reader].misbehave = NULL;
     watch(reader);
     assert_int_equal(net_ask_with(&net, reader, "/m/key", NULL, &how[KAD_READ_QUORUM]), QUDAG_OK);
     assert_memory_equal(net.done.value, "2 newer", 7);

@@ -2,7 +2,7 @@
  * kad_net.h - a network of kad objects in one process and in virtual time, for tests and benchmarks.
  *
  * Streams are pairs of names; every message takes half a round trip; links exist at once.  A dead or
- * silent node keeps every stream open and says nothing; |liar| may answer in a node's place.
+ * silent node keeps every stream open and says nothing; |misbehave| answers in its stead, if set.
  */
 #ifndef QUDAG_TESTS_KAD_KAD_NET_H
 #define QUDAG_TESTS_KAD_KAD_NET_H
@@ -28,7 +28,7 @@ struct net_node {
     bool dead;    /* streams to it open and nothing ever comes back */
     bool refuses; /* streams to it fail at once */
     bool client;  /* not a server */
-    void (*liar)(struct net *net, size_t node, struct ref strm, struct slice data);
+    void (*misbehave)(struct net *net, size_t node, struct ref strm, struct slice data);
     uint64_t writes, write_bytes;
     tstamp tick_at; /* time of its earliest queued tick */
 };

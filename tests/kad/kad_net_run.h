@@ -121,9 +121,9 @@ static void net_deliver(struct net *net, const struct net_item *it)
     if (nd->dead) {
         return;
     }
-    if (nd->liar != NULL && it->strm.gen == 2) {
+    if (nd->misbehave != NULL && it->strm.gen == 2) {
         if (it->type == EV_DATA) {
-            nd->liar(net, it->node, it->strm, ev.data);
+            nd->misbehave(net, it->node, it->strm, ev.data);
         }
         return;
     }

@@ -63,15 +63,15 @@ static inline void net_say(struct net *net, size_t node, struct ref strm, const 
     net_send(net, node, strm, EV_DATA, (struct slice){buf, len});
 }
 
-/* Of a liar: this request it answers as it should. */
+/* A misbehaving node answers this request correctly. */
 static inline void net_honest(struct net *net, size_t node, struct ref strm, struct slice data)
 {
-    void (*liar)(struct net *, size_t, struct ref, struct slice) = net->node[node].liar;
+    void (*misbehave)(struct net *, size_t, struct ref, struct slice) = net->node[node].misbehave;
     uint32_t from = net->strm[strm.slot].opener;
     struct net_item it = {.at = net->now, .node = (uint32_t)node, .from = from, .strm = strm};
     void (*watch)(struct net *, size_t, size_t, struct slice) = net->watch;
 
-    net->node[node].liar = NULL;
+    net->node[node].misbehave = NULL;
     net->watch = NULL;
     it.type = EV_STREAM_OPEN;
     it.inbound = true;
@@ -81,7 +81,7 @@ static inline void net_honest(struct net *net, size_t node, struct ref strm, str
     it.data = (uint8_t *)(uintptr_t)data.base; /* read only */
     it.len = data.len;
     net_deliver(net, &it);
-    net->node[node].liar = liar;
+    net->node[node].misbehave = misbehave;
     net->watch = watch;
 }
 

@@ -182,7 +182,7 @@ static void absent_is_told_apart_from_unreachable(void **state)
     net_fini(&net);
 }
 
-/* ---- liars ---- */
+/* ---- misbehaving peers ---- */
 
 static void say(struct net *net, size_t node, struct ref strm, const struct kad_msg *m)
 {
@@ -204,31 +204,31 @@ static enum kad_type asked(struct slice data, struct kad_msg *m)
     return m->type;
 }
 
-static void lie_garbage(struct net *net, size_t node, struct ref strm, struct slice data)
+static void misbehave_garbage(struct net *net, size_t node, struct ref strm, struct slice data)
 {
     (void)data;
     net_send(net, node, strm, EV_DATA, S("\x09garbage!!"));
 }
 
-static void lie_endless(struct net *net, size_t node, struct ref strm, struct slice data)
+static void misbehave_endless(struct net *net, size_t node, struct ref strm, struct slice data)
 {
     (void)data;
     net_send(net, node, strm, EV_DATA, S("\xff\xff\xff\xff\xff"));
 }
 
-static void lie_reset(struct net *net, size_t node, struct ref strm, struct slice data)
+static void misbehave_reset(struct net *net, size_t node, struct ref strm, struct slice data)
 {
     (void)data;
     net_send(net, node, strm, EV_RESET, none);
 }
 
-static void lie_fin(struct net *net, size_t node, struct ref strm, struct slice data)
+static void misbehave_fin(struct net *net, size_t node, struct ref strm, struct slice data)
 {
     (void)data;
     net_send(net, node, strm, EV_FIN, none);
 }
 
-static void lie_type(struct net *net, size_t node, struct ref strm, struct slice data)
+static void misbehave_type(struct net *net, size_t node, struct ref strm, struct slice data)
 {
     (void)data;
     struct kad_msg m = {.type = KAD_PING};
@@ -236,7 +236,7 @@ static void lie_type(struct net *net, size_t node, struct ref strm, struct slice
 }
 
 /* Forty peers that do not exist, as close to the key as can be found cheaply. */
-static void lie_crowd(struct net *net, size_t node, struct ref strm, struct slice data)
+static void misbehave_crowd(struct net *net, size_t node, struct ref strm, struct slice data)
 {
     struct kad_msg req, m = {0};
     struct kad_peer_info *v = calloc(KAD_PEERS_MAX, sizeof(*v));
@@ -259,7 +259,7 @@ static void lie_crowd(struct net *net, size_t node, struct ref strm, struct slic
 }
 
 /* Only the asker and itself. */
-static void lie_mirror(struct net *net, size_t node, struct ref strm, struct slice data)
+static void misbehave_mirror(struct net *net, size_t node, struct ref strm, struct slice data)
 {
     struct kad_msg req, m = {0};
     struct kad_peer_info v[2] = {{.n_addrs = 1}, {.n_addrs = 1}};
@@ -276,7 +276,7 @@ static void lie_mirror(struct net *net, size_t node, struct ref strm, struct sli
     say(net, node, strm, &m);
 }
 
-static void lie_forged(struct net *net, size_t node, struct ref strm, struct slice data)
+static void misbehave_forged(struct net *net, size_t node, struct ref strm, struct slice data)
 {
     struct kad_msg req, m = {0};
 
@@ -288,7 +288,7 @@ static void lie_forged(struct net *net, size_t node, struct ref strm, struct sli
     say(net, node, strm, &m);
 }
 
-static void lie_other_key(struct net *net, size_t node, struct ref strm, struct slice data)
+static void misbehave_other_key(struct net *net, size_t node, struct ref strm, struct slice data)
 {
     struct kad_msg req, m = {0};
 
@@ -300,20 +300,20 @@ static void lie_other_key(struct net *net, size_t node, struct ref strm, struct 
     say(net, node, strm, &m);
 }
 
-static void a_third_of_liars_does_not_hide_a_value(void **state)
+static void a_third_of_misbehaving_peers_does_not_hide_a_value(void **state)
 {
     (void)state;
-    static void (*const lies[])(struct net *, size_t, struct ref, struct slice) = {
-        lie_garbage, lie_endless, lie_reset,  lie_fin,       lie_type,
-        lie_crowd,   lie_mirror,  lie_forged, lie_other_key,
+    static void (*const misbehaviours[])(struct net *, size_t, struct ref, struct slice) = {
+        misbehave_garbage, misbehave_endless, misbehave_reset,  misbehave_fin,       misbehave_type,
+        misbehave_crowd,   misbehave_mirror,  misbehave_forged, misbehave_other_key,
     };
 
-    for (size_t l = 0; l < ARRAY_LEN(lies); l++) {
+    for (size_t l = 0; l < ARRAY_LEN(misbehaviours); l++) {
         struct net net;
         net_joined(&net, N, 0);
         assert_int_equal(net_ask(&net, 0, KAD_OP_PUT, "/v/a", 4, S("true")), QUDAG_OK);
         for (size_t i = 1; i < N; i += 3) {
-            net.node[i].liar = lies[l];
+            net.node[i].misbehave = misbehaviours[l];
         }
         for (size_t reader = 2; reader < N; reader += 9) {
             assert_int_equal(net_ask(&net, reader, KAD_OP_GET, "/v/a", 4, none), QUDAG_OK);
@@ -326,17 +326,18 @@ static void a_third_of_liars_does_not_hide_a_value(void **state)
     }
 }
 
-static void lookup_among_liars_only_still_ends_with_one_report(void **state)
+static void a_lookup_among_misbehaving_peers_only_still_ends_with_one_report(void **state)
 {
     (void)state;
-    static void (*const lies[])(struct net *, size_t, struct ref, struct slice) = {
-        lie_garbage, lie_endless, lie_type, lie_crowd, lie_mirror, lie_forged, lie_other_key,
+    static void (*const misbehaviours[])(struct net *, size_t, struct ref, struct slice) = {
+        misbehave_garbage, misbehave_endless, misbehave_type,      misbehave_crowd,
+        misbehave_mirror,  misbehave_forged,  misbehave_other_key,
     };
-    for (size_t l = 0; l < ARRAY_LEN(lies); l++) {
+    for (size_t l = 0; l < ARRAY_LEN(misbehaviours); l++) {
         struct net net;
         net_joined(&net, 20, 0);
         for (size_t i = 1; i < 20; i++) {
-            net.node[i].liar = lies[l];
+            net.node[i].misbehave = misbehaviours[l];
         }
         qudag_err err = net_ask(&net, 0, KAD_OP_GET, "/v/b", 4, none);
         assert_true(err == QUDAG_ENOTFOUND || err == QUDAG_EUNREACHABLE || err == QUDAG_ETIMEOUT);
@@ -644,8 +645,8 @@ int main(void)
         cmocka_unit_test(lookups_end_and_find_the_living_when_half_are_silent),
         cmocka_unit_test(bootstrap_is_unreachable_when_nobody_answers),
         cmocka_unit_test(absent_is_told_apart_from_unreachable),
-        cmocka_unit_test(a_third_of_liars_does_not_hide_a_value),
-        cmocka_unit_test(lookup_among_liars_only_still_ends_with_one_report),
+        cmocka_unit_test(a_third_of_misbehaving_peers_does_not_hide_a_value),
+        cmocka_unit_test(a_lookup_among_misbehaving_peers_only_still_ends_with_one_report),
         cmocka_unit_test(newest_mutable_value_wins_and_older_copies_are_corrected),
         cmocka_unit_test(expired_values_are_never_handed_out),
         cmocka_unit_test(kept_values_are_republished_until_unkept),

@@ -1,5 +1,5 @@
 /* TEST: timeout=120 */
-/* How lookups find their way: masked, crowded, among the dead and among liars. */
+/* Lookups: masked, under crowded keys, among dead and among misbehaving peers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,8 +84,8 @@ static void a_masked_get_tells_the_key_only_to_those_who_may_hold_it(void **stat
 
 /* ---- crowds ---- */
 
-/* Liars name only liars, the closest to what is asked for, hold nothing and say they stored. */
-static void lie_together(struct net *n, size_t node, struct ref strm, struct slice data)
+/* Colluding peers name only each other, the closest to the key, store nothing and claim to have stored. */
+static void misbehave_together(struct net *n, size_t node, struct ref strm, struct slice data)
 {
     static struct kad_peer_info v[LIARS_NAME];
     struct kad_msg req = net_request(data), m = {.type = req.type, .key = req.key};
@@ -100,7 +100,7 @@ static void lie_together(struct net *n, size_t node, struct ref strm, struct sli
     }
     sha256(t, req.key);
     for (size_t i = 0; i < n->n; i++) {
-        if (n->node[i].liar == NULL || i == node) {
+        if (n->node[i].misbehave == NULL || i == node) {
             continue;
         }
         size_t at = m.n_closer < LIARS_NAME ? m.n_closer++ : LIARS_NAME;
@@ -140,7 +140,7 @@ static void net_crowded(const char *key, unsigned bits)
             sha256(h, peer_id_slice(&id));
         } while (kad_cpl(t, h) < bits);
         net_node_as(&net, i, pub);
-        net.node[i].liar = lie_together;
+        net.node[i].misbehave = misbehave_together;
     }
     net_fill(&net);
 }
@@ -179,7 +179,7 @@ static void sybils_around_a_key_set_off_a_sweep_that_finds_the_honest(void **sta
     size_t n = net_order(&net, "/v/key", order);
     assert_int_equal(n, N + SYBILS);
     for (size_t i = 0; i < n && honest < KAD_K; i++) {
-        if (net.node[order[i]].liar == NULL) {
+        if (net.node[order[i]].misbehave == NULL) {
             honest++;
             held += net_holds(&net, order[i], "/v/key");
         }
@@ -226,7 +226,7 @@ static void without_a_crowd_nothing_is_swept(void **state)
     net_fini(&net);
 }
 
-/* ---- the dead, liars ---- */
+/* ---- dead and misbehaving peers ---- */
 
 static void after_half_the_network_died_values_and_the_living_are_found(void **state)
 {
@@ -275,7 +275,7 @@ static void disjoint_paths_find_a_value_although_a_third_lies_together(void **st
     }
     net_run(&net, net.now + 10 * NS_PER_S);
     for (size_t i = 1; i < N; i += 3) {
-        net.node[i].liar = lie_together;
+        net.node[i].misbehave = misbehave_together;
     }
     for (unsigned i = 0; i < 30; i++) {
         (void)snprintf(key, sizeof(key), "/m/key%u", i);
@@ -289,7 +289,7 @@ static void disjoint_paths_find_a_value_although_a_third_lies_together(void **st
 }
 
 /* Names peers that do not exist, ever new ones. */
-static void lie_endless(struct net *n, size_t node, struct ref strm, struct slice data)
+static void misbehave_endless(struct net *n, size_t node, struct ref strm, struct slice data)
 {
     static struct kad_peer_info v[LIARS_NAME];
     static uint32_t count;
@@ -313,7 +313,7 @@ static void a_lookup_among_inventions_ends_at_its_bound_of_requests(void **state
     (void)state;
     net_filled(&net, N);
     for (size_t i = 1; i < N; i++) {
-        net.node[i].liar = lie_endless;
+        net.node[i].misbehave = misbehave_endless;
     }
     (void)net_find(&net, 0, "some key");
     print_message("%u requests\n", net.done.rpcs);

@@ -120,7 +120,7 @@ static void a_newcomer_stores_when_its_lookup_is_over(void **state)
 }
 
 /* Silent when a value is sent to it, else as it should be. */
-static void lie_silent(struct net *n, size_t node, struct ref strm, struct slice data)
+static void misbehave_silent(struct net *n, size_t node, struct ref strm, struct slice data)
 {
     enum kad_type type = net_request(data).type;
 
@@ -129,7 +129,7 @@ static void lie_silent(struct net *n, size_t node, struct ref strm, struct slice
     }
 }
 
-static void lie_refuse(struct net *n, size_t node, struct ref strm, struct slice data)
+static void misbehave_refuse(struct net *n, size_t node, struct ref strm, struct slice data)
 {
     if (net_request(data).type == KAD_PUT_VALUE) {
         net_send(n, node, strm, EV_RESET, (struct slice){NULL, 0});
@@ -139,7 +139,7 @@ static void lie_refuse(struct net *n, size_t node, struct ref strm, struct slice
 }
 
 /* It says it stored something else. */
-static void lie_other(struct net *n, size_t node, struct ref strm, struct slice data)
+static void misbehave_other(struct net *n, size_t node, struct ref strm, struct slice data)
 {
     struct kad_msg req = net_request(data);
 
@@ -155,25 +155,25 @@ static void
 who_is_late_refuses_or_stores_something_else_is_replaced_by_the_next_closest(void **state)
 {
     (void)state;
-    static void (*const lies[])(struct net *, size_t, struct ref,
-                                struct slice) = {lie_silent, lie_refuse, lie_other};
+    static void (*const misbehaviours[])(struct net *, size_t, struct ref, struct slice) = {
+        misbehave_silent, misbehave_refuse, misbehave_other};
     size_t order[N];
 
-    for (size_t l = 0; l < ARRAY_LEN(lies); l++) {
+    for (size_t l = 0; l < ARRAY_LEN(misbehaviours); l++) {
         begin(3);
         (void)net_order(&net, "/v/key", order);
         for (size_t i = 0; i < 16; i += 2) {
-            net.node[order[i]].liar = lies[l];
+            net.node[order[i]].misbehave = misbehaviours[l];
         }
         assert_int_equal(net_ask_with(&net, 3, "/v/key", "value", NULL), QUDAG_OK);
         assert_true(net.done.n_peers >= 15);
-        assert_true(net.done.failures >= (lies[l] == lie_silent ? 0u : 1u));
+        assert_true(net.done.failures >= (misbehaviours[l] == misbehave_silent ? 0u : 1u));
         settle();
         assert_int_equal(net.done.times, 1);
         assert_in_range(holders("/v/key"), KAD_K, KAD_K + 6);
         size_t right = 0, of = 0;
         for (size_t i = 0; of < KAD_K; i++) {
-            if (net.node[order[i]].liar == NULL) {
+            if (net.node[order[i]].misbehave == NULL) {
                 right += net_holds(&net, order[i], "/v/key");
                 of++;
             }
@@ -190,7 +190,7 @@ static void never_more_than_the_limit_are_sent_a_value_that_nobody_takes(void **
     (void)state;
     begin(3);
     for (size_t i = 0; i < N; i++) {
-        net.node[i].liar = i == 3 ? NULL : lie_refuse;
+        net.node[i].misbehave = i == 3 ? NULL : misbehave_refuse;
     }
     assert_int_equal(net_ask_with(&net, 3, "/v/key", "value", NULL), QUDAG_ELIMIT);
     settle();
@@ -235,7 +235,7 @@ static void a_quorum_that_is_not_reached_is_a_limit_with_those_who_stored(void *
     begin(3);
     (void)net_order(&net, "/v/key", order);
     for (size_t i = 0; i < N; i++) {
-        net.node[i].liar = i == 3 || i == order[0] || i == order[1] ? NULL : lie_refuse;
+        net.node[i].misbehave = i == 3 || i == order[0] || i == order[1] ? NULL : misbehave_refuse;
     }
     assert_int_equal(net_ask_with(&net, 3, "/v/key", "value", &opt), QUDAG_ELIMIT);
     assert_in_range(net.done.n_peers, 2, 3);
@@ -266,11 +266,11 @@ static void in_a_small_network_three_in_four_are_enough(void **state)
     (void)state;
     net_filled(&net, 9);
     for (size_t i = 0; i < 2; i++) {
-        net.node[i].liar = lie_refuse;
+        net.node[i].misbehave = misbehave_refuse;
     }
     assert_int_equal(net_ask_with(&net, 3, "/v/key", "value", NULL), QUDAG_OK);
     assert_int_equal(net.done.n_peers, 7); /* of 9 with ourselves */
-    net.node[2].liar = net.node[4].liar = lie_refuse;
+    net.node[2].misbehave = net.node[4].misbehave = misbehave_refuse;
     assert_int_equal(net_ask_with(&net, 3, "/v/other", "value", NULL), QUDAG_ELIMIT);
     assert_int_equal(net.done.n_peers, 5);
     net_fini(&net);
@@ -320,7 +320,7 @@ static void providing_reaches_the_closest_and_replaces_the_late(void **state)
     watch(3, key);
     (void)net_order(&net, key, order);
     for (size_t i = 0; i < 10; i += 2) {
-        net.node[order[i]].liar = lie_silent;
+        net.node[order[i]].misbehave = misbehave_silent;
     }
     assert_int_equal(net_ask(&net, 3, KAD_OP_PROVIDE, key, strlen(key), (struct slice){NULL, 0}),
                      QUDAG_OK);

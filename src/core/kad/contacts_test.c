@@ -165,9 +165,9 @@ static void misbehaving_peers_are_not_handed_to_others(void **state)
     ask(b, 1, &find);
     got = answer(b);
     assert_int_equal(got.n_closer, 3);
-    struct kad_contact *liar = make(b, 2);
-    kad_contacts_misbehaved(&b->k->routing, liar, b->now);
-    kad_contacts_misbehaved(&b->k->routing, liar, b->now);
+    struct kad_contact *misbehaving = make(b, 2);
+    kad_contacts_misbehaved(&b->k->routing, misbehaving, b->now);
+    kad_contacts_misbehaved(&b->k->routing, misbehaving, b->now);
     ask(b, 1, &find);
     got = answer(b);
     assert_int_equal(got.n_closer, 2);
@@ -175,7 +175,7 @@ static void misbehaving_peers_are_not_handed_to_others(void **state)
     for (size_t i = 0; i < got.n_closer; i++) {
         assert_false(peer_id_eq(&b->closer[i].id, &info.id));
     }
-    kad_contact_unref(liar);
+    kad_contact_unref(misbehaving);
     bed_free(b);
 }
 

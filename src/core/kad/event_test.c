@@ -192,7 +192,7 @@ static void reach(struct bed *b, enum stage s)
     }
 }
 
-static void our_own_lack_of_memory_is_no_lie_of_the_peer(void **state)
+static void our_own_lack_of_memory_is_not_held_against_the_peer(void **state)
 {
     (void)state;
     struct bed b;
@@ -894,7 +894,7 @@ int main(void)
         cmocka_unit_test(forgiving_is_harmless_before_anybody_failed),
         cmocka_unit_test(a_client_serves_nobody),
         cmocka_unit_test(links_below_the_policy_are_not_served_and_not_asked_for),
-        cmocka_unit_test(our_own_lack_of_memory_is_no_lie_of_the_peer),
+        cmocka_unit_test(our_own_lack_of_memory_is_not_held_against_the_peer),
         cmocka_unit_test(peers_known_before_are_in_the_table_at_once),
         cmocka_unit_test(every_allocation_may_fail),
     };
