@@ -454,7 +454,7 @@ static void on_connect(uv_poll_t *poll, int status, int events)
     listen_or_wait(c);
 }
 
-/* The listener is watched while there is a place; else those who come wait in its backlog. */
+/* The listener is polled while another client is allowed; otherwise new ones wait in its backlog. */
 static void listen_or_wait(struct control *c)
 {
     struct listener *l = c->listener;

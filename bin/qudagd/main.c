@@ -49,7 +49,7 @@ static const char usage_text[] =
     "\n"
     "Example: qudagd -d /tmp/node1 -o node.listen=/ip4/127.0.0.1/udp/4433/quic-v1\n";
 
-/* The sentence goes to standard error, and to who started us. */
+/* The sentence goes to standard error, and to the process that started us. */
 static int complain(const struct daemon *d, int code, const char *text)
 {
     (void)fprintf(stderr, "qudagd: %s\n", text);

@@ -327,7 +327,7 @@ static void on_offer(struct transfer_in *r)
 {
     struct transfers *k = r->k;
     if (inbox_find(&k->inbox, &r->offer) != NULL) {
-        say_done(r); /* our word was lost on the way */
+        say_done(r); /* our done message was lost */
         return;
     }
     enum transfer_reason why = take_over(r) ? check_offer(r) : TRANSFER_BUSY;

@@ -5,8 +5,8 @@
  *                           ▲            └─────────┴──────────┤ stream lost, or silence
  *                           └──────────── PAUSED ◀────────────┘
  *
- * Silence is noticed here and not left to the layers below, for a relay that was switched off tells
- * nobody: circuits to the service are closed and the next attempt builds another.
+ * Silence is detected here and not left to the layers below, because a relay that was switched off notifies
+ * no other node: circuits to the service are closed and the next attempt builds another.
  */
 #include "rules.h"
 #include "transfer_int.h"

@@ -194,7 +194,7 @@ static void arm(struct io *io, tstamp at, tstamp now)
     (void)timerfd_settime(io->timer_fd, 0, &t, NULL);
 }
 
-/* Whoever sets the clock of the machine does not tell us. */
+/* There is no notification when the machine's clock is set. */
 static void read_clock(struct io *io, tstamp now)
 {
     if (io->clock_at <= now) {

@@ -1,7 +1,7 @@
 /*
- * store.c - put, commit, read, and what goes wrong.
+ * store.c - put, commit, read, and handling of failures.
  *
- *   GOOD ── no room in advance ──▶ FULL: what comes is still written, nothing new should be taken
+ *   GOOD ── no room in advance ──▶ FULL: changes are still written, but no new records should be accepted
  *     │ ◀───────── room ────────────┘
  *     └── a write or commit failed ──▶ LOST: changes are dropped until store_retry(), then all is put
  *         again, and what is not is removed

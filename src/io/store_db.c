@@ -4,7 +4,7 @@
  * One table: key (kind, hash) and value (u64 number, checksum, bytes), with an index of the keys: in a table
  * ordered by key a value of more than 1000 bytes would take a page of its own.
  *
- * Two connections: that of the loop writes and never waits for the disk, but for one sync of the log's head
+ * Two connections: that of the loop writes and never waits for the disk, except for one sync of the log's header
  * whenever the log begins again; that of the thread syncs the log and moves it into the file when it has
  * grown long.
  */
@@ -221,7 +221,7 @@ static void sync_now(struct store *s)
     if (atomic_exchange(&s->unsynced, false) && fdatasync(s->wal_fd) != 0) {
         atomic_store(&s->unsynced, true);
     }
-    if (atomic_exchange(&s->wal_long, false)) { /* a failure is met again at the next commit */
+    if (atomic_exchange(&s->wal_long, false)) { /* a failure will show again at the next commit */
         (void)sqlite3_wal_checkpoint_v2(s->ck, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     }
 }

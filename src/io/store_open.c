@@ -7,7 +7,7 @@
  *                ▼ ours                     ▼
  *            SQLite checks all of it ─bad─▶ set aside, a new one, and what can still be read from the old
  *
- * Whose file it is stands in the head of every SQLite file (application id, user version; documented at
+ * The owner of the file is recorded in the header of every SQLite file (application id, user version; documented at
  * sqlite.org/fileformat.html) and in the item of kind 0.  Both are in the file before its log begins.
  */
 #include "base/rd.h"
@@ -332,7 +332,7 @@ static void save_one(struct store *s, struct slice key, struct slice data)
 struct saving {
     struct store *s;
     sqlite3_stmt *up, *down;
-    int64_t last; /* all rows up to this one have been met */
+    int64_t last; /* all rows up to this one have been seen */
 };
 
 /*
@@ -354,7 +354,7 @@ static bool save_up(struct saving *v)
     return rc == SQLITE_DONE;
 }
 
-/* Rows from |from| downward, until one cannot be read or has been met. */
+/* Rows from |from| downward, until one cannot be read or has been seen. */
 static void save_down(struct saving *v, int64_t from)
 {
     int64_t row;

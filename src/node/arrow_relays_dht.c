@@ -148,7 +148,7 @@ qudag_err node_begin_fetch(struct node *n, struct node_op *op, tstamp now)
     return err;
 }
 
-/* Descriptors tell the ML-DSA keys and addresses of relays before we meet them. */
+/* Descriptors give the ML-DSA keys and addresses of relays before we have links to them. */
 static void take(struct node *n, const struct relay_desc *d)
 {
     node_links_pin(n, NODE_PIN_DESCRIPTOR, &d->peer, d->pq_hash);

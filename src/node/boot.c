@@ -425,7 +425,7 @@ static void tick(void *node, tstamp now, struct acts *out)
     if (b->refresh_at <= now) {
         b->refresh_at = tstamp_after(now, REFRESH_EVERY);
         if (table_size(n) == 0 && n->cfg.n_boot > 0) {
-            start_dials(n); /* alone again: begin anew */
+            start_dials(n); /* alone again: start over */
         } else if (!b->lookup_running) {
             start_lookup(n, NODE_OP_REFRESH);
         }

@@ -48,7 +48,7 @@ void node_stream_free(struct node *n, struct node_stream *a)
     mem_free(n->mem, a);
 }
 
-/* The stream is over; the program is told once, and may ask for its user pointer a last time. */
+/* The stream is over; the program is notified once, and may ask for its user pointer a last time. */
 void node_stream_closed(struct node *n, struct node_stream *a, qudag_err why)
 {
     struct ref ref = a->ref;

@@ -1,5 +1,5 @@
 /*
- * callbacks.c - what ngtcp2 tells a connection while it reads or writes a packet.
+ * callbacks.c - the callbacks of ngtcp2, which run while it reads or writes a packet.
  *
  * They only note facts and queue events; nothing here ends a connection or calls the owner.
  */

@@ -1,12 +1,12 @@
 /*
- * token.c - what is remembered of servers we were linked with, for the next dial to them.
+ * token.c - address tokens and keys of servers we had links to, for the next dial to them.
  *
  *   handshake completed ... entry: the ML-DSA key the server has proven (or none)
  *   NEW_TOKEN ............. the entry has a token
  *   dial .................. both leave the table: each token is used once
  *
  * A server that gets back a token of a post-quantum link presents the short form of its certificate
- * (spec/link.md 2.6), so no token may outlive the key: they live and die in one entry.
+ * (spec/link.md 2.6), so a token must not outlive the key: both are in one entry.
  */
 #include "crypto/hash.h"
 #include "quic/quic_int.h"

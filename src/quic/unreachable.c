@@ -1,6 +1,6 @@
 /*
- * unreachable.c - whether a peer still lives: probed when the network says that nobody listens, and
- * when the swarm doubts it.
+ * unreachable.c - liveness probes: sent when the network reports a peer unreachable, and when the swarm
+ * asks for one.
  *
  *   dial, nothing heard yet ─▶ ended          link ─▶ suspect ─ any datagram within 2 s ─▶ as before
  *                                                           └ silence ─▶ ended

@@ -1,5 +1,5 @@
 /*
- * dial.c - dialling the addresses of a peer, several at once; backoff; dials that somebody asked for.
+ * dial.c - dialling the addresses of a peer, several at once; backoff; dials on request.
  *
  *   addresses, cheapest transport first ─ SWARM_DIALS_PARALLEL at once ─ LINK_UP ▶ others cancelled
  *                                        └ one fails ▶ the next  └ all failed ▶ backoff doubles

@@ -162,7 +162,7 @@ static qudag_err check_proof(struct swarm *s, struct swarm_peer *p, const struct
     return QUDAG_OK;
 }
 
-/* A dial without expected peer, and an inbound link, learn who is there. */
+/* A dial without an expected peer, and an inbound link, learn which peer it is. */
 static struct swarm_peer *adopt_peer(struct swarm *s, struct swarm_link *l,
                                      const struct link_info *info)
 {
@@ -231,7 +231,7 @@ static struct swarm_link *least_needed(const struct swarm_peer *p, qudag_err *wh
     return NULL;
 }
 
-/* A peer that came back without having said goodbye fills its places with links that are dead. */
+/* A peer that restarted without closing its links has used up its limit with dead ones. */
 static bool make_place(struct swarm *s, struct swarm_peer *p, tstamp now)
 {
     qudag_err why;

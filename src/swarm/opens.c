@@ -200,7 +200,7 @@ void swarm_open_start(struct swarm *s, unsigned core, const struct act *a, const
                    : QUDAG_ENOMEM;
     struct swarm_peer *p = fail.err == QUDAG_EINVAL ? NULL : swarm_peer_make(s, &a->peer);
     struct swarm_open *o = p == NULL ? NULL : open_make(s, p, core, a, proto, now);
-    if (o == NULL) { /* told at once: there is nothing to note it in */
+    if (o == NULL) { /* reported at once: there is no entry to record it in */
         swarm_deliver(s, core, &fail);
         return;
     }

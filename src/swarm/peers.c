@@ -14,8 +14,8 @@ static bool peer_is_idle(const struct swarm_peer *p)
 }
 
 /*
- * Room for one more: the longest unused peer without link goes.  Of those whose key a record told the
- * pin is lost, but the record will tell it again; keeping them all would let records fill the table.
+ * Makes room for one more: the longest unused peer without a link is dropped. If its pin came from a record,
+ * the record will provide the pin again; protecting such peers would let records fill the table.
  */
 static bool evict_one(struct swarm *s)
 {

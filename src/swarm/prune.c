@@ -1,5 +1,5 @@
 /*
- * prune.c - what ends as time passes: opens and negotiations that take too long, idle links, and links
+ * prune.c - timeouts and limits: opens and negotiations that take too long, idle links, and links
  * above the limit.
  */
 #include "swarm/internal.h"

@@ -61,7 +61,7 @@ void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
     mem_free(s->mem, st);
 }
 
-/* Our side gives the stream up; a core that knew it is not told. */
+/* Aborts the stream from our side; the core that owned it is not notified. */
 void swarm_stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now)
 {
     const struct swarm_link *l = st->link;
@@ -108,7 +108,7 @@ static qudag_err propose(struct swarm *s, struct swarm_stream *st, const char *p
     return l->tp->t->ops->write(l->tp->owner, l->ref, st->sid, (struct slice){msg, n});
 }
 
-/* On success |report| tells of it; on failure it is still the caller's. */
+/* On success |report| will be delivered; on failure the caller still owns it. */
 qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
                             const char *proto, tstamp now)
 {

@@ -1,5 +1,5 @@
 /*
- * swarm.c - making and freeing it, registration, delivery of pending events, and looking in.
+ * swarm.c - creation, registration, delivery of pending events, and inspection.
  *
  *   link events ──▶ links.c ──▶ streams.c ──▶ sink (cores)
  *   actions of cores ──▶ opens.c, dial.c (open) / streams.c (the rest) ──▶ transport

@@ -1,13 +1,13 @@
 /*
- * get.c - what answers say of a value, and when that is enough (enum kad_read).
+ * get.c - what answers say about a value, and when that suffices (enum kad_read).
  *
  *   value accepted by its namespace, preferred to what we have? it is the best so far, confirmed once
  *   the same again, or its digest: confirmed once more      an older one: its holder is corrected at the end
- *   another that is worth the same: left where it is
+ *   another one that ranks equal: left alone
  *
- * Once a value is held the others are asked for their digest only; a holder whose digest differs is asked
- * for the whole.  Where several differed all are asked for the whole at once: digests of nothing must not
- * use up the KAD_REFETCH_MAX that a newer value needs.
+ * Once we have a value, other nodes are asked for a digest only; a node whose digest differs is asked for
+ * the whole value. Where several digests differed, further nodes are asked for the whole value at once, so
+ * that digests that match no value do not use up the KAD_REFETCH_MAX that a newer value needs.
  */
 #include "core/kad/kad_int.h"
 

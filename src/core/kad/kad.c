@@ -1,7 +1,7 @@
 /*
- * kad.c - the public functions, events and ticks, and what the parts share.
+ * kad.c - public functions, events and ticks, and state that the parts share.
  *
- * What is done without being asked: maintenance.c.
+ * Work that no caller requests is in maintenance.c.
  */
 #include "core/kad/kad_int.h"
 

@@ -1,9 +1,9 @@
 /*
- * maintenance.c - what is done without being asked.
+ * maintenance.c - refresh of buckets, checks of entries, expiry, rejoining, partition heal.
  *
- *   one entry at a time   silent for idle_check: asked whether it lives; the more turn out dead, the sooner
+ *   one entry at a time   silent for idle_check: checked; the more turn out dead, the sooner
  *   every minute          a bucket without a lookup for 10 min is refreshed; what has expired is removed
- *   after a bootstrap     the parts of buckets without entries are looked into, one after the other
+ *   after a bootstrap     a lookup in each part of a bucket without entries, one after the other
  *   table empty           bootstrap again with the seeds, after 30 s .. 10 min
  *   departed contacts     one of those that left the table is asked again now and then: when it answers, a network
  *                         that had been cut in two is whole again, and our own neighbourhood is looked up

@@ -1,12 +1,12 @@
 /*
  * put.c - the storing half of a put or provide, and of the correction after a get.
  *
- *   a peer answers the lookup and is surely among the k closest --> it is sent the value at once
+ *   a peer answers the lookup and is certainly among the k closest --> it is sent the value at once
  *   lookup over: the rest of the k closest; a node that refuses, fails or is late is replaced by the next closest
- *   |want| acknowledgements: reported; what is still on its way goes on
+ *   |want| acknowledgements: reported; stores in flight continue
  *
- * With more peers around the key than there should be (lookup.c), all within the distance where k are expected
- * are sent the value: Sybils that crowd the key cannot crowd out everybody.
+ * When there are more peers around the key than expected (lookup.c), all within the distance where k are
+ * expected are sent the value: Sybils that crowd the key cannot crowd out every honest node.
  */
 #include "core/kad/kad_int.h"
 

@@ -2,11 +2,11 @@
  * request.c - one request of the caller.
  *
  *   LOOKUP (lookup.c) --put, provide: the k closest (put.c)--> STORE --> end       report: quorum reached, or the end
- *      |  '--get: sure enough (get.c)--> report --> STORE where it was missing or older
+ *      |  '--get: enough answers (get.c)--> report --> STORE where it was missing or older
  *      '--find, providers: report      bootstrap: our own id, then each bucket that lacks entries
  *
- * Whatever happens (also cancel and timeout), the report comes exactly once.  Requests still on their way when
- * the request ends go on without it (rpc.c).
+ * Whatever happens, including cancellation and timeout, there is exactly one report. RPCs in flight when the
+ * request ends continue without it (rpc.c).
  */
 #include "core/kad/kad_int.h"
 

@@ -1,4 +1,4 @@
-/* env.c - time, room in the action list, timers and counters: what every room needs. */
+/* env.c - time, room in the action list, timers and counters: what every part of the core needs. */
 #include "core/kad/common/env.h"
 
 walltime kad_env_wall(const struct kad_env *e, tstamp now)

@@ -1,4 +1,4 @@
-/* refusal.c - what peers did wrong: counted by reason, named for people. */
+/* refusal.c - misbehaviour of peers: counted by reason, with a text for each reason. */
 #include "core/kad/common/refusal.h"
 
 const char *kad_refusal_name(enum kad_refusal r)

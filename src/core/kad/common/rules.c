@@ -1,5 +1,5 @@
 /*
- * rules.c - what may be stored.  Safety of readers rests on these: nobody is handed a value that its namespace
+ * rules.c - what may be stored. The safety of readers rests on these: no reader gets a value that its namespace
  * does not accept, and an older value does not replace a newer one.
  */
 #include "core/kad/common/rules.h"

@@ -6,11 +6,11 @@
  *                   '---fail-----'--fail--> FAILED                 closest that live is NEW or ASKED
  *
  * A path asks at most alpha at once; each that passed its soft timeout makes room for one more, up to
- * twice alpha.  One that is late is waited for no longer, but its answer is still taken.  Paths are
+ * twice alpha. The path no longer waits for a late node, but its answer is still taken.  Paths are
  * disjoint: a path asks the nodes that its own answers named, and no node is asked twice (S/Kademlia, 4.4).
  *
- * Of peers packed closer together than chance would put them (crowd_bits) only KAD_CROWD_MAX are asked, and of
- * one network KAD_GROUP_LOOKUP are kept, so that ids made to lie next to a key do not fill the lookup.
+ * Of peers packed more closely than chance explains (crowd_bits) only KAD_CROWD_MAX are asked, and of one
+ * network at most KAD_GROUP_LOOKUP are candidates, so that ids made to be close to a key do not fill the lookup.
  */
 #include "core/kad/lookup/candidates.h"
 

@@ -5,8 +5,8 @@
  *                           nodes packed at the key, more than there should be? WIDE SEARCH: look into the
  *                           neighbour prefixes, of which nodes packed at the key say nothing; then ask on, wider
  *
- * A masked lookup tells nodes on the way a key that shares only the first bits with the true one; those
- * near enough to hold the value are told the key itself.
+ * A masked lookup asks nodes along the way for a key that shares only the first bits with the true one; only
+ * nodes close enough to hold the value see the key itself.
  */
 #include "core/kad/lookup/lookup.h"
 
@@ -401,7 +401,7 @@ qudag_err kad_lookup_absent(const struct kad_lookup *l)
     for (size_t i = 0; i < l->q.n && answered + silent < KAD_K; i++) {
         const struct kad_cand *c = &l->q.cand[i];
         if (l->mask_bits > 0 && c->dist >> (64 - l->mask_bits) != 0) {
-            break; /* from here on nobody was told what is looked for */
+            break; /* no candidate from here on has seen the key */
         }
         answered += c->state == KAD_CAND_ANSWERED ? 1 : 0;
         silent += c->state == KAD_CAND_LATE || c->state == KAD_CAND_FAILED ? 1 : 0;

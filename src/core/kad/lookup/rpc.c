@@ -5,9 +5,9 @@
  *     |                        |                      (ADD_PROVIDER has no answer: we finish at once and
  *     '--fail, time--> owner     '--reset, time--> owner    their fin is the acknowledgement)
  *
- * Three times (rtt.c): after the soft one the lookup may ask another beside this one, after the late one it
- * waits no longer, after the hard one the request has failed.  First for the dialling, then from the write.
- * An RPC whose owner has ended goes on by itself: whether it is answered says whether the node lives.
+ * Three timeouts (rtt.c): after the soft one the lookup may ask another node in parallel, after the late one
+ * it no longer waits, after the hard one the RPC has failed. They run for dialling first, then from the write.
+ * An RPC outlives its owner: its answer, or the lack of one, shows whether the node is alive.
  */
 #include "core/kad/lookup/rpc.h"
 
@@ -251,7 +251,7 @@ static void mark_refusal(struct kad_rpc *r)
     r->refused = r->state == KAD_RPC_WAITING && r->call.type == KAD_PUT_VALUE;
 }
 
-/* What a node says that does not want this request now; other errors tell of the link, or of a non-server. */
+/* Errors by which a node declines this request; others concern the link, or mean that it is not a server. */
 static bool says_busy(qudag_err err)
 {
     return err == QUDAG_ELIMIT || err == QUDAG_ENOMEM || err == QUDAG_EREFUSED ||
@@ -259,7 +259,7 @@ static bool says_busy(qudag_err err)
 }
 
 /*
- * Whether a stream that did not open, or ended, tells nothing of the peer: we gave it up, we lack room, or
+ * Whether a stream that did not open, or ended, says nothing about the peer: we abandoned it, we lack room, or
  * the link was closed in order by either side.  What has timed out or cannot be reached is silent.
  */
 static bool says_nothing(qudag_err err)

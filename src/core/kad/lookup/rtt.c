@@ -1,9 +1,9 @@
 /*
- * rtt.c - how long a peer may take: from its own round trips, or for a stranger from everybody's.
+ * rtt.c - how long a peer may take: from its own round-trip times, or for an unknown peer from those of all.
  *
- *   soft   nine in ten have answered: another may be asked beside it
- *   late   not waited for any more; what comes is still taken.  Leaves time for one lost packet (RFC 9002, 6.2)
- *   hard   it has failed, which is held against it: generous, for nobody waits for it
+ *   soft   nine in ten have answered: another node may be asked in parallel
+ *   late   no longer waited for, but the answer is still taken.  Leaves time for one lost packet (RFC 9002, 6.2)
+ *   hard   the request has failed, which counts against the peer: generous, as nothing waits for it
  */
 #include "core/kad/lookup/rtt.h"
 

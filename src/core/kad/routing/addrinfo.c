@@ -1,11 +1,11 @@
 /*
- * addrinfo.c - ids and addresses: one entry serves all instances that know the same of a node.
+ * addrinfo.c - ids and addresses: one entry serves all instances that have the same addresses for a node.
  *
  *   Peer message --an entry has these bytes--> that one      else: decoded, its usable addresses packed, and
  *                                                     that is looked for, or added
  *
- * Entries are found by a keyed hash of the id; those of one id, with other addresses, share a chain.  Nothing
- * depends on the order in a chain but time.
+ * Entries are found by a keyed hash of the id; those of one id, with other addresses, share a chain.  The
+ * order in a chain affects nothing but time.
  */
 #include "core/kad/routing/addrinfo.h"
 

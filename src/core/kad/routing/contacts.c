@@ -1,8 +1,8 @@
 /*
  * contacts.c - the contacts of one instance: seeds, and those that answered, failed or misbehaved.
  *
- *   heard of --> seed, asked --answers--> table      failed: out of the table after twice, and for a
- *                                                    minute not asked because others name it
+ *   heard of --> seed, asked --answers--> table      failed: out of the table after two in a row, and for
+ *                                                    a minute not asked even if others name it
  */
 #include "core/kad/routing/contacts.h"
 

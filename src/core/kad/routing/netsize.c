@@ -1,8 +1,8 @@
 /*
- * netsize.c - how large the network is.
+ * netsize.c - the network size estimate.
  *
- * The mean space between ids follows from how near the k nearest to a key are: N = 2^64 / space.  The median of
- * many lookups is taken, so that Sybils that crowd some keys do not move it.
+ * The mean distance between ids follows from the distances of the k closest to a key: N = 2^64 / distance. The
+ * median over many lookups is used, so that Sybils that crowd some keys do not shift it.
  */
 #include "core/kad/routing/netsize.h"
 

@@ -4,7 +4,7 @@
  *   answered --room and few of its network--> entry --failed twice--> out, newest replacement in
  *      '--bucket full--> replacement (the newest two), and the owner checks the oldest entry
  *
- * A live old entry is never evicted for a new one, but for a surplus one of its part (spec/kad.md 2).
+ * A live old entry is never evicted for a new one, unless its part has a surplus (spec/kad.md 2).
  * Closest to a target t, with c = common prefix of t and us: all of bucket c is closer than the buckets
  * beyond c taken together, and those closer than c-1, c-2, ...: groups are visited in this order and sorted
  * each.

@@ -1,13 +1,13 @@
 /*
- * limits.c - how much others may ask: each peer, each network (/24 or /48) peers come from, and all together.
+ * limits.c - rate limits for requests of others: per peer, per network (/24 or /48), and in total.
  *
  *   request of a peer --bucket empty: its own | its network's | that of all--> refused, by reason
  *
- * When more than half of what all may take is taken, a peer or network passes only if it took less than is left:
- * the fuller we are, the more modest one must have been, and a flood does not shut out the others.
+ * When more than half of the total is used up, a peer or network is served only if it has used less than is
+ * left: the busier we are, the less it may have used, so that a flood does not shut out the others.
  *
- * Remembered are those with a stream or a bucket that is not full; when there are too many, the ones idle for longest
- * go.  A network's bucket outlives its peers', so that new identities do not refill it.
+ * An entry exists while a peer has a stream or a bucket that is not full; when there are too many, the longest
+ * idle ones are dropped.  A network's bucket outlives its peers', so that new identities do not refill it.
  */
 #include "core/kad/server/limits.h"
 

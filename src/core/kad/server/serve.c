@@ -1,7 +1,7 @@
 /*
  * serve.c - requests of others: several per stream, answered in order.
  *
- *   request --limits.c: may it?--> answer               if not: stream reset, counted
+ *   request --allowed (limits.c)--> answer              not allowed: stream reset, counted
  *      '--no room in the action list, or the peer does not read--> buffered, answered later
  *
  * A stream holds at most one message limit of unanswered bytes; more is a reset.
@@ -130,7 +130,7 @@ void kad_serve_fini(struct kad_server *s)
     map_fini(&s->by_strm);
 }
 
-/* As packed bytes; when addresses have to be given up for room the message is to be built anew. */
+/* As packed bytes; when addresses are dropped for lack of room, the message is built again. */
 static void closer_put(struct kad_server *s, struct kad_msg *m, struct kad_addrinfo *const *w,
                        size_t n)
 {

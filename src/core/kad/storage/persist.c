@@ -1,12 +1,12 @@
 /*
- * persist.c - what outlives us, as bytes and back.  All numbers are big-endian.
+ * persist.c - encoding of persisted items. All numbers are big-endian.
  *
  *   record     version 1, u64 received, u64 expires, u16 length and key, value
  *   providers  version 1, then each: u64 expires, u16 length and Peer message
  *   own        version 1, u8 provide, u64 due, u16 length and key, value
  *   peers      version 1, then each: u16 length and Peer message
  *
- * What comes back was in a file that others may have written: everything is checked again.
+ * Restored items come from a file that others may have written to: everything is checked again.
  */
 #include "core/kad/storage/persist.h"
 

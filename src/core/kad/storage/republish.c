@@ -2,7 +2,7 @@
  * republish.c - what we publish ourselves: values and provider records, stored again every KAD_REPUBLISH.
  *
  *   added --12 h +- 10 %--> published again --failed, or cannot be validated now--> again in 5 min
- *   restored: due when it was due; what was due while we were away is spread over 10 min
+ *   restored: due when it was due; what became due while the node was down is spread over 10 min
  */
 #include "core/kad/storage/republish.h"
 

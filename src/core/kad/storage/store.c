@@ -1,12 +1,12 @@
 /*
- * store.c - records and providers we hold for others, by the hash of their key.
+ * store.c - records and provider records stored for others, by the hash of their key.
  *
- * Both are bounded by count, records also by bytes.  When full, the key farthest from ourselves goes
+ * Both are bounded by count, records also by bytes.  When full, the key farthest from ourselves is dropped
  * (a heap by the first 63 bits of the distance finds it), unless the new one is farther still.
  * Expired ones are never handed out; kad_store_expire() returns their memory.
  *
- * What differs from what the host was told last is in the list of changes, once however often it
- * changed; see kad_change_next().
+ * Items that changed since they were last passed to the host are in a list of dirty items, once however often
+ * they changed; see kad_change_next().
  */
 #include "core/kad/storage/store.h"
 
