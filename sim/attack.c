@@ -1,18 +1,18 @@
 /*
- * attack.c - Sybils: nodes whose ids were chosen to lie around a place of the key space, and the keys there.
+ * attack.c - Sybils: nodes whose ids were chosen to lie around a target in the key space, and the keys there.
  *
- * A core hashes ids itself, so an id near a place must be searched for, as an attacker has to.  All places
+ * A core hashes ids itself, so an id near a target must be searched for, as an attacker has to.  All targets
  * share one search: every id tried is held against all of them.  Finding a node |bits| deep costs 2^bits
  * hashes, so Sybils are packed only as deep as it takes to be nearer than every honest node.
  *
- * A key that is attacked shares the place's first bits too; every put has a key of its own, so that each
+ * A key that is attacked shares the first bits of the target too; every put has a key of its own, so that each
  * says anew whether a value was lost.
  */
 #include "sim/sim_int.h"
 
 #include <stdlib.h>
 
-#define DEEPER 5    /* bits beyond log2 of the nodes: one honest node in 32 places is nearer */
+#define DEEPER 5    /* bits beyond log2 of the nodes: one honest node in 32 targets is nearer */
 #define DEEP_MAX 22 /* of bits nobody asked for */
 #define WIDER 6     /* spread: log2(nodes) - 6, the space of some 40 nodes, twice that of a value */
 #define ITEMS_MAX 20000      /* attacked keys of a run */
@@ -28,10 +28,10 @@ static unsigned log2_up(uint64_t n)
     return bits;
 }
 
-/* The first place from |i| on that |prefix| lies in; |places|: in none. */
-static size_t place_of(const struct attack *a, size_t i, uint64_t prefix, unsigned bits)
+/* The first target from |i| on that |prefix| lies in; |n_targets|: in none. */
+static size_t target_of(const struct attack *a, size_t i, uint64_t prefix, unsigned bits)
 {
-    while (i < a->places && (a->place[i] ^ prefix) >> (64 - bits) != 0) {
+    while (i < a->n_targets && (a->target[i] ^ prefix) >> (64 - bits) != 0) {
         i++;
     }
     return i;
@@ -40,20 +40,20 @@ static size_t place_of(const struct attack *a, size_t i, uint64_t prefix, unsign
 static void find_ids(struct sim *s, const struct sim_fault *f)
 {
     struct attack *a = &s->attack;
-    uint32_t *n = sim_alloc(a->places, sizeof(*n));
+    uint32_t *n = sim_alloc(a->n_targets, sizeof(*n));
     uint8_t pk[32];
     uint64_t tries = 0;
 
     dice_node(&s->dice, "qudag sim 2026 sybil", 0, 0, pk);
-    while (a->n < a->places * f->per_key && tries < TRIES_MAX) {
+    while (a->n < a->n_targets * f->per_key && tries < TRIES_MAX) {
         struct peer_id id;
         uint64_t prefix = host_id_at(pk, s->n, (uint32_t)tries++, &id);
-        size_t place = place_of(a, 0, prefix, a->bits);
-        while (place < a->places && n[place] == f->per_key) {
-            place = place_of(a, place + 1, prefix, a->bits); /* wide ones may overlap */
+        size_t target = target_of(a, 0, prefix, a->bits);
+        while (target < a->n_targets && n[target] == f->per_key) {
+            target = target_of(a, target + 1, prefix, a->bits); /* wide ones may overlap */
         }
-        if (place < a->places) {
-            n[place]++;
+        if (target < a->n_targets) {
+            n[target]++;
             host_add_node(s);
             struct sim_node *nd = &s->node[s->n - 1];
             nd->nat = false;
@@ -73,7 +73,7 @@ static void find_items(struct sim *s, uint64_t want)
     a->item = sim_alloc((size_t)want, sizeof(*a->item));
     for (uint64_t i = 0; a->items < want && i < SIM_ITEM_ATTACKED; i++) {
         uint32_t item = SIM_ITEM_ATTACKED + (uint32_t)i;
-        if (place_of(a, 0, work_target(item), a->key_bits) < a->places) {
+        if (target_of(a, 0, work_target(item), a->key_bits) < a->n_targets) {
             a->item[a->items++] = item;
         }
     }
@@ -104,12 +104,12 @@ static void plan(struct sim *s, const struct sim_fault *f)
     a->early = f->at == 0;
     a->networks = (uint32_t)f->networks;
     a->first = s->n;
-    a->places = (size_t)f->keys;
-    a->place = sim_alloc(a->places, sizeof(*a->place));
-    for (size_t p = 0; p < a->places; p++) {
+    a->n_targets = (size_t)f->keys;
+    a->target = sim_alloc(a->n_targets, sizeof(*a->target));
+    for (size_t p = 0; p < a->n_targets; p++) {
         dice_node(&s->dice, "qudag sim 2026 place", (uint32_t)p, 0, b);
         for (unsigned byte = 0; byte < 8; byte++) {
-            a->place[p] = a->place[p] << 8 | b[byte];
+            a->target[p] = a->target[p] << 8 | b[byte];
         }
     }
     find_ids(s, f);
@@ -128,7 +128,7 @@ void attack_plan(struct sim *s)
 
 void attack_fini(struct sim *s)
 {
-    free(s->attack.place);
+    free(s->attack.target);
     free(s->attack.item);
 }
 

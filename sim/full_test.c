@@ -381,7 +381,7 @@ static void a_circuit_that_outlives_its_relay_is_seen(void **state)
     sim_free(s);
 }
 
-static void memory_kept_by_a_node_that_left_is_seen(void **state)
+static void memory_not_freed_by_a_node_that_left_is_detected(void **state)
 {
     (void)state;
     struct sim *s = busy();
@@ -429,7 +429,7 @@ int main(void)
         cmocka_unit_test(a_byte_out_of_place_is_seen),
         cmocka_unit_test(a_stream_that_ends_short_is_seen),
         cmocka_unit_test(a_circuit_that_outlives_its_relay_is_seen),
-        cmocka_unit_test(memory_kept_by_a_node_that_left_is_seen),
+        cmocka_unit_test(memory_not_freed_by_a_node_that_left_is_detected),
         cmocka_unit_test(what_only_one_host_can_do_is_refused_by_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

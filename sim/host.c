@@ -339,7 +339,7 @@ void host_tick(struct sim *s, uint32_t node)
 
 /* ---- events ---- */
 
-static void met(struct sim *s, const struct sim_event *ev)
+static void identified(struct sim *s, const struct sim_event *ev)
 {
     uint32_t other = (uint32_t)ev->cookie;
     struct kad_peer_info info;
@@ -404,7 +404,7 @@ void host_event(struct sim *s, const struct sim_event *ev)
     struct ev out = {.type = type_of(ev->kind), .cookie = ev->cookie, .strm = ev->strm};
 
     if (ev->kind == SIM_MEET) {
-        met(s, ev);
+        identified(s, ev);
         return;
     }
     if (ev->kind != SIM_FAIL) {

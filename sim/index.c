@@ -1,5 +1,5 @@
 /*
- * index.c - nodes sorted by their place in the key space: who shares a prefix, who is nearest to a key.
+ * index.c - nodes sorted by their position in the key space: who shares a prefix, who is nearest to a key.
  *
  * Nodes that share a prefix are neighbours in the list, so a bucket of a routing table is a range of it, and
  * the nearest to a key are found by going down the halves, the key's own first.

@@ -30,7 +30,7 @@ enum sim_fault_kind {
     FAULT_STORM,   /* |share| as many new nodes again, all within |over| */
     FAULT_CLOCK_SKEW, /* |share| of those that start while it lasts: clock off by |delay| */
     FAULT_ECLIPSE,    /* as sybil, one key */
-    FAULT_SYBIL, /* |per_key| more nodes around each of |keys| places: as lie, but they forge nothing */
+    FAULT_SYBIL, /* |per_key| more nodes around each of |keys| targets: as lie, but they forge nothing */
 };
 
 enum sim_start { START_JOIN, START_WARM };

@@ -5,9 +5,9 @@
  *   host.c    nodes: their cores, what these ask for, identify between two that met
  *   net.c     links and streams: how long a message takes, and whether it comes
  *   warm.c    networks that have settled before; nodes asleep
- *   index.c   nodes by their place in the key space
+ *   index.c   nodes by their position in the key space
  *   fault.c   what befalls the network      colluding.c  what colluding nodes answer
- *   attack.c  Sybils around a place, and the keys there
+ *   attack.c  Sybils around a target, and the keys there
  *   work.c    requests and whether they were answered rightly
  *   check.c   what must hold at every moment
  *   hostile.c what hostile nodes send

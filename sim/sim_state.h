@@ -95,14 +95,14 @@ struct sim_index {
 /* ---- attack.c ---- */
 
 struct attack {
-    uint64_t *place; /* first bits of the keys attacked */
-    size_t places, items, next;
-    unsigned bits, key_bits;     /* that Sybils and keys share with their place */
+    uint64_t *target; /* first bits of the keys attacked */
+    size_t n_targets, items, next;
+    unsigned bits, key_bits;     /* that Sybils and keys share with their target */
     uint32_t first, n, networks; /* Sybils are the nodes from |first| on */
     uint32_t *item;
     bool early; /* they are there from the beginning */
 };
-#define SIM_ITEM_ATTACKED (UINT32_C(1) << 31) /* items from here on lie at a place */
+#define SIM_ITEM_ATTACKED (UINT32_C(1) << 31) /* items from here on have the prefix of a target */
 
 /* ---- work.c ---- */
 

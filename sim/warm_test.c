@@ -1,4 +1,4 @@
-/* warm_test.c - settled networks, nodes asleep, attacks around places: that they are what they say. */
+/* warm_test.c - settled networks, nodes asleep, attacks around targets: that they are what they say. */
 /* TEST: timeout=300 */
 #include "sim/sim_int.h"
 
@@ -163,7 +163,7 @@ static void nodes_wake_to_answer_and_few_stay_awake(void **state)
     assert_memory_equal(hash[0], hash[1], BLAKE3_LEN);
 }
 
-static void who_holds_a_value_does_not_sleep(void **state)
+static void a_node_that_holds_a_value_does_not_sleep(void **state)
 {
     (void)state;
     struct scenario sc = base;
@@ -202,7 +202,7 @@ static struct scenario attack(uint64_t spread)
     return sc;
 }
 
-static void sybils_and_attacked_keys_truly_lie_at_their_place(void **state)
+static void sybils_and_attacked_keys_have_the_prefix_of_their_target(void **state)
 {
     (void)state;
     for (uint64_t spread = 0; spread < 2; spread++) {
@@ -219,10 +219,10 @@ static void sybils_and_attacked_keys_truly_lie_at_their_place(void **state)
             sha256(hash, peer_id_slice(&s->node[i].id));
             assert_int_equal(hash[0], s->prefix[i] >> 56);
             assert_int_equal(hash[7], s->prefix[i] & 0xff);
-            while (p < a->places && cpl(a->place[p], s->prefix[i]) < a->bits) {
+            while (p < a->n_targets && cpl(a->target[p], s->prefix[i]) < a->bits) {
                 p++;
             }
-            assert_true(p < a->places);
+            assert_true(p < a->n_targets);
             assert_true(s->node[i].colluding && s->node[i].asleep);
             assert_true(attack_addr(s, i, ip));
             if (i - a->first < 7) {
@@ -234,10 +234,10 @@ static void sybils_and_attacked_keys_truly_lie_at_their_place(void **state)
         assert_true(a->items > 50);
         for (size_t i = 0; i < a->items; i++) {
             size_t p = 0;
-            while (p < a->places && cpl(a->place[p], work_target(a->item[i])) < 14) {
+            while (p < a->n_targets && cpl(a->target[p], work_target(a->item[i])) < 14) {
                 p++;
             }
-            assert_true(p < a->places);
+            assert_true(p < a->n_targets);
         }
         sim_free(s);
     }
@@ -330,8 +330,8 @@ int main(void)
         cmocka_unit_test(a_warm_table_holds_twenty_of_each_bucket_or_all),
         cmocka_unit_test(a_node_that_wakes_again_has_the_table_it_had),
         cmocka_unit_test(nodes_wake_to_answer_and_few_stay_awake),
-        cmocka_unit_test(who_holds_a_value_does_not_sleep),
-        cmocka_unit_test(sybils_and_attacked_keys_truly_lie_at_their_place),
+        cmocka_unit_test(a_node_that_holds_a_value_does_not_sleep),
+        cmocka_unit_test(sybils_and_attacked_keys_have_the_prefix_of_their_target),
         cmocka_unit_test(a_put_that_no_honest_node_holds_is_lost),
         cmocka_unit_test(sybils_may_come_later_and_go_again),
         cmocka_unit_test(clocks_are_off_and_values_with_a_life_notice),

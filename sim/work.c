@@ -376,8 +376,8 @@ static void sample(struct sim_samples *t, uint64_t ns)
     t->us[t->n++] = (uint32_t)(ns / NS_PER_US);
 }
 
-static void judge(struct sim *s, const struct sim_request *r, const struct act *a,
-                  struct sim_outcome *o)
+static void assess(struct sim *s, const struct sim_request *r, const struct act *a,
+                   struct sim_outcome *o)
 {
     const struct kad_result *res = a->ptr;
     bool right = a->err == QUDAG_OK;
@@ -439,7 +439,7 @@ void work_done(struct sim *s, uint32_t node, const struct act *a)
                                                  .kind = SIM_VERIFY,
                                                  .cookie = a->cookie});
     }
-    judge(s, r, a, r->phase < SIM_PHASES_MAX ? &s->report.phase[r->phase].of[r->op] : &aside);
+    assess(s, r, a, r->phase < SIM_PHASES_MAX ? &s->report.phase[r->phase].of[r->op] : &aside);
     free(aside.took.us);
 }
 

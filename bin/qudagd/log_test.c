@@ -104,7 +104,7 @@ static size_t drain(int fd, char *to, size_t room)
     return len;
 }
 
-static void a_reader_that_stands_still_stops_nobody_and_the_lines_lost_are_counted(void **state)
+static void a_stalled_reader_blocks_nothing_and_dropped_lines_are_counted(void **state)
 {
     static char text[1 << 20];
     struct logsink l = {.level = QUDAG_LOG_INFO};
@@ -151,7 +151,7 @@ static void a_reader_that_stands_still_stops_nobody_and_the_lines_lost_are_count
     (void)alarm(0);
 }
 
-static void a_log_that_was_moved_away_is_opened_anew(void **state)
+static void a_log_that_was_moved_away_is_reopened(void **state)
 {
     char dir[] = "/tmp/qudag-log-XXXXXX", path[64], moved[64];
     struct logsink l = {.level = QUDAG_LOG_INFO};
@@ -188,8 +188,8 @@ int main(void)
         cmocka_unit_test(addresses_and_circuits_are_left_out_by_default),
         cmocka_unit_test(the_operator_may_ask_for_addresses_and_a_lab_for_all),
         cmocka_unit_test(values_cannot_forge_lines_or_fields),
-        cmocka_unit_test(a_reader_that_stands_still_stops_nobody_and_the_lines_lost_are_counted),
-        cmocka_unit_test(a_log_that_was_moved_away_is_opened_anew),
+        cmocka_unit_test(a_stalled_reader_blocks_nothing_and_dropped_lines_are_counted),
+        cmocka_unit_test(a_log_that_was_moved_away_is_reopened),
         cmocka_unit_test(quiet_levels_and_long_records_stay_within_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ static void short_commands_always_begin_and_long_ones_within_their_limit(void **
     assert_true(rules_command_begins(RULES_SHORT, 400, 3));
 }
 
-static void health_is_told_by_links_and_not_by_the_phase_alone(void **state)
+static void health_follows_from_links_and_not_from_the_phase_alone(void **state)
 {
     (void)state;
     static const struct {
@@ -95,7 +95,7 @@ static void a_folder_that_others_can_change_is_refused(void **state)
     }
 }
 
-static void a_secret_is_a_plain_file_that_nobody_else_can_read(void **state)
+static void a_secret_is_a_regular_file_that_only_its_owner_can_read(void **state)
 {
     (void)state;
     static const struct {
@@ -318,9 +318,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_same_user_and_root_may_ask),
         cmocka_unit_test(short_commands_always_begin_and_long_ones_within_their_limit),
-        cmocka_unit_test(health_is_told_by_links_and_not_by_the_phase_alone),
+        cmocka_unit_test(health_follows_from_links_and_not_from_the_phase_alone),
         cmocka_unit_test(a_folder_that_others_can_change_is_refused),
-        cmocka_unit_test(a_secret_is_a_plain_file_that_nobody_else_can_read),
+        cmocka_unit_test(a_secret_is_a_regular_file_that_only_its_owner_can_read),
         cmocka_unit_test(items_of_others_in_the_state_folder_are_left_alone),
         cmocka_unit_test(what_is_ours_and_damaged_is_never_overwritten),
         cmocka_unit_test(a_folder_stays_in_its_kind_of_network),

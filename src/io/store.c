@@ -257,7 +257,7 @@ static qudag_err sift(struct store *s, stays_fn stays, void *ctx)
     return rc == SQLITE_OK ? store_commit(s) : lost(s, rc);
 }
 
-struct taker {
+struct reading {
     store_fn fn;
     void *ctx;
     bool all;
@@ -265,7 +265,7 @@ struct taker {
 
 static bool is_taken(struct store *s, void *ctx, struct slice key, uint64_t seq, struct slice bytes)
 {
-    struct taker *t = ctx;
+    struct reading *t = ctx;
 
     s->seq = seq >= s->seq ? seq + 1 : s->seq;
     qudag_err err = t->fn(t->ctx, key.base[0], key.base + 1, bytes);
@@ -276,7 +276,7 @@ static bool is_taken(struct store *s, void *ctx, struct slice key, uint64_t seq,
 
 qudag_err store_each(struct store *s, store_fn fn, void *ctx)
 {
-    struct taker t = {fn, ctx, true};
+    struct reading t = {fn, ctx, true};
     qudag_err err = sift(s, is_taken, &t);
 
     s->whole = err == QUDAG_OK && t.all;

@@ -218,7 +218,7 @@ static void writer(int to)
     _exit(0);
 }
 
-static void a_process_killed_at_any_moment_loses_nothing_it_told_of(void **state)
+static void a_process_killed_at_any_moment_loses_nothing_it_acknowledged(void **state)
 {
     unsigned told = 0, kills = 0;
     static bool must[65536];
@@ -325,7 +325,7 @@ static void use(unsigned *n, struct store_stats *st)
     store_close(s);
 }
 
-static void a_file_cut_at_any_length_is_set_aside_and_what_is_whole_is_saved(void **state)
+static void a_file_truncated_anywhere_is_set_aside_and_intact_items_are_salvaged(void **state)
 {
     size_t len;
     unsigned saved, aside = 0, most = 0, cuts = 0;
@@ -348,7 +348,7 @@ static void a_file_cut_at_any_length_is_set_aside_and_what_is_whole_is_saved(voi
     free(all);
 }
 
-static void wrong_bytes_anywhere_never_crash_and_never_pass_for_right(void **state)
+static void wrong_bytes_anywhere_never_crash_and_are_never_accepted(void **state)
 {
     size_t len;
     uint64_t x = 88172645463325252u;
@@ -682,7 +682,7 @@ static void wrong_bytes_in_the_log_cost_no_more_than_what_follows_them(void **st
     free(log);
 }
 
-static void a_file_damaged_while_in_use_is_set_aside_and_all_is_put_anew(void **state)
+static void a_file_damaged_while_in_use_is_set_aside_and_everything_is_written_again(void **state)
 {
     size_t len;
     struct store_stats st;
@@ -730,7 +730,7 @@ static void one_store_has_one_user(void **state)
     store_close(opened());
 }
 
-static void a_folder_that_cannot_be_used_is_told_in_a_sentence(void **state)
+static void an_unusable_folder_is_reported_in_a_sentence(void **state)
 {
     struct store *s;
     char why[STORE_WHY_LEN], file[128];
@@ -793,7 +793,7 @@ static void a_full_disk_stops_new_things_before_any_is_lost(void **state)
     store_close(s);
 }
 
-static void a_store_without_space_tells_and_takes_everything_anew_later(void **state)
+static void a_store_without_space_reports_it_and_takes_everything_again_later(void **state)
 {
     struct store *s;
     char why[STORE_WHY_LEN];
@@ -866,9 +866,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_DIR(what_was_put_is_there_again_and_what_was_removed_is_not),
         IN_DIR(what_is_refused_at_start_is_removed_unless_memory_or_time_was_short),
-        IN_DIR(a_process_killed_at_any_moment_loses_nothing_it_told_of),
-        IN_DIR(a_file_cut_at_any_length_is_set_aside_and_what_is_whole_is_saved),
-        IN_DIR(wrong_bytes_anywhere_never_crash_and_never_pass_for_right),
+        IN_DIR(a_process_killed_at_any_moment_loses_nothing_it_acknowledged),
+        IN_DIR(a_file_truncated_anywhere_is_set_aside_and_intact_items_are_salvaged),
+        IN_DIR(wrong_bytes_anywhere_never_crash_and_are_never_accepted),
         IN_DIR(every_item_that_can_be_read_is_saved_on_both_sides_of_a_hole),
         IN_DIR(a_file_of_another_kind_is_set_aside),
         IN_DIR(a_file_of_another_version_is_left_alone),
@@ -877,11 +877,11 @@ int main(void)
         IN_DIR(files_are_for_the_owner_alone),
         IN_DIR(a_store_of_earlier_days_is_said_in_the_log),
         IN_DIR(wrong_bytes_in_the_log_cost_no_more_than_what_follows_them),
-        IN_DIR(a_file_damaged_while_in_use_is_set_aside_and_all_is_put_anew),
+        IN_DIR(a_file_damaged_while_in_use_is_set_aside_and_everything_is_written_again),
         IN_DIR(one_store_has_one_user),
-        IN_DIR(a_folder_that_cannot_be_used_is_told_in_a_sentence),
+        IN_DIR(an_unusable_folder_is_reported_in_a_sentence),
         IN_DIR(a_full_disk_stops_new_things_before_any_is_lost),
-        IN_DIR(a_store_without_space_tells_and_takes_everything_anew_later),
+        IN_DIR(a_store_without_space_reports_it_and_takes_everything_again_later),
         IN_DIR(what_ended_while_nothing_could_be_written_is_not_there_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

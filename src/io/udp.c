@@ -246,7 +246,7 @@ static int send_one(struct udp *u, const struct quic_tx *tx, size_t at, size_t l
     return errno;
 }
 
-static enum udp_sent judge(const struct quic_tx *tx, int err, size_t dgrams, struct io_stats *st)
+static enum udp_sent classify(const struct quic_tx *tx, int err, size_t dgrams, struct io_stats *st)
 {
     st->send_calls++;
     if (err == 0) {
@@ -273,7 +273,7 @@ static enum udp_sent send_cut(struct udp *u, const struct quic_tx *tx, size_t at
 
     for (size_t end = at + len; at < end; at += seg) {
         size_t n = end - at < seg ? end - at : seg;
-        enum udp_sent r = judge(tx, send_one(u, tx, at, n, 0), 1, st);
+        enum udp_sent r = classify(tx, send_one(u, tx, at, n, 0), 1, st);
         if (r == UDP_AGAIN) {
             return at == 0 ? UDP_AGAIN : UDP_LOST; /* the rest is lost */
         }
@@ -295,7 +295,7 @@ static enum udp_sent send_segments(struct udp *u, const struct quic_tx *tx, size
     int err = send_one(u, tx, at, len, (uint16_t)seg);
 
     if (err != EIO && err != EINVAL && err != EMSGSIZE) {
-        return judge(tx, err, (len + seg - 1) / seg, st);
+        return classify(tx, err, (len + seg - 1) / seg, st);
     }
     st->send_calls++;
     enum udp_sent r = send_cut(u, tx, at, len, st);

@@ -59,7 +59,7 @@ static enum udp_sent send_all(const char *local, size_t segment, tstamp now)
     return udp_send(&from, &tx, now, &st);
 }
 
-static void a_smaller_mtu_is_told_and_forgotten(void **state)
+static void a_smaller_mtu_is_reported_and_forgotten(void **state)
 {
     size_t bytes;
 
@@ -135,7 +135,7 @@ static int close_both(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_smaller_mtu_is_told_and_forgotten),
+        cmocka_unit_test(a_smaller_mtu_is_reported_and_forgotten),
         cmocka_unit_test(a_wrong_source_address_is_not_held_against_segments),
         cmocka_unit_test(segments_that_a_device_refused_are_tried_again_later),
     };

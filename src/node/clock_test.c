@@ -96,7 +96,7 @@ static void right_clocks_are_not_suspected(void **state)
     }
 }
 
-static void a_clock_an_hour_ahead_is_told_and_found_out_once_set(void **state)
+static void a_clock_an_hour_ahead_is_reported_and_its_correction_noticed(void **state)
 {
     struct dark_addr addr;
     (void)state;
@@ -125,7 +125,7 @@ static void a_clock_an_hour_ahead_is_told_and_found_out_once_set(void **state)
     assert_int_equal(t->ask[a].err, QUDAG_OK);
 }
 
-static void a_clock_an_hour_behind_is_told(void **state)
+static void a_clock_an_hour_behind_is_reported(void **state)
 {
     (void)state;
     others();
@@ -137,7 +137,7 @@ static void a_clock_an_hour_behind_is_told(void **state)
 }
 
 /* What was dated wrongly is made anew at once, not when it would have been made next. */
-static void what_was_dated_wrongly_is_made_anew_once_the_clock_is_set(void **state)
+static void what_was_dated_wrongly_is_made_again_once_the_clock_is_set(void **state)
 {
     struct nt_node *t = &net.node[ODD];
     struct dark_addr addr;
@@ -163,7 +163,7 @@ static void what_was_dated_wrongly_is_made_anew_once_the_clock_is_set(void **sta
     assert_int_equal(t->dark_saves, dark_saves + 1);  /* ... and the dark record */
 }
 
-static void a_clock_a_day_wrong_is_told_by_those_that_refuse_a_link(void **state)
+static void a_clock_a_day_wrong_is_revealed_by_refused_links(void **state)
 {
     (void)state;
     for (int sign = -1; sign <= 1; sign += 2) {
@@ -214,10 +214,10 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(right_clocks_are_not_suspected),
-        T(a_clock_an_hour_ahead_is_told_and_found_out_once_set),
-        T(a_clock_an_hour_behind_is_told),
-        T(what_was_dated_wrongly_is_made_anew_once_the_clock_is_set),
-        T(a_clock_a_day_wrong_is_told_by_those_that_refuse_a_link),
+        T(a_clock_an_hour_ahead_is_reported_and_its_correction_noticed),
+        T(a_clock_an_hour_behind_is_reported),
+        T(what_was_dated_wrongly_is_made_again_once_the_clock_is_set),
+        T(a_clock_a_day_wrong_is_revealed_by_refused_links),
         T(a_relay_is_ready_after_its_clock_was_set_back),
         T(damaged_numbers_are_refused),
     };

@@ -59,7 +59,7 @@ static void others_join(struct node_config *c)
     }
 }
 
-static void who_finds_only_itself_in_the_list_is_the_first(void **state)
+static void a_node_that_finds_only_itself_in_the_list_is_the_first(void **state)
 {
     (void)state;
     struct node_config c = nt_config(&net, 0);
@@ -98,7 +98,7 @@ static void a_dead_list_does_not_matter_when_others_join_through_us(void **state
     assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
 }
 
-static void who_failed_long_ago_goes_on_when_others_come(void **state)
+static void a_node_that_failed_to_bootstrap_continues_when_others_join(void **state)
 {
     (void)state;
     struct node_config c = nt_config(&net, 0);
@@ -129,7 +129,7 @@ static void addresses_that_change_bring_the_next_attempt_near(void **state)
     assert_true(nt_run(&net, 10 * NS_PER_S, all_ready));
 }
 
-static void too_few_relays_for_a_circuit_are_told(void **state)
+static void too_few_relays_for_a_circuit_are_reported(void **state)
 {
     struct node_status st;
     (void)state;
@@ -147,13 +147,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(who_finds_only_itself_in_the_list_is_the_first),
+        T(a_node_that_finds_only_itself_in_the_list_is_the_first),
         T(the_own_address_without_id_is_known_too),
         T(one_list_for_all_machines_serves),
         T(a_dead_list_does_not_matter_when_others_join_through_us),
-        T(who_failed_long_ago_goes_on_when_others_come),
+        T(a_node_that_failed_to_bootstrap_continues_when_others_join),
         T(addresses_that_change_bring_the_next_attempt_near),
-        T(too_few_relays_for_a_circuit_are_told),
+        T(too_few_relays_for_a_circuit_are_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

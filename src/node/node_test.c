@@ -166,7 +166,7 @@ static void bootstrap_fails_when_nobody_answers_and_is_tried_again(void **state)
     assert_true(nt_run(&net, 700 * NS_PER_S, all_ready));
 }
 
-static void clocks_five_hours_apart_are_told_so(void **state)
+static void clocks_five_hours_apart_are_reported(void **state)
 {
     (void)state;
     for (int sign = -1; sign <= 1; sign += 2) {
@@ -513,7 +513,7 @@ static void requests_and_streams_do_not_answer_for_each_other(void **state)
     assert_int_equal(net.node[0].closed, 8);
 }
 
-static void a_full_disk_is_told_and_nothing_unsaved_is_used(void **state)
+static void a_full_disk_is_reported_and_nothing_unsaved_is_used(void **state)
 {
     struct dark_addr addr;
     (void)state;
@@ -581,7 +581,7 @@ int main(void)
         T(ping_and_connect_end_once),
         T(a_wrong_pin_is_refused),
         T(bootstrap_fails_when_nobody_answers_and_is_tried_again),
-        T(clocks_five_hours_apart_are_told_so),
+        T(clocks_five_hours_apart_are_reported),
         T(policies_that_differ_make_no_link),
         T(a_stream_is_written_before_it_is_open),
         T(writable_comes_until_all_is_written),
@@ -594,7 +594,7 @@ int main(void)
         T(a_program_that_retries_at_once_does_not_stop_the_node),
         T(hooks_may_cancel_and_reset_what_is_being_ended),
         T(requests_and_streams_do_not_answer_for_each_other),
-        T(a_full_disk_is_told_and_nothing_unsaved_is_used),
+        T(a_full_disk_is_reported_and_nothing_unsaved_is_used),
         T(damaged_state_is_refused),
         T(limits_of_requests_hold),
     };

@@ -512,7 +512,7 @@ static void test_a_moved_peer_keeps_its_link(void **state)
  * The dialler dies without a word and begins anew at the same address.  Its stateless resets name no token
  * that the other end could know, so that end has to ask.
  */
-static void test_an_inbound_link_of_a_peer_that_began_anew_ends_when_asked(void **state)
+static void test_an_inbound_link_of_a_restarted_peer_ends_when_probed(void **state)
 {
     const struct tk_opt o = {.pq = PQ_REQUIRE};
     int64_t sid;
@@ -561,7 +561,7 @@ int main(void)
         cmocka_unit_test(test_forged_initials_do_not_shut_out_the_address_they_name),
         cmocka_unit_test(test_a_false_retry_token_is_refused),
         cmocka_unit_test(test_a_moved_peer_keeps_its_link),
-        cmocka_unit_test(test_an_inbound_link_of_a_peer_that_began_anew_ends_when_asked),
+        cmocka_unit_test(test_an_inbound_link_of_a_restarted_peer_ends_when_probed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

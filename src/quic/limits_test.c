@@ -33,7 +33,7 @@ static bool one_down(struct tk *t)
     return t->ep[0].downs > 0;
 }
 
-static void test_a_dialler_is_told_at_once_that_the_endpoint_is_full(void **state)
+static void test_a_dialler_learns_at_once_that_the_endpoint_is_full(void **state)
 {
     const struct tk_opt plenty = {.pq = PQ_REQUIRE};
     const struct tk_opt full = {.pq = PQ_REQUIRE, .quic = {.conns_max = 2}};
@@ -75,7 +75,7 @@ static void close_at_once(struct tk_ep *ep, const struct link_ev *ev)
 }
 
 /* The dialler has not seen the handshake confirmed when the accepting side ends the link. */
-static void test_why_a_link_was_refused_is_told_to_its_dialler(void **state)
+static void test_a_dialler_learns_why_its_link_was_refused(void **state)
 {
     static const struct {
         qudag_err said, heard;
@@ -229,8 +229,8 @@ static void test_codes_of_reset_streams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_dialler_is_told_at_once_that_the_endpoint_is_full),
-        cmocka_unit_test(test_why_a_link_was_refused_is_told_to_its_dialler),
+        cmocka_unit_test(test_a_dialler_learns_at_once_that_the_endpoint_is_full),
+        cmocka_unit_test(test_a_dialler_learns_why_its_link_was_refused),
         cmocka_unit_test(test_streams_that_ended_give_their_place_back_beside_many_that_stay),
         cmocka_unit_test(test_a_dial_given_up_is_named_so_by_the_accepting_side),
         cmocka_unit_test(test_codes_of_reset_streams),

@@ -253,7 +253,7 @@ static void take_over(void)
     tk.ep[2].addr = addr;
 }
 
-static void test_whoever_takes_over_an_address_gains_nothing(void **state)
+static void test_a_peer_that_takes_over_an_address_gains_nothing(void **state)
 {
     (void)state;
     for (int forged = 0; forged < 2; forged++) {
@@ -516,7 +516,7 @@ int main(void)
         cmocka_unit_test(test_a_renewed_certificate_has_a_short_form_too),
         cmocka_unit_test(test_a_short_certificate_that_does_not_fit_is_refused_once),
         cmocka_unit_test(test_a_short_certificate_nobody_asked_for_is_refused_by_both_sides),
-        cmocka_unit_test(test_whoever_takes_over_an_address_gains_nothing),
+        cmocka_unit_test(test_a_peer_that_takes_over_an_address_gains_nothing),
         cmocka_unit_test(test_a_token_of_another_server_makes_no_certificate_short),
         cmocka_unit_test(test_a_token_that_has_expired_brings_the_full_form),
         cmocka_unit_test(test_a_key_changed_meanwhile_is_learnt_from_the_full_form),

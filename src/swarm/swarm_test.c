@@ -823,7 +823,7 @@ static void a_refused_proposal_resets_our_stream(void **state)
     assert_int_equal(w.link[ix].sent_n, 26 + 5);
 }
 
-static void a_full_queue_resets_the_stream_and_tells(void **state)
+static void a_full_queue_resets_the_stream_and_reports_it(void **state)
 {
     (void)state;
     (void)inbound(1, 0);
@@ -1159,7 +1159,7 @@ int main(void)
         T(inbound_streams_are_counted_by_protocol),
         T(silent_and_wrong_negotiations_end),
         T(a_refused_proposal_resets_our_stream),
-        T(a_full_queue_resets_the_stream_and_tells),
+        T(a_full_queue_resets_the_stream_and_reports_it),
         T(both_ends_finished_frees_the_stream),
         T(a_peer_that_returns_gets_its_place),
         T(a_new_link_has_the_older_ones_of_its_peer_probed),

@@ -353,7 +353,7 @@ static void a_program_with_larger_settings_gets_zeroes(void **state)
     assert_int_equal(small[8], 0x5a); /* and a smaller one is not overrun */
 }
 
-static void an_address_in_use_is_told(void **state)
+static void an_address_in_use_is_reported(void **state)
 {
     qudag_settings s = settings();
     qudag_node *a = make(&s, NULL, NULL), *b = a;
@@ -592,7 +592,7 @@ int main(void)
         cmocka_unit_test(settings_out_of_range_are_named),
         cmocka_unit_test(bootstrap_peers_that_no_socket_can_dial_are_refused),
         cmocka_unit_test(a_program_with_larger_settings_gets_zeroes),
-        cmocka_unit_test(an_address_in_use_is_told),
+        cmocka_unit_test(an_address_in_use_is_reported),
         cmocka_unit_test(a_node_starts_and_stops_two_hundred_times),
         cmocka_unit_test(any_failed_allocation_is_an_error_or_survived),
         cmocka_unit_test(a_node_lives_on_the_callers_loop),

@@ -71,7 +71,7 @@ static void bad_bootstrap_peers_are_not_counted(void **state)
     assert_int_equal(n, 1);
 }
 
-static void when_nobody_answers_bootstrap_failed_is_said_and_tried_again(void **state)
+static void when_no_peer_answers_bootstrap_fails_and_is_retried(void **state)
 {
     struct net_options o = {.bootstrap = {dead}, .n_bootstrap = 1};
     struct net_options strange = {.bootstrap = {wrong}, .n_bootstrap = 1};
@@ -125,7 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_bootstrap_peers_are_not_counted),
-        cmocka_unit_test(when_nobody_answers_bootstrap_failed_is_said_and_tried_again),
+        cmocka_unit_test(when_no_peer_answers_bootstrap_fails_and_is_retried),
         cmocka_unit_test(it_joins_by_itself_when_a_bootstrap_peer_comes_up),
     };
     return cmocka_run_group_tests(tests, start, stop);

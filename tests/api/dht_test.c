@@ -161,7 +161,7 @@ static void values_survive_the_sudden_death_of_half_of_the_nodes(void **state)
     print_message("with %d of %d dead values were read within %.0f ms\n", DEAD, NODES, worst * 1e3);
 }
 
-static void who_restarts_among_the_survivors_reads_them_too(void **state)
+static void a_survivor_that_restarts_reads_them_too(void **state)
 {
     struct net_options o = {.bootstrap = {net[0].addr, net[20].addr}, .n_bootstrap = 2};
     struct peer *p = &net[15];
@@ -188,7 +188,7 @@ int main(void)
         cmocka_unit_test(oversize_is_refused_before_it_is_sent),
         cmocka_unit_test(foreign_records_are_refused_by_those_who_would_store_them),
         cmocka_unit_test(values_survive_the_sudden_death_of_half_of_the_nodes),
-        cmocka_unit_test(who_restarts_among_the_survivors_reads_them_too),
+        cmocka_unit_test(a_survivor_that_restarts_reads_them_too),
     };
     return cmocka_run_group_tests(tests, grow, net_stop_all);
 }

@@ -173,7 +173,7 @@ static void start_star(size_t n)
     }
 }
 
-static void a_peer_is_told_up_once_and_down_once_and_others_stay(void **state)
+static void a_peer_is_reported_up_once_and_down_once_and_others_stay(void **state)
 {
     (void)state;
     start_star(4);
@@ -199,7 +199,7 @@ static void a_peer_is_told_up_once_and_down_once_and_others_stay(void **state)
     assert_int_equal(net_changes(&net[0], &net[2], true), 1);
 }
 
-static void the_reason_of_a_failure_is_told_and_kept(void **state)
+static void the_reason_for_a_failure_is_reported_and_stored(void **state)
 {
     char wrong[QUDAG_ADDR_TEXT_MAX];
     (void)state;
@@ -482,7 +482,7 @@ static void a_node_that_ends_fails_what_is_pending_and_leaves_no_secret(void **s
 }
 
 /* A request that ends in the turn in which it begins: the step must not wait for the network. */
-static void a_step_that_has_told_something_does_not_wait(void **state)
+static void a_step_that_has_reported_something_does_not_wait(void **state)
 {
     (void)state;
     net_start(0, &links_only);
@@ -508,13 +508,13 @@ int main(void)
         cmocka_unit_test(a_link_that_ends_makes_room_for_another),
         cmocka_unit_test(dials_that_fail_give_their_places_back),
         cmocka_unit_test(inbound_links_count_too_and_others_are_not_disturbed),
-        cmocka_unit_test(a_peer_is_told_up_once_and_down_once_and_others_stay),
-        cmocka_unit_test(the_reason_of_a_failure_is_told_and_kept),
+        cmocka_unit_test(a_peer_is_reported_up_once_and_down_once_and_others_stay),
+        cmocka_unit_test(the_reason_for_a_failure_is_reported_and_stored),
         cmocka_unit_test(disconnecting_twice_is_once_and_reconnecting_uses_one_link),
         cmocka_unit_test(redials_wait_twice_as_long_each_time_within_a_fifth),
         cmocka_unit_test(a_flood_of_writes_is_taken_up_to_a_bound),
         cmocka_unit_test(a_flood_of_requests_is_refused_at_the_limit_and_each_ends),
-        cmocka_unit_test(a_step_that_has_told_something_does_not_wait),
+        cmocka_unit_test(a_step_that_has_reported_something_does_not_wait),
         cmocka_unit_test(a_node_that_ends_fails_what_is_pending_and_leaves_no_secret),
     };
     return cmocka_run_group_tests(tests, NULL, net_stop_all);

@@ -197,7 +197,7 @@ static size_t published(const struct peer *p, const char *key)
     return n;
 }
 
-static void what_is_kept_is_published_until_it_is_forgotten(void **state)
+static void what_is_republished_stays_published_until_it_is_forgotten(void **state)
 {
     struct peer *p = &net[1];
     qudag_dht_options once = {.size = sizeof(once), .quorum = 2};
@@ -251,7 +251,7 @@ int main(void)
         cmocka_unit_test(what_the_rules_refuse_does_not_leave_the_node),
         cmocka_unit_test(a_stranger_with_other_rules_is_refused_by_all),
         cmocka_unit_test(the_better_value_wins_wherever_it_is_put),
-        cmocka_unit_test(what_is_kept_is_published_until_it_is_forgotten),
+        cmocka_unit_test(what_is_republished_stays_published_until_it_is_forgotten),
         cmocka_unit_test(a_request_can_be_canceled),
         cmocka_unit_test(names_and_sizes_of_namespaces_are_checked),
         cmocka_unit_test(nobody_there_is_not_the_same_as_absent),

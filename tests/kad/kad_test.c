@@ -415,7 +415,7 @@ static void expired_values_are_never_handed_out(void **state)
     net_fini(&net);
 }
 
-static void kept_values_are_republished_until_unkept(void **state)
+static void values_are_republished_until_withdrawn(void **state)
 {
     (void)state;
     static const struct kad_options again = {.republish = true};
@@ -649,7 +649,7 @@ int main(void)
         cmocka_unit_test(a_lookup_among_misbehaving_peers_only_still_ends_with_one_report),
         cmocka_unit_test(newest_mutable_value_wins_and_older_copies_are_corrected),
         cmocka_unit_test(expired_values_are_never_handed_out),
-        cmocka_unit_test(kept_values_are_republished_until_unkept),
+        cmocka_unit_test(values_are_republished_until_withdrawn),
         cmocka_unit_test(providers_are_found_and_have_addresses),
         cmocka_unit_test(a_peer_is_found_with_its_address),
         cmocka_unit_test(clients_use_the_network_but_are_no_part_of_it),

@@ -54,7 +54,7 @@ static void see_mask(struct net *n, size_t from, size_t to, struct slice data)
     }
 }
 
-static void a_masked_get_tells_the_key_only_to_those_who_may_hold_it(void **state)
+static void a_masked_get_reveals_the_key_only_to_nodes_that_may_hold_it(void **state)
 {
     (void)state;
     char key[24];
@@ -363,7 +363,7 @@ static void the_size_is_known_from_lookups_of_all_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_masked_get_tells_the_key_only_to_those_who_may_hold_it),
+        cmocka_unit_test(a_masked_get_reveals_the_key_only_to_nodes_that_may_hold_it),
         cmocka_unit_test(sybils_around_a_key_set_off_a_sweep_that_finds_the_honest),
         cmocka_unit_test(where_a_crowd_hides_nothing_the_search_ends_after_one_sweep),
         cmocka_unit_test(without_a_crowd_nothing_is_swept),

@@ -87,7 +87,7 @@ static void entries_are_checked_the_more_often_the_more_of_them_die(void **state
     net_fini(&net);
 }
 
-static void a_network_cut_in_two_is_whole_again_when_the_cut_is_healed(void **state)
+static void a_partitioned_network_rejoins_when_the_partition_heals(void **state)
 {
     (void)state;
     enum { ALL = 40, HALF = 20 };
@@ -311,7 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_entry_silent_for_ten_minutes_is_asked_whether_it_lives),
         cmocka_unit_test(entries_are_checked_the_more_often_the_more_of_them_die),
-        cmocka_unit_test(a_network_cut_in_two_is_whole_again_when_the_cut_is_healed),
+        cmocka_unit_test(a_partitioned_network_rejoins_when_the_partition_heals),
         cmocka_unit_test(after_a_bootstrap_the_parts_of_buckets_are_filled),
         cmocka_unit_test(a_part_that_ended_at_once_without_memory_does_not_stop_the_filling),
         cmocka_unit_test(any_request_canceled_at_any_moment_reports_once_and_leaves_nothing),

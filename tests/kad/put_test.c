@@ -185,7 +185,7 @@ who_is_late_refuses_or_stores_something_else_is_replaced_by_the_next_closest(voi
     }
 }
 
-static void never_more_than_the_limit_are_sent_a_value_that_nobody_takes(void **state)
+static void a_value_that_every_node_refuses_is_sent_to_no_more_than_the_limit(void **state)
 {
     (void)state;
     begin(3);
@@ -278,7 +278,7 @@ static void in_a_small_network_three_in_four_are_enough(void **state)
 
 /* ---- the lookup of a put that has been reported ---- */
 
-static void a_put_reported_early_looks_on_as_if_it_had_not_been(void **state)
+static void a_put_reported_early_continues_its_lookup(void **state)
 {
     (void)state;
     struct kad_options opt = {.quorum = 1};
@@ -348,12 +348,12 @@ int main(void)
         cmocka_unit_test(a_newcomer_stores_when_its_lookup_is_over),
         cmocka_unit_test(
             who_is_late_refuses_or_stores_something_else_is_replaced_by_the_next_closest),
-        cmocka_unit_test(never_more_than_the_limit_are_sent_a_value_that_nobody_takes),
+        cmocka_unit_test(a_value_that_every_node_refuses_is_sent_to_no_more_than_the_limit),
         cmocka_unit_test(the_quorum_asked_for_decides_when_a_put_is_reported),
         cmocka_unit_test(a_quorum_that_is_not_reached_is_a_limit_with_those_who_stored),
         cmocka_unit_test(a_namespace_has_its_own_quorum_and_the_caller_the_last_word),
         cmocka_unit_test(in_a_small_network_three_in_four_are_enough),
-        cmocka_unit_test(a_put_reported_early_looks_on_as_if_it_had_not_been),
+        cmocka_unit_test(a_put_reported_early_continues_its_lookup),
         cmocka_unit_test(providing_reaches_the_closest_and_replaces_the_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ static void answers(struct bed *b, struct kad_contact *p)
     kad_contacts_answered(&b->k->routing, p, 50 * NS_PER_MS, b->now, fresh(b));
 }
 
-static void a_score_moves_with_deeds_and_is_forgotten_by_halves(void **state)
+static void a_score_follows_conduct_and_decays_by_halves(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
@@ -117,7 +117,7 @@ static void a_misbehaving_peer_leaves_the_table_is_not_asked_and_comes_back_in_t
     bed_free(b);
 }
 
-static void lies_are_remembered_beyond_the_object_that_told_them(void **state)
+static void misbehaviour_is_remembered_beyond_the_contact(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
@@ -206,7 +206,7 @@ static void a_well_behaved_sybil_gains_nothing_in_order(void **state)
     bed_free(b);
 }
 
-static void the_weight_prefers_who_answers_and_is_fast(void **state)
+static void the_weight_prefers_peers_that_answer_and_are_fast(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
@@ -273,14 +273,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peer_set_aside_that_asks_us_is_asked_again),
-        cmocka_unit_test(a_score_moves_with_deeds_and_is_forgotten_by_halves),
+        cmocka_unit_test(a_score_follows_conduct_and_decays_by_halves),
         cmocka_unit_test(silence_alone_never_leads_to_refusal),
         cmocka_unit_test(a_misbehaving_peer_leaves_the_table_is_not_asked_and_comes_back_in_time),
-        cmocka_unit_test(lies_are_remembered_beyond_the_object_that_told_them),
+        cmocka_unit_test(misbehaviour_is_remembered_beyond_the_contact),
         cmocka_unit_test(misbehaving_peers_are_remembered_in_bounded_memory),
         cmocka_unit_test(misbehaving_peers_are_not_handed_to_others),
         cmocka_unit_test(a_well_behaved_sybil_gains_nothing_in_order),
-        cmocka_unit_test(the_weight_prefers_who_answers_and_is_fast),
+        cmocka_unit_test(the_weight_prefers_peers_that_answer_and_are_fast),
         cmocka_unit_test(the_network_coming_back_forgives_when_nobody_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,7 @@ static const struct kad_result *read_values(struct bed *b, const struct kad_opti
     return r;
 }
 
-static void a_value_is_confirmed_by_who_holds_the_very_same(void **state)
+static void a_value_is_confirmed_by_nodes_that_hold_exactly_it(void **state)
 {
     (void)state;
     static const char *const same[PEERS] = {"v1a", "v1a", "v1a"};
@@ -75,7 +75,7 @@ static void a_value_is_confirmed_by_who_holds_the_very_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_value_is_confirmed_by_who_holds_the_very_same),
+        cmocka_unit_test(a_value_is_confirmed_by_nodes_that_hold_exactly_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

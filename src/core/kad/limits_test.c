@@ -186,7 +186,7 @@ static void a_network_may_bring_so_many_new_records_an_hour(void **state)
     bed_free(b);
 }
 
-static void who_owes_nothing_is_forgotten(void **state)
+static void a_client_with_a_full_bucket_is_dropped(void **state)
 {
     (void)state;
     struct kad_config c = {.lab = false};
@@ -251,7 +251,7 @@ int main(void)
         cmocka_unit_test(stores_have_an_allowance_of_their_own),
         cmocka_unit_test(a_peer_may_bring_so_many_new_records_an_hour),
         cmocka_unit_test(a_network_may_bring_so_many_new_records_an_hour),
-        cmocka_unit_test(who_owes_nothing_is_forgotten),
+        cmocka_unit_test(a_client_with_a_full_bucket_is_dropped),
         cmocka_unit_test(a_new_client_is_served_when_the_table_is_full_of_idle_ones),
         cmocka_unit_test(the_stream_silent_for_longest_makes_room),
     };

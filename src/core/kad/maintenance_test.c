@@ -101,7 +101,7 @@ static void a_masked_read_is_masked_in_the_largest_network(void **state)
     }
 }
 
-static void who_is_late_is_counted_once(void **state)
+static void a_late_node_is_counted_once(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
@@ -131,7 +131,7 @@ int main(void)
         cmocka_unit_test(buckets_are_filled_later_when_there_is_too_much_to_do),
         cmocka_unit_test(what_we_publish_outlives_a_time_when_it_cannot_be_validated),
         cmocka_unit_test(a_masked_read_is_masked_in_the_largest_network),
-        cmocka_unit_test(who_is_late_is_counted_once),
+        cmocka_unit_test(a_late_node_is_counted_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -266,7 +266,7 @@ static void what_comes_back_is_validated_again(void **state)
     kad_free(again);
 }
 
-static void a_smaller_quota_keeps_the_nearest_and_tells_what_went(void **state)
+static void a_smaller_quota_retains_the_closest_and_reports_what_was_dropped(void **state)
 {
     struct kad *k = core(0, 0, BEGIN), *again = core(10, 0, BEGIN);
     size_t refused = 0, gone;
@@ -455,7 +455,7 @@ int main(void)
         T(what_changed_often_is_handed_out_once_and_what_ended_unseen_not_at_all),
         T(everything_is_there_after_a_restart),
         T(what_comes_back_is_validated_again),
-        T(a_smaller_quota_keeps_the_nearest_and_tells_what_went),
+        T(a_smaller_quota_retains_the_closest_and_reports_what_was_dropped),
         T(bytes_are_a_quota_too),
         T(on_hold_nothing_new_is_taken_and_what_is_there_stays),
         T(a_thousand_publications_are_spread_over_time_also_after_a_restart),

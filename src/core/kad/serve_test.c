@@ -243,7 +243,7 @@ static void a_full_store_and_missing_memory_are_told_apart(void **state)
     bed_free(b);
 }
 
-static void who_sends_on_without_reading_answers_is_cut_off(void **state)
+static void a_peer_that_sends_without_reading_answers_is_cut_off(void **state)
 {
     (void)state;
     static uint8_t buf[32 * KAD_MSG_MAX], value[4000] = {'v'};
@@ -306,7 +306,7 @@ int main(void)
         cmocka_unit_test(a_message_is_refused_for_what_is_wrong_with_it),
         cmocka_unit_test(a_message_that_ends_too_early_is_refused),
         cmocka_unit_test(a_full_store_and_missing_memory_are_told_apart),
-        cmocka_unit_test(who_sends_on_without_reading_answers_is_cut_off),
+        cmocka_unit_test(a_peer_that_sends_without_reading_answers_is_cut_off),
         cmocka_unit_test(halves_of_requests_are_kept_in_bounded_memory),
         cmocka_unit_test(the_same_message_twice_is_answered_twice_and_stored_once),
     };
