@@ -80,7 +80,7 @@ static void mistakes_name_line_cause_and_the_nearest_word(void **state)
         {"[node]\nlisten = 0.0.0.0:4433\n", "0.0.0.0:4433: malformed; the form is"},
         {"[node]\nbootstrap = /ip4/1.2.3.4/udp/1/quic-v1\n", "has no /p2p/PEER-ID"},
         {"[node]\nnonsense\n", ":2: neither a [section], nor key = value"},
-        {"[lab\nlab = yes\n", ":2: lab stands outside of any [section]"},
+        {"[lab\nlab = yes\n", ":2: lab is outside any [section]"},
     };
     for (size_t ix = 0; ix < sizeof(bad) / sizeof(bad[0]); ix++) {
         assert_false(read_text(bad[ix].text));

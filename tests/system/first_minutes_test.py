@@ -81,7 +81,7 @@ def labels():
     lab_says('forget without --yes', ['destroys the keys', '--yes'], 2, 'lab', 'exec', '2', 'dark', 'forget', 'mailbox')
     check(len(document('lab', 'exec', '2', 'dark', 'list')['addresses']) == 1, 'the keys are gone without --yes')
     lab_says('a label in the place of an address', 'copies', 0, 'lab', 'exec', '2', 'dark', 'publish', 'mailbox')
-    lab_says('a foreign address cannot be published', 'not one of this node', 4, 'lab', 'exec', '3', 'dark', 'publish', address)
+    lab_says('a foreign address cannot be published', 'does not own that address', 4, 'lab', 'exec', '3', 'dark', 'publish', address)
     return address
 
 

@@ -47,7 +47,7 @@ def main():
     file = TOP / 'file'
     file.write_bytes(os.urandom(201 * 1024))
     code, text = client.tool('send', tiny_address, str(file))
-    check(code == 6 and 'larger than the receiver takes' in text, f'too large: {code} {text}')
+    check(code == 6 and 'larger than the receiver accepts' in text, f'too large: {code} {text}')
     file.write_bytes(os.urandom(180 * 1024))
     client.ask('send', tiny_address, str(file))
     file.write_bytes(os.urandom(180 * 1024))
