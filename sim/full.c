@@ -232,7 +232,7 @@ static void host_full_fini(struct sim *s)
             s->node[i].kad = NULL;
             check_gone(s, i);
         }
-        free(fn->ask);
+        free(fn->request);
         free(fn->served);
     }
     carry_fini(f);
@@ -309,11 +309,11 @@ static qudag_err host_full_ask(struct sim *s, uint32_t node, enum sim_op op, uin
 
     switch (op) {
     case OP_PUT:
-        return fn_ask(fn, FN_PUT, cookie, key, value);
+        return fn_request(fn, FN_PUT, cookie, key, value);
     case OP_GET:
-        return fn_ask(fn, FN_GET, cookie, key, (struct slice){NULL, 0});
+        return fn_request(fn, FN_GET, cookie, key, (struct slice){NULL, 0});
     case OP_FIND:
-        return fn_ask(fn, FN_FIND, cookie, key, (struct slice){NULL, 0});
+        return fn_request(fn, FN_FIND, cookie, key, (struct slice){NULL, 0});
     case OP_JOIN: /* it does so by itself, from fn_make() on */
         fn->join_cookie = cookie;
         return QUDAG_OK;

@@ -137,7 +137,8 @@ void full_check_known(struct full *f, const struct full_node *fn)
     known_add(f, fn->id.pq_hash, life);
 }
 
-uint32_t full_check_life(const struct full *f, const struct peer_id *id)
+/* Lives are numbered as they begin; FULL_NONE: nobody's id. */
+static uint32_t life_of(const struct full *f, const struct peer_id *id)
 {
     uint8_t pk[32];
 
@@ -159,7 +160,8 @@ static bool among(uint32_t life, const uint32_t *v, size_t n)
     return false;
 }
 
-uint32_t full_check_names(const struct full *f, struct slice m, const uint32_t *allowed, size_t n)
+/* The first life named in |m| that is none of |allowed|; FULL_NONE: nobody else is. */
+static uint32_t life_named(const struct full *f, struct slice m, const uint32_t *allowed, size_t n)
 {
     for (size_t at = 0; at + FULL_SECRET <= m.len; at++) {
         unsigned two = m.base[at] | (unsigned)m.base[at + 1] << 8;
@@ -201,7 +203,7 @@ static bool names_more(const struct full *f, const struct circuit *c, const uint
     size_t parts = parts_of(c, part);
 
     for (size_t i = 0; i < parts; i++) {
-        if (part[i].base != NULL && full_check_names(f, part[i], allowed, n) != FULL_NONE) {
+        if (part[i].base != NULL && life_named(f, part[i], allowed, n) != FULL_NONE) {
             return true;
         }
     }
@@ -213,22 +215,33 @@ static void check_entry(struct full *f, struct full_node *fn, const struct circu
     uint32_t allowed[4];
     size_t n = 0;
 
-    allowed[n++] = full_check_life(f, &fn->peer);
+    allowed[n++] = life_of(f, &fn->peer);
     if (c->prev.peer.len > 0) {
-        allowed[n++] = full_check_life(f, &c->prev.peer);
+        allowed[n++] = life_of(f, &c->prev.peer);
     }
     if (c->next.peer.len > 0) {
-        allowed[n++] = full_check_life(f, &c->next.peer);
+        allowed[n++] = life_of(f, &c->next.peer);
     }
     if (c->next.peer.len == 0 && c->from_prev.p != NULL) { /* half an EXTEND: who will be next */
         uint32_t next =
-            full_check_names(f, (struct slice){c->from_prev.p, c->from_prev.total}, allowed, n);
+            life_named(f, (struct slice){c->from_prev.p, c->from_prev.total}, allowed, n);
         allowed[n++] = next;
     }
     f->seen.entries++;
     if (c->client != NULL || names_more(f, c, allowed, n)) {
         full_fail(f, fn->ix, "a relay's entry for a circuit names more than its two neighbours");
     }
+}
+
+/* Whether |m| holds a key of that life. */
+static bool holds_life(const struct full *f, struct slice m, uint32_t life)
+{
+    for (size_t i = 0; m.base != NULL && i < f->knowns; i++) {
+        if (f->known_of[i] == life && holds(m, f->known[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Where the whole path is known: relay |i| of it. */
@@ -242,10 +255,10 @@ static void check_hop(struct full *f, const struct full_carry *c, size_t i)
     size_t n = 0;
 
     if (i > 0) {
-        ends[n++] = full_check_life(f, &f->node[c->client].peer);
+        ends[n++] = life_of(f, &f->node[c->client].peer);
     }
     if (i + 2 < c->hops) {
-        ends[n++] = full_check_life(f, &f->node[c->path[c->hops - 1]].peer);
+        ends[n++] = life_of(f, &f->node[c->path[c->hops - 1]].peer);
     }
     for (uint32_t s = 0; s < o->circuits.high; s++) {
         const struct circuit *e = slots_at(&o->circuits, s);
@@ -259,23 +272,13 @@ static void check_hop(struct full *f, const struct full_carry *c, size_t i)
             struct slice part[PARTS_MAX];
             size_t parts = parts_of(e, part);
             for (size_t p = 0; p < parts; p++) {
-                if (full_check_holds_life(f, part[p], ends[k])) {
+                if (holds_life(f, part[p], ends[k])) {
                     full_fail(f, fn->ix,
                               "a relay knows an end of a circuit that is not its neighbour");
                 }
             }
         }
     }
-}
-
-bool full_check_holds_life(const struct full *f, struct slice m, uint32_t life)
-{
-    for (size_t i = 0; m.base != NULL && i < f->knowns; i++) {
-        if (f->known_of[i] == life && holds(m, f->known[i])) {
-            return true;
-        }
-    }
-    return false;
 }
 
 void full_check_path(struct full *f, const struct full_carry *c)

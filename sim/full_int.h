@@ -37,7 +37,7 @@ enum full_nat {
 };
 
 /* A request under way at a node. */
-struct full_ask {
+struct full_request {
     struct ref op;
     uint64_t cookie;
 };
@@ -68,8 +68,8 @@ struct full_node {
     uint64_t join_cookie; /* 0: answered */
     qudag_err join_err;   /* how the first attempt ended */
     tstamp sent_at;       /* its last datagram */
-    struct full_ask *ask;
-    size_t asks, asks_cap;
+    struct full_request *request;
+    size_t requests, requests_cap;
     struct full_served *served;
     size_t serveds, serveds_cap;
     uint8_t secret[FULL_SECRETS_MAX][FULL_SECRET];
@@ -160,9 +160,6 @@ void net_full_send(struct full *f, struct full_node *from, const struct netaddr 
 /* The address of a node in one of its lives. */
 struct netaddr net_full_addr(uint32_t node, uint32_t epoch);
 
-/* Where a datagram to |at| leads; FULL_NONE: nowhere. */
-uint32_t net_full_by_addr(const struct full *f, const struct netaddr *at, uint16_t *mapped);
-
 /* full_node.c */
 struct fn_setup {
     size_t contacts;
@@ -181,8 +178,8 @@ void fn_unmake(struct full_node *fn, bool tell, tstamp now);
 enum fn_op { FN_PUT, FN_GET, FN_FIND };
 
 /* Begins a request, answered by full_answer() with |cookie|, unless an error is returned. */
-qudag_err fn_ask(struct full_node *fn, enum fn_op op, uint64_t cookie, struct slice key,
-                 struct slice value);
+qudag_err fn_request(struct full_node *fn, enum fn_op op, uint64_t cookie, struct slice key,
+                     struct slice value);
 
 /* A datagram from |from| has come; borrowed for the call. */
 void fn_recv(struct full_node *fn, const struct netaddr *from, struct slice data, tstamp now);
@@ -262,14 +259,5 @@ void full_check_known(struct full *f, const struct full_node *fn);
 
 /* Checks what the relays of a circuit hold of its ends; nothing unless it is built and all of it is there. */
 void full_check_path(struct full *f, const struct full_carry *c);
-
-/* Lives are numbered as they begin; FULL_NONE: nobody's id. */
-uint32_t full_check_life(const struct full *f, const struct peer_id *id);
-
-/* Whether |m| holds a key of that life. */
-bool full_check_holds_life(const struct full *f, struct slice m, uint32_t life);
-
-/* The first life named in |m| that is none of |allowed|; FULL_NONE: nobody else is. */
-uint32_t full_check_names(const struct full *f, struct slice m, const uint32_t *allowed, size_t n);
 
 #endif

@@ -28,7 +28,8 @@ struct netaddr net_full_addr(uint32_t node, uint32_t epoch)
                             .port = (uint16_t)(1024 + epoch % 20000)};
 }
 
-uint32_t net_full_by_addr(const struct full *f, const struct netaddr *at, uint16_t *mapped)
+/* Where a datagram to |at| leads; FULL_NONE: nowhere. */
+static uint32_t net_full_by_addr(const struct full *f, const struct netaddr *at, uint16_t *mapped)
 {
     uint32_t node = at->ip[0] - 20u + 60u * at->ip[1];
 

@@ -1,7 +1,7 @@
 /*
  * full_node.c - one complete node and what the program around it does: requests, and their answers.
  *
- *   fn_ask ─▶ node_request ... op_done ─▶ full_answer        boot phases ─▶ the answer to "join"
+ *   fn_request ─▶ node_request ... op_done ─▶ full_answer        boot phases ─▶ the answer to "join"
  */
 #include "sim/full_int.h"
 #include "sim/world.h"
@@ -20,10 +20,10 @@
 
 static bool ask_take(struct full_node *fn, struct ref op, uint64_t *cookie)
 {
-    for (size_t i = 0; i < fn->asks; i++) {
-        if (ref_eq(fn->ask[i].op, op)) {
-            *cookie = fn->ask[i].cookie;
-            fn->ask[i] = fn->ask[--fn->asks];
+    for (size_t i = 0; i < fn->requests; i++) {
+        if (ref_eq(fn->request[i].op, op)) {
+            *cookie = fn->request[i].cookie;
+            fn->request[i] = fn->request[--fn->requests];
             return true;
         }
     }
@@ -191,7 +191,7 @@ void fn_unmake(struct full_node *fn, bool tell, tstamp now)
         node_shutdown(fn->node, now);
         flush(fn, now);
     }
-    fn->asks = 0; /* work.c has counted them */
+    fn->requests = 0; /* work.c has counted them */
     node_free(fn->node);
     fn->node = NULL;
     fn->ready = false;
@@ -250,8 +250,8 @@ void fn_count(const struct full_node *fn, struct full_counts *c)
 
 /* ---- requests ---- */
 
-qudag_err fn_ask(struct full_node *fn, enum fn_op op, uint64_t cookie, struct slice key,
-                 struct slice value)
+qudag_err fn_request(struct full_node *fn, enum fn_op op, uint64_t cookie, struct slice key,
+                     struct slice value)
 {
     static const enum node_op_kind kind[] = {
         [FN_PUT] = NODE_OP_PUT, [FN_GET] = NODE_OP_GET, [FN_FIND] = NODE_OP_CLOSEST};
@@ -265,10 +265,10 @@ qudag_err fn_ask(struct full_node *fn, enum fn_op op, uint64_t cookie, struct sl
     if (err != QUDAG_OK) {
         return err;
     }
-    if (fn->asks == fn->asks_cap) {
-        fn->asks_cap = fn->asks_cap == 0 ? 16 : fn->asks_cap * 2;
-        fn->ask = sim_grow(fn->ask, fn->asks_cap, sizeof(*fn->ask));
+    if (fn->requests == fn->requests_cap) {
+        fn->requests_cap = fn->requests_cap == 0 ? 16 : fn->requests_cap * 2;
+        fn->request = sim_grow(fn->request, fn->requests_cap, sizeof(*fn->request));
     }
-    fn->ask[fn->asks++] = (struct full_ask){ref, cookie};
+    fn->request[fn->requests++] = (struct full_request){ref, cookie};
     return QUDAG_OK;
 }

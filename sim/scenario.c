@@ -192,11 +192,6 @@ bool scenario_time(const char *text, uint64_t *ns)
     return number(text, UNIT_TIME, ns);
 }
 
-const char *scenario_fault_name(uint64_t kind)
-{
-    return kind + 1 < ARRAY_LEN(fault_name) ? fault_name[kind] : "?";
-}
-
 /* ---- lines ---- */
 
 static uint8_t *target(struct parser *p)

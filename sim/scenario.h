@@ -93,7 +93,4 @@ static inline bool scenario_attacks(uint64_t kind)
     return kind == FAULT_ECLIPSE || kind == FAULT_SYBIL;
 }
 
-/* The word of the file for a kind of fault. */
-const char *scenario_fault_name(uint64_t kind);
-
 #endif

@@ -62,7 +62,7 @@ void watch_phase(struct request *rq, const struct phase_note *p);
 
 enum daemon_exit control_open(struct control **out, struct daemon *d); /* d->state.why */
 
-/* Drops all clients and removes the socket (NULL allowed).  Requests that wait are left without an end. */
+/* Drops all clients and removes the socket (NULL allowed).  Requests that wait are given up. */
 void control_close(struct control *c);
 
 /*

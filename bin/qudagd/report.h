@@ -18,7 +18,7 @@ const char *phase_name(qudag_phase p);
 /* Commands (struct command): each sends its rows and ends |rq|.  Here: one row on the node as a whole. */
 void report_status(struct request *rq);
 
-/* A row for each link. */
+/* A row for each peer that a link leads to. */
 void report_peers(struct request *rq);
 
 /* A row for each relay known. */

@@ -77,17 +77,17 @@ struct act {
     struct peer_id peer;
 };
 
-/* Owned by the driver, one per loop, reused for every call: cores cost no buffers. */
+/* Owned by the host, one per loop, reused for every call: cores cost no buffers. */
 struct acts {
     struct act *v;
     size_t n, cap;
     uint8_t *bytes;
     size_t bytes_n, bytes_cap;
-    bool overflow;   /* the driver drops the peer that caused it */
+    bool overflow;   /* the host drops the peer that caused it */
     struct act sink; /* where pushes land once the list is full */
 };
 
-/* Most one event, tick or call of a core may add; the driver makes that much room before each. */
+/* Most one event, tick or call of a core may add; the host makes that much room before each. */
 #define ACTS_ROOM 512
 #define ACTS_BYTES_ROOM (384 * 1024)
 

@@ -91,11 +91,6 @@ void cgo_init(struct cgo *c, const struct cgo_params *p, const uint8_t *keys)
     cgo_init_impl(c, p, keys, fastest());
 }
 
-bool cgo_ready(const struct cgo *c)
-{
-    return !((const struct cgo_state *)(const void *)c->opaque)->dead;
-}
-
 void cgo_fini(struct cgo *c)
 {
     struct cgo_state *s = cgo_state_of(c);

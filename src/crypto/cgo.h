@@ -23,6 +23,10 @@ struct cgo_params {
 /*
  * One direction at one hop.  Never copied: the portable implementation keeps contexts of the crypto
  * library behind it.  cgo_fini releases and wipes; it may be called on a zeroed or finished object.
+ *
+ * An object is dead once the crypto library had no memory for the portable implementation (the others
+ * cannot fail), one key has served 2^32 - 1 cells, or cgo_client_backward() recognised nothing.  It then
+ * zeroes every body and recognises none, so that using it breaks the circuit and reveals nothing.
  */
 struct cgo {
     _Alignas(64) uint8_t opaque[896];
@@ -36,14 +40,6 @@ void cgo_init(struct cgo *c, const struct cgo_params *p, const uint8_t *keys);
 
 /* Wipes the keys and frees what the crypto library holds. */
 void cgo_fini(struct cgo *c);
-
-/*
- * False once the object is dead: the crypto library had no memory for the portable implementation
- * (the others cannot fail), one key has served 2^32 - 1 cells, or cgo_client_backward() recognised
- * nothing.  A dead object zeroes every body and recognises none, so that using it breaks the circuit
- * and reveals nothing.
- */
-bool cgo_ready(const struct cgo *c);
 
 /* Relay, away from the client: true when the cell is for us; ack is the tag it arrived with, or 0. */
 bool cgo_relay_forward(struct cgo *c, uint8_t cmd, uint8_t *body, uint8_t ack[CGO_TAG_LEN]);

@@ -26,7 +26,7 @@ struct cgo_state {
     uint8_t key_len;      /* AES key bytes */
     uint8_t rest_blocks;  /* blocks of stream t = 0, where stream t = 1 starts */
     uint8_t counter_keep; /* and-mask for the last byte of a counter */
-    bool dead;            /* see cgo_ready() */
+    bool dead;            /* see struct cgo */
     uint8_t n[CGO_TAG_LEN];
     uint8_t t_prime[CGO_TAG_LEN];
 };

@@ -163,17 +163,17 @@ static bool mended(struct store *s)
 
 bool store_retry(struct store *s)
 {
-    bool anew = s->state == STORE_LOST;
+    bool again = s->state == STORE_LOST;
 
-    if (anew && !mended(s)) {
+    if (again && !mended(s)) {
         return false;
     }
-    if (anew) {
+    if (again) {
         s->state = STORE_FULL;
         s->again_from = s->seq;
     }
     look_for_room(s);
-    return anew && s->state == STORE_GOOD;
+    return again && s->state == STORE_GOOD;
 }
 
 /* ---- reading ---- */

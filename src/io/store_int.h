@@ -94,7 +94,7 @@ bool store_value_read(struct slice key, struct slice data, uint64_t *seq, struct
 /* The thread that syncs every STORE_SYNC_MS and moves a long log into the file. */
 bool store_thread_start(struct store *s);
 
-/* Ends the thread after a last sync and waits for it; harmless when it does not run. */
+/* Ends the thread, without a last sync, and waits for it; harmless when it does not run. */
 void store_thread_stop(struct store *s);
 
 /* ---- store_open.c ---- */

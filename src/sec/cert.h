@@ -38,7 +38,7 @@ QUDAG_MUST_USE qudag_err cert_make_for(X509 **out, enum cert_kind kind, const st
 void cert_pair_fini(struct cert_pair *p);
 
 /*
- * sec_check_cert_known() for a certificate that is parsed already, in sec_lib(); |crt| is only read.
+ * sec_check_cert() for a certificate that is parsed already, in sec_lib(); |crt| is only read.
  * The TLS library has parsed what a peer sent, and checked that nothing stands behind it.
  */
 QUDAG_MUST_USE qudag_err cert_check(struct sec_peer *out, X509 *crt, enum pq_policy pq,

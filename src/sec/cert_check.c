@@ -314,13 +314,8 @@ qudag_err cert_check(struct sec_peer *out, X509 *crt, enum pq_policy pq, walltim
     return err;
 }
 
-qudag_err sec_check_cert(struct sec_peer *out, struct slice der, enum pq_policy pq, walltime now)
-{
-    return sec_check_cert_known(out, der, pq, now, NULL);
-}
-
-qudag_err sec_check_cert_known(struct sec_peer *out, struct slice der, enum pq_policy pq,
-                               walltime now, struct sec_known *known)
+qudag_err sec_check_cert(struct sec_peer *out, struct slice der, enum pq_policy pq, walltime now,
+                         struct sec_known *known)
 {
     const unsigned char *p = der.base;
     X509 *crt;

@@ -69,7 +69,7 @@ static qudag_err check(struct sec_peer *peer, struct slice s, const struct ident
     if (known != NULL) {
         memcpy(k.pq_pk, known->pq_pk, sizeof k.pq_pk);
     }
-    return sec_check_cert_known(peer, s, PQ_PREFER, now, &k);
+    return sec_check_cert(peer, s, PQ_PREFER, now, &k);
 }
 
 static void test_our_certificates_prove_what_they_should(void **state)
@@ -90,7 +90,7 @@ static void test_our_certificates_prove_what_they_should(void **state)
         memset(&peer, 0xee, sizeof peer);
         peer_id_from_ed25519(&id, alice.ed_pk);
         assert_true(s.len < row[i].max);
-        assert_int_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW), QUDAG_OK);
+        assert_int_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW, NULL), QUDAG_OK);
         assert_true(peer_id_eq(&peer.id, &id));
         assert_string_equal(peer.sig, row[i].sig);
         assert_int_equal(peer.has_pq, row[i].kind == CERT_PQ);
@@ -121,7 +121,7 @@ static void test_policy_decides_on_the_second_extension(void **state)
         struct cert_pair p = make(row[i].kind, &alice);
         struct sec_peer peer;
 
-        assert_int_equal(sec_check_cert(&peer, encode(p.crt), row[i].pq, NOW), row[i].err);
+        assert_int_equal(sec_check_cert(&peer, encode(p.crt), row[i].pq, NOW, NULL), row[i].err);
         cert_pair_fini(&p);
     }
 }
@@ -138,13 +138,13 @@ static void test_published_certificates(void **state)
         assert_int_equal(
             hex_decode(der, sizeof der, &len, (struct slice){(const uint8_t *)hex, strlen(hex)}),
             QUDAG_OK);
-        assert_int_equal(sec_check_cert(&peer, (struct slice){der, len}, PQ_PREFER, NOW),
+        assert_int_equal(sec_check_cert(&peer, (struct slice){der, len}, PQ_PREFER, NOW, NULL),
                          cert_vectors[i].err);
         if (cert_vectors[i].err == QUDAG_OK) {
             assert_true(peer_id_text(text, &peer.id) > 0);
             assert_string_equal(text, cert_vectors[i].peer);
         }
-        assert_int_equal(sec_check_cert(&peer, (struct slice){der, len}, PQ_REQUIRE, NOW),
+        assert_int_equal(sec_check_cert(&peer, (struct slice){der, len}, PQ_REQUIRE, NOW, NULL),
                          QUDAG_EPOLICY);
     }
 }
@@ -207,8 +207,8 @@ static void test_the_short_form_needs_the_key_it_names(void **state)
             assert_memory_equal(peer.pq_hash, alice.pq_hash, 32);
         }
     }
-    assert_int_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW), QUDAG_ENOTFOUND);
-    assert_int_equal(sec_check_cert(&peer, s, PQ_REQUIRE, NOW), QUDAG_ENOTFOUND);
+    assert_int_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW, NULL), QUDAG_ENOTFOUND);
+    assert_int_equal(sec_check_cert(&peer, s, PQ_REQUIRE, NOW, NULL), QUDAG_ENOTFOUND);
     X509_free(crt);
     cert_pair_fini(&full);
 }
@@ -229,10 +229,10 @@ static void test_the_key_of_a_checked_certificate_is_handed_out(void **state)
 
         /* Known before is the right key for the short form, another for the full one. */
         memcpy(k.pq_pk, row[i].kind == CERT_PQ ? bob.pq_pk : alice.pq_pk, sizeof k.pq_pk);
-        assert_int_equal(sec_check_cert_known(&peer, s, PQ_PREFER, NOW + CERT_LIFE_S * 3, &k),
+        assert_int_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW + CERT_LIFE_S * 3, &k),
                          QUDAG_EEXPIRED);
         assert_true(k.has);
-        assert_int_equal(sec_check_cert_known(&peer, s, PQ_PREFER, NOW, &k), QUDAG_OK);
+        assert_int_equal(sec_check_cert(&peer, s, PQ_PREFER, NOW, &k), QUDAG_OK);
         assert_int_equal(k.has, row[i].has);
         if (row[i].has) {
             assert_memory_equal(k.pq_pk, alice.pq_pk, sizeof k.pq_pk);

@@ -66,22 +66,17 @@ tstamp sec_renew_at(const struct sec *s);
 void sec_set_clock(struct sec *s, struct wallclock clock);
 
 /*
- * Checks one DER certificate as tls.md and spec/link.md demand: validity (600 s of skew), extension,
- * signatures.  QUDAG_EMALFORMED, EAUTH, EEXPIRED, ECLOCK (not valid yet), EPOLICY (require, and
- * no valid second extension).
- * A pure function of its inputs, fuzzed.
+ * Checks one DER certificate of either form as tls.md and spec/link.md demand: validity (600 s of skew),
+ * extensions, signatures.  QUDAG_EMALFORMED, EAUTH, EEXPIRED, ECLOCK (not valid yet), EPOLICY (require, and no
+ * valid second extension).
+ *
+ * The short form is checked with the key in |known| (NULL: there is none), which afterwards holds the key that
+ * was proven, or none; untouched on error.  QUDAG_ENOTFOUND for a short form whose key is not the known one.
+ *
+ * A pure function of its inputs, fuzzed: cert_check(), which handshakes call, and the parser before it.
  */
 QUDAG_MUST_USE qudag_err sec_check_cert(struct sec_peer *out, struct slice der, enum pq_policy pq,
-                                        walltime now);
-
-/*
- * The same for both forms of the post-quantum certificate: the short one is checked with the key in
- * |known|, which afterwards holds the key that was proven, or none; untouched on error.  |known| may
- * be NULL: no key.  QUDAG_ENOTFOUND for a short form whose key is not the known one.
- */
-QUDAG_MUST_USE qudag_err sec_check_cert_known(struct sec_peer *out, struct slice der,
-                                              enum pq_policy pq, walltime now,
-                                              struct sec_known *known);
+                                        walltime now, struct sec_known *known);
 
 /* The hash of our own ML-DSA identity key, 32 bytes; NULL when the policy leaves it unused. */
 const uint8_t *sec_own_pq_hash(const struct sec *s);

@@ -63,7 +63,10 @@ struct swarm_stats {
 };
 
 struct swarm;
+
+/* A swarm without transports and cores; free it with swarm_free().  QUDAG_ENOMEM. */
 QUDAG_MUST_USE qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg);
+
 /* Frees it without an event to anybody and without closing links, which their transports still have. */
 void swarm_free(struct swarm *s);
 
@@ -103,6 +106,8 @@ void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *
 bool swarm_step(struct swarm *s, tstamp now);
 /* Ends what took too long and closes idle links, when swarm_deadline() has come. */
 void swarm_tick(struct swarm *s, tstamp now);
+
+/* When swarm_tick() is due, or 0 while swarm_step() has events to deliver. */
 tstamp swarm_deadline(const struct swarm *s);
 
 /* Notes where |peer| can be reached, if a transport dials such addresses.  Of SWARM_ADDRS_MAX the newest
@@ -140,6 +145,8 @@ struct swarm_stream_info {
 /* QUDAG_ESTALE: |strm| is gone. */
 QUDAG_MUST_USE qudag_err swarm_stream_info(const struct swarm *s, struct ref strm,
                                            struct swarm_stream_info *out);
+
+/* Copies the counters; peers, links, streams and opens are those of now. */
 void swarm_stats_get(const struct swarm *s, struct swarm_stats *out);
 
 #endif

@@ -202,11 +202,6 @@ enum mss_result mss_input(struct mss *m, struct slice in, size_t *used, uint8_t 
     return res;
 }
 
-const char *mss_proto(const struct mss *m)
-{
-    return m->protos != NULL ? m->protos[m->chosen] : m->proposal;
-}
-
 size_t mss_chosen(const struct mss *m)
 {
     return m->chosen;

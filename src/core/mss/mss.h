@@ -58,9 +58,6 @@ void mss_listen(struct mss *m, const char *const *protos, size_t n);
 enum mss_result mss_input(struct mss *m, struct slice in, size_t *used, uint8_t *reply,
                           size_t reply_cap, size_t *reply_len);
 
-/* After MSS_DONE: the id agreed on, and for a listener its index in |protos|. */
-const char *mss_proto(const struct mss *m);
-
 /* After MSS_DONE: the index in |protos| of what a listener agreed on; 0 for a dialer. */
 size_t mss_chosen(const struct mss *m);
 

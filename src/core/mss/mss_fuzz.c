@@ -46,8 +46,9 @@ static void run(struct outcome *o, bool dialer, struct slice in, size_t step)
     if (o->res == MSS_DONE) {
         ASSERT(o->used > 0 && in.base[o->used - 1] == '\n');
         o->chosen = (uint32_t)mss_chosen(&m);
-        size_t n = strlen(mss_proto(&m));
-        ASSERT(o->used > n && memcmp(in.base + o->used - 1 - n, mss_proto(&m), n) == 0);
+        const char *agreed = dialer ? protos[2] : protos[mss_chosen(&m)];
+        size_t n = strlen(agreed);
+        ASSERT(o->used > n && memcmp(in.base + o->used - 1 - n, agreed, n) == 0);
     }
 }
 
