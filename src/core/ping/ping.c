@@ -148,7 +148,17 @@ static void probe_data(struct ping_probe *pr, struct slice in, tstamp now, struc
     }
 }
 
-static void probe_end(struct ping_probe *pr, const struct ev *ev, struct acts *out)
+/* A stream of an earlier probe went with its link; the peer may have another: a new stream, once. */
+static void probe_again(struct ping *p, struct ping_probe *pr, struct acts *out)
+{
+    pr->state = PING_OPENING;
+    pr->reused = false;
+    pr->strm = (struct ref){0};
+    pr->cookie = p->next_cookie++;
+    acts_open(out, &pr->peer, pr->cookie, 0);
+}
+
+static void probe_end(struct ping *p, struct ping_probe *pr, const struct ev *ev, struct acts *out)
 {
     if (pr->state == PING_IDLE && ev->type == EV_FIN) {
         acts_fin(out, pr->strm);
@@ -160,6 +170,8 @@ static void probe_end(struct ping_probe *pr, const struct ev *ev, struct acts *o
     if (ev->type == EV_FIN) {
         acts_reset(out, pr->strm, QUDAG_ECLOSED);
         probe_fail(pr, QUDAG_ECLOSED, out);
+    } else if (pr->reused) {
+        probe_again(p, pr, out);
     } else {
         /* The limit is the peer's, not ours. */
         qudag_err err = ev->err == QUDAG_ELIMIT ? QUDAG_EREFUSED : ev->err;
@@ -233,7 +245,7 @@ static void ping_stream_event(struct ping *p, const struct ev *ev, tstamp now, s
     } else if (ev->type == EV_WRITABLE && sv != NULL) {
         sv->queued -= ev->n < sv->queued ? ev->n : sv->queued;
     } else if (ev->type != EV_DATA && ev->type != EV_WRITABLE && pr != NULL) {
-        probe_end(pr, ev, out);
+        probe_end(p, pr, ev, out);
     } else if (ev->type != EV_DATA && ev->type != EV_WRITABLE && sv != NULL) {
         serve_end(sv, ev, out);
     }
@@ -334,6 +346,7 @@ qudag_err ping_start(struct ping *p, const struct peer_id *peer, uint64_t cookie
     struct ping_probe *pr = probe_idle(p, peer);
     if (pr != NULL) {
         pr->user_cookie = cookie;
+        pr->reused = true;
         pr->due = tstamp_after(now, PING_TIMEOUT);
         probe_send(p, pr, now, out);
         return QUDAG_OK;

@@ -32,6 +32,7 @@ struct ping_probe {
     struct ref strm;
     uint64_t user_cookie; /* of the caller */
     uint64_t cookie;      /* of our ACT_OPEN */
+    bool reused;          /* the stream served an earlier probe, so its link may be dead by now */
     tstamp sent, due;
     uint8_t want[PING_LEN];
     size_t got;

@@ -209,6 +209,36 @@ static void probes_in_a_row_share_one_stream(void **state)
     assert_done(1, QUDAG_EPROTO, 0);
 }
 
+/* The peer was killed and is back (I5): the kept stream goes with the old link, the answer comes on the new. */
+static void a_kept_stream_that_is_lost_is_replaced_once(void **state)
+{
+    uint8_t want[PING_LEN];
+    const struct ref other = {.slot = 9, .gen = 9};
+    (void)state;
+
+    open_probe(want, 0);
+    data(s1, want, PING_LEN, 3);
+    clear();
+    assert_int_equal(ping_start(&p, &bob, 77, 10, &out), QUDAG_OK);
+    say((struct ev){.type = EV_RESET, .strm = s1, .err = QUDAG_ETIMEOUT}, 2000);
+    assert_int_equal(out.n, 1); /* nothing reported, another stream wanted */
+    assert_int_equal(act_v[0].type, ACT_OPEN);
+    assert_true(peer_id_eq(&act_v[0].peer, &bob));
+    assert_int_equal(ping_ops.deadline(&p), 10 + PING_TIMEOUT); /* not prolonged */
+    uint64_t cookie = act_v[0].cookie;
+    say((struct ev){.type = EV_STREAM_OPEN, .strm = other, .cookie = cookie}, 2001);
+    assert_int_equal(act_v[0].type, ACT_WRITE);
+    memcpy(want, act_v[0].data.base, PING_LEN);
+    data(other, want, PING_LEN, 2006);
+    assert_done(0, QUDAG_OK, 5);
+    clear();
+    assert_int_equal(ping_start(&p, &bob, 77, 2010, &out), QUDAG_OK);
+    say((struct ev){.type = EV_RESET, .strm = other, .err = QUDAG_ETIMEOUT}, 2020);
+    say((struct ev){.type = EV_STREAM_OPEN, .strm = s1, .cookie = act_v[0].cookie}, 2021);
+    say((struct ev){.type = EV_RESET, .strm = s1, .err = QUDAG_ETIMEOUT}, 2030);
+    assert_done(0, QUDAG_ETIMEOUT, 0); /* a fresh stream that is lost is an answer */
+}
+
 static void an_idle_stream_makes_room_for_another_peer(void **state)
 {
     uint8_t want[PING_LEN];
@@ -332,6 +362,7 @@ int main(void)
         cmocka_unit_test_setup(every_end_of_a_probe_is_reported_once, setup),
         cmocka_unit_test_setup(a_stream_that_opens_too_late_is_reset, setup),
         cmocka_unit_test_setup(probes_in_a_row_share_one_stream, setup),
+        cmocka_unit_test_setup(a_kept_stream_that_is_lost_is_replaced_once, setup),
         cmocka_unit_test_setup(an_idle_stream_makes_room_for_another_peer, setup),
         cmocka_unit_test_setup(a_peer_that_does_not_close_is_reset_after_a_while, setup),
         cmocka_unit_test_setup(pings_of_peers_are_echoed_until_they_close, setup),
