@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""Real daemons in network namespaces of their own: many interfaces, mixed IP versions.
+
+TEST: timeout=180 serial
+
+Skipped, and said so, where namespaces cannot be made.  All is inside one namespace without a route to anywhere, which
+goes away with the processes in it.
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from programs import QUDAG, SLOW, Node, check, run  # noqa: E402
+
+SKIP = 77
+INSIDE = 'QUDAG_TEST_NAMESPACE'
+V4, V6 = 4, 6
+
+
+def skip(why):
+    print(f'SKIP: {why}')
+    sys.exit(SKIP)
+
+
+def ip(*args):
+    done = subprocess.run(['ip', *[str(a) for a in args]], capture_output=True, text=True)
+    if done.returncode != 0:
+        skip(f'ip {" ".join(str(a) for a in args)}: {done.stderr.strip()}')
+
+
+def enter():
+    """this script again, in a namespace of its own"""
+    for tool in ('unshare', 'ip', 'mount'):
+        if shutil.which(tool) is None:
+            skip(f'no {tool}')
+    own = ['unshare', '--net', '--mount'] if os.geteuid() == 0 else ['unshare', '--map-root-user', '--net', '--mount']
+    if subprocess.run([*own, 'mount', '-t', 'tmpfs', 'none', '/run'], capture_output=True).returncode != 0:
+        skip('no network namespace can be made here')
+    os.environ[INSIDE] = '1'
+    os.execvp(own[0], [*own, sys.executable, os.path.abspath(__file__)])
+
+
+class Host(Node):
+    """a daemon in a namespace of its own, at the common bridge"""
+
+    def __init__(self, number, versions, *options):
+        super().__init__(f'host{number}', *options)
+        self.name, self.port = f'h{number}', f'p{number}'
+        ip('netns', 'add', self.name)
+        ip('link', 'add', self.port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', self.name)
+        ip('-n', self.name, 'link', 'set', 'lo', 'up')
+        self.addr = {v: f'198.51.100.{number}' if v == V4 else f'2001:db8::{number}' for v in versions}
+        for v, text in self.addr.items():
+            ip('-n', self.name, 'addr', 'add', f'{text}/{24 if v == V4 else 64}', 'dev', 'eth0',
+               *(['nodad'] if v == V6 else []))
+        ip('-n', self.name, 'link', 'set', 'eth0', 'up')
+        ip('link', 'set', self.port, 'master', 'br0', 'up')
+
+    def start(self, *options, wait=False):
+        args = ['-o', 'lab.lab=yes']
+        for v, text in self.addr.items():
+            args += ['-o', f'node.listen=/ip{v}/{text}/udp/4433/quic-v1']
+        for o in (*self.options, *options):
+            args += ['-o', o]
+        code, text = run('ip', 'netns', 'exec', self.name, QUDAG, '--dir', self.dir, 'up', '--json',
+                         *([] if wait else ['--no-wait']), *args, timeout=60)
+        check(code == 0, f'{self.dir.name} does not start: exit {code}: {text}')
+        status = self.ask('status')
+        self.boot = status['bootstrap']
+        return self.take(status)
+
+
+def seconds(host, what, *args, limit):
+    """asks, and demands an answer within |limit|"""
+    begin = time.monotonic()
+    host.ask(*args)
+    took = time.monotonic() - begin
+    check(took < limit * SLOW, f'{what}: took {took:.1f} s')
+    print(f'ok: {what}: {took:.2f} s', flush=True)
+
+
+def many_interfaces():
+    """ten private networks before the address that others can reach: it is told, and first"""
+    n = Host(9, [])
+    for net in range(17, 27):
+        ip('-n', n.name, 'link', 'add', f'net{net}', 'type', 'veth', 'peer', 'name', f'peer{net}')
+        ip('-n', n.name, 'addr', 'add', f'172.{net}.0.1/16', 'dev', f'net{net}')
+        ip('-n', n.name, 'link', 'set', f'net{net}', 'up')
+    ip('-n', n.name, 'link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'peerwan')
+    ip('-n', n.name, 'addr', 'add', '203.0.113.7/24', 'dev', 'wan')
+    ip('-n', n.name, 'link', 'set', 'wan', 'up')
+    n.start('node.listen=/ip4/0.0.0.0/udp/4433/quic-v1')
+    told = [a.split('/')[2] for a in n.ask('status')['addresses']]
+    check(len(told) == 8 and told[0] == '203.0.113.7' and '127.0.0.1' not in told, f'told are {told}')
+    print('ok: of twelve addresses the one that others can reach is told first', flush=True)
+    n.down()
+
+
+def network():
+    """three with both versions, two with each alone"""
+    first = Host(1, [V4, V6]).start()
+    rest = []
+    for number, versions in ((2, [V4, V6]), (3, [V4, V6]), (4, [V6]), (5, [V6]), (6, [V4]), (7, [V4])):
+        boot = [b for b in first.boot if b.startswith(f'/ip{versions[0]}/')][0]
+        rest.append(Host(number, versions, f'node.bootstrap={boot}').start())
+    for h in rest:
+        code, text = h.tool('up', '--timeout', '40', timeout=60)
+        check(code == 0, f'{h.dir.name} is not ready: {text}')
+    return {int(h.name[1:]): h for h in [first, *rest]}
+
+
+def mixed_versions(host):
+    """messages between all kinds arrive without waiting for what cannot be reached"""
+    for to, senders in ((4, (5, 7, 3)), (6, (5, 7, 1)), (2, (5, 7))):
+        host[to].ask('dark', 'new', 'box')
+        host[to].ask('dark', 'publish', 'box')
+        address = list(host[to].ask('dark', 'list').values())[0][0]['address']
+        for sender in senders:
+            seconds(host[sender], f'a message from {sorted(host[sender].addr)} to {sorted(host[to].addr)}', 'send', address,
+                    '-m', 'x', limit=5)
+
+
+def main():
+    if INSIDE not in os.environ:
+        enter()
+    if subprocess.run(['mount', '-t', 'tmpfs', 'none', '/run'], capture_output=True).returncode != 0:
+        skip('nothing can be mounted')
+    ip('link', 'add', 'br0', 'type', 'bridge')
+    ip('link', 'set', 'br0', 'up')
+    many_interfaces()
+    host = network()
+    mixed_versions(host)
+    for h in host.values():
+        h.down()
+
+
+if __name__ == '__main__':
+    main()
