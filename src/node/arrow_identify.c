@@ -2,7 +2,8 @@
  * arrow_identify.c - what peers say of themselves, and what we say of ourselves.
  *
  *   identify ─ addresses ─▶ swarm; does it serve the DHT? ─▶ routing table; agent ─▶ notes
- *   own addresses, protocols ─▶ identify, DHT ─▶ peers
+ *   own addresses (signed too), protocols ─▶ identify, DHT ─▶ peers
+ *   a link came up ─▶ identify: the address that we see the peer at
  */
 #include "node/internal.h"
 
@@ -24,25 +25,35 @@ static struct node_peer_note *note_get(const struct node *n, const struct peer_i
     return NULL;
 }
 
-static void note_take(struct node *n, const struct peer_id *id, const struct identify_msg *m)
+/* The note of |id|, as the newest; NULL when there is no memory for a new one. */
+static struct node_peer_note *note_make(struct node *n, const struct peer_id *id)
 {
     struct node_peer_note *note = note_get(n, id);
-    size_t at = 0;
+    bool known = note != NULL;
 
-    if (note == NULL && n->n_notes >= NOTES_MAX) {
+    if (!known && n->n_notes >= NOTES_MAX) {
         note = LIST_ENTRY(n->notes.prev, struct node_peer_note, lru);
     }
     if (note == NULL) {
         if ((note = mem_alloc(n->mem, sizeof(*note))) == NULL) {
-            return;
+            return NULL;
         }
         list_init(&note->lru);
         n->n_notes++;
     }
     list_del(&note->lru);
+    if (!known) {
+        *note = (struct node_peer_note){.id = *id};
+        list_init(&note->lru);
+    }
     list_push_front(&n->notes, &note->lru);
-    note->id = *id;
-    memcpy(note->agent, m->agent_version, sizeof(note->agent));
+    return note;
+}
+
+static void note_protocols(struct node_peer_note *note, const struct identify_msg *m)
+{
+    size_t at = 0;
+
     for (size_t i = 0; i < m->n_protos; i++) {
         size_t len = strlen(m->proto[i]);
         if (at + len + 2 > sizeof(note->protocols)) {
@@ -53,6 +64,18 @@ static void note_take(struct node *n, const struct peer_id *id, const struct ide
         note->protocols[at++] = ' ';
     }
     note->protocols[at > 0 ? at - 1 : 0] = '\0';
+}
+
+static void note_change(struct node_peer_note *note, const struct identify_msg *m,
+                        const struct node_identify_change *c)
+{
+    if (c->agent) {
+        memcpy(note->agent, m->agent_version, sizeof(note->agent));
+    }
+    if (c->protocols) {
+        note_protocols(note, m);
+        note->serves_dht = c->dht == NODE_DHT_OFFER;
+    }
 }
 
 void node_notes_free(struct node *n)
@@ -79,37 +102,75 @@ bool node_peer_agent(const struct node *n, const struct peer_id *peer, const cha
 
 /* ---- what peers say ---- */
 
+/* The addresses that may be taken, noted for dialling and in |info|. */
+static void addrs_take(struct node *n, const struct identify_msg *m, struct kad_peer_info *info)
+{
+    for (size_t i = 0; i < m->n_addrs; i++) {
+        if (node_rule_addr(&m->addr[i], n->cfg.lab)) {
+            swarm_addr_add(n->swarm, &info->id, &m->addr[i]);
+            if (info->n_addrs < KAD_ADDRS_MAX) {
+                info->addr[info->n_addrs++] = m->addr[i];
+            }
+        }
+    }
+}
+
 static void report(struct node *n, const struct act *a, tstamp now)
 {
     const struct identify_msg *m = a->ptr;
     struct kad_peer_info info = {.id = a->peer};
-    bool serves = false;
 
     if (a->kind != IDENTIFY_UP || a->err != QUDAG_OK || m == NULL) {
         return;
     }
-    note_take(n, &a->peer, m);
-    for (size_t i = 0; i < m->n_addrs; i++) {
-        if (node_rule_addr(&m->addr[i], n->cfg.lab)) {
-            swarm_addr_add(n->swarm, &a->peer, &m->addr[i]);
-            if (info.n_addrs < KAD_ADDRS_MAX) {
-                info.addr[info.n_addrs++] = m->addr[i];
-            }
-        }
+    struct node_peer_note *note = note_make(n, &a->peer);
+    bool served = note != NULL && note->serves_dht;
+    struct node_identify_change c = node_rule_identify(m, a->n == 1, served, kad_protocol(n->kad));
+    if (note != NULL) {
+        note_change(note, m, &c);
     }
-    for (size_t i = 0; i < m->n_protos; i++) {
-        serves = serves || strcmp(m->proto[i], kad_protocol(n->kad)) == 0;
-    }
+    addrs_take(n, m, &info);
     struct acts *out = node_begin(n);
-    if (serves) {
+    if (c.dht == NODE_DHT_OFFER) {
         kad_add_peer(n->kad, &info, now, out);
-    } else {
+    } else if (c.dht == NODE_DHT_DROP) {
         kad_drop_peer(n->kad, &a->peer);
     }
     node_end(n, n->ix.dht);
 }
 
 /* ---- what we say ---- */
+
+_Static_assert(NODE_LISTEN_MAX <= PEER_RECORD_ADDRS_MAX, "all our addresses in one record");
+_Static_assert(NODE_LISTEN_MAX *(MULTIADDR_MAX + 6) + 256 <= PEER_RECORD_MAX, "room for them");
+
+/* The signed peer record with the addresses of |m|; none while there are no addresses. */
+static void record_make(struct node *n, struct identify_msg *m)
+{
+    struct peer_record r = {.peer = m->peer};
+    struct wr w = wr_init(m->record, sizeof(m->record));
+
+    for (size_t i = 0; i < m->n_addrs && i < PEER_RECORD_ADDRS_MAX; i++) {
+        r.addr[r.n_addrs++] = m->addr[i];
+    }
+    r.seq = n->record_seq = node_rule_next_seq(n->record_seq, node_wall(n, n->now));
+    if (r.n_addrs > 0 && peer_record_sign(&w, &r, &n->cfg.identity->ed_sk) == QUDAG_OK) {
+        m->record_len = (uint16_t)w.len;
+    }
+}
+
+void node_identify_observed(struct node *n, const struct peer_id *peer)
+{
+    struct link_info link;
+    size_t it = 0;
+
+    while (swarm_peer_link_next(n->swarm, peer, &it, &link)) {
+        if (node_rule_observed(&link, n->cfg.lab)) {
+            (void)!identify_set_observed(&n->identify, peer,
+                                         &link.remote); /* else it is not told */
+        }
+    }
+}
 
 void node_identify_changed(struct node *n)
 {
@@ -133,6 +194,7 @@ void node_identify_changed(struct node *n)
     memcpy(m.protocol_version, "qudag/0.1", sizeof("qudag/0.1"));
     size_t len = strlen(n->cfg.agent);
     memcpy(m.agent_version, n->cfg.agent, len < IDENTIFY_TEXT_MAX ? len : IDENTIFY_TEXT_MAX - 1);
+    record_make(n, &m);
     identify_set_self(&n->identify, &m);
     kad_set_addrs(n->kad, n->addr, n->n_addrs);
     identify_push_all(&n->identify, n->now, node_begin(n));

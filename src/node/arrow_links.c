@@ -56,6 +56,7 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
         node_clock_agreed(n, NODE_CLOCK_LINKS, st.links);
         n->news |= NODE_NEWS_PEER;
         changed(n, ev->peer, true);
+        node_identify_observed(n, ev->peer);
     } else if (ev->type == EV_PEER_DOWN) {
         changed(n, ev->peer, false);
         if (ev->err == QUDAG_ETIMEOUT) {

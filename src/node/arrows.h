@@ -51,6 +51,8 @@ void node_links_pin(struct node *n, enum node_pin_source source, const struct pe
                     const uint8_t pq_hash[32]);
 /* What we tell in identify and to the DHT has changed. */
 void node_identify_changed(struct node *n);
+/* A link with |peer| came up: it will be told the address we see it at, if that may be told. */
+void node_identify_observed(struct node *n, const struct peer_id *peer);
 /* Frees what identify said of peers. */
 void node_notes_free(struct node *n);
 /* Publishes again what was published before the restart, now that there are relays. */
@@ -72,6 +74,7 @@ struct node_peer_note {
     struct peer_id id;
     char agent[IDENTIFY_TEXT_MAX];
     char protocols[512];
+    bool serves_dht;
 };
 
 #endif

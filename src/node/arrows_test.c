@@ -1,8 +1,9 @@
 /*
- * arrows_test.c - what one feature lets another do: pins, addresses, records whose keys are not saved.
+ * arrows_test.c - what one feature lets another do: pins, addresses, what identify changes, unsaved keys.
  *
  * TEST: timeout=120
  */
+#include "node/internal.h"
 #include "node/testkit_net.h"
 
 #include <setjmp.h>
@@ -130,6 +131,114 @@ static void addresses_of_no_use_are_not_taken_from_identify(void **state)
     }
 }
 
+static bool in_table(size_t of, size_t ix)
+{
+    struct kad_peer_info info;
+    size_t it = 0;
+
+    while (kad_table_next(net.node[of].node->kad, &it, &info)) {
+        if (peer_id_eq(&info.id, &net.node[ix].peer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Node |ix| pushes |m| to its peers, as another implementation might. */
+static void push(size_t ix, const struct identify_msg *m)
+{
+    struct node *n = net.node[ix].node;
+
+    identify_set_self(&n->identify, m);
+    identify_push_all(&n->identify, net.now, node_begin(n));
+    node_end(n, n->ix.push);
+    (void)nt_run(&net, 6 * NS_PER_S, NULL);
+}
+
+/* Field trial I3. */
+static void a_push_of_addresses_alone_changes_nothing_else(void **state)
+{
+    const char *agent, *protocols;
+    static struct identify_msg m;
+    char before[512];
+
+    (void)state;
+    make(0, true);
+    make(1, true);
+    assert_int_equal(connect_to(1, 0), QUDAG_OK);
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_true(in_table(0, 1));
+    assert_true(node_peer_agent(net.node[0].node, &net.node[1].peer, &agent, &protocols));
+    assert_string_equal(agent, "test");
+    assert_non_null(strstr(protocols, KAD_PROTOCOL));
+    assert_true(strlen(protocols) < sizeof(before));
+    memcpy(before, protocols, strlen(protocols) + 1);
+
+    memset(&m, 0, sizeof(m));
+    multiaddr_quic(&m.addr[m.n_addrs++], &claimed, NULL);
+    push(1, &m);
+    assert_true(in_table(0, 1));
+    assert_true(node_peer_agent(net.node[0].node, &net.node[1].peer, &agent, &protocols));
+    assert_string_equal(agent, "test");
+    assert_string_equal(protocols, before);
+
+    memset(&m, 0, sizeof(m));
+    memcpy(m.proto[m.n_protos++], "/x/1", 5);
+    push(1, &m);
+    assert_false(in_table(0, 1));
+    assert_true(node_peer_agent(net.node[0].node, &net.node[1].peer, &agent, &protocols));
+    assert_string_equal(agent, "test");
+    assert_string_equal(protocols, "/x/1");
+}
+
+/* What one node hears of itself from the other, and whether its peer signed its addresses. */
+static const struct identify_msg *answer_of(size_t from, size_t to)
+{
+    struct node *n = net.node[to].node;
+
+    qudag_err err = identify_ask(&n->identify, &net.node[from].peer, net.now, node_begin(n));
+    node_end(n, n->ix.identify);
+    assert_int_equal(err, QUDAG_OK);
+    (void)nt_run(&net, 2 * NS_PER_S, NULL);
+    return &n->identify.up;
+}
+
+/* Field trial I2. */
+static void identify_carries_the_observed_address_and_a_signed_record(void **state)
+{
+    struct peer_record first, second;
+    struct netaddr seen;
+    (void)state;
+
+    for (int lab = 0; lab <= 1; lab++) {
+        nt_fini(&net);
+        nt_init(&net);
+        make(0, lab != 0); /* tells private addresses in a lab only */
+        make(1, true);
+        assert_int_equal(connect_to(1, 0), QUDAG_OK);
+        (void)nt_run(&net, 10 * NS_PER_S, NULL);
+        const struct identify_msg *m = answer_of(0, 1);
+        assert_int_equal(m->has_observed, lab != 0);
+        if (lab != 0) {
+            assert_true(multiaddr_to_netaddr(&m->observed, &seen));
+            assert_true(netaddr_eq(&seen, &net.node[1].addr));
+        }
+        struct slice record = {m->record, m->record_len};
+        assert_int_equal(peer_record_open(&first, record, &net.node[0].peer), QUDAG_OK);
+        assert_int_equal(first.n_addrs, 1);
+        assert_true(multiaddr_eq(&first.addr[0], &m->addr[0]));
+    }
+    struct multiaddr elsewhere;
+    multiaddr_quic(&elsewhere, &claimed, NULL);
+    node_set_addrs(net.node[0].node, &elsewhere, 1);
+    (void)nt_run(&net, 2 * NS_PER_S, NULL);
+    const struct identify_msg *m = answer_of(0, 1);
+    struct slice record = {m->record, m->record_len};
+    assert_int_equal(peer_record_open(&second, record, &net.node[0].peer), QUDAG_OK);
+    assert_true(multiaddr_eq(&second.addr[0], &elsewhere));
+    assert_true(second.seq > first.seq);
+}
+
 static void nothing_is_published_when_its_keys_are_not_on_disk(void **state)
 {
     struct dark_addr addr;
@@ -156,6 +265,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_wrong_pin_is_refused_for_links_that_others_open),
         T(addresses_of_no_use_are_not_taken_from_identify),
+        T(a_push_of_addresses_alone_changes_nothing_else),
+        T(identify_carries_the_observed_address_and_a_signed_record),
         T(nothing_is_published_when_its_keys_are_not_on_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,7 @@ struct node {
 
     struct multiaddr addr[NODE_LISTEN_MAX];
     size_t n_addrs;
+    uint64_t record_seq; /* of our signed peer record */
 };
 
 #endif

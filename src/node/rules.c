@@ -130,6 +130,38 @@ uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n)
     return ip;
 }
 
+bool node_rule_observed(const struct link_info *link, bool lab)
+{
+    return link->peer.len > 0 && (link->props & (LINK_ANON | LINK_RELAYED)) == 0 &&
+           node_rule_addr(&link->remote, lab);
+}
+
+static bool lists_protocol(const struct identify_msg *m, const char *proto)
+{
+    for (size_t i = 0; i < m->n_protos; i++) {
+        if (strcmp(m->proto[i], proto) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct node_identify_change node_rule_identify(const struct identify_msg *m, bool push, bool served,
+                                               const char *dht)
+{
+    struct node_identify_change c = {
+        .agent = !push || m->agent_version[0] != '\0',
+        .protocols = !push || m->has_protos,
+    };
+
+    if (c.protocols) {
+        c.dht = lists_protocol(m, dht) ? NODE_DHT_OFFER : NODE_DHT_DROP;
+    } else if (served && m->has_addrs) {
+        c.dht = NODE_DHT_OFFER;
+    }
+    return c;
+}
+
 const struct kad_options *node_rule_for_others(struct slice key)
 {
     static const struct kad_options plain, masked = {.masked = true};

@@ -9,8 +9,10 @@
 #define QUDAG_SRC_NODE_RULES_H
 
 #include "core/kad/kad.h"
+#include "core/link.h"
 #include "core/relays/relays.h"
 #include "wire/dht_keys.h"
+#include "wire/identify_msg.h"
 #include "wire/relay_desc.h"
 
 #define NODE_RELAY_KEY_MAX (sizeof(DHT_RELAY_PREFIX) - 1 + PEER_ID_MAX) /* bytes */
@@ -59,6 +61,33 @@ bool node_rule_addr(const struct multiaddr *addr, bool lab);
  * the loopback device count: they show a socket that will reach farther once its network is there.
  */
 uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n);
+
+/*
+ * Whether the peer at the other end of a link is told the address we see it at: it is the peer's own and no
+ * relay's, the link hides neither end, and it is an address that may be told to others (node_rule_addr).
+ */
+bool node_rule_observed(const struct link_info *link, bool lab);
+
+/* What becomes of a peer in the DHT routing table. */
+enum node_dht_change {
+    NODE_DHT_UNCHANGED,
+    NODE_DHT_OFFER, /* it serves our DHT: offered, with its addresses */
+    NODE_DHT_DROP,  /* it says that it does not */
+};
+
+/* Which parts of what we know of a peer a message of identify replaces. */
+struct node_identify_change {
+    bool agent, protocols;
+    enum node_dht_change dht;
+};
+
+/*
+ * An answer says all there is to say; a push what has changed, and what it does not give stays as it was
+ * (libp2p specs: identify/README.md, identify/push).  |served|: what we knew before; |dht|: the protocol id
+ * of our DHT.
+ */
+struct node_identify_change node_rule_identify(const struct identify_msg *m, bool push, bool served,
+                                               const char *dht);
 
 /*
  * How the DHT is read and written for the far end of a circuit: which dark address it looks for is shown

@@ -369,6 +369,96 @@ static void the_ip_versions_we_can_dial_are_those_of_our_addresses(void **state)
     }
 }
 
+static struct link_info link_to(const struct peer_id *peer, uint8_t first, uint8_t props)
+{
+    struct link_info l = {.peer = *peer, .props = props};
+    struct netaddr a = {.family = 4, .ip = {first, 0, 2, 9}, .port = 4001};
+
+    multiaddr_quic(&l.remote, &a, NULL);
+    return l;
+}
+
+static void a_peer_is_told_its_address_only_where_that_hides_nothing(void **state)
+{
+    static const struct peer_id nobody;
+    const struct {
+        const struct peer_id *peer;
+        uint8_t first, props; /* of the IPv4 address; of the link */
+        bool outside, lab;
+    } row[] = {
+        {&bob_id, 192, 0, true, true},
+        {&bob_id, 192, LINK_PQ_KEX | LINK_INBOUND | LINK_QUDAG, true, true},
+        {&bob_id, 192, LINK_ANON, false, false},
+        {&bob_id, 192, LINK_RELAYED, false, false}, /* the relay's address */
+        {&bob_id, 192, LINK_RELAYED | LINK_LIMITED, false, false},
+        {&nobody, 192, 0, false, false},
+        {&bob_id, 10, 0, false, true},
+        {&bob_id, 127, 0, false, true},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct link_info l = link_to(row[i].peer, row[i].first, row[i].props);
+        assert_int_equal(node_rule_observed(&l, false), row[i].outside);
+        assert_int_equal(node_rule_observed(&l, true), row[i].lab);
+    }
+    struct link_info none = {.peer = bob_id};
+    assert_false(node_rule_observed(&none, true));
+}
+
+/* What a message gives: a agent, A addresses, P protocols with the DHT's, p without, 0 an empty list. */
+static struct identify_msg message(const char *parts)
+{
+    struct identify_msg m = {0};
+
+    if (strchr(parts, 'a') != NULL) {
+        memcpy(m.agent_version, "x/1", 4);
+    }
+    m.has_addrs = strchr(parts, 'A') != NULL;
+    m.n_addrs = m.has_addrs ? 1 : 0;
+    m.has_protos = strpbrk(parts, "Pp0") != NULL;
+    if (strpbrk(parts, "Pp") != NULL) {
+        memcpy(m.proto[m.n_protos++], "/ipfs/ping/1.0.0", 17);
+    }
+    if (strchr(parts, 'P') != NULL) {
+        memcpy(m.proto[m.n_protos++], "/dht/1", 7);
+    }
+    return m;
+}
+
+static void what_a_push_does_not_give_stays_as_it_was(void **state)
+{
+    static const struct {
+        const char *parts;
+        bool push, served;
+        struct node_identify_change want;
+    } row[] = {
+        {"aAP", false, false, {true, true, NODE_DHT_OFFER}},
+        {"aAp", false, true, {true, true, NODE_DHT_DROP}},
+        {"A", false, true, {true, true, NODE_DHT_DROP}}, /* an answer says all there is to say */
+        {"", false, false, {true, true, NODE_DHT_DROP}},
+        {"A", true, true, {false, false, NODE_DHT_OFFER}}, /* the new addresses of a server */
+        {"A", true, false, {false, false, NODE_DHT_UNCHANGED}},
+        {"", true, true, {false, false, NODE_DHT_UNCHANGED}},
+        {"a", true, true, {true, false, NODE_DHT_UNCHANGED}},
+        {"a", true, false, {true, false, NODE_DHT_UNCHANGED}},
+        {"P", true, false, {false, true, NODE_DHT_OFFER}},
+        {"p", true, true, {false, true, NODE_DHT_DROP}},
+        {"0", true, true, {false, true, NODE_DHT_DROP}},
+        {"aAP", true, true, {true, true, NODE_DHT_OFFER}},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct identify_msg m = message(row[i].parts);
+        struct node_identify_change c =
+            node_rule_identify(&m, row[i].push, row[i].served, "/dht/1");
+        assert_int_equal(c.agent, row[i].want.agent);
+        assert_int_equal(c.protocols, row[i].want.protocols);
+        assert_int_equal(c.dht, row[i].want.dht);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +475,8 @@ int main(void)
         cmocka_unit_test(a_clock_is_suspect_when_most_say_so),
         cmocka_unit_test(a_service_may_be_one_of_the_relays),
         cmocka_unit_test(sequence_numbers_never_go_back),
+        cmocka_unit_test(a_peer_is_told_its_address_only_where_that_hides_nothing),
+        cmocka_unit_test(what_a_push_does_not_give_stays_as_it_was),
         cmocka_unit_test(the_ip_versions_we_can_dial_are_those_of_our_addresses),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

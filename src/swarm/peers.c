@@ -185,6 +185,19 @@ bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t 
     return true;
 }
 
+bool swarm_peer_link_next(const struct swarm *s, const struct peer_id *peer, size_t *it,
+                          struct link_info *out)
+{
+    const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(peer));
+
+    while (p != NULL && *it < p->n_links) {
+        if (swarm_link_info(p->link[(*it)++], out) == QUDAG_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now)
 {
     const struct swarm_peer *p = swarm_peer_get(s, peer);

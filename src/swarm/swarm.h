@@ -128,6 +128,9 @@ QUDAG_MUST_USE qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t 
 void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);
 /* Whether a link with |peer| is up; |*props| then has what any of them has. */
 bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t *props);
+/* Looking in at the links with |peer|, |*it| from 0 on; false at the end. */
+bool swarm_peer_link_next(const struct swarm *s, const struct peer_id *peer, size_t *it,
+                          struct link_info *out);
 /* Closes every link with |peer|; without any nothing happens. */
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
 

@@ -2,7 +2,7 @@
  * identify_msg.c - the Identify message between wire and struct.
  *
  *   Identify   1 public key   2 listen address*   3 protocol*   4 observed address   5 protocol version
- *              6 agent version   8 signed peer record (skipped)
+ *              6 agent version   8 signed peer record (opaque here: peer_record.h)
  *
  * A sender may split what it says over several messages; merging works on a copy, so a bad message
  * leaves what was known before.
@@ -22,6 +22,7 @@ enum {
     OBSERVED_ADDR = 4,
     PROTOCOL_VERSION = 5,
     AGENT_VERSION = 6,
+    SIGNED_RECORD = 8,
 };
 
 /* ------------------------------------------------------------------ decoding */
@@ -85,9 +86,19 @@ static qudag_err key_set(struct identify_msg *m, struct slice key)
     return QUDAG_OK;
 }
 
+static void record_set(struct identify_msg *m, struct slice s)
+{
+    if (s.len == 0 || s.len > sizeof(m->record)) {
+        return;
+    }
+    memset(m->record, 0, sizeof(m->record));
+    memcpy(m->record, s.base, s.len);
+    m->record_len = (uint16_t)s.len;
+}
+
 /* Fields that are said once; of one given several times the last counts. */
 struct singles {
-    struct slice key, observed, version, agent;
+    struct slice key, observed, version, agent, record;
 };
 
 static void field_take(struct identify_msg *m, struct singles *one, struct rd *r,
@@ -98,9 +109,11 @@ static void field_take(struct identify_msg *m, struct singles *one, struct rd *r
         one->key = pb_bytes(r, f);
         break;
     case LISTEN_ADDR:
+        m->has_addrs = true;
         addr_add(m, pb_bytes(r, f));
         break;
     case PROTOCOL:
+        m->has_protos = true;
         proto_add(m, pb_bytes(r, f));
         break;
     case OBSERVED_ADDR:
@@ -111,6 +124,9 @@ static void field_take(struct identify_msg *m, struct singles *one, struct rd *r
         break;
     case AGENT_VERSION:
         one->agent = pb_bytes(r, f);
+        break;
+    case SIGNED_RECORD:
+        one->record = pb_bytes(r, f);
         break;
     default:
         break;
@@ -142,6 +158,7 @@ qudag_err identify_msg_merge(struct identify_msg *m, struct slice in)
     }
     (void)text_set(next.protocol_version, one.version);
     (void)text_set(next.agent_version, one.agent);
+    record_set(&next, one.record);
     *m = next;
     return QUDAG_OK;
 }
@@ -169,6 +186,7 @@ qudag_err identify_msg_encode(uint8_t *dst, size_t cap, size_t *len, const struc
     }
     pb_put_bytes_if_any(&w, PROTOCOL_VERSION, text_slice(m->protocol_version));
     pb_put_bytes_if_any(&w, AGENT_VERSION, text_slice(m->agent_version));
+    pb_put_bytes_if_any(&w, SIGNED_RECORD, (struct slice){m->record, m->record_len});
     pb_delimit(&w);
     if (!wr_ok(&w)) {
         return QUDAG_ETOOBIG;

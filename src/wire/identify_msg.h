@@ -2,7 +2,7 @@
 #ifndef QUDAG_SRC_WIRE_IDENTIFY_MSG_H
 #define QUDAG_SRC_WIRE_IDENTIFY_MSG_H
 
-#include "wire/multiaddr.h"
+#include "wire/peer_record.h"
 
 #define IDENTIFY_MSG_MAX 4096 /* bytes we send in one message */
 #define IDENTIFY_IN_MAX 8192  /* bytes we accept in one message */
@@ -15,14 +15,17 @@ struct identify_msg {
         key_proto[64]; /* encoded PublicKey when it fits, else key_len is 0 and peer holds its id */
     uint8_t key_len;
     bool has_peer;
-    struct peer_id peer; /* of the public key in the message */
+    struct peer_id peer;        /* of the public key in the message */
+    bool has_addrs, has_protos; /* a list was given, though perhaps none of it can be used */
     uint8_t n_addrs, n_protos;
     struct multiaddr addr[IDENTIFY_ADDRS_MAX];
     char proto[IDENTIFY_PROTOS_MAX][IDENTIFY_TEXT_MAX];
     bool has_observed;
     struct multiaddr observed;
-    char protocol_version[IDENTIFY_TEXT_MAX];
+    char protocol_version[IDENTIFY_TEXT_MAX]; /* empty: not given, as below */
     char agent_version[IDENTIFY_TEXT_MAX];
+    uint16_t record_len; /* of the signed peer record; 0: none, or over PEER_RECORD_MAX */
+    uint8_t record[PEER_RECORD_MAX];
 };
 
 /*

@@ -29,6 +29,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         back.has_peer = true;
         back.peer = m.peer;
     }
+    ASSERT(m.has_addrs || m.n_addrs == 0);
+    ASSERT(m.has_protos || m.n_protos == 0);
+    back.has_addrs = m.has_addrs; /* a list of which nothing could be used is not said again */
+    back.has_protos = m.has_protos;
     ASSERT(memcmp(&m, &back, sizeof(m)) == 0);
     return 0;
 }

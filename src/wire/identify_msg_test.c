@@ -36,6 +36,7 @@ static void sample(struct identify_msg *m)
     m->key_len = KEY_PROTO_ED25519;
     peer_id_from_ed25519(&m->peer, pk);
     m->has_peer = true;
+    m->has_addrs = m->has_protos = true;
     m->n_addrs = 2;
     addr_nth(&m->addr[0], 1);
     addr_nth(&m->addr[1], 2);
@@ -46,6 +47,8 @@ static void sample(struct identify_msg *m)
     addr_nth(&m->observed, 9);
     text_set(m->protocol_version, "ipfs/0.1.0");
     text_set(m->agent_version, "qudag/0.1.0");
+    m->record_len = 300;
+    memset(m->record, 0x5e, m->record_len);
 }
 
 static struct slice body(const uint8_t *p, size_t len)
@@ -101,14 +104,14 @@ static void a_message_cut_anywhere_changes_nothing_or_says_less(void **state)
         qudag_err err = identify_msg_merge(&back, (struct slice){copy, cut});
         if (err == QUDAG_OK) {
             accepted++;
-            assert_int_equal(back.agent_version[0], '\0'); /* it is written last */
+            assert_int_equal(back.record_len, 0); /* it is written last */
         } else {
             assert_int_equal(err, QUDAG_EMALFORMED);
             assert_memory_equal(&back, &none, sizeof(back));
         }
         free(copy);
     }
-    assert_int_equal(accepted, 8); /* nothing, key, 2 + 2, observed, version */
+    assert_int_equal(accepted, 9); /* nothing, key, 2 + 2, observed, version, agent */
 }
 
 static void messages_are_merged(void **state)
@@ -191,7 +194,7 @@ static void texts_that_would_deceive_a_terminal_are_dropped(void **state)
     put(&at, 4, "\xff\x7f", 2); /* an observed address we cannot read */
     put(&at, 2, "\x04\x01", 2);
     assert_int_equal(identify_msg_merge(&m, (struct slice){wire, at}), QUDAG_OK);
-    static const struct identify_msg none;
+    static const struct identify_msg none = {.has_addrs = true, .has_protos = true};
     assert_memory_equal(&m, &none, sizeof(m));
 }
 
@@ -229,14 +232,32 @@ static void bad_messages_leave_the_old_one_alone(void **state)
     free(big);
 }
 
-static void unknown_fields_and_signed_records_are_skipped(void **state)
+static void a_list_of_nothing_usable_is_not_the_same_as_no_list(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t field;
+        bool addrs, protos;
+    } rows[] = {{1, false, false}, {2, true, false}, {3, false, true}, {6, false, false}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct identify_msg m = {0};
+        size_t at = 0;
+        put(&at, rows[i].field, "", 0);
+        assert_int_equal(identify_msg_merge(&m, (struct slice){wire, at}), QUDAG_OK);
+        assert_int_equal(m.has_addrs, rows[i].addrs);
+        assert_int_equal(m.has_protos, rows[i].protos);
+        assert_int_equal(m.n_addrs + m.n_protos, 0);
+    }
+}
+
+static void unknown_fields_are_skipped(void **state)
 {
     (void)state;
     static struct identify_msg m;
     size_t at = 0;
 
     memset(&m, 0, sizeof(m));
-    put(&at, 8, "an envelope", 11);
+    put(&at, 7, "reserved", 8);
     put(&at, 15, "later", 5);
     put(&at, 6, "agent", 5);
     assert_int_equal(identify_msg_merge(&m, (struct slice){wire, at}), QUDAG_OK);
@@ -268,7 +289,8 @@ int main(void)
         cmocka_unit_test(what_exceeds_a_limit_is_dropped),
         cmocka_unit_test(texts_that_would_deceive_a_terminal_are_dropped),
         cmocka_unit_test(bad_messages_leave_the_old_one_alone),
-        cmocka_unit_test(unknown_fields_and_signed_records_are_skipped),
+        cmocka_unit_test(a_list_of_nothing_usable_is_not_the_same_as_no_list),
+        cmocka_unit_test(unknown_fields_are_skipped),
         cmocka_unit_test(a_long_key_is_kept_as_id_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

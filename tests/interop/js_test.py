@@ -232,6 +232,15 @@ def js_dials_ours_and_both_identify_and_ping():
     us.quit(), them.quit()
 
 
+def js_accepts_our_observed_address_and_signed_record():
+    us, them = ours("prefer"), js()
+    them.ok("connect", us.addr)
+    observed, certified = them.ok("certified", us.id).split("|")
+    assert re.fullmatch(r"/ip4/127\.0\.0\.1/udp/\d+/quic-v1", observed), observed
+    assert certified and us.addr.startswith(certified), (certified, us.addr)
+    us.quit(), them.quit()
+
+
 def a_link_to_js_is_reported_as_classical():
     us, them = ours("prefer"), js()
     us.ok("connect", them.addr)
@@ -402,6 +411,7 @@ def who_comes_in_a_pinned_name_does_not_spoil_dials_to_its_owner():
 TESTS = [
     ours_dials_js_and_both_identify_and_ping,
     js_dials_ours_and_both_identify_and_ping,
+    js_accepts_our_observed_address_and_signed_record,
     a_link_to_js_is_reported_as_classical,
     js_keeps_what_ours_stored,
     ours_keeps_what_js_stored,

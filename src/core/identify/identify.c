@@ -40,6 +40,8 @@ struct identify_peer {
     bool takes_push;  /* it listed the push protocol */
     bool has_limiter; /* made with its first push */
     bool has_observed;
+    bool has_record; /* a signed peer record was accepted, with this number */
+    uint64_t record_seq;
     struct multiaddr observed;
     struct limiter pushes;
 };
@@ -52,6 +54,9 @@ struct identify_rx {
     unsigned shift;
     uint8_t buf[IDENTIFY_IN_MAX];
 };
+
+_Static_assert(IDENTIFY_ADDRS_MAX == PEER_RECORD_ADDRS_MAX,
+               "one list takes the place of the other");
 
 #define RX_LEN_KNOWN UINT32_MAX
 
@@ -420,6 +425,29 @@ static qudag_err rx_check(const struct identify_strm *s)
     return rx->msg.has_peer && !peer_id_eq(&rx->msg.peer, &s->peer) ? QUDAG_EAUTH : QUDAG_OK;
 }
 
+/*
+ * Addresses that the peer signed take the place of the list beside them.  A record with a wrong signature, of
+ * another peer or older than one accepted on this link is ignored; the rest of the message counts.
+ */
+static void record_apply(struct identify_msg *m, struct identify_peer *p,
+                         const struct peer_id *signer)
+{
+    struct peer_record r;
+
+    if (m->record_len == 0 ||
+        peer_record_open(&r, (struct slice){m->record, m->record_len}, signer) != QUDAG_OK ||
+        (p != NULL && p->has_record && r.seq < p->record_seq)) {
+        return;
+    }
+    if (p != NULL) {
+        p->has_record = true;
+        p->record_seq = r.seq;
+    }
+    m->has_addrs = true;
+    m->n_addrs = r.n_addrs;
+    memcpy(m->addr, r.addr, sizeof(m->addr));
+}
+
 static void rx_finish(struct identify *id, struct identify_strm *s, struct acts *out)
 {
     qudag_err err = rx_check(s);
@@ -428,7 +456,8 @@ static void rx_finish(struct identify *id, struct identify_strm *s, struct acts 
         return;
     }
     struct identify_peer *p = peer_get(id, &s->peer);
-    if (p != NULL && s->rx->msg.n_protos > 0) {
+    record_apply(&s->rx->msg, p, &s->peer);
+    if (p != NULL && (s->state == ASK_READING || s->rx->msg.has_protos)) {
         p->takes_push = takes_push(&s->rx->msg);
     }
     id->up = s->rx->msg;

@@ -31,7 +31,9 @@
 /* ACT_UP kinds */
 enum identify_up {
     /*
-     * peer; n: 0 an answer, 1 a push; err QUDAG_OK: ptr is a struct identify_msg, merged.
+     * peer; n: 0 an answer, 1 a push; err QUDAG_OK: ptr is a struct identify_msg, merged.  What a push
+     * does not give (has_addrs, has_protos, empty texts) is as it was.  The addresses are those of the
+     * signed peer record where there is a valid one.
      * QUDAG_EAUTH: its public key is not the peer's.  QUDAG_EMALFORMED, ETOOBIG, EPROTO, ETIMEOUT,
      * EUNSUPPORTED, ENOMEM, or why the stream failed: ptr is NULL.
      */
@@ -66,8 +68,9 @@ void identify_init(struct identify *id, struct mem *mem, const struct rng *rng, 
 void identify_fini(struct identify *id);
 
 /*
- * What we say of ourselves (copied; observed is ignored).  Addresses, then protocols, are left out from
- * the end where the message would exceed IDENTIFY_MSG_MAX.  Tell peers by identify_push_all().
+ * What we say of ourselves (copied; observed is ignored), with our signed peer record if there is one.
+ * Addresses, then protocols, are left out from the end where the message would exceed IDENTIFY_MSG_MAX.
+ * Tell peers by identify_push_all().
  */
 void identify_set_self(struct identify *id, const struct identify_msg *self);
 

@@ -128,6 +128,20 @@ static size_t bobs_message(uint8_t *dst, size_t cap, bool takes_push)
     return len;
 }
 
+/* Bob with a key that signs; his address |n| in a record numbered |seq| about |about|. */
+static struct secret_ed25519 bob_sk;
+
+static void record_of_bob(struct identify_msg *m, uint8_t n, uint64_t seq,
+                          const struct peer_id *about)
+{
+    struct peer_record r = {.peer = *about, .seq = seq, .n_addrs = 1};
+    struct wr w = wr_init(m->record, sizeof(m->record));
+
+    addr_nth(&r.addr[0], n);
+    assert_int_equal(peer_record_sign(&w, &r, &bob_sk), QUDAG_OK);
+    m->record_len = (uint16_t)w.len;
+}
+
 static uint64_t ask_bob(tstamp now)
 {
     say((struct ev){.type = EV_PEER_UP}, now);
@@ -502,10 +516,69 @@ static void events_nobody_asked_for_do_nothing(void **state)
     }
 }
 
+/* Bob pushes |m|; what is reported. */
+static const struct identify_msg *bob_pushes(const struct identify_msg *m, tstamp now)
+{
+    uint8_t msg[IDENTIFY_MSG_MAX];
+    size_t len = 0;
+
+    assert_int_equal(identify_msg_encode(msg, sizeof(msg), &len, m), QUDAG_OK);
+    say_as(&identify_push_ops,
+           (struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = s1, .proto = PUSH}, now);
+    say_as(&identify_push_ops, (struct ev){.type = EV_DATA, .strm = s1, .data = {msg, len}}, now);
+    say_as(&identify_push_ops, (struct ev){.type = EV_FIN, .strm = s1}, now);
+    assert_up(QUDAG_OK, 1);
+    return find(ACT_UP)->ptr;
+}
+
+static void addresses_that_the_peer_signed_are_preferred(void **state)
+{
+    static const struct {
+        uint64_t seq;   /* of the record; 0: none */
+        bool broken;    /* its signature */
+        uint8_t listed; /* the address beside it, of 192.0.2.0/24 */
+        uint8_t signed_;
+        uint8_t taken;
+    } row[] = {
+        {0, false, 1, 0, 1},   {7, false, 1, 2, 2}, {7, false, 1, 2, 2},
+        {8, true, 3, 4, 3},    {6, false, 1, 5, 1}, /* older than one accepted */
+        {9, false, 1, 10, 10}, {8, false, 1, 2, 1},
+    };
+    struct identify_msg m;
+    struct multiaddr want;
+    uint8_t pk[ED25519_PK_LEN];
+
+    (void)state;
+    memset(bob_sk.seed, 5, sizeof(bob_sk.seed));
+    assert_int_equal(ed25519_public(pk, &bob_sk), QUDAG_OK);
+    peer_id_from_ed25519(&bob, pk);
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        memset(&m, 0, sizeof(m));
+        addr_nth(&m.addr[m.n_addrs++], row[i].listed);
+        if (row[i].seq > 0) {
+            record_of_bob(&m, row[i].signed_, row[i].seq, &bob);
+            m.record[m.record_len - 1] ^= row[i].broken ? 1 : 0;
+        }
+        const struct identify_msg *got = bob_pushes(&m, i * 100 * S);
+        addr_nth(&want, row[i].taken);
+        assert_int_equal(got->n_addrs, 1);
+        assert_true(multiaddr_eq(&got->addr[0], &want));
+    }
+    /* After the last link a lower number is taken again: the peer may have lost its count. */
+    say((struct ev){.type = EV_PEER_DOWN}, 1000 * S);
+    memset(&m, 0, sizeof(m));
+    record_of_bob(&m, 6, 1, &bob);
+    addr_nth(&want, 6);
+    const struct identify_msg *got = bob_pushes(&m, 1001 * S);
+    assert_int_equal(got->n_addrs, 1);
+    assert_true(multiaddr_eq(&got->addr[0], &want));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(addresses_that_the_peer_signed_are_preferred),
         T(a_new_peer_is_asked_and_its_answer_reported_in_any_split),
         T(messages_of_one_answer_are_merged_up_to_ten),
         T(every_bad_answer_is_reported_once),

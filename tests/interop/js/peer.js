@@ -64,6 +64,11 @@ const commands = {
     const told = await until('identify', () => known.get(id))
     return `${told.agentVersion}|${told.protocols.join(' ')}`
   },
+  // what js-libp2p made of the two: undefined where there was none, or where it refused the signature
+  async certified (id) {
+    const told = await until('identify', () => known.get(id))
+    return `${told.observedAddr}|${told.signedPeerRecord?.addresses.join(' ')}`
+  },
   async ping (id) {
     return Math.round(await node.services.ping.ping(peerIdFromString(id), { signal: signal() }) * 1000)
   },

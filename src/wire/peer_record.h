@@ -1,0 +1,43 @@
+/*
+ * peer_record.h - signed peer records: addresses that a peer vouches for (libp2p RFC 0002 and 0003).
+ *
+ *   Envelope     1 public key   2 payload type 03 01   3 payload   5 signature
+ *   PeerRecord   1 peer id   2 sequence number   3 { 1 address }*
+ *
+ * The signature covers the domain "libp2p-peer-record", the payload type and the payload, each after its
+ * length.  Only Ed25519 keys are signed with and verified.
+ */
+#ifndef QUDAG_SRC_WIRE_PEER_RECORD_H
+#define QUDAG_SRC_WIRE_PEER_RECORD_H
+
+#include "base/wr.h"
+#include "crypto/sign.h"
+#include "wire/multiaddr.h"
+
+#define PEER_RECORD_MAX 2048 /* bytes of an envelope, made or accepted */
+#define PEER_RECORD_ADDRS_MAX 16
+
+struct peer_record {
+    struct peer_id peer;
+    uint64_t seq; /* a higher one replaces a lower one */
+    uint8_t n_addrs;
+    struct multiaddr addr[PEER_RECORD_ADDRS_MAX];
+};
+
+/*
+ * Writes the envelope of |r|, signed with |sk|, into |w|.  QUDAG_EINVAL: r->peer is not the id of that key.
+ * QUDAG_ETOOBIG: no room in |w|, or over PEER_RECORD_MAX.
+ */
+QUDAG_MUST_USE qudag_err peer_record_sign(struct wr *w, const struct peer_record *r,
+                                          const struct secret_ed25519 *sk);
+
+/*
+ * What |envelope| says, if |signer| signed it and speaks of itself; |r| is unchanged otherwise.  Addresses
+ * that we cannot use, that are given twice, or beyond PEER_RECORD_ADDRS_MAX are dropped.
+ * QUDAG_ETOOBIG, QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED (another payload type, a key that is not Ed25519),
+ * QUDAG_EAUTH (another peer's key or id, a wrong signature or domain).
+ */
+QUDAG_MUST_USE qudag_err peer_record_open(struct peer_record *r, struct slice envelope,
+                                          const struct peer_id *signer);
+
+#endif
