@@ -37,7 +37,8 @@ void limit_handshake(struct hs_cost *out)
 {
     static struct onion_hop hop;
     static struct onion_key key;
-    static uint8_t create[HS_CREATE_MAX], created[HS_CREATED_MAX], ext_buf[HS_EXT_MAX];
+    static uint8_t create[ONION_HS_CREATE_MAX], created[ONION_HS_CREATED_MAX],
+        ext_buf[ONION_HS_EXT_MAX];
     const struct rng rng = {fill, NULL};
     uint8_t pk[32] = {9}, pq_hash[32] = {7};
     double client[HANDSHAKES], relay[HANDSHAKES];
@@ -53,19 +54,20 @@ void limit_handshake(struct hs_cost *out)
     memcpy(hop.pq_hash, pq_hash, sizeof hop.pq_hash);
     memcpy(hop.x, key.x, sizeof hop.x);
     memcpy(hop.k, key.k, sizeof hop.k);
-    const struct hs_server server = {&self, pq_hash, &key, dk, &rng};
+    const struct onion_hs_server server = {&self, pq_hash, &key, dk, &rng};
     for (size_t i = 0; i < HANDSHAKES; i++) {
         struct wr w = wr_init(create, sizeof create), a = wr_init(created, sizeof created);
         struct wr ext1 = wr_init(ext_buf, sizeof ext_buf), ext2 = ext1;
-        struct hs_client h;
-        struct hs_keys keys;
+        struct onion_hs_client h;
+        struct onion_hs_keys keys;
         uint64_t t0 = udp_kit_cpu_ns(), t1, t2;
-        must(hs_client_create(&h, HS_FIRST, &hop, &rng, (struct slice){NULL, 0}, &w) == QUDAG_OK,
+        must(onion_hs_client_create(&h, ONION_HS_FIRST, &hop, &rng, (struct slice){NULL, 0}, &w) ==
+                 QUDAG_OK,
              "create");
         t1 = udp_kit_cpu_ns();
-        must(hs_server_answer(&server, wr_done(&w), &a, &keys, &ext1) == QUDAG_OK, "answer");
+        must(onion_hs_server_answer(&server, wr_done(&w), &a, &keys, &ext1) == QUDAG_OK, "answer");
         t2 = udp_kit_cpu_ns();
-        must(hs_client_finish(&h, wr_done(&a), &keys, &ext2) == QUDAG_OK, "finish");
+        must(onion_hs_client_finish(&h, wr_done(&a), &keys, &ext2) == QUDAG_OK, "finish");
         client[i] = (double)(udp_kit_cpu_ns() - t2 + t1 - t0) / 1e3;
         relay[i] = (double)(t2 - t1) / 1e3;
     }

@@ -182,7 +182,7 @@ static uint32_t life_named(const struct full *f, struct slice m, const uint32_t 
 
 #define PARTS_MAX 8
 
-static size_t parts_of(const struct circuit *c, struct slice part[PARTS_MAX])
+static size_t parts_of(const struct onion_circuit *c, struct slice part[PARTS_MAX])
 {
     size_t n = 0;
 
@@ -196,7 +196,7 @@ static size_t parts_of(const struct circuit *c, struct slice part[PARTS_MAX])
     return n;
 }
 
-static bool names_more(const struct full *f, const struct circuit *c, const uint32_t *allowed,
+static bool names_more(const struct full *f, const struct onion_circuit *c, const uint32_t *allowed,
                        size_t n)
 {
     struct slice part[PARTS_MAX];
@@ -210,7 +210,7 @@ static bool names_more(const struct full *f, const struct circuit *c, const uint
     return false;
 }
 
-static void check_entry(struct full *f, struct full_node *fn, const struct circuit *c)
+static void check_entry(struct full *f, struct full_node *fn, const struct onion_circuit *c)
 {
     uint32_t allowed[4];
     size_t n = 0;
@@ -261,7 +261,7 @@ static void check_hop(struct full *f, const struct full_carry *c, size_t i)
         ends[n++] = life_of(f, &f->node[c->path[c->hops - 1]].peer);
     }
     for (uint32_t s = 0; s < o->circuits.high; s++) {
-        const struct circuit *e = slots_at(&o->circuits, s);
+        const struct onion_circuit *e = slots_at(&o->circuits, s);
         bool fits = e != NULL && e->role != ONION_CLIENT && peer_id_eq(&e->prev.peer, before) &&
                     (after == NULL ? e->next.peer.len == 0 : peer_id_eq(&e->next.peer, after));
         if (!fits) {
@@ -292,7 +292,7 @@ void full_check_path(struct full *f, const struct full_carry *c)
 
 /* ---- a round ---- */
 
-static void keys_of_circuit(struct full_node *fn, const struct circuit *c)
+static void keys_of_circuit(struct full_node *fn, const struct onion_circuit *c)
 {
     bool direct = strcmp(cgo_implementation(), "portable") != 0; /* else they lie behind pointers */
 
@@ -316,7 +316,7 @@ void full_check_round(struct full *f, struct full_node *fn)
         full_check_secret(fn, o->keys[i].key.x_sk.b);
     }
     for (uint32_t i = 0; i < o->circuits.high; i++) {
-        struct circuit *c = slots_at(&o->circuits, i);
+        struct onion_circuit *c = slots_at(&o->circuits, i);
         if (c == NULL) {
             continue;
         }

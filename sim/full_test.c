@@ -49,14 +49,14 @@ static struct full *full_of(const struct sim *s)
 }
 
 /* A circuit of that role at some node, unfinished ones aside. */
-static struct circuit *circuit_at(const struct sim *s, enum onion_role role, uint32_t *node)
+static struct onion_circuit *circuit_at(const struct sim *s, enum onion_role role, uint32_t *node)
 {
     struct full *f = full_of(s);
 
     for (*node = 0; *node < s->n; (*node)++) {
         struct onion *o = fn_onion(&f->node[*node]);
         for (uint32_t i = 0; i < o->circuits.high; i++) {
-            struct circuit *c = slots_at(&o->circuits, i);
+            struct onion_circuit *c = slots_at(&o->circuits, i);
             if (c != NULL && c->role == role && c->hops.n > 0) {
                 return c;
             }
@@ -265,7 +265,7 @@ static void keys_of_a_circuit_given_back_unwiped_are_seen(void **state)
     struct sim *s = busy();
     struct full *f = full_of(s);
     uint32_t node;
-    struct circuit *c = circuit_at(s, ONION_RELAY, &node);
+    struct onion_circuit *c = circuit_at(s, ONION_RELAY, &node);
 
     assert_non_null(c);
     full_check_round(f, &f->node[node]);
@@ -274,8 +274,8 @@ static void keys_of_a_circuit_given_back_unwiped_are_seen(void **state)
     memcpy(copy + 7, c->hops.fwd[0].opaque, 32);
     mem_free(f->node[node].mem, copy);
     assert_int_equal(s->report.violations, 1);
-    struct hops h = {.mem = NULL};
-    assert_int_equal(hops_init(&h, f->node[node].mem, 1), QUDAG_OK);
+    struct onion_hops h = {.mem = NULL};
+    assert_int_equal(onion_hops_init(&h, f->node[node].mem, 1), QUDAG_OK);
     full_check_mark(&f->node[node], h.raw, sizeof(struct cgo));
     memset(h.raw, 1, 8);
     mem_free(f->node[node].mem, h.raw);
@@ -289,7 +289,7 @@ static void a_relay_that_knows_more_than_its_neighbours_is_seen(void **state)
     struct sim *s = busy();
     struct full *f = full_of(s);
     uint32_t node, other = 0;
-    struct circuit *c = circuit_at(s, ONION_RELAY, &node);
+    struct onion_circuit *c = circuit_at(s, ONION_RELAY, &node);
 
     assert_non_null(c);
     full_check_round(f, &f->node[node]);
@@ -319,7 +319,7 @@ static void a_relay_that_knows_the_far_end_of_a_circuit_is_seen(void **state)
     assert_int_equal(s->report.violations, 0);
     struct onion *o = fn_onion(&f->node[k->path[1]]);
     for (uint32_t i = 0; i < o->circuits.high; i++) { /* the middle one learns of the client */
-        struct circuit *c = slots_at(&o->circuits, i);
+        struct onion_circuit *c = slots_at(&o->circuits, i);
         if (c != NULL && c->role == ONION_RELAY) {
             assert_int_equal(dyn_append(&c->next.in, f->node[k->client].id.pq_hash, 32), QUDAG_OK);
         }

@@ -68,11 +68,6 @@ FOLDERS = {
 # Rules that a folder does not keep yet.
 PENDING = {
     'api': 'parameters prefixes documented',
-    'core/dark': 'documented',
-    'core/gateway': 'parameters documented',
-    'core/identify': 'documented',
-    'core/onion': 'parameters prefixes documented',
-    'core/relays': 'parameters documented',
     'swarm': 'documented',
 }
 PARAMS_MAX, DOCUMENTED, DOCUMENTED_PUBLIC = 6, 85, 95

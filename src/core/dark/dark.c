@@ -48,7 +48,7 @@ void dark_reap(struct dark *d)
     LIST_EACH_SAFE(it, tmp, &d->dead)
     {
         list_del(it);
-        mem_free_wiped(d->cfg.mem, LIST_ENTRY(it, struct job, node));
+        mem_free_wiped(d->cfg.mem, LIST_ENTRY(it, struct dark_job, node));
     }
 }
 
@@ -64,7 +64,7 @@ tstamp dark_deadline(const struct dark *d)
     return tstamp_min(dark_own_deadline(d), dark_resolve_deadline(d));
 }
 
-bool dark_ask_done(struct ask a[2], uint64_t cookie, qudag_err err, uint32_t stored)
+bool dark_ask_done(struct dark_ask a[2], uint64_t cookie, qudag_err err, uint32_t stored)
 {
     for (int i = 0; i < 2; i++) {
         if (a[i].cookie == cookie && cookie != 0 && !a[i].done) {

@@ -30,6 +30,7 @@ struct dark_addr {
     uint8_t commit[32]; /* blake3_derive of the ML-DSA-65 public key and parameters */
 };
 
+/* Text form, NUL-terminated; its length.  spec/dark.md section 1. */
 size_t dark_addr_text(char dst[DARK_TEXT_MAX], const struct dark_addr *a);
 /* QUDAG_EMALFORMED (not of the form), QUDAG_ECHECKSUM (a typing error), QUDAG_EUNSUPPORTED (version). */
 QUDAG_MUST_USE qudag_err dark_addr_parse(struct dark_addr *a, const char *text);
@@ -50,10 +51,17 @@ struct dark_keys {
     walltime created;
     char label[DARK_LABEL_MAX + 1];
 };
+/*
+ * New keys for an address in |net|, to be ended with dark_keys_fini(); |label| may be NULL.  QUDAG_EINVAL: label,
+ * network or time out of range; other errors are those of the cryptographic library.
+ */
 QUDAG_MUST_USE qudag_err dark_keys_create(struct dark_keys *k, enum dark_network net,
                                           const char *label, walltime now, const struct rng *rng);
+/* Keys from their file form.  QUDAG_EMALFORMED, also for a changed bit.  spec/dark.md section 6. */
 QUDAG_MUST_USE qudag_err dark_keys_load(struct dark_keys *k, struct slice bytes);
+/* The file form; secret, not encrypted. */
 void dark_keys_save(const struct dark_keys *k, uint8_t out[DARK_SECRET_LEN]);
+/* Wipes and frees; harmless for keys that are zero. */
 void dark_keys_fini(struct dark_keys *k);
 
 /* What a record leads to. */
@@ -99,16 +107,28 @@ enum dark_up {
 };
 
 struct dark;
+/* A core without addresses; to be freed with dark_free.  ENOMEM. */
 QUDAG_MUST_USE qudag_err dark_new(struct dark **out, const struct dark_config *cfg);
+/* Frees the core and wipes its keys, without reports; NULL is allowed. */
 void dark_free(struct dark *d);
 /* The calendar is another from now on. */
 void dark_set_clock(struct dark *d, struct wallclock clock);
+/* Starts rounds and ends what took too long, when dark_deadline() has come. */
 void dark_tick(struct dark *d, tstamp now, struct acts *out);
+/* When dark_tick() is to be called next; TSTAMP_NEVER: not at all. */
 tstamp dark_deadline(const struct dark *d);
 
 /* Our addresses.  dark_own takes the keys over (and wipes the caller's copy); EEXISTS, ELIMIT. */
 QUDAG_MUST_USE qudag_err dark_own(struct dark *d, struct dark_keys *k);
+/*
+ * Keys of an own address, borrowed until the core is called again; NULL: not one of ours, or being
+ * forgotten.
+ */
 const struct dark_keys *dark_own_get(const struct dark *d, const struct dark_addr *a);
+/*
+ * Looking in at own addresses, |*it| from 0 on; false at the end.  |*until|: expiry of what was
+ * published last.
+ */
 bool dark_own_next(const struct dark *d, size_t *it, const struct dark_keys **k, bool *published,
                    walltime *until);
 /*
@@ -121,16 +141,22 @@ QUDAG_MUST_USE qudag_err dark_publish(struct dark *d, uint64_t cookie, const str
                                       const struct onion_hop *self, tstamp now, struct acts *out);
 /*
  * Publishes a record without target (tombstone) in both live periods, then forgets the keys: when
- * stored, or after three tries.  DARK_UP_PUBLISHED tells; the key file is to be deleted then, not
+ * stored, or after three tries.  DARK_UP_PUBLISHED says so; the key file is to be deleted then, not
  * before, as DARK_UP_SAVE comes first.  From now on dark_own_get and _next no longer show it.
  */
 QUDAG_MUST_USE qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a,
                                      tstamp now, struct acts *out);
+/* The answer to DARK_UP_PUT: err, and how many nodes stored the record.  Unknown cookies are ignored. */
 void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stored, tstamp now,
                    struct acts *out);
 
+/*
+ * Where |a| leads: ends in exactly one DARK_UP_RESOLVED, at once when it is remembered.  ELIMIT, ENOMEM,
+ * EUNSUPPORTED (an address of another network): no report follows.  spec/dark.md section 5.
+ */
 QUDAG_MUST_USE qudag_err dark_resolve(struct dark *d, uint64_t cookie, const struct dark_addr *a,
                                       tstamp now, struct acts *out);
+/* The answer to DARK_UP_GET: err, and the record as it came, borrowed.  Unknown cookies are ignored. */
 void dark_get_done(struct dark *d, uint64_t cookie, qudag_err err, struct slice record, tstamp now,
                    struct acts *out);
 /* The target did not answer: the cached record is not to be trusted again. */

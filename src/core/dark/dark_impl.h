@@ -21,11 +21,14 @@
 #define DARK_LIFE (12 * 3600)     /* s a record we make is valid */
 #define DARK_LIFE_MAX (24 * 3600) /* s a record may be valid */
 
+/* The binary form that the text form and all derivations are made of. */
 void dark_addr_bytes(uint8_t out[DARK_ADDR_LEN], const struct dark_addr *a);
+/* Whether both name one address, network included. */
 bool dark_addr_eq(const struct dark_addr *a, const struct dark_addr *b);
 
 /* Address and period, the material of all that is derived per period. */
 #define DARK_MATERIAL_LEN (DARK_ADDR_LEN + 8)
+/* Writes that material. */
 void dark_material(uint8_t out[DARK_MATERIAL_LEN], const struct dark_addr *a, uint64_t period);
 
 /* The two live periods: |live|[0] is the current one. */
@@ -40,6 +43,7 @@ uint64_t dark_seq_next(const struct dark_addr *a, uint64_t last, walltime now);
 /* What a record of |period| subtracts from it, so that storers see no history. */
 uint64_t dark_seq_base(uint64_t period);
 
+/* What an address commits to of its ML-DSA key. */
 void dark_commitment(uint8_t out[32], const uint8_t pq_pk[MLDSA65_PK_LEN]);
 
 /* --- record --------------------------------------------------------------------------------- */
@@ -59,6 +63,7 @@ struct dark_head {
     walltime not_before, expires;
     uint8_t nonce[12];
 };
+/* Reads the head, which is not encrypted; no signature is checked.  EMALFORMED, EUNSUPPORTED. */
 QUDAG_MUST_USE qudag_err dark_head_read(struct dark_head *h, struct slice record);
 
 /* The decrypted body; borrows from the buffer it was read from. */
@@ -68,6 +73,7 @@ struct dark_body {
     struct slice signed_part; /* kind .. target */
     struct onion_hop hop;
 };
+/* Splits the decrypted body; no signature is checked.  EMALFORMED, EUNSUPPORTED (kind). */
 QUDAG_MUST_USE qudag_err dark_body_read(struct dark_body *b, struct slice plain);
 /* Everything before the signature; the length, or 0 when it does not fit. */
 size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_LEN],
@@ -90,51 +96,51 @@ size_t dark_pq_message(uint8_t out[DARK_PQ_MSG_MAX], const uint8_t material[DARK
 #define DARK_RETRY_MAX (3600 * NS_PER_S)
 #define DARK_FORGET_TRIES 3
 
-enum own_state {
-    OWN_IDLE,       /* keys only */
-    OWN_PUBLISHING, /* a target to be published, now and again */
-    OWN_FORGETTING, /* tombstones leave, then the keys are wiped */
+enum dark_own_state {
+    DARK_OWN_IDLE,       /* keys only */
+    DARK_OWN_PUBLISHING, /* a target to be published, now and again */
+    DARK_OWN_FORGETTING, /* tombstones leave, then the keys are wiped */
 };
 
 /* One DHT operation the owner of the core was asked for. */
-struct ask {
+struct dark_ask {
     uint64_t cookie; /* 0: none */
     bool done;
     qudag_err err;
     uint32_t stored;
 };
 
-struct own {
-    struct own *next_dead;
+struct dark_own_addr {
+    struct dark_own_addr *next_dead;
     struct dark_keys keys;
-    enum own_state state;
+    enum dark_own_state state;
     uint64_t cookie; /* of dark_publish or dark_forget */
     struct onion_hop hop;
-    struct ask put[2]; /* current period, other */
-    tstamp ask_due;    /* puts under way fail then */
-    tstamp round_at;   /* next round */
-    walltime expires;  /* of the record of the current period of the running round */
-    uint32_t failures; /* rounds in a row */
-    bool published;    /* the last round succeeded */
+    struct dark_ask put[2]; /* current period, other */
+    tstamp ask_due;         /* puts under way fail then */
+    tstamp round_at;        /* next round */
+    walltime expires;       /* of the record of the current period of the running round */
+    uint32_t failures;      /* rounds in a row */
+    bool published;         /* the last round succeeded */
     walltime until;
 };
 
-struct job {
+struct dark_job {
     struct list node; /* in jobs, or in dead once finished */
     struct dark_addr addr;
-    struct ask get[2];
+    struct dark_ask get[2];
     tstamp due;
     bool found;
     struct dark_target best;
 };
 
-struct waiter {
+struct dark_waiter {
     uint64_t cookie;
-    struct job *job; /* NULL: free */
+    struct dark_job *job; /* NULL: free */
 };
 
 /* What is remembered of an address: its record for a while, the highest number seen for longer. */
-struct memo {
+struct dark_memo {
     struct list node; /* least recently used first */
     struct dark_addr addr;
     uint64_t seq;               /* highest accepted; lower ones are refused */
@@ -144,11 +150,11 @@ struct memo {
 
 struct dark {
     struct dark_config cfg;
-    struct own *own[DARK_ADDRS_MAX];
-    struct own *dead_own; /* forgotten in the last call */
+    struct dark_own_addr *own[DARK_ADDRS_MAX];
+    struct dark_own_addr *dead_own; /* forgotten in the last call */
     struct list jobs, dead;
-    struct waiter waiter[DARK_WAITERS_MAX];
-    struct map memos; /* A and commitment -> struct memo */
+    struct dark_waiter waiter[DARK_WAITERS_MAX];
+    struct map memos; /* A and commitment -> struct dark_memo */
     struct list lru;
     uint32_t n_jobs;
     uint64_t next_cookie;
@@ -156,15 +162,22 @@ struct dark {
 
 /* Frees what the reports of the last call pointed to; every call that changes the core begins so. */
 void dark_reap(struct dark *d);
+/* Frees addresses that were forgotten in the last call. */
 void dark_own_reap(struct dark *d);
+/* publish.c: rounds that are due, puts that took too long. */
 void dark_own_tick(struct dark *d, tstamp now, struct acts *out);
+/* When the next of them is. */
 tstamp dark_own_deadline(const struct dark *d);
+/* Wipes and frees all own addresses. */
 void dark_own_free(struct dark *d);
+/* resolve.c: lookups that took too long. */
 void dark_resolve_tick(struct dark *d, tstamp now, struct acts *out);
+/* When the next of them does. */
 tstamp dark_resolve_deadline(const struct dark *d);
+/* Frees lookups and what is remembered. */
 void dark_resolve_free(struct dark *d);
 
 /* Marks the ask with |cookie| done; false when it is none of |a|. */
-bool dark_ask_done(struct ask a[2], uint64_t cookie, qudag_err err, uint32_t stored);
+bool dark_ask_done(struct dark_ask a[2], uint64_t cookie, qudag_err err, uint32_t stored);
 
 #endif

@@ -5,7 +5,7 @@
  *   Ed25519 seed 32 | ML-DSA-65 seed 32 | X25519 key 32 | ML-KEM-768 seed 64 | zero 6
  *   BLAKE3 over all before, A and the commitment 32                              = 256 bytes
  *
- * The public keys are computed anew when loading; that the hash covers them finds a file whose seeds
+ * The public keys are computed again when loading; that the hash covers them finds a file whose seeds
  * were damaged together with it, and a library that computes something else than before.
  */
 #include "core/dark/dark_impl.h"

@@ -28,7 +28,7 @@ _Static_assert((FRESH_MIN + FRESH_VAR) / NS_PER_S + DARK_STEP <= DARK_LIFE / 4 *
 _Static_assert(DARK_ROUNDS_MAX * 2 * (DARK_KEY_LEN + DARK_RECORD_LEN) < ACTS_BYTES_ROOM, "room");
 _Static_assert(DARK_ROUNDS_MAX * 3 + DARK_ADDRS_MAX + DARK_WAITERS_MAX < ACTS_ROOM, "room");
 
-static struct own *own_find(const struct dark *d, const struct dark_addr *a)
+static struct dark_own_addr *own_find(const struct dark *d, const struct dark_addr *a)
 {
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
         if (d->own[i] != NULL && dark_addr_eq(&d->own[i]->keys.addr, a)) {
@@ -39,7 +39,7 @@ static struct own *own_find(const struct dark *d, const struct dark_addr *a)
 }
 
 /* Takes |o| out of the table.  A DARK_UP_SAVE of this call may point to it: freed by dark_reap. */
-static void own_drop(struct dark *d, struct own *o)
+static void own_drop(struct dark *d, struct dark_own_addr *o)
 {
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
         if (d->own[i] == o) {
@@ -53,7 +53,7 @@ static void own_drop(struct dark *d, struct own *o)
 void dark_own_reap(struct dark *d)
 {
     while (d->dead_own != NULL) {
-        struct own *o = d->dead_own;
+        struct dark_own_addr *o = d->dead_own;
         d->dead_own = o->next_dead;
         dark_keys_fini(&o->keys);
         mem_free_wiped(d->cfg.mem, o);
@@ -86,12 +86,12 @@ qudag_err dark_own(struct dark *d, struct dark_keys *k)
     if (ix == DARK_ADDRS_MAX) {
         return QUDAG_ELIMIT;
     }
-    struct own *o = mem_alloc(d->cfg.mem, sizeof *o);
+    struct dark_own_addr *o = mem_alloc(d->cfg.mem, sizeof *o);
     if (o == NULL) {
         return QUDAG_ENOMEM;
     }
     o->keys = *k;
-    o->state = OWN_IDLE;
+    o->state = DARK_OWN_IDLE;
     o->ask_due = TSTAMP_NEVER;
     o->round_at = TSTAMP_NEVER;
     d->own[ix] = o;
@@ -101,17 +101,17 @@ qudag_err dark_own(struct dark *d, struct dark_keys *k)
 
 const struct dark_keys *dark_own_get(const struct dark *d, const struct dark_addr *a)
 {
-    const struct own *o = own_find(d, a);
+    const struct dark_own_addr *o = own_find(d, a);
 
-    return o == NULL || o->state == OWN_FORGETTING ? NULL : &o->keys;
+    return o == NULL || o->state == DARK_OWN_FORGETTING ? NULL : &o->keys;
 }
 
 bool dark_own_next(const struct dark *d, size_t *it, const struct dark_keys **k, bool *published,
                    walltime *until)
 {
     while (*it < DARK_ADDRS_MAX) {
-        const struct own *o = d->own[(*it)++];
-        if (o != NULL && o->state != OWN_FORGETTING) {
+        const struct dark_own_addr *o = d->own[(*it)++];
+        if (o != NULL && o->state != DARK_OWN_FORGETTING) {
             *k = &o->keys;
             *published = o->published;
             *until = o->until;
@@ -123,12 +123,12 @@ bool dark_own_next(const struct dark *d, size_t *it, const struct dark_keys **k,
 
 /* --- rounds --------------------------------------------------------------------------------- */
 
-static bool asking(const struct own *o)
+static bool asking(const struct dark_own_addr *o)
 {
     return (o->put[0].cookie != 0 && !o->put[0].done) || (o->put[1].cookie != 0 && !o->put[1].done);
 }
 
-static tstamp retry_at(const struct dark *d, const struct own *o, tstamp now)
+static tstamp retry_at(const struct dark *d, const struct dark_own_addr *o, tstamp now)
 {
     uint32_t doublings = o->failures > 8 ? 8 : o->failures - (o->failures > 0);
     uint64_t wait = DARK_RETRY_MIN << doublings;
@@ -142,7 +142,7 @@ static uint64_t some_ns(const struct dark *d, uint64_t most)
     return rng_u64(&d->cfg.rng) % most;
 }
 
-static tstamp renewal_at(const struct dark *d, const struct own *o, tstamp now)
+static tstamp renewal_at(const struct dark *d, const struct dark_own_addr *o, tstamp now)
 {
     walltime wall = wall_now(&d->cfg.clock, now);
     uint64_t to_change = (uint64_t)(dark_live_until(&o->keys.addr, wall) - wall) * NS_PER_S;
@@ -152,7 +152,7 @@ static tstamp renewal_at(const struct dark *d, const struct own *o, tstamp now)
     return tstamp_min(change, fresh);
 }
 
-static void report(const struct own *o, qudag_err err, uint32_t stored, struct acts *out)
+static void report(const struct dark_own_addr *o, qudag_err err, uint32_t stored, struct acts *out)
 {
     struct act *up = acts_up(out, DARK_UP_PUBLISHED);
 
@@ -161,7 +161,7 @@ static void report(const struct own *o, qudag_err err, uint32_t stored, struct a
     up->n = stored;
 }
 
-static qudag_err put_result(const struct ask *put)
+static qudag_err put_result(const struct dark_ask *put)
 {
     if (put->err != QUDAG_OK) {
         return put->err;
@@ -174,7 +174,8 @@ static qudag_err put_result(const struct ask *put)
  * current period decides whether the address can be found; when only the other one failed, it is
  * tried again soon without calling that an error.  |o| may be gone afterwards.
  */
-static void round_end(struct dark *d, struct own *o, qudag_err err, tstamp now, struct acts *out)
+static void round_end(struct dark *d, struct dark_own_addr *o, qudag_err err, tstamp now,
+                      struct acts *out)
 {
     qudag_err other = err == QUDAG_OK ? put_result(&o->put[1]) : err;
     uint32_t stored = 0;
@@ -183,17 +184,17 @@ static void round_end(struct dark *d, struct own *o, qudag_err err, tstamp now, 
     bool whole = err == QUDAG_OK && other == QUDAG_OK;
     for (int i = 0; i < 2; i++) {
         stored += o->put[i].done && o->put[i].err == QUDAG_OK ? o->put[i].stored : 0;
-        o->put[i] = (struct ask){.cookie = 0};
+        o->put[i] = (struct dark_ask){.cookie = 0};
     }
     o->ask_due = TSTAMP_NEVER;
     o->failures = whole ? 0 : o->failures + 1;
-    if (o->state == OWN_FORGETTING && (whole || o->failures >= DARK_FORGET_TRIES)) {
+    if (o->state == DARK_OWN_FORGETTING && (whole || o->failures >= DARK_FORGET_TRIES)) {
         report(o, err == QUDAG_OK ? other : err, stored, out);
         own_drop(d, o);
         return;
     }
     o->round_at = whole ? renewal_at(d, o, now) : retry_at(d, o, now);
-    if (o->state == OWN_PUBLISHING) {
+    if (o->state == DARK_OWN_PUBLISHING) {
         o->published = err == QUDAG_OK;
         o->until = err == QUDAG_OK ? o->expires : o->until;
         report(o, err, stored, out);
@@ -201,8 +202,8 @@ static void round_end(struct dark *d, struct own *o, qudag_err err, tstamp now, 
 }
 
 /* Asks the owner to store the record of one period. */
-static qudag_err put_one(struct dark *d, struct own *o, struct ask *put, uint64_t period,
-                         const struct dark_target *t, struct acts *out)
+static qudag_err put_one(struct dark *d, struct dark_own_addr *o, struct dark_ask *put,
+                         uint64_t period, const struct dark_target *t, struct acts *out)
 {
     uint8_t data[DARK_KEY_LEN + DARK_RECORD_LEN];
 
@@ -217,23 +218,23 @@ static qudag_err put_one(struct dark *d, struct own *o, struct ask *put, uint64_
     if (copy.base == NULL) {
         return QUDAG_ELIMIT;
     }
-    *put = (struct ask){.cookie = d->next_cookie++};
+    *put = (struct dark_ask){.cookie = d->next_cookie++};
     struct act *up = acts_up(out, DARK_UP_PUT);
     up->cookie = put->cookie;
     up->data = copy;
     return QUDAG_OK;
 }
 
-static void round_start(struct dark *d, struct own *o, tstamp now, struct acts *out)
+static void round_start(struct dark *d, struct dark_own_addr *o, tstamp now, struct acts *out)
 {
     walltime wall = wall_now(&d->cfg.clock, now);
     struct dark_target t = {.kind = DARK_WITHDRAWN};
     uint64_t live[2];
     qudag_err err = wall < DARK_PERIOD ? QUDAG_EINVAL : QUDAG_OK;
 
-    ASSERT(o->state != OWN_IDLE);
+    ASSERT(o->state != DARK_OWN_IDLE);
     ASSERT(!asking(o));
-    if (o->state == OWN_PUBLISHING) {
+    if (o->state == DARK_OWN_PUBLISHING) {
         t.kind = DARK_DIRECT;
         t.hop = o->hop;
     }
@@ -261,9 +262,9 @@ qudag_err dark_publish(struct dark *d, uint64_t cookie, const struct dark_addr *
                        const struct onion_hop *self, tstamp now, struct acts *out)
 {
     dark_reap(d);
-    struct own *o = own_find(d, a);
+    struct dark_own_addr *o = own_find(d, a);
 
-    if (o == NULL || o->state == OWN_FORGETTING) {
+    if (o == NULL || o->state == DARK_OWN_FORGETTING) {
         return QUDAG_ENOTFOUND;
     }
     if (self->peer.len == 0 || self->n_addrs > ONION_ADDRS_MAX) {
@@ -274,11 +275,11 @@ qudag_err dark_publish(struct dark *d, uint64_t cookie, const struct dark_addr *
     memcpy(o->hop.key_id, o->keys.key_id, sizeof o->hop.key_id);
     memcpy(o->hop.x, o->keys.onion_x, sizeof o->hop.x);
     memcpy(o->hop.k, o->keys.onion_k, sizeof o->hop.k);
-    o->state = OWN_PUBLISHING;
+    o->state = DARK_OWN_PUBLISHING;
     o->cookie = cookie;
     o->failures = 0;
-    o->put[0] = (struct ask){.cookie = 0};
-    o->put[1] = (struct ask){.cookie = 0};
+    o->put[0] = (struct dark_ask){.cookie = 0};
+    o->put[1] = (struct dark_ask){.cookie = 0};
     round_start(d, o, now, out);
     return QUDAG_OK;
 }
@@ -287,17 +288,17 @@ qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a
                       struct acts *out)
 {
     dark_reap(d);
-    struct own *o = own_find(d, a);
+    struct dark_own_addr *o = own_find(d, a);
 
-    if (o == NULL || o->state == OWN_FORGETTING) {
+    if (o == NULL || o->state == DARK_OWN_FORGETTING) {
         return QUDAG_ENOTFOUND;
     }
-    o->state = OWN_FORGETTING;
+    o->state = DARK_OWN_FORGETTING;
     o->cookie = cookie;
     o->failures = 0;
     o->published = false;
-    o->put[0] = (struct ask){.cookie = 0};
-    o->put[1] = (struct ask){.cookie = 0};
+    o->put[0] = (struct dark_ask){.cookie = 0};
+    o->put[1] = (struct dark_ask){.cookie = 0};
     wipe(&o->hop, sizeof o->hop);
     if (o->keys.seq == 0) {
         /* No record was ever made, so there is nothing to withdraw. */
@@ -314,7 +315,7 @@ void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stor
 {
     dark_reap(d);
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
-        struct own *o = d->own[i];
+        struct dark_own_addr *o = d->own[i];
         if (o != NULL && dark_ask_done(o->put, cookie, err, stored)) {
             if (!asking(o)) {
                 round_end(d, o, QUDAG_OK, now, out);
@@ -326,7 +327,7 @@ void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stor
 
 /* --- time ----------------------------------------------------------------------------------- */
 
-static void asks_expire(struct dark *d, struct own *o, tstamp now, struct acts *out)
+static void asks_expire(struct dark *d, struct dark_own_addr *o, tstamp now, struct acts *out)
 {
     for (int i = 0; i < 2; i++) {
         if (!o->put[i].done) {
@@ -342,7 +343,7 @@ void dark_own_tick(struct dark *d, tstamp now, struct acts *out)
     unsigned started = 0;
 
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
-        struct own *o = d->own[i];
+        struct dark_own_addr *o = d->own[i];
         if (o != NULL && asking(o) && o->ask_due <= now) {
             asks_expire(d, o, now, out);
             continue; /* it may be gone */
@@ -359,7 +360,7 @@ tstamp dark_own_deadline(const struct dark *d)
     tstamp at = TSTAMP_NEVER;
 
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
-        const struct own *o = d->own[i];
+        const struct dark_own_addr *o = d->own[i];
         if (o != NULL) {
             at = tstamp_min(at, tstamp_min(o->round_at, asking(o) ? o->ask_due : TSTAMP_NEVER));
         }

@@ -28,21 +28,21 @@ static struct slice memo_key(uint8_t buf[64], const struct dark_addr *a)
     return (struct slice){buf, 64};
 }
 
-static struct memo *memo_find(const struct dark *d, const struct dark_addr *a)
+static struct dark_memo *memo_find(const struct dark *d, const struct dark_addr *a)
 {
     uint8_t buf[64];
 
     return map_get(&d->memos, memo_key(buf, a));
 }
 
-static void memo_forget_target(struct dark *d, struct memo *m)
+static void memo_forget_target(struct dark *d, struct dark_memo *m)
 {
     mem_free_wiped(d->cfg.mem, m->target);
     m->target = NULL;
     m->until = 0;
 }
 
-static void memo_free(struct dark *d, struct memo *m)
+static void memo_free(struct dark *d, struct dark_memo *m)
 {
     uint8_t buf[64];
 
@@ -53,10 +53,10 @@ static void memo_free(struct dark *d, struct memo *m)
 }
 
 /* The memo of |a|, made if need be at the cost of the one used longest ago; NULL without memory. */
-static struct memo *memo_want(struct dark *d, const struct dark_addr *a)
+static struct dark_memo *memo_want(struct dark *d, const struct dark_addr *a)
 {
     uint8_t buf[64];
-    struct memo *m = memo_find(d, a);
+    struct dark_memo *m = memo_find(d, a);
 
     if (m != NULL) {
         list_del(&m->node);
@@ -64,7 +64,7 @@ static struct memo *memo_want(struct dark *d, const struct dark_addr *a)
         return m;
     }
     if (d->memos.n >= DARK_CACHE_MAX) {
-        memo_free(d, LIST_ENTRY(d->lru.next, struct memo, node));
+        memo_free(d, LIST_ENTRY(d->lru.next, struct dark_memo, node));
     }
     m = mem_alloc(d->cfg.mem, sizeof *m);
     if (m == NULL) {
@@ -91,7 +91,7 @@ static tstamp jittered(const struct dark *d, tstamp now, uint64_t life_s)
 static void memo_store(struct dark *d, const struct dark_addr *a, const struct dark_target *t,
                        tstamp now)
 {
-    struct memo *m = memo_want(d, a);
+    struct dark_memo *m = memo_want(d, a);
     walltime wall = wall_now(&d->cfg.clock, now);
 
     if (m == NULL) {
@@ -116,7 +116,7 @@ static void memo_store(struct dark *d, const struct dark_addr *a, const struct d
 
 static void memo_store_negative(struct dark *d, const struct dark_addr *a, tstamp now)
 {
-    struct memo *m = memo_want(d, a);
+    struct dark_memo *m = memo_want(d, a);
 
     if (m != NULL) {
         memo_forget_target(d, m);
@@ -137,7 +137,7 @@ static void report(uint64_t cookie, qudag_err err, const struct dark_target *t, 
     up->n = cached ? 1 : 0;
 }
 
-static struct waiter *waiter_free(struct dark *d)
+static struct dark_waiter *waiter_free(struct dark *d)
 {
     for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
         if (d->waiter[i].job == NULL) {
@@ -147,11 +147,11 @@ static struct waiter *waiter_free(struct dark *d)
     return NULL;
 }
 
-static struct job *job_of(const struct dark *d, const struct dark_addr *a)
+static struct dark_job *job_of(const struct dark *d, const struct dark_addr *a)
 {
     LIST_EACH(it, &d->jobs)
     {
-        struct job *j = LIST_ENTRY(it, struct job, node);
+        struct dark_job *j = LIST_ENTRY(it, struct dark_job, node);
         if (dark_addr_eq(&j->addr, a)) {
             return j;
         }
@@ -161,7 +161,7 @@ static struct job *job_of(const struct dark *d, const struct dark_addr *a)
 
 /* Makes the job and asks for the records of both live periods. */
 static qudag_err job_start(struct dark *d, const struct dark_addr *a, tstamp now, struct acts *out,
-                           struct job **job)
+                           struct dark_job **job)
 {
     uint8_t key[2][DARK_KEY_LEN];
     uint64_t live[2];
@@ -176,7 +176,7 @@ static qudag_err job_start(struct dark *d, const struct dark_addr *a, tstamp now
             return err;
         }
     }
-    struct job *j = mem_alloc(d->cfg.mem, sizeof *j);
+    struct dark_job *j = mem_alloc(d->cfg.mem, sizeof *j);
     if (j == NULL) {
         return QUDAG_ENOMEM;
     }
@@ -203,30 +203,30 @@ qudag_err dark_resolve(struct dark *d, uint64_t cookie, const struct dark_addr *
     if (a->network != (uint8_t)d->cfg.network) {
         return QUDAG_EUNSUPPORTED;
     }
-    struct memo *m = memo_find(d, a);
+    struct dark_memo *m = memo_find(d, a);
     if (m != NULL && now < m->until) {
         report(cookie, m->target != NULL ? QUDAG_OK : QUDAG_ENOTFOUND, m->target, true, out);
         list_del(&m->node);
         list_push_back(&d->lru, &m->node);
         return QUDAG_OK;
     }
-    struct waiter *w = waiter_free(d);
+    struct dark_waiter *w = waiter_free(d);
     if (w == NULL) {
         return QUDAG_ELIMIT;
     }
-    struct job *j = job_of(d, a);
+    struct dark_job *j = job_of(d, a);
     if (j == NULL) {
         qudag_err err = job_start(d, a, now, out, &j);
         if (err != QUDAG_OK) {
             return err;
         }
     }
-    *w = (struct waiter){.cookie = cookie, .job = j};
+    *w = (struct dark_waiter){.cookie = cookie, .job = j};
     return QUDAG_OK;
 }
 
 /* An answer that says why there is no target; both asks have been answered. */
-static qudag_err job_error(const struct job *j)
+static qudag_err job_error(const struct dark_job *j)
 {
     qudag_err a = j->get[0].err, b = j->get[1].err;
 
@@ -237,7 +237,7 @@ static qudag_err job_error(const struct job *j)
     return a;
 }
 
-static void job_finish(struct dark *d, struct job *j, tstamp now, struct acts *out)
+static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct acts *out)
 {
     qudag_err err = QUDAG_OK;
 
@@ -263,17 +263,17 @@ static void job_finish(struct dark *d, struct job *j, tstamp now, struct acts *o
     d->n_jobs--;
 }
 
-static bool job_answered(const struct job *j)
+static bool job_answered(const struct dark_job *j)
 {
     return j->get[0].done && j->get[1].done;
 }
 
 /* Whether the record is one of |j|'s address that may be believed; the best one is kept. */
-static qudag_err record_take(struct dark *d, struct job *j, struct slice record, tstamp now)
+static qudag_err record_take(struct dark *d, struct dark_job *j, struct slice record, tstamp now)
 {
     struct dark_target t;
     qudag_err err = dark_record_open(&t, &j->addr, record, wall_now(&d->cfg.clock, now));
-    const struct memo *m = memo_find(d, &j->addr);
+    const struct dark_memo *m = memo_find(d, &j->addr);
 
     if (err == QUDAG_OK && m != NULL && t.seq < m->seq) {
         err = QUDAG_ESTALE;
@@ -292,11 +292,11 @@ void dark_get_done(struct dark *d, uint64_t cookie, qudag_err err, struct slice 
     dark_reap(d);
     LIST_EACH(it, &d->jobs)
     {
-        struct job *j = LIST_ENTRY(it, struct job, node);
+        struct dark_job *j = LIST_ENTRY(it, struct dark_job, node);
         if (!dark_ask_done(j->get, cookie, err, 0)) {
             continue;
         }
-        struct ask *a = j->get[0].cookie == cookie ? &j->get[0] : &j->get[1];
+        struct dark_ask *a = j->get[0].cookie == cookie ? &j->get[0] : &j->get[1];
         if (err == QUDAG_OK) {
             a->err = record_take(d, j, record, now);
         }
@@ -310,7 +310,7 @@ void dark_get_done(struct dark *d, uint64_t cookie, qudag_err err, struct slice 
 void dark_target_failed(struct dark *d, const struct dark_addr *a)
 {
     dark_reap(d);
-    struct memo *m = memo_find(d, a);
+    struct dark_memo *m = memo_find(d, a);
 
     if (m != NULL && m->target != NULL) {
         memo_forget_target(d, m);
@@ -323,7 +323,7 @@ void dark_resolve_tick(struct dark *d, tstamp now, struct acts *out)
 {
     LIST_EACH_SAFE(it, tmp, &d->jobs)
     {
-        struct job *j = LIST_ENTRY(it, struct job, node);
+        struct dark_job *j = LIST_ENTRY(it, struct dark_job, node);
         if (j->due > now) {
             continue;
         }
@@ -343,7 +343,7 @@ tstamp dark_resolve_deadline(const struct dark *d)
 
     LIST_EACH(it, &d->jobs)
     {
-        at = tstamp_min(at, LIST_ENTRY(it, struct job, node)->due);
+        at = tstamp_min(at, LIST_ENTRY(it, struct dark_job, node)->due);
     }
     return at;
 }
@@ -353,10 +353,10 @@ void dark_resolve_free(struct dark *d)
     LIST_EACH_SAFE(it, tmp, &d->jobs)
     {
         list_del(it);
-        mem_free_wiped(d->cfg.mem, LIST_ENTRY(it, struct job, node));
+        mem_free_wiped(d->cfg.mem, LIST_ENTRY(it, struct dark_job, node));
     }
     LIST_EACH_SAFE(it, tmp, &d->lru)
     {
-        memo_free(d, LIST_ENTRY(it, struct memo, node));
+        memo_free(d, LIST_ENTRY(it, struct dark_memo, node));
     }
 }

@@ -114,7 +114,7 @@ static bool job_asks(const struct gateway_job *j)
     return j->state == JOB_OPENING || j->state == JOB_REPLY;
 }
 
-/* Ends the job with an error: the stream is given up, the caller of an asking job is told. */
+/* Ends the job with an error: the stream is given up, the caller of an asking job gets a report. */
 static void job_fail(struct gateway *g, struct gateway_job *j, qudag_err err, struct acts *out)
 {
     if (j->state != JOB_OPENING && !ref_none(j->strm)) {
@@ -388,7 +388,7 @@ void gateway_answer(struct gateway *g, const struct gateway_result *res, struct 
     uint8_t count[4];
 
     if (j == NULL || j->state != JOB_RUNNING) {
-        return; /* it came too late */
+        return; /* it timed out */
     }
     bool absent = j->type == KAD_GET_VALUE && res->err == QUDAG_ENOTFOUND;
     if ((res->err != QUDAG_OK && !absent) || value.len > KAD_VALUE_MAX) {

@@ -47,7 +47,7 @@ struct gateway_result {
     uint64_t cookie; /* that of the report */
     qudag_err err;   /* a GET that ends with ENOTFOUND is answered; other errors reset the stream */
     struct slice value; /* GET: at most KAD_VALUE_MAX bytes */
-    uint32_t stored;    /* PUT: nodes that hold it now */
+    uint32_t stored;    /* PUT: nodes that have it now */
 };
 
 struct gateway;

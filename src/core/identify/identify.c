@@ -10,7 +10,7 @@
  *   FREE --push--> PUSH_OPENING --open: write, FIN--> PUSH_SENT --FIN--> FREE
  *   FREE --inbound push--> PUSH_READING --FIN--> report, FREE
  *
- * From every state: reset by the peer, too late, or against the rules --> FREE, with a report where one
+ * From every state: reset by the peer, timed out, or against the rules --> FREE, with a report where one
  * was reading or opening to ask.
  */
 #include "core/identify/identify.h"

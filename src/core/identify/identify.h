@@ -65,6 +65,7 @@ extern const struct core_ops identify_ops, identify_push_ops;
 
 /* |peers_max|: peers whose observed address and push support are remembered. */
 void identify_init(struct identify *id, struct mem *mem, const struct rng *rng, size_t peers_max);
+/* Frees all that identify_init() and the events took; no report follows. */
 void identify_fini(struct identify *id);
 
 /*
@@ -75,7 +76,7 @@ void identify_fini(struct identify *id);
 void identify_set_self(struct identify *id, const struct identify_msg *self);
 
 /*
- * Where we see |peer| (a trailing /p2p is dropped); it is told so from now on, until its EV_PEER_DOWN.
+ * Where we see |peer| (a trailing /p2p is dropped); the message to it says so from now on, until its EV_PEER_DOWN.
  * QUDAG_EINVAL (no peer id), QUDAG_ELIMIT, QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE qudag_err identify_set_observed(struct identify *id, const struct peer_id *peer,

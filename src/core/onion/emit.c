@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-void emit_link_ev(struct acts *out, const struct link_ev *ev)
+void onion_emit_link_ev(struct acts *out, const struct link_ev *ev)
 {
     size_t skip = (uintptr_t)(out->bytes + out->bytes_n) % _Alignof(struct link_ev);
 
@@ -21,7 +21,7 @@ void emit_link_ev(struct acts *out, const struct link_ev *ev)
     a->ptr = p;
 }
 
-uint8_t *cell_take(struct acts *out)
+uint8_t *onion_cell_take(struct acts *out)
 {
     if (ONION_CELL_LEN > out->bytes_cap - out->bytes_n) {
         out->overflow = true;
@@ -32,7 +32,7 @@ uint8_t *cell_take(struct acts *out)
     return p;
 }
 
-void cell_put(struct acts *out, uint8_t *cell, struct ref strm, size_t mine)
+void onion_cell_put(struct acts *out, uint8_t *cell, struct ref strm, size_t mine)
 {
     struct act *last = out->n > mine ? &out->v[out->n - 1] : NULL;
 

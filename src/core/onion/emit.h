@@ -5,12 +5,12 @@
 #include "core/onion/onion.h"
 
 /* ONION_UP_EVENT with a copy of |ev| in the byte area of |out|. */
-void emit_link_ev(struct acts *out, const struct link_ev *ev);
+void onion_emit_link_ev(struct acts *out, const struct link_ev *ev);
 
 /* ONION_CELL_LEN bytes of the byte area that belong to no action yet; NULL on overflow. */
-uint8_t *cell_take(struct acts *out);
+uint8_t *onion_cell_take(struct acts *out);
 
-/* Writes the cell from cell_take() to |strm|; actions before index |mine| are not touched. */
-void cell_put(struct acts *out, uint8_t *cell, struct ref strm, size_t mine);
+/* Writes the cell from onion_cell_take() to |strm|; actions before index |mine| are not touched. */
+void onion_cell_put(struct acts *out, uint8_t *cell, struct ref strm, size_t mine);
 
 #endif

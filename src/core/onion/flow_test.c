@@ -14,22 +14,22 @@
 
 #define MIB (UINT64_C(1) << 20)
 
-static struct net *net_new(size_t nodes)
+static struct testnet *net_new(size_t nodes)
 {
-    struct net *n = malloc(sizeof *n);
+    struct testnet *n = malloc(sizeof *n);
 
     assert_non_null(n);
     net_init(n, nodes);
     return n;
 }
 
-static void net_del(struct net *n)
+static void net_del(struct testnet *n)
 {
     net_fini(n);
     free(n);
 }
 
-static struct ref built(struct net *n, size_t hops)
+static struct ref built(struct testnet *n, size_t hops)
 {
     struct ref c;
 
@@ -40,7 +40,7 @@ static struct ref built(struct net *n, size_t hops)
 }
 
 /* Writes |total| bytes as fast as the stream takes them. */
-static void pour(struct net *n, const struct flow *f, uint64_t total, size_t piece)
+static void pour(struct testnet *n, const struct testnet_flow *f, uint64_t total, size_t piece)
 {
     for (uint64_t at = 0; at < total;) {
         size_t len = total - at < piece ? (size_t)(total - at) : piece;
@@ -54,7 +54,7 @@ static void pour(struct net *n, const struct flow *f, uint64_t total, size_t pie
     }
 }
 
-static struct flow *far_flow(struct net *n, size_t node)
+static struct testnet_flow *far_flow(struct testnet *n, size_t node)
 {
     for (size_t i = 0; i < NET_FLOWS; i++) {
         if (n->nodes[node].flows[i].used) {
@@ -71,11 +71,11 @@ static void ten_mebibytes_go_each_way_unchanged(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(chunks); i++) {
-        struct net *n = net_new(4);
+        struct testnet *n = net_new(4);
         n->chunk = chunks[i];
         n->nodes[3].app = APP_ECHO;
         struct ref c = built(n, 3);
-        struct flow *f = net_open(n, c, 17);
+        struct testnet_flow *f = net_open(n, c, 17);
         ASSERT(f != NULL);
         pour(n, f, 10 * MIB, 200000);
         onion_stream_fin(n->nodes[0].o, c, f->sid, n->now, &n->out);
@@ -99,12 +99,12 @@ static void ten_mebibytes_go_each_way_unchanged(void **state)
 
 static void a_stalled_reader_stops_the_sender_and_bounds_memory_at_every_hop(void **state)
 {
-    struct net *n = net_new(5);
+    struct testnet *n = net_new(5);
 
     (void)state;
     n->nodes[4].app = APP_STALL;
     struct ref c = built(n, 4);
-    struct flow *f = net_open(n, c, 1);
+    struct testnet_flow *f = net_open(n, c, 1);
     ASSERT(f != NULL);
     uint64_t at = 0;
     while (net_write(n, f, at, 65536) == QUDAG_OK) {
@@ -112,11 +112,11 @@ static void a_stalled_reader_stops_the_sender_and_bounds_memory_at_every_hop(voi
         net_run(n);
         assert_true(at < 4 * MIB);
     }
-    struct flow *far = far_flow(n, 4);
+    struct testnet_flow *far = far_flow(n, 4);
     assert_non_null(far);
-    assert_int_equal(far->received, STREAM_WINDOW);
-    assert_true(at <= STREAM_WINDOW + STREAM_QUEUE_MAX + 65536);
-    assert_true(n->nodes[0].mem.used < STREAM_QUEUE_MAX + 128 * 1024);
+    assert_int_equal(far->received, ONION_STREAM_WINDOW);
+    assert_true(at <= ONION_STREAM_WINDOW + ONION_STREAM_QUEUE_MAX + 65536);
+    assert_true(n->nodes[0].mem.used < ONION_STREAM_QUEUE_MAX + 128 * 1024);
     for (size_t node = 1; node <= 4; node++) {
         assert_true(n->nodes[node].mem.peak < 64 * 1024);
     }
@@ -131,12 +131,12 @@ static void a_stalled_reader_stops_the_sender_and_bounds_memory_at_every_hop(voi
 
 static void a_link_that_takes_nothing_is_held_back_hop_by_hop(void **state)
 {
-    struct net *n = net_new(5);
+    struct testnet *n = net_new(5);
 
     (void)state;
     n->nodes[4].app = APP_SINK;
     struct ref c = built(n, 4);
-    struct flow *f = net_open(n, c, 1);
+    struct testnet_flow *f = net_open(n, c, 1);
     ASSERT(f != NULL);
     net_run(n);
     for (size_t i = 0; i < NET_PIPES; i++) { /* hop 4 takes no bytes from hop 3 */
@@ -151,11 +151,11 @@ static void a_link_that_takes_nothing_is_held_back_hop_by_hop(void **state)
         net_run(n);
         assert_true(at < 8 * MIB);
     }
-    size_t bound = LEG_CHOKE_AT + NET_PIPE_WINDOW + ONION_CELL_LEN;
+    size_t bound = ONION_LEG_PAUSE_AT + NET_PIPE_WINDOW + ONION_CELL_LEN;
     for (size_t i = 0; i < NET_PIPES; i++) {
         struct pipe *p = &n->pipes[i];
         if (p->used) {
-            assert_true(p->way[0].peak <= (p->node[0] == 0 ? LEG_QUEUE_MAX + 65536 : bound));
+            assert_true(p->way[0].peak <= (p->node[0] == 0 ? ONION_LEG_QUEUE_MAX + 65536 : bound));
         }
     }
     for (size_t node = 1; node <= 4; node++) {
@@ -172,11 +172,11 @@ static void a_link_that_takes_nothing_is_held_back_hop_by_hop(void **state)
 
 static void without_acknowledgements_the_window_of_the_circuit_closes(void **state)
 {
-    struct net *n = net_new(3);
+    struct testnet *n = net_new(3);
 
     (void)state;
     struct ref c = built(n, 2);
-    struct flow *flows[4];
+    struct testnet_flow *flows[4];
     for (size_t i = 0; i < ARRAY_LEN(flows); i++) {
         flows[i] = net_open(n, c, i);
         ASSERT(flows[i] != NULL);
@@ -193,8 +193,8 @@ static void without_acknowledgements_the_window_of_the_circuit_closes(void **sta
     }
     assert_int_equal(onion_info_get(n->nodes[0].o, c, &after), QUDAG_OK);
     uint64_t cells = after.cells_fwd - before.cells_fwd;
-    assert_true(cells <= MUX_WINDOW);
-    assert_true(cells + before.cells_fwd >= MUX_WINDOW);
+    assert_true(cells <= ONION_MUX_WINDOW);
+    assert_true(cells + before.cells_fwd >= ONION_MUX_WINDOW);
     for (size_t i = 0; i < NET_PIPES; i++) {
         n->pipes[i].stalled[0] = false;
     }
@@ -207,12 +207,12 @@ static void without_acknowledgements_the_window_of_the_circuit_closes(void **sta
 
 static void a_keystroke_overtakes_a_bulk_transfer(void **state)
 {
-    struct net *n = net_new(4);
+    struct testnet *n = net_new(4);
 
     (void)state;
     n->nodes[3].app = APP_ECHO;
     struct ref c = built(n, 3);
-    struct flow *bulk = net_open(n, c, 1), *key = net_open(n, c, 2);
+    struct testnet_flow *bulk = net_open(n, c, 1), *key = net_open(n, c, 2);
     ASSERT(bulk != NULL && key != NULL);
     assert_int_equal(net_write(n, bulk, 0, 900000), QUDAG_OK);
     assert_int_equal(net_write(n, key, 0, 1), QUDAG_OK);
@@ -229,8 +229,8 @@ static void a_keystroke_overtakes_a_bulk_transfer(void **state)
 
 static void sixty_four_streams_share_a_circuit_and_the_next_is_refused(void **state)
 {
-    struct net *n = net_new(4);
-    struct flow *f[64];
+    struct testnet *n = net_new(4);
+    struct testnet_flow *f[64];
     int64_t sid;
 
     (void)state;
@@ -261,9 +261,9 @@ static void sixty_four_streams_share_a_circuit_and_the_next_is_refused(void **st
 
 static void an_end_with_fewer_streams_refuses_the_rest_and_goes_on(void **state)
 {
-    struct net *n = net_new(3);
+    struct testnet *n = net_new(3);
     struct onion_config few = {.streams_max = 2, .relay = true};
-    struct flow *f[4];
+    struct testnet_flow *f[4];
 
     (void)state;
     net_add(n, &few);
@@ -285,12 +285,12 @@ static void an_end_with_fewer_streams_refuses_the_rest_and_goes_on(void **state)
 
 static void a_reset_in_either_direction_ends_the_stream_and_not_the_circuit(void **state)
 {
-    struct net *n = net_new(3);
+    struct testnet *n = net_new(3);
 
     (void)state;
     n->nodes[2].app = APP_ECHO;
     struct ref c = built(n, 2);
-    struct flow *a = net_open(n, c, 1), *b = net_open(n, c, 2);
+    struct testnet_flow *a = net_open(n, c, 1), *b = net_open(n, c, 2);
     ASSERT(a != NULL && b != NULL);
     assert_int_equal(net_write(n, a, 0, 300000), QUDAG_OK);
     assert_int_equal(net_write(n, b, 0, 300000), QUDAG_OK);
@@ -302,12 +302,12 @@ static void a_reset_in_either_direction_ends_the_stream_and_not_the_circuit(void
     a->reset = true; /* nothing may be reported any more */
     net_run(n);
     assert_int_equal(b->received, 300000);
-    struct flow *far = net_flow(&n->nodes[2], far_flow(n, 2)->circuit, a->sid, false);
+    struct testnet_flow *far = net_flow(&n->nodes[2], far_flow(n, 2)->circuit, a->sid, false);
     ASSERT(far != NULL);
     assert_true(far->reset);
     assert_int_equal(far->err, QUDAG_ECANCELED);
 
-    struct flow *far_b = net_flow(&n->nodes[2], far->circuit, b->sid, false);
+    struct testnet_flow *far_b = net_flow(&n->nodes[2], far->circuit, b->sid, false);
 
     ASSERT(far_b != NULL);
     onion_stream_reset(n->nodes[2].o, far->circuit, b->sid, QUDAG_EUNSUPPORTED, n->now, &n->out);
@@ -325,13 +325,13 @@ static void a_reset_in_either_direction_ends_the_stream_and_not_the_circuit(void
 
 static void the_first_data_shares_a_cell_with_begin(void **state)
 {
-    struct net *n = net_new(3);
+    struct testnet *n = net_new(3);
     struct onion_info before, after;
 
     (void)state;
     struct ref c = built(n, 2);
     assert_int_equal(onion_info_get(n->nodes[0].o, c, &before), QUDAG_OK);
-    struct flow *f = net_open(n, c, 1);
+    struct testnet_flow *f = net_open(n, c, 1);
     ASSERT(f != NULL);
     assert_int_equal(net_write(n, f, 0, 900), QUDAG_OK);
     net_run(n);

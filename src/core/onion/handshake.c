@@ -21,9 +21,9 @@
 #include <string.h>
 
 static const char *const LABEL[] = {
-    [HS_FIRST] = "qudag onion v1 first",
-    [HS_EXTEND] = "qudag onion v1 extend",
-    [HS_SERVICE] = "qudag onion v1 service",
+    [ONION_HS_FIRST] = "qudag onion v1 first",
+    [ONION_HS_EXTEND] = "qudag onion v1 extend",
+    [ONION_HS_SERVICE] = "qudag onion v1 service",
 };
 static const char L_CREATE_KEY[] = "qudag onion v1 create key";
 static const char L_CHAIN[] = "qudag onion v1 chain";
@@ -89,7 +89,7 @@ struct phase2 {
     uint8_t key[AEAD_KEY_LEN];
 };
 
-static void mix_ephemeral(struct phase2 *p, struct hs_keys *keys, struct transcript *t,
+static void mix_ephemeral(struct phase2 *p, struct onion_hs_keys *keys, struct transcript *t,
                           const uint8_t *Y_ct_e, const uint8_t secrets[96])
 {
     uint8_t prk[SHA256_LEN], auth_key[SHA256_LEN];
@@ -107,13 +107,13 @@ static void mix_ephemeral(struct phase2 *p, struct hs_keys *keys, struct transcr
     wipe(auth_key, sizeof auth_key);
 }
 
-bool hs_ext_valid(struct slice ext)
+bool onion_hs_ext_valid(struct slice ext)
 {
     struct rd r = rd_init(ext);
 
     while (rd_ok(&r) && r.left > 0) {
         uint8_t type = rd_u8(&r);
-        (void)rd_lp16(&r, HS_EXT_MAX);
+        (void)rd_lp16(&r, ONION_HS_EXT_MAX);
         if (type >= 128) {
             return false;
         }
@@ -127,18 +127,19 @@ static qudag_err one_signal(qudag_err err)
     return err == QUDAG_OK || err == QUDAG_ENOMEM || err == QUDAG_EINTERNAL ? err : QUDAG_EAUTH;
 }
 
-qudag_err hs_client_create(struct hs_client *h, enum hs_kind kind, const struct onion_hop *to,
-                           const struct rng *rng, struct slice ext, struct wr *create)
+qudag_err onion_hs_client_create(struct onion_hs_client *h, enum onion_hs_kind kind,
+                                 const struct onion_hop *to, const struct rng *rng,
+                                 struct slice ext, struct wr *create)
 {
     const struct responder r = {&to->peer, to->pq_hash, to->key_id, to->x, to->k};
     struct phase1 p1 = {{0}, {0}, {0}};
     struct secret_mlkem768 seed;
     uint8_t X[X25519_LEN], ct_s[MLKEM768_CT_LEN], secrets[64];
-    uint8_t sealed[MLKEM768_EK_LEN + HS_EXT_MAX + AEAD_TAG_LEN];
+    uint8_t sealed[MLKEM768_EK_LEN + ONION_HS_EXT_MAX + AEAD_TAG_LEN];
     size_t sealed_len = MLKEM768_EK_LEN + ext.len + AEAD_TAG_LEN;
 
-    ASSERT(ext.len <= HS_EXT_MAX);
-    *h = (struct hs_client){.dk = NULL};
+    ASSERT(ext.len <= ONION_HS_EXT_MAX);
+    *h = (struct onion_hs_client){.dk = NULL};
     qudag_err err = x25519_keypair(&h->x, X, rng); /* x, X */
     if (err == QUDAG_OK) {
         err = mlkem768_keygen(&h->dk, sealed, &seed, rng); /* dk_e, ek_e */
@@ -169,7 +170,7 @@ qudag_err hs_client_create(struct hs_client *h, enum hs_kind kind, const struct 
         err = wr_ok(create) ? QUDAG_OK : QUDAG_EINTERNAL;
     }
     if (err != QUDAG_OK) {
-        hs_client_drop(h);
+        onion_hs_client_drop(h);
     }
     wipe(&p1, sizeof p1);
     wipe(&seed, sizeof seed);
@@ -177,19 +178,20 @@ qudag_err hs_client_create(struct hs_client *h, enum hs_kind kind, const struct 
     return one_signal(err);
 }
 
-qudag_err hs_client_finish(struct hs_client *h, struct slice created, struct hs_keys *keys,
-                           struct wr *ext)
+qudag_err onion_hs_client_finish(struct onion_hs_client *h, struct slice created,
+                                 struct onion_hs_keys *keys, struct wr *ext)
 {
     struct phase2 p2 = {{0}, {0}, {0}};
-    uint8_t secrets[96], plain[HS_EXT_MAX];
+    uint8_t secrets[96], plain[ONION_HS_EXT_MAX];
     qudag_err err = QUDAG_EAUTH;
 
-    if (h->dk == NULL || created.len < HS_CREATED_MIN || created.len > HS_CREATED_MAX) {
-        hs_client_drop(h);
+    if (h->dk == NULL || created.len < ONION_HS_CREATED_MIN || created.len > ONION_HS_CREATED_MAX) {
+        onion_hs_client_drop(h);
         return QUDAG_EAUTH;
     }
     const uint8_t *Y = created.base, *ct_e = Y + X25519_LEN, *auth = ct_e + MLKEM768_CT_LEN;
-    struct slice sealed = bytes(created.base + HS_CREATED_HEAD, created.len - HS_CREATED_HEAD);
+    struct slice sealed =
+        bytes(created.base + ONION_HS_CREATED_HEAD, created.len - ONION_HS_CREATED_HEAD);
     size_t plain_len = sealed.len - AEAD_TAG_LEN;
 
     memcpy(secrets, h->chain, 32);
@@ -204,7 +206,7 @@ qudag_err hs_client_finish(struct hs_client *h, struct slice created, struct hs_
     if (err == QUDAG_OK) {
         err = aead_open(plain, p2.key, NONCE_ZERO, bytes(p2.th, sizeof p2.th), sealed);
     }
-    if (err == QUDAG_OK && !hs_ext_valid(bytes(plain, plain_len))) {
+    if (err == QUDAG_OK && !onion_hs_ext_valid(bytes(plain, plain_len))) {
         err = QUDAG_EAUTH;
     }
     if (err == QUDAG_OK) {
@@ -212,37 +214,38 @@ qudag_err hs_client_finish(struct hs_client *h, struct slice created, struct hs_
     } else {
         wipe(keys, sizeof *keys);
     }
-    hs_client_drop(h);
+    onion_hs_client_drop(h);
     wipe(&p2, sizeof p2);
     wipe(secrets, sizeof secrets);
     wipe(plain, sizeof plain);
     return one_signal(err);
 }
 
-void hs_client_drop(struct hs_client *h)
+void onion_hs_client_drop(struct onion_hs_client *h)
 {
     mlkem768_free(h->dk);
     wipe(h, sizeof *h);
 }
 
-qudag_err hs_create_peek(struct slice create, uint8_t *kind, uint8_t key_id[8])
+qudag_err onion_hs_create_peek(struct slice create, uint8_t *kind, uint8_t key_id[8])
 {
     struct rd r = rd_init(create);
 
     *kind = rd_u8(&r);
     rd_copy(&r, key_id, 8);
-    bool known = *kind >= HS_FIRST && *kind <= HS_SERVICE;
-    bool fits = create.len >= HS_CREATE_MIN && create.len <= HS_CREATE_MAX;
+    bool known = *kind >= ONION_HS_FIRST && *kind <= ONION_HS_SERVICE;
+    bool fits = create.len >= ONION_HS_CREATE_MIN && create.len <= ONION_HS_CREATE_MAX;
     return rd_ok(&r) && known && fits ? QUDAG_OK : QUDAG_EAUTH;
 }
 
 /* Opens CREATE: ek_e and the extensions to |plain|, the chain and |tr| ready for the second phase. */
-static qudag_err open_create(const struct hs_server *s, struct slice create, struct transcript *tr,
-                             uint8_t *plain, uint8_t chain[32])
+static qudag_err open_create(const struct onion_hs_server *s, struct slice create,
+                             struct transcript *tr, uint8_t *plain, uint8_t chain[32])
 {
     const struct responder r = {s->self, s->pq_hash, s->key->key_id, s->key->x, s->key->k};
     const uint8_t *X = create.base + 1 + 8, *ct_s = X + X25519_LEN;
-    struct slice sealed = bytes(create.base + HS_CREATE_HEAD, create.len - HS_CREATE_HEAD);
+    struct slice sealed =
+        bytes(create.base + ONION_HS_CREATE_HEAD, create.len - ONION_HS_CREATE_HEAD);
     struct phase1 p1 = {{0}, {0}, {0}};
     uint8_t secrets[64];
 
@@ -264,10 +267,15 @@ static qudag_err open_create(const struct hs_server *s, struct slice create, str
     return err;
 }
 
+/* The client's ephemeral keys. */
+struct ephemerals {
+    const uint8_t *X, *ek_e;
+};
+
 /* Y, ct_e, AUTH and the sealed (empty) extensions. */
-static qudag_err make_created(const struct hs_server *s, const uint8_t *X, const uint8_t *ek_e,
-                              struct transcript *tr, uint8_t secrets[96], struct hs_keys *keys,
-                              uint8_t created[HS_CREATED_MIN])
+static qudag_err make_created(const struct onion_hs_server *s, struct ephemerals theirs,
+                              struct transcript *tr, uint8_t secrets[96],
+                              struct onion_hs_keys *keys, uint8_t created[ONION_HS_CREATED_MIN])
 {
     struct phase2 p2 = {{0}, {0}, {0}};
     struct secret_x25519 y;
@@ -275,10 +283,10 @@ static qudag_err make_created(const struct hs_server *s, const uint8_t *X, const
 
     qudag_err err = x25519_keypair(&y, Y, s->rng); /* y, Y */
     if (err == QUDAG_OK) {
-        err = x25519_shared(secrets + 64, &y, X); /* xe */
+        err = x25519_shared(secrets + 64, &y, theirs.X); /* xe */
     }
     if (err == QUDAG_OK) {
-        err = mlkem768_encaps(ct_e, secrets + 32, ek_e, s->rng); /* ct_e, ke */
+        err = mlkem768_encaps(ct_e, secrets + 32, theirs.ek_e, s->rng); /* ct_e, ke */
     }
     if (err == QUDAG_OK) {
         mix_ephemeral(&p2, keys, tr, created, secrets); /* th2, AUTH, K2, cell keys */
@@ -291,30 +299,31 @@ static qudag_err make_created(const struct hs_server *s, const uint8_t *X, const
     return err;
 }
 
-qudag_err hs_server_answer(const struct hs_server *s, struct slice create, struct wr *created,
-                           struct hs_keys *keys, struct wr *ext)
+qudag_err onion_hs_server_answer(const struct onion_hs_server *s, struct slice create,
+                                 struct wr *created, struct onion_hs_keys *keys, struct wr *ext)
 {
     struct transcript tr;
-    uint8_t plain[MLKEM768_EK_LEN + HS_EXT_MAX], secrets[96], reply[HS_CREATED_MIN];
+    uint8_t plain[MLKEM768_EK_LEN + ONION_HS_EXT_MAX], secrets[96], reply[ONION_HS_CREATED_MIN];
     uint8_t kind, key_id[8];
 
-    qudag_err err = hs_create_peek(create, &kind, key_id);
+    qudag_err err = onion_hs_create_peek(create, &kind, key_id);
     if (err == QUDAG_OK && !ct_equal(key_id, s->key->key_id, sizeof key_id)) {
         err = QUDAG_EAUTH;
     }
-    if (err == QUDAG_OK && s->key->service != (kind == HS_SERVICE)) {
+    if (err == QUDAG_OK && s->key->service != (kind == ONION_HS_SERVICE)) {
         err = QUDAG_EAUTH; /* a key answers to its own label only */
     }
     if (err != QUDAG_OK) {
         return err;
     }
-    struct slice client_ext = bytes(plain + MLKEM768_EK_LEN, create.len - HS_CREATE_MIN);
+    struct slice client_ext = bytes(plain + MLKEM768_EK_LEN, create.len - ONION_HS_CREATE_MIN);
     err = open_create(s, create, &tr, plain, secrets);
-    if (err == QUDAG_OK && !hs_ext_valid(client_ext)) {
+    if (err == QUDAG_OK && !onion_hs_ext_valid(client_ext)) {
         err = QUDAG_EAUTH;
     }
     if (err == QUDAG_OK) {
-        err = make_created(s, create.base + 1 + 8, plain, &tr, secrets, keys, reply);
+        struct ephemerals theirs = {.X = create.base + 1 + 8, .ek_e = plain};
+        err = make_created(s, theirs, &tr, secrets, keys, reply);
     }
     if (err == QUDAG_OK) {
         wr_bytes(created, reply, sizeof reply);

@@ -17,25 +17,25 @@
 #include "crypto/cgo.h"
 #include "crypto/hash.h"
 
-#define HS_EXT_MAX 256 /* bytes of extensions, either way */
-#define HS_CREATE_HEAD (1 + 8 + X25519_LEN + MLKEM768_CT_LEN)
-#define HS_CREATE_MIN (HS_CREATE_HEAD + MLKEM768_EK_LEN + AEAD_TAG_LEN)
-#define HS_CREATE_MAX (HS_CREATE_MIN + HS_EXT_MAX)
-#define HS_CREATED_HEAD (X25519_LEN + MLKEM768_CT_LEN + SHA256_LEN)
-#define HS_CREATED_MIN (HS_CREATED_HEAD + AEAD_TAG_LEN)
-#define HS_CREATED_MAX (HS_CREATED_MIN + HS_EXT_MAX)
+#define ONION_HS_EXT_MAX 256 /* bytes of extensions, either way */
+#define ONION_HS_CREATE_HEAD (1 + 8 + X25519_LEN + MLKEM768_CT_LEN)
+#define ONION_HS_CREATE_MIN (ONION_HS_CREATE_HEAD + MLKEM768_EK_LEN + AEAD_TAG_LEN)
+#define ONION_HS_CREATE_MAX (ONION_HS_CREATE_MIN + ONION_HS_EXT_MAX)
+#define ONION_HS_CREATED_HEAD (X25519_LEN + MLKEM768_CT_LEN + SHA256_LEN)
+#define ONION_HS_CREATED_MIN (ONION_HS_CREATED_HEAD + AEAD_TAG_LEN)
+#define ONION_HS_CREATED_MAX (ONION_HS_CREATED_MIN + ONION_HS_EXT_MAX)
 
 /* First byte of a CREATE; each has its own label.  4 and 5 are reserved: introduce, rendezvous. */
-enum hs_kind { HS_FIRST = 1, HS_EXTEND = 2, HS_SERVICE = 3 };
+enum onion_hs_kind { ONION_HS_FIRST = 1, ONION_HS_EXTEND = 2, ONION_HS_SERVICE = 3 };
 
 /* Key material of one hop.  Wipe after use. */
-struct hs_keys {
+struct onion_hs_keys {
     uint8_t fwd[CGO_AES256_KEY_MATERIAL];
     uint8_t back[CGO_AES256_KEY_MATERIAL];
 };
 
 /* What the client keeps between CREATE and CREATED. */
-struct hs_client {
+struct onion_hs_client {
     struct transcript tr;
     struct secret_x25519 x;
     struct mlkem_key *dk;
@@ -43,7 +43,7 @@ struct hs_client {
 };
 
 /* The keys and identity a CREATE is answered with. */
-struct hs_server {
+struct onion_hs_server {
     const struct peer_id *self;
     const uint8_t *pq_hash; /* 32 bytes */
     const struct onion_key *key;
@@ -51,24 +51,27 @@ struct hs_server {
     const struct rng *rng;
 };
 
-/* Writes at most HS_CREATE_MAX bytes to |create|; |h| must be finished or dropped. */
-QUDAG_MUST_USE qudag_err hs_client_create(struct hs_client *h, enum hs_kind kind,
-                                          const struct onion_hop *to, const struct rng *rng,
-                                          struct slice ext, struct wr *create);
+/* Writes at most ONION_HS_CREATE_MAX bytes to |create|; |h| must be finished or dropped. */
+QUDAG_MUST_USE qudag_err onion_hs_client_create(struct onion_hs_client *h, enum onion_hs_kind kind,
+                                                const struct onion_hop *to, const struct rng *rng,
+                                                struct slice ext, struct wr *create);
 
 /* Checks CREATED; the extensions it carried go to |ext|.  |h| is wiped in every case. */
-QUDAG_MUST_USE qudag_err hs_client_finish(struct hs_client *h, struct slice created,
-                                          struct hs_keys *keys, struct wr *ext);
-void hs_client_drop(struct hs_client *h);
+QUDAG_MUST_USE qudag_err onion_hs_client_finish(struct onion_hs_client *h, struct slice created,
+                                                struct onion_hs_keys *keys, struct wr *ext);
+/* Wipes a handshake that will not be finished; harmless after onion_hs_client_finish(). */
+void onion_hs_client_drop(struct onion_hs_client *h);
 
 /* The kind and key id of a CREATE, without any checking of what follows. */
-QUDAG_MUST_USE qudag_err hs_create_peek(struct slice create, uint8_t *kind, uint8_t key_id[8]);
+QUDAG_MUST_USE qudag_err onion_hs_create_peek(struct slice create, uint8_t *kind,
+                                              uint8_t key_id[8]);
 
 /* Answers |create|: the reply to |created|, the client's extensions to |ext|. */
-QUDAG_MUST_USE qudag_err hs_server_answer(const struct hs_server *s, struct slice create,
-                                          struct wr *created, struct hs_keys *keys, struct wr *ext);
+QUDAG_MUST_USE qudag_err onion_hs_server_answer(const struct onion_hs_server *s,
+                                                struct slice create, struct wr *created,
+                                                struct onion_hs_keys *keys, struct wr *ext);
 
 /* Extensions: { type u8, length u16, bytes }*; an unknown type >= 128 is refused, others skipped. */
-bool hs_ext_valid(struct slice ext);
+bool onion_hs_ext_valid(struct slice ext);
 
 #endif

@@ -54,30 +54,32 @@ static void party_init(struct party *p, bool service)
 }
 
 struct run {
-    struct hs_client client;
-    struct hs_keys client_keys, relay_keys;
-    uint8_t create[HS_CREATE_MAX], created[HS_CREATED_MAX];
+    struct onion_hs_client client;
+    struct onion_hs_keys client_keys, relay_keys;
+    uint8_t create[ONION_HS_CREATE_MAX], created[ONION_HS_CREATED_MAX];
     size_t create_len, created_len;
-    uint8_t client_ext[HS_EXT_MAX], relay_ext[HS_EXT_MAX];
+    uint8_t client_ext[ONION_HS_EXT_MAX], relay_ext[ONION_HS_EXT_MAX];
     size_t relay_ext_len;
 };
 
-static qudag_err step_create(struct run *r, struct party *p, enum hs_kind kind, struct slice ext)
+static qudag_err step_create(struct run *r, struct party *p, enum onion_hs_kind kind,
+                             struct slice ext)
 {
     struct wr w = wr_init(r->create, sizeof r->create);
 
-    qudag_err err = hs_client_create(&r->client, kind, &p->hop, &p->rng, ext, &w);
+    qudag_err err = onion_hs_client_create(&r->client, kind, &p->hop, &p->rng, ext, &w);
     r->create_len = w.len;
     return err;
 }
 
 static qudag_err step_answer(struct run *r, const struct party *p, size_t len)
 {
-    const struct hs_server s = {&p->id, p->pq_hash, &p->key, p->dk, &p->rng};
+    const struct onion_hs_server s = {&p->id, p->pq_hash, &p->key, p->dk, &p->rng};
     struct wr w = wr_init(r->created, sizeof r->created);
     struct wr ext = wr_init(r->relay_ext, sizeof r->relay_ext);
 
-    qudag_err err = hs_server_answer(&s, (struct slice){r->create, len}, &w, &r->relay_keys, &ext);
+    qudag_err err =
+        onion_hs_server_answer(&s, (struct slice){r->create, len}, &w, &r->relay_keys, &ext);
     r->created_len = w.len;
     r->relay_ext_len = ext.len;
     return err;
@@ -87,7 +89,8 @@ static qudag_err step_finish(struct run *r, size_t len)
 {
     struct wr ext = wr_init(r->client_ext, sizeof r->client_ext);
 
-    return hs_client_finish(&r->client, (struct slice){r->created, len}, &r->client_keys, &ext);
+    return onion_hs_client_finish(&r->client, (struct slice){r->created, len}, &r->client_keys,
+                                  &ext);
 }
 
 static const struct slice NO_EXT = {NULL, 0};
@@ -100,12 +103,12 @@ static void both_sides_derive_the_same_keys_for_every_kind(void **state)
 
     (void)state;
     assert_non_null(r);
-    for (enum hs_kind kind = HS_FIRST; kind <= HS_SERVICE; kind++) {
-        party_init(&p, kind == HS_SERVICE);
+    for (enum onion_hs_kind kind = ONION_HS_FIRST; kind <= ONION_HS_SERVICE; kind++) {
+        party_init(&p, kind == ONION_HS_SERVICE);
         assert_int_equal(step_create(r, &p, kind, (struct slice){ext, sizeof ext}), QUDAG_OK);
-        assert_int_equal(r->create_len, HS_CREATE_MIN + sizeof ext);
+        assert_int_equal(r->create_len, ONION_HS_CREATE_MIN + sizeof ext);
         assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
-        assert_int_equal(r->created_len, HS_CREATED_MIN);
+        assert_int_equal(r->created_len, ONION_HS_CREATED_MIN);
         assert_int_equal(r->relay_ext_len, sizeof ext);
         assert_memory_equal(r->relay_ext, ext, sizeof ext);
         assert_int_equal(step_finish(r, r->created_len), QUDAG_OK);
@@ -125,7 +128,7 @@ static void a_flipped_bit_anywhere_in_create_is_refused_without_a_reply(void **s
     (void)state;
     assert_non_null(r);
     party_init(&p, false);
-    assert_int_equal(step_create(r, &p, HS_FIRST, NO_EXT), QUDAG_OK);
+    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
     for (size_t i = 0; i < r->create_len; i++) {
         uint8_t bit = (uint8_t)(1u << (i % 8));
         r->create[i] ^= bit;
@@ -136,7 +139,7 @@ static void a_flipped_bit_anywhere_in_create_is_refused_without_a_reply(void **s
     }
     r->create[9 + 31] ^= 0x80; /* same point, other bytes: the transcript notices */
     assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_EAUTH);
-    hs_client_drop(&r->client);
+    onion_hs_client_drop(&r->client);
     mlkem768_free(p.dk);
     free(r);
 }
@@ -149,8 +152,8 @@ static void a_flipped_bit_anywhere_in_created_is_refused(void **state)
     (void)state;
     assert_non_null(r);
     party_init(&p, false);
-    for (size_t i = 0; i < HS_CREATED_MIN; i++) {
-        assert_int_equal(step_create(r, &p, HS_EXTEND, NO_EXT), QUDAG_OK);
+    for (size_t i = 0; i < ONION_HS_CREATED_MIN; i++) {
+        assert_int_equal(step_create(r, &p, ONION_HS_EXTEND, NO_EXT), QUDAG_OK);
         assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
         r->created[i] ^= (uint8_t)(1u << (i % 8));
         assert_int_equal(step_finish(r, r->created_len), QUDAG_EAUTH);
@@ -165,24 +168,25 @@ static void messages_cut_or_lengthened_at_any_point_are_refused(void **state)
 {
     struct party p;
     struct run *r = calloc(1, sizeof *r);
-    uint8_t created[HS_CREATED_MAX];
+    uint8_t created[ONION_HS_CREATED_MAX];
 
     (void)state;
     assert_non_null(r);
     party_init(&p, false);
-    assert_int_equal(step_create(r, &p, HS_FIRST, NO_EXT), QUDAG_OK);
-    for (size_t len = 0; len <= HS_CREATE_MAX; len++) {
+    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
+    for (size_t len = 0; len <= ONION_HS_CREATE_MAX; len++) {
         if (len != r->create_len) {
             assert_int_equal(step_answer(r, &p, len), QUDAG_EAUTH);
         }
     }
     assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
     memcpy(created, r->created, sizeof created);
-    hs_client_drop(&r->client);
-    for (size_t len = 0; len <= HS_CREATED_MAX; len += len < HS_CREATED_MIN - 4 ? 13 : 1) {
-        assert_int_equal(step_create(r, &p, HS_FIRST, NO_EXT), QUDAG_OK);
+    onion_hs_client_drop(&r->client);
+    for (size_t len = 0; len <= ONION_HS_CREATED_MAX;
+         len += len < ONION_HS_CREATED_MIN - 4 ? 13 : 1) {
+        assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
         assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
-        assert_int_equal(step_finish(r, len), len == HS_CREATED_MIN ? QUDAG_OK : QUDAG_EAUTH);
+        assert_int_equal(step_finish(r, len), len == ONION_HS_CREATED_MIN ? QUDAG_OK : QUDAG_EAUTH);
     }
     mlkem768_free(p.dk);
     free(r);
@@ -196,18 +200,18 @@ static void zero_points_are_refused_by_both_sides(void **state)
     (void)state;
     assert_non_null(r);
     party_init(&p, false);
-    assert_int_equal(step_create(r, &p, HS_FIRST, NO_EXT), QUDAG_OK);
+    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
     memset(r->create + 9, 0, 32);
     assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_EAUTH);
-    hs_client_drop(&r->client);
+    onion_hs_client_drop(&r->client);
 
-    assert_int_equal(step_create(r, &p, HS_FIRST, NO_EXT), QUDAG_OK);
+    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
     assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
     memset(r->created, 0, 32);
     assert_int_equal(step_finish(r, r->created_len), QUDAG_EAUTH);
 
     memset(p.hop.x, 0, 32); /* a relay that publishes a zero key */
-    assert_int_equal(step_create(r, &p, HS_FIRST, NO_EXT), QUDAG_EAUTH);
+    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_EAUTH);
     assert_true(ct_is_zero(&r->client, sizeof r->client));
     mlkem768_free(p.dk);
     free(r);
@@ -217,13 +221,13 @@ static void a_relay_answers_only_for_its_own_identity_key_and_label(void **state
 {
     struct run *r = calloc(1, sizeof *r);
     static const struct {
-        enum hs_kind kind;
+        enum onion_hs_kind kind;
         bool service;
         qudag_err err;
     } labels[] = {
-        {HS_FIRST, false, QUDAG_OK},      {HS_EXTEND, false, QUDAG_OK},
-        {HS_SERVICE, false, QUDAG_EAUTH}, {HS_FIRST, true, QUDAG_EAUTH},
-        {HS_EXTEND, true, QUDAG_EAUTH},   {HS_SERVICE, true, QUDAG_OK},
+        {ONION_HS_FIRST, false, QUDAG_OK},      {ONION_HS_EXTEND, false, QUDAG_OK},
+        {ONION_HS_SERVICE, false, QUDAG_EAUTH}, {ONION_HS_FIRST, true, QUDAG_EAUTH},
+        {ONION_HS_EXTEND, true, QUDAG_EAUTH},   {ONION_HS_SERVICE, true, QUDAG_OK},
     };
 
     (void)state;
@@ -233,7 +237,7 @@ static void a_relay_answers_only_for_its_own_identity_key_and_label(void **state
         party_init(&p, labels[i].service);
         assert_int_equal(step_create(r, &p, labels[i].kind, NO_EXT), QUDAG_OK);
         assert_int_equal(step_answer(r, &p, r->create_len), labels[i].err);
-        hs_client_drop(&r->client);
+        onion_hs_client_drop(&r->client);
         mlkem768_free(p.dk);
     }
     for (size_t wrong = 0; wrong < 5; wrong++) {
@@ -243,10 +247,11 @@ static void a_relay_answers_only_for_its_own_identity_key_and_label(void **state
         p.hop.pq_hash[31] ^= wrong == 1;
         p.hop.key_id[0] ^= wrong == 2;
         p.hop.x[3] ^= wrong == 3;
-        assert_int_equal(step_create(r, &p, HS_FIRST, NO_EXT), QUDAG_OK);
-        r->create[0] = wrong == 4 ? HS_EXTEND : HS_FIRST; /* the label is bound, not only stated */
+        assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
+        r->create[0] =
+            wrong == 4 ? ONION_HS_EXTEND : ONION_HS_FIRST; /* the label is bound, not only stated */
         assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_EAUTH);
-        hs_client_drop(&r->client);
+        onion_hs_client_drop(&r->client);
         mlkem768_free(p.dk);
     }
     free(r);
@@ -261,7 +266,7 @@ static void an_encapsulation_key_out_of_range_is_refused(void **state)
     assert_non_null(r);
     party_init(&p, false);
     memset(p.hop.k, 0xff, 3); /* coefficients of 4095 >= q */
-    assert_int_equal(step_create(r, &p, HS_FIRST, NO_EXT), QUDAG_EAUTH);
+    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_EAUTH);
     mlkem768_free(p.dk);
     free(r);
 }
@@ -269,13 +274,13 @@ static void an_encapsulation_key_out_of_range_is_refused(void **state)
 static void a_replayed_create_yields_other_keys(void **state)
 {
     struct run *r = calloc(1, sizeof *r);
-    struct hs_keys first;
+    struct onion_hs_keys first;
     struct party p;
 
     (void)state;
     assert_non_null(r);
     party_init(&p, false);
-    assert_int_equal(step_create(r, &p, HS_FIRST, NO_EXT), QUDAG_OK);
+    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
     assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
     assert_int_equal(step_finish(r, r->created_len), QUDAG_OK);
     first = r->client_keys;
@@ -310,11 +315,11 @@ static void extensions_that_must_be_understood_are_refused(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct slice ext = {rows[i].b, rows[i].len};
         struct party p;
-        assert_int_equal(hs_ext_valid(ext), rows[i].ok);
+        assert_int_equal(onion_hs_ext_valid(ext), rows[i].ok);
         party_init(&p, false);
-        assert_int_equal(step_create(r, &p, HS_FIRST, ext), QUDAG_OK);
+        assert_int_equal(step_create(r, &p, ONION_HS_FIRST, ext), QUDAG_OK);
         assert_int_equal(step_answer(r, &p, r->create_len), rows[i].ok ? QUDAG_OK : QUDAG_EAUTH);
-        hs_client_drop(&r->client);
+        onion_hs_client_drop(&r->client);
         mlkem768_free(p.dk);
     }
     free(r);
@@ -352,14 +357,14 @@ static size_t hex_value(const char *at, const char *name, uint8_t *dst, size_t c
     return len;
 }
 
-static void check_vector(const char *at, enum hs_kind kind, struct run *r)
+static void check_vector(const char *at, enum onion_hs_kind kind, struct run *r)
 {
-    uint8_t seed[32], want[HS_CREATE_MAX];
+    uint8_t seed[32], want[ONION_HS_CREATE_MAX];
     struct rng_stream stream;
     struct party p;
 
     memset(&p, 0, sizeof p);
-    p.key.service = kind == HS_SERVICE;
+    p.key.service = kind == ONION_HS_SERVICE;
     p.id.len = (uint8_t)hex_value(at, "peer_id", p.id.b, sizeof p.id.b);
     assert_int_equal(hex_value(at, "pq_hash", p.pq_hash, 32), 32);
     assert_int_equal(hex_value(at, "key_id", p.key.key_id, 8), 8);
@@ -395,7 +400,7 @@ static void the_frozen_vectors_are_reproduced(void **state)
 
     (void)state;
     assert_non_null(r);
-    for (enum hs_kind kind = HS_FIRST; kind <= HS_SERVICE; kind++) {
+    for (enum onion_hs_kind kind = ONION_HS_FIRST; kind <= ONION_HS_SERVICE; kind++) {
         at = strstr(at, "\"kind\":");
         assert_non_null(at);
         at += strlen("\"kind\":");

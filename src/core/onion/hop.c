@@ -9,9 +9,9 @@
 
 static const struct cgo_params PARAMS = {.body_len = ONION_BODY_LEN, .key_len = 32};
 
-qudag_err hops_init(struct hops *h, struct mem *mem, size_t max)
+qudag_err onion_hops_init(struct onion_hops *h, struct mem *mem, size_t max)
 {
-    *h = (struct hops){.mem = mem, .max = max};
+    *h = (struct onion_hops){.mem = mem, .max = max};
     h->raw = mem_alloc(mem, 2 * max * sizeof(struct cgo) + ALIGNMENT);
     if (h->raw == NULL) {
         return QUDAG_ENOMEM;
@@ -22,7 +22,7 @@ qudag_err hops_init(struct hops *h, struct mem *mem, size_t max)
     return QUDAG_OK;
 }
 
-void hops_add(struct hops *h, const struct hs_keys *keys)
+void onion_hops_add(struct onion_hops *h, const struct onion_hs_keys *keys)
 {
     ASSERT(h->n < h->max);
     cgo_init(&h->fwd[h->n], &PARAMS, keys->fwd);
@@ -30,12 +30,12 @@ void hops_add(struct hops *h, const struct hs_keys *keys)
     h->n++;
 }
 
-void hops_fini(struct hops *h)
+void onion_hops_fini(struct onion_hops *h)
 {
     for (size_t i = 0; i < h->n; i++) {
         cgo_fini(&h->fwd[i]);
         cgo_fini(&h->back[i]);
     }
     mem_free_wiped(h->mem, h->raw);
-    *h = (struct hops){.mem = h->mem};
+    *h = (struct onion_hops){.mem = h->mem};
 }

@@ -4,7 +4,7 @@
 
 #include "core/onion/handshake.h"
 
-struct hops {
+struct onion_hops {
     struct mem *mem;
     void *raw;        /* the block both arrays lie in */
     size_t n, max;    /* hops keyed, and room */
@@ -12,8 +12,9 @@ struct hops {
     struct cgo *back; /* towards the client */
 };
 
-QUDAG_MUST_USE qudag_err hops_init(struct hops *h, struct mem *mem, size_t max);
-void hops_add(struct hops *h, const struct hs_keys *keys); /* n < max */
-void hops_fini(struct hops *h);                            /* wipes */
+/* Room for |max| hops, freed with onion_hops_fini().  ENOMEM. */
+QUDAG_MUST_USE qudag_err onion_hops_init(struct onion_hops *h, struct mem *mem, size_t max);
+void onion_hops_add(struct onion_hops *h, const struct onion_hs_keys *keys); /* n < max */
+void onion_hops_fini(struct onion_hops *h);                                  /* wipes */
 
 #endif

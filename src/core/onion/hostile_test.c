@@ -11,22 +11,22 @@
 #include "base/wipe.h"
 #include "core/onion/testnet_run.h"
 
-static struct net *net_new(size_t nodes)
+static struct testnet *net_new(size_t nodes)
 {
-    struct net *n = malloc(sizeof *n);
+    struct testnet *n = malloc(sizeof *n);
 
     assert_non_null(n);
     net_init(n, nodes);
     return n;
 }
 
-static void net_del(struct net *n)
+static void net_del(struct testnet *n)
 {
     net_fini(n);
     free(n);
 }
 
-static struct ref built(struct net *n, size_t hops)
+static struct ref built(struct testnet *n, size_t hops)
 {
     struct ref c;
 
@@ -36,7 +36,7 @@ static struct ref built(struct net *n, size_t hops)
     return c;
 }
 
-static size_t circuits(const struct net *n, size_t node)
+static size_t circuits(const struct testnet *n, size_t node)
 {
     struct onion_info info;
     size_t it = 0, count = 0;
@@ -47,7 +47,7 @@ static size_t circuits(const struct net *n, size_t node)
     return count;
 }
 
-static size_t all_circuits(const struct net *n)
+static size_t all_circuits(const struct testnet *n)
 {
     size_t count = 0;
 
@@ -58,7 +58,7 @@ static size_t all_circuits(const struct net *n)
 }
 
 /* The first circuit of |node|, from the inside, or NULL. */
-static struct circuit *inner_or_null(const struct net *n, size_t node)
+static struct onion_circuit *inner_or_null(const struct testnet *n, size_t node)
 {
     const struct slots *s = &n->nodes[node].o->circuits;
 
@@ -70,15 +70,15 @@ static struct circuit *inner_or_null(const struct net *n, size_t node)
     return NULL;
 }
 
-static struct circuit *inner(const struct net *n, size_t node)
+static struct onion_circuit *inner(const struct testnet *n, size_t node)
 {
-    struct circuit *c = inner_or_null(n, node);
+    struct onion_circuit *c = inner_or_null(n, node);
 
     ASSERT(c != NULL);
     return c;
 }
 
-static struct pipe *pipe_between(struct net *n, size_t from, size_t to)
+static struct pipe *pipe_between(struct testnet *n, size_t from, size_t to)
 {
     for (size_t i = 0; i < NET_PIPES; i++) {
         struct pipe *p = &n->pipes[i];
@@ -93,7 +93,7 @@ static struct pipe *pipe_between(struct net *n, size_t from, size_t to)
 
 static void paths_that_make_no_sense_are_refused(void **state)
 {
-    struct net *n = net_new(10);
+    struct testnet *n = net_new(10);
     struct onion_hop *hops = calloc(9, sizeof *hops);
     struct ref c;
 
@@ -123,13 +123,13 @@ static void paths_that_make_no_sense_are_refused(void **state)
 
 static void a_service_key_ends_a_circuit_and_is_told_apart(void **state)
 {
-    struct net *n = net_new(4);
+    struct testnet *n = net_new(4);
 
     (void)state;
     net_key(&n->nodes[3], true, 4711);
     n->nodes[3].app = APP_ECHO;
     struct ref c = built(n, 3);
-    struct flow *f = net_open(n, c, 1);
+    struct testnet_flow *f = net_open(n, c, 1);
     ASSERT(f != NULL);
     assert_int_equal(net_write(n, f, 0, 10), QUDAG_OK);
     net_run(n);
@@ -143,7 +143,7 @@ static void a_wrong_label_key_or_identity_breaks_at_the_hop_it_concerns(void **s
     (void)state;
     for (size_t what = 0; what < 4; what++) {
         for (size_t hop = 1; hop <= 3; hop++) {
-            struct net *n = net_new(4);
+            struct testnet *n = net_new(4);
             struct onion_hop *to = &n->nodes[hop].hop;
             struct ref c;
             to->service = what == 0 && hop == 3;
@@ -166,7 +166,7 @@ static void a_hop_that_cannot_be_reached_is_named(void **state)
 {
     (void)state;
     for (size_t hop = 1; hop <= 4; hop++) {
-        struct net *n = net_new(5);
+        struct testnet *n = net_new(5);
         struct ref c;
         n->nodes[hop].down = true;
         assert_int_equal(net_build(n, 1, 4, &c), QUDAG_OK);
@@ -183,7 +183,7 @@ static void a_hop_that_dies_later_is_named(void **state)
 {
     (void)state;
     for (size_t hop = 1; hop <= 4; hop++) {
-        struct net *n = net_new(5);
+        struct testnet *n = net_new(5);
         struct ref c = built(n, 4);
         (void)c;
         struct pipe *p = pipe_between(n, hop - 1, hop);
@@ -207,7 +207,7 @@ static void links_that_are_not_post_quantum_are_refused_on_both_sides(void **sta
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
         for (size_t hop = 1; hop <= 2; hop++) {
-            struct net *n = net_new(3);
+            struct testnet *n = net_new(3);
             struct ref c;
             n->nodes[hop].props = (uint8_t)(ONION_NEED & ~missing[i]);
             assert_int_equal(net_build(n, 1, 2, &c), QUDAG_OK);
@@ -237,7 +237,7 @@ struct tamper {
     bool done;
 };
 
-static void tamper(struct net *n, struct pipe *p, size_t side, uint8_t *bytes, size_t len)
+static void tamper(struct testnet *n, struct pipe *p, size_t side, uint8_t *bytes, size_t len)
 {
     struct tamper *t = n->tap_ctx;
 
@@ -264,7 +264,7 @@ static void a_cell_changed_at_any_hop_destroys_the_circuit_and_is_not_delivered(
 
     (void)state;
     for (size_t run = 0; run < 3 * 2 * (ARRAY_LEN(at) + 1); run++) {
-        struct net *n = net_new(4);
+        struct testnet *n = net_new(4);
         size_t hop = run % 3, what = run / 6;
         struct tamper t = {.from = hop,
                            .to = hop + 1,
@@ -275,7 +275,7 @@ static void a_cell_changed_at_any_hop_destroys_the_circuit_and_is_not_delivered(
         n->chunk = ONION_CELL_LEN;
         n->nodes[3].app = APP_ECHO;
         struct ref c = built(n, 3);
-        struct flow *f = net_open(n, c, 3);
+        struct testnet_flow *f = net_open(n, c, 3);
         ASSERT(f != NULL);
         assert_int_equal(net_write(n, f, 0, 5000), QUDAG_OK);
         net_run(n);
@@ -289,7 +289,7 @@ static void a_cell_changed_at_any_hop_destroys_the_circuit_and_is_not_delivered(
         assert_true(f->received < 25000);
         (void)net_up_of(&n->nodes[0], ONION_UP_CLOSED);
         assert_int_equal(all_circuits(n), 0);
-        struct flow *far = &n->nodes[3].flows[0];
+        struct testnet_flow *far = &n->nodes[3].flows[0];
         assert_true(far->received < 25000 || t.back);
         net_del(n);
     }
@@ -299,10 +299,10 @@ static void a_cell_delivered_twice_destroys_the_circuit(void **state)
 {
     (void)state;
     for (size_t hop = 0; hop < 3; hop++) {
-        struct net *n = net_new(4);
+        struct testnet *n = net_new(4);
         n->chunk = ONION_CELL_LEN;
         struct ref c = built(n, 3);
-        struct flow *f = net_open(n, c, 3);
+        struct testnet_flow *f = net_open(n, c, 3);
         ASSERT(f != NULL);
         assert_int_equal(net_write(n, f, 0, 500), QUDAG_OK);
         struct pipe *p = NULL;
@@ -335,21 +335,22 @@ static void a_cell_delivered_twice_destroys_the_circuit(void **state)
 /* ---- messages in states they do not belong to ---- */
 
 /* Sends |msg| in a cell of the client to hop |to| (1 ..), as only a hostile client would. */
-static void send_to_hop(struct net *n, size_t to, uint8_t type, uint16_t stream, struct slice data)
+static void send_to_hop(struct testnet *n, size_t to, uint8_t type, uint16_t stream,
+                        struct slice data)
 {
-    struct circuit *c = inner(n, 0);
+    struct onion_circuit *c = inner(n, 0);
     size_t all = c->hops.n;
     uint8_t ack[CGO_TAG_LEN];
     struct wr w;
 
     n->out.n = 0;
-    uint8_t *cell = circuit_cell_open(&w, &n->out);
+    uint8_t *cell = onion_circuit_cell_open(&w, &n->out);
     ASSERT(cell != NULL);
-    relay_msg_put(&w, type, stream, data);
+    onion_relay_msg_put(&w, type, stream, data);
     c->hops.n = to;
-    circuit_cell_seal(c, cell, &w, ack, &n->out);
+    onion_circuit_cell_seal(c, cell, &w, ack, &n->out);
     c->hops.n = all;
-    if (type == RELAY_BEGIN && c->mux->last_id < stream) {
+    if (type == ONION_RELAY_BEGIN && c->mux->last_id < stream) {
         c->mux->last_id = stream; /* or CONNECTED would surprise it */
     }
     net_drain(n, 0);
@@ -357,18 +358,18 @@ static void send_to_hop(struct net *n, size_t to, uint8_t type, uint16_t stream,
 }
 
 /* The same from a hop to the client. */
-static void send_to_client(struct net *n, size_t hop, uint8_t type, uint16_t stream,
+static void send_to_client(struct testnet *n, size_t hop, uint8_t type, uint16_t stream,
                            struct slice data)
 {
-    struct circuit *c = inner(n, hop);
+    struct onion_circuit *c = inner(n, hop);
     uint8_t ack[CGO_TAG_LEN];
     struct wr w;
 
     n->out.n = 0;
-    uint8_t *cell = circuit_cell_open(&w, &n->out);
+    uint8_t *cell = onion_circuit_cell_open(&w, &n->out);
     ASSERT(cell != NULL);
-    relay_msg_put(&w, type, stream, data);
-    circuit_cell_seal(c, cell, &w, ack, &n->out);
+    onion_relay_msg_put(&w, type, stream, data);
+    onion_circuit_cell_seal(c, cell, &w, ack, &n->out);
     net_drain(n, hop);
     net_run(n);
 }
@@ -394,33 +395,33 @@ static void messages_out_of_place_destroy_the_circuit(void **state)
         bool lives[WHERES];
     } rows[] = {
         /*                                         middle fresh  end    client  stream  from mid */
-        {RELAY_EXTEND, {frag, 5}, {false, true, false, false, false, false}},
-        {RELAY_EXTENDED, {frag, 5}, {false, false, false, false, false, false}},
-        {RELAY_TRUNCATED, {zero, 1}, {false, false, false, false, false, false}},
-        {RELAY_SENDME, {zero, 16}, {false, false, false, false, false, false}},
-        {RELAY_BEGIN, {proto, 2}, {false, true, true, false, false, false}},
-        {RELAY_CONNECTED, {NULL, 0}, {false, false, false, false, false, false}},
-        {RELAY_DATA, {zero, 16}, {false, false, true, false, true, false}},
-        {RELAY_FIN, {NULL, 0}, {false, false, true, false, true, false}},
-        {RELAY_RESET, {zero, 1}, {false, false, true, false, true, false}},
-        {RELAY_CREDIT, {credit_one, 4}, {false, false, false, false, false, false}},
-        {RELAY_CREDIT + 1, {zero, 4}, {false, false, false, false, false, false}},
+        {ONION_RELAY_EXTEND, {frag, 5}, {false, true, false, false, false, false}},
+        {ONION_RELAY_EXTENDED, {frag, 5}, {false, false, false, false, false, false}},
+        {ONION_RELAY_TRUNCATED, {zero, 1}, {false, false, false, false, false, false}},
+        {ONION_RELAY_SENDME, {zero, 16}, {false, false, false, false, false, false}},
+        {ONION_RELAY_BEGIN, {proto, 2}, {false, true, true, false, false, false}},
+        {ONION_RELAY_CONNECTED, {NULL, 0}, {false, false, false, false, false, false}},
+        {ONION_RELAY_DATA, {zero, 16}, {false, false, true, false, true, false}},
+        {ONION_RELAY_FIN, {NULL, 0}, {false, false, true, false, true, false}},
+        {ONION_RELAY_RESET, {zero, 1}, {false, false, true, false, true, false}},
+        {ONION_RELAY_CREDIT, {credit_one, 4}, {false, false, false, false, false, false}},
+        {ONION_RELAY_CREDIT + 1, {zero, 4}, {false, false, false, false, false, false}},
         {255, {NULL, 0}, {false, false, false, false, false, false}},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         for (size_t w = 0; w < WHERES; w++) {
-            struct net *n = net_new(4);
+            struct testnet *n = net_new(4);
             struct ref c = built(n, 3);
             bool stream = w == END_STREAM || w == CLIENT_STREAM;
             uint8_t type = rows[i].type;
-            uint16_t id = relay_type_is_stream(type) ? 1 : 0;
+            uint16_t id = onion_relay_type_is_stream(type) ? 1 : 0;
             if (stream) {
                 assert_non_null(net_open(n, c, 0));
                 net_run(n);
             }
-            if (w == END_STREAM && type == RELAY_BEGIN) {
+            if (w == END_STREAM && type == ONION_RELAY_BEGIN) {
                 id = 2;
             }
             if (w == MIDDLE || w == END_FRESH || w == END_STREAM) {
@@ -447,18 +448,19 @@ static void stream_ids_must_be_known_new_and_not_zero(void **state)
         uint16_t id;
         bool lives;
     } rows[] = {
-        {RELAY_BEGIN, 1, false}, {RELAY_BEGIN, 3, true}, {RELAY_BEGIN, 65535, true},
-        {RELAY_DATA, 2, false},  {RELAY_DATA, 1, true},  {RELAY_FIN, 9, false},
+        {ONION_RELAY_BEGIN, 1, false},    {ONION_RELAY_BEGIN, 3, true},
+        {ONION_RELAY_BEGIN, 65535, true}, {ONION_RELAY_DATA, 2, false},
+        {ONION_RELAY_DATA, 1, true},      {ONION_RELAY_FIN, 9, false},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct net *n = net_new(3);
+        struct testnet *n = net_new(3);
         struct ref c = built(n, 2);
         assert_non_null(net_open(n, c, 0));
         net_run(n);
-        struct slice s = {data, rows[i].type == RELAY_DATA ? 1u : 0u};
-        if (rows[i].type == RELAY_BEGIN) {
+        struct slice s = {data, rows[i].type == ONION_RELAY_DATA ? 1u : 0u};
+        if (rows[i].type == ONION_RELAY_BEGIN) {
             s = (struct slice){proto, sizeof proto};
         }
         send_to_hop(n, 2, rows[i].type, rows[i].id, s);
@@ -472,14 +474,14 @@ static void data_after_fin_and_beyond_the_window_destroys_the_circuit(void **sta
     static const uint8_t data[1098] = {0};
 
     (void)state;
-    struct net *n = net_new(3);
+    struct testnet *n = net_new(3);
     struct ref c = built(n, 2);
-    struct flow *f = net_open(n, c, 0);
+    struct testnet_flow *f = net_open(n, c, 0);
     ASSERT(f != NULL);
     onion_stream_fin(n->nodes[0].o, c, f->sid, n->now, &n->out);
     net_drain(n, 0);
     net_run(n);
-    send_to_hop(n, 2, RELAY_DATA, 1, (struct slice){data, 1});
+    send_to_hop(n, 2, ONION_RELAY_DATA, 1, (struct slice){data, 1});
     assert_int_equal(all_circuits(n), 0);
     net_del(n);
 
@@ -488,13 +490,14 @@ static void data_after_fin_and_beyond_the_window_destroys_the_circuit(void **sta
     c = built(n, 2);
     assert_non_null(net_open(n, c, 0));
     net_run(n);
-    for (size_t sent = 0; sent + sizeof data <= STREAM_WINDOW; sent += sizeof data) {
-        send_to_hop(n, 2, RELAY_DATA, 1, (struct slice){data, sizeof data});
-        struct mux *m = inner(n, 2)->mux; /* its SENDMEs would not be believed: none falls due */
+    for (size_t sent = 0; sent + sizeof data <= ONION_STREAM_WINDOW; sent += sizeof data) {
+        send_to_hop(n, 2, ONION_RELAY_DATA, 1, (struct slice){data, sizeof data});
+        struct onion_mux *m =
+            inner(n, 2)->mux; /* its SENDMEs would not be believed: none falls due */
         m->unanswered = m->received = 0;
     }
     assert_int_equal(all_circuits(n), 3);
-    send_to_hop(n, 2, RELAY_DATA, 1, (struct slice){data, sizeof data});
+    send_to_hop(n, 2, ONION_RELAY_DATA, 1, (struct slice){data, sizeof data});
     assert_int_equal(all_circuits(n), 0);
     net_del(n);
 }
@@ -503,22 +506,22 @@ static void a_sendme_with_a_wrong_tag_destroys_the_circuit(void **state)
 {
     (void)state;
     for (int right = 0; right < 2; right++) {
-        struct net *n = net_new(3);
+        struct testnet *n = net_new(3);
         struct ref c = built(n, 2);
-        struct flow *f = net_open(n, c, 0);
+        struct testnet_flow *f = net_open(n, c, 0);
         ASSERT(f != NULL);
         for (size_t i = 0; i < NET_PIPES; i++) {
             n->pipes[i].stalled[0] = true; /* the client does not get the true one */
         }
         assert_int_equal(net_write(n, f, 0, 100000), QUDAG_OK);
         net_run(n);
-        struct mux *m = inner(n, 0)->mux;
+        struct onion_mux *m = inner(n, 0)->mux;
         assert_true(m->expected.n >= 1);
         uint8_t tag[CGO_TAG_LEN];
         memcpy(tag, m->expected.tag[m->expected.head], sizeof tag);
         tag[15] ^= right ? 0 : 1;
-        struct relay_msg msg = {RELAY_SENDME, 0, {tag, sizeof tag}};
-        assert_int_equal(mux_recv(m, &msg, &n->out), right ? QUDAG_OK : QUDAG_EPROTO);
+        struct onion_relay_msg msg = {ONION_RELAY_SENDME, 0, {tag, sizeof tag}};
+        assert_int_equal(onion_mux_recv(m, &msg, &n->out), right ? QUDAG_OK : QUDAG_EPROTO);
         net_del(n);
     }
 }
@@ -528,7 +531,7 @@ static void a_sendme_with_a_wrong_tag_destroys_the_circuit(void **state)
 enum stage { ACCEPTING, KEYED, DIALLING, WAITING, RELAYING, STAGES };
 
 /* Brings node 1, or a relay made by hand, to |stage|; node 0 builds. */
-static struct pipe *bring_to(struct net *n, enum stage stage)
+static struct pipe *bring_to(struct testnet *n, enum stage stage)
 {
     struct ref c;
     size_t hops = stage == KEYED ? 1 : 2;
@@ -538,7 +541,8 @@ static struct pipe *bring_to(struct net *n, enum stage stage)
     }
     assert_int_equal(net_build(n, 1, hops, &c), QUDAG_OK);
     for (int i = 0; i < 1000 && inner_or_null(n, 1) != NULL; i++) {
-        static const enum phase want[] = {PH_ACCEPT, PH_END, PH_DIAL_NEXT, PH_WAIT_NEXT, PH_RELAY};
+        static const enum onion_phase want[] = {ONION_PH_ACCEPT, ONION_PH_END, ONION_PH_DIAL_NEXT,
+                                                ONION_PH_WAIT_NEXT, ONION_PH_RELAY};
         if (inner(n, 1)->phase == want[stage]) {
             break;
         }
@@ -564,7 +568,7 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
     (void)state;
     for (enum stage s = ACCEPTING; s < STAGES; s++) {
         for (uint8_t class = 0; s != DIALLING && class < 14; class ++) {
-            struct net *n = net_new(3);
+            struct testnet *n = net_new(3);
             struct pipe *p = bring_to(n, s);
             bool from_next = class >= 7;
             uint8_t cell[ONION_CELL_LEN];
@@ -583,8 +587,8 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
             net_event(n, 1,
                       &(struct ev){
                           .type = EV_DATA, .strm = p->ref[1 - way], .data = {cell, sizeof cell}});
-            const struct circuit *c = inner_or_null(n, 1);
-            bool lives = c != NULL && c->phase != PH_CLOSING;
+            const struct onion_circuit *c = inner_or_null(n, 1);
+            bool lives = c != NULL && c->phase != ONION_PH_CLOSING;
             bool want = from_next ? next_lives[s][class % 7] : prev_lives[s][class];
             if (lives != want) {
                 print_message("stage %d class %u\n", (int)s, class);
@@ -600,7 +604,7 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
 
 static void creates_beyond_the_rate_are_refused_and_counted(void **state)
 {
-    struct net *n = net_new(1);
+    struct testnet *n = net_new(1);
     struct onion_config few = {.create_rate = 100, .create_rate_peer = 4, .relay = true};
     struct onion_stats st;
     struct ref c;
@@ -625,7 +629,7 @@ static void creates_beyond_the_rate_are_refused_and_counted(void **state)
 
 static void unfinished_creates_are_few_and_short_lived(void **state)
 {
-    struct net *n = net_new(2);
+    struct testnet *n = net_new(2);
     struct onion_stats st;
     size_t used = n->nodes[1].mem.used;
 
@@ -633,8 +637,8 @@ static void unfinished_creates_are_few_and_short_lived(void **state)
     n->pipes_high = 40;
     for (uint32_t i = 0; i < 40; i++) {
         struct ref r = {1000 + i, 1};
-        uint8_t cell[ONION_CELL_LEN] = {CELL_CREATE, HS_CREATE_MIN >> 8, HS_CREATE_MIN & 0xff, 0,
-                                        0};
+        uint8_t cell[ONION_CELL_LEN] = {ONION_CELL_CREATE, ONION_HS_CREATE_MIN >> 8,
+                                        ONION_HS_CREATE_MIN & 0xff, 0, 0};
         n->pipes[i] = (struct pipe){.used = true, .node = {0, 1}, .ref = {{5000 + i, 1}, r}};
         n->pipes[i].way[0].credit = NET_PIPE_WINDOW;
         net_event(n, 1,
@@ -660,7 +664,7 @@ static void unfinished_creates_are_few_and_short_lived(void **state)
 
 static void a_build_that_hangs_times_out_and_an_idle_circuit_lives_ten_minutes(void **state)
 {
-    struct net *n = net_new(4);
+    struct testnet *n = net_new(4);
     struct ref c;
 
     (void)state;
@@ -693,7 +697,7 @@ static void circuits_end_from_either_side_and_leave_nothing(void **state)
 {
     (void)state;
     for (size_t by = 0; by < 4; by++) {
-        struct net *n = net_new(4);
+        struct testnet *n = net_new(4);
         struct ref c = built(n, 3);
         assert_non_null(net_open(n, c, 0));
         net_run(n);
@@ -711,7 +715,7 @@ static void circuits_end_from_either_side_and_leave_nothing(void **state)
 
 static void one_neighbour_cannot_take_the_share_kept_for_our_own_circuits(void **state)
 {
-    struct net *n = net_new(1);
+    struct testnet *n = net_new(1);
     struct onion_config few = {.circuits_max = 16, .relay = true};
     struct ref c;
 
@@ -784,7 +788,7 @@ static void ledger_fini(struct ledger *l)
 
 static void a_relay_knows_its_neighbours_and_nobody_else(void **state)
 {
-    struct net *n = malloc(sizeof *n);
+    struct testnet *n = malloc(sizeof *n);
     struct ledger *l[5];
     struct mem_hooks hooks[5];
 
@@ -800,7 +804,7 @@ static void a_relay_knows_its_neighbours_and_nobody_else(void **state)
     }
     n->nodes[4].app = APP_ECHO;
     struct ref c = built(n, 4);
-    struct flow *f = net_open(n, c, 0);
+    struct testnet_flow *f = net_open(n, c, 0);
     ASSERT(f != NULL);
     assert_int_equal(net_write(n, f, 0, 3000), QUDAG_OK);
     net_run(n);
@@ -826,7 +830,7 @@ static void a_relay_knows_its_neighbours_and_nobody_else(void **state)
 
 static void keys_are_gone_from_memory_once_a_circuit_is_closed(void **state)
 {
-    struct net *n = malloc(sizeof *n);
+    struct testnet *n = malloc(sizeof *n);
     struct ledger *l[3];
     struct mem_hooks hooks[3];
 
@@ -841,7 +845,7 @@ static void keys_are_gone_from_memory_once_a_circuit_is_closed(void **state)
         net_add(n, NULL);
     }
     struct ref c = built(n, 2);
-    struct flow *f = net_open(n, c, 0);
+    struct testnet_flow *f = net_open(n, c, 0);
     ASSERT(f != NULL);
     assert_int_equal(net_write(n, f, 0, 2000), QUDAG_OK);
     net_run(n);
@@ -877,14 +881,14 @@ static void every_allocation_may_fail(void **state)
     for (size_t node = 0; node < 4; node++) {
         bool failed = true;
         for (uint64_t at = 1; failed; at++) {
-            struct net *n = net_new(4);
+            struct testnet *n = net_new(4);
             struct ref c;
             n->nodes[3].app = APP_ECHO;
             n->nodes[node].mem.fail_at = at;
             qudag_err err = net_build(n, 1, 3, &c);
             if (err == QUDAG_OK) {
                 net_run(n);
-                struct flow *f = net_open(n, c, 1);
+                struct testnet_flow *f = net_open(n, c, 1);
                 if (f != NULL && net_write(n, f, 0, 5000) == QUDAG_OK) {
                     net_run(n);
                     assert_int_equal(f->wrong, 0);

@@ -1,7 +1,7 @@
 /*
  * onion.c - dispatch: which circuit an event, a timer or a call of the owner is for.
  *
- *   EV_DATA ─▶ leg ─▶ whole cells ─▶ client.c / relay.c ─▶ circuit_pump() ─▶ ACT_WRITE
+ *   EV_DATA ─▶ leg ─▶ whole cells ─▶ client.c / relay.c ─▶ onion_circuit_pump() ─▶ ACT_WRITE
  *
  * One call adds at most ACTS_ROOM actions and ACTS_BYTES_ROOM bytes.  What finds no room stays with
  * its leg or its streams, the circuit goes to |work|, and the deadline is "now".
@@ -17,7 +17,7 @@
 #define CREATE_RATE_DEFAULT 2000u
 #define CREATE_RATE_PEER_DEFAULT 1000u
 #define STREAMS_DEFAULT 64
-#define STREAMS_MAX 64 /* what TURN_ACTS has room for */
+#define STREAMS_MAX 64 /* what ONION_TURN_ACTS has room for */
 
 /* ---- one call ---- */
 
@@ -29,15 +29,15 @@ static void turn_begin(struct onion *o, tstamp now, const struct acts *out)
     len = len < ACTS_BYTES_ROOM ? len : ACTS_BYTES_ROOM;
     o->now = now;
     o->mine = out->n;
-    o->acts_end = out->n + (acts > TURN_ACTS ? acts - TURN_ACTS : 0);
-    o->bytes_end = out->bytes_n + (len > TURN_BYTES ? len - TURN_BYTES : 0);
+    o->acts_end = out->n + (acts > ONION_TURN_ACTS ? acts - ONION_TURN_ACTS : 0);
+    o->bytes_end = out->bytes_n + (len > ONION_TURN_BYTES ? len - ONION_TURN_BYTES : 0);
 }
 
 /* Frees what died in this call. */
 static void turn_end(struct onion *o)
 {
     while (!list_empty(&o->dead)) {
-        circuit_free(LIST_ENTRY(o->dead.next, struct circuit, dead));
+        onion_circuit_free(LIST_ENTRY(o->dead.next, struct onion_circuit, dead));
     }
 }
 
@@ -72,14 +72,14 @@ qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp n
     list_init(&o->work);
     list_init(&o->dead);
     list_init(&o->idle);
-    dyn_init(&o->spare, cfg->mem, LEG_SPARE_MAX);
+    dyn_init(&o->spare, cfg->mem, ONION_LEG_SPARE_MAX);
     limiter_init(&o->creates, o->cfg.create_rate, o->cfg.create_rate, now);
     o->now = now;
     *out = o;
     return QUDAG_OK;
 }
 
-static void neighbour_free(struct onion *o, struct neighbour *nb)
+static void neighbour_free(struct onion *o, struct onion_neighbour *nb)
 {
     map_del(&o->neighbours, peer_id_slice(&nb->peer));
     list_del(&nb->idle);
@@ -93,11 +93,11 @@ void onion_free(struct onion *o)
     }
     for (uint32_t i = 0; i < o->circuits.high; i++) {
         if (slots_at(&o->circuits, i) != NULL) {
-            circuit_free(slots_at(&o->circuits, i));
+            onion_circuit_free(slots_at(&o->circuits, i));
         }
     }
     while (!list_empty(&o->idle)) { /* all of them, now that no circuit is left */
-        neighbour_free(o, LIST_ENTRY(o->idle.next, struct neighbour, idle));
+        neighbour_free(o, LIST_ENTRY(o->idle.next, struct onion_neighbour, idle));
     }
     for (size_t i = 0; i < o->keys_n; i++) {
         mlkem768_free(o->keys[i].dk);
@@ -139,9 +139,10 @@ void onion_key_del(struct onion *o, const uint8_t key_id[8])
     }
 }
 
-qudag_err circuit_new(struct onion *o, enum onion_role role, tstamp now, struct circuit **out)
+qudag_err onion_circuit_new(struct onion *o, enum onion_role role, tstamp now,
+                            struct onion_circuit **out)
 {
-    struct circuit *c = mem_alloc(o->cfg.mem, sizeof *c);
+    struct onion_circuit *c = mem_alloc(o->cfg.mem, sizeof *c);
 
     if (c == NULL) {
         return QUDAG_ENOMEM;
@@ -151,10 +152,10 @@ qudag_err circuit_new(struct onion *o, enum onion_role role, tstamp now, struct 
     c->since = now;
     c->prev.c = c;
     c->next.c = c;
-    dyn_init(&c->prev.in, o->cfg.mem, LEG_HELD_MAX);
-    dyn_init(&c->next.in, o->cfg.mem, LEG_HELD_MAX);
-    assembly_init(&c->from_prev, o->cfg.mem);
-    assembly_init(&c->from_next, o->cfg.mem);
+    dyn_init(&c->prev.in, o->cfg.mem, ONION_LEG_HELD_MAX);
+    dyn_init(&c->next.in, o->cfg.mem, ONION_LEG_HELD_MAX);
+    onion_assembly_init(&c->from_prev, o->cfg.mem);
+    onion_assembly_init(&c->from_next, o->cfg.mem);
     c->hops.mem = o->cfg.mem;
     list_init(&c->work);
     list_init(&c->dead);
@@ -169,23 +170,24 @@ qudag_err circuit_new(struct onion *o, enum onion_role role, tstamp now, struct 
         mem_free(o->cfg.mem, c);
         return err;
     }
-    circuit_enter(c, role == ONION_CLIENT ? PH_DIAL : PH_ACCEPT);
+    onion_circuit_enter(c, role == ONION_CLIENT ? ONION_PH_DIAL : ONION_PH_ACCEPT);
     *out = c;
     return QUDAG_OK;
 }
 
 /* ---- streams below: opening ---- */
 
-static qudag_err neighbour_get(struct onion *o, const struct peer_id *peer, struct neighbour **out)
+static qudag_err neighbour_get(struct onion *o, const struct peer_id *peer,
+                               struct onion_neighbour **out)
 {
-    struct neighbour *nb = map_get(&o->neighbours, peer_id_slice(peer));
+    struct onion_neighbour *nb = map_get(&o->neighbours, peer_id_slice(peer));
 
     if (nb != NULL) {
         *out = nb;
         return QUDAG_OK;
     }
     for (int i = 0; i < 2 && !list_empty(&o->idle); i++) { /* two out for one in: it shrinks */
-        struct neighbour *old = LIST_ENTRY(o->idle.next, struct neighbour, idle);
+        struct onion_neighbour *old = LIST_ENTRY(o->idle.next, struct onion_neighbour, idle);
         if (tstamp_after(old->used, ONION_NEIGHBOUR_LIFE) > o->now) {
             break;
         }
@@ -211,8 +213,8 @@ static qudag_err neighbour_get(struct onion *o, const struct peer_id *peer, stru
 
 static qudag_err accept(struct onion *o, const struct ev *ev)
 {
-    struct neighbour *nb;
-    struct circuit *c;
+    struct onion_neighbour *nb;
+    struct onion_circuit *c;
 
     if ((ev->props & ONION_NEED) != ONION_NEED || ev->peer == NULL || ev->peer->len == 0) {
         return QUDAG_EPOLICY;
@@ -228,7 +230,7 @@ static qudag_err accept(struct onion *o, const struct ev *ev)
     if (nb->circuits >= ONION_LINK_CIRCUITS_MAX || nb->unfinished >= ONION_LINK_CREATES_MAX) {
         return QUDAG_ELIMIT;
     }
-    err = circuit_new(o, ONION_END, o->now, &c);
+    err = onion_circuit_new(o, ONION_END, o->now, &c);
     if (err != QUDAG_OK) {
         return err;
     }
@@ -238,9 +240,9 @@ static qudag_err accept(struct onion *o, const struct ev *ev)
     nb->circuits++;
     nb->unfinished++;
     list_del(&nb->idle);
-    err = leg_attach(&c->prev, ev->strm);
+    err = onion_leg_attach(&c->prev, ev->strm);
     if (err != QUDAG_OK) {
-        circuit_free(c);
+        onion_circuit_free(c);
     }
     return err;
 }
@@ -255,16 +257,16 @@ static void on_stream_in(struct onion *o, const struct ev *ev, struct acts *out)
     }
 }
 
-static struct circuit *dialling(const struct onion *o, uint64_t cookie)
+static struct onion_circuit *dialling(const struct onion *o, uint64_t cookie)
 {
-    struct circuit *c = slots_get(&o->circuits, ref_from_u64(cookie));
+    struct onion_circuit *c = slots_get(&o->circuits, ref_from_u64(cookie));
 
     return c != NULL && c->next.opening ? c : NULL;
 }
 
 static void on_stream_out(struct onion *o, const struct ev *ev, struct acts *out)
 {
-    struct circuit *c = dialling(o, ev->cookie);
+    struct onion_circuit *c = dialling(o, ev->cookie);
 
     if (c == NULL) { /* given up meanwhile */
         acts_reset(out, ev->strm, QUDAG_ECANCELED);
@@ -277,33 +279,33 @@ static void on_stream_out(struct onion *o, const struct ev *ev, struct acts *out
     } else if (ev->peer == NULL || !peer_id_eq(ev->peer, &c->next.peer)) {
         err = QUDAG_EAUTH;
     } else {
-        err = leg_attach(&c->next, ev->strm);
+        err = onion_leg_attach(&c->next, ev->strm);
     }
     if (err != QUDAG_OK) {
         acts_reset(out, ev->strm, err);
-        circuit_fail(c, err, &c->next, c->role == ONION_CLIENT, out);
+        onion_circuit_fail(c, err, &c->next, c->role == ONION_CLIENT, out);
     } else if (c->role == ONION_CLIENT) {
-        client_connected(c, out);
+        onion_client_connected(c, out);
     } else {
-        relay_next_connected(c, out);
+        onion_relay_next_connected(c, out);
     }
 }
 
 static void on_stream_fail(struct onion *o, const struct ev *ev, struct acts *out)
 {
-    struct circuit *c = dialling(o, ev->cookie);
+    struct onion_circuit *c = dialling(o, ev->cookie);
 
     if (c != NULL) {
         c->next.opening = false;
-        circuit_fail(c, ev->err != QUDAG_OK ? ev->err : QUDAG_EUNREACHABLE, &c->next,
-                     c->role == ONION_CLIENT, out);
+        onion_circuit_fail(c, ev->err != QUDAG_OK ? ev->err : QUDAG_EUNREACHABLE, &c->next,
+                           c->role == ONION_CLIENT, out);
     }
 }
 
 /* ---- streams below: data ---- */
 
 /* Nearly every packet ends within a cell: the buffer for its beginning goes from leg to leg. */
-static qudag_err leg_keep(struct leg *leg, const uint8_t *p, size_t len)
+static qudag_err leg_keep(struct onion_leg *leg, const uint8_t *p, size_t len)
 {
     struct dyn *spare = &leg->c->o->spare;
 
@@ -316,11 +318,11 @@ static qudag_err leg_keep(struct leg *leg, const uint8_t *p, size_t len)
     return dyn_append(&leg->in, p, len);
 }
 
-static void leg_drop(struct leg *leg, size_t len)
+static void leg_drop(struct onion_leg *leg, size_t len)
 {
     struct dyn *spare = &leg->c->o->spare;
 
-    if (len >= leg->in.len && spare->cap == 0 && leg->in.cap <= LEG_SPARE_MAX) {
+    if (len >= leg->in.len && spare->cap == 0 && leg->in.cap <= ONION_LEG_SPARE_MAX) {
         spare->p = leg->in.p;
         spare->cap = leg->in.cap;
         leg->in.p = NULL;
@@ -330,25 +332,25 @@ static void leg_drop(struct leg *leg, size_t len)
     dyn_drop(&leg->in, len);
 }
 
-static void leg_cell(struct leg *leg, const uint8_t *cell, struct acts *out)
+static void leg_cell(struct onion_leg *leg, const uint8_t *cell, struct acts *out)
 {
-    struct circuit *c = leg->c;
+    struct onion_circuit *c = leg->c;
 
     if (c->role == ONION_CLIENT) {
-        client_cell(c, cell, out);
+        onion_client_cell(c, cell, out);
     } else if (leg == &c->prev) {
-        relay_cell_from_prev(c, cell, out);
+        onion_relay_cell_from_prev(c, cell, out);
     } else {
-        relay_cell_from_next(c, cell, out);
+        onion_relay_cell_from_next(c, cell, out);
     }
 }
 
 /* Processes whole cells of |data| while there is room; how many bytes were taken. */
-static size_t leg_cells(struct leg *leg, struct slice data, struct acts *out)
+static size_t leg_cells(struct onion_leg *leg, struct slice data, struct acts *out)
 {
     size_t done = 0;
 
-    while (data.len - done >= ONION_CELL_LEN && leg->c->phase != PH_CLOSING &&
+    while (data.len - done >= ONION_CELL_LEN && leg->c->phase != ONION_PH_CLOSING &&
            onion_has_room(leg->c->o, out)) {
         leg_cell(leg, data.base + done, out);
         done += ONION_CELL_LEN;
@@ -356,48 +358,48 @@ static size_t leg_cells(struct leg *leg, struct slice data, struct acts *out)
     return done;
 }
 
-static void leg_hung_up(struct leg *leg, struct acts *out)
+static void leg_hung_up(struct onion_leg *leg, struct acts *out)
 {
-    struct circuit *c = leg->c;
+    struct onion_circuit *c = leg->c;
 
-    if (c->phase != PH_CLOSING) {
-        circuit_fail(c, QUDAG_ECLOSED, leg, c->role == ONION_CLIENT, out);
+    if (c->phase != ONION_PH_CLOSING) {
+        onion_circuit_fail(c, QUDAG_ECLOSED, leg, c->role == ONION_CLIENT, out);
     }
-    circuit_settle(c);
+    onion_circuit_settle(c);
 }
 
 /* Cells that waited for room, and a FIN behind them. */
-static void leg_held(struct leg *leg, struct acts *out)
+static void leg_held(struct onion_leg *leg, struct acts *out)
 {
     if (leg->in.len >= ONION_CELL_LEN) {
         size_t done = leg_cells(leg, dyn_slice(&leg->in), out);
-        leg_received(leg, done, out);
+        onion_leg_received(leg, done, out);
         leg_drop(leg, done);
     }
-    if (leg->fin_received && (leg->in.len < ONION_CELL_LEN || leg->c->phase == PH_CLOSING)) {
+    if (leg->fin_received && (leg->in.len < ONION_CELL_LEN || leg->c->phase == ONION_PH_CLOSING)) {
         leg_hung_up(leg, out);
     }
 }
 
 /* All a circuit can do at once; what remains is for its next turn. */
-static void circuit_turn(struct circuit *c, struct acts *out)
+static void circuit_turn(struct onion_circuit *c, struct acts *out)
 {
     leg_held(&c->prev, out);
     leg_held(&c->next, out);
-    bool all = circuit_pump(c, out);
+    bool all = onion_circuit_pump(c, out);
     bool held = c->prev.in.len >= ONION_CELL_LEN || c->next.in.len >= ONION_CELL_LEN;
-    if (c->phase != PH_CLOSING && (!all || held)) {
-        circuit_wants_turn(c);
+    if (c->phase != ONION_PH_CLOSING && (!all || held)) {
+        onion_circuit_wants_turn(c);
     }
 }
 
-static void on_data(struct leg *leg, struct slice data, struct acts *out)
+static void on_data(struct onion_leg *leg, struct slice data, struct acts *out)
 {
-    struct circuit *c = leg->c;
+    struct onion_circuit *c = leg->c;
     size_t start = 0, held = leg->in.len;
     qudag_err err = QUDAG_OK;
 
-    if (c->phase == PH_CLOSING || leg->fin_received) {
+    if (c->phase == ONION_PH_CLOSING || leg->fin_received) {
         acts_consume(out, leg->strm, data.len);
         return;
     }
@@ -406,45 +408,45 @@ static void on_data(struct leg *leg, struct slice data, struct acts *out)
         err = leg_keep(leg, data.base, start);
         if (err == QUDAG_OK) {
             size_t done = leg_cells(leg, dyn_slice(&leg->in), out);
-            leg_received(leg, done, out);
+            onion_leg_received(leg, done, out);
             leg_drop(leg, done);
         }
     }
     struct slice rest = {data.base + start, data.len - start};
     if (err == QUDAG_OK && leg->in.len == 0) {
         size_t done = leg_cells(leg, rest, out);
-        leg_received(leg, done, out);
+        onion_leg_received(leg, done, out);
         rest.base += done;
         rest.len -= done;
     }
-    if (c->phase == PH_CLOSING) {
-        leg_received(leg, rest.len, out);
+    if (c->phase == ONION_PH_CLOSING) {
+        onion_leg_received(leg, rest.len, out);
     } else if (err == QUDAG_OK) {
         err = leg_keep(leg, rest.base, rest.len);
     }
     if (err != QUDAG_OK) {
-        circuit_fail(c, err, NULL, 0, out);
+        onion_circuit_fail(c, err, NULL, 0, out);
     }
     circuit_turn(c, out);
 }
 
-static void on_reset(struct leg *leg, qudag_err err, struct acts *out)
+static void on_reset(struct onion_leg *leg, qudag_err err, struct acts *out)
 {
-    struct circuit *c = leg->c;
+    struct onion_circuit *c = leg->c;
 
-    leg_detach(leg);
-    circuit_fail(c, err != QUDAG_OK ? err : QUDAG_ERESET, leg, c->role == ONION_CLIENT, out);
-    circuit_settle(c);
+    onion_leg_detach(leg);
+    onion_circuit_fail(c, err != QUDAG_OK ? err : QUDAG_ERESET, leg, c->role == ONION_CLIENT, out);
+    onion_circuit_settle(c);
 }
 
-static void on_leg_event(struct leg *leg, const struct ev *ev, struct acts *out)
+static void on_leg_event(struct onion_leg *leg, const struct ev *ev, struct acts *out)
 {
     switch (ev->type) {
     case EV_DATA:
         on_data(leg, ev->data, out);
         break;
     case EV_WRITABLE:
-        leg_left(leg, ev->n, out);
+        onion_leg_left(leg, ev->n, out);
         circuit_turn(leg->c, out);
         break;
     case EV_FIN:
@@ -475,7 +477,7 @@ static void onion_event(void *core, const struct ev *ev, tstamp now, struct acts
         on_stream_fail(o, ev, out);
     } else {
         const struct slice key = {(const uint8_t *)&ev->strm, sizeof ev->strm};
-        struct leg *leg = map_get(&o->legs, key);
+        struct onion_leg *leg = map_get(&o->legs, key);
         if (leg != NULL) {
             on_leg_event(leg, ev, out);
         }
@@ -485,29 +487,29 @@ static void onion_event(void *core, const struct ev *ev, tstamp now, struct acts
 
 /* ---- time ---- */
 
-static void on_timer(struct circuit *c, struct acts *out)
+static void on_timer(struct onion_circuit *c, struct acts *out)
 {
-    struct leg *legs[] = {&c->prev, &c->next};
+    struct onion_leg *legs[] = {&c->prev, &c->next};
 
-    circuit_arm(c);
+    onion_circuit_arm(c);
     if (c->timer.at > c->o->now) {
         return; /* cells have passed since it was set */
     }
-    if (c->phase == PH_CLOSING) {
+    if (c->phase == ONION_PH_CLOSING) {
         heap_del(&c->o->timers, &c->timer);
         for (size_t i = 0; i < ARRAY_LEN(legs); i++) {
             if (!ref_none(legs[i]->strm)) {
                 acts_reset(out, legs[i]->strm, QUDAG_ETIMEOUT);
-                leg_detach(legs[i]);
+                onion_leg_detach(legs[i]);
             }
         }
-        circuit_settle(c);
+        onion_circuit_settle(c);
         return;
     }
-    bool onward = c->phase == PH_DIAL_NEXT || c->phase == PH_WAIT_NEXT;
-    bool building = c->role == ONION_CLIENT && c->phase != PH_READY;
-    circuit_fail(c, QUDAG_ETIMEOUT, onward ? &c->next : NULL,
-                 building ? (unsigned)c->hops.n + 1 : 0, out);
+    bool onward = c->phase == ONION_PH_DIAL_NEXT || c->phase == ONION_PH_WAIT_NEXT;
+    bool building = c->role == ONION_CLIENT && c->phase != ONION_PH_READY;
+    onion_circuit_fail(c, QUDAG_ETIMEOUT, onward ? &c->next : NULL,
+                       building ? (unsigned)c->hops.n + 1 : 0, out);
 }
 
 static void onion_tick(void *core, tstamp now, struct acts *out)
@@ -520,10 +522,10 @@ static void onion_tick(void *core, tstamp now, struct acts *out)
         if (!onion_has_room(o, out)) {
             break;
         }
-        on_timer(LIST_ENTRY(n, struct circuit, timer), out);
+        on_timer(LIST_ENTRY(n, struct onion_circuit, timer), out);
     }
     while (!list_empty(&o->work) && onion_has_room(o, out)) {
-        struct circuit *c = LIST_ENTRY(o->work.next, struct circuit, work);
+        struct onion_circuit *c = LIST_ENTRY(o->work.next, struct onion_circuit, work);
         list_del(&c->work);
         circuit_turn(c, out);
     }
@@ -569,7 +571,7 @@ static bool plan_valid(const struct onion *o, const struct onion_hop *hops, size
 }
 
 /* The client's part of a new circuit. */
-static qudag_err client_setup(struct circuit *c, const struct onion_hop *hops, size_t n)
+static qudag_err client_setup(struct onion_circuit *c, const struct onion_hop *hops, size_t n)
 {
     struct mem *mem = c->o->cfg.mem;
 
@@ -586,41 +588,41 @@ static qudag_err client_setup(struct circuit *c, const struct onion_hop *hops, s
     for (size_t i = 0; i < n; i++) {
         c->client->path[i] = hops[i].peer;
     }
-    return hops_init(&c->hops, mem, n);
+    return onion_hops_init(&c->hops, mem, n);
 }
 
 qudag_err onion_build(struct onion *o, const struct onion_hop *hops, size_t n, tstamp now,
                       struct acts *out, struct ref *circuit)
 {
-    struct circuit *c;
+    struct onion_circuit *c;
 
     if (!plan_valid(o, hops, n)) {
         return QUDAG_EINVAL;
     }
     turn_begin(o, now, out);
-    qudag_err err = circuit_new(o, ONION_CLIENT, now, &c);
+    qudag_err err = onion_circuit_new(o, ONION_CLIENT, now, &c);
     if (err != QUDAG_OK) {
         return err;
     }
     err = client_setup(c, hops, n);
     if (err != QUDAG_OK) {
-        circuit_free(c);
+        onion_circuit_free(c);
         return err;
     }
-    c->told = true;
+    c->reported = true;
     c->next.peer = hops[0].peer;
-    leg_dial(&c->next, hops[0].addr, hops[0].n_addrs, out);
+    onion_leg_dial(&c->next, hops[0].addr, hops[0].n_addrs, out);
     *circuit = c->ref;
     return QUDAG_OK;
 }
 
 void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *out)
 {
-    struct circuit *c = slots_get(&o->circuits, circuit);
+    struct onion_circuit *c = slots_get(&o->circuits, circuit);
 
     turn_begin(o, now, out);
     if (c != NULL) {
-        circuit_fail(c, QUDAG_ECLOSED, NULL, 0, out);
+        onion_circuit_fail(c, QUDAG_ECLOSED, NULL, 0, out);
     }
     turn_end(o);
 }
@@ -628,19 +630,19 @@ void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *o
 /* ---- streams over circuits ---- */
 
 /* The circuit, if streams can be on it, and the start of a turn. */
-static struct circuit *with_streams(struct onion *o, struct ref circuit, tstamp now,
-                                    const struct acts *out)
+static struct onion_circuit *with_streams(struct onion *o, struct ref circuit, tstamp now,
+                                          const struct acts *out)
 {
-    struct circuit *c = slots_get(&o->circuits, circuit);
+    struct onion_circuit *c = slots_get(&o->circuits, circuit);
 
     turn_begin(o, now, out);
     return c != NULL && c->mux != NULL ? c : NULL;
 }
 
-static void finish(struct circuit *c, struct acts *out)
+static void finish(struct onion_circuit *c, struct acts *out)
 {
-    if (!circuit_pump(c, out)) {
-        circuit_wants_turn(c);
+    if (!onion_circuit_pump(c, out)) {
+        onion_circuit_wants_turn(c);
     }
     turn_end(c->o);
 }
@@ -648,42 +650,42 @@ static void finish(struct circuit *c, struct acts *out)
 qudag_err onion_stream_open(struct onion *o, const struct onion_stream_want *want, tstamp now,
                             struct acts *out, int64_t *sid)
 {
-    struct circuit *c = slots_get(&o->circuits, want->circuit);
+    struct onion_circuit *c = slots_get(&o->circuits, want->circuit);
     uint16_t id;
 
-    if (c == NULL || c->phase == PH_CLOSING) {
+    if (c == NULL || c->phase == ONION_PH_CLOSING) {
         return QUDAG_ESTALE;
     }
-    if (c->phase != PH_READY) {
+    if (c->phase != ONION_PH_READY) {
         return QUDAG_ESTATE;
     }
     turn_begin(o, now, out);
-    qudag_err err = mux_open(c->mux, want->proto, want->user, &id);
+    qudag_err err = onion_mux_open(c->mux, want->proto, want->user, &id);
     if (err == QUDAG_OK) {
         *sid = id;
-        circuit_wants_turn(c); /* not at once: BEGIN and the first data share a cell */
+        onion_circuit_wants_turn(c); /* not at once: BEGIN and the first data share a cell */
     }
     return err;
 }
 
 void onion_stream_set_user(struct onion *o, struct ref circuit, int64_t sid, uint64_t user)
 {
-    struct circuit *c = slots_get(&o->circuits, circuit);
+    struct onion_circuit *c = slots_get(&o->circuits, circuit);
 
     if (c != NULL && c->mux != NULL) {
-        mux_set_user(c->mux, sid, user);
+        onion_mux_set_user(c->mux, sid, user);
     }
 }
 
 qudag_err onion_stream_write(struct onion *o, struct ref circuit, int64_t sid, struct slice data,
                              tstamp now, struct acts *out)
 {
-    struct circuit *c = with_streams(o, circuit, now, out);
+    struct onion_circuit *c = with_streams(o, circuit, now, out);
 
     if (c == NULL) {
         return QUDAG_ESTALE;
     }
-    qudag_err err = mux_write(c->mux, sid, data);
+    qudag_err err = onion_mux_write(c->mux, sid, data);
     finish(c, out);
     return err;
 }
@@ -691,10 +693,10 @@ qudag_err onion_stream_write(struct onion *o, struct ref circuit, int64_t sid, s
 void onion_stream_consume(struct onion *o, struct ref circuit, int64_t sid, size_t n, tstamp now,
                           struct acts *out)
 {
-    struct circuit *c = with_streams(o, circuit, now, out);
+    struct onion_circuit *c = with_streams(o, circuit, now, out);
 
     if (c != NULL) {
-        mux_consume(c->mux, sid, n);
+        onion_mux_consume(c->mux, sid, n);
         finish(c, out);
     }
 }
@@ -702,10 +704,10 @@ void onion_stream_consume(struct onion *o, struct ref circuit, int64_t sid, size
 void onion_stream_fin(struct onion *o, struct ref circuit, int64_t sid, tstamp now,
                       struct acts *out)
 {
-    struct circuit *c = with_streams(o, circuit, now, out);
+    struct onion_circuit *c = with_streams(o, circuit, now, out);
 
     if (c != NULL) {
-        mux_fin(c->mux, sid);
+        onion_mux_fin(c->mux, sid);
         finish(c, out);
     }
 }
@@ -713,37 +715,37 @@ void onion_stream_fin(struct onion *o, struct ref circuit, int64_t sid, tstamp n
 void onion_stream_reset(struct onion *o, struct ref circuit, int64_t sid, qudag_err err, tstamp now,
                         struct acts *out)
 {
-    struct circuit *c = with_streams(o, circuit, now, out);
+    struct onion_circuit *c = with_streams(o, circuit, now, out);
 
     if (c != NULL) {
-        mux_reset(c->mux, sid, err);
+        onion_mux_reset(c->mux, sid, err);
         finish(c, out);
     }
 }
 
 /* ---- what is to be seen ---- */
 
-static enum onion_state state_of(const struct circuit *c)
+static enum onion_state state_of(const struct onion_circuit *c)
 {
     switch (c->phase) {
-    case PH_READY:
-    case PH_END:
-    case PH_RELAY:
+    case ONION_PH_READY:
+    case ONION_PH_END:
+    case ONION_PH_RELAY:
         return ONION_OPEN;
-    case PH_CLOSING:
+    case ONION_PH_CLOSING:
         return list_linked(&c->dead) ? ONION_CLOSED : ONION_CLOSING;
-    case PH_DIAL:
-    case PH_CREATE:
-    case PH_EXTEND:
-    case PH_ACCEPT:
-    case PH_DIAL_NEXT:
-    case PH_WAIT_NEXT:
+    case ONION_PH_DIAL:
+    case ONION_PH_CREATE:
+    case ONION_PH_EXTEND:
+    case ONION_PH_ACCEPT:
+    case ONION_PH_DIAL_NEXT:
+    case ONION_PH_WAIT_NEXT:
         break;
     }
     return ONION_BUILDING;
 }
 
-static void info_of(const struct circuit *c, struct onion_info *out)
+static void info_of(const struct onion_circuit *c, struct onion_info *out)
 {
     *out = (struct onion_info){
         .circuit = c->ref,
@@ -770,7 +772,7 @@ static void info_of(const struct circuit *c, struct onion_info *out)
 bool onion_next(const struct onion *o, size_t *it, struct onion_info *out)
 {
     while (*it < o->circuits.high) {
-        const struct circuit *c = slots_at(&o->circuits, (uint32_t)*it);
+        const struct onion_circuit *c = slots_at(&o->circuits, (uint32_t)*it);
         (*it)++;
         if (c != NULL) {
             info_of(c, out);
@@ -782,7 +784,7 @@ bool onion_next(const struct onion *o, size_t *it, struct onion_info *out)
 
 qudag_err onion_info_get(const struct onion *o, struct ref circuit, struct onion_info *out)
 {
-    const struct circuit *c = slots_get(&o->circuits, circuit);
+    const struct onion_circuit *c = slots_get(&o->circuits, circuit);
 
     if (c == NULL) {
         return QUDAG_ESTALE;
@@ -795,7 +797,7 @@ void onion_stats_get(const struct onion *o, struct onion_stats *out)
 {
     *out = o->stats;
     for (uint32_t i = 0; i < o->circuits.high; i++) {
-        const struct circuit *c = slots_at(&o->circuits, i);
+        const struct onion_circuit *c = slots_at(&o->circuits, i);
         if (c == NULL) {
             continue;
         }

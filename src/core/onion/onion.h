@@ -37,7 +37,7 @@ enum onion_up {
     ONION_UP_BUILT = 1, /* obj: circuit, n: build time in ns; it can carry streams now */
     ONION_UP_HOP,       /* obj, n: hops so far */
     /* obj, err, n: hop number where it broke, 0: unknown.  Also for failed builds, onion_close()
-       (ECLOSED), idle circuits (ETIMEOUT) and those ONION_UP_INBOUND told of. */
+       (ECLOSED), idle circuits (ETIMEOUT) and those that ONION_UP_INBOUND reported. */
     ONION_UP_CLOSED,
     ONION_UP_EVENT, /* ptr: const struct link_ev *, an event of a stream over a circuit */
     /* obj: circuit that ends at us, cookie: tag of the key it used.  Reported with its first stream;
@@ -48,12 +48,14 @@ enum onion_up {
 struct onion;
 extern const struct core_ops onion_ops; /* manual_credit */
 
+/* A core without circuits and keys; to be freed with onion_free.  ENOMEM. */
 QUDAG_MUST_USE qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp now);
+/* Frees all circuits without reports and wipes their keys; NULL is allowed. */
 void onion_free(struct onion *o);
 
 /*
  * A key pair CREATE cells may name.  |tag| comes back in ONION_UP_INBOUND and says whether it was the
- * relay key (0) or which dark address.  Takes ownership of |dk| on success.  ELIMIT (16), EEXISTS.
+ * relay key (0) or which dark address.
  */
 struct onion_key {
     uint8_t key_id[8];
@@ -63,35 +65,47 @@ struct onion_key {
     bool service;
     uint64_t tag;
 };
+/* CREATE cells may name |key| (copied) from now on; |dk| is taken over on success.  ELIMIT (16), EEXISTS. */
 QUDAG_MUST_USE qudag_err onion_key_add(struct onion *o, const struct onion_key *key,
                                        struct mlkem_key *dk);
+/* CREATE cells may no longer name the key; circuits that used it stay.  Unknown: nothing happens. */
 void onion_key_del(struct onion *o, const uint8_t key_id[8]);
 
 /* Builds a circuit; the result is ONION_UP_BUILT or ONION_UP_CLOSED.  EINVAL, ELIMIT, ENOMEM. */
 QUDAG_MUST_USE qudag_err onion_build(struct onion *o, const struct onion_hop *hops, size_t n,
                                      tstamp now, struct acts *out, struct ref *circuit);
+/*
+ * Ends a circuit in both directions; ONION_UP_CLOSED with ECLOSED follows if the owner knows of it.
+ * Gone: nothing.
+ */
 void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *out);
 
 /*
  * Streams over circuits: only the client opens them.  As link_ops wants them but with time and
  * action list; |sid| numbers the streams of one circuit.  The events come as ONION_UP_EVENT
- * (LINK_STREAM with data = protocol id, LINK_DATA, LINK_FIN, LINK_RESET, LINK_SENT).
+ * (LINK_STREAM with data = protocol id, LINK_DATA, LINK_FIN, LINK_RESET, LINK_SENT).  On circuits and streams
+ * that are gone the functions do nothing, or return QUDAG_ESTALE.
  */
 struct onion_stream_want {
     struct ref circuit;
     uint64_t user;     /* comes back in every event of the stream */
     const char *proto; /* protocol id */
 };
+/* Opens a stream; BEGIN leaves with the next cell.  ESTALE, ESTATE (not built), ELIMIT (streams), ENOMEM. */
 QUDAG_MUST_USE qudag_err onion_stream_open(struct onion *o, const struct onion_stream_want *want,
                                            tstamp now, struct acts *out, int64_t *sid);
+/* Sets the word that comes back in events of the stream. */
 void onion_stream_set_user(struct onion *o, struct ref circuit, int64_t sid, uint64_t user);
-/* Queues all of |data| (QUDAG_ETOOBIG over 1 MiB queued); LINK_SENT tells what left as cells. */
+/* Queues all of |data| (QUDAG_ETOOBIG over 1 MiB queued); LINK_SENT says what left as cells. */
 QUDAG_MUST_USE qudag_err onion_stream_write(struct onion *o, struct ref circuit, int64_t sid,
                                             struct slice data, tstamp now, struct acts *out);
+/* |n| bytes that LINK_DATA brought were taken: the peer may send as many again. */
 void onion_stream_consume(struct onion *o, struct ref circuit, int64_t sid, size_t n, tstamp now,
                           struct acts *out);
+/* Ends our direction behind what is queued. */
 void onion_stream_fin(struct onion *o, struct ref circuit, int64_t sid, tstamp now,
                       struct acts *out);
+/* Gives the stream up in both directions; |err| reaches the other end as a reason. */
 void onion_stream_reset(struct onion *o, struct ref circuit, int64_t sid, qudag_err err, tstamp now,
                         struct acts *out);
 
@@ -113,7 +127,9 @@ struct onion_info {
     uint64_t cells_fwd, cells_back;
     uint32_t streams;
 };
+/* Looking in at circuits, |*it| from 0 on; false at the end. */
 bool onion_next(const struct onion *o, size_t *it, struct onion_info *out);
+/* One circuit.  QUDAG_ESTALE: it is gone. */
 QUDAG_MUST_USE qudag_err onion_info_get(const struct onion *o, struct ref circuit,
                                         struct onion_info *out);
 
@@ -122,6 +138,7 @@ struct onion_stats {
     uint64_t cells_relayed, cells_originated, cells_recognised, wrong_state;
     uint32_t circuits_client, circuits_relay, circuits_end;
 };
+/* Counted since onion_new(); the last line as of now. */
 void onion_stats_get(const struct onion *o, struct onion_stats *out);
 
 #endif

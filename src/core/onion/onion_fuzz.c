@@ -15,7 +15,7 @@ struct change {
     bool armed; /* the next bytes that pass are changed */
 };
 
-static void change_bytes(struct net *n, struct pipe *p, size_t side, uint8_t *bytes, size_t len)
+static void change_bytes(struct testnet *n, struct pipe *p, size_t side, uint8_t *bytes, size_t len)
 {
     struct change *c = n->tap_ctx;
 
@@ -28,7 +28,7 @@ static void change_bytes(struct net *n, struct pipe *p, size_t side, uint8_t *by
 }
 
 /* A cell to any side of any pipe, its head from the input. */
-static void inject(struct net *n, struct rd *r)
+static void inject(struct testnet *n, struct rd *r)
 {
     struct pipe *p = &n->pipes[rd_u8(r) % 8];
     uint8_t cell[ONION_CELL_LEN] = {0};
@@ -47,32 +47,32 @@ static void inject(struct net *n, struct rd *r)
 }
 
 /* A message of the client's own making, sealed for any hop it has keys for. */
-static void forge(struct net *n, struct rd *r, struct ref circuit)
+static void forge(struct testnet *n, struct rd *r, struct ref circuit)
 {
-    struct circuit *c = slots_get(&n->nodes[0].o->circuits, circuit);
+    struct onion_circuit *c = slots_get(&n->nodes[0].o->circuits, circuit);
     uint8_t ack[CGO_TAG_LEN];
     struct wr w;
 
-    if (c == NULL || c->hops.n == 0 || c->phase == PH_CLOSING) {
+    if (c == NULL || c->hops.n == 0 || c->phase == ONION_PH_CLOSING) {
         return;
     }
     size_t all = c->hops.n, len = rd_u8(r) % 48;
     c->o->mine = 0;
-    uint8_t *cell = circuit_cell_open(&w, &n->out);
+    uint8_t *cell = onion_circuit_cell_open(&w, &n->out);
     ASSERT(cell != NULL);
     for (size_t i = 0; i < len; i++) {
         wr_u8(&w, rd_u8(r));
     }
     c->hops.n = 1 + (size_t)rd_u8(r) % all;
-    circuit_cell_seal(c, cell, &w, ack, &n->out);
+    onion_circuit_cell_seal(c, cell, &w, ack, &n->out);
     c->hops.n = all;
     net_drain(n, 0);
 }
 
-static struct flow *any_flow(struct net *n, size_t node, uint8_t pick)
+static struct testnet_flow *any_flow(struct testnet *n, size_t node, uint8_t pick)
 {
     for (size_t i = 0; i < 8; i++) {
-        struct flow *f = &n->nodes[node].flows[(pick + i) % 8];
+        struct testnet_flow *f = &n->nodes[node].flows[(pick + i) % 8];
         if (f->used && !f->reset) {
             return f;
         }
@@ -80,12 +80,12 @@ static struct flow *any_flow(struct net *n, size_t node, uint8_t pick)
     return NULL;
 }
 
-static void use_stream(struct net *n, struct rd *r, struct ref circuit)
+static void use_stream(struct testnet *n, struct rd *r, struct ref circuit)
 {
     uint8_t what = rd_u8(r), pick = rd_u8(r);
     size_t node = what & 1 ? 3 : 0;
     struct onion *o = n->nodes[node].o;
-    struct flow *f = any_flow(n, node, pick);
+    struct testnet_flow *f = any_flow(n, node, pick);
 
     switch (what >> 1 & 3) {
     case 0:
@@ -111,7 +111,7 @@ static void use_stream(struct net *n, struct rd *r, struct ref circuit)
     net_drain(n, node);
 }
 
-static void step(struct net *n, struct rd *r, struct change *change, struct ref *circuit)
+static void step(struct testnet *n, struct rd *r, struct change *change, struct ref *circuit)
 {
     uint8_t op = rd_u8(r);
     size_t ix;
@@ -152,7 +152,7 @@ static void step(struct net *n, struct rd *r, struct change *change, struct ref 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct rd r = rd_init((struct slice){data, size});
-    struct net *n = malloc(sizeof *n);
+    struct testnet *n = malloc(sizeof *n);
     struct change change = {.r = &r};
     struct ref circuit;
 

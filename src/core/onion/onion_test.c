@@ -7,22 +7,22 @@
 
 #include "core/onion/testnet_run.h"
 
-static struct net *net_new(size_t nodes)
+static struct testnet *net_new(size_t nodes)
 {
-    struct net *n = malloc(sizeof *n);
+    struct testnet *n = malloc(sizeof *n);
 
     assert_non_null(n);
     net_init(n, nodes);
     return n;
 }
 
-static void net_del(struct net *n)
+static void net_del(struct testnet *n)
 {
     net_fini(n);
     free(n);
 }
 
-static struct ref built(struct net *n, size_t hops)
+static struct ref built(struct testnet *n, size_t hops)
 {
     struct ref c;
 
@@ -36,14 +36,14 @@ static void every_length_from_one_to_eight_hops_carries_an_echo(void **state)
 {
     (void)state;
     for (size_t hops = 1; hops <= ONION_HOPS_MAX; hops++) {
-        struct net *n = net_new(10);
+        struct testnet *n = net_new(10);
         n->nodes[hops].app = APP_ECHO;
         struct ref c = built(n, hops);
         struct onion_info info;
         assert_int_equal(onion_info_get(n->nodes[0].o, c, &info), QUDAG_OK);
         assert_int_equal(info.state, ONION_OPEN);
         assert_int_equal(info.hops, hops);
-        struct flow *f = net_open(n, c, 5);
+        struct testnet_flow *f = net_open(n, c, 5);
         ASSERT(f != NULL);
         for (size_t i = 1; i <= 64; i++) {
             assert_int_equal(net_write(n, f, (i - 1) * 37, 37), QUDAG_OK);

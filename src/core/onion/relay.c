@@ -1,8 +1,8 @@
 /*
  * relay.c - a circuit that passes through us or ends here.
  *
- *   PH_ACCEPT ─CREATE─▶ PH_END ─EXTEND─▶ PH_DIAL_NEXT ─stream─▶ PH_WAIT_NEXT ─CREATED─▶ PH_RELAY
- *                          └─BEGIN─▶ streams; EXTEND is refused from then on
+ *   ACCEPT ─CREATE─▶ END ─EXTEND─▶ DIAL_NEXT ─stream─▶ WAIT_NEXT ─CREATED─▶ RELAY     (ONION_PH_)
+ *                     └─BEGIN─▶ streams; EXTEND is refused from then on
  *
  * A circuit is extended once.  What is known of it are its two neighbours, the keys of this hop and
  * counters: nothing here names the client to the end or the end to the client.
@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-void relay_finished_create(struct circuit *c)
+void onion_relay_finished_create(struct onion_circuit *c)
 {
     if (c->unfinished) {
         c->unfinished = false;
@@ -22,7 +22,7 @@ void relay_finished_create(struct circuit *c)
     }
 }
 
-static const struct keyring *find_key(const struct onion *o, const uint8_t key_id[8])
+static const struct onion_keyring *find_key(const struct onion *o, const uint8_t key_id[8])
 {
     for (size_t i = 0; i < o->keys_n; i++) {
         if (memcmp(o->keys[i].key.key_id, key_id, 8) == 0) {
@@ -33,15 +33,15 @@ static const struct keyring *find_key(const struct onion *o, const uint8_t key_i
 }
 
 /* The cheap checks come first: shape, key id, rates; then the handshake. */
-static qudag_err answer(struct circuit *c, struct slice create, struct wr *created,
-                        struct hs_keys *keys)
+static qudag_err answer(struct onion_circuit *c, struct slice create, struct wr *created,
+                        struct onion_hs_keys *keys)
 {
     struct onion *o = c->o;
-    uint8_t kind, key_id[8], plain[HS_EXT_MAX];
+    uint8_t kind, key_id[8], plain[ONION_HS_EXT_MAX];
     struct wr ext = wr_init(plain, sizeof plain);
 
-    qudag_err err = hs_create_peek(create, &kind, key_id);
-    const struct keyring *k = err == QUDAG_OK ? find_key(o, key_id) : NULL;
+    qudag_err err = onion_hs_create_peek(create, &kind, key_id);
+    const struct onion_keyring *k = err == QUDAG_OK ? find_key(o, key_id) : NULL;
     if (k == NULL) {
         o->stats.bad_handshake++;
         return QUDAG_EAUTH;
@@ -50,79 +50,81 @@ static qudag_err answer(struct circuit *c, struct slice create, struct wr *creat
         o->stats.refused_rate++;
         return QUDAG_ELIMIT;
     }
-    const struct hs_server s = {&o->cfg.self, o->cfg.self_pq_hash, &k->key, k->dk, &o->cfg.rng};
-    err = hs_server_answer(&s, create, created, keys, &ext);
+    const struct onion_hs_server s = {&o->cfg.self, o->cfg.self_pq_hash, &k->key, k->dk,
+                                      &o->cfg.rng};
+    err = onion_hs_server_answer(&s, create, created, keys, &ext);
     o->stats.bad_handshake += err == QUDAG_EAUTH;
     c->tag = k->key.tag;
     return err;
 }
 
-static qudag_err on_create(struct circuit *c, struct slice frag, struct acts *out)
+static qudag_err on_create(struct onion_circuit *c, struct slice frag, struct acts *out)
 {
-    uint8_t buf[HS_CREATED_MAX];
+    uint8_t buf[ONION_HS_CREATED_MAX];
     struct wr created = wr_init(buf, sizeof buf);
-    struct hs_keys keys;
+    struct onion_hs_keys keys;
     bool done;
 
-    qudag_err err = assembly_add(&c->from_prev, frag, HS_CREATE_MAX, true, &done);
+    qudag_err err = onion_assembly_add(&c->from_prev, frag, ONION_HS_CREATE_MAX, true, &done);
     if (err != QUDAG_OK || !done) {
         return err;
     }
-    relay_finished_create(c);
+    onion_relay_finished_create(c);
     err = answer(c, (struct slice){c->from_prev.p, c->from_prev.total}, &created, &keys);
-    assembly_fini(&c->from_prev);
+    onion_assembly_fini(&c->from_prev);
     if (err != QUDAG_OK) {
         return err;
     }
-    err = hops_init(&c->hops, c->o->cfg.mem, 1);
+    err = onion_hops_init(&c->hops, c->o->cfg.mem, 1);
     if (err == QUDAG_OK) {
-        hops_add(&c->hops, &keys);
-        leg_send_message(&c->prev, CELL_CREATED, wr_done(&created), out);
+        onion_hops_add(&c->hops, &keys);
+        onion_leg_send_message(&c->prev, ONION_CELL_CREATED, wr_done(&created), out);
         c->o->stats.created++;
-        circuit_enter(c, PH_END);
+        onion_circuit_enter(c, ONION_PH_END);
     }
     wipe(&keys, sizeof keys);
     return err;
 }
 
 /* EXTEND, whole: its CREATE stays in from_prev until the stream to the next hop is open. */
-static void extend(struct circuit *c, struct acts *out)
+static void extend(struct onion_circuit *c, struct acts *out)
 {
     struct onion *o = c->o;
-    struct extend e;
+    struct onion_extend e;
 
-    qudag_err err = extend_get((struct slice){c->from_prev.p, c->from_prev.total}, &e);
-    bool kind_ok = err == QUDAG_OK && e.create.len >= HS_CREATE_MIN &&
-                   e.create.len <= HS_CREATE_MAX && e.create.base[0] != HS_FIRST;
+    qudag_err err = onion_extend_get((struct slice){c->from_prev.p, c->from_prev.total}, &e);
+    bool kind_ok = err == QUDAG_OK && e.create.len >= ONION_HS_CREATE_MIN &&
+                   e.create.len <= ONION_HS_CREATE_MAX && e.create.base[0] != ONION_HS_FIRST;
     if (!kind_ok) {
-        circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
+        onion_circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
         return;
     }
-    circuit_enter(c, PH_DIAL_NEXT);
+    onion_circuit_enter(c, ONION_PH_DIAL_NEXT);
     if (!o->cfg.relay || peer_id_eq(&e.peer, &o->cfg.self) || peer_id_eq(&e.peer, &c->prev.peer)) {
-        circuit_fail(c, QUDAG_EREFUSED, &c->next, 0, out);
+        onion_circuit_fail(c, QUDAG_EREFUSED, &c->next, 0, out);
         return;
     }
     c->next.peer = e.peer;
-    leg_dial(&c->next, e.addr, e.n_addrs, out);
+    onion_leg_dial(&c->next, e.addr, e.n_addrs, out);
 }
 
-void relay_next_connected(struct circuit *c, struct acts *out)
+void onion_relay_next_connected(struct onion_circuit *c, struct acts *out)
 {
-    struct extend e;
+    struct onion_extend e;
 
     /* It was accepted by extend() and has not changed. */
-    qudag_err err = extend_get((struct slice){c->from_prev.p, c->from_prev.total}, &e);
+    qudag_err err = onion_extend_get((struct slice){c->from_prev.p, c->from_prev.total}, &e);
     if (err != QUDAG_OK) {
-        circuit_fail(c, QUDAG_EINTERNAL, &c->next, 0, out);
+        onion_circuit_fail(c, QUDAG_EINTERNAL, &c->next, 0, out);
         return;
     }
-    leg_send_message(&c->next, CELL_CREATE, e.create, out);
-    assembly_fini(&c->from_prev);
-    circuit_enter(c, PH_WAIT_NEXT);
+    onion_leg_send_message(&c->next, ONION_CELL_CREATE, e.create, out);
+    onion_assembly_fini(&c->from_prev);
+    onion_circuit_enter(c, ONION_PH_WAIT_NEXT);
 }
 
-static qudag_err on_extend(struct circuit *c, const struct relay_msg *msg, struct acts *out)
+static qudag_err on_extend(struct onion_circuit *c, const struct onion_relay_msg *msg,
+                           struct acts *out)
 {
     bool done;
 
@@ -130,7 +132,7 @@ static qudag_err on_extend(struct circuit *c, const struct relay_msg *msg, struc
         c->o->stats.wrong_state++;
         return QUDAG_EPROTO; /* it carries streams: it ends here */
     }
-    qudag_err err = assembly_add(&c->from_prev, msg->data, RELAY_MSG_MAX, false, &done);
+    qudag_err err = onion_assembly_add(&c->from_prev, msg->data, ONION_RELAY_MSG_MAX, false, &done);
     if (err == QUDAG_OK && done) {
         extend(c, out);
     }
@@ -138,16 +140,16 @@ static qudag_err on_extend(struct circuit *c, const struct relay_msg *msg, struc
 }
 
 /* From the first stream message on, the circuit ends here for good. */
-static qudag_err become_end(struct circuit *c, struct acts *out)
+static qudag_err become_end(struct onion_circuit *c, struct acts *out)
 {
     struct onion *o = c->o;
 
     if (c->from_prev.p != NULL) {
         return QUDAG_EPROTO; /* in the middle of an EXTEND */
     }
-    qudag_err err = mux_new(&c->mux, o->cfg.mem, c->ref, false, o->cfg.streams_max);
+    qudag_err err = onion_mux_new(&c->mux, o->cfg.mem, c->ref, false, o->cfg.streams_max);
     if (err == QUDAG_OK) {
-        c->told = true;
+        c->reported = true;
         struct act *a = acts_up(out, ONION_UP_INBOUND);
         a->obj = c->ref;
         a->cookie = c->tag;
@@ -156,146 +158,146 @@ static qudag_err become_end(struct circuit *c, struct acts *out)
 }
 
 /* A cell that was for us, open. */
-static qudag_err relay_messages(struct circuit *c, struct slice payload,
+static qudag_err relay_messages(struct onion_circuit *c, struct slice payload,
                                 const uint8_t ack[CGO_TAG_LEN], struct acts *out)
 {
     struct rd r = rd_init(payload);
-    struct relay_msg msg = {0}, none;
+    struct onion_relay_msg msg = {0}, none;
 
-    int more = relay_msg_next(&r, &msg);
+    int more = onion_relay_msg_next(&r, &msg);
     if (more == 0) {
         return QUDAG_OK;
     }
-    if (more < 0 || c->phase != PH_END) {
+    if (more < 0 || c->phase != ONION_PH_END) {
         c->o->stats.wrong_state += more > 0;
         return QUDAG_EPROTO;
     }
-    if (msg.type == RELAY_EXTEND) {
-        return relay_msg_next(&r, &none) == 0 ? on_extend(c, &msg, out) : QUDAG_EPROTO;
+    if (msg.type == ONION_RELAY_EXTEND) {
+        return onion_relay_msg_next(&r, &none) == 0 ? on_extend(c, &msg, out) : QUDAG_EPROTO;
     }
     if (c->mux == NULL) {
-        qudag_err err = msg.type == RELAY_BEGIN ? become_end(c, out) : QUDAG_EPROTO;
+        qudag_err err = msg.type == ONION_RELAY_BEGIN ? become_end(c, out) : QUDAG_EPROTO;
         if (err != QUDAG_OK) {
             c->o->stats.wrong_state++;
             return err;
         }
     }
-    return circuit_stream_messages(c, payload, ack, out);
+    return onion_circuit_stream_messages(c, payload, ack, out);
 }
 
-static void on_relay_forward(struct circuit *c, const uint8_t *cell, struct acts *out)
+static void on_relay_forward(struct onion_circuit *c, const uint8_t *cell, struct acts *out)
 {
     uint8_t ack[CGO_TAG_LEN];
-    uint8_t *copy = cell_take(out);
+    uint8_t *copy = onion_cell_take(out);
 
     if (copy == NULL) {
         return;
     }
     memcpy(copy, cell, ONION_CELL_LEN);
-    circuit_touch(c);
+    onion_circuit_touch(c);
     c->cells_fwd++;
-    if (!cgo_relay_forward(c->hops.fwd, CELL_RELAY, copy + 1, ack)) {
-        if (c->phase == PH_RELAY) {
-            leg_put(&c->next, copy, out);
+    if (!cgo_relay_forward(c->hops.fwd, ONION_CELL_RELAY, copy + 1, ack)) {
+        if (c->phase == ONION_PH_RELAY) {
+            onion_leg_put(&c->next, copy, out);
             c->o->stats.cells_relayed++;
             return;
         }
         c->o->stats.destroyed_bad_cell++;
-        circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
+        onion_circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
         return;
     }
     c->o->stats.cells_recognised++;
     qudag_err err =
-        relay_messages(c, (struct slice){copy + 1 + CGO_TAG_LEN, RELAY_PAYLOAD}, ack, out);
+        relay_messages(c, (struct slice){copy + 1 + CGO_TAG_LEN, ONION_RELAY_PAYLOAD}, ack, out);
     if (err != QUDAG_OK) {
-        circuit_fail(c, err, NULL, 0, out);
+        onion_circuit_fail(c, err, NULL, 0, out);
     }
 }
 
-void relay_cell_from_prev(struct circuit *c, const uint8_t *cell, struct acts *out)
+void onion_relay_cell_from_prev(struct onion_circuit *c, const uint8_t *cell, struct acts *out)
 {
     switch (cell[0]) {
-    case CELL_PADDING:
+    case ONION_CELL_PADDING:
         return;
-    case CELL_RELAY:
+    case ONION_CELL_RELAY:
         if (c->hops.n > 0) {
             on_relay_forward(c, cell, out);
             return;
         }
         break;
-    case CELL_CREATE:
-        if (c->phase == PH_ACCEPT) {
+    case ONION_CELL_CREATE:
+        if (c->phase == ONION_PH_ACCEPT) {
             qudag_err err = on_create(c, (struct slice){cell + 1, ONION_BODY_LEN}, out);
             if (err != QUDAG_OK) {
-                circuit_fail(c, err, NULL, 0, out);
+                onion_circuit_fail(c, err, NULL, 0, out);
             }
             return;
         }
         break;
-    case CELL_DESTROY:
+    case ONION_CELL_DESTROY:
         c->prev.destroyed = true;
-        circuit_fail(c, reason_err(cell[1]), &c->prev, 0, out);
+        onion_circuit_fail(c, onion_reason_err(cell[1]), &c->prev, 0, out);
         return;
     default:
         break;
     }
     c->o->stats.wrong_state++;
-    circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
+    onion_circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
 }
 
-static void on_relay_backward(struct circuit *c, const uint8_t *cell, struct acts *out)
+static void on_relay_backward(struct onion_circuit *c, const uint8_t *cell, struct acts *out)
 {
-    uint8_t *copy = cell_take(out);
+    uint8_t *copy = onion_cell_take(out);
 
     if (copy != NULL) {
         memcpy(copy, cell, ONION_CELL_LEN);
-        cgo_relay_backward(c->hops.back, CELL_RELAY, copy + 1);
-        leg_put(&c->prev, copy, out);
-        circuit_touch(c);
+        cgo_relay_backward(c->hops.back, ONION_CELL_RELAY, copy + 1);
+        onion_leg_put(&c->prev, copy, out);
+        onion_circuit_touch(c);
         c->cells_back++;
         c->o->stats.cells_relayed++;
     }
 }
 
 /* CREATED is not ours to read: the client checks it. */
-static qudag_err on_created(struct circuit *c, struct slice frag, struct acts *out)
+static qudag_err on_created(struct onion_circuit *c, struct slice frag, struct acts *out)
 {
     bool done;
 
-    qudag_err err = assembly_add(&c->from_next, frag, HS_CREATED_MAX, true, &done);
+    qudag_err err = onion_assembly_add(&c->from_next, frag, ONION_HS_CREATED_MAX, true, &done);
     if (err == QUDAG_OK && done) {
-        circuit_send_fragments(c, RELAY_EXTENDED,
-                               (struct slice){c->from_next.p, c->from_next.total}, out);
-        assembly_fini(&c->from_next);
+        onion_circuit_send_fragments(c, ONION_RELAY_EXTENDED,
+                                     (struct slice){c->from_next.p, c->from_next.total}, out);
+        onion_assembly_fini(&c->from_next);
         c->role = ONION_RELAY;
         c->o->stats.extended++;
-        circuit_enter(c, PH_RELAY);
+        onion_circuit_enter(c, ONION_PH_RELAY);
     }
     return err;
 }
 
-void relay_cell_from_next(struct circuit *c, const uint8_t *cell, struct acts *out)
+void onion_relay_cell_from_next(struct onion_circuit *c, const uint8_t *cell, struct acts *out)
 {
     qudag_err err = QUDAG_EPROTO;
 
-    if (cell[0] == CELL_PADDING) {
+    if (cell[0] == ONION_CELL_PADDING) {
         return;
     }
-    if (cell[0] == CELL_RELAY && c->phase == PH_RELAY) {
+    if (cell[0] == ONION_CELL_RELAY && c->phase == ONION_PH_RELAY) {
         on_relay_backward(c, cell, out);
         return;
     }
-    if (cell[0] == CELL_DESTROY) {
+    if (cell[0] == ONION_CELL_DESTROY) {
         c->next.destroyed = true;
-        circuit_fail(c, reason_err(cell[1]), &c->next, 0, out);
+        onion_circuit_fail(c, onion_reason_err(cell[1]), &c->next, 0, out);
         return;
     }
-    if (cell[0] == CELL_CREATED && c->phase == PH_WAIT_NEXT) {
+    if (cell[0] == ONION_CELL_CREATED && c->phase == ONION_PH_WAIT_NEXT) {
         err = on_created(c, (struct slice){cell + 1, ONION_BODY_LEN}, out);
     } else {
         c->o->stats.wrong_state++;
     }
     if (err != QUDAG_OK) {
-        circuit_fail(c, err, &c->next, 0, out);
+        onion_circuit_fail(c, err, &c->next, 0, out);
     }
 }

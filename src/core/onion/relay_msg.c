@@ -7,16 +7,18 @@ static const struct {
     bool stream;
     uint16_t min, max; /* bytes of data */
 } TYPES[] = {
-    [RELAY_EXTEND] = {false, RELAY_FRAG_HEAD + 1, RELAY_PAYLOAD - RELAY_HEAD},
-    [RELAY_EXTENDED] = {false, RELAY_FRAG_HEAD + 1, RELAY_PAYLOAD - RELAY_HEAD},
-    [RELAY_TRUNCATED] = {false, 1, 1},
-    [RELAY_SENDME] = {false, 16, 16},
-    [RELAY_BEGIN] = {true, 1, RELAY_PROTO_MAX},
-    [RELAY_CONNECTED] = {true, 0, 0},
-    [RELAY_DATA] = {true, 1, RELAY_PAYLOAD - RELAY_STREAM_HEAD},
-    [RELAY_FIN] = {true, 0, 0},
-    [RELAY_RESET] = {true, 1, 1},
-    [RELAY_CREDIT] = {true, 4, 4},
+    [ONION_RELAY_EXTEND] = {false, ONION_RELAY_FRAG_HEAD + 1,
+                            ONION_RELAY_PAYLOAD - ONION_RELAY_HEAD},
+    [ONION_RELAY_EXTENDED] = {false, ONION_RELAY_FRAG_HEAD + 1,
+                              ONION_RELAY_PAYLOAD - ONION_RELAY_HEAD},
+    [ONION_RELAY_TRUNCATED] = {false, 1, 1},
+    [ONION_RELAY_SENDME] = {false, 16, 16},
+    [ONION_RELAY_BEGIN] = {true, 1, ONION_RELAY_PROTO_MAX},
+    [ONION_RELAY_CONNECTED] = {true, 0, 0},
+    [ONION_RELAY_DATA] = {true, 1, ONION_RELAY_PAYLOAD - ONION_RELAY_STREAM_HEAD},
+    [ONION_RELAY_FIN] = {true, 0, 0},
+    [ONION_RELAY_RESET] = {true, 1, 1},
+    [ONION_RELAY_CREDIT] = {true, 4, 4},
 };
 
 static const struct {
@@ -32,7 +34,7 @@ static const struct {
     {25, QUDAG_ECIRCUIT},    {26, QUDAG_EEXISTS},     {27, QUDAG_ETOOBIG},   {28, QUDAG_ECLOCK},
 };
 
-uint8_t reason_of(qudag_err err)
+uint8_t onion_reason_of(qudag_err err)
 {
     for (size_t i = 0; i < ARRAY_LEN(REASONS); i++) {
         if (REASONS[i].err == err) {
@@ -42,7 +44,7 @@ uint8_t reason_of(qudag_err err)
     return 12; /* no error of the list; none is called a bug of ours but what is one */
 }
 
-qudag_err reason_err(uint8_t reason)
+qudag_err onion_reason_err(uint8_t reason)
 {
     for (size_t i = 0; i < ARRAY_LEN(REASONS); i++) {
         if (REASONS[i].reason == reason) {
@@ -52,7 +54,7 @@ qudag_err reason_err(uint8_t reason)
     return QUDAG_ERESET;
 }
 
-bool relay_type_is_stream(uint8_t type)
+bool onion_relay_type_is_stream(uint8_t type)
 {
     return type < ARRAY_LEN(TYPES) && TYPES[type].stream;
 }
@@ -68,9 +70,9 @@ static bool all_zero(const uint8_t *p, size_t len)
     return acc == 0;
 }
 
-int relay_msg_next(struct rd *r, struct relay_msg *m)
+int onion_relay_msg_next(struct rd *r, struct onion_relay_msg *m)
 {
-    if (r->left < RELAY_HEAD || r->p[0] == RELAY_END) {
+    if (r->left < ONION_RELAY_HEAD || r->p[0] == ONION_RELAY_END) {
         return all_zero(r->p, r->left) ? 0 : -1;
     }
     m->type = rd_u8(r);
@@ -85,7 +87,7 @@ int relay_msg_next(struct rd *r, struct relay_msg *m)
     return rd_ok(r) && fits && named ? 1 : -1;
 }
 
-void relay_msg_put(struct wr *w, uint8_t type, uint16_t stream, struct slice data)
+void onion_relay_msg_put(struct wr *w, uint8_t type, uint16_t stream, struct slice data)
 {
     wr_u8(w, type);
     wr_u16(w, (uint16_t)data.len);
@@ -95,18 +97,19 @@ void relay_msg_put(struct wr *w, uint8_t type, uint16_t stream, struct slice dat
     wr_slice(w, data);
 }
 
-void assembly_init(struct assembly *a, struct mem *mem)
+void onion_assembly_init(struct onion_assembly *a, struct mem *mem)
 {
-    *a = (struct assembly){.mem = mem};
+    *a = (struct onion_assembly){.mem = mem};
 }
 
-void assembly_fini(struct assembly *a)
+void onion_assembly_fini(struct onion_assembly *a)
 {
     mem_free_wiped(a->mem, a->p);
-    *a = (struct assembly){.mem = a->mem};
+    *a = (struct onion_assembly){.mem = a->mem};
 }
 
-qudag_err assembly_add(struct assembly *a, struct slice frag, size_t max, bool clear, bool *done)
+qudag_err onion_assembly_add(struct onion_assembly *a, struct slice frag, size_t max, bool clear,
+                             bool *done)
 {
     struct rd r = rd_init(frag);
     size_t total = rd_u16(&r), offset = rd_u16(&r);
@@ -139,7 +142,7 @@ qudag_err assembly_add(struct assembly *a, struct slice frag, size_t max, bool c
     return QUDAG_OK;
 }
 
-void extend_put(struct wr *w, const struct extend *e)
+void onion_extend_put(struct wr *w, const struct onion_extend *e)
 {
     wr_u8(w, e->peer.len);
     wr_slice(w, peer_id_slice(&e->peer));
@@ -151,7 +154,7 @@ void extend_put(struct wr *w, const struct extend *e)
     wr_lp16(w, e->create);
 }
 
-qudag_err extend_get(struct slice bytes, struct extend *e)
+qudag_err onion_extend_get(struct slice bytes, struct onion_extend *e)
 {
     struct rd r = rd_init(bytes);
 
@@ -165,6 +168,6 @@ qudag_err extend_get(struct slice bytes, struct extend *e)
         struct slice addr = rd_bytes(&r, rd_u8(&r));
         err = rd_ok(&r) ? multiaddr_from_bytes(&e->addr[i], addr) : QUDAG_EMALFORMED;
     }
-    e->create = rd_lp16(&r, RELAY_MSG_MAX);
+    e->create = rd_lp16(&r, ONION_RELAY_MSG_MAX);
     return err == QUDAG_OK && rd_done(&r) ? QUDAG_OK : QUDAG_EMALFORMED;
 }

@@ -11,80 +11,86 @@
 #include "base/wr.h"
 #include "core/onion/onion.h"
 
-#define RELAY_PAYLOAD 1103  /* of a cell body, after the tag */
-#define RELAY_MSGS_MAX 32   /* messages in one cell */
-#define RELAY_MSG_MAX 4096  /* a message put together from fragments */
-#define RELAY_FRAG_HEAD 4   /* total u16 | offset u16 */
-#define RELAY_HEAD 3        /* type, length */
-#define RELAY_STREAM_HEAD 5 /* type, length, stream */
-#define RELAY_PROTO_MAX 128 /* protocol id in BEGIN */
-#define CLEAR_FRAG_MAX (ONION_BODY_LEN - RELAY_FRAG_HEAD)
+#define ONION_RELAY_PAYLOAD 1103  /* of a cell body, after the tag */
+#define ONION_RELAY_MSGS_MAX 32   /* messages in one cell */
+#define ONION_RELAY_MSG_MAX 4096  /* a message put together from fragments */
+#define ONION_RELAY_FRAG_HEAD 4   /* total u16 | offset u16 */
+#define ONION_RELAY_HEAD 3        /* type, length */
+#define ONION_RELAY_STREAM_HEAD 5 /* type, length, stream */
+#define ONION_RELAY_PROTO_MAX 128 /* protocol id in BEGIN */
+#define ONION_CLEAR_FRAG_MAX (ONION_BODY_LEN - ONION_RELAY_FRAG_HEAD)
 
-enum cell_class {
-    CELL_CREATE = 1,
-    CELL_CREATED = 2,
-    CELL_RELAY = 3,
-    CELL_PADDING = 4,
-    CELL_DESTROY = 5,
+enum onion_cell_class {
+    ONION_CELL_CREATE = 1,
+    ONION_CELL_CREATED = 2,
+    ONION_CELL_RELAY = 3,
+    ONION_CELL_PADDING = 4,
+    ONION_CELL_DESTROY = 5,
 };
 
-enum relay_type {
-    RELAY_END = 0,       /* no more messages in this cell */
-    RELAY_EXTEND = 1,    /* fragment of an EXTEND */
-    RELAY_EXTENDED = 2,  /* fragment of a CREATED */
-    RELAY_TRUNCATED = 3, /* reason: the hop behind the sender is gone */
-    RELAY_SENDME = 4,    /* tag of the cell that completes another 64 */
-    RELAY_BEGIN = 5,     /* protocol id */
-    RELAY_CONNECTED = 6,
-    RELAY_DATA = 7,
-    RELAY_FIN = 8,
-    RELAY_RESET = 9,   /* reason */
-    RELAY_CREDIT = 10, /* u32: bytes the reader took */
+enum onion_relay_type {
+    ONION_RELAY_END = 0,       /* no more messages in this cell */
+    ONION_RELAY_EXTEND = 1,    /* fragment of an EXTEND */
+    ONION_RELAY_EXTENDED = 2,  /* fragment of a CREATED */
+    ONION_RELAY_TRUNCATED = 3, /* reason: the hop behind the sender is gone */
+    ONION_RELAY_SENDME = 4,    /* tag of the cell that completes another 64 */
+    ONION_RELAY_BEGIN = 5,     /* protocol id */
+    ONION_RELAY_CONNECTED = 6,
+    ONION_RELAY_DATA = 7,
+    ONION_RELAY_FIN = 8,
+    ONION_RELAY_RESET = 9,   /* reason */
+    ONION_RELAY_CREDIT = 10, /* u32: bytes the reader took */
 };
 
-struct relay_msg {
+struct onion_relay_msg {
     uint8_t type;
     uint16_t stream; /* 0: the type has none */
     struct slice data;
 };
 
 /* 1: a message; 0: no more; -1: malformed. */
-int relay_msg_next(struct rd *r, struct relay_msg *m);
+int onion_relay_msg_next(struct rd *r, struct onion_relay_msg *m);
 
 /* Whether messages of |type| belong to a stream; these count against the circuit window. */
-bool relay_type_is_stream(uint8_t type);
+bool onion_relay_type_is_stream(uint8_t type);
 
-void relay_msg_put(struct wr *w, uint8_t type, uint16_t stream, struct slice data);
+/* Writes a message; |stream| counts only for types that belong to one.  No room: w->err. */
+void onion_relay_msg_put(struct wr *w, uint8_t type, uint16_t stream, struct slice data);
 
 /*
  * Reasons on the wire, of DESTROY, TRUNCATED and RESET: each qudag_err has one of its own, and back.
  * What is no error, or no reason, is taken for a reset.  SPEC: onion 5.4.
  */
-uint8_t reason_of(qudag_err err);
-qudag_err reason_err(uint8_t reason);
+uint8_t onion_reason_of(qudag_err err);
+/* The error that a reason on the wire stands for. */
+qudag_err onion_reason_err(uint8_t reason);
 
 /* One message being put together from fragments that arrive in order. */
-struct assembly {
+struct onion_assembly {
     struct mem *mem;
     uint8_t *p;
     size_t total, have;
 };
-void assembly_init(struct assembly *a, struct mem *mem);
-void assembly_fini(struct assembly *a);
+/* An assembly without bytes; memory is taken with the first fragment. */
+void onion_assembly_init(struct onion_assembly *a, struct mem *mem);
+/* Frees what came so far; the assembly may be used again. */
+void onion_assembly_fini(struct onion_assembly *a);
 /*
  * |frag| is total | offset | bytes.  *done once all bytes are there.  QUDAG_EMALFORMED, ENOMEM.
  * |clear|: the fragment fills a cell of its own, zero padding included.
  */
-QUDAG_MUST_USE qudag_err assembly_add(struct assembly *a, struct slice frag, size_t max, bool clear,
-                                      bool *done);
+QUDAG_MUST_USE qudag_err onion_assembly_add(struct onion_assembly *a, struct slice frag, size_t max,
+                                            bool clear, bool *done);
 
-struct extend {
+struct onion_extend {
     struct peer_id peer;
     uint8_t n_addrs;
     struct multiaddr addr[ONION_ADDRS_MAX];
     struct slice create; /* borrowed */
 };
-void extend_put(struct wr *w, const struct extend *e);
-QUDAG_MUST_USE qudag_err extend_get(struct slice bytes, struct extend *e);
+/* Writes an EXTEND: peer, addresses, CREATE. */
+void onion_extend_put(struct wr *w, const struct onion_extend *e);
+/* Reads one; e->create borrows from |bytes|.  QUDAG_EMALFORMED. */
+QUDAG_MUST_USE qudag_err onion_extend_get(struct slice bytes, struct onion_extend *e);
 
 #endif

@@ -8,15 +8,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void messages(struct slice in)
 {
-    uint8_t back[RELAY_PAYLOAD];
+    uint8_t back[ONION_RELAY_PAYLOAD];
     struct wr w = wr_init(back, sizeof back);
     struct rd r = rd_init(in);
-    struct relay_msg msg;
+    struct onion_relay_msg msg;
     int more;
 
-    while ((more = relay_msg_next(&r, &msg)) > 0) {
-        ASSERT(relay_type_is_stream(msg.type) == (msg.stream != 0));
-        relay_msg_put(&w, msg.type, msg.stream, msg.data);
+    while ((more = onion_relay_msg_next(&r, &msg)) > 0) {
+        ASSERT(onion_relay_type_is_stream(msg.type) == (msg.stream != 0));
+        onion_relay_msg_put(&w, msg.type, msg.stream, msg.data);
     }
     if (more == 0) {
         wr_zero(&w, in.len - w.len);
@@ -27,12 +27,12 @@ static void messages(struct slice in)
 
 static void extend(struct slice in)
 {
-    uint8_t back[RELAY_MSG_MAX];
+    uint8_t back[ONION_RELAY_MSG_MAX];
     struct wr w = wr_init(back, sizeof back);
-    struct extend e;
+    struct onion_extend e;
 
-    if (in.len <= sizeof back && extend_get(in, &e) == QUDAG_OK) {
-        extend_put(&w, &e);
+    if (in.len <= sizeof back && onion_extend_get(in, &e) == QUDAG_OK) {
+        onion_extend_put(&w, &e);
         ASSERT(wr_ok(&w));
         ASSERT(w.len == in.len);
         ASSERT(memcmp(back, in.base, in.len) == 0);
@@ -43,22 +43,22 @@ static void extend(struct slice in)
 static void fragments(struct slice in, bool clear)
 {
     struct rd r = rd_init(in);
-    struct assembly a;
+    struct onion_assembly a;
     struct mem mem;
     bool done = false;
 
     mem_init(&mem, NULL, 0);
-    assembly_init(&a, &mem);
+    onion_assembly_init(&a, &mem);
     while (rd_ok(&r) && r.left > 0 && !done) {
         struct slice frag = rd_bytes(&r, rd_u8(&r));
-        if (assembly_add(&a, frag, 300, clear, &done) != QUDAG_OK) {
+        if (onion_assembly_add(&a, frag, 300, clear, &done) != QUDAG_OK) {
             break;
         }
         ASSERT(a.have <= a.total);
         ASSERT(a.total <= 300);
         ASSERT(done == (a.have == a.total));
     }
-    assembly_fini(&a);
+    onion_assembly_fini(&a);
     ASSERT(mem.used == 0);
 }
 
@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice all = {data, size};
 
-    if (size > 0 && size <= RELAY_PAYLOAD) {
+    if (size > 0 && size <= ONION_RELAY_PAYLOAD) {
         messages(all);
     }
     if (size > 0) {

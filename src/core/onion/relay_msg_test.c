@@ -12,7 +12,7 @@
 struct row {
     uint8_t b[24];
     size_t len;
-    int first; /* what relay_msg_next() says */
+    int first; /* what onion_relay_msg_next() says */
     uint8_t type;
     uint16_t stream;
     size_t data;
@@ -26,30 +26,30 @@ static void messages_are_read_as_the_table_of_types_says(void **state)
         {{0}, 0, 0, 0, 0, 0},
         {{0, 1}, 24, -1, 0, 0, 0},
         {{9, 0}, 2, -1, 0, 0, 0}, /* too short for a head, and not zero */
-        {{RELAY_DATA, 0, 2, 0, 7, 'h', 'i'}, 24, 1, RELAY_DATA, 7, 2},
-        {{RELAY_DATA, 0, 2, 0, 7, 'h', 'i'}, 7, 1, RELAY_DATA, 7, 2},
-        {{RELAY_DATA, 0, 2, 0, 7, 'h'}, 6, -1, 0, 0, 0},
-        {{RELAY_DATA, 0, 0, 0, 7}, 24, -1, 0, 0, 0},
-        {{RELAY_DATA, 0, 2, 0, 0, 'h', 'i'}, 24, -1, 0, 0, 0},
-        {{RELAY_DATA, 255, 255, 0, 7}, 24, -1, 0, 0, 0},
-        {{RELAY_FIN, 0, 0, 1, 0}, 24, 1, RELAY_FIN, 256, 0},
-        {{RELAY_FIN, 0, 1, 1, 0, 0}, 24, -1, 0, 0, 0},
-        {{RELAY_CREDIT, 0, 4, 0, 1, 0, 0, 0, 9}, 24, 1, RELAY_CREDIT, 1, 4},
-        {{RELAY_CREDIT, 0, 3, 0, 1, 0, 0, 9}, 24, -1, 0, 0, 0},
-        {{RELAY_TRUNCATED, 0, 1, 5}, 24, 1, RELAY_TRUNCATED, 0, 1},
-        {{RELAY_SENDME, 0, 16}, 24, 1, RELAY_SENDME, 0, 16},
-        {{RELAY_SENDME, 0, 15}, 24, -1, 0, 0, 0},
-        {{RELAY_EXTEND, 0, 5, 0, 9, 0, 0, 1}, 24, 1, RELAY_EXTEND, 0, 5},
-        {{RELAY_EXTEND, 0, 4, 0, 9, 0, 0}, 24, -1, 0, 0, 0},
-        {{RELAY_CREDIT + 1, 0, 0, 0, 1}, 24, -1, 0, 0, 0},
+        {{ONION_RELAY_DATA, 0, 2, 0, 7, 'h', 'i'}, 24, 1, ONION_RELAY_DATA, 7, 2},
+        {{ONION_RELAY_DATA, 0, 2, 0, 7, 'h', 'i'}, 7, 1, ONION_RELAY_DATA, 7, 2},
+        {{ONION_RELAY_DATA, 0, 2, 0, 7, 'h'}, 6, -1, 0, 0, 0},
+        {{ONION_RELAY_DATA, 0, 0, 0, 7}, 24, -1, 0, 0, 0},
+        {{ONION_RELAY_DATA, 0, 2, 0, 0, 'h', 'i'}, 24, -1, 0, 0, 0},
+        {{ONION_RELAY_DATA, 255, 255, 0, 7}, 24, -1, 0, 0, 0},
+        {{ONION_RELAY_FIN, 0, 0, 1, 0}, 24, 1, ONION_RELAY_FIN, 256, 0},
+        {{ONION_RELAY_FIN, 0, 1, 1, 0, 0}, 24, -1, 0, 0, 0},
+        {{ONION_RELAY_CREDIT, 0, 4, 0, 1, 0, 0, 0, 9}, 24, 1, ONION_RELAY_CREDIT, 1, 4},
+        {{ONION_RELAY_CREDIT, 0, 3, 0, 1, 0, 0, 9}, 24, -1, 0, 0, 0},
+        {{ONION_RELAY_TRUNCATED, 0, 1, 5}, 24, 1, ONION_RELAY_TRUNCATED, 0, 1},
+        {{ONION_RELAY_SENDME, 0, 16}, 24, 1, ONION_RELAY_SENDME, 0, 16},
+        {{ONION_RELAY_SENDME, 0, 15}, 24, -1, 0, 0, 0},
+        {{ONION_RELAY_EXTEND, 0, 5, 0, 9, 0, 0, 1}, 24, 1, ONION_RELAY_EXTEND, 0, 5},
+        {{ONION_RELAY_EXTEND, 0, 4, 0, 9, 0, 0}, 24, -1, 0, 0, 0},
+        {{ONION_RELAY_CREDIT + 1, 0, 0, 0, 1}, 24, -1, 0, 0, 0},
         {{255, 0, 0, 0, 1}, 24, -1, 0, 0, 0},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct rd r = rd_init((struct slice){rows[i].b, rows[i].len});
-        struct relay_msg msg = {0};
-        assert_int_equal(relay_msg_next(&r, &msg), rows[i].first);
+        struct onion_relay_msg msg = {0};
+        assert_int_equal(onion_relay_msg_next(&r, &msg), rows[i].first);
         if (rows[i].first > 0) {
             assert_int_equal(msg.type, rows[i].type);
             assert_int_equal(msg.stream, rows[i].stream);
@@ -60,23 +60,24 @@ static void messages_are_read_as_the_table_of_types_says(void **state)
 
 static void several_messages_share_a_cell_and_a_cut_one_is_refused(void **state)
 {
-    uint8_t cell[RELAY_PAYLOAD];
+    uint8_t cell[ONION_RELAY_PAYLOAD];
     struct wr w = wr_init(cell, sizeof cell);
-    struct relay_msg msg;
+    struct onion_relay_msg msg;
 
     (void)state;
     for (uint16_t i = 1; i <= 5; i++) {
-        relay_msg_put(&w, RELAY_DATA, i, (struct slice){(const uint8_t *)"abcdefgh", i});
+        onion_relay_msg_put(&w, ONION_RELAY_DATA, i,
+                            (struct slice){(const uint8_t *)"abcdefgh", i});
     }
     for (size_t len = 0; len <= w.len; len++) {
         struct rd r = rd_init((struct slice){cell, len});
         size_t n = 0, end = 0;
         int more;
-        while ((more = relay_msg_next(&r, &msg)) > 0) {
+        while ((more = onion_relay_msg_next(&r, &msg)) > 0) {
             n++;
             assert_int_equal(msg.stream, n);
             assert_int_equal(msg.data.len, n);
-            end += RELAY_STREAM_HEAD + n;
+            end += ONION_RELAY_STREAM_HEAD + n;
         }
         assert_int_equal(more, end == len ? 0 : -1);
     }
@@ -85,7 +86,7 @@ static void several_messages_share_a_cell_and_a_cut_one_is_refused(void **state)
 static void fragments_come_in_order_with_one_total(void **state)
 {
     struct mem mem;
-    struct assembly a;
+    struct onion_assembly a;
     bool done;
     static const struct {
         uint8_t first[8], second[8];
@@ -107,44 +108,44 @@ static void fragments_come_in_order_with_one_total(void **state)
     (void)state;
     mem_init(&mem, NULL, 0);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        assembly_init(&a, &mem);
+        onion_assembly_init(&a, &mem);
         struct slice first = {rows[i].first, rows[i].len1}, second = {rows[i].second, rows[i].len2};
-        assert_int_equal(assembly_add(&a, first, 100, false, &done), rows[i].err1);
-        assert_int_equal(assembly_add(&a, second, 100, false, &done), rows[i].err2);
+        assert_int_equal(onion_assembly_add(&a, first, 100, false, &done), rows[i].err1);
+        assert_int_equal(onion_assembly_add(&a, second, 100, false, &done), rows[i].err2);
         assert_int_equal(done, rows[i].done);
-        assembly_fini(&a);
+        onion_assembly_fini(&a);
         assert_int_equal(mem.used, 0);
     }
     mem.fail_at = 1;
-    assembly_init(&a, &mem);
-    assert_int_equal(assembly_add(&a, (struct slice){rows[0].first, 6}, 100, false, &done),
+    onion_assembly_init(&a, &mem);
+    assert_int_equal(onion_assembly_add(&a, (struct slice){rows[0].first, 6}, 100, false, &done),
                      QUDAG_ENOMEM);
-    assembly_fini(&a);
+    onion_assembly_fini(&a);
 }
 
 static void a_fragment_in_the_clear_fills_its_cell_with_zeros(void **state)
 {
     uint8_t body[ONION_BODY_LEN] = {0, 3, 0, 0, 1, 2, 3};
     struct mem mem;
-    struct assembly a;
+    struct onion_assembly a;
     bool done;
 
     (void)state;
     mem_init(&mem, NULL, 0);
-    assembly_init(&a, &mem);
+    onion_assembly_init(&a, &mem);
     struct slice s = {body, sizeof body};
-    assert_int_equal(assembly_add(&a, s, 100, true, &done), QUDAG_OK);
+    assert_int_equal(onion_assembly_add(&a, s, 100, true, &done), QUDAG_OK);
     assert_true(done);
-    assembly_fini(&a);
+    onion_assembly_fini(&a);
     body[ONION_BODY_LEN - 1] = 1;
-    assert_int_equal(assembly_add(&a, s, 100, true, &done), QUDAG_EMALFORMED);
-    assembly_fini(&a);
+    assert_int_equal(onion_assembly_add(&a, s, 100, true, &done), QUDAG_EMALFORMED);
+    onion_assembly_fini(&a);
 }
 
 static void an_extend_is_refused_when_cut_anywhere(void **state)
 {
-    uint8_t buf[RELAY_MSG_MAX], create[50] = {2, 7};
-    struct extend e = {.n_addrs = 2, .create = {create, sizeof create}}, got;
+    uint8_t buf[ONION_RELAY_MSG_MAX], create[50] = {2, 7};
+    struct onion_extend e = {.n_addrs = 2, .create = {create, sizeof create}}, got;
     struct netaddr at = {.family = 4, .ip = {10, 1, 2, 3}, .port = 4001};
     uint8_t pk[32] = {3};
     struct wr w = wr_init(buf, sizeof buf);
@@ -153,20 +154,20 @@ static void an_extend_is_refused_when_cut_anywhere(void **state)
     peer_id_from_ed25519(&e.peer, pk);
     multiaddr_quic(&e.addr[0], &at, NULL);
     multiaddr_quic(&e.addr[1], &at, &e.peer);
-    extend_put(&w, &e);
+    onion_extend_put(&w, &e);
     assert_true(wr_ok(&w));
     for (size_t len = 0; len < w.len; len++) {
-        assert_int_equal(extend_get((struct slice){buf, len}, &got), QUDAG_EMALFORMED);
+        assert_int_equal(onion_extend_get((struct slice){buf, len}, &got), QUDAG_EMALFORMED);
     }
-    assert_int_equal(extend_get((struct slice){buf, w.len + 1}, &got), QUDAG_EMALFORMED);
-    assert_int_equal(extend_get((struct slice){buf, w.len}, &got), QUDAG_OK);
+    assert_int_equal(onion_extend_get((struct slice){buf, w.len + 1}, &got), QUDAG_EMALFORMED);
+    assert_int_equal(onion_extend_get((struct slice){buf, w.len}, &got), QUDAG_OK);
     assert_true(peer_id_eq(&got.peer, &e.peer));
     assert_int_equal(got.n_addrs, 2);
     assert_true(multiaddr_eq(&got.addr[1], &e.addr[1]));
     assert_int_equal(got.create.len, sizeof create);
     assert_memory_equal(got.create.base, create, sizeof create);
     buf[1 + e.peer.len] = ONION_ADDRS_MAX + 1;
-    assert_int_equal(extend_get((struct slice){buf, w.len}, &got), QUDAG_EMALFORMED);
+    assert_int_equal(onion_extend_get((struct slice){buf, w.len}, &got), QUDAG_EMALFORMED);
 }
 
 /* Frozen: a reason means the same in every version. */
@@ -190,13 +191,13 @@ static void reasons_survive_the_wire(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        assert_int_equal(reason_of(row[i].err), row[i].reason);
-        assert_int_equal(reason_err(row[i].reason), row[i].err);
+        assert_int_equal(onion_reason_of(row[i].err), row[i].reason);
+        assert_int_equal(onion_reason_err(row[i].reason), row[i].err);
     }
-    assert_int_equal(reason_of(QUDAG_OK), 12);
-    assert_int_equal(reason_err(0), QUDAG_ERESET);
-    assert_int_equal(reason_err(29), QUDAG_ERESET);
-    assert_int_equal(reason_err(255), QUDAG_ERESET);
+    assert_int_equal(onion_reason_of(QUDAG_OK), 12);
+    assert_int_equal(onion_reason_err(0), QUDAG_ERESET);
+    assert_int_equal(onion_reason_err(29), QUDAG_ERESET);
+    assert_int_equal(onion_reason_err(255), QUDAG_ERESET);
 }
 
 /* An error added to the list without a reason would arrive as another one. */
@@ -210,9 +211,9 @@ static void every_error_has_a_reason_of_its_own(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        assert_int_equal(reason_err(reason_of(all[i])), all[i]);
+        assert_int_equal(onion_reason_err(onion_reason_of(all[i])), all[i]);
         if (all[i] != QUDAG_EINTERNAL) { /* nobody is told of a bug that is none */
-            assert_int_not_equal(reason_of(all[i]), reason_of(QUDAG_EINTERNAL));
+            assert_int_not_equal(onion_reason_of(all[i]), onion_reason_of(QUDAG_EINTERNAL));
         }
     }
 }

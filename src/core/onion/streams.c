@@ -1,7 +1,7 @@
 /*
  * streams.c - streams over a circuit.
  *
- *   client: mux_open ─▶ BEGIN sent ─▶ CONNECTED        each direction: open ─FIN─▶ done
+ *   client: onion_mux_open ─▶ BEGIN sent ─▶ CONNECTED        each direction: open ─FIN─▶ done
  *   end:    BEGIN received, CONNECTED sent             RESET by either side: gone at once
  *
  * Ids grow and are never used again, so a message for an id below the highest that is not in the
@@ -28,54 +28,54 @@ struct block {
 };
 
 enum {
-    OWES_BEGIN = 1,
-    OWES_CONNECTED = 2,
-    OWES_FIN = 4,
-    OWES_RESET = 8,
-    OWES_CREDIT = 16,
+    PENDING_BEGIN = 1,
+    PENDING_CONNECTED = 2,
+    PENDING_FIN = 4,
+    PENDING_RESET = 8,
+    PENDING_CREDIT = 16,
 };
 
-struct ostream {
+struct onion_ostream {
     struct list control, ready;
     struct block *head, *tail; /* data waiting to become cells */
     size_t queued;             /* bytes in them */
     size_t sent;               /* bytes that left since the last LINK_SENT */
     uint64_t user;
     uint16_t id;
-    uint8_t owes;   /* OWES_ bits */
-    uint8_t reason; /* of the RESET owed */
-    bool connected; /* client: CONNECTED arrived */
+    uint8_t pending; /* PENDING_ bits */
+    uint8_t reason;  /* of the RESET owed */
+    bool connected;  /* client: CONNECTED arrived */
     bool fin_wanted, fin_sent, fin_received;
     uint32_t tx_credit; /* bytes we may send */
     uint32_t rx_credit; /* bytes the peer may send */
     uint32_t unread;    /* bytes delivered and not consumed */
     uint32_t read;      /* bytes consumed and not announced */
     uint8_t proto_len;  /* BEGIN */
-    char proto[RELAY_PROTO_MAX];
+    char proto[ONION_RELAY_PROTO_MAX];
 };
 
-static void ring_push(struct tag_ring *r, const uint8_t tag[CGO_TAG_LEN])
+static void ring_push(struct onion_tag_ring *r, const uint8_t tag[CGO_TAG_LEN])
 {
-    ASSERT(r->n < MUX_STEPS);
-    memcpy(r->tag[(r->head + r->n) % MUX_STEPS], tag, CGO_TAG_LEN);
+    ASSERT(r->n < ONION_MUX_STEPS);
+    memcpy(r->tag[(r->head + r->n) % ONION_MUX_STEPS], tag, CGO_TAG_LEN);
     r->n++;
 }
 
-static const uint8_t *ring_pop(struct tag_ring *r)
+static const uint8_t *ring_pop(struct onion_tag_ring *r)
 {
     ASSERT(r->n > 0);
     const uint8_t *tag = r->tag[r->head];
-    r->head = (r->head + 1) % MUX_STEPS;
+    r->head = (r->head + 1) % ONION_MUX_STEPS;
     r->n--;
     return tag;
 }
 
 /* ---- the table ---- */
 
-qudag_err mux_new(struct mux **out, struct mem *mem, struct ref circuit, bool client,
-                  uint32_t streams_max)
+qudag_err onion_mux_new(struct onion_mux **out, struct mem *mem, struct ref circuit, bool client,
+                        uint32_t streams_max)
 {
-    struct mux *m = mem_alloc(mem, sizeof *m);
+    struct onion_mux *m = mem_alloc(mem, sizeof *m);
 
     if (m == NULL) {
         return QUDAG_ENOMEM;
@@ -84,21 +84,21 @@ qudag_err mux_new(struct mux **out, struct mem *mem, struct ref circuit, bool cl
     m->circuit = circuit;
     m->client = client;
     m->max = streams_max;
-    m->window = MUX_WINDOW;
+    m->window = ONION_MUX_WINDOW;
     m->next_id = 1;
     list_init(&m->control);
     list_init(&m->ready);
     m->ids = mem_alloc_n(mem, streams_max, sizeof *m->ids);
     m->by = mem_alloc_n(mem, streams_max, sizeof *m->by);
     if (m->ids == NULL || m->by == NULL) {
-        mux_free(m);
+        onion_mux_free(m);
         return QUDAG_ENOMEM;
     }
     *out = m;
     return QUDAG_OK;
 }
 
-static void drop_queue(struct mux *m, struct ostream *s)
+static void drop_queue(struct onion_mux *m, struct onion_ostream *s)
 {
     while (s->head != NULL) {
         struct block *b = s->head;
@@ -109,7 +109,7 @@ static void drop_queue(struct mux *m, struct ostream *s)
     s->queued = 0;
 }
 
-void mux_free(struct mux *m)
+void onion_mux_free(struct onion_mux *m)
 {
     if (m == NULL) {
         return;
@@ -123,7 +123,7 @@ void mux_free(struct mux *m)
     mem_free_wiped(m->mem, m);
 }
 
-static struct ostream *find(const struct mux *m, int64_t id)
+static struct onion_ostream *find(const struct onion_mux *m, int64_t id)
 {
     for (uint32_t i = 0; i < m->n; i++) {
         if (m->ids[i] == id) {
@@ -133,19 +133,19 @@ static struct ostream *find(const struct mux *m, int64_t id)
     return NULL;
 }
 
-static qudag_err add(struct mux *m, uint16_t id, uint64_t user, struct ostream **out)
+static qudag_err add(struct onion_mux *m, uint16_t id, uint64_t user, struct onion_ostream **out)
 {
     if (m->n >= m->max) {
         return QUDAG_ELIMIT;
     }
-    struct ostream *s = mem_alloc(m->mem, sizeof *s);
+    struct onion_ostream *s = mem_alloc(m->mem, sizeof *s);
     if (s == NULL) {
         return QUDAG_ENOMEM;
     }
     s->id = id;
     s->user = user;
-    s->tx_credit = STREAM_WINDOW;
-    s->rx_credit = STREAM_WINDOW;
+    s->tx_credit = ONION_STREAM_WINDOW;
+    s->rx_credit = ONION_STREAM_WINDOW;
     list_init(&s->control);
     list_init(&s->ready);
     m->ids[m->n] = id;
@@ -155,7 +155,7 @@ static qudag_err add(struct mux *m, uint16_t id, uint64_t user, struct ostream *
     return QUDAG_OK;
 }
 
-static void drop(struct mux *m, struct ostream *s)
+static void drop(struct onion_mux *m, struct onion_ostream *s)
 {
     for (uint32_t i = 0; i < m->n; i++) {
         if (m->by[i] == s) {
@@ -171,16 +171,16 @@ static void drop(struct mux *m, struct ostream *s)
     mem_free_wiped(m->mem, s);
 }
 
-static void owe(struct mux *m, struct ostream *s, uint8_t what)
+static void pending_add(struct onion_mux *m, struct onion_ostream *s, uint8_t what)
 {
-    s->owes |= what;
+    s->pending |= what;
     if (!list_linked(&s->control)) {
         list_push_back(&m->control, &s->control);
     }
 }
 
 /* Puts |s| where its data and credit say it belongs; |served|: it has just had its turn. */
-static void place(struct mux *m, struct ostream *s, bool served)
+static void place(struct onion_mux *m, struct onion_ostream *s, bool served)
 {
     bool wants = s->queued > 0 && s->tx_credit > 0;
 
@@ -195,30 +195,30 @@ static void place(struct mux *m, struct ostream *s, bool served)
         }
     }
     if (s->queued == 0 && s->fin_wanted && !s->fin_sent) {
-        owe(m, s, OWES_FIN);
+        pending_add(m, s, PENDING_FIN);
     }
 }
 
 /* Frees |s| once nothing more can happen on it. */
-static void settle(struct mux *m, struct ostream *s)
+static void settle(struct onion_mux *m, struct onion_ostream *s)
 {
-    if (s->fin_sent && s->fin_received && s->owes == 0 && s->sent == 0) {
+    if (s->fin_sent && s->fin_received && s->pending == 0 && s->sent == 0) {
         drop(m, s);
     }
 }
 
-static void report(const struct mux *m, const struct ostream *s, struct link_ev ev,
+static void report(const struct onion_mux *m, const struct onion_ostream *s, struct link_ev ev,
                    struct acts *out)
 {
     ev.link = m->circuit;
     ev.sid = s->id;
     ev.user = s->user;
-    emit_link_ev(out, &ev);
+    onion_emit_link_ev(out, &ev);
 }
 
 /* ---- sending ---- */
 
-bool mux_has_work(const struct mux *m)
+bool onion_mux_has_work(const struct onion_mux *m)
 {
     if (m->due.n > 0) {
         return true;
@@ -232,38 +232,38 @@ static size_t room(const struct wr *w)
     return w->cap - w->len;
 }
 
-/* The control message that comes first among those |s| owes, if it fits. */
-static bool put_control(struct mux *m, struct ostream *s, struct wr *w)
+/* The control message that comes first among those that |s| has pending, if it fits. */
+static bool put_control(struct onion_mux *m, struct onion_ostream *s, struct wr *w)
 {
-    uint8_t num[4], bit = (uint8_t)(s->owes & (0u - s->owes));
+    uint8_t num[4], bit = (uint8_t)(s->pending & (0u - s->pending));
     struct slice data = {num, 0};
-    uint8_t type = RELAY_CONNECTED;
+    uint8_t type = ONION_RELAY_CONNECTED;
     struct wr v = wr_init(num, sizeof num);
 
-    if (bit == OWES_BEGIN) {
-        type = RELAY_BEGIN;
+    if (bit == PENDING_BEGIN) {
+        type = ONION_RELAY_BEGIN;
         data = (struct slice){(const uint8_t *)s->proto, s->proto_len};
-    } else if (bit == OWES_FIN) {
-        type = RELAY_FIN;
-    } else if (bit == OWES_RESET) {
-        type = RELAY_RESET;
+    } else if (bit == PENDING_FIN) {
+        type = ONION_RELAY_FIN;
+    } else if (bit == PENDING_RESET) {
+        type = ONION_RELAY_RESET;
         wr_u8(&v, s->reason);
         data.len = 1;
-    } else if (bit == OWES_CREDIT) {
-        type = RELAY_CREDIT;
+    } else if (bit == PENDING_CREDIT) {
+        type = ONION_RELAY_CREDIT;
         wr_u32(&v, s->read);
         data.len = 4;
     }
-    if (room(w) < RELAY_STREAM_HEAD + data.len) {
+    if (room(w) < ONION_RELAY_STREAM_HEAD + data.len) {
         return false;
     }
-    relay_msg_put(w, type, s->id, data);
-    s->owes = (uint8_t)(s->owes & ~bit);
-    if (bit == OWES_BEGIN) {
+    onion_relay_msg_put(w, type, s->id, data);
+    s->pending = (uint8_t)(s->pending & ~bit);
+    if (bit == PENDING_BEGIN) {
         m->last_id = s->id;
-    } else if (bit == OWES_FIN) {
+    } else if (bit == PENDING_FIN) {
         s->fin_sent = true;
-    } else if (bit == OWES_CREDIT) {
+    } else if (bit == PENDING_CREDIT) {
         s->rx_credit += s->read;
         s->read = 0;
     }
@@ -271,23 +271,25 @@ static bool put_control(struct mux *m, struct ostream *s, struct wr *w)
 }
 
 /* Control messages of all streams, oldest first; how many were put. */
-static uint32_t fill_control(struct mux *m, struct wr *w, uint32_t msgs)
+static uint32_t fill_control(struct onion_mux *m, struct wr *w, uint32_t msgs)
 {
     uint32_t n = 0;
 
-    while (m->refusals_n > 0 && msgs + n < RELAY_MSGS_MAX && room(w) > RELAY_STREAM_HEAD) {
-        uint8_t reason = reason_of(QUDAG_ELIMIT);
+    while (m->refusals_n > 0 && msgs + n < ONION_RELAY_MSGS_MAX &&
+           room(w) > ONION_RELAY_STREAM_HEAD) {
+        uint8_t reason = onion_reason_of(QUDAG_ELIMIT);
         m->refusals_n--;
-        relay_msg_put(w, RELAY_RESET, m->refusal[m->refusals_n], (struct slice){&reason, 1});
+        onion_relay_msg_put(w, ONION_RELAY_RESET, m->refusal[m->refusals_n],
+                            (struct slice){&reason, 1});
         n++;
     }
-    while (!list_empty(&m->control) && msgs + n < RELAY_MSGS_MAX) {
-        struct ostream *s = LIST_ENTRY(m->control.next, struct ostream, control);
+    while (!list_empty(&m->control) && msgs + n < ONION_RELAY_MSGS_MAX) {
+        struct onion_ostream *s = LIST_ENTRY(m->control.next, struct onion_ostream, control);
         if (!put_control(m, s, w)) {
             break;
         }
         n++;
-        if (s->owes != 0) {
+        if (s->pending != 0) {
             continue;
         }
         list_del(&s->control);
@@ -300,7 +302,7 @@ static uint32_t fill_control(struct mux *m, struct wr *w, uint32_t msgs)
     return n;
 }
 
-static void take(struct mux *m, struct ostream *s, struct wr *w, size_t len)
+static void take(struct onion_mux *m, struct onion_ostream *s, struct wr *w, size_t len)
 {
     s->queued -= len;
     s->sent += len;
@@ -322,19 +324,20 @@ static void take(struct mux *m, struct ostream *s, struct wr *w, size_t len)
     }
 }
 
-static uint32_t fill_data(struct mux *m, struct wr *w, uint32_t msgs)
+static uint32_t fill_data(struct onion_mux *m, struct wr *w, uint32_t msgs)
 {
     uint32_t n = 0;
 
-    while (!list_empty(&m->ready) && msgs + n < RELAY_MSGS_MAX && room(w) > RELAY_STREAM_HEAD) {
-        struct ostream *s = LIST_ENTRY(m->ready.next, struct ostream, ready);
-        size_t len = room(w) - RELAY_STREAM_HEAD;
-        if (s->owes & OWES_BEGIN) {
+    while (!list_empty(&m->ready) && msgs + n < ONION_RELAY_MSGS_MAX &&
+           room(w) > ONION_RELAY_STREAM_HEAD) {
+        struct onion_ostream *s = LIST_ENTRY(m->ready.next, struct onion_ostream, ready);
+        size_t len = room(w) - ONION_RELAY_STREAM_HEAD;
+        if (s->pending & PENDING_BEGIN) {
             break; /* the rest waits for the next cell, in which BEGIN comes first */
         }
         len = len < s->queued ? len : s->queued;
         len = len < s->tx_credit ? len : s->tx_credit;
-        wr_u8(w, RELAY_DATA);
+        wr_u8(w, ONION_RELAY_DATA);
         wr_u16(w, (uint16_t)len);
         wr_u16(w, s->id);
         take(m, s, w, len);
@@ -344,13 +347,14 @@ static uint32_t fill_data(struct mux *m, struct wr *w, uint32_t msgs)
     return n;
 }
 
-bool mux_fill(struct mux *m, struct wr *w)
+bool onion_mux_fill(struct onion_mux *m, struct wr *w)
 {
     uint32_t msgs = 0, counted = 0;
 
-    while (m->due.n > 0 && room(w) >= RELAY_HEAD + CGO_TAG_LEN) {
-        relay_msg_put(w, RELAY_SENDME, 0, (struct slice){ring_pop(&m->due), CGO_TAG_LEN});
-        m->unanswered -= MUX_STEP;
+    while (m->due.n > 0 && room(w) >= ONION_RELAY_HEAD + CGO_TAG_LEN) {
+        onion_relay_msg_put(w, ONION_RELAY_SENDME, 0,
+                            (struct slice){ring_pop(&m->due), CGO_TAG_LEN});
+        m->unanswered -= ONION_MUX_STEP;
         msgs++;
     }
     if (m->window > 0) {
@@ -363,21 +367,21 @@ bool mux_fill(struct mux *m, struct wr *w)
     return counted > 0;
 }
 
-void mux_sent(struct mux *m, const uint8_t tag[CGO_TAG_LEN])
+void onion_mux_sent(struct onion_mux *m, const uint8_t tag[CGO_TAG_LEN])
 {
     ASSERT(m->window > 0);
     m->window--;
     m->sent++;
-    if (m->sent == MUX_STEP) {
+    if (m->sent == ONION_MUX_STEP) {
         ring_push(&m->expected, tag);
         m->sent = 0;
     }
 }
 
-void mux_report_sent(struct mux *m, struct acts *out)
+void onion_mux_report_sent(struct onion_mux *m, struct acts *out)
 {
     for (uint32_t i = m->n; i-- > 0;) {
-        struct ostream *s = m->by[i];
+        struct onion_ostream *s = m->by[i];
         if (s->sent > 0) {
             report(m, s, (struct link_ev){.type = LINK_SENT, .n = s->sent}, out);
             s->sent = 0;
@@ -388,28 +392,29 @@ void mux_report_sent(struct mux *m, struct acts *out)
 
 /* ---- receiving ---- */
 
-static qudag_err on_begin(struct mux *m, const struct relay_msg *msg, struct acts *out)
+static qudag_err on_begin(struct onion_mux *m, const struct onion_relay_msg *msg, struct acts *out)
 {
-    struct ostream *s;
+    struct onion_ostream *s;
 
     if (m->client || msg->stream <= m->last_id || memchr(msg->data.base, 0, msg->data.len)) {
         return QUDAG_EPROTO;
     }
     m->last_id = msg->stream;
     qudag_err err = add(m, msg->stream, 0, &s);
-    if (err == QUDAG_ELIMIT && m->refusals_n < MUX_REFUSALS) {
+    if (err == QUDAG_ELIMIT && m->refusals_n < ONION_MUX_REFUSALS) {
         m->refusal[m->refusals_n] = msg->stream;
         m->refusals_n++;
         return QUDAG_OK;
     }
     if (err == QUDAG_OK) {
-        owe(m, s, OWES_CONNECTED);
+        pending_add(m, s, PENDING_CONNECTED);
         report(m, s, (struct link_ev){.type = LINK_STREAM, .data = msg->data}, out);
     }
     return err;
 }
 
-static qudag_err on_data(struct mux *m, struct ostream *s, struct slice data, struct acts *out)
+static qudag_err on_data(struct onion_mux *m, struct onion_ostream *s, struct slice data,
+                         struct acts *out)
 {
     if (s->fin_received || data.len > s->rx_credit) {
         return QUDAG_EPROTO;
@@ -422,14 +427,14 @@ static qudag_err on_data(struct mux *m, struct ostream *s, struct slice data, st
     return QUDAG_OK;
 }
 
-static qudag_err on_fin(struct mux *m, struct ostream *s, struct acts *out)
+static qudag_err on_fin(struct onion_mux *m, struct onion_ostream *s, struct acts *out)
 {
     if (s->fin_received) {
         return QUDAG_EPROTO;
     }
     s->fin_received = true;
-    s->owes &= (uint8_t)~OWES_CREDIT;
-    if (s->owes == 0) {
+    s->pending &= (uint8_t)~PENDING_CREDIT;
+    if (s->pending == 0) {
         list_del(&s->control);
     }
     if (s->reason == 0) {
@@ -439,12 +444,12 @@ static qudag_err on_fin(struct mux *m, struct ostream *s, struct acts *out)
     return QUDAG_OK;
 }
 
-static qudag_err on_credit(struct mux *m, struct ostream *s, struct slice data)
+static qudag_err on_credit(struct onion_mux *m, struct onion_ostream *s, struct slice data)
 {
     struct rd r = rd_init(data);
     uint32_t delta = rd_u32(&r);
 
-    if (delta == 0 || delta > STREAM_WINDOW - s->tx_credit) {
+    if (delta == 0 || delta > ONION_STREAM_WINDOW - s->tx_credit) {
         return QUDAG_EPROTO;
     }
     s->tx_credit += delta;
@@ -452,44 +457,44 @@ static qudag_err on_credit(struct mux *m, struct ostream *s, struct slice data)
     return QUDAG_OK;
 }
 
-static void on_reset(struct mux *m, struct ostream *s, uint8_t reason, struct acts *out)
+static void on_reset(struct onion_mux *m, struct onion_ostream *s, uint8_t reason, struct acts *out)
 {
     if (s->reason == 0) {
-        report(m, s, (struct link_ev){.type = LINK_RESET, .err = reason_err(reason)}, out);
+        report(m, s, (struct link_ev){.type = LINK_RESET, .err = onion_reason_err(reason)}, out);
     }
     drop(m, s);
 }
 
-static qudag_err on_sendme(struct mux *m, struct slice tag)
+static qudag_err on_sendme(struct onion_mux *m, struct slice tag)
 {
     if (m->expected.n == 0 || !ct_equal(ring_pop(&m->expected), tag.base, CGO_TAG_LEN)) {
         return QUDAG_EPROTO;
     }
-    m->window += MUX_STEP;
+    m->window += ONION_MUX_STEP;
     return QUDAG_OK;
 }
 
-qudag_err mux_recv(struct mux *m, const struct relay_msg *msg, struct acts *out)
+qudag_err onion_mux_recv(struct onion_mux *m, const struct onion_relay_msg *msg, struct acts *out)
 {
-    if (msg->type == RELAY_SENDME) {
+    if (msg->type == ONION_RELAY_SENDME) {
         return on_sendme(m, msg->data);
     }
-    if (msg->type == RELAY_BEGIN) {
+    if (msg->type == ONION_RELAY_BEGIN) {
         return on_begin(m, msg, out);
     }
-    if (!relay_type_is_stream(msg->type) || msg->stream > m->last_id) {
+    if (!onion_relay_type_is_stream(msg->type) || msg->stream > m->last_id) {
         return QUDAG_EPROTO;
     }
-    struct ostream *s = find(m, msg->stream);
+    struct onion_ostream *s = find(m, msg->stream);
     if (s == NULL) {
         return QUDAG_OK; /* gone a moment ago */
     }
-    if (msg->type == RELAY_CONNECTED) {
+    if (msg->type == ONION_RELAY_CONNECTED) {
         bool allowed = m->client && !s->connected;
         s->connected = true;
         return allowed ? QUDAG_OK : QUDAG_EPROTO;
     }
-    if (msg->type == RELAY_RESET) {
+    if (msg->type == ONION_RELAY_RESET) {
         on_reset(m, s, msg->data.base[0], out);
         return QUDAG_OK;
     }
@@ -497,25 +502,25 @@ qudag_err mux_recv(struct mux *m, const struct relay_msg *msg, struct acts *out)
         return QUDAG_EPROTO;
     }
     switch (msg->type) {
-    case RELAY_DATA:
+    case ONION_RELAY_DATA:
         return on_data(m, s, msg->data, out);
-    case RELAY_FIN:
+    case ONION_RELAY_FIN:
         return on_fin(m, s, out);
-    case RELAY_CREDIT:
+    case ONION_RELAY_CREDIT:
         return on_credit(m, s, msg->data);
     default:
         return QUDAG_EPROTO;
     }
 }
 
-qudag_err mux_received(struct mux *m, const uint8_t tag[CGO_TAG_LEN])
+qudag_err onion_mux_received(struct onion_mux *m, const uint8_t tag[CGO_TAG_LEN])
 {
     m->unanswered++;
-    if (m->unanswered > MUX_WINDOW) {
+    if (m->unanswered > ONION_MUX_WINDOW) {
         return QUDAG_EPROTO;
     }
     m->received++;
-    if (m->received == MUX_STEP) {
+    if (m->received == ONION_MUX_STEP) {
         ring_push(&m->due, tag);
         m->received = 0;
     }
@@ -524,15 +529,15 @@ qudag_err mux_received(struct mux *m, const uint8_t tag[CGO_TAG_LEN])
 
 /* ---- what the user of the streams does ---- */
 
-qudag_err mux_open(struct mux *m, const char *proto, uint64_t user, uint16_t *id)
+qudag_err onion_mux_open(struct onion_mux *m, const char *proto, uint64_t user, uint16_t *id)
 {
-    struct ostream *s;
+    struct onion_ostream *s;
     size_t len = strlen(proto);
 
-    if (len == 0 || len > RELAY_PROTO_MAX) {
+    if (len == 0 || len > ONION_RELAY_PROTO_MAX) {
         return QUDAG_EINVAL;
     }
-    if (m->next_id > STREAM_ID_MAX) {
+    if (m->next_id > ONION_STREAM_ID_MAX) {
         return QUDAG_ELIMIT;
     }
     qudag_err err = add(m, (uint16_t)m->next_id, user, &s);
@@ -542,12 +547,12 @@ qudag_err mux_open(struct mux *m, const char *proto, uint64_t user, uint16_t *id
     m->next_id++;
     memcpy(s->proto, proto, len);
     s->proto_len = (uint8_t)len;
-    owe(m, s, OWES_BEGIN);
+    pending_add(m, s, PENDING_BEGIN);
     *id = s->id;
     return QUDAG_OK;
 }
 
-static qudag_err append(struct mux *m, struct ostream *s, struct slice data)
+static qudag_err append(struct onion_mux *m, struct onion_ostream *s, struct slice data)
 {
     struct block *t = s->tail;
     size_t fits = t == NULL ? 0 : t->cap - t->off - t->len;
@@ -578,9 +583,9 @@ static qudag_err append(struct mux *m, struct ostream *s, struct slice data)
     return QUDAG_OK;
 }
 
-qudag_err mux_write(struct mux *m, int64_t id, struct slice data)
+qudag_err onion_mux_write(struct onion_mux *m, int64_t id, struct slice data)
 {
-    struct ostream *s = find(m, id);
+    struct onion_ostream *s = find(m, id);
 
     if (s == NULL || s->reason != 0) {
         return QUDAG_ESTALE;
@@ -588,7 +593,7 @@ qudag_err mux_write(struct mux *m, int64_t id, struct slice data)
     if (s->fin_wanted) {
         return QUDAG_ESTATE;
     }
-    if (data.len > STREAM_QUEUE_MAX - s->queued) {
+    if (data.len > ONION_STREAM_QUEUE_MAX - s->queued) {
         return QUDAG_ETOOBIG;
     }
     if (data.len == 0) {
@@ -599,18 +604,18 @@ qudag_err mux_write(struct mux *m, int64_t id, struct slice data)
     return err;
 }
 
-void mux_set_user(struct mux *m, int64_t id, uint64_t user)
+void onion_mux_set_user(struct onion_mux *m, int64_t id, uint64_t user)
 {
-    struct ostream *s = find(m, id);
+    struct onion_ostream *s = find(m, id);
 
     if (s != NULL) {
         s->user = user;
     }
 }
 
-void mux_consume(struct mux *m, int64_t id, size_t n)
+void onion_mux_consume(struct onion_mux *m, int64_t id, size_t n)
 {
-    struct ostream *s = find(m, id);
+    struct onion_ostream *s = find(m, id);
 
     if (s == NULL || s->reason != 0) {
         return;
@@ -618,14 +623,14 @@ void mux_consume(struct mux *m, int64_t id, size_t n)
     uint32_t len = n < s->unread ? (uint32_t)n : s->unread;
     s->unread -= len;
     s->read += len;
-    if (!s->fin_received && s->read >= STREAM_CREDIT_STEP) {
-        owe(m, s, OWES_CREDIT);
+    if (!s->fin_received && s->read >= ONION_STREAM_CREDIT_STEP) {
+        pending_add(m, s, PENDING_CREDIT);
     }
 }
 
-void mux_fin(struct mux *m, int64_t id)
+void onion_mux_fin(struct onion_mux *m, int64_t id)
 {
-    struct ostream *s = find(m, id);
+    struct onion_ostream *s = find(m, id);
 
     if (s != NULL && s->reason == 0) {
         s->fin_wanted = true;
@@ -633,22 +638,22 @@ void mux_fin(struct mux *m, int64_t id)
     }
 }
 
-void mux_reset(struct mux *m, int64_t id, qudag_err err)
+void onion_mux_reset(struct onion_mux *m, int64_t id, qudag_err err)
 {
-    struct ostream *s = find(m, id);
+    struct onion_ostream *s = find(m, id);
 
     if (s == NULL || s->reason != 0) {
         return;
     }
-    if (s->owes & OWES_BEGIN) {
+    if (s->pending & PENDING_BEGIN) {
         drop(m, s); /* the other end never heard of it */
         return;
     }
     drop_queue(m, s);
     list_del(&s->ready);
-    s->reason = reason_of(err);
-    s->owes = 0;
+    s->reason = onion_reason_of(err);
+    s->pending = 0;
     s->fin_wanted = false;
     s->sent = 0;
-    owe(m, s, OWES_RESET);
+    pending_add(m, s, PENDING_RESET);
 }

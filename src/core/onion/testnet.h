@@ -24,12 +24,12 @@
 
 enum app { APP_SINK, APP_ECHO, APP_STALL };
 
-struct flow { /* one stream over a circuit at one of its ends */
+struct testnet_flow { /* one stream over a circuit at one of its ends */
     bool used, fin, reset, ended;
     struct ref circuit;
     int64_t sid;
     qudag_err err;
-    char proto[RELAY_PROTO_MAX + 1];
+    char proto[ONION_RELAY_PROTO_MAX + 1];
     uint64_t received, unread, sent; /* bytes; sent: as LINK_SENT says */
     uint64_t seed, wrong;            /* pattern expected; bytes that differ from it */
     uint8_t *echo;
@@ -44,7 +44,7 @@ struct up {
     qudag_err err;
 };
 
-struct node {
+struct testnet_node {
     struct mem mem;
     struct rng_stream seed;
     struct onion *o;
@@ -56,7 +56,7 @@ struct node {
     uint8_t props; /* of links to it */
     struct up ups[NET_UPS];
     size_t ups_n;
-    struct flow flows[NET_FLOWS];
+    struct testnet_flow flows[NET_FLOWS];
     size_t flows_high;      /* flows ever used */
     uint64_t refused_opens; /* ACT_OPEN without the full need */
 };
@@ -74,17 +74,17 @@ struct pipe {
     size_t node[2]; /* opener, acceptor */
     struct ref ref[2];
     struct way way[2]; /* way[i]: written by node[i] */
-    bool cut[2];       /* side i has reset or was told */
+    bool cut[2];       /* side i has reset or heard of it */
     bool stalled[2];   /* side i is not given data any more */
 };
 
-struct net;
+struct testnet;
 /* May look at and change what passes; |from|: node index. */
-typedef void (*net_tap)(struct net *n, struct pipe *p, size_t side, uint8_t *bytes, size_t len);
+typedef void (*net_tap)(struct testnet *n, struct pipe *p, size_t side, uint8_t *bytes, size_t len);
 
-struct net {
+struct testnet {
     size_t nodes_n;
-    struct node nodes[NET_NODES];
+    struct testnet_node nodes[NET_NODES];
     struct pipe pipes[NET_PIPES];
     size_t pipes_high; /* pipes ever used */
     tstamp now;
@@ -109,7 +109,7 @@ static inline uint8_t net_pattern(uint64_t seed, uint64_t at)
     return (uint8_t)(x >> (8 * (at & 7)));
 }
 
-static inline void net_key(struct node *nd, bool service, uint64_t tag)
+static inline void net_key(struct testnet_node *nd, bool service, uint64_t tag)
 {
     struct onion_key key = {.service = service, .tag = tag};
     struct rng rng = rng_of_stream(&nd->seed);
@@ -133,18 +133,18 @@ static inline void net_key(struct node *nd, bool service, uint64_t tag)
     multiaddr_quic(&nd->hop.addr[0], &at, &nd->id);
 }
 
-static inline void net_config(const struct net *n, size_t ix, struct onion_config *cfg)
+static inline void net_config(const struct testnet *n, size_t ix, struct onion_config *cfg)
 {
-    const struct node *nd = &n->nodes[ix];
+    const struct testnet_node *nd = &n->nodes[ix];
 
     *cfg = (struct onion_config){.self = nd->id, .relay = true};
     memcpy(cfg->self_pq_hash, nd->pq_hash, 32);
 }
 
-static inline void net_add(struct net *n, const struct onion_config *with)
+static inline void net_add(struct testnet *n, const struct onion_config *with)
 {
     size_t ix = n->nodes_n++;
-    struct node *nd = &n->nodes[ix];
+    struct testnet_node *nd = &n->nodes[ix];
     uint8_t seed[32] = {(uint8_t)(ix + 1), 7}, pk[32] = {0};
     struct onion_config cfg;
 
@@ -169,7 +169,7 @@ static inline void net_add(struct net *n, const struct onion_config *with)
     net_key(nd, false, 0);
 }
 
-static inline void net_init_with(struct net *n, size_t nodes, const struct mem_hooks *hooks)
+static inline void net_init_with(struct testnet *n, size_t nodes, const struct mem_hooks *hooks)
 {
     memset(n, 0, sizeof *n);
     n->hooks = hooks;
@@ -184,12 +184,12 @@ static inline void net_init_with(struct net *n, size_t nodes, const struct mem_h
     }
 }
 
-static inline void net_init(struct net *n, size_t nodes)
+static inline void net_init(struct testnet *n, size_t nodes)
 {
     net_init_with(n, nodes, NULL);
 }
 
-static inline void net_fini(struct net *n)
+static inline void net_fini(struct testnet *n)
 {
     for (size_t i = 0; i < n->nodes_n; i++) {
         for (size_t f = 0; f < NET_FLOWS; f++) {

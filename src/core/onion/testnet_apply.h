@@ -4,7 +4,7 @@
 
 #include "core/onion/testnet.h"
 
-static inline struct pipe *net_pipe(struct net *n, size_t node, struct ref r, size_t *side)
+static inline struct pipe *net_pipe(struct testnet *n, size_t node, struct ref r, size_t *side)
 {
     for (size_t i = 0; i < n->pipes_high; i++) {
         for (size_t s = 0; s < 2; s++) {
@@ -17,34 +17,35 @@ static inline struct pipe *net_pipe(struct net *n, size_t node, struct ref r, si
     return NULL;
 }
 
-static inline void net_drain(struct net *n, size_t node);
+static inline void net_drain(struct testnet *n, size_t node);
 
-static inline void net_event(struct net *n, size_t node, const struct ev *ev)
+static inline void net_event(struct testnet *n, size_t node, const struct ev *ev)
 {
     onion_ops.event(n->nodes[node].o, ev, n->now, &n->out);
     net_drain(n, node);
 }
 
-static inline struct flow *net_flow(struct node *nd, struct ref circuit, int64_t sid, bool make)
+static inline struct testnet_flow *net_flow(struct testnet_node *nd, struct ref circuit,
+                                            int64_t sid, bool make)
 {
     for (size_t i = 0; i < nd->flows_high; i++) {
-        struct flow *f = &nd->flows[i];
+        struct testnet_flow *f = &nd->flows[i];
         if (f->used && ref_eq(f->circuit, circuit) && f->sid == sid) {
             return f;
         }
     }
     for (size_t i = 0; make && i < NET_FLOWS; i++) {
-        struct flow *f = &nd->flows[i];
+        struct testnet_flow *f = &nd->flows[i];
         if (!f->used) {
             nd->flows_high = i + 1 > nd->flows_high ? i + 1 : nd->flows_high;
-            *f = (struct flow){.used = true, .circuit = circuit, .sid = sid};
+            *f = (struct testnet_flow){.used = true, .circuit = circuit, .sid = sid};
             return f;
         }
     }
     return NULL;
 }
 
-static inline void net_link_data(struct node *nd, struct flow *f, struct slice data)
+static inline void net_link_data(struct testnet_node *nd, struct testnet_flow *f, struct slice data)
 {
     for (size_t i = 0; i < data.len; i++) {
         f->wrong += data.base[i] != net_pattern(f->seed, f->received + i);
@@ -59,15 +60,15 @@ static inline void net_link_data(struct node *nd, struct flow *f, struct slice d
     }
 }
 
-static inline void net_link_event(struct node *nd, const struct link_ev *ev)
+static inline void net_link_event(struct testnet_node *nd, const struct link_ev *ev)
 {
-    struct flow *f = net_flow(nd, ev->link, ev->sid, ev->type == LINK_STREAM);
+    struct testnet_flow *f = net_flow(nd, ev->link, ev->sid, ev->type == LINK_STREAM);
 
     ASSERT(f != NULL);
     ASSERT(!f->reset);
     switch (ev->type) {
     case LINK_STREAM:
-        ASSERT(ev->data.len <= RELAY_PROTO_MAX);
+        ASSERT(ev->data.len <= ONION_RELAY_PROTO_MAX);
         memcpy(f->proto, ev->data.base, ev->data.len);
         break;
     case LINK_DATA:
@@ -92,7 +93,7 @@ static inline void net_link_event(struct node *nd, const struct link_ev *ev)
     }
 }
 
-static inline void net_up(struct node *nd, const struct act *a)
+static inline void net_up(struct testnet_node *nd, const struct act *a)
 {
     if (a->kind == ONION_UP_EVENT) {
         net_link_event(nd, a->ptr);
@@ -112,7 +113,7 @@ struct net_open { /* an ACT_OPEN to be answered once the list is empty */
     uint8_t need;
 };
 
-static inline void net_answer_open(struct net *n, const struct net_open *open)
+static inline void net_answer_open(struct testnet *n, const struct net_open *open)
 {
     size_t to = 0, slot = 0;
 
@@ -122,7 +123,7 @@ static inline void net_answer_open(struct net *n, const struct net_open *open)
     while (slot < NET_PIPES && n->pipes[slot].used) {
         slot++;
     }
-    struct node *from = &n->nodes[open->from];
+    struct testnet_node *from = &n->nodes[open->from];
     from->refused_opens += open->need != ONION_NEED;
     if (to == n->nodes_n || n->nodes[to].down || slot == NET_PIPES) {
         net_event(n, open->from,
@@ -156,7 +157,7 @@ static inline void net_answer_open(struct net *n, const struct net_open *open)
     net_event(n, open->from, &out);
 }
 
-static inline void net_apply(struct net *n, size_t node, const struct act *a)
+static inline void net_apply(struct testnet *n, size_t node, const struct act *a)
 {
     size_t side;
     struct pipe *p = net_pipe(n, node, a->strm, &side);
@@ -202,7 +203,7 @@ static inline void net_apply(struct net *n, size_t node, const struct act *a)
     }
 }
 
-static inline void net_drain(struct net *n, size_t node)
+static inline void net_drain(struct testnet *n, size_t node)
 {
     struct net_open opens[64];
     size_t opens_n = 0;

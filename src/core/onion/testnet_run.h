@@ -4,7 +4,7 @@
 
 #include "core/onion/testnet_apply.h"
 
-static inline bool net_move(struct net *n, struct pipe *p, size_t side)
+static inline bool net_move(struct testnet *n, struct pipe *p, size_t side)
 {
     struct way *w = &p->way[side];
     size_t len = w->len < n->chunk ? w->len : n->chunk;
@@ -44,13 +44,13 @@ static inline bool net_move(struct net *n, struct pipe *p, size_t side)
     return true;
 }
 
-static inline bool net_app(struct net *n, size_t node)
+static inline bool net_app(struct testnet *n, size_t node)
 {
-    struct node *nd = &n->nodes[node];
+    struct testnet_node *nd = &n->nodes[node];
     bool busy = false;
 
     for (size_t i = 0; i < nd->flows_high; i++) {
-        struct flow *f = &nd->flows[i];
+        struct testnet_flow *f = &nd->flows[i];
         if (!f->used || f->reset || nd->app == APP_STALL) {
             continue;
         }
@@ -83,7 +83,7 @@ static inline bool net_app(struct net *n, size_t node)
 }
 
 /* One round: every pipe moves a chunk each way, every due deadline is served.  False: quiet. */
-static inline bool net_round(struct net *n)
+static inline bool net_round(struct testnet *n)
 {
     bool busy = false;
 
@@ -111,7 +111,7 @@ static inline bool net_round(struct net *n)
 }
 
 /* Runs until nothing moves; the rounds are bounded. */
-static inline void net_run(struct net *n)
+static inline void net_run(struct testnet *n)
 {
     for (size_t i = 0; i < 200000; i++) {
         if (!net_round(n)) {
@@ -121,7 +121,7 @@ static inline void net_run(struct net *n)
     ASSERT(false);
 }
 
-static inline void net_sleep(struct net *n, uint64_t ns)
+static inline void net_sleep(struct testnet *n, uint64_t ns)
 {
     n->now += ns;
     net_run(n);
@@ -130,7 +130,8 @@ static inline void net_sleep(struct net *n, uint64_t ns)
 /* ---- what tests do ---- */
 
 /* A circuit from node 0 through |n_hops| nodes starting at node |first|; not run yet. */
-static inline qudag_err net_build(struct net *n, size_t first, size_t n_hops, struct ref *circuit)
+static inline qudag_err net_build(struct testnet *n, size_t first, size_t n_hops,
+                                  struct ref *circuit)
 {
     struct onion_hop *hops = calloc(n_hops, sizeof *hops);
 
@@ -144,7 +145,7 @@ static inline qudag_err net_build(struct net *n, size_t first, size_t n_hops, st
     return err;
 }
 
-static inline const struct up *net_last_up(const struct node *nd, uint16_t kind)
+static inline const struct up *net_last_up(const struct testnet_node *nd, uint16_t kind)
 {
     for (size_t i = nd->ups_n; i-- > 0;) {
         if (nd->ups[i].kind == kind) {
@@ -155,7 +156,7 @@ static inline const struct up *net_last_up(const struct node *nd, uint16_t kind)
 }
 
 /* The same, known to be there. */
-static inline const struct up *net_up_of(const struct node *nd, uint16_t kind)
+static inline const struct up *net_up_of(const struct testnet_node *nd, uint16_t kind)
 {
     const struct up *up = net_last_up(nd, kind);
 
@@ -163,9 +164,9 @@ static inline const struct up *net_up_of(const struct node *nd, uint16_t kind)
     return up;
 }
 
-static inline struct flow *net_open(struct net *n, struct ref circuit, uint64_t seed)
+static inline struct testnet_flow *net_open(struct testnet *n, struct ref circuit, uint64_t seed)
 {
-    struct node *nd = &n->nodes[0];
+    struct testnet_node *nd = &n->nodes[0];
     struct onion_stream_want want = {.circuit = circuit, .user = 99, .proto = "/test/1.0.0"};
     int64_t sid;
 
@@ -174,14 +175,15 @@ static inline struct flow *net_open(struct net *n, struct ref circuit, uint64_t 
     if (err != QUDAG_OK) {
         return NULL;
     }
-    struct flow *f = net_flow(nd, circuit, sid, true);
+    struct testnet_flow *f = net_flow(nd, circuit, sid, true);
     ASSERT(f != NULL);
     f->seed = seed;
     return f;
 }
 
 /* Writes |len| bytes of the pattern of |seed| from |at| on. */
-static inline qudag_err net_write(struct net *n, const struct flow *f, uint64_t at, size_t len)
+static inline qudag_err net_write(struct testnet *n, const struct testnet_flow *f, uint64_t at,
+                                  size_t len)
 {
     uint8_t *buf = malloc(len + 1);
 

@@ -11,7 +11,7 @@
 
 #define MAX_DEFAULT 512
 #define MAX_LIMIT 4096
-#define FETCH_TIME (60 * NS_PER_S) /* the outcome is told within */
+#define FETCH_TIME (60 * NS_PER_S) /* the outcome comes within */
 #define FETCH_RETRY (2 * NS_PER_S) /* a new relay is often met before its descriptor is stored */
 #define FETCH_RETRY_MAX (3600 * NS_PER_S)
 #define FETCH_TRIES 12

@@ -26,19 +26,27 @@ struct relays_config {
 #define RELAYS_IP6 2
 
 struct relays;
+/* A pool without relays; to be freed with relays_free.  ENOMEM. */
 QUDAG_MUST_USE qudag_err relays_new(struct relays **out, const struct relays_config *cfg);
+/* Frees all; NULL is allowed. */
 void relays_free(struct relays *r);
 
 /* A descriptor that relay_desc_decode accepted.  Older sequence: QUDAG_ESTALE.  ELIMIT, ENOMEM. */
 QUDAG_MUST_USE qudag_err relays_add(struct relays *r, const struct relay_desc *d);
+/* Drops descriptors that are no longer valid, and asks for those near their end again. */
 void relays_expire(struct relays *r, walltime now);
+/* Descriptors in the pool, usable now or not. */
 size_t relays_count(const struct relays *r);
+/* Whether the descriptor of |peer| is in the pool. */
 bool relays_has(const struct relays *r, const struct peer_id *peer);
+/* Looking in at the pool, |*it| from 0 on; false at the end. */
 bool relays_next(const struct relays *r, size_t *it, struct peer_id *peer);
 
 /* A peer seen in the DHT whose descriptor may exist; and the next one worth fetching, if any. */
 void relays_candidate(struct relays *r, const struct peer_id *peer);
+/* A candidate whose descriptor is to be fetched now; the outcome is relays_add() or relays_fetch_failed(). */
 bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer);
+/* There was none: the candidate is not asked for again for a while, which doubles. */
 void relays_fetch_failed(struct relays *r, const struct peer_id *peer, tstamp now);
 
 /* The IP versions we can dial: RELAYS_IP4 | RELAYS_IP6; 0: not known, the first hop may have any. */
@@ -62,10 +70,12 @@ QUDAG_MUST_USE qudag_err relays_path(struct relays *r, const struct relays_path_
 
 /* |peer| failed as a hop (not usable for 60 s, doubling to 1 h); or worked. */
 void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now);
+/* |peer| worked as a hop: its failures are forgotten. */
 void relays_worked(struct relays *r, const struct peer_id *peer);
 
 /* The first guard, to be saved: its peer id; false: none yet.  Set again before the first path. */
 bool relays_guard(const struct relays *r, struct peer_id *guard);
+/* The guard of the last run becomes the first; its descriptor may come later.  Not ourselves. */
 void relays_guard_set(struct relays *r, const struct peer_id *guard);
 
 #endif

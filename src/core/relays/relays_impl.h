@@ -73,13 +73,17 @@ bool relays_ip_reaches(uint8_t a, uint8_t b, uint8_t counted);
 /* The versions of the addresses of |hop| that can be dialled. */
 uint8_t relays_ip_of(const struct onion_hop *hop);
 
+/* The entry of |peer|, or NULL. */
 struct relays_entry *relays_find(const struct relays *r, const struct peer_id *peer);
 /* Computes the networks and IP versions of |x|'s addresses. */
 void relays_nets(struct relays_entry *x);
 /* The descriptor of |peer| arrived; if it is a guard, it is no longer waited for. */
 void relays_guards_found(struct relays *r, const struct peer_id *peer);
+/* Whether |peer| is one of the guards. */
 bool relays_guards_have(const struct relays *r, const struct peer_id *peer);
+/* Whether |peer| waits among the candidates. */
 bool relays_candidate_known(const struct relays *r, const struct peer_id *peer);
+/* |peer| is no guard any more; the others move up. */
 void relays_guards_drop(struct relays *r, const struct peer_id *peer);
 
 #endif
