@@ -61,6 +61,7 @@ static void take_counters(struct quic_pmtu *p, const struct quic_pmtu_sample *s)
     p->lost_large += large_among(p, s->pkts_lost - p->pkts_lost, s->bytes_lost - p->bytes_lost);
     p->pkts_lost = s->pkts_lost;
     p->bytes_lost = s->bytes_lost;
+    p->in_flight = s->bytes_in_flight;
     if (s->pkts_received != p->pkts_received) {
         p->pkts_received = s->pkts_received;
         p->heard_sent = p->sent_large;
@@ -104,6 +105,27 @@ static bool update_trial(struct quic_pmtu *p, const struct quic_pmtu_sample *s)
     return false;
 }
 
+/* |lost| large packets were lost just now. */
+static void suspect(struct quic_pmtu *p, const struct quic_pmtu_sample *s, uint64_t lost)
+{
+    tstamp verdict = tstamp_after(s->now, patience(s->pto_ns, PMTU_STALL_PTOS));
+
+    if (p->state == PMTU_OPEN) {
+        p->state = PMTU_SUSPECT;
+        p->base_lost = p->lost_large - lost;
+        p->base_sent = p->sent_large - lost;
+        p->until = verdict;
+    } else if (p->until == TSTAMP_NEVER) {
+        p->until = verdict;
+    }
+}
+
+/* Some large packet of those since the beginning arrived: more left than are lost or on their way. */
+static bool large_arrived(const struct quic_pmtu *p)
+{
+    return p->sent_large - p->base_sent > p->lost_large - p->base_lost + p->in_flight / PMTU_BASE;
+}
+
 bool quic_pmtu_update(struct quic_pmtu *p, const struct quic_pmtu_sample *s)
 {
     uint64_t lost_before = p->lost_large;
@@ -124,9 +146,8 @@ bool quic_pmtu_update(struct quic_pmtu *p, const struct quic_pmtu_sample *s)
     if (is_silent(p, s)) {
         return limit(p, s->now, PMTU_RETRY);
     }
-    if (p->state == PMTU_OPEN && p->lost_large > lost_before) {
-        p->state = PMTU_SUSPECT;
-        p->until = tstamp_after(s->now, patience(s->pto_ns, PMTU_STALL_PTOS));
+    if (p->lost_large > lost_before) {
+        suspect(p, s, p->lost_large - lost_before);
     }
     return false;
 }
@@ -141,9 +162,15 @@ bool quic_pmtu_stalled(struct quic_pmtu *p, uint64_t stalled_ns, uint64_t pto_ns
     if (!quic_pmtu_wants_stall(p, now)) {
         return false;
     }
-    if (stalled_ns >= patience(pto_ns, PMTU_STALL_PTOS)) {
+    bool stalled = stalled_ns >= patience(pto_ns, PMTU_STALL_PTOS);
+    bool arrived = large_arrived(p);
+    if (stalled || (!arrived && p->lost_large - p->base_lost >= PMTU_LOSSES)) {
         return limit(p, now, PMTU_RAISE);
     }
-    p->state = PMTU_OPEN;
+    if (arrived) {
+        p->state = PMTU_OPEN;
+    } else {
+        p->until = TSTAMP_NEVER;
+    }
     return false;
 }

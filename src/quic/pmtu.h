@@ -1,9 +1,9 @@
 /*
  * pmtu.h - black-hole detection (RFC 8899 4.3): the path MTU became smaller than what discovery had found.
  *
- *   OPEN --a large packet is lost--> SUSPECT --some stream made no progress since--> LIMITED
- *     ^                                 |                                             |  ^
- *     |<------ every stream did --------'                               raise timer --'  |
+ *   OPEN --a large packet is lost--> SUSPECT --a stream made no progress since, or--> LIMITED
+ *     ^                                 |        all of three large packets were lost  |  ^
+ *     |<--- a large packet arrived -----'                                raise timer --'  |
  *     |                                                                       v          |
  *     '<-- large packets were sent and none of them was lost --------------- TRIAL ------'  one was
  *
@@ -22,7 +22,9 @@
 #define PMTU_BASE 1200 /* bytes of UDP payload that every path must carry (RFC 9000 14.1) */
 #define PMTU_RAISE (600 * NS_PER_S) /* RFC 8899 5.1.1, PMTU_RAISE_TIMER */
 #define PMTU_RETRY (60 * NS_PER_S)  /* the same after silence, which may have had other causes */
-#define PMTU_TRIAL_PKTS 2           /* large packets sent to find out whether they pass again */
+#define PMTU_LOSSES                                                                                \
+    3 /* large packets lost, and none arrived: requests that give up soon leave no stalled stream */
+#define PMTU_TRIAL_PKTS 2 /* large packets sent to find out whether they pass again */
 #define PMTU_STALL_PTOS                                                                            \
     6 /* probe timeouts without progress of a stream: its data was lost several times */
 #define PMTU_SILENT_PTOS 3
@@ -45,12 +47,14 @@ struct quic_pmtu {
     uint16_t max;                  /* largest packet the connection may send, bytes */
     uint64_t sent_large;           /* packets over PMTU_BASE that left */
     uint64_t lost_large;           /* of these, declared lost; a lower bound */
-    uint64_t base_sent, base_lost; /* TRIAL: the same at its beginning */
+    uint64_t base_sent, base_lost; /* SUSPECT, TRIAL: the same at its beginning */
+    uint64_t in_flight;            /* bytes, of the last sample */
     uint64_t pkts_lost, bytes_lost, pkts_received; /* of the last sample */
     uint64_t heard_sent;                           /* sent_large when the peer was heard last */
     tstamp waits_since;                            /* when the first large packet after that left */
-    tstamp
-        until; /* SUSPECT, TRIAL: when the verdict is due (TRIAL: 0 until one has left); LIMITED: the next trial */
+    /* SUSPECT: when the verdict is due, or TSTAMP_NEVER until more is lost; TRIAL: likewise, 0 until one has
+     * left; LIMITED: when the next trial begins */
+    tstamp until;
     uint8_t trial_left; /* large packets that may still leave in TRIAL */
 };
 

@@ -36,6 +36,8 @@ static void large_losses_without_progress_limit(void **state)
     } row[] = {
         {"a large packet and its stream", 1, 1452, 6 * PTO, true},
         {"several", 5, 1300, 60 * PTO, true},
+        {"three, and whoever sent them has given up", 3, 1452, 0, true},
+        {"two, and whoever sent them has given up", 2, 1452, 0, false},
         {"a large packet, and all streams move", 1, 1452, 0, false},
         {"a large packet, and the stall is too short to tell", 1, 1452, 6 * PTO - 1, false},
         {"a packet that every path must carry", 9, 1200, 60 * PTO, false},
@@ -59,6 +61,26 @@ static void large_losses_without_progress_limit(void **state)
         }
         assert_int_equal(quic_pmtu_packet_max(&p, 9000), row[i].limited ? PMTU_BASE : 9000);
         assert_int_equal(quic_pmtu_packet_max(&p, 700), 700);
+    }
+}
+
+/* Requests give up after less time than a stall takes to tell: one large packet lost each, none arrives. */
+static void losses_without_any_arrival_add_up(void **state)
+{
+    (void)state;
+    for (int arrives = 0; arrives <= 1; arrives++) {
+        begin();
+        for (int i = 0; i < 4; i++) {
+            quic_pmtu_sent(&p, 1452, arrives ? 2 : 1, s.now);
+            lose(1, 1452);
+            assert_false(quic_pmtu_update(&p, &s));
+            s.now += 6 * PTO;
+            s.pkts_received++;
+            assert_false(quic_pmtu_update(&p, &s));
+            (void)quic_pmtu_stalled(&p, 0, PTO, s.now);
+            s.now += 10 * NS_PER_S;
+        }
+        assert_int_equal(quic_pmtu_is_limited(&p), !arrives);
     }
 }
 
@@ -220,6 +242,28 @@ static void a_link_survives_a_path_that_becomes_smaller(void **state)
     }
 }
 
+/* Requests that are reset after 100 ms, as those of the DHT are on a quick path: a stall is never seen. */
+static void requests_that_give_up_soon_show_the_black_hole_too(void **state)
+{
+    static uint8_t buf[3000];
+
+    (void)state;
+    link_up(65535);
+    carries = 1272;
+    for (int i = 0; i < 5; i++) {
+        int64_t sid = 0;
+        assert_int_equal(OPS.open(tk.ep[0].q, tk.ep[0].link, 1, NULL, &sid), QUDAG_OK);
+        assert_int_equal(OPS.write(tk.ep[0].q, tk.ep[0].link, sid, (struct slice){buf, sizeof buf}),
+                         QUDAG_OK);
+        (void)tk_run(&tk, 100 * NS_PER_MS, NULL);
+        OPS.reset(tk.ep[0].q, tk.ep[0].link, sid, QUDAG_ETIMEOUT);
+        (void)tk_run(&tk, NS_PER_S, NULL);
+    }
+    assert_int_equal(limits(0), 1);
+    assert_in_range(transfer(3000, 60 * NS_PER_S), 0, 200 * NS_PER_MS);
+    tk_fini(&tk);
+}
+
 static void packets_grow_again_when_the_path_does(void **state)
 {
     uint64_t narrow_pkts, wide_pkts, before;
@@ -278,11 +322,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_losses_without_progress_limit),
+        cmocka_unit_test(losses_without_any_arrival_add_up),
         cmocka_unit_test(silence_with_large_packets_on_their_way_limits),
         cmocka_unit_test(larger_packets_are_tried_again),
         cmocka_unit_test(a_trial_without_an_answer_ends_limited),
         cmocka_unit_test(a_path_of_the_least_size_has_nothing_to_limit),
         cmocka_unit_test(a_link_survives_a_path_that_becomes_smaller),
+        cmocka_unit_test(requests_that_give_up_soon_show_the_black_hole_too),
         cmocka_unit_test(packets_grow_again_when_the_path_does),
         cmocka_unit_test(losses_are_no_black_hole),
         cmocka_unit_test(the_kernel_may_say_so),
