@@ -78,6 +78,10 @@ static void impossible_sizes_are_refused(void **state)
     assert_null(mem_alloc_n(&m, SIZE_MAX / 2, 3));
     assert_null(mem_resize_n(&m, NULL, SIZE_MAX / 2, 3));
     assert_int_equal(m.refused, 4);
+    /* Products that wrap around to a small one. */
+    assert_null(mem_alloc_n(&m, SIZE_MAX / 16 + 2, 16));
+    assert_null(mem_resize_n(&m, NULL, SIZE_MAX / 16 + 2, 16));
+    assert_int_equal(m.refused, 6);
     void *p = mem_alloc_n(&m, SIZE_MAX, 0);
     assert_non_null(p);
     mem_free(&m, p);

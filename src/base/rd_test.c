@@ -100,6 +100,24 @@ static void nothing_is_read_after_an_error(void **state)
     assert_false(rd_done(&r));
 }
 
+/* One byte too few: refused at once, and the cursor stays. */
+static void no_read_goes_beyond_the_end_by_a_byte(void **state)
+{
+    static const uint8_t b[9] = {0};
+    (void)state;
+
+    for (size_t len = 1; len <= 8; len++) {
+        struct rd r = rd_init((struct slice){b, len - 1});
+        assert_null(rd_bytes(&r, len).base);
+        assert_false(rd_ok(&r));
+        assert_int_equal(r.left, len - 1);
+        assert_ptr_equal(r.p, b);
+    }
+    struct rd r = rd_init((struct slice){b, 0});
+    (void)rd_u8(&r);
+    assert_false(rd_ok(&r));
+}
+
 static void an_empty_input_is_done_at_once(void **state)
 {
     struct rd r = rd_init((struct slice){NULL, 0});
@@ -241,6 +259,7 @@ int main(void)
         cmocka_unit_test(a_message_is_written_and_read_back),
         cmocka_unit_test(a_message_cut_anywhere_is_refused),
         cmocka_unit_test(nothing_is_read_after_an_error),
+        cmocka_unit_test(no_read_goes_beyond_the_end_by_a_byte),
         cmocka_unit_test(an_empty_input_is_done_at_once),
         cmocka_unit_test(uvarints_are_read_only_in_their_shortest_form),
         cmocka_unit_test(length_prefixes_over_their_limit_are_refused),

@@ -440,6 +440,129 @@ static void messages_out_of_place_destroy_the_circuit(void **state)
     }
 }
 
+/* EXTEND of a shape that is fine, to whom the relay must not extend: itself, and where the circuit comes from. */
+static void a_relay_extends_neither_to_itself_nor_back(void **state)
+{
+    static const size_t to[] = {1, 0};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(to); i++) {
+        struct net *n = net_new(3);
+        (void)built(n, 1);
+        uint8_t create[HS_CREATE_MIN] = {HS_EXTEND}, bytes[RELAY_MSG_MAX];
+        struct extend e = {.peer = n->nodes[to[i]].id, .create = {create, sizeof create}};
+        struct wr w = wr_init(bytes, sizeof bytes);
+        extend_put(&w, &e);
+        assert_true(wr_ok(&w));
+        circuit_send_fragments(inner(n, 0), RELAY_EXTEND, wr_done(&w), &n->out);
+        net_drain(n, 0);
+        net_run(n);
+        assert_int_equal(net_up_of(&n->nodes[0], ONION_UP_CLOSED)->err, QUDAG_EREFUSED);
+        assert_null(pipe_between(n, 1, to[i]));
+        assert_int_equal(all_circuits(n), 0);
+        net_del(n);
+    }
+}
+
+/* The answer to an EXTEND comes from the last hop there is; an earlier one would choose the next. */
+static void extended_comes_from_the_last_hop_only(void **state)
+{
+    static const uint8_t frag[] = {0x04, 0, 0, 0,
+                                   1}; /* the first piece of an answer of 1024 bytes */
+
+    (void)state;
+    for (size_t from = 1; from <= 2; from++) {
+        struct net *n = net_new(4);
+        struct ref c;
+        assert_int_equal(net_build(n, 1, 3, &c), QUDAG_OK);
+        for (int i = 0; i < 1000 && inner(n, 0)->hops.n < 2; i++) {
+            net_round(n);
+        }
+        assert_int_equal(inner(n, 0)->phase, PH_EXTEND);
+        struct wr w;
+        uint8_t ack[CGO_TAG_LEN];
+        n->out.n = 0;
+        uint8_t *cell = circuit_cell_open(&w, &n->out);
+        ASSERT(cell != NULL);
+        relay_msg_put(&w, RELAY_EXTENDED, 0, (struct slice){frag, sizeof frag});
+        circuit_cell_seal(inner(n, from), cell, &w, ack, &n->out);
+        net_drain(n, from);
+        uint64_t before = n->nodes[0].o->stats.wrong_state;
+        for (int i = 0; i < 3; i++) {
+            net_round(n);
+        }
+        assert_int_equal(n->nodes[0].o->stats.wrong_state - before, from == 1);
+        net_run(n);
+        assert_int_equal(circuits(n, 0), 0); /* a piece of another answer spoils the true one */
+        net_del(n);
+    }
+}
+
+/* At the far end, by hand: an id is used once, whether its stream is still there or gone. */
+static void a_stream_id_is_never_used_again(void **state)
+{
+    static const uint8_t proto[] = {'/', 'x'}, why[] = {1};
+    static const struct {
+        uint16_t id;
+        bool reset_first;
+        qudag_err err;
+    } rows[] = {
+        {1, false, QUDAG_EPROTO},
+        {1, true, QUDAG_EPROTO},
+        {2, false, QUDAG_OK},
+        {2, true, QUDAG_OK},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct net *n = net_new(3);
+        struct ref c = built(n, 2);
+        assert_non_null(net_open(n, c, 0));
+        net_run(n);
+        struct mux *m = inner(n, 2)->mux;
+        struct relay_msg reset = {RELAY_RESET, 1, {why, sizeof why}};
+        n->out.n = 0;
+        if (rows[i].reset_first) {
+            assert_int_equal(mux_recv(m, &reset, &n->out), QUDAG_OK);
+        }
+        struct relay_msg begin = {RELAY_BEGIN, rows[i].id, {proto, sizeof proto}};
+        assert_int_equal(mux_recv(m, &begin, &n->out), rows[i].err);
+        net_drain(n, 2);
+        net_del(n);
+    }
+}
+
+/* What may come is what was promised, to the last one: messages in a cell, cells before a SENDME. */
+static void one_more_than_the_limit_is_refused(void **state)
+{
+    static const uint8_t tag[CGO_TAG_LEN] = {0};
+
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        struct net *n = net_new(3);
+        struct ref c = built(n, 2);
+        assert_non_null(net_open(n, c, 0));
+        net_run(n);
+        uint8_t payload[RELAY_PAYLOAD] = {0}, one[] = {0};
+        struct wr w = wr_init(payload, sizeof payload);
+        for (size_t i = 0; i < RELAY_MSGS_MAX + more; i++) {
+            relay_msg_put(&w, RELAY_DATA, 1, (struct slice){one, sizeof one});
+        }
+        assert_true(wr_ok(&w));
+        n->out.n = 0;
+        struct slice whole = {payload, sizeof payload};
+        assert_int_equal(circuit_stream_messages(inner(n, 2), whole, tag, &n->out),
+                         more ? QUDAG_EPROTO : QUDAG_OK);
+        net_drain(n, 2);
+
+        struct mux *m = inner(n, 2)->mux;
+        m->unanswered = (uint32_t)(MUX_WINDOW - 1 + more);
+        m->received = 0;
+        assert_int_equal(mux_received(m, tag), more ? QUDAG_EPROTO : QUDAG_OK);
+        net_del(n);
+    }
+}
+
 static void stream_ids_must_be_known_new_and_not_zero(void **state)
 {
     static const uint8_t proto[] = {'/', 'x'}, data[] = {1};
@@ -561,9 +684,11 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
         [RELAYING] = {0, 0, 0, 1, 1, 0, 0}, /* garbage is passed on, the next hop notices */
     };
     static const bool next_lives[STAGES][7] = {
-        [WAITING] = {0, 0, 0, 0, 1, 0, 0},
+        [WAITING] = {0, 0, 1, 0, 1, 0, 0}, /* the CREATED fragment is a valid one */
         [RELAYING] = {0, 0, 0, 1, 1, 0, 0},
     };
+    static const uint8_t fragment[] = {CELL_CREATED, HS_CREATED_MAX >> 8, HS_CREATED_MAX & 0xff, 0,
+                                       0};
 
     (void)state;
     for (enum stage s = ACCEPTING; s < STAGES; s++) {
@@ -576,6 +701,7 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
             cell[0] = class % 7;
             if (from_next) {
                 p = pipe_between(n, 1, 2);
+                memcpy(cell, fragment, cell[0] == CELL_CREATED ? sizeof fragment : 0);
             }
             if (p == NULL) {
                 assert_true(from_next && s < WAITING);
@@ -921,6 +1047,10 @@ int main(void)
         cmocka_unit_test(a_cell_changed_at_any_hop_destroys_the_circuit_and_is_not_delivered),
         cmocka_unit_test(a_cell_delivered_twice_destroys_the_circuit),
         cmocka_unit_test(messages_out_of_place_destroy_the_circuit),
+        cmocka_unit_test(a_relay_extends_neither_to_itself_nor_back),
+        cmocka_unit_test(extended_comes_from_the_last_hop_only),
+        cmocka_unit_test(a_stream_id_is_never_used_again),
+        cmocka_unit_test(one_more_than_the_limit_is_refused),
         cmocka_unit_test(stream_ids_must_be_known_new_and_not_zero),
         cmocka_unit_test(data_after_fin_and_beyond_the_window_destroys_the_circuit),
         cmocka_unit_test(a_sendme_with_a_wrong_tag_destroys_the_circuit),
