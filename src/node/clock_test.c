@@ -3,6 +3,7 @@
  *
  * TEST: timeout=180
  */
+#include "node/clock.h"
 #include "node/testkit_net.h"
 
 #include <setjmp.h>
@@ -195,6 +196,42 @@ static void a_relay_is_ready_after_its_clock_was_set_back(void **state)
     assert_true(nt_run(&net, 30 * NS_PER_S, all_ready));
 }
 
+/* |where| is the second byte of an address: one /16 per value. */
+static void witness(size_t ix, uint8_t where, uint8_t who)
+{
+    struct netaddr a = {.family = 4, .ip = {9, where, 0, who}, .port = 4001};
+    struct multiaddr ma;
+    struct peer_id p;
+    uint8_t pk[32] = {where, who};
+
+    multiaddr_quic(&ma, &a, NULL);
+    peer_id_from_ed25519(&p, pk);
+    node_clock_witness(net.node[ix].node, NODE_CLOCK_LINKS, &p, &ma);
+}
+
+static void witnesses_are_counted_by_network_for_a_while_and_not_without_end(void **state)
+{
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    c.lab = false;
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    struct node *n = net.node[0].node;
+    for (uint8_t who = 0; who < 9; who++) { /* one operator can have a whole /16 */
+        witness(0, 1, who);
+    }
+    assert_false(node_clock_suspect(n));
+    node_drain(n, net.now + NODE_CLOCK_MEMORY); /* what was seen so long ago does not count */
+    witness(0, 2, 1);
+    assert_false(node_clock_suspect(n));
+    witness(0, 3, 1);
+    assert_true(node_clock_suspect(n));
+    for (uint8_t where = 4; where < 100; where++) {
+        witness(0, where, 1);
+    }
+    node_clock_agreed(n, NODE_CLOCK_LINKS, NODE_CLOCK_WITNESSES); /* as many as are remembered */
+    assert_false(node_clock_suspect(n));
+}
+
 static void damaged_numbers_are_refused(void **state)
 {
     static const uint8_t big[8] = {0x80}, ok[8] = {0};
@@ -213,6 +250,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(witnesses_are_counted_by_network_for_a_while_and_not_without_end),
         T(right_clocks_are_not_suspected),
         T(a_clock_an_hour_ahead_is_reported_and_its_correction_noticed),
         T(a_clock_an_hour_behind_is_reported),

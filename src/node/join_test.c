@@ -129,6 +129,47 @@ static void addresses_that_change_bring_the_next_attempt_near(void **state)
     assert_true(nt_run(&net, 10 * NS_PER_S, all_ready));
 }
 
+/* Contacts of the last run are dialled, but for addresses that only a lab may dial. */
+static void contacts_of_the_last_run_are_dialled_where_that_is_allowed(void **state)
+{
+    static uint8_t buf[KAD_ANCHORS_BYTES];
+    (void)state;
+    nt_network(&net, 2);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    size_t len = kad_anchors(node_kad(net.node[1].node), buf, sizeof buf);
+    assert_true(len > 1);
+    for (size_t lab = 0; lab < 2; lab++) {
+        struct node_config c = nt_config(&net, 2 + lab);
+        c.lab = lab == 1;
+        assert_int_equal(nt_make(&net, 2 + lab, &c), QUDAG_OK);
+        struct node *n = net.node[2 + lab].node;
+        assert_int_equal(
+            node_dht_restore(n, KAD_PERSIST_ANCHORS, NULL, (struct slice){buf, len}, net.now),
+            QUDAG_OK);
+        node_start(n);
+        assert_int_equal(net.node[2 + lab].phase, lab == 1 ? NODE_DIAL : NODE_READY);
+    }
+}
+
+/* Requests of the node itself are nobody's to cancel, whatever number a program makes up. */
+static void a_program_cannot_cancel_what_the_node_does_for_itself(void **state)
+{
+    (void)state;
+    nt_network(&net, 1);
+    struct node_config c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
+    node_start(net.node[1].node);
+    for (uint32_t slot = 0; slot < 4; slot++) {
+        for (uint32_t gen = 0; gen < 4; gen++) {
+            node_cancel(net.node[1].node, (struct ref){slot, gen});
+        }
+    }
+    node_drain(net.node[1].node, net.now);
+    assert_int_equal(net.node[1].phase, NODE_DIAL);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+}
+
 static void too_few_relays_for_a_circuit_are_reported(void **state)
 {
     struct node_status st;
@@ -148,6 +189,9 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_node_that_finds_only_itself_in_the_list_is_the_first),
+        T(contacts_of_the_last_run_are_dialled_where_that_is_allowed),
+        T(a_program_cannot_cancel_what_the_node_does_for_itself),
+        T(who_finds_only_itself_in_the_list_is_the_first),
         T(the_own_address_without_id_is_known_too),
         T(one_list_for_all_machines_serves),
         T(a_dead_list_does_not_matter_when_others_join_through_us),

@@ -265,6 +265,47 @@ static void test_handshakes_that_are_not_libp2p_are_refused(void **state)
     }
 }
 
+/* The server asks for a certificate and does not insist; nor does it offer what it could agree to. */
+static void asks_only(struct sec *s)
+{
+    SSL_CTX_set_verify(s->ctx, SSL_VERIFY_PEER, NULL);
+}
+
+/* What the TLS library refuses first is refused once more behind it. */
+static void test_a_peer_without_certificate_gets_no_link_though_tls_would_take_it(void **state)
+{
+    const struct tk_opt a = {.pq = PQ_REQUIRE}, b = {.pq = PQ_OFF};
+
+    (void)state;
+    make(&a, &b);
+    no_certificate(tk.ep[0].sec);
+    asks_only(tk.ep[1].sec);
+    dial(&(struct quic_dial){.remote = tk.ep[1].addr, .peer = &tk.ep[1].peer});
+    assert_int_equal(tk.ep[1].ups, 0);
+    assert_int_equal(stats(1).handshakes_ok_in, 0);
+    down();
+}
+
+static void classical_exchange(struct sec *s)
+{
+    assert_int_equal(SSL_CTX_set1_groups_list(s->ctx, x25519), 1);
+}
+
+static void test_require_refuses_a_classical_exchange_though_tls_would_take_it(void **state)
+{
+    const struct tk_opt o = {.pq = PQ_REQUIRE};
+
+    (void)state;
+    make(&o, &o);
+    classical_exchange(tk.ep[0].sec);
+    classical_exchange(tk.ep[1].sec);
+    dial(&(struct quic_dial){.remote = tk.ep[1].addr, .peer = &tk.ep[1].peer});
+    assert_int_equal(tk.ep[0].ups + tk.ep[1].ups, 0);
+    assert_int_equal(tk.ep[0].down.err, QUDAG_EPOLICY);
+    assert_string_equal(tk.ep[0].down.text, "key exchange is not post-quantum; policy is require");
+    down();
+}
+
 static char hybrid[] = "X25519MLKEM768";
 
 /* As go-libp2p and rust-libp2p do by default: a hybrid key exchange, and a classical key (I1). */
@@ -692,6 +733,8 @@ static void test_memory_may_run_out_at_any_allocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_peer_without_certificate_gets_no_link_though_tls_would_take_it),
+        cmocka_unit_test(test_require_refuses_a_classical_exchange_though_tls_would_take_it),
         cmocka_unit_test(test_every_pair_of_policies),
         cmocka_unit_test(test_security_levels_and_ciphers),
         cmocka_unit_test(test_an_unknown_level_is_refused_at_once),

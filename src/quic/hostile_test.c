@@ -280,10 +280,13 @@ static void test_answers_to_strangers_never_amplify(void **state)
     uint64_t before = stats(1).resets_sent;
     for (int i = 0; i < 3000; i++) {
         tk_inject(&tk, &from, &tk.ep[1].addr, pkt, 200);
-        tk_settle(&tk);
+        if (i % 32 == 31) { /* so that they leave: the queue of answers is short */
+            (void)tk_run(&tk, NS_PER_MS, NULL);
+        }
     }
     (void)tk_run(&tk, 100 * NS_PER_MS, NULL);
-    assert_true(stats(1).resets_sent - before < 500);
+    assert_true(stats(1).resets_sent - before > 100);
+    assert_true(stats(1).resets_sent - before < 300);
     down();
 }
 
