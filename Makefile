@@ -7,6 +7,7 @@
 #   make bench [RUNS=5]    benchmarks: a table, and build/bench.json
 #   make sim [SEEDS=1 NODES= SCENARIOS=]    the long simulations: reports and plots in build/sim
 #   make fuzz [SECONDS=60] [T=TARGET]    every fuzz target, or one
+#   make mutants [SAMPLE=40 ONLY=src/swarm]    one-line mutations that the tests must notice; all take half an hour
 #   make asan              tests under the address and undefined-behaviour sanitizers
 #   make format            apply the format
 #   make install DESTDIR=  [PREFIX=/usr/local]
@@ -16,6 +17,8 @@ SECONDS ?= 60
 RUNS ?= 5
 PREFIX ?= /usr/local
 T ?=
+SAMPLE ?=
+ONLY ?=
 FILE ?=
 MESSAGE ?=
 export FILE MESSAGE
@@ -57,6 +60,9 @@ fuzz: deps-clang
 	@tools/build.sh --cc=clang build/fuzz -Dfuzz=true -Dbench=false
 	@tools/fuzz.sh $(SECONDS) $(T)
 
+mutants: deps-test
+	@tools/mutants.py $(if $(SAMPLE),--sample $(SAMPLE),) $(if $(ONLY),--only $(ONLY),)
+
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	@meson install -C $(BUILD) $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
@@ -70,4 +76,4 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: all deps test demo bench sim check format asan clang fuzz install clean distclean
+.PHONY: all deps test demo bench sim check format asan clang fuzz mutants install clean distclean

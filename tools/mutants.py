@@ -165,13 +165,17 @@ def try_one(build, mutant):
 
 
 def choose(mutants, args):
-    """The rows that --only and --sample ask for; a sample has a row of every folder, if it is large enough."""
+    """
+    The rows that --only and --sample ask for.  A sample has a row of every folder, if it is large enough, and rows
+    whose tests are slow (those of the whole, and all tests of a row with a proof) only where a folder has no others.
+    """
     if args.only:
         mutants = [m for m in mutants if any(args.only in text for text in (m.file, m.old, m.new))]
     if not args.sample or args.sample >= len(mutants):
         return mutants
     rng = random.Random(args.seed)
     mutants = rng.sample(mutants, len(mutants))
+    mutants.sort(key=lambda m: m.proof is not None or m.tests[0].startswith('tests/'))  # stable: still by lot
     folders, first, rest = set(), [], []
     for m in mutants:
         folder = str(pathlib.PurePath(m.file).parent)
@@ -202,12 +206,12 @@ def main():
     failing = [name for name in names if not build.passes(name)]
     if failing:
         sys.exit(f"mutants: these fail without any mutation: {' '.join(failing)}")
-    return report(build, mutants)
+    return report(build, mutants, f', seed {args.seed}' if args.sample else '')
 
 
-def report(build, mutants):
+def report(build, mutants, seed):
     """Tries each, prints the table; true if one survived without an explanation or was invalid."""
-    print(f'{len(mutants)} mutants of {LIST.name}', flush=True)
+    print(f'{len(mutants)} mutants of {LIST.name}{seed}', flush=True)
     count, begin = collections.Counter(), time.time()
     for m in mutants:
         since = time.time()

@@ -832,7 +832,7 @@ static void what_ended_while_nothing_could_be_written_is_not_there_later(void **
     (void)state;
 
     (void)signal(SIGXFSZ, SIG_IGN);
-    for (unsigned known = 0; known < 2; known++) {
+    for (unsigned known = 0; known < 3; known++) {
         struct store *s = opened();
         if (known != 0) { /* else what the file holds was never handed out, and is left alone */
             (void)look(s);
@@ -841,6 +841,11 @@ static void what_ended_while_nothing_could_be_written_is_not_there_later(void **
             assert_int_equal(put(s, i), QUDAG_OK);
         }
         assert_int_equal(store_commit(s), QUDAG_OK);
+        if (known == 2) { /* what is of an earlier run counts as older, too */
+            store_close(s);
+            s = opened();
+            assert_int_equal(look(s).n, N);
+        }
         file_limit(0);
         (void)put(s, N);
         assert_int_not_equal(store_commit(s), QUDAG_OK);
@@ -856,8 +861,67 @@ static void what_ended_while_nothing_could_be_written_is_not_there_later(void **
         struct seen seen = look(s);
         assert_int_equal(seen.n, known != 0 ? N : N + 1);
         assert_int_equal(seen.have[ENDED], known == 0);
+        for (unsigned i = 0; i <= N; i++) { /* empty for the next round */
+            remove_thing(s, i, QUDAG_OK);
+        }
         store_close(s);
     }
+}
+
+/* As much as is held in advance, no more: what is put is committed on the way. */
+static void a_long_transaction_is_committed_on_the_way(void **state)
+{
+    static uint8_t big[STORE_VALUE_MAX];
+    struct store_stats before, after;
+    uint8_t hash[STORE_HASH_LEN] = {0};
+    (void)state;
+
+    struct store *s = opened();
+    store_stats_get(s, &before);
+    for (uint8_t i = 0; i < STORE_RESERVE / sizeof(big); i++) {
+        hash[0] = i;
+        assert_int_equal(store_put(s, 1, hash, (struct slice){big, sizeof(big)}), QUDAG_OK);
+    }
+    store_stats_get(s, &after);
+    assert_true(after.commits > before.commits);
+    store_close(s);
+}
+
+/* A key one byte too long, behind a value that is right for the rest of it. */
+static void a_key_of_another_length_is_not_handed_out(void **state)
+{
+    struct store_stats st;
+    sqlite3 *db;
+    (void)state;
+
+    fill(10);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "INSERT INTO item SELECT CAST(key || x'00' AS BLOB), value "
+                                  "FROM item WHERE hex(key) LIKE '01%' LIMIT 1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_changes(db), 1);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    struct store *s = opened();
+    assert_int_equal(look(s).n, 10);
+    store_stats_get(s, &st);
+    assert_int_equal(st.bad_values, 1);
+    store_close(s);
+}
+
+static void a_name_too_long_is_refused(void **state)
+{
+    static char name[4000];
+    struct store_config c = {.dir = name, .size_max = SIZE};
+    char why[STORE_WHY_LEN];
+    struct store *s;
+    (void)state;
+
+    memset(name, 'a', sizeof(name) - 1);
+    name[0] = '/';
+    assert_int_equal(store_open(&s, &c, why), QUDAG_EINVAL);
+    assert_non_null(strstr(why, "too long"));
 }
 
 int main(void)
@@ -883,6 +947,9 @@ int main(void)
         IN_DIR(a_full_disk_stops_new_things_before_any_is_lost),
         IN_DIR(a_store_without_space_reports_it_and_takes_everything_again_later),
         IN_DIR(what_ended_while_nothing_could_be_written_is_not_there_later),
+        IN_DIR(a_long_transaction_is_committed_on_the_way),
+        IN_DIR(a_key_of_another_length_is_not_handed_out),
+        IN_DIR(a_name_too_long_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,21 @@ static void segments_that_a_device_refused_are_tried_again_later(void **state)
     assert_int_equal(arrived(&bytes), SEGS);
 }
 
+/* The kernel tells of an older datagram when the next is sent, which is to leave nevertheless. */
+static void a_refusal_of_an_older_datagram_does_not_cost_the_next(void **state)
+{
+    struct quic_tx tx = {.remote = to.bound, .segment = 100, .len = 100, .buf = payload};
+    size_t bytes;
+
+    (void)state;
+    tx.remote.port = (uint16_t)(to.bound.port == 4001 ? 4002 : 4001); /* nobody is there */
+    assert_int_equal(udp_send(&from, &tx, NOW, &st), UDP_SENT);
+    (void)poll(NULL, 0, 20);
+    tx.remote = to.bound;
+    assert_int_equal(udp_send(&from, &tx, NOW, &st), UDP_SENT);
+    assert_int_equal(arrived(&bytes), 1);
+}
+
 static int open_both(void **state)
 {
     struct netaddr any = {.family = 4}, loopback = {.family = 4, .ip = {127, 0, 0, 1}};
@@ -135,6 +150,7 @@ static int close_both(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refusal_of_an_older_datagram_does_not_cost_the_next),
         cmocka_unit_test(a_smaller_mtu_is_reported_and_forgotten),
         cmocka_unit_test(a_wrong_source_address_is_not_held_against_segments),
         cmocka_unit_test(segments_that_a_device_refused_are_tried_again_later),

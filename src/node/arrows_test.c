@@ -259,10 +259,44 @@ static void nothing_is_published_when_its_keys_are_not_on_disk(void **state)
     assert_int_equal(ask(4, &r), QUDAG_OK);
 }
 
+static uint64_t masked_requests(void)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < NT_NODES; i++) {
+        struct kad_stats st = {0};
+        if (net.node[i].node != NULL) {
+            kad_stats_get(node_kad(net.node[i].node), &st);
+        }
+        n += st.masked;
+    }
+    return n;
+}
+
+/* Who asks the DHT for the far end of a circuit shows nobody on the way which dark address it is about. */
+static void gateways_mask_what_they_read_and_write_for_others(void **state)
+{
+    struct dark_addr addr;
+    (void)state;
+    nt_network(&net, 5);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_int_equal(node_dark_create(net.node[4].node, "x", net.now, &addr), QUDAG_OK);
+    uint64_t before = masked_requests();
+    struct node_request r = {.kind = NODE_OP_DARK_RESOLVE, .dark = addr};
+    assert_int_equal(ask(0, &r), QUDAG_ENOTFOUND); /* read only */
+    uint64_t read = masked_requests();
+    assert_true(read > before);
+    r.kind = NODE_OP_DARK_PUBLISH;
+    assert_int_equal(ask(4, &r), QUDAG_OK); /* written only */
+    assert_true(masked_requests() > read);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(gateways_mask_what_they_read_and_write_for_others),
         T(a_wrong_pin_is_refused_for_links_that_others_open),
         T(addresses_of_no_use_are_not_taken_from_identify),
         T(a_push_of_addresses_alone_changes_nothing_else),

@@ -191,7 +191,6 @@ int main(void)
         T(a_node_that_finds_only_itself_in_the_list_is_the_first),
         T(contacts_of_the_last_run_are_dialled_where_that_is_allowed),
         T(a_program_cannot_cancel_what_the_node_does_for_itself),
-        T(who_finds_only_itself_in_the_list_is_the_first),
         T(the_own_address_without_id_is_known_too),
         T(one_list_for_all_machines_serves),
         T(a_dead_list_does_not_matter_when_others_join_through_us),

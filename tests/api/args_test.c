@@ -561,6 +561,13 @@ static void posts_and_stop_come_from_another_thread(void **state)
     assert_int_equal(qudag_node_post(n, on_post, NULL), QUDAG_OK);
     qudag_node_free(n);
     assert_int_equal(posted, 501);
+    n = make(&s, NULL, NULL); /* a program that posts on and on while the loop stands still */
+    for (int i = 0; i < 1024; i++) {
+        assert_int_equal(qudag_node_post(n, on_post, NULL), QUDAG_OK);
+    }
+    assert_int_equal(qudag_node_post(n, on_post, NULL), QUDAG_ELIMIT);
+    qudag_node_free(n);
+    assert_int_equal(posted, 501 + 1024);
 }
 
 static void several_nodes_share_a_process(void **state)

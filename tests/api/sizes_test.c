@@ -229,6 +229,8 @@ static void options_and_rules_of_other_versions(void **state)
     assert_int_equal(get_with(n, &o, size + 8, size + 7), QUDAG_EUNSUPPORTED);
     assert_int_equal(get_with(n, &o, size, offsetof(qudag_dht_options, pad) + 1), QUDAG_EINVAL);
     assert_int_equal(get_with(n, &o, size - 3, 0), QUDAG_EINVAL);
+    const qudag_dht_options wild = {.size = sizeof(wild), .read = QUDAG_READ_PATHS + 1};
+    assert_int_equal(get_with(n, &wild, size, 0), QUDAG_EINVAL);
 
     qudag_dht_rules r = {.size = sizeof(r), .value_max = 10, .ns = "r0", .check = take_all};
     static const struct {
@@ -455,6 +457,34 @@ static void texts_of_settings_are_checked(void **state)
     assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_OK);
 }
 
+static void lists_of_settings_are_limited(void **state)
+{
+    static const char boot[] =
+        "/ip4/9.9.9.9/udp/4001/quic-v1/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA";
+    const char *list[QUDAG_LISTEN_MAX + QUDAG_BOOTSTRAP_MAX + 2], *boots[QUDAG_BOOTSTRAP_MAX + 1];
+    char why[200];
+    (void)state;
+
+    qudag_settings s = settings();
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+        list[i] = "/ip4/127.0.0.1/udp/0/quic-v1";
+    }
+    for (size_t i = 0; i <= QUDAG_BOOTSTRAP_MAX; i++) {
+        boots[i] = boot;
+    }
+    s.listen = list;
+    s.bootstrap = boots;
+    for (size_t more = 0; more < 2; more++) {
+        qudag_err want = more == 0 ? QUDAG_OK : QUDAG_EINVAL;
+        s.bootstrap_n = 0;
+        s.listen_n = QUDAG_LISTEN_MAX + more;
+        assert_int_equal(qudag_node_check(&s, why, sizeof(why)), want);
+        s.listen_n = 1;
+        s.bootstrap_n = QUDAG_BOOTSTRAP_MAX + more;
+        assert_int_equal(qudag_node_check(&s, why, sizeof(why)), want);
+    }
+}
+
 /* ---- multiaddrs */
 
 static void multiaddrs_are_checked_for_their_use(void **state)
@@ -555,6 +585,7 @@ static void the_namespace_app_is_open_unless_the_program_says_otherwise(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_of_settings_are_limited),
         cmocka_unit_test(settings_of_an_older_program_have_defaults_for_the_rest),
         cmocka_unit_test(settings_of_a_newer_program_are_refused_only_if_it_uses_what_is_new),
         cmocka_unit_test(sizes_that_were_not_set_and_padding_that_was_are_refused),

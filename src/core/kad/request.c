@@ -492,6 +492,7 @@ static qudag_err request_init(struct kad_request *j, struct kad *k,
     j->store.want = quorum_of(k, args);
     j->fill = args->fill;
     j->began = now;
+    k->env.stats.masked += args->opt.masked ? 1 : 0;
     j->due = tstamp_after(now, KAD_REQUEST_TIMEOUT);
     kad_lookup_init(&j->look, &rpc_ops, &p, args->key);
     list_init(&j->node);

@@ -59,6 +59,7 @@ struct kad_stats {
     uint64_t rpcs_out, rpcs_in, timeouts, wide_searches, refused_records, dropped_peers,
         bad_messages;
     uint64_t refused[KAD_REFUSALS]; /* the last three, by reason */
+    uint64_t masked;                /* requests that hid their key from nodes on the way */
     uint64_t restored, restore_refused, evicted, record_bytes;
     uint32_t table, records, providers, requests, published;
 };

@@ -1,0 +1,144 @@
+/* edges_test.c - what neither a stranger nor a full table may achieve, over links made up in testkit.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "swarm/testkit.h"
+
+static void what_the_node_needs_every_link_must_have(void **state)
+{
+    (void)state;
+    w.s->cfg.need = LINK_PQ_KEX | LINK_PQ_AUTH;
+    uint32_t less = inbound_with_key(1, LINK_PQ_KEX, 0);
+    assert_true(w.link[less].closed);
+    assert_int_equal(w.link[less].close_err, QUDAG_EPOLICY);
+    assert_int_equal(w.n_seen, 0);
+    uint32_t good = inbound_with_key(2, LINK_PQ_KEX | LINK_PQ_AUTH, 1);
+    assert_false(w.link[good].closed);
+}
+
+/* Somebody who dialled us came from a port of the moment: nothing listens there. */
+static void the_address_an_inbound_link_comes_from_is_not_dialled(void **state)
+{
+    (void)state;
+    uint32_t ix = w.n_links++;
+    struct multiaddr from = addr_no(1);
+    w.link[ix].peer = peer_no(1);
+    assert_true(multiaddr_to_netaddr(&from, &w.link[ix].remote));
+    up(ix, LINK_INBOUND);
+    assert_false(w.link[ix].closed);
+    event(LINK_DOWN, ix, 0, NULL, 0);
+    settle();
+    open_to(1, 1, 0);
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EUNREACHABLE);
+    assert_int_equal(w.n_links, ix + 1);
+}
+
+static void a_connect_asks_for_what_was_proven(void **state)
+{
+    (void)state;
+    struct peer_id p = peer_no(1);
+    struct multiaddr ma;
+    uint32_t in = inbound_with_key(1, LINK_PQ_KEX, 0);
+    event(LINK_DOWN, in, 0, NULL, 0);
+    settle();
+    struct netaddr a = {.family = 4, .ip = {9, 9, 9, 1}, .port = 4001};
+    multiaddr_quic(&ma, &a, &p);
+    assert_int_equal(swarm_connect(w.s, w.core[0], 1, &ma, NULL, w.now), QUDAG_OK);
+    assert_int_equal(w.link[in + 1].need, LINK_PQ_KEX);
+}
+
+static void a_stream_on_a_link_that_is_not_up_is_reset(void **state)
+{
+    (void)state;
+    know(1, 1);
+    open_to(1, 1, 0);
+    event(LINK_STREAM, 0, 0, NULL, 0);
+    assert_int_equal(w.link[0].resets, 1);
+    assert_int_equal(w.link[0].reset_err, QUDAG_ELIMIT);
+    up(0, 0);
+    assert_int_equal(count(EV_STREAM_OPEN), 1); /* only ours */
+}
+
+static void opens_to_all_peers_together_are_limited(void **state)
+{
+    (void)state;
+    w.s->cfg.opens_max = 3;
+    for (uint8_t peer = 1; peer <= 4; peer++) {
+        know(peer, 1);
+        open_to(peer, peer, 0);
+    }
+    settle();
+    assert_int_equal(count(EV_STREAM_FAIL), 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 4);
+}
+
+/* Of peers that are not in use those go first whose key no record has told. */
+static void a_known_key_outlives_peers_without_one(void **state)
+{
+    (void)state;
+    uint8_t hash[32] = {1};
+    struct peer_id pinned = peer_no(1), other = peer_no(2);
+    swarm_pin(w.s, &pinned, hash);
+    for (uint8_t i = 2; i <= 5; i++) {
+        know(i, 1);
+    }
+    assert_non_null(swarm_peer_get(w.s, &pinned));
+    assert_null(swarm_peer_get(w.s, &other));
+}
+
+/* A peer's own mistakes and its program's cancelling must not look like ours. */
+static void what_a_peer_resets_with_does_not_look_like_ours(void **state)
+{
+    static const struct {
+        qudag_err said, heard;
+    } row[] = {
+        {QUDAG_OK, QUDAG_ERESET},
+        {QUDAG_ECANCELED, QUDAG_ERESET},
+        {QUDAG_ENOMEM, QUDAG_ERESET},
+        {QUDAG_EINVAL, QUDAG_ERESET},
+        {QUDAG_ESTALE, QUDAG_ERESET},
+        {QUDAG_EINTERNAL, QUDAG_ERESET},
+        {QUDAG_EAGAIN, QUDAG_ERESET},
+        {QUDAG_EREFUSED, QUDAG_EREFUSED},
+        {QUDAG_EUNSUPPORTED, QUDAG_EUNSUPPORTED},
+    };
+    (void)state;
+    uint32_t ix = inbound(1, 0);
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        int64_t sid = w.link[ix].next_sid;
+        open_to(1, i, 0);
+        settle();
+        struct link_ev ev = {.type = LINK_RESET,
+                             .err = row[i].said,
+                             .link = ref_of(ix),
+                             .sid = sid,
+                             .user = w.link[ix].user[sid]};
+        swarm_link_event(w.s, w.tp, &ev, w.now);
+        settle();
+        assert_int_equal(count(EV_RESET), i + 1);
+        assert_int_equal(last(EV_RESET)->ev.err, row[i].heard);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_the_node_needs_every_link_must_have, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_address_an_inbound_link_comes_from_is_not_dialled,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_connect_asks_for_what_was_proven, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stream_on_a_link_that_is_not_up_is_reset, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(opens_to_all_peers_together_are_limited, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_known_key_outlives_peers_without_one, setup_small,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_a_peer_resets_with_does_not_look_like_ours, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
