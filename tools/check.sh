@@ -16,6 +16,7 @@ run() { # name, command
 run format tools/format.sh check
 run layers tools/check_layers.py
 run style tools/check_style.py
+run mutants tools/mutants.py --check
 run cycles tools/check_cycles.py "$dir"
 for lib in "$dir"/src/libqudag.a "$dir"/src/libqudag.so; do
     [ ! -e "$lib" ] || run symbols tools/check_symbols.sh "$lib"

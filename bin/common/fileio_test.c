@@ -60,6 +60,7 @@ static void hex_goes_both_ways_and_refuses_the_rest(void **state)
     assert_true(text_unhex(back, 4, "01ABff00"));
     assert_memory_equal(back, "\x01\xab\xff\x00", 4);
     assert_false(text_unhex(back, 4, "01abff0"));
+    assert_false(text_unhex(back, 1, "01ab")); /* more than is wanted */
     assert_false(text_unhex(back, 4, "01abfg00"));
     char wild[] = "a\x1b[31mb\n";
     text_tame(wild);

@@ -93,6 +93,18 @@ static void broken_fields_are_refused(void **state)
     assert_int_equal(rec_frame_len((const uint8_t *)"\0\0\0\1", 4), SIZE_MAX);
 }
 
+static void fields_without_end_are_refused(void **state)
+{
+    static uint8_t bytes[2 + 5 * (REC_FIELDS_MAX + 1)] = {0, 3};
+    struct rec_view v;
+    (void)state;
+    for (size_t ix = 0; ix <= REC_FIELDS_MAX; ix++) {
+        memcpy(bytes + 2 + 5 * ix, (const uint8_t[]){REC_BOOL, 1, 'a', 0, 1}, 5);
+    }
+    assert_true(rec_parse(&v, bytes, sizeof(bytes) - 5));
+    assert_false(rec_parse(&v, bytes, sizeof(bytes)));
+}
+
 static void what_does_not_fit_is_said(void **state)
 {
     (void)state;
@@ -117,6 +129,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(cut_records_are_refused_or_end_at_a_field),
         cmocka_unit_test(broken_fields_are_refused),
+        cmocka_unit_test(fields_without_end_are_refused),
         cmocka_unit_test(what_does_not_fit_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,18 @@ static void nothing_is_replaced_and_the_index_survives(void **state)
     assert_true(inbox_open(&b, dir));
     assert_int_equal(b.n, 0);
     inbox_close(&b);
+    /* what the index says lies in the inbox lies in it, and nowhere else */
+    char hash[2 * TRANSFER_HASH_LEN + 1], id[2 * TRANSFER_ID_LEN + 1], lines[400];
+    text_hex(hash, e.offer.hash, TRANSFER_HASH_LEN);
+    text_hex(id, e.offer.id, TRANSFER_ID_LEN);
+    (void)snprintf(lines, sizeof(lines),
+                   "1\tfile\t3\t%s\t%s\ta.b.dark\t../x\n1\tfile\t3\t%s\t%s\ta.b.dark\tx\n", hash,
+                   id, hash, id);
+    put_file(command, lines);
+    assert_true(inbox_open(&b, dir));
+    assert_int_equal(b.n, 1);
+    assert_string_equal(b.entry[0].offer.name, "x");
+    inbox_close(&b);
     for (const char *sub = "x.tar\0x (2).tar\0.index\0"; *sub != 0; sub += strlen(sub) + 1) {
         assert_true(path_join(path, dir, sub));
         assert_int_equal(unlink(path), 0);
