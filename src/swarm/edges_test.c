@@ -99,7 +99,7 @@ static void what_a_peer_resets_with_does_not_look_like_ours(void **state)
     } row[] = {
         {QUDAG_OK, QUDAG_ERESET},
         {QUDAG_ECANCELED, QUDAG_ERESET},
-        {QUDAG_ENOMEM, QUDAG_ERESET},
+        {QUDAG_ENOMEM, QUDAG_ELIMIT},
         {QUDAG_EINVAL, QUDAG_ERESET},
         {QUDAG_ESTALE, QUDAG_ERESET},
         {QUDAG_EINTERNAL, QUDAG_ERESET},
