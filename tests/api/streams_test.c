@@ -132,9 +132,7 @@ static void reasons_are_told(size_t server, const char *dark)
         open_held(server, dark);
         qudag_stream_reset(net[server].node, net[server].theirs, cases[i].said);
         NET_WAIT(net[0].closed, 10);
-        qudag_err heard = cases[i].said == QUDAG_ENOMEM && dark != NULL
-                              ? QUDAG_ERESET /* on a direct link it is told as "limit" */
-                              : cases[i].heard;
+        qudag_err heard = cases[i].heard;
         if (net[0].closed_why != heard) {
             fail_msg("%s was heard as %s", qudag_err_name(cases[i].said),
                      qudag_err_name(net[0].closed_why));
