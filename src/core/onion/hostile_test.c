@@ -447,14 +447,14 @@ static void a_relay_extends_neither_to_itself_nor_back(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(to); i++) {
-        struct net *n = net_new(3);
+        struct testnet *n = net_new(3);
         (void)built(n, 1);
-        uint8_t create[HS_CREATE_MIN] = {HS_EXTEND}, bytes[RELAY_MSG_MAX];
-        struct extend e = {.peer = n->nodes[to[i]].id, .create = {create, sizeof create}};
+        uint8_t create[ONION_HS_CREATE_MIN] = {ONION_HS_EXTEND}, bytes[ONION_RELAY_MSG_MAX];
+        struct onion_extend e = {.peer = n->nodes[to[i]].id, .create = {create, sizeof create}};
         struct wr w = wr_init(bytes, sizeof bytes);
-        extend_put(&w, &e);
+        onion_extend_put(&w, &e);
         assert_true(wr_ok(&w));
-        circuit_send_fragments(inner(n, 0), RELAY_EXTEND, wr_done(&w), &n->out);
+        onion_circuit_send_fragments(inner(n, 0), ONION_RELAY_EXTEND, wr_done(&w), &n->out);
         net_drain(n, 0);
         net_run(n);
         assert_int_equal(net_up_of(&n->nodes[0], ONION_UP_CLOSED)->err, QUDAG_EREFUSED);
@@ -472,20 +472,20 @@ static void extended_comes_from_the_last_hop_only(void **state)
 
     (void)state;
     for (size_t from = 1; from <= 2; from++) {
-        struct net *n = net_new(4);
+        struct testnet *n = net_new(4);
         struct ref c;
         assert_int_equal(net_build(n, 1, 3, &c), QUDAG_OK);
         for (int i = 0; i < 1000 && inner(n, 0)->hops.n < 2; i++) {
             net_round(n);
         }
-        assert_int_equal(inner(n, 0)->phase, PH_EXTEND);
+        assert_int_equal(inner(n, 0)->phase, ONION_PH_EXTEND);
         struct wr w;
         uint8_t ack[CGO_TAG_LEN];
         n->out.n = 0;
-        uint8_t *cell = circuit_cell_open(&w, &n->out);
+        uint8_t *cell = onion_circuit_cell_open(&w, &n->out);
         ASSERT(cell != NULL);
-        relay_msg_put(&w, RELAY_EXTENDED, 0, (struct slice){frag, sizeof frag});
-        circuit_cell_seal(inner(n, from), cell, &w, ack, &n->out);
+        onion_relay_msg_put(&w, ONION_RELAY_EXTENDED, 0, (struct slice){frag, sizeof frag});
+        onion_circuit_cell_seal(inner(n, from), cell, &w, ack, &n->out);
         net_drain(n, from);
         uint64_t before = n->nodes[0].o->stats.wrong_state;
         for (int i = 0; i < 3; i++) {
@@ -515,18 +515,18 @@ static void a_stream_id_is_never_used_again(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct net *n = net_new(3);
+        struct testnet *n = net_new(3);
         struct ref c = built(n, 2);
         assert_non_null(net_open(n, c, 0));
         net_run(n);
-        struct mux *m = inner(n, 2)->mux;
-        struct relay_msg reset = {RELAY_RESET, 1, {why, sizeof why}};
+        struct onion_mux *m = inner(n, 2)->mux;
+        struct onion_relay_msg reset = {ONION_RELAY_RESET, 1, {why, sizeof why}};
         n->out.n = 0;
         if (rows[i].reset_first) {
-            assert_int_equal(mux_recv(m, &reset, &n->out), QUDAG_OK);
+            assert_int_equal(onion_mux_recv(m, &reset, &n->out), QUDAG_OK);
         }
-        struct relay_msg begin = {RELAY_BEGIN, rows[i].id, {proto, sizeof proto}};
-        assert_int_equal(mux_recv(m, &begin, &n->out), rows[i].err);
+        struct onion_relay_msg begin = {ONION_RELAY_BEGIN, rows[i].id, {proto, sizeof proto}};
+        assert_int_equal(onion_mux_recv(m, &begin, &n->out), rows[i].err);
         net_drain(n, 2);
         net_del(n);
     }
@@ -539,26 +539,26 @@ static void one_more_than_the_limit_is_refused(void **state)
 
     (void)state;
     for (size_t more = 0; more < 2; more++) {
-        struct net *n = net_new(3);
+        struct testnet *n = net_new(3);
         struct ref c = built(n, 2);
         assert_non_null(net_open(n, c, 0));
         net_run(n);
-        uint8_t payload[RELAY_PAYLOAD] = {0}, one[] = {0};
+        uint8_t payload[ONION_RELAY_PAYLOAD] = {0}, one[] = {0};
         struct wr w = wr_init(payload, sizeof payload);
-        for (size_t i = 0; i < RELAY_MSGS_MAX + more; i++) {
-            relay_msg_put(&w, RELAY_DATA, 1, (struct slice){one, sizeof one});
+        for (size_t i = 0; i < ONION_RELAY_MSGS_MAX + more; i++) {
+            onion_relay_msg_put(&w, ONION_RELAY_DATA, 1, (struct slice){one, sizeof one});
         }
         assert_true(wr_ok(&w));
         n->out.n = 0;
         struct slice whole = {payload, sizeof payload};
-        assert_int_equal(circuit_stream_messages(inner(n, 2), whole, tag, &n->out),
+        assert_int_equal(onion_circuit_stream_messages(inner(n, 2), whole, tag, &n->out),
                          more ? QUDAG_EPROTO : QUDAG_OK);
         net_drain(n, 2);
 
-        struct mux *m = inner(n, 2)->mux;
-        m->unanswered = (uint32_t)(MUX_WINDOW - 1 + more);
+        struct onion_mux *m = inner(n, 2)->mux;
+        m->unanswered = (uint32_t)(ONION_MUX_WINDOW - 1 + more);
         m->received = 0;
-        assert_int_equal(mux_received(m, tag), more ? QUDAG_EPROTO : QUDAG_OK);
+        assert_int_equal(onion_mux_received(m, tag), more ? QUDAG_EPROTO : QUDAG_OK);
         net_del(n);
     }
 }
@@ -687,8 +687,8 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
         [WAITING] = {0, 0, 1, 0, 1, 0, 0}, /* the CREATED fragment is a valid one */
         [RELAYING] = {0, 0, 0, 1, 1, 0, 0},
     };
-    static const uint8_t fragment[] = {CELL_CREATED, HS_CREATED_MAX >> 8, HS_CREATED_MAX & 0xff, 0,
-                                       0};
+    static const uint8_t fragment[] = {ONION_CELL_CREATED, ONION_HS_CREATED_MAX >> 8,
+                                       ONION_HS_CREATED_MAX & 0xff, 0, 0};
 
     (void)state;
     for (enum stage s = ACCEPTING; s < STAGES; s++) {
@@ -701,7 +701,7 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
             cell[0] = class % 7;
             if (from_next) {
                 p = pipe_between(n, 1, 2);
-                memcpy(cell, fragment, cell[0] == CELL_CREATED ? sizeof fragment : 0);
+                memcpy(cell, fragment, cell[0] == ONION_CELL_CREATED ? sizeof fragment : 0);
             }
             if (p == NULL) {
                 assert_true(from_next && s < WAITING);
