@@ -71,10 +71,28 @@ static void round_trips_set_how_long_is_waited(void **state)
     assert_int_equal(mem.used, 0);
 }
 
+/* A handshake takes processor time: among quick nodes a dial is not late when a request would be. */
+static void a_dial_is_given_time_for_its_handshake(void **state)
+{
+    (void)state;
+    struct kad_rtt t;
+
+    kad_rtt_init(&t);
+    assert_int_equal(kad_timeouts_dial(&t).late, 900 * NS_PER_MS);
+    for (int i = 0; i < 50; i++) {
+        kad_rtt_add(&t.answers, NS_PER_MS / 2);
+        kad_rtt_add(&t.dials, 2 * NS_PER_MS);
+    }
+    struct kad_timeouts w = kad_timeouts_dial(&t);
+    assert_int_equal(w.soft, 20 * NS_PER_MS); /* others are asked meanwhile, as before */
+    assert_int_equal(w.late, 300 * NS_PER_MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trips_set_how_long_is_waited),
+        cmocka_unit_test(a_dial_is_given_time_for_its_handshake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
