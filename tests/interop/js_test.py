@@ -331,7 +331,7 @@ def a_newer_value_of_either_replaces_the_one_the_other_stored():
 
 
 def the_closest_to_a_key_are_found_by_both_in_a_network_of_both():
-    # Each knows one neighbour: the others it hears of from answers of the other implementation.
+    # Each begins with one neighbour; who asks is linked to all, the answers come from tables of both implementations.
     chain = [ours("prefer", name="one"), js(), ours("prefer", name="two"), js(), ours("prefer", name="three"), js()]
     for a, b in zip(chain, chain[1:]):
         meet(a, b)
