@@ -82,27 +82,31 @@ void node_finish_lookup(struct node *n, struct node_op *op, qudag_err err,
     node_op_free(n, op);
 }
 
-void node_dark_lookup(struct node *n, const struct act *a, tstamp now)
+void node_dark_put(struct node *n, const struct act *a, tstamp now)
 {
-    bool put = a->kind == DARK_UP_PUT;
-    struct node_request r = {.kind = put ? NODE_OP_LOOKUP_PUT : NODE_OP_LOOKUP_GET};
-    bool whole = a->data.len == (put ? DARK_KEY_LEN + DARK_RECORD_LEN : DARK_KEY_LEN);
-    bool unsaved = put && n->dark_save_failed;
+    const struct dark_wanted *wanted = a->ptr;
+    struct node_request r = {
+        .kind = NODE_OP_LOOKUP_PUT, .key = wanted->key, .value = wanted->record};
+    struct node_op *op = node_op_new(n, &r);
 
-    r.key = (struct slice){a->data.base, DARK_KEY_LEN};
-    if (put) {
-        r.value = (struct slice){a->data.base + DARK_KEY_LEN, DARK_RECORD_LEN};
+    if (op != NULL) {
+        op->cookie = a->cookie;
+        return;
     }
-    struct node_op *op = whole && !unsaved ? node_op_new(n, &r) : NULL;
+    dark_put_done(n->dark, a->cookie, QUDAG_ENOMEM, 0, now, node_begin(n));
+    node_end(n, n->ix.dark);
+}
+
+void node_dark_get(struct node *n, const struct act *a, tstamp now)
+{
+    struct node_request r = {.kind = NODE_OP_LOOKUP_GET, .key = a->data};
+    struct node_op *op = a->data.len == DARK_KEY_LEN ? node_op_new(n, &r) : NULL;
+
     if (op != NULL) {
         op->cookie = a->cookie;
         return;
     }
     struct acts *out = node_begin(n);
-    if (put) {
-        dark_put_done(n->dark, a->cookie, unsaved ? QUDAG_ESYSTEM : QUDAG_ENOMEM, 0, now, out);
-    } else {
-        dark_get_done(n->dark, a->cookie, QUDAG_ENOMEM, (struct slice){NULL, 0}, now, out);
-    }
+    dark_get_done(n->dark, a->cookie, QUDAG_ENOMEM, (struct slice){NULL, 0}, now, out);
     node_end(n, n->ix.dark);
 }

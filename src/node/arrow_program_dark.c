@@ -74,6 +74,14 @@ void node_cancel_dark(struct node *n, struct node_op *op, tstamp now)
     node_op_notify(n, op, QUDAG_ECANCELED);
 }
 
+static void on_save(struct node *n, const struct act *a, tstamp now)
+{
+    qudag_err err = node_saved_dark_keys(n, a->ptr);
+
+    dark_saved(n->dark, a->cookie, err, now, node_begin(n));
+    node_end(n, n->ix.dark);
+}
+
 static void on_published(struct node *n, const struct act *a)
 {
     struct node_op *op = node_op_get(n, a->cookie);
@@ -107,11 +115,13 @@ static void report(struct node *n, const struct act *a, tstamp now)
 {
     switch (a->kind) {
     case DARK_UP_SAVE:
-        n->dark_save_failed = node_saved_dark_keys(n, a->ptr) != QUDAG_OK;
+        on_save(n, a, now);
         break;
-    case DARK_UP_PUT: /* all that follow one SAVE depend on it */
+    case DARK_UP_PUT:
+        node_dark_put(n, a, now);
+        break;
     case DARK_UP_GET:
-        node_dark_lookup(n, a, now);
+        node_dark_get(n, a, now);
         break;
     case DARK_UP_RESOLVED:
         on_resolved(n, a);

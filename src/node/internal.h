@@ -92,7 +92,6 @@ struct node {
 
     /* saved.c */
     struct peer_id guard_saved;
-    bool dark_save_failed; /* the keys of the record that is put next are not on disk */
     struct dark_addr republish[DARK_ADDRS_MAX];
     size_t n_republish;
     size_t n_anchors;

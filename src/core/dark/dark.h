@@ -99,11 +99,17 @@ struct dark_config {
 };
 
 enum dark_up {
-    DARK_UP_PUT = 1, /* cookie, data = DARK_KEY_LEN key | record: store it, then dark_put_done */
+    DARK_UP_PUT = 1, /* cookie, ptr: const struct dark_wanted *: store it, then dark_put_done */
     DARK_UP_GET,     /* cookie, data = key: fetch it, then dark_get_done */
     DARK_UP_RESOLVED, /* cookie of dark_resolve, err; ptr: const struct dark_target *; n: 1 = cached */
     DARK_UP_PUBLISHED, /* cookie of dark_publish, err, n: nodes that stored it; n counts repeats too */
-    DARK_UP_SAVE, /* ptr: const struct dark_keys *: seq changed, save before DARK_UP_PUT leaves */
+    DARK_UP_SAVE, /* cookie, ptr: const struct dark_keys *: seq changed; save it, then dark_saved */
+};
+
+/* What a DARK_UP_PUT wants stored; borrowed until the core is called again. */
+struct dark_wanted {
+    struct slice key;    /* DARK_KEY_LEN bytes */
+    struct slice record; /* DARK_RECORD_LEN bytes */
 };
 
 struct dark;
@@ -146,6 +152,11 @@ QUDAG_MUST_USE qudag_err dark_publish(struct dark *d, uint64_t cookie, const str
  */
 QUDAG_MUST_USE qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a,
                                      tstamp now, struct acts *out);
+/*
+ * The answer to DARK_UP_SAVE.  Only after OK are records with that number made and reported to be put; with
+ * any other |err| the round has failed with it, and is repeated.  Unknown cookies are ignored.
+ */
+void dark_saved(struct dark *d, uint64_t cookie, qudag_err err, tstamp now, struct acts *out);
 /* The answer to DARK_UP_PUT: err, and how many nodes stored the record.  Unknown cookies are ignored. */
 void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stored, tstamp now,
                    struct acts *out);

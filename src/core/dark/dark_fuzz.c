@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct asked {
     uint64_t cookie;
-    bool put;
+    enum dark_up what;
     size_t rec;
 };
 
@@ -48,11 +48,13 @@ static void take(struct fuzz *f)
     for (size_t i = 0; i < f->acts.n; i++) {
         const struct act *a = &f->acts_v[i];
         if (a->kind == DARK_UP_PUT) {
-            memcpy(f->rec[f->n_rec % 4], a->data.base + DARK_KEY_LEN, DARK_RECORD_LEN);
+            const struct dark_wanted *wanted = a->ptr;
+            ASSERT(wanted->record.len == DARK_RECORD_LEN);
+            memcpy(f->rec[f->n_rec % 4], wanted->record.base, DARK_RECORD_LEN);
         }
-        if (a->kind == DARK_UP_PUT || a->kind == DARK_UP_GET) {
+        if (a->kind == DARK_UP_PUT || a->kind == DARK_UP_GET || a->kind == DARK_UP_SAVE) {
             f->asked[f->n_asked++ % ASKS] = (struct asked){
-                .cookie = a->cookie, .put = a->kind == DARK_UP_PUT, .rec = f->n_rec % 4};
+                .cookie = a->cookie, .what = (enum dark_up)a->kind, .rec = f->n_rec % 4};
             f->n_rec += a->kind == DARK_UP_PUT ? 1 : 0;
         }
         if (a->kind == DARK_UP_RESOLVED) {
@@ -71,8 +73,12 @@ static void answer(struct fuzz *f, struct rd *r)
     uint8_t how = rd_u8(r);
     qudag_err err = errs[how % 4];
 
-    if (a->put) {
+    if (a->what == DARK_UP_PUT) {
         dark_put_done(f->d, a->cookie, err, how >> 4, f->now, &f->acts);
+        return;
+    }
+    if (a->what == DARK_UP_SAVE) {
+        dark_saved(f->d, a->cookie, err, f->now, &f->acts);
         return;
     }
     uint8_t *rec = f->rec[(how >> 2) % 4];

@@ -91,7 +91,7 @@ size_t dark_pq_message(uint8_t out[DARK_PQ_MSG_MAX], const uint8_t material[DARK
 #define DARK_ROUNDS_MAX 16   /* publications started by one tick */
 #define DARK_CACHE_LIFE 3600
 #define DARK_NEGATIVE_LIFE 60
-#define DARK_ASK_TIMEOUT (120 * NS_PER_S) /* for the owner to answer a PUT or GET */
+#define DARK_ASK_TIMEOUT (120 * NS_PER_S) /* for the owner to answer a SAVE, PUT or GET */
 #define DARK_RETRY_MIN (30 * NS_PER_S)
 #define DARK_RETRY_MAX (3600 * NS_PER_S)
 #define DARK_FORGET_TRIES 3
@@ -116,12 +116,14 @@ struct dark_own_addr {
     enum dark_own_state state;
     uint64_t cookie; /* of dark_publish or dark_forget */
     struct onion_hop hop;
-    struct dark_ask put[2]; /* current period, other */
-    tstamp ask_due;         /* puts under way fail then */
-    tstamp round_at;        /* next round */
-    walltime expires;       /* of the record of the current period of the running round */
-    uint32_t failures;      /* rounds in a row */
-    bool published;         /* the last round succeeded */
+    uint64_t saving;              /* cookie of the DARK_UP_SAVE under way; 0: none */
+    struct dark_ask put[2];       /* current period, other */
+    struct dark_wanted wanted[2]; /* what their DARK_UP_PUT points to */
+    tstamp ask_due;               /* what is under way fails then */
+    tstamp round_at;              /* next round */
+    walltime expires;             /* of the record of the current period of the running round */
+    uint32_t failures;            /* rounds in a row */
+    bool published;               /* the last round succeeded */
     walltime until;
 };
 
@@ -164,7 +166,7 @@ struct dark {
 void dark_reap(struct dark *d);
 /* Frees addresses that were forgotten in the last call. */
 void dark_own_reap(struct dark *d);
-/* publish.c: rounds that are due, puts that took too long. */
+/* publish.c: rounds that are due, saves and puts that took too long. */
 void dark_own_tick(struct dark *d, tstamp now, struct acts *out);
 /* When the next of them is. */
 tstamp dark_own_deadline(const struct dark *d);

@@ -50,8 +50,9 @@ struct world {
     struct stored store[STORE_MAX];
     size_t n_stored;
     qudag_err put_err[2], get_err; /* instead of storing and finding */
-    unsigned put_n;                /* puts seen */
-    bool silent;                   /* never answer */
+    qudag_err save_err;
+    unsigned put_n; /* puts seen */
+    bool silent;    /* never answer */
     uint64_t saved_seq;
     unsigned saves, gets;
     struct up up[UPS_MAX];
@@ -139,13 +140,15 @@ static void settle(struct world *w, struct dark *d)
         acts_reset_list(w);
         for (size_t i = 0; i < n && !w->silent; i++) {
             struct slice none = {NULL, 0};
-            if (list[i].kind == DARK_UP_PUT) {
-                struct slice key = {list[i].data.base, DARK_KEY_LEN};
-                struct slice rec = {list[i].data.base + DARK_KEY_LEN, DARK_RECORD_LEN};
-                assert_int_equal(list[i].data.len, DARK_KEY_LEN + DARK_RECORD_LEN);
+            if (list[i].kind == DARK_UP_SAVE) {
+                dark_saved(d, list[i].cookie, w->save_err, w->now, &w->acts);
+            } else if (list[i].kind == DARK_UP_PUT) {
+                const struct dark_wanted *wanted = list[i].ptr;
+                assert_int_equal(wanted->key.len, DARK_KEY_LEN);
+                assert_int_equal(wanted->record.len, DARK_RECORD_LEN);
                 qudag_err err = w->put_err[w->put_n++ % 2];
                 if (err == QUDAG_OK) {
-                    store_put(w, key, rec);
+                    store_put(w, wanted->key, wanted->record);
                 }
                 dark_put_done(d, list[i].cookie, err, err == QUDAG_OK ? 20 : 0, w->now, &w->acts);
             } else if (list[i].kind == DARK_UP_GET) {
@@ -594,6 +597,62 @@ static void an_owner_that_never_answers_is_a_timeout(void **state)
     world_free(w);
 }
 
+/* A number that is not on disk could be given twice: no record with it may exist. */
+static void no_record_is_made_before_its_number_is_saved(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    assert_int_equal(dark_publish(w->svc, 11, &w->addr, &w->self, w->now, &w->acts), QUDAG_OK);
+    assert_int_equal(w->acts.n, 1);
+    assert_int_equal(w->act_v[0].kind, DARK_UP_SAVE);
+    uint64_t cookie = w->act_v[0].cookie;
+    acts_reset_list(w);
+    dark_saved(w->svc, cookie + 1, QUDAG_OK, w->now, &w->acts); /* not the answer to that */
+    dark_saved(w->svc, 0, QUDAG_OK, w->now, &w->acts);
+    assert_int_equal(w->acts.n, 0);
+    dark_saved(w->svc, cookie, QUDAG_OK, w->now, &w->acts);
+    assert_int_equal(w->acts.n, 2);
+    acts_reset_list(w);
+    dark_saved(w->svc, cookie, QUDAG_OK, w->now, &w->acts); /* answered twice */
+    assert_int_equal(w->acts.n, 0);
+    world_free(w);
+}
+
+static void a_save_that_failed_ends_the_round_and_is_tried_again(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    w->save_err = QUDAG_ESYSTEM;
+    publish(w);
+    assert_int_equal(last_up(w)->kind, DARK_UP_PUBLISHED);
+    assert_int_equal(last_up(w)->err, QUDAG_ESYSTEM);
+    assert_int_equal(w->put_n, 0);
+    assert_true(dark_deadline(w->svc) < 60 * NS_PER_S);
+    w->save_err = QUDAG_OK;
+    run_to(w, 60 * NS_PER_S);
+    assert_int_equal(last_up(w)->err, QUDAG_OK);
+    assert_int_equal(w->put_n, 2);
+    assert_int_equal(w->saves, 2);
+    world_free(w);
+}
+
+static void a_save_that_is_never_answered_is_a_timeout(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    w->silent = true;
+    publish(w);
+    run_to(w, DARK_ASK_TIMEOUT - 1);
+    assert_int_equal(w->n_up, 0);
+    run_to(w, DARK_ASK_TIMEOUT + 1);
+    assert_int_equal(w->n_up, 1);
+    assert_int_equal(last_up(w)->err, QUDAG_ETIMEOUT);
+    world_free(w);
+}
+
 static void a_record_that_came_counts_when_the_other_never_comes(void **state)
 {
     struct world *w = world_new();
@@ -718,9 +777,13 @@ static void addresses_are_owned_once_and_up_to_the_limit(void **state)
     while (dark_deadline(w->svc) <= w->now) {
         dark_tick(w->svc, w->now, &w->acts);
         assert_false(w->acts.overflow);
-        for (size_t i = 0; i < w->acts.n; i++) {
+        for (size_t i = 0; i < w->acts.n; i++) { /* puts are added behind */
             puts += w->act_v[i].kind == DARK_UP_PUT;
+            if (w->act_v[i].kind == DARK_UP_SAVE) {
+                dark_saved(w->svc, w->act_v[i].cookie, QUDAG_OK, w->now, &w->acts);
+            }
         }
+        assert_false(w->acts.overflow);
         acts_reset_list(w);
     }
     assert_int_equal(puts, 2 * DARK_ADDRS_MAX);
@@ -878,6 +941,9 @@ int main(void)
         cmocka_unit_test(failed_rounds_come_again_with_growing_pauses),
         cmocka_unit_test(the_current_period_decides_and_the_other_is_tried_again),
         cmocka_unit_test(an_owner_that_never_answers_is_a_timeout),
+        cmocka_unit_test(no_record_is_made_before_its_number_is_saved),
+        cmocka_unit_test(a_save_that_failed_ends_the_round_and_is_tried_again),
+        cmocka_unit_test(a_save_that_is_never_answered_is_a_timeout),
         cmocka_unit_test(a_record_that_came_counts_when_the_other_never_comes),
         cmocka_unit_test(requests_for_one_address_share_one_lookup),
         cmocka_unit_test(lookups_and_memory_are_bounded),

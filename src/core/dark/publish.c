@@ -1,7 +1,7 @@
 /*
  * publish.c - our own addresses: when their records are made, and what became of them.
  *
- *              dark_publish              both puts answered
+ *              dark_publish                 saved, both puts answered
  *   IDLE ────────────────▶ PUBLISHING: round ─────────────▶ wait ── round_at ──▶ next round
  *     │                         │                             after 6 to 8 h, or just after the live
  *     └──── dark_forget ────────┴──▶ FORGETTING: round        pair changed; after a failure 30 s,
@@ -9,7 +9,9 @@
  *                                      ▼
  *                                    keys wiped
  *
- * A round numbers, saves (DARK_UP_SAVE), makes and puts one record for each live period.
+ * A round:  number ─▶ DARK_UP_SAVE ─ dark_saved ─▶ make a record for each live period ─▶ DARK_UP_PUT each
+ *                                                                              ─ dark_put_done, twice
+ * No record exists before its number is on disk.
  */
 #include "core/dark/dark_impl.h"
 
@@ -25,8 +27,9 @@
 /* A record is dated back by up to a step; it must still be renewed before 3/4 of its life. */
 _Static_assert((FRESH_MIN + FRESH_VAR) / NS_PER_S + DARK_STEP <= DARK_LIFE / 4 * 3,
                "renewal before three quarters of the life");
-_Static_assert(DARK_ROUNDS_MAX * 2 * (DARK_KEY_LEN + DARK_RECORD_LEN) < ACTS_BYTES_ROOM, "room");
-_Static_assert(DARK_ROUNDS_MAX * 3 + DARK_ADDRS_MAX + DARK_WAITERS_MAX < ACTS_ROOM, "room");
+_Static_assert(2 * (DARK_KEY_LEN + DARK_RECORD_LEN) < ACTS_BYTES_ROOM, "room of dark_saved");
+_Static_assert(DARK_ROUNDS_MAX + DARK_ADDRS_MAX + DARK_WAITERS_MAX < ACTS_ROOM,
+               "room of dark_tick");
 
 static struct dark_own_addr *own_find(const struct dark *d, const struct dark_addr *a)
 {
@@ -125,7 +128,16 @@ bool dark_own_next(const struct dark *d, size_t *it, const struct dark_keys **k,
 
 static bool asking(const struct dark_own_addr *o)
 {
-    return (o->put[0].cookie != 0 && !o->put[0].done) || (o->put[1].cookie != 0 && !o->put[1].done);
+    return o->saving != 0 || (o->put[0].cookie != 0 && !o->put[0].done) ||
+           (o->put[1].cookie != 0 && !o->put[1].done);
+}
+
+/* Answers to what was asked so far count no longer. */
+static void asks_drop(struct dark_own_addr *o)
+{
+    o->saving = 0;
+    o->put[0] = (struct dark_ask){.cookie = 0};
+    o->put[1] = (struct dark_ask){.cookie = 0};
 }
 
 static tstamp retry_at(const struct dark *d, const struct dark_own_addr *o, tstamp now)
@@ -170,7 +182,7 @@ static qudag_err put_result(const struct dark_ask *put)
 }
 
 /*
- * The round is over: both puts were answered, or with |err| it could not begin.  The record of the
+ * The round is over: both puts were answered, or with |err| there are none.  The record of the
  * current period decides whether the address can be found; when only the other one failed, it is
  * tried again soon without calling that an error.  |o| may be gone afterwards.
  */
@@ -184,8 +196,8 @@ static void round_end(struct dark *d, struct dark_own_addr *o, qudag_err err, ts
     bool whole = err == QUDAG_OK && other == QUDAG_OK;
     for (int i = 0; i < 2; i++) {
         stored += o->put[i].done && o->put[i].err == QUDAG_OK ? o->put[i].stored : 0;
-        o->put[i] = (struct dark_ask){.cookie = 0};
     }
+    asks_drop(o);
     o->ask_due = TSTAMP_NEVER;
     o->failures = whole ? 0 : o->failures + 1;
     if (o->state == DARK_OWN_FORGETTING && (whole || o->failures >= DARK_FORGET_TRIES)) {
@@ -201,60 +213,82 @@ static void round_end(struct dark *d, struct dark_own_addr *o, qudag_err err, ts
     }
 }
 
-/* Asks the owner to store the record of one period. */
-static qudag_err put_one(struct dark *d, struct dark_own_addr *o, struct dark_ask *put,
-                         uint64_t period, const struct dark_target *t, struct acts *out)
+/* Asks the owner to store the record of one period, |i|. */
+static qudag_err put_one(struct dark *d, struct dark_own_addr *o, int i, uint64_t period,
+                         const struct dark_target *t, struct acts *out)
 {
-    uint8_t data[DARK_KEY_LEN + DARK_RECORD_LEN];
+    uint8_t key[DARK_KEY_LEN], record[DARK_RECORD_LEN];
 
-    qudag_err err = dark_dht_key(data, &o->keys.addr, period);
+    qudag_err err = dark_dht_key(key, &o->keys.addr, period);
     if (err == QUDAG_OK) {
-        err = dark_record_make(data + DARK_KEY_LEN, &o->keys, t, period, &d->cfg.rng);
+        err = dark_record_make(record, &o->keys, t, period, &d->cfg.rng);
     }
     if (err != QUDAG_OK) {
         return err;
     }
-    struct slice copy = acts_copy(out, data, sizeof data);
-    if (copy.base == NULL) {
+    o->wanted[i] = (struct dark_wanted){.key = acts_copy(out, key, sizeof key),
+                                        .record = acts_copy(out, record, sizeof record)};
+    if (o->wanted[i].key.base == NULL || o->wanted[i].record.base == NULL) {
         return QUDAG_ELIMIT;
     }
-    *put = (struct dark_ask){.cookie = d->next_cookie++};
+    o->put[i] = (struct dark_ask){.cookie = d->next_cookie++};
     struct act *up = acts_up(out, DARK_UP_PUT);
-    up->cookie = put->cookie;
-    up->data = copy;
+    up->cookie = o->put[i].cookie;
+    up->ptr = &o->wanted[i];
     return QUDAG_OK;
 }
 
-static void round_start(struct dark *d, struct dark_own_addr *o, tstamp now, struct acts *out)
+/* A record for each live period, numbered with what was saved. */
+static qudag_err put_both(struct dark *d, struct dark_own_addr *o, tstamp now, struct acts *out)
 {
     walltime wall = wall_now(&d->cfg.clock, now);
-    struct dark_target t = {.kind = DARK_WITHDRAWN};
+    struct dark_target t = {.kind = DARK_WITHDRAWN, .seq = o->keys.seq};
     uint64_t live[2];
     qudag_err err = wall < DARK_PERIOD ? QUDAG_EINVAL : QUDAG_OK;
 
-    ASSERT(o->state != DARK_OWN_IDLE);
-    ASSERT(!asking(o));
     if (o->state == DARK_OWN_PUBLISHING) {
         t.kind = DARK_DIRECT;
         t.hop = o->hop;
     }
     dark_live(live, &o->keys.addr, wall);
-    o->keys.seq = dark_seq_next(&o->keys.addr, o->keys.seq, wall);
-    acts_up(out, DARK_UP_SAVE)->ptr = &o->keys;
-    t.seq = o->keys.seq;
     t.not_before = wall - wall % DARK_STEP;
     for (int i = 0; i < 2 && err == QUDAG_OK; i++) {
         walltime end = dark_period_end(&o->keys.addr, live[i]);
         t.expires = t.not_before + DARK_LIFE;
         t.expires = t.expires > end ? end : t.expires;
         o->expires = i == 0 ? t.expires : o->expires;
-        err = put_one(d, o, &o->put[i], live[i], &t, out);
+        err = put_one(d, o, i, live[i], &t, out);
     }
+    return err;
+}
+
+static void round_start(struct dark *d, struct dark_own_addr *o, tstamp now, struct acts *out)
+{
+    ASSERT(o->state != DARK_OWN_IDLE);
+    ASSERT(!asking(o));
+    o->keys.seq = dark_seq_next(&o->keys.addr, o->keys.seq, wall_now(&d->cfg.clock, now));
+    o->saving = d->next_cookie++;
+    struct act *up = acts_up(out, DARK_UP_SAVE);
+    up->cookie = o->saving;
+    up->ptr = &o->keys;
     o->round_at = TSTAMP_NEVER;
     o->ask_due = tstamp_after(now, DARK_ASK_TIMEOUT);
-    if (err != QUDAG_OK) {
-        /* A put that already left is not waited for: its answer finds no cookie. */
-        round_end(d, o, err, now, out);
+}
+
+void dark_saved(struct dark *d, uint64_t cookie, qudag_err err, tstamp now, struct acts *out)
+{
+    dark_reap(d);
+    for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
+        struct dark_own_addr *o = d->own[i];
+        if (o != NULL && o->saving == cookie && cookie != 0) {
+            o->saving = 0;
+            err = err == QUDAG_OK ? put_both(d, o, now, out) : err;
+            if (err != QUDAG_OK) {
+                /* A put that already left is not waited for: its answer finds no cookie. */
+                round_end(d, o, err, now, out);
+            }
+            return;
+        }
     }
 }
 
@@ -278,8 +312,7 @@ qudag_err dark_publish(struct dark *d, uint64_t cookie, const struct dark_addr *
     o->state = DARK_OWN_PUBLISHING;
     o->cookie = cookie;
     o->failures = 0;
-    o->put[0] = (struct dark_ask){.cookie = 0};
-    o->put[1] = (struct dark_ask){.cookie = 0};
+    asks_drop(o);
     round_start(d, o, now, out);
     return QUDAG_OK;
 }
@@ -297,8 +330,7 @@ qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a
     o->cookie = cookie;
     o->failures = 0;
     o->published = false;
-    o->put[0] = (struct dark_ask){.cookie = 0};
-    o->put[1] = (struct dark_ask){.cookie = 0};
+    asks_drop(o);
     wipe(&o->hop, sizeof o->hop);
     if (o->keys.seq == 0) {
         /* No record was ever made, so there is nothing to withdraw. */
@@ -329,13 +361,15 @@ void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stor
 
 static void asks_expire(struct dark *d, struct dark_own_addr *o, tstamp now, struct acts *out)
 {
+    qudag_err err = o->saving != 0 ? QUDAG_ETIMEOUT : QUDAG_OK;
+
     for (int i = 0; i < 2; i++) {
         if (!o->put[i].done) {
             o->put[i].done = true;
             o->put[i].err = QUDAG_ETIMEOUT;
         }
     }
-    round_end(d, o, QUDAG_OK, now, out);
+    round_end(d, o, err, now, out);
 }
 
 void dark_own_tick(struct dark *d, tstamp now, struct acts *out)
