@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""Fail on what a machine can see of the conventions (CONTRIBUTING.md).  There is no list of exceptions,
-but for what whole folders do not keep yet (PENDING).
+"""Fail on what a machine can see of the conventions (CONTRIBUTING.md).  There is no list of exceptions.
 
     functions   at most 70 lines between the braces
     parameters  at most 6 in src, sim, bin and include; a callback whose signature a library dictates is known by
@@ -64,11 +63,6 @@ FOLDERS = {
     'node': 'node_',
     'io': 'io_ store_ udp_',
     'api': 'api_',
-}
-# Rules that a folder does not keep yet.
-PENDING = {
-    'api': 'parameters prefixes documented',
-    'swarm': 'documented',
 }
 PARAMS_MAX, DOCUMENTED, DOCUMENTED_PUBLIC = 6, 85, 95
 LIBRARY_TYPE = re.compile(r'(const )?(ngtcp2|SSL|OSSL|EVP|X509|uv|sqlite3)\w* ?\*')
@@ -161,17 +155,16 @@ def check_shared(rel, text, code, bad, tags, prototypes):
     if top not in ('src', 'sim', 'bin', 'include'):
         return
     test = TEST_FILE.search(rel)
-    pending = PENDING.get(folder, '') if top == 'src' else ''
     for name, line, params, static, end in heads(code):
         defined = code[end:].lstrip().startswith('{')
-        if len(params) > PARAMS_MAX and 'parameters' not in pending and not LIBRARY_TYPE.match(params[0]):
+        if len(params) > PARAMS_MAX and not LIBRARY_TYPE.match(params[0]):
             bad.append(f'{rel}:{line}: {name} has {len(params)} parameters, at most {PARAMS_MAX}')
         if test or static or defined or not rel.endswith('.h') or top not in ('src', 'include'):
             continue
         seen = prototypes.setdefault('include' if top == 'include' else 'src/' + folder, [])
         seen.append((f'{rel}:{line}: {name}', is_documented(text, code, line, end)))
         fits = any(name.startswith(p) or name == p.rstrip('_') for p in FOLDERS.get(folder, '').split())
-        if top == 'src' and not fits and 'prefixes' not in pending:
+        if top == 'src' and not fits:
             bad.append(f'{rel}:{line}: {name} begins with no prefix of src/{folder} (FOLDERS in check_style.py)')
     if top == 'src' and not test:
         for m in TAG.finditer(code):
@@ -186,7 +179,7 @@ def check_folders(tags, prototypes, bad):
     for folder, seen in sorted(prototypes.items()):
         most = DOCUMENTED_PUBLIC if folder == 'include' else DOCUMENTED
         told = sum(1 for _, documented in seen if documented)
-        if told * 100 < most * len(seen) and 'documented' not in PENDING.get(folder.removeprefix('src/'), ''):
+        if told * 100 < most * len(seen):
             bad.append(f'{folder}: {told} of {len(seen)} prototypes are documented, at least {most} % (--documented)')
         if '--documented' in sys.argv:
             print('\n'.join(f'{where} has no comment' for where, documented in seen if not documented))

@@ -13,7 +13,7 @@ API_NO_TAIL(qudag_multiaddr, pad);
 #define FORM "/ip4/ADDRESS/udp/PORT/quic-v1 or /ip6/..."
 
 /* What is wrong with |text| for |use|, or NULL; *err is set then. */
-static const char *fault_of(struct pinned_addr *a, const char *text, qudag_addr_use use,
+static const char *fault_of(struct api_addr *a, const char *text, qudag_addr_use use,
                             qudag_err *err)
 {
     *err = multiaddr_parse_pinned(&a->addr, a->pq_hash, &a->has_pq, text);
@@ -26,7 +26,7 @@ static const char *fault_of(struct pinned_addr *a, const char *text, qudag_addr_
     }
     if (*err != QUDAG_OK) {
         return strchr(text, '#') != NULL
-                   ? "malformed; behind # belong 64 hexadecimal digits, after /p2p/PEER-ID"
+                   ? "malformed; the form is .../p2p/PEER-ID#HASH, HASH being 64 hexadecimal digits"
                    : "malformed; the form is " FORM;
     }
     a->has_peer = multiaddr_peer(&a->addr, &a->peer);
@@ -36,20 +36,20 @@ static const char *fault_of(struct pinned_addr *a, const char *text, qudag_addr_
     }
     *err = QUDAG_EINVAL;
     if (use == QUDAG_ADDR_LISTEN && a->has_pq) {
-        return "a key hash (#) belongs to bootstrap peers, not to addresses to listen on";
+        return "a listen address has no key hash (#); bootstrap addresses may have one";
     }
     if (use == QUDAG_ADDR_BOOTSTRAP && !a->has_peer) {
-        return "has no /p2p/PEER-ID: whoever answered would be believed";
+        return "has no /p2p/PEER-ID; without it any peer that answered would be accepted";
     }
     if (use != QUDAG_ADDR_LISTEN && a->net.port == 0) {
-        return "has port 0, which nobody listens on";
+        return "has port 0, on which no peer can listen";
     }
     *err = QUDAG_OK;
     return NULL;
 }
 
-qudag_err addr_read(struct pinned_addr *out, const char *text, qudag_addr_use use, char *why,
-                    size_t why_len)
+qudag_err api_addr_read(struct api_addr *out, const char *text, qudag_addr_use use, char *why,
+                        size_t why_len)
 {
     qudag_err err = QUDAG_EINVAL;
     const char *fault = "no address";
@@ -68,13 +68,13 @@ qudag_err addr_read(struct pinned_addr *out, const char *text, qudag_addr_use us
 qudag_err qudag_multiaddr_parse(qudag_multiaddr *out, const char *text, qudag_addr_use use,
                                 char *why, size_t why_len)
 {
-    struct pinned_addr a;
+    struct api_addr a;
     qudag_multiaddr full = {.size = sizeof(full)};
 
     if ((unsigned)use > QUDAG_ADDR_BOOTSTRAP) {
         return QUDAG_EINVAL;
     }
-    qudag_err err = addr_read(&a, text, use, why, why_len);
+    qudag_err err = api_addr_read(&a, text, use, why, why_len);
     if (err != QUDAG_OK || out == NULL) {
         return err;
     }
@@ -82,9 +82,9 @@ qudag_err qudag_multiaddr_parse(qudag_multiaddr *out, const char *text, qudag_ad
     full.port = a.net.port;
     memcpy(full.ip, a.net.ip, sizeof(full.ip));
     if (a.has_peer) {
-        peer_out(&full.peer, &a.peer);
+        api_peer_out(&full.peer, &a.peer);
     }
     full.pinned = a.has_pq;
     memcpy(full.pq_hash, a.pq_hash, sizeof(full.pq_hash));
-    return sized_out(out, &full, sizeof(full)) ? QUDAG_OK : QUDAG_EINVAL;
+    return api_sized_out(out, &full, sizeof(full)) ? QUDAG_OK : QUDAG_EINVAL;
 }

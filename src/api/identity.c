@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void peer_out(qudag_peer_id *out, const struct peer_id *p)
+void api_peer_out(qudag_peer_id *out, const struct peer_id *p)
 {
     _Static_assert(QUDAG_PEER_ID_MAX == PEER_ID_MAX, "one length");
     memset(out, 0, sizeof(*out));
@@ -14,7 +14,7 @@ void peer_out(qudag_peer_id *out, const struct peer_id *p)
     memcpy(out->bytes, p->b, p->len);
 }
 
-bool peer_in(struct peer_id *out, const qudag_peer_id *p)
+bool api_peer_in(struct peer_id *out, const qudag_peer_id *p)
 {
     if (p == NULL || p->len == 0 || p->len > PEER_ID_MAX) {
         return false;
@@ -75,7 +75,7 @@ void qudag_identity_peer_id(const qudag_identity *id, qudag_peer_id *out)
 
     if (id != NULL && out != NULL) {
         peer_id_from_ed25519(&p, id->id.ed_pk);
-        peer_out(out, &p);
+        api_peer_out(out, &p);
     }
 }
 
@@ -100,7 +100,7 @@ qudag_err qudag_peer_id_parse(qudag_peer_id *out, const char *text)
     qudag_err err = out != NULL && text != NULL ? peer_id_parse(&p, text) : QUDAG_EINVAL;
 
     if (err == QUDAG_OK) {
-        peer_out(out, &p);
+        api_peer_out(out, &p);
     }
     return err;
 }
@@ -114,7 +114,7 @@ void qudag_peer_id_text(const qudag_peer_id *id, char dst[QUDAG_PEER_ID_TEXT_MAX
         return;
     }
     dst[0] = '\0';
-    if (peer_in(&p, id)) {
+    if (api_peer_in(&p, id)) {
         (void)peer_id_text(dst, &p);
     }
 }

@@ -16,7 +16,7 @@ struct qudag_identity {
 
 #define API_WHY_LEN 256 /* a sentence of why something is refused, with NUL */
 #define API_ADDRS_MAX 16
-#define RESULT_PEERS_MAX 64
+#define API_RESULT_PEERS_MAX 64
 #define API_STATS_MAX 128
 
 struct qudag_node {
@@ -60,13 +60,15 @@ static inline struct ref ref_in(uint64_t id)
     return ref_from_u64(id);
 }
 
-void peer_out(qudag_peer_id *out, const struct peer_id *p);
-bool peer_in(struct peer_id *out, const qudag_peer_id *p); /* false: not a peer id */
+/* identity.c.  Writes |p| in the form that programs see. */
+void api_peer_out(qudag_peer_id *out, const struct peer_id *p);
+/* Reads a peer id of the program (NULL allowed); false: not a peer id, *out is undefined. */
+bool api_peer_in(struct peer_id *out, const qudag_peer_id *p);
 
 #if defined(__GNUC__)
-#define PRINTF_LIKE(text_at, first_at) __attribute__((format(printf, text_at, first_at)))
+#define API_PRINTF_LIKE(text_at, first_at) __attribute__((format(printf, text_at, first_at)))
 #else
-#define PRINTF_LIKE(text_at, first_at)
+#define API_PRINTF_LIKE(text_at, first_at)
 #endif
 
 /* No gap behind the last field, which an older program would leave unset when a field is appended. */
@@ -75,49 +77,70 @@ bool peer_in(struct peer_id *out, const qudag_peer_id *p); /* false: not a peer 
                    "no implicit padding at the end")
 
 /*
- * sized.c.  sized_in: |full| holds our defaults and gets what the program set; QUDAG_EINVAL: its size is not
- * one; QUDAG_EUNSUPPORTED: it sets what we do not know.  sized_out: false: its size is not one.
+ * sized.c.  Copies a structure that begins with its size from the program; |full| holds our defaults, which
+ * stay where an older program sets nothing.  QUDAG_EINVAL: its size is not one; QUDAG_EUNSUPPORTED: a newer
+ * program sets what we do not know.
  */
-QUDAG_MUST_USE qudag_err sized_in(void *full, size_t full_size, const void *in);
-QUDAG_MUST_USE bool sized_out(void *out, const void *full, size_t full_size);
+QUDAG_MUST_USE qudag_err api_sized_in(void *full, size_t full_size, const void *in);
+/* The same towards the program, as much as its size has room for; false: its size is not one. */
+QUDAG_MUST_USE bool api_sized_out(void *out, const void *full, size_t full_size);
 
 /* Whether |text| has at most |max| bytes. */
-static inline bool text_fits(const char *text, size_t max)
+static inline bool api_text_fits(const char *text, size_t max)
 {
     return memchr(text, 0, max + 1) != NULL;
 }
 
-/* addr.c: a multiaddr for one use; |why| (may be NULL) gets a sentence that begins with |text|. */
-struct pinned_addr {
+/* addr.c: a multiaddr taken apart for one use. */
+struct api_addr {
     struct multiaddr addr;
     struct netaddr net;
     struct peer_id peer;
     uint8_t pq_hash[QUDAG_PQ_HASH_LEN];
     bool has_peer, has_pq;
 };
-QUDAG_MUST_USE qudag_err addr_read(struct pinned_addr *out, const char *text, qudag_addr_use use,
-                                   char *why, size_t why_len);
+/*
+ * Parses |text| (NULL allowed) and checks it for |use|.  On failure |why| (may be NULL) gets a sentence that
+ * begins with |text|.  QUDAG_EMALFORMED, QUDAG_EUNSUPPORTED, QUDAG_EINVAL (not fit for |use|).
+ */
+QUDAG_MUST_USE qudag_err api_addr_read(struct api_addr *out, const char *text, qudag_addr_use use,
+                                       char *why, size_t why_len);
 
-/* persist.c: the store of the DHT. */
-qudag_err persist_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log);
-void persist_load(struct qudag_node *n);
-qudag_err cb_persist(void *ctx, enum kad_persist_kind kind, const uint8_t *hash,
-                     struct slice bytes);
+/* persist.c.  Opens the store of the DHT in s->store_dir; what store_open() returns, which is logged too. */
+qudag_err api_persist_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log);
+/* Restores what the store holds into the node, before node_start(); nothing without a store. */
+void api_persist_load(struct qudag_node *n);
+/* node_hooks.persist: queues one thing of the DHT for the next commit; what store_put() returns. */
+qudag_err api_persist_put(void *ctx, enum kad_persist_kind kind, const uint8_t *hash,
+                          struct slice bytes);
 
-/* optext.c: what a request that ended was, and a sentence about its end. */
-qudag_op_kind op_kind_out(const struct node_request *req);
-void op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
-             uint32_t count, char *out, size_t cap);
+/* optext.c.  The kind of a request as programs know it; 0: none of theirs. */
+qudag_op_kind api_op_kind(const struct node_request *req);
+/* A sentence about the end of |req|: |err|, and |count| nodes that stored it.  "" for QUDAG_OK. */
+void api_op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
+                 uint32_t count, char *out, size_t cap);
 
 /* rules.c: namespaces of the program. */
 struct api_rules;
-bool rules_have(const struct qudag_node *n, struct slice ns);
-void rules_free(struct qudag_node *n);
-bool namespace_ok(const char *ns); /* settings.c */
+/* Whether the program registered rules for the namespace |ns|. */
+bool api_rules_have(const struct qudag_node *n, struct slice ns);
+/* Frees the rules of all namespaces. */
+void api_rules_free(struct qudag_node *n);
 
-/* settings.c: *full is |s| in our size, checked and translated; |why| may be NULL. */
-qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN_MAX],
-                        size_t *n_listen, qudag_settings *full, const qudag_settings *s, char *why,
-                        size_t why_len);
+/* settings.c: settings of a program, checked and translated. */
+struct api_settings {
+    qudag_settings full; /* in our size, with our defaults; its pointers are the program's */
+    struct node_config config;
+    struct netaddr listen[NODE_LISTEN_MAX];
+    size_t n_listen;
+};
+/*
+ * Reads |s| (NULL allowed) into |out|; |why| (may be NULL) gets a sentence that begins with the setting that
+ * is wrong.  QUDAG_EINVAL, QUDAG_EUNSUPPORTED (set by a newer program).
+ */
+QUDAG_MUST_USE qudag_err api_settings_read(struct api_settings *out, const qudag_settings *s,
+                                           char *why, size_t why_len);
+/* Whether |ns| (NULL allowed) may be the name of a namespace of programs. */
+bool api_namespace_valid(const char *ns);
 
 #endif

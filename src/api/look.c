@@ -31,7 +31,7 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
         !swarm_link_next(node_swarm(n->node), it, &l, &pin)) {
         return false;
     }
-    peer_out(&full.peer, &l.peer);
+    api_peer_out(&full.peer, &l.peer);
     remote_text(full.remote, sizeof(full.remote), &l.remote);
     memcpy(full.group, l.group, sizeof(full.group));
     memcpy(full.cipher, l.cipher, sizeof(full.cipher));
@@ -47,7 +47,7 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
     full.bytes_in = l.bytes_in;
     full.bytes_out = l.bytes_out;
     full.streams = l.streams;
-    return sized_out(out, &full, sizeof(full));
+    return api_sized_out(out, &full, sizeof(full));
 }
 
 static void copy_text(char *dst, size_t cap, const char *src)
@@ -68,7 +68,7 @@ qudag_err qudag_peer_agent(const qudag_node *n, const qudag_peer_id *peer, char 
     struct peer_id p;
     const char *a, *protos;
 
-    if (n == NULL || !peer_in(&p, peer) || (agent == NULL && agent_len > 0) ||
+    if (n == NULL || !api_peer_in(&p, peer) || (agent == NULL && agent_len > 0) ||
         (protocols == NULL && protocols_len > 0)) {
         return QUDAG_EINVAL;
     }
@@ -91,7 +91,7 @@ bool qudag_dht_record_next(const qudag_node *n, size_t *it, qudag_dht_record *ou
     }
     full.key = slice_out(key);
     full.value = slice_out(value);
-    return sized_out(out, &full, sizeof(full));
+    return api_sized_out(out, &full, sizeof(full));
 }
 
 bool qudag_dht_publication_next(const qudag_node *n, size_t *it, qudag_dht_publication *out)
@@ -104,7 +104,7 @@ bool qudag_dht_publication_next(const qudag_node *n, size_t *it, qudag_dht_publi
         return false;
     }
     full.key = slice_out(key);
-    return sized_out(out, &full, sizeof(full));
+    return api_sized_out(out, &full, sizeof(full));
 }
 
 bool qudag_dht_table_next(const qudag_node *n, size_t *it, qudag_peer_id *peer)
@@ -114,7 +114,7 @@ bool qudag_dht_table_next(const qudag_node *n, size_t *it, qudag_peer_id *peer)
     if (n == NULL || it == NULL || peer == NULL || !kad_table_next(node_kad(n->node), it, &info)) {
         return false;
     }
-    peer_out(peer, &info.id);
+    api_peer_out(peer, &info.id);
     return true;
 }
 
@@ -134,16 +134,16 @@ bool qudag_circuit_next(const qudag_node *n, size_t *it, qudag_circuit_info *out
     full.hops = o.hops;
     full.hops_wanted = o.hops_wanted;
     for (size_t i = 0; i < o.hops_wanted && i < QUDAG_HOPS_MAX; i++) {
-        peer_out(&full.path[i], &o.path[i]);
+        api_peer_out(&full.path[i], &o.path[i]);
     }
-    peer_out(&full.prev, &o.prev);
-    peer_out(&full.next, &o.next);
+    api_peer_out(&full.prev, &o.prev);
+    api_peer_out(&full.next, &o.next);
     full.age = io_now() - o.since;
     full.build_time = o.build_ns;
     full.cells_forward = o.cells_fwd;
     full.cells_backward = o.cells_back;
     full.streams = o.streams;
-    return sized_out(out, &full, sizeof(full));
+    return api_sized_out(out, &full, sizeof(full));
 }
 
 bool qudag_relay_next(const qudag_node *n, size_t *it, qudag_peer_id *peer, bool *guard)
@@ -154,7 +154,7 @@ bool qudag_relay_next(const qudag_node *n, size_t *it, qudag_peer_id *peer, bool
         !relays_next(node_relays(n->node), it, &p)) {
         return false;
     }
-    peer_out(peer, &p);
+    api_peer_out(peer, &p);
     *guard = relays_guard(node_relays(n->node), &g) && peer_id_eq(&p, &g);
     return true;
 }
@@ -175,5 +175,5 @@ bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out)
     copy_text(full.label, sizeof(full.label), k->label);
     full.created = k->created;
     full.until = until;
-    return sized_out(out, &full, sizeof(full));
+    return api_sized_out(out, &full, sizeof(full));
 }

@@ -11,7 +11,7 @@ static void cb_stream_in(void *ctx, struct ref s, const struct peer_id *from, co
     qudag_peer_id peer;
 
     if (from != NULL) {
-        peer_out(&peer, from);
+        api_peer_out(&peer, from);
     }
     if (n->cb.stream_in != NULL) {
         n->cb.stream_in(n, (qudag_stream){ref_out(s)}, from != NULL ? &peer : NULL, dark, proto,
@@ -63,7 +63,7 @@ static void cb_peer_changed(void *ctx, const struct peer_id *peer, bool up)
     qudag_peer_id p;
 
     if (n->cb.peer_changed != NULL) {
-        peer_out(&p, peer);
+        api_peer_out(&p, peer);
         n->cb.peer_changed(n, &p, up, n->user);
     }
 }
@@ -89,12 +89,12 @@ static void put_addrs(qudag_result *r, const struct node_result *res, const char
 static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct node_result *res)
 {
     struct qudag_node *n = ctx;
-    qudag_peer_id peers[RESULT_PEERS_MAX];
+    qudag_peer_id peers[API_RESULT_PEERS_MAX];
     const char *addrs[KAD_ADDRS_MAX];
     char text[KAD_ADDRS_MAX][QUDAG_ADDR_TEXT_MAX];
     char why[API_WHY_LEN];
     qudag_result r = {.size = sizeof(r),
-                      .kind = op_kind_out(res->req),
+                      .kind = api_op_kind(res->req),
                       .user = res->req->user,
                       .text = why,
                       .value = slice_out(res->value),
@@ -109,11 +109,11 @@ static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct nod
     if (n->cb.op_done == NULL) {
         return;
     }
-    for (size_t i = 0; i < res->n_peers && i < RESULT_PEERS_MAX; i++) {
-        peer_out(&peers[r.peers_n++], &res->peers[i].id);
+    for (size_t i = 0; i < res->n_peers && i < API_RESULT_PEERS_MAX; i++) {
+        api_peer_out(&peers[r.peers_n++], &res->peers[i].id);
     }
     r.peers = peers;
-    op_text(n, res->req, err, res->count, why, sizeof(why));
+    api_op_text(n, res->req, err, res->count, why, sizeof(why));
     put_addrs(&r, res, addrs, text);
     n->cb.op_done(n, (qudag_op){ref_out(op)}, err, &r, n->user);
 }
@@ -203,8 +203,7 @@ static void learn_addrs(struct qudag_node *n)
     node_set_addrs(n->node, ma, n->n_addrs);
 }
 
-static qudag_err make(struct qudag_node *n, struct node_config *c, const struct netaddr *listen,
-                      size_t n_listen, const qudag_settings *s)
+static qudag_err make(struct qudag_node *n, struct api_settings *read)
 {
     static const struct node_hooks hooks = {.stream_in = cb_stream_in,
                                             .stream_data = cb_stream_data,
@@ -216,8 +215,10 @@ static qudag_err make(struct qudag_node *n, struct node_config *c, const struct 
                                             .phase = cb_phase,
                                             .circuit_closed = cb_circuit_closed,
                                             .save = cb_save,
-                                            .persist = cb_persist};
+                                            .persist = api_persist_put};
     struct node_hooks h = hooks;
+    struct node_config *c = &read->config;
+    const qudag_settings *s = &read->full;
     size_t at;
     int sys_err;
     qudag_err err = own_texts(n, c, s);
@@ -233,10 +234,10 @@ static qudag_err make(struct qudag_node *n, struct node_config *c, const struct 
         c->log = (struct logger){on_log, n, (enum log_level)s->log_level};
     }
     n->logger = c->log;
-    if (s->store_dir != NULL && (err = persist_open(n, s, &c->log)) != QUDAG_OK) {
+    if (s->store_dir != NULL && (err = api_persist_open(n, s, &c->log)) != QUDAG_OK) {
         return err;
     }
-    err = io_new(&n->io, s->uv_loop, listen, n_listen, &at, &sys_err);
+    err = io_new(&n->io, s->uv_loop, read->listen, read->n_listen, &at, &sys_err);
     if (err != QUDAG_OK) {
         log_event(&c->log, LOG_ERROR, "io.listen_failed", LOG_NUM("address", at),
                   LOG_NUM("errno", sys_err));
@@ -259,17 +260,14 @@ static qudag_err callbacks_in(qudag_callbacks *out, const qudag_callbacks *cb)
     if (cb == NULL) {
         return QUDAG_OK;
     }
-    qudag_err err = sized_in(out, sizeof(*out), cb);
+    qudag_err err = api_sized_in(out, sizeof(*out), cb);
     return err == QUDAG_OK && out->pad != 0 ? QUDAG_EINVAL : err;
 }
 
-static qudag_err make_with(struct qudag_node *n, struct node_config *c, const qudag_settings *s,
+static qudag_err make_with(struct qudag_node *n, struct api_settings *read, const qudag_settings *s,
                            const qudag_callbacks *cb)
 {
-    struct netaddr listen[NODE_LISTEN_MAX];
-    size_t n_listen = 0;
-    qudag_settings full;
-    qudag_err err = settings_read(c, listen, &n_listen, &full, s, NULL, 0);
+    qudag_err err = api_settings_read(read, s, NULL, 0);
 
     if (err == QUDAG_OK) {
         err = callbacks_in(&n->cb, cb);
@@ -277,16 +275,14 @@ static qudag_err make_with(struct qudag_node *n, struct node_config *c, const qu
     if (err != QUDAG_OK) {
         return err;
     }
-    if (full.mem != NULL) {
-        n->hooks = (struct mem_hooks){full.mem->ctx, full.mem->alloc, full.mem->free};
+    const qudag_settings *full = &read->full;
+    if (full->mem != NULL) {
+        n->hooks = (struct mem_hooks){full->mem->ctx, full->mem->alloc, full->mem->free};
     }
-    mem_init(&n->mem, full.mem != NULL ? &n->hooks : NULL, full.memory_max);
-    n->log = full.log;
+    mem_init(&n->mem, full->mem != NULL ? &n->hooks : NULL, full->memory_max);
+    n->log = full->log;
     n->stats = mem_alloc(&n->mem, API_STATS_MAX * sizeof(*n->stats));
-    if (n->stats == NULL) {
-        return QUDAG_ENOMEM;
-    }
-    return make(n, c, listen, n_listen, &full);
+    return n->stats == NULL ? QUDAG_ENOMEM : make(n, read);
 }
 
 qudag_err qudag_node_new(qudag_node **out, const qudag_settings *s, const qudag_callbacks *cb,
@@ -296,15 +292,15 @@ qudag_err qudag_node_new(qudag_node **out, const qudag_settings *s, const qudag_
         return QUDAG_EINVAL;
     }
     *out = NULL;
-    struct node_config *c = calloc(1, sizeof(*c));
+    struct api_settings *read = calloc(1, sizeof(*read));
     struct qudag_node *n = calloc(1, sizeof(*n));
     qudag_err err = QUDAG_ENOMEM;
 
-    if (c != NULL && n != NULL) {
+    if (read != NULL && n != NULL) {
         n->user = user;
-        err = make_with(n, c, s, cb);
+        err = make_with(n, read, s, cb);
     }
-    free(c);
+    free(read);
     if (err != QUDAG_OK) {
         qudag_node_free(n);
         return err;
@@ -324,7 +320,7 @@ void qudag_node_free(qudag_node *n)
     io_free(n->io);
     node_free(n->node);
     store_close(n->store);
-    rules_free(n);
+    api_rules_free(n);
     mem_free(&n->mem, n->stats);
     for (size_t i = 0; i < n->n_strings; i++) {
         mem_free(&n->mem, n->strings[i]);
@@ -349,7 +345,7 @@ qudag_err qudag_node_start(qudag_node *n)
         return QUDAG_ESTATE;
     }
     n->started = true;
-    persist_load(n);
+    api_persist_load(n);
     node_start(n->node);
     return QUDAG_OK;
 }
@@ -414,7 +410,7 @@ void qudag_node_stop(qudag_node *n)
 void qudag_node_peer_id(const qudag_node *n, qudag_peer_id *out)
 {
     if (n != NULL && out != NULL) {
-        peer_out(out, &n->self);
+        api_peer_out(out, &n->self);
     }
 }
 

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-qudag_op_kind op_kind_out(const struct node_request *req)
+qudag_op_kind api_op_kind(const struct node_request *req)
 {
     switch (req->kind) {
     case NODE_OP_CONNECT:
@@ -45,16 +45,19 @@ static const struct {
     const char *text;
 } sentences[] = {
     {QUDAG_OP_DHT_GET, QUDAG_ENOTFOUND,
-     "the nodes closest to the key replied; none has a value that is valid"},
+     "the nodes closest to the key replied; none has a valid value"},
     {QUDAG_OP_DHT_GET, QUDAG_EUNREACHABLE, "too few of the nodes closest to the key replied"},
     {QUDAG_OP_DHT_PUT, QUDAG_EUNREACHABLE, "none of the nodes closest to the key replied"},
     {QUDAG_OP_DHT_FORGET, QUDAG_ENOTFOUND, "this node was not republishing it"},
     {QUDAG_OP_DHT_FIND_PEER, QUDAG_ENOTFOUND, "no node knows addresses of this peer"},
     {QUDAG_OP_DARK_RESOLVE, QUDAG_ENOTFOUND,
      "no record of this address was found: it is not published, or its record expired"},
-    {QUDAG_OP_CONNECT, QUDAG_EAUTH, "another peer than the one named answered at this address"},
+    {QUDAG_OP_DHT_PROVIDE, QUDAG_EINVAL, "this node has no address that it could announce"},
+    {QUDAG_OP_CONNECT, QUDAG_EINVAL, "this is an address of the node itself"},
+    {QUDAG_OP_PING, QUDAG_EINVAL, "this is the peer id of the node itself"},
+    {QUDAG_OP_CONNECT, QUDAG_EAUTH, "a different peer answered at this address"},
     {QUDAG_OP_CIRCUIT_BUILD, QUDAG_ENORELAYS,
-     "too few relays are known to build a circuit; they are gathered until the phase is ready"},
+     "too few relays are known to build a circuit; the node gathers them until it is ready"},
 };
 
 /* Where the key of a DHT request does not lead anywhere on this node; false: it does. */
@@ -67,7 +70,7 @@ static bool key_text(const struct qudag_node *n, struct slice key, char *out, si
         return true;
     }
     struct slice ns = {key.base + 1, (size_t)(slash - key.base) - 1};
-    bool known = rules_have(n, ns);
+    bool known = api_rules_have(n, ns);
     for (size_t i = n->first_ns; i < n->n_strings; i++) {
         known = known ||
                 (strlen(n->strings[i]) == ns.len && memcmp(n->strings[i], ns.base, ns.len) == 0);
@@ -84,10 +87,10 @@ static bool key_text(const struct qudag_node *n, struct slice key, char *out, si
     return true;
 }
 
-void op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
-             uint32_t count, char *out, size_t cap)
+void api_op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
+                 uint32_t count, char *out, size_t cap)
 {
-    qudag_op_kind kind = op_kind_out(req);
+    qudag_op_kind kind = api_op_kind(req);
 
     out[0] = '\0';
     if (err == QUDAG_OK) {
@@ -95,7 +98,8 @@ void op_text(const struct qudag_node *n, const struct node_request *req, qudag_e
     }
     if (err == QUDAG_EINVAL && (kind == QUDAG_OP_DHT_PUT || kind == QUDAG_OP_DHT_GET)) {
         if (!key_text(n, req->key, out, cap)) {
-            (void)snprintf(out, cap, "the rules of the namespace refuse it");
+            (void)snprintf(out, cap, "the rules of the namespace do not accept this %s",
+                           kind == QUDAG_OP_DHT_PUT ? "value" : "key");
         }
         return;
     }

@@ -18,7 +18,7 @@ static uint64_t size_max(const qudag_settings *s)
     return (3 * things + 16 * MIB) / MIB * MIB;
 }
 
-qudag_err persist_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log)
+qudag_err api_persist_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log)
 {
     struct store_config c = {.dir = s->store_dir, .size_max = size_max(s), .log = *log};
     char why[STORE_WHY_LEN];
@@ -30,7 +30,8 @@ qudag_err persist_open(struct qudag_node *n, const qudag_settings *s, const stru
     return err;
 }
 
-qudag_err cb_persist(void *ctx, enum kad_persist_kind kind, const uint8_t *hash, struct slice bytes)
+qudag_err api_persist_put(void *ctx, enum kad_persist_kind kind, const uint8_t *hash,
+                          struct slice bytes)
 {
     struct qudag_node *n = ctx;
 
@@ -44,7 +45,7 @@ static qudag_err load_one(void *ctx, uint8_t kind, const uint8_t *hash, struct s
     return node_dht_restore(n->node, (enum kad_persist_kind)kind, hash, bytes, io_now());
 }
 
-void persist_load(struct qudag_node *n)
+void api_persist_load(struct qudag_node *n)
 {
     tstamp began = io_now();
     struct kad_stats kad;

@@ -19,12 +19,12 @@ static qudag_err ask(qudag_node *n, const struct node_request *r, qudag_op *op)
 qudag_err qudag_connect(qudag_node *n, const char *multiaddr, qudag_op *op)
 {
     struct node_request r = {.kind = NODE_OP_CONNECT};
-    struct pinned_addr a;
+    struct api_addr a;
 
     if (n == NULL || multiaddr == NULL || op == NULL) {
         return QUDAG_EINVAL;
     }
-    qudag_err err = addr_read(&a, multiaddr, QUDAG_ADDR_DIAL, NULL, 0);
+    qudag_err err = api_addr_read(&a, multiaddr, QUDAG_ADDR_DIAL, NULL, 0);
     if (err != QUDAG_OK) {
         return err;
     }
@@ -38,7 +38,7 @@ qudag_err qudag_disconnect(qudag_node *n, const qudag_peer_id *peer)
 {
     struct peer_id p;
 
-    if (n == NULL || !peer_in(&p, peer)) {
+    if (n == NULL || !api_peer_in(&p, peer)) {
         return QUDAG_EINVAL;
     }
     node_disconnect(n->node, &p);
@@ -49,7 +49,7 @@ qudag_err qudag_ping(qudag_node *n, const qudag_peer_id *peer, qudag_op *op)
 {
     struct node_request r = {.kind = NODE_OP_PING};
 
-    if (n == NULL || op == NULL || !peer_in(&r.peer, peer)) {
+    if (n == NULL || op == NULL || !api_peer_in(&r.peer, peer)) {
         return QUDAG_EINVAL;
     }
     return ask(n, &r, op);
@@ -93,7 +93,7 @@ static qudag_err options_in(struct kad_options *out, const qudag_dht_options *o)
     if (o == NULL) {
         return QUDAG_OK;
     }
-    qudag_err err = sized_in(&full, sizeof(full), o);
+    qudag_err err = api_sized_in(&full, sizeof(full), o);
     if (err != QUDAG_OK) {
         return err;
     }
@@ -155,7 +155,7 @@ qudag_err qudag_dht_find_peer(qudag_node *n, const qudag_peer_id *peer, qudag_op
 {
     struct node_request r = {.kind = NODE_OP_FIND_PEER};
 
-    if (n == NULL || op == NULL || !peer_in(&r.peer, peer)) {
+    if (n == NULL || op == NULL || !api_peer_in(&r.peer, peer)) {
         return QUDAG_EINVAL;
     }
     return ask(n, &r, op);
@@ -250,7 +250,7 @@ qudag_err qudag_peer_add_addr(qudag_node *n, const qudag_peer_id *peer, const ch
     struct peer_id p;
     struct multiaddr ma;
 
-    if (n == NULL || multiaddr == NULL || !peer_in(&p, peer)) {
+    if (n == NULL || multiaddr == NULL || !api_peer_in(&p, peer)) {
         return QUDAG_EINVAL;
     }
     qudag_err err = multiaddr_parse(&ma, multiaddr);

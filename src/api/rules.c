@@ -37,11 +37,11 @@ qudag_err qudag_dht_namespace(qudag_node *n, const qudag_dht_rules *rules)
     if (n == NULL || rules == NULL) {
         return QUDAG_EINVAL;
     }
-    qudag_err err = sized_in(&full, sizeof(full), rules);
+    qudag_err err = api_sized_in(&full, sizeof(full), rules);
     if (err != QUDAG_OK) {
         return err;
     }
-    if (full.check == NULL || !namespace_ok(full.ns) || full.value_max == 0 ||
+    if (full.check == NULL || !api_namespace_valid(full.ns) || full.value_max == 0 ||
         full.value_max > KAD_VALUE_MAX || (unsigned)full.read > QUDAG_READ_PATHS) {
         return QUDAG_EINVAL;
     }
@@ -70,7 +70,7 @@ qudag_err qudag_dht_namespace(qudag_node *n, const qudag_dht_rules *rules)
     return QUDAG_OK;
 }
 
-bool rules_have(const struct qudag_node *n, struct slice ns)
+bool api_rules_have(const struct qudag_node *n, struct slice ns)
 {
     for (size_t i = 0; i < n->n_rules; i++) {
         if (strlen(n->rules[i]->ns) == ns.len && memcmp(n->rules[i]->ns, ns.base, ns.len) == 0) {
@@ -80,7 +80,7 @@ bool rules_have(const struct qudag_node *n, struct slice ns)
     return false;
 }
 
-void rules_free(struct qudag_node *n)
+void api_rules_free(struct qudag_node *n)
 {
     while (n->n_rules > 0) {
         mem_free(&n->mem, n->rules[--n->n_rules]);

@@ -86,7 +86,7 @@ bool qudag_limit_next(size_t *it, qudag_limit *out)
                               .def = l->def,
                               .unit = l->unit,
                               .help = l->help};
-    if (!sized_out(out, &full, sizeof(full))) {
+    if (!api_sized_out(out, &full, sizeof(full))) {
         return false;
     }
     (*it)++;
@@ -119,7 +119,7 @@ void qudag_settings_default(qudag_settings *s, uint32_t size)
 }
 
 /* "what: problem", cut to fit. */
-PRINTF_LIKE(4, 5)
+API_PRINTF_LIKE(4, 5)
 static qudag_err refuse(char *why, size_t cap, const char *what, const char *problem, ...)
 {
     char text[API_WHY_LEN];
@@ -149,9 +149,9 @@ static qudag_err read_listen(struct netaddr *out, size_t *n, const qudag_setting
         return refuse(why, cap, "listen", "more than %d addresses", NODE_LISTEN_MAX);
     }
     for (size_t i = 0; i < count; i++) {
-        struct pinned_addr a;
+        struct api_addr a;
         char fault[API_WHY_LEN];
-        if (addr_read(&a, list[i], QUDAG_ADDR_LISTEN, fault, sizeof(fault)) != QUDAG_OK) {
+        if (api_addr_read(&a, list[i], QUDAG_ADDR_LISTEN, fault, sizeof(fault)) != QUDAG_OK) {
             return refuse(why, cap, "listen", "%s", fault);
         }
         out[i] = a.net;
@@ -171,9 +171,9 @@ static qudag_err read_bootstrap(struct node_config *c, const qudag_settings *s, 
     }
     for (size_t i = 0; i < s->bootstrap_n; i++) {
         struct node_boot *b = &c->boot[i];
-        struct pinned_addr a;
+        struct api_addr a;
         char fault[API_WHY_LEN];
-        if (addr_read(&a, s->bootstrap[i], QUDAG_ADDR_BOOTSTRAP, fault, sizeof(fault)) !=
+        if (api_addr_read(&a, s->bootstrap[i], QUDAG_ADDR_BOOTSTRAP, fault, sizeof(fault)) !=
             QUDAG_OK) {
             return refuse(why, cap, "bootstrap", "%s", fault);
         }
@@ -185,7 +185,7 @@ static qudag_err read_bootstrap(struct node_config *c, const qudag_settings *s, 
     return QUDAG_OK;
 }
 
-/* A node whose bootstrap peers are all of an IP version without a listener could never join. */
+/* A node that has no listener for the IP version of any bootstrap peer could never join. */
 static qudag_err check_bootstrap_reach(const struct node_config *c, const struct netaddr *listen,
                                        size_t n_listen, char *why, size_t cap)
 {
@@ -193,7 +193,7 @@ static qudag_err check_bootstrap_reach(const struct node_config *c, const struct
 
     for (size_t i = 0; i < c->n_boot; i++) {
         if (!multiaddr_to_netaddr(&c->boot[i].addr, &a)) {
-            return QUDAG_OK; /* of no IP version */
+            return QUDAG_OK; /* neither IPv4 nor IPv6 */
         }
         for (size_t k = 0; k < n_listen; k++) {
             if (listen[k].family == a.family) {
@@ -204,13 +204,12 @@ static qudag_err check_bootstrap_reach(const struct node_config *c, const struct
     if (c->n_boot == 0) {
         return QUDAG_OK;
     }
-    return refuse(
-        why, cap, "bootstrap",
-        "IPv%d addresses, but no listen address is of IPv%d, such as /ip%d/%s/udp/0/quic-v1",
-        a.family, a.family, a.family, a.family == 6 ? "::" : "0.0.0.0");
+    return refuse(why, cap, "bootstrap",
+                  "IPv%d addresses, but no IPv%d listen address, such as /ip%d/%s/udp/0/quic-v1",
+                  a.family, a.family, a.family, a.family == 6 ? "::" : "0.0.0.0");
 }
 
-bool namespace_ok(const char *ns)
+bool api_namespace_valid(const char *ns)
 {
     size_t len = ns != NULL ? strlen(ns) : 0;
 
@@ -263,7 +262,7 @@ static qudag_err check_numbers(const qudag_settings *s, char *why, size_t cap)
 
 static bool printable(const char *text, size_t max)
 {
-    return text_fits(text, max) &&
+    return api_text_fits(text, max) &&
            utf8_printable((struct slice){(const uint8_t *)text, strlen(text)});
 }
 
@@ -289,7 +288,7 @@ static qudag_err check_texts(const qudag_settings *s, char *why, size_t cap)
         return refuse(why, cap, "open_namespaces", "more than %d names", NODE_OPEN_NS_MAX);
     }
     for (size_t i = 0; i < s->open_namespaces_n; i++) {
-        if (!namespace_ok(s->open_namespaces[i])) {
+        if (!api_namespace_valid(s->open_namespaces[i])) {
             return refuse(why, cap, "open_namespaces",
                           "%.40s: not a free name of up to %d lower-case letters, digits and '-'",
                           s->open_namespaces[i] != NULL ? s->open_namespaces[i] : "NULL",
@@ -306,7 +305,7 @@ static qudag_err settings_in(qudag_settings *out, const qudag_settings *s, char 
         return refuse(why, cap, "settings", "missing");
     }
     set_defaults(out);
-    qudag_err err = sized_in(out, sizeof(*out), s);
+    qudag_err err = api_sized_in(out, sizeof(*out), s);
     if (err == QUDAG_EINVAL) {
         return refuse(why, cap, "size", "%u: not set; qudag_settings_default() does it", s->size);
     }
@@ -366,18 +365,19 @@ static void translate(struct node_config *c, const qudag_settings *s)
     }
 }
 
-qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN_MAX],
-                        size_t *n_listen, qudag_settings *full, const qudag_settings *s, char *why,
-                        size_t why_len)
+qudag_err api_settings_read(struct api_settings *out, const qudag_settings *s, char *why,
+                            size_t why_len)
 {
+    struct node_config *c = &out->config;
+    const qudag_settings *full = &out->full;
     qudag_err err;
 
-    memset(c, 0, sizeof(*c));
-    if ((err = settings_in(full, s, why, why_len)) != QUDAG_OK ||
+    memset(out, 0, sizeof(*out));
+    if ((err = settings_in(&out->full, s, why, why_len)) != QUDAG_OK ||
         (err = check_all(full, why, why_len)) != QUDAG_OK ||
-        (err = read_listen(listen, n_listen, full, why, why_len)) != QUDAG_OK ||
+        (err = read_listen(out->listen, &out->n_listen, full, why, why_len)) != QUDAG_OK ||
         (err = read_bootstrap(c, full, why, why_len)) != QUDAG_OK ||
-        (err = check_bootstrap_reach(c, listen, *n_listen, why, why_len)) != QUDAG_OK) {
+        (err = check_bootstrap_reach(c, out->listen, out->n_listen, why, why_len)) != QUDAG_OK) {
         return err;
     }
     translate(c, full);
@@ -386,10 +386,7 @@ qudag_err settings_read(struct node_config *c, struct netaddr listen[NODE_LISTEN
 
 qudag_err qudag_node_check(const qudag_settings *s, char *why, size_t why_len)
 {
-    struct node_config c;
-    struct netaddr listen[NODE_LISTEN_MAX];
-    qudag_settings full;
-    size_t n;
+    struct api_settings read;
 
-    return settings_read(&c, listen, &n, &full, s, why, why_len);
+    return api_settings_read(&read, s, why, why_len);
 }

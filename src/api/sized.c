@@ -19,7 +19,7 @@ static uint32_t size_of(const void *p)
     return size < SIZE_LEAST || size > SIZE_MOST || size % 4 != 0 ? 0 : size;
 }
 
-qudag_err sized_in(void *full, size_t full_size, const void *in)
+qudag_err api_sized_in(void *full, size_t full_size, const void *in)
 {
     uint32_t size = size_of(in), ours = (uint32_t)full_size;
     const uint8_t *byte = in;
@@ -37,7 +37,7 @@ qudag_err sized_in(void *full, size_t full_size, const void *in)
     return QUDAG_OK;
 }
 
-bool sized_out(void *out, const void *full, size_t full_size)
+bool api_sized_out(void *out, const void *full, size_t full_size)
 {
     uint32_t size = size_of(out);
     size_t len = size < full_size ? size : full_size;

@@ -19,10 +19,9 @@ struct all_stats {
 #define STATS(XX)                                                                                  \
     XX("links", swarm.links, GAUGE, "", "links", "", "Links open now")                             \
     XX("peers_known", swarm.peers, GAUGE, "", "peers_known", "",                                   \
-       "Peers of which addresses or keys are known")                                               \
+       "Peers whose addresses or keys are known")                                                  \
     XX("streams", swarm.streams, GAUGE, "", "streams", "", "Streams open now")                     \
-    XX("opens_waiting", swarm.opens, GAUGE, "", "opens_waiting", "",                               \
-       "Streams that wait for a link")                                                             \
+    XX("opens_waiting", swarm.opens, GAUGE, "", "opens_waiting", "", "Streams waiting for a link") \
     XX("dials", swarm.dials, COUNTER, "", "dials", "", "Dials begun")                              \
     XX("dials_failed", swarm.dials_failed, COUNTER, "", "dials_failed", "", "Dials that failed")   \
     XX("streams_in", swarm.streams_in, COUNTER, "", "streams_opened", "direction=\"in\"",          \
@@ -30,7 +29,7 @@ struct all_stats {
     XX("streams_out", swarm.streams_out, COUNTER, "", "streams_opened", "direction=\"out\"",       \
        "Streams that this node opened")                                                            \
     XX("streams_refused", swarm.streams_refused, COUNTER, "", "streams_refused", "",               \
-       "Streams refused because the peer has too many")                                            \
+       "Streams refused because the peer had too many open")                                       \
     XX("negotiate_failed", swarm.negotiate_failed, COUNTER, "", "negotiate_failed", "",            \
        "Streams that ended without a common protocol")                                             \
     XX("negotiate_timeout", swarm.negotiate_timeout, COUNTER, "", "negotiate_timeout", "",         \
@@ -42,7 +41,7 @@ struct all_stats {
     XX("links_pruned", swarm.links_pruned, COUNTER, "", "links_pruned", "",                        \
        "Idle links closed above the limit")                                                        \
     XX("pins_refused", swarm.pins_refused, COUNTER, "", "pins_refused", "",                        \
-       "Links refused because the peer proved another ML-DSA key than the pinned one")             \
+       "Links refused because the peer's ML-DSA key was not the pinned one")                       \
     XX("dgrams_in", quic.dgrams_in, COUNTER, "", "dgrams", "direction=\"in\"",                     \
        "UDP datagrams received")                                                                   \
     XX("dgrams_out", quic.dgrams_out, COUNTER, "", "dgrams", "direction=\"out\"",                  \
@@ -58,7 +57,7 @@ struct all_stats {
     XX("dropped_version", quic.dropped_version, COUNTER, "", "dgrams_dropped",                     \
        "reason=\"version\"", "Datagrams dropped: another version of QUIC")                         \
     XX("dropped_unknown", quic.dropped_unknown, COUNTER, "", "dgrams_dropped",                     \
-       "reason=\"unknown\"", "Datagrams dropped: of no connection")                                \
+       "reason=\"unknown\"", "Datagrams dropped: no connection matches")                           \
     XX("dropped_full", quic.dropped_full, COUNTER, "", "dgrams_dropped", "reason=\"full\"",        \
        "Datagrams dropped: no room for another connection")                                        \
     XX("retries_sent", quic.retries_sent, COUNTER, "", "retries_sent", "",                         \
@@ -115,7 +114,7 @@ struct all_stats {
     XX("store_set_aside", store.set_aside, COUNTER, "", "store_set_aside", "",                     \
        "Damaged stores set aside")                                                                 \
     XX("store_room", store.room, GAUGE, "", "store_room", "",                                      \
-       "1: the store takes records; 0: it is full, failed or absent")                              \
+       "1: the store accepts records; 0: it is full, failed or absent")                            \
     XX("store_bytes", store.size, GAUGE, "bytes", "store_bytes", "", "Size of the store on disk")  \
     XX("relays", relays, GAUGE, "", "relays", "", "Relays whose descriptors are known")            \
     XX("circuits_client", onion.circuits_client, GAUGE, "", "circuits", "role=\"client\"",         \
@@ -215,7 +214,7 @@ bool qudag_node_stat_next(const qudag_node *n, size_t *it, qudag_stat *out)
                              .labels = rows[*it].labels,
                              .unit = rows[*it].unit,
                              .help = rows[*it].help};
-    if (!sized_out(out, &full, sizeof(full))) {
+    if (!api_sized_out(out, &full, sizeof(full))) {
         return false;
     }
     (*it)++;

@@ -31,7 +31,7 @@ qudag_err qudag_stream_open(qudag_node *n, const qudag_peer_id *to, const char *
     struct peer_id p;
     struct ref s = {0, 0};
 
-    if (n == NULL || proto == NULL || out == NULL || !peer_in(&p, to)) {
+    if (n == NULL || proto == NULL || out == NULL || !api_peer_in(&p, to)) {
         return QUDAG_EINVAL;
     }
     return opened(node_stream_open_peer(n->node, &p, proto, &s), s, out);
@@ -123,9 +123,9 @@ qudag_err qudag_stream_info(const qudag_node *n, qudag_stream s, qudag_stream_st
                                .anonymous = (info.props & LINK_ANON) != 0,
                                .pq_kex = (info.props & LINK_PQ_KEX) != 0,
                                .pq_auth = (info.props & LINK_PQ_AUTH) != 0};
-    peer_out(&full.peer, &info.peer);
+    api_peer_out(&full.peer, &info.peer);
     (void)snprintf(full.protocol, sizeof(full.protocol), "%s", info.proto);
-    return sized_out(out, &full, sizeof(full)) ? QUDAG_OK : QUDAG_EINVAL;
+    return api_sized_out(out, &full, sizeof(full)) ? QUDAG_OK : QUDAG_EINVAL;
 }
 
 qudag_err qudag_circuit_close(qudag_node *n, qudag_circuit c)

@@ -202,7 +202,7 @@ static void a_request_that_ends_says_what_it_was_and_why(void **state)
     } bad[] = {{"/other/k", "namespace \"other\" is not open on this node"},
                {"nothing", "a key has the form /namespace/name"},
                {"/app", "a key has the form /namespace/name"},
-               {"/qudag/relay/x", "the rules of the namespace refuse it"}};
+               {"/qudag/relay/x", "the rules of the namespace do not accept this value"}};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(qudag_dht_put(p->node, net_text(bad[i].key), net_text("v"), &p->last),
                          QUDAG_OK);
@@ -222,6 +222,15 @@ static void a_request_that_ends_says_what_it_was_and_why(void **state)
     assert_int_equal(p->kind, QUDAG_OP_DHT_FORGET);
     assert_string_equal(p->text, "this node was not republishing it");
     assert_null(p->op_user);
+    qudag_peer_id self;
+    char own[QUDAG_ADDR_TEXT_MAX];
+    size_t it = 0;
+    qudag_node_peer_id(p->node, &self);
+    assert_true(qudag_node_addr_next(p->node, &it, own));
+    net_ask(p, qudag_ping(p->node, &self, &p->last));
+    assert_string_equal(p->text, "this is the peer id of the node itself");
+    net_ask(p, qudag_connect(p->node, own, &p->last));
+    assert_string_equal(p->text, "this is an address of the node itself");
     net_ask(p, qudag_circuit_build(p->node, 3, &p->last));
     assert_int_equal(p->kind, QUDAG_OP_CIRCUIT_BUILD);
     assert_int_equal(p->err, QUDAG_ENORELAYS);
