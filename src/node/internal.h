@@ -66,7 +66,7 @@ struct node {
     uint8_t tag[NODE_ACTS_CAP]; /* whose each action is */
     size_t tagged;
     bool draining;
-    bool closing;      /* node_free is at work: nothing new is taken on */
+    bool closing;      /* node_shutdown() or node_free() began: nothing new is taken on */
     struct ref victim; /* see node_cores_drop_victim() */
     unsigned victim_core;
     unsigned news; /* enum node_news */

@@ -325,6 +325,8 @@ void node_shutdown(struct node *n, tstamp now)
         node_saved_anchors(n, now);
     }
     node_drain(n, now);
+    /* The program may answer each end with a new request, which is refused from now on. */
+    n->closing = true;
     node_ops_cancel(n); /* before the links go, else streams seem to end by the peers' doing */
     node_streams_free(n);
     quic_shutdown(n->quic, now);

@@ -439,6 +439,43 @@ static void a_dark_address_is_reached(void **state)
     assert_int_equal(ask(5, &r, 120 * NS_PER_S)->err, QUDAG_OK);
 }
 
+static void close_circuits(struct nt_node *t, const char *what, struct ref r)
+{
+    struct onion_info info;
+    size_t it = 0;
+    (void)r;
+
+    if (strcmp(what, "stream_data") == 0) {
+        while (onion_next(node_onion(t->node), &it, &info)) {
+            (void)!node_circuit_close(t->node, info.circuit);
+        }
+    }
+}
+
+static void a_program_may_close_the_circuit_that_brings_it_data(void **state)
+{
+    struct dark_addr addr;
+    struct ref s;
+    size_t taken;
+    (void)state;
+    join(6);
+    assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
+    assert_int_equal(node_serve(net.node[5].node, ECHO), QUDAG_OK);
+    net.node[5].echo = true;
+    assert_int_equal(node_dark_create(net.node[5].node, "shop", net.now, &addr), QUDAG_OK);
+    struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
+    assert_int_equal(ask(5, &r, 120 * NS_PER_S)->err, QUDAG_OK);
+    for (size_t who = 0; who <= 5; who += 5) { /* the client, then the service */
+        unsigned closed = net.node[0].closed;
+        net.node[0].hook = net.node[5].hook = NULL;
+        net.node[who].hook = close_circuits;
+        assert_int_equal(node_stream_open_dark(net.node[0].node, &addr, ECHO, &s), QUDAG_OK);
+        assert_int_equal(node_stream_write(net.node[0].node, s, text("a"), &taken), QUDAG_OK);
+        (void)nt_run(&net, 60 * NS_PER_S, NULL);
+        assert_int_equal(net.node[0].closed, closed + 1);
+    }
+}
+
 static unsigned retries;
 static struct dark_addr nowhere_addr;
 
@@ -617,6 +654,7 @@ int main(void)
         T(a_lost_peer_closes_its_streams),
         T(a_circuit_is_built_and_closed),
         T(a_dark_address_is_reached),
+        T(a_program_may_close_the_circuit_that_brings_it_data),
         T(a_program_that_retries_at_once_does_not_stop_the_node),
         T(hooks_may_cancel_and_reset_what_is_being_ended),
         T(requests_and_streams_do_not_answer_for_each_other),
