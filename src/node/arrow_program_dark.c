@@ -148,19 +148,27 @@ void node_dark_republish(struct node *n)
     }
 }
 
-void node_dark_anew(struct node *n)
+static bool waits_for_republish(const struct node *n, const struct dark_addr *a)
+{
+    for (size_t i = 0; i < n->n_republish; i++) {
+        if (memcmp(&n->republish[i], a, sizeof(*a)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void node_dark_republish_later(struct node *n)
 {
     const struct dark_keys *k;
     bool published;
     walltime until;
 
-    n->n_republish = 0;
     for (size_t it = 0; dark_own_next(n->dark, &it, &k, &published, &until);) {
-        if (published && n->n_republish < DARK_ADDRS_MAX) {
+        if (published && !waits_for_republish(n, &k->addr) && n->n_republish < DARK_ADDRS_MAX) {
             n->republish[n->n_republish++] = k->addr;
         }
     }
-    node_dark_republish(n);
 }
 
 static void dark_release(void *dark)

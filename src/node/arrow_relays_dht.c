@@ -203,7 +203,7 @@ void node_descs_begin(struct node *n)
     n->descs.announce_at = n->descs.fetch_at = n->now;
 }
 
-void node_descs_anew(struct node *n)
+void node_descs_renew(struct node *n)
 {
     if (n->descs.fetch_at != TSTAMP_NEVER) { /* begun */
         n->descs.announces = 0;

@@ -55,12 +55,12 @@ void node_identify_changed(struct node *n);
 void node_identify_observed(struct node *n, const struct peer_id *peer);
 /* Frees what identify said of peers. */
 void node_notes_free(struct node *n);
-/* Publishes again what was published before the restart, now that there are relays. */
+/* Publishes the dark records that wait for it in node.republish; to be called once there are relays. */
 void node_dark_republish(struct node *n);
-/* Own descriptor and dark records are made anew, as their times or addresses are no longer right. */
-void node_descs_anew(struct node *n);
-/* The same for dark records. */
-void node_dark_anew(struct node *n);
+/* Every published dark record is replaced at the next node_dark_republish(): its times are wrong. */
+void node_dark_republish_later(struct node *n);
+/* The own descriptor is replaced by a new one, as its times are wrong. */
+void node_descs_renew(struct node *n);
 /* From now on the own descriptor is announced and others' are fetched. */
 void node_descs_begin(struct node *n);
 /* Somebody new may be a relay: not worth waiting for the next look while relays are lacking. */

@@ -379,8 +379,9 @@ static void on_clock(struct node *n)
     if (sec_renew(n->sec, n->now) != QUDAG_OK) {
         log_plain(&n->cfg.log, LOG_ERROR, "node.certificate_not_renewed");
     }
-    node_descs_anew(n);
-    node_dark_anew(n);
+    node_descs_renew(n);
+    node_dark_republish_later(n);
+    count_relays(n);
     n->boot.retry_at = n->boot.phase == NODE_FAILED ? n->now : n->boot.retry_at;
 }
 

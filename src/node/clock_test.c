@@ -182,6 +182,52 @@ static void a_clock_a_day_wrong_is_revealed_by_refused_links(void **state)
     }
 }
 
+static bool odd_is_published(struct nt *nt)
+{
+    const struct dark_keys *k;
+    bool published = false;
+    walltime until;
+    size_t it = 0;
+
+    return dark_own_next(node_dark(nt->node[ODD].node), &it, &k, &published, &until) && published;
+}
+
+/* What the node saved of its one dark address before it was restarted. */
+static void restore_dark_address(struct nt_node *t)
+{
+    struct rng rng = rng_of_stream(&t->stream);
+    struct dark_keys k;
+    uint8_t file[DARK_SECRET_LEN];
+    char text[DARK_TEXT_MAX];
+
+    assert_int_equal(dark_keys_create(&k, DARK_NET_LAB, "x", NT_WALL, &rng), QUDAG_OK);
+    dark_keys_save(&k, file);
+    struct slice addr = {(const uint8_t *)text, dark_addr_text(text, &k.addr)};
+    assert_int_equal(node_restore(t->node, "dark-x", (struct slice){file, sizeof file}, net.now),
+                     QUDAG_OK);
+    assert_int_equal(node_restore(t->node, "pub-x", addr, net.now), QUDAG_OK);
+    dark_keys_fini(&k);
+}
+
+/* A machine without a clock of its own: the network tells the time seconds after the start. */
+static void what_was_published_before_a_restart_is_published_though_the_clock_is_set(void **state)
+{
+    (void)state;
+    others();
+    struct node_config c = nt_config(&net, ODD);
+    nt_boot(&net, &c, 0);
+    c.clock.base -= 500;
+    c.relays_min = 4;
+    assert_int_equal(nt_make(&net, ODD, &c), QUDAG_OK);
+    restore_dark_address(&net.node[ODD]);
+    node_start(net.node[ODD].node);
+    nt_step(&net);
+    assert_int_not_equal(net.node[ODD].phase, NODE_READY);
+    node_set_clock(net.node[ODD].node, (struct wallclock){NT_WALL, NT_START}, net.now);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 120 * NS_PER_S, odd_is_published));
+}
+
 /* Ahead at one start and right at the next: the number of its descriptor does not go back. */
 static void a_relay_is_ready_after_its_clock_was_set_back(void **state)
 {
@@ -255,6 +301,7 @@ int main(void)
         T(a_clock_an_hour_ahead_is_reported_and_its_correction_noticed),
         T(a_clock_an_hour_behind_is_reported),
         T(what_was_dated_wrongly_is_made_again_once_the_clock_is_set),
+        T(what_was_published_before_a_restart_is_published_though_the_clock_is_set),
         T(a_clock_a_day_wrong_is_revealed_by_refused_links),
         T(a_relay_is_ready_after_its_clock_was_set_back),
         T(damaged_numbers_are_refused),
