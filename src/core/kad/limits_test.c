@@ -71,6 +71,20 @@ static void new_identities_do_not_wash_off_what_a_network_owes(void **state)
     bed_free(b);
 }
 
+static void a_network_whose_peers_have_left_still_owes(void **state)
+{
+    (void)state;
+    struct kad_config c = {.limits.requests = {100, 10, 100000}};
+    struct bed *b = bed_new(&c);
+
+    assert_in_range(flood(b, 1, 7, 100), 15, 20);
+    b->now += 300 * NS_PER_MS; /* the peer owes nothing more, its network does */
+    kad_clients_expire(&b->k->server.limits, b->now);
+    assert_int_equal(b->k->server.limits.clients.n, 0);
+    assert_in_range(flood(b, 2, 7, 100), 1, 5);
+    bed_free(b);
+}
+
 static void when_all_ask_too_much_the_modest_are_served_first(void **state)
 {
     (void)state;
@@ -166,6 +180,41 @@ static void a_peer_may_bring_so_many_new_records_an_hour(void **state)
     bed_free(b);
 }
 
+static void a_refused_record_gives_back_what_it_cost_and_no_more(void **state)
+{
+    (void)state;
+    static const struct kad_limit limits[] = {{3, 100, 0}, {100, 3, 0}}; /* of a peer, a network */
+
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        struct kad_config c = {.limits.records = limits[i]};
+        struct bed *b = bed_new(&c);
+        assert_true(stores(b, 1, 0, "v1"));
+        assert_true(stores(b, 2, 1, "v1"));
+        for (unsigned more = 0; more < 5; more++) {
+            assert_false(stores(b, 3 + more, 2, "!not valid"));
+        }
+        assert_true(stores(b, 10, 3, "v1"));
+        assert_false(stores(b, 11, 4, "v1"));
+        assert_int_equal(refused(b, KAD_REFUSED_QUOTA), 1);
+        bed_free(b);
+    }
+}
+
+static void unless_told_otherwise_a_peer_fills_an_eighth_of_the_store_an_hour(void **state)
+{
+    (void)state;
+    struct kad_config c = {.records_max = 80};
+    struct bed *b = bed_new(&c);
+    unsigned n = 0;
+
+    while (n < 80 && stores(b, 100 + n, n, "v1")) {
+        n++;
+    }
+    assert_int_equal(n, 11);
+    assert_int_equal(refused(b, KAD_REFUSED_QUOTA), 1);
+    bed_free(b);
+}
+
 static void a_network_may_bring_so_many_new_records_an_hour(void **state)
 {
     (void)state;
@@ -245,11 +294,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peers_of_one_network_share_its_allowance),
         cmocka_unit_test(new_identities_do_not_wash_off_what_a_network_owes),
+        cmocka_unit_test(a_network_whose_peers_have_left_still_owes),
         cmocka_unit_test(when_all_ask_too_much_the_modest_are_served_first),
         cmocka_unit_test(a_lab_knows_no_networks),
         cmocka_unit_test(the_anonymous_share_one_allowance),
         cmocka_unit_test(stores_have_an_allowance_of_their_own),
         cmocka_unit_test(a_peer_may_bring_so_many_new_records_an_hour),
+        cmocka_unit_test(a_refused_record_gives_back_what_it_cost_and_no_more),
+        cmocka_unit_test(unless_told_otherwise_a_peer_fills_an_eighth_of_the_store_an_hour),
         cmocka_unit_test(a_network_may_bring_so_many_new_records_an_hour),
         cmocka_unit_test(a_client_with_a_full_bucket_is_dropped),
         cmocka_unit_test(a_new_client_is_served_when_the_table_is_full_of_idle_ones),

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/wr.h"
 #include "core/kad/kad_int.h"
 
 #include <stdio.h>
@@ -138,7 +139,7 @@ static qudag_err put(struct kad *k, unsigned i, size_t len, tstamp now)
                             (struct slice){value, len}, kad_env_wall(&k->env, now));
 }
 
-static void provide(struct kad *k, uint8_t hash_of, uint8_t who, walltime expires)
+static qudag_err try_to_provide(struct kad *k, uint8_t hash_of, uint8_t who, walltime expires)
 {
     uint8_t hash[SHA256_LEN] = {hash_of}, id_hash[SHA256_LEN];
     struct netaddr a = {.family = 4, .ip = {127, 0, 0, 1}, .port = (uint16_t)(5000 + who)};
@@ -149,8 +150,14 @@ static void provide(struct kad *k, uint8_t hash_of, uint8_t who, walltime expire
     kad_contacts_hash(&k->routing, id_hash, peer_id_slice(&info.id));
     struct kad_contact *p = kad_contact_new(&mem, &info, id_hash, true);
     assert_non_null(p);
-    assert_int_equal(kad_store_provide(&k->storage.store, hash, p, BEGIN + 100, expires), QUDAG_OK);
+    qudag_err err = kad_store_provide(&k->storage.store, hash, p, BEGIN + 100, expires);
     kad_contact_unref(p);
+    return err;
+}
+
+static void provide(struct kad *k, uint8_t hash_of, uint8_t who, walltime expires)
+{
+    assert_int_equal(try_to_provide(k, hash_of, who, expires), QUDAG_OK);
 }
 
 static void what_changed_often_is_handed_out_once_and_what_ended_unseen_not_at_all(void **state)
@@ -203,6 +210,7 @@ static void everything_is_there_after_a_restart(void **state)
         assert_int_equal(give(again, &disk.v[i], later), QUDAG_OK);
     }
     assert_int_equal(again->storage.store.n_records, 100);
+    assert_int_equal(again->storage.store.n_providers, 2);
     for (size_t it = 0, n = 0; kad_record_next(k, &it, &key, &value, &(walltime){0}); n++) {
         struct slice got;
         assert_true(kad_record_local(again, key, later, &got));
@@ -264,6 +272,105 @@ static void what_comes_back_is_validated_again(void **state)
     assert_int_equal(st.restored, 0);
     kad_free(k);
     kad_free(again);
+}
+
+/* Gives |k| an item of |version| with two times and a key, as "/v/k" and "v" or a provider's. */
+static qudag_err give_times(struct kad *k, enum kad_persist_kind kind, uint8_t version,
+                            uint64_t first, uint64_t second)
+{
+    uint8_t buf[64], hash[SHA256_LEN];
+    struct slice key = {(const uint8_t *)"/v/k", 4};
+    struct wr w = wr_init(buf, sizeof(buf));
+
+    wr_u8(&w, version);
+    wr_u64(&w, first);
+    if (kind == KAD_PERSIST_RECORD) {
+        wr_u64(&w, second);
+    }
+    wr_lp16(&w, key);
+    wr_u8(&w, 'v');
+    sha256(hash, key);
+    return kad_restore(k, kind, hash, wr_done(&w), NOW);
+}
+
+static void times_in_a_file_reach_no_farther_than_the_network_allows(void **state)
+{
+    struct kad *k = core(0, 0, BEGIN);
+    const walltime wall = BEGIN + 100, most = wall + KAD_RECORD_LIFE;
+    struct kad_provider_set *set;
+    uint8_t hash[SHA256_LEN];
+    (void)state;
+
+    assert_int_equal(give_times(k, KAD_PERSIST_RECORD, 0, 1, (uint64_t)wall + 50),
+                     QUDAG_EMALFORMED); /* a version that never was */
+    assert_int_equal(give_times(k, KAD_PERSIST_RECORD, 1, (uint64_t)wall + 9, (uint64_t)most + 9),
+                     QUDAG_OK);
+    sha256(hash, (struct slice){(const uint8_t *)"/v/k", 4});
+    const struct kad_record *r = kad_store_get(&k->storage.store, hash, wall);
+    assert_non_null(r);
+    assert_int_equal(r->received, wall);
+    assert_int_equal(r->expires, most);
+
+    provide(k, 5, 1, most + 99); /* as nobody but a file says */
+    save(k, NOW);
+    struct kad *again = core(0, 0, BEGIN);
+    struct thing *t = on_disk(KAD_PERSIST_PROVIDERS, (const uint8_t[SHA256_LEN]){5});
+    if (t == NULL) {
+        fail_msg("the provider was not handed out");
+        return;
+    }
+    assert_int_equal(give(again, t, NOW), QUDAG_OK);
+    set = LIST_ENTRY(again->storage.store.provided_list.next, struct kad_provider_set, node);
+    assert_int_equal(set->v[0].expires, most);
+    kad_free(k);
+    kad_free(again);
+}
+
+/* Gives |k| a publication of "/v/k", due at |due|, under its name or another. */
+static qudag_err give_own(struct kad *k, uint64_t due, bool other_name)
+{
+    uint8_t buf[64], hash[SHA256_LEN], named[1 + 4] = {0, '/', 'v', '/', 'k'};
+    struct wr w = wr_init(buf, sizeof(buf));
+
+    wr_u8(&w, 1);
+    wr_u8(&w, 0);
+    wr_u64(&w, due);
+    wr_lp16(&w, (struct slice){named + 1, 4});
+    wr_u8(&w, 'v');
+    sha256(hash, (struct slice){named, sizeof(named)});
+    hash[0] ^= other_name ? 1 : 0;
+    return kad_restore(k, KAD_PERSIST_OWN, hash, wr_done(&w), NOW);
+}
+
+static void a_publication_from_a_file_has_its_own_name_and_is_due_within_its_interval(void **state)
+{
+    struct kad *k = core(0, 0, BEGIN);
+    struct slice key;
+    bool provides;
+    walltime due;
+    (void)state;
+
+    assert_int_equal(give_own(k, BEGIN + 200, true), QUDAG_EMALFORMED);
+    assert_int_equal(give_own(k, UINT64_MAX, false), QUDAG_EMALFORMED); /* before 1970 */
+    assert_int_equal(k->storage.pubs.n, 0);
+    assert_int_equal(give_own(k, UINT32_MAX, false), QUDAG_OK); /* some decades on */
+    assert_true(kad_published_next(k, &(size_t){0}, NOW, &key, &provides, &due));
+    assert_int_equal(due, BEGIN + 100 + KAD_REPUBLISH + KAD_REPUBLISH / 10);
+    kad_free(k);
+}
+
+static void there_are_so_many_publications(void **state)
+{
+    struct kad *k = core(0, 0, BEGIN);
+    (void)state;
+
+    for (unsigned i = 0; i <= KAD_PUBLICATIONS_MAX; i++) {
+        struct slice key = {(const uint8_t *)&i, sizeof(i)};
+        assert_int_equal(
+            kad_publication_add(&k->storage.pubs, key, (struct slice){NULL, 0}, true, NOW),
+            i < KAD_PUBLICATIONS_MAX ? QUDAG_OK : QUDAG_ELIMIT);
+    }
+    kad_free(k);
 }
 
 static void a_smaller_quota_retains_the_closest_and_reports_what_was_dropped(void **state)
@@ -351,6 +458,7 @@ static void on_hold_nothing_new_is_taken_and_what_is_there_stays(void **state)
     kad_read_only(k, true);
     assert_int_equal(put(k, 1, 20, NOW), QUDAG_ELIMIT);
     assert_int_equal(put(k, 2, 10, NOW), QUDAG_ELIMIT);
+    assert_int_equal(try_to_provide(k, 5, 1, BEGIN + 5000), QUDAG_ELIMIT);
     assert_true(kad_record_local(k, (struct slice){(const uint8_t *)"/v/1", 4}, NOW, &got));
     assert_int_equal(got.len, 10);
     kad_read_only(k, false);
@@ -455,6 +563,9 @@ int main(void)
         T(what_changed_often_is_handed_out_once_and_what_ended_unseen_not_at_all),
         T(everything_is_there_after_a_restart),
         T(what_comes_back_is_validated_again),
+        T(times_in_a_file_reach_no_farther_than_the_network_allows),
+        T(a_publication_from_a_file_has_its_own_name_and_is_due_within_its_interval),
+        T(there_are_so_many_publications),
         T(a_smaller_quota_retains_the_closest_and_reports_what_was_dropped),
         T(bytes_are_a_quota_too),
         T(on_hold_nothing_new_is_taken_and_what_is_there_stays),

@@ -7,6 +7,8 @@
 
 #include "core/kad/serve_bed.h"
 
+#include <stdio.h>
+
 /* ---- digests ---- */
 
 static void a_digest_read_is_answered_with_the_hash_of_the_value_held(void **state)
@@ -296,6 +298,74 @@ static void halves_of_requests_are_kept_in_bounded_memory(void **state)
     bed_free(b);
 }
 
+static void what_was_kept_for_a_stream_no_longer_counts_when_it_ends(void **state)
+{
+    (void)state;
+    static uint8_t half[60000] = {0xff, 0xff, 0x03}; /* of a message of 65,535 bytes */
+    struct bed *b = bed_new(NULL);
+    struct kad_peer_info p = peer(1);
+
+    come(b, 1000, &p.id); /* stays: the client is not forgotten meanwhile */
+    for (uint32_t slot = 0; slot < 2 * KAD_UNREAD_CLIENT / sizeof(half); slot++) {
+        come(b, slot, &p.id);
+        say(b, slot, (struct slice){half, sizeof(half)});
+        assert_int_equal(acts_of(b, ACT_RESET), 0);
+        go(b, slot);
+    }
+    bed_free(b);
+}
+
+/* ---- closer peers ---- */
+
+static void an_answer_names_k_peers_and_us_among_them_if_we_are_looked_for(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer_info asker = peer(1), us = peer(99);
+    struct kad_msg find = {.type = KAD_FIND_NODE, .key = peer_id_slice(&b->k->env.self)}, got;
+
+    kad_set_addrs(b->k, us.addr, 1);
+    for (unsigned i = 100; i < 140; i++) {
+        struct kad_peer_info p = peer(i);
+        kad_preload(b->k, &p, 10 * NS_PER_MS, b->now);
+    }
+    come(b, 1, &asker.id);
+    ask(b, 1, &find);
+    got = answer(b);
+    assert_int_equal(got.n_closer, KAD_K);
+    assert_true(peer_id_eq(&got.closer[0].id, &b->k->env.self));
+    bed_free(b);
+}
+
+static void peers_with_long_addresses_fit_an_answer_with_fewer_of_them(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    static uint8_t value[4000] = {'v'};
+    struct kad_peer_info asker = peer(1);
+    struct kad_msg store = put(S("/v/a"), (struct slice){value, sizeof(value)});
+    struct kad_msg get = {.type = KAD_GET_VALUE, .key = S("/v/a")}, got;
+    char text[256];
+
+    for (unsigned i = 100; i < 130; i++) {
+        struct kad_peer_info p = peer(i);
+        for (p.n_addrs = 0; p.n_addrs < KAD_ADDRS_MAX; p.n_addrs++) {
+            (void)snprintf(text, sizeof(text), "/dns4/%0160u.example/udp/4001/quic-v1",
+                           10 * i + p.n_addrs);
+            assert_int_equal(multiaddr_parse(&p.addr[p.n_addrs], text), QUDAG_OK);
+        }
+        kad_preload(b->k, &p, 10 * NS_PER_MS, b->now);
+    }
+    come(b, 1, &asker.id);
+    ask(b, 1, &store);
+    ask(b, 1, &get);
+    got = answer(b);
+    assert_int_equal(got.rec_value.len, sizeof(value));
+    assert_int_equal(got.n_closer, KAD_K);
+    assert_in_range(got.closer[0].n_addrs, 1, KAD_ADDRS_MAX - 1);
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +379,9 @@ int main(void)
         cmocka_unit_test(a_peer_that_sends_without_reading_answers_is_cut_off),
         cmocka_unit_test(halves_of_requests_are_kept_in_bounded_memory),
         cmocka_unit_test(the_same_message_twice_is_answered_twice_and_stored_once),
+        cmocka_unit_test(what_was_kept_for_a_stream_no_longer_counts_when_it_ends),
+        cmocka_unit_test(an_answer_names_k_peers_and_us_among_them_if_we_are_looked_for),
+        cmocka_unit_test(peers_with_long_addresses_fit_an_answer_with_fewer_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,11 +97,39 @@ static void a_key_has_a_bounded_number_of_providers(void **state)
     assert_int_equal(mem.used, 0);
 }
 
+static void providers_of_the_keys_closest_to_the_store_stay_when_it_is_full(void **state)
+{
+    (void)state;
+    struct kad_store s;
+    struct kad_contact *got[KAD_KEY_PROVIDERS], *p;
+    uint8_t all[200][SHA256_LEN];
+
+    store(&s, 10, 50);
+    p = peer(1, 1);
+    for (unsigned i = 0; i < 200; i++) {
+        sha256(all[i], (struct slice){(const uint8_t *)&i, sizeof(i)});
+        qudag_err err = kad_store_provide(&s, all[i], p, 100, 200);
+        assert_true(err == QUDAG_OK || err == QUDAG_ELIMIT);
+    }
+    assert_int_equal(s.n_providers, 50);
+    for (unsigned i = 0; i < 200; i++) {
+        unsigned nearer = 0;
+        for (unsigned o = 0; o < 200; o++) {
+            nearer += kad_dist_cmp(s.self, all[o], all[i]) < 0 ? 1 : 0;
+        }
+        assert_int_equal(kad_store_providers(&s, all[i], 150, 1, got), nearer < 50 ? 1 : 0);
+    }
+    kad_contact_unref(p);
+    kad_store_fini(&s);
+    assert_int_equal(mem.used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_store_keeps_what_is_closest_to_itself),
         cmocka_unit_test(a_key_has_a_bounded_number_of_providers),
+        cmocka_unit_test(providers_of_the_keys_closest_to_the_store_stay_when_it_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
