@@ -149,6 +149,11 @@ static void contacts_of_the_last_run_are_dialled_where_that_is_allowed(void **st
         node_start(n);
         assert_int_equal(net.node[2 + lab].phase, lab == 1 ? NODE_DIAL : NODE_READY);
     }
+    (void)nt_free(&net, 0);
+    (void)nt_free(&net, 1);
+    assert_true(
+        nt_run(&net, 60 * NS_PER_S, all_ready)); /* nobody is left, and that is no failure */
+    assert_int_equal(net.node[3].failures, 0);
 }
 
 /* Requests of the node itself are nobody's to cancel, whatever number a program makes up. */
