@@ -18,6 +18,8 @@ struct fake_link {
     uint8_t props;
     bool has_hash, closed;
     uint8_t need; /* what the dial insisted on */
+    bool has_pin; /* and which key */
+    uint8_t pin[32];
     uint8_t hash[32];
     int64_t next_sid;
     unsigned resets, fins, probed;
@@ -77,6 +79,10 @@ static inline qudag_err f_dial(void *owner, const struct transport_target *d, ts
     memset(l, 0, sizeof *l);
     assert_true(multiaddr_to_netaddr(d->addr, &l->remote));
     l->need = d->need;
+    l->has_pin = d->pq_hash != NULL;
+    if (l->has_pin) {
+        memcpy(l->pin, d->pq_hash, sizeof l->pin);
+    }
     if (d->peer != NULL) {
         l->peer = *d->peer;
     }

@@ -477,6 +477,22 @@ static void links_on_demand_need_no_announcement_and_no_negotiation(void **state
     assert_int_equal(last(EV_STREAM_FAIL)->err, QUDAG_ESTALE);
 }
 
+/* Who is at the other end of a link is for the transport's kind to say, not for the one link. */
+static void links_on_demand_are_anonymous_and_others_are_not(void **state)
+{
+    (void)state;
+    w.circ.n = 1;
+    w.circ.link[0].props = LINK_NAMED;
+    struct link_ev in = {
+        .type = LINK_STREAM, .link = {0, 1}, .data = {(const uint8_t *)"/plain/1", 8}};
+    swarm_link_event(w.s, w.circ.ix, &in, w.now);
+    settle();
+    assert_int_equal(last(EV_STREAM_OPEN)->props, LINK_NAMED | LINK_ANON);
+    inbound(&w.quick, 1, LINK_ANON);
+    open_by(w.core, 1, 0);
+    assert_int_equal(last(EV_STREAM_OPEN)->props, LINK_INBOUND);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -489,6 +505,7 @@ int main(void)
         T(a_link_of_another_kind_is_dialled_beside_one_that_stands),
         T(a_relayed_link_gives_way_to_a_direct_one),
         T(links_on_demand_need_no_announcement_and_no_negotiation),
+        T(links_on_demand_are_anonymous_and_others_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
