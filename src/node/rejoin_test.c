@@ -173,6 +173,63 @@ static void the_key_of_a_bootstrap_peer_is_demanded_of_its_own_dials_too(void **
     assert_int_equal(net.node[1].phase_err, QUDAG_EAUTH);
 }
 
+static bool failed_twice(struct nt *nt)
+{
+    return nt->node[1].failures >= 2;
+}
+
+static void the_right_key_of_a_bootstrap_peer_lets_us_in_after_failures(void **state)
+{
+    uint8_t onion_id[8];
+    (void)state;
+    nt_identity(&net, 0);
+    struct node_config c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    c.boot[0].has_pq = true;
+    memcpy(c.boot[0].pq_hash, net.node[0].id.pq_hash, sizeof(c.boot[0].pq_hash));
+    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
+    struct node *n = net.node[1].node;
+    node_start(n);
+    memcpy(onion_id, n->onion_id, sizeof(onion_id));
+    assert_true(nt_run(&net, 300 * NS_PER_S, failed_twice));
+    assert_memory_equal(n->onion_id, onion_id, sizeof(onion_id)); /* no other relay each time */
+    n->boot.retry_at = net.now - 1;
+    assert_int_equal(node_boot_retry_ms(n, net.now), 0); /* due, and not long ago */
+    struct node_config first = nt_config(&net, 0);
+    assert_int_equal(nt_make(&net, 0, &first), QUDAG_OK);
+    node_start(net.node[0].node);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_int_equal(n->boot.failures, 0);
+}
+
+static void a_clock_set_right_is_a_reason_to_try_at_once(void **state)
+{
+    (void)state;
+    nt_identity(&net, 0);
+    struct node_config c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
+    struct node *n = net.node[1].node;
+    node_start(n);
+    (void)nt_run(&net, 900 * NS_PER_S, NULL);
+    assert_int_equal(n->boot.phase, NODE_FAILED);
+    n->boot.retry_at = net.now + 200 * NS_PER_S;
+    node_set_clock(n, (struct wallclock){NT_WALL + 86400, NT_START}, net.now);
+    (void)nt_run(&net, NS_PER_S, NULL);
+    assert_int_equal(n->boot.phase, NODE_DIAL);
+}
+
+static void a_node_that_is_alone_again_starts_over(void **state)
+{
+    (void)state;
+    struct node *n = joined();
+    assert_int_equal(net.node[1].failures, 0);
+    leave_node_0(n);
+    (void)nt_run(&net, 2000 * NS_PER_S, NULL);
+    assert_true(net.node[1].failures > 0);
+    assert_true(n->boot.phase == NODE_FAILED || n->boot.phase == NODE_DIAL);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -182,6 +239,9 @@ int main(void)
         T(a_bootstrap_peer_we_have_a_link_to_is_not_dialled),
         T(the_attempts_become_rarer_until_one_is_answered),
         T(the_key_of_a_bootstrap_peer_is_demanded_of_its_own_dials_too),
+        T(the_right_key_of_a_bootstrap_peer_lets_us_in_after_failures),
+        T(a_clock_set_right_is_a_reason_to_try_at_once),
+        T(a_node_that_is_alone_again_starts_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* habits_test.c - what links prove and are given up for, who goes first, and what counts, over the links of testkit.h. */
+/* habits_test.c - what links prove and are given up for, who goes first, and what counts; links of testkit.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,0 +1,332 @@
+/*
+ * saved_test.c - what is written to disk and taken back: names, contents, bounds, and a disk that is full.
+ *
+ * TEST: timeout=120
+ */
+#include "node/internal.h"
+#include "node/testkit_net.h"
+
+#include "base/rd.h"
+#include "base/wr.h"
+#include "crypto/hash.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#define FILES 16
+
+static struct nt net;
+
+/* What the last node has saved. */
+static struct {
+    char name[FILES][64];
+    uint8_t bytes[FILES][256];
+    size_t len[FILES], n, calls, persists;
+    qudag_err err, persist_err;
+} disk;
+
+static char said[64]; /* "kind" of the last node.save_failed */
+
+static void on_log(void *ctx, const struct log_record *rec)
+{
+    (void)ctx;
+    for (size_t i = 0; strcmp(rec->event, "node.save_failed") == 0 && i < rec->n; i++) {
+        if (strcmp(rec->field[i].name, "kind") == 0) {
+            (void)strncpy(said, rec->field[i].text, sizeof(said) - 1);
+        }
+    }
+}
+
+static size_t file_of(const char *name)
+{
+    size_t i = 0;
+
+    while (i < disk.n && strcmp(disk.name[i], name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static qudag_err save(void *ctx, const char *name, struct slice bytes)
+{
+    size_t i = file_of(name);
+    (void)ctx;
+
+    disk.calls++;
+    if (disk.err == QUDAG_OK) {
+        assert_true(i < FILES && strlen(name) < 64 && bytes.len <= 256);
+        memcpy(disk.name[i], name, strlen(name) + 1);
+        disk.len[i] = bytes.len;
+        if (bytes.len > 0) {
+            memcpy(disk.bytes[i], bytes.base, bytes.len);
+        }
+        disk.n += i == disk.n ? 1 : 0;
+    }
+    return disk.err;
+}
+
+static qudag_err persist(void *ctx, enum kad_persist_kind kind, const uint8_t *hash,
+                         struct slice bytes)
+{
+    (void)ctx;
+    (void)kind;
+    (void)hash;
+    (void)bytes;
+    disk.persists++;
+    return disk.persist_err;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&disk, 0, sizeof(disk));
+    memset(said, 0, sizeof(said));
+    nt_init(&net);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    nt_fini(&net);
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (net.node[i].mem.used != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static bool all_ready(struct nt *nt)
+{
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool all_ended(struct nt *nt)
+{
+    return nt_all_ended(&nt->node[4]);
+}
+
+/* A node that has not been started and saves to |disk|. */
+static struct node *alone(bool relay)
+{
+    struct node_config c = nt_config(&net, 0);
+
+    c.relay = relay;
+    c.persist = true;
+    c.log = (struct logger){.emit = on_log, .level = LOG_DEBUG};
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    struct node *n = net.node[0].node;
+    n->hooks.save = save;
+    n->hooks.persist = persist;
+    return n;
+}
+
+static void a_forgotten_address_leaves_neither_keys_nor_the_wish_to_publish_it(void **state)
+{
+    struct dark_addr a;
+    (void)state;
+    struct node *n = alone(true);
+    assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_OK);
+    node_saved_published(n, &a, true);
+    assert_int_equal(disk.n, 2);
+    for (size_t i = 0; i < disk.n; i++) {
+        assert_true(disk.len[i] > 0);
+    }
+    node_saved_forget_dark_keys(n, &a);
+    assert_int_equal(disk.n, 2);
+    for (size_t i = 0; i < disk.n; i++) { /* of no length: removed */
+        assert_int_equal(disk.len[i], 0);
+    }
+}
+
+static void names_of_two_addresses_have_more_than_their_network_in_common(void **state)
+{
+    struct dark_addr a, b;
+    (void)state;
+    struct node *n = alone(true);
+    assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, "x", net.now, &b), QUDAG_OK);
+    assert_int_equal(disk.n, 2);
+    assert_int_equal(strlen(disk.name[0]), sizeof("dark-") - 1 + 24);
+    size_t same = 0; /* version and network are in no name */
+    while (disk.name[0][5 + same] == disk.name[1][5 + same]) {
+        same++;
+    }
+    assert_true(same < 6);
+}
+
+static void a_failed_save_is_logged_without_the_address(void **state)
+{
+    struct dark_addr a;
+    (void)state;
+    struct node *n = alone(true);
+    disk.err = QUDAG_ESYSTEM;
+    assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_ESYSTEM);
+    assert_string_equal(said, "dark");
+}
+
+static void no_more_addresses_are_published_again_than_there_may_be(void **state)
+{
+    struct dark_addr a;
+    char text[DARK_TEXT_MAX + 1];
+    (void)state;
+    struct node *n = alone(true);
+    assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_OK);
+    size_t len = dark_addr_text(text, &a);
+    for (size_t i = 0; i < DARK_ADDRS_MAX + 3; i++) {
+        struct slice bytes = {(const uint8_t *)text, len};
+        assert_int_equal(node_restore(n, "pub-x", bytes, net.now), QUDAG_OK);
+    }
+    assert_int_equal(n->n_republish, DARK_ADDRS_MAX);
+    memset(text, 'a', sizeof(text));
+    for (size_t bad = DARK_TEXT_MAX - 1; bad <= DARK_TEXT_MAX + 1; bad++) {
+        struct slice bytes = {(const uint8_t *)text, bad};
+        assert_int_not_equal(node_restore(n, "pub-x", bytes, net.now), QUDAG_OK);
+    }
+    struct slice whole = {(const uint8_t *)text, DARK_TEXT_MAX};
+    assert_int_equal(node_restore(n, "pub-x", whole, net.now), QUDAG_EMALFORMED);
+}
+
+/* Gives |n| a record of its open namespace. */
+static qudag_err give_record(struct node *n, char last)
+{
+    char key[] = "/app/?";
+    uint8_t buf[64], hash[SHA256_LEN];
+    struct wr w = wr_init(buf, sizeof(buf));
+
+    key[5] = last;
+    struct slice name = {(const uint8_t *)key, sizeof(key) - 1};
+    wr_u8(&w, 1);
+    wr_u64(&w, NT_WALL);
+    wr_u64(&w, NT_WALL + 1000);
+    wr_lp16(&w, name);
+    wr_u8(&w, 'v');
+    sha256(hash, name);
+    return node_dht_restore(n, KAD_PERSIST_RECORD, hash, wr_done(&w), net.now);
+}
+
+static void a_disk_that_takes_no_more_ends_what_is_taken_for_others(void **state)
+{
+    (void)state;
+    struct node *n = alone(true);
+    assert_int_equal(give_record(n, '1'), QUDAG_OK);
+    kad_change_all(n->kad);
+    disk.persist_err = QUDAG_ELIMIT;
+    node_saved_dht(n, net.now);
+    assert_int_equal(give_record(n, '2'), QUDAG_ELIMIT);
+    node_persist_room(n, true, false, net.now);
+    assert_int_equal(give_record(n, '2'), QUDAG_OK);
+    node_persist_room(n, false, false, net.now);
+    assert_int_equal(give_record(n, '3'), QUDAG_ELIMIT);
+}
+
+static void an_empty_table_does_not_replace_the_contacts_on_disk(void **state)
+{
+    (void)state;
+    struct node *n = alone(true);
+    node_saved_anchors(n, net.now);
+    assert_int_equal(disk.persists, 0);
+}
+
+static void the_clock_reaches_what_dates_and_judges_records(void **state)
+{
+    (void)state;
+    struct node *n = alone(true);
+    struct wallclock later = {NT_WALL + 2000, NT_START};
+    node_set_clock(n, later, net.now);
+    assert_int_equal(give_record(n, '1'), QUDAG_EEXPIRED);
+}
+
+static void a_node_that_is_no_relay_takes_no_relay_key(void **state)
+{
+    static const uint8_t key[X25519_LEN + MLKEM768_SEED_LEN] = {1, 2, 3};
+    (void)state;
+    struct node *n = alone(false);
+    struct slice bytes = {key, sizeof(key)};
+    assert_int_equal(node_restore(n, "onion-key", bytes, net.now), QUDAG_OK);
+    assert_false(n->has_onion_key);
+}
+
+static void nothing_is_begun_by_a_node_that_closes(void **state)
+{
+    struct node_request r = {.kind = NODE_OP_CLOSEST};
+    struct ref ref;
+    (void)state;
+    struct node *n = alone(true);
+    n->closing = true;
+    assert_int_equal(node_request(n, &r, &ref), QUDAG_ESTATE);
+    n->closing = false;
+}
+
+static void streams_to_one_address_use_no_circuit_to_another(void **state)
+{
+    static const struct node_circuit_use use = {.name = "dark", .to_service = true};
+    struct node_circuit c = {.use = &use};
+    struct dark_addr a, b;
+    (void)state;
+    struct node *n = alone(true);
+    assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, "x", net.now, &b), QUDAG_OK);
+    c.dark = a;
+    list_init(&c.waiting);
+    list_push_back(&n->circuits, &c.node);
+    assert_ptr_equal(node_circuit_to(n, &a), &c);
+    assert_null(node_circuit_to(n, &b));
+    list_del(&c.node);
+}
+
+/* A guard and a number that were not saved would be others after a restart. */
+static void a_relay_saves_its_guard_once_and_its_latest_number(void **state)
+{
+    struct peer_id guard, saved;
+    (void)state;
+    nt_network(&net, 5);
+    struct node *n = net.node[4].node;
+    n->hooks.save = save;
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    size_t seq = file_of("relay-seq");
+    assert_true(seq < disk.n);
+    struct rd r = rd_init((struct slice){disk.bytes[seq], disk.len[seq]});
+    assert_int_equal(rd_u64(&r), n->self_desc.seq);
+    for (int i = 0; i < 2; i++) {
+        struct node_request ask = {.kind = NODE_OP_CIRCUIT, .hops = 3};
+        assert_int_not_equal(nt_ask(&net.node[4], &ask), SIZE_MAX);
+        assert_true(nt_run(&net, 60 * NS_PER_S, all_ended));
+    }
+    size_t at = file_of("guard");
+    assert_true(at < disk.n);
+    assert_true(relays_guard(n->relays, &guard));
+    assert_int_equal(peer_id_from_bytes(&saved, (struct slice){disk.bytes[at], disk.len[at]}),
+                     QUDAG_OK);
+    assert_true(peer_id_eq(&guard, &saved));
+    size_t calls = disk.calls;
+    node_saved_guard(n);
+    assert_int_equal(disk.calls, calls); /* it is there */
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_forgotten_address_leaves_neither_keys_nor_the_wish_to_publish_it),
+        T(names_of_two_addresses_have_more_than_their_network_in_common),
+        T(a_failed_save_is_logged_without_the_address),
+        T(no_more_addresses_are_published_again_than_there_may_be),
+        T(a_disk_that_takes_no_more_ends_what_is_taken_for_others),
+        T(an_empty_table_does_not_replace_the_contacts_on_disk),
+        T(the_clock_reaches_what_dates_and_judges_records),
+        T(a_node_that_is_no_relay_takes_no_relay_key),
+        T(nothing_is_begun_by_a_node_that_closes),
+        T(streams_to_one_address_use_no_circuit_to_another),
+        T(a_relay_saves_its_guard_once_and_its_latest_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
