@@ -78,6 +78,7 @@ look_build() {
     [ -x /usr/bin/python3 ] || want python3
     [ -e /usr/include/sodium.h ] || want libsodium-dev
     [ -e /usr/include/sqlite3.h ] || want libsqlite3-dev
+    [ -e /usr/include/zlib.h ] || want zlib1g-dev # sqlite3.pc names -lz for static linking; libsqlite3-dev does not bring it
     [ -e /usr/include/ini.h ] || want libinih-dev
     [ -e /usr/include/cmocka.h ] || want libcmocka-dev
 }

@@ -127,7 +127,7 @@ def closed_descriptors():
         command = f'exec "{QUDAGD}" --dir "{folder}" -o node.listen={ANY_PORT} -o log.level=debug {closed}'
         p = subprocess.Popen(['/bin/sh', '-c', command], stderr=subprocess.DEVNULL)
         until(lambda: run(QUDAG, '--dir', folder, 'status')[0] == 0, f'{closed}: it answers')
-        for fd in ('0', '1', '2'):
+        for fd in ('0', '1', '2') if os.geteuid() == 0 else ():  # others cannot look into a process without core dumps
             target = os.readlink(f'/proc/{p.pid}/fd/{fd}')
             check(target == '/dev/null' or not target.startswith(str(folder)), f'{closed}: {fd} is {target}')
         p.send_signal(signal.SIGHUP)
