@@ -36,9 +36,8 @@ qudag_err node_begin_dark_publish(struct node *n, struct node_op *op, tstamp now
     memset(&self, 0, sizeof(self));
     peer_id_from_ed25519(&self.peer, n->cfg.identity->ed_pk);
     memcpy(self.pq_hash, n->cfg.identity->pq_hash, sizeof(self.pq_hash));
-    for (size_t i = 0; i < n->n_addrs && i < ONION_ADDRS_MAX; i++) {
-        self.addr[self.n_addrs++] = n->addr[i];
-    }
+    self.n_addrs =
+        (uint8_t)node_rule_addrs_named(self.addr, ONION_ADDRS_MAX, n->addr, n->n_addrs, n->cfg.lab);
     struct acts *out = node_begin(n);
     qudag_err err = dark_publish(n->dark, node_op_cookie(op), &op->req.dark, &self, now, out);
     node_end(n, n->ix.dark);

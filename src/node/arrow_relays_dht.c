@@ -21,9 +21,8 @@ static qudag_err describe(struct node *n, size_t *len)
     walltime wall = node_wall(n, n->now);
 
     memset(d, 0, sizeof(*d));
-    for (size_t i = 0; i < n->n_addrs && i < RELAY_DESC_ADDRS_MAX; i++) {
-        d->addr[d->n_addrs++] = n->addr[i];
-    }
+    d->n_addrs = (uint8_t)node_rule_addrs_named(d->addr, RELAY_DESC_ADDRS_MAX, n->addr, n->n_addrs,
+                                                n->cfg.lab);
     memcpy(d->onion_x, n->onion_x, sizeof(d->onion_x));
     memcpy(d->onion_k, n->onion_k, sizeof(d->onion_k));
     memcpy(d->key_id, n->onion_id, sizeof(d->key_id));

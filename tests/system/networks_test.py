@@ -100,6 +100,40 @@ def many_interfaces():
     n.down()
 
 
+class Stranger(Host):
+    """a daemon as `qudag up` starts it, without any setting, in a network of its own"""
+
+    def __init__(self, number, address):
+        super().__init__(number, [])
+        ip('-n', self.name, 'addr', 'add', f'{address}/32', 'dev', 'eth0')
+        for half in ('0.0.0.0/1', '128.0.0.0/1'):
+            ip('-n', self.name, 'route', 'add', half, 'dev', 'eth0')
+
+    def start(self, *options, wait=False):
+        code, text = run('ip', 'netns', 'exec', self.name, QUDAG, '--dir', self.dir, 'up', '--json', '--no-wait', *options,
+                         timeout=60)
+        check(code == 0, f'{self.dir.name} does not start: exit {code}: {text}')
+        return self.take(self.ask('status'))
+
+
+def default_settings():
+    """six hosts far from each other, without a lab: every one has 127.0.0.1, and circuits are built all the same"""
+    far = ('192.0.2.1', '203.0.113.1', '198.18.0.1', '198.19.0.1', '192.88.99.1', '192.31.196.1')
+    host = [Stranger(11, far[0]).start()]
+    for number, address in enumerate(far[1:], 12):
+        host.append(Stranger(number, address).start('--bootstrap', host[0].bootstrap))
+    for h in host[1:]:
+        code, text = h.tool('up', '--timeout', '60', timeout=90)
+        check(code == 0, f'{h.dir.name} is not ready: {text}')
+    path = host[1].ask('circuit', 'build')
+    host[2].ask('dark', 'new', 'box')
+    host[2].ask('dark', 'publish', 'box')
+    host[3].ask('send', host[2].ask('dark', 'list')['addresses'][0]['address'], '-m', 'x')
+    print(f'ok: default settings, six networks: a circuit and a message ({path})', flush=True)
+    for h in host:
+        h.down()
+
+
 def network():
     """three with both versions, two with each alone"""
     first = Host(1, [V4, V6]).start()
@@ -132,6 +166,7 @@ def main():
     ip('link', 'add', 'br0', 'type', 'bridge')
     ip('link', 'set', 'br0', 'up')
     many_interfaces()
+    default_settings()
     host = network()
     mixed_versions(host)
     for h in host.values():

@@ -51,6 +51,13 @@ bool relays_ip_reaches(uint8_t a, uint8_t b, uint8_t counted)
     return a == 0 || b == 0 || (a & b) != 0;
 }
 
+bool relays_addr_usable(const struct multiaddr *addr, bool lab)
+{
+    struct netaddr a;
+
+    return lab || !multiaddr_to_netaddr(addr, &a) || netaddr_rank(&a) == 0;
+}
+
 uint8_t relays_ip_of(const struct onion_hop *hop)
 {
     uint8_t ip = 0;

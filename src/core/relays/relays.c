@@ -211,11 +211,15 @@ void relays_fetch_failed(struct relays *r, const struct peer_id *peer, tstamp no
 
 /* --- descriptors ---------------------------------------------------------------------------- */
 
-static void relay_set(struct relays_entry *x, const struct relay_desc *d)
+static void relay_set(struct relays_entry *x, const struct relay_desc *d, bool lab)
 {
-    x->hop = (struct onion_hop){.peer = d->peer, .n_addrs = d->n_addrs};
+    x->hop = (struct onion_hop){.peer = d->peer};
     memcpy(x->hop.pq_hash, d->pq_hash, sizeof x->hop.pq_hash);
-    memcpy(x->hop.addr, d->addr, sizeof x->hop.addr);
+    for (uint8_t i = 0; i < d->n_addrs; i++) {
+        if (relays_addr_usable(&d->addr[i], lab)) {
+            x->hop.addr[x->hop.n_addrs++] = d->addr[i];
+        }
+    }
     memcpy(x->hop.key_id, d->key_id, sizeof x->hop.key_id);
     memcpy(x->hop.x, d->onion_x, sizeof x->hop.x);
     memcpy(x->hop.k, d->onion_k, sizeof x->hop.k);
@@ -259,7 +263,7 @@ qudag_err relays_add(struct relays *r, const struct relay_desc *d)
         }
         r->v[r->n++] = x;
     }
-    relay_set(x, d);
+    relay_set(x, d, r->cfg.lab);
     if (c != NULL) {
         candidate_drop(r, c);
     }

@@ -70,6 +70,12 @@ struct relays {
 uint8_t relays_ip_counted(uint32_t n4, uint32_t n6, uint32_t n);
 /* Whether a relay with the versions |a| can be expected to reach one with |b|, where |counted| count. */
 bool relays_ip_reaches(uint8_t a, uint8_t b, uint8_t counted);
+/*
+ * Whether an address that a descriptor names is one of the relay's (spec/path-selection.md, P-6): outside a lab
+ * loopback, private and link-local addresses are not.  Every machine has 127.0.0.1, and two whose addresses
+ * overlap are never in one path.  What is no IP address stays; it counts for nothing.
+ */
+bool relays_addr_usable(const struct multiaddr *addr, bool lab);
 /* The versions of the addresses of |hop| that can be dialled. */
 uint8_t relays_ip_of(const struct onion_hop *hop);
 

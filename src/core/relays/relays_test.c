@@ -201,6 +201,56 @@ static void lab_relays_and_relays_without_address_are_not_used_outside(void **st
     world_free(w);
 }
 
+static void addr_add(struct relay_desc *d, const char *text)
+{
+    assert_int_equal(multiaddr_parse(&d->addr[d->n_addrs++], text), QUDAG_OK);
+}
+
+/* Every relay has 127.0.0.1, and half of them the network of a common home router. */
+static void addresses_that_every_machine_has_keep_no_relay_out_of_a_path(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+
+    (void)state;
+    for (size_t i = 0; i < N; i++) {
+        addr_add(&w->d[i], "/ip4/127.0.0.1/udp/4433/quic-v1");
+        addr_add(&w->d[i], i % 2 == 0 ? "/ip4/192.168.1.2/udp/4433/quic-v1"
+                                      : "/ip6/fe80::1/udp/4433/quic-v1");
+    }
+    world_add(w);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
+                         QUDAG_OK);
+        for (size_t k = 0; k < 3; k++) { /* nobody is asked to dial the others */
+            assert_int_equal(h[k].n_addrs, 1);
+            assert_true(multiaddr_eq(&h[k].addr[0], &w->d[ix_of(&h[k])].addr[0]));
+        }
+    }
+    world_free(w);
+}
+
+static void a_relay_with_addresses_nobody_reaches_is_used_in_a_lab_alone(void **state)
+{
+    static const char *const near[] = {
+        "/ip4/127.0.0.1/udp/1/quic-v1",  "/ip4/10.0.0.1/udp/1/quic-v1",
+        "/ip4/100.64.0.1/udp/1/quic-v1", "/ip6/::1/udp/1/quic-v1",
+        "/ip6/fd00::1/udp/1/quic-v1",    "/ip6/fe80::1/udp/1/quic-v1",
+    };
+    struct onion_hop h[1];
+
+    (void)state;
+    for (size_t i = 0; i < 2 * ARRAY_LEN(near); i++) {
+        struct world *w = world_new(i % 2 == 0);
+        w->d[0].n_addrs = 0;
+        addr_add(&w->d[0], near[i / 2]);
+        assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){1, NULL, NULL, 0}, 0, h),
+                         i % 2 == 0 ? QUDAG_OK : QUDAG_ENORELAYS);
+        world_free(w);
+    }
+}
+
 static void flags_decide_who_is_first_and_last(void **state)
 {
     struct world *w = world_new(false);
@@ -437,7 +487,7 @@ static void a_guard_from_disk_is_waited_for_and_fetched_first(void **state)
     assert_true(peer_id_eq(&p, &guard));
     /* found: it is the first hop */
     struct relay_desc d;
-    desc_set(&d, 100, 100);
+    desc_set(&d, 100, 40);
     assert_int_equal(relays_add(w->r, &d), QUDAG_OK);
     assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 1, h),
                      QUDAG_OK);
@@ -781,6 +831,8 @@ int main(void)
         cmocka_unit_test(ipv6_networks_count_by_32_bits),
         cmocka_unit_test(a_lab_drops_the_network_rule_only),
         cmocka_unit_test(lab_relays_and_relays_without_address_are_not_used_outside),
+        cmocka_unit_test(addresses_that_every_machine_has_keep_no_relay_out_of_a_path),
+        cmocka_unit_test(a_relay_with_addresses_nobody_reaches_is_used_in_a_lab_alone),
         cmocka_unit_test(flags_decide_who_is_first_and_last),
         cmocka_unit_test(every_relay_is_as_likely_in_every_place),
         cmocka_unit_test(every_guard_is_as_likely),
