@@ -60,7 +60,7 @@ typedef struct qudag_stream_state {
     uint32_t queued; /* bytes written that have not been sent */
     void *user;      /* see qudag_stream_set_user */
     qudag_circuit
-        circuit;          /* the circuit it runs over; id 0: none, or not known before it is open */
+        circuit; /* it runs over this one, which may still be being built; id 0: none (yet) */
     qudag_peer_id peer;   /* len 0: not known to this side */
     bool open;            /* the fields below are known; else false */
     bool inbound;         /* the peer opened it */

@@ -60,7 +60,7 @@ qudag_err node_begin_lookup(struct node *n, struct node_op *op, tstamp now)
 static bool worth_another_try(qudag_err err)
 {
     return err == QUDAG_ECIRCUIT || err == QUDAG_ETIMEOUT || err == QUDAG_ERESET ||
-           err == QUDAG_ECLOSED || err == QUDAG_EUNREACHABLE;
+           err == QUDAG_ECLOSED || err == QUDAG_ECANCELED || err == QUDAG_EUNREACHABLE;
 }
 
 void node_finish_lookup(struct node *n, struct node_op *op, qudag_err err,

@@ -2,6 +2,7 @@
  * arrow_program_circuits.c - circuits the program asked for.
  *
  *   NODE_OP_CIRCUIT ─▶ circuits.c ─ built ─▶ the request ends; broken later ─▶ hooks.circuit_closed
+ *   closed by the program ─▶ its streams, also those being opened, end with ECANCELED
  */
 #include "node/request_table.h"
 
@@ -44,4 +45,10 @@ void node_cancel_circuit(struct node *n, struct node_op *op, tstamp now)
 {
     node_circuit_close_of(n, op, now);
     node_op_end(n, op, QUDAG_ECANCELED, NULL);
+}
+
+qudag_err node_circuit_close(struct node *n, struct ref circuit)
+{
+    node_streams_cancel_opens(n, circuit);
+    return node_circuit_cancel(n, circuit);
 }

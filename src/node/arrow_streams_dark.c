@@ -38,6 +38,7 @@ static void put_on(struct node *n, struct node_stream *a, struct node_circuit *c
     if (c->open) {
         node_stream_open_now(n, a, c->onion);
     } else {
+        a->via = c;
         list_push_back(&c->waiting, &a->wait);
     }
 }
@@ -112,8 +113,12 @@ qudag_err node_stream_open_dark(struct node *n, const struct dark_addr *to, cons
                                 struct ref *out)
 {
     struct node_stream *a;
-    qudag_err err = node_stream_prepare(n, proto, &a);
+    enum dark_network network = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN;
 
+    if (to->network != (uint8_t)network) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    qudag_err err = node_stream_prepare(n, proto, &a);
     if (err != QUDAG_OK) {
         return err;
     }

@@ -4,6 +4,8 @@
  *   start ─ path ─▶ onion_build ─ BUILT ─▶ open ─ use.built ─▶ ... ─ CLOSED ─▶ use.failed
  *                        ▲          └ CLOSED: the hop is blamed, another path, NODE_CIRCUIT_TRIES times ┘
  *
+ * No hop is blamed for what this node did or lacks (onion_reason_ours).
+ *
  * What a circuit is for is its node_circuit_use; this file knows none of them.
  */
 #include "node/internal.h"
@@ -115,6 +117,7 @@ static void circuit_free(struct node *n, struct node_circuit *c)
 {
     LIST_EACH_SAFE(it, tmp, &c->waiting)
     {
+        LIST_ENTRY(it, struct node_stream, wait)->via = NULL;
         list_del(it);
     }
     mem_free(n->mem, c);
@@ -175,7 +178,7 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
     if (a->n >= 1 && a->n <= c->n_hops) { /* to blame is the first hop that was not reached */
         relays_failed(n->relays, &c->path[a->n - 1].peer, now);
     }
-    if (!c->open && ++c->tries < NODE_CIRCUIT_TRIES && build(n, c) == QUDAG_OK) {
+    if (!c->open && !c->canceled && ++c->tries < NODE_CIRCUIT_TRIES && build(n, c) == QUDAG_OK) {
         return;
     }
     detach(n, c); /* first: who asks again meanwhile needs another circuit */
@@ -243,12 +246,16 @@ qudag_err node_circuits_init(struct node *n, tstamp now)
     return err == QUDAG_OK ? make_relays(n, &o.self) : err;
 }
 
-qudag_err node_circuit_close(struct node *n, struct ref circuit)
+qudag_err node_circuit_cancel(struct node *n, struct ref circuit)
 {
+    struct node_circuit *c = by_ref(n, circuit);
     struct onion_info info;
 
     if (onion_info_get(n->onion, circuit, &info) != QUDAG_OK) {
         return QUDAG_ESTALE;
+    }
+    if (c != NULL) {
+        c->canceled = true;
     }
     close_onion(n, circuit, n->now);
     return QUDAG_OK;

@@ -21,7 +21,7 @@ struct node_circuit {
     struct list node; /* in node.circuits */
     struct ref onion;
     const struct node_circuit_use *use;
-    bool open;
+    bool open, canceled;           /* canceled: by the program; not to be built again */
     uint8_t tries, relays, n_hops; /* relays: hops but for a service */
     struct ref op;                 /* who waits for it */
     struct dark_addr dark;         /* to_service: where it leads ... */
@@ -41,6 +41,8 @@ QUDAG_MUST_USE qudag_err node_circuit_start(struct node *n, const struct node_ci
                                             struct node_op *op, const struct dark_addr *dark,
                                             const struct onion_hop *target,
                                             struct node_circuit **out);
+/* Closes a circuit of the program, built or not, for good; ESTALE. */
+QUDAG_MUST_USE qudag_err node_circuit_cancel(struct node *n, struct ref circuit);
 /* The circuit that leads, or will lead, to |dark|; NULL: none. */
 struct node_circuit *node_circuit_to(struct node *n, const struct dark_addr *dark);
 /* Closes the circuit that serves |op|, if one does. */

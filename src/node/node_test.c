@@ -394,6 +394,7 @@ static void a_circuit_is_built_and_closed(void **state)
     assert_int_equal(node_stream_open_circuit(net.node[0].node, circuit, "/no/such", &s), QUDAG_OK);
     assert_int_equal(node_circuit_close(net.node[0].node, circuit), QUDAG_OK);
     assert_true(nt_run(&net, 10 * NS_PER_S, node0_closed)); /* the stream went with it */
+    assert_int_equal(net.node[0].closed_why, QUDAG_ECANCELED);
     (void)nt_run(&net, 10 * NS_PER_S, NULL);
     assert_int_equal(node_circuit_close(net.node[0].node, circuit), QUDAG_ESTALE);
     assert_int_equal(node_stream_open_circuit(net.node[0].node, circuit, ECHO, &s), QUDAG_ESTALE);
@@ -425,6 +426,14 @@ static void a_dark_address_is_reached(void **state)
     assert_int_equal(ask(5, &r, 120 * NS_PER_S)->err, QUDAG_OK);
     assert_int_equal(node_stream_open_dark(net.node[0].node, &addr, ECHO, &s), QUDAG_OK);
     assert_int_equal(node_stream_write(net.node[0].node, s, text("a"), &taken), QUDAG_OK);
+    struct node_stream_info info = {.open = false};
+    unsigned named = 0; /* steps in which the circuit was known and still being built */
+    for (int i = 0; i < 100000 && !info.open; i++) {
+        (void)nt_run(&net, NS_PER_MS, NULL);
+        assert_int_equal(node_stream_info_get(net.node[0].node, s, &info), QUDAG_OK);
+        named += !info.open && ref_to_u64(info.circuit) != 0;
+    }
+    assert_true(named > 0);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     assert_int_equal(net.node[0].opened, 1);
     assert_int_equal(node_stream_write(net.node[0].node, s, text("dark"), &taken), QUDAG_OK);
@@ -506,6 +515,10 @@ static void a_program_that_retries_at_once_does_not_stop_the_node(void **state)
     memset(&nowhere_addr, 1, sizeof nowhere_addr);
     nowhere_addr.network = DARK_NET_LAB;
     net.node[0].hook = open_again;
+    struct dark_addr elsewhere = nowhere_addr;
+    elsewhere.network = DARK_NET_MAIN;
+    assert_int_equal(node_stream_open_dark(net.node[0].node, &elsewhere, ECHO, &s),
+                     QUDAG_EUNSUPPORTED);
     assert_int_equal(node_stream_open_dark(net.node[0].node, &nowhere_addr, ECHO, &s), QUDAG_OK);
     for (int i = 0; i < 3; i++) { /* returns, though each failure asks anew */
         nt_step(&net);

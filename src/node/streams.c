@@ -112,8 +112,19 @@ void node_stream_open_now(struct node *n, struct node_stream *a, struct ref circ
 {
     list_del(&a->wait);
     a->on = circuit;
+    a->via = NULL;
     a->open_due = true;
     todo(n, a);
+}
+
+void node_streams_cancel_opens(struct node *n, struct ref circuit)
+{
+    for (uint32_t i = 0; i < n->strmtab.high; i++) {
+        struct node_stream *a = slots_at(&n->strmtab, i);
+        if (a != NULL && !a->opened && ref_eq(a->on, circuit)) {
+            a->canceled = true;
+        }
+    }
 }
 
 static void on_end(struct node *n, struct node_stream *a)
@@ -249,7 +260,7 @@ static void on_fail(struct node *n, const struct ev *ev)
     struct node_stream *a = get(n, ref_from_u64(ev->cookie));
 
     if (a != NULL && !a->opened) {
-        node_stream_closed(n, a, ev->err);
+        node_stream_closed(n, a, a->canceled ? QUDAG_ECANCELED : ev->err);
     }
 }
 
@@ -500,6 +511,9 @@ qudag_err node_stream_info_get(struct node *n, struct ref s, struct node_stream_
     out->queued = a->queued + (uint32_t)a->early.len;
     out->circuit = a->on;
     out->peer = a->to;
+    if (a->via != NULL) {
+        out->circuit = a->via->onion;
+    }
     if (a->opened) {
         struct swarm_stream_info info;
         qudag_err err = swarm_stream_info(n->swarm, a->strm, &info);

@@ -12,7 +12,8 @@ struct node_stream {
     struct ref ref, strm;
     const char *proto;
     struct dark_addr dark;
-    struct ref on; /* circuit it shall be opened on */
+    struct ref on;                  /* circuit it shall be opened on */
+    const struct node_circuit *via; /* ... or that is still being built; NULL: none */
     struct peer_id to;
     uint32_t queued;
     struct dyn early; /* written before the stream was open */
@@ -20,6 +21,7 @@ struct node_stream {
     qudag_err why;    /* dropped: what the peer is told */
     size_t credit;    /* bytes consumed, not returned as credit yet */
     bool open_due, opened, want_writable;
+    bool canceled;        /* while it is being opened */
     bool fin_in, fin_out; /* fin_out: asked for; with fin_done also sent */
     bool fin_done, dropped, inbound;
 };
@@ -33,6 +35,8 @@ QUDAG_MUST_USE qudag_err node_stream_prepare(struct node *n, const char *proto,
 void node_stream_free(struct node *n, struct node_stream *a);
 /* Opens it in the next drain: on |circuit|, or to its peer when that names none. */
 void node_stream_open_now(struct node *n, struct node_stream *a, struct ref circuit);
+/* The program closes |circuit|: what is being opened on it ends with ECANCELED, not as if the circuit had failed. */
+void node_streams_cancel_opens(struct node *n, struct ref circuit);
 /* It is over: the program hears so once, and |a| is freed. */
 void node_stream_closed(struct node *n, struct node_stream *a, qudag_err why);
 /* Closes all in |from|, and none that the program opens meanwhile. */

@@ -131,7 +131,7 @@ static qudag_err client_relay_cell(struct onion_circuit *c, size_t hop, struct s
     }
     if (more > 0 && msg.type == ONION_RELAY_TRUNCATED) {
         *broken = (unsigned)hop + 2;
-        return onion_reason_err(msg.data.base[0]);
+        return onion_reason_heard(msg.data.base[0]);
     }
     if (more > 0 && last && c->phase == ONION_PH_EXTEND && msg.type == ONION_RELAY_EXTENDED) {
         *broken = (unsigned)hop + 2;
@@ -187,7 +187,7 @@ void onion_client_cell(struct onion_circuit *c, const uint8_t *cell, struct acts
     }
     if (cell[0] == ONION_CELL_DESTROY) {
         c->next.destroyed = true;
-        onion_circuit_fail(c, onion_reason_err(cell[1]), &c->next, 1, out);
+        onion_circuit_fail(c, onion_reason_heard(cell[1]), &c->next, 1, out);
         return;
     }
     if (cell[0] == ONION_CELL_CREATED && c->phase == ONION_PH_CREATE) {

@@ -788,6 +788,34 @@ static void unfinished_creates_are_few_and_short_lived(void **state)
     net_del(n);
 }
 
+/* Which hop is blamed for a circuit that ends while it is built: by |ev| on the stream to the first hop. */
+static void blamed(struct ev ev, qudag_err err, unsigned hop)
+{
+    struct testnet *n = net_new(4);
+    struct ref c;
+
+    assert_int_equal(net_build(n, 1, 3, &c), QUDAG_OK);
+    ev.strm = n->pipes[0].ref[0];
+    n->pipes[0].way[1].credit -= ev.data.len;
+    net_event(n, 0, &ev);
+    const struct up *up = net_up_of(&n->nodes[0], ONION_UP_CLOSED);
+    assert_int_equal(up->err, err);
+    assert_int_equal(up->n, hop);
+    net_del(n);
+}
+
+static void what_this_node_does_or_lacks_is_blamed_on_no_hop(void **state)
+{
+    uint8_t destroy[ONION_CELL_LEN] = {ONION_CELL_DESTROY, 10 /* canceled */};
+
+    (void)state;
+    blamed((struct ev){.type = EV_RESET, .err = QUDAG_ECANCELED}, QUDAG_ECANCELED, 0);
+    blamed((struct ev){.type = EV_RESET, .err = QUDAG_ENOMEM}, QUDAG_ENOMEM, 0);
+    blamed((struct ev){.type = EV_RESET, .err = QUDAG_ERESET}, QUDAG_ERESET, 1);
+    blamed((struct ev){.type = EV_RESET, .err = QUDAG_ETIMEOUT}, QUDAG_ETIMEOUT, 1);
+    blamed((struct ev){.type = EV_DATA, .data = {destroy, sizeof destroy}}, QUDAG_ERESET, 1);
+}
+
 static void a_build_that_hangs_times_out_and_an_idle_circuit_lives_ten_minutes(void **state)
 {
     struct testnet *n = net_new(4);
@@ -832,8 +860,10 @@ static void circuits_end_from_either_side_and_leave_nothing(void **state)
         net_run(n);
         assert_int_equal(all_circuits(n), 0);
         const struct up *up = net_up_of(&n->nodes[0], ONION_UP_CLOSED);
-        assert_int_equal(up->err, QUDAG_ECLOSED);
-        assert_non_null(net_last_up(&n->nodes[3], ONION_UP_CLOSED));
+        assert_int_equal(up->err, by == 0 ? QUDAG_ECANCELED : QUDAG_ECLOSED);
+        up = net_last_up(&n->nodes[3], ONION_UP_CLOSED);
+        assert_non_null(up);
+        assert_int_equal(up->err, by == 3 ? QUDAG_ECANCELED : QUDAG_ECLOSED);
         assert_null(net_last_up(&n->nodes[1], ONION_UP_CLOSED)); /* relays do not report */
         net_del(n);
     }
@@ -1057,6 +1087,7 @@ int main(void)
         cmocka_unit_test(cell_classes_out_of_place_destroy_the_circuit),
         cmocka_unit_test(creates_beyond_the_rate_are_refused_and_counted),
         cmocka_unit_test(unfinished_creates_are_few_and_short_lived),
+        cmocka_unit_test(what_this_node_does_or_lacks_is_blamed_on_no_hop),
         cmocka_unit_test(a_build_that_hangs_times_out_and_an_idle_circuit_lives_ten_minutes),
         cmocka_unit_test(circuits_end_from_either_side_and_leave_nothing),
         cmocka_unit_test(one_neighbour_cannot_take_the_share_kept_for_our_own_circuits),

@@ -309,7 +309,7 @@ static void leg_end(struct onion_leg *leg, qudag_err err, struct acts *out)
         if (cell != NULL) {
             memset(cell, 0, ONION_CELL_LEN);
             cell[0] = ONION_CELL_DESTROY;
-            cell[1] = onion_reason_of(err);
+            cell[1] = onion_reason_of(err == QUDAG_ECANCELED ? QUDAG_ECLOSED : err);
             onion_leg_put(leg, cell, out);
         }
     }
@@ -365,7 +365,7 @@ void onion_circuit_fail(struct onion_circuit *c, qudag_err err, const struct oni
         struct act *a = acts_up(out, ONION_UP_CLOSED);
         a->obj = c->ref;
         a->err = err;
-        a->n = hop;
+        a->n = onion_reason_ours(err) ? 0 : hop;
     }
     onion_circuit_enter(c, ONION_PH_CLOSING);
     onion_circuit_settle(c);

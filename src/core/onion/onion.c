@@ -622,7 +622,7 @@ void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *o
 
     turn_begin(o, now, out);
     if (c != NULL) {
-        onion_circuit_fail(c, QUDAG_ECLOSED, NULL, 0, out);
+        onion_circuit_fail(c, QUDAG_ECANCELED, NULL, 0, out);
     }
     turn_end(o);
 }

@@ -36,8 +36,8 @@ struct onion_config {
 enum onion_up {
     ONION_UP_BUILT = 1, /* obj: circuit, n: build time in ns; it can carry streams now */
     ONION_UP_HOP,       /* obj, n: hops so far */
-    /* obj, err, n: hop number where it broke, 0: unknown.  Also for failed builds, onion_close()
-       (ECLOSED), idle circuits (ETIMEOUT) and those that ONION_UP_INBOUND reported. */
+    /* obj, err, n: hop number where it broke, 0: unknown, or no hop is to blame.  Also for failed builds,
+       onion_close() (ECANCELED), idle circuits (ETIMEOUT) and those that ONION_UP_INBOUND reported. */
     ONION_UP_CLOSED,
     ONION_UP_EVENT, /* ptr: const struct link_ev *, an event of a stream over a circuit */
     /* obj: circuit that ends at us, cookie: tag of the key it used.  Reported with its first stream;
@@ -75,7 +75,7 @@ void onion_key_del(struct onion *o, const uint8_t key_id[8]);
 QUDAG_MUST_USE qudag_err onion_build(struct onion *o, const struct onion_hop *hops, size_t n,
                                      tstamp now, struct acts *out, struct ref *circuit);
 /*
- * Ends a circuit in both directions; ONION_UP_CLOSED with ECLOSED follows if the owner knows of it.
+ * Ends a circuit in both directions; ONION_UP_CLOSED with ECANCELED follows if the owner knows of it.
  * Gone: nothing.
  */
 void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *out);

@@ -236,7 +236,7 @@ void onion_relay_cell_from_prev(struct onion_circuit *c, const uint8_t *cell, st
         break;
     case ONION_CELL_DESTROY:
         c->prev.destroyed = true;
-        onion_circuit_fail(c, onion_reason_err(cell[1]), &c->prev, 0, out);
+        onion_circuit_fail(c, onion_reason_heard(cell[1]), &c->prev, 0, out);
         return;
     default:
         break;
@@ -289,7 +289,7 @@ void onion_relay_cell_from_next(struct onion_circuit *c, const uint8_t *cell, st
     }
     if (cell[0] == ONION_CELL_DESTROY) {
         c->next.destroyed = true;
-        onion_circuit_fail(c, onion_reason_err(cell[1]), &c->next, 0, out);
+        onion_circuit_fail(c, onion_reason_heard(cell[1]), &c->next, 0, out);
         return;
     }
     if (cell[0] == ONION_CELL_CREATED && c->phase == ONION_PH_WAIT_NEXT) {

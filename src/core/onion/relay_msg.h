@@ -64,6 +64,13 @@ void onion_relay_msg_put(struct wr *w, uint8_t type, uint16_t stream, struct sli
 uint8_t onion_reason_of(qudag_err err);
 /* The error that a reason on the wire stands for. */
 qudag_err onion_reason_err(uint8_t reason);
+/*
+ * The error of a circuit that another node ended for |reason|.  That node's cancellation, lack of memory or
+ * mistake must not look like ours: ERESET, or ELIMIT for its lack of memory.
+ */
+qudag_err onion_reason_heard(uint8_t reason);
+/* Whether a circuit that ended with |err| was ended by this node or for what this node lacks: no hop is to blame. */
+bool onion_reason_ours(qudag_err err);
 
 /* One message being put together from fragments that arrive in order. */
 struct onion_assembly {

@@ -200,6 +200,44 @@ static void reasons_survive_the_wire(void **state)
     assert_int_equal(onion_reason_err(255), QUDAG_ERESET);
 }
 
+/* Another node's cancellation, lack of memory or mistake is not taken for ours, so that it is blamed for them. */
+static void what_another_node_says_of_itself_is_not_ours(void **state)
+{
+    static const struct {
+        qudag_err said, heard;
+        bool ours; /* had this node found |said| itself */
+    } row[] = {
+        {QUDAG_ECANCELED, QUDAG_ERESET, true},
+        {QUDAG_ENOMEM, QUDAG_ELIMIT, true},
+        {QUDAG_EINVAL, QUDAG_ERESET, true},
+        {QUDAG_ESTATE, QUDAG_ERESET, true},
+        {QUDAG_ESYSTEM, QUDAG_ERESET, true},
+        {QUDAG_EINTERNAL, QUDAG_ERESET, true},
+        {QUDAG_ESTALE, QUDAG_ERESET, true},
+        {QUDAG_EAGAIN, QUDAG_ERESET, true},
+        {QUDAG_ECLOSED, QUDAG_ECLOSED, false},
+        {QUDAG_EPROTO, QUDAG_EPROTO, false},
+        {QUDAG_EAUTH, QUDAG_EAUTH, false},
+        {QUDAG_ELIMIT, QUDAG_ELIMIT, false},
+        {QUDAG_ETIMEOUT, QUDAG_ETIMEOUT, false},
+        {QUDAG_EREFUSED, QUDAG_EREFUSED, false},
+        {QUDAG_ERESET, QUDAG_ERESET, false},
+        {QUDAG_EPOLICY, QUDAG_EPOLICY, false},
+        {QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
+        {QUDAG_EUNREACHABLE, QUDAG_EUNREACHABLE, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(onion_reason_heard(onion_reason_of(row[i].said)), row[i].heard);
+        assert_int_equal(onion_reason_ours(row[i].said), row[i].ours);
+        assert_false(onion_reason_ours(row[i].heard));
+    }
+    for (unsigned reason = 0; reason < 256; reason++) {
+        assert_false(onion_reason_ours(onion_reason_heard((uint8_t)reason)));
+    }
+}
+
 /* An error added to the list without a reason would arrive as another one. */
 static void every_error_has_a_reason_of_its_own(void **state)
 {
@@ -227,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_fragment_in_the_clear_fills_its_cell_with_zeros),
         cmocka_unit_test(an_extend_is_refused_when_cut_anywhere),
         cmocka_unit_test(reasons_survive_the_wire),
+        cmocka_unit_test(what_another_node_says_of_itself_is_not_ours),
         cmocka_unit_test(every_error_has_a_reason_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
