@@ -248,21 +248,12 @@ static int take_content(struct tool *t, const char *message, const char *file, i
     return TOOL_OK;
 }
 
-/* What the daemon says, with what this side knows besides. */
 static int end_of_send(const struct tool *t, struct sending *s, const struct outcome *out)
 {
     end_line(s);
-    if (out->code == TOOL_OK) {
-        return TOOL_OK;
-    }
-    bool resolved = s->state[0] != 0 && strcmp(s->state, "resolving") != 0;
-    if (strcmp(out->error, "QUDAG_EUNSUPPORTED") == 0 && !resolved) {
-        return tool_error(t, TOOL_USAGE, out->error,
-                          "that address belongs to another network: one of the two is a lab, the "
-                          "other is not",
-                          "a lab's addresses are reached from nodes of that lab: qudag lab exec");
-    }
-    return tool_error(t, (enum tool_exit)out->code, out->error, out->message, out->hint);
+    return out->code == TOOL_OK
+               ? TOOL_OK
+               : tool_error(t, (enum tool_exit)out->code, out->error, out->message, out->hint);
 }
 
 int run_send(struct tool *t, int argc, char **argv)

@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DARK_OTHER_NETWORK                                                                         \
-    "that address belongs to another network: one of the two is a lab, the other is not"
-
 #define RUN(name) static void run_##name(struct request *rq)
 #define DONE(name)                                                                                 \
     static void done_##name(struct request *rq, qudag_err err, const qudag_result *res)
@@ -475,7 +472,7 @@ static void dark_end(struct request *rq, qudag_err err, const char *what)
     const char *text = rec_get_str(&rq->args, "address");
     if (err == QUDAG_EUNSUPPORTED && text != NULL && qudag_dark_check(text) == QUDAG_OK) {
         request_end(rq, TOOL_USAGE, qudag_err_name(err), DARK_OTHER_NETWORK,
-                    "a lab's addresses are reached from nodes of that lab: qudag lab exec");
+                    DARK_OTHER_NETWORK_HINT);
         return;
     }
     if (err == QUDAG_ENOTFOUND && strcmp(rq->cmd->name, "dark.resolve") != 0) {

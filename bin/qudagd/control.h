@@ -29,6 +29,12 @@
 #define CONTROL_BACKLOG_MAX (8u << 20) /* bytes a client may leave unread */
 #define CONTROL_SLOW_S 10
 
+/* Of a dark address that is well formed and yet not supported. */
+#define DARK_OTHER_NETWORK                                                                         \
+    "that address belongs to another network: one of the two is a lab, the other is not"
+#define DARK_OTHER_NETWORK_HINT                                                                    \
+    "a lab's addresses are reached from nodes of that lab: qudag lab exec"
+
 struct client;
 
 /* A request until its end is sent.  The client may vanish before: then |client| is NULL. */

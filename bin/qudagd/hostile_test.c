@@ -145,9 +145,9 @@ static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag
 
 static void on_op(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res, void *user)
 {
-    if (n == d->node && transfer_op_done(d->transfers, op, err, res)) {
-        return;
-    }
+    (void)n;
+    (void)op;
+    (void)res;
     net[(uintptr_t)user].op_done = true;
     net[(uintptr_t)user].op_err = err;
 }

@@ -109,9 +109,7 @@ static void on_op_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_re
 {
     struct daemon *d = daemon_of(user);
     (void)n;
-    if (!transfer_op_done(d->transfers, op, err, res)) {
-        (void)control_op_done(d->control, op, err, res);
-    }
+    (void)control_op_done(d->control, op, err, res);
 }
 
 static void on_stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, const char *dark,

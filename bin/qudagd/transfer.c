@@ -119,11 +119,6 @@ void transfer_closed(struct transfers *k, qudag_stream s, qudag_err why)
     }
 }
 
-bool transfer_op_done(struct transfers *k, qudag_op op, qudag_err err, const qudag_result *res)
-{
-    return transfer_out_op_done(k, op, err, res);
-}
-
 void transfer_inbox(struct request *rq)
 {
     const struct inbox *b = &rq->d->transfers->inbox;

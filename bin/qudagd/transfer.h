@@ -97,13 +97,10 @@ void transfer_stream_in(struct transfers *k, qudag_stream s, const char *dark);
 /* Bytes on a stream; consumed here. */
 void transfer_data(struct transfers *k, qudag_stream s, qudag_slice data, bool fin);
 
-/* There is room in the send queue again. */
+/* The stream is open, or there is room in its send queue again. */
 void transfer_writable(struct transfers *k, qudag_stream s);
 
 /* The stream has ended. */
 void transfer_closed(struct transfers *k, qudag_stream s, qudag_err why);
-
-/* A request of a transfer has ended; |res| is borrowed for the call. */
-bool transfer_op_done(struct transfers *k, qudag_op op, qudag_err err, const qudag_result *res);
 
 #endif

@@ -51,9 +51,6 @@ bool transfer_out_pump_stream(struct transfers *k, qudag_stream s);
 /* The stream has ended: another attempt, or the end of the transfer. */
 bool transfer_out_closed(struct transfers *k, qudag_stream s, qudag_err why);
 
-/* A stream or circuit asked for is there, or failed. */
-bool transfer_out_op_done(struct transfers *k, qudag_op op, qudag_err err, const qudag_result *res);
-
 /* Starts transfers that waited for their turn, and ends those that took too long. */
 void transfer_out_tick(struct transfers *k, uint64_t now_ns);
 

@@ -1,13 +1,14 @@
 /*
  * transfer_send.c - one transfer out.
  *
- *   QUEUED ─▶ HASHING ─▶ RESOLVING ─▶ OFFERED ─▶ CONTENT ─▶ WAITING ─▶ done
- *                           ▲            └─────────┴──────────┤ stream lost, or silence
- *                           └──────────── PAUSED ◀────────────┘
+ *   QUEUED ─▶ HASHING ─▶ OFFERED ─▶ CONTENT ─▶ WAITING ─▶ done
+ *                           ▲  └─────────┴──────────┤ stream lost, or silence
+ *                           └─────── PAUSED ◀───────┘
  *
  * Silence is detected here and not left to the layers below, because a relay that was switched off notifies
  * no other node: circuits to the service are closed and the next attempt builds another.
  */
+#include "report.h"
 #include "rules.h"
 #include "transfer_int.h"
 
@@ -17,14 +18,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GIVE_UP_S 60              /* without progress */
-#define SILENCE_S 4               /* while the receiver should speak */
-#define OPENING_S 20              /* for resolving, and for a circuit to be built */
+#define GIVE_UP_S 60 /* without progress */
+#define SILENCE_S 4  /* while the receiver should speak */
+#define OPENING_S 20 /* for a circuit to be begun, and then until the receiver answers */
 #define REPORT_NS (NS_PER_S / 10) /* progress to the tool */
 #define PAUSE_NS (NS_PER_S / 5)   /* before the second attempt; doubles up to 3.2 s */
 
-enum out_state { QUEUED, HASHING, RESOLVING, OFFERED, CONTENT, WAITING, PAUSED };
-static const char *const state_name[] = {"queued",  "hashing",    "resolving", "connecting",
+enum out_state { QUEUED, HASHING, OFFERED, CONTENT, WAITING, PAUSED };
+static const char *const state_name[] = {"queued",  "hashing",    "connecting",
                                          "sending", "confirming", "retrying"};
 
 struct transfer_out {
@@ -33,15 +34,16 @@ struct transfer_out {
     struct request *rq; /* NULL: nobody waits any more */
     enum out_state state;
     struct transfer_offer offer;
-    char addr[QUDAG_DARK_TEXT_MAX], service[QUDAG_PEER_ID_TEXT_MAX];
+    char addr[QUDAG_DARK_TEXT_MAX];
     int fd;               /* FILE */
     struct stat at_start; /* of the file */
     struct transfer_job job;
     struct rules_sending been; /* what bounds the attempts */
     bool differs; /* the receiver reported another hash, and the file is hashed again for that */
-    qudag_op op;
     qudag_stream stream;
-    bool streaming;
+    bool streaming;  /* |stream| lives */
+    bool on_circuit; /* the address is resolved: the stream has a circuit, maybe not yet built */
+    bool open;       /* the receiver has the stream */
     uint64_t at, acked,
         resumed; /* next byte to queue; received there; where the last stream began */
     uint64_t begun_ns, sent_ns; /* first; when content began */
@@ -74,13 +76,18 @@ static void unlink_send(struct transfer_out *s)
     free(s);
 }
 
-/* The request is answered before; a hash at work is waited for. */
-static void finish(struct transfer_out *s)
+static void drop_stream(struct transfer_out *s)
 {
     if (s->streaming) {
         s->streaming = false;
         qudag_stream_reset(s->k->d->node, s->stream, QUDAG_ECANCELED);
     }
+}
+
+/* The request is answered before; a hash at work is waited for. */
+static void finish(struct transfer_out *s)
+{
+    drop_stream(s);
     s->rq = NULL;
     if (s->job.busy) {
         atomic_store(&s->job.stop, true);
@@ -110,37 +117,24 @@ static void fail_err(struct transfer_out *s, qudag_err err, const char *what)
 
 /* ------------------------------------------------------------------ telling */
 
-/* Our circuits that end at the service: their path into |r|, or, without |r|, an end to them. */
-static void with_circuits(struct transfer_out *s, struct rec *r)
+/* What is known of the stream; false: there is none. */
+static bool stream_of(const struct transfer_out *s, qudag_stream_state *info)
 {
-    qudag_circuit found[16];
-    size_t n = 0;
+    return s->streaming && qudag_stream_info(s->k->d->node, s->stream, info) == QUDAG_OK;
+}
+
+/* The relays between us and the receiver. */
+static void rec_path(struct rec *r, const struct transfer_out *s)
+{
+    qudag_stream_state stream = QUDAG_INIT(qudag_stream_state);
     qudag_circuit_info info = QUDAG_INIT(qudag_circuit_info);
-    qudag_node *node = s->k->d->node;
-    for (size_t it = 0; n < 16 && qudag_circuit_next(node, &it, &info);) {
-        char end[QUDAG_PEER_ID_TEXT_MAX] = "";
-        size_t hops = info.hops_wanted < QUDAG_HOPS_MAX ? info.hops_wanted : QUDAG_HOPS_MAX;
-        if (info.role != QUDAG_CIRCUIT_CLIENT || strcmp(info.purpose, "dark") != 0 || hops == 0) {
-            continue;
-        }
-        if (info.path[hops - 1].len > 0) {
-            qudag_peer_id_text(&info.path[hops - 1], end);
-        }
-        if (strcmp(end, s->service) != 0) {
-            continue;
-        }
-        for (size_t ix = 0; r != NULL && n == 0 && ix < hops; ix++) {
-            char hop[QUDAG_PEER_ID_TEXT_MAX];
-            qudag_peer_id_text(&info.path[ix], hop);
-            rec_str(r, "path", hop);
-        }
-        found[n++] = info.circuit;
+    size_t it = 0;
+    bool more = stream_of(s, &stream) && stream.circuit.id != 0;
+    while (more && (more = qudag_circuit_next(s->k->d->node, &it, &info)) &&
+           info.circuit.id != stream.circuit.id) {
     }
-    for (size_t ix = 0; r == NULL && ix < n; ix++) {
-        qudag_err err = qudag_circuit_close(node, found[ix]);
-        if (err != QUDAG_OK && err != QUDAG_ESTALE) {
-            log_say(&s->k->d->log, QUDAG_LOG_DEBUG, "transfer.close", "%s", qudag_strerror(err));
-        }
+    for (size_t ix = 0; more && ix < info.hops_wanted && ix < QUDAG_HOPS_MAX; ix++) {
+        rec_peer(r, "path", &info.path[ix]);
     }
 }
 
@@ -151,7 +145,11 @@ static void report(struct transfer_out *s, enum rec_type type)
         return;
     }
     struct rec *r = request_rec(rq, type);
-    rec_str(r, "state", type == REC_ROW ? "delivered" : state_name[s->state]);
+    bool resolving = s->state == OFFERED && !s->on_circuit;
+    rec_str(r, "state",
+            type == REC_ROW ? "delivered"
+            : resolving     ? "resolving"
+                            : state_name[s->state]);
     rec_str(r, "kind", s->offer.kind == TRANSFER_FILE ? "file" : "message");
     rec_str(r, "name", s->offer.name);
     rec_int(r, "size", (int64_t)s->offer.size);
@@ -169,9 +167,7 @@ static void report(struct transfer_out *s, enum rec_type type)
         rec_int(r, "left_ns",
                 silent_ns < GIVE_UP_S * NS_PER_S ? (int64_t)(GIVE_UP_S * NS_PER_S - silent_ns) : 0);
     }
-    if (s->streaming && s->service[0] != 0) {
-        with_circuits(s, r);
-    }
+    rec_path(r, s);
     if (type == REC_ROW) {
         char hex[2 * TRANSFER_HASH_LEN + 1];
         text_hex(hex, s->offer.hash, TRANSFER_HASH_LEN);
@@ -194,6 +190,7 @@ static void enter(struct transfer_out *s, enum out_state state)
     }
 }
 
+/* Another attempt: a stream to the address, and the offer to be sent on it. */
 static void begin(struct transfer_out *s)
 {
     struct transfer_msg m = {.type = TRANSFER_T_OFFER, .offer = s->offer};
@@ -204,7 +201,12 @@ static void begin(struct transfer_out *s)
         s->block_len = 0;
     }
     s->block_at = 0;
+    s->on_circuit = s->open = false;
     qudag_err err = qudag_dark_open(s->k->d->node, s->addr, TRANSFER_PROTO, &s->stream);
+    if (err == QUDAG_EUNSUPPORTED) { /* not so the address of a service that does not take these */
+        fail(s, TOOL_USAGE, qudag_err_name(err), DARK_OTHER_NETWORK, DARK_OTHER_NETWORK_HINT);
+        return;
+    }
     if (err != QUDAG_OK) {
         try_again(s, err);
         return;
@@ -213,17 +215,6 @@ static void begin(struct transfer_out *s)
     s->been.attempts++;
     s->been.tries++;
     enter(s, OFFERED);
-    pump(s);
-}
-
-static void resolve(struct transfer_out *s)
-{
-    qudag_err err = qudag_dark_resolve(s->k->d->node, s->addr, &s->op);
-    if (err != QUDAG_OK) {
-        fail_err(s, err, s->addr);
-        return;
-    }
-    enter(s, RESOLVING);
 }
 
 static bool is_final(qudag_err err)
@@ -237,10 +228,7 @@ static void try_again(struct transfer_out *s, qudag_err why)
 {
     uint64_t now = mono_ns();
     s->last = why;
-    if (s->streaming) {
-        s->streaming = false;
-        qudag_stream_reset(s->k->d->node, s->stream, QUDAG_ECANCELED);
-    }
+    drop_stream(s);
     s->pauses++;
     bool absent = why == QUDAG_ENOTFOUND && s->pauses >= 3;
     if (is_final(why) || absent || s->pauses > RULES_TRIES_MAX || !rules_sending_again(&s->been) ||
@@ -251,30 +239,6 @@ static void try_again(struct transfer_out *s, qudag_err why)
     unsigned doublings = s->pauses < 5 ? s->pauses - 1 : 4;
     s->until_ns = now + (PAUSE_NS << doublings);
     enter(s, PAUSED);
-}
-
-bool transfer_out_op_done(struct transfers *k, qudag_op op, qudag_err err, const qudag_result *res)
-{
-    struct transfer_out *s = k == NULL ? NULL : k->sends;
-    while (s != NULL && (s->op.id != op.id || op.id == 0)) {
-        s = s->next;
-    }
-    if (s == NULL) {
-        return false;
-    }
-    s->op.id = 0;
-    if (s->state != RESOLVING) {
-        return true;
-    }
-    if (err != QUDAG_OK) {
-        try_again(s, err);
-        return true;
-    }
-    if (res->addrs_n > 0) {
-        (void)snprintf(s->service, sizeof(s->service), "%s", res->addrs[0]);
-    }
-    begin(s);
-    return true;
 }
 
 /* ------------------------------------------------------------------ a file that changes */
@@ -394,10 +358,26 @@ static bool find(struct transfers *k, const struct transfer_out *s)
     return at != NULL;
 }
 
+/* Notices how far the stream has come; true: the receiver has it. */
+static bool is_open(struct transfer_out *s)
+{
+    qudag_stream_state info = QUDAG_INIT(qudag_stream_state);
+    if (s->open || !stream_of(s, &info)) {
+        return s->open;
+    }
+    if (info.circuit.id != 0 && !s->on_circuit) {
+        s->on_circuit = true;
+        s->heard_ns = mono_ns();
+        report(s, REC_PROGRESS);
+    }
+    s->open = info.open;
+    return s->open;
+}
+
 static void pump(struct transfer_out *s)
 {
     struct transfers *k = s->k;
-    if (!s->streaming) {
+    if (!s->streaming || !is_open(s)) {
         return;
     }
     if (s->head_at < s->head_len) {
@@ -576,16 +556,29 @@ bool transfer_out_data(struct transfers *k, qudag_stream stream, qudag_slice dat
 
 /* ------------------------------------------------------------------ time */
 
+/* The circuit may be dead: it is closed, so that the next attempt builds another. */
+static void on_silence(struct transfer_out *s)
+{
+    qudag_node *node = s->k->d->node;
+    qudag_stream_state info = QUDAG_INIT(qudag_stream_state);
+    bool known = stream_of(s, &info) && info.circuit.id != 0;
+    drop_stream(s);
+    qudag_err err = known ? qudag_circuit_close(node, info.circuit) : QUDAG_OK;
+    if (err != QUDAG_OK && err != QUDAG_ESTALE) {
+        log_say(&s->k->d->log, QUDAG_LOG_DEBUG, "transfer.close", "%s", qudag_strerror(err));
+    }
+    try_again(s, QUDAG_ETIMEOUT);
+}
+
 static void tick_one(struct transfer_out *s, uint64_t now_ns)
 {
     if (s->state == QUEUED) {
         return;
     }
-    struct transfers *k = s->k;
-    uint64_t patience = (s->state == OFFERED || s->state == RESOLVING ? OPENING_S : SILENCE_S);
+    uint64_t patience = s->state == OFFERED ? OPENING_S : SILENCE_S;
     if (s->state == PAUSED) {
         if (now_ns >= s->until_ns) {
-            resolve(s);
+            begin(s);
         }
         return;
     }
@@ -593,17 +586,7 @@ static void tick_one(struct transfer_out *s, uint64_t now_ns)
         return; /* the file is hashed again; that decides */
     }
     if (s->state != HASHING && now_ns - s->heard_ns > patience * NS_PER_S) {
-        if (s->state == RESOLVING) {
-            qudag_op op = s->op;
-            s->op.id = 0;
-            qudag_op_cancel(s->k->d->node, op);
-        } else {
-            with_circuits(s, NULL);
-        }
-        if (!find(k, s) || s->state == PAUSED) {
-            return; /* closing the circuit closed the stream */
-        }
-        try_again(s, QUDAG_ETIMEOUT);
+        on_silence(s);
         return;
     }
     if (now_ns - s->reported_ns > REPORT_NS) {
@@ -637,7 +620,7 @@ void transfer_out_tick(struct transfers *k, uint64_t now_ns)
             tick_one(s, now_ns);
         }
         if (next != NULL && !find(k, next)) {
-            break; /* it shared the circuit; the rest has its turn at the next tick */
+            break; /* it shared a circuit that was closed; the rest has its turn at the next tick */
         }
     }
 }
@@ -675,7 +658,7 @@ static void on_hashed(struct transfer_job *j)
     }
     blake3_hasher_finalize(&id, s->offer.id, TRANSFER_ID_LEN);
     s->progress_ns = mono_ns();
-    resolve(s);
+    begin(s);
 }
 
 /* A transfer's turn has come. */
@@ -769,14 +752,7 @@ void transfer_send(struct request *rq)
 
 void transfer_abandon(struct request *rq)
 {
-    struct transfer_out *s = rq->transfer;
-    qudag_op op = s->op;
-    qudag_node *node = s->k->d->node;
-    s->op.id = 0;
-    fail(s, TOOL_FAILED, "", "", "");
-    if (op.id != 0) {
-        qudag_op_cancel(node, op);
-    }
+    fail(rq->transfer, TOOL_FAILED, "", "", "");
 }
 
 void transfer_out_free_all(struct transfers *k)
