@@ -66,6 +66,11 @@ struct act *acts_open(struct acts *out, const struct peer_id *peer, uint64_t coo
     return a;
 }
 
+void acts_open_again(struct acts *out, const struct peer_id *peer, uint64_t cookie, uint8_t need)
+{
+    acts_open(out, peer, cookie, need)->no_dial = true;
+}
+
 void acts_fin(struct acts *out, struct ref strm)
 {
     acts_push(out, ACT_FIN)->strm = strm;

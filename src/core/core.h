@@ -56,6 +56,7 @@ struct ev {
 enum act_type {
     ACT_OPEN,  /* peer, cookie, need, data: open a stream speaking our protocol, dialling if needed;
                     data holds address hints: uvarint length and multiaddr bytes, repeated;
+                    with no_dial only over a link that stands, else it fails with QUDAG_ECLOSED;
                     with obj set, open it on that very link (a circuit) instead of to a peer */
     ACT_WRITE, /* strm, data: copied into the action list */
     ACT_CONSUME, /* strm, n: reopen the receive window (manual_credit only) */
@@ -67,6 +68,7 @@ enum act_type {
 struct act {
     enum act_type type;
     uint8_t need; /* ACT_OPEN: properties the link must have */
+    bool no_dial; /* ACT_OPEN to a peer */
     uint16_t kind;
     qudag_err err;
     struct ref strm, obj;
@@ -114,6 +116,12 @@ struct slice acts_copy(struct acts *out, const void *p, size_t len);
  * EV_STREAM_OPEN or EV_STREAM_FAIL.  The caller may still set hints or |obj| in what is returned; never NULL.
  */
 struct act *acts_open(struct acts *out, const struct peer_id *peer, uint64_t cookie, uint8_t need);
+/*
+ * As acts_open() over a link that stands, never dialling: for a request that may be repeated and whose link was
+ * closed before its answer.  Of two links that both sides dialled one is closed, and the other carries on; a peer
+ * that is gone is not dialled for it (doc/decisions/0007).
+ */
+void acts_open_again(struct acts *out, const struct peer_id *peer, uint64_t cookie, uint8_t need);
 
 /* ACT_FIN: no more is written to |strm|; what was written before is still delivered. */
 void acts_fin(struct acts *out, struct ref strm);

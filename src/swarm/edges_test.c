@@ -125,6 +125,51 @@ static void what_a_peer_resets_with_does_not_look_like_ours(void **state)
     }
 }
 
+static void open_without_dial(uint8_t peer, uint64_t cookie)
+{
+    struct act a = {.type = ACT_OPEN, .cookie = cookie, .no_dial = true, .peer = peer_no(peer)};
+
+    swarm_act(w.s, w.core[0], &a, NULL, w.now);
+    settle();
+}
+
+/* A request whose link was closed goes over another that stands, and no further. */
+static void an_open_without_a_dial_goes_over_a_link_that_stands_or_fails_at_once(void **state)
+{
+    (void)state;
+    know(1, 1);
+    open_without_dial(1, 1);
+    assert_int_equal(w.n_links, 0);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ECLOSED);
+
+    open_to(1, 2, 0); /* a dial of somebody else: it may take long and come to nothing */
+    assert_int_equal(w.n_links, 1);
+    open_without_dial(1, 3);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 3);
+    up(0, 0);
+    open_without_dial(1, 4);
+    assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 4);
+    assert_int_equal(w.n_links, 1);
+}
+
+static void an_open_without_a_dial_does_not_outlive_the_last_link(void **state)
+{
+    (void)state;
+    know(1, 2);
+    uint32_t theirs = inbound(1, 0);
+    w.open_err = QUDAG_EAGAIN; /* the peer allows no stream for now */
+    open_without_dial(1, 1);
+    assert_int_equal(count(EV_STREAM_FAIL), 0);
+    open_to(1, 2, LINK_PQ_KEX); /* for this one it is dialled */
+    assert_int_equal(w.n_links, 3);
+    event(LINK_DOWN, theirs, 0, NULL, 0);
+    settle();
+    assert_int_equal(count(EV_STREAM_FAIL), 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ECLOSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +180,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stream_on_a_link_that_is_not_up_is_reset, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(opens_to_all_peers_together_are_limited, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            an_open_without_a_dial_goes_over_a_link_that_stands_or_fails_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_open_without_a_dial_does_not_outlive_the_last_link,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_known_key_outlives_peers_without_one, setup_small,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_a_peer_resets_with_does_not_look_like_ours, setup,

@@ -104,6 +104,7 @@ struct swarm_open {
     struct list order;           /* in swarm.opens, oldest first */
     struct swarm_peer *peer;
     uint8_t need;
+    bool no_dial; /* it ends when no link serves it */
     const char *proto;
     uint64_t turn; /* protocols take turns: the n-th of one comes with the n-th of the others */
     tstamp due;    /* from when it was asked for, or the peer last let a waiting one begin */

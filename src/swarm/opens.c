@@ -2,6 +2,7 @@
  * opens.c - streams that cores asked for and that wait for a link, or for the link to allow one more.
  *
  *   ACT_OPEN ─ link there ──────────────▶ stream
+ *            ├ none, no_dial ▶ EV_STREAM_FAIL
  *            └ none ▶ wait ─ dial (dial.c) ─ LINK_UP ▶ swarm_opens_flush ▶ streams
  *                                           └ all failed ▶ EV_STREAM_FAIL
  */
@@ -34,6 +35,18 @@ uint8_t swarm_opens_need(const struct swarm_peer *p)
     return need;
 }
 
+/* What |o| ends with when it is not opened now; QUDAG_EAGAIN: it waits, for a stream of |l| or for a dial. */
+static qudag_err not_opened(const struct swarm_open *o, const struct swarm_link *l, qudag_err err)
+{
+    if (l != NULL) {
+        return QUDAG_EAGAIN;
+    }
+    if (o->no_dial) {
+        return QUDAG_ECLOSED;
+    }
+    return o->peer->n_dials > 0 ? QUDAG_EAGAIN : err;
+}
+
 void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now)
 {
     const struct swarm_link *full = NULL; /* allows no more streams for now */
@@ -42,7 +55,7 @@ void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tst
     {
         struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
         struct swarm_link *l = swarm_peer_link(s, p, o->need, o->report.core, now);
-        qudag_err e = p->n_dials > 0 || (l != NULL && l == full) ? QUDAG_EAGAIN : err;
+        qudag_err e = not_opened(o, l, err);
         if (l != NULL && l != full) {
             e = swarm_stream_open(s, l, &o->report, o->proto, now);
             full = e == QUDAG_EAGAIN ? l : full;
@@ -106,6 +119,7 @@ static struct swarm_open *open_make(struct swarm *s, struct swarm_peer *p, unsig
         o->report.peer = a->peer;
         o->peer = p;
         o->need = a->need | s->cfg.need;
+        o->no_dial = a->no_dial;
         o->proto = proto;
         o->due = tstamp_after(now, SWARM_OPEN_TIMEOUT);
     }
@@ -177,7 +191,7 @@ static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
     struct swarm_link *l = swarm_peer_link(s, o->peer, o->need, o->report.core, now);
 
     if (l == NULL) {
-        return open_by_dial(s, o, now);
+        return o->no_dial ? QUDAG_ECLOSED : open_by_dial(s, o, now);
     }
     if (o->peer->n_opens > 0) { /* others wait already, for this link or another */
         qudag_err err = open_wait(s, o);

@@ -211,6 +211,7 @@ static void act_of(struct rd *r)
         a.data = (struct slice){NULL, 0};
         a.peer = peer_no((uint8_t)(which % (PEERS + 1)));
         a.need = kind & 0x80 ? LINK_PQ_KEX : 0;
+        a.no_dial = (kind & 0x40) != 0;
         a.cookie = f.n_opens;
         f.state[f.n_opens++] = 1;
     } else if (f.n_strm > 0) {

@@ -331,21 +331,20 @@ def a_newer_value_of_either_replaces_the_one_the_other_stored():
 
 
 def the_closest_to_a_key_are_found_by_both_in_a_network_of_both():
-    # Each begins with one neighbour; who asks is linked to all, the answers come from tables of both implementations.
+    # Each knows one neighbour at first; the rest comes from the answers of both implementations.  Our nodes look around by
+    # themselves after a start, so that who asks may be dialled by whom it dials: of the two links js-libp2p closes one,
+    # together with a request that is on its way there.
     chain = [ours("prefer", name="one"), js(), ours("prefer", name="two"), js(), ours("prefer", name="three"), js()]
     for a, b in zip(chain, chain[1:]):
         meet(a, b)
     for asker in (chain[0], chain[-1]):
-        # With a link to each: js-libp2p closes one of two links that both sides dialled at once, together with the
-        # request that is on its way there, and our nodes look around by themselves after a start.
-        for p in chain:
-            if p is not asker and p.id not in asker.ok("links"):
-                asker.ask("connect", p.addr)  # refused where both dial: the other link stands
-        time.sleep(1)
         for key in ("a", "some-key", "/test/k"):
             near = sorted((p.id for p in chain if p is not asker), key=lambda peer, k=key: distance(peer, k))
-            found = asker.ok("closest", key).split()
-            assert [f for f in found if f != asker.id] == near, f"{asker.name}, {key}: {found}, not {near}"
+            for _ in range(3 if "js" in asker.name else 1):  # js does not ask again what it loses with the link it closes
+                found = [f for f in asker.ok("closest", key).split() if f != asker.id]
+                if found == near:
+                    break
+            assert found == near, f"{asker.name}, {key}: {found}, not {near}"
     for p in chain:
         p.quit()
 

@@ -258,6 +258,26 @@ static bool open_for(struct identify *id, const struct peer_id *peer, const stru
     return true;
 }
 
+/* The link of |s| was closed: it may have been one of two, and a peer that is gone is not dialled.  False: no more. */
+static bool ask_again(struct identify *id, struct identify_strm *s, qudag_err err, tstamp now,
+                      struct acts *out)
+{
+    bool ask = s->state == ASK_READING;
+
+    if (err != QUDAG_ECLOSED || s->again || !(ask || s->state == PUSH_SENT)) {
+        return false;
+    }
+    struct identify_strm anew = {.state = ask ? ASK_OPENING : PUSH_OPENING,
+                                 .peer = s->peer,
+                                 .cookie = id->next_cookie++,
+                                 .again = true,
+                                 .due = tstamp_after(now, IDENTIFY_TIMEOUT)};
+    strm_free(id, s);
+    *s = anew;
+    acts_open_again(out, &s->peer, s->cookie, 0);
+    return true;
+}
+
 static bool is_asked(const struct identify *id, const struct peer_id *peer)
 {
     for (size_t i = 0; i < IDENTIFY_STREAMS_MAX; i++) {
@@ -520,7 +540,7 @@ static void on_data(struct identify *id, struct identify_strm *s, struct slice i
     }
 }
 
-static void on_stream(struct identify *id, const struct ev *ev, struct acts *out)
+static void on_stream(struct identify *id, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct identify_strm *s = strm_by_ref(id, ev->strm);
 
@@ -529,6 +549,8 @@ static void on_stream(struct identify *id, const struct ev *ev, struct acts *out
     }
     if (ev->type == EV_DATA) {
         on_data(id, s, ev->data, out);
+    } else if (ev->type == EV_RESET && ask_again(id, s, ev->err, now, out)) {
+        return;
     } else if (ev->type == EV_RESET) {
         strm_lost(id, s, ev->err == QUDAG_OK ? QUDAG_ERESET : ev->err, out);
     } else if (is_reading(s)) {
@@ -560,7 +582,7 @@ static void on_common(struct identify *id, const struct ev *ev, tstamp now, stru
     case EV_DATA:
     case EV_FIN:
     case EV_RESET:
-        on_stream(id, ev, out);
+        on_stream(id, ev, now, out);
         break;
     case EV_PEER_UP:
     case EV_PEER_DOWN:

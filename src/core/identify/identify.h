@@ -47,6 +47,7 @@ struct identify_strm {
     struct peer_id peer;
     struct ref strm;
     uint64_t cookie; /* of our ACT_OPEN */
+    bool again;      /* its link was closed, and it was sent again over another */
     tstamp due;
     struct identify_rx *rx; /* while reading */
 };

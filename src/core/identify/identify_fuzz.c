@@ -51,7 +51,7 @@ static void opened(const struct act *a, bool push)
 {
     size_t n = h.n_opens[push];
 
-    h.asked += push ? 0 : 1;
+    h.asked += push || a->no_dial ? 0 : 1; /* else it was asked before */
     if (n < ARRAY_LEN(h.opens[push])) {
         h.opens[push][n] = a->cookie;
         h.peer[push][n] = a->peer;
@@ -114,6 +114,7 @@ static void stream_event(enum ev_type type, uint8_t arg, struct slice in)
     uint32_t slot = arg % STREAMS;
     struct ev ev = {.type = type, .strm = {slot, h.gen[slot]}, .data = in, .n = arg};
 
+    ev.err = (arg & 128) != 0 ? QUDAG_ECLOSED : QUDAG_OK;
     if (h.live[slot]) {
         h.live[slot] = type != EV_RESET;
         event(h.push[slot], &ev);

@@ -416,6 +416,45 @@ static void pushes_go_to_those_who_take_them(void **state)
     assert_int_equal(out.n, 0);
 }
 
+/* Of two links that both sides dialled one is closed with what is on it; who has left is not dialled. */
+static void what_a_closed_link_took_is_sent_again_once_without_a_dial(void **state)
+{
+    uint8_t msg[512];
+    struct ev closed = {.type = EV_RESET, .strm = s1, .err = QUDAG_ECLOSED};
+    (void)state;
+
+    open_ask(0);
+    size_t len = bobs_message(msg, sizeof(msg), true);
+    say((struct ev){.type = EV_DATA, .strm = s1, .data = {msg, 1}}, 1);
+    say(closed, 1);
+    assert_int_equal(out.n, 1);
+    assert_true(act_v[0].type == ACT_OPEN && act_v[0].no_dial);
+    say((struct ev){.type = EV_STREAM_OPEN, .strm = s1, .cookie = act_v[0].cookie}, 2);
+    say((struct ev){.type = EV_DATA, .strm = s1, .data = {msg, len}}, 2);
+    say((struct ev){.type = EV_FIN, .strm = s1}, 2);
+    assert_up(QUDAG_OK, 0);
+
+    clear();
+    identify_push_all(&id, 3, &out);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(count(ACT_OPEN), 1);
+        assert_int_equal(act_v[0].no_dial, i == 1);
+        say_as(&identify_push_ops,
+               (struct ev){.type = EV_STREAM_OPEN, .strm = s1, .cookie = act_v[0].cookie}, 3);
+        assert_string_equal(written()->agent_version, "qudag/0.1.0");
+        say_as(&identify_push_ops, closed, 4);
+    }
+    assert_int_equal(out.n, 0);
+
+    clear();
+    assert_int_equal(identify_ask(&id, &bob, 5, &out), QUDAG_OK);
+    say((struct ev){.type = EV_STREAM_OPEN, .strm = s1, .cookie = act_v[0].cookie}, 5);
+    say(closed, 6);
+    say((struct ev){.type = EV_STREAM_FAIL, .cookie = act_v[0].cookie, .err = QUDAG_ECLOSED}, 6);
+    assert_up(QUDAG_ECLOSED, 0);
+    assert_int_equal(out.n, 1);
+}
+
 static void a_push_is_reported_and_too_many_are_refused(void **state)
 {
     (void)state;
@@ -587,6 +626,7 @@ int main(void)
         T(what_does_not_fit_into_a_message_is_left_out),
         T(nobody_learns_our_key_over_anonymous_links),
         T(pushes_go_to_those_who_take_them),
+        T(what_a_closed_link_took_is_sent_again_once_without_a_dial),
         T(a_push_is_reported_and_too_many_are_refused),
         T(asks_beyond_the_quota_wait_and_answers_make_room),
         T(without_memory_nothing_breaks),

@@ -193,6 +193,7 @@ static void event(struct host *h, struct rd *r)
         ev.data = rd_u8(r) % 4 == 0 ? rd_lp(r, 200) : message(r, buf);
     }
     ev.n = rd_u16(r);
+    ev.err = ev.n % 2 != 0 ? QUDAG_ECLOSED : QUDAG_OK;
     kad_ops.event(h->k, &ev, h->now, fresh(h));
     look(h);
     refusals(h);

@@ -148,14 +148,26 @@ static void probe_data(struct ping_probe *pr, struct slice in, tstamp now, struc
     }
 }
 
-/* A stream of an earlier probe went with its link; the peer may have another: a new stream, once. */
-static void probe_again(struct ping *p, struct ping_probe *pr, struct acts *out)
+/*
+ * A stream of an earlier probe went with its link: a new one, as for a new probe.  A link that was closed under a new
+ * stream may have been one of two: once over the other, without dialling whoever is gone.  False: neither.
+ */
+static bool probe_again(struct ping *p, struct ping_probe *pr, qudag_err err, struct acts *out)
 {
+    if (!pr->reused && (err != QUDAG_ECLOSED || pr->again)) {
+        return false;
+    }
     pr->state = PING_OPENING;
-    pr->reused = false;
     pr->strm = (struct ref){0};
     pr->cookie = p->next_cookie++;
-    acts_open(out, &pr->peer, pr->cookie, 0);
+    if (pr->reused) {
+        pr->reused = false;
+        acts_open(out, &pr->peer, pr->cookie, 0);
+    } else {
+        pr->again = true;
+        acts_open_again(out, &pr->peer, pr->cookie, 0);
+    }
+    return true;
 }
 
 static void probe_end(struct ping *p, struct ping_probe *pr, const struct ev *ev, struct acts *out)
@@ -170,9 +182,7 @@ static void probe_end(struct ping *p, struct ping_probe *pr, const struct ev *ev
     if (ev->type == EV_FIN) {
         acts_reset(out, pr->strm, QUDAG_ECLOSED);
         probe_fail(pr, QUDAG_ECLOSED, out);
-    } else if (pr->reused) {
-        probe_again(p, pr, out);
-    } else {
+    } else if (!probe_again(p, pr, ev->err, out)) {
         /* The limit is the peer's, not ours. */
         qudag_err err = ev->err == QUDAG_ELIMIT ? QUDAG_EREFUSED : ev->err;
         probe_fail(pr, err == QUDAG_OK ? QUDAG_ERESET : err, out);
@@ -347,6 +357,7 @@ qudag_err ping_start(struct ping *p, const struct peer_id *peer, uint64_t cookie
     if (pr != NULL) {
         pr->user_cookie = cookie;
         pr->reused = true;
+        pr->again = false;
         pr->due = tstamp_after(now, PING_TIMEOUT);
         probe_send(p, pr, now, out);
         return QUDAG_OK;

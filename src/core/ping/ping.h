@@ -33,6 +33,7 @@ struct ping_probe {
     uint64_t user_cookie; /* of the caller */
     uint64_t cookie;      /* of our ACT_OPEN */
     bool reused;          /* the stream served an earlier probe, so its link may be dead by now */
+    bool again;           /* its link was closed, and it was sent again over another */
     tstamp sent, due;
     uint8_t want[PING_LEN];
     size_t got;

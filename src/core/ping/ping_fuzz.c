@@ -77,6 +77,7 @@ static void stream_event(struct host *h, enum ev_type type, uint8_t arg, struct 
     uint32_t slot = arg % STREAMS;
     struct ev ev = {.type = type, .strm = {slot, h->gen[slot]}, .data = in, .n = arg};
 
+    ev.err = (arg & 128) != 0 ? QUDAG_ECLOSED : QUDAG_OK;
     if (!h->live[slot]) {
         return;
     }

@@ -239,6 +239,37 @@ static void a_kept_stream_that_is_lost_is_replaced_once(void **state)
     assert_done(0, QUDAG_ETIMEOUT, 0); /* a fresh stream that is lost is an answer */
 }
 
+/* Of two links that both sides dialled one is closed with the probe on it; who has left is not dialled. */
+static void a_probe_whose_link_is_closed_is_sent_again_once_without_a_dial(void **state)
+{
+    uint8_t want[PING_LEN];
+    (void)state;
+
+    open_probe(want, 0);
+    say((struct ev){.type = EV_RESET, .strm = s1, .err = QUDAG_ECLOSED}, 5);
+    assert_int_equal(out.n, 1);
+    assert_int_equal(act_v[0].type, ACT_OPEN);
+    assert_true(act_v[0].no_dial);
+    assert_int_equal(ping_ops.deadline(&p), PING_TIMEOUT);
+    say((struct ev){.type = EV_STREAM_OPEN, .strm = s2, .cookie = act_v[0].cookie}, 6);
+    assert_int_equal(act_v[0].type, ACT_WRITE);
+    memcpy(want, act_v[0].data.base, PING_LEN);
+    data(s2, want, PING_LEN, 9);
+    assert_done(0, QUDAG_OK, 3);
+
+    clear();
+    assert_int_equal(ping_start(&p, &bob, 77, 10, &out), QUDAG_OK); /* over the same stream */
+    say((struct ev){.type = EV_RESET, .strm = s2, .err = QUDAG_ECLOSED}, 11);
+    assert_false(act_v[0].no_dial); /* as if it had not been kept */
+    say((struct ev){.type = EV_STREAM_OPEN, .strm = s1, .cookie = act_v[0].cookie}, 12);
+    say((struct ev){.type = EV_RESET, .strm = s1, .err = QUDAG_ECLOSED}, 13);
+    assert_true(act_v[0].type == ACT_OPEN && act_v[0].no_dial);
+    say((struct ev){.type = EV_STREAM_OPEN, .strm = s2, .cookie = act_v[0].cookie}, 14);
+    say((struct ev){.type = EV_RESET, .strm = s2, .err = QUDAG_ECLOSED}, 15);
+    assert_int_equal(out.n, 1);
+    assert_done(0, QUDAG_ECLOSED, 0);
+}
+
 static void an_idle_stream_makes_room_for_another_peer(void **state)
 {
     uint8_t want[PING_LEN];
@@ -363,6 +394,8 @@ int main(void)
         cmocka_unit_test_setup(a_stream_that_opens_too_late_is_reset, setup),
         cmocka_unit_test_setup(probes_in_a_row_share_one_stream, setup),
         cmocka_unit_test_setup(a_kept_stream_that_is_lost_is_replaced_once, setup),
+        cmocka_unit_test_setup(a_probe_whose_link_is_closed_is_sent_again_once_without_a_dial,
+                               setup),
         cmocka_unit_test_setup(an_idle_stream_makes_room_for_another_peer, setup),
         cmocka_unit_test_setup(a_peer_that_does_not_close_is_reset_after_a_while, setup),
         cmocka_unit_test_setup(pings_of_peers_are_echoed_until_they_close, setup),

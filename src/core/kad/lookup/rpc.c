@@ -5,6 +5,10 @@
  *     |                        |                      (ADD_PROVIDER has no answer: we finish at once and
  *     '--fail, time--> owner     '--reset, time--> owner    their fin is the acknowledgement)
  *
+ * Two nodes that dial each other have two links, and some implementations close one of them with the requests on it.
+ * A request whose link was closed is therefore sent once more if the peer has another; nobody is dialled for it, since
+ * most links are closed by peers that leave (doc/decisions/0007).
+ *
  * Three timeouts (rtt.c): after the soft one the lookup may ask another node in parallel, after the late one
  * it no longer waits, after the hard one the RPC has failed. They run for dialling first, then from the write.
  * An RPC outlives its owner: its answer, or the lack of one, shows whether the node is alive.
@@ -87,6 +91,15 @@ static qudag_err open_timer(struct kad_rpcs *rs, struct kad_rpc *r, tstamp now)
     return kad_env_timer_set(rs->env, &r->timer, tstamp_after(now, w.soft));
 }
 
+static struct peer_id peer_id_of(const struct kad_contact *peer)
+{
+    struct slice raw = kad_contact_id(peer);
+    struct peer_id id = {.len = (uint8_t)raw.len};
+
+    memcpy(id.b, raw.base, raw.len);
+    return id;
+}
+
 qudag_err kad_rpc_start(struct kad_rpcs *rs, struct kad_rpc_owner *owner, struct kad_contact *peer,
                         struct kad_call call, tstamp now, struct acts *out)
 {
@@ -114,9 +127,7 @@ qudag_err kad_rpc_start(struct kad_rpcs *rs, struct kad_rpc_owner *owner, struct
 
     uint8_t hints[KAD_HINTS_MAX];
     size_t len = kad_contact_hints(hints, peer);
-    struct slice raw = kad_contact_id(peer);
-    struct peer_id id = {.len = (uint8_t)raw.len};
-    memcpy(id.b, raw.base, raw.len);
+    struct peer_id id = peer_id_of(peer);
     struct act *a = acts_open(out, &id, ref_to_u64(r->name), rs->env->need);
     if (len > 0) {
         a->data = acts_copy(out, hints, len);
@@ -273,16 +284,37 @@ static void report_clock(const struct kad_rpc *r, qudag_err err, struct acts *ou
 {
     if (r->refused && (err == QUDAG_ECLOCK || err == QUDAG_EEXPIRED)) {
         struct act *a = acts_up(out, KAD_UP_CLOCK);
-        struct slice id = kad_contact_id(r->peer);
         a->err = err;
-        a->peer.len = (uint8_t)id.len;
-        memcpy(a->peer.b, id.base, id.len);
+        a->peer = peer_id_of(r->peer);
     }
+}
+
+/* |err| closed the stream of |r|: it is asked once more over another link, if the peer has one.  False: it is not. */
+static bool ask_again(struct kad_rpcs *rs, struct kad_rpc *r, qudag_err err, tstamp now,
+                      struct acts *out)
+{
+    bool wanted = r->owner != NULL || r->check;
+
+    if (err != QUDAG_ECLOSED || r->state != KAD_RPC_WAITING || r->again || !wanted ||
+        !kad_env_room(rs->env, out, 1, 0) || open_timer(rs, r, now) != QUDAG_OK) {
+        return false;
+    }
+    (void)map_u64_del(&rs->by_strm, ref_to_u64(r->strm));
+    r->strm = (struct ref){0};
+    dyn_drop(&r->in, r->in.len);
+    r->state = KAD_RPC_OPENING;
+    r->again = true;
+    struct peer_id id = peer_id_of(r->peer);
+    acts_open_again(out, &id, ref_to_u64(r->name), rs->env->need);
+    return true;
 }
 
 void kad_rpc_reset(struct kad_rpcs *rs, struct kad_rpc *r, qudag_err err, tstamp now,
                    struct acts *out)
 {
+    if (ask_again(rs, r, err, now, out)) {
+        return;
+    }
     mark_refusal(r);
     report_clock(r, err, out);
     if (r->state == KAD_RPC_WAITING && !r->refused && says_busy(err)) {

@@ -19,7 +19,10 @@
 #define KAD_DIAL_SAMPLE (NS_PER_MS / 2) /* a stream that opens sooner had its link already */
 #define KAD_LINGER (5 * NS_PER_S)
 
-/* OPENING --stream open--> WAITING --answer--> LINGER --fin, reset, time--> gone */
+/*
+ * OPENING --stream open--> WAITING --answer--> LINGER --fin, reset, time--> gone
+ *    ^------link closed, once-'
+ */
 enum kad_rpc_state { KAD_RPC_OPENING, KAD_RPC_WAITING, KAD_RPC_LINGER };
 
 /* How far its time has run. */
@@ -65,6 +68,7 @@ struct kad_rpc {
     enum kad_stage stage;
     bool check;
     bool refused; /* it lives and says no: that is not held against it */
+    bool again;   /* its link was closed, and it was asked again over another */
     bool counted_late;
     tstamp began, sent, late, hard;
     struct dyn in;

@@ -10,11 +10,11 @@
 #define SOFT_UNKNOWN (500 * NS_PER_MS)
 #define SOFT_MIN (20 * NS_PER_MS)
 #define LATE_UNKNOWN (900 * NS_PER_MS)
-#define LATE_MIN (100 * NS_PER_MS)
+#define LATE_MIN                                                                                   \
+    (300 *                                                                                         \
+     NS_PER_MS) /* a handshake, or other work of the node, takes time that no round trip tells */
 #define LATE_MAX (2 * NS_PER_S)
-#define DIAL_LATE_MIN                                                                              \
-    (300 * NS_PER_MS) /* a handshake takes processor time, which no round trip tells */
-#define SPREAD 6      /* round trips are lognormal: beyond it three in a thousand, at sigma 0.5 */
+#define SPREAD 6 /* round trips are lognormal: beyond it three in a thousand, at sigma 0.5 */
 #define PROBE_SPARE (50 * NS_PER_MS)
 #define FAILING_UP 16
 #define FAILING_DOWN 64
@@ -114,6 +114,5 @@ struct kad_timeouts kad_timeouts_dial(const struct kad_rtt *t)
         w.soft = soft_of(HANDSHAKE * t->answers.mean_us, HANDSHAKE * t->answers.var_us);
         w.late = late_of(HANDSHAKE * t->answers.mean_us, HANDSHAKE * t->answers.var_us);
     }
-    w.late = clamp(w.late, DIAL_LATE_MIN, LATE_MAX);
     return patient(t, w);
 }

@@ -40,24 +40,24 @@ static void round_trips_set_how_long_is_waited(void **state)
     struct kad_timeouts w = kad_timeouts_answer(k, p);
     assert_true(w.soft < w.late && w.late == 900 * NS_PER_MS && w.late < w.hard);
     for (int i = 0; i < 50; i++) {
-        kad_rtt_add(&k->answers, 80 * NS_PER_MS);
+        kad_rtt_add(&k->answers, 120 * NS_PER_MS);
         kad_rtt_add(&k->dials, 160 * NS_PER_MS);
     }
     w = kad_timeouts_answer(k, p); /* a stranger: as the others */
-    assert_in_range(w.soft / NS_PER_MS, 155, 165);
-    assert_in_range(w.late / NS_PER_MS, 245, 255); /* one packet may be lost */
+    assert_in_range(w.soft / NS_PER_MS, 235, 245);
+    assert_in_range(w.late / NS_PER_MS, 345, 355); /* one packet may be lost */
     assert_in_range(kad_timeouts_dial(k).late / NS_PER_MS, 440, 460);
     for (int i = 0; i < 500; i++) {
         kad_failing_add(k, false);
     }
     w = kad_timeouts_answer(k, p); /* hardly anybody fails: three times as long */
-    assert_in_range(w.late / NS_PER_MS, 730, 760);
+    assert_in_range(w.late / NS_PER_MS, 1030, 1060);
     kad_failing_add(k, true);
-    assert_in_range(kad_timeouts_answer(k, p).late / NS_PER_MS, 245, 255);
+    assert_in_range(kad_timeouts_answer(k, p).late / NS_PER_MS, 345, 355);
     kad_contact_rtt(p, 0);
     w = kad_timeouts_answer(k, p);
     assert_int_equal(w.soft, 20 * NS_PER_MS);
-    assert_int_equal(w.late, 100 * NS_PER_MS);
+    assert_int_equal(w.late, 300 * NS_PER_MS); /* it may be busy with something else */
     for (int i = 0; i < 50; i++) {
         kad_contact_rtt(p, 300 * NS_PER_MS);
     }
