@@ -259,6 +259,31 @@ static void nothing_is_published_when_its_keys_are_not_on_disk(void **state)
     assert_int_equal(ask(4, &r), QUDAG_OK);
 }
 
+/* It goes on, so that the disk follows; the program hears of it once. */
+static void a_canceled_publication_is_reported_once(void **state)
+{
+    struct dark_addr addr;
+    (void)state;
+    nt_network(&net, 5);
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    struct nt_node *t = &net.node[4];
+    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
+    size_t a = nt_ask(t, &r);
+    assert_int_not_equal(a, SIZE_MAX);
+    node_drain(t->node, net.now);
+    assert_true(node_op_set_user(t->node, t->ask[a].op, t));
+    node_cancel(t->node, t->ask[a].op);
+    node_drain(t->node, net.now);
+    assert_int_equal(t->ask[a].ends, 1);
+    assert_int_equal(t->ask[a].err, QUDAG_ECANCELED);
+    assert_false(node_op_set_user(t->node, t->ask[a].op, t));
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_int_equal(t->ask[a].ends, 1);
+    assert_int_equal(t->strays, 0);
+}
+
 static uint64_t masked_requests(void)
 {
     uint64_t n = 0;
@@ -302,6 +327,7 @@ int main(void)
         T(a_push_of_addresses_alone_changes_nothing_else),
         T(identify_carries_the_observed_address_and_a_signed_record),
         T(nothing_is_published_when_its_keys_are_not_on_disk),
+        T(a_canceled_publication_is_reported_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,7 @@ static void a_bootstrap_peer_we_have_a_link_to_is_not_dialled(void **state)
     node_drain(n, net.now);
     assert_int_equal(dials(n), before);
     assert_false(n->boot.rejoining);
+    assert_int_equal(n->boot.rejoin_not_before, 0);
 }
 
 static void the_attempts_become_rarer_until_one_is_answered(void **state)

@@ -235,6 +235,36 @@ static void an_empty_table_does_not_replace_the_contacts_on_disk(void **state)
     assert_int_equal(disk.persists, 0);
 }
 
+/* Drawn among all of them: those that were there first are everybody's. */
+static void contacts_of_the_last_run_are_drawn(void **state)
+{
+    static uint8_t buf[KAD_ANCHORS_BYTES];
+    struct kad_peer_info info;
+    (void)state;
+    struct node *n = alone(true);
+    for (uint8_t i = 1; i <= 60; i++) {
+        struct netaddr a = {.family = 4, .ip = {10, 1, 1, i}, .port = 4001};
+        struct kad_peer_info p = {.n_addrs = 1};
+        peer_id_from_ed25519(&p.id, (const uint8_t[32]){i, 5});
+        multiaddr_quic(&p.addr[0], &a, NULL);
+        kad_preload(n->kad, &p, NS_PER_MS, net.now);
+    }
+    struct slice list = {buf, kad_anchors(n->kad, buf, sizeof(buf))};
+    assert_int_equal(node_dht_restore(n, KAD_PERSIST_ANCHORS, NULL, list, net.now), QUDAG_OK);
+    assert_int_equal(n->n_anchors, NODE_ANCHOR_DIALS);
+    size_t at = 0, seen = 0, of_the_first = 0;
+    while (kad_anchor_next(list, &at, &info)) {
+        for (size_t i = 0; seen < NODE_ANCHOR_DIALS && i < n->n_anchors; i++) {
+            struct peer_id id;
+            assert_true(multiaddr_peer(&n->anchor[i], &id));
+            of_the_first += peer_id_eq(&id, &info.id) ? 1 : 0;
+        }
+        seen++;
+    }
+    assert_true(seen > 2 * NODE_ANCHOR_DIALS);
+    assert_true(of_the_first < NODE_ANCHOR_DIALS);
+}
+
 static void the_clock_reaches_what_dates_and_judges_records(void **state)
 {
     (void)state;
@@ -322,6 +352,7 @@ int main(void)
         T(no_more_addresses_are_published_again_than_there_may_be),
         T(a_disk_that_takes_no_more_ends_what_is_taken_for_others),
         T(an_empty_table_does_not_replace_the_contacts_on_disk),
+        T(contacts_of_the_last_run_are_drawn),
         T(the_clock_reaches_what_dates_and_judges_records),
         T(a_node_that_is_no_relay_takes_no_relay_key),
         T(nothing_is_begun_by_a_node_that_closes),

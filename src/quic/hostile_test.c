@@ -550,6 +550,41 @@ static void test_an_inbound_link_of_a_restarted_peer_ends_when_probed(void **sta
     down();
 }
 
+static bool heard_of_the_server(struct tk *t)
+{
+    struct quic_stats st;
+
+    quic_stats_get(t->ep[0].q, &st);
+    return st.bytes_in > 0;
+}
+
+/* Whoever can forge a message of the network (ICMP) ends no dial that was answered, nor any to somebody else. */
+static void test_reports_of_unreachable_end_only_the_dial_they_are_about(void **state)
+{
+    const struct netaddr other = {.family = 4, .ip = {10, 0, 0, 77}, .port = 4001};
+    struct ref link;
+
+    (void)state;
+    make(PQ_REQUIRE, NULL);
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    quic_unreachable(tk.ep[0].q, &other, tk.now);
+    quic_no_route(tk.ep[0].q, &other, tk.now);
+    assert_true(tk_run(&tk, 5 * NS_PER_S, heard_of_the_server));
+    assert_int_equal(tk.ep[0].ups + tk.ep[0].downs, 0);
+    quic_unreachable(tk.ep[0].q, &tk.ep[1].addr, tk.now);
+    (void)tk_run(&tk, 5 * NS_PER_S, NULL);
+    assert_int_equal(tk.ep[0].ups, 1);
+    assert_works();
+    down();
+    make(PQ_REQUIRE, NULL);
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    quic_unreachable(tk.ep[0].q, &tk.ep[1].addr, tk.now); /* before anything was heard */
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_int_equal(tk.ep[0].downs, 1);
+    assert_int_equal(tk.ep[0].down.err, QUDAG_EUNREACHABLE);
+    down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +600,7 @@ int main(void)
         cmocka_unit_test(test_a_false_retry_token_is_refused),
         cmocka_unit_test(test_a_moved_peer_keeps_its_link),
         cmocka_unit_test(test_an_inbound_link_of_a_restarted_peer_ends_when_probed),
+        cmocka_unit_test(test_reports_of_unreachable_end_only_the_dial_they_are_about),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

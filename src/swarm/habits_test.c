@@ -287,6 +287,14 @@ static void of_two_links_dialled_by_us_the_older_goes(void **state)
     assert_true(w.link[0].closed);
     assert_int_equal(w.link[0].close_err, QUDAG_OK);
     assert_false(w.link[1].closed);
+    know(2, 2);
+    open_to(2, 2, 0);
+    w.link[2].completed = w.link[3].completed = true;
+    up(2, 0); /* its stream is on the older one */
+    up(3, 0);
+    w.link[2].bytes_in++;
+    later(31 * NS_PER_S);
+    assert_false(w.link[2].closed || w.link[3].closed);
 }
 
 static void a_link_is_idle_from_the_end_of_its_last_stream(void **state)

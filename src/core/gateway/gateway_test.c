@@ -103,6 +103,7 @@ static size_t request(struct world *w, bool put, uint8_t *frame, size_t value_le
     assert_int_equal(w->acts.n, 1);
     assert_int_equal(w->act_v[0].type, ACT_OPEN);
     assert_true(ref_eq(w->act_v[0].obj, circuit));
+    assert_int_equal(w->act_v[0].need, LINK_ANON); /* and by nothing else */
     uint64_t cookie = w->act_v[0].cookie;
     acts_clear(w);
     feed(w, w->cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = cli_strm}, 1);

@@ -250,6 +250,119 @@ static void a_client_stores_nothing_itself(void **state)
     }
 }
 
+/* The report of the last call. */
+static const struct act *done(const struct bed *b)
+{
+    for (size_t i = 0; i < b->out.n; i++) {
+        if (b->v[i].type == ACT_UP && b->v[i].kind == KAD_UP_DONE) {
+            return &b->v[i];
+        }
+    }
+    fail_msg("no report");
+    return &b->v[0]; /* not reached */
+}
+
+static void nobody_there_is_not_the_same_as_nothing_there(void **state)
+{
+    (void)state;
+
+    for (int answers = 0; answers <= 1; answers++) {
+        struct bed *b = bed_new(NULL);
+        struct kad_peer_info nowhere = peer(50);
+        preload(b, 1);
+        assert_int_equal(kad_providers(b->k, 1, S("key"), b->now, fresh(b)), QUDAG_OK);
+        struct asked a = asked(b);
+        assert_int_equal(a.n, 1);
+        nowhere.n_addrs = 0; /* a provider that cannot be dialled is none */
+        struct kad_msg m = {
+            .type = KAD_GET_PROVIDERS, .key = S("key"), .providers = &nowhere, .n_providers = 1};
+        if (answers == 1) {
+            open_one(b, &a, 0, 1);
+            ask(b, 1, &m);
+        } else {
+            tell(b, &(struct ev){.type = EV_STREAM_FAIL,
+                                 .cookie = a.cookie[0],
+                                 .peer = &a.to[0],
+                                 .err = QUDAG_EUNREACHABLE});
+        }
+        assert_int_equal(done(b)->err, answers == 1 ? QUDAG_ENOTFOUND : QUDAG_EUNREACHABLE);
+        bed_free(b);
+    }
+}
+
+/* Some implementations answer what needs no answer: that is not what was agreed, and no misconduct. */
+static void an_answer_to_a_provider_record_is_refused_without_blame(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_peer_info us = peer(99);
+
+    kad_set_addrs(b->k, us.addr, 1);
+    preload(b, 1);
+    assert_int_equal(kad_provide(b->k, 1, S("key"), b->now, fresh(b)), QUDAG_OK);
+    struct asked a = asked(b);
+    assert_int_equal(a.n, 1);
+    open_one(b, &a, 0, 1);
+    struct kad_msg m = {.type = KAD_FIND_NODE};
+    ask(b, 1, &m);
+    a = asked(b);
+    assert_int_equal(a.n, 1);
+    open_one(b, &a, 0, 2);
+    m.type = KAD_ADD_PROVIDER;
+    ask(b, 2, &m);
+    assert_int_equal(refused(b, KAD_REFUSED_UNASKED), 1);
+    assert_null(b->k->routing.misbehaving);
+    bed_free(b);
+}
+
+/* Without memory for a key that only leads near, nothing is asked: least of all by the key itself. */
+static void a_masked_read_says_nothing_rather_than_the_key(void **state)
+{
+    (void)state;
+    struct kad_options opt = {.masked = true};
+    struct bed *b = bed_new(NULL);
+    unsigned far = 0;
+
+    preload(b, 8);
+    b->k->routing.size.space = UINT64_C(1) << 40;
+    b->k->routing.size.n = 1;
+    assert_int_equal(kad_get(b->k, 1, S("/v/secret"), &opt, b->now, fresh(b)), QUDAG_OK);
+    struct asked a = asked(b);
+    assert_true(a.n > 0);
+    b->mem.max = b->mem.used + 4096;
+    for (size_t i = 0; i < a.n; i++) {
+        open_one(b, &a, i, (uint32_t)i);
+        assert_int_equal(acts_of(b, ACT_WRITE), 0);
+        far++;
+    }
+    assert_true(far > 0);
+    b->mem.max = 0;
+    bed_free(b);
+}
+
+static void entries_are_not_checked_all_the_time_however_many_are_dead(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+
+    for (unsigned i = 0; i < 60; i++) {
+        struct kad_peer_info info = peer(i);
+        uint8_t hash[SHA256_LEN];
+        sha256(hash, peer_id_slice(&info.id));
+        struct kad_contact *c = kad_contact_new(&b->mem, &info, hash, false);
+        kad_rpc_check(&b->k->rpcs, c, b->now, fresh(b));
+        kad_contact_unref(c);
+        struct asked a = asked(b);
+        assert_int_equal(a.n, 1);
+        tell(b, &(struct ev){.type = EV_STREAM_FAIL,
+                             .cookie = a.cookie[0],
+                             .peer = &a.to[0],
+                             .err = QUDAG_ETIMEOUT});
+    }
+    assert_int_equal(b->k->routing.idle_check, KAD_IDLE_CHECK_MIN);
+    bed_free(b);
+}
+
 /* ---- by ourselves ---- */
 
 static void without_anybody_the_seeds_are_asked_more_and_more_rarely(void **state)
@@ -325,6 +438,10 @@ int main(void)
         cmocka_unit_test(our_first_four_addresses_that_others_can_use_are_told),
         cmocka_unit_test(silence_alone_ends_no_further_than_at_its_bound),
         cmocka_unit_test(a_client_stores_nothing_itself),
+        cmocka_unit_test(nobody_there_is_not_the_same_as_nothing_there),
+        cmocka_unit_test(an_answer_to_a_provider_record_is_refused_without_blame),
+        cmocka_unit_test(a_masked_read_says_nothing_rather_than_the_key),
+        cmocka_unit_test(entries_are_not_checked_all_the_time_however_many_are_dead),
         cmocka_unit_test(without_anybody_the_seeds_are_asked_more_and_more_rarely),
         cmocka_unit_test(what_has_expired_goes_by_itself),
         cmocka_unit_test(a_heal_waits_for_its_pause),

@@ -192,8 +192,8 @@ static void everything_is_there_after_a_restart(void **state)
     for (unsigned i = 0; i < 100; i++) {
         assert_int_equal(put(k, i, 1 + i * 80, NOW), QUDAG_OK);
     }
-    provide(k, 5, 1, BEGIN + 500);
-    provide(k, 5, 2, BEGIN + 5000);
+    provide(k, 5, 1, BEGIN + 5000);
+    provide(k, 5, 2, BEGIN + 500);
     provide(k, 6, 3, BEGIN + 5000);
     assert_int_equal(kad_publication_add(&k->storage.pubs,
                                          (struct slice){(const uint8_t *)"/v/own", 6},

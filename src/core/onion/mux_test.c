@@ -1,0 +1,126 @@
+/* mux_test.c - the streams of one circuit, by hand: bounds of ids and refusals, and what may come before CONNECTED. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/onion/streams.h"
+
+static struct mem mem;
+static struct acts out;
+static struct act v[ACTS_ROOM];
+static uint8_t bytes[ACTS_BYTES_ROOM];
+
+static struct onion_mux *mux(bool client, uint32_t streams_max)
+{
+    struct onion_mux *m;
+
+    mem_init(&mem, NULL, 0);
+    out = (struct acts){.v = v, .cap = ACTS_ROOM, .bytes = bytes, .bytes_cap = sizeof(bytes)};
+    assert_int_equal(onion_mux_new(&m, &mem, (struct ref){1, 1}, client, streams_max), QUDAG_OK);
+    return m;
+}
+
+static void end(struct onion_mux *m)
+{
+    onion_mux_free(m);
+    assert_int_equal(mem.used, 0);
+}
+
+static qudag_err comes(struct onion_mux *m, uint8_t type, uint16_t stream)
+{
+    static const uint8_t data[] = {'/', 'x'};
+
+    out.n = 0;
+    out.bytes_n = 0;
+    return onion_mux_recv(m, &(struct onion_relay_msg){type, stream, {data, sizeof(data)}}, &out);
+}
+
+/* Fills cells until there is nothing more to say; how many. */
+static unsigned cells(struct onion_mux *m)
+{
+    static const uint8_t tag[CGO_TAG_LEN] = {0};
+    uint8_t payload[ONION_RELAY_PAYLOAD];
+    unsigned n = 0;
+
+    for (; onion_mux_has_work(m); n++) {
+        struct wr w = wr_init(payload, sizeof(payload));
+        assert_true(onion_mux_fill(m, &w));
+        onion_mux_sent(m, tag);
+    }
+    return n;
+}
+
+/* Whoever begins streams without reading why they are refused ends the circuit, not our memory. */
+static void refusals_that_wait_are_bounded(void **state)
+{
+    (void)state;
+    struct onion_mux *m = mux(false, 1);
+    uint16_t id = 1;
+
+    assert_int_equal(comes(m, ONION_RELAY_BEGIN, id++), QUDAG_OK);
+    for (unsigned i = 0; i < ONION_MUX_REFUSALS; i++) {
+        assert_int_equal(comes(m, ONION_RELAY_BEGIN, id++), QUDAG_OK);
+    }
+    assert_int_equal(comes(m, ONION_RELAY_BEGIN, id++), QUDAG_ELIMIT);
+    assert_int_equal(m->refusals_n, ONION_MUX_REFUSALS);
+    assert_true(cells(m) > 0);
+    assert_int_equal(m->refusals_n, 0);
+    assert_int_equal(comes(m, ONION_RELAY_BEGIN, id++), QUDAG_OK); /* they have left */
+    end(m);
+}
+
+static void ids_of_streams_do_not_begin_again(void **state)
+{
+    (void)state;
+    struct onion_mux *m = mux(true, 4);
+    uint16_t id;
+
+    m->next_id = ONION_STREAM_ID_MAX;
+    assert_int_equal(onion_mux_open(m, "/x", 1, &id), QUDAG_OK);
+    assert_int_equal(id, ONION_STREAM_ID_MAX);
+    assert_int_equal(onion_mux_open(m, "/x", 2, &id), QUDAG_ELIMIT);
+    end(m);
+}
+
+static void nothing_comes_on_a_stream_before_it_is_connected(void **state)
+{
+    static const uint8_t types[] = {ONION_RELAY_DATA, ONION_RELAY_FIN};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        struct onion_mux *m = mux(true, 4);
+        uint16_t id;
+        assert_int_equal(onion_mux_open(m, "/x", 1, &id), QUDAG_OK);
+        assert_int_equal(cells(m), 1);
+        assert_int_equal(comes(m, types[i], id), QUDAG_EPROTO);
+        assert_int_equal(comes(m, ONION_RELAY_CONNECTED, id), QUDAG_OK);
+        assert_int_equal(comes(m, types[i], id), QUDAG_OK);
+        end(m);
+    }
+}
+
+/* The far end would take a RESET of a stream it never heard of for a breach. */
+static void a_stream_given_up_before_it_began_is_not_mentioned(void **state)
+{
+    (void)state;
+    struct onion_mux *m = mux(true, 4);
+    uint16_t id;
+
+    assert_int_equal(onion_mux_open(m, "/x", 1, &id), QUDAG_OK);
+    onion_mux_reset(m, id, QUDAG_ECANCELED);
+    assert_int_equal(cells(m), 0);
+    end(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refusals_that_wait_are_bounded),
+        cmocka_unit_test(ids_of_streams_do_not_begin_again),
+        cmocka_unit_test(nothing_comes_on_a_stream_before_it_is_connected),
+        cmocka_unit_test(a_stream_given_up_before_it_began_is_not_mentioned),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
