@@ -419,6 +419,15 @@ static void a_receiver_that_never_acknowledges_cannot_make_us_send_for_ever(void
 
 /* ------------------------------------------------------------------ the daemon receives */
 
+static void give_up_and_let_it_be_noticed(void)
+{
+    qudag_stream_reset(net[1].node, evil.out, QUDAG_ECANCELED);
+    for (uint64_t end = mono_ns() + 30 * NS_PER_S; d->transfers->n_recvs > 0 && mono_ns() < end;) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(d->transfers->n_recvs, 0);
+}
+
 /* The peer offers |size| bytes of that name and hash, then writes |content|; what the daemon answers is in |evil|. */
 static void offer(const char *name, uint64_t size, const uint8_t hash[TRANSFER_HASH_LEN],
                   const uint8_t *content, size_t len, bool wait)
@@ -450,6 +459,23 @@ static void offer(const char *name, uint64_t size, const uint8_t hash[TRANSFER_H
     evil.say_at = 0;
     evil_says();
     turn_until(&evil.closed, 30);
+    give_up_and_let_it_be_noticed();
+}
+
+/* The peer's first words on a new stream; what the daemon answers at once is in |evil|. */
+static void first_words(const struct transfer_msg *m)
+{
+    static uint8_t all[TRANSFER_MSG_MAX];
+    evil.say = all;
+    evil.say_len = transfer_encode(all, m);
+    evil.say_at = evil.answers = 0;
+    evil.closed = false;
+    assert_int_equal(qudag_dark_open(net[1].node, own_addr, TRANSFER_PROTO, &evil.out), QUDAG_OK);
+    uint64_t end = mono_ns() + 30 * NS_PER_S;
+    while (evil.answers == 0 && !evil.closed && mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(evil.answers, 1);
 }
 
 static size_t in_inbox(void)
@@ -485,6 +511,55 @@ static void what_a_sender_announces_is_compared_with_what_it_sent(void **state)
     assert_int_equal(in_inbox(), 1);
 }
 
+/* Room is reserved for what has begun, and given back however it ends. */
+static void room_is_reserved_while_it_is_needed(void **state)
+{
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    (void)state;
+    m.offer.kind = TRANSFER_FILE;
+    m.offer.id[0] = 200;
+    m.offer.size = 100000;
+    memcpy(m.offer.name, "part", 5);
+    first_words(&m);
+    assert_int_equal(evil.answer.type, TRANSFER_T_ACCEPT);
+    assert_int_equal(d->transfers->inbox.reserved, inbox_cost(100000));
+    give_up_and_let_it_be_noticed();
+    assert_int_equal(d->transfers->inbox.reserved, 0);
+}
+
+static void a_message_is_short_and_an_offer_comes_first(void **state)
+{
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    (void)state;
+    m.offer.kind = TRANSFER_MESSAGE;
+    m.offer.id[0] = 201;
+    m.offer.size = TRANSFER_MESSAGE_MAX + 1;
+    first_words(&m);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_TOO_LARGE);
+    give_up_and_let_it_be_noticed();
+    m = (struct transfer_msg){.type = TRANSFER_T_PROGRESS, .n = 5};
+    first_words(&m);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_BAD_OFFER);
+    give_up_and_let_it_be_noticed();
+}
+
+/* Our last word was lost: it is said again, and nothing is stored a second time. */
+static void what_is_there_already_is_confirmed_at_once(void **state)
+{
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    (void)state;
+    assert_int_equal(in_inbox(), 1);
+    m.offer = d->transfers->inbox.entry[0].offer;
+    first_words(&m);
+    assert_int_equal(evil.answer.type, TRANSFER_T_DONE);
+    assert_int_equal(evil.answer.n, m.offer.size);
+    assert_int_equal(in_inbox(), 1);
+    give_up_and_let_it_be_noticed();
+    assert_int_equal(d->transfers->inbox.reserved, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +567,9 @@ int main(void)
         cmocka_unit_test(a_receiver_that_always_reports_another_hash_gets_two_attempts),
         cmocka_unit_test(a_receiver_that_never_acknowledges_cannot_make_us_send_for_ever),
         cmocka_unit_test(what_a_sender_announces_is_compared_with_what_it_sent),
+        cmocka_unit_test(room_is_reserved_while_it_is_needed),
+        cmocka_unit_test(a_message_is_short_and_an_offer_comes_first),
+        cmocka_unit_test(what_is_there_already_is_confirmed_at_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

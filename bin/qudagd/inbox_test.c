@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -103,6 +104,71 @@ static size_t begun(const struct inbox *b, uint8_t first, uint8_t last)
         n += content;
     }
     return n;
+}
+
+static void what_was_begun_lately_is_there_to_go_on_with(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[2][PATH_LEN], offer[PATH_LEN], index[PATH_LEN];
+    struct inbox b;
+    struct stat st;
+    assert_non_null(mkdtemp(dir));
+    assert_true(inbox_open(&b, dir));
+    for (uint8_t ix = 0; ix < 2; ix++) {
+        struct transfer_offer o = {.kind = TRANSFER_FILE, .id = {ix}};
+        assert_true(inbox_partial(&b, &o, path[ix], offer));
+        put_file(path[ix], "half");
+    }
+    struct timespec old[2] = {{.tv_sec = time(NULL) - INBOX_PARTIAL_AGE_MAX_S - 5}};
+    old[1] = old[0];
+    assert_int_equal(utimensat(AT_FDCWD, path[1], old, 0), 0);
+    inbox_close(&b);
+    assert_true(inbox_open(&b, dir));
+    assert_int_equal(stat(path[0], &st), 0);
+    assert_int_equal(stat(path[1], &st), -1);
+    struct inbox_entry e = {.time_ms = 1, .offer = {.kind = TRANSFER_FILE}};
+    assert_int_equal(inbox_add(&b, &e), 0);
+    assert_true(path_join(index, dir, ".index"));
+    assert_int_equal(stat(index, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600); /* who sent what is nobody's business */
+    inbox_close(&b);
+    assert_int_equal(unlink(path[0]), 0);
+    assert_int_equal(unlink(index), 0);
+    assert_true(path_join(index, dir, ".partial"));
+    assert_int_equal(rmdir(index), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+/* A long name gives way to its number between two characters, not within one. */
+static void a_number_does_not_cut_a_character(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", from[PATH_LEN], path[PATH_LEN];
+    assert_non_null(mkdtemp(dir));
+    for (unsigned odd = 0; odd < 2; odd++) {
+        char first[TRANSFER_NAME_MAX + 1] = {0}, name[TRANSFER_NAME_MAX + 1];
+        size_t len = odd;
+        memset(first, 'a', len);
+        for (; len + 2 <= TRANSFER_NAME_MAX; len += 2) {
+            memcpy(first + len, "\xc3\xa4", 2);
+        }
+        for (int nth = 0; nth < 2; nth++) {
+            memcpy(name, first, sizeof(name));
+            assert_true(path_join(from, dir, "from"));
+            put_file(from, "x");
+            assert_int_equal(inbox_place(dir, from, name), 0);
+            assert_true(path_join(path, dir, name));
+            for (size_t at = odd; (unsigned char)name[at] >= 0x80; at += 2) {
+                assert_int_equal((unsigned char)name[at], 0xc3);
+                assert_int_equal((unsigned char)name[at + 1], 0xa4);
+            }
+            assert_int_equal(strcmp(name, first) != 0, nth);
+        }
+        assert_int_equal(unlink(path), 0);
+        assert_true(path_join(path, dir, first));
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(dir), 0);
 }
 
 static void what_was_begun_and_left_counts_too(void **state)
@@ -245,6 +311,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_hard_links_files_arrive_and_none_is_replaced),
         cmocka_unit_test(nothing_is_replaced_and_the_index_survives),
+        cmocka_unit_test(what_was_begun_lately_is_there_to_go_on_with),
+        cmocka_unit_test(a_number_does_not_cut_a_character),
         cmocka_unit_test(what_was_begun_and_left_counts_too),
         cmocka_unit_test(a_flood_of_empty_messages_costs_and_leaves_a_readable_index),
     };

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "wire/identify_msg.h"
+#include "wire/pb.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +233,21 @@ static void bad_messages_leave_the_old_one_alone(void **state)
     free(big);
 }
 
+static void a_record_larger_than_a_record_may_be_is_left_out(void **state)
+{
+    static uint8_t buf[PEER_RECORD_MAX + 8], body[PEER_RECORD_MAX + 1] = {0x5e};
+    struct identify_msg m = {0};
+
+    (void)state;
+    for (size_t more = 0; more <= 1; more++) {
+        struct wr w = wr_init(buf, sizeof(buf));
+        pb_put_bytes(&w, 8, (struct slice){body, sizeof(m.record) + more});
+        memset(&m, 0, sizeof(m));
+        assert_int_equal(identify_msg_merge(&m, wr_done(&w)), QUDAG_OK);
+        assert_int_equal(m.record_len, more == 0 ? sizeof(m.record) : 0);
+    }
+}
+
 static void a_list_of_nothing_usable_is_not_the_same_as_no_list(void **state)
 {
     (void)state;
@@ -282,6 +298,7 @@ static void a_long_key_is_kept_as_id_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_larger_than_a_record_may_be_is_left_out),
         cmocka_unit_test(a_message_comes_back_whole),
         cmocka_unit_test(room_for_a_message_is_respected),
         cmocka_unit_test(a_message_cut_anywhere_changes_nothing_or_says_less),

@@ -396,9 +396,25 @@ static void a_digest_of_another_length_or_type_is_malformed(void **state)
     assert_int_equal(decode(&m, &dropped, (struct slice){twice, 9}), QUDAG_EMALFORMED);
 }
 
+/* As a server reads: closer peers as their bytes, for which an id is all that is looked at. */
+static void a_closer_peer_without_an_id_is_none(void **state)
+{
+    static const uint8_t msg[] = {0x08, 0x04, 0x42, 0x00, 0x42, 0x03, 0x0a, 0x01, 0x77};
+    static struct kad_peer_raw raw[KAD_PEERS_MAX];
+    struct kad_msg m = {.raw = raw};
+    size_t dropped = 0;
+
+    (void)state;
+    assert_int_equal(kad_msg_decode(&m, &dropped, (struct slice){msg, sizeof(msg)}), QUDAG_OK);
+    assert_int_equal(m.n_raw, 1);
+    assert_int_equal(dropped, 1);
+    assert_int_equal(raw[0].id.len, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_closer_peer_without_an_id_is_none),
         cmocka_unit_test(a_find_node_request_has_known_bytes),
         cmocka_unit_test(a_full_message_comes_back),
         cmocka_unit_test(a_message_cut_anywhere_is_refused_or_shorter),

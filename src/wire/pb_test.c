@@ -260,9 +260,23 @@ static void a_message_is_put_behind_its_length(void **state)
     }
 }
 
+static void after_an_error_there_are_no_more_fields(void **state)
+{
+    struct pb_field f;
+    (void)state;
+    struct rd r = rd_init(unhex("0b08010801")); /* a group, which is refused, and two numbers */
+    assert_false(pb_next(&r, &f));
+    assert_false(pb_next(&r, &f));
+    assert_false(rd_ok(&r));
+    struct pb_field untouched = {.number = 77};
+    assert_false(pb_next(&r, &untouched));
+    assert_int_equal(untouched.number, 77);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(after_an_error_there_are_no_more_fields),
         cmocka_unit_test(one_field_of_each_kind_is_read),
         cmocka_unit_test(a_field_cut_anywhere_is_malformed),
         cmocka_unit_test(what_protobuf_forbids_is_refused),
