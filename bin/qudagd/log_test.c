@@ -155,6 +155,7 @@ static void a_log_that_was_moved_away_is_reopened(void **state)
 {
     char dir[] = "/tmp/qudag-log-XXXXXX", path[64], moved[64];
     struct logsink l = {.level = QUDAG_LOG_INFO};
+    struct stat st;
     uint8_t *text;
     size_t len;
     (void)state;
@@ -162,6 +163,8 @@ static void a_log_that_was_moved_away_is_reopened(void **state)
     (void)snprintf(path, sizeof(path), "%s/log", dir);
     (void)snprintf(moved, sizeof(moved), "%s/log.1", dir);
     assert_int_equal(log_open(&l, path), 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
     log_say(&l, QUDAG_LOG_INFO, "one", "first");
     assert_int_equal(rename(path, moved), 0);
     log_say(&l, QUDAG_LOG_INFO, "two", "second");

@@ -301,6 +301,19 @@ static void a_receiver_cannot_make_us_send_for_ever(void **state)
     assert_true(rules_sending_again(&s));
 }
 
+static void a_name_of_one_byte_too_many_loses_it(void **state)
+{
+    char name[RULES_NAME_MAX + 2] = {0}, out[RULES_NAME_MAX + 2];
+    (void)state;
+    for (size_t len = RULES_NAME_MAX - 1; len <= RULES_NAME_MAX + 1; len++) {
+        memset(name, 'a', len);
+        out[RULES_NAME_MAX + 1] = 'x'; /* not its own */
+        rules_inbox_name(out, name);
+        assert_int_equal(strlen(out), len < RULES_NAME_MAX ? len : RULES_NAME_MAX);
+        assert_int_equal(out[RULES_NAME_MAX + 1], 'x');
+    }
+}
+
 static void another_hash_ends_a_transfer_at_the_second_time(void **state)
 {
     (void)state;
@@ -308,6 +321,7 @@ static void another_hash_ends_a_transfer_at_the_second_time(void **state)
     assert_int_equal(rules_hash_differs(1, true, true), RULES_DIFFERS_CHANGED);
     assert_int_equal(rules_hash_differs(1, true, false), RULES_DIFFERS_AGAIN);
     assert_int_equal(rules_hash_differs(2, false, false), RULES_DIFFERS_LOOK);
+    assert_int_equal(rules_hash_differs(1, false, true), RULES_DIFFERS_LOOK); /* not looked yet */
     assert_int_equal(rules_hash_differs(2, true, true), RULES_DIFFERS_CHANGED);
     assert_int_equal(rules_hash_differs(2, true, false), RULES_DIFFERS_END);
     assert_int_equal(rules_hash_differs(9, true, false), RULES_DIFFERS_END);
@@ -329,6 +343,7 @@ int main(void)
         cmocka_unit_test(offers_are_taken_within_all_limits),
         cmocka_unit_test(names_become_harmless_and_stay_valid),
         cmocka_unit_test(a_receiver_cannot_make_us_send_for_ever),
+        cmocka_unit_test(a_name_of_one_byte_too_many_loses_it),
         cmocka_unit_test(another_hash_ends_a_transfer_at_the_second_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -221,6 +221,19 @@ static void both_sides_keep_the_dial_of_the_smaller_id(void **state)
     }
 }
 
+/* Ids of different lengths have an order, too, so that the two sides never keep both or none. */
+static void of_two_ids_one_is_the_smaller_though_one_begins_the_other(void **state)
+{
+    (void)state;
+    struct peer_id a = {.len = 34}, b = {.len = 36};
+    memset(a.b, 7, a.len);
+    memset(b.b, 7, b.len);
+    assert_true(swarm_rule_kept_dial(&a, &b, false));
+    assert_false(swarm_rule_kept_dial(&b, &a, false));
+    assert_false(swarm_rule_kept_dial(&a, &b, true));
+    assert_true(swarm_rule_kept_dial(&b, &a, true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +245,7 @@ int main(void)
         cmocka_unit_test(a_limited_link_carries_only_what_allows_it),
         cmocka_unit_test(of_two_links_the_better_is_used),
         cmocka_unit_test(both_sides_keep_the_dial_of_the_smaller_id),
+        cmocka_unit_test(of_two_ids_one_is_the_smaller_though_one_begins_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -470,6 +470,9 @@ static void the_highest_valid_number_wins(void **state)
     w->store[1].rec[4000] ^= 1;
     dark_target_failed(w->cli, &w->addr);
     assert_int_equal(resolve(w)->err, QUDAG_EAUTH);
+    w->store[0].key[20] ^=
+        1; /* one wrong and none in the other place: it is the wrong one that is told */
+    assert_int_equal(resolve(w)->err, QUDAG_EAUTH);
     world_free(w);
 }
 

@@ -558,6 +558,71 @@ static void the_guard_set_last_is_the_first_and_the_list_is_bounded(void **state
     world_free(w);
 }
 
+/* A relay that no longer offers to be a guard is none, and no list holds a relay twice. */
+static void who_is_no_guard_any_more_leaves_the_list(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    struct peer_id guard;
+
+    (void)state;
+    world_add(w);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
+                     QUDAG_OK);
+    assert_true(relays_guard(w->r, &guard));
+    struct relay_desc d = w->d[ix_of(&h[0])];
+    d.flags = RELAY_FLAG_GATEWAY;
+    d.seq = 2;
+    assert_int_equal(relays_add(w->r, &d), QUDAG_OK);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
+                     QUDAG_OK);
+    assert_false(peer_id_eq(&h[0].peer, &guard));
+    assert_false(relays_guards_have(w->r, &guard));
+    world_free(w);
+}
+
+static void a_guard_that_no_path_can_begin_with_is_passed_over(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+
+    (void)state;
+    for (uint8_t i = 0; i < 3; i++) { /* 3 shares a network with each of them */
+        assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
+        struct netaddr a = {.family = 4, .ip = {100, i, 99, 1}, .port = 4001};
+        multiaddr_quic(&w->d[3].addr[i], &a, NULL);
+    }
+    w->d[3].n_addrs = 3;
+    assert_int_equal(relays_add(w->r, &w->d[3]), QUDAG_OK);
+    struct peer_id first = peer_of(3);
+    relays_guard_set(w->r, &first);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
+                     QUDAG_OK);
+    assert_false(peer_id_eq(&h[0].peer, &first));
+    assert_true(relays_guards_have(w->r, &first));
+    world_free(w);
+}
+
+static void the_list_of_guards_holds_nobody_twice(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+
+    (void)state;
+    for (uint8_t seed = 1; seed <= 10; seed++) {
+        relays_free(w->r);
+        pool_new(w, false, seed);
+        for (uint8_t i = 0; i < 2; i++) { /* too few for a path, however often it is tried */
+            assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
+        }
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, 0, h),
+                         QUDAG_ENORELAYS);
+        assert_int_equal(w->r->n_guards, 2);
+        assert_false(peer_id_eq(&w->r->guard[0].peer, &w->r->guard[1].peer));
+    }
+    world_free(w);
+}
+
 static void older_descriptors_are_refused_and_expired_ones_dropped(void **state)
 {
     struct world *w = world_new(false);
@@ -846,6 +911,9 @@ int main(void)
         cmocka_unit_test(a_guard_from_disk_is_waited_for_and_fetched_first),
         cmocka_unit_test(a_guard_that_cannot_be_fetched_does_not_stop_us),
         cmocka_unit_test(the_guard_set_last_is_the_first_and_the_list_is_bounded),
+        cmocka_unit_test(who_is_no_guard_any_more_leaves_the_list),
+        cmocka_unit_test(a_guard_that_no_path_can_begin_with_is_passed_over),
+        cmocka_unit_test(the_list_of_guards_holds_nobody_twice),
         cmocka_unit_test(older_descriptors_are_refused_and_expired_ones_dropped),
         cmocka_unit_test(candidates_are_bounded_and_retried_with_backoff),
         cmocka_unit_test(the_pool_is_bounded),
