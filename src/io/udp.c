@@ -246,6 +246,10 @@ static int send_one(struct udp *u, const struct quic_tx *tx, size_t at, size_t l
     return errno;
 }
 
+/*
+ * ENOBUFS is a loss: with IP_RECVERR Linux reports so what the device or its queue dropped (ip(7)), a datagram larger
+ * than the MTU of the other end of a veth pair among it.  The socket stays writable, so to try again is to spin.
+ */
 static enum udp_sent classify(const struct quic_tx *tx, int err, size_t dgrams, struct io_stats *st)
 {
     st->send_calls++;
@@ -253,7 +257,7 @@ static enum udp_sent classify(const struct quic_tx *tx, int err, size_t dgrams, 
         st->send_dgrams += dgrams;
         return UDP_SENT;
     }
-    if (err == EAGAIN || err == ENOBUFS) {
+    if (err == EAGAIN) {
         st->send_again++;
         return UDP_AGAIN;
     }
