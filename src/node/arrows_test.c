@@ -3,60 +3,22 @@
  *
  * TEST: timeout=120
  */
-#include "node/internal.h"
-#include "node/testkit_net.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
 
-static struct nt net;
-
-static int setup(void **state)
-{
-    (void)state;
-    nt_init(&net);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static bool all_ready(struct nt *nt)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool all_ended(struct nt *nt)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (!nt_all_ended(&nt->node[i])) {
-            return false;
-        }
-    }
-    return true;
-}
+#include "node/internal.h"
+#include "node/testkit_case.h"
 
 static qudag_err ask(size_t ix, const struct node_request *r)
 {
     size_t a = nt_ask(&net.node[ix], r);
 
     assert_int_not_equal(a, SIZE_MAX);
-    assert_true(nt_run(&net, 120 * NS_PER_S, all_ended));
+    assert_true(nt_run(&net, 120 * NS_PER_S, nt_asked_ended));
     return net.node[ix].ask[a].err;
 }
 
@@ -65,8 +27,7 @@ static void make(size_t ix, bool lab)
     struct node_config c = nt_config(&net, ix);
 
     c.lab = lab;
-    assert_int_equal(nt_make(&net, ix, &c), QUDAG_OK);
-    node_start(net.node[ix].node);
+    nt_begin(ix, &c);
 }
 
 static qudag_err connect_to(size_t from, size_t to)
@@ -244,8 +205,7 @@ static void nothing_is_published_when_its_keys_are_not_on_disk(void **state)
     struct dark_addr addr;
     struct onion_stats before, after;
     (void)state;
-    nt_network(&net, 5);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    nt_join(5);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     struct nt_node *t = &net.node[4];
     assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
@@ -264,8 +224,7 @@ static void a_canceled_publication_is_reported_once(void **state)
 {
     struct dark_addr addr;
     (void)state;
-    nt_network(&net, 5);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    nt_join(5);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     struct nt_node *t = &net.node[4];
     assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
@@ -303,8 +262,7 @@ static void gateways_mask_what_they_read_and_write_for_others(void **state)
 {
     struct dark_addr addr;
     (void)state;
-    nt_network(&net, 5);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    nt_join(5);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     assert_int_equal(node_dark_create(net.node[4].node, "x", net.now, &addr), QUDAG_OK);
     uint64_t before = masked_requests();
@@ -319,15 +277,14 @@ static void gateways_mask_what_they_read_and_write_for_others(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(gateways_mask_what_they_read_and_write_for_others),
-        T(a_wrong_pin_is_refused_for_links_that_others_open),
-        T(addresses_of_no_use_are_not_taken_from_identify),
-        T(a_push_of_addresses_alone_changes_nothing_else),
-        T(identify_carries_the_observed_address_and_a_signed_record),
-        T(nothing_is_published_when_its_keys_are_not_on_disk),
-        T(a_canceled_publication_is_reported_once),
+        NT_TEST(gateways_mask_what_they_read_and_write_for_others),
+        NT_TEST(a_wrong_pin_is_refused_for_links_that_others_open),
+        NT_TEST(addresses_of_no_use_are_not_taken_from_identify),
+        NT_TEST(a_push_of_addresses_alone_changes_nothing_else),
+        NT_TEST(identify_carries_the_observed_address_and_a_signed_record),
+        NT_TEST(nothing_is_published_when_its_keys_are_not_on_disk),
+        NT_TEST(a_canceled_publication_is_reported_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

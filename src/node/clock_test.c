@@ -3,45 +3,17 @@
  *
  * TEST: timeout=180
  */
-#include "node/clock.h"
-#include "node/testkit_net.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
 
+#include "node/clock.h"
+#include "node/testkit_case.h"
+
 #define ODD 5 /* the node with the odd clock */
-
-static struct nt net;
-
-static int setup(void **state)
-{
-    (void)state;
-    nt_init(&net);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static bool all_ready(struct nt *nt)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static bool odd_suspects(struct nt *nt)
 {
@@ -78,18 +50,12 @@ static void odd_joins(int64_t off)
     node_start(net.node[ODD].node);
 }
 
-static void others(void)
-{
-    nt_network(&net, ODD);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
-}
-
 static void right_clocks_are_not_suspected(void **state)
 {
     (void)state;
-    others();
+    nt_join(ODD);
     odd_joins(400); /* some minutes are tolerated */
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     (void)nt_run(&net, 600 * NS_PER_S, NULL);
     for (size_t i = 0; i <= ODD; i++) {
         assert_false(node_clock_suspect(net.node[i].node));
@@ -101,7 +67,7 @@ static void a_clock_an_hour_ahead_is_reported_and_its_correction_noticed(void **
 {
     struct dark_addr addr;
     (void)state;
-    others();
+    nt_join(ODD);
     odd_joins(4000);
     assert_true(nt_run(&net, 60 * NS_PER_S, odd_suspects));
     (void)nt_run(&net, 10 * NS_PER_S, NULL);
@@ -129,7 +95,7 @@ static void a_clock_an_hour_ahead_is_reported_and_its_correction_noticed(void **
 static void a_clock_an_hour_behind_is_reported(void **state)
 {
     (void)state;
-    others();
+    nt_join(ODD);
     odd_joins(-4000);
     assert_true(nt_run(&net, 60 * NS_PER_S, odd_suspects));
     for (size_t i = 0; i < ODD; i++) {
@@ -144,9 +110,9 @@ static void what_was_dated_wrongly_is_made_again_once_the_clock_is_set(void **st
     struct dark_addr addr;
     uint8_t seq[8];
     (void)state;
-    others();
+    nt_join(ODD);
     odd_joins(-500); /* within what is tolerated */
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     size_t a = nt_ask(t, &r);
@@ -176,8 +142,7 @@ static void a_clock_a_day_wrong_is_revealed_by_refused_links(void **state)
             nt_boot(&net, &c, i);
         }
         c.clock.base += sign * 25 * 3600;
-        assert_int_equal(nt_make(&net, ODD, &c), QUDAG_OK);
-        node_start(net.node[ODD].node);
+        nt_begin(ODD, &c);
         assert_true(nt_run(&net, 60 * NS_PER_S, odd_suspects));
     }
 }
@@ -213,7 +178,7 @@ static void restore_dark_address(struct nt_node *t)
 static void what_was_published_before_a_restart_is_published_though_the_clock_is_set(void **state)
 {
     (void)state;
-    others();
+    nt_join(ODD);
     struct node_config c = nt_config(&net, ODD);
     nt_boot(&net, &c, 0);
     c.clock.base -= 500;
@@ -224,7 +189,7 @@ static void what_was_published_before_a_restart_is_published_though_the_clock_is
     nt_step(&net);
     assert_int_not_equal(net.node[ODD].phase, NODE_READY);
     node_set_clock(net.node[ODD].node, (struct wallclock){NT_WALL, NT_START}, net.now);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     assert_true(nt_run(&net, 120 * NS_PER_S, odd_is_published));
 }
 
@@ -232,14 +197,14 @@ static void what_was_published_before_a_restart_is_published_though_the_clock_is
 static void a_relay_is_ready_after_its_clock_was_set_back(void **state)
 {
     (void)state;
-    others();
+    nt_join(ODD);
     odd_joins(550);
     assert_true(nt_run(&net, 60 * NS_PER_S, odd_is_known));
     assert_int_equal(net.node[ODD].seq_len, 8);
     assert_int_equal(nt_free(&net, ODD), 0);
     net.node[ODD].phase = NODE_START;
     odd_joins(0);
-    assert_true(nt_run(&net, 30 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 30 * NS_PER_S, nt_all_ready));
 }
 
 /* |where| is the second byte of an address: one /16 per value. */
@@ -294,17 +259,16 @@ static void damaged_numbers_are_refused(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(witnesses_are_counted_by_network_for_a_while_and_not_without_end),
-        T(right_clocks_are_not_suspected),
-        T(a_clock_an_hour_ahead_is_reported_and_its_correction_noticed),
-        T(a_clock_an_hour_behind_is_reported),
-        T(what_was_dated_wrongly_is_made_again_once_the_clock_is_set),
-        T(what_was_published_before_a_restart_is_published_though_the_clock_is_set),
-        T(a_clock_a_day_wrong_is_revealed_by_refused_links),
-        T(a_relay_is_ready_after_its_clock_was_set_back),
-        T(damaged_numbers_are_refused),
+        NT_TEST(witnesses_are_counted_by_network_for_a_while_and_not_without_end),
+        NT_TEST(right_clocks_are_not_suspected),
+        NT_TEST(a_clock_an_hour_ahead_is_reported_and_its_correction_noticed),
+        NT_TEST(a_clock_an_hour_behind_is_reported),
+        NT_TEST(what_was_dated_wrongly_is_made_again_once_the_clock_is_set),
+        NT_TEST(what_was_published_before_a_restart_is_published_though_the_clock_is_set),
+        NT_TEST(a_clock_a_day_wrong_is_revealed_by_refused_links),
+        NT_TEST(a_relay_is_ready_after_its_clock_was_set_back),
+        NT_TEST(damaged_numbers_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

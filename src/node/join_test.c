@@ -3,59 +3,25 @@
  *
  * TEST: timeout=120
  */
-#include "node/testkit_net.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
 
-static struct nt net;
-
-static int setup(void **state)
-{
-    (void)state;
-    nt_init(&net);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static bool all_ready(struct nt *nt)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void start(size_t ix, struct node_config *c)
-{
-    assert_int_equal(nt_make(&net, ix, c), QUDAG_OK);
-    node_start(net.node[ix].node);
-}
+#include "node/testkit_case.h"
 
 /* Nodes 1 .. 5 join through node 0, which has |c|, and need each other as relays to be ready. */
 static void others_join(struct node_config *c)
 {
     c->relays_min = 4;
-    start(0, c);
+    nt_begin(0, c);
     for (size_t i = 1; i <= 5; i++) {
         struct node_config o = nt_config(&net, i);
         nt_boot(&net, &o, 0);
         o.relays_min = 5; /* node 0 as well */
-        start(i, &o);
+        nt_begin(i, &o);
     }
 }
 
@@ -65,7 +31,7 @@ static void a_node_that_finds_only_itself_in_the_list_is_the_first(void **state)
     struct node_config c = nt_config(&net, 0);
     nt_boot(&net, &c, 0);
     nt_boot(&net, &c, 0);
-    start(0, &c);
+    nt_begin(0, &c);
     assert_int_equal(net.node[0].phase, NODE_READY);
     assert_int_equal(net.node[0].failures, 0);
 }
@@ -76,7 +42,7 @@ static void the_own_address_without_id_is_known_too(void **state)
     struct node_config c = nt_config(&net, 0);
     nt_identity(&net, 0);
     multiaddr_quic(&c.boot[c.n_boot++].addr, &net.node[0].addr, NULL);
-    start(0, &c);
+    nt_begin(0, &c);
     assert_int_equal(net.node[0].phase, NODE_READY);
 }
 
@@ -86,7 +52,7 @@ static void one_list_for_all_machines_serves(void **state)
     struct node_config c = nt_config(&net, 0);
     nt_boot(&net, &c, 0);
     others_join(&c);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
 }
 
 static void a_dead_list_does_not_matter_when_others_join_through_us(void **state)
@@ -95,7 +61,7 @@ static void a_dead_list_does_not_matter_when_others_join_through_us(void **state
     struct node_config c = nt_config(&net, 0);
     nt_boot(&net, &c, 7); /* never there */
     others_join(&c);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
 }
 
 static void a_node_that_failed_to_bootstrap_continues_when_others_join(void **state)
@@ -103,14 +69,14 @@ static void a_node_that_failed_to_bootstrap_continues_when_others_join(void **st
     (void)state;
     struct node_config c = nt_config(&net, 0);
     nt_boot(&net, &c, 7);
-    start(0, &c);
+    nt_begin(0, &c);
     (void)nt_run(&net, 900 * NS_PER_S, NULL);
     assert_int_equal(net.node[0].phase, NODE_FAILED);
     unsigned failures = net.node[0].failures;
     struct node_config o = nt_config(&net, 1);
     nt_boot(&net, &o, 0);
-    start(1, &o);
-    assert_true(nt_run(&net, 20 * NS_PER_S, all_ready)); /* far below its pause */
+    nt_begin(1, &o);
+    assert_true(nt_run(&net, 20 * NS_PER_S, nt_all_ready)); /* far below its pause */
     assert_int_equal(net.node[0].failures, failures);
 }
 
@@ -120,13 +86,13 @@ static void addresses_that_change_bring_the_next_attempt_near(void **state)
     (void)state;
     struct node_config c = nt_config(&net, 1);
     nt_boot(&net, &c, 0);
-    start(1, &c);
+    nt_begin(1, &c);
     (void)nt_run(&net, 1500 * NS_PER_S, NULL);
     assert_int_equal(net.node[1].phase, NODE_FAILED); /* its pause is minutes long now */
     nt_network(&net, 1);
     multiaddr_quic(&ma, &net.node[1].addr, NULL);
     node_set_addrs(net.node[1].node, &ma, 1);
-    assert_true(nt_run(&net, 10 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 10 * NS_PER_S, nt_all_ready));
 }
 
 /* Contacts of the last run are dialled, but for addresses that only a lab may dial. */
@@ -134,8 +100,7 @@ static void contacts_of_the_last_run_are_dialled_where_that_is_allowed(void **st
 {
     static uint8_t buf[KAD_ANCHORS_BYTES];
     (void)state;
-    nt_network(&net, 2);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    nt_join(2);
     size_t len = kad_anchors(node_kad(net.node[1].node), buf, sizeof buf);
     assert_true(len > 1);
     for (size_t lab = 0; lab < 2; lab++) {
@@ -152,7 +117,7 @@ static void contacts_of_the_last_run_are_dialled_where_that_is_allowed(void **st
     (void)nt_free(&net, 0);
     (void)nt_free(&net, 1);
     assert_true(
-        nt_run(&net, 60 * NS_PER_S, all_ready)); /* nobody is left, and that is no failure */
+        nt_run(&net, 60 * NS_PER_S, nt_all_ready)); /* nobody is left, and that is no failure */
     assert_int_equal(net.node[3].failures, 0);
 }
 
@@ -163,8 +128,7 @@ static void a_program_cannot_cancel_what_the_node_does_for_itself(void **state)
     nt_network(&net, 1);
     struct node_config c = nt_config(&net, 1);
     nt_boot(&net, &c, 0);
-    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
-    node_start(net.node[1].node);
+    nt_begin(1, &c);
     for (uint32_t slot = 0; slot < 4; slot++) {
         for (uint32_t gen = 0; gen < 4; gen++) {
             node_cancel(net.node[1].node, (struct ref){slot, gen});
@@ -172,15 +136,14 @@ static void a_program_cannot_cancel_what_the_node_does_for_itself(void **state)
     }
     node_drain(net.node[1].node, net.now);
     assert_int_equal(net.node[1].phase, NODE_DIAL);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
 }
 
 static void too_few_relays_for_a_circuit_are_reported(void **state)
 {
     struct node_status st;
     (void)state;
-    nt_network(&net, 4);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    nt_join(4);
     (void)nt_run(&net, 30 * NS_PER_S, NULL);
     node_status_get(net.node[0].node, &st);
     assert_int_equal(st.phase, NODE_READY);
@@ -191,17 +154,16 @@ static void too_few_relays_for_a_circuit_are_reported(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(a_node_that_finds_only_itself_in_the_list_is_the_first),
-        T(contacts_of_the_last_run_are_dialled_where_that_is_allowed),
-        T(a_program_cannot_cancel_what_the_node_does_for_itself),
-        T(the_own_address_without_id_is_known_too),
-        T(one_list_for_all_machines_serves),
-        T(a_dead_list_does_not_matter_when_others_join_through_us),
-        T(a_node_that_failed_to_bootstrap_continues_when_others_join),
-        T(addresses_that_change_bring_the_next_attempt_near),
-        T(too_few_relays_for_a_circuit_are_reported),
+        NT_TEST(a_node_that_finds_only_itself_in_the_list_is_the_first),
+        NT_TEST(contacts_of_the_last_run_are_dialled_where_that_is_allowed),
+        NT_TEST(a_program_cannot_cancel_what_the_node_does_for_itself),
+        NT_TEST(the_own_address_without_id_is_known_too),
+        NT_TEST(one_list_for_all_machines_serves),
+        NT_TEST(a_dead_list_does_not_matter_when_others_join_through_us),
+        NT_TEST(a_node_that_failed_to_bootstrap_continues_when_others_join),
+        NT_TEST(addresses_that_change_bring_the_next_attempt_near),
+        NT_TEST(too_few_relays_for_a_circuit_are_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,58 +3,20 @@
  *
  * TEST: timeout=240
  */
-#include "node/testkit_net.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
 
-#define ECHO "/test/echo/1.0.0"
+#include "node/testkit_case.h"
 
-static struct nt net;
+#define ECHO "/test/echo/1.0.0"
 
 static struct slice text(const char *s)
 {
     return (struct slice){(const uint8_t *)s, strlen(s)};
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    nt_init(&net);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static bool all_ready(struct nt *nt)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool asked_ended(struct nt *nt)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (!nt_all_ended(&nt->node[i])) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static struct nt_ask *ask(size_t ix, const struct node_request *r, uint64_t ns)
@@ -63,15 +25,9 @@ static struct nt_ask *ask(size_t ix, const struct node_request *r, uint64_t ns)
     size_t a = nt_ask(t, r);
 
     assert_int_not_equal(a, SIZE_MAX);
-    assert_true(nt_run(&net, ns, asked_ended));
+    assert_true(nt_run(&net, ns, nt_asked_ended));
     assert_int_equal(t->ask[a].ends, 1);
     return &t->ask[a];
-}
-
-static void join(size_t n)
-{
-    nt_network(&net, n);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
 }
 
 static void the_first_of_a_network_is_ready_at_once(void **state)
@@ -86,7 +42,7 @@ static void the_first_of_a_network_is_ready_at_once(void **state)
 static void two_nodes_join_and_share_a_value(void **state)
 {
     (void)state;
-    join(2);
+    nt_join(2);
     struct node_request put = {.kind = NODE_OP_PUT, .key = text("/app/a"), .value = text("hello")};
     struct node_request get = {.kind = NODE_OP_GET, .key = text("/app/a")};
     (void)ask(1, &put, 60 * NS_PER_S);
@@ -104,7 +60,7 @@ static void nodes_join_under_loss(void **state)
 {
     (void)state;
     net.loss_permille = 50;
-    join(4);
+    nt_join(4);
     struct node_request put = {.kind = NODE_OP_PUT, .key = text("/app/l"), .value = text("lossy")};
     struct node_request get = {.kind = NODE_OP_GET, .key = text("/app/l")};
     (void)ask(1, &put, 120 * NS_PER_S);
@@ -114,7 +70,7 @@ static void nodes_join_under_loss(void **state)
 static void ping_and_connect_end_once(void **state)
 {
     (void)state;
-    join(2);
+    nt_join(2);
     struct node_request r = {.kind = NODE_OP_PING, .peer = net.node[1].peer};
     const struct nt_ask *a = ask(0, &r, 30 * NS_PER_S);
     assert_int_equal(a->err, QUDAG_OK);
@@ -142,8 +98,7 @@ static void a_wrong_pin_is_refused(void **state)
     nt_boot(&net, &c, 0);
     c.boot[0].has_pq = true;
     memset(c.boot[0].pq_hash, 7, sizeof c.boot[0].pq_hash);
-    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
-    node_start(net.node[1].node);
+    nt_begin(1, &c);
     (void)nt_run(&net, 5 * NS_PER_S, NULL);
     assert_true(net.node[1].failures > 0);
     assert_true(net.node[1].phase_err == QUDAG_EAUTH || net.node[1].phase_err == QUDAG_EPOLICY);
@@ -154,8 +109,7 @@ static void bootstrap_fails_when_nobody_answers_and_is_tried_again(void **state)
     (void)state;
     struct node_config c = nt_config(&net, 1);
     nt_boot(&net, &c, 0);
-    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
-    node_start(net.node[1].node);
+    nt_begin(1, &c);
     (void)nt_run(&net, 30 * NS_PER_S, NULL);
     assert_true(net.node[1].failures >= 1);
     assert_int_equal(net.node[1].phase_err, QUDAG_EBOOTSTRAP);
@@ -163,7 +117,7 @@ static void bootstrap_fails_when_nobody_answers_and_is_tried_again(void **state)
     assert_true(net.node[1].failures >= 4); /* with growing pauses ... */
     assert_true(net.node[1].failures < 40);
     nt_network(&net, 1); /* ... until somebody is there */
-    assert_true(nt_run(&net, 700 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 700 * NS_PER_S, nt_all_ready));
 }
 
 static void clocks_five_hours_apart_are_reported(void **state)
@@ -176,8 +130,7 @@ static void clocks_five_hours_apart_are_reported(void **state)
         struct node_config c = nt_config(&net, 1);
         nt_boot(&net, &c, 0);
         c.clock.base += sign * 5 * 3600;
-        assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
-        node_start(net.node[1].node);
+        nt_begin(1, &c);
         (void)nt_run(&net, 20 * NS_PER_S, NULL);
         assert_true(net.node[1].failures > 0);
         /* not EBOOTSTRAP: it says why; the peer's certificate is from the future, or too old */
@@ -191,12 +144,10 @@ static void policies_that_differ_make_no_link(void **state)
     struct node_config c = nt_config(&net, 0);
     c.pq = PQ_OFF;
     c.relay = false;
-    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
-    node_start(net.node[0].node);
+    nt_begin(0, &c);
     c = nt_config(&net, 1);
     nt_boot(&net, &c, 0);
-    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
-    node_start(net.node[1].node);
+    nt_begin(1, &c);
     (void)nt_run(&net, 20 * NS_PER_S, NULL);
     assert_true(net.node[1].failures > 0);
     assert_int_not_equal(net.node[1].phase_err, QUDAG_OK);
@@ -223,7 +174,7 @@ static void a_stream_is_written_before_it_is_open(void **state)
     struct ref s;
     size_t taken = 7;
     (void)state;
-    join(2);
+    nt_join(2);
     open_stream_to(0, 1, &s);
     assert_int_equal(node_stream_write(net.node[0].node, s, text("x"), &taken), QUDAG_OK);
     assert_int_equal(taken, 1);
@@ -271,7 +222,7 @@ static void writable_comes_until_all_is_written(void **state)
 {
     struct ref s;
     (void)state;
-    join(2);
+    nt_join(2);
     assert_int_equal(node_serve(net.node[1].node, ECHO), QUDAG_OK);
     net.node[0].hook = write_on;
     to_write = 3000000;
@@ -288,7 +239,7 @@ static void what_waits_in_a_stream_is_limited(void **state)
     size_t taken, all = 0;
     struct ref s;
     (void)state;
-    join(2);
+    nt_join(2);
     assert_int_equal(node_serve(net.node[1].node, ECHO), QUDAG_OK);
     assert_int_equal(node_stream_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s),
                      QUDAG_OK);
@@ -311,7 +262,7 @@ static void ten_thousand_calls_between_two_turns_lose_nothing(void **state)
     struct ref s[200];
     size_t taken;
     (void)state;
-    join(2);
+    nt_join(2);
     assert_int_equal(node_serve(net.node[1].node, ECHO), QUDAG_OK);
     for (size_t i = 0; i < 40; i++) {
         assert_int_equal(node_stream_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s[i]),
@@ -339,7 +290,7 @@ static void streams_of_a_silent_flood_are_refused(void **state)
     struct swarm_stats st;
     struct ref s;
     (void)state;
-    join(2);
+    nt_join(2);
     assert_int_equal(node_serve(net.node[1].node, ECHO), QUDAG_OK);
     for (size_t i = 0; i < 300; i++) { /* 256 of one protocol are allowed */
         assert_int_equal(node_stream_open_peer(net.node[0].node, &net.node[1].peer, ECHO, &s),
@@ -359,7 +310,7 @@ static void a_protocol_nobody_serves_closes_the_stream(void **state)
 {
     struct ref s;
     (void)state;
-    join(2);
+    nt_join(2);
     assert_int_equal(node_stream_open_peer(net.node[0].node, &net.node[1].peer, "/no/such", &s),
                      QUDAG_OK);
     assert_true(nt_run(&net, 5 * NS_PER_S, node0_closed));
@@ -370,7 +321,7 @@ static void a_lost_peer_closes_its_streams(void **state)
 {
     struct ref s;
     (void)state;
-    join(2);
+    nt_join(2);
     open_stream_to(0, 1, &s);
     (void)nt_run(&net, NS_PER_S, NULL);
     assert_int_equal(net.node[0].opened, 1);
@@ -383,7 +334,7 @@ static void a_lost_peer_closes_its_streams(void **state)
 static void a_circuit_is_built_and_closed(void **state)
 {
     (void)state;
-    join(6);
+    nt_join(6);
     assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
     struct node_request r = {.kind = NODE_OP_CIRCUIT, .hops = 3};
     const struct nt_ask *a = ask(0, &r, 60 * NS_PER_S);
@@ -417,7 +368,7 @@ static void a_dark_address_is_reached(void **state)
     struct ref s;
     size_t taken;
     (void)state;
-    join(6);
+    nt_join(6);
     assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
     assert_int_equal(node_serve(net.node[5].node, ECHO), QUDAG_OK);
     net.node[5].echo = true;
@@ -467,7 +418,7 @@ static void a_program_may_close_the_circuit_that_brings_it_data(void **state)
     struct ref s;
     size_t taken;
     (void)state;
-    join(6);
+    nt_join(6);
     assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
     assert_int_equal(node_serve(net.node[5].node, ECHO), QUDAG_OK);
     net.node[5].echo = true;
@@ -505,13 +456,11 @@ static void a_program_that_retries_at_once_does_not_stop_the_node(void **state)
     (void)state;
     struct node_config c = nt_config(&net, 0);
     c.drain_max = 4096; /* as any other number, but sooner reached */
-    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
-    node_start(net.node[0].node);
+    nt_begin(0, &c);
     c = nt_config(&net, 1);
     nt_boot(&net, &c, 0);
-    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
-    node_start(net.node[1].node);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    nt_begin(1, &c);
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     memset(&nowhere_addr, 1, sizeof nowhere_addr);
     nowhere_addr.network = DARK_NET_LAB;
     net.node[0].hook = open_again;
@@ -548,7 +497,7 @@ static void hooks_may_cancel_and_reset_what_is_being_ended(void **state)
 {
     (void)state;
     struct node_request r = {.kind = NODE_OP_GET, .key = text("/app/x")};
-    join(2);
+    nt_join(2);
     net.node[0].hook = cancel_the_other;
     for (int i = 0; i < 2; i++) {
         victims[i] = net.node[0].ask[nt_ask(&net.node[0], &r)].op;
@@ -570,7 +519,7 @@ static void requests_and_streams_do_not_answer_for_each_other(void **state)
 {
     struct ref s;
     (void)state;
-    join(2);
+    nt_join(2);
     nt_identity(&net, 5);
     /* the first request and the first stream have equal names in their tables */
     struct node_request r = {.kind = NODE_OP_CONNECT};
@@ -584,7 +533,7 @@ static void requests_and_streams_do_not_answer_for_each_other(void **state)
     assert_false(nt_run(&net, NS_PER_S, NULL)); /* no address: the streams fail at once */
     assert_int_equal(net.node[0].closed, 8);
     assert_false(nt_all_ended(&net.node[0]));
-    assert_true(nt_run(&net, 60 * NS_PER_S, asked_ended));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_asked_ended));
     assert_int_equal(net.node[0].closed, 8);
 }
 
@@ -594,13 +543,12 @@ static void a_full_disk_is_reported_and_nothing_unsaved_is_used(void **state)
     (void)state;
     struct node_config c = nt_config(&net, 0);
     net.node[0].save_err = QUDAG_ESYSTEM;
-    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
-    node_start(net.node[0].node); /* a relay needs to keep its key */
+    nt_begin(0, &c); /* a relay needs to keep its key */
     assert_int_equal(net.node[0].phase, NODE_FAILED);
     assert_int_equal(net.node[0].phase_err, QUDAG_ESYSTEM);
     assert_int_equal(node_dark_create(net.node[0].node, "x", net.now, &addr), QUDAG_ESYSTEM);
     net.node[0].save_err = QUDAG_OK; /* there is room again */
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
 }
 
 static void damaged_state_is_refused(void **state)
@@ -648,32 +596,31 @@ static void limits_of_requests_hold(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(what_waits_in_a_stream_is_limited),
-        T(the_first_of_a_network_is_ready_at_once),
-        T(two_nodes_join_and_share_a_value),
-        T(nodes_join_under_loss),
-        T(ping_and_connect_end_once),
-        T(a_wrong_pin_is_refused),
-        T(bootstrap_fails_when_nobody_answers_and_is_tried_again),
-        T(clocks_five_hours_apart_are_reported),
-        T(policies_that_differ_make_no_link),
-        T(a_stream_is_written_before_it_is_open),
-        T(writable_comes_until_all_is_written),
-        T(ten_thousand_calls_between_two_turns_lose_nothing),
-        T(streams_of_a_silent_flood_are_refused),
-        T(a_protocol_nobody_serves_closes_the_stream),
-        T(a_lost_peer_closes_its_streams),
-        T(a_circuit_is_built_and_closed),
-        T(a_dark_address_is_reached),
-        T(a_program_may_close_the_circuit_that_brings_it_data),
-        T(a_program_that_retries_at_once_does_not_stop_the_node),
-        T(hooks_may_cancel_and_reset_what_is_being_ended),
-        T(requests_and_streams_do_not_answer_for_each_other),
-        T(a_full_disk_is_reported_and_nothing_unsaved_is_used),
-        T(damaged_state_is_refused),
-        T(limits_of_requests_hold),
+        NT_TEST(what_waits_in_a_stream_is_limited),
+        NT_TEST(the_first_of_a_network_is_ready_at_once),
+        NT_TEST(two_nodes_join_and_share_a_value),
+        NT_TEST(nodes_join_under_loss),
+        NT_TEST(ping_and_connect_end_once),
+        NT_TEST(a_wrong_pin_is_refused),
+        NT_TEST(bootstrap_fails_when_nobody_answers_and_is_tried_again),
+        NT_TEST(clocks_five_hours_apart_are_reported),
+        NT_TEST(policies_that_differ_make_no_link),
+        NT_TEST(a_stream_is_written_before_it_is_open),
+        NT_TEST(writable_comes_until_all_is_written),
+        NT_TEST(ten_thousand_calls_between_two_turns_lose_nothing),
+        NT_TEST(streams_of_a_silent_flood_are_refused),
+        NT_TEST(a_protocol_nobody_serves_closes_the_stream),
+        NT_TEST(a_lost_peer_closes_its_streams),
+        NT_TEST(a_circuit_is_built_and_closed),
+        NT_TEST(a_dark_address_is_reached),
+        NT_TEST(a_program_may_close_the_circuit_that_brings_it_data),
+        NT_TEST(a_program_that_retries_at_once_does_not_stop_the_node),
+        NT_TEST(hooks_may_cancel_and_reset_what_is_being_ended),
+        NT_TEST(requests_and_streams_do_not_answer_for_each_other),
+        NT_TEST(a_full_disk_is_reported_and_nothing_unsaved_is_used),
+        NT_TEST(damaged_state_is_refused),
+        NT_TEST(limits_of_requests_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,49 +3,20 @@
  *
  * TEST: timeout=120
  */
-#include "node/internal.h"
-#include "node/testkit_net.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
 
-static struct nt net;
-
-static int setup(void **state)
-{
-    (void)state;
-    nt_init(&net);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static bool all_ready(struct nt *nt)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
-            return false;
-        }
-    }
-    return true;
-}
+#include "node/internal.h"
+#include "node/testkit_case.h"
 
 /* Node 1, which node 0 has let in. */
 static struct node *joined(void)
 {
-    nt_network(&net, 2);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    nt_join(2);
     (void)nt_run(&net, 5 * NS_PER_S, NULL);
     struct node *n = net.node[1].node;
     n->boot.rejoin_at = TSTAMP_NEVER;
@@ -199,7 +170,7 @@ static void the_right_key_of_a_bootstrap_peer_lets_us_in_after_failures(void **s
     struct node_config first = nt_config(&net, 0);
     assert_int_equal(nt_make(&net, 0, &first), QUDAG_OK);
     node_start(net.node[0].node);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     assert_int_equal(n->boot.failures, 0);
 }
 
@@ -233,16 +204,15 @@ static void a_node_that_is_alone_again_starts_over(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(silence_has_the_bootstrap_peers_dialled_in_five_seconds),
-        T(whoever_has_no_bootstrap_peers_dials_none),
-        T(a_bootstrap_peer_we_have_a_link_to_is_not_dialled),
-        T(the_attempts_become_rarer_until_one_is_answered),
-        T(the_key_of_a_bootstrap_peer_is_demanded_of_its_own_dials_too),
-        T(the_right_key_of_a_bootstrap_peer_lets_us_in_after_failures),
-        T(a_clock_set_right_is_a_reason_to_try_at_once),
-        T(a_node_that_is_alone_again_starts_over),
+        NT_TEST(silence_has_the_bootstrap_peers_dialled_in_five_seconds),
+        NT_TEST(whoever_has_no_bootstrap_peers_dials_none),
+        NT_TEST(a_bootstrap_peer_we_have_a_link_to_is_not_dialled),
+        NT_TEST(the_attempts_become_rarer_until_one_is_answered),
+        NT_TEST(the_key_of_a_bootstrap_peer_is_demanded_of_its_own_dials_too),
+        NT_TEST(the_right_key_of_a_bootstrap_peer_lets_us_in_after_failures),
+        NT_TEST(a_clock_set_right_is_a_reason_to_try_at_once),
+        NT_TEST(a_node_that_is_alone_again_starts_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

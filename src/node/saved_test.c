@@ -3,20 +3,21 @@
  *
  * TEST: timeout=120
  */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "node/internal.h"
-#include "node/testkit_net.h"
+#include "node/testkit_case.h"
 
 #include "base/rd.h"
 #include "base/wr.h"
 #include "crypto/hash.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-
 #define FILES 16
-
-static struct nt net;
 
 /* What the last node has saved. */
 static struct {
@@ -79,33 +80,9 @@ static qudag_err persist(void *ctx, enum kad_persist_kind kind, const uint8_t *h
 
 static int setup(void **state)
 {
-    (void)state;
     memset(&disk, 0, sizeof(disk));
     memset(said, 0, sizeof(said));
-    nt_init(&net);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static bool all_ready(struct nt *nt)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
-            return false;
-        }
-    }
-    return true;
+    return nt_setup(state);
 }
 
 static bool all_ended(struct nt *nt)
@@ -320,7 +297,7 @@ static void a_relay_saves_its_guard_once_and_its_latest_number(void **state)
     nt_network(&net, 5);
     struct node *n = net.node[4].node;
     n->hooks.save = save;
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     size_t seq = file_of("relay-seq");
     assert_true(seq < disk.n);
@@ -344,7 +321,7 @@ static void a_relay_saves_its_guard_once_and_its_latest_number(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, nt_teardown)
     const struct CMUnitTest tests[] = {
         T(a_forgotten_address_leaves_neither_keys_nor_the_wish_to_publish_it),
         T(names_of_two_addresses_have_more_than_their_network_in_common),

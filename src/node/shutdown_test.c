@@ -3,46 +3,22 @@
  *
  * TEST: timeout=120
  */
-#include "node/testkit_net.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
 
-#define ECHO "/test/echo/1.0.0"
+#include "node/testkit_case.h"
 
-static struct nt net;
+#define ECHO "/test/echo/1.0.0"
 
 /* How often the program asked again, and what it was answered. */
 static struct {
     unsigned count;
     qudag_err request, stream;
 } again;
-
-static int setup(void **state)
-{
-    (void)state;
-    nt_init(&net);
-    memset(&again, 0, sizeof again);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static bool all_ready(struct nt *nt)
-{
-    return nt->node[0].phase == NODE_READY && nt->node[1].phase == NODE_READY;
-}
 
 /* A program that wants its streams and its values come what may. */
 static void asks_again(struct nt_node *t, const char *what, struct ref ended)
@@ -64,8 +40,8 @@ static void a_program_that_asks_again_at_every_end_does_not_delay_the_shutdown(v
     struct node_request r = {.kind = NODE_OP_PING};
     struct ref s;
     (void)state;
-    nt_network(&net, 2);
-    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    nt_join(2);
+    memset(&again, 0, sizeof again);
     r.peer = net.node[1].peer;
     assert_int_not_equal(nt_ask(&net.node[0], &r), SIZE_MAX);
     for (int i = 0; i < 3; i++) {
@@ -84,9 +60,8 @@ static void a_program_that_asks_again_at_every_end_does_not_delay_the_shutdown(v
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(a_program_that_asks_again_at_every_end_does_not_delay_the_shutdown),
+        NT_TEST(a_program_that_asks_again_at_every_end_does_not_delay_the_shutdown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,45 +2,23 @@
  * simultaneous_test.c - two nodes that dial each other at the same moment, at every offset between them
  * (field trial F1); and a peer that was killed and comes back.  In virtual time, one way 5 ms.
  */
-#include "node/testkit_net.h"
-#include "swarm/swarm.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <cmocka.h>
+
+#include "node/testkit_case.h"
+#include "swarm/swarm.h"
+
+#include <stdio.h>
 
 #define ECHO "/echo/1"
 #define RTT (10 * NS_PER_MS)
 #define STEP (RTT / 20)
 #define OFFSETS 81 /* from -2 RTT to +2 RTT */
 #define PUTS 2
-
-static struct nt net;
-
-static int setup(void **state)
-{
-    (void)state;
-    nt_init(&net);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    return 0;
-}
-
-static bool all_ready(struct nt *nt)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
-            return false;
-        }
-    }
-    return true;
-}
 
 static bool linked(size_t from, size_t to)
 {
@@ -114,7 +92,7 @@ static void two_nodes_that_dial_each_other_at_once_both_get_through(void **state
 {
     (void)state;
     nt_network(&net, 2);
-    assert_true(nt_run(&net, 120 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 120 * NS_PER_S, nt_all_ready));
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(node_serve(net.node[i].node, ECHO), QUDAG_OK);
         net.node[i].echo = true;
@@ -174,7 +152,7 @@ static void a_peer_that_was_killed_and_dials_again_is_used_at_once(void **state)
     static const uint64_t away[] = {0, 100 * NS_PER_MS, 3 * NS_PER_S, 9 * NS_PER_S};
     (void)state;
     nt_network(&net, 2);
-    assert_true(nt_run(&net, 120 * NS_PER_S, all_ready));
+    assert_true(nt_run(&net, 120 * NS_PER_S, nt_all_ready));
     assert_int_equal(node_serve(net.node[1].node, ECHO), QUDAG_OK);
     net.node[1].echo = true;
     for (size_t i = 0; i < ARRAY_LEN(away); i++) {
@@ -194,7 +172,7 @@ static void a_peer_that_was_killed_and_dials_again_is_used_at_once(void **state)
                 assert_int_equal(t->ask[ask].err, QUDAG_OK);
                 assert_true(took <= 2 * RTT);
             }
-            assert_true(nt_run(&net, 120 * NS_PER_S, all_ready));
+            assert_true(nt_run(&net, 120 * NS_PER_S, nt_all_ready));
             (void)nt_run(&net, 5 * NS_PER_S, NULL);
         }
     }
@@ -203,10 +181,8 @@ static void a_peer_that_was_killed_and_dials_again_is_used_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(two_nodes_that_dial_each_other_at_once_both_get_through,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(a_peer_that_was_killed_and_dials_again_is_used_at_once,
-                                        setup, teardown),
+        NT_TEST(two_nodes_that_dial_each_other_at_once_both_get_through),
+        NT_TEST(a_peer_that_was_killed_and_dials_again_is_used_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

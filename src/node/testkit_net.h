@@ -163,4 +163,25 @@ static inline bool nt_all_ended(const struct nt_node *t)
     return true;
 }
 
+/* No node waits for anything it was asked. */
+static inline bool nt_asked_ended(struct nt *nt)
+{
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (!nt_all_ended(&nt->node[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static inline bool nt_all_ready(struct nt *nt)
+{
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (nt->node[i].node != NULL && nt->node[i].phase != NODE_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
 #endif
