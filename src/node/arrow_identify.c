@@ -144,7 +144,10 @@ static void report(struct node *n, const struct act *a, tstamp now)
 _Static_assert(NODE_LISTEN_MAX <= PEER_RECORD_ADDRS_MAX, "all our addresses in one record");
 _Static_assert(NODE_LISTEN_MAX *(MULTIADDR_MAX + 6) + 256 <= PEER_RECORD_MAX, "room for them");
 
-/* The signed peer record with the addresses of |m|; none while there are no addresses. */
+/*
+ * The signed peer record with the addresses of |m|; none while there are no addresses, or before the start,
+ * when the last number may not be restored yet.
+ */
 static void record_make(struct node *n, struct identify_msg *m)
 {
     struct peer_record r = {.peer = m->peer};
@@ -153,8 +156,12 @@ static void record_make(struct node *n, struct identify_msg *m)
     for (size_t i = 0; i < m->n_addrs && i < PEER_RECORD_ADDRS_MAX; i++) {
         r.addr[r.n_addrs++] = m->addr[i];
     }
+    if (r.n_addrs == 0 || !n->boot.started) {
+        return;
+    }
     r.seq = n->record_seq = node_rule_next_seq(n->record_seq, node_wall(n, n->now));
-    if (r.n_addrs > 0 && peer_record_sign(&w, &r, &n->cfg.identity->ed_sk) == QUDAG_OK) {
+    node_saved_record_seq(n);
+    if (peer_record_sign(&w, &r, &n->cfg.identity->ed_sk) == QUDAG_OK) {
         m->record_len = (uint16_t)w.len;
     }
 }

@@ -200,6 +200,41 @@ static void identify_carries_the_observed_address_and_a_signed_record(void **sta
     assert_true(second.seq > first.seq);
 }
 
+static uint64_t record_seq_of(size_t from, size_t to)
+{
+    struct peer_record r;
+    const struct identify_msg *m = answer_of(from, to);
+    struct slice record = {m->record, m->record_len};
+
+    assert_int_equal(peer_record_open(&r, record, &net.node[from].peer), QUDAG_OK);
+    return r.seq;
+}
+
+/* Peers keep the record with the highest number: one that went back would not be taken. */
+static void the_number_of_the_signed_record_never_goes_back_over_a_restart(void **state)
+{
+    uint64_t last = 0;
+    (void)state;
+
+    make(1, true);
+    for (int64_t off = 550; off >= 0; off -= 550) {
+        struct node_config c = nt_config(&net, 0);
+        struct nt_node *t = &net.node[0];
+        c.clock.base += off;
+        assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+        node_drain(t->node, net.now); /* the host may do so: nothing is numbered yet */
+        assert_int_equal(nt_seq_restore(t, &t->record_seq, net.now), QUDAG_OK);
+        node_start(t->node);
+        assert_int_equal(connect_to(1, 0), QUDAG_OK);
+        (void)nt_run(&net, 10 * NS_PER_S, NULL);
+        uint64_t seq = record_seq_of(0, 1);
+        assert_true(seq > last);
+        last = seq;
+        assert_int_equal(nt_free(&net, 0), 0);
+        node_disconnect(net.node[1].node, &t->peer);
+    }
+}
+
 static void nothing_is_published_when_its_keys_are_not_on_disk(void **state)
 {
     struct dark_addr addr;
@@ -283,6 +318,7 @@ int main(void)
         NT_TEST(addresses_of_no_use_are_not_taken_from_identify),
         NT_TEST(a_push_of_addresses_alone_changes_nothing_else),
         NT_TEST(identify_carries_the_observed_address_and_a_signed_record),
+        NT_TEST(the_number_of_the_signed_record_never_goes_back_over_a_restart),
         NT_TEST(nothing_is_published_when_its_keys_are_not_on_disk),
         NT_TEST(a_canceled_publication_is_reported_once),
     };

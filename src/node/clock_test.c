@@ -43,10 +43,9 @@ static void odd_joins(int64_t off)
     c.clock.base += off;
     c.relays_min = 4;
     assert_int_equal(nt_make(&net, ODD, &c), QUDAG_OK);
-    if (net.node[ODD].seq_len > 0) {
-        struct slice seq = {net.node[ODD].seq, net.node[ODD].seq_len};
-        assert_int_equal(node_restore(net.node[ODD].node, "relay-seq", seq, net.now), QUDAG_OK);
-    }
+    struct nt_node *t = &net.node[ODD];
+    assert_int_equal(nt_seq_restore(t, &t->relay_seq, net.now), QUDAG_OK);
+    assert_int_equal(nt_seq_restore(t, &t->record_seq, net.now), QUDAG_OK);
     node_start(net.node[ODD].node);
 }
 
@@ -108,7 +107,7 @@ static void what_was_dated_wrongly_is_made_again_once_the_clock_is_set(void **st
 {
     struct nt_node *t = &net.node[ODD];
     struct dark_addr addr;
-    uint8_t seq[8];
+    struct nt_seq seq;
     (void)state;
     nt_join(ODD);
     odd_joins(-500); /* within what is tolerated */
@@ -120,14 +119,15 @@ static void what_was_dated_wrongly_is_made_again_once_the_clock_is_set(void **st
     assert_int_equal(t->ask[a].err, QUDAG_OK);
     (void)nt_run(&net, 600 * NS_PER_S, NULL); /* all is said, and rests */
     unsigned saves = t->saves, dark_saves = t->dark_saves;
-    memcpy(seq, t->seq, sizeof seq);
+    seq = t->relay_seq;
     node_set_clock(t->node, (struct wallclock){NT_WALL - 490, NT_START}, net.now);
     (void)nt_run(&net, 10 * NS_PER_S, NULL); /* as any clock drifts */
     assert_int_equal(t->saves, saves);
     node_set_clock(t->node, (struct wallclock){NT_WALL, NT_START}, net.now);
     (void)nt_run(&net, 10 * NS_PER_S, NULL);
-    assert_memory_not_equal(seq, t->seq, sizeof seq); /* the descriptor ... */
-    assert_int_equal(t->dark_saves, dark_saves + 1);  /* ... and the dark record */
+    assert_memory_not_equal(seq.bytes, t->relay_seq.bytes,
+                            sizeof seq.bytes);       /* the descriptor ... */
+    assert_int_equal(t->dark_saves, dark_saves + 1); /* ... and the dark record */
 }
 
 static void a_clock_a_day_wrong_is_revealed_by_refused_links(void **state)
@@ -200,7 +200,7 @@ static void a_relay_is_ready_after_its_clock_was_set_back(void **state)
     nt_join(ODD);
     odd_joins(550);
     assert_true(nt_run(&net, 60 * NS_PER_S, odd_is_known));
-    assert_int_equal(net.node[ODD].seq_len, 8);
+    assert_int_equal(net.node[ODD].relay_seq.len, 8);
     assert_int_equal(nt_free(&net, ODD), 0);
     net.node[ODD].phase = NODE_START;
     odd_joins(0);
@@ -253,6 +253,8 @@ static void damaged_numbers_are_refused(void **state)
     assert_int_equal(node_restore(n, "relay-seq", (struct slice){big, 8}, 0), QUDAG_EMALFORMED);
     assert_int_equal(node_restore(n, "relay-seq", (struct slice){ok, 7}, 0), QUDAG_EMALFORMED);
     assert_int_equal(node_restore(n, "relay-seq", (struct slice){ok, 8}, 0), QUDAG_OK);
+    assert_int_equal(node_restore(n, "record-seq", (struct slice){big, 8}, 0), QUDAG_EMALFORMED);
+    assert_int_equal(node_restore(n, "record-seq", (struct slice){ok, 8}, 0), QUDAG_OK);
     assert_int_equal(node_restore(n, "relay-sequence", (struct slice){ok, 8}, 0),
                      QUDAG_EUNSUPPORTED);
 }

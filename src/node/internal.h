@@ -100,7 +100,7 @@ struct node {
 
     struct multiaddr addr[NODE_LISTEN_MAX];
     size_t n_addrs;
-    uint64_t record_seq; /* of our signed peer record */
+    uint64_t record_seq; /* of our last signed peer record; never goes back, so it is saved */
 };
 
 #endif

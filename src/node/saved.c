@@ -4,6 +4,7 @@
  *   hooks.save     guard            peer id
  *                  onion-key        X25519 secret and ML-KEM seed of the relay
  *                  relay-seq        u64, of the last relay descriptor
+ *                  record-seq       u64, of the last signed peer record
  *                  dark-NAME        keys of a dark address
  *                  pub-NAME         its text, while it is to be published again after a restart
  *   hooks.persist  records and contacts of the DHT
@@ -114,29 +115,51 @@ qudag_err node_saved_make_onion_key(struct node *n)
     return err;
 }
 
+/* ---- numbers that never go back ---- */
+
 /*
- * Without room on disk the descriptor leaves all the same: then only a clock that goes back over a restart
- * could make the number go back, and that it was not saved is in the log.
+ * Without room on disk what has the number leaves all the same: then only a clock that goes back over a
+ * restart could make the number go back, and that it was not saved is in the log.
  */
-void node_saved_desc_seq(struct node *n)
+static void seq_save(struct node *n, const char *name, uint64_t seq)
 {
     uint8_t bytes[SEQ_FILE_LEN];
     struct wr w = wr_init(bytes, sizeof(bytes));
 
-    wr_u64(&w, n->desc_seq);
-    (void)(save(n, "relay-seq", (struct slice){bytes, sizeof(bytes)}) == QUDAG_OK);
+    wr_u64(&w, seq);
+    (void)(save(n, name, (struct slice){bytes, sizeof(bytes)}) == QUDAG_OK);
+}
+
+static qudag_err seq_read(uint64_t *seq, struct slice bytes)
+{
+    struct rd r = rd_init(bytes);
+    uint64_t read = rd_u64(&r);
+
+    if (!rd_done(&r) || read > INT64_MAX) {
+        return QUDAG_EMALFORMED;
+    }
+    *seq = read;
+    return QUDAG_OK;
+}
+
+void node_saved_desc_seq(struct node *n)
+{
+    seq_save(n, "relay-seq", n->desc_seq);
 }
 
 static qudag_err desc_seq_restore(struct node *n, struct slice bytes)
 {
-    struct rd r = rd_init(bytes);
-    uint64_t seq = rd_u64(&r);
+    return seq_read(&n->desc_seq, bytes);
+}
 
-    if (!rd_done(&r) || seq > INT64_MAX) {
-        return QUDAG_EMALFORMED;
-    }
-    n->desc_seq = seq;
-    return QUDAG_OK;
+void node_saved_record_seq(struct node *n)
+{
+    seq_save(n, "record-seq", n->record_seq);
+}
+
+static qudag_err record_seq_restore(struct node *n, struct slice bytes)
+{
+    return seq_read(&n->record_seq, bytes);
 }
 
 /* ---- dark addresses ---- */
@@ -222,11 +245,9 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
         bool prefix;
         qudag_err (*restore)(struct node *n, struct slice bytes);
     } items[] = {
-        {"guard", false, guard_restore},
-        {"onion-key", false, onion_key_restore},
-        {"relay-seq", false, desc_seq_restore},
-        {DARK_PREFIX, true, dark_restore},
-        {PUBLISHED_PREFIX, true, published_restore},
+        {"guard", false, guard_restore},        {"onion-key", false, onion_key_restore},
+        {"relay-seq", false, desc_seq_restore}, {"record-seq", false, record_seq_restore},
+        {DARK_PREFIX, true, dark_restore},      {PUBLISHED_PREFIX, true, published_restore},
     };
     (void)now;
 

@@ -31,6 +31,13 @@ struct nt_ask {
     uint8_t value[256];
 };
 
+/* A number as it was saved. */
+struct nt_seq {
+    const char *name;
+    uint8_t bytes[8];
+    uint8_t len;
+};
+
 struct nt_node {
     struct nt *nt;
     size_t ix;
@@ -55,8 +62,8 @@ struct nt_node {
     bool anonymous, echo;
     unsigned saves, dark_saves; /* dark_saves: of these keys of dark addresses */
     qudag_err save_err;
-    uint8_t seq[8], seq_len; /* saved as "relay-seq" */
-    unsigned clock_told;     /* hooks.phase with ECLOCK, though nothing failed */
+    struct nt_seq relay_seq, record_seq;
+    unsigned clock_told; /* hooks.phase with ECLOCK, though nothing failed */
     void (*hook)(struct nt_node *t, const char *what, struct ref r); /* the test's own reaction */
 };
 
@@ -185,16 +192,24 @@ static inline void nt_stream_closed(void *ctx, struct ref s, qudag_err why)
     nt_call(t, "stream_closed", s);
 }
 
+static inline void nt_seq_save(struct nt_seq *s, const char *want, const char *name,
+                               struct slice bytes)
+{
+    if (strcmp(name, want) == 0 && bytes.len <= sizeof s->bytes) {
+        s->name = want;
+        memcpy(s->bytes, bytes.base, bytes.len);
+        s->len = (uint8_t)bytes.len;
+    }
+}
+
 static inline qudag_err nt_save(void *ctx, const char *name, struct slice bytes)
 {
     struct nt_node *t = ctx;
 
     t->saves++;
     t->dark_saves += strncmp(name, "dark-", 5) == 0 ? 1 : 0;
-    if (strcmp(name, "relay-seq") == 0 && bytes.len <= sizeof t->seq) {
-        memcpy(t->seq, bytes.base, bytes.len);
-        t->seq_len = (uint8_t)bytes.len;
-    }
+    nt_seq_save(&t->relay_seq, "relay-seq", name, bytes);
+    nt_seq_save(&t->record_seq, "record-seq", name, bytes);
     return t->save_err;
 }
 
@@ -280,21 +295,6 @@ static inline qudag_err nt_make(struct nt *nt, size_t ix, struct node_config *c)
         node_set_addrs(t->node, &ma, 1);
     }
     return err;
-}
-
-/* |n| nodes that know node 0, started. */
-static inline void nt_network(struct nt *nt, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct node_config c = nt_config(nt, i);
-        if (i > 0) {
-            nt_boot(nt, &c, 0);
-        }
-        nt_identity(nt, i);
-        c.identity = &nt->node[i].id;
-        ASSERT(nt_make(nt, i, &c) == QUDAG_OK);
-        node_start(nt->node[i].node);
-    }
 }
 
 #endif

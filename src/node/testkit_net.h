@@ -184,4 +184,26 @@ static inline bool nt_all_ready(struct nt *nt)
     return true;
 }
 
+/* |n| nodes that know node 0, started. */
+static inline void nt_network(struct nt *nt, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct node_config c = nt_config(nt, i);
+        if (i > 0) {
+            nt_boot(nt, &c, 0);
+        }
+        nt_identity(nt, i);
+        c.identity = &nt->node[i].id;
+        ASSERT(nt_make(nt, i, &c) == QUDAG_OK);
+        node_start(nt->node[i].node);
+    }
+}
+
+/* What was saved of a number, to the node made after it. */
+static inline qudag_err nt_seq_restore(struct nt_node *t, const struct nt_seq *s, tstamp now)
+{
+    return s->len == 0 ? QUDAG_OK
+                       : node_restore(t->node, s->name, (struct slice){s->bytes, s->len}, now);
+}
+
 #endif
