@@ -34,7 +34,8 @@ struct store_config {
 
 struct store_stats {
     uint64_t commits, puts, dels, failures, bad_values, salvaged;
-    uint64_t size; /* bytes in use, in the file and its log */
+    uint64_t log_lost; /* pages of the log that were committed and could not be read at the start */
+    uint64_t size;     /* bytes in use, in the file and its log */
     bool set_aside, room;
 };
 

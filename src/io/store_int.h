@@ -2,7 +2,7 @@
  * store_int.h - inside of the store.
  *
  *   store.c        put, commit, read, room          store_open.c   lock, owner, damage, salvage
- *   store_db.c     statements, values, the thread that syncs
+ *   store_db.c     statements, values, the thread that syncs       store_log.c    what of the log is damaged
  */
 #ifndef QUDAG_SRC_IO_STORE_INT_H
 #define QUDAG_SRC_IO_STORE_INT_H
@@ -96,6 +96,14 @@ bool store_thread_start(struct store *s);
 
 /* Ends the thread, without a last sync, and waits for it; harmless when it does not run. */
 void store_thread_stop(struct store *s);
+
+/* ---- store_log.c ---- */
+
+/*
+ * Pages of the log |fd|, behind the first |whole| which SQLite could read, that were committed: from the first to
+ * the end of the last such commit.  0: nothing is missing.  What was never there, or cut off the end, is not seen.
+ */
+uint32_t store_log_lost(int fd, uint32_t whole);
 
 /* ---- store_open.c ---- */
 

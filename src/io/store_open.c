@@ -271,6 +271,28 @@ static bool is_sound(struct store *s)
     return sound;
 }
 
+/*
+ * Damaged pages of the log look to SQLite like commits never finished.  The log begins anew then, so that they are
+ * not found a second time.
+ */
+static void look_at_log(struct store *s)
+{
+    int whole = 0;
+    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &whole, NULL);
+
+    s->stats.log_lost =
+        rc == SQLITE_OK && whole >= 0 ? store_log_lost(s->wal_fd, (uint32_t)whole) : 0;
+    if (s->stats.log_lost == 0) {
+        return;
+    }
+    rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    log_event(&s->log, LOG_ERROR, "store.log_damaged",
+              LOG_STR("why",
+                      "the log of the store was damaged, as by a power failure or a failing disk; "
+                      "the changes in it are lost: the network has other copies"),
+              LOG_NUM("pages", s->stats.log_lost), LOG_STR("cause", sqlite3_errstr(rc)));
+}
+
 /* Opens what is there; *damaged: it is not sound. */
 static qudag_err open_file(struct store *s, bool *damaged, char *why)
 {
@@ -280,6 +302,8 @@ static qudag_err open_file(struct store *s, bool *damaged, char *why)
                (rc == SQLITE_OK && !is_sound(s));
     if (*damaged || rc != SQLITE_OK) {
         store_db_close(s);
+    } else {
+        look_at_log(s);
     }
     return *damaged || rc == SQLITE_OK ? QUDAG_OK : cannot_open(s, s->db, rc, why);
 }

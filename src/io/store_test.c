@@ -3,7 +3,7 @@
  *
  * TEST: timeout=120
  */
-#include "io/store.h"
+#include "io/store_int.h"
 
 #include "base/wr.h"
 #include "crypto/hash.h"
@@ -600,45 +600,49 @@ static void files_are_for_the_owner_alone(void **state)
     (void)umask(before);
 }
 
+struct said {
+    const char *event;
+    unsigned n;
+};
+
 static void take_event(void *ctx, const struct log_record *rec)
 {
-    unsigned *n = ctx;
+    struct said *said = ctx;
 
-    *n += strcmp(rec->event, "store.old_file") == 0 ? 1 : 0;
+    said->n += strcmp(rec->event, said->event) == 0 ? 1 : 0;
+}
+
+/* The events |what| at a start. */
+static unsigned said_at_start(const char *what)
+{
+    char why[STORE_WHY_LEN];
+    struct said said = {.event = what};
+    struct store *s;
+    struct store_config c = {
+        .dir = dir, .size_max = SIZE, .log = {.emit = take_event, .ctx = &said, .level = LOG_WARN}};
+
+    assert_int_equal(store_open(&s, &c, why), QUDAG_OK);
+    store_close(s);
+    return said.n;
 }
 
 static void a_store_of_earlier_days_is_said_in_the_log(void **state)
 {
-    char old[160], why[STORE_WHY_LEN];
-    unsigned n = 0;
-    struct store *s;
-    struct store_config c = {
-        .dir = dir, .size_max = SIZE, .log = {.emit = take_event, .ctx = &n, .level = LOG_WARN}};
+    char old[160];
     (void)state;
 
-    assert_int_equal(store_open(&s, &c, why), QUDAG_OK);
-    store_close(s);
-    assert_int_equal(n, 0);
+    assert_int_equal(said_at_start("store.old_file"), 0);
     snprintf(old, sizeof(old), "%s/dht.mdb", dir);
     int fd = open(old, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     close(fd);
-    assert_int_equal(store_open(&s, &c, why), QUDAG_OK);
-    store_close(s);
-    assert_int_equal(n, 1);
+    assert_int_equal(said_at_start("store.old_file"), 1);
     assert_int_equal(access(old, F_OK), 0);
 }
 
-/* The file of a process that died, its log not yet moved into it; then wrong bytes in that log. */
-static void wrong_bytes_in_the_log_cost_no_more_than_what_follows_them(void **state)
+/* A process that puts |n| things from |from| on, one commit each, and dies: its log is not moved into the file. */
+static void dies_after(unsigned from, unsigned n)
 {
-    char log_path[160];
-    struct store_stats st;
-    size_t len, log_len;
-    unsigned n, most = 0, least = THINGS;
-    (void)state;
-
-    snprintf(log_path, sizeof(log_path), "%s-wal", path);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
@@ -647,7 +651,7 @@ static void wrong_bytes_in_the_log_cost_no_more_than_what_follows_them(void **st
         if (try_open(&s, SIZE, why) != QUDAG_OK) {
             _exit(1);
         }
-        for (unsigned i = 0; i < 100; i++) {
+        for (unsigned i = from; i < from + n; i++) {
             if (put(s, i) != QUDAG_OK || store_commit(s) != QUDAG_OK) {
                 _exit(2);
             }
@@ -657,6 +661,19 @@ static void wrong_bytes_in_the_log_cost_no_more_than_what_follows_them(void **st
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
+}
+
+/* Wrong bytes in the log of a process that died: what they cost is in the log of the program. */
+static void wrong_bytes_in_the_log_cost_no_more_than_what_follows_them(void **state)
+{
+    char log_path[160];
+    struct store_stats st;
+    size_t len, log_len;
+    unsigned n, most = 0, least = THINGS;
+    (void)state;
+
+    snprintf(log_path, sizeof(log_path), "%s-wal", path);
+    dies_after(0, 100);
     uint8_t *all = whole_file(&len);
     char db_path[128];
     memcpy(db_path, path, sizeof(db_path));
@@ -673,6 +690,7 @@ static void wrong_bytes_in_the_log_cost_no_more_than_what_follows_them(void **st
         use(&n, &st);
         assert_int_equal(st.bad_values, 0);
         assert_false(st.set_aside);
+        assert_int_equal(st.log_lost > 0, n < 100);
         most = n > most ? n : most;
         least = n < least ? n : least;
     }
@@ -680,6 +698,69 @@ static void wrong_bytes_in_the_log_cost_no_more_than_what_follows_them(void **st
     assert_true(most >= 90);
     free(all);
     free(log);
+}
+
+/* One wrong byte in the file behind |path|. */
+static void spoil(const char *file, long at)
+{
+    FILE *f = fopen(file, "r+b");
+
+    assert_non_null(f);
+    assert_int_equal(fseek(f, at, SEEK_SET), 0);
+    int c = fgetc(f);
+    assert_true(c != EOF);
+    assert_int_equal(fseek(f, at, SEEK_SET), 0);
+    assert_int_equal(fputc(c ^ 0x40, f), c ^ 0x40);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void damage_in_the_log_is_said_once(void **state)
+{
+    char log_path[160];
+    (void)state;
+
+    snprintf(log_path, sizeof(log_path), "%s-wal", path);
+    dies_after(0, 40); /* killed, and nothing more: all that was acknowledged is there */
+    assert_int_equal(said_at_start("store.log_damaged"), 0);
+    dies_after(40, 60);
+    spoil(log_path, 32 + 20 * 4120 + 2000); /* a page in the midst */
+    assert_int_equal(said_at_start("store.log_damaged"), 1);
+    assert_int_equal(said_at_start("store.log_damaged"), 0);
+    dies_after(40, 60);
+    spoil(log_path, 8); /* the head: all of it */
+    assert_int_equal(said_at_start("store.log_damaged"), 1);
+    assert_int_equal(said_at_start("store.log_damaged"), 0);
+}
+
+/* Pages of a log with a wrong head, which SQLite reads nothing of: what of them was committed is missing. */
+static void only_commits_of_the_present_log_are_missed(void **state)
+{
+    static const struct {
+        const char *pages; /* c: ends a commit, p: does not, o: ends one of the time before */
+        uint32_t whole, lost;
+    } row[] = {
+        {"", 0, 0},    {"pp", 0, 0},  {"pc", 0, 2},    {"pcpp", 0, 2},
+        {"pcc", 2, 1}, {"pco", 2, 0}, {"pcooo", 0, 2}, {"pcopc", 2, 3},
+    };
+    static uint8_t log[STORE_FRAME * 8];
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        size_t n = strlen(row[i].pages), len = 32 + n * STORE_FRAME;
+        memset(log, 0, sizeof(log));
+        memset(log, 0x55, 32);
+        for (size_t p = 0; p < n; p++) {
+            uint8_t *page = log + 32 + p * STORE_FRAME;
+            page[7] = row[i].pages[p] == 'p' ? 0 : 9;
+            memset(page + 8, row[i].pages[p] == 'o' ? 1 : 2, 8);
+        }
+        file_is(log, len);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(store_log_lost(fd, row[i].whole), row[i].lost);
+        close(fd);
+    }
+    assert_int_equal(unlink(path), 0);
 }
 
 static void a_file_damaged_while_in_use_is_set_aside_and_everything_is_written_again(void **state)
@@ -940,6 +1021,8 @@ int main(void)
         IN_DIR(a_file_with_anything_but_our_table_is_set_aside),
         IN_DIR(files_are_for_the_owner_alone),
         IN_DIR(a_store_of_earlier_days_is_said_in_the_log),
+        IN_DIR(damage_in_the_log_is_said_once),
+        IN_DIR(only_commits_of_the_present_log_are_missed),
         IN_DIR(wrong_bytes_in_the_log_cost_no_more_than_what_follows_them),
         IN_DIR(a_file_damaged_while_in_use_is_set_aside_and_everything_is_written_again),
         IN_DIR(one_store_has_one_user),

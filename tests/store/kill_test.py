@@ -96,6 +96,25 @@ def kills():
     return nodes
 
 
+def damaged_log(nodes):
+    """a byte of the log of a killed daemon: what follows it is lost, which is said; a kill alone costs nothing"""
+    node = nodes[1]
+    for n in range(20):
+        node.tool('dht', 'put', '--once', f'logged-{n}', 'z' * 2000)
+    node.kill()
+    wal = node.dir / 'store/dht.db-wal'
+    with open(wal, 'r+b') as f:
+        f.seek(32 + 2 * (24 + 4096) + 100)  # head of the log, two pages with their heads
+        byte = f.read(1)[0]
+        f.seek(-1, os.SEEK_CUR)
+        f.write(bytes([byte ^ 1]))
+    log = node.dir / 'qudagd.log'
+    check('store.log_damaged' not in log.read_text(), 'twenty kills were taken for damage')
+    start(node)
+    check(log.read_text().count('store.log_damaged') == 1, 'the log does not tell of the damaged log of the store')
+    print('ok: a damaged log of the store is told of, a kill alone is not', flush=True)
+
+
 def publications(nodes):
     node = nodes[2]
     node.ask('dht', 'put', 'mine', 'kept')
@@ -215,6 +234,7 @@ def full_disk(nodes):
 
 def main():
     nodes = kills()
+    damaged_log(nodes)
     full_disk(nodes)
     publications(nodes)
     without_bootstrap_peer(nodes)
