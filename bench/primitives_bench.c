@@ -78,7 +78,7 @@ static void kem_decaps(struct state *s)
 
 static void ed_keygen(struct state *s)
 {
-    ed25519_keygen(&s->ed_sk, s->ed_pk, &s->rng);
+    must(ed25519_keygen(&s->ed_sk, s->ed_pk, &s->rng));
 }
 
 static void ed_sign(struct state *s)

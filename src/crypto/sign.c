@@ -3,7 +3,6 @@
  */
 #include "crypto/sign.h"
 
-#include "base/assert.h"
 #include "base/wipe.h"
 #include "crypto/backend.h"
 
@@ -17,11 +16,16 @@ static struct slice not_null(struct slice s)
     return s.len > 0 ? s : (struct slice){none, 0};
 }
 
-void ed25519_keygen(struct secret_ed25519 *sk, uint8_t pk[ED25519_PK_LEN], const struct rng *rng)
+qudag_err ed25519_keygen(struct secret_ed25519 *sk, uint8_t pk[ED25519_PK_LEN],
+                         const struct rng *rng)
 {
     rng_fill(rng, sk->seed, sizeof sk->seed);
     qudag_err err = ed25519_public(pk, sk);
-    ASSERT(err == QUDAG_OK);
+    if (err != QUDAG_OK) {
+        wipe(sk, sizeof *sk);
+        wipe(pk, ED25519_PK_LEN);
+    }
+    return err;
 }
 
 qudag_err ed25519_public(uint8_t pk[ED25519_PK_LEN], const struct secret_ed25519 *sk)

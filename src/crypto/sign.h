@@ -25,8 +25,12 @@ struct secret_ed25519_blinded {
     uint8_t prefix[32];
 };
 
-/* Draws a seed from |rng| and computes its public key.  Stops the process when the crypto library fails. */
-void ed25519_keygen(struct secret_ed25519 *sk, uint8_t pk[ED25519_PK_LEN], const struct rng *rng);
+/*
+ * Draws a seed from |rng| and computes its public key.  QUDAG_ENOMEM, QUDAG_EINTERNAL: the crypto library failed;
+ * |sk| and |pk| are wiped.
+ */
+QUDAG_MUST_USE qudag_err ed25519_keygen(struct secret_ed25519 *sk, uint8_t pk[ED25519_PK_LEN],
+                                        const struct rng *rng);
 
 /* The public key of |sk|.  QUDAG_ENOMEM, QUDAG_EINTERNAL. */
 QUDAG_MUST_USE qudag_err ed25519_public(uint8_t pk[ED25519_PK_LEN],

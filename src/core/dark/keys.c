@@ -58,8 +58,10 @@ qudag_err dark_keys_create(struct dark_keys *k, enum dark_network net, const cha
         memcpy(k->label, name.base, name.len);
     }
     k->addr.network = (uint8_t)net;
-    ed25519_keygen(&k->ed_sk, k->addr.ed_pk, rng);
-    qudag_err err = mldsa65_keygen(&k->pq_sk, k->pq_pk, &k->pq_seed, rng);
+    qudag_err err = ed25519_keygen(&k->ed_sk, k->addr.ed_pk, rng);
+    if (err == QUDAG_OK) {
+        err = mldsa65_keygen(&k->pq_sk, k->pq_pk, &k->pq_seed, rng);
+    }
     if (err == QUDAG_OK) {
         err = x25519_keypair(&k->onion_x_sk, k->onion_x, rng);
     }
