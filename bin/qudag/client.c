@@ -233,7 +233,7 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, 
     *out = (struct outcome){0};
     if (t->rec->failed) {
         failed(out, TOOL_USAGE, "TOO_LONG", "the arguments are too long",
-               "a key has at most 128 bytes, a value 8192, a message 60000");
+               "a key has at most 128 bytes, a value 4096, a message 32768");
         return;
     }
     l.len = l.used = 0;

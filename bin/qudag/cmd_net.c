@@ -178,7 +178,7 @@ static int run_verb(struct tool *t, const struct verb *v, int argc, char **argv)
 static int dispatch(struct tool *t, const struct verb *verbs, size_t n, int argc, char **argv)
 {
     const char *names[16];
-    char message[200];
+    char message[240];
     for (size_t ix = 0; argc > 0 && ix < n; ix++) {
         if (strcmp(verbs[ix].name, argv[0]) == 0) {
             return run_verb(t, &verbs[ix], argc - 1, argv + 1);
@@ -186,7 +186,7 @@ static int dispatch(struct tool *t, const struct verb *verbs, size_t n, int argc
         names[ix] = verbs[ix].name;
     }
     const char *near = argc > 0 ? text_nearest(argv[0], names, n) : NULL;
-    (void)snprintf(message, sizeof(message), "%s: %s%.60s%s%s%s", t->sub->name,
+    (void)snprintf(message, sizeof(message), "%s: %s%.140s%s%s%s", t->sub->name,
                    argc > 0 ? "no command " : "which command? ", argc > 0 ? argv[0] : t->sub->args,
                    near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
                    near == NULL ? "" : "?");
@@ -265,7 +265,7 @@ int run_dht(struct tool *t, int argc, char **argv)
                                        {"addresses", "address", COL_TEXT},
                                        {"took_ns", "took", COL_NS}},
                             peer[] = {{"peer", "PEER", COL_PEER}},
-                            provided[] = {{"nodes", "told to", COL_INT},
+                            provided[] = {{"nodes", "stored by", COL_INT},
                                           {"took_ns", "took", COL_NS}},
                             records[] = {{"key", "KEY", COL_TEXT},
                                          {"size", "SIZE", COL_SIZE},

@@ -261,7 +261,9 @@ int run_send(struct tool *t, int argc, char **argv)
     const char *addr = NULL, *message = NULL, *file = NULL;
     bool again = false;
     for (int ix = 0; ix < argc; ix++) {
-        if (strcmp(argv[ix], "-m") == 0 && ix + 1 < argc) {
+        if (strcmp(argv[ix], "-m") == 0 && ix + 1 == argc) {
+            return tool_usage(t, "send -m: which text?  -m - reads it from standard input");
+        } else if (strcmp(argv[ix], "-m") == 0) {
             message = argv[++ix];
         } else if (strcmp(argv[ix], "--again") == 0) {
             again = true;
@@ -316,12 +318,18 @@ static void on_entry(struct tool *t, const struct rec_view *v, void *user)
     }
 }
 
+static bool to_stdout(const struct saving *s)
+{
+    return strcmp(s->where, "-") == 0;
+}
+
 static int copy_out(const struct saving *s)
 {
     static uint8_t block[1 << 16];
     int from = open(s->path, O_RDONLY | O_CLOEXEC), err = from < 0 ? errno : 0;
-    int to =
-        err != 0 ? -1 : open(s->where, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* no loss */
+    int to = err != 0       ? -1
+             : to_stdout(s) ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+                            : open(s->where, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     err = err == 0 && to < 0 ? errno : err;
     ssize_t n;
     while (err == 0 && (n = read(from, block, sizeof(block))) != 0) {
@@ -352,7 +360,11 @@ static int save_entry(struct tool *t, const char *what, const char *where)
     int err = copy_out(&s);
     if (err != 0) {
         (void)snprintf(message, sizeof(message), "%.500s: %s", where, strerror(err));
-        return tool_error(t, TOOL_FAILED, "SAVE", message, "choose another name");
+        return tool_error(t, TOOL_FAILED, "SAVE", message,
+                          err == EEXIST ? "choose another name: no file is overwritten" : "");
+    }
+    if (to_stdout(&s)) {
+        return TOOL_OK;
     }
     if (t->json) {
         (void)fputs("{\"saved\":", stdout);

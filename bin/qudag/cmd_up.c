@@ -81,38 +81,33 @@ static int up_options(struct tool *t, struct up *u, int argc, char **argv)
 /* ------------------------------------------------------------------ status */
 
 static const struct col status_cols[] = {
-    {"peer", "peer", COL_PEER},
-    {"addresses", "listens", COL_TEXT},
-    {"bootstrap", "bootstrap", COL_TEXT},
-    {"phase", "phase", COL_TEXT},
-    {"health", "health", COL_TEXT},
-    {"reason", "reason", COL_TEXT},
-    {"retry_ns", "next try", COL_NS},
-    {"uptime_ns", "up", COL_NS},
-    {"links", "links", COL_INT},
-    {"links_pq", "links pq", COL_INT},
-    {"table", "table", COL_INT},
-    {"relays", "relays", COL_INT},
-    {"circuits", "circuits", COL_INT},
-    {"records", "records", COL_INT},
-    {"pid", "pid", COL_INT},
+    {"peer", "peer", COL_PEER},           {"addresses", "listens", COL_TEXT},
+    {"bootstrap", "bootstrap", COL_TEXT}, {"phase", "phase", COL_TEXT},
+    {"health", "health", COL_TEXT},       {"reason", "reason", COL_TEXT},
+    {"retry_ns", "next try", COL_NS},     {"note", "note", COL_TEXT},
+    {"uptime_ns", "up", COL_NS},          {"links", "links", COL_INT},
+    {"links_pq", "links pq", COL_INT},    {"table", "table", COL_INT},
+    {"relays", "relays", COL_INT},        {"circuits", "circuits", COL_INT},
+    {"records", "records", COL_INT},      {"pid", "pid", COL_INT},
     {"dir", "folder", COL_TEXT},
 };
 
 struct status {
     size_t n_cols; /* shown, of status_cols */
-    char health[16], bootstrap[512];
+    char health[16], bootstrap[512], note[400];
 };
 
 static void on_status(struct tool *t, const struct rec_view *v, void *user)
 {
     struct status *s = user;
-    const char *health = rec_get_str(v, "health"), *boot = rec_get_str(v, "bootstrap");
+    const char *health = rec_get_str(v, "health"), *boot = rec_get_str(v, "bootstrap"),
+               *note = rec_get_str(v, "note");
     if (v->type != REC_ROW) {
         return;
     }
     (void)snprintf(s->health, sizeof(s->health), "%s", health == NULL ? "" : health);
     (void)snprintf(s->bootstrap, sizeof(s->bootstrap), "%s", boot == NULL ? "" : boot);
+    (void)snprintf(s->note, sizeof(s->note), "%s", note == NULL ? "" : note);
     row_print(t, v, status_cols, s->n_cols);
 }
 
@@ -134,6 +129,7 @@ int run_status(struct tool *t, int argc, char **argv)
 struct watch {
     const struct status *status; /* as it was before */
     char phase[16], error[64], reason[160];
+    long long have, of;
 };
 
 static const char *phase_words(const char *phase)
@@ -160,6 +156,16 @@ static void show_failure(const struct watch *w, const struct rec_view *v)
                  w->reason, retry == 0 ? "" : "; next attempt in ", retry == 0 ? "" : wait);
 }
 
+static void show_alone(const struct status *s)
+{
+    (void)puts(
+        "ready      but alone: no bootstrap peers are configured and no other node has joined "
+        "yet");
+    if (s->bootstrap[0] != 0) {
+        (void)printf("           other nodes join with: qudag up --bootstrap '%s'\n", s->bootstrap);
+    }
+}
+
 static void on_phase(struct tool *t, const struct rec_view *v, void *user)
 {
     struct watch *w = user;
@@ -170,6 +176,8 @@ static void on_phase(struct tool *t, const struct rec_view *v, void *user)
         return;
     }
     (void)snprintf(w->phase, sizeof(w->phase), "%s", phase);
+    w->have = rec_get_int(v, "have", 0);
+    w->of = rec_get_int(v, "of", 0);
     (void)snprintf(w->error, sizeof(w->error), "%s", error == NULL ? "" : error);
     (void)snprintf(w->reason, sizeof(w->reason), "%s", reason == NULL ? "" : reason);
     if (t->json) {
@@ -177,19 +185,15 @@ static void on_phase(struct tool *t, const struct rec_view *v, void *user)
         return;
     }
     text_ns(took, (uint64_t)rec_get_int(v, "at_ns", 0));
-    long long have = rec_get_int(v, "have", 0), of = rec_get_int(v, "of", 0);
     if (strcmp(phase, "failed") == 0) {
         show_failure(w, v);
     } else if (strcmp(phase, "ready") == 0 && strcmp(w->status->health, "alone") == 0) {
-        (void)printf(
-            "ready      but alone: no bootstrap peers are configured and no other node has "
-            "joined yet\n           other nodes join with: qudag up --bootstrap '%s'\n",
-            w->status->bootstrap);
+        show_alone(w->status);
     } else {
         if (strcmp(phase, "dial") == 0 || strcmp(phase, "relays") == 0) {
-            (void)snprintf(count, sizeof(count), "%lld of %lld ", have, of);
+            (void)snprintf(count, sizeof(count), "%lld of %lld ", w->have, w->of);
         } else if (strcmp(phase, "ready") != 0 && strcmp(phase, "start") != 0) {
-            (void)snprintf(count, sizeof(count), "%lld ", have);
+            (void)snprintf(count, sizeof(count), "%lld ", w->have);
         }
         (void)printf("%-10s %s%s  (%s)\n", phase, count, phase_words(phase), took);
     }
@@ -210,11 +214,16 @@ static int wait_ready(struct tool *t, int64_t seconds, const struct status *stat
                    ? TOOL_OK
                    : tool_error(t, (enum tool_exit)out.code, out.error, out.message, out.hint);
     }
+    if (w.reason[0] == 0 && strcmp(w.phase, "relays") == 0) {
+        (void)snprintf(w.reason, sizeof(w.reason),
+                       "circuits need %lld known relays, and %lld are known; more nodes must join",
+                       w.of, w.have);
+    }
     (void)snprintf(message, sizeof(message), "not ready after %lld s%s%s; the daemon keeps trying",
                    (long long)seconds, w.reason[0] == 0 ? ": phase " : ": ",
                    w.reason[0] == 0 ? w.phase : w.reason);
     return tool_error(t, TOOL_UNREACHABLE, w.error[0] == 0 ? "TIMEOUT" : w.error, message,
-                      "qudag status shows the next attempt, qudag connect MULTIADDR dials at once, "
+                      "qudag status shows how far it is, qudag connect MULTIADDR dials at once, "
                       "qudag down stops the daemon");
 }
 
@@ -329,6 +338,9 @@ int run_up(struct tool *t, int argc, char **argv)
     if (code == TOOL_OK) {
         (void)ask_begin(t, "status");
         code = ask(t, -1, on_status, &s);
+    }
+    if (code == TOOL_OK && s.note[0] != 0 && !t->json) {
+        note(t, s.note);
     }
     return code != TOOL_OK || u.no_wait ? code : wait_ready(t, u.timeout, &s);
 }

@@ -73,7 +73,9 @@ const struct sub subs[] = {
      "message\n"
      "from standard input (at most 32768 bytes); files cannot come from standard input.\n",
      "qudag send abc...xyz.dark photo.jpg", run_send},
-    {"inbox", "[--save NAME FILE]", "list or save what was received", "",
+    {"inbox", "[--save NAME FILE]", "list or save what was received",
+     "--save copies the content of one item into FILE, which must not exist yet; -: to standard\n"
+     "output.\n",
      "qudag inbox --save photo.jpg here.jpg", run_inbox},
     {"stats", "", "print the counters of the node, as JSON", "", "qudag stats", run_stats},
     {"config", "check|show [FILE]", "check or print the configuration",

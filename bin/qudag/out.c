@@ -1,6 +1,8 @@
 /* out.c - what the user sees: JSON, tables, errors. */
 #include "tool.h"
 
+#include <qudag/text.h>
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +11,13 @@
 /* Fields that may come several times are arrays, also when there is one value. */
 static const char *const lists[] = {"path", "addresses", "bootstrap", "peers"};
 
+/* Whether bytes are text that a terminal may show. */
 static bool printable(const struct rec_field *f)
 {
-    for (size_t ix = 0; ix < f->len; ix++) {
-        if ((f->bytes[ix] < 0x20 && f->bytes[ix] != '\n' && f->bytes[ix] != '\t') ||
-            f->bytes[ix] >= 0x7f) {
+    uint32_t cp;
+    for (size_t ix = 0; ix < f->len;) {
+        ix += qudag_utf8_next(f->bytes + ix, f->len - ix, &cp);
+        if (cp != '\n' && cp != '\t' && !qudag_utf8_printable(cp)) {
             return false;
         }
     }
@@ -155,14 +159,6 @@ static void path_cell(char out[CELL_LEN], const char *field, const struct rec_vi
 static void text_cell(char out[CELL_LEN], const struct col *c, const struct rec_field *f)
 {
     char one[16];
-    if (f->kind == REC_BYTES) {
-        bool plain = printable(f);
-        size_t at = 0;
-        for (size_t ix = 0; ix < f->len && at < CELL_LEN - 3; ix++) {
-            at += (size_t)snprintf(out + at, CELL_LEN - at, plain ? "%c" : "%02x", f->bytes[ix]);
-        }
-        return;
-    }
     if (c->kind == COL_SHORT) {
         short_peer(one, f->text);
         (void)snprintf(out, CELL_LEN, "%s", one);
@@ -185,7 +181,7 @@ void cell_text(char out[CELL_LEN], const struct col *c, const struct rec_view *v
     }
     if (c->kind == COL_PATH) {
         path_cell(out, c->field, v);
-    } else if (f.kind == REC_STR || f.kind == REC_BYTES) {
+    } else if (f.kind == REC_STR) {
         text_cell(out, c, &f);
     } else if (c->kind == COL_NS) {
         text_ns(small, (uint64_t)f.num);
@@ -304,6 +300,20 @@ int ask_list(struct tool *t, const char *name, const struct col *cols, size_t n_
     return TOOL_OK;
 }
 
+/* A value as it is, however long; what is no text as hexadecimal digits. */
+static void bytes_print(const char *title, const struct rec_field *f)
+{
+    bool plain = printable(f);
+    (void)printf("%-10s ", title);
+    if (plain) {
+        (void)fwrite(f->bytes, 1, f->len, stdout);
+    }
+    for (size_t ix = 0; !plain && ix < f->len; ix++) {
+        (void)printf("%02x", f->bytes[ix]);
+    }
+    (void)fputs(plain ? "\n" : "  (hexadecimal: it is no printable UTF-8 text)\n", stdout);
+}
+
 void row_print(const struct tool *t, const struct rec_view *v, const struct col *cols,
                size_t n_cols)
 {
@@ -323,6 +333,10 @@ void row_print(const struct tool *t, const struct rec_view *v, const struct col 
                     (void)printf("%-10s %s\n", c->title, f.text);
                 }
             }
+            continue;
+        }
+        if (rec_find(v, c->field, REC_BYTES, &f)) {
+            bytes_print(c->title, &f);
             continue;
         }
         cell_text(text, c, v);

@@ -163,9 +163,9 @@ RUN(dht_put)
         usage(rq, "put needs a key of at most 128 bytes and a value");
         return;
     }
-    if (value.len > QUDAG_DHT_VALUE_MAX) {
+    if (value.len > QUDAG_DHT_OPEN_VALUE_MAX) { /* the daemon has open namespaces only */
         (void)snprintf(message, sizeof(message), "a value has at most %d bytes; this one has %zu",
-                       QUDAG_DHT_VALUE_MAX, value.len);
+                       QUDAG_DHT_OPEN_VALUE_MAX, value.len);
         request_end(rq, TOOL_USAGE, "QUDAG_ETOOBIG", message,
                     "a file of any size can be sent to a dark address: qudag help send");
         return;
@@ -438,6 +438,10 @@ RUN(dark_new)
         rec_str(r, "address", addr);
         rec_str(r, "label", label);
         request_send(rq);
+    }
+    if (err == QUDAG_EINVAL) {
+        usage(rq, "a label is printable UTF-8 text");
+        return;
     }
     request_end_err(rq, err, err == QUDAG_OK ? "" : "cannot create a dark address");
 }

@@ -96,8 +96,9 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_INBOX_FILE_MAX] = {"inbox", "file_max", CONF_SIZE, 0, INT64_MAX, "4G", "bytes",
                              .help = "Largest file accepted."},
     [CONF_LAB] = {"lab", "lab", SWITCH("no"), INTO(lab),
-                  .help = "Test network: relays need not be in different networks, and the log may "
-                          "contain everything.  NO ANONYMITY."},
+                  .help =
+                      "Test network: relays may have private addresses and be in one network, and "
+                      "the log may contain everything.  NO ANONYMITY."},
 };
 
 static char *copy_text(const char *base, size_t len)

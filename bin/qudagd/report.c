@@ -87,9 +87,41 @@ static void status_health(struct rec *r, const struct daemon *d)
     rec_str(r, "health",
             rules_health((int)phase, count_links(d->node, &pq), d->conf.v[CONF_BOOTSTRAP].n));
     rec_int(r, "bootstrap_peers", (int64_t)d->conf.v[CONF_BOOTSTRAP].n);
-    if (phase == QUDAG_PHASE_FAILED && d->n_phases > 0) {
-        rec_reason(r, d, d->phases[d->n_phases - 1].err);
+    const struct phase_note *last = d->n_phases > 0 ? &d->phases[d->n_phases - 1] : NULL;
+    if (last != NULL && last->phase == phase && last->err != QUDAG_OK) {
+        rec_reason(r, d, last->err);
+    } else if (last != NULL && phase == QUDAG_PHASE_RELAYS) {
+        rec_strf(r, "reason",
+                 "circuits need %u known relays, and %u are known; more nodes must join", last->b,
+                 last->a);
+    }
+    if (phase == QUDAG_PHASE_FAILED) {
         rec_int(r, "retry_ns", retry_ns(d));
+    }
+}
+
+/* What an operator should know of the addresses, if anything. */
+static void status_note(struct rec *r, const struct daemon *d)
+{
+    char addr[QUDAG_ADDR_TEXT_MAX];
+    size_t it = 0, n = 0;
+    while (qudag_node_addr_next(d->node, &it, addr)) {
+        n++;
+        if (rules_addr_public(addr)) {
+            return;
+        }
+    }
+    if (n == 0) {
+        rec_str(r, "note",
+                "this machine has no address that others could reach; [node] listen names "
+                "where to listen");
+    } else if (d->conf.v[CONF_LAB].num == 0) {
+        rec_str(
+            r, "note",
+            "all addresses of this node are private (as 192.168.1.2): only nodes that are given "
+            "one "
+            "reach it, as others never pass them on, and it cannot be a relay; a test network on "
+            "private addresses is a lab (qudag up --lab)");
     }
 }
 
@@ -140,6 +172,7 @@ void report_status(struct request *rq)
         rec_strf(r, "bootstrap", "%s#%s", addr, hex);
     }
     status_health(r, d);
+    status_note(r, d);
     rec_int(r, "uptime_ns", (int64_t)(mono_ns() - d->since_ns));
     rec_bool(r, "copied", d->state.copied);
     rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
@@ -206,13 +239,18 @@ void report_stats(struct request *rq)
     request_end_err(rq, QUDAG_OK, "");
 }
 
-/* Keys are bytes; what is not printable becomes hex. */
+/* Keys are bytes: as text where they are text without spaces, and always as bytes. */
 static void rec_key(struct rec *r, qudag_slice key)
 {
     char text[2 * 128 + 1];
     size_t plain = 0;
-    while (plain < key.len && key.base[plain] > ' ' && key.base[plain] < 0x7f) {
-        plain++;
+    uint32_t cp;
+    while (plain < key.len) {
+        size_t n = qudag_utf8_next(key.base + plain, key.len - plain, &cp);
+        if (cp == ' ' || !qudag_utf8_printable(cp)) {
+            break;
+        }
+        plain += n;
     }
     if (plain == key.len && key.len < sizeof(text)) {
         memcpy(text, key.base, key.len);

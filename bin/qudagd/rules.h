@@ -32,6 +32,12 @@ bool rules_command_begins(enum rules_command kind, unsigned long_now, unsigned l
  */
 const char *rules_health(int phase, size_t links, size_t bootstrap_peers);
 
+/*
+ * Whether an address, as listed by qudag_node_addr_next(), can be reached from anywhere: no loopback, private or
+ * link-local one.  Outside a lab nodes are not told of others, by the DHT or by descriptors, under such an address.
+ */
+bool rules_addr_public(const char *multiaddr);
+
 /* ---- files and folders of the daemon */
 
 enum rules_folder {

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -716,6 +717,18 @@ static const char *take_content(struct transfer_out *s, struct request *rq)
     return NULL;
 }
 
+/* Whether |addr|, in small or capital letters, is a dark address of this node. */
+static bool is_own(const qudag_node *n, const char *addr)
+{
+    qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
+    for (size_t it = 0; qudag_dark_next(n, &it, &info);) {
+        if (strcasecmp(info.addr, addr) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void transfer_send(struct request *rq)
 {
     struct transfers *k = rq->d->transfers;
@@ -723,6 +736,11 @@ void transfer_send(struct request *rq)
     qudag_err err = addr == NULL ? QUDAG_EINVAL : qudag_dark_check(addr);
     if (err != QUDAG_OK) {
         request_end_err(rq, err, addr == NULL ? "send" : addr);
+        return;
+    }
+    if (is_own(rq->d->node, addr)) {
+        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL", "that is an address of this node itself",
+                    "send from another node");
         return;
     }
     struct transfer_out *s = calloc(1, sizeof(*s));

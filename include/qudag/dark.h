@@ -25,7 +25,11 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_publish(qudag_node *n, const char 
                                                       qudag_op *op);
 /* Withdraws the record and destroys the keys for good; result.count, errors as above. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op);
-/* Fetches and checks the record of any address through a circuit; result.addrs: the service's peer id. */
+/*
+ * Fetches and checks the record of any address through a circuit; result.addrs: the service's peer id.  The answer
+ * is remembered: a record for an hour at most (result.cached), and QUDAG_ENOTFOUND for a minute, also if the address
+ * is published meanwhile.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve(qudag_node *n, const char *addr,
                                                       qudag_op *op);
 /*

@@ -6,6 +6,7 @@
 API_NO_TAIL(qudag_dht_rules, quorum);
 _Static_assert(QUDAG_DHT_VALUE_MAX == KAD_VALUE_MAX && QUDAG_DHT_KEY_MAX == KAD_KEY_MAX,
                "what is promised is what is taken");
+_Static_assert(QUDAG_DHT_OPEN_VALUE_MAX == NODE_OPEN_VALUE_MAX, "likewise");
 
 struct api_rules {
     qudag_dht_rules rules;

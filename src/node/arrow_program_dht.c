@@ -86,8 +86,10 @@ static void add_validators(struct node *n, struct kad_config *c)
                                   .select = select_dark,
                                   .read = KAD_READ_PATHS};
     for (size_t i = 0; i < n->cfg.n_open_ns; i++) {
-        *v++ = (struct kad_validator){
-            .ns = n->cfg.open_ns[i], .value_max = 4096, .ctx = n, .check = check_any};
+        *v++ = (struct kad_validator){.ns = n->cfg.open_ns[i],
+                                      .value_max = NODE_OPEN_VALUE_MAX,
+                                      .ctx = n,
+                                      .check = check_any};
     }
     c->n_validators = (size_t)(v - c->validator);
 }

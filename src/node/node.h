@@ -21,8 +21,9 @@
 
 #define NODE_LISTEN_MAX 8
 #define NODE_BOOT_MAX 32
-#define NODE_OPEN_NS_MAX 8 /* open DHT namespaces */
-#define NODE_OPS_MAX 4096  /* requests; half of them for the program */
+#define NODE_OPEN_NS_MAX 8       /* open DHT namespaces */
+#define NODE_OPEN_VALUE_MAX 4096 /* bytes of a value of an open namespace */
+#define NODE_OPS_MAX 4096        /* requests; half of them for the program */
 #define NODE_STREAMS_MAX 8192
 #define NODE_STREAM_QUEUE_MAX (512 * 1024) /* bytes a stream may have queued */
 #define NODE_STREAM_EARLY_MAX (64 * 1024)  /* ... while it is being opened */

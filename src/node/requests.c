@@ -131,7 +131,8 @@ static void end_canceled(struct node *n, struct node_op *op, tstamp now)
 }
 
 /*
- * One at a time, its actions carried out before the next.
+ * One at a time, its actions carried out before the next: reports point into a core until that core is
+ * called again.
  */
 bool node_op_begin_next(struct node *n, tstamp now)
 {

@@ -61,7 +61,10 @@ def arguments():
              'close', '42')
     lab_says('a namespace that is not open', ['namespace "other" is not open', 'open_namespaces'], 2, 'lab', 'exec', '2', 'dht',
              'put', '/other/x', 'y')
-    lab_says('a value too large', 'at most 8192 bytes', 2, 'lab', 'exec', '2', 'dht', 'put', 'big', 'x' * 9000)
+    lab_says('a value too large', 'at most 4096 bytes; this one has 4097', 2, 'lab', 'exec', '2', 'dht', 'put', 'big',
+             'x' * 4097)
+    lab_says('a group without a command', ['which command?', '|store|table'], 2, 'lab', 'exec', '2', 'dht')
+    lab_says('a label that is no text', 'printable UTF-8', 2, 'lab', 'exec', '2', 'dark', 'new', 'caf\udce9')
     lab_says('a key that is not published', 'does not publish that', 4, 'lab', 'exec', '2', 'dht', 'forget', 'none')
     lab_says('a host name to join', 'host names', 2, 'up', '--bootstrap', '/dns4/example.org/udp/1/quic-v1/p2p/x')
     lab_says('an option of up that is unknown', '--frob is unknown', 2, 'up', '--frob')
@@ -70,6 +73,32 @@ def arguments():
     check(document('lab', 'exec', '2', 'dht', 'forget', 'mine') == {'forgotten': 'mine'}, 'forget says nothing')
     check(document('lab', 'exec', '2', 'dht', 'provide', 'thing')['nodes'] > 0, 'provide')
     check(document('lab', 'exec', '2', 'dht', 'unprovide', 'thing') == {'unprovided': 'thing'}, 'unprovide says nothing')
+
+
+def values():
+    """what comes back is what was put: text of any script and length as it is, the rest as digits, and said so"""
+    for value in ('Grüße aus Köln, 東京 🙂', 'x' * 4096, '-', 'two\nlines'):
+        lab('lab', 'exec', '2', 'dht', 'put', 'wörter', value)
+        lab_says('a value of text', f'value      {value}\n', 0, 'lab', 'exec', '3', 'dht', 'get', 'wörter')
+        check(document('lab', 'exec', '3', 'dht', 'get', 'wörter')['value'] == value, 'another value in JSON')
+    lab_says('a key of text', '/app/wörter', 0, 'lab', 'exec', '2', 'dht', 'published')
+    for value, digits in (('caf\udce9', '636166e9'), ('\x1b[2J', '1b5b324a'), ('abc\u202edef', '616263e280ae646566')):
+        lab('lab', 'exec', '2', 'dht', 'put', 'odd', value)
+        lab_says('a value that is no text', [f'value      {digits}  (hexadecimal'], 0, 'lab', 'exec', '3', 'dht', 'get', 'odd')
+
+
+def reading(address):
+    """a message on standard output, byte by byte; and what cannot be sent says why"""
+    for text in ('Grüße\n', ''):
+        lab_says('a message', 'delivered', 0, 'lab', 'exec', '4', 'send', address, '-m', text)
+        name = document('lab', 'exec', '2', 'inbox')['inbox'][-1]['name']
+        done = subprocess.run([str(QUDAG), '--dir', str(LAB), 'lab', 'exec', '2', 'inbox', '--save', name, '-'], cwd=TOP,
+                              capture_output=True, timeout=60 * SLOW)
+        check((done.returncode, done.stdout) == (0, text.encode()), f'{name} on standard output: {done}')
+    check(not (TOP / '-').exists(), 'a file called -')
+    lab_says('a folder that does not exist', 'No such file', 1, 'lab', 'exec', '2', 'inbox', '--save', name, TOP / 'none/x')
+    lab_says('-m without a text', 'which text?', 2, 'lab', 'exec', '4', 'send', address, '-m')
+    lab_says('an address of this very node', ['address of this node itself'], 2, 'lab', 'exec', '2', 'send', address.upper(), '-m', 'x')
 
 
 def labels():
@@ -192,7 +221,9 @@ def main():
     sizes()
     arguments()
     address = labels()
+    values()
     contents(address)
+    reading(address)
     always_json(address)
     killed_node()
     other_network(address)

@@ -116,6 +116,20 @@ class Stranger(Host):
         return self.take(self.ask('status'))
 
 
+def private_network():
+    """home networks: that it will not grow without a lab is said, and what then"""
+    first = Stranger(21, '192.168.7.1').start()
+    second = Stranger(22, '10.0.0.2').start('--bootstrap', first.bootstrap)
+    for h in (first, second):
+        check('private' in h.ask('status')['note'], f'{h.dir.name} says nothing of its addresses')
+    code, text = second.tool('up', '--timeout', '3', timeout=30)
+    check(code == 5 and 'circuits need 4 known relays, and 1 are known' in text, f'two nodes: {code} {text}')
+    check('circuits need 4' in second.ask('status')['reason'], 'status gives no reason')
+    print('ok: two nodes on private addresses say what keeps them from circuits', flush=True)
+    for h in (first, second):
+        h.down()
+
+
 def default_settings():
     """six hosts far from each other, without a lab: every one has 127.0.0.1, and circuits are built all the same"""
     far = ('192.0.2.1', '203.0.113.1', '198.18.0.1', '198.19.0.1', '192.88.99.1', '192.31.196.1')
@@ -125,6 +139,7 @@ def default_settings():
     for h in host[1:]:
         code, text = h.tool('up', '--timeout', '60', timeout=90)
         check(code == 0, f'{h.dir.name} is not ready: {text}')
+    check('note' not in host[0].ask('status'), 'a note about public addresses')
     path = host[1].ask('circuit', 'build')
     host[2].ask('dark', 'new', 'box')
     host[2].ask('dark', 'publish', 'box')
@@ -166,6 +181,7 @@ def main():
     ip('link', 'add', 'br0', 'type', 'bridge')
     ip('link', 'set', 'br0', 'up')
     many_interfaces()
+    private_network()
     default_settings()
     host = network()
     mixed_versions(host)
