@@ -159,7 +159,7 @@ static qudag_err connect_plan(struct swarm *s, struct transport_target *d, struc
     if (d->pq_hash != NULL && !swarm_rule_pin(&p->proof, d->pq_hash)) {
         return QUDAG_EAUTH; /* it has proven another key, or another was told before */
     }
-    swarm_peer_addr_add(s, p, d->addr);
+    swarm_peer_addr_add(s, p, d->addr, SWARM_ADDR_NAMED);
     *out = p;
     d->peer = &p->id;
     d->pq_hash = p->proof.has_pin ? p->proof.pin : d->pq_hash;

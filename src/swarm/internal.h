@@ -40,9 +40,10 @@ struct swarm_peer {
     uint32_t n_dials; /* swarm_link.dialled */
     uint32_t n_dying; /* links in swarm.dead */
     qudag_err down_err;
-    struct swarm_proof proof;                      /* what a new link with it must not lack */
-    struct multiaddr addr[SWARM_ADDRS_MAX];        /* cheapest transport first, then newest first */
-    uint8_t next_addr;                             /* to dial next */
+    struct swarm_proof proof;               /* what a new link with it must not lack */
+    struct multiaddr addr[SWARM_ADDRS_MAX]; /* cheapest transport first, then newest first */
+    uint8_t next_addr;                      /* to dial next */
+    uint8_t proven; /* 1 + the place in |addr| at which the newest link is or was; 0: none */
     struct swarm_link *link[SWARM_LINKS_PER_PEER]; /* oldest first */
     uint32_t failures;                             /* in a row */
     uint32_t n_opens;
@@ -154,7 +155,15 @@ struct swarm_peer *swarm_peer_get(struct swarm *s, const struct peer_id *id);
 /* Found or made; NULL: no memory, or every place is taken by a peer in use. */
 struct swarm_peer *swarm_peer_make(struct swarm *s, const struct peer_id *id);
 /* Notes an address some transport dials; others are left out. */
-void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct multiaddr *addr);
+/* How an address of a peer was learnt. */
+enum swarm_addr_from {
+    SWARM_ADDR_HINT,  /* anybody said so: a DHT answer, an EXTEND */
+    SWARM_ADDR_NAMED, /* the peer, its record or the program */
+    SWARM_ADDR_LINK,  /* a link to it is up there */
+};
+/* Notes an address of |p|, without its peer id, if a transport dials such ones; of a full list one falls off. */
+void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct multiaddr *addr,
+                         enum swarm_addr_from from);
 void swarm_peer_free(struct swarm *s, struct swarm_peer *p);
 /* The best link with all properties in |need| for a stream of |core| (swarm_rule_better); NULL: none. */
 struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_peer *p, uint8_t need,

@@ -173,7 +173,7 @@ static struct swarm_peer *adopt_peer(struct swarm *s, struct swarm_link *l,
         l->peer = swarm_peer_make(s, &info->peer);
     }
     if (l->peer != NULL && (info->props & LINK_INBOUND) == 0) { /* this address works */
-        swarm_peer_addr_add(s, l->peer, &info->remote);
+        swarm_peer_addr_add(s, l->peer, &info->remote, SWARM_ADDR_LINK);
     }
     return l->peer;
 }

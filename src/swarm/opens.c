@@ -102,7 +102,7 @@ static void take_hints(struct swarm *s, struct swarm_peer *p, struct slice hints
         struct slice one = rd_lp(&r, MULTIADDR_MAX);
         struct multiaddr ma;
         if (rd_ok(&r) && multiaddr_from_bytes(&ma, one) == QUDAG_OK && hint_ok(s, &ma)) {
-            swarm_peer_addr_add(s, p, &ma);
+            swarm_peer_addr_add(s, p, &ma, SWARM_ADDR_HINT);
         }
     }
 }

@@ -77,23 +77,47 @@ static enum transport_cost cost_of(const struct swarm *s, const struct multiaddr
     return swarm_transport_for(s, addr)->t->cost; /* only what one of them handles is in the list */
 }
 
-/* Where a new address belongs: before the first that is not cheaper, and behind those being dialled. */
+/*
+ * Where a new address belongs: before the first that is not cheaper, behind those being dialled, and what anybody may
+ * have said behind the one at which the peer was.
+ */
 static size_t addr_place(const struct swarm *s, const struct swarm_peer *p,
-                         const struct multiaddr *addr)
+                         const struct multiaddr *addr, enum swarm_addr_from from)
 {
     size_t to = p->n_dials > 0 ? p->next_addr : 0;
 
+    if (from == SWARM_ADDR_HINT && p->proven > to) {
+        to = p->proven;
+    }
     while (to < p->n_addrs && cost_of(s, &p->addr[to]) < cost_of(s, addr)) {
         to++;
     }
     return to;
 }
 
+/* The place that is given up in a full list: the last one, unless the peer was there. */
+static size_t addr_last(const struct swarm_peer *p)
+{
+    return p->proven == p->n_addrs ? p->n_addrs - 2u : p->n_addrs - 1u;
+}
+
+/* What |proven| is once the address at |at| has moved to |to|, before it. */
+static uint8_t proven_moved(uint8_t proven, size_t at, size_t to)
+{
+    size_t ix = proven - 1u;
+
+    if (proven == 0 || ix < to || ix > at) {
+        return proven;
+    }
+    return (uint8_t)(ix == at ? to + 1 : proven + 1u);
+}
+
 /*
  * Newest first of those that cost the same; the last falls off.  While the list is being dialled, a new
  * one comes next.
  */
-void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct multiaddr *addr)
+void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct multiaddr *addr,
+                         enum swarm_addr_from from)
 {
     struct multiaddr a = *addr;
     size_t at = 0;
@@ -105,21 +129,24 @@ void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct mul
     while (at < p->n_addrs && !multiaddr_eq(&p->addr[at], &a)) {
         at++;
     }
-    if (at < p->n_addrs && p->n_dials > 0) {
+    if (at < p->n_addrs && (p->n_dials > 0 || from == SWARM_ADDR_HINT)) {
+        p->proven = from == SWARM_ADDR_LINK ? (uint8_t)(at + 1) : p->proven;
         return; /* its turn came or will come */
     }
-    size_t to = addr_place(s, p, &a);
+    size_t to = addr_place(s, p, &a, from);
     if (at == p->n_addrs) {
         if (p->n_addrs < SWARM_ADDRS_MAX) {
             p->n_addrs++;
         } else {
-            at--;
+            at = addr_last(p);
         }
         p->not_before = 0; /* a new address deserves a new attempt */
     }
     to = to < at ? to : at;
+    p->proven = proven_moved(p->proven, at, to);
     memmove(&p->addr[to + 1], &p->addr[to], (at - to) * sizeof(p->addr[0]));
     p->addr[to] = a;
+    p->proven = from == SWARM_ADDR_LINK ? (uint8_t)(to + 1) : p->proven;
 }
 
 void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr)
@@ -129,7 +156,7 @@ void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct mu
     }
     struct swarm_peer *p = swarm_peer_make(s, peer);
     if (p != NULL) {
-        swarm_peer_addr_add(s, p, addr);
+        swarm_peer_addr_add(s, p, addr, SWARM_ADDR_NAMED);
     }
 }
 

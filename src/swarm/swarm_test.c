@@ -7,6 +7,8 @@
 
 #include "swarm/testkit.h"
 
+#include <stdio.h>
+
 static void unknown_and_own_peers_fail_at_once(void **state)
 {
     (void)state;
@@ -179,6 +181,28 @@ static void hinted_addresses_of_our_own_network_are_not_dialled(void **state)
     assert_int_equal(w.n_links, 2);
     open_with_hint(3, "/ip4/224.0.0.251/udp/53/quic-v1");
     assert_int_equal(w.n_links, 2);
+}
+
+/* Whoever may send a hint, and that is anybody, could else keep us from a peer by naming it elsewhere. */
+static void hints_do_not_displace_the_address_of_a_link(void **state)
+{
+    char text[64];
+    (void)state;
+
+    open_with_hint(1, "/ip4/9.9.9.9/udp/53/quic-v1");
+    up(0, 0);
+    for (int i = 0; i < 2 * SWARM_ADDRS_MAX; i++) {
+        (void)snprintf(text, sizeof text, "/ip4/9.9.8.%d/udp/53/quic-v1", i + 1);
+        open_with_hint(1, text);
+    }
+    event(LINK_DOWN, 0, 0, NULL, 0);
+    settle();
+    assert_int_equal(w.n_links, 1);
+    open_to(1, 2, 0);
+    settle();
+    assert_true(w.n_links > 1);
+    assert_int_equal(w.link[1].remote.ip[2], 9);
+    assert_int_equal(w.link[1].remote.ip[3], 9);
 }
 
 static void an_open_nobody_can_serve_ends_with_its_cause(void **state)
@@ -797,6 +821,7 @@ int main(void)
         T(an_inbound_link_with_another_key_than_the_pinned_is_refused),
         T(what_a_peer_proved_it_must_prove_again_and_nothing_else),
         T(hinted_addresses_of_our_own_network_are_not_dialled),
+        T(hints_do_not_displace_the_address_of_a_link),
         T(an_open_nobody_can_serve_ends_with_its_cause),
         T(opens_wait_for_streams_and_time_out),
         T(limits_of_opens_hold_and_leave_room_for_other_protocols),

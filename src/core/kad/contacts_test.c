@@ -94,11 +94,11 @@ static void a_misbehaving_peer_leaves_the_table_is_not_asked_and_comes_back_in_t
     assert_true(in_table(b, p));
     kad_contacts_misbehaved(&b->k->routing, p, b->now); /* once may be a mistake */
     assert_true(in_table(b, p));
-    assert_false(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
+    assert_false(kad_contacts_failed_lately(&b->k->routing, p, b->now));
     kad_contacts_misbehaved(&b->k->routing, p, b->now + NS_PER_S);
     b->now += 2 * NS_PER_S;
     assert_false(in_table(b, p));
-    assert_true(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
+    assert_true(kad_contacts_failed_lately(&b->k->routing, p, b->now));
 
     /* Neither a new object of it, nor being told of it again, nor an answer helps. */
     again = make(b, 1);
@@ -109,7 +109,7 @@ static void a_misbehaving_peer_leaves_the_table_is_not_asked_and_comes_back_in_t
     assert_int_equal(acts_of(b, ACT_OPEN), 0);
 
     b->now += 20 * MIN;
-    assert_false(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
+    assert_false(kad_contacts_failed_lately(&b->k->routing, p, b->now));
     answers(b, again);
     assert_true(in_table(b, again));
     kad_contact_unref(p);
@@ -125,7 +125,7 @@ static void misbehaviour_is_remembered_beyond_the_contact(void **state)
     for (int i = 0; i < 2; i++) {
         struct kad_contact *p = make(b, 1);
         kad_contacts_misbehaved(&b->k->routing, p, b->now);
-        assert_int_equal(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now), i == 1);
+        assert_int_equal(kad_contacts_failed_lately(&b->k->routing, p, b->now), i == 1);
         kad_contact_unref(p);
     }
     bed_free(b);
@@ -141,7 +141,7 @@ static void misbehaving_peers_are_remembered_in_bounded_memory(void **state)
         struct kad_contact *p = make(b, n);
         kad_contacts_misbehaved(&b->k->routing, p, b->now);
         kad_contacts_misbehaved(&b->k->routing, p, b->now);
-        assert_true(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
+        assert_true(kad_contacts_failed_lately(&b->k->routing, p, b->now));
         kad_contact_unref(p);
         used = n == 0 ? b->mem.used : used;
         assert_int_equal(b->mem.used, used);
@@ -241,9 +241,9 @@ static void the_network_coming_back_forgives_when_nobody_failed(void **state)
     kad_backoff_reset(b->k);
     answers(b, p);
     kad_contacts_unanswered(&b->k->routing, p, b->now);
-    assert_true(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
+    assert_true(kad_contacts_failed_lately(&b->k->routing, p, b->now));
     kad_backoff_reset(b->k);
-    assert_false(kad_contacts_failed_lately(&b->k->routing, p->hash, b->now));
+    assert_false(kad_contacts_failed_lately(&b->k->routing, p, b->now));
     kad_contact_unref(p);
     bed_free(b);
 }
@@ -259,12 +259,12 @@ static void a_peer_set_aside_that_asks_us_is_asked_again(void **state)
     r->last_answer = b->now;
     kad_contacts_unanswered(r, p, b->now);
     assert_false(in_table(b, p));
-    assert_true(kad_contacts_failed_lately(r, p->hash, b->now));
+    assert_true(kad_contacts_failed_lately(r, p, b->now));
     assert_null(
         kad_contacts_heard(r, NULL, b->now)); /* who does not say who it is proves nothing */
-    assert_true(kad_contacts_failed_lately(r, p->hash, b->now));
+    assert_true(kad_contacts_failed_lately(r, p, b->now));
     assert_null(kad_contacts_heard(r, p->hash, b->now));
-    assert_false(kad_contacts_failed_lately(r, p->hash, b->now));
+    assert_false(kad_contacts_failed_lately(r, p, b->now));
     kad_contact_unref(p);
     bed_free(b);
 }

@@ -109,7 +109,9 @@ static void only_silence_sets_a_peer_aside(void **state)
                              .err = row[i].err,
                              .cookie = b.cookie[0],
                              .peer = &b.peer[0].id});
-        assert_int_equal(kad_contacts_failed_lately(&b.k->routing, hash, b.now), row[i].aside);
+        struct kad_contact *c = kad_contacts_make(&b.k->routing, &b.peer[0], hash);
+        assert_int_equal(kad_contacts_failed_lately(&b.k->routing, c, b.now), row[i].aside);
+        kad_contact_unref(c);
         bed_fini(&b);
     }
 }
@@ -400,7 +402,9 @@ static void a_request_is_not_asked_a_third_time_nor_of_a_peer_that_is_gone(void 
                          .peer = &b.peer[0].id});
     assert_int_equal(b.opens, 0);
     assert_int_equal(b.done, 1);
-    assert_false(kad_contacts_failed_lately(&b.k->routing, hash, b.now));
+    struct kad_contact *c = kad_contacts_make(&b.k->routing, &b.peer[0], hash);
+    assert_false(kad_contacts_failed_lately(&b.k->routing, c, b.now));
+    kad_contact_unref(c);
     bed_fini(&b);
 }
 

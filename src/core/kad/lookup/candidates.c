@@ -35,10 +35,18 @@ void kad_candidates_init(struct kad_candidates *q, struct mem *mem,
     memcpy(q->self, self, SHA256_LEN);
 }
 
+static void cand_release(struct kad_cand *c)
+{
+    kad_contact_unref(c->peer);
+    for (size_t i = 0; i < KAD_OTHERS; i++) {
+        kad_contact_unref(c->other[i]);
+    }
+}
+
 void kad_candidates_fini(struct kad_candidates *q)
 {
     for (size_t i = 0; i < q->n; i++) {
-        kad_contact_unref(q->cand[i].peer);
+        cand_release(&q->cand[i]);
     }
     struct kad_contact *p;
     for (size_t it = 0; (p = map_next(&q->seen, &it)) != NULL;) {
@@ -111,7 +119,7 @@ static struct kad_cand *cand_of(struct kad_candidates *q, const struct kad_conta
 
 static void cand_cut(struct kad_candidates *q, size_t at)
 {
-    kad_contact_unref(q->cand[at].peer);
+    cand_release(&q->cand[at]);
     q->n--;
     memmove(&q->cand[at], &q->cand[at + 1], (q->n - at) * sizeof(q->cand[0]));
 }
@@ -199,6 +207,45 @@ bool kad_candidates_add(struct kad_candidates *q, struct kad_contact *p, unsigne
     q->known[path]++;
     q->n++;
     return true;
+}
+
+/* The next of the other addresses takes the place of those that failed; false: none is left. */
+static bool other_next(struct kad_cand *c)
+{
+    for (unsigned i = 0; i < KAD_OTHERS; i++) {
+        if (c->other[i] != NULL) {
+            kad_contact_unref(c->peer);
+            c->peer = c->other[i];
+            c->other[i] = NULL;
+            c->others_tried |= (uint8_t)(1u << i);
+            c->state = KAD_CAND_NEW;
+            return true;
+        }
+    }
+    return false;
+}
+
+void kad_candidates_other(struct kad_candidates *q, struct kad_contact *p, unsigned path)
+{
+    struct kad_cand *c = cand_of(q, p);
+    unsigned first = q->n_paths == 1 ? 0 : path % KAD_OTHERS;
+    unsigned end = q->n_paths == 1 ? KAD_OTHERS_ONE : first + 1;
+
+    if (c == NULL || c->state == KAD_CAND_ANSWERED || c->peer->info == p->info) {
+        return;
+    }
+    for (unsigned i = first; i < end; i++) {
+        if (c->other[i] != NULL && c->other[i]->info == p->info) {
+            return;
+        }
+        if (c->other[i] == NULL && ((unsigned)c->others_tried >> i & 1u) == 0) {
+            c->other[i] = kad_contact_ref(p);
+            break;
+        }
+    }
+    if (c->state == KAD_CAND_FAILED) {
+        (void)other_next(c);
+    }
 }
 
 /* ---- which next ---- */
@@ -392,6 +439,9 @@ struct kad_cand *kad_candidates_fail(struct kad_candidates *q, const struct kad_
     struct kad_cand *c = settle(q, p, KAD_CAND_FAILED);
 
     q->failures += c != NULL ? 1 : 0;
+    if (c != NULL) {
+        (void)other_next(c);
+    }
     return c;
 }
 

@@ -11,6 +11,8 @@
 #define KAD_LOOKUP_RPCS_MAX 160
 #define KAD_CROWD_MAX 2    /* asked of peers packed together */
 #define KAD_GROUP_LOOKUP 4 /* candidates of one /24 or /48 */
+#define KAD_OTHERS 4       /* further sets of addresses of one candidate */
+#define KAD_OTHERS_ONE 2   /* ... of a lookup along one path */
 
 enum kad_cand_state {
     KAD_CAND_NEW,
@@ -29,6 +31,8 @@ struct kad_cand {
     uint8_t paths; /* bit p: an answer on path p named it */
     uint8_t by;    /* the path that asked it */
     bool soft;
+    uint8_t others_tried;                  /* bit i: other[i] was taken */
+    struct kad_contact *other[KAD_OTHERS]; /* the same node elsewhere; kad_candidates_other() */
 };
 
 /* Answers name the same nodes again and again: those seen need neither hashing nor checking again. */
@@ -67,11 +71,17 @@ void kad_candidates_fini(struct kad_candidates *q);
 /* Takes a reference of its own; false when known, ourselves, or farther than a full list. */
 bool kad_candidates_add(struct kad_candidates *q, struct kad_contact *p, unsigned depth,
                         unsigned path);
+/*
+ * An answer on |path| names a candidate's node at other addresses than the candidate has: they are tried if those
+ * fail, so that whoever names a node first cannot hide it behind addresses at which nobody is.  Paths have places of
+ * their own (two share one), a lookup along one path has the first KAD_OTHERS_ONE.  Takes a reference of its own.
+ */
+void kad_candidates_other(struct kad_candidates *q, struct kad_contact *p, unsigned path);
 /* The next peer to ask, counted as asked; NULL: wait for answers, or done. */
 struct kad_contact *kad_candidates_next(struct kad_candidates *q, tstamp now);
 /* |p| answered; the candidate it is, NULL if it was not being asked. */
 struct kad_cand *kad_candidates_reply(struct kad_candidates *q, const struct kad_contact *p);
-/* |p| failed; returns as above. */
+/* |p| failed; returns as above.  With other addresses left it is a new candidate again. */
 struct kad_cand *kad_candidates_fail(struct kad_candidates *q, const struct kad_contact *p);
 /* |p| passed its soft timeout: one more may be asked beside it. */
 void kad_candidates_soft(struct kad_candidates *q, const struct kad_contact *p);

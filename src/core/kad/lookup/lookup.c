@@ -172,13 +172,25 @@ static enum kad_refusal why_unusable(const struct kad_rpcs *rs, struct slice id)
 static void take_one(struct kad_rpcs *rs, struct kad_lookup *l, struct kad_contact *p,
                      unsigned depth, unsigned path, tstamp now)
 {
-    if (!kad_contacts_failed_lately(rs->routing, p->hash, now)) {
+    if (!kad_contacts_failed_lately(rs->routing, p, now)) {
         (void)kad_candidates_add(&l->q, p, depth + 1, path);
     }
     if (l->p.peer && l->match == NULL && p->info->n_addrs > 0 &&
         memcmp(p->hash, l->hash, SHA256_LEN) == 0) {
         l->match = kad_contact_ref(p);
     }
+}
+
+/* What is known of a node, from this lookup or the table, may be out of date, or a lie: |raw| may know better. */
+static void take_elsewhere(struct kad_rpcs *rs, struct kad_lookup *l, const struct kad_contact *p,
+                           const struct kad_peer_raw *raw, unsigned path, tstamp now)
+{
+    struct kad_contact *other = kad_contacts_elsewhere(rs->routing, p, raw);
+
+    if (other != NULL && !kad_contacts_failed_lately(rs->routing, other, now)) {
+        kad_candidates_other(&l->q, other, path);
+    }
+    kad_contact_unref(other);
 }
 
 void kad_lookup_take(struct kad_rpcs *rs, struct kad_lookup *l, const struct kad_msg *m,
@@ -203,7 +215,11 @@ void kad_lookup_take(struct kad_rpcs *rs, struct kad_lookup *l, const struct kad
     }
     kad_refuse_n(rs->env, KAD_REFUSED_PEER_ADDR, bad_addrs);
     for (size_t i = 0; i < m->n_raw; i++) {
-        if (p[i] == NULL || (seen[i] && l->q.n_paths == 1)) {
+        if (p[i] == NULL) {
+            continue;
+        }
+        if (seen[i] && l->q.n_paths == 1) {
+            take_elsewhere(rs, l, p[i], &m->raw[i], path, now);
             continue;
         }
         if (!seen[i] && kad_candidates_seen(&l->q, name[i], m->raw[i].id) != NULL) {
@@ -215,6 +231,7 @@ void kad_lookup_take(struct kad_rpcs *rs, struct kad_lookup *l, const struct kad
             continue;
         }
         take_one(rs, l, p[i], depth, path, now);
+        take_elsewhere(rs, l, p[i], &m->raw[i], path, now);
         kad_candidates_see(&l->q, p[i]);
     }
     for (size_t i = 0; i < m->n_raw; i++) {

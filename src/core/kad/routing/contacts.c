@@ -73,6 +73,29 @@ struct kad_contact *kad_contacts_of_raw(struct kad_routing *r, uint64_t name,
     return p;
 }
 
+struct kad_contact *kad_contacts_elsewhere(struct kad_routing *r, const struct kad_contact *c,
+                                           const struct kad_peer_raw *raw)
+{
+    struct kad_peer_info *info = &r->env->buf->closer[0];
+    struct kad_addrinfo *known =
+        kad_addrinfo_pool_find(&r->shared->pool, c->info->name, raw, r->env->lab);
+    size_t dropped = 0;
+
+    if (known == c->info) {
+        return NULL;
+    }
+    if (known == NULL && !kad_peer_read(info, &dropped, raw)) {
+        return NULL;
+    }
+    struct kad_contact *p = known != NULL ? kad_contact_of(r->env->mem, kad_addrinfo_ref(known))
+                                          : kad_contacts_make(r, info, c->hash);
+    if (p != NULL && (p->info->n_addrs == 0 || p->info == c->info)) {
+        kad_contact_unref(p);
+        return NULL;
+    }
+    return p;
+}
+
 struct kad_contact *kad_contacts_make(struct kad_routing *r, const struct kad_peer_info *info,
                                       const uint8_t hash[SHA256_LEN])
 {
@@ -127,23 +150,40 @@ static bool failed_room(struct kad_routing *r)
     return true;
 }
 
-/* |until| 0: it is well again.  With nobody left that failed lately the memory goes back. */
-static void failed_note(struct kad_routing *r, const uint8_t hash[SHA256_LEN], tstamp until)
+static uint64_t addrs_of(const struct kad_routing *r, const struct kad_contact *p)
+{
+    return kad_addrinfo_name(&r->shared->pool, kad_contact_raw(p));
+}
+
+static void failed_note(struct kad_routing *r, const struct kad_contact *p, tstamp until)
+{
+    struct kad_failed f = {kad_hash_prefix(p->hash), addrs_of(r, p), until};
+
+    for (size_t i = 0; i < r->failed_cap; i++) {
+        if (r->failed[i].prefix == f.prefix && r->failed[i].addrs == f.addrs) {
+            r->failed[i].until = until;
+            return;
+        }
+    }
+    if (failed_room(r)) {
+        r->failed[r->failed_next] = f;
+        r->failed_next = (r->failed_next + 1) % r->failed_cap;
+    }
+}
+
+/* It is well again, wherever it was looked for.  With nobody left that failed lately the memory goes back. */
+static void failed_forget(struct kad_routing *r, const uint8_t hash[SHA256_LEN])
 {
     uint64_t prefix = kad_hash_prefix(hash);
-    bool counts = until != 0, noted = until == 0;
+    bool counts = false;
 
     for (size_t i = 0; i < r->failed_cap; i++) {
         if (r->failed[i].prefix == prefix) {
-            r->failed[i].until = until;
-            noted = true;
+            r->failed[i].until = 0;
         }
         counts = counts || r->failed[i].until > r->last_answer;
     }
-    if (!noted && failed_room(r)) {
-        r->failed[r->failed_next] = (struct kad_failed){prefix, until};
-        r->failed_next = (r->failed_next + 1) % r->failed_cap;
-    } else if (!counts) {
+    if (!counts) {
         mem_free(r->env->mem, r->failed);
         r->failed = NULL;
         r->failed_cap = r->failed_next = 0;
@@ -162,7 +202,7 @@ struct kad_contact *kad_contacts_is_back(struct kad_routing *r, const struct pee
     uint8_t hash[SHA256_LEN];
 
     sha256(hash, peer_id_slice(peer));
-    failed_note(r, hash, 0);
+    failed_forget(r, hash);
     struct kad_contact *c = kad_table_find(&r->table, hash);
     return c != NULL && c->fails > 0 ? c : NULL;
 }
@@ -231,16 +271,16 @@ void kad_contacts_misbehaved(struct kad_routing *r, struct kad_contact *p, tstam
     }
 }
 
-bool kad_contacts_failed_lately(const struct kad_routing *r, const uint8_t hash[SHA256_LEN],
+bool kad_contacts_failed_lately(const struct kad_routing *r, const struct kad_contact *p,
                                 tstamp now)
 {
-    uint64_t prefix = kad_hash_prefix(hash);
+    uint64_t prefix = kad_hash_prefix(p->hash);
 
-    if (misbehaving_refused(r, hash, now)) {
+    if (misbehaving_refused(r, p->hash, now)) {
         return true;
     }
     for (size_t i = 0; i < r->failed_cap; i++) {
-        if (r->failed[i].prefix == prefix) {
+        if (r->failed[i].prefix == prefix && r->failed[i].addrs == addrs_of(r, p)) {
             return now < r->failed[i].until;
         }
     }
@@ -271,7 +311,7 @@ struct kad_contact *kad_contacts_answered(struct kad_routing *r, struct kad_cont
 
     r->last_answer = now;
     kad_contact_rtt(p, rtt);
-    failed_note(r, p->hash, 0);
+    failed_forget(r, p->hash);
     kad_departed_answered(&r->departed, p, now);
     report(r, p, KAD_CONDUCT_ANSWERED, now);
     if (misbehaving_refused(r, p->hash, now)) {
@@ -303,7 +343,7 @@ struct kad_contact *kad_contacts_heard(struct kad_routing *r, const uint8_t *has
 
     if (p == NULL) {
         if (hash != NULL) {
-            failed_note(r, hash, 0);
+            failed_forget(r, hash);
         }
         return NULL;
     }
@@ -316,7 +356,7 @@ struct kad_contact *kad_contacts_heard(struct kad_routing *r, const uint8_t *has
 
 void kad_contacts_alive(struct kad_routing *r, const struct kad_contact *p, tstamp now)
 {
-    failed_note(r, p->hash, 0);
+    failed_forget(r, p->hash);
     struct kad_contact *e = kad_table_find(&r->table, p->hash);
     if (e != NULL && e->fails == 0) {
         e->seen = now;
@@ -337,7 +377,7 @@ void kad_contacts_unanswered(struct kad_routing *r, struct kad_contact *p, tstam
         kad_departed_add(&r->departed, p, &r->env->rng, now);
     }
     if (online) {
-        failed_note(r, p->hash, tstamp_after(now, KAD_FAILED_FOR));
+        failed_note(r, p, tstamp_after(now, KAD_FAILED_FOR));
     }
 }
 

@@ -37,6 +37,7 @@ struct kad_shared {
 #define KAD_FAILED_FOR (60 * NS_PER_S)
 struct kad_failed {
     uint64_t prefix; /* of the hash */
+    uint64_t addrs;  /* which addresses: others may name the node at better ones */
     tstamp until;
 };
 
@@ -72,6 +73,12 @@ void kad_contacts_fini(struct kad_routing *r);
 
 /* ---- contacts by id ---- */
 
+/*
+ * The node of |c| at the addresses of |raw|, when these are others; one reference.  NULL: the same, none usable, no
+ * memory.
+ */
+struct kad_contact *kad_contacts_elsewhere(struct kad_routing *r, const struct kad_contact *c,
+                                           const struct kad_peer_raw *raw);
 /*
  * The contact of |raw| in the table or among the seeds, or a new one; one reference.  |name|: of its id.
  * NULL: unusable, no memory.
@@ -114,8 +121,8 @@ void kad_contacts_alive(struct kad_routing *r, const struct kad_contact *c, tsta
 struct kad_contact *kad_contacts_heard(struct kad_routing *r, const uint8_t *hash, tstamp now);
 /* There is a new link to |peer|: its backoff is reset.  Returned as above. */
 struct kad_contact *kad_contacts_is_back(struct kad_routing *r, const struct peer_id *peer);
-/* Whether the peer of |hash| is not to be asked because others name it: it failed, or misbehaved. */
-bool kad_contacts_failed_lately(const struct kad_routing *r, const uint8_t hash[SHA256_LEN],
+/* Whether |c| is not to be asked because others name it: it failed at these addresses, or misbehaved. */
+bool kad_contacts_failed_lately(const struct kad_routing *r, const struct kad_contact *c,
                                 tstamp now);
 /* The network was away: the backoff of all is reset. */
 void kad_contacts_backoff_reset(struct kad_routing *r);
