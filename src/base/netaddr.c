@@ -81,6 +81,82 @@ bool netaddr_is_private(const struct netaddr *a)
     return a->family == 6 && ((b0 & 0xfe) == 0xfc || is_link_local6(a));
 }
 
+/* A block of addresses: the first |bits| bits of |ip|. */
+struct block {
+    uint8_t ip[16];
+    uint8_t bits;
+};
+
+static bool in_block(const uint8_t *ip, const struct block *b)
+{
+    size_t whole = b->bits / 8;
+    uint8_t mask = (uint8_t)(0xff00 >> b->bits % 8);
+
+    return memcmp(ip, b->ip, whole) == 0 && ((ip[whole] ^ b->ip[whole]) & mask) == 0;
+}
+
+static bool in_blocks(const uint8_t *ip, const struct block *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (in_block(ip, &b[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_global4(const uint8_t *ip)
+{
+    static const struct block not_global[] = {
+        {{0}, 8},             /* this network, RFC 791 */
+        {{10}, 8},            /* private use, RFC 1918 */
+        {{100, 64}, 10},      /* shared by customers of a provider, RFC 6598 */
+        {{127}, 8},           /* loopback, RFC 1122 */
+        {{169, 254}, 16},     /* link-local, RFC 3927 */
+        {{172, 16}, 12},      /* private use */
+        {{192, 0, 0}, 24},    /* IETF protocol assignments, RFC 6890 */
+        {{192, 0, 2}, 24},    /* documentation, RFC 5737 */
+        {{192, 31, 196}, 24}, /* AS112, RFC 7535 */
+        {{192, 52, 193}, 24}, /* AMT, RFC 7450 */
+        {{192, 88, 99}, 24},  /* 6to4 relays, RFC 7526 */
+        {{192, 168}, 16},     /* private use */
+        {{192, 175, 48}, 24}, /* AS112, RFC 7534 */
+        {{198, 18}, 15},      /* benchmarks, RFC 2544 */
+        {{198, 51, 100}, 24}, /* documentation */
+        {{203, 0, 113}, 24},  /* documentation */
+        {{224}, 3},           /* multicast, RFC 5771; reserved, RFC 1112; broadcast, RFC 919 */
+    };
+
+    return !in_blocks(ip, not_global, ARRAY_LEN(not_global));
+}
+
+/* Unicast addresses are assigned in 2000::/3 alone (iana ipv6-address-space); the rest is special or unassigned. */
+static bool is_global6(const uint8_t *ip)
+{
+    static const struct block assigned = {{0x20}, 3};
+    static const struct block not_global[] = {
+        {{0x20, 0x01, 0x00}, 23},       /* IETF protocol assignments, Teredo among them, RFC 2928 */
+        {{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation, RFC 3849 */
+        {{0x20, 0x02}, 16},             /* 6to4, RFC 3056 */
+        {{0x26, 0x20, 0x00, 0x4f, 0x80, 0x00}, 48}, /* AS112, RFC 7534 */
+        {{0x3f, 0xff, 0x00}, 20},                   /* documentation, RFC 9637 */
+    };
+
+    return in_block(ip, &assigned) && !in_blocks(ip, not_global, ARRAY_LEN(not_global));
+}
+
+bool netaddr_is_global(const struct netaddr *a)
+{
+    if (a->family == 4) {
+        return is_global4(a->ip);
+    }
+    if (a->family != 6 || a->scope != 0) {
+        return false;
+    }
+    bool mapped = memcmp(a->ip, mapped_prefix, sizeof mapped_prefix) == 0;
+    return mapped ? is_global4(a->ip + sizeof mapped_prefix) : is_global6(a->ip);
+}
+
 unsigned netaddr_rank(const struct netaddr *a)
 {
     if (netaddr_is_unspecified(a) || netaddr_is_loopback(a)) {

@@ -26,6 +26,15 @@ bool netaddr_is_unspecified(const struct netaddr *a);
 bool netaddr_is_private(
     const struct netaddr *a); /* RFC 1918, 4193, 6598, link-local; not loopback */
 
+/*
+ * Whether a host with this address can be reached from all of the Internet: unicast, and in no block that
+ * IANA lists as special-purpose (registries iana-ipv4-special-registry and iana-ipv6-special-registry, read
+ * 2025-10).  Stricter than the registries in what no node of a peer-to-peer network has: anycast services,
+ * AS112, AMT, ORCHIDs, and the prefixes that embed an IPv4 address (NAT64, 6to4, Teredo), through which a
+ * packet would be sent to that address.  An IPv4-mapped address is the IPv4 address.  The port is not looked at.
+ */
+bool netaddr_is_global(const struct netaddr *a);
+
 /* How far it can be reached from: 0 anywhere, 1 private networks, 2 this link, 3 this host. */
 unsigned netaddr_rank(const struct netaddr *a);
 /*

@@ -254,6 +254,146 @@ static void a_network_is_24_bits_of_ipv4_and_48_of_ipv6(void **state)
     assert_int_equal(netaddr_group(&(struct netaddr){.family = 0}), 0);
 }
 
+/* First and last address of each block of the registries, and what lies beside it. */
+static void addresses_of_special_purpose_blocks_are_not_global(void **state)
+{
+    static const struct {
+        const char *ip;
+        bool global;
+    } row[] = {
+        {"0.0.0.0", false},
+        {"0.255.255.255", false},
+        {"1.0.0.0", true},
+        {"9.255.255.255", true},
+        {"10.0.0.0", false},
+        {"10.255.255.255", false},
+        {"11.0.0.0", true},
+        {"100.63.255.255", true},
+        {"100.64.0.0", false},
+        {"100.127.255.255", false},
+        {"100.128.0.0", true},
+        {"126.255.255.255", true},
+        {"127.0.0.0", false},
+        {"127.255.255.255", false},
+        {"128.0.0.0", true},
+        {"169.253.255.255", true},
+        {"169.254.0.0", false},
+        {"169.254.169.254", false},
+        {"169.254.255.255", false},
+        {"169.255.0.0", true},
+        {"172.15.255.255", true},
+        {"172.16.0.0", false},
+        {"172.31.255.255", false},
+        {"172.32.0.0", true},
+        {"191.255.255.255", true},
+        {"192.0.0.0", false},
+        {"192.0.0.9", false}, /* global in the registry, an anycast address of PCP */
+        {"192.0.0.255", false},
+        {"192.0.1.0", true},
+        {"192.0.1.255", true},
+        {"192.0.2.0", false},
+        {"192.0.2.255", false},
+        {"192.0.3.0", true},
+        {"192.31.195.255", true},
+        {"192.31.196.0", false},
+        {"192.31.197.0", true},
+        {"192.52.192.255", true},
+        {"192.52.193.255", false},
+        {"192.52.194.0", true},
+        {"192.88.98.255", true},
+        {"192.88.99.1", false},
+        {"192.88.100.0", true},
+        {"192.167.255.255", true},
+        {"192.168.0.0", false},
+        {"192.168.255.255", false},
+        {"192.169.0.0", true},
+        {"192.175.47.255", true},
+        {"192.175.48.0", false},
+        {"192.175.49.0", true},
+        {"198.17.255.255", true},
+        {"198.18.0.0", false},
+        {"198.19.255.255", false},
+        {"198.20.0.0", true},
+        {"198.51.99.255", true},
+        {"198.51.100.0", false},
+        {"198.51.101.0", true},
+        {"203.0.112.255", true},
+        {"203.0.113.0", false},
+        {"203.0.114.0", true},
+        {"223.255.255.255", true},
+        {"224.0.0.0", false},
+        {"239.255.255.255", false},
+        {"240.0.0.0", false},
+        {"255.255.255.255", false},
+        {"8.8.8.8", true},
+        {"::", false},
+        {"::1", false},
+        {"::8.8.8.8", false}, /* IPv4-compatible, RFC 4291 2.5.5.1 */
+        {"::ffff:8.8.8.8", true},
+        {"::ffff:127.0.0.1", false},
+        {"::ffff:0:8.8.8.8", false}, /* IPv4-translated, RFC 7915 */
+        {"64:ff9b::8.8.8.8", false},
+        {"64:ff9b::127.0.0.1", false},
+        {"64:ff9b:1::1", false},
+        {"100::1", false},
+        {"100:0:0:1::1", false},
+        {"1fff:ffff::", false},
+        {"2000::", true},
+        {"2000:ffff:ffff::1", true},
+        {"2001::1", false}, /* Teredo */
+        {"2001:2::1", false},
+        {"2001:20::1", false},
+        {"2001:1ff:ffff::", false},
+        {"2001:200::", true},
+        {"2001:4860:4860::8888", true},
+        {"2001:db7:ffff::", true},
+        {"2001:db8::", false},
+        {"2001:db8:ffff::1", false},
+        {"2001:db9::", true},
+        {"2002::1", false},
+        {"2002:7f00:1::", false},
+        {"2002:ffff::", false},
+        {"2003::", true},
+        {"2620:4f:7fff::", true},
+        {"2620:4f:8000::1", false},
+        {"2620:4f:8001::", true},
+        {"2a00::1", true},
+        {"3ffe::1", true},
+        {"3fff::1", false},
+        {"3fff:fff:ffff::", false},
+        {"3fff:1000::", true},
+        {"3fff:ffff::", true},
+        {"4000::", false},
+        {"5f00::1", false},
+        {"fc00::1", false},
+        {"fdff::1", false},
+        {"fe80::1", false},
+        {"febf::1", false},
+        {"fec0::1", false},
+        {"ff02::1", false},
+        {"ff0e::1", false},
+        {"2600::1%1", false}, /* a zone belongs to addresses of a link */
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct netaddr a = {0}, mapped = {.family = 6, .ip = {[10] = 0xff, [11] = 0xff}};
+        assert_int_equal(netaddr_parse_ip(&a, row[i].ip), QUDAG_OK);
+        if (netaddr_is_global(&a) != row[i].global) {
+            fail_msg("%s", row[i].ip);
+        }
+        if (a.family == 4) {
+            memcpy(mapped.ip + 12, a.ip, 4);
+            assert_int_equal(netaddr_is_global(&mapped), row[i].global);
+        }
+        if (row[i].global) {
+            assert_false(netaddr_is_private(&a) || netaddr_is_loopback(&a) ||
+                         netaddr_is_unspecified(&a));
+        }
+    }
+    assert_false(netaddr_is_global(&(struct netaddr){0}));
+}
+
 static void addresses_are_ranked_by_how_far_they_can_be_reached_from(void **state)
 {
     static const struct {
@@ -328,6 +468,7 @@ int main(void)
         cmocka_unit_test(no_address_is_none),
         cmocka_unit_test(the_longest_text_fits),
         cmocka_unit_test(a_network_is_24_bits_of_ipv4_and_48_of_ipv6),
+        cmocka_unit_test(addresses_of_special_purpose_blocks_are_not_global),
         cmocka_unit_test(addresses_are_ranked_by_how_far_they_can_be_reached_from),
         cmocka_unit_test(the_addresses_told_are_the_best_of_each_family),
     };

@@ -114,7 +114,7 @@ bool node_rule_addr(const struct multiaddr *addr, bool lab)
     struct netaddr a;
 
     return multiaddr_to_netaddr(addr, &a) && a.port != 0 && !netaddr_is_unspecified(&a) &&
-           (lab || (!netaddr_is_loopback(&a) && !netaddr_is_private(&a)));
+           (lab || netaddr_is_global(&a));
 }
 
 size_t node_rule_addrs_named(struct multiaddr *dst, size_t max, const struct multiaddr *addr,

@@ -234,6 +234,10 @@ static void addresses_that_cannot_be_dialled_from_here_are_not_taken(void **stat
         {"/ip4/172.16.0.1/udp/4001/quic-v1", true, false},
         {"/ip4/192.168.1.1/udp/4001/quic-v1", true, false},
         {"/ip4/169.254.169.254/udp/80/quic-v1", true, false},
+        {"/ip4/198.51.100.7/udp/4001/quic-v1", true, false},
+        {"/ip6/2001:db8::1/udp/4001/quic-v1", true, false},
+        {"/ip6/64:ff9b::7f00:1/udp/4001/quic-v1", true, false},
+        {"/ip6/2002:7f00:1::/udp/4001/quic-v1", true, false},
         {"/ip6/fe80::1/udp/4001/quic-v1", true, false},
         {"/ip6/fd00::1/udp/4001/quic-v1", true, false},
     };
@@ -423,11 +427,11 @@ static void a_peer_is_told_its_address_only_where_that_hides_nothing(void **stat
         uint8_t first, props; /* of the IPv4 address; of the link */
         bool outside, lab;
     } row[] = {
-        {&bob_id, 192, 0, true, true},
-        {&bob_id, 192, LINK_PQ_KEX | LINK_INBOUND | LINK_QUDAG, true, true},
-        {&bob_id, 192, LINK_ANON, false, false},
-        {&bob_id, 192, LINK_RELAYED, false, false}, /* the relay's address */
-        {&bob_id, 192, LINK_RELAYED | LINK_LIMITED, false, false},
+        {&bob_id, 193, 0, true, true},
+        {&bob_id, 193, LINK_PQ_KEX | LINK_INBOUND | LINK_QUDAG, true, true},
+        {&bob_id, 193, LINK_ANON, false, false},
+        {&bob_id, 193, LINK_RELAYED, false, false}, /* the relay's address */
+        {&bob_id, 193, LINK_RELAYED | LINK_LIMITED, false, false},
         {&nobody, 192, 0, false, false},
         {&bob_id, 10, 0, false, true},
         {&bob_id, 127, 0, false, true},

@@ -68,7 +68,7 @@ bool swarm_rule_hint(const struct netaddr *addr, bool private_ok)
         nobody_in_particular(&a)) {
         return false;
     }
-    return private_ok || (!netaddr_is_loopback(&a) && !netaddr_is_private(&a));
+    return private_ok || netaddr_is_global(&a);
 }
 
 bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok)

@@ -82,11 +82,10 @@ bool kad_addr_usable(const struct multiaddr *a, bool lab)
     if (a->len == 0) {
         return false;
     }
-    if (lab || !multiaddr_to_netaddr(a, &n)) {
-        return true;
+    if (lab || !multiaddr_endpoint(a, &n)) {
+        return true; /* a name: whoever dials it decides by what it resolves to */
     }
-    return n.port != 0 && !netaddr_is_loopback(&n) && !netaddr_is_private(&n) &&
-           !netaddr_is_unspecified(&n);
+    return n.port != 0 && netaddr_is_global(&n);
 }
 
 uint64_t kad_addr_group(const struct multiaddr *a)

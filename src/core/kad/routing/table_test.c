@@ -209,21 +209,31 @@ static void unusable_addresses_are_left_out(void **state)
 {
     (void)state;
     static const struct {
-        uint8_t ip[4];
-        uint16_t port;
+        const char *addr;
         bool usable;
     } cases[] = {
-        {{127, 0, 0, 1}, 1, false}, {{10, 0, 0, 1}, 1, false}, {{192, 168, 1, 1}, 1, false},
-        {{0, 0, 0, 0}, 1, false},   {{8, 8, 8, 8}, 0, false},  {{8, 8, 8, 8}, 1, true},
+        {"/ip4/127.0.0.1/udp/1/quic-v1", false},
+        {"/ip4/10.0.0.1/udp/1/quic-v1", false},
+        {"/ip4/192.168.1.1/udp/1/quic-v1", false},
+        {"/ip4/0.0.0.0/udp/1/quic-v1", false},
+        {"/ip4/8.8.8.8/udp/0/quic-v1", false},
+        {"/ip4/8.8.8.8/udp/1/quic-v1", true},
+        {"/ip6/2002:7f00:1::/udp/1/quic-v1", false},
+        {"/ip6/2600::1/udp/1/quic-v1", true},
+        {"/ip4/127.0.0.1/tcp/22", false}, /* we may not dial it, others may */
+        {"/ip4/10.0.0.1/tcp/4001/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA/"
+         "p2p-circuit",
+         false},
+        {"/ip4/8.8.8.8/tcp/4001", true},
+        {"/dns4/example.org/udp/4001/quic-v1", true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct netaddr a = {.family = 4, .port = cases[i].port};
         struct multiaddr m;
-        memcpy(a.ip, cases[i].ip, 4);
-        multiaddr_quic(&m, &a, NULL);
+        assert_int_equal(multiaddr_parse(&m, cases[i].addr), QUDAG_OK);
         assert_int_equal(kad_addr_usable(&m, false), cases[i].usable);
         assert_true(kad_addr_usable(&m, true));
     }
+    assert_false(kad_addr_usable(&(struct multiaddr){0}, true));
 }
 
 int main(void)
