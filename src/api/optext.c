@@ -52,6 +52,9 @@ static const struct {
     {QUDAG_OP_DHT_FIND_PEER, QUDAG_ENOTFOUND, "no node knows addresses of this peer"},
     {QUDAG_OP_DARK_RESOLVE, QUDAG_ENOTFOUND,
      "no record of this address was found: it is not published, or its record expired"},
+    {QUDAG_OP_DARK_PUBLISH, QUDAG_EUNREACHABLE,
+     "no address is known at which others can reach this node: the setting announce names one, or "
+     "peers tell it after a while"},
     {QUDAG_OP_DHT_PROVIDE, QUDAG_EINVAL, "this node has no address that it could announce"},
     {QUDAG_OP_CONNECT, QUDAG_EINVAL, "this is an address of the node itself"},
     {QUDAG_OP_PING, QUDAG_EINVAL, "this is the peer id of the node itself"},

@@ -82,12 +82,12 @@ bool netaddr_is_private(const struct netaddr *a)
 }
 
 /* A block of addresses: the first |bits| bits of |ip|. */
-struct block {
+struct ip_block {
     uint8_t ip[16];
     uint8_t bits;
 };
 
-static bool in_block(const uint8_t *ip, const struct block *b)
+static bool in_block(const uint8_t *ip, const struct ip_block *b)
 {
     size_t whole = b->bits / 8;
     uint8_t mask = (uint8_t)(0xff00 >> b->bits % 8);
@@ -95,7 +95,7 @@ static bool in_block(const uint8_t *ip, const struct block *b)
     return memcmp(ip, b->ip, whole) == 0 && ((ip[whole] ^ b->ip[whole]) & mask) == 0;
 }
 
-static bool in_blocks(const uint8_t *ip, const struct block *b, size_t n)
+static bool in_blocks(const uint8_t *ip, const struct ip_block *b, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (in_block(ip, &b[i])) {
@@ -107,7 +107,7 @@ static bool in_blocks(const uint8_t *ip, const struct block *b, size_t n)
 
 static bool is_global4(const uint8_t *ip)
 {
-    static const struct block not_global[] = {
+    static const struct ip_block not_global[] = {
         {{0}, 8},             /* this network, RFC 791 */
         {{10}, 8},            /* private use, RFC 1918 */
         {{100, 64}, 10},      /* shared by customers of a provider, RFC 6598 */
@@ -133,8 +133,8 @@ static bool is_global4(const uint8_t *ip)
 /* Unicast addresses are assigned in 2000::/3 alone (iana ipv6-address-space); the rest is special or unassigned. */
 static bool is_global6(const uint8_t *ip)
 {
-    static const struct block assigned = {{0x20}, 3};
-    static const struct block not_global[] = {
+    static const struct ip_block assigned = {{0x20}, 3};
+    static const struct ip_block not_global[] = {
         {{0x20, 0x01, 0x00}, 23},       /* IETF protocol assignments, Teredo among them, RFC 2928 */
         {{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation, RFC 3849 */
         {{0x20, 0x02}, 16},             /* 6to4, RFC 3056 */

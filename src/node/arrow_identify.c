@@ -100,6 +100,53 @@ bool node_peer_agent(const struct node *n, const struct peer_id *peer, const cha
     return note != NULL;
 }
 
+/* ---- our addresses ---- */
+
+static void announced(struct node *n, bool changed)
+{
+    if (changed) {
+        n->news |= NODE_NEWS_SELF | NODE_NEWS_ADDRS;
+        log_event(&n->cfg.log, LOG_INFO, "node.addresses", LOG_NUM("announced", n->own.n_announced),
+                  LOG_NUM("local", n->own.n_local));
+    }
+}
+
+void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count)
+{
+    bool changed = node_own_set_local(&n->own, addr, count);
+
+    relays_set_own_ip(n->relays, node_rule_own_ip(n->own.local, n->own.n_local));
+    n->news |= NODE_NEWS_SELF;
+    announced(n, changed);
+}
+
+void node_set_announced(struct node *n, const struct multiaddr *addr, size_t count)
+{
+    announced(n, node_own_set(&n->own, addr, count));
+}
+
+bool node_announced_next(const struct node *n, size_t *it, struct multiaddr *out)
+{
+    if (*it >= n->own.n_announced) {
+        return false;
+    }
+    *out = n->own.announced[(*it)++];
+    return true;
+}
+
+/* |peer| says at which address it sees us; what it sees of a relay or a circuit is not ours. */
+static void seen_at(struct node *n, const struct peer_id *peer, const struct multiaddr *addr)
+{
+    struct link_info link;
+
+    for (size_t it = 0; swarm_peer_link_next(n->swarm, peer, &it, &link);) {
+        if (node_rule_observed(&link, n->cfg.lab)) {
+            announced(n, node_own_observed(&n->own, &link, addr));
+            return;
+        }
+    }
+}
+
 /* ---- what peers say ---- */
 
 /* The addresses that may be taken, noted for dialling and in |info|. */
@@ -130,6 +177,9 @@ static void report(struct node *n, const struct act *a, tstamp now)
         note_change(note, m, &c);
     }
     addrs_take(n, m, &info);
+    if (m->has_observed) {
+        seen_at(n, &a->peer, &m->observed);
+    }
     struct acts *out = node_begin(n);
     if (c.dht == NODE_DHT_OFFER) {
         kad_add_peer(n->kad, &info, now, out);
@@ -189,8 +239,8 @@ void node_identify_changed(struct node *n)
     m.key_len = KEY_PROTO_ED25519;
     m.has_peer = true;
     peer_id_from_ed25519(&m.peer, n->cfg.identity->ed_pk);
-    for (size_t i = 0; i < n->n_addrs && i < IDENTIFY_ADDRS_MAX; i++) {
-        m.addr[m.n_addrs++] = n->addr[i];
+    for (size_t i = 0; i < n->own.n_announced && i < IDENTIFY_ADDRS_MAX; i++) {
+        m.addr[m.n_addrs++] = n->own.announced[i];
     }
     for (size_t i = 0; i < count && m.n_protos < IDENTIFY_PROTOS_MAX; i++) {
         bool hidden = !n->cfg.dht_server && strcmp(protos[i], kad_protocol(n->kad)) == 0;
@@ -203,17 +253,9 @@ void node_identify_changed(struct node *n)
     memcpy(m.agent_version, n->cfg.agent, len < IDENTIFY_TEXT_MAX ? len : IDENTIFY_TEXT_MAX - 1);
     record_make(n, &m);
     identify_set_self(&n->identify, &m);
-    kad_set_addrs(n->kad, n->addr, n->n_addrs);
+    kad_set_addrs(n->kad, n->own.announced, n->own.n_announced);
     identify_push_all(&n->identify, n->now, node_begin(n));
     node_end(n, n->ix.push);
-}
-
-void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count)
-{
-    n->n_addrs = count < NODE_LISTEN_MAX ? count : NODE_LISTEN_MAX;
-    memcpy(n->addr, addr, n->n_addrs * sizeof(*addr));
-    relays_set_own_ip(n->relays, node_rule_own_ip(n->addr, n->n_addrs));
-    n->news |= NODE_NEWS_SELF;
 }
 
 static void identify_release(void *identify)

@@ -33,11 +33,15 @@ qudag_err node_begin_dark_publish(struct node *n, struct node_op *op, tstamp now
 {
     struct onion_hop self;
 
+    if (n->own.n_announced == 0) { /* the record would lead nowhere */
+        return QUDAG_EUNREACHABLE;
+    }
     memset(&self, 0, sizeof(self));
     peer_id_from_ed25519(&self.peer, n->cfg.identity->ed_pk);
     memcpy(self.pq_hash, n->cfg.identity->pq_hash, sizeof(self.pq_hash));
-    self.n_addrs =
-        (uint8_t)node_rule_addrs_named(self.addr, ONION_ADDRS_MAX, n->addr, n->n_addrs, n->cfg.lab);
+    for (size_t i = 0; i < n->own.n_announced && i < ONION_ADDRS_MAX; i++) {
+        self.addr[self.n_addrs++] = n->own.announced[i];
+    }
     struct acts *out = node_begin(n);
     qudag_err err = dark_publish(n->dark, node_op_cookie(op), &op->req.dark, &self, now, out);
     node_end(n, n->ix.dark);
@@ -135,7 +139,7 @@ static void report(struct node *n, const struct act *a, tstamp now)
 
 void node_dark_republish(struct node *n)
 {
-    while (n->n_republish > 0) {
+    while (n->n_republish > 0 && n->own.n_announced > 0) {
         struct node_request r = {.kind = NODE_OP_DARK_PUBLISH,
                                  .dark = n->republish[n->n_republish - 1]};
         struct node_op *op = node_op_new(n, &r);

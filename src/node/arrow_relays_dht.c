@@ -21,8 +21,9 @@ static qudag_err describe(struct node *n, size_t *len)
     walltime wall = node_wall(n, n->now);
 
     memset(d, 0, sizeof(*d));
-    d->n_addrs = (uint8_t)node_rule_addrs_named(d->addr, RELAY_DESC_ADDRS_MAX, n->addr, n->n_addrs,
-                                                n->cfg.lab);
+    for (size_t i = 0; i < n->own.n_announced && i < RELAY_DESC_ADDRS_MAX; i++) {
+        d->addr[d->n_addrs++] = n->own.announced[i];
+    }
     memcpy(d->onion_x, n->onion_x, sizeof(d->onion_x));
     memcpy(d->onion_k, n->onion_k, sizeof(d->onion_k));
     memcpy(d->key_id, n->onion_id, sizeof(d->key_id));
@@ -52,7 +53,7 @@ static void announce(struct node *n)
     size_t len = 0;
 
     n->descs.announce_at = TSTAMP_NEVER;
-    if (!n->cfg.relay) {
+    if (!n->cfg.relay || n->own.n_announced == 0) { /* nobody could reach it */
         return;
     }
     if (alone(n)) { /* nobody to tell yet */

@@ -30,6 +30,7 @@ enum node_news {
     NODE_NEWS_ANNOUNCED = 8, /* our descriptor was put; see node_descs.stored */
     NODE_NEWS_CLOCK = 16,    /* the clock became suspect, or was set */
     NODE_NEWS_SELF = 32,     /* our addresses or protocols changed */
+    NODE_NEWS_ADDRS = 64,    /* other addresses than before are announced */
 };
 
 /* Registers when joining is tried again, and the table refreshed. */
@@ -57,7 +58,7 @@ void node_identify_observed(struct node *n, const struct peer_id *peer);
 void node_notes_free(struct node *n);
 /* Publishes the dark records that wait for it in node.republish; to be called once there are relays. */
 void node_dark_republish(struct node *n);
-/* Every published dark record is replaced at the next node_dark_republish(): its times are wrong. */
+/* Every published dark record is replaced at the next node_dark_republish(): its times or addresses are wrong. */
 void node_dark_republish_later(struct node *n);
 /* The own descriptor is replaced by a new one, as its times are wrong. */
 void node_descs_renew(struct node *n);

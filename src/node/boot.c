@@ -64,8 +64,16 @@ static bool is_us(const struct node *n, const struct multiaddr *addr, const stru
     if (multiaddr_peer(addr, &id)) {
         return peer_id_eq(&id, self);
     }
-    for (size_t i = 0; multiaddr_to_netaddr(addr, &there) && i < n->n_addrs; i++) {
-        if (multiaddr_to_netaddr(&n->addr[i], &here) && netaddr_eq(&here, &there)) {
+    if (!multiaddr_to_netaddr(addr, &there)) {
+        return false;
+    }
+    for (size_t i = 0; i < n->own.n_local; i++) {
+        if (multiaddr_to_netaddr(&n->own.local[i], &here) && netaddr_eq(&here, &there)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < n->own.n_announced; i++) {
+        if (multiaddr_to_netaddr(&n->own.announced[i], &here) && netaddr_eq(&here, &there)) {
             return true;
         }
     }
@@ -328,11 +336,14 @@ void node_finish_boot_lookup(struct node *n, struct node_op *op, qudag_err err,
     b->failures = 0;
     phase(n, NODE_LOOKUP, table_size(n), 1, QUDAG_OK);
     node_descs_begin(n);
-    if (n->cfg.relay) {
+    if (n->cfg.relay && n->own.n_announced > 0) {
         phase(n, NODE_ANNOUNCE, 0, 0, QUDAG_OK);
-    } else {
-        phase(n, NODE_RELAYS, 0, n->cfg.relays_min, QUDAG_OK);
+        return;
     }
+    if (n->cfg.relay) {
+        log_plain(&n->cfg.log, LOG_WARN, "relay.no_public_address");
+    }
+    phase(n, NODE_RELAYS, 0, n->cfg.relays_min, QUDAG_OK);
 }
 
 /* ---- news ---- */
@@ -366,6 +377,18 @@ static void on_announced(struct node *n)
     }
 }
 
+/* What names our addresses is made anew; a relay that no longer knows one does not wait for its descriptor. */
+static void on_addrs(struct node *n)
+{
+    node_descs_renew(n);
+    node_dark_republish_later(n);
+    if (n->boot.phase == NODE_ANNOUNCE && n->own.n_announced == 0) {
+        log_plain(&n->cfg.log, LOG_WARN, "relay.no_public_address");
+        phase(n, NODE_RELAYS, (uint32_t)relays_count(n->relays), n->cfg.relays_min, QUDAG_OK);
+    }
+    count_relays(n);
+}
+
 /* Found likely to be wrong, which is said, or set, so that what was dated by it is made anew. */
 static void on_clock(struct node *n)
 {
@@ -394,6 +417,9 @@ void node_boot_news(struct node *n, unsigned news, tstamp now)
     }
     if ((news & NODE_NEWS_CLOCK) != 0) {
         on_clock(n);
+    }
+    if ((news & NODE_NEWS_ADDRS) != 0) {
+        on_addrs(n);
     }
     if ((news & NODE_NEWS_SILENCE) != 0) {
         on_silence(n);

@@ -4,6 +4,7 @@
  *   low    cores.c       the table of cores; every call into one is bracketed
  *          requests.c    requests from their queue to their one answer
  *          rules.c       decisions on which safety rests
+ *          own_addrs.c   which of our addresses others are told
  *          clock.c       our wall-clock time, and whether others think it wrong
  *          keys.c        onion keys of the relay and of dark addresses
  *          saved.c       everything that outlives the process
@@ -30,6 +31,7 @@
 #include "node/clock.h"
 #include "node/cores.h"
 #include "node/node.h"
+#include "node/own_addrs.h"
 #include "node/requests.h"
 #include "node/rules.h"
 #include "node/saved.h"
@@ -98,8 +100,7 @@ struct node {
     struct multiaddr anchor[NODE_ANCHOR_DIALS];
     tstamp anchors_at; /* when they are persisted next */
 
-    struct multiaddr addr[NODE_LISTEN_MAX];
-    size_t n_addrs;
+    struct node_own_addrs own;
     uint64_t record_seq; /* of our last signed peer record; never goes back, so it is saved */
 };
 

@@ -138,6 +138,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
         return QUDAG_ENOMEM;
     }
     n->cfg = *cfg;
+    n->own.lab = cfg->lab;
     n->hooks = *hooks;
     n->mem = cfg->mem;
     n->now = now;

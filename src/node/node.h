@@ -106,8 +106,15 @@ QUDAG_MUST_USE qudag_err node_new(struct node **out, const struct node_config *c
 /* Ends all requests and streams (hooks are called), then frees everything; NULL is fine. */
 void node_free(struct node *n);
 
-/* What we listen on, as others shall see it; copied, at most NODE_LISTEN_MAX. */
+/*
+ * What our sockets are bound to, best first; a wildcard stands for the addresses of the interfaces.  Copied, at
+ * most NODE_LISTEN_MAX.  To be called again when it changes: what names an address of ours is then made anew.
+ */
 void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count);
+/* What others are told instead of what we find out ourselves (see own_addrs.h); count 0: nothing. */
+void node_set_announced(struct node *n, const struct multiaddr *addr, size_t count);
+/* The addresses others are told, one for each call with *it from 0; false: no more. */
+bool node_announced_next(const struct node *n, size_t *it, struct multiaddr *out);
 /*
  * What hooks.save was given in an earlier life, before node_start(): EMALFORMED, EUNSUPPORTED (no such
  * name), ESTATE (started), and what the part it belongs to says.

@@ -117,23 +117,6 @@ bool node_rule_addr(const struct multiaddr *addr, bool lab)
            (lab || netaddr_is_global(&a));
 }
 
-size_t node_rule_addrs_named(struct multiaddr *dst, size_t max, const struct multiaddr *addr,
-                             size_t n, bool lab)
-{
-    size_t k = 0;
-
-    for (size_t i = 0; i < n && k < max; i++) {
-        if (node_rule_addr(&addr[i], lab)) {
-            dst[k++] = addr[i];
-        }
-    }
-    if (k == 0) {
-        k = n < max ? n : max;
-        memcpy(dst, addr, k * sizeof(*dst));
-    }
-    return k;
-}
-
 uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n)
 {
     uint8_t ip = 0;

@@ -57,14 +57,6 @@ int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, wallt
 bool node_rule_addr(const struct multiaddr *addr, bool lab);
 
 /*
- * Of the |n| addresses of this node, at most |max| that its descriptor and the records of its dark addresses
- * name: those that node_rule_addr allows, in the order given.  If it allows none, the first |max| as they are.
- * Returns how many are in |dst|.
- */
-size_t node_rule_addrs_named(struct multiaddr *dst, size_t max, const struct multiaddr *addr,
-                             size_t n, bool lab);
-
-/*
  * The IP versions of our addresses, as RELAYS_IP4 | RELAYS_IP6: those of which we have a socket.  Those of
  * the loopback device count: they show a socket that will reach farther once its network is there.
  */

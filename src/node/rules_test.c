@@ -343,43 +343,6 @@ static void sequence_numbers_never_go_back(void **state)
     }
 }
 
-/* Letters stand for addresses: P and Q on the Internet, L loopback, H home network, Z port 0. */
-static void our_records_name_addresses_that_reach_us_from_afar(void **state)
-{
-    static const char *const text[256] = {
-        ['P'] = "/ip4/8.8.4.4/udp/4001/quic-v1",   ['Q'] = "/ip6/2600::1/udp/4001/quic-v1",
-        ['L'] = "/ip4/127.0.0.1/udp/4001/quic-v1", ['H'] = "/ip4/192.168.1.1/udp/4001/quic-v1",
-        ['Z'] = "/ip4/8.8.4.4/udp/0/quic-v1",
-    };
-    static const struct {
-        const char *own;
-        bool lab;
-        size_t max;
-        const char *named;
-    } row[] = {
-        {"P", false, 4, "P"},     {"PL", false, 4, "P"},   {"LP", false, 4, "P"},
-        {"LHPQ", false, 4, "PQ"}, {"LHPQ", false, 1, "P"}, {"LHPQ", true, 4, "LHPQ"},
-        {"LHPQ", true, 2, "LH"},  {"HL", false, 4, "HL"},  {"HL", false, 1, "H"},
-        {"ZP", true, 4, "P"},     {"", false, 4, ""},
-    };
-    (void)state;
-
-    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        struct multiaddr own[4], named[4];
-        size_t n = 0;
-        for (const char *c = row[i].own; *c != '\0'; c++) {
-            assert_int_equal(multiaddr_parse(&own[n++], text[(uint8_t)*c]), QUDAG_OK);
-        }
-        size_t k = node_rule_addrs_named(named, row[i].max, own, n, row[i].lab);
-        assert_int_equal(k, strlen(row[i].named));
-        for (size_t j = 0; j < k; j++) {
-            struct multiaddr want;
-            assert_int_equal(multiaddr_parse(&want, text[(uint8_t)row[i].named[j]]), QUDAG_OK);
-            assert_true(multiaddr_eq(&named[j], &want));
-        }
-    }
-}
-
 static void the_ip_versions_we_can_dial_are_those_of_our_addresses(void **state)
 {
     enum { V4 = RELAYS_IP4, V6 = RELAYS_IP6 };
@@ -518,7 +481,6 @@ int main(void)
         cmocka_unit_test(sequence_numbers_never_go_back),
         cmocka_unit_test(a_peer_is_told_its_address_only_where_that_hides_nothing),
         cmocka_unit_test(what_a_push_does_not_give_stays_as_it_was),
-        cmocka_unit_test(our_records_name_addresses_that_reach_us_from_afar),
         cmocka_unit_test(the_ip_versions_we_can_dial_are_those_of_our_addresses),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -132,7 +132,7 @@ def private_network():
 
 def default_settings():
     """six hosts far from each other, without a lab: every one has 127.0.0.1, and circuits are built all the same"""
-    far = ('192.0.2.1', '203.0.113.1', '198.18.0.1', '198.19.0.1', '192.88.99.1', '192.31.196.1')
+    far = ('5.9.0.1', '23.5.0.1', '45.7.0.1', '62.3.0.1', '81.2.0.1', '91.4.0.1')
     host = [Stranger(11, far[0]).start()]
     for number, address in enumerate(far[1:], 12):
         host.append(Stranger(number, address).start('--bootstrap', host[0].bootstrap))

@@ -55,7 +55,7 @@ bool relays_addr_usable(const struct multiaddr *addr, bool lab)
 {
     struct netaddr a;
 
-    return lab || !multiaddr_to_netaddr(addr, &a) || netaddr_rank(&a) == 0;
+    return lab || !multiaddr_to_netaddr(addr, &a) || netaddr_is_global(&a);
 }
 
 uint8_t relays_ip_of(const struct onion_hop *hop)

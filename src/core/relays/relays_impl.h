@@ -72,7 +72,7 @@ uint8_t relays_ip_counted(uint32_t n4, uint32_t n6, uint32_t n);
 bool relays_ip_reaches(uint8_t a, uint8_t b, uint8_t counted);
 /*
  * Whether an address that a descriptor names is one of the relay's (spec/path-selection.md, P-6): outside a lab
- * loopback, private and link-local addresses are not.  Every machine has 127.0.0.1, and two whose addresses
+ * only those that netaddr_is_global() accepts are.  Every machine has 127.0.0.1, and two whose addresses
  * overlap are never in one path.  What is no IP address stays; it counts for nothing.
  */
 bool relays_addr_usable(const struct multiaddr *addr, bool lab);

@@ -146,13 +146,13 @@ static void ipv6_networks_count_by_32_bits(void **state)
 
     (void)state;
     for (uint8_t i = 0; i < 2; i++) {
-        struct netaddr a = {.family = 6, .ip = {0x20, 1, 0xd, 0xb8, i, 0, 1}, .port = 1};
+        struct netaddr a = {.family = 6, .ip = {0x2a, 1, 0xd, 0xb8, i, 0, 1}, .port = 1};
         multiaddr_quic(&w->d[i].addr[0], &a, NULL);
         assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
     }
     assert_int_equal(relays_path(w->r, &(struct relays_path_want){2, NULL, NULL, 0}, 0, h),
                      QUDAG_ENORELAYS);
-    struct netaddr a = {.family = 6, .ip = {0x20, 1, 0xd, 0xb9}, .port = 1};
+    struct netaddr a = {.family = 6, .ip = {0x2a, 1, 0xd, 0xb9}, .port = 1};
     multiaddr_quic(&w->d[1].addr[0], &a, NULL);
     w->d[1].seq++;
     assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
@@ -779,7 +779,7 @@ static void every_failed_allocation_is_survived(void **state)
 static void addrs_set(struct multiaddr *addr, uint8_t *n, uint8_t ip, uint8_t net)
 {
     struct netaddr v4 = {.family = 4, .ip = {100, net, 1, 1}, .port = 4001};
-    struct netaddr v6 = {.family = 6, .ip = {0x20, 1, 0x0d, net}, .port = 4001};
+    struct netaddr v6 = {.family = 6, .ip = {0x2a, 1, 0x0d, net}, .port = 4001};
 
     *n = 0;
     if ((ip & RELAYS_IP4) != 0) {
