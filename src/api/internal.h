@@ -26,6 +26,7 @@ struct qudag_node {
     struct node *node;
     struct store *store; /* NULL: nothing on disk */
     bool started;
+    unsigned in_callback; /* of the program, or being freed: not to be driven */
     size_t n_rules;
     struct api_rules *rules[QUDAG_NAMESPACES_MAX];
     qudag_callbacks cb;

@@ -14,8 +14,10 @@ static void cb_stream_in(void *ctx, struct ref s, const struct peer_id *from, co
         api_peer_out(&peer, from);
     }
     if (n->cb.stream_in != NULL) {
+        n->in_callback++;
         n->cb.stream_in(n, (qudag_stream){ref_out(s)}, from != NULL ? &peer : NULL, dark, proto,
                         n->user);
+        n->in_callback--;
     }
 }
 
@@ -24,7 +26,9 @@ static void cb_stream_data(void *ctx, struct ref s, struct slice data, bool fin)
     struct qudag_node *n = ctx;
 
     if (n->cb.stream_data != NULL) {
+        n->in_callback++;
         n->cb.stream_data(n, (qudag_stream){ref_out(s)}, slice_out(data), fin, n->user);
+        n->in_callback--;
     } else {
         node_stream_consume(n->node, s, data.len);
     }
@@ -35,7 +39,9 @@ static void cb_stream_opened(void *ctx, struct ref s)
     struct qudag_node *n = ctx;
 
     if (n->cb.stream_opened != NULL) {
+        n->in_callback++;
         n->cb.stream_opened(n, (qudag_stream){ref_out(s)}, n->user);
+        n->in_callback--;
     }
 }
 
@@ -44,7 +50,9 @@ static void cb_stream_writable(void *ctx, struct ref s)
     struct qudag_node *n = ctx;
 
     if (n->cb.stream_writable != NULL) {
+        n->in_callback++;
         n->cb.stream_writable(n, (qudag_stream){ref_out(s)}, n->user);
+        n->in_callback--;
     }
 }
 
@@ -53,7 +61,9 @@ static void cb_stream_closed(void *ctx, struct ref s, qudag_err why)
     struct qudag_node *n = ctx;
 
     if (n->cb.stream_closed != NULL) {
+        n->in_callback++;
         n->cb.stream_closed(n, (qudag_stream){ref_out(s)}, why, n->user);
+        n->in_callback--;
     }
 }
 
@@ -64,7 +74,9 @@ static void cb_peer_changed(void *ctx, const struct peer_id *peer, bool up)
 
     if (n->cb.peer_changed != NULL) {
         api_peer_out(&p, peer);
+        n->in_callback++;
         n->cb.peer_changed(n, &p, up, n->user);
+        n->in_callback--;
     }
 }
 
@@ -115,7 +127,9 @@ static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct nod
     r.peers = peers;
     api_op_text(n, res->req, err, res->count, why, sizeof(why));
     put_addrs(&r, res, addrs, text);
+    n->in_callback++;
     n->cb.op_done(n, (qudag_op){ref_out(op)}, err, &r, n->user);
+    n->in_callback--;
 }
 
 static void cb_phase(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag_err err)
@@ -123,7 +137,9 @@ static void cb_phase(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag
     struct qudag_node *n = ctx;
 
     if (n->cb.phase != NULL) {
+        n->in_callback++;
         n->cb.phase(n, (qudag_phase)p, a, b, err, n->user);
+        n->in_callback--;
     }
 }
 
@@ -132,7 +148,9 @@ static void cb_circuit_closed(void *ctx, struct ref c, qudag_err why)
     struct qudag_node *n = ctx;
 
     if (n->cb.circuit_closed != NULL) {
+        n->in_callback++;
         n->cb.circuit_closed(n, (qudag_circuit){ref_out(c)}, why, n->user);
+        n->in_callback--;
     }
 }
 
@@ -140,7 +158,13 @@ static qudag_err cb_save(void *ctx, const char *name, struct slice bytes)
 {
     struct qudag_node *n = ctx;
 
-    return n->cb.save != NULL ? n->cb.save(n, name, slice_out(bytes), n->user) : QUDAG_OK;
+    if (n->cb.save == NULL) {
+        return QUDAG_OK;
+    }
+    n->in_callback++;
+    qudag_err err = n->cb.save(n, name, slice_out(bytes), n->user);
+    n->in_callback--;
+    return err;
 }
 
 static void on_log(void *ctx, const struct log_record *rec)
@@ -314,11 +338,16 @@ void qudag_node_free(qudag_node *n)
     if (n == NULL) {
         return;
     }
+    n->in_callback++; /* nobody drives it any more */
     if (n->node != NULL) {
         node_shutdown(n->node, io_now());
     }
+    io_shutdown(n->io);
+    node_free(n->node); /* may call back once more, and then every function works: io is there */
+    if (n->io != NULL) {
+        io_attach(n->io, NULL);
+    }
     io_free(n->io);
-    node_free(n->node);
     store_close(n->store);
     api_rules_free(n);
     mem_free(&n->mem, n->stats);
@@ -352,12 +381,18 @@ qudag_err qudag_node_start(qudag_node *n)
 
 qudag_err qudag_node_run(qudag_node *n)
 {
-    return n == NULL ? QUDAG_EINVAL : io_run(n->io);
+    if (n == NULL) {
+        return QUDAG_EINVAL;
+    }
+    return n->in_callback > 0 ? QUDAG_ESTATE : io_run(n->io);
 }
 
 qudag_err qudag_node_step(qudag_node *n, qudag_ns wait_max)
 {
-    return n == NULL ? QUDAG_EINVAL : io_step(n->io, wait_max);
+    if (n == NULL) {
+        return QUDAG_EINVAL;
+    }
+    return n->in_callback > 0 ? QUDAG_ESTATE : io_step(n->io, wait_max);
 }
 
 int qudag_node_fd(const qudag_node *n)

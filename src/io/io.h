@@ -35,7 +35,13 @@ void io_attach(struct io *io, struct node *node);
  */
 void io_attach_store(struct io *io, struct store *store);
 
-/* Runs what was posted, sends what is due (the shutdown flush, see node_shutdown), closes everything. */
+/*
+ * Runs what was posted and sends what is due (the shutdown flush, see node_shutdown); from now on no post is
+ * accepted.  NULL allowed.
+ */
+void io_shutdown(struct io *io);
+
+/* As io_shutdown(), and closes everything.  The node attached must live until then; NULL allowed. */
 void io_free(struct io *io);
 
 /*

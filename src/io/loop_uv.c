@@ -515,7 +515,7 @@ static void shutdown_flush(struct io *io)
     }
 }
 
-void io_free(struct io *io)
+void io_shutdown(struct io *io)
 {
     if (io == NULL) {
         return;
@@ -525,6 +525,14 @@ void io_free(struct io *io)
     if (io->node != NULL) {
         shutdown_flush(io);
     }
+}
+
+void io_free(struct io *io)
+{
+    if (io == NULL) {
+        return;
+    }
+    io_shutdown(io);
     io->node = NULL;
     io->closed = true;
     for (size_t i = 0; i < io->n_socks; i++) {

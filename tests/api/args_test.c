@@ -520,6 +520,65 @@ static void a_node_is_driven_by_descriptor_and_timeout(void **state)
     qudag_node_free(n);
 }
 
+/* What a program may do in any callback, and what it may not. */
+static void use_all(qudag_node *n)
+{
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
+    size_t it = 0;
+
+    dones++;
+    assert_int_equal(qudag_node_step(n, 0), QUDAG_ESTATE);
+    assert_int_equal(qudag_node_run(n), QUDAG_ESTATE);
+    assert_true(qudag_node_stat_next(n, &it, &stat));
+    assert_true(qudag_node_fd(n) >= 0);
+    (void)qudag_node_timeout(n);
+}
+
+static qudag_err save_and_use(qudag_node *n, const char *name, qudag_slice bytes, void *user)
+{
+    (void)name;
+    (void)bytes;
+    (void)user;
+    use_all(n);
+    return QUDAG_OK;
+}
+
+static void done_and_use(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *r,
+                         void *user)
+{
+    (void)op;
+    (void)err;
+    (void)r;
+    (void)user;
+    use_all(n);
+}
+
+static void post_and_use(qudag_node *n, void *arg)
+{
+    (void)arg;
+    use_all(n);
+}
+
+/* Callbacks that a call of the program makes, or the node's end, are callbacks as those of a step. */
+static void no_callback_drives_the_node(void **state)
+{
+    qudag_settings s = settings();
+    qudag_callbacks cb = {.size = sizeof(cb), .op_done = done_and_use, .save = save_and_use};
+    qudag_node *n = make(&s, &cb, NULL);
+    char addr[QUDAG_DARK_TEXT_MAX];
+    qudag_op op;
+    (void)state;
+
+    dones = 0;
+    assert_int_equal(qudag_dark_create(n, "", addr), QUDAG_OK);
+    assert_int_equal(dones, 1);
+    assert_int_equal(qudag_node_start(n), QUDAG_OK);
+    assert_int_equal(qudag_dht_get(n, (qudag_slice){(const uint8_t *)"/pk/x", 5}, &op), QUDAG_OK);
+    assert_int_equal(qudag_node_post(n, post_and_use, NULL), QUDAG_OK);
+    qudag_node_free(n);
+    assert_true(dones >= 3); /* the post and the request; start and end may save, too */
+}
+
 static unsigned posted;
 
 static void on_post(qudag_node *n, void *arg)
@@ -604,6 +663,7 @@ int main(void)
         cmocka_unit_test(any_failed_allocation_is_an_error_or_survived),
         cmocka_unit_test(a_node_lives_on_the_callers_loop),
         cmocka_unit_test(a_node_is_driven_by_descriptor_and_timeout),
+        cmocka_unit_test(no_callback_drives_the_node),
         cmocka_unit_test(posts_and_stop_come_from_another_thread),
         cmocka_unit_test(several_nodes_share_a_process),
     };
