@@ -5,7 +5,8 @@
  *                 └───── fail, due ─────────┴── reset, due, bad ──▶ GATEWAY_UP_DONE with an error
  *
  *   answering: REQUEST ── message, FIN ──▶ RUNNING (GATEWAY_UP_GET, _PUT) ── gateway_answer ──▶ message, FIN
- *                 └── bad, due, refused ──────┴── due: reset
+ *                 └── bad, due, refused,      └── due: reset
+ *                     in a newer one's way: reset
  *
  * A job holds at most one message; there are at most jobs_max of them.
  */
@@ -302,6 +303,26 @@ static void reply_done(struct gateway *g, struct gateway_job *j, struct acts *ou
 
 /* --- answering ------------------------------------------------------------------------------ */
 
+/*
+ * Whether one more of others has room: a quarter is for our own.  Streams cost nothing, so one whose request
+ * is not complete gives way to a new one, the oldest first; those that are at work stay.
+ */
+static bool inbound_room(struct gateway *g, struct acts *out)
+{
+    if (g->jobs.n < g->cfg.jobs_max - g->cfg.jobs_max / 4) {
+        return true;
+    }
+    LIST_EACH(it, &g->by_due)
+    {
+        struct gateway_job *j = LIST_ENTRY(it, struct gateway_job, node);
+        if (j->state == JOB_REQUEST) {
+            job_fail(g, j, QUDAG_ELIMIT, out);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void inbound_open(struct gateway *g, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct gateway_job *j;
@@ -309,10 +330,8 @@ static void inbound_open(struct gateway *g, const struct ev *ev, tstamp now, str
 
     if (g->cfg.serve && (ev->props & LINK_ANON) == 0) {
         err = QUDAG_EPOLICY; /* at the end of circuits only: nobody shows himself to us here */
-    } else if (g->cfg.serve && g->jobs.n >= g->cfg.jobs_max - g->cfg.jobs_max / 4) {
-        err = QUDAG_ELIMIT; /* whoever keeps requests open must not shut out our own */
     } else if (g->cfg.serve) {
-        err = limiter_take(&g->limiter, 1, now) ? job_new(g, JOB_REQUEST, now, &j) : QUDAG_ELIMIT;
+        err = inbound_room(g, out) ? job_new(g, JOB_REQUEST, now, &j) : QUDAG_ELIMIT;
     }
     if (err != QUDAG_OK) {
         acts_reset(out, ev->strm, err);
@@ -360,7 +379,7 @@ static qudag_err request_up(struct gateway *g, struct gateway_job *j, const stru
     return QUDAG_OK;
 }
 
-static void request_done(struct gateway *g, struct gateway_job *j, struct acts *out)
+static void request_done(struct gateway *g, struct gateway_job *j, tstamp now, struct acts *out)
 {
     struct kad_peer_info *peers;
     struct kad_msg m;
@@ -368,6 +387,9 @@ static void request_done(struct gateway *g, struct gateway_job *j, struct acts *
     qudag_err err = msg_read(g, dyn_slice(&j->buf), &m, &peers);
     if (err == QUDAG_OK) {
         err = request_judge(&m);
+    }
+    if (err == QUDAG_OK && !limiter_take(&g->limiter, 1, now)) {
+        err = QUDAG_ELIMIT;
     }
     if (err == QUDAG_OK) {
         err = request_up(g, j, &m, out);
@@ -423,12 +445,12 @@ static void stream_data(struct gateway *g, struct gateway_job *j, struct slice d
     }
 }
 
-static void stream_fin(struct gateway *g, struct gateway_job *j, struct acts *out)
+static void stream_fin(struct gateway *g, struct gateway_job *j, tstamp now, struct acts *out)
 {
     if (j->state == JOB_REPLY) {
         reply_done(g, j, out);
     } else if (j->state == JOB_REQUEST) {
-        request_done(g, j, out);
+        request_done(g, j, now, out);
     }
 }
 
@@ -468,7 +490,7 @@ static void gateway_event(void *core, const struct ev *ev, tstamp now, struct ac
         break;
     case EV_FIN:
         if ((j = job_of_stream(g, ev->strm)) != NULL) {
-            stream_fin(g, j, out);
+            stream_fin(g, j, now, out);
         }
         break;
     case EV_RESET:

@@ -19,7 +19,7 @@ struct gateway_config {
     struct rng rng;
     bool serve;        /* answer others */
     uint32_t jobs_max; /* default 64; a quarter is for our own requests */
-    uint32_t rate;     /* requests served per second; default 50, burst 100 */
+    uint32_t rate;     /* complete requests served per second; default 50, burst 100 */
 };
 
 enum gateway_up {

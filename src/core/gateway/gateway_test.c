@@ -508,7 +508,7 @@ static void late_answers_and_late_streams_are_harmless(void **state)
     world_free(w);
 }
 
-static void jobs_and_rate_are_limited(void **state)
+static void jobs_are_limited(void **state)
 {
     struct world *w = world_new();
 
@@ -522,32 +522,77 @@ static void jobs_and_rate_are_limited(void **state)
         open_in(w, (struct ref){i, 1}, 0);
         assert_int_equal(w->acts.n, 0);
     }
-    open_in(w, (struct ref){48, 1}, 0);
-    assert_int_equal(w->act_v[0].err, QUDAG_ELIMIT);
-    acts_clear(w);
     for (uint32_t i = 0; i < 16; i++) { /* whoever holds all of these leaves us the rest */
         assert_int_equal(ask_get(w, w->srv, key), QUDAG_OK);
         acts_clear(w);
     }
     assert_int_equal(ask_get(w, w->srv, key), QUDAG_ELIMIT);
-    gateway_free(w->srv);
-    w->srv = side_new(w, true);
-    for (uint32_t i = 0; i < 65; i++) {
+    world_free(w);
+}
+
+/* A request of others, complete at once; the acts say how it went. */
+static void ask_srv(struct world *w, const uint8_t *frame, size_t len, struct ref strm, tstamp now)
+{
+    acts_clear(w);
+    open_in(w, strm, now);
+    feed(w, w->srv, (struct ev){.type = EV_DATA, .strm = strm, .data = {frame, len}}, now);
+    feed(w, w->srv, (struct ev){.type = EV_FIN, .strm = strm}, now);
+}
+
+static bool was_reset(const struct world *w, struct ref strm)
+{
+    return w->acts.n > 0 && w->act_v[0].type == ACT_RESET && ref_eq(w->act_v[0].strm, strm) &&
+           w->act_v[0].err == QUDAG_ELIMIT;
+}
+
+static void silent_streams_make_room_for_requests(void **state)
+{
+    struct world *w = world_new();
+    uint8_t frame[KAD_MSG_MAX];
+    size_t len = request(w, false, frame, 0);
+
+    (void)state;
+    for (uint32_t i = 0; i < 48; i++) { /* a byte each, and never more */
         open_in(w, (struct ref){i, 1}, 0);
-        acts_clear(w);
+        feed(w, w->srv, (struct ev){.type = EV_DATA, .strm = {i, 1}, .data = {frame, 1}}, 0);
+        assert_int_equal(w->acts.n, 0);
+    }
+    for (uint32_t i = 0; i < 48; i++) { /* the oldest goes, and the request is served */
+        ask_srv(w, frame, len, (struct ref){i, 2}, 1);
+        assert_int_equal(w->acts.n, 2);
+        assert_true(was_reset(w, (struct ref){i, 1}));
+        assert_int_equal(w->act_v[1].kind, GATEWAY_UP_GET);
+    }
+    acts_clear(w);
+    open_in(w, (struct ref){0, 3}, 2); /* those at work stay */
+    assert_int_equal(w->acts.n, 1);
+    assert_true(was_reset(w, (struct ref){0, 3}));
+    world_free(w);
+}
+
+static void complete_requests_are_limited_in_rate(void **state)
+{
+    struct world *w = world_new();
+    uint8_t frame[KAD_MSG_MAX];
+    size_t len = request(w, false, frame, 0);
+    unsigned served = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 300; i++) { /* streams without a request use nothing up */
+        open_in(w, (struct ref){i, 1}, 0);
         feed(w, w->srv, (struct ev){.type = EV_RESET, .strm = {i, 1}}, 0);
     }
-    /* burst 100, of which 65 are used */
-    unsigned taken = 0;
-    for (uint32_t i = 0; i < 60; i++) {
-        acts_clear(w);
-        open_in(w, (struct ref){i, 2}, 0);
-        taken += w->acts.n == 0;
-    }
-    assert_int_equal(taken, 35);
-    acts_clear(w);
-    open_in(w, (struct ref){99, 2}, NS_PER_S / 50);
     assert_int_equal(w->acts.n, 0);
+    for (uint32_t i = 0; i < 160; i++) {
+        struct ref strm = {i, 2};
+        ask_srv(w, frame, len, strm, 0);
+        served += w->acts.n == 1 && w->act_v[0].kind == GATEWAY_UP_GET;
+        assert_true(served == i + 1 || was_reset(w, strm));
+        feed(w, w->srv, (struct ev){.type = EV_RESET, .strm = strm}, 0);
+    }
+    assert_int_equal(served, 100);
+    ask_srv(w, frame, len, (struct ref){0, 3}, NS_PER_S / 50);
+    assert_int_equal(w->act_v[0].kind, GATEWAY_UP_GET);
     world_free(w);
 }
 
@@ -615,7 +660,9 @@ int main(void)
         cmocka_unit_test(too_much_data_ends_the_job),
         cmocka_unit_test(every_event_in_every_state),
         cmocka_unit_test(late_answers_and_late_streams_are_harmless),
-        cmocka_unit_test(jobs_and_rate_are_limited),
+        cmocka_unit_test(jobs_are_limited),
+        cmocka_unit_test(silent_streams_make_room_for_requests),
+        cmocka_unit_test(complete_requests_are_limited_in_rate),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
