@@ -269,16 +269,17 @@ static void read_all(struct io *io, struct sock *s)
 static void read_errors(struct io *io, struct sock *s)
 {
     struct netaddr remote;
+    struct udp_quote quote;
     enum udp_error e;
 
     for (size_t i = 0; i < ERRORS_PER_TURN; i++) {
-        e = udp_next_error(&s->udp, &remote);
+        e = udp_next_error(&s->udp, &remote, &quote);
         if (e == UDP_NO_ERROR) {
             break;
         }
         if (e == UDP_REFUSED) {
             io->stats.refused++;
-            node_unreachable(io->node, &remote, io_now());
+            node_unreachable(io->node, &remote, (struct slice){quote.bytes, quote.len}, io_now());
         } else if (e == UDP_ERROR_TOO_BIG) {
             node_too_big(io->node, &remote, io_now());
         }

@@ -345,12 +345,11 @@ static enum udp_error error_of(const struct cmsghdr *c)
                : UDP_OTHER_ERROR;
 }
 
-enum udp_error udp_next_error(struct udp *u, struct netaddr *remote)
+enum udp_error udp_next_error(struct udp *u, struct netaddr *remote, struct udp_quote *quote)
 {
     _Alignas(struct cmsghdr) uint8_t control[512];
     union any_addr to;
-    uint8_t byte;
-    struct iovec iov = {&byte, 1};
+    struct iovec iov = {quote->bytes, sizeof(quote->bytes)};
     struct msghdr h = {.msg_name = &to,
                        .msg_namelen = sizeof(to),
                        .msg_iov = &iov,
@@ -358,9 +357,11 @@ enum udp_error udp_next_error(struct udp *u, struct netaddr *remote)
                        .msg_control = control,
                        .msg_controllen = sizeof(control)};
 
-    if (recvmsg(u->fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+    ssize_t n = recvmsg(u->fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT);
+    if (n < 0) {
         return UDP_NO_ERROR;
     }
+    quote->len = (size_t)n;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c != NULL; c = CMSG_NXTHDR(&h, c)) {
         enum udp_error e = error_of(c);
         if (e != UDP_OTHER_ERROR) {

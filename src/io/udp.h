@@ -32,11 +32,16 @@ void udp_close(struct udp *u);
 size_t udp_recv(struct udp *u, struct udp_msg *msg, uint8_t *buf);
 
 enum udp_error { UDP_NO_ERROR, UDP_OTHER_ERROR, UDP_REFUSED, UDP_ERROR_TOO_BIG };
+/* The beginning of the datagram that an error is about, as the message that reports it quotes it. */
+struct udp_quote {
+    size_t len;
+    uint8_t bytes[64];
+};
 /*
- * The next error that the kernel matched to a datagram of ours; REFUSED: nobody listens at |remote|; TOO_BIG:
- * a router on the way, or the kernel itself, has a smaller MTU.
+ * The next error that the kernel matched by addresses and ports to a datagram of ours; REFUSED: nobody listens
+ * at |remote|; TOO_BIG: a router on the way, or the kernel itself, has a smaller MTU.
  */
-enum udp_error udp_next_error(struct udp *u, struct netaddr *remote);
+enum udp_error udp_next_error(struct udp *u, struct netaddr *remote, struct udp_quote *quote);
 
 enum udp_sent {
     UDP_SENT,

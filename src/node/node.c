@@ -239,10 +239,10 @@ static void take_link_events(struct node *n, tstamp now)
     }
 }
 
-void node_unreachable(struct node *n, const struct netaddr *remote, tstamp now)
+void node_unreachable(struct node *n, const struct netaddr *remote, struct slice quote, tstamp now)
 {
     n->now = now;
-    quic_unreachable(n->quic, remote, now);
+    quic_unreachable(n->quic, remote, quote, now);
     take_link_events(n, now);
 }
 

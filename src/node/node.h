@@ -131,8 +131,8 @@ void node_shutdown(struct node *n, tstamp now);
 void node_recv(struct node *n, const struct quic_dgram *d, tstamp now);
 /* This host cannot send to |remote|; see quic_no_route. */
 void node_no_route(struct node *n, const struct netaddr *remote, tstamp now);
-/* The network says that nobody listens at |remote|; see quic_unreachable. */
-void node_unreachable(struct node *n, const struct netaddr *remote, tstamp now);
+/* The network says that nobody listens at |remote|, and quotes what was sent there; see quic_unreachable. */
+void node_unreachable(struct node *n, const struct netaddr *remote, struct slice quote, tstamp now);
 /* A datagram to |remote| was too large for the path; see quic_too_big. */
 void node_too_big(struct node *n, const struct netaddr *remote, tstamp now);
 /* To be called at node_deadline(), or later. */

@@ -558,30 +558,71 @@ static bool heard_of_the_server(struct tk *t)
     return st.bytes_in > 0;
 }
 
+#define QUOTE_LEN 64
+
+/* Dials 1 from 0; the first datagram is on its way, and its beginning in |quote|. */
+static void dial_quoted(uint8_t quote[QUOTE_LEN])
+{
+    static uint8_t buf[65536];
+    struct quic_tx tx = {.buf = buf};
+    struct ref link;
+
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    assert_true(quic_send(tk.ep[0].q, tk.now, &tx));
+    memcpy(quote, buf, QUOTE_LEN);
+    for (size_t at = 0; at < tx.len; at += tx.segment) {
+        size_t n = tx.len - at < tx.segment ? tx.len - at : tx.segment;
+        tk_inject(&tk, &tk.ep[0].addr, &tx.remote, buf + at, n);
+    }
+}
+
 /* Whoever can forge a message of the network (ICMP) ends no dial that was answered, nor any to somebody else. */
 static void test_reports_of_unreachable_end_only_the_dial_they_are_about(void **state)
 {
     const struct netaddr other = {.family = 4, .ip = {10, 0, 0, 77}, .port = 4001};
-    struct ref link;
+    uint8_t bytes[QUOTE_LEN];
+    struct slice quote = {bytes, sizeof(bytes)};
 
     (void)state;
     make(PQ_REQUIRE, NULL);
-    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
-    quic_unreachable(tk.ep[0].q, &other, tk.now);
+    dial_quoted(bytes);
+    quic_unreachable(tk.ep[0].q, &other, quote, tk.now);
     quic_no_route(tk.ep[0].q, &other, tk.now);
     assert_true(tk_run(&tk, 5 * NS_PER_S, heard_of_the_server));
     assert_int_equal(tk.ep[0].ups + tk.ep[0].downs, 0);
-    quic_unreachable(tk.ep[0].q, &tk.ep[1].addr, tk.now);
+    quic_unreachable(tk.ep[0].q, &tk.ep[1].addr, quote, tk.now);
     (void)tk_run(&tk, 5 * NS_PER_S, NULL);
     assert_int_equal(tk.ep[0].ups, 1);
     assert_works();
     down();
     make(PQ_REQUIRE, NULL);
-    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
-    quic_unreachable(tk.ep[0].q, &tk.ep[1].addr, tk.now); /* before anything was heard */
+    dial_quoted(bytes);
+    quic_unreachable(tk.ep[0].q, &tk.ep[1].addr, quote, tk.now); /* before anything was heard */
     (void)tk_run(&tk, NS_PER_S, NULL);
     assert_int_equal(tk.ep[0].downs, 1);
     assert_int_equal(tk.ep[0].down.err, QUDAG_EUNREACHABLE);
+    down();
+}
+
+/* Whoever is off the path knows addresses and ports, and not what a dial has sent. */
+static void test_a_forged_unreachable_ends_no_dial(void **state)
+{
+    uint8_t quote[QUOTE_LEN], forged[QUOTE_LEN] = {0xc0, 0, 0, 0, 1, 18};
+    const struct netaddr *to = &tk.ep[1].addr;
+
+    (void)state;
+    make(PQ_REQUIRE, NULL);
+    dial_quoted(quote);
+    size_t id_end = 6 + (size_t)quote[5];
+    quic_unreachable(tk.ep[0].q, to, (struct slice){NULL, 0}, tk.now);
+    quic_unreachable(tk.ep[0].q, to, (struct slice){forged, QUOTE_LEN}, tk.now);
+    quic_unreachable(tk.ep[0].q, to, (struct slice){quote, id_end - 1}, tk.now); /* cut */
+    memcpy(forged, quote, QUOTE_LEN);
+    forged[id_end - 1] ^= 1;
+    quic_unreachable(tk.ep[0].q, to, (struct slice){forged, QUOTE_LEN}, tk.now);
+    (void)tk_run(&tk, 5 * NS_PER_S, NULL);
+    assert_int_equal(tk.ep[0].downs, 0);
+    assert_int_equal(tk.ep[0].ups, 1);
     down();
 }
 
@@ -598,6 +639,7 @@ int main(void)
         cmocka_unit_test(test_one_address_cannot_take_all_places),
         cmocka_unit_test(test_forged_initials_do_not_shut_out_the_address_they_name),
         cmocka_unit_test(test_a_false_retry_token_is_refused),
+        cmocka_unit_test(test_a_forged_unreachable_ends_no_dial),
         cmocka_unit_test(test_a_moved_peer_keeps_its_link),
         cmocka_unit_test(test_an_inbound_link_of_a_restarted_peer_ends_when_probed),
         cmocka_unit_test(test_reports_of_unreachable_end_only_the_dial_they_are_about),

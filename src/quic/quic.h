@@ -103,11 +103,13 @@ tstamp quic_deadline(const struct quic *q);
 
 /*
  * The network says that nobody listens at |remote| (ICMP port or host unreachable, as the host's kernel
- * matched it to our datagrams).  Ends dials there that nothing has answered, as LINK_DOWN with
- * QUDAG_EUNREACHABLE.  For links it is a hint only, since whoever is on the path can forge it (RFC 9000
- * 21.1): the peer is probed, and the link ends when nothing comes within 2 s.
+ * matched it to our datagrams); |quote| is the beginning of the datagram, as the message has it.  Ends the dial
+ * there that sent it and that nothing has answered, as LINK_DOWN with QUDAG_EUNREACHABLE.  The destination
+ * connection id must be that of the dial, which nobody off the path knows: addresses and ports are no secret.
+ * For links it is a hint only, since whoever is on the path can forge it (RFC 9000 21.1): the peer is probed,
+ * and the link ends when nothing comes within 2 s.
  */
-void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now);
+void quic_unreachable(struct quic *q, const struct netaddr *remote, struct slice quote, tstamp now);
 
 /*
  * A datagram to |remote| was too large for the path (EMSGSIZE, or ICMP "packet too big" as the host's kernel

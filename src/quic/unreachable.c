@@ -7,6 +7,8 @@
  */
 #include "quic/quic_int.h"
 
+#include <string.h>
+
 #define SUSPECT_NS (2 * NS_PER_S)
 #define PROBE_NS (200 * NS_PER_MS) /* silence after which a suspect is probed */
 
@@ -37,7 +39,18 @@ static bool unanswered_dial(const struct quic_conn *c)
     return c->state == QUIC_CONN_HANDSHAKE && !c->server && c->info.bytes_in == 0;
 }
 
-void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now)
+/* Whether |quote| begins an Initial of |c|.  Some systems quote eight bytes, no more than addresses and ports. */
+static bool quotes(const struct quic_conn *c, struct slice quote)
+{
+    const ngtcp2_cid *id = ngtcp2_conn_get_client_initial_dcid(c->ng);
+    ngtcp2_version_cid vc;
+
+    return quote.len > 0 && (quote.base[0] & 0x80) != 0 &&
+           ngtcp2_pkt_decode_version_cid(&vc, quote.base, quote.len, CID_LEN) == 0 &&
+           vc.dcidlen == id->datalen && memcmp(vc.dcid, id->data, id->datalen) == 0;
+}
+
+void quic_unreachable(struct quic *q, const struct netaddr *remote, struct slice quote, tstamp now)
 {
     q->now = now > q->now ? now : q->now;
     for (uint32_t i = 0; i < q->conns.high; i++) {
@@ -45,7 +58,7 @@ void quic_unreachable(struct quic *q, const struct netaddr *remote, tstamp now)
         if (c == NULL || !netaddr_eq(&c->remote, remote)) {
             continue;
         }
-        if (unanswered_dial(c)) {
+        if (unanswered_dial(c) && quotes(c, quote)) {
             quic_conn_fail(c, QUDAG_EUNREACHABLE, "no process listens at this address", false);
         } else if (c->state == QUIC_CONN_UP) {
             suspect(q, c);
