@@ -216,21 +216,21 @@ static struct kad_options options(const struct kad_options *opt)
     return opt == NULL ? (struct kad_options){.republish = false} : *opt;
 }
 
-static qudag_err start(struct kad *k, struct kad_request_args ask, tstamp now, struct acts *out)
+static qudag_err start(struct kad *k, struct kad_request_args args, tstamp now, struct acts *out)
 {
-    struct slice key = ask.key;
+    struct slice key = args.key;
 
     kad_call_begin(k, out);
     if (key.len == 0 || key.len > KAD_KEY_MAX) {
         return QUDAG_EINVAL;
     }
-    if (ask.op == KAD_OP_GET) {
-        ask.val = kad_rules_find(&k->rules, key);
-        if (ask.val == NULL) {
+    if (args.op == KAD_OP_GET) {
+        args.val = kad_rules_find(&k->rules, key);
+        if (args.val == NULL) {
             return QUDAG_EINVAL;
         }
     }
-    return kad_request_start(k, &ask, now, out);
+    return kad_request_start(k, &args, now, out);
 }
 
 qudag_err kad_find(struct kad *k, uint64_t cookie, struct slice key, tstamp now, struct acts *out)
@@ -274,6 +274,28 @@ qudag_err kad_bootstrap(struct kad *k, uint64_t cookie, tstamp now, struct acts 
                  now, out);
 }
 
+/* What cannot begin is not published either. */
+static qudag_err start_published(struct kad *k, const struct kad_request_args *args, bool republish,
+                                 tstamp now, struct acts *out)
+{
+    struct kad_request *j;
+    qudag_err err = kad_request_make(k, args, now, &j);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if (republish) {
+        err = kad_publication_add(&k->storage.pubs, args->key, args->value,
+                                  args->op == KAD_OP_PROVIDE, now);
+    }
+    if (err != QUDAG_OK) {
+        kad_request_free(j);
+        return err;
+    }
+    kad_request_begin(j, now, out);
+    return QUDAG_OK;
+}
+
 qudag_err kad_put(struct kad *k, uint64_t cookie, const struct kad_put_args *put, tstamp now,
                   struct acts *out)
 {
@@ -294,29 +316,19 @@ qudag_err kad_put(struct kad *k, uint64_t cookie, const struct kad_put_args *put
     }
     qudag_err err =
         kad_validate(args.val, put->key, put->value, kad_env_wall(&k->env, now), &expires);
-    if (err == QUDAG_OK && kad_requests_full(k)) {
-        err = QUDAG_ELIMIT;
-    }
-    if (err == QUDAG_OK && args.opt.republish) {
-        err = kad_publication_add(&k->storage.pubs, put->key, put->value, false, now);
-    }
-    return err == QUDAG_OK ? kad_request_start(k, &args, now, out) : err;
+    return err == QUDAG_OK ? start_published(k, &args, args.opt.republish, now, out) : err;
 }
 
 qudag_err kad_provide(struct kad *k, uint64_t cookie, struct slice key, tstamp now,
                       struct acts *out)
 {
-    struct kad_request_args ask = {.op = KAD_OP_PROVIDE, .cookie = cookie, .key = key};
+    struct kad_request_args args = {.op = KAD_OP_PROVIDE, .cookie = cookie, .key = key};
 
     kad_call_begin(k, out);
     if (key.len == 0 || key.len > KAD_KEY_MAX || k->routing.self->info->n_addrs == 0) {
         return QUDAG_EINVAL;
     }
-    if (k->requests.n >= k->requests.max) {
-        return QUDAG_ELIMIT;
-    }
-    qudag_err err = kad_publication_add(&k->storage.pubs, key, (struct slice){NULL, 0}, true, now);
-    return err == QUDAG_OK ? kad_request_start(k, &ask, now, out) : err;
+    return start_published(k, &args, true, now, out);
 }
 
 void kad_cancel(struct kad *k, uint64_t cookie, struct acts *out)
@@ -407,12 +419,12 @@ static void on_republish(struct kad *k, struct kad_publication *e, tstamp now, s
     if (!kad_publication_timer(&k->storage.pubs, e, now, &due)) {
         return;
     }
-    struct kad_request_args ask = {.op = due.provide ? KAD_OP_PROVIDE : KAD_OP_PUT,
-                                   .internal = true,
-                                   .key = due.key,
-                                   .value = due.value,
-                                   .val = due.val};
-    qudag_err err = kad_request_start(k, &ask, now, out);
+    struct kad_request_args args = {.op = due.provide ? KAD_OP_PROVIDE : KAD_OP_PUT,
+                                    .internal = true,
+                                    .key = due.key,
+                                    .value = due.value,
+                                    .val = due.val};
+    qudag_err err = kad_request_start(k, &args, now, out);
     if (err != QUDAG_OK) {
         kad_publication_result(&k->storage.pubs, due.key, due.provide, err, now);
     }

@@ -15,6 +15,7 @@
 #define CHECK_PAUSE (NS_PER_S / 2)
 #define SIZE_AGE (120 * NS_PER_S) /* without a lookup that told */
 #define HEAL_PAUSE (60 * NS_PER_S)
+#define DEPARTED_PAUSE NS_PER_S /* while too much is being checked */
 
 void kad_maintenance_init(struct kad *k, tstamp now)
 {
@@ -28,6 +29,11 @@ void kad_maintenance_init(struct kad *k, tstamp now)
 
 static void ask_departed(struct kad *k, tstamp now, struct acts *out)
 {
+    if (k->rpcs.n_checks >=
+        KAD_CHECKS_MAX) { /* it could not be asked, which is no silence of its */
+        k->routing.departed.next = tstamp_after(now, DEPARTED_PAUSE);
+        return;
+    }
     struct kad_contact *c = kad_departed_draw(&k->routing.departed, &k->env.rng, now);
 
     kad_rpc_check(&k->rpcs, c, now, out);
@@ -36,12 +42,12 @@ static void ask_departed(struct kad *k, tstamp now, struct acts *out)
 
 static void heal(struct kad *k, tstamp now, struct acts *out)
 {
-    struct kad_request_args ask = {
+    struct kad_request_args args = {
         .op = KAD_OP_BOOTSTRAP, .internal = true, .key = peer_id_slice(&k->env.self)};
 
     k->care.next_heal = tstamp_after(now, HEAL_PAUSE);
     k->routing.departed.heal =
-        kad_request_start(k, &ask, now, out) != QUDAG_OK; /* then again after the pause */
+        kad_request_start(k, &args, now, out) != QUDAG_OK; /* then again after the pause */
     if (k->routing.departed.heal) {
         log_plain(&k->env.log, LOG_DEBUG, "kad.partition_heal.postponed");
     }
@@ -75,14 +81,14 @@ static bool look_into_part(struct kad *k, unsigned cpl, unsigned part, bool fill
                            struct acts *out)
 {
     uint8_t key[KAD_PREFIX_KEY];
-    struct kad_request_args ask = {.op = KAD_OP_FIND,
-                                   .internal = true,
-                                   .key = {key, sizeof(key)},
-                                   .bits = cpl + 1 + KAD_PART_BITS,
-                                   .fill = fill};
+    struct kad_request_args args = {.op = KAD_OP_FIND,
+                                    .internal = true,
+                                    .key = {key, sizeof(key)},
+                                    .bits = cpl + 1 + KAD_PART_BITS,
+                                    .fill = fill};
 
     return kad_contacts_part_key(&k->routing, cpl, part, key) &&
-           kad_request_start(k, &ask, now, out) == QUDAG_OK;
+           kad_request_start(k, &args, now, out) == QUDAG_OK;
 }
 
 /* After a bootstrap: the parts without entries, one after the other. */
@@ -92,7 +98,6 @@ static void fill_next(struct kad *k, tstamp now, struct acts *out)
 
     while (k->care.fill != KAD_FILLED && !k->care.filling) {
         unsigned cpl = k->care.fill / KAD_PARTS, part = k->care.fill % KAD_PARTS;
-        k->care.fill++;
         if (cpl >= nearest || cpl > KAD_REFRESH_BITS) {
             k->care.fill = KAD_FILLED;
             return;
@@ -101,9 +106,10 @@ static void fill_next(struct kad *k, tstamp now, struct acts *out)
             k->care.filling = true; /* before: it may end at once */
             if (!look_into_part(k, cpl, part, true, now, out)) {
                 k->care.filling = false;
-                return; /* too much to do already: the rest later */
+                return; /* too much to do already: this part and the rest later */
             }
         }
+        k->care.fill++;
     }
 }
 
@@ -118,11 +124,11 @@ static void refresh_one(struct kad *k, tstamp now, struct acts *out)
         }
         b->touched = now;
         if (i == nearest) {
-            struct kad_request_args ask = {.op = KAD_OP_FIND,
-                                           .internal = true,
-                                           .key = peer_id_slice(&k->env.self),
-                                           .bits = KAD_SELF_BITS};
-            if (kad_request_start(k, &ask, now, out) != QUDAG_OK) {
+            struct kad_request_args args = {.op = KAD_OP_FIND,
+                                            .internal = true,
+                                            .key = peer_id_slice(&k->env.self),
+                                            .bits = KAD_SELF_BITS};
+            if (kad_request_start(k, &args, now, out) != QUDAG_OK) {
                 log_plain(&k->env.log, LOG_DEBUG, "kad.refresh.postponed");
             }
         } else if (!look_into_part(k, i, kad_contacts_part_to_fill(&k->routing, i), false, now,
@@ -135,7 +141,7 @@ static void refresh_one(struct kad *k, tstamp now, struct acts *out)
 
 static void rejoin(struct kad *k, tstamp now, struct acts *out)
 {
-    struct kad_request_args ask = {
+    struct kad_request_args args = {
         .op = KAD_OP_BOOTSTRAP, .internal = true, .key = peer_id_slice(&k->env.self)};
 
     if (k->routing.table.n > 0) {
@@ -147,7 +153,7 @@ static void rejoin(struct kad *k, tstamp now, struct acts *out)
     }
     k->care.rejoin_at = tstamp_after(now, rng_jitter(&k->env.rng, k->care.rejoin_wait, 200));
     k->care.rejoin_wait = tstamp_min(2 * k->care.rejoin_wait, KAD_REFRESH);
-    if (kad_request_start(k, &ask, now, out) != QUDAG_OK) {
+    if (kad_request_start(k, &args, now, out) != QUDAG_OK) {
         log_plain(&k->env.log, LOG_DEBUG, "kad.rejoin.postponed");
     }
 }

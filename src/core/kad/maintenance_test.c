@@ -124,11 +124,118 @@ static void a_late_node_is_counted_once(void **state)
     bed_free(b);
 }
 
+/* Lets |b| come to its next time, fails what it opened with |err|; the number of opens. */
+static size_t turn(struct bed *b, tstamp at, qudag_err err)
+{
+    uint64_t cookie[8];
+    size_t n = 0;
+
+    b->now = at;
+    kad_ops.tick(b->k, b->now, fresh(b));
+    for (size_t i = 0; i < b->out.n; i++) {
+        if (b->v[i].type == ACT_OPEN) {
+            assert_true(n < ARRAY_LEN(cookie));
+            cookie[n++] = b->v[i].cookie;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        tell(b, &(struct ev){.type = EV_STREAM_FAIL, .cookie = cookie[i], .err = err});
+    }
+    return n;
+}
+
+static struct kad_contact *departed(struct bed *b)
+{
+    struct kad_peer_info p = peer(3);
+    uint8_t hash[SHA256_LEN];
+
+    sha256(hash, peer_id_slice(&p.id));
+    struct kad_contact *c = kad_contacts_make(&b->k->routing, &p, hash);
+    assert_non_null(c);
+    kad_departed_add(&b->k->routing.departed, c, &b->k->env.rng, b->now);
+    return c;
+}
+
+static void a_departed_contact_is_asked_eight_times_and_no_more(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_contact *c = departed(b);
+    size_t asked = 0;
+
+    for (unsigned i = 0; i < 20 && b->k->routing.departed.n > 0; i++) {
+        asked += turn(b, b->k->routing.departed.next, QUDAG_EUNREACHABLE);
+    }
+    assert_int_equal(asked, 8);
+    kad_contact_unref(c);
+    bed_free(b);
+}
+
+static void a_departed_contact_that_could_not_be_asked_was_not(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_contact *c = departed(b);
+    size_t asked = 0;
+
+    b->k->rpcs.n_checks = KAD_CHECKS_MAX;
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(turn(b, b->k->routing.departed.next, QUDAG_EUNREACHABLE), 0);
+    }
+    b->k->rpcs.n_checks = 0;
+    for (unsigned i = 0; i < 20 && b->k->routing.departed.n > 0; i++) {
+        asked += turn(b, b->k->routing.departed.next, QUDAG_EUNREACHABLE);
+    }
+    assert_int_equal(asked, 8);
+    kad_contact_unref(c);
+    bed_free(b);
+}
+
+static void only_silence_makes_checks_come_sooner(void **state)
+{
+    static const struct {
+        qudag_err err;
+        bool sooner;
+    } row[] = {{QUDAG_EUNREACHABLE, true}, {QUDAG_ETIMEOUT, true}, {QUDAG_ECANCELED, false},
+               {QUDAG_ENOMEM, false},      {QUDAG_ELIMIT, false},  {QUDAG_ECLOSED, false}};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct bed *b = bed_new(NULL);
+        struct kad_contact *c = departed(b);
+        assert_int_equal(turn(b, b->k->routing.departed.next, row[i].err), 1);
+        assert_int_equal(b->k->routing.idle_check < KAD_IDLE_CHECK, row[i].sooner);
+        kad_contact_unref(c);
+        bed_free(b);
+    }
+}
+
+static void a_part_that_could_not_be_looked_into_is_looked_into_later(void **state)
+{
+    (void)state;
+    struct bed *b = bed_with_peers();
+
+    b->k->care.fill = 0;
+    b->k->requests.n_internal = KAD_REQUESTS_INTERNAL;
+    kad_ops.tick(b->k, b->now, fresh(b));
+    unsigned part = b->k->care.fill;
+    assert_true(kad_table_lacks(&b->k->routing.table, part / KAD_PARTS, part % KAD_PARTS));
+    b->k->requests.n_internal = 0;
+    kad_ops.tick(b->k, b->now, fresh(b));
+    assert_true(b->k->care.filling);
+    assert_int_equal(b->k->care.fill, part + 1);
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buckets_are_filled_though_a_lookup_ended_before_it_began),
         cmocka_unit_test(buckets_are_filled_later_when_there_is_too_much_to_do),
+        cmocka_unit_test(a_part_that_could_not_be_looked_into_is_looked_into_later),
+        cmocka_unit_test(a_departed_contact_is_asked_eight_times_and_no_more),
+        cmocka_unit_test(a_departed_contact_that_could_not_be_asked_was_not),
+        cmocka_unit_test(only_silence_makes_checks_come_sooner),
         cmocka_unit_test(what_we_publish_outlives_a_time_when_it_cannot_be_validated),
         cmocka_unit_test(a_masked_read_is_masked_in_the_largest_network),
         cmocka_unit_test(a_late_node_is_counted_once),

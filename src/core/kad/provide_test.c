@@ -46,9 +46,38 @@ static void a_peer_provides_no_more_in_an_hour_than_its_quota(void **state)
     bed_free(b);
 }
 
+/* It is said that nothing follows, and nothing does. */
+static void what_cannot_begin_is_not_published(void **state)
+{
+    (void)state;
+    struct kad_options opt = {.republish = true};
+    struct kad_put_args args = {S("/v/a"), S("v1"), &opt};
+    struct kad_peer_info self = peer(7);
+    qudag_err err = QUDAG_ENOMEM;
+
+    for (unsigned provide = 0; provide < 2; provide++, err = QUDAG_ENOMEM) {
+        for (uint64_t at = 1; err != QUDAG_OK; at++) {
+            struct bed *b = bed_new(NULL);
+            struct kad_stats s;
+            kad_set_addrs(b->k, self.addr, 1);
+            assert_true(at < 100);
+            b->mem.fail_at = at;
+            err = provide != 0 ? kad_provide(b->k, 1, S("k"), b->now, fresh(b))
+                               : kad_put(b->k, 1, &args, b->now, fresh(b));
+            b->mem.fail_at = 0;
+            assert_true(err == QUDAG_OK || err == QUDAG_ENOMEM);
+            kad_stats_get(b->k, &s);
+            assert_int_equal(s.published, err == QUDAG_OK ? 1 : 0);
+            assert_int_equal(acts_of(b, ACT_UP), err == QUDAG_OK ? 1 : 0);
+            bed_free(b);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_cannot_begin_is_not_published),
         cmocka_unit_test(a_peer_provides_no_more_in_an_hour_than_its_quota),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -368,10 +368,6 @@ void kad_request_timer(struct kad_request *j, tstamp now, struct acts *out)
 {
     qudag_err err = QUDAG_ETIMEOUT;
 
-    if (now < j->due) {
-        kad_request_run(j, now, out);
-        return;
-    }
     if (j->phase == KAD_PHASE_STORE) {
         err = kad_put_result(j);
     } else if (j->op == KAD_OP_GET && j->value.bytes != NULL) {
@@ -464,11 +460,11 @@ static struct kad_lookup_params lookup_params(const struct kad_request_args *arg
         .bits = args->bits};
 }
 
-static uint32_t quorum_of(const struct kad *k, const struct kad_request_args *ask)
+static uint32_t quorum_of(const struct kad *k, const struct kad_request_args *args)
 {
-    uint32_t own = ask->val == NULL ? 0 : ask->val->quorum;
+    uint32_t own = args->val == NULL ? 0 : args->val->quorum;
 
-    return ask->opt.quorum != 0 ? ask->opt.quorum : own != 0 ? own : k->requests.quorum;
+    return args->opt.quorum != 0 ? args->opt.quorum : own != 0 ? own : k->requests.quorum;
 }
 
 bool kad_requests_full(const struct kad *k)
@@ -504,8 +500,8 @@ static qudag_err request_init(struct kad_request *j, struct kad *k,
     return err;
 }
 
-qudag_err kad_request_start(struct kad *k, const struct kad_request_args *args, tstamp now,
-                            struct acts *out)
+qudag_err kad_request_make(struct kad *k, const struct kad_request_args *args, tstamp now,
+                           struct kad_request **out)
 {
     if (args->internal ? k->requests.n_internal >= KAD_REQUESTS_INTERNAL : kad_requests_full(k)) {
         return QUDAG_ELIMIT;
@@ -519,14 +515,33 @@ qudag_err kad_request_start(struct kad *k, const struct kad_request_args *args, 
         kad_request_free(j);
         return err;
     }
+    *out = j;
+    return QUDAG_OK;
+}
+
+void kad_request_begin(struct kad_request *j, tstamp now, struct acts *out)
+{
+    struct kad *k = j->k;
+
     list_push_back(&k->requests.running, &j->node);
-    k->requests.n += args->internal ? 0 : 1;
-    k->requests.n_internal += args->internal ? 1 : 0;
+    k->requests.n += j->internal ? 0 : 1;
+    k->requests.n_internal += j->internal ? 1 : 0;
     if (request_local(j, now)) {
         kad_request_end(j, QUDAG_OK, now, out);
-        return QUDAG_OK;
+        return;
     }
     kad_lookup_begin(&k->rpcs, &j->look, now);
     kad_request_run(j, now, out);
-    return QUDAG_OK;
+}
+
+qudag_err kad_request_start(struct kad *k, const struct kad_request_args *args, tstamp now,
+                            struct acts *out)
+{
+    struct kad_request *j;
+    qudag_err err = kad_request_make(k, args, now, &j);
+
+    if (err == QUDAG_OK) {
+        kad_request_begin(j, now, out);
+    }
+    return err;
 }

@@ -70,14 +70,19 @@ struct kad_request_args {
 
 /* ---- request.c ---- */
 
-/* QUDAG_ELIMIT, ENOMEM; otherwise it is reported, maybe before this returns. */
+/* A request that has not begun: to be begun or freed.  QUDAG_ELIMIT, ENOMEM. */
+QUDAG_MUST_USE qudag_err kad_request_make(struct kad *k, const struct kad_request_args *args,
+                                          tstamp now, struct kad_request **out);
+/* Begins it; it is reported, maybe before this returns. */
+void kad_request_begin(struct kad_request *j, tstamp now, struct acts *out);
+/* Both; QUDAG_ELIMIT, ENOMEM: nothing has begun. */
 QUDAG_MUST_USE qudag_err kad_request_start(struct kad *k, const struct kad_request_args *args,
                                            tstamp now, struct acts *out);
 /* One more request of the caller would be too many. */
 bool kad_requests_full(const struct kad *k);
 /* Goes on after an answer, a timeout, or when there is room again. */
 void kad_request_run(struct kad_request *j, tstamp now, struct acts *out);
-/* Its time is up, or a second look is due. */
+/* Its time is up. */
 void kad_request_timer(struct kad_request *j, tstamp now, struct acts *out);
 /* The one report; what is still on its way goes on. */
 void kad_request_report(struct kad_request *j, qudag_err err, tstamp now, struct acts *out);

@@ -33,7 +33,7 @@
     X(PROVIDER_ADDR, provider_addr, refused_records, "a provider without an address of use")       \
     X(PEER_MANY, peer_many, dropped_peers, "more peers or addresses than an answer may name")      \
     X(PEER_ID, peer_id, dropped_peers, "a peer whose id cannot be read")                           \
-    X(PEER_SELF, peer_self, dropped_peers, "an answer that names its sender or us")                \
+    X(PEER_SELF, peer_self, dropped_peers, "an answer that names us")                              \
     X(PEER_ADDR, peer_addr, dropped_peers, "a private, local or otherwise useless address")        \
     X(PEER_CROWD, peer_crowd, dropped_peers, "too many peers of one network in an answer")         \
     X(PEER_TWICE, peer_twice, dropped_peers, "a peer named twice in one answer")

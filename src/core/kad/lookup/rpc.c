@@ -241,7 +241,7 @@ void kad_rpc_failed(struct kad_rpcs *rs, struct kad_rpc *r, bool reset, tstamp n
     if (!r->refused) {
         kad_contacts_unanswered(rs->routing, r->peer, now);
     }
-    if (r->check) {
+    if (r->check && !r->refused) {
         tstamp less = rs->routing->idle_check / 4 * 3;
         rs->routing->idle_check = less < KAD_IDLE_CHECK_MIN ? KAD_IDLE_CHECK_MIN : less;
     }

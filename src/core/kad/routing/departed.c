@@ -7,7 +7,7 @@
 
 #define PAUSE (45 * NS_PER_S)
 #define PAUSE_BACK NS_PER_S /* after one came back: the others are likely to */
-#define FAILS_MAX 8         /* then it is given up */
+#define ASKED_MAX 8         /* then it is given up */
 
 void kad_departed_init(struct kad_departed *d)
 {
@@ -17,7 +17,9 @@ void kad_departed_init(struct kad_departed *d)
 static void departed_remove(struct kad_departed *d, size_t i)
 {
     kad_contact_unref(d->c[i]);
-    d->c[i] = d->c[--d->n];
+    d->n--;
+    d->c[i] = d->c[d->n];
+    d->asked[i] = d->asked[d->n];
 }
 
 void kad_departed_fini(struct kad_departed *d)
@@ -38,6 +40,7 @@ void kad_departed_add(struct kad_departed *d, struct kad_contact *c, struct rng 
     if (d->n == 0) {
         d->next = tstamp_after(now, rng_jitter(rng, PAUSE, 300));
     }
+    d->asked[d->n] = 0;
     d->c[d->n++] = kad_contact_ref(c);
 }
 
@@ -61,7 +64,7 @@ struct kad_contact *kad_departed_draw(struct kad_departed *d, struct rng *rng, t
     }
     size_t i = rng_below(rng, (uint32_t)d->n);
     struct kad_contact *c = kad_contact_ref(d->c[i]);
-    if (++c->fails >= FAILS_MAX) {
+    if (++d->asked[i] >= ASKED_MAX) {
         departed_remove(d, i);
     }
     d->next = tstamp_after(now, rng_jitter(rng, PAUSE, 300));

@@ -16,6 +16,7 @@ struct kad_departed {
     tstamp next; /* when one is asked; TSTAMP_NEVER */
     bool heal;   /* one came back: a partition may have healed; cleared by the owner */
     struct kad_contact *c[KAD_DEPARTED_MAX];
+    uint8_t asked[KAD_DEPARTED_MAX]; /* how often each was, since it is here */
 };
 
 /* Empty. */
@@ -26,7 +27,7 @@ void kad_departed_fini(struct kad_departed *d);
 void kad_departed_add(struct kad_departed *d, struct kad_contact *c, struct rng *rng, tstamp now);
 /* |c| answered: if it is one of them it is removed, the next is asked soon, and |heal| is set. */
 void kad_departed_answered(struct kad_departed *d, const struct kad_contact *c, tstamp now);
-/* The one to be asked now, drawn; a reference for the caller; NULL: none.  One that failed often is given up. */
+/* The one to be asked now, drawn; a reference for the caller; NULL: none.  With the eighth time one is given up. */
 struct kad_contact *kad_departed_draw(struct kad_departed *d, struct rng *rng, tstamp now);
 
 #endif

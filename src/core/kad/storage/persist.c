@@ -182,10 +182,12 @@ static qudag_err restore_providers(struct kad_storage *s, struct rd *r,
     while (rd_ok(r) && r->left > 0) {
         walltime expires = (walltime)rd_u64(r);
         struct slice body = rd_lp16(r, KAD_PEER_RAW_MAX);
-        if (!rd_ok(r) || !read_peer(info, body)) {
+        if (!rd_ok(r)) {
             return QUDAG_EMALFORMED;
         }
-        if (expires <= wall) {
+        bool sound = read_peer(info, body);
+        err = sound ? err : QUDAG_EMALFORMED;
+        if (!sound || expires <= wall) {
             continue;
         }
         kad_contacts_hash(s->routing, id_hash, peer_id_slice(&info->id));
