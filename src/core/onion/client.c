@@ -69,7 +69,7 @@ static qudag_err client_built(struct onion_circuit *c, struct acts *out)
     if (err != QUDAG_OK) {
         return err;
     }
-    mem_free(o->cfg.mem, c->client->plan);
+    mem_free_wiped(o->cfg.mem, c->client->plan);
     c->client->plan = NULL;
     c->build_ns = o->now - c->since;
     onion_circuit_enter(c, ONION_PH_READY);

@@ -1010,6 +1010,7 @@ static void keys_are_gone_from_memory_once_a_circuit_is_closed(void **state)
         memcpy(&copy[i], inner(n, i)->hops.fwd, sizeof copy[i]);
         assert_true(ledger_has(l[i], &copy[i], 64));
     }
+    assert_true(ledger_has(l[0], n->nodes[2].id.b, n->nodes[2].id.len));
     onion_close(n->nodes[0].o, c, n->now, &n->out);
     net_drain(n, 0);
     net_run(n);
@@ -1024,6 +1025,8 @@ static void keys_are_gone_from_memory_once_a_circuit_is_closed(void **state)
         }
         assert_true(searched > 10);
     }
+    assert_false(
+        ledger_has(l[0], n->nodes[2].id.b, n->nodes[2].id.len)); /* the path is gone, too */
     net_fini(n);
     for (size_t i = 0; i < 3; i++) {
         ledger_fini(l[i]);

@@ -343,7 +343,7 @@ static void wipe_secrets(struct onion_circuit *c)
     c->mux = NULL;
     if (c->client != NULL) {
         onion_hs_client_drop(&c->client->hs);
-        mem_free(c->o->cfg.mem, c->client->plan);
+        mem_free_wiped(c->o->cfg.mem, c->client->plan);
         c->client->plan = NULL;
     }
 }
@@ -409,6 +409,6 @@ void onion_circuit_free(struct onion_circuit *c)
     list_del(&c->work);
     list_del(&c->dead);
     slots_del(&o->circuits, c->ref);
-    mem_free(o->cfg.mem, c->client);
+    mem_free_wiped(o->cfg.mem, c->client);
     mem_free_wiped(o->cfg.mem, c);
 }
