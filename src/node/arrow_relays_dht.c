@@ -130,7 +130,7 @@ static void fetch_more(struct node *n)
         struct node_request r = {.kind = NODE_OP_FETCH, .peer = id};
         r.key = (struct slice){key, node_rule_relay_key(key, &id)};
         if (node_op_new(n, &r) == NULL) {
-            relays_fetch_failed(n->relays, &id, n->now);
+            relays_fetch_failed(n->relays, &id, QUDAG_ENOMEM, n->now);
             break;
         }
         d->fetching++;
@@ -181,7 +181,7 @@ void node_finish_fetch(struct node *n, struct node_op *op, qudag_err err,
         take(n, d);
         node_clock_agreed(n, NODE_CLOCK_FETCHES, (uint32_t)relays_count(n->relays));
     } else {
-        relays_fetch_failed(n->relays, wanted, n->now);
+        relays_fetch_failed(n->relays, wanted, err, n->now);
     }
     mem_free(n->mem, d);
     node_op_free(n, op);

@@ -395,9 +395,10 @@ void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now)
     if (x == NULL) {
         return;
     }
-    if (x->failures == 0) {
-        x->failing_since = now;
+    if (x->failures == 0 || x->worked_then == r->n_worked) {
+        x->failing_since = now; /* no relay worked since the last: it may be our own network */
     }
+    x->worked_then = r->n_worked;
     x->failed_last = now;
     uint32_t doublings = x->failures > 6 ? 6 : x->failures;
     uint64_t wait = FAIL_WAIT << doublings;
@@ -409,6 +410,7 @@ void relays_worked(struct relays *r, const struct peer_id *peer)
 {
     struct relays_entry *x = relays_find(r, peer);
 
+    r->n_worked++;
     if (x != NULL) {
         x->failures = 0;
         x->usable = 0;

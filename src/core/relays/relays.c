@@ -15,6 +15,7 @@
 #define FETCH_RETRY (2 * NS_PER_S) /* a new relay is often met before its descriptor is stored */
 #define FETCH_RETRY_MAX (3600 * NS_PER_S)
 #define FETCH_TRIES 12
+#define FETCH_AGAIN (10 * NS_PER_S)  /* when nobody could be asked */
 #define RENEW_RETRY (900 * NS_PER_S) /* between looks for a newer descriptor */
 
 _Static_assert(RELAYS_CANDIDATES_MAX > RELAYS_GUARDS_MAX, "there is always one to be evicted");
@@ -187,10 +188,29 @@ bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer)
     return true;
 }
 
-void relays_fetch_failed(struct relays *r, const struct peer_id *peer, tstamp now)
+bool relays_fetch_answered(qudag_err err)
+{
+    switch (qudag_err_category(err)) {
+    case QUDAG_CAT_OK:
+    case QUDAG_CAT_USAGE:
+    case QUDAG_CAT_INTERNAL:
+        return false;
+    default:
+        return err != QUDAG_ENOMEM && err != QUDAG_ECANCELED && err != QUDAG_EUNREACHABLE &&
+               err != QUDAG_ETIMEOUT && err != QUDAG_EBOOTSTRAP && err != QUDAG_EAGAIN;
+    }
+}
+
+void relays_fetch_failed(struct relays *r, const struct peer_id *peer, qudag_err err, tstamp now)
 {
     struct relays_cand *c = candidate_find(r, peer);
 
+    if (!relays_fetch_answered(err)) { /* as long as we are offline no relay is given up */
+        if (c != NULL) {
+            c->next = tstamp_after(now, rng_jitter(&r->cfg.rng, FETCH_AGAIN, 200));
+        }
+        return;
+    }
     for (uint32_t i = 0; i < r->n_guards; i++) {
         if (peer_id_eq(&r->guard[i].peer, peer)) {
             r->guard[i].awaited = false;

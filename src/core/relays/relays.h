@@ -46,8 +46,11 @@ bool relays_next(const struct relays *r, size_t *it, struct peer_id *peer);
 void relays_candidate(struct relays *r, const struct peer_id *peer);
 /* A candidate whose descriptor is to be fetched now; the outcome is relays_add() or relays_fetch_failed(). */
 bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer);
-/* There was none: the candidate is not asked for again for a while, which doubles. */
-void relays_fetch_failed(struct relays *r, const struct peer_id *peer, tstamp now);
+/*
+ * The fetch ended with |err|.  If there is no usable descriptor, it is fetched again only after a while, which
+ * doubles, and a dozen times; if nobody could be asked, soon and without limit.
+ */
+void relays_fetch_failed(struct relays *r, const struct peer_id *peer, qudag_err err, tstamp now);
 
 /* The IP versions we can dial: RELAYS_IP4 | RELAYS_IP6; 0: not known, the first hop may have any. */
 void relays_set_own_ip(struct relays *r, uint8_t versions);

@@ -28,14 +28,15 @@ struct relays_entry {
     uint32_t failures;                 /* in a row */
     tstamp usable;                     /* not before */
     tstamp failing_since, failed_last; /* first and last of the row */
+    uint64_t worked_then;              /* relays.n_worked at the last of the row */
 };
 
 /* A peer that may have a descriptor. */
 struct relays_cand {
     struct peer_id peer;
-    uint32_t ix; /* in cand */
-    uint32_t fails;
-    tstamp next; /* not to be fetched before */
+    uint32_t ix;    /* in cand */
+    uint32_t fails; /* fetches that found none */
+    tstamp next;    /* not to be fetched before */
 };
 
 struct relays_guard_entry {
@@ -56,6 +57,7 @@ struct relays {
     struct map cand_by_peer;
     struct relays_guard_entry guard[RELAYS_GUARDS_MAX]; /* in the order they were chosen */
     uint32_t n_guards;
+    uint64_t n_worked; /* how often a relay worked as a hop */
 };
 
 /*
@@ -87,6 +89,8 @@ void relays_nets(struct relays_entry *x);
 void relays_guards_found(struct relays *r, const struct peer_id *peer);
 /* Whether |peer| is one of the guards. */
 bool relays_guards_have(const struct relays *r, const struct peer_id *peer);
+/* Whether a fetch that ended with |err| says that there is no usable descriptor; else nobody was asked. */
+bool relays_fetch_answered(qudag_err err);
 /* Whether |peer| waits among the candidates. */
 bool relays_candidate_known(const struct relays *r, const struct peer_id *peer);
 /* |peer| is no guard any more; the others move up. */

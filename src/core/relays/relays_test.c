@@ -428,16 +428,52 @@ static void a_guard_returns_after_failing_and_is_given_up_after_half_an_hour(voi
     assert_true(peer_id_eq(&h[0].peer, &first));
     relays_worked(w->r, &first);
     relays_failed(w->r, &first, now);
+    relays_worked(w->r, &h[1].peer);
     relays_failed(w->r, &first, now + 1799 * NS_PER_S);
     assert_int_equal(
         relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now + 7200 * NS_PER_S, h),
         QUDAG_OK);
     assert_true(peer_id_eq(&h[0].peer, &first));
+    relays_worked(w->r, &h[1].peer);
     relays_failed(w->r, &first, now + 1800 * NS_PER_S);
     assert_int_equal(
         relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now + 7200 * NS_PER_S, h),
         QUDAG_OK);
     assert_false(peer_id_eq(&h[0].peer, &first));
+    assert_true(relays_guard(w->r, &g));
+    assert_false(peer_id_eq(&g, &first));
+    world_free(w);
+}
+
+static void a_guard_is_kept_as_long_as_no_other_relay_works_either(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    struct peer_id first, g;
+    tstamp now = 0;
+
+    (void)state;
+    world_add(w);
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h),
+                     QUDAG_OK);
+    first = h[0].peer;
+    relays_worked(w->r, &first);
+    for (int i = 0; i < 24; i++) { /* four hours without a network */
+        relays_failed(w->r, &first, now);
+        assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h),
+                         QUDAG_OK);
+        relays_failed(w->r, &h[0].peer, now);
+        assert_true(relays_guard(w->r, &g));
+        assert_true(peer_id_eq(&g, &first));
+        now += 600 * NS_PER_S;
+    }
+    for (int i = 0; i < 4; i++) { /* the network is back, only the guard is not */
+        relays_worked(w->r, &h[1].peer);
+        relays_failed(w->r, &first, now);
+        now += 600 * NS_PER_S;
+    }
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h),
+                     QUDAG_OK);
     assert_true(relays_guard(w->r, &g));
     assert_false(peer_id_eq(&g, &first));
     world_free(w);
@@ -516,13 +552,56 @@ static void a_guard_that_cannot_be_fetched_does_not_stop_us(void **state)
     for (int i = 0; i < 12; i++) {
         now += 2 * 3600 * NS_PER_S;
         assert_true(relays_next_fetch(w->r, now, &p));
-        relays_fetch_failed(w->r, &p, now);
+        relays_fetch_failed(w->r, &p, QUDAG_ENOTFOUND, now);
     }
     assert_false(relays_next_fetch(w->r, now + 9 * 3600 * NS_PER_S, &p));
     assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h),
                      QUDAG_OK);
     assert_true(relays_guard(w->r, &p));
     assert_false(peer_id_eq(&p, &guard));
+    world_free(w);
+}
+
+static void only_an_answer_says_that_there_is_no_descriptor(void **state)
+{
+    static const struct {
+        qudag_err err;
+        bool answered;
+    } row[] = {
+        {QUDAG_ENOTFOUND, true},   {QUDAG_EAUTH, true},     {QUDAG_EMALFORMED, true},
+        {QUDAG_EEXPIRED, true},    {QUDAG_ESTALE, true},    {QUDAG_ECLOCK, true},
+        {QUDAG_ELIMIT, true},      {QUDAG_EPOLICY, true},   {QUDAG_ENOMEM, false},
+        {QUDAG_ECANCELED, false},  {QUDAG_ETIMEOUT, false}, {QUDAG_EUNREACHABLE, false},
+        {QUDAG_EBOOTSTRAP, false}, {QUDAG_ESTATE, false},   {QUDAG_EINTERNAL, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(relays_fetch_answered(row[i].err), row[i].answered);
+    }
+}
+
+static void a_guard_from_disk_is_awaited_and_sought_while_nobody_can_be_asked(void **state)
+{
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    struct peer_id guard = peer_of(100), p;
+    tstamp now = 0;
+
+    (void)state;
+    relays_guard_set(w->r, &guard);
+    world_add(w);
+    for (int i = 0; i < 100; i++) {
+        assert_true(relays_next_fetch(w->r, now, &p));
+        assert_true(peer_id_eq(&p, &guard));
+        relays_fetch_failed(w->r, &p, QUDAG_EUNREACHABLE, now);
+        assert_false(relays_next_fetch(w->r, now + 7 * NS_PER_S, &p));
+        now += 13 * NS_PER_S;
+    }
+    assert_int_equal(relays_path(w->r, &(struct relays_path_want){3, NULL, NULL, 0}, now, h),
+                     QUDAG_ENORELAYS);
+    assert_true(relays_guard(w->r, &p));
+    assert_true(peer_id_eq(&p, &guard));
     world_free(w);
 }
 
@@ -683,7 +762,7 @@ static void candidates_are_bounded_and_retried_with_backoff(void **state)
             pause = pause < 3600 * NS_PER_S ? pause : 3600 * NS_PER_S;
             last = now;
             fetched++;
-            relays_fetch_failed(w->r, &q, now);
+            relays_fetch_failed(w->r, &q, QUDAG_ENOTFOUND, now);
         }
     }
     assert_int_equal(fetched, 12);
@@ -904,12 +983,15 @@ int main(void)
         cmocka_unit_test(failures_filter_for_a_doubling_time),
         cmocka_unit_test(failed_relays_are_used_when_nothing_else_is_left),
         cmocka_unit_test(a_guard_returns_after_failing_and_is_given_up_after_half_an_hour),
+        cmocka_unit_test(a_guard_is_kept_as_long_as_no_other_relay_works_either),
         cmocka_unit_test(an_excluded_guard_keeps_its_place),
         cmocka_unit_test(which_ip_versions_count_and_who_reaches_whom),
         cmocka_unit_test(neighbours_in_a_path_share_an_ip_version),
         cmocka_unit_test(a_rare_ip_version_draws_no_neighbours_to_those_who_have_it),
         cmocka_unit_test(a_guard_from_disk_is_waited_for_and_fetched_first),
         cmocka_unit_test(a_guard_that_cannot_be_fetched_does_not_stop_us),
+        cmocka_unit_test(only_an_answer_says_that_there_is_no_descriptor),
+        cmocka_unit_test(a_guard_from_disk_is_awaited_and_sought_while_nobody_can_be_asked),
         cmocka_unit_test(the_guard_set_last_is_the_first_and_the_list_is_bounded),
         cmocka_unit_test(who_is_no_guard_any_more_leaves_the_list),
         cmocka_unit_test(a_guard_that_no_path_can_begin_with_is_passed_over),
