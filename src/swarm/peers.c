@@ -13,27 +13,31 @@ static bool peer_is_idle(const struct swarm_peer *p)
     return p->n_links == 0 && p->n_dials == 0 && p->n_opens == 0 && p->n_dying == 0 && !p->up;
 }
 
-/*
- * Makes room for one more: the longest unused peer without a link is dropped. If its pin came from a record,
- * the record will provide the pin again; protecting such peers would let records fill the table.
- */
+/* Makes room for one more: the longest unused peer without a link that is least worth keeping is dropped. */
 static bool evict_one(struct swarm *s)
 {
-    struct swarm_peer *pinned = NULL;
+    struct swarm_peer *victim = NULL;
+    unsigned worth = 0;
 
     LIST_EACH(it, &s->lru)
     {
         struct swarm_peer *p = LIST_ENTRY(it, struct swarm_peer, lru);
-        if (peer_is_idle(p) && !p->pin_known) {
-            swarm_peer_free(s, p);
-            return true;
+        if (!peer_is_idle(p)) {
+            continue;
         }
-        pinned = pinned == NULL && peer_is_idle(p) ? p : pinned;
+        unsigned its = swarm_rule_worth(&p->proof, p->pin_known);
+        if (victim == NULL || its < worth) {
+            victim = p;
+            worth = its;
+        }
+        if (worth == 0) {
+            break;
+        }
     }
-    if (pinned != NULL) {
-        swarm_peer_free(s, pinned);
+    if (victim != NULL) {
+        swarm_peer_free(s, victim);
     }
-    return pinned != NULL;
+    return victim != NULL;
 }
 
 struct swarm_peer *swarm_peer_make(struct swarm *s, const struct peer_id *id)

@@ -38,6 +38,14 @@ bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN
     return !proof->has_pin || memcmp(proof->pin, pin, SWARM_PIN_LEN) == 0;
 }
 
+unsigned swarm_rule_worth(const struct swarm_proof *proof, bool by_record)
+{
+    if (proof->proven != 0 || (proof->has_pin && !by_record)) {
+        return 2;
+    }
+    return proof->has_pin ? 1 : 0;
+}
+
 /* IPv4-mapped IPv6 (RFC 4291 2.5.5.2) is the IPv4 address it maps. */
 static struct netaddr unmapped(const struct netaddr *addr)
 {

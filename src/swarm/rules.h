@@ -52,6 +52,13 @@ bool swarm_rule_learn(struct swarm_proof *proof, const struct swarm_claim *now);
 bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN_LEN]);
 
 /*
+ * How much is lost when a peer without a link is forgotten; the least is forgotten first.  0: nothing is known of
+ * its keys.  1: a record named its pin (|by_record|), and will again.  2: it proved what it has itself: a peer
+ * forgotten could come back as one that never had it.
+ */
+unsigned swarm_rule_worth(const struct swarm_proof *proof, bool by_record);
+
+/*
  * Whether an address that others told (a DHT answer, an EXTEND) may be dialled: it must not make us send
  * into our own machine or network, or to nobody in particular.  |private_ok|: networks of one machine
  * or laboratory, where private and loopback addresses are the only ones.

@@ -39,6 +39,25 @@ static void each_property_proven_before_must_be_proven_again(void **state)
     }
 }
 
+static void what_a_peer_proved_itself_is_forgotten_last(void **state)
+{
+    static const struct {
+        uint8_t proven;
+        const uint8_t *pin;
+        bool by_record;
+        unsigned worth;
+    } row[] = {
+        {0, NULL, false, 0}, {0, key_1, true, 1}, {0, key_1, false, 2},     {K, NULL, false, 2},
+        {A, NULL, false, 2}, {K, key_1, true, 2}, {K | A, key_1, false, 2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct swarm_proof p = proof(row[i].proven, row[i].pin);
+        assert_int_equal(swarm_rule_worth(&p, row[i].by_record), row[i].worth);
+    }
+}
+
 static void what_policy_wants_of_every_link_is_wanted_of_new_peers_too(void **state)
 {
     static const uint8_t props[] = {0, K, A, K | A};
@@ -243,6 +262,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_property_proven_before_must_be_proven_again),
+        cmocka_unit_test(what_a_peer_proved_itself_is_forgotten_last),
         cmocka_unit_test(what_policy_wants_of_every_link_is_wanted_of_new_peers_too),
         cmocka_unit_test(a_pin_admits_its_key_only),
         cmocka_unit_test(the_first_key_is_pinned_and_stays),

@@ -715,6 +715,27 @@ static void the_table_of_peers_stays_within_its_limit(void **state)
     assert_int_equal(count(EV_PEER_DOWN), 2);
 }
 
+static void strangers_do_not_make_it_forget_what_a_peer_proved(void **state)
+{
+    (void)state;
+    uint8_t hash[32] = {1};
+    struct peer_id proved = peer_no(1);
+    uint32_t link = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 1);
+    event(LINK_DOWN, link, 0, NULL, 0);
+    settle();
+    for (uint8_t i = 10; i < 60; i++) {
+        struct peer_id p = peer_no(i);
+        if (i % 2 == 0) {
+            swarm_pin(w.s, &p, hash);
+        } else {
+            know(i, 1);
+        }
+    }
+    struct swarm_peer *p = swarm_peer_get(w.s, &proved);
+    assert_non_null(p);
+    assert_int_equal(swarm_rule_need(&p->proof), LINK_PQ_KEX | LINK_PQ_AUTH);
+}
+
 static void connects_are_answered_once(void **state)
 {
     (void)state;
@@ -843,6 +864,8 @@ int main(void)
         T(a_link_is_not_given_up_for_a_silent_one),
         cmocka_unit_test_setup_teardown(the_table_of_peers_stays_within_its_limit, setup_small,
                                         teardown),
+        cmocka_unit_test_setup_teardown(strangers_do_not_make_it_forget_what_a_peer_proved,
+                                        setup_small, teardown),
         T(connects_are_answered_once),
         T(protocol_names_are_checked),
         cmocka_unit_test_teardown(whatever_allocation_fails_every_open_ends, teardown),
