@@ -284,10 +284,16 @@ static int on_new_cid(ngtcp2_conn *ng, ngtcp2_cid *cid, uint8_t *token, size_t l
     quic_cid_make(q, bytes);
     ngtcp2_cid_init(cid, bytes, sizeof bytes);
     if (ngtcp2_crypto_generate_stateless_reset_token(token, q->cfg.reset_key,
-                                                     sizeof q->cfg.reset_key, cid) != 0 ||
-        quic_cid_bind(c, bytes, sizeof bytes) != QUDAG_OK) {
-        c->why = QUDAG_ELIMIT;
-        c->why_text = "the peer wants too many connection ids";
+                                                     sizeof q->cfg.reset_key, cid) != 0) {
+        c->why = QUDAG_EINTERNAL;
+        c->why_text = "no stateless reset token";
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    qudag_err err = quic_cid_bind(c, bytes, sizeof bytes);
+    if (err != QUDAG_OK) {
+        c->why = err;
+        c->why_text = err == QUDAG_ELIMIT ? "the peer wants too many connection ids"
+                                          : "no place for a connection id";
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
     return 0;

@@ -115,31 +115,34 @@ void quic_ev_down(struct quic_conn *c)
 
 static bool pull_sent(struct quic *q, struct link_ev *ev)
 {
-    struct quic_stream *s;
+    while (!list_empty(&q->sent)) {
+        struct quic_stream *s = LIST_ENTRY(q->sent.next, struct quic_stream, sent);
+        uint64_t n = s->sent_n;
 
-    if (list_empty(&q->sent)) {
-        return false;
+        list_del(&s->sent);
+        ASSERT(n > 0);
+        s->sent_n = 0;
+        if (!s->conn->muted) {
+            *ev = (struct link_ev){
+                .type = LINK_SENT, .link = s->conn->ref, .sid = s->id, .user = s->user, .n = n};
+            return true;
+        }
     }
-    s = LIST_ENTRY(q->sent.next, struct quic_stream, sent);
-    list_del(&s->sent);
-    ASSERT(s->sent_n > 0);
-    *ev = (struct link_ev){
-        .type = LINK_SENT, .link = s->conn->ref, .sid = s->id, .user = s->user, .n = s->sent_n};
-    s->sent_n = 0;
-    return true;
+    return false;
 }
 
 static bool pull_streams_ok(struct quic *q, struct link_ev *ev)
 {
-    struct quic_conn *c;
+    while (!list_empty(&q->streams_ok)) {
+        struct quic_conn *c = LIST_ENTRY(q->streams_ok.next, struct quic_conn, streams_ok);
 
-    if (list_empty(&q->streams_ok)) {
-        return false;
+        list_del(&c->streams_ok);
+        if (!c->muted) {
+            *ev = (struct link_ev){.type = LINK_STREAMS_OK, .link = c->ref};
+            return true;
+        }
     }
-    c = LIST_ENTRY(q->streams_ok.next, struct quic_conn, streams_ok);
-    list_del(&c->streams_ok);
-    *ev = (struct link_ev){.type = LINK_STREAMS_OK, .link = c->ref};
-    return true;
+    return false;
 }
 
 static bool pull_down(struct quic *q, struct link_ev *ev)

@@ -717,6 +717,38 @@ static void test_packets_grow_to_what_the_path_carries(void **state)
     }
 }
 
+static void close_when_sent(struct tk_ep *ep, const struct link_ev *ev)
+{
+    unsigned *n = ep->app_ctx;
+
+    if (ev->type == LINK_SENT) {
+        (*n)++;
+        OPS.close(ep->q, ev->link, QUDAG_OK);
+    }
+}
+
+static void a_link_closed_by_its_owner_reports_no_bytes_as_sent(void **state)
+{
+    const struct tk_opt opt = {.pq = PQ_REQUIRE};
+    static const uint8_t byte[1];
+    unsigned n = 0;
+
+    (void)state;
+    up(&opt);
+    tk.ep[0].app = close_when_sent;
+    tk.ep[0].app_ctx = &n;
+    for (int i = 0; i < 3; i++) { /* they leave, and are acknowledged, in one packet */
+        int64_t sid;
+        assert_int_equal(OPS.open(tk.ep[0].q, tk.ep[0].link, 55, NULL, &sid), QUDAG_OK);
+        assert_int_equal(OPS.write(tk.ep[0].q, tk.ep[0].link, sid, (struct slice){byte, 1}),
+                         QUDAG_OK);
+    }
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_int_equal(n, 1);
+    assert_int_equal(tk.ep[0].downs, 1);
+    down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -732,6 +764,7 @@ int main(void)
         cmocka_unit_test(test_nothing_comes_from_a_stream_after_its_reset),
         cmocka_unit_test(test_close_is_reported_once_on_both_sides),
         cmocka_unit_test(test_data_before_a_close_is_delivered_first),
+        cmocka_unit_test(a_link_closed_by_its_owner_reports_no_bytes_as_sent),
         cmocka_unit_test(test_fairness_between_streams_of_a_link),
         cmocka_unit_test(test_keys_are_updated_after_the_tls_object_is_gone),
         cmocka_unit_test(test_memory_may_run_out_while_streams_run),
