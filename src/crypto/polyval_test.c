@@ -29,7 +29,7 @@ static void value_of_the_rfc_is_reproduced(void **state)
     assert_memory_equal(out, expected, sizeof(out));
 }
 
-static void taking_the_value_starts_anew(void **state)
+static void taking_the_value_resets_the_sum(void **state)
 {
     (void)state;
     struct polyval p;
@@ -91,7 +91,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(value_of_the_rfc_is_reproduced),
-        cmocka_unit_test(taking_the_value_starts_anew),
+        cmocka_unit_test(taking_the_value_resets_the_sum),
         cmocka_unit_test(short_last_block_is_filled_with_zero_bytes),
         cmocka_unit_test(sum_of_values_is_the_value_of_the_sum),
     };

@@ -512,7 +512,7 @@ static void test_a_moved_peer_keeps_its_link(void **state)
 }
 
 /*
- * The dialler dies without a word and begins anew at the same address.  Its stateless resets name no token
+ * The dialler dies without closing and restarts at the same address.  Its stateless resets name no token
  * that the other end could know, so that end has to ask.
  */
 static void test_an_inbound_link_of_a_restarted_peer_ends_when_probed(void **state)

@@ -330,7 +330,7 @@ static void test_a_token_that_has_expired_brings_the_full_form(void **state)
     down();
 }
 
-/* The server starts anew: the same peer id and token secret, another ML-DSA key. */
+/* The server restarts with the same peer id and token secret, another ML-DSA key. */
 static void rotate(void)
 {
     struct tk_ep *s = &tk.ep[1];

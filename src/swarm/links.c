@@ -193,7 +193,7 @@ bool swarm_link_silent(struct swarm_link *l, tstamp now)
 }
 
 /*
- * |p| has proven itself on one more link.  If it was killed and began anew, its older links are dead and
+ * |p| has proven itself on one more link.  If its process was killed and restarted, its older links are dead and
  * would be found so only after the idle timeout: they are probed.  Nobody else can cause this.
  */
 static void probe_links(struct swarm *s, const struct swarm_peer *p, tstamp now)

@@ -29,9 +29,9 @@ struct swarm_claim {
 
 /*
  * The properties that the next link must have: each one that was proven before, by itself.  A peer that
- * once did a hybrid key exchange and proved a classical key (go-libp2p and rust-libp2p) owes the former
- * and not the latter.  A pin asks for LINK_PQ_AUTH: the signature by the pinned key covers the whole
- * handshake, so nobody on the way can have taken the key exchange down unseen.
+ * once did a hybrid key exchange and proved a classical key (go-libp2p and rust-libp2p) must show the
+ * former again and not the latter.  A pin asks for LINK_PQ_AUTH: the signature by the pinned key covers
+ * the whole handshake, so nobody on the way can have weakened the key exchange unseen.
  */
 uint8_t swarm_rule_need(const struct swarm_proof *before);
 
@@ -81,7 +81,7 @@ struct swarm_rank {
 /*
  * Whether |a| is used rather than |b|: one that answers before a silent one, one without a limit before a
  * limited one, direct before relayed, more post-quantum properties before fewer, newer before older.
- * The newest, because a peer that began anew leaves older links behind that are dead.
+ * The newest, because a peer that restarted leaves older links behind that are dead.
  */
 bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b);
 

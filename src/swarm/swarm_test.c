@@ -554,7 +554,7 @@ static void a_peer_that_returns_gets_its_place(void **state)
     assert_int_equal(count(EV_PEER_DOWN), 0);
 }
 
-/* A peer's new link says that it may have begun anew: its older ones are probed, and nobody else's. */
+/* A new link of a peer says that the peer may have restarted: its older ones are probed, and nobody else's. */
 static void a_new_link_has_the_older_ones_of_its_peer_probed(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /*
  * record_test.c - the dark record: vector, forgeries, times, sizes.
  *
- * With QUDAG_VECTOR_OUT set it writes the frozen vector anew to that file.
+ * With QUDAG_VECTOR_OUT set it writes a new frozen vector to that file.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,7 +104,7 @@ static qudag_err open_at(const struct world *w, walltime now)
     return dark_record_open(&t, &w->k.addr, rec_of(w), now);
 }
 
-/* Signs the outer part anew, as whoever holds the blinded key could. */
+/* Signs the outer part again, as whoever holds the blinded key could. */
 static void outer_sign(struct world *w)
 {
     uint8_t m[DARK_MATERIAL_LEN], param[32];

@@ -232,7 +232,7 @@ static void the_weight_prefers_peers_that_answer_and_are_fast(void **state)
     bed_free(b);
 }
 
-static void the_network_coming_back_forgives_when_nobody_failed(void **state)
+static void backoff_can_be_reset_before_and_after_a_failure(void **state)
 {
     (void)state;
     struct bed *b = bed_new(NULL);
@@ -281,7 +281,7 @@ int main(void)
         cmocka_unit_test(misbehaving_peers_are_not_handed_to_others),
         cmocka_unit_test(a_well_behaved_sybil_gains_nothing_in_order),
         cmocka_unit_test(the_weight_prefers_peers_that_answer_and_are_fast),
-        cmocka_unit_test(the_network_coming_back_forgives_when_nobody_failed),
+        cmocka_unit_test(backoff_can_be_reset_before_and_after_a_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

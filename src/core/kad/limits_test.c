@@ -43,7 +43,7 @@ static void peers_of_one_network_share_its_allowance(void **state)
 
     assert_int_equal(flood(b, 1, 7, 100), 20);
     assert_int_equal(refused(b, KAD_REFUSED_RATE_PEER), 1);
-    assert_int_equal(flood(b, 2, 7, 100), 9); /* until it owes as much as the network may still */
+    assert_int_equal(flood(b, 2, 7, 100), 9); /* the rest of its network's share */
     assert_int_equal(refused(b, KAD_REFUSED_RATE_NETWORK), 1);
     for (unsigned who = 3; who < 40; who++) {
         (void)flood(b, who, 7, 100); /* new identities bring nothing */
@@ -57,7 +57,7 @@ static void peers_of_one_network_share_its_allowance(void **state)
     bed_free(b);
 }
 
-static void new_identities_do_not_wash_off_what_a_network_owes(void **state)
+static void new_identities_do_not_clear_the_debt_of_a_network(void **state)
 {
     (void)state;
     struct kad_config c = {.limits.requests = {1000, 10, 100000}};
@@ -71,14 +71,14 @@ static void new_identities_do_not_wash_off_what_a_network_owes(void **state)
     bed_free(b);
 }
 
-static void a_network_whose_peers_have_left_still_owes(void **state)
+static void the_debt_of_a_network_outlives_its_connections(void **state)
 {
     (void)state;
     struct kad_config c = {.limits.requests = {100, 10, 100000}};
     struct bed *b = bed_new(&c);
 
     assert_in_range(flood(b, 1, 7, 100), 15, 20);
-    b->now += 300 * NS_PER_MS; /* the peer owes nothing more, its network does */
+    b->now += 300 * NS_PER_MS; /* the peer has no debt any more, its network has */
     kad_clients_expire(&b->k->server.limits, b->now);
     assert_int_equal(b->k->server.limits.clients.n, 0);
     assert_in_range(flood(b, 2, 7, 100), 1, 5);
@@ -92,7 +92,7 @@ static void when_all_ask_too_much_the_modest_are_served_first(void **state)
     struct bed *b = bed_new(&c);
 
     assert_int_equal(flood(b, 1, 1, 1000), 200); /* all it may alone: half of all there is */
-    assert_int_equal(flood(b, 2, 2, 1000), 67);  /* until it owes as much as is left */
+    assert_int_equal(flood(b, 2, 2, 1000), 67);  /* until its debt is what is left */
     unsigned third = flood(b, 3, 3, 1000);
     assert_true(third > 0 && third < 67);
     assert_int_equal(flood(b, 1, 1, 1000), 0);
@@ -293,8 +293,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peers_of_one_network_share_its_allowance),
-        cmocka_unit_test(new_identities_do_not_wash_off_what_a_network_owes),
-        cmocka_unit_test(a_network_whose_peers_have_left_still_owes),
+        cmocka_unit_test(new_identities_do_not_clear_the_debt_of_a_network),
+        cmocka_unit_test(the_debt_of_a_network_outlives_its_connections),
         cmocka_unit_test(when_all_ask_too_much_the_modest_are_served_first),
         cmocka_unit_test(a_lab_knows_no_networks),
         cmocka_unit_test(the_anonymous_share_one_allowance),

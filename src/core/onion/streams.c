@@ -43,7 +43,7 @@ struct onion_ostream {
     uint64_t user;
     uint16_t id;
     uint8_t pending; /* PENDING_ bits */
-    uint8_t reason;  /* of the RESET owed */
+    uint8_t reason;  /* of the RESET to be sent; 0: none */
     bool connected;  /* client: CONNECTED arrived */
     bool fin_wanted, fin_sent, fin_received;
     uint32_t tx_credit; /* bytes we may send */
@@ -420,7 +420,7 @@ static qudag_err on_data(struct onion_mux *m, struct onion_ostream *s, struct sl
         return QUDAG_EPROTO;
     }
     s->rx_credit -= (uint32_t)data.len;
-    if (s->reason == 0) { /* else we have turned our back on it */
+    if (s->reason == 0) { /* else this side has reset it */
         s->unread += (uint32_t)data.len;
         report(m, s, (struct link_ev){.type = LINK_DATA, .data = data}, out);
     }

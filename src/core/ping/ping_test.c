@@ -210,7 +210,7 @@ static void probes_in_a_row_share_one_stream(void **state)
 }
 
 /* The peer was killed and is back (I5): the kept stream goes with the old link, the answer comes on the new. */
-static void a_kept_stream_that_is_lost_is_replaced_once(void **state)
+static void a_kept_stream_that_ends_is_replaced_once(void **state)
 {
     uint8_t want[PING_LEN];
     const struct ref other = {.slot = 9, .gen = 9};
@@ -393,7 +393,7 @@ int main(void)
         cmocka_unit_test_setup(every_end_of_a_probe_is_reported_once, setup),
         cmocka_unit_test_setup(a_stream_that_opens_too_late_is_reset, setup),
         cmocka_unit_test_setup(probes_in_a_row_share_one_stream, setup),
-        cmocka_unit_test_setup(a_kept_stream_that_is_lost_is_replaced_once, setup),
+        cmocka_unit_test_setup(a_kept_stream_that_ends_is_replaced_once, setup),
         cmocka_unit_test_setup(a_probe_whose_link_is_closed_is_sent_again_once_without_a_dial,
                                setup),
         cmocka_unit_test_setup(an_idle_stream_makes_room_for_another_peer, setup),

@@ -330,7 +330,7 @@ static void every_guard_is_as_likely(void **state)
         assert_true(relays_guard(w->r, &g));
         assert_true(peer_id_eq(&g, &h[0].peer));
         seen[ix_of(&h[0])]++;
-        /* the relay is gone and comes back: the guard is drawn anew */
+        /* the relay is gone and comes back: another guard is drawn */
         struct relay_desc *d = &w->d[ix_of(&h[0])];
         walltime old = d->expires;
         d->seq++;

@@ -1,5 +1,5 @@
 /*
- * env.h - what every room is given of its surroundings: memory, time, dice, log, timers, buffers, counters.
+ * env.h - what every room is given of its surroundings: memory, time, random numbers, log, timers, buffers, counters.
  *
  * No room's state is here: a room that needs another's takes it as a parameter.
  */
@@ -48,7 +48,7 @@ struct kad_env {
     struct kad_stats stats;
 };
 
-/* The calendar's time at |now|, s. */
+/* The wall clock at |now|, s. */
 walltime kad_env_wall(const struct kad_env *e, tstamp now);
 /* Whether |acts| more actions and |bytes| more bytes fit into the list with which the core was called. */
 bool kad_env_room(const struct kad_env *e, const struct acts *out, size_t acts, size_t bytes);

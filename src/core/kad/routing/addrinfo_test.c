@@ -183,7 +183,7 @@ static void ids_that_collide_under_one_key_do_not_under_another(void **state)
     assert_true(same < 20);
 }
 
-static void without_memory_nobody_is_half_known(void **state)
+static void a_peer_that_finds_no_memory_leaves_no_entry(void **state)
 {
     (void)state;
     struct kad_peer_info info = info_of(1, 30, 1);
@@ -228,7 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_only_a_lab_allows_is_no_answer_to_others, begin, end),
         cmocka_unit_test_setup_teardown(thousands_are_found_and_leave_in_any_order, begin, end),
         cmocka_unit_test(ids_that_collide_under_one_key_do_not_under_another),
-        cmocka_unit_test_setup_teardown(without_memory_nobody_is_half_known, begin, end),
+        cmocka_unit_test_setup_teardown(a_peer_that_finds_no_memory_leaves_no_entry, begin, end),
         cmocka_unit_test_setup_teardown(an_entry_that_moved_is_named_at_its_new_address, begin,
                                         end),
     };
