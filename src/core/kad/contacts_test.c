@@ -240,7 +240,7 @@ static void backoff_can_be_reset_before_and_after_a_failure(void **state)
 
     kad_backoff_reset(b->k);
     answers(b, p);
-    kad_contacts_unanswered(&b->k->routing, p, b->now);
+    kad_contacts_unanswered(&b->k->routing, p, b->now, b->now);
     assert_true(kad_contacts_failed_lately(&b->k->routing, p, b->now));
     kad_backoff_reset(b->k);
     assert_false(kad_contacts_failed_lately(&b->k->routing, p, b->now));
@@ -257,7 +257,7 @@ static void a_peer_set_aside_that_asks_us_is_asked_again(void **state)
     struct kad_routing *r = &b->k->routing;
 
     r->last_answer = b->now;
-    kad_contacts_unanswered(r, p, b->now);
+    kad_contacts_unanswered(r, p, b->now, b->now);
     assert_false(in_table(b, p));
     assert_true(kad_contacts_failed_lately(r, p, b->now));
     assert_null(
@@ -269,9 +269,48 @@ static void a_peer_set_aside_that_asks_us_is_asked_again(void **state)
     bed_free(b);
 }
 
+/* Field trial F2: our own network was silent for a few seconds, and nobody was asked for a minute. */
+static void when_all_fall_silent_at_once_it_is_not_held_against_them(void **state)
+{
+    enum { N = 8 };
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    struct kad_routing *r = &b->k->routing;
+    struct kad_contact *p[N], *failing[N];
+
+    for (unsigned i = 0; i < N; i++) {
+        p[i] = make(b, i);
+        answers(b, p[i]);
+    }
+    tstamp asked = b->now + NS_PER_S;
+    b->now += 5 * NS_PER_S;
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < N; i++) {
+            kad_contacts_unanswered(r, p[i], asked, b->now);
+            assert_true(in_table(b, p[i]));
+            assert_int_equal(kad_contacts_failed_lately(r, p[i], b->now), i < KAD_SILENT_RUN);
+        }
+    }
+    assert_int_equal(kad_table_failing(&r->table, N, failing), KAD_SILENT_RUN);
+    answers(b, p[N - 1]); /* it is over: those that fell silent first are not passed over either */
+    for (unsigned i = 0; i < N; i++) {
+        assert_false(kad_contacts_failed_lately(r, p[i], b->now));
+    }
+    /* Others answered while it was asked: now it is the peer. */
+    kad_contacts_unanswered(r, p[5], b->now, b->now);
+    kad_contacts_unanswered(r, p[5], b->now, b->now);
+    assert_false(in_table(b, p[5]));
+    assert_int_equal(r->departed.n, 1);
+    for (unsigned i = 0; i < N; i++) {
+        kad_contact_unref(p[i]);
+    }
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(when_all_fall_silent_at_once_it_is_not_held_against_them),
         cmocka_unit_test(a_peer_set_aside_that_asks_us_is_asked_again),
         cmocka_unit_test(a_score_follows_conduct_and_decays_by_halves),
         cmocka_unit_test(silence_alone_never_leads_to_refusal),

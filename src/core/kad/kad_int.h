@@ -40,7 +40,7 @@ struct kad_requests {
 
 /* What is done without a request: when. */
 struct kad_maintenance {
-    tstamp next, next_check, next_heal, rejoin_at, rejoin_wait;
+    tstamp next, next_check, next_heal, next_alone, rejoin_at, rejoin_wait;
     unsigned fill; /* next part of a bucket to be filled after a bootstrap; KAD_FILLED: none */
     bool filling;  /* one is */
 };

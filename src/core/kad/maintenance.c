@@ -5,6 +5,7 @@
  *   every minute          a bucket without a lookup for 10 min is refreshed; what has expired is removed
  *   after a bootstrap     a lookup in each part of a bucket without entries, one after the other
  *   table empty           bootstrap again with the seeds, after 30 s .. 10 min
+ *   table empty           each second the departed contacts over the links that stand, without a dial
  *   departed contacts     one of those that left the table is asked again now and then: when it answers, a network
  *                         that had been cut in two is whole again, and our own neighbourhood is looked up
  */
@@ -16,6 +17,7 @@
 #define SIZE_AGE (120 * NS_PER_S) /* without a lookup that told */
 #define HEAL_PAUSE (60 * NS_PER_S)
 #define DEPARTED_PAUSE NS_PER_S /* while too much is being checked */
+#define ALONE_PAUSE NS_PER_S
 
 void kad_maintenance_init(struct kad *k, tstamp now)
 {
@@ -38,6 +40,27 @@ static void ask_departed(struct kad *k, tstamp now, struct acts *out)
 
     kad_rpc_check(&k->rpcs, c, now, out);
     kad_contact_unref(c);
+}
+
+/* Whether we know nobody, but somebody who left the table. */
+static bool alone(const struct kad *k)
+{
+    return k->routing.table.n == 0 && k->routing.departed.n > 0;
+}
+
+/*
+ * All have left the table, as when our own network was away: whoever has a link to us is asked whether it
+ * answers again.  Nobody is dialled for it: a server would dial clients that are gone.
+ */
+static void ask_linked(struct kad *k, tstamp now, struct acts *out)
+{
+    struct kad_departed *d = &k->routing.departed;
+    size_t first = rng_below(&k->env.rng, (uint32_t)d->n);
+
+    k->care.next_alone = tstamp_after(now, ALONE_PAUSE);
+    for (size_t i = 0; i < d->n; i++) { /* of which as many are asked as there is room for */
+        kad_rpc_check_linked(&k->rpcs, d->c[(first + i) % d->n], now, out);
+    }
 }
 
 static void heal(struct kad *k, tstamp now, struct acts *out)
@@ -184,6 +207,9 @@ void kad_maintain(struct kad *k, tstamp now, struct acts *out)
     if (now >= k->routing.departed.next) {
         ask_departed(k, now, out);
     }
+    if (alone(k) && now >= k->care.next_alone) {
+        ask_linked(k, now, out);
+    }
     if (k->routing.departed.heal && now >= k->care.next_heal) {
         heal(k, now, out);
     }
@@ -194,5 +220,7 @@ void kad_maintain(struct kad *k, tstamp now, struct acts *out)
 
 tstamp kad_maintenance_at(const struct kad *k)
 {
-    return tstamp_min(tstamp_min(k->care.next, k->care.next_check), k->routing.departed.next);
+    tstamp at = tstamp_min(tstamp_min(k->care.next, k->care.next_check), k->routing.departed.next);
+
+    return alone(k) ? tstamp_min(at, k->care.next_alone) : at;
 }

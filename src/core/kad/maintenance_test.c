@@ -27,12 +27,7 @@ static void buckets_are_filled_though_a_lookup_ended_before_it_began(void **stat
     struct bed *b = bed_with_peers();
 
     assert_true(kad_table_nearest(&b->k->routing.table) > 0);
-    for (unsigned i = 0; i < PEERS; i++) { /* nobody is left to ask */
-        uint8_t hash[SHA256_LEN];
-        struct kad_peer_info p = peer(i);
-        sha256(hash, peer_id_slice(&p.id));
-        (void)kad_table_failed(&b->k->routing.table, hash, false);
-    }
+    b->k->rpcs.slots.max = 0; /* nobody can be asked */
     b->k->care.fill = 0;
     kad_ops.tick(b->k, b->now, fresh(b));
     assert_int_equal(b->k->requests.n_internal, 0);
@@ -144,6 +139,19 @@ static size_t turn(struct bed *b, tstamp at, qudag_err err)
     return n;
 }
 
+/* Opens of the last call; *dials: how many of them may dial. */
+static size_t opens(const struct bed *b, size_t *dials)
+{
+    size_t n = 0;
+
+    *dials = 0;
+    for (size_t i = 0; i < b->out.n; i++) {
+        n += b->v[i].type == ACT_OPEN ? 1 : 0;
+        *dials += b->v[i].type == ACT_OPEN && !b->v[i].no_dial ? 1 : 0;
+    }
+    return n;
+}
+
 static struct kad_contact *departed(struct bed *b)
 {
     struct kad_peer_info p = peer(3);
@@ -227,6 +235,72 @@ static void a_part_that_could_not_be_looked_into_is_looked_into_later(void **sta
     bed_free(b);
 }
 
+static void a_lookup_that_knows_nobody_else_asks_those_that_failed(void **state)
+{
+    (void)state;
+    struct bed *b = bed_new(NULL);
+    size_t dials;
+
+    for (unsigned i = 0; i < 3; i++) {
+        uint8_t hash[SHA256_LEN];
+        struct kad_peer_info p = peer(i);
+        kad_preload(b->k, &p, 10 * NS_PER_MS, b->now);
+        sha256(hash, peer_id_slice(&p.id));
+        assert_int_equal(kad_find(b->k, i, S("key"), b->now, fresh(b)), QUDAG_OK);
+        assert_int_equal(opens(b, &dials), 1); /* those before have failed */
+        kad_cancel(b->k, i, fresh(b));
+        (void)kad_table_failed(&b->k->routing.table, hash, false);
+    }
+    assert_int_equal(kad_find(b->k, 9, S("key"), b->now, fresh(b)), QUDAG_OK);
+    assert_int_equal(opens(b, &dials), 3);
+    bed_free(b);
+}
+
+static void who_knows_nobody_asks_those_that_left_over_links_that_stand(void **state)
+{
+    (void)state;
+    struct bed *b = bed_with_peers();
+    struct kad_routing *r = &b->k->routing;
+    size_t dials, n = 0;
+
+    for (unsigned i = 0; i < PEERS; i++) {
+        uint8_t hash[SHA256_LEN];
+        struct kad_peer_info p = peer(i);
+        sha256(hash, peer_id_slice(&p.id));
+        struct kad_contact *c = kad_table_find(&r->table, hash);
+        if (c == NULL) {
+            continue;
+        }
+        if (n++ < 3) {
+            kad_departed_add(&r->departed, c, &b->k->env.rng, b->now);
+        }
+    }
+    while (r->table.n > 0) {
+        (void)kad_table_remove(&r->table, kad_contacts_idlest(r)->hash);
+    }
+    kad_ops.tick(b->k, b->now, fresh(b));
+    assert_int_equal(opens(b, &dials), 3);
+    assert_int_equal(dials, 0);
+    assert_true(kad_ops.deadline(b->k) <= b->now + NS_PER_S);
+    uint64_t cookie[3];
+    for (size_t i = 0, a = 0; a < b->out.n; a++) {
+        if (b->v[a].type == ACT_OPEN) {
+            cookie[i++] = b->v[a].cookie;
+        }
+    }
+    for (size_t i = 0; i < 3;
+         i++) { /* no link stands: that costs nothing, and nobody is given up for it */
+        tell(b, &(struct ev){.type = EV_STREAM_FAIL, .cookie = cookie[i], .err = QUDAG_ECLOSED});
+    }
+    assert_int_equal(r->departed.n, 3);
+    kad_ops.tick(b->k, b->now, fresh(b));
+    assert_int_equal(opens(b, &dials), 0); /* not at once */
+    b->now += NS_PER_S;
+    kad_ops.tick(b->k, b->now, fresh(b));
+    assert_int_equal(opens(b, &dials), 3);
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +313,8 @@ int main(void)
         cmocka_unit_test(what_we_publish_outlives_a_time_when_it_cannot_be_validated),
         cmocka_unit_test(a_masked_read_is_masked_in_the_largest_network),
         cmocka_unit_test(a_late_node_is_counted_once),
+        cmocka_unit_test(a_lookup_that_knows_nobody_else_asks_those_that_failed),
+        cmocka_unit_test(who_knows_nobody_asks_those_that_left_over_links_that_stand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

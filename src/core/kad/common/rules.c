@@ -1,6 +1,6 @@
 /*
  * rules.c - what may be stored. The safety of readers rests on these: no reader gets a value that its namespace
- * does not accept, and an older value does not replace a newer one.
+ * does not accept, and an older value does not replace a newer one.  And whose fault silence is.
  */
 #include "core/kad/common/rules.h"
 
@@ -102,6 +102,14 @@ enum kad_read kad_read_mode(const struct kad_validator *v, enum kad_read asked)
     }
     enum kad_read r = asked != KAD_READ_DEFAULT ? asked : v->read;
     return r != KAD_READ_DEFAULT ? r : v->select == NULL ? KAD_READ_FIRST : KAD_READ_CONFIRMED;
+}
+
+bool kad_silence_counts(const struct kad_silence *s)
+{
+    if (s->last_answer == 0 || s->now - s->last_answer >= KAD_ONLINE) {
+        return false;
+    }
+    return s->last_answer >= s->asked || s->run < KAD_SILENT_RUN;
 }
 
 int kad_prefer(const struct kad_validator *v, struct slice key, struct slice a, struct slice b)

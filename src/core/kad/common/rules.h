@@ -24,6 +24,10 @@ struct kad_validator {
 };
 #define KAD_VALIDATORS_MAX 20
 
+#define KAD_ONLINE (60 * NS_PER_S)
+#define KAD_SILENT_RUN                                                                             \
+    2 /* so many in a row may be dead; more at once are rather behind a network that is */
+
 struct kad_rules {
     size_t n;
     struct kad_validator v[KAD_VALIDATORS_MAX];
@@ -53,6 +57,18 @@ bool kad_provider_acceptable(size_t named, bool sender_named, enum kad_refusal *
 bool kad_answer_crowded(const uint32_t *group, size_t n, size_t ix);
 /* How sure a read of |v| (NULL: no value is read) has to be: |asked|, or what its namespace says. */
 enum kad_read kad_read_mode(const struct kad_validator *v, enum kad_read asked);
+/* What is known of the network when a request has found no answer. */
+struct kad_silence {
+    tstamp now;
+    tstamp asked;       /* when this request was made */
+    tstamp last_answer; /* of any peer; 0: never */
+    uint32_t run;       /* requests before this one that stayed silent since then */
+};
+/*
+ * Whether a request without an answer is held against the peer asked.  Not when it may be our own network that is
+ * silent: nobody answered for KAD_ONLINE, or nobody since the request was made and others were asked in vain too.
+ */
+bool kad_silence_counts(const struct kad_silence *s);
 /* > 0: |a| is to be preferred to |b|; 0: neither, or no rule. */
 int kad_prefer(const struct kad_validator *v, struct slice key, struct slice a, struct slice b);
 

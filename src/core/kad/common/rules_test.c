@@ -227,6 +227,30 @@ static void every_error_of_a_value_or_message_has_its_reason(void **state)
     assert_int_equal(s.bad_messages, 1);
 }
 
+static void silence_is_held_against_a_peer_only_while_others_are_heard(void **state)
+{
+    (void)state;
+    static const struct {
+        struct kad_silence s; /* s: now, asked, last answer; run */
+        bool counts;
+    } rows[] = {
+        {{100, 95, 0, 0}, false},    {{100, 95, 94, 0}, true},    {{100, 95, 94, 1}, true},
+        {{100, 95, 94, 2}, false},   {{100, 95, 94, 900}, false}, {{100, 95, 95, 900}, true},
+        {{100, 95, 97, 900}, true},  {{100, 95, 41, 0}, true},    {{100, 95, 40, 0}, false},
+        {{200, 100, 140, 0}, false}, {{200, 100, 141, 9}, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct kad_silence s = rows[i].s;
+        s.now *= NS_PER_S;
+        s.asked *= NS_PER_S;
+        s.last_answer *= NS_PER_S;
+        if (kad_silence_counts(&s) != rows[i].counts) {
+            fail_msg("row %zu", i);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +261,7 @@ int main(void)
         cmocka_unit_test(more_than_three_of_one_network_in_an_answer_are_all_left_out),
         cmocka_unit_test(a_read_is_as_sure_as_asked_else_as_its_namespace_says),
         cmocka_unit_test(every_error_of_a_value_or_message_has_its_reason),
+        cmocka_unit_test(silence_is_held_against_a_peer_only_while_others_are_heard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

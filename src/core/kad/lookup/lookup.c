@@ -99,6 +99,21 @@ static unsigned crowd_bits(const struct kad_rpcs *rs, const struct kad_lookup *l
     return !(l->p.seeks || l->p.stores) || bits == 0 || bits > 50 ? 0u : bits + CROWD_SPARE_BITS;
 }
 
+/*
+ * Nobody else is known: entries that fell silent are asked all the same, since they may be back, or our own network
+ * was away.  Those that are silent again leave the table, so this comes to an end.
+ */
+static void ask_failing(struct kad_rpcs *rs, struct kad_candidates *q)
+{
+    struct kad_contact *failing[KAD_K];
+    size_t n = kad_table_failing(&rs->routing->table, KAD_K, failing);
+
+    for (size_t i = 0; i < n; i++) {
+        (void)kad_candidates_add(q, failing[i], 1, (unsigned)(i % q->n_paths));
+        kad_candidates_see(q, failing[i]);
+    }
+}
+
 void kad_lookup_begin(struct kad_rpcs *rs, struct kad_lookup *l, tstamp now)
 {
     struct kad_contact *near[KAD_K];
@@ -130,6 +145,9 @@ void kad_lookup_begin(struct kad_rpcs *rs, struct kad_lookup *l, tstamp now)
         if (rs->routing->seed[i]->fails == 0 || n == 0 || l->p.bootstrap) {
             (void)kad_candidates_add(q, rs->routing->seed[i], 1, (unsigned)(i % q->n_paths));
         }
+    }
+    if (q->n == 0) {
+        ask_failing(rs, q);
     }
     kad_table_touch(&rs->routing->table, l->hash, now);
 }

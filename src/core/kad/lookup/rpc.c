@@ -129,6 +129,7 @@ qudag_err kad_rpc_start(struct kad_rpcs *rs, struct kad_rpc_owner *owner, struct
     size_t len = kad_contact_hints(hints, peer);
     struct peer_id id = peer_id_of(peer);
     struct act *a = acts_open(out, &id, ref_to_u64(r->name), rs->env->need);
+    a->no_dial = call.linked;
     if (len > 0) {
         a->data = acts_copy(out, hints, len);
     }
@@ -136,8 +137,11 @@ qudag_err kad_rpc_start(struct kad_rpcs *rs, struct kad_rpc_owner *owner, struct
     return QUDAG_OK;
 }
 
-void kad_rpc_check(struct kad_rpcs *rs, struct kad_contact *peer, tstamp now, struct acts *out)
+static void check(struct kad_rpcs *rs, struct kad_contact *peer, bool linked, tstamp now,
+                  struct acts *out)
 {
+    struct kad_call call = {.type = KAD_FIND_NODE, .linked = linked};
+
     if (peer == NULL || rs->n_checks >= KAD_CHECKS_MAX ||
         !kad_env_room(rs->env, out, 4, KAD_HINTS_MAX)) {
         return;
@@ -148,8 +152,7 @@ void kad_rpc_check(struct kad_rpcs *rs, struct kad_contact *peer, tstamp now, st
             return;
         }
     }
-    if (kad_rpc_start(rs, NULL, peer, (struct kad_call){.type = KAD_FIND_NODE}, now, out) !=
-        QUDAG_OK) {
+    if (kad_rpc_start(rs, NULL, peer, call, now, out) != QUDAG_OK) {
         return; /* the next maintenance tries again */
     }
     struct kad_rpc *r = LIST_ENTRY(rs->detached.prev, struct kad_rpc, node);
@@ -157,6 +160,17 @@ void kad_rpc_check(struct kad_rpcs *rs, struct kad_contact *peer, tstamp now, st
     list_push_back(&rs->checks, &r->node);
     r->check = true;
     rs->n_checks++;
+}
+
+void kad_rpc_check(struct kad_rpcs *rs, struct kad_contact *peer, tstamp now, struct acts *out)
+{
+    check(rs, peer, false, now, out);
+}
+
+void kad_rpc_check_linked(struct kad_rpcs *rs, struct kad_contact *peer, tstamp now,
+                          struct acts *out)
+{
+    check(rs, peer, true, now, out);
 }
 
 /* Encodes the request into the buffer; 0 on failure. */
@@ -239,7 +253,7 @@ void kad_rpc_failed(struct kad_rpcs *rs, struct kad_rpc *r, bool reset, tstamp n
         return;
     }
     if (!r->refused) {
-        kad_contacts_unanswered(rs->routing, r->peer, now);
+        kad_contacts_unanswered(rs->routing, r->peer, r->began, now);
     }
     if (r->check && !r->refused) {
         tstamp less = rs->routing->idle_check / 4 * 3;

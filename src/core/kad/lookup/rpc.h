@@ -35,6 +35,7 @@ struct kad_call {
     enum kad_type type;
     uint8_t alt; /* enum kad_alt; KAD_ALT_NEIGHBOUR + i: neighbour prefix i */
     bool full;   /* get: the value even if we hold one */
+    bool linked; /* only over a link that stands */
 };
 
 struct kad_rpc;
@@ -123,5 +124,8 @@ void kad_rpc_fin(struct kad_rpcs *rs, struct kad_rpc *r, tstamp now, struct acts
 void kad_rpc_timer(struct kad_rpcs *rs, struct kad_rpc *r, tstamp now, struct acts *out);
 /* FIND_NODE for ourselves, to learn whether |peer| answers; NULL, one too many, or one being checked: nothing. */
 void kad_rpc_check(struct kad_rpcs *rs, struct kad_contact *peer, tstamp now, struct acts *out);
+/* The same if there is a link to it. */
+void kad_rpc_check_linked(struct kad_rpcs *rs, struct kad_contact *peer, tstamp now,
+                          struct acts *out);
 
 #endif

@@ -7,11 +7,11 @@
 #include "core/kad/routing/contacts.h"
 
 #include "base/assert.h"
+#include "core/kad/common/rules.h"
 
 #include <string.h>
 
 #define FAILED_MIN 8
-#define ONLINE (60 * NS_PER_S) /* with no answer for so long, failures say nothing about peers */
 
 static size_t seed_find(const struct kad_routing *r, const uint8_t hash[SHA256_LEN])
 {
@@ -309,6 +309,11 @@ struct kad_contact *kad_contacts_answered(struct kad_routing *r, struct kad_cont
 {
     struct kad_contact *oldest, *check = NULL;
 
+    if (r->silent_run > KAD_SILENT_RUN) {
+        kad_contacts_backoff_reset(
+            r); /* our own network was away: those before it seemed so fell silent with it */
+    }
+    r->silent_run = 0;
     r->last_answer = now;
     kad_contact_rtt(p, rtt);
     failed_forget(r, p->hash);
@@ -363,22 +368,25 @@ void kad_contacts_alive(struct kad_routing *r, const struct kad_contact *p, tsta
     }
 }
 
-void kad_contacts_unanswered(struct kad_routing *r, struct kad_contact *p, tstamp now)
+void kad_contacts_unanswered(struct kad_routing *r, struct kad_contact *p, tstamp asked, tstamp now)
 {
-    bool online = r->last_answer != 0 && now - r->last_answer < ONLINE;
+    struct kad_silence s = {now, asked, r->last_answer, r->silent_run};
+    bool counts = kad_silence_counts(&s);
 
-    if (online) {
+    r->silent_run += asked > r->last_answer && r->silent_run < UINT32_MAX ? 1 : 0;
+    if (counts) {
         report(r, p, KAD_CONDUCT_SILENT, now);
     }
     if (kad_table_find(&r->table, p->hash) == NULL && p->fails < UINT8_MAX) {
         p->fails++;
     }
-    if (kad_table_failed(&r->table, p->hash, online)) {
+    if (!counts) {
+        return; /* it stays as it is, and is asked again */
+    }
+    if (kad_table_failed(&r->table, p->hash, true)) {
         kad_departed_add(&r->departed, p, &r->env->rng, now);
     }
-    if (online) {
-        failed_note(r, p, tstamp_after(now, KAD_FAILED_FOR));
-    }
+    failed_note(r, p, tstamp_after(now, KAD_FAILED_FOR));
 }
 
 void kad_contacts_gave_up(struct kad_routing *r, struct kad_contact *p, tstamp now)
@@ -389,7 +397,7 @@ void kad_contacts_gave_up(struct kad_routing *r, struct kad_contact *p, tstamp n
     e->gave_up = (uint8_t)(e->gave_up < UINT8_MAX ? e->gave_up + 1 : UINT8_MAX);
     if (e->gave_up >= KAD_RESETS_MAX) {
         e->fails = e->fails < KAD_FAILS_MAX - 1 ? KAD_FAILS_MAX - 1 : e->fails;
-        kad_contacts_unanswered(r, p, now);
+        kad_contacts_unanswered(r, p, r->last_answer, now); /* it lives, and so does the network */
     }
 }
 

@@ -56,7 +56,8 @@ struct kad_routing {
     struct kad_table table;
     struct kad_netsize size;
     tstamp last_answer;
-    tstamp idle_check; /* an entry silent for so long is asked whether it lives */
+    uint32_t silent_run; /* requests in vain since then, made after it */
+    tstamp idle_check;   /* an entry silent for so long is asked whether it lives */
     struct kad_contact *
         *seed; /* room for KAD_SEEDS_MAX: heard of, not answered yet; newest last; or NULL */
     struct kad_failed *failed;           /* |failed_cap| of them, or NULL: nobody failed lately */
@@ -100,8 +101,9 @@ void kad_contacts_set_self(struct kad_routing *r, const struct multiaddr *addr, 
 /* |c| answered after |rtt| ns.  Returns an entry of its full bucket that should be asked whether it lives, or NULL. */
 struct kad_contact *kad_contacts_answered(struct kad_routing *r, struct kad_contact *c, tstamp rtt,
                                           tstamp now, struct acts *out);
-/* It did not answer in time. */
-void kad_contacts_unanswered(struct kad_routing *r, struct kad_contact *c, tstamp now);
+/* What it was asked at |asked| it did not answer in time; see kad_silence_counts(). */
+void kad_contacts_unanswered(struct kad_routing *r, struct kad_contact *c, tstamp asked,
+                             tstamp now);
 /*
  * |c| reset our request, as it does when we ask more than it allows: it lives.  One that does nothing else
  * is of no use, and leaves the table with the last of KAD_RESETS_MAX in a row.

@@ -495,6 +495,21 @@ size_t kad_table_addrinfos(const struct kad_table *t, const uint8_t target[SHA25
     return c.n;
 }
 
+size_t kad_table_failing(const struct kad_table *t, size_t max, struct kad_contact **out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < KAD_BUCKETS; i++) {
+        const struct kad_bucket *b = t->bucket[i];
+        for (size_t e = 0; b != NULL && e < b->n && n < max; e++) {
+            if ((b->failing >> e & 1) != 0) {
+                out[n++] = b->peer[e];
+            }
+        }
+    }
+    return n;
+}
+
 unsigned kad_table_nearest(const struct kad_table *t)
 {
     unsigned i = KAD_BUCKETS;

@@ -61,6 +61,8 @@ size_t kad_table_closest(const struct kad_table *t, const uint8_t target[SHA256_
 /* The same, up to KAD_K, where only ids and addresses are wanted: half the cost. */
 size_t kad_table_addrinfos(const struct kad_table *t, const uint8_t target[SHA256_LEN],
                            const uint8_t *skip, struct kad_addrinfo **out);
+/* Up to |max| entries that failed since their last answer, for a lookup that knows nobody else (borrowed). */
+size_t kad_table_failing(const struct kad_table *t, size_t max, struct kad_contact **out);
 /* An entry of the table takes the addresses of |info| if they are usable. */
 void kad_table_set_addrs(struct kad_table *t, struct kad_contact *p,
                          const struct kad_peer_info *info);
