@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Real daemons in network namespaces of their own: many interfaces, mixed IP versions.
+"""Real daemons in network namespaces of their own: many interfaces, mixed IP versions, a path whose MTU shrinks.
 
 TEST: timeout=180 serial
 
@@ -14,7 +14,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from programs import QUDAG, SLOW, Node, check, run  # noqa: E402
+from programs import QUDAG, SLOW, TOP, Node, check, run  # noqa: E402
 
 SKIP = 77
 INSIDE = 'QUDAG_TEST_NAMESPACE'
@@ -57,7 +57,8 @@ class Host(Node):
         for v, text in self.addr.items():
             ip('-n', self.name, 'addr', 'add', f'{text}/{24 if v == V4 else 64}', 'dev', 'eth0',
                *(['nodad'] if v == V6 else []))
-        ip('-n', self.name, 'link', 'set', 'eth0', 'up')
+        # The bridge lets datagrams joined by the kernel pass whatever its MTU: they are cut before.
+        ip('-n', self.name, 'link', 'set', 'eth0', 'up', 'gso_max_segs', 1)
         ip('link', 'set', self.port, 'master', 'br0', 'up')
 
     def start(self, *options, wait=False):
@@ -173,6 +174,22 @@ def mixed_versions(host):
                     '-m', 'x', limit=5)
 
 
+def shrinking_mtu(host):
+    """links that found 1500 bytes go on when only 1300 pass, on all hosts at once, and nobody says so (field trial F2)"""
+    address = host[2].ask('dark', 'list')['addresses'][0]['address']
+    path = TOP / 'file'
+    path.write_bytes(os.urandom(300000))
+    seconds(host[7], 'a file at the full MTU', 'send', address, str(path), limit=5)
+    for h in host.values():
+        ip('link', 'set', h.port, 'mtu', 1300)  # the bridge drops what is longer, without a word
+    seconds(host[7], 'a file at once after the MTU shrank', 'send', address, str(path), limit=15)
+    seconds(host[6], 'a value over the smaller MTU', 'dht', 'put', '/app/key', 'x' * 3000, limit=15)
+    for sender in (7, 5):
+        path.write_bytes(os.urandom(300000))
+        seconds(host[sender], f'a file over the smaller MTU from {sorted(host[sender].addr)}', 'send', address, str(path),
+                limit=15)
+
+
 def main():
     if INSIDE not in os.environ:
         enter()
@@ -185,6 +202,7 @@ def main():
     default_settings()
     host = network()
     mixed_versions(host)
+    shrinking_mtu(host)
     for h in host.values():
         h.down()
 
