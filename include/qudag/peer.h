@@ -92,7 +92,7 @@ typedef struct qudag_link_info {
     bool pq_kex, pq_auth; /* post-quantum key exchange; authentication */
     qudag_peer_id peer;
 } qudag_link_info;
-/* The links of this node, one after the other; false at the end.  *it starts at 0. */
+/* The links of this node, one after the other in no order; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out);
 
 /*

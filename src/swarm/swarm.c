@@ -370,16 +370,10 @@ bool swarm_step(struct swarm *s, tstamp now)
 
 bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, enum swarm_pin *pin)
 {
-    size_t ix = 0;
+    const struct swarm_link *l;
 
-    LIST_EACH(n, &s->links)
-    {
-        const struct swarm_link *l = LIST_ENTRY(n, struct swarm_link, node);
-        if (!l->up || (l->props & LINK_ANON) != 0 || ix++ < *it) {
-            continue;
-        }
-        *it = ix;
-        if (swarm_link_info(l, out) != QUDAG_OK) {
+    while ((l = map_next(&s->link_map, it)) != NULL) {
+        if (!l->up || (l->props & LINK_ANON) != 0 || swarm_link_info(l, out) != QUDAG_OK) {
             continue;
         }
         out->streams = l->n_streams;

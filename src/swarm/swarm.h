@@ -135,7 +135,7 @@ bool swarm_peer_link_next(const struct swarm *s, const struct peer_id *peer, siz
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
 
 enum swarm_pin { SWARM_PIN_NONE, SWARM_PIN_FIRST_USE, SWARM_PIN_KNOWN };
-/* Looking in at links with peers, |*it| from 0 on; false at the end. */
+/* Looking in at links with peers, in no order, |*it| from 0 on; false at the end. */
 bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, enum swarm_pin *pin);
 
 struct swarm_stream_info {
