@@ -106,7 +106,7 @@ void api_op_text(const struct qudag_node *n, const struct node_request *req, qud
         }
         return;
     }
-    if (kind == QUDAG_OP_DHT_PUT && err == QUDAG_ELIMIT) {
+    if (kind == QUDAG_OP_DHT_PUT && err == QUDAG_EUNREACHABLE && count > 0) {
         (void)snprintf(out, cap, "%u nodes stored it, fewer than asked for", (unsigned)count);
         return;
     }

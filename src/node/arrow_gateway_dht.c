@@ -37,7 +37,7 @@ qudag_err node_begin_serve_put(struct node *n, struct node_op *op, tstamp now)
 void node_finish_serve(struct node *n, struct node_op *op, qudag_err err,
                        const struct node_result *res)
 {
-    bool some = op->req.kind == NODE_OP_SERVE_PUT && err == QUDAG_ELIMIT && res->count > 0;
+    bool some = op->req.kind == NODE_OP_SERVE_PUT && err == QUDAG_EUNREACHABLE && res->count > 0;
 
     /* Fewer than the quorum is a success: the asker is told how many. */
     struct gateway_result r = {.cookie = op->cookie,

@@ -192,7 +192,7 @@ static void a_value_that_every_node_refuses_is_sent_to_no_more_than_the_limit(vo
     for (size_t i = 0; i < N; i++) {
         net.node[i].misbehave = i == 3 ? NULL : misbehave_refuse;
     }
-    assert_int_equal(net_ask_with(&net, 3, "/v/key", "value", NULL), QUDAG_ELIMIT);
+    assert_int_equal(net_ask_with(&net, 3, "/v/key", "value", NULL), QUDAG_EUNREACHABLE);
     settle();
     assert_int_equal(net.done.times, 1);
     print_message("sent to %u\n", targets());
@@ -237,7 +237,7 @@ static void a_quorum_that_is_not_reached_is_a_limit_with_those_who_stored(void *
     for (size_t i = 0; i < N; i++) {
         net.node[i].misbehave = i == 3 || i == order[0] || i == order[1] ? NULL : misbehave_refuse;
     }
-    assert_int_equal(net_ask_with(&net, 3, "/v/key", "value", &opt), QUDAG_ELIMIT);
+    assert_int_equal(net_ask_with(&net, 3, "/v/key", "value", &opt), QUDAG_EUNREACHABLE);
     assert_in_range(net.done.n_peers, 2, 3);
     opt.quorum = 2;
     assert_int_equal(net_ask_with(&net, 3, "/v/key", "value", &opt), QUDAG_OK);
@@ -271,7 +271,7 @@ static void in_a_small_network_three_in_four_are_enough(void **state)
     assert_int_equal(net_ask_with(&net, 3, "/v/key", "value", NULL), QUDAG_OK);
     assert_int_equal(net.done.n_peers, 7); /* of 9 with ourselves */
     net.node[2].misbehave = net.node[4].misbehave = misbehave_refuse;
-    assert_int_equal(net_ask_with(&net, 3, "/v/other", "value", NULL), QUDAG_ELIMIT);
+    assert_int_equal(net_ask_with(&net, 3, "/v/other", "value", NULL), QUDAG_EUNREACHABLE);
     assert_int_equal(net.done.n_peers, 5);
     net_fini(&net);
 }

@@ -65,8 +65,8 @@ enum kad_op {
 };
 
 /*
- * err of a result: OK; NOTFOUND (enough peers answered, none has it); UNREACHABLE (nobody answered);
- * TIMEOUT; CANCELED; for a put, LIMIT when fewer than the quorum stored it (peers says who did).
+ * err of a result: OK; NOTFOUND (enough peers answered, none has it); UNREACHABLE (nobody answered; of a put:
+ * fewer than the quorum stored it, peers says who did); TIMEOUT; CANCELED.
  */
 struct kad_result {
     enum kad_op op;

@@ -167,5 +167,5 @@ qudag_err kad_put_result(const struct kad_request *j)
     if (j->store.n_target == 0) {
         return QUDAG_EUNREACHABLE;
     }
-    return j->n_found >= j->store.want ? QUDAG_OK : QUDAG_ELIMIT;
+    return j->n_found >= j->store.want ? QUDAG_OK : QUDAG_EUNREACHABLE;
 }

@@ -126,7 +126,7 @@ void kad_put_reply(struct kad_request *j, struct kad_rpc *r, const struct kad_ms
                    struct acts *out);
 /* |r| was not answered: the next closest will replace it. */
 void kad_put_fail(struct kad_request *j, const struct kad_rpc *r, tstamp now, struct acts *out);
-/* OK: the quorum stored it; UNREACHABLE, LIMIT. */
+/* OK: the quorum stored it.  UNREACHABLE: fewer or nobody did; the result names them. */
 qudag_err kad_put_result(const struct kad_request *j);
 
 #endif
