@@ -382,13 +382,17 @@ int run_connect(struct tool *t, int argc, char **argv)
 
 int run_stats(struct tool *t, int argc, char **argv)
 {
+    static const struct col cols[] = {{"name", "NAME", COL_TEXT},
+                                      {"value", "VALUE", COL_INT},
+                                      {"unit", "UNIT", COL_TEXT},
+                                      {"kind", "KIND", COL_TEXT},
+                                      {"help", "WHAT", COL_TEXT}};
     (void)argv;
     if (argc > 0) {
         return tool_usage(t, "stats takes no argument");
     }
-    t->json = true; /* names and numbers; there is no better form for them */
     (void)ask_begin(t, "stats");
-    return ask_one(t, NULL, 0);
+    return ask_list(t, "stats", cols, sizeof(cols) / sizeof(cols[0]), "there are no counters");
 }
 
 int run_version(struct tool *t, int argc, char **argv)

@@ -77,7 +77,7 @@ const struct sub subs[] = {
      "--save copies the content of one item into FILE, which must not exist yet; -: to standard\n"
      "output.\n",
      "qudag inbox --save photo.jpg here.jpg", run_inbox},
-    {"stats", "", "print the counters of the node, as JSON", "", "qudag stats", run_stats},
+    {"stats", "", "show the counters of the node", "", "qudag stats", run_stats},
     {"config", "check|show [FILE]", "check or print the configuration",
      "show prints what the running daemon uses; if none runs, or with FILE, what it would use.\n",
      "qudag config check", run_config},

@@ -230,12 +230,19 @@ void report_relays(struct request *rq)
 
 void report_stats(struct request *rq)
 {
+    static const char *const kinds[] = {"?", "counter", "gauge"};
     qudag_stat stat = QUDAG_INIT(qudag_stat);
-    struct rec *r = request_rec(rq, REC_ROW);
     for (size_t it = 0; qudag_node_stat_next(rq->d->node, &it, &stat);) {
-        rec_int(r, stat.name, (int64_t)stat.value);
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_str(r, "name", stat.name);
+        rec_int(r, "value", (int64_t)stat.value);
+        rec_str(r, "unit", stat.unit);
+        rec_str(r, "kind", kinds[(unsigned)stat.kind <= QUDAG_STAT_GAUGE ? stat.kind : 0]);
+        rec_str(r, "metric", stat.metric);
+        rec_str(r, "labels", stat.labels);
+        rec_str(r, "help", stat.help);
+        request_send(rq);
     }
-    request_send(rq);
     request_end_err(rq, QUDAG_OK, "");
 }
 

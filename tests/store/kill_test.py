@@ -217,12 +217,12 @@ def full_disk(nodes):
             break
     s = node.ask('dht', 'store')
     check(s['store_room'] == 0 and s['store_failures'] == 0, f'{s}')
-    refused = node.ask('stats')['kad_refused_records']
+    refused = node.stat('kad_refused_records')
     for n in range(3):
         code, text = nodes[0].tool('dht', 'put', '--once', f'late-{n}', 'y' * 4000)
         told = json.loads(text.strip().splitlines()[-1])
         check(code != 0 or node.peer not in told['peers'], 'a full node has acknowledged a record')
-    check(node.ask('stats')['kad_refused_records'] > refused, 'nothing was refused')
+    check(node.stat('kad_refused_records') > refused, 'nothing was refused')
     check('store.full' in (node.dir / 'qudagd.log').read_text(), 'the log does not tell of the full disk')
     node.kill()
     start(node)

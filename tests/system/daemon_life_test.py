@@ -19,6 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from programs import ANY_PORT, QUDAG, QUDAGD, SLOW, TOP, Node, check, run  # noqa: E402
 
 F_SETPIPE_SZ = 1031
+PLACES = 64  # control.h
 
 
 def until(condition, what, seconds=10):
@@ -181,18 +182,34 @@ def descriptors_used_up():
 
 def all_places_taken():
     p = daemon('crowd')
-    crowd = [connect('crowd') for _ in range(64)]
+    crowd = [connect('crowd') for _ in range(PLACES)]
     with subprocess.Popen([QUDAG, '--dir', TOP / 'crowd', 'status'], stdout=subprocess.DEVNULL) as asks:
         for s in crowd:
-            check(len(s.recv(4096)) > 0, 'one of 64 is not greeted')
-        check(asks.poll() is None, 'the 65th was turned away instead of waiting')
+            check(len(s.recv(4096)) > 0, 'one that has a place is not greeted')
+        check(asks.poll() is None, 'one above the places was turned away instead of waiting')
         crowd.pop().close()
-        check(asks.wait(timeout=10 * SLOW) == 0, 'the 65th is not served when a place becomes free')
+        check(asks.wait(timeout=10 * SLOW) == 0, 'it is not served when a place becomes free')
     for s in crowd:
         s.close()
     p.terminate()
     check(ends(p, 'crowd') == 0, 'exit code')
     print('ok: above its places the daemon lets clients wait', flush=True)
+
+
+def counters():
+    n = Node('counters').start()
+    stats = n.ask('stats')['stats']
+    names = [s['name'] for s in stats]
+    check(len(set(names)) == len(names) > 60, f'{len(names)} counters')
+    for s in stats:
+        check(s['kind'] in ('counter', 'gauge') and len(s['help']) > 8 and isinstance(s['value'], int)
+              and s['metric'] and {'unit', 'labels'} <= set(s), f'{s}')
+    kinds = {s['name']: (s['kind'], s['unit']) for s in stats}
+    check(kinds['bytes_in'] == ('counter', 'bytes') and kinds['links'] == ('gauge', ''), f'{kinds}')
+    code, text = run(QUDAG, '--dir', n.dir, 'stats')
+    check(code == 0 and 'Links open now' in text and text.startswith('NAME'), f'stats: {text[:300]}')
+    n.down()
+    print(f'ok: {len(names)} counters say what they are', flush=True)
 
 
 def systemd():
@@ -233,6 +250,7 @@ def main():
     socket_removed()
     descriptors_used_up()
     all_places_taken()
+    counters()
 
 
 main()

@@ -89,6 +89,10 @@ class Node:
         check(code == 0 or unwell, f'{self.dir.name}: qudag {" ".join(args)}: exit {code}: {text}')
         return json.loads(text.strip().splitlines()[-1])
 
+    def stat(self, name):
+        """the value of a counter"""
+        return {s['name']: s['value'] for s in self.ask('stats')['stats']}[name]
+
     def healthy(self):
         """what a sanitizer had to say is in the daemon's log"""
         log = (self.dir / 'qudagd.log').read_text(errors='replace')
