@@ -226,6 +226,21 @@ static bool greet(struct line *l, struct outcome *out)
     return send_frame(l->fd, &hello, -1);
 }
 
+/* The daemon lets the request wait for others; true: that was all the record says. */
+static bool queued(const struct tool *t, const struct rec_view *v, bool *told)
+{
+    struct rec_field ahead;
+    if (t->shows_queued || v->type != REC_PROGRESS || !rec_find(v, "ahead", REC_INT, &ahead)) {
+        return false;
+    }
+    if (!t->json && !*told) {
+        (void)fprintf(stderr, "waiting    the daemon is busy; %d requests that wait came before\n",
+                      (int)ahead.num);
+        *told = true;
+    }
+    return true;
+}
+
 void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, struct outcome *out)
 {
     static struct line l;
@@ -242,7 +257,7 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, 
     if (l.fd < 0) {
         return;
     }
-    bool ok = greet(&l, out);
+    bool told = false, ok = greet(&l, out);
     if (ok && !send_frame(l.fd, t->rec, fd)) {
         ok = false;
         failed(out, TOOL_FAILED, "CONTROL", strerror(errno), "its log tells why");
@@ -257,7 +272,7 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, 
             take_end(&v, out);
             break;
         }
-        if (fn != NULL) {
+        if (!queued(t, &v, &told) && fn != NULL) {
             fn(t, &v, user);
         }
     }

@@ -287,6 +287,7 @@ int run_send(struct tool *t, int argc, char **argv)
         code = take_content(t, message, file, &fd);
     }
     if (code == TOOL_OK) {
+        t->shows_queued = true;
         ask_dir(t, t->dir, fd, on_progress, &s, &out);
         code = end_of_send(t, &s, &out);
     }

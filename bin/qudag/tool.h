@@ -23,6 +23,7 @@ struct tool {
     const struct sub *sub; /* the subcommand at work */
     struct rec *rec;       /* for requests */
     uint64_t deadline_ns;  /* mono_ns() at which waiting for answers ends; 0: none */
+    bool shows_queued;     /* its answer_fn takes progress of the state "queued" too */
 };
 
 struct sub {

@@ -17,6 +17,7 @@ struct client {
     struct control *control;
     uv_poll_t poll;
     int fd, passed_fd; /* passed_fd: came by SCM_RIGHTS, not yet claimed by a request */
+    pid_t pid;
     bool greeted, closing;
     bool failed; /* to be dropped; not at once, for its request may be at work right now */
     struct request *rq;
@@ -250,15 +251,123 @@ void request_end_err(struct request *rq, qudag_err err, const char *what)
 
 /* ------------------------------------------------------------------ requests */
 
-/* Requests at work that may take long, without |but|. */
-static unsigned long_requests(const struct control *c, const struct request *but)
+/* The long request of place |ix|, or NULL. */
+static struct request *long_at(const struct control *c, size_t ix)
+{
+    struct request *rq = c->client[ix] == NULL ? NULL : c->client[ix]->rq;
+    return rq != NULL && rq->cmd != NULL && rq->cmd->is_long ? rq : NULL;
+}
+
+/* What runs and waits beside |but|, whose process is |pid|. */
+static struct rules_load load_beside(const struct control *c, const struct request *but, pid_t pid)
+{
+    struct rules_load load = {.running_max = CONTROL_LONG_MAX,
+                              .waiting_max = CONTROL_QUEUE_MAX,
+                              .own_max = CONTROL_QUEUE_OWN_MAX};
+    for (size_t ix = 0; c != NULL && ix < CONTROL_CLIENTS_MAX; ix++) {
+        const struct request *rq = long_at(c, ix);
+        if (rq != NULL && rq != but) {
+            load.running += !rq->waiting;
+            load.waiting += rq->waiting;
+            load.own += rq->waiting && c->client[ix]->pid == pid;
+        }
+    }
+    return load;
+}
+
+static void tell_queued(struct request *rq, unsigned ahead)
+{
+    struct rec *r = request_rec(rq, REC_PROGRESS);
+    rec_str(r, "state", "queued");
+    rec_int(r, "ahead", ahead);
+    rq->ahead = ahead;
+    rq->told_ns = mono_ns();
+    request_send(rq);
+}
+
+static unsigned running_of(const struct control *c, pid_t pid)
 {
     unsigned n = 0;
-    for (size_t ix = 0; c != NULL && ix < CONTROL_CLIENTS_MAX; ix++) {
-        const struct request *rq = c->client[ix] == NULL ? NULL : c->client[ix]->rq;
-        n += rq != NULL && rq != but && rq->cmd != NULL && rq->cmd->is_long;
+    for (size_t ix = 0; ix < CONTROL_CLIENTS_MAX; ix++) {
+        const struct request *rq = long_at(c, ix);
+        n += rq != NULL && !rq->waiting && c->client[ix]->pid == pid;
     }
     return n;
+}
+
+/* The request whose turn is next, or NULL. */
+static struct request *next_turn(const struct control *c)
+{
+    struct rules_waiting w[CONTROL_CLIENTS_MAX];
+    struct request *of[CONTROL_CLIENTS_MAX];
+    size_t n = 0;
+    for (size_t ix = 0; ix < CONTROL_CLIENTS_MAX; ix++) {
+        struct request *rq = long_at(c, ix);
+        if (rq != NULL && rq->waiting) {
+            w[n] = (struct rules_waiting){rq->since_ns, running_of(c, c->client[ix]->pid)};
+            of[n++] = rq;
+        }
+    }
+    return n > 0 ? of[rules_next_turn(w, n)] : NULL;
+}
+
+/* How many that wait came before |rq|. */
+static unsigned ahead_of(const struct control *c, const struct request *rq)
+{
+    unsigned n = 0;
+    for (size_t ix = 0; ix < CONTROL_CLIENTS_MAX; ix++) {
+        const struct request *other = long_at(c, ix);
+        n += other != NULL && other->waiting && other->since_ns < rq->since_ns;
+    }
+    return n;
+}
+
+/* Begins those whose turn has come, and tells the others how they stand. */
+static void take_turns(struct control *c, uint64_t now_ns)
+{
+    struct request *rq;
+    while (load_beside(c, NULL, 0).running < CONTROL_LONG_MAX && (rq = next_turn(c)) != NULL) {
+        rq->waiting = false;
+        rq->since_ns = now_ns;
+        rq->cmd->run(rq);
+    }
+    for (size_t ix = 0; ix < CONTROL_CLIENTS_MAX; ix++) {
+        rq = long_at(c, ix);
+        if (rq == NULL || !rq->waiting) {
+            continue;
+        }
+        unsigned ahead = ahead_of(c, rq);
+        uint64_t quiet_ms = (now_ns - rq->told_ns) / 1000000;
+        if ((ahead != rq->ahead && quiet_ms >= CONTROL_QUEUE_TELL_MS) ||
+            quiet_ms >= CONTROL_QUEUE_WORD_S * 1000) {
+            tell_queued(rq, ahead);
+        }
+    }
+}
+
+/* Runs |rq|, or lets it wait, or refuses it. */
+static void begin_or_wait(struct request *rq)
+{
+    const struct control *c = rq->d->control;
+    struct rules_load load = load_beside(c, rq, rq->client->pid);
+    switch (rules_command_turn(rq->cmd->is_long ? RULES_LONG : RULES_SHORT, &load)) {
+    case RULES_TURN_NOW:
+        rq->cmd->run(rq);
+        break;
+    case RULES_TURN_WAIT:
+        rq->waiting = true;
+        tell_queued(rq, load.waiting);
+        break;
+    case RULES_TURN_FULL:
+        request_end(rq, TOOL_FAILED, "QUDAG_ELIMIT",
+                    "too many requests are in progress, and too many wait already",
+                    "try again when some have ended");
+        break;
+    case RULES_TURN_OWN:
+        request_end(rq, TOOL_FAILED, "QUDAG_ELIMIT",
+                    "too many requests of this program wait already", "wait for one to end");
+        break;
+    }
 }
 
 static bool start(struct client *cl, const struct rec_view *v)
@@ -281,14 +390,7 @@ static bool start(struct client *cl, const struct rec_view *v)
                     "the tool and the daemon may have different versions: restart the daemon");
         return true;
     }
-    unsigned long_now = long_requests(rq->d->control, rq);
-    if (!rules_command_begins(rq->cmd->is_long ? RULES_LONG : RULES_SHORT, long_now,
-                              CONTROL_LONG_MAX)) {
-        request_end(rq, TOOL_FAILED, "QUDAG_ELIMIT", "too many requests are in progress",
-                    "wait for one to end");
-        return true;
-    }
-    rq->cmd->run(rq);
+    begin_or_wait(rq);
     return true;
 }
 
@@ -379,12 +481,15 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 /* ------------------------------------------------------------------ clients */
 
-static bool is_one_of_us(int fd)
+static bool is_one_of_us(int fd, pid_t *pid)
 {
     struct ucred who;
     socklen_t len = sizeof(who);
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
-           rules_control_peer(who.uid, geteuid());
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0) {
+        return false;
+    }
+    *pid = who.pid;
+    return rules_control_peer(who.uid, geteuid());
 }
 
 static void greet(struct client *cl)
@@ -412,7 +517,8 @@ static struct client **free_place(struct control *c)
 
 static void add_client(struct control *c, struct client **place, int fd)
 {
-    struct client *cl = is_one_of_us(fd) ? malloc(sizeof(*cl)) : NULL;
+    pid_t pid = 0;
+    struct client *cl = is_one_of_us(fd, &pid) ? malloc(sizeof(*cl)) : NULL;
     if (cl == NULL) {
         close(fd);
         return;
@@ -420,6 +526,7 @@ static void add_client(struct control *c, struct client **place, int fd)
     memset(cl, 0, offsetof(struct client, in));
     cl->control = c;
     cl->fd = fd;
+    cl->pid = pid;
     cl->passed_fd = -1;
     cl->heard_ns = mono_ns();
     if (uv_poll_init(&c->d->loop, &cl->poll, fd) != 0) {
@@ -598,6 +705,7 @@ void control_tick(struct control *c, uint64_t now_ns)
             drop(cl);
         }
     }
+    take_turns(c, now_ns);
     listen_or_wait(c);
     if (now_ns >= c->check_ns) {
         c->check_ns = now_ns + CONTROL_CHECK_MS * UINT64_C(1000000);

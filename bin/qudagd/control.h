@@ -8,10 +8,11 @@
  *     ◀── row | progress ...
  *     ◀── end {code, error, message, hint}
  *
- * One request at a time per client.  There are CONTROL_CLIENTS_MAX places; whoever comes when all are taken waits in
- * the backlog of the socket.  At most CONTROL_LONG_MAX requests that may take long run at once; one above is refused
- * with a sentence, so places are always left for status, stop and the like.  Who stays silent without a request is
- * hung up on, and so is who does not take what was asked for.
+ * One request at a time per connection.  There are CONTROL_CLIENTS_MAX places; whoever comes when all are taken waits
+ * in the backlog of the socket.  At most CONTROL_LONG_MAX requests that may take long run at once; those above wait
+ * (progress {state "queued", ahead}), and the next is that of the process with the fewest running (rules_next_turn).
+ * What neither may run nor wait is refused with a sentence, so places are always left for status, stop and the like.
+ * Who stays silent without a request is hung up on, and so is who does not take what was asked for.
  */
 #ifndef QUDAG_BIN_CONTROL_H
 #define QUDAG_BIN_CONTROL_H
@@ -19,9 +20,13 @@
 #include "common/exits.h"
 #include "daemon.h"
 
-#define CONTROL_CLIENTS_MAX 64
-#define CONTROL_LONG_MAX 48 /* requests that wait for the network */
-#define CONTROL_BACKLOG 128 /* connections not yet accepted */
+#define CONTROL_CLIENTS_MAX 128
+#define CONTROL_LONG_MAX 48        /* requests that wait for the network, at once */
+#define CONTROL_QUEUE_MAX 64       /* more of those, which wait for their turn */
+#define CONTROL_QUEUE_OWN_MAX 32   /* of them from one process */
+#define CONTROL_QUEUE_TELL_MS 1000 /* how often one that waits hears that others went before it */
+#define CONTROL_QUEUE_WORD_S 30    /* and how often it hears anything at all */
+#define CONTROL_BACKLOG 128        /* connections not yet accepted */
 #define CONTROL_PAUSE_MS                                                                           \
     500 /* without accepting, after it failed for lack of descriptors or memory */
 #define CONTROL_CHECK_MS 1000 /* how often it is looked whether the socket is still there */
@@ -49,7 +54,10 @@ struct request {
     qudag_peer_id peer; /* ping: after the connection stands */
     unsigned step;      /* ping: 1 connecting, 2 pinging */
     bool watching;      /* wants phases */
-    void *transfer;     /* send: the transfer (struct transfer_out) */
+    bool waiting;       /* for its turn */
+    unsigned ahead;     /* as it was told last, at |told_ns| */
+    uint64_t told_ns;
+    void *transfer; /* send: the transfer (struct transfer_out) */
     size_t len;
     uint8_t bytes[]; /* of args */
 };
@@ -59,7 +67,7 @@ struct command {
     void (*run)(struct request *rq); /* ends it, or leaves it waiting */
     /* the library's answer to rq->op; NULL: none is waited for */
     void (*done)(struct request *rq, qudag_err err, const qudag_result *res);
-    bool is_long; /* may wait for the network, for long: counts against CONTROL_LONG_MAX */
+    bool is_long; /* may wait for the network, for long: CONTROL_LONG_MAX at once, others wait */
 };
 const struct command *command_find(const char *name); /* commands.c */
 
@@ -72,8 +80,8 @@ enum daemon_exit control_open(struct control **out, struct daemon *d); /* d->sta
 void control_close(struct control *c);
 
 /*
- * Drops clients that are idle, or leave answers unread, for too long; looks whether the socket is still
- * there. |now_ns| as mono_ns().
+ * Drops clients that are idle, or leave answers unread, for too long; begins requests whose turn has come; looks
+ * whether the socket is still there. |now_ns| as mono_ns().
  */
 void control_tick(struct control *c, uint64_t now_ns);
 

@@ -13,9 +13,27 @@ bool rules_control_peer(uid_t peer, uid_t own)
     return peer == own || peer == 0;
 }
 
-bool rules_command_begins(enum rules_command kind, unsigned long_now, unsigned long_max)
+enum rules_turn rules_command_turn(enum rules_command kind, const struct rules_load *load)
 {
-    return kind == RULES_SHORT || long_now < long_max;
+    if (kind == RULES_SHORT || (load->running < load->running_max && load->waiting == 0)) {
+        return RULES_TURN_NOW;
+    }
+    if (load->own >= load->own_max) {
+        return RULES_TURN_OWN;
+    }
+    return load->waiting < load->waiting_max ? RULES_TURN_WAIT : RULES_TURN_FULL;
+}
+
+size_t rules_next_turn(const struct rules_waiting *waiting, size_t n)
+{
+    size_t best = 0;
+    for (size_t ix = 1; ix < n; ix++) {
+        const struct rules_waiting *w = &waiting[ix], *b = &waiting[best];
+        if (w->running < b->running || (w->running == b->running && w->since < b->since)) {
+            best = ix;
+        }
+    }
+    return best;
 }
 
 const char *rules_health(int phase, size_t links, size_t bootstrap_peers)

@@ -22,8 +22,31 @@ bool rules_control_peer(uid_t peer, uid_t own);
 
 /* What a command occupies: a long one may take until its transfer or lookup ends, a short one ends at once. */
 enum rules_command { RULES_SHORT, RULES_LONG };
-/* Whether a command may begin while |long_now| long ones run and |long_max| may; short ones always do. */
-bool rules_command_begins(enum rules_command kind, unsigned long_now, unsigned long_max);
+/* Long commands at present.  A client is a process, however many connections it has. */
+struct rules_load {
+    unsigned running, running_max;
+    unsigned waiting, waiting_max; /* for their turn, of all clients */
+    unsigned own, own_max;         /* of those that wait, the ones of the client that asks */
+};
+enum rules_turn {
+    RULES_TURN_NOW,
+    RULES_TURN_WAIT,
+    RULES_TURN_FULL, /* refused: too many wait */
+    RULES_TURN_OWN,  /* refused: too many of this client wait */
+};
+/* When a command begins.  Short ones at once; a long one never before others that wait. */
+enum rules_turn rules_command_turn(enum rules_command kind, const struct rules_load *load);
+
+/* A long command that waits. */
+struct rules_waiting {
+    uint64_t since;   /* the order in which they came */
+    unsigned running; /* long commands of the same client that run */
+};
+/*
+ * Which of the |n| (at least 1) that wait is next: of the clients with the fewest that run, the one that came
+ * first.  A client that fills the queue is served after everybody else.
+ */
+size_t rules_next_turn(const struct rules_waiting *waiting, size_t n);
 
 /*
  * What a health check is told: "failed", "alone", "starting", "isolated" or "ok" (qudag(1), status).  |phase|: a

@@ -30,15 +30,49 @@ static void only_the_same_user_and_root_may_ask(void **state)
     }
 }
 
-static void short_commands_always_begin_and_long_ones_within_their_limit(void **state)
+static void long_commands_wait_their_turn_and_short_ones_do_not(void **state)
 {
     (void)state;
-    assert_true(rules_command_begins(RULES_LONG, 0, 3));
-    assert_true(rules_command_begins(RULES_LONG, 2, 3));
-    assert_false(rules_command_begins(RULES_LONG, 3, 3));
-    assert_false(rules_command_begins(RULES_LONG, 4, 3));
-    assert_true(rules_command_begins(RULES_SHORT, 3, 3));
-    assert_true(rules_command_begins(RULES_SHORT, 400, 3));
+    static const struct {
+        enum rules_command kind;
+        unsigned running, waiting, own;
+        enum rules_turn want;
+    } row[] = {
+        {RULES_LONG, 0, 0, 0, RULES_TURN_NOW},  {RULES_LONG, 2, 0, 0, RULES_TURN_NOW},
+        {RULES_LONG, 3, 0, 0, RULES_TURN_WAIT}, {RULES_LONG, 4, 0, 0, RULES_TURN_WAIT},
+        {RULES_LONG, 2, 1, 0, RULES_TURN_WAIT}, /* others wait already */
+        {RULES_LONG, 3, 4, 1, RULES_TURN_WAIT}, {RULES_LONG, 3, 5, 1, RULES_TURN_FULL},
+        {RULES_LONG, 3, 6, 0, RULES_TURN_FULL}, {RULES_LONG, 3, 2, 2, RULES_TURN_OWN},
+        {RULES_LONG, 3, 5, 2, RULES_TURN_OWN},  {RULES_SHORT, 3, 0, 0, RULES_TURN_NOW},
+        {RULES_SHORT, 9, 5, 2, RULES_TURN_NOW},
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        const struct rules_load load = {.running = row[ix].running,
+                                        .running_max = 3,
+                                        .waiting = row[ix].waiting,
+                                        .waiting_max = 5,
+                                        .own = row[ix].own,
+                                        .own_max = 2};
+        assert_int_equal(rules_command_turn(row[ix].kind, &load), row[ix].want);
+    }
+}
+
+static void who_has_the_fewest_running_is_next(void **state)
+{
+    (void)state;
+    static const struct {
+        struct rules_waiting w[3];
+        size_t n, want;
+    } row[] = {
+        {{{5, 0}}, 1, 0},
+        {{{5, 0}, {4, 0}, {6, 0}}, 3, 1},
+        {{{1, 9}, {2, 9}, {3, 0}}, 3, 2},
+        {{{9, 1}, {1, 2}, {8, 1}}, 3, 2},
+        {{{3, 2}, {2, 2}, {1, 3}}, 3, 1},
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        assert_int_equal(rules_next_turn(row[ix].w, row[ix].n), row[ix].want);
+    }
 }
 
 static void health_follows_from_links_and_not_from_the_phase_alone(void **state)
@@ -358,7 +392,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_public_address_is_one_that_is_reached_from_anywhere),
         cmocka_unit_test(only_the_same_user_and_root_may_ask),
-        cmocka_unit_test(short_commands_always_begin_and_long_ones_within_their_limit),
+        cmocka_unit_test(long_commands_wait_their_turn_and_short_ones_do_not),
+        cmocka_unit_test(who_has_the_fewest_running_is_next),
         cmocka_unit_test(health_follows_from_links_and_not_from_the_phase_alone),
         cmocka_unit_test(a_folder_that_others_can_change_is_refused),
         cmocka_unit_test(a_secret_is_a_regular_file_that_only_its_owner_can_read),

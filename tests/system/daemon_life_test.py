@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from programs import ANY_PORT, QUDAG, QUDAGD, SLOW, TOP, Node, check, run  # noqa: E402
 
 F_SETPIPE_SZ = 1031
-PLACES = 64  # control.h
+PLACES, LONG, QUEUE_OWN = 128, 48, 32  # control.h
 
 
 def until(condition, what, seconds=10):
@@ -196,6 +196,79 @@ def all_places_taken():
     print('ok: above its places the daemon lets clients wait', flush=True)
 
 
+class Control:
+    """a connection to a control socket, by hand (bin/common/rec.h)"""
+
+    def __init__(self, folder):
+        self.s, self.got, self.records = connect(folder), b'', []
+        self.s.settimeout(10 * SLOW)
+        self.until(1)
+        self.send(1, version=1)
+
+    def send(self, kind, **fields):
+        body = kind.to_bytes(2, 'big')
+        for name, v in fields.items():
+            what = 3 if isinstance(v, bool) else 2 if isinstance(v, int) else 1
+            body += bytes([what, len(name)]) + name.encode() + b'\0'
+            body += (bytes([v]) if what == 3 else v.to_bytes(8, 'big') if what == 2
+                     else len(v).to_bytes(4, 'big') + v.encode() + b'\0')
+        self.s.sendall(len(body).to_bytes(4, 'big') + body)
+        return self
+
+    def until(self, *kinds):
+        """the bytes of the next record of one of those types"""
+        while True:
+            while self.got[:4] and len(self.got) >= 4 + int.from_bytes(self.got[:4], 'big'):
+                size = 4 + int.from_bytes(self.got[:4], 'big')
+                record, self.got = self.got[4:size], self.got[size:]
+                if int.from_bytes(record[:2], 'big') in kinds:
+                    return record
+            more = self.s.recv(65536)
+            check(more != b'', 'the daemon closed a connection')
+            self.got += more
+
+
+def long_requests_queue():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(('127.0.0.1', 0))  # never answers, so the node is never ready
+        port = nobody.getsockname()[1]
+        other = Node('other').start()
+        n = Node('queue', f'node.bootstrap=/ip4/127.0.0.1/udp/{port}/quic-v1/p2p/{other.peer}').start(wait=False)
+        ours = [Control('queue').send(2, cmd='watch', until_ready=True) for _ in range(LONG)]
+        for c in ours:
+            check(b'queued' not in c.until(4), f'one of {LONG} waits')
+        ours += [Control('queue').send(2, cmd='watch', until_ready=True) for _ in range(QUEUE_OWN)]
+        for c in ours[LONG:]:
+            check(b'queued' in c.until(4, 5), f'above {LONG} a request does not wait')
+        said = Control('queue').send(2, cmd='watch', until_ready=True).until(4, 5)
+        check(b'too many requests of this program' in said, f'one process fills the queue: {said}')
+        check(n.tool('stats')[0] == 0, 'a short request waits behind long ones')
+        with subprocess.Popen([QUDAG, '--dir', n.dir, 'dht', 'get', 'x'], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as asks:
+            line = asks.stderr.readline()
+            check(line.startswith('waiting') and f' {QUEUE_OWN} ' in line, f'one that waits is not told: {line}')
+            ours[0].s.close()
+            out, err = asks.communicate(timeout=20 * SLOW)
+            check(asks.returncode == 5 and 'closest' in err, f'another process: {asks.returncode}: {out}{err}')
+        for c in ours[LONG + 1:]:
+            c.s.setblocking(False)
+            try:
+                while b'queued' in c.until(4, 5):
+                    pass
+                check(False, 'one of the process with all the places went before another process')
+            except BlockingIOError:
+                c.s.settimeout(10 * SLOW)
+        ours[1].s.close()
+        while b'queued' in (said := ours[LONG].until(4, 5)):
+            pass
+        check(b'phase' in said, f'the first that waits has no turn: {said}')
+        for c in ours:
+            c.s.close()
+        n.down()
+        other.down()
+    print('ok: long requests above the limit wait, and no process can fill the queue', flush=True)
+
+
 def counters():
     n = Node('counters').start()
     stats = n.ask('stats')['stats']
@@ -250,6 +323,7 @@ def main():
     socket_removed()
     descriptors_used_up()
     all_places_taken()
+    long_requests_queue()
     counters()
 
 
