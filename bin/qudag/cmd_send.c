@@ -50,9 +50,10 @@ static void show_rate(char out[64], struct sending *s, int64_t acked, int64_t si
     }
 }
 
-static void show_bar(struct tool *t, struct sending *s, const struct rec_view *v)
+/* |what|: the field that says how many bytes are done. */
+static void show_bar(struct tool *t, struct sending *s, const struct rec_view *v, const char *what)
 {
-    int64_t acked = rec_get_int(v, "acked", 0), size = rec_get_int(v, "size", 0);
+    int64_t acked = rec_get_int(v, what, 0), size = rec_get_int(v, "size", 0);
     char have[16], all[16], rate[64], bar[BAR + 1];
     int64_t percent = size == 0 ? 100 : acked * 100 / size;
     if (!t->tty && percent / 10 == s->tenth) {
@@ -124,7 +125,7 @@ static void on_progress(struct tool *t, const struct rec_view *v, void *user)
         char size[16], took[16];
         bool file = strcmp(rec_get_str(v, "kind"), "file") == 0;
         if (file) {
-            show_bar(t, s, v);
+            show_bar(t, s, v, "acked");
         }
         end_line(s);
         text_bytes(size, (uint64_t)rec_get_int(v, "size", 0));
@@ -140,12 +141,18 @@ static void on_progress(struct tool *t, const struct rec_view *v, void *user)
         end_line(s);
         (void)printf("%s\n", state);
     }
-    s->from_ns = strcmp(state, s->state) != 0 ? 0 : s->from_ns;
+    if (strcmp(state, s->state) != 0) {
+        s->from_ns = 0;
+        s->tenth = -1;
+    }
     s->tries = strcmp(state, "sending") == 0 ? 0 : s->tries;
     (void)snprintf(s->state, sizeof(s->state), "%s", state);
     show_path(s, v);
+    if (strcmp(state, "hashing") == 0 && rec_get_int(v, "hashed", 0) > 0) { /* else it is quick */
+        show_bar(t, s, v, "hashed");
+    }
     if (strcmp(state, "sending") == 0 && strcmp(rec_get_str(v, "kind"), "file") == 0) {
-        show_bar(t, s, v);
+        show_bar(t, s, v, "acked");
     }
     (void)fflush(stdout);
 }

@@ -32,6 +32,8 @@ enum lie {
     WRONG_SIZE,     /* done, with another size */
     ALWAYS_DIFFERS, /* refuse: hash differs, after all of the content */
     NEVER_DONE,     /* takes everything, confirms it, resets, and asks for it again */
+    OLD,            /* does not know the question for room, and refuses the offer */
+    CHATTY,         /* answers the question as if it had been an offer */
 };
 
 static struct daemon daemon_obj, *const d = &daemon_obj;
@@ -48,6 +50,7 @@ static struct {
     enum lie lie;
     char addr[QUDAG_DARK_TEXT_MAX];
     unsigned streams; /* opened to it */
+    unsigned asked;   /* for room */
     uint64_t taken;   /* bytes of content in all */
     struct transfer_msg offer;
     uint8_t in[TRANSFER_MSG_MAX];
@@ -102,7 +105,22 @@ static void evil_end(qudag_stream s)
         qudag_stream_reset(net[1].node, s, QUDAG_ECANCELED);
         return;
     case HONEST:
+    case OLD:
+    case CHATTY:
         break;
+    }
+    write_msg(s, &m);
+    qudag_stream_fin(net[1].node, s);
+}
+
+/* To the first message of a stream, without content. */
+static void evil_answers(qudag_stream s)
+{
+    bool asks = evil.offer.type == TRANSFER_T_ASK;
+    struct transfer_msg m = {.type = TRANSFER_T_REFUSE,
+                             .reason = asks ? TRANSFER_BAD_OFFER : TRANSFER_TOO_LARGE};
+    if (evil.lie == CHATTY) {
+        m = (struct transfer_msg){.type = TRANSFER_T_DONE, .n = evil.offer.offer.size};
     }
     write_msg(s, &m);
     qudag_stream_fin(net[1].node, s);
@@ -120,6 +138,11 @@ static void evil_data(qudag_stream s, qudag_slice data)
             return;
         }
         assert_int_not_equal(used, SIZE_MAX);
+        evil.asked += evil.offer.type == TRANSFER_T_ASK;
+        if (evil.lie == OLD || evil.lie == CHATTY) {
+            evil_answers(s);
+            return;
+        }
         write_msg(s, &(struct transfer_msg){.type = TRANSFER_T_ACCEPT});
         return; /* a file: nothing more comes before it is accepted */
     }
@@ -348,18 +371,19 @@ static int tear_down(void **state)
 
 /* ------------------------------------------------------------------ the daemon sends */
 
-/* Sends a file to the peer and waits for the end: its exit code; |error|: its name. */
-static int64_t send_file(enum lie lie, char error[64])
+/* Begins to send a file to the peer. */
+static struct request *begin_send(enum lie lie)
 {
     static struct rec args;
     char path[PATH_LEN];
     static uint8_t content[SIZE];
     evil.lie = lie;
     evil.streams = 0;
-    evil.taken = 0;
+    evil.taken = evil.asked = 0;
     memset(content, (int)lie + 'a', sizeof(content));
     (void)snprintf(path, sizeof(path), "%s/file", dir);
     assert_int_equal(file_write_atomic(path, content, sizeof(content), 0600), 0);
+    assert_int_equal(lie < OLD ? 0 : truncate(path, TRANSFER_ASK_MIN), 0);
     rec_begin(&args, REC_REQUEST);
     rec_str(&args, "address", evil.addr);
     rec_str(&args, "name", "file");
@@ -372,6 +396,13 @@ static int64_t send_file(enum lie lie, char error[64])
     memcpy(rq->bytes, args.buf + REC_FRAME_HEAD, len - REC_FRAME_HEAD);
     assert_true(rec_parse(&rq->args, rq->bytes, len - REC_FRAME_HEAD));
     transfer_send(rq);
+    return rq;
+}
+
+/* Sends a file to the peer and waits for the end: its exit code; |error|: its name. */
+static int64_t send_file(enum lie lie, char error[64])
+{
+    (void)begin_send(lie);
     uint64_t end = mono_ns() + 100 * NS_PER_S;
     while (d->transfers->n_sends > 0 && mono_ns() < end) {
         (void)uv_run(&d->loop, UV_RUN_ONCE);
@@ -415,6 +446,25 @@ static void a_receiver_that_never_acknowledges_cannot_make_us_send_for_ever(void
     assert_int_not_equal(send_file(NEVER_DONE, error), TOOL_OK);
     assert_in_range(evil.streams, 2, RULES_RESTARTS_MAX + 2);
     assert_in_range(evil.taken, SIZE, (RULES_RESTARTS_MAX + 2) * (uint64_t)SIZE);
+}
+
+static void a_receiver_that_does_not_know_the_question_for_room_gets_the_offer(void **state)
+{
+    char error[64];
+    (void)state;
+    assert_int_equal(send_file(OLD, error), TOOL_REFUSED);
+    assert_int_equal(evil.asked, 1);
+    assert_int_equal(evil.streams, 2);
+    assert_int_equal(evil.offer.type, TRANSFER_T_OFFER);
+    /* a hash that nobody computed is not compared with */
+    struct request *rq = begin_send(CHATTY);
+    uint64_t end = mono_ns() + 30 * NS_PER_S;
+    while (evil.asked < 3 && d->transfers->n_sends > 0 && mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(evil.asked, 3);
+    assert_int_equal(evil.streams, 3);
+    transfer_abandon(rq);
 }
 
 /* ------------------------------------------------------------------ the daemon receives */
@@ -566,6 +616,7 @@ int main(void)
         cmocka_unit_test(what_a_receiver_claims_is_compared_with_what_was_sent),
         cmocka_unit_test(a_receiver_that_always_reports_another_hash_gets_two_attempts),
         cmocka_unit_test(a_receiver_that_never_acknowledges_cannot_make_us_send_for_ever),
+        cmocka_unit_test(a_receiver_that_does_not_know_the_question_for_room_gets_the_offer),
         cmocka_unit_test(what_a_sender_announces_is_compared_with_what_it_sent),
         cmocka_unit_test(room_is_reserved_while_it_is_needed),
         cmocka_unit_test(a_message_is_short_and_an_offer_comes_first),

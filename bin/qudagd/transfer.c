@@ -44,6 +44,7 @@ void transfer_job_hash(struct transfer_job *j)
         }
         blake3_hasher_update(&j->hash, block, (size_t)n);
         j->from += (uint64_t)n;
+        atomic_store(&j->hashed, j->from);
     }
     free(block);
 }

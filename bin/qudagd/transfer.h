@@ -9,6 +9,9 @@
  *                                               size and hash compared, moved into the inbox
  *                                          ◀──  done {size, hash}  or  refuse {reason}
  *
+ * Before a large file is hashed for its offer, a stream of its own asks for room: ask {kind, size} ──▶ accept or
+ * refuse, FIN.
+ *
  * The sender has succeeded when the hash in `done` is that of what it sent.  A message's content
  * follows its offer at once.  When a stream dies the sender opens another, over another circuit,
  * with the same id, and the receiver goes on from what it has after hashing it again.
@@ -25,6 +28,8 @@
 #define TRANSFER_NAME_MAX 200       /* bytes of a file's name */
 #define TRANSFER_MESSAGE_MAX 32768  /* bytes */
 #define TRANSFER_BLOCK (256 * 1024) /* read and written at a time */
+#define TRANSFER_ASK_MIN                                                                           \
+    (64u << 20) /* bytes of a file from which on the receiver is asked before it is hashed */
 
 enum transfer_kind { TRANSFER_MESSAGE = 0, TRANSFER_FILE = 1 };
 
@@ -57,11 +62,12 @@ enum transfer_type {
     TRANSFER_T_REFUSE = 3,
     TRANSFER_T_PROGRESS = 4,
     TRANSFER_T_DONE = 5,
+    TRANSFER_T_ASK = 6,
 };
 #define TRANSFER_MSG_MAX 320
 struct transfer_msg {
     enum transfer_type type;
-    struct transfer_offer offer;
+    struct transfer_offer offer;     /* ask: kind and size only */
     uint64_t n;                      /* accept: offset; progress: received; done: size */
     unsigned reason;                 /* refuse */
     uint8_t hash[TRANSFER_HASH_LEN]; /* done */

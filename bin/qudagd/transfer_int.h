@@ -22,7 +22,8 @@ struct transfer_job {
     void (*run)(struct transfer_job *j);
     void (*done)(struct transfer_job *j);
     int fd, err;
-    uint64_t from, to; /* hashing: this part of fd */
+    uint64_t from, to; /* hashing: this part of fd; |from| is the thread's while it runs */
+    atomic_uint_least64_t hashed; /* bytes so far, for whoever watches */
     blake3_hasher hash;
     char dir[PATH_LEN], path[PATH_LEN], name[TRANSFER_NAME_MAX + 1]; /* storing */
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define OFFER_VERSION 1
+#define ASK_LEN (2 + 8)
 #define OFFER_FIXED (2 + TRANSFER_ID_LEN + 8 + TRANSFER_HASH_LEN + 2)
 
 static uint8_t *put(uint8_t *at, uint64_t v, size_t n)
@@ -38,6 +39,11 @@ size_t transfer_encode(uint8_t out[TRANSFER_MSG_MAX], const struct transfer_msg 
         at = put(at + TRANSFER_HASH_LEN, name_len, 2);
         memcpy(at, m->offer.name, name_len);
         at += name_len;
+        break;
+    case TRANSFER_T_ASK:
+        *at++ = OFFER_VERSION;
+        *at++ = (uint8_t)m->offer.kind;
+        at = put(at, m->offer.size, 8);
         break;
     case TRANSFER_T_ACCEPT:
     case TRANSFER_T_PROGRESS:
@@ -78,13 +84,24 @@ static bool offer_in(struct transfer_offer *o, const uint8_t *at, size_t len)
     return true;
 }
 
+static bool ask_in(struct transfer_offer *o, const uint8_t *at, size_t len)
+{
+    if (len != ASK_LEN || at[0] != OFFER_VERSION || at[1] > TRANSFER_FILE ||
+        get(at + 2, 8) > INT64_MAX) {
+        return false;
+    }
+    o->kind = (enum transfer_kind)at[1];
+    o->size = get(at + 2, 8);
+    return true;
+}
+
 size_t transfer_decode(struct transfer_msg *m, const uint8_t *base, size_t len)
 {
     if (len < 3) {
         return 0;
     }
     size_t body = (size_t)get(base + 1, 2);
-    if (body > TRANSFER_MSG_MAX - 3 || base[0] < TRANSFER_T_OFFER || base[0] > TRANSFER_T_DONE) {
+    if (body > TRANSFER_MSG_MAX - 3 || base[0] < TRANSFER_T_OFFER || base[0] > TRANSFER_T_ASK) {
         return SIZE_MAX;
     }
     if (len < 3 + body) {
@@ -95,6 +112,9 @@ size_t transfer_decode(struct transfer_msg *m, const uint8_t *base, size_t len)
     switch (found.type) {
     case TRANSFER_T_OFFER:
         ok = offer_in(&found.offer, base + 3, body);
+        break;
+    case TRANSFER_T_ASK:
+        ok = ask_in(&found.offer, base + 3, body);
         break;
     case TRANSFER_T_ACCEPT:
     case TRANSFER_T_PROGRESS:

@@ -19,6 +19,9 @@ static struct transfer_msg sample(enum transfer_type type)
         memset(m.offer.id, 1, sizeof(m.offer.id));
         memset(m.offer.hash, 2, sizeof(m.offer.hash));
         memcpy(m.offer.name, "holiday.jpg", 12);
+    } else if (type == TRANSFER_T_ASK) {
+        m.offer.kind = TRANSFER_FILE;
+        m.offer.size = UINT64_C(1) << 41;
     } else if (type == TRANSFER_T_REFUSE) {
         m.reason = TRANSFER_DISK_FULL;
     } else {
@@ -31,7 +34,7 @@ static struct transfer_msg sample(enum transfer_type type)
 static void every_message_survives_the_way_and_needs_each_byte(void **state)
 {
     (void)state;
-    for (int type = TRANSFER_T_OFFER; type <= TRANSFER_T_DONE; type++) {
+    for (int type = TRANSFER_T_OFFER; type <= TRANSFER_T_ASK; type++) {
         struct transfer_msg m = sample((enum transfer_type)type), back;
         uint8_t bytes[TRANSFER_MSG_MAX];
         size_t len = transfer_encode(bytes, &m);
@@ -61,12 +64,16 @@ static void broken_messages_are_refused_as_soon_as_they_are_seen(void **state)
         const char *bytes;
         size_t len;
     } bad[] = {
-        {"\0\0\0", 3},                /* no type */
-        {"\6\0\0", 3},                /* unknown type */
-        {"\1\377\377", 3},            /* a body larger than any */
-        {"\2\0\7\0\0\0\0\0\0\0", 10}, /* accept: seven bytes */
-        {"\3\0\1\0", 4},              /* refuse: one byte */
-        {"\1\0\2\1\1", 5},            /* offer: cut */
+        {"\0\0\0", 3},                         /* no type */
+        {"\7\0\0", 3},                         /* unknown type */
+        {"\1\377\377", 3},                     /* a body larger than any */
+        {"\2\0\7\0\0\0\0\0\0\0", 10},          /* accept: seven bytes */
+        {"\3\0\1\0", 4},                       /* refuse: one byte */
+        {"\1\0\2\1\1", 5},                     /* offer: cut */
+        {"\6\0\2\1\1", 5},                     /* ask: cut */
+        {"\6\0\12\2\1\0\0\0\0\0\0\0\1", 13},   /* ask: version */
+        {"\6\0\12\1\2\0\0\0\0\0\0\0\1", 13},   /* ask: kind */
+        {"\6\0\12\1\1\200\0\0\0\0\0\0\1", 13}, /* ask: size */
     };
     struct transfer_msg m;
     for (size_t ix = 0; ix < sizeof(bad) / sizeof(bad[0]); ix++) {

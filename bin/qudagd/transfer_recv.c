@@ -2,6 +2,7 @@
  * transfer_recv.c - one transfer in.
  *
  *   OFFER ─▶ HASHING (what is there already) ─▶ CONTENT ─▶ STORING ─▶ SAID
+ *     ├──────────── asked for room only ──────────────────────────────▶ SAID
  *     └──────────── a message ───────────────────▲            refuse: ─▶ SAID
  *
  * Nothing a sender says is believed: names are made harmless, sizes checked before the first byte,
@@ -370,6 +371,17 @@ static void on_offer(struct transfer_in *r)
     on_hashed(&r->job);
 }
 
+/* Is there room for that much?  Nothing is reserved: the offer is checked again. */
+static void on_ask(struct transfer_in *r)
+{
+    enum transfer_reason why = check_offer(r);
+    if (why == TRANSFER_OK) {
+        say_last(r, &(struct transfer_msg){.type = TRANSFER_T_ACCEPT});
+    } else {
+        refuse(r, why);
+    }
+}
+
 static bool alive(const struct transfers *k, const struct transfer_in *r)
 {
     const struct transfer_in *at = k->recvs;
@@ -391,12 +403,17 @@ static size_t offer_bytes(struct transfer_in *r, qudag_slice data)
     if (used == 0) {
         return 0;
     }
-    if (used == SIZE_MAX || m.type != TRANSFER_T_OFFER) {
+    bool asks = used != SIZE_MAX && m.type == TRANSFER_T_ASK;
+    if (used == SIZE_MAX || (m.type != TRANSFER_T_OFFER && !asks)) {
         refuse(r, TRANSFER_BAD_OFFER);
         return 0;
     }
     r->offer = m.offer;
-    on_offer(r);
+    if (asks) {
+        on_ask(r);
+    } else {
+        on_offer(r);
+    }
     return used - before;
 }
 

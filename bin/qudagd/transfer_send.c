@@ -2,8 +2,10 @@
  * transfer_send.c - one transfer out.
  *
  *   QUEUED ─▶ HASHING ─▶ OFFERED ─▶ CONTENT ─▶ WAITING ─▶ done
- *                           ▲  └─────────┴──────────┤ stream lost, or silence
- *                           └─────── PAUSED ◀───────┘
+ *     │         ▲  ▲        ▲  └─────────┴──────────┤ stream lost, or silence
+ *     └▶ ASKING ┘  └────────┴─────── PAUSED ◀───────┘
+ *
+ * ASKING: whether the receiver has room, before a large file is read from end to end.
  *
  * Silence is detected here and not left to the layers below, because a relay that was switched off notifies
  * no other node: circuits to the service are closed and the next attempt builds another.
@@ -25,8 +27,8 @@
 #define REPORT_NS (NS_PER_S / 10) /* progress to the tool */
 #define PAUSE_NS (NS_PER_S / 5)   /* before the second attempt; doubles up to 3.2 s */
 
-enum out_state { QUEUED, HASHING, OFFERED, CONTENT, WAITING, PAUSED };
-static const char *const state_name[] = {"queued",  "hashing",    "connecting",
+enum out_state { QUEUED, ASKING, HASHING, OFFERED, CONTENT, WAITING, PAUSED };
+static const char *const state_name[] = {"queued",  "connecting", "hashing", "connecting",
                                          "sending", "confirming", "retrying"};
 
 struct transfer_out {
@@ -40,6 +42,7 @@ struct transfer_out {
     struct stat at_start; /* of the file */
     struct transfer_job job;
     struct rules_sending been; /* what bounds the attempts */
+    bool hashed;               /* |offer| is complete */
     bool differs; /* the receiver reported another hash, and the file is hashed again for that */
     qudag_stream stream;
     bool streaming;  /* |stream| lives */
@@ -146,7 +149,7 @@ static void report(struct transfer_out *s, enum rec_type type)
         return;
     }
     struct rec *r = request_rec(rq, type);
-    bool resolving = s->state == OFFERED && !s->on_circuit;
+    bool resolving = (s->state == OFFERED || s->state == ASKING) && !s->on_circuit;
     rec_str(r, "state",
             type == REC_ROW ? "delivered"
             : resolving     ? "resolving"
@@ -155,6 +158,9 @@ static void report(struct transfer_out *s, enum rec_type type)
     rec_str(r, "name", s->offer.name);
     rec_int(r, "size", (int64_t)s->offer.size);
     rec_int(r, "acked", (int64_t)s->acked);
+    if (s->state == HASHING) {
+        rec_int(r, "hashed", (int64_t)atomic_load(&s->job.hashed));
+    }
     rec_int(r, "resumed", (int64_t)s->resumed);
     rec_int(r, "streams", s->been.attempts);
     rec_int(r, "elapsed_ns", (int64_t)(mono_ns() - s->begun_ns));
@@ -191,10 +197,11 @@ static void enter(struct transfer_out *s, enum out_state state)
     }
 }
 
-/* Another attempt: a stream to the address, and the offer to be sent on it. */
+/* Another attempt: a stream to the address, and the offer, or the question before it, to be sent on it. */
 static void begin(struct transfer_out *s)
 {
-    struct transfer_msg m = {.type = TRANSFER_T_OFFER, .offer = s->offer};
+    struct transfer_msg m = {.type = s->hashed ? TRANSFER_T_OFFER : TRANSFER_T_ASK,
+                             .offer = s->offer};
     s->head_len = transfer_encode(s->head, &m);
     s->head_at = s->in_len = 0;
     s->at = s->resumed = 0;
@@ -215,7 +222,7 @@ static void begin(struct transfer_out *s)
     s->streaming = true;
     s->been.attempts++;
     s->been.tries++;
-    enter(s, OFFERED);
+    enter(s, s->hashed ? OFFERED : ASKING);
 }
 
 static bool is_final(qudag_err err)
@@ -463,8 +470,19 @@ static void confirmed(struct transfer_out *s, uint64_t n)
     }
 }
 
+/* The receiver has room, or does not know the question: the offer will tell. */
+static void on_room(struct transfer_out *s)
+{
+    drop_stream(s);
+    hash(s);
+}
+
 static void on_accept(struct transfer_out *s, uint64_t offset)
 {
+    if (s->state == ASKING) {
+        on_room(s);
+        return;
+    }
     if (s->state != OFFERED || s->offer.kind != TRANSFER_FILE || offset > s->offer.size) {
         try_again(s, QUDAG_EPROTO);
         return;
@@ -483,7 +501,11 @@ static void on_refuse(struct transfer_out *s, unsigned reason)
         try_again(s, QUDAG_EREFUSED);
         return;
     }
-    if (reason == TRANSFER_HASH_DIFFERS) {
+    if (s->state == ASKING && reason == TRANSFER_BAD_OFFER) {
+        on_room(s);
+        return;
+    }
+    if (s->state != ASKING && reason == TRANSFER_HASH_DIFFERS) {
         if (s->differs) {
             return; /* said twice; the file is being hashed */
         }
@@ -502,6 +524,10 @@ static void on_refuse(struct transfer_out *s, unsigned reason)
 static void on_message(struct transfer_out *s, const struct transfer_msg *m)
 {
     s->heard_ns = mono_ns();
+    if (s->state == ASKING && m->type != TRANSFER_T_ACCEPT && m->type != TRANSFER_T_REFUSE) {
+        try_again(s, QUDAG_EPROTO);
+        return;
+    }
     switch (m->type) {
     case TRANSFER_T_ACCEPT:
         on_accept(s, m->n);
@@ -520,6 +546,7 @@ static void on_message(struct transfer_out *s, const struct transfer_msg *m)
         on_done(s, m);
         break;
     case TRANSFER_T_OFFER:
+    case TRANSFER_T_ASK:
         try_again(s, QUDAG_EPROTO);
         break;
     }
@@ -576,7 +603,7 @@ static void tick_one(struct transfer_out *s, uint64_t now_ns)
     if (s->state == QUEUED) {
         return;
     }
-    uint64_t patience = s->state == OFFERED ? OPENING_S : SILENCE_S;
+    uint64_t patience = s->state == OFFERED || s->state == ASKING ? OPENING_S : SILENCE_S;
     if (s->state == PAUSED) {
         if (now_ns >= s->until_ns) {
             begin(s);
@@ -607,7 +634,12 @@ static void next_turn(struct transfers *k)
         oldest = s->state == QUEUED ? s : oldest; /* the newest comes first in the list */
     }
     if (oldest != NULL && at_work < TRANSFER_SENDS_MAX) {
-        hash(oldest);
+        oldest->progress_ns = mono_ns();
+        if (oldest->offer.kind == TRANSFER_FILE && oldest->offer.size >= TRANSFER_ASK_MIN) {
+            begin(oldest);
+        } else {
+            hash(oldest);
+        }
     }
 }
 
@@ -658,11 +690,11 @@ static void on_hashed(struct transfer_job *j)
         blake3_hasher_update(&id, salt, sizeof(salt));
     }
     blake3_hasher_finalize(&id, s->offer.id, TRANSFER_ID_LEN);
+    s->hashed = true;
     s->progress_ns = mono_ns();
     begin(s);
 }
 
-/* A transfer's turn has come. */
 static void hash(struct transfer_out *s)
 {
     enter(s, HASHING);
@@ -674,6 +706,7 @@ static void hash(struct transfer_out *s)
         on_hashed(&s->job);
         return;
     }
+    atomic_store(&s->job.hashed, 0);
     s->block = malloc(TRANSFER_BLOCK);
     s->job.run = transfer_job_hash;
     s->job.fd = s->fd;

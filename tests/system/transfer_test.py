@@ -57,6 +57,34 @@ def main():
     check(list((small.dir / 'inbox/.partial').iterdir()) == [], 'refused content was left behind')
     print('ok: refused with a reason: too large, inbox full', flush=True)
 
+    huge = TOP / 'huge'
+    huge.touch()
+    os.truncate(huge, 3 << 30)
+    began = time.monotonic()
+    sender = sending(client, tiny_address, str(huge))
+    lines = [json.loads(line) for line in sender.stdout]
+    check(sender.wait() == 6 and 'larger than the receiver accepts' in lines[-1]['error']['message'], f'{lines[-1]}')
+    check(all(line.get('progress', {}).get('state') != 'hashing' for line in lines), 'hashed before the receiver is asked')
+    print(f'ok: 3 GB that the receiver would not take are not read: refused after {time.monotonic() - began:.1f} s',
+          flush=True)
+    os.truncate(huge, 700 << 20)
+    roomy = Node('roomy', f'node.bootstrap={nodes[0].bootstrap}', 'inbox.size_max=20G', 'inbox.file_max=20G').start()
+    roomy_address = roomy.ask('dark', 'new', 'roomy')['address']
+    roomy.ask('dark', 'publish', 'roomy')
+    sender, states, hashed = sending(client, roomy_address, str(huge)), [], []
+    for line in sender.stdout:
+        p = json.loads(line).get('progress', {'state': ''})
+        states += [p['state']] if states[-1:] != [p['state']] else []
+        hashed += [p['hashed']] if p['state'] == 'hashing' else []
+        if p['state'] == 'sending':
+            break
+    sender.terminate()
+    sender.wait()
+    check(hashed == sorted(hashed) and 0 < hashed[-1] <= 700 << 20, f'hashing does not show how far it is: {hashed}')
+    check(states.index('connecting') < states.index('hashing') < states.index('sending'), f'{states}')
+    print(f'ok: progress while a large file is hashed: {len(hashed)} reports', flush=True)
+    roomy.down()
+
     service = Node('service', f'node.bootstrap={nodes[0].bootstrap}').start()
     address = service.ask('dark', 'new', 'post')['address']
     service.ask('dark', 'publish', 'post')
