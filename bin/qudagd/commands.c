@@ -37,17 +37,24 @@ static bool full_key(char out[160], const char *key)
 
 /* ------------------------------------------------------------------ ping */
 
-/* Ends a request to a peer.  With a multiaddr, QUDAG_EAUTH means that somebody else answered there. */
-static void peer_end(struct request *rq, qudag_err err, const char *what)
+/* Ends a request to a peer.  With a multiaddr, QUDAG_EAUTH means that somebody else answered there: res->peers. */
+static void peer_end(struct request *rq, qudag_err err, const qudag_result *res, const char *what)
 {
     const char *to = rec_get_str(&rq->args, "to");
-    char message[320];
+    char message[400], found[QUDAG_PEER_ID_TEXT_MAX];
     if (err != QUDAG_EAUTH || to == NULL || to[0] != '/') {
         request_end_err(rq, err, what);
         return;
     }
-    (void)snprintf(message, sizeof(message),
-                   "%.200s answers, but is not the peer that /p2p/ or # in this address names", to);
+    if (res->peers_n == 1) {
+        qudag_peer_id_text(&res->peers[0], found);
+        (void)snprintf(message, sizeof(message),
+                       "at %.200s another peer answers than this address names: %s", to, found);
+    } else {
+        (void)snprintf(message, sizeof(message),
+                       "%.200s answers, but its key is not the one that # in this address names",
+                       to);
+    }
     request_end(rq, TOOL_REFUSED, qudag_err_name(err), message,
                 "compare it with the line \"bootstrap\" of that node's status");
 }
@@ -66,7 +73,7 @@ DONE(ping)
         rec_int(r, "rtt_ns", (int64_t)res->rtt);
         request_send(rq);
     }
-    peer_end(rq, err, err == QUDAG_OK ? "" : "no answer to the ping");
+    peer_end(rq, err, res, err == QUDAG_OK ? "" : "no answer to the ping");
 }
 
 /* |text| is a peer id or a multiaddr with one; false: the request has ended with what is wrong. */
@@ -137,7 +144,6 @@ DONE(connect)
 {
     const char *to = rec_get_str(&rq->args, "to");
     char message[256] = "";
-    (void)res;
     if (err == QUDAG_OK) {
         struct rec *r = request_rec(rq, REC_ROW);
         rec_peer(r, "peer", &rq->peer);
@@ -146,7 +152,7 @@ DONE(connect)
     } else {
         (void)snprintf(message, sizeof(message), "%.200s", to);
     }
-    peer_end(rq, err, message);
+    peer_end(rq, err, res, message);
 }
 
 /* ------------------------------------------------------------------ dht */

@@ -49,7 +49,7 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_add_addr(qudag_node *n, const quda
 /*
  * Dials a multiaddr (with or without /p2p/ID and #HASH).  At once: QUDAG_EINVAL, QUDAG_EMALFORMED,
  * QUDAG_EUNSUPPORTED, QUDAG_ELIMIT.  op_done: QUDAG_EUNREACHABLE, QUDAG_ETIMEOUT, QUDAG_EAUTH (another peer
- * answered), QUDAG_EPOLICY, QUDAG_ELIMIT.
+ * answered, which result.peers names; or the right one proved another key), QUDAG_EPOLICY, QUDAG_ELIMIT.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_connect(qudag_node *n, const char *multiaddr,
                                                  qudag_op *op);

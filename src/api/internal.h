@@ -117,6 +117,8 @@ qudag_err api_persist_put(void *ctx, enum kad_persist_kind kind, const uint8_t *
 
 /* optext.c.  The kind of a request as programs know it; 0: none of theirs. */
 qudag_op_kind api_op_kind(const struct node_request *req);
+/* Who answered a CONNECT that ended with QUDAG_EAUTH instead of the peer in its address; NULL: that is not why. */
+const struct peer_id *api_op_found(const struct node_request *req, qudag_err err);
 /* A sentence about the end of |req|: |err|, and |count| nodes that stored it.  "" for QUDAG_OK. */
 void api_op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
                  uint32_t count, char *out, size_t cap);

@@ -124,6 +124,11 @@ static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct nod
     for (size_t i = 0; i < res->n_peers && i < API_RESULT_PEERS_MAX; i++) {
         api_peer_out(&peers[r.peers_n++], &res->peers[i].id);
     }
+    const struct peer_id *found = api_op_found(res->req, err);
+    if (found != NULL) {
+        api_peer_out(&peers[0], found);
+        r.peers_n = 1;
+    }
     r.peers = peers;
     api_op_text(n, res->req, err, res->count, why, sizeof(why));
     put_addrs(&r, res, addrs, text);

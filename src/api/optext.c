@@ -58,7 +58,6 @@ static const struct {
     {QUDAG_OP_DHT_PROVIDE, QUDAG_EINVAL, "this node has no address that it could announce"},
     {QUDAG_OP_CONNECT, QUDAG_EINVAL, "this is an address of the node itself"},
     {QUDAG_OP_PING, QUDAG_EINVAL, "this is the peer id of the node itself"},
-    {QUDAG_OP_CONNECT, QUDAG_EAUTH, "a different peer answered at this address"},
     {QUDAG_OP_CIRCUIT_BUILD, QUDAG_ENORELAYS,
      "too few relays are known to build a circuit; the node gathers them until it is ready"},
 };
@@ -90,6 +89,28 @@ static bool key_text(const struct qudag_node *n, struct slice key, char *out, si
     return true;
 }
 
+const struct peer_id *api_op_found(const struct node_request *req, qudag_err err)
+{
+    struct peer_id named;
+    bool other = req->kind == NODE_OP_CONNECT && err == QUDAG_EAUTH && req->peer.len > 0 &&
+                 multiaddr_peer(&req->addr, &named) && !peer_id_eq(&named, &req->peer);
+
+    return other ? &req->peer : NULL;
+}
+
+/* A different peer answered, or the right one with another ML-DSA key. */
+static void auth_text(const struct node_request *req, char *out, size_t cap)
+{
+    const struct peer_id *found = api_op_found(req, QUDAG_EAUTH);
+    char id[PEER_ID_TEXT_MAX] = "";
+
+    if (found != NULL && peer_id_text(id, found) > 0) {
+        (void)snprintf(out, cap, "a different peer answered at this address: %s", id);
+    } else {
+        (void)snprintf(out, cap, "the peer at this address did not prove the expected key");
+    }
+}
+
 void api_op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
                  uint32_t count, char *out, size_t cap)
 {
@@ -104,6 +125,10 @@ void api_op_text(const struct qudag_node *n, const struct node_request *req, qud
             (void)snprintf(out, cap, "the rules of the namespace do not accept this %s",
                            kind == QUDAG_OP_DHT_PUT ? "value" : "key");
         }
+        return;
+    }
+    if (kind == QUDAG_OP_CONNECT && err == QUDAG_EAUTH) {
+        auth_text(req, out, cap);
         return;
     }
     if (kind == QUDAG_OP_DHT_PUT && err == QUDAG_EUNREACHABLE && count > 0) {

@@ -30,6 +30,8 @@ struct link_ev {
     uint64_t n;
     struct slice data;
     const char *text; /* LINK_DOWN: why, for people; static or NULL */
+    const struct peer_id
+        *found; /* LINK_DOWN, EAUTH: who answered instead of the peer dialled; or NULL */
 };
 
 struct link_info {

@@ -287,6 +287,20 @@ static void dials_ended(struct node *n)
     }
 }
 
+static void log_dial_failed(const struct node *n, const struct node_op *op, qudag_err err)
+{
+    const struct peer_id *found = &op->req.peer; /* who answered */
+    struct peer_id named;
+    char text[PEER_ID_TEXT_MAX] = "";
+
+    if (err == QUDAG_EAUTH && found->len > 0 && multiaddr_peer(&op->req.addr, &named) &&
+        !peer_id_eq(&named, found) && peer_id_text(text, found) > 0) {
+        log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err), LOG_NET("found", text));
+        return;
+    }
+    log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err));
+}
+
 void node_finish_boot_dial(struct node *n, struct node_op *op, qudag_err err,
                            const struct node_result *res)
 {
@@ -302,7 +316,7 @@ void node_finish_boot_dial(struct node *n, struct node_op *op, qudag_err err,
         kad_add_peer(n->kad, &info, n->now, node_begin(n));
         node_end(n, n->ix.dht);
     } else {
-        log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err));
+        log_dial_failed(n, op, err);
         if (qudag_err_category(err) == QUDAG_CAT_PEER) {
             b->why = err;
         }

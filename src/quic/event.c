@@ -156,6 +156,9 @@ static bool pull_down(struct quic *q, struct link_ev *ev)
     list_del(&c->down);
     c->down_unread = false;
     *ev = (struct link_ev){.type = LINK_DOWN, .link = c->ref, .err = c->why, .text = c->why_text};
+    if (c->why == QUDAG_EAUTH && c->hs.other_peer) {
+        ev->found = &c->hs.peer.id;
+    }
     quic_conn_linger(c);
     return true;
 }

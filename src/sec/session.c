@@ -208,11 +208,12 @@ int sec_verify_cb(X509_STORE_CTX *ctx, void *arg)
     if (err != QUDAG_OK) {
         return refuse(hs, ctx, err, cert_text(err));
     }
+    hs->peer = peer;
+    hs->other_peer = hs->expect.has_peer && !peer_id_eq(&hs->expect.peer, &peer.id);
     text = unmet(hs, &peer, &err);
     if (err != QUDAG_OK) {
         return refuse(hs, ctx, err, text);
     }
-    hs->peer = peer;
     hs->verified = true;
     X509_STORE_CTX_set_error(ctx, X509_V_OK);
     return 1;

@@ -26,6 +26,7 @@ struct sec_hs {
     struct sec_expect expect;
     tstamp now;           /* the transport keeps it current */
     bool verified;        /* |peer| is what the certificate proved */
+    bool other_peer;      /* refused, for |peer| proved itself, but is not the one expected */
     qudag_err err;        /* why the peer was refused by us, or QUDAG_OK */
     const char *err_text; /* static */
     struct sec_peer peer;

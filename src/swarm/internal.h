@@ -66,6 +66,7 @@ struct swarm_link {
     uint64_t net;      /* where it comes from; 0: nowhere */
     uint64_t up_order; /* counts links as they came up */
     qudag_err down_err;
+    struct peer_id found;         /* who answered instead of the peer dialled; len 0: nobody */
     struct swarm_pending *report; /* for whoever asked for this very dial; NULL: nobody */
     tstamp idle_since;
     tstamp probed;       /* when; 0: never, or it was answered */

@@ -99,7 +99,7 @@ static void link_report(struct swarm *s, struct swarm_link *l, qudag_err err)
 
     if (r != NULL) {
         l->report = NULL;
-        r->peer = *swarm_link_peer_id(l);
+        r->peer = l->found.len > 0 ? l->found : *swarm_link_peer_id(l);
         swarm_report_fail(s, r, err);
     }
 }
@@ -324,6 +324,7 @@ void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev 
         break;
     case LINK_DOWN:
         if ((l = find(s, tp, ev->link)) != NULL) {
+            l->found = ev->found != NULL ? *ev->found : nobody;
             swarm_link_gone(s, l, ev->err, now);
         }
         break;

@@ -216,6 +216,8 @@ static void the_reason_for_a_failure_is_reported_and_stored(void **state)
              net[1].addr, text);
     net_ask(&net[0], qudag_connect(net[0].node, wrong, &net[0].last));
     assert_int_equal(net[0].err, QUDAG_EAUTH);
+    qudag_peer_id_text(&net[1].self, text);
+    assert_non_null(strstr(net[0].text, text)); /* says who is there */
     /* what asks next is not put off with a mere "unreachable" */
     net_ask(&net[0], qudag_ping(net[0].node, &id, &net[0].last));
     assert_int_equal(net[0].err, QUDAG_EAUTH);
