@@ -36,8 +36,9 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve(qudag_node *n, const char 
  * Resolves the address, builds a circuit that ends at the service and opens a stream; an open circuit to the
  * same address is used again.  stream_opened or stream_closed follows; it may be written at once.
  * Before QUDAG_PHASE_READY the stream is closed with QUDAG_ENORELAYS unless a circuit can be built already:
- * wait for the phase, or try again.  Other ends: QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE,
- * QUDAG_ECIRCUIT, QUDAG_ETIMEOUT, QUDAG_EUNSUPPORTED (the service does not speak |proto|).
+ * wait for the phase, or try again.  In the first 5 s of that phase a stream waits for relays that are lacking.
+ * Other ends: QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,
+ * QUDAG_EUNSUPPORTED (the service does not speak |proto|).
  * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ELIMIT, QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open(qudag_node *n, const char *addr,

@@ -14,6 +14,7 @@ struct node_boot_state {
     bool lookup_running, started, rejoining;
     uint32_t rejoin_fails;
     tstamp failed_at, retry_at, refresh_at, rejoin_at, rejoin_not_before;
+    tstamp settled_at; /* a while after READY: until then too few relays may only be too few yet */
 };
 
 /* Descriptors of relays: ours goes out, others' come in (arrow_relays_dht.c). */

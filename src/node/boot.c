@@ -20,10 +20,14 @@
 #define REJOIN_MIN (5 * NS_PER_S)
 #define REJOIN_MAX (600 * NS_PER_S)
 #define REJOIN_PAUSE (60 * NS_PER_S) /* after one that worked */
+#define SETTLES_IN (5 * NS_PER_S)    /* after READY */
 #define REFRESH_EVERY (600 * NS_PER_S)
 
 static void phase(struct node *n, enum node_phase p, uint32_t a, uint32_t b, qudag_err err)
 {
+    if (p == NODE_READY && n->boot.phase != NODE_READY) {
+        n->boot.settled_at = tstamp_after(n->now, SETTLES_IN);
+    }
     n->boot.phase = p;
     if (n->hooks.phase != NULL) {
         n->hooks_called++;

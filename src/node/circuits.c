@@ -4,6 +4,9 @@
  *   start ─ path ─▶ onion_build ─ BUILT ─▶ open ─ use.built ─▶ ... ─ CLOSED ─▶ use.failed
  *                        ▲          └ CLOSED: the hop is blamed, another path, NODE_CIRCUIT_TRIES times ┘
  *
+ * Right after READY there may be too few relays for a path, as their descriptors still come in: start then waits for
+ * them, for a bounded time, instead of failing.
+ *
  * No hop is blamed for what this node did or lacks (onion_reason_ours).
  *
  * What a circuit is for is its node_circuit_use; this file knows none of them.
@@ -11,6 +14,8 @@
 #include "node/internal.h"
 
 #include <string.h>
+
+#define PATH_RETRY (250 * NS_PER_MS) /* while relays are awaited */
 
 static qudag_err choose_path(struct node *n, struct node_circuit *c)
 {
@@ -66,6 +71,11 @@ qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
         c->target = *target;
     }
     qudag_err err = build(n, c);
+    if (err == QUDAG_ENORELAYS && n->boot.phase == NODE_READY && n->now < n->boot.settled_at) {
+        c->no_path = true;
+        n->path_retry_at = tstamp_min(n->path_retry_at, tstamp_after(n->now, PATH_RETRY));
+        err = QUDAG_OK;
+    }
     if (err != QUDAG_OK) {
         mem_free(n->mem, c);
         return err;
@@ -186,6 +196,62 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
     circuit_free(n, c);
 }
 
+/* Another try for |c|, which had no path; false: it waits on. */
+static bool try_path(struct node *n, struct node_circuit *c, tstamp now)
+{
+    qudag_err err = build(n, c);
+
+    if (err == QUDAG_ENORELAYS && now < n->boot.settled_at) {
+        return false;
+    }
+    c->no_path = false;
+    if (err != QUDAG_OK) {
+        detach(n, c);
+        c->use->failed(n, c, err, now);
+        circuit_free(n, c);
+    }
+    return true;
+}
+
+static struct node_circuit *without_path(struct node *n, const struct node_circuit *after)
+{
+    bool seen = after == NULL;
+
+    LIST_EACH(it, &n->circuits)
+    {
+        struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        if (seen && c->no_path) {
+            return c;
+        }
+        seen = seen || c == after;
+    }
+    return NULL;
+}
+
+static void tick(void *node, tstamp now, struct acts *out)
+{
+    struct node *n = node;
+    (void)out; /* is node.acts, to which build() adds */
+
+    if (now < n->path_retry_at) {
+        return;
+    }
+    n->path_retry_at = TSTAMP_NEVER;
+    for (struct node_circuit *c = without_path(n, NULL); c != NULL; c = without_path(n, c)) {
+        if (try_path(n, c,
+                     now)) { /* hooks ran: the list may be another, so the rest comes next time */
+            n->path_retry_at = now;
+            return;
+        }
+        n->path_retry_at = tstamp_after(now, PATH_RETRY);
+    }
+}
+
+static tstamp deadline(const void *node)
+{
+    return ((const struct node *)node)->path_retry_at;
+}
+
 /* INBOUND and HOP need nothing of us. */
 static void report(struct node *n, const struct act *a, tstamp now)
 {
@@ -203,23 +269,23 @@ static void onion_release(void *onion)
     onion_free(onion);
 }
 
-static void relays_release(void *relays)
+static void relays_release(void *node)
 {
-    relays_free(relays);
+    relays_free(((struct node *)node)->relays);
 }
 
 static qudag_err make_relays(struct node *n, const struct peer_id *self)
 {
-    static const struct core_ops ops; /* asked, never told: no streams, no clock */
+    static const struct core_ops ops = {.tick = tick, .deadline = deadline};
     struct relays_config r = {.mem = n->mem, .rng = n->cfg.rng, .self = *self, .lab = n->cfg.lab};
     qudag_err err = relays_new(&n->relays, &r);
     unsigned ix;
 
+    n->path_retry_at = TSTAMP_NEVER;
     if (err != QUDAG_OK) {
         return err;
     }
-    struct node_core core = {
-        .name = "relays", .instance = n->relays, .ops = &ops, .free = relays_release};
+    struct node_core core = {.name = "relays", .instance = n, .ops = &ops, .free = relays_release};
     return node_core_add(n, &core, NULL, &ix);
 }
 

@@ -21,7 +21,8 @@ struct node_circuit {
     struct list node; /* in node.circuits */
     struct ref onion;
     const struct node_circuit_use *use;
-    bool open, canceled;           /* canceled: by the program; not to be built again */
+    bool open, canceled; /* canceled: by the program; not to be built again */
+    bool no_path;        /* too few relays are known yet: tried again until node.boot.settled_at */
     uint8_t tries, relays, n_hops; /* relays: hops but for a service */
     struct ref op;                 /* who waits for it */
     struct dark_addr dark;         /* to_service: where it leads ... */
@@ -35,7 +36,7 @@ QUDAG_MUST_USE qudag_err node_circuits_init(struct node *n, tstamp now);
 /*
  * Builds one of as many relays as |op| says, or the configuration; for a service, |target| of |dark|
  * behind them.  |op|: who waits for it, or NULL.  *out is owned by the list of circuits.  ENOMEM,
- * ENORELAYS, and what onion_build() says.
+ * ENORELAYS (but for the first seconds of READY, which are waited), and what onion_build() says.
  */
 QUDAG_MUST_USE qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
                                             struct node_op *op, const struct dark_addr *dark,

@@ -83,6 +83,7 @@ struct node {
     size_t n_notes;
     struct node_clock clock;
     struct node_boot_state boot;
+    tstamp path_retry_at; /* circuits that wait for relays */
     struct node_descs descs;
 
     /* the relay's own descriptor */

@@ -362,6 +362,53 @@ static void a_circuit_is_built_and_closed(void **state)
     assert_int_equal(st.circuits_client, 0);
 }
 
+static const struct node_request three_hops = {.kind = NODE_OP_CIRCUIT, .hops = 3};
+static size_t known_then; /* relays, when ask_once_ready() asked */
+
+static void ask_once_ready(struct nt_node *t, const char *what, struct ref r)
+{
+    (void)r;
+    if (strcmp(what, "phase") == 0 && t->phase == NODE_READY && t->n_asks == 0) {
+        known_then = relays_count(node_relays(t->node));
+        assert_int_equal(nt_ask(t, &three_hops), 0);
+    }
+}
+
+/* READY comes with the first relays; those that a path lacks are waited for, not missed. */
+static void a_circuit_asked_for_right_after_ready_waits_for_relays(void **state)
+{
+    (void)state;
+    nt_join(5);
+    assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
+    struct node_config c = nt_config(&net, 5);
+    nt_boot(&net, &c, 0);
+    c.relays_min = 1;
+    assert_int_equal(nt_make(&net, 5, &c), QUDAG_OK);
+    net.node[5].hook = ask_once_ready;
+    node_start(net.node[5].node);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_in_range(known_then, 1, 2);
+    assert_int_equal(net.node[5].ask[0].ends, 1);
+    assert_int_equal(net.node[5].ask[0].err, QUDAG_OK);
+}
+
+static void
+where_there_are_no_relays_a_circuit_ends_soon_after_ready_and_later_at_once(void **state)
+{
+    (void)state;
+    nt_network(&net, 1);
+    assert_int_equal(net.node[0].phase, NODE_READY);
+    size_t i = nt_ask(&net.node[0], &three_hops);
+    (void)nt_run(&net, 4 * NS_PER_S, NULL);
+    assert_int_equal(net.node[0].ask[i].ends, 0);
+    (void)nt_run(&net, 2 * NS_PER_S, NULL);
+    assert_int_equal(net.node[0].ask[i].ends, 1);
+    assert_int_equal(net.node[0].ask[i].err, QUDAG_ENORELAYS);
+    i = nt_ask(&net.node[0], &three_hops);
+    (void)nt_run(&net, NS_PER_S / 10, NULL);
+    assert_int_equal(net.node[0].ask[i].err, QUDAG_ENORELAYS);
+}
+
 static void a_dark_address_is_reached(void **state)
 {
     struct dark_addr addr;
@@ -613,6 +660,8 @@ int main(void)
         NT_TEST(a_protocol_nobody_serves_closes_the_stream),
         NT_TEST(a_lost_peer_closes_its_streams),
         NT_TEST(a_circuit_is_built_and_closed),
+        NT_TEST(a_circuit_asked_for_right_after_ready_waits_for_relays),
+        NT_TEST(where_there_are_no_relays_a_circuit_ends_soon_after_ready_and_later_at_once),
         NT_TEST(a_dark_address_is_reached),
         NT_TEST(a_program_may_close_the_circuit_that_brings_it_data),
         NT_TEST(a_program_that_retries_at_once_does_not_stop_the_node),
