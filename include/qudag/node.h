@@ -98,8 +98,8 @@ typedef struct qudag_result {
     qudag_slice value;          /* dht get */
     const qudag_peer_id *peers; /* closest, holders, providers, or who stored */
     size_t peers_n;
-    const char *const
-        *addrs; /* find_peer: multiaddrs; dark_resolve: the text of the service's peer id */
+    const char *const *addrs; /* find_peer, and get and providers with one peer: its multiaddrs;
+                                 dark_resolve: the text of the service's peer id */
     size_t addrs_n;
     qudag_ns took;
     qudag_ns rtt;   /* ping */

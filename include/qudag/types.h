@@ -21,7 +21,8 @@ extern "C" {
  * A program compiled against an older header passes a smaller size: what it does not know has its default,
  * and is not written.  A program compiled against a newer header passes a larger size: QUDAG_EUNSUPPORTED
  * unless all bytes this library does not know are zero; in structures the library fills they stay as they
- * are.  A size of 0, or one no version ever had, is QUDAG_EINVAL.  Fields called |pad| must be zero.
+ * are.  A size of 0, or one that no version can have (below 8, above 4096, no multiple of 4), is QUDAG_EINVAL.
+ * Fields called |pad| must be zero.
  */
 #ifdef __cplusplus
 #define QUDAG_INIT(type)                                                                           \

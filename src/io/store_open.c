@@ -72,8 +72,9 @@ static void warn_of_old(const struct store *s)
     if (access(path, F_OK) == 0) {
         log_event(&s->log, LOG_WARN, "store.old_file",
                   LOG_STR("why",
-                          "a store written by an earlier version is not read; the network has "
-                          "its records, and the file may be removed"),
+                          "a store written by an earlier version is not read: the network has the "
+                          "records of others, and what this node published is to be put again; "
+                          "the file may be removed"),
                   LOG_STR("file", path));
     }
 }
