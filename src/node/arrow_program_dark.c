@@ -8,24 +8,36 @@
 
 #include <string.h>
 
+/* The limit of onion keys first: what is on disk is taken back at every start, so it must fit. */
+static qudag_err take_keys(struct node *n, struct dark_keys *k)
+{
+    qudag_err err = node_keys_listen(n, k);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if ((err = node_saved_dark_keys(n, k)) == QUDAG_OK &&
+        (err = dark_own(n->dark, k)) != QUDAG_OK) {
+        node_saved_forget_dark_keys(n, &k->addr);
+    }
+    if (err != QUDAG_OK) {
+        onion_key_del(n->onion, k->key_id);
+    }
+    return err;
+}
+
 qudag_err node_dark_create(struct node *n, const char *label, tstamp now, struct dark_addr *out)
 {
     struct dark_keys k;
     enum dark_network net = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN;
     qudag_err err = dark_keys_create(&k, net, label, node_wall(n, now), &n->cfg.rng);
 
-    if (err != QUDAG_OK) {
-        return err;
+    if (err == QUDAG_OK) {
+        struct dark_addr addr = k.addr;
+        err = take_keys(n, &k);
+        dark_keys_fini(&k);
+        *out = err == QUDAG_OK ? addr : *out;
     }
-    *out = k.addr;
-    if ((err = node_saved_dark_keys(n, &k)) == QUDAG_OK &&
-        (err = node_keys_listen(n, &k)) == QUDAG_OK) {
-        err = dark_own(n->dark, &k);
-        if (err != QUDAG_OK) {
-            onion_key_del(n->onion, k.key_id);
-        }
-    }
-    dark_keys_fini(&k);
     return err;
 }
 

@@ -598,6 +598,28 @@ static void a_full_disk_is_reported_and_nothing_unsaved_is_used(void **state)
     assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
 }
 
+static void an_address_beyond_the_limit_leaves_nothing_on_disk(void **state)
+{
+    struct dark_addr addr, untouched;
+    qudag_err err = QUDAG_OK;
+    unsigned made = 0;
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    node_start(net.node[0].node);
+    memset(&untouched, 7, sizeof untouched);
+    while (err == QUDAG_OK) {
+        addr = untouched;
+        err = node_dark_create(net.node[0].node, "x", net.now, &addr);
+        made += err == QUDAG_OK ? 1 : 0;
+        assert_true(made < 1000);
+    }
+    assert_int_equal(err, QUDAG_ELIMIT);
+    assert_memory_equal(&addr, &untouched, sizeof addr);
+    assert_int_equal(net.node[0].dark_files,
+                     made); /* else the next start would meet one too many */
+}
+
 static void damaged_state_is_refused(void **state)
 {
     static const struct {
@@ -668,6 +690,7 @@ int main(void)
         NT_TEST(hooks_may_cancel_and_reset_what_is_being_ended),
         NT_TEST(requests_and_streams_do_not_answer_for_each_other),
         NT_TEST(a_full_disk_is_reported_and_nothing_unsaved_is_used),
+        NT_TEST(an_address_beyond_the_limit_leaves_nothing_on_disk),
         NT_TEST(damaged_state_is_refused),
         NT_TEST(limits_of_requests_hold),
     };

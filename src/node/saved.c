@@ -215,8 +215,8 @@ static qudag_err dark_restore(struct node *n, struct slice bytes)
     if (err != QUDAG_OK) {
         return err;
     }
-    if ((err = node_keys_listen(n, &k)) == QUDAG_OK) {
-        err = dark_own(n->dark, &k);
+    if ((err = node_keys_listen(n, &k)) == QUDAG_OK && (err = dark_own(n->dark, &k)) != QUDAG_OK) {
+        onion_key_del(n->onion, k.key_id);
     }
     dark_keys_fini(&k);
     return err;

@@ -61,6 +61,7 @@ struct nt_node {
     size_t got;
     bool anonymous, echo;
     unsigned saves, dark_saves; /* dark_saves: of these keys of dark addresses */
+    unsigned dark_files;        /* of those saved, not removed; if each was saved once */
     qudag_err save_err;
     struct nt_seq relay_seq, record_seq;
     unsigned clock_told; /* hooks.phase with ECLOCK, though nothing failed */
@@ -207,7 +208,10 @@ static inline qudag_err nt_save(void *ctx, const char *name, struct slice bytes)
     struct nt_node *t = ctx;
 
     t->saves++;
-    t->dark_saves += strncmp(name, "dark-", 5) == 0 ? 1 : 0;
+    if (strncmp(name, "dark-", 5) == 0) {
+        t->dark_saves++;
+        t->dark_files += bytes.len > 0 ? 1u : -1u;
+    }
     nt_seq_save(&t->relay_seq, "relay-seq", name, bytes);
     nt_seq_save(&t->record_seq, "record-seq", name, bytes);
     return t->save_err;
