@@ -22,7 +22,21 @@ bool node_clock_suspect(const struct node *n)
     return n->clock.suspect;
 }
 
-/* Where |addr| lies; in a lab, where all nodes share an address, who |peer| is. */
+/* The network address of |peer|: |addr|, or that of a link with it.  False: none is known. */
+static bool address_of(const struct node *n, const struct peer_id *peer,
+                       const struct multiaddr *addr, struct netaddr *out)
+{
+    struct link_info link;
+    size_t it = 0;
+
+    if (addr != NULL) {
+        return multiaddr_to_netaddr(addr, out);
+    }
+    return swarm_peer_link_next(n->swarm, peer, &it, &link) &&
+           multiaddr_to_netaddr(&link.remote, out);
+}
+
+/* As what a witness is counted: its network, or where that is not known, and in a lab, its peer id. */
 static uint64_t origin(const struct node *n, const struct peer_id *peer,
                        const struct multiaddr *addr)
 {
@@ -30,7 +44,7 @@ static uint64_t origin(const struct node *n, const struct peer_id *peer,
     uint8_t digest[SHA256_LEN];
     uint64_t word;
 
-    if (!n->cfg.lab && addr != NULL && multiaddr_to_netaddr(addr, &a)) {
+    if (!n->cfg.lab && address_of(n, peer, addr, &a)) {
         return netaddr_group(&a);
     }
     sha256(digest, peer_id_slice(peer));

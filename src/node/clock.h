@@ -30,7 +30,7 @@ struct node_clock {
 
 /* The calendar at |now|, as we know it; seconds. */
 walltime node_wall(const struct node *n, tstamp now);
-/* Our clock does not fit that of |peer|, which is at |addr| (NULL: not known). */
+/* Our clock does not fit that of |peer|, which is at |addr| (NULL: at the other end of a link, or not known). */
 void node_clock_witness(struct node *n, enum node_clock_matter what, const struct peer_id *peer,
                         const struct multiaddr *addr);
 /* |count| peers find it right at present. */

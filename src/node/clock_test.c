@@ -207,7 +207,7 @@ static void a_relay_is_ready_after_its_clock_was_set_back(void **state)
     assert_true(nt_run(&net, 30 * NS_PER_S, nt_all_ready));
 }
 
-/* |where| is the second byte of an address: one /16 per value. */
+/* |where| is the second byte of an address: one network per value. */
 static void witness(size_t ix, uint8_t where, uint8_t who)
 {
     struct netaddr a = {.family = 4, .ip = {9, where, 0, who}, .port = 4001};
@@ -227,7 +227,7 @@ static void witnesses_are_counted_by_network_for_a_while_and_not_without_end(voi
     c.lab = false;
     assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
     struct node *n = net.node[0].node;
-    for (uint8_t who = 0; who < 9; who++) { /* one operator can have a whole /16 */
+    for (uint8_t who = 0; who < 9; who++) { /* one operator can have many addresses of a network */
         witness(0, 1, who);
     }
     assert_false(node_clock_suspect(n));
@@ -241,6 +241,32 @@ static void witnesses_are_counted_by_network_for_a_while_and_not_without_end(voi
     }
     node_clock_agreed(n, NODE_CLOCK_LINKS, NODE_CLOCK_WITNESSES); /* as many as are remembered */
     assert_false(node_clock_suspect(n));
+}
+
+/* Four storers on the Internet that all find our clock wrong, but belong to one operator. */
+static void storers_of_one_network_are_one_witness(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i <= ODD; i++) {
+        struct node_config c = nt_config(&net, i);
+        nt_identity(&net, i);
+        net.node[i].addr.ip[0] = 9;
+        net.node[i].addr.ip[1] = i == ODD ? 8 : 7;
+
+        c.lab = false;
+        c.relays_min = 4;
+        c.clock.base += i == ODD ? 4000 : 0;
+        if (i > 0) {
+            nt_boot(&net, &c, 0);
+        }
+        assert_int_equal(nt_make(&net, i, &c), QUDAG_OK);
+        node_start(net.node[i].node);
+    }
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    struct kad_stats st;
+    kad_stats_get(node_kad(net.node[ODD].node), &st);
+    assert_true(st.table >= 2);
+    assert_false(node_clock_suspect(net.node[ODD].node));
 }
 
 static void damaged_numbers_are_refused(void **state)
@@ -270,6 +296,7 @@ int main(void)
         NT_TEST(what_was_published_before_a_restart_is_published_though_the_clock_is_set),
         NT_TEST(a_clock_a_day_wrong_is_revealed_by_refused_links),
         NT_TEST(a_relay_is_ready_after_its_clock_was_set_back),
+        NT_TEST(storers_of_one_network_are_one_witness),
         NT_TEST(damaged_numbers_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
