@@ -112,11 +112,15 @@ enum rules_item rules_state_item(const char *name, mode_t type_and_mode)
     return S_ISREG(type_and_mode) && rules_state_name(name) ? RULES_ITEM_OURS : RULES_ITEM_FOREIGN;
 }
 
+/* What a node of this version saves (src/node/saved.c). */
 static bool is_known_item(const char *name)
 {
-    static const char *const prefixes[] = {"dark-", "published-"};
-    if (strcmp(name, "onion-key") == 0 || strcmp(name, "guard") == 0) {
-        return true;
+    static const char *const names[] = {"onion-key", "guard", "relay-seq"};
+    static const char *const prefixes[] = {"dark-", "pub-"};
+    for (size_t ix = 0; ix < sizeof(names) / sizeof(names[0]); ix++) {
+        if (strcmp(name, names[ix]) == 0) {
+            return true;
+        }
     }
     for (size_t ix = 0; ix < sizeof(prefixes) / sizeof(prefixes[0]); ix++) {
         if (strncmp(name, prefixes[ix], strlen(prefixes[ix])) == 0) {

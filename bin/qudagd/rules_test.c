@@ -189,7 +189,10 @@ static void what_is_ours_and_damaged_is_never_overwritten(void **state)
         {"onion-key", QUDAG_EUNSUPPORTED, RULES_RESTORE_REFUSE}, /* else a new one replaced it */
         {"guard", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE},
         {"dark-0a", QUDAG_EUNSUPPORTED, RULES_RESTORE_REFUSE},
-        {"published-0a", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE},
+        {"relay-seq", QUDAG_EUNSUPPORTED, RULES_RESTORE_REFUSE},
+        {"pub-0a", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE},
+        {"pub-0a", QUDAG_EUNSUPPORTED, RULES_RESTORE_REFUSE}, /* else nobody would find it again */
+        {"pub-0a.bak", QUDAG_EMALFORMED, RULES_RESTORE_SKIP},
         {"dark-0a.bak", QUDAG_EMALFORMED, RULES_RESTORE_SKIP},
         {"dark-0a.bak", QUDAG_EEXISTS, RULES_RESTORE_SKIP},
         {"notes", QUDAG_EUNSUPPORTED, RULES_RESTORE_SKIP},
