@@ -292,10 +292,22 @@ DONE(dht_forget)
     request_end_err(rq, err, err == QUDAG_OK ? "" : "it is still published");
 }
 
-RUN(dht_unprovide)
+typedef qudag_err content_fn(qudag_node *, qudag_slice, qudag_op *);
+
+/* A request about content, which the argument names. */
+static void run_content(struct request *rq, content_fn *fn, const char *what)
 {
     const char *content = rec_get_str(&rq->args, "key");
-    wait_op(rq, qudag_dht_unprovide(rq->d->node, slice_of(content), &rq->op), "unprovide");
+    if (content == NULL || content[0] == 0) {
+        usage(rq, "which content?");
+        return;
+    }
+    wait_op(rq, fn(rq->d->node, slice_of(content), &rq->op), what);
+}
+
+RUN(dht_unprovide)
+{
+    run_content(rq, qudag_dht_unprovide, "unprovide");
 }
 
 DONE(dht_get)
@@ -353,14 +365,12 @@ static void done_peers(struct request *rq, qudag_err err, const qudag_result *re
 
 RUN(dht_provide)
 {
-    const char *content = rec_get_str(&rq->args, "key");
-    wait_op(rq, qudag_dht_provide(rq->d->node, slice_of(content), &rq->op), "provide");
+    run_content(rq, qudag_dht_provide, "provide");
 }
 
 RUN(dht_providers)
 {
-    const char *content = rec_get_str(&rq->args, "key");
-    wait_op(rq, qudag_dht_providers(rq->d->node, slice_of(content), &rq->op), "providers");
+    run_content(rq, qudag_dht_providers, "providers");
 }
 
 /* ------------------------------------------------------------------ circuits */

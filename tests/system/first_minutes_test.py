@@ -65,6 +65,7 @@ def arguments():
              'x' * 4097)
     lab_says('a group without a command', ['which command?', '|store|table'], 2, 'lab', 'exec', '2', 'dht')
     lab_says('a label that is no text', 'printable UTF-8', 2, 'lab', 'exec', '2', 'dark', 'new', 'caf\udce9')
+    lab_says('content without a name', 'which content?', 2, 'lab', 'exec', '2', 'dht', 'provide', '')
     lab_says('a key that is not published', 'does not publish that', 4, 'lab', 'exec', '2', 'dht', 'forget', 'none')
     lab_says('a host name to join', 'host names', 2, 'up', '--bootstrap', '/dns4/example.org/udp/1/quic-v1/p2p/x')
     lab_says('an option of up that is unknown', '--frob is unknown', 2, 'up', '--frob')
