@@ -182,7 +182,7 @@ static enum heard next(struct line *l, struct rec_view *v)
     }
 }
 
-/* What the daemon answered at the end of a request, or instead of a greeting. */
+/* What the daemon answered at the end of a request. */
 static void take_end(const struct rec_view *v, struct outcome *out)
 {
     const char *error = rec_get_str(v, "error"), *message = rec_get_str(v, "message"),
@@ -198,7 +198,7 @@ static void no_word(enum heard heard, struct outcome *out)
                "qudag status shows whether it still answers");
     } else {
         failed(out, TOOL_FAILED, "CONTROL", "the daemon closed the connection before it answered",
-               "it was stopped, or serves too many clients; its log tells which");
+               "it was stopped, or dropped this client; its log tells which");
     }
 }
 
@@ -207,10 +207,6 @@ static bool greet(struct line *l, struct outcome *out)
     struct rec_view v;
     static struct rec hello;
     enum heard heard = next(l, &v);
-    if (heard == HEARD_RECORD && v.type == REC_END) {
-        take_end(&v, out); /* it serves no further client now, and says so */
-        return false;
-    }
     if (heard != HEARD_RECORD || v.type != REC_HELLO) {
         no_word(heard, out);
         return false;

@@ -650,6 +650,7 @@ enum daemon_exit control_open(struct control **out, struct daemon *d)
     struct sockaddr_un sa;
     struct control *c = calloc(1, sizeof(*c));
     if (c == NULL) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "out of memory");
         return DAEMON_FAILED;
     }
     c->d = d;

@@ -63,6 +63,8 @@ bool transfer_new(struct transfers **out, struct daemon *d)
     struct transfers *k = calloc(1, sizeof(*k));
     const char *set = d->conf.v[CONF_INBOX_DIR].text;
     if (k == NULL || !path_join(dir, d->state.dir, "inbox")) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "%s",
+                       k == NULL ? "out of memory" : "the path of the inbox is too long");
         free(k);
         return false;
     }

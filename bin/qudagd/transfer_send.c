@@ -25,7 +25,10 @@
 #define SILENCE_S 4  /* while the receiver should speak */
 #define OPENING_S 20 /* for a circuit to be begun, and then until the receiver answers */
 #define REPORT_NS (NS_PER_S / 10) /* progress to the tool */
-#define PAUSE_NS (NS_PER_S / 5)   /* before the second attempt; doubles up to 3.2 s */
+#define QUEUED_NS                                                                                  \
+    (10 *                                                                                          \
+     NS_PER_S) /* the same while it waits its turn: the tool takes long silence for a failure */
+#define PAUSE_NS (NS_PER_S / 5) /* before the second attempt; doubles up to 3.2 s */
 
 enum out_state { QUEUED, ASKING, HASHING, OFFERED, CONTENT, WAITING, PAUSED };
 static const char *const state_name[] = {"queued",  "connecting", "hashing", "connecting",
@@ -601,6 +604,10 @@ static void on_silence(struct transfer_out *s)
 static void tick_one(struct transfer_out *s, uint64_t now_ns)
 {
     if (s->state == QUEUED) {
+        if (now_ns - s->reported_ns > QUEUED_NS) {
+            s->reported_ns = now_ns;
+            report(s, REC_PROGRESS);
+        }
         return;
     }
     uint64_t patience = s->state == OFFERED || s->state == ASKING ? OPENING_S : SILENCE_S;

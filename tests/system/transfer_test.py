@@ -38,6 +38,27 @@ def stored(service, said):
     return hashlib.sha256(pathlib.Path(entry[0]['file']).read_bytes()).digest()
 
 
+def state(sender):
+    doc = json.loads(sender.stdout.readline())
+    check('progress' in doc, f'not progress: {doc}')
+    return doc['progress']['state']
+
+
+def waiting_is_reported(client, service, address):
+    """eight transfers to a service that is gone take a minute; meanwhile the ninth is told that it waits"""
+    service.kill()
+    at_work = [sending(client, address, '-m', 'x') for _ in range(8)]
+    for s in at_work:
+        while state(s) == 'queued':
+            pass
+    ninth = sending(client, address, '-m', 'last')
+    check([state(ninth), state(ninth)] == ['queued', 'queued'], 'the tool hears nothing while its transfer waits for its turn')
+    for s in (*at_work, ninth):
+        s.terminate()
+        s.wait()
+    print('ok: a transfer that waits for its turn is reported again and again', flush=True)
+
+
 def main():
     nodes = network(7)
     client = nodes[4]
@@ -160,7 +181,8 @@ def main():
     texts = {pathlib.Path(e['file']).read_text() for e in service.ask('inbox')['inbox'] if e['kind'] == 'message'}
     check(texts == {f'message {ix}' for ix in range(30)}, f'{len(texts)} of 30 messages arrived')
     print('ok: 30 sends at once all arrive', flush=True)
-    for n in [*nodes, small, service]:
+    waiting_is_reported(client, service, address)
+    for n in [*nodes, small]:
         n.down()
 
 
