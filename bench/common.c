@@ -252,7 +252,7 @@ static void on_circuit_closed(qudag_node *n, qudag_circuit c, qudag_err why, voi
     ((struct actor *)user)->lost++;
 }
 
-/* ---- the node of this process: what it is told to do */
+/* ---- the node of this process: its commands */
 
 void actor_make(struct actor *a, const struct actor_opts *o)
 {

@@ -6,7 +6,7 @@
  * hashes, so Sybils are packed only as deep as it takes to be nearer than every honest node.
  *
  * A key that is attacked shares the first bits of the target too; every put has a key of its own, so that each
- * says anew whether a value was lost.
+ * says again whether a value was lost.
  */
 #include "sim/sim_int.h"
 

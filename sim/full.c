@@ -3,7 +3,7 @@
  *
  *   datagram, deadline, request ─▶ full_node.c ─▶ datagrams ─▶ full_net.c     answer ─▶ work.c
  *
- * A node here is the node of the daemon, without its sockets: what it is told of time, randomness and the
+ * A node here is the node of the daemon, without its sockets: what it gets of time, randomness and the
  * network comes from the simulator.  Faults, requests, their judgement and the report are those of bare
  * cores.
  */
@@ -245,7 +245,7 @@ static void host_full_fini(struct sim *s)
     free(f);
 }
 
-/* Bootstrap nodes a newcomer has been told of: the first has nobody. */
+/* Bootstrap nodes of a newcomer: the first has nobody. */
 static void introduce(struct full *f, uint32_t node, struct fn_setup *setup)
 {
     struct sim *s = f->s;

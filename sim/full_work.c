@@ -405,7 +405,7 @@ void carry_circuit_closed(struct full_node *fn, struct ref circuit, qudag_err wh
     for (size_t i = 0; i < f->carries; i++) {
         struct full_carry *c = &f->carry[i];
         if (c->used && c->built && c->client == fn->ix && ref_eq(c->circuit, circuit)) {
-            c->why = why; /* its stream is told as well, and that counts */
+            c->why = why; /* its stream ends as well, and that counts */
         }
     }
 }

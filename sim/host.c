@@ -153,7 +153,7 @@ void host_make(struct sim *s, uint32_t node, tstamp began)
     kad_set_addrs(nd->kad, &addr, nd->nat ? 0 : 1);
 }
 
-/* Bootstrap nodes a newcomer has been told of. */
+/* Bootstrap nodes of a newcomer. */
 static void introduce(struct sim *s, uint32_t node)
 {
     uint32_t chosen[CONTACTS_MAX], n = 0, servers = (uint32_t)s->sc->bootstrap;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Configure what is not configured, configure anew when files came or went, compile.
+# Configure what is not configured, configure again when files came or went, compile.
 #
 #   tools/build.sh [--configure-only] [--cc=COMPILER] DIR [meson options, used when DIR is made]
 #   TARGETS="a b" tools/build.sh DIR        only these
@@ -43,7 +43,7 @@ elif [ "$libraries" != "$(cat "$dir/.libraries" 2>/dev/null)" ]; then
     printf '%s' "$mark" >"$dir/.mark"
     printf '%s' "$libraries" >"$dir/.libraries"
 elif [ "$mark" != "$(cat "$dir/.mark" 2>/dev/null)" ]; then
-    echo "configure $dir anew: files came or went"
+    echo "configure $dir again: files came or went"
     meson setup --reconfigure "$dir" >"$log" 2>&1 || { tail -n 25 "$log" >&2; exit 1; }
     printf '%s' "$mark" >"$dir/.mark"
 fi

@@ -198,7 +198,7 @@ static void no_word(enum heard heard, struct outcome *out)
                "qudag status shows whether it still answers");
     } else {
         failed(out, TOOL_FAILED, "CONTROL", "the daemon closed the connection before it answered",
-               "it was stopped, or dropped this client; its log tells which");
+               "it was stopped, or dropped this client; its log says which");
     }
 }
 
@@ -256,7 +256,7 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, 
     bool told = false, ok = greet(&l, out);
     if (ok && !send_frame(l.fd, t->rec, fd)) {
         ok = false;
-        failed(out, TOOL_FAILED, "CONTROL", strerror(errno), "its log tells why");
+        failed(out, TOOL_FAILED, "CONTROL", strerror(errno), "its log says why");
     }
     while (ok) {
         enum heard heard = next(&l, &v);

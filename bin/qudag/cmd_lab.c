@@ -291,7 +291,7 @@ static bool status_one(struct tool *t, unsigned nth, struct table *table)
                                     : "\"running\":false,\"answers\":false");
     } else if (!answers) {
         tell(t, nth, runs ? "busy" : "down",
-             runs ? "it runs but does not answer; its log may tell why" : "it does not run");
+             runs ? "it runs but does not answer; its log may say why" : "it does not run");
     }
     return answers;
 }
@@ -344,7 +344,7 @@ static int lab_down(struct tool *t)
     }
     if (stuck > 0) {
         return tool_error(t, TOOL_FAILED, "STILL_RUNNING",
-                          "some daemons were told to stop but still run",
+                          "some daemons were asked to stop but still run",
                           "qudag lab status shows which");
     }
     if (t->json) {

@@ -272,7 +272,7 @@ int run_dht(struct tool *t, int argc, char **argv)
                                          {"expires", "EXPIRES", COL_DAY}},
                             published[] = {{"key", "KEY", COL_TEXT},
                                            {"provides", "PROVIDES", COL_YES},
-                                           {"due", "AGAIN", COL_DAY}},
+                                           {"due", "NEXT", COL_DAY}},
                             store[] = {{"folder", "folder", COL_TEXT},
                                        {"kad_records", "records", COL_INT},
                                        {"kad_record_bytes", "record bytes", COL_SIZE},

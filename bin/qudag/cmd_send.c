@@ -16,7 +16,7 @@
 
 struct sending {
     char state[16], shown_path[CELL_LEN];
-    int64_t tenth; /* last one told, without a terminal */
+    int64_t tenth; /* shown last, without a terminal */
     int64_t from_acked;
     uint64_t from_ns;
     unsigned tries; /* since the last progress */
@@ -86,7 +86,7 @@ static void show_path(struct sending *s, const struct rec_view *v)
 }
 
 /* One line for a run of attempts without progress: on a terminal it is written over, elsewhere only
- * the first is told. */
+ * the first is shown. */
 static void show_retry(const struct tool *t, struct sending *s, const struct rec_view *v)
 {
     const char *error = rec_get_str(v, "last_error"), *reason = rec_get_str(v, "last_reason");

@@ -359,8 +359,8 @@ int run_down(struct tool *t, int argc, char **argv)
     }
     if (!wait_gone(t->dir, 10)) {
         return tool_error(t, TOOL_FAILED, "STILL_RUNNING",
-                          "the daemon was told to stop but still runs",
-                          "its log tells what it waits for");
+                          "the daemon was asked to stop but still runs",
+                          "its log says what it waits for");
     }
     if (t->json) {
         (void)printf("{\"stopped\":true,\"pid\":%ld}\n", pid);

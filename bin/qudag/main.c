@@ -69,7 +69,7 @@ const struct sub subs[] = {
     {"send", "ADDRESS -m TEXT | ADDRESS FILE [--again]", "deliver a message or a file anonymously",
      "Succeeds only if the recipient has computed the same BLAKE3 hash.  A transfer that was cut "
      "off\n"
-     "resumes when the same file is sent again; --again sends all of it anew.  -m - reads the "
+     "resumes when the same file is sent again; --again sends all of it once more.  -m - reads the "
      "message\n"
      "from standard input (at most 32768 bytes); files cannot come from standard input.\n",
      "qudag send abc...xyz.dark photo.jpg", run_send},
@@ -175,7 +175,7 @@ static int help_all(const struct tool *t)
     (void)printf("\n  -d, --dir DIR   state folder (default $XDG_STATE_HOME/qudag or\n"
                  "                  ~/.local/state/qudag)\n"
                  "      --json      one JSON document, or JSON lines where there is progress\n\n"
-                 "qudag help COMMAND tells more, with an example.\n%s",
+                 "qudag help COMMAND says more, with an example.\n%s",
                  exits_text);
     return TOOL_OK;
 }

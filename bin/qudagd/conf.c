@@ -3,7 +3,7 @@
  *
  *   file ─ inih ─▶ section, key, value ─▶ row of the table ─▶ value checked by type and range
  *
- * inih does not tell the line to its handler, so it is given a reader that counts lines.
+ * inih does not pass the line number to its handler, so it is given a reader that counts lines.
  */
 #include "conf.h"
 

@@ -96,7 +96,7 @@ bool conf_read(struct conf *c, const char *path);
 bool conf_option(struct conf *c, const char *text);
 /* A configuration file with this content, with help as comments. */
 void conf_print(const struct conf *c, FILE *to);
-/* What the library is told of it; strings and lists are borrowed from |c|. */
+/* Copies what concerns the library into |s|; strings and lists are borrowed from |c|. */
 void conf_settings(const struct conf *c, qudag_settings *s);
 
 #endif

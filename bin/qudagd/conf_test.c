@@ -1,4 +1,4 @@
-/* conf_test.c - what a configuration may say, and how wrong ones are told. */
+/* conf_test.c - what a configuration may say, and how wrong ones are reported. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /*
- * hostile_test.c - transfers with a peer that lies, over real nodes and circuits in one process.
+ * hostile_test.c - transfers with a misbehaving peer, over real nodes and circuits in one process.
  *
- * The daemon's transfer code runs on node 0.  Node 1 is the peer: as a receiver it answers offers as |lie| says, as a
+ * The daemon's transfer code runs on node 0.  Node 1 is the peer: as a receiver it answers offers as |what| says, as a
  * sender it writes what the test gives it.  The others are relays.
  *
  * TEST: timeout=180 serial
@@ -26,7 +26,7 @@
 #define NODES 6
 #define SIZE 300000 /* bytes of the file sent */
 
-enum lie {
+enum misbehaviour {
     HONEST,
     WRONG_HASH,     /* done, with another hash */
     WRONG_SIZE,     /* done, with another size */
@@ -47,7 +47,7 @@ static char dir[] = "/tmp/qudag-hostile-XXXXXX";
 static char first_addr[QUDAG_ADDR_TEXT_MAX + 80];
 
 static struct {
-    enum lie lie;
+    enum misbehaviour what;
     char addr[QUDAG_DARK_TEXT_MAX];
     unsigned streams; /* opened to it */
     unsigned asked;   /* for room */
@@ -91,7 +91,7 @@ static void evil_end(qudag_stream s)
 {
     struct transfer_msg m = {.type = TRANSFER_T_DONE, .n = evil.offer.offer.size};
     memcpy(m.hash, evil.offer.offer.hash, sizeof(m.hash));
-    switch (evil.lie) {
+    switch (evil.what) {
     case WRONG_HASH:
         m.hash[31] ^= 1;
         break;
@@ -119,7 +119,7 @@ static void evil_answers(qudag_stream s)
     bool asks = evil.offer.type == TRANSFER_T_ASK;
     struct transfer_msg m = {.type = TRANSFER_T_REFUSE,
                              .reason = asks ? TRANSFER_BAD_OFFER : TRANSFER_TOO_LARGE};
-    if (evil.lie == CHATTY) {
+    if (evil.what == CHATTY) {
         m = (struct transfer_msg){.type = TRANSFER_T_DONE, .n = evil.offer.offer.size};
     }
     write_msg(s, &m);
@@ -139,7 +139,7 @@ static void evil_data(qudag_stream s, qudag_slice data)
         }
         assert_int_not_equal(used, SIZE_MAX);
         evil.asked += evil.offer.type == TRANSFER_T_ASK;
-        if (evil.lie == OLD || evil.lie == CHATTY) {
+        if (evil.what == OLD || evil.what == CHATTY) {
             evil_answers(s);
             return;
         }
@@ -372,18 +372,18 @@ static int tear_down(void **state)
 /* ------------------------------------------------------------------ the daemon sends */
 
 /* Begins to send a file to the peer. */
-static struct request *begin_send(enum lie lie)
+static struct request *begin_send(enum misbehaviour what)
 {
     static struct rec args;
     char path[PATH_LEN];
     static uint8_t content[SIZE];
-    evil.lie = lie;
+    evil.what = what;
     evil.streams = 0;
     evil.taken = evil.asked = 0;
-    memset(content, (int)lie + 'a', sizeof(content));
+    memset(content, (int)what + 'a', sizeof(content));
     (void)snprintf(path, sizeof(path), "%s/file", dir);
     assert_int_equal(file_write_atomic(path, content, sizeof(content), 0600), 0);
-    assert_int_equal(lie < OLD ? 0 : truncate(path, TRANSFER_ASK_MIN), 0);
+    assert_int_equal(what < OLD ? 0 : truncate(path, TRANSFER_ASK_MIN), 0);
     rec_begin(&args, REC_REQUEST);
     rec_str(&args, "address", evil.addr);
     rec_str(&args, "name", "file");
@@ -400,9 +400,9 @@ static struct request *begin_send(enum lie lie)
 }
 
 /* Sends a file to the peer and waits for the end: its exit code; |error|: its name. */
-static int64_t send_file(enum lie lie, char error[64])
+static int64_t send_file(enum misbehaviour what, char error[64])
 {
-    (void)begin_send(lie);
+    (void)begin_send(what);
     uint64_t end = mono_ns() + 100 * NS_PER_S;
     while (d->transfers->n_sends > 0 && mono_ns() < end) {
         (void)uv_run(&d->loop, UV_RUN_ONCE);
@@ -548,7 +548,7 @@ static void what_a_sender_announces_is_compared_with_what_it_sent(void **state)
     assert_string_equal(d->transfers->inbox.entry[0].offer.name, "_._.._etc_x");
 
     hash[0] ^= 1;
-    offer("lie", sizeof(content), hash, content, sizeof(content), true);
+    offer("odd", sizeof(content), hash, content, sizeof(content), true);
     assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
     assert_int_equal(evil.answer.reason, TRANSFER_HASH_DIFFERS);
     hash[0] ^= 1;

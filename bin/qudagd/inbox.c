@@ -141,7 +141,7 @@ static bool probe(struct inbox *b)
         (void)unlink(to);
     }
     (void)unlink(from);
-    if (err != 0 && err != ENOSPC && err != EDQUOT) { /* a full disk is told to each sender */
+    if (err != 0 && err != ENOSPC && err != EDQUOT) { /* a full disk is reported to each sender */
         (void)snprintf(b->why, sizeof(b->why),
                        "nothing can be received into the inbox %s: %s; [inbox] dir names another "
                        "folder",

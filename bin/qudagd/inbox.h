@@ -11,10 +11,9 @@
 #include "common/fileio.h"
 #include "transfer.h"
 
-#define INBOX_LISTED_MAX 10000 /* the oldest are not listed any more */
-#define INBOX_LINES_MAX                                                                            \
-    (2 * INBOX_LISTED_MAX)    /* then the index is written anew, without the oldest */
-#define INBOX_PARTIALS_MAX 64 /* begun and left; the oldest goes */
+#define INBOX_LISTED_MAX 10000                 /* the oldest are not listed any more */
+#define INBOX_LINES_MAX (2 * INBOX_LISTED_MAX) /* then the index is rewritten without the oldest */
+#define INBOX_PARTIALS_MAX 64                  /* begun and left; the oldest goes */
 #define INBOX_PARTIAL_AGE_MAX_S (7 * 86400)
 #define INBOX_UNIT                                                                                 \
     4096 /* bytes: what a file takes is counted in these, and an empty one takes one */

@@ -49,9 +49,9 @@ struct rules_waiting {
 size_t rules_next_turn(const struct rules_waiting *waiting, size_t n);
 
 /*
- * What a health check is told: "failed", "alone", "starting", "isolated" or "ok" (qudag(1), status).  |phase|: a
- * qudag_phase.  A node that was told of bootstrap peers and has no link once one had answered is isolated, whatever
- * its phase says.
+ * What a health check reports: "failed", "alone", "starting", "isolated" or "ok" (qudag(1), status).  |phase|: a
+ * qudag_phase.  A node that has bootstrap peers in its configuration, and no link although one of them had answered, is
+ * isolated, whatever its phase says.
  */
 const char *rules_health(int phase, size_t links, size_t bootstrap_peers);
 
@@ -89,7 +89,7 @@ enum rules_secret rules_secret_file(mode_t type_and_mode);
 /* What an item of the folder state/ is, by name and st_mode. */
 enum rules_item {
     RULES_ITEM_OURS,    /* handed to the node */
-    RULES_ITEM_FOREIGN, /* left alone, and told once */
+    RULES_ITEM_FOREIGN, /* left alone, and logged once */
     RULES_ITEM_HIDDEN,  /* left alone silently: half written by a crash */
 };
 enum rules_item rules_state_item(const char *name, mode_t type_and_mode);
@@ -98,7 +98,7 @@ bool rules_state_name(const char *name);
 
 enum rules_restore {
     RULES_RESTORE_OK,
-    RULES_RESTORE_SKIP,   /* not ours, or of a newer version: left alone, and told */
+    RULES_RESTORE_SKIP,   /* not ours, or of a newer version: left alone, and logged */
     RULES_RESTORE_REFUSE, /* ours and damaged: going on could overwrite it */
 };
 /* What the node's answer |err| (a qudag_err) to an item means for the start. */

@@ -258,7 +258,7 @@ enum daemon_exit state_identity(struct state *s, qudag_identity **out)
 
 #define ORIGIN_LEN 32
 
-/* A copy has another inode, another machine has another machine-id; keyed, so that the file tells of neither. */
+/* A copy has another inode, another machine has another machine-id; keyed, so that the file reveals neither. */
 static bool origin_now(const struct state *s, uint8_t out[ORIGIN_LEN])
 {
     char path[PATH_LEN];
@@ -302,7 +302,8 @@ void state_origin(struct state *s, struct logsink *log)
             "the folder was copied or restored since the last start.  If a node still runs on the "
             "other one, stop one of them: both have the same identity, and peers reach only one");
     }
-    (void)file_write_atomic(path, now, sizeof(now), 0600); /* told again at the next start if not */
+    (void)file_write_atomic(path, now, sizeof(now),
+                            0600); /* if that fails, the warning comes again at the next start */
 }
 
 /* ------------------------------------------------------------------ which network the folder belongs to */

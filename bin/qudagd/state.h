@@ -3,7 +3,7 @@
  *
  *   DIR/lock           held while a daemon lives; its pid
  *   DIR/identity       the keys, 0600; made on the first start, never overwritten
- *   DIR/origin         of which machine and file the identity is, keyed: tells a copied folder from the first
+ *   DIR/origin         of which machine and file the identity is, keyed: distinguishes a copied folder from the first
  *   DIR/network        "lab" or "normal": the kind of network the folder was made for
  *   DIR/state/NAME     what the node persists (dark addresses, ...)
  *   DIR/control.sock   where the tool asks (control.h)
@@ -47,12 +47,12 @@ void state_close(struct state *s);
 enum daemon_exit state_identity(struct state *s, qudag_identity **out);
 /*
  * Whether the folder was copied, moved to another file system or restored since the last start; s->copied says so from
- * then on, and |log| tells of it once.  If the first one is still in use, two nodes have one identity, and peers reach
+ * then on, which is logged once.  If the first one is still in use, two nodes have one identity, and peers reach
  * only one of them.  After state_identity.
  */
 void state_origin(struct state *s, struct logsink *log);
 /*
- * Hands the node what it persisted; items that are not ours are skipped, and |log| tells of them.  DAEMON_USAGE: the
+ * Hands the node what it persisted; items that are not ours are skipped and logged.  DAEMON_USAGE: the
  * folder belongs to the other kind of network than |lab| says.
  */
 enum daemon_exit state_restore(struct state *s, qudag_node *n, bool lab, struct logsink *log);

@@ -354,7 +354,7 @@ static bool give(struct transfer_out *s, const uint8_t *base, size_t len, size_t
     qudag_err err =
         qudag_stream_write(s->k->d->node, s->stream, (qudag_slice){base + *at, len - *at}, &taken);
     if (err != QUDAG_OK) {
-        return false; /* stream_closed tells more */
+        return false; /* stream_closed has the reason */
     }
     *at += taken;
     return *at == len;

@@ -1,7 +1,7 @@
 /*
  * error.h - the one list of errors of this library.
  *
- * Values are ABI: append, never renumber.  The category tells the caller what to do about an error.
+ * Values are ABI: append, never renumber.  The category says what the caller can do about an error.
  */
 #ifndef QUDAG_ERROR_H
 #define QUDAG_ERROR_H

@@ -7,7 +7,7 @@
 
 /*
  * What the quotas can fill, three times over: pages are half full at the least, and a page is written
- * anew before the old one is free.
+ * again before the old one is free.
  */
 static uint64_t size_max(const qudag_settings *s)
 {

@@ -39,7 +39,7 @@ void node_finish_serve(struct node *n, struct node_op *op, qudag_err err,
 {
     bool some = op->req.kind == NODE_OP_SERVE_PUT && err == QUDAG_EUNREACHABLE && res->count > 0;
 
-    /* Fewer than the quorum is a success: the asker is told how many. */
+    /* Fewer than the quorum is a success: the answer says how many. */
     struct gateway_result r = {.cookie = op->cookie,
                                .err = some ? QUDAG_OK : err,
                                .value = res->value,

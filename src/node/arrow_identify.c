@@ -223,8 +223,8 @@ void node_identify_observed(struct node *n, const struct peer_id *peer)
 
     while (swarm_peer_link_next(n->swarm, peer, &it, &link)) {
         if (node_rule_observed(&link, n->cfg.lab)) {
-            (void)!identify_set_observed(&n->identify, peer,
-                                         &link.remote); /* else it is not told */
+            (void)!identify_set_observed(
+                &n->identify, peer, &link.remote); /* without memory the peer does not learn it */
         }
     }
 }

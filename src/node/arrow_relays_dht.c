@@ -56,7 +56,7 @@ static void announce(struct node *n)
     if (!n->cfg.relay || n->own.n_announced == 0) { /* nobody could reach it */
         return;
     }
-    if (alone(n)) { /* nobody to tell yet */
+    if (alone(n)) { /* nobody to announce it to yet */
         n->descs.announce_at = tstamp_after(n->now, NS_PER_S);
         return;
     }

@@ -51,9 +51,9 @@ extern const struct transport node_circuit_transport;    /* owner: struct node *
 /* Demands the hash of |peer|'s ML-DSA key from now on, if |source| may say so. */
 void node_links_pin(struct node *n, enum node_pin_source source, const struct peer_id *peer,
                     const uint8_t pq_hash[32]);
-/* What we tell in identify and to the DHT has changed. */
+/* Our addresses or protocols changed: identify, the DHT and the peers we have links with get them. */
 void node_identify_changed(struct node *n);
-/* A link with |peer| came up: it will be told the address we see it at, if that may be told. */
+/* A link with |peer| came up: identify shows it the address we see it at, if node_rule_observed(). */
 void node_identify_observed(struct node *n, const struct peer_id *peer);
 /* Frees what identify said of peers. */
 void node_notes_free(struct node *n);

@@ -395,7 +395,7 @@ static void on_announced(struct node *n)
     }
 }
 
-/* What names our addresses is made anew; a relay that no longer knows one does not wait for its descriptor. */
+/* What names our addresses is replaced; a relay that no longer knows one does not wait for its descriptor. */
 static void on_addrs(struct node *n)
 {
     node_descs_renew(n);
@@ -407,7 +407,7 @@ static void on_addrs(struct node *n)
     count_relays(n);
 }
 
-/* Found likely to be wrong, which is said, or set, so that what was dated by it is made anew. */
+/* Our clock was found likely to be wrong, which is reported, or set: what it dated is replaced. */
 static void on_clock(struct node *n)
 {
     bool set = n->clock.set;

@@ -13,7 +13,7 @@ enum node_clock_matter {
 };
 #define NODE_CLOCK_WITNESSES 16
 #define NODE_CLOCK_MEMORY (1800 * NS_PER_S) /* a witness counts so long */
-#define NODE_CLOCK_JUMP 30                  /* s: set by more, what we dated is made anew */
+#define NODE_CLOCK_JUMP 30 /* s: when it is set by more, what we dated is replaced */
 
 struct node_clock_jury {
     uint64_t witness[NODE_CLOCK_WITNESSES]; /* networks; in a lab peers */
@@ -25,7 +25,7 @@ struct node_clock_jury {
 struct node_clock {
     struct node_clock_jury jury[NODE_CLOCK_MATTERS];
     bool suspect;
-    bool set; /* by the host, and what we dated is not made anew yet */
+    bool set; /* by the host, and what we dated is not replaced yet */
 };
 
 /* The calendar at |now|, as we know it; seconds. */

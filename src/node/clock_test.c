@@ -58,7 +58,7 @@ static void right_clocks_are_not_suspected(void **state)
     (void)nt_run(&net, 600 * NS_PER_S, NULL);
     for (size_t i = 0; i <= ODD; i++) {
         assert_false(node_clock_suspect(net.node[i].node));
-        assert_int_equal(net.node[i].clock_told, 0);
+        assert_int_equal(net.node[i].clock_reports, 0);
     }
 }
 
@@ -70,7 +70,7 @@ static void a_clock_an_hour_ahead_is_reported_and_its_correction_noticed(void **
     odd_joins(4000);
     assert_true(nt_run(&net, 60 * NS_PER_S, odd_suspects));
     (void)nt_run(&net, 10 * NS_PER_S, NULL);
-    assert_int_equal(net.node[ODD].clock_told, 1);
+    assert_int_equal(net.node[ODD].clock_reports, 1);
     for (size_t i = 0; i < ODD; i++) { /* one against many */
         assert_false(node_clock_suspect(net.node[i].node));
     }
@@ -102,7 +102,7 @@ static void a_clock_an_hour_behind_is_reported(void **state)
     }
 }
 
-/* What was dated wrongly is made anew at once, not when it would have been made next. */
+/* What was dated wrongly is replaced at once, not when it would have been made next. */
 static void what_was_dated_wrongly_is_made_again_once_the_clock_is_set(void **state)
 {
     struct nt_node *t = &net.node[ODD];

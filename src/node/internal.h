@@ -76,7 +76,7 @@ struct node {
     const struct node_op_type *op_types;
     struct slots optab, strmtab;
     struct map strm_map; /* stream of the swarm -> node_stream */
-    struct ref ended;    /* the stream whose end the program is just told */
+    struct ref ended;    /* the stream whose end hooks.stream_closed reports just now */
     void *ended_user;
     struct list fresh, running, circuits, resolving, todo;
     struct list notes; /* node_peer_note, newest first */

@@ -121,7 +121,7 @@ bool node_announced_next(const struct node *n, size_t *it, struct multiaddr *out
  */
 QUDAG_MUST_USE qudag_err node_restore(struct node *n, const char *name, struct slice bytes,
                                       tstamp now);
-/* Begins to join the network; hooks.phase tells how it goes. */
+/* Begins to join the network; hooks.phase reports the progress. */
 void node_start(struct node *n);
 /* Ends everything in good order; then send until nothing is left, then node_free(). */
 void node_shutdown(struct node *n, tstamp now);
@@ -181,7 +181,7 @@ QUDAG_MUST_USE qudag_err node_stream_write(struct node *n, struct ref s, struct 
 void node_stream_consume(struct node *n, struct ref s, size_t len);
 /* Nothing more is written. */
 void node_stream_fin(struct node *n, struct ref s);
-/* Gives the stream up at once; no hook follows.  |why| is what the peer is told; ECANCELED: a plain reset. */
+/* Gives the stream up at once; no hook follows.  The peer gets |why|; ECANCELED: a plain reset. */
 void node_stream_reset(struct node *n, struct ref s, qudag_err why);
 
 /* What is known of a stream of the program. */
@@ -213,8 +213,8 @@ QUDAG_MUST_USE qudag_err node_namespace(struct node *n, const struct kad_validat
 /* What hooks.persist was given, before node_start(); see kad_restore() for errors. */
 QUDAG_MUST_USE qudag_err node_dht_restore(struct node *n, enum kad_persist_kind kind,
                                           const uint8_t *hash, struct slice bytes, tstamp now);
-/* Whether hooks.persist can take things now; |anew|: hand out everything again. */
-void node_persist_room(struct node *n, bool room, bool anew, tstamp now);
+/* Whether hooks.persist can take things now; |all|: pass everything to it again. */
+void node_persist_room(struct node *n, bool room, bool all, tstamp now);
 
 /* Looking in. */
 struct node_status {
@@ -231,7 +231,7 @@ enum node_phase node_phase_get(const struct node *n);
 bool node_clock_suspect(const struct node *n);
 /*
  * The calendar was looked at again.  When it differs from what the node thought, what was dated by it
- * (certificate, descriptor, dark records) is made anew.
+ * (certificate, descriptor, dark records) is replaced.
  */
 void node_set_clock(struct node *n, struct wallclock clock, tstamp now);
 /* "general", "lookup", "dark"; "" for what is no circuit of ours.  Static. */
@@ -257,7 +257,7 @@ struct dark *node_dark(const struct node *n);
 /* The QUIC endpoint. */
 struct quic *node_quic(const struct node *n);
 
-/* Agent and protocols a peer told; false before it did.  Texts borrowed until the next drain. */
+/* Agent and protocols that a peer sent by identify; false before it did.  Texts borrowed until the next drain. */
 bool node_peer_agent(const struct node *n, const struct peer_id *peer, const char **agent,
                      const char **protocols);
 /* |addr| may lead to |peer|: noted for dialling, and offered to the DHT. */

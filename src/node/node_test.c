@@ -232,7 +232,7 @@ static void writable_comes_until_all_is_written(void **state)
     assert_int_equal(net.node[1].got, 3000000);
 }
 
-/* Who writes on to somebody who does not read is told to wait, turn after turn. */
+/* Writing on to a peer that does not read yields EAGAIN, turn after turn. */
 static void what_waits_in_a_stream_is_limited(void **state)
 {
     static const uint8_t junk[4096];
@@ -516,7 +516,7 @@ static void a_program_that_retries_at_once_does_not_stop_the_node(void **state)
     assert_int_equal(node_stream_open_dark(net.node[0].node, &elsewhere, ECHO, &s),
                      QUDAG_EUNSUPPORTED);
     assert_int_equal(node_stream_open_dark(net.node[0].node, &nowhere_addr, ECHO, &s), QUDAG_OK);
-    for (int i = 0; i < 3; i++) { /* returns, though each failure asks anew */
+    for (int i = 0; i < 3; i++) { /* returns, though each failure asks again */
         nt_step(&net);
     }
     net.node[0].hook = NULL;

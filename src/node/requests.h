@@ -19,7 +19,7 @@ struct node_op {
     bool begun;
     bool canceled; /* to be ended by the next drain */
     bool notified; /* the program heard of its end, or never asked for it */
-    bool asked;    /* LOOKUP: the end of the circuit owes an answer */
+    bool asked;    /* LOOKUP: an answer of the relay at the end of the circuit is outstanding */
     uint8_t data[];
 };
 

@@ -51,7 +51,7 @@ QUDAG_MUST_USE qudag_err node_rule_dark(struct slice key, struct slice value, wa
 int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, walltime now);
 
 /*
- * Whether an address that a peer or a record names may be taken, told to others and dialled: UDP and QUIC
+ * Whether an address that a peer or a record names may be taken, passed on to others and dialled: UDP and QUIC
  * to a port, and on the Internet (|lab|: loopback and private networks too).
  */
 bool node_rule_addr(const struct multiaddr *addr, bool lab);
@@ -63,8 +63,8 @@ bool node_rule_addr(const struct multiaddr *addr, bool lab);
 uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n);
 
 /*
- * Whether the peer at the other end of a link is told the address we see it at: it is the peer's own and no
- * relay's, the link hides neither end, and it is an address that may be told to others (node_rule_addr).
+ * Whether identify shows the peer at the other end of a link the address we see it at: it is the peer's own
+ * and no relay's, the link hides neither end, and it is an address that others may have (node_rule_addr).
  */
 bool node_rule_observed(const struct link_info *link, bool lab);
 

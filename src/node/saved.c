@@ -164,7 +164,7 @@ static qudag_err record_seq_restore(struct node *n, struct slice bytes)
 
 /* ---- dark addresses ---- */
 
-/* File names come from the address: 24 characters of its text are enough to tell it. */
+/* File names come from the address: 24 characters of its text are enough to distinguish it. */
 static void file_name(char name[NAME_MAX_LEN], const char *prefix, const struct dark_addr *a)
 {
     char text[DARK_TEXT_MAX];
@@ -330,10 +330,10 @@ qudag_err node_dht_restore(struct node *n, enum kad_persist_kind kind, const uin
                                        : kad_restore(n->kad, kind, hash, bytes, now);
 }
 
-void node_persist_room(struct node *n, bool room, bool anew, tstamp now)
+void node_persist_room(struct node *n, bool room, bool all, tstamp now)
 {
     kad_read_only(n->kad, !room);
-    if (anew) {
+    if (all) {
         kad_change_all(n->kad);
         node_saved_dht(n, now);
         node_saved_anchors(n, now);

@@ -28,7 +28,7 @@ void node_saved_guard(struct node *n);
 void node_saved_desc_seq(struct node *n);
 /* node.record_seq, before a signed peer record with it leaves. */
 void node_saved_record_seq(struct node *n);
-/* What changed in the DHT goes to hooks.persist: before anything that tells of it can leave. */
+/* What changed in the DHT goes to hooks.persist: before anything that depends on it can leave. */
 void node_saved_dht(struct node *n, tstamp now);
 /* Some contacts of the routing table, to begin with at the next start. */
 void node_saved_anchors(struct node *n, tstamp now);

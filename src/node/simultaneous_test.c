@@ -102,7 +102,7 @@ static void two_nodes_that_dial_each_other_at_once_both_get_through(void **state
         size_t first = offset < 0 ? 1 : 0;
         char when[64];
         (void)snprintf(when, sizeof when, "node 1 %lld us after node 0", (long long)offset / 1000);
-        do { /* what is under way in the DHT may link them anew */
+        do { /* what is under way in the DHT may link them again */
             node_disconnect(net.node[0].node, &net.node[1].peer);
             (void)nt_run(&net, NS_PER_S, NULL);
         } while (linked(0, 1) || linked(1, 0));

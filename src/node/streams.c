@@ -518,6 +518,7 @@ qudag_err node_stream_info_get(struct node *n, struct ref s, struct node_stream_
         struct swarm_stream_info info;
         qudag_err err = swarm_stream_info(n->swarm, a->strm, &info);
         if (err != QUDAG_OK) {
+            memset(out, 0, sizeof(*out));
             return err;
         }
         out->props = info.props;

@@ -18,7 +18,7 @@ struct node_stream {
     uint32_t queued;
     struct dyn early; /* written before the stream was open */
     void *user;       /* the program's */
-    qudag_err why;    /* dropped: what the peer is told */
+    qudag_err why;    /* dropped: the reason that the peer gets */
     size_t credit;    /* bytes consumed, not returned as credit yet */
     bool open_due, opened, want_writable;
     bool canceled;        /* while it is being opened */

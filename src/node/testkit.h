@@ -64,7 +64,7 @@ struct nt_node {
     unsigned dark_files;        /* of those saved, not removed; if each was saved once */
     qudag_err save_err;
     struct nt_seq relay_seq, record_seq;
-    unsigned clock_told; /* hooks.phase with ECLOCK, though nothing failed */
+    unsigned clock_reports; /* hooks.phase with ECLOCK, though nothing failed */
     void (*hook)(struct nt_node *t, const char *what, struct ref r); /* the test's own reaction */
 };
 
@@ -127,7 +127,7 @@ static inline void nt_phase(void *ctx, enum node_phase p, uint32_t a, uint32_t b
     (void)a;
     (void)b;
     t->phase = p;
-    t->clock_told += p != NODE_FAILED && err == QUDAG_ECLOCK ? 1 : 0;
+    t->clock_reports += p != NODE_FAILED && err == QUDAG_ECLOCK ? 1 : 0;
     if (p == NODE_FAILED) {
         t->failures++;
         t->phase_err = err;

@@ -181,7 +181,7 @@ static void paths_differ_and_never_lead_through_the_service(void **state)
     }
     print_message("%u circuits over %u relays; %u in all of them, the guard; %u like the last\n",
                   circuits, used, always, equal);
-    assert_true(always <= 1); /* guards are fixed by design; the rest is drawn anew */
+    assert_true(always <= 1); /* guards are fixed by design; the rest is drawn each time */
     assert_true(used >= 6);
     assert_true(equal <= 4);
 }

@@ -139,7 +139,8 @@ static void inbound_links_count_too_and_others_are_not_disturbed(void **state)
         net_start(i, &links_only);
         assert_int_equal(qudag_connect(net[i].node, net[0].addr, &op), QUDAG_OK);
     }
-    double end = net_now() + 5; /* they are told; nobody waits for a handshake timeout of 10 s */
+    double end =
+        net_now() + 5; /* they are notified; nobody waits for a handshake timeout of 10 s */
     while (ok + in_error < LIMIT + SURPLUS && net_now() < end) {
         net_turn();
         most_links(&most, 0);
@@ -189,7 +190,7 @@ static void a_peer_is_reported_up_once_and_down_once_and_others_stay(void **stat
     net_stop(2);
     NET_WAIT(net_changes(&net[0], &net[2], false) == 1, 2);
     print_message("a peer that shut down was noticed after %.1f ms\n", (net_now() - t) * 1e3);
-    assert_true(net[0].closed); /* A8: told, not timed out */
+    assert_true(net[0].closed); /* A8: notified, not timed out */
     assert_int_equal(net[0].closed_why, QUDAG_ECLOSED);
     for (size_t i = 1; i < 4; i += 2) {
         net_ask(&net[0], qudag_ping(net[0].node, &net[i].self, &net[0].last));

@@ -30,7 +30,7 @@ struct peer {
     qudag_phase phase;
     uint32_t phase_a, phase_b;
     qudag_err phase_err;
-    unsigned phases[QUDAG_PHASE_FAILED + 1]; /* how often each was told */
+    unsigned phases[QUDAG_PHASE_FAILED + 1]; /* how often each was reported */
 
     qudag_op last; /* the request whose result the fields below take */
     unsigned ops_done;
@@ -50,7 +50,7 @@ struct peer {
     struct {
         qudag_peer_id peer;
         bool up;
-    } change[NET_CHANGES]; /* what peer_changed told, in order */
+    } change[NET_CHANGES]; /* what peer_changed reported, in order */
     size_t n_changes;
 
     uint8_t onion_key[128]; /* as given to save; secret */

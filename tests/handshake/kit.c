@@ -335,7 +335,7 @@ void session_free(struct session *s)
 {
     qudag_node_free(s->node);
     qudag_identity_free(s->identity);
-    s->proxy.pass = NULL; /* its farewell gets through, or the server would keep the link */
+    s->proxy.pass = NULL; /* its CONNECTION_CLOSE gets through, or the server would keep the link */
     pump(&s->proxy, TO_SERVER);
     close(s->proxy.front);
     close(s->proxy.back);

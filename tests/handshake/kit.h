@@ -66,7 +66,7 @@ struct session {
     qudag_op op;
     bool used, pinging, done;
     qudag_err err;
-    char why[160];        /* of the last handshake that failed, as the log tells */
+    char why[160];        /* of the last handshake that failed, as the log says */
     qudag_link_info link; /* after success */
     double start, took;   /* s */
     size_t tag;           /* the test's */
