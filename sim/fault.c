@@ -113,7 +113,7 @@ static void mark(struct sim *s, const struct sim_fault *f, bool on)
             nd->far = hit;
         } else if (f->kind == FAULT_SLOW) {
             nd->slow = hit ? dice_lognormal(&s->dice, DICE_FAULTS, f->delay, SLOW_SPREAD) : 0;
-        } else if (f->kind == FAULT_LIE) {
+        } else if (f->kind == FAULT_COLLUDE) {
             nd->colluding = nd->sybil || (hit && !spared(s, i));
         }
     }
@@ -187,7 +187,7 @@ void fault_event(struct sim *s, uint64_t cookie)
         s->net.loss -= on ? 0 : f->share;
         break;
     case FAULT_SLOW:
-    case FAULT_LIE:
+    case FAULT_COLLUDE:
         mark(s, f, on);
         break;
     case FAULT_HOSTILE:

@@ -390,7 +390,7 @@ const char *full_objection(const struct scenario *sc)
         return "complete nodes read as their namespace says: no read, masked, value_life";
     }
     for (size_t i = 0; i < sc->n_faults; i++) {
-        if (sc->fault[i].kind == FAULT_LIE || scenario_attacks(sc->fault[i].kind)) {
+        if (sc->fault[i].kind == FAULT_COLLUDE || scenario_attacks(sc->fault[i].kind)) {
             return "colluding nodes and Sybils are cores of the simulator's own: not with --host "
                    "full";
         }

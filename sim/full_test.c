@@ -406,7 +406,7 @@ static void what_only_one_host_can_do_is_refused_by_the_other(void **state)
     assert_null(bare_objection(&one));
     one.circuit_every = 1;
     assert_non_null(bare_objection(&one));
-    one.fault[one.n_faults++].kind = FAULT_LIE;
+    one.fault[one.n_faults++].kind = FAULT_COLLUDE;
     assert_non_null(full_objection(&one));
     one = (struct scenario){.nodes = 2000, .value_size = 100};
     assert_non_null(full_objection(&one));

@@ -26,9 +26,9 @@ static const char *const section_name[SECTIONS] = {"",    "network", "links", "w
                                                    "run", "fault",   "phase"};
 
 /* Lists of words; the value of a key is the place of its word.  NULL ends a list. */
-static const char *const fault_name[] = {"none",    "kill",  "churn",   "partition", "loss",
-                                         "slow",    "lie",   "hostile", "storm",     "clock_skew",
-                                         "eclipse", "sybil", NULL};
+static const char *const fault_name[] = {"none",    "kill",    "churn",   "partition", "loss",
+                                         "slow",    "collude", "hostile", "storm",     "clock_skew",
+                                         "eclipse", "sybil",   NULL};
 static const char *const start_name[] = {"join", "warm", NULL};
 static const char *const flag_name[] = {"no", "yes", NULL};
 static const char *const read_name[] = {"default", "first", "confirmed", "quorum", "paths", NULL};

@@ -25,12 +25,12 @@ enum sim_fault_kind {
     FAULT_PARTITION, /* |share| of the nodes and the rest do not reach each other */
     FAULT_LOSS,      /* |share| of packets lost besides */
     FAULT_SLOW,      /* |share| of the nodes take |delay| to answer */
-    FAULT_LIE,     /* |share| of the nodes work together: name each other, deny and forge values */
+    FAULT_COLLUDE, /* |share| of the nodes work together: name each other, deny and forge values */
     FAULT_HOSTILE, /* |share| of the nodes send what no honest node sends */
     FAULT_STORM,   /* |share| as many new nodes again, all within |over| */
     FAULT_CLOCK_SKEW, /* |share| of those that start while it lasts: clock off by |delay| */
     FAULT_ECLIPSE,    /* as sybil, one key */
-    FAULT_SYBIL, /* |per_key| more nodes around each of |keys| targets: as lie, but they forge nothing */
+    FAULT_SYBIL, /* |per_key| more nodes around each of |keys| targets: as collude, but they forge nothing */
 };
 
 enum sim_start { START_JOIN, START_WARM };

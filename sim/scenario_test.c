@@ -176,11 +176,25 @@ static void limits_of_lists_and_lines_hold(void **state)
 static void every_scenario_delivered_is_valid(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "steady",      "churn",        "mass_failure",    "partition_heal", "slow_peers",
-        "relay_loss",  "lying_peers",  "bootstrap_storm", "mixed",          "eclipse",
-        "sybil",       "sybil_spread", "colluders",       "clock_skew",     "stale_tables",
-        "full_stores", "million",      "large",           "lookups"};
+    static const char *const names[] = {"steady",
+                                        "churn",
+                                        "mass_failure",
+                                        "partition_heal",
+                                        "slow_peers",
+                                        "relay_loss",
+                                        "misbehaving_peers",
+                                        "bootstrap_storm",
+                                        "mixed",
+                                        "eclipse",
+                                        "sybil",
+                                        "sybil_spread",
+                                        "colluders",
+                                        "clock_skew",
+                                        "stale_tables",
+                                        "full_stores",
+                                        "million",
+                                        "large",
+                                        "lookups"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char path[100];
         static uint8_t text[10000];

@@ -63,7 +63,7 @@ static void one_seed_gives_one_log_and_another_seed_another(void **state)
         {.kind = FAULT_PARTITION, .at = 50 * NS_PER_S, .lasts = 30 * NS_PER_S, .share = 400000},
         {.kind = FAULT_LOSS, .at = 50 * NS_PER_S, .share = 100000},
         {.kind = FAULT_SLOW, .at = 50 * NS_PER_S, .share = 300000, .delay = NS_PER_S},
-        {.kind = FAULT_LIE, .at = 50 * NS_PER_S, .lasts = 30 * NS_PER_S, .share = 300000},
+        {.kind = FAULT_COLLUDE, .at = 50 * NS_PER_S, .lasts = 30 * NS_PER_S, .share = 300000},
         {.kind = FAULT_STORM, .at = 50 * NS_PER_S, .share = 1000000, .over = 5 * NS_PER_S},
     };
     uint8_t quiet[BLAKE3_LEN], a[BLAKE3_LEN], b[BLAKE3_LEN];

@@ -33,7 +33,7 @@ GOALS = {
     ('churn', 'churn', 'find'): (99, None),
     ('mass_failure', 'right-after', 'get'): (99, None),
     ('mass_failure', 'right-after', 'find'): (99, None),
-    ('colluders', 'lies', 'get'): (99.9, None),
+    ('colluders', 'collusion', 'get'): (99.9, None),
     ('sybil', 'sybils', 'put-attacked'): (99.9, None),
     ('sybil', 'sybils', 'get-attacked'): (99.9, None),
     ('stale_tables', 'stale', 'get'): (None, 180),

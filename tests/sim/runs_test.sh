@@ -58,7 +58,7 @@ wrong --scenario steady --until 10
 wrong --scenario steady --trace 3
 wrong --scenario steady surplus
 wrong --scenario steady --host half
-wrong --scenario lying_peers --host full
+wrong --scenario misbehaving_peers --host full
 wrong --scenario relay_loss --host bare
 status=0
 sed 's/^share = 50 %/share = 95 %/' sim/scenarios/mass_failure.scenario >"$tmp/hopeless.scenario"
