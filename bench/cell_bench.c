@@ -41,7 +41,7 @@ struct op {
     double goal; /* ns per byte, 0: none */
 };
 
-struct floors {
+struct baselines {
     double ctr_body, gcm, chacha; /* ns */
 };
 
@@ -225,7 +225,7 @@ static const struct op client_ops[] = {
 };
 
 static void measure_cipher(const struct op *op, const struct cgo_impl *impl, size_t n_hops,
-                           const struct floors *f)
+                           const struct baselines *f)
 {
     static const struct cgo_params params = {.body_len = BODY_LEN, .key_len = 32};
     static struct bench b;
@@ -255,7 +255,7 @@ static void measure_cipher(const struct op *op, const struct cgo_impl *impl, siz
 int main(void)
 {
     static const size_t hop_counts[] = {1, 3, 5};
-    const struct floors f = {
+    const struct baselines f = {
         .ctr_body = measure_plain("aes-256-ctr", EVP_aes_256_ctr(), run_stream, BODY_LEN),
         .gcm = measure_plain("aes-256-gcm", EVP_aes_256_gcm(), run_seal, MESSAGE_LEN),
         .chacha =

@@ -13,8 +13,8 @@
  * share of the cell cipher.
  */
 #include "base/types.h"
+#include "baselines.h"
 #include "common.h"
-#include "floors.h"
 
 #include <stdlib.h>
 #include <string.h>

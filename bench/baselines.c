@@ -1,5 +1,5 @@
-/* floors.c - see floors.h. */
-#include "floors.h"
+/* baselines.c - see baselines.h. */
+#include "baselines.h"
 
 #include "common.h"
 #include "core/onion/handshake.h"

@@ -1,6 +1,6 @@
-/* floors.h - what the machine does at best: measured beside the figures it bounds. */
-#ifndef QUDAG_BENCH_FLOORS_H
-#define QUDAG_BENCH_FLOORS_H
+/* baselines.h - what the machine does at best: measured beside the figures it bounds. */
+#ifndef QUDAG_BENCH_BASELINES_H
+#define QUDAG_BENCH_BASELINES_H
 
 #include "rawquic.h"
 
