@@ -13,7 +13,10 @@ extern "C" {
  * QUDAG_ENORELAYS, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT, QUDAG_ELIMIT.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_circuit_build(qudag_node *n, uint8_t hops, qudag_op *op);
-/* Closes |c| and with it its streams (QUDAG_ECANCELED); circuit_closed follows.  QUDAG_ESTALE. */
+/*
+ * Closes |c|, which begins or ends at this node, and with it its streams (QUDAG_ECANCELED); circuit_closed
+ * follows.  QUDAG_ESTALE: it is gone, or this node only relays it.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_circuit_close(qudag_node *n, qudag_circuit c);
 
 /*

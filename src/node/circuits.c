@@ -317,8 +317,8 @@ qudag_err node_circuit_cancel(struct node *n, struct ref circuit)
     struct node_circuit *c = by_ref(n, circuit);
     struct onion_info info;
 
-    if (onion_info_get(n->onion, circuit, &info) != QUDAG_OK) {
-        return QUDAG_ESTALE;
+    if (onion_info_get(n->onion, circuit, &info) != QUDAG_OK || info.role == ONION_RELAY) {
+        return QUDAG_ESTALE; /* what only passes through is its client's to close */
     }
     if (c != NULL) {
         c->canceled = true;

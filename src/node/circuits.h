@@ -42,7 +42,7 @@ QUDAG_MUST_USE qudag_err node_circuit_start(struct node *n, const struct node_ci
                                             struct node_op *op, const struct dark_addr *dark,
                                             const struct onion_hop *target,
                                             struct node_circuit **out);
-/* Closes a circuit of the program, built or not, for good; ESTALE. */
+/* Closes a circuit that begins or ends at us, built or not, for good.  ESTALE: also one that we only relay. */
 QUDAG_MUST_USE qudag_err node_circuit_cancel(struct node *n, struct ref circuit);
 /* The circuit that leads, or will lead, to |dark|; NULL: none. */
 struct node_circuit *node_circuit_to(struct node *n, const struct dark_addr *dark);

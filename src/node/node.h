@@ -205,7 +205,10 @@ void *node_stream_user(struct node *n, struct ref s);
 /* A new dark address: its keys are saved before the call returns.  |label| at most DARK_LABEL_MAX bytes. */
 QUDAG_MUST_USE qudag_err node_dark_create(struct node *n, const char *label, tstamp now,
                                           struct dark_addr *out);
-/* Closes a circuit of ours; hooks.circuit_closed follows.  ESTALE. */
+/*
+ * Closes a circuit that begins or ends at us; hooks.circuit_closed follows.  ESTALE: it is gone, or we only
+ * relay it.
+ */
 QUDAG_MUST_USE qudag_err node_circuit_close(struct node *n, struct ref circuit);
 
 /* See kad_namespace(). */

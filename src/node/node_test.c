@@ -331,6 +331,24 @@ static void a_lost_peer_closes_its_streams(void **state)
     assert_int_not_equal(net.node[0].closed_why, QUDAG_OK);
 }
 
+/* Circuits that pass through a node; none of them can be closed there. */
+static unsigned relayed_circuits_refuse_to_close(void)
+{
+    struct onion_info info;
+    unsigned found = 0;
+
+    for (size_t i = 0; i < NT_NODES; i++) {
+        for (size_t it = 0;
+             net.node[i].node != NULL && onion_next(node_onion(net.node[i].node), &it, &info);) {
+            if (info.role == ONION_RELAY) {
+                found++;
+                assert_int_equal(node_circuit_close(net.node[i].node, info.circuit), QUDAG_ESTALE);
+            }
+        }
+    }
+    return found;
+}
+
 static void a_circuit_is_built_and_closed(void **state)
 {
     (void)state;
@@ -342,6 +360,7 @@ static void a_circuit_is_built_and_closed(void **state)
     assert_int_equal(a->res.hops, 3);
     struct ref s, circuit = a->res.circuit;
     assert_string_equal(node_circuit_purpose(net.node[0].node, circuit), "general");
+    assert_int_equal(relayed_circuits_refuse_to_close(), 2); /* of three relays one is the end */
     assert_int_equal(node_stream_open_circuit(net.node[0].node, circuit, "/no/such", &s), QUDAG_OK);
     assert_int_equal(node_circuit_close(net.node[0].node, circuit), QUDAG_OK);
     assert_true(nt_run(&net, 10 * NS_PER_S, node0_closed)); /* the stream went with it */
