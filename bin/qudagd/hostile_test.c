@@ -610,6 +610,25 @@ static void what_is_there_already_is_confirmed_at_once(void **state)
     assert_int_equal(d->transfers->inbox.reserved, 0);
 }
 
+static void senders_that_say_nothing_are_in_nobodys_way(void **state)
+{
+    uint8_t hash[TRANSFER_HASH_LEN];
+    static const uint8_t content[] = "from a sender that offers at once";
+    qudag_stream silent;
+    blake3_hasher h;
+    (void)state;
+    blake3_hasher_init(&h);
+    blake3_hasher_update(&h, content, sizeof(content));
+    blake3_hasher_finalize(&h, hash, sizeof(hash));
+    size_t before = in_inbox();
+    for (unsigned ix = 0; ix < 3 * TRANSFER_RECVS_MAX; ix++) {
+        assert_int_equal(qudag_dark_open(net[1].node, own_addr, TRANSFER_PROTO, &silent), QUDAG_OK);
+    }
+    offer("prompt", sizeof(content), hash, content, sizeof(content), true);
+    assert_int_equal(evil.answer.type, TRANSFER_T_DONE);
+    assert_int_equal(in_inbox(), before + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -621,6 +640,7 @@ int main(void)
         cmocka_unit_test(room_is_reserved_while_it_is_needed),
         cmocka_unit_test(a_message_is_short_and_an_offer_comes_first),
         cmocka_unit_test(what_is_there_already_is_confirmed_at_once),
+        cmocka_unit_test(senders_that_say_nothing_are_in_nobodys_way),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -131,7 +131,7 @@ struct rules_room {
     uint64_t file_max;  /* of one piece */
     uint64_t inbox_max; /* of all */
     uint64_t used;      /* stored and reserved */
-    unsigned transfers; /* at work, this one included */
+    unsigned transfers; /* accepted and not ended, this one included */
     unsigned transfers_max;
 };
 enum rules_offer {

@@ -294,6 +294,16 @@ static uint64_t already_there(const struct transfer_in *r, const uint8_t *offer,
                : 0;
 }
 
+/* Transfers whose offer was accepted and that have not ended; silent streams and answered ones are none. */
+static unsigned in_progress(const struct transfers *k)
+{
+    unsigned n = 0;
+    for (const struct transfer_in *r = k->recvs; r != NULL; r = r->next) {
+        n += r->state == HASHING || r->state == CONTENT || r->state == STORING;
+    }
+    return n;
+}
+
 static enum transfer_reason check_offer(const struct transfer_in *r)
 {
     static const enum transfer_reason reason[] = {
@@ -307,7 +317,7 @@ static enum transfer_reason check_offer(const struct transfer_in *r)
         .file_max = k->file_max,
         .inbox_max = k->size_max,
         .used = k->inbox.bytes + k->inbox.reserved,
-        .transfers = k->n_recvs,
+        .transfers = in_progress(k) + 1,
         .transfers_max = TRANSFER_RECVS_MAX,
     };
     uint64_t most = r->offer.kind == TRANSFER_MESSAGE ? TRANSFER_MESSAGE_MAX : UINT64_MAX;
@@ -428,8 +438,23 @@ static struct transfer_in *by_stream(struct transfers *k, qudag_stream stream)
     return r;
 }
 
+/* The stream that has waited longest without a whole offer makes room: senders offer at once. */
+static void leave_silent(struct transfers *k)
+{
+    struct transfer_in *oldest = NULL;
+    for (struct transfer_in *r = k->recvs; r != NULL; r = r->next) {
+        oldest = r->state == OFFER ? r : oldest; /* the newest comes first in the list */
+    }
+    if (oldest != NULL) {
+        leave(oldest);
+    }
+}
+
 void transfer_in_new(struct transfers *k, qudag_stream stream, const char *dark)
 {
+    if (k->n_recvs > 2 * TRANSFER_RECVS_MAX) {
+        leave_silent(k);
+    }
     struct transfer_in *r = k->n_recvs > 2 * TRANSFER_RECVS_MAX ? NULL : calloc(1, sizeof(*r));
     if (r == NULL) {
         qudag_stream_reset(k->d->node, stream, QUDAG_ELIMIT);
