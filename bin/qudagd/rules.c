@@ -242,6 +242,15 @@ bool rules_sending_again(const struct rules_sending *s)
            s->attempts < RULES_TRIES_MAX + s->confirmed / RULES_STEP;
 }
 
+bool rules_send_is_final(int err, unsigned nth)
+{
+    if (err == QUDAG_ENOTFOUND) {
+        return nth >= 3;
+    }
+    return qudag_err_category((qudag_err)err) == QUDAG_CAT_USAGE || err == QUDAG_EUNSUPPORTED ||
+           err == QUDAG_EEXPIRED || err == QUDAG_EAUTH;
+}
+
 enum rules_differs rules_hash_differs(unsigned times, bool looked, bool changed)
 {
     if (looked && changed) {

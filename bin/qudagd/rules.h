@@ -170,6 +170,13 @@ struct rules_sending {
 /* Whether one more attempt may be made. */
 bool rules_sending_again(const struct rules_sending *s);
 
+/*
+ * Whether the error |err| (a qudag_err) ends a transfer: whoever is asked again would answer the same.  |nth|: how
+ * often an attempt failed in a row, this time included; an address may be published late, so that "not found" is
+ * final at the third time only.
+ */
+bool rules_send_is_final(int err, unsigned nth);
+
 /* What to do when the receiver reports another hash than was offered. */
 enum rules_differs {
     RULES_DIFFERS_LOOK,    /* hash the file again */

@@ -351,6 +351,26 @@ static void a_name_of_one_byte_too_many_loses_it(void **state)
     }
 }
 
+static void errors_that_would_come_again_end_a_transfer(void **state)
+{
+    static const qudag_err ends[] = {QUDAG_EUNSUPPORTED, QUDAG_EEXPIRED, QUDAG_EAUTH,
+                                     QUDAG_EINVAL,       QUDAG_ESTATE,   QUDAG_ECHECKSUM,
+                                     QUDAG_EEXISTS,      QUDAG_ETOOBIG};
+    size_t found = 0;
+    (void)state;
+    for (int err = QUDAG_ENOMEM; err >= QUDAG_ECLOCK; err--) {
+        bool listed = false;
+        for (size_t ix = 0; ix < COUNT(ends); ix++) {
+            listed = listed || (int)ends[ix] == err;
+        }
+        assert_int_equal(rules_send_is_final(err, 1), listed);
+        assert_int_equal(rules_send_is_final(err, 2), listed);
+        assert_int_equal(rules_send_is_final(err, 3), listed || err == QUDAG_ENOTFOUND);
+        found += listed;
+    }
+    assert_int_equal(found, COUNT(ends));
+}
+
 static void another_hash_ends_a_transfer_at_the_second_time(void **state)
 {
     (void)state;
@@ -409,6 +429,7 @@ int main(void)
         cmocka_unit_test(names_become_harmless_and_stay_valid),
         cmocka_unit_test(a_receiver_cannot_make_us_send_for_ever),
         cmocka_unit_test(a_name_of_one_byte_too_many_loses_it),
+        cmocka_unit_test(errors_that_would_come_again_end_a_transfer),
         cmocka_unit_test(another_hash_ends_a_transfer_at_the_second_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,22 +228,14 @@ static void begin(struct transfer_out *s)
     enter(s, s->hashed ? OFFERED : ASKING);
 }
 
-static bool is_final(qudag_err err)
-{
-    qudag_err_cat cat = qudag_err_category(err);
-    return cat == QUDAG_CAT_USAGE || err == QUDAG_EUNSUPPORTED || err == QUDAG_EEXPIRED ||
-           err == QUDAG_EAUTH;
-}
-
 static void try_again(struct transfer_out *s, qudag_err why)
 {
     uint64_t now = mono_ns();
     s->last = why;
     drop_stream(s);
     s->pauses++;
-    bool absent = why == QUDAG_ENOTFOUND && s->pauses >= 3;
-    if (is_final(why) || absent || s->pauses > RULES_TRIES_MAX || !rules_sending_again(&s->been) ||
-        now - s->progress_ns > GIVE_UP_S * NS_PER_S) {
+    if (rules_send_is_final((int)why, s->pauses) || s->pauses > RULES_TRIES_MAX ||
+        !rules_sending_again(&s->been) || now - s->progress_ns > GIVE_UP_S * NS_PER_S) {
         fail_err(s, why, "not delivered");
         return;
     }

@@ -7,36 +7,23 @@
 
 qudag_op_kind api_op_kind(const struct node_request *req)
 {
-    switch (req->kind) {
-    case NODE_OP_CONNECT:
-        return QUDAG_OP_CONNECT;
-    case NODE_OP_PING:
-        return QUDAG_OP_PING;
-    case NODE_OP_PUT:
-        return QUDAG_OP_DHT_PUT;
-    case NODE_OP_GET:
-        return QUDAG_OP_DHT_GET;
-    case NODE_OP_UNPUBLISH:
-        return QUDAG_OP_DHT_FORGET;
-    case NODE_OP_CLOSEST:
-        return QUDAG_OP_DHT_CLOSEST;
-    case NODE_OP_FIND_PEER:
-        return QUDAG_OP_DHT_FIND_PEER;
-    case NODE_OP_PROVIDE:
-        return QUDAG_OP_DHT_PROVIDE;
-    case NODE_OP_PROVIDERS:
-        return QUDAG_OP_DHT_PROVIDERS;
-    case NODE_OP_CIRCUIT:
-        return QUDAG_OP_CIRCUIT_BUILD;
-    case NODE_OP_DARK_PUBLISH:
-        return QUDAG_OP_DARK_PUBLISH;
-    case NODE_OP_DARK_RESOLVE:
-        return QUDAG_OP_DARK_RESOLVE;
-    case NODE_OP_DARK_FORGET:
-        return QUDAG_OP_DARK_FORGET;
-    default:
-        return (qudag_op_kind)0;
-    }
+    static const qudag_op_kind kinds[NODE_OP_KINDS] = {
+        [NODE_OP_CONNECT] = QUDAG_OP_CONNECT,
+        [NODE_OP_PING] = QUDAG_OP_PING,
+        [NODE_OP_PUT] = QUDAG_OP_DHT_PUT,
+        [NODE_OP_GET] = QUDAG_OP_DHT_GET,
+        [NODE_OP_UNPUBLISH] = QUDAG_OP_DHT_FORGET,
+        [NODE_OP_CLOSEST] = QUDAG_OP_DHT_CLOSEST,
+        [NODE_OP_FIND_PEER] = QUDAG_OP_DHT_FIND_PEER,
+        [NODE_OP_PROVIDE] = QUDAG_OP_DHT_PROVIDE,
+        [NODE_OP_PROVIDERS] = QUDAG_OP_DHT_PROVIDERS,
+        [NODE_OP_CIRCUIT] = QUDAG_OP_CIRCUIT_BUILD,
+        [NODE_OP_DARK_PUBLISH] = QUDAG_OP_DARK_PUBLISH,
+        [NODE_OP_DARK_RESOLVE] = QUDAG_OP_DARK_RESOLVE,
+        [NODE_OP_DARK_FORGET] = QUDAG_OP_DARK_FORGET,
+    };
+
+    return kinds[req->kind]; /* 0: a kind that no program asks for */
 }
 
 static const struct {

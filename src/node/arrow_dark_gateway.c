@@ -57,18 +57,12 @@ qudag_err node_begin_lookup(struct node *n, struct node_op *op, tstamp now)
     return node_circuit_start(n, &use, op, NULL, NULL, &c);
 }
 
-static bool worth_another_try(qudag_err err)
-{
-    return err == QUDAG_ECIRCUIT || err == QUDAG_ETIMEOUT || err == QUDAG_ERESET ||
-           err == QUDAG_ECLOSED || err == QUDAG_ECANCELED || err == QUDAG_EUNREACHABLE;
-}
-
 void node_finish_lookup(struct node *n, struct node_op *op, qudag_err err,
                         const struct node_result *res)
 {
     op->asked = false;
     node_circuit_close_of(n, op, n->now);
-    if (worth_another_try(err) && ++op->tries < NODE_CIRCUIT_TRIES) {
+    if (node_rule_another_circuit(err) && ++op->tries < NODE_CIRCUIT_TRIES) {
         node_op_again(n, op);
         return;
     }

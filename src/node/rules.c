@@ -185,6 +185,12 @@ bool node_rule_clock_suspect(uint32_t witnesses, uint32_t agreed)
     return witnesses >= 2 && witnesses > agreed;
 }
 
+bool node_rule_another_circuit(qudag_err err)
+{
+    return err == QUDAG_ECIRCUIT || err == QUDAG_ETIMEOUT || err == QUDAG_ERESET ||
+           err == QUDAG_ECLOSED || err == QUDAG_ECANCELED || err == QUDAG_EUNREACHABLE;
+}
+
 uint32_t node_rule_relays_needed(uint32_t hops)
 {
     return hops + 1;

@@ -113,6 +113,13 @@ bool node_rule_is_clock(qudag_err err);
  */
 bool node_rule_clock_suspect(uint32_t witnesses, uint32_t agreed);
 
+/*
+ * Whether a lookup that ended so is worth another circuit: the circuit or the relay at its end failed, and
+ * said nothing of the record.  An answer, a refusal and a limit are final: to ask more relays for the same key
+ * shows it to each of them.
+ */
+bool node_rule_another_circuit(qudag_err err);
+
 /* Relays that must be known for a circuit to a dark address: its service may be one of them. */
 uint32_t node_rule_relays_needed(uint32_t hops);
 

@@ -313,6 +313,25 @@ static void a_clock_is_suspect_when_most_say_so(void **state)
     }
 }
 
+static void only_what_says_nothing_of_the_record_is_worth_another_circuit(void **state)
+{
+    static const qudag_err again[] = {QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,  QUDAG_ERESET,
+                                      QUDAG_ECLOSED,  QUDAG_ECANCELED, QUDAG_EUNREACHABLE};
+    size_t found = 0;
+    (void)state;
+
+    assert_false(node_rule_another_circuit(QUDAG_OK));
+    for (int err = QUDAG_ENOMEM; err >= QUDAG_ECLOCK; err--) {
+        bool listed = false;
+        for (size_t i = 0; i < ARRAY_LEN(again); i++) {
+            listed = listed || (int)again[i] == err;
+        }
+        assert_int_equal(node_rule_another_circuit((qudag_err)err), listed);
+        found += listed ? 1 : 0;
+    }
+    assert_int_equal(found, ARRAY_LEN(again));
+}
+
 static void a_service_may_be_one_of_the_relays(void **state)
 {
     (void)state;
@@ -477,6 +496,7 @@ int main(void)
         cmocka_unit_test(hashes_of_keys_are_demanded_when_learnt_from_who_may_say_so),
         cmocka_unit_test(two_errors_speak_of_clocks),
         cmocka_unit_test(a_clock_is_suspect_when_most_say_so),
+        cmocka_unit_test(only_what_says_nothing_of_the_record_is_worth_another_circuit),
         cmocka_unit_test(a_service_may_be_one_of_the_relays),
         cmocka_unit_test(sequence_numbers_never_go_back),
         cmocka_unit_test(a_peer_is_told_its_address_only_where_that_hides_nothing),

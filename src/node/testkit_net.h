@@ -4,6 +4,21 @@
 
 #include "node/testkit.h"
 
+/* |n| nodes that know node 0, started. */
+static inline void nt_network(struct nt *nt, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct node_config c = nt_config(nt, i);
+        if (i > 0) {
+            nt_boot(nt, &c, 0);
+        }
+        nt_identity(nt, i);
+        c.identity = &nt->node[i].id;
+        ASSERT(nt_make(nt, i, &c) == QUDAG_OK);
+        node_start(nt->node[i].node);
+    }
+}
+
 static inline size_t nt_free(struct nt *nt, size_t ix)
 {
     struct nt_node *t = &nt->node[ix];
