@@ -269,12 +269,6 @@ static inline void nt_identity(struct nt *nt, size_t ix)
     t->addr = (struct netaddr){.family = 4, .ip = {10, 0, 0, (uint8_t)(ix + 1)}, .port = 4001};
 }
 
-static inline void nt_boot(struct nt *nt, struct node_config *c, size_t to)
-{
-    nt_identity(nt, to);
-    multiaddr_quic(&c->boot[c->n_boot++].addr, &nt->node[to].addr, &nt->node[to].peer);
-}
-
 static inline qudag_err nt_make(struct nt *nt, size_t ix, struct node_config *c)
 {
     struct nt_node *t = &nt->node[ix];

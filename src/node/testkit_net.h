@@ -4,21 +4,6 @@
 
 #include "node/testkit.h"
 
-/* |n| nodes that know node 0, started. */
-static inline void nt_network(struct nt *nt, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct node_config c = nt_config(nt, i);
-        if (i > 0) {
-            nt_boot(nt, &c, 0);
-        }
-        nt_identity(nt, i);
-        c.identity = &nt->node[i].id;
-        ASSERT(nt_make(nt, i, &c) == QUDAG_OK);
-        node_start(nt->node[i].node);
-    }
-}
-
 static inline size_t nt_free(struct nt *nt, size_t ix)
 {
     struct nt_node *t = &nt->node[ix];
@@ -197,6 +182,12 @@ static inline bool nt_all_ready(struct nt *nt)
         }
     }
     return true;
+}
+
+static inline void nt_boot(struct nt *nt, struct node_config *c, size_t to)
+{
+    nt_identity(nt, to);
+    multiaddr_quic(&c->boot[c->n_boot++].addr, &nt->node[to].addr, &nt->node[to].peer);
 }
 
 /* |n| nodes that know node 0, started. */
