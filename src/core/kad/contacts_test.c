@@ -301,6 +301,9 @@ static void when_all_fall_silent_at_once_it_is_not_held_against_them(void **stat
     kad_contacts_unanswered(r, p[5], b->now, b->now);
     assert_false(in_table(b, p[5]));
     assert_int_equal(r->departed.n, 1);
+    /* With the answer the count began again: the first that stays silent after it is set aside. */
+    kad_contacts_unanswered(r, p[6], b->now + 1, b->now + 1);
+    assert_true(kad_contacts_failed_lately(r, p[6], b->now + 1));
     for (unsigned i = 0; i < N; i++) {
         kad_contact_unref(p[i]);
     }
