@@ -1,6 +1,9 @@
 #include "core/core.h"
 
+#include <stddef.h>
 #include <string.h>
+
+#define ACTS_ALIGN _Alignof(max_align_t)
 
 struct act *acts_push(struct acts *out, enum act_type type)
 {
@@ -94,5 +97,22 @@ struct act *acts_up(struct acts *out, uint16_t kind)
     struct act *a = acts_push(out, ACT_UP);
 
     a->kind = kind;
+    return a;
+}
+
+struct act *acts_up_copy(struct acts *out, uint16_t kind, const void *p, size_t len)
+{
+    size_t skip = (uintptr_t)(out->bytes + out->bytes_n) % ACTS_ALIGN;
+
+    skip = skip == 0 ? 0 : ACTS_ALIGN - skip;
+    if (out->n == out->cap || len + skip > out->bytes_cap - out->bytes_n) {
+        out->overflow = true;
+        return NULL;
+    }
+    uint8_t *copy = out->bytes + out->bytes_n + skip;
+    out->bytes_n += len + skip;
+    memcpy(copy, p, len);
+    struct act *a = acts_up(out, kind);
+    a->ptr = copy;
     return a;
 }

@@ -75,7 +75,11 @@ struct act {
     uint64_t cookie;
     uint64_t n;
     struct slice data;
-    const void *ptr; /* ACT_UP: into the core, valid until the core is called again */
+    /*
+     * ACT_UP: what the report is about, valid until the host has carried out the whole list and emptied it.  The
+     * host may call the core again before that (an open that fails at once), with the same list.
+     */
+    const void *ptr;
     struct peer_id peer;
 };
 
@@ -133,6 +137,21 @@ void acts_consume(struct acts *out, struct ref strm, size_t n);
 
 /* A report ACT_UP of the core's own kind |kind|, to be filled in at once; never NULL. */
 struct act *acts_up(struct acts *out, uint16_t kind);
+
+/*
+ * The same about a copy of the |len| bytes at |p|, which lies in the list's byte area, aligned for any type.
+ * NULL on overflow: then nothing is reported.
+ */
+struct act *acts_up_copy(struct acts *out, uint16_t kind, const void *p, size_t len);
+
+/*
+ * Whether the host has carried out everything this core reported before: what such reports point to may be
+ * freed.  To be asked at the beginning of a call.
+ */
+static inline bool acts_settled(const struct acts *out)
+{
+    return out->n == 0;
+}
 
 struct core_ops {
     const char *protocol; /* multistream id; NULL when the instance carries its own */

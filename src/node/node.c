@@ -212,7 +212,7 @@ void node_drain(struct node *n, tstamp now)
     n->now = now;
     for (size_t i = 0; i < n->cfg.drain_max;
          i++) {                 /* a program may answer every failure with a new try */
-        node_cores_act(n, now); /* before any core is called again: reports point into it */
+        node_cores_act(n, now); /* before a program or the swarm calls a core again */
         bool begun = node_op_begin_next(n, now);
         node_cores_act(n, now);
         node_streams_flush(n);

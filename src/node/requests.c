@@ -131,8 +131,7 @@ static void end_canceled(struct node *n, struct node_op *op, tstamp now)
 }
 
 /*
- * One at a time, its actions carried out before the next: reports point into a core until that core is
- * called again.
+ * One at a time, its actions carried out before the next.
  */
 bool node_op_begin_next(struct node *n, tstamp now)
 {

@@ -25,12 +25,22 @@ qudag_err dark_new(struct dark **out, const struct dark_config *cfg)
     return QUDAG_OK;
 }
 
+static void free_ended(struct dark *d)
+{
+    dark_own_reap(d);
+    LIST_EACH_SAFE(it, tmp, &d->dead)
+    {
+        list_del(it);
+        mem_free_wiped(d->cfg.mem, LIST_ENTRY(it, struct dark_job, node));
+    }
+}
+
 void dark_free(struct dark *d)
 {
     if (d == NULL) {
         return;
     }
-    dark_reap(d);
+    free_ended(d);
     dark_own_free(d);
     dark_resolve_free(d);
     map_fini(&d->memos);
@@ -42,19 +52,16 @@ void dark_set_clock(struct dark *d, struct wallclock clock)
     d->cfg.clock = clock;
 }
 
-void dark_reap(struct dark *d)
+void dark_reap(struct dark *d, const struct acts *out)
 {
-    dark_own_reap(d);
-    LIST_EACH_SAFE(it, tmp, &d->dead)
-    {
-        list_del(it);
-        mem_free_wiped(d->cfg.mem, LIST_ENTRY(it, struct dark_job, node));
+    if (acts_settled(out)) {
+        free_ended(d);
     }
 }
 
 void dark_tick(struct dark *d, tstamp now, struct acts *out)
 {
-    dark_reap(d);
+    dark_reap(d, out);
     dark_own_tick(d, now, out);
     dark_resolve_tick(d, now, out);
 }

@@ -106,7 +106,7 @@ enum dark_up {
     DARK_UP_SAVE, /* cookie, ptr: const struct dark_keys *: seq changed; save it, then dark_saved */
 };
 
-/* What a DARK_UP_PUT wants stored; borrowed until the core is called again. */
+/* What a DARK_UP_PUT wants stored; it lies in the action list. */
 struct dark_wanted {
     struct slice key;    /* DARK_KEY_LEN bytes */
     struct slice record; /* DARK_RECORD_LEN bytes */

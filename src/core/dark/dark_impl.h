@@ -116,14 +116,13 @@ struct dark_own_addr {
     enum dark_own_state state;
     uint64_t cookie; /* of dark_publish or dark_forget */
     struct onion_hop hop;
-    uint64_t saving;              /* cookie of the DARK_UP_SAVE under way; 0: none */
-    struct dark_ask put[2];       /* current period, other */
-    struct dark_wanted wanted[2]; /* what their DARK_UP_PUT points to */
-    tstamp ask_due;               /* what is under way fails then */
-    tstamp round_at;              /* next round */
-    walltime expires;             /* of the record of the current period of the running round */
-    uint32_t failures;            /* rounds in a row */
-    bool published;               /* the last round succeeded */
+    uint64_t saving;        /* cookie of the DARK_UP_SAVE under way; 0: none */
+    struct dark_ask put[2]; /* current period, other */
+    tstamp ask_due;         /* what is under way fails then */
+    tstamp round_at;        /* next round */
+    walltime expires;       /* of the record of the current period of the running round */
+    uint32_t failures;      /* rounds in a row */
+    bool published;         /* the last round succeeded */
     walltime until;
 };
 
@@ -162,8 +161,8 @@ struct dark {
     uint64_t next_cookie;
 };
 
-/* Frees what the reports of the last call pointed to; every call that changes the core begins so. */
-void dark_reap(struct dark *d);
+/* Frees what reports pointed to, once they were carried out; every call that changes the core begins so. */
+void dark_reap(struct dark *d, const struct acts *out);
 /* Frees addresses that were forgotten in the last call. */
 void dark_own_reap(struct dark *d);
 /* publish.c: rounds that are due, saves and puts that took too long. */

@@ -285,6 +285,36 @@ static void what_is_published_is_resolved(void **state)
     world_free(w);
 }
 
+/* The host answers a save of the same list before it comes to what was resolved. */
+static void what_was_resolved_stays_until_the_list_is_carried_out(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    publish(w);
+    assert_int_equal(dark_resolve(w->cli, 22, &w->addr, w->now, &w->acts), QUDAG_OK);
+    assert_int_equal(w->acts.n, 2);
+    struct stored *s = store_get(w, w->act_v[0].data);
+    assert_non_null(s);
+    uint64_t cookie = w->act_v[0].cookie;
+    acts_reset_list(w);
+    dark_get_done(w->cli, cookie, QUDAG_OK, (struct slice){s->rec, DARK_RECORD_LEN}, w->now,
+                  &w->acts);
+    w->now += DARK_ASK_TIMEOUT; /* the other period is not answered */
+    dark_tick(w->cli, w->now, &w->acts);
+    assert_int_equal(w->acts.n, 1);
+    assert_int_equal(w->act_v[0].kind, DARK_UP_RESOLVED);
+    size_t used = w->mem.used;
+    dark_put_done(w->cli, 12345, QUDAG_OK, 1, w->now, &w->acts);
+    assert_int_equal(w->mem.used, used);
+    const struct dark_target *t = w->act_v[0].ptr;
+    assert_true(peer_id_eq(&t->hop.peer, &w->self.peer));
+    acts_reset_list(w);
+    dark_tick(w->cli, w->now, &w->acts);
+    assert_true(w->mem.used < used);
+    world_free(w);
+}
+
 static void both_live_periods_are_asked_the_current_first(void **state)
 {
     struct world *w = world_new();
@@ -942,6 +972,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_published_is_resolved),
+        cmocka_unit_test(what_was_resolved_stays_until_the_list_is_carried_out),
         cmocka_unit_test(both_live_periods_are_asked_the_current_first),
         cmocka_unit_test(the_cache_answers_for_an_hour_and_not_longer),
         cmocka_unit_test(the_cache_never_outlives_the_record),

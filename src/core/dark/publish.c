@@ -27,7 +27,9 @@
 /* A record is dated back by up to a step; it must still be renewed before 3/4 of its life. */
 _Static_assert((FRESH_MIN + FRESH_VAR) / NS_PER_S + DARK_STEP <= DARK_LIFE / 4 * 3,
                "renewal before three quarters of the life");
-_Static_assert(2 * (DARK_KEY_LEN + DARK_RECORD_LEN) < ACTS_BYTES_ROOM, "room of dark_saved");
+_Static_assert(2 * (DARK_KEY_LEN + DARK_RECORD_LEN + 2 * sizeof(struct dark_wanted)) <
+                   ACTS_BYTES_ROOM,
+               "room of dark_saved");
 _Static_assert(DARK_ROUNDS_MAX + DARK_ADDRS_MAX + DARK_WAITERS_MAX < ACTS_ROOM,
                "room of dark_tick");
 
@@ -226,15 +228,17 @@ static qudag_err put_one(struct dark *d, struct dark_own_addr *o, int i, uint64_
     if (err != QUDAG_OK) {
         return err;
     }
-    o->wanted[i] = (struct dark_wanted){.key = acts_copy(out, key, sizeof key),
-                                        .record = acts_copy(out, record, sizeof record)};
-    if (o->wanted[i].key.base == NULL || o->wanted[i].record.base == NULL) {
+    struct dark_wanted wanted = {.key = acts_copy(out, key, sizeof key),
+                                 .record = acts_copy(out, record, sizeof record)};
+    if (wanted.key.base == NULL || wanted.record.base == NULL) {
+        return QUDAG_ELIMIT;
+    }
+    struct act *up = acts_up_copy(out, DARK_UP_PUT, &wanted, sizeof wanted);
+    if (up == NULL) {
         return QUDAG_ELIMIT;
     }
     o->put[i] = (struct dark_ask){.cookie = d->next_cookie++};
-    struct act *up = acts_up(out, DARK_UP_PUT);
     up->cookie = o->put[i].cookie;
-    up->ptr = &o->wanted[i];
     return QUDAG_OK;
 }
 
@@ -277,7 +281,7 @@ static void round_start(struct dark *d, struct dark_own_addr *o, tstamp now, str
 
 void dark_saved(struct dark *d, uint64_t cookie, qudag_err err, tstamp now, struct acts *out)
 {
-    dark_reap(d);
+    dark_reap(d, out);
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
         struct dark_own_addr *o = d->own[i];
         if (o != NULL && o->saving == cookie && cookie != 0) {
@@ -295,7 +299,7 @@ void dark_saved(struct dark *d, uint64_t cookie, qudag_err err, tstamp now, stru
 qudag_err dark_publish(struct dark *d, uint64_t cookie, const struct dark_addr *a,
                        const struct onion_hop *self, tstamp now, struct acts *out)
 {
-    dark_reap(d);
+    dark_reap(d, out);
     struct dark_own_addr *o = own_find(d, a);
 
     if (o == NULL || o->state == DARK_OWN_FORGETTING) {
@@ -320,7 +324,7 @@ qudag_err dark_publish(struct dark *d, uint64_t cookie, const struct dark_addr *
 qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a, tstamp now,
                       struct acts *out)
 {
-    dark_reap(d);
+    dark_reap(d, out);
     struct dark_own_addr *o = own_find(d, a);
 
     if (o == NULL || o->state == DARK_OWN_FORGETTING) {
@@ -345,7 +349,7 @@ qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a
 void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stored, tstamp now,
                    struct acts *out)
 {
-    dark_reap(d);
+    dark_reap(d, out);
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
         struct dark_own_addr *o = d->own[i];
         if (o != NULL && dark_ask_done(o->put, cookie, err, stored)) {

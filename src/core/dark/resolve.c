@@ -126,15 +126,28 @@ static void memo_store_negative(struct dark *d, const struct dark_addr *a, tstam
 
 /* --- requests ------------------------------------------------------------------------------- */
 
-static void report(uint64_t cookie, qudag_err err, const struct dark_target *t, bool cached,
-                   struct acts *out)
+static void report(uint64_t cookie, qudag_err err, const struct dark_target *t, struct acts *out)
 {
     struct act *up = acts_up(out, DARK_UP_RESOLVED);
 
     up->cookie = cookie;
     up->err = err;
     up->ptr = t;
-    up->n = cached ? 1 : 0;
+}
+
+/* A copy of what is remembered, which may be forgotten meanwhile.  QUDAG_ELIMIT: no room, no report. */
+static qudag_err report_cached(uint64_t cookie, const struct dark_target *t, struct acts *out)
+{
+    struct act *up = t == NULL ? acts_up(out, DARK_UP_RESOLVED)
+                               : acts_up_copy(out, DARK_UP_RESOLVED, t, sizeof *t);
+
+    if (up == NULL) {
+        return QUDAG_ELIMIT;
+    }
+    up->cookie = cookie;
+    up->err = t == NULL ? QUDAG_ENOTFOUND : QUDAG_OK;
+    up->n = 1;
+    return QUDAG_OK;
 }
 
 static struct dark_waiter *waiter_free(struct dark *d)
@@ -199,16 +212,15 @@ static qudag_err job_start(struct dark *d, const struct dark_addr *a, tstamp now
 qudag_err dark_resolve(struct dark *d, uint64_t cookie, const struct dark_addr *a, tstamp now,
                        struct acts *out)
 {
-    dark_reap(d);
+    dark_reap(d, out);
     if (a->network != (uint8_t)d->cfg.network) {
         return QUDAG_EUNSUPPORTED;
     }
     struct dark_memo *m = memo_find(d, a);
     if (m != NULL && now < m->until) {
-        report(cookie, m->target != NULL ? QUDAG_OK : QUDAG_ENOTFOUND, m->target, true, out);
         list_del(&m->node);
         list_push_back(&d->lru, &m->node);
-        return QUDAG_OK;
+        return report_cached(cookie, m->target, out);
     }
     struct dark_waiter *w = waiter_free(d);
     if (w == NULL) {
@@ -254,10 +266,10 @@ static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct ac
     for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
         if (d->waiter[i].job == j) {
             d->waiter[i].job = NULL;
-            report(d->waiter[i].cookie, err, err == QUDAG_OK ? &j->best : NULL, false, out);
+            report(d->waiter[i].cookie, err, err == QUDAG_OK ? &j->best : NULL, out);
         }
     }
-    /* The reports point into it: it is freed when the core is called again. */
+    /* The reports point into it: it is freed once they have been carried out. */
     list_del(&j->node);
     list_push_back(&d->dead, &j->node);
     d->n_jobs--;
@@ -289,7 +301,7 @@ static qudag_err record_take(struct dark *d, struct dark_job *j, struct slice re
 void dark_get_done(struct dark *d, uint64_t cookie, qudag_err err, struct slice record, tstamp now,
                    struct acts *out)
 {
-    dark_reap(d);
+    dark_reap(d, out);
     LIST_EACH(it, &d->jobs)
     {
         struct dark_job *j = LIST_ENTRY(it, struct dark_job, node);
@@ -309,7 +321,6 @@ void dark_get_done(struct dark *d, uint64_t cookie, qudag_err err, struct slice 
 
 void dark_target_failed(struct dark *d, const struct dark_addr *a)
 {
-    dark_reap(d);
     struct dark_memo *m = memo_find(d, a);
 
     if (m != NULL && m->target != NULL) {

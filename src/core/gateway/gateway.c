@@ -57,7 +57,6 @@ struct gateway {
     struct slots jobs;
     struct list by_due;
     struct limiter limiter;
-    struct gateway_wanted wanted; /* what the last GATEWAY_UP_GET or _PUT points to */
 };
 
 /* --- jobs ----------------------------------------------------------------------------------- */
@@ -358,24 +357,26 @@ static qudag_err request_judge(const struct kad_msg *m)
 }
 
 /* Reports the request to whoever reads and writes the DHT. */
-static qudag_err request_up(struct gateway *g, struct gateway_job *j, const struct kad_msg *m,
-                            struct acts *out)
+static qudag_err request_up(struct gateway_job *j, const struct kad_msg *m, struct acts *out)
 {
     bool put = m->type == KAD_PUT_VALUE;
 
     memcpy(j->key, m->key.base, m->key.len);
     j->key_len = m->key.len;
     j->type = m->type;
-    g->wanted = (struct gateway_wanted){.key = acts_copy(out, j->key, j->key_len)};
+    struct gateway_wanted wanted = {.key = acts_copy(out, j->key, j->key_len)};
     if (put) {
-        g->wanted.value = acts_copy(out, m->rec_value.base, m->rec_value.len);
+        wanted.value = acts_copy(out, m->rec_value.base, m->rec_value.len);
     }
-    if (g->wanted.key.base == NULL || (put && g->wanted.value.base == NULL)) {
+    if (wanted.key.base == NULL || (put && wanted.value.base == NULL)) {
         return QUDAG_ELIMIT;
     }
-    struct act *up = acts_up(out, put ? GATEWAY_UP_PUT : GATEWAY_UP_GET);
+    struct act *up =
+        acts_up_copy(out, put ? GATEWAY_UP_PUT : GATEWAY_UP_GET, &wanted, sizeof wanted);
+    if (up == NULL) {
+        return QUDAG_ELIMIT;
+    }
     up->cookie = ref_to_u64(j->self);
-    up->ptr = &g->wanted;
     return QUDAG_OK;
 }
 
@@ -392,7 +393,7 @@ static void request_done(struct gateway *g, struct gateway_job *j, tstamp now, s
         err = QUDAG_ELIMIT;
     }
     if (err == QUDAG_OK) {
-        err = request_up(g, j, &m, out);
+        err = request_up(j, &m, out);
     }
     mem_free(g->cfg.mem, peers);
     if (err != QUDAG_OK) {

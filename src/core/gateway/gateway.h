@@ -28,7 +28,7 @@ enum gateway_up {
     GATEWAY_UP_DONE, /* cookie of our request, err, data = value (get), n = nodes that stored (put) */
 };
 
-/* What the far end of a circuit wants read or stored; borrowed until the core is called again. */
+/* What the far end of a circuit wants read or stored; it lies in the action list. */
 struct gateway_wanted {
     struct slice key;
     struct slice value; /* PUT: 1 to KAD_VALUE_MAX bytes; GET: empty */

@@ -236,6 +236,39 @@ static void only_our_namespaces_pass(void **state)
     world_free(w);
 }
 
+/* A host carries out a list of actions as a whole: streams of one circuit may end in one turn. */
+static void two_requests_that_arrive_together_stay_two(void **state)
+{
+    static const char *const keys[] = {"/qudag/dark/one", "/qudag/relay/another"};
+    struct world *w = world_new();
+    uint8_t frame[512];
+    size_t len;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct slice k = {(const uint8_t *)keys[i], strlen(keys[i])};
+        struct kad_msg m = {.type = KAD_PUT_VALUE,
+                            .key = k,
+                            .has_record = true,
+                            .rec_key = k,
+                            .rec_value = {w->value + 100 * i, 100}};
+        struct ref strm = {(uint32_t)i, 6};
+        assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &m), QUDAG_OK);
+        open_in(w, strm, 2);
+        deliver(w, w->srv, strm, frame, len, 512);
+    }
+    assert_int_equal(w->acts.n, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct gateway_wanted *wanted = w->act_v[i].ptr;
+        assert_int_equal(w->act_v[i].kind, GATEWAY_UP_PUT);
+        assert_int_equal(wanted->key.len, strlen(keys[i]));
+        assert_memory_equal(wanted->key.base, keys[i], wanted->key.len);
+        assert_int_equal(wanted->value.len, 100);
+        assert_memory_equal(wanted->value.base, w->value + 100 * i, 100);
+    }
+    world_free(w);
+}
+
 static void wrong_calls_are_refused(void **state)
 {
     struct world *w = world_new();
@@ -652,6 +685,7 @@ int main(void)
         cmocka_unit_test(a_value_is_read_through_the_gateway),
         cmocka_unit_test(a_value_is_written_through_the_gateway),
         cmocka_unit_test(only_our_namespaces_pass),
+        cmocka_unit_test(two_requests_that_arrive_together_stay_two),
         cmocka_unit_test(wrong_calls_are_refused),
         cmocka_unit_test(who_does_not_serve_refuses),
         cmocka_unit_test(requests_cut_or_with_more_behind_are_reset),

@@ -72,10 +72,32 @@ static void a_value_is_confirmed_by_nodes_that_hold_exactly_it(void **state)
     }
 }
 
+/* The host may call again before it has come to a report, with the same list: an open that fails at once. */
+static void what_was_reported_stays_until_the_list_is_carried_out(void **state)
+{
+    (void)state;
+    static const char *const same[PEERS] = {"v1a", "v1a", "v1a"};
+    struct ev other = {.type = EV_STREAM_FAIL, .cookie = 12345, .err = QUDAG_ENOMEM};
+    struct kad_options opt = {.read = KAD_READ_CONFIRMED};
+    struct bed *b = bed_new(NULL);
+    const struct kad_result *r = read_values(b, &opt, same);
+    size_t used = b->mem.used;
+
+    assert_non_null(r);
+    kad_ops.event(b->k, &other, b->now, &b->out);
+    assert_int_equal(b->mem.used, used);
+    assert_int_equal(r->value.len, 3);
+    assert_memory_equal(r->value.base, "v1a", 3);
+    tell(b, &other);
+    assert_true(b->mem.used < used);
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_is_confirmed_by_nodes_that_hold_exactly_it),
+        cmocka_unit_test(what_was_reported_stays_until_the_list_is_carried_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

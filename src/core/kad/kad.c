@@ -16,14 +16,19 @@
 #define QUORUM_DEFAULT 15
 #define TIMERS_MAX (KAD_RPCS_MAX + KAD_INBOUND_MAX + KAD_PUBLICATIONS_MAX + 4096)
 
-void kad_call_begin(struct kad *k, const struct acts *out)
+static void requests_free(struct list *l)
 {
-    LIST_EACH_SAFE(it, tmp, &k->requests.ended)
+    LIST_EACH_SAFE(it, tmp, l)
     {
         kad_request_free(LIST_ENTRY(it, struct kad_request, node));
     }
-    mem_free(k->env.mem, k->routing.entered);
-    k->routing.entered = NULL;
+}
+
+void kad_call_begin(struct kad *k, const struct acts *out)
+{
+    if (acts_settled(out)) {
+        requests_free(&k->requests.ended);
+    }
     k->env.acts_0 = out->n;
     k->env.bytes_0 = out->bytes_n;
 }
@@ -137,14 +142,6 @@ qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now)
     kad_maintenance_init(k, now);
     *out = k;
     return QUDAG_OK;
-}
-
-static void requests_free(struct list *l)
-{
-    LIST_EACH_SAFE(it, tmp, l)
-    {
-        kad_request_free(LIST_ENTRY(it, struct kad_request, node));
-    }
 }
 
 void kad_free(struct kad *k)

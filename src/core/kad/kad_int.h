@@ -31,7 +31,7 @@ struct kad_scratch {
     struct kad_buffers buf;
 };
 
-/* Requests: running, and reported ones that are freed when we are called again. */
+/* Requests: running, and reported ones that are freed once that was carried out. */
 struct kad_requests {
     struct list running, ended;
     uint32_t n, n_after, n_internal; /* of the caller; of these reported; our own */
@@ -60,7 +60,7 @@ struct kad {
     const char *protocol;
 };
 
-/* Every call of the core begins here: frees what was reported, notes the room in |out|. */
+/* Every call of the core begins here: frees requests whose reports were carried out, notes the room in |out|. */
 void kad_call_begin(struct kad *k, const struct acts *out);
 
 /* ---- maintenance.c ---- */

@@ -86,7 +86,7 @@ void kad_request_run(struct kad_request *j, tstamp now, struct acts *out);
 void kad_request_timer(struct kad_request *j, tstamp now, struct acts *out);
 /* The one report; what is still on its way goes on. */
 void kad_request_report(struct kad_request *j, qudag_err err, tstamp now, struct acts *out);
-/* Reports if that is still to be done; the object stays until the core is called again. */
+/* Reports if that is still to be done; the object stays until the report has been carried out. */
 void kad_request_end(struct kad_request *j, qudag_err err, tstamp now, struct acts *out);
 /* With its RPCs; nothing is reported. */
 void kad_request_free(struct kad_request *j);

@@ -1,24 +1,13 @@
 /* emit.c - actions whose payload lives in the byte area of the action list. */
 #include "core/onion/emit.h"
 
-#include <string.h>
-
 void onion_emit_link_ev(struct acts *out, const struct link_ev *ev)
 {
-    size_t skip = (uintptr_t)(out->bytes + out->bytes_n) % _Alignof(struct link_ev);
+    struct act *a = acts_up_copy(out, ONION_UP_EVENT, ev, sizeof *ev);
 
-    skip = (_Alignof(struct link_ev) - skip) % _Alignof(struct link_ev);
-    if (out->n == out->cap || sizeof *ev + skip > out->bytes_cap - out->bytes_n) {
-        out->overflow = true;
-        return;
+    if (a != NULL) {
+        a->obj = ev->link;
     }
-    uint8_t *p = out->bytes + out->bytes_n + skip;
-    out->bytes_n += sizeof *ev + skip;
-    memcpy(p, ev, sizeof *ev);
-
-    struct act *a = acts_up(out, ONION_UP_EVENT);
-    a->obj = ev->link;
-    a->ptr = p;
 }
 
 uint8_t *onion_cell_take(struct acts *out)

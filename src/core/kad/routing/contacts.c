@@ -289,19 +289,16 @@ bool kad_contacts_failed_lately(const struct kad_routing *r, const struct kad_co
 
 /* ---- answers and silence ---- */
 
-/* One per call at most: a call brings one answer.  Short of memory it is left out. */
-static void entered_report(struct kad_routing *r, const struct kad_contact *p, struct acts *out)
+/* Without room in the list it is left out. */
+static void entered_report(const struct kad_contact *p, struct acts *out)
 {
-    if (r->entered == NULL) {
-        r->entered = mem_alloc(r->env->mem, sizeof(*r->entered));
+    struct kad_peer_info info;
+
+    kad_contact_decode(&info, p);
+    struct act *a = acts_up_copy(out, KAD_UP_PEER, &info, sizeof(info));
+    if (a != NULL) {
+        a->peer = info.id;
     }
-    if (r->entered == NULL) {
-        return;
-    }
-    kad_contact_decode(r->entered, p);
-    struct act *a = acts_up(out, KAD_UP_PEER);
-    a->peer = r->entered->id;
-    a->ptr = r->entered;
 }
 
 struct kad_contact *kad_contacts_answered(struct kad_routing *r, struct kad_contact *p, tstamp rtt,
@@ -324,7 +321,7 @@ struct kad_contact *kad_contacts_answered(struct kad_routing *r, struct kad_cont
     }
     switch (kad_table_answered(&r->table, p, now, &oldest)) {
     case KAD_TABLE_ADDED:
-        entered_report(r, p, out);
+        entered_report(p, out);
         break;
     case KAD_TABLE_REPLACEMENT:
         check = now - oldest->seen > r->idle_check ? oldest : NULL;
@@ -498,7 +495,6 @@ void kad_contacts_fini(struct kad_routing *r)
     while (r->n_seeds > 0) {
         seed_remove(r, r->n_seeds - 1);
     }
-    mem_free(r->env->mem, r->entered);
     mem_free(r->env->mem, r->failed);
     mem_free(r->env->mem, r->misbehaving);
     kad_departed_fini(&r->departed);

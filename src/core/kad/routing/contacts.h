@@ -63,7 +63,6 @@ struct kad_routing {
     struct kad_failed *failed;           /* |failed_cap| of them, or NULL: nobody failed lately */
     struct kad_misbehaving *misbehaving; /* KAD_MISBEHAVING_MAX of them, or NULL: none yet */
     uint32_t n_seeds, failed_cap, failed_next, misbehaving_next;
-    struct kad_peer_info *entered; /* of the last KAD_UP_PEER, until the core is called again */
     struct kad_departed departed;
 };
 
