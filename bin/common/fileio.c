@@ -80,7 +80,7 @@ int dir_sync(const char *path)
 
 int file_read(const char *path, size_t max, uint8_t **out, size_t *len)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO would wait for a writer */
     if (fd < 0) {
         return errno;
     }

@@ -89,6 +89,9 @@ static void files_are_replaced_whole_and_keep_their_mode(void **state)
     free(bytes);
     assert_int_equal(file_read(path, 5, &bytes, &len), EFBIG);
     assert_int_equal(file_read(deep, 5, &bytes, &len), EISDIR);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(file_read(path, 5, &bytes, &len), EINVAL); /* nobody is waited for */
     assert_int_equal(file_write_atomic("/nonexistent-folder/x", "1", 1, 0600), ENOENT);
     assert_int_equal(dir_make(path, 0700), ENOTDIR);
     assert_int_equal(unlink(path), 0);

@@ -37,9 +37,15 @@ static enum daemon_exit take_lock(struct state *s)
     if (!path_join(path, s->dir, "lock")) {
         return fail(s, DAEMON_USAGE, s->dir, ENAMETOOLONG, "");
     }
-    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (s->lock_fd < 0) {
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0 && errno != ELOOP) {
         return fail(s, DAEMON_FAILED, path, errno, "the daemon must be able to write its folder");
+    }
+    struct stat st;
+    if (s->lock_fd < 0 || fstat(s->lock_fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        (void)snprintf(s->why, sizeof(s->why),
+                       "%s: not a plain file; the daemon writes its pid there, so remove it", path);
+        return DAEMON_STATE;
     }
     if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         ssize_t n = errno == EWOULDBLOCK ? read(s->lock_fd, pid, sizeof(pid) - 1) : 0;

@@ -68,6 +68,23 @@ def identity_and_items():
     says('a restore without identity', ['no identity', 'linked'], 4, *start(n.dir, 'lab.lab=yes'))
     check(not key.exists() and sorted((n.dir / 'state').iterdir()) == before, 'something was touched')
     aside.rename(key)
+    lock, victim = n.dir / 'lock', n.dir / 'victim'
+    lock.unlink()
+    victim.write_text('precious')
+    lock.symlink_to(victim)
+    says('a lock that is a link', [str(lock), 'not a plain file'], 4, *start(n.dir, 'lab.lab=yes'))
+    check(victim.read_text() == 'precious', 'the daemon wrote through the link')
+    lock.unlink()
+    os.mkfifo(lock)
+    says('a lock that is a pipe', [str(lock), 'not a plain file'], 4, *start(n.dir, 'lab.lab=yes'))
+    lock.unlink()
+    victim.unlink()
+    if (n.dir / 'network').exists():
+        (n.dir / 'network').rename(aside)
+        os.mkfifo(n.dir / 'network')
+        says('an item that is a pipe', [str(n.dir / 'network')], 4, *start(n.dir, 'lab.lab=yes'))
+        (n.dir / 'network').unlink()
+        aside.rename(n.dir / 'network')
 
     state = n.dir / 'state'
     dark = next(p for p in state.iterdir() if p.name.startswith('dark'))
