@@ -64,6 +64,16 @@ static struct {
     unsigned answers;
 } evil;
 
+/* Further streams of the peer on which it offers and then says little. */
+#define DRIPS_MAX (2 * TRANSFER_RECVS_MAX + 1)
+static struct {
+    qudag_stream stream;
+    uint8_t id;
+    bool closed;
+} drip[DRIPS_MAX];
+static unsigned n_drips;
+static unsigned standing; /* streams that the daemon is to have beside the one of the test */
+
 static bool is_evil(const qudag_node *n)
 {
     return n == net[1].node;
@@ -215,7 +225,13 @@ static void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, v
     }
     qudag_stream_consume(n, s, data.len);
     if (s.id != evil.out.id) {
-        evil_data(s, data);
+        bool drips = false;
+        for (unsigned ix = 0; ix < n_drips; ix++) {
+            drips = drips || drip[ix].stream.id == s.id;
+        }
+        if (!drips) {
+            evil_data(s, data);
+        }
         return;
     }
     struct transfer_msg m;
@@ -246,6 +262,9 @@ static void on_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
         transfer_closed(d->transfers, s, why);
     } else if (is_evil(n) && s.id == evil.out.id) {
         evil.closed = true;
+    }
+    for (unsigned ix = 0; is_evil(n) && ix < n_drips; ix++) {
+        drip[ix].closed = drip[ix].closed || drip[ix].stream.id == s.id;
     }
 }
 
@@ -472,10 +491,11 @@ static void a_receiver_that_does_not_know_the_question_for_room_gets_the_offer(v
 static void give_up_and_let_it_be_noticed(void)
 {
     qudag_stream_reset(net[1].node, evil.out, QUDAG_ECANCELED);
-    for (uint64_t end = mono_ns() + 30 * NS_PER_S; d->transfers->n_recvs > 0 && mono_ns() < end;) {
+    for (uint64_t end = mono_ns() + 30 * NS_PER_S;
+         d->transfers->n_recvs > standing && mono_ns() < end;) {
         (void)uv_run(&d->loop, UV_RUN_ONCE);
     }
-    assert_int_equal(d->transfers->n_recvs, 0);
+    assert_int_equal(d->transfers->n_recvs, standing);
 }
 
 /* The peer offers |size| bytes of that name and hash, then writes |content|; what the daemon answers is in |evil|. */
@@ -629,6 +649,191 @@ static void senders_that_say_nothing_are_in_nobodys_way(void **state)
     assert_int_equal(in_inbox(), before + 1);
 }
 
+/* ------------------------------------------------------------------ senders that drip */
+
+/* A new stream with an offer of |size| bytes under that id, which stays; what the daemon answered. */
+static struct transfer_msg drip_offer_as(uint8_t id, uint64_t size)
+{
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    m.offer.kind = TRANSFER_FILE;
+    m.offer.id[0] = drip[n_drips].id = id;
+    m.offer.id[1] = 1;
+    m.offer.size = size;
+    memcpy(m.offer.name, "drip", 5);
+    assert_true(n_drips < DRIPS_MAX);
+    first_words(&m);
+    drip[n_drips].stream = evil.out;
+    drip[n_drips++].closed = false;
+    evil.out = (qudag_stream){0};
+    return evil.answer;
+}
+
+static struct transfer_msg drip_offer(uint64_t size)
+{
+    static uint8_t id = 100;
+    return drip_offer_as(id++, size);
+}
+
+/* Bytes that the daemon stored of it, -1: no file. */
+static int64_t dripped(unsigned ix)
+{
+    char path[PATH_LEN], offer_path[PATH_LEN];
+    struct transfer_offer o = {.id = {drip[ix].id, 1}};
+    struct stat st;
+    assert_true(inbox_partial(&d->transfers->inbox, &o, path, offer_path));
+    return stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
+}
+
+/* Writes |len| bytes to it and waits until the daemon has them, unless the stream was |refused|. */
+static void drip_bytes(unsigned ix, size_t len, bool refused)
+{
+    static const uint8_t content[32768];
+    int64_t want = dripped(ix) + (int64_t)len;
+    size_t at = 0, taken = 0;
+    uint64_t end = mono_ns() + 30 * NS_PER_S;
+    while (mono_ns() < end && (refused ? at == 0 : at < len || dripped(ix) < want)) {
+        if (at < len && qudag_stream_write(net[1].node, drip[ix].stream,
+                                           (qudag_slice){content, len - at}, &taken) == QUDAG_OK) {
+            at += taken;
+        }
+        (void)uv_run(&d->loop, UV_RUN_NOWAIT);
+    }
+    assert_true(refused || dripped(ix) == want);
+}
+
+/* The time over which the pace is measured passes. */
+static void pace_is_measured(void)
+{
+    transfer_tick(d->transfers, mono_ns() + (RULES_PACE_S + 1) * NS_PER_S);
+}
+
+static bool nobody(const void *ctx, const uint8_t id[TRANSFER_ID_LEN])
+{
+    (void)ctx;
+    (void)id;
+    return false;
+}
+
+static void drips_end(void)
+{
+    for (unsigned ix = 0; ix < n_drips; ix++) {
+        qudag_stream_reset(net[1].node, drip[ix].stream, QUDAG_ECANCELED);
+    }
+    standing = 0;
+    give_up_and_let_it_be_noticed();
+    assert_int_equal(d->transfers->inbox.reserved, 0);
+    inbox_trim(&d->transfers->inbox, 0, nobody, NULL);
+    n_drips = 0;
+}
+
+/* An honest sender's file; the daemon's last answer. */
+static unsigned honest_file(uint8_t first)
+{
+    uint8_t hash[TRANSFER_HASH_LEN], content[1000];
+    blake3_hasher h;
+    memset(content, first, sizeof(content));
+    blake3_hasher_init(&h);
+    blake3_hasher_update(&h, content, sizeof(content));
+    blake3_hasher_finalize(&h, hash, sizeof(hash));
+    offer("honest", sizeof(content), hash, content, sizeof(content), true);
+    return evil.answer.type;
+}
+
+static void slow_senders_with_large_offers_do_not_close_the_inbox(void **state)
+{
+    struct transfers *k = d->transfers;
+    const uint64_t size_max = k->size_max, huge = 3000 * INBOX_UNIT;
+    (void)state;
+    k->size_max = k->inbox.bytes + 3 * huge;
+    for (unsigned ix = 0; ix < 3; ix++) {
+        assert_int_equal(drip_offer(huge).type, TRANSFER_T_ACCEPT);
+    }
+    standing = 3;
+    assert_int_equal(honest_file('0'), TRANSFER_T_REFUSE); /* all have just begun */
+    assert_int_equal(evil.answer.reason, TRANSFER_BUSY);
+    drip_bytes(0, RULES_PACE_BYTES, false);
+    drip_bytes(1, 1, false);
+    drip_bytes(2, 100, false);
+    pace_is_measured();
+    assert_int_equal(k->inbox.reserved, 3 * huge); /* as long as nobody needs it */
+    standing = 2;
+    assert_int_equal(honest_file('1'), TRANSFER_T_DONE);
+    assert_int_equal(k->inbox.reserved, 2 * huge);
+    turn_until(&drip[1].closed, 30); /* the slowest, and only that */
+    assert_int_equal(dripped(1), 1); /* it can go on */
+    assert_false(drip[0].closed || drip[2].closed);
+
+    assert_int_equal(drip_offer(huge - INBOX_UNIT).type, TRANSFER_T_ACCEPT);
+    standing = 3;
+    assert_int_equal(drip_offer(huge - INBOX_UNIT).type, TRANSFER_T_ACCEPT);
+    turn_until(&drip[2].closed, 30);
+    assert_int_equal(drip_offer(huge).type, TRANSFER_T_REFUSE); /* nobody else is slow */
+    assert_int_equal(evil.answer.reason, TRANSFER_BUSY);
+    assert_false(drip[0].closed || drip[3].closed || drip[4].closed);
+    k->size_max = size_max;
+    drips_end();
+}
+
+static void slow_senders_do_not_take_all_places(void **state)
+{
+    (void)state;
+    for (unsigned ix = 0; ix < DRIPS_MAX; ix++) {
+        bool taken = ix < TRANSFER_RECVS_MAX;
+        assert_int_equal(drip_offer(100000).type, taken ? TRANSFER_T_ACCEPT : TRANSFER_T_REFUSE);
+        assert_true(taken || evil.answer.reason == TRANSFER_BUSY);
+    }
+    for (unsigned ix = 0; ix < DRIPS_MAX; ix++) {
+        drip_bytes(ix, 1, ix >= TRANSFER_RECVS_MAX);
+    }
+    pace_is_measured();
+    assert_int_equal(d->transfers->n_recvs, DRIPS_MAX);
+    standing = DRIPS_MAX - 2; /* one that was answered, one that is slow */
+    assert_int_equal(honest_file('2'), TRANSFER_T_DONE);
+    drips_end();
+}
+
+static void a_new_stream_does_not_make_a_slow_transfer_young(void **state)
+{
+    struct transfers *k = d->transfers;
+    const uint64_t size_max = k->size_max, huge = 300 * INBOX_UNIT;
+    (void)state;
+    k->size_max = k->inbox.bytes + huge;
+    assert_int_equal(drip_offer(huge).type, TRANSFER_T_ACCEPT);
+    drip_bytes(0, 1, false);
+    pace_is_measured();
+    assert_int_equal(drip_offer_as(drip[0].id, huge).type, TRANSFER_T_ACCEPT);
+    assert_int_equal(evil.answer.n, 1);
+    turn_until(&drip[0].closed, 30);
+    assert_int_equal(honest_file('3'), TRANSFER_T_DONE);
+    turn_until(&drip[1].closed, 30);
+    k->size_max = size_max;
+    drips_end();
+}
+
+static void an_offer_takes_nothing_from_what_others_began(void **state)
+{
+    struct transfers *k = d->transfers;
+    const uint64_t size_max = k->size_max, huge = 540 * INBOX_UNIT;
+    (void)state;
+    k->size_max = k->inbox.bytes + huge;
+    assert_int_equal(drip_offer(huge).type, TRANSFER_T_ACCEPT);
+    for (unsigned nth = 0; nth < 30; nth++) {
+        drip_bytes(0, INBOX_UNIT, false);
+    }
+    qudag_stream_reset(net[1].node, drip[0].stream, QUDAG_ECANCELED);
+    give_up_and_let_it_be_noticed();
+    assert_int_equal(drip_offer(huge).type, TRANSFER_T_ACCEPT);
+    drip_bytes(1, 1, false);
+    assert_int_equal(dripped(0), 30 * INBOX_UNIT);
+    for (unsigned nth = 0; nth < 66; nth++) { /* bytes that arrive do */
+        drip_bytes(1, 32768, false);
+    }
+    assert_int_equal(dripped(0), -1);
+    assert_int_equal(dripped(1), 66 * 32768 + 1);
+    k->size_max = size_max;
+    drips_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -641,6 +846,10 @@ int main(void)
         cmocka_unit_test(a_message_is_short_and_an_offer_comes_first),
         cmocka_unit_test(what_is_there_already_is_confirmed_at_once),
         cmocka_unit_test(senders_that_say_nothing_are_in_nobodys_way),
+        cmocka_unit_test(slow_senders_with_large_offers_do_not_close_the_inbox),
+        cmocka_unit_test(slow_senders_do_not_take_all_places),
+        cmocka_unit_test(a_new_stream_does_not_make_a_slow_transfer_young),
+        cmocka_unit_test(an_offer_takes_nothing_from_what_others_began),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

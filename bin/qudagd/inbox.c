@@ -222,9 +222,11 @@ void inbox_trim(const struct inbox *b, uint64_t most,
                 bool (*busy)(const void *ctx, const uint8_t id[TRANSFER_ID_LEN]), const void *ctx)
 {
     for (bool over = true; over;) {
-        char oldest[2 * TRANSFER_ID_LEN + 1] = "", path[PATH_LEN];
+        char oldest[2 * TRANSFER_ID_LEN + 1] = "", smallest[2 * TRANSFER_ID_LEN + 1] = "";
+        char path[PATH_LEN];
         uint8_t id[TRANSFER_ID_LEN];
         uint64_t bytes = 0;
+        off_t least = 0;
         size_t n = 0;
         struct timespec age = {0};
         struct stat st;
@@ -241,6 +243,10 @@ void inbox_trim(const struct inbox *b, uint64_t most,
                 text_hex(oldest, id, sizeof(id));
                 age = st.st_mtim;
             }
+            if (n == 0 || st.st_size < least || (st.st_size == least && older)) {
+                text_hex(smallest, id, sizeof(id));
+                least = st.st_size;
+            }
             bytes += inbox_cost((uint64_t)st.st_size);
             n++;
         }
@@ -249,9 +255,9 @@ void inbox_trim(const struct inbox *b, uint64_t most,
         }
         over = n > 0 && (bytes > most || n > INBOX_PARTIALS_MAX);
         if (over) {
-            size_t left = strlen(oldest);
-            drop_partial(b, oldest);
-            over = left > 0 && path_join(path, b->partial, oldest) && lstat(path, &st) != 0;
+            const char *gone = n > INBOX_PARTIALS_MAX ? smallest : oldest;
+            drop_partial(b, gone);
+            over = path_join(path, b->partial, gone) && lstat(path, &st) != 0;
         }
     }
 }

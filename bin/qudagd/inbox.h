@@ -13,7 +13,7 @@
 
 #define INBOX_LISTED_MAX 10000                 /* the oldest are not listed any more */
 #define INBOX_LINES_MAX (2 * INBOX_LISTED_MAX) /* then the index is rewritten without the oldest */
-#define INBOX_PARTIALS_MAX 64                  /* begun and left; the oldest goes */
+#define INBOX_PARTIALS_MAX 64                  /* begun and left; the smallest goes */
 #define INBOX_PARTIAL_AGE_MAX_S (7 * 86400)
 #define INBOX_UNIT                                                                                 \
     4096 /* bytes: what a file takes is counted in these, and an empty one takes one */
@@ -46,7 +46,10 @@ bool inbox_partial(const struct inbox *b, const struct transfer_offer *o, char p
                    char offer_path[PATH_LEN]);
 /* What a file of |size| bytes counts against the limit. */
 uint64_t inbox_cost(uint64_t size);
-/* Of what was begun and is not |busy|, the oldest goes until the rest costs at most |most| bytes. */
+/*
+ * Of what was begun and is not |busy|, the oldest goes until the rest costs at most |most| bytes, and the smallest
+ * until there are INBOX_PARTIALS_MAX: many that hold nothing displace none that holds something.
+ */
 void inbox_trim(const struct inbox *b, uint64_t most,
                 bool (*busy)(const void *ctx, const uint8_t id[TRANSFER_ID_LEN]), const void *ctx);
 /* Moves |partial| to a name that is free; |name| is changed if it is not.  0 or an errno.

@@ -189,7 +189,19 @@ static void what_was_begun_and_left_counts_too(void **state)
     }
     inbox_trim(&b, UINT64_MAX, is_busy, &busy);
     assert_int_equal(begun(&b, 1, INBOX_PARTIALS_MAX + 6), INBOX_PARTIALS_MAX + 1);
-    assert_int_equal(begun(&b, 1, 6), 1); /* the oldest went, but not the one at work */
+    assert_int_equal(begun(&b, 1, 6),
+                     1); /* of the smallest the oldest went, but not the one at work */
+    struct transfer_offer large = {.id = {busy + 4}}, small = {.id = {INBOX_PARTIALS_MAX + 7}};
+    assert_true(inbox_partial(&b, &large, path, offer_path));
+    put_file(path, "more of it, and begun before all others");
+    assert_int_equal(
+        utimensat(AT_FDCWD, path, (struct timespec[2]){{.tv_sec = 1}, {.tv_sec = 1}}, 0), 0);
+    assert_true(inbox_partial(&b, &small, path, offer_path));
+    put_file(path, "");
+    put_file(offer_path, "offer");
+    inbox_trim(&b, UINT64_MAX, is_busy, &busy);
+    assert_int_equal(begun(&b, busy + 4, busy + 4), 1);
+    assert_int_equal(begun(&b, INBOX_PARTIALS_MAX + 7, INBOX_PARTIALS_MAX + 7), 0);
     inbox_trim(&b, 5 * INBOX_UNIT, is_busy, &busy);
     assert_int_equal(begun(&b, 1, INBOX_PARTIALS_MAX + 6), 5 + 1);
     assert_int_equal(begun(&b, INBOX_PARTIALS_MAX + 2, INBOX_PARTIALS_MAX + 6), 5);

@@ -180,10 +180,34 @@ enum rules_offer rules_offer(uint64_t size, uint64_t cost, uint64_t piece_max,
     if (size > piece_max || size > room->file_max || size > room->inbox_max) {
         return RULES_OFFER_TOO_LARGE;
     }
-    if (room->used > room->inbox_max || cost > room->inbox_max - room->used) {
+    if (room->stored > room->inbox_max || cost > room->inbox_max - room->stored) {
         return RULES_OFFER_INBOX_FULL;
     }
-    return room->transfers > room->transfers_max ? RULES_OFFER_BUSY : RULES_OFFER_OK;
+    bool fits = room->reserved <= room->inbox_max - room->stored - cost;
+    return fits && room->transfers <= room->transfers_max ? RULES_OFFER_OK : RULES_OFFER_BUSY;
+}
+
+uint64_t rules_pace(uint64_t left)
+{
+    uint64_t due = left / RULES_PACE_DAY;
+    due = due < RULES_PACE_BYTES ? RULES_PACE_BYTES : due;
+    return due < left ? due : left;
+}
+
+bool rules_pace_slow(const struct rules_pace *p)
+{
+    return p->measured && p->came < p->due;
+}
+
+size_t rules_gives_way(const struct rules_pace *p, size_t n)
+{
+    size_t first = n;
+    for (size_t ix = 0; ix < n; ix++) {
+        bool slower = first == n || p[ix].came < p[first].came ||
+                      (p[ix].came == p[first].came && p[ix].due > p[first].due);
+        first = rules_pace_slow(&p[ix]) && slower ? ix : first;
+    }
+    return first;
 }
 
 bool rules_name_char(uint32_t codepoint)

@@ -130,19 +130,41 @@ bool rules_delivery(uint64_t size, const uint8_t hash[RULES_HASH_LEN], uint64_t 
 struct rules_room {
     uint64_t file_max;  /* of one piece */
     uint64_t inbox_max; /* of all */
-    uint64_t used;      /* stored and reserved */
+    uint64_t stored;
+    uint64_t reserved;  /* for transfers that have begun */
     unsigned transfers; /* accepted and not ended, this one included */
     unsigned transfers_max;
 };
 enum rules_offer {
     RULES_OFFER_OK,
     RULES_OFFER_TOO_LARGE,
-    RULES_OFFER_INBOX_FULL,
-    RULES_OFFER_BUSY,
+    RULES_OFFER_INBOX_FULL, /* final: by what is stored, never by what others only announced */
+    RULES_OFFER_BUSY,       /* later it may go */
 };
 /* Whether an offer of |size| bytes, which would cost |cost| of the inbox, is accepted; |piece_max|: of its kind. */
 enum rules_offer rules_offer(uint64_t size, uint64_t cost, uint64_t piece_max,
                              const struct rules_room *room);
+
+#define RULES_PACE_S 20               /* seconds over which the pace of a sender is measured */
+#define RULES_PACE_BYTES (16u * 1024) /* at least, in each of them */
+#define RULES_PACE_DAY (86400 / RULES_PACE_S)
+/*
+ * Bytes that must come in RULES_PACE_S when |left| are missing at its beginning: RULES_PACE_BYTES, or as many as end a
+ * large transfer within a day, but no more than are missing.
+ */
+uint64_t rules_pace(uint64_t left);
+
+/* How a transfer went in the last RULES_PACE_S that is over. */
+struct rules_pace {
+    bool measured; /* one is over, and the sender could send */
+    uint64_t due;  /* by rules_pace() */
+    uint64_t came;
+};
+/* Whether the place and the room of the transfer are others' as soon as they need them. */
+bool rules_pace_slow(const struct rules_pace *p);
+
+/* Which of |n| transfers gives way first: the slowest of those that are slow; |n|: none does. */
+size_t rules_gives_way(const struct rules_pace *p, size_t n);
 
 /* Whether a character may stand in a name in the inbox: printable, no '/', nothing invisible. */
 bool rules_name_char(uint32_t codepoint);

@@ -252,21 +252,71 @@ static void offers_are_taken_within_all_limits(void **state)
 {
     (void)state;
     const struct rules_room room = {
-        .file_max = 100, .inbox_max = 200, .used = 50, .transfers = 2, .transfers_max = 2};
+        .file_max = 100, .inbox_max = 200, .stored = 50, .transfers = 2, .transfers_max = 2};
     struct rules_room r = room;
     assert_int_equal(rules_offer(100, 150, 1000, &r), RULES_OFFER_OK);
     assert_int_equal(rules_offer(101, 101, 1000, &r), RULES_OFFER_TOO_LARGE);
     assert_int_equal(rules_offer(11, 11, 10, &r), RULES_OFFER_TOO_LARGE);
     assert_int_equal(rules_offer(UINT64_MAX, UINT64_MAX, UINT64_MAX, &r), RULES_OFFER_TOO_LARGE);
     assert_int_equal(rules_offer(100, 151, 1000, &r), RULES_OFFER_INBOX_FULL);
-    r.used = 201; /* the limit was lowered */
+    r.stored = 201; /* the limit was lowered */
     assert_int_equal(rules_offer(0, 0, 1000, &r), RULES_OFFER_INBOX_FULL);
+    r = room; /* what others only announced is no final reason */
+    r.reserved = 50;
+    assert_int_equal(rules_offer(100, 100, 1000, &r), RULES_OFFER_OK);
+    assert_int_equal(rules_offer(100, 101, 1000, &r), RULES_OFFER_BUSY);
+    assert_int_equal(rules_offer(100, 151, 1000, &r), RULES_OFFER_INBOX_FULL);
+    r.reserved = UINT64_MAX;
+    assert_int_equal(rules_offer(0, 0, 1000, &r), RULES_OFFER_BUSY);
     r = room;
     r.file_max = 1000;
     assert_int_equal(rules_offer(201, 1, 1000, &r), RULES_OFFER_TOO_LARGE);
     r = room;
     r.transfers = 3;
     assert_int_equal(rules_offer(1, 1, 1000, &r), RULES_OFFER_BUSY);
+}
+
+static void a_transfer_keeps_a_pace(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t left, due;
+    } row[] = {
+        {0, 0},
+        {1, 1},
+        {RULES_PACE_BYTES, RULES_PACE_BYTES},
+        {RULES_PACE_BYTES + 1, RULES_PACE_BYTES},
+        {(uint64_t)RULES_PACE_BYTES * RULES_PACE_DAY, RULES_PACE_BYTES},
+        {(uint64_t)(RULES_PACE_BYTES + 1) * RULES_PACE_DAY, RULES_PACE_BYTES + 1},
+        {UINT64_C(10) << 30, (UINT64_C(10) << 30) / 4320},
+        {UINT64_MAX, UINT64_MAX / 4320},
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        assert_int_equal(rules_pace(row[ix].left), row[ix].due);
+    }
+    assert_false(rules_pace_slow(&(struct rules_pace){false, 10, 0})); /* has just begun */
+    assert_true(rules_pace_slow(&(struct rules_pace){true, 10, 9}));
+    assert_false(rules_pace_slow(&(struct rules_pace){true, 10, 10}));
+    assert_false(rules_pace_slow(&(struct rules_pace){true, 0, 0}));
+}
+
+static void the_slowest_gives_way_first(void **state)
+{
+    (void)state;
+    static const struct {
+        struct rules_pace p[3];
+        size_t n, want;
+    } row[] = {
+        {{{false, 9, 0}}, 0, 0},
+        {{{false, 9, 0}, {true, 9, 9}, {true, 9, 10}}, 3, 3}, /* none is slow */
+        {{{false, 9, 0}, {true, 9, 8}, {true, 9, 9}}, 3, 1},
+        {{{true, 9, 5}, {true, 9, 4}, {true, 9, 6}}, 3, 1},
+        {{{true, 9, 4}, {true, 11, 4}, {true, 10, 4}}, 3, 1}, /* who needs longer */
+        {{{true, 3, 3}, {true, 9, 4}, {true, 9, 4}}, 3, 1},   /* fewer bytes, but all it had */
+    };
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        assert_int_equal(rules_gives_way(row[ix].p, row[ix].n), row[ix].want);
+    }
 }
 
 static void names_become_harmless_and_stay_valid(void **state)
@@ -426,6 +476,8 @@ int main(void)
         cmocka_unit_test(transfers_come_over_circuits_to_dark_addresses_only),
         cmocka_unit_test(a_delivery_counts_only_with_the_size_and_hash_announced),
         cmocka_unit_test(offers_are_taken_within_all_limits),
+        cmocka_unit_test(a_transfer_keeps_a_pace),
+        cmocka_unit_test(the_slowest_gives_way_first),
         cmocka_unit_test(names_become_harmless_and_stay_valid),
         cmocka_unit_test(a_receiver_cannot_make_us_send_for_ever),
         cmocka_unit_test(a_name_of_one_byte_too_many_loses_it),

@@ -38,10 +38,24 @@ struct transfer_in {
     struct transfer_job job; /* .hash runs along with the content */
     uint64_t got, reported, reserved;
     uint64_t heard_ns, reported_ns;
+    uint64_t trimmed_at;         /* |got| when others' unfinished transfers last made room */
+    uint64_t since_ns, got_then; /* the pace is measured from there; 0: not yet */
+    struct rules_pace pace;
     bool fin_after; /* when |out| is written */
     size_t in_len, out_len, out_at;
     uint8_t in[TRANSFER_MSG_MAX], out[4 * TRANSFER_MSG_MAX];
 };
+
+/* Nothing more will be written: its room is others'. */
+static void give_room_back(struct transfer_in *r)
+{
+    r->k->inbox.reserved -= r->reserved;
+    r->reserved = 0;
+    if (r->fd >= 0) {
+        close(r->fd);
+        r->fd = -1;
+    }
+}
 
 static void free_recv(struct transfer_in *r)
 {
@@ -53,10 +67,7 @@ static void free_recv(struct transfer_in *r)
             break;
         }
     }
-    k->inbox.reserved -= r->reserved;
-    if (r->fd >= 0) {
-        close(r->fd);
-    }
+    give_room_back(r);
     free(r);
 }
 
@@ -122,6 +133,7 @@ static void say_last(struct transfer_in *r, const struct transfer_msg *m)
 {
     r->state = SAID;
     r->fin_after = true;
+    give_room_back(r);
     say(r, m);
 }
 
@@ -136,6 +148,12 @@ static void say_done(struct transfer_in *r)
     struct transfer_msg m = {.type = TRANSFER_T_DONE, .n = r->offer.size};
     memcpy(m.hash, r->offer.hash, TRANSFER_HASH_LEN);
     say_last(r, &m);
+}
+
+static void discard(const struct transfer_in *r)
+{
+    (void)unlink(r->path);
+    (void)unlink(r->offer_path);
 }
 
 static enum transfer_reason reason_of(int err)
@@ -156,8 +174,7 @@ static void on_stored(struct transfer_job *j)
         j->err = inbox_add(&k->inbox, &e);
         (void)unlink(r->offer_path);
     }
-    k->inbox.reserved -= r->reserved;
-    r->reserved = 0;
+    give_room_back(r);
     if (j->err != 0) {
         log_say(&k->d->log, QUDAG_LOG_WARN, "transfer.store", "%s: %s", r->path, strerror(j->err));
     } else {
@@ -179,8 +196,7 @@ static void store(struct transfer_in *r)
     uint8_t hash[TRANSFER_HASH_LEN];
     blake3_hasher_finalize(&r->job.hash, hash, sizeof(hash));
     if (!rules_delivery(r->got, hash, r->offer.size, r->offer.hash)) {
-        (void)unlink(r->path);
-        (void)unlink(r->offer_path);
+        discard(r);
         refuse(r, TRANSFER_HASH_DIFFERS);
         return;
     }
@@ -231,6 +247,10 @@ static void on_hashed(struct transfer_job *j)
     }
     r->got = j->from;
     r->heard_ns = mono_ns();
+    if (r->since_ns == 0) {
+        r->since_ns = r->heard_ns;
+        r->got_then = r->got;
+    }
     if (ftruncate(r->fd, (off_t)r->got) != 0 || lseek(r->fd, 0, SEEK_END) < 0) {
         refuse(r, TRANSFER_TROUBLE);
         return;
@@ -238,21 +258,49 @@ static void on_hashed(struct transfer_job *j)
     accept_content(r);
 }
 
+static bool at_work(const void *ctx, const uint8_t id[TRANSFER_ID_LEN])
+{
+    const struct transfers *k = ctx;
+    const struct transfer_in *r = k->recvs;
+    while (r != NULL && (r->reserved == 0 || memcmp(r->offer.id, id, TRANSFER_ID_LEN) != 0)) {
+        r = r->next;
+    }
+    return r != NULL;
+}
+
+/*
+ * What others began and left may stay as long as all that is there keeps the limit; what is only announced takes
+ * nothing from them.  Looked at once for each REPORT_BYTES, by so much the limit may be passed for each transfer.
+ */
+static void trim(struct transfer_in *r)
+{
+    const struct transfers *k = r->k;
+    uint64_t there = k->inbox.bytes;
+    for (const struct transfer_in *o = k->recvs; o != NULL; o = o->next) {
+        there += o->reserved == 0 ? 0 : inbox_cost(o->got);
+    }
+    inbox_trim(&k->inbox, there < k->size_max ? k->size_max - there : 0, at_work, k);
+    r->trimmed_at = r->got;
+}
+
 static void content(struct transfer_in *r, qudag_slice data)
 {
     if (data.len > r->offer.size - r->got) {
+        discard(r);
         refuse(r, TRANSFER_HASH_DIFFERS);
         return;
     }
     int err = fd_write_all(r->fd, data.base, data.len);
     if (err != 0) {
-        (void)unlink(r->path);
-        (void)unlink(r->offer_path);
+        discard(r);
         refuse(r, reason_of(err));
         return;
     }
     blake3_hasher_update(&r->job.hash, data.base, data.len);
     r->got += data.len;
+    if (r->trimmed_at == 0 || r->got - r->trimmed_at >= REPORT_BYTES) {
+        trim(r);
+    }
     if (r->got == r->offer.size) {
         store(r);
     } else if (r->got - r->reported >= REPORT_BYTES) {
@@ -262,8 +310,8 @@ static void content(struct transfer_in *r, qudag_slice data)
 
 /* ------------------------------------------------------------------ the offer */
 
-/* Another stream with the same transfer: the newer one goes on.  False: it cannot be now. */
-static bool take_over(const struct transfer_in *r)
+/* Another stream with the same transfer: the newer one goes on, at the same pace.  False: it cannot be now. */
+static bool take_over(struct transfer_in *r)
 {
     struct transfer_in *next;
     for (struct transfer_in *o = r->k->recvs; o != NULL; o = next) {
@@ -275,6 +323,9 @@ static bool take_over(const struct transfer_in *r)
         if (o->job.busy) {
             return false;
         }
+        r->since_ns = o->since_ns;
+        r->got_then = o->got_then;
+        r->pace = o->pace;
         leave(o);
     }
     return true;
@@ -294,17 +345,30 @@ static uint64_t already_there(const struct transfer_in *r, const uint8_t *offer,
                : 0;
 }
 
-/* Transfers whose offer was accepted and that have not ended; silent streams and answered ones are none. */
-static unsigned in_progress(const struct transfers *k)
+/* Only whoever could send is slow. */
+static struct rules_pace pace_of(const struct transfer_in *r)
 {
-    unsigned n = 0;
-    for (const struct transfer_in *r = k->recvs; r != NULL; r = r->next) {
-        n += r->state == HASHING || r->state == CONTENT || r->state == STORING;
-    }
-    return n;
+    return r->state == CONTENT ? r->pace : (struct rules_pace){0};
 }
 
-static enum transfer_reason check_offer(const struct transfer_in *r)
+/*
+ * Counts the transfers whose offer was accepted and that have not ended; silent streams and answered ones are none.
+ * Without |slow|: those of them that need not give way.
+ */
+static void count_progress(const struct transfers *k, bool slow, struct rules_room *room)
+{
+    for (const struct transfer_in *r = k->recvs; r != NULL; r = r->next) {
+        struct rules_pace p = pace_of(r);
+        bool accepted = r->state == HASHING || r->state == CONTENT || r->state == STORING;
+        if (accepted && (slow || !rules_pace_slow(&p))) {
+            room->transfers++;
+            room->reserved += r->reserved;
+        }
+    }
+}
+
+/* The answer to the offer or question of |r| if all went on (|slow|), or if the slow ones gave way. */
+static enum transfer_reason check_offer(const struct transfer_in *r, bool slow)
 {
     static const enum transfer_reason reason[] = {
         [RULES_OFFER_OK] = TRANSFER_OK,
@@ -313,25 +377,45 @@ static enum transfer_reason check_offer(const struct transfer_in *r)
         [RULES_OFFER_BUSY] = TRANSFER_BUSY,
     };
     const struct transfers *k = r->k;
-    const struct rules_room room = {
+    struct rules_room room = {
         .file_max = k->file_max,
         .inbox_max = k->size_max,
-        .used = k->inbox.bytes + k->inbox.reserved,
-        .transfers = in_progress(k) + 1,
+        .stored = k->inbox.bytes,
+        .transfers = 1,
         .transfers_max = TRANSFER_RECVS_MAX,
     };
+    count_progress(k, slow, &room);
     uint64_t most = r->offer.kind == TRANSFER_MESSAGE ? TRANSFER_MESSAGE_MAX : UINT64_MAX;
     return reason[rules_offer(r->offer.size, inbox_cost(r->offer.size), most, &room)];
 }
 
-static bool at_work(const void *ctx, const uint8_t id[TRANSFER_ID_LEN])
+/* The slowest transfer is reset: what came of it stays, and its sender may offer it again.  False: none is slow. */
+static bool slowest_gives_way(struct transfers *k)
 {
-    const struct transfers *k = ctx;
-    const struct transfer_in *r = k->recvs;
-    while (r != NULL && (r->reserved == 0 || memcmp(r->offer.id, id, TRANSFER_ID_LEN) != 0)) {
-        r = r->next;
+    struct transfer_in *at[2 * TRANSFER_RECVS_MAX + 2], *r = k->recvs;
+    struct rules_pace pace[2 * TRANSFER_RECVS_MAX + 2];
+    size_t n = 0;
+    for (; r != NULL && n < sizeof(at) / sizeof(at[0]); r = r->next) {
+        at[n] = r;
+        pace[n++] = pace_of(r);
     }
-    return r != NULL;
+    size_t first = rules_gives_way(pace, n);
+    if (first < n) {
+        log_say(&k->d->log, QUDAG_LOG_INFO, "transfer.slow", "%llu bytes in %d s: gave way",
+                (unsigned long long)pace[first].came, RULES_PACE_S);
+        leave(at[first]);
+    }
+    return first < n;
+}
+
+/* Nobody gives way for an offer that is not accepted then. */
+static enum transfer_reason make_room(struct transfer_in *r)
+{
+    enum transfer_reason why = check_offer(r, false);
+    while (why == TRANSFER_OK && check_offer(r, true) != TRANSFER_OK) {
+        why = slowest_gives_way(r->k) ? TRANSFER_OK : TRANSFER_BUSY;
+    }
+    return why;
 }
 
 static void on_offer(struct transfer_in *r)
@@ -341,7 +425,7 @@ static void on_offer(struct transfer_in *r)
         say_done(r); /* our done message was lost */
         return;
     }
-    enum transfer_reason why = take_over(r) ? check_offer(r) : TRANSFER_BUSY;
+    enum transfer_reason why = take_over(r) ? make_room(r) : TRANSFER_BUSY;
     if (why == TRANSFER_OK && !inbox_partial(&k->inbox, &r->offer, r->path, r->offer_path)) {
         why = TRANSFER_TROUBLE;
     }
@@ -351,8 +435,7 @@ static void on_offer(struct transfer_in *r)
     }
     r->reserved = inbox_cost(r->offer.size);
     k->inbox.reserved += r->reserved;
-    /* What others began and left may stay as long as all of it together keeps the limit. */
-    inbox_trim(&k->inbox, k->size_max - k->inbox.bytes - k->inbox.reserved, at_work, k);
+    inbox_trim(&k->inbox, UINT64_MAX, at_work, k); /* by number only */
     r->fd = open(r->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     uint8_t bytes[TRANSFER_MSG_MAX];
     struct transfer_msg m = {.type = TRANSFER_T_OFFER, .offer = r->offer};
@@ -384,7 +467,7 @@ static void on_offer(struct transfer_in *r)
 /* Is there room for that much?  Nothing is reserved: the offer is checked again. */
 static void on_ask(struct transfer_in *r)
 {
-    enum transfer_reason why = check_offer(r);
+    enum transfer_reason why = check_offer(r, false);
     if (why == TRANSFER_OK) {
         say_last(r, &(struct transfer_msg){.type = TRANSFER_T_ACCEPT});
     } else {
@@ -438,12 +521,13 @@ static struct transfer_in *by_stream(struct transfers *k, qudag_stream stream)
     return r;
 }
 
-/* The stream that has waited longest without a whole offer makes room: senders offer at once. */
+/* The oldest stream without a whole offer, or with its last answer, makes room: senders offer and end at once. */
 static void leave_silent(struct transfers *k)
 {
     struct transfer_in *oldest = NULL;
     for (struct transfer_in *r = k->recvs; r != NULL; r = r->next) {
-        oldest = r->state == OFFER ? r : oldest; /* the newest comes first in the list */
+        bool idle = r->state == OFFER || r->state == SAID;
+        oldest = idle ? r : oldest; /* the newest comes first in the list */
     }
     if (oldest != NULL) {
         leave(oldest);
@@ -477,7 +561,9 @@ bool transfer_in_data(struct transfers *k, qudag_stream stream, qudag_slice data
     if (r == NULL) {
         return false;
     }
-    r->heard_ns = mono_ns();
+    if (r->state != SAID) { /* then nothing is left to say */
+        r->heard_ns = mono_ns();
+    }
     size_t len = data.len;
     if (r->state == OFFER && data.len > 0) {
         size_t used = offer_bytes(r, data);
@@ -521,6 +607,18 @@ bool transfer_in_closed(struct transfers *k, qudag_stream stream)
     return r != NULL;
 }
 
+static void measure_pace(struct transfer_in *r, uint64_t now_ns)
+{
+    if (r->state != CONTENT || now_ns < r->since_ns + RULES_PACE_S * NS_PER_S) {
+        return;
+    }
+    r->pace.measured = true;
+    r->pace.due = rules_pace(r->offer.size - r->got_then);
+    r->pace.came = r->got > r->got_then ? r->got - r->got_then : 0;
+    r->since_ns = now_ns;
+    r->got_then = r->got;
+}
+
 void transfer_in_tick(struct transfers *k, uint64_t now_ns)
 {
     struct transfer_in *next;
@@ -533,6 +631,7 @@ void transfer_in_tick(struct transfers *k, uint64_t now_ns)
             leave(r);
             continue;
         }
+        measure_pace(r, now_ns);
         bool news = r->job.busy || (r->state == CONTENT && r->got != r->reported);
         if (news && now_ns - r->reported_ns > REPORT_NS) {
             say_progress(r);
