@@ -81,14 +81,23 @@ static int up_options(struct tool *t, struct up *u, int argc, char **argv)
 /* ------------------------------------------------------------------ status */
 
 static const struct col status_cols[] = {
-    {"peer", "peer", COL_PEER},           {"addresses", "listens", COL_TEXT},
-    {"bootstrap", "bootstrap", COL_TEXT}, {"phase", "phase", COL_TEXT},
-    {"health", "health", COL_TEXT},       {"reason", "reason", COL_TEXT},
-    {"retry_ns", "next try", COL_NS},     {"note", "note", COL_TEXT},
-    {"uptime_ns", "up", COL_NS},          {"links", "links", COL_INT},
-    {"links_pq", "links pq", COL_INT},    {"table", "table", COL_INT},
-    {"relays", "relays", COL_INT},        {"circuits", "circuits", COL_INT},
-    {"records", "records", COL_INT},      {"pid", "pid", COL_INT},
+    {"peer", "peer", COL_PEER},
+    {"addresses", "listens", COL_TEXT},
+    {"announced", "announced", COL_TEXT},
+    {"bootstrap", "bootstrap", COL_TEXT},
+    {"phase", "phase", COL_TEXT},
+    {"health", "health", COL_TEXT},
+    {"reason", "reason", COL_TEXT},
+    {"retry_ns", "next try", COL_NS},
+    {"note", "note", COL_TEXT},
+    {"uptime_ns", "up", COL_NS},
+    {"links", "links", COL_INT},
+    {"links_pq", "links pq", COL_INT},
+    {"table", "table", COL_INT},
+    {"relays", "relays", COL_INT},
+    {"circuits", "circuits", COL_INT},
+    {"records", "records", COL_INT},
+    {"pid", "pid", COL_INT},
     {"dir", "folder", COL_TEXT},
 };
 

@@ -37,6 +37,10 @@ const struct conf_row conf_table[CONF_KEYS] = {
                      .help =
                          "Addresses to listen on; port 0 takes any free one.  At most 8, one per "
                          "line."},
+    [CONF_ANNOUNCE] = {"node", "announce", LIST(QUDAG_LISTEN_MAX, 150), INTO(announce), .unset = "",
+                       .help =
+                           "Addresses that others are told instead of those the node finds out, as "
+                           "of a forwarded port; at most 8, one per line."},
     [CONF_BOOTSTRAP] = {"node", "bootstrap", LIST(QUDAG_BOOTSTRAP_MAX, QUDAG_ADDR_TEXT_MAX - 1),
                         INTO(bootstrap), .unset = "",
                         .help =
@@ -164,11 +168,13 @@ static bool parse_int(const char *value, bool suffix, int64_t *out)
 /* What is wrong with one value of a list, as a sentence that begins with the value; empty: nothing. */
 static void fault_of(enum conf_key key, const char *one, char *why, size_t why_len)
 {
-    qudag_addr_use use = key == CONF_LISTEN ? QUDAG_ADDR_LISTEN : QUDAG_ADDR_BOOTSTRAP;
+    qudag_addr_use use = key == CONF_LISTEN     ? QUDAG_ADDR_LISTEN
+                         : key == CONF_ANNOUNCE ? QUDAG_ADDR_DIAL
+                                                : QUDAG_ADDR_BOOTSTRAP;
     why[0] = 0;
     if (one == NULL) {
         (void)snprintf(why, why_len, "out of memory");
-    } else if ((key == CONF_LISTEN || key == CONF_BOOTSTRAP) &&
+    } else if ((key == CONF_LISTEN || key == CONF_ANNOUNCE || key == CONF_BOOTSTRAP) &&
                qudag_multiaddr_parse(NULL, one, use, why, why_len) == QUDAG_OK) {
         why[0] = 0;
     }

@@ -17,6 +17,7 @@
 
 enum conf_key {
     CONF_LISTEN,
+    CONF_ANNOUNCE,
     CONF_BOOTSTRAP,
     CONF_AGENT,
     CONF_MEMORY_MAX,

@@ -171,6 +171,9 @@ void report_status(struct request *rq)
         rec_str(r, "addresses", addr);
         rec_strf(r, "bootstrap", "%s#%s", addr, hex);
     }
+    for (size_t it = 0; qudag_node_announced_next(d->node, &it, addr);) {
+        rec_str(r, "announced", addr);
+    }
     status_health(r, d);
     status_note(r, d);
     rec_int(r, "uptime_ns", (int64_t)(mono_ns() - d->since_ns));

@@ -52,24 +52,27 @@ typedef struct qudag_settings {
                                           others and what we publish; created if missing; one node
                                           each.  NULL: memory only */
     const char *agent;                  /* agent string sent to peers; NULL: "qudag/VERSION" */
-    const char *family;         /* name shared by all relays of one operator: no circuit uses
+    const char *family;          /* name shared by all relays of one operator: no circuit uses
                                           two of them.  Others see its hash only.  NULL: none */
-    uint64_t dht_bytes_max;     /* total size of the records stored for others */
-    uint64_t memory_max;        /* bytes the node may allocate */
-    qudag_ns idle_timeout;      /* of links */
-    uint32_t dht_records_max;   /* records stored for others */
-    uint32_t dht_providers_max; /* provider records stored for others */
-    uint32_t links_max;         /* links open at the same time */
-    uint32_t streams_per_peer;  /* streams one peer may have open to us, for each protocol */
-    uint32_t circuits_max;      /* circuits at the same time, own and carried */
-    uint32_t relays_min;        /* relay descriptors gathered before circuits are built;
+    uint64_t dht_bytes_max;      /* total size of the records stored for others */
+    uint64_t memory_max;         /* bytes the node may allocate */
+    qudag_ns idle_timeout;       /* of links */
+    uint32_t dht_records_max;    /* records stored for others */
+    uint32_t dht_providers_max;  /* provider records stored for others */
+    uint32_t links_max;          /* links open at the same time */
+    uint32_t streams_per_peer;   /* streams one peer may have open to us, for each protocol */
+    uint32_t circuits_max;       /* circuits at the same time, own and carried */
+    uint32_t relays_min;         /* relay descriptors gathered before circuits are built;
                                           0: hops + 1 */
-    uint16_t security_level;    /* ML-KEM parameter set: 512, 768 (default) or 1024 */
-    uint8_t hops;               /* relays in a circuit */
-    bool relay;                 /* carry circuits for others; default true */
-    bool dht_server;            /* answer DHT requests of others; default true */
-    bool lab;                   /* test network: no address diversity rules, NO ANONYMITY */
-    uint8_t pad[2];             /* zero */
+    uint16_t security_level;     /* ML-KEM parameter set: 512, 768 (default) or 1024 */
+    uint8_t hops;                /* relays in a circuit */
+    bool relay;                  /* carry circuits for others; default true */
+    bool dht_server;             /* answer DHT requests of others; default true */
+    bool lab;                    /* test network: no address diversity rules, NO ANONYMITY */
+    uint8_t pad[2];              /* zero */
+    const char *const *announce; /* multiaddrs that others are told instead of what the node finds
+                                          out: those of a forwarded port, for example */
+    size_t announce_n;           /* at most QUDAG_LISTEN_MAX; 0: what the node finds out */
 } qudag_settings;
 
 /* The call that made a request. */
@@ -205,6 +208,13 @@ QUDAG_API void qudag_node_peer_id(const qudag_node *n, qudag_peer_id *out);
 /* Listening addresses with /p2p/ID; false at the end; *it starts at 0. */
 QUDAG_API bool qudag_node_addr_next(const qudag_node *n, size_t *it,
                                     char text[QUDAG_ADDR_TEXT_MAX]);
+/*
+ * The addresses that others are told, likewise: |announce| of the settings; else, outside a lab, those that can be
+ * reached from the Internet and, where none of an IP version is, the one at which peers of four networks observe
+ * this node.  Without any the node is no relay and publishes no dark address.
+ */
+QUDAG_API bool qudag_node_announced_next(const qudag_node *n, size_t *it,
+                                         char text[QUDAG_ADDR_TEXT_MAX]);
 
 /* A counter only grows while the node lives; a gauge goes up and down. */
 typedef enum qudag_stat_kind { QUDAG_STAT_COUNTER = 1, QUDAG_STAT_GAUGE } qudag_stat_kind;

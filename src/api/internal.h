@@ -136,6 +136,8 @@ struct api_settings {
     struct node_config config;
     struct netaddr listen[NODE_LISTEN_MAX];
     size_t n_listen;
+    struct multiaddr announce[NODE_LISTEN_MAX];
+    size_t n_announce;
 };
 /*
  * Reads |s| (NULL allowed) into |out|; |why| (may be NULL) gets a sentence that begins with the setting that

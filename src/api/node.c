@@ -277,6 +277,7 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
         io_attach(n->io, n->node);
         io_attach_store(n->io, n->store);
         peer_id_from_ed25519(&n->self, s->identity->id.ed_pk);
+        node_set_announced(n->node, read->announce, read->n_announce);
         learn_addrs(n);
     }
     return err;
@@ -462,6 +463,19 @@ bool qudag_node_addr_next(const qudag_node *n, size_t *it, char text[QUDAG_ADDR_
         return false;
     }
     multiaddr_quic(&ma, &n->addr[(*it)++], &n->self);
+    return multiaddr_text(text, QUDAG_ADDR_TEXT_MAX, &ma) > 0;
+}
+
+bool qudag_node_announced_next(const qudag_node *n, size_t *it, char text[QUDAG_ADDR_TEXT_MAX])
+{
+    struct multiaddr ma;
+    struct netaddr a;
+
+    if (n == NULL || it == NULL || text == NULL || !node_announced_next(n->node, it, &ma) ||
+        !multiaddr_to_netaddr(&ma, &a)) {
+        return false;
+    }
+    multiaddr_quic(&ma, &a, &n->self);
     return multiaddr_text(text, QUDAG_ADDR_TEXT_MAX, &ma) > 0;
 }
 

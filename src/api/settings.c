@@ -7,12 +7,13 @@
 
 #include "base/utf8.h"
 #include "crypto/hash.h"
+#include "node/rules.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, pad);
+API_NO_TAIL(qudag_settings, announce_n);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
@@ -157,6 +158,36 @@ static qudag_err read_listen(struct netaddr *out, size_t *n, const qudag_setting
         out[i] = a.net;
     }
     *n = count;
+    return QUDAG_OK;
+}
+
+/* Outside a lab an address that others cannot reach is refused: they would not take it. */
+static qudag_err read_announce(struct api_settings *out, char *why, size_t cap)
+{
+    const qudag_settings *s = &out->full;
+
+    if (s->announce_n > 0 && s->announce == NULL) {
+        return refuse(why, cap, "announce", "missing");
+    }
+    if (s->announce_n > NODE_LISTEN_MAX) {
+        return refuse(why, cap, "announce", "more than %d addresses", NODE_LISTEN_MAX);
+    }
+    for (size_t i = 0; i < s->announce_n; i++) {
+        struct api_addr a;
+        char fault[API_WHY_LEN];
+        if (api_addr_read(&a, s->announce[i], QUDAG_ADDR_DIAL, fault, sizeof(fault)) != QUDAG_OK) {
+            return refuse(why, cap, "announce", "%s", fault);
+        }
+        if (a.has_peer || a.has_pq) {
+            return refuse(why, cap, "announce", "%s: without /p2p and #, which are this node's own",
+                          s->announce[i]);
+        }
+        if (!node_rule_addr(&a.addr, s->lab)) {
+            return refuse(why, cap, "announce", "%s: not reachable from the Internet",
+                          s->announce[i]);
+        }
+        out->announce[out->n_announce++] = a.addr;
+    }
     return QUDAG_OK;
 }
 
@@ -376,6 +407,7 @@ qudag_err api_settings_read(struct api_settings *out, const qudag_settings *s, c
     if ((err = settings_in(&out->full, s, why, why_len)) != QUDAG_OK ||
         (err = check_all(full, why, why_len)) != QUDAG_OK ||
         (err = read_listen(out->listen, &out->n_listen, full, why, why_len)) != QUDAG_OK ||
+        (err = read_announce(out, why, why_len)) != QUDAG_OK ||
         (err = read_bootstrap(c, full, why, why_len)) != QUDAG_OK ||
         (err = check_bootstrap_reach(c, out->listen, out->n_listen, why, why_len)) != QUDAG_OK) {
         return err;

@@ -325,6 +325,14 @@ static void settings_out_of_range_are_named(void **state)
     REFUSED("listen", s.listen = null_text);
     REFUSED("listen", s.listen = NULL);
     REFUSED("listen", s.listen_n = 9);
+    static const char *const inside[] = {"/ip4/192.168.1.2/udp/4433/quic-v1"};
+    static const char *const no_port[] = {"/ip4/5.9.1.1/udp/0/quic-v1"};
+    static const char *const outside[] = {"/ip4/5.9.1.1/udp/4433/quic-v1"};
+    REFUSED("announce", s.announce_n = 1);
+    REFUSED("announce", s.announce_n = 1, s.announce = null_text);
+    REFUSED("announce", s.announce_n = 1, s.announce = inside, s.lab = false);
+    REFUSED("announce", s.announce_n = 1, s.announce = no_port);
+    REFUSED("announce", s.announce_n = 9, s.announce = outside);
     REFUSED("bootstrap", s.bootstrap_n = 1);
     REFUSED("bootstrap", s.bootstrap_n = 1, s.bootstrap = null_text);
     REFUSED("bootstrap", s.bootstrap_n = 1, s.bootstrap = nobody);
@@ -367,6 +375,29 @@ static void an_address_in_use_is_reported(void **state)
     assert_int_equal(qudag_node_new(&b, &s, NULL, NULL), QUDAG_ESYSTEM);
     assert_null(b);
     qudag_node_free(a);
+}
+
+static void a_node_announces_what_the_settings_say(void **state)
+{
+    static const char *const outside[] = {"/ip4/5.9.1.1/udp/4433/quic-v1"};
+    qudag_settings s = settings();
+    char text[QUDAG_ADDR_TEXT_MAX];
+    size_t it = 0;
+    (void)state;
+
+    assert_false(qudag_node_announced_next(NULL, &it, text));
+    s.lab = false; /* it listens on loopback, which nobody outside could dial */
+    qudag_node *n = make(&s, NULL, NULL);
+    assert_false(qudag_node_announced_next(n, &it, text));
+    qudag_node_free(n);
+    s.announce = outside;
+    s.announce_n = 1;
+    n = make(&s, NULL, NULL);
+    assert_true(qudag_node_announced_next(n, &it, text));
+    assert_memory_equal(text, outside[0], strlen(outside[0]));
+    assert_memory_equal(text + strlen(outside[0]), "/p2p/", 5);
+    assert_false(qudag_node_announced_next(n, &it, text));
+    qudag_node_free(n);
 }
 
 static void a_node_starts_and_stops_two_hundred_times(void **state)
@@ -659,6 +690,7 @@ int main(void)
         cmocka_unit_test(bootstrap_peers_that_no_socket_can_dial_are_refused),
         cmocka_unit_test(a_program_with_larger_settings_gets_zeroes),
         cmocka_unit_test(an_address_in_use_is_reported),
+        cmocka_unit_test(a_node_announces_what_the_settings_say),
         cmocka_unit_test(a_node_starts_and_stops_two_hundred_times),
         cmocka_unit_test(any_failed_allocation_is_an_error_or_survived),
         cmocka_unit_test(a_node_lives_on_the_callers_loop),
