@@ -221,11 +221,22 @@ static qudag_err own_texts(struct qudag_node *n, struct node_config *c, const qu
     return ok ? QUDAG_OK : QUDAG_ENOMEM;
 }
 
-static void learn_addrs(struct qudag_node *n)
+/* Also when interfaces have changed since. */
+static void learn_addrs(void *node)
 {
+    struct qudag_node *n = node;
     struct multiaddr ma[NODE_LISTEN_MAX];
+    struct netaddr now[NODE_LISTEN_MAX];
+    size_t count = io_addrs(n->io, now, NODE_LISTEN_MAX), same = 0;
 
-    n->n_addrs = io_addrs(n->io, n->addr, NODE_LISTEN_MAX);
+    while (same < count && same < n->n_addrs && netaddr_eq(&now[same], &n->addr[same])) {
+        same++;
+    }
+    if (same == count && same == n->n_addrs) {
+        return;
+    }
+    memcpy(n->addr, now, sizeof(now));
+    n->n_addrs = count;
     for (size_t i = 0; i < n->n_addrs; i++) {
         multiaddr_quic(&ma[i], &n->addr[i], NULL);
     }
@@ -279,6 +290,7 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
         peer_id_from_ed25519(&n->self, s->identity->id.ed_pk);
         node_set_announced(n->node, read->announce, read->n_announce);
         learn_addrs(n);
+        io_on_addrs(n->io, learn_addrs, n);
     }
     return err;
 }

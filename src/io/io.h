@@ -50,6 +50,12 @@ void io_free(struct io *io);
  */
 size_t io_addrs(const struct io *io, struct netaddr *out, size_t max);
 
+/*
+ * |fn| is called from the loop once addresses of the interfaces have changed and half a second has passed without
+ * a further change; NULL: nobody wants to know.
+ */
+void io_on_addrs(struct io *io, void (*fn)(void *ctx), void *ctx);
+
 /* Runs the loop until io_stop().  QUDAG_ESTATE with a caller's loop, or from inside a hook. */
 QUDAG_MUST_USE qudag_err io_run(struct io *io);
 

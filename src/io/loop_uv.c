@@ -7,12 +7,10 @@
  * Setting the timer costs as much as sending a packet, and deadlines mostly move away: a timer that
  * is set for too early stays, wakes the loop once for nothing, and is set again then.
  */
+#include "io/interfaces.h"
 #include "io/udp.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -28,6 +26,7 @@
 #define STORE_RETRY (5 * NS_PER_S)  /* between looks whether there is room again */
 #define SHUTDOWN_SENDS_MAX 64       /* x SENDS_PER_TURN */
 #define ADDRS_SEEN_MAX 256          /* addresses of interfaces looked at */
+#define ADDRS_SETTLE (NS_PER_S / 2) /* after the last change of an interface */
 #define CLOCK_EVERY (10 * NS_PER_S) /* between looks at the calendar */
 
 struct sock {
@@ -56,6 +55,11 @@ struct io {
     size_t n_socks;
     int timer_fd;
     uv_poll_t timer;
+    int watch_fd; /* tells when interfaces change; -1: the system does not let us know */
+    uv_poll_t watch;
+    tstamp addrs_at; /* when on_addrs is called next; TSTAMP_NEVER: nothing has changed */
+    void (*on_addrs)(void *ctx);
+    void *on_addrs_ctx;
     uv_prepare_t prepare;
     uv_idle_t again; /* active: the loop does not sleep */
     uv_async_t async;
@@ -209,6 +213,10 @@ static void turn(struct io *io)
 
     io->stats.turns++;
     read_clock(io, now);
+    if (io->addrs_at <= now) {
+        io->addrs_at = TSTAMP_NEVER;
+        io->on_addrs(io->on_addrs_ctx);
+    }
     node_drain(io->node, now);
     if (node_deadline(io->node) <= now) {
         node_tick(io->node, now);
@@ -216,7 +224,8 @@ static void turn(struct io *io)
     persist_retry(io, now);
     bool all = flush(io, now);
     persist(io, now); /* what came of having sent */
-    arm(io, all ? tstamp_min(node_deadline(io->node), io->store_retry) : now, now);
+    tstamp next = tstamp_min(node_deadline(io->node), tstamp_min(io->store_retry, io->addrs_at));
+    arm(io, all ? next : now, now);
 }
 
 static void on_step_timer(uv_timer_t *t)
@@ -399,6 +408,36 @@ static void on_sock_closed(uv_handle_t *h)
     handle_gone(s->io);
 }
 
+/* Changes come in bursts: a new address is told with its routes and its family's other addresses. */
+static void on_watch(uv_poll_t *h, int status, int events)
+{
+    struct io *io = h->data;
+    (void)events;
+
+    if (status < 0) {
+        (void)uv_poll_stop(h);
+    } else if (io_interfaces_changed(io->watch_fd)) {
+        io->addrs_at = io->on_addrs != NULL ? tstamp_after(io_now(), ADDRS_SETTLE) : TSTAMP_NEVER;
+    }
+}
+
+/* Without the watch (a sandbox may forbid it) addresses are those of the start. */
+static void start_watch(struct io *io)
+{
+    io->watch_fd = io_interfaces_watch();
+    if (io->watch_fd >= 0 && uv_poll_init(io->loop, &io->watch, io->watch_fd) == 0) {
+        io->watch.data = io;
+        io->handles++;
+        (void)uv_poll_start(&io->watch, UV_READABLE, on_watch);
+    }
+}
+
+void io_on_addrs(struct io *io, void (*fn)(void *ctx), void *ctx)
+{
+    io->on_addrs = fn;
+    io->on_addrs_ctx = ctx;
+}
+
 static qudag_err start_handles(struct io *io)
 {
     io->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -423,6 +462,7 @@ static qudag_err start_handles(struct io *io)
     }
     io->async.data = io;
     io->handles++;
+    start_watch(io);
     return QUDAG_OK;
 }
 
@@ -459,8 +499,8 @@ qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *
         return QUDAG_ENOMEM;
     }
     io->posts_end = &io->posts;
-    io->timer_fd = -1;
-    io->armed = io->store_retry = TSTAMP_NEVER;
+    io->timer_fd = io->watch_fd = -1;
+    io->armed = io->store_retry = io->addrs_at = TSTAMP_NEVER;
     (void)pthread_mutex_init(&io->lock, NULL);
     io->has_own = loop == NULL;
     io->loop = loop != NULL ? loop : &io->own;
@@ -545,6 +585,10 @@ void io_free(struct io *io)
         (void)uv_poll_stop(&io->timer);
         close_handle((uv_handle_t *)&io->timer, on_closed);
     }
+    if (io->watch.data != NULL) {
+        (void)uv_poll_stop(&io->watch);
+        close_handle((uv_handle_t *)&io->watch, on_closed);
+    }
     if (io->prepare.data != NULL) {
         close_handle((uv_handle_t *)&io->prepare, on_closed);
         close_handle((uv_handle_t *)&io->again, on_closed);
@@ -552,6 +596,9 @@ void io_free(struct io *io)
     }
     if (io->async.data != NULL) {
         close_handle((uv_handle_t *)&io->async, on_closed);
+    }
+    if (io->watch_fd >= 0) {
+        close(io->watch_fd);
     }
     if (io->timer_fd >= 0) {
         close(io->timer_fd);
@@ -613,40 +660,6 @@ uint64_t io_timeout(const struct io *io)
     return at == TSTAMP_NEVER ? UINT64_MAX : at > now ? at - now : 0;
 }
 
-/* The addresses of the interfaces that a wildcard socket answers on. */
-static size_t interface_addrs(const struct netaddr *bound, struct netaddr *out, size_t max)
-{
-    struct ifaddrs *list = NULL;
-    size_t n = 0;
-
-    if (getifaddrs(&list) != 0) {
-        return 0;
-    }
-    for (const struct ifaddrs *i = list; i != NULL && n < max; i = i->ifa_next) {
-        struct netaddr a = {.family = bound->family, .port = bound->port};
-        if (i->ifa_addr == NULL || (i->ifa_flags & IFF_UP) == 0) {
-            continue;
-        }
-        if (bound->family == 4 && i->ifa_addr->sa_family == AF_INET) {
-            struct sockaddr_in v4;
-            memcpy(&v4, i->ifa_addr, sizeof(v4));
-            memcpy(a.ip, &v4.sin_addr, 4);
-        } else if (bound->family == 6 && i->ifa_addr->sa_family == AF_INET6) {
-            struct sockaddr_in6 v6;
-            memcpy(&v6, i->ifa_addr, sizeof(v6));
-            memcpy(a.ip, &v6.sin6_addr, 16);
-            if (a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80) {
-                continue; /* link-local: means nothing to others */
-            }
-        } else {
-            continue;
-        }
-        out[n++] = a;
-    }
-    freeifaddrs(list);
-    return n;
-}
-
 size_t io_addrs(const struct io *io, struct netaddr *out, size_t max)
 {
     struct netaddr all[ADDRS_SEEN_MAX];
@@ -655,7 +668,7 @@ size_t io_addrs(const struct io *io, struct netaddr *out, size_t max)
     for (size_t i = 0; i < io->n_socks && n < ADDRS_SEEN_MAX; i++) {
         const struct netaddr *b = &io->sock[i].udp.bound;
         if (netaddr_is_unspecified(b)) {
-            n += interface_addrs(b, all + n, ADDRS_SEEN_MAX - n);
+            n += io_interface_addrs(b, all + n, ADDRS_SEEN_MAX - n);
         } else {
             all[n++] = *b;
         }

@@ -117,6 +117,24 @@ class Stranger(Host):
         return self.take(self.ask('status'))
 
 
+def addresses_change():
+    """started before its network is up, and then given another address: what is announced follows within seconds"""
+    n = Stranger(23, '5.9.0.9')
+    ip('-n', n.name, 'addr', 'del', '5.9.0.9/32', 'dev', 'eth0')
+    n.start()
+    check('announced' not in n.ask('status'), 'a private address or none is announced')
+    for new, old in (('5.9.0.9', None), ('77.3.0.1', '5.9.0.9')):
+        ip('-n', n.name, 'addr', 'add', f'{new}/32', 'dev', 'eth0')
+        if old is not None:
+            ip('-n', n.name, 'addr', 'del', f'{old}/32', 'dev', 'eth0')
+        begin = time.monotonic()
+        while [a.split('/')[2] for a in n.ask('status').get('announced', [])] != [new]:
+            check(time.monotonic() - begin < 5 * SLOW, f'{new} is not announced: {n.ask("status")}')
+            time.sleep(0.1)
+        print(f'ok: a new address is announced after {time.monotonic() - begin:.1f} s', flush=True)
+    n.down()
+
+
 def private_network():
     """home networks: that it will not grow without a lab is said, and what then"""
     first = Stranger(21, '192.168.7.1').start()
@@ -200,6 +218,7 @@ def main():
     many_interfaces()
     private_network()
     default_settings()
+    addresses_change()
     host = network()
     mixed_versions(host)
     shrinking_mtu(host)
