@@ -51,8 +51,8 @@ void io_free(struct io *io);
 size_t io_addrs(const struct io *io, struct netaddr *out, size_t max);
 
 /*
- * |fn| is called from the loop once addresses of the interfaces have changed and half a second has passed without
- * a further change; NULL: nobody wants to know.
+ * |fn| is called from the loop half a second after an interface or its addresses have changed; NULL: nobody wants
+ * to know.
  */
 void io_on_addrs(struct io *io, void (*fn)(void *ctx), void *ctx);
 

@@ -26,7 +26,7 @@
 #define STORE_RETRY (5 * NS_PER_S)  /* between looks whether there is room again */
 #define SHUTDOWN_SENDS_MAX 64       /* x SENDS_PER_TURN */
 #define ADDRS_SEEN_MAX 256          /* addresses of interfaces looked at */
-#define ADDRS_SETTLE (NS_PER_S / 2) /* after the last change of an interface */
+#define ADDRS_SETTLE (NS_PER_S / 2) /* after the first change of an interface */
 #define CLOCK_EVERY (10 * NS_PER_S) /* between looks at the calendar */
 
 struct sock {
@@ -408,7 +408,7 @@ static void on_sock_closed(uv_handle_t *h)
     handle_gone(s->io);
 }
 
-/* Changes come in bursts: a new address is told with its routes and its family's other addresses. */
+/* Changes come in bursts; one that goes on, as on a host of many containers, does not put the look off for ever. */
 static void on_watch(uv_poll_t *h, int status, int events)
 {
     struct io *io = h->data;
@@ -416,8 +416,8 @@ static void on_watch(uv_poll_t *h, int status, int events)
 
     if (status < 0) {
         (void)uv_poll_stop(h);
-    } else if (io_interfaces_changed(io->watch_fd)) {
-        io->addrs_at = io->on_addrs != NULL ? tstamp_after(io_now(), ADDRS_SETTLE) : TSTAMP_NEVER;
+    } else if (io_interfaces_changed(io->watch_fd) && io->on_addrs != NULL) {
+        io->addrs_at = tstamp_min(io->addrs_at, tstamp_after(io_now(), ADDRS_SETTLE));
     }
 }
 

@@ -141,7 +141,7 @@ static void seen_at(struct node *n, const struct peer_id *peer, const struct mul
 
     for (size_t it = 0; swarm_peer_link_next(n->swarm, peer, &it, &link);) {
         if (node_rule_observed(&link, n->cfg.lab)) {
-            announced(n, node_own_observed(&n->own, &link, addr));
+            announced(n, node_own_observed(&n->own, &link, addr, n->now));
             return;
         }
     }

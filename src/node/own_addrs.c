@@ -124,7 +124,7 @@ bool node_own_set(struct node_own_addrs *o, const struct multiaddr *addr, size_t
 }
 
 bool node_own_observed(struct node_own_addrs *o, const struct link_info *link,
-                       const struct multiaddr *addr)
+                       const struct multiaddr *addr, tstamp now)
 {
     struct netaddr from;
 
@@ -133,12 +133,16 @@ bool node_own_observed(struct node_own_addrs *o, const struct link_info *link,
         return false;
     }
     struct node_own_voice *v = o->voice[family_of(addr)];
-    struct node_own_voice now = {network(&from, &link->peer, o->lab), copy(addr)};
+    struct node_own_voice one = {network(&from, &link->peer, o->lab), copy(addr)};
     size_t at = 0;
-    while (at < NODE_OWN_VOICES - 1 && v[at].net != 0 && v[at].net != now.net) {
+    while (at < NODE_OWN_VOICES - 1 && v[at].net != 0 && v[at].net != one.net) {
         at++;
     }
     memmove(v + 1, v, at * sizeof(*v)); /* over the same network's, an empty or the oldest place */
-    v[0] = now;
-    return derive(o);
+    v[0] = one;
+    if (now < o->hold_until || !derive(o)) {
+        return false;
+    }
+    o->hold_until = tstamp_after(now, NODE_OWN_HOLD);
+    return true;
 }

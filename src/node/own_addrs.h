@@ -19,6 +19,8 @@
  */
 #define NODE_OWN_VOICES 8
 #define NODE_OWN_AGREE 4
+#define NODE_OWN_HOLD                                                                              \
+    (60 * NS_PER_S) /* between two changes that observers bring about: each costs puts */
 
 struct node_own_voice {
     uint64_t net; /* the observer's; 0: an empty place */
@@ -35,6 +37,7 @@ struct node_own_addrs {
     struct node_own_voice voice[2][NODE_OWN_VOICES]; /* IPv4, IPv6; the latest first */
     struct multiaddr announced[NODE_OWN_MAX];        /* what follows from the above */
     size_t n_announced;
+    tstamp hold_until; /* observers change nothing before */
 };
 
 /* Each of the following returns whether what is announced has changed.  Lists are cut to NODE_OWN_MAX. */
@@ -45,9 +48,10 @@ bool node_own_set_local(struct node_own_addrs *o, const struct multiaddr *addr, 
 bool node_own_set(struct node_own_addrs *o, const struct multiaddr *addr, size_t n);
 /*
  * The peer at the other end of |link| says that it sees us at |addr|.  Ignored: what comes over a relay or a
- * circuit, from an observer that is not on the Internet itself, and what nobody could dial.
+ * circuit, from an observer that is not on the Internet itself, and what nobody could dial.  A change within
+ * NODE_OWN_HOLD of the last one waits for the first observation after it.
  */
 bool node_own_observed(struct node_own_addrs *o, const struct link_info *link,
-                       const struct multiaddr *addr);
+                       const struct multiaddr *addr, tstamp now);
 
 #endif

@@ -33,12 +33,16 @@ static struct link_info from(const char *ip, uint8_t props)
     return l;
 }
 
+static tstamp now = NS_PER_S;
+
+/* Each observation comes when the last change is old enough for another. */
 static bool observed(struct node_own_addrs *o, const char *by, const char *ip, unsigned port)
 {
     struct link_info l = from(by, 0);
     struct multiaddr at = quic(ip, port);
 
-    return node_own_observed(o, &l, &at);
+    now += NODE_OWN_HOLD;
+    return node_own_observed(o, &l, &at, now);
 }
 
 static bool set_local(struct node_own_addrs *o, const char *const *ip, size_t n)
@@ -147,6 +151,25 @@ static void the_latest_voices_decide(void **state)
     assert_announced(&o, WANT("/ip4/5.9.1.9/udp/4433/quic-v1"));
 }
 
+/* Who has networks enough could else make us publish anew without end. */
+static void observers_change_little_in_a_minute(void **state)
+{
+    struct node_own_addrs o = {0};
+    struct multiaddr at = quic("5.9.1.2", 4433);
+    (void)state;
+
+    for (unsigned i = 1; i <= 4; i++) {
+        char ip[32];
+        (void)snprintf(ip, sizeof(ip), "11.%u.0.1", i);
+        (void)observed(&o, ip, "5.9.1.1", 4433);
+    }
+    struct link_info l = from("11.2.7.7", 0);
+    assert_false(node_own_observed(&o, &l, &at, now + NODE_OWN_HOLD - 1));
+    assert_announced(&o, WANT("/ip4/5.9.1.1/udp/4433/quic-v1"));
+    assert_true(node_own_observed(&o, &l, &at, now + NODE_OWN_HOLD));
+    assert_announced(&o, WANT(NULL));
+}
+
 static void what_proves_nothing_is_not_counted(void **state)
 {
     static const struct {
@@ -167,7 +190,7 @@ static void what_proves_nothing_is_not_counted(void **state)
             (void)snprintf(ip, sizeof(ip), "%u.%u.0.1", row[i].by, k);
             struct link_info l = from(ip, row[i].props);
             struct multiaddr at = quic(row[i].seen, 4433);
-            assert_false(node_own_observed(&o, &l, &at));
+            assert_false(node_own_observed(&o, &l, &at, now));
         }
         assert_announced(&o, WANT(NULL));
     }
@@ -231,6 +254,7 @@ int main(void)
         cmocka_unit_test(four_networks_confirm_an_address_and_fewer_do_not),
         cmocka_unit_test(one_network_has_one_voice_and_may_change_its_mind),
         cmocka_unit_test(the_latest_voices_decide),
+        cmocka_unit_test(observers_change_little_in_a_minute),
         cmocka_unit_test(what_proves_nothing_is_not_counted),
         cmocka_unit_test(a_family_with_a_global_address_of_its_own_needs_no_observers),
         cmocka_unit_test(what_the_operator_set_is_announced_alone),

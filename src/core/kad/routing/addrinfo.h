@@ -69,8 +69,8 @@ struct kad_addrinfo *kad_addrinfo_ref(struct kad_addrinfo *a);
 void kad_addrinfo_unref(struct kad_addrinfo *a);
 
 /*
- * Whether an address may be told or dialled: outside a lab none that is private, loopback or unspecified, and none
- * with port 0.
+ * Whether an address may be told or dialled: outside a lab none that begins with an IP address that is not
+ * global (netaddr_is_global), and none with port 0.  Names pass.
  */
 bool kad_addr_usable(const struct multiaddr *a, bool lab);
 /* The /24 or /48 it is in; 0: not known. */
