@@ -7,7 +7,7 @@
  * Right after READY there may be too few relays for a path, as their descriptors still come in: start then waits for
  * them, for a bounded time, instead of failing.
  *
- * No hop is blamed for what this node did or lacks (onion_reason_ours).
+ * Which relays, and who is to blame: paths.c.
  *
  * What a circuit is for is its node_circuit_use; this file knows none of them.
  */
@@ -17,30 +17,9 @@
 
 #define PATH_RETRY (250 * NS_PER_MS) /* while relays are awaited */
 
-static qudag_err choose_path(struct node *n, struct node_circuit *c)
-{
-    const struct onion_hop *service = c->use->to_service ? &c->target : NULL;
-    struct relays_path_want want = {.n = c->relays, .service = service};
-
-    if (service != NULL) {
-        want.exclude = &service->peer;
-        want.n_exclude = 1;
-    }
-    qudag_err err = relays_path(n->relays, &want, n->now, c->path);
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    c->n_hops = c->relays;
-    if (c->use->to_service) {
-        c->path[c->n_hops++] = c->target;
-    }
-    node_saved_guard(n);
-    return QUDAG_OK;
-}
-
 static qudag_err build(struct node *n, struct node_circuit *c)
 {
-    qudag_err err = choose_path(n, c);
+    qudag_err err = node_path_choose(n, c);
 
     if (err != QUDAG_OK) {
         return err;
@@ -170,9 +149,7 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
         return;
     }
     c->open = true;
-    for (size_t i = 0; i < c->n_hops; i++) {
-        relays_worked(n->relays, &c->path[i].peer);
-    }
+    node_path_built(n, c);
     c->use->built(n, c, now); /* |c| may be gone */
 }
 
@@ -185,9 +162,7 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
     if (c == NULL) {
         return;
     }
-    if (a->n >= 1 && a->n <= c->n_hops) { /* to blame is the first hop that was not reached */
-        relays_failed(n->relays, &c->path[a->n - 1].peer, now);
-    }
+    node_path_broke(n, c, a->n, a->err, now);
     if (!c->open && !c->canceled && ++c->tries < NODE_CIRCUIT_TRIES && build(n, c) == QUDAG_OK) {
         return;
     }

@@ -9,6 +9,7 @@
  *          keys.c        onion keys of the relay and of dark addresses
  *          saved.c       everything that outlives the process
  *          streams.c     streams of the program
+ *          paths.c       which relays they lead over
  *          circuits.c    circuits we are client of
  *   arrows arrow_A_B.c   what A needs of B, or B of A; two cores meet nowhere else
  *   high   boot.c        joining the network and staying in it
@@ -32,6 +33,7 @@
 #include "node/cores.h"
 #include "node/node.h"
 #include "node/own_addrs.h"
+#include "node/paths.h"
 #include "node/requests.h"
 #include "node/rules.h"
 #include "node/saved.h"

@@ -1,0 +1,15 @@
+/* paths.h - the relays of circuits we are client of. */
+#ifndef QUDAG_SRC_NODE_PATHS_H
+#define QUDAG_SRC_NODE_PATHS_H
+
+#include "node/circuits.h"
+
+/* Chooses the relays of |c| and sets c->path and c->n_hops.  What relays_path() says. */
+QUDAG_MUST_USE qudag_err node_path_choose(struct node *n, struct node_circuit *c);
+/* |c| reached all its hops. */
+void node_path_built(struct node *n, const struct node_circuit *c);
+/* |c| ended with |err|, built or not; |hop|: the first not reached, 0: unknown or nobody's fault. */
+void node_path_broke(struct node *n, const struct node_circuit *c, uint64_t hop, qudag_err err,
+                     tstamp now);
+
+#endif
