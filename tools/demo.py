@@ -275,10 +275,10 @@ class Demo:
 
     def message(self, text, title):
         began = time.monotonic()
-        before = {e['id'] for e in self.service.ask('inbox')['inbox']}
+        before = {e['file'] for e in self.service.ask('inbox')['inbox']}
         self.client.ask('send', self.address, '-m', text, timeout=90)
         took = time.monotonic() - began
-        fresh = [e for e in self.service.ask('inbox')['inbox'] if e['id'] not in before]
+        fresh = [e for e in self.service.ask('inbox')['inbox'] if e['file'] not in before]
         need(len(fresh) == 1 and fresh[0]['kind'] == 'message', f'the inbox has {len(fresh)} new entries')
         arrived = pathlib.Path(fresh[0]['file']).read_text()
         need(arrived == text, f'another text arrived: {arrived!r}')
@@ -310,7 +310,7 @@ class Demo:
         self.row('3 relays', 'each knows its neighbours only', time.monotonic() - began)
 
     def received(self, before, source):
-        fresh = [e for e in self.service.ask('inbox')['inbox'] if e['id'] not in before and e['kind'] == 'file']
+        fresh = [e for e in self.service.ask('inbox')['inbox'] if e['file'] not in before and e['kind'] == 'file']
         need(len(fresh) == 1, f'the inbox has {len(fresh)} new files')
         ours, theirs = sha256(source), sha256(fresh[0]['file'])
         need(ours == theirs, 'the received file has another SHA-256')
@@ -327,7 +327,7 @@ class Demo:
             source = self.top / 'random-64MiB.bin'
             source.write_bytes(os.urandom(64 << 20))
         size = source.stat().st_size
-        before = {e['id'] for e in self.service.ask('inbox')['inbox']}
+        before = {e['file'] for e in self.service.ask('inbox')['inbox']}
         began = time.monotonic()
         done = subprocess.run([str(QUDAG), '--dir', str(self.client.dir), 'send', self.address, str(source)],
                               timeout=600)
@@ -340,7 +340,7 @@ class Demo:
         head(8, 'Four daemons are killed in the middle of a file, one of them a relay of the circuit')
         source = self.top / 'second-96MiB.bin'
         source.write_bytes(os.urandom(96 << 20))
-        before = {e['id'] for e in self.service.ask('inbox')['inbox']}
+        before = {e['file'] for e in self.service.ask('inbox')['inbox']}
         began = time.monotonic()
         killed, at, last, shown = [], 0, {}, ''
         sender = subprocess.Popen(self.client.command('send', self.address, str(source)), stdout=subprocess.PIPE,

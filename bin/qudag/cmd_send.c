@@ -316,11 +316,9 @@ struct saving {
 static void on_entry(struct tool *t, const struct rec_view *v, void *user)
 {
     struct saving *s = user;
-    const char *name = rec_get_str(v, "name"), *id = rec_get_str(v, "id"),
-               *path = rec_get_str(v, "file");
+    const char *name = rec_get_str(v, "name"), *path = rec_get_str(v, "file");
     (void)t;
-    if (name != NULL && id != NULL && path != NULL &&
-        (strcmp(name, s->what) == 0 || strcmp(id, s->what) == 0)) {
+    if (name != NULL && path != NULL && strcmp(name, s->what) == 0) {
         s->found = true;
         (void)snprintf(s->path, sizeof(s->path), "%s", path);
     }

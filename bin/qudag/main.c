@@ -69,8 +69,8 @@ const struct sub subs[] = {
     {"send", "ADDRESS -m TEXT | ADDRESS FILE [--again]", "deliver a message or a file anonymously",
      "Succeeds only if the recipient has computed the same BLAKE3 hash.  A transfer that was cut "
      "off\n"
-     "resumes when the same file is sent again; --again sends all of it once more.  -m - reads the "
-     "message\n"
+     "resumes when the same file is sent again within a day; with --again all of it is sent.  -m - "
+     "reads the message\n"
      "from standard input (at most 32768 bytes); files cannot come from standard input.\n",
      "qudag send abc...xyz.dark photo.jpg", run_send},
     {"inbox", "[--save NAME FILE]", "list or save what was received",

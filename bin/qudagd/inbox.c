@@ -151,6 +151,66 @@ static bool probe(struct inbox *b)
     return true;
 }
 
+/* |line| has room for INDEX_LINE_MAX. */
+static size_t index_line(char *line, const struct inbox_entry *e)
+{
+    char hash[2 * TRANSFER_HASH_LEN + 1], id[2 * TRANSFER_ID_LEN + 1];
+    text_hex(hash, e->offer.hash, TRANSFER_HASH_LEN);
+    text_hex(id, e->offer.id, TRANSFER_ID_LEN);
+    int len = snprintf(line, INDEX_LINE_MAX, "%lld\t%s\t%llu\t%s\t%s\t%s\t%s\n",
+                       (long long)e->time_ms, e->offer.kind == TRANSFER_FILE ? "file" : "message",
+                       (unsigned long long)e->offer.size, hash, id, e->to[0] == 0 ? "-" : e->to,
+                       e->offer.name);
+    return len > 0 && len < INDEX_LINE_MAX ? (size_t)len : 0;
+}
+
+/* Senders decide how many lines there are: a file that only grew could not be read one day. */
+static bool index_renew(struct inbox *b, const char *path)
+{
+    char *text = malloc(b->n * INDEX_LINE_MAX + 1);
+    size_t len = 0;
+    for (size_t ix = 0; text != NULL && ix < b->n; ix++) {
+        len += index_line(text + len, &b->entry[ix]);
+    }
+    bool ok = text != NULL && file_write_atomic(path, text, len, 0600) == 0;
+    free(text);
+    b->lines = ok ? b->n : b->lines;
+    return ok;
+}
+
+static bool has_id(const struct inbox_entry *e)
+{
+    static const uint8_t none[TRANSFER_ID_LEN];
+    return memcmp(e->offer.id, none, sizeof(none)) != 0;
+}
+
+void inbox_forget(struct inbox *b, int64_t now_ms)
+{
+    bool found = false;
+    char path[PATH_LEN];
+    for (size_t ix = 0; ix < b->n; ix++) {
+        struct inbox_entry *e = &b->entry[ix];
+        if (has_id(e) && now_ms - e->time_ms > INBOX_ID_AGE_MAX_S * INT64_C(1000)) {
+            memset(e->offer.id, 0, sizeof(e->offer.id));
+            found = true;
+        }
+    }
+    if (found && path_join(path, b->dir, ".index")) {
+        (void)index_renew(b, path); /* tried again with the next one that is due */
+    }
+}
+
+void inbox_message_name(char name[TRANSFER_NAME_MAX + 1], int64_t now_ms, uint32_t random)
+{
+    time_t t = (time_t)(now_ms / 1000);
+    struct tm tm;
+    char day[16] = "";
+    if (gmtime_r(&t, &tm) != NULL) {
+        (void)strftime(day, sizeof(day), "-%Y%m%d", &tm);
+    }
+    (void)snprintf(name, TRANSFER_NAME_MAX + 1, "message%s-%08x.txt", day, (unsigned)random);
+}
+
 bool inbox_open(struct inbox *b, const char *dir)
 {
     char path[PATH_LEN];
@@ -174,6 +234,7 @@ bool inbox_open(struct inbox *b, const char *dir)
         free(text);
     }
     remove_expired(b);
+    inbox_forget(b, now_ms());
     count_bytes(b);
     return probe(b);
 }
@@ -189,8 +250,9 @@ const struct inbox_entry *inbox_find(const struct inbox *b, const struct transfe
 {
     for (size_t ix = b->n; ix-- > 0;) {
         const struct inbox_entry *e = &b->entry[ix];
-        if (memcmp(e->offer.id, o->id, TRANSFER_ID_LEN) == 0 && e->offer.size == o->size &&
-            memcmp(e->offer.hash, o->hash, TRANSFER_HASH_LEN) == 0 && there(b, e)) {
+        if (has_id(e) && memcmp(e->offer.id, o->id, TRANSFER_ID_LEN) == 0 &&
+            e->offer.size == o->size && memcmp(e->offer.hash, o->hash, TRANSFER_HASH_LEN) == 0 &&
+            there(b, e)) {
             return e;
         }
     }
@@ -324,33 +386,6 @@ int inbox_place(const char *dir, const char *partial, char name[TRANSFER_NAME_MA
         numbered(name, first, nth);
     }
     return EEXIST;
-}
-
-/* |line| has room for INDEX_LINE_MAX. */
-static size_t index_line(char *line, const struct inbox_entry *e)
-{
-    char hash[2 * TRANSFER_HASH_LEN + 1], id[2 * TRANSFER_ID_LEN + 1];
-    text_hex(hash, e->offer.hash, TRANSFER_HASH_LEN);
-    text_hex(id, e->offer.id, TRANSFER_ID_LEN);
-    int len = snprintf(line, INDEX_LINE_MAX, "%lld\t%s\t%llu\t%s\t%s\t%s\t%s\n",
-                       (long long)e->time_ms, e->offer.kind == TRANSFER_FILE ? "file" : "message",
-                       (unsigned long long)e->offer.size, hash, id, e->to[0] == 0 ? "-" : e->to,
-                       e->offer.name);
-    return len > 0 && len < INDEX_LINE_MAX ? (size_t)len : 0;
-}
-
-/* Senders decide how many lines there are: a file that only grew could not be read one day. */
-static bool index_renew(struct inbox *b, const char *path)
-{
-    char *text = malloc(b->n * INDEX_LINE_MAX + 1);
-    size_t len = 0;
-    for (size_t ix = 0; text != NULL && ix < b->n; ix++) {
-        len += index_line(text + len, &b->entry[ix]);
-    }
-    bool ok = text != NULL && file_write_atomic(path, text, len, 0600) == 0;
-    free(text);
-    b->lines = ok ? b->n : b->lines;
-    return ok;
 }
 
 int inbox_add(struct inbox *b, const struct inbox_entry *e)

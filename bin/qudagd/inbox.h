@@ -2,7 +2,8 @@
  * inbox.h - what was received.
  *
  *   INBOX/NAME               a message or file, complete and verified
- *   INBOX/.index             one line each: time, kind, size, hash, id, address, name
+ *   INBOX/.index             one line each: time, kind, size, hash, id, address, name; the id is that of
+ *                            transfer_scope(), and zeroes once INBOX_ID_AGE_MAX_S are over
  *   INBOX/.partial/ID        content so far; ID.offer: what it will be
  */
 #ifndef QUDAG_BIN_INBOX_H
@@ -15,6 +16,8 @@
 #define INBOX_LINES_MAX (2 * INBOX_LISTED_MAX) /* then the index is rewritten without the oldest */
 #define INBOX_PARTIALS_MAX 64                  /* begun and left; the smallest goes */
 #define INBOX_PARTIAL_AGE_MAX_S (7 * 86400)
+#define INBOX_ID_AGE_MAX_S (2 * 86400) /* no sender knows it that long: UNSENT_LIFE_S */
+#define INBOX_TIME_MS 60000            /* to this the time of an entry is rounded down */
 #define INBOX_UNIT                                                                                 \
     4096 /* bytes: what a file takes is counted in these, and an empty one takes one */
 
@@ -36,6 +39,9 @@ struct inbox {
 
 bool inbox_open(struct inbox *b, const char *dir); /* false: b->why */
 
+/* Forgets the ids of entries older than INBOX_ID_AGE_MAX_S, also on disk. */
+void inbox_forget(struct inbox *b, int64_t now_ms);
+
 /* Frees the list; the files stay. */
 void inbox_close(struct inbox *b);
 
@@ -56,5 +62,7 @@ void inbox_trim(const struct inbox *b, uint64_t most,
  * Touches only files: may run on another thread. */
 int inbox_place(const char *dir, const char *partial, char name[TRANSFER_NAME_MAX + 1]);
 int inbox_add(struct inbox *b, const struct inbox_entry *e); /* 0 or an errno */
+/* A name for a message that says the day it came, and nothing else. */
+void inbox_message_name(char name[TRANSFER_NAME_MAX + 1], int64_t now_ms, uint32_t random);
 
 #endif

@@ -35,7 +35,7 @@ static void nothing_is_replaced_and_the_index_survives(void **state)
     struct inbox b;
     assert_non_null(mkdtemp(dir));
     assert_true(inbox_open(&b, dir));
-    struct inbox_entry e = {.time_ms = 1700000000000, .to = "a.b.dark"};
+    struct inbox_entry e = {.time_ms = now_ms(), .to = "a.b.dark"};
     e.offer = (struct transfer_offer){.kind = TRANSFER_FILE, .size = 3, .id = {9}, .hash = {8}};
     assert_true(inbox_partial(&b, &e.offer, path, offer));
     static const char *const expect[] = {"x.tar", "x (2).tar", "x (3).tar"};
@@ -240,6 +240,54 @@ static void a_flood_of_empty_messages_costs_and_leaves_a_readable_index(void **s
     assert_int_equal(unlink(path) | rmdir(b.partial) | rmdir(dir), 0);
 }
 
+/* What a sender could be recognised by is gone from memory and disk once no sender can need it. */
+static void ids_are_forgotten_after_two_days(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[PATH_LEN], hex[2 * TRANSFER_ID_LEN + 1];
+    struct inbox b;
+    uint8_t *text = NULL;
+    size_t len = 0;
+    const int64_t now = now_ms(), age = INBOX_ID_AGE_MAX_S * INT64_C(1000);
+    struct inbox_entry e = {.time_ms = now, .to = "a.b.dark"};
+    e.offer = (struct transfer_offer){.kind = TRANSFER_FILE, .size = 1, .id = {9, 8, 7}};
+    memcpy(e.offer.name, "x", 2);
+    text_hex(hex, e.offer.id, TRANSFER_ID_LEN);
+    assert_non_null(mkdtemp(dir));
+    assert_true(inbox_open(&b, dir));
+    assert_true(path_join(path, dir, "x"));
+    put_file(path, "1");
+    assert_int_equal(inbox_add(&b, &e), 0);
+    assert_true(path_join(path, dir, ".index"));
+    for (int over = 0; over < 2; over++) {
+        inbox_forget(&b, now + age + over);
+        assert_int_equal(inbox_find(&b, &e.offer) != NULL, !over);
+        assert_int_equal(file_read(path, 1000, &text, &len), 0);
+        assert_int_equal(strstr((char *)text, hex) != NULL, !over);
+        free(text);
+    }
+    inbox_close(&b);
+    struct transfer_offer none = e.offer; /* zeroes are no id */
+    memset(none.id, 0, sizeof(none.id));
+    assert_true(inbox_open(&b, dir));
+    assert_int_equal(b.n, 1);
+    assert_null(inbox_find(&b, &none));
+    inbox_close(&b);
+    assert_int_equal(unlink(path), 0);
+    assert_true(path_join(path, dir, "x"));
+    assert_int_equal(unlink(path) | rmdir(b.partial) | rmdir(dir), 0);
+}
+
+static void the_name_of_a_message_tells_its_day_only(void **state)
+{
+    char name[TRANSFER_NAME_MAX + 1], other[TRANSFER_NAME_MAX + 1];
+    (void)state;
+    inbox_message_name(name, 1700000000000, 0xab);
+    assert_string_equal(name, "message-20231114-000000ab.txt");
+    inbox_message_name(other, 1700006399999, 0xab);
+    assert_string_equal(name, other);
+}
+
 /* From now on link() fails with EPERM, as on exFAT; with |all|, so does renameat2() with EINVAL. */
 static bool forbid_links(bool all)
 {
@@ -326,6 +374,8 @@ int main(void)
         cmocka_unit_test(what_was_begun_lately_is_there_to_go_on_with),
         cmocka_unit_test(a_number_does_not_cut_a_character),
         cmocka_unit_test(what_was_begun_and_left_counts_too),
+        cmocka_unit_test(ids_are_forgotten_after_two_days),
+        cmocka_unit_test(the_name_of_a_message_tells_its_day_only),
         cmocka_unit_test(a_flood_of_empty_messages_costs_and_leaves_a_readable_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

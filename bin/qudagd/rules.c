@@ -259,11 +259,31 @@ void rules_inbox_name(char out[RULES_NAME_MAX + 1], const char *name)
 
 /* ------------------------------------------------------------------ sending */
 
-bool rules_sending_again(const struct rules_sending *s)
+bool rules_sending_again(const struct rules_sending *s, uint64_t silent_s)
 {
-    return s->tries < RULES_TRIES_MAX && s->restarts <= RULES_RESTARTS_MAX &&
+    return s->tries < RULES_TRIES_MAX && silent_s < RULES_GIVE_UP_S &&
            s->differs < RULES_DIFFERS_MAX &&
-           s->attempts < RULES_TRIES_MAX + s->confirmed / RULES_STEP;
+           s->attempts < RULES_TRIES_MAX + s->counted / RULES_STEP;
+}
+
+enum rules_claim rules_claim(const struct rules_sending *s, uint64_t n)
+{
+    if (n > s->sent) {
+        return RULES_CLAIM_FALSE;
+    }
+    bool all = n == s->size && n > s->counted;
+    bool step = n >= s->counted && n - s->counted >= RULES_PROGRESS;
+    return all || step ? RULES_CLAIM_PROGRESS : RULES_CLAIM_TRUE;
+}
+
+bool rules_offset(const struct rules_sending *s, uint64_t offset)
+{
+    return offset >= s->confirmed && offset <= s->sent;
+}
+
+uint64_t rules_patience_s(uint64_t size)
+{
+    return RULES_GIVE_UP_S + size / (10u << 20); /* a slow disk reads 10 MiB in a second */
 }
 
 bool rules_send_is_final(int err, unsigned nth)

@@ -176,21 +176,41 @@ void rules_inbox_name(char out[RULES_NAME_MAX + 1], const char *name);
 
 /* ---- sending: a receiver cannot make us send for ever */
 
-#define RULES_TRIES_MAX 40       /* attempts without new progress */
-#define RULES_RESTARTS_MAX 4     /* times that the receiver asks again for what it had confirmed */
-#define RULES_DIFFERS_MAX 2      /* times that the receiver reports another hash */
-#define RULES_STEP (1024 * 1024) /* bytes of new progress that earn one more attempt */
+#define RULES_TRIES_MAX 40         /* attempts without new progress */
+#define RULES_DIFFERS_MAX 2        /* times that the receiver reports another hash */
+#define RULES_PROGRESS (64 * 1024) /* bytes by which what is confirmed must grow to be progress */
+#define RULES_STEP (1024 * 1024)   /* bytes of progress that earn one more attempt */
+#define RULES_GIVE_UP_S 60         /* without progress */
 
-/* What a transfer has been through; all since its start. */
+/* What a transfer has been through; all since its first attempt, earlier sends of it included. */
 struct rules_sending {
-    uint64_t confirmed; /* the most bytes the receiver ever confirmed, at most the size */
-    unsigned attempts;  /* streams opened */
-    unsigned tries;     /* attempts since |confirmed| last grew */
-    unsigned restarts;
+    uint64_t size;      /* of the content */
+    uint64_t sent;      /* the most bytes ever given to a stream */
+    uint64_t confirmed; /* the most bytes the receiver ever confirmed, at most |sent| */
+    uint64_t counted;   /* |confirmed| when it last was progress */
+    unsigned attempts;  /* streams opened, and those that could not be */
+    unsigned tries;     /* attempts since the last progress */
     unsigned differs;
 };
-/* Whether one more attempt may be made. */
-bool rules_sending_again(const struct rules_sending *s);
+/* Whether one more attempt may be made, |silent_s| seconds after the last progress. */
+bool rules_sending_again(const struct rules_sending *s, uint64_t silent_s);
+
+/* What a receiver's claim to have the first |n| bytes is worth. */
+enum rules_claim {
+    RULES_CLAIM_FALSE, /* it was never sent as many */
+    RULES_CLAIM_TRUE,  /* it may be so, and allows it no further attempts */
+    RULES_CLAIM_PROGRESS, /* new attempts are allowed: the highest claim of all attempts grew by a step */
+};
+enum rules_claim rules_claim(const struct rules_sending *s, uint64_t n);
+
+/*
+ * Whether a receiver may ask for the content from |offset| on: not for what it had confirmed, nor beyond what it was
+ * sent.
+ */
+bool rules_offset(const struct rules_sending *s, uint64_t offset);
+
+/* Seconds for which a receiver that says it is at work is waited for without progress: it may hash |size| bytes. */
+uint64_t rules_patience_s(uint64_t size);
 
 /*
  * Whether the error |err| (a qudag_err) ends a transfer: whoever is asked again would answer the same.  |nth|: how

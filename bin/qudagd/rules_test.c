@@ -368,24 +368,59 @@ static void a_receiver_cannot_make_us_send_for_ever(void **state)
 {
     (void)state;
     struct rules_sending s = {0};
-    assert_true(rules_sending_again(&s));
+    assert_true(rules_sending_again(&s, 0));
+    assert_true(rules_sending_again(&s, RULES_GIVE_UP_S - 1));
+    assert_false(rules_sending_again(&s, RULES_GIVE_UP_S));
     s.tries = RULES_TRIES_MAX - 1;
-    assert_true(rules_sending_again(&s));
+    assert_true(rules_sending_again(&s, 0));
     s.tries = RULES_TRIES_MAX;
-    assert_false(rules_sending_again(&s));
-    s = (struct rules_sending){.restarts = RULES_RESTARTS_MAX};
-    assert_true(rules_sending_again(&s));
-    s.restarts++;
-    assert_false(rules_sending_again(&s));
+    assert_false(rules_sending_again(&s, 0));
     s = (struct rules_sending){.differs = RULES_DIFFERS_MAX - 1};
-    assert_true(rules_sending_again(&s));
+    assert_true(rules_sending_again(&s, 0));
     s.differs++;
-    assert_false(rules_sending_again(&s));
+    assert_false(rules_sending_again(&s, 0));
     /* a byte of progress for each attempt: it ends; a MiB for each: it goes on */
-    s = (struct rules_sending){.attempts = 1000, .confirmed = 1000};
-    assert_false(rules_sending_again(&s));
-    s.confirmed = 1000 * (uint64_t)RULES_STEP;
-    assert_true(rules_sending_again(&s));
+    s = (struct rules_sending){.attempts = 1000, .confirmed = UINT64_MAX, .counted = 1000};
+    assert_false(rules_sending_again(&s, 0));
+    s.counted = 1000 * (uint64_t)RULES_STEP;
+    assert_true(rules_sending_again(&s, 0));
+}
+
+static void only_new_content_in_steps_is_progress(void **state)
+{
+    const uint64_t step = RULES_PROGRESS, size = 10 * RULES_PROGRESS + 5;
+    const struct {
+        uint64_t sent, counted, n;
+        enum rules_claim expect;
+    } row[] = {
+        {0, 0, 0, RULES_CLAIM_TRUE},
+        {0, 0, 1, RULES_CLAIM_FALSE},
+        {size, 0, 1, RULES_CLAIM_TRUE},
+        {size, 0, step - 1, RULES_CLAIM_TRUE},
+        {size, 0, step, RULES_CLAIM_PROGRESS},
+        {step - 1, 0, step, RULES_CLAIM_FALSE},
+        {size, step, step, RULES_CLAIM_TRUE}, /* claimed before, on whatever stream */
+        {size, step, 0, RULES_CLAIM_TRUE},
+        {size, step, 2 * step - 1, RULES_CLAIM_TRUE},
+        {size, step, 2 * step, RULES_CLAIM_PROGRESS},
+        {size, size - 1, size, RULES_CLAIM_PROGRESS}, /* the end always is */
+        {size, size, size, RULES_CLAIM_TRUE},         /* once */
+        {size, size, size + 1, RULES_CLAIM_FALSE},
+        {UINT64_MAX, UINT64_MAX - 5, 3, RULES_CLAIM_TRUE},
+    };
+    (void)state;
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        struct rules_sending s = {.size = size, .sent = row[ix].sent, .counted = row[ix].counted};
+        assert_int_equal(rules_claim(&s, row[ix].n), row[ix].expect);
+    }
+    struct rules_sending s = {.size = size, .sent = 500, .confirmed = 400};
+    assert_false(rules_offset(&s, 0));
+    assert_false(rules_offset(&s, 399));
+    assert_true(rules_offset(&s, 400));
+    assert_true(rules_offset(&s, 500));
+    assert_false(rules_offset(&s, 501));
+    assert_int_equal(rules_patience_s(0), RULES_GIVE_UP_S);
+    assert_int_equal(rules_patience_s(UINT64_C(10) << 30), RULES_GIVE_UP_S + 1024);
 }
 
 static void a_name_of_one_byte_too_many_loses_it(void **state)
@@ -480,6 +515,7 @@ int main(void)
         cmocka_unit_test(the_slowest_gives_way_first),
         cmocka_unit_test(names_become_harmless_and_stay_valid),
         cmocka_unit_test(a_receiver_cannot_make_us_send_for_ever),
+        cmocka_unit_test(only_new_content_in_steps_is_progress),
         cmocka_unit_test(a_name_of_one_byte_too_many_loses_it),
         cmocka_unit_test(errors_that_would_come_again_end_a_transfer),
         cmocka_unit_test(another_hash_ends_a_transfer_at_the_second_time),

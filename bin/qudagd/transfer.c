@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void on_work(uv_work_t *w)
@@ -51,10 +52,22 @@ void transfer_job_hash(struct transfer_job *j)
 
 void transfer_job_store(struct transfer_job *j)
 {
+    int64_t minute = now_ms() / INBOX_TIME_MS * INBOX_TIME_MS / 1000;
+    const struct timespec at[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)minute}};
+    (void)futimens(j->fd, at); /* no finer than the list of the inbox */
     j->err = fdatasync(j->fd) == 0 ? 0 : errno;
     if (j->err == 0) {
         j->err = inbox_place(j->dir, j->path, j->name);
     }
+}
+
+void transfer_scope(struct transfer_offer *o, const char *to)
+{
+    blake3_hasher h;
+    blake3_hasher_init_derive_key(&h, "QuDAG transfer id at one dark address v1");
+    blake3_hasher_update(&h, to, strlen(to) + 1);
+    blake3_hasher_update(&h, o->id, sizeof(o->id));
+    blake3_hasher_finalize(&h, o->id, sizeof(o->id));
 }
 
 bool transfer_new(struct transfers **out, struct daemon *d)
@@ -127,9 +140,8 @@ void transfer_inbox(struct request *rq)
     const struct inbox *b = &rq->d->transfers->inbox;
     for (size_t ix = 0; ix < b->n; ix++) {
         const struct inbox_entry *e = &b->entry[ix];
-        char hash[2 * TRANSFER_HASH_LEN + 1], id[2 * TRANSFER_ID_LEN + 1], when[32];
+        char hash[2 * TRANSFER_HASH_LEN + 1], when[32];
         text_hex(hash, e->offer.hash, TRANSFER_HASH_LEN);
-        text_hex(id, e->offer.id, TRANSFER_ID_LEN);
         text_time(when, e->time_ms);
         struct rec *r = request_rec(rq, REC_ROW);
         rec_str(r, "time", when);
@@ -139,7 +151,6 @@ void transfer_inbox(struct request *rq)
         rec_str(r, "name", e->offer.name);
         rec_int(r, "size", (int64_t)e->offer.size);
         rec_str(r, "hash", hash);
-        rec_str(r, "id", id);
         rec_strf(r, "file", "%s/%s", b->dir, e->offer.name);
         request_send(rq);
     }

@@ -76,6 +76,12 @@ struct transfer_msg {
 /* Writes a message and returns its length.  The name of an offer has at most TRANSFER_NAME_MAX bytes. */
 size_t transfer_encode(uint8_t out[TRANSFER_MSG_MAX], const struct transfer_msg *m);
 
+/*
+ * Replaces the id of an offer that came to the dark address |to| by one that depends on both: what was sent to one
+ * address of this node is unknown at the others, and the id as it was sent is stored nowhere.
+ */
+void transfer_scope(struct transfer_offer *o, const char *to);
+
 /* Bytes used; 0: more are needed; SIZE_MAX: not a message. */
 size_t transfer_decode(struct transfer_msg *m, const uint8_t *base, size_t len);
 

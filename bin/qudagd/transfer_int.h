@@ -4,6 +4,7 @@
 
 #include "inbox.h"
 #include "transfer.h"
+#include "unsent.h"
 
 #include <blake3.h>
 
@@ -41,6 +42,8 @@ struct transfers {
     struct transfer_in *recvs;
     unsigned n_sends, n_recvs;
     uint64_t size_max, file_max;
+    struct unsent_table unsent; /* ended before they were delivered */
+    uint64_t forgot_ns;         /* when inbox_forget() was called last */
 };
 
 /* transfer_send.c; false: not one of these */

@@ -16,11 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SILENCE_S 30            /* of a sender */
-#define REPORT_BYTES (1u << 20) /* progress is reported at least this often */
+#define FORGET_NS (3600 * NS_PER_S) /* how often ids that are due are looked for */
+#define SILENCE_S 30                /* of a sender */
+#define REPORT_BYTES (1u << 20)     /* progress is reported at least this often */
 #define REPORT_NS (NS_PER_S / 2)
 
 enum in_state { OFFER, HASHING, CONTENT, STORING, SAID };
@@ -168,7 +168,8 @@ static void on_stored(struct transfer_job *j)
     struct transfer_in *r = j->owner;
     struct transfers *k = r->k;
     if (j->err == 0) {
-        struct inbox_entry e = {.time_ms = now_ms(), .offer = r->offer};
+        int64_t now = now_ms();
+        struct inbox_entry e = {.time_ms = now - now % INBOX_TIME_MS, .offer = r->offer};
         memcpy(e.offer.name, j->name, sizeof(e.offer.name));
         memcpy(e.to, r->dark, sizeof(e.to));
         j->err = inbox_add(&k->inbox, &e);
@@ -202,12 +203,9 @@ static void store(struct transfer_in *r)
     }
     r->state = STORING;
     if (r->offer.kind == TRANSFER_MESSAGE) {
-        time_t t = time(NULL);
-        struct tm tm;
-        if (gmtime_r(&t, &tm) == NULL ||
-            strftime(r->job.name, sizeof(r->job.name), "message-%Y%m%dT%H%M%SZ.txt", &tm) == 0) {
-            memcpy(r->job.name, "message.txt", 12);
-        }
+        uint32_t random = 0; /* left so, the names of a day are numbered */
+        (void)uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
+        inbox_message_name(r->job.name, now_ms(), random);
     } else {
         rules_inbox_name(r->job.name, r->offer.name);
     }
@@ -502,6 +500,7 @@ static size_t offer_bytes(struct transfer_in *r, qudag_slice data)
         return 0;
     }
     r->offer = m.offer;
+    transfer_scope(&r->offer, r->dark);
     if (asks) {
         on_ask(r);
     } else {
@@ -621,6 +620,10 @@ static void measure_pace(struct transfer_in *r, uint64_t now_ns)
 
 void transfer_in_tick(struct transfers *k, uint64_t now_ns)
 {
+    if (now_ns - k->forgot_ns > FORGET_NS) {
+        k->forgot_ns = now_ns;
+        inbox_forget(&k->inbox, now_ms());
+    }
     struct transfer_in *next;
     for (struct transfer_in *r = k->recvs; r != NULL; r = next) {
         next = r->next;

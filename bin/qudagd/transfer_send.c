@@ -21,7 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GIVE_UP_S 60 /* without progress */
 #define SILENCE_S 4  /* while the receiver should speak */
 #define OPENING_S 20 /* for a circuit to be begun, and then until the receiver answers */
 #define REPORT_NS (NS_PER_S / 10) /* progress to the tool */
@@ -46,6 +45,7 @@ struct transfer_out {
     struct transfer_job job;
     struct rules_sending been; /* what bounds the attempts */
     bool hashed;               /* |offer| is complete */
+    struct unsent_what what;   /* then: what is sent to whom */
     bool differs; /* the receiver reported another hash, and the file is hashed again for that */
     qudag_stream stream;
     bool streaming;  /* |stream| lives */
@@ -80,6 +80,7 @@ static void unlink_send(struct transfer_out *s)
         close(s->fd);
     }
     free(s->block);
+    explicit_bzero(s, sizeof(*s)); /* the id above all */
     free(s);
 }
 
@@ -113,8 +114,19 @@ static void fail(struct transfer_out *s, enum tool_exit code, const char *error,
     finish(s);
 }
 
+/* It may go on when the same file is sent again: its id is remembered for a while. */
+static void remember(const struct transfer_out *s)
+{
+    if (s->hashed && s->offer.kind == TRANSFER_FILE) {
+        struct unsent at = {.confirmed = s->been.confirmed, .sent = s->been.sent};
+        memcpy(at.id, s->offer.id, sizeof(at.id));
+        unsent_put(&s->k->unsent, &s->what, &at, mono_ns());
+    }
+}
+
 static void fail_err(struct transfer_out *s, qudag_err err, const char *what)
 {
+    remember(s);
     if (s->rq != NULL) {
         s->rq->transfer = NULL;
         request_end_err(s->rq, err, what);
@@ -175,15 +187,15 @@ static void report(struct transfer_out *s, enum rec_type type)
         rec_str(r, "last_error", qudag_err_name(s->last));
         rec_str(r, "last_reason", qudag_strerror(s->last));
         rec_int(r, "left_ns",
-                silent_ns < GIVE_UP_S * NS_PER_S ? (int64_t)(GIVE_UP_S * NS_PER_S - silent_ns) : 0);
+                silent_ns < RULES_GIVE_UP_S * NS_PER_S
+                    ? (int64_t)(RULES_GIVE_UP_S * NS_PER_S - silent_ns)
+                    : 0);
     }
     rec_path(r, s);
     if (type == REC_ROW) {
         char hex[2 * TRANSFER_HASH_LEN + 1];
         text_hex(hex, s->offer.hash, TRANSFER_HASH_LEN);
         rec_str(r, "hash", hex); /* both ends' */
-        text_hex(hex, s->offer.id, TRANSFER_ID_LEN);
-        rec_str(r, "id", hex);
     }
     request_send(rq);
 }
@@ -213,6 +225,8 @@ static void begin(struct transfer_out *s)
     }
     s->block_at = 0;
     s->on_circuit = s->open = false;
+    s->been.attempts++;
+    s->been.tries++;
     qudag_err err = qudag_dark_open(s->k->d->node, s->addr, TRANSFER_PROTO, &s->stream);
     if (err == QUDAG_EUNSUPPORTED) { /* not so the address of a service that does not take these */
         fail(s, TOOL_USAGE, qudag_err_name(err), DARK_OTHER_NETWORK, DARK_OTHER_NETWORK_HINT);
@@ -223,8 +237,6 @@ static void begin(struct transfer_out *s)
         return;
     }
     s->streaming = true;
-    s->been.attempts++;
-    s->been.tries++;
     enter(s, s->hashed ? OFFERED : ASKING);
 }
 
@@ -234,8 +246,8 @@ static void try_again(struct transfer_out *s, qudag_err why)
     s->last = why;
     drop_stream(s);
     s->pauses++;
-    if (rules_send_is_final((int)why, s->pauses) || s->pauses > RULES_TRIES_MAX ||
-        !rules_sending_again(&s->been) || now - s->progress_ns > GIVE_UP_S * NS_PER_S) {
+    if (rules_send_is_final((int)why, s->pauses) ||
+        !rules_sending_again(&s->been, (now - s->progress_ns) / NS_PER_S)) {
         fail_err(s, why, "not delivered");
         return;
     }
@@ -260,6 +272,7 @@ static void on_differs(struct transfer_out *s, bool other_hash)
         changed(s);
         break;
     case RULES_DIFFERS_AGAIN:
+        s->been.confirmed = 0; /* it discarded what it had; as progress it does not count again */
         try_again(s, QUDAG_EREFUSED);
         break;
     case RULES_DIFFERS_END:
@@ -404,6 +417,7 @@ static void pump(struct transfer_out *s)
         size_t before = s->block_at;
         bool all = give(s, s->block, s->block_len, &s->block_at);
         s->at += s->block_at - before;
+        s->been.sent = s->at > s->been.sent ? s->at : s->been.sent;
         if (!all) {
             return;
         }
@@ -456,13 +470,24 @@ static void on_done(struct transfer_out *s, const struct transfer_msg *m)
     fail(s, TOOL_OK, "", "", "");
 }
 
-/* The receiver has |n| bytes.  Only more than it ever had makes room for further attempts. */
-static void confirmed(struct transfer_out *s, uint64_t n)
+/* The receiver says that it has |n| bytes.  False: that cannot be, and the attempt is over. */
+static bool confirmed(struct transfer_out *s, uint64_t n)
 {
-    if (n > s->been.confirmed) {
-        s->been.confirmed = n;
+    switch (rules_claim(&s->been, n)) {
+    case RULES_CLAIM_FALSE:
+        try_again(s, QUDAG_EPROTO);
+        return false;
+    case RULES_CLAIM_PROGRESS:
+        s->been.counted = n;
         s->been.tries = s->pauses = 0;
+        s->progress_ns = mono_ns();
+        break;
+    case RULES_CLAIM_TRUE:
+        break;
     }
+    s->been.confirmed = n > s->been.confirmed ? n : s->been.confirmed;
+    s->acked = n > s->acked ? n : s->acked;
+    return true;
 }
 
 /* The receiver has room, or does not know the question: the offer will tell. */
@@ -478,14 +503,17 @@ static void on_accept(struct transfer_out *s, uint64_t offset)
         on_room(s);
         return;
     }
-    if (s->state != OFFERED || s->offer.kind != TRANSFER_FILE || offset > s->offer.size) {
+    if (s->state != OFFERED || s->offer.kind != TRANSFER_FILE) {
         try_again(s, QUDAG_EPROTO);
         return;
     }
-    s->been.restarts += offset < s->been.confirmed;
+    if (!rules_offset(&s->been, offset)) {
+        fail(s, TOOL_FAILED, "RECEIVER_LOST", "the receiver no longer has what it had confirmed",
+             "send it again: all of it is sent then");
+        return;
+    }
     s->at = s->resumed = s->acked = offset;
-    s->progress_ns = s->sent_ns = mono_ns();
-    confirmed(s, offset);
+    s->sent_ns = mono_ns();
     enter(s, CONTENT);
     pump(s);
 }
@@ -528,11 +556,7 @@ static void on_message(struct transfer_out *s, const struct transfer_msg *m)
         on_accept(s, m->n);
         break;
     case TRANSFER_T_PROGRESS:
-        if (m->n > s->acked && m->n <= s->offer.size) {
-            s->acked = m->n;
-            s->progress_ns = s->heard_ns;
-            confirmed(s, m->n);
-        }
+        (void)confirmed(s, m->n); /* 0, too: it hashes what it has */
         break;
     case TRANSFER_T_REFUSE:
         on_refuse(s, m->reason);
@@ -616,6 +640,11 @@ static void tick_one(struct transfer_out *s, uint64_t now_ns)
         on_silence(s);
         return;
     }
+    if (s->state != HASHING &&
+        now_ns - s->progress_ns > rules_patience_s(s->offer.size) * NS_PER_S) {
+        fail_err(s, QUDAG_ETIMEOUT, "not delivered"); /* it speaks, and gets nowhere */
+        return;
+    }
     if (now_ns - s->reported_ns > REPORT_NS) {
         s->reported_ns = now_ns;
         report(s, REC_PROGRESS);
@@ -645,6 +674,7 @@ static void next_turn(struct transfers *k)
 void transfer_out_tick(struct transfers *k, uint64_t now_ns)
 {
     next_turn(k);
+    unsent_expire(&k->unsent, now_ns);
     struct transfer_out *next;
     for (struct transfer_out *s = k->sends; s != NULL; s = next) {
         next = s->next;
@@ -659,6 +689,24 @@ void transfer_out_tick(struct transfers *k, uint64_t now_ns)
 
 /* ------------------------------------------------------------------ the beginning and the end */
 
+/*
+ * A random id, or that of the same transfer that was interrupted: nothing in it leads to the sender, and once it is
+ * delivered or forgotten nobody can say from whom it was.  False: no random bytes.
+ */
+static bool take_id(struct transfer_out *s)
+{
+    struct unsent at;
+    if (unsent_take(&s->k->unsent, &s->what, &at, mono_ns()) &&
+        !rec_get_bool(&s->rq->args, "again")) {
+        memcpy(s->offer.id, at.id, sizeof(at.id));
+        s->been.confirmed = s->been.counted = at.confirmed;
+        s->been.sent = at.sent;
+        explicit_bzero(&at, sizeof(at));
+        return true;
+    }
+    return uv_random(NULL, NULL, s->offer.id, TRANSFER_ID_LEN, 0, NULL) == 0;
+}
+
 static void on_hashed(struct transfer_job *j)
 {
     struct transfer_out *s = j->owner;
@@ -671,24 +719,12 @@ static void on_hashed(struct transfer_job *j)
              "the file must not change while it is being hashed");
         return;
     }
-    const struct daemon *d = s->k->d;
-    blake3_hasher id;
     blake3_hasher_finalize(&j->hash, s->offer.hash, TRANSFER_HASH_LEN);
-    /* The same file to the same address has the same id, so that a later attempt goes on where
-     * this one ended; the key keeps others from knowing it. */
-    blake3_hasher_init_keyed(&id, d->state.secret);
-    blake3_hasher_update(&id, s->addr, strlen(s->addr));
-    blake3_hasher_update(&id, s->offer.hash, TRANSFER_HASH_LEN);
-    blake3_hasher_update(&id, s->offer.name, strlen(s->offer.name));
-    if (s->offer.kind == TRANSFER_MESSAGE || rec_get_bool(&s->rq->args, "again")) {
-        uint8_t salt[16];
-        if (uv_random(NULL, NULL, salt, sizeof(salt), 0, NULL) != 0) {
-            fail(s, TOOL_FAILED, "RANDOM", "cannot get random bytes from the system", "");
-            return;
-        }
-        blake3_hasher_update(&id, salt, sizeof(salt));
+    unsent_what(&s->what, s->addr, &s->offer, NULL);
+    if (!take_id(s)) {
+        fail(s, TOOL_FAILED, "RANDOM", "cannot get random bytes from the system", "");
+        return;
     }
-    blake3_hasher_finalize(&id, s->offer.id, TRANSFER_ID_LEN);
     s->hashed = true;
     s->progress_ns = mono_ns();
     begin(s);
@@ -791,6 +827,7 @@ void transfer_send(struct request *rq)
         request_end(rq, TOOL_USAGE, "QUDAG_EINVAL", wrong, "qudag help send shows an example");
         return;
     }
+    s->been.size = s->offer.size;
     s->rq = rq;
     rq->transfer = s;
     s->next = k->sends;
@@ -802,6 +839,7 @@ void transfer_send(struct request *rq)
 
 void transfer_abandon(struct request *rq)
 {
+    remember(rq->transfer);
     fail(rq->transfer, TOOL_FAILED, "", "", "");
 }
 
@@ -810,4 +848,5 @@ void transfer_out_free_all(struct transfers *k)
     while (k->sends != NULL) {
         unlink_send(k->sends);
     }
+    unsent_expire(&k->unsent, UINT64_MAX);
 }

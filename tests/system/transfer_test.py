@@ -33,8 +33,8 @@ def until_share(sender, share):
 
 
 def stored(service, said):
-    entry = [e for e in service.ask('inbox')['inbox'] if e['id'] == said['id']]
-    check(len(entry) == 1, f'{len(entry)} entries of transfer {said["id"]}')
+    entry = [e for e in service.ask('inbox')['inbox'] if e['hash'] == said['hash']]
+    check(len(entry) == 1, f'{len(entry)} entries with the hash {said["hash"]}')
     return hashlib.sha256(pathlib.Path(entry[0]['file']).read_bytes()).digest()
 
 
