@@ -159,6 +159,7 @@ struct core_ops {
                              enforces it; 0: swarm_config.streams_per_peer */
     bool manual_credit;   /* false: what EV_DATA carried counts as consumed on return */
     bool limited_ok;      /* its streams may run over a link with LINK_LIMITED */
+    uint16_t unit; /* bytes of each of its messages (cells): a packet ends with one; 0: any */
     void (*event)(void *core, const struct ev *ev, tstamp now, struct acts *out);
     void (*tick)(void *core, tstamp now, struct acts *out);
     tstamp (*deadline)(const void *core); /* earliest tick wanted, or TSTAMP_NEVER */

@@ -71,6 +71,11 @@ struct link_ops {
     void (*reset)(void *owner, struct ref link, int64_t sid, qudag_err err);
     /* Ends the link with all its streams; of its events only LINK_DOWN may follow. */
     void (*close)(void *owner, struct ref link, qudag_err err);
+    /*
+     * What is written from now on comes in units of |unit| bytes: a packet ends where one does, so that their
+     * number is all that packets show of them.  NULL where a link has no packets of its own.
+     */
+    void (*set_unit)(void *owner, struct ref link, int64_t sid, uint16_t unit);
 };
 
 #endif

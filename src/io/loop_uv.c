@@ -121,9 +121,6 @@ static bool send_tx(struct io *io, const struct quic_tx *tx, tstamp now)
         poll_for(s, true);
         return false;
     }
-    if (r == UDP_TOO_BIG) {
-        node_too_big(io->node, &tx->remote, now);
-    }
     return true;
 }
 
@@ -289,8 +286,6 @@ static void read_errors(struct io *io, struct sock *s)
         if (e == UDP_REFUSED) {
             io->stats.refused++;
             node_unreachable(io->node, &remote, (struct slice){quote.bytes, quote.len}, io_now());
-        } else if (e == UDP_ERROR_TOO_BIG) {
-            node_too_big(io->node, &remote, io_now());
         }
     }
     (void)uv_poll_start(&s->poll, UV_READABLE | (s->want_write ? UV_WRITABLE : 0), on_poll);

@@ -265,7 +265,7 @@ static enum udp_sent classify(const struct quic_tx *tx, int err, size_t dgrams, 
     if (is_no_route(tx, err)) {
         return UDP_NO_ROUTE;
     }
-    return err == EMSGSIZE ? UDP_TOO_BIG : UDP_LOST;
+    return UDP_LOST;
 }
 
 /* The datagrams of |len| bytes from |at|, each in a call of its own. */
@@ -335,9 +335,6 @@ static enum udp_error error_of(const struct cmsghdr *c)
         return UDP_OTHER_ERROR;
     }
     memcpy(&e, CMSG_DATA(c), sizeof(e));
-    if (e.ee_errno == EMSGSIZE) {
-        return UDP_ERROR_TOO_BIG;
-    }
     bool icmp = e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6;
     return icmp && (e.ee_errno == ECONNREFUSED || e.ee_errno == EHOSTUNREACH ||
                     e.ee_errno == ENETUNREACH)

@@ -31,7 +31,7 @@ void udp_close(struct udp *u);
 /* Up to UDP_BATCH messages into |buf| (UDP_BATCH * UDP_BUF bytes); 0: nothing there. */
 size_t udp_recv(struct udp *u, struct udp_msg *msg, uint8_t *buf);
 
-enum udp_error { UDP_NO_ERROR, UDP_OTHER_ERROR, UDP_REFUSED, UDP_ERROR_TOO_BIG };
+enum udp_error { UDP_NO_ERROR, UDP_OTHER_ERROR, UDP_REFUSED };
 /* The beginning of the datagram that an error is about, as the message that reports it quotes it. */
 struct udp_quote {
     size_t len;
@@ -39,7 +39,7 @@ struct udp_quote {
 };
 /*
  * The next error that the kernel matched by addresses and ports to a datagram of ours; REFUSED: nobody listens
- * at |remote|; TOO_BIG: a router on the way, or the kernel itself, has a smaller MTU.
+ * at |remote|.
  */
 enum udp_error udp_next_error(struct udp *u, struct netaddr *remote, struct udp_quote *quote);
 
@@ -47,7 +47,6 @@ enum udp_sent {
     UDP_SENT,
     UDP_AGAIN,    /* the socket is full: send it later */
     UDP_LOST,     /* at least one datagram did not leave; QUIC repairs that */
-    UDP_TOO_BIG,  /* likewise, because the interface's MTU is smaller (EMSGSIZE) */
     UDP_NO_ROUTE, /* likewise, and so will be what follows: this host cannot send there */
 };
 /*

@@ -50,8 +50,7 @@ static qudag_err make_links(struct node *n, tstamp now)
                                /* beside those of programs there is room for the node's own */
                                .streams_bidi_max =
                                    c->streams_per_peer != 0 ? c->streams_per_peer + 256 : 0,
-                               .idle_timeout_ns = c->idle_timeout_ns,
-                               .max_udp_payload = c->max_udp_payload};
+                               .idle_timeout_ns = c->idle_timeout_ns};
     blake3_derive(quic.reset_key, sizeof(quic.reset_key), "qudag stateless reset key v1",
                   (struct slice){c->identity->ed_sk.seed, ED25519_SEED_LEN});
     err = quic_new(&n->quic, &quic, now);
@@ -244,12 +243,6 @@ void node_unreachable(struct node *n, const struct netaddr *remote, struct slice
     n->now = now;
     quic_unreachable(n->quic, remote, quote, now);
     take_link_events(n, now);
-}
-
-void node_too_big(struct node *n, const struct netaddr *remote, tstamp now)
-{
-    n->now = now;
-    quic_too_big(n->quic, remote, now);
 }
 
 void node_no_route(struct node *n, const struct netaddr *remote, tstamp now)

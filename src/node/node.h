@@ -85,7 +85,6 @@ struct node_config {
     uint32_t
         drain_max; /* events of one drain, the rest waits until the network had its turn; 0: 65536 */
     uint64_t idle_timeout_ns;
-    uint16_t max_udp_payload;
     uint8_t hops;
     uint8_t family[32]; /* of our relay; zero: none */
     bool relay, dht_server, lab;
@@ -133,8 +132,6 @@ void node_recv(struct node *n, const struct quic_dgram *d, tstamp now);
 void node_no_route(struct node *n, const struct netaddr *remote, tstamp now);
 /* The network says that nobody listens at |remote|, and quotes what was sent there; see quic_unreachable. */
 void node_unreachable(struct node *n, const struct netaddr *remote, struct slice quote, tstamp now);
-/* A datagram to |remote| was too large for the path; see quic_too_big. */
-void node_too_big(struct node *n, const struct netaddr *remote, tstamp now);
 /* To be called at node_deadline(), or later. */
 void node_tick(struct node *n, tstamp now);
 /* When node_tick() is to be called next; 0: now. */

@@ -343,14 +343,28 @@ static int on_new_token(ngtcp2_conn *ng, const uint8_t *token, size_t len, void 
     return 0;
 }
 
+/* Padding that ngtcp2 has no means to ask for; see shape.h. */
+static int on_encrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
+                      const ngtcp2_crypto_aead_ctx *ctx, const uint8_t *payload, size_t len,
+                      const uint8_t *nonce, size_t nonce_len, const uint8_t *head, size_t head_len)
+{
+    size_t more = quic_shape_more(head[0], head_len + len + aead->max_overhead);
+
+    if (more > 0) {
+        ASSERT(dest == payload); /* it is sealed where it lies, with room behind */
+        memset(dest + len, 0, more);
+    }
+    return ngtcp2_crypto_encrypt_cb(dest, aead, ctx, payload, len + more, nonce, nonce_len, head,
+                                    head_len);
+}
+
 #define CALLBACKS_COMMON                                                                           \
-    .recv_crypto_data = on_crypto, .handshake_completed = on_completed,                            \
-    .encrypt = ngtcp2_crypto_encrypt_cb, .decrypt = ngtcp2_crypto_decrypt_cb,                      \
-    .hp_mask = ngtcp2_crypto_hp_mask_cb, .recv_stream_data = on_data,                              \
-    .acked_stream_data_offset = on_acked, .stream_open = on_stream_open,                           \
-    .stream_close = on_stream_close, .recv_stateless_reset = on_stateless_reset,                   \
-    .extend_max_local_streams_bidi = on_stream_limit, .rand = on_rand,                             \
-    .get_new_connection_id = on_new_cid, .remove_connection_id = on_cid_gone,                      \
+    .recv_crypto_data = on_crypto, .handshake_completed = on_completed, .encrypt = on_encrypt,     \
+    .decrypt = ngtcp2_crypto_decrypt_cb, .hp_mask = ngtcp2_crypto_hp_mask_cb,                      \
+    .recv_stream_data = on_data, .acked_stream_data_offset = on_acked,                             \
+    .stream_open = on_stream_open, .stream_close = on_stream_close,                                \
+    .recv_stateless_reset = on_stateless_reset, .extend_max_local_streams_bidi = on_stream_limit,  \
+    .rand = on_rand, .get_new_connection_id = on_new_cid, .remove_connection_id = on_cid_gone,     \
     .update_key = ngtcp2_crypto_update_key_cb, .stream_reset = on_stream_reset,                    \
     .extend_max_stream_data = on_stream_credit, .dcid_status = on_dcid,                            \
     .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,                             \

@@ -68,7 +68,6 @@ static struct quic_conn *conn_alloc(struct quic *q, bool server, const struct ne
     list_init(&c->ready);
     list_init(&c->blocked);
     ngtcp2_ccerr_default(&c->close_err);
-    quic_pmtu_init(&c->pmtu, q->cfg.max_udp_payload);
     c->conn_ref = (ngtcp2_crypto_conn_ref){.get_conn = get_conn, .user_data = c};
     if (sec_hs_start(&c->hs, q->cfg.sec, server, expect) != QUDAG_OK) {
         mem_free(q->mem, c);
@@ -104,15 +103,12 @@ static void fill_settings(ngtcp2_settings *st, struct quic *q, struct slice toke
     st->initial_ts = q->now;
     st->ack_thresh = 1; /* an answer written at once takes the acknowledgement with it */
     st->cc_algo = q->cfg.bbr ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
-    st->max_tx_udp_payload_size = q->cfg.max_udp_payload;
+    st->max_tx_udp_payload_size = SHAPE_FULL;
+    st->no_pmtud = 1;
     st->rand_ctx.native_handle = &q->cfg.rng;
     st->token = token.base;
     st->tokenlen = token.len;
     st->token_type = token_type;
-    if (q->cfg.max_udp_payload > 1452) {
-        st->pmtud_probes = &q->cfg.max_udp_payload;
-        st->pmtud_probeslen = 1;
-    }
 }
 
 static void fill_params(ngtcp2_transport_params *tp, const struct quic *q)
@@ -262,60 +258,7 @@ void quic_conn_set_timer(struct quic_conn *c)
     if (c->held && !list_empty(&c->ready)) {
         at = tstamp_min(at, c->paced);
     }
-    if (c->pmtu.state == PMTU_SUSPECT) {
-        at = tstamp_min(at, c->pmtu.until);
-    }
     set_timer(c, at);
-}
-
-static void log_pmtu(struct quic_conn *c)
-{
-    bool limited = quic_pmtu_is_limited(&c->pmtu);
-    char text[NETADDR_TEXT_MAX] = "";
-
-    c->q->stats.pmtu_limited += limited ? 1 : 0;
-    (void)netaddr_text(text, sizeof text, &c->remote);
-    log_event(&c->q->cfg.log, LOG_INFO,
-              limited ? "quic.link.pmtu_limited" : "quic.link.pmtu_raised",
-              LOG_NET("remote", text));
-}
-
-/* Looks whether large packets still pass: after every packet received and every timer. */
-static void watch_pmtu(struct quic_conn *c)
-{
-    struct quic_pmtu_sample s = {.now = c->q->now};
-    ngtcp2_conn_info info;
-    bool changed;
-
-    if (!c->completed || c->pmtu.max <= PMTU_BASE) {
-        return;
-    }
-    ngtcp2_conn_get_conn_info(c->ng, &info);
-    s.pto_ns = ngtcp2_conn_get_pto(c->ng);
-    s.pkts_lost = info.pkt_lost;
-    s.bytes_lost = info.bytes_lost;
-    s.bytes_in_flight = info.bytes_in_flight;
-    s.pkts_received = info.pkt_recv;
-    changed = quic_pmtu_update(&c->pmtu, &s);
-    if (quic_pmtu_wants_stall(&c->pmtu, s.now)) {
-        changed = quic_pmtu_stalled(&c->pmtu, quic_stream_longest_stall(c), s.pto_ns, s.now);
-    }
-    if (changed) {
-        log_pmtu(c);
-    }
-}
-
-void quic_too_big(struct quic *q, const struct netaddr *remote, tstamp now)
-{
-    q->now = now > q->now ? now : q->now;
-    for (uint32_t i = 0; i < q->conns.high; i++) {
-        struct quic_conn *c = slots_at(&q->conns, i);
-        if (c != NULL && c->state == QUIC_CONN_UP && netaddr_eq(&c->remote, remote) &&
-            quic_pmtu_too_big(&c->pmtu, q->now)) {
-            log_pmtu(c);
-            quic_conn_mark_dirty(c);
-        }
-    }
 }
 
 bool quic_conn_up(struct quic_conn *c)
@@ -411,21 +354,23 @@ void quic_conn_linger(struct quic_conn *c)
 /* The last packet, kept to be repeated. */
 static void write_last(struct quic_conn *c)
 {
-    uint8_t buf[2048];
+    uint8_t buf[SHAPE_FULL + SHAPE_ACK];
     ngtcp2_path_storage ps;
     ngtcp2_pkt_info pi;
     ngtcp2_ssize n;
+    size_t len;
 
     ngtcp2_path_storage_zero(&ps);
-    n = ngtcp2_conn_write_connection_close(c->ng, &ps.path, &pi, buf, sizeof buf, &c->close_err,
+    n = ngtcp2_conn_write_connection_close(c->ng, &ps.path, &pi, buf, SHAPE_FULL, &c->close_err,
                                            c->q->now);
     if (n <= 0) {
         return;
     }
-    c->last_pkt = mem_alloc(c->q->mem, (size_t)n);
+    len = quic_shape_len(buf, (size_t)n);
+    c->last_pkt = mem_alloc(c->q->mem, len);
     if (c->last_pkt != NULL) {
-        memcpy(c->last_pkt, buf, (size_t)n);
-        c->last_len = (uint16_t)n;
+        memcpy(c->last_pkt, buf, len);
+        c->last_len = (uint16_t)len;
         c->last_due = true;
         if (ps.path.remote.addrlen > 0) {
             quic_addr_from_sock(&c->remote, ps.path.remote.addr);
@@ -625,7 +570,6 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
     }
     quic_conn_drop_tls(c);
     quic_stream_probe(c);
-    watch_pmtu(c);
     quic_conn_mark_dirty(c);
 }
 
@@ -696,7 +640,6 @@ void quic_conn_expire(struct quic_conn *c)
         fail_by_lib(c, rv);
         return;
     }
-    watch_pmtu(c);
     at = ngtcp2_conn_get_expiry(c->ng);
     set_timer(c, at > soon ? at : soon);
     quic_conn_mark_dirty(c);
@@ -739,12 +682,13 @@ static ngtcp2_ssize write_batch(struct quic_conn *c, struct quic_tx *tx, ngtcp2_
 {
 #if NGTCP2_VERSION_NUM >= 0x011100
     size_t quantum = ngtcp2_conn_get_send_quantum(c->ng);
+    size_t room = QUIC_TX_MAX - SHAPE_ACK; /* see quic_shape_len() */
     ngtcp2_ssize n;
 
     if (!c->q->cfg.bbr) { /* it has a pace of its own */
         c->held = c->held && c->paced > c->q->now;
         n = ngtcp2_conn_write_aggregate_pkt2(c->ng, path, pi, tx->buf,
-                                             quantum < QUIC_TX_MAX ? quantum : QUIC_TX_MAX, segment,
+                                             quantum < room ? quantum : room, segment,
                                              quic_stream_write_pkt, 0, c->q->now);
         if (n > 0 && c->completed) {
             pace(c, (size_t)n);
@@ -752,8 +696,8 @@ static ngtcp2_ssize write_batch(struct quic_conn *c, struct quic_tx *tx, ngtcp2_
         return n;
     }
 #endif
-    return ngtcp2_conn_write_aggregate_pkt(c->ng, path, pi, tx->buf, QUIC_TX_MAX, segment,
-                                           quic_stream_write_pkt, c->q->now);
+    return ngtcp2_conn_write_aggregate_pkt(c->ng, path, pi, tx->buf, QUIC_TX_MAX - SHAPE_ACK,
+                                           segment, quic_stream_write_pkt, c->q->now);
 }
 
 bool quic_conn_send(struct quic_conn *c, struct quic_tx *tx)
@@ -787,8 +731,6 @@ bool quic_conn_send(struct quic_conn *c, struct quic_tx *tx)
     tx->ecn = (uint8_t)(pi.ecn & 3);
     tx->len = (size_t)n;
     tx->segment = (uint16_t)segment;
-    quic_pmtu_sent(&c->pmtu, segment, tx->len / segment, c->q->now);
-    quic_pmtu_sent(&c->pmtu, tx->len % segment, 1, c->q->now);
     c->info.bytes_out += (uint64_t)n;
     return true;
 }

@@ -13,8 +13,8 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slots.h"
-#include "quic/pmtu.h"
 #include "quic/quic.h"
+#include "quic/shape.h"
 #include "sec/session.h"
 
 #include <netinet/in.h>
@@ -67,9 +67,9 @@ struct quic_stream {
     uint64_t end_off;               /* bytes ever queued */
     uint64_t sent_off;              /* bytes packetized */
     uint64_t sent_n;                /* bytes packetized and not reported */
-    uint64_t acked_off;             /* all bytes before it are acknowledged */
-    tstamp acked_at;     /* when acked_off moved, or the oldest unacknowledged byte first left */
-    uint64_t unconsumed; /* bytes delivered and not consumed */
+    uint64_t unit_off;              /* where units begin */
+    uint64_t unconsumed;            /* bytes delivered and not consumed */
+    uint16_t unit; /* bytes of one, which a packet ends with; 0: a stream of bytes */
     bool fin_queued, fin_sent, stopped; /* stopped: the peer wants no more of our bytes */
     bool rx_done;                       /* its FIN or RESET was reported */
     bool dead;                          /* reset by us or reported reset: silent until it closes */
@@ -110,7 +110,6 @@ struct quic_conn {
     struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;
     tstamp hs_deadline, started;
-    struct quic_pmtu pmtu;
     tstamp paced;        /* when the pace has caught up with what was sent */
     bool held;           /* and until then streams wait */
     struct list ready;   /* struct quic_stream with something to write */

@@ -54,14 +54,7 @@ static void fill_defaults(struct quic_config *c)
     DEFAULT(idle_timeout_ns, 300 * NS_PER_S);
     DEFAULT(handshake_timeout_ns, 10 * NS_PER_S);
     DEFAULT(keepalive_ns, 25 * NS_PER_S);
-    DEFAULT(max_udp_payload, 1452);
 #undef DEFAULT
-    if (c->max_udp_payload < INITIAL_MIN) {
-        c->max_udp_payload = INITIAL_MIN;
-    }
-    if (c->max_udp_payload > 65000) {
-        c->max_udp_payload = 65000;
-    }
 }
 
 qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)

@@ -31,9 +31,8 @@ struct quic_config {
     uint64_t handshake_timeout_ns; /* default 10 s */
     uint64_t keepalive_ns; /* default 25 s with jitter; 5 s when the peer's idle timeout is short */
     uint8_t reset_key[32]; /* static secret for stateless resets and tokens, derived by the node */
-    uint16_t max_udp_payload; /* bytes, 1200 .. 65000; default 1452; path MTU discovery up to it */
-    uint8_t shard;            /* number of this endpoint, hidden in its connection ids */
-    bool bbr;                 /* congestion control BBR instead of CUBIC */
+    uint8_t shard;         /* number of this endpoint, hidden in its connection ids */
+    bool bbr;              /* congestion control BBR instead of CUBIC */
 };
 
 struct quic_dgram {
@@ -58,7 +57,6 @@ struct quic_stats {
     uint64_t retries_sent, resets_sent, tokens_bad, tokens_used, version_negotiations;
     uint64_t handshakes_ok_in, handshakes_ok_out, handshakes_failed, handshakes_timeout;
     uint64_t auth_failed, policy_refused, pin_refused;
-    uint64_t pmtu_limited; /* times that large packets were found not to pass any more */
     uint32_t conns, half_open;
 };
 
@@ -110,13 +108,6 @@ tstamp quic_deadline(const struct quic *q);
  * and the link ends when nothing comes within 2 s.
  */
 void quic_unreachable(struct quic *q, const struct netaddr *remote, struct slice quote, tstamp now);
-
-/*
- * A datagram to |remote| was too large for the path (EMSGSIZE, or ICMP "packet too big" as the host's kernel
- * matched it). Links there send at most 1200 bytes from now on, and try more after ten minutes.  A forged
- * message costs that much speed and nothing else.
- */
-void quic_too_big(struct quic *q, const struct netaddr *remote, tstamp now);
 
 /*
  * This host cannot send to |remote|: it has no socket of that family, or no route.  Ends dials there that

@@ -210,9 +210,6 @@ void quic_stream_free_all(struct quic_conn *c);
 /* The peer has all bytes before the offset |upto|: frees the chunks that hold nothing else. */
 void quic_stream_acked(struct quic_stream *s, uint64_t upto);
 
-/* For how many ns the stream that waits longest for an acknowledgement has waited; 0: none waits. */
-uint64_t quic_stream_longest_stall(const struct quic_conn *c);
-
 /* There is, or may be, something to write: |s| queues for packets if so. */
 void quic_stream_wake(struct quic_stream *s);
 

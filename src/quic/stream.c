@@ -161,8 +161,6 @@ void quic_stream_free_all(struct quic_conn *c)
 
 void quic_stream_acked(struct quic_stream *s, uint64_t upto)
 {
-    s->acked_off = upto > s->acked_off ? upto : s->acked_off;
-    s->acked_at = s->conn->q->now;
     while (s->head != NULL && s->head != s->cur && s->head->off + s->head->len <= upto) {
         struct quic_chunk *k = s->head;
 
@@ -176,20 +174,6 @@ void quic_stream_acked(struct quic_stream *s, uint64_t upto)
         }
         chunk_free(s->conn->q, k);
     }
-}
-
-uint64_t quic_stream_longest_stall(const struct quic_conn *c)
-{
-    uint64_t longest = 0;
-
-    for (uint32_t i = 0; i < c->buckets_n; i++) {
-        for (const struct quic_stream *s = c->buckets[i]; s != NULL; s = s->next_in_bucket) {
-            bool waits = s->acked_off < s->sent_off && !s->dead && !s->stopped && !s->closed;
-            uint64_t ns = waits ? c->q->now - s->acked_at : 0;
-            longest = ns > longest ? ns : longest;
-        }
-    }
-    return longest;
 }
 
 static bool has_work(const struct quic_stream *s)
@@ -241,21 +225,22 @@ static bool on_stopped(struct quic_stream *s)
     return !s->rx_done || s->fin_sent || s->dead || quic_stream_report_reset(s, QUDAG_ERESET);
 }
 
-/* What is queued and not sent, as at most VECS pieces. */
+/* What is queued and not sent and may go into one packet, as at most VECS pieces. */
 static size_t fill_vecs(const struct quic_stream *s, ngtcp2_vec *vec, uint64_t *total)
 {
+    uint64_t most = quic_shape_take(s->sent_off, s->end_off - s->sent_off, s->unit_off, s->unit);
     const struct quic_chunk *k = s->cur;
     uint64_t off = s->sent_off;
     size_t n = 0;
 
     *total = 0;
-    while (k != NULL && n < VECS) {
+    while (k != NULL && n < VECS && *total < most) {
         size_t skip = (size_t)(off - k->off);
 
         if (k->len > skip) {
             /* ngtcp2 never writes through the pointer. */
             vec[n].base = (uint8_t *)(uintptr_t)(k->data + skip);
-            vec[n].len = k->len - skip;
+            vec[n].len = k->len - skip < most - *total ? k->len - skip : (size_t)(most - *total);
             *total += vec[n].len;
             off += vec[n].len;
             n++;
@@ -267,9 +252,6 @@ static size_t fill_vecs(const struct quic_stream *s, ngtcp2_vec *vec, uint64_t *
 
 static void account(struct quic_stream *s, uint64_t n, uint64_t total, bool fin)
 {
-    if (s->acked_off == s->sent_off) {
-        s->acked_at = s->conn->q->now;
-    }
     s->sent_off += n;
     while (s->cur != NULL && s->sent_off >= s->cur->off + s->cur->len) {
         s->cur = s->cur->next;
@@ -297,63 +279,90 @@ static void rotate(struct quic_conn *c, struct quic_stream *s)
     }
 }
 
+/* What the first stream in line offers for a packet that carries |used| bytes of streams already. */
+struct offer {
+    struct quic_stream *s; /* NULL: none, and the packet is complete */
+    ngtcp2_vec vec[VECS];
+    size_t vec_n;
+    uint64_t len;
+    uint32_t flags;
+};
+
+static void make_offer(struct quic_conn *c, bool blocked, uint64_t used, struct offer *o)
+{
+    struct quic_stream *s = blocked || list_empty(&c->ready)
+                                ? NULL
+                                : LIST_ENTRY(c->ready.next, struct quic_stream, node);
+
+    *o = (struct offer){.flags = NGTCP2_WRITE_STREAM_FLAG_PADDING};
+    if (s == NULL || (s->unit != 0 && used > 0)) {
+        return;
+    }
+    o->s = s;
+    o->vec_n = fill_vecs(s, o->vec, &o->len);
+    if (s->fin_queued && s->sent_off + o->len == s->end_off) {
+        o->flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+    }
+    if (s->unit == 0) {
+        o->flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
+    }
+}
+
+/* Of the link's credit, or of the stream's, which waits apart until it has some.  True if the link is out. */
+static bool on_blocked(struct quic_conn *c, struct quic_stream *s)
+{
+    if (ngtcp2_conn_get_max_data_left(c->ng) == 0) {
+        return true; /* looked at again after the next packet */
+    }
+    list_del(&s->node);
+    s->blocked = true;
+    list_push_back(&c->blocked, &s->node);
+    return false;
+}
+
 ngtcp2_ssize quic_stream_write_pkt(ngtcp2_conn *ng, ngtcp2_path *path, ngtcp2_pkt_info *pi,
                                    uint8_t *dest, size_t dest_len, ngtcp2_tstamp ts,
                                    void *user_data)
 {
     struct quic_conn *c = user_data;
-    bool conn_blocked = !c->completed || c->held;
+    bool blocked = !c->completed || c->held;
+    uint64_t used = 0;
 
-    dest_len = quic_pmtu_packet_max(&c->pmtu, dest_len);
     for (;;) {
-        struct quic_stream *s = NULL;
-        ngtcp2_vec vec[VECS];
+        struct offer o;
         ngtcp2_ssize n, data_n = -1;
-        size_t vec_n = 0;
-        uint64_t total = 0;
-        uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
-        bool fin = false;
 
-        if (!conn_blocked && !list_empty(&c->ready)) {
-            s = LIST_ENTRY(c->ready.next, struct quic_stream, node);
-            vec_n = fill_vecs(s, vec, &total);
-            fin = s->fin_queued && s->sent_off + total == s->end_off;
-            flags = NGTCP2_WRITE_STREAM_FLAG_MORE;
-            flags |= fin ? (uint32_t)NGTCP2_WRITE_STREAM_FLAG_FIN : 0;
+        make_offer(c, blocked, used, &o);
+        n = ngtcp2_conn_writev_stream(ng, path, pi, dest, dest_len, &data_n, o.flags,
+                                      o.s == NULL ? -1 : o.s->id, o.vec, o.vec_n, ts);
+        if (o.s != NULL && data_n >= 0) {
+            account(o.s, (uint64_t)data_n, o.len, (o.flags & NGTCP2_WRITE_STREAM_FLAG_FIN) != 0);
+            used += (uint64_t)data_n;
         }
-        n = ngtcp2_conn_writev_stream(ng, path, pi, dest, dest_len, &data_n, flags,
-                                      s == NULL ? -1 : s->id, vec, vec_n, ts);
-        if (s != NULL && data_n >= 0) {
-            account(s, (uint64_t)data_n, total, fin);
+        if (n > 0 && o.s != NULL) {
+            rotate(c, o.s);
         }
-        if (s == NULL) {
+        if (n > 0) {
+            return (ngtcp2_ssize)quic_shape_len(dest, (size_t)n);
+        }
+        if (n == 0 || o.s == NULL) {
             return n;
         }
         switch (n) {
         case NGTCP2_ERR_WRITE_MORE:
-            continue;
+            break;
         case NGTCP2_ERR_STREAM_DATA_BLOCKED:
-            /* The stream's own limit wakes it; the link's is looked at after the next packet. */
-            if (ngtcp2_conn_get_max_data_left(ng) == 0) {
-                conn_blocked = true;
-            } else {
-                list_del(&s->node);
-                s->blocked = true;
-                list_push_back(&c->blocked, &s->node);
-            }
-            continue;
+            blocked = on_blocked(c, o.s);
+            break;
         case NGTCP2_ERR_STREAM_SHUT_WR:
         case NGTCP2_ERR_STREAM_NOT_FOUND:
-            if (!on_stopped(s)) {
+            if (!on_stopped(o.s)) {
                 c->why = QUDAG_ENOMEM;
                 c->why_text = "out of memory";
                 return NGTCP2_ERR_CALLBACK_FAILURE;
             }
-            continue;
+            break;
         default:
-            if (n > 0) {
-                rotate(c, s);
-            }
             return n;
         }
     }
@@ -550,6 +559,16 @@ static qudag_err op_write(void *owner, struct ref link, int64_t sid, struct slic
     return err;
 }
 
+static void op_set_unit(void *owner, struct ref link, int64_t sid, uint16_t unit)
+{
+    struct quic_stream *s = stream_of(owner, link, sid);
+
+    if (s != NULL && unit <= SHAPE_UNIT_MAX) {
+        s->unit = unit;
+        s->unit_off = s->end_off;
+    }
+}
+
 static void op_consume(void *owner, struct ref link, int64_t sid, size_t n)
 {
     struct quic_stream *s = stream_of(owner, link, sid);
@@ -645,4 +664,5 @@ const struct link_ops quic_link_ops = {
     .fin = op_fin,
     .reset = op_reset,
     .close = op_close,
+    .set_unit = op_set_unit,
 };

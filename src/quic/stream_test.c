@@ -631,21 +631,21 @@ static void test_stop_sending_lets_the_other_direction_finish(void **state)
         assert_int_equal(ngtcp2_conn_shutdown_stream_read(c->ng, 0, sid, 0), 0);
         quic_conn_mark_dirty(c);
         tk_flush(&tk, &tk.ep[0]);
-        tk.pass = from_client;
-        (void)tk_run(&tk, NS_PER_S, NULL);
+        tk.pass = from_client; /* for so long that probes do not fill the window */
+        (void)tk_run(&tk, NS_PER_S / 5, NULL);
         if (!row[i].fin_first) {
             if (!row[i].own_fin) {
                 assert_int_equal(tk.ep[1].resets, 0);
                 assert_int_equal(OPS.write(tk.ep[1].q, tk.ep[1].link, sid,
                                            (struct slice){(const uint8_t *)"x", 1}),
                                  QUDAG_OK); /* queued, and refused from then on */
-                (void)tk_run(&tk, NS_PER_S, NULL);
+                (void)tk_run(&tk, NS_PER_S / 5, NULL);
                 assert_int_equal(OPS.write(tk.ep[1].q, tk.ep[1].link, sid,
                                            (struct slice){(const uint8_t *)"x", 1}),
                                  QUDAG_ERESET);
             }
             OPS.fin(tk.ep[0].q, tk.ep[0].link, sid);
-            (void)tk_run(&tk, NS_PER_S, NULL);
+            (void)tk_run(&tk, NS_PER_S / 5, NULL);
         }
         assert_int_equal(tk.ep[1].bytes, 7);
         assert_int_equal(tk.ep[1].fins, 1);
@@ -677,42 +677,6 @@ static void test_close_carries_its_reason(void **state)
         assert_int_equal(tk.ep[1].downs, 1);
         assert_int_equal(tk.ep[1].down.err, row[i].seen);
         assert_non_null(tk.ep[1].down.text);
-        down();
-    }
-}
-
-static bool find_large(struct tk *t, struct tk_pkt *p)
-{
-    size_t *largest = t->pass_ctx;
-
-    *largest = p->len > *largest ? p->len : *largest;
-    return p->len <= 9000;
-}
-
-static void test_packets_grow_to_what_the_path_carries(void **state)
-{
-    static const struct {
-        uint16_t config;
-        size_t least, most;
-    } row[] = {{0, 1400, 1452}, {8900, 8900, 8900}, {60000, 1200, 60000}, {100, 1200, 1200}};
-    static uint8_t buf[200000];
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        const struct tk_opt opt = {.pq = PQ_OFF, .quic = {.max_udp_payload = row[i].config}};
-        size_t largest = 0;
-        int64_t sid = 0;
-
-        up(&opt);
-        tk.pass = find_large;
-        tk.pass_ctx = &largest;
-        (void)tk_run(&tk, 5 * NS_PER_S, NULL);
-        assert_int_equal(OPS.open(tk.ep[0].q, tk.ep[0].link, 1, NULL, &sid), QUDAG_OK);
-        assert_int_equal(OPS.write(tk.ep[0].q, tk.ep[0].link, sid, (struct slice){buf, sizeof buf}),
-                         QUDAG_OK);
-        (void)tk_run(&tk, 10 * NS_PER_S, NULL);
-        assert_int_equal(tk.ep[1].bytes, sizeof buf);
-        assert_in_range(largest, row[i].least, row[i].most);
         down();
     }
 }
@@ -770,7 +734,6 @@ int main(void)
         cmocka_unit_test(test_memory_may_run_out_while_streams_run),
         cmocka_unit_test(test_stop_sending_lets_the_other_direction_finish),
         cmocka_unit_test(test_close_carries_its_reason),
-        cmocka_unit_test(test_packets_grow_to_what_the_path_carries),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

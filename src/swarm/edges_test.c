@@ -172,6 +172,34 @@ static void an_open_without_a_dial_does_not_outlive_the_last_link(void **state)
     assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ECLOSED);
 }
 
+/* The messages of a core that have one size begin behind the agreement on its protocol, on both sides. */
+static void the_link_is_told_of_messages_of_one_size(void **state)
+{
+    static const struct core_ops cells = {.inbound_max = 2, .unit = 1120};
+    static const char hello[] = "\x13/multistream/1.0.0\n\x05/u/1\n";
+    struct act a = {.type = ACT_OPEN, .cookie = 1, .peer = peer_no(1)};
+    unsigned core;
+
+    (void)state;
+    assert_int_equal(swarm_core_add(w.s, &cells, &core), QUDAG_OK);
+    assert_int_equal(swarm_proto_add(w.s, "/u/1", core, true), QUDAG_OK);
+    uint32_t ix = inbound(1, 0);
+    event(LINK_STREAM, ix, 0, NULL, 0);
+    event(LINK_DATA, ix, 0, hello, sizeof hello - 1);
+    assert_int_equal(w.link[ix].unit, 1120);
+    assert_int_equal(w.link[ix].unit_at, sizeof hello - 1);
+    w.link[ix].unit = 0;
+    w.link[ix].next_sid = 1;
+    swarm_act(w.s, core, &a, NULL, w.now);
+    settle();
+    assert_int_equal(w.link[ix].unit, 1120);
+    assert_int_equal(w.link[ix].unit_at, 2 * (sizeof hello - 1));
+    w.link[ix].unit = 0;
+    open_to(1, 2, 0); /* of another core */
+    settle();
+    assert_int_equal(w.link[ix].unit, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +218,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(what_a_peer_resets_with_does_not_look_like_ours, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(the_link_is_told_of_messages_of_one_size, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,17 @@ static void negotiate_end(struct swarm *s, struct swarm_stream *st)
     st->state = SWARM_STREAM_OPEN;
 }
 
+/* Behind the agreement on a protocol come its messages, which may all have one size. */
+static void set_unit(const struct swarm *s, const struct swarm_stream *st)
+{
+    const struct swarm_link *l = st->link;
+    uint16_t unit = s->core[st->core].ops->unit;
+
+    if (unit != 0 && l->tp->t->ops->set_unit != NULL) {
+        l->tp->t->ops->set_unit(l->tp->owner, l->ref, st->sid, unit);
+    }
+}
+
 static qudag_err propose(struct swarm *s, struct swarm_stream *st, const char *proto)
 {
     uint8_t msg[MSS_REPLY_MAX];
@@ -105,7 +116,11 @@ static qudag_err propose(struct swarm *s, struct swarm_stream *st, const char *p
     }
     st->preamble = n;
     st->state = SWARM_STREAM_PROPOSED;
-    return l->tp->t->ops->write(l->tp->owner, l->ref, st->sid, (struct slice){msg, n});
+    err = l->tp->t->ops->write(l->tp->owner, l->ref, st->sid, (struct slice){msg, n});
+    if (err == QUDAG_OK) {
+        set_unit(s, st);
+    }
+    return err;
 }
 
 /* On success |report| will be delivered; on failure the caller still owns it. */
@@ -176,6 +191,7 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
     st->core = core;
     st->proto = s->proto[proto_ix];
     st->in_up = true;
+    set_unit(s, st);
     s->stats.streams_in++;
     struct ev ev = {.type = EV_STREAM_OPEN,
                     .strm = st->ref,

@@ -27,6 +27,8 @@ struct fake_link {
     uint64_t bytes_in;
     qudag_err reset_err, close_err;
     uint64_t user[300];
+    uint16_t unit;  /* of the last stream that was given one */
+    size_t unit_at; /* what had been written then */
     uint8_t sent[512];
     size_t sent_n, consumed;
 };
@@ -172,6 +174,14 @@ static inline void f_close(void *owner, struct ref link, qudag_err err)
     w.link[link.slot].close_err = err;
 }
 
+static inline void f_set_unit(void *owner, struct ref link, int64_t sid, uint16_t unit)
+{
+    (void)owner;
+    (void)sid;
+    w.link[link.slot].unit = unit;
+    w.link[link.slot].unit_at = w.link[link.slot].sent_n;
+}
+
 static inline bool f_cancel(void *owner, struct ref link)
 {
     if (w.link[link.slot].completed) {
@@ -190,7 +200,7 @@ static inline void f_probe(void *owner, struct ref link, tstamp now)
 }
 
 static const struct link_ops f_ops = {f_open, f_set_user, f_write, f_consume,
-                                      f_fin,  f_reset,    f_close};
+                                      f_fin,  f_reset,    f_close, f_set_unit};
 static const struct transport f_transport = {.name = "first",
                                              .ops = &f_ops,
                                              .handles = f_handles,

@@ -547,6 +547,7 @@ const struct core_ops onion_ops = {
     .protocol = ONION_PROTOCOL,
     .inbound_max = ONION_LINK_CIRCUITS_MAX,
     .manual_credit = true,
+    .unit = ONION_CELL_LEN,
     .event = onion_event,
     .tick = onion_tick,
     .deadline = onion_deadline,
