@@ -49,6 +49,21 @@ static bool address_of(const char *text, struct sockaddr_storage *sa, socklen_t 
     return true;
 }
 
+/* 0, or the error number of the system. */
+static int try_address(const struct sockaddr_storage *sa, socklen_t len)
+{
+    int fd = socket(sa->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1;
+    if (fd >= 0 && sa->ss_family == AF_INET6) {
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+    }
+    int err = fd >= 0 && bind(fd, (const struct sockaddr *)sa, len) == 0 ? 0 : errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return err;
+}
+
+/* An IP version that this machine lacks is no trouble as long as it has the other: qudag_node_new() leaves it out. */
 bool listen_trouble(const struct conf *c, char *why, size_t why_len)
 {
     const struct conf_value *v = &c->v[CONF_LISTEN];
@@ -58,15 +73,8 @@ bool listen_trouble(const struct conf *c, char *why, size_t why_len)
         if (!address_of(v->list[ix], &sa, &len)) {
             continue;
         }
-        int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1;
-        if (fd >= 0 && sa.ss_family == AF_INET6) {
-            (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-        }
-        int err = fd >= 0 && bind(fd, (const struct sockaddr *)&sa, len) == 0 ? 0 : errno;
-        if (fd >= 0) {
-            close(fd);
-        }
-        if (err != 0) {
+        int err = try_address(&sa, len);
+        if (err != 0 && (err != EAFNOSUPPORT || v->n == 1)) {
             (void)snprintf(why, why_len, "cannot listen on %s: %s", v->list[ix],
                            err == EADDRINUSE ? "another program holds this port (ss -ulpn shows "
                                                "which); stop it or choose another port"

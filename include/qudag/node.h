@@ -32,7 +32,9 @@ typedef struct qudag_settings {
     uint32_t size;                  /* set by qudag_settings_default */
     qudag_log_level log_level;      /* least severe level passed to |log|; default INFO */
     const qudag_identity *identity; /* required; must outlive the node */
-    const char *const *listen;      /* multiaddrs; default "/ip4/0.0.0.0/udp/0/quic-v1" */
+    const char *const *listen;      /* multiaddrs; default: any address, any port, IPv4 and
+                                          IPv6; where the machine has only one IP version, a
+                                          wildcard of the other is left out */
     size_t listen_n;                /* at most QUDAG_LISTEN_MAX */
     const char *const *bootstrap;   /* multiaddrs with /p2p/ID, and "#" HEX64, the hash of the
                                           peer's ML-DSA key, if known; at least one of an

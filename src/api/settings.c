@@ -139,9 +139,9 @@ static qudag_err refuse(char *why, size_t cap, const char *what, const char *pro
 static qudag_err read_listen(struct netaddr *out, size_t *n, const qudag_settings *s, char *why,
                              size_t cap)
 {
-    static const char *const any[] = {"/ip4/0.0.0.0/udp/0/quic-v1"};
+    static const char *const any[] = {"/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/udp/0/quic-v1"};
     const char *const *list = s->listen_n > 0 ? s->listen : any;
-    size_t count = s->listen_n > 0 ? s->listen_n : 1;
+    size_t count = s->listen_n > 0 ? s->listen_n : ARRAY_LEN(any);
 
     if (list == NULL) {
         return refuse(why, cap, "listen", "missing");

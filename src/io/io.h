@@ -18,7 +18,8 @@ struct io;
 struct uv_loop_s;
 
 /*
- * Binds |n| addresses (port 0: any) and sets up the loop; |loop| NULL: an own one.  On failure *at is
+ * Binds |n| addresses (port 0: any) and sets up the loop; |loop| NULL: an own one.  A wildcard of an IP version
+ * that the machine lacks is left out, as long as another address can be bound.  On failure *at is
  * the address that failed and *sys_err the system's error number.  QUDAG_ESYSTEM, QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE qudag_err io_new(struct io **out, struct uv_loop_s *loop,

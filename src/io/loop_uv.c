@@ -461,7 +461,7 @@ static qudag_err start_handles(struct io *io)
     return QUDAG_OK;
 }
 
-static int open_socket(struct io *io, const struct netaddr *listen)
+static int open_one(struct io *io, const struct netaddr *listen)
 {
     struct sock *s = &io->sock[io->n_socks];
     int err = udp_open(&s->udp, listen);
@@ -480,6 +480,27 @@ static int open_socket(struct io *io, const struct netaddr *listen)
     (void)uv_poll_start(&s->poll, UV_READABLE, on_poll);
     io->n_socks++;
     return 0;
+}
+
+/* A wildcard of an IP version that the machine lacks is left out, as long as another can be listened at. */
+static qudag_err open_sockets(struct io *io, const struct netaddr *listen, size_t n, size_t *at,
+                              int *sys_err)
+{
+    int missing = 0;
+
+    for (size_t i = 0; i < n && i < NODE_LISTEN_MAX; i++) {
+        int err = open_one(io, &listen[i]);
+        if (udp_version_missing(&listen[i], err)) {
+            *at = missing == 0 ? i : *at;
+            missing = err;
+        } else if (err != 0) {
+            *at = i;
+            *sys_err = err;
+            return QUDAG_ESYSTEM;
+        }
+    }
+    *sys_err = io->n_socks == 0 ? missing : 0;
+    return *sys_err != 0 ? QUDAG_ESYSTEM : QUDAG_OK;
 }
 
 qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *listen, size_t n,
@@ -504,11 +525,7 @@ qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *
         return QUDAG_ENOMEM;
     }
     err = start_handles(io);
-    for (size_t i = 0; err == QUDAG_OK && i < n && i < NODE_LISTEN_MAX; i++) {
-        *at = i;
-        *sys_err = open_socket(io, &listen[i]);
-        err = *sys_err != 0 ? QUDAG_ESYSTEM : QUDAG_OK;
-    }
+    err = err == QUDAG_OK ? open_sockets(io, listen, n, at, sys_err) : err;
     io->rx = malloc((size_t)UDP_BATCH * UDP_BUF);
     io->tx_buf = malloc(QUIC_TX_MAX);
     if (err == QUDAG_OK && (io->rx == NULL || io->tx_buf == NULL)) {

@@ -108,6 +108,11 @@ int udp_open(struct udp *u, const struct netaddr *listen)
     return 0;
 }
 
+bool udp_version_missing(const struct netaddr *listen, int err)
+{
+    return netaddr_is_unspecified(listen) && (err == EAFNOSUPPORT || err == EADDRNOTAVAIL);
+}
+
 void udp_close(struct udp *u)
 {
     if (u->fd >= 0) {

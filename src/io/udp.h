@@ -25,6 +25,9 @@ struct udp_msg {
 /* 0, or an errno. */
 int udp_open(struct udp *u, const struct netaddr *listen);
 
+/* Whether |err| of udp_open() says that the machine lacks the IP version of the wildcard |listen|. */
+bool udp_version_missing(const struct netaddr *listen, int err);
+
 /* Closes the socket; harmless when repeated. */
 void udp_close(struct udp *u);
 

@@ -119,15 +119,19 @@ bool node_rule_addr(const struct multiaddr *addr, bool lab)
 
 uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n)
 {
-    uint8_t ip = 0;
+    uint8_t any = 0, outside = 0;
 
     for (size_t i = 0; i < n; i++) {
         struct netaddr a;
-        if (multiaddr_to_netaddr(&addr[i], &a)) {
-            ip |= a.family == 4 ? RELAYS_IP4 : RELAYS_IP6;
+        if (!multiaddr_to_netaddr(&addr[i], &a)) {
+            continue;
         }
+        uint8_t ip = a.family == 4 ? RELAYS_IP4 : RELAYS_IP6;
+        any |= ip;
+        /* Private IPv4 addresses get out through a NAT; IPv6 ones do not. */
+        outside |= netaddr_rank(&a) <= (a.family == 4 ? 1u : 0u) ? ip : 0;
     }
-    return ip;
+    return outside != 0 ? outside : any;
 }
 
 bool node_rule_observed(const struct link_info *link, bool lab)

@@ -57,8 +57,9 @@ int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, wallt
 bool node_rule_addr(const struct multiaddr *addr, bool lab);
 
 /*
- * The IP versions of our addresses, as RELAYS_IP4 | RELAYS_IP6: those of which we have a socket.  Those of
- * the loopback device count: they show a socket that will reach farther once its network is there.
+ * The IP versions that our addresses can reach the Internet with, as RELAYS_IP4 | RELAYS_IP6: an IPv6 address from
+ * everywhere, an IPv4 address perhaps through a NAT.  Where no address gets out (a lab, or a machine whose network
+ * is not there yet) those of which we have a socket.
  */
 uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n);
 

@@ -377,6 +377,11 @@ static void the_ip_versions_we_can_dial_are_those_of_our_addresses(void **state)
         {{"/ip4/127.0.0.1/udp/1/quic-v1", "/ip6/::1/udp/1/quic-v1"}, V4 | V6},
         {{"/ip6/fd00::1/udp/1/quic-v1", "/ip6/::1/udp/1/quic-v1", "/ip4/127.0.0.1/udp/1/quic-v1"},
          V4 | V6},
+        /* what a host without IPv6 on the Internet has: wildcard sockets of both versions */
+        {{"/ip4/192.0.2.1/udp/1/quic-v1", "/ip6/::1/udp/1/quic-v1"}, V4},
+        {{"/ip4/10.0.0.1/udp/1/quic-v1", "/ip6/fd00::1/udp/1/quic-v1"}, V4},
+        {{"/ip6/2001:db8::1/udp/1/quic-v1", "/ip4/127.0.0.1/udp/1/quic-v1"}, V6},
+        {{"/ip6/2001:db8::1/udp/1/quic-v1", "/ip4/169.254.0.1/udp/1/quic-v1"}, V6},
         {{"/ip4/192.0.2.1/tcp/1"}, 0}, /* nothing that is dialled */
     };
     (void)state;

@@ -262,7 +262,7 @@ static void bootstrap_peers_that_no_socket_can_dial_are_refused(void **state)
         {{any4}, {v4}, 1, 1, true},       {{any4}, {v6}, 1, 1, false},
         {{any6}, {v4}, 1, 1, false},      {{any6}, {v6}, 1, 1, true},
         {{any4}, {v6, v4}, 1, 2, true}, /* one list for many machines */
-        {{any4, any6}, {v6}, 2, 1, true}, {{NULL}, {v6}, 0, 1, false}, /* the usual listener */
+        {{any4, any6}, {v6}, 2, 1, true}, {{NULL}, {v6}, 0, 1, true}, /* the usual listeners */
         {{NULL}, {v4}, 0, 1, true},       {{any6}, {NULL}, 1, 0, true},
     };
     (void)state;

@@ -1,0 +1,78 @@
+/* listen_test.c - listening on a machine without IPv6, as the kernel of one without it answers. */
+#include "io/io.h"
+
+#include "base/netaddr.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <cmocka.h>
+
+static const struct netaddr any4 = {.family = 4}, any6 = {.family = 6};
+
+/* From here on no IPv6 socket can be had in this process. */
+static int lose_ipv6(void **state)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+    (void)state;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                   prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0
+               ? 0
+               : -1;
+}
+
+static void a_machine_without_ipv6_listens_on_what_it_has(void **state)
+{
+    struct netaddr both[] = {any6, any4}, told[4];
+    struct io *io;
+    size_t at;
+    int sys_err;
+
+    (void)state;
+    assert_int_equal(io_new(&io, NULL, both, 2, &at, &sys_err), QUDAG_OK);
+    size_t n = io_addrs(io, told, 4);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(told[i].family, 4);
+    }
+    io_free(io);
+}
+
+static void listening_on_nothing_is_an_error(void **state)
+{
+    struct netaddr one[] = {{.family = 6, .ip = {[15] = 1}}, any4};
+    struct io *io = NULL;
+    size_t at;
+    int sys_err;
+
+    (void)state;
+    assert_int_equal(io_new(&io, NULL, &any6, 1, &at, &sys_err), QUDAG_ESYSTEM);
+    assert_int_equal(sys_err, EAFNOSUPPORT);
+    assert_int_equal(io_new(&io, NULL, one, 2, &at, &sys_err),
+                     QUDAG_ESYSTEM); /* asked for by name */
+    assert_int_equal(at, 0);
+    assert_int_equal(sys_err, EAFNOSUPPORT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_machine_without_ipv6_listens_on_what_it_has),
+        cmocka_unit_test(listening_on_nothing_is_an_error),
+    };
+
+    return cmocka_run_group_tests(tests, lose_ipv6, NULL);
+}
