@@ -1,7 +1,8 @@
 # A thin front: meson builds, tools/*.sh do.  Each goal gets what it lacks, saying so first.
 #
 #   make                   libraries it needs, then the library and the programs in build/out
-#   make demo [FILE= MESSAGE=]    a network on this machine, and something sent through it
+#   make demo [FILE= MESSAGE= NET=yes]    a network on this machine, and something sent through it; NET: 24 hosts far from
+#                          each other, in network namespaces, with the settings of `qudag up`
 #   make test [T=SUITE]    all tests, or one suite: unit, fuzz, system, or a folder (base, core_kad, ...)
 #   make check             format, layers, style, exported names
 #   make bench [RUNS=5]    benchmarks: a table, and build/bench.json
@@ -21,7 +22,8 @@ SAMPLE ?=
 ONLY ?=
 FILE ?=
 MESSAGE ?=
-export FILE MESSAGE
+NET ?=
+export FILE MESSAGE NET
 
 all: deps
 	@tools/build.sh $(BUILD)

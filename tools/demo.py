@@ -1,14 +1,16 @@
 #!/usr/bin/python3
-"""A network on this machine, and things sent through it: what `make demo` runs.
+"""A network on this machine, and things sent through it: what `make demo` and `make demo NET=yes` run.
 
-    tools/demo.py [--file FILE] [--message TEXT] [--nodes N] [--keep]
+    tools/demo.py [--net] [--file FILE] [--message TEXT] [--nodes N] [--keep]
 
-FILE and MESSAGE may come from the environment too.  Every daemon is a process of its own with its own port, keys and
-folder.  Each step is checked where it arrives: a line of the last table says "verified" only if the receiving side (its
-inbox, its store, its own list of circuits) said so.  Exit code 0: every line was verified.  Nothing stays behind.
+FILE, MESSAGE and NET may come from the environment too.  Every daemon is a process of its own with its own port, keys
+and folder: on loopback, as a lab; with --net in a network namespace of its own, with public addresses in a network of
+its own and the settings of `qudag up`, as hosts on the Internet are.  Each step is checked where it arrives: a line of the last table says "verified" only if the receiving side (its
+inbox, its store, its own list of circuits) said so.  Exit code 0: every line was verified; 77: namespaces cannot be made here.  Nothing stays behind.
 """
 import argparse
 import hashlib
+import ipaddress
 import json
 import os
 import pathlib
@@ -21,8 +23,12 @@ import tempfile
 import time
 
 SRC = pathlib.Path(os.environ.get('QUDAG_SRC') or pathlib.Path(__file__).resolve().parent.parent)
+sys.path.insert(0, str(SRC / 'tests/system'))
+import hosts  # noqa: E402
+
 BUILD = pathlib.Path(os.environ.get('QUDAG_BUILD') or SRC / 'build/out')
 QUDAG = BUILD / 'bin/qudag'
+SLOW = 4 if os.environ.get('QUDAG_SANITIZED') == '1' else 1
 K = 20  # records are stored on that many nodes, or on all if there are fewer
 TTY = sys.stdout.isatty()
 COLOUR = TTY and 'NO_COLOR' not in os.environ
@@ -87,18 +93,20 @@ def size_text(n):
 
 
 class Node:
-    def __init__(self, folder):
+    def __init__(self, folder, host=None):
         self.dir = folder
         self.name = folder.name
+        self.host = host  # the namespace it lives in, if it has one of its own
         self.peer = self.bootstrap = None
         self.pid = 0
 
     def command(self, *args):
-        return [str(QUDAG), '--dir', str(self.dir), '--json', *args]
+        words = [str(QUDAG), '--dir', str(self.dir), '--json', *args]
+        return self.host.command(*words) if self.host and args[0] == 'up' else words
 
     def ask(self, *args, timeout=60):
         """the one JSON document a command answers with"""
-        done = subprocess.run(self.command(*args), capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(self.command(*args), capture_output=True, text=True, timeout=timeout * SLOW)
         if done.returncode != 0 and (args != ('status',) or done.returncode != 5):  # 5: it answers, but is not healthy
             raise Failed(f'node {self.name}: qudag {" ".join(args)}: exit {done.returncode}: '
                          f'{(done.stdout + done.stderr).strip()}')
@@ -116,18 +124,93 @@ class Node:
             return False
 
 
+class Lab:
+    """daemons on loopback"""
+    nodes = 12
+    what = 'daemons on this machine: each its own process, port, keys and folder'
+
+    def __init__(self, top):
+        self.top = top
+        self.started = []
+
+    def up(self, n):
+        done = subprocess.run([str(QUDAG), '--dir', str(self.top), 'lab', 'up', str(n)], timeout=180)
+        need(done.returncode == 0, f'the network did not come up (exit {done.returncode})')
+        for nth in range(1, n + 1):
+            self.started.append(Node(self.top / 'lab' / f'{nth:02d}'))
+            self.started[-1].learn()
+        return self.started
+
+    def another(self):
+        """one more daemon, ready"""
+        node = Node(self.top / 'lab' / 'late')
+        node.ask('up', '--lab', '--listen', '/ip4/127.0.0.1/udp/0/quic-v1', '--bootstrap', self.started[0].bootstrap,
+                 timeout=90)
+        node.learn()
+        return node
+
+    def abandon(self):
+        subprocess.run([str(QUDAG), '--dir', str(self.top), 'lab', 'down'], capture_output=True, timeout=30)
+
+    def check(self, demo):
+        """what is to be said of the addresses: nothing"""
+
+
+class Net:
+    """daemons as `qudag up` starts them, each on a host far from the others"""
+    nodes = 24
+    what = 'hosts, each with an IPv4 and an IPv6 address in a network of its own; daemons with default settings'
+
+    def __init__(self, top):
+        self.top = top
+        self.started = []
+
+    def start(self, name, number, *options):
+        node = Node(self.top / name, hosts.FarHost(number))
+        self.started.append(node)
+        node.ask('up', '--no-wait', *options)
+        node.learn()
+        return node
+
+    def up(self, n):
+        first = self.start('01', 1)
+        rest = [self.start(f'{nth:02d}', nth, '--bootstrap', first.bootstrap) for nth in range(2, n + 1)]
+        for node in rest:
+            node.ask('up', '--timeout', str(120 * SLOW), timeout=150)
+        return [first, *rest]
+
+    def another(self):
+        node = self.start('late', len(self.started) + 1, '--bootstrap', self.started[0].bootstrap)
+        node.ask('up', '--timeout', str(60 * SLOW), timeout=90)
+        return node
+
+    def abandon(self):
+        for node in self.started:
+            subprocess.run(node.command('down'), capture_output=True, timeout=30)
+
+    def check(self, demo):
+        """what each tells of itself, and what all others know of it, is where it can be reached from anywhere"""
+        demo.addresses()
+
+
 class Demo:
     def __init__(self, args):
         self.args = args
         self.top = pathlib.Path(tempfile.mkdtemp(prefix='qudag-demo-'))
+        self.net = (Net if args.net else Lab)(self.top)
         self.nodes = []
         self.late = None
         self.table = []
         self.began = time.monotonic()
         self.random = random.Random()
         self.names = {}
+        self.nth = 0
 
     # ---------------------------------------------------------------- helpers
+
+    def head(self, text):
+        self.nth += 1
+        head(self.nth, text)
 
     def row(self, what, result, took):
         self.table.append((what, result, took))
@@ -147,7 +230,7 @@ class Demo:
                 except ProcessLookupError:
                     n.pid = 0
         if not nodes:  # it failed before the nodes were known
-            subprocess.run([str(QUDAG), '--dir', str(self.top), 'lab', 'down'], capture_output=True, timeout=30)
+            self.net.abandon()
         until = time.monotonic() + 5
         while any(n.pid and n.alive() for n in nodes) and time.monotonic() < until:
             time.sleep(0.05)
@@ -163,16 +246,12 @@ class Demo:
 
     def start(self):
         n = self.args.nodes
-        head(1, f'{n} daemons on this machine: each its own process, port, keys and folder')
+        self.head(f'{n} {self.net.what}')
         began = time.monotonic()
-        done = subprocess.run([str(QUDAG), '--dir', str(self.top), 'lab', 'up', str(n)], timeout=180)
-        need(done.returncode == 0, f'the network did not come up (exit {done.returncode})')
+        nodes = self.net.up(n)
         took = time.monotonic() - began
-        for nth in range(1, n + 1):
-            node = Node(self.top / 'lab' / f'{nth:02d}')
-            node.learn()
-            self.nodes.append(node)
-            self.names[node.peer] = node.name
+        self.nodes = list(nodes)
+        self.names = {node.peer: node.name for node in nodes}
         need(len({node.pid for node in self.nodes}) == n and len({node.peer for node in self.nodes}) == n,
              'processes and identities are not distinct')
         for node in self.nodes:
@@ -181,7 +260,7 @@ class Demo:
         self.row('network up', f'{n} daemons ready', took)
 
     def links(self):
-        head(2, 'Every link: hybrid key exchange, post-quantum signatures on both sides')
+        self.head('Every link: hybrid key exchange, post-quantum signatures on both sides')
         began = time.monotonic()
         count, kinds = 0, {}
         for node in self.nodes:
@@ -200,8 +279,43 @@ class Demo:
         ok(f'{count} link ends on {len(self.nodes)} nodes, as each node itself reports; no other kind')
         self.row('links post-quantum', f'{count} of {count} link ends', time.monotonic() - began)
 
+    def addresses(self):
+        self.head('What is told of each host: addresses that can be reached from anywhere, and no others')
+        began = time.monotonic()
+        own = {n.peer: {n.host.v4, n.host.v6} for n in self.nodes}
+        seen, records = set(), 0
+        for n in self.nodes:
+            status = n.ask('status')
+            told = {a.split('/')[2] for a in status.get('announced', [])}
+            need(told == own[n.peer], f'node {n.name} announces {sorted(told)}')
+            seen |= {(p['peer'], p['address'].rsplit(':', 1)[0].strip('[]')) for p in n.ask('peers')['peers']}
+        for n, asked in zip(self.nodes, self.nodes[7:] + self.nodes[:7]):  # what others were told, by a third party
+            found = n.ask('dht', 'find', asked.peer)['addresses']
+            need(found, f'node {n.name} finds no address of node {asked.name}')
+            seen |= {(asked.peer, a.split('/')[2]) for a in found}
+            records += 1
+        wrong = [f'{self.name(p)}: {a}' for p, a in seen if a not in own[p] or not ipaddress.ip_address(a).is_global]
+        need(not wrong, f'others know {", ".join(sorted(wrong))}')
+        ok(f'{len(seen)} addresses in the links and {records} answers of the DHT, none private')
+        self.row('addresses', f'{2 * len(own)} announced, no private one known', time.monotonic() - began)
+
+    def far_apart(self):
+        """every circuit that any node has chosen, some of them only to be looked at: no network is twice in one"""
+        nets = {n.peer: (n.host.v4.split('.')[:2], n.host.v6.split(':')[:2]) for n in self.net.started}
+        count = 0
+        for n in self.up()[:12]:
+            n.ask('circuit', 'build')
+        for n in self.up():
+            for c in n.ask('circuit', 'list')['circuits']:
+                for ix in (0, 1):
+                    used = [tuple(nets[p][ix]) for p in c.get('path', [])]
+                    need(len(set(used)) == len(used), f'a circuit of node {n.name} is twice in one network: {used}')
+                count += 'path' in c
+        need(count > 0, 'no node has a circuit')
+        ok(f'{count} circuits of {len(self.up())} nodes: all hops of each in different networks (/16 of IPv4, /32 of IPv6)')
+
     def dht(self):
-        head(3, 'A value in the distributed hash table')
+        self.head('A value in the distributed hash table')
         writer = self.nodes[4]
         value = f'written at {time.strftime("%H:%M:%S")} by node {writer.name}'
         key = '/app/greeting'
@@ -212,7 +326,7 @@ class Demo:
         put = writer.ask('dht', 'put', 'greeting', value)
         say(f'   node {writer.name} puts {key}: {put["nodes"]} nodes have confirmed it when the command ends, after '
             f'{put["took_ns"] / 1e6:.1f} ms')
-        until = time.monotonic() + 10  # a put ends when enough nodes have confirmed; the others' copies may be on their way
+        until = time.monotonic() + 10 * SLOW  # a put ends when enough nodes have confirmed; the others' copies may be on their way
         while True:
             holders = {n.name for n in self.nodes
                        if any(r.get('key') == key for r in n.ask('dht', 'records')['records'])}
@@ -224,15 +338,12 @@ class Demo:
         ok(f'held by the {len(closest)} nodes closest to the key, by their own records '
            f'(k = {K}{", so all" if K >= len(self.nodes) else ""})')
         writer.ask('down')
-        until = time.monotonic() + 5  # it says goodbye, then ends
+        until = time.monotonic() + 5 * SLOW  # it says goodbye, then ends
         while writer.alive() and time.monotonic() < until:
             time.sleep(0.01)
         need(not writer.alive(), 'the writer still runs')
         say(f'   node {writer.name} is stopped')
-        self.late = Node(self.top / 'lab' / 'late')
-        self.late.ask('up', '--lab', '--listen', '/ip4/127.0.0.1/udp/0/quic-v1', '--bootstrap',
-                      self.nodes[0].bootstrap, timeout=90)
-        self.late.learn()
+        self.late = self.net.another()
         self.names[self.late.peer] = self.late.name
         mine = self.late.ask('dht', 'records')['records']
         need(not any(r.get('key') == key for r in mine), 'the new node holds the value before it asks')
@@ -245,7 +356,7 @@ class Demo:
         self.row('DHT value', f'held by the {len(closest)} closest, read without its writer', time.monotonic() - began)
 
     def dark(self):
-        head(4, 'A dark address: published by one node, resolved by another through a circuit')
+        self.head('A dark address: published by one node, resolved by another through a circuit')
         began = time.monotonic()
         self.service, self.client = self.nodes[2], self.nodes[7]
         self.address = self.service.ask('dark', 'new', 'mail')['address']
@@ -287,7 +398,7 @@ class Demo:
         self.row(title, 'acknowledged; same text in the inbox', took)
 
     def path(self):
-        head(6, 'The circuit it took, and what each relay knows of it')
+        self.head('The circuit it took, and what each relay knows of it')
         began = time.monotonic()
         path = self.live_path()
         relays = [n for p in path[:-1] for n in self.nodes + [self.late] if n.peer == p]
@@ -307,6 +418,8 @@ class Demo:
         need(any(c.get('prev') == path[-2] for c in last), 'the service does not list the circuit')
         need(not any(self.client.peer in (c.get('prev'), c.get('next')) for c in last), 'the service knows its caller')
         ok('no relay knows both ends, and the service does not know its caller, by their own lists')
+        if self.args.net:
+            self.far_apart()
         self.row('3 relays', 'each knows its neighbours only', time.monotonic() - began)
 
     def received(self, before, source):
@@ -320,12 +433,12 @@ class Demo:
         return fresh[0]
 
     def file(self):
-        head(7, 'A file through the circuit')
+        self.head('A file through the circuit')
         if self.args.file:
             source = pathlib.Path(self.args.file)
         else:
-            source = self.top / 'random-64MiB.bin'
-            source.write_bytes(os.urandom(64 << 20))
+            source = self.top / f'random-{self.args.size}MiB.bin'
+            source.write_bytes(os.urandom(self.args.size << 20))
         size = source.stat().st_size
         before = {e['file'] for e in self.service.ask('inbox')['inbox']}
         began = time.monotonic()
@@ -337,9 +450,10 @@ class Demo:
         self.row(f'file, {size_text(size)}', f'same SHA-256; {size_text(size / took)}/s over 3 relays', took)
 
     def kill(self):
-        head(8, 'Four daemons are killed in the middle of a file, one of them a relay of the circuit')
-        source = self.top / 'second-96MiB.bin'
-        source.write_bytes(os.urandom(96 << 20))
+        self.head('Four daemons are killed in the middle of a file, one of them a relay of the circuit')
+        mib = self.args.size * 3 // 2
+        source = self.top / f'second-{mib}MiB.bin'
+        source.write_bytes(os.urandom(mib << 20))
         before = {e['file'] for e in self.service.ask('inbox')['inbox']}
         began = time.monotonic()
         killed, at, last, shown = [], 0, {}, ''
@@ -371,7 +485,7 @@ class Demo:
         self.received(before, source)
         ok(f'went on at {size_text(last["resumed"])} over another circuit; delivered '
            f'{time.monotonic() - died:.1f} s after the loss')
-        self.row('4 daemons killed', f'at {size_text(at)} of 96 MiB; resumed at {size_text(last["resumed"])}, same SHA-256',
+        self.row('4 daemons killed', f'at {size_text(at)} of {mib} MiB; resumed at {size_text(last["resumed"])}, same SHA-256',
                  took)
 
     def kill_four(self):
@@ -390,14 +504,15 @@ class Demo:
     def run(self):
         self.start()
         self.links()
+        self.net.check(self)
         self.dht()
         self.dark()
-        head(5, 'A message to the dark address')
+        self.head('A message to the dark address')
         self.message(self.args.message, 'message')
         self.path()
         self.file()
         self.kill()
-        head(9, 'And a message again')
+        self.head('And a message again')
         self.message('still here', 'message afterwards')
 
     def summary(self, failure):
@@ -411,26 +526,49 @@ class Demo:
         say(f'  {"total":{width}s}  {"":{middle}s}  {time.monotonic() - self.began:7.2f} s')
 
 
-def main():
+def options():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('--file', default=os.environ.get('FILE') or '')
     p.add_argument('--message', default=os.environ.get('MESSAGE') or 'Hello from the dark.')
-    p.add_argument('--nodes', type=int, default=12)
+    p.add_argument('--net', action='store_true', default=os.environ.get('NET') in ('yes', '1'),
+                   help='hosts of their own in network namespaces, instead of a lab on loopback')
+    p.add_argument('--nodes', type=int, default=0, help='12; with --net 24')
+    p.add_argument('--size', type=int, default=64, help='MiB of the file that is made up')
     p.add_argument('--keep', action='store_true', help='leave folders and logs behind')
     args = p.parse_args()
+    args.nodes = args.nodes or (Net if args.net else Lab).nodes
     if not QUDAG.exists():
         sys.exit(f'demo: {QUDAG} is missing; make builds it')
     if args.file and not os.path.isfile(args.file):
         sys.exit(f'demo: {args.file}: no such file')
     if args.nodes < 10:
         sys.exit('demo: at least 10 nodes: four are killed and a circuit needs four others')
+    return args
+
+
+def enter_net(args):
+    if hosts.INSIDE not in os.environ:
+        say(f'A network of {args.nodes} hosts on this machine: network namespaces at one bridge, inside a namespace without')
+        say('a way to anywhere else.  Needs root, or a kernel that lets users make namespaces (unshare --map-root-user).')
+    try:
+        hosts.enter()
+    except hosts.Missing as e:
+        say(f'demo: {e}')
+        say('demo: without namespaces: make demo, without NET')
+        sys.exit(hosts.SKIPPED)
+
+
+def main():
+    args = options()
+    if args.net:
+        enter_net(args)
     for sig in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(sig, lambda *_: sys.exit(143))
     demo, failure = Demo(args), 'interrupted'
     try:
         demo.run()
         failure = ''
-    except (Failed, OSError, ValueError, KeyError, subprocess.SubprocessError) as e:
+    except (Failed, hosts.Missing, OSError, ValueError, KeyError, subprocess.SubprocessError) as e:
         failure = f'{e}' if isinstance(e, Failed) else f'{type(e).__name__}: {e}'
     finally:
         if failure:

@@ -8,58 +8,26 @@ goes away with the processes in it.
 """
 import os
 import pathlib
-import shutil
-import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import hosts  # noqa: E402
+from hosts import V4, V6, Place, ip  # noqa: E402
 from programs import QUDAG, SLOW, TOP, Node, check, run  # noqa: E402
 
-SKIP = 77
-INSIDE = 'QUDAG_TEST_NAMESPACE'
-V4, V6 = 4, 6
 
-
-def skip(why):
-    print(f'SKIP: {why}')
-    sys.exit(SKIP)
-
-
-def ip(*args):
-    done = subprocess.run(['ip', *[str(a) for a in args]], capture_output=True, text=True)
-    if done.returncode != 0:
-        skip(f'ip {" ".join(str(a) for a in args)}: {done.stderr.strip()}')
-
-
-def enter():
-    """this script again, in a namespace of its own"""
-    for tool in ('unshare', 'ip', 'mount'):
-        if shutil.which(tool) is None:
-            skip(f'no {tool}')
-    own = ['unshare', '--net', '--mount'] if os.geteuid() == 0 else ['unshare', '--map-root-user', '--net', '--mount']
-    if subprocess.run([*own, 'mount', '-t', 'tmpfs', 'none', '/run'], capture_output=True).returncode != 0:
-        skip('no network namespace can be made here')
-    os.environ[INSIDE] = '1'
-    os.execvp(own[0], [*own, sys.executable, os.path.abspath(__file__)])
-
-
-class Host(Node):
+class Host(Node, Place):
     """a daemon in a namespace of its own, at the common bridge"""
 
     def __init__(self, number, versions, *options):
-        super().__init__(f'host{number}', *options)
-        self.name, self.port = f'h{number}', f'p{number}'
-        ip('netns', 'add', self.name)
-        ip('link', 'add', self.port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', self.name)
-        ip('-n', self.name, 'link', 'set', 'lo', 'up')
+        Node.__init__(self, f'host{number}', *options)
+        Place.__init__(self, number)
         self.addr = {v: f'198.51.100.{number}' if v == V4 else f'2001:db8::{number}' for v in versions}
         for v, text in self.addr.items():
-            ip('-n', self.name, 'addr', 'add', f'{text}/{24 if v == V4 else 64}', 'dev', 'eth0',
-               *(['nodad'] if v == V6 else []))
+            self.add(text, 24 if v == V4 else 64)
         # The bridge lets datagrams joined by the kernel pass whatever its MTU: they are cut before.
-        ip('-n', self.name, 'link', 'set', 'eth0', 'up', 'gso_max_segs', 1)
-        ip('link', 'set', self.port, 'master', 'br0', 'up')
+        self.ip('link', 'set', 'eth0', 'up', 'gso_max_segs', 1)
 
     def start(self, *options, wait=False):
         args = ['-o', 'lab.lab=yes']
@@ -67,8 +35,8 @@ class Host(Node):
             args += ['-o', f'node.listen=/ip{v}/{text}/udp/4433/quic-v1']
         for o in (*self.options, *options):
             args += ['-o', o]
-        code, text = run('ip', 'netns', 'exec', self.name, QUDAG, '--dir', self.dir, 'up', '--json',
-                         *([] if wait else ['--no-wait']), *args, timeout=60)
+        code, text = run(*self.command(QUDAG, '--dir', self.dir, 'up', '--json', *([] if wait else ['--no-wait']), *args),
+                         timeout=60)
         check(code == 0, f'{self.dir.name} does not start: exit {code}: {text}')
         status = self.ask('status')
         self.boot = status['bootstrap']
@@ -88,12 +56,12 @@ def many_interfaces():
     """ten private networks before the address that others can reach: it is told, and first"""
     n = Host(9, [])
     for net in range(17, 27):
-        ip('-n', n.name, 'link', 'add', f'net{net}', 'type', 'veth', 'peer', 'name', f'peer{net}')
-        ip('-n', n.name, 'addr', 'add', f'172.{net}.0.1/16', 'dev', f'net{net}')
-        ip('-n', n.name, 'link', 'set', f'net{net}', 'up')
-    ip('-n', n.name, 'link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'peerwan')
-    ip('-n', n.name, 'addr', 'add', '203.0.113.7/24', 'dev', 'wan')
-    ip('-n', n.name, 'link', 'set', 'wan', 'up')
+        n.ip('link', 'add', f'net{net}', 'type', 'veth', 'peer', 'name', f'peer{net}')
+        n.ip('addr', 'add', f'172.{net}.0.1/16', 'dev', f'net{net}')
+        n.ip('link', 'set', f'net{net}', 'up')
+    n.ip('link', 'add', 'wan', 'type', 'veth', 'peer', 'name', 'peerwan')
+    n.ip('addr', 'add', '203.0.113.7/24', 'dev', 'wan')
+    n.ip('link', 'set', 'wan', 'up')
     n.start('node.listen=/ip4/0.0.0.0/udp/4433/quic-v1')
     told = [a.split('/')[2] for a in n.ask('status')['addresses']]
     check(len(told) == 8 and told[0] == '203.0.113.7' and '127.0.0.1' not in told, f'told are {told}')
@@ -106,13 +74,11 @@ class Stranger(Host):
 
     def __init__(self, number, address):
         super().__init__(number, [])
-        ip('-n', self.name, 'addr', 'add', f'{address}/32', 'dev', 'eth0')
-        for half in ('0.0.0.0/1', '128.0.0.0/1'):
-            ip('-n', self.name, 'route', 'add', half, 'dev', 'eth0')
+        self.add(address, 32)
+        self.everywhere()
 
     def start(self, *options, wait=False):
-        code, text = run('ip', 'netns', 'exec', self.name, QUDAG, '--dir', self.dir, 'up', '--json', '--no-wait', *options,
-                         timeout=60)
+        code, text = run(*self.command(QUDAG, '--dir', self.dir, 'up', '--json', '--no-wait', *options), timeout=60)
         check(code == 0, f'{self.dir.name} does not start: exit {code}: {text}')
         return self.take(self.ask('status'))
 
@@ -120,13 +86,13 @@ class Stranger(Host):
 def addresses_change():
     """started before its network is up, and then given another address: what is announced follows within seconds"""
     n = Stranger(23, '5.9.0.9')
-    ip('-n', n.name, 'addr', 'del', '5.9.0.9/32', 'dev', 'eth0')
+    n.remove('5.9.0.9', 32)
     n.start()
     check('announced' not in n.ask('status'), 'a private address or none is announced')
     for new, old in (('5.9.0.9', None), ('77.3.0.1', '5.9.0.9')):
-        ip('-n', n.name, 'addr', 'add', f'{new}/32', 'dev', 'eth0')
+        n.add(new, 32)
         if old is not None:
-            ip('-n', n.name, 'addr', 'del', f'{old}/32', 'dev', 'eth0')
+            n.remove(old, 32)
         begin = time.monotonic()
         while [a.split('/')[2] for a in n.ask('status').get('announced', [])] != [new]:
             check(time.monotonic() - begin < 5 * SLOW, f'{new} is not announced: {n.ask("status")}')
@@ -209,12 +175,7 @@ def shrinking_mtu(host):
 
 
 def main():
-    if INSIDE not in os.environ:
-        enter()
-    if subprocess.run(['mount', '-t', 'tmpfs', 'none', '/run'], capture_output=True).returncode != 0:
-        skip('nothing can be mounted')
-    ip('link', 'add', 'br0', 'type', 'bridge')
-    ip('link', 'set', 'br0', 'up')
+    hosts.enter()
     many_interfaces()
     private_network()
     default_settings()
@@ -227,4 +188,8 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except hosts.Missing as e:
+        print(f'SKIP: {e}')
+        sys.exit(hosts.SKIPPED)
