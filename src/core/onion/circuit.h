@@ -94,6 +94,7 @@ struct onion_circuit {
     struct list dead; /* in onion.dead */
     tstamp since, active_at, phase_at;
     uint64_t build_ns, tag, cells_fwd, cells_back;
+    uint32_t early; /* relay: EARLY cells passed on */
     struct onion_leg prev, next;
     struct onion_neighbour *nb;      /* behind |prev| */
     struct onion_assembly from_prev; /* CREATE, EXTEND */
@@ -155,12 +156,12 @@ void onion_leg_left(struct onion_leg *leg, uint64_t n, struct acts *out); /* EV_
 void onion_leg_dial(struct onion_leg *leg, const struct multiaddr *addrs, size_t n,
                     struct acts *out);
 
-/* A relay cell of our own: payload to |w|, then seal. */
+/* A cell of our own, of class RELAY unless the caller changes that: payload to |w|, then seal. */
 uint8_t *onion_circuit_cell_open(struct wr *w, struct acts *out);
 /* Encrypts the cell for the other end and sends it; its tag, that a SENDME will carry, goes to |ack|. */
 void onion_circuit_cell_seal(struct onion_circuit *c, uint8_t *cell, const struct wr *w,
                              uint8_t ack[CGO_TAG_LEN], struct acts *out);
-/* Sends |msg| as messages of |type|, as many cells as it takes. */
+/* Sends |msg| as messages of |type|, as many cells as it takes, of the class that the type has. */
 void onion_circuit_send_fragments(struct onion_circuit *c, uint8_t type, struct slice msg,
                                   struct acts *out);
 

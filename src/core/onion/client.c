@@ -46,7 +46,7 @@ static void client_extend(struct onion_circuit *c, struct acts *out)
 {
     const struct onion_hop *to = &c->client->plan[c->hops.n];
     struct onion_extend e = {.peer = to->peer, .n_addrs = to->n_addrs};
-    uint8_t buf[ONION_HS_CREATE_MAX], msg[ONION_RELAY_MSG_MAX];
+    uint8_t buf[ONION_HS_CREATE_MAX], msg[ONION_EXTEND_LEN];
     struct wr w = wr_init(msg, sizeof msg);
 
     memcpy(e.addr, to->addr, sizeof e.addr);

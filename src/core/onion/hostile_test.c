@@ -9,85 +9,7 @@
 #include <cmocka.h>
 
 #include "base/wipe.h"
-#include "core/onion/testnet_run.h"
-
-static struct testnet *net_new(size_t nodes)
-{
-    struct testnet *n = malloc(sizeof *n);
-
-    assert_non_null(n);
-    net_init(n, nodes);
-    return n;
-}
-
-static void net_del(struct testnet *n)
-{
-    net_fini(n);
-    free(n);
-}
-
-static struct ref built(struct testnet *n, size_t hops)
-{
-    struct ref c;
-
-    assert_int_equal(net_build(n, 1, hops, &c), QUDAG_OK);
-    net_run(n);
-    assert_non_null(net_last_up(&n->nodes[0], ONION_UP_BUILT));
-    return c;
-}
-
-static size_t circuits(const struct testnet *n, size_t node)
-{
-    struct onion_info info;
-    size_t it = 0, count = 0;
-
-    while (onion_next(n->nodes[node].o, &it, &info)) {
-        count++;
-    }
-    return count;
-}
-
-static size_t all_circuits(const struct testnet *n)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < n->nodes_n; i++) {
-        count += circuits(n, i);
-    }
-    return count;
-}
-
-/* The first circuit of |node|, from the inside, or NULL. */
-static struct onion_circuit *inner_or_null(const struct testnet *n, size_t node)
-{
-    const struct slots *s = &n->nodes[node].o->circuits;
-
-    for (uint32_t i = 0; i < s->high; i++) {
-        if (slots_at(s, i) != NULL) {
-            return slots_at(s, i);
-        }
-    }
-    return NULL;
-}
-
-static struct onion_circuit *inner(const struct testnet *n, size_t node)
-{
-    struct onion_circuit *c = inner_or_null(n, node);
-
-    ASSERT(c != NULL);
-    return c;
-}
-
-static struct pipe *pipe_between(struct testnet *n, size_t from, size_t to)
-{
-    for (size_t i = 0; i < NET_PIPES; i++) {
-        struct pipe *p = &n->pipes[i];
-        if (p->used && p->node[0] == from && p->node[1] == to) {
-            return p;
-        }
-    }
-    return NULL;
-}
+#include "core/onion/testnet_case.h"
 
 /* ---- the path ---- */
 
@@ -334,46 +256,6 @@ static void a_cell_delivered_twice_destroys_the_circuit(void **state)
 
 /* ---- messages in states they do not belong to ---- */
 
-/* Sends |msg| in a cell of the client to hop |to| (1 ..), as only a hostile client would. */
-static void send_to_hop(struct testnet *n, size_t to, uint8_t type, uint16_t stream,
-                        struct slice data)
-{
-    struct onion_circuit *c = inner(n, 0);
-    size_t all = c->hops.n;
-    uint8_t ack[CGO_TAG_LEN];
-    struct wr w;
-
-    n->out.n = 0;
-    uint8_t *cell = onion_circuit_cell_open(&w, &n->out);
-    ASSERT(cell != NULL);
-    onion_relay_msg_put(&w, type, stream, data);
-    c->hops.n = to;
-    onion_circuit_cell_seal(c, cell, &w, ack, &n->out);
-    c->hops.n = all;
-    if (type == ONION_RELAY_BEGIN && c->mux->last_id < stream) {
-        c->mux->last_id = stream; /* or CONNECTED would surprise it */
-    }
-    net_drain(n, 0);
-    net_run(n);
-}
-
-/* The same from a hop to the client. */
-static void send_to_client(struct testnet *n, size_t hop, uint8_t type, uint16_t stream,
-                           struct slice data)
-{
-    struct onion_circuit *c = inner(n, hop);
-    uint8_t ack[CGO_TAG_LEN];
-    struct wr w;
-
-    n->out.n = 0;
-    uint8_t *cell = onion_circuit_cell_open(&w, &n->out);
-    ASSERT(cell != NULL);
-    onion_relay_msg_put(&w, type, stream, data);
-    onion_circuit_cell_seal(c, cell, &w, ack, &n->out);
-    net_drain(n, hop);
-    net_run(n);
-}
-
 enum where {
     MIDDLE,
     END_FRESH,
@@ -387,7 +269,9 @@ enum where {
 /* Each relay message at each place it can reach; what survives is listed, all else destroys. */
 static void messages_out_of_place_destroy_the_circuit(void **state)
 {
-    static const uint8_t zero[16] = {0}, frag[] = {0, 9, 0, 0, 1}, proto[] = {'/', 'x'};
+    static const uint8_t zero[16] = {0}, proto[] = {'/', 'x'};
+    static const uint8_t frag[ONION_RELAY_FRAG_HEAD + ONION_RELAY_FRAG_MAX] = {
+        ONION_EXTEND_LEN >> 8, ONION_EXTEND_LEN & 0xff};
     static const uint8_t credit_one[] = {0, 0, 0, 1};
     static const struct {
         uint8_t type;
@@ -395,7 +279,7 @@ static void messages_out_of_place_destroy_the_circuit(void **state)
         bool lives[WHERES];
     } rows[] = {
         /*                                         middle fresh  end    client  stream  from mid */
-        {ONION_RELAY_EXTEND, {frag, 5}, {false, true, false, false, false, false}},
+        {ONION_RELAY_EXTEND, {frag, sizeof frag}, {false, true, false, false, false, false}},
         {ONION_RELAY_EXTENDED, {frag, 5}, {false, false, false, false, false, false}},
         {ONION_RELAY_TRUNCATED, {zero, 1}, {false, false, false, false, false, false}},
         {ONION_RELAY_SENDME, {zero, 16}, {false, false, false, false, false, false}},
@@ -449,7 +333,7 @@ static void a_relay_extends_neither_to_itself_nor_back(void **state)
     for (size_t i = 0; i < ARRAY_LEN(to); i++) {
         struct testnet *n = net_new(3);
         (void)built(n, 1);
-        uint8_t create[ONION_HS_CREATE_MIN] = {ONION_HS_EXTEND}, bytes[ONION_RELAY_MSG_MAX];
+        uint8_t create[ONION_HS_CREATE_MIN] = {ONION_HS_EXTEND}, bytes[ONION_EXTEND_LEN];
         struct onion_extend e = {.peer = n->nodes[to[i]].id, .create = {create, sizeof create}};
         struct wr w = wr_init(bytes, sizeof bytes);
         onion_extend_put(&w, &e);
@@ -467,8 +351,9 @@ static void a_relay_extends_neither_to_itself_nor_back(void **state)
 /* The answer to an EXTEND comes from the last hop there is; an earlier one would choose the next. */
 static void extended_comes_from_the_last_hop_only(void **state)
 {
-    static const uint8_t frag[] = {0x04, 0, 0, 0,
-                                   1}; /* the first piece of an answer of 1024 bytes */
+    /* the first piece of an answer */
+    static const uint8_t frag[ONION_RELAY_FRAG_HEAD + ONION_RELAY_FRAG_MAX] = {
+        ONION_HS_CREATED_MAX >> 8, ONION_HS_CREATED_MAX & 0xff};
 
     (void)state;
     for (size_t from = 1; from <= 2; from++) {
@@ -676,29 +561,29 @@ static struct pipe *bring_to(struct testnet *n, enum stage stage)
 
 static void cell_classes_out_of_place_destroy_the_circuit(void **state)
 {
-    /* from the client's side / from the next hop, for classes 0 .. 6 */
-    static const bool prev_lives[STAGES][7] = {
-        [ACCEPTING] = {0, 0, 0, 0, 1, 0, 0}, /* the CREATE fragment is not a valid one */
-        [KEYED] = {0, 0, 0, 0, 1, 0, 0},
-        [WAITING] = {0, 0, 0, 0, 1, 0, 0},
-        [RELAYING] = {0, 0, 0, 1, 1, 0, 0}, /* garbage is passed on, the next hop notices */
+    /* from the client's side / from the next hop, for classes 0 .. 7 */
+    static const bool prev_lives[STAGES][8] = {
+        [ACCEPTING] = {0, 0, 0, 0, 1, 0, 0, 0}, /* the CREATE fragment is not a valid one */
+        [KEYED] = {0, 0, 0, 0, 1, 0, 0, 0},
+        [WAITING] = {0, 0, 0, 0, 1, 0, 0, 0},
+        [RELAYING] = {0, 0, 0, 1, 1, 0, 1, 0}, /* garbage is passed on, the next hop notices */
     };
-    static const bool next_lives[STAGES][7] = {
-        [WAITING] = {0, 0, 1, 0, 1, 0, 0}, /* the CREATED fragment is a valid one */
-        [RELAYING] = {0, 0, 0, 1, 1, 0, 0},
+    static const bool next_lives[STAGES][8] = {
+        [WAITING] = {0, 0, 1, 0, 1, 0, 0, 0}, /* the CREATED fragment is a valid one */
+        [RELAYING] = {0, 0, 0, 1, 1, 0, 0, 0},
     };
     static const uint8_t fragment[] = {ONION_CELL_CREATED, ONION_HS_CREATED_MAX >> 8,
                                        ONION_HS_CREATED_MAX & 0xff, 0, 0};
 
     (void)state;
     for (enum stage s = ACCEPTING; s < STAGES; s++) {
-        for (uint8_t class = 0; s != DIALLING && class < 14; class ++) {
+        for (uint8_t class = 0; s != DIALLING && class < 16; class ++) {
             struct testnet *n = net_new(3);
             struct pipe *p = bring_to(n, s);
-            bool from_next = class >= 7;
+            bool from_next = class >= 8;
             uint8_t cell[ONION_CELL_LEN];
             memset(cell, 0xee, sizeof cell);
-            cell[0] = class % 7;
+            cell[0] = class % 8;
             if (from_next) {
                 p = pipe_between(n, 1, 2);
                 memcpy(cell, fragment, cell[0] == ONION_CELL_CREATED ? sizeof fragment : 0);
@@ -715,7 +600,7 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
                           .type = EV_DATA, .strm = p->ref[1 - way], .data = {cell, sizeof cell}});
             const struct onion_circuit *c = inner_or_null(n, 1);
             bool lives = c != NULL && c->phase != ONION_PH_CLOSING;
-            bool want = from_next ? next_lives[s][class % 7] : prev_lives[s][class];
+            bool want = from_next ? next_lives[s][class % 8] : prev_lives[s][class];
             if (lives != want) {
                 print_message("stage %d class %u\n", (int)s, class);
             }

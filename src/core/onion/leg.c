@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/wipe.h"
 #include "core/onion/emit.h"
+#include "core/onion/rules.h"
 
 #include <string.h>
 
@@ -202,11 +203,11 @@ void onion_circuit_cell_seal(struct onion_circuit *c, uint8_t *cell, const struc
     ASSERT(wr_ok(w));
     memset(w->p + w->len, 0, w->cap - w->len);
     if (c->role == ONION_CLIENT) {
-        cgo_client_originate(c->hops.fwd, c->hops.n, ONION_CELL_RELAY, cell + 1, ack);
+        cgo_client_originate(c->hops.fwd, c->hops.n, cell[0], cell + 1, ack);
         c->cells_fwd++;
         onion_leg_put(&c->next, cell, out);
     } else {
-        cgo_relay_originate(c->hops.back, ONION_CELL_RELAY, cell + 1, ack);
+        cgo_relay_originate(c->hops.back, cell[0], cell + 1, ack);
         c->cells_back++;
         onion_leg_put(&c->prev, cell, out);
     }
@@ -216,16 +217,15 @@ void onion_circuit_cell_seal(struct onion_circuit *c, uint8_t *cell, const struc
 void onion_circuit_send_fragments(struct onion_circuit *c, uint8_t type, struct slice msg,
                                   struct acts *out)
 {
-    const size_t piece_max = ONION_RELAY_PAYLOAD - ONION_RELAY_HEAD - ONION_RELAY_FRAG_HEAD;
-
     for (size_t off = 0; off < msg.len;) {
-        size_t len = msg.len - off < piece_max ? msg.len - off : piece_max;
+        size_t len = msg.len - off < ONION_RELAY_FRAG_MAX ? msg.len - off : ONION_RELAY_FRAG_MAX;
         uint8_t ack[CGO_TAG_LEN];
         struct wr w;
         uint8_t *cell = onion_circuit_cell_open(&w, out);
         if (cell == NULL) {
             return;
         }
+        cell[0] = onion_rule_class(type);
         wr_u8(&w, type);
         wr_u16(&w, (uint16_t)(ONION_RELAY_FRAG_HEAD + len));
         wr_u16(&w, (uint16_t)msg.len);

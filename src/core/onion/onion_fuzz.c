@@ -60,6 +60,9 @@ static void forge(struct testnet *n, struct rd *r, struct ref circuit)
     c->o->mine = 0;
     uint8_t *cell = onion_circuit_cell_open(&w, &n->out);
     ASSERT(cell != NULL);
+    if (rd_u8(r) & 1) {
+        cell[0] = ONION_CELL_EARLY;
+    }
     for (size_t i = 0; i < len; i++) {
         wr_u8(&w, rd_u8(r));
     }

@@ -11,6 +11,7 @@
 
 #include "base/wipe.h"
 #include "core/onion/emit.h"
+#include "core/onion/rules.h"
 
 #include <string.h>
 
@@ -132,7 +133,7 @@ static qudag_err on_extend(struct onion_circuit *c, const struct onion_relay_msg
         c->o->stats.wrong_state++;
         return QUDAG_EPROTO; /* it carries streams: it ends here */
     }
-    qudag_err err = onion_assembly_add(&c->from_prev, msg->data, ONION_RELAY_MSG_MAX, false, &done);
+    qudag_err err = onion_assembly_add(&c->from_prev, msg->data, ONION_EXTEND_LEN, false, &done);
     if (err == QUDAG_OK && done) {
         extend(c, out);
     }
@@ -157,18 +158,18 @@ static qudag_err become_end(struct onion_circuit *c, struct acts *out)
     return err;
 }
 
-/* A cell that was for us, open. */
-static qudag_err relay_messages(struct onion_circuit *c, struct slice payload,
+/* A cell of |class| that was for us, open. */
+static qudag_err relay_messages(struct onion_circuit *c, uint8_t class, struct slice payload,
                                 const uint8_t ack[CGO_TAG_LEN], struct acts *out)
 {
     struct rd r = rd_init(payload);
     struct onion_relay_msg msg = {0}, none;
 
     int more = onion_relay_msg_next(&r, &msg);
-    if (more == 0) {
+    if (more == 0 && class == ONION_CELL_RELAY) {
         return QUDAG_OK;
     }
-    if (more < 0 || c->phase != ONION_PH_END) {
+    if (more <= 0 || c->phase != ONION_PH_END || class != onion_rule_class(msg.type)) {
         c->o->stats.wrong_state += more > 0;
         return QUDAG_EPROTO;
     }
@@ -185,6 +186,23 @@ static qudag_err relay_messages(struct onion_circuit *c, struct slice payload,
     return onion_circuit_stream_messages(c, payload, ack, out);
 }
 
+/* A cell that was not for us: whether it is passed on. */
+static bool pass_on(struct onion_circuit *c, uint8_t *cell, struct acts *out)
+{
+    if (c->phase != ONION_PH_RELAY) {
+        return false;
+    }
+    if (cell[0] == ONION_CELL_EARLY) {
+        if (!onion_rule_early(c->early)) {
+            return false;
+        }
+        c->early++;
+    }
+    onion_leg_put(&c->next, cell, out);
+    c->o->stats.cells_relayed++;
+    return true;
+}
+
 static void on_relay_forward(struct onion_circuit *c, const uint8_t *cell, struct acts *out)
 {
     uint8_t ack[CGO_TAG_LEN];
@@ -196,19 +214,16 @@ static void on_relay_forward(struct onion_circuit *c, const uint8_t *cell, struc
     memcpy(copy, cell, ONION_CELL_LEN);
     onion_circuit_touch(c);
     c->cells_fwd++;
-    if (!cgo_relay_forward(c->hops.fwd, ONION_CELL_RELAY, copy + 1, ack)) {
-        if (c->phase == ONION_PH_RELAY) {
-            onion_leg_put(&c->next, copy, out);
-            c->o->stats.cells_relayed++;
-            return;
+    if (!cgo_relay_forward(c->hops.fwd, copy[0], copy + 1, ack)) {
+        if (!pass_on(c, copy, out)) {
+            c->o->stats.destroyed_bad_cell++;
+            onion_circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
         }
-        c->o->stats.destroyed_bad_cell++;
-        onion_circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
         return;
     }
     c->o->stats.cells_recognised++;
-    qudag_err err =
-        relay_messages(c, (struct slice){copy + 1 + CGO_TAG_LEN, ONION_RELAY_PAYLOAD}, ack, out);
+    struct slice payload = {copy + 1 + CGO_TAG_LEN, ONION_RELAY_PAYLOAD};
+    qudag_err err = relay_messages(c, copy[0], payload, ack, out);
     if (err != QUDAG_OK) {
         onion_circuit_fail(c, err, NULL, 0, out);
     }
@@ -220,6 +235,7 @@ void onion_relay_cell_from_prev(struct onion_circuit *c, const uint8_t *cell, st
     case ONION_CELL_PADDING:
         return;
     case ONION_CELL_RELAY:
+    case ONION_CELL_EARLY:
         if (c->hops.n > 0) {
             on_relay_forward(c, cell, out);
             return;

@@ -141,15 +141,11 @@ qudag_err onion_assembly_add(struct onion_assembly *a, struct slice frag, size_t
     if (!rd_ok(&r) || total == 0 || total > max || offset != a->have || offset >= total) {
         return QUDAG_EMALFORMED;
     }
-    size_t len = total - offset;
-    if (!clear || len > r.left) {
-        len = r.left;
-    }
+    size_t piece_max = clear ? ONION_CLEAR_FRAG_MAX : ONION_RELAY_FRAG_MAX;
+    size_t len = total - offset < piece_max ? total - offset : piece_max;
     struct slice piece = rd_bytes(&r, len);
-    if (len == 0 || len > total - offset || (a->p != NULL && total != a->total)) {
-        return QUDAG_EMALFORMED;
-    }
-    if (!all_zero(r.p, r.left)) {
+    bool rest = clear ? all_zero(r.p, r.left) : r.left == 0;
+    if (!rd_ok(&r) || !rest || (a->p != NULL && total != a->total)) {
         return QUDAG_EMALFORMED;
     }
     if (a->p == NULL) {
@@ -175,6 +171,9 @@ void onion_extend_put(struct wr *w, const struct onion_extend *e)
         wr_slice(w, multiaddr_slice(&e->addr[i]));
     }
     wr_lp16(w, e->create);
+    if (w->len < ONION_EXTEND_LEN) {
+        wr_zero(w, ONION_EXTEND_LEN - w->len);
+    }
 }
 
 qudag_err onion_extend_get(struct slice bytes, struct onion_extend *e)
@@ -191,6 +190,7 @@ qudag_err onion_extend_get(struct slice bytes, struct onion_extend *e)
         struct slice addr = rd_bytes(&r, rd_u8(&r));
         err = rd_ok(&r) ? multiaddr_from_bytes(&e->addr[i], addr) : QUDAG_EMALFORMED;
     }
-    e->create = rd_lp16(&r, ONION_RELAY_MSG_MAX);
-    return err == QUDAG_OK && rd_done(&r) ? QUDAG_OK : QUDAG_EMALFORMED;
+    e->create = rd_lp16(&r, ONION_EXTEND_LEN);
+    bool whole = bytes.len == ONION_EXTEND_LEN && rd_ok(&r) && all_zero(r.p, r.left);
+    return err == QUDAG_OK && whole ? QUDAG_OK : QUDAG_EMALFORMED;
 }

@@ -13,12 +13,14 @@
 
 #define ONION_RELAY_PAYLOAD 1103  /* of a cell body, after the tag */
 #define ONION_RELAY_MSGS_MAX 32   /* messages in one cell */
-#define ONION_RELAY_MSG_MAX 4096  /* a message put together from fragments */
 #define ONION_RELAY_FRAG_HEAD 4   /* total u16 | offset u16 */
 #define ONION_RELAY_HEAD 3        /* type, length */
 #define ONION_RELAY_STREAM_HEAD 5 /* type, length, stream */
 #define ONION_RELAY_PROTO_MAX 128 /* protocol id in BEGIN */
 #define ONION_CLEAR_FRAG_MAX (ONION_BODY_LEN - ONION_RELAY_FRAG_HEAD)
+#define ONION_RELAY_FRAG_MAX (ONION_RELAY_PAYLOAD - ONION_RELAY_HEAD - ONION_RELAY_FRAG_HEAD)
+#define ONION_EXTEND_CELLS 3 /* every EXTEND takes as many: relays count them */
+#define ONION_EXTEND_LEN (ONION_EXTEND_CELLS * ONION_RELAY_FRAG_MAX)
 
 enum onion_cell_class {
     ONION_CELL_CREATE = 1,
@@ -26,6 +28,7 @@ enum onion_cell_class {
     ONION_CELL_RELAY = 3,
     ONION_CELL_PADDING = 4,
     ONION_CELL_DESTROY = 5,
+    ONION_CELL_EARLY = 6, /* as RELAY, forward only, few: with an EXTEND */
 };
 
 enum onion_relay_type {
@@ -83,8 +86,8 @@ void onion_assembly_init(struct onion_assembly *a, struct mem *mem);
 /* Frees what came so far; the assembly may be used again. */
 void onion_assembly_fini(struct onion_assembly *a);
 /*
- * |frag| is total | offset | bytes.  *done once all bytes are there.  QUDAG_EMALFORMED, ENOMEM.
- * |clear|: the fragment fills a cell of its own, zero padding included.
+ * |frag| is total | offset | bytes; all but the last are as long as a cell lets them.  *done once all bytes are there.
+ * QUDAG_EMALFORMED, ENOMEM.  |clear|: the fragment fills a cell of its own, zero padding included.
  */
 QUDAG_MUST_USE qudag_err onion_assembly_add(struct onion_assembly *a, struct slice frag, size_t max,
                                             bool clear, bool *done);
@@ -95,9 +98,9 @@ struct onion_extend {
     struct multiaddr addr[ONION_ADDRS_MAX];
     struct slice create; /* borrowed */
 };
-/* Writes an EXTEND: peer, addresses, CREATE. */
+/* Writes an EXTEND: peer, addresses, CREATE; zeros up to ONION_EXTEND_LEN. */
 void onion_extend_put(struct wr *w, const struct onion_extend *e);
-/* Reads one; e->create borrows from |bytes|.  QUDAG_EMALFORMED. */
+/* Reads one of ONION_EXTEND_LEN bytes; e->create borrows from |bytes|.  QUDAG_EMALFORMED. */
 QUDAG_MUST_USE qudag_err onion_extend_get(struct slice bytes, struct onion_extend *e);
 
 #endif

@@ -27,7 +27,7 @@ static void messages(struct slice in)
 
 static void extend(struct slice in)
 {
-    uint8_t back[ONION_RELAY_MSG_MAX];
+    uint8_t back[ONION_EXTEND_LEN];
     struct wr w = wr_init(back, sizeof back);
     struct onion_extend e;
 
@@ -50,12 +50,12 @@ static void fragments(struct slice in, bool clear)
     mem_init(&mem, NULL, 0);
     onion_assembly_init(&a, &mem);
     while (rd_ok(&r) && r.left > 0 && !done) {
-        struct slice frag = rd_bytes(&r, rd_u8(&r));
-        if (onion_assembly_add(&a, frag, 300, clear, &done) != QUDAG_OK) {
+        struct slice frag = rd_bytes(&r, rd_u16(&r));
+        if (onion_assembly_add(&a, frag, ONION_EXTEND_LEN, clear, &done) != QUDAG_OK) {
             break;
         }
         ASSERT(a.have <= a.total);
-        ASSERT(a.total <= 300);
+        ASSERT(a.total <= ONION_EXTEND_LEN);
         ASSERT(done == (a.have == a.total));
     }
     onion_assembly_fini(&a);

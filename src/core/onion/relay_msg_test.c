@@ -83,43 +83,64 @@ static void several_messages_share_a_cell_and_a_cut_one_is_refused(void **state)
     }
 }
 
-static void fragments_come_in_order_with_one_total(void **state)
+/* A fragment of |len| bytes at |offset| of |total|, ready for a RELAY message. */
+static qudag_err add_piece(struct onion_assembly *a, size_t total, size_t offset, size_t len,
+                           bool *done)
 {
+    uint8_t buf[ONION_RELAY_PAYLOAD] = {0};
+    struct wr w = wr_init(buf, sizeof buf);
+
+    wr_u16(&w, (uint16_t)total);
+    wr_u16(&w, (uint16_t)offset);
+    memset(buf + w.len, (int)(offset / ONION_RELAY_FRAG_MAX + 1), len);
+    return onion_assembly_add(a, (struct slice){buf, w.len + len}, 3000, false, done);
+}
+
+static void fragments_come_in_order_with_one_total_and_fill_their_cells(void **state)
+{
+    enum { F = ONION_RELAY_FRAG_MAX };
     struct mem mem;
     struct onion_assembly a;
     bool done;
     static const struct {
-        uint8_t first[8], second[8];
-        size_t len1, len2;
+        size_t first[3], second[3]; /* total, offset, bytes */
         qudag_err err1, err2;
         bool done;
     } rows[] = {
-        {{0, 3, 0, 0, 1, 2}, {0, 3, 0, 2, 3}, 6, 5, QUDAG_OK, QUDAG_OK, true},
-        {{0, 3, 0, 1, 1, 2}, {0}, 6, 0, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
-        {{0, 3, 0, 0, 1, 2}, {0, 3, 0, 1, 3}, 6, 5, QUDAG_OK, QUDAG_EMALFORMED, false},
-        {{0, 3, 0, 0, 1, 2}, {0, 4, 0, 2, 3}, 6, 5, QUDAG_OK, QUDAG_EMALFORMED, false},
-        {{0, 3, 0, 0, 1, 2}, {0, 3, 0, 2, 3, 4}, 6, 6, QUDAG_OK, QUDAG_EMALFORMED, false},
-        {{0, 3, 0, 0, 1, 2}, {0, 3, 0, 2}, 6, 4, QUDAG_OK, QUDAG_EMALFORMED, false},
-        {{0, 0, 0, 0, 1}, {0}, 5, 0, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
-        {{0, 101, 0, 0, 1}, {0}, 5, 0, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
-        {{0, 3, 0}, {0}, 3, 0, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
+        {{F + 3, 0, F}, {F + 3, F, 3}, QUDAG_OK, QUDAG_OK, true},
+        {{F + 3, 1, F}, {F + 3, F, 3}, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
+        {{F + 3, 0, F}, {F + 3, F - 1, 4}, QUDAG_OK, QUDAG_EMALFORMED, false},
+        {{F + 3, 0, F}, {F + 4, F, 4}, QUDAG_OK, QUDAG_EMALFORMED, false},
+        {{F + 3, 0, F}, {F + 3, F, 4}, QUDAG_OK, QUDAG_EMALFORMED, false},
+        {{F + 3, 0, F}, {F + 3, F, 2}, QUDAG_OK, QUDAG_EMALFORMED, false},
+        {{F + 3, 0, F}, {F + 3, F, 0}, QUDAG_OK, QUDAG_EMALFORMED, false},
+        {{F + 3, 0, F - 1}, {F + 3, F - 1, 4}, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
+        {{F + 3, 0, 1}, {F + 3, 1, F}, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
+        {{0, 0, 1}, {0, 0, 0}, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
+        {{3001, 0, F}, {0, 0, 0}, QUDAG_EMALFORMED, QUDAG_EMALFORMED, false},
     };
 
     (void)state;
     mem_init(&mem, NULL, 0);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const size_t *p = rows[i].first, *q = rows[i].second;
         onion_assembly_init(&a, &mem);
-        struct slice first = {rows[i].first, rows[i].len1}, second = {rows[i].second, rows[i].len2};
-        assert_int_equal(onion_assembly_add(&a, first, 100, false, &done), rows[i].err1);
-        assert_int_equal(onion_assembly_add(&a, second, 100, false, &done), rows[i].err2);
+        assert_int_equal(add_piece(&a, p[0], p[1], p[2], &done), rows[i].err1);
+        assert_int_equal(add_piece(&a, q[0], q[1], q[2], &done), rows[i].err2);
         assert_int_equal(done, rows[i].done);
+        if (done) {
+            assert_int_equal(a.p[F - 1], 1);
+            assert_int_equal(a.p[F], 2);
+        }
         onion_assembly_fini(&a);
         assert_int_equal(mem.used, 0);
     }
+    assert_int_equal(
+        onion_assembly_add(&a, (struct slice){(const uint8_t *)"\0\3\0", 3}, 3000, false, &done),
+        QUDAG_EMALFORMED);
     mem.fail_at = 1;
     onion_assembly_init(&a, &mem);
-    assert_int_equal(onion_assembly_add(&a, (struct slice){rows[0].first, 6}, 100, false, &done),
-                     QUDAG_ENOMEM);
+    assert_int_equal(add_piece(&a, 3, 0, 3, &done), QUDAG_ENOMEM);
     onion_assembly_fini(&a);
 }
 
@@ -144,11 +165,11 @@ static void a_fragment_in_the_clear_fills_its_cell_with_zeros(void **state)
 
 static void an_extend_is_refused_when_cut_anywhere(void **state)
 {
-    uint8_t buf[ONION_RELAY_MSG_MAX], create[50] = {2, 7};
+    uint8_t buf[ONION_EXTEND_LEN + 1] = {0}, create[50] = {2, 7};
     struct onion_extend e = {.n_addrs = 2, .create = {create, sizeof create}}, got;
     struct netaddr at = {.family = 4, .ip = {10, 1, 2, 3}, .port = 4001};
     uint8_t pk[32] = {3};
-    struct wr w = wr_init(buf, sizeof buf);
+    struct wr w = wr_init(buf, ONION_EXTEND_LEN);
 
     (void)state;
     peer_id_from_ed25519(&e.peer, pk);
@@ -156,9 +177,13 @@ static void an_extend_is_refused_when_cut_anywhere(void **state)
     multiaddr_quic(&e.addr[1], &at, &e.peer);
     onion_extend_put(&w, &e);
     assert_true(wr_ok(&w));
+    assert_int_equal(w.len, ONION_EXTEND_LEN); /* whatever is in it */
     for (size_t len = 0; len < w.len; len++) {
         assert_int_equal(onion_extend_get((struct slice){buf, len}, &got), QUDAG_EMALFORMED);
     }
+    buf[w.len - 1] = 1;
+    assert_int_equal(onion_extend_get((struct slice){buf, w.len}, &got), QUDAG_EMALFORMED);
+    buf[w.len - 1] = 0;
     assert_int_equal(onion_extend_get((struct slice){buf, w.len + 1}, &got), QUDAG_EMALFORMED);
     assert_int_equal(onion_extend_get((struct slice){buf, w.len}, &got), QUDAG_OK);
     assert_true(peer_id_eq(&got.peer, &e.peer));
@@ -261,7 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_are_read_as_the_table_of_types_says),
         cmocka_unit_test(several_messages_share_a_cell_and_a_cut_one_is_refused),
-        cmocka_unit_test(fragments_come_in_order_with_one_total),
+        cmocka_unit_test(fragments_come_in_order_with_one_total_and_fill_their_cells),
         cmocka_unit_test(a_fragment_in_the_clear_fills_its_cell_with_zeros),
         cmocka_unit_test(an_extend_is_refused_when_cut_anywhere),
         cmocka_unit_test(reasons_survive_the_wire),
