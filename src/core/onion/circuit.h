@@ -68,10 +68,11 @@ struct onion_leg {
     struct onion_circuit *c;
     struct ref strm; /* gen 0: none */
     struct peer_id peer;
-    struct dyn in;       /* a part of a cell, or cells that found no room in the action list */
-    uint64_t queued;     /* bytes written that have not left */
-    uint64_t unconsumed; /* bytes processed and not yet consumed */
-    bool opening;        /* ACT_OPEN is out */
+    struct dyn in;            /* a part of a cell, or cells that found no room in the action list */
+    struct onion_tally tally; /* of its cells: padding, and all others */
+    uint64_t queued;          /* bytes written that have not left */
+    uint64_t unconsumed;      /* bytes processed and not yet consumed */
+    bool opening;             /* ACT_OPEN is out */
     bool fin_sent, fin_received;
     bool paused;    /* the other leg's queue is long: this one is not read */
     bool destroyed; /* it sent DESTROY: no answer is due */
@@ -168,11 +169,14 @@ void onion_circuit_send_fragments(struct onion_circuit *c, uint8_t type, struct 
 /* Sends what the streams of the circuit have, while there is room; false: more remains. */
 bool onion_circuit_pump(struct onion_circuit *c, struct acts *out);
 
-/* The messages of a cell that was for us.  Any error destroys the circuit. */
-QUDAG_MUST_USE qudag_err onion_circuit_stream_messages(struct onion_circuit *c,
+/* The messages of a cell that was for us and came from |hop| (0: the first, or our client).  Any error destroys the
+ * circuit. */
+QUDAG_MUST_USE qudag_err onion_circuit_stream_messages(struct onion_circuit *c, size_t hop,
                                                        struct slice payload,
                                                        const uint8_t ack[CGO_TAG_LEN],
                                                        struct acts *out);
+/* A cell from |hop| without a message.  EPROTO: one too many. */
+QUDAG_MUST_USE qudag_err onion_circuit_says_nothing(struct onion_circuit *c, size_t hop);
 
 /*
  * Ends a circuit in both directions.  |from|: the leg that failed, or NULL; |hop|: for the owner.

@@ -127,7 +127,7 @@ static qudag_err client_relay_cell(struct onion_circuit *c, size_t hop, struct s
     *broken = (unsigned)hop + 1;
     int more = onion_relay_msg_next(&r, &msg);
     if (more == 0) {
-        return QUDAG_OK;
+        return onion_circuit_says_nothing(c, hop);
     }
     if (more > 0 && msg.type == ONION_RELAY_TRUNCATED) {
         *broken = (unsigned)hop + 2;
@@ -142,7 +142,7 @@ static qudag_err client_relay_cell(struct onion_circuit *c, size_t hop, struct s
         return client_fragment(c, msg.data, false, out);
     }
     if (last && c->phase == ONION_PH_READY) {
-        return onion_circuit_stream_messages(c, payload, ack, out);
+        return onion_circuit_stream_messages(c, hop, payload, ack, out);
     }
     c->o->stats.wrong_state++;
     return QUDAG_EPROTO;
@@ -178,9 +178,6 @@ void onion_client_cell(struct onion_circuit *c, const uint8_t *cell, struct acts
 {
     qudag_err err = QUDAG_OK;
 
-    if (cell[0] == ONION_CELL_PADDING) {
-        return;
-    }
     if (cell[0] == ONION_CELL_RELAY && c->hops.n > 0) {
         on_relay_cell(c, cell, out);
         return;

@@ -12,13 +12,15 @@ static const struct cgo_params PARAMS = {.body_len = ONION_BODY_LEN, .key_len = 
 qudag_err onion_hops_init(struct onion_hops *h, struct mem *mem, size_t max)
 {
     *h = (struct onion_hops){.mem = mem, .max = max};
-    h->raw = mem_alloc(mem, 2 * max * sizeof(struct cgo) + ALIGNMENT);
+    h->raw =
+        mem_alloc(mem, max * (2 * sizeof(struct cgo) + sizeof(struct onion_tally)) + ALIGNMENT);
     if (h->raw == NULL) {
         return QUDAG_ENOMEM;
     }
     uintptr_t skip = (ALIGNMENT - (uintptr_t)h->raw % ALIGNMENT) % ALIGNMENT;
     h->fwd = (void *)((uint8_t *)h->raw + skip);
     h->back = h->fwd + max;
+    h->tally = (void *)(h->back + max); /* mem_alloc() zeroed it */
     return QUDAG_OK;
 }
 

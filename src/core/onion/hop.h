@@ -3,13 +3,16 @@
 #define QUDAG_SRC_CORE_ONION_HOP_H
 
 #include "core/onion/handshake.h"
+#include "core/onion/tally.h"
 
 struct onion_hops {
     struct mem *mem;
-    void *raw;        /* the block both arrays lie in */
+    void *raw;        /* the block the three arrays lie in */
     size_t n, max;    /* hops keyed, and room */
     struct cgo *fwd;  /* away from the client */
     struct cgo *back; /* towards the client */
+    struct onion_tally *
+        tally; /* of cells for us: at a client by the hop they came from, at a relay the client's */
 };
 
 /* Room for |max| hops, freed with onion_hops_fini().  ENOMEM. */

@@ -436,7 +436,7 @@ static void one_more_than_the_limit_is_refused(void **state)
         assert_true(wr_ok(&w));
         n->out.n = 0;
         struct slice whole = {payload, sizeof payload};
-        assert_int_equal(onion_circuit_stream_messages(inner(n, 2), whole, tag, &n->out),
+        assert_int_equal(onion_circuit_stream_messages(inner(n, 2), 0, whole, tag, &n->out),
                          more ? QUDAG_EPROTO : QUDAG_OK);
         net_drain(n, 2);
 

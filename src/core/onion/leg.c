@@ -266,19 +266,33 @@ bool onion_circuit_pump(struct onion_circuit *c, struct acts *out)
     if (cells > 0) {
         onion_circuit_touch(c);
         onion_mux_report_sent(c->mux, out);
+        onion_mux_at(c->mux, c->o->now);
     }
     return all;
 }
 
-qudag_err onion_circuit_stream_messages(struct onion_circuit *c, struct slice payload,
+static qudag_err tally(struct onion_circuit *c, size_t hop, bool explained)
+{
+    c->o->stats.unexplained += explained ? 0 : 1;
+    return onion_tally_cell(&c->hops.tally[hop], explained) ? QUDAG_OK : QUDAG_EPROTO;
+}
+
+qudag_err onion_circuit_says_nothing(struct onion_circuit *c, size_t hop)
+{
+    return tally(c, hop, false);
+}
+
+qudag_err onion_circuit_stream_messages(struct onion_circuit *c, size_t hop, struct slice payload,
                                         const uint8_t ack[CGO_TAG_LEN], struct acts *out)
 {
     struct rd r = rd_init(payload);
     struct onion_relay_msg msg;
+    uint64_t before = c->mux->unexplained;
     unsigned n = 0;
     bool counts = false;
     int more;
 
+    onion_mux_at(c->mux, c->o->now);
     while ((more = onion_relay_msg_next(&r, &msg)) > 0) {
         n++;
         if (n > ONION_RELAY_MSGS_MAX) {
@@ -293,7 +307,9 @@ qudag_err onion_circuit_stream_messages(struct onion_circuit *c, struct slice pa
     if (more < 0) {
         return QUDAG_EMALFORMED;
     }
-    return counts ? onion_mux_received(c->mux, ack) : QUDAG_OK;
+    onion_mux_at(c->mux, c->o->now);
+    qudag_err err = tally(c, hop, c->mux->unexplained - before < n);
+    return err == QUDAG_OK && counts ? onion_mux_received(c->mux, ack) : err;
 }
 
 /* ---- the end ---- */

@@ -335,8 +335,13 @@ static void leg_drop(struct onion_leg *leg, size_t len)
 static void leg_cell(struct onion_leg *leg, const uint8_t *cell, struct acts *out)
 {
     struct onion_circuit *c = leg->c;
+    bool padding = cell[0] == ONION_CELL_PADDING;
 
-    if (c->role == ONION_CLIENT) {
+    if (padding ? !onion_tally_padding(&leg->tally) : !onion_tally_cell(&leg->tally, true)) {
+        onion_circuit_fail(c, QUDAG_EPROTO, leg, c->role == ONION_CLIENT, out);
+    } else if (padding) {
+        return;
+    } else if (c->role == ONION_CLIENT) {
         onion_client_cell(c, cell, out);
     } else if (leg == &c->prev) {
         onion_relay_cell_from_prev(c, cell, out);

@@ -136,6 +136,7 @@ QUDAG_MUST_USE qudag_err onion_info_get(const struct onion *o, struct ref circui
 struct onion_stats {
     uint64_t created, extended, refused_rate, refused_limit, bad_handshake, destroyed_bad_cell;
     uint64_t cells_relayed, cells_originated, cells_recognised, wrong_state;
+    uint64_t unexplained; /* cells for us that meant nothing */
     uint32_t circuits_client, circuits_relay, circuits_end;
 };
 /* Counted since onion_new(); the last line as of now. */

@@ -167,7 +167,7 @@ static qudag_err relay_messages(struct onion_circuit *c, uint8_t class, struct s
 
     int more = onion_relay_msg_next(&r, &msg);
     if (more == 0 && class == ONION_CELL_RELAY) {
-        return QUDAG_OK;
+        return onion_circuit_says_nothing(c, 0);
     }
     if (more <= 0 || c->phase != ONION_PH_END || class != onion_rule_class(msg.type)) {
         c->o->stats.wrong_state += more > 0;
@@ -183,7 +183,7 @@ static qudag_err relay_messages(struct onion_circuit *c, uint8_t class, struct s
             return err;
         }
     }
-    return onion_circuit_stream_messages(c, payload, ack, out);
+    return onion_circuit_stream_messages(c, 0, payload, ack, out);
 }
 
 /* A cell that was not for us: whether it is passed on. */
@@ -232,8 +232,6 @@ static void on_relay_forward(struct onion_circuit *c, const uint8_t *cell, struc
 void onion_relay_cell_from_prev(struct onion_circuit *c, const uint8_t *cell, struct acts *out)
 {
     switch (cell[0]) {
-    case ONION_CELL_PADDING:
-        return;
     case ONION_CELL_RELAY:
     case ONION_CELL_EARLY:
         if (c->hops.n > 0) {
@@ -296,9 +294,6 @@ void onion_relay_cell_from_next(struct onion_circuit *c, const uint8_t *cell, st
 {
     qudag_err err = QUDAG_EPROTO;
 
-    if (cell[0] == ONION_CELL_PADDING) {
-        return;
-    }
     if (cell[0] == ONION_CELL_RELAY && c->phase == ONION_PH_RELAY) {
         on_relay_backward(c, cell, out);
         return;

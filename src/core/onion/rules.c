@@ -1,9 +1,17 @@
 /* rules.c - the table of their answers is rules_test.c. */
 #include "core/onion/rules.h"
 
+#define UNEXPLAINED_MAX 20    /* cells; a few may be late, see onion_mux_recv() */
+#define UNEXPLAINED_EVERY 100 /* and one more with so many that meant something */
+
 bool onion_rule_early(uint32_t passed)
 {
     return passed < ONION_EARLY_MAX;
+}
+
+bool onion_rule_unexplained(const struct onion_tally *t)
+{
+    return t->unexplained <= UNEXPLAINED_MAX + t->explained / UNEXPLAINED_EVERY;
 }
 
 uint8_t onion_rule_class(uint8_t type)

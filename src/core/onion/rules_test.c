@@ -26,10 +26,46 @@ static void extend_comes_in_early_cells_and_nothing_else_does(void **state)
     }
 }
 
+static void one_cell_of_a_hundred_and_twenty_may_say_nothing(void **state)
+{
+    static const struct {
+        uint64_t explained, most;
+    } rows[] = {{0, 20}, {99, 20}, {100, 21}, {1999, 39}, {2000, 40}, {1000000, 10020}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct onion_tally t = {.explained = rows[i].explained, .unexplained = rows[i].most};
+        assert_true(onion_rule_unexplained(&t));
+        t.unexplained++;
+        assert_false(onion_rule_unexplained(&t));
+    }
+}
+
+static void padding_is_explained_as_far_as_it_was_agreed_upon(void **state)
+{
+    struct onion_tally t = {.explained = 0};
+
+    (void)state;
+    onion_tally_allow(&t, 5);
+    for (int i = 0; i < 5 + 20; i++) {
+        assert_true(onion_tally_padding(&t));
+    }
+    assert_int_equal(t.unexplained, 20);
+    assert_false(onion_tally_padding(&t));
+    onion_tally_allow(&t, UINT32_MAX);
+    onion_tally_allow(&t, UINT32_MAX);
+    assert_int_equal(t.padding, UINT32_MAX);
+    assert_true(onion_tally_padding(&t));
+    assert_false(onion_tally_cell(&t, false)); /* what was too much before stays so */
+    assert_true(onion_tally_cell(&t, true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_relay_passes_on_what_eight_hops_need),
+        cmocka_unit_test(one_cell_of_a_hundred_and_twenty_may_say_nothing),
+        cmocka_unit_test(padding_is_explained_as_far_as_it_was_agreed_upon),
         cmocka_unit_test(extend_comes_in_early_cells_and_nothing_else_does),
     };
 

@@ -5,7 +5,8 @@
  *   end:    BEGIN received, CONNECTED sent             RESET by either side: gone at once
  *
  * Ids grow and are never used again, so a message for an id below the highest that is not in the
- * table belongs to a stream that has just gone and is dropped; one above it breaks the protocol.
+ * table belongs to a stream that has just gone and is dropped; one above it breaks the protocol.  How
+ * much can have been under way to a stream when it went is known (struct onion_late); more means nothing.
  *
  * Sending order within a cell: SENDMEs, control messages, then data.  A stream that becomes ready
  * with an empty past goes to the front of |ready|, one that was just served to the back: a keystroke
@@ -171,6 +172,28 @@ static void drop(struct onion_mux *m, struct onion_ostream *s)
     mem_free_wiped(m->mem, s);
 }
 
+/* |s| goes, and the other side does not know yet: what it may have sent before it does. */
+static void expect_late(struct onion_mux *m, const struct onion_ostream *s)
+{
+    m->late.credit += ONION_STREAM_WINDOW - s->tx_credit;
+    m->late.control += 1; /* RESET */
+    if (!s->fin_received) {
+        m->late.data += s->rx_credit;
+        m->late.control += m->client && !s->connected ? 2 : 1; /* CONNECTED, FIN */
+    }
+    m->late.fresh = true;
+}
+
+void onion_mux_at(struct onion_mux *m, tstamp now)
+{
+    if (m->late.fresh) {
+        m->late.fresh = false;
+        m->late.until = tstamp_after(now, ONION_MUX_LATE);
+    } else if (now >= m->late.until) {
+        m->late = (struct onion_late){.data = 0};
+    }
+}
+
 static void pending_add(struct onion_mux *m, struct onion_ostream *s, uint8_t what)
 {
     s->pending |= what;
@@ -203,6 +226,7 @@ static void place(struct onion_mux *m, struct onion_ostream *s, bool served)
 static void settle(struct onion_mux *m, struct onion_ostream *s)
 {
     if (s->fin_sent && s->fin_received && s->pending == 0 && s->sent == 0) {
+        expect_late(m, s);
         drop(m, s);
     }
 }
@@ -294,6 +318,7 @@ static uint32_t fill_control(struct onion_mux *m, struct wr *w, uint32_t msgs)
         }
         list_del(&s->control);
         if (s->reason != 0) {
+            expect_late(m, s);
             drop(m, s); /* its RESET has left */
         } else {
             settle(m, s);
@@ -404,6 +429,9 @@ static qudag_err on_begin(struct onion_mux *m, const struct onion_relay_msg *msg
     if (err == QUDAG_ELIMIT && m->refusals_n < ONION_MUX_REFUSALS) {
         m->refusal[m->refusals_n] = msg->stream;
         m->refusals_n++;
+        m->late.data += ONION_STREAM_WINDOW;
+        m->late.control += 2; /* FIN, RESET */
+        m->late.fresh = true;
         return QUDAG_OK;
     }
     if (err == QUDAG_OK) {
@@ -449,7 +477,7 @@ static qudag_err on_credit(struct onion_mux *m, struct onion_ostream *s, struct 
     struct rd r = rd_init(data);
     uint32_t delta = rd_u32(&r);
 
-    if (delta == 0 || delta > ONION_STREAM_WINDOW - s->tx_credit) {
+    if (delta < ONION_STREAM_CREDIT_STEP || delta > ONION_STREAM_WINDOW - s->tx_credit) {
         return QUDAG_EPROTO;
     }
     s->tx_credit += delta;
@@ -474,6 +502,24 @@ static qudag_err on_sendme(struct onion_mux *m, struct slice tag)
     return QUDAG_OK;
 }
 
+/* A message for a stream that is gone: under way when it went, or one that means nothing. */
+static bool was_late(struct onion_late *l, const struct onion_relay_msg *msg)
+{
+    struct rd r = rd_init(msg->data);
+    uint64_t n = msg->type == ONION_RELAY_CREDIT ? rd_u32(&r) : msg->data.len;
+
+    if (msg->type == ONION_RELAY_DATA && n <= l->data) {
+        l->data -= n;
+    } else if (msg->type == ONION_RELAY_CREDIT && n >= ONION_STREAM_CREDIT_STEP && n <= l->credit) {
+        l->credit -= n;
+    } else if (msg->type != ONION_RELAY_DATA && msg->type != ONION_RELAY_CREDIT && l->control > 0) {
+        l->control--;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 qudag_err onion_mux_recv(struct onion_mux *m, const struct onion_relay_msg *msg, struct acts *out)
 {
     if (msg->type == ONION_RELAY_SENDME) {
@@ -487,7 +533,8 @@ qudag_err onion_mux_recv(struct onion_mux *m, const struct onion_relay_msg *msg,
     }
     struct onion_ostream *s = find(m, msg->stream);
     if (s == NULL) {
-        return QUDAG_OK; /* gone a moment ago */
+        m->unexplained += was_late(&m->late, msg) ? 0 : 1;
+        return QUDAG_OK;
     }
     if (msg->type == ONION_RELAY_CONNECTED) {
         bool allowed = m->client && !s->connected;

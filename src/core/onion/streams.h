@@ -22,7 +22,8 @@
 #define ONION_MUX_WINDOW 1024u /* cells with stream messages not yet answered by a SENDME */
 #define ONION_MUX_STEP 64u     /* cells per SENDME */
 #define ONION_MUX_STEPS (ONION_MUX_WINDOW / ONION_MUX_STEP)
-#define ONION_MUX_REFUSALS 32 /* BEGINs turned away whose RESET has not left */
+#define ONION_MUX_LATE (30 * NS_PER_S) /* for what was under way to a stream that we ended */
+#define ONION_MUX_REFUSALS 32          /* BEGINs turned away whose RESET has not left */
 
 _Static_assert(ONION_MUX_WINDOW % ONION_MUX_STEP == 0, "the window is a whole number of steps");
 
@@ -33,6 +34,14 @@ struct onion_tag_ring {
 };
 
 struct onion_ostream;
+
+/* What may still come for streams that are gone, because it was sent before their end was known there. */
+struct onion_late {
+    uint64_t data, credit; /* bytes: in DATA, and in CREDIT */
+    uint32_t control;      /* CONNECTED, FIN, RESET */
+    bool fresh;            /* more was added since |until| was set */
+    tstamp until;
+};
 
 struct onion_mux {
     struct mem *mem;
@@ -52,6 +61,8 @@ struct onion_mux {
     struct onion_tag_ring expected, due; /* tags a SENDME must carry; SENDMEs to send */
     uint16_t refusal[ONION_MUX_REFUSALS];
     uint32_t refusals_n;
+    struct onion_late late;
+    uint64_t unexplained; /* messages for streams that are gone, beyond what |late| allowed */
 };
 
 /* No streams and full windows; to be freed with onion_mux_free().  ENOMEM. */
@@ -70,7 +81,13 @@ void onion_mux_sent(struct onion_mux *m, const uint8_t tag[CGO_TAG_LEN]);
 /* Reports LINK_SENT for what onion_mux_fill() took since the last time. */
 void onion_mux_report_sent(struct onion_mux *m, struct acts *out);
 
-/* One received message; events go to |out|.  Any error destroys the circuit. */
+/* The time, before a cell is received and after one was received or sent: what is late ends ONION_MUX_LATE after. */
+void onion_mux_at(struct onion_mux *m, tstamp now);
+
+/*
+ * One received message; events go to |out|.  Any error destroys the circuit.  What means nothing, being for a stream
+ * that is gone, is counted in m->unexplained.
+ */
 QUDAG_MUST_USE qudag_err onion_mux_recv(struct onion_mux *m, const struct onion_relay_msg *msg,
                                         struct acts *out);
 
