@@ -61,8 +61,7 @@ void limit_handshake(struct hs_cost *out)
         struct onion_hs_client h;
         struct onion_hs_keys keys;
         uint64_t t0 = udp_kit_cpu_ns(), t1, t2;
-        must(onion_hs_client_create(&h, ONION_HS_FIRST, &hop, &rng, (struct slice){NULL, 0}, &w) ==
-                 QUDAG_OK,
+        must(onion_hs_client_create(&h, &hop, &rng, (struct slice){NULL, 0}, &w) == QUDAG_OK,
              "create");
         t1 = udp_kit_cpu_ns();
         must(onion_hs_server_answer(&server, wr_done(&w), &a, &keys, &ext1) == QUDAG_OK, "answer");

@@ -268,7 +268,7 @@ def transcript(*parts):
 
 # --- the handshake, spec/onion.md 3 ----------------------------------------------------------
 
-KINDS = {1: 'qudag onion v1 first', 2: 'qudag onion v1 extend', 3: 'qudag onion v1 service'}
+LABELS = {'relay': 'qudag onion v1 relay', 'service': 'qudag onion v1 service'}
 NONCE = bytes(12)
 
 
@@ -287,10 +287,11 @@ class Seeded:
 
 
 class Relay:
-    """Long-term keys, in the order they are drawn: B_x, then B_k."""
+    """A relay or a service: what it is chooses the label.  Long-term keys, in the order they are drawn: B_x, then B_k."""
 
-    def __init__(self, seed, peer_id, pq_hash, key_id):
+    def __init__(self, seed, peer_id, pq_hash, key_id, role='relay'):
         rng = Seeded(seed)
+        self.label = LABELS[role].encode()
         self.peer_id, self.pq_hash, self.key_id = peer_id, pq_hash, key_id
         self.x = rng.take(32)
         self.B_x = x25519(self.x, BASE)
@@ -298,21 +299,20 @@ class Relay:
 
 
 class Client:
-    def __init__(self, seed, kind, relay, ext=b''):
+    def __init__(self, seed, relay, ext=b''):
         rng = Seeded(seed)
         self.x = rng.take(32)
         self.X = x25519(self.x, BASE)
         self.ek_e, self.dk_e = mlkem_keygen(rng.take(64))
         ct_s, ks = mlkem_encaps(relay.B_k, rng.take(32))
         xs = x25519(self.x, relay.B_x)
-        self.head = (KINDS[kind].encode(), bytes([kind]), relay.peer_id, relay.pq_hash, relay.key_id,
-                     relay.B_x, relay.B_k, self.X, ct_s)
+        self.head = (relay.label, relay.peer_id, relay.pq_hash, relay.key_id, relay.B_x, relay.B_k, self.X, ct_s)
         th1 = transcript(*self.head)
         prk1 = extract(th1, ks + xs)
         self.chain = expand(prk1, 'qudag onion v1 chain', 32)
         sealed = aead_seal(expand(prk1, 'qudag onion v1 create key', 32), NONCE, th1, self.ek_e + ext)
         self.head += (sealed,)
-        self.create = bytes([kind]) + relay.key_id + self.X + ct_s + sealed
+        self.create = relay.key_id + self.X + ct_s + sealed
 
     def finish(self, created):
         Y, ct_e, auth, sealed = created[:32], created[32:1120], created[1120:1152], created[1152:]
@@ -335,10 +335,10 @@ def second_phase(head, Y, ct_e, secrets):
 def answer(seed, relay, create):
     """(CREATED, keys forward, keys backward)"""
     rng = Seeded(seed)
-    kind, key_id, X, ct_s, sealed = create[0], create[1:9], create[9:41], create[41:1129], create[1129:]
+    key_id, X, ct_s, sealed = create[:8], create[8:40], create[40:1128], create[1128:]
     if key_id != relay.key_id:
         raise ValueError('unknown key')
-    head = (KINDS[kind].encode(), bytes([kind]), relay.peer_id, relay.pq_hash, key_id, relay.B_x, relay.B_k, X, ct_s)
+    head = (relay.label, relay.peer_id, relay.pq_hash, key_id, relay.B_x, relay.B_k, X, ct_s)
     th1 = transcript(*head)
     prk1 = extract(th1, mlkem_decaps(relay.dk, ct_s) + x25519(relay.x, X))
     ek_e = aead_open(expand(prk1, 'qudag onion v1 create key', 32), NONCE, th1, sealed)[:1184]
@@ -355,15 +355,15 @@ def answer(seed, relay, create):
 
 def vectors():
     cases = []
-    for kind in KINDS:
-        seeds = {who: hashlib.sha256(f'{who} {kind}'.encode()).digest() for who in ('relay', 'client', 'answer')}
+    for role in LABELS:
+        seeds = {who: hashlib.sha256(f'{who} {role}'.encode()).digest() for who in ('relay', 'client', 'answer')}
         peer_id = bytes.fromhex('002408011220') + hashlib.sha256(b'peer').digest()
-        relay = Relay(seeds['relay'], peer_id, hashlib.sha256(b'pq').digest(), hashlib.sha256(b'key').digest()[:8])
-        client = Client(seeds['client'], kind, relay)
+        relay = Relay(seeds['relay'], peer_id, hashlib.sha256(b'pq').digest(), hashlib.sha256(b'key').digest()[:8], role)
+        client = Client(seeds['client'], relay)
         created, fwd, back = answer(seeds['answer'], relay, client.create)
         assert client.finish(created) == (fwd, back)
         cases.append({
-            'kind': kind,
+            'to': role,
             'seed_relay': seeds['relay'].hex(), 'seed_client': seeds['client'].hex(), 'seed_answer': seeds['answer'].hex(),
             'peer_id': peer_id.hex(), 'pq_hash': relay.pq_hash.hex(), 'key_id': relay.key_id.hex(),
             'create': client.create.hex(), 'created': created.hex(),

@@ -49,11 +49,11 @@ def test_mlkem_agrees_and_rejects_implicitly():
 
 def test_changed_messages_are_refused():
     relay = m.Relay(bytes(32), b'p' * 38, bytes(32), b'12345678')
-    client = m.Client(b'c' * 32, 1, relay)
+    client = m.Client(b'c' * 32, relay)
     created, fwd, back = m.answer(b'a' * 32, relay, client.create)
-    assert (len(client.create), len(created)) == (2329, 1168)
+    assert (len(client.create), len(created)) == (2328, 1168)
     assert client.finish(created) == (fwd, back) and fwd != back
-    for at in (0, 1, 9, 41, 1129, 2328):
+    for at in (0, 1, 8, 40, 1128, 2327):
         bad = bytearray(client.create)
         bad[at] ^= 2
         try:
@@ -61,6 +61,13 @@ def test_changed_messages_are_refused():
         except (ValueError, KeyError):
             continue
         raise AssertionError(f'CREATE with byte {at} changed was accepted')
+    service = m.Relay(bytes(32), b'p' * 38, bytes(32), b'12345678', 'service')
+    try:
+        m.answer(b'a' * 32, service, client.create)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError('CREATE for a relay was accepted with the same key as a service')
     for at in (0, 32, 1120, 1152):
         bad = bytearray(created)
         bad[at] ^= 1

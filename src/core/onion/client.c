@@ -17,13 +17,10 @@ static qudag_err next_create(struct onion_circuit *c, uint8_t buf[ONION_HS_CREAT
                              struct slice *create)
 {
     const struct onion_hop *to = &c->client->plan[c->hops.n];
-    enum onion_hs_kind kind = to->service      ? ONION_HS_SERVICE
-                              : c->hops.n == 0 ? ONION_HS_FIRST
-                                               : ONION_HS_EXTEND;
     struct wr w = wr_init(buf, ONION_HS_CREATE_MAX);
 
-    qudag_err err = onion_hs_client_create(&c->client->hs, kind, to, &c->o->cfg.rng,
-                                           (struct slice){NULL, 0}, &w);
+    qudag_err err =
+        onion_hs_client_create(&c->client->hs, to, &c->o->cfg.rng, (struct slice){NULL, 0}, &w);
     *create = wr_done(&w);
     return err;
 }

@@ -2,7 +2,7 @@
  * handshake.c - the circuit handshake, in the tokens of spec/onion.md section 3.
  *
  *                       transcript                        secrets
- *   CREATE     {label, kind, id, pq, key_id, B_x, B_k,
+ *   CREATE     {label, id, pq, key_id, B_x, B_k,
  *               X, ct_s}                          = th1   ks = KEM(B_k)      xs = DH(x, B_x)
  *                                                         prk1 = Extract(th1, ks | xs)
  *              {sealed_e}
@@ -20,11 +20,8 @@
 
 #include <string.h>
 
-static const char *const LABEL[] = {
-    [ONION_HS_FIRST] = "qudag onion v1 first",
-    [ONION_HS_EXTEND] = "qudag onion v1 extend",
-    [ONION_HS_SERVICE] = "qudag onion v1 service",
-};
+static const char L_RELAY[] = "qudag onion v1 relay";
+static const char L_SERVICE[] = "qudag onion v1 service";
 static const char L_CREATE_KEY[] = "qudag onion v1 create key";
 static const char L_CHAIN[] = "qudag onion v1 chain";
 static const char L_AUTH[] = "qudag onion v1 auth";
@@ -36,6 +33,7 @@ static const uint8_t NONCE_ZERO[AEAD_NONCE_LEN]; /* each AEAD key seals one mess
 
 /* The relay's public side, as the transcript binds it. */
 struct responder {
+    bool service;
     const struct peer_id *id;
     const uint8_t *pq_hash, *key_id, *x, *k;
 };
@@ -50,10 +48,9 @@ static void expand(uint8_t *out, size_t len, const uint8_t prk[SHA256_LEN], cons
     hkdf_sha256_expand(out, len, prk, bytes(label, strlen(label)));
 }
 
-static void begin_transcript(struct transcript *t, uint8_t kind, const struct responder *r)
+static void begin_transcript(struct transcript *t, const struct responder *r)
 {
-    transcript_init(t, LABEL[kind]);
-    transcript_add(t, bytes(&kind, 1));
+    transcript_init(t, r->service ? L_SERVICE : L_RELAY);
     transcript_add(t, peer_id_slice(r->id));
     transcript_add(t, bytes(r->pq_hash, 32));
     transcript_add(t, bytes(r->key_id, 8));
@@ -127,11 +124,10 @@ static qudag_err one_signal(qudag_err err)
     return err == QUDAG_OK || err == QUDAG_ENOMEM || err == QUDAG_EINTERNAL ? err : QUDAG_EAUTH;
 }
 
-qudag_err onion_hs_client_create(struct onion_hs_client *h, enum onion_hs_kind kind,
-                                 const struct onion_hop *to, const struct rng *rng,
-                                 struct slice ext, struct wr *create)
+qudag_err onion_hs_client_create(struct onion_hs_client *h, const struct onion_hop *to,
+                                 const struct rng *rng, struct slice ext, struct wr *create)
 {
-    const struct responder r = {&to->peer, to->pq_hash, to->key_id, to->x, to->k};
+    const struct responder r = {to->service, &to->peer, to->pq_hash, to->key_id, to->x, to->k};
     struct phase1 p1 = {{0}, {0}, {0}};
     struct secret_mlkem768 seed;
     uint8_t X[X25519_LEN], ct_s[MLKEM768_CT_LEN], secrets[64];
@@ -151,7 +147,7 @@ qudag_err onion_hs_client_create(struct onion_hs_client *h, enum onion_hs_kind k
         err = x25519_shared(secrets + 32, &h->x, to->x); /* xs */
     }
     if (err == QUDAG_OK) {
-        begin_transcript(&h->tr, (uint8_t)kind, &r);
+        begin_transcript(&h->tr, &r);
         mix_static(&p1, &h->tr, X, ct_s, secrets); /* th1, K1, chain */
         if (ext.len > 0) {
             memcpy(sealed + MLKEM768_EK_LEN, ext.base, ext.len);
@@ -162,7 +158,6 @@ qudag_err onion_hs_client_create(struct onion_hs_client *h, enum onion_hs_kind k
     if (err == QUDAG_OK) {
         transcript_add(&h->tr, bytes(sealed, sealed_len));
         memcpy(h->chain, p1.chain, sizeof h->chain);
-        wr_u8(create, (uint8_t)kind);
         wr_bytes(create, to->key_id, sizeof to->key_id);
         wr_bytes(create, X, sizeof X);
         wr_bytes(create, ct_s, sizeof ct_s);
@@ -227,23 +222,22 @@ void onion_hs_client_drop(struct onion_hs_client *h)
     wipe(h, sizeof *h);
 }
 
-qudag_err onion_hs_create_peek(struct slice create, uint8_t *kind, uint8_t key_id[8])
+qudag_err onion_hs_create_peek(struct slice create, uint8_t key_id[8])
 {
     struct rd r = rd_init(create);
 
-    *kind = rd_u8(&r);
     rd_copy(&r, key_id, 8);
-    bool known = *kind >= ONION_HS_FIRST && *kind <= ONION_HS_SERVICE;
     bool fits = create.len >= ONION_HS_CREATE_MIN && create.len <= ONION_HS_CREATE_MAX;
-    return rd_ok(&r) && known && fits ? QUDAG_OK : QUDAG_EAUTH;
+    return rd_ok(&r) && fits ? QUDAG_OK : QUDAG_EAUTH;
 }
 
 /* Opens CREATE: ek_e and the extensions to |plain|, the chain and |tr| ready for the second phase. */
 static qudag_err open_create(const struct onion_hs_server *s, struct slice create,
                              struct transcript *tr, uint8_t *plain, uint8_t chain[32])
 {
-    const struct responder r = {s->self, s->pq_hash, s->key->key_id, s->key->x, s->key->k};
-    const uint8_t *X = create.base + 1 + 8, *ct_s = X + X25519_LEN;
+    const struct responder r = {s->key->service, s->self,   s->pq_hash,
+                                s->key->key_id,  s->key->x, s->key->k};
+    const uint8_t *X = create.base + 8, *ct_s = X + X25519_LEN;
     struct slice sealed =
         bytes(create.base + ONION_HS_CREATE_HEAD, create.len - ONION_HS_CREATE_HEAD);
     struct phase1 p1 = {{0}, {0}, {0}};
@@ -254,7 +248,7 @@ static qudag_err open_create(const struct onion_hs_server *s, struct slice creat
         err = mlkem768_decaps(secrets, s->dk, ct_s); /* ks */
     }
     if (err == QUDAG_OK) {
-        begin_transcript(tr, create.base[0], &r);
+        begin_transcript(tr, &r);
         mix_static(&p1, tr, X, ct_s, secrets); /* th1, K1, chain */
         err = aead_open(plain, p1.key, NONCE_ZERO, bytes(p1.th, sizeof p1.th), sealed);
     }
@@ -304,14 +298,11 @@ qudag_err onion_hs_server_answer(const struct onion_hs_server *s, struct slice c
 {
     struct transcript tr;
     uint8_t plain[MLKEM768_EK_LEN + ONION_HS_EXT_MAX], secrets[96], reply[ONION_HS_CREATED_MIN];
-    uint8_t kind, key_id[8];
+    uint8_t key_id[8];
 
-    qudag_err err = onion_hs_create_peek(create, &kind, key_id);
+    qudag_err err = onion_hs_create_peek(create, key_id);
     if (err == QUDAG_OK && !ct_equal(key_id, s->key->key_id, sizeof key_id)) {
         err = QUDAG_EAUTH;
-    }
-    if (err == QUDAG_OK && s->key->service != (kind == ONION_HS_SERVICE)) {
-        err = QUDAG_EAUTH; /* a key answers to its own label only */
     }
     if (err != QUDAG_OK) {
         return err;
@@ -322,7 +313,7 @@ qudag_err onion_hs_server_answer(const struct onion_hs_server *s, struct slice c
         err = QUDAG_EAUTH;
     }
     if (err == QUDAG_OK) {
-        struct ephemerals theirs = {.X = create.base + 1 + 8, .ek_e = plain};
+        struct ephemerals theirs = {.X = create.base + 8, .ek_e = plain};
         err = make_created(s, theirs, &tr, secrets, keys, reply);
     }
     if (err == QUDAG_OK) {

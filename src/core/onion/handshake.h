@@ -1,7 +1,7 @@
 /*
  * handshake.h - the circuit handshake: X25519 and static and ephemeral ML-KEM-768 (spec/onion.md 3).
  *
- *   client: CREATE  = kind | key_id | X | ct_s | AEAD(K1; ek_e | extensions)
+ *   client: CREATE  = key_id | X | ct_s | AEAD(K1; ek_e | extensions)
  *   relay:  CREATED = Y | ct_e | AUTH | AEAD(K2; extensions)
  *
  * Both sides end with the same hs_keys, or the client with an error.  All failures that a peer can
@@ -18,15 +18,12 @@
 #include "crypto/hash.h"
 
 #define ONION_HS_EXT_MAX 256 /* bytes of extensions, either way */
-#define ONION_HS_CREATE_HEAD (1 + 8 + X25519_LEN + MLKEM768_CT_LEN)
+#define ONION_HS_CREATE_HEAD (8 + X25519_LEN + MLKEM768_CT_LEN)
 #define ONION_HS_CREATE_MIN (ONION_HS_CREATE_HEAD + MLKEM768_EK_LEN + AEAD_TAG_LEN)
 #define ONION_HS_CREATE_MAX (ONION_HS_CREATE_MIN + ONION_HS_EXT_MAX)
 #define ONION_HS_CREATED_HEAD (X25519_LEN + MLKEM768_CT_LEN + SHA256_LEN)
 #define ONION_HS_CREATED_MIN (ONION_HS_CREATED_HEAD + AEAD_TAG_LEN)
 #define ONION_HS_CREATED_MAX (ONION_HS_CREATED_MIN + ONION_HS_EXT_MAX)
-
-/* First byte of a CREATE; each has its own label.  4 and 5 are reserved: introduce, rendezvous. */
-enum onion_hs_kind { ONION_HS_FIRST = 1, ONION_HS_EXTEND = 2, ONION_HS_SERVICE = 3 };
 
 /* Key material of one hop.  Wipe after use. */
 struct onion_hs_keys {
@@ -51,8 +48,11 @@ struct onion_hs_server {
     const struct rng *rng;
 };
 
-/* Writes at most ONION_HS_CREATE_MAX bytes to |create|; |h| must be finished or dropped. */
-QUDAG_MUST_USE qudag_err onion_hs_client_create(struct onion_hs_client *h, enum onion_hs_kind kind,
+/*
+ * Writes at most ONION_HS_CREATE_MAX bytes to |create|; |h| must be finished or dropped.  Whether |to| is a relay or
+ * a service chooses the label, and shows nowhere; nor does whether it is the first hop.
+ */
+QUDAG_MUST_USE qudag_err onion_hs_client_create(struct onion_hs_client *h,
                                                 const struct onion_hop *to, const struct rng *rng,
                                                 struct slice ext, struct wr *create);
 
@@ -62,9 +62,8 @@ QUDAG_MUST_USE qudag_err onion_hs_client_finish(struct onion_hs_client *h, struc
 /* Wipes a handshake that will not be finished; harmless after onion_hs_client_finish(). */
 void onion_hs_client_drop(struct onion_hs_client *h);
 
-/* The kind and key id of a CREATE, without any checking of what follows. */
-QUDAG_MUST_USE qudag_err onion_hs_create_peek(struct slice create, uint8_t *kind,
-                                              uint8_t key_id[8]);
+/* The key id of a CREATE of a possible length, without any checking of what follows. */
+QUDAG_MUST_USE qudag_err onion_hs_create_peek(struct slice create, uint8_t key_id[8]);
 
 /* Answers |create|: the reply to |created|, the client's extensions to |ext|. */
 QUDAG_MUST_USE qudag_err onion_hs_server_answer(const struct onion_hs_server *s,

@@ -62,12 +62,11 @@ struct run {
     size_t relay_ext_len;
 };
 
-static qudag_err step_create(struct run *r, struct party *p, enum onion_hs_kind kind,
-                             struct slice ext)
+static qudag_err step_create(struct run *r, struct party *p, struct slice ext)
 {
     struct wr w = wr_init(r->create, sizeof r->create);
 
-    qudag_err err = onion_hs_client_create(&r->client, kind, &p->hop, &p->rng, ext, &w);
+    qudag_err err = onion_hs_client_create(&r->client, &p->hop, &p->rng, ext, &w);
     r->create_len = w.len;
     return err;
 }
@@ -95,7 +94,7 @@ static qudag_err step_finish(struct run *r, size_t len)
 
 static const struct slice NO_EXT = {NULL, 0};
 
-static void both_sides_derive_the_same_keys_for_every_kind(void **state)
+static void both_sides_derive_the_same_keys_with_relays_and_services(void **state)
 {
     static const uint8_t ext[] = {5, 0, 2, 'h', 'i'};
     struct party p;
@@ -103,9 +102,9 @@ static void both_sides_derive_the_same_keys_for_every_kind(void **state)
 
     (void)state;
     assert_non_null(r);
-    for (enum onion_hs_kind kind = ONION_HS_FIRST; kind <= ONION_HS_SERVICE; kind++) {
-        party_init(&p, kind == ONION_HS_SERVICE);
-        assert_int_equal(step_create(r, &p, kind, (struct slice){ext, sizeof ext}), QUDAG_OK);
+    for (int service = 0; service < 2; service++) {
+        party_init(&p, service);
+        assert_int_equal(step_create(r, &p, (struct slice){ext, sizeof ext}), QUDAG_OK);
         assert_int_equal(r->create_len, ONION_HS_CREATE_MIN + sizeof ext);
         assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
         assert_int_equal(r->created_len, ONION_HS_CREATED_MIN);
@@ -128,7 +127,7 @@ static void a_flipped_bit_anywhere_in_create_is_refused_without_a_reply(void **s
     (void)state;
     assert_non_null(r);
     party_init(&p, false);
-    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
+    assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
     for (size_t i = 0; i < r->create_len; i++) {
         uint8_t bit = (uint8_t)(1u << (i % 8));
         r->create[i] ^= bit;
@@ -153,7 +152,7 @@ static void a_flipped_bit_anywhere_in_created_is_refused(void **state)
     assert_non_null(r);
     party_init(&p, false);
     for (size_t i = 0; i < ONION_HS_CREATED_MIN; i++) {
-        assert_int_equal(step_create(r, &p, ONION_HS_EXTEND, NO_EXT), QUDAG_OK);
+        assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
         assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
         r->created[i] ^= (uint8_t)(1u << (i % 8));
         assert_int_equal(step_finish(r, r->created_len), QUDAG_EAUTH);
@@ -173,7 +172,7 @@ static void messages_cut_or_lengthened_at_any_point_are_refused(void **state)
     (void)state;
     assert_non_null(r);
     party_init(&p, false);
-    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
+    assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
     for (size_t len = 0; len <= ONION_HS_CREATE_MAX; len++) {
         if (len != r->create_len) {
             assert_int_equal(step_answer(r, &p, len), QUDAG_EAUTH);
@@ -184,11 +183,30 @@ static void messages_cut_or_lengthened_at_any_point_are_refused(void **state)
     onion_hs_client_drop(&r->client);
     for (size_t len = 0; len <= ONION_HS_CREATED_MAX;
          len += len < ONION_HS_CREATED_MIN - 4 ? 13 : 1) {
-        assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
+        assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
         assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
         assert_int_equal(step_finish(r, len), len == ONION_HS_CREATED_MIN ? QUDAG_OK : QUDAG_EAUTH);
     }
     mlkem768_free(p.dk);
+    free(r);
+}
+
+/* It begins with the id of the key, and is as long for all: no hop learns from it whether it is the first. */
+static void nothing_in_create_tells_first_hops_from_others_or_relays_from_services(void **state)
+{
+    struct run *r = calloc(1, sizeof *r);
+
+    (void)state;
+    assert_non_null(r);
+    for (int service = 0; service < 2; service++) {
+        struct party p;
+        party_init(&p, service);
+        assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
+        assert_int_equal(r->create_len, 2328);
+        assert_memory_equal(r->create, p.key.key_id, 8); /* which key, as published; then X */
+        onion_hs_client_drop(&r->client);
+        mlkem768_free(p.dk);
+    }
     free(r);
 }
 
@@ -200,18 +218,18 @@ static void zero_points_are_refused_by_both_sides(void **state)
     (void)state;
     assert_non_null(r);
     party_init(&p, false);
-    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
-    memset(r->create + 9, 0, 32);
+    assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
+    memset(r->create + 8, 0, 32);
     assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_EAUTH);
     onion_hs_client_drop(&r->client);
 
-    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
+    assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
     assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
     memset(r->created, 0, 32);
     assert_int_equal(step_finish(r, r->created_len), QUDAG_EAUTH);
 
     memset(p.hop.x, 0, 32); /* a relay that publishes a zero key */
-    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_EAUTH);
+    assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_EAUTH);
     assert_true(ct_is_zero(&r->client, sizeof r->client));
     mlkem768_free(p.dk);
     free(r);
@@ -220,36 +238,27 @@ static void zero_points_are_refused_by_both_sides(void **state)
 static void a_relay_answers_only_for_its_own_identity_key_and_label(void **state)
 {
     struct run *r = calloc(1, sizeof *r);
-    static const struct {
-        enum onion_hs_kind kind;
-        bool service;
-        qudag_err err;
-    } labels[] = {
-        {ONION_HS_FIRST, false, QUDAG_OK},      {ONION_HS_EXTEND, false, QUDAG_OK},
-        {ONION_HS_SERVICE, false, QUDAG_EAUTH}, {ONION_HS_FIRST, true, QUDAG_EAUTH},
-        {ONION_HS_EXTEND, true, QUDAG_EAUTH},   {ONION_HS_SERVICE, true, QUDAG_OK},
-    };
 
     (void)state;
     assert_non_null(r);
-    for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
+    for (int i = 0; i < 4; i++) { /* the label is bound, though it is not stated */
         struct party p;
-        party_init(&p, labels[i].service);
-        assert_int_equal(step_create(r, &p, labels[i].kind, NO_EXT), QUDAG_OK);
-        assert_int_equal(step_answer(r, &p, r->create_len), labels[i].err);
+        party_init(&p, i & 1);
+        p.hop.service = i >> 1;
+        assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
+        assert_int_equal(step_answer(r, &p, r->create_len),
+                         p.hop.service == p.key.service ? QUDAG_OK : QUDAG_EAUTH);
         onion_hs_client_drop(&r->client);
         mlkem768_free(p.dk);
     }
-    for (size_t wrong = 0; wrong < 5; wrong++) {
+    for (size_t wrong = 0; wrong < 4; wrong++) {
         struct party p;
         party_init(&p, false);
         p.hop.peer.b[20] ^= wrong == 0;
         p.hop.pq_hash[31] ^= wrong == 1;
         p.hop.key_id[0] ^= wrong == 2;
         p.hop.x[3] ^= wrong == 3;
-        assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
-        r->create[0] =
-            wrong == 4 ? ONION_HS_EXTEND : ONION_HS_FIRST; /* the label is bound, not only stated */
+        assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
         assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_EAUTH);
         onion_hs_client_drop(&r->client);
         mlkem768_free(p.dk);
@@ -266,7 +275,7 @@ static void an_encapsulation_key_out_of_range_is_refused(void **state)
     assert_non_null(r);
     party_init(&p, false);
     memset(p.hop.k, 0xff, 3); /* coefficients of 4095 >= q */
-    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_EAUTH);
+    assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_EAUTH);
     mlkem768_free(p.dk);
     free(r);
 }
@@ -280,7 +289,7 @@ static void a_replayed_create_yields_other_keys(void **state)
     (void)state;
     assert_non_null(r);
     party_init(&p, false);
-    assert_int_equal(step_create(r, &p, ONION_HS_FIRST, NO_EXT), QUDAG_OK);
+    assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
     assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
     assert_int_equal(step_finish(r, r->created_len), QUDAG_OK);
     first = r->client_keys;
@@ -317,7 +326,7 @@ static void extensions_that_must_be_understood_are_refused(void **state)
         struct party p;
         assert_int_equal(onion_hs_ext_valid(ext), rows[i].ok);
         party_init(&p, false);
-        assert_int_equal(step_create(r, &p, ONION_HS_FIRST, ext), QUDAG_OK);
+        assert_int_equal(step_create(r, &p, ext), QUDAG_OK);
         assert_int_equal(step_answer(r, &p, r->create_len), rows[i].ok ? QUDAG_OK : QUDAG_EAUTH);
         onion_hs_client_drop(&r->client);
         mlkem768_free(p.dk);
@@ -357,14 +366,14 @@ static size_t hex_value(const char *at, const char *name, uint8_t *dst, size_t c
     return len;
 }
 
-static void check_vector(const char *at, enum onion_hs_kind kind, struct run *r)
+static void check_vector(const char *at, bool service, struct run *r)
 {
     uint8_t seed[32], want[ONION_HS_CREATE_MAX];
     struct rng_stream stream;
     struct party p;
 
     memset(&p, 0, sizeof p);
-    p.key.service = kind == ONION_HS_SERVICE;
+    p.key.service = service;
     p.id.len = (uint8_t)hex_value(at, "peer_id", p.id.b, sizeof p.id.b);
     assert_int_equal(hex_value(at, "pq_hash", p.pq_hash, 32), 32);
     assert_int_equal(hex_value(at, "key_id", p.key.key_id, 8), 8);
@@ -374,7 +383,7 @@ static void check_vector(const char *at, enum onion_hs_kind kind, struct run *r)
 
     assert_int_equal(hex_value(at, "seed_client", seed, 32), 32);
     rng_stream_init(&stream, seed);
-    assert_int_equal(step_create(r, &p, kind, NO_EXT), QUDAG_OK);
+    assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
     assert_int_equal(hex_value(at, "create", want, sizeof want), r->create_len);
     assert_memory_equal(r->create, want, r->create_len);
 
@@ -400,12 +409,10 @@ static void the_frozen_vectors_are_reproduced(void **state)
 
     (void)state;
     assert_non_null(r);
-    for (enum onion_hs_kind kind = ONION_HS_FIRST; kind <= ONION_HS_SERVICE; kind++) {
-        at = strstr(at, "\"kind\":");
+    for (int service = 0; service < 2; service++) {
+        at = strstr(at, service ? "\"to\": \"service\"" : "\"to\": \"relay\"");
         assert_non_null(at);
-        at += strlen("\"kind\":");
-        assert_int_equal(strtol(at, NULL, 10), kind);
-        check_vector(at, kind, r);
+        check_vector(at, service, r);
     }
     free(r);
     free(text);
@@ -414,10 +421,11 @@ static void the_frozen_vectors_are_reproduced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_sides_derive_the_same_keys_for_every_kind),
+        cmocka_unit_test(both_sides_derive_the_same_keys_with_relays_and_services),
         cmocka_unit_test(a_flipped_bit_anywhere_in_create_is_refused_without_a_reply),
         cmocka_unit_test(a_flipped_bit_anywhere_in_created_is_refused),
         cmocka_unit_test(messages_cut_or_lengthened_at_any_point_are_refused),
+        cmocka_unit_test(nothing_in_create_tells_first_hops_from_others_or_relays_from_services),
         cmocka_unit_test(zero_points_are_refused_by_both_sides),
         cmocka_unit_test(a_relay_answers_only_for_its_own_identity_key_and_label),
         cmocka_unit_test(an_encapsulation_key_out_of_range_is_refused),

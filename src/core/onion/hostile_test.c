@@ -333,7 +333,7 @@ static void a_relay_extends_neither_to_itself_nor_back(void **state)
     for (size_t i = 0; i < ARRAY_LEN(to); i++) {
         struct testnet *n = net_new(3);
         (void)built(n, 1);
-        uint8_t create[ONION_HS_CREATE_MIN] = {ONION_HS_EXTEND}, bytes[ONION_EXTEND_LEN];
+        uint8_t create[ONION_HS_CREATE_MIN] = {0}, bytes[ONION_EXTEND_LEN];
         struct onion_extend e = {.peer = n->nodes[to[i]].id, .create = {create, sizeof create}};
         struct wr w = wr_init(bytes, sizeof bytes);
         onion_extend_put(&w, &e);

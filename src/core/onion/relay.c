@@ -38,10 +38,10 @@ static qudag_err answer(struct onion_circuit *c, struct slice create, struct wr 
                         struct onion_hs_keys *keys)
 {
     struct onion *o = c->o;
-    uint8_t kind, key_id[8], plain[ONION_HS_EXT_MAX];
+    uint8_t key_id[8], plain[ONION_HS_EXT_MAX];
     struct wr ext = wr_init(plain, sizeof plain);
 
-    qudag_err err = onion_hs_create_peek(create, &kind, key_id);
+    qudag_err err = onion_hs_create_peek(create, key_id);
     const struct onion_keyring *k = err == QUDAG_OK ? find_key(o, key_id) : NULL;
     if (k == NULL) {
         o->stats.bad_handshake++;
@@ -94,9 +94,9 @@ static void extend(struct onion_circuit *c, struct acts *out)
     struct onion_extend e;
 
     qudag_err err = onion_extend_get((struct slice){c->from_prev.p, c->from_prev.total}, &e);
-    bool kind_ok = err == QUDAG_OK && e.create.len >= ONION_HS_CREATE_MIN &&
-                   e.create.len <= ONION_HS_CREATE_MAX && e.create.base[0] != ONION_HS_FIRST;
-    if (!kind_ok) {
+    bool create_ok = err == QUDAG_OK && e.create.len >= ONION_HS_CREATE_MIN &&
+                     e.create.len <= ONION_HS_CREATE_MAX;
+    if (!create_ok) {
         onion_circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
         return;
     }
