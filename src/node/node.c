@@ -182,7 +182,7 @@ void node_free(struct node *n)
     slots_fini(&n->strmtab);
     map_fini(&n->strm_map);
     mem_free(n->mem, n->acts.v);
-    mem_free(n->mem, n->acts.bytes);
+    mem_free_wiped(n->mem, n->acts.bytes); /* it held cells, opened */
     mem_free_wiped(n->mem, n);
 }
 

@@ -10,7 +10,11 @@
 
 #include <cmocka.h>
 
+#include "node/internal.h"
 #include "node/testkit_case.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #define ECHO "/test/echo/1.0.0"
 
@@ -58,9 +62,49 @@ static void a_program_that_asks_again_at_every_end_does_not_delay_the_shutdown(v
     assert_int_equal(again.count, 4);
 }
 
+/* What every block held when it was given back: whether |needle| was in one. */
+struct freed {
+    uint8_t needle[16];
+    const uint8_t *at; /* block that the needle was put into */
+    size_t wanted, found;
+};
+
+static void freed_look(void *ctx, void *p)
+{
+    struct freed *f = ctx;
+
+    if (f->at != NULL && (const uint8_t *)p < f->at && f->at < (const uint8_t *)p + 4096) {
+        f->wanted++;
+        f->found += memcmp(f->at, f->needle, sizeof(f->needle)) == 0;
+    }
+    free(p);
+}
+
+static void *plain_alloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    return malloc(size);
+}
+
+/* The audit's Low 14: the list of actions holds opened cells, and went back to the allocator as it was. */
+static void opened_cells_in_the_list_of_actions_are_wiped_at_the_end(void **state)
+{
+    struct freed f = {.needle = "opened by a hop"};
+    (void)state;
+    nt_join(2);
+    struct nt_node *t = &net.node[0];
+    t->mem.hooks = (struct mem_hooks){&f, plain_alloc, freed_look};
+    f.at = t->node->acts.bytes + 1120;
+    memcpy(t->node->acts.bytes + 1120, f.needle, sizeof(f.needle));
+    assert_int_equal(nt_free(&net, 0), 0);
+    assert_int_equal(f.wanted, 1);
+    assert_int_equal(f.found, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        NT_TEST(opened_cells_in_the_list_of_actions_are_wiped_at_the_end),
         NT_TEST(a_program_that_asks_again_at_every_end_does_not_delay_the_shutdown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

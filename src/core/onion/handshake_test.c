@@ -94,7 +94,7 @@ static qudag_err step_finish(struct run *r, size_t len)
 
 static const struct slice NO_EXT = {NULL, 0};
 
-static void both_sides_derive_the_same_keys_with_relays_and_services(void **state)
+static void both_sides_derive_the_same_keys_for_every_kind(void **state)
 {
     static const uint8_t ext[] = {5, 0, 2, 'h', 'i'};
     struct party p;
@@ -421,7 +421,7 @@ static void the_frozen_vectors_are_reproduced(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_sides_derive_the_same_keys_with_relays_and_services),
+        cmocka_unit_test(both_sides_derive_the_same_keys_for_every_kind),
         cmocka_unit_test(a_flipped_bit_anywhere_in_create_is_refused_without_a_reply),
         cmocka_unit_test(a_flipped_bit_anywhere_in_created_is_refused),
         cmocka_unit_test(messages_cut_or_lengthened_at_any_point_are_refused),

@@ -316,6 +316,8 @@ qudag_err onion_circuit_stream_messages(struct onion_circuit *c, size_t hop, str
 
 static void leg_end(struct onion_leg *leg, qudag_err err, struct acts *out)
 {
+    bool creating = leg->c->phase == ONION_PH_ACCEPT;
+
     leg->opening = false;
     if (!leg_is_open(leg) || leg->fin_sent) {
         return;
@@ -325,7 +327,7 @@ static void leg_end(struct onion_leg *leg, qudag_err err, struct acts *out)
         if (cell != NULL) {
             memset(cell, 0, ONION_CELL_LEN);
             cell[0] = ONION_CELL_DESTROY;
-            cell[1] = onion_reason_of(err == QUDAG_ECANCELED ? QUDAG_ECLOSED : err);
+            cell[1] = onion_rule_destroy(creating, err);
             onion_leg_put(leg, cell, out);
         }
     }
@@ -338,9 +340,9 @@ static void leg_end(struct onion_leg *leg, qudag_err err, struct acts *out)
 }
 
 /* Tells the client which hop broke, in a cell only it can read. */
-static void send_truncated(struct onion_circuit *c, qudag_err err, struct acts *out)
+static void send_truncated(struct onion_circuit *c, struct acts *out)
 {
-    uint8_t reason = onion_reason_of(err), ack[CGO_TAG_LEN];
+    uint8_t reason = onion_rule_truncated(c->phase != ONION_PH_RELAY), ack[CGO_TAG_LEN];
     struct wr w;
     uint8_t *cell = onion_circuit_cell_open(&w, out);
 
@@ -371,7 +373,7 @@ void onion_circuit_fail(struct onion_circuit *c, qudag_err err, const struct oni
         return;
     }
     if (from == &c->next && c->role != ONION_CLIENT && c->hops.n > 0 && leg_is_open(&c->prev)) {
-        send_truncated(c, err, out);
+        send_truncated(c, out);
     }
     onion_relay_finished_create(c);
     leg_end(&c->prev, err, out);

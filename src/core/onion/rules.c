@@ -14,6 +14,28 @@ bool onion_rule_unexplained(const struct onion_tally *t)
     return t->unexplained <= UNEXPLAINED_MAX + t->explained / UNEXPLAINED_EVERY;
 }
 
+uint8_t onion_rule_destroy(bool creating, qudag_err err)
+{
+    if (!creating) {
+        return onion_reason_of(QUDAG_ECLOSED);
+    }
+    bool limit = err == QUDAG_ELIMIT || err == QUDAG_ENOMEM;
+    return onion_reason_of(limit ? QUDAG_ELIMIT : QUDAG_EAUTH);
+}
+
+uint8_t onion_rule_truncated(bool extending)
+{
+    return onion_reason_of(extending ? QUDAG_EUNREACHABLE : QUDAG_ECLOSED);
+}
+
+uint8_t onion_rule_reset(bool client, qudag_err err)
+{
+    if (client || (onion_reason_ours(err) && err != QUDAG_ENOMEM)) {
+        return onion_reason_of(QUDAG_ERESET);
+    }
+    return onion_reason_of(err == QUDAG_ENOMEM ? QUDAG_ELIMIT : err);
+}
+
 uint8_t onion_rule_class(uint8_t type)
 {
     return type == ONION_RELAY_EXTEND ? ONION_CELL_EARLY : ONION_CELL_RELAY;

@@ -14,8 +14,23 @@
 /* Whether a relay that has passed on |passed| EARLY cells of a circuit passes on another. */
 bool onion_rule_early(uint32_t passed);
 
-/* Whether a hop, or a neighbour, that sent what |t| says may go on; otherwise it could signal by cells that say nothing. */
+/*
+ * Whether a hop, or a neighbour, that sent what |t| says may go on; without a bound it could signal by cells that
+ * say nothing.
+ */
 bool onion_rule_unexplained(const struct onion_tally *t);
+
+/* What DESTROY tells a neighbour: why its CREATE is refused, and else only that the circuit is over. */
+uint8_t onion_rule_destroy(bool creating, qudag_err err);
+
+/* What TRUNCATED tells the client: that the circuit could not be extended, or that it is over.  Never why. */
+uint8_t onion_rule_truncated(bool extending);
+
+/*
+ * What RESET of a stream tells the other end.  A client says nothing of itself; the other end says why, but not
+ * what it lacks or did by itself.
+ */
+uint8_t onion_rule_reset(bool client, qudag_err err);
 
 /* In which class of cell a relay message of |type| may come. */
 uint8_t onion_rule_class(uint8_t type);

@@ -60,12 +60,45 @@ static void padding_is_explained_as_far_as_it_was_agreed_upon(void **state)
     assert_true(onion_tally_cell(&t, true));
 }
 
+/* The audit's Low 2: DESTROY carried the client's cause (canceled, no memory, timeout) from end to end. */
+static void neighbours_learn_why_a_create_is_refused_and_nothing_else(void **state)
+{
+    (void)state;
+    for (qudag_err err = QUDAG_OK; err > -200; err--) {
+        uint8_t told = onion_rule_destroy(true, err);
+        assert_int_equal(told, err == QUDAG_ELIMIT || err == QUDAG_ENOMEM ? 4 : 3);
+        assert_int_equal(onion_rule_destroy(false, err), 1);
+    }
+    assert_int_equal(onion_rule_truncated(true), 6);
+    assert_int_equal(onion_rule_truncated(false), 1);
+}
+
+static void the_client_of_a_stream_gives_no_reason_and_its_end_none_of_its_own(void **state)
+{
+    static const struct {
+        qudag_err err;
+        uint8_t from_end;
+    } rows[] = {
+        {QUDAG_EREFUSED, 8},   {QUDAG_ENOTFOUND, 15}, {QUDAG_ELIMIT, 4},
+        {QUDAG_ETIMEOUT, 5},   {QUDAG_ENOMEM, 4},     {QUDAG_ECANCELED, 12},
+        {QUDAG_EINTERNAL, 12}, {QUDAG_ESYSTEM, 12},   {QUDAG_EINVAL, 12},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(onion_rule_reset(true, rows[i].err), 12);
+        assert_int_equal(onion_rule_reset(false, rows[i].err), rows[i].from_end);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_relay_passes_on_what_eight_hops_need),
         cmocka_unit_test(one_cell_of_a_hundred_and_twenty_may_say_nothing),
         cmocka_unit_test(padding_is_explained_as_far_as_it_was_agreed_upon),
+        cmocka_unit_test(neighbours_learn_why_a_create_is_refused_and_nothing_else),
+        cmocka_unit_test(the_client_of_a_stream_gives_no_reason_and_its_end_none_of_its_own),
         cmocka_unit_test(extend_comes_in_early_cells_and_nothing_else_does),
     };
 

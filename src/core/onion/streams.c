@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/wipe.h"
 #include "core/onion/emit.h"
+#include "core/onion/rules.h"
 
 #include <string.h>
 
@@ -698,7 +699,7 @@ void onion_mux_reset(struct onion_mux *m, int64_t id, qudag_err err)
     }
     drop_queue(m, s);
     list_del(&s->ready);
-    s->reason = onion_reason_of(err);
+    s->reason = onion_rule_reset(m->client, err);
     s->pending = 0;
     s->fin_wanted = false;
     s->sent = 0;
