@@ -4,7 +4,8 @@
  *   dark ─ wants a record ─▶ NODE_OP_LOOKUP_* ─ a fresh circuit ─▶ gateway at its end ─▶ DHT
  *     ◀──────────────────────────────────────────────────────────────────┘
  *
- * Every lookup has a circuit of its own, closed afterwards: what one relay sees cannot be joined.
+ * Every lookup has a circuit of its own, closed afterwards: what one relay sees cannot be joined.  With the
+ * answer goes who gave it, so that the core can ask somebody else for the same.
  */
 #include "node/request_table.h"
 
@@ -60,6 +61,12 @@ qudag_err node_begin_lookup(struct node *n, struct node_op *op, tstamp now)
 void node_finish_lookup(struct node *n, struct node_op *op, qudag_err err,
                         const struct node_result *res)
 {
+    struct dark_answer ans = {
+        .cookie = op->cookie, .err = err, .record = res->value, .stored = res->count};
+
+    if (op->asked && (err == QUDAG_OK || err == QUDAG_ENOTFOUND)) {
+        ans.exit = op->circuit->path[op->circuit->n_hops - 1].peer; /* whose word it is */
+    }
     op->asked = false;
     node_circuit_close_of(n, op, n->now);
     if (node_rule_another_circuit(err) && ++op->tries < NODE_CIRCUIT_TRIES) {
@@ -68,39 +75,34 @@ void node_finish_lookup(struct node *n, struct node_op *op, qudag_err err,
     }
     struct acts *out = node_begin(n);
     if (is_put(op)) {
-        dark_put_done(n->dark, op->cookie, err, res->count, n->now, out);
+        dark_put_done(n->dark, &ans, n->now, out);
     } else {
-        dark_get_done(n->dark, op->cookie, err, res->value, n->now, out);
+        dark_get_done(n->dark, &ans, n->now, out);
     }
     node_end(n, n->ix.dark);
     node_op_free(n, op);
 }
 
-void node_dark_put(struct node *n, const struct act *a, tstamp now)
+void node_dark_wanted(struct node *n, const struct act *a, tstamp now)
 {
     const struct dark_wanted *wanted = a->ptr;
-    struct node_request r = {
-        .kind = NODE_OP_LOOKUP_PUT, .key = wanted->key, .value = wanted->record};
+    bool put = a->kind == DARK_UP_PUT;
+    struct node_request r = {.kind = put ? NODE_OP_LOOKUP_PUT : NODE_OP_LOOKUP_GET,
+                             .peer = wanted->apart,
+                             .key = wanted->key,
+                             .value = wanted->record};
     struct node_op *op = node_op_new(n, &r);
 
     if (op != NULL) {
         op->cookie = a->cookie;
         return;
     }
-    dark_put_done(n->dark, a->cookie, QUDAG_ENOMEM, 0, now, node_begin(n));
-    node_end(n, n->ix.dark);
-}
-
-void node_dark_get(struct node *n, const struct act *a, tstamp now)
-{
-    struct node_request r = {.kind = NODE_OP_LOOKUP_GET, .key = a->data};
-    struct node_op *op = a->data.len == DARK_KEY_LEN ? node_op_new(n, &r) : NULL;
-
-    if (op != NULL) {
-        op->cookie = a->cookie;
-        return;
-    }
+    struct dark_answer ans = {.cookie = a->cookie, .err = QUDAG_ENOMEM};
     struct acts *out = node_begin(n);
-    dark_get_done(n->dark, a->cookie, QUDAG_ENOMEM, (struct slice){NULL, 0}, now, out);
+    if (put) {
+        dark_put_done(n->dark, &ans, now, out);
+    } else {
+        dark_get_done(n->dark, &ans, now, out);
+    }
     node_end(n, n->ix.dark);
 }

@@ -55,7 +55,11 @@ qudag_err node_begin_dark_publish(struct node *n, struct node_op *op, tstamp now
         self.addr[self.n_addrs++] = n->own.announced[i];
     }
     struct acts *out = node_begin(n);
-    qudag_err err = dark_publish(n->dark, node_op_cookie(op), &op->req.dark, &self, now, out);
+    struct dark_publish_want want = {.cookie = node_op_cookie(op),
+                                     .addr = &op->req.dark,
+                                     .self = &self,
+                                     .how = op->notified ? DARK_PUBLISH_RESUME : DARK_PUBLISH_NOW};
+    qudag_err err = dark_publish(n->dark, &want, now, out);
     node_end(n, n->ix.dark);
     return err;
 }
@@ -133,10 +137,8 @@ static void report(struct node *n, const struct act *a, tstamp now)
         on_save(n, a, now);
         break;
     case DARK_UP_PUT:
-        node_dark_put(n, a, now);
-        break;
     case DARK_UP_GET:
-        node_dark_get(n, a, now);
+        node_dark_wanted(n, a, now);
         break;
     case DARK_UP_RESOLVED:
         on_resolved(n, a);

@@ -68,8 +68,7 @@ void node_descs_begin(struct node *n);
 /* Somebody new may be a relay: not worth waiting for the next look while relays are lacking. */
 void node_descs_candidate(struct node *n);
 /* DARK_UP_PUT, DARK_UP_GET: the dark core wants a record stored, or read. */
-void node_dark_put(struct node *n, const struct act *a, tstamp now);
-void node_dark_get(struct node *n, const struct act *a, tstamp now);
+void node_dark_wanted(struct node *n, const struct act *a, tstamp now);
 
 /* What identify said of a peer. */
 struct node_peer_note {

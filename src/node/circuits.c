@@ -44,6 +44,7 @@ qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
     c->relays = op != NULL && op->req.hops != 0 ? op->req.hops : n->cfg.hops;
     if (op != NULL) {
         c->op = op->ref;
+        c->apart = op->req.peer;
     }
     if (use->to_service) {
         c->dark = *dark;
@@ -227,13 +228,15 @@ static tstamp deadline(const void *node)
     return ((const struct node *)node)->path_retry_at;
 }
 
-/* INBOUND and HOP need nothing of us. */
+/* HOP needs nothing of us. */
 static void report(struct node *n, const struct act *a, tstamp now)
 {
     if (a->kind == ONION_UP_BUILT) {
         on_built(n, a, now);
     } else if (a->kind == ONION_UP_CLOSED) {
         on_closed(n, a, now);
+    } else if (a->kind == ONION_UP_INBOUND) {
+        node_keys_called(n, a->cookie, now);
     } else if (a->kind == ONION_UP_EVENT) {
         swarm_link_event(n->swarm, n->circuit_tp, a->ptr, now);
     }

@@ -23,6 +23,8 @@ struct node_circuit {
     const struct node_circuit_use *use;
     bool open, canceled; /* canceled: by the program; not to be built again */
     bool no_path;        /* too few relays are known yet: tried again until node.boot.settled_at */
+    struct peer_id
+        apart; /* the last hop is neither this relay nor of its network or family; len 0: any */
     uint8_t tries, relays, n_hops; /* relays: hops but for a service */
     struct ref op;                 /* who waits for it */
     struct dark_addr dark;         /* to_service: where it leads ... */

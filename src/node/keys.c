@@ -44,6 +44,21 @@ const char *node_keys_tag_text(struct node *n, uint64_t tag, char text[DARK_TEXT
     return NULL;
 }
 
+void node_keys_called(struct node *n, uint64_t tag, tstamp now)
+{
+    size_t it = 0;
+    const struct dark_keys *k;
+    bool published;
+    walltime until;
+
+    while (tag != 0 && dark_own_next(n->dark, &it, &k, &published, &until)) {
+        if (tag_of(&k->addr) == tag) {
+            dark_called(n->dark, &k->addr, now);
+            return;
+        }
+    }
+}
+
 qudag_err node_keys_listen(struct node *n, const struct dark_keys *k)
 {
     struct onion_key key = {.x_sk = k->onion_x_sk, .service = true, .tag = tag_of(&k->addr)};

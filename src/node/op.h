@@ -40,7 +40,7 @@ enum node_op_kind {
 /* Parameters of a request; borrowed for the call. */
 struct node_request {
     enum node_op_kind kind;
-    struct peer_id peer;     /* PING, FIND_PEER */
+    struct peer_id peer;     /* PING, FIND_PEER; LOOKUP_*: relay to keep away from */
     struct slice key, value; /* DHT */
     struct multiaddr addr;   /* CONNECT */
     bool has_pq;

@@ -15,7 +15,7 @@ qudag_err node_path_choose(struct node *n, struct node_circuit *c)
         want.exclude = &service->peer;
         want.n_exclude = 1;
     }
-    qudag_err err = relays_path(n->relays, &want, n->now, c->path);
+    qudag_err err = relays_path_apart(n->relays, &want, &c->apart, n->now, c->path);
     if (err != QUDAG_OK) {
         return err;
     }

@@ -187,14 +187,14 @@ static void a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time(void
     (void)state;
 
     assert_int_equal(dark_keys_create(&k, DARK_NET_LAB, "", NOW, &rng), QUDAG_OK);
-    uint64_t period = dark_period(&k.addr, NOW);
     t = (struct dark_target){
-        .kind = DARK_WITHDRAWN, .seq = UINT64_C(1) << 40, .not_before = NOW - NOW % 3600};
+        .kind = DARK_WITHDRAWN, .number = 1 << 20, .not_before = NOW - NOW % 3600};
+    t.at.period = dark_period(NOW);
     t.expires = t.not_before + 4 * 3600;
-    assert_int_equal(dark_record_make(rec, &k, &t, period, &rng), QUDAG_OK);
-    t.seq++;
-    assert_int_equal(dark_record_make(newer, &k, &t, period, &rng), QUDAG_OK);
-    assert_int_equal(dark_dht_key(key, &k.addr, period), QUDAG_OK);
+    assert_int_equal(dark_record_make(rec, &k, &t, &rng), QUDAG_OK);
+    t.number++;
+    assert_int_equal(dark_record_make(newer, &k, &t, &rng), QUDAG_OK);
+    assert_int_equal(dark_dht_key(key, &k.addr, &t.at), QUDAG_OK);
     struct slice dht = {key, sizeof key}, v = {rec, sizeof rec}, w = {newer, sizeof newer};
     assert_int_equal(node_rule_dark(dht, v, NOW, &expires), QUDAG_OK);
     assert_true(expires < FAR && expires > NOW);

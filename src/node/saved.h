@@ -11,6 +11,8 @@ QUDAG_MUST_USE qudag_err node_keys_take_relay(struct node *n, struct onion_key *
 QUDAG_MUST_USE qudag_err node_keys_listen(struct node *n, const struct dark_keys *k);
 /* The text of the own address whose tag that is, in |text|; NULL: none. */
 const char *node_keys_tag_text(struct node *n, uint64_t tag, char text[DARK_TEXT_MAX]);
+/* A caller's circuit ended at the dark address with |tag|: its owner may look. */
+void node_keys_called(struct node *n, uint64_t tag, tstamp now);
 
 /* Registers when anchors are persisted. */
 QUDAG_MUST_USE qudag_err node_saved_init(struct node *n, tstamp now);

@@ -22,7 +22,7 @@
 /* What the last node has saved. */
 static struct {
     char name[FILES][64];
-    uint8_t bytes[FILES][256];
+    uint8_t bytes[FILES][512];
     size_t len[FILES], n, calls, persists;
     qudag_err err, persist_err;
 } disk;
@@ -56,7 +56,7 @@ static qudag_err save(void *ctx, const char *name, struct slice bytes)
 
     disk.calls++;
     if (disk.err == QUDAG_OK) {
-        assert_true(i < FILES && strlen(name) < 64 && bytes.len <= 256);
+        assert_true(i < FILES && strlen(name) < 64 && bytes.len <= 512);
         memcpy(disk.name[i], name, strlen(name) + 1);
         disk.len[i] = bytes.len;
         if (bytes.len > 0) {

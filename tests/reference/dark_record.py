@@ -245,7 +245,7 @@ def aead_open(key, nonce, aad, sealed):
 # --- the address: spec/dark.md, sections 1 and 2 ------------------------------------------------------
 
 _BASE32 = 'abcdefghijklmnopqrstuvwxyz234567'
-PERIOD, STEP, STEP_SEQS = 86400, 3600, 256
+PERIOD, STEP, STEP_SEQS, REPLICAS = 86400, 3600, 256, 2
 
 
 def address_text(addr):
@@ -260,38 +260,38 @@ def commitment(pq_pk):
     return blake3_derive('qudag dark commitment ML-DSA-65 v1', pq_pk)
 
 
-def material(addr, period):
-    return addr + struct.pack('>Q', period)
+def material(addr, period, replica):
+    return addr + struct.pack('>QB', period, replica)
 
 
-def shift(addr):
-    return int.from_bytes(blake3_derive('qudag dark period offset v1', addr, 8), 'big') % 24 * STEP
+def period_of(now):
+    return now // PERIOD
 
 
-def period_of(addr, now):
-    return (now + shift(addr)) // PERIOD
-
-
-def live_periods(addr, now):
-    low = (now + shift(addr) - PERIOD // 2) // PERIOD
+def live_periods(now):
+    low = (now - PERIOD // 2) // PERIOD
     return {low, low + 1}
 
 
-def seq_first(addr, now):
-    """the number of a record made when none was before"""
-    return (now + shift(addr)) // STEP * STEP_SEQS
+def seq_first(now):
+    """the number inside a record made when none was before"""
+    return now // STEP * STEP_SEQS
 
 
-def seq_base(period):
-    return (period * 24 - 12) * STEP_SEQS
+def walk(seed, addr, period, replica, now):
+    """what the number of a record is above, whatever was made before"""
+    out = blake3_derive('qudag dark numbers v1', seed + material(addr, period, replica), 8 + 4 * 48)
+    hours = max(0, min(48, (now - (period * PERIOD - PERIOD // 2)) // 3600))
+    steps = struct.unpack('>48I', out[8:])
+    return (int.from_bytes(out[:8], 'big') >> 16) + sum(2**32 + s for s in steps[:hours])
 
 
-def blinding(addr, period):
-    return blake3_derive('qudag dark blinding v1', material(addr, period))
+def blinding(addr, period, replica):
+    return blake3_derive('qudag dark blinding v1', material(addr, period, replica))
 
 
-def dht_key(addr, period):
-    blinded = blind_public(addr[2:34], blinding(addr, period))
+def dht_key(addr, period, replica):
+    blinded = blind_public(addr[2:34], blinding(addr, period, replica))
     return b'/qudag/dark/' + blake3_derive('qudag dark index v1', blinded)
 
 
@@ -301,12 +301,12 @@ RECORD_LEN, HEAD_LEN, SIG_AT = 7168, 76, 7104
 PQ_PK_LEN, PQ_SIG_LEN = 1952, 3309
 
 
-def body_key(addr, period):
-    return blake3_derive('qudag dark record body v1', material(addr, period))
+def body_key(addr, period, replica):
+    return blake3_derive('qudag dark record body v1', material(addr, period, replica))
 
 
-def head(blinded, seq, not_before, expires, nonce):
-    return b'QDDR\x01\0\0\0' + blinded + struct.pack('>QQQ', seq, not_before, expires) + nonce
+def head(blinded, number, not_before, expires, nonce):
+    return b'QDDR\x01\0\0\0' + blinded + struct.pack('>QQQ', number, not_before, expires) + nonce
 
 
 def target(peer, pq_hash, addrs, onion_x, onion_k):
@@ -316,11 +316,11 @@ def target(peer, pq_hash, addrs, onion_x, onion_k):
     return b + onion_x + onion_k
 
 
-def body_signed(kind, pq_pk, target_bytes):
+def body_signed(kind, seq, pq_pk, target_bytes):
     """the part of the body before its signature"""
-    return bytes([kind]) + pq_pk + struct.pack('>H', len(target_bytes)) + target_bytes
+    return bytes([kind]) + struct.pack('>Q', seq) + pq_pk + struct.pack('>H', len(target_bytes)) + target_bytes
 
 
-def pq_message(addr, period, head_bytes, signed):
+def pq_message(addr, period, replica, head_bytes, signed):
     """what ML-DSA-65 signs, with context string "qudag-dark-record-v1" """
-    return material(addr, period) + head_bytes + signed
+    return material(addr, period, replica) + head_bytes + signed

@@ -56,37 +56,40 @@ class Vector(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         f = B['keys_file']
-        cls.seed = f[58:90]
+        cls.seed = f[258:290]
         cls.addr = b'\x01' + f[8:9] + m.ed25519_public(cls.seed) + m.commitment(B['ml_dsa_pk'])
-        cls.period = m.period_of(cls.addr, V['now'])
+        cls.place = m.period_of(V['now']), V['replica']
         cls.rec = B['record']
-        cls.param = m.blinding(cls.addr, cls.period)
+        cls.param = m.blinding(cls.addr, *cls.place)
         cls.blinded = m.blind_public(cls.addr[2:34], cls.param)
-        cls.plain = m.aead_open(m.body_key(cls.addr, cls.period), cls.rec[64:76], cls.rec[:76],
+        cls.plain = m.aead_open(m.body_key(cls.addr, *cls.place), cls.rec[64:76], cls.rec[:76],
                                 cls.rec[76:m.SIG_AT])
 
     def test_keys_file(self):
         f = B['keys_file']
-        self.assertEqual(len(f), 256)
-        self.assertEqual(f[:8], b'QUDAGDK1')
+        self.assertEqual(len(f), 480)
+        self.assertEqual(f[:8], b'QUDAGDK2')
         self.assertEqual(f[9:11], b'\x01v')
         self.assertEqual(struct.unpack('>Q', f[42:50])[0], V['now'])
-        self.assertEqual(m.blake3_derive('qudag dark keys file v1', f[:224] + self.addr), f[224:])
+        self.assertEqual(m.blake3_derive('qudag dark keys file v1', f[:448] + self.addr), f[448:])
 
     def test_address(self):
         self.assertEqual(m.address_text(self.addr), V['address'])
 
     def test_period_and_number(self):
-        self.assertEqual(self.period, V['period'])
-        self.assertIn(self.period, m.live_periods(self.addr, V['now']))
-        self.assertEqual(len(m.live_periods(self.addr, V['now'])), 2)
-        self.assertEqual(m.seq_first(self.addr, V['now']), V['seq'])
+        self.assertEqual(self.place[0], V['period'])
+        self.assertIn(V['period'], m.live_periods(V['now']))
+        self.assertEqual(m.live_periods(V['now']), {V['period'] - 1, V['period']})
+        self.assertEqual(m.live_periods(V['now'] + 43200), {V['period'], V['period'] + 1})
+        self.assertEqual(m.seq_first(V['now']), V['seq'])
+        self.assertEqual(m.walk(self.seed, self.addr, *self.place, V['now']), V['walk'])
+        self.assertTrue(V['walk'] < V['number'] <= V['walk'] + 2**24)
 
     def test_dht_key(self):
-        self.assertEqual(m.dht_key(self.addr, self.period), B['dht_key'])
+        self.assertEqual(m.dht_key(self.addr, *self.place), B['dht_key'])
 
     def test_head(self):
-        want = m.head(self.blinded, V['seq'] - m.seq_base(self.period), V['not_before'], V['expires'],
+        want = m.head(self.blinded, V['number'], V['not_before'], V['expires'],
                       self.rec[64:76])
         self.assertEqual(len(want), m.HEAD_LEN)
         self.assertEqual(self.rec[:m.HEAD_LEN], want)
@@ -98,18 +101,18 @@ class Vector(unittest.TestCase):
         self.assertFalse(m.ed25519_verify(self.addr[2:34], self.rec[m.SIG_AT:], self.rec[:m.SIG_AT]))
 
     def test_body(self):
-        signed = m.body_signed(1, B['ml_dsa_pk'],
+        signed = m.body_signed(1, V['seq'], B['ml_dsa_pk'],
                                m.target(B['peer'], B['pq_hash'], [B['addr0'], B['addr1']], B['onion_x'],
                                         B['onion_k']))
         self.assertEqual(self.plain[:len(signed)], signed)
         self.assertGreater(len(self.plain), len(signed) + m.PQ_SIG_LEN)
         padding = self.plain[len(signed) + m.PQ_SIG_LEN:]
         self.assertGreater(len(set(padding)), 64)  # random, not zero
-        msg = m.pq_message(self.addr, self.period, self.rec[:m.HEAD_LEN], signed)
+        msg = m.pq_message(self.addr, *self.place, self.rec[:m.HEAD_LEN], signed)
         self.assertEqual(m.blake3(msg), B['ml_dsa_message_blake3'])
 
     def test_encryption(self):
-        sealed = m.aead_seal(m.body_key(self.addr, self.period), self.rec[64:76], self.rec[:76], self.plain)
+        sealed = m.aead_seal(m.body_key(self.addr, *self.place), self.rec[64:76], self.rec[:76], self.plain)
         self.assertEqual(sealed, self.rec[76:m.SIG_AT])
 
     def test_storers_cannot_decrypt(self):

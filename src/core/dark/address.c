@@ -27,7 +27,6 @@
 _Static_assert((BINARY_LEN * 8 + 4) / 5 == CHARS, "base32 length");
 _Static_assert(FIRST_LABEL <= 63 && CHARS - FIRST_LABEL <= 63, "labels of a host name");
 _Static_assert(TEXT_LEN < DARK_TEXT_MAX, "text fits");
-_Static_assert(DARK_PERIOD % (2 * DARK_STEP) == 0, "half periods are whole steps");
 
 void dark_addr_bytes(uint8_t out[DARK_ADDR_LEN], const struct dark_addr *a)
 {
@@ -132,77 +131,66 @@ void dark_commitment(uint8_t out[32], const uint8_t pq_pk[MLDSA65_PK_LEN])
                   (struct slice){pq_pk, MLDSA65_PK_LEN});
 }
 
-void dark_material(uint8_t out[DARK_MATERIAL_LEN], const struct dark_addr *a, uint64_t period)
+void dark_material(uint8_t out[DARK_MATERIAL_LEN], const struct dark_addr *a,
+                   const struct dark_place *at)
 {
-    struct wr w = wr_init(out + DARK_ADDR_LEN, 8);
+    struct wr w = wr_init(out + DARK_ADDR_LEN, 9);
 
     dark_addr_bytes(out, a);
-    wr_u64(&w, period);
+    wr_u64(&w, at->period);
+    wr_u8(&w, at->replica);
 }
 
-/* Seconds of the calendar, shifted so that periods of |a| begin at multiples of DARK_PERIOD. */
-static uint64_t shift_of(const struct dark_addr *a)
+uint64_t dark_period(walltime now)
 {
-    uint8_t b[DARK_ADDR_LEN];
-    uint8_t h[8];
-
-    dark_addr_bytes(b, a);
-    blake3_derive(h, sizeof h, "qudag dark period offset v1", (struct slice){b, sizeof b});
-    struct rd r = rd_init((struct slice){h, sizeof h});
-    return rd_u64(&r) % (DARK_PERIOD / DARK_STEP) * DARK_STEP;
+    return now < 0 ? 0 : (uint64_t)now / DARK_PERIOD;
 }
 
-static uint64_t shifted(const struct dark_addr *a, walltime now)
+walltime dark_period_start(uint64_t period)
 {
-    return (now < 0 ? 0 : (uint64_t)now) + shift_of(a);
+    return (walltime)(period * DARK_PERIOD);
 }
 
-uint64_t dark_period(const struct dark_addr *a, walltime now)
+void dark_live(uint64_t live[2], walltime now)
 {
-    return shifted(a, now) / DARK_PERIOD;
-}
-
-void dark_live(uint64_t live[2], const struct dark_addr *a, walltime now)
-{
-    uint64_t t = shifted(a, now);
-    uint64_t p = t / DARK_PERIOD;
+    uint64_t p = dark_period(now);
+    bool first_half = now < dark_period_start(p) + DARK_PERIOD / 2;
 
     live[0] = p;
-    live[1] = t % DARK_PERIOD < DARK_PERIOD / 2 ? p - (p > 0) : p + 1;
+    live[1] = first_half ? p - (p > 0) : p + 1;
 }
 
-walltime dark_live_until(const struct dark_addr *a, walltime now)
+bool dark_near_change(walltime now)
 {
-    uint64_t t = shifted(a, now) + DARK_PERIOD / 2;
+    walltime into = now - dark_period_start(dark_period(now));
 
-    return (now < 0 ? 0 : now) + (walltime)(DARK_PERIOD - t % DARK_PERIOD);
+    return into < DARK_EDGE || into >= DARK_PERIOD - DARK_EDGE;
 }
 
-walltime dark_period_end(const struct dark_addr *a, uint64_t period)
+uint64_t dark_seq_next(uint64_t last, walltime now)
 {
-    return (walltime)((period + 1) * DARK_PERIOD + DARK_PERIOD / 2 - shift_of(a));
-}
-
-uint64_t dark_seq_next(const struct dark_addr *a, uint64_t last, walltime now)
-{
-    uint64_t floor = shifted(a, now) / DARK_STEP * DARK_STEP_SEQS;
+    uint64_t floor = (now < 0 ? 0 : (uint64_t)now) / DARK_STEP * DARK_STEP_SEQS;
 
     return last + 1 > floor ? last + 1 : floor;
 }
 
-uint64_t dark_seq_base(uint64_t period)
+size_t dark_slot(const struct dark_place *at)
 {
-    uint64_t steps = DARK_PERIOD / DARK_STEP;
-
-    return period == 0 ? 0 : (period * steps - steps / 2) * DARK_STEP_SEQS;
+    return (size_t)(at->period % 3) * DARK_REPLICAS + at->replica;
 }
 
-qudag_err dark_dht_key(uint8_t out[DARK_KEY_LEN], const struct dark_addr *a, uint64_t period)
+bool dark_place_eq(const struct dark_place *a, const struct dark_place *b)
+{
+    return a->period == b->period && a->replica == b->replica;
+}
+
+qudag_err dark_dht_key(uint8_t out[DARK_KEY_LEN], const struct dark_addr *a,
+                       const struct dark_place *at)
 {
     uint8_t material[DARK_MATERIAL_LEN];
     uint8_t param[32], blinded[32];
 
-    dark_material(material, a, period);
+    dark_material(material, a, at);
     blake3_derive(param, sizeof param, "qudag dark blinding v1",
                   (struct slice){material, sizeof material});
     qudag_err err = ed25519_blind_public(blinded, a->ed_pk, param);

@@ -50,6 +50,7 @@ void dark_free(struct dark *d)
 void dark_set_clock(struct dark *d, struct wallclock clock)
 {
     d->cfg.clock = clock;
+    d->clock_set = true;
 }
 
 void dark_reap(struct dark *d, const struct acts *out)
@@ -71,15 +72,23 @@ tstamp dark_deadline(const struct dark *d)
     return tstamp_min(dark_own_deadline(d), dark_resolve_deadline(d));
 }
 
-bool dark_ask_done(struct dark_ask a[2], uint64_t cookie, qudag_err err, uint32_t stored)
+uint64_t dark_ask_get(struct dark *d, const uint8_t key[DARK_KEY_LEN], const struct peer_id *apart,
+                      struct acts *out)
 {
-    for (int i = 0; i < 2; i++) {
-        if (a[i].cookie == cookie && cookie != 0 && !a[i].done) {
-            a[i].done = true;
-            a[i].err = err;
-            a[i].stored = stored;
-            return true;
-        }
+    struct dark_wanted wanted = {.key = acts_copy(out, key, DARK_KEY_LEN), .apart = *apart};
+    struct act *up =
+        wanted.key.base == NULL ? NULL : acts_up_copy(out, DARK_UP_GET, &wanted, sizeof wanted);
+
+    if (up == NULL) {
+        return 0;
     }
-    return false;
+    return up->cookie = d->next_cookie++;
+}
+
+void dark_get_done(struct dark *d, const struct dark_answer *ans, tstamp now, struct acts *out)
+{
+    dark_reap(d, out);
+    if (ans->cookie != 0 && !dark_own_get_done(d, ans, now, out)) {
+        dark_resolve_get_done(d, ans, now, out);
+    }
 }

@@ -15,9 +15,10 @@
 #define DARK_TEXT_MAX 136    /* two labels, ".dark", NUL */
 #define DARK_RECORD_LEN 7168 /* every record has this size */
 #define DARK_PERIOD 86400    /* s */
+#define DARK_REPLICAS 2      /* places of an address in each period */
 #define DARK_LABEL_MAX 32
 #define DARK_ADDRS_MAX 64   /* own addresses */
-#define DARK_SECRET_LEN 256 /* bytes of the file form */
+#define DARK_SECRET_LEN 480 /* bytes of the file form */
 
 enum dark_network { DARK_NET_MAIN = 0, DARK_NET_TEST = 1, DARK_NET_LAB = 2 };
 /* DARK_WITHDRAWN: a record that says that the address is no longer in use. */
@@ -35,6 +36,29 @@ size_t dark_addr_text(char dst[DARK_TEXT_MAX], const struct dark_addr *a);
 /* QUDAG_EMALFORMED (not of the form), QUDAG_ECHECKSUM (a typing error), QUDAG_EUNSUPPORTED (version). */
 QUDAG_MUST_USE qudag_err dark_addr_parse(struct dark_addr *a, const char *text);
 
+/* Where one of an address's records lies: each place has an index, a key A' and numbers of its own. */
+struct dark_place {
+    uint64_t period;
+    uint8_t replica; /* 0 .. DARK_REPLICAS - 1 */
+};
+
+/* The periods before, now and next; a place lies in the slot period % 3, replica. */
+#define DARK_PLACES (3 * DARK_REPLICAS)
+
+/* What must outlive the process so that storers see nothing of a restart. */
+struct dark_place_state {
+    struct dark_place at;
+    uint64_t number; /* of the last record made for it; 0: none */
+    walltime due;    /* when the next one is made; 0: not known */
+};
+
+/* What an owner may want to know of an address; kept for himself only. */
+struct dark_use {
+    uint64_t callers;     /* circuits that ended at it */
+    uint64_t resolutions; /* lookups of it by this node */
+    walltime last;        /* of either, rounded down to the hour; 0: never */
+};
+
 /* The keys behind an address; wiped by dark_keys_fini. */
 struct dark_keys {
     struct dark_addr addr;
@@ -47,7 +71,10 @@ struct dark_keys {
     uint8_t onion_x[X25519_LEN];
     uint8_t onion_k[MLKEM768_EK_LEN];
     uint8_t key_id[8];
-    uint64_t seq; /* of the last record made; must never go back, so it is saved too */
+    uint64_t seq; /* inside the last record made; must never go back, so it is saved too */
+    struct dark_place_state place[DARK_PLACES];
+    uint8_t target[32]; /* hash of what the records lead to */
+    struct dark_use use;
     walltime created;
     char label[DARK_LABEL_MAX + 1];
 };
@@ -68,23 +95,24 @@ void dark_keys_fini(struct dark_keys *k);
 struct dark_target {
     enum dark_kind kind;
     struct onion_hop hop; /* direct: the service itself, hop.service set */
-    uint64_t seq;
+    uint64_t seq;         /* counts all records of the address; storers do not see it */
+    struct dark_place at;
+    uint64_t number; /* counts those of this place */
     walltime not_before, expires;
 };
 
-/* Period number of |a| at |now| (its boundary is offset by the address), and its DHT key. */
-uint64_t dark_period(const struct dark_addr *a, walltime now);
+/* Number of the period at |now|, and the DHT key of one of its places. */
+uint64_t dark_period(walltime now);
 #define DARK_KEY_LEN (sizeof(DHT_DARK_PREFIX) - 1 + DHT_DARK_INDEX_LEN) /* 44 */
 QUDAG_MUST_USE qudag_err dark_dht_key(uint8_t out[DARK_KEY_LEN], const struct dark_addr *a,
-                                      uint64_t period);
+                                      const struct dark_place *at);
 
-/* Addresses that do not fit are left out from the end.  EINVAL. */
+/* The record of |t| for the place t->at.  Addresses that do not fit are left out from the end.  EINVAL. */
 QUDAG_MUST_USE qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys *k,
-                                          const struct dark_target *t, uint64_t period,
-                                          const struct rng *rng);
-/* What a storer can check: size, A' is the index, outer signature, time.  *seq and *expires on OK. */
+                                          const struct dark_target *t, const struct rng *rng);
+/* What a storer can check: size, A' is the index, outer signature, time.  *number and *expires on OK. */
 QUDAG_MUST_USE qudag_err dark_record_check(struct slice key, struct slice record, walltime now,
-                                           uint64_t *seq, walltime *expires);
+                                           uint64_t *number, walltime *expires);
 /* What a client checks: all of it.  EAUTH, EEXPIRED, EMALFORMED, EUNSUPPORTED; kind DARK_WITHDRAWN
  * is a success. */
 QUDAG_MUST_USE qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a,
@@ -100,16 +128,27 @@ struct dark_config {
 
 enum dark_up {
     DARK_UP_PUT = 1, /* cookie, ptr: const struct dark_wanted *: store it, then dark_put_done */
-    DARK_UP_GET,     /* cookie, data = key: fetch it, then dark_get_done */
+    DARK_UP_GET,     /* cookie, ptr: const struct dark_wanted *: fetch it, then dark_get_done */
     DARK_UP_RESOLVED, /* cookie of dark_resolve, err; ptr: const struct dark_target *; n: 1 = cached */
     DARK_UP_PUBLISHED, /* cookie of dark_publish, err, n: nodes that stored it; n counts repeats too */
-    DARK_UP_SAVE, /* cookie, ptr: const struct dark_keys *: seq changed; save it, then dark_saved */
+    DARK_UP_SAVE, /* cookie, ptr: const struct dark_keys *: changed; save it, then dark_saved */
 };
 
-/* What a DARK_UP_PUT wants stored; it lies in the action list. */
+/* What a DARK_UP_PUT or _GET wants; it lies in the action list. */
 struct dark_wanted {
     struct slice key;    /* DARK_KEY_LEN bytes */
-    struct slice record; /* DARK_RECORD_LEN bytes */
+    struct slice record; /* PUT: DARK_RECORD_LEN bytes */
+    struct peer_id
+        apart; /* not through this relay at the end, nor one of its network; len 0: any */
+};
+
+/* How that ended; borrowed for the call. */
+struct dark_answer {
+    uint64_t cookie; /* that of the report; others are ignored */
+    qudag_err err;
+    struct slice record; /* GET: as it came */
+    uint32_t stored;     /* PUT: how many nodes have it, as the relay at the end says */
+    struct peer_id exit; /* that relay; len 0: nobody answered */
 };
 
 struct dark;
@@ -137,18 +176,29 @@ const struct dark_keys *dark_own_get(const struct dark *d, const struct dark_add
  */
 bool dark_own_next(const struct dark *d, size_t *it, const struct dark_keys **k, bool *published,
                    walltime *until);
+enum dark_publish_how {
+    DARK_PUBLISH_NOW,    /* one record at once, and a report of it */
+    DARK_PUBLISH_RESUME, /* after a restart: goes on where it was when the target is the same */
+};
 /*
- * Publishes now and again before each expiry, in both live periods, until withdrawn.  Of |self| peer,
- * pq_hash and addresses count; the onion keys are the address's own.  After each round comes
- * DARK_UP_PUBLISHED with |cookie|; err is that of the current period's record, a failed round is
- * repeated.  ENOTFOUND, EINVAL.
+ * Publishes now and again before each expiry, in each place at times of its own, until withdrawn.  Of
+ * |self| peer, pq_hash and addresses count; the onion keys are the address's own.  After each record of the
+ * current period comes DARK_UP_PUBLISHED with |cookie|: OK when it could be read back through another
+ * relay; what failed is repeated.  A resumed one reports at once, with n = 0.  ENOTFOUND, EINVAL.
  */
-QUDAG_MUST_USE qudag_err dark_publish(struct dark *d, uint64_t cookie, const struct dark_addr *a,
-                                      const struct onion_hop *self, tstamp now, struct acts *out);
+struct dark_publish_want {
+    uint64_t cookie;
+    const struct dark_addr *addr;
+    const struct onion_hop *self;
+    enum dark_publish_how how;
+};
+QUDAG_MUST_USE qudag_err dark_publish(struct dark *d, const struct dark_publish_want *want,
+                                      tstamp now, struct acts *out);
 /*
- * Publishes a record without target (tombstone) in both live periods, then forgets the keys: when
- * stored, or after three tries.  DARK_UP_PUBLISHED says so; the key file is to be deleted then, not
- * before, as DARK_UP_SAVE comes first.  From now on dark_own_get and _next no longer show it.
+ * Publishes a record without target (tombstone) in one place of the current period, then reports
+ * DARK_UP_PUBLISHED: when stored, or after three tries.  The key file is to be deleted then, not before, as
+ * DARK_UP_SAVE comes first.  The other places follow within 90 minutes at times of their own; then the
+ * keys are wiped.  From now on dark_own_get and _next no longer show it.
  */
 QUDAG_MUST_USE qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a,
                                      tstamp now, struct acts *out);
@@ -157,9 +207,10 @@ QUDAG_MUST_USE qudag_err dark_forget(struct dark *d, uint64_t cookie, const stru
  * any other |err| the round has failed with it, and is repeated.  Unknown cookies are ignored.
  */
 void dark_saved(struct dark *d, uint64_t cookie, qudag_err err, tstamp now, struct acts *out);
-/* The answer to DARK_UP_PUT: err, and how many nodes stored the record.  Unknown cookies are ignored. */
-void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stored, tstamp now,
-                   struct acts *out);
+/* The answer to DARK_UP_PUT. */
+void dark_put_done(struct dark *d, const struct dark_answer *ans, tstamp now, struct acts *out);
+/* A caller's circuit ended at |a|: noted for its owner. */
+void dark_called(struct dark *d, const struct dark_addr *a, tstamp now);
 
 /*
  * Where |a| leads: ends in exactly one DARK_UP_RESOLVED, at once when it is remembered.  ELIMIT, ENOMEM,
@@ -167,9 +218,8 @@ void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stor
  */
 QUDAG_MUST_USE qudag_err dark_resolve(struct dark *d, uint64_t cookie, const struct dark_addr *a,
                                       tstamp now, struct acts *out);
-/* The answer to DARK_UP_GET: err, and the record as it came, borrowed.  Unknown cookies are ignored. */
-void dark_get_done(struct dark *d, uint64_t cookie, qudag_err err, struct slice record, tstamp now,
-                   struct acts *out);
+/* The answer to DARK_UP_GET. */
+void dark_get_done(struct dark *d, const struct dark_answer *ans, tstamp now, struct acts *out);
 /* The target did not answer: the cached record is not to be trusted again. */
 void dark_target_failed(struct dark *d, const struct dark_addr *a);
 

@@ -72,9 +72,11 @@ static void answer(struct fuzz *f, struct rd *r)
     const struct asked *a = &f->asked[rd_u8(r) % ASKS];
     uint8_t how = rd_u8(r);
     qudag_err err = errs[how % 4];
+    struct dark_answer ans = {.cookie = a->cookie, .err = err, .stored = how >> 4};
 
+    ans.exit = (struct peer_id){.len = (how & 8) != 0 ? 1 : 0, .b = {how & 4}};
     if (a->what == DARK_UP_PUT) {
-        dark_put_done(f->d, a->cookie, err, how >> 4, f->now, &f->acts);
+        dark_put_done(f->d, &ans, f->now, &f->acts);
         return;
     }
     if (a->what == DARK_UP_SAVE) {
@@ -85,7 +87,8 @@ static void answer(struct fuzz *f, struct rd *r)
     size_t len = (how & 0x40) != 0 ? rd_u16(r) % DARK_RECORD_LEN : DARK_RECORD_LEN;
     size_t at = rd_u16(r) % DARK_RECORD_LEN;
     rec[at] ^= (how & 0x80) != 0 ? 1 : 0;
-    dark_get_done(f->d, a->cookie, err, (struct slice){rec, len}, f->now, &f->acts);
+    ans.record = (struct slice){rec, len};
+    dark_get_done(f->d, &ans, f->now, &f->acts);
 }
 
 static void step(struct fuzz *f, struct rd *r)
@@ -93,7 +96,9 @@ static void step(struct fuzz *f, struct rd *r)
     switch (rd_u8(r) % 8) {
     case 0:
         if (f->published++ < PUBLISH_MAX) {
-            (void)!dark_publish(f->d, 1, &f->addr, &f->self, f->now, &f->acts);
+            const struct dark_publish_want want = {1, &f->addr, &f->self,
+                                                   (enum dark_publish_how)(rd_u8(r) % 2)};
+            (void)!dark_publish(f->d, &want, f->now, &f->acts);
         }
         break;
     case 1:
@@ -155,9 +160,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (unsigned i = 0; i < STEPS && r.left > 0; i++) {
             step(f, &r);
         }
-        f->now += 2 * DARK_ASK_TIMEOUT;
-        dark_tick(f->d, f->now, &f->acts);
-        take(f);
+        for (unsigned i = 0; i < 2 * DARK_STEPS_MAX; i++) { /* time runs out for every question */
+            f->now += 2 * DARK_ASK_TIMEOUT;
+            dark_tick(f->d, f->now, &f->acts);
+            take(f);
+        }
         ASSERT(f->resolved == f->wanted);
         dark_free(f->d);
         ASSERT(f->mem.used == 0);

@@ -17,8 +17,9 @@
 #define DARK_STEP 3600   /* s: the grain of every time a storer sees */
 #define DARK_STEP_SEQS 256
 #define DARK_SEQ_MAX (UINT64_C(1) << 62)
-#define DARK_SKEW 600             /* s of clock difference tolerated */
-#define DARK_LIFE (12 * 3600)     /* s a record we make is valid */
+#define DARK_SKEW 600  /* s of clock difference tolerated */
+#define DARK_EDGE 3600 /* s around a change of periods in which the other one is asked for too */
+#define DARK_LIFE (14 * 3600)     /* s a record we make is valid */
 #define DARK_LIFE_MAX (24 * 3600) /* s a record may be valid */
 
 /* The binary form that the text form and all derivations are made of. */
@@ -26,22 +27,25 @@ void dark_addr_bytes(uint8_t out[DARK_ADDR_LEN], const struct dark_addr *a);
 /* Whether both name one address, network included. */
 bool dark_addr_eq(const struct dark_addr *a, const struct dark_addr *b);
 
-/* Address and period, the material of all that is derived per period. */
-#define DARK_MATERIAL_LEN (DARK_ADDR_LEN + 8)
+/* Address, period and replica, the material of all that is derived for a place. */
+#define DARK_MATERIAL_LEN (DARK_ADDR_LEN + 9)
 /* Writes that material. */
-void dark_material(uint8_t out[DARK_MATERIAL_LEN], const struct dark_addr *a, uint64_t period);
+void dark_material(uint8_t out[DARK_MATERIAL_LEN], const struct dark_addr *a,
+                   const struct dark_place *at);
 
+/* The slot of |at| in dark_keys.place and the like. */
+size_t dark_slot(const struct dark_place *at);
+/* Whether both are one place. */
+bool dark_place_eq(const struct dark_place *a, const struct dark_place *b);
+/* When |period| begins: at midnight UTC, the same for all addresses. */
+walltime dark_period_start(uint64_t period);
 /* The two live periods: |live|[0] is the current one. */
-void dark_live(uint64_t live[2], const struct dark_addr *a, walltime now);
-/* When the pair of live periods changes next; a whole hour. */
-walltime dark_live_until(const struct dark_addr *a, walltime now);
-/* The last second in which |period| is live, plus one. */
-walltime dark_period_end(const struct dark_addr *a, uint64_t period);
+void dark_live(uint64_t live[2], walltime now);
+/* Whether a clock that is somewhat wrong may take another period for the current one. */
+bool dark_near_change(walltime now);
 
-/* The number for a record made at |now| after one numbered |last|. */
-uint64_t dark_seq_next(const struct dark_addr *a, uint64_t last, walltime now);
-/* What a record of |period| subtracts from it, so that storers see no history. */
-uint64_t dark_seq_base(uint64_t period);
+/* The number inside a record made at |now| after one numbered |last|. */
+uint64_t dark_seq_next(uint64_t last, walltime now);
 
 /* What an address commits to of its ML-DSA key. */
 void dark_commitment(uint8_t out[32], const uint8_t pq_pk[MLDSA65_PK_LEN]);
@@ -51,15 +55,15 @@ void dark_commitment(uint8_t out[32], const uint8_t pq_pk[MLDSA65_PK_LEN]);
 #define DARK_HEAD_LEN 76
 #define DARK_SIG_AT (DARK_RECORD_LEN - ED25519_SIG_LEN)
 #define DARK_PLAIN_LEN (DARK_SIG_AT - DARK_HEAD_LEN - 16)
-/* kind, key, length; then the target; then the signature; then padding. */
-#define DARK_TARGET_AT (1 + MLDSA65_PK_LEN + 2)
+/* kind, number, key, length; then the target; then the signature; then padding. */
+#define DARK_TARGET_AT (1 + 8 + MLDSA65_PK_LEN + 2)
 #define DARK_TARGET_MAX (DARK_PLAIN_LEN - DARK_TARGET_AT - MLDSA65_SIG_LEN)
 #define DARK_PQ_MSG_MAX (DARK_MATERIAL_LEN + DARK_HEAD_LEN + DARK_TARGET_AT + DARK_TARGET_MAX)
 #define DARK_PQ_CONTEXT "qudag-dark-record-v1"
 
 struct dark_head {
     uint8_t blinded[32]; /* A' */
-    uint64_t seq;        /* relative to the period */
+    uint64_t number;     /* of this place */
     walltime not_before, expires;
     uint8_t nonce[12];
 };
@@ -69,6 +73,7 @@ QUDAG_MUST_USE qudag_err dark_head_read(struct dark_head *h, struct slice record
 /* The decrypted body; borrows from the buffer it was read from. */
 struct dark_body {
     enum dark_kind kind;
+    uint64_t seq;
     struct slice pq_pk, pq_sig;
     struct slice signed_part; /* kind .. target */
     struct onion_hop hop;
@@ -83,6 +88,29 @@ size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_
 size_t dark_pq_message(uint8_t out[DARK_PQ_MSG_MAX], const uint8_t material[DARK_MATERIAL_LEN],
                        const uint8_t head[DARK_HEAD_LEN], struct slice signed_part);
 
+/* --- schedule ------------------------------------------------------------------------------- */
+
+/*
+ * Numbers and times of the records of one place: drawn anew for each place, with nothing in them that two
+ * places of one address share (schedule.c).
+ */
+
+/* How far the walk of |at| has come at |now|: from the address's secret and the calendar alone. */
+uint64_t dark_number_walk(const struct dark_keys *k, const struct dark_place *at, walltime now);
+/* The number for a record made at |now| after one numbered |last| (0: none): above it and above the walk, so
+   that it grows from hour to hour even when |last| was lost. */
+uint64_t dark_number_next(const struct dark_keys *k, const struct dark_place *at, uint64_t last,
+                          walltime now, const struct rng *rng);
+/* The time a record made at |now| is dated with. */
+walltime dark_not_before(walltime now, const struct rng *rng);
+/* In how many seconds the first record for a period is made: drawn from what is left of the half period
+   before it; for the current one, from a renewal's time. */
+uint64_t dark_first_wait(uint64_t period, walltime now, const struct rng *rng);
+/* In how many ns a stored record is renewed. */
+uint64_t dark_renewal_wait(const struct rng *rng);
+/* In how many ns a failed round is repeated: |failures| in a row, |urgent| for the current period. */
+uint64_t dark_retry_wait(uint32_t failures, bool urgent, const struct rng *rng);
+
 /* --- core ----------------------------------------------------------------------------------- */
 
 #define DARK_JOBS_MAX 64     /* resolutions under way */
@@ -90,11 +118,16 @@ size_t dark_pq_message(uint8_t out[DARK_PQ_MSG_MAX], const uint8_t material[DARK
 #define DARK_CACHE_MAX 1024  /* addresses remembered */
 #define DARK_ROUNDS_MAX 16   /* publications started by one tick */
 #define DARK_CACHE_LIFE 3600
-#define DARK_NEGATIVE_LIFE 60
+#define DARK_WITHDRAWN_LIFE 60            /* s a withdrawal is remembered */
 #define DARK_ASK_TIMEOUT (120 * NS_PER_S) /* for the owner to answer a SAVE, PUT or GET */
 #define DARK_RETRY_MIN (30 * NS_PER_S)
 #define DARK_RETRY_MAX (3600 * NS_PER_S)
 #define DARK_FORGET_TRIES 3
+#define DARK_PAUSE_MIN (500 * NS_PER_MS) /* between asking for two places of an address */
+#define DARK_PAUSE_VAR (2 * NS_PER_S)
+#define DARK_FOLLOW_MIN (60 * NS_PER_S) /* the second place of a changed target after the first */
+#define DARK_FOLLOW_VAR (29 * 60 * NS_PER_S)
+#define DARK_LATE_MAX (600 * NS_PER_S) /* a round later than this was slept over, not late */
 
 enum dark_own_state {
     DARK_OWN_IDLE,       /* keys only */
@@ -102,49 +135,72 @@ enum dark_own_state {
     DARK_OWN_FORGETTING, /* tombstones leave, then the keys are wiped */
 };
 
-/* One DHT operation the owner of the core was asked for. */
-struct dark_ask {
-    uint64_t cookie; /* 0: none */
-    bool done;
-    qudag_err err;
-    uint32_t stored;
+/* The rounds of one place: save, put, read back through another relay. */
+enum dark_step { DARK_REST, DARK_SAVING, DARK_PUTTING, DARK_READING };
+
+struct dark_series {
+    enum dark_step step;
+    uint64_t cookie; /* of what is asked in this step */
+    tstamp ask_due;  /* the step fails then */
+    tstamp round_at; /* next round; TSTAMP_NEVER: none */
+    uint32_t failures, stored;
+    bool withdrawn;       /* forgetting: nothing more to do here */
+    struct peer_id avoid; /* the relay whose put could not be read back */
+    uint8_t digest[32];   /* of the record under way */
+    walltime expires;     /* of that */
+    walltime until;       /* expiry of what is stored; 0: nothing */
 };
 
 struct dark_own_addr {
     struct dark_own_addr *next_dead;
     struct dark_keys keys;
     enum dark_own_state state;
+    bool reported;   /* forgetting: the owner was told */
     uint64_t cookie; /* of dark_publish or dark_forget */
     struct onion_hop hop;
-    uint64_t saving;        /* cookie of the DARK_UP_SAVE under way; 0: none */
-    struct dark_ask put[2]; /* current period, other */
-    tstamp ask_due;         /* what is under way fails then */
-    tstamp round_at;        /* next round */
-    walltime expires;       /* of the record of the current period of the running round */
-    uint32_t failures;      /* rounds in a row */
-    bool published;         /* the last round succeeded */
-    walltime until;
+    struct dark_series s[DARK_PLACES]; /* beside keys.place */
+    tstamp change_at;                  /* the period changes, or the next one's places are due */
 };
+
+#define DARK_STEPS_MAX (2 * DARK_REPLICAS) /* places asked for one resolution */
 
 struct dark_job {
     struct list node; /* in jobs, or in dead once finished */
     struct dark_addr addr;
-    struct dark_ask get[2];
-    tstamp due;
+    struct dark_place place[DARK_STEPS_MAX]; /* in the order they are asked */
+    size_t n_places, asked;
+    uint64_t cookie; /* of the question under way; 0: none */
+    tstamp due;      /* asked: it fails then; else: when the next is asked */
+    struct peer_id last_exit;
+    uint32_t absent; /* relays, each apart from the one before, that said so */
+    qudag_err bad;   /* a record that was there and wrong */
+    qudag_err lost;  /* the way failed */
     bool found;
     struct dark_target best;
 };
+
+/*
+ * Why a resolution found no target.  |bad|: how a record that was there was wrong; |absent|: relays, each
+ * apart from the one before, that said there is none; |lost|: how the way failed.  "There is none" is the
+ * answer only when DARK_ABSENT_MIN said so.
+ */
+#define DARK_ABSENT_MIN 2
+qudag_err dark_no_target(qudag_err bad, uint32_t absent, qudag_err lost);
 
 struct dark_waiter {
     uint64_t cookie;
     struct dark_job *job; /* NULL: free */
 };
 
-/* What is remembered of an address: its record for a while, the highest number seen for longer. */
+/* What is remembered of an address: its record for a while, the numbers seen for longer. */
 struct dark_memo {
     struct list node; /* least recently used first */
     struct dark_addr addr;
-    uint64_t seq;               /* highest accepted; lower ones are refused */
+    uint64_t withdrawn; /* the record that said so had this number; older ones are refused */
+    struct {
+        struct dark_place at;
+        uint64_t number; /* highest accepted there; lower ones are refused */
+    } seen[DARK_PLACES];
     struct dark_target *target; /* NULL: none */
     tstamp until;               /* of |target|, or of the answer "there is none" */
 };
@@ -158,27 +214,37 @@ struct dark {
     struct map memos; /* A and commitment -> struct dark_memo */
     struct list lru;
     uint32_t n_jobs;
+    bool clock_set; /* schedules by the calendar are to be looked at again */
     uint64_t next_cookie;
 };
 
 /* Frees what reports pointed to, once they were carried out; every call that changes the core begins so. */
 void dark_reap(struct dark *d, const struct acts *out);
+/* Reports DARK_UP_GET of |key|, to be fetched |apart| from a relay; its cookie, or 0 without room. */
+uint64_t dark_ask_get(struct dark *d, const uint8_t key[DARK_KEY_LEN], const struct peer_id *apart,
+                      struct acts *out);
 /* Frees addresses that were forgotten in the last call. */
 void dark_own_reap(struct dark *d);
-/* publish.c: rounds that are due, saves and puts that took too long. */
+/* publish.c: the own address |a|, also while it is being forgotten; NULL: not one of ours. */
+struct dark_own_addr *dark_own_find(const struct dark *d, const struct dark_addr *a);
+/* publish.c: the read back that |ans| may answer; false: it answers none. */
+bool dark_own_get_done(struct dark *d, const struct dark_answer *ans, tstamp now, struct acts *out);
+/* publish.c: rounds that are due, steps that took too long. */
 void dark_own_tick(struct dark *d, tstamp now, struct acts *out);
 /* When the next of them is. */
 tstamp dark_own_deadline(const struct dark *d);
 /* Wipes and frees all own addresses. */
 void dark_own_free(struct dark *d);
-/* resolve.c: lookups that took too long. */
+/* resolve.c: the question of a lookup that |ans| may answer. */
+void dark_resolve_get_done(struct dark *d, const struct dark_answer *ans, tstamp now,
+                           struct acts *out);
+/* resolve.c: the memo of |a|, made if need be at the cost of the one used longest ago; NULL without memory. */
+struct dark_memo *dark_memo_want(struct dark *d, const struct dark_addr *a);
+/* resolve.c: lookups that took too long, questions whose pause is over. */
 void dark_resolve_tick(struct dark *d, tstamp now, struct acts *out);
 /* When the next of them does. */
 tstamp dark_resolve_deadline(const struct dark *d);
 /* Frees lookups and what is remembered. */
 void dark_resolve_free(struct dark *d);
-
-/* Marks the ask with |cookie| done; false when it is none of |a|. */
-bool dark_ask_done(struct dark_ask a[2], uint64_t cookie, qudag_err err, uint32_t stored);
 
 #endif

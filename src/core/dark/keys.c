@@ -1,9 +1,11 @@
 /*
  * keys.c - the keys behind a dark address, and the form they are kept in.
  *
- *   "QUDAGDK1" 8 | network 1 | label length 1 | label 32 | created 8 | sequence 8
- *   Ed25519 seed 32 | ML-DSA-65 seed 32 | X25519 key 32 | ML-KEM-768 seed 64 | zero 6
- *   BLAKE3 over all before, A and the commitment 32                              = 256 bytes
+ *   "QUDAGDK2" 8 | network 1 | label length 1 | label 32 | created 8 | sequence 8
+ *   callers 8 | resolutions 8 | last used 8 | hash of the target 32
+ *   6 places: period 8, number 8, due 8
+ *   Ed25519 seed 32 | ML-DSA-65 seed 32 | X25519 key 32 | ML-KEM-768 seed 64 | zero 30
+ *   BLAKE3 over all before, A and the commitment 32                              = 480 bytes
  *
  * The public keys are computed again when loading; that the hash covers them finds a file whose seeds
  * were damaged together with it, and a library that computes something else than before.
@@ -19,11 +21,12 @@
 
 #include <string.h>
 
-#define MAGIC "QUDAGDK1"
-#define PAD_LEN 6
+#define MAGIC "QUDAGDK2"
+#define PAD_LEN 30
 #define HASHED_LEN (DARK_SECRET_LEN - 32)
 
-_Static_assert(8 + 1 + 1 + DARK_LABEL_MAX + 8 + 8 + 32 * 3 + 64 + PAD_LEN == HASHED_LEN,
+_Static_assert(8 + 1 + 1 + DARK_LABEL_MAX + 8 * 5 + 32 + DARK_PLACES * 24 + 32 * 3 + 64 + PAD_LEN ==
+                   HASHED_LEN,
                "file form");
 
 void dark_keys_fini(struct dark_keys *k)
@@ -97,12 +100,44 @@ void dark_keys_save(const struct dark_keys *k, uint8_t out[DARK_SECRET_LEN])
     wr_bytes(&w, k->label, DARK_LABEL_MAX);
     wr_u64(&w, (uint64_t)k->created);
     wr_u64(&w, k->seq);
+    wr_u64(&w, k->use.callers);
+    wr_u64(&w, k->use.resolutions);
+    wr_u64(&w, (uint64_t)k->use.last);
+    wr_bytes(&w, k->target, sizeof k->target);
+    for (size_t i = 0; i < DARK_PLACES; i++) { /* the replica follows from the place in the list */
+        wr_u64(&w, k->place[i].at.period);
+        wr_u64(&w, k->place[i].number);
+        wr_u64(&w, (uint64_t)k->place[i].due);
+    }
     wr_bytes(&w, k->ed_sk.seed, sizeof k->ed_sk.seed);
     wr_bytes(&w, k->pq_seed.seed, sizeof k->pq_seed.seed);
     wr_bytes(&w, k->onion_x_sk.b, sizeof k->onion_x_sk.b);
     wr_bytes(&w, k->onion_k_seed.seed, sizeof k->onion_k_seed.seed);
     wr_zero(&w, PAD_LEN);
     file_hash(out + HASHED_LEN, out, &k->addr);
+}
+
+/* What changes from record to record; false when a part is out of its range. */
+static bool counts_read(struct dark_keys *k, struct rd *r)
+{
+    bool ok = true;
+
+    k->seq = rd_u64(r);
+    k->use.callers = rd_u64(r);
+    k->use.resolutions = rd_u64(r);
+    uint64_t last = rd_u64(r);
+    k->use.last = (walltime)(last & INT64_MAX);
+    rd_copy(r, k->target, sizeof k->target);
+    for (size_t i = 0; i < DARK_PLACES; i++) {
+        struct dark_place_state *p = &k->place[i];
+        p->at = (struct dark_place){rd_u64(r), (uint8_t)(i % DARK_REPLICAS)};
+        p->number = rd_u64(r);
+        uint64_t due = rd_u64(r);
+        p->due = (walltime)(due & INT64_MAX);
+        ok = ok && due <= INT64_MAX && p->number <= DARK_SEQ_MAX &&
+             (p->number == 0 || dark_slot(&p->at) == i);
+    }
+    return ok && last <= INT64_MAX && k->seq <= DARK_SEQ_MAX;
 }
 
 /* Reads the fields; false when one is out of its range. */
@@ -115,7 +150,7 @@ static bool fields_read(struct dark_keys *k, struct slice bytes)
     uint8_t label_len = rd_u8(&r);
     struct slice label = rd_bytes(&r, DARK_LABEL_MAX);
     uint64_t created = rd_u64(&r);
-    k->seq = rd_u64(&r);
+    bool counts = counts_read(k, &r);
     rd_copy(&r, k->ed_sk.seed, sizeof k->ed_sk.seed);
     rd_copy(&r, k->pq_seed.seed, sizeof k->pq_seed.seed);
     rd_copy(&r, k->onion_x_sk.b, sizeof k->onion_x_sk.b);
@@ -130,7 +165,7 @@ static bool fields_read(struct dark_keys *k, struct slice bytes)
     }
     memcpy(k->label, label.base, DARK_LABEL_MAX);
     k->created = (walltime)(created & INT64_MAX);
-    return created <= INT64_MAX && k->seq <= DARK_SEQ_MAX && k->addr.network <= DARK_NET_LAB;
+    return counts && created <= INT64_MAX && k->addr.network <= DARK_NET_LAB;
 }
 
 static qudag_err publics_compute(struct dark_keys *k)

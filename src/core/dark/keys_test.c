@@ -31,6 +31,11 @@ static void keys_come_back_from_their_file_form(void **state)
     (void)state;
     keys_make(&k, "shop");
     k.seq = 77;
+    k.use = (struct dark_use){5, 6, 1800003600};
+    memset(k.target, 9, sizeof k.target);
+    const struct dark_place at = {20833, 1};
+    const struct dark_place_state state_of = {at, 123456, 1800007200};
+    k.place[dark_slot(&at)] = state_of;
     dark_keys_save(&k, file);
     assert_int_equal(dark_keys_load(&l, (struct slice){file, sizeof file}), QUDAG_OK);
     assert_true(dark_addr_eq(&k.addr, &l.addr));
@@ -39,6 +44,13 @@ static void keys_come_back_from_their_file_form(void **state)
     assert_memory_equal(k.onion_k, l.onion_k, sizeof k.onion_k);
     assert_memory_equal(k.key_id, l.key_id, sizeof k.key_id);
     assert_int_equal(l.seq, 77);
+    assert_int_equal(l.use.callers, 5);
+    assert_int_equal(l.use.resolutions, 6);
+    assert_int_equal(l.use.last, 1800003600);
+    assert_memory_equal(l.target, k.target, sizeof k.target);
+    assert_true(dark_place_eq(&l.place[dark_slot(&at)].at, &at));
+    assert_int_equal(l.place[dark_slot(&at)].number, 123456);
+    assert_int_equal(l.place[dark_slot(&at)].due, 1800007200);
     assert_int_equal(l.created, 1800000000);
     assert_string_equal(l.label, "shop");
     dark_keys_save(&l, again);

@@ -1,39 +1,36 @@
 /*
  * publish.c - our own addresses: when their records are made, and what became of them.
  *
- *              dark_publish                 saved, both puts answered
- *   IDLE ────────────────▶ PUBLISHING: round ─────────────▶ wait ── round_at ──▶ next round
- *     │                         │                             after 6 to 8 h, or just after the live
- *     └──── dark_forget ────────┴──▶ FORGETTING: round        pair changed; after a failure 30 s,
- *                                      │ stored, or 3 failures    doubling to 1 h
- *                                      ▼
- *                                    keys wiped
+ *              dark_publish                 once for each place, at times of its own:
+ *   IDLE ────────────────▶ PUBLISHING: round ── stored ──▶ rest 6 to 8 h ──▶ next round
+ *     │                         │         └── failed ──▶ rest 30 s, doubling to 1 h
+ *     └──── dark_forget ────────┴──▶ FORGETTING: round in one place ── stored, or 3 failures ──▶ reported
+ *                                       the others within 90 minutes ──▶ keys wiped
  *
- * A round:  number ─▶ DARK_UP_SAVE ─ dark_saved ─▶ make a record for each live period ─▶ DARK_UP_PUT each
- *                                                                              ─ dark_put_done, twice
- * No record exists before its number is on disk.
+ * A round:  number ─▶ DARK_UP_SAVE ─ dark_saved ─▶ record ─▶ DARK_UP_PUT ─ dark_put_done ─▶ DARK_UP_GET
+ *           through another relay ─ dark_get_done ─▶ stored when that is the very record
+ *
+ * No record exists before its number is on disk.  Places of the current period and the next are served;
+ * what they have in common is decided in schedule.c: nothing.
  */
 #include "core/dark/dark_impl.h"
 
 #include "base/assert.h"
 #include "base/wipe.h"
+#include "base/wr.h"
+#include "crypto/hash.h"
 
 #include <string.h>
 
-#define CHANGE_JITTER (600 * NS_PER_S)  /* after the live pair changed */
-#define FRESH_MIN (6 * 3600 * NS_PER_S) /* a record is renewed between this age */
-#define FRESH_VAR (2 * 3600 * NS_PER_S) /* and this much more */
-
-/* A record is dated back by up to a step; it must still be renewed before 3/4 of its life. */
-_Static_assert((FRESH_MIN + FRESH_VAR) / NS_PER_S + DARK_STEP <= DARK_LIFE / 4 * 3,
-               "renewal before three quarters of the life");
-_Static_assert(2 * (DARK_KEY_LEN + DARK_RECORD_LEN + 2 * sizeof(struct dark_wanted)) <
-                   ACTS_BYTES_ROOM,
-               "room of dark_saved");
-_Static_assert(DARK_ROUNDS_MAX + DARK_ADDRS_MAX + DARK_WAITERS_MAX < ACTS_ROOM,
+_Static_assert(DARK_ROUNDS_MAX *(DARK_KEY_LEN + DARK_RECORD_LEN + 2 * sizeof(struct dark_wanted)) <
+                   ACTS_BYTES_ROOM / 2,
+               "room of dark_tick for tombstones");
+_Static_assert(DARK_ADDRS_MAX * 2 * DARK_REPLICAS + 2 * DARK_ROUNDS_MAX + DARK_JOBS_MAX +
+                       DARK_WAITERS_MAX <
+                   ACTS_ROOM,
                "room of dark_tick");
 
-static struct dark_own_addr *own_find(const struct dark *d, const struct dark_addr *a)
+struct dark_own_addr *dark_own_find(const struct dark *d, const struct dark_addr *a)
 {
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
         if (d->own[i] != NULL && dark_addr_eq(&d->own[i]->keys.addr, a)) {
@@ -82,7 +79,7 @@ qudag_err dark_own(struct dark *d, struct dark_keys *k)
     if (k->addr.network != (uint8_t)d->cfg.network) {
         return QUDAG_EINVAL;
     }
-    if (own_find(d, &k->addr) != NULL) {
+    if (dark_own_find(d, &k->addr) != NULL) {
         return QUDAG_EEXISTS;
     }
     while (ix < DARK_ADDRS_MAX && d->own[ix] != NULL) {
@@ -97,8 +94,10 @@ qudag_err dark_own(struct dark *d, struct dark_keys *k)
     }
     o->keys = *k;
     o->state = DARK_OWN_IDLE;
-    o->ask_due = TSTAMP_NEVER;
-    o->round_at = TSTAMP_NEVER;
+    o->change_at = TSTAMP_NEVER;
+    for (size_t i = 0; i < DARK_PLACES; i++) {
+        o->s[i].round_at = TSTAMP_NEVER;
+    }
     d->own[ix] = o;
     wipe(k, sizeof *k);
     return QUDAG_OK;
@@ -106,9 +105,25 @@ qudag_err dark_own(struct dark *d, struct dark_keys *k)
 
 const struct dark_keys *dark_own_get(const struct dark *d, const struct dark_addr *a)
 {
-    const struct dark_own_addr *o = own_find(d, a);
+    const struct dark_own_addr *o = dark_own_find(d, a);
 
     return o == NULL || o->state == DARK_OWN_FORGETTING ? NULL : &o->keys;
+}
+
+static uint64_t current(const struct dark *d, tstamp now)
+{
+    return dark_period(wall_now(&d->cfg.clock, now));
+}
+
+/* Until when the address can be found; 0: it cannot. */
+static walltime found_until(const struct dark_own_addr *o)
+{
+    walltime until = 0;
+
+    for (size_t i = 0; i < DARK_PLACES; i++) {
+        until = o->s[i].until > until ? o->s[i].until : until;
+    }
+    return until;
 }
 
 bool dark_own_next(const struct dark *d, size_t *it, const struct dark_keys **k, bool *published,
@@ -118,52 +133,48 @@ bool dark_own_next(const struct dark *d, size_t *it, const struct dark_keys **k,
         const struct dark_own_addr *o = d->own[(*it)++];
         if (o != NULL && o->state != DARK_OWN_FORGETTING) {
             *k = &o->keys;
-            *published = o->published;
-            *until = o->until;
+            *until = found_until(o);
+            *published = *until > 0;
             return true;
         }
     }
     return false;
 }
 
+void dark_called(struct dark *d, const struct dark_addr *a, tstamp now)
+{
+    struct dark_own_addr *o = dark_own_find(d, a);
+    walltime wall = wall_now(&d->cfg.clock, now);
+
+    if (o != NULL) {
+        o->keys.use.callers++;
+        o->keys.use.last = wall < 0 ? 0 : wall - wall % DARK_STEP;
+    }
+}
+
 /* --- rounds --------------------------------------------------------------------------------- */
 
-static bool asking(const struct dark_own_addr *o)
-{
-    return o->saving != 0 || (o->put[0].cookie != 0 && !o->put[0].done) ||
-           (o->put[1].cookie != 0 && !o->put[1].done);
-}
-
 /* Answers to what was asked so far count no longer. */
-static void asks_drop(struct dark_own_addr *o)
+static void series_rest(struct dark_series *s)
 {
-    o->saving = 0;
-    o->put[0] = (struct dark_ask){.cookie = 0};
-    o->put[1] = (struct dark_ask){.cookie = 0};
+    s->step = DARK_REST;
+    s->cookie = 0;
+    s->ask_due = TSTAMP_NEVER;
 }
 
-static tstamp retry_at(const struct dark *d, const struct dark_own_addr *o, tstamp now)
+static void series_step(struct dark_series *s, enum dark_step step, uint64_t cookie, tstamp now)
 {
-    uint32_t doublings = o->failures > 8 ? 8 : o->failures - (o->failures > 0);
-    uint64_t wait = DARK_RETRY_MIN << doublings;
-
-    wait = wait > DARK_RETRY_MAX ? DARK_RETRY_MAX : wait;
-    return tstamp_after(now, rng_jitter(&d->cfg.rng, wait, 200));
+    s->step = step;
+    s->cookie = cookie;
+    s->ask_due = tstamp_after(now, DARK_ASK_TIMEOUT);
 }
 
-static uint64_t some_ns(const struct dark *d, uint64_t most)
+static void save(struct dark_own_addr *o, uint64_t cookie, struct acts *out)
 {
-    return rng_u64(&d->cfg.rng) % most;
-}
+    struct act *up = acts_up(out, DARK_UP_SAVE);
 
-static tstamp renewal_at(const struct dark *d, const struct dark_own_addr *o, tstamp now)
-{
-    walltime wall = wall_now(&d->cfg.clock, now);
-    uint64_t to_change = (uint64_t)(dark_live_until(&o->keys.addr, wall) - wall) * NS_PER_S;
-    tstamp change = tstamp_after(now, to_change + NS_PER_S + some_ns(d, CHANGE_JITTER));
-    tstamp fresh = tstamp_after(now, FRESH_MIN + some_ns(d, FRESH_VAR));
-
-    return tstamp_min(change, fresh);
+    up->cookie = cookie;
+    up->ptr = &o->keys;
 }
 
 static void report(const struct dark_own_addr *o, qudag_err err, uint32_t stored, struct acts *out)
@@ -175,231 +186,472 @@ static void report(const struct dark_own_addr *o, qudag_err err, uint32_t stored
     up->n = stored;
 }
 
-static qudag_err put_result(const struct dark_ask *put)
+/* The owner hears of the first tombstone; the others follow at times of their own. */
+static void withdrawn_one(struct dark *d, struct dark_own_addr *o, size_t ix, qudag_err err,
+                          tstamp now, struct acts *out)
 {
-    if (put->err != QUDAG_OK) {
-        return put->err;
+    bool all = true;
+
+    o->s[ix].withdrawn = true;
+    for (size_t i = 0; i < DARK_PLACES; i++) {
+        all = all && o->s[i].withdrawn;
+        if (!o->reported && !o->s[i].withdrawn) {
+            o->s[i].round_at = tstamp_after(now, dark_retry_wait(0, false, &d->cfg.rng));
+        }
     }
-    return put->stored == 0 ? QUDAG_EUNREACHABLE : QUDAG_OK;
+    if (!o->reported) {
+        report(o, err, o->s[ix].stored, out);
+        o->reported = true;
+    }
+    if (all) {
+        own_drop(d, o);
+    }
 }
 
-/*
- * The round is over: both puts were answered, or with |err| there are none.  The record of the
- * current period decides whether the address can be found; when only the other one failed, it is
- * tried again soon without calling that an error.  |o| may be gone afterwards.
- */
-static void round_end(struct dark *d, struct dark_own_addr *o, qudag_err err, tstamp now,
+/* The round of place |ix| is over; |o| may be gone afterwards. */
+static void round_end(struct dark *d, struct dark_own_addr *o, size_t ix, qudag_err err, tstamp now,
                       struct acts *out)
 {
-    qudag_err other = err == QUDAG_OK ? put_result(&o->put[1]) : err;
-    uint32_t stored = 0;
+    struct dark_series *s = &o->s[ix];
+    struct dark_place_state *p = &o->keys.place[ix];
+    uint64_t period = current(d, now);
+    bool is_current = p->at.period == period;
 
-    err = err == QUDAG_OK ? put_result(&o->put[0]) : err;
-    bool whole = err == QUDAG_OK && other == QUDAG_OK;
-    for (int i = 0; i < 2; i++) {
-        stored += o->put[i].done && o->put[i].err == QUDAG_OK ? o->put[i].stored : 0;
-    }
-    asks_drop(o);
-    o->ask_due = TSTAMP_NEVER;
-    o->failures = whole ? 0 : o->failures + 1;
-    if (o->state == DARK_OWN_FORGETTING && (whole || o->failures >= DARK_FORGET_TRIES)) {
-        report(o, err == QUDAG_OK ? other : err, stored, out);
-        own_drop(d, o);
+    series_rest(s);
+    s->failures = err == QUDAG_OK ? 0 : s->failures + 1;
+    s->stored = err == QUDAG_OK ? s->stored : 0;
+    if (o->state == DARK_OWN_FORGETTING && (err == QUDAG_OK || s->failures >= DARK_FORGET_TRIES)) {
+        s->round_at = TSTAMP_NEVER;
+        withdrawn_one(d, o, ix, err, now, out);
         return;
     }
-    o->round_at = whole ? renewal_at(d, o, now) : retry_at(d, o, now);
-    if (o->state == DARK_OWN_PUBLISHING) {
-        o->published = err == QUDAG_OK;
-        o->until = err == QUDAG_OK ? o->expires : o->until;
-        report(o, err, stored, out);
-    }
-}
-
-/* Asks the owner to store the record of one period, |i|. */
-static qudag_err put_one(struct dark *d, struct dark_own_addr *o, int i, uint64_t period,
-                         const struct dark_target *t, struct acts *out)
-{
-    uint8_t key[DARK_KEY_LEN], record[DARK_RECORD_LEN];
-
-    qudag_err err = dark_dht_key(key, &o->keys.addr, period);
-    if (err == QUDAG_OK) {
-        err = dark_record_make(record, &o->keys, t, period, &d->cfg.rng);
-    }
     if (err != QUDAG_OK) {
-        return err;
+        bool urgent = is_current || o->state == DARK_OWN_FORGETTING;
+        s->round_at = tstamp_after(now, dark_retry_wait(s->failures, urgent, &d->cfg.rng));
+    } else {
+        uint64_t wait = dark_renewal_wait(&d->cfg.rng);
+        s->round_at = tstamp_after(now, wait);
+        s->until = s->expires;
+        s->avoid.len = 0;
+        p->due = wall_now(&d->cfg.clock, now) + (walltime)(wait / NS_PER_S);
+        save(o, 0, out); /* that it need not be made again after a restart */
     }
-    struct dark_wanted wanted = {.key = acts_copy(out, key, sizeof key),
-                                 .record = acts_copy(out, record, sizeof record)};
-    if (wanted.key.base == NULL || wanted.record.base == NULL) {
-        return QUDAG_ELIMIT;
+    if (o->state == DARK_OWN_PUBLISHING && p->at.period < period) {
+        s->round_at = TSTAMP_NEVER; /* it ended meanwhile */
     }
-    struct act *up = acts_up_copy(out, DARK_UP_PUT, &wanted, sizeof wanted);
-    if (up == NULL) {
-        return QUDAG_ELIMIT;
+    if (is_current && o->state == DARK_OWN_PUBLISHING) {
+        report(o, err, s->stored, out);
     }
-    o->put[i] = (struct dark_ask){.cookie = d->next_cookie++};
-    up->cookie = o->put[i].cookie;
-    return QUDAG_OK;
 }
 
-/* A record for each live period, numbered with what was saved. */
-static qudag_err put_both(struct dark *d, struct dark_own_addr *o, tstamp now, struct acts *out)
+/* Makes the record of place |ix| and asks the owner to store it. */
+static qudag_err put_one(struct dark *d, struct dark_own_addr *o, size_t ix, tstamp now,
+                         struct acts *out)
 {
+    struct dark_series *s = &o->s[ix];
+    const struct dark_place_state *p = &o->keys.place[ix];
     walltime wall = wall_now(&d->cfg.clock, now);
-    struct dark_target t = {.kind = DARK_WITHDRAWN, .seq = o->keys.seq};
-    uint64_t live[2];
-    qudag_err err = wall < DARK_PERIOD ? QUDAG_EINVAL : QUDAG_OK;
+    struct dark_target t = {
+        .kind = DARK_WITHDRAWN, .seq = o->keys.seq, .at = p->at, .number = p->number};
+    uint8_t key[DARK_KEY_LEN], record[DARK_RECORD_LEN];
 
     if (o->state == DARK_OWN_PUBLISHING) {
         t.kind = DARK_DIRECT;
         t.hop = o->hop;
     }
-    dark_live(live, &o->keys.addr, wall);
-    t.not_before = wall - wall % DARK_STEP;
-    for (int i = 0; i < 2 && err == QUDAG_OK; i++) {
-        walltime end = dark_period_end(&o->keys.addr, live[i]);
-        t.expires = t.not_before + DARK_LIFE;
-        t.expires = t.expires > end ? end : t.expires;
-        o->expires = i == 0 ? t.expires : o->expires;
-        err = put_one(d, o, i, live[i], &t, out);
+    t.not_before = dark_not_before(wall, &d->cfg.rng);
+    t.expires = s->expires = t.not_before + DARK_LIFE;
+    qudag_err err = wall < DARK_PERIOD ? QUDAG_EINVAL : dark_dht_key(key, &o->keys.addr, &p->at);
+    if (err == QUDAG_OK) {
+        err = dark_record_make(record, &o->keys, &t, &d->cfg.rng);
     }
-    return err;
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    blake3(s->digest, (struct slice){record, sizeof record});
+    struct dark_wanted wanted = {.key = acts_copy(out, key, sizeof key),
+                                 .record = acts_copy(out, record, sizeof record),
+                                 .apart = s->avoid};
+    struct act *up = wanted.key.base == NULL || wanted.record.base == NULL
+                         ? NULL
+                         : acts_up_copy(out, DARK_UP_PUT, &wanted, sizeof wanted);
+    if (up == NULL) {
+        return QUDAG_ELIMIT;
+    }
+    up->cookie = d->next_cookie++;
+    series_step(s, DARK_PUTTING, up->cookie, now);
+    return QUDAG_OK;
 }
 
-static void round_start(struct dark *d, struct dark_own_addr *o, tstamp now, struct acts *out)
+static void round_start(struct dark *d, struct dark_own_addr *o, size_t ix, tstamp now,
+                        struct acts *out)
 {
+    struct dark_series *s = &o->s[ix];
+    struct dark_place_state *p = &o->keys.place[ix];
+    walltime wall = wall_now(&d->cfg.clock, now);
+
     ASSERT(o->state != DARK_OWN_IDLE);
-    ASSERT(!asking(o));
-    o->keys.seq = dark_seq_next(&o->keys.addr, o->keys.seq, wall_now(&d->cfg.clock, now));
-    o->saving = d->next_cookie++;
-    struct act *up = acts_up(out, DARK_UP_SAVE);
-    up->cookie = o->saving;
-    up->ptr = &o->keys;
-    o->round_at = TSTAMP_NEVER;
-    o->ask_due = tstamp_after(now, DARK_ASK_TIMEOUT);
+    ASSERT(s->step == DARK_REST);
+    o->keys.seq = dark_seq_next(o->keys.seq, wall);
+    p->number = dark_number_next(&o->keys, &p->at, p->number, wall, &d->cfg.rng);
+    p->due = 0;
+    s->round_at = TSTAMP_NEVER;
+    if (o->reported) { /* the file is gone, and must not come back */
+        qudag_err err = put_one(d, o, ix, now, out);
+        if (err != QUDAG_OK) {
+            round_end(d, o, ix, err, now, out);
+        }
+        return;
+    }
+    series_step(s, DARK_SAVING, d->next_cookie++, now);
+    save(o, s->cookie, out);
+}
+
+/* Whose question |cookie| is, in |step|. */
+static struct dark_own_addr *asked_by(const struct dark *d, enum dark_step step, uint64_t cookie,
+                                      size_t *ix)
+{
+    for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
+        struct dark_own_addr *o = d->own[i];
+        for (*ix = 0; o != NULL && cookie != 0 && *ix < DARK_PLACES; (*ix)++) {
+            if (o->s[*ix].step == step && o->s[*ix].cookie == cookie) {
+                return o;
+            }
+        }
+    }
+    return NULL;
 }
 
 void dark_saved(struct dark *d, uint64_t cookie, qudag_err err, tstamp now, struct acts *out)
 {
+    size_t ix;
+
     dark_reap(d, out);
-    for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
-        struct dark_own_addr *o = d->own[i];
-        if (o != NULL && o->saving == cookie && cookie != 0) {
-            o->saving = 0;
-            err = err == QUDAG_OK ? put_both(d, o, now, out) : err;
-            if (err != QUDAG_OK) {
-                /* A put that already left is not waited for: its answer finds no cookie. */
-                round_end(d, o, err, now, out);
-            }
-            return;
+    struct dark_own_addr *o = asked_by(d, DARK_SAVING, cookie, &ix);
+    if (o == NULL) {
+        return;
+    }
+    err = err == QUDAG_OK ? put_one(d, o, ix, now, out) : err;
+    if (err != QUDAG_OK) {
+        round_end(d, o, ix, err, now, out);
+    }
+}
+
+void dark_put_done(struct dark *d, const struct dark_answer *ans, tstamp now, struct acts *out)
+{
+    uint8_t key[DARK_KEY_LEN];
+    qudag_err err = ans->err;
+    size_t ix;
+
+    dark_reap(d, out);
+    struct dark_own_addr *o = asked_by(d, DARK_PUTTING, ans->cookie, &ix);
+    if (o == NULL) {
+        return;
+    }
+    struct dark_series *s = &o->s[ix];
+    if (err == QUDAG_OK && ans->stored == 0) {
+        err = QUDAG_EUNREACHABLE;
+    }
+    if (err == QUDAG_OK) {
+        err = dark_dht_key(key, &o->keys.addr, &o->keys.place[ix].at);
+    }
+    if (err ==
+        QUDAG_OK) { /* what one relay says of storers counts only when another sees the record */
+        s->stored = ans->stored;
+        s->avoid = ans->exit;
+        uint64_t cookie = dark_ask_get(d, key, &ans->exit, out);
+        err = cookie == 0 ? QUDAG_ELIMIT : QUDAG_OK;
+        series_step(s, DARK_READING, cookie, now);
+    }
+    if (err != QUDAG_OK) {
+        round_end(d, o, ix, err, now, out);
+    }
+}
+
+bool dark_own_get_done(struct dark *d, const struct dark_answer *ans, tstamp now, struct acts *out)
+{
+    uint8_t digest[32];
+    qudag_err err = ans->err;
+    size_t ix;
+    struct dark_own_addr *o = asked_by(d, DARK_READING, ans->cookie, &ix);
+
+    if (o == NULL) {
+        return false;
+    }
+    if (err == QUDAG_OK) {
+        blake3(digest, ans->record);
+        err = memcmp(digest, o->s[ix].digest, sizeof digest) == 0 ? QUDAG_OK : QUDAG_EUNREACHABLE;
+    }
+    round_end(d, o, ix, err == QUDAG_ENOTFOUND ? QUDAG_EUNREACHABLE : err, now, out);
+    return true;
+}
+
+/* --- when ----------------------------------------------------------------------------------- */
+
+static tstamp some_time(const struct dark *d, tstamp now, uint64_t least, uint64_t more)
+{
+    return tstamp_after(now, least + rng_u64(&d->cfg.rng) % more);
+}
+
+/* The places of the current period and the next: those that are new get their first round's time. */
+static void places_review(struct dark *d, struct dark_own_addr *o, tstamp now)
+{
+    walltime wall = wall_now(&d->cfg.clock, now);
+    uint64_t p = dark_period(wall);
+    uint64_t left = (uint64_t)(dark_period_start(p + 1) - (wall < 0 ? 0 : wall));
+
+    o->change_at = tstamp_after(now, left * NS_PER_S);
+    for (size_t i = 0; i < DARK_PLACES; i++) {
+        struct dark_place at = {p + i / DARK_REPLICAS, (uint8_t)(i % DARK_REPLICAS)};
+        size_t ix = dark_slot(&at);
+        if (at.period == p + 2) { /* of the period before: it is served no longer */
+            o->s[ix].round_at = TSTAMP_NEVER;
+            continue;
+        }
+        if (!dark_place_eq(&o->keys.place[ix].at, &at)) {
+            o->keys.place[ix] = (struct dark_place_state){.at = at};
+            o->s[ix] = (struct dark_series){.step = DARK_REST, .round_at = TSTAMP_NEVER};
+        }
+        if (o->s[ix].step == DARK_REST && o->s[ix].round_at == TSTAMP_NEVER) {
+            uint64_t wait = dark_first_wait(at.period, wall, &d->cfg.rng);
+            o->s[ix].round_at = tstamp_after(now, wait * NS_PER_S);
         }
     }
 }
 
-qudag_err dark_publish(struct dark *d, uint64_t cookie, const struct dark_addr *a,
-                       const struct onion_hop *self, tstamp now, struct acts *out)
+/* One place of the current period, drawn, is served now if none is stored or under way. */
+static void hurry(struct dark *d, struct dark_own_addr *o, tstamp now)
 {
-    dark_reap(d, out);
-    struct dark_own_addr *o = own_find(d, a);
+    walltime wall = wall_now(&d->cfg.clock, now);
+    struct dark_place at = {.period = dark_period(wall)};
 
+    for (at.replica = 0; at.replica < DARK_REPLICAS; at.replica++) {
+        const struct dark_series *s = &o->s[dark_slot(&at)];
+        if (s->step != DARK_REST || s->until > wall) {
+            return;
+        }
+    }
+    at.replica = (uint8_t)rng_below(&d->cfg.rng, DARK_REPLICAS);
+    o->s[dark_slot(&at)].round_at = now;
+}
+
+/* What the records lead to, as it is remembered over restarts. */
+static void target_hash(uint8_t out[32], const struct onion_hop *h)
+{
+    uint8_t b[PEER_ID_MAX + 32 + ONION_ADDRS_MAX * (1 + MULTIADDR_MAX) + 1];
+    struct wr w = wr_init(b, sizeof b);
+
+    wr_u8(&w, h->peer.len);
+    wr_slice(&w, peer_id_slice(&h->peer));
+    wr_bytes(&w, h->pq_hash, sizeof h->pq_hash);
+    for (uint8_t i = 0; i < h->n_addrs; i++) {
+        wr_u8(&w, h->addr[i].len);
+        wr_slice(&w, multiaddr_slice(&h->addr[i]));
+    }
+    ASSERT(wr_ok(&w));
+    blake3(out, wr_done(&w));
+}
+
+/* Takes up the rounds where the last run left them; those that were missed are made up for. */
+static void resume(struct dark *d, struct dark_own_addr *o, tstamp now)
+{
+    walltime wall = wall_now(&d->cfg.clock, now);
+
+    for (size_t i = 0; i < DARK_PLACES; i++) {
+        const struct dark_place_state *p = &o->keys.place[i];
+        if (p->number == 0 || o->s[i].step != DARK_REST) {
+            continue;
+        }
+        if (p->due > wall && p->due - wall <= DARK_LIFE) { /* else the clock was wrong */
+            o->s[i].round_at = tstamp_after(now, (uint64_t)(p->due - wall) * NS_PER_S);
+            o->s[i].until = o->s[i].until == 0 ? p->due : o->s[i].until; /* at least so long */
+        } else if (p->at.period == dark_period(wall)) {
+            o->s[i].round_at = some_time(d, now, DARK_FOLLOW_MIN, DARK_FOLLOW_VAR);
+        }
+    }
+}
+
+/* The records in the DHT lead somewhere else than they should: a new one in each place. */
+static void renew(struct dark *d, struct dark_own_addr *o, tstamp now)
+{
+    walltime wall = wall_now(&d->cfg.clock, now);
+    uint64_t p = dark_period(wall);
+
+    for (size_t i = 0; i < DARK_PLACES; i++) {
+        struct dark_series *s = &o->s[i];
+        if (o->keys.place[i].number == 0 || o->keys.place[i].at.period < p) {
+            continue;
+        }
+        series_rest(s);
+        s->failures = 0;
+        s->until = 0;
+        if (o->keys.place[i].at.period == p) {
+            s->round_at = some_time(d, now, DARK_FOLLOW_MIN, DARK_FOLLOW_VAR);
+        } else {
+            uint64_t wait = dark_first_wait(p + 1, wall, &d->cfg.rng);
+            s->round_at = tstamp_after(now, wait * NS_PER_S);
+        }
+    }
+}
+
+qudag_err dark_publish(struct dark *d, const struct dark_publish_want *want, tstamp now,
+                       struct acts *out)
+{
+    uint8_t hash[32];
+
+    dark_reap(d, out);
+    struct dark_own_addr *o = dark_own_find(d, want->addr);
     if (o == NULL || o->state == DARK_OWN_FORGETTING) {
         return QUDAG_ENOTFOUND;
     }
-    if (self->peer.len == 0 || self->n_addrs > ONION_ADDRS_MAX) {
+    if (want->self->peer.len == 0 || want->self->n_addrs > ONION_ADDRS_MAX) {
         return QUDAG_EINVAL;
     }
-    o->hop = *self;
+    o->hop = *want->self;
     o->hop.service = true;
     memcpy(o->hop.key_id, o->keys.key_id, sizeof o->hop.key_id);
     memcpy(o->hop.x, o->keys.onion_x, sizeof o->hop.x);
     memcpy(o->hop.k, o->keys.onion_k, sizeof o->hop.k);
     o->state = DARK_OWN_PUBLISHING;
-    o->cookie = cookie;
-    o->failures = 0;
-    asks_drop(o);
-    round_start(d, o, now, out);
+    o->cookie = want->cookie;
+    target_hash(hash, want->self);
+    bool same = memcmp(hash, o->keys.target, sizeof hash) == 0;
+    memcpy(o->keys.target, hash, sizeof hash);
+    places_review(d, o, now);
+    if (same) {
+        resume(d, o, now);
+    } else {
+        renew(d, o, now);
+    }
+    if (want->how == DARK_PUBLISH_RESUME && same && found_until(o) != 0) {
+        report(o, QUDAG_OK, 0, out);
+        return QUDAG_OK;
+    }
+    struct dark_place at = {current(d, now), (uint8_t)rng_below(&d->cfg.rng, DARK_REPLICAS)};
+    series_rest(&o->s[dark_slot(&at)]);
+    o->s[dark_slot(&at)].failures = 0;
+    round_start(d, o, dark_slot(&at), now, out);
     return QUDAG_OK;
+}
+
+/* The place whose tombstone is made first: of the current period, if it ever had a record; -1: none had. */
+static int first_to_withdraw(struct dark *d, struct dark_own_addr *o, tstamp now)
+{
+    uint64_t p = current(d, now);
+    int first = -1;
+    uint8_t off = (uint8_t)rng_below(&d->cfg.rng, DARK_REPLICAS);
+
+    for (size_t i = 0; i < DARK_PLACES; i++) {
+        size_t ix = (i + off) % DARK_PLACES;
+        const struct dark_place_state *s = &o->keys.place[ix];
+        bool out_there = s->number != 0 && s->at.period + 1 >= p && s->at.period <= p + 1;
+        series_rest(&o->s[ix]);
+        o->s[ix].round_at = TSTAMP_NEVER;
+        o->s[ix].failures = 0;
+        o->s[ix].withdrawn = !out_there;
+        if (out_there && (first < 0 || s->at.period == p)) {
+            first = (int)ix;
+        }
+    }
+    return first;
 }
 
 qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a, tstamp now,
                       struct acts *out)
 {
     dark_reap(d, out);
-    struct dark_own_addr *o = own_find(d, a);
+    struct dark_own_addr *o = dark_own_find(d, a);
 
     if (o == NULL || o->state == DARK_OWN_FORGETTING) {
         return QUDAG_ENOTFOUND;
     }
     o->state = DARK_OWN_FORGETTING;
     o->cookie = cookie;
-    o->failures = 0;
-    o->published = false;
-    asks_drop(o);
+    o->change_at = TSTAMP_NEVER;
     wipe(&o->hop, sizeof o->hop);
-    if (o->keys.seq == 0) {
-        /* No record was ever made, so there is nothing to withdraw. */
+    int first = first_to_withdraw(d, o, now);
+    if (first < 0) { /* there is nothing to withdraw */
         report(o, QUDAG_OK, 0, out);
         own_drop(d, o);
         return QUDAG_OK;
     }
-    round_start(d, o, now, out);
+    round_start(d, o, (size_t)first, now, out);
     return QUDAG_OK;
-}
-
-void dark_put_done(struct dark *d, uint64_t cookie, qudag_err err, uint32_t stored, tstamp now,
-                   struct acts *out)
-{
-    dark_reap(d, out);
-    for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
-        struct dark_own_addr *o = d->own[i];
-        if (o != NULL && dark_ask_done(o->put, cookie, err, stored)) {
-            if (!asking(o)) {
-                round_end(d, o, QUDAG_OK, now, out);
-            }
-            return;
-        }
-    }
 }
 
 /* --- time ----------------------------------------------------------------------------------- */
 
-static void asks_expire(struct dark *d, struct dark_own_addr *o, tstamp now, struct acts *out)
+/*
+ * Whether a round that is due begins now.  Those that are late because the machine slept are not all made up
+ * for at once: one of the current period, the others at times of their own.
+ */
+static bool begins(struct dark *d, struct dark_own_addr *o, size_t ix, tstamp now, bool another)
 {
-    for (int i = 0; i < 2; i++) {
-        if (!o->put[i].done) {
-            o->put[i].done = true;
-            o->put[i].err = QUDAG_ETIMEOUT;
+    struct dark_series *s = &o->s[ix];
+    bool urgent = o->keys.place[ix].at.period == current(d, now);
+
+    if (s->round_at + DARK_LATE_MAX >= now || (urgent && !another)) {
+        return true;
+    }
+    s->round_at = urgent ? some_time(d, now, DARK_FOLLOW_MIN, DARK_FOLLOW_VAR)
+                         : tstamp_after(now, dark_retry_wait(0, false, &d->cfg.rng));
+    return false;
+}
+
+/* The rounds of own address |n|; how many were begun.  The address may be gone afterwards. */
+static unsigned own_tick(struct dark *d, size_t n, tstamp now, unsigned most, struct acts *out)
+{
+    struct dark_own_addr *o = d->own[n];
+    unsigned begun = 0;
+
+    for (size_t ix = 0; ix < DARK_PLACES && d->own[n] == o; ix++) {
+        const struct dark_series *s = &o->s[ix];
+        if (s->step != DARK_REST && s->ask_due <= now) {
+            round_end(d, o, ix, QUDAG_ETIMEOUT, now, out);
+        } else if (s->step == DARK_REST && s->round_at <= now && begun < most &&
+                   begins(d, o, ix, now, begun > 0)) {
+            begun++;
+            round_start(d, o, ix, now, out);
         }
     }
-    round_end(d, o, QUDAG_OK, now, out); /* both puts timed out when the save did */
+    return begun;
 }
 
 void dark_own_tick(struct dark *d, tstamp now, struct acts *out)
 {
-    unsigned started = 0;
+    unsigned begun = 0;
 
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
         struct dark_own_addr *o = d->own[i];
-        if (o != NULL && asking(o) && o->ask_due <= now) {
-            asks_expire(d, o, now, out);
-            continue; /* it may be gone */
+        if (o == NULL) {
+            continue;
         }
-        if (o != NULL && o->round_at <= now && started < DARK_ROUNDS_MAX) {
-            started++;
-            round_start(d, o, now, out);
+        if (o->state == DARK_OWN_PUBLISHING && (o->change_at <= now || d->clock_set)) {
+            places_review(d, o, now);
+            if (d->clock_set) {
+                resume(d, o, now);
+            }
+            hurry(d, o, now);
         }
+        begun += own_tick(d, i, now, DARK_ROUNDS_MAX - begun, out);
     }
+    d->clock_set = false;
 }
 
 tstamp dark_own_deadline(const struct dark *d)
 {
     tstamp at = TSTAMP_NEVER;
 
+    if (d->clock_set) {
+        return 0;
+    }
     for (size_t i = 0; i < DARK_ADDRS_MAX; i++) {
         const struct dark_own_addr *o = d->own[i];
-        if (o != NULL) {
-            at = tstamp_min(at, tstamp_min(o->round_at, asking(o) ? o->ask_due : TSTAMP_NEVER));
+        for (size_t ix = 0; o != NULL && ix < DARK_PLACES; ix++) {
+            const struct dark_series *s = &o->s[ix];
+            at = tstamp_min(at, s->step == DARK_REST ? s->round_at : s->ask_due);
         }
+        at = o == NULL ? at : tstamp_min(at, o->change_at);
     }
     return at;
 }

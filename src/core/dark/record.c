@@ -1,14 +1,15 @@
 /*
  * record.c - the dark record: made by the service, checked by storers, opened by clients.
  *
- *   0     4    8    40    48          56       64     76                      7104        7168
- *   magic ver  A'   seq   not before  expires  nonce  body, tag               signature by A'
- *              ├── storers see and check this ─────┤  ChaCha20-Poly1305       over all before
+ *   0     4    8    40      48          56       64     76                      7104        7168
+ *   magic ver  A'   number  not before  expires  nonce  body, tag               signature by A'
+ *              ├── storers see and check this ───────┤  ChaCha20-Poly1305       over all before
  *
- *   body:  kind 1 | ML-DSA-65 key 1952 | length 2 | target | ML-DSA-65 signature 3309 | random padding
+ *   body:  kind 1 | number 8 | ML-DSA-65 key 1952 | length 2 | target | ML-DSA-65 signature 3309 |
+ *          random padding
  *
- * Storers learn A', times to the hour and a number relative to the period; without the address they
- * can neither compute the key of the body nor link the records of two periods.
+ * Storers learn A', times blurred to hours and a number that counts for this place only (schedule.c);
+ * without the address they can neither compute the key of the body nor link the records of two places.
  */
 #include "core/dark/dark_impl.h"
 
@@ -41,7 +42,7 @@ static void head_write(uint8_t out[DARK_HEAD_LEN], const struct dark_head *h)
     wr_u8(&w, DARK_VERSION);
     wr_zero(&w, 3);
     wr_bytes(&w, h->blinded, sizeof h->blinded);
-    wr_u64(&w, h->seq);
+    wr_u64(&w, h->number);
     wr_u64(&w, (uint64_t)h->not_before);
     wr_u64(&w, (uint64_t)h->expires);
     wr_bytes(&w, h->nonce, sizeof h->nonce);
@@ -54,9 +55,9 @@ qudag_err dark_head_read(struct dark_head *h, struct slice record)
     struct rd r = rd_init(record);
     struct slice start = rd_bytes(&r, 8);
 
-    *h = (struct dark_head){.seq = 0};
+    *h = (struct dark_head){.number = 0};
     rd_copy(&r, h->blinded, sizeof h->blinded);
-    h->seq = rd_u64(&r);
+    h->number = rd_u64(&r);
     uint64_t not_before = rd_u64(&r);
     uint64_t expires = rd_u64(&r);
     rd_copy(&r, h->nonce, sizeof h->nonce);
@@ -66,7 +67,7 @@ qudag_err dark_head_read(struct dark_head *h, struct slice record)
     if (start.base[4] != DARK_VERSION) {
         return QUDAG_EUNSUPPORTED;
     }
-    if (!ct_is_zero(start.base + 5, 3) || h->seq > DARK_SEQ_MAX || not_before >= expires ||
+    if (!ct_is_zero(start.base + 5, 3) || h->number > DARK_SEQ_MAX || not_before >= expires ||
         expires > INT64_MAX || expires - not_before > DARK_LIFE_MAX) {
         return QUDAG_EMALFORMED;
     }
@@ -123,6 +124,7 @@ size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_
     struct wr w = wr_init(dst, cap);
 
     wr_u8(&w, (uint8_t)t->kind);
+    wr_u64(&w, t->seq);
     wr_bytes(&w, pq_pk, MLDSA65_PK_LEN);
     size_t len_at = wr_reserve(&w, 2);
     if (t->kind == DARK_DIRECT) {
@@ -168,10 +170,11 @@ qudag_err dark_body_read(struct dark_body *b, struct slice plain)
 
     *b = (struct dark_body){.kind = DARK_WITHDRAWN};
     uint8_t kind = rd_u8(&r);
+    b->seq = rd_u64(&r);
     b->pq_pk = rd_bytes(&r, MLDSA65_PK_LEN);
     struct slice target = rd_lp16(&r, DARK_TARGET_MAX);
     b->pq_sig = rd_bytes(&r, MLDSA65_SIG_LEN);
-    if (!rd_ok(&r)) {
+    if (!rd_ok(&r) || b->seq > DARK_SEQ_MAX) {
         return QUDAG_EMALFORMED;
     }
     b->signed_part = (struct slice){plain.base, DARK_TARGET_AT + target.len};
@@ -201,7 +204,7 @@ static struct slice pq_context(void)
     return (struct slice){(const uint8_t *)DARK_PQ_CONTEXT, sizeof DARK_PQ_CONTEXT - 1};
 }
 
-static void period_param(uint8_t out[32], const uint8_t material[DARK_MATERIAL_LEN])
+static void place_param(uint8_t out[32], const uint8_t material[DARK_MATERIAL_LEN])
 {
     blake3_derive(out, 32, "qudag dark blinding v1", (struct slice){material, DARK_MATERIAL_LEN});
 }
@@ -236,24 +239,23 @@ static qudag_err body_make(uint8_t plain[DARK_PLAIN_LEN], const struct dark_keys
 }
 
 qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys *k,
-                           const struct dark_target *t, uint64_t period, const struct rng *rng)
+                           const struct dark_target *t, const struct rng *rng)
 {
     uint8_t material[DARK_MATERIAL_LEN], param[32], key[AEAD_KEY_LEN];
     struct secret_ed25519_blinded sk = {.scalar = {0}};
-    struct dark_head h = {.not_before = t->not_before, .expires = t->expires};
+    struct dark_head h = {.number = t->number, .not_before = t->not_before, .expires = t->expires};
     bool direct = t->kind == DARK_DIRECT;
 
     memset(out, 0, DARK_RECORD_LEN);
-    if (t->seq < dark_seq_base(period) || t->seq - dark_seq_base(period) > DARK_SEQ_MAX ||
+    if (t->seq > DARK_SEQ_MAX || t->number > DARK_SEQ_MAX || t->at.replica >= DARK_REPLICAS ||
         t->not_before < 0 || t->expires <= t->not_before ||
         t->expires - t->not_before > DARK_LIFE_MAX || (direct && t->hop.peer.len == 0) ||
         (!direct && t->kind != DARK_WITHDRAWN)) {
         return QUDAG_EINVAL;
     }
-    h.seq = t->seq - dark_seq_base(period);
     rng_fill(rng, h.nonce, sizeof h.nonce);
-    dark_material(material, &k->addr, period);
-    period_param(param, material);
+    dark_material(material, &k->addr, &t->at);
+    place_param(param, material);
     body_key(key, material);
     qudag_err err = ed25519_blind_public(h.blinded, k->addr.ed_pk, param);
     if (err == QUDAG_OK) {
@@ -283,7 +285,7 @@ qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys 
 
 /* --- storers -------------------------------------------------------------------------------- */
 
-qudag_err dark_record_check(struct slice key, struct slice record, walltime now, uint64_t *seq,
+qudag_err dark_record_check(struct slice key, struct slice record, walltime now, uint64_t *number,
                             walltime *expires)
 {
     struct dark_head h;
@@ -307,7 +309,7 @@ qudag_err dark_record_check(struct slice key, struct slice record, walltime now,
         err = QUDAG_EAUTH;
     }
     if (err == QUDAG_OK) {
-        *seq = h.seq;
+        *number = h.number;
         *expires = h.expires;
     }
     return err;
@@ -315,11 +317,11 @@ qudag_err dark_record_check(struct slice key, struct slice record, walltime now,
 
 /* --- clients -------------------------------------------------------------------------------- */
 
-static bool period_is_live(const struct dark_addr *a, uint64_t period, walltime now)
+static bool period_is_live(uint64_t period, walltime now)
 {
     for (int i = -1; i <= 1; i++) {
         uint64_t live[2];
-        dark_live(live, a, now + i * DARK_SKEW);
+        dark_live(live, now + i * DARK_SKEW);
         if (period == live[0] || period == live[1]) {
             return true;
         }
@@ -328,29 +330,31 @@ static bool period_is_live(const struct dark_addr *a, uint64_t period, walltime 
 }
 
 /*
- * Which period of |a| the key A' belongs to.  QUDAG_EAUTH: none near, so another address; EEXPIRED:
- * one that is over or to come.
+ * Which place of |a| the key A' belongs to.  QUDAG_EAUTH: none near, so another address; EEXPIRED: one of
+ * a period that is over or to come.
  */
-static qudag_err period_find(uint8_t material[DARK_MATERIAL_LEN], uint64_t *period,
-                             const struct dark_addr *a, const uint8_t blinded[32], walltime now)
+static qudag_err place_find(uint8_t material[DARK_MATERIAL_LEN], struct dark_place *at,
+                            const struct dark_addr *a, const uint8_t blinded[32], walltime now)
 {
     static const int8_t order[] = {0, -1, 1, -2, 2};
-    uint64_t p = dark_period(a, now);
+    uint64_t p = dark_period(now);
     uint8_t param[32], ours[32];
 
-    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
-        if (order[i] < 0 && p < (uint64_t)-order[i]) {
+    for (size_t i = 0; i < ARRAY_LEN(order) * DARK_REPLICAS; i++) {
+        int8_t off = order[i / DARK_REPLICAS];
+        if (off < 0 && p < (uint64_t)-off) {
             continue;
         }
-        *period = order[i] < 0 ? p - (uint64_t)-order[i] : p + (uint64_t)order[i];
-        dark_material(material, a, *period);
-        period_param(param, material);
+        at->period = off < 0 ? p - (uint64_t)-off : p + (uint64_t)off;
+        at->replica = (uint8_t)(i % DARK_REPLICAS);
+        dark_material(material, a, at);
+        place_param(param, material);
         qudag_err err = ed25519_blind_public(ours, a->ed_pk, param);
         if (err != QUDAG_OK) {
             return err;
         }
         if (memcmp(ours, blinded, sizeof ours) == 0) {
-            return period_is_live(a, *period, now) ? QUDAG_OK : QUDAG_EEXPIRED;
+            return period_is_live(at->period, now) ? QUDAG_OK : QUDAG_EEXPIRED;
         }
     }
     return QUDAG_EAUTH;
@@ -395,6 +399,7 @@ static qudag_err body_open(struct dark_target *t, const struct dark_addr *a,
     }
     if (err == QUDAG_OK) {
         t->kind = b.kind;
+        t->seq = b.seq;
         t->hop = b.hop;
     }
     wipe(plain, sizeof plain);
@@ -408,12 +413,12 @@ qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a, str
 {
     uint8_t material[DARK_MATERIAL_LEN];
     struct dark_head h;
-    uint64_t period = 0;
+    struct dark_place at = {.period = 0};
 
     *t = (struct dark_target){.kind = DARK_WITHDRAWN};
     qudag_err err = dark_head_read(&h, record);
     if (err == QUDAG_OK) {
-        err = period_find(material, &period, a, h.blinded, now);
+        err = place_find(material, &at, a, h.blinded, now);
     }
     if (err == QUDAG_OK) {
         err = time_check(&h, now);
@@ -425,7 +430,8 @@ qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a, str
         err = body_open(t, a, material, &h, record);
     }
     if (err == QUDAG_OK) {
-        t->seq = h.seq + dark_seq_base(period);
+        t->at = at;
+        t->number = h.number;
         t->not_before = h.not_before;
         t->expires = h.expires;
     }

@@ -29,8 +29,7 @@ struct world {
     struct rng_stream stream;
     struct rng rng;
     struct dark_keys k;
-    struct dark_target t;
-    uint64_t period;
+    struct dark_target t; /* and the place it is for */
     uint8_t key[DARK_KEY_LEN];
     uint8_t rec[DARK_RECORD_LEN];
 };
@@ -55,8 +54,8 @@ static void hop_set(struct onion_hop *h, const struct dark_keys *k)
 
 static void record_make(struct world *w)
 {
-    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, w->period, &w->rng), QUDAG_OK);
-    assert_int_equal(dark_dht_key(w->key, &w->k.addr, w->period), QUDAG_OK);
+    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, &w->rng), QUDAG_OK);
+    assert_int_equal(dark_dht_key(w->key, &w->k.addr, &w->t.at), QUDAG_OK);
 }
 
 static struct world *world_new(uint8_t seed)
@@ -68,12 +67,13 @@ static struct world *world_new(uint8_t seed)
     rng_stream_init(&w->stream, s);
     w->rng = rng_of_stream(&w->stream);
     assert_int_equal(dark_keys_create(&w->k, DARK_NET_TEST, "v", NOW, &w->rng), QUDAG_OK);
-    w->period = dark_period(&w->k.addr, NOW);
+    w->t.at = (struct dark_place){dark_period(NOW), 1};
     w->t.kind = DARK_DIRECT;
     hop_set(&w->t.hop, &w->k);
-    w->t.seq = dark_seq_next(&w->k.addr, 0, NOW);
+    w->t.seq = dark_seq_next(0, NOW);
+    w->t.number = dark_number_next(&w->k, &w->t.at, 0, NOW, &w->rng);
     w->t.not_before = NOW - NOW % 3600;
-    w->t.expires = w->t.not_before + 12 * 3600;
+    w->t.expires = w->t.not_before + DARK_LIFE;
     record_make(w);
     return w;
 }
@@ -92,9 +92,10 @@ static struct slice rec_of(const struct world *w)
 static qudag_err check(const struct world *w, walltime now)
 {
     walltime expires;
-    uint64_t seq;
+    uint64_t number;
 
-    return dark_record_check((struct slice){w->key, sizeof w->key}, rec_of(w), now, &seq, &expires);
+    return dark_record_check((struct slice){w->key, sizeof w->key}, rec_of(w), now, &number,
+                             &expires);
 }
 
 static qudag_err open_at(const struct world *w, walltime now)
@@ -110,7 +111,7 @@ static void outer_sign(struct world *w)
     uint8_t m[DARK_MATERIAL_LEN], param[32];
     struct secret_ed25519_blinded sk;
 
-    dark_material(m, &w->k.addr, w->period);
+    dark_material(m, &w->k.addr, &w->t.at);
     blake3_derive(param, 32, "qudag dark blinding v1", (struct slice){m, sizeof m});
     assert_int_equal(ed25519_blind_secret(&sk, &w->k.ed_sk, param), QUDAG_OK);
     assert_int_equal(ed25519_sign_blinded(w->rec + DARK_SIG_AT, &sk, w->rec + 8,
@@ -122,7 +123,7 @@ static void body_key(const struct world *w, uint8_t key[32])
 {
     uint8_t m[DARK_MATERIAL_LEN];
 
-    dark_material(m, &w->k.addr, w->period);
+    dark_material(m, &w->k.addr, &w->t.at);
     blake3_derive(key, 32, "qudag dark record body v1", (struct slice){m, sizeof m});
 }
 
@@ -154,17 +155,19 @@ static void a_record_opens_to_its_target(void **state)
     struct world *w = world_new(1);
     struct dark_target t;
     walltime expires;
-    uint64_t seq;
+    uint64_t number;
 
     (void)state;
     assert_int_equal(
-        dark_record_check((struct slice){w->key, sizeof w->key}, rec_of(w), NOW, &seq, &expires),
+        dark_record_check((struct slice){w->key, sizeof w->key}, rec_of(w), NOW, &number, &expires),
         QUDAG_OK);
-    assert_int_equal(seq, w->t.seq - dark_seq_base(w->period));
+    assert_int_equal(number, w->t.number);
     assert_int_equal(expires, w->t.expires);
     assert_int_equal(dark_record_open(&t, &w->k.addr, rec_of(w), NOW), QUDAG_OK);
     assert_int_equal(t.kind, DARK_DIRECT);
     assert_int_equal(t.seq, w->t.seq);
+    assert_int_equal(t.number, w->t.number);
+    assert_true(dark_place_eq(&t.at, &w->t.at));
     assert_int_equal(t.not_before, w->t.not_before);
     assert_int_equal(t.expires, w->t.expires);
     assert_true(peer_id_eq(&t.hop.peer, &w->t.hop.peer));
@@ -187,6 +190,8 @@ static void a_tombstone_opens_to_nothing(void **state)
     (void)state;
     w->t = (struct dark_target){.kind = DARK_WITHDRAWN,
                                 .seq = w->t.seq + 1,
+                                .at = w->t.at,
+                                .number = w->t.number + 1,
                                 .not_before = w->t.not_before,
                                 .expires = w->t.expires};
     record_make(w);
@@ -203,19 +208,19 @@ static void a_record_cut_at_any_length_is_refused(void **state)
     struct world *w = world_new(1);
     struct dark_target t;
     walltime expires;
-    uint64_t seq;
+    uint64_t number;
 
     (void)state;
     for (size_t len = 0; len < DARK_RECORD_LEN; len++) {
         struct slice cut = {w->rec, len};
         assert_int_equal(dark_record_open(&t, &w->k.addr, cut, NOW), QUDAG_EMALFORMED);
         assert_int_equal(
-            dark_record_check((struct slice){w->key, sizeof w->key}, cut, NOW, &seq, &expires),
+            dark_record_check((struct slice){w->key, sizeof w->key}, cut, NOW, &number, &expires),
             QUDAG_EMALFORMED);
     }
     for (size_t len = 0; len < DARK_KEY_LEN; len++) {
         assert_int_equal(
-            dark_record_check((struct slice){w->key, len}, rec_of(w), NOW, &seq, &expires),
+            dark_record_check((struct slice){w->key, len}, rec_of(w), NOW, &number, &expires),
             QUDAG_EMALFORMED);
     }
     world_free(w);
@@ -343,8 +348,8 @@ static void times_are_kept_to_ten_minutes(void **state)
         assert_int_equal(check(w, rows[i].now), rows[i].err);
         if (rows[i].now > 0 && rows[i].now < to + 86400) {
             uint64_t live[2];
-            dark_live(live, &w->k.addr, rows[i].now);
-            assert_true(w->period == live[0] || w->period == live[1]);
+            dark_live(live, rows[i].now);
+            assert_true(w->t.at.period == live[0] || w->t.at.period == live[1]);
             assert_int_equal(open_at(w, rows[i].now), rows[i].err);
         }
     }
@@ -354,18 +359,17 @@ static void times_are_kept_to_ten_minutes(void **state)
 static void only_live_periods_are_accepted(void **state)
 {
     struct world *w = world_new(1);
-    uint64_t p = w->period, live[2];
+    uint64_t p = w->t.at.period, live[2];
 
     (void)state;
-    dark_live(live, &w->k.addr, NOW);
-    w->t.seq += 10 * 24 * 256; /* high enough for every period below */
+    dark_live(live, NOW);
     for (int d = -4; d <= 4; d++) {
-        w->period = (uint64_t)((int64_t)p + d);
+        w->t.at.period = (uint64_t)((int64_t)p + d);
         record_make(w);
         assert_int_equal(check(w, NOW), QUDAG_OK); /* storers cannot tell */
-        qudag_err want = w->period == live[0] || w->period == live[1] ? QUDAG_OK
-                         : d >= -2 && d <= 2                          ? QUDAG_EEXPIRED
-                                                                      : QUDAG_EAUTH;
+        qudag_err want = w->t.at.period == live[0] || w->t.at.period == live[1] ? QUDAG_OK
+                         : d >= -2 && d <= 2                                    ? QUDAG_EEXPIRED
+                                                                                : QUDAG_EAUTH;
         assert_int_equal(open_at(w, NOW), want);
     }
     world_free(w);
@@ -403,15 +407,18 @@ static void targets_that_make_no_sense_are_refused(void **state)
 
     (void)state;
     w->t.expires = w->t.not_before;
-    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, w->period, &w->rng), QUDAG_EINVAL);
+    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, &w->rng), QUDAG_EINVAL);
     w->t.expires = w->t.not_before + DARK_LIFE_MAX + 1;
-    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, w->period, &w->rng), QUDAG_EINVAL);
+    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, &w->rng), QUDAG_EINVAL);
     w->t = good;
     w->t.hop.peer.len = 0;
-    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, w->period, &w->rng), QUDAG_EINVAL);
+    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, &w->rng), QUDAG_EINVAL);
     w->t = good;
-    w->t.seq = dark_seq_base(w->period) - 1;
-    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, w->period, &w->rng), QUDAG_EINVAL);
+    w->t.number = DARK_SEQ_MAX + 1;
+    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, &w->rng), QUDAG_EINVAL);
+    w->t = good;
+    w->t.at.replica = DARK_REPLICAS;
+    assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, &w->rng), QUDAG_EINVAL);
     assert_true(ct_is_zero(w->rec, sizeof w->rec));
     world_free(w);
 }
@@ -486,22 +493,26 @@ static void a_body_cut_at_any_length_is_refused(void **state)
 
 static void records_of_one_address_look_unrelated(void **state)
 {
+    static const struct dark_place moves[] = {{1, 0}, {0, 1}, {1, 1}};
     struct world *w = world_new(1);
     uint8_t first[DARK_RECORD_LEN];
-    uint64_t live[2];
+    struct dark_place here = w->t.at;
 
     (void)state;
     memcpy(first, w->rec, sizeof first);
-    dark_live(live, &w->k.addr, NOW);
-    w->period = live[1];
-    record_make(w);
-    assert_memory_not_equal(first + 8, w->rec + 8, 32);  /* A' */
-    assert_memory_not_equal(first + 40, w->rec + 40, 8); /* number */
-    size_t same = 0;
-    for (size_t i = 64; i < DARK_RECORD_LEN; i++) {
-        same += first[i] == w->rec[i];
+    for (size_t m = 0; m < ARRAY_LEN(moves); m++) {
+        w->t.at =
+            (struct dark_place){here.period + moves[m].period, here.replica ^ moves[m].replica};
+        w->t.number = dark_number_next(&w->k, &w->t.at, 0, NOW, &w->rng);
+        record_make(w);
+        assert_memory_not_equal(first + 8, w->rec + 8, 32);  /* A' */
+        assert_memory_not_equal(first + 40, w->rec + 40, 8); /* number */
+        size_t same = 0;
+        for (size_t i = 64; i < DARK_RECORD_LEN; i++) {
+            same += first[i] == w->rec[i];
+        }
+        assert_true(same < 80); /* 7104 / 256 = 28 expected */
     }
-    assert_true(same < 80); /* 7104 / 256 = 28 expected */
     world_free(w);
 }
 
@@ -522,7 +533,7 @@ static void message_hash(const struct world *w, uint8_t out[32])
 
     body_decrypt(w, plain);
     assert_int_equal(dark_body_read(&b, (struct slice){plain, sizeof plain}), QUDAG_OK);
-    dark_material(m, &w->k.addr, w->period);
+    dark_material(m, &w->k.addr, &w->t.at);
     size_t len = dark_pq_message(msg, m, w->rec, b.signed_part);
     blake3(out, (struct slice){msg, len});
 }
@@ -537,8 +548,13 @@ static void vector_write(FILE *f, const struct world *w)
     message_hash(w, hash);
     fprintf(f, "{\n  \"source\": \"src/core/dark/record_test.c; keys from a ChaCha20 stream whose "
                "seed is 01 00 .. 00\",\n");
-    fprintf(f, "  \"address\": \"%s\",\n  \"now\": %lld,\n  \"period\": %llu,\n  \"seq\": %llu,\n",
-            text, (long long)NOW, (unsigned long long)w->period, (unsigned long long)w->t.seq);
+    fprintf(f,
+            "  \"address\": \"%s\",\n  \"now\": %lld,\n  \"period\": %llu,\n  \"replica\": %u,\n",
+            text, (long long)NOW, (unsigned long long)w->t.at.period, w->t.at.replica);
+    fprintf(f, "  \"seq\": %llu,\n  \"walk\": %llu,\n  \"number\": %llu,\n",
+            (unsigned long long)w->t.seq,
+            (unsigned long long)dark_number_walk(&w->k, &w->t.at, NOW),
+            (unsigned long long)w->t.number);
     fprintf(f, "  \"not_before\": %lld,\n  \"expires\": %lld,\n", (long long)w->t.not_before,
             (long long)w->t.expires);
     hex_line(f, "keys_file", file, sizeof file, ",");

@@ -1,14 +1,20 @@
 /*
- * resolve.c - from an address to its target: ask for both live periods, check, remember.
+ * resolve.c - from an address to its target: ask for one place after another, check, remember.
  *
  *   dark_resolve ──▶ remembered? ──yes──▶ DARK_UP_RESOLVED (n = 1)
  *                       │ no
  *                       ▼
- *                     job: DARK_UP_GET current, DARK_UP_GET other ──▶ both answered, or time is up
- *                       ▼
- *                     the valid record with the highest number ──▶ DARK_UP_RESOLVED to all who wait
+ *                     job: DARK_UP_GET of one place ── a record that passes ──▶ DARK_UP_RESOLVED to all who wait
+ *                       ▲            └── none, a wrong one, no way ─▶ pause, through another relay ─┐
+ *                       └───────────────── the next place, while there is one ◀────────────────────┘
  *
- * A record numbered lower than one accepted before is refused, also after the cached one expired.
+ * Places: both replicas of the current period, in an order drawn each time; around a change of periods those
+ * of the other period too.  Who sees the index of one place sees no other, unless the first was missing.
+ * "There is none" is believed when two relays, of different networks and families, say so, and never
+ * remembered: it is nobody's signature.
+ *
+ * A record numbered lower than one accepted before from the same place is refused, also after the cached one
+ * expired.
  */
 #include "core/dark/dark_impl.h"
 
@@ -52,8 +58,7 @@ static void memo_free(struct dark *d, struct dark_memo *m)
     mem_free_wiped(d->cfg.mem, m);
 }
 
-/* The memo of |a|, made if need be at the cost of the one used longest ago; NULL without memory. */
-static struct dark_memo *memo_want(struct dark *d, const struct dark_addr *a)
+struct dark_memo *dark_memo_want(struct dark *d, const struct dark_addr *a)
 {
     uint8_t buf[64];
     struct dark_memo *m = memo_find(d, a);
@@ -91,16 +96,19 @@ static tstamp jittered(const struct dark *d, tstamp now, uint64_t life_s)
 static void memo_store(struct dark *d, const struct dark_addr *a, const struct dark_target *t,
                        tstamp now)
 {
-    struct dark_memo *m = memo_want(d, a);
+    struct dark_memo *m = dark_memo_want(d, a);
     walltime wall = wall_now(&d->cfg.clock, now);
 
     if (m == NULL) {
         return;
     }
     memo_forget_target(d, m);
-    m->seq = t->seq > m->seq ? t->seq : m->seq;
+    size_t slot = dark_slot(&t->at);
+    m->seen[slot].at = t->at;
+    m->seen[slot].number = t->number;
     if (t->kind == DARK_WITHDRAWN) {
-        m->until = jittered(d, now, DARK_NEGATIVE_LIFE);
+        m->withdrawn = t->seq > m->withdrawn ? t->seq : m->withdrawn;
+        m->until = jittered(d, now, DARK_WITHDRAWN_LIFE);
         return;
     }
     if (t->expires <= wall) {
@@ -111,16 +119,6 @@ static void memo_store(struct dark *d, const struct dark_addr *a, const struct d
         uint64_t left = (uint64_t)(t->expires - wall);
         *m->target = *t;
         m->until = jittered(d, now, left < DARK_CACHE_LIFE ? left : DARK_CACHE_LIFE);
-    }
-}
-
-static void memo_store_negative(struct dark *d, const struct dark_addr *a, tstamp now)
-{
-    struct dark_memo *m = memo_want(d, a);
-
-    if (m != NULL) {
-        memo_forget_target(d, m);
-        m->until = jittered(d, now, DARK_NEGATIVE_LIFE);
     }
 }
 
@@ -172,39 +170,62 @@ static struct dark_job *job_of(const struct dark *d, const struct dark_addr *a)
     return NULL;
 }
 
-/* Makes the job and asks for the records of both live periods. */
+/* The places of |a| in the order they are asked for. */
+static size_t places_draw(const struct dark *d, struct dark_place place[DARK_STEPS_MAX],
+                          walltime wall)
+{
+    uint64_t live[2];
+    size_t n = 0, periods = dark_near_change(wall) ? 2 : 1;
+
+    dark_live(live, wall);
+    for (size_t i = 0; i < periods; i++) {
+        uint8_t first = (uint8_t)rng_below(&d->cfg.rng, DARK_REPLICAS);
+        for (uint8_t r = 0; r < DARK_REPLICAS; r++) {
+            place[n++] = (struct dark_place){live[i], (uint8_t)((first + r) % DARK_REPLICAS)};
+        }
+    }
+    return n;
+}
+
+/* Asks for the next place of |j|. */
+static qudag_err job_ask(struct dark *d, struct dark_job *j, tstamp now, struct acts *out)
+{
+    uint8_t key[DARK_KEY_LEN];
+    qudag_err err = dark_dht_key(key, &j->addr, &j->place[j->asked]);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    j->cookie = dark_ask_get(d, key, &j->last_exit, out);
+    if (j->cookie == 0) {
+        return QUDAG_ELIMIT;
+    }
+    j->asked++;
+    j->due = tstamp_after(now, DARK_ASK_TIMEOUT);
+    return QUDAG_OK;
+}
+
+/* Makes the job and asks for the first place. */
 static qudag_err job_start(struct dark *d, const struct dark_addr *a, tstamp now, struct acts *out,
                            struct dark_job **job)
 {
-    uint8_t key[2][DARK_KEY_LEN];
-    uint64_t live[2];
-
     if (d->n_jobs >= DARK_JOBS_MAX) {
         return QUDAG_ELIMIT;
-    }
-    dark_live(live, a, wall_now(&d->cfg.clock, now));
-    for (int i = 0; i < 2; i++) {
-        qudag_err err = dark_dht_key(key[i], a, live[i]);
-        if (err != QUDAG_OK) {
-            return err;
-        }
     }
     struct dark_job *j = mem_alloc(d->cfg.mem, sizeof *j);
     if (j == NULL) {
         return QUDAG_ENOMEM;
     }
     j->addr = *a;
-    j->due = tstamp_after(now, DARK_ASK_TIMEOUT);
+    j->n_places = places_draw(d, j->place, wall_now(&d->cfg.clock, now));
+    qudag_err err = job_ask(d, j, now, out);
+    if (err != QUDAG_OK) {
+        mem_free(d->cfg.mem, j);
+        return err;
+    }
     list_init(&j->node);
     list_push_back(&d->jobs, &j->node);
     d->n_jobs++;
-    for (int i = 0; i < 2; i++) {
-        j->get[i].cookie = d->next_cookie++;
-        struct slice data = acts_copy(out, key[i], DARK_KEY_LEN);
-        struct act *up = acts_up(out, DARK_UP_GET);
-        up->cookie = j->get[i].cookie;
-        up->data = data;
-    }
     *job = j;
     return QUDAG_OK;
 }
@@ -233,20 +254,24 @@ qudag_err dark_resolve(struct dark *d, uint64_t cookie, const struct dark_addr *
             return err;
         }
     }
+    struct dark_own_addr *own = dark_own_find(d, a);
+    if (own != NULL) {
+        own->keys.use.resolutions++;
+    }
     *w = (struct dark_waiter){.cookie = cookie, .job = j};
     return QUDAG_OK;
 }
 
-/* An answer that says why there is no target; both asks have been answered. */
-static qudag_err job_error(const struct dark_job *j)
+qudag_err dark_no_target(qudag_err bad, uint32_t absent, qudag_err lost)
 {
-    qudag_err a = j->get[0].err, b = j->get[1].err;
-
-    /* A record that was there and wrong says more than one that was not there. */
-    if (a == QUDAG_ENOTFOUND) {
-        return b;
+    if (bad !=
+        QUDAG_OK) { /* a record that was there and wrong says more than one that was not there */
+        return bad;
     }
-    return a;
+    if (absent >= DARK_ABSENT_MIN) {
+        return QUDAG_ENOTFOUND;
+    }
+    return lost != QUDAG_OK ? lost : QUDAG_EUNREACHABLE;
 }
 
 static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct acts *out)
@@ -257,11 +282,7 @@ static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct ac
         memo_store(d, &j->addr, &j->best, now);
         err = j->best.kind == DARK_WITHDRAWN ? QUDAG_ENOTFOUND : QUDAG_OK;
     } else {
-        err = job_error(j);
-        ASSERT(err != QUDAG_OK);
-        if (err == QUDAG_ENOTFOUND) {
-            memo_store_negative(d, &j->addr, now);
-        }
+        err = dark_no_target(j->bad, j->absent, j->lost);
     }
     for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
         if (d->waiter[i].job == j) {
@@ -275,22 +296,22 @@ static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct ac
     d->n_jobs--;
 }
 
-static bool job_answered(const struct dark_job *j)
-{
-    return j->get[0].done && j->get[1].done;
-}
-
-/* Whether the record is one of |j|'s address that may be believed; the best one is kept. */
+/* Whether the record is the one of the place that was asked for, and may be believed; it is kept then. */
 static qudag_err record_take(struct dark *d, struct dark_job *j, struct slice record, tstamp now)
 {
     struct dark_target t;
     qudag_err err = dark_record_open(&t, &j->addr, record, wall_now(&d->cfg.clock, now));
     const struct dark_memo *m = memo_find(d, &j->addr);
 
-    if (err == QUDAG_OK && m != NULL && t.seq < m->seq) {
-        err = QUDAG_ESTALE;
+    if (err == QUDAG_OK && !dark_place_eq(&t.at, &j->place[j->asked - 1])) {
+        err = QUDAG_EAUTH;
     }
-    if (err == QUDAG_OK && (!j->found || t.seq > j->best.seq)) {
+    if (err == QUDAG_OK && m != NULL) {
+        size_t slot = dark_slot(&t.at);
+        bool older = dark_place_eq(&m->seen[slot].at, &t.at) && t.number < m->seen[slot].number;
+        err = older || t.seq < m->withdrawn ? QUDAG_ESTALE : QUDAG_OK;
+    }
+    if (err == QUDAG_OK) {
         j->best = t;
         j->found = true;
     }
@@ -298,23 +319,42 @@ static qudag_err record_take(struct dark *d, struct dark_job *j, struct slice re
     return err;
 }
 
-void dark_get_done(struct dark *d, uint64_t cookie, qudag_err err, struct slice record, tstamp now,
-                   struct acts *out)
+/* The question under way ended with |err|: the job is over, or pauses before its next question. */
+static void job_answer(struct dark *d, struct dark_job *j, qudag_err err,
+                       const struct peer_id *exit, tstamp now, struct acts *out)
 {
-    dark_reap(d, out);
+    bool answered = exit->len > 0;
+
+    if (err == QUDAG_ENOTFOUND && answered) {
+        j->absent += peer_id_eq(exit, &j->last_exit) ? 0 : 1;
+    } else if (err != QUDAG_OK && answered) {
+        j->bad = err;
+    } else if (err != QUDAG_OK) {
+        j->lost = err;
+    }
+    j->last_exit = answered ? *exit : j->last_exit;
+    j->cookie = 0;
+    if (j->found || j->asked == j->n_places) {
+        job_finish(d, j, now, out);
+        return;
+    }
+    j->due = tstamp_after(now, DARK_PAUSE_MIN + rng_u64(&d->cfg.rng) % DARK_PAUSE_VAR);
+}
+
+void dark_resolve_get_done(struct dark *d, const struct dark_answer *ans, tstamp now,
+                           struct acts *out)
+{
+    static const struct peer_id nobody = {.len = 0};
+
     LIST_EACH(it, &d->jobs)
     {
         struct dark_job *j = LIST_ENTRY(it, struct dark_job, node);
-        if (!dark_ask_done(j->get, cookie, err, 0)) {
+        if (j->cookie != ans->cookie) {
             continue;
         }
-        struct dark_ask *a = j->get[0].cookie == cookie ? &j->get[0] : &j->get[1];
-        if (err == QUDAG_OK) {
-            a->err = record_take(d, j, record, now);
-        }
-        if (job_answered(j)) {
-            job_finish(d, j, now, out);
-        }
+        bool said = ans->err == QUDAG_OK || ans->err == QUDAG_ENOTFOUND;
+        qudag_err err = ans->err == QUDAG_OK ? record_take(d, j, ans->record, now) : ans->err;
+        job_answer(d, j, err, said ? &ans->exit : &nobody, now, out);
         return;
     }
 }
@@ -330,21 +370,29 @@ void dark_target_failed(struct dark *d, const struct dark_addr *a)
 
 /* --- time ----------------------------------------------------------------------------------- */
 
+static void job_tick(struct dark *d, struct dark_job *j, tstamp now, struct acts *out)
+{
+    static const struct peer_id nobody = {.len = 0};
+
+    if (j->cookie != 0) {
+        job_answer(d, j, QUDAG_ETIMEOUT, &nobody, now, out);
+        return;
+    }
+    qudag_err err = job_ask(d, j, now, out);
+    if (err != QUDAG_OK) {
+        j->lost = err;
+        job_finish(d, j, now, out);
+    }
+}
+
 void dark_resolve_tick(struct dark *d, tstamp now, struct acts *out)
 {
     LIST_EACH_SAFE(it, tmp, &d->jobs)
     {
         struct dark_job *j = LIST_ENTRY(it, struct dark_job, node);
-        if (j->due > now) {
-            continue;
+        if (j->due <= now) {
+            job_tick(d, j, now, out);
         }
-        for (int i = 0; i < 2; i++) {
-            if (!j->get[i].done) {
-                j->get[i].done = true;
-                j->get[i].err = QUDAG_ETIMEOUT;
-            }
-        }
-        job_finish(d, j, now, out);
     }
 }
 

@@ -34,6 +34,7 @@ struct choice {
     uint32_t skip; /* guards passed over, because no path could begin with them */
     const struct peer_id *exclude;
     size_t n_exclude;
+    const struct peer_id *apart; /* see relays_path_apart() */
     tstamp now;
 };
 
@@ -148,6 +149,16 @@ static bool usable(const struct relays *r, const struct choice *c, const struct 
     return (c->failed_too || x->usable <= c->now) && !excluded(c, &x->hop.peer);
 }
 
+/* Whether |x| is independent of the relay that the last hop is to be apart from. */
+static bool is_apart(const struct relays *r, const struct choice *c, const struct relays_entry *x)
+{
+    if (c->apart->len == 0) {
+        return true;
+    }
+    const struct relays_entry *other = relays_find(r, c->apart);
+    return !peer_id_eq(c->apart, &x->hop.peer) && (other == NULL || compatible(r, other, x));
+}
+
 /* Whether |x| may be hop |at| beside those chosen already. */
 static bool fits(const struct relays *r, const struct choice *c, const struct relays_entry *x,
                  size_t at)
@@ -159,6 +170,9 @@ static bool fits(const struct relays *r, const struct choice *c, const struct re
         return false;
     }
     if (at == c->n - 1 && !c->any_last && (x->flags & RELAY_FLAG_GATEWAY) == 0) {
+        return false;
+    }
+    if (at == c->n - 1 && !is_apart(r, c, x)) {
         return false;
     }
     for (size_t i = 0; i < c->n; i++) {
@@ -358,6 +372,14 @@ static uint8_t ip_counted(const struct relays *r)
 qudag_err relays_path(struct relays *r, const struct relays_path_want *want, tstamp now,
                       struct onion_hop *out)
 {
+    static const struct peer_id any = {.len = 0};
+
+    return relays_path_apart(r, want, &any, now, out);
+}
+
+qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *want,
+                            const struct peer_id *other, tstamp now, struct onion_hop *out)
+{
     struct choice c = {
         .n = want->n,
         .any_last = want->service != NULL,
@@ -365,6 +387,7 @@ qudag_err relays_path(struct relays *r, const struct relays_path_want *want, tst
         .ip_counted = ip_counted(r),
         .exclude = want->exclude,
         .n_exclude = want->n_exclude,
+        .apart = other,
         .now = now,
     };
 

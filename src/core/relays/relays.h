@@ -70,6 +70,13 @@ struct relays_path_want {
  */
 QUDAG_MUST_USE qudag_err relays_path(struct relays *r, const struct relays_path_want *want,
                                      tstamp now, struct onion_hop *out);
+/*
+ * The same, with a last hop that is not |other| and shares neither family nor network with it, as far as it is
+ * known: what both say was said by two.  len 0: any.
+ */
+QUDAG_MUST_USE qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *want,
+                                           const struct peer_id *other, tstamp now,
+                                           struct onion_hop *out);
 
 /* |peer| failed as a hop (not usable for 60 s, doubling to 1 h); or worked. */
 void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now);
