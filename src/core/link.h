@@ -46,6 +46,7 @@ struct link_info {
     bool has_pq_hash;
     uint8_t pq_hash[32]; /* of the peer's ML-DSA identity key */
     tstamp since;
+    tstamp until; /* when the certificates it was made with have ended; 0: it has none */
     uint64_t handshake_ns;
     uint64_t rtt_ns;
     uint64_t bytes_in, bytes_out;

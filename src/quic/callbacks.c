@@ -334,6 +334,19 @@ static int on_stateless_reset(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset 
     return 0;
 }
 
+/* The library makes the next keys as soon as the present ones are confirmed. */
+static int on_update_key(ngtcp2_conn *ng, uint8_t *rx_secret, uint8_t *tx_secret,
+                         ngtcp2_crypto_aead_ctx *rx_aead_ctx, uint8_t *rx_iv,
+                         ngtcp2_crypto_aead_ctx *tx_aead_ctx, uint8_t *tx_iv,
+                         const uint8_t *current_rx_secret, const uint8_t *current_tx_secret,
+                         size_t secret_len, void *user_data)
+{
+    quic_conn_keys_new(user_data);
+    return ngtcp2_crypto_update_key_cb(ng, rx_secret, tx_secret, rx_aead_ctx, rx_iv, tx_aead_ctx,
+                                       tx_iv, current_rx_secret, current_tx_secret, secret_len,
+                                       user_data);
+}
+
 static int on_new_token(ngtcp2_conn *ng, const uint8_t *token, size_t len, void *user_data)
 {
     struct quic_conn *c = user_data;
@@ -365,7 +378,7 @@ static int on_encrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
     .stream_open = on_stream_open, .stream_close = on_stream_close,                                \
     .recv_stateless_reset = on_stateless_reset, .extend_max_local_streams_bidi = on_stream_limit,  \
     .rand = on_rand, .get_new_connection_id = on_new_cid, .remove_connection_id = on_cid_gone,     \
-    .update_key = ngtcp2_crypto_update_key_cb, .stream_reset = on_stream_reset,                    \
+    .update_key = on_update_key, .stream_reset = on_stream_reset,                                  \
     .extend_max_stream_data = on_stream_credit, .dcid_status = on_dcid,                            \
     .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,                             \
     .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,                         \

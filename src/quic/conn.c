@@ -16,6 +16,8 @@
 #define STEP_NS NS_PER_MS /* a timer that fired waits at least this long before it fires again */
 #define PACE_STEP NS_PER_MS
 #define NEVER_YET (TSTAMP_NEVER - 1)
+#define REKEY_NS (3600 * NS_PER_S)     /* life of traffic keys, spec/link.md 1.10 */
+#define REKEY_RETRY_NS (10 * NS_PER_S) /* the last update is not confirmed yet */
 
 static ngtcp2_conn *get_conn(ngtcp2_crypto_conn_ref *ref)
 {
@@ -58,6 +60,7 @@ static struct quic_conn *conn_alloc(struct quic *q, bool server, const struct ne
     c->first_remote = *remote;
     c->started = q->now;
     c->hs_deadline = tstamp_after(q->now, q->cfg.handshake_timeout_ns);
+    c->rekey_at = TSTAMP_NEVER;
     c->info.since = q->now;
     c->streams_left = q->cfg.streams_bidi_max;
     list_init(&c->dirty);
@@ -258,7 +261,31 @@ void quic_conn_set_timer(struct quic_conn *c)
     if (c->held && !list_empty(&c->ready)) {
         at = tstamp_min(at, c->paced);
     }
+    if (c->state == QUIC_CONN_UP) {
+        at = tstamp_min(at, c->rekey_at);
+    }
     set_timer(c, at);
+}
+
+/* The client is first; a server whose client does nothing of the kind waits a quarter longer. */
+void quic_conn_keys_new(struct quic_conn *c)
+{
+    uint64_t life = c->server ? REKEY_NS + REKEY_NS / 4 : REKEY_NS;
+
+    c->rekey_at = tstamp_after(c->q->now, rng_jitter(&c->q->cfg.rng, life, 100));
+}
+
+static void rekey(struct quic_conn *c)
+{
+    if (c->state != QUIC_CONN_UP || c->rekey_at > c->q->now) {
+        return;
+    }
+    if (ngtcp2_conn_initiate_key_update(c->ng, c->q->now) == 0) {
+        c->q->stats.key_updates++;
+        quic_conn_keys_new(c);
+    } else {
+        c->rekey_at = tstamp_after(c->q->now, REKEY_RETRY_NS);
+    }
 }
 
 bool quic_conn_up(struct quic_conn *c)
@@ -640,6 +667,7 @@ void quic_conn_expire(struct quic_conn *c)
         fail_by_lib(c, rv);
         return;
     }
+    rekey(c);
     at = ngtcp2_conn_get_expiry(c->ng);
     set_timer(c, at > soon ? at : soon);
     quic_conn_mark_dirty(c);

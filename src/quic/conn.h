@@ -112,6 +112,7 @@ struct quic_conn {
     tstamp hs_deadline, started;
     tstamp paced;        /* when the pace has caught up with what was sent */
     bool held;           /* and until then streams wait */
+    tstamp rekey_at;     /* when this side asks for new traffic keys, unless the peer did before */
     struct list ready;   /* struct quic_stream with something to write */
     struct list blocked; /* and those that wait for credit */
     struct quic_stream **buckets;

@@ -57,6 +57,7 @@ struct quic_stats {
     uint64_t retries_sent, resets_sent, tokens_bad, tokens_used, version_negotiations;
     uint64_t handshakes_ok_in, handshakes_ok_out, handshakes_failed, handshakes_timeout;
     uint64_t auth_failed, policy_refused, pin_refused;
+    uint64_t key_updates; /* traffic keys replaced because of their age, at our demand */
     uint32_t conns, half_open;
 };
 

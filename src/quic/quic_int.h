@@ -183,6 +183,9 @@ void quic_conn_linger(struct quic_conn *c);
 /* The handshake has succeeded: queues LINK_UP, once.  False when memory is short. */
 bool quic_conn_up(struct quic_conn *c);
 
+/* The traffic keys of |c| are new: when they have to be replaced. */
+void quic_conn_keys_new(struct quic_conn *c);
+
 /* Frees the TLS object once the handshake is confirmed (RFC 9001 4.1.2); harmless when repeated. */
 void quic_conn_drop_tls(struct quic_conn *c);
 

@@ -2,13 +2,13 @@
 #ifndef QUDAG_SRC_SEC_CERT_H
 #define QUDAG_SRC_SEC_CERT_H
 
+#include "sec/rules.h"
 #include "sec/sec.h"
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
 #define CERT_LIFE_S (24 * 3600) /* seconds a certificate is made for */
-#define CERT_SKEW_S 600         /* seconds clocks may differ */
 #define CERT_DER_MAX 16384      /* bytes; ours have about 7.6 KB, in the short form 5.6 */
 
 /* A certificate and its private key; both owned, both NULL or neither. */
@@ -43,6 +43,9 @@ void cert_pair_fini(struct cert_pair *p);
  */
 QUDAG_MUST_USE qudag_err cert_check(struct sec_peer *out, X509 *crt, enum pq_policy pq,
                                     walltime now, struct sec_known *known);
+
+/* The two dates of |crt|; false: they cannot be read. */
+bool cert_validity(struct sec_validity *out, const X509 *crt);
 
 /* "mldsa65", "ecdsa", "ed25519", "rsa" or "other"; static. */
 const char *cert_key_name(const EVP_PKEY *key);

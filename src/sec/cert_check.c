@@ -84,32 +84,33 @@ static qudag_err find_exts(struct exts *out, const X509 *crt)
     return out->libp2p.base == NULL ? QUDAG_EMALFORMED : QUDAG_OK;
 }
 
-/* |t| is at or before |now| moved by |skew|: -1, after: 1, unreadable: -2. */
-static int time_vs(const ASN1_TIME *t, walltime now, int64_t skew)
+/* |t| as seconds since 1970; false: unreadable. */
+static bool wall_of(walltime *out, const ASN1_TIME *t)
 {
-    ASN1_TIME *ref = ASN1_TIME_set(NULL, (time_t)(now + skew));
+    ASN1_TIME *zero = ASN1_TIME_set(NULL, 0);
     int day = 0, sec = 0;
-    int ok = ref != NULL && ASN1_TIME_diff(&day, &sec, ref, t);
+    int ok = zero != NULL && ASN1_TIME_diff(&day, &sec, zero, t);
 
-    ASN1_TIME_free(ref);
-    if (ok != 1) {
-        return -2;
-    }
-    return day > 0 || sec > 0 ? 1 : -1;
+    ASN1_TIME_free(zero);
+    *out = (walltime)day * 86400 + sec;
+    return ok == 1;
 }
 
-static qudag_err check_validity(const X509 *crt, walltime now)
+bool cert_validity(struct sec_validity *out, const X509 *crt)
 {
-    int begin = time_vs(X509_get0_notBefore(crt), now, CERT_SKEW_S);
-    int end = time_vs(X509_get0_notAfter(crt), now, -CERT_SKEW_S);
+    return wall_of(&out->begin, X509_get0_notBefore(crt)) &&
+           wall_of(&out->end, X509_get0_notAfter(crt));
+}
 
-    if (begin == -2 || end == -2) {
+static qudag_err check_validity(walltime *end, const X509 *crt, bool identity, walltime now)
+{
+    struct sec_validity v;
+
+    if (!cert_validity(&v, crt)) {
         return QUDAG_EMALFORMED;
     }
-    if (begin != -1) {
-        return QUDAG_ECLOCK; /* not valid yet: one of two clocks is wrong */
-    }
-    return end == 1 ? QUDAG_OK : QUDAG_EEXPIRED;
+    *end = v.end;
+    return sec_rule_validity(&v, identity, now);
 }
 
 static qudag_err verify_digest(EVP_PKEY *key, struct slice sig, struct slice msg)
@@ -292,13 +293,13 @@ qudag_err cert_check(struct sec_peer *out, X509 *crt, enum pq_policy pq, walltim
         err = QUDAG_EPOLICY;
     }
     if (err == QUDAG_OK) {
-        err = check_validity(crt, now);
+        peer.has_pq = exts.pq.base != NULL;
+        err = check_validity(&peer.valid_until, crt, peer.has_pq, now);
     }
     if (err == QUDAG_OK) {
         err = check_libp2p(&peer.id, crt, exts.libp2p);
     }
     if (err == QUDAG_OK) {
-        peer.has_pq = exts.pq.base != NULL;
         err = peer.has_pq ? check_pq(peer.pq_hash, crt, exts.pq, known) : check_signature(crt, key);
     }
     if (err == QUDAG_OK && known != NULL && !peer.has_pq) {

@@ -462,6 +462,43 @@ static void test_forged_certificates_are_refused(void **state)
     EVP_PKEY_free(bob_key);
 }
 
+/* A certificate of |kind| that is valid for |life| seconds, signed by whoever signs such ones. */
+static struct cert_pair lasting(enum cert_kind kind, EVP_PKEY *identity, int64_t life)
+{
+    struct cert_pair p = make(kind, &alice);
+    bool pq = kind != CERT_CLASSICAL;
+
+    assert_non_null(ASN1_TIME_set(X509_getm_notAfter(p.crt), NOW - 3600 + life));
+    assert_true(X509_sign(p.crt, pq ? identity : p.key, pq ? NULL : EVP_sha256()) > 0);
+    return p;
+}
+
+/* One use of the identity key must not stand for it for years. */
+static void test_no_identity_signs_for_more_than_26_hours(void **state)
+{
+    static const struct {
+        int64_t life;
+        qudag_err pq;
+    } row[] = {{26 * 3600, QUDAG_OK}, {26 * 3600 + 1, QUDAG_ETOOBIG}, {315360000, QUDAG_ETOOBIG}};
+    EVP_PKEY *key = identity_key(&alice);
+
+    (void)state;
+    for (int kind = CERT_CLASSICAL; kind <= CERT_PQ_SHORT; kind++) {
+        for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+            struct cert_pair p = lasting((enum cert_kind)kind, key, row[i].life);
+            struct sec_peer peer = {.valid_until = 0};
+
+            assert_int_equal(check(&peer, encode(p.crt), &alice, NOW),
+                             kind == CERT_CLASSICAL ? QUDAG_OK : row[i].pq);
+            if (kind == CERT_CLASSICAL || row[i].pq == QUDAG_OK) {
+                assert_int_equal(peer.valid_until, NOW - 3600 + row[i].life);
+            }
+            cert_pair_fini(&p);
+        }
+    }
+    EVP_PKEY_free(key);
+}
+
 static void test_extensions_are_strict_der(void **state)
 {
     static const struct {
@@ -514,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_a_certificate_cut_anywhere_is_malformed),
         cmocka_unit_test(test_a_certificate_changed_anywhere_is_refused),
         cmocka_unit_test(test_forged_certificates_are_refused),
+        cmocka_unit_test(test_no_identity_signs_for_more_than_26_hours),
         cmocka_unit_test(test_extensions_are_strict_der),
         cmocka_unit_test(test_every_certificate_is_fresh),
     };

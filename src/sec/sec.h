@@ -34,6 +34,7 @@ struct sec_peer {
     bool has_pq; /* the second extension was there and verified */
     uint8_t pq_hash[32];
     char sig[16]; /* kind of the certificate key */
+    walltime valid_until;
 };
 
 /* The ML-DSA identity key of a peer, remembered from a link on which it was proven. */
@@ -68,7 +69,7 @@ void sec_set_clock(struct sec *s, struct wallclock clock);
 /*
  * Checks one DER certificate of either form as tls.md and spec/link.md demand: validity (600 s of skew),
  * extensions, signatures.  QUDAG_EMALFORMED, EAUTH, EEXPIRED, ECLOCK (not valid yet), EPOLICY (require, and no
- * valid second extension).
+ * valid second extension), ETOOBIG (with the second extension, and valid for more than 26 hours).
  *
  * The short form is checked with the key in |known| (NULL: there is none), which afterwards holds the key that
  * was proven, or none; untouched on error.  QUDAG_ENOTFOUND for a short form whose key is not the known one.

@@ -205,6 +205,9 @@ int sec_verify_cb(X509_STORE_CTX *ctx, void *arg)
     if (err == QUDAG_ENOTFOUND) {
         return refuse(hs, ctx, QUDAG_EAUTH, short_text(hs));
     }
+    if (err == QUDAG_ETOOBIG) {
+        return refuse(hs, ctx, QUDAG_EMALFORMED, "peer's certificate is valid for over 26 hours");
+    }
     if (err != QUDAG_OK) {
         return refuse(hs, ctx, err, cert_text(err));
     }
@@ -230,10 +233,25 @@ static void copy_text(char *dst, size_t cap, const char *text)
     dst[len] = '\0';
 }
 
+/* When one of the two certificates ends; unreadable ones never come so far. */
+static tstamp valid_until(const struct sec_hs *hs)
+{
+    walltime now = wall_now(&hs->sec->clock, hs->now);
+    const X509 *mine = SSL_get_certificate(hs->ssl);
+    struct sec_validity own = {now, now};
+    int64_t life = 0;
+
+    if (mine != NULL && cert_validity(&own, mine)) {
+        life = sec_rule_link_life(own.end, hs->peer.valid_until, now);
+    }
+    return tstamp_after(hs->now, (uint64_t)life * NS_PER_S);
+}
+
 void sec_hs_report(const struct sec_hs *hs, struct link_info *out)
 {
     SSL *ssl = hs->ssl;
 
+    out->until = valid_until(hs);
     copy_text(out->group, sizeof out->group, SSL_get0_group_name(ssl));
     copy_text(out->cipher, sizeof out->cipher, SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));
     copy_text(out->sig_local, sizeof out->sig_local, own_key_name(hs));

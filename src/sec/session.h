@@ -50,7 +50,7 @@ bool sec_hs_pq_both(const struct sec_hs *hs);
 /* Frees the SSL object; harmless when there is none. */
 void sec_hs_stop(struct sec_hs *hs);
 
-/* Fills group, cipher, signatures, post-quantum hash, peer and props of |out|; after the handshake. */
+/* Fills group, cipher, signatures, post-quantum hash, peer, props and until of |out|; after the handshake. */
 void sec_hs_report(const struct sec_hs *hs, struct link_info *out);
 
 /* Why a handshake failed: what we refused, else what the alert |alert| (ours or theirs) means. */

@@ -72,6 +72,22 @@ static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, unsigned core, 
     return dial_start(s, &d, p, core, &l, now);
 }
 
+qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now)
+{
+    struct link_info info;
+    qudag_err err = swarm_link_info(l, &info);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    struct transport_target d = {.addr = &info.remote,
+                                 .peer = &l->peer->id,
+                                 .pq_hash = l->peer->proof.has_pin ? l->peer->proof.pin : NULL,
+                                 .need = swarm_rule_need(&l->peer->proof)};
+    struct swarm_link *dialled;
+    return dial_start(s, &d, l->peer, core, &dialled, now);
+}
+
 qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
                           tstamp now)
 {

@@ -5,6 +5,7 @@
  *   peers.c    the table of peers: addresses, pins, links          opens.c   streams that wait for a link
  *   links.c    links coming up and going down                      dial.c    dialling, backoff
  *   streams.c  opening, negotiation, data, ends                    prune.c   what time ends
+ *   renew.c    links before their certificates end
  */
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
 #define QUDAG_SRC_SWARM_INTERNAL_H
@@ -65,6 +66,8 @@ struct swarm_link {
     uint8_t props;
     uint64_t net;      /* where it comes from; 0: nowhere */
     uint64_t up_order; /* counts links as they came up */
+    tstamp until;      /* when its certificates have ended; TSTAMP_NEVER: it has none */
+    tstamp renew_at;   /* when it is to be replaced, if it is in use */
     qudag_err down_err;
     struct peer_id found;         /* who answered instead of the peer dialled; len 0: nobody */
     struct swarm_pending *report; /* for whoever asked for this very dial; NULL: nobody */
@@ -180,6 +183,13 @@ void swarm_dial_uncount(struct swarm *s, struct swarm_link *l); /* up, or gone *
 void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
 /* Link |l| is up: dials to its peer that promise nothing better are cancelled. */
 void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now);
+
+/* Dials the peer of |l|, for |core|, where |l| leads, beside it. */
+qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now);
+
+/* renew.c */
+/* Dials anew for links in use that end soon, closes those that end now. */
+void swarm_renew_links(struct swarm *s, tstamp now);
 
 /* opens.c */
 /* ACT_OPEN to a peer: on a link that is there, or once a dial made one. */

@@ -278,6 +278,8 @@ static void enter(struct swarm *s, struct swarm_link *l, const struct link_info 
     l->props = info->props & (uint8_t)~LINK_ANON;
     l->net = info->net;
     l->idle_since = now;
+    l->until = info->until == 0 ? TSTAMP_NEVER : info->until;
+    l->renew_at = swarm_rule_renew_at(l->until, rng_u64(&s->cfg.rng), now);
     s->n_links++;
     probe_links(s, p, now);
     p->link[p->n_links++] = l;

@@ -99,6 +99,7 @@ void swarm_tick(struct swarm *s, tstamp now)
     expire_negotiations(s, now);
     if (now >= s->next_prune) {
         s->next_prune = tstamp_after(now, 10 * NS_PER_S);
+        swarm_renew_links(s, now);
         prune_links(s, now);
     }
 }

@@ -101,6 +101,24 @@ bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b)
     return fa != fb ? fa < fb : a->order > b->order;
 }
 
+tstamp swarm_rule_renew_at(tstamp until, uint64_t random, tstamp now)
+{
+    uint64_t left = until > now ? until - now : 0;
+    uint64_t lead = left / 2 < SWARM_RENEW_LEAD ? left / 2 : SWARM_RENEW_LEAD;
+
+    return until == TSTAMP_NEVER ? TSTAMP_NEVER : until - lead + random % (lead / 2 + 1);
+}
+
+enum swarm_renewal swarm_rule_renewal(tstamp until, tstamp renew_at, bool inbound, bool in_use,
+                                      bool replaced, tstamp now)
+{
+    if (until != TSTAMP_NEVER && tstamp_after(now, SWARM_RENEW_MARGIN) >= until) {
+        return SWARM_RENEWAL_END;
+    }
+    return now >= renew_at && !inbound && in_use && !replaced ? SWARM_RENEWAL_DIAL
+                                                              : SWARM_RENEWAL_NONE;
+}
+
 /* As bytes, and a prefix before what goes on. */
 static bool id_smaller(const struct peer_id *a, const struct peer_id *b)
 {

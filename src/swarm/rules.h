@@ -85,6 +85,29 @@ struct swarm_rank {
  */
 bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b);
 
+/* What is to be done about a link whose certificates end. */
+enum swarm_renewal { SWARM_RENEWAL_NONE, SWARM_RENEWAL_DIAL, SWARM_RENEWAL_END };
+
+#define SWARM_RENEW_LEAD                                                                           \
+    (7200 * NS_PER_S) /* at most so long before the end another link is dialled */
+#define SWARM_RENEW_MARGIN (30 * NS_PER_S) /* a link ends so long before its certificates */
+
+/*
+ * When a link whose certificates end at |until| is to be replaced: at most SWARM_RENEW_LEAD, and at least half of that,
+ * before; of a link that has less than twice as long, half of what is left counts.  |random| spreads it, since many
+ * links are made with one certificate.
+ */
+tstamp swarm_rule_renew_at(tstamp until, uint64_t random, tstamp now);
+
+/*
+ * A link is replaced before its certificates end at |until| if it is |in_use|, by the side that dialled it
+ * (|inbound| false), from |renew_at| on, unless another link of the peer does its work already (|replaced|):
+ * what is opened goes to the new one, and the old one has until its end to become idle.  At its end it is closed
+ * whatever it carries: what its certificates proved holds no longer.
+ */
+enum swarm_renewal swarm_rule_renewal(tstamp until, tstamp renew_at, bool inbound, bool in_use,
+                                      bool replaced, tstamp now);
+
 /*
  * Two nodes that dialled each other at once have two links.  Both sides agree which one is kept: the one
  * dialled by the smaller peer id.  |inbound|: the link was dialled by |peer|.

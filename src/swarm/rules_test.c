@@ -258,6 +258,49 @@ static void of_two_ids_one_is_the_smaller_though_one_begins_the_other(void **sta
     assert_true(swarm_rule_kept_dial(&b, &a, true));
 }
 
+static void links_of_one_certificate_are_not_all_renewed_at_once(void **state)
+{
+    static const tstamp now = 1000 * NS_PER_S, lead = SWARM_RENEW_LEAD;
+
+    (void)state;
+    tstamp end = now + 10 * lead;
+    assert_true(swarm_rule_renew_at(end, 0, now) == end - lead);
+    assert_true(swarm_rule_renew_at(end, lead / 2, now) == end - lead / 2);
+    assert_true(swarm_rule_renew_at(end, lead / 2 + 1, now) == end - lead);
+    assert_true(swarm_rule_renew_at(now + 100, 0, now) == now + 50);
+    assert_true(swarm_rule_renew_at(now + 100, 25, now) == now + 75);
+    assert_true(swarm_rule_renew_at(now - 1, 7, now) == now - 1);
+    assert_true(swarm_rule_renew_at(TSTAMP_NEVER, 7, now) == TSTAMP_NEVER);
+}
+
+static void a_link_is_renewed_before_and_ends_with_its_certificates(void **state)
+{
+    static const tstamp end = 100000 * NS_PER_S, at = 95000 * NS_PER_S;
+    static const struct {
+        tstamp until, now;
+        bool inbound, in_use, replaced;
+        enum swarm_renewal want;
+    } row[] = {
+        {end, at - 1, false, true, false, SWARM_RENEWAL_NONE},
+        {end, at, false, true, false, SWARM_RENEWAL_DIAL},
+        {end, at, true, true, false, SWARM_RENEWAL_NONE},
+        {end, at, false, false, false, SWARM_RENEWAL_NONE},
+        {end, at, false, true, true, SWARM_RENEWAL_NONE},
+        {end, end - SWARM_RENEW_MARGIN - 1, false, true, false, SWARM_RENEWAL_DIAL},
+        {end, end - SWARM_RENEW_MARGIN, false, true, false, SWARM_RENEWAL_END},
+        {end, end - SWARM_RENEW_MARGIN, true, true, true, SWARM_RENEWAL_END},
+        {end, end + 1, true, false, false, SWARM_RENEWAL_END},
+        {TSTAMP_NEVER, TSTAMP_NEVER - 1, true, true, false, SWARM_RENEWAL_NONE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(swarm_rule_renewal(row[i].until, at, row[i].inbound, row[i].in_use,
+                                            row[i].replaced, row[i].now),
+                         row[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +314,8 @@ int main(void)
         cmocka_unit_test(of_two_links_the_better_is_used),
         cmocka_unit_test(both_sides_keep_the_dial_of_the_smaller_id),
         cmocka_unit_test(of_two_ids_one_is_the_smaller_though_one_begins_the_other),
+        cmocka_unit_test(links_of_one_certificate_are_not_all_renewed_at_once),
+        cmocka_unit_test(a_link_is_renewed_before_and_ends_with_its_certificates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,8 @@ struct swarm_stats {
     uint64_t dials, dials_failed, dials_refused_backoff;
     uint64_t streams_in, streams_out, negotiate_failed, negotiate_timeout, streams_refused;
     uint64_t links_pruned, links_probed, links_replaced, pins_set, pins_refused;
+    uint64_t links_renewed,
+        links_expired; /* dialled anew before, closed at the end of a certificate */
     uint32_t peers, links, streams, opens;
 };
 

@@ -1,0 +1,174 @@
+/* renew_test.c - links before and at the end of their certificates; links of testkit.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "swarm/testkit.h"
+
+#define DAY (24 * 3600 * NS_PER_S)
+
+static const uint8_t hello_a[] = "\x13/multistream/1.0.0\n\x05/a/1\n";
+#define PROPS (LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG)
+
+static void later(uint64_t ns)
+{
+    w.now += ns;
+    swarm_tick(w.s, w.now);
+    settle();
+}
+
+static struct swarm_stats stats(void)
+{
+    struct swarm_stats st;
+
+    swarm_stats_get(w.s, &st);
+    return st;
+}
+
+/* A link that we dialled, with a stream on it, whose certificates end in |left|. */
+static void used_link(uint64_t left)
+{
+    know(1, 1);
+    open_to(1, 1, 0);
+    assert_int_equal(w.n_links, 1);
+    w.link[0].until = w.now + left;
+    up(0, PROPS);
+    assert_int_equal(w.link[0].next_sid, 1);
+    event(LINK_DATA, 0, 0, hello_a, sizeof(hello_a) - 1);
+    settle();
+}
+
+static void a_link_in_use_is_dialled_again_and_new_streams_go_there(void **state)
+{
+    (void)state;
+    used_link(DAY);
+    later(DAY - SWARM_RENEW_LEAD - 11 * NS_PER_S);
+    assert_int_equal(w.n_links, 1); /* too early */
+    later(SWARM_RENEW_LEAD / 2 + 12 * NS_PER_S);
+    assert_int_equal(w.n_links, 2);
+    assert_true(peer_id_eq(&w.link[1].peer, &w.link[0].peer));
+    assert_true(netaddr_eq(&w.link[1].remote, &w.link[0].remote));
+    assert_int_equal(w.link[1].need & SWARM_PROVEN_PROPS, SWARM_PROVEN_PROPS);
+    assert_false(w.link[0].closed);
+    w.link[1].until = w.now + DAY;
+    up(1, PROPS);
+    open_to(1, 2, 0);
+    event(LINK_DATA, 1, 0, hello_a, sizeof(hello_a) - 1);
+    settle();
+    assert_int_equal(w.link[0].next_sid, 1); /* its stream goes on */
+    assert_int_equal(w.link[1].next_sid, 1);
+    later(600 * NS_PER_S); /* it is replaced: no more dials */
+    assert_int_equal(w.n_links, 2);
+    assert_int_equal(stats().links_renewed, 1);
+    event(LINK_RESET, 0, 0, NULL, 0);
+    later(60 * NS_PER_S);
+    assert_true(w.link[0].closed); /* idle, and another does its work */
+    assert_false(w.link[1].closed);
+}
+
+static void a_dial_that_failed_is_repeated_in_minutes(void **state)
+{
+    (void)state;
+    used_link(DAY);
+    later(DAY - SWARM_RENEW_LEAD / 2);
+    assert_int_equal(w.n_links, 2);
+    later(10 * NS_PER_S); /* the dial is under way */
+    event(LINK_DOWN, 1, 0, NULL, 0);
+    settle();
+    later(280 * NS_PER_S);
+    assert_int_equal(w.n_links, 2);
+    later(20 * NS_PER_S);
+    assert_int_equal(w.n_links, 3);
+    assert_false(w.link[0].closed);
+}
+
+static void a_link_ends_before_its_certificates_whatever_it_carries(void **state)
+{
+    (void)state;
+    used_link(DAY);
+    w.dial_err = QUDAG_EUNREACHABLE;
+    later(DAY - SWARM_RENEW_MARGIN - NS_PER_S);
+    assert_false(w.link[0].closed);
+    later(10 * NS_PER_S);
+    assert_true(w.link[0].closed);
+    assert_int_equal(w.link[0].close_err, QUDAG_OK);
+    assert_int_equal(last(EV_RESET)->ev.err, QUDAG_ECLOSED);
+    assert_int_equal(count(EV_PEER_DOWN), 2); /* of two cores */
+    assert_int_equal(stats().links_expired, 1);
+}
+
+/* The one that dialled does it, or there would be two. */
+static void who_accepted_a_link_waits_for_the_other(void **state)
+{
+    (void)state;
+    know(1, 1);
+    w.link[0] = (struct fake_link){.peer = peer_no(1), .until = w.now + DAY};
+    w.n_links = 1;
+    up(0, PROPS | LINK_INBOUND);
+    open_to(1, 1, 0);
+    later(DAY - SWARM_RENEW_LEAD / 4);
+    assert_int_equal(w.n_links, 1);
+    assert_false(w.link[0].closed);
+    later(SWARM_RENEW_LEAD / 4);
+    assert_true(w.link[0].closed);
+}
+
+static void a_link_without_certificates_never_ends_by_them(void **state)
+{
+    (void)state;
+    know(1, 1);
+    open_to(1, 1, 0);
+    up(0, PROPS);
+    later(30 * DAY);
+    assert_false(w.link[0].closed);
+    assert_int_equal(w.n_links, 1);
+}
+
+/* A link that lacks something, or is of a worse kind, replaces nothing. */
+static void another_link_counts_if_it_has_as_much(void **state)
+{
+    static const struct {
+        uint8_t props;
+        uint64_t left;
+        uint32_t links; /* after: 3 when another was dialled */
+    } row[] = {
+        {PROPS, 2 * DAY, 2},
+        {PROPS, DAY, 3},
+        {LINK_PQ_KEX | LINK_QUDAG, 2 * DAY, 3},
+        {PROPS | LINK_RELAYED, 2 * DAY, 3},
+        {PROPS | LINK_LIMITED, 2 * DAY, 3},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(setup(state), 0);
+        used_link(DAY);
+        w.link[1] = (struct fake_link){.peer = peer_no(1), .until = w.now + row[i].left};
+        w.link[1].has_hash = false;
+        w.n_links = 2;
+        /* What was proven is asked of every link: the odd one stands since before. */
+        struct peer_id p = peer_no(1);
+        swarm_peer_get(w.s, &p)->proof.proven = 0;
+        up(1, row[i].props | LINK_INBOUND);
+        event(LINK_STREAM, 1, 0, NULL, 0);
+        later(DAY - SWARM_RENEW_LEAD / 2);
+        assert_int_equal(w.n_links, row[i].links);
+        assert_int_equal(teardown(state), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(a_link_in_use_is_dialled_again_and_new_streams_go_there),
+        T(a_dial_that_failed_is_repeated_in_minutes),
+        T(a_link_ends_before_its_certificates_whatever_it_carries),
+        T(who_accepted_a_link_waits_for_the_other),
+        T(a_link_without_certificates_never_ends_by_them),
+        cmocka_unit_test(another_link_counts_if_it_has_as_much),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
