@@ -54,8 +54,9 @@ const struct conf_row conf_table[CONF_KEYS] = {
                  .help =
                      "Post-quantum key exchange and authentication: require it, prefer it, or go "
                      "without."},
-    [CONF_LEVEL] = {"link", "security_level", WORDS("768", "512|768|1024"), INTO(security_level),
-                    .help = "ML-KEM parameter set of links."},
+    [CONF_LEVEL] = {"link", "security_level", WORDS("768", "768|1024"), INTO(security_level),
+                    .help =
+                        "Key exchange of links: 768 is X25519MLKEM768, 1024 SecP384r1MLKEM1024."},
     [CONF_CIPHER] = {"link", "cipher", WORDS("auto", "auto|chacha20|aes256"), INTO(cipher),
                      .help = "Cipher of links; auto: the fastest on this processor."},
     [CONF_IDLE_TIMEOUT] = {"link", "idle_timeout_s", NUMBER(CONF_INT, idle_timeout)},

@@ -33,7 +33,7 @@ static void defaults_are_within_their_own_ranges(void **state)
     (void)state;
     assert_true(conf_init(&c));
     assert_int_equal(c.v[CONF_HOPS].num, 3);
-    assert_int_equal(c.v[CONF_LEVEL].num, 1);
+    assert_int_equal(c.v[CONF_LEVEL].num, 0);
     assert_int_equal(c.v[CONF_MEMORY_MAX].num, 256 << 20);
     assert_string_equal(c.v[CONF_OPEN_NAMESPACES].list[0], "app");
     assert_int_equal(c.v[CONF_BOOTSTRAP].n, 0);

@@ -66,7 +66,7 @@ typedef struct qudag_settings {
     uint32_t circuits_max;       /* circuits at the same time, own and carried */
     uint32_t relays_min;         /* relay descriptors gathered before circuits are built;
                                           0: hops + 1 */
-    uint16_t security_level;     /* ML-KEM parameter set: 512, 768 (default) or 1024 */
+    uint16_t security_level;     /* 768 (default): X25519MLKEM768; 1024: SecP384r1MLKEM1024 */
     uint8_t hops;                /* relays in a circuit */
     bool relay;                  /* carry circuits for others; default true */
     bool dht_server;             /* answer DHT requests of others; default true */

@@ -285,8 +285,11 @@ static qudag_err check_numbers(const qudag_settings *s, char *why, size_t cap)
                           (unsigned long long)l->max, l->unit);
         }
     }
-    if (s->security_level != 512 && s->security_level != 768 && s->security_level != 1024) {
-        return refuse(why, cap, "security_level", "must be 512, 768 or 1024");
+    if (s->security_level != 768 && s->security_level != 1024) {
+        return refuse(why, cap, "security_level",
+                      s->security_level == 512
+                          ? "must be 768 or 1024: no hybrid group has ML-KEM-512, 768 is the least"
+                          : "must be 768 or 1024");
     }
     return QUDAG_OK;
 }

@@ -112,10 +112,10 @@ static void test_security_levels_and_ciphers(void **state)
         enum sec_cipher cipher;
         const char *group, *suite; /* suite NULL: whatever the processor likes */
     } row[] = {
-        {512, PQ_REQUIRE, SEC_CIPHER_CHACHA20, "MLKEM512", "TLS_CHACHA20_POLY1305_SHA256"},
+        {768, PQ_REQUIRE, SEC_CIPHER_CHACHA20, "X25519MLKEM768", "TLS_CHACHA20_POLY1305_SHA256"},
         {768, PQ_REQUIRE, SEC_CIPHER_AES256, "X25519MLKEM768", "TLS_AES_256_GCM_SHA384"},
         {1024, PQ_REQUIRE, SEC_CIPHER_AUTO, "SecP384r1MLKEM1024", NULL},
-        {512, PQ_PREFER, SEC_CIPHER_AUTO, "MLKEM512", NULL},
+        {768, PQ_PREFER, SEC_CIPHER_AUTO, "X25519MLKEM768", NULL},
         {1024, PQ_PREFER, SEC_CIPHER_CHACHA20, "SecP384r1MLKEM1024",
          "TLS_CHACHA20_POLY1305_SHA256"},
     };
@@ -139,13 +139,35 @@ static void test_security_levels_and_ciphers(void **state)
 
 static void test_an_unknown_level_is_refused_at_once(void **state)
 {
-    const struct tk_opt o = {.pq = PQ_REQUIRE, .level = 999};
+    static const uint16_t level[] = {999, 512}; /* 512 has no hybrid group */
 
     (void)state;
-    tk_init(&tk);
-    assert_false(tk_make(&tk, 0, &o));
-    assert_int_equal(tk.ep[0].mem.used, 0);
-    tk_fini(&tk);
+    for (size_t i = 0; i < ARRAY_LEN(level); i++) {
+        const struct tk_opt o = {.pq = PQ_REQUIRE, .level = level[i]};
+
+        tk_init(&tk);
+        assert_false(tk_make(&tk, 0, &o));
+        assert_int_equal(tk.ep[0].mem.used, 0);
+        tk_fini(&tk);
+    }
+}
+
+/* Under prefer two levels meet in a hybrid group, whoever dials. */
+static void test_levels_that_differ_meet_in_a_hybrid_group(void **state)
+{
+    static const uint16_t level[][2] = {{768, 1024}, {1024, 768}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(level); i++) {
+        const struct tk_opt a = {.pq = PQ_PREFER, .level = level[i][0]};
+        const struct tk_opt b = {.pq = PQ_PREFER, .level = level[i][1]};
+
+        make(&a, &b);
+        dial(&(struct quic_dial){.remote = tk.ep[1].addr, .peer = &tk.ep[1].peer});
+        assert_int_equal(tk.ep[0].ups + tk.ep[1].ups, 2);
+        assert_string_equal(tk.ep[0].info.group, "X25519MLKEM768");
+        down();
+    }
 }
 
 static void test_expectations_of_the_dialler(void **state)
@@ -304,6 +326,35 @@ static void test_require_refuses_a_classical_exchange_though_tls_would_take_it(v
     assert_int_equal(tk.ep[0].down.err, QUDAG_EPOLICY);
     assert_string_equal(tk.ep[0].down.text, "key exchange is not post-quantum; policy is require");
     down();
+}
+
+static char mlkem_alone[] = "MLKEM1024:MLKEM768:MLKEM512";
+
+/* Either half must be enough: ML-KEM without an elliptic curve is not taken, nor counted as post-quantum. */
+static void test_ml_kem_alone_is_not_hybrid(void **state)
+{
+    static const enum pq_policy pq[] = {PQ_REQUIRE, PQ_PREFER};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(pq); i++) {
+        const struct tk_opt o = {.pq = pq[i]};
+
+        for (int both = 0; both < 2; both++) {
+            make(&o, &o);
+            assert_int_equal(SSL_CTX_set1_groups_list(tk.ep[0].sec->ctx, mlkem_alone), 1);
+            if (both) {
+                assert_int_equal(SSL_CTX_set1_groups_list(tk.ep[1].sec->ctx, mlkem_alone), 1);
+            }
+            dial(&(struct quic_dial){.remote = tk.ep[1].addr, .peer = &tk.ep[1].peer});
+            if (pq[i] == PQ_REQUIRE || !both) {
+                assert_int_equal(tk.ep[0].ups + tk.ep[1].ups, 0);
+                assert_int_equal(tk.ep[0].down.err, QUDAG_EPOLICY);
+            } else {
+                assert_int_equal(tk.ep[0].info.props & LINK_PQ_KEX, 0);
+            }
+            down();
+        }
+    }
 }
 
 static char hybrid[] = "X25519MLKEM768";
@@ -738,6 +789,8 @@ int main(void)
         cmocka_unit_test(test_every_pair_of_policies),
         cmocka_unit_test(test_security_levels_and_ciphers),
         cmocka_unit_test(test_an_unknown_level_is_refused_at_once),
+        cmocka_unit_test(test_levels_that_differ_meet_in_a_hybrid_group),
+        cmocka_unit_test(test_ml_kem_alone_is_not_hybrid),
         cmocka_unit_test(test_expectations_of_the_dialler),
         cmocka_unit_test(test_handshakes_that_are_not_libp2p_are_refused),
         cmocka_unit_test(test_each_property_is_asked_for_by_itself),

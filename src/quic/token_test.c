@@ -128,7 +128,7 @@ static void test_a_second_dial_completes_in_one_round_trip(void **state)
     static const struct {
         enum pq_policy pq;
         uint16_t level;
-    } row[] = {{PQ_REQUIRE, 512}, {PQ_REQUIRE, 768}, {PQ_REQUIRE, 1024}, {PQ_PREFER, 768}};
+    } row[] = {{PQ_REQUIRE, 768}, {PQ_REQUIRE, 1024}, {PQ_PREFER, 768}};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {

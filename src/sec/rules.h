@@ -32,4 +32,10 @@ QUDAG_MUST_USE qudag_err sec_rule_validity(const struct sec_validity *v, bool id
  */
 int64_t sec_rule_link_life(walltime own_end, walltime peer_end, walltime now);
 
+/*
+ * Whether a TLS group, by the TLS library's name, is post-quantum: a hybrid one, whose secret stays one while either
+ * half does.  ML-KEM alone does not count; NULL is no group.
+ */
+bool sec_rule_group(const char *name);
+
 #endif

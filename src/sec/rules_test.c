@@ -66,12 +66,37 @@ static void a_link_ends_with_the_certificate_that_ends_first(void **state)
     }
 }
 
+static void a_group_is_post_quantum_if_it_is_hybrid(void **state)
+{
+    static const struct {
+        const char *name;
+        bool pq;
+    } row[] = {
+        {"X25519MLKEM768", true},
+        {"SecP256r1MLKEM768", true},
+        {"SecP384r1MLKEM1024", true},
+        {"MLKEM512", false},
+        {"MLKEM768", false},
+        {"MLKEM1024", false},
+        {"x25519", false},
+        {"X25519MLKEM", false},
+        {"", false},
+        {NULL, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(sec_rule_group(row[i].name), row[i].pq);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(validity_ends_with_the_tolerance),
         cmocka_unit_test(an_identity_signs_for_26_hours_at_most),
         cmocka_unit_test(a_link_ends_with_the_certificate_that_ends_first),
+        cmocka_unit_test(a_group_is_post_quantum_if_it_is_hybrid),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
  * sec.c - the TLS context shared by all links of a node: certificates, groups, signatures, ciphers.
  *
- *   require:  ML-DSA certificate only, one group by level
+ *   require:  ML-DSA certificate only, one hybrid group by level
  *   prefer:   both certificates; the peer's signature algorithms choose; hybrid group first
  *   off:      what every libp2p implementation speaks
  */
@@ -38,10 +38,9 @@ static const char *groups_of(enum pq_policy pq, uint16_t level)
         uint16_t level;
         const char *require, *prefer;
     } table[] = {
-        {512, "MLKEM512", "*MLKEM512 / *X25519:X25519MLKEM768:secp256r1"},
         {768, "X25519MLKEM768", "*X25519MLKEM768 / *X25519:secp256r1:secp384r1"},
-        {1024, "SecP384r1MLKEM1024:MLKEM1024",
-         "*SecP384r1MLKEM1024:MLKEM1024 / *X25519:X25519MLKEM768:secp384r1"},
+        /* A share of X25519MLKEM768 would not fit; a peer of the other level asks for it. */
+        {1024, "SecP384r1MLKEM1024", "*SecP384r1MLKEM1024 / X25519MLKEM768 / *X25519:secp384r1"},
     };
 
     if (pq == PQ_OFF) {

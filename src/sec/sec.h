@@ -22,8 +22,7 @@ struct sec_config {
     const struct rng *rng;
     const struct identity *identity; /* outlives the sec */
     enum pq_policy pq;
-    uint16_t
-        level; /* 512, 768 (default; X25519MLKEM768) or 1024 (SecP384r1MLKEM1024 / MLKEM1024) */
+    uint16_t level; /* 768 (default; X25519MLKEM768) or 1024 (SecP384r1MLKEM1024) */
     enum sec_cipher cipher;
     struct wallclock clock;
 };

@@ -74,9 +74,7 @@ bool sec_hs_pq_both(const struct sec_hs *hs)
 static bool group_is_pq(const SSL *ssl)
 {
     /* The library takes a pointer without const for reading only. */
-    const char *name = SSL_get0_group_name((SSL *)(uintptr_t)ssl);
-
-    return name != NULL && strstr(name, "MLKEM") != NULL;
+    return sec_rule_group(SSL_get0_group_name((SSL *)(uintptr_t)ssl));
 }
 
 /* Refuses the peer: the reason for people, the X.509 code that becomes the alert on the wire. */

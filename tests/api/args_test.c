@@ -313,6 +313,7 @@ static void settings_out_of_range_are_named(void **state)
     REFUSED("log_level", s.log_level = (qudag_log_level)9);
     REFUSED("mem", s.mem = &half);
     REFUSED("security_level", s.security_level = 767);
+    REFUSED("security_level", s.security_level = 512);
     REFUSED("hops", s.hops = 0);
     REFUSED("hops", s.hops = 8);
     REFUSED("links_max", s.links_max = 7);

@@ -1,7 +1,7 @@
 /*
  * peer.c - a node on a leash: commands on stdin, one answer line each on stdout, log on stderr.
  *
- *   peer [--pq require|prefer|off] [--level 512|768|1024] [--dht PROTOCOL] [--ns NAME] [--seed FILE]
+ *   peer [--pq require|prefer|off] [--level 768|1024] [--dht PROTOCOL] [--ns NAME] [--seed FILE]
  *        [--port N]
  *
  *   PEER id, ADDR multiaddr, READY          at the start

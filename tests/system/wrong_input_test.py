@@ -23,13 +23,14 @@ def configuration():
                        ('[onon]\nhops = 3\n', 'no section [onon]; did you mean [onion]?'),
                        ('[onion]\n\nhops = 9\n', 'bad.conf:3: [onion] hops: 9 is not within 1 to 7'),
                        ('[node]\nlisten = /ip4/127.0.0.1/udp/99999/quic-v1\n', 'malformed; the form is'),
+                       ('[link]\nsecurity_level = 512\n', '768|1024'),
                        ('[node]\nwhat is this\n', 'bad.conf:2: neither a [section]')):
         conf.write_text(text)
         says(f'configuration {text!r}', part, 2, QUDAGD, '-c', conf, '--dir', TOP / 'x', '--check-config')
     says('a file that is not there', 'No such file', 2, QUDAGD, '-c', TOP / 'none.conf', '--check-config')
     says('an unknown option', '--help', 2, QUDAGD, '--frobnicate')
     check(not (TOP / 'x').exists(), 'a check of the configuration left a folder')
-    for text, part in (('[link]\nsecurity_level = 512\n', ''), ('[node]\nlisten = /ip6/::1/udp/0/quic-v1\n', '')):
+    for text, part in (('[link]\nsecurity_level = 1024\n', ''), ('[node]\nlisten = /ip6/::1/udp/0/quic-v1\n', '')):
         conf.write_text(text)
         says(f'good configuration {text!r}', 'configuration OK', 0, QUDAGD, '-c', conf, '--check-config')
     code, text = run(QUDAGD, '--dir', TOP / 'x', '--print-config')
