@@ -30,3 +30,17 @@ bool limiter_take(struct limiter *l, uint64_t n, tstamp now)
     l->level -= n * UNIT;
     return true;
 }
+
+tstamp limiter_ready(const struct limiter *l, uint64_t n, tstamp now)
+{
+    uint64_t missing = n * UNIT > l->level ? n * UNIT - l->level : 0;
+
+    if (missing == 0) {
+        return now;
+    }
+    if (n > l->burst || l->rate == 0) {
+        return TSTAMP_NEVER;
+    }
+    tstamp at = tstamp_after(l->last, (missing + l->rate - 1) / l->rate);
+    return at > now ? at : now;
+}

@@ -17,4 +17,7 @@ void limiter_init(struct limiter *l, uint64_t rate_per_s, uint64_t burst, tstamp
 /* Takes |n| tokens if they are there. */
 bool limiter_take(struct limiter *l, uint64_t n, tstamp now);
 
+/* When |n| tokens will be there if none is taken before, at least |now|; more than the burst: TSTAMP_NEVER. */
+tstamp limiter_ready(const struct limiter *l, uint64_t n, tstamp now);
+
 #endif

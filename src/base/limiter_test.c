@@ -94,6 +94,28 @@ static void rates_over_the_limit_are_cut(void **state)
     assert_true(limiter_take(&l, 1, 1));
 }
 
+static void it_says_when_tokens_will_be_there(void **state)
+{
+    struct limiter l;
+    (void)state;
+
+    limiter_init(&l, 3, 2, 1000);
+    assert_int_equal(limiter_ready(&l, 2, 1000), 1000);
+    assert_int_equal(limiter_ready(&l, 3, 1000), TSTAMP_NEVER);
+    assert_true(limiter_take(&l, 2, 1000));
+    for (uint64_t n = 1; n <= 2; n++) {
+        tstamp at = limiter_ready(&l, n, 1000);
+        struct limiter copy = l;
+        assert_false(limiter_take(&copy, n, at - 1));
+        copy = l;
+        assert_true(limiter_take(&copy, n, at));
+    }
+    assert_int_equal(limiter_ready(&l, 1, 5 * NS_PER_S), 5 * NS_PER_S);
+    limiter_init(&l, 0, 1, 0);
+    assert_true(limiter_take(&l, 1, 0));
+    assert_int_equal(limiter_ready(&l, 1, 9), TSTAMP_NEVER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +126,7 @@ int main(void)
         cmocka_unit_test(more_than_the_burst_never_passes),
         cmocka_unit_test(a_rate_of_zero_never_refills),
         cmocka_unit_test(rates_over_the_limit_are_cut),
+        cmocka_unit_test(it_says_when_tokens_will_be_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,13 @@ uint64_t netaddr_group(const struct netaddr *a)
     return (uint64_t)a->family << 48 | g;
 }
 
+uint64_t netaddr_wide_group(uint64_t group)
+{
+    uint64_t family = group >> 48, prefix = group & ((UINT64_C(1) << 48) - 1);
+
+    return family << 48 | (family == 4 ? prefix >> 8 : prefix >> 16);
+}
+
 bool netaddr_is_private(const struct netaddr *a)
 {
     uint8_t b0 = a->ip[0], b1 = a->ip[1];

@@ -47,6 +47,9 @@ size_t netaddr_to_tell(struct netaddr *a, size_t n, size_t max);
 /* The network it is of, for limits: /24 of IPv4, /48 of IPv6; 0 for none. */
 uint64_t netaddr_group(const struct netaddr *a);
 
+/* The wider network that a netaddr_group() lies in: /16 of IPv4, /32 of IPv6; 0 for none. */
+uint64_t netaddr_wide_group(uint64_t group);
+
 #define NETADDR_TEXT_MAX 64
 /* "1.2.3.4:5" or "[::1]:5"; returns the length, 0 if |cap| is too small. */
 size_t netaddr_text(char *dst, size_t cap, const struct netaddr *a);

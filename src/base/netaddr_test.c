@@ -245,6 +245,10 @@ static void a_network_is_24_bits_of_ipv4_and_48_of_ipv6(void **state)
     assert_int_equal(netaddr_group(&a), netaddr_group(&b));
     b.ip[2] = 4;
     assert_int_not_equal(netaddr_group(&a), netaddr_group(&b));
+    assert_int_equal(netaddr_wide_group(netaddr_group(&a)), netaddr_wide_group(netaddr_group(&b)));
+    b.ip[1] = 3;
+    assert_int_not_equal(netaddr_wide_group(netaddr_group(&a)),
+                         netaddr_wide_group(netaddr_group(&b)));
     struct netaddr c = {.family = 6, .ip = {0, 0, 0, 1, 2, 3, 9}}, d = c;
     d.ip[6] = 8;
     assert_int_equal(netaddr_group(&c), netaddr_group(&d));
@@ -252,6 +256,13 @@ static void a_network_is_24_bits_of_ipv4_and_48_of_ipv6(void **state)
     d.ip[5] = 4;
     assert_int_not_equal(netaddr_group(&c), netaddr_group(&d));
     assert_int_equal(netaddr_group(&(struct netaddr){.family = 0}), 0);
+    assert_int_equal(netaddr_wide_group(0), 0);
+    assert_int_equal(netaddr_wide_group(netaddr_group(&c)), netaddr_wide_group(netaddr_group(&d)));
+    d.ip[3] = 7;
+    assert_int_not_equal(netaddr_wide_group(netaddr_group(&c)),
+                         netaddr_wide_group(netaddr_group(&d)));
+    assert_int_not_equal(netaddr_wide_group(netaddr_group(&c)),
+                         netaddr_wide_group(netaddr_group(&a)));
 }
 
 /* First and last address of each block of the registries, and what lies beside it. */

@@ -29,7 +29,7 @@ enum link_prop {
 enum ev_type {
     EV_PEER_UP,     /* peer, props, again: an authenticated link exists */
     EV_PEER_DOWN,   /* peer: the last link is gone; its streams were reset one by one before */
-    EV_STREAM_OPEN, /* peer, strm, props, inbound, net; cookie if we asked for it */
+    EV_STREAM_OPEN, /* peer, strm, props, inbound, net, via, link; cookie if we asked for it */
     EV_STREAM_FAIL, /* peer, cookie, err: our ACT_OPEN did not succeed */
     EV_DATA,        /* strm, data: borrowed until the call returns */
     EV_WRITABLE,    /* strm, n: n bytes left the send queue since the last such event */
@@ -50,7 +50,12 @@ struct ev {
     size_t n;
     struct slice data;
     const char *proto; /* STREAM_OPEN: the protocol id that was negotiated */
-    uint64_t net;      /* STREAM_OPEN inbound: netaddr_group() of where the link comes from; or 0 */
+    /*
+     * STREAM_OPEN inbound: netaddr_group() of where the link comes from; of a circuit the netaddr_wide_group() of
+     * its previous hop, and a name for that.  0: not known.  They serve to share fairly.
+     */
+    uint64_t net, via;
+    uint64_t link; /* STREAM_OPEN inbound: streams of one link have the same */
 };
 
 enum act_type {

@@ -38,6 +38,7 @@ struct link_info {
     struct peer_id peer;            /* len 0: nobody */
     struct multiaddr local, remote; /* without /p2p; len 0: none, or not known yet */
     uint64_t net;        /* the network |remote| is of, for limits (netaddr_group); 0: none */
+    uint64_t via;        /* a name for the neighbour an anonymous link comes through; 0: none */
     uint8_t props;       /* enum link_prop */
     char group[28];      /* "X25519MLKEM768" */
     char cipher[32];     /* "TLS_AES_256_GCM_SHA384" */

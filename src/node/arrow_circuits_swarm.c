@@ -93,7 +93,8 @@ static qudag_err circuit_info(const void *owner, struct ref link, struct link_in
     if (err != QUDAG_OK) {
         return err;
     }
-    *out = (struct link_info){.props = LINK_ANON | LINK_PQ_KEX | LINK_NAMED};
+    *out = (struct link_info){
+        .props = LINK_ANON | LINK_PQ_KEX | LINK_NAMED, .net = info.net, .via = info.via};
     out->props |= info.role == ONION_CLIENT ? LINK_PQ_AUTH : LINK_INBOUND;
     return QUDAG_OK;
 }

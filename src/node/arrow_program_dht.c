@@ -6,6 +6,8 @@
  */
 #include "node/request_table.h"
 
+#define DHT_REQUESTS_MAX 160 /* of the program, of ourselves, and 96 of the far ends of circuits */
+
 /* ---- namespaces ---- */
 
 static qudag_err check_pk(void *ctx, struct slice key, struct slice value, walltime now,
@@ -274,6 +276,7 @@ qudag_err node_dht_init(struct node *n, tstamp now)
                            .protocol = n->cfg.dht_protocol,
                            .server = n->cfg.dht_server,
                            .lab = n->cfg.lab,
+                           .requests_max = DHT_REQUESTS_MAX,
                            .records_max = n->cfg.records_max,
                            .providers_max = n->cfg.providers_max,
                            .record_bytes_max = n->cfg.record_bytes_max,

@@ -64,7 +64,7 @@ struct swarm_link {
     bool dialled;    /* counted in peer->n_dials */
     uint8_t dial_by; /* core + 1 while counted in swarm.dials_of; else 0 */
     uint8_t props;
-    uint64_t net;      /* where it comes from; 0: nowhere */
+    uint64_t net, via; /* where it comes from, and through whom; 0: nowhere */
     uint64_t up_order; /* counts links as they came up */
     tstamp until;      /* when its certificates have ended; TSTAMP_NEVER: it has none */
     tstamp renew_at;   /* when it is to be replaced, if it is in use */

@@ -70,6 +70,8 @@ struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport 
     if (l != NULL) {
         l->up = true;
         l->props = info.props | LINK_ANON;
+        l->net = info.net;
+        l->via = info.via;
     }
     return l;
 }

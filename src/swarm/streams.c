@@ -199,7 +199,9 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
                     .props = l->props,
                     .peer = swarm_link_peer_id(l),
                     .proto = st->proto,
-                    .net = l->net};
+                    .net = l->net,
+                    .via = l->via,
+                    .link = ref_to_u64(l->ref)};
     swarm_deliver(s, core, &ev);
     return true;
 }

@@ -99,6 +99,8 @@ static qudag_err m_info(const void *owner, struct ref link, struct link_info *ou
     }
     out->peer = m->link[link.slot].peer;
     out->props = m->link[link.slot].props;
+    out->net = 70 + link.slot;
+    out->via = 80 + link.slot;
     return QUDAG_OK;
 }
 
@@ -464,6 +466,9 @@ static void links_on_demand_need_no_announcement_and_no_negotiation(void **state
     settle();
     assert_true(last(EV_STREAM_OPEN)->inbound);
     assert_int_equal(w.seen[0].peer.len, 0);
+    assert_int_equal(last(EV_STREAM_OPEN)->net, 71); /* whom it comes through, without a name */
+    assert_int_equal(last(EV_STREAM_OPEN)->via, 81);
+    assert_int_equal(last(EV_STREAM_OPEN)->link, ref_to_u64(in.link));
     struct swarm_stats st;
     swarm_stats_get(w.s, &st);
     assert_int_equal(st.links, 0); /* they are their builder's */

@@ -12,14 +12,18 @@
 #include "core/core.h"
 
 #define GATEWAY_PROTOCOL "/qudag/gateway/1.0.0"
-#define GATEWAY_TIMEOUT (30 * NS_PER_S)
+#define GATEWAY_TIMEOUT (30 * NS_PER_S)        /* from asking to the answer, and at work */
+#define GATEWAY_REQUEST_TIMEOUT (3 * NS_PER_S) /* for a request to be complete */
+#define GATEWAY_WAIT_TIMEOUT (10 * NS_PER_S)   /* for a complete one to begin */
 
 struct gateway_config {
     struct mem *mem;
     struct rng rng;
-    bool serve;        /* answer others */
-    uint32_t jobs_max; /* default 64; a quarter is for our own requests */
-    uint32_t rate;     /* complete requests served per second; default 50, burst 100 */
+    bool serve;           /* answer others */
+    uint32_t jobs_max;    /* requests of our own; default 64 */
+    uint32_t others_max;  /* of others, complete or not; default 256 */
+    uint32_t running_max; /* of these, at work; default 96 */
+    uint32_t rate;        /* requests of others that begin per second; default 50, burst 100 */
 };
 
 enum gateway_up {
@@ -69,6 +73,13 @@ QUDAG_MUST_USE qudag_err gateway_get(struct gateway *g, const struct gateway_req
 /* The same for storing req->value under the key. */
 QUDAG_MUST_USE qudag_err gateway_put(struct gateway *g, const struct gateway_request *req,
                                      tstamp now, struct acts *out);
+/* Counted since the beginning; the last line as of now. */
+struct gateway_stats {
+    uint64_t served, gave_way, refused_limit;
+    uint32_t running, others;
+};
+void gateway_stats_get(const struct gateway *g, struct gateway_stats *out);
+
 /* Answers a GATEWAY_UP_GET or _PUT; nothing happens when its circuit is gone. */
 void gateway_answer(struct gateway *g, const struct gateway_result *res, struct acts *out);
 

@@ -107,6 +107,9 @@ static void step(struct fuzz *f, struct rd *r)
     case 1:
         ev.type = EV_STREAM_OPEN;
         ev.inbound = (what & 0x80) != 0;
+        ev.link = rd_u8(r) % 16;
+        ev.net = ev.link % 3;
+        ev.via = ev.link % 5;
         ev.cookie = f->opening[rd_u8(r) % NAMES];
         gateway_ops.event(f->e, &ev, f->now, &f->acts);
         break;
@@ -156,8 +159,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     mem_init(&f->mem, NULL, 0);
     f->acts = (struct acts){
         .v = f->acts_v, .cap = ACTS_ROOM, .bytes = f->bytes, .bytes_cap = sizeof f->bytes};
-    struct gateway_config cfg = {
-        .mem = &f->mem, .rng = rng_of_stream(&s), .serve = true, .jobs_max = 6};
+    struct gateway_config cfg = {.mem = &f->mem,
+                                 .rng = rng_of_stream(&s),
+                                 .serve = true,
+                                 .jobs_max = 6,
+                                 .others_max = 6,
+                                 .running_max = 4};
     if (gateway_new(&f->e, &cfg, 0) == QUDAG_OK) {
         while (r.left > 0 && rd_ok(&r)) {
             step(f, &r);

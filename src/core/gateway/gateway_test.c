@@ -6,126 +6,7 @@
 
 #include <cmocka.h>
 
-#include "core/gateway/gateway.h"
-
-#include "wire/kad_msg.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-#define KEY "/qudag/dark/0123456789abcdef0123456789abcdef"
-#define KEY_LEN (sizeof KEY - 1)
-
-static const struct slice key = {(const uint8_t *)KEY, KEY_LEN};
-static const struct ref circuit = {7, 3};
-static const struct ref cli_strm = {1, 1}, srv_strm = {2, 9};
-
-struct world {
-    struct mem mem;
-    struct rng_stream stream;
-    struct gateway *cli, *srv;
-    struct acts acts;
-    struct act act_v[64];
-    uint8_t bytes[ACTS_BYTES_ROOM];
-    uint8_t value[KAD_VALUE_MAX];
-};
-
-static void acts_clear(struct world *w)
-{
-    w->acts = (struct acts){
-        .v = w->act_v, .cap = ARRAY_LEN(w->act_v), .bytes = w->bytes, .bytes_cap = sizeof w->bytes};
-}
-
-static struct gateway *side_new(struct world *w, bool serve)
-{
-    struct gateway_config cfg = {.mem = &w->mem, .rng = rng_of_stream(&w->stream), .serve = serve};
-    struct gateway *e;
-
-    assert_int_equal(gateway_new(&e, &cfg, 0), QUDAG_OK);
-    return e;
-}
-
-static struct world *world_new(void)
-{
-    struct world *w = calloc(1, sizeof *w);
-    uint8_t seed[32] = {3};
-
-    assert_non_null(w);
-    mem_init(&w->mem, NULL, 0);
-    rng_stream_init(&w->stream, seed);
-    rng_stream_fill(&w->stream, w->value, sizeof w->value);
-    acts_clear(w);
-    w->cli = side_new(w, false);
-    w->srv = side_new(w, true);
-    return w;
-}
-
-static void world_free(struct world *w)
-{
-    gateway_free(w->cli);
-    gateway_free(w->srv);
-    assert_int_equal(w->mem.used, 0);
-    free(w);
-}
-
-static void feed(struct world *w, struct gateway *e, struct ev ev, tstamp now)
-{
-    gateway_ops.event(e, &ev, now, &w->acts);
-}
-
-static void open_in(struct world *w, struct ref strm, tstamp now)
-{
-    feed(w, w->srv,
-         (struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = strm, .props = LINK_ANON},
-         now);
-}
-
-static qudag_err ask_get(struct world *w, struct gateway *g, struct slice k)
-{
-    struct gateway_request req = {.circuit = circuit, .cookie = 50, .key = k};
-
-    return gateway_get(g, &req, 0, &w->acts);
-}
-
-static qudag_err ask_put(struct world *w, struct gateway *g, struct slice value)
-{
-    struct gateway_request req = {.circuit = circuit, .cookie = 50, .key = key, .value = value};
-
-    return gateway_put(g, &req, 0, &w->acts);
-}
-
-/* The asking side's request: opened, written.  |frame| is a copy of what it wrote. */
-static size_t request(struct world *w, bool put, uint8_t *frame, size_t value_len)
-{
-    qudag_err err =
-        put ? ask_put(w, w->cli, (struct slice){w->value, value_len}) : ask_get(w, w->cli, key);
-    assert_int_equal(err, QUDAG_OK);
-    assert_int_equal(w->acts.n, 1);
-    assert_int_equal(w->act_v[0].type, ACT_OPEN);
-    assert_true(ref_eq(w->act_v[0].obj, circuit));
-    assert_int_equal(w->act_v[0].need, LINK_ANON); /* and by nothing else */
-    uint64_t cookie = w->act_v[0].cookie;
-    acts_clear(w);
-    feed(w, w->cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = cli_strm}, 1);
-    assert_int_equal(w->acts.n, 2);
-    assert_int_equal(w->act_v[0].type, ACT_WRITE);
-    assert_int_equal(w->act_v[1].type, ACT_FIN);
-    size_t len = w->act_v[0].data.len;
-    memcpy(frame, w->act_v[0].data.base, len);
-    acts_clear(w);
-    return len;
-}
-
-/* Gives |frame| to one side in pieces of |step| bytes, then the end. */
-static void deliver(struct world *w, struct gateway *e, struct ref strm, const uint8_t *frame,
-                    size_t len, size_t step)
-{
-    for (size_t at = 0; at < len; at += step) {
-        size_t n = len - at < step ? len - at : step;
-        feed(w, e, (struct ev){.type = EV_DATA, .strm = strm, .data = {frame + at, n}}, 2);
-    }
-    feed(w, e, (struct ev){.type = EV_FIN, .strm = strm}, 2);
-}
+#include "core/gateway/testkit.h"
 
 /* A whole exchange; the DHT answers |err|, |value|, |stored|.  What the asking side is told. */
 static struct act exchange(struct world *w, bool put, qudag_err err, struct slice value,
@@ -483,10 +364,13 @@ static void every_event_in_every_state(void **state)
             static const enum ev_type type[] = {EV_STREAM_OPEN, EV_STREAM_FAIL, EV_DATA,
                                                 EV_FIN,         EV_RESET,       EV_WRITABLE};
             if (e == W_TIME) {
-                assert_int_equal(gateway_ops.deadline(x), GATEWAY_TIMEOUT);
-                gateway_ops.tick(x, GATEWAY_TIMEOUT - 1, &w->acts);
+                tstamp due = at == SERVE_REQUEST   ? GATEWAY_REQUEST_TIMEOUT
+                             : at == SERVE_RUNNING ? 2 + GATEWAY_TIMEOUT
+                                                   : GATEWAY_TIMEOUT;
+                assert_int_equal(gateway_ops.deadline(x), due);
+                gateway_ops.tick(x, due - 1, &w->acts);
                 assert_int_equal(w->acts.n, 0);
-                gateway_ops.tick(x, GATEWAY_TIMEOUT, &w->acts);
+                gateway_ops.tick(x, due, &w->acts);
             } else {
                 feed(w, x,
                      (struct ev){.type = type[e],
@@ -541,7 +425,7 @@ static void late_answers_and_late_streams_are_harmless(void **state)
     world_free(w);
 }
 
-static void jobs_are_limited(void **state)
+static void our_own_requests_are_limited(void **state)
 {
     struct world *w = world_new();
 
@@ -551,81 +435,6 @@ static void jobs_are_limited(void **state)
         acts_clear(w);
     }
     assert_int_equal(ask_get(w, w->cli, key), QUDAG_ELIMIT);
-    for (uint32_t i = 0; i < 48; i++) {
-        open_in(w, (struct ref){i, 1}, 0);
-        assert_int_equal(w->acts.n, 0);
-    }
-    for (uint32_t i = 0; i < 16; i++) { /* whoever holds all of these leaves us the rest */
-        assert_int_equal(ask_get(w, w->srv, key), QUDAG_OK);
-        acts_clear(w);
-    }
-    assert_int_equal(ask_get(w, w->srv, key), QUDAG_ELIMIT);
-    world_free(w);
-}
-
-/* A request of others, complete at once; the acts say how it went. */
-static void ask_srv(struct world *w, const uint8_t *frame, size_t len, struct ref strm, tstamp now)
-{
-    acts_clear(w);
-    open_in(w, strm, now);
-    feed(w, w->srv, (struct ev){.type = EV_DATA, .strm = strm, .data = {frame, len}}, now);
-    feed(w, w->srv, (struct ev){.type = EV_FIN, .strm = strm}, now);
-}
-
-static bool was_reset(const struct world *w, struct ref strm)
-{
-    return w->acts.n > 0 && w->act_v[0].type == ACT_RESET && ref_eq(w->act_v[0].strm, strm) &&
-           w->act_v[0].err == QUDAG_ELIMIT;
-}
-
-static void silent_streams_make_room_for_requests(void **state)
-{
-    struct world *w = world_new();
-    uint8_t frame[KAD_MSG_MAX];
-    size_t len = request(w, false, frame, 0);
-
-    (void)state;
-    for (uint32_t i = 0; i < 48; i++) { /* a byte each, and never more */
-        open_in(w, (struct ref){i, 1}, 0);
-        feed(w, w->srv, (struct ev){.type = EV_DATA, .strm = {i, 1}, .data = {frame, 1}}, 0);
-        assert_int_equal(w->acts.n, 0);
-    }
-    for (uint32_t i = 0; i < 48; i++) { /* the oldest goes, and the request is served */
-        ask_srv(w, frame, len, (struct ref){i, 2}, 1);
-        assert_int_equal(w->acts.n, 2);
-        assert_true(was_reset(w, (struct ref){i, 1}));
-        assert_int_equal(w->act_v[1].kind, GATEWAY_UP_GET);
-    }
-    acts_clear(w);
-    open_in(w, (struct ref){0, 3}, 2); /* those at work stay */
-    assert_int_equal(w->acts.n, 1);
-    assert_true(was_reset(w, (struct ref){0, 3}));
-    world_free(w);
-}
-
-static void complete_requests_are_limited_in_rate(void **state)
-{
-    struct world *w = world_new();
-    uint8_t frame[KAD_MSG_MAX];
-    size_t len = request(w, false, frame, 0);
-    unsigned served = 0;
-
-    (void)state;
-    for (uint32_t i = 0; i < 300; i++) { /* streams without a request use nothing up */
-        open_in(w, (struct ref){i, 1}, 0);
-        feed(w, w->srv, (struct ev){.type = EV_RESET, .strm = {i, 1}}, 0);
-    }
-    assert_int_equal(w->acts.n, 0);
-    for (uint32_t i = 0; i < 160; i++) {
-        struct ref strm = {i, 2};
-        ask_srv(w, frame, len, strm, 0);
-        served += w->acts.n == 1 && w->act_v[0].kind == GATEWAY_UP_GET;
-        assert_true(served == i + 1 || was_reset(w, strm));
-        feed(w, w->srv, (struct ev){.type = EV_RESET, .strm = strm}, 0);
-    }
-    assert_int_equal(served, 100);
-    ask_srv(w, frame, len, (struct ref){0, 3}, NS_PER_S / 50);
-    assert_int_equal(w->act_v[0].kind, GATEWAY_UP_GET);
     world_free(w);
 }
 
@@ -694,9 +503,7 @@ int main(void)
         cmocka_unit_test(too_much_data_ends_the_job),
         cmocka_unit_test(every_event_in_every_state),
         cmocka_unit_test(late_answers_and_late_streams_are_harmless),
-        cmocka_unit_test(jobs_are_limited),
-        cmocka_unit_test(silent_streams_make_room_for_requests),
-        cmocka_unit_test(complete_requests_are_limited_in_rate),
+        cmocka_unit_test(our_own_requests_are_limited),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,7 @@ struct onion_circuit {
     tstamp since, active_at, phase_at;
     uint64_t build_ns, tag, cells_fwd, cells_back;
     uint32_t early; /* relay: EARLY cells passed on */
+    uint64_t net, via; /* of |prev|: its network, and our name for it */
     struct onion_leg prev, next;
     struct onion_neighbour *nb;      /* behind |prev| */
     struct onion_assembly from_prev; /* CREATE, EXTEND */
@@ -119,6 +120,7 @@ struct onion {
     struct map neighbours; /* peer id -> neighbour */
     struct heap timers;
     struct list work, dead, idle;
+    uint64_t names[2]; /* key under which neighbours are given names */
     struct limiter creates;
     struct dyn spare; /* empty, but has capacity */
     struct onion_keyring keys[ONION_KEYS_MAX];

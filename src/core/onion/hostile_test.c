@@ -861,6 +861,8 @@ static void a_relay_knows_its_neighbours_and_nobody_else(void **state)
         assert_true(peer_id_eq(&info.prev, &n->nodes[i - 1].id));
         assert_int_equal(info.path[0].len, 0);
         assert_int_equal(info.hops, 0);
+        assert_int_not_equal(info.via, 0); /* a name, and its network: no address */
+        assert_int_equal(info.net, netaddr_wide_group(NET_OF(i - 1)));
     }
     net_fini(n);
     for (size_t i = 0; i < 5; i++) {

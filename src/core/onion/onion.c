@@ -9,6 +9,7 @@
 #include "core/onion/circuit.h"
 
 #include "base/assert.h"
+#include "base/netaddr.h"
 #include "base/wipe.h"
 
 #include <string.h>
@@ -65,6 +66,7 @@ qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp n
         o->cfg.streams_max = STREAMS_MAX;
     }
     rng_fill(&o->cfg.rng, seed, sizeof seed);
+    rng_fill(&o->cfg.rng, (uint8_t *)o->names, sizeof o->names);
     slots_init(&o->circuits, cfg->mem, o->cfg.circuits_max);
     map_init(&o->legs, cfg->mem, seed, (size_t)o->cfg.circuits_max * 2);
     map_init(&o->neighbours, cfg->mem, seed + 16, o->cfg.circuits_max);
@@ -235,6 +237,8 @@ static qudag_err accept(struct onion *o, const struct ev *ev)
         return err;
     }
     c->prev.peer = *ev->peer;
+    c->net = netaddr_wide_group(ev->net);
+    c->via = siphash24(o->names[0], o->names[1], peer_id_slice(ev->peer));
     c->nb = nb;
     c->unfinished = true;
     nb->circuits++;
@@ -770,6 +774,8 @@ static void info_of(const struct onion_circuit *c, struct onion_info *out)
         out->next = c->next.peer;
     } else {
         out->prev = c->prev.peer;
+        out->net = c->net;
+        out->via = c->via;
         out->next = c->next.peer;
         out->tag = c->role == ONION_END ? c->tag : 0;
     }

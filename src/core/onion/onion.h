@@ -121,7 +121,8 @@ struct onion_info {
     uint8_t hops_wanted;
     struct peer_id path[ONION_HOPS_MAX]; /* client only */
     struct peer_id prev, next;           /* relay and end: neighbours; len 0: none */
-    uint64_t tag;                        /* end: of the key */
+    uint64_t net, via; /* relay and end: of the previous hop: netaddr_wide_group(), a name */
+    uint64_t tag;      /* end: of the key */
     tstamp since;
     uint64_t build_ns;
     uint64_t cells_fwd, cells_back;

@@ -145,6 +145,7 @@ static inline void net_answer_open(struct testnet *n, const struct net_open *ope
                     .inbound = true,
                     .props = n->nodes[to].props,
                     .peer = &from->id,
+                    .net = NET_OF(open->from),
                     .strm = p->ref[1],
                     .proto = ONION_PROTOCOL};
     struct ev out = {.type = EV_STREAM_OPEN,
