@@ -114,16 +114,28 @@ static void a_lab_knows_no_networks(void **state)
     bed_free(b);
 }
 
-static void the_anonymous_share_one_allowance(void **state)
+/* Circuits end at the gateway: no stream without a peer is served here. */
+static void the_anonymous_are_not_served(void **state)
 {
     (void)state;
-    struct kad_config c = {.limits.requests = {10, 100, 1000}};
+    struct kad_config c = {.lab = false};
     struct bed *b = bed_new(&c);
+    struct kad_peer_info p = peer(1);
+    static const struct peer_id nobody;
+    const struct peer_id *who[] = {NULL, &nobody, &p.id};
 
-    come(b, 1, NULL);
-    come(b, 2, NULL);
-    assert_int_equal(answered(b, 1, 100), 20);
-    assert_int_equal(answered(b, 2, 100), 0);
+    for (uint32_t i = 0; i < ARRAY_LEN(who); i++) {
+        struct ev ev = {.type = EV_STREAM_OPEN,
+                        .inbound = true,
+                        .strm = {1 + i, 1},
+                        .peer = who[i],
+                        .props = i == 2 ? LINK_ANON : 0};
+        tell(b, &ev);
+        assert_int_equal(acts_of(b, ACT_RESET), 1);
+        assert_int_equal(answered(b, 1 + i, 100), 0);
+    }
+    come(b, 9, &p.id);
+    assert_int_equal(answered(b, 9, 1), 1);
     bed_free(b);
 }
 
@@ -297,7 +309,7 @@ int main(void)
         cmocka_unit_test(the_debt_of_a_network_outlives_its_connections),
         cmocka_unit_test(when_all_ask_too_much_the_modest_are_served_first),
         cmocka_unit_test(a_lab_knows_no_networks),
-        cmocka_unit_test(the_anonymous_share_one_allowance),
+        cmocka_unit_test(the_anonymous_are_not_served),
         cmocka_unit_test(stores_have_an_allowance_of_their_own),
         cmocka_unit_test(a_peer_may_bring_so_many_new_records_an_hour),
         cmocka_unit_test(a_refused_record_gives_back_what_it_cost_and_no_more),

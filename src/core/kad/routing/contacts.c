@@ -341,12 +341,10 @@ struct kad_contact *kad_contacts_answered(struct kad_routing *r, struct kad_cont
  */
 struct kad_contact *kad_contacts_heard(struct kad_routing *r, const uint8_t *hash, tstamp now)
 {
-    struct kad_contact *p = hash == NULL ? NULL : kad_table_find(&r->table, hash);
+    struct kad_contact *p = kad_table_find(&r->table, hash);
 
     if (p == NULL) {
-        if (hash != NULL) {
-            failed_forget(r, hash);
-        }
+        failed_forget(r, hash);
         return NULL;
     }
     if (p->fails == 0) {

@@ -116,7 +116,7 @@ void kad_contacts_misbehaved(struct kad_routing *r, struct kad_contact *c, tstam
 /* It has a link to us: what is held against it is forgotten. */
 void kad_contacts_alive(struct kad_routing *r, const struct kad_contact *c, tstamp now);
 /*
- * A peer asks us: it lives, and its backoff is reset.  |hash| NULL: an anonymous one, of whom nothing follows.
+ * A peer asks us: it lives, and its backoff is reset.
  * Returned when it is in the table and failed lately: it should be asked whether it serves.
  */
 struct kad_contact *kad_contacts_heard(struct kad_routing *r, const uint8_t *hash, tstamp now);

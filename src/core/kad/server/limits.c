@@ -251,7 +251,6 @@ static struct kad_client *client_new(struct kad_limiter *l, struct slice id, uin
         return NULL;
     }
     c->name = name;
-    c->anonymous = id.len == 0;
     kad_contacts_hash(l->routing, c->hash, id);
     list_init(&c->idle);
     struct kad_net *n = net == 0 || l->env->lab ? NULL : net_get(l, net);
@@ -274,7 +273,7 @@ static struct kad_client *client_new(struct kad_limiter *l, struct slice id, uin
 struct kad_client *kad_client_get(struct kad_limiter *l, const struct peer_id *id, uint64_t net,
                                   tstamp now)
 {
-    struct slice raw = id == NULL ? (struct slice){NULL, 0} : peer_id_slice(id);
+    struct slice raw = peer_id_slice(id);
     uint64_t name = siphash24(l->seed[0], l->seed[1], raw);
 
     expire(l, now, LOOKED_AT);

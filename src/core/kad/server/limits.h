@@ -45,7 +45,6 @@ struct kad_client {
     struct kad_net *net; /* NULL: the link does not tell, or a lab where all share one */
     uint32_t n_streams;
     uint32_t buffered; /* bytes of its requests that are not served yet */
-    bool anonymous;
 };
 
 struct kad_limiter {
@@ -62,7 +61,7 @@ struct kad_limiter {
 void kad_limits_init(struct kad_limiter *l, struct kad_env *env, struct kad_routing *routing,
                      const struct kad_limits *cfg, uint32_t records_max, const uint64_t seed[2]);
 void kad_limits_fini(struct kad_limiter *l); /* no client has a stream any more */
-/* One more stream of |id| (NULL or empty: all anonymous ones are one client).  NULL: no memory. */
+/* One more stream of |id|.  NULL: no memory. */
 struct kad_client *kad_client_get(struct kad_limiter *l, const struct peer_id *id, uint64_t net,
                                   tstamp now);
 /* One stream less. */

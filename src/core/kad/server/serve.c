@@ -86,7 +86,10 @@ static void serve_close(struct kad_server *s, struct kad_inbound *in)
 
 void kad_serve_open(struct kad_server *s, const struct ev *ev, tstamp now, struct acts *out)
 {
-    if (!s->env->server || ref_none(ev->strm) || (ev->props & s->env->need) != s->env->need) {
+    /* The far end of a circuit asks the gateway, which has limits for it (core/gateway): here it has no name. */
+    bool nobody = (ev->props & LINK_ANON) != 0 || ev->peer == NULL || ev->peer->len == 0;
+    bool lacks = (ev->props & s->env->need) != s->env->need;
+    if (!s->env->server || ref_none(ev->strm) || nobody || lacks) {
         acts_reset(out, ev->strm, s->env->server ? QUDAG_EPOLICY : QUDAG_EUNSUPPORTED);
         return;
     }
@@ -275,7 +278,7 @@ static bool serve_add_provider(struct kad_server *s, struct kad_inbound *in,
     enum kad_refusal why;
     uint8_t id_hash[SHA256_LEN];
 
-    for (size_t i = 0; i < req->n_providers && own == NULL && !in->client->anonymous; i++) {
+    for (size_t i = 0; i < req->n_providers && own == NULL; i++) {
         kad_contacts_hash(s->routing, id_hash, peer_id_slice(&req->providers[i].id));
         own = memcmp(id_hash, in->client->hash, SHA256_LEN) == 0 ? &req->providers[i] : NULL;
     }
@@ -339,8 +342,7 @@ static bool serve(struct kad_server *s, struct kad_inbound *in, struct slice msg
     size_t dropped = 0;
 
     s->env->stats.rpcs_in++;
-    const struct kad_client *c = in->client;
-    struct kad_contact *failed = kad_contacts_heard(s->routing, c->anonymous ? NULL : c->hash, now);
+    struct kad_contact *failed = kad_contacts_heard(s->routing, in->client->hash, now);
     if (failed != NULL) {
         s->check(s->ctx, failed, now, out);
     }
