@@ -95,7 +95,7 @@ struct onion_circuit {
     struct list dead; /* in onion.dead */
     tstamp since, active_at, phase_at;
     uint64_t build_ns, tag, cells_fwd, cells_back;
-    uint32_t early; /* relay: EARLY cells passed on */
+    uint32_t early;    /* relay: EARLY cells passed on */
     uint64_t net, via; /* of |prev|: its network, and our name for it */
     struct onion_leg prev, next;
     struct onion_neighbour *nb;      /* behind |prev| */
