@@ -387,7 +387,7 @@ class Demo:
     def message(self, text, title):
         began = time.monotonic()
         before = {e['file'] for e in self.service.ask('inbox')['inbox']}
-        self.client.ask('send', self.address, '-m', text, timeout=90)
+        self.client.ask('send', self.address, '-m', text, '--isolate', 'demo', timeout=90)
         took = time.monotonic() - began
         fresh = [e for e in self.service.ask('inbox')['inbox'] if e['file'] not in before]
         need(len(fresh) == 1 and fresh[0]['kind'] == 'message', f'the inbox has {len(fresh)} new entries')
@@ -472,7 +472,7 @@ class Demo:
                     shown = state
                 if not killed and state == 'sending' and last['acked'] > last['size'] // 5:
                     at = last['acked']
-                    killed = self.kill_four()
+                    killed = self.kill_four(last['path'])
                     died = time.monotonic()
             need(sender.wait(timeout=30) == 0, f'not delivered (exit {sender.returncode})')
         finally:
@@ -488,8 +488,7 @@ class Demo:
         self.row('4 daemons killed', f'at {size_text(at)} of {mib} MiB; resumed at {size_text(last["resumed"])}, same SHA-256',
                  took)
 
-    def kill_four(self):
-        path = self.live_path()
+    def kill_four(self, path):
         middle = next(n for n in self.nodes + [self.late] if n.peer == path[1])
         others = [n for n in self.up() if n.peer not in path and n not in (self.client, self.service, self.nodes[0])]
         self.random.shuffle(others)

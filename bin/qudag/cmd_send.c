@@ -265,7 +265,7 @@ static int end_of_send(const struct tool *t, struct sending *s, const struct out
 
 int run_send(struct tool *t, int argc, char **argv)
 {
-    const char *addr = NULL, *message = NULL, *file = NULL;
+    const char *addr = NULL, *message = NULL, *file = NULL, *isolate = NULL;
     bool again = false;
     for (int ix = 0; ix < argc; ix++) {
         if (strcmp(argv[ix], "-m") == 0 && ix + 1 == argc) {
@@ -274,6 +274,10 @@ int run_send(struct tool *t, int argc, char **argv)
             message = argv[++ix];
         } else if (strcmp(argv[ix], "--again") == 0) {
             again = true;
+        } else if (strcmp(argv[ix], "--isolate") == 0 && ix + 1 == argc) {
+            return tool_usage(t, "send --isolate: which key?  Any word will do");
+        } else if (strcmp(argv[ix], "--isolate") == 0) {
+            isolate = argv[++ix];
         } else if (addr == NULL) {
             addr = argv[ix];
         } else if (file == NULL) {
@@ -291,6 +295,9 @@ int run_send(struct tool *t, int argc, char **argv)
     if (code == TOOL_OK) {
         rec_str(ask_begin(t, "send"), "address", addr);
         rec_bool(t->rec, "again", again);
+        if (isolate != NULL) {
+            rec_str(t->rec, "isolate", isolate);
+        }
         code = take_content(t, message, file, &fd);
     }
     if (code == TOOL_OK) {

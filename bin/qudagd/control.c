@@ -18,6 +18,7 @@ struct client {
     uv_poll_t poll;
     int fd, passed_fd; /* passed_fd: came by SCM_RIGHTS, not yet claimed by a request */
     pid_t pid;
+    uid_t uid;
     bool greeted, closing;
     bool failed; /* to be dropped; not at once, for its request may be at work right now */
     struct request *rq;
@@ -377,7 +378,8 @@ static bool start(struct client *cl, const struct rec_view *v)
     if (rq == NULL) {
         return false; /* a second request before the first's end breaks the protocol */
     }
-    *rq = (struct request){.d = cl->control->d, .client = cl, .fd = cl->passed_fd, .len = len};
+    *rq = (struct request){
+        .d = cl->control->d, .client = cl, .uid = cl->uid, .fd = cl->passed_fd, .len = len};
     cl->passed_fd = -1;
     cl->rq = rq;
     memcpy(rq->bytes, v->base, len);
@@ -481,7 +483,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 /* ------------------------------------------------------------------ clients */
 
-static bool is_one_of_us(int fd, pid_t *pid)
+static bool is_one_of_us(int fd, pid_t *pid, uid_t *uid)
 {
     struct ucred who;
     socklen_t len = sizeof(who);
@@ -489,6 +491,7 @@ static bool is_one_of_us(int fd, pid_t *pid)
         return false;
     }
     *pid = who.pid;
+    *uid = who.uid;
     return rules_control_peer(who.uid, geteuid());
 }
 
@@ -518,7 +521,8 @@ static struct client **free_place(struct control *c)
 static void add_client(struct control *c, struct client **place, int fd)
 {
     pid_t pid = 0;
-    struct client *cl = is_one_of_us(fd, &pid) ? malloc(sizeof(*cl)) : NULL;
+    uid_t uid = 0;
+    struct client *cl = is_one_of_us(fd, &pid, &uid) ? malloc(sizeof(*cl)) : NULL;
     if (cl == NULL) {
         close(fd);
         return;
@@ -527,6 +531,7 @@ static void add_client(struct control *c, struct client **place, int fd)
     cl->control = c;
     cl->fd = fd;
     cl->pid = pid;
+    cl->uid = uid;
     cl->passed_fd = -1;
     cl->heard_ns = mono_ns();
     if (uv_poll_init(&c->d->loop, &cl->poll, fd) != 0) {

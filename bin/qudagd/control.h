@@ -48,6 +48,7 @@ struct request {
     struct client *client;
     const struct command *cmd;
     struct rec_view args;
+    uid_t uid;   /* of the client */
     int fd;      /* what came with it; -1: nothing.  Closed at the end unless taken */
     qudag_op op; /* the library's request it waits for */
     uint64_t since_ns;

@@ -32,6 +32,8 @@ enum misbehaviour {
     WRONG_SIZE,     /* done, with another size */
     ALWAYS_DIFFERS, /* refuse: hash differs, after all of the content */
     NEVER_DONE,     /* takes everything, confirms it, resets, and asks for it again */
+    BYTE_BY_BYTE,   /* accepts at 0, claims one byte, and falls silent */
+    BYTE_AND_RESET, /* ... and resets */
     SILENT,         /* accepts, takes everything and says nothing */
     OLD,            /* does not know the question for room, and refuses the offer */
     CHATTY,         /* answers the question as if it had been an offer */
@@ -50,9 +52,11 @@ static char first_addr[QUDAG_ADDR_TEXT_MAX + 80];
 static struct {
     enum misbehaviour what;
     char addr[QUDAG_DARK_TEXT_MAX];
-    unsigned streams; /* opened to it */
-    unsigned asked;   /* for room */
-    uint64_t taken;   /* bytes of content in all */
+    unsigned streams;      /* opened to it */
+    unsigned circuits;     /* ... over as many, each counted when it is another than the last */
+    unsigned asked;        /* for room */
+    uint64_t taken;        /* bytes of content in all */
+    qudag_circuit circuit; /* of the stream that came last */
     struct transfer_msg offer;
     uint8_t in[TRANSFER_MSG_MAX];
     size_t in_len;
@@ -116,6 +120,8 @@ static void evil_end(qudag_stream s)
         qudag_stream_reset(net[1].node, s, QUDAG_ECANCELED);
         return;
     case HONEST:
+    case BYTE_BY_BYTE:
+    case BYTE_AND_RESET:
     case SILENT:
     case OLD:
     case CHATTY:
@@ -160,7 +166,13 @@ static void evil_data(qudag_stream s, qudag_slice data)
     }
     evil.got += data.len;
     evil.taken += data.len;
-    if (evil.what == SILENT) {
+    if (evil.what == SILENT || evil.what == BYTE_BY_BYTE || evil.what == BYTE_AND_RESET) {
+        if (evil.what != SILENT && evil.got == data.len) {
+            write_msg(s, &(struct transfer_msg){.type = TRANSFER_T_PROGRESS, .n = 1});
+        }
+        if (evil.what == BYTE_AND_RESET) {
+            qudag_stream_reset(net[1].node, s, QUDAG_ECANCELED);
+        }
         return;
     }
     write_msg(s, &(struct transfer_msg){.type = TRANSFER_T_PROGRESS, .n = evil.got});
@@ -199,6 +211,10 @@ static void on_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, cons
     if (n == d->node) {
         transfer_stream_in(d->transfers, s, dark);
     } else if (is_evil(n)) {
+        qudag_stream_state info = QUDAG_INIT(qudag_stream_state);
+        assert_int_equal(qudag_stream_info(n, s, &info), QUDAG_OK);
+        evil.circuits += info.circuit.id != evil.circuit.id;
+        evil.circuit = info.circuit;
         evil.streams++;
         evil.stream = s;
         evil.offer.type = 0;
@@ -395,6 +411,8 @@ static int tear_down(void **state)
 
 /* ------------------------------------------------------------------ the daemon sends */
 
+static const char *isolate; /* key of the sends; NULL: each has its own */
+
 /* Begins to send a file to the peer. */
 static struct request *begin_send(enum misbehaviour what)
 {
@@ -403,7 +421,7 @@ static struct request *begin_send(enum misbehaviour what)
     static uint8_t content[SIZE];
     evil.what = what;
     evil.streams = 0;
-    evil.taken = evil.asked = 0;
+    evil.taken = evil.asked = evil.circuits = 0;
     memset(content, (int)what + 'a', sizeof(content));
     (void)snprintf(path, sizeof(path), "%s/file", dir);
     assert_int_equal(file_write_atomic(path, content, sizeof(content), 0600), 0);
@@ -411,6 +429,9 @@ static struct request *begin_send(enum misbehaviour what)
     rec_begin(&args, REC_REQUEST);
     rec_str(&args, "address", evil.addr);
     rec_str(&args, "name", "file");
+    if (isolate != NULL) {
+        rec_str(&args, "isolate", isolate);
+    }
     size_t len = rec_frame(&args);
     struct request *rq = calloc(1, sizeof(*rq) + len);
     assert_non_null(rq);
@@ -504,6 +525,54 @@ static void an_id_lasts_until_its_file_is_delivered(void **state)
     assert_memory_not_equal(second, first, sizeof(first));
     static const struct unsent_table none;
     assert_memory_equal(&d->transfers->unsent, &none, sizeof(none));
+}
+
+/* The recipient cannot tell from the circuit that two deliveries come from one sender, unless the user wants it so. */
+static void each_delivery_has_a_circuit_of_its_own(void **state)
+{
+    char error[64];
+    qudag_circuit last;
+    (void)state;
+    for (int nth = 0; nth < 6; nth++) {
+        isolate = nth < 2 ? NULL : nth < 4 ? "one" : "two";
+        last = evil.circuit;
+        assert_int_equal(send_file(HONEST, error), TOOL_OK);
+        assert_int_equal(evil.circuit.id == last.id, nth == 3 || nth == 5);
+    }
+    isolate = NULL;
+}
+
+/* The audit's receivers: they take the file, claim one byte of it, and fall silent, or reset the stream (H6). */
+static void see_few(enum misbehaviour what, unsigned circuits)
+{
+    char error[64];
+    (void)begin_send(what);
+    uint64_t end = mono_ns() + 60 * NS_PER_S;
+    unsigned done = 0;
+    while (d->transfers->n_sends > 0 && mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+        done = evil.got > 0 ? evil.streams : done;
+        if (evil.streams == done) { /* silences and pauses pass at once */
+            transfer_tick(d->transfers, mono_ns() + 5 * NS_PER_S);
+        }
+    }
+    assert_int_not_equal(end_of_send(error), TOOL_OK);
+    print_message("%u circuits, %u streams: %s\n", evil.circuits, evil.streams, error);
+    assert_in_range(evil.circuits, 1, circuits);
+    assert_in_range(evil.streams, 2, RULES_TRIES_MAX);
+}
+
+static void a_receiver_that_claims_a_byte_and_falls_silent_sees_few_circuits(void **state)
+{
+    (void)state;
+    see_few(BYTE_BY_BYTE, 13);
+}
+
+static void a_receiver_that_claims_a_byte_and_resets_sees_few_streams(void **state)
+{
+    (void)state;
+    publish(1, evil.addr); /* the budget of the other address is used up */
+    see_few(BYTE_AND_RESET, 13);
 }
 
 static void a_receiver_that_does_not_know_the_question_for_room_gets_the_offer(void **state)
@@ -892,6 +961,9 @@ int main(void)
         cmocka_unit_test(a_receiver_that_always_reports_another_hash_gets_two_attempts),
         cmocka_unit_test(a_receiver_that_never_acknowledges_cannot_make_us_send_for_ever),
         cmocka_unit_test(an_id_lasts_until_its_file_is_delivered),
+        cmocka_unit_test(each_delivery_has_a_circuit_of_its_own),
+        cmocka_unit_test(a_receiver_that_claims_a_byte_and_falls_silent_sees_few_circuits),
+        cmocka_unit_test(a_receiver_that_claims_a_byte_and_resets_sees_few_streams),
         cmocka_unit_test(a_receiver_that_does_not_know_the_question_for_room_gets_the_offer),
         cmocka_unit_test(what_a_sender_announces_is_compared_with_what_it_sent),
         cmocka_unit_test(room_is_reserved_while_it_is_needed),

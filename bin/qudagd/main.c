@@ -135,6 +135,13 @@ static void on_stream_ready(qudag_node *n, qudag_stream s, void *user)
     transfer_writable(daemon_of(user)->transfers, s);
 }
 
+static void on_stream_old(qudag_node *n, qudag_stream s, qudag_ns left, void *user)
+{
+    (void)n;
+    (void)left;
+    transfer_old(daemon_of(user)->transfers, s);
+}
+
 static void on_stream_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
 {
     (void)n;
@@ -320,6 +327,7 @@ static int make_node(struct daemon *d)
         .stream_opened = on_stream_ready,
         .stream_writable = on_stream_ready,
         .stream_closed = on_stream_closed,
+        .stream_old = on_stream_old,
         .op_done = on_op_done,
         .phase = on_phase,
         .peer_changed = on_peer,

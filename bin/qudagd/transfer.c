@@ -128,6 +128,11 @@ void transfer_writable(struct transfers *k, qudag_stream s)
     }
 }
 
+void transfer_old(struct transfers *k, qudag_stream s)
+{
+    transfer_out_old(k, s);
+}
+
 void transfer_closed(struct transfers *k, qudag_stream s, qudag_err why)
 {
     if (!transfer_out_closed(k, s, why)) {

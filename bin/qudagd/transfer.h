@@ -112,6 +112,9 @@ void transfer_data(struct transfers *k, qudag_stream s, qudag_slice data, bool f
 /* The stream is open, or there is room in its send queue again. */
 void transfer_writable(struct transfers *k, qudag_stream s);
 
+/* Its circuit is old: a transfer goes on over another one. */
+void transfer_old(struct transfers *k, qudag_stream s);
+
 /* The stream has ended. */
 void transfer_closed(struct transfers *k, qudag_stream s, qudag_err why);
 

@@ -52,6 +52,9 @@ bool transfer_out_data(struct transfers *k, qudag_stream s, qudag_slice data);
 /* Sends more of the content. */
 bool transfer_out_pump_stream(struct transfers *k, qudag_stream s);
 
+/* Its circuit is too old: what is left goes over another one. */
+void transfer_out_old(struct transfers *k, qudag_stream s);
+
 /* The stream has ended: another attempt, or the end of the transfer. */
 bool transfer_out_closed(struct transfers *k, qudag_stream s, qudag_err why);
 

@@ -10,6 +10,7 @@
  * Silence is detected here and not left to the layers below, because a relay that was switched off notifies
  * no other node: circuits to the service are closed and the next attempt builds another.
  */
+#include "isolate.h"
 #include "report.h"
 #include "rules.h"
 #include "transfer_int.h"
@@ -40,8 +41,11 @@ struct transfer_out {
     enum out_state state;
     struct transfer_offer offer;
     char addr[QUDAG_DARK_TEXT_MAX];
-    int fd;               /* FILE */
-    struct stat at_start; /* of the file */
+    qudag_dark_options options; /* its isolation key */
+    bool shares;                /* ... is one that the user named: others may use the circuit */
+    qudag_circuit circuit;      /* of |stream|; id 0: none (yet) */
+    int fd;                     /* FILE */
+    struct stat at_start;       /* of the file */
     struct transfer_job job;
     struct rules_sending been; /* what bounds the attempts */
     bool hashed;               /* |offer| is complete */
@@ -92,10 +96,23 @@ static void drop_stream(struct transfer_out *s)
     }
 }
 
+/* Nobody else may use the circuit of |s|: it is closed, unless it is gone. */
+static void drop_circuit(struct transfer_out *s)
+{
+    qudag_err err = s->circuit.id == 0 ? QUDAG_OK : qudag_circuit_close(s->k->d->node, s->circuit);
+    if (err != QUDAG_OK && err != QUDAG_ESTALE) {
+        log_say(&s->k->d->log, QUDAG_LOG_DEBUG, "transfer.close", "%s", qudag_strerror(err));
+    }
+    s->circuit.id = 0;
+}
+
 /* The request is answered before; a hash at work is waited for. */
 static void finish(struct transfer_out *s)
 {
     drop_stream(s);
+    if (!s->shares) {
+        drop_circuit(s);
+    }
     s->rq = NULL;
     if (s->job.busy) {
         atomic_store(&s->job.stop, true);
@@ -225,9 +242,11 @@ static void begin(struct transfer_out *s)
     }
     s->block_at = 0;
     s->on_circuit = s->open = false;
+    s->circuit.id = 0;
     s->been.attempts++;
     s->been.tries++;
-    qudag_err err = qudag_dark_open(s->k->d->node, s->addr, TRANSFER_PROTO, &s->stream);
+    qudag_err err =
+        qudag_dark_open_with(s->k->d->node, s->addr, TRANSFER_PROTO, &s->options, &s->stream);
     if (err == QUDAG_EUNSUPPORTED) { /* not so the address of a service that does not take these */
         fail(s, TOOL_USAGE, qudag_err_name(err), DARK_OTHER_NETWORK, DARK_OTHER_NETWORK_HINT);
         return;
@@ -240,6 +259,18 @@ static void begin(struct transfer_out *s)
     enter(s, s->hashed ? OFFERED : ASKING);
 }
 
+static void end_undelivered(struct transfer_out *s, qudag_err why)
+{
+    if (why == QUDAG_ELIMIT) { /* of circuits to that address, above all: src/node/budget.h */
+        remember(s);
+        fail(s, exit_of(why), qudag_err_name(why),
+             "not delivered: more circuits to that address would be built than are good in an hour",
+             "wait a while; deliveries with the same --isolate KEY share a circuit");
+        return;
+    }
+    fail_err(s, why, "not delivered");
+}
+
 static void try_again(struct transfer_out *s, qudag_err why)
 {
     uint64_t now = mono_ns();
@@ -248,7 +279,7 @@ static void try_again(struct transfer_out *s, qudag_err why)
     s->pauses++;
     if (rules_send_is_final((int)why, s->pauses) ||
         !rules_sending_again(&s->been, (now - s->progress_ns) / NS_PER_S)) {
-        fail_err(s, why, "not delivered");
+        end_undelivered(s, why);
         return;
     }
     unsigned doublings = s->pauses < 5 ? s->pauses - 1 : 4;
@@ -383,6 +414,7 @@ static bool is_open(struct transfer_out *s)
     }
     if (info.circuit.id != 0 && !s->on_circuit) {
         s->on_circuit = true;
+        s->circuit = info.circuit;
         s->heard_ns = mono_ns();
         report(s, REC_PROGRESS);
     }
@@ -442,6 +474,15 @@ bool transfer_out_pump_stream(struct transfers *k, qudag_stream stream)
     return s != NULL;
 }
 
+void transfer_out_old(struct transfers *k, qudag_stream stream)
+{
+    struct transfer_out *s = by_stream(k, stream);
+    if (s != NULL && s->state == CONTENT) { /* the rest is short, or ends with the circuit */
+        drop_stream(s);
+        begin(s); /* goes on where the receiver is; the old circuit takes no new streams */
+    }
+}
+
 bool transfer_out_closed(struct transfers *k, qudag_stream stream, qudag_err why)
 {
     struct transfer_out *s = by_stream(k, stream);
@@ -449,6 +490,9 @@ bool transfer_out_closed(struct transfers *k, qudag_stream stream, qudag_err why
         s->streaming = false;
         if (s->differs) {
             return true; /* the file is hashed again; that decides */
+        }
+        if (why == QUDAG_EEXPIRED) { /* of the circuit: another one will do */
+            why = QUDAG_ECIRCUIT;
         }
         try_again(s, why == QUDAG_OK ? QUDAG_ECLOSED : why);
     }
@@ -606,14 +650,12 @@ bool transfer_out_data(struct transfers *k, qudag_stream stream, qudag_slice dat
 /* The circuit may be dead: it is closed, so that the next attempt builds another. */
 static void on_silence(struct transfer_out *s)
 {
-    qudag_node *node = s->k->d->node;
     qudag_stream_state info = QUDAG_INIT(qudag_stream_state);
-    bool known = stream_of(s, &info) && info.circuit.id != 0;
-    drop_stream(s);
-    qudag_err err = known ? qudag_circuit_close(node, info.circuit) : QUDAG_OK;
-    if (err != QUDAG_OK && err != QUDAG_ESTALE) {
-        log_say(&s->k->d->log, QUDAG_LOG_DEBUG, "transfer.close", "%s", qudag_strerror(err));
+    if (stream_of(s, &info)) {
+        s->circuit = info.circuit;
     }
+    drop_stream(s);
+    drop_circuit(s);
     try_again(s, QUDAG_ETIMEOUT);
 }
 
@@ -720,7 +762,7 @@ static void on_hashed(struct transfer_job *j)
         return;
     }
     blake3_hasher_finalize(&j->hash, s->offer.hash, TRANSFER_HASH_LEN);
-    unsent_what(&s->what, s->addr, &s->offer, NULL);
+    unsent_what(&s->what, s->addr, &s->offer, rec_get_str(&s->rq->args, "isolate"));
     if (!take_id(s)) {
         fail(s, TOOL_FAILED, "RANDOM", "cannot get random bytes from the system", "");
         return;
@@ -785,6 +827,20 @@ static const char *take_content(struct transfer_out *s, struct request *rq)
     return NULL;
 }
 
+/* The isolation key of the request: of its own, unless the user named one.  False: a name that is none. */
+static bool take_isolation(struct transfer_out *s, const struct request *rq)
+{
+    const char *name = rec_get_str(&rq->args, "isolate");
+    uint8_t random[QUDAG_ISOLATION_MAX];
+    if ((name != NULL && (name[0] == 0 || strlen(name) > ISOLATE_TEXT_MAX)) ||
+        uv_random(NULL, NULL, random, sizeof(random), 0, NULL) != 0) {
+        return false;
+    }
+    s->shares = name != NULL;
+    isolate_key(&s->options, rq->uid, name, random);
+    return true;
+}
+
 /* Whether |addr|, in small or capital letters, is a dark address of this node. */
 static bool is_own(const qudag_node *n, const char *addr)
 {
@@ -828,6 +884,13 @@ void transfer_send(struct request *rq)
         return;
     }
     s->been.size = s->offer.size;
+    if (!take_isolation(s, rq)) {
+        unlink_send(s);
+        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL",
+                    "the name of an isolation key has 1 to 64 bytes",
+                    "qudag help send shows an example");
+        return;
+    }
     s->rq = rq;
     rq->transfer = s;
     s->next = k->sends;

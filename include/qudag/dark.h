@@ -32,17 +32,38 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_forget(qudag_node *n, const char *
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve(qudag_node *n, const char *addr,
                                                       qudag_op *op);
+/* How a stream to a dark address is opened. */
+typedef struct qudag_dark_options {
+    uint32_t size; /* set by the caller, see types.h */
+    /*
+     * Bytes of |isolation|.  Streams with different keys never share a circuit: the service cannot know from it
+     * that they come from one node.  Those with the same key, also that of length 0, share one for ten minutes from
+     * its first use.
+     */
+    uint32_t isolation_len;
+    uint8_t isolation[QUDAG_ISOLATION_MAX];
+} qudag_dark_options;
+
 /*
  * Resolves the address, builds a circuit that ends at the service and opens a stream; an open circuit to the
- * same address is used again.  stream_opened or stream_closed follows; it may be written at once.
+ * same address with the same isolation key (that of length 0) is used again.  stream_opened or stream_closed
+ * follows; it may be written at once.
  * Before QUDAG_PHASE_READY the stream is closed with QUDAG_ENORELAYS unless a circuit can be built already:
  * wait for the phase, or try again.  In the first 5 s of that phase a stream waits for relays that are lacking.
  * Other ends: QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,
  * QUDAG_EUNSUPPORTED (the service does not speak |proto|).
- * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ELIMIT, QUDAG_ENOMEM.
+ * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: the
+ * address has cost more circuits lately than a service may make a caller build, ten beyond the first in an hour for one
+ * isolation key, 64 first ones; after that each must wait twice as long as the one before, from one minute on).
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open(qudag_node *n, const char *addr,
                                                    const char *proto, qudag_stream *out);
+
+/* The same with options; NULL: as above.  QUDAG_EINVAL also: an isolation key that is too long. */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open_with(qudag_node *n, const char *addr,
+                                                        const char *proto,
+                                                        const qudag_dark_options *o,
+                                                        qudag_stream *out);
 
 /*
  * Checks the text of an address; needs no node.  QUDAG_EMALFORMED, QUDAG_ECHECKSUM (mistyped),

@@ -39,7 +39,7 @@ extern "C" {
     XX(SYSTEM, -17, INTERNAL, "operating system error; see the log")                               \
     XX(INTERNAL, -18, INTERNAL, "internal error in qudag")                                         \
     XX(BOOTSTRAP, -19, RETRY, "bootstrap failed: no bootstrap peer answered")                      \
-    XX(EXPIRED, -20, PEER, "the record or certificate has expired or is not valid yet")            \
+    XX(EXPIRED, -20, PEER, "expired, or not valid yet: a record, a certificate or a circuit")      \
     XX(REFUSED, -21, PEER, "the remote refused")                                                   \
     XX(POLICY, -22, PEER, "the link does not meet the post-quantum policy")                        \
     XX(CHECKSUM, -23, USAGE, "checksum mismatch: damaged, or mistyped")                            \

@@ -145,6 +145,9 @@ typedef struct qudag_callbacks {
     /* Something to be kept on disk under |name| (letters, digits, '-', '.'), mode 0600; |bytes| of
      * length 0: remove it.  What it refuses is not used (a dark address is not published). */
     qudag_err (*save)(qudag_node *n, const char *name, qudag_slice bytes, void *user);
+    /* The circuit of |s|, which the program opened, has been used for about an hour.  A stream opened now gets another
+     * one; |s| ends with QUDAG_EEXPIRED in |left|, unless it ended before. */
+    void (*stream_old)(qudag_node *n, qudag_stream s, qudag_ns left, void *user);
 } qudag_callbacks;
 
 /* Fills |s| with defaults; |size| is the caller's sizeof(*s), and becomes s->size. */

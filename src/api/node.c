@@ -67,6 +67,17 @@ static void cb_stream_closed(void *ctx, struct ref s, qudag_err why)
     }
 }
 
+static void cb_stream_old(void *ctx, struct ref s, uint64_t left_ns)
+{
+    struct qudag_node *n = ctx;
+
+    if (n->cb.stream_old != NULL) {
+        n->in_callback++;
+        n->cb.stream_old(n, (qudag_stream){ref_out(s)}, left_ns, n->user);
+        n->in_callback--;
+    }
+}
+
 static void cb_peer_changed(void *ctx, const struct peer_id *peer, bool up)
 {
     struct qudag_node *n = ctx;
@@ -250,6 +261,7 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
                                             .stream_opened = cb_stream_opened,
                                             .stream_writable = cb_stream_writable,
                                             .stream_closed = cb_stream_closed,
+                                            .stream_old = cb_stream_old,
                                             .peer_changed = cb_peer_changed,
                                             .op_done = cb_op_done,
                                             .phase = cb_phase,

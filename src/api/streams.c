@@ -2,6 +2,7 @@
 #include "api/internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 _Static_assert(QUDAG_STREAM_QUEUE_MAX == NODE_STREAM_QUEUE_MAX &&
                    QUDAG_STREAM_EARLY_MAX == NODE_STREAM_EARLY_MAX &&
@@ -9,7 +10,8 @@ _Static_assert(QUDAG_STREAM_QUEUE_MAX == NODE_STREAM_QUEUE_MAX &&
                    QUDAG_REQUESTS_MAX == NODE_OPS_MAX / 2 &&
                    QUDAG_PROTOCOL_LEN_MAX == SWARM_PROTO_LEN_MAX &&
                    QUDAG_LISTEN_MAX == NODE_LISTEN_MAX && QUDAG_BOOTSTRAP_MAX == NODE_BOOT_MAX &&
-                   QUDAG_NAMESPACES_MAX == NODE_OPEN_NS_MAX,
+                   QUDAG_NAMESPACES_MAX == NODE_OPEN_NS_MAX &&
+                   QUDAG_ISOLATION_MAX == NODE_ISOLATION_MAX,
                "the limits that are published are those in force");
 
 qudag_err qudag_protocol_serve(qudag_node *n, const char *proto)
@@ -47,16 +49,46 @@ qudag_err qudag_circuit_stream(qudag_node *n, qudag_circuit c, const char *proto
     return opened(node_stream_open_circuit(n->node, ref_in(c.id), proto, &s), s, out);
 }
 
+static qudag_err isolation_in(struct node_isolation *out, const qudag_dark_options *o)
+{
+    qudag_dark_options full = {.size = 0};
+
+    if (o == NULL) {
+        return QUDAG_OK;
+    }
+    qudag_err err = api_sized_in(&full, sizeof(full), o);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if (full.isolation_len > sizeof(out->key)) {
+        return QUDAG_EINVAL;
+    }
+    out->len = (uint8_t)full.isolation_len;
+    memcpy(out->key, full.isolation, full.isolation_len);
+    return QUDAG_OK;
+}
+
 qudag_err qudag_dark_open(qudag_node *n, const char *addr, const char *proto, qudag_stream *out)
 {
+    return qudag_dark_open_with(n, addr, proto, NULL, out);
+}
+
+qudag_err qudag_dark_open_with(qudag_node *n, const char *addr, const char *proto,
+                               const qudag_dark_options *o, qudag_stream *out)
+{
     struct dark_addr a;
+    struct node_isolation key = {.len = 0};
     struct ref s = {0, 0};
 
     if (n == NULL || addr == NULL || proto == NULL || out == NULL) {
         return QUDAG_EINVAL;
     }
     qudag_err err = dark_addr_parse(&a, addr);
-    return err != QUDAG_OK ? err : opened(node_stream_open_dark(n->node, &a, proto, &s), s, out);
+    if (err == QUDAG_OK) {
+        err = isolation_in(&key, o);
+    }
+    return err != QUDAG_OK ? err
+                           : opened(node_stream_open_dark(n->node, &a, proto, &key, &s), s, out);
 }
 
 qudag_err qudag_stream_write(qudag_node *n, qudag_stream s, qudag_slice data, size_t *taken)

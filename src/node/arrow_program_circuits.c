@@ -47,6 +47,31 @@ void node_cancel_circuit(struct node *n, struct node_op *op, tstamp now)
     node_op_end(n, op, QUDAG_ECANCELED, NULL);
 }
 
+qudag_err node_stream_open_circuit(struct node *n, struct ref circuit, const char *proto,
+                                   struct ref *out)
+{
+    struct node_circuit *c = node_circuit_get(n, circuit);
+    struct node_stream *a;
+    struct onion_info info;
+
+    if (c == NULL || onion_info_get(n->onion, circuit, &info) != QUDAG_OK) {
+        return QUDAG_ESTALE;
+    }
+    if (info.state != ONION_OPEN) {
+        return QUDAG_ESTATE;
+    }
+    if (node_life_at(&c->times, n->now) != NODE_LIFE_CLEAN) {
+        return QUDAG_EEXPIRED;
+    }
+    qudag_err err = node_stream_prepare(n, proto, &a);
+    if (err == QUDAG_OK) {
+        *out = a->ref;
+        node_circuit_used(n, c);
+        node_stream_open_now(n, a, circuit);
+    }
+    return err;
+}
+
 qudag_err node_circuit_close(struct node *n, struct ref circuit)
 {
     node_streams_cancel_opens(n, circuit);

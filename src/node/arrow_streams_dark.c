@@ -1,10 +1,11 @@
 /*
  * arrow_streams_dark.c - streams of the program to dark addresses.
  *
- *   stream ─▶ is there a circuit to the address? ─ open: on it; being built: waits for it
+ *   stream ─▶ may a circuit to the address carry it? ─ open: on it; being built: waits for it
  *     └ none ─▶ node.resolving ─ NODE_OP_STREAM_RESOLVE ─▶ dark ─ target ─▶ circuit ─▶ opened
  *
- * One circuit serves all streams to one address.
+ * One circuit serves the streams to one address that have the same isolation key, for ten minutes at most
+ * (isolation.h).  How many may be built is bounded (budget.h).
  */
 #include "node/request_table.h"
 
@@ -35,6 +36,7 @@ static const struct node_circuit_use use = {
 static void put_on(struct node *n, struct node_stream *a, struct node_circuit *c)
 {
     list_del(&a->wait);
+    node_circuit_used(n, c);
     if (c->open) {
         node_stream_open_now(n, a, c->onion);
     } else {
@@ -43,32 +45,58 @@ static void put_on(struct node *n, struct node_stream *a, struct node_circuit *c
     }
 }
 
+/* Whether |a| waits for the same way as a request for |dark| and |key|. */
+static bool same_way(const struct node_stream *a, const struct dark_addr *dark,
+                     const struct node_isolation *key)
+{
+    return memcmp(&a->dark, dark, sizeof(*dark)) == 0 && node_isolation_eq(&a->isolation, key);
+}
+
+static bool is_resolving(const struct node *n, const struct node_stream *a)
+{
+    LIST_EACH(it, &n->resolving)
+    {
+        if (same_way(LIST_ENTRY(it, struct node_stream, wait), &a->dark, &a->isolation)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* On failure |a| is left as it was. */
 static qudag_err resolve(struct node *n, struct node_stream *a)
 {
-    struct node_circuit *c = node_circuit_to(n, &a->dark);
-    struct node_request r = {.kind = NODE_OP_STREAM_RESOLVE, .dark = a->dark};
+    struct node_circuit *c = node_circuit_for(n, &a->dark, &a->isolation);
+    struct node_request r = {
+        .kind = NODE_OP_STREAM_RESOLVE, .dark = a->dark, .isolation = a->isolation};
 
     if (c != NULL) {
         put_on(n, a, c);
-    } else if (node_op_new(n, &r) != NULL) {
-        list_push_back(&n->resolving, &a->wait);
-    } else {
-        return QUDAG_ENOMEM;
+        return QUDAG_OK;
     }
+    if (!is_resolving(n, a)) {
+        qudag_err err = node_budget_take(&n->budget, &a->dark, &a->isolation, n->now);
+        if (err != QUDAG_OK) {
+            return err;
+        }
+        if (node_op_new(n, &r) == NULL) {
+            node_budget_back(&n->budget, &a->dark, &a->isolation);
+            return QUDAG_ENOMEM;
+        }
+    }
+    list_push_back(&n->resolving, &a->wait);
     return QUDAG_OK;
 }
 
-/* No way to |dark|: the streams that waited for one are over. */
-static void no_way(struct node *n, const struct dark_addr *dark, qudag_err err)
+/* No way for |r|: the streams that waited for one are over. */
+static void no_way(struct node *n, const struct node_request *r, qudag_err err)
 {
     struct list lost;
 
     list_init(&lost);
     LIST_EACH_SAFE(it, tmp, &n->resolving)
     {
-        struct node_stream *a = LIST_ENTRY(it, struct node_stream, wait);
-        if (memcmp(&a->dark, dark, sizeof(*dark)) == 0) {
+        if (same_way(LIST_ENTRY(it, struct node_stream, wait), &r->dark, &r->isolation)) {
             list_del(it);
             list_push_back(&lost, it);
         }
@@ -82,35 +110,44 @@ qudag_err node_begin_stream_resolve(struct node *n, struct node_op *op, tstamp n
     qudag_err err = dark_resolve(n->dark, node_op_cookie(op), &op->req.dark, now, out);
 
     node_end(n, n->ix.dark);
+    op->asked = err == QUDAG_OK;
     return err;
 }
 
 void node_finish_stream_resolve(struct node *n, struct node_op *op, qudag_err err,
                                 const struct node_result *res)
 {
-    struct dark_addr dark = op->req.dark;
+    struct node_request r = op->req;
     struct node_circuit *c;
 
+    /* nobody was asked: what is wrong is the address, or was known before */
+    bool unasked = err != QUDAG_OK && (!op->asked || res->cached);
     node_op_free(n, op);
-    c = node_circuit_to(n, &dark);
+    c = node_circuit_for(n, &r.dark, &r.isolation);
     if (err == QUDAG_OK && c == NULL) {
-        err = node_circuit_start(n, &use, NULL, &dark, &res->target->hop, &c);
+        err = node_circuit_start(n, &use, NULL, &r.dark, &res->target->hop, &c);
+        if (err == QUDAG_OK) {
+            c->key = r.isolation;
+        }
+    }
+    if (unasked || node_budget_ours(err)) {
+        node_budget_back(&n->budget, &r.dark, &r.isolation);
     }
     if (err != QUDAG_OK) {
-        no_way(n, &dark, err);
+        no_way(n, &r, err);
         return;
     }
     LIST_EACH_SAFE(it, tmp, &n->resolving)
     {
         struct node_stream *a = LIST_ENTRY(it, struct node_stream, wait);
-        if (memcmp(&a->dark, &dark, sizeof(dark)) == 0) {
+        if (same_way(a, &r.dark, &r.isolation)) {
             put_on(n, a, c);
         }
     }
 }
 
 qudag_err node_stream_open_dark(struct node *n, const struct dark_addr *to, const char *proto,
-                                struct ref *out)
+                                const struct node_isolation *key, struct ref *out)
 {
     struct node_stream *a;
     enum dark_network network = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN;
@@ -123,6 +160,7 @@ qudag_err node_stream_open_dark(struct node *n, const struct dark_addr *to, cons
         return err;
     }
     a->dark = *to;
+    a->isolation = *key;
     if ((err = resolve(n, a)) != QUDAG_OK) {
         node_stream_free(n, a);
         return err;

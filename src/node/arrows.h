@@ -45,8 +45,9 @@ QUDAG_MUST_USE qudag_err node_identify_init(struct node *n); /* identify - swarm
 QUDAG_MUST_USE qudag_err node_dht_init(struct node *n, tstamp now);     /* program - DHT, relays */
 QUDAG_MUST_USE qudag_err node_descs_init(struct node *n);               /* relays - DHT */
 QUDAG_MUST_USE qudag_err node_gateway_init(struct node *n, tstamp now); /* gateway - DHT, dark */
-QUDAG_MUST_USE qudag_err node_dark_init(struct node *n); /* dark - gateway, program */
-extern const struct transport node_circuit_transport;    /* owner: struct node * */
+QUDAG_MUST_USE qudag_err node_dark_init(struct node *n);        /* dark - gateway, program */
+QUDAG_MUST_USE qudag_err node_circuit_age_init(struct node *n); /* circuits - time */
+extern const struct transport node_circuit_transport;           /* owner: struct node * */
 
 /* Demands the hash of |peer|'s ML-DSA key from now on, if |source| may say so. */
 void node_links_pin(struct node *n, enum node_pin_source source, const struct peer_id *peer,

@@ -40,6 +40,7 @@ qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
         return QUDAG_ENOMEM;
     }
     list_init(&c->waiting);
+    c->times = node_life_unused();
     c->use = use;
     c->relays = op != NULL && op->req.hops != 0 ? op->req.hops : n->cfg.hops;
     if (op != NULL) {
@@ -80,16 +81,35 @@ static struct node_circuit *by_ref(const struct node *n, struct ref onion)
     return NULL;
 }
 
-struct node_circuit *node_circuit_to(struct node *n, const struct dark_addr *dark)
+struct node_circuit *node_circuit_get(struct node *n, struct ref circuit)
+{
+    return by_ref(n, circuit);
+}
+
+struct node_circuit *node_circuit_for(struct node *n, const struct dark_addr *dark,
+                                      const struct node_isolation *key)
 {
     LIST_EACH(it, &n->circuits)
     {
         struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
-        if (c->use->to_service && memcmp(&c->dark, dark, sizeof(*dark)) == 0) {
+        struct node_carrier carrier = {.to_service = c->use->to_service,
+                                       .given_up = c->canceled || c->expired || c->ended,
+                                       .life = node_life_at(&c->times, n->now),
+                                       .to = c->dark,
+                                       .key = c->key};
+        if (node_isolation_may_carry(&carrier, dark, key)) {
             return c;
         }
     }
     return NULL;
+}
+
+void node_circuit_used(struct node *n, struct node_circuit *c)
+{
+    if (c->times.dirty == TSTAMP_NEVER) {
+        c->times = node_life_begin(n->now, &n->cfg.rng);
+        n->life_at = tstamp_min(n->life_at, c->times.dirty);
+    }
 }
 
 /* Takes it out of the list and off its request; the onion core may still know it. */
@@ -154,21 +174,35 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
     c->use->built(n, c, now); /* |c| may be gone */
 }
 
+/* What a relay failed in is not the service's doing; what may be costs the budget of its address. */
+static bool may_try_again(struct node *n, const struct node_circuit *c, uint64_t hop, tstamp now)
+{
+    bool by_relay = hop >= 1 && hop <= c->relays;
+
+    return by_relay || !c->use->to_service ||
+           node_budget_take(&n->budget, &c->dark, &c->key, now) == QUDAG_OK;
+}
+
 static void on_closed(struct node *n, const struct act *a, tstamp now)
 {
-    struct link_ev down = {.type = LINK_DOWN, .link = a->obj, .err = a->err};
     struct node_circuit *c = by_ref(n, a->obj);
+    qudag_err err = c != NULL && c->expired ? QUDAG_EEXPIRED : a->err;
+    struct link_ev down = {.type = LINK_DOWN, .link = a->obj, .err = err};
 
+    if (c != NULL) {
+        c->ended = c->open; /* whoever opens a stream again in a hook needs another */
+    }
     swarm_link_event(n->swarm, n->circuit_tp, &down, now);
     if (c == NULL) {
         return;
     }
     node_path_broke(n, c, a->n, a->err, now);
-    if (!c->open && !c->canceled && ++c->tries < NODE_CIRCUIT_TRIES && build(n, c) == QUDAG_OK) {
+    if (!c->open && !c->canceled && ++c->tries < NODE_CIRCUIT_TRIES &&
+        may_try_again(n, c, a->n, now) && build(n, c) == QUDAG_OK) {
         return;
     }
-    detach(n, c); /* first: who asks again meanwhile needs another circuit */
-    c->use->failed(n, c, !c->open && a->err == QUDAG_OK ? QUDAG_ECIRCUIT : a->err, now);
+    detach(n, c);
+    c->use->failed(n, c, !c->open && err == QUDAG_OK ? QUDAG_ECIRCUIT : err, now);
     circuit_free(n, c);
 }
 
@@ -303,6 +337,12 @@ qudag_err node_circuit_cancel(struct node *n, struct ref circuit)
     }
     close_onion(n, circuit, n->now);
     return QUDAG_OK;
+}
+
+void node_circuit_expire(struct node *n, struct node_circuit *c)
+{
+    c->expired = true;
+    close_onion(n, c->onion, n->now);
 }
 
 const char *node_circuit_purpose(const struct node *n, struct ref circuit)

@@ -2,6 +2,7 @@
 #ifndef QUDAG_SRC_NODE_CIRCUITS_H
 #define QUDAG_SRC_NODE_CIRCUITS_H
 
+#include "node/isolation.h"
 #include "node/requests.h"
 
 #define NODE_CIRCUIT_TRIES 5 /* paths tried for one purpose */
@@ -29,6 +30,10 @@ struct node_circuit {
     struct ref op;                 /* who waits for it */
     struct dark_addr dark;         /* to_service: where it leads ... */
     struct onion_hop target;       /* ... and its last hop */
+    struct node_isolation key;     /* to_service: of all streams on it */
+    struct node_life_times times;  /* when it is too old for what */
+    bool told;                     /* NODE_LIFE_OLD: who has streams on it */
+    bool expired, ended;           /* being closed: for its age; because it broke */
     struct onion_hop path[ONION_HOPS_MAX];
     struct list waiting; /* node_stream.wait */
 };
@@ -46,8 +51,15 @@ QUDAG_MUST_USE qudag_err node_circuit_start(struct node *n, const struct node_ci
                                             struct node_circuit **out);
 /* Closes a circuit that begins or ends at us, built or not, for good.  ESTALE: also one that we only relay. */
 QUDAG_MUST_USE qudag_err node_circuit_cancel(struct node *n, struct ref circuit);
-/* The circuit that leads, or will lead, to |dark|; NULL: none. */
-struct node_circuit *node_circuit_to(struct node *n, const struct dark_addr *dark);
+/* One that leads, or will lead, to |dark|, and may carry streams with |key|; NULL: none. */
+struct node_circuit *node_circuit_for(struct node *n, const struct dark_addr *dark,
+                                      const struct node_isolation *key);
+/* The circuit of ours with that name; NULL: none. */
+struct node_circuit *node_circuit_get(struct node *n, struct ref circuit);
+/* A stream is put on |c|: from the first on it ages (isolation.h). */
+void node_circuit_used(struct node *n, struct node_circuit *c);
+/* Closes |c| for its age: its streams end with EEXPIRED. */
+void node_circuit_expire(struct node *n, struct node_circuit *c);
 /* Closes the circuit that serves |op|, if one does. */
 void node_circuit_close_of(struct node *n, struct node_op *op, tstamp now);
 /* Frees all; the onion core still knows them. */

@@ -48,7 +48,7 @@ static void ask_for_everything(size_t ix)
         struct node_request publish = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
         (void)nt_ask(t, &publish);
         if (net.node[3].node != NULL) {
-            qudag_err err = node_stream_open_dark(net.node[3].node, &addr, ECHO, &s);
+            qudag_err err = nt_open_dark(net.node[3].node, &addr, ECHO, &s);
             assert_true(err == QUDAG_OK || err == QUDAG_ENOMEM);
         }
     }

@@ -10,6 +10,8 @@
  *          saved.c       everything that outlives the process
  *          streams.c     streams of the program
  *          paths.c       which relays they lead over
+ *          isolation.c   which streams may share a circuit, and for how long
+ *          budget.c      how often the far end may make us build circuits
  *          circuits.c    circuits we are client of
  *   arrows arrow_A_B.c   what A needs of B, or B of A; two cores meet nowhere else
  *   high   boot.c        joining the network and staying in it
@@ -28,6 +30,7 @@
 #include "core/identify/identify.h"
 #include "core/ping/ping.h"
 #include "node/arrows.h"
+#include "node/budget.h"
 #include "node/circuits.h"
 #include "node/clock.h"
 #include "node/cores.h"
@@ -86,6 +89,8 @@ struct node {
     struct node_clock clock;
     struct node_boot_state boot;
     tstamp path_retry_at; /* circuits that wait for relays */
+    tstamp life_at;       /* when circuits are looked at for their age (circuit_age.c) */
+    struct node_budget budget;
     struct node_descs descs;
 
     /* the relay's own descriptor */

@@ -115,6 +115,7 @@ static qudag_err make_cores(struct node *n, tstamp now)
     if ((err = node_ping_init(n)) != QUDAG_OK || (err = node_identify_init(n)) != QUDAG_OK ||
         (err = node_dht_init(n, now)) != QUDAG_OK ||
         (err = node_circuits_init(n, now)) != QUDAG_OK ||
+        (err = node_circuit_age_init(n)) != QUDAG_OK ||
         (err = node_gateway_init(n, now)) != QUDAG_OK || (err = node_streams_init(n)) != QUDAG_OK ||
         (err = node_links_init(n)) != QUDAG_OK || (err = node_dark_init(n)) != QUDAG_OK ||
         (err = node_descs_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
@@ -143,6 +144,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
     n->now = now;
     n->op_types = node_op_types;
     n->cfg.drain_max = cfg->drain_max != 0 ? cfg->drain_max : DRAIN_MAX;
+    node_budget_init(&n->budget, n->mem);
     list_init(&n->fresh);
     list_init(&n->running);
     list_init(&n->circuits);
@@ -174,6 +176,7 @@ void node_free(struct node *n)
     node_streams_free(n);
     node_circuits_free(n);
     node_notes_free(n);
+    node_budget_fini(&n->budget);
     swarm_free(n->swarm);
     node_cores_free(n);
     quic_free(n->quic);

@@ -53,6 +53,8 @@ struct node_hooks {
     void (*stream_opened)(void *ctx, struct ref s);
     void (*stream_writable)(void *ctx, struct ref s);
     void (*stream_closed)(void *ctx, struct ref s, qudag_err why);
+    /* The circuit of |s|, which we opened, is closed in |left_ns| for its age. */
+    void (*stream_old)(void *ctx, struct ref s, uint64_t left_ns);
     void (*peer_changed)(void *ctx, const struct peer_id *peer, bool up);
     void (*op_done)(void *ctx, struct ref op, qudag_err err, const struct node_result *res);
     void (*phase)(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag_err err);
@@ -162,12 +164,16 @@ QUDAG_MUST_USE qudag_err node_serve(struct node *n, const char *proto);
 /* Opens a stream: hooks.stream_opened or stream_closed follows.  EINVAL, ESTATE, ELIMIT. */
 QUDAG_MUST_USE qudag_err node_stream_open_peer(struct node *n, const struct peer_id *to,
                                                const char *proto, struct ref *out);
-/* The same over a circuit of ours.  Also ESTALE. */
+/* The same over a circuit of ours.  Also ESTALE, EEXPIRED (it is too old for new streams: isolation.h). */
 QUDAG_MUST_USE qudag_err node_stream_open_circuit(struct node *n, struct ref circuit,
                                                   const char *proto, struct ref *out);
-/* The same to a dark address, whatever circuit leads there.  Also ENOMEM. */
+/*
+ * The same to a dark address, over a circuit that carries no stream with another |key|.  ELIMIT also: the address
+ * has cost more circuits lately than budget.h allows.  Also ENOMEM.
+ */
 QUDAG_MUST_USE qudag_err node_stream_open_dark(struct node *n, const struct dark_addr *to,
-                                               const char *proto, struct ref *out);
+                                               const char *proto, const struct node_isolation *key,
+                                               struct ref *out);
 /*
  * Queues a copy of the first *taken bytes of |data|, also while the stream is being opened; when fewer than
  * all, hooks.stream_writable follows.  EAGAIN (none taken), ESTALE, ESTATE (after fin), ENOMEM.

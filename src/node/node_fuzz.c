@@ -51,7 +51,7 @@ static void stream_call(struct nt_node *t, struct rd *r)
         err = node_stream_open_peer(t->node, &net.node[1 - t->ix].peer, "/echo", &s);
         break;
     case 1:
-        err = node_stream_open_dark(t->node, &dark, "/echo", &s);
+        err = nt_open_dark(t->node, &dark, "/echo", &s);
         break;
     case 2:
         (void)(node_stream_write(t->node, s, data, &taken) == QUDAG_OK);

@@ -441,7 +441,7 @@ static void a_dark_address_is_reached(void **state)
     assert_int_equal(node_dark_create(net.node[5].node, "shop", net.now, &addr), QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     assert_int_equal(ask(5, &r, 120 * NS_PER_S)->err, QUDAG_OK);
-    assert_int_equal(node_stream_open_dark(net.node[0].node, &addr, ECHO, &s), QUDAG_OK);
+    assert_int_equal(nt_open_dark(net.node[0].node, &addr, ECHO, &s), QUDAG_OK);
     assert_int_equal(node_stream_write(net.node[0].node, s, text("a"), &taken), QUDAG_OK);
     struct node_stream_info info = {.open = false};
     unsigned named = 0; /* steps in which the circuit was known and still being built */
@@ -495,7 +495,7 @@ static void a_program_may_close_the_circuit_that_brings_it_data(void **state)
         unsigned closed = net.node[0].closed;
         net.node[0].hook = net.node[5].hook = NULL;
         net.node[who].hook = close_circuits;
-        assert_int_equal(node_stream_open_dark(net.node[0].node, &addr, ECHO, &s), QUDAG_OK);
+        assert_int_equal(nt_open_dark(net.node[0].node, &addr, ECHO, &s), QUDAG_OK);
         assert_int_equal(node_stream_write(net.node[0].node, s, text("a"), &taken), QUDAG_OK);
         (void)nt_run(&net, 60 * NS_PER_S, NULL);
         assert_int_equal(net.node[0].closed, closed + 1);
@@ -512,7 +512,7 @@ static void open_again(struct nt_node *t, const char *what, struct ref r)
     (void)r;
     if (strcmp(what, "stream_closed") == 0) {
         retries++;
-        assert_int_equal(node_stream_open_dark(t->node, &nowhere_addr, ECHO, &s), QUDAG_OK);
+        assert_int_equal(nt_open_dark(t->node, &nowhere_addr, ECHO, &s), QUDAG_OK);
     }
 }
 
@@ -532,9 +532,8 @@ static void a_program_that_retries_at_once_does_not_stop_the_node(void **state)
     net.node[0].hook = open_again;
     struct dark_addr elsewhere = nowhere_addr;
     elsewhere.network = DARK_NET_MAIN;
-    assert_int_equal(node_stream_open_dark(net.node[0].node, &elsewhere, ECHO, &s),
-                     QUDAG_EUNSUPPORTED);
-    assert_int_equal(node_stream_open_dark(net.node[0].node, &nowhere_addr, ECHO, &s), QUDAG_OK);
+    assert_int_equal(nt_open_dark(net.node[0].node, &elsewhere, ECHO, &s), QUDAG_EUNSUPPORTED);
+    assert_int_equal(nt_open_dark(net.node[0].node, &nowhere_addr, ECHO, &s), QUDAG_OK);
     for (int i = 0; i < 3; i++) { /* returns, though each failure asks again */
         nt_step(&net);
     }
@@ -573,7 +572,7 @@ static void hooks_may_cancel_and_reset_what_is_being_ended(void **state)
     struct node_config c = nt_config(&net, 0);
     assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(node_stream_open_dark(net.node[0].node, &nowhere_addr, ECHO, &victims[i]),
+        assert_int_equal(nt_open_dark(net.node[0].node, &nowhere_addr, ECHO, &victims[i]),
                          QUDAG_OK);
     }
     nt_step(&net); /* one fails and resets the other */

@@ -4,6 +4,7 @@
 
 #include "core/dark/dark.h"
 #include "core/kad/kad.h"
+#include "node/isolation.h"
 
 /* Kinds of requests. */
 enum node_op_kind {
@@ -45,10 +46,11 @@ struct node_request {
     struct multiaddr addr;   /* CONNECT */
     bool has_pq;
     uint8_t pq_hash[32];
-    uint8_t hops;           /* CIRCUIT */
-    struct dark_addr dark;  /* DARK_* */
-    struct kad_options opt; /* PUT, GET */
-    void *user;             /* the program's, see node_op_set_user() */
+    uint8_t hops;                    /* CIRCUIT */
+    struct dark_addr dark;           /* DARK_*, STREAM_RESOLVE */
+    struct node_isolation isolation; /* STREAM_RESOLVE */
+    struct kad_options opt;          /* PUT, GET */
+    void *user;                      /* the program's, see node_op_set_user() */
 };
 /* What a request ended with; borrowed.  Unused fields are zero. */
 struct node_result {

@@ -19,7 +19,8 @@ struct node_op {
     bool begun;
     bool canceled; /* to be ended by the next drain */
     bool notified; /* the program heard of its end, or never asked for it */
-    bool asked;    /* LOOKUP: an answer of the relay at the end of the circuit is outstanding */
+    bool asked;    /* LOOKUP: an answer of the relay at the end of the circuit is outstanding;
+                      STREAM_RESOLVE: of the dark core */
     uint8_t data[];
 };
 

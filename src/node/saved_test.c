@@ -284,8 +284,18 @@ static void streams_to_one_address_use_no_circuit_to_another(void **state)
     c.dark = a;
     list_init(&c.waiting);
     list_push_back(&n->circuits, &c.node);
-    assert_ptr_equal(node_circuit_to(n, &a), &c);
-    assert_null(node_circuit_to(n, &b));
+    c.times = node_life_unused();
+    assert_ptr_equal(node_circuit_for(n, &a, &c.key), &c);
+    assert_null(node_circuit_for(n, &b, &c.key));
+    const struct node_isolation other = {.len = 1, .key = {0}};
+    assert_null(node_circuit_for(n, &a, &other));
+    c.ended = true;
+    assert_null(node_circuit_for(n, &a, &c.key));
+    c.ended = false;
+    node_circuit_used(n, &c);
+    assert_ptr_equal(node_circuit_for(n, &a, &c.key), &c);
+    n->now += NODE_LIFE_DIRTY_AT;
+    assert_null(node_circuit_for(n, &a, &c.key));
     list_del(&c.node);
 }
 

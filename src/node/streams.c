@@ -374,26 +374,6 @@ qudag_err node_stream_open_peer(struct node *n, const struct peer_id *to, const 
     return err;
 }
 
-qudag_err node_stream_open_circuit(struct node *n, struct ref circuit, const char *proto,
-                                   struct ref *out)
-{
-    struct node_stream *a;
-    struct onion_info info;
-
-    if (onion_info_get(n->onion, circuit, &info) != QUDAG_OK || info.role != ONION_CLIENT) {
-        return QUDAG_ESTALE;
-    }
-    if (info.state != ONION_OPEN) {
-        return QUDAG_ESTATE;
-    }
-    qudag_err err = node_stream_prepare(n, proto, &a);
-    if (err == QUDAG_OK) {
-        *out = a->ref;
-        node_stream_open_now(n, a, circuit);
-    }
-    return err;
-}
-
 /* How many bytes |a| takes now: while it is being opened, and until those are sent, into |early|. */
 static size_t room_for(const struct node *n, const struct node_stream *a, bool early)
 {

@@ -12,8 +12,9 @@ struct node_stream {
     struct ref ref, strm;
     const char *proto;
     struct dark_addr dark;
-    struct ref on;                  /* circuit it shall be opened on */
-    const struct node_circuit *via; /* ... or that is still being built; NULL: none */
+    struct node_isolation isolation; /* with |dark|: whom it may share a circuit with */
+    struct ref on;                   /* circuit it shall be opened on */
+    const struct node_circuit *via;  /* ... or that is still being built; NULL: none */
     struct peer_id to;
     uint32_t queued;
     struct dyn early; /* written before the stream was open */

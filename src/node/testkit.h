@@ -65,6 +65,8 @@ struct nt_node {
     qudag_err save_err;
     struct nt_seq relay_seq, record_seq;
     unsigned clock_reports; /* hooks.phase with ECLOCK, though nothing failed */
+    struct ref old; /* the stream whose circuit was said to be old last, and what was left to it */
+    uint64_t old_left;
     void (*hook)(struct nt_node *t, const char *what, struct ref r); /* the test's own reaction */
 };
 
@@ -193,6 +195,14 @@ static inline void nt_stream_closed(void *ctx, struct ref s, qudag_err why)
     nt_call(t, "stream_closed", s);
 }
 
+static inline void nt_stream_old(void *ctx, struct ref s, uint64_t left_ns)
+{
+    struct nt_node *t = ctx;
+
+    t->old = s;
+    t->old_left = left_ns;
+}
+
 static inline void nt_seq_save(struct nt_seq *s, const char *want, const char *name,
                                struct slice bytes)
 {
@@ -228,28 +238,6 @@ static inline void nt_init(struct nt *nt)
     list_init(&nt->wire);
 }
 
-static inline struct node_config nt_config(struct nt *nt, size_t ix)
-{
-    struct nt_node *t = &nt->node[ix];
-    struct node_config c = {.mem = &t->mem,
-                            .clock = {NT_WALL, NT_START},
-                            .identity = &t->id,
-                            .level = 768,
-                            .dht_protocol = KAD_PROTOCOL,
-                            .n_open_ns = 1,
-                            .open_ns = {"app"},
-                            .agent = "test",
-                            .links_max = 64,
-                            .circuits_max = 64,
-                            .relays_min = 1,
-                            .idle_timeout_ns = 300 * NS_PER_S,
-                            .hops = 3,
-                            .relay = true,
-                            .dht_server = true,
-                            .lab = true};
-    return c;
-}
-
 /* Keys and address of node |ix|; harmless when repeated. */
 static inline void nt_identity(struct nt *nt, size_t ix)
 {
@@ -278,6 +266,7 @@ static inline qudag_err nt_make(struct nt *nt, size_t ix, struct node_config *c)
                            .stream_opened = nt_stream_opened,
                            .stream_writable = nt_stream_writable,
                            .stream_closed = nt_stream_closed,
+                           .stream_old = nt_stream_old,
                            .op_done = nt_op_done,
                            .phase = nt_phase,
                            .save = nt_save};

@@ -4,6 +4,28 @@
 
 #include "node/testkit.h"
 
+static inline struct node_config nt_config(struct nt *nt, size_t ix)
+{
+    struct nt_node *t = &nt->node[ix];
+    struct node_config c = {.mem = &t->mem,
+                            .clock = {NT_WALL, NT_START},
+                            .identity = &t->id,
+                            .level = 768,
+                            .dht_protocol = KAD_PROTOCOL,
+                            .n_open_ns = 1,
+                            .open_ns = {"app"},
+                            .agent = "test",
+                            .links_max = 64,
+                            .circuits_max = 64,
+                            .relays_min = 1,
+                            .idle_timeout_ns = 300 * NS_PER_S,
+                            .hops = 3,
+                            .relay = true,
+                            .dht_server = true,
+                            .lab = true};
+    return c;
+}
+
 static inline size_t nt_free(struct nt *nt, size_t ix)
 {
     struct nt_node *t = &nt->node[ix];
@@ -138,6 +160,13 @@ static inline bool nt_run(struct nt *nt, uint64_t ns, bool (*done)(struct nt *nt
         ASSERT(spin < NT_SPIN_MAX);
         nt->now = at > nt->now ? at : nt->now;
     }
+}
+
+/* A stream to a dark address, with the isolation key that most programs have: none. */
+static inline qudag_err nt_open_dark(struct node *n, const struct dark_addr *to, const char *proto,
+                                     struct ref *out)
+{
+    return node_stream_open_dark(n, to, proto, &(struct node_isolation){.len = 0}, out);
 }
 
 /* Number of the request; SIZE_MAX when it was refused. */

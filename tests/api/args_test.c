@@ -94,6 +94,24 @@ static void every_request_checks_its_arguments(void **state)
     qudag_node_free(n);
 }
 
+static void an_isolation_key_has_a_longest_length(void **state)
+{
+    qudag_settings s = settings();
+    qudag_node *n = make(&s, NULL, NULL);
+    qudag_dark_options o = QUDAG_INIT(qudag_dark_options);
+    qudag_stream st;
+    char dark[QUDAG_DARK_TEXT_MAX];
+    (void)state;
+
+    INVAL(qudag_dark_open_with(n, NULL, "/x", &o, &st));
+    assert_int_equal(qudag_dark_create(n, "", dark), QUDAG_OK);
+    o.isolation_len = QUDAG_ISOLATION_MAX + 1;
+    INVAL(qudag_dark_open_with(n, dark, "/x", &o, &st));
+    o = (qudag_dark_options){.size = 1};
+    INVAL(qudag_dark_open_with(n, dark, "/x", &o, &st));
+    qudag_node_free(n);
+}
+
 static void every_other_call_checks_its_arguments(void **state)
 {
     qudag_settings s = settings();
@@ -684,6 +702,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_request_checks_its_arguments),
+        cmocka_unit_test(an_isolation_key_has_a_longest_length),
         cmocka_unit_test(every_other_call_checks_its_arguments),
         cmocka_unit_test(nothing_crashes_on_null),
         cmocka_unit_test(forged_handles_name_nothing),

@@ -145,12 +145,16 @@ static void paths_differ_and_never_lead_through_the_service(void **state)
     assert_int_equal(qudag_dark_create(service->node, "echo", dark), QUDAG_OK);
     net_ask(service, qudag_dark_publish(service->node, dark, &service->last));
     assert_int_equal(service->err, QUDAG_OK);
-    for (int k = 0; k < 20; k++) {
+    for (uint8_t k = 0; k < 20; k++) {
+        qudag_dark_options o = QUDAG_INIT(qudag_dark_options); /* each a wish of its own */
+        o.isolation_len = 1;
+        o.isolation[0] = k;
         qudag_circuit_info c = QUDAG_INIT(qudag_circuit_info), found = {.hops = 0};
         size_t it = 0;
         forget_stream();
         service->got_len = 0;
-        assert_int_equal(qudag_dark_open(client->node, dark, NET_ECHO, &client->ours), QUDAG_OK);
+        assert_int_equal(qudag_dark_open_with(client->node, dark, NET_ECHO, &o, &client->ours),
+                         QUDAG_OK);
         NET_WAIT(client->closed, 20);
         assert_int_equal(client->closed_why, QUDAG_OK);
         assert_int_equal(service->got_len, strlen(client->say));

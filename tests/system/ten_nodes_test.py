@@ -89,7 +89,8 @@ def main():
     check(code == 4 and 'NOTFOUND' in text, f'an unpublished address: {code} {text}')
     print('ok: the published address resolves to its node, an unpublished one to nothing', flush=True)
 
-    check(send_and_find(client, service, address, '-m', 'post for you') == b'post for you', 'another text')
+    # under a key, so that the circuit is still there to be looked at
+    check(send_and_find(client, service, address, '-m', 'post for you', '--isolate', 'test') == b'post for you', 'another text')
     relays_know_neighbours_only(alive, client, service, 0)
     print('ok: a message over three relays, none of which knows both ends', flush=True)
 

@@ -1,0 +1,164 @@
+/* budget.c - how often the far end may make us build circuits. */
+#include "node/budget.h"
+
+#include <string.h>
+
+struct key_note {
+    struct node_isolation key;
+    tstamp last; /* the last attempt */
+    bool used, again;
+};
+
+struct addr_note {
+    struct list node;
+    struct dark_addr addr;
+    struct node_spend first, again;
+    struct key_note key[NODE_BUDGET_KEYS_MAX];
+};
+
+static uint64_t way_back(uint32_t level, uint32_t free)
+{
+    return level > free ? NODE_BUDGET_HOUR : NODE_BUDGET_HOUR / free;
+}
+
+static uint64_t wait_for(uint32_t level, uint32_t free)
+{
+    uint32_t over = level - free;
+    uint64_t wait = over < 6 ? NODE_BUDGET_WAIT << over : NODE_BUDGET_HOUR;
+
+    return wait < NODE_BUDGET_HOUR ? wait : NODE_BUDGET_HOUR;
+}
+
+bool node_spend_take(struct node_spend *s, uint32_t free, tstamp now)
+{
+    while (s->level > 0 && now - s->back_at >= way_back(s->level, free)) {
+        s->back_at += way_back(s->level, free);
+        s->level--;
+    }
+    if (s->level >= free && now - s->last < wait_for(s->level, free)) {
+        return false;
+    }
+    s->back_at = s->level == 0 ? now : s->back_at;
+    s->level++;
+    s->last = now;
+    return true;
+}
+
+void node_budget_init(struct node_budget *b, struct mem *mem)
+{
+    b->mem = mem;
+    b->n = 0;
+    list_init(&b->lru);
+}
+
+static void note_free(struct node_budget *b, struct addr_note *a)
+{
+    list_del(&a->node);
+    b->n--;
+    mem_free_wiped(b->mem, a);
+}
+
+void node_budget_fini(struct node_budget *b)
+{
+    LIST_EACH_SAFE(it, tmp, &b->lru)
+    {
+        note_free(b, LIST_ENTRY(it, struct addr_note, node));
+    }
+}
+
+static struct addr_note *note_of(const struct node_budget *b, const struct dark_addr *to)
+{
+    LIST_EACH(it, &b->lru)
+    {
+        struct addr_note *a = LIST_ENTRY(it, struct addr_note, node);
+        if (memcmp(&a->addr, to, sizeof(*to)) == 0) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+static struct addr_note *note_want(struct node_budget *b, const struct dark_addr *to)
+{
+    struct addr_note *a = note_of(b, to);
+
+    if (a != NULL) {
+        list_del(&a->node);
+        list_push_back(&b->lru, &a->node);
+        return a;
+    }
+    if (b->n >= NODE_BUDGET_ADDRS_MAX) {
+        note_free(b, LIST_ENTRY(b->lru.next, struct addr_note, node));
+    }
+    a = mem_alloc(b->mem, sizeof(*a));
+    if (a != NULL) {
+        a->addr = *to;
+        list_init(&a->node);
+        list_push_back(&b->lru, &a->node);
+        b->n++;
+    }
+    return a;
+}
+
+static struct key_note *key_of(struct addr_note *a, const struct node_isolation *key)
+{
+    for (size_t i = 0; i < NODE_BUDGET_KEYS_MAX; i++) {
+        if (a->key[i].used && node_isolation_eq(&a->key[i].key, key)) {
+            return &a->key[i];
+        }
+    }
+    return NULL;
+}
+
+static struct key_note *key_want(struct addr_note *a, const struct node_isolation *key)
+{
+    struct key_note *k = key_of(a, key);
+
+    if (k != NULL) {
+        return k;
+    }
+    k = &a->key[0];
+    for (size_t i = 0; i < NODE_BUDGET_KEYS_MAX && k->used; i++) {
+        k = !a->key[i].used || a->key[i].last < k->last ? &a->key[i] : k;
+    }
+    *k = (struct key_note){.key = *key};
+    return k;
+}
+
+qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
+                           const struct node_isolation *key, tstamp now)
+{
+    struct addr_note *a = note_want(b, to);
+
+    if (a == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    struct key_note *k = key_want(a, key);
+    bool again = k->used && now - k->last < NODE_BUDGET_CALM;
+    bool ok = again ? node_spend_take(&a->again, NODE_BUDGET_AGAIN, now)
+                    : node_spend_take(&a->first, NODE_BUDGET_FIRST, now);
+    k->used = true;
+    k->last = now; /* also of one that was refused: whoever insists is not calm */
+    k->again = ok ? again : k->again;
+    return ok ? QUDAG_OK : QUDAG_ELIMIT;
+}
+
+bool node_budget_ours(qudag_err err)
+{
+    return err == QUDAG_ENORELAYS || err == QUDAG_ENOMEM || err == QUDAG_ELIMIT ||
+           err == QUDAG_ECANCELED;
+}
+
+void node_budget_back(struct node_budget *b, const struct dark_addr *to,
+                      const struct node_isolation *key)
+{
+    struct addr_note *a = note_of(b, to);
+    struct key_note *k = a != NULL ? key_of(a, key) : NULL;
+
+    if (k == NULL) {
+        return;
+    }
+    struct node_spend *s = k->again ? &a->again : &a->first;
+    s->level -= s->level > 0 ? 1 : 0;
+    k->used = k->again; /* the first is still to come */
+}

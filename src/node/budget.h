@@ -1,0 +1,60 @@
+/*
+ * budget.h - how often the far end may make us build circuits.
+ *
+ * Whoever serves a dark address can be silent, refuse or end circuits, and each circuit that a caller builds in reply
+ * shows another choice of relays (the attack on Ricochet's guards of 2019 to 2021).  So attempts to reach an address
+ * are counted, whatever program makes them:
+ *
+ *   the first of an isolation key, or after NODE_BUDGET_CALM  ─▶ the caller's own wish: NODE_BUDGET_FIRST are free
+ *   another one with the same key before that                 ─▶ caused by the far end: NODE_BUDGET_AGAIN are free
+ *
+ * Both for all keys of the address together.  One comes back every NODE_BUDGET_HOUR / free; beyond what is free an
+ * attempt is allowed only after a wait that doubles with each, from NODE_BUDGET_WAIT to an hour, and the excess
+ * comes back by one an hour.
+ */
+#ifndef QUDAG_SRC_NODE_BUDGET_H
+#define QUDAG_SRC_NODE_BUDGET_H
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/types.h"
+#include "core/dark/dark.h"
+#include "node/isolation.h"
+
+#define NODE_BUDGET_FIRST 64
+#define NODE_BUDGET_AGAIN 10
+#define NODE_BUDGET_HOUR (3600 * NS_PER_S)
+#define NODE_BUDGET_WAIT (60 * NS_PER_S)
+#define NODE_BUDGET_CALM (300 * NS_PER_S) /* half of what a circuit may be used for new streams */
+#define NODE_BUDGET_ADDRS_MAX 128         /* the one used longest ago is forgotten */
+#define NODE_BUDGET_KEYS_MAX 64           /* of one address, likewise */
+
+/* A number of attempts that comes back over time. */
+struct node_spend {
+    uint32_t level;
+    tstamp back_at; /* |level| > 0: since then one is on its way back */
+    tstamp last;    /* the last attempt */
+};
+/* Counts an attempt of which |free| an hour are; false: it is not allowed yet, and not counted. */
+bool node_spend_take(struct node_spend *s, uint32_t free, tstamp now);
+
+/* All addresses; embedded, zero but for what node_budget_init() sets. */
+struct node_budget {
+    struct mem *mem;
+    struct list lru; /* the one used longest ago first */
+    size_t n;
+};
+/* |mem| is borrowed until node_budget_fini(). */
+void node_budget_init(struct node_budget *b, struct mem *mem);
+/* Frees all. */
+void node_budget_fini(struct node_budget *b);
+/* One attempt to reach |to| for |key|.  QUDAG_ELIMIT: not now; QUDAG_ENOMEM. */
+QUDAG_MUST_USE qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
+                                          const struct node_isolation *key, tstamp now);
+/* Whether an attempt that ended with |err| failed at this node: it is not counted. */
+bool node_budget_ours(qudag_err err);
+/* The last attempt for |key| cost no circuit after all. */
+void node_budget_back(struct node_budget *b, const struct dark_addr *to,
+                      const struct node_isolation *key);
+
+#endif

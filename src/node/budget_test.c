@@ -1,0 +1,173 @@
+/* budget_test.c - how many circuits the far end can make us build. */
+#include "node/budget.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define START (5000 * NS_PER_S)
+#define HOUR NODE_BUDGET_HOUR
+
+static struct mem mem;
+static struct node_budget b;
+
+static int set_up(void **state)
+{
+    (void)state;
+    mem_init(&mem, NULL, 0);
+    node_budget_init(&b, &mem);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    node_budget_fini(&b);
+    return mem.used == 0 ? 0 : -1;
+}
+
+static struct dark_addr addr_of(unsigned nth)
+{
+    struct dark_addr a = {.network = 2};
+    memcpy(a.ed_pk, &nth, sizeof(nth));
+    return a;
+}
+
+static struct node_isolation key_of(unsigned nth)
+{
+    struct node_isolation k = {.len = sizeof(nth)};
+    memcpy(k.key, &nth, sizeof(nth));
+    return k;
+}
+
+/* Attempts that are allowed when one is made each |step| from |from| to |to|. */
+static unsigned allowed(const struct dark_addr *a, const struct node_isolation *k, tstamp from,
+                        tstamp to, uint64_t step)
+{
+    unsigned n = 0;
+    for (tstamp now = from; now < to; now += step) {
+        qudag_err err = node_budget_take(&b, a, k, now);
+        assert_true(err == QUDAG_OK || err == QUDAG_ELIMIT);
+        n += err == QUDAG_OK;
+    }
+    return n;
+}
+
+/* The audit's case: 44 circuits in 200 s, and so on for as long as the service liked. */
+static void a_service_that_is_silent_sees_eleven_circuits_and_then_ever_fewer(void **state)
+{
+    const struct dark_addr a = addr_of(1), other = addr_of(2);
+    const struct node_isolation k = key_of(1);
+    (void)state;
+    assert_int_equal(allowed(&a, &k, START, START + 60 * NS_PER_S, NS_PER_S / 2), 11);
+    assert_in_range(allowed(&a, &k, START + 60 * NS_PER_S, START + 200 * NS_PER_S, NS_PER_S / 2), 1,
+                    2);
+    assert_in_range(allowed(&a, &k, START + 200 * NS_PER_S, START + HOUR, NS_PER_S), 3, 8);
+    assert_in_range(allowed(&a, &k, START + HOUR, START + 24 * HOUR, 10 * NS_PER_S), 10, 40);
+    assert_int_equal(allowed(&other, &k, START + 24 * HOUR, START + 24 * HOUR + 1, 1), 1);
+}
+
+static void waits_double(void **state)
+{
+    struct node_spend s = {.level = 0};
+    tstamp now = START, last = START;
+    (void)state;
+    for (int i = 0; i < NODE_BUDGET_AGAIN; i++) {
+        assert_true(node_spend_take(&s, NODE_BUDGET_AGAIN, now));
+    }
+    for (int i = 0; i < 5; i++) {
+        while (!node_spend_take(&s, NODE_BUDGET_AGAIN, now)) {
+            now += NS_PER_S;
+        }
+        assert_true(now - last == NODE_BUDGET_WAIT << i ||
+                    (i == 0 && now - last == NODE_BUDGET_WAIT));
+        last = now;
+    }
+    /* and are forgotten in the end */
+    now += 24 * HOUR;
+    for (int i = 0; i < NODE_BUDGET_AGAIN; i++) {
+        assert_true(node_spend_take(&s, NODE_BUDGET_AGAIN, now));
+    }
+    assert_false(node_spend_take(&s, NODE_BUDGET_AGAIN, now));
+}
+
+static void another_key_is_no_way_around_it(void **state)
+{
+    const struct dark_addr a = addr_of(1);
+    unsigned n = 0;
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) { /* all first ones */
+        const struct node_isolation k = key_of(i);
+        n += allowed(&a, &k, START, START + 1, 1);
+    }
+    assert_int_equal(n, NODE_BUDGET_FIRST);
+    n = 0;
+    for (unsigned i = 0; i < 60; i++) { /* and one more for each */
+        const struct node_isolation k = key_of(i);
+        n += allowed(&a, &k, START + 1, START + 2, 1);
+    }
+    assert_int_equal(n, NODE_BUDGET_AGAIN);
+}
+
+/* A circuit that came of age, or the next delivery an hour later, is no far end's doing. */
+static void what_is_rare_is_the_callers_own_wish(void **state)
+{
+    const struct dark_addr a = addr_of(1);
+    const struct node_isolation k = key_of(1);
+    (void)state;
+    assert_int_equal(allowed(&a, &k, START, START + 24 * HOUR, 525 * NS_PER_S), 165);
+}
+
+static void what_failed_here_is_not_counted(void **state)
+{
+    const struct dark_addr a = addr_of(1);
+    const struct node_isolation k = key_of(1);
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(node_budget_take(&b, &a, &k, START), QUDAG_OK);
+        node_budget_back(&b, &a, &k);
+    }
+    assert_int_equal(allowed(&a, &k, START, START + 100, 1), 11);
+    for (int i = 0; i < 3; i++) {
+        node_budget_back(&b, &a, &k);
+    }
+    assert_int_equal(allowed(&a, &k, START + 100, START + 200, 1), 3);
+    assert_true(node_budget_ours(QUDAG_ENORELAYS));
+    assert_true(node_budget_ours(QUDAG_ENOMEM));
+    assert_false(node_budget_ours(QUDAG_ETIMEOUT));
+    assert_false(node_budget_ours(QUDAG_ECIRCUIT));
+    assert_false(node_budget_ours(QUDAG_OK));
+}
+
+static void the_table_is_bounded(void **state)
+{
+    const struct node_isolation k = key_of(1);
+    const struct dark_addr first = addr_of(0), last = addr_of(NODE_BUDGET_ADDRS_MAX);
+    (void)state;
+    for (unsigned i = 0; i <= NODE_BUDGET_ADDRS_MAX; i++) {
+        const struct dark_addr a = addr_of(i);
+        assert_int_equal(allowed(&a, &k, START, START + 20, 1), 11);
+    }
+    assert_int_equal(b.n, NODE_BUDGET_ADDRS_MAX);
+    assert_int_equal(allowed(&last, &k, START + 20, START + 40, 1), 0);
+    assert_int_equal(allowed(&first, &k, START + 20, START + 40, 1), 11); /* forgotten */
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_service_that_is_silent_sees_eleven_circuits_and_then_ever_fewer),
+        TEST(waits_double),
+        TEST(another_key_is_no_way_around_it),
+        TEST(what_is_rare_is_the_callers_own_wish),
+        TEST(what_failed_here_is_not_counted),
+        TEST(the_table_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,83 @@
+/* isolation_test.c - which streams may share a circuit, and for how long. */
+#include "node/isolation.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void only_the_same_address_and_key_share_a_circuit(void **state)
+{
+    const struct dark_addr to = {.network = 2, .ed_pk = {1}, .commit = {2}};
+    const struct node_isolation none = {.len = 0}, key = {.len = 2, .key = {7, 8}};
+    const struct node_isolation longer = {.len = 3, .key = {7, 8, 0}};
+    const struct node_isolation other = {.len = 2, .key = {7, 9}};
+    const struct node_carrier good = {.to_service = true, .to = to, .key = key};
+    struct node_carrier c = good;
+    (void)state;
+    assert_true(node_isolation_may_carry(&c, &to, &key));
+    assert_false(node_isolation_may_carry(&c, &to, &none));
+    assert_false(node_isolation_may_carry(&c, &to, &longer));
+    assert_false(node_isolation_may_carry(&c, &to, &other));
+    struct dark_addr elsewhere = to;
+    elsewhere.commit[31] = 1;
+    assert_false(node_isolation_may_carry(&c, &elsewhere, &key));
+    c.key = none;
+    assert_true(node_isolation_may_carry(&c, &to, &none));
+    assert_false(node_isolation_may_carry(&c, &to, &key));
+    c = good;
+    c.to_service = false; /* ends at a relay, for whom its address is not filled in */
+    assert_false(node_isolation_may_carry(&c, &to, &key));
+    c = good;
+    c.given_up = true;
+    assert_false(node_isolation_may_carry(&c, &to, &key));
+    for (int life = NODE_LIFE_DIRTY; life <= NODE_LIFE_OVER; life++) {
+        c = good;
+        c.life = (enum node_life)life;
+        assert_false(node_isolation_may_carry(&c, &to, &key));
+    }
+}
+
+static void a_circuit_ages_from_its_first_use(void **state)
+{
+    static const uint8_t seed[32] = {5};
+    const uint64_t bound[] = {NODE_LIFE_DIRTY_AT, NODE_LIFE_OLD_AT, NODE_LIFE_OVER_AT};
+    const tstamp now = 1000 * NS_PER_S;
+    struct rng_stream stream;
+    tstamp least[3] = {TSTAMP_NEVER, TSTAMP_NEVER, TSTAMP_NEVER}, most[3] = {0};
+    (void)state;
+    rng_stream_init(&stream, seed);
+    struct rng rng = rng_of_stream(&stream);
+    struct node_life_times t = node_life_unused();
+    assert_int_equal(node_life_at(&t, UINT64_MAX - 1), NODE_LIFE_CLEAN);
+    assert_true(node_life_next(&t, now) == TSTAMP_NEVER);
+    for (int i = 0; i < 500; i++) {
+        t = node_life_begin(now, &rng);
+        const tstamp at[] = {t.dirty, t.old, t.over};
+        tstamp next = now;
+        assert_int_equal(node_life_at(&t, now), NODE_LIFE_CLEAN);
+        for (int k = 0; k < 3; k++) {
+            assert_true(at[k] <= now + bound[k] && at[k] >= now + bound[k] - bound[k] / 8);
+            least[k] = tstamp_min(least[k], at[k]);
+            most[k] = at[k] > most[k] ? at[k] : most[k];
+            assert_true((next = node_life_next(&t, next)) == at[k]);
+            assert_int_equal(node_life_at(&t, next - 1), (enum node_life)k);
+            assert_int_equal(node_life_at(&t, next), (enum node_life)(k + 1));
+        }
+        assert_true(node_life_next(&t, next) == TSTAMP_NEVER);
+    }
+    for (int k = 0; k < 3; k++) { /* the random part is used */
+        assert_true(most[k] - least[k] > bound[k] / 10);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_same_address_and_key_share_a_circuit),
+        cmocka_unit_test(a_circuit_ages_from_its_first_use),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
