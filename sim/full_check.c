@@ -191,7 +191,7 @@ static size_t parts_of(const struct onion_circuit *c, struct slice part[PARTS_MA
     part[n++] = (struct slice){c->next.in.p, c->next.in.cap};
     part[n++] = (struct slice){c->from_prev.p, c->from_prev.p != NULL ? c->from_prev.total : 0};
     part[n++] = (struct slice){c->from_next.p, c->from_next.p != NULL ? c->from_next.total : 0};
-    part[n++] = (struct slice){(const uint8_t *)c->nb, c->nb != NULL ? sizeof(*c->nb) : 0};
+    part[n++] = (struct slice){(const uint8_t *)c->to, c->to != NULL ? sizeof(*c->to) : 0};
     part[n++] = (struct slice){(const uint8_t *)c->mux, c->mux != NULL ? sizeof(*c->mux) : 0};
     return n;
 }

@@ -55,7 +55,7 @@ void fair_init(struct fair *f, struct mem *mem, const uint8_t seed[16], uint32_t
     list_init(&f->idle);
 }
 
-static struct fair_source *source_get(const struct fair *f, uint64_t net, uint64_t name)
+struct fair_source *fair_source_of(const struct fair *f, uint64_t net, uint64_t name)
 {
     uint8_t key[KEY_LEN];
 
@@ -189,7 +189,7 @@ static qudag_err rank_again(struct fair *f, struct fair_source *s, uint32_t n, u
 qudag_err fair_add(struct fair *f, struct fair_item *it, uint64_t net, uint64_t name, tstamp now)
 {
     forget_idle(f, now);
-    struct fair_source *s = source_get(f, net, name);
+    struct fair_source *s = fair_source_of(f, net, name);
     qudag_err err = s == NULL ? source_new(f, net, name, &s) : QUDAG_OK;
 
     if (err == QUDAG_OK) {
@@ -255,7 +255,7 @@ struct fair_claim fair_claim_of_source(const struct fair_source *s)
 
 struct fair_claim fair_claim_of(const struct fair *f, uint64_t net, uint64_t name)
 {
-    const struct fair_source *s = source_get(f, net, name);
+    const struct fair_source *s = fair_source_of(f, net, name);
     const struct fair_net *n = map_u64_get(&f->nets, net);
 
     return (struct fair_claim){.net = net,

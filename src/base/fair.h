@@ -88,6 +88,8 @@ void fair_active(struct fair *f, struct fair_item *it, bool active);
 
 /* What source |name| in |net| holds; zeros when it is not known. */
 struct fair_claim fair_claim_of(const struct fair *f, uint64_t net, uint64_t name);
+/* The source |name| in |net|; NULL: not known. */
+struct fair_source *fair_source_of(const struct fair *f, uint64_t net, uint64_t name);
 /* The source that holds most in the network that holds most; NULL: nobody holds anything. */
 struct fair_source *fair_most(const struct fair *f);
 /* The same of one of its own items. */

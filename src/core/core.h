@@ -162,9 +162,12 @@ struct core_ops {
     const char *protocol; /* multistream id; NULL when the instance carries its own */
     unsigned inbound_max; /* streams one peer may have open to us for each protocol; the swarm
                              enforces it; 0: swarm_config.streams_per_peer */
-    bool manual_credit;   /* false: what EV_DATA carried counts as consumed on return */
-    bool limited_ok;      /* its streams may run over a link with LINK_LIMITED */
-    uint16_t unit; /* bytes of each of its messages (cells): a packet ends with one; 0: any */
+    unsigned
+        outbound_max; /* streams we may have open to one peer; more fail with QUDAG_ELIMIT, so that
+                              those of other cores find room on the link; 0: no limit */
+    bool manual_credit; /* false: what EV_DATA carried counts as consumed on return */
+    bool limited_ok;    /* its streams may run over a link with LINK_LIMITED */
+    uint16_t unit;      /* bytes of each of its messages (cells): a packet ends with one; 0: any */
     void (*event)(void *core, const struct ev *ev, tstamp now, struct acts *out);
     void (*tick)(void *core, tstamp now, struct acts *out);
     tstamp (*deadline)(const void *core); /* earliest tick wanted, or TSTAMP_NEVER */

@@ -41,16 +41,16 @@ static qudag_err make_links(struct node *n, tstamp now)
     if (err != QUDAG_OK) {
         return err;
     }
-    struct quic_config quic = {.mem = n->mem,
-                               .rng = c->rng,
-                               .log = c->log,
-                               .sec = n->sec,
-                               .pq = c->pq,
-                               .conns_max = c->links_max,
-                               /* beside those of programs there is room for the node's own */
-                               .streams_bidi_max =
-                                   c->streams_per_peer != 0 ? c->streams_per_peer + 256 : 0,
-                               .idle_timeout_ns = c->idle_timeout_ns};
+    struct quic_config quic = {
+        .mem = n->mem,
+        .rng = c->rng,
+        .log = c->log,
+        .sec = n->sec,
+        .pq = c->pq,
+        .conns_max = c->links_max,
+        /* beside those of programs there is room for circuits and the node's own */
+        .streams_bidi_max = c->streams_per_peer != 0 ? c->streams_per_peer + 768 : 0,
+        .idle_timeout_ns = c->idle_timeout_ns};
     blake3_derive(quic.reset_key, sizeof(quic.reset_key), "qudag stateless reset key v1",
                   (struct slice){c->identity->ed_sk.seed, ED25519_SEED_LEN});
     err = quic_new(&n->quic, &quic, now);

@@ -200,6 +200,37 @@ static void the_link_is_told_of_messages_of_one_size(void **state)
     assert_int_equal(w.link[ix].unit, 0);
 }
 
+/* What one core opens leaves room on a link for the others. */
+static void a_core_opens_no_more_than_its_share_to_a_peer(void **state)
+{
+    static const struct core_ops greedy = {.outbound_max = 3};
+    struct act a = {.type = ACT_OPEN, .peer = peer_no(1), .no_dial = true};
+    unsigned core;
+
+    (void)state;
+    assert_int_equal(swarm_core_add(w.s, &greedy, &core), QUDAG_OK);
+    (void)inbound_with_key(1, LINK_PQ_KEX, 0);
+    (void)inbound_with_key(1, LINK_PQ_KEX, 0); /* a second link brings no second share */
+    for (a.cookie = 1; a.cookie <= 3; a.cookie++) {
+        swarm_act(w.s, core, &a, "/greedy/1", w.now);
+        settle();
+        assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, a.cookie);
+    }
+    struct ref one = last(EV_STREAM_OPEN)->ev.strm;
+    swarm_act(w.s, core, &a, "/greedy/1", w.now);
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
+    swarm_act(w.s, w.core[0], &a, "/plain/1", w.now); /* others have theirs */
+    settle();
+    assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, a.cookie);
+    struct act end = {.type = ACT_RESET, .strm = one};
+    swarm_act(w.s, core, &end, NULL, w.now);
+    a.cookie = 9;
+    swarm_act(w.s, core, &a, "/greedy/1", w.now);
+    settle();
+    assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +250,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_a_peer_resets_with_does_not_look_like_ours, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(the_link_is_told_of_messages_of_one_size, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_core_opens_no_more_than_its_share_to_a_peer, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,6 +77,7 @@ struct swarm_link {
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
     uint32_t inbound[SWARM_PROTOS_MAX]; /* open inbound streams by protocol */
+    uint32_t outbound[SWARM_CORES_MAX]; /* streams we opened, by core */
 };
 
 enum swarm_stream_state {

@@ -50,6 +50,8 @@ void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
 
     if (st->inbound && st->core < SWARM_CORES_MAX) {
         l->inbound[st->proto_ix]--;
+    } else if (!st->inbound) {
+        l->outbound[st->core]--;
     }
     list_del(&st->link_node);
     list_del(&st->wait_node);
@@ -123,16 +125,28 @@ static qudag_err propose(struct swarm *s, struct swarm_stream *st, const char *p
     return err;
 }
 
+/* Whether |core| may open one more stream to whoever is at the other end, counting all its links. */
+static bool has_share(const struct swarm *s, const struct swarm_link *l, unsigned core)
+{
+    uint32_t most = s->core[core].ops->outbound_max, n = 0;
+
+    for (size_t i = 0; most != 0 && l->peer != NULL && i < l->peer->n_links; i++) {
+        n += l->peer->link[i]->outbound[core];
+    }
+    return most == 0 || n < most;
+}
+
 /* On success |report| will be delivered; on failure the caller still owns it. */
 qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
                             const char *proto, tstamp now)
 {
-    struct swarm_stream *st = stream_make(s, l, now);
+    struct swarm_stream *st = has_share(s, l, report->core) ? stream_make(s, l, now) : NULL;
 
     if (st == NULL) {
         return QUDAG_ELIMIT;
     }
     st->core = report->core;
+    l->outbound[st->core]++;
     st->proto = proto;
     qudag_err err = l->tp->t->ops->open(l->tp->owner, l->ref, user_word(st->ref), proto, &st->sid);
     if (err != QUDAG_OK) {

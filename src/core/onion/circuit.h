@@ -18,23 +18,22 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slots.h"
+#include "core/onion/admission.h"
 #include "core/onion/hop.h"
 #include "core/onion/relay_msg.h"
 #include "core/onion/streams.h"
 
 #define ONION_KEYS_MAX 16
-#define ONION_LINK_CIRCUITS_MAX 256 /* one neighbour may have through us */
-#define ONION_LINK_CREATES_MAX 32   /* of these, with an unfinished CREATE */
 #define ONION_NEED (LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG)
 #define ONION_CREATE_TIMEOUT (5 * NS_PER_S)   /* from the stream to a whole CREATE */
 #define ONION_EXTEND_TIMEOUT (10 * NS_PER_S)  /* at a relay, from EXTEND to CREATED */
 #define ONION_CLOSE_TIMEOUT (5 * NS_PER_S)    /* for the other side's FIN */
-#define ONION_NEIGHBOUR_LIFE (2 * NS_PER_S)   /* a rate limit outlives its last circuit */
 #define ONION_LEG_PAUSE_AT (128u * 1024)      /* bytes queued onward: stop reading */
 #define ONION_LEG_RESUME_AT (64u * 1024)      /* read again */
 #define ONION_LEG_QUEUE_MAX (256u * 1024)     /* at an end: make no more cells */
 #define ONION_LEG_HELD_MAX (4u * 1024 * 1024) /* received and waiting for room in the action list */
 #define ONION_LEG_SPARE_MAX 4096u             /* bytes of the buffer passed from leg to leg */
+#define ONION_ENDING 16     /* circuits that gave way in a call, and are freed at its end */
 #define ONION_TURN_CELLS 64 /* made for one circuit before others have their turn */
 #define ONION_TURN_ACTS 128 /* room to leave in the list for what one cell can do */
 #define ONION_TURN_BYTES (16u * 1024)
@@ -53,15 +52,6 @@ enum onion_phase {
 };
 
 struct onion_circuit;
-
-/* A neighbour that has circuits through us. */
-struct onion_neighbour {
-    struct peer_id peer;
-    struct limiter creates;
-    uint32_t circuits, unfinished;
-    tstamp used;
-    struct list idle; /* in onion.idle while it has no circuits */
-};
 
 /* One stream of a circuit. */
 struct onion_leg {
@@ -98,13 +88,17 @@ struct onion_circuit {
     uint32_t early;    /* relay: EARLY cells passed on */
     uint64_t net, via; /* of |prev|: its network, and our name for it */
     struct onion_leg prev, next;
-    struct onion_neighbour *nb;      /* behind |prev| */
+    struct fair_item place;  /* in onion.held: what |prev| holds; at work while its CREATE is */
+    struct onion_onward *to; /* behind |next|, of a circuit of others; NULL: none */
+    struct fair_item onward; /* in to->held */
     struct onion_assembly from_prev; /* CREATE, EXTEND */
     struct onion_assembly from_next; /* CREATED; at the client also EXTENDED */
     struct onion_hops hops;
     struct onion_client *client;
     struct onion_mux *mux; /* at the two ends, once open */
-    bool unfinished;       /* counted in nb->unfinished */
+    bool waits;            /* ACCEPT: the CREATE is whole, and in the queue */
+    bool may_dial;         /* DIAL_NEXT: it is its turn in the window of the next hop */
+    bool used;             /* a cell of data passed */
     bool reported;         /* ONION_UP_INBOUND or onion_build() made it known to the owner */
 };
 
@@ -116,10 +110,11 @@ struct onion_keyring {
 struct onion {
     struct onion_config cfg;
     struct slots circuits;
-    struct map legs;       /* stream ref -> leg */
-    struct map neighbours; /* peer id -> neighbour */
+    struct map legs;    /* stream ref -> leg */
+    struct map onwards; /* peer id -> the circuits that go on to it */
+    struct fair held;   /* circuits of others, by who opened them; the queue of their CREATEs */
     struct heap timers;
-    struct list work, dead, idle;
+    struct list work, dead;
     uint64_t names[2]; /* key under which neighbours are given names */
     struct limiter creates;
     struct dyn spare; /* empty, but has capacity */
@@ -186,6 +181,9 @@ QUDAG_MUST_USE qudag_err onion_circuit_says_nothing(struct onion_circuit *c, siz
 void onion_circuit_fail(struct onion_circuit *c, qudag_err err, const struct onion_leg *from,
                         unsigned hop, struct acts *out);
 void onion_circuit_settle(struct onion_circuit *c); /* closing, and both streams ended: dead */
+/* A circuit in its first phase, owned by o->circuits.  ELIMIT, ENOMEM. */
+QUDAG_MUST_USE qudag_err onion_circuit_new(struct onion *o, enum onion_role role, tstamp now,
+                                           struct onion_circuit **out);
 /* Frees a dead circuit and wipes its keys. */
 void onion_circuit_free(struct onion_circuit *c);
 
@@ -202,15 +200,9 @@ void onion_client_cell(struct onion_circuit *c, const uint8_t *cell, struct acts
 void onion_relay_cell_from_prev(struct onion_circuit *c, const uint8_t *cell, struct acts *out);
 /* A cell from the next hop: encrypted once more and passed back. */
 void onion_relay_cell_from_next(struct onion_circuit *c, const uint8_t *cell, struct acts *out);
+/* An EXTEND has its turn: the stream to its next hop is asked for. */
+void onion_relay_dial_next(struct onion_circuit *c, struct acts *out);
 /* The stream to the next hop is open: its CREATE goes out. */
 void onion_relay_next_connected(struct onion_circuit *c, struct acts *out);
-/* The CREATE of this circuit is done with, one way or the other: its neighbour may begin another. */
-void onion_relay_finished_create(struct onion_circuit *c);
-
-/* ---- onion.c ---- */
-
-/* A circuit in its first phase, owned by o->circuits.  ELIMIT, ENOMEM. */
-QUDAG_MUST_USE qudag_err onion_circuit_new(struct onion *o, enum onion_role role, tstamp now,
-                                           struct onion_circuit **out);
 
 #endif

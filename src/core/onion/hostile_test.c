@@ -613,28 +613,36 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
 
 /* ---- limits and time ---- */
 
-static void creates_beyond_the_rate_are_refused_and_counted(void **state)
+static void creates_beyond_the_rate_wait_and_are_refused_in_the_end(void **state)
 {
     struct testnet *n = net_new(1);
-    struct onion_config few = {.create_rate = 100, .create_rate_peer = 4, .relay = true};
+    struct onion_config few = {.create_rate = 4, .relay = true};
     struct onion_stats st;
     struct ref c;
 
     (void)state;
     net_add(n, &few);
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 12; i++) {
         assert_int_equal(net_build(n, 1, 1, &c), QUDAG_OK);
     }
     net_run(n);
     onion_stats_get(n->nodes[1].o, &st);
-    assert_int_equal(st.created, 4);
-    assert_int_equal(st.refused_rate, 3);
-    assert_int_equal(st.circuits_end, 4);
-    net_sleep(n, NS_PER_S);
+    assert_int_equal(st.created, 1);
+    for (int i = 0; i < 7; i++) {
+        net_sleep(n, NS_PER_S / 4);
+    }
+    onion_stats_get(n->nodes[1].o, &st);
+    assert_int_equal(st.created, 8);
+    assert_int_equal(st.refused_rate, 0);
+    net_sleep(n,
+              NS_PER_S / 4); /* ONION_CREATE_WAIT: who asked has given up, and is not served late */
+    onion_stats_get(n->nodes[1].o, &st);
+    assert_int_equal(st.created, 8);
+    assert_int_equal(st.refused_rate, 4);
     assert_int_equal(net_build(n, 1, 1, &c), QUDAG_OK);
     net_run(n);
     onion_stats_get(n->nodes[1].o, &st);
-    assert_int_equal(st.created, 5);
+    assert_int_equal(st.created, 9);
     net_del(n);
 }
 
@@ -975,7 +983,7 @@ int main(void)
         cmocka_unit_test(data_after_fin_and_beyond_the_window_destroys_the_circuit),
         cmocka_unit_test(a_sendme_with_a_wrong_tag_destroys_the_circuit),
         cmocka_unit_test(cell_classes_out_of_place_destroy_the_circuit),
-        cmocka_unit_test(creates_beyond_the_rate_are_refused_and_counted),
+        cmocka_unit_test(creates_beyond_the_rate_wait_and_are_refused_in_the_end),
         cmocka_unit_test(unfinished_creates_are_few_and_short_lived),
         cmocka_unit_test(what_this_node_does_or_lacks_is_blamed_on_no_hop),
         cmocka_unit_test(a_build_that_hangs_times_out_and_an_idle_circuit_lives_ten_minutes),

@@ -34,7 +34,8 @@ static tstamp circuit_deadline(const struct onion_circuit *c)
     case ONION_PH_EXTEND:
         return tstamp_after(c->since, ONION_BUILD_TIMEOUT);
     case ONION_PH_ACCEPT:
-        return tstamp_after(c->since, ONION_CREATE_TIMEOUT);
+        return c->waits ? tstamp_after(c->phase_at, ONION_CREATE_WAIT)
+                        : tstamp_after(c->since, ONION_CREATE_TIMEOUT);
     case ONION_PH_DIAL_NEXT:
     case ONION_PH_WAIT_NEXT:
         return tstamp_after(c->phase_at, ONION_EXTEND_TIMEOUT);
@@ -66,6 +67,42 @@ void onion_circuit_enter(struct onion_circuit *c, enum onion_phase phase)
     c->phase_at = c->o->now;
     c->active_at = c->o->now;
     onion_circuit_arm(c);
+}
+
+qudag_err onion_circuit_new(struct onion *o, enum onion_role role, tstamp now,
+                            struct onion_circuit **out)
+{
+    struct onion_circuit *c = mem_alloc(o->cfg.mem, sizeof *c);
+
+    if (c == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    c->o = o;
+    c->role = role;
+    c->since = now;
+    c->prev.c = c;
+    c->next.c = c;
+    dyn_init(&c->prev.in, o->cfg.mem, ONION_LEG_HELD_MAX);
+    dyn_init(&c->next.in, o->cfg.mem, ONION_LEG_HELD_MAX);
+    onion_assembly_init(&c->from_prev, o->cfg.mem);
+    onion_assembly_init(&c->from_next, o->cfg.mem);
+    c->hops.mem = o->cfg.mem;
+    list_init(&c->work);
+    list_init(&c->dead);
+    qudag_err err = slots_add(&o->circuits, c, &c->ref);
+    if (err != QUDAG_OK) {
+        mem_free(o->cfg.mem, c);
+        return err;
+    }
+    err = heap_set(&o->timers, &c->timer, now);
+    if (err != QUDAG_OK) {
+        slots_del(&o->circuits, c->ref);
+        mem_free(o->cfg.mem, c);
+        return err;
+    }
+    onion_circuit_enter(c, role == ONION_CLIENT ? ONION_PH_DIAL : ONION_PH_ACCEPT);
+    *out = c;
+    return QUDAG_OK;
 }
 
 /* ---- legs ---- */
@@ -375,7 +412,7 @@ void onion_circuit_fail(struct onion_circuit *c, qudag_err err, const struct oni
     if (from == &c->next && c->role != ONION_CLIENT && c->hops.n > 0 && leg_is_open(&c->prev)) {
         send_truncated(c, out);
     }
-    onion_relay_finished_create(c);
+    onion_create_finished(c);
     leg_end(&c->prev, err, out);
     leg_end(&c->next, err, out);
     wipe_secrets(c);
@@ -386,6 +423,7 @@ void onion_circuit_fail(struct onion_circuit *c, qudag_err err, const struct oni
         a->n = onion_reason_ours(err) ? 0 : hop;
     }
     onion_circuit_enter(c, ONION_PH_CLOSING);
+    onion_onward_answered(c);
     onion_circuit_settle(c);
 }
 
@@ -410,19 +448,12 @@ void onion_circuit_free(struct onion_circuit *c)
 {
     struct onion *o = c->o;
 
-    onion_relay_finished_create(c);
     onion_leg_detach(&c->prev);
     onion_leg_detach(&c->next);
     dyn_fini(&c->prev.in);
     dyn_fini(&c->next.in);
     wipe_secrets(c);
-    if (c->nb != NULL) {
-        c->nb->circuits--;
-        if (c->nb->circuits == 0) {
-            c->nb->used = o->now;
-            list_push_back(&o->idle, &c->nb->idle);
-        }
-    }
+    onion_places_free(c);
     heap_del(&o->timers, &c->timer);
     list_del(&c->work);
     list_del(&c->dead);

@@ -9,14 +9,13 @@
 #include "core/onion/circuit.h"
 
 #include "base/assert.h"
-#include "base/netaddr.h"
 #include "base/wipe.h"
 
 #include <string.h>
 
 #define CIRCUITS_DEFAULT 4096
 #define CREATE_RATE_DEFAULT 2000u
-#define CREATE_RATE_PEER_DEFAULT 1000u
+#define BURSTS 8 /* a burst of CREATEs is as many as in an eighth of a second */
 #define STREAMS_DEFAULT 64
 #define STREAMS_MAX 64 /* what ONION_TURN_ACTS has room for */
 
@@ -60,32 +59,23 @@ qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp n
     o->cfg = *cfg;
     o->cfg.circuits_max = or_default(cfg->circuits_max, CIRCUITS_DEFAULT);
     o->cfg.create_rate = or_default(cfg->create_rate, CREATE_RATE_DEFAULT);
-    o->cfg.create_rate_peer = or_default(cfg->create_rate_peer, CREATE_RATE_PEER_DEFAULT);
     o->cfg.streams_max = or_default(cfg->streams_max, STREAMS_DEFAULT);
     if (o->cfg.streams_max > STREAMS_MAX) {
         o->cfg.streams_max = STREAMS_MAX;
     }
     rng_fill(&o->cfg.rng, seed, sizeof seed);
     rng_fill(&o->cfg.rng, (uint8_t *)o->names, sizeof o->names);
-    slots_init(&o->circuits, cfg->mem, o->cfg.circuits_max);
+    slots_init(&o->circuits, cfg->mem, o->cfg.circuits_max + ONION_ENDING);
     map_init(&o->legs, cfg->mem, seed, (size_t)o->cfg.circuits_max * 2);
-    map_init(&o->neighbours, cfg->mem, seed + 16, o->cfg.circuits_max);
+    onion_admission_init(o, seed + 16);
     heap_init(&o->timers, cfg->mem, o->cfg.circuits_max);
     list_init(&o->work);
     list_init(&o->dead);
-    list_init(&o->idle);
     dyn_init(&o->spare, cfg->mem, ONION_LEG_SPARE_MAX);
-    limiter_init(&o->creates, o->cfg.create_rate, o->cfg.create_rate, now);
+    limiter_init(&o->creates, o->cfg.create_rate, o->cfg.create_rate / BURSTS + 1, now);
     o->now = now;
     *out = o;
     return QUDAG_OK;
-}
-
-static void neighbour_free(struct onion *o, struct onion_neighbour *nb)
-{
-    map_del(&o->neighbours, peer_id_slice(&nb->peer));
-    list_del(&nb->idle);
-    mem_free(o->cfg.mem, nb);
 }
 
 void onion_free(struct onion *o)
@@ -98,16 +88,13 @@ void onion_free(struct onion *o)
             onion_circuit_free(slots_at(&o->circuits, i));
         }
     }
-    while (!list_empty(&o->idle)) { /* all of them, now that no circuit is left */
-        neighbour_free(o, LIST_ENTRY(o->idle.next, struct onion_neighbour, idle));
-    }
+    onion_admission_fini(o);
     for (size_t i = 0; i < o->keys_n; i++) {
         mlkem768_free(o->keys[i].dk);
     }
     dyn_fini(&o->spare);
     slots_fini(&o->circuits);
     map_fini(&o->legs);
-    map_fini(&o->neighbours);
     heap_fini(&o->timers);
     mem_free_wiped(o->cfg.mem, o);
 }
@@ -141,119 +128,11 @@ void onion_key_del(struct onion *o, const uint8_t key_id[8])
     }
 }
 
-qudag_err onion_circuit_new(struct onion *o, enum onion_role role, tstamp now,
-                            struct onion_circuit **out)
-{
-    struct onion_circuit *c = mem_alloc(o->cfg.mem, sizeof *c);
-
-    if (c == NULL) {
-        return QUDAG_ENOMEM;
-    }
-    c->o = o;
-    c->role = role;
-    c->since = now;
-    c->prev.c = c;
-    c->next.c = c;
-    dyn_init(&c->prev.in, o->cfg.mem, ONION_LEG_HELD_MAX);
-    dyn_init(&c->next.in, o->cfg.mem, ONION_LEG_HELD_MAX);
-    onion_assembly_init(&c->from_prev, o->cfg.mem);
-    onion_assembly_init(&c->from_next, o->cfg.mem);
-    c->hops.mem = o->cfg.mem;
-    list_init(&c->work);
-    list_init(&c->dead);
-    qudag_err err = slots_add(&o->circuits, c, &c->ref);
-    if (err != QUDAG_OK) {
-        mem_free(o->cfg.mem, c);
-        return err;
-    }
-    err = heap_set(&o->timers, &c->timer, now);
-    if (err != QUDAG_OK) {
-        slots_del(&o->circuits, c->ref);
-        mem_free(o->cfg.mem, c);
-        return err;
-    }
-    onion_circuit_enter(c, role == ONION_CLIENT ? ONION_PH_DIAL : ONION_PH_ACCEPT);
-    *out = c;
-    return QUDAG_OK;
-}
-
 /* ---- streams below: opening ---- */
-
-static qudag_err neighbour_get(struct onion *o, const struct peer_id *peer,
-                               struct onion_neighbour **out)
-{
-    struct onion_neighbour *nb = map_get(&o->neighbours, peer_id_slice(peer));
-
-    if (nb != NULL) {
-        *out = nb;
-        return QUDAG_OK;
-    }
-    for (int i = 0; i < 2 && !list_empty(&o->idle); i++) { /* two out for one in: it shrinks */
-        struct onion_neighbour *old = LIST_ENTRY(o->idle.next, struct onion_neighbour, idle);
-        if (tstamp_after(old->used, ONION_NEIGHBOUR_LIFE) > o->now) {
-            break;
-        }
-        neighbour_free(o, old);
-    }
-    nb = mem_alloc(o->cfg.mem, sizeof *nb);
-    if (nb == NULL) {
-        return QUDAG_ENOMEM;
-    }
-    nb->peer = *peer;
-    nb->used = o->now;
-    list_init(&nb->idle);
-    limiter_init(&nb->creates, o->cfg.create_rate_peer, o->cfg.create_rate_peer, o->now);
-    qudag_err err = map_put(&o->neighbours, peer_id_slice(peer), nb);
-    if (err != QUDAG_OK) {
-        mem_free(o->cfg.mem, nb);
-        return err;
-    }
-    list_push_back(&o->idle, &nb->idle);
-    *out = nb;
-    return QUDAG_OK;
-}
-
-static qudag_err accept(struct onion *o, const struct ev *ev)
-{
-    struct onion_neighbour *nb;
-    struct onion_circuit *c;
-
-    if ((ev->props & ONION_NEED) != ONION_NEED || ev->peer == NULL || ev->peer->len == 0) {
-        return QUDAG_EPOLICY;
-    }
-    /* A share is kept for circuits of our own. */
-    if (o->circuits.n >= o->cfg.circuits_max - o->cfg.circuits_max / 16) {
-        return QUDAG_ELIMIT;
-    }
-    qudag_err err = neighbour_get(o, ev->peer, &nb);
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    if (nb->circuits >= ONION_LINK_CIRCUITS_MAX || nb->unfinished >= ONION_LINK_CREATES_MAX) {
-        return QUDAG_ELIMIT;
-    }
-    err = onion_circuit_new(o, ONION_END, o->now, &c);
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    c->prev.peer = *ev->peer;
-    c->net = netaddr_wide_group(ev->net);
-    c->via = siphash24(o->names[0], o->names[1], peer_id_slice(ev->peer));
-    c->nb = nb;
-    c->unfinished = true;
-    nb->circuits++;
-    nb->unfinished++;
-    list_del(&nb->idle);
-    err = onion_leg_attach(&c->prev, ev->strm);
-    if (err != QUDAG_OK) {
-        onion_circuit_free(c);
-    }
-    return err;
-}
 
 static void on_stream_in(struct onion *o, const struct ev *ev, struct acts *out)
 {
-    qudag_err err = accept(o, ev);
+    qudag_err err = onion_admit(o, ev, out);
 
     if (err != QUDAG_OK) {
         o->stats.refused_limit++;
@@ -393,6 +272,10 @@ static void leg_held(struct onion_leg *leg, struct acts *out)
 /* All a circuit can do at once; what remains is for its next turn. */
 static void circuit_turn(struct onion_circuit *c, struct acts *out)
 {
+    if (c->may_dial) {
+        c->may_dial = false;
+        onion_relay_dial_next(c, out);
+    }
     leg_held(&c->prev, out);
     leg_held(&c->next, out);
     bool all = onion_circuit_pump(c, out);
@@ -515,6 +398,11 @@ static void on_timer(struct onion_circuit *c, struct acts *out)
         onion_circuit_settle(c);
         return;
     }
+    if (c->phase == ONION_PH_ACCEPT && c->waits) {
+        c->o->stats.refused_rate++;
+        onion_circuit_fail(c, QUDAG_ELIMIT, NULL, 0, out);
+        return;
+    }
     bool onward = c->phase == ONION_PH_DIAL_NEXT || c->phase == ONION_PH_WAIT_NEXT;
     bool building = c->role == ONION_CLIENT && c->phase != ONION_PH_READY;
     onion_circuit_fail(c, QUDAG_ETIMEOUT, onward ? &c->next : NULL,
@@ -538,6 +426,7 @@ static void onion_tick(void *core, tstamp now, struct acts *out)
         list_del(&c->work);
         circuit_turn(c, out);
     }
+    onion_creates_serve(o, out);
     turn_end(o);
 }
 
@@ -549,12 +438,13 @@ static tstamp onion_deadline(const void *core)
     if (!list_empty(&o->work)) {
         return o->now;
     }
-    return n == NULL ? TSTAMP_NEVER : n->at;
+    return tstamp_min(n == NULL ? TSTAMP_NEVER : n->at, onion_creates_at(o));
 }
 
 const struct core_ops onion_ops = {
     .protocol = ONION_PROTOCOL,
-    .inbound_max = ONION_LINK_CIRCUITS_MAX,
+    .inbound_max = ONION_LINK_IN_MAX,
+    .outbound_max = ONION_LINK_OUT_MAX,
     .manual_credit = true,
     .unit = ONION_CELL_LEN,
     .event = onion_event,

@@ -28,9 +28,9 @@ struct onion_config {
     uint8_t self_pq_hash[32];
     bool relay;            /* extend circuits for others */
     uint32_t circuits_max; /* all sides; default 4096 */
-    uint32_t create_rate;  /* CREATE handshakes accepted per second; default 2000, burst the same */
-    uint32_t create_rate_peer; /* the same per neighbour; default 1000 */
-    uint32_t streams_max;      /* per circuit; default and most 64 */
+    uint32_t
+        create_rate; /* CREATE handshakes per second, shared by whoever wants some; default 2000 */
+    uint32_t streams_max; /* per circuit; default and most 64 */
 };
 
 enum onion_up {
@@ -138,6 +138,7 @@ struct onion_stats {
     uint64_t created, extended, refused_rate, refused_limit, bad_handshake, destroyed_bad_cell;
     uint64_t cells_relayed, cells_originated, cells_recognised, wrong_state;
     uint64_t unexplained; /* cells for us that meant nothing */
+    uint64_t gave_way;    /* circuits ended for others */
     uint32_t circuits_client, circuits_relay, circuits_end;
 };
 /* Counted since onion_new(); the last line as of now. */

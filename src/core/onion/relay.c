@@ -15,78 +15,6 @@
 
 #include <string.h>
 
-void onion_relay_finished_create(struct onion_circuit *c)
-{
-    if (c->unfinished) {
-        c->unfinished = false;
-        c->nb->unfinished--;
-    }
-}
-
-static const struct onion_keyring *find_key(const struct onion *o, const uint8_t key_id[8])
-{
-    for (size_t i = 0; i < o->keys_n; i++) {
-        if (memcmp(o->keys[i].key.key_id, key_id, 8) == 0) {
-            return &o->keys[i];
-        }
-    }
-    return NULL;
-}
-
-/* The cheap checks come first: shape, key id, rates; then the handshake. */
-static qudag_err answer(struct onion_circuit *c, struct slice create, struct wr *created,
-                        struct onion_hs_keys *keys)
-{
-    struct onion *o = c->o;
-    uint8_t key_id[8], plain[ONION_HS_EXT_MAX];
-    struct wr ext = wr_init(plain, sizeof plain);
-
-    qudag_err err = onion_hs_create_peek(create, key_id);
-    const struct onion_keyring *k = err == QUDAG_OK ? find_key(o, key_id) : NULL;
-    if (k == NULL) {
-        o->stats.bad_handshake++;
-        return QUDAG_EAUTH;
-    }
-    if (!limiter_take(&c->nb->creates, 1, o->now) || !limiter_take(&o->creates, 1, o->now)) {
-        o->stats.refused_rate++;
-        return QUDAG_ELIMIT;
-    }
-    const struct onion_hs_server s = {&o->cfg.self, o->cfg.self_pq_hash, &k->key, k->dk,
-                                      &o->cfg.rng};
-    err = onion_hs_server_answer(&s, create, created, keys, &ext);
-    o->stats.bad_handshake += err == QUDAG_EAUTH;
-    c->tag = k->key.tag;
-    return err;
-}
-
-static qudag_err on_create(struct onion_circuit *c, struct slice frag, struct acts *out)
-{
-    uint8_t buf[ONION_HS_CREATED_MAX];
-    struct wr created = wr_init(buf, sizeof buf);
-    struct onion_hs_keys keys;
-    bool done;
-
-    qudag_err err = onion_assembly_add(&c->from_prev, frag, ONION_HS_CREATE_MAX, true, &done);
-    if (err != QUDAG_OK || !done) {
-        return err;
-    }
-    onion_relay_finished_create(c);
-    err = answer(c, (struct slice){c->from_prev.p, c->from_prev.total}, &created, &keys);
-    onion_assembly_fini(&c->from_prev);
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    err = onion_hops_init(&c->hops, c->o->cfg.mem, 1);
-    if (err == QUDAG_OK) {
-        onion_hops_add(&c->hops, &keys);
-        onion_leg_send_message(&c->prev, ONION_CELL_CREATED, wr_done(&created), out);
-        c->o->stats.created++;
-        onion_circuit_enter(c, ONION_PH_END);
-    }
-    wipe(&keys, sizeof keys);
-    return err;
-}
-
 /* EXTEND, whole: its CREATE stays in from_prev until the stream to the next hop is open. */
 static void extend(struct onion_circuit *c, struct acts *out)
 {
@@ -106,15 +34,32 @@ static void extend(struct onion_circuit *c, struct acts *out)
         return;
     }
     c->next.peer = e.peer;
-    onion_leg_dial(&c->next, e.addr, e.n_addrs, out);
+    err = onion_onward_start(c, out);
+    if (err != QUDAG_OK) {
+        onion_circuit_fail(c, err, &c->next, 0, out);
+    }
+}
+
+/* What extend() accepted, and has not changed since. */
+static qudag_err extend_again(const struct onion_circuit *c, struct onion_extend *e)
+{
+    return onion_extend_get((struct slice){c->from_prev.p, c->from_prev.total}, e);
+}
+
+void onion_relay_dial_next(struct onion_circuit *c, struct acts *out)
+{
+    struct onion_extend e;
+
+    if (extend_again(c, &e) == QUDAG_OK) {
+        onion_leg_dial(&c->next, e.addr, e.n_addrs, out);
+    }
 }
 
 void onion_relay_next_connected(struct onion_circuit *c, struct acts *out)
 {
     struct onion_extend e;
 
-    /* It was accepted by extend() and has not changed. */
-    qudag_err err = onion_extend_get((struct slice){c->from_prev.p, c->from_prev.total}, &e);
+    qudag_err err = extend_again(c, &e);
     if (err != QUDAG_OK) {
         onion_circuit_fail(c, QUDAG_EINTERNAL, &c->next, 0, out);
         return;
@@ -214,6 +159,7 @@ static void on_relay_forward(struct onion_circuit *c, const uint8_t *cell, struc
     memcpy(copy, cell, ONION_CELL_LEN);
     onion_circuit_touch(c);
     c->cells_fwd++;
+    c->used = c->used || cell[0] == ONION_CELL_RELAY;
     if (!cgo_relay_forward(c->hops.fwd, copy[0], copy + 1, ack)) {
         if (!pass_on(c, copy, out)) {
             c->o->stats.destroyed_bad_cell++;
@@ -241,7 +187,7 @@ void onion_relay_cell_from_prev(struct onion_circuit *c, const uint8_t *cell, st
         break;
     case ONION_CELL_CREATE:
         if (c->phase == ONION_PH_ACCEPT) {
-            qudag_err err = on_create(c, (struct slice){cell + 1, ONION_BODY_LEN}, out);
+            qudag_err err = onion_create_add(c, (struct slice){cell + 1, ONION_BODY_LEN}, out);
             if (err != QUDAG_OK) {
                 onion_circuit_fail(c, err, NULL, 0, out);
             }
@@ -286,6 +232,7 @@ static qudag_err on_created(struct onion_circuit *c, struct slice frag, struct a
         c->role = ONION_RELAY;
         c->o->stats.extended++;
         onion_circuit_enter(c, ONION_PH_RELAY);
+        onion_onward_answered(c);
     }
     return err;
 }

@@ -17,7 +17,9 @@
 #include <string.h>
 
 #define NET_NODES 10
+#ifndef NET_PIPES
 #define NET_PIPES 256
+#endif
 #define NET_UPS 64
 #define NET_FLOWS 256
 #define NET_PIPE_WINDOW (256u * 1024)
@@ -160,7 +162,6 @@ static inline void net_add(struct testnet *n, const struct onion_config *with)
     if (with != NULL) {
         cfg.circuits_max = with->circuits_max;
         cfg.create_rate = with->create_rate;
-        cfg.create_rate_peer = with->create_rate_peer;
         cfg.streams_max = with->streams_max;
         cfg.relay = with->relay;
     }

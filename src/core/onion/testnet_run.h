@@ -129,9 +129,9 @@ static inline void net_sleep(struct testnet *n, uint64_t ns)
 
 /* ---- what tests do ---- */
 
-/* A circuit from node 0 through |n_hops| nodes starting at node |first|; not run yet. */
-static inline qudag_err net_build(struct testnet *n, size_t first, size_t n_hops,
-                                  struct ref *circuit)
+/* A circuit from node |from| through |n_hops| nodes starting at node |first|; not run yet. */
+static inline qudag_err net_build_from(struct testnet *n, size_t from, size_t first, size_t n_hops,
+                                       struct ref *circuit)
 {
     struct onion_hop *hops = calloc(n_hops, sizeof *hops);
 
@@ -139,10 +139,17 @@ static inline qudag_err net_build(struct testnet *n, size_t first, size_t n_hops
     for (size_t i = 0; i < n_hops; i++) {
         hops[i] = n->nodes[first + i].hop;
     }
-    qudag_err err = onion_build(n->nodes[0].o, hops, n_hops, n->now, &n->out, circuit);
+    qudag_err err = onion_build(n->nodes[from].o, hops, n_hops, n->now, &n->out, circuit);
     free(hops);
-    net_drain(n, 0);
+    net_drain(n, from);
     return err;
+}
+
+/* The same from node 0. */
+static inline qudag_err net_build(struct testnet *n, size_t first, size_t n_hops,
+                                  struct ref *circuit)
+{
+    return net_build_from(n, 0, first, n_hops, circuit);
 }
 
 static inline const struct up *net_last_up(const struct testnet_node *nd, uint16_t kind)

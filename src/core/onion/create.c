@@ -1,0 +1,124 @@
+/*
+ * create.c - CREATEs of neighbours: put together, queued, answered.
+ *
+ *   fragments ─▶ whole ─ shape, key id ─▶ the queue ─ turn, token ─▶ handshake ─▶ CREATED
+ *
+ * The cheap checks come first; nothing asymmetric is done for a CREATE before its turn.
+ */
+#include "core/onion/circuit.h"
+
+#include "base/wipe.h"
+
+#include <string.h>
+
+#define SERVE_AT_ONCE 16 /* in one call: 3 ms */
+
+static const struct onion_keyring *find_key(const struct onion *o, const uint8_t key_id[8])
+{
+    for (size_t i = 0; i < o->keys_n; i++) {
+        if (memcmp(o->keys[i].key.key_id, key_id, 8) == 0) {
+            return &o->keys[i];
+        }
+    }
+    return NULL;
+}
+
+/* The key that the CREATE names; NULL: none of ours. */
+static const struct onion_keyring *key_of(const struct onion *o, struct slice create)
+{
+    uint8_t key_id[8];
+
+    return onion_hs_create_peek(create, key_id) == QUDAG_OK ? find_key(o, key_id) : NULL;
+}
+
+static struct slice create_of(const struct onion_circuit *c)
+{
+    return (struct slice){c->from_prev.p, c->from_prev.total};
+}
+
+static qudag_err handshake(struct onion_circuit *c, struct wr *created, struct onion_hs_keys *keys)
+{
+    struct onion *o = c->o;
+    uint8_t plain[ONION_HS_EXT_MAX];
+    struct wr ext = wr_init(plain, sizeof plain);
+
+    const struct onion_keyring *k = key_of(o, create_of(c));
+    if (k == NULL) {
+        return QUDAG_EAUTH; /* it was there when the CREATE came */
+    }
+    const struct onion_hs_server s = {&o->cfg.self, o->cfg.self_pq_hash, &k->key, k->dk,
+                                      &o->cfg.rng};
+    c->tag = k->key.tag;
+    return onion_hs_server_answer(&s, create_of(c), created, keys, &ext);
+}
+
+static qudag_err answer(struct onion_circuit *c, struct acts *out)
+{
+    uint8_t buf[ONION_HS_CREATED_MAX];
+    struct wr created = wr_init(buf, sizeof buf);
+    struct onion_hs_keys keys;
+
+    onion_create_finished(c);
+    qudag_err err = handshake(c, &created, &keys);
+    c->o->stats.bad_handshake += err == QUDAG_EAUTH;
+    onion_assembly_fini(&c->from_prev);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    err = onion_hops_init(&c->hops, c->o->cfg.mem, 1);
+    if (err == QUDAG_OK) {
+        onion_hops_add(&c->hops, &keys);
+        onion_leg_send_message(&c->prev, ONION_CELL_CREATED, wr_done(&created), out);
+        c->o->stats.created++;
+        onion_circuit_enter(c, ONION_PH_END);
+    }
+    wipe(&keys, sizeof keys);
+    return err;
+}
+
+tstamp onion_creates_at(const struct onion *o)
+{
+    return o->held.waiting > 0 ? limiter_ready(&o->creates, 1, o->now) : TSTAMP_NEVER;
+}
+
+void onion_creates_serve(struct onion *o, struct acts *out)
+{
+    for (int i = 0; i < SERVE_AT_ONCE && onion_creates_at(o) <= o->now && onion_has_room(o, out);
+         i++) {
+        struct fair_item *it = fair_next(&o->held, NULL, NULL);
+        if (it == NULL || !limiter_take(&o->creates, 1, o->now)) {
+            return; /* neither happens: something waits, and a token is there */
+        }
+        struct fair_source *from = it->source;
+        struct onion_circuit *c = LIST_ENTRY(it, struct onion_circuit, place);
+        qudag_err err = answer(c, out);
+        if (err == QUDAG_EAUTH) { /* a wrong one costs no less than a right one */
+            fair_charge(from, ONION_BAD_CREATE_TURNS);
+        }
+        if (err != QUDAG_OK) {
+            onion_circuit_fail(c, err, NULL, 0, out);
+        }
+    }
+}
+
+qudag_err onion_create_add(struct onion_circuit *c, struct slice frag, struct acts *out)
+{
+    bool done;
+
+    if (c->waits) {
+        return QUDAG_EPROTO; /* it was whole */
+    }
+    qudag_err err = onion_assembly_add(&c->from_prev, frag, ONION_HS_CREATE_MAX, true, &done);
+    if (err != QUDAG_OK || !done) {
+        return err;
+    }
+    if (key_of(c->o, create_of(c)) == NULL) {
+        c->o->stats.bad_handshake++;
+        return QUDAG_EAUTH;
+    }
+    c->waits = true;
+    onion_circuit_enter(c, ONION_PH_ACCEPT); /* its time in the queue begins */
+    fair_wait(&c->o->held, &c->place);
+    onion_creates_serve(c->o, out);
+    return QUDAG_OK;
+}
