@@ -62,6 +62,7 @@ struct node {
     struct relays *relays;
     struct dark *dark;
     struct gateway *gateway;
+    tstamp shed_next; /* memory: no circuit is given up before */
 
     struct node_core core[NODE_CORES_MAX];
     unsigned n_cores;

@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#define SHED_PAUSE (100 * NS_PER_MS)
 #define DRAIN_MAX 65536 /* default of node_config.drain_max */
 
 static qudag_err make_acts(struct node *n)
@@ -205,6 +206,25 @@ static void hand_on_news(struct node *n, tstamp now)
     }
 }
 
+/*
+ * Memory is short: circuits with the longest queues end, so that it is not whoever asks next who finds none.  What is
+ * given up comes back a little later, so that this waits between two times.
+ */
+static void shed(struct node *n, tstamp now)
+{
+    uint64_t wanted = node_rule_shed(n->mem->used, n->mem->max);
+
+    if (wanted == 0 || now < n->shed_next) {
+        return;
+    }
+    n->shed_next = tstamp_after(now, SHED_PAUSE);
+    for (uint64_t got = 1; wanted > 0 && got > 0; wanted -= got < wanted ? got : wanted) {
+        got = onion_shed(n->onion, now, node_begin(n));
+        node_end(n, n->ix.onion);
+        node_cores_act(n, now);
+    }
+}
+
 void node_drain(struct node *n, tstamp now)
 {
     if (n->draining) {
@@ -227,6 +247,7 @@ void node_drain(struct node *n, tstamp now)
         }
     }
     node_cores_act(n, now);
+    shed(n, now);
     node_saved_dht(n, now); /* before anything that was written above can leave */
     n->draining = false;
 }

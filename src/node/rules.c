@@ -206,3 +206,8 @@ uint64_t node_rule_next_seq(uint64_t last, walltime now)
 
     return last < wall ? wall : last + 1;
 }
+
+uint64_t node_rule_shed(uint64_t used, uint64_t max)
+{
+    return max == 0 || used <= max - max / 16 ? 0 : used - (max - max / 8);
+}

@@ -105,6 +105,12 @@ enum node_pin_source {
 /* Whether a hash from |source| is demanded of the peer from now on. */
 bool node_rule_pin(enum node_pin_source source);
 
+/*
+ * How many bytes of queues shall be given up when |used| of |max| (0: no cap) are handed out: none while a sixteenth
+ * is left, then so many that an eighth is.  Without it the next allocation fails, whoever asks.
+ */
+uint64_t node_rule_shed(uint64_t used, uint64_t max);
+
 /* Whether |err| is what a peer answers, or we, when one of two clocks is wrong. */
 bool node_rule_is_clock(qudag_err err);
 

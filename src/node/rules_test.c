@@ -487,6 +487,16 @@ static void what_a_push_does_not_give_stays_as_it_was(void **state)
     }
 }
 
+static void memory_is_given_up_before_it_runs_out(void **state)
+{
+    (void)state;
+    assert_int_equal(node_rule_shed(1 << 20, 0), 0); /* no cap */
+    assert_int_equal(node_rule_shed(0, 1600), 0);
+    assert_int_equal(node_rule_shed(1500, 1600), 0);
+    assert_int_equal(node_rule_shed(1501, 1600), 101);
+    assert_int_equal(node_rule_shed(1600, 1600), 200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_peer_is_told_its_address_only_where_that_hides_nothing),
         cmocka_unit_test(what_a_push_does_not_give_stays_as_it_was),
         cmocka_unit_test(the_ip_versions_we_can_dial_are_those_of_our_addresses),
+        cmocka_unit_test(memory_is_given_up_before_it_runs_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -98,11 +98,10 @@ static struct onion_circuit *yields(const struct fair *f, const struct fair_sour
 }
 
 /* Its streams are given up at once, without waiting for the other sides: the places are needed. */
-static void end_now(struct onion_circuit *c, struct acts *out)
+void onion_end_now(struct onion_circuit *c, struct acts *out)
 {
     struct onion_leg *legs[] = {&c->prev, &c->next};
 
-    c->o->stats.gave_way++;
     onion_circuit_fail(c, QUDAG_ELIMIT, NULL, 0, out);
     for (size_t i = 0; i < ARRAY_LEN(legs); i++) {
         if (!ref_none(legs[i]->strm)) {
@@ -112,6 +111,12 @@ static void end_now(struct onion_circuit *c, struct acts *out)
     }
     onion_places_free(c);
     onion_circuit_settle(c);
+}
+
+static void give_way(struct onion_circuit *c, struct acts *out)
+{
+    c->o->stats.gave_way++;
+    onion_end_now(c, out);
 }
 
 /* All |places| of |f| are taken: whether one became free for |newcomer|, whose own ones are |own|. */
@@ -124,7 +129,7 @@ static bool make_room(struct fair *f, const struct fair_claim *newcomer, uint32_
         c = yields(f, fair_source_of(f, newcomer->net, newcomer->source), newcomer, places, scope);
     }
     if (c != NULL) {
-        end_now(c, out);
+        give_way(c, out);
     }
     return c != NULL;
 }
@@ -150,7 +155,7 @@ static qudag_err room_for(struct onion *o, const struct fair_claim *newcomer, st
         if (c == NULL) {
             return QUDAG_ELIMIT;
         }
-        end_now(c, out);
+        give_way(c, out);
         return QUDAG_OK;
     }
     bool full = o->circuits.n >= places_for_others(o);
@@ -243,4 +248,41 @@ qudag_err onion_onward_start(struct onion_circuit *c, struct acts *out)
     fair_wait(&to->held, &c->onward);
     onion_onward_serve(to);
     return QUDAG_OK;
+}
+
+/* ---- memory ---- */
+
+bool onion_rule_sheds_first(const struct onion_bulk *a, const struct onion_bulk *b)
+{
+    return a->queued != b->queued ? a->queued > b->queued : a->age_ns < b->age_ns;
+}
+
+static struct onion_bulk bulk_of(const struct onion_circuit *c)
+{
+    return (struct onion_bulk){.queued = c->prev.queued + c->next.queued + c->prev.in.len +
+                                         c->next.in.len + (c->mux == NULL ? 0 : c->mux->queued),
+                               .age_ns = c->o->now - c->since};
+}
+
+uint64_t onion_shed(struct onion *o, tstamp now, struct acts *out)
+{
+    struct onion_circuit *worst = NULL;
+    struct onion_bulk most = {0};
+
+    onion_turn_begin(o, now, out);
+    for (uint32_t i = 0; i < o->circuits.high; i++) {
+        struct onion_circuit *c = slots_at(&o->circuits, i);
+        struct onion_bulk b = c == NULL ? most : bulk_of(c);
+        if (c != NULL && (worst == NULL || onion_rule_sheds_first(&b, &most))) {
+            worst = c;
+            most = b;
+        }
+    }
+    if (worst == NULL || most.queued < ONION_SHED_MIN) {
+        return 0;
+    }
+    o->stats.shed++;
+    onion_end_now(worst, out);
+    onion_turn_end(o);
+    return most.queued;
 }

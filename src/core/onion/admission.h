@@ -58,12 +58,23 @@ bool onion_rule_goes_first(const struct onion_habits *a, const struct onion_habi
 bool onion_rule_gives_way(enum onion_worth worth, const struct fair_claim *holder,
                           const struct fair_claim *newcomer, uint32_t share);
 
+/* What a circuit holds in memory beyond itself. */
+struct onion_bulk {
+    uint64_t queued; /* bytes that have not left, or were not taken */
+    uint64_t age_ns;
+};
+
+/* Whether |a| is ended rather than |b| when memory is short: the one with more queued, of equals the younger. */
+bool onion_rule_sheds_first(const struct onion_bulk *a, const struct onion_bulk *b);
+
 /* The circuits that go on to one peer. */
 struct onion_onward {
     struct peer_id peer;
     struct fair held; /* by previous hop; those whose CREATE is on its way are at work */
 };
 
+/* Ends the circuit now, without waiting for the other sides of its streams. */
+void onion_end_now(struct onion_circuit *c, struct acts *out);
 /* A stream that a neighbour opened: a circuit in its first phase, or an error to reset it with. */
 QUDAG_MUST_USE qudag_err onion_admit(struct onion *o, const struct ev *ev, struct acts *out);
 

@@ -403,6 +403,47 @@ static void a_flood_through_an_honest_relay_costs_its_others_nothing(void **stat
     net_del(n);
 }
 
+/* ---- memory ---- */
+
+static void the_longest_queue_goes_first_then_the_younger(void **state)
+{
+    struct onion_bulk a = {.queued = 2, .age_ns = 5}, b = {.queued = 1, .age_ns = 9}, c = a;
+    (void)state;
+
+    assert_true(onion_rule_sheds_first(&a, &b));
+    assert_false(onion_rule_sheds_first(&b, &a));
+    c.age_ns = 4;
+    assert_true(onion_rule_sheds_first(&c, &a));
+    assert_false(onion_rule_sheds_first(&a, &c));
+}
+
+static void when_memory_is_short_the_circuit_with_most_queued_ends(void **state)
+{
+    struct testnet *n = net_new(4);
+    struct ref light, heavy, idle;
+    (void)state;
+
+    assert_int_equal(net_build(n, 1, 3, &light), QUDAG_OK);
+    assert_int_equal(net_build(n, 1, 3, &heavy), QUDAG_OK);
+    assert_int_equal(net_build(n, 1, 3, &idle), QUDAG_OK);
+    net_run(n);
+    assert_int_equal(onion_shed(n->nodes[0].o, n->now, &n->out), 0); /* nothing is queued */
+    struct testnet_flow *small = net_open(n, light, 1), *large = net_open(n, heavy, 2);
+    ASSERT(small != NULL && large != NULL);
+    net_run(n);
+    assert_int_equal(net_write(n, small, 0, 2 * ONION_SHED_MIN), QUDAG_OK);
+    assert_int_equal(net_write(n, large, 0, 20 * ONION_SHED_MIN), QUDAG_OK);
+    assert_true(onion_shed(n->nodes[0].o, n->now, &n->out) >= 20 * ONION_SHED_MIN);
+    net_drain(n, 0);
+    assert_false(is_open(n, 0, heavy));
+    assert_true(is_open(n, 0, light));
+    net_run(n);
+    assert_int_equal(small->sent, 2 * ONION_SHED_MIN);
+    assert_true(is_open(n, 0, idle));
+    assert_int_equal(onion_shed(n->nodes[0].o, n->now, &n->out), 0); /* what is not queued stays */
+    net_del(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +457,8 @@ int main(void)
         cmocka_unit_test(a_wrong_create_costs_more_turns_than_a_right_one),
         cmocka_unit_test(idle_circuits_cut_no_pair_of_relays_apart),
         cmocka_unit_test(a_flood_through_an_honest_relay_costs_its_others_nothing),
+        cmocka_unit_test(the_longest_queue_goes_first_then_the_younger),
+        cmocka_unit_test(when_memory_is_short_the_circuit_with_most_queued_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,6 +128,10 @@ struct onion {
 
 /* ---- leg.c: streams below a circuit, cells on them, the end of a circuit ---- */
 
+/* Every call from outside begins and ends with these: room in the action list is shared out, what died is freed. */
+void onion_turn_begin(struct onion *o, tstamp now, const struct acts *out);
+/* Frees what died in this call. */
+void onion_turn_end(struct onion *o);
 /* Whether what one more cell can do still fits into this call's share of the action list. */
 bool onion_has_room(const struct onion *o, const struct acts *out);
 /* The circuit has something to do at once: the next tick will see to it. */

@@ -14,6 +14,27 @@
 
 #include <string.h>
 
+/* ---- one call ---- */
+
+void onion_turn_begin(struct onion *o, tstamp now, const struct acts *out)
+{
+    size_t acts = out->cap - out->n, len = out->bytes_cap - out->bytes_n;
+
+    acts = acts < ACTS_ROOM ? acts : ACTS_ROOM;
+    len = len < ACTS_BYTES_ROOM ? len : ACTS_BYTES_ROOM;
+    o->now = now;
+    o->mine = out->n;
+    o->acts_end = out->n + (acts > ONION_TURN_ACTS ? acts - ONION_TURN_ACTS : 0);
+    o->bytes_end = out->bytes_n + (len > ONION_TURN_BYTES ? len - ONION_TURN_BYTES : 0);
+}
+
+void onion_turn_end(struct onion *o)
+{
+    while (!list_empty(&o->dead)) {
+        onion_circuit_free(LIST_ENTRY(o->dead.next, struct onion_circuit, dead));
+    }
+}
+
 bool onion_has_room(const struct onion *o, const struct acts *out)
 {
     return out->n < o->acts_end && out->bytes_n < o->bytes_end;

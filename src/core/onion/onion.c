@@ -19,28 +19,6 @@
 #define STREAMS_DEFAULT 64
 #define STREAMS_MAX 64 /* what ONION_TURN_ACTS has room for */
 
-/* ---- one call ---- */
-
-static void turn_begin(struct onion *o, tstamp now, const struct acts *out)
-{
-    size_t acts = out->cap - out->n, len = out->bytes_cap - out->bytes_n;
-
-    acts = acts < ACTS_ROOM ? acts : ACTS_ROOM;
-    len = len < ACTS_BYTES_ROOM ? len : ACTS_BYTES_ROOM;
-    o->now = now;
-    o->mine = out->n;
-    o->acts_end = out->n + (acts > ONION_TURN_ACTS ? acts - ONION_TURN_ACTS : 0);
-    o->bytes_end = out->bytes_n + (len > ONION_TURN_BYTES ? len - ONION_TURN_BYTES : 0);
-}
-
-/* Frees what died in this call. */
-static void turn_end(struct onion *o)
-{
-    while (!list_empty(&o->dead)) {
-        onion_circuit_free(LIST_ENTRY(o->dead.next, struct onion_circuit, dead));
-    }
-}
-
 /* ---- life ---- */
 
 static uint32_t or_default(uint32_t v, uint32_t dflt)
@@ -360,7 +338,7 @@ static void onion_event(void *core, const struct ev *ev, tstamp now, struct acts
 {
     struct onion *o = core;
 
-    turn_begin(o, now, out);
+    onion_turn_begin(o, now, out);
     if (ev->type == EV_STREAM_OPEN && ev->inbound) {
         on_stream_in(o, ev, out);
     } else if (ev->type == EV_STREAM_OPEN) {
@@ -374,7 +352,7 @@ static void onion_event(void *core, const struct ev *ev, tstamp now, struct acts
             on_leg_event(leg, ev, out);
         }
     }
-    turn_end(o);
+    onion_turn_end(o);
 }
 
 /* ---- time ---- */
@@ -413,7 +391,7 @@ static void onion_tick(void *core, tstamp now, struct acts *out)
 {
     struct onion *o = core;
 
-    turn_begin(o, now, out);
+    onion_turn_begin(o, now, out);
     for (struct heap_node *n = heap_top(&o->timers); n != NULL && n->at <= now;
          n = heap_top(&o->timers)) {
         if (!onion_has_room(o, out)) {
@@ -427,7 +405,7 @@ static void onion_tick(void *core, tstamp now, struct acts *out)
         circuit_turn(c, out);
     }
     onion_creates_serve(o, out);
-    turn_end(o);
+    onion_turn_end(o);
 }
 
 static tstamp onion_deadline(const void *core)
@@ -499,7 +477,7 @@ qudag_err onion_build(struct onion *o, const struct onion_hop *hops, size_t n, t
     if (!plan_valid(o, hops, n)) {
         return QUDAG_EINVAL;
     }
-    turn_begin(o, now, out);
+    onion_turn_begin(o, now, out);
     qudag_err err = onion_circuit_new(o, ONION_CLIENT, now, &c);
     if (err != QUDAG_OK) {
         return err;
@@ -520,11 +498,11 @@ void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *o
 {
     struct onion_circuit *c = slots_get(&o->circuits, circuit);
 
-    turn_begin(o, now, out);
+    onion_turn_begin(o, now, out);
     if (c != NULL) {
         onion_circuit_fail(c, QUDAG_ECANCELED, NULL, 0, out);
     }
-    turn_end(o);
+    onion_turn_end(o);
 }
 
 /* ---- streams over circuits ---- */
@@ -535,7 +513,7 @@ static struct onion_circuit *with_streams(struct onion *o, struct ref circuit, t
 {
     struct onion_circuit *c = slots_get(&o->circuits, circuit);
 
-    turn_begin(o, now, out);
+    onion_turn_begin(o, now, out);
     return c != NULL && c->mux != NULL ? c : NULL;
 }
 
@@ -544,7 +522,7 @@ static void finish(struct onion_circuit *c, struct acts *out)
     if (!onion_circuit_pump(c, out)) {
         onion_circuit_wants_turn(c);
     }
-    turn_end(c->o);
+    onion_turn_end(c->o);
 }
 
 qudag_err onion_stream_open(struct onion *o, const struct onion_stream_want *want, tstamp now,
@@ -559,7 +537,7 @@ qudag_err onion_stream_open(struct onion *o, const struct onion_stream_want *wan
     if (c->phase != ONION_PH_READY) {
         return QUDAG_ESTATE;
     }
-    turn_begin(o, now, out);
+    onion_turn_begin(o, now, out);
     qudag_err err = onion_mux_open(c->mux, want->proto, want->user, &id);
     if (err == QUDAG_OK) {
         *sid = id;

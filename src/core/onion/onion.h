@@ -81,6 +81,13 @@ QUDAG_MUST_USE qudag_err onion_build(struct onion *o, const struct onion_hop *ho
 void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *out);
 
 /*
+ * Memory is short: ends the circuit that holds most of it in queues.  How many bytes those were; 0 when none holds
+ * ONION_SHED_MIN, and then nothing happened.
+ */
+#define ONION_SHED_MIN (16u * 1024)
+uint64_t onion_shed(struct onion *o, tstamp now, struct acts *out);
+
+/*
  * Streams over circuits: only the client opens them.  As link_ops wants them but with time and
  * action list; |sid| numbers the streams of one circuit.  The events come as ONION_UP_EVENT
  * (LINK_STREAM with data = protocol id, LINK_DATA, LINK_FIN, LINK_RESET, LINK_SENT).  On circuits and streams
@@ -139,6 +146,7 @@ struct onion_stats {
     uint64_t cells_relayed, cells_originated, cells_recognised, wrong_state;
     uint64_t unexplained; /* cells for us that meant nothing */
     uint64_t gave_way;    /* circuits ended for others */
+    uint64_t shed;        /* circuits ended because memory was short */
     uint32_t circuits_client, circuits_relay, circuits_end;
 };
 /* Counted since onion_new(); the last line as of now. */

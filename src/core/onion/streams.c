@@ -108,6 +108,7 @@ static void drop_queue(struct onion_mux *m, struct onion_ostream *s)
         mem_free_wiped(m->mem, b);
     }
     s->tail = NULL;
+    m->queued -= s->queued;
     s->queued = 0;
 }
 
@@ -331,6 +332,7 @@ static uint32_t fill_control(struct onion_mux *m, struct wr *w, uint32_t msgs)
 static void take(struct onion_mux *m, struct onion_ostream *s, struct wr *w, size_t len)
 {
     s->queued -= len;
+    m->queued -= len;
     s->sent += len;
     s->tx_credit -= (uint32_t)len;
     while (len > 0) {
@@ -628,6 +630,7 @@ static qudag_err append(struct onion_mux *m, struct onion_ostream *s, struct sli
         t->len += fits;
     }
     s->queued += data.len;
+    m->queued += data.len;
     return QUDAG_OK;
 }
 

@@ -62,6 +62,7 @@ struct onion_mux {
     uint16_t refusal[ONION_MUX_REFUSALS];
     uint32_t refusals_n;
     struct onion_late late;
+    size_t queued;        /* bytes of all streams that wait to become cells */
     uint64_t unexplained; /* messages for streams that are gone, beyond what |late| allowed */
 };
 
