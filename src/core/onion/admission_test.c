@@ -308,7 +308,7 @@ static void a_wrong_create_costs_more_turns_than_a_right_one(void **state)
     uint32_t right[40], wrong[40], answered = 0, refused = 0;
     (void)state;
 
-    for (uint32_t i = 0; i < 14; i++) {
+    for (uint32_t i = 0; i < 27; i++) {
         (void)offer(d, 9, 9, false); /* the burst is gone */
     }
     for (uint32_t i = 0; i < 30; i++) {
@@ -394,12 +394,14 @@ static void a_flood_through_an_honest_relay_costs_its_others_nothing(void **stat
         }
         net_sleep(n, 46 * NS_PER_MS);
     }
-    net_sleep(n, 2 * NS_PER_S);
+    for (unsigned i = 0; i < 40; i++) {
+        net_sleep(n, 50 * NS_PER_MS);
+    }
     for (unsigned i = 0; i < n_honest; i++) {
         served += is_open(n, 0, honest[i]);
     }
     print_message("through an honest relay: %u of %u honest circuits built\n", served, n_honest);
-    assert_true(served * 10 >= n_honest * 8);
+    assert_int_equal(served, n_honest);
     net_del(n);
 }
 

@@ -15,7 +15,7 @@
 
 #define CIRCUITS_DEFAULT 4096
 #define CREATE_RATE_DEFAULT 2000u
-#define BURSTS 8 /* a burst of CREATEs is as many as in an eighth of a second */
+#define BURSTS 4 /* a burst of CREATEs is as many as in a quarter of a second */
 #define STREAMS_DEFAULT 64
 #define STREAMS_MAX 64 /* what ONION_TURN_ACTS has room for */
 
