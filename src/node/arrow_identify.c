@@ -243,7 +243,9 @@ void node_identify_changed(struct node *n)
         m.addr[m.n_addrs++] = n->own.announced[i];
     }
     for (size_t i = 0; i < count && m.n_protos < IDENTIFY_PROTOS_MAX; i++) {
-        bool hidden = !n->cfg.dht_server && strcmp(protos[i], kad_protocol(n->kad)) == 0;
+        bool dht = strcmp(protos[i], kad_protocol(n->kad)) == 0;
+        bool onion = strcmp(protos[i], ONION_PROTOCOL) == 0;
+        bool hidden = (dht && !n->cfg.dht_server) || (onion && !onion_has_keys(n->onion));
         if (!hidden && strlen(protos[i]) < IDENTIFY_TEXT_MAX) {
             memcpy(m.proto[m.n_protos++], protos[i], strlen(protos[i]) + 1);
         }

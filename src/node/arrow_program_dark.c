@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define STATEMENT_LIFE (14 * 3600) /* s; a record lives 12 h from the hour on */
+
 /* The limit of onion keys first: what is on disk is taken back at every start, so it must fit. */
 static qudag_err take_keys(struct node *n, struct dark_keys *k)
 {
@@ -95,8 +97,14 @@ void node_cancel_dark(struct node *n, struct node_op *op, tstamp now)
 
 static void on_save(struct node *n, const struct act *a, tstamp now)
 {
-    qudag_err err = node_saved_dark_keys(n, a->ptr);
+    const struct dark_keys *k = a->ptr;
+    qudag_err err = node_saved_dark_keys(n, k);
+    walltime hour = node_wall(n, now) / 3600 * 3600;
 
+    if (err == QUDAG_OK) { /* a record is about to be made */
+        err = dark_sign_target(n->dark, &k->addr, n->cfg.identity, hour + STATEMENT_LIFE);
+        err = err == QUDAG_EINVAL ? QUDAG_OK : err; /* it is being forgotten: it leads nowhere */
+    }
     dark_saved(n->dark, a->cookie, err, now, node_begin(n));
     node_end(n, n->ix.dark);
 }

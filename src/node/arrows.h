@@ -23,6 +23,22 @@ struct node_descs {
     tstamp announce_at, fetch_at;
 };
 
+#define NODE_EXTEND_TARGETS 128
+
+/* A host at which dials failed that others made us try. */
+struct node_extend_target {
+    struct netaddr host;
+    uint32_t fails;
+    tstamp at; /* when the oldest of them is forgiven, less the time that takes */
+};
+
+/* Circuits of others that are to be extended (arrow_extend_relays.c). */
+struct node_extends {
+    struct list jobs;
+    uint64_t cookies;
+    struct node_extend_target target[NODE_EXTEND_TARGETS];
+};
+
 /* What happened that concerns higher files; set anywhere, handed on by the drain. */
 enum node_news {
     NODE_NEWS_RELAYS = 1,    /* a relay's descriptor arrived */
@@ -56,6 +72,9 @@ void node_links_pin(struct node *n, enum node_pin_source source, const struct pe
 void node_identify_changed(struct node *n);
 /* A link with |peer| came up: identify shows it the address we see it at, if node_rule_observed(). */
 void node_identify_observed(struct node *n, const struct peer_id *peer);
+QUDAG_MUST_USE qudag_err node_extends_init(struct node *n); /* circuits - relays, DHT, swarm */
+/* ONION_UP_EXTEND: a circuit is to be extended; the onion core is answered now or later, once. */
+void node_extend(struct node *n, const struct act *a);
 /* Frees what identify said of peers. */
 void node_notes_free(struct node *n);
 /* Publishes the dark records that wait for it in node.republish; to be called once there are relays. */

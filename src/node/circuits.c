@@ -271,6 +271,8 @@ static void report(struct node *n, const struct act *a, tstamp now)
         on_closed(n, a, now);
     } else if (a->kind == ONION_UP_INBOUND) {
         node_keys_called(n, a->cookie, now);
+    } else if (a->kind == ONION_UP_EXTEND) {
+        node_extend(n, a);
     } else if (a->kind == ONION_UP_EVENT) {
         swarm_link_event(n->swarm, n->circuit_tp, a->ptr, now);
     }

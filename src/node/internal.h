@@ -68,7 +68,7 @@ struct node {
     unsigned n_cores;
     unsigned by_swarm[SWARM_CORES_MAX]; /* index there -> index here */
     struct {
-        unsigned ping, identify, push, dht, onion, gateway, dark, streams, links;
+        unsigned ping, identify, push, dht, onion, gateway, dark, streams, links, extends;
     } ix; /* handles for node_end() */
     struct acts acts;
     uint8_t tag[NODE_ACTS_CAP]; /* whose each action is */
@@ -93,6 +93,7 @@ struct node {
     tstamp life_at;       /* when circuits are looked at for their age (circuit_age.c) */
     struct node_budget budget;
     struct node_descs descs;
+    struct node_extends extends;
 
     /* the relay's own descriptor */
     struct relay_desc self_desc;

@@ -17,6 +17,7 @@ qudag_err node_keys_take_relay(struct node *n, struct onion_key *key, struct mlk
     memcpy(n->onion_k, key->k, sizeof(n->onion_k));
     memcpy(n->onion_id, key->key_id, sizeof(n->onion_id));
     n->has_onion_key = true;
+    n->news |= NODE_NEWS_SELF; /* from now on we say that we take part in circuits */
     return QUDAG_OK;
 }
 
@@ -72,6 +73,7 @@ qudag_err node_keys_listen(struct node *n, const struct dark_keys *k)
         if (err != QUDAG_OK) {
             mlkem768_free(dk);
         }
+        n->news |= NODE_NEWS_SELF;
     }
     wipe(&key, sizeof(key));
     return err;

@@ -28,8 +28,9 @@ enum node_op_kind {
     NODE_OP_BOOT_DIAL,
     NODE_OP_BOOT_LOOKUP,
     NODE_OP_REFRESH,
-    NODE_OP_ANNOUNCE, /* our relay descriptor */
-    NODE_OP_FETCH,    /* somebody else's */
+    NODE_OP_ANNOUNCE,     /* our relay descriptor */
+    NODE_OP_FETCH,        /* somebody else's */
+    NODE_OP_EXTEND_FETCH, /* the same, because a circuit of others is to be extended */
     NODE_OP_SERVE_GET,
     NODE_OP_SERVE_PUT, /* for the far end of a circuit */
     NODE_OP_LOOKUP_GET,

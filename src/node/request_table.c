@@ -24,6 +24,8 @@ const struct node_op_type node_op_types[NODE_OP_KINDS] = {
     [NODE_OP_REFRESH] = {"refresh", node_begin_refresh, NULL, node_finish_boot_lookup},
     [NODE_OP_ANNOUNCE] = {"announce", node_begin_announce, NULL, node_finish_announce},
     [NODE_OP_FETCH] = {"fetch", node_begin_fetch, NULL, node_finish_fetch},
+    [NODE_OP_EXTEND_FETCH] = {"extend_fetch", node_begin_extend_fetch, NULL,
+                              node_finish_extend_fetch},
     [NODE_OP_SERVE_GET] = {"serve_get", node_begin_serve_get, NULL, node_finish_serve},
     [NODE_OP_SERVE_PUT] = {"serve_put", node_begin_serve_put, NULL, node_finish_serve},
     [NODE_OP_LOOKUP_GET] = {"lookup_get", node_begin_lookup, NULL, node_finish_lookup},

@@ -39,6 +39,8 @@ NODE_BEGIN(node_begin_add_peer);
 NODE_BEGIN(node_begin_announce);
 /* Reads the relay descriptor of req.peer under key. */
 NODE_BEGIN(node_begin_fetch);
+/* The same for a circuit of others. */
+NODE_BEGIN(node_begin_extend_fetch);
 /* Reads key for the far end of a circuit, masked as the rules say. */
 NODE_BEGIN(node_begin_serve_get);
 /* The same for storing. */
@@ -78,6 +80,8 @@ NODE_FINISH(node_finish_boot_lookup);
 NODE_FINISH(node_finish_announce);
 /* The descriptor goes to the relays, its key to the pins. */
 NODE_FINISH(node_finish_fetch);
+/* Circuits of others go on, or not. */
+NODE_FINISH(node_finish_extend_fetch);
 /* The gateway answers the circuit. */
 NODE_FINISH(node_finish_serve);
 /* The dark core hears, or another circuit is tried. */

@@ -179,6 +179,43 @@ bool node_rule_pin(enum node_pin_source source)
     return source == NODE_PIN_OPERATOR || source == NODE_PIN_DESCRIPTOR;
 }
 
+#define EXTEND_JOBS 32
+#define EXTEND_WAITING 256
+#define EXTEND_TARGET_FAILS 3
+
+bool node_rule_extend_wait(const struct node_extend_load *l)
+{
+    return l->waiting < EXTEND_WAITING && l->waiting_prev < EXTEND_WAITING / 4;
+}
+
+bool node_rule_extend_job(const struct node_extend_load *l)
+{
+    return node_rule_extend_wait(l) && l->jobs < EXTEND_JOBS && l->jobs_prev < EXTEND_JOBS / 4;
+}
+
+bool node_rule_extend_link(uint8_t props)
+{
+    uint8_t need = LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG;
+
+    return (props & need) == need && (props & (LINK_INBOUND | LINK_LIMITED)) == 0;
+}
+
+struct netaddr node_rule_extend_target(const struct netaddr *addr)
+{
+    struct netaddr host = *addr;
+
+    if (netaddr_is_global(addr)) {
+        host.port = 0;
+        memset(host.ip + 8, 0, sizeof(host.ip) - 8); /* of IPv4 there are four */
+    }
+    return host;
+}
+
+bool node_rule_extend_may_dial(uint32_t fails)
+{
+    return fails < EXTEND_TARGET_FAILS;
+}
+
 bool node_rule_is_clock(qudag_err err)
 {
     return err == QUDAG_ECLOCK || err == QUDAG_EEXPIRED;

@@ -111,6 +111,33 @@ bool node_rule_pin(enum node_pin_source source);
  */
 uint64_t node_rule_shed(uint64_t used, uint64_t max);
 
+/* What a relay has in hand because circuits of others are to be extended; _prev: for one neighbour. */
+struct node_extend_load {
+    uint32_t jobs, jobs_prev;       /* peers that are looked for or dialled */
+    uint32_t waiting, waiting_prev; /* circuits that wait for them */
+};
+/* Whether one more circuit of that neighbour may wait for a peer; and whether another peer may be looked for. */
+bool node_rule_extend_wait(const struct node_extend_load *load);
+bool node_rule_extend_job(const struct node_extend_load *load);
+
+/* Whom an EXTEND names, as far as can be said at once. */
+enum node_extend_known {
+    NODE_EXTEND_REFUSED, /* no relay, and no statement of its own that holds */
+    NODE_EXTEND_KNOWN,
+    NODE_EXTEND_FETCH, /* a relay perhaps, whose descriptor we do not have */
+};
+
+/* Whether a circuit may be extended over a link with |props|: we dialled it, and it may carry cells. */
+bool node_rule_extend_link(uint8_t props);
+
+/*
+ * What failed dials to |addr| are counted for: its host, with IPv6 its /64; the very address where it is not global
+ * and all of a laboratory share one host.
+ */
+struct netaddr node_rule_extend_target(const struct netaddr *addr);
+/* Whether others may make us dial a target at which |fails| dials have failed lately. */
+bool node_rule_extend_may_dial(uint32_t fails);
+
 /* Whether |err| is what a peer answers, or we, when one of two clocks is wrong. */
 bool node_rule_is_clock(qudag_err err);
 

@@ -85,7 +85,8 @@ struct nt {
     struct rng_stream stream;
     struct list wire;
     struct nt_node node[NT_NODES];
-    uint64_t steps, steps_max; /* 0: no limit */
+    uint64_t steps, steps_max;       /* 0: no limit */
+    uint64_t nowhere, nowhere_bytes; /* datagrams to addresses that no node has */
     uint8_t buf[QUIC_TX_MAX];
 };
 

@@ -90,15 +90,19 @@ static inline void nt_deliver(struct nt *nt)
 {
     struct nt_pkt *p = LIST_ENTRY(nt->wire.next, struct nt_pkt, node);
 
+    bool found = false;
+
     list_del(&p->node);
-    for (size_t i = 0; i < NT_NODES; i++) {
+    for (size_t i = 0; i < NT_NODES && !found; i++) {
         struct nt_node *t = &nt->node[i];
         if (t->node != NULL && netaddr_eq(&t->addr, &p->to)) {
+            found = true;
             struct quic_dgram d = {.local = p->to, .remote = p->from, .data = {p->data, p->len}};
             node_recv(t->node, &d, nt->now);
-            break;
         }
     }
+    nt->nowhere += found ? 0 : 1;
+    nt->nowhere_bytes += found ? 0 : p->len;
     free(p);
 }
 

@@ -211,3 +211,43 @@ qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
     l->report = r;
     return QUDAG_OK;
 }
+
+qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t cookie,
+                         const struct transport_target *to, tstamp now)
+{
+    struct transport_target d = *to;
+    struct swarm_link *l;
+
+    if (peer_id_eq(to->peer, &s->cfg.self)) {
+        return QUDAG_EINVAL;
+    }
+    struct swarm_peer *p = swarm_peer_make(s, to->peer);
+    struct swarm_pending *r = p == NULL ? NULL : swarm_report_make(s, core, cookie, &p->id);
+    if (r == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    d.peer = &p->id;
+    d.need |= swarm_rule_need(&p->proof);
+    qudag_err err =
+        swarm_rule_pin(&p->proof, to->pq_hash) ? dial_start(s, &d, p, core, &l, now) : QUDAG_EAUTH;
+    if (err != QUDAG_OK) {
+        mem_free(s->mem, r);
+        return err;
+    }
+    l->report = r;
+    return QUDAG_OK;
+}
+
+void swarm_dial_stop(struct swarm *s, unsigned core, uint64_t cookie, tstamp now)
+{
+    LIST_EACH_SAFE(it, tmp, &s->links)
+    {
+        struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
+        const struct swarm_pending *r = l->report;
+        bool asked = r != NULL && r->core == core && r->ev.cookie == cookie;
+        if (asked && l->tp->t->cancel(l->tp->owner, l->ref)) {
+            swarm_link_gone(s, l, QUDAG_ECANCELED, now);
+            return;
+        }
+    }
+}

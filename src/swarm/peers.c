@@ -167,13 +167,13 @@ void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct mu
 struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_peer *p, uint8_t need,
                                    unsigned core, tstamp now)
 {
-    bool limited_ok = s->core[core].ops->limited_ok;
+    const struct core_ops *ops = s->core[core].ops;
     struct swarm_rank best_rank = {0};
     struct swarm_link *best = NULL;
 
     for (size_t i = 0; i < p->n_links; i++) {
         struct swarm_link *l = p->link[i];
-        if (!swarm_rule_carries(l->props, need, limited_ok)) {
+        if (!swarm_rule_carries(l->props, need, ops->limited_ok, ops->along_links)) {
             continue;
         }
         struct swarm_rank rank = {l->props, swarm_link_silent(l, now), l->up_order};

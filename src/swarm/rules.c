@@ -79,9 +79,10 @@ bool swarm_rule_hint(const struct netaddr *addr, bool private_ok)
     return private_ok || netaddr_is_global(&a);
 }
 
-bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok)
+bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_only)
 {
-    return (props & need) == need && (limited_ok || (props & LINK_LIMITED) == 0);
+    return (props & need) == need && (limited_ok || (props & LINK_LIMITED) == 0) &&
+           (!ours_only || (props & LINK_INBOUND) == 0);
 }
 
 /* The criteria but for age, the weightiest in the highest bit; less is better. */

@@ -67,9 +67,9 @@ bool swarm_rule_hint(const struct netaddr *addr, bool private_ok);
 
 /*
  * Whether a link with |props| may carry a stream: it has all of |need|, and a link that a relay limits
- * (in time and bytes) only if the protocol allows that.
+ * (in time and bytes) only if the protocol allows that; with |ours_only| only one that we dialled.
  */
-bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok);
+bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_only);
 
 /* What decides between links of one peer that may all carry a stream. */
 struct swarm_rank {

@@ -197,8 +197,12 @@ static void a_limited_link_carries_only_what_allows_it(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        assert_int_equal(swarm_rule_carries(row[i].props, row[i].need, row[i].limited_ok),
-                         row[i].carries);
+        uint8_t props = row[i].props, need = row[i].need;
+        assert_int_equal(swarm_rule_carries(props, need, row[i].limited_ok, false), row[i].carries);
+        /* of a core whose streams go along the link's dial: as before, but not on one that came in */
+        assert_int_equal(swarm_rule_carries(props, need, row[i].limited_ok, true),
+                         row[i].carries && (props & LINK_INBOUND) == 0);
+        assert_false(swarm_rule_carries(props | LINK_INBOUND, need, row[i].limited_ok, true));
     }
 }
 

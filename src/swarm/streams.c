@@ -189,7 +189,7 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
     unsigned core = s->proto_core[proto_ix];
     const struct core_ops *ops = s->core[core].ops;
 
-    if (!swarm_rule_carries(l->props, 0, ops->limited_ok)) {
+    if (!swarm_rule_carries(l->props, 0, ops->limited_ok, false)) {
         s->stats.streams_refused++;
         swarm_stream_abort(s, st, QUDAG_EPOLICY, now);
         return false;

@@ -125,6 +125,14 @@ void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct mu
 QUDAG_MUST_USE qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
                                        const struct multiaddr *addr, const uint8_t *pq_hash,
                                        tstamp now);
+/*
+ * As swarm_connect(), to->peer at to->addr with all of its fields set, whatever links there are; the address is noted
+ * only once the peer has been found there.  For dials that others cause.
+ */
+QUDAG_MUST_USE qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t cookie,
+                                        const struct transport_target *to, tstamp now);
+/* The dial that |core| began with |cookie| is given up; its event follows, unless it has come already. */
+void swarm_dial_stop(struct swarm *s, unsigned core, uint64_t cookie, tstamp now);
 /* Pins the hash of the ML-DSA key |peer| must prove from now on; not against what it has proven itself, nor
  * against an earlier pin (rules.h). */
 void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);

@@ -18,6 +18,9 @@ struct onion_hop {
     uint8_t x[X25519_LEN];
     uint8_t k[MLKEM768_EK_LEN];
     bool service; /* a dark service, not a relay: other handshake label */
+    /* A service: its own statement that it ends circuits at these addresses (onion_ends.h). */
+    walltime ends_until;
+    uint8_t ends_sig[64];
 };
 
 #endif

@@ -309,11 +309,16 @@ def head(blinded, number, not_before, expires, nonce):
     return b'QDDR\x01\0\0\0' + blinded + struct.pack('>QQQ', number, not_before, expires) + nonce
 
 
-def target(peer, pq_hash, addrs, onion_x, onion_k):
-    b = bytes([len(peer)]) + peer + pq_hash + bytes([len(addrs)])
+def statement(pq_hash, until, addrs, signature):
+    """that the node ends circuits at these addresses; spec/onion.md, 5.6"""
+    b = pq_hash + struct.pack('>Q', until) + bytes([len(addrs)])
     for a in addrs:
         b += bytes([len(a)]) + a
-    return b + onion_x + onion_k
+    return b + signature
+
+
+def target(peer, ends, onion_x, onion_k):
+    return bytes([len(peer)]) + peer + struct.pack('>H', len(ends)) + ends + onion_x + onion_k
 
 
 def body_signed(kind, seq, pq_pk, target_bytes):

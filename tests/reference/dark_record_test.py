@@ -102,8 +102,9 @@ class Vector(unittest.TestCase):
 
     def test_body(self):
         signed = m.body_signed(1, V['seq'], B['ml_dsa_pk'],
-                               m.target(B['peer'], B['pq_hash'], [B['addr0'], B['addr1']], B['onion_x'],
-                                        B['onion_k']))
+                               m.target(B['peer'], m.statement(B['pq_hash'], V['ends_until'],
+                                                               [B['addr0'], B['addr1']], B['ends_sig']),
+                                        B['onion_x'], B['onion_k']))
         self.assertEqual(self.plain[:len(signed)], signed)
         self.assertGreater(len(self.plain), len(signed) + m.PQ_SIG_LEN)
         padding = self.plain[len(signed) + m.PQ_SIG_LEN:]

@@ -195,6 +195,13 @@ struct dark_publish_want {
 QUDAG_MUST_USE qudag_err dark_publish(struct dark *d, const struct dark_publish_want *want,
                                       tstamp now, struct acts *out);
 /*
+ * Records of |a| carry the statement of |id|, this node, that it ends circuits until |until| at the addresses that
+ * they name (wire/onion_ends.h); to be renewed whenever one is made, with DARK_UP_SAVE.  ENOTFOUND; EINVAL: not the
+ * node that the address is published for.
+ */
+QUDAG_MUST_USE qudag_err dark_sign_target(struct dark *d, const struct dark_addr *a,
+                                          const struct identity *id, walltime until);
+/*
  * Publishes a record without target (tombstone) in one place of the current period, then reports
  * DARK_UP_PUBLISHED: when stored, or after three tries.  The key file is to be deleted then, not before, as
  * DARK_UP_SAVE comes first.  The other places follow within 90 minutes at times of their own; then the

@@ -19,6 +19,7 @@
 #include "base/wipe.h"
 #include "base/wr.h"
 #include "crypto/hash.h"
+#include "wire/onion_ends.h"
 
 #include <string.h>
 
@@ -108,6 +109,14 @@ const struct dark_keys *dark_own_get(const struct dark *d, const struct dark_add
     const struct dark_own_addr *o = dark_own_find(d, a);
 
     return o == NULL || o->state == DARK_OWN_FORGETTING ? NULL : &o->keys;
+}
+
+qudag_err dark_sign_target(struct dark *d, const struct dark_addr *a, const struct identity *id,
+                           walltime until)
+{
+    struct dark_own_addr *o = dark_own_find(d, a);
+
+    return o == NULL ? QUDAG_ENOTFOUND : onion_ends_sign(&o->hop, until, id);
 }
 
 static uint64_t current(const struct dark *d, tstamp now)

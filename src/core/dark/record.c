@@ -19,6 +19,7 @@
 #include "base/wr.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "wire/onion_ends.h"
 #include "wire/relay_desc.h"
 
 #include <string.h>
@@ -27,8 +28,8 @@
 
 _Static_assert(DARK_HEAD_LEN == 4 + 1 + 3 + 32 + 8 + 8 + 8 + AEAD_NONCE_LEN, "head");
 _Static_assert(AEAD_TAG_LEN == 16, "tag");
-/* kind direct with the longest peer id and one of the longest addresses fits */
-_Static_assert(1 + PEER_ID_MAX + 32 + 1 + 1 + MULTIADDR_MAX + X25519_LEN + MLKEM768_EK_LEN <=
+/* kind direct with the longest peer id and the longest statement fits */
+_Static_assert(1 + PEER_ID_MAX + 2 + ONION_ENDS_MAX + X25519_LEN + MLKEM768_EK_LEN <=
                    DARK_TARGET_MAX,
                "target");
 
@@ -93,27 +94,16 @@ static qudag_err outer_verify(const struct dark_head *h, struct slice record)
 
 /* --- body ----------------------------------------------------------------------------------- */
 
-static void target_write(struct wr *w, size_t end, const struct onion_hop *hop)
+static void target_write(struct wr *w, const struct onion_hop *hop)
 {
-    size_t fixed_after = X25519_LEN + MLKEM768_EK_LEN;
+    struct onion_hop fits = *hop;
 
+    onion_ends_fit(&fits); /* of a signed statement all do */
     wr_u8(w, hop->peer.len);
     wr_slice(w, peer_id_slice(&hop->peer));
-    wr_bytes(w, hop->pq_hash, sizeof hop->pq_hash);
-    size_t count_at = w->len;
-    uint8_t n = 0;
-    wr_u8(w, 0);
-    /* Addresses that do not fit stay away; the first always fits. */
-    for (; n < hop->n_addrs && n < ONION_ADDRS_MAX; n++) {
-        if (w->len + 1 + hop->addr[n].len + fixed_after > end) {
-            break;
-        }
-        wr_u8(w, hop->addr[n].len);
-        wr_slice(w, multiaddr_slice(&hop->addr[n]));
-    }
-    if (wr_ok(w)) {
-        w->p[count_at] = n;
-    }
+    size_t len_at = wr_reserve(w, 2), from = w->len;
+    onion_ends_put(w, &fits);
+    wr_fill_u16(w, len_at, (uint16_t)(w->len - from));
     wr_bytes(w, hop->x, X25519_LEN);
     wr_bytes(w, hop->k, MLKEM768_EK_LEN);
 }
@@ -128,7 +118,7 @@ size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_
     wr_bytes(&w, pq_pk, MLDSA65_PK_LEN);
     size_t len_at = wr_reserve(&w, 2);
     if (t->kind == DARK_DIRECT) {
-        target_write(&w, DARK_TARGET_AT + DARK_TARGET_MAX, &t->hop);
+        target_write(&w, &t->hop);
     }
     if (!wr_ok(&w) || w.len > DARK_TARGET_AT + DARK_TARGET_MAX) {
         return 0;
@@ -141,18 +131,11 @@ static qudag_err target_read(struct onion_hop *hop, struct slice bytes)
 {
     struct rd r = rd_init(bytes);
     struct slice peer = rd_bytes(&r, rd_u8(&r));
+    struct slice statement = rd_lp16(&r, ONION_ENDS_MAX);
 
-    rd_copy(&r, hop->pq_hash, sizeof hop->pq_hash);
-    hop->n_addrs = rd_u8(&r);
-    if (!rd_ok(&r) || hop->n_addrs > ONION_ADDRS_MAX ||
-        peer_id_from_bytes(&hop->peer, peer) != QUDAG_OK) {
+    if (!rd_ok(&r) || peer_id_from_bytes(&hop->peer, peer) != QUDAG_OK ||
+        onion_ends_get(hop, statement) != QUDAG_OK) {
         return QUDAG_EMALFORMED;
-    }
-    for (uint8_t i = 0; i < hop->n_addrs; i++) {
-        struct slice addr = rd_bytes(&r, rd_u8(&r));
-        if (!rd_ok(&r) || multiaddr_from_bytes(&hop->addr[i], addr) != QUDAG_OK) {
-            return QUDAG_EMALFORMED;
-        }
     }
     rd_copy(&r, hop->x, X25519_LEN);
     rd_copy(&r, hop->k, MLKEM768_EK_LEN);

@@ -1,6 +1,8 @@
 /* admission.c - places for circuits of others, here and on the link to their next hop; who gives way. */
 #include "core/onion/circuit.h"
 
+#include "core/onion/rules.h"
+
 #include "base/netaddr.h"
 
 #include <string.h>
@@ -172,8 +174,11 @@ qudag_err onion_admit(struct onion *o, const struct ev *ev, struct acts *out)
 {
     struct onion_circuit *c;
 
-    if ((ev->props & ONION_NEED) != ONION_NEED || ev->peer == NULL || ev->peer->len == 0) {
+    if (!onion_rule_leg(ev->props, true) || ev->peer == NULL || ev->peer->len == 0) {
         return QUDAG_EPOLICY;
+    }
+    if (!onion_has_keys(o)) { /* no circuit ends here or passes through */
+        return QUDAG_EUNSUPPORTED;
     }
     struct fair_claim newcomer =
         fair_claim_of(&o->held, netaddr_wide_group(ev->net), name_of(o, ev->peer));

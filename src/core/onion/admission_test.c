@@ -155,7 +155,7 @@ static uint32_t offer(struct door *d, uint32_t who, uint64_t net, bool bad)
     peer_id_from_ed25519(&peer, pk);
     struct ev ev = {.type = EV_STREAM_OPEN,
                     .inbound = true,
-                    .props = ONION_NEED,
+                    .props = ONION_NEED | LINK_INBOUND,
                     .peer = &peer,
                     .net = UINT64_C(4) << 48 | net << 8,
                     .strm = {strm, 1}};

@@ -24,7 +24,6 @@
 #include "core/onion/streams.h"
 
 #define ONION_KEYS_MAX 16
-#define ONION_NEED (LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG)
 #define ONION_CREATE_TIMEOUT (5 * NS_PER_S)   /* from the stream to a whole CREATE */
 #define ONION_EXTEND_TIMEOUT (10 * NS_PER_S)  /* at a relay, from EXTEND to CREATED */
 #define ONION_CLOSE_TIMEOUT (5 * NS_PER_S)    /* for the other side's FIN */
@@ -45,8 +44,9 @@ enum onion_phase {
     ONION_PH_READY,     /* client: all hops there */
     ONION_PH_ACCEPT,    /* relay: waiting for CREATE */
     ONION_PH_END,       /* relay: keyed, the circuit ends here */
-    ONION_PH_DIAL_NEXT, /* relay: waiting for the stream to the next hop */
+    ONION_PH_DIAL_NEXT, /* relay: waiting for the owner's word, then for the stream to the next hop */
     ONION_PH_WAIT_NEXT, /* relay: waiting for CREATED */
+    ONION_PH_REFUSING,  /* relay: the EXTEND failed, and the client learns it later */
     ONION_PH_RELAY,     /* relay: passing cells on */
     ONION_PH_CLOSING,   /* DESTROY sent, waiting for the streams to end; keys are gone */
 };
@@ -84,6 +84,7 @@ struct onion_circuit {
     struct list work; /* in onion.work: has something to do at once */
     struct list dead; /* in onion.dead */
     tstamp since, active_at, phase_at;
+    tstamp fails_at; /* relay: when a failure of its EXTEND is told */
     uint64_t build_ns, tag, cells_fwd, cells_back;
     uint32_t early;    /* relay: EARLY cells passed on */
     uint64_t net, via; /* of |prev|: its network, and our name for it */
@@ -130,8 +131,7 @@ struct onion {
 
 /* Every call from outside begins and ends with these: room in the action list is shared out, what died is freed. */
 void onion_turn_begin(struct onion *o, tstamp now, const struct acts *out);
-/* Frees what died in this call. */
-void onion_turn_end(struct onion *o);
+void onion_turn_end(struct onion *o); /* frees what died in this call */
 /* Whether what one more cell can do still fits into this call's share of the action list. */
 bool onion_has_room(const struct onion *o, const struct acts *out);
 /* The circuit has something to do at once: the next tick will see to it. */
@@ -154,9 +154,9 @@ void onion_leg_send_message(struct onion_leg *leg, uint8_t class, struct slice m
 void onion_leg_received(struct onion_leg *leg, size_t len,
                         struct acts *out); /* processed: consume, or pause */
 void onion_leg_left(struct onion_leg *leg, uint64_t n, struct acts *out); /* EV_WRITABLE */
-/* Asks for a stream to leg->peer, at up to |n| addresses. */
-void onion_leg_dial(struct onion_leg *leg, const struct multiaddr *addrs, size_t n,
-                    struct acts *out);
+/* Asks for a stream to leg->peer, at up to |n| addresses; the action, never NULL. */
+struct act *onion_leg_dial(struct onion_leg *leg, const struct multiaddr *addrs, size_t n,
+                           struct acts *out);
 
 /* A cell of our own, of class RELAY unless the caller changes that: payload to |w|, then seal. */
 uint8_t *onion_circuit_cell_open(struct wr *w, struct acts *out);
@@ -204,9 +204,14 @@ void onion_client_cell(struct onion_circuit *c, const uint8_t *cell, struct acts
 void onion_relay_cell_from_prev(struct onion_circuit *c, const uint8_t *cell, struct acts *out);
 /* A cell from the next hop: encrypted once more and passed back. */
 void onion_relay_cell_from_next(struct onion_circuit *c, const uint8_t *cell, struct acts *out);
-/* An EXTEND has its turn: the stream to its next hop is asked for. */
-void onion_relay_dial_next(struct onion_circuit *c, struct acts *out);
+
+/* ---- extend.c ---- */
+
+/* EXTEND has come, whole: the owner is asked. */
+void onion_extend_start(struct onion_circuit *c, struct acts *out);
 /* The stream to the next hop is open: its CREATE goes out. */
-void onion_relay_next_connected(struct onion_circuit *c, struct acts *out);
+void onion_extend_connected(struct onion_circuit *c, struct acts *out);
+/* It has its turn: the stream to the next hop is asked for. */
+void onion_extend_dial(struct onion_circuit *c, struct acts *out);
 
 #endif

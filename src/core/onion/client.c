@@ -42,11 +42,10 @@ void onion_client_connected(struct onion_circuit *c, struct acts *out)
 static void client_extend(struct onion_circuit *c, struct acts *out)
 {
     const struct onion_hop *to = &c->client->plan[c->hops.n];
-    struct onion_extend e = {.peer = to->peer, .n_addrs = to->n_addrs};
+    struct onion_extend e = {.to = *to, .ends = to->service};
     uint8_t buf[ONION_HS_CREATE_MAX], msg[ONION_EXTEND_LEN];
     struct wr w = wr_init(msg, sizeof msg);
 
-    memcpy(e.addr, to->addr, sizeof e.addr);
     qudag_err err = next_create(c, buf, &e.create);
     if (err != QUDAG_OK) {
         onion_circuit_fail(c, err, NULL, (unsigned)c->hops.n + 1, out);

@@ -74,6 +74,7 @@ static void a_wrong_label_key_or_identity_breaks_at_the_hop_it_concerns(void **s
             to->k[1183] ^= what == 3; /* rho: another key, well formed */
             assert_int_equal(net_build(n, 1, 3, &c), QUDAG_OK);
             net_run(n);
+            net_sleep(n, EXTEND_TOLD_BY);
             const struct up *up = net_up_of(&n->nodes[0], ONION_UP_CLOSED);
             assert_int_equal(up->n, hop);
             assert_int_equal(up->err, hop == 1 ? QUDAG_EAUTH : QUDAG_EUNREACHABLE);
@@ -93,6 +94,7 @@ static void a_hop_that_cannot_be_reached_is_named(void **state)
         n->nodes[hop].down = true;
         assert_int_equal(net_build(n, 1, 4, &c), QUDAG_OK);
         net_run(n);
+        net_sleep(n, EXTEND_TOLD_BY);
         const struct up *up = net_up_of(&n->nodes[0], ONION_UP_CLOSED);
         assert_int_equal(up->n, hop);
         assert_int_equal(up->err, QUDAG_EUNREACHABLE);
@@ -134,6 +136,7 @@ static void links_that_are_not_post_quantum_are_refused_on_both_sides(void **sta
             n->nodes[hop].props = (uint8_t)(ONION_NEED & ~missing[i]);
             assert_int_equal(net_build(n, 1, 2, &c), QUDAG_OK);
             net_run(n);
+            net_sleep(n, EXTEND_TOLD_BY);
             const struct up *up = net_up_of(&n->nodes[0], ONION_UP_CLOSED);
             assert_int_equal(up->n, hop);
             assert_int_equal(up->err, hop == 1 ? QUDAG_EPOLICY : QUDAG_EUNREACHABLE);
@@ -334,13 +337,15 @@ static void a_relay_extends_neither_to_itself_nor_back(void **state)
         struct testnet *n = net_new(3);
         (void)built(n, 1);
         uint8_t create[ONION_HS_CREATE_MIN] = {0}, bytes[ONION_EXTEND_LEN];
-        struct onion_extend e = {.peer = n->nodes[to[i]].id, .create = {create, sizeof create}};
+        struct onion_extend e = {.create = {create, sizeof create}};
+        e.to.peer = n->nodes[to[i]].id;
         struct wr w = wr_init(bytes, sizeof bytes);
         onion_extend_put(&w, &e);
         assert_true(wr_ok(&w));
         onion_circuit_send_fragments(inner(n, 0), ONION_RELAY_EXTEND, wr_done(&w), &n->out);
         net_drain(n, 0);
         net_run(n);
+        net_sleep(n, EXTEND_TOLD_BY);
         assert_int_equal(net_up_of(&n->nodes[0], ONION_UP_CLOSED)->err, QUDAG_EUNREACHABLE);
         assert_null(pipe_between(n, 1, to[i]));
         assert_int_equal(all_circuits(n), 0);
@@ -599,7 +604,7 @@ static void cell_classes_out_of_place_destroy_the_circuit(void **state)
                       &(struct ev){
                           .type = EV_DATA, .strm = p->ref[1 - way], .data = {cell, sizeof cell}});
             const struct onion_circuit *c = inner_or_null(n, 1);
-            bool lives = c != NULL && c->phase != ONION_PH_CLOSING;
+            bool lives = c != NULL && c->phase != ONION_PH_CLOSING && c->phase != ONION_PH_REFUSING;
             bool want = from_next ? next_lives[s][class % 8] : prev_lives[s][class];
             if (lives != want) {
                 print_message("stage %d class %u\n", (int)s, class);
@@ -663,7 +668,7 @@ static void unfinished_creates_are_few_and_short_lived(void **state)
         net_event(n, 1,
                   &(struct ev){.type = EV_STREAM_OPEN,
                                .inbound = true,
-                               .props = ONION_NEED,
+                               .props = ONION_NEED | LINK_INBOUND,
                                .peer = &n->nodes[0].id,
                                .strm = r});
         if (!n->pipes[i].cut[1]) {

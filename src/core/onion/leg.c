@@ -60,6 +60,8 @@ static tstamp circuit_deadline(const struct onion_circuit *c)
     case ONION_PH_DIAL_NEXT:
     case ONION_PH_WAIT_NEXT:
         return tstamp_after(c->phase_at, ONION_EXTEND_TIMEOUT);
+    case ONION_PH_REFUSING:
+        return c->fails_at;
     case ONION_PH_CLOSING:
         return tstamp_after(c->phase_at, ONION_CLOSE_TIMEOUT);
     case ONION_PH_READY:
@@ -225,8 +227,8 @@ void onion_leg_left(struct onion_leg *leg, uint64_t n, struct acts *out)
     }
 }
 
-void onion_leg_dial(struct onion_leg *leg, const struct multiaddr *addrs, size_t n,
-                    struct acts *out)
+struct act *onion_leg_dial(struct onion_leg *leg, const struct multiaddr *addrs, size_t n,
+                           struct acts *out)
 {
     uint8_t hints[ONION_ADDRS_MAX * (2 + MULTIADDR_MAX)];
     struct wr w = wr_init(hints, sizeof hints);
@@ -240,6 +242,7 @@ void onion_leg_dial(struct onion_leg *leg, const struct multiaddr *addrs, size_t
     struct act *a = acts_open(out, &leg->peer, cookie, ONION_NEED);
     a->data = data;
     leg->opening = true;
+    return a;
 }
 
 /* ---- relay cells of our own ---- */
@@ -424,10 +427,33 @@ static void wipe_secrets(struct onion_circuit *c)
     }
 }
 
+/* The leg to the next hop failed: whether the circuit is to live on until its client may learn it. */
+static bool told_later(struct onion_circuit *c, struct acts *out)
+{
+    bool onward = c->phase == ONION_PH_DIAL_NEXT || c->phase == ONION_PH_WAIT_NEXT;
+
+    if (c->phase == ONION_PH_REFUSING) {
+        return c->o->now < c->fails_at;
+    }
+    if (c->role == ONION_CLIENT || !onward || c->o->now >= c->fails_at) {
+        return false;
+    }
+    if (!ref_none(c->next.strm)) {
+        acts_reset(out, c->next.strm, QUDAG_ECLOSED);
+    }
+    onion_leg_detach(&c->next);
+    c->next.opening = false;
+    onion_assembly_fini(&c->from_prev);
+    onion_assembly_fini(&c->from_next);
+    onion_circuit_enter(c, ONION_PH_REFUSING);
+    onion_onward_answered(c);
+    return true;
+}
+
 void onion_circuit_fail(struct onion_circuit *c, qudag_err err, const struct onion_leg *from,
                         unsigned hop, struct acts *out)
 {
-    if (c->phase == ONION_PH_CLOSING) {
+    if (c->phase == ONION_PH_CLOSING || (from == &c->next && told_later(c, out))) {
         return;
     }
     if (from == &c->next && c->role != ONION_CLIENT && c->hops.n > 0 && leg_is_open(&c->prev)) {

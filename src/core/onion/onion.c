@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/wipe.h"
+#include "core/onion/rules.h"
 
 #include <string.h>
 
@@ -135,7 +136,7 @@ static void on_stream_out(struct onion *o, const struct ev *ev, struct acts *out
     }
     c->next.opening = false;
     qudag_err err = QUDAG_OK;
-    if ((ev->props & ONION_NEED) != ONION_NEED) {
+    if (!onion_rule_leg(ev->props, false)) {
         err = QUDAG_EPOLICY;
     } else if (ev->peer == NULL || !peer_id_eq(ev->peer, &c->next.peer)) {
         err = QUDAG_EAUTH;
@@ -148,7 +149,7 @@ static void on_stream_out(struct onion *o, const struct ev *ev, struct acts *out
     } else if (c->role == ONION_CLIENT) {
         onion_client_connected(c, out);
     } else {
-        onion_relay_next_connected(c, out);
+        onion_extend_connected(c, out);
     }
 }
 
@@ -252,7 +253,7 @@ static void circuit_turn(struct onion_circuit *c, struct acts *out)
 {
     if (c->may_dial) {
         c->may_dial = false;
-        onion_relay_dial_next(c, out);
+        onion_extend_dial(c, out);
     }
     leg_held(&c->prev, out);
     leg_held(&c->next, out);
@@ -381,7 +382,8 @@ static void on_timer(struct onion_circuit *c, struct acts *out)
         onion_circuit_fail(c, QUDAG_ELIMIT, NULL, 0, out);
         return;
     }
-    bool onward = c->phase == ONION_PH_DIAL_NEXT || c->phase == ONION_PH_WAIT_NEXT;
+    bool onward = c->phase == ONION_PH_DIAL_NEXT || c->phase == ONION_PH_WAIT_NEXT ||
+                  c->phase == ONION_PH_REFUSING;
     bool building = c->role == ONION_CLIENT && c->phase != ONION_PH_READY;
     onion_circuit_fail(c, QUDAG_ETIMEOUT, onward ? &c->next : NULL,
                        building ? (unsigned)c->hops.n + 1 : 0, out);
@@ -425,6 +427,7 @@ const struct core_ops onion_ops = {
     .outbound_max = ONION_LINK_OUT_MAX,
     .manual_credit = true,
     .unit = ONION_CELL_LEN,
+    .along_links = true,
     .event = onion_event,
     .tick = onion_tick,
     .deadline = onion_deadline,
@@ -598,91 +601,5 @@ void onion_stream_reset(struct onion *o, struct ref circuit, int64_t sid, qudag_
     if (c != NULL) {
         onion_mux_reset(c->mux, sid, err);
         finish(c, out);
-    }
-}
-
-/* ---- what is to be seen ---- */
-
-static enum onion_state state_of(const struct onion_circuit *c)
-{
-    switch (c->phase) {
-    case ONION_PH_READY:
-    case ONION_PH_END:
-    case ONION_PH_RELAY:
-        return ONION_OPEN;
-    case ONION_PH_CLOSING:
-        return list_linked(&c->dead) ? ONION_CLOSED : ONION_CLOSING;
-    case ONION_PH_DIAL:
-    case ONION_PH_CREATE:
-    case ONION_PH_EXTEND:
-    case ONION_PH_ACCEPT:
-    case ONION_PH_DIAL_NEXT:
-    case ONION_PH_WAIT_NEXT:
-        break;
-    }
-    return ONION_BUILDING;
-}
-
-static void info_of(const struct onion_circuit *c, struct onion_info *out)
-{
-    *out = (struct onion_info){
-        .circuit = c->ref,
-        .role = c->role,
-        .state = state_of(c),
-        .since = c->since,
-        .build_ns = c->build_ns,
-        .cells_fwd = c->cells_fwd,
-        .cells_back = c->cells_back,
-        .streams = c->mux == NULL ? 0 : c->mux->n,
-    };
-    if (c->role == ONION_CLIENT) {
-        out->hops = (uint8_t)c->hops.n;
-        out->hops_wanted = c->client->n_wanted;
-        memcpy(out->path, c->client->path, sizeof out->path);
-        out->next = c->next.peer;
-    } else {
-        out->prev = c->prev.peer;
-        out->net = c->net;
-        out->via = c->via;
-        out->next = c->next.peer;
-        out->tag = c->role == ONION_END ? c->tag : 0;
-    }
-}
-
-bool onion_next(const struct onion *o, size_t *it, struct onion_info *out)
-{
-    while (*it < o->circuits.high) {
-        const struct onion_circuit *c = slots_at(&o->circuits, (uint32_t)*it);
-        (*it)++;
-        if (c != NULL) {
-            info_of(c, out);
-            return true;
-        }
-    }
-    return false;
-}
-
-qudag_err onion_info_get(const struct onion *o, struct ref circuit, struct onion_info *out)
-{
-    const struct onion_circuit *c = slots_get(&o->circuits, circuit);
-
-    if (c == NULL) {
-        return QUDAG_ESTALE;
-    }
-    info_of(c, out);
-    return QUDAG_OK;
-}
-
-void onion_stats_get(const struct onion *o, struct onion_stats *out)
-{
-    *out = o->stats;
-    for (uint32_t i = 0; i < o->circuits.high; i++) {
-        const struct onion_circuit *c = slots_at(&o->circuits, i);
-        if (c == NULL) {
-            continue;
-        }
-        out->circuits_client += c->role == ONION_CLIENT;
-        out->circuits_relay += c->role == ONION_RELAY;
-        out->circuits_end += c->role == ONION_END;
     }
 }

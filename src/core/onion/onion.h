@@ -43,6 +43,18 @@ enum onion_up {
     /* obj: circuit that ends at us, cookie: tag of the key it used.  Reported with its first stream;
        until then it may still be extended. */
     ONION_UP_INBOUND,
+    /*
+     * obj: a circuit through us, ptr: const struct onion_ask *: it is to be extended.  The owner sees whether it may
+     * be, and that a link which we dialled stands, then calls onion_extend_go() or onion_extend_refuse().
+     */
+    ONION_UP_EXTEND,
+};
+
+/* Whom an EXTEND names. */
+struct onion_ask {
+    struct onion_hop to; /* peer; with |ends| pq_hash, addresses, statement */
+    bool ends;           /* it is no relay and comes with its statement, not checked yet */
+    struct peer_id prev; /* our neighbour who asks: for fairness */
 };
 
 struct onion;
@@ -70,6 +82,14 @@ QUDAG_MUST_USE qudag_err onion_key_add(struct onion *o, const struct onion_key *
                                        struct mlkem_key *dk);
 /* CREATE cells may no longer name the key; circuits that used it stay.  Unknown: nothing happens. */
 void onion_key_del(struct onion *o, const uint8_t key_id[8]);
+
+/* Whether CREATE cells may name any key: otherwise no circuit ends here or passes through. */
+bool onion_has_keys(const struct onion *o);
+
+/* The answer to ONION_UP_EXTEND: a stream is opened over a link that stands.  Gone, or answered: nothing. */
+void onion_extend_go(struct onion *o, struct ref circuit, tstamp now, struct acts *out);
+/* The answer to ONION_UP_EXTEND: it is not extended.  The client learns that, not why, 1 to 3 s after it asked. */
+void onion_extend_refuse(struct onion *o, struct ref circuit, tstamp now, struct acts *out);
 
 /* Builds a circuit; the result is ONION_UP_BUILT or ONION_UP_CLOSED.  EINVAL, ELIMIT, ENOMEM. */
 QUDAG_MUST_USE qudag_err onion_build(struct onion *o, const struct onion_hop *hops, size_t n,

@@ -15,60 +15,6 @@
 
 #include <string.h>
 
-/* EXTEND, whole: its CREATE stays in from_prev until the stream to the next hop is open. */
-static void extend(struct onion_circuit *c, struct acts *out)
-{
-    struct onion *o = c->o;
-    struct onion_extend e;
-
-    qudag_err err = onion_extend_get((struct slice){c->from_prev.p, c->from_prev.total}, &e);
-    bool create_ok = err == QUDAG_OK && e.create.len >= ONION_HS_CREATE_MIN &&
-                     e.create.len <= ONION_HS_CREATE_MAX;
-    if (!create_ok) {
-        onion_circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
-        return;
-    }
-    onion_circuit_enter(c, ONION_PH_DIAL_NEXT);
-    if (!o->cfg.relay || peer_id_eq(&e.peer, &o->cfg.self) || peer_id_eq(&e.peer, &c->prev.peer)) {
-        onion_circuit_fail(c, QUDAG_EREFUSED, &c->next, 0, out);
-        return;
-    }
-    c->next.peer = e.peer;
-    err = onion_onward_start(c, out);
-    if (err != QUDAG_OK) {
-        onion_circuit_fail(c, err, &c->next, 0, out);
-    }
-}
-
-/* What extend() accepted, and has not changed since. */
-static qudag_err extend_again(const struct onion_circuit *c, struct onion_extend *e)
-{
-    return onion_extend_get((struct slice){c->from_prev.p, c->from_prev.total}, e);
-}
-
-void onion_relay_dial_next(struct onion_circuit *c, struct acts *out)
-{
-    struct onion_extend e;
-
-    if (extend_again(c, &e) == QUDAG_OK) {
-        onion_leg_dial(&c->next, e.addr, e.n_addrs, out);
-    }
-}
-
-void onion_relay_next_connected(struct onion_circuit *c, struct acts *out)
-{
-    struct onion_extend e;
-
-    qudag_err err = extend_again(c, &e);
-    if (err != QUDAG_OK) {
-        onion_circuit_fail(c, QUDAG_EINTERNAL, &c->next, 0, out);
-        return;
-    }
-    onion_leg_send_message(&c->next, ONION_CELL_CREATE, e.create, out);
-    onion_assembly_fini(&c->from_prev);
-    onion_circuit_enter(c, ONION_PH_WAIT_NEXT);
-}
-
 static qudag_err on_extend(struct onion_circuit *c, const struct onion_relay_msg *msg,
                            struct acts *out)
 {
@@ -80,7 +26,7 @@ static qudag_err on_extend(struct onion_circuit *c, const struct onion_relay_msg
     }
     qudag_err err = onion_assembly_add(&c->from_prev, msg->data, ONION_EXTEND_LEN, false, &done);
     if (err == QUDAG_OK && done) {
-        extend(c, out);
+        onion_extend_start(c, out);
     }
     return err;
 }

@@ -1,6 +1,8 @@
 /* relay_msg.c - messages inside cells: one table says what each type looks like. */
 #include "core/onion/relay_msg.h"
 
+#include "wire/onion_ends.h"
+
 #include <string.h>
 
 static const struct {
@@ -163,13 +165,13 @@ qudag_err onion_assembly_add(struct onion_assembly *a, struct slice frag, size_t
 
 void onion_extend_put(struct wr *w, const struct onion_extend *e)
 {
-    wr_u8(w, e->peer.len);
-    wr_slice(w, peer_id_slice(&e->peer));
-    wr_u8(w, e->n_addrs);
-    for (size_t i = 0; i < e->n_addrs; i++) {
-        wr_u8(w, e->addr[i].len);
-        wr_slice(w, multiaddr_slice(&e->addr[i]));
+    wr_u8(w, e->to.peer.len);
+    wr_slice(w, peer_id_slice(&e->to.peer));
+    size_t len_at = wr_reserve(w, 2), from = w->len;
+    if (e->ends) {
+        onion_ends_put(w, &e->to);
     }
+    wr_fill_u16(w, len_at, (uint16_t)(w->len - from));
     wr_lp16(w, e->create);
     if (w->len < ONION_EXTEND_LEN) {
         wr_zero(w, ONION_EXTEND_LEN - w->len);
@@ -180,15 +182,12 @@ qudag_err onion_extend_get(struct slice bytes, struct onion_extend *e)
 {
     struct rd r = rd_init(bytes);
 
-    struct slice id = rd_bytes(&r, rd_u8(&r));
-    e->n_addrs = rd_u8(&r);
-    if (!rd_ok(&r) || e->n_addrs > ONION_ADDRS_MAX) {
-        return QUDAG_EMALFORMED;
-    }
-    qudag_err err = peer_id_from_bytes(&e->peer, id);
-    for (size_t i = 0; i < e->n_addrs && err == QUDAG_OK; i++) {
-        struct slice addr = rd_bytes(&r, rd_u8(&r));
-        err = rd_ok(&r) ? multiaddr_from_bytes(&e->addr[i], addr) : QUDAG_EMALFORMED;
+    *e = (struct onion_extend){.ends = false};
+    qudag_err err = peer_id_from_bytes(&e->to.peer, rd_bytes(&r, rd_u8(&r)));
+    struct slice statement = rd_lp16(&r, ONION_ENDS_MAX);
+    e->ends = statement.len > 0;
+    if (err == QUDAG_OK && e->ends) {
+        err = onion_ends_get(&e->to, statement);
     }
     e->create = rd_lp16(&r, ONION_EXTEND_LEN);
     bool whole = bytes.len == ONION_EXTEND_LEN && rd_ok(&r) && all_zero(r.p, r.left);

@@ -11,12 +11,13 @@
 #include "base/wr.h"
 #include "core/onion/onion.h"
 
-#define ONION_RELAY_PAYLOAD 1103  /* of a cell body, after the tag */
-#define ONION_RELAY_MSGS_MAX 32   /* messages in one cell */
-#define ONION_RELAY_FRAG_HEAD 4   /* total u16 | offset u16 */
-#define ONION_RELAY_HEAD 3        /* type, length */
-#define ONION_RELAY_STREAM_HEAD 5 /* type, length, stream */
-#define ONION_RELAY_PROTO_MAX 128 /* protocol id in BEGIN */
+#define ONION_NEED (LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG) /* of links that carry cells */
+#define ONION_RELAY_PAYLOAD 1103                             /* of a cell body, after the tag */
+#define ONION_RELAY_MSGS_MAX 32                              /* messages in one cell */
+#define ONION_RELAY_FRAG_HEAD 4                              /* total u16 | offset u16 */
+#define ONION_RELAY_HEAD 3                                   /* type, length */
+#define ONION_RELAY_STREAM_HEAD 5                            /* type, length, stream */
+#define ONION_RELAY_PROTO_MAX 128                            /* protocol id in BEGIN */
 #define ONION_CLEAR_FRAG_MAX (ONION_BODY_LEN - ONION_RELAY_FRAG_HEAD)
 #define ONION_RELAY_FRAG_MAX (ONION_RELAY_PAYLOAD - ONION_RELAY_HEAD - ONION_RELAY_FRAG_HEAD)
 #define ONION_EXTEND_CELLS 3 /* every EXTEND takes as many: relays count them */
@@ -93,12 +94,12 @@ QUDAG_MUST_USE qudag_err onion_assembly_add(struct onion_assembly *a, struct sli
                                             bool clear, bool *done);
 
 struct onion_extend {
-    struct peer_id peer;
-    uint8_t n_addrs;
-    struct multiaddr addr[ONION_ADDRS_MAX];
+    struct onion_hop to; /* its peer; with |ends| what its statement says */
+    bool
+        ends; /* it is no relay, and carries its statement that it ends circuits (wire/onion_ends.h) */
     struct slice create; /* borrowed */
 };
-/* Writes an EXTEND: peer, addresses, CREATE; zeros up to ONION_EXTEND_LEN. */
+/* Writes an EXTEND: peer, statement, CREATE; zeros up to ONION_EXTEND_LEN. */
 void onion_extend_put(struct wr *w, const struct onion_extend *e);
 /* Reads one of ONION_EXTEND_LEN bytes; e->create borrows from |bytes|.  QUDAG_EMALFORMED. */
 QUDAG_MUST_USE qudag_err onion_extend_get(struct slice bytes, struct onion_extend *e);

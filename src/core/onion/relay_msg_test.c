@@ -165,34 +165,40 @@ static void a_fragment_in_the_clear_fills_its_cell_with_zeros(void **state)
 
 static void an_extend_is_refused_when_cut_anywhere(void **state)
 {
-    uint8_t buf[ONION_EXTEND_LEN + 1] = {0}, create[50] = {2, 7};
-    struct onion_extend e = {.n_addrs = 2, .create = {create, sizeof create}}, got;
+    uint8_t buf[ONION_EXTEND_LEN + 1], create[50] = {2, 7}, pk[32] = {3};
     struct netaddr at = {.family = 4, .ip = {10, 1, 2, 3}, .port = 4001};
-    uint8_t pk[32] = {3};
-    struct wr w = wr_init(buf, ONION_EXTEND_LEN);
+    struct onion_extend e, got;
 
     (void)state;
-    peer_id_from_ed25519(&e.peer, pk);
-    multiaddr_quic(&e.addr[0], &at, NULL);
-    multiaddr_quic(&e.addr[1], &at, &e.peer);
-    onion_extend_put(&w, &e);
-    assert_true(wr_ok(&w));
-    assert_int_equal(w.len, ONION_EXTEND_LEN); /* whatever is in it */
-    for (size_t len = 0; len < w.len; len++) {
-        assert_int_equal(onion_extend_get((struct slice){buf, len}, &got), QUDAG_EMALFORMED);
+    for (int ends = 0; ends < 2; ends++) {
+        struct wr w = wr_init(buf, ONION_EXTEND_LEN);
+        memset(buf, 0, sizeof buf);
+        e = (struct onion_extend){.ends = ends, .create = {create, sizeof create}};
+        e.to.n_addrs = 2;
+        e.to.ends_until = 12345;
+        peer_id_from_ed25519(&e.to.peer, pk);
+        multiaddr_quic(&e.to.addr[0], &at, NULL);
+        multiaddr_quic(&e.to.addr[1], &at, &e.to.peer);
+        onion_extend_put(&w, &e);
+        assert_true(wr_ok(&w));
+        assert_int_equal(w.len, ONION_EXTEND_LEN); /* whatever is in it */
+        for (size_t len = 0; len < w.len; len++) {
+            assert_int_equal(onion_extend_get((struct slice){buf, len}, &got), QUDAG_EMALFORMED);
+        }
+        buf[w.len - 1] = 1;
+        assert_int_equal(onion_extend_get((struct slice){buf, w.len}, &got), QUDAG_EMALFORMED);
+        buf[w.len - 1] = 0;
+        assert_int_equal(onion_extend_get((struct slice){buf, w.len + 1}, &got), QUDAG_EMALFORMED);
+        assert_int_equal(onion_extend_get((struct slice){buf, w.len}, &got), QUDAG_OK);
+        assert_true(peer_id_eq(&got.to.peer, &e.to.peer));
+        assert_int_equal(got.ends, ends);
+        assert_int_equal(got.to.n_addrs, ends ? 2 : 0); /* of a relay it carries no address */
+        assert_int_equal(got.to.ends_until, ends ? 12345 : 0);
+        assert_int_equal(got.create.len, sizeof create);
+        assert_memory_equal(got.create.base, create, sizeof create);
+        buf[1 + e.to.peer.len + 1] ^= 1; /* the length of the statement */
+        assert_int_equal(onion_extend_get((struct slice){buf, w.len}, &got), QUDAG_EMALFORMED);
     }
-    buf[w.len - 1] = 1;
-    assert_int_equal(onion_extend_get((struct slice){buf, w.len}, &got), QUDAG_EMALFORMED);
-    buf[w.len - 1] = 0;
-    assert_int_equal(onion_extend_get((struct slice){buf, w.len + 1}, &got), QUDAG_EMALFORMED);
-    assert_int_equal(onion_extend_get((struct slice){buf, w.len}, &got), QUDAG_OK);
-    assert_true(peer_id_eq(&got.peer, &e.peer));
-    assert_int_equal(got.n_addrs, 2);
-    assert_true(multiaddr_eq(&got.addr[1], &e.addr[1]));
-    assert_int_equal(got.create.len, sizeof create);
-    assert_memory_equal(got.create.base, create, sizeof create);
-    buf[1 + e.peer.len] = ONION_ADDRS_MAX + 1;
-    assert_int_equal(onion_extend_get((struct slice){buf, w.len}, &got), QUDAG_EMALFORMED);
 }
 
 /* Frozen: a reason means the same in every version. */

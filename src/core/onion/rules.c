@@ -1,6 +1,8 @@
 /* rules.c - the table of their answers is rules_test.c. */
 #include "core/onion/rules.h"
 
+#define EXTEND_FAILS_MIN NS_PER_S
+#define EXTEND_FAILS_MAX (3 * NS_PER_S)
 #define UNEXPLAINED_MAX 20    /* cells; a few may be late, see onion_mux_recv() */
 #define UNEXPLAINED_EVERY 100 /* and one more with so many that meant something */
 
@@ -34,6 +36,19 @@ uint8_t onion_rule_reset(bool client, qudag_err err)
         return onion_reason_of(QUDAG_ERESET);
     }
     return onion_reason_of(err == QUDAG_ENOMEM ? QUDAG_ELIMIT : err);
+}
+
+bool onion_rule_leg(uint8_t props, bool inbound)
+{
+    return (props & ONION_NEED) == ONION_NEED && ((props & LINK_INBOUND) != 0) == inbound;
+}
+
+tstamp onion_rule_extend_fails_at(tstamp start, uint32_t random)
+{
+    uint64_t spread = EXTEND_FAILS_MAX - EXTEND_FAILS_MIN;
+
+    return tstamp_after(start, EXTEND_FAILS_MIN + (spread >> 32) * random +
+                                   ((spread & UINT32_MAX) * random >> 32));
 }
 
 uint8_t onion_rule_class(uint8_t type)

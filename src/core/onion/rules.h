@@ -32,6 +32,16 @@ uint8_t onion_rule_truncated(bool extending);
  */
 uint8_t onion_rule_reset(bool client, qudag_err err);
 
+/*
+ * Whether a circuit's stream may run over a link with |props|; |inbound|: the neighbour opened the stream.  Cells go
+ * over post-quantum links between QuDAG nodes, and only away from whoever dialled the link: nobody is reached over a
+ * link of its own, so that nobody can ask a relay by an EXTEND who has links with it.
+ */
+bool onion_rule_leg(uint8_t props, bool inbound);
+
+/* When an EXTEND that came at |start| fails, whatever it fails for: 1 to 3 s later, by |random|. */
+tstamp onion_rule_extend_fails_at(tstamp start, uint32_t random);
+
 /* In which class of cell a relay message of |type| may come. */
 uint8_t onion_rule_class(uint8_t type);
 

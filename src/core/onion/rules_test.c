@@ -91,6 +91,31 @@ static void the_client_of_a_stream_gives_no_reason_and_its_end_none_of_its_own(v
     }
 }
 
+/* Between nodes that may carry cells, and away from whoever dialled the link. */
+static void cells_go_along_the_direction_in_which_the_link_was_dialled(void **state)
+{
+    (void)state;
+    for (unsigned props = 0; props < 256; props++) {
+        bool need = (props & (LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG)) ==
+                    (LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG);
+        bool theirs = (props & LINK_INBOUND) != 0;
+        assert_int_equal(onion_rule_leg((uint8_t)props, true), need && theirs);
+        assert_int_equal(onion_rule_leg((uint8_t)props, false), need && !theirs);
+    }
+}
+
+static void an_extend_fails_one_to_three_seconds_after_it_came(void **state)
+{
+    const tstamp start = 77 * NS_PER_S;
+
+    (void)state;
+    assert_int_equal(onion_rule_extend_fails_at(start, 0), start + NS_PER_S);
+    assert_in_range(onion_rule_extend_fails_at(start, UINT32_C(1) << 31), start + 2 * NS_PER_S - 10,
+                    start + 2 * NS_PER_S + 10);
+    assert_in_range(onion_rule_extend_fails_at(start, UINT32_MAX), start + 3 * NS_PER_S - 10,
+                    start + 3 * NS_PER_S);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +124,8 @@ int main(void)
         cmocka_unit_test(padding_is_explained_as_far_as_it_was_agreed_upon),
         cmocka_unit_test(neighbours_learn_why_a_create_is_refused_and_nothing_else),
         cmocka_unit_test(the_client_of_a_stream_gives_no_reason_and_its_end_none_of_its_own),
+        cmocka_unit_test(cells_go_along_the_direction_in_which_the_link_was_dialled),
+        cmocka_unit_test(an_extend_fails_one_to_three_seconds_after_it_came),
         cmocka_unit_test(extend_comes_in_early_cells_and_nothing_else_does),
     };
 

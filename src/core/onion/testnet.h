@@ -56,8 +56,10 @@ struct testnet_node {
     uint8_t pq_hash[32];
     struct onion_hop hop; /* how clients see it */
     enum app app;
-    bool down;     /* answers no dial */
-    uint8_t props; /* of links to it */
+    bool down;         /* answers no dial */
+    bool knows_nobody; /* extends to nobody */
+    bool says_nothing; /* never answers ONION_UP_EXTEND */
+    uint8_t props;     /* of links to it */
     struct up ups[NET_UPS];
     size_t ups_n;
     struct testnet_flow flows[NET_FLOWS];

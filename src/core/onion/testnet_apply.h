@@ -143,7 +143,7 @@ static inline void net_answer_open(struct testnet *n, const struct net_open *ope
     p->way[1].credit = NET_PIPE_WINDOW;
     struct ev in = {.type = EV_STREAM_OPEN,
                     .inbound = true,
-                    .props = n->nodes[to].props,
+                    .props = n->nodes[to].props | LINK_INBOUND,
                     .peer = &from->id,
                     .net = NET_OF(open->from),
                     .strm = p->ref[1],
@@ -207,12 +207,16 @@ static inline void net_apply(struct testnet *n, size_t node, const struct act *a
 static inline void net_drain(struct testnet *n, size_t node)
 {
     struct net_open opens[64];
-    size_t opens_n = 0;
+    struct ref asks[64];
+    size_t opens_n = 0, asks_n = 0;
 
     ASSERT(!n->out.overflow);
     for (size_t i = 0; i < n->out.n; i++) {
         const struct act *a = &n->out.v[i];
-        if (a->type == ACT_UP) {
+        if (a->type == ACT_UP && a->kind == ONION_UP_EXTEND) {
+            ASSERT(asks_n < ARRAY_LEN(asks));
+            asks[asks_n++] = a->obj;
+        } else if (a->type == ACT_UP) {
             net_up(&n->nodes[node], a);
         } else if (a->type == ACT_OPEN) {
             ASSERT(opens_n < ARRAY_LEN(opens));
@@ -225,6 +229,14 @@ static inline void net_drain(struct testnet *n, size_t node)
     n->out.bytes_n = 0;
     for (size_t i = 0; i < opens_n; i++) {
         net_answer_open(n, &opens[i]);
+    }
+    for (size_t i = 0; i < asks_n && !n->nodes[node].says_nothing; i++) {
+        if (n->nodes[node].knows_nobody) {
+            onion_extend_refuse(n->nodes[node].o, asks[i], n->now, &n->out);
+        } else {
+            onion_extend_go(n->nodes[node].o, asks[i], n->now, &n->out);
+        }
+        net_drain(n, node);
     }
 }
 

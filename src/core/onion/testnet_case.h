@@ -5,6 +5,8 @@
 #include "core/onion/rules.h"
 #include "core/onion/testnet_run.h"
 
+#define EXTEND_TOLD_BY (3 * NS_PER_S) /* the client knows by then that its EXTEND failed */
+
 static inline struct testnet *net_new(size_t nodes)
 {
     struct testnet *n = malloc(sizeof *n);

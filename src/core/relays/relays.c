@@ -77,6 +77,16 @@ bool relays_has(const struct relays *r, const struct peer_id *peer)
     return relays_find(r, peer) != NULL;
 }
 
+bool relays_get(const struct relays *r, const struct peer_id *peer, struct onion_hop *out)
+{
+    const struct relays_entry *x = relays_find(r, peer);
+
+    if (x != NULL) {
+        *out = x->hop;
+    }
+    return x != NULL;
+}
+
 bool relays_next(const struct relays *r, size_t *it, struct peer_id *peer)
 {
     if (*it >= r->n) {

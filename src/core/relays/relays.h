@@ -39,6 +39,8 @@ void relays_expire(struct relays *r, walltime now);
 size_t relays_count(const struct relays *r);
 /* Whether the descriptor of |peer| is in the pool. */
 bool relays_has(const struct relays *r, const struct peer_id *peer);
+/* The hop that |peer|'s descriptor in the pool makes; false: there is none. */
+bool relays_get(const struct relays *r, const struct peer_id *peer, struct onion_hop *out);
 /* Looking in at the pool, |*it| from 0 on; false at the end. */
 bool relays_next(const struct relays *r, size_t *it, struct peer_id *peer);
 

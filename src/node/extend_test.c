@@ -1,0 +1,371 @@
+/*
+ * extend_test.c - what a stranger learns and causes by EXTENDs to whole relays: nothing of their links, no dial that
+ * no signed statement names, few bytes to third parties (audit H1, M10).
+ *
+ * TEST: timeout=240
+ */
+#include "core/onion/circuit.h"
+#include "node/internal.h"
+#include "node/testkit_net.h"
+#include "wire/onion_ends.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#define RELAYS 5
+#define VICTIM 5
+#define ATTACKER 6
+
+static struct nt net;
+
+static int setup(void **state)
+{
+    (void)state;
+    nt_init(&net);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    nt_fini(&net);
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (net.node[i].mem.used != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Node |ix| in the network 20+ix.1/16, no laboratory; a |client| relays nothing, serves nothing, announces nothing. */
+static void make(size_t ix, bool client)
+{
+    struct nt_node *t = &net.node[ix];
+    struct node_config c = nt_config(&net, ix);
+    struct multiaddr ma;
+
+    nt_identity(&net, ix);
+    t->addr = (struct netaddr){.family = 4, .ip = {(uint8_t)(20 + ix), 1, 0, 1}, .port = 4001};
+    struct netaddr local = client ? (struct netaddr){4, {10, 0, 0, 7}, 4001, 0} : t->addr;
+    multiaddr_quic(&ma, &local, NULL);
+    c.identity = &t->id;
+    c.lab = false;
+    c.relay = c.dht_server = !client;
+    if (ix > 0) {
+        nt_boot(&net, &c, 0);
+    }
+    assert_int_equal(nt_make(&net, ix, &c), QUDAG_OK);
+    node_set_addrs(t->node, &ma, 1);
+    node_start(t->node);
+}
+
+static void network(void)
+{
+    for (size_t i = 0; i <= ATTACKER; i++) {
+        make(i, i == VICTIM);
+    }
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
+    (void)nt_run(&net, 40 * NS_PER_S, NULL);
+}
+
+/* The attacker extends from |relay| to |to|, whose onion keys it makes up; the EXTEND has just left. */
+static struct ref extend(size_t relay, const struct onion_hop *to, bool ends)
+{
+    struct node *n = net.node[ATTACKER].node;
+    struct onion_hop hops[2];
+    struct ref ref;
+
+    assert_true(relays_get(n->relays, &net.node[relay].peer, &hops[0]));
+    hops[1] = *to;
+    hops[1].service = ends;
+    memcpy(hops[1].x, hops[0].x, sizeof hops[1].x);
+    memcpy(hops[1].k, hops[0].k, sizeof hops[1].k);
+    struct acts *out = node_begin(n);
+    assert_int_equal(onion_build(n->onion, hops, 2, net.now, out, &ref), QUDAG_OK);
+    node_end(n, n->ix.onion);
+    for (int i = 0; i < 1000; i++) {
+        const struct onion_circuit *c = slots_get(&n->onion->circuits, ref);
+        assert_non_null(c);
+        if (c->phase == ONION_PH_EXTEND) {
+            break;
+        }
+        (void)nt_run(&net, 5 * NS_PER_MS, NULL);
+    }
+    return ref;
+}
+
+/* Whether the circuit is still there, and not on its way out. */
+static bool alive(struct ref ref)
+{
+    const struct onion_circuit *c = slots_get(&net.node[ATTACKER].node->onion->circuits, ref);
+
+    return c != NULL && c->phase != ONION_PH_CLOSING;
+}
+
+/* How long until the answer; 0: none within 30 s. */
+static uint64_t answered_after(struct ref ref)
+{
+    tstamp start = net.now;
+
+    while (alive(ref) && net.now < start + 30 * NS_PER_S) {
+        (void)nt_run(&net, 5 * NS_PER_MS, NULL);
+    }
+    return alive(ref) ? 0 : net.now - start;
+}
+
+static uint64_t streams_seen(size_t ix)
+{
+    struct onion_stats st;
+
+    onion_stats_get(net.node[ix].node->onion, &st);
+    return st.created + st.bad_handshake + st.refused_limit + st.refused_rate;
+}
+
+/*
+ * The audit's oracle: the victim is a client that nobody can reach, with links to its guard and to others.  Its peer
+ * id is asked of every relay; those that have a link with it answered within 30 ms, the others after 10 s.
+ */
+static void nobody_learns_from_a_relay_whether_it_has_a_link_with_a_client(void **state)
+{
+    struct onion_hop victim = {.n_addrs = 0}, nobody = {.n_addrs = 0};
+    const uint8_t pk[32] = {0x5a};
+    size_t links = 0;
+    (void)state;
+
+    network();
+    struct node_request r = {.kind = NODE_OP_CIRCUIT, .hops = 3};
+    size_t ask = nt_ask(&net.node[VICTIM], &r);
+    assert_int_not_equal(ask, SIZE_MAX);
+    (void)nt_run(&net, 20 * NS_PER_S, nt_asked_ended);
+    assert_int_equal(net.node[VICTIM].ask[ask].err, QUDAG_OK); /* it has a guard */
+    victim.peer = net.node[VICTIM].peer;
+    peer_id_from_ed25519(&nobody.peer, pk); /* has a link with nobody */
+    for (size_t i = 0; i < RELAYS; i++) {
+        uint8_t props;
+        links += swarm_connected(net.node[i].node->swarm, &victim.peer, &props);
+        for (int twice = 0; twice < 2; twice++) {
+            const struct onion_hop *asked = twice ? &nobody : &victim;
+            uint64_t after = answered_after(extend(i, asked, false));
+            print_message("relay %zu, link %d: %.3f s\n", i,
+                          (int)swarm_connected(net.node[i].node->swarm, &asked->peer, &props),
+                          (double)after / NS_PER_S);
+            assert_in_range(after, NS_PER_S, 3 * NS_PER_S + 100 * NS_PER_MS);
+        }
+    }
+    assert_true(links > 0); /* there was something to be learnt */
+    assert_int_equal(streams_seen(VICTIM), 0);
+    assert_int_equal(net.nowhere, 0);
+}
+
+/* The victim says that it ends circuits, at an address where it is: it is reached, but over no link of its own. */
+static void a_service_is_reached_over_a_new_link_and_never_over_its_own(void **state)
+{
+    struct onion_hop victim = {.n_addrs = 1};
+    struct link_info info;
+    (void)state;
+
+    network();
+    struct nt_node *v = &net.node[VICTIM];
+    victim.peer = v->peer;
+    memcpy(victim.pq_hash, v->id.pq_hash, 32);
+    multiaddr_quic(&victim.addr[0], &v->addr, NULL);
+    assert_int_equal(onion_ends_sign(&victim, node_wall(v->node, net.now) + 3600, &v->id),
+                     QUDAG_OK);
+    assert_false(onion_has_keys(v->node->onion));
+    for (size_t i = 0; i < RELAYS; i++) {
+        uint64_t after = answered_after(extend(i, &victim, true));
+        assert_in_range(after, NS_PER_S, 3 * NS_PER_S + 100 * NS_PER_MS);
+        size_t ours = 0, it = 0;
+        while (swarm_peer_link_next(net.node[i].node->swarm, &victim.peer, &it, &info)) {
+            ours += node_rule_extend_link(info.props);
+        }
+        assert_int_equal(ours, 1); /* it was dialled, whatever links there were */
+    }
+    assert_int_equal(streams_seen(VICTIM), RELAYS); /* without keys it resets them */
+    assert_int_equal(net.nowhere, 0);
+}
+
+/* An invented node that says it is at |n| third parties' addresses. */
+static void invent(struct onion_hop *to, unsigned number, const struct netaddr *at, size_t n)
+{
+    static struct identity id; /* only its Ed25519 half */
+    struct rng_stream stream;
+    uint8_t seed[32] = {0x77, (uint8_t)number, (uint8_t)(number >> 8)};
+
+    rng_stream_init(&stream, seed);
+    struct rng rng = rng_of_stream(&stream);
+    assert_int_equal(ed25519_keygen(&id.ed_sk, id.ed_pk, &rng), QUDAG_OK);
+    memset(to, 0, sizeof *to);
+    peer_id_from_ed25519(&to->peer, id.ed_pk);
+    for (size_t i = 0; i < n; i++) {
+        multiaddr_quic(&to->addr[to->n_addrs++], &at[i], NULL);
+    }
+    assert_int_equal(onion_ends_sign(to, node_wall(net.node[0].node, net.now) + 3600, &id),
+                     QUDAG_OK);
+}
+
+static void what_third_parties_get_for_an_extend_is_little_and_not_repeated(void **state)
+{
+    struct netaddr at[ONION_ADDRS_MAX];
+    struct onion_hop to;
+    (void)state;
+
+    network();
+    uint64_t extends = 0;
+    for (unsigned i = 0; i < 20; i++) { /* four third parties each, all different */
+        for (size_t k = 0; k < ONION_ADDRS_MAX; k++) {
+            at[k] =
+                (struct netaddr){.family = 4, .ip = {80, (uint8_t)i, (uint8_t)k, 9}, .port = 53};
+        }
+        invent(&to, i, at, ONION_ADDRS_MAX);
+        (void)extend(0, &to, true);
+        extends++;
+    }
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    uint64_t sent = extends * (2 * 3 * ONION_CELL_LEN); /* CREATE and EXTEND */
+    print_message("%llu EXTENDs of %llu bytes with their CREATEs: %llu datagrams, %llu bytes to "
+                  "third parties (x %.2f)\n",
+                  (unsigned long long)extends, (unsigned long long)sent,
+                  (unsigned long long)net.nowhere, (unsigned long long)net.nowhere_bytes,
+                  (double)net.nowhere_bytes / (double)sent);
+    assert_true(net.nowhere > 0);
+    assert_true(net.nowhere_bytes < 2 * sent);
+
+    net.nowhere = net.nowhere_bytes = 0; /* all at one host, at other ports and as other nodes */
+    extends = 0;
+    for (unsigned i = 100; i < 140; i++) {
+        for (size_t k = 0; k < ONION_ADDRS_MAX; k++) {
+            at[k] = (struct netaddr){
+                .family = 4, .ip = {81, 5, 5, 5}, .port = (uint16_t)(1000 + i * 4 + k)};
+        }
+        invent(&to, i, at, ONION_ADDRS_MAX);
+        (void)extend(0, &to, true);
+        extends++;
+        (void)nt_run(&net, 200 * NS_PER_MS, NULL);
+    }
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    print_message("%llu more to one host: %llu datagrams, %llu bytes\n",
+                  (unsigned long long)extends, (unsigned long long)net.nowhere,
+                  (unsigned long long)net.nowhere_bytes);
+    assert_true(net.nowhere_bytes < 40000); /* four dials or five, of 40 x 4 addresses */
+}
+
+/* The audit's list, with a node's own signature below it. */
+static void addresses_that_are_not_of_the_internet_are_not_dialled_for_anybody(void **state)
+{
+    static const struct netaddr bad[] = {
+        {.family = 4, .ip = {0, 1, 2, 3}, .port = 4001},
+        {.family = 4, .ip = {10, 0, 0, 9}, .port = 4001},
+        {.family = 4, .ip = {127, 0, 0, 1}, .port = 4001},
+        {.family = 4, .ip = {192, 168, 1, 1}, .port = 4001},
+        {.family = 4, .ip = {198, 18, 0, 1}, .port = 4001},
+        {.family = 4, .ip = {224, 0, 0, 251}, .port = 5353},
+        {.family = 4, .ip = {240, 0, 0, 1}, .port = 4001},
+        {.family = 4, .ip = {255, 255, 255, 255}, .port = 4001},
+        {.family = 4, .ip = {80, 1, 1, 1}, .port = 0},
+        {.family = 6, .ip = {0xff, 0x02, [15] = 1}, .port = 4001},
+        {.family = 6, .ip = {0xfe, 0xc0, [15] = 1}, .port = 4001},
+        {.family = 6, .ip = {[12] = 127, [15] = 1}, .port = 4001},
+        {.family = 6, .ip = {0x00, 0x64, 0xff, 0x9b, [12] = 127, [15] = 1}, .port = 4001},
+        {.family = 6, .ip = {0x20, 0x02, 127, 0, 0, 1, [15] = 1}, .port = 4001},
+    };
+    struct onion_hop to;
+    (void)state;
+
+    network();
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
+        invent(&to, 500 + i, &bad[i], 1);
+        uint64_t after = answered_after(extend(1, &to, true));
+        assert_in_range(after, NS_PER_S, 3 * NS_PER_S + 100 * NS_PER_MS);
+    }
+    assert_int_equal(net.nowhere, 0);
+}
+
+/* No statement, one that is somebody else's, one that is over: nothing is dialled. */
+static void statements_that_do_not_hold_cause_no_dial(void **state)
+{
+    struct netaddr at = {.family = 4, .ip = {80, 1, 1, 1}, .port = 4001};
+    struct onion_hop to;
+    (void)state;
+
+    network();
+    for (int i = 0; i < 4; i++) {
+        invent(&to, 700, &at, 1);
+        to.ends_sig[3] ^= i == 0;
+        to.addr[0].b[2] ^= i == 1 ? 1 : 0; /* 80.x: another host than it signed */
+        to.ends_until -= i == 2 ? 86400 : 0;
+        uint64_t after = answered_after(extend(2, &to, i != 3));
+        assert_in_range(after, NS_PER_S, 3 * NS_PER_S + 2 * NS_PER_S);
+    }
+    assert_int_equal(net.nowhere, 0);
+}
+
+/* A relay that does not know another yet looks for its descriptor before it dials, and does not keep it. */
+static void a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht(void **state)
+{
+    struct onion_hop hops[2];
+    struct onion_stats st;
+    struct ref ref;
+    (void)state;
+
+    network();
+    onion_stats_get(net.node[3].node->onion, &st);
+    uint64_t before = st.created;
+    struct node *r = net.node[1].node, *a = net.node[ATTACKER].node;
+    struct relays_config cfg = {.mem = r->mem, .rng = r->cfg.rng, .self = net.node[1].peer};
+    assert_true(relays_get(a->relays, &net.node[1].peer, &hops[0]));
+    assert_true(relays_get(a->relays, &net.node[3].peer, &hops[1]));
+    relays_free(r->relays);
+    assert_int_equal(relays_new(&r->relays, &cfg), QUDAG_OK);
+    r->descs.fetch_at = TSTAMP_NEVER;
+    struct acts *out = node_begin(a);
+    assert_int_equal(onion_build(a->onion, hops, 2, net.now, out, &ref), QUDAG_OK);
+    node_end(a, a->ix.onion);
+    (void)nt_run(&net, 3 * NS_PER_S, NULL);
+    onion_stats_get(net.node[3].node->onion, &st);
+    assert_int_equal(st.created - before, 1);
+    assert_int_equal(relays_count(r->relays), 0); /* who extends does not choose whom it knows */
+    assert_true(list_empty(&r->extends.jobs));
+}
+
+/* Who takes part in no circuits does not say that it speaks their protocol. */
+static void only_nodes_with_keys_list_the_protocol_of_circuits(void **state)
+{
+    (void)state;
+
+    network();
+    for (size_t i = 0; i <= VICTIM; i++) {
+        if (i == 1) {
+            continue;
+        }
+        struct node_peer_note *note = NULL;
+        LIST_EACH(it, &net.node[1].node->notes)
+        {
+            struct node_peer_note *x = LIST_ENTRY(it, struct node_peer_note, lru);
+            note = peer_id_eq(&x->id, &net.node[i].peer) ? x : note;
+        }
+        if (note != NULL) {
+            bool lists = strstr(note->protocols, ONION_PROTOCOL) != NULL;
+            assert_int_equal(lists, i != VICTIM);
+        }
+        assert_true(note != NULL || i == VICTIM);
+    }
+}
+
+#define EXTEND_CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        EXTEND_CASE(nobody_learns_from_a_relay_whether_it_has_a_link_with_a_client),
+        EXTEND_CASE(a_service_is_reached_over_a_new_link_and_never_over_its_own),
+        EXTEND_CASE(what_third_parties_get_for_an_extend_is_little_and_not_repeated),
+        EXTEND_CASE(addresses_that_are_not_of_the_internet_are_not_dialled_for_anybody),
+        EXTEND_CASE(statements_that_do_not_hold_cause_no_dial),
+        EXTEND_CASE(a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht),
+        EXTEND_CASE(only_nodes_with_keys_list_the_protocol_of_circuits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
