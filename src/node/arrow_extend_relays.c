@@ -169,7 +169,7 @@ static bool try_address(struct node *n, struct job *j, const struct multiaddr *a
     uint8_t ip = node_rule_own_ip(n->own.local, n->own.n_local);
 
     if (!node_rule_addr(addr, n->cfg.lab) || !multiaddr_to_netaddr(addr, &a) ||
-        (ip & (a.family == 4 ? RELAYS_IP4 : RELAYS_IP6)) == 0) {
+        (ip != 0 && (ip & (a.family == 4 ? RELAYS_IP4 : RELAYS_IP6)) == 0)) {
         return false;
     }
     struct netaddr host = node_rule_extend_target(&a);

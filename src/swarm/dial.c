@@ -16,8 +16,8 @@ void swarm_dial_uncount(struct swarm *s, struct swarm_link *l)
 }
 
 /*
- * Others can make us dial (an EXTEND names any address) and have no use for the link: silent addresses
- * must fill neither the table of links nor the share of the other cores.
+ * Others can make us dial (an EXTEND names a peer, its record an address) and have no use for the link: silent
+ * addresses must fill neither the table of links nor the share of the other cores.
  */
 static bool dial_allowed(const struct swarm *s, unsigned core)
 {

@@ -425,6 +425,65 @@ static void nothing_is_written_after_the_end(void **state)
     assert_int_equal(count(EV_RESET), 0);
 }
 
+/* A dial for others: to that address only, which is noted once the peer was there, whatever links there are. */
+static void a_dial_that_others_cause_leaves_no_address_behind(void **state)
+{
+    struct peer_id p = peer_no(1), self = peer_no(0);
+    struct multiaddr ma = addr_no(7);
+    uint8_t hash[32] = {1};
+    struct transport_target to = {
+        .addr = &ma, .peer = &p, .pq_hash = hash, .need = LINK_PQ_KEX | LINK_PQ_AUTH};
+    struct transport_target us = to;
+    (void)state;
+
+    us.peer = &self;
+    assert_int_equal(swarm_dial_out(w.s, w.core[0], 1, &us, w.now), QUDAG_EINVAL);
+    assert_int_equal(swarm_dial_out(w.s, w.core[0], 1, &to, w.now), QUDAG_OK);
+    assert_int_equal(w.n_links, 1);
+    assert_int_equal(w.link[0].need, LINK_PQ_KEX | LINK_PQ_AUTH);
+    assert_memory_equal(w.link[0].pin, hash, 32);
+    swarm_dial_stop(w.s, w.core[0], 2, w.now); /* another's */
+    swarm_dial_stop(w.s, w.core[1], 1, w.now);
+    settle();
+    assert_int_equal(w.n_seen, 0);
+    swarm_dial_stop(w.s, w.core[0], 1, w.now);
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ECANCELED);
+    open_to(1, 5, 0); /* nobody knows where it is */
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 5);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EUNREACHABLE);
+    assert_int_equal(w.n_links, 1);
+}
+
+/* Cells go along the dial: a link that the peer dialled does not serve, and one is made. */
+static void a_core_that_goes_along_links_opens_nothing_on_those_that_came_in(void **state)
+{
+    static const struct core_ops along = {.inbound_max = 2, .along_links = true};
+    struct act a = {.type = ACT_OPEN, .cookie = 3, .peer = peer_no(1)};
+    unsigned core;
+    (void)state;
+
+    assert_int_equal(swarm_core_add(w.s, &along, &core), QUDAG_OK);
+    assert_int_equal(swarm_proto_add(w.s, "/c/1", core, true), QUDAG_OK);
+    know(1, 1);
+    (void)inbound(1, LINK_PQ_KEX);
+    a.no_dial = true;
+    swarm_act(w.s, core, &a, NULL, w.now);
+    settle();
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ECLOSED);
+    a.no_dial = false;
+    swarm_act(w.s, core, &a, NULL, w.now);
+    settle();
+    assert_int_equal(w.n_links, 2); /* dialled */
+    assert_int_equal(count(EV_STREAM_OPEN), 0);
+    w.link[1].peer = peer_no(1);
+    up(1, LINK_PQ_KEX);
+    assert_int_equal(w.link[1].next_sid, 1); /* the stream is on the new one */
+    assert_int_equal(w.link[0].next_sid, 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -450,6 +509,8 @@ int main(void)
         T(an_open_that_waited_is_of_its_own_protocol),
         T(who_comes_later_does_not_overtake_who_waits),
         T(the_deadline_is_that_of_the_oldest_open_or_negotiation),
+        T(a_dial_that_others_cause_leaves_no_address_behind),
+        T(a_core_that_goes_along_links_opens_nothing_on_those_that_came_in),
         T(a_stream_that_timed_out_is_deaf),
         T(bytes_of_the_negotiation_make_no_room),
         T(who_gives_credit_itself_is_left_to_it),

@@ -162,7 +162,7 @@ struct swarm_peer *swarm_peer_make(struct swarm *s, const struct peer_id *id);
 /* Notes an address some transport dials; others are left out. */
 /* How an address of a peer was learnt. */
 enum swarm_addr_from {
-    SWARM_ADDR_HINT,  /* anybody said so: a DHT answer, an EXTEND */
+    SWARM_ADDR_HINT,  /* anybody said so: a DHT answer */
     SWARM_ADDR_NAMED, /* the peer, its record or the program */
     SWARM_ADDR_LINK,  /* a link to it is up there */
 };

@@ -86,7 +86,7 @@ bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now)
     return true;
 }
 
-/* Hints come from others: a DHT answer, an EXTEND. */
+/* Hints come from others: a DHT answer. */
 static bool hint_ok(const struct swarm *s, const struct multiaddr *ma)
 {
     struct netaddr a;

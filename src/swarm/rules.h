@@ -59,7 +59,7 @@ bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN
 unsigned swarm_rule_worth(const struct swarm_proof *proof, bool by_record);
 
 /*
- * Whether an address that others told (a DHT answer, an EXTEND) may be dialled: it must not make us send
+ * Whether an address that others told (a DHT answer) may be dialled: it must not make us send
  * into our own machine or network, or to nobody in particular.  |private_ok|: networks of one machine
  * or laboratory, where private and loopback addresses are the only ones.
  */

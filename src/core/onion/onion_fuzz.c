@@ -119,7 +119,12 @@ static void step(struct testnet *n, struct rd *r, struct change *change, struct 
     uint8_t op = rd_u8(r);
     size_t ix;
 
-    switch (op % 10) {
+    switch (op % 11) {
+    case 10:
+        ix = rd_u8(r) % 4;
+        n->nodes[ix].knows_nobody = op & 0x20;
+        n->nodes[ix].says_nothing = op & 0x40;
+        break;
     case 0:
         inject(n, r);
         break;
