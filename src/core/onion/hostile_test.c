@@ -348,6 +348,7 @@ static void a_relay_extends_neither_to_itself_nor_back(void **state)
         net_sleep(n, EXTEND_TOLD_BY);
         assert_int_equal(net_up_of(&n->nodes[0], ONION_UP_CLOSED)->err, QUDAG_EUNREACHABLE);
         assert_null(pipe_between(n, 1, to[i]));
+        assert_int_equal(n->nodes[1].asked, 0);
         assert_int_equal(all_circuits(n), 0);
         net_del(n);
     }

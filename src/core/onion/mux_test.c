@@ -114,10 +114,30 @@ static void a_stream_given_up_before_it_began_is_not_mentioned(void **state)
     end(m);
 }
 
+/* A client writes before it knows that its BEGIN was refused: that means something, a second FIN does not. */
+static void what_follows_a_refused_begin_is_explained(void **state)
+{
+    (void)state;
+    struct onion_mux *m = mux(false, 1);
+    assert_int_equal(comes(m, ONION_RELAY_BEGIN, 1), QUDAG_OK);
+    assert_int_equal(comes(m, ONION_RELAY_BEGIN, 2), QUDAG_OK);
+    assert_int_equal(m->refusals_n, 1);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(comes(m, ONION_RELAY_DATA, 2), QUDAG_OK);
+    }
+    assert_int_equal(comes(m, ONION_RELAY_FIN, 2), QUDAG_OK);
+    assert_int_equal(comes(m, ONION_RELAY_RESET, 2), QUDAG_OK);
+    assert_int_equal(m->unexplained, 0);
+    assert_int_equal(comes(m, ONION_RELAY_FIN, 2), QUDAG_OK);
+    assert_int_equal(m->unexplained, 1);
+    end(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusals_that_wait_are_bounded),
+        cmocka_unit_test(what_follows_a_refused_begin_is_explained),
         cmocka_unit_test(ids_of_streams_do_not_begin_again),
         cmocka_unit_test(nothing_comes_on_a_stream_before_it_is_connected),
         cmocka_unit_test(a_stream_given_up_before_it_began_is_not_mentioned),

@@ -59,6 +59,7 @@ struct testnet_node {
     bool down;         /* answers no dial */
     bool knows_nobody; /* extends to nobody */
     bool says_nothing; /* never answers ONION_UP_EXTEND */
+    uint64_t asked;    /* ONION_UP_EXTENDs reported */
     uint8_t props;     /* of links to it */
     struct up ups[NET_UPS];
     size_t ups_n;

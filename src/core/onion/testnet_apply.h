@@ -216,6 +216,7 @@ static inline void net_drain(struct testnet *n, size_t node)
         if (a->type == ACT_UP && a->kind == ONION_UP_EXTEND) {
             ASSERT(asks_n < ARRAY_LEN(asks));
             asks[asks_n++] = a->obj;
+            n->nodes[node].asked++;
         } else if (a->type == ACT_UP) {
             net_up(&n->nodes[node], a);
         } else if (a->type == ACT_OPEN) {
