@@ -55,6 +55,7 @@ FOLDERS = {
     'core/kad': 'kad_',
     'core/mss': 'mss_',
     'core/onion': 'onion_',
+    'core/padding': 'padding_',
     'core/ping': 'ping_',
     'core/relays': 'relays_',
     'sec': 'cert_ prov_ sec_',

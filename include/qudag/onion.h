@@ -39,8 +39,9 @@ typedef struct qudag_circuit_info {
     uint32_t size; /* set by the caller, see types.h */
     qudag_circuit_role role;
     qudag_circuit circuit;
-    const char *state;   /* "building", "open", "closing", "closed"; static */
-    const char *purpose; /* client: "general", "lookup", "dark"; else ""; static */
+    const char *state; /* "building", "open", "closing", "closed"; static */
+    const char
+        *purpose; /* client: "general", "lookup", "spent" (a lookup's, answered), "dark"; else "" */
     qudag_ns age, build_time;
     uint64_t cells_forward, cells_backward;
     uint32_t streams;

@@ -34,6 +34,7 @@ static void built(struct node *n, struct node_circuit *c, tstamp now)
     }
     node_end(n, n->ix.gateway);
     op->asked = err == QUDAG_OK;
+    c->asked_at = now;
     if (err != QUDAG_OK) {
         node_op_end(n, op, err, NULL);
     }
@@ -51,7 +52,8 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
 
 qudag_err node_begin_lookup(struct node *n, struct node_op *op, tstamp now)
 {
-    static const struct node_circuit_use use = {.name = "lookup", .built = built, .failed = failed};
+    static const struct node_circuit_use use = {
+        .name = "lookup", .exchanges = true, .built = built, .failed = failed};
     struct node_circuit *c;
     (void)now;
 
@@ -66,9 +68,10 @@ void node_finish_lookup(struct node *n, struct node_op *op, qudag_err err,
 
     if (op->asked && (err == QUDAG_OK || err == QUDAG_ENOTFOUND)) {
         ans.exit = op->circuit->path[op->circuit->n_hops - 1].peer; /* whose word it is */
+        node_padding_answered(n, op->circuit, n->now);
     }
     op->asked = false;
-    node_circuit_close_of(n, op, n->now);
+    node_circuit_spent(n, op, n->now);
     if (node_rule_another_circuit(err) && ++op->tries < NODE_CIRCUIT_TRIES) {
         node_op_again(n, op);
         return;

@@ -17,6 +17,15 @@ struct node_boot_state {
     tstamp settled_at; /* a while after READY: until then too few relays may only be too few yet */
 };
 
+struct node_circuit;
+
+#define NODE_PADDING_LOOKUPS 16 /* lookups remembered */
+/* How long the DHT took for our lookups, which padding imitates (arrow_padding_circuits.c). */
+struct node_padding_state {
+    uint64_t lookup[NODE_PADDING_LOOKUPS]; /* ns, of the last ones */
+    uint64_t lookups;                      /* ever */
+};
+
 /* Descriptors of relays: ours goes out, others' come in (arrow_relays_dht.c). */
 struct node_descs {
     uint32_t fetching, announces, stored; /* stored: others that took ours last */
@@ -63,7 +72,12 @@ QUDAG_MUST_USE qudag_err node_descs_init(struct node *n);               /* relay
 QUDAG_MUST_USE qudag_err node_gateway_init(struct node *n, tstamp now); /* gateway - DHT, dark */
 QUDAG_MUST_USE qudag_err node_dark_init(struct node *n);        /* dark - gateway, program */
 QUDAG_MUST_USE qudag_err node_circuit_age_init(struct node *n); /* circuits - time */
-extern const struct transport node_circuit_transport;           /* owner: struct node * */
+QUDAG_MUST_USE qudag_err node_padding_init(struct node *n, tstamp now); /* padding - circuits */
+/* |c| is open: unless its use begins with a request, it begins with padding. */
+void node_padding_built(struct node *n, const struct node_circuit *c);
+/* The gateway at the end of |c| answered just now: padding will take as long. */
+void node_padding_answered(struct node *n, const struct node_circuit *c, tstamp now);
+extern const struct transport node_circuit_transport; /* owner: struct node * */
 
 /* Demands the hash of |peer|'s ML-DSA key from now on, if |source| may say so. */
 void node_links_pin(struct node *n, enum node_pin_source source, const struct peer_id *peer,

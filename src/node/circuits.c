@@ -149,15 +149,19 @@ static void close_onion(struct node *n, struct ref onion, tstamp now)
     node_end(n, n->ix.onion);
 }
 
+void node_circuit_end(struct node *n, struct node_circuit *c, tstamp now)
+{
+    struct ref onion = c->onion;
+
+    detach(n, c);
+    circuit_free(n, c);
+    close_onion(n, onion, now);
+}
+
 void node_circuit_close_of(struct node *n, struct node_op *op, tstamp now)
 {
-    struct node_circuit *c = op->circuit;
-
-    if (c != NULL) {
-        struct ref onion = c->onion;
-        detach(n, c);
-        circuit_free(n, c);
-        close_onion(n, onion, now);
+    if (op->circuit != NULL) {
+        node_circuit_end(n, op->circuit, now);
     }
 }
 
@@ -170,7 +174,9 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
         return;
     }
     c->open = true;
+    c->build_ns = a->n;
     node_path_built(n, c);
+    node_padding_built(n, c);
     c->use->built(n, c, now); /* |c| may be gone */
 }
 

@@ -11,6 +11,7 @@
 struct node_circuit_use {
     const char *name; /* static, for tools */
     bool to_service;  /* the last hop is a dark address, not a relay */
+    bool exchanges;   /* it begins with a request to the gateway: no padding in its place */
     /* It carries streams now; may drop |c|. */
     void (*built)(struct node *n, struct node_circuit *c, tstamp now);
     /* It was not built, or broke; called after |c| was taken apart, with what it held. */
@@ -27,6 +28,9 @@ struct node_circuit {
     struct peer_id
         apart; /* the last hop is neither this relay nor of its network or family; len 0: any */
     uint8_t tries, relays, n_hops; /* relays: hops but for a service */
+    uint64_t build_ns;             /* what the build took */
+    tstamp asked_at;               /* exchanges: when the request left */
+    tstamp leave_at;               /* spent.c */
     struct ref op;                 /* who waits for it */
     struct dark_addr dark;         /* to_service: where it leads ... */
     struct onion_hop target;       /* ... and its last hop */
@@ -60,6 +64,12 @@ struct node_circuit *node_circuit_get(struct node *n, struct ref circuit);
 void node_circuit_used(struct node *n, struct node_circuit *c);
 /* Closes |c| for its age: its streams end with EEXPIRED. */
 void node_circuit_expire(struct node *n, struct node_circuit *c);
+/* Closes |c|, which nobody waits for, and frees it. */
+void node_circuit_end(struct node *n, struct node_circuit *c, tstamp now);
+/* The circuit that serves |op|, if one does, was answered: it serves nobody any more and is closed later. */
+void node_circuit_spent(struct node *n, struct node_op *op, tstamp now);
+/* When such circuits are closed. */
+QUDAG_MUST_USE qudag_err node_spent_init(struct node *n);
 /* Closes the circuit that serves |op|, if one does. */
 void node_circuit_close_of(struct node *n, struct node_op *op, tstamp now);
 /* Frees all; the onion core still knows them. */

@@ -28,6 +28,7 @@
 #include "base/wipe.h"
 #include "core/gateway/gateway.h"
 #include "core/identify/identify.h"
+#include "core/padding/padding.h"
 #include "core/ping/ping.h"
 #include "node/arrows.h"
 #include "node/budget.h"
@@ -63,12 +64,13 @@ struct node {
     struct dark *dark;
     struct gateway *gateway;
     tstamp shed_next; /* memory: no circuit is given up before */
+    struct padding *padding;
 
     struct node_core core[NODE_CORES_MAX];
     unsigned n_cores;
     unsigned by_swarm[SWARM_CORES_MAX]; /* index there -> index here */
     struct {
-        unsigned ping, identify, push, dht, onion, gateway, dark, streams, links, extends;
+        unsigned ping, identify, push, dht, onion, gateway, padding, dark, streams, links, extends;
     } ix; /* handles for node_end() */
     struct acts acts;
     uint8_t tag[NODE_ACTS_CAP]; /* whose each action is */
@@ -94,6 +96,7 @@ struct node {
     struct node_budget budget;
     struct node_descs descs;
     struct node_extends extends;
+    struct node_padding_state padded;
 
     /* the relay's own descriptor */
     struct relay_desc self_desc;

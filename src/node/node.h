@@ -69,6 +69,13 @@ struct node_hooks {
                          struct slice bytes);
 };
 
+/* What hides that nothing is said (spec/onion.md 9, spec/link.md 6). */
+enum node_padding {
+    NODE_PADDING_FULL,    /* first exchanges, and links to guards that are silent */
+    NODE_PADDING_REDUCED, /* the same, the latter less often and for less long */
+    NODE_PADDING_NONE,
+};
+
 struct node_config {
     struct mem *mem;
     struct rng rng;
@@ -89,6 +96,7 @@ struct node_config {
     uint64_t idle_timeout_ns;
     uint8_t hops;
     uint8_t family[32]; /* of our relay; zero: none */
+    enum node_padding padding;
     bool relay, dht_server, lab;
     bool persist; /* hooks.persist */
     uint32_t records_max, providers_max;

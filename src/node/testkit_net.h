@@ -70,6 +70,9 @@ static inline void nt_inject(struct nt *nt, const struct netaddr *from, const st
     if (len > 0) {
         memcpy(p->data, data, len);
     }
+    if (nt->watch != NULL) {
+        nt->watch(nt, p);
+    }
     list_push_back(&nt->wire, &p->node);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/rd.h"
+#include "wire/exchange.h"
 #include "wire/kad_msg.h"
 
 #include <stdlib.h>
@@ -71,7 +72,7 @@ static void ask(struct fuzz *f, struct rd *r)
 /* Raw bytes, or a message made of them, so that the inside is reached. */
 static void data(struct fuzz *f, struct ev *ev, struct rd *r)
 {
-    uint8_t buf[1024];
+    uint8_t buf[EXCHANGE_LEN];
     uint8_t how = rd_u8(r);
     struct slice in = rd_bytes(r, rd_u8(r));
     size_t len = in.len;
@@ -89,7 +90,8 @@ static void data(struct fuzz *f, struct ev *ev, struct rd *r)
                             .rec_key = k,
                             .rec_value = in};
         if (kad_msg_encode(buf, sizeof buf, &len, &m) == QUDAG_OK) {
-            ev->data = (struct slice){buf, len};
+            memset(buf + len, 0, sizeof buf - len);
+            ev->data = (struct slice){buf, sizeof buf}; /* padded, as all are */
         }
     }
     gateway_ops.event(f->e, ev, f->now, &f->acts);

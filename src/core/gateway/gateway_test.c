@@ -37,6 +37,7 @@ static struct act exchange(struct world *w, bool put, qudag_err err, struct slic
         assert_int_equal(w->acts.n, 2);
         assert_int_equal(w->act_v[1].type, ACT_FIN);
         len = w->act_v[0].data.len;
+        assert_int_equal(len, EXCHANGE_LEN);
         memcpy(frame, w->act_v[0].data.base, len);
     }
     acts_clear(w);
@@ -186,10 +187,11 @@ static void who_does_not_serve_refuses(void **state)
     world_free(w);
 }
 
+/* The message, and zeros up to the size of all messages: nothing less, nothing more, nothing else. */
 static void requests_cut_or_with_more_behind_are_reset(void **state)
 {
     struct world *w = world_new();
-    uint8_t frame[512];
+    uint8_t frame[EXCHANGE_LEN + 1] = {0};
     size_t len;
 
     (void)state;
@@ -199,14 +201,28 @@ static void requests_cut_or_with_more_behind_are_reset(void **state)
                         .rec_key = key,
                         .rec_value = {w->value, 20}};
     assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &m), QUDAG_OK);
-    for (size_t n = 0; n <= len + 1; n++) {
-        struct ref strm = {(uint32_t)n, 5};
-        tstamp now = n * NS_PER_S;
-        open_in(w, strm, now);
-        feed(w, w->srv, (struct ev){.type = EV_DATA, .strm = strm, .data = {frame, n}}, now);
-        feed(w, w->srv, (struct ev){.type = EV_FIN, .strm = strm}, now);
+    const struct {
+        size_t len;
+        uint8_t last; /* of the zeros */
+    } row[] = {{0, 0},
+               {1, 0},
+               {len - 1, 0},
+               {len, 0},
+               {len + 1, 0},
+               {EXCHANGE_LEN - 1, 0},
+               {EXCHANGE_LEN, 0},
+               {EXCHANGE_LEN + 1, 0},
+               {EXCHANGE_LEN, 1}};
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct ref strm = {(uint32_t)i, 5};
+        struct slice in = {frame, row[i].len};
+        frame[EXCHANGE_LEN - 1] = row[i].last;
+        open_in(w, strm, i * NS_PER_S);
+        feed(w, w->srv, (struct ev){.type = EV_DATA, .strm = strm, .data = in}, i * NS_PER_S);
+        feed(w, w->srv, (struct ev){.type = EV_FIN, .strm = strm}, i * NS_PER_S);
         assert_int_equal(w->acts.n, 1);
-        assert_int_equal(w->act_v[0].type, n == len ? ACT_UP : ACT_RESET);
+        bool whole = row[i].len == EXCHANGE_LEN && row[i].last == 0;
+        assert_int_equal(w->act_v[0].type, whole ? ACT_UP : ACT_RESET);
         acts_clear(w);
     }
     world_free(w);

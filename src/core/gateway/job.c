@@ -8,13 +8,12 @@
 #include "base/assert.h"
 #include "base/rd.h"
 #include "wire/dht_keys.h"
+#include "wire/exchange.h"
 
 #include <string.h>
 
-#define MSG_OUT_MAX (2 * KAD_KEY_MAX + KAD_VALUE_MAX + 64)
-
-_Static_assert(MSG_OUT_MAX <= KAD_MSG_MAX, "what we send, others accept");
-_Static_assert(2 * KAD_KEY_MAX + KAD_VALUE_MAX + 2 < ACTS_BYTES_ROOM / 4, "room");
+_Static_assert(2 * KAD_KEY_MAX + KAD_VALUE_MAX + 64 <= EXCHANGE_LEN, "every message fits");
+_Static_assert(EXCHANGE_LEN + KAD_KEY_MAX < ACTS_BYTES_ROOM / 4, "room");
 
 /* --- jobs ----------------------------------------------------------------------------------- */
 
@@ -57,7 +56,7 @@ qudag_err gateway_job_new(struct gateway *g, enum gateway_state state, uint64_t 
     j->state = state;
     j->since = g->now;
     g->asking += job_asks(j);
-    dyn_init(&j->buf, g->cfg.mem, GATEWAY_MSG_IN_MAX);
+    dyn_init(&j->buf, g->cfg.mem, EXCHANGE_LEN);
     *out = j;
     return QUDAG_OK;
 }
@@ -107,13 +106,19 @@ void gateway_job_fail(struct gateway *g, struct gateway_job *j, qudag_err err, s
 
 /* --- messages ------------------------------------------------------------------------------- */
 
-/* The one message in |buf|, without its prefix; EMALFORMED when there is less or more. */
+/* The one message in |buf|, without its prefix and the zeros behind it; EMALFORMED for anything else. */
 static qudag_err frame_read(struct slice *msg, struct slice buf)
 {
     struct rd r = rd_init(buf);
 
     *msg = rd_lp(&r, KAD_MSG_MAX);
-    return rd_done(&r) ? QUDAG_OK : QUDAG_EMALFORMED;
+    struct slice zeros = rd_rest(&r);
+    bool clean = rd_ok(&r) && buf.len == EXCHANGE_LEN;
+
+    for (size_t i = 0; clean && i < zeros.len; i++) {
+        clean = zeros.base[i] == 0;
+    }
+    return clean ? QUDAG_OK : QUDAG_EMALFORMED;
 }
 
 qudag_err gateway_msg_read(struct gateway *g, struct slice buf, struct kad_msg *m,
@@ -138,7 +143,7 @@ qudag_err gateway_msg_read(struct gateway *g, struct slice buf, struct kad_msg *
 qudag_err gateway_msg_write(const struct gateway_job *j, bool has_record, struct slice value,
                             struct acts *out)
 {
-    uint8_t buf[MSG_OUT_MAX];
+    uint8_t buf[EXCHANGE_LEN] = {0};
     struct slice key = {j->key, j->key_len};
     struct kad_msg m = {.type = j->type, .key = key, .has_record = has_record};
     size_t len = 0;
@@ -149,7 +154,7 @@ qudag_err gateway_msg_write(const struct gateway_job *j, bool has_record, struct
     }
     qudag_err err = kad_msg_encode(buf, sizeof buf, &len, &m);
     if (err == QUDAG_OK) {
-        acts_write(out, j->strm, buf, len);
+        acts_write(out, j->strm, buf, sizeof buf); /* every message has this size */
         acts_fin(out, j->strm);
     }
     return err;

@@ -15,8 +15,7 @@
 
 #include <string.h>
 
-#define GATEWAY_JOBS_MAX 4096                /* whatever is configured */
-#define GATEWAY_MSG_IN_MAX (KAD_MSG_MAX + 4) /* with its length prefix */
+#define GATEWAY_JOBS_MAX 4096 /* whatever is configured */
 
 enum gateway_state {
     GATEWAY_JOB_OPENING, /* asking: the stream was asked for */

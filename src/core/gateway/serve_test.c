@@ -34,14 +34,14 @@ static void open_from(struct world *w, struct ref strm, const struct from *from,
 /* A request, complete at once; the acts say how it went. */
 static void ask_from(struct world *w, struct ref strm, const struct from *from, tstamp now)
 {
-    uint8_t frame[256];
+    uint8_t frame[EXCHANGE_LEN] = {0};
     size_t len;
     struct kad_msg m = {.type = KAD_GET_VALUE, .key = key};
 
     assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &m), QUDAG_OK);
     acts_clear(w);
     open_from(w, strm, from, now);
-    feed(w, w->srv, (struct ev){.type = EV_DATA, .strm = strm, .data = {frame, len}}, now);
+    feed(w, w->srv, (struct ev){.type = EV_DATA, .strm = strm, .data = {frame, sizeof frame}}, now);
     feed(w, w->srv, (struct ev){.type = EV_FIN, .strm = strm}, now);
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/gateway/gateway.h"
 
+#include "wire/exchange.h"
 #include "wire/kad_msg.h"
 
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct world {
     struct act act_v[64];
     uint8_t bytes[ACTS_BYTES_ROOM];
     uint8_t value[KAD_VALUE_MAX];
+    uint8_t zeros[EXCHANGE_LEN];
 };
 
 static inline void acts_clear(struct world *w)
@@ -112,6 +114,7 @@ static inline size_t request(struct world *w, bool put, uint8_t *frame, size_t v
     assert_int_equal(w->act_v[0].type, ACT_WRITE);
     assert_int_equal(w->act_v[1].type, ACT_FIN);
     size_t len = w->act_v[0].data.len;
+    assert_int_equal(len, EXCHANGE_LEN); /* whatever it is */
     memcpy(frame, w->act_v[0].data.base, len);
     acts_clear(w);
     return len;
@@ -124,6 +127,10 @@ static inline void deliver(struct world *w, struct gateway *e, struct ref strm,
     for (size_t at = 0; at < len; at += step) {
         size_t n = len - at < step ? len - at : step;
         feed(w, e, (struct ev){.type = EV_DATA, .strm = strm, .data = {frame + at, n}}, 2);
+    }
+    if (len < EXCHANGE_LEN) { /* what was made here is not padded yet */
+        struct slice zeros = {w->zeros, EXCHANGE_LEN - len};
+        feed(w, e, (struct ev){.type = EV_DATA, .strm = strm, .data = zeros}, 2);
     }
     feed(w, e, (struct ev){.type = EV_FIN, .strm = strm}, 2);
 }

@@ -1,0 +1,333 @@
+/*
+ * padding.c - exchanges that mean nothing, both sides.
+ *
+ *   asking:     OPENING ── stream open ──▶ REPLY ── FIN ──▶ gone
+ *   answering:  REQUEST ── EXCHANGE_LEN bytes, FIN ──▶ WAITING ── its time, or room is wanted ──▶ answered, gone
+ *                  └── too long, FIN too early, due, room is wanted ──▶ reset
+ *
+ * Everything that fails or is late ends by a reset and is nobody's fault.  A newcomer always has room: the oldest
+ * exchange gives way, and when its request is whole that means an early answer only.
+ */
+#include "core/padding/padding.h"
+
+#include "base/list.h"
+#include "base/rd.h"
+#include "base/slots.h"
+#include "base/wr.h"
+#include "wire/exchange.h"
+
+#include <string.h>
+
+enum pad_state { PAD_OPENING, PAD_REPLY, PAD_REQUEST, PAD_WAITING };
+
+struct pad {
+    struct list node; /* by age, ours and those of others apart */
+    struct ref self, strm;
+    enum pad_state state;
+    tstamp due;
+    uint32_t got;
+    uint8_t delay_ms[4];
+};
+
+struct padding {
+    struct mem *mem;
+    struct slots pads;
+    struct list asking, answering;
+    uint32_t asking_n, answering_n;
+    struct padding_stats stats;
+};
+
+_Static_assert(EXCHANGE_LEN + 4096 < ACTS_BYTES_ROOM / 2, "two exchanges fit one call");
+
+static bool asks(const struct pad *e)
+{
+    return e->state == PAD_OPENING || e->state == PAD_REPLY;
+}
+
+static qudag_err pad_new(struct padding *p, enum pad_state state, tstamp due, struct pad **out)
+{
+    struct pad *e = mem_alloc(p->mem, sizeof *e);
+
+    if (e == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    qudag_err err = slots_add(&p->pads, e, &e->self);
+    if (err != QUDAG_OK) {
+        mem_free(p->mem, e);
+        return err;
+    }
+    e->state = state;
+    e->due = due;
+    list_init(&e->node);
+    list_push_back(asks(e) ? &p->asking : &p->answering, &e->node);
+    *(asks(e) ? &p->asking_n : &p->answering_n) += 1;
+    *out = e;
+    return QUDAG_OK;
+}
+
+static void pad_free(struct padding *p, struct pad *e)
+{
+    *(asks(e) ? &p->asking_n : &p->answering_n) -= 1;
+    slots_del(&p->pads, e->self);
+    list_del(&e->node);
+    mem_free(p->mem, e);
+}
+
+static void pad_fail(struct padding *p, struct pad *e, qudag_err err, struct acts *out)
+{
+    p->stats.failed += asks(e) ? 1 : 0;
+    if (e->state != PAD_OPENING && !ref_none(e->strm)) {
+        acts_reset(out, e->strm, err);
+    }
+    pad_free(p, e);
+}
+
+static struct pad *find(const struct list *in, struct ref strm)
+{
+    LIST_EACH(it, in)
+    {
+        struct pad *e = LIST_ENTRY(it, struct pad, node);
+        if (ref_eq(e->strm, strm)) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static struct pad *of_stream(const struct padding *p, struct ref strm)
+{
+    struct pad *e = find(&p->answering, strm);
+
+    return e != NULL ? e : find(&p->asking, strm);
+}
+
+/* EXCHANGE_LEN bytes that begin with |delay_ms|, and FIN. */
+static void send(struct ref strm, const uint8_t delay_ms[4], struct acts *out)
+{
+    uint8_t *p = acts_write_reserve(out, strm, EXCHANGE_LEN);
+
+    if (p != NULL) {
+        memset(p, 0, EXCHANGE_LEN);
+        memcpy(p, delay_ms, 4);
+        acts_fin(out, strm);
+    }
+}
+
+static void answer(struct padding *p, struct pad *e, struct acts *out)
+{
+    static const uint8_t none[4];
+
+    send(e->strm, none, out);
+    p->stats.answered++;
+    pad_free(p, e);
+}
+
+/* ---- events ---- */
+
+static void make_room(struct padding *p, struct acts *out)
+{
+    struct pad *oldest = LIST_ENTRY(p->answering.next, struct pad, node);
+
+    p->stats.gave_way++;
+    if (oldest->state == PAD_WAITING) {
+        answer(p, oldest, out);
+    } else {
+        pad_fail(p, oldest, QUDAG_ELIMIT, out);
+    }
+}
+
+static void inbound(struct padding *p, const struct ev *ev, tstamp now, struct acts *out)
+{
+    qudag_err err = QUDAG_EPOLICY; /* at the ends of circuits only */
+    struct pad *e;
+
+    if ((ev->props & LINK_ANON) != 0) {
+        if (p->answering_n == PADDING_ANSWERING_MAX) {
+            make_room(p, out);
+        }
+        err = pad_new(p, PAD_REQUEST, tstamp_after(now, PADDING_REQUEST_TIMEOUT), &e);
+    }
+    if (err != QUDAG_OK) {
+        p->stats.refused++;
+        acts_reset(out, ev->strm, err);
+        return;
+    }
+    e->strm = ev->strm;
+}
+
+static void opened(struct padding *p, const struct ev *ev, tstamp now, struct acts *out)
+{
+    struct pad *e = ev->inbound ? NULL : slots_get(&p->pads, ref_from_u64(ev->cookie));
+
+    if (ev->inbound) {
+        inbound(p, ev, now, out);
+        return;
+    }
+    if (e == NULL || e->state != PAD_OPENING) {
+        acts_reset(out, ev->strm, QUDAG_ECANCELED); /* given up in the meantime */
+        return;
+    }
+    e->strm = ev->strm;
+    e->state = PAD_REPLY;
+    send(e->strm, e->delay_ms, out);
+}
+
+static void data(struct padding *p, struct pad *e, struct slice in, struct acts *out)
+{
+    if (in.len > EXCHANGE_LEN - e->got || e->state == PAD_WAITING) {
+        pad_fail(p, e, QUDAG_EPROTO, out);
+        return;
+    }
+    for (size_t i = 0; e->state == PAD_REQUEST && i < in.len && e->got + i < 4; i++) {
+        e->delay_ms[e->got + i] = in.base[i];
+    }
+    e->got += (uint32_t)in.len;
+}
+
+static void fin(struct padding *p, struct pad *e, tstamp now, struct acts *out)
+{
+    struct rd r = rd_init((struct slice){e->delay_ms, sizeof e->delay_ms});
+    uint64_t delay = rd_u32(&r) * NS_PER_MS;
+
+    if (e->got != EXCHANGE_LEN || e->state == PAD_WAITING) {
+        pad_fail(p, e, QUDAG_EPROTO, out);
+    } else if (asks(e)) {
+        p->stats.done++;
+        pad_free(p, e);
+    } else {
+        e->state = PAD_WAITING;
+        e->due = tstamp_after(now, delay < PADDING_DELAY_MAX ? delay : PADDING_DELAY_MAX);
+    }
+}
+
+static void padding_event(void *core, const struct ev *ev, tstamp now, struct acts *out)
+{
+    struct padding *p = core;
+    struct pad *e = NULL;
+
+    if (ev->type == EV_STREAM_OPEN) {
+        opened(p, ev, now, out);
+        return;
+    }
+    if (ev->type == EV_STREAM_FAIL) {
+        e = slots_get(&p->pads, ref_from_u64(ev->cookie));
+        if (e != NULL && e->state == PAD_OPENING) {
+            pad_fail(p, e, ev->err, out);
+        }
+        return;
+    }
+    e = of_stream(p, ev->strm);
+    if (e == NULL) {
+        return;
+    }
+    if (ev->type == EV_DATA) {
+        data(p, e, ev->data, out);
+    } else if (ev->type == EV_FIN) {
+        fin(p, e, now, out);
+    } else if (ev->type == EV_RESET) {
+        e->strm = (struct ref){0, 0}; /* it is gone: nothing to reset */
+        pad_fail(p, e, ev->err, out);
+    }
+}
+
+/* ---- time ---- */
+
+static struct pad *due_first(const struct padding *p)
+{
+    const struct list *lists[] = {&p->asking, &p->answering};
+    struct pad *first = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        LIST_EACH(it, lists[i])
+        {
+            struct pad *e = LIST_ENTRY(it, struct pad, node);
+            first = first == NULL || e->due < first->due ? e : first;
+        }
+    }
+    return first;
+}
+
+static void padding_tick(void *core, tstamp now, struct acts *out)
+{
+    struct padding *p = core;
+    struct pad *e = due_first(p);
+
+    for (int i = 0; i < 8 && e != NULL && e->due <= now; i++, e = due_first(p)) {
+        if (e->state == PAD_WAITING) {
+            answer(p, e, out);
+        } else {
+            pad_fail(p, e, QUDAG_ETIMEOUT, out);
+        }
+    }
+}
+
+static tstamp padding_deadline(const void *core)
+{
+    const struct pad *first = due_first(core);
+
+    return first == NULL ? TSTAMP_NEVER : first->due;
+}
+
+const struct core_ops padding_ops = {
+    .protocol = PADDING_PROTOCOL,
+    .inbound_max = 1, /* of one circuit */
+    .event = padding_event,
+    .tick = padding_tick,
+    .deadline = padding_deadline,
+};
+
+/* ---- life ---- */
+
+qudag_err padding_new(struct padding **out, struct mem *mem, tstamp now)
+{
+    struct padding *p = mem_alloc(mem, sizeof *p);
+
+    (void)now;
+    *out = p;
+    if (p == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    p->mem = mem;
+    slots_init(&p->pads, mem, PADDING_ASKING_MAX + PADDING_ANSWERING_MAX);
+    list_init(&p->asking);
+    list_init(&p->answering);
+    return QUDAG_OK;
+}
+
+void padding_free(struct padding *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    for (struct pad *e = due_first(p); e != NULL; e = due_first(p)) {
+        pad_free(p, e);
+    }
+    slots_fini(&p->pads);
+    mem_free(p->mem, p);
+}
+
+qudag_err padding_exchange(struct padding *p, struct ref circuit, uint64_t delay_ns, tstamp now,
+                           struct acts *out)
+{
+    static const struct peer_id nobody = {.len = 0};
+    uint64_t ms = (delay_ns < PADDING_DELAY_MAX ? delay_ns : PADDING_DELAY_MAX) / NS_PER_MS;
+    struct pad *e;
+
+    if (p->asking_n == PADDING_ASKING_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    qudag_err err = pad_new(p, PAD_OPENING, tstamp_after(now, PADDING_ANSWER_TIMEOUT), &e);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    struct wr w = wr_init(e->delay_ms, sizeof e->delay_ms);
+    wr_u32(&w, (uint32_t)ms);
+    p->stats.asked++;
+    acts_open(out, &nobody, ref_to_u64(e->self), LINK_ANON)->obj = circuit;
+    return QUDAG_OK;
+}
+
+void padding_stats_get(const struct padding *p, struct padding_stats *out)
+{
+    *out = p->stats;
+}

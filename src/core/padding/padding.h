@@ -1,0 +1,42 @@
+/*
+ * padding.h - the first exchange on circuits that have nothing to ask: PADDING_PROTOCOL (spec/onion.md 9).
+ *
+ *   client ── circuit ──▶ its end: EXCHANGE_LEN bytes, of which the first four say when to answer, then FIN
+ *          ◀── EXCHANGE_LEN bytes, FIN ──                              that many milliseconds after the FIN
+ *
+ * Whoever counts cells, on a link or as a relay, sees what a lookup at the gateway looks like.
+ */
+#ifndef QUDAG_SRC_CORE_PADDING_PADDING_H
+#define QUDAG_SRC_CORE_PADDING_PADDING_H
+
+#include "core/core.h"
+
+#define PADDING_PROTOCOL "/qudag/padding/1.0.0"
+#define PADDING_DELAY_MAX (10 * NS_PER_S)      /* a later answer is not to be had */
+#define PADDING_REQUEST_TIMEOUT (5 * NS_PER_S) /* from the stream to its FIN */
+#define PADDING_ANSWER_TIMEOUT (30 * NS_PER_S) /* from the call to the whole answer */
+#define PADDING_ASKING_MAX 64                  /* exchanges of our own under way */
+#define PADDING_ANSWERING_MAX 256              /* of others; the oldest makes room, see padding.c */
+
+struct padding_stats {
+    uint64_t asked, done, failed; /* exchanges of ours */
+    uint64_t answered, gave_way, refused;
+};
+
+struct padding;
+extern const struct core_ops padding_ops;
+
+/* A core without exchanges, to be freed with padding_free.  ENOMEM: *out is NULL. */
+QUDAG_MUST_USE qudag_err padding_new(struct padding **out, struct mem *mem, tstamp now);
+/* Frees it and its exchanges without reports; NULL is allowed. */
+void padding_free(struct padding *p);
+
+/*
+ * Has an exchange with the end of |circuit|, which answers |delay_ns| (at most PADDING_DELAY_MAX) after it has
+ * the whole request.  No report follows, however it ends.  ELIMIT, ENOMEM: there will be none.
+ */
+QUDAG_MUST_USE qudag_err padding_exchange(struct padding *p, struct ref circuit, uint64_t delay_ns,
+                                          tstamp now, struct acts *out);
+void padding_stats_get(const struct padding *p, struct padding_stats *out);
+
+#endif

@@ -1,0 +1,247 @@
+/* padding_test.c - exchanges that mean nothing: both sides joined by an array, and every way to break them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/padding/padding.h"
+#include "wire/exchange.h"
+
+#include <string.h>
+
+#define SEC NS_PER_S
+
+static const struct ref circuit = {7, 3}, ours = {1, 1}, theirs = {2, 9};
+
+static struct world {
+    struct mem mem;
+    struct padding *cli, *srv;
+    struct acts acts;
+    struct act v[64];
+    uint8_t bytes[ACTS_BYTES_ROOM];
+    uint8_t request[EXCHANGE_LEN + 1];
+} w;
+
+static void clear(void)
+{
+    w.acts = (struct acts){
+        .v = w.v, .cap = ARRAY_LEN(w.v), .bytes = w.bytes, .bytes_cap = sizeof w.bytes};
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&w, 0, sizeof w);
+    mem_init(&w.mem, NULL, 0);
+    clear();
+    return padding_new(&w.cli, &w.mem, 0) == QUDAG_OK && padding_new(&w.srv, &w.mem, 0) == QUDAG_OK
+               ? 0
+               : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    padding_free(w.cli);
+    padding_free(w.srv);
+    return w.mem.used == 0 ? 0 : -1;
+}
+
+static void feed(struct padding *p, struct ev ev, tstamp now)
+{
+    clear();
+    padding_ops.event(p, &ev, now, &w.acts);
+}
+
+static void tick(struct padding *p, tstamp now)
+{
+    clear();
+    padding_ops.tick(p, now, &w.acts);
+}
+
+static struct padding_stats stats(const struct padding *p)
+{
+    struct padding_stats st;
+
+    padding_stats_get(p, &st);
+    return st;
+}
+
+/* The list is: EXCHANGE_LEN bytes to |strm|, and FIN. */
+static void assert_exchange(struct ref strm)
+{
+    assert_int_equal(w.acts.n, 2);
+    assert_int_equal(w.v[0].type, ACT_WRITE);
+    assert_true(ref_eq(w.v[0].strm, strm) && ref_eq(w.v[1].strm, strm));
+    assert_int_equal(w.v[0].data.len, EXCHANGE_LEN);
+    assert_int_equal(w.v[1].type, ACT_FIN);
+}
+
+static void assert_reset(struct ref strm, qudag_err err)
+{
+    assert_int_equal(w.acts.n, 1);
+    assert_int_equal(w.v[0].type, ACT_RESET);
+    assert_true(ref_eq(w.v[0].strm, strm));
+    assert_int_equal(w.v[0].err, err);
+}
+
+static void ask(uint64_t delay_ns)
+{
+    clear();
+    assert_int_equal(padding_exchange(w.cli, circuit, delay_ns, 0, &w.acts), QUDAG_OK);
+    assert_int_equal(w.acts.n, 1);
+    assert_true(ref_eq(w.v[0].obj, circuit));
+    assert_int_equal(w.v[0].need, LINK_ANON);
+    feed(w.cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = w.v[0].cookie, .strm = ours}, 0);
+    assert_exchange(ours);
+    memcpy(w.request, w.v[0].data.base, EXCHANGE_LEN);
+}
+
+static void open_in(struct ref strm, tstamp now)
+{
+    feed(w.srv,
+         (struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = strm, .props = LINK_ANON},
+         now);
+}
+
+static void deliver(struct padding *p, struct ref strm, size_t len, tstamp now)
+{
+    for (size_t at = 0; at < len; at += 1000) {
+        size_t n = len - at < 1000 ? len - at : 1000;
+        feed(p, (struct ev){.type = EV_DATA, .strm = strm, .data = {w.request + at, n}}, now);
+    }
+}
+
+static void end(struct padding *p, struct ref strm, tstamp now)
+{
+    feed(p, (struct ev){.type = EV_FIN, .strm = strm}, now);
+}
+
+static void the_answer_comes_when_it_was_asked_for(void **state)
+{
+    static const struct {
+        uint64_t delay, after;
+    } row[] = {{0, 0},
+               {300 * NS_PER_MS, 300 * NS_PER_MS},
+               {3600 * SEC, PADDING_DELAY_MAX},
+               {UINT64_MAX, PADDING_DELAY_MAX}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        ask(row[i].delay);
+        open_in(theirs, SEC);
+        assert_int_equal(w.acts.n, 0);
+        deliver(w.srv, theirs, EXCHANGE_LEN, SEC);
+        assert_int_equal(w.acts.n, 0);
+        end(w.srv, theirs, SEC);
+        assert_int_equal(w.acts.n, 0);
+        assert_int_equal(padding_ops.deadline(w.srv), SEC + row[i].after);
+        tick(w.srv, SEC + row[i].after);
+        assert_exchange(theirs);
+        memcpy(w.request, w.v[0].data.base, EXCHANGE_LEN);
+        deliver(w.cli, ours, EXCHANGE_LEN, SEC);
+        end(w.cli, ours, SEC);
+        assert_int_equal(w.acts.n, 0);
+        assert_int_equal(stats(w.cli).done, i + 1);
+        assert_int_equal(padding_ops.deadline(w.srv), TSTAMP_NEVER);
+        assert_int_equal(padding_ops.deadline(w.cli), TSTAMP_NEVER);
+    }
+}
+
+/* A delay that a peer asks for in its own bytes is bounded where it is kept. */
+static void a_delay_beyond_the_limit_is_the_limit(void **state)
+{
+    (void)state;
+    memset(w.request, 0xff, 4);
+    open_in(theirs, SEC);
+    deliver(w.srv, theirs, EXCHANGE_LEN, SEC);
+    end(w.srv, theirs, SEC);
+    assert_int_equal(padding_ops.deadline(w.srv), SEC + PADDING_DELAY_MAX);
+}
+
+static void a_request_of_another_size_is_reset(void **state)
+{
+    (void)state;
+    open_in(theirs, SEC);
+    deliver(w.srv, theirs, EXCHANGE_LEN + 1, SEC);
+    assert_reset(theirs, QUDAG_EPROTO);
+    open_in(theirs, SEC);
+    deliver(w.srv, theirs, EXCHANGE_LEN - 1, SEC);
+    end(w.srv, theirs, SEC);
+    assert_reset(theirs, QUDAG_EPROTO);
+    open_in(theirs, SEC);
+    deliver(w.srv, theirs, EXCHANGE_LEN, SEC);
+    memset(w.request, 0xff, 4);
+    end(w.srv, theirs, SEC);
+    end(w.srv, theirs, SEC); /* twice */
+    assert_reset(theirs, QUDAG_EPROTO);
+    open_in(theirs, SEC);
+    deliver(w.srv, theirs, 4, SEC);
+    tick(w.srv, SEC + PADDING_REQUEST_TIMEOUT);
+    assert_reset(theirs, QUDAG_ETIMEOUT);
+}
+
+static void only_circuits_have_exchanges(void **state)
+{
+    (void)state;
+    feed(w.srv, (struct ev){.type = EV_STREAM_OPEN, .inbound = true, .strm = theirs}, 0);
+    assert_reset(theirs, QUDAG_EPOLICY);
+    assert_int_equal(stats(w.srv).refused, 1);
+}
+
+static void the_oldest_gives_way_by_an_early_answer(void **state)
+{
+    (void)state;
+    memset(w.request, 0x00, 4);
+    w.request[3] = 200;
+    open_in((struct ref){1, 1}, 0);
+    deliver(w.srv, (struct ref){1, 1}, EXCHANGE_LEN, 0);
+    end(w.srv, (struct ref){1, 1}, 0);
+    for (uint32_t i = 2; i <= PADDING_ANSWERING_MAX; i++) {
+        open_in((struct ref){i, 1}, 0);
+        assert_int_equal(w.acts.n, 0);
+    }
+    open_in((struct ref){1000, 1}, 0);
+    assert_exchange((struct ref){1, 1});
+    open_in((struct ref){1001, 1}, 0); /* the next has not even asked */
+    assert_reset((struct ref){2, 1}, QUDAG_ELIMIT);
+    assert_int_equal(stats(w.srv).gave_way, 2);
+}
+
+static void what_fails_is_forgotten(void **state)
+{
+    (void)state;
+    ask(0);
+    feed(w.cli, (struct ev){.type = EV_RESET, .strm = ours, .err = QUDAG_ERESET}, 1);
+    assert_int_equal(w.acts.n, 0);
+    clear();
+    assert_int_equal(padding_exchange(w.cli, circuit, 0, 0, &w.acts), QUDAG_OK);
+    uint64_t cookie = w.v[0].cookie;
+    feed(w.cli, (struct ev){.type = EV_STREAM_FAIL, .cookie = cookie, .err = QUDAG_ESTALE}, 1);
+    assert_int_equal(w.acts.n, 0);
+    feed(w.cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = ours}, 1);
+    assert_reset(ours, QUDAG_ECANCELED);
+    ask(0);
+    tick(w.cli, PADDING_ANSWER_TIMEOUT);
+    assert_reset(ours, QUDAG_ETIMEOUT);
+    assert_int_equal(stats(w.cli).failed, 3);
+    for (int i = 0; i < PADDING_ASKING_MAX; i++) {
+        clear();
+        assert_int_equal(padding_exchange(w.cli, circuit, 0, 0, &w.acts), QUDAG_OK);
+    }
+    assert_int_equal(padding_exchange(w.cli, circuit, 0, 0, &w.acts), QUDAG_ELIMIT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_answer_comes_when_it_was_asked_for),  TEST(a_delay_beyond_the_limit_is_the_limit),
+        TEST(a_request_of_another_size_is_reset),      TEST(only_circuits_have_exchanges),
+        TEST(the_oldest_gives_way_by_an_early_answer), TEST(what_fails_is_forgotten),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

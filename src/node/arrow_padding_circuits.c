@@ -1,0 +1,67 @@
+/*
+ * arrow_padding_circuits.c - every circuit of ours begins with one exchange, whatever it is for.
+ *
+ *   built for a lookup ─────────▶ the gateway's request and answer
+ *   built for anything else ────▶ padding: messages of the same size, the answer after as long as lookups took lately
+ *
+ * How long the DHT took is what our lookups' answers took, less the round trip of their circuit, which its build shows:
+ * n hops are added in 1 + 2 + .. + n round trips of a link, and a message to the last and back takes n.
+ */
+#include "node/internal.h"
+
+#define FIRST_GUESS_MS 100 /* before the first lookup: so much, up to ten times as much */
+
+static uint64_t round_trip(const struct node_circuit *c)
+{
+    return 2 * c->build_ns / (c->n_hops + 1u);
+}
+
+void node_padding_answered(struct node *n, const struct node_circuit *c, tstamp now)
+{
+    struct node_padding_state *p = &n->padded;
+    uint64_t took = now - c->asked_at, rtt = round_trip(c);
+
+    p->lookup[p->lookups++ % NODE_PADDING_LOOKUPS] = took > rtt ? took - rtt : 0;
+}
+
+/* How long a lookup might take. */
+static uint64_t draw_lookup(struct node *n)
+{
+    const struct node_padding_state *p = &n->padded;
+    uint64_t kept = p->lookups < NODE_PADDING_LOOKUPS ? p->lookups : NODE_PADDING_LOOKUPS;
+
+    if (kept == 0) {
+        return FIRST_GUESS_MS * NS_PER_MS * (1 + rng_below(&n->cfg.rng, 10));
+    }
+    return p->lookup[rng_below(&n->cfg.rng, (uint32_t)kept)];
+}
+
+void node_padding_built(struct node *n, const struct node_circuit *c)
+{
+    if (n->cfg.padding == NODE_PADDING_NONE || c->use->exchanges) {
+        return;
+    }
+    struct acts *out = node_begin(n);
+    qudag_err err = padding_exchange(n->padding, c->onion, draw_lookup(n), n->now, out);
+    node_end(n, n->ix.padding);
+    if (err != QUDAG_OK) { /* the circuit works without */
+        log_event(&n->cfg.log, LOG_DEBUG, "circuit.without_padding", LOG_ERR(err));
+    }
+}
+
+static void release(void *padding)
+{
+    padding_free(padding);
+}
+
+qudag_err node_padding_init(struct node *n, tstamp now)
+{
+    qudag_err err = padding_new(&n->padding, n->mem, now);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    struct node_core core = {
+        .name = "padding", .instance = n->padding, .ops = &padding_ops, .free = release};
+    return node_core_add(n, &core, PADDING_PROTOCOL, &n->ix.padding);
+}
