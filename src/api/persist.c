@@ -13,7 +13,8 @@ static uint64_t size_max(const qudag_settings *s)
 {
     uint64_t things = s->dht_bytes_max + UINT64_C(512) * s->dht_records_max +
                       UINT64_C(1024) * s->dht_providers_max +
-                      UINT64_C(1024) * (KAD_VALUE_MAX + 512); /* our own publications */
+                      UINT64_C(1024) * (KAD_VALUE_MAX + 512) + /* our own publications */
+                      UINT64_C(65536) * 256;                   /* pins */
 
     return (3 * things + 16 * MIB) / MIB * MIB;
 }

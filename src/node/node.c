@@ -62,6 +62,7 @@ static qudag_err make_links(struct node *n, tstamp now)
                                  .rng = c->rng,
                                  .log = c->log,
                                  .private_ok = c->lab,
+                                 .pins_persist = c->persist,
                                  .streams_per_peer = c->streams_per_peer,
                                  .idle_close_ns = c->idle_timeout_ns,
                                  .dials_max = c->links_max / 4 + 8,
@@ -251,6 +252,7 @@ void node_drain(struct node *n, tstamp now)
     node_cores_act(n, now);
     shed(n, now);
     node_saved_dht(n, now); /* before anything that was written above can leave */
+    node_saved_pins(n);
     n->draining = false;
 }
 

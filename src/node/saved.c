@@ -7,7 +7,7 @@
  *                  record-seq       u64, of the last signed peer record
  *                  dark-NAME        keys of a dark address
  *                  pub-NAME         its text, while it is to be published again after a restart
- *   hooks.persist  records and contacts of the DHT
+ *   hooks.persist  records and contacts of the DHT, what peers have proven (pins)
  */
 #include "node/internal.h"
 
@@ -276,6 +276,21 @@ void node_saved_dht(struct node *n, tstamp now)
     }
 }
 
+/* ---- pins ---- */
+
+void node_saved_pins(struct node *n)
+{
+    struct swarm_pin_change c;
+
+    while (swarm_pin_change_next(n->swarm, &c)) {
+        struct slice bytes = {c.bytes, c.len};
+        if (n->hooks.persist != NULL) {
+            /* Without room it is lost; once there is some again all are put again. */
+            (void)n->hooks.persist(n->hooks.ctx, KAD_PERSIST_PIN, c.name, bytes);
+        }
+    }
+}
+
 /* What the table holds now is persisted for the next start; an empty table is not worth it. */
 void node_saved_anchors(struct node *n, tstamp now)
 {
@@ -326,8 +341,14 @@ qudag_err node_dht_restore(struct node *n, enum kad_persist_kind kind, const uin
                            struct slice bytes, tstamp now)
 {
     n->now = now;
-    return kind == KAD_PERSIST_ANCHORS ? anchors_restore(n, bytes)
-                                       : kad_restore(n->kad, kind, hash, bytes, now);
+    switch (kind) {
+    case KAD_PERSIST_ANCHORS:
+        return anchors_restore(n, bytes);
+    case KAD_PERSIST_PIN:
+        return swarm_pin_restore(n->swarm, hash, bytes);
+    default:
+        return kad_restore(n->kad, kind, hash, bytes, now);
+    }
 }
 
 void node_persist_room(struct node *n, bool room, bool all, tstamp now)
@@ -336,6 +357,8 @@ void node_persist_room(struct node *n, bool room, bool all, tstamp now)
     if (all) {
         kad_change_all(n->kad);
         node_saved_dht(n, now);
+        swarm_pin_change_all(n->swarm);
+        node_saved_pins(n);
         node_saved_anchors(n, now);
     }
 }

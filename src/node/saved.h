@@ -32,6 +32,8 @@ void node_saved_desc_seq(struct node *n);
 void node_saved_record_seq(struct node *n);
 /* What changed in the DHT goes to hooks.persist: before anything that depends on it can leave. */
 void node_saved_dht(struct node *n, tstamp now);
+/* What peers have newly proven, in the same way. */
+void node_saved_pins(struct node *n);
 /* Some contacts of the routing table, to begin with at the next start. */
 void node_saved_anchors(struct node *n, tstamp now);
 

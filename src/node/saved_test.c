@@ -25,6 +25,8 @@ static struct {
     uint8_t bytes[FILES][512];
     size_t len[FILES], n, calls, persists;
     qudag_err err, persist_err;
+    uint8_t pin_name[32], pin[SWARM_PIN_CHANGE_MAX]; /* the last */
+    size_t pin_len, pins;
 } disk;
 
 static char said[64]; /* "kind" of the last node.save_failed */
@@ -71,10 +73,13 @@ static qudag_err persist(void *ctx, enum kad_persist_kind kind, const uint8_t *h
                          struct slice bytes)
 {
     (void)ctx;
-    (void)kind;
-    (void)hash;
-    (void)bytes;
     disk.persists++;
+    if (kind == KAD_PERSIST_PIN && bytes.len > 0) {
+        memcpy(disk.pin_name, hash, sizeof(disk.pin_name));
+        memcpy(disk.pin, bytes.base, bytes.len);
+        disk.pin_len = bytes.len;
+        disk.pins++;
+    }
     return disk.persist_err;
 }
 
@@ -261,6 +266,47 @@ static void a_node_that_is_no_relay_takes_no_relay_key(void **state)
     assert_false(n->has_onion_key);
 }
 
+static bool linked(size_t to, size_t from)
+{
+    struct node_request r = {.kind = NODE_OP_CONNECT};
+    uint8_t props;
+
+    multiaddr_quic(&r.addr, &net.node[to].addr, &net.node[to].peer);
+    assert_int_not_equal(nt_ask(&net.node[from], &r), SIZE_MAX);
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    return swarm_connected(node_swarm(net.node[to].node), &net.node[from].peer, &props);
+}
+
+static void plain(size_t ix)
+{
+    struct node_config c = nt_config(&net, ix);
+
+    c.pq = PQ_PREFER;
+    c.persist = true;
+    assert_int_equal(nt_make(&net, ix, &c), QUDAG_OK);
+}
+
+/* As it was written it lets the peer in, changed it does not: it is what was proven that counts. */
+static void what_peers_proved_is_on_disk_and_counts_after_a_restart(void **state)
+{
+    (void)state;
+    struct node *n = alone(true);
+    plain(1);
+    assert_true(linked(0, 1));
+    assert_int_equal(disk.pins, 1);
+    node_persist_room(n, true, true, net.now); /* all is put again */
+    assert_int_equal(disk.pins, 2);
+    for (size_t ix = 2; ix < 4; ix++) {
+        struct slice bytes = {disk.pin, disk.pin_len};
+        plain(ix);
+        disk.pin[20] ^= ix == 3 ? 1 : 0;
+        assert_int_equal(
+            node_dht_restore(net.node[ix].node, KAD_PERSIST_PIN, disk.pin_name, bytes, net.now),
+            QUDAG_OK);
+        assert_int_equal(linked(ix, 1), ix == 2);
+    }
+}
+
 static void nothing_is_begun_by_a_node_that_closes(void **state)
 {
     struct node_request r = {.kind = NODE_OP_CLOSEST};
@@ -342,6 +388,7 @@ int main(void)
         T(contacts_of_the_last_run_are_drawn),
         T(the_clock_reaches_what_dates_and_judges_records),
         T(a_node_that_is_no_relay_takes_no_relay_key),
+        T(what_peers_proved_is_on_disk_and_counts_after_a_restart),
         T(nothing_is_begun_by_a_node_that_closes),
         T(streams_to_one_address_use_no_circuit_to_another),
         T(a_relay_saves_its_guard_once_and_its_latest_number),

@@ -67,13 +67,16 @@ static qudag_err dial_one(struct swarm *s, struct swarm_peer *p, unsigned core, 
     struct transport_target d = {.addr = &p->addr[p->next_addr], .peer = &p->id};
     struct swarm_link *l;
 
-    d.pq_hash = p->proof.has_pin ? p->proof.pin : NULL;
-    d.need = swarm_rule_need(&p->proof) | (need & SWARM_PROVEN_PROPS);
+    const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &p->id);
+
+    d.pq_hash = proof->has_pin ? proof->pin : NULL;
+    d.need = swarm_rule_need(proof) | (need & SWARM_PROVEN_PROPS);
     return dial_start(s, &d, p, core, &l, now);
 }
 
 qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now)
 {
+    const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &l->peer->id);
     struct link_info info;
     qudag_err err = swarm_link_info(l, &info);
 
@@ -82,8 +85,8 @@ qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core,
     }
     struct transport_target d = {.addr = &info.remote,
                                  .peer = &l->peer->id,
-                                 .pq_hash = l->peer->proof.has_pin ? l->peer->proof.pin : NULL,
-                                 .need = swarm_rule_need(&l->peer->proof)};
+                                 .pq_hash = proof->has_pin ? proof->pin : NULL,
+                                 .need = swarm_rule_need(proof)};
     struct swarm_link *dialled;
     return dial_start(s, &d, l->peer, core, &dialled, now);
 }
@@ -172,15 +175,16 @@ static qudag_err connect_plan(struct swarm *s, struct transport_target *d, struc
     if (p == NULL) {
         return QUDAG_ENOMEM;
     }
-    if (d->pq_hash != NULL && !swarm_rule_pin(&p->proof, d->pq_hash)) {
+    const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &id);
+    if (d->pq_hash != NULL && !swarm_rule_pin(proof, d->pq_hash)) {
         return QUDAG_EAUTH; /* it has proven another key, or another was told before */
     }
     swarm_peer_addr_add(s, p, d->addr, SWARM_ADDR_NAMED);
     *out = p;
     d->peer = &p->id;
-    d->pq_hash = p->proof.has_pin ? p->proof.pin : d->pq_hash;
+    d->pq_hash = proof->has_pin ? proof->pin : d->pq_hash;
     uint8_t need = d->pq_hash != NULL ? LINK_PQ_AUTH : 0;
-    d->need = need | swarm_rule_need(&p->proof);
+    d->need = need | swarm_rule_need(proof);
     return has_link_like(s, p, d->addr, need) ? QUDAG_EEXISTS : QUDAG_OK;
 }
 

@@ -77,22 +77,6 @@ static void opens_to_all_peers_together_are_limited(void **state)
     assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 4);
 }
 
-/* Of peers that are not in use those go first whose key no record has told. */
-static void a_known_key_outlives_peers_without_one(void **state)
-{
-    (void)state;
-    uint8_t hash[32] = {1};
-    struct peer_id pinned = peer_no(1), other = peer_no(2);
-    swarm_pin(w.s, &pinned, hash);
-    for (uint8_t i = 2; i <= 5; i++) {
-        know(i, 1);
-    }
-    const struct swarm_peer *p = swarm_peer_get(w.s, &pinned);
-    assert_non_null(p);
-    assert_true(p != NULL && p->pin_known); /* shown so, and worth less than what a peer proved */
-    assert_null(swarm_peer_get(w.s, &other));
-}
-
 /* A peer's own mistakes and its program's cancelling must not look like ours. */
 static void what_a_peer_resets_with_does_not_look_like_ours(void **state)
 {
@@ -245,8 +229,6 @@ int main(void)
             an_open_without_a_dial_goes_over_a_link_that_stands_or_fails_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(an_open_without_a_dial_does_not_outlive_the_last_link,
                                         setup, teardown),
-        cmocka_unit_test_setup_teardown(a_known_key_outlives_peers_without_one, setup_small,
-                                        teardown),
         cmocka_unit_test_setup_teardown(what_a_peer_resets_with_does_not_look_like_ours, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(the_link_is_told_of_messages_of_one_size, setup, teardown),

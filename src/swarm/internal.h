@@ -2,7 +2,8 @@
  * internal.h - the objects of the swarm; included by swarm/ only.
  *
  *   swarm.c    life, registration, what waits to be delivered      rules.c   decisions, pure
- *   peers.c    the table of peers: addresses, pins, links          opens.c   streams that wait for a link
+ *   peers.c    the table of peers: addresses, links                opens.c   streams that wait for a link
+ *   pins.c     what peers have proven, on disk too
  *   links.c    links coming up and going down                      dial.c    dialling, backoff
  *   streams.c  opening, negotiation, data, ends                    prune.c   what time ends
  *   renew.c    links before their certificates end
@@ -10,6 +11,7 @@
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
 #define QUDAG_SRC_SWARM_INTERNAL_H
 
+#include "swarm/pins.h"
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
 
@@ -33,7 +35,6 @@ struct swarm_pending {
 struct swarm_peer {
     struct list lru; /* in swarm.lru, oldest first */
     struct peer_id id;
-    bool pin_known;     /* the pin was told by a record; else it is of first use */
     bool up;            /* cores were notified */
     bool link_died;     /* a link died of silence since then */
     struct list notify; /* in swarm.notify while |up| may have to change */
@@ -41,7 +42,6 @@ struct swarm_peer {
     uint32_t n_dials; /* swarm_link.dialled */
     uint32_t n_dying; /* links in swarm.dead */
     qudag_err down_err;
-    struct swarm_proof proof;               /* what a new link with it must not lack */
     struct multiaddr addr[SWARM_ADDRS_MAX]; /* cheapest transport first, then newest first */
     uint8_t next_addr;                      /* to dial next */
     uint8_t proven; /* 1 + the place in |addr| at which the newest link is or was; 0: none */
@@ -127,6 +127,8 @@ struct swarm {
     struct mem *mem;
     struct swarm_transport transport[SWARM_TRANSPORTS_MAX];
     uint32_t n_transports;
+    struct swarm_pins
+        pins;            /* what a new link must not lack, whether or not its peer is in |peers| */
     struct map peers;    /* peer id -> swarm_peer */
     struct map link_map; /* transport and reference -> swarm_link, until it is dead */
     struct list lru, links, dead, negotiating, timed_out, opens, pending, notify;
@@ -170,6 +172,8 @@ enum swarm_addr_from {
 void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct multiaddr *addr,
                          enum swarm_addr_from from);
 void swarm_peer_free(struct swarm *s, struct swarm_peer *p);
+/* Whether there is, or may be any moment, a link with |id|; for the table of pins, |swarm| is it. */
+bool swarm_peer_in_use(const void *swarm, const struct peer_id *id);
 /* The best link with all properties in |need| for a stream of |core| (swarm_rule_better); NULL: none. */
 struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_peer *p, uint8_t need,
                                    unsigned core, tstamp now);

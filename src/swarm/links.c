@@ -152,16 +152,17 @@ static qudag_err check_proof(struct swarm *s, struct swarm_peer *p, const struct
 {
     struct swarm_claim now = {.props = info->props,
                               .pq_hash = info->has_pq_hash ? info->pq_hash : NULL};
-    qudag_err err = swarm_rule_admit(&p->proof, s->cfg.need, &now);
+    bool inbound = (info->props & LINK_INBOUND) != 0, first;
+    qudag_err err = swarm_rule_admit(swarm_pins_proof(&s->pins, &p->id), s->cfg.need, &now);
 
     if (err != QUDAG_OK) {
         s->stats.pins_refused++;
         return err;
     }
-    if (swarm_rule_learn(&p->proof, &now)) {
-        s->stats.pins_set++;
-    }
-    return QUDAG_OK;
+    err = swarm_pins_learn(&s->pins, &p->id, inbound ? SWARM_PIN_MET : SWARM_PIN_DIALLED, info->net,
+                           &now, &first);
+    s->stats.pins_set += first ? 1 : 0;
+    return err;
 }
 
 /* A dial without an expected peer, and an inbound link, learn which peer it is. */

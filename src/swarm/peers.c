@@ -1,4 +1,4 @@
-/* peers.c - the table of peers: addresses, pins, links. */
+/* peers.c - the table of peers: addresses, links; and the swarm's side of the table of pins. */
 #include "swarm/internal.h"
 
 #include <string.h>
@@ -13,31 +13,18 @@ static bool peer_is_idle(const struct swarm_peer *p)
     return p->n_links == 0 && p->n_dials == 0 && p->n_opens == 0 && p->n_dying == 0 && !p->up;
 }
 
-/* Makes room for one more: the longest unused peer without a link that is least worth keeping is dropped. */
+/* Makes room for one more: the longest unused peer is dropped.  What it has proven is not kept here. */
 static bool evict_one(struct swarm *s)
 {
-    struct swarm_peer *victim = NULL;
-    unsigned worth = 0;
-
     LIST_EACH(it, &s->lru)
     {
         struct swarm_peer *p = LIST_ENTRY(it, struct swarm_peer, lru);
-        if (!peer_is_idle(p)) {
-            continue;
-        }
-        unsigned its = swarm_rule_worth(&p->proof, p->pin_known);
-        if (victim == NULL || its < worth) {
-            victim = p;
-            worth = its;
-        }
-        if (worth == 0) {
-            break;
+        if (peer_is_idle(p)) {
+            swarm_peer_free(s, p);
+            return true;
         }
     }
-    if (victim != NULL) {
-        swarm_peer_free(s, victim);
-    }
-    return victim != NULL;
+    return false;
 }
 
 struct swarm_peer *swarm_peer_make(struct swarm *s, const struct peer_id *id)
@@ -187,19 +174,34 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
 
 void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32])
 {
-    struct swarm_peer *p = swarm_peer_make(s, peer);
+    qudag_err err = swarm_pins_record(&s->pins, peer, pq_hash);
 
-    if (p == NULL || (p->proof.has_pin && p->pin_known)) {
-        return;
-    }
-    if (!swarm_rule_pin(&p->proof, pq_hash)) {
-        s->stats.pins_refused++;
-        return;
-    }
-    memcpy(p->proof.pin, pq_hash, sizeof(p->proof.pin));
-    p->proof.has_pin = true;
-    p->pin_known = true;
-    s->stats.pins_set++;
+    s->stats.pins_set += err == QUDAG_OK ? 1 : 0;
+    s->stats.pins_refused += err == QUDAG_EAUTH ? 1 : 0;
+}
+
+bool swarm_pin_change_next(struct swarm *s, struct swarm_pin_change *out)
+{
+    return swarm_pins_change(&s->pins, out);
+}
+
+void swarm_pin_change_all(struct swarm *s)
+{
+    swarm_pins_change_all(&s->pins);
+}
+
+qudag_err swarm_pin_restore(struct swarm *s, const uint8_t name[SWARM_PIN_CHANGE_NAME],
+                            struct slice bytes)
+{
+    return swarm_pins_restore(&s->pins, name, bytes);
+}
+
+bool swarm_peer_in_use(const void *swarm, const struct peer_id *id)
+{
+    const struct swarm *s = swarm;
+    const struct swarm_peer *p = map_get(&s->peers, peer_id_slice(id));
+
+    return p != NULL && !peer_is_idle(p);
 }
 
 bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t *props)

@@ -149,7 +149,8 @@ static void another_link_counts_if_it_has_as_much(void **state)
         w.n_links = 2;
         /* What was proven is asked of every link: the odd one stands since before. */
         struct peer_id p = peer_no(1);
-        swarm_peer_get(w.s, &p)->proof.proven = 0;
+        struct swarm_pin_entry *e = map_get(&w.s->pins.by_id, peer_id_slice(&p));
+        e->proof.proven = 0;
         up(1, row[i].props | LINK_INBOUND);
         event(LINK_STREAM, 1, 0, NULL, 0);
         later(DAY - SWARM_RENEW_LEAD / 2);

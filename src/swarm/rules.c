@@ -38,12 +38,25 @@ bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN
     return !proof->has_pin || memcmp(proof->pin, pin, SWARM_PIN_LEN) == 0;
 }
 
-unsigned swarm_rule_worth(const struct swarm_proof *proof, bool by_record)
+enum swarm_pin_source swarm_rule_pin_gives(const uint32_t count[SWARM_PIN_SOURCES], uint32_t max,
+                                           enum swarm_pin_source adding)
 {
-    if (proof->proven != 0 || (proof->has_pin && !by_record)) {
-        return 2;
+    const uint32_t share[SWARM_PIN_SOURCES] = {
+        [SWARM_PIN_RECORDED] = max / 4,
+        [SWARM_PIN_MET] = max - max / 4 - max / 4,
+        [SWARM_PIN_DIALLED] = max / 4,
+    };
+    enum swarm_pin_source most = adding;
+    int64_t over = INT64_MIN;
+
+    for (unsigned i = 0; i < SWARM_PIN_SOURCES; i++) {
+        int64_t its = (int64_t)count[i] + (i == adding ? 1 : 0) - share[i];
+        if (count[i] > 0 && its > over) {
+            most = (enum swarm_pin_source)i;
+            over = its;
+        }
     }
-    return proof->has_pin ? 1 : 0;
+    return most;
 }
 
 /* IPv4-mapped IPv6 (RFC 4291 2.5.5.2) is the IPv4 address it maps. */

@@ -51,12 +51,21 @@ bool swarm_rule_learn(struct swarm_proof *proof, const struct swarm_claim *now);
  */
 bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN_LEN]);
 
+/* How a pin was learnt, in the order of what it costs somebody else to fill the table with such ones. */
+enum swarm_pin_source {
+    SWARM_PIN_RECORDED, /* from a signed record, which will be seen again, or the operator */
+    SWARM_PIN_MET,      /* the peer proved it on a link that it dialled */
+    SWARM_PIN_DIALLED,  /* ... on one that we dialled */
+    SWARM_PIN_SOURCES,
+};
+
 /*
- * How much is lost when a peer without a link is forgotten; the least is forgotten first.  0: nothing is known of
- * its keys.  1: a record named its pin (|by_record|), and will again.  2: it proved what it has itself: a peer
- * forgotten could come back as one that never had it.
+ * Which source gives one pin up for a new one of |adding| when the table of |max| pins is full: the one that is
+ * most over its share (recorded and dialled a quarter each, met half), the new one counted.  So whoever floods the
+ * table by one way pushes out what came by that way, and nobody below its share loses any.
  */
-unsigned swarm_rule_worth(const struct swarm_proof *proof, bool by_record);
+enum swarm_pin_source swarm_rule_pin_gives(const uint32_t count[SWARM_PIN_SOURCES], uint32_t max,
+                                           enum swarm_pin_source adding);
 
 /*
  * Whether an address that others told (a DHT answer) may be dialled: it must not make us send

@@ -39,23 +39,28 @@ static void each_property_proven_before_must_be_proven_again(void **state)
     }
 }
 
-static void what_a_peer_proved_itself_is_forgotten_last(void **state)
+static void whoever_floods_the_pins_pushes_out_its_own(void **state)
 {
+#define R SWARM_PIN_RECORDED
+#define M SWARM_PIN_MET
+#define D SWARM_PIN_DIALLED
     static const struct {
-        uint8_t proven;
-        const uint8_t *pin;
-        bool by_record;
-        unsigned worth;
+        uint32_t count[SWARM_PIN_SOURCES]; /* of 100: shares 25, 50, 25 */
+        enum swarm_pin_source adding, gives;
     } row[] = {
-        {0, NULL, false, 0}, {0, key_1, true, 1}, {0, key_1, false, 2},     {K, NULL, false, 2},
-        {A, NULL, false, 2}, {K, key_1, true, 2}, {K | A, key_1, false, 2},
+        {{25, 50, 25}, R, R}, {{25, 50, 25}, M, M}, {{25, 50, 25}, D, D}, {{0, 100, 0}, D, M},
+        {{0, 100, 0}, M, M},  {{100, 0, 0}, D, R},  {{100, 0, 0}, M, R},  {{24, 51, 25}, R, M},
+        {{26, 50, 24}, D, R}, {{10, 20, 70}, M, D}, {{0, 0, 100}, D, D},  {{40, 50, 10}, M, R},
+        {{0, 75, 25}, D, M},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        struct swarm_proof p = proof(row[i].proven, row[i].pin);
-        assert_int_equal(swarm_rule_worth(&p, row[i].by_record), row[i].worth);
+        assert_int_equal(swarm_rule_pin_gives(row[i].count, 100, row[i].adding), row[i].gives);
     }
+#undef R
+#undef M
+#undef D
 }
 
 static void what_policy_wants_of_every_link_is_wanted_of_new_peers_too(void **state)
@@ -309,7 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_property_proven_before_must_be_proven_again),
-        cmocka_unit_test(what_a_peer_proved_itself_is_forgotten_last),
+        cmocka_unit_test(whoever_floods_the_pins_pushes_out_its_own),
         cmocka_unit_test(what_policy_wants_of_every_link_is_wanted_of_new_peers_too),
         cmocka_unit_test(a_pin_admits_its_key_only),
         cmocka_unit_test(the_first_key_is_pinned_and_stays),

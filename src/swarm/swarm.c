@@ -13,6 +13,7 @@
 static void defaults(struct swarm_config *c)
 {
     c->peers_max = c->peers_max != 0 ? c->peers_max : 8192;
+    c->pins_max = c->pins_max != 0 ? c->pins_max : 65536;
     c->streams_max = c->streams_max != 0 ? c->streams_max : 65536;
     c->opens_max = c->opens_max != 0 ? c->opens_max : 2048;
     c->opens_per_peer = c->opens_per_peer != 0 ? c->opens_per_peer : 512;
@@ -34,6 +35,10 @@ qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg)
     s->cfg = *cfg;
     defaults(&s->cfg);
     s->mem = cfg->mem;
+    rng_fill(&cfg->rng, seed, sizeof(seed));
+    swarm_pins_init(&s->pins, s->mem, seed, s->cfg.pins_max, s->cfg.pins_persist);
+    s->pins.in_use = swarm_peer_in_use;
+    s->pins.ctx = s;
     rng_fill(&cfg->rng, seed, sizeof(seed));
     map_init(&s->peers, s->mem, seed, s->cfg.peers_max);
     map_init(&s->link_map, s->mem, seed, 2 * (size_t)s->cfg.peers_max);
@@ -104,6 +109,7 @@ void swarm_free(struct swarm *s)
     free_pending(s);
     free_names(s, s->proto, s->n_protos);
     free_names(s, s->interned, s->n_interned);
+    swarm_pins_fini(&s->pins);
     map_fini(&s->peers);
     map_fini(&s->link_map);
     slots_fini(&s->streams);
@@ -378,8 +384,10 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, e
         }
         out->streams = l->n_streams;
         *pin = SWARM_PIN_NONE;
-        if (l->peer != NULL && l->peer->proof.has_pin) {
-            *pin = l->peer->pin_known ? SWARM_PIN_KNOWN : SWARM_PIN_FIRST_USE;
+        const struct swarm_pin_entry *e =
+            l->peer != NULL ? swarm_pins_get(&s->pins, &l->peer->id) : NULL;
+        if (e != NULL && e->proof.has_pin) {
+            *pin = e->known ? SWARM_PIN_KNOWN : SWARM_PIN_FIRST_USE;
         }
         return true;
     }
@@ -410,4 +418,5 @@ void swarm_stats_get(const struct swarm *s, struct swarm_stats *out)
     out->links = s->n_links;
     out->streams = s->streams.n;
     out->opens = s->n_opens;
+    out->pins = (uint32_t)s->pins.by_id.n;
 }

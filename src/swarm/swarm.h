@@ -40,6 +40,8 @@ struct swarm_config {
     uint8_t need;        /* link properties every link must have (policy require) */
     bool private_ok; /* dial loopback and private addresses that others tell us (test networks) */
     uint32_t peers_max;        /* default 8192 */
+    uint32_t pins_max;         /* peers whose proofs are remembered; default 65536 */
+    bool pins_persist;         /* swarm_pin_change_next() will be asked */
     uint32_t streams_max;      /* default 65536 */
     uint32_t opens_max;        /* waiting opens; default 2048 */
     uint32_t opens_per_peer;   /* of these for one peer, one protocol 3/4 of it; default 512 */
@@ -61,7 +63,7 @@ struct swarm_stats {
     uint64_t links_pruned, links_probed, links_replaced, pins_set, pins_refused;
     uint64_t links_renewed,
         links_expired; /* dialled anew before, closed at the end of a certificate */
-    uint32_t peers, links, streams, opens;
+    uint32_t peers, links, streams, opens, pins;
 };
 
 struct swarm;
@@ -136,6 +138,22 @@ void swarm_dial_stop(struct swarm *s, unsigned core, uint64_t cookie, tstamp now
 /* Pins the hash of the ML-DSA key |peer| must prove from now on; not against what it has proven itself, nor
  * against an earlier pin (rules.h). */
 void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);
+/* One remembered proof to be written under |name|, or removed where |len| is 0. */
+#define SWARM_PIN_CHANGE_NAME 32
+#define SWARM_PIN_CHANGE_MAX 104
+struct swarm_pin_change {
+    uint8_t name[SWARM_PIN_CHANGE_NAME];
+    uint8_t bytes[SWARM_PIN_CHANGE_MAX];
+    size_t len;
+};
+/* With pins_persist, the next change since the last call; false: there is none. */
+bool swarm_pin_change_next(struct swarm *s, struct swarm_pin_change *out);
+/* All that is remembered counts as changed. */
+void swarm_pin_change_all(struct swarm *s);
+/* Takes what swarm_pin_change_next() gave in an earlier life.  QUDAG_EMALFORMED, EEXISTS, ELIMIT, ENOMEM. */
+QUDAG_MUST_USE qudag_err swarm_pin_restore(struct swarm *s,
+                                           const uint8_t name[SWARM_PIN_CHANGE_NAME],
+                                           struct slice bytes);
 /* Whether a link with |peer| is up; |*props| then has what any of them has. */
 bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t *props);
 /* Looking in at the links with |peer|, |*it| from 0 on; false at the end. */

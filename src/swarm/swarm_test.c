@@ -97,8 +97,8 @@ static void a_record_does_not_replace_a_proven_key(void **state)
     uint32_t first = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 1);
     assert_false(w.link[first].closed);
     swarm_pin(w.s, &p, other);
-    assert_int_equal(swarm_peer_get(w.s, &p)->proof.pin[0], 1);
-    assert_false(swarm_peer_get(w.s, &p)->pin_known);
+    assert_int_equal(swarm_pins_get(&w.s->pins, &p)->proof.pin[0], 1);
+    assert_false(swarm_pins_get(&w.s->pins, &p)->known);
     uint32_t same = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 1);
     assert_false(w.link[same].closed);
     uint32_t bad = inbound_with_key(1, LINK_PQ_KEX | LINK_PQ_AUTH, 2); /* what the record said */
@@ -690,10 +690,8 @@ static void the_table_of_peers_stays_within_its_limit(void **state)
 {
     (void)state;
     struct swarm_stats st;
-    uint8_t hash[32] = {1};
-    for (uint8_t i = 1; i < 60; i++) { /* records that pin do not fill it for ever */
-        struct peer_id p = peer_no(i);
-        swarm_pin(w.s, &p, hash);
+    for (uint8_t i = 1; i < 60; i++) {
+        know(i, 1);
     }
     swarm_stats_get(w.s, &st);
     assert_int_equal(st.peers, 4);
@@ -731,9 +729,9 @@ static void strangers_do_not_make_it_forget_what_a_peer_proved(void **state)
             know(i, 1);
         }
     }
-    struct swarm_peer *p = swarm_peer_get(w.s, &proved);
-    assert_non_null(p);
-    assert_int_equal(swarm_rule_need(&p->proof), LINK_PQ_KEX | LINK_PQ_AUTH);
+    assert_null(swarm_peer_get(w.s, &proved)); /* but its proof is */
+    assert_int_equal(swarm_rule_need(swarm_pins_proof(&w.s->pins, &proved)),
+                     LINK_PQ_KEX | LINK_PQ_AUTH);
 }
 
 static void connects_are_answered_once(void **state)

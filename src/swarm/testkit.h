@@ -153,7 +153,7 @@ static inline size_t count(enum ev_type type)
     return n;
 }
 
-static const struct seen *last(enum ev_type type)
+static inline const struct seen *last(enum ev_type type)
 {
     for (size_t i = w.n_seen; i > 0; i--) {
         if (w.seen[i - 1].ev.type == type) {

@@ -51,6 +51,7 @@ enum kad_persist_kind {
     KAD_PERSIST_PROVIDERS = 2,
     KAD_PERSIST_OWN = 3,
     KAD_PERSIST_ANCHORS = 4, /* kad_anchors(), under a hash of zeros */
+    KAD_PERSIST_PIN = 5,     /* of the swarm, which shares the store; never handed to the DHT */
 };
 #define KAD_PERSIST_MAX 17000 /* bytes of one item */
 

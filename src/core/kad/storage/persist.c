@@ -80,6 +80,7 @@ static void write_any(struct wr *w, const struct kad_storage *s, struct kad_dirt
         }
         break;
     case KAD_PERSIST_ANCHORS:
+    case KAD_PERSIST_PIN:
         break;
     }
 }

@@ -87,6 +87,7 @@ void kad_dirty_free(struct kad_store *s, struct kad_dirty *m)
         mem_free(s->mem, LIST_ENTRY(m, struct kad_publication, dirty));
         break;
     case KAD_PERSIST_ANCHORS:
+    case KAD_PERSIST_PIN:
         break;
     }
 }

@@ -1,0 +1,324 @@
+/*
+ * pins.c - see pins.h.
+ *
+ * On disk an entry is   version 1 | source | known | proven | has pin | network (8) | pin (32) | length | peer id
+ * under the last 32 bytes of the peer id, which are a key or the hash of one.
+ */
+#include "swarm/pins.h"
+
+#include "base/rd.h"
+#include "base/wr.h"
+
+#include <string.h>
+
+#define VERSION 1
+#define BYTES_MAX (5 + 8 + SWARM_PIN_LEN + 1 + PEER_ID_MAX)
+_Static_assert(BYTES_MAX <= SWARM_PIN_CHANGE_MAX, "room for the largest entry");
+
+#define LIST_RECORDED 0
+#define LIST_DIALLED 1
+#define LIST_GROUPS 2
+
+void swarm_pins_init(struct swarm_pins *p, struct mem *mem, const uint8_t seed[16], uint32_t max,
+                     bool persist)
+{
+    *p = (struct swarm_pins){.mem = mem, .max = max, .persist = persist};
+    map_init_sized(&p->by_id, mem, seed, PEER_ID_MAX, max);
+    memcpy(&p->k0, seed, 8);
+    memcpy(&p->k1, seed + 8, 8);
+    list_init(&p->dirty);
+    for (size_t i = 0; i < SWARM_PIN_LISTS; i++) {
+        list_init(&p->list[i]);
+    }
+}
+
+static void free_list(struct swarm_pins *p, struct list *head, bool by_use)
+{
+    LIST_EACH_SAFE(it, tmp, head)
+    {
+        struct swarm_pin_entry *e = by_use ? LIST_ENTRY(it, struct swarm_pin_entry, use)
+                                           : LIST_ENTRY(it, struct swarm_pin_entry, dirty);
+        list_del(&e->dirty);
+        mem_free(p->mem, e);
+    }
+}
+
+void swarm_pins_fini(struct swarm_pins *p)
+{
+    for (size_t i = 0; i < SWARM_PIN_LISTS; i++) {
+        free_list(p, &p->list[i], true);
+    }
+    free_list(p, &p->dirty, false); /* those that are gone */
+    map_fini(&p->by_id);
+}
+
+const struct swarm_pin_entry *swarm_pins_get(const struct swarm_pins *p, const struct peer_id *id)
+{
+    return map_get(&p->by_id, peer_id_slice(id));
+}
+
+const struct swarm_proof *swarm_pins_proof(const struct swarm_pins *p, const struct peer_id *id)
+{
+    static const struct swarm_proof nothing;
+    const struct swarm_pin_entry *e = swarm_pins_get(p, id);
+
+    return e != NULL ? &e->proof : &nothing;
+}
+
+/* ---- places ---- */
+
+static uint16_t list_of(const struct swarm_pins *p, enum swarm_pin_source source, uint64_t net)
+{
+    uint8_t bytes[8];
+
+    switch (source) {
+    case SWARM_PIN_RECORDED:
+        return LIST_RECORDED;
+    case SWARM_PIN_DIALLED:
+        return LIST_DIALLED;
+    case SWARM_PIN_MET:
+    case SWARM_PIN_SOURCES:
+        break;
+    }
+    memcpy(bytes, &net, sizeof(bytes));
+    return (uint16_t)(LIST_GROUPS + siphash24(p->k0, p->k1, (struct slice){bytes, sizeof(bytes)}) %
+                                        SWARM_PIN_GROUPS);
+}
+
+/* Behind all others of its source, and of its group of networks. */
+static void enter(struct swarm_pins *p, struct swarm_pin_entry *e)
+{
+    e->list = list_of(p, e->source, e->net);
+    list_push_back(&p->list[e->list], &e->use);
+    p->n[e->list]++;
+    p->count[e->source]++;
+}
+
+static void leave(struct swarm_pins *p, struct swarm_pin_entry *e)
+{
+    list_del(&e->use);
+    p->n[e->list]--;
+    p->count[e->source]--;
+}
+
+static void changed(struct swarm_pins *p, struct swarm_pin_entry *e)
+{
+    if (p->persist && !list_linked(&e->dirty)) {
+        list_push_back(&p->dirty, &e->dirty);
+    }
+}
+
+static void give_up(struct swarm_pins *p, struct swarm_pin_entry *e)
+{
+    leave(p, e);
+    (void)map_del(&p->by_id, peer_id_slice(&e->id));
+    if (p->persist) {
+        e->gone = true;
+        changed(p, e);
+    } else {
+        mem_free(p->mem, e);
+    }
+}
+
+static uint16_t fullest_group(const struct swarm_pins *p)
+{
+    uint16_t at = LIST_GROUPS;
+
+    for (uint16_t i = LIST_GROUPS; i < SWARM_PIN_LISTS; i++) {
+        at = p->n[i] > p->n[at] ? i : at;
+    }
+    return at;
+}
+
+static bool give_one_of(struct swarm_pins *p, uint16_t ix)
+{
+    LIST_EACH_SAFE(it, tmp, &p->list[ix])
+    {
+        struct swarm_pin_entry *e = LIST_ENTRY(it, struct swarm_pin_entry, use);
+        if (p->in_use == NULL || !p->in_use(p->ctx, &e->id)) {
+            give_up(p, e);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Makes room for one of |source|.  False: all there are are in use. */
+static bool make_room(struct swarm_pins *p, enum swarm_pin_source source)
+{
+    enum swarm_pin_source from = swarm_rule_pin_gives(p->count, p->max, source);
+    bool done = give_one_of(p, from == SWARM_PIN_MET ? fullest_group(p) : list_of(p, from, 0));
+
+    for (uint16_t i = 0; !done && i < SWARM_PIN_LISTS; i++) {
+        done = give_one_of(p, i); /* all of the first choice are in use */
+    }
+    return done;
+}
+
+static struct swarm_pin_entry *make(struct swarm_pins *p, const struct peer_id *id,
+                                    enum swarm_pin_source source, uint64_t net)
+{
+    if (p->by_id.n >= p->max && !make_room(p, source)) {
+        return NULL;
+    }
+    struct swarm_pin_entry *e = mem_alloc(p->mem, sizeof(*e));
+    if (e == NULL) {
+        return NULL;
+    }
+    e->id = *id;
+    e->source = source;
+    e->net = net;
+    list_init(&e->use);
+    list_init(&e->dirty);
+    if (map_put(&p->by_id, peer_id_slice(id), e) != QUDAG_OK) {
+        mem_free(p->mem, e);
+        return NULL;
+    }
+    enter(p, e);
+    return e;
+}
+
+static struct swarm_pin_entry *find(const struct swarm_pins *p, const struct peer_id *id)
+{
+    return map_get(&p->by_id, peer_id_slice(id));
+}
+
+/* ---- what is learnt ---- */
+
+qudag_err swarm_pins_learn(struct swarm_pins *p, const struct peer_id *id,
+                           enum swarm_pin_source source, uint64_t net,
+                           const struct swarm_claim *now, bool *first)
+{
+    struct swarm_pin_entry *e = find(p, id);
+
+    *first = false;
+    if (e == NULL && (now->props & SWARM_PROVEN_PROPS) == 0 && now->pq_hash == NULL) {
+        return QUDAG_OK; /* nothing that could be missed later */
+    }
+    bool fresh = e == NULL;
+    if (fresh && (e = make(p, id, source, net)) == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    uint8_t before = e->proof.proven;
+    *first = swarm_rule_learn(&e->proof, now);
+    leave(p, e);
+    bool moved = source > e->source;
+    e->net = source == SWARM_PIN_MET && e->source <= source ? net : e->net;
+    e->source = moved ? source : e->source;
+    enter(p, e);
+    if (fresh || moved || *first || before != e->proof.proven) {
+        changed(p, e);
+    }
+    return QUDAG_OK;
+}
+
+qudag_err swarm_pins_record(struct swarm_pins *p, const struct peer_id *id,
+                            const uint8_t pin[SWARM_PIN_LEN])
+{
+    struct swarm_pin_entry *e = find(p, id);
+
+    if (e != NULL && !swarm_rule_pin(&e->proof, pin)) {
+        return QUDAG_EAUTH;
+    }
+    if (e == NULL && (e = make(p, id, SWARM_PIN_RECORDED, 0)) == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    leave(p, e);
+    enter(p, e);
+    if (e->known) {
+        return QUDAG_EEXISTS;
+    }
+    memcpy(e->proof.pin, pin, SWARM_PIN_LEN);
+    e->proof.has_pin = true;
+    e->known = true;
+    changed(p, e);
+    return QUDAG_OK;
+}
+
+/* ---- on disk ---- */
+
+static void name_of(uint8_t name[SWARM_PIN_NAME_LEN], const struct peer_id *id)
+{
+    size_t len = id->len < SWARM_PIN_NAME_LEN ? id->len : SWARM_PIN_NAME_LEN;
+
+    memset(name, 0, SWARM_PIN_NAME_LEN);
+    memcpy(name, id->b + id->len - len, len);
+}
+
+bool swarm_pins_change(struct swarm_pins *p, struct swarm_pin_change *out)
+{
+    if (list_empty(&p->dirty)) {
+        return false;
+    }
+    struct swarm_pin_entry *e = LIST_ENTRY(p->dirty.next, struct swarm_pin_entry, dirty);
+    list_del(&e->dirty);
+    name_of(out->name, &e->id);
+    out->len = 0;
+    if (e->gone) {
+        /* A peer that came back meanwhile has a newer entry, which comes behind. */
+        mem_free(p->mem, e);
+        return true;
+    }
+    struct wr w = wr_init(out->bytes, sizeof(out->bytes));
+    wr_u8(&w, VERSION);
+    wr_u8(&w, (uint8_t)e->source);
+    wr_u8(&w, e->known ? 1 : 0);
+    wr_u8(&w, e->proof.proven);
+    wr_u8(&w, e->proof.has_pin ? 1 : 0);
+    wr_u64(&w, e->net);
+    wr_bytes(&w, e->proof.pin, SWARM_PIN_LEN);
+    wr_u8(&w, e->id.len);
+    wr_slice(&w, peer_id_slice(&e->id));
+    out->len = wr_done(&w).len;
+    return true;
+}
+
+void swarm_pins_change_all(struct swarm_pins *p)
+{
+    for (size_t i = 0; p->persist && i < SWARM_PIN_LISTS; i++) {
+        LIST_EACH(it, &p->list[i])
+        {
+            changed(p, LIST_ENTRY(it, struct swarm_pin_entry, use));
+        }
+    }
+}
+
+qudag_err swarm_pins_restore(struct swarm_pins *p, const uint8_t name[SWARM_PIN_NAME_LEN],
+                             struct slice bytes)
+{
+    struct rd r = rd_init(bytes);
+    struct swarm_pin_entry read = {.gone = false};
+    uint8_t expected[SWARM_PIN_NAME_LEN];
+    bool version = rd_u8(&r) == VERSION;
+    uint8_t source = rd_u8(&r), known = rd_u8(&r);
+
+    read.proof.proven = rd_u8(&r);
+    uint8_t has_pin = rd_u8(&r);
+    read.net = rd_u64(&r);
+    struct slice pin = rd_bytes(&r, SWARM_PIN_LEN);
+    struct slice id = rd_bytes(&r, rd_u8(&r));
+    if (!rd_done(&r) || !version || source >= SWARM_PIN_SOURCES || known > 1 || has_pin > 1 ||
+        (read.proof.proven & ~SWARM_PROVEN_PROPS) != 0 || (known == 1 && has_pin == 0) ||
+        peer_id_from_bytes(&read.id, id) != QUDAG_OK) {
+        return QUDAG_EMALFORMED;
+    }
+    name_of(expected, &read.id);
+    if (memcmp(name, expected, sizeof(expected)) != 0) {
+        return QUDAG_EMALFORMED;
+    }
+    if (find(p, &read.id) != NULL) {
+        return QUDAG_EEXISTS;
+    }
+    if (p->by_id.n >= p->max) {
+        return QUDAG_ELIMIT;
+    }
+    struct swarm_pin_entry *e = make(p, &read.id, (enum swarm_pin_source)source, read.net);
+    if (e == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    e->proof = read.proof;
+    e->proof.has_pin = has_pin == 1;
+    memcpy(e->proof.pin, pin.base, SWARM_PIN_LEN);
+    e->known = known == 1;
+    return QUDAG_OK;
+}

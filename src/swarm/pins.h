@@ -1,0 +1,82 @@
+/*
+ * pins.h - what peers have proven, or signed records say that they can: a table of its own.
+ *
+ *   completed handshake ─▶ met (inbound), dialled (ours)        signed record ─▶ recorded
+ *   full ─▶ the source that is most over its share gives one up: of those met the fullest group of networks, there the
+ *           one unused for longest
+ *
+ * A name that nobody has proven or signed enters nothing here, however often it is heard.
+ */
+#ifndef QUDAG_SRC_SWARM_PINS_H
+#define QUDAG_SRC_SWARM_PINS_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "swarm/rules.h"
+#include "swarm/swarm.h"
+
+#define SWARM_PIN_GROUPS 256 /* of networks from which peers came to us */
+#define SWARM_PIN_LISTS (SWARM_PIN_GROUPS + 2)
+#define SWARM_PIN_NAME_LEN SWARM_PIN_CHANGE_NAME /* of an entry on disk */
+
+struct swarm_pin_entry {
+    struct list use;   /* in swarm_pins.list, unused for longest first */
+    struct list dirty; /* in swarm_pins.dirty while it differs from what is on disk */
+    struct peer_id id;
+    struct swarm_proof proof;
+    enum swarm_pin_source source;
+    bool known;   /* a record told the key; else it is of first use */
+    bool gone;    /* only waits to be removed from disk */
+    uint64_t net; /* from which the peer came, where source is SWARM_PIN_MET; 0: not known */
+    uint16_t list;
+};
+
+struct swarm_pins {
+    struct mem *mem;
+    struct map by_id;
+    struct list list[SWARM_PIN_LISTS]; /* the recorded, the dialled, then groups of the met */
+    uint32_t n[SWARM_PIN_LISTS];
+    uint32_t count[SWARM_PIN_SOURCES];
+    uint32_t max;
+    bool persist;
+    struct list dirty;
+    uint64_t k0, k1;                                           /* for the groups */
+    bool (*in_use)(const void *ctx, const struct peer_id *id); /* never given up */
+    const void *ctx;
+};
+
+/* An empty table for |max| entries; with |persist| its changes are noted for swarm_pins_change(). */
+void swarm_pins_init(struct swarm_pins *p, struct mem *mem, const uint8_t seed[16], uint32_t max,
+                     bool persist);
+/* Frees all entries. */
+void swarm_pins_fini(struct swarm_pins *p);
+
+/* What is known of |id|; NULL: nothing. */
+const struct swarm_pin_entry *swarm_pins_get(const struct swarm_pins *p, const struct peer_id *id);
+/* The proof in it; one that demands nothing when there is none. */
+const struct swarm_proof *swarm_pins_proof(const struct swarm_pins *p, const struct peer_id *id);
+
+/*
+ * A link with |id| that swarm_rule_admit() admitted shows |now|; |net| is where an inbound one (|source| MET) comes
+ * from.  *first: its key is pinned from now on.  QUDAG_ENOMEM: nothing was noted, and the link must not stand.
+ */
+QUDAG_MUST_USE qudag_err swarm_pins_learn(struct swarm_pins *p, const struct peer_id *id,
+                                          enum swarm_pin_source source, uint64_t net,
+                                          const struct swarm_claim *now, bool *first);
+/*
+ * A signed record, or the operator, says that the key of |id| has the hash |pin|.  QUDAG_EEXISTS: so it was known;
+ * QUDAG_EAUTH: another one is known; QUDAG_ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err swarm_pins_record(struct swarm_pins *p, const struct peer_id *id,
+                                           const uint8_t pin[SWARM_PIN_LEN]);
+
+/* The next change since the last call; false: there is none. */
+bool swarm_pins_change(struct swarm_pins *p, struct swarm_pin_change *out);
+/* All entries count as changed. */
+void swarm_pins_change_all(struct swarm_pins *p);
+/* Takes what swarm_pins_change() gave in an earlier life.  QUDAG_EMALFORMED, ELIMIT, EEXISTS, ENOMEM. */
+QUDAG_MUST_USE qudag_err swarm_pins_restore(struct swarm_pins *p,
+                                            const uint8_t name[SWARM_PIN_NAME_LEN],
+                                            struct slice bytes);
+
+#endif

@@ -1,0 +1,333 @@
+/* pins_test.c - what is remembered of peers, whoever floods the tables; links of testkit.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "swarm/testkit.h"
+
+#define BOTH (LINK_PQ_KEX | LINK_PQ_AUTH)
+#define MAX 64 /* of the small tables */
+
+static struct mem mem;
+static struct swarm_pins pins;
+static const uint8_t seed[16] = {4};
+
+static struct peer_id id_no(uint32_t n)
+{
+    uint8_t pk[32] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), 9};
+    struct peer_id p;
+
+    peer_id_from_ed25519(&p, pk);
+    return p;
+}
+
+static int small(void **state)
+{
+    (void)state;
+    mem_init(&mem, NULL, 0);
+    swarm_pins_init(&pins, &mem, seed, MAX, true);
+    return 0;
+}
+
+static int small_gone(void **state)
+{
+    (void)state;
+    swarm_pins_fini(&pins);
+    return mem.used == 0 ? 0 : -1;
+}
+
+static void learn(uint32_t n, enum swarm_pin_source source, uint64_t net)
+{
+    uint8_t hash[SWARM_PIN_LEN] = {(uint8_t)n, 7};
+    struct swarm_claim claim = {BOTH, hash};
+    struct peer_id id = id_no(n);
+    bool first;
+
+    assert_int_equal(swarm_pins_learn(&pins, &id, source, net, &claim, &first), QUDAG_OK);
+}
+
+static bool knows(uint32_t n)
+{
+    struct peer_id id = id_no(n);
+
+    return swarm_pins_get(&pins, &id) != NULL;
+}
+
+/* ---- names ---- */
+
+/* The audit's attack: names in EXTENDs and DHT answers cost nothing; a peer must not be forgotten because of them. */
+static void invented_names_displace_no_proof(void **state)
+{
+    (void)state;
+    uint32_t link = inbound_with_key(1, BOTH, 1);
+    struct swarm_stats st;
+
+    assert_int_equal(w.s->pins.count[SWARM_PIN_MET], 1);
+    event(LINK_DOWN, link, 0, NULL, 0);
+    settle();
+    for (uint32_t i = 0; i < 8300; i++) {
+        struct act a = {.type = ACT_OPEN, .cookie = i, .peer = id_no(i)};
+        w.n_seen = 0;
+        swarm_act(w.s, w.core[0], &a, NULL, w.now);
+        settle();
+    }
+    w.n_seen = 0;
+    struct peer_id p = peer_no(1);
+    assert_null(swarm_peer_get(w.s, &p));
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.pins, 1);
+    uint32_t classical = inbound(1, 0);
+    assert_true(w.link[classical].closed);
+    assert_int_equal(w.link[classical].close_err, QUDAG_EAUTH);
+    uint32_t weaker = inbound_with_key(1, LINK_PQ_AUTH, 1);
+    assert_true(w.link[weaker].closed);
+    assert_int_equal(w.link[weaker].close_err, QUDAG_EPOLICY);
+    uint32_t same = inbound_with_key(1, BOTH, 1);
+    assert_false(w.link[same].closed);
+}
+
+/* Nothing is remembered of who has proven nothing, or of a dial that names a key. */
+static void a_name_enters_nothing(void **state)
+{
+    (void)state;
+    struct swarm_stats st;
+    struct multiaddr ma;
+    struct netaddr a = {.family = 4, .ip = {9, 9, 9, 2}, .port = 4001};
+    struct peer_id p = peer_no(5);
+    uint8_t hash[32] = {5};
+
+    know(1, 3);
+    open_to(1, 1, 0);
+    (void)inbound(2, 0);
+    multiaddr_quic(&ma, &a, &p);
+    assert_int_equal(swarm_connect(w.s, w.core[0], 1, &ma, hash, w.now), QUDAG_OK);
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.pins, 0);
+}
+
+/* ---- a restart ---- */
+
+static void a_restart_forgets_no_proof(void **state)
+{
+    struct swarm_pin_change saved[4];
+    struct swarm_stats st;
+    size_t n = 0;
+    uint8_t hash[32] = {3};
+    struct peer_id told = peer_no(3);
+
+    w.s->pins.persist = true;
+    uint32_t link = inbound_with_key(1, BOTH, 1);
+    event(LINK_DOWN, link, 0, NULL, 0);
+    link = inbound_with_key(2, LINK_PQ_KEX, 0);
+    event(LINK_DOWN, link, 0, NULL, 0);
+    swarm_pin(w.s, &told, hash);
+    swarm_pin(w.s, &told, hash); /* nothing new */
+    settle();
+    while (swarm_pin_change_next(w.s, &saved[n])) {
+        n++;
+        assert_in_range(n, 1, 3);
+    }
+    assert_int_equal(n, 3);
+    swarm_free(w.s);
+    assert_int_equal(w.mem.used, 0);
+
+    assert_int_equal(setup(state), 0);
+    for (size_t i = 0; i < n; i++) {
+        struct slice bytes = {saved[i].bytes, saved[i].len};
+        assert_int_equal(swarm_pin_restore(w.s, saved[i].name, bytes), QUDAG_OK);
+        assert_int_equal(swarm_pin_restore(w.s, saved[i].name, bytes), QUDAG_EEXISTS);
+    }
+    swarm_stats_get(w.s, &st);
+    assert_int_equal(st.pins, 3);
+    assert_true(w.link[inbound(1, 0)].closed);
+    assert_true(w.link[inbound(2, 0)].closed);
+    assert_true(w.link[inbound_with_key(3, BOTH, 4)].closed);
+    assert_false(w.link[inbound_with_key(1, BOTH, 1)].closed);
+    assert_false(w.link[inbound_with_key(2, LINK_PQ_KEX, 0)].closed);
+    assert_false(w.link[inbound_with_key(3, BOTH, 3)].closed);
+    know(1, 1); /* and a dial asks for it */
+}
+
+static void what_was_written_is_read_and_nothing_else(void **state)
+{
+    (void)state;
+    struct swarm_pin_change c;
+    struct swarm_pins other;
+
+    learn(1, SWARM_PIN_DIALLED, 0);
+    assert_true(swarm_pins_change(&pins, &c));
+    for (size_t len = 0; len <= c.len; len++) {
+        swarm_pins_init(&other, &mem, seed, MAX, true);
+        assert_int_equal(swarm_pins_restore(&other, c.name, (struct slice){c.bytes, len}),
+                         len == c.len ? QUDAG_OK : QUDAG_EMALFORMED);
+        swarm_pins_fini(&other);
+    }
+    static const struct {
+        size_t at;
+        uint8_t is;
+    } wrong[] = {{0, 2}, {1, SWARM_PIN_SOURCES}, {2, 2}, {3, 0xff}, {4, 2}, {45, 0}, {45, 255}};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct swarm_pin_change bad = c;
+        bad.bytes[wrong[i].at] = wrong[i].is;
+        swarm_pins_init(&other, &mem, seed, MAX, true);
+        assert_int_equal(swarm_pins_restore(&other, c.name, (struct slice){bad.bytes, c.len}),
+                         QUDAG_EMALFORMED);
+        swarm_pins_fini(&other);
+    }
+    c.name[0] ^= 1; /* another peer's */
+    swarm_pins_init(&other, &mem, seed, MAX, true);
+    assert_int_equal(swarm_pins_restore(&other, c.name, (struct slice){c.bytes, c.len}),
+                     QUDAG_EMALFORMED);
+    swarm_pins_fini(&other);
+}
+
+static void what_is_given_up_is_removed_from_disk(void **state)
+{
+    (void)state;
+    struct swarm_pin_change c;
+    size_t written = 0, removed = 0;
+
+    for (uint32_t i = 0; i <= MAX; i++) {
+        learn(i, SWARM_PIN_DIALLED, 0);
+    }
+    while (swarm_pins_change(&pins, &c)) {
+        written += c.len > 0 ? 1 : 0;
+        removed += c.len == 0 ? 1 : 0;
+    }
+    assert_int_equal(written, MAX);
+    assert_int_equal(removed, 1);
+    learn(5, SWARM_PIN_DIALLED, 0); /* nothing new */
+    assert_false(swarm_pins_change(&pins, &c));
+    swarm_pins_change_all(&pins);
+    for (written = 0; swarm_pins_change(&pins, &c);) {
+        written++;
+    }
+    assert_int_equal(written, MAX);
+}
+
+/* ---- a full table ---- */
+
+static void who_comes_from_one_network_displaces_its_own(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 8; i++) {
+        learn(i, SWARM_PIN_MET, 1000 + i);
+        learn(100 + i, SWARM_PIN_DIALLED, 0);
+    }
+    for (uint32_t i = 0; i < 10 * MAX; i++) {
+        learn(1000 + i, SWARM_PIN_MET, 7);
+    }
+    assert_int_equal(pins.by_id.n, MAX);
+    for (uint32_t i = 0; i < 8; i++) {
+        assert_true(knows(i));
+        assert_true(knows(100 + i));
+    }
+    assert_true(knows(1000 + 10 * MAX - 1)); /* the newest */
+    assert_false(knows(1000));
+}
+
+static void records_do_not_displace_what_was_proven(void **state)
+{
+    (void)state;
+    uint8_t hash[SWARM_PIN_LEN] = {1};
+
+    for (uint32_t i = 0; i < MAX / 4; i++) {
+        learn(i, SWARM_PIN_MET, 1000 + i);
+        learn(100 + i, SWARM_PIN_DIALLED, 0);
+    }
+    for (uint32_t i = 0; i < 10 * MAX; i++) {
+        struct peer_id id = id_no(1000 + i);
+        assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_OK);
+    }
+    for (uint32_t i = 0; i < MAX / 4; i++) {
+        assert_true(knows(i));
+        assert_true(knows(100 + i));
+    }
+}
+
+static bool in_use(const void *ctx, const struct peer_id *id)
+{
+    struct peer_id first = id_no(0);
+
+    (void)ctx;
+    return peer_id_eq(id, &first);
+}
+
+static void who_is_used_stays_and_who_is_not_goes_first(void **state)
+{
+    (void)state;
+    pins.in_use = in_use;
+    for (uint32_t i = 0; i < MAX; i++) {
+        learn(i, SWARM_PIN_MET, 7);
+    }
+    learn(1, SWARM_PIN_MET, 7); /* again */
+    learn(1000, SWARM_PIN_MET, 7);
+    assert_true(knows(0)); /* a link stands */
+    assert_true(knows(1));
+    assert_false(knows(2));
+    pins.in_use = NULL;
+}
+
+static void a_peer_moves_to_what_it_has_proven(void **state)
+{
+    (void)state;
+    struct peer_id id = id_no(1);
+    uint8_t hash[SWARM_PIN_LEN] = {1, 7};
+
+    assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_OK);
+    assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_EEXISTS);
+    hash[0] = 2;
+    assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_EAUTH);
+    assert_int_equal(pins.count[SWARM_PIN_RECORDED], 1);
+    learn(1, SWARM_PIN_MET, 7);
+    assert_int_equal(pins.count[SWARM_PIN_RECORDED], 0);
+    assert_int_equal(pins.count[SWARM_PIN_MET], 1);
+    learn(1, SWARM_PIN_DIALLED, 0);
+    learn(1, SWARM_PIN_MET, 7);
+    assert_int_equal(pins.count[SWARM_PIN_MET], 0);
+    assert_int_equal(pins.count[SWARM_PIN_DIALLED], 1);
+    assert_true(swarm_pins_get(&pins, &id)->known);
+}
+
+/* Which allocation fails is all the same: no link stands whose proof is not remembered. */
+static void without_memory_nothing_stands_that_is_not_remembered(void **state)
+{
+    struct swarm_stats st;
+    bool stands = false;
+    (void)state;
+
+    for (uint64_t n = 1; !stands; n++) {
+        uint32_t ix = w.n_links++;
+        w.link[ix] = (struct fake_link){.peer = peer_no(1), .has_hash = true};
+        w.mem.fail_at = n;
+        up(ix, BOTH | LINK_INBOUND);
+        w.mem.fail_at = 0;
+        swarm_stats_get(w.s, &st);
+        stands = st.links > 0;
+        assert_int_equal(w.link[ix].closed, !stands);
+        assert_true(n < 20);
+    }
+    assert_int_equal(st.pins, 1);
+}
+
+int main(void)
+{
+#define S(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, small, small_gone)
+    const struct CMUnitTest tests[] = {
+        S(invented_names_displace_no_proof),
+        S(a_name_enters_nothing),
+        S(a_restart_forgets_no_proof),
+        S(without_memory_nothing_stands_that_is_not_remembered),
+        T(what_was_written_is_read_and_nothing_else),
+        T(what_is_given_up_is_removed_from_disk),
+        T(who_comes_from_one_network_displaces_its_own),
+        T(records_do_not_displace_what_was_proven),
+        T(who_is_used_stays_and_who_is_not_goes_first),
+        T(a_peer_moves_to_what_it_has_proven),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
