@@ -313,7 +313,7 @@ void full_check_round(struct full *f, struct full_node *fn)
     fn->secrets = fn->lasting;
     fn->marks = 0;
     for (size_t i = 0; i < o->keys_n; i++) {
-        full_check_secret(fn, o->keys[i].key.x_sk.b);
+        full_check_secret(fn, o->keys[i]->key.x_sk.b);
     }
     for (uint32_t i = 0; i < o->circuits.high; i++) {
         struct onion_circuit *c = slots_at(&o->circuits, i);

@@ -57,6 +57,7 @@ enum node_news {
     NODE_NEWS_CLOCK = 16,    /* the clock became suspect, or was set */
     NODE_NEWS_SELF = 32,     /* our addresses or protocols changed */
     NODE_NEWS_ADDRS = 64,    /* other addresses than before are announced */
+    NODE_NEWS_KEYS = 128,    /* the relay has another onion key */
 };
 
 /* Registers when joining is tried again, and the table refreshed. */

@@ -171,7 +171,7 @@ static void first_of_all(struct node *n)
 
 static void join(struct node *n)
 {
-    if (n->cfg.relay && !n->has_onion_key && node_saved_make_onion_key(n) != QUDAG_OK) {
+    if (node_rotation_run(n) != QUDAG_OK) {
         failed(n, QUDAG_ESYSTEM);
         return;
     }
@@ -421,6 +421,9 @@ static void on_clock(struct node *n)
     if (sec_renew(n->sec, n->now) != QUDAG_OK) {
         log_plain(&n->cfg.log, LOG_ERROR, "node.certificate_not_renewed");
     }
+    if (node_rotation_run(n) != QUDAG_OK) {
+        log_plain(&n->cfg.log, LOG_ERROR, "relay.no_onion_key");
+    }
     node_descs_renew(n);
     node_dark_republish_later(n);
     count_relays(n);
@@ -435,6 +438,9 @@ void node_boot_news(struct node *n, unsigned news, tstamp now)
     }
     if ((news & NODE_NEWS_CLOCK) != 0) {
         on_clock(n);
+    }
+    if ((news & NODE_NEWS_KEYS) != 0) {
+        node_descs_renew(n); /* whoever gets the new descriptor needs the old key no more */
     }
     if ((news & NODE_NEWS_ADDRS) != 0) {
         on_addrs(n);

@@ -8,6 +8,7 @@
  *          clock.c       our wall-clock time, and whether others think it wrong
  *          keys.c        onion keys of the relay and of dark addresses
  *          saved.c       everything that outlives the process
+ *          rotation.c    when the relay's onion keys are replaced
  *          streams.c     streams of the program
  *          paths.c       which relays they lead over
  *          isolation.c   which streams may share a circuit, and for how long
@@ -102,8 +103,9 @@ struct node {
     struct relay_desc self_desc;
     uint8_t desc_buf[RELAY_DESC_MAX];
     uint64_t desc_seq; /* of the last one; never goes back, so it is saved */
-    uint8_t onion_x[X25519_LEN], onion_k[MLKEM768_EK_LEN], onion_id[8];
+    uint8_t onion_x[X25519_LEN], onion_k[MLKEM768_EK_LEN], onion_id[8]; /* of the current key */
     bool has_onion_key;
+    struct node_onion_keys onion_keys;
 
     /* saved.c */
     struct peer_id guard_saved;

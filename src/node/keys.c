@@ -5,20 +5,42 @@
 
 #include <string.h>
 
-qudag_err node_keys_take_relay(struct node *n, struct onion_key *key, struct mlkem_key *dk)
+_Static_assert(ONION_KEYS_MAX >= NODE_ONION_SLOTS + 2 * DARK_ADDRS_MAX,
+               "two generations of the relay and of every address fit");
+
+qudag_err node_keys_take_relay(struct node *n, unsigned slot, walltime made, struct onion_key *key,
+                               struct mlkem_key *dk)
 {
+    struct node_onion_keys *o = &n->onion_keys;
+
     onion_key_id(key->key_id, key->x, key->k);
-    qudag_err err = onion_key_add(n->onion, key, dk);
+    qudag_err err = o->slot[slot].has ? QUDAG_EEXISTS : onion_key_add(n->onion, key, dk);
     if (err != QUDAG_OK) {
         mlkem768_free(dk);
         return err;
     }
+    o->slot[slot].has = true;
+    o->slot[slot].made = made;
+    memcpy(o->slot[slot].id, key->key_id, sizeof(o->slot[slot].id));
+    if (n->has_onion_key && o->slot[o->current].made >= made) {
+        return QUDAG_OK;
+    }
+    o->current = (uint8_t)slot;
     memcpy(n->onion_x, key->x, sizeof(n->onion_x));
     memcpy(n->onion_k, key->k, sizeof(n->onion_k));
     memcpy(n->onion_id, key->key_id, sizeof(n->onion_id));
     n->has_onion_key = true;
     n->news |= NODE_NEWS_SELF; /* from now on we say that we take part in circuits */
     return QUDAG_OK;
+}
+
+void node_keys_drop_relay(struct node *n, unsigned slot)
+{
+    struct node_onion_keys *o = &n->onion_keys;
+
+    onion_key_del(n->onion, o->slot[slot].id);
+    o->slot[slot].has = false;
+    n->has_onion_key = n->has_onion_key && o->current != slot;
 }
 
 static uint64_t tag_of(const struct dark_addr *a)

@@ -122,8 +122,8 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_padding_init(n, now)) != QUDAG_OK || (err = node_spent_init(n)) != QUDAG_OK ||
         (err = node_streams_init(n)) != QUDAG_OK || (err = node_links_init(n)) != QUDAG_OK ||
         (err = node_dark_init(n)) != QUDAG_OK || (err = node_extends_init(n)) != QUDAG_OK ||
-        (err = node_descs_init(n)) != QUDAG_OK ||
-        (err = node_boot_init(n)) != QUDAG_OK || (err = node_saved_init(n, now)) != QUDAG_OK) {
+        (err = node_descs_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
+        (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
         return err;
     }
     return make_renewal(n);

@@ -226,6 +226,18 @@ bool node_rule_clock_suspect(uint32_t witnesses, uint32_t agreed)
     return witnesses >= 2 && witnesses > agreed;
 }
 
+enum node_keys_due node_rule_keys_due(walltime made, bool has_old, walltime now)
+{
+    if (made > now + NODE_ONION_KEY_SKEW ||
+        now - made >= NODE_ONION_KEY_LIFE + NODE_ONION_KEY_OVERLAP) {
+        return NODE_KEYS_REPLACE_ALL;
+    }
+    if (now - made >= NODE_ONION_KEY_LIFE) {
+        return NODE_KEYS_REPLACE;
+    }
+    return has_old && now - made >= NODE_ONION_KEY_OVERLAP ? NODE_KEYS_DROP_OLD : NODE_KEYS_FINE;
+}
+
 bool node_rule_another_circuit(qudag_err err)
 {
     return err == QUDAG_ECIRCUIT || err == QUDAG_ETIMEOUT || err == QUDAG_ERESET ||

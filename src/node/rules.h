@@ -147,6 +147,22 @@ bool node_rule_is_clock(qudag_err err);
  */
 bool node_rule_clock_suspect(uint32_t witnesses, uint32_t agreed);
 
+/* Life of a relay's onion key, and for how long the one before is still answered: as long as descriptors that name
+ * it may be used (24 h and 600 s of tolerance), and some more; seconds. */
+#define NODE_ONION_KEY_LIFE (7 * 86400)
+#define NODE_ONION_KEY_OVERLAP (26 * 3600)
+#define NODE_ONION_KEY_SKEW 3600 /* a key from further ahead was made by a clock that was wrong */
+
+/* What is due for the onion keys of a relay. */
+enum node_keys_due {
+    NODE_KEYS_FINE,
+    NODE_KEYS_DROP_OLD,    /* no valid descriptor names the one before the current */
+    NODE_KEYS_REPLACE,     /* a new one is made; the current becomes the one before */
+    NODE_KEYS_REPLACE_ALL, /* ... and is dropped with it: no valid descriptor names it */
+};
+/* For a current key made at |made|, when it is |now|.  No key lives longer because a clock was wrong. */
+enum node_keys_due node_rule_keys_due(walltime made, bool has_old, walltime now);
+
 /*
  * Whether a lookup that ended so is worth another circuit: the circuit or the relay at its end failed, and
  * said nothing of the record.  An answer, a refusal and a limit are final: to ask more relays for the same key

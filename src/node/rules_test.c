@@ -554,6 +554,39 @@ static void failures_count_for_the_host_and_in_a_laboratory_for_the_port(void **
     assert_false(node_rule_extend_may_dial(3));
 }
 
+static void onion_keys_live_a_week_and_a_day(void **state)
+{
+    enum { WEEK = NODE_ONION_KEY_LIFE, MORE = NODE_ONION_KEY_OVERLAP, SKEW = NODE_ONION_KEY_SKEW };
+    static const struct {
+        int64_t age;
+        bool old;
+        enum node_keys_due due;
+    } row[] = {
+        {0, false, NODE_KEYS_FINE},
+        {0, true, NODE_KEYS_FINE},
+        {MORE - 1, true, NODE_KEYS_FINE},
+        {MORE, true, NODE_KEYS_DROP_OLD},
+        {MORE, false, NODE_KEYS_FINE},
+        {WEEK - 1, true, NODE_KEYS_DROP_OLD},
+        {WEEK - 1, false, NODE_KEYS_FINE},
+        {WEEK, false, NODE_KEYS_REPLACE},
+        {WEEK, true, NODE_KEYS_REPLACE},
+        {WEEK + MORE - 1, false, NODE_KEYS_REPLACE},
+        {WEEK + MORE, false, NODE_KEYS_REPLACE_ALL}, /* it slept for so long */
+        {100 * WEEK, true, NODE_KEYS_REPLACE_ALL},
+        {-SKEW, true, NODE_KEYS_FINE}, /* the clock was set back a little */
+        {-SKEW - 1, false, NODE_KEYS_REPLACE_ALL},
+        {-100 * WEEK, true, NODE_KEYS_REPLACE_ALL},
+    };
+    const walltime made = 1800000000;
+
+    (void)state;
+    assert_true(MORE > RELAY_DESC_LIFE_MAX + 600); /* as long as a descriptor that names it */
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(node_rule_keys_due(made, row[i].old, made + row[i].age), row[i].due);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -569,6 +602,7 @@ int main(void)
         cmocka_unit_test(two_errors_speak_of_clocks),
         cmocka_unit_test(a_clock_is_suspect_when_most_say_so),
         cmocka_unit_test(only_what_says_nothing_of_the_record_is_worth_another_circuit),
+        cmocka_unit_test(onion_keys_live_a_week_and_a_day),
         cmocka_unit_test(a_service_may_be_one_of_the_relays),
         cmocka_unit_test(sequence_numbers_never_go_back),
         cmocka_unit_test(a_peer_is_told_its_address_only_where_that_hides_nothing),

@@ -2,7 +2,8 @@
  * saved.c - everything that outlives the process: names, forms, writing and taking back.
  *
  *   hooks.save     guard            peer id
- *                  onion-key        X25519 secret and ML-KEM seed of the relay
+ *                  onion-key        of the relay: when it was made (u64, s), X25519 secret, ML-KEM seed
+ *                  onion-key-2      the same; the newer is the current one, the other that before it
  *                  relay-seq        u64, of the last relay descriptor
  *                  record-seq       u64, of the last signed peer record
  *                  dark-NAME        keys of a dark address
@@ -20,7 +21,7 @@
 #define DARK_PREFIX "dark-"
 #define PUBLISHED_PREFIX "pub-"
 #define NAME_MAX_LEN (sizeof(DARK_PREFIX) + 32)
-#define ONION_KEY_FILE_LEN (X25519_LEN + MLKEM768_SEED_LEN)
+#define ONION_KEY_FILE_LEN (8 + X25519_LEN + MLKEM768_SEED_LEN)
 #define SEQ_FILE_LEN 8
 #define ANCHORS_FIRST (10 * NS_PER_S) /* after the start */
 #define ANCHORS_EVERY (300 * NS_PER_S)
@@ -62,50 +63,67 @@ static qudag_err guard_restore(struct node *n, struct slice bytes)
     return QUDAG_OK;
 }
 
-static qudag_err onion_key_restore(struct node *n, struct slice file)
+static const char *const onion_key_name[NODE_ONION_SLOTS] = {"onion-key", "onion-key-2"};
+
+static qudag_err onion_key_restore(struct node *n, unsigned slot, struct slice file)
 {
+    struct rd r = rd_init(file);
     struct onion_key key = {.tag = 0};
     struct secret_mlkem768 seed;
     struct mlkem_key *dk = NULL;
+    uint64_t made = rd_u64(&r);
+    struct slice x = rd_bytes(&r, X25519_LEN), k = rd_bytes(&r, MLKEM768_SEED_LEN);
 
-    if (file.len != ONION_KEY_FILE_LEN) {
+    if (!rd_done(&r) || made > INT64_MAX) {
         return QUDAG_EMALFORMED;
     }
-    if (!n->cfg.relay || n->has_onion_key) {
+    if (!n->cfg.relay) {
         return QUDAG_OK;
     }
-    memcpy(key.x_sk.b, file.base, X25519_LEN);
-    memcpy(seed.seed, file.base + X25519_LEN, MLKEM768_SEED_LEN);
+    memcpy(key.x_sk.b, x.base, X25519_LEN);
+    memcpy(seed.seed, k.base, MLKEM768_SEED_LEN);
     qudag_err err = x25519_public(key.x, &key.x_sk);
     if (err == QUDAG_OK) {
         err = mlkem768_load(&dk, key.k, &seed);
     }
     if (err == QUDAG_OK) {
-        err = node_keys_take_relay(n, &key, dk);
+        err = node_keys_take_relay(n, slot, (walltime)made, &key, dk);
     }
     wipe(&key, sizeof(key));
     wipe(&seed, sizeof(seed));
     return err;
 }
 
-qudag_err node_saved_make_onion_key(struct node *n)
+static qudag_err onion_key_1_restore(struct node *n, struct slice file)
+{
+    return onion_key_restore(n, 0, file);
+}
+
+static qudag_err onion_key_2_restore(struct node *n, struct slice file)
+{
+    return onion_key_restore(n, 1, file);
+}
+
+qudag_err node_saved_make_onion_key(struct node *n, unsigned slot, walltime made)
 {
     struct onion_key key = {.tag = 0};
     struct secret_mlkem768 seed;
     struct mlkem_key *dk = NULL;
     uint8_t file[ONION_KEY_FILE_LEN];
+    struct wr w = wr_init(file, sizeof(file));
     qudag_err err = x25519_keypair(&key.x_sk, key.x, &n->cfg.rng);
 
     if (err == QUDAG_OK) {
         err = mlkem768_keygen(&dk, key.k, &seed, &n->cfg.rng);
     }
     if (err == QUDAG_OK) {
-        memcpy(file, key.x_sk.b, X25519_LEN);
-        memcpy(file + X25519_LEN, seed.seed, MLKEM768_SEED_LEN);
-        err = save(n, "onion-key", (struct slice){file, sizeof(file)});
+        wr_u64(&w, made > 0 ? (uint64_t)made : 0);
+        wr_bytes(&w, key.x_sk.b, X25519_LEN);
+        wr_bytes(&w, seed.seed, MLKEM768_SEED_LEN);
+        err = save(n, onion_key_name[slot], wr_done(&w));
     }
     if (err == QUDAG_OK) {
-        err = node_keys_take_relay(n, &key, dk);
+        err = node_keys_take_relay(n, slot, made, &key, dk);
     } else {
         mlkem768_free(dk);
     }
@@ -113,6 +131,11 @@ qudag_err node_saved_make_onion_key(struct node *n)
     wipe(&seed, sizeof(seed));
     wipe(file, sizeof(file));
     return err;
+}
+
+void node_saved_forget_onion_key(struct node *n, unsigned slot)
+{
+    (void)(save(n, onion_key_name[slot], (struct slice){NULL, 0}) == QUDAG_OK);
 }
 
 /* ---- numbers that never go back ---- */
@@ -245,9 +268,13 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
         bool prefix;
         qudag_err (*restore)(struct node *n, struct slice bytes);
     } items[] = {
-        {"guard", false, guard_restore},        {"onion-key", false, onion_key_restore},
-        {"relay-seq", false, desc_seq_restore}, {"record-seq", false, record_seq_restore},
-        {DARK_PREFIX, true, dark_restore},      {PUBLISHED_PREFIX, true, published_restore},
+        {"guard", false, guard_restore},
+        {"onion-key", false, onion_key_1_restore},
+        {"onion-key-2", false, onion_key_2_restore},
+        {"relay-seq", false, desc_seq_restore},
+        {"record-seq", false, record_seq_restore},
+        {DARK_PREFIX, true, dark_restore},
+        {PUBLISHED_PREFIX, true, published_restore},
     };
     (void)now;
 

@@ -4,9 +4,27 @@
 
 #include "node/node.h"
 
-/* The relay's key becomes the one others name in CREATE; |dk| is taken over or freed. */
-QUDAG_MUST_USE qudag_err node_keys_take_relay(struct node *n, struct onion_key *key,
-                                              struct mlkem_key *dk);
+#define NODE_ONION_SLOTS 2
+
+/* The relay's onion keys: the current, which the descriptor names, and for a while the one before. */
+struct node_onion_keys {
+    struct {
+        bool has;
+        walltime made;
+        uint8_t id[8];
+    } slot[NODE_ONION_SLOTS];
+    uint8_t current; /* its slot, when node.has_onion_key */
+    tstamp check_at;
+};
+
+/*
+ * Circuits may end at the relay by |key|, made at |made| and saved in |slot|, which is free; the newest becomes the one
+ * that others name in CREATE.  |dk| is taken over or freed.
+ */
+QUDAG_MUST_USE qudag_err node_keys_take_relay(struct node *n, unsigned slot, walltime made,
+                                              struct onion_key *key, struct mlkem_key *dk);
+/* The key in |slot| opens no circuit any more, and is wiped; that it is not saved any more is the caller's. */
+void node_keys_drop_relay(struct node *n, unsigned slot);
 /* Lets circuits end at us by the onion key of a dark address. */
 QUDAG_MUST_USE qudag_err node_keys_listen(struct node *n, const struct dark_keys *k);
 /* The text of the own address whose tag that is, in |text|; NULL: none. */
@@ -16,8 +34,15 @@ void node_keys_called(struct node *n, uint64_t tag, tstamp now);
 
 /* Registers when anchors are persisted. */
 QUDAG_MUST_USE qudag_err node_saved_init(struct node *n, tstamp now);
-/* A new onion key of the relay, saved so that descriptors handed out stay good over a restart. */
-QUDAG_MUST_USE qudag_err node_saved_make_onion_key(struct node *n);
+/* A new onion key of the relay in the free |slot|, saved so that descriptors stay good over a restart. */
+QUDAG_MUST_USE qudag_err node_saved_make_onion_key(struct node *n, unsigned slot, walltime made);
+/* The file of the key in |slot| is removed. */
+void node_saved_forget_onion_key(struct node *n, unsigned slot);
+
+/* Registers when onion keys are looked at. */
+QUDAG_MUST_USE qudag_err node_rotation_init(struct node *n);
+/* Makes, replaces and drops the relay's onion keys as is due now; an error when it has none after it. */
+QUDAG_MUST_USE qudag_err node_rotation_run(struct node *n);
 /* Saves the keys of a dark address, with the number of its last record; what hooks.save says. */
 QUDAG_MUST_USE qudag_err node_saved_dark_keys(struct node *n, const struct dark_keys *k);
 /* Removes them, and the note that the address is to be published. */

@@ -258,7 +258,7 @@ static void the_clock_reaches_what_dates_and_judges_records(void **state)
 
 static void a_node_that_is_no_relay_takes_no_relay_key(void **state)
 {
-    static const uint8_t key[X25519_LEN + MLKEM768_SEED_LEN] = {1, 2, 3};
+    static const uint8_t key[8 + X25519_LEN + MLKEM768_SEED_LEN] = {0, 2, 3};
     (void)state;
     struct node *n = alone(false);
     struct slice bytes = {key, sizeof(key)};

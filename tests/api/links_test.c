@@ -459,9 +459,9 @@ static void a_node_that_ends_fails_what_is_pending_and_leaves_no_secret(void **s
     memcpy(w.secret[1], saved + 8 + 32, SECRET_LEN);
     w.known = 2;
     net_start(0, &relay);
-    assert_int_equal(net[0].onion_key_len, 32 + 64); /* X25519 key, ML-KEM seed */
-    memcpy(w.secret[2], net[0].onion_key, SECRET_LEN);
-    memcpy(w.secret[3], net[0].onion_key + 32, SECRET_LEN);
+    assert_int_equal(net[0].onion_key_len, 8 + 32 + 64); /* time, X25519 key, ML-KEM seed */
+    memcpy(w.secret[2], net[0].onion_key + 8, SECRET_LEN);
+    memcpy(w.secret[3], net[0].onion_key + 40, SECRET_LEN);
     w.known = SECRETS;
     net_start(1, &links_only);
     net_ask(&net[0], qudag_connect(net[0].node, net[1].addr, &net[0].last));

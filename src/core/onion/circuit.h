@@ -23,7 +23,6 @@
 #include "core/onion/relay_msg.h"
 #include "core/onion/streams.h"
 
-#define ONION_KEYS_MAX 16
 #define ONION_CREATE_TIMEOUT (5 * NS_PER_S)   /* from the stream to a whole CREATE */
 #define ONION_EXTEND_TIMEOUT (10 * NS_PER_S)  /* at a relay, from EXTEND to CREATED */
 #define ONION_CLOSE_TIMEOUT (5 * NS_PER_S)    /* for the other side's FIN */
@@ -118,8 +117,8 @@ struct onion {
     struct list work, dead;
     uint64_t names[2]; /* key under which neighbours are given names */
     struct limiter creates;
-    struct dyn spare; /* empty, but has capacity */
-    struct onion_keyring keys[ONION_KEYS_MAX];
+    struct dyn spare;                           /* empty, but has capacity */
+    struct onion_keyring *keys[ONION_KEYS_MAX]; /* each on its own: a relay has two */
     size_t keys_n;
     struct onion_stats stats;
     tstamp now;                 /* of the call */

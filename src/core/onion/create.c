@@ -16,8 +16,8 @@
 static const struct onion_keyring *find_key(const struct onion *o, const uint8_t key_id[8])
 {
     for (size_t i = 0; i < o->keys_n; i++) {
-        if (memcmp(o->keys[i].key.key_id, key_id, 8) == 0) {
-            return &o->keys[i];
+        if (memcmp(o->keys[i]->key.key_id, key_id, 8) == 0) {
+            return o->keys[i];
         }
     }
     return NULL;

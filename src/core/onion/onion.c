@@ -57,6 +57,12 @@ qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp n
     return QUDAG_OK;
 }
 
+static void key_free(struct onion *o, struct onion_keyring *k)
+{
+    mlkem768_free(k->dk);
+    mem_free_wiped(o->cfg.mem, k);
+}
+
 void onion_free(struct onion *o)
 {
     if (o == NULL) {
@@ -69,7 +75,7 @@ void onion_free(struct onion *o)
     }
     onion_admission_fini(o);
     for (size_t i = 0; i < o->keys_n; i++) {
-        mlkem768_free(o->keys[i].dk);
+        key_free(o, o->keys[i]);
     }
     dyn_fini(&o->spare);
     slots_fini(&o->circuits);
@@ -81,27 +87,29 @@ void onion_free(struct onion *o)
 qudag_err onion_key_add(struct onion *o, const struct onion_key *key, struct mlkem_key *dk)
 {
     for (size_t i = 0; i < o->keys_n; i++) {
-        if (memcmp(o->keys[i].key.key_id, key->key_id, sizeof key->key_id) == 0) {
+        if (memcmp(o->keys[i]->key.key_id, key->key_id, sizeof key->key_id) == 0) {
             return QUDAG_EEXISTS;
         }
     }
     if (o->keys_n == ONION_KEYS_MAX) {
         return QUDAG_ELIMIT;
     }
-    o->keys[o->keys_n].key = *key;
-    o->keys[o->keys_n].dk = dk;
-    o->keys_n++;
+    struct onion_keyring *k = mem_alloc(o->cfg.mem, sizeof *k);
+    if (k == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    k->key = *key;
+    k->dk = dk;
+    o->keys[o->keys_n++] = k;
     return QUDAG_OK;
 }
 
 void onion_key_del(struct onion *o, const uint8_t key_id[8])
 {
     for (size_t i = 0; i < o->keys_n; i++) {
-        if (memcmp(o->keys[i].key.key_id, key_id, 8) == 0) {
-            mlkem768_free(o->keys[i].dk);
-            o->keys_n--;
-            o->keys[i] = o->keys[o->keys_n];
-            wipe(&o->keys[o->keys_n], sizeof o->keys[o->keys_n]);
+        if (memcmp(o->keys[i]->key.key_id, key_id, 8) == 0) {
+            key_free(o, o->keys[i]);
+            o->keys[i] = o->keys[--o->keys_n];
             return;
         }
     }

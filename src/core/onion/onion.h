@@ -77,7 +77,11 @@ struct onion_key {
     bool service;
     uint64_t tag;
 };
-/* CREATE cells may name |key| (copied) from now on; |dk| is taken over on success.  ELIMIT (16), EEXISTS. */
+#define ONION_KEYS_MAX 132 /* two generations of a relay and of 64 dark addresses, and two more */
+/*
+ * CREATE cells may name |key| (copied) from now on; |dk| is taken over on success.  ELIMIT (ONION_KEYS_MAX),
+ * EEXISTS, ENOMEM.
+ */
 QUDAG_MUST_USE qudag_err onion_key_add(struct onion *o, const struct onion_key *key,
                                        struct mlkem_key *dk);
 /* CREATE cells may no longer name the key; circuits that used it stay.  Unknown: nothing happens. */

@@ -1,0 +1,108 @@
+/*
+ * rotation.c - when the relay's onion keys are replaced.
+ *
+ *   made ─ 7 days ─▶ a new one is made, saved and named by a new descriptor; the old one still opens circuits
+ *                    ─ 26 hours: no descriptor that names it is valid ─▶ wiped, and its file removed
+ *
+ * What was recorded of a circuit's first cell stays closed once the key is gone (the AEAD of CREATE; cell keys have
+ * ephemeral parts besides), and a stolen key stands for the relay for days only.
+ *
+ * Dark addresses keep the keys in their records: a record of the direct kind names its node, so that new onion keys
+ * would hide nothing; the hidden kind has keys of its own for each period.
+ */
+#include "node/internal.h"
+
+#define CHECK_EVERY (600 * NS_PER_S)
+
+static void drop(struct node *n, unsigned slot)
+{
+    if (n->onion_keys.slot[slot].has) {
+        node_keys_drop_relay(n, slot);
+        node_saved_forget_onion_key(n, slot);
+    }
+}
+
+/* Without room on disk the current one stays in use: better old than another after every restart. */
+static qudag_err replace(struct node *n, bool drop_current)
+{
+    struct node_onion_keys *o = &n->onion_keys;
+    unsigned free_slot = n->has_onion_key ? 1u - o->current : 0, former = o->current;
+    bool had = n->has_onion_key;
+
+    drop(n, free_slot);
+    if (had && drop_current) {
+        o->slot[former].made = 0; /* whatever it says: the new one is the newer */
+    }
+    qudag_err err = node_saved_make_onion_key(n, free_slot, node_wall(n, n->now));
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    if (had) {
+        log_plain(&n->cfg.log, LOG_INFO, "relay.onion_key_replaced");
+    }
+    if (had && drop_current) {
+        drop(n, former);
+    }
+    n->news |= NODE_NEWS_KEYS;
+    return QUDAG_OK;
+}
+
+qudag_err node_rotation_run(struct node *n)
+{
+    struct node_onion_keys *o = &n->onion_keys;
+    qudag_err err = QUDAG_OK;
+
+    if (!n->cfg.relay) {
+        return QUDAG_OK;
+    }
+    o->check_at = tstamp_after(n->now, CHECK_EVERY);
+    if (!n->has_onion_key) {
+        return replace(n, false);
+    }
+    unsigned old = 1u - o->current;
+    switch (node_rule_keys_due(o->slot[o->current].made, o->slot[old].has, node_wall(n, n->now))) {
+    case NODE_KEYS_DROP_OLD:
+        drop(n, old);
+        break;
+    case NODE_KEYS_REPLACE:
+        err = replace(n, false);
+        break;
+    case NODE_KEYS_REPLACE_ALL:
+        err = replace(n, true);
+        break;
+    case NODE_KEYS_FINE:
+        break;
+    }
+    return n->has_onion_key ? QUDAG_OK : err;
+}
+
+/* ---- when ---- */
+
+static void tick(void *node, tstamp now, struct acts *out)
+{
+    struct node *n = node;
+    (void)now;
+    (void)out;
+
+    n->onion_keys.check_at = tstamp_after(n->now, CHECK_EVERY);
+    if (node_rotation_run(n) != QUDAG_OK) {
+        log_plain(&n->cfg.log, LOG_ERROR, "relay.no_onion_key");
+    }
+}
+
+static tstamp deadline(const void *node)
+{
+    const struct node *n = node;
+
+    return n->onion_keys.check_at;
+}
+
+qudag_err node_rotation_init(struct node *n)
+{
+    static const struct core_ops ops = {.tick = tick, .deadline = deadline};
+    struct node_core core = {.name = "onion keys", .instance = n, .ops = &ops};
+    unsigned ix;
+
+    n->onion_keys.check_at = TSTAMP_NEVER; /* until node_start() */
+    return node_core_add(n, &core, NULL, &ix);
+}
