@@ -159,6 +159,23 @@ static qudag_err ossl_ed25519_sign(uint8_t sig[ED25519_SIG_LEN], const struct se
     return ok ? QUDAG_OK : QUDAG_EINTERNAL;
 }
 
+/*
+ * What it means that a verification said no: a wrong signature, which leaves no error behind, unless the library
+ * notes since ERR_set_mark() that it had no memory.
+ */
+static qudag_err ossl_refused(void)
+{
+    qudag_err err = QUDAG_EAUTH;
+
+    while (ERR_count_to_mark() > 0) {
+        if (ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE) {
+            err = QUDAG_ENOMEM;
+        }
+        (void)ERR_pop();
+    }
+    return err;
+}
+
 static qudag_err ossl_ed25519_verify(const uint8_t pk[ED25519_PK_LEN],
                                      const uint8_t sig[ED25519_SIG_LEN], struct slice msg)
 {
@@ -170,7 +187,7 @@ static qudag_err ossl_ed25519_verify(const uint8_t pk[ED25519_PK_LEN],
     if (key != NULL && c != NULL && EVP_DigestVerifyInit(c, NULL, NULL, NULL, key) == 1) {
         /* Checks S < L (RFC 8032 5.1.7) as well. */
         int rc = EVP_DigestVerify(c, sig, ED25519_SIG_LEN, msg.base, msg.len);
-        err = rc == 1 ? QUDAG_OK : QUDAG_EAUTH;
+        err = rc == 1 ? QUDAG_OK : ossl_refused();
     }
     EVP_MD_CTX_free(c);
     EVP_PKEY_free(key);
@@ -237,7 +254,7 @@ static qudag_err ossl_mldsa65_verify(const uint8_t pk[MLDSA65_PK_LEN],
     if (key != NULL && c != NULL &&
         EVP_DigestVerifyInit_ex(c, NULL, NULL, NULL, NULL, key, params) == 1) {
         int rc = EVP_DigestVerify(c, sig, MLDSA65_SIG_LEN, msg.base, msg.len);
-        err = rc == 1 ? QUDAG_OK : QUDAG_EAUTH;
+        err = rc == 1 ? QUDAG_OK : ossl_refused();
     }
     EVP_MD_CTX_free(c);
     EVP_PKEY_free(key);

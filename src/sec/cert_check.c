@@ -113,6 +113,17 @@ static qudag_err check_validity(walltime *end, const X509 *crt, bool identity, w
     return sec_rule_validity(&v, identity, now);
 }
 
+/* Why a call of the library failed: |otherwise|, unless it had no memory, which says nothing of the peer. */
+static qudag_err cause(qudag_err otherwise)
+{
+    qudag_err err = otherwise;
+
+    for (unsigned long e = ERR_get_error(); e != 0; e = ERR_get_error()) {
+        err = ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE ? QUDAG_ENOMEM : err;
+    }
+    return err;
+}
+
 static qudag_err verify_digest(EVP_PKEY *key, struct slice sig, struct slice msg)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -123,7 +134,7 @@ static qudag_err verify_digest(EVP_PKEY *key, struct slice sig, struct slice msg
         ok = EVP_DigestVerify(ctx, sig.base, sig.len, msg.base, msg.len);
     }
     EVP_MD_CTX_free(ctx);
-    return ok == 1 ? QUDAG_OK : QUDAG_EAUTH;
+    return ok == 1 ? QUDAG_OK : cause(QUDAG_EAUTH);
 }
 
 static EVP_PKEY *key_from_spki(struct slice der, const char *type)
@@ -191,7 +202,7 @@ static qudag_err verify_key_proto(struct slice key_proto, struct slice sig, stru
     default:
         return QUDAG_EUNSUPPORTED;
     }
-    err = key == NULL ? QUDAG_EMALFORMED : verify_digest(key, sig, msg);
+    err = key == NULL ? cause(QUDAG_EMALFORMED) : verify_digest(key, sig, msg);
     EVP_PKEY_free(key);
     return err;
 }
@@ -224,7 +235,7 @@ static qudag_err check_signature(X509 *crt, EVP_PKEY *signer)
     (void)X509_verify(crt, signer);
     return QUDAG_OK;
 #else
-    return X509_verify(crt, signer) == 1 ? QUDAG_OK : QUDAG_EAUTH;
+    return X509_verify(crt, signer) == 1 ? QUDAG_OK : cause(QUDAG_EAUTH);
 #endif
 }
 
@@ -265,7 +276,7 @@ static qudag_err check_pq(uint8_t pq_hash[32], X509 *crt, struct slice value,
         return QUDAG_EMALFORMED;
     }
     signer = EVP_PKEY_new_raw_public_key_ex(sec_lib(), "ML-DSA-65", NULL, pq_pk, MLDSA65_PK_LEN);
-    err = signer == NULL ? QUDAG_EMALFORMED : check_signature(crt, signer);
+    err = signer == NULL ? cause(QUDAG_EMALFORMED) : check_signature(crt, signer);
     EVP_PKEY_free(signer);
     if (err == QUDAG_OK && known != NULL) {
         known->has = true;
@@ -283,6 +294,7 @@ qudag_err cert_check(struct sec_peer *out, X509 *crt, enum pq_policy pq, walltim
     EVP_PKEY *key = X509_get0_pubkey(crt);
     qudag_err err;
 
+    ERR_clear_error(); /* what is there at the end is of this check */
     X509_get0_uids(crt, &issuer_uid, &subject_uid);
     if (key == NULL || X509_get_version(crt) != X509_VERSION_3 || issuer_uid != NULL ||
         subject_uid != NULL) {

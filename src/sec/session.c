@@ -93,6 +93,9 @@ static int refuse(struct sec_hs *hs, X509_STORE_CTX *ctx, qudag_err err, const c
     case QUDAG_EAUTH:
         code = X509_V_ERR_CERT_SIGNATURE_FAILURE; /* alert decrypt_error */
         break;
+    case QUDAG_ENOMEM:
+        code = X509_V_ERR_OUT_OF_MEM; /* alert internal_error */
+        break;
     default:
         break;
     }
@@ -115,6 +118,8 @@ static const char *cert_text(qudag_err err)
         return "a signature in the peer's certificate is invalid";
     case QUDAG_EUNSUPPORTED:
         return "peer's identity key is of an unknown type";
+    case QUDAG_ENOMEM:
+        return "out of memory";
     default:
         return "peer's certificate is malformed";
     }
