@@ -65,6 +65,11 @@ size_t quic_addr_key(uint8_t out[24], const struct netaddr *a)
     return 23;
 }
 
+bool quic_addr_same_host(const struct netaddr *a, const struct netaddr *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, a->family == 4 ? 4 : 16) == 0;
+}
+
 bool quic_addr_same_net(const struct netaddr *a, const struct netaddr *b)
 {
     return a->family == b->family && memcmp(a->ip, b->ip, a->family == 6 ? 8 : 4) == 0;

@@ -123,6 +123,7 @@ static void fill_params(ngtcp2_transport_params *tp, const struct quic *q)
     tp->initial_max_streams_bidi = q->cfg.streams_bidi_max;
     tp->max_idle_timeout = q->cfg.idle_timeout_ns;
     tp->active_connection_id_limit = 3;
+    tp->disable_active_migration = 1;
 }
 
 /* |out| and all tables know the connection, or it never was. */

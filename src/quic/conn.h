@@ -35,6 +35,7 @@
 #define TOKEN_MAX 256       /* bytes of an address token we keep */
 #define TOKENS_MAX 512      /* servers whose token and key we keep */
 #define TOKEN_NAME_LEN 16   /* bytes of our key's hash inside a token we give */
+#define SPENT_MAX 16384     /* used tokens remembered in each of two generations */
 #define EV_BLOCK 65536      /* bytes of an event data block */
 
 /* A copy of sockaddr_in or sockaddr_in6, aligned for both. */
@@ -177,6 +178,11 @@ struct quic {
     struct list tokens;
     uint32_t tokens_n;
     struct map tokens_by_peer;
+    struct map
+        spent[2]; /* hashes of tokens of ours that were used: this generation, the one before */
+    tstamp spent_from;  /* when this one began */
+    tstamp spent_floor; /* tokens given before may have been used: not valid any more */
+    uint64_t spent_key[2];
     struct limiter reset_limit, vneg_limit, retry_limit;
     struct quic_chunk *spare;
     uint32_t spare_n;

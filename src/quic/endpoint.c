@@ -16,7 +16,6 @@
 #define DGRAM_MIN 21     /* RFC 9000 10.3: less cannot be a packet of ours */
 #define INITIAL_MIN 1200 /* RFC 9000 14.1 */
 #define RETRY_TOKEN_LIFE_NS (10 * NS_PER_S)
-#define REGULAR_TOKEN_LIFE_NS (UINT64_C(24) * 3600 * NS_PER_S)
 #define RESETS_PER_S 200
 #define RETRIES_PER_S 5000
 
@@ -89,6 +88,10 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     map_init(&q->resets, q->mem, seed, ids_max);
     rng_fill(&q->cfg.rng, seed, sizeof seed);
     map_init(&q->tokens_by_peer, q->mem, seed, TOKENS_MAX);
+    rng_fill(&q->cfg.rng, q->spent_key, sizeof q->spent_key);
+    map_init_u64(&q->spent[0], q->mem, NULL, 8, SPENT_MAX);
+    map_init_u64(&q->spent[1], q->mem, NULL, 8, SPENT_MAX);
+    q->spent_from = now;
     list_init(&q->dirty);
     list_init(&q->half_open);
     list_init(&q->suspects);
@@ -284,15 +287,15 @@ static void answer_close(struct quic *q, const struct quic_dgram *d, const ngtcp
 /* TOKEN_KNOWN: ours, given to a peer that knows the ML-DSA key we have. */
 enum token_state { TOKEN_NONE, TOKEN_RETRY, TOKEN_REGULAR, TOKEN_KNOWN, TOKEN_BAD };
 
-static enum token_state check_regular(const struct quic *q, const ngtcp2_pkt_hd *hd,
+static enum token_state check_regular(struct quic *q, const ngtcp2_pkt_hd *hd,
                                       const struct quic_sockaddr *from)
 {
     const uint8_t *own = sec_own_pq_hash(q->cfg.sec);
     uint8_t name[TOKEN_NAME_LEN];
-    ngtcp2_ssize n = quic_token_open(q, name, (struct slice){hd->token, hd->tokenlen}, from,
-                                     REGULAR_TOKEN_LIFE_NS);
+    ngtcp2_ssize n =
+        quic_token_open(q, name, (struct slice){hd->token, hd->tokenlen}, from, quic_token_life(q));
 
-    if (n < 0) {
+    if (n < 0 || !quic_token_spend(q, (struct slice){hd->token, hd->tokenlen})) {
         return TOKEN_BAD;
     }
     return n == TOKEN_NAME_LEN && own != NULL && memcmp(name, own, sizeof name) == 0
@@ -426,10 +429,14 @@ void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
             return;
         }
     }
-    if (c != NULL) {
+    if (c == NULL) {
+        accept_initial(q, d);
+    } else if (quic_addr_same_host(&c->remote, &d->remote)) {
         quic_conn_recv(c, d);
     } else {
-        accept_initial(q, d);
+        /* Somebody else's copy, or the peer has moved: then it does not answer where it was. */
+        q->stats.dropped_moved++;
+        quic_probe(q, c->ref, now);
     }
 }
 

@@ -1,4 +1,4 @@
-/* How long keys and certificates of a link are used. */
+/* How long keys, certificates and tokens of a link are used, and that it stays with its host. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,12 +126,190 @@ static void test_a_link_says_when_its_certificates_end(void **state)
     }
 }
 
+/* ---- addresses ---- */
+
+static void test_a_link_stays_with_its_host(void **state)
+{
+    static const struct netaddr v4 = {.family = 4, .ip = {9, 8, 7, 6}, .port = 1};
+    static const struct {
+        struct netaddr b;
+        bool same;
+    } row[] = {
+        {{.family = 4, .ip = {9, 8, 7, 6}, .port = 1}, true},
+        {{.family = 4, .ip = {9, 8, 7, 6}, .port = 2}, true},
+        {{.family = 4, .ip = {9, 8, 7, 7}, .port = 1}, false},
+        {{.family = 6, .ip = {9, 8, 7, 6}, .port = 1}, false},
+    };
+    struct netaddr a = {.family = 6, .ip = {0x20, 1, [15] = 1}}, b = a;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(quic_addr_same_host(&v4, &row[i].b), row[i].same);
+    }
+    assert_true(quic_addr_same_host(&a, &b));
+    b.ip[15] = 2; /* the same /64 is not the same host */
+    assert_false(quic_addr_same_host(&a, &b));
+}
+
+static uint64_t moved(void)
+{
+    struct quic_stats st;
+
+    quic_stats_get(tk.ep[1].q, &st);
+    return st.dropped_moved;
+}
+
+static void test_another_port_is_followed_another_host_is_not(void **state)
+{
+    const struct tk_opt o = {.pq = PQ_REQUIRE};
+
+    (void)state;
+    make(&o, &o);
+    link_up();
+    assert_true(data_passes());
+    tk.ep[0].addr.port = 4999; /* its NAT has forgotten it */
+    assert_true(data_passes());
+    (void)tk_run(&tk, 10 * NS_PER_S, NULL);
+    assert_true(data_passes());
+    assert_int_equal(tk.ep[0].downs + tk.ep[1].downs, 0);
+    assert_int_equal(moved(), 0);
+    tk.ep[0].addr.ip[3] = 77;
+    assert_false(data_passes());
+    assert_true(moved() > 0);
+    (void)tk_run(&tk, 10 * NS_PER_S, NULL);
+    assert_int_equal(tk.ep[1].downs, 1); /* within seconds, and the client learns it */
+    assert_int_equal(tk.ep[1].down.err, QUDAG_ETIMEOUT);
+    assert_int_equal(tk.ep[0].downs, 1);
+    down();
+}
+
+/* A copy of what the client sends, from another address: the client is probed, answers, and stays. */
+static bool copy(struct tk *t, struct tk_pkt *p)
+{
+    struct netaddr elsewhere = {.family = 4, .ip = {10, 66, 6, 6}, .port = 1};
+    bool (*pass)(struct tk *, struct tk_pkt *) = t->pass;
+
+    if (netaddr_eq(&p->from, &t->ep[0].addr)) {
+        t->pass = NULL;
+        tk_inject(t, &elsewhere, &p->to, p->data, p->len);
+        t->pass = pass;
+    }
+    return true;
+}
+
+static void test_whoever_repeats_packets_from_elsewhere_ends_no_link(void **state)
+{
+    const struct tk_opt o = {.pq = PQ_REQUIRE};
+
+    (void)state;
+    make(&o, &o);
+    link_up();
+    tk.pass = copy;
+    assert_true(data_passes());
+    (void)tk_run(&tk, 30 * NS_PER_S, NULL);
+    assert_true(moved() > 0);
+    assert_int_equal(tk.ep[0].downs + tk.ep[1].downs, 0);
+    assert_true(data_passes());
+    down();
+}
+
+/* ---- tokens ---- */
+
+static struct slice nth(uint8_t buf[8], uint64_t n)
+{
+    memcpy(buf, &n, 8);
+    return (struct slice){buf, 8};
+}
+
+static void test_a_token_is_used_once(void **state)
+{
+    const struct tk_opt o = {.pq = PQ_OFF};
+    const uint64_t day = 24 * HOUR;
+    uint8_t buf[8];
+
+    (void)state;
+    make(&o, &o);
+    struct quic *q = tk.ep[0].q;
+    assert_true(quic_token_life(q) == day);
+    assert_true(quic_token_spend(q, nth(buf, 1)));
+    assert_false(quic_token_spend(q, nth(buf, 1)));
+    q->now += HOUR;
+    for (uint64_t n = 2; n <= 2 * SPENT_MAX; n++) {
+        assert_true(quic_token_spend(q, nth(buf, n)));
+    }
+    assert_false(quic_token_spend(q, nth(buf, 1))); /* the generation before is there yet */
+    assert_true(quic_token_life(q) == day || quic_token_life(q) <= HOUR);
+    q->now += HOUR;
+    assert_true(quic_token_spend(q, nth(buf, 1ull << 40)));
+    /* The first is forgotten; but nothing is valid any more that is as old. */
+    assert_true(quic_token_life(q) <= HOUR);
+    assert_false(quic_token_spend(q, nth(buf, 2 * SPENT_MAX)));
+    q->now += 2 * day;
+    assert_true(quic_token_spend(q, nth(buf, 1ull << 41)));
+    assert_true(quic_token_life(q) == day);
+    down();
+}
+
+/* The same Initial again, after its link has gone: no address is proven by it, and no certificate short. */
+static uint8_t first_initial[1500];
+static size_t first_len;
+
+static bool take_initial(struct tk *t, struct tk_pkt *p)
+{
+    if (first_len == 0 && netaddr_eq(&p->from, &t->ep[0].addr)) {
+        memcpy(first_initial, p->data, p->len);
+        first_len = p->len;
+    }
+    return true;
+}
+
+static void dial_and_close(void)
+{
+    struct ref link;
+
+    tk.ep[0].ups = tk.ep[1].ups = 0;
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    assert_true(tk_run(&tk, 20 * NS_PER_S, tk_both_up));
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    quic_link_ops.close(tk.ep[0].q, link, QUDAG_OK);
+    (void)tk_run(&tk, 20 * NS_PER_S, NULL);
+}
+
+static void test_a_repeated_initial_spends_no_token_twice(void **state)
+{
+    const struct tk_opt o = {.pq = PQ_REQUIRE};
+    struct quic_stats st;
+
+    (void)state;
+    make(&o, &o);
+    dial_and_close();
+    first_len = 0;
+    tk.pass = take_initial;
+    dial_and_close();
+    tk.pass = NULL;
+    quic_stats_get(tk.ep[1].q, &st);
+    assert_int_equal(st.tokens_used, 1);
+    assert_int_equal(st.tokens_bad, 0);
+    tk_inject(&tk, &tk.ep[0].addr, &tk.ep[1].addr, first_initial, first_len);
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    quic_stats_get(tk.ep[1].q, &st);
+    assert_int_equal(st.tokens_used, 1);
+    assert_int_equal(st.tokens_bad, 1);
+    (void)tk_run(&tk, 20 * NS_PER_S, NULL);
+    down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_traffic_keys_are_replaced_every_hour),
         cmocka_unit_test(test_a_server_replaces_keys_that_its_client_does_not),
         cmocka_unit_test(test_a_link_says_when_its_certificates_end),
+        cmocka_unit_test(test_a_link_stays_with_its_host),
+        cmocka_unit_test(test_another_port_is_followed_another_host_is_not),
+        cmocka_unit_test(test_whoever_repeats_packets_from_elsewhere_ends_no_link),
+        cmocka_unit_test(test_a_token_is_used_once),
+        cmocka_unit_test(test_a_repeated_initial_spends_no_token_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

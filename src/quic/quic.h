@@ -54,6 +54,7 @@ struct quic_tx {
 struct quic_stats {
     uint64_t dgrams_in, dgrams_out, bytes_in, bytes_out;
     uint64_t dropped_empty, dropped_short, dropped_version, dropped_unknown, dropped_full;
+    uint64_t dropped_moved; /* for a link, but from another host than its peer's */
     uint64_t retries_sent, resets_sent, tokens_bad, tokens_used, version_negotiations;
     uint64_t handshakes_ok_in, handshakes_ok_out, handshakes_failed, handshakes_timeout;
     uint64_t auth_failed, policy_refused, pin_refused;

@@ -33,6 +33,13 @@ void quic_addr_path(ngtcp2_path *path, struct quic_sockaddr *local, struct quic_
 /* |a| with port and zone as bytes for a hash; returns how many of |out| count (the same for every address). */
 size_t quic_addr_key(uint8_t out[24], const struct netaddr *a);
 
+/*
+ * Whether a packet of a link with the peer at |a| may come from |b|: from the same IP address, whatever the port,
+ * since a NAT may choose another one at any time.  From elsewhere nobody may continue a link: it would take
+ * its circuits along, and show to both networks that they are one client's.
+ */
+bool quic_addr_same_host(const struct netaddr *a, const struct netaddr *b);
+
 /* Whether both are one IPv4 address or of one IPv6 /64: what counts as one source of handshakes. */
 bool quic_addr_same_net(const struct netaddr *a, const struct netaddr *b);
 
@@ -79,6 +86,16 @@ ngtcp2_ssize quic_token_seal(const struct quic *q, uint8_t *out, const struct qu
  */
 ngtcp2_ssize quic_token_open(const struct quic *q, uint8_t name[TOKEN_NAME_LEN], struct slice token,
                              const struct quic_sockaddr *from, uint64_t life_ns);
+
+/*
+ * Whether |token|, which quic_token_open() has accepted, is used for the first time; it counts as used from now on.
+ * Remembered for as long as it is valid: when there are more of them than room, the oldest ones cease to be
+ * valid (quic_token_life()).  Without memory no token passes.
+ */
+bool quic_token_spend(struct quic *q, struct slice token);
+
+/* How old a NEW_TOKEN token may be at present, ns: 24 hours, or less where used ones had to be forgotten. */
+uint64_t quic_token_life(const struct quic *q);
 
 /*
  * A link to |peer| at |remote| was made; |known| as after its handshake, or NULL.  Replaces what was remembered

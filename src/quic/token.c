@@ -100,8 +100,43 @@ size_t quic_token_take(struct quic *q, const struct netaddr *remote, const struc
     return len;
 }
 
+#define TOKEN_LIFE_NS (UINT64_C(24) * 3600 * NS_PER_S)
+
+uint64_t quic_token_life(const struct quic *q)
+{
+    uint64_t since = q->now - q->spent_floor;
+
+    return q->spent_floor > 0 && since < TOKEN_LIFE_NS ? since : TOKEN_LIFE_NS;
+}
+
+/* What the older generation held is forgotten, so that tokens of its time are no longer valid. */
+static void next_generation(struct quic *q)
+{
+    map_fini(&q->spent[1]);
+    q->spent[1] = q->spent[0];
+    map_init_u64(&q->spent[0], q->mem, NULL, 8, SPENT_MAX);
+    q->spent_floor = q->spent_from;
+    q->spent_from = q->now;
+}
+
+bool quic_token_spend(struct quic *q, struct slice token)
+{
+    uint64_t hash = siphash24(q->spent_key[0], q->spent_key[1], token);
+    static const uint64_t used = 1;
+
+    if (map_u64_at(&q->spent[0], hash) != NULL || map_u64_at(&q->spent[1], hash) != NULL) {
+        return false;
+    }
+    if (q->spent[0].n >= SPENT_MAX || q->now - q->spent_from > TOKEN_LIFE_NS) {
+        next_generation(q);
+    }
+    return map_u64_set(&q->spent[0], hash, &used) == QUDAG_OK;
+}
+
 void quic_token_fini(struct quic *q)
 {
+    map_fini(&q->spent[0]);
+    map_fini(&q->spent[1]);
     while (!list_empty(&q->tokens)) {
         drop(q, LIST_ENTRY(q->tokens.next, struct quic_token_entry, node));
     }
