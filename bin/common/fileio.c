@@ -159,7 +159,9 @@ int file_write_atomic(const char *path, const void *base, size_t len, mode_t mod
     memcpy(dir, path, dir_len);
     dir[dir_len] = 0;
     (void)snprintf(temp, sizeof(temp), "%s/.new.%s", dir, slash + 1);
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    /* What a crash has left there goes; what comes between is somebody else's, and is not written to. */
+    (void)unlink(temp);
+    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0) {
         return errno;
     }

@@ -87,6 +87,20 @@ static void files_are_replaced_whole_and_keep_their_mode(void **state)
     assert_int_equal(len, 6);
     assert_string_equal((char *)bytes, "longer");
     free(bytes);
+    char temp[PATH_LEN],
+        victim[PATH_LEN]; /* what is in the temporary file's place is not written to */
+    assert_true(path_join(temp, deep, ".new.f") && path_join(victim, deep, "victim"));
+    assert_int_equal(file_write_atomic(victim, "precious", 8, 0600), 0);
+    for (int kind = 0; kind < 2; kind++) {
+        assert_int_equal(kind == 0 ? symlink(victim, temp) : link(victim, temp), 0);
+        assert_int_equal(file_write_atomic(path, "longer", 6, 0600), 0);
+        assert_int_equal(lstat(temp, &st), -1);
+        assert_int_equal(lstat(path, &st), 0);
+        assert_true(S_ISREG(st.st_mode) && st.st_size == 6);
+        assert_int_equal(stat(victim, &st), 0);
+        assert_int_equal(st.st_size, 8);
+    }
+    assert_int_equal(unlink(victim), 0);
     assert_int_equal(file_read(path, 5, &bytes, &len), EFBIG);
     assert_int_equal(file_read(deep, 5, &bytes, &len), EISDIR);
     assert_int_equal(unlink(path), 0);

@@ -86,15 +86,28 @@ enum rules_folder rules_state_folder(mode_t type_and_mode, uid_t owner, uid_t ow
     return owner == own || owner == 0 || holds_identity ? RULES_FOLDER_OK : RULES_FOLDER_FOREIGN;
 }
 
-enum rules_secret rules_secret_file(mode_t type_and_mode)
+static enum rules_secret secret_of(mode_t mode, bool right_kind, uid_t owner, uid_t own)
 {
-    if (S_ISLNK(type_and_mode)) {
+    if (S_ISLNK(mode)) {
         return RULES_SECRET_LINK;
     }
-    if (!S_ISREG(type_and_mode)) {
+    if (!right_kind) {
         return RULES_SECRET_NO_FILE;
     }
-    return (type_and_mode & 077) == 0 ? RULES_SECRET_OK : RULES_SECRET_OPEN;
+    if (owner != own) {
+        return RULES_SECRET_FOREIGN;
+    }
+    return (mode & 077) == 0 ? RULES_SECRET_OK : RULES_SECRET_OPEN;
+}
+
+enum rules_secret rules_secret_file(mode_t type_and_mode, uid_t owner, uid_t own)
+{
+    return secret_of(type_and_mode, S_ISREG(type_and_mode), owner, own);
+}
+
+enum rules_secret rules_secret_folder(mode_t type_and_mode, uid_t owner, uid_t own)
+{
+    return secret_of(type_and_mode, S_ISDIR(type_and_mode), owner, own);
 }
 
 bool rules_state_name(const char *name)
@@ -113,7 +126,7 @@ enum rules_item rules_state_item(const char *name, mode_t type_and_mode)
 }
 
 /* What a node of this version saves (src/node/saved.c). */
-static bool is_known_item(const char *name)
+bool rules_state_secret(const char *name)
 {
     static const char *const names[] = {"onion-key", "onion-key-2", "guard", "relay-seq",
                                         "record-seq"};
@@ -137,7 +150,7 @@ enum rules_restore rules_restore(const char *name, int err)
         return RULES_RESTORE_OK;
     }
     bool foreign = err == QUDAG_EUNSUPPORTED || strchr(name, '.') != NULL;
-    return foreign && !is_known_item(name) ? RULES_RESTORE_SKIP : RULES_RESTORE_REFUSE;
+    return foreign && !rules_state_secret(name) ? RULES_RESTORE_SKIP : RULES_RESTORE_REFUSE;
 }
 
 static const char *const network_text[] = {"", "normal\n", "lab\n"};

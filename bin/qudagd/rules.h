@@ -82,9 +82,12 @@ enum rules_secret {
     RULES_SECRET_LINK,    /* a symbolic link */
     RULES_SECRET_NO_FILE, /* a folder, a device, ... */
     RULES_SECRET_OPEN,    /* others may read or write it */
+    RULES_SECRET_FOREIGN, /* another user owns it, and may open it to others at any time */
 };
-/* Whether a file of that st_mode (from lstat) may hold secrets. */
-enum rules_secret rules_secret_file(mode_t type_and_mode);
+/* Whether a file of that st_mode and owner (from lstat) may hold secrets of user |own|. */
+enum rules_secret rules_secret_file(mode_t type_and_mode, uid_t owner, uid_t own);
+/* The same for a folder of which others must not even know the names in it. */
+enum rules_secret rules_secret_folder(mode_t type_and_mode, uid_t owner, uid_t own);
 
 /* What an item of the folder state/ is, by name and st_mode. */
 enum rules_item {
@@ -93,6 +96,8 @@ enum rules_item {
     RULES_ITEM_HIDDEN,  /* left alone silently: half written by a crash */
 };
 enum rules_item rules_state_item(const char *name, mode_t type_and_mode);
+/* Whether an item of that name is one that a node of this version saves, and thus secret. */
+bool rules_state_secret(const char *name);
 /* Whether a node stores its state under |name|: letters, digits, '-' and '.', not first a dot. */
 bool rules_state_name(const char *name);
 

@@ -143,8 +143,15 @@ static void a_secret_is_a_regular_file_that_only_its_owner_can_read(void **state
         {S_IFDIR | 0700, RULES_SECRET_NO_FILE}, {S_IFIFO | 0600, RULES_SECRET_NO_FILE},
     };
     for (size_t ix = 0; ix < COUNT(row); ix++) {
-        assert_int_equal(rules_secret_file(row[ix].mode), row[ix].want);
+        assert_int_equal(rules_secret_file(row[ix].mode, 7, 7), row[ix].want);
     }
+    assert_int_equal(rules_secret_file(S_IFREG | 0600, 8, 7), RULES_SECRET_FOREIGN);
+    assert_int_equal(rules_secret_file(S_IFREG | 0600, 0, 7), RULES_SECRET_FOREIGN);
+    assert_int_equal(rules_secret_folder(S_IFDIR | 0700, 7, 7), RULES_SECRET_OK);
+    assert_int_equal(rules_secret_folder(S_IFDIR | 0701, 7, 7), RULES_SECRET_OPEN);
+    assert_int_equal(rules_secret_folder(S_IFDIR | 0700, 8, 7), RULES_SECRET_FOREIGN);
+    assert_int_equal(rules_secret_folder(S_IFREG | 0600, 7, 7), RULES_SECRET_NO_FILE);
+    assert_int_equal(rules_secret_folder(S_IFLNK | 0777, 7, 7), RULES_SECRET_LINK);
 }
 
 static void items_of_others_in_the_state_folder_are_left_alone(void **state)

@@ -109,6 +109,40 @@ static enum daemon_exit take_folder(struct state *s)
     return DAEMON_OK;
 }
 
+/* A file or folder with secrets in it is ours alone, or s->why says what to do. */
+static enum daemon_exit take_secret(struct state *s, const char *path, const struct stat *st,
+                                    bool folder)
+{
+    const char *kind = folder ? "folder" : "plain file";
+    switch (folder ? rules_secret_folder(st->st_mode, st->st_uid, geteuid())
+                   : rules_secret_file(st->st_mode, st->st_uid, geteuid())) {
+    case RULES_SECRET_LINK:
+    case RULES_SECRET_NO_FILE:
+        (void)snprintf(s->why, sizeof(s->why),
+                       "%s is %s, but it must be a %s in the folder itself: put it there", path,
+                       S_ISLNK(st->st_mode)   ? "a symbolic link"
+                       : S_ISDIR(st->st_mode) ? "a folder"
+                                              : "something else",
+                       kind);
+        return DAEMON_STATE;
+    case RULES_SECRET_OPEN:
+        (void)snprintf(s->why, sizeof(s->why),
+                       "%s is open to others (mode %04o), but it is secret.  If nobody has read "
+                       "it, run: chmod %s %s",
+                       path, (unsigned)(st->st_mode & 07777), folder ? "700" : "600", path);
+        return DAEMON_STATE;
+    case RULES_SECRET_FOREIGN:
+        (void)snprintf(s->why, sizeof(s->why),
+                       "%s belongs to another user (uid %lu), but it is secret.  If it is yours, "
+                       "run as root: chown %lu %s",
+                       path, (unsigned long)st->st_uid, (unsigned long)geteuid(), path);
+        return DAEMON_STATE;
+    case RULES_SECRET_OK:
+        break;
+    }
+    return DAEMON_OK;
+}
+
 enum daemon_exit state_open(struct state *s, const char *dir)
 {
     char path[PATH_LEN];
@@ -129,7 +163,12 @@ enum daemon_exit state_open(struct state *s, const char *dir)
     if (err != 0) {
         return fail(s, DAEMON_FAILED, dir, err, "cannot create the state folder");
     }
-    return take_lock(s);
+    struct stat st;
+    if (lstat(path, &st) != 0) {
+        return fail(s, DAEMON_FAILED, path, errno, "");
+    }
+    code = take_secret(s, path, &st, true);
+    return code == DAEMON_OK ? take_lock(s) : code;
 }
 
 void state_close(struct state *s)
@@ -215,25 +254,9 @@ enum daemon_exit state_identity(struct state *s, qudag_identity **out)
         }
         return is_orphaned(s) ? DAEMON_STATE : make_identity(s, path, out);
     }
-    switch (rules_secret_file(st.st_mode)) {
-    case RULES_SECRET_LINK:
-    case RULES_SECRET_NO_FILE:
-        (void)snprintf(s->why, sizeof(s->why),
-                       "%s is %s, but the identity must be a plain file in the folder itself: put "
-                       "the file there",
-                       path,
-                       S_ISLNK(st.st_mode)   ? "a symbolic link"
-                       : S_ISDIR(st.st_mode) ? "a folder"
-                                             : "not a plain file");
-        return DAEMON_STATE;
-    case RULES_SECRET_OPEN:
-        (void)snprintf(s->why, sizeof(s->why),
-                       "%s is open to others (mode %04o), but it is secret.  If nobody has read "
-                       "it, run: chmod 600 %s",
-                       path, (unsigned)(st.st_mode & 07777), path);
-        return DAEMON_STATE;
-    case RULES_SECRET_OK:
-        break;
+    enum daemon_exit code = take_secret(s, path, &st, false);
+    if (code != DAEMON_OK) {
+        return code;
     }
     uint8_t *bytes = NULL;
     size_t len = 0;
@@ -404,7 +427,10 @@ static enum daemon_exit restore_all(struct state *s, qudag_node *n, struct logsi
         if (path_join(path, dir, e->d_name) && lstat(path, &st) == 0) {
             item = rules_state_item(e->d_name, st.st_mode);
         }
-        if (item == RULES_ITEM_OURS) {
+        if (item == RULES_ITEM_OURS && rules_state_secret(e->d_name)) {
+            code = take_secret(s, path, &st, false);
+        }
+        if (code == DAEMON_OK && item == RULES_ITEM_OURS) {
             code = restore_one(s, n, path, e->d_name, log);
         } else if (item == RULES_ITEM_FOREIGN) {
             log_say(log, QUDAG_LOG_WARN, "state.skipped",

@@ -49,7 +49,7 @@ static qudag_err lock_dir(struct store *s, char *why)
                              strerror(errno));
     }
     store_path(s, path, LOCK_NAME);
-    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (s->lock_fd < 0) {
         return store_because(why, QUDAG_ESYSTEM, "cannot write to the store folder:", s->dir,
                              strerror(errno));
@@ -145,7 +145,7 @@ static qudag_err look_at(struct store *s, enum found *out, char *why)
     *out = NONE;
     store_path(s, path, STORE_FILE);
     store_path(s, log_path, STORE_FILE "-wal");
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
         return QUDAG_OK;
     }
@@ -224,7 +224,8 @@ static qudag_err make_file(struct store *s, char *why)
     char path[STORE_NAME_MAX];
 
     store_path(s, path, STORE_FILE);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* its log will have this mode too */
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                  0600); /* its log will have this mode too */
     if (fd < 0) {
         return store_because(why, QUDAG_ESYSTEM, "cannot create the store:", path, strerror(errno));
     }

@@ -104,7 +104,21 @@ def identity_and_items():
     (state / 'onion-key').write_bytes(whole[:-1])
     says('a damaged item of ours', ['onion-key', 'is damaged'], 4, *start(n.dir, 'lab.lab=yes'))
     check((state / 'onion-key').read_bytes() == whole[:-1], 'the damaged item was touched')
-    print('ok: links, folders, backups and damage in the folder', flush=True)
+    (state / 'onion-key').write_bytes(whole)
+    for item, bits in ((state / 'onion-key', 0o640), (dark, 0o604), (state, 0o750)):
+        was = mode(item)
+        item.chmod(bits)
+        says(f'{item.name} of mode {bits:o}', [str(item), f'mode {bits:04o}', 'chmod'], 4,
+             *start(n.dir, 'lab.lab=yes'))
+        check(mode(item) == bits, f'the mode became {mode(item):o}')
+        item.chmod(was)
+    if os.geteuid() == 0:
+        os.chown(dark, 65534, 65534)
+        says('keys of another user', [str(dark), 'another user'], 4, *start(n.dir, 'lab.lab=yes'))
+        os.chown(dark, 0, 0)
+    n.start()
+    n.down()
+    print('ok: links, folders, backups, modes and damage in the folder', flush=True)
 
 
 def kinds_of_network():
