@@ -380,14 +380,40 @@ static int confirm_forget(struct tool *t, int *argc, char **argv)
                             "add --yes if that is what you want");
 }
 
-int run_dark(struct tool *t, int argc, char **argv)
+static int dark_new(struct tool *t, int argc, char **argv)
 {
     static const struct col made[] = {{"address", "address", COL_TEXT},
-                                      {"label", "label", COL_TEXT}},
-                            list[] = {{"address", "ADDRESS", COL_TEXT},
+                                      {"label", "label", COL_TEXT}};
+    const char *label = argc == 1 || argc == 3 ? argv[0] : NULL;
+    const char *network = argc > 1 ? argv[argc - 1] : NULL;
+    if (argc > 3 || (argc > 1 && strcmp(argv[argc - 2], "--network") != 0)) {
+        return tool_usage(t, "dark new [LABEL] [--network main|test|lab]");
+    }
+    struct rec *r = ask_begin(t, "dark.new");
+    if (label != NULL) {
+        rec_str(r, "label", label);
+    }
+    if (network != NULL) {
+        rec_str(r, "network", network);
+    }
+    return ask_one(t, made, N(made));
+}
+
+int run_dark(struct tool *t, int argc, char **argv)
+{
+    static const struct col list[] = {{"address", "ADDRESS", COL_TEXT},
                                       {"label", "LABEL", COL_TEXT},
                                       {"published", "PUBLISHED", COL_YES},
                                       {"until", "UNTIL", COL_DAY}},
+                            one[] = {{"address", "address", COL_TEXT},
+                                     {"label", "label", COL_TEXT},
+                                     {"network", "network", COL_TEXT},
+                                     {"published", "published", COL_YES},
+                                     {"until", "until", COL_DAY},
+                                     {"created", "created", COL_DAY},
+                                     {"last_used", "last used", COL_DAY},
+                                     {"callers", "callers", COL_INT},
+                                     {"resolutions", "resolutions", COL_INT}},
                             stored[] = {{"nodes", "copies", COL_INT}, {"took_ns", "took", COL_NS}},
                             withdrawn[] = {{"nodes", "withdrawn", COL_INT},
                                            {"took_ns", "took", COL_NS}},
@@ -396,12 +422,16 @@ int run_dark(struct tool *t, int argc, char **argv)
                                        {"cached", "cached", COL_YES},
                                        {"took_ns", "took", COL_NS}};
     static const struct verb verbs[] = {
-        {"new", "dark.new", "label", false, NULL, made, N(made), ""},
+        {"new", "", "", true, NULL, NULL, 0, ""},
         {"list", "dark.list", NULL, false, "addresses", list, N(list), "no dark addresses"},
+        {"show", "dark.show", "address", true, NULL, one, N(one), ""},
         {"publish", "dark.publish", "address", true, NULL, stored, N(stored), ""},
         {"resolve", "dark.resolve", "address", true, NULL, found, N(found), ""},
         {"forget", "dark.forget", "address", true, NULL, withdrawn, N(withdrawn), ""},
     };
+    if (argc > 0 && strcmp(argv[0], "new") == 0) {
+        return dark_new(t, argc - 1, argv + 1);
+    }
     if (argc > 0 && strcmp(argv[0], "forget") == 0) {
         int code = confirm_forget(t, &argc, argv);
         if (code != TOOL_OK) {

@@ -58,10 +58,11 @@ const struct sub subs[] = {
      "  list               list own circuits, and what is known of those this node relays\n"
      "  close CIRCUIT      close an own circuit; CIRCUIT as in the list\n",
      "qudag circuit build --hops 3", run_circuit},
-    {"dark", "new|list|publish|resolve|forget", "dark addresses",
+    {"dark", "new|list|show|publish|resolve|forget", "dark addresses",
      "ADDR is a dark address; for those of this node, its label will do.\n"
-     "  new [LABEL]        create keys and an address of this node\n"
+     "  new [LABEL]        create keys and an address of this node; [--network main|test|lab]\n"
      "  list               list the addresses of this node\n"
+     "  show ADDR          what is known of one of them: created, last used, callers\n"
      "  publish ADDR       let others find it, until it is forgotten\n"
      "  resolve ADDR       fetch and check its record through a circuit\n"
      "  forget ADDR        withdraw its record and destroy its keys; asks first, or --yes\n",

@@ -432,9 +432,24 @@ static bool dark_labelled(const qudag_node *n, const char *label, char out[QUDAG
     return false;
 }
 
+/* The network that |word| names; without a word that of this node. */
+static bool dark_network(const struct request *rq, const char *word, qudag_dark_network *out)
+{
+    static const char *const words[] = {"main", "test", "lab"};
+    *out = rq->d->conf.v[CONF_LAB].num != 0 ? QUDAG_DARK_LAB : QUDAG_DARK_MAIN;
+    for (unsigned ix = 0; word != NULL && ix < 3; ix++) {
+        if (strcmp(word, words[ix]) == 0) {
+            *out = (qudag_dark_network)ix;
+            return true;
+        }
+    }
+    return word == NULL;
+}
+
 RUN(dark_new)
 {
     const char *label = rec_get_str(&rq->args, "label");
+    qudag_dark_network network;
     char addr[QUDAG_DARK_TEXT_MAX], message[120];
     label = label == NULL ? "" : label;
     if (strlen(label) > QUDAG_DARK_LABEL_MAX) {
@@ -448,7 +463,11 @@ RUN(dark_new)
                     "choose another label; qudag dark list shows those in use");
         return;
     }
-    qudag_err err = qudag_dark_create(rq->d->node, label, addr);
+    if (!dark_network(rq, rec_get_str(&rq->args, "network"), &network)) {
+        usage(rq, "the network of an address is main, test or lab");
+        return;
+    }
+    qudag_err err = qudag_dark_create_in(rq->d->node, network, label, addr);
     if (err == QUDAG_OK) {
         struct rec *r = request_rec(rq, REC_ROW);
         rec_str(r, "address", addr);
@@ -456,7 +475,9 @@ RUN(dark_new)
         request_send(rq);
     }
     if (err == QUDAG_EINVAL) {
-        usage(rq, "a label is printable UTF-8 text");
+        usage(rq, "a label is printable UTF-8 text; a lab has addresses of the networks lab and "
+                  "test, and "
+                  "others of main and test");
         return;
     }
     request_end_err(rq, err, err == QUDAG_OK ? "" : "cannot create a dark address");
@@ -484,6 +505,21 @@ static const char *dark_of(struct request *rq, char out[QUDAG_DARK_TEXT_MAX])
     request_end(rq, TOOL_USAGE, qudag_err_name(err), message,
                 "qudag dark list shows addresses and labels");
     return NULL;
+}
+
+RUN(dark_list)
+{
+    report_dark(rq, NULL);
+}
+
+RUN(dark_show)
+{
+    char own[QUDAG_DARK_TEXT_MAX];
+    const char *addr = dark_of(rq, own);
+    if (addr != NULL && !report_dark(rq, addr)) {
+        request_end(rq, TOOL_FAILED, "QUDAG_ENOTFOUND", "this node does not own that address",
+                    "qudag dark list shows those it owns");
+    }
 }
 
 /* An address that is well formed and yet not supported belongs to another network. */
@@ -643,7 +679,8 @@ static const struct command commands[] = {
     {"circuit.list", report_circuits, NULL, false},
     {"circuit.close", run_circuit_close, NULL, false},
     {"dark.new", run_dark_new, NULL, false},
-    {"dark.list", report_dark, NULL, false},
+    {"dark.list", run_dark_list, NULL, false},
+    {"dark.show", run_dark_show, NULL, false},
     {"dark.publish", run_dark_publish, done_dark_publish, true},
     {"dark.forget", run_dark_forget, done_dark_forget, true},
     {"dark.resolve", run_dark_resolve, done_dark_resolve, true},

@@ -88,6 +88,12 @@ const struct conf_row conf_table[CONF_KEYS] = {
                      .help = "Name that all relays of one operator share: no circuit uses two of "
                              "them.  Others see only its hash; empty: none."},
     [CONF_CIRCUITS_MAX] = {"onion", "circuits_max", NUMBER(CONF_INT, circuits_max)},
+    [CONF_DARK_DELAY_MS] = {"dark", "delay_ms", NUMBER(CONF_INT, dark_delay_ms)},
+    [CONF_DARK_DUMMIES] = {"dark", "dummies", NUMBER(CONF_INT, dark_dummies)},
+    [CONF_DARK_HIDE_CACHE] =
+        {"dark", "hide_cache", SWITCH("yes"), INTO(dark_hide_cache),
+         .help = "What one user looked up is answered to another as late as a lookup of "
+                 "his own would be, so that the time tells nothing."},
     [CONF_LOG_LEVEL] = {"log", "level", WORDS("info", "error|warn|info|debug"), INTO(log_level),
                         .help = "Minimum severity to log."},
     [CONF_LOG_NETWORK] = {"log", "network", SWITCH("no"),

@@ -192,6 +192,9 @@ static void every_key_of_the_library_arrives_there(void **state)
                {"onion.relay=no"},
                {"onion.family=acme"},
                {"onion.circuits_max=77"},
+               {"dark.delay_ms=7"},
+               {"dark.dummies=2"},
+               {"dark.hide_cache=no"},
                {"log.level=debug"},
                {"lab.lab=yes"}};
     qudag_settings s;
@@ -222,6 +225,9 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_false(s.relay);
     assert_string_equal(s.family, "acme");
     assert_int_equal(s.circuits_max, 77);
+    assert_int_equal(s.dark_delay_ms, 7);
+    assert_int_equal(s.dark_dummies, 2);
+    assert_false(s.dark_hide_cache);
     assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
     assert_true(s.lab);
     assert_int_equal(s.listen_n, 2);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 void rec_peer(struct rec *r, const char *name, const qudag_peer_id *id)
@@ -380,17 +381,34 @@ void report_circuits(struct request *rq)
     request_end_err(rq, QUDAG_OK, "");
 }
 
-void report_dark(struct request *rq)
+static void dark_row(struct request *rq, const qudag_dark_info *info)
+{
+    static const char *const networks[] = {"main", "test", "lab"};
+    struct rec *r = request_rec(rq, REC_ROW);
+    rec_str(r, "address", info->addr);
+    rec_str(r, "label", info->label);
+    rec_str(r, "network", networks[info->network]);
+    rec_bool(r, "published", info->published);
+    rec_int(r, "created", info->created);
+    rec_int(r, "until", info->until);
+    rec_int(r, "last_used", info->last_used);
+    rec_int(r, "callers", (int64_t)info->callers);
+    rec_int(r, "resolutions", (int64_t)info->resolutions);
+    request_send(rq);
+}
+
+bool report_dark(struct request *rq, const char *addr)
 {
     qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
+    bool any = addr == NULL;
     for (size_t it = 0; qudag_dark_next(rq->d->node, &it, &info);) {
-        struct rec *r = request_rec(rq, REC_ROW);
-        rec_str(r, "address", info.addr);
-        rec_str(r, "label", info.label);
-        rec_bool(r, "published", info.published);
-        rec_int(r, "created", info.created);
-        rec_int(r, "until", info.until);
-        request_send(rq);
+        if (addr == NULL || strcasecmp(info.addr, addr) == 0) {
+            dark_row(rq, &info);
+            any = true;
+        }
     }
-    request_end_err(rq, QUDAG_OK, "");
+    if (any) {
+        request_end_err(rq, QUDAG_OK, "");
+    }
+    return any;
 }

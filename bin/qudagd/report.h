@@ -43,7 +43,8 @@ void report_table(struct request *rq);
 void report_circuits(struct request *rq);
 
 /* A row for each dark address of ours. */
-void report_dark(struct request *rq);
+/* The addresses of this node, or the one that is |addr|; false: it is none of them, and |rq| goes on. */
+bool report_dark(struct request *rq, const char *addr);
 
 /* One row with the text of a configuration file that sets the same. */
 void report_config(struct request *rq);

@@ -27,8 +27,7 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_publish(qudag_node *n, const char 
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op);
 /*
  * Fetches and checks the record of any address through a circuit; result.addrs: the service's peer id.  The answer
- * is remembered: a record for an hour at most (result.cached), and QUDAG_ENOTFOUND for a minute, also if the address
- * is published meanwhile.
+ * is remembered: a record for an hour at most (result.cached), and that an address was withdrawn for a minute.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve(qudag_node *n, const char *addr,
                                                       qudag_op *op);
@@ -71,6 +70,25 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open_with(qudag_node *n, const cha
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_check(const char *addr);
 
+/* Networks of addresses, part of the address. */
+typedef enum qudag_dark_network {
+    QUDAG_DARK_MAIN = 0, /* the public network */
+    QUDAG_DARK_TEST = 1, /* for trials, in the public network or a lab */
+    QUDAG_DARK_LAB = 2,  /* labs only, where nobody is hidden */
+} qudag_dark_network;
+/* As qudag_dark_create, for a network of choice.  QUDAG_EINVAL: LAB outside a lab, or MAIN in one. */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create_in(qudag_node *n, qudag_dark_network network,
+                                                        const char *label,
+                                                        char addr[QUDAG_DARK_TEXT_MAX]);
+
+/*
+ * As qudag_dark_resolve, for one of several users of the program, named by the bytes of |user|: unless dark_hide_cache
+ * is off, what another one made the node remember is told to him as late as a lookup of his own would be, and not
+ * as cached.  Without a name, as there, all are one user.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve_for(qudag_node *n, const char *addr,
+                                                          qudag_slice user, qudag_op *op);
+
 /* A dark address of this node. */
 typedef struct qudag_dark_info {
     uint32_t size;  /* set by the caller, see types.h */
@@ -79,6 +97,11 @@ typedef struct qudag_dark_info {
     int64_t created, until; /* seconds since 1970; until: end of the published record, 0: none */
     char addr[QUDAG_DARK_TEXT_MAX];
     char label[QUDAG_DARK_LABEL_MAX + 8];
+    int64_t last_used;    /* hour in which it was last called or looked up; 0: never */
+    uint64_t callers;     /* circuits of callers that ended at it */
+    uint64_t resolutions; /* lookups of it by this node; callers' are not visible to it */
+    qudag_dark_network network;
+    uint8_t pad2[4];
 } qudag_dark_info;
 /* The dark addresses of this node, one after the other; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out);

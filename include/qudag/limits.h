@@ -43,6 +43,14 @@ extern "C" {
 #define QUDAG_LIMIT_relays_min                                                                     \
     0, 64, 0, "relays",                                                                            \
         "Relay descriptors gathered before circuits are built; 0: one more than a circuit has."
+#define QUDAG_LIMIT_dark_delay_ms                                                                  \
+    0, 10000, 100, "ms",                                                                           \
+        "A lookup of a dark address begins after a random time up to this: who causes one "        \
+        "cannot spot it by its moment.  Price: half of it per lookup."
+#define QUDAG_LIMIT_dark_dummies                                                                   \
+    0, 8, 1, "lookups",                                                                            \
+        "Lookups of other existing addresses beside each, so that counting them tells less.  "     \
+        "Price: a circuit and about 60 KB for each."
 #define QUDAG_LIMIT_dht_records_max                                                                \
     16, 1000000, 4096, "records",                                                                  \
         "Records stored for others; those farthest from this node are evicted first."
@@ -60,6 +68,8 @@ extern "C" {
     XX(circuits_max)                                                                               \
     XX(hops)                                                                                       \
     XX(relays_min)                                                                                 \
+    XX(dark_delay_ms)                                                                              \
+    XX(dark_dummies)                                                                               \
     XX(dht_records_max)                                                                            \
     XX(dht_providers_max)                                                                          \
     XX(dht_bytes_max)

@@ -75,6 +75,10 @@ typedef struct qudag_settings {
     const char *const *announce; /* multiaddrs that others are told instead of what the node finds
                                           out: those of a forwarded port, for example */
     size_t announce_n;           /* at most QUDAG_LISTEN_MAX; 0: what the node finds out */
+    uint32_t dark_delay_ms;      /* random wait before a lookup of a dark address, at most */
+    uint8_t dark_dummies;        /* lookups of other addresses beside each */
+    bool dark_hide_cache; /* users do not see by the time what others asked for; default true */
+    uint8_t pad2[2];      /* zero */
 } qudag_settings;
 
 /* The call that made a request. */

@@ -22,7 +22,7 @@ _qudag() {
     circuit) [ -n "$sub" ] && words='--hops' || words='build list close' ;;
     dark) case $sub in
         '') words='new list publish resolve forget' ;;
-        publish | resolve | forget) words=$(qudag "${dir[@]}" --json dark list 2>/dev/null |
+        show | publish | resolve | forget) words=$(qudag "${dir[@]}" --json dark list 2>/dev/null |
             grep -o '"label":"[^"]\+"' | cut -d'"' -f4)
             [ "$sub" = forget ] && words="$words --yes" ;;
         esac ;;

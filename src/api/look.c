@@ -5,7 +5,7 @@
 
 API_NO_TAIL(qudag_link_info, peer);
 API_NO_TAIL(qudag_circuit_info, next);
-API_NO_TAIL(qudag_dark_info, label);
+API_NO_TAIL(qudag_dark_info, pad2);
 API_NO_TAIL(qudag_dht_record, expires);
 API_NO_TAIL(qudag_dht_publication, due);
 
@@ -175,5 +175,9 @@ bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out)
     copy_text(full.label, sizeof(full.label), k->label);
     full.created = k->created;
     full.until = until;
+    full.last_used = k->use.last;
+    full.callers = k->use.callers;
+    full.resolutions = k->use.resolutions;
+    full.network = (qudag_dark_network)k->addr.network;
     return api_sized_out(out, &full, sizeof(full));
 }

@@ -199,9 +199,10 @@ qudag_err qudag_circuit_build(qudag_node *n, uint8_t hops, qudag_op *op)
     return ask(n, &r, op);
 }
 
-static qudag_err ask_dark(qudag_node *n, enum node_op_kind kind, const char *addr, qudag_op *op)
+static qudag_err ask_dark(qudag_node *n, enum node_op_kind kind, const char *addr, uint64_t user,
+                          qudag_op *op)
 {
-    struct node_request r = {.kind = kind};
+    struct node_request r = {.kind = kind, .dark_user = user};
 
     if (n == NULL || addr == NULL || op == NULL) {
         return QUDAG_EINVAL;
@@ -218,17 +219,31 @@ static qudag_err ask_dark(qudag_node *n, enum node_op_kind kind, const char *add
 
 qudag_err qudag_dark_publish(qudag_node *n, const char *addr, qudag_op *op)
 {
-    return ask_dark(n, NODE_OP_DARK_PUBLISH, addr, op);
+    return ask_dark(n, NODE_OP_DARK_PUBLISH, addr, 0, op);
 }
 
 qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op)
 {
-    return ask_dark(n, NODE_OP_DARK_FORGET, addr, op);
+    return ask_dark(n, NODE_OP_DARK_FORGET, addr, 0, op);
 }
 
 qudag_err qudag_dark_resolve(qudag_node *n, const char *addr, qudag_op *op)
 {
-    return ask_dark(n, NODE_OP_DARK_RESOLVE, addr, op);
+    return ask_dark(n, NODE_OP_DARK_RESOLVE, addr, 0, op);
+}
+
+qudag_err qudag_dark_resolve_for(qudag_node *n, const char *addr, qudag_slice user, qudag_op *op)
+{
+    uint64_t name = 0;
+
+    if (user.len > 0 && user.base == NULL) {
+        return QUDAG_EINVAL;
+    }
+    if (user.len > 0) {
+        blake3_derive((uint8_t *)&name, sizeof(name), "qudag dark user v1",
+                      (struct slice){user.base, user.len});
+    }
+    return ask_dark(n, NODE_OP_DARK_RESOLVE, addr, name, op);
 }
 
 qudag_err qudag_dark_create(qudag_node *n, const char *label, char addr[QUDAG_DARK_TEXT_MAX])
@@ -239,6 +254,22 @@ qudag_err qudag_dark_create(qudag_node *n, const char *label, char addr[QUDAG_DA
         return QUDAG_EINVAL;
     }
     qudag_err err = node_dark_create(n->node, label != NULL ? label : "", io_now(), &a);
+    if (err == QUDAG_OK) {
+        (void)dark_addr_text(addr, &a);
+    }
+    return err;
+}
+
+qudag_err qudag_dark_create_in(qudag_node *n, qudag_dark_network network, const char *label,
+                               char addr[QUDAG_DARK_TEXT_MAX])
+{
+    struct dark_addr a;
+
+    if (n == NULL || addr == NULL || (unsigned)network > QUDAG_DARK_LAB) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = node_dark_create_in(n->node, (enum dark_network)network,
+                                        label != NULL ? label : "", io_now(), &a);
     if (err == QUDAG_OK) {
         (void)dark_addr_text(addr, &a);
     }

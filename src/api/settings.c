@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, announce_n);
+API_NO_TAIL(qudag_settings, pad2);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
@@ -101,7 +101,8 @@ static void set_defaults(qudag_settings *d)
                           .pq = QUDAG_PQ_REQUIRE,
                           .security_level = 768,
                           .relay = true,
-                          .dht_server = true};
+                          .dht_server = true,
+                          .dark_hide_cache = true};
     for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
         number_set(d, &limits[i], limits[i].def * scale(&limits[i]));
     }
@@ -353,6 +354,9 @@ static qudag_err settings_in(qudag_settings *out, const qudag_settings *s, char 
             return refuse(why, cap, "pad", "must be zero");
         }
     }
+    if (out->pad2[0] != 0 || out->pad2[1] != 0) {
+        return refuse(why, cap, "pad2", "must be zero");
+    }
     return QUDAG_OK;
 }
 
@@ -392,6 +396,9 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->records_max = s->dht_records_max;
     c->providers_max = s->dht_providers_max;
     c->record_bytes_max = s->dht_bytes_max;
+    c->dark_delay_max_ns = s->dark_delay_ms * QUDAG_MS;
+    c->dark_dummies = s->dark_dummies;
+    c->dark_show_cache = !s->dark_hide_cache;
     c->relays_min = s->relays_min != 0 ? s->relays_min : s->hops + 1u;
     if (s->family != NULL && s->family[0] != 0) {
         blake3_derive(c->family, sizeof(c->family), "qudag relay family v1",

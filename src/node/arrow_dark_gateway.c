@@ -9,6 +9,8 @@
  */
 #include "node/request_table.h"
 
+#include <string.h>
+
 static bool is_put(const struct node_op *op)
 {
     return op->req.kind == NODE_OP_LOOKUP_PUT;
@@ -108,4 +110,46 @@ void node_dark_wanted(struct node *n, const struct act *a, tstamp now)
         dark_get_done(n->dark, &ans, now, out);
     }
     node_end(n, n->ix.dark);
+}
+
+void node_dark_seen(struct node *n, struct slice key)
+{
+    if (key.len == DARK_KEY_LEN && dht_key_under(key, DHT_DARK_PREFIX, NULL)) {
+        memcpy(n->dark_seen[n->n_dark_seen++ % NODE_DARK_SEEN], key.base, key.len);
+    }
+}
+
+/*
+ * One of the indexes this node knows to exist, each equally likely: those whose records it stores for others, and
+ * those it found for others at the end of circuits.  False: it knows none.
+ */
+static bool index_draw(const struct node *n, uint8_t key[DARK_KEY_LEN])
+{
+    uint32_t seen = n->n_dark_seen < NODE_DARK_SEEN ? n->n_dark_seen : NODE_DARK_SEEN;
+    struct slice stored, value;
+    uint32_t count = 0;
+    walltime expires;
+
+    for (uint32_t i = 0; i < seen; i++) {
+        if (rng_below(&n->cfg.rng, ++count) == 0) {
+            memcpy(key, n->dark_seen[i], DARK_KEY_LEN);
+        }
+    }
+    for (size_t it = 0; kad_record_next(n->kad, &it, &stored, &value, &expires);) {
+        if (stored.len == DARK_KEY_LEN && dht_key_under(stored, DHT_DARK_PREFIX, NULL) &&
+            rng_below(&n->cfg.rng, ++count) == 0) {
+            memcpy(key, stored.base, DARK_KEY_LEN);
+        }
+    }
+    return count > 0;
+}
+
+void node_dark_dummy(struct node *n)
+{
+    uint8_t key[DARK_KEY_LEN];
+    struct node_request r = {.kind = NODE_OP_LOOKUP_GET, .key = {key, sizeof(key)}};
+
+    if (index_draw(n, key)) { /* without a cookie: what comes of it nobody waits for */
+        (void)node_op_new(n, &r);
+    }
 }

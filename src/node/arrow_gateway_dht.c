@@ -45,6 +45,9 @@ void node_finish_serve(struct node *n, struct node_op *op, qudag_err err,
                                .value = res->value,
                                .stored = res->count};
     answer(n, &r);
+    if (op->req.kind == NODE_OP_SERVE_GET && err == QUDAG_OK) {
+        node_dark_seen(n, op->req.key);
+    }
     node_op_free(n, op);
 }
 

@@ -30,8 +30,13 @@ static qudag_err take_keys(struct node *n, struct dark_keys *k)
 
 qudag_err node_dark_create(struct node *n, const char *label, tstamp now, struct dark_addr *out)
 {
+    return node_dark_create_in(n, n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN, label, now, out);
+}
+
+qudag_err node_dark_create_in(struct node *n, enum dark_network net, const char *label, tstamp now,
+                              struct dark_addr *out)
+{
     struct dark_keys k;
-    enum dark_network net = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN;
     qudag_err err = dark_keys_create(&k, net, label, node_wall(n, now), &n->cfg.rng);
 
     if (err == QUDAG_OK) {
@@ -81,8 +86,9 @@ qudag_err node_begin_dark_forget(struct node *n, struct node_op *op, tstamp now)
 
 qudag_err node_begin_dark_resolve(struct node *n, struct node_op *op, tstamp now)
 {
+    const struct dark_question q = {node_op_cookie(op), &op->req.dark, op->req.dark_user};
     struct acts *out = node_begin(n);
-    qudag_err err = dark_resolve(n->dark, node_op_cookie(op), &op->req.dark, now, out);
+    qudag_err err = dark_resolve(n->dark, &q, now, out);
 
     node_end(n, n->ix.dark);
     return err;
@@ -147,6 +153,9 @@ static void report(struct node *n, const struct act *a, tstamp now)
     case DARK_UP_PUT:
     case DARK_UP_GET:
         node_dark_wanted(n, a, now);
+        break;
+    case DARK_UP_DUMMY:
+        node_dark_dummy(n);
         break;
     case DARK_UP_RESOLVED:
         on_resolved(n, a);
@@ -218,7 +227,10 @@ qudag_err node_dark_init(struct node *n)
                             .rng = n->cfg.rng,
                             .log = n->cfg.log,
                             .clock = n->cfg.clock,
-                            .network = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN};
+                            .network = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN,
+                            .delay_max_ns = n->cfg.dark_delay_max_ns,
+                            .dummies = n->cfg.dark_dummies,
+                            .show_cache = n->cfg.dark_show_cache};
     qudag_err err = dark_new(&n->dark, &c);
 
     if (err != QUDAG_OK) {

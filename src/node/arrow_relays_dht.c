@@ -31,8 +31,8 @@ static qudag_err describe(struct node *n, size_t *len)
     d->flags = RELAY_FLAG_GUARD | RELAY_FLAG_GATEWAY | (n->cfg.lab ? RELAY_FLAG_LAB : 0);
     d->seq = n->desc_seq = node_rule_next_seq(n->desc_seq, wall);
     node_saved_desc_seq(n);
-    d->not_before = wall;
-    d->expires = wall + RELAY_DESC_LIFE_MAX;
+    d->not_before = node_rule_not_before(wall, rng_u64(&n->cfg.rng));
+    d->expires = d->not_before + RELAY_DESC_LIFE_MAX;
     return relay_desc_encode(n->desc_buf, sizeof(n->desc_buf), len, d, n->cfg.identity,
                              &n->cfg.rng);
 }

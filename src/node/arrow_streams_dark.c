@@ -106,8 +106,9 @@ static void no_way(struct node *n, const struct node_request *r, qudag_err err)
 
 qudag_err node_begin_stream_resolve(struct node *n, struct node_op *op, tstamp now)
 {
+    const struct dark_question q = {node_op_cookie(op), &op->req.dark, op->req.dark_user};
     struct acts *out = node_begin(n);
-    qudag_err err = dark_resolve(n->dark, node_op_cookie(op), &op->req.dark, now, out);
+    qudag_err err = dark_resolve(n->dark, &q, now, out);
 
     node_end(n, n->ix.dark);
     op->asked = err == QUDAG_OK;
@@ -152,7 +153,7 @@ qudag_err node_stream_open_dark(struct node *n, const struct dark_addr *to, cons
     struct node_stream *a;
     enum dark_network network = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN;
 
-    if (to->network != (uint8_t)network) {
+    if (!dark_network_takes(network, (enum dark_network)to->network)) {
         return QUDAG_EUNSUPPORTED;
     }
     qudag_err err = node_stream_prepare(n, proto, &a);

@@ -100,7 +100,10 @@ struct node_config {
     bool relay, dht_server, lab;
     bool persist; /* hooks.persist */
     uint32_t records_max, providers_max;
-    uint64_t record_bytes_max; /* 0, like the two above: as in kad.h */
+    uint64_t record_bytes_max;  /* 0, like the two above: as in kad.h */
+    uint64_t dark_delay_max_ns; /* see dark_config */
+    uint32_t dark_dummies;
+    bool dark_show_cache;
     size_t n_boot;
     struct node_boot boot[NODE_BOOT_MAX];
 };
@@ -216,6 +219,9 @@ void *node_stream_user(struct node *n, struct ref s);
 /* A new dark address: its keys are saved before the call returns.  |label| at most DARK_LABEL_MAX bytes. */
 QUDAG_MUST_USE qudag_err node_dark_create(struct node *n, const char *label, tstamp now,
                                           struct dark_addr *out);
+/* The same in a network that dark_network_takes(); else EINVAL. */
+QUDAG_MUST_USE qudag_err node_dark_create_in(struct node *n, enum dark_network net,
+                                             const char *label, tstamp now, struct dark_addr *out);
 /*
  * Closes a circuit that begins or ends at us; hooks.circuit_closed follows.  ESTALE: it is gone, or we only
  * relay it.

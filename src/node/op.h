@@ -50,6 +50,7 @@ struct node_request {
     uint8_t hops;                    /* CIRCUIT */
     struct dark_addr dark;           /* DARK_*, STREAM_RESOLVE */
     struct node_isolation isolation; /* STREAM_RESOLVE */
+    uint64_t dark_user;              /* DARK_RESOLVE: for whom; 0: nobody in particular */
     struct kad_options opt;          /* PUT, GET */
     void *user;                      /* the program's, see node_op_set_user() */
 };

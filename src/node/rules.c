@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define PK_PREFIX "/pk/"
+#define GRAIN_S 300 /* s, of times in our descriptor */
 
 size_t node_rule_relay_key(uint8_t dst[NODE_RELAY_KEY_MAX], const struct peer_id *id)
 {
@@ -251,7 +252,7 @@ uint32_t node_rule_relays_needed(uint32_t hops)
 
 uint64_t node_rule_next_seq(uint64_t last, walltime now)
 {
-    uint64_t wall = now < 0 ? 0 : (uint64_t)now;
+    uint64_t wall = now < 0 ? 0 : (uint64_t)now - (uint64_t)now % 60;
 
     return last < wall ? wall : last + 1;
 }
@@ -259,4 +260,11 @@ uint64_t node_rule_next_seq(uint64_t last, walltime now)
 uint64_t node_rule_shed(uint64_t used, uint64_t max)
 {
     return max == 0 || used <= max - max / 16 ? 0 : used - (max - max / 8);
+}
+
+walltime node_rule_not_before(walltime now, uint64_t draw)
+{
+    walltime t = now - (walltime)(draw % GRAIN_S);
+
+    return t < 0 ? 0 : t - t % GRAIN_S;
 }

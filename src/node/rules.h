@@ -174,9 +174,15 @@ bool node_rule_another_circuit(qudag_err err);
 uint32_t node_rule_relays_needed(uint32_t hops);
 
 /*
- * The sequence number of the next relay descriptor: above |last| (0: none yet), and not below the calendar,
- * so that it never goes back when the clock does.
+ * The sequence number of the next relay descriptor or peer record: above |last| (0: none yet), and not below the
+ * calendar, so that it never goes back when the clock does.  The calendar is read to the minute: the seconds of the
+ * clock do not show, and a node that lost the last number is heard again a minute later.
  */
 uint64_t node_rule_next_seq(uint64_t last, walltime now);
+/*
+ * When a descriptor made at |now| begins to be valid: dated back by a random part (|draw|, any number) of five
+ * minutes, and rounded down to such: the seconds of the clock do not show, and a wrong clock still does.
+ */
+walltime node_rule_not_before(walltime now, uint64_t draw);
 
 #endif

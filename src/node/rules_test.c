@@ -346,8 +346,9 @@ static void sequence_numbers_never_go_back(void **state)
         walltime now;
         uint64_t next;
     } row[] = {
-        {0, NOW, NOW},
-        {NOW, NOW + 1, NOW + 1},
+        {0, NOW, NOW - NOW % 60},
+        {NOW - 100, NOW + 1, NOW - NOW % 60},
+        {NOW, NOW + 60, NOW + 60 - NOW % 60},
         {NOW, NOW, NOW + 1},
         {NOW + 550, NOW, NOW + 551}, /* the clock was ahead and is right again */
         {NOW, -5, NOW + 1},
@@ -360,6 +361,19 @@ static void sequence_numbers_never_go_back(void **state)
         assert_int_equal(next, row[i].next);
         assert_true(next > row[i].last);
     }
+}
+
+static void times_in_descriptors_are_dated_back_and_whole_five_minutes(void **state)
+{
+    (void)state;
+    for (uint64_t draw = 0; draw < 2000; draw += 7) {
+        walltime t = node_rule_not_before(NOW, draw);
+        assert_int_equal(t % 300, 0);
+        assert_true(t <= NOW && t > NOW - 600);
+        assert_int_equal(node_rule_not_before(NOW, draw + 300), t);
+    }
+    assert_int_equal(node_rule_not_before(NOW - NOW % 300 + 10, 11), NOW - NOW % 300 - 300);
+    assert_int_equal(node_rule_not_before(5, 100), 0);
 }
 
 static void the_ip_versions_we_can_dial_are_those_of_our_addresses(void **state)
@@ -604,6 +618,7 @@ int main(void)
         cmocka_unit_test(only_what_says_nothing_of_the_record_is_worth_another_circuit),
         cmocka_unit_test(onion_keys_live_a_week_and_a_day),
         cmocka_unit_test(a_service_may_be_one_of_the_relays),
+        cmocka_unit_test(times_in_descriptors_are_dated_back_and_whole_five_minutes),
         cmocka_unit_test(sequence_numbers_never_go_back),
         cmocka_unit_test(a_peer_is_told_its_address_only_where_that_hides_nothing),
         cmocka_unit_test(what_a_push_does_not_give_stays_as_it_was),

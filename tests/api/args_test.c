@@ -152,6 +152,11 @@ static void every_other_call_checks_its_arguments(void **state)
     INVAL(qudag_op_set_user(NULL, (qudag_op){1}, NULL));
     INVAL(qudag_dark_create(NULL, "x", addr));
     INVAL(qudag_dark_create(n, "x", NULL));
+    INVAL(qudag_dark_create_in(NULL, QUDAG_DARK_TEST, "x", addr));
+    INVAL(qudag_dark_create_in(n, QUDAG_DARK_TEST, "x", NULL));
+    INVAL(qudag_dark_create_in(n, (qudag_dark_network)3, "x", addr));
+    INVAL(qudag_dark_resolve_for(n, NULL, (qudag_slice){NULL, 0}, &op));
+    INVAL(qudag_dark_resolve_for(n, "x", (qudag_slice){NULL, 4}, &op));
     INVAL(qudag_dark_publish(n, NULL, &op));
     INVAL(qudag_dark_forget(NULL, addr, &op));
     INVAL(qudag_dark_resolve(n, NULL, &op));

@@ -36,6 +36,11 @@ void dark_addr_bytes(uint8_t out[DARK_ADDR_LEN], const struct dark_addr *a)
     memcpy(out + 34, a->commit, 32);
 }
 
+bool dark_network_takes(enum dark_network node, enum dark_network of)
+{
+    return of == DARK_NET_TEST || (of == DARK_NET_LAB) == (node == DARK_NET_LAB);
+}
+
 bool dark_addr_eq(const struct dark_addr *a, const struct dark_addr *b)
 {
     return a->network == b->network && memcmp(a->ed_pk, b->ed_pk, 32) == 0 &&

@@ -220,6 +220,18 @@ static void two_periods_are_live_and_the_current_is_one(void **state)
     assert_int_equal(dark_period(-5), 0);
 }
 
+static void a_network_takes_its_own_addresses_and_those_for_trials(void **state)
+{
+    (void)state;
+    for (int net = DARK_NET_MAIN; net <= DARK_NET_LAB; net++) {
+        assert_true(dark_network_takes((enum dark_network)net, DARK_NET_TEST));
+        assert_int_equal(dark_network_takes((enum dark_network)net, DARK_NET_LAB),
+                         net == DARK_NET_LAB);
+        assert_int_equal(dark_network_takes((enum dark_network)net, DARK_NET_MAIN),
+                         net != DARK_NET_LAB);
+    }
+}
+
 static void numbers_only_grow(void **state)
 {
     uint64_t seq = 0;
@@ -275,6 +287,7 @@ int main(void)
         cmocka_unit_test(other_forms_are_refused),
         cmocka_unit_test(other_versions_and_networks_are_not_supported),
         cmocka_unit_test(two_periods_are_live_and_the_current_is_one),
+        cmocka_unit_test(a_network_takes_its_own_addresses_and_those_for_trials),
         cmocka_unit_test(numbers_only_grow),
         cmocka_unit_test(keys_of_places_and_addresses_differ),
     };

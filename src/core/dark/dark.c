@@ -21,6 +21,9 @@ qudag_err dark_new(struct dark **out, const struct dark_config *cfg)
     rng_fill(&cfg->rng, seed, sizeof seed);
     map_init(&d->memos, cfg->mem, seed, DARK_CACHE_MAX);
     d->next_cookie = 1;
+    for (size_t i = 0; i < DARK_DUMMIES_QUEUE; i++) {
+        d->dummy_at[i] = TSTAMP_NEVER;
+    }
     *out = d;
     return QUDAG_OK;
 }

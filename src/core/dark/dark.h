@@ -24,6 +24,12 @@ enum dark_network { DARK_NET_MAIN = 0, DARK_NET_TEST = 1, DARK_NET_LAB = 2 };
 /* DARK_WITHDRAWN: a record that says that the address is no longer in use. */
 enum dark_kind { DARK_WITHDRAWN = 0, DARK_DIRECT = 1 };
 
+/*
+ * Whether a node of the network |node| makes, publishes and resolves addresses of |of|: its own kind, and those for
+ * trials.  The public network has no lab addresses, as labs drop the rules that hide people, and labs no others.
+ */
+bool dark_network_takes(enum dark_network node, enum dark_network of);
+
 /* What an address says: version 1. */
 struct dark_addr {
     uint8_t network;
@@ -124,14 +130,19 @@ struct dark_config {
     struct logger log;
     struct wallclock clock;
     enum dark_network network;
+    uint64_t delay_max_ns; /* a lookup begins after a random time up to this */
+    uint32_t dummies;      /* lookups of other addresses beside each; at most DARK_DUMMIES_MAX */
+    bool show_cache;       /* what one user asked for is shown to others by an answer at once */
 };
+#define DARK_DUMMIES_MAX 8
 
 enum dark_up {
     DARK_UP_PUT = 1, /* cookie, ptr: const struct dark_wanted *: store it, then dark_put_done */
     DARK_UP_GET,     /* cookie, ptr: const struct dark_wanted *: fetch it, then dark_get_done */
     DARK_UP_RESOLVED, /* cookie of dark_resolve, err; ptr: const struct dark_target *; n: 1 = cached */
     DARK_UP_PUBLISHED, /* cookie of dark_publish, err, n: nodes that stored it; n counts repeats too */
-    DARK_UP_SAVE, /* cookie, ptr: const struct dark_keys *: changed; save it, then dark_saved */
+    DARK_UP_SAVE,  /* cookie, ptr: const struct dark_keys *: changed; save it, then dark_saved */
+    DARK_UP_DUMMY, /* fetch some index that exists, as for DARK_UP_GET; nobody waits for it */
 };
 
 /* What a DARK_UP_PUT or _GET wants; it lies in the action list. */
@@ -220,11 +231,17 @@ void dark_put_done(struct dark *d, const struct dark_answer *ans, tstamp now, st
 void dark_called(struct dark *d, const struct dark_addr *a, tstamp now);
 
 /*
- * Where |a| leads: ends in exactly one DARK_UP_RESOLVED, at once when it is remembered.  ELIMIT, ENOMEM,
- * EUNSUPPORTED (an address of another network): no report follows.  spec/dark.md section 5.
+ * Where |addr| leads, for |user|: ends in exactly one DARK_UP_RESOLVED, at once when it is remembered and that user
+ * was told before; another one waits as long as lookups take (unless show_cache).  ELIMIT, ENOMEM, EUNSUPPORTED
+ * (an address of another network): no report follows.  spec/dark.md section 5.
  */
-QUDAG_MUST_USE qudag_err dark_resolve(struct dark *d, uint64_t cookie, const struct dark_addr *a,
-                                      tstamp now, struct acts *out);
+struct dark_question {
+    uint64_t cookie;
+    const struct dark_addr *addr;
+    uint64_t user; /* 0: the node itself */
+};
+QUDAG_MUST_USE qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now,
+                                      struct acts *out);
 /* The answer to DARK_UP_GET. */
 void dark_get_done(struct dark *d, const struct dark_answer *ans, tstamp now, struct acts *out);
 /* The target did not answer: the cached record is not to be trusted again. */

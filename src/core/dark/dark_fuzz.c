@@ -107,7 +107,10 @@ static void step(struct fuzz *f, struct rd *r)
         }
         break;
     case 2:
-        f->wanted += dark_resolve(f->d, 3, &f->addr, f->now, &f->acts) == QUDAG_OK ? 1 : 0;
+        f->wanted += dark_resolve(f->d, &(struct dark_question){3, &f->addr, 0}, f->now,
+                                  &f->acts) == QUDAG_OK
+                         ? 1
+                         : 0;
         break;
     case 3:
         dark_target_failed(f->d, &f->addr);

@@ -123,8 +123,13 @@ uint64_t dark_retry_wait(uint32_t failures, bool urgent, const struct rng *rng);
 #define DARK_RETRY_MIN (30 * NS_PER_S)
 #define DARK_RETRY_MAX (3600 * NS_PER_S)
 #define DARK_FORGET_TRIES 3
-#define DARK_PAUSE_MIN (500 * NS_PER_MS) /* between asking for two places of an address */
-#define DARK_PAUSE_VAR (2 * NS_PER_S)
+#define DARK_PAUSE_MIN (200 * NS_PER_MS) /* between asking for two places of an address */
+#define DARK_PAUSE_VAR (1 * NS_PER_S)
+#define DARK_TOOK_MAX 16                /* lookups whose duration is remembered */
+#define DARK_TOOK_MIN (400 * NS_PER_MS) /* while none is: drawn from here on */
+#define DARK_TOOK_VAR (800 * NS_PER_MS)
+#define DARK_KNOWN_MAX 8      /* users of whom is remembered that they were told an address */
+#define DARK_DUMMIES_QUEUE 16 /* waiting for their time; more are left out */
 #define DARK_FOLLOW_MIN (60 * NS_PER_S) /* the second place of a changed target after the first */
 #define DARK_FOLLOW_VAR (29 * 60 * NS_PER_S)
 #define DARK_LATE_MAX (600 * NS_PER_S) /* a round later than this was slept over, not late */
@@ -169,6 +174,8 @@ struct dark_job {
     struct dark_addr addr;
     struct dark_place place[DARK_STEPS_MAX]; /* in the order they are asked */
     size_t n_places, asked;
+    tstamp since;    /* when it was asked for */
+    uint64_t user;   /* by whom */
     uint64_t cookie; /* of the question under way; 0: none */
     tstamp due;      /* asked: it fails then; else: when the next is asked */
     struct peer_id last_exit;
@@ -187,9 +194,14 @@ struct dark_job {
 #define DARK_ABSENT_MIN 2
 qudag_err dark_no_target(qudag_err bad, uint32_t absent, qudag_err lost);
 
+/* One who asked.  Free: neither job nor held. */
 struct dark_waiter {
-    uint64_t cookie;
-    struct dark_job *job; /* NULL: free */
+    uint64_t cookie, user;
+    struct dark_addr addr;
+    struct dark_job *job; /* the lookup that is waited for; NULL: none */
+    bool held;            /* the answer is known, and comes at |ready_at| */
+    tstamp ready_at;      /* not before that; a lookup of its own would take so long */
+    qudag_err err;        /* held: of the lookup; OK: see the memo */
 };
 
 /* What is remembered of an address: its record for a while, the numbers seen for longer. */
@@ -201,6 +213,8 @@ struct dark_memo {
         struct dark_place at;
         uint64_t number; /* highest accepted there; lower ones are refused */
     } seen[DARK_PLACES];
+    uint64_t told[DARK_KNOWN_MAX]; /* users who were told the answer; the last of n_told */
+    uint32_t n_told;
     struct dark_target *target; /* NULL: none */
     tstamp until;               /* of |target|, or of the answer "there is none" */
 };
@@ -214,6 +228,9 @@ struct dark {
     struct map memos; /* A and commitment -> struct dark_memo */
     struct list lru;
     uint32_t n_jobs;
+    tstamp dummy_at[DARK_DUMMIES_QUEUE]; /* TSTAMP_NEVER: free */
+    uint64_t took[DARK_TOOK_MAX];        /* ns, of the lookups that found something last */
+    uint32_t n_took;
     bool clock_set; /* schedules by the calendar are to be looked at again */
     uint64_t next_cookie;
 };

@@ -27,10 +27,12 @@ static void lookups_and_memory_are_bounded(void **state)
     w->silent = true;
     for (uint32_t i = 0; i < DARK_JOBS_MAX; i++) {
         other_address(&a, &w->addr, i);
-        assert_int_equal(dark_resolve(w->cli, i, &a, w->now, &w->acts), QUDAG_OK);
+        assert_int_equal(dark_resolve(w->cli, &(struct dark_question){i, &a, 0}, w->now, &w->acts),
+                         QUDAG_OK);
     }
     other_address(&a, &w->addr, DARK_JOBS_MAX);
-    assert_int_equal(dark_resolve(w->cli, 99, &a, w->now, &w->acts), QUDAG_ELIMIT);
+    assert_int_equal(dark_resolve(w->cli, &(struct dark_question){99, &a, 0}, w->now, &w->acts),
+                     QUDAG_ELIMIT);
     settle(w, w->cli);
     run_to(w, 2 * DARK_ASK_TIMEOUT + DARK_PAUSE_MIN + DARK_PAUSE_VAR);
     assert_int_equal(w->n_up, DARK_JOBS_MAX);
@@ -105,10 +107,12 @@ static void wrong_calls_are_refused(void **state)
 
     (void)state;
     a.network = DARK_NET_MAIN;
-    assert_int_equal(dark_resolve(w->cli, 1, &a, 0, &w->acts), QUDAG_EUNSUPPORTED);
+    assert_int_equal(dark_resolve(w->cli, &(struct dark_question){1, &a, 0}, 0, &w->acts),
+                     QUDAG_EUNSUPPORTED);
     a = w->addr;
     memset(a.ed_pk, 0, 32);
-    assert_int_equal(dark_resolve(w->cli, 1, &a, 0, &w->acts), QUDAG_EMALFORMED);
+    assert_int_equal(dark_resolve(w->cli, &(struct dark_question){1, &a, 0}, 0, &w->acts),
+                     QUDAG_EMALFORMED);
     assert_int_equal(publish_how(w, 1, &a, DARK_PUBLISH_NOW), QUDAG_ENOTFOUND);
     assert_int_equal(dark_forget(w->svc, 1, &a, 0, &w->acts), QUDAG_ENOTFOUND);
     w->self = (struct onion_hop){.n_addrs = 0};
@@ -197,9 +201,14 @@ static bool scenario(struct world *w, uint64_t fail_at)
         assert_int_equal(dark_publish(d, &want, 0, &w->acts), QUDAG_OK);
         settle(w, d);
         for (int i = 0; i < 3; i++) {
-            qudag_err err = dark_resolve(d, 2, &a, 0, &w->acts);
+            size_t before = w->n_up;
+            qudag_err err = dark_resolve(d, &(struct dark_question){2, &a, 0}, 0, &w->acts);
             assert_true(err == QUDAG_OK || err == QUDAG_ENOMEM);
             settle(w, d);
+            while (err == QUDAG_OK && w->n_up == before) { /* the other place */
+                dark_tick(d, dark_deadline(d), &w->acts);
+                settle(w, d);
+            }
             if (err == QUDAG_OK) { /* whether it could be remembered or not */
                 assert_int_equal(last_up(w)->err, QUDAG_OK);
                 assert_true(last_up(w)->has_target);

@@ -27,7 +27,7 @@ _Static_assert(DARK_ROUNDS_MAX *(DARK_KEY_LEN + DARK_RECORD_LEN + 2 * sizeof(str
                    ACTS_BYTES_ROOM / 2,
                "room of dark_tick for tombstones");
 _Static_assert(DARK_ADDRS_MAX * 2 * DARK_REPLICAS + 2 * DARK_ROUNDS_MAX + DARK_JOBS_MAX +
-                       DARK_WAITERS_MAX <
+                       DARK_WAITERS_MAX + DARK_DUMMIES_QUEUE <
                    ACTS_ROOM,
                "room of dark_tick");
 
@@ -77,7 +77,7 @@ qudag_err dark_own(struct dark *d, struct dark_keys *k)
 {
     size_t ix = 0;
 
-    if (k->addr.network != (uint8_t)d->cfg.network) {
+    if (!dark_network_takes(d->cfg.network, (enum dark_network)k->addr.network)) {
         return QUDAG_EINVAL;
     }
     if (dark_own_find(d, &k->addr) != NULL) {

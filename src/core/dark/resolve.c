@@ -2,11 +2,14 @@
  * resolve.c - from an address to its target: ask for one place after another, check, remember.
  *
  *   dark_resolve ──▶ remembered? ──yes──▶ DARK_UP_RESOLVED (n = 1)
+ *                       │                 to a user who was not told before: after as long as a lookup takes
  *                       │ no
  *                       ▼
- *                     job: DARK_UP_GET of one place ── a record that passes ──▶ DARK_UP_RESOLVED to all who wait
- *                       ▲            └── none, a wrong one, no way ─▶ pause, through another relay ─┐
- *                       └───────────────── the next place, while there is one ◀────────────────────┘
+ *                     job: a random wait, beside dummies at random times
+ *                       ▼
+ *                     DARK_UP_GET of one place ── a record that passes ──▶ DARK_UP_RESOLVED to all who wait
+ *                       ▲   └── none, a wrong one, no way ─▶ pause, through another relay ─┐
+ *                       └─────────────── the next place, while there is one ◀─────────────┘
  *
  * Places: both replicas of the current period, in an order drawn each time; around a change of periods those
  * of the other period too.  Who sees the index of one place sees no other, unless the first was missing.
@@ -122,6 +125,40 @@ static void memo_store(struct dark *d, const struct dark_addr *a, const struct d
     }
 }
 
+/* --- what users may see of each other --------------------------------------------------------- */
+
+static bool was_told(const struct dark_memo *m, uint64_t user)
+{
+    uint32_t n = m->n_told < DARK_KNOWN_MAX ? m->n_told : DARK_KNOWN_MAX;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (m->told[i] == user) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tell(struct dark *d, const struct dark_addr *a, uint64_t user)
+{
+    struct dark_memo *m = memo_find(d, a);
+
+    if (m != NULL && !was_told(m, user)) {
+        m->told[m->n_told++ % DARK_KNOWN_MAX] = user;
+    }
+}
+
+/* When somebody who began to look it up at |now| would know. */
+static tstamp as_if_looked_up(const struct dark *d, tstamp now)
+{
+    uint32_t n = d->n_took < DARK_TOOK_MAX ? d->n_took : DARK_TOOK_MAX;
+
+    if (n == 0) {
+        return tstamp_after(now, DARK_TOOK_MIN + rng_u64(&d->cfg.rng) % DARK_TOOK_VAR);
+    }
+    return tstamp_after(now, rng_jitter(&d->cfg.rng, d->took[rng_below(&d->cfg.rng, n)], 100));
+}
+
 /* --- requests ------------------------------------------------------------------------------- */
 
 static void report(uint64_t cookie, qudag_err err, const struct dark_target *t, struct acts *out)
@@ -134,7 +171,8 @@ static void report(uint64_t cookie, qudag_err err, const struct dark_target *t, 
 }
 
 /* A copy of what is remembered, which may be forgotten meanwhile.  QUDAG_ELIMIT: no room, no report. */
-static qudag_err report_cached(uint64_t cookie, const struct dark_target *t, struct acts *out)
+static qudag_err report_cached(uint64_t cookie, const struct dark_target *t, uint64_t n,
+                               struct acts *out)
 {
     struct act *up = t == NULL ? acts_up(out, DARK_UP_RESOLVED)
                                : acts_up_copy(out, DARK_UP_RESOLVED, t, sizeof *t);
@@ -144,14 +182,14 @@ static qudag_err report_cached(uint64_t cookie, const struct dark_target *t, str
     }
     up->cookie = cookie;
     up->err = t == NULL ? QUDAG_ENOTFOUND : QUDAG_OK;
-    up->n = 1;
+    up->n = n;
     return QUDAG_OK;
 }
 
 static struct dark_waiter *waiter_free(struct dark *d)
 {
     for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
-        if (d->waiter[i].job == NULL) {
+        if (d->waiter[i].job == NULL && !d->waiter[i].held) {
             return &d->waiter[i];
         }
     }
@@ -205,10 +243,25 @@ static qudag_err job_ask(struct dark *d, struct dark_job *j, tstamp now, struct 
     return QUDAG_OK;
 }
 
-/* Makes the job and asks for the first place. */
-static qudag_err job_start(struct dark *d, const struct dark_addr *a, tstamp now, struct acts *out,
+/* Lookups of other addresses, at times drawn like that of the real one: which of them it is does not show. */
+static void dummies_plan(struct dark *d, tstamp now)
+{
+    uint32_t left = d->cfg.dummies < DARK_DUMMIES_MAX ? d->cfg.dummies : DARK_DUMMIES_MAX;
+
+    for (size_t i = 0; i < DARK_DUMMIES_QUEUE && left > 0; i++) {
+        if (d->dummy_at[i] == TSTAMP_NEVER) {
+            d->dummy_at[i] = tstamp_after(now, rng_u64(&d->cfg.rng) % (d->cfg.delay_max_ns + 1));
+            left--;
+        }
+    }
+}
+
+/* Makes the job of |q|; its first place is to be asked for when it is due. */
+static qudag_err job_start(struct dark *d, const struct dark_question *q, tstamp now,
                            struct dark_job **job)
 {
+    uint8_t key[DARK_KEY_LEN];
+
     if (d->n_jobs >= DARK_JOBS_MAX) {
         return QUDAG_ELIMIT;
     }
@@ -216,13 +269,17 @@ static qudag_err job_start(struct dark *d, const struct dark_addr *a, tstamp now
     if (j == NULL) {
         return QUDAG_ENOMEM;
     }
-    j->addr = *a;
+    j->addr = *q->addr;
+    j->user = q->user;
+    j->since = now;
     j->n_places = places_draw(d, j->place, wall_now(&d->cfg.clock, now));
-    qudag_err err = job_ask(d, j, now, out);
+    qudag_err err = dark_dht_key(key, &j->addr, &j->place[0]); /* it may be no address at all */
     if (err != QUDAG_OK) {
         mem_free(d->cfg.mem, j);
         return err;
     }
+    j->due = tstamp_after(now, rng_u64(&d->cfg.rng) % (d->cfg.delay_max_ns + 1));
+    dummies_plan(d, now);
     list_init(&j->node);
     list_push_back(&d->jobs, &j->node);
     d->n_jobs++;
@@ -230,35 +287,27 @@ static qudag_err job_start(struct dark *d, const struct dark_addr *a, tstamp now
     return QUDAG_OK;
 }
 
-qudag_err dark_resolve(struct dark *d, uint64_t cookie, const struct dark_addr *a, tstamp now,
-                       struct acts *out)
+/* |q| waits at |w| for the lookup of its address, which is begun if need be. */
+static qudag_err wait_for_job(struct dark *d, const struct dark_question *q, struct dark_waiter *w,
+                              tstamp now)
 {
-    dark_reap(d, out);
-    if (a->network != (uint8_t)d->cfg.network) {
-        return QUDAG_EUNSUPPORTED;
-    }
-    struct dark_memo *m = memo_find(d, a);
-    if (m != NULL && now < m->until) {
-        list_del(&m->node);
-        list_push_back(&d->lru, &m->node);
-        return report_cached(cookie, m->target, out);
-    }
-    struct dark_waiter *w = waiter_free(d);
-    if (w == NULL) {
-        return QUDAG_ELIMIT;
-    }
-    struct dark_job *j = job_of(d, a);
+    struct dark_job *j = job_of(d, q->addr);
+    tstamp ready_at = now;
+
     if (j == NULL) {
-        qudag_err err = job_start(d, a, now, out, &j);
+        qudag_err err = job_start(d, q, now, &j);
         if (err != QUDAG_OK) {
             return err;
         }
+        struct dark_own_addr *own = dark_own_find(d, q->addr);
+        if (own != NULL) {
+            own->keys.use.resolutions++;
+        }
+    } else if (!d->cfg.show_cache && q->user != j->user) { /* it began before he asked */
+        ready_at = as_if_looked_up(d, now);
     }
-    struct dark_own_addr *own = dark_own_find(d, a);
-    if (own != NULL) {
-        own->keys.use.resolutions++;
-    }
-    *w = (struct dark_waiter){.cookie = cookie, .job = j};
+    *w = (struct dark_waiter){
+        .cookie = q->cookie, .user = q->user, .addr = *q->addr, .job = j, .ready_at = ready_at};
     return QUDAG_OK;
 }
 
@@ -274,21 +323,53 @@ qudag_err dark_no_target(qudag_err bad, uint32_t absent, qudag_err lost)
     return lost != QUDAG_OK ? lost : QUDAG_EUNREACHABLE;
 }
 
+/* What the memo says to |w|; without one he has to look it up himself. */
+static void waiter_release(struct dark *d, struct dark_waiter *w, tstamp now, struct acts *out)
+{
+    const struct dark_question q = {w->cookie, &w->addr, w->user};
+    const struct dark_memo *m = memo_find(d, &w->addr);
+    qudag_err err = w->err;
+
+    w->held = false;
+    if (err == QUDAG_OK && m != NULL && now < m->until) {
+        tell(d, &w->addr, w->user);
+        err = report_cached(w->cookie, m->target, 0, out);
+    } else if (err == QUDAG_OK) {
+        struct dark_waiter again;
+        err = wait_for_job(d, &q, &again, now);
+        *w = err == QUDAG_OK ? again : *w;
+    }
+    if (err != QUDAG_OK) {
+        report(w->cookie, err, NULL, out);
+    }
+}
+
 static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct acts *out)
 {
     qudag_err err = QUDAG_OK;
 
     if (j->found) {
         memo_store(d, &j->addr, &j->best, now);
+        d->took[d->n_took++ % DARK_TOOK_MAX] = now - j->since;
         err = j->best.kind == DARK_WITHDRAWN ? QUDAG_ENOTFOUND : QUDAG_OK;
     } else {
         err = dark_no_target(j->bad, j->absent, j->lost);
     }
     for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
-        if (d->waiter[i].job == j) {
-            d->waiter[i].job = NULL;
-            report(d->waiter[i].cookie, err, err == QUDAG_OK ? &j->best : NULL, out);
+        struct dark_waiter *w = &d->waiter[i];
+        if (w->job != j) {
+            continue;
         }
+        w->job = NULL;
+        if (w->ready_at > now) { /* he hears of it when a lookup of his own could have ended */
+            w->held = true;
+            w->err = j->found ? QUDAG_OK : err;
+            continue;
+        }
+        if (j->found) {
+            tell(d, &j->addr, w->user);
+        }
+        report(w->cookie, err, err == QUDAG_OK ? &j->best : NULL, out);
     }
     /* The reports point into it: it is freed once they have been carried out. */
     list_del(&j->node);
@@ -385,8 +466,23 @@ static void job_tick(struct dark *d, struct dark_job *j, tstamp now, struct acts
     }
 }
 
+static void dummies_tick(struct dark *d, tstamp now, struct acts *out)
+{
+    for (size_t i = 0; i < DARK_DUMMIES_QUEUE; i++) {
+        if (d->dummy_at[i] <= now) {
+            d->dummy_at[i] = TSTAMP_NEVER;
+            (void)acts_up(out, DARK_UP_DUMMY);
+        }
+    }
+}
+
 void dark_resolve_tick(struct dark *d, tstamp now, struct acts *out)
 {
+    for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
+        if (d->waiter[i].held && d->waiter[i].ready_at <= now) {
+            waiter_release(d, &d->waiter[i], now, out);
+        }
+    }
     LIST_EACH_SAFE(it, tmp, &d->jobs)
     {
         struct dark_job *j = LIST_ENTRY(it, struct dark_job, node);
@@ -394,6 +490,41 @@ void dark_resolve_tick(struct dark *d, tstamp now, struct acts *out)
             job_tick(d, j, now, out);
         }
     }
+    dummies_tick(d, now, out);
+}
+
+qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now, struct acts *out)
+{
+    dark_reap(d, out);
+    if (!dark_network_takes(d->cfg.network, (enum dark_network)q->addr->network)) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    struct dark_memo *m = memo_find(d, q->addr);
+    bool known = m != NULL && now < m->until;
+    if (known) {
+        list_del(&m->node);
+        list_push_back(&d->lru, &m->node);
+        if (d->cfg.show_cache || was_told(m, q->user)) {
+            return report_cached(q->cookie, m->target, 1, out);
+        }
+    }
+    struct dark_waiter *w = waiter_free(d);
+    if (w == NULL) {
+        return QUDAG_ELIMIT;
+    }
+    if (known) {
+        *w = (struct dark_waiter){.cookie = q->cookie,
+                                  .user = q->user,
+                                  .addr = *q->addr,
+                                  .held = true,
+                                  .ready_at = as_if_looked_up(d, now)};
+        return QUDAG_OK;
+    }
+    qudag_err err = wait_for_job(d, q, w, now);
+    if (err == QUDAG_OK && w->job->asked == 0 && w->job->due <= now) {
+        job_tick(d, w->job, now, out);
+    }
+    return err;
 }
 
 tstamp dark_resolve_deadline(const struct dark *d)
@@ -403,6 +534,12 @@ tstamp dark_resolve_deadline(const struct dark *d)
     LIST_EACH(it, &d->jobs)
     {
         at = tstamp_min(at, LIST_ENTRY(it, struct dark_job, node)->due);
+    }
+    for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
+        at = tstamp_min(at, d->waiter[i].held ? d->waiter[i].ready_at : TSTAMP_NEVER);
+    }
+    for (size_t i = 0; i < DARK_DUMMIES_QUEUE; i++) {
+        at = tstamp_min(at, d->dummy_at[i]);
     }
     return at;
 }

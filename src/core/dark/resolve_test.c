@@ -37,7 +37,8 @@ static void what_was_resolved_stays_until_the_list_is_carried_out(void **state)
 
     (void)state;
     publish_all(w);
-    assert_int_equal(dark_resolve(w->cli, 22, &w->addr, w->now, &w->acts), QUDAG_OK);
+    assert_int_equal(
+        dark_resolve(w->cli, &(struct dark_question){22, &w->addr, 0}, w->now, &w->acts), QUDAG_OK);
     assert_int_equal(w->acts.n, 1);
     const struct dark_wanted *wanted = w->act_v[0].ptr;
     struct stored *s = store_get(w, wanted->key);
@@ -89,7 +90,9 @@ static void one_place_is_asked_at_a_time_either_of_the_two(void **state)
     (void)state;
     publish_all(w);
     for (int i = 0; i < 200; i++) {
-        assert_int_equal(dark_resolve(w->cli, 1, &w->addr, w->now, &w->acts), QUDAG_OK);
+        assert_int_equal(
+            dark_resolve(w->cli, &(struct dark_question){1, &w->addr, 0}, w->now, &w->acts),
+            QUDAG_OK);
         assert_int_equal(w->acts.n, 1);
         int at = place_asked(w, &w->act_v[0]);
         assert_in_range(at, 0, 1);
@@ -110,7 +113,8 @@ static size_t places_of_a_miss(struct world *w, int place[8], tstamp gap[8])
     struct dark_answer none = {.err = QUDAG_ENOTFOUND};
     size_t n = 0;
 
-    assert_int_equal(dark_resolve(w->cli, 1, &w->addr, w->now, &w->acts), QUDAG_OK);
+    assert_int_equal(
+        dark_resolve(w->cli, &(struct dark_question){1, &w->addr, 0}, w->now, &w->acts), QUDAG_OK);
     while (w->acts.n == 1 && w->act_v[0].kind == DARK_UP_GET) {
         const struct dark_wanted *wanted = w->act_v[0].ptr;
         assert_true(n < 8);
@@ -209,7 +213,8 @@ static void the_same_relay_twice_is_one(void **state)
     struct dark_answer none = {.err = QUDAG_ENOTFOUND, .exit = w->exit[0]};
 
     (void)state;
-    assert_int_equal(dark_resolve(w->cli, 1, &w->addr, w->now, &w->acts), QUDAG_OK);
+    assert_int_equal(
+        dark_resolve(w->cli, &(struct dark_question){1, &w->addr, 0}, w->now, &w->acts), QUDAG_OK);
     for (int i = 0; i < 2; i++) {
         none.cookie = w->act_v[0].cookie;
         acts_reset_list(w);
@@ -399,7 +404,8 @@ static void an_owner_that_never_answers_is_a_timeout(void **state)
 
     (void)state;
     w->silent = true;
-    assert_int_equal(dark_resolve(w->cli, 22, &w->addr, w->now, &w->acts), QUDAG_OK);
+    assert_int_equal(
+        dark_resolve(w->cli, &(struct dark_question){22, &w->addr, 0}, w->now, &w->acts), QUDAG_OK);
     settle(w, w->cli);
     run_to(w, DARK_ASK_TIMEOUT + DARK_PAUSE_MIN);
     assert_int_equal(w->n_up, 0);
@@ -417,9 +423,13 @@ static void requests_for_one_address_share_one_lookup(void **state)
     publish_all(w);
     size_t before = w->n_up;
     for (uint64_t c = 0; c < DARK_WAITERS_MAX; c++) {
-        assert_int_equal(dark_resolve(w->cli, c, &w->addr, w->now, &w->acts), QUDAG_OK);
+        assert_int_equal(
+            dark_resolve(w->cli, &(struct dark_question){c, &w->addr, 0}, w->now, &w->acts),
+            QUDAG_OK);
     }
-    assert_int_equal(dark_resolve(w->cli, 999, &w->addr, w->now, &w->acts), QUDAG_ELIMIT);
+    assert_int_equal(
+        dark_resolve(w->cli, &(struct dark_question){999, &w->addr, 0}, w->now, &w->acts),
+        QUDAG_ELIMIT);
     settle(w, w->cli);
     assert_int_equal(w->gets, 1);
     assert_int_equal(w->n_up, before + DARK_WAITERS_MAX);

@@ -58,6 +58,7 @@ struct world {
     void *ctx;
     struct up up[UPS_MAX];
     size_t n_up;
+    unsigned dummies;
     tstamp now;
     struct acts acts;
     struct act act_v[ACTS_ROOM];
@@ -220,6 +221,7 @@ static inline void settle(struct world *w, struct dark *d)
             } else if (list[i].kind == DARK_UP_RESOLVED || list[i].kind == DARK_UP_PUBLISHED) {
                 note_up(w, &list[i]);
             }
+            w->dummies += list[i].kind == DARK_UP_DUMMY ? 1 : 0;
         }
         acts_reset_list(w);
         for (size_t i = 0; i < n && !w->silent; i++) {

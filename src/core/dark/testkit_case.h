@@ -58,7 +58,8 @@ static inline const struct up *resolve(struct world *w)
 {
     size_t before = w->n_up;
 
-    assert_int_equal(dark_resolve(w->cli, 22, &w->addr, w->now, &w->acts), QUDAG_OK);
+    assert_int_equal(
+        dark_resolve(w->cli, &(struct dark_question){22, &w->addr, 0}, w->now, &w->acts), QUDAG_OK);
     settle(w, w->cli);
     while (w->n_up == before) {
         assert_true(dark_deadline(w->cli) < w->now + 130 * NS_PER_S);

@@ -1,0 +1,222 @@
+/* hidden_test.c - what a lookup shows by its time, and what users of one cache see of each other. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/dark/testkit_case.h"
+
+#define ALICE 1
+#define BOB 2
+#define LOOKUP (700 * NS_PER_MS) /* what the network needs here */
+
+/* A client whose lookups take LOOKUP. */
+static struct world *world_slow(uint64_t delay, uint32_t dummies, bool show_cache)
+{
+    struct world *w = world_new();
+
+    publish_all(w);
+    dark_free(w->cli);
+    struct dark_config cfg = {.mem = &w->mem,
+                              .rng = w->rng,
+                              .clock = {.base = START},
+                              .network = DARK_NET_LAB,
+                              .delay_max_ns = delay,
+                              .dummies = dummies,
+                              .show_cache = show_cache};
+    assert_int_equal(dark_new(&w->cli, &cfg), QUDAG_OK);
+    return w;
+}
+
+/* Asks for |user|; whether a question left at once. */
+static bool begin(struct world *w, uint64_t user)
+{
+    const struct dark_question q = {user, &w->addr, user};
+
+    assert_int_equal(dark_resolve(w->cli, &q, w->now, &w->acts), QUDAG_OK);
+    return w->acts.n > 0 && w->act_v[0].kind == DARK_UP_GET;
+}
+
+/* Lets |user| have the answer; how long that took, and whether it was called cached.  The network is slow. */
+static uint64_t ask_slowly(struct world *w, uint64_t user, bool *cached)
+{
+    tstamp since = w->now;
+    size_t before = w->n_up;
+
+    if (begin(w, user)) {
+        w->now += LOOKUP;
+    }
+    settle(w, w->cli);
+    while (w->n_up == before) {
+        w->now = dark_deadline(w->cli);
+        dark_tick(w->cli, w->now, &w->acts);
+        if (w->acts.n > 0 && w->act_v[0].kind == DARK_UP_GET) {
+            w->now += LOOKUP;
+        }
+        settle(w, w->cli);
+    }
+    assert_int_equal(last_up(w)->cookie, user);
+    assert_int_equal(last_up(w)->err, QUDAG_OK);
+    assert_true(last_up(w)->has_target);
+    *cached = last_up(w)->n == 1;
+    return w->now - since;
+}
+
+/* The attack: Bob asks for an address and takes the time, to find out whether Alice did. */
+static void another_user_cannot_tell_the_cache_from_a_lookup(void **state)
+{
+    struct world *w = world_slow(0, 0, false);
+    bool cached;
+
+    (void)state;
+    uint64_t fresh = ask_slowly(w, ALICE, &cached);
+    assert_false(cached);
+    assert_int_equal(w->gets, 1);
+    uint64_t took = ask_slowly(w, BOB, &cached);
+    assert_int_equal(w->gets, 1); /* from the cache ... */
+    assert_false(cached);         /* ... and he sees nothing of it */
+    assert_in_range(took, fresh * 9 / 10, fresh * 11 / 10);
+    /* what he was told before he may have at once */
+    assert_int_equal(ask_slowly(w, BOB, &cached), 0);
+    assert_true(cached);
+    assert_int_equal(ask_slowly(w, ALICE, &cached), 0);
+    world_free(w);
+}
+
+/* The same while Alice's lookup is under way: his answer does not come early. */
+static void who_joins_a_lookup_waits_as_for_his_own(void **state)
+{
+    struct world *w = world_slow(0, 0, false);
+    bool cached;
+
+    (void)state;
+    (void)ask_slowly(w, ALICE, &cached);
+    dark_target_failed(w->cli, &w->addr);
+    assert_true(begin(w, ALICE));
+    w->now += LOOKUP - NS_PER_MS;
+    tstamp since = w->now;
+    (void)begin(w, BOB);
+    w->now += NS_PER_MS;
+    size_t before = w->n_up;
+    settle(w, w->cli);
+    assert_int_equal(w->n_up, before + 1); /* Alice */
+    assert_int_equal(last_up(w)->cookie, ALICE);
+    run_to(w, since + LOOKUP * 9 / 10 - 1);
+    assert_int_equal(w->n_up, before + 1);
+    run_to(w, since + LOOKUP * 11 / 10);
+    assert_int_equal(w->n_up, before + 2);
+    assert_int_equal(last_up(w)->cookie, BOB);
+    assert_true(last_up(w)->has_target);
+    assert_int_equal(w->gets, 2);
+    world_free(w);
+}
+
+/* What is held for him is gone meanwhile: he gets a lookup of his own, and one answer. */
+static void what_is_forgotten_while_it_is_held_is_looked_up(void **state)
+{
+    struct world *w = world_slow(0, 0, false);
+    bool cached;
+
+    (void)state;
+    (void)ask_slowly(w, ALICE, &cached);
+    size_t before = w->n_up;
+    assert_false(begin(w, BOB));
+    dark_target_failed(w->cli, &w->addr);
+    run_to(w, w->now + 2 * LOOKUP);
+    assert_int_equal(w->n_up, before + 1);
+    assert_int_equal(last_up(w)->err, QUDAG_OK);
+    assert_int_equal(w->gets, 2);
+    world_free(w);
+}
+
+static void with_show_cache_all_are_one_user(void **state)
+{
+    struct world *w = world_slow(0, 0, true);
+    bool cached;
+
+    (void)state;
+    (void)ask_slowly(w, ALICE, &cached);
+    assert_int_equal(ask_slowly(w, BOB, &cached), 0);
+    assert_true(cached);
+    world_free(w);
+}
+
+/* The attack: a page makes the user look something up, and a storer waits for the moment. */
+static void lookups_begin_after_a_random_time(void **state)
+{
+    struct world *w = world_slow(100 * NS_PER_MS, 0, false);
+    uint64_t sum = 0, least = UINT64_MAX, most = 0;
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        tstamp since = w->now;
+        assert_false(begin(w, ALICE));
+        w->now = dark_deadline(w->cli);
+        uint64_t wait = w->now - since;
+        least = wait < least ? wait : least;
+        most = wait > most ? wait : most;
+        sum += wait;
+        dark_tick(w->cli, w->now, &w->acts);
+        settle(w, w->cli);
+        assert_int_equal(last_up(w)->err, QUDAG_OK);
+        dark_target_failed(w->cli, &w->addr);
+        w->n_up = 0;
+    }
+    assert_true(least < 10 * NS_PER_MS && most > 90 * NS_PER_MS && most <= 100 * NS_PER_MS);
+    assert_in_range(sum / 200, 40 * NS_PER_MS, 60 * NS_PER_MS);
+    world_free(w);
+}
+
+/* The attack: a guard counts circuits, and takes the first for the real one. */
+static void a_dummy_comes_before_the_real_one_as_often_as_after(void **state)
+{
+    struct world *w = world_slow(100 * NS_PER_MS, 1, false);
+    unsigned before = 0;
+
+    (void)state;
+    for (int i = 0; i < 400; i++) {
+        unsigned gets = w->gets, dummies = w->dummies;
+        assert_false(begin(w, ALICE));
+        while (w->gets == gets || w->dummies == dummies) {
+            before += w->gets == gets && w->dummies > dummies ? 1 : 0;
+            w->now = dark_deadline(w->cli);
+            dark_tick(w->cli, w->now, &w->acts);
+            settle(w, w->cli);
+        }
+        assert_int_equal(w->dummies, dummies + 1);
+        dark_target_failed(w->cli, &w->addr);
+        w->n_up = 0;
+    }
+    assert_in_range(before, 150, 250); /* 200 expected, deviation 10 */
+    world_free(w);
+}
+
+static void dummies_are_bounded(void **state)
+{
+    struct world *w = world_slow(NS_PER_S, 1000, false);
+
+    (void)state;
+    (void)begin(w, ALICE);
+    run_to(w, w->now + 2 * NS_PER_S);
+    assert_int_equal(w->dummies, DARK_DUMMIES_MAX);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_user_cannot_tell_the_cache_from_a_lookup),
+        cmocka_unit_test(who_joins_a_lookup_waits_as_for_his_own),
+        cmocka_unit_test(what_is_forgotten_while_it_is_held_is_looked_up),
+        cmocka_unit_test(with_show_cache_all_are_one_user),
+        cmocka_unit_test(lookups_begin_after_a_random_time),
+        cmocka_unit_test(a_dummy_comes_before_the_real_one_as_often_as_after),
+        cmocka_unit_test(dummies_are_bounded),
+    };
+    if (crypto_init() != QUDAG_OK) {
+        return 1;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
