@@ -50,7 +50,7 @@ extern "C" {
 #define QUDAG_LIMIT_dark_dummies                                                                   \
     0, 8, 1, "lookups",                                                                            \
         "Lookups of other existing addresses beside each, so that counting them tells less.  "     \
-        "Price: a circuit and about 60 KB for each."
+        "Price: a circuit and about 40 KB for each."
 #define QUDAG_LIMIT_dht_records_max                                                                \
     16, 1000000, 4096, "records",                                                                  \
         "Records stored for others; those farthest from this node are evicted first."
