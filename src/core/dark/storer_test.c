@@ -379,6 +379,12 @@ static void numbers_grow_over_lost_state_and_clock_steps(void **state)
         assert_true(dark_number_next(k, &at, 0, t + 3600, &w->rng) > n);
         last = n;
     }
+    unsigned high = 0; /* where a walk begins says nothing, and is another for each place */
+    for (uint64_t p = 0; p < 64; p++) {
+        const struct dark_place other = {at.period + p, 1};
+        high += dark_number_walk(k, &other, 0) >> 47 != 0 ? 1 : 0;
+    }
+    assert_in_range(high, 16, 48);
     assert_true(dark_number_next(k, &at, last, START - 365 * 86400, &w->rng) > last);
     assert_true(dark_number_next(k, &at, last, 0, &w->rng) > last);
     world_free(w);
