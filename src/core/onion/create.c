@@ -105,9 +105,7 @@ qudag_err onion_create_add(struct onion_circuit *c, struct slice frag, struct ac
 {
     bool done;
 
-    if (c->waits) {
-        return QUDAG_EPROTO; /* it was whole */
-    }
+    /* One that is whole takes nothing more: it cannot be changed, nor its time in the queue begun again. */
     qudag_err err = onion_assembly_add(&c->from_prev, frag, ONION_HS_CREATE_MAX, true, &done);
     if (err != QUDAG_OK || !done) {
         return err;
