@@ -95,7 +95,7 @@ int main(int argc, char **argv)
     if (err != QUDAG_OK) {
         fprintf(stderr, "%s\n", why);
     } else if ((err = qudag_node_new(&running, &s, &cb, NULL)) == QUDAG_OK &&
-               (err = qudag_protocol_serve(running, ECHO)) == QUDAG_OK &&
+               (err = qudag_protocol_serve_dark(running, ECHO)) == QUDAG_OK &&
                (err = qudag_node_start(running)) == QUDAG_OK) {
         (void)signal(SIGINT, on_signal);
         (void)signal(SIGTERM, on_signal);

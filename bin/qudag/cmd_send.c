@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define BAR 28
+#define NAME_MAX_LEN 200  /* bytes of the name of a file */
 #define MESSAGE_MAX 32768 /* bytes; the daemon and the recipient take no more */
 
 struct sending {
@@ -224,7 +225,8 @@ static int read_message(const struct tool *t, char **text, size_t *len)
 }
 
 /* The content: -m TEXT, -m -, or a file.  Fills the request, or fd. */
-static int take_content(struct tool *t, const char *message, const char *file, int *fd)
+static int take_content(struct tool *t, const char *message, const char *file, const char *name,
+                        int *fd)
 {
     char *text = NULL, fault[100];
     size_t len = message == NULL ? 0 : strlen(message);
@@ -235,10 +237,8 @@ static int take_content(struct tool *t, const char *message, const char *file, i
             "write it into a file first; a short message can be piped: send ADDRESS -m -");
     }
     if (file != NULL) {
-        int code = open_file(t, file, fd);
-        const char *slash = strrchr(file, '/');
-        rec_str(t->rec, "name", slash == NULL ? file : slash + 1);
-        return code;
+        rec_str(t->rec, "name", name);
+        return open_file(t, file, fd);
     }
     if (strcmp(message, "-") == 0) {
         int code = read_message(t, &text, &len);
@@ -255,6 +255,26 @@ static int take_content(struct tool *t, const char *message, const char *file, i
     return TOOL_OK;
 }
 
+/* The name under which a file is sent: |wanted|, or its own; |anonymous|: none but what it ends in. */
+static const char *shown_name(char room[NAME_MAX_LEN + 1], const char *file, const char *wanted,
+                              bool anonymous)
+{
+    const char *slash = file == NULL ? NULL : strrchr(file, '/');
+    const char *own = slash == NULL ? file : slash + 1;
+    const char *dot = own == NULL ? NULL : strrchr(own, '.');
+    if (!anonymous || own == NULL) {
+        return wanted != NULL ? wanted : own;
+    }
+    size_t len = dot == NULL || dot == own ? 0 : strlen(dot + 1);
+    bool plain = len >= 1 && len <= 5;
+    for (size_t ix = 1; plain && ix <= len; ix++) {
+        plain = (dot[ix] >= 'a' && dot[ix] <= 'z') || (dot[ix] >= 'A' && dot[ix] <= 'Z') ||
+                (dot[ix] >= '0' && dot[ix] <= '9');
+    }
+    (void)snprintf(room, NAME_MAX_LEN + 1, "file%s", plain ? dot : "");
+    return room;
+}
+
 static int end_of_send(const struct tool *t, struct sending *s, const struct outcome *out)
 {
     end_line(s);
@@ -265,8 +285,9 @@ static int end_of_send(const struct tool *t, struct sending *s, const struct out
 
 int run_send(struct tool *t, int argc, char **argv)
 {
-    const char *addr = NULL, *message = NULL, *file = NULL, *isolate = NULL;
-    bool again = false;
+    const char *addr = NULL, *message = NULL, *file = NULL, *isolate = NULL, *name = NULL;
+    char room[NAME_MAX_LEN + 1];
+    bool again = false, anonymous = false;
     for (int ix = 0; ix < argc; ix++) {
         if (strcmp(argv[ix], "-m") == 0 && ix + 1 == argc) {
             return tool_usage(t, "send -m: which text?  -m - reads it from standard input");
@@ -278,6 +299,12 @@ int run_send(struct tool *t, int argc, char **argv)
             return tool_usage(t, "send --isolate: which key?  Any word will do");
         } else if (strcmp(argv[ix], "--isolate") == 0) {
             isolate = argv[++ix];
+        } else if (strcmp(argv[ix], "--anonymous-name") == 0) {
+            anonymous = true;
+        } else if (strcmp(argv[ix], "--name") == 0 && ix + 1 == argc) {
+            return tool_usage(t, "send --name: which name shall the recipient see?");
+        } else if (strcmp(argv[ix], "--name") == 0) {
+            name = argv[++ix];
         } else if (addr == NULL) {
             addr = argv[ix];
         } else if (file == NULL) {
@@ -289,6 +316,14 @@ int run_send(struct tool *t, int argc, char **argv)
     if (addr == NULL || (message == NULL) == (file == NULL)) {
         return tool_usage(t, "send takes an address and one file, or -m TEXT");
     }
+    if ((anonymous || name != NULL) && (file == NULL || (anonymous && name != NULL))) {
+        return tool_usage(t, "--name NAME or --anonymous-name: one of them, and for a file");
+    }
+    if (name != NULL &&
+        (name[0] == 0 || strlen(name) > NAME_MAX_LEN || strchr(name, '/') != NULL)) {
+        return tool_usage(t, "--name: 1 to 200 bytes without a slash");
+    }
+    name = shown_name(room, file, name, anonymous);
     struct sending s = {.tenth = -1};
     struct outcome out;
     int fd = -1, code = check_address(t, addr);
@@ -298,7 +333,15 @@ int run_send(struct tool *t, int argc, char **argv)
         if (isolate != NULL) {
             rec_str(t->rec, "isolate", isolate);
         }
-        code = take_content(t, message, file, &fd);
+        code = take_content(t, message, file, name, &fd);
+    }
+    if (code == TOOL_OK && file != NULL && !t->json) {
+        char tame[4 * NAME_MAX_LEN];
+        (void)snprintf(tame, sizeof(tame), "%s", name);
+        text_tame(tame);
+        (void)printf("name       %s: what the recipient sees; --name and --anonymous-name change "
+                     "it\n",
+                     tame);
     }
     if (code == TOOL_OK) {
         t->shows_queued = true;

@@ -67,13 +67,18 @@ const struct sub subs[] = {
      "  resolve ADDR       fetch and check its record through a circuit\n"
      "  forget ADDR        withdraw its record and destroy its keys; asks first, or --yes\n",
      "qudag dark new mailbox", run_dark},
-    {"send", "ADDRESS -m TEXT | ADDRESS FILE [--again]; [--isolate KEY]",
+    {"send",
+     "ADDRESS -m TEXT | ADDRESS FILE [--again] [--name NAME | --anonymous-name]; "
+     "[--isolate KEY]",
      "deliver a message or a file anonymously",
      "Succeeds only if the recipient has computed the same BLAKE3 hash.  A transfer that was cut "
      "off\n"
      "resumes when the same file is sent again within a day; with --again all of it is sent.  -m - "
      "reads the message\n"
      "from standard input (at most 32768 bytes); files cannot come from standard input.\n"
+     "The recipient sees the name of the file, without its folder, unless --name gives another "
+     "one\n"
+     "or --anonymous-name none: then it is called file, with what its name ends in.\n"
      "Each delivery has a circuit of its own, so that the recipient cannot tell that two come "
      "from\n"
      "the same sender; those with the same KEY share one for ten minutes.\n",

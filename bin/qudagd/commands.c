@@ -382,6 +382,10 @@ RUN(circuit_build)
         usage(rq, "a circuit has 1 to 7 relays");
         return;
     }
+    if (hops == 1 && rq->d->conf.v[CONF_LAB].num == 0) {
+        usage(rq, "one relay would see who you are and what you do: at least 2 outside a lab");
+        return;
+    }
     wait_op(rq, qudag_circuit_build(rq->d->node, (uint8_t)hops, &rq->op), "circuit build");
 }
 

@@ -48,7 +48,7 @@ const struct conf_row conf_table[CONF_KEYS] = {
                             "Peers to join the network through: multiaddr with /p2p/ID, and #HASH "
                             "of the peer's ML-DSA-65 key if known."},
     [CONF_AGENT] = {"node", "agent", TEXT(0, QUDAG_AGENT_LEN_MAX), INTO(agent), .unset = "",
-                    .help = "Agent string sent to peers; empty: program and version."},
+                    .help = "Agent string sent to peers; empty: qudag, without a version."},
     [CONF_MEMORY_MAX] = {"node", "memory_max", NUMBER(CONF_SIZE, memory_max)},
     [CONF_PQ] = {"link", "pq", WORDS("require", "require|prefer|off"), INTO(pq),
                  .help =

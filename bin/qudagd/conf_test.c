@@ -130,6 +130,26 @@ static void put_setting(qudag_settings *s, const struct conf_row *row, int64_t n
     memcpy((uint8_t *)s + row->at, &n64, row->width); /* little-endian */
 }
 
+static void one_relay_is_enough_in_a_lab_only(void **state)
+{
+    qudag_identity *id;
+    qudag_settings s;
+    char why[256];
+    (void)state;
+    assert_int_equal(qudag_identity_generate(&id), QUDAG_OK);
+    QUDAG_SETTINGS_INIT(&s);
+    s.identity = id;
+    s.hops = 1;
+    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
+    assert_non_null(strstr(why, "who asks and what for"));
+    s.hops = 2;
+    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_OK);
+    s.hops = 1;
+    s.lab = true;
+    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_OK);
+    qudag_identity_free(id);
+}
+
 static void numbers_are_judged_as_the_library_judges_them(void **state)
 {
     (void)state;
@@ -152,6 +172,7 @@ static void numbers_are_judged_as_the_library_judges_them(void **state)
             QUDAG_SETTINGS_INIT(&s);
             s.identity = id;
             conf_settings(&c, &s);
+            s.lab = true; /* where one relay is enough for a circuit */
             if (k >= 2) {
                 put_setting(&s, row, tries[k]);
             }
@@ -268,6 +289,7 @@ int main(void)
         cmocka_unit_test(lists_may_be_repeated_or_separated_and_replace_the_default),
         cmocka_unit_test(mistakes_name_line_cause_and_the_nearest_word),
         cmocka_unit_test(long_lines_and_long_lists_are_refused),
+        cmocka_unit_test(one_relay_is_enough_in_a_lab_only),
         cmocka_unit_test(numbers_are_judged_as_the_library_judges_them),
         cmocka_unit_test(every_key_of_the_library_arrives_there),
         cmocka_unit_test(the_printed_configuration_reads_as_itself),

@@ -77,6 +77,8 @@ static struct {
     bool closed;
 } drip[DRIPS_MAX];
 static unsigned n_drips;
+static qudag_stream plain; /* of node 2 to node 0, not over a circuit */
+static qudag_err plain_why;
 static unsigned standing; /* streams that the daemon is to have beside the one of the test */
 
 static bool is_evil(const qudag_node *n)
@@ -279,6 +281,9 @@ static void on_writable(qudag_node *n, qudag_stream s, void *user)
 static void on_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
 {
     (void)user;
+    if (n == net[2].node && s.id == plain.id) {
+        plain_why = why;
+    }
     if (n == d->node) {
         transfer_closed(d->transfers, s, why);
     } else if (is_evil(n) && s.id == evil.out.id) {
@@ -325,7 +330,7 @@ static void start_node(uintptr_t ix)
     if (ix == 0) {
         d->node = net[0].node;
     }
-    assert_int_equal(qudag_protocol_serve(net[ix].node, TRANSFER_PROTO), QUDAG_OK);
+    assert_int_equal(qudag_protocol_serve_dark(net[ix].node, TRANSFER_PROTO), QUDAG_OK);
     assert_int_equal(qudag_node_start(net[ix].node), QUDAG_OK);
     if (ix == 0) {
         size_t it = 0;
@@ -466,6 +471,30 @@ static int64_t send_file(enum misbehaviour what, char error[64])
 {
     (void)begin_send(what);
     return end_of_send(error);
+}
+
+/* Whoever meets the node cannot tell that it has a dark address: audit, M16. */
+static void known_peers_are_not_told_that_transfers_are_taken(void **state)
+{
+    char agent[QUDAG_AGENT_LEN_MAX + 1], protocols[1024];
+    qudag_peer_id peer;
+    (void)state;
+    qudag_node_peer_id(d->node, &peer);
+    uint64_t end = mono_ns() + 20 * NS_PER_S;
+    while (qudag_peer_agent(net[2].node, &peer, agent, sizeof(agent), protocols,
+                            sizeof(protocols)) != QUDAG_OK &&
+           mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_string_equal(agent, "qudag");
+    assert_non_null(strstr(protocols, "/qudag/kad/1.0.0"));
+    assert_null(strstr(protocols, "transfer"));
+    plain_why = QUDAG_OK;
+    assert_int_equal(qudag_stream_open(net[2].node, &peer, TRANSFER_PROTO, &plain), QUDAG_OK);
+    while (plain_why == QUDAG_OK && mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(plain_why, QUDAG_EUNSUPPORTED);
 }
 
 static void what_a_receiver_claims_is_compared_with_what_was_sent(void **state)
@@ -957,6 +986,7 @@ static void an_offer_takes_nothing_from_what_others_began(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_peers_are_not_told_that_transfers_are_taken),
         cmocka_unit_test(what_a_receiver_claims_is_compared_with_what_was_sent),
         cmocka_unit_test(a_receiver_that_always_reports_another_hash_gets_two_attempts),
         cmocka_unit_test(a_receiver_that_never_acknowledges_cannot_make_us_send_for_ever),

@@ -359,7 +359,7 @@ static int make_node(struct daemon *d)
         if (code != DAEMON_OK) {
             return code;
         }
-        err = qudag_protocol_serve(d->node, TRANSFER_PROTO);
+        err = qudag_protocol_serve_dark(d->node, TRANSFER_PROTO);
     }
     if (err != QUDAG_OK) {
         (void)snprintf(d->state.why, sizeof(d->state.why), "cannot create the node: %s (%s)",

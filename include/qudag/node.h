@@ -53,7 +53,7 @@ typedef struct qudag_settings {
     const char *store_dir;              /* directory in which the DHT persists what it stores for
                                           others and what we publish; created if missing; one node
                                           each.  NULL: memory only */
-    const char *agent;                  /* agent string sent to peers; NULL: "qudag/VERSION" */
+    const char *agent;                  /* agent string sent to peers; NULL: "qudag" */
     const char *family;          /* name shared by all relays of one operator: no circuit uses
                                           two of them.  Others see its hash only.  NULL: none */
     uint64_t dht_bytes_max;      /* total size of the records stored for others */

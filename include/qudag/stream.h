@@ -23,6 +23,13 @@ extern "C" {
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_protocol_serve(qudag_node *n, const char *proto);
 
 /*
+ * The same for streams to dark addresses of this node, and for those over circuits that end here: from other peers
+ * |proto| is refused like a protocol that nobody serves, and identify does not name it.  What a service at a dark
+ * address speaks is to be served so: else everybody who meets the node learns that it runs one.  Errors as above.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_protocol_serve_dark(qudag_node *n, const char *proto);
+
+/*
  * Opens a stream to |to|, dialling if needed.  stream_opened or stream_closed follows, never before this call
  * has returned.  QUDAG_EINVAL, QUDAG_ELIMIT (QUDAG_STREAMS_MAX), QUDAG_ESTATE (the node is being freed).
  */

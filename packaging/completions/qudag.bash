@@ -31,7 +31,7 @@ _qudag() {
     inbox) words='--save' ;;
     ping) words="-c $(qudag "${dir[@]}" --json peers 2>/dev/null | grep -o '"peer":"[^"]*"' | cut -d'"' -f4)" ;;
     send) if [ -n "$sub" ]; then
-            mapfile -t COMPREPLY < <(compgen -f -W '-m --again --isolate' -- "$cur")
+            mapfile -t COMPREPLY < <(compgen -f -W '-m --again --isolate --name --anonymous-name' -- "$cur")
             return
         fi ;;
     help) words='up down status connect peers ping dht circuit dark send inbox stats config lab version' ;;

@@ -303,6 +303,10 @@ static bool printable(const char *text, size_t max)
 
 static qudag_err check_texts(const qudag_settings *s, char *why, size_t cap)
 {
+    if (!node_rule_hops(s->hops, s->lab)) {
+        return refuse(why, cap, "hops",
+                      "one relay would see who asks and what for: at least 2 outside a lab");
+    }
     if (s->dht_protocol != NULL && !swarm_proto_valid(s->dht_protocol)) {
         return refuse(why, cap, "dht_protocol",
                       "%.40s: not '/' followed by up to %d printable characters without spaces",

@@ -19,6 +19,11 @@ qudag_err qudag_protocol_serve(qudag_node *n, const char *proto)
     return n == NULL || proto == NULL ? QUDAG_EINVAL : node_serve(n->node, proto);
 }
 
+qudag_err qudag_protocol_serve_dark(qudag_node *n, const char *proto)
+{
+    return n == NULL || proto == NULL ? QUDAG_EINVAL : node_serve_dark(n->node, proto);
+}
+
 static qudag_err opened(qudag_err err, struct ref s, qudag_stream *out)
 {
     if (err == QUDAG_OK) {

@@ -38,6 +38,9 @@ qudag_err node_begin_circuit(struct node *n, struct node_op *op, tstamp now)
     struct node_circuit *c;
     (void)now;
 
+    if (op->req.hops != 0 && !node_rule_hops(op->req.hops, n->cfg.lab)) {
+        return QUDAG_EINVAL;
+    }
     return node_circuit_start(n, &use, op, NULL, NULL, &c);
 }
 

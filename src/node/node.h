@@ -172,6 +172,8 @@ bool node_op_set_user(struct node *n, struct ref op, void *user);
  */
 /* Takes streams of |proto| from now on (hooks.stream_in).  EINVAL, ELIMIT, EEXISTS, ENOMEM. */
 QUDAG_MUST_USE qudag_err node_serve(struct node *n, const char *proto);
+/* The same for streams that come over circuits only; no peer is told of |proto|. */
+QUDAG_MUST_USE qudag_err node_serve_dark(struct node *n, const char *proto);
 /* Opens a stream: hooks.stream_opened or stream_closed follows.  EINVAL, ESTATE, ELIMIT. */
 QUDAG_MUST_USE qudag_err node_stream_open_peer(struct node *n, const struct peer_id *to,
                                                const char *proto, struct ref *out);

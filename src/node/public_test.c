@@ -110,6 +110,10 @@ static void wildcard_sockets_tell_their_public_address_and_circuits_are_built(vo
         assert_true(tells(&net.node[i], &net.node[i].addr));
     }
     assert_int_equal(circuit(), QUDAG_OK);
+    struct node_request r = {.kind = NODE_OP_CIRCUIT, .hops = 1}; /* one relay would know all */
+    size_t a = nt_ask(&net.node[NODES - 1], &r);
+    assert_true(nt_run(&net, 60 * NS_PER_S, ended));
+    assert_int_equal(net.node[NODES - 1].ask[a].err, QUDAG_EINVAL);
 }
 
 static void a_node_behind_a_nat_learns_its_address_from_its_peers(void **state)

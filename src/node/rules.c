@@ -245,6 +245,11 @@ bool node_rule_another_circuit(qudag_err err)
            err == QUDAG_ECLOSED || err == QUDAG_ECANCELED || err == QUDAG_EUNREACHABLE;
 }
 
+bool node_rule_hops(uint32_t hops, bool lab)
+{
+    return hops >= (lab ? 1 : 2);
+}
+
 uint32_t node_rule_relays_needed(uint32_t hops)
 {
     return hops + 1;

@@ -170,6 +170,12 @@ enum node_keys_due node_rule_keys_due(walltime made, bool has_old, walltime now)
  */
 bool node_rule_another_circuit(qudag_err err);
 
+/*
+ * Whether circuits of |hops| relays are built: outside a |lab| no single relay, which would see both who asks and what
+ * for.
+ */
+bool node_rule_hops(uint32_t hops, bool lab);
+
 /* Relays that must be known for a circuit to a dark address: its service may be one of them. */
 uint32_t node_rule_relays_needed(uint32_t hops);
 

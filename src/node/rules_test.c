@@ -601,6 +601,16 @@ static void onion_keys_live_a_week_and_a_day(void **state)
     }
 }
 
+static void one_relay_is_a_circuit_in_a_lab_only(void **state)
+{
+    (void)state;
+    assert_false(node_rule_hops(0, true));
+    assert_true(node_rule_hops(1, true));
+    assert_false(node_rule_hops(1, false));
+    assert_true(node_rule_hops(2, false));
+    assert_true(node_rule_hops(7, false));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -627,6 +637,7 @@ int main(void)
         cmocka_unit_test(failures_count_for_the_host_and_in_a_laboratory_for_the_port),
         cmocka_unit_test(the_ip_versions_we_can_dial_are_those_of_our_addresses),
         cmocka_unit_test(memory_is_given_up_before_it_runs_out),
+        cmocka_unit_test(one_relay_is_a_circuit_in_a_lab_only),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

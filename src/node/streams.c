@@ -332,6 +332,11 @@ qudag_err node_streams_init(struct node *n)
     return node_core_add(n, &core, NULL, &n->ix.streams);
 }
 
+qudag_err node_serve_dark(struct node *n, const char *proto)
+{
+    return swarm_proto_add_anonymous(n->swarm, proto, n->core[n->ix.streams].swarm_ix);
+}
+
 qudag_err node_serve(struct node *n, const char *proto)
 {
     qudag_err err = swarm_proto_add(n->swarm, proto, n->core[n->ix.streams].swarm_ix, false);

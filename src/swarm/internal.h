@@ -137,7 +137,12 @@ struct swarm {
     unsigned n_cores;
     const char *proto[SWARM_PROTOS_MAX];
     unsigned proto_core[SWARM_PROTOS_MAX];
+    bool proto_anonymous
+        [SWARM_PROTOS_MAX]; /* served on links that hide the caller, and nowhere mentioned */
     size_t n_protos;
+    const char *plain[SWARM_PROTOS_MAX]; /* those that are negotiated, and told to peers */
+    size_t plain_ix[SWARM_PROTOS_MAX];   /* ... in |proto| */
+    size_t n_plain;
     uint32_t n_opens, n_links, n_dials;
     uint32_t dials_of[SWARM_CORES_MAX]; /* of n_dials */
     uint64_t n_ups;                     /* links that ever came up */

@@ -92,6 +92,11 @@ bool swarm_rule_hint(const struct netaddr *addr, bool private_ok)
     return private_ok || netaddr_is_global(&a);
 }
 
+bool swarm_rule_served(uint8_t props, bool anonymous)
+{
+    return !anonymous || (props & LINK_ANON) != 0;
+}
+
 bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_only)
 {
     return (props & need) == need && (limited_ok || (props & LINK_LIMITED) == 0) &&

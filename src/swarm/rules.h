@@ -80,6 +80,9 @@ bool swarm_rule_hint(const struct netaddr *addr, bool private_ok);
  */
 bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_only);
 
+/* Whether a stream of a protocol that is served to |anonymous| callers only may come over a link with |props|. */
+bool swarm_rule_served(uint8_t props, bool anonymous);
+
 /* What decides between links of one peer that may all carry a stream. */
 struct swarm_rank {
     uint8_t props;  /* enum link_prop */

@@ -237,12 +237,13 @@ void swarm_stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev
             swarm_stream_abort(s, st, QUDAG_ENOMEM, now);
             return;
         }
-        mss_listen(st->mss, s->proto, s->n_protos);
+        mss_listen(st->mss, s->plain, s->n_plain);
         return;
     }
     st->state = SWARM_STREAM_OPEN;
     for (size_t i = 0; i < s->n_protos; i++) {
-        if (strlen(s->proto[i]) == ev->data.len &&
+        if (swarm_rule_served(l->props, s->proto_anonymous[i]) &&
+            strlen(s->proto[i]) == ev->data.len &&
             memcmp(s->proto[i], ev->data.base, ev->data.len) == 0) {
             (void)accept_stream(s, st, i, now);
             return;
@@ -292,7 +293,7 @@ static bool negotiate(struct swarm *s, struct swarm_stream *st, struct slice *in
         return false;
     case MSS_DONE:
         negotiate_end(s, st);
-        return !st->inbound || accept_stream(s, st, chosen, now);
+        return !st->inbound || accept_stream(s, st, s->plain_ix[chosen], now);
     case MSS_NA:
     case MSS_FAIL:
         break;

@@ -174,7 +174,7 @@ const char *swarm_proto_intern(struct swarm *s, const char *proto)
     return copy;
 }
 
-qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core, bool main)
+static qudag_err proto_add(struct swarm *s, const char *proto, unsigned core, bool anonymous)
 {
     if (!swarm_proto_valid(proto) || core >= s->n_cores) {
         return QUDAG_EINVAL;
@@ -191,18 +191,35 @@ qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core, boo
     if (copy == NULL) {
         return QUDAG_ENOMEM;
     }
-    s->proto[s->n_protos] = copy;
-    s->proto_core[s->n_protos++] = core;
-    if (main) {
-        s->core[core].main_proto = copy;
+    if (!anonymous) {
+        s->plain[s->n_plain] = copy;
+        s->plain_ix[s->n_plain++] = s->n_protos;
     }
+    s->proto[s->n_protos] = copy;
+    s->proto_anonymous[s->n_protos] = anonymous;
+    s->proto_core[s->n_protos++] = core;
     return QUDAG_OK;
+}
+
+qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core, bool main)
+{
+    qudag_err err = proto_add(s, proto, core, false);
+
+    if (err == QUDAG_OK && main) {
+        s->core[core].main_proto = s->proto[s->n_protos - 1];
+    }
+    return err;
+}
+
+qudag_err swarm_proto_add_anonymous(struct swarm *s, const char *proto, unsigned core)
+{
+    return proto_add(s, proto, core, true);
 }
 
 size_t swarm_protos(const struct swarm *s, const char *const **protos)
 {
-    *protos = s->proto;
-    return s->n_protos;
+    *protos = s->plain;
+    return s->n_plain;
 }
 
 static bool has_on_demand(const struct swarm *s)

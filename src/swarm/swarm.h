@@ -83,6 +83,12 @@ bool swarm_proto_valid(const char *proto);
 /* |proto| (copied) leads to |core|, inbound and, with |main|, for its ACT_OPENs.  ELIMIT, EEXISTS. */
 QUDAG_MUST_USE qudag_err swarm_proto_add(struct swarm *s, const char *proto, unsigned core,
                                          bool main);
+/*
+ * The same for streams over links that hide who is at the other end: on others |proto| is as unknown as one that
+ * nobody serves, and swarm_protos() leaves it out.
+ */
+QUDAG_MUST_USE qudag_err swarm_proto_add_anonymous(struct swarm *s, const char *proto,
+                                                   unsigned core);
 /* A copy of |proto| that lives as long as the swarm, for ACT_OPENs of protocols we do not serve.
  * NULL: not a protocol id, too many, or no memory. */
 const char *swarm_proto_intern(struct swarm *s, const char *proto);

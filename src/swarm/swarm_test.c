@@ -417,6 +417,38 @@ static void a_flood_of_streams_beyond_the_limit_is_reset(void **state)
     assert_int_equal(count(EV_STREAM_OPEN), 3);
 }
 
+/* Neither its refusal nor the list of protocols tells a known peer that it is served. */
+static void a_protocol_for_anonymous_callers_does_not_exist_for_others(void **state)
+{
+    uint8_t hello[32];
+    static const struct core_ops open_ops = {.inbound_max = 0};
+    const char *const *told;
+    unsigned core;
+    (void)state;
+    assert_int_equal(swarm_core_add(w.s, &open_ops, &core), QUDAG_OK);
+    size_t before = swarm_protos(w.s, &told);
+    assert_int_equal(swarm_proto_add_anonymous(w.s, "/p/1", core), QUDAG_OK);
+    assert_int_equal(swarm_proto_add_anonymous(w.s, "/p/1", core), QUDAG_EEXISTS);
+    assert_int_equal(swarm_proto_add(w.s, "/p/1", core, false), QUDAG_EEXISTS);
+    assert_int_equal(swarm_protos(w.s, &told), before);
+    memcpy(hello, hello_a, sizeof hello_a - 1);
+    memcpy(hello + 21, "/p/1", 4);
+    size_t opened = count(EV_STREAM_OPEN);
+    uint32_t a = inbound(1, 0);
+    event(LINK_STREAM, a, 5, NULL, 0);
+    event(LINK_DATA, a, 5, hello, sizeof hello_a - 1);
+    assert_int_equal(count(EV_STREAM_OPEN), opened);
+    /* those added later keep their places */
+    assert_int_equal(swarm_proto_add(w.s, "/q/1", core, false), QUDAG_OK);
+    hello[22] = 'q';
+    event(LINK_STREAM, a, 9, NULL, 0);
+    event(LINK_DATA, a, 9, hello, sizeof hello_a - 1);
+    assert_int_equal(count(EV_STREAM_OPEN), opened + 1);
+    assert_true(swarm_rule_served(LINK_ANON | LINK_NAMED, true));
+    assert_false(swarm_rule_served(LINK_PQ_KEX | LINK_NAMED, true));
+    assert_true(swarm_rule_served(0, false));
+}
+
 /* A core without a limit of its own: the swarm's, for each protocol by itself. */
 static void inbound_streams_are_counted_by_protocol(void **state)
 {
@@ -849,6 +881,7 @@ int main(void)
         T(dials_to_silence_leave_room_for_other_cores_and_links),
         T(inbound_streams_negotiate_and_deliver),
         T(a_flood_of_streams_beyond_the_limit_is_reset),
+        T(a_protocol_for_anonymous_callers_does_not_exist_for_others),
         T(inbound_streams_are_counted_by_protocol),
         T(silent_and_wrong_negotiations_end),
         T(a_refused_proposal_resets_our_stream),

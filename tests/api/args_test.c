@@ -139,6 +139,8 @@ static void every_other_call_checks_its_arguments(void **state)
     INVAL(qudag_protocol_serve(n, NULL));
     INVAL(qudag_protocol_serve(n, "no slash"));
     INVAL(qudag_protocol_serve(n, ""));
+    INVAL(qudag_protocol_serve_dark(NULL, "/x"));
+    INVAL(qudag_protocol_serve_dark(n, ""));
     INVAL(qudag_stream_open(n, &peer, NULL, &st));
     INVAL(qudag_stream_open(n, NULL, "/x", &st));
     INVAL(qudag_stream_open(n, &peer, "/x y", &st));

@@ -103,6 +103,11 @@ def main():
     # once delivered, nothing says that the same file comes from the same sender: it is another transfer
     check(send_and_find(client, service, address, str(source)) == data, 'sent again: another content')
     check(send_and_find(client, service, address, str(source), '--again') == data, 'sent anew: another content')
+    check(send_and_find(client, service, address, str(source), '--name', 'other.bin') == data, 'under a name: another content')
+    check(send_and_find(client, service, address, str(source), '--anonymous-name') == data, 'without a name: another content')
+    names = [e['name'] for e in service.ask('inbox')['inbox'] if e['kind'] == 'file']
+    check(names[-2:] == ['other.bin', 'file.bin'], f'stored as {names[-2:]}')
+    check(client.tool('send', address, str(source), '--name', 'a/b')[0] == 2, 'a name with a folder is sent')
     empty = TOP / 'empty'
     empty.write_bytes(b'')
     check(send_and_find(client, service, address, str(empty)) == b'', 'an empty file')
