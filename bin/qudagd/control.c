@@ -200,6 +200,7 @@ enum tool_exit exit_of(qudag_err err)
     case QUDAG_EUNREACHABLE:
     case QUDAG_EBOOTSTRAP:
     case QUDAG_ENORELAYS:
+    case QUDAG_ENOGUARD:
     case QUDAG_ECIRCUIT:
     case QUDAG_ECLOSED:
     case QUDAG_ERESET:
@@ -224,6 +225,10 @@ static const char *hint_of(qudag_err err)
     switch (err) {
     case QUDAG_ENORELAYS:
         return "qudag status shows how far the bootstrap is; circuits need hops + 1 known relays";
+    case QUDAG_ENOGUARD:
+        return "others are not used in their place, since whoever keeps them away may want that; "
+               "is "
+               "this machine's own network up?  They are tried again by themselves";
     case QUDAG_ECHECKSUM:
         return "check the address: at least one character is wrong";
     case QUDAG_EMALFORMED:

@@ -128,7 +128,7 @@ enum rules_item rules_state_item(const char *name, mode_t type_and_mode)
 /* What a node of this version saves (src/node/saved.c). */
 bool rules_state_secret(const char *name)
 {
-    static const char *const names[] = {"onion-key", "onion-key-2", "guard", "relay-seq",
+    static const char *const names[] = {"onion-key", "onion-key-2", "guards", "relay-seq",
                                         "record-seq"};
     static const char *const prefixes[] = {"dark-", "pub-"};
     for (size_t ix = 0; ix < sizeof(names) / sizeof(names[0]); ix++) {

@@ -194,7 +194,7 @@ static void what_is_ours_and_damaged_is_never_overwritten(void **state)
         {"onion-key", QUDAG_OK, RULES_RESTORE_OK},
         {"onion-key", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE},
         {"onion-key", QUDAG_EUNSUPPORTED, RULES_RESTORE_REFUSE}, /* else a new one replaced it */
-        {"guard", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE},
+        {"guards", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE},
         {"dark-0a", QUDAG_EUNSUPPORTED, RULES_RESTORE_REFUSE},
         {"relay-seq", QUDAG_EUNSUPPORTED, RULES_RESTORE_REFUSE},
         {"pub-0a", QUDAG_EMALFORMED, RULES_RESTORE_REFUSE},

@@ -47,7 +47,9 @@ extern "C" {
     XX(CIRCUIT, -25, CLOSED, "the circuit failed")                                                 \
     XX(EXISTS, -26, USAGE, "already exists")                                                       \
     XX(TOOBIG, -27, USAGE, "too large")                                                            \
-    XX(CLOCK, -28, PEER, "the clocks are too far apart: this machine's or the remote's is wrong")
+    XX(CLOCK, -28, PEER, "the clocks are too far apart: this machine's or the remote's is wrong")  \
+    XX(NOGUARD, -29, RETRY,                                                                        \
+       "the entry guards do not answer, and others are not used in their place")
 
 typedef enum qudag_err {
     QUDAG_OK = 0,

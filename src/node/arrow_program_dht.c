@@ -232,6 +232,9 @@ static void done(struct node *n, const struct act *a)
     struct node_op *op = node_op_get(n, a->cookie);
     struct node_result res = {0};
 
+    if (a->err == QUDAG_OK) {
+        relays_heard(n->relays, NULL, n->now);
+    }
     if (r != NULL) {
         n->news |= r->failures > 0 ? NODE_NEWS_SILENCE : 0;
         res = (struct node_result){.value = r->value,

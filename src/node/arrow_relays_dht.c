@@ -135,7 +135,7 @@ static void fetch_more(struct node *n)
         }
         d->fetching++;
     }
-    bool busy = d->fetching > 0 && relays_count(n->relays) < n->cfg.relays_min;
+    bool busy = d->fetching > 0 && !relays_is_settled(n->relays);
     d->fetch_at = tstamp_after(n->now, busy ? FETCH_PAUSE : FETCH_PAUSE_READY);
 }
 
@@ -160,16 +160,13 @@ static void take(struct node *n, const struct relay_desc *d)
     n->news |= NODE_NEWS_RELAYS;
 }
 
-void node_finish_fetch(struct node *n, struct node_op *op, qudag_err err,
-                       const struct node_result *res)
+qudag_err node_descs_take(struct node *n, const struct peer_id *wanted, qudag_err err,
+                          struct slice value)
 {
-    const struct peer_id *wanted = &op->req.peer;
     struct relay_desc *d = mem_alloc(n->mem, sizeof(*d));
 
-    n->descs.fetching--;
     if (err == QUDAG_OK) {
-        err = d == NULL ? QUDAG_ENOMEM
-                        : node_rule_fetched(d, wanted, res->value, node_wall(n, n->now));
+        err = d == NULL ? QUDAG_ENOMEM : node_rule_fetched(d, wanted, value, node_wall(n, n->now));
     }
     if (err == QUDAG_ECLOCK) {
         node_clock_witness(n, NODE_CLOCK_FETCHES, wanted, NULL);
@@ -180,10 +177,20 @@ void node_finish_fetch(struct node *n, struct node_op *op, qudag_err err,
     if (err == QUDAG_OK) {
         take(n, d);
         node_clock_agreed(n, NODE_CLOCK_FETCHES, (uint32_t)relays_count(n->relays));
-    } else {
-        relays_fetch_failed(n->relays, wanted, err, n->now);
     }
     mem_free(n->mem, d);
+    return err;
+}
+
+void node_finish_fetch(struct node *n, struct node_op *op, qudag_err err,
+                       const struct node_result *res)
+{
+    n->descs.fetching--;
+    err = node_descs_take(n, &op->req.peer, err, res->value);
+    if (err != QUDAG_OK) {
+        relays_fetch_failed(n->relays, &op->req.peer, err, n->now);
+        n->news |= NODE_NEWS_RELAYS; /* one fewer to wait for */
+    }
     node_op_free(n, op);
 }
 
@@ -193,7 +200,7 @@ void node_descs_candidate(struct node *n)
 {
     struct node_descs *d = &n->descs;
 
-    if (d->fetch_at != TSTAMP_NEVER && relays_count(n->relays) < n->cfg.relays_min) {
+    if (d->fetch_at != TSTAMP_NEVER && !relays_is_settled(n->relays)) {
         d->fetch_at = tstamp_min(d->fetch_at, tstamp_after(n->now, FETCH_PAUSE));
     }
 }
@@ -220,7 +227,7 @@ static void tick(void *node, tstamp now, struct acts *out)
         announce(n);
     }
     if (n->descs.fetch_at <= now) {
-        relays_expire(n->relays, node_wall(n, now));
+        relays_expire(n->relays, node_wall(n, now), !n->clock.suspect);
         fetch_more(n);
     }
 }

@@ -48,6 +48,21 @@ struct node_extends {
     struct node_extend_target target[NODE_EXTEND_TARGETS];
 };
 
+/* Lookups of random keys until the view of the network has settled (survey.c). */
+struct node_survey {
+    bool begun, running;
+    uint32_t lookups, quiet; /* see struct relays_view */
+    uint64_t met;            /* relays_met() when the running one began */
+    tstamp next_at;
+};
+
+/* Guards: their descriptors, and whether they are there (arrow_guards_circuits.c). */
+struct node_guards {
+    bool fetching, dialling;
+    bool reported; /* that all new ones of this month are used */
+    tstamp look_at, save_at;
+};
+
 /* What happened that concerns higher files; set anywhere, handed on by the drain. */
 enum node_news {
     NODE_NEWS_RELAYS = 1,    /* a relay's descriptor arrived */
@@ -68,8 +83,10 @@ void node_boot_news(struct node *n, unsigned news, tstamp now);
 QUDAG_MUST_USE qudag_err node_ping_init(struct node *n);     /* program - ping */
 QUDAG_MUST_USE qudag_err node_links_init(struct node *n);    /* swarm - program, relays */
 QUDAG_MUST_USE qudag_err node_identify_init(struct node *n); /* identify - swarm, DHT, program */
-QUDAG_MUST_USE qudag_err node_dht_init(struct node *n, tstamp now);     /* program - DHT, relays */
-QUDAG_MUST_USE qudag_err node_descs_init(struct node *n);               /* relays - DHT */
+QUDAG_MUST_USE qudag_err node_dht_init(struct node *n, tstamp now); /* program - DHT, relays */
+QUDAG_MUST_USE qudag_err node_descs_init(struct node *n);           /* relays - DHT */
+QUDAG_MUST_USE qudag_err node_guards_init(struct node *n);          /* relays - circuits, swarm */
+QUDAG_MUST_USE qudag_err node_survey_init(struct node *n);          /* relays - DHT */
 QUDAG_MUST_USE qudag_err node_gateway_init(struct node *n, tstamp now); /* gateway - DHT, dark */
 QUDAG_MUST_USE qudag_err node_dark_init(struct node *n);        /* dark - gateway, program */
 QUDAG_MUST_USE qudag_err node_circuit_age_init(struct node *n); /* circuits - time */
@@ -100,6 +117,16 @@ void node_dark_republish_later(struct node *n);
 void node_descs_renew(struct node *n);
 /* From now on the own descriptor is announced and others' are fetched. */
 void node_descs_begin(struct node *n);
+/*
+ * What a fetch of the descriptor of |wanted| brought: it goes to the relays, its key to the pins, its addresses to
+ * the swarm.  Why it was not taken.
+ */
+QUDAG_MUST_USE qudag_err node_descs_take(struct node *n, const struct peer_id *wanted,
+                                         qudag_err err, struct slice value);
+/* The view of the network is explored from now on. */
+void node_survey_begin(struct node *n);
+/* Whether it has settled by now, and if so, that the relays learn it. */
+void node_survey_check(struct node *n);
 /* Somebody new may be a relay: not worth waiting for the next look while relays are lacking. */
 void node_descs_candidate(struct node *n);
 /* DARK_UP_PUT, DARK_UP_GET: the dark core wants a record stored, or read. */

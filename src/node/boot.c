@@ -2,7 +2,7 @@
  * boot.c - joining the network and staying in it.
  *
  *   START ─ dial all bootstrap peers ─▶ DIAL ─ one answered ─▶ LOOKUP ─ tables filled ─▶ ANNOUNCE
- *     ─ own descriptor stored ─▶ RELAYS ─ enough descriptors ─▶ READY
+ *     ─ own descriptor stored ─▶ RELAYS ─ enough descriptors, and the view settled (survey.c) ─▶ READY
  *   DIAL or LOOKUP without any answer ─▶ FAILED ─ backoff ─▶ DIAL
  *   DIAL or FAILED, and others joined through us: a contact in the table ─▶ LOOKUP
  *
@@ -166,6 +166,7 @@ static void look_around(struct node *n)
 static void first_of_all(struct node *n)
 {
     node_descs_begin(n);
+    node_survey_begin(n);
     phase(n, NODE_READY, table_size(n), 0, QUDAG_OK);
 }
 
@@ -202,13 +203,15 @@ static void count_relays(struct node *n)
 {
     uint32_t have = (uint32_t)relays_count(n->relays);
 
+    node_survey_check(n);
+    bool enough = have >= n->cfg.relays_min && relays_is_settled(n->relays);
     if (n->boot.phase == NODE_RELAYS) {
         phase(n, NODE_RELAYS, have, n->cfg.relays_min, QUDAG_OK);
-        if (have >= n->cfg.relays_min) {
+        if (enough) {
             phase(n, NODE_READY, have, table_size(n), QUDAG_OK);
         }
     }
-    if (n->boot.phase == NODE_READY && have >= n->cfg.relays_min) {
+    if (n->boot.phase == NODE_READY && enough) {
         node_dark_republish(n);
     }
 }
@@ -354,6 +357,7 @@ void node_finish_boot_lookup(struct node *n, struct node_op *op, qudag_err err,
     b->failures = 0;
     phase(n, NODE_LOOKUP, table_size(n), 1, QUDAG_OK);
     node_descs_begin(n);
+    node_survey_begin(n);
     if (n->cfg.relay && n->own.n_announced > 0) {
         phase(n, NODE_ANNOUNCE, 0, 0, QUDAG_OK);
         return;

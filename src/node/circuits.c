@@ -4,8 +4,8 @@
  *   start ─ path ─▶ onion_build ─ BUILT ─▶ open ─ use.built ─▶ ... ─ CLOSED ─▶ use.failed
  *                        ▲          └ CLOSED: the hop is blamed, another path, NODE_CIRCUIT_TRIES times ┘
  *
- * Right after READY there may be too few relays for a path, as their descriptors still come in: start then waits for
- * them, for a bounded time, instead of failing.
+ * While relays are still being met, or the guards do not answer just now, start waits for a bounded time instead of
+ * failing.
  *
  * Which relays, and who is to blame: paths.c.
  *
@@ -30,6 +30,18 @@ static qudag_err build(struct node *n, struct node_circuit *c)
     return err;
 }
 
+static qudag_err build_or_wait(struct node *n, struct node_circuit *c)
+{
+    qudag_err err = build(n, c);
+
+    if (node_path_awaited(n, c, err)) {
+        c->no_path = true;
+        n->path_retry_at = tstamp_min(n->path_retry_at, tstamp_after(n->now, PATH_RETRY));
+        err = QUDAG_OK;
+    }
+    return err;
+}
+
 qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use, struct node_op *op,
                              const struct dark_addr *dark, const struct onion_hop *target,
                              struct node_circuit **out)
@@ -42,6 +54,7 @@ qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
     list_init(&c->waiting);
     c->times = node_life_unused();
     c->use = use;
+    c->since = n->now;
     c->relays = op != NULL && op->req.hops != 0 ? op->req.hops : n->cfg.hops;
     if (op != NULL) {
         c->op = op->ref;
@@ -51,12 +64,7 @@ qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
         c->dark = *dark;
         c->target = *target;
     }
-    qudag_err err = build(n, c);
-    if (err == QUDAG_ENORELAYS && n->boot.phase == NODE_READY && n->now < n->boot.settled_at) {
-        c->no_path = true;
-        n->path_retry_at = tstamp_min(n->path_retry_at, tstamp_after(n->now, PATH_RETRY));
-        err = QUDAG_OK;
-    }
+    qudag_err err = build_or_wait(n, c);
     if (err != QUDAG_OK) {
         mem_free(n->mem, c);
         return err;
@@ -175,7 +183,7 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
     }
     c->open = true;
     c->build_ns = a->n;
-    node_path_built(n, c);
+    node_path_built(n, c, now);
     node_padding_built(n, c);
     c->use->built(n, c, now); /* |c| may be gone */
 }
@@ -202,10 +210,14 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
     if (c == NULL) {
         return;
     }
-    node_path_broke(n, c, a->n, a->err, now);
+    node_path_ended(n, c, a->n, a->err, now);
     if (!c->open && !c->canceled && ++c->tries < NODE_CIRCUIT_TRIES &&
-        may_try_again(n, c, a->n, now) && build(n, c) == QUDAG_OK) {
-        return;
+        may_try_again(n, c, a->n, now)) {
+        qudag_err next = build_or_wait(n, c);
+        if (next == QUDAG_OK) {
+            return;
+        }
+        err = next == QUDAG_ENOGUARD ? next : err;
     }
     detach(n, c);
     c->use->failed(n, c, !c->open && err == QUDAG_OK ? QUDAG_ECIRCUIT : err, now);
@@ -217,7 +229,7 @@ static bool try_path(struct node *n, struct node_circuit *c, tstamp now)
 {
     qudag_err err = build(n, c);
 
-    if (err == QUDAG_ENORELAYS && now < n->boot.settled_at) {
+    if (node_path_awaited(n, c, err)) {
         return false;
     }
     c->no_path = false;
@@ -268,10 +280,13 @@ static tstamp deadline(const void *node)
     return ((const struct node *)node)->path_retry_at;
 }
 
-/* HOP needs nothing of us. */
 static void report(struct node *n, const struct act *a, tstamp now)
 {
-    if (a->kind == ONION_UP_BUILT) {
+    struct node_circuit *c = a->kind == ONION_UP_HOP ? by_ref(n, a->obj) : NULL;
+
+    if (c != NULL) {
+        c->reached = a->n;
+    } else if (a->kind == ONION_UP_BUILT) {
         on_built(n, a, now);
     } else if (a->kind == ONION_UP_CLOSED) {
         on_closed(n, a, now);

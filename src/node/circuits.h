@@ -24,10 +24,12 @@ struct node_circuit {
     struct ref onion;
     const struct node_circuit_use *use;
     bool open, canceled; /* canceled: by the program; not to be built again */
-    bool no_path;        /* too few relays are known yet: tried again until node.boot.settled_at */
+    bool no_path;        /* there is none yet: tried again until node_path_awaited() says no */
     struct peer_id
         apart; /* the last hop is neither this relay nor of its network or family; len 0: any */
     uint8_t tries, relays, n_hops; /* relays: hops but for a service */
+    uint64_t reached;              /* hops so far, of this path */
+    tstamp since;
     uint64_t build_ns;             /* what the build took */
     tstamp asked_at;               /* exchanges: when the request left */
     tstamp leave_at;               /* spent.c */
@@ -47,7 +49,7 @@ QUDAG_MUST_USE qudag_err node_circuits_init(struct node *n, tstamp now);
 /*
  * Builds one of as many relays as |op| says, or the configuration; for a service, |target| of |dark|
  * behind them.  |op|: who waits for it, or NULL.  *out is owned by the list of circuits.  ENOMEM,
- * ENORELAYS (but for the first seconds of READY, which are waited), and what onion_build() says.
+ * ENORELAYS, ENOGUARD (both only when waiting, see node_path_awaited(), would not help), and what onion_build() says.
  */
 QUDAG_MUST_USE qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
                                             struct node_op *op, const struct dark_addr *dark,

@@ -127,8 +127,9 @@ static void what_was_dated_wrongly_is_made_again_once_the_clock_is_set(void **st
     (void)nt_run(&net, 10 * NS_PER_S, NULL);
     assert_memory_not_equal(seq.bytes, t->relay_seq.bytes,
                             sizeof seq.bytes); /* the descriptor ... */
-    assert_int_equal(t->dark_saves,
-                     dark_saves); /* ... but not records: they are dated back further */
+    /* ... but not records: they are dated back further.  A first one of another place may have been due by chance in
+       the minutes that the clock skipped; it is saved before and after. */
+    assert_in_range(t->dark_saves, dark_saves, dark_saves + 2);
 }
 
 static void a_clock_a_day_wrong_is_revealed_by_refused_links(void **state)

@@ -14,6 +14,7 @@
  *          isolation.c   which streams may share a circuit, and for how long
  *          budget.c      how often the far end may make us build circuits
  *          circuits.c    circuits we are client of
+ *          survey.c      whether our view of the network has settled
  *   arrows arrow_A_B.c   what A needs of B, or B of A; two cores meet nowhere else
  *   high   boot.c        joining the network and staying in it
  *          request_table.c   which function begins, cancels and ends which request
@@ -99,6 +100,8 @@ struct node {
     struct node_descs descs;
     struct node_extends extends;
     struct node_padding_state padded;
+    struct node_survey survey;
+    struct node_guards guards;
 
     /* the relay's own descriptor */
     struct relay_desc self_desc;
@@ -109,7 +112,6 @@ struct node {
     struct node_onion_keys onion_keys;
 
     /* saved.c */
-    struct peer_id guard_saved;
     struct dark_addr republish[DARK_ADDRS_MAX];
     size_t n_republish;
     size_t n_anchors;

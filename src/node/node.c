@@ -122,7 +122,8 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_padding_init(n, now)) != QUDAG_OK || (err = node_spent_init(n)) != QUDAG_OK ||
         (err = node_streams_init(n)) != QUDAG_OK || (err = node_links_init(n)) != QUDAG_OK ||
         (err = node_dark_init(n)) != QUDAG_OK || (err = node_extends_init(n)) != QUDAG_OK ||
-        (err = node_descs_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
+        (err = node_descs_init(n)) != QUDAG_OK || (err = node_guards_init(n)) != QUDAG_OK ||
+        (err = node_survey_init(n)) != QUDAG_OK || (err = node_boot_init(n)) != QUDAG_OK ||
         (err = node_saved_init(n, now)) != QUDAG_OK || (err = node_rotation_init(n)) != QUDAG_OK) {
         return err;
     }
@@ -346,6 +347,7 @@ void node_shutdown(struct node *n, tstamp now)
     if (n->cfg.persist) {
         node_saved_anchors(n, now);
     }
+    node_saved_guards(n, true);
     node_drain(n, now);
     /* The program may answer each end with a new request, which is refused from now on. */
     n->closing = true;

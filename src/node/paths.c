@@ -1,16 +1,19 @@
 /*
  * paths.c - which relays a circuit of ours leads over, and what its end says of them.
  *
- * The rules of the choice are core/relays'; here it learns what the circuit is for, and how it ended.  No hop is
- * blamed for what this node did or lacks (onion_reason_ours).
+ * The rules of the choice are core/relays'; here it learns what the circuit is for, and how it ended
+ * (node_rule_path_end).  No hop is blamed for what this node did or lacks (onion_reason_ours).
  */
 #include "node/internal.h"
+
+#define WAIT (20 * NS_PER_S)
 
 qudag_err node_path_choose(struct node *n, struct node_circuit *c)
 {
     const struct onion_hop *service = c->use->to_service ? &c->target : NULL;
     struct relays_path_want want = {.n = c->relays, .service = service};
 
+    c->reached = 0;
     if (service != NULL) {
         want.exclude = &service->peer;
         want.n_exclude = 1;
@@ -23,21 +26,60 @@ qudag_err node_path_choose(struct node *n, struct node_circuit *c)
     if (service != NULL) {
         c->path[c->n_hops++] = c->target;
     }
-    node_saved_guard(n);
+    node_saved_guards(n, false);
     return QUDAG_OK;
 }
 
-void node_path_built(struct node *n, const struct node_circuit *c)
+static bool joining(const struct node *n)
 {
-    for (size_t i = 0; i < c->n_hops; i++) {
-        relays_worked(n->relays, &c->path[i].peer);
-    }
+    const struct node_boot_state *b = &n->boot;
+
+    return b->started && b->phase != NODE_FAILED &&
+           (b->phase != NODE_READY || n->now < b->settled_at ||
+            (n->survey.lookups > 0 && !relays_is_settled(n->relays)));
 }
 
-void node_path_broke(struct node *n, const struct node_circuit *c, uint64_t hop, qudag_err err,
+bool node_path_awaited(const struct node *n, const struct node_circuit *c, qudag_err err)
+{
+    if (n->now >= tstamp_after(c->since, WAIT)) {
+        return false;
+    }
+    if (err == QUDAG_ENOGUARD) {
+        return !relays_guards_spent(n->relays);
+    }
+    return err == QUDAG_ENORELAYS && joining(n);
+}
+
+void node_path_built(struct node *n, const struct node_circuit *c, tstamp now)
+{
+    for (size_t i = 0; i < c->n_hops; i++) {
+        relays_worked(n->relays, &c->path[i].peer, now);
+    }
+    relays_circuit_built(n->relays, &c->path[0].peer, true);
+}
+
+void node_path_ended(struct node *n, const struct node_circuit *c, uint64_t hop, qudag_err err,
                      tstamp now)
 {
-    (void)err;
+    const struct peer_id *guard = &c->path[0].peer;
+    struct node_path_end end = {.open = c->open,
+                                .reached = c->reached,
+                                .hop = hop,
+                                .relays = c->relays,
+                                .err = c->canceled ? QUDAG_ECANCELED : err};
+
+    switch (node_rule_path_end(&end)) {
+    case NODE_PATH_NOTHING:
+        break;
+    case NODE_PATH_NOT_BUILT:
+    case NODE_PATH_BUILT:
+        relays_circuit_built(n->relays, guard, node_rule_path_end(&end) == NODE_PATH_BUILT);
+        break;
+    case NODE_PATH_BROKE:
+    case NODE_PATH_ENDED:
+        relays_circuit_ended(n->relays, guard, node_rule_path_end(&end) == NODE_PATH_ENDED);
+        break;
+    }
     if (hop >= 1 && hop <= c->n_hops) { /* to blame is the first hop that was not reached */
         relays_failed(n->relays, &c->path[hop - 1].peer, now);
     }

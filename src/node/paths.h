@@ -4,12 +4,20 @@
 
 #include "node/circuits.h"
 
-/* Chooses the relays of |c| and sets c->path and c->n_hops.  What relays_path() says. */
+/*
+ * Chooses the relays of |c| and sets c->path and c->n_hops; a guard used for the first time is saved before this
+ * returns.  What relays_path() says.
+ */
 QUDAG_MUST_USE qudag_err node_path_choose(struct node *n, struct node_circuit *c);
+/*
+ * Whether |c|, for which node_path_choose() said |err|, is to wait for a path: for 20 s, while we join or our view of
+ * the network has not settled, or while the guards do not answer.
+ */
+bool node_path_awaited(const struct node *n, const struct node_circuit *c, qudag_err err);
 /* |c| reached all its hops. */
-void node_path_built(struct node *n, const struct node_circuit *c);
+void node_path_built(struct node *n, const struct node_circuit *c, tstamp now);
 /* |c| ended with |err|, built or not; |hop|: the first not reached, 0: unknown or nobody's fault. */
-void node_path_broke(struct node *n, const struct node_circuit *c, uint64_t hop, qudag_err err,
+void node_path_ended(struct node *n, const struct node_circuit *c, uint64_t hop, qudag_err err,
                      tstamp now);
 
 #endif

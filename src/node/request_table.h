@@ -41,6 +41,10 @@ NODE_BEGIN(node_begin_announce);
 NODE_BEGIN(node_begin_fetch);
 /* The same for a circuit of others. */
 NODE_BEGIN(node_begin_extend_fetch);
+/* Looks for the nodes closest to the random key. */
+NODE_BEGIN(node_begin_survey);
+/* Reads the relay descriptor of a guard under key, through a circuit. */
+NODE_BEGIN(node_begin_guard_fetch);
 /* Reads key for the far end of a circuit, masked as the rules say. */
 NODE_BEGIN(node_begin_serve_get);
 /* The same for storing. */
@@ -82,6 +86,12 @@ NODE_FINISH(node_finish_announce);
 NODE_FINISH(node_finish_fetch);
 /* Circuits of others go on, or not. */
 NODE_FINISH(node_finish_extend_fetch);
+/* Whether the view has settled; another lookup otherwise. */
+NODE_FINISH(node_finish_survey);
+/* The descriptor goes to the relays. */
+NODE_FINISH(node_finish_guard_fetch);
+/* The relays learn whether the guard is there. */
+NODE_FINISH(node_finish_guard_dial);
 /* The gateway answers the circuit. */
 NODE_FINISH(node_finish_serve);
 /* The dark core hears, or another circuit is tried. */

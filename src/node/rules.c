@@ -250,6 +250,27 @@ bool node_rule_hops(uint32_t hops, bool lab)
     return hops >= (lab ? 1 : 2);
 }
 
+static bool is_ours(qudag_err err)
+{
+    enum qudag_err_cat cat = qudag_err_category(err);
+
+    return cat == QUDAG_CAT_USAGE || cat == QUDAG_CAT_INTERNAL || err == QUDAG_ECANCELED ||
+           err == QUDAG_ENOMEM || err == QUDAG_ESTALE || err == QUDAG_EAGAIN;
+}
+
+enum node_path_verdict node_rule_path_end(const struct node_path_end *e)
+{
+    if (e->open) {
+        bool broke = qudag_err_category(e->err) == QUDAG_CAT_PEER || e->err == QUDAG_ERESET ||
+                     e->err == QUDAG_ECIRCUIT;
+        return broke ? NODE_PATH_BROKE : NODE_PATH_ENDED;
+    }
+    if (is_ours(e->err) || e->hop == 1 || (e->hop == 0 && e->reached == 0)) {
+        return NODE_PATH_NOTHING;
+    }
+    return e->hop > e->relays || e->reached >= e->relays ? NODE_PATH_BUILT : NODE_PATH_NOT_BUILT;
+}
+
 uint32_t node_rule_relays_needed(uint32_t hops)
 {
     return hops + 1;

@@ -176,6 +176,29 @@ bool node_rule_another_circuit(qudag_err err);
  */
 bool node_rule_hops(uint32_t hops, bool lab);
 
+/* How a circuit of ours ended. */
+struct node_path_end {
+    bool open;        /* it carried streams */
+    uint64_t reached; /* hops built, as far as was reported */
+    uint64_t hop;     /* the first hop not reached; 0: unknown, or nobody's fault */
+    uint64_t relays;  /* hops that we had chosen; a service may follow */
+    qudag_err err;
+};
+
+/* What that says of its guard, as its path-bias counters count (core/relays/bias.h). */
+enum node_path_verdict {
+    NODE_PATH_NOTHING,   /* it did not get past the guard, or we gave it up ourselves */
+    NODE_PATH_NOT_BUILT, /* it got past the guard and no farther than a hop we had chosen */
+    NODE_PATH_BUILT,     /* only the service was not reached */
+    NODE_PATH_BROKE,     /* after it was built: garbled, or destroyed on the way */
+    NODE_PATH_ENDED,     /* after it was built, in any other way */
+};
+/*
+ * A guard can make circuits fail that do not lead where it wants, and let it look like the fault of a far hop; so
+ * those count.  What a service does, which others chose, does not, else it could drive a guard out.
+ */
+enum node_path_verdict node_rule_path_end(const struct node_path_end *e);
+
 /* Relays that must be known for a circuit to a dark address: its service may be one of them. */
 uint32_t node_rule_relays_needed(uint32_t hops);
 

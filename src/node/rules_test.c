@@ -611,6 +611,39 @@ static void one_relay_is_a_circuit_in_a_lab_only(void **state)
     assert_true(node_rule_hops(7, false));
 }
 
+static void what_the_end_of_a_circuit_says_of_its_guard(void **state)
+{
+    static const struct {
+        struct node_path_end end;
+        enum node_path_verdict want;
+    } row[] = {
+        /* open, reached, hop, relays, err */
+        {{false, 0, 1, 3, QUDAG_EUNREACHABLE}, NODE_PATH_NOTHING}, /* it was not reached at all */
+        {{false, 0, 1, 3, QUDAG_EAUTH}, NODE_PATH_NOTHING},
+        {{false, 0, 0, 3, QUDAG_ERESET}, NODE_PATH_NOTHING},
+        {{false, 1, 2, 3, QUDAG_EUNREACHABLE},
+         NODE_PATH_NOT_BUILT}, /* though a far hop seems to fail */
+        {{false, 2, 3, 3, QUDAG_ETIMEOUT}, NODE_PATH_NOT_BUILT},
+        {{false, 2, 0, 3, QUDAG_EPROTO}, NODE_PATH_NOT_BUILT}, /* garbled, nobody knows where */
+        {{false, 3, 4, 3, QUDAG_EREFUSED}, NODE_PATH_BUILT},   /* the service's doing */
+        {{false, 3, 0, 3, QUDAG_ERESET}, NODE_PATH_BUILT},
+        {{false, 2, 0, 3, QUDAG_ECANCELED}, NODE_PATH_NOTHING},
+        {{false, 2, 0, 3, QUDAG_ENOMEM}, NODE_PATH_NOTHING},
+        {{false, 2, 0, 3, QUDAG_EINTERNAL}, NODE_PATH_NOTHING},
+        {{true, 3, 0, 3, QUDAG_EPROTO}, NODE_PATH_BROKE},
+        {{true, 3, 0, 3, QUDAG_EMALFORMED}, NODE_PATH_BROKE},
+        {{true, 3, 0, 3, QUDAG_ERESET}, NODE_PATH_BROKE},
+        {{true, 3, 0, 3, QUDAG_ECANCELED}, NODE_PATH_ENDED},
+        {{true, 3, 0, 3, QUDAG_ETIMEOUT}, NODE_PATH_ENDED}, /* idle */
+        {{true, 3, 0, 3, QUDAG_ECLOSED}, NODE_PATH_ENDED},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(node_rule_path_end(&row[i].end), row[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -638,6 +671,7 @@ int main(void)
         cmocka_unit_test(the_ip_versions_we_can_dial_are_those_of_our_addresses),
         cmocka_unit_test(memory_is_given_up_before_it_runs_out),
         cmocka_unit_test(one_relay_is_a_circuit_in_a_lab_only),
+        cmocka_unit_test(what_the_end_of_a_circuit_says_of_its_guard),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,7 +1,7 @@
 /*
  * saved.c - everything that outlives the process: names, forms, writing and taking back.
  *
- *   hooks.save     guard            peer id
+ *   hooks.save     guards           sample of entry guards, second-layer guards (core/relays/guards_file.c)
  *                  onion-key        of the relay: when it was made (u64, s), X25519 secret, ML-KEM seed
  *                  onion-key-2      the same; the newer is the current one, the other that before it
  *                  relay-seq        u64, of the last relay descriptor
@@ -41,26 +41,27 @@ static qudag_err save(struct node *n, const char *name, struct slice bytes)
 
 /* ---- the relay ---- */
 
-void node_saved_guard(struct node *n)
+void node_saved_guards(struct node *n, bool all)
 {
-    struct peer_id guard;
+    enum relays_dirty dirty = relays_guards_dirty(n->relays);
 
-    if (relays_guard(n->relays, &guard) && !peer_id_eq(&guard, &n->guard_saved) &&
-        save(n, "guard", peer_id_slice(&guard)) == QUDAG_OK) {
-        n->guard_saved = guard;
+    if (dirty != RELAYS_DIRTY_NOW && (dirty == RELAYS_CLEAN || !all)) {
+        return;
     }
+    uint8_t *buf = mem_alloc(n->mem, RELAYS_GUARDS_FILE_MAX);
+    if (buf == NULL) {
+        return; /* it is tried again with the next circuit */
+    }
+    size_t len = relays_guards_save(n->relays, buf, RELAYS_GUARDS_FILE_MAX);
+    if (len > 0 && save(n, "guards", (struct slice){buf, len}) == QUDAG_OK) {
+        relays_guards_saved(n->relays);
+    }
+    mem_free_wiped(n->mem, buf);
 }
 
-static qudag_err guard_restore(struct node *n, struct slice bytes)
+static qudag_err guards_restore(struct node *n, struct slice bytes)
 {
-    struct peer_id guard;
-
-    if (peer_id_from_bytes(&guard, bytes) != QUDAG_OK) {
-        return QUDAG_EMALFORMED;
-    }
-    relays_guard_set(n->relays, &guard);
-    n->guard_saved = guard;
-    return QUDAG_OK;
+    return relays_guards_load(n->relays, bytes);
 }
 
 static const char *const onion_key_name[NODE_ONION_SLOTS] = {"onion-key", "onion-key-2"};
@@ -268,7 +269,7 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
         bool prefix;
         qudag_err (*restore)(struct node *n, struct slice bytes);
     } items[] = {
-        {"guard", false, guard_restore},
+        {"guards", false, guards_restore},
         {"onion-key", false, onion_key_1_restore},
         {"onion-key-2", false, onion_key_2_restore},
         {"relay-seq", false, desc_seq_restore},

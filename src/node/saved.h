@@ -49,8 +49,8 @@ QUDAG_MUST_USE qudag_err node_saved_dark_keys(struct node *n, const struct dark_
 void node_saved_forget_dark_keys(struct node *n, const struct dark_addr *a);
 /* Whether |a| is to be published again after a restart. */
 void node_saved_published(struct node *n, const struct dark_addr *a, bool on);
-/* The entry guard, when it is another than the saved one. */
-void node_saved_guard(struct node *n);
+/* The guards, when they changed; |all|: also what may wait, such as counters. */
+void node_saved_guards(struct node *n, bool all);
 /* node.desc_seq, before a descriptor with it leaves. */
 void node_saved_desc_seq(struct node *n);
 /* node.record_seq, before a signed peer record with it leaves. */

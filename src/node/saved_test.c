@@ -22,7 +22,7 @@
 /* What the last node has saved. */
 static struct {
     char name[FILES][64];
-    uint8_t bytes[FILES][512];
+    uint8_t bytes[FILES][RELAYS_GUARDS_FILE_MAX];
     size_t len[FILES], n, calls, persists;
     qudag_err err, persist_err;
     uint8_t pin_name[32], pin[SWARM_PIN_CHANGE_MAX]; /* the last */
@@ -58,7 +58,7 @@ static qudag_err save(void *ctx, const char *name, struct slice bytes)
 
     disk.calls++;
     if (disk.err == QUDAG_OK) {
-        assert_true(i < FILES && strlen(name) < 64 && bytes.len <= 512);
+        assert_true(i < FILES && strlen(name) < 64 && bytes.len <= sizeof(disk.bytes[0]));
         memcpy(disk.name[i], name, strlen(name) + 1);
         disk.len[i] = bytes.len;
         if (bytes.len > 0) {
@@ -345,8 +345,22 @@ static void streams_to_one_address_use_no_circuit_to_another(void **state)
     list_del(&c.node);
 }
 
-/* A guard and a number that were not saved would be others after a restart. */
-static void a_relay_saves_its_guard_once_and_its_latest_number(void **state)
+/* The peer that a file of guards names first. */
+static struct peer_id first_of(struct node *n, size_t at)
+{
+    struct relays_config cfg = {.mem = n->mem, .rng = n->cfg.rng, .lab = true};
+    struct relays *r;
+    struct peer_id guard;
+
+    assert_int_equal(relays_new(&r, &cfg), QUDAG_OK);
+    assert_int_equal(relays_guards_load(r, (struct slice){disk.bytes[at], disk.len[at]}), QUDAG_OK);
+    assert_true(relays_guard(r, &guard));
+    relays_free(r);
+    return guard;
+}
+
+/* Guards and a number that were not saved would be others after a restart. */
+static void a_relay_saves_its_guards_once_and_its_latest_number(void **state)
 {
     struct peer_id guard, saved;
     (void)state;
@@ -364,15 +378,49 @@ static void a_relay_saves_its_guard_once_and_its_latest_number(void **state)
         assert_int_not_equal(nt_ask(&net.node[4], &ask), SIZE_MAX);
         assert_true(nt_run(&net, 60 * NS_PER_S, all_ended));
     }
-    size_t at = file_of("guard");
+    size_t at = file_of("guards");
     assert_true(at < disk.n);
     assert_true(relays_guard(n->relays, &guard));
-    assert_int_equal(peer_id_from_bytes(&saved, (struct slice){disk.bytes[at], disk.len[at]}),
-                     QUDAG_OK);
+    saved = first_of(n, at);
     assert_true(peer_id_eq(&guard, &saved));
+    node_saved_guards(n, true);
     size_t calls = disk.calls;
-    node_saved_guard(n);
+    node_saved_guards(n, true);
     assert_int_equal(disk.calls, calls); /* it is there */
+}
+
+/* Another life of node 4 begins with what was saved: same guard, however often, though others are as near. */
+static void guards_are_the_same_after_every_restart(void **state)
+{
+    struct peer_id guard, before = {0};
+    (void)state;
+    nt_network(&net, 6);
+    net.node[4].node->hooks.save = save;
+    for (int life = 0; life < 4; life++) {
+        struct node *n = net.node[4].node;
+        assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
+        struct node_request ask = {.kind = NODE_OP_CIRCUIT, .hops = 3};
+        assert_int_not_equal(nt_ask(&net.node[4], &ask), SIZE_MAX);
+        assert_true(nt_run(&net, 60 * NS_PER_S, all_ended));
+        assert_int_equal(net.node[4].ask[net.node[4].n_asks - 1].err, QUDAG_OK);
+        assert_true(relays_guard(n->relays, &guard));
+        assert_true(life == 0 || peer_id_eq(&guard, &before));
+        before = guard;
+        size_t at = file_of("guards");
+        assert_true(at < disk.n);
+        node_free(n);
+        net.node[4].node = NULL;
+        struct node_config c = nt_config(&net, 4);
+        nt_boot(&net, &c, (size_t)life % 4); /* others answer first */
+        assert_int_equal(nt_make(&net, 4, &c), QUDAG_OK);
+        net.node[4].phase = NODE_START;
+        net.node[4].n_asks = 0; /* the new life gives the same names to its requests */
+        net.node[4].node->hooks.save = save;
+        assert_int_equal(node_restore(net.node[4].node, "guards",
+                                      (struct slice){disk.bytes[at], disk.len[at]}, net.now),
+                         QUDAG_OK);
+        node_start(net.node[4].node);
+    }
 }
 
 int main(void)
@@ -391,7 +439,8 @@ int main(void)
         T(what_peers_proved_is_on_disk_and_counts_after_a_restart),
         T(nothing_is_begun_by_a_node_that_closes),
         T(streams_to_one_address_use_no_circuit_to_another),
-        T(a_relay_saves_its_guard_once_and_its_latest_number),
+        T(a_relay_saves_its_guards_once_and_its_latest_number),
+        T(guards_are_the_same_after_every_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ struct nt_node {
     qudag_err closed_why;
     size_t got;
     bool anonymous, echo;
-    unsigned saves, dark_saves; /* dark_saves: of these keys of dark addresses */
+    unsigned saves, dark_saves; /* but for guards; dark_saves: of these keys of dark addresses */
     unsigned dark_files;        /* of those saved, not removed; if each was saved once */
     qudag_err save_err;
     struct nt_seq relay_seq, record_seq;
@@ -220,7 +220,7 @@ static inline qudag_err nt_save(void *ctx, const char *name, struct slice bytes)
 {
     struct nt_node *t = ctx;
 
-    t->saves++;
+    t->saves += strcmp(name, "guards") != 0 ? 1 : 0; /* these are saved again and again */
     if (strncmp(name, "dark-", 5) == 0) {
         t->dark_saves++;
         t->dark_files += bytes.len > 0 ? 1u : -1u;

@@ -173,9 +173,9 @@ static void every_other_call_checks_its_arguments(void **state)
     INVAL(qudag_peer_id_parse(NULL, "x"));
     INVAL(qudag_peer_id_parse(&peer, NULL));
     INVAL(qudag_node_new(NULL, &s, NULL, NULL));
-    INVAL(qudag_node_restore(NULL, "guard", key));
+    INVAL(qudag_node_restore(NULL, "guards", key));
     INVAL(qudag_node_restore(n, NULL, key));
-    INVAL(qudag_node_restore(n, "guard", bad));
+    INVAL(qudag_node_restore(n, "guards", bad));
     INVAL(qudag_node_start(NULL));
     INVAL(qudag_node_run(NULL));
     INVAL(qudag_node_step(NULL, 0));

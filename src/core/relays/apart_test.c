@@ -46,6 +46,7 @@ static struct relays *pool(bool lab)
         d.flags = RELAY_FLAG_GUARD | RELAY_FLAG_GATEWAY;
         assert_int_equal(relays_add(r, &d), QUDAG_OK);
     }
+    relays_settled(r, 1000);
     return r;
 }
 

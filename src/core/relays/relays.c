@@ -1,7 +1,8 @@
 /*
  * relays.c - the pool of relays: what is known of them, what is to be fetched, who fails.
  *
- * How paths are chosen from the pool: path.c.  Specification: spec/path-selection.md.
+ * How paths are chosen from the pool: path.c; the guards: guards.c, second.c.  Specification:
+ * spec/path-selection.md.
  */
 #include "core/relays/relays_impl.h"
 
@@ -18,11 +19,9 @@
 #define FETCH_AGAIN (10 * NS_PER_S)  /* when nobody could be asked */
 #define RENEW_RETRY (900 * NS_PER_S) /* between looks for a newer descriptor */
 
-_Static_assert(RELAYS_CANDIDATES_MAX > RELAYS_GUARDS_MAX, "there is always one to be evicted");
-
 qudag_err relays_new(struct relays **out, const struct relays_config *cfg)
 {
-    uint8_t seed[32];
+    uint8_t seed[48];
     struct relays *r = mem_alloc(cfg->mem, sizeof *r);
 
     *out = NULL;
@@ -41,6 +40,7 @@ qudag_err relays_new(struct relays **out, const struct relays_config *cfg)
     rng_fill(&cfg->rng, seed, sizeof seed);
     map_init(&r->by_peer, cfg->mem, seed, r->cfg.max);
     map_init(&r->cand_by_peer, cfg->mem, seed + 16, RELAYS_CANDIDATES_MAX);
+    memcpy(r->rank_key, seed + 32, sizeof r->rank_key);
     *out = r;
     return QUDAG_OK;
 }
@@ -56,6 +56,8 @@ void relays_free(struct relays *r)
     for (size_t i = 0; i < r->n_cand; i++) {
         mem_free(r->cfg.mem, r->cand[i]);
     }
+    relays_guards_free(r);
+    relays_second_free(r);
     map_fini(&r->by_peer);
     map_fini(&r->cand_by_peer);
     mem_free(r->cfg.mem, r->v);
@@ -96,16 +98,34 @@ bool relays_next(const struct relays *r, size_t *it, struct peer_id *peer)
     return true;
 }
 
+uint64_t relays_rank(const struct relays *r, const struct peer_id *peer)
+{
+    return siphash24(r->rank_key[0], r->rank_key[1], peer_id_slice(peer));
+}
+
+/* The one of the highest rank; the pool is not empty. */
+static uint32_t pool_last(const struct relays *r)
+{
+    uint32_t last = 0;
+
+    for (uint32_t i = 1; i < r->n; i++) {
+        last = r->v[i]->rank > r->v[last]->rank ? i : last;
+    }
+    return last;
+}
+
+/* Whether the pool has room for |peer|, if need be in place of another; second-layer guards are always wanted. */
+static bool pool_wants(struct relays *r, const struct peer_id *peer)
+{
+    return r->n < r->cfg.max || relays_second_find(r, peer) != NULL ||
+           relays_rank(r, peer) < r->v[pool_last(r)]->rank;
+}
+
 /* --- candidates ----------------------------------------------------------------------------- */
 
 static struct relays_cand *candidate_find(const struct relays *r, const struct peer_id *peer)
 {
     return map_get(&r->cand_by_peer, peer_id_slice(peer));
-}
-
-bool relays_candidate_known(const struct relays *r, const struct peer_id *peer)
-{
-    return candidate_find(r, peer) != NULL;
 }
 
 static void candidate_drop(struct relays *r, struct relays_cand *c)
@@ -126,13 +146,13 @@ void relays_candidate(struct relays *r, const struct peer_id *peer)
     if (known != NULL && !known->ageing) {
         return;
     }
+    /* Guards are not asked for in the open; they are fetched through circuits (relays_guard_stale). */
+    if (relays_guards_hides(r, peer) || (known == NULL && !pool_wants(r, peer))) {
+        return;
+    }
     if (r->n_cand == RELAYS_CANDIDATES_MAX) {
         /* Whoever floods us with peers pushes out peers of the flood as well as others. */
-        uint32_t ix = rng_below(&r->cfg.rng, r->n_cand);
-        while (relays_guards_have(r, &r->cand[ix]->peer)) {
-            ix = (ix + 1) % r->n_cand;
-        }
-        candidate_drop(r, r->cand[ix]);
+        candidate_drop(r, r->cand[rng_below(&r->cfg.rng, r->n_cand)]);
     }
     struct relays_cand *c = mem_alloc(r->cfg.mem, sizeof *c);
     if (c == NULL) {
@@ -145,6 +165,7 @@ void relays_candidate(struct relays *r, const struct peer_id *peer)
         return;
     }
     r->cand[r->n_cand++] = c;
+    r->met += known == NULL ? 1 : 0;
 }
 
 /* Whether |c| may be fetched now; unknown peers and renewals of known ones are two classes. */
@@ -175,20 +196,12 @@ static struct relays_cand *candidate_pick(struct relays *r, bool unknown, tstamp
 
 bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer)
 {
-    struct relays_cand *c = NULL;
+    /* In turn by chance: a flood of unknown peers does not keep renewals waiting. */
+    bool unknown = rng_below(&r->cfg.rng, 2) == 0;
+    struct relays_cand *c = candidate_pick(r, unknown, now);
 
-    /* A guard whose descriptor is missing holds up every path, so it comes first. */
-    for (uint32_t i = 0; i < r->n_guards && c == NULL; i++) {
-        struct relays_cand *g = candidate_find(r, &r->guard[i].peer);
-        if (g != NULL && candidate_due(r, g, true, now)) {
-            c = g;
-        }
-    }
-    if (c == NULL && r->n < r->cfg.max) {
-        c = candidate_pick(r, true, now);
-    }
     if (c == NULL) {
-        c = candidate_pick(r, false, now);
+        c = candidate_pick(r, !unknown, now);
     }
     if (c == NULL) {
         return false;
@@ -215,16 +228,14 @@ void relays_fetch_failed(struct relays *r, const struct peer_id *peer, qudag_err
 {
     struct relays_cand *c = candidate_find(r, peer);
 
+    if (c != NULL) {
+        c->looked = true;
+    }
     if (!relays_fetch_answered(err)) { /* as long as we are offline no relay is given up */
         if (c != NULL) {
             c->next = tstamp_after(now, rng_jitter(&r->cfg.rng, FETCH_AGAIN, 200));
         }
         return;
-    }
-    for (uint32_t i = 0; i < r->n_guards; i++) {
-        if (peer_id_eq(&r->guard[i].peer, peer)) {
-            r->guard[i].awaited = false;
-        }
     }
     if (c == NULL) {
         return;
@@ -262,6 +273,70 @@ static void relay_set(struct relays_entry *x, const struct relay_desc *d, bool l
     relays_nets(x);
 }
 
+static void relay_drop(struct relays *r, size_t ix)
+{
+    struct relays_entry *x = r->v[ix];
+
+    (void)map_del(&r->by_peer, peer_id_slice(&x->hop.peer));
+    r->v[ix] = r->v[--r->n];
+    mem_free(r->cfg.mem, x);
+}
+
+/* A place for |peer|, maybe in place of another.  ELIMIT: it is for others; ENOMEM. */
+static qudag_err pool_add(struct relays *r, const struct peer_id *peer, struct relays_entry **out)
+{
+    if (!pool_wants(r, peer)) {
+        return QUDAG_ELIMIT;
+    }
+    struct relays_entry *x = mem_alloc(r->cfg.mem, sizeof *x);
+    if (x == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    if (r->n >= r->cfg.max) {
+        relay_drop(r, pool_last(r));
+    }
+    qudag_err err = map_put(&r->by_peer, peer_id_slice(peer), x);
+    if (err != QUDAG_OK) {
+        mem_free(r->cfg.mem, x);
+        return err;
+    }
+    r->v[r->n++] = x;
+    x->rank = relays_second_find(r, peer) != NULL ? 0 : relays_rank(r, peer);
+    *out = x;
+    return QUDAG_OK;
+}
+
+void relays_pool_recall(struct relays *r)
+{
+    struct relays_entry *x;
+
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        const struct relays_entry *g = &r->guard[i]->x;
+        if (!peer_id_eq(&g->hop.peer, &r->cfg.self) && relays_find(r, &g->hop.peer) == NULL &&
+            pool_add(r, &g->hop.peer, &x) == QUDAG_OK) {
+            uint64_t rank = x->rank;
+            *x = *g;
+            x->rank = rank;
+        }
+    }
+}
+
+/* Guards have copies of their own: they outlive the pool's. */
+static void copies_set(struct relays *r, const struct relay_desc *d)
+{
+    struct relays_guard *g = relays_guards_find(r, &d->peer);
+    struct relays_second *s = relays_second_find(r, &d->peer);
+
+    if (g != NULL && d->seq > g->x.seq) {
+        relay_set(&g->x, d, r->cfg.lab);
+        relays_guards_note(r, RELAYS_DIRTY_LATER);
+    }
+    if (s != NULL && d->seq > s->x.seq) {
+        relay_set(&s->x, d, r->cfg.lab);
+        relays_guards_note(r, RELAYS_DIRTY_LATER);
+    }
+}
+
 _Static_assert(RELAY_DESC_ADDRS_MAX == ONION_ADDRS_MAX, "addresses are copied as they are");
 
 qudag_err relays_add(struct relays *r, const struct relay_desc *d)
@@ -278,46 +353,29 @@ qudag_err relays_add(struct relays *r, const struct relay_desc *d)
     if (x != NULL && d->seq <= x->seq) {
         return d->seq < x->seq ? QUDAG_ESTALE : QUDAG_OK;
     }
+    copies_set(r, d);
     if (x == NULL) {
-        if (r->n >= r->cfg.max) {
-            return QUDAG_ELIMIT;
-        }
-        x = mem_alloc(r->cfg.mem, sizeof *x);
-        if (x == NULL) {
-            return QUDAG_ENOMEM;
-        }
-        qudag_err err = map_put(&r->by_peer, peer_id_slice(&d->peer), x);
+        qudag_err err = pool_add(r, &d->peer, &x);
         if (err != QUDAG_OK) {
-            mem_free(r->cfg.mem, x);
             return err;
         }
-        r->v[r->n++] = x;
     }
     relay_set(x, d, r->cfg.lab);
     if (c != NULL) {
         candidate_drop(r, c);
     }
-    relays_guards_found(r, &d->peer);
     return QUDAG_OK;
 }
 
-static void relay_drop(struct relays *r, size_t ix)
-{
-    struct relays_entry *x = r->v[ix];
-
-    (void)map_del(&r->by_peer, peer_id_slice(&x->hop.peer));
-    relays_guards_drop(r, &x->hop.peer);
-    r->v[ix] = r->v[--r->n];
-    mem_free(r->cfg.mem, x);
-}
-
-void relays_expire(struct relays *r, walltime now)
+void relays_expire(struct relays *r, walltime now, bool sure)
 {
     size_t i = 0;
 
+    r->wall = now;
+    r->wall_sure = sure;
     while (i < r->n) {
         struct relays_entry *x = r->v[i];
-        if (x->expires <= now) {
+        if (x->expires <= now && !relays_guards_hides(r, &x->hop.peer)) {
             relay_drop(r, i);
             continue;
         }
@@ -328,4 +386,40 @@ void relays_expire(struct relays *r, walltime now)
         }
         i++;
     }
+    struct relays_view v = {.relays = r->n};
+    if (!r->large && r->n >= RELAYS_VIEW_RELAYS) {
+        v.networks = relays_networks(r->v, r->n);
+    }
+    if (relays_view_large(&v)) {
+        relays_guards_large(r);
+    }
+    relays_guards_refresh(r);
+    relays_second_refresh(r);
+}
+
+/* --- the view ------------------------------------------------------------------------------- */
+
+void relays_view_get(const struct relays *r, struct relays_view *out)
+{
+    *out = (struct relays_view){.relays = r->n, .networks = relays_networks(r->v, r->n)};
+    for (uint32_t i = 0; i < r->n_cand; i++) {
+        const struct relays_cand *c = r->cand[i];
+        out->waiting += !c->looked && relays_find(r, &c->peer) == NULL ? 1 : 0;
+    }
+}
+
+bool relays_is_settled(const struct relays *r)
+{
+    return r->settled;
+}
+
+uint64_t relays_met(const struct relays *r)
+{
+    return r->met;
+}
+
+void relays_settled(struct relays *r, walltime now)
+{
+    r->settled = true;
+    relays_expire(r, now, r->wall_sure);
 }

@@ -3,7 +3,7 @@
  *
  * Rules (spec/relay-descriptor.md, path selection): uniform random choice among usable relays; no
  * relay twice, one per family, one per /16 (IPv4) or /32 (IPv6) unless lab; neighbours share an IP
- * version, the first hop one with us; persistent entry guard;
+ * version, the first hop one with us; entry guards and second-layer guards that last (guards.h, second.c);
  * destination and self excluded; local failures only filter, for a bounded time, never weight.
  */
 #ifndef QUDAG_SRC_CORE_RELAYS_RELAYS_H
@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "core/relays/settled.h"
 #include "wire/onion_hop.h"
 #include "wire/relay_desc.h"
 
@@ -33,14 +34,24 @@ void relays_free(struct relays *r);
 
 /* A descriptor that relay_desc_decode accepted.  Older sequence: QUDAG_ESTALE.  ELIMIT, ENOMEM. */
 QUDAG_MUST_USE qudag_err relays_add(struct relays *r, const struct relay_desc *d);
-/* Drops descriptors that are no longer valid, and asks for those near their end again. */
-void relays_expire(struct relays *r, walltime now);
+/*
+ * It is |now|; |sure|: nobody contradicts our clock.  Drops descriptors that are no longer valid, asks for those near
+ * their end again, and replaces guards whose date has come, which an unsure clock does not do.
+ */
+void relays_expire(struct relays *r, walltime now, bool sure);
 /* Descriptors in the pool, usable now or not. */
 size_t relays_count(const struct relays *r);
 /* Whether the descriptor of |peer| is in the pool. */
 bool relays_has(const struct relays *r, const struct peer_id *peer);
 /* The hop that |peer|'s descriptor in the pool makes; false: there is none. */
 bool relays_get(const struct relays *r, const struct peer_id *peer, struct onion_hop *out);
+/* What is known of the network, but for the lookups, which the caller counts; see settled.h. */
+void relays_view_get(const struct relays *r, struct relays_view *out);
+/* Peers that were met since the start, whether they are relays or not. */
+uint64_t relays_met(const struct relays *r);
+/* The view has settled (relays_view_settled): guards may be chosen from now on.  Without it there are no paths. */
+void relays_settled(struct relays *r, walltime now);
+bool relays_is_settled(const struct relays *r); /* that was called */
 /* Looking in at the pool, |*it| from 0 on; false at the end. */
 bool relays_next(const struct relays *r, size_t *it, struct peer_id *peer);
 
@@ -66,9 +77,12 @@ struct relays_path_want {
     size_t n_exclude;
 };
 
+enum relays_dirty { RELAYS_CLEAN, RELAYS_DIRTY_LATER, RELAYS_DIRTY_NOW };
+
 /*
- * Chooses want->n hops into |out|; the first is the guard.  QUDAG_EINVAL (n), QUDAG_ENORELAYS (no path
- * that keeps the rules, or the descriptor of the first guard is still awaited).
+ * Chooses want->n hops into |out|; the first is a guard, the second of three or more a second-layer guard.
+ * QUDAG_EINVAL (n), QUDAG_ENORELAYS (no path that keeps the rules, or the view has not settled), QUDAG_ENOGUARD (the
+ * guards do not answer; or, see relays_guards_spent(), all that may be used this month have been).
  */
 QUDAG_MUST_USE qudag_err relays_path(struct relays *r, const struct relays_path_want *want,
                                      tstamp now, struct onion_hop *out);
@@ -80,14 +94,46 @@ QUDAG_MUST_USE qudag_err relays_path_apart(struct relays *r, const struct relays
                                            const struct peer_id *other, tstamp now,
                                            struct onion_hop *out);
 
-/* |peer| failed as a hop (not usable for 60 s, doubling to 1 h); or worked. */
+/* |peer| failed as a hop (not usable for 60 s, doubling to 1 h; a guard for 5 s, doubling to 10 min); or worked. */
 void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now);
 /* |peer| worked as a hop: its failures are forgotten. */
-void relays_worked(struct relays *r, const struct peer_id *peer);
+void relays_worked(struct relays *r, const struct peer_id *peer, tstamp now);
+/* Somebody answered us, |peer| if that is known: our own network works, whatever guards do. */
+void relays_heard(struct relays *r, const struct peer_id *peer, tstamp now);
+/* A circuit got past |guard|; |good|: as far as we had chosen its hops.  Not what we gave up ourselves. */
+void relays_circuit_built(struct relays *r, const struct peer_id *guard, bool good);
+/* A built circuit through |guard| ended; |good|: not by an error on the way. */
+void relays_circuit_ended(struct relays *r, const struct peer_id *guard, bool good);
 
-/* The first guard, to be saved: its peer id; false: none yet.  Set again before the first path. */
+/* The guard that paths begin with when nothing is amiss; false: none yet. */
 bool relays_guard(const struct relays *r, struct peer_id *guard);
-/* The guard of the last run becomes the first; its descriptor may come later.  Not ourselves. */
-void relays_guard_set(struct relays *r, const struct peer_id *guard);
+
+/* One of the sample. */
+struct relays_guard_info {
+    struct peer_id peer;
+    bool used, failing, suspect, stopped; /* suspect, stopped: by path bias */
+    uint32_t denied_s;
+};
+/* The sample, in order, |*it| from 0 on; false at the end. */
+bool relays_guard_next(const struct relays *r, size_t *it, struct relays_guard_info *out);
+/* The second-layer guards, in no order; false at the end. */
+bool relays_second_next(const struct relays *r, size_t *it, struct peer_id *peer);
+/* No guard may be used, because those of this month are used up. */
+bool relays_guards_spent(const struct relays *r);
+/* One of the sample whose descriptor is to be fetched, through a circuit and never otherwise; false: none. */
+bool relays_guard_stale(struct relays *r, tstamp now, struct peer_id *peer);
+/* A primary guard that did not answer and is to be dialled again; false: none. */
+bool relays_guard_probe(struct relays *r, tstamp now, struct onion_hop *hop);
+
+/*
+ * What is to outlive the process: written to |dst| (RELAYS_GUARDS_FILE_MAX is enough), the length; and read before
+ * the first path.  EMALFORMED (also: damaged), ENOMEM: nothing is known then.
+ */
+#define RELAYS_GUARDS_FILE_MAX 60000
+size_t relays_guards_save(struct relays *r, uint8_t *dst, size_t cap);
+QUDAG_MUST_USE qudag_err relays_guards_load(struct relays *r, struct slice bytes); /* see above */
+/* Whether it changed since relays_guards_saved(); NOW: before the next circuit is built. */
+enum relays_dirty relays_guards_dirty(const struct relays *r);
+void relays_guards_saved(struct relays *r); /* it is on disk */
 
 #endif

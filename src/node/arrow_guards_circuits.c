@@ -1,0 +1,162 @@
+/*
+ * arrow_guards_circuits.c - guards: their descriptors come through circuits, and those that are silent are dialled.
+ *
+ *   relays ─ a guard's descriptor ages ─▶ NODE_OP_GUARD_FETCH ─ a circuit ─▶ gateway at its end ─▶ DHT ─▶ relays
+ *   relays ─ a guard does not answer ─▶ NODE_OP_GUARD_DIAL ─▶ swarm ─▶ relays
+ *
+ * To ask the DHT in the open for the descriptor of one relay again and again says who the guard is.
+ */
+#include "node/request_table.h"
+
+#include <string.h>
+
+#define LOOK_EVERY (2 * NS_PER_S)
+#define SAVE_EVERY (600 * NS_PER_S) /* of what may wait */
+
+/* ---- descriptors ---- */
+
+static void built(struct node *n, struct node_circuit *c, tstamp now)
+{
+    struct node_op *op = slots_get(&n->optab, c->op);
+
+    if (op == NULL) {
+        return;
+    }
+    struct gateway_request req = {
+        .circuit = c->onion, .cookie = node_op_cookie(op), .key = op->req.key};
+    struct acts *out = node_begin(n);
+    qudag_err err = gateway_get(n->gateway, &req, now, out);
+    node_end(n, n->ix.gateway);
+    op->asked = err == QUDAG_OK;
+    if (err != QUDAG_OK) {
+        node_op_end(n, op, err, NULL);
+    }
+}
+
+static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
+{
+    struct node_op *op = slots_get(&n->optab, c->op);
+    (void)now;
+
+    if (op != NULL) {
+        node_op_end(n, op, err, NULL);
+    }
+}
+
+qudag_err node_begin_guard_fetch(struct node *n, struct node_op *op, tstamp now)
+{
+    static const struct node_circuit_use use = {.name = "lookup", .built = built, .failed = failed};
+    struct node_circuit *c;
+    (void)now;
+
+    return node_circuit_start(n, &use, op, NULL, NULL, &c);
+}
+
+/* One that failed is tried again when relays_guard_stale() says so: what we have stays good for days. */
+void node_finish_guard_fetch(struct node *n, struct node_op *op, qudag_err err,
+                             const struct node_result *res)
+{
+    n->guards.fetching = false;
+    op->asked = false;
+    node_circuit_close_of(n, op, n->now);
+    struct peer_id guard;
+    if (err == QUDAG_OK) {
+        err = node_rule_relay_key_owner(op->req.key, &guard);
+    }
+    if (err == QUDAG_OK) {
+        err = node_descs_take(n, &guard, err, res->value);
+    }
+    if (err != QUDAG_OK) {
+        log_event(&n->cfg.log, LOG_DEBUG, "guard.descriptor_not_fetched", LOG_ERR(err));
+    }
+    node_op_free(n, op);
+}
+
+static void fetch(struct node *n)
+{
+    struct node_request r = {.kind = NODE_OP_GUARD_FETCH}; /* the key alone names the guard */
+    uint8_t key[NODE_RELAY_KEY_MAX];
+    struct peer_id guard;
+
+    if (!n->guards.fetching && relays_guard_stale(n->relays, n->now, &guard)) {
+        r.key = (struct slice){key, node_rule_relay_key(key, &guard)};
+        n->guards.fetching = node_op_new(n, &r) != NULL;
+    }
+}
+
+/* ---- whether they are there ---- */
+
+void node_finish_guard_dial(struct node *n, struct node_op *op, qudag_err err,
+                            const struct node_result *res)
+{
+    (void)res;
+    n->guards.dialling = false;
+    if (err != QUDAG_OK && qudag_err_category(err) == QUDAG_CAT_RETRY) {
+        relays_failed(n->relays, &op->req.peer, n->now);
+    }
+    node_op_free(n, op);
+}
+
+static void dial(struct node *n)
+{
+    struct node_request r = {.kind = NODE_OP_GUARD_DIAL, .has_pq = true};
+    struct onion_hop hop;
+    struct netaddr a;
+    uint8_t props;
+
+    if (n->guards.dialling || !relays_guard_probe(n->relays, n->now, &hop) ||
+        swarm_connected(n->swarm, &hop.peer, &props)) {
+        return;
+    }
+    r.peer = hop.peer;
+    uint32_t ix = rng_below(&n->cfg.rng, hop.n_addrs);
+    if (multiaddr_to_netaddr(&hop.addr[ix], &a)) {
+        multiaddr_quic(&r.addr, &a, &hop.peer);
+        memcpy(r.pq_hash, hop.pq_hash, sizeof(r.pq_hash));
+        n->guards.dialling = node_op_new(n, &r) != NULL;
+    }
+}
+
+/* What the operator should know. */
+static void tell(struct node *n)
+{
+    bool spent = relays_guards_spent(n->relays);
+
+    if (spent && !n->guards.reported) {
+        log_plain(&n->cfg.log, LOG_ERROR, "guards.spent");
+    }
+    n->guards.reported = spent;
+}
+
+static void tick(void *node, tstamp now, struct acts *out)
+{
+    struct node *n = node;
+    (void)out;
+
+    n->guards.look_at = tstamp_after(now, LOOK_EVERY);
+    if (n->boot.started && relays_is_settled(n->relays)) {
+        fetch(n);
+        dial(n);
+        tell(n);
+    }
+    if (n->guards.save_at <= now) {
+        n->guards.save_at = tstamp_after(now, SAVE_EVERY);
+        node_saved_guards(n, true);
+    }
+}
+
+static tstamp deadline(const void *node)
+{
+    return ((const struct node *)node)->guards.look_at;
+}
+
+qudag_err node_guards_init(struct node *n)
+{
+    static const struct core_ops ops = {.tick = tick, .deadline = deadline};
+    struct node_core core = {.name = "guards", .instance = n, .ops = &ops};
+    unsigned ix;
+
+    n->guards.look_at = tstamp_after(n->now, LOOK_EVERY);
+    n->guards.save_at = tstamp_after(n->now, SAVE_EVERY);
+    return node_core_add(n, &core, NULL, &ix);
+}
