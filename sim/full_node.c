@@ -157,7 +157,8 @@ void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now)
                             .idle_timeout_ns = setup->idle,
                             .hops = 3,
                             .relay = fn->nat == NAT_NONE,
-                            .dht_server = fn->nat == NAT_NONE};
+                            .dht_server = fn->nat == NAT_NONE,
+                            .small_network = true};
     contacts(&c, setup);
     h.ctx = fn;
     fn->alone = c.n_boot == 0;

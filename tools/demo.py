@@ -168,7 +168,7 @@ class Net:
     def start(self, name, number, *options):
         node = Node(self.top / name, hosts.FarHost(number))
         self.started.append(node)
-        node.ask('up', '--no-wait', *options)
+        node.ask('up', '--no-wait', '--small-network', *options)
         node.learn()
         return node
 

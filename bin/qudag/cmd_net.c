@@ -311,8 +311,10 @@ int run_dht(struct tool *t, int argc, char **argv)
 
 static int circuit_build(struct tool *t, int argc, char **argv)
 {
-    static const struct col cols[] = {
-        {"circuit", "circuit", COL_TEXT}, {"path", "path", COL_PATH}, {"build_ns", "took", COL_NS}};
+    static const struct col cols[] = {{"circuit", "circuit", COL_TEXT},
+                                      {"path", "path", COL_PATH},
+                                      {"drawn", "drawn", COL_TEXT},
+                                      {"build_ns", "took", COL_NS}};
     int64_t hops = 0;
     if (argc != 0 &&
         (argc != 2 || strcmp(argv[0], "--hops") != 0 || !parse_number(argv[1], 1, 7, &hops))) {

@@ -81,7 +81,11 @@ static void show_path(struct sending *s, const struct rec_view *v)
     cell_text(text, &path, v);
     if (strcmp(text, "-") != 0 && strcmp(text, s->shown_path) != 0) {
         end_line(s);
+        const char *drawn = rec_get_str(v, "drawn");
         (void)printf("circuit    us > %s\n", text);
+        if (drawn != NULL) {
+            (void)printf("drawn      %s\n", drawn);
+        }
         memcpy(s->shown_path, text, sizeof(text));
     }
 }

@@ -81,23 +81,15 @@ static int up_options(struct tool *t, struct up *u, int argc, char **argv)
 /* ------------------------------------------------------------------ status */
 
 static const struct col status_cols[] = {
-    {"peer", "peer", COL_PEER},
-    {"addresses", "listens", COL_TEXT},
-    {"announced", "announced", COL_TEXT},
-    {"bootstrap", "bootstrap", COL_TEXT},
-    {"phase", "phase", COL_TEXT},
-    {"health", "health", COL_TEXT},
-    {"reason", "reason", COL_TEXT},
-    {"retry_ns", "next try", COL_NS},
-    {"note", "note", COL_TEXT},
-    {"uptime_ns", "up", COL_NS},
-    {"links", "links", COL_INT},
-    {"links_pq", "links pq", COL_INT},
-    {"table", "table", COL_INT},
-    {"relays", "relays", COL_INT},
-    {"circuits", "circuits", COL_INT},
-    {"records", "records", COL_INT},
-    {"pid", "pid", COL_INT},
+    {"peer", "peer", COL_PEER},           {"addresses", "listens", COL_TEXT},
+    {"announced", "announced", COL_TEXT}, {"bootstrap", "bootstrap", COL_TEXT},
+    {"phase", "phase", COL_TEXT},         {"health", "health", COL_TEXT},
+    {"reason", "reason", COL_TEXT},       {"retry_ns", "next try", COL_NS},
+    {"note", "note", COL_TEXT},           {"uptime_ns", "up", COL_NS},
+    {"links", "links", COL_INT},          {"links_pq", "links pq", COL_INT},
+    {"table", "table", COL_INT},          {"relays", "relays", COL_INT},
+    {"drawn", "paths", COL_TEXT},         {"circuits", "circuits", COL_INT},
+    {"records", "records", COL_INT},      {"pid", "pid", COL_INT},
     {"dir", "folder", COL_TEXT},
 };
 
@@ -320,6 +312,22 @@ static int start(struct tool *t, const struct up *u)
     return TOOL_OK;
 }
 
+int accept_small_network(struct tool *t)
+{
+    char message[PATH_LEN + 160];
+    (void)ask_begin(t, "small-network");
+    int code = ask(t, -1, NULL, NULL), err = code == TOOL_OK ? nodeconf_small_network(t->dir) : 0;
+    if (err != 0) {
+        (void)snprintf(
+            message, sizeof(message),
+            "the small network is accepted until the daemon stops (%.900s/qudag.conf: %s); "
+            "small_network = yes under [onion] keeps it",
+            t->dir, strerror(err));
+        note(t, message);
+    }
+    return code;
+}
+
 int run_up(struct tool *t, int argc, char **argv)
 {
     static struct up u;
@@ -342,6 +350,9 @@ int run_up(struct tool *t, int argc, char **argv)
             note(t, "the running daemon does not take the options: qudag down first, or, to reach "
                     "one peer now, qudag connect MULTIADDR");
         }
+    }
+    if (code == TOOL_OK && t->small_network) {
+        code = accept_small_network(t);
     }
     struct status s = {.n_cols = t->json ? 0 : 2};
     if (code == TOOL_OK) {

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 const struct sub subs[] = {
-    {"up", "[--listen ADDR] [--bootstrap ADDR] [--timeout S] [--no-wait] [--foreground]",
+    {"up",
+     "[--listen ADDR] [--bootstrap ADDR] [--timeout S] [--no-wait] [--foreground] "
+     "[--small-network]",
      "start the daemon and wait until it is ready",
      "Creates identity and configuration if the folder has none, starts qudagd in the background "
      "and\n"
@@ -21,7 +23,9 @@ const struct sub subs[] = {
      "Options go into a new qudag.conf; with an existing one they count for this start only.\n"
      "--timeout: seconds to wait (60); the daemon runs on.  Further options: -o "
      "SECTION.KEY=VALUE,\n"
-     "--lab (a test network without anonymity).\n",
+     "--lab (a test network without anonymity).  --small-network: circuits although the network "
+     "is\n"
+     "too small to hide anybody; remembered.\n",
      "qudag up --bootstrap /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...", run_up},
     {"down", "", "stop the daemon", "", "qudag down", run_down},
     {"status", "", "show node identity, state and health",
@@ -56,7 +60,9 @@ const struct sub subs[] = {
     {"circuit", "build|list|close", "onion circuits",
      "  build [--hops N]   build a circuit of randomly chosen relays\n"
      "  list               list own circuits, and what is known of those this node relays\n"
-     "  close CIRCUIT      close an own circuit; CIRCUIT as in the list\n",
+     "  close CIRCUIT      close an own circuit; CIRCUIT as in the list\n"
+     "Where fewer than 60 relays in 20 networks are known, circuits hide nobody, and are refused\n"
+     "unless --small-network is given once.\n",
      "qudag circuit build --hops 3", run_circuit},
     {"dark", "new|list|show|publish|resolve|forget", "dark addresses",
      "ADDR is a dark address; for those of this node, its label will do.\n"
@@ -69,7 +75,7 @@ const struct sub subs[] = {
      "qudag dark new mailbox", run_dark},
     {"send",
      "ADDRESS -m TEXT | ADDRESS FILE [--again] [--name NAME | --anonymous-name]; "
-     "[--isolate KEY]",
+     "[--isolate KEY] [--small-network]",
      "deliver a message or a file anonymously",
      "Succeeds only if the recipient has computed the same BLAKE3 hash.  A transfer that was cut "
      "off\n"
@@ -81,7 +87,8 @@ const struct sub subs[] = {
      "or --anonymous-name none: then it is called file, with what its name ends in.\n"
      "Each delivery has a circuit of its own, so that the recipient cannot tell that two come "
      "from\n"
-     "the same sender; those with the same KEY share one for ten minutes.\n",
+     "the same sender; those with the same KEY share one for ten minutes.\n"
+     "--small-network: although the network is too small to hide anybody; remembered.\n",
      "qudag send abc...xyz.dark photo.jpg", run_send},
     {"inbox", "[--save NAME FILE]", "list or save what was received",
      "--save copies the content of one item into FILE, which must not exist yet; -: to standard\n"
@@ -184,7 +191,9 @@ static int help_all(const struct tool *t)
     }
     (void)printf("\n  -d, --dir DIR   state folder (default $XDG_STATE_HOME/qudag or\n"
                  "                  ~/.local/state/qudag)\n"
-                 "      --json      one JSON document, or JSON lines where there is progress\n\n"
+                 "      --json      one JSON document, or JSON lines where there is progress\n"
+                 "      --small-network   with up, send, circuit, dark: use a network that is too\n"
+                 "                  small to hide anybody; remembered\n\n"
                  "qudag help COMMAND says more, with an example.\n%s",
                  exits_text);
     return TOOL_OK;
@@ -213,6 +222,8 @@ static int take_options(struct tool *t, int argc, char **argv, const char **dir)
             argv[n++] = argv[ix];
         } else if (strcmp(argv[ix], "--json") == 0) {
             t->json = true;
+        } else if (strcmp(argv[ix], "--small-network") == 0) {
+            t->small_network = true;
         } else if (strcmp(argv[ix], "--dir") == 0 || strcmp(argv[ix], "-d") == 0) {
             if (++ix == argc) {
                 return -1;
@@ -225,6 +236,21 @@ static int take_options(struct tool *t, int argc, char **argv, const char **dir)
         }
     }
     return n;
+}
+
+/* What --small-network does before the command; up does it itself, once the daemon runs. */
+static int small_network(struct tool *t)
+{
+    static const char *const with[] = {"send", "circuit", "dark"};
+    if (!t->small_network || strcmp(t->sub->name, "up") == 0) {
+        return TOOL_OK;
+    }
+    for (size_t ix = 0; ix < sizeof(with) / sizeof(with[0]); ix++) {
+        if (strcmp(t->sub->name, with[ix]) == 0) {
+            return accept_small_network(t);
+        }
+    }
+    return tool_usage(t, "--small-network belongs to up, send, circuit and dark");
 }
 
 static int run(struct tool *t, int argc, char **argv)
@@ -247,7 +273,8 @@ static int run(struct tool *t, int argc, char **argv)
             if (n == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
                 return run_help(t, 1, argv);
             }
-            return subs[ix].run(t, n > 0 ? n - 1 : 0, argv + 1);
+            int code = small_network(t);
+            return code == TOOL_OK ? subs[ix].run(t, n > 0 ? n - 1 : 0, argv + 1) : code;
         }
     }
     return no_such(t, name);

@@ -20,6 +20,7 @@ struct tool {
     char dir[PATH_LEN];
     const char *self; /* as called */
     bool json, tty, colour;
+    bool small_network;    /* --small-network: accept that the network hides nobody */
     const struct sub *sub; /* the subcommand at work */
     struct rec *rec;       /* for requests */
     uint64_t deadline_ns;  /* mono_ns() at which waiting for answers ends; 0: none */
@@ -141,8 +142,14 @@ int nodeconf_make(struct tool *t, const char *dir, const char *const *options,
                   struct nodeconf *made);
 int nodeconf_write(struct nodeconf *made); /* 0 or an errno; |made| is done with either way */
 
+/* Sets [onion] small_network in the configuration in |dir|; 0 or an errno, ENOENT: it has none. */
+int nodeconf_small_network(const char *dir);
 /* Frees what nodeconf_make() prepared, without writing it; harmless after nodeconf_write(). */
 void nodeconf_drop(struct nodeconf *made);
+
+/* ---- cmd_up.c */
+/* Accepts for good that the network hides nobody: in the daemon, and in its configuration. */
+int accept_small_network(struct tool *t);
 
 /* ---- cmd_lab.c */
 /* If |dir| is the folder of a lab's node: the number of nodes of that lab, and its folder; else 0. */

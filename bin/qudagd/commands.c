@@ -394,7 +394,9 @@ DONE(circuit_build)
     qudag_circuit_info info = QUDAG_INIT(qudag_circuit_info);
     for (size_t it = 0; err == QUDAG_OK && qudag_circuit_next(rq->d->node, &it, &info);) {
         if (info.circuit.id == res->circuit.id) {
-            report_circuit(request_rec(rq, REC_ROW), &info);
+            struct rec *r = request_rec(rq, REC_ROW);
+            report_circuit(r, &info);
+            rec_diversity(r, rq->d->node);
             request_send(rq);
         }
     }
@@ -661,6 +663,7 @@ RUN(watch)
 
 static const struct command commands[] = {
     {"status", report_status, NULL, false},
+    {"small-network", report_accept_small_network, NULL, false},
     {"peers", report_peers, NULL, false},
     {"relays", report_relays, NULL, false},
     {"stats", report_stats, NULL, false},

@@ -88,6 +88,9 @@ const struct conf_row conf_table[CONF_KEYS] = {
                      .help = "Name that all relays of one operator share: no circuit uses two of "
                              "them.  Others see only its hash; empty: none."},
     [CONF_CIRCUITS_MAX] = {"onion", "circuits_max", NUMBER(CONF_INT, circuits_max)},
+    [CONF_SMALL_NETWORK] = {"onion", "small_network", SWITCH("no"), INTO(small_network),
+                            .help = "Use circuits although the network has fewer than 60 relays "
+                                    "in 20 networks, and so hides nobody."},
     [CONF_DARK_DELAY_MS] = {"dark", "delay_ms", NUMBER(CONF_INT, dark_delay_ms)},
     [CONF_DARK_DUMMIES] = {"dark", "dummies", NUMBER(CONF_INT, dark_dummies)},
     [CONF_DARK_HIDE_CACHE] =

@@ -216,6 +216,7 @@ static void every_key_of_the_library_arrives_there(void **state)
                {"dark.delay_ms=7"},
                {"dark.dummies=2"},
                {"dark.hide_cache=no"},
+               {"onion.small_network=yes"},
                {"log.level=debug"},
                {"lab.lab=yes"}};
     qudag_settings s;
@@ -249,6 +250,7 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_int_equal(s.dark_delay_ms, 7);
     assert_int_equal(s.dark_dummies, 2);
     assert_false(s.dark_hide_cache);
+    assert_true(s.small_network);
     assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
     assert_true(s.lab);
     assert_int_equal(s.listen_n, 2);

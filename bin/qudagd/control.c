@@ -1,6 +1,7 @@
 /* control.c - the control socket: clients, frames, requests. */
 #include "control.h"
 
+#include "report.h"
 #include "rules.h"
 #include "transfer.h"
 
@@ -208,6 +209,7 @@ enum tool_exit exit_of(qudag_err err)
     case QUDAG_EREFUSED:
     case QUDAG_EPOLICY:
     case QUDAG_EAUTH:
+    case QUDAG_ESMALLNET:
         return TOOL_REFUSED;
     case QUDAG_EINVAL:
     case QUDAG_ECHECKSUM:
@@ -249,6 +251,10 @@ static const char *hint_of(qudag_err err)
 void request_end_err(struct request *rq, qudag_err err, const char *what)
 {
     char message[256];
+    if (err == QUDAG_ESMALLNET) {
+        end_small_network(rq, what);
+        return;
+    }
     (void)snprintf(message, sizeof(message), "%s%s%s", what, what[0] == 0 ? "" : ": ",
                    qudag_strerror(err));
     request_end(rq, exit_of(err), err == QUDAG_OK ? "" : qudag_err_name(err),

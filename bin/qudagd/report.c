@@ -153,6 +153,43 @@ static void status_counts(struct rec *r, const qudag_node *n)
     rec_int(r, "records", (int64_t)records);
 }
 
+void rec_diversity(struct rec *r, const qudag_node *n)
+{
+    qudag_diversity d = QUDAG_INIT(qudag_diversity);
+    if (!qudag_node_diversity(n, &d)) {
+        return;
+    }
+    rec_int(r, "relays_drawn", d.relays);
+    rec_int(r, "networks_drawn", d.networks);
+    rec_bool(r, "small_network", d.small);
+    rec_bool(r, "small_network_accepted", d.accepted);
+    rec_strf(r, "drawn", "from %u relays of %u networks%s", d.relays, d.networks,
+             d.small ? ", too few to hide anybody" : "");
+}
+
+void end_small_network(struct request *rq, const char *what)
+{
+    qudag_diversity d = QUDAG_INIT(qudag_diversity);
+    char message[480];
+    (void)qudag_node_diversity(rq->d->node, &d);
+    (void)snprintf(
+        message, sizeof(message),
+        "%s%s%s: %u relays of %u networks are known, and with fewer than %u of %u, whoever "
+        "runs some of them or watches their networks can see who talks to whom",
+        what, what[0] == 0 ? "" : ": ", qudag_strerror(QUDAG_ESMALLNET), d.relays, d.networks,
+        d.relays_min, d.networks_min);
+    request_end(rq, TOOL_REFUSED, qudag_err_name(QUDAG_ESMALLNET), message,
+                "wait until more relays have joined; or add --small-network to use it all the same "
+                "(remembered: [onion] small_network)");
+}
+
+void report_accept_small_network(struct request *rq)
+{
+    qudag_node_accept_small_network(rq->d->node, true);
+    rq->d->conf.v[CONF_SMALL_NETWORK].num = 1;
+    request_end_err(rq, QUDAG_OK, "");
+}
+
 void report_status(struct request *rq)
 {
     const struct daemon *d = rq->d;
@@ -181,6 +218,7 @@ void report_status(struct request *rq)
     rec_bool(r, "copied", d->state.copied);
     rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
     status_counts(r, d->node);
+    rec_diversity(r, d->node);
     request_send(rq);
     request_end_err(rq, QUDAG_OK, "");
 }

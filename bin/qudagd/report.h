@@ -12,11 +12,19 @@ void report_circuit(struct rec *r, const qudag_circuit_info *info);
 /* Adds the fields of a phase, with the reason and the time of the next attempt where it failed. */
 void report_phase(struct rec *r, const struct daemon *d, const struct phase_note *p);
 
+/* Adds of how many relays and networks paths are drawn now, and whether they are too few. */
+void rec_diversity(struct rec *r, const qudag_node *n);
+/* Ends |rq| with QUDAG_ESMALLNET: the numbers, the risk, and what to do. */
+void end_small_network(struct request *rq, const char *what);
+
 /* "start", "dial", "lookup", "announce", "relays", "ready" or "failed"; static. */
 const char *phase_name(qudag_phase p);
 
 /* Commands (struct command): each sends its rows and ends |rq|.  Here: one row on the node as a whole. */
 void report_status(struct request *rq);
+
+/* The small network is accepted, until the daemon stops. */
+void report_accept_small_network(struct request *rq);
 
 /* A row for each peer that a link leads to. */
 void report_peers(struct request *rq);

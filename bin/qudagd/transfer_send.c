@@ -209,6 +209,7 @@ static void report(struct transfer_out *s, enum rec_type type)
                     : 0);
     }
     rec_path(r, s);
+    rec_diversity(r, s->k->d->node);
     if (type == REC_ROW) {
         char hex[2 * TRANSFER_HASH_LEN + 1];
         text_hex(hex, s->offer.hash, TRANSFER_HASH_LEN);

@@ -18,7 +18,9 @@ extern "C" {
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create(qudag_node *n, const char *label,
                                                      char addr[QUDAG_DARK_TEXT_MAX]);
 /*
- * Publishes the record of an own address, and again before each expiry; result.count: nodes that stored it.
+ * Publishes the record of an own address, and again before each expiry; result.count: nodes that stored it.  As all
+ * that needs circuits, publishing, withdrawing, resolving and opening end with QUDAG_ESMALLNET where the network is
+ * small and that was not accepted (qudag_node_diversity).
  * At once: QUDAG_ENOTFOUND (not an address of this node), and what qudag_dark_check returns.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_publish(qudag_node *n, const char *addr,

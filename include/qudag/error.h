@@ -49,7 +49,8 @@ extern "C" {
     XX(TOOBIG, -27, USAGE, "too large")                                                            \
     XX(CLOCK, -28, PEER, "the clocks are too far apart: this machine's or the remote's is wrong")  \
     XX(NOGUARD, -29, RETRY,                                                                        \
-       "the entry guards do not answer, and others are not used in their place")
+       "the entry guards do not answer, and others are not used in their place")                   \
+    XX(SMALLNET, -30, USAGE, "the network is too small to hide anybody")
 
 typedef enum qudag_err {
     QUDAG_OK = 0,

@@ -78,7 +78,9 @@ typedef struct qudag_settings {
     uint32_t dark_delay_ms;      /* random wait before a lookup of a dark address, at most */
     uint8_t dark_dummies;        /* lookups of other addresses beside each */
     bool dark_hide_cache; /* users do not see by the time what others asked for; default true */
-    uint8_t pad2[2];      /* zero */
+    bool small_network;   /* circuits are built although the network is too small to hide anybody, see
+                             qudag_node_diversity; default false; a lab implies it */
+    uint8_t pad2;         /* zero */
 } qudag_settings;
 
 /* The call that made a request. */
@@ -116,6 +118,8 @@ typedef struct qudag_result {
     uint32_t rpcs, hops;
     qudag_circuit circuit; /* circuit_build */
     bool cached;           /* dark_resolve */
+    uint8_t pad[3];
+    uint32_t relays_drawn, networks_drawn; /* circuit_build, dark_*: see qudag_node_diversity */
 } qudag_result;
 
 typedef enum qudag_phase {
@@ -224,6 +228,25 @@ QUDAG_API bool qudag_node_addr_next(const qudag_node *n, size_t *it,
  */
 QUDAG_API bool qudag_node_announced_next(const qudag_node *n, size_t *it,
                                          char text[QUDAG_ADDR_TEXT_MAX]);
+
+/*
+ * Of how many relays and networks (a /16 of IPv4, a /32 of IPv6, or all relays of one family) the paths of circuits
+ * are drawn now.  In a network with fewer than |relays_min| or |networks_min| anonymity is an empty word: who runs a
+ * few of the relays, or watches their networks, sees who talks to whom.  There circuits end with QUDAG_ESMALLNET
+ * unless that is accepted.  Descriptors are free to make: the numbers do not show that a network is honest.
+ */
+typedef struct qudag_diversity {
+    uint32_t size; /* set by the caller, see types.h */
+    uint32_t relays, networks;
+    uint32_t relays_min, networks_min;
+    bool small;    /* there are fewer of either */
+    bool accepted; /* it is used all the same: small_network, or lab */
+    uint8_t pad[2];
+} qudag_diversity;
+/* False: out->size is not set. */
+QUDAG_API bool qudag_node_diversity(const qudag_node *n, qudag_diversity *out);
+/* The setting |small_network| from now on. */
+QUDAG_API void qudag_node_accept_small_network(qudag_node *n, bool accepted);
 
 /* A counter only grows while the node lives; a gauge goes up and down. */
 typedef enum qudag_stat_kind { QUDAG_STAT_COUNTER = 1, QUDAG_STAT_GAUGE } qudag_stat_kind;

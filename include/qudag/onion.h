@@ -9,9 +9,9 @@ extern "C" {
 #endif
 
 /*
- * Builds a circuit of |hops| (0: the setting) relays chosen at random; result: circuit, took.  op_done:
- * QUDAG_ENORELAYS, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT, QUDAG_ELIMIT, QUDAG_EINVAL (one relay, outside a lab: it would
- * see who asks and what for).
+ * Builds a circuit of |hops| (0: the setting) relays chosen at random; result: circuit, took, relays_drawn,
+ * networks_drawn.  op_done: QUDAG_ENORELAYS, QUDAG_ESMALLNET (see qudag_node_diversity), QUDAG_ECIRCUIT,
+ * QUDAG_ETIMEOUT, QUDAG_ELIMIT, QUDAG_EINVAL (one relay, outside a lab: it would see who asks and what for).
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_circuit_build(qudag_node *n, uint8_t hops, qudag_op *op);
 /*

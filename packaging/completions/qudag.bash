@@ -16,7 +16,7 @@ _qudag() {
     local words=''
     case $cmd in
     '') words='up down status connect peers ping dht circuit dark send inbox stats config lab version help --dir --json' ;;
-    up) words='--listen --bootstrap --timeout --no-wait --foreground --lab -o' ;;
+    up) words='--listen --bootstrap --timeout --no-wait --foreground --lab --small-network -o' ;;
     peers) words='--relays' ;;
     dht) [ -n "$sub" ] || words='put get forget find closest provide unprovide providers records published store table' ;;
     circuit) [ -n "$sub" ] && words='--hops' || words='build list close' ;;
@@ -31,7 +31,7 @@ _qudag() {
     inbox) words='--save' ;;
     ping) words="-c $(qudag "${dir[@]}" --json peers 2>/dev/null | grep -o '"peer":"[^"]*"' | cut -d'"' -f4)" ;;
     send) if [ -n "$sub" ]; then
-            mapfile -t COMPREPLY < <(compgen -f -W '-m --again --isolate --name --anonymous-name' -- "$cur")
+            mapfile -t COMPREPLY < <(compgen -f -W '-m --again --isolate --name --anonymous-name --small-network' -- "$cur")
             return
         fi ;;
     help) words='up down status connect peers ping dht circuit dark send inbox stats config lab version' ;;

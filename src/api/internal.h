@@ -4,6 +4,7 @@
 
 #include <qudag/qudag.h>
 
+#include "core/relays/diversity.h"
 #include "crypto/identity.h"
 #include "io/io.h"
 #include "node/node.h"
@@ -14,7 +15,7 @@ struct qudag_identity {
     struct identity id;
 };
 
-#define API_WHY_LEN 256 /* a sentence of why something is refused, with NUL */
+#define API_WHY_LEN 384 /* a sentence of why something is refused, with NUL */
 #define API_ADDRS_MAX 16
 #define API_RESULT_PEERS_MAX 64
 #define API_STATS_MAX 128
@@ -120,6 +121,8 @@ qudag_op_kind api_op_kind(const struct node_request *req);
 /* Who answered a CONNECT that ended with QUDAG_EAUTH instead of the peer in its address; NULL: that is not why. */
 const struct peer_id *api_op_found(const struct node_request *req, qudag_err err);
 /* A sentence about the end of |req|: |err|, and |count| nodes that stored it.  "" for QUDAG_OK. */
+/* Whether requests of that kind go over circuits. */
+bool api_op_on_circuit(qudag_op_kind kind);
 void api_op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
                  uint32_t count, char *out, size_t cap);
 

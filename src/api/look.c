@@ -159,6 +159,29 @@ bool qudag_relay_next(const qudag_node *n, size_t *it, qudag_peer_id *peer, bool
     return true;
 }
 
+bool qudag_node_diversity(const qudag_node *n, qudag_diversity *out)
+{
+    if (n == NULL || out == NULL) {
+        return false;
+    }
+    struct relays_diversity d = relays_diversity(node_relays(n->node));
+    qudag_diversity full = {.size = sizeof(full),
+                            .relays = d.relays,
+                            .networks = d.networks,
+                            .relays_min = RELAYS_SAFE_MIN,
+                            .networks_min = RELAYS_SAFE_NETWORKS_MIN,
+                            .small = !relays_diversity_enough(&d, false, false),
+                            .accepted = node_small_network_accepted(n->node)};
+    return api_sized_out(out, &full, sizeof(full));
+}
+
+void qudag_node_accept_small_network(qudag_node *n, bool accepted)
+{
+    if (n != NULL) {
+        node_set_small_network(n->node, accepted);
+    }
+}
+
 bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out)
 {
     const struct dark_keys *k;

@@ -142,6 +142,11 @@ static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct nod
     }
     r.peers = peers;
     api_op_text(n, res->req, err, res->count, why, sizeof(why));
+    if (api_op_on_circuit(r.kind)) {
+        struct relays_diversity d = relays_diversity(node_relays(n->node));
+        r.relays_drawn = d.relays;
+        r.networks_drawn = d.networks;
+    }
     put_addrs(&r, res, addrs, text);
     n->in_callback++;
     n->cb.op_done(n, (qudag_op){ref_out(op)}, err, &r, n->user);

@@ -98,6 +98,24 @@ static void auth_text(const struct node_request *req, char *out, size_t cap)
     }
 }
 
+bool api_op_on_circuit(qudag_op_kind kind)
+{
+    return kind == QUDAG_OP_CIRCUIT_BUILD || kind == QUDAG_OP_DARK_PUBLISH ||
+           kind == QUDAG_OP_DARK_RESOLVE || kind == QUDAG_OP_DARK_FORGET;
+}
+
+static void small_text(const struct qudag_node *n, char *out, size_t cap)
+{
+    struct relays_diversity d = relays_diversity(node_relays(n->node));
+
+    (void)snprintf(
+        out, cap,
+        "%u relays of %u networks are known; with fewer than %d of %d, who runs some of them or "
+        "watches their networks can see who talks to whom.  More relays must join, or the "
+        "setting small_network accepts it",
+        (unsigned)d.relays, (unsigned)d.networks, RELAYS_SAFE_MIN, RELAYS_SAFE_NETWORKS_MIN);
+}
+
 void api_op_text(const struct qudag_node *n, const struct node_request *req, qudag_err err,
                  uint32_t count, char *out, size_t cap)
 {
@@ -112,6 +130,10 @@ void api_op_text(const struct qudag_node *n, const struct node_request *req, qud
             (void)snprintf(out, cap, "the rules of the namespace do not accept this %s",
                            kind == QUDAG_OP_DHT_PUT ? "value" : "key");
         }
+        return;
+    }
+    if (err == QUDAG_ESMALLNET) {
+        small_text(n, out, cap);
         return;
     }
     if (kind == QUDAG_OP_CONNECT && err == QUDAG_EAUTH) {

@@ -358,7 +358,7 @@ static qudag_err settings_in(qudag_settings *out, const qudag_settings *s, char 
             return refuse(why, cap, "pad", "must be zero");
         }
     }
-    if (out->pad2[0] != 0 || out->pad2[1] != 0) {
+    if (out->pad2 != 0) {
         return refuse(why, cap, "pad2", "must be zero");
     }
     return QUDAG_OK;
@@ -396,6 +396,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->relay = s->relay;
     c->dht_server = s->dht_server;
     c->lab = s->lab;
+    c->small_network = s->small_network;
     c->persist = s->store_dir != NULL;
     c->records_max = s->dht_records_max;
     c->providers_max = s->dht_providers_max;

@@ -170,7 +170,8 @@ static void report(struct node *n, const struct act *a, tstamp now)
 
 void node_dark_republish(struct node *n)
 {
-    while (n->n_republish > 0 && n->own.n_announced > 0) {
+    while (n->n_republish > 0 && n->own.n_announced > 0 &&
+           node_small_network_check(n) == QUDAG_OK) {
         struct node_request r = {.kind = NODE_OP_DARK_PUBLISH,
                                  .dark = n->republish[n->n_republish - 1]};
         struct node_op *op = node_op_new(n, &r);

@@ -32,6 +32,7 @@
 #include "core/identify/identify.h"
 #include "core/padding/padding.h"
 #include "core/ping/ping.h"
+#include "core/relays/diversity.h"
 #include "node/arrows.h"
 #include "node/budget.h"
 #include "node/circuits.h"

@@ -98,7 +98,8 @@ struct node_config {
     uint8_t family[32]; /* of our relay; zero: none */
     enum node_padding padding;
     bool relay, dht_server, lab;
-    bool persist; /* hooks.persist */
+    bool small_network; /* paths are drawn however few relays there are; node_set_small_network() */
+    bool persist;       /* hooks.persist */
     uint32_t records_max, providers_max;
     uint64_t record_bytes_max;  /* 0, like the two above: as in kad.h */
     uint64_t dark_delay_max_ns; /* see dark_config */
@@ -269,6 +270,10 @@ struct onion *node_onion(const struct node *n);
 
 /* The directory of relays. */
 struct relays *node_relays(const struct node *n);
+/* A network that is too small to hide anybody (core/relays/diversity.h) is used all the same, or not. */
+void node_set_small_network(struct node *n, bool accepted);
+/* Whether it is: by that, by the configuration, or because it is a lab. */
+bool node_small_network_accepted(const struct node *n);
 
 /* Milliseconds until bootstrap peers are dialled again; 0 unless the last attempt failed. */
 uint64_t node_boot_retry_ms(const struct node *n, tstamp now);

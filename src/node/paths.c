@@ -18,7 +18,10 @@ qudag_err node_path_choose(struct node *n, struct node_circuit *c)
         want.exclude = &service->peer;
         want.n_exclude = 1;
     }
-    qudag_err err = relays_path_apart(n->relays, &want, &c->apart, n->now, c->path);
+    qudag_err err = node_small_network_check(n);
+    if (err == QUDAG_OK) {
+        err = relays_path_apart(n->relays, &want, &c->apart, n->now, c->path);
+    }
     if (err != QUDAG_OK) {
         return err;
     }
@@ -47,7 +50,7 @@ bool node_path_awaited(const struct node *n, const struct node_circuit *c, qudag
     if (err == QUDAG_ENOGUARD) {
         return !relays_guards_spent(n->relays);
     }
-    return err == QUDAG_ENORELAYS && joining(n);
+    return node_rule_awaits_relays(err) && joining(n);
 }
 
 void node_path_built(struct node *n, const struct node_circuit *c, tstamp now)

@@ -6,7 +6,7 @@
 
 /*
  * Chooses the relays of |c| and sets c->path and c->n_hops; a guard used for the first time is saved before this
- * returns.  What relays_path() says.
+ * returns.  QUDAG_ESMALLNET (node_small_network_check), and what relays_path() says.
  */
 QUDAG_MUST_USE qudag_err node_path_choose(struct node *n, struct node_circuit *c);
 /*
@@ -14,6 +14,11 @@ QUDAG_MUST_USE qudag_err node_path_choose(struct node *n, struct node_circuit *c
  * the network has not settled, or while the guards do not answer.
  */
 bool node_path_awaited(const struct node *n, const struct node_circuit *c, qudag_err err);
+/*
+ * small_network.c: QUDAG_ESMALLNET when too few relays are known to hide anybody, and that is not accepted;
+ * QUDAG_ENORELAYS as long as it may only be too early to know them.
+ */
+QUDAG_MUST_USE qudag_err node_small_network_check(const struct node *n);
 /* |c| reached all its hops. */
 void node_path_built(struct node *n, const struct node_circuit *c, tstamp now);
 /* |c| ended with |err|, built or not; |hop|: the first not reached, 0: unknown or nobody's fault. */

@@ -149,6 +149,24 @@ static void a_node_that_does_not_know_its_address_announces_nothing(void **state
     }
 }
 
+/* Six relays hide nobody: without a word of the user no circuit is built. */
+static void a_small_network_is_used_only_by_those_who_accept_that(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < NODES; i++) {
+        make(i, false);
+    }
+    struct node *n = net.node[NODES - 1].node;
+    node_set_small_network(n, false);
+    assert_int_equal(circuit(), QUDAG_ENORELAYS); /* it may be large: too early to know */
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_false(node_small_network_accepted(n));
+    assert_int_equal(circuit(), QUDAG_ESMALLNET);
+    node_set_small_network(n, true);
+    assert_int_equal(circuit(), QUDAG_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +175,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_node_behind_a_nat_learns_its_address_from_its_peers,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_node_that_does_not_know_its_address_announces_nothing,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_small_network_is_used_only_by_those_who_accept_that,
                                         setup, teardown),
     };
 

@@ -135,6 +135,11 @@ uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n)
     return outside != 0 ? outside : any;
 }
 
+bool node_rule_awaits_relays(qudag_err err)
+{
+    return err == QUDAG_ENORELAYS || err == QUDAG_ESMALLNET;
+}
+
 bool node_rule_observed(const struct link_info *link, bool lab)
 {
     return link->peer.len > 0 && (link->props & (LINK_ANON | LINK_RELAYED)) == 0 &&

@@ -62,6 +62,8 @@ bool node_rule_addr(const struct multiaddr *addr, bool lab);
  * is not there yet) those of which we have a socket.
  */
 uint8_t node_rule_own_ip(const struct multiaddr *addr, size_t n);
+/* Whether a path that ended so may be had once the descriptors that are still to come are known. */
+bool node_rule_awaits_relays(qudag_err err);
 
 /*
  * Whether identify shows the peer at the other end of a link the address we see it at: it is the peer's own

@@ -22,7 +22,8 @@ static inline struct node_config nt_config(struct nt *nt, size_t ix)
                             .hops = 3,
                             .relay = true,
                             .dht_server = true,
-                            .lab = true};
+                            .lab = true,
+                            .small_network = true};
     return c;
 }
 

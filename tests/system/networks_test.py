@@ -115,6 +115,25 @@ def private_network():
         h.down()
 
 
+def small_network(host):
+    """five relays hide nobody: what needs a circuit says so and is refused, until that is accepted for good"""
+    host[1].ask('dark', 'new', 'box')
+    address = host[1].ask('dark', 'list')['addresses'][0]['address']
+    for h, args in ((host[0], ['circuit', 'build']), (host[1], ['dark', 'publish', 'box']),
+                    (host[2], ['dark', 'resolve', address]), (host[3], ['send', address, '-m', 'x'])):
+        code, text = h.tool(*args)
+        check(code == 6 and 'QUDAG_ESMALLNET' in text and '5 relays of 5 networks' in text and '60 of 20' in text and
+              '--small-network' in text, f'{args} in a network of six: {code} {text}')
+    check(host[0].ask('status')['drawn'] == 'from 5 relays of 5 networks, too few to hide anybody', host[0].ask('status'))
+    drawn = host[0].ask('circuit', 'build', '--small-network')
+    check((drawn['relays_drawn'], drawn['networks_drawn']) == (5, 5), f'drawn from {drawn}')
+    host[0].down()
+    Stranger.start(host[0])
+    code, text = host[0].tool('up', '--timeout', '60', timeout=90)
+    check(code == 0 and host[0].ask('status')['small_network_accepted'], f'it was not remembered: {text}')
+    print('ok: a small network is refused, and used once that was accepted', flush=True)
+
+
 def default_settings():
     """six hosts far from each other, without a lab: every one has 127.0.0.1, and circuits are built all the same"""
     far = ('5.9.0.1', '23.5.0.1', '45.7.0.1', '62.3.0.1', '81.2.0.1', '91.4.0.1')
@@ -125,10 +144,10 @@ def default_settings():
         code, text = h.tool('up', '--timeout', '60', timeout=90)
         check(code == 0, f'{h.dir.name} is not ready: {text}')
     check('note' not in host[0].ask('status'), 'a note about public addresses')
+    small_network(host[1:])
     path = host[1].ask('circuit', 'build')
-    host[2].ask('dark', 'new', 'box')
-    host[2].ask('dark', 'publish', 'box')
-    host[3].ask('send', host[2].ask('dark', 'list')['addresses'][0]['address'], '-m', 'x')
+    host[2].ask('dark', 'publish', 'box', '--small-network')
+    host[3].ask('send', host[2].ask('dark', 'list')['addresses'][0]['address'], '-m', 'x', '--small-network')
     print(f'ok: default settings, six networks: a circuit and a message ({path})', flush=True)
     for h in host:
         h.down()
