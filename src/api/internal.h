@@ -6,6 +6,7 @@
 
 #include "core/relays/diversity.h"
 #include "crypto/identity.h"
+#include "io/interfaces.h"
 #include "io/io.h"
 #include "node/node.h"
 
@@ -37,6 +38,8 @@ struct qudag_node {
     struct logger logger;
     struct netaddr addr[API_ADDRS_MAX];
     size_t n_addrs;
+    struct netaddr
+        source[2]; /* what the kernel sends from by default, IPv4 and IPv6; family 0: not known */
     struct peer_id self;
     char *strings[2 + NODE_OPEN_NS_MAX]; /* copies the node borrows */
     size_t n_strings, first_ns;          /* the last of them are the open namespaces */

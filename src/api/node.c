@@ -237,10 +237,34 @@ static qudag_err own_texts(struct qudag_node *n, struct node_config *c, const qu
     return ok ? QUDAG_OK : QUDAG_ENOMEM;
 }
 
-/* Also when interfaces have changed since. */
-static void learn_addrs(void *node)
+/* Which of the default sources are others than before; the new ones are kept. */
+static void learn_sources(struct qudag_node *n, struct netaddr left[2])
 {
-    struct qudag_node *n = node;
+    for (size_t i = 0; i < 2; i++) {
+        struct netaddr now;
+        left[i] = (struct netaddr){0};
+        if (!io_default_source(i == 0 ? 4 : 6, &now)) {
+            continue; /* no way out at present */
+        }
+        if (n->source[i].family != 0 && !netaddr_same_ip(&n->source[i], &now)) {
+            left[i] = n->source[i];
+        }
+        n->source[i] = now;
+    }
+}
+
+static void learn_moved(struct qudag_node *n)
+{
+    struct netaddr have[IO_ADDRS_MAX];
+    struct swarm_moved m = {.have = have, .n_have = io_addrs_all(n->io, have)};
+
+    m.n_have = m.n_have < IO_ADDRS_MAX ? m.n_have : 0;
+    learn_sources(n, m.left);
+    node_moved(n->node, &m, io_now());
+}
+
+static void learn_addrs(struct qudag_node *n)
+{
     struct multiaddr ma[NODE_LISTEN_MAX];
     struct netaddr now[NODE_LISTEN_MAX];
     size_t count = io_addrs(n->io, now, NODE_LISTEN_MAX), same = 0;
@@ -257,6 +281,13 @@ static void learn_addrs(void *node)
         multiaddr_quic(&ma[i], &n->addr[i], NULL);
     }
     node_set_addrs(n->node, ma, n->n_addrs);
+}
+
+/* Also when interfaces or routes have changed since. */
+static void learn_all(void *node)
+{
+    learn_addrs(node);
+    learn_moved(node);
 }
 
 static qudag_err make(struct qudag_node *n, struct api_settings *read)
@@ -306,8 +337,8 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
         io_attach_store(n->io, n->store);
         peer_id_from_ed25519(&n->self, s->identity->id.ed_pk);
         node_set_announced(n->node, read->announce, read->n_announce);
-        learn_addrs(n);
-        io_on_addrs(n->io, learn_addrs, n);
+        learn_all(n);
+        io_on_addrs(n->io, learn_all, n);
     }
     return err;
 }

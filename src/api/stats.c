@@ -38,6 +38,8 @@ struct all_stats {
        "Liveness probes of links")                                                                 \
     XX("links_replaced", swarm.links_replaced, COUNTER, "", "links_replaced", "",                  \
        "Links replaced by a newer one to the same peer")                                           \
+    XX("links_moved", swarm.links_moved, COUNTER, "", "links_moved", "",                           \
+       "Links closed because their address on this machine was gone")                              \
     XX("links_pruned", swarm.links_pruned, COUNTER, "", "links_pruned", "",                        \
        "Idle links closed above the limit")                                                        \
     XX("pins_refused", swarm.pins_refused, COUNTER, "", "pins_refused", "",                        \

@@ -46,11 +46,47 @@ size_t io_interface_addrs(const struct netaddr *bound, struct netaddr *out, size
     return n;
 }
 
+/* An address that has no route of its own anywhere: the first of a block for documentation (RFC 5737, 3849). */
+static int connect_far(int fd, uint8_t version)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(9)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
+
+    v4.sin_addr.s_addr = htonl(0xc0000201);
+    v6.sin6_addr.s6_addr[0] = 0x20;
+    v6.sin6_addr.s6_addr[1] = 0x01;
+    v6.sin6_addr.s6_addr[2] = 0x0d;
+    v6.sin6_addr.s6_addr[3] = 0xb8;
+    return version == 4 ? connect(fd, (const struct sockaddr *)&v4, sizeof(v4))
+                        : connect(fd, (const struct sockaddr *)&v6, sizeof(v6));
+}
+
+bool io_default_source(uint8_t version, struct netaddr *out)
+{
+    struct sockaddr_in v4 = {0};
+    struct sockaddr_in6 v6 = {0};
+    socklen_t len = version == 4 ? sizeof(v4) : sizeof(v6);
+    struct sockaddr *name = version == 4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
+    int fd = socket(version == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && connect_far(fd, version) == 0 && getsockname(fd, name, &len) == 0;
+
+    if (ok) {
+        *out = (struct netaddr){.family = version};
+        memcpy(out->ip, version == 4 ? (void *)&v4.sin_addr : (void *)&v6.sin6_addr,
+               version == 4 ? 4 : 16);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return ok;
+}
+
 int io_interfaces_watch(void)
 {
     struct sockaddr_nl groups = {.nl_family = AF_NETLINK,
-                                 .nl_groups =
-                                     RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
+                                 .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR |
+                                              RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
+                                              RTMGRP_IPV6_ROUTE};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
 
     if (fd >= 0 && bind(fd, (const struct sockaddr *)&groups, sizeof(groups)) != 0) {

@@ -10,7 +10,12 @@
  */
 size_t io_interface_addrs(const struct netaddr *bound, struct netaddr *out, size_t max);
 
-/* A descriptor that becomes readable when an address or an interface comes or goes; -1: not to be had. */
+/*
+ * What the kernel sends from, to the Internet with IP |version| (4 or 6); nothing is sent.  False: there is no way.
+ */
+bool io_default_source(uint8_t version, struct netaddr *out);
+
+/* A descriptor that becomes readable when an address, an interface or a route comes or goes; -1: not to be had. */
 int io_interfaces_watch(void);
 /* Takes what |fd| has to say; true when something has changed. */
 bool io_interfaces_changed(int fd);

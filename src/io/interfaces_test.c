@@ -43,6 +43,15 @@ static void a_change_is_noticed_once_and_the_addresses_follow(void **state)
     assert_int_equal(close(fd) + close(watch), 0);
 }
 
+static void without_a_way_to_the_internet_there_is_no_source(void **state)
+{
+    struct netaddr a;
+    (void)state;
+
+    assert_false(io_default_source(4, &a));
+    assert_false(io_default_source(6, &a));
+}
+
 static void a_closed_watch_is_no_change(void **state)
 {
     (void)state;
@@ -54,6 +63,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_is_noticed_once_and_the_addresses_follow),
         cmocka_unit_test(a_closed_watch_is_no_change),
+        cmocka_unit_test(without_a_way_to_the_internet_there_is_no_source),
     };
 
     if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {

@@ -50,9 +50,12 @@ void io_free(struct io *io);
  * of the interfaces.
  */
 size_t io_addrs(const struct io *io, struct netaddr *out, size_t max);
+#define IO_ADDRS_MAX 256
+/* All of them, in no order, and how many; IO_ADDRS_MAX: perhaps there are more. */
+size_t io_addrs_all(const struct io *io, struct netaddr out[IO_ADDRS_MAX]);
 
 /*
- * |fn| is called from the loop half a second after an interface or its addresses have changed; NULL: nobody wants
+ * |fn| is called from the loop half a second after an interface, an address or a route has changed; NULL: nobody wants
  * to know.
  */
 void io_on_addrs(struct io *io, void (*fn)(void *ctx), void *ctx);

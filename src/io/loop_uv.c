@@ -25,7 +25,6 @@
 #define POSTS_MAX 1024
 #define STORE_RETRY (5 * NS_PER_S)  /* between looks whether there is room again */
 #define SHUTDOWN_SENDS_MAX 64       /* x SENDS_PER_TURN */
-#define ADDRS_SEEN_MAX 256          /* addresses of interfaces looked at */
 #define ADDRS_SETTLE (NS_PER_S / 2) /* after the first change of an interface */
 #define CLOCK_EVERY (10 * NS_PER_S) /* between looks at the calendar */
 
@@ -672,19 +671,26 @@ uint64_t io_timeout(const struct io *io)
     return at == TSTAMP_NEVER ? UINT64_MAX : at > now ? at - now : 0;
 }
 
-size_t io_addrs(const struct io *io, struct netaddr *out, size_t max)
+size_t io_addrs_all(const struct io *io, struct netaddr out[IO_ADDRS_MAX])
 {
-    struct netaddr all[ADDRS_SEEN_MAX];
     size_t n = 0;
 
-    for (size_t i = 0; i < io->n_socks && n < ADDRS_SEEN_MAX; i++) {
+    for (size_t i = 0; i < io->n_socks && n < IO_ADDRS_MAX; i++) {
         const struct netaddr *b = &io->sock[i].udp.bound;
         if (netaddr_is_unspecified(b)) {
-            n += io_interface_addrs(b, all + n, ADDRS_SEEN_MAX - n);
+            n += io_interface_addrs(b, out + n, IO_ADDRS_MAX - n);
         } else {
-            all[n++] = *b;
+            out[n++] = *b;
         }
     }
+    return n;
+}
+
+size_t io_addrs(const struct io *io, struct netaddr *out, size_t max)
+{
+    struct netaddr all[IO_ADDRS_MAX];
+    size_t n = io_addrs_all(io, all);
+
     n = netaddr_to_tell(all, n, max);
     memcpy(out, all, n * sizeof(*out));
     return n;

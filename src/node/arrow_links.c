@@ -69,6 +69,16 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
     }
 }
 
+void node_moved(struct node *n, const struct swarm_moved *m, tstamp now)
+{
+    n->now = now;
+    uint32_t closed = swarm_moved(n->swarm, m, now);
+    if (closed > 0) {
+        log_event(&n->cfg.log, LOG_INFO, "node.moved", LOG_NUM("links", closed));
+        n->news |= NODE_NEWS_SELF;
+    }
+}
+
 qudag_err node_links_init(struct node *n)
 {
     static const struct core_ops ops = {.event = event};

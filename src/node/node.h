@@ -17,6 +17,7 @@
 #include "core/relays/relays.h"
 #include "node/op.h"
 #include "quic/quic.h"
+#include "swarm/rules.h"
 #include "swarm/swarm.h"
 
 #define NODE_LISTEN_MAX 8
@@ -124,6 +125,11 @@ void node_free(struct node *n);
  * most NODE_LISTEN_MAX.  To be called again when it changes: what names an address of ours is then made anew.
  */
 void node_set_addrs(struct node *n, const struct multiaddr *addr, size_t count);
+/*
+ * The addresses of this machine are others, |m| says which: links that cannot go on are made anew.  After
+ * node_set_addrs().
+ */
+void node_moved(struct node *n, const struct swarm_moved *m, tstamp now);
 /* What others are told instead of what we find out ourselves (see own_addrs.h); count 0: nothing. */
 void node_set_announced(struct node *n, const struct multiaddr *addr, size_t count);
 /* The addresses others are told, one for each call with *it from 0; false: no more. */

@@ -7,6 +7,7 @@
  *   links.c    links coming up and going down                      dial.c    dialling, backoff
  *   streams.c  opening, negotiation, data, ends                    prune.c   what time ends
  *   renew.c    links before their certificates end
+ *   moved.c    links whose address on this machine is gone
  */
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
 #define QUDAG_SRC_SWARM_INTERNAL_H

@@ -150,3 +150,19 @@ bool swarm_rule_kept_dial(const struct peer_id *self, const struct peer_id *peer
 {
     return id_smaller(self, peer) != inbound;
 }
+
+bool swarm_rule_local_gone(const struct swarm_moved *m, const struct netaddr *local, bool inbound)
+{
+    bool have = m->n_have == 0;
+
+    if (netaddr_is_unspecified(local)) {
+        return false; /* not known */
+    }
+    for (size_t i = 0; i < m->n_have; i++) {
+        have = have || netaddr_same_ip(&m->have[i], local);
+    }
+    for (size_t i = 0; i < 2 && !inbound; i++) {
+        have = have && (m->left[i].family == 0 || !netaddr_same_ip(&m->left[i], local));
+    }
+    return !have;
+}

@@ -74,6 +74,19 @@ enum swarm_pin_source swarm_rule_pin_gives(const uint32_t count[SWARM_PIN_SOURCE
  */
 bool swarm_rule_hint(const struct netaddr *addr, bool private_ok);
 
+/* The addresses of this machine after they changed. */
+struct swarm_moved {
+    const struct netaddr *have; /* all of its interfaces, and those sockets are bound to */
+    size_t n_have;              /* 0: not to be had */
+    struct netaddr left
+        [2]; /* what the kernel sent from by default, IPv4 and IPv6, and does no longer; family 0: none */
+};
+/*
+ * Whether a link with the address |local| on our side cannot go on: the address is gone; or, for one that we dialled
+ * without naming an address, the kernel sends from another by now.  Peers do not follow links to other addresses.
+ */
+bool swarm_rule_local_gone(const struct swarm_moved *m, const struct netaddr *local, bool inbound);
+
 /*
  * Whether a link with |props| may carry a stream: it has all of |need|, and a link that a relay limits
  * (in time and bytes) only if the protocol allows that; with |ours_only| only one that we dialled.

@@ -310,6 +310,44 @@ static void a_link_is_renewed_before_and_ends_with_its_certificates(void **state
     }
 }
 
+static struct netaddr v4(uint8_t a, uint8_t d)
+{
+    return (struct netaddr){.family = 4, .ip = {a, 0, 0, d}, .port = 4433};
+}
+
+static void a_link_whose_address_is_gone_cannot_go_on(void **state)
+{
+    struct netaddr have[] = {v4(127, 1), v4(5, 1), v4(77, 1), {.family = 6, .ip = {0x20, 1}}};
+    struct swarm_moved m = {.have = have, .n_have = ARRAY_LEN(have)};
+    struct netaddr here = v4(5, 1), gone = v4(5, 2), none = {0}, any = {.family = 4};
+    (void)state;
+
+    here.port = 9; /* ports say nothing */
+    for (int inbound = 0; inbound < 2; inbound++) {
+        assert_false(swarm_rule_local_gone(&m, &here, inbound != 0));
+        assert_true(swarm_rule_local_gone(&m, &gone, inbound != 0));
+        assert_false(swarm_rule_local_gone(&m, &none, inbound != 0));
+        assert_false(swarm_rule_local_gone(&m, &any, inbound != 0));
+        assert_false(swarm_rule_local_gone(&m, &have[3], inbound != 0));
+    }
+    m.n_have = 0; /* the system does not say which there are */
+    assert_false(swarm_rule_local_gone(&m, &gone, false));
+}
+
+/* The address is there, but what we send leaves from another; what others dialled is answered from it all the same. */
+static void of_links_at_an_address_that_was_left_only_those_we_dialled_end(void **state)
+{
+    struct netaddr have[] = {v4(5, 1), v4(77, 1)};
+    struct swarm_moved m = {.have = have, .n_have = ARRAY_LEN(have), .left = {v4(5, 1)}};
+    (void)state;
+
+    assert_true(swarm_rule_local_gone(&m, &have[0], false));
+    assert_false(swarm_rule_local_gone(&m, &have[0], true));
+    assert_false(swarm_rule_local_gone(&m, &have[1], false));
+    m.n_have = 0;
+    assert_true(swarm_rule_local_gone(&m, &have[0], false));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +363,8 @@ int main(void)
         cmocka_unit_test(of_two_ids_one_is_the_smaller_though_one_begins_the_other),
         cmocka_unit_test(links_of_one_certificate_are_not_all_renewed_at_once),
         cmocka_unit_test(a_link_is_renewed_before_and_ends_with_its_certificates),
+        cmocka_unit_test(a_link_whose_address_is_gone_cannot_go_on),
+        cmocka_unit_test(of_links_at_an_address_that_was_left_only_those_we_dialled_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ struct swarm_config {
 struct swarm_stats {
     uint64_t dials, dials_failed, dials_refused_backoff;
     uint64_t streams_in, streams_out, negotiate_failed, negotiate_timeout, streams_refused;
-    uint64_t links_pruned, links_probed, links_replaced, pins_set, pins_refused;
+    uint64_t links_pruned, links_probed, links_replaced, links_moved, pins_set, pins_refused;
     uint64_t links_renewed,
         links_expired; /* dialled anew before, closed at the end of a certificate */
     uint32_t peers, links, streams, opens, pins;
@@ -165,6 +165,12 @@ bool swarm_connected(const struct swarm *s, const struct peer_id *peer, uint8_t 
 /* Looking in at the links with |peer|, |*it| from 0 on; false at the end. */
 bool swarm_peer_link_next(const struct swarm *s, const struct peer_id *peer, size_t *it,
                           struct link_info *out);
+/*
+ * Our addresses are others: closes the links that cannot go on (swarm_rule_local_gone) as given up on our side, and
+ * dials again the peers that something was under way with.  How many were closed.
+ */
+struct swarm_moved;
+uint32_t swarm_moved(struct swarm *s, const struct swarm_moved *m, tstamp now);
 /* Closes every link with |peer|; without any nothing happens. */
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
 

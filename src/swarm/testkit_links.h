@@ -14,7 +14,7 @@
 
 struct fake_link {
     struct peer_id peer;
-    struct netaddr remote;
+    struct netaddr remote, local;
     uint8_t props;
     bool has_hash, closed;
     uint8_t need; /* what the dial insisted on */
@@ -101,6 +101,9 @@ static inline qudag_err f_info(const void *owner, struct ref link, struct link_i
     memset(out, 0, sizeof *out);
     out->peer = l->peer;
     multiaddr_quic(&out->remote, &l->remote, NULL);
+    if (l->local.family != 0) {
+        multiaddr_quic(&out->local, &l->local, NULL);
+    }
     out->net = netaddr_group(&l->remote);
     out->props = l->props;
     out->has_pq_hash = l->has_hash;

@@ -6,8 +6,10 @@ TEST: timeout=180 serial
 Skipped, and said so, where namespaces cannot be made.  All is inside one namespace without a route to anywhere, which
 goes away with the processes in it.
 """
+import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -134,6 +136,32 @@ def small_network(host):
     print('ok: a small network is refused, and used once that was accepted', flush=True)
 
 
+def moves_while_sending(who, host, old, new, sender, address):
+    """a host gets another address in the middle of a file: it goes on within seconds, not after the idle timeout"""
+    path = TOP / 'large'
+    path.write_bytes(os.urandom(48 << 20))
+    command = [QUDAG, '--dir', sender.dir, '--json', 'send', address, path, '--again']
+    last, moved, gap, acked, since = {}, False, 0, 0, 0
+    with subprocess.Popen([str(a) for a in command], stdout=subprocess.PIPE, text=True) as send:
+        for line in send.stdout:
+            doc = json.loads(line)
+            check('error' not in doc, f'{who} moves: {line}')
+            last = doc.get('progress') or doc.get('delivered')
+            if last['acked'] > acked:
+                gap = max(gap, last['elapsed_ns'] - since) if moved else 0
+                acked, since = last['acked'], last['elapsed_ns']
+            if not moved and last['acked'] > last['size'] // 5:
+                host.add(new, 32)
+                host.remove(old, 32)
+                moved = True
+    check(send.returncode == 0 and moved and last['state'] == 'delivered', f'{who} moves: not delivered: {last}')
+    links = host.stat('links_moved')
+    check(links > 0, f'{who} moves: no link was closed with the address it used: {last}')
+    check(gap < 10 * SLOW * 10**9, f'{who} moves: nothing went on for {gap / 1e9:.1f} s')
+    print(f'ok: {who} gets another address in the middle of a file: it stands still for {gap / 1e9:.1f} s at most; '
+          f'{links} links were closed at once', flush=True)
+
+
 def default_settings():
     """six hosts far from each other, without a lab: every one has 127.0.0.1, and circuits are built all the same"""
     far = ('5.9.0.1', '23.5.0.1', '45.7.0.1', '62.3.0.1', '81.2.0.1', '91.4.0.1')
@@ -149,6 +177,9 @@ def default_settings():
     host[2].ask('dark', 'publish', 'box', '--small-network')
     host[3].ask('send', host[2].ask('dark', 'list')['addresses'][0]['address'], '-m', 'x', '--small-network')
     print(f'ok: default settings, six networks: a circuit and a message ({path})', flush=True)
+    address = host[2].ask('dark', 'list')['addresses'][0]['address']
+    moves_while_sending('the sender', host[3], far[3], '130.1.0.1', host[3], address)
+    moves_while_sending('the receiver', host[2], far[2], '133.1.0.1', host[3], address)
     for h in host:
         h.down()
 

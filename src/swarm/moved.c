@@ -1,0 +1,64 @@
+/*
+ * moved.c - links whose address on this machine is gone.
+ *
+ *   another network, another lease ─ what used the address is closed at once ─▶ peers that were needed: dialled again
+ *
+ * Left alone such a link would look alive until its idle timeout.  Nobody is blamed: it is closed as given up by us.
+ */
+#include "swarm/internal.h"
+
+/* Whether somebody needs |l| now. */
+static bool in_use(const struct swarm_link *l)
+{
+    return l->n_streams > 0 || l->peer->n_opens > 0;
+}
+
+/* The core whose share of dials the next one counts in: that of a stream, or of an open that waits. */
+static unsigned core_of(const struct swarm_link *l)
+{
+    LIST_EACH(it, &l->streams)
+    {
+        const struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, link_node);
+        if (st->state != SWARM_STREAM_LISTEN) {
+            return st->core;
+        }
+    }
+    return list_empty(&l->peer->opens)
+               ? 0
+               : LIST_ENTRY(l->peer->opens.next, struct swarm_open, node)->report.core;
+}
+
+/* The next link that is to be closed; NULL: none. */
+static struct swarm_link *next_gone(const struct swarm *s, const struct swarm_moved *m)
+{
+    LIST_EACH(it, &s->links)
+    {
+        struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
+        struct link_info info;
+        struct netaddr local;
+        if (l->up && (l->props & (LINK_ANON | LINK_RELAYED)) == 0 && l->peer != NULL &&
+            swarm_link_info(l, &info) == QUDAG_OK && multiaddr_to_netaddr(&info.local, &local) &&
+            swarm_rule_local_gone(m, &local, (l->props & LINK_INBOUND) != 0)) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+uint32_t swarm_moved(struct swarm *s, const struct swarm_moved *m, tstamp now)
+{
+    uint32_t n = 0;
+
+    for (struct swarm_link *l = next_gone(s, m); l != NULL; l = next_gone(s, m)) {
+        struct swarm_peer *p = l->peer;
+        /* Before, so that opens wait for it. */
+        if (in_use(l) && p->n_links == 1 && p->n_dials == 0) {
+            p->next_addr = 0;
+            (void)swarm_dial_peer(s, p, core_of(l), s->cfg.need, now);
+        }
+        swarm_link_close(s, l, QUDAG_ECANCELED, now);
+        s->stats.links_moved++;
+        n++;
+    }
+    return n;
+}
