@@ -167,6 +167,35 @@ static void a_small_network_is_used_only_by_those_who_accept_that(void **state)
     assert_int_equal(circuit(), QUDAG_OK);
 }
 
+/* Another network: what the old address carried is made anew at once, not after the idle timeout. */
+static void a_node_with_another_address_has_circuits_again_within_seconds(void **state)
+{
+    struct nt_node *t = &net.node[NODES - 1];
+    struct netaddr have[] = {{.family = 4, .ip = {127, 0, 0, 1}},
+                             {.family = 4, .ip = {99, 1, 0, 1}}};
+    struct swarm_moved m = {.have = have, .n_have = ARRAY_LEN(have)};
+    struct swarm_stats st;
+    struct multiaddr ma;
+    (void)state;
+
+    for (size_t i = 0; i < NODES; i++) {
+        make(i, false);
+    }
+    assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_int_equal(circuit(), QUDAG_OK);
+    have[1].port = t->addr.port;
+    t->addr = have[1];
+    multiaddr_quic(&ma, &t->addr, NULL);
+    node_set_addrs(t->node, &ma, 1);
+    tstamp then = net.now;
+    node_moved(t->node, &m, net.now);
+    assert_int_equal(circuit(), QUDAG_OK);
+    assert_true(net.now - then < 3 * NS_PER_S);
+    swarm_stats_get(t->node->swarm, &st);
+    assert_int_not_equal(st.links_moved, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +207,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_small_network_is_used_only_by_those_who_accept_that,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_node_with_another_address_has_circuits_again_within_seconds, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

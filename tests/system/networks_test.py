@@ -79,6 +79,17 @@ class Stranger(Host):
         self.add(address, 32)
         self.everywhere()
 
+    def renumber(self, old, new):
+        """another address instead of the one it has"""
+        self.add(new, 32)
+        self.remove(old, 32)
+
+    def reroute(self, new):
+        """one more address, from which everything is sent from now on"""
+        self.add(new, 32)
+        for half in ('0.0.0.0/1', '128.0.0.0/1'):
+            self.ip('route', 'replace', half, 'dev', 'eth0', 'src', new)
+
     def start(self, *options, wait=False):
         code, text = run(*self.command(QUDAG, '--dir', self.dir, 'up', '--json', '--no-wait', *options), timeout=60)
         check(code == 0, f'{self.dir.name} does not start: exit {code}: {text}')
@@ -136,8 +147,9 @@ def small_network(host):
     print('ok: a small network is refused, and used once that was accepted', flush=True)
 
 
-def moves_while_sending(who, host, old, new, sender, address):
-    """a host gets another address in the middle of a file: it goes on within seconds, not after the idle timeout"""
+def moves_while_sending(who, host, change, sender, address):
+    """a host sends from another address in the middle of a file: it goes on within seconds, not after the idle timeout"""
+    before = host.stat('links_moved')
     path = TOP / 'large'
     path.write_bytes(os.urandom(48 << 20))
     command = [QUDAG, '--dir', sender.dir, '--json', 'send', address, path, '--again']
@@ -151,14 +163,13 @@ def moves_while_sending(who, host, old, new, sender, address):
                 gap = max(gap, last['elapsed_ns'] - since) if moved else 0
                 acked, since = last['acked'], last['elapsed_ns']
             if not moved and last['acked'] > last['size'] // 5:
-                host.add(new, 32)
-                host.remove(old, 32)
+                change(host)
                 moved = True
     check(send.returncode == 0 and moved and last['state'] == 'delivered', f'{who} moves: not delivered: {last}')
-    links = host.stat('links_moved')
+    links = host.stat('links_moved') - before
     check(links > 0, f'{who} moves: no link was closed with the address it used: {last}')
     check(gap < 10 * SLOW * 10**9, f'{who} moves: nothing went on for {gap / 1e9:.1f} s')
-    print(f'ok: {who} gets another address in the middle of a file: it stands still for {gap / 1e9:.1f} s at most; '
+    print(f'ok: {who} has another address in the middle of a file: it stands still for {gap / 1e9:.1f} s at most; '
           f'{links} links were closed at once', flush=True)
 
 
@@ -178,8 +189,9 @@ def default_settings():
     host[3].ask('send', host[2].ask('dark', 'list')['addresses'][0]['address'], '-m', 'x', '--small-network')
     print(f'ok: default settings, six networks: a circuit and a message ({path})', flush=True)
     address = host[2].ask('dark', 'list')['addresses'][0]['address']
-    moves_while_sending('the sender', host[3], far[3], '130.1.0.1', host[3], address)
-    moves_while_sending('the receiver', host[2], far[2], '133.1.0.1', host[3], address)
+    moves_while_sending('the sender', host[3], lambda h: h.renumber(far[3], '130.1.0.1'), host[3], address)
+    moves_while_sending('the receiver', host[2], lambda h: h.renumber(far[2], '133.1.0.1'), host[3], address)
+    moves_while_sending('the sender, by another route,', host[3], lambda h: h.reroute('136.1.0.1'), host[3], address)
     for h in host:
         h.down()
 
