@@ -78,9 +78,9 @@ typedef struct qudag_settings {
     uint32_t dark_delay_ms;      /* random wait before a lookup of a dark address, at most */
     uint8_t dark_dummies;        /* lookups of other addresses beside each */
     bool dark_hide_cache; /* users do not see by the time what others asked for; default true */
-    bool small_network;   /* circuits are built although the network is too small to hide anybody, see
+    bool small_network; /* circuits are built although the network is too small to hide anybody, see
                              qudag_node_diversity; default false; a lab implies it */
-    uint8_t pad2;         /* zero */
+    uint8_t pad2;       /* zero */
 } qudag_settings;
 
 /* The call that made a request. */

@@ -30,16 +30,16 @@ struct node_circuit {
     uint8_t tries, relays, n_hops; /* relays: hops but for a service */
     uint64_t reached;              /* hops so far, of this path */
     tstamp since;
-    uint64_t build_ns;             /* what the build took */
-    tstamp asked_at;               /* exchanges: when the request left */
-    tstamp leave_at;               /* spent.c */
-    struct ref op;                 /* who waits for it */
-    struct dark_addr dark;         /* to_service: where it leads ... */
-    struct onion_hop target;       /* ... and its last hop */
-    struct node_isolation key;     /* to_service: of all streams on it */
-    struct node_life_times times;  /* when it is too old for what */
-    bool told;                     /* NODE_LIFE_OLD: who has streams on it */
-    bool expired, ended;           /* being closed: for its age; because it broke */
+    uint64_t build_ns;            /* what the build took */
+    tstamp asked_at;              /* exchanges: when the request left */
+    tstamp leave_at;              /* spent.c */
+    struct ref op;                /* who waits for it */
+    struct dark_addr dark;        /* to_service: where it leads ... */
+    struct onion_hop target;      /* ... and its last hop */
+    struct node_isolation key;    /* to_service: of all streams on it */
+    struct node_life_times times; /* when it is too old for what */
+    bool told;                    /* NODE_LIFE_OLD: who has streams on it */
+    bool expired, ended;          /* being closed: for its age; because it broke */
     struct onion_hop path[ONION_HOPS_MAX];
     struct list waiting; /* node_stream.wait */
 };

@@ -270,7 +270,6 @@ struct swarm *node_swarm(const struct node *n);
 
 /* The DHT. */
 struct kad *node_kad(const struct node *n);
-
 /* The circuits and the streams over them. */
 struct onion *node_onion(const struct node *n);
 

@@ -31,9 +31,9 @@ enum node_op_kind {
     NODE_OP_ANNOUNCE,     /* our relay descriptor */
     NODE_OP_FETCH,        /* somebody else's */
     NODE_OP_EXTEND_FETCH, /* the same, because a circuit of others is to be extended */
-    NODE_OP_SURVEY,      /* the nodes closest to a random key, while the view settles */
-    NODE_OP_GUARD_FETCH, /* a guard's descriptor, through a circuit */
-    NODE_OP_GUARD_DIAL,  /* a guard that did not answer */
+    NODE_OP_SURVEY,       /* the nodes closest to a random key, while the view settles */
+    NODE_OP_GUARD_FETCH,  /* a guard's descriptor, through a circuit */
+    NODE_OP_GUARD_DIAL,   /* a guard that did not answer */
     NODE_OP_SERVE_GET,
     NODE_OP_SERVE_PUT, /* for the far end of a circuit */
     NODE_OP_LOOKUP_GET,

@@ -158,7 +158,7 @@ static void a_small_network_is_used_only_by_those_who_accept_that(void **state)
     }
     struct node *n = net.node[NODES - 1].node;
     node_set_small_network(n, false);
-    assert_int_equal(circuit(), QUDAG_ENORELAYS); /* it may be large: too early to know */
+    assert_int_equal(circuit(), QUDAG_ESMALLNET); /* said once the network is known */
     assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     assert_false(node_small_network_accepted(n));

@@ -269,12 +269,9 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
         bool prefix;
         qudag_err (*restore)(struct node *n, struct slice bytes);
     } items[] = {
-        {"guards", false, guards_restore},
-        {"onion-key", false, onion_key_1_restore},
-        {"onion-key-2", false, onion_key_2_restore},
-        {"relay-seq", false, desc_seq_restore},
-        {"record-seq", false, record_seq_restore},
-        {DARK_PREFIX, true, dark_restore},
+        {"guards", false, guards_restore},           {"onion-key", false, onion_key_1_restore},
+        {"onion-key-2", false, onion_key_2_restore}, {"relay-seq", false, desc_seq_restore},
+        {"record-seq", false, record_seq_restore},   {DARK_PREFIX, true, dark_restore},
         {PUBLISHED_PREFIX, true, published_restore},
     };
     (void)now;

@@ -87,7 +87,6 @@ struct nt {
     struct nt_node node[NT_NODES];
     uint64_t steps, steps_max;       /* 0: no limit */
     uint64_t nowhere, nowhere_bytes; /* datagrams to addresses that no node has */
-    uint64_t steps, steps_max;                            /* 0: no limit */
     void (*watch)(struct nt *nt, const struct nt_pkt *p); /* an observer of all links */
     uint8_t buf[QUIC_TX_MAX];
 };

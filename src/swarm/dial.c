@@ -230,10 +230,11 @@ qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t cookie,
     if (r == NULL) {
         return QUDAG_ENOMEM;
     }
+    const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &p->id);
     d.peer = &p->id;
-    d.need |= swarm_rule_need(&p->proof);
+    d.need |= swarm_rule_need(proof);
     qudag_err err =
-        swarm_rule_pin(&p->proof, to->pq_hash) ? dial_start(s, &d, p, core, &l, now) : QUDAG_EAUTH;
+        swarm_rule_pin(proof, to->pq_hash) ? dial_start(s, &d, p, core, &l, now) : QUDAG_EAUTH;
     if (err != QUDAG_OK) {
         mem_free(s->mem, r);
         return err;

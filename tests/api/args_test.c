@@ -112,6 +112,30 @@ static void an_isolation_key_has_a_longest_length(void **state)
     qudag_node_free(n);
 }
 
+static void calls_for_dark_addresses_check_their_arguments(void **state)
+{
+    qudag_settings s = settings();
+    qudag_node *n = make(&s, NULL, NULL);
+    qudag_op op;
+    qudag_stream st;
+    char addr[QUDAG_DARK_TEXT_MAX] = "";
+    (void)state;
+
+    INVAL(qudag_dark_create(NULL, "x", addr));
+    INVAL(qudag_dark_create(n, "x", NULL));
+    INVAL(qudag_dark_create_in(NULL, QUDAG_DARK_TEST, "x", addr));
+    INVAL(qudag_dark_create_in(n, QUDAG_DARK_TEST, "x", NULL));
+    INVAL(qudag_dark_create_in(n, (qudag_dark_network)3, "x", addr));
+    INVAL(qudag_dark_resolve_for(n, NULL, (qudag_slice){NULL, 0}, &op));
+    INVAL(qudag_dark_resolve_for(n, "x", (qudag_slice){NULL, 4}, &op));
+    INVAL(qudag_dark_publish(n, NULL, &op));
+    INVAL(qudag_dark_forget(NULL, addr, &op));
+    INVAL(qudag_dark_resolve(n, NULL, &op));
+    INVAL(qudag_dark_open(n, NULL, "/x", &st));
+    INVAL(qudag_dark_check(NULL));
+    qudag_node_free(n);
+}
+
 static void every_other_call_checks_its_arguments(void **state)
 {
     qudag_settings s = settings();
@@ -152,18 +176,6 @@ static void every_other_call_checks_its_arguments(void **state)
     INVAL(qudag_stream_info(n, (qudag_stream){1}, NULL));
     INVAL(qudag_stream_set_user(NULL, (qudag_stream){1}, NULL));
     INVAL(qudag_op_set_user(NULL, (qudag_op){1}, NULL));
-    INVAL(qudag_dark_create(NULL, "x", addr));
-    INVAL(qudag_dark_create(n, "x", NULL));
-    INVAL(qudag_dark_create_in(NULL, QUDAG_DARK_TEST, "x", addr));
-    INVAL(qudag_dark_create_in(n, QUDAG_DARK_TEST, "x", NULL));
-    INVAL(qudag_dark_create_in(n, (qudag_dark_network)3, "x", addr));
-    INVAL(qudag_dark_resolve_for(n, NULL, (qudag_slice){NULL, 0}, &op));
-    INVAL(qudag_dark_resolve_for(n, "x", (qudag_slice){NULL, 4}, &op));
-    INVAL(qudag_dark_publish(n, NULL, &op));
-    INVAL(qudag_dark_forget(NULL, addr, &op));
-    INVAL(qudag_dark_resolve(n, NULL, &op));
-    INVAL(qudag_dark_open(n, NULL, "/x", &st));
-    INVAL(qudag_dark_check(NULL));
     INVAL(qudag_peer_add_addr(NULL, &peer, ma));
     INVAL(qudag_peer_add_addr(n, &zero, ma));
     INVAL(qudag_peer_add_addr(n, &peer, NULL));
@@ -710,6 +722,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_request_checks_its_arguments),
         cmocka_unit_test(an_isolation_key_has_a_longest_length),
+        cmocka_unit_test(calls_for_dark_addresses_check_their_arguments),
         cmocka_unit_test(every_other_call_checks_its_arguments),
         cmocka_unit_test(nothing_crashes_on_null),
         cmocka_unit_test(forged_handles_name_nothing),

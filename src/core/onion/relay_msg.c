@@ -34,7 +34,7 @@ static const struct {
     {17, QUDAG_EMALFORMED},  {18, QUDAG_EINVAL},      {19, QUDAG_ESTATE},    {20, QUDAG_ESYSTEM},
     {21, QUDAG_EBOOTSTRAP},  {22, QUDAG_EEXPIRED},    {23, QUDAG_ECHECKSUM}, {24, QUDAG_ENORELAYS},
     {25, QUDAG_ECIRCUIT},    {26, QUDAG_EEXISTS},     {27, QUDAG_ETOOBIG},   {28, QUDAG_ECLOCK},
-    {29, QUDAG_ENOGUARD},
+    {29, QUDAG_ENOGUARD},    {30, QUDAG_ESMALLNET},
 };
 
 uint8_t onion_reason_of(qudag_err err)

@@ -217,7 +217,7 @@ static void reasons_survive_the_wire(void **state)
         {QUDAG_ESTATE, 19},    {QUDAG_ESYSTEM, 20},    {QUDAG_EBOOTSTRAP, 21},
         {QUDAG_EEXPIRED, 22},  {QUDAG_ECHECKSUM, 23},  {QUDAG_ENORELAYS, 24},
         {QUDAG_ECIRCUIT, 25},  {QUDAG_EEXISTS, 26},    {QUDAG_ETOOBIG, 27},
-        {QUDAG_ECLOCK, 28},    {QUDAG_ENOGUARD, 29},
+        {QUDAG_ECLOCK, 28},    {QUDAG_ENOGUARD, 29},   {QUDAG_ESMALLNET, 30},
     };
 
     (void)state;
@@ -227,7 +227,7 @@ static void reasons_survive_the_wire(void **state)
     }
     assert_int_equal(onion_reason_of(QUDAG_OK), 12);
     assert_int_equal(onion_reason_err(0), QUDAG_ERESET);
-    assert_int_equal(onion_reason_err(30), QUDAG_ERESET);
+    assert_int_equal(onion_reason_err(31), QUDAG_ERESET);
     assert_int_equal(onion_reason_err(255), QUDAG_ERESET);
 }
 

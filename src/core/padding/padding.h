@@ -37,6 +37,7 @@ void padding_free(struct padding *p);
  */
 QUDAG_MUST_USE qudag_err padding_exchange(struct padding *p, struct ref circuit, uint64_t delay_ns,
                                           tstamp now, struct acts *out);
+/* What happened since the start. */
 void padding_stats_get(const struct padding *p, struct padding_stats *out);
 
 #endif

@@ -9,12 +9,13 @@
 #define QUDAG_SRC_CORE_RELAYS_SETTLED_H
 
 #include "base/types.h"
+#include "core/relays/diversity.h"
 
 #define RELAYS_VIEW_LOOKUPS                                                                        \
     16                      /* that ended, at least; how many matters: tests/guards/settle_test.c */
 #define RELAYS_VIEW_QUIET 6 /* of these the last, that found nobody new */
-#define RELAYS_VIEW_RELAYS 60   /* a large network: relays known ... */
-#define RELAYS_VIEW_NETWORKS 20 /* ... of so many /16 or /32 */
+#define RELAYS_VIEW_RELAYS RELAYS_SAFE_MIN            /* a large network: relays known ... */
+#define RELAYS_VIEW_NETWORKS RELAYS_SAFE_NETWORKS_MIN /* ... of so many /16 or /32 */
 
 struct relays_view {
     uint32_t lookups;  /* of random keys that ended since the start */
