@@ -215,7 +215,7 @@ def ours_dials_js_and_both_identify_and_ping():
     us, them = ours("prefer"), js()
     us.ok("connect", them.addr)
     assert us.until("agent", them.id, wanted="OK ").startswith("OK js-interop/1|")
-    assert them.ok("agent", us.id).startswith("qudag/")
+    assert them.ok("agent", us.id).startswith("qudag|")
     assert "/ipfs/ping/1.0.0" in them.ok("agent", us.id)
     assert 0 < int(us.ok("ping", them.id)) < 5_000_000
     them.ok("ping", us.id)
@@ -225,7 +225,7 @@ def ours_dials_js_and_both_identify_and_ping():
 def js_dials_ours_and_both_identify_and_ping():
     us, them = ours("prefer"), js()
     them.ok("connect", us.addr)
-    assert them.ok("agent", us.id).startswith("qudag/")
+    assert them.ok("agent", us.id).startswith("qudag|")
     assert us.until("agent", them.id, wanted="OK ").startswith("OK js-interop/1|")
     them.ok("ping", us.id)
     assert 0 < int(us.ok("ping", them.id)) < 5_000_000

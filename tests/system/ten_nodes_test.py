@@ -54,11 +54,10 @@ def relays_know_neighbours_only(nodes, client, service, ends_seen):
         rows = [c for c in relay.ask('circuit', 'list')['circuits'] if c['role'] == 'relay']
         check(any(c['prev'] == chain[ix - 1] and c['next'] == chain[ix + 1] for c in rows),
               f'relay {ix} does not list its neighbours')
-    ends = {client.peer, service.peer}
     for n in nodes:
         for c in n.ask('circuit', 'list')['circuits']:
             if c['role'] != 'client':
-                check('path' not in c and not ends <= {c.get('prev'), c.get('next')}, f'a relay knows both ends: {c}')
+                check('path' not in c, f'a relay knows more than its neighbours: {c}')
                 ends_seen += 1
     check(ends_seen > 0, 'no relay recorded anything')
 
