@@ -170,6 +170,26 @@ static void a_debt_costs_turns_and_outlives_the_place(void **state)
     world_fini(&w);
 }
 
+/* Others of its network wait, too: else a network would pay with as many names as it likes. */
+static void a_debt_is_one_of_the_network(void **state)
+{
+    static const uint64_t expect[] = {2, 2, 3};
+    struct world w;
+    (void)state;
+
+    world_init(&w, 64);
+    add(&w, 0, 1, 1);
+    fair_charge(w.it[0].source, 2);
+    add(&w, 1, 1, 3);
+    add(&w, 2, 2, 2);
+    add(&w, 3, 2, 2);
+    for (size_t i = 1; i < 4; i++) {
+        fair_wait(&w.f, &w.it[i]);
+    }
+    turns_are(&w, expect, ARRAY_LEN(expect));
+    world_fini(&w);
+}
+
 static bool not_the_odd(const void *ctx, const struct fair_source *s)
 {
     (void)ctx;
@@ -306,6 +326,7 @@ int main(void)
         cmocka_unit_test(the_largest_source_of_the_largest_network_is_named),
         cmocka_unit_test(networks_take_turns_and_in_each_its_sources),
         cmocka_unit_test(a_debt_costs_turns_and_outlives_the_place),
+        cmocka_unit_test(a_debt_is_one_of_the_network),
         cmocka_unit_test(who_may_not_keeps_his_place_in_the_queue),
         cmocka_unit_test(what_is_idle_is_forgotten_first_and_later_than_its_debt),
         cmocka_unit_test(every_failed_allocation_leaves_it_as_it_was),
