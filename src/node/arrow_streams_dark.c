@@ -20,18 +20,6 @@ static void built(struct node *n, struct node_circuit *c, tstamp now)
     }
 }
 
-static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
-{
-    (void)now;
-    if (!c->open) { /* the cached record may be why */
-        dark_target_failed(n->dark, &c->dark);
-        node_streams_close_list(n, &c->waiting, err);
-    }
-}
-
-static const struct node_circuit_use use = {
-    .name = "dark", .to_service = true, .built = built, .failed = failed};
-
 /* Opens |a| on |c|, now or when it is built. */
 static void put_on(struct node *n, struct node_stream *a, struct node_circuit *c)
 {
@@ -87,6 +75,32 @@ static qudag_err resolve(struct node *n, struct node_stream *a)
     list_push_back(&n->resolving, &a->wait);
     return QUDAG_OK;
 }
+
+/* The record may be why: those that wait get another target, a few times. */
+static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
+{
+    struct list lost;
+    (void)now;
+
+    if (c->open) {
+        return;
+    }
+    dark_target_failed(n->dark, &c->dark);
+    list_init(&lost);
+    while (!list_empty(&c->waiting)) {
+        struct node_stream *a = LIST_ENTRY(c->waiting.next, struct node_stream, wait);
+        list_del(&a->wait);
+        a->via = NULL;
+        bool again = c->target_failed && !c->canceled && ++a->targets < NODE_CIRCUIT_TRIES;
+        if (!again || resolve(n, a) != QUDAG_OK) {
+            list_push_back(&lost, &a->wait);
+        }
+    }
+    node_streams_close_list(n, &lost, err);
+}
+
+static const struct node_circuit_use use = {
+    .name = "dark", .to_service = true, .built = built, .failed = failed};
 
 /* No way for |r|: the streams that waited for one are over. */
 static void no_way(struct node *n, const struct node_request *r, qudag_err err)

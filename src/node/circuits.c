@@ -188,13 +188,16 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
     c->use->built(n, c, now); /* |c| may be gone */
 }
 
-/* What a relay failed in is not the service's doing; what may be costs the budget of its address. */
+/*
+ * What a relay failed in is not the service's doing; what may be costs the budget of its address.  One that was not
+ * reached from the last relay may have moved: not the same way again, a newer record is asked for.
+ */
 static bool may_try_again(struct node *n, const struct node_circuit *c, uint64_t hop, tstamp now)
 {
     bool by_relay = hop >= 1 && hop <= c->relays;
 
     return by_relay || !c->use->to_service ||
-           node_budget_take(&n->budget, &c->dark, &c->key, now) == QUDAG_OK;
+           (!c->target_failed && node_budget_take(&n->budget, &c->dark, &c->key, now) == QUDAG_OK);
 }
 
 static void on_closed(struct node *n, const struct act *a, tstamp now)
@@ -211,6 +214,7 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
         return;
     }
     node_path_ended(n, c, a->n, a->err, now);
+    c->target_failed = c->use->to_service && !c->open && c->reached >= c->relays;
     if (!c->open && !c->canceled && ++c->tries < NODE_CIRCUIT_TRIES &&
         may_try_again(n, c, a->n, now)) {
         qudag_err next = build_or_wait(n, c);

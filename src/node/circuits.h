@@ -40,6 +40,7 @@ struct node_circuit {
     struct node_life_times times; /* when it is too old for what */
     bool told;                    /* NODE_LIFE_OLD: who has streams on it */
     bool expired, ended;          /* being closed: for its age; because it broke */
+    bool target_failed;           /* all relays were reached, and its last hop was not */
     struct onion_hop path[ONION_HOPS_MAX];
     struct list waiting; /* node_stream.wait */
 };

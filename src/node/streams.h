@@ -22,6 +22,7 @@ struct node_stream {
     qudag_err why;    /* dropped: the reason that the peer gets */
     size_t credit;    /* bytes consumed, not returned as credit yet */
     bool open_due, opened, want_writable;
+    uint8_t targets;      /* of its dark address, that led nowhere */
     bool canceled;        /* while it is being opened */
     bool fin_in, fin_out; /* fin_out: asked for; with fin_done also sent */
     bool fin_done, dropped, inbound;

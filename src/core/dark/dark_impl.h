@@ -213,6 +213,8 @@ struct dark_memo {
         struct dark_place at;
         uint64_t number; /* highest accepted there; lower ones are refused */
     } seen[DARK_PLACES];
+    struct dark_place failed; /* |has_failed|: where the target was from that last led nowhere */
+    bool has_failed;
     uint64_t told[DARK_KNOWN_MAX]; /* users who were told the answer; the last of n_told */
     uint32_t n_told;
     struct dark_target *target; /* NULL: none */

@@ -208,9 +208,12 @@ static struct dark_job *job_of(const struct dark *d, const struct dark_addr *a)
     return NULL;
 }
 
-/* The places of |a| in the order they are asked for. */
-static size_t places_draw(const struct dark *d, struct dark_place place[DARK_STEPS_MAX],
-                          walltime wall)
+/*
+ * The places of an address in the order they are asked for; |m|: what is remembered of it, or NULL.  A service that
+ * moved tells one place at once and the other later: whose target led nowhere comes second.
+ */
+static size_t places_draw(const struct dark *d, const struct dark_memo *m,
+                          struct dark_place place[DARK_STEPS_MAX], walltime wall)
 {
     uint64_t live[2];
     size_t n = 0, periods = dark_near_change(wall) ? 2 : 1;
@@ -218,6 +221,9 @@ static size_t places_draw(const struct dark *d, struct dark_place place[DARK_STE
     dark_live(live, wall);
     for (size_t i = 0; i < periods; i++) {
         uint8_t first = (uint8_t)rng_below(&d->cfg.rng, DARK_REPLICAS);
+        if (m != NULL && m->has_failed && m->failed.period == live[i]) {
+            first = (uint8_t)((m->failed.replica + 1) % DARK_REPLICAS);
+        }
         for (uint8_t r = 0; r < DARK_REPLICAS; r++) {
             place[n++] = (struct dark_place){live[i], (uint8_t)((first + r) % DARK_REPLICAS)};
         }
@@ -272,7 +278,7 @@ static qudag_err job_start(struct dark *d, const struct dark_question *q, tstamp
     j->addr = *q->addr;
     j->user = q->user;
     j->since = now;
-    j->n_places = places_draw(d, j->place, wall_now(&d->cfg.clock, now));
+    j->n_places = places_draw(d, memo_find(d, &j->addr), j->place, wall_now(&d->cfg.clock, now));
     qudag_err err = dark_dht_key(key, &j->addr, &j->place[0]); /* it may be no address at all */
     if (err != QUDAG_OK) {
         mem_free(d->cfg.mem, j);
@@ -445,6 +451,8 @@ void dark_target_failed(struct dark *d, const struct dark_addr *a)
     struct dark_memo *m = memo_find(d, a);
 
     if (m != NULL && m->target != NULL) {
+        m->failed = m->target->at;
+        m->has_failed = true;
         memo_forget_target(d, m);
     }
 }
