@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "node/internal.h"
 #include "node/testkit_case.h"
 
 #define ECHO "/test/echo/1.0.0"
@@ -421,6 +422,7 @@ static void a_circuit_asked_for_before_the_view_has_settled_waits(void **state)
     assert_int_equal(known_then, 5);
     assert_int_equal(net.node[5].ask[0].ends, 1);
     assert_int_equal(net.node[5].ask[0].err, QUDAG_OK);
+    assert_true(net.node[5].node->survey.lookups >= RELAYS_VIEW_LOOKUPS);
 }
 
 static void

@@ -210,6 +210,23 @@ static void nothing_is_drawn_before_the_view_has_settled(void **state)
     world_free(w);
 }
 
+static void only_relays_that_say_they_are_guards_are_drawn(void **state)
+{
+    struct world *w = world_new(false);
+
+    (void)state;
+    for (size_t i = 0; i < N; i += 2) {
+        w->d[i].flags &= (uint16_t)~RELAY_FLAG_GUARD;
+    }
+    world_add(w);
+    relays_settled(w->r, WALL);
+    assert_true(w->r->n_guards > 0);
+    for (uint32_t i = 0; i < w->r->n_guards; i++) {
+        assert_int_equal(ix_of(&w->r->guard[i]->x.hop) % 2, 1);
+    }
+    world_free(w);
+}
+
 static void a_guard_that_fails_is_replaced_by_the_other_primary_and_comes_back(void **state)
 {
     struct world *w = forever(false);
@@ -650,7 +667,8 @@ static void a_restart_changes_neither_guards_nor_second_layer(void **state)
         assert_memory_equal(&a->bias, &b->bias, sizeof a->bias);
         assert_true(a->x.flags == b->x.flags && a->x.seq == b->x.seq && a->x.ip == b->x.ip);
     }
-    /* with nothing else known there are paths at once, without asking anybody */
+    /* with nothing else known there are paths once the view has settled, without asking anybody */
+    assert_int_equal(relays_path(v->r, &three, 0, h), QUDAG_ENORELAYS);
     relays_settled(v->r, EPOCH);
     assert_int_equal(relays_path(v->r, &three, 0, h), QUDAG_OK);
     assert_int_equal(ix_of(&h[0]), first);
@@ -716,6 +734,7 @@ int main(void)
         cmocka_unit_test(path_bias_warns_below_70_percent_and_stops_below_50),
         cmocka_unit_test(a_view_has_settled_when_it_is_large_or_nobody_new_is_found),
         cmocka_unit_test(nothing_is_drawn_before_the_view_has_settled),
+        cmocka_unit_test(only_relays_that_say_they_are_guards_are_drawn),
         cmocka_unit_test(a_guard_that_fails_is_replaced_by_the_other_primary_and_comes_back),
         cmocka_unit_test(circuits_that_fail_together_are_one_failure),
         cmocka_unit_test(eleven_hours_of_denial_change_nothing_twelve_cost_one_guard),
