@@ -91,6 +91,10 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_SMALL_NETWORK] = {"onion", "small_network", SWITCH("no"), INTO(small_network),
                             .help = "Use circuits although the network has fewer than 60 relays "
                                     "in 20 networks, and so hides nobody."},
+    [CONF_PADDING] = {"onion", "padding", WORDS("yes", "yes|reduced|no"), INTO(padding),
+                      .help =
+                          "Padding of silent links to guards, and of the first exchange of each "
+                          "circuit; reduced: the former less often and for less long."},
     [CONF_DARK_DELAY_MS] = {"dark", "delay_ms", NUMBER(CONF_INT, dark_delay_ms)},
     [CONF_DARK_DUMMIES] = {"dark", "dummies", NUMBER(CONF_INT, dark_dummies)},
     [CONF_DARK_HIDE_CACHE] =

@@ -217,6 +217,7 @@ static void every_key_of_the_library_arrives_there(void **state)
                {"dark.dummies=2"},
                {"dark.hide_cache=no"},
                {"onion.small_network=yes"},
+               {"onion.padding=reduced"},
                {"log.level=debug"},
                {"lab.lab=yes"}};
     qudag_settings s;
@@ -251,6 +252,7 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_int_equal(s.dark_dummies, 2);
     assert_false(s.dark_hide_cache);
     assert_true(s.small_network);
+    assert_int_equal(s.padding, QUDAG_PADDING_REDUCED);
     assert_int_equal(s.log_level, QUDAG_LOG_DEBUG);
     assert_true(s.lab);
     assert_int_equal(s.listen_n, 2);

@@ -27,6 +27,13 @@ typedef enum qudag_cipher {
     QUDAG_CIPHER_AES256
 } qudag_cipher;
 
+/* What is sent only so that others see less; what it costs is in qudag.conf(5), what it hides in spec/link.md 6. */
+typedef enum qudag_padding {
+    QUDAG_PADDING_YES,     /* silent links to guards, and first exchanges of circuits (default) */
+    QUDAG_PADDING_REDUCED, /* the former less often and for less long */
+    QUDAG_PADDING_NO,      /* neither */
+} qudag_padding;
+
 /* Ranges and defaults of the numbers: limits.h.  Strings and lists are copied by qudag_node_new(). */
 typedef struct qudag_settings {
     uint32_t size;                  /* set by qudag_settings_default */
@@ -81,6 +88,8 @@ typedef struct qudag_settings {
     bool small_network; /* circuits are built although the network is too small to hide anybody, see
                              qudag_node_diversity; default false; a lab implies it */
     uint8_t pad2;       /* zero */
+    qudag_padding padding; /* default QUDAG_PADDING_YES */
+    uint32_t pad3;         /* zero */
 } qudag_settings;
 
 /* The call that made a request. */

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, pad2);
+API_NO_TAIL(qudag_settings, pad3);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
@@ -102,7 +102,8 @@ static void set_defaults(qudag_settings *d)
                           .security_level = 768,
                           .relay = true,
                           .dht_server = true,
-                          .dark_hide_cache = true};
+                          .dark_hide_cache = true,
+                          .padding = QUDAG_PADDING_YES};
     for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
         number_set(d, &limits[i], limits[i].def * scale(&limits[i]));
     }
@@ -265,6 +266,9 @@ static qudag_err check_choices(const qudag_settings *s, char *why, size_t cap)
     if ((unsigned)s->cipher > QUDAG_CIPHER_AES256) {
         return refuse(why, cap, "cipher", "not a cipher");
     }
+    if ((unsigned)s->padding > QUDAG_PADDING_NO) {
+        return refuse(why, cap, "padding", "not a choice");
+    }
     if ((unsigned)s->log_level > QUDAG_LOG_DEBUG) {
         return refuse(why, cap, "log_level", "not a level");
     }
@@ -358,8 +362,8 @@ static qudag_err settings_in(qudag_settings *out, const qudag_settings *s, char 
             return refuse(why, cap, "pad", "must be zero");
         }
     }
-    if (out->pad2 != 0) {
-        return refuse(why, cap, "pad2", "must be zero");
+    if (out->pad2 != 0 || out->pad3 != 0) {
+        return refuse(why, cap, out->pad2 != 0 ? "pad2" : "pad3", "must be zero");
     }
     return QUDAG_OK;
 }
@@ -397,6 +401,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->dht_server = s->dht_server;
     c->lab = s->lab;
     c->small_network = s->small_network;
+    c->padding = (enum node_padding)s->padding;
     c->persist = s->store_dir != NULL;
     c->records_max = s->dht_records_max;
     c->providers_max = s->dht_providers_max;

@@ -18,6 +18,15 @@ struct transport_target {
     uint8_t need;           /* LINK_PQ_KEX, LINK_PQ_AUTH: no link without, whatever the policy */
 };
 
+/*
+ * Against records of flows: after a random time without a packet in either direction, the larger of two drawn within
+ * these bounds, one is sent that the peer must acknowledge.  Until |until|, and not at all where |most_ns| is 0.
+ */
+struct transport_padding {
+    uint64_t least_ns, most_ns;
+    tstamp until;
+};
+
 /* In which order addresses of one peer are dialled; of links of two kinds the lower is the better. */
 enum transport_cost {
     TRANSPORT_DATAGRAM, /* direct, streams of its own */
@@ -35,7 +44,7 @@ struct transport {
     bool on_demand;
     const struct link_ops *ops;
 
-    /* The four for dialled transports; NULL where nothing is dialled. */
+    /* The five for dialled transports; NULL where nothing is dialled. */
 
     /* Whether |addr| is of a form it dials.  Says nothing of whether anybody can be reached there. */
     bool (*handles)(const void *owner, const struct multiaddr *addr);
@@ -52,6 +61,8 @@ struct transport {
     bool (*cancel)(void *owner, struct ref link);
     /* Makes the peer show that it lives; if it does not, LINK_DOWN with QUDAG_ETIMEOUT follows. */
     void (*probe)(void *owner, struct ref link, tstamp now);
+    /* |link| is padded so from now on, instead of as it was.  NULL: links of this kind cannot be. */
+    void (*pad)(void *owner, struct ref link, const struct transport_padding *how, tstamp now);
 
     /* For all: what there is to know of a link.  QUDAG_ESTALE: it is gone. */
     QUDAG_MUST_USE qudag_err (*info)(const void *owner, struct ref link, struct link_info *out);

@@ -26,6 +26,22 @@ struct node_padding_state {
     uint64_t lookups;                      /* ever */
 };
 
+#define NODE_PADDED_MAX 4
+/* A relay that our circuits begin with, or did lately: the link to it is padded (arrow_padding_links.c). */
+struct node_padded {
+    struct peer_id peer; /* len 0: none */
+    tstamp used;         /* when it carried a circuit last, as far as we looked */
+    uint64_t keep_ns;    /* for how long after that */
+    struct ref strm;     /* which keeps the link */
+    uint64_t cookie;     /* of the one being opened; 0: none is */
+};
+
+struct node_padded_links {
+    struct node_padded v[NODE_PADDED_MAX];
+    uint64_t cookies;
+    tstamp look_at;
+};
+
 /* Descriptors of relays: ours goes out, others' come in (arrow_relays_dht.c). */
 struct node_descs {
     uint32_t fetching, announces, stored; /* stored: others that took ours last */
@@ -95,6 +111,9 @@ QUDAG_MUST_USE qudag_err node_padding_init(struct node *n, tstamp now); /* paddi
 void node_padding_built(struct node *n, const struct node_circuit *c);
 /* The gateway at the end of |c| answered just now: padding will take as long. */
 void node_padding_answered(struct node *n, const struct node_circuit *c, tstamp now);
+QUDAG_MUST_USE qudag_err node_padding_links_init(struct node *n); /* padding - links */
+/* |c| is open: the link to its first relay is padded while there is one, and for a time after. */
+void node_padding_link(struct node *n, const struct node_circuit *c);
 extern const struct transport node_circuit_transport; /* owner: struct node * */
 
 /* Demands the hash of |peer|'s ML-DSA key from now on, if |source| may say so. */

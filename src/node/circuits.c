@@ -185,6 +185,7 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
     c->build_ns = a->n;
     node_path_built(n, c, now);
     node_padding_built(n, c);
+    node_padding_link(n, c);
     c->use->built(n, c, now); /* |c| may be gone */
 }
 

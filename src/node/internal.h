@@ -74,7 +74,8 @@ struct node {
     unsigned n_cores;
     unsigned by_swarm[SWARM_CORES_MAX]; /* index there -> index here */
     struct {
-        unsigned ping, identify, push, dht, onion, gateway, padding, dark, streams, links, extends;
+        unsigned ping, identify, push, dht, onion, gateway, padding, dark, streams, links, extends,
+            padded_links;
     } ix; /* handles for node_end() */
     struct acts acts;
     uint8_t tag[NODE_ACTS_CAP]; /* whose each action is */
@@ -101,6 +102,7 @@ struct node {
     struct node_descs descs;
     struct node_extends extends;
     struct node_padding_state padded;
+    struct node_padded_links padded_links;
     struct node_survey survey;
     struct node_guards guards;
 

@@ -16,6 +16,7 @@
 #include "core/onion/onion.h"
 #include "core/relays/relays.h"
 #include "node/op.h"
+#include "node/padding.h"
 #include "quic/quic.h"
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
@@ -68,13 +69,6 @@ struct node_hooks {
      */
     qudag_err (*persist)(void *ctx, enum kad_persist_kind kind, const uint8_t *hash,
                          struct slice bytes);
-};
-
-/* What hides that nothing is said (spec/onion.md 9, spec/link.md 6). */
-enum node_padding {
-    NODE_PADDING_FULL,    /* first exchanges, and links to guards that are silent */
-    NODE_PADDING_REDUCED, /* the same, the latter less often and for less long */
-    NODE_PADDING_NONE,
 };
 
 struct node_config {

@@ -255,6 +255,36 @@ bool node_rule_hops(uint32_t hops, bool lab)
     return hops >= (lab ? 1 : 2);
 }
 
+/*
+ * Routers end the record of a flow after 10 s without a packet at the least, commonly after 15 (Tor's padding-spec 2,
+ * which the times of both rows are from).
+ */
+static const struct {
+    uint16_t least_ms, most_ms, keep_s;
+} link_padding[] = {[NODE_PADDING_FULL] = {1500, 9500, 1800},
+                    [NODE_PADDING_REDUCED] = {9000, 14000, 600},
+                    [NODE_PADDING_NONE] = {0, 0, 0}};
+
+struct transport_padding node_rule_link_padding(enum node_padding how, bool relay, tstamp used,
+                                                uint64_t keep_ns)
+{
+    struct transport_padding p = {0, 0, 0};
+
+    if (!relay) {
+        p.least_ns = link_padding[how].least_ms * NS_PER_MS;
+        p.most_ns = link_padding[how].most_ms * NS_PER_MS;
+        p.until = tstamp_after(used, keep_ns);
+    }
+    return p;
+}
+
+uint64_t node_rule_padding_keep(enum node_padding how, uint64_t random)
+{
+    uint64_t half = link_padding[how].keep_s * NS_PER_S / 2;
+
+    return half + random % (half + 1);
+}
+
 static bool is_ours(qudag_err err)
 {
     enum qudag_err_cat cat = qudag_err_category(err);

@@ -11,6 +11,8 @@
 #include "core/kad/kad.h"
 #include "core/link.h"
 #include "core/relays/relays.h"
+#include "core/transport.h"
+#include "node/padding.h"
 #include "wire/dht_keys.h"
 #include "wire/identify_msg.h"
 #include "wire/relay_desc.h"
@@ -177,6 +179,16 @@ bool node_rule_another_circuit(qudag_err err);
  * for.
  */
 bool node_rule_hops(uint32_t hops, bool lab);
+
+/*
+ * How a link to the first relay of our circuits is padded that carried one at |used| or still did then; |keep_ns|
+ * of node_rule_padding_keep().  |relay|: we are a relay that others use.  Its links carry circuits of others, and to
+ * pad some of them would say which lead to its guards.  SPEC: link 6.
+ */
+struct transport_padding node_rule_link_padding(enum node_padding how, bool relay, tstamp used,
+                                                uint64_t keep_ns);
+/* For how long after its last circuit such a link is padded, in ns; |random| makes the end tell less of that. */
+uint64_t node_rule_padding_keep(enum node_padding how, uint64_t random);
 
 /* How a circuit of ours ended. */
 struct node_path_end {

@@ -611,6 +611,34 @@ static void one_relay_is_a_circuit_in_a_lab_only(void **state)
     assert_true(node_rule_hops(7, false));
 }
 
+static void links_to_first_relays_are_padded_for_a_bounded_time(void **state)
+{
+    static const struct {
+        enum node_padding how;
+        bool relay;
+        uint64_t least_s10, most_s10, keep_least_s, keep_most_s;
+    } row[] = {{NODE_PADDING_FULL, false, 15, 95, 900, 1800},
+               {NODE_PADDING_REDUCED, false, 90, 140, 300, 600},
+               {NODE_PADDING_NONE, false, 0, 0, 0, 0},
+               {NODE_PADDING_FULL, true, 0, 0, 900, 1800}};
+    tstamp used = 5000 * NS_PER_S;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        uint64_t half = row[i].keep_least_s * NS_PER_S;
+        assert_int_equal(node_rule_padding_keep(row[i].how, 0), half);
+        assert_int_equal(node_rule_padding_keep(row[i].how, half), row[i].keep_most_s * NS_PER_S);
+        assert_in_range(node_rule_padding_keep(row[i].how, UINT64_MAX), half, 2 * half);
+        struct transport_padding p =
+            node_rule_link_padding(row[i].how, row[i].relay, used, 60 * NS_PER_S);
+        assert_int_equal(p.least_ns, row[i].least_s10 * 100 * NS_PER_MS);
+        assert_int_equal(p.most_ns, row[i].most_s10 * 100 * NS_PER_MS);
+        if (p.most_ns != 0) {
+            assert_int_equal(p.until, used + 60 * NS_PER_S);
+        }
+    }
+}
+
 static void what_the_end_of_a_circuit_says_of_its_guard(void **state)
 {
     static const struct {
@@ -671,6 +699,7 @@ int main(void)
         cmocka_unit_test(the_ip_versions_we_can_dial_are_those_of_our_addresses),
         cmocka_unit_test(memory_is_given_up_before_it_runs_out),
         cmocka_unit_test(one_relay_is_a_circuit_in_a_lab_only),
+        cmocka_unit_test(links_to_first_relays_are_padded_for_a_bounded_time),
         cmocka_unit_test(what_the_end_of_a_circuit_says_of_its_guard),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

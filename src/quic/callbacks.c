@@ -7,9 +7,6 @@
 
 #include <string.h>
 
-#define KEEPALIVE_SHORT_NS (4 * NS_PER_S)
-#define IDLE_SHORT_NS (15 * NS_PER_S)
-
 static int no_memory(struct quic_conn *c)
 {
     c->why = QUDAG_ENOMEM;
@@ -24,23 +21,6 @@ static int push(struct quic_conn *c, const struct quic_stream *s, enum link_ev_t
         .type = type, .err = err, .link = c->ref, .sid = s->id, .user = s->user, .data = data};
 
     return quic_ev_push(c->q, &ev) ? 0 : no_memory(c);
-}
-
-void quic_conn_keep_alive(struct quic_conn *c)
-{
-    const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(c->ng);
-    uint64_t idle = c->q->cfg.idle_timeout_ns;
-    uint64_t alive = c->q->cfg.keepalive_ns;
-
-    if (peer != NULL && peer->max_idle_timeout != 0 && peer->max_idle_timeout < idle) {
-        idle = peer->max_idle_timeout;
-    }
-    if (idle <= IDLE_SHORT_NS) {
-        alive = alive < KEEPALIVE_SHORT_NS ? alive : KEEPALIVE_SHORT_NS;
-    } else if (alive > idle / 3) {
-        alive = idle / 3;
-    }
-    ngtcp2_conn_set_keep_alive_timeout(c->ng, rng_jitter(&c->q->cfg.rng, alive, 100));
 }
 
 /*

@@ -597,6 +597,7 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
         return;
     }
     quic_conn_drop_tls(c);
+    quic_conn_traffic(c);
     quic_stream_probe(c);
     quic_conn_mark_dirty(c);
 }
@@ -749,6 +750,9 @@ bool quic_conn_send(struct quic_conn *c, struct quic_tx *tx)
     if (n < 0) {
         fail_by_lib(c, (int)n);
         return send_last(c, tx);
+    }
+    if (n > 0) {
+        quic_conn_traffic(c);
     }
     quic_conn_set_timer(c);
     if (n == 0) {

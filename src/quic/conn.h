@@ -111,9 +111,10 @@ struct quic_conn {
     struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;
     tstamp hs_deadline, started;
-    tstamp paced;        /* when the pace has caught up with what was sent */
-    bool held;           /* and until then streams wait */
-    tstamp rekey_at;     /* when this side asks for new traffic keys, unless the peer did before */
+    tstamp paced;    /* when the pace has caught up with what was sent */
+    bool held;       /* and until then streams wait */
+    tstamp rekey_at; /* when this side asks for new traffic keys, unless the peer did before */
+    struct transport_padding padding;
     struct list ready;   /* struct quic_stream with something to write */
     struct list blocked; /* and those that wait for credit */
     struct quic_stream **buckets;

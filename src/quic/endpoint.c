@@ -540,6 +540,22 @@ qudag_err quic_info(const struct quic *q, struct ref link, struct link_info *out
     return QUDAG_OK;
 }
 
+void quic_pad(struct quic *q, struct ref link, const struct transport_padding *how, tstamp now)
+{
+    struct quic_conn *c = slots_get(&q->conns, link);
+
+    q->now = now > q->now ? now : q->now;
+    if (c == NULL || c->state != QUIC_CONN_UP || c->close_wanted) {
+        return;
+    }
+    bool as_before = how->most_ns == c->padding.most_ns && how->least_ns == c->padding.least_ns;
+    c->padding = *how;
+    if (!as_before && !list_linked(&c->suspect)) { /* else what was drawn stands */
+        quic_conn_keep_alive(c);
+        quic_conn_mark_dirty(c);
+    }
+}
+
 void quic_shutdown(struct quic *q, tstamp now)
 {
     advance(q, now);

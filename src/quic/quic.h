@@ -126,6 +126,9 @@ void quic_no_route(struct quic *q, const struct netaddr *remote, tstamp now);
  */
 void quic_probe(struct quic *q, struct ref link, tstamp now);
 
+/* Pads |link| against records of flows from now on, see transport.h; one that is gone, or not up, stays as it is. */
+void quic_pad(struct quic *q, struct ref link, const struct transport_padding *how, tstamp now);
+
 /* What a dial may insist on. */
 struct quic_dial {
     struct netaddr remote;

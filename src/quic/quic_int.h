@@ -208,10 +208,25 @@ void quic_conn_drop_tls(struct quic_conn *c);
 
 /* callbacks.c */
 
-/* Sets the keep-alive period: that of the configuration, with jitter, below a third of the idle timeout. */
+extern const ngtcp2_callbacks quic_conn_callbacks_client, quic_conn_callbacks_server;
+
+/* padding.c */
+
+/*
+ * When a link padded so is to be padded next, if its last packet is of |traffic|; |r1| and |r2| are random.
+ * TSTAMP_NEVER: not any more.
+ */
+tstamp quic_padding_due(const struct transport_padding *p, tstamp traffic, uint64_t r1,
+                        uint64_t r2);
+
+/*
+ * Sets the keep-alive period: that of the configuration, with jitter, below a third of the idle timeout; or when the
+ * link is to be padded next, if that is sooner.
+ */
 void quic_conn_keep_alive(struct quic_conn *c);
 
-extern const ngtcp2_callbacks quic_conn_callbacks_client, quic_conn_callbacks_server;
+/* A packet of |c| went or came just now. */
+void quic_conn_traffic(struct quic_conn *c);
 
 /* stream.c */
 

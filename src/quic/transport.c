@@ -37,6 +37,11 @@ static void probe(void *owner, struct ref link, tstamp now)
     quic_probe(owner, link, now);
 }
 
+static void pad(void *owner, struct ref link, const struct transport_padding *how, tstamp now)
+{
+    quic_pad(owner, link, how, now);
+}
+
 static qudag_err info(const void *owner, struct ref link, struct link_info *out)
 {
     return quic_info(owner, link, out);
@@ -50,5 +55,6 @@ const struct transport quic_transport = {
     .dial = dial,
     .cancel = cancel,
     .probe = probe,
+    .pad = pad,
     .info = info,
 };

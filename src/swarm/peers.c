@@ -231,6 +231,19 @@ bool swarm_peer_link_next(const struct swarm *s, const struct peer_id *peer, siz
     return false;
 }
 
+void swarm_pad(struct swarm *s, const struct peer_id *peer, const struct transport_padding *how,
+               tstamp now)
+{
+    const struct swarm_peer *p = swarm_peer_get(s, peer);
+
+    for (size_t i = 0; p != NULL && i < p->n_links; i++) {
+        const struct swarm_transport *tp = p->link[i]->tp;
+        if (tp->t->pad != NULL) {
+            tp->t->pad(tp->owner, p->link[i]->ref, how, now);
+        }
+    }
+}
+
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now)
 {
     const struct swarm_peer *p = swarm_peer_get(s, peer);

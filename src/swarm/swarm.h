@@ -171,6 +171,9 @@ bool swarm_peer_link_next(const struct swarm *s, const struct peer_id *peer, siz
  */
 struct swarm_moved;
 uint32_t swarm_moved(struct swarm *s, const struct swarm_moved *m, tstamp now);
+/* Pads the links with |peer| that stand now (transport.h), those that can be. */
+void swarm_pad(struct swarm *s, const struct peer_id *peer, const struct transport_padding *how,
+               tstamp now);
 /* Closes every link with |peer|; without any nothing happens. */
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
 

@@ -622,6 +622,21 @@ static void a_new_link_has_the_older_ones_of_its_peer_probed(void **state)
     assert_false(last(EV_PEER_UP)->ev.again);
 }
 
+static void padding_is_for_the_links_of_one_peer(void **state)
+{
+    static const struct transport_padding how = {.least_ns = 1, .most_ns = 9, .until = 99};
+    (void)state;
+
+    uint32_t one = inbound(1, 0), two = inbound(1, 0), other = inbound(2, 0);
+    struct peer_id nobody = w.link[other].peer;
+    nobody.b[nobody.len - 1] ^= 1;
+    swarm_pad(w.s, &w.link[one].peer, &how, w.now);
+    swarm_pad(w.s, &nobody, &how, w.now);
+    assert_int_equal(w.link[one].padded, 1);
+    assert_int_equal(w.link[two].padded, 1);
+    assert_int_equal(w.link[other].padded, 0);
+}
+
 static void silent_links_make_room_though_they_have_streams(void **state)
 {
     (void)state;
@@ -889,6 +904,7 @@ int main(void)
         T(both_ends_finished_frees_the_stream),
         T(a_peer_that_returns_gets_its_place),
         T(a_new_link_has_the_older_ones_of_its_peer_probed),
+        T(padding_is_for_the_links_of_one_peer),
         T(silent_links_make_room_though_they_have_streams),
         T(idle_links_are_closed_and_surplus_ones_sooner),
         T(of_two_links_by_simultaneous_dials_one_is_given_up),

@@ -22,7 +22,7 @@ struct fake_link {
     uint8_t pin[32];
     uint8_t hash[32];
     int64_t next_sid;
-    unsigned resets, fins, probed;
+    unsigned resets, fins, probed, padded;
     bool completed; /* the peer may count it as up: no dial to be cancelled */
     uint64_t bytes_in;
     tstamp until;
@@ -204,6 +204,15 @@ static inline void f_probe(void *owner, struct ref link, tstamp now)
     w.link[link.slot].probed++;
 }
 
+static inline void f_pad(void *owner, struct ref link, const struct transport_padding *how,
+                         tstamp now)
+{
+    (void)owner;
+    (void)now;
+    assert_int_equal(how->most_ns, 9);
+    w.link[link.slot].padded++;
+}
+
 static const struct link_ops f_ops = {f_open, f_set_user, f_write, f_consume,
                                       f_fin,  f_reset,    f_close, f_set_unit};
 static const struct transport f_transport = {.name = "first",
@@ -212,6 +221,7 @@ static const struct transport f_transport = {.name = "first",
                                              .dial = f_dial,
                                              .cancel = f_cancel,
                                              .probe = f_probe,
+                                             .pad = f_pad,
                                              .info = f_info};
 
 #endif

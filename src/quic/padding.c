@@ -1,0 +1,66 @@
+/*
+ * padding.c - silent links: kept alive (spec/link.md 4.5), and padded against records of flows (6).
+ *
+ *   a packet goes or comes ─▶ the time until the next one is drawn anew ─ nothing until then ─▶ PING
+ *
+ * A PING is padded like all that must be acknowledged, and its acknowledgement comes back at once, so that both
+ * directions show a packet.  ngtcp2 sends it as a keep-alive with that period.
+ */
+#include "quic/quic_int.h"
+
+#define KEEPALIVE_SHORT_NS (4 * NS_PER_S)
+#define IDLE_SHORT_NS (15 * NS_PER_S)
+
+tstamp quic_padding_due(const struct transport_padding *p, tstamp traffic, uint64_t r1, uint64_t r2)
+{
+    if (p->most_ns == 0) {
+        return TSTAMP_NEVER;
+    }
+    uint64_t span = p->most_ns - p->least_ns + 1;
+    uint64_t a = r1 % span, b = r2 % span;
+    tstamp due = tstamp_after(traffic, p->least_ns + (a > b ? a : b));
+
+    return due < p->until ? due : TSTAMP_NEVER;
+}
+
+/* For how long |c| may say nothing from now on, drawn; UINT64_MAX: it is not padded. */
+static uint64_t draw_quiet(const struct quic_conn *c)
+{
+    if (c->padding.most_ns == 0) {
+        return UINT64_MAX;
+    }
+    const struct rng *rng = &c->q->cfg.rng;
+    uint64_t r1 = rng_u64(rng), r2 = rng_u64(rng);
+    tstamp due = quic_padding_due(&c->padding, c->q->now, r1, r2);
+    return due == TSTAMP_NEVER ? UINT64_MAX : due - c->q->now;
+}
+
+void quic_conn_keep_alive(struct quic_conn *c)
+{
+    const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(c->ng);
+    uint64_t idle = c->q->cfg.idle_timeout_ns;
+    uint64_t alive = c->q->cfg.keepalive_ns;
+
+    if (peer != NULL && peer->max_idle_timeout != 0 && peer->max_idle_timeout < idle) {
+        idle = peer->max_idle_timeout;
+    }
+    if (idle <= IDLE_SHORT_NS) {
+        alive = alive < KEEPALIVE_SHORT_NS ? alive : KEEPALIVE_SHORT_NS;
+    } else if (alive > idle / 3) {
+        alive = idle / 3;
+    }
+    alive = rng_jitter(&c->q->cfg.rng, alive, 100);
+    uint64_t quiet = draw_quiet(c);
+    ngtcp2_conn_set_keep_alive_timeout(c->ng, quiet < alive ? quiet : alive);
+}
+
+void quic_conn_traffic(struct quic_conn *c)
+{
+    if (c->padding.most_ns == 0 || list_linked(&c->suspect)) {
+        return; /* a suspect is probed sooner */
+    }
+    if (c->q->now >= c->padding.until) {
+        c->padding.most_ns = 0; /* the usual period again */
+    }
+    quic_conn_keep_alive(c);
+}
