@@ -10,6 +10,8 @@
 #include "node/internal.h"
 
 #define LOOK_EVERY (10 * NS_PER_S)
+#define OPEN_AGAIN                                                                                 \
+    (120 * NS_PER_S) /* a peer may refuse the stream, or end it; a link without any is kept 300 s */
 
 static struct node_padded *find(struct node *n, const struct peer_id *peer)
 {
@@ -22,8 +24,11 @@ static struct node_padded *find(struct node *n, const struct peer_id *peer)
     return NULL;
 }
 
-static void let_go(struct node_padded *p, struct acts *out)
+static void let_go(struct node *n, struct node_padded *p, struct acts *out)
 {
+    static const struct transport_padding none;
+
+    swarm_pad(n->swarm, &p->peer, &none, n->now);
     if (!ref_none(p->strm)) {
         acts_reset(out, p->strm, QUDAG_ECANCELED);
     }
@@ -42,7 +47,7 @@ static struct node_padded *place(struct node *n, struct acts *out)
         }
         pick = p->used < pick->used ? p : pick;
     }
-    let_go(pick, out);
+    let_go(n, pick, out);
     return pick;
 }
 
@@ -56,10 +61,12 @@ static void pad(struct node *n, struct node_padded *p, struct acts *out)
     struct transport_padding how =
         node_rule_link_padding(n->cfg.padding, is_relay(n), p->used, p->keep_ns);
 
-    swarm_pad(n->swarm, &p->peer, &how, n->now);
     if (how.most_ns == 0 || how.until <= n->now) {
-        let_go(p, out);
-    } else if (ref_none(p->strm) && p->cookie == 0) {
+        let_go(n, p, out);
+        return;
+    }
+    swarm_pad(n->swarm, &p->peer, &how, n->now);
+    if (ref_none(p->strm) && p->cookie == 0 && n->now >= p->open_at) {
         p->cookie = ++n->padded_links.cookies;
         acts_open_again(out, &p->peer, p->cookie, 0);
     }
@@ -99,13 +106,13 @@ static void event(void *node, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct node *n = node;
     struct node_padded *p;
-    (void)now;
 
     if (ev->type == EV_STREAM_OPEN || ev->type == EV_STREAM_FAIL) {
         p = find(n, ev->peer);
         p = p != NULL && p->cookie == ev->cookie ? p : NULL;
         if (p != NULL) {
             p->cookie = 0;
+            p->open_at = tstamp_after(now, OPEN_AGAIN);
         }
         if (ev->type == EV_STREAM_OPEN && p != NULL) {
             p->strm = ev->strm;
@@ -113,8 +120,9 @@ static void event(void *node, const struct ev *ev, tstamp now, struct acts *out)
             acts_reset(out, ev->strm, QUDAG_ECANCELED);
         }
     } else if ((ev->type == EV_RESET || ev->type == EV_FIN || ev->type == EV_DATA) &&
-               (p = by_strm(n, ev->strm)) != NULL) { /* another with the next look */
+               (p = by_strm(n, ev->strm)) != NULL) {
         p->strm = (struct ref){0, 0};
+        p->open_at = tstamp_after(now, OPEN_AGAIN);
         if (ev->type != EV_RESET) {
             acts_reset(out, ev->strm, QUDAG_ECANCELED);
         }

@@ -34,6 +34,7 @@ struct node_padded {
     uint64_t keep_ns;    /* for how long after that */
     struct ref strm;     /* which keeps the link */
     uint64_t cookie;     /* of the one being opened; 0: none is */
+    tstamp open_at;      /* not before */
 };
 
 struct node_padded_links {

@@ -175,6 +175,56 @@ static void a_guard_used_again_is_padded_on(void **state)
     }
 }
 
+/* The stream that keeps the link is opened again when it was ended, but not at once. */
+static void a_link_that_was_lost_is_padded_again_with_the_next_circuit(void **state)
+{
+    struct node_padded *p = NULL;
+
+    (void)state;
+    begin(NODE_PADDING_FULL, false);
+    stop(build());
+    (void)nt_run(&net, 20 * NS_PER_S, NULL);
+    for (size_t i = 0; i < NODE_PADDED_MAX; i++) {
+        struct node_padded *v = &net.node[CLIENT].node->padded_links.v[i];
+        p = peer_id_eq(&v->peer, &net.node[guard].peer) ? v : p;
+    }
+    assert_non_null(p);
+    assert_false(ref_none(p->strm));
+    node_disconnect(net.node[CLIENT].node, &net.node[guard].peer);
+    (void)nt_run(&net, NS_PER_S, NULL);
+    assert_true(ref_none(p->strm));
+    struct ref c = build();
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_true(ref_none(p->strm));
+    stop(c);
+    (void)nt_run(&net, 90 * NS_PER_S, NULL);
+    assert_false(ref_none(p->strm));
+    look(600 * NS_PER_S);
+    assert_in_range(silence(), 5 * NS_PER_S, 9500 * NS_PER_MS + SLACK);
+}
+
+/* There is a limit, and who gives way is the one unused for longest. */
+static void of_many_first_relays_four_are_padded(void **state)
+{
+    static const size_t used[] = {0, 1, 2, 3, 0, 4};
+    struct node *n;
+
+    (void)state;
+    begin(NODE_PADDING_FULL, false);
+    n = net.node[CLIENT].node;
+    for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++) {
+        struct node_circuit c = {.path = {{.peer = net.node[used[i]].peer}}};
+        (void)nt_run(&net, 15 * NS_PER_S, NULL);
+        node_padding_link(n, &c);
+    }
+    for (size_t i = 0; i < NODE_PADDED_MAX; i++) {
+        assert_int_not_equal(n->padded_links.v[i].peer.len, 0);
+        assert_false(peer_id_eq(&n->padded_links.v[i].peer, &net.node[1].peer));
+    }
+    look(300 * NS_PER_S);
+    assert_true(flow[1].packets == 0 || flow[1].gap[0] > 12 * NS_PER_S);
+}
+
 static void without_padding_the_link_falls_silent(void **state)
 {
     (void)state;
@@ -207,6 +257,8 @@ int main(void)
         NT_TEST(an_idle_link_to_a_guard_is_padded_for_a_bounded_time),
         NT_TEST(reduced_padding_costs_less_and_ends_sooner),
         NT_TEST(a_guard_used_again_is_padded_on),
+        NT_TEST(a_link_that_was_lost_is_padded_again_with_the_next_circuit),
+        NT_TEST(of_many_first_relays_four_are_padded),
         NT_TEST(without_padding_the_link_falls_silent),
         NT_TEST(a_relay_pads_no_link),
     };
