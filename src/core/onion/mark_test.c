@@ -164,7 +164,7 @@ static void data_for_a_stream_given_up_is_explained_by_its_credit_and_for_a_whil
         onion_relay_msg_put(&w, ONION_RELAY_DATA, 1, (struct slice){data, sizeof data});
         assert_true(wr_ok(&w));
         if (late) {
-            net_sleep(n, ONION_MUX_LATE);
+            net_sleep(n, ONION_LATE_SILENCE);
         }
         size_t credit = ONION_STREAM_WINDOW / sizeof data, free = late ? 0 : credit;
         size_t sent = 0;
@@ -228,6 +228,128 @@ static void padding_that_nobody_agreed_upon_is_bounded_on_every_leg(void **state
             net_del(n);
         }
     }
+}
+
+/* ---- content under way to a stream that is reset ---- */
+
+#define SLOW (100 * NS_PER_MS) /* a round, in which a link moves a cell: 11 kB/s */
+#define UPLOAD (512u * 1024)   /* all that the credit of a stream allows */
+
+/* Runs at the pace of a slow path until nothing moves. */
+static void run_slowly(struct testnet *n)
+{
+    do {
+        n->now += SLOW;
+    } while (net_round(n));
+}
+
+static void last_link_stalls(struct testnet *n, size_t ends, bool stalls)
+{
+    struct pipe *p = pipe_between(n, ends - 1, ends);
+
+    ASSERT(p != NULL);
+    p->stalled[0] = stalls;
+    p->stalled[1] = stalls;
+}
+
+/* As much content as |from| may send on |f|, and its end if |fin|. */
+static void pour_all(struct testnet *n, size_t from, const struct testnet_flow *f, bool fin)
+{
+    uint8_t *content = calloc(1, UPLOAD);
+
+    ASSERT(content != NULL);
+    assert_int_equal(onion_stream_write(n->nodes[from].o, f->circuit, f->sid,
+                                        (struct slice){content, UPLOAD}, n->now, &n->out),
+                     QUDAG_OK);
+    net_drain(n, from);
+    if (fin) {
+        onion_stream_fin(n->nodes[from].o, f->circuit, f->sid, n->now, &n->out);
+        net_drain(n, from);
+    }
+    free(content);
+}
+
+static void give_up(struct testnet *n, size_t node, struct testnet_flow *f)
+{
+    onion_stream_reset(n->nodes[node].o, f->circuit, f->sid, QUDAG_ELIMIT, n->now, &n->out);
+    f->reset = true;
+    net_drain(n, node);
+}
+
+static void assert_all_explained(const struct testnet *n)
+{
+    assert_int_equal(all_circuits(n), n->nodes_n);
+    for (size_t i = 0; i < n->nodes_n; i++) {
+        assert_int_equal(n->nodes[i].o->stats.unexplained, 0);
+    }
+}
+
+/* Whoever gives transfers up, one after the other, over a slow path: what is still coming is no fault of the other. */
+static void content_under_way_to_a_reset_stream_costs_no_circuit(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 2; way++) {
+        struct testnet *n = net_new(4);
+        size_t from = way == 0 ? 0 : 3, to = 3 - from;
+        struct ref c = built(n, 3);
+        for (unsigned i = 0; i < 20; i++) {
+            struct testnet_flow *near = net_open(n, c, i);
+            ASSERT(near != NULL);
+            net_run(n);
+            struct testnet_flow *far = net_flow(&n->nodes[3], inner(n, 3)->ref, near->sid, false);
+            ASSERT(far != NULL);
+            last_link_stalls(n, way == 0 ? 3 : 1, true);
+            pour_all(n, from, way == 0 ? near : far, i % 3 == 0);
+            net_run(n);
+            give_up(n, to, way == 0 ? far : near);
+            last_link_stalls(n, way == 0 ? 3 : 1, false);
+            run_slowly(n);
+            assert_true(near->reset && far->reset);
+            assert_int_equal((way == 0 ? far : near)->received, 0);
+            assert_all_explained(n);
+        }
+        net_del(n);
+    }
+}
+
+/* As many streams as the window of the circuit lets content be under way for. */
+static void content_under_way_to_several_reset_streams_costs_no_circuit(void **state)
+{
+    struct testnet_flow *near[3], *far[3];
+    struct testnet *n = net_new(4);
+
+    (void)state;
+    struct ref c = built(n, 3);
+    for (unsigned round = 0; round < 5; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(near); i++) {
+            near[i] = net_open(n, c, i);
+            ASSERT(near[i] != NULL);
+            net_run(n);
+            far[i] = net_flow(&n->nodes[3], inner(n, 3)->ref, near[i]->sid, false);
+            ASSERT(far[i] != NULL);
+        }
+        last_link_stalls(n, 3, true);
+        for (size_t i = 0; i < ARRAY_LEN(near); i++) {
+            pour_all(n, 0, near[i], i == 1);
+        }
+        net_run(n);
+        last_link_stalls(n, 3, false);
+        for (size_t i = 0; i < ARRAY_LEN(near); i++) { /* they cross, by both sides */
+            if (!far[i]->reset) {
+                give_up(n, 3, far[i]);
+            }
+            if (i == 2 && !near[i]->reset) {
+                give_up(n, 0, near[i]);
+            }
+            for (unsigned k = 0; k < 20; k++) {
+                n->now += SLOW;
+                net_round(n);
+            }
+        }
+        run_slowly(n);
+        assert_all_explained(n);
+    }
+    net_del(n);
 }
 
 /* Streams that end in every way there is, hundreds of them on one circuit, both ends honest: nothing unexplained. */
@@ -300,6 +422,8 @@ int main(void)
         cmocka_unit_test(data_for_a_stream_given_up_is_explained_by_its_credit_and_for_a_while),
         cmocka_unit_test(small_credits_destroy_the_circuit),
         cmocka_unit_test(padding_that_nobody_agreed_upon_is_bounded_on_every_leg),
+        cmocka_unit_test(content_under_way_to_a_reset_stream_costs_no_circuit),
+        cmocka_unit_test(content_under_way_to_several_reset_streams_costs_no_circuit),
         cmocka_unit_test(honest_streams_leave_nothing_unexplained),
     };
 

@@ -133,11 +133,88 @@ static void what_follows_a_refused_begin_is_explained(void **state)
     end(m);
 }
 
+/* |n| cells that count, each with one byte for |stream|; how many of them meant nothing. */
+static uint64_t cells_come(struct onion_mux *m, unsigned n, uint16_t stream)
+{
+    static const uint8_t tag[CGO_TAG_LEN] = {0};
+    uint64_t before = m->unexplained;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct onion_relay_msg msg = {ONION_RELAY_DATA, stream, {tag, 1}};
+        out.n = out.bytes_n = 0;
+        assert_int_equal(onion_mux_recv(m, &msg, &out), QUDAG_OK);
+        assert_int_equal(onion_mux_received(m, tag), QUDAG_OK);
+    }
+    return m->unexplained - before;
+}
+
+/* What the window of the circuit had left when the RESET went: who sends more has received a SENDME behind it. */
+static void what_was_under_way_to_a_stream_that_was_reset_fits_into_the_window(void **state)
+{
+    (void)state;
+    for (uint16_t other = 1; other <= 2;
+         other++) { /* all of them for it, or most for another stream */
+        struct onion_mux *m = mux(false, 4);
+        assert_int_equal(comes(m, ONION_RELAY_BEGIN, 1), QUDAG_OK);
+        assert_int_equal(comes(m, ONION_RELAY_BEGIN, 2), QUDAG_OK);
+        assert_int_equal(cells(m), 1); /* CONNECTED, twice */
+        assert_int_equal(cells_come(m, 100, 1), 0);
+        onion_mux_reset(m, 1, QUDAG_ELIMIT);
+        assert_int_equal(cells_come(m, 10, 1), 0); /* it has not left */
+        assert_int_equal(cells(m), 1);             /* and a SENDME for 64 of 110 before it */
+        assert_int_equal(m->unanswered, 46);
+        assert_int_equal(cells_come(m, ONION_MUX_WINDOW - 46 - 1, other), 0);
+        assert_int_equal(cells_come(m, 1, 1), 0);
+        m->unanswered = 0; /* SENDMEs leave behind the RESET */
+        m->due.n = 0;
+        assert_int_equal(cells_come(m, 3, 1), 3);
+        end(m);
+    }
+}
+
+/* The window of the other direction is closed: a client learns long after it that its BEGIN was refused. */
+static void a_refusal_that_cannot_leave_explains_what_comes_meanwhile_and_behind_it(void **state)
+{
+    (void)state;
+    struct onion_mux *m = mux(false, 1);
+    tstamp now = NS_PER_S;
+
+    assert_int_equal(comes(m, ONION_RELAY_BEGIN, 1), QUDAG_OK);
+    (void)cells(m);
+    m->window = 0;
+    assert_int_equal(cells_come(m, ONION_MUX_STEP, 1), 0);
+    assert_int_equal(comes(m, ONION_RELAY_BEGIN, 2), QUDAG_OK);
+    m->unanswered = 0;
+    onion_mux_at(m, now);
+    for (unsigned i = 0; i < 2 * ONION_MUX_STEPS; i++) {
+        now += i == 0 ? 2 * ONION_LATE_SILENCE : NS_PER_S;
+        onion_mux_at(m, now);
+        assert_int_equal(cells_come(m, ONION_MUX_STEP, i % 2 == 0 ? 1 : 2), 0);
+        m->unanswered -= ONION_MUX_STEP; /* its SENDME leaves */
+        m->due.n = 0;
+    }
+    now += 2 * ONION_LATE_SILENCE;
+    onion_mux_at(m, now);
+    m->window = 1;
+    assert_int_equal(cells(m), 1);
+    assert_int_equal(m->refusals_n, 0);
+    onion_mux_at(m, now);
+    now += ONION_LATE_SILENCE - 1;
+    onion_mux_at(m, now);
+    assert_int_equal(cells_come(m, ONION_MUX_WINDOW, 2), 0);
+    m->unanswered = 0;
+    assert_int_equal(cells_come(m, 1, 2), 1);
+    m->due.n = 0;
+    end(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusals_that_wait_are_bounded),
         cmocka_unit_test(what_follows_a_refused_begin_is_explained),
+        cmocka_unit_test(what_was_under_way_to_a_stream_that_was_reset_fits_into_the_window),
+        cmocka_unit_test(a_refusal_that_cannot_leave_explains_what_comes_meanwhile_and_behind_it),
         cmocka_unit_test(ids_of_streams_do_not_begin_again),
         cmocka_unit_test(nothing_comes_on_a_stream_before_it_is_connected),
         cmocka_unit_test(a_stream_given_up_before_it_began_is_not_mentioned),

@@ -6,7 +6,7 @@
  *
  * Ids grow and are never used again, so a message for an id below the highest that is not in the
  * table belongs to a stream that has just gone and is dropped; one above it breaks the protocol.  How
- * much can have been under way to a stream when it went is known (struct onion_late); more means nothing.
+ * much can have been under way to a stream when it went is known (late.h); more means nothing.
  *
  * Sending order within a cell: SENDMEs, control messages, then data.  A stream that becomes ready
  * with an empty past goes to the front of |ready|, one that was just served to the back: a keystroke
@@ -174,26 +174,28 @@ static void drop(struct onion_mux *m, struct onion_ostream *s)
     mem_free_wiped(m->mem, s);
 }
 
+static void expect(struct onion_mux *m, const struct onion_late *more)
+{
+    onion_late_expect(&m->late, more, ONION_MUX_WINDOW - m->unanswered);
+}
+
 /* |s| goes, and the other side does not know yet: what it may have sent before it does. */
 static void expect_late(struct onion_mux *m, const struct onion_ostream *s)
 {
-    m->late.credit += ONION_STREAM_WINDOW - s->tx_credit;
-    m->late.control += 1; /* RESET */
+    struct onion_late more = {.credit = ONION_STREAM_WINDOW - s->tx_credit,
+                              .control = 1}; /* RESET */
+
     if (!s->fin_received) {
-        m->late.data += s->rx_credit;
-        m->late.control += m->client && !s->connected ? 2 : 1; /* CONNECTED, FIN */
+        more.data = s->rx_credit;
+        more.control += m->client && !s->connected ? 2 : 1; /* CONNECTED, FIN */
     }
-    m->late.fresh = true;
+    expect(m, &more);
 }
 
 void onion_mux_at(struct onion_mux *m, tstamp now)
 {
-    if (m->late.fresh) {
-        m->late.fresh = false;
-        m->late.until = tstamp_after(now, ONION_MUX_LATE);
-    } else if (now >= m->late.until) {
-        m->late = (struct onion_late){.data = 0};
-    }
+    m->late.fresh = m->late.fresh || m->refusals_n > 0; /* the other side cannot know yet */
+    onion_late_at(&m->late, now);
 }
 
 static void pending_add(struct onion_mux *m, struct onion_ostream *s, uint8_t what)
@@ -305,6 +307,7 @@ static uint32_t fill_control(struct onion_mux *m, struct wr *w, uint32_t msgs)
            room(w) > ONION_RELAY_STREAM_HEAD) {
         uint8_t reason = onion_reason_of(QUDAG_ELIMIT);
         m->refusals_n--;
+        expect(m, &(struct onion_late){.data = 0});
         onion_relay_msg_put(w, ONION_RELAY_RESET, m->refusal[m->refusals_n],
                             (struct slice){&reason, 1});
         n++;
@@ -432,9 +435,7 @@ static qudag_err on_begin(struct onion_mux *m, const struct onion_relay_msg *msg
     if (err == QUDAG_ELIMIT && m->refusals_n < ONION_MUX_REFUSALS) {
         m->refusal[m->refusals_n] = msg->stream;
         m->refusals_n++;
-        m->late.data += ONION_STREAM_WINDOW;
-        m->late.control += 2; /* FIN, RESET */
-        m->late.fresh = true;
+        expect(m, &(struct onion_late){.data = ONION_STREAM_WINDOW, .control = 2}); /* FIN, RESET */
         return QUDAG_OK;
     }
     if (err == QUDAG_OK) {
@@ -505,24 +506,6 @@ static qudag_err on_sendme(struct onion_mux *m, struct slice tag)
     return QUDAG_OK;
 }
 
-/* A message for a stream that is gone: under way when it went, or one that means nothing. */
-static bool was_late(struct onion_late *l, const struct onion_relay_msg *msg)
-{
-    struct rd r = rd_init(msg->data);
-    uint64_t n = msg->type == ONION_RELAY_CREDIT ? rd_u32(&r) : msg->data.len;
-
-    if (msg->type == ONION_RELAY_DATA && n <= l->data) {
-        l->data -= n;
-    } else if (msg->type == ONION_RELAY_CREDIT && n >= ONION_STREAM_CREDIT_STEP && n <= l->credit) {
-        l->credit -= n;
-    } else if (msg->type != ONION_RELAY_DATA && msg->type != ONION_RELAY_CREDIT && l->control > 0) {
-        l->control--;
-    } else {
-        return false;
-    }
-    return true;
-}
-
 qudag_err onion_mux_recv(struct onion_mux *m, const struct onion_relay_msg *msg, struct acts *out)
 {
     if (msg->type == ONION_RELAY_SENDME) {
@@ -536,7 +519,7 @@ qudag_err onion_mux_recv(struct onion_mux *m, const struct onion_relay_msg *msg,
     }
     struct onion_ostream *s = find(m, msg->stream);
     if (s == NULL) {
-        m->unexplained += was_late(&m->late, msg) ? 0 : 1;
+        m->unexplained += onion_late_takes(&m->late, msg) ? 0 : 1;
         return QUDAG_OK;
     }
     if (msg->type == ONION_RELAY_CONNECTED) {
@@ -568,6 +551,9 @@ qudag_err onion_mux_received(struct onion_mux *m, const uint8_t tag[CGO_TAG_LEN]
     m->unanswered++;
     if (m->unanswered > ONION_MUX_WINDOW) {
         return QUDAG_EPROTO;
+    }
+    if (m->refusals_n == 0) { /* else the RESET that the other side is to hear of has not left */
+        onion_late_cell(&m->late);
     }
     m->received++;
     if (m->received == ONION_MUX_STEP) {

@@ -12,6 +12,7 @@
 #define QUDAG_SRC_CORE_ONION_STREAMS_H
 
 #include "base/list.h"
+#include "core/onion/late.h"
 #include "core/onion/relay_msg.h"
 #include "crypto/cgo.h"
 
@@ -22,8 +23,7 @@
 #define ONION_MUX_WINDOW 1024u /* cells with stream messages not yet answered by a SENDME */
 #define ONION_MUX_STEP 64u     /* cells per SENDME */
 #define ONION_MUX_STEPS (ONION_MUX_WINDOW / ONION_MUX_STEP)
-#define ONION_MUX_LATE (30 * NS_PER_S) /* for what was under way to a stream that we ended */
-#define ONION_MUX_REFUSALS 32          /* BEGINs turned away whose RESET has not left */
+#define ONION_MUX_REFUSALS 32 /* BEGINs turned away whose RESET has not left */
 
 _Static_assert(ONION_MUX_WINDOW % ONION_MUX_STEP == 0, "the window is a whole number of steps");
 
@@ -34,14 +34,6 @@ struct onion_tag_ring {
 };
 
 struct onion_ostream;
-
-/* What may still come for streams that are gone, because it was sent before their end was known there. */
-struct onion_late {
-    uint64_t data, credit; /* bytes: in DATA, and in CREDIT */
-    uint32_t control;      /* CONNECTED, FIN, RESET */
-    bool fresh;            /* more was added since |until| was set */
-    tstamp until;
-};
 
 struct onion_mux {
     struct mem *mem;
@@ -82,7 +74,7 @@ void onion_mux_sent(struct onion_mux *m, const uint8_t tag[CGO_TAG_LEN]);
 /* Reports LINK_SENT for what onion_mux_fill() took since the last time. */
 void onion_mux_report_sent(struct onion_mux *m, struct acts *out);
 
-/* The time, before a cell is received and after one was received or sent: what is late ends ONION_MUX_LATE after. */
+/* The time, before a cell is received and after one was received or sent: late.h needs it. */
 void onion_mux_at(struct onion_mux *m, tstamp now);
 
 /*
