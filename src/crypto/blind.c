@@ -4,7 +4,12 @@
  *   a, RH   scalar and nonce prefix of the identity key, from SHA-512 of its seed; A = a B
  *   h       the parameter, clamped
  *   A' = h A,  a' = h a,  RH' = SHA-512("Derive temporary signing key hash input" | RH)[0 .. 31]
- *   sign:   r = SHA-512(RH' | M),  R = r B,  S = r + SHA-512(R | A' | M) a'
+ *   sign:   r = SHA-512(Z | 0 .. 0 | RH' | 0 .. 0 | M),  R = r B,  S = r + SHA-512(R | A' | M) a'
+ *
+ * The nonce is hedged, as draft-irtf-cfrg-det-sigs-with-noise-01 changes step 2 of RFC 8032, 5.1.6: Z is random, and
+ * zeros fill a block of the hash behind it and another behind the secret.  Without Z, a fault in the second hash of
+ * one of two signatures of a message gives a' away, and a power trace can be averaged over many.  With a Z that the
+ * attacker knows, or that repeats, it is as good as RFC 8032's nonce.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/wipe.h"
@@ -57,6 +62,8 @@ qudag_err ed25519_blind_secret(struct secret_ed25519_blinded *out, const struct 
     return ct_is_zero(out->scalar, sizeof out->scalar) ? QUDAG_EINTERNAL : QUDAG_OK;
 }
 
+#define SHA512_BLOCK 128
+
 /* SHA-512 of up to three parts, modulo the group order. */
 static void hash_to_scalar(uint8_t out[32], struct slice a, struct slice b, struct slice m)
 {
@@ -79,11 +86,11 @@ static void hash_to_scalar(uint8_t out[32], struct slice a, struct slice b, stru
 
 qudag_err ed25519_sign_blinded(uint8_t sig[ED25519_SIG_LEN],
                                const struct secret_ed25519_blinded *sk,
-                               const uint8_t blinded_pk[ED25519_PK_LEN], struct slice msg)
+                               const uint8_t blinded_pk[ED25519_PK_LEN], struct slice msg,
+                               const uint8_t z[ED25519_NOISE_LEN])
 {
-    const struct slice prefix = {sk->prefix, sizeof sk->prefix};
     const struct slice pk = {blinded_pk, ED25519_PK_LEN}, none = {NULL, 0};
-    uint8_t own_pk[ED25519_PK_LEN], r[32], k[32], big_r[32], s[32];
+    uint8_t own_pk[ED25519_PK_LEN], first[2 * SHA512_BLOCK] = {0}, r[32], k[32], big_r[32], s[32];
     qudag_err err = QUDAG_EINTERNAL;
 
     /* Signing one message under two public keys would give the secret scalar away. */
@@ -93,7 +100,9 @@ qudag_err ed25519_sign_blinded(uint8_t sig[ED25519_SIG_LEN],
         return QUDAG_EINVAL;
     }
     memset(sig, 0, ED25519_SIG_LEN);
-    hash_to_scalar(r, prefix, none, msg);
+    memcpy(first, z, ED25519_NOISE_LEN);
+    memcpy(first + SHA512_BLOCK, sk->prefix, sizeof sk->prefix);
+    hash_to_scalar(r, (struct slice){first, sizeof first}, none, msg);
     if (crypto_scalarmult_ed25519_base_noclamp(big_r, r) == 0) {
         hash_to_scalar(k, (struct slice){big_r, sizeof big_r}, pk, msg);
         crypto_core_ed25519_scalar_mul(s, k, sk->scalar);
@@ -102,6 +111,7 @@ qudag_err ed25519_sign_blinded(uint8_t sig[ED25519_SIG_LEN],
         memcpy(sig + 32, s, sizeof s);
         err = QUDAG_OK;
     }
+    wipe(first, sizeof first);
     wipe(r, sizeof r);
     wipe(k, sizeof k);
     wipe(s, sizeof s);

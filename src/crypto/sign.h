@@ -11,6 +11,7 @@
 #define ED25519_PK_LEN 32
 #define ED25519_SEED_LEN 32
 #define ED25519_SIG_LEN 64
+#define ED25519_NOISE_LEN 32
 #define MLDSA65_PK_LEN 1952
 #define MLDSA65_SIG_LEN 3309
 #define MLDSA65_SEED_LEN 32
@@ -59,11 +60,15 @@ QUDAG_MUST_USE qudag_err ed25519_blind_secret(struct secret_ed25519_blinded *out
                                               const struct secret_ed25519 *sk,
                                               const uint8_t param[32]);
 
-/* Signs |msg| with a blinded key; QUDAG_EINVAL when |blinded_pk| is not its public key. */
+/*
+ * Signs |msg| with a blinded key; QUDAG_EINVAL when |blinded_pk| is not its public key.  |z| is random and secret, and
+ * new for each signature; where it is not, the signature is as good as one of RFC 8032
+ * (draft-irtf-cfrg-det-sigs-with-noise-01).
+ */
 QUDAG_MUST_USE qudag_err ed25519_sign_blinded(uint8_t sig[ED25519_SIG_LEN],
                                               const struct secret_ed25519_blinded *sk,
                                               const uint8_t blinded_pk[ED25519_PK_LEN],
-                                              struct slice msg);
+                                              struct slice msg, const uint8_t z[ED25519_NOISE_LEN]);
 
 /* A loaded ML-DSA-65 private key; wiped when freed. */
 struct mldsa_key;

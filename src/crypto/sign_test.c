@@ -131,15 +131,48 @@ static void a_blinded_key_signs_what_its_public_key_verifies(void **state)
     assert_int_equal(ed25519_blind_secret(&b, &sk, param), QUDAG_OK);
     assert_int_equal(ed25519_blind_public(blinded, pk, param), QUDAG_OK);
     assert_int_equal(ed25519_blind_public(wrong, pk, other), QUDAG_OK);
-    assert_int_equal(ed25519_sign_blinded(sig, &b, blinded, m), QUDAG_OK);
+    assert_int_equal(ed25519_sign_blinded(sig, &b, blinded, m, param), QUDAG_OK);
     assert_int_equal(ed25519_verify(blinded, sig, m), QUDAG_OK);
     assert_int_equal(ed25519_verify(pk, sig, m), QUDAG_EAUTH);
     assert_int_equal(ed25519_verify(wrong, sig, m), QUDAG_EAUTH);
     sig[40] ^= 1;
     assert_int_equal(ed25519_verify(blinded, sig, m), QUDAG_EAUTH);
-    assert_int_equal(ed25519_sign_blinded(sig, &b, wrong, m), QUDAG_EINVAL);
-    assert_int_equal(ed25519_sign_blinded(sig, &b, blinded, (struct slice){NULL, 0}), QUDAG_OK);
+    assert_int_equal(ed25519_sign_blinded(sig, &b, wrong, m, param), QUDAG_EINVAL);
+    assert_int_equal(ed25519_sign_blinded(sig, &b, blinded, (struct slice){NULL, 0}, param),
+                     QUDAG_OK);
     assert_int_equal(ed25519_verify(blinded, sig, (struct slice){NULL, 0}), QUDAG_OK);
+}
+
+/* The audit's Low 14: one fault in one of two equal signatures gave the key away. */
+static void blinded_signatures_of_one_message_differ_and_verify_whatever_the_noise(void **state)
+{
+    static const uint8_t param[32] = {1, 2}, msg[4] = {4, 3, 2, 1};
+    static const struct slice m = {msg, sizeof msg}, other = {msg, 3};
+    static const uint8_t noise[3][ED25519_NOISE_LEN] = {{0}, {1}, {[31] = 0x80}};
+    struct secret_ed25519_blinded b;
+    struct secret_ed25519 sk;
+    uint8_t pk[32], blinded[32], sig[3][64], again[64];
+    struct rng rng = {zeros, NULL};
+    (void)state;
+
+    assert_int_equal(ed25519_keygen(&sk, pk, &rng), QUDAG_OK);
+    assert_int_equal(ed25519_blind_secret(&b, &sk, param), QUDAG_OK);
+    assert_int_equal(ed25519_blind_public(blinded, pk, param), QUDAG_OK);
+    for (size_t i = 0; i < ARRAY_LEN(noise); i++) {
+        assert_int_equal(ed25519_sign_blinded(sig[i], &b, blinded, m, noise[i]), QUDAG_OK);
+        assert_int_equal(ed25519_verify(blinded, sig[i], m), QUDAG_OK);
+        for (size_t k = 0; k < i; k++) { /* another R, so another nonce */
+            assert_memory_not_equal(sig[i], sig[k], 32);
+            assert_memory_not_equal(sig[i] + 32, sig[k] + 32, 32);
+        }
+        /* Noise that repeats is no nonce that repeats. */
+        assert_int_equal(ed25519_sign_blinded(again, &b, blinded, other, noise[i]), QUDAG_OK);
+        assert_memory_not_equal(again, sig[i], 32);
+        b.prefix[0] ^= 1; /* nor does the noise alone decide */
+        assert_int_equal(ed25519_sign_blinded(again, &b, blinded, m, noise[i]), QUDAG_OK);
+        assert_memory_not_equal(again, sig[i], 32);
+        b.prefix[0] ^= 1;
+    }
 }
 
 static void mldsa_gives_published_signatures(void **state)
@@ -209,6 +242,7 @@ int main(void)
         cmocka_unit_test(ed25519_refuses_keys_of_small_order_in_every_spelling),
         cmocka_unit_test(blinding_gives_the_values_of_tor),
         cmocka_unit_test(a_blinded_key_signs_what_its_public_key_verifies),
+        cmocka_unit_test(blinded_signatures_of_one_message_differ_and_verify_whatever_the_noise),
         cmocka_unit_test(mldsa_gives_published_signatures),
         cmocka_unit_test(mldsa_signatures_hold_for_one_key_context_and_message),
     };

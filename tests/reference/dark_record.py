@@ -173,12 +173,13 @@ def blind_public(pk, param):
     return _encode(_times(_clamp(param), _decode(pk)))
 
 
-def blind_sign(seed, param, msg):
+def blind_sign(seed, param, msg, z):
+    """the nonce is hedged with z as in draft-irtf-cfrg-det-sigs-with-noise-01"""
     h = _h512(seed)
     a = _clamp(param) * _clamp(h[:32]) % L
     prefix = _h512(b'Derive temporary signing key hash input', h[32:])[:32]
     pk = _encode(_times(a, _B))
-    r = _mod_l(_h512(prefix, msg))
+    r = _mod_l(_h512(z.ljust(128, b'\0'), prefix.ljust(128, b'\0'), msg))
     big_r = _encode(_times(r, _B))
     s = (r + _mod_l(_h512(big_r, pk, msg)) * a) % L
     return big_r + s.to_bytes(32, 'little')

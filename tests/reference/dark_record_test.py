@@ -97,7 +97,7 @@ class Vector(unittest.TestCase):
 
     def test_outer_signature(self):
         self.assertTrue(m.ed25519_verify(self.blinded, self.rec[m.SIG_AT:], self.rec[:m.SIG_AT]))
-        self.assertEqual(m.blind_sign(self.seed, self.param, self.rec[:m.SIG_AT]), self.rec[m.SIG_AT:])
+        self.assertEqual(m.blind_sign(self.seed, self.param, self.rec[:m.SIG_AT], B['z']), self.rec[m.SIG_AT:])
         self.assertFalse(m.ed25519_verify(self.addr[2:34], self.rec[m.SIG_AT:], self.rec[:m.SIG_AT]))
 
     def test_body(self):

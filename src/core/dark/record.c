@@ -224,7 +224,7 @@ static qudag_err body_make(uint8_t plain[DARK_PLAIN_LEN], const struct dark_keys
 qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys *k,
                            const struct dark_target *t, const struct rng *rng)
 {
-    uint8_t material[DARK_MATERIAL_LEN], param[32], key[AEAD_KEY_LEN];
+    uint8_t material[DARK_MATERIAL_LEN], param[32], key[AEAD_KEY_LEN], z[ED25519_NOISE_LEN];
     struct secret_ed25519_blinded sk = {.scalar = {0}};
     struct dark_head h = {.number = t->number, .not_before = t->not_before, .expires = t->expires};
     bool direct = t->kind == DARK_DIRECT;
@@ -252,14 +252,16 @@ qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys 
         err = aead_seal(out + DARK_HEAD_LEN, key, h.nonce, (struct slice){out, DARK_HEAD_LEN},
                         (struct slice){out + DARK_HEAD_LEN, DARK_PLAIN_LEN});
     }
+    rng_fill(rng, z, sizeof z);
     if (err == QUDAG_OK) {
         err = ed25519_sign_blinded(out + DARK_SIG_AT, &sk, h.blinded,
-                                   (struct slice){out, DARK_SIG_AT});
+                                   (struct slice){out, DARK_SIG_AT}, z);
     }
     if (err != QUDAG_OK) {
         wipe(out, DARK_RECORD_LEN);
     }
     wipe(&sk, sizeof sk);
+    wipe(z, sizeof z);
     wipe(param, sizeof param);
     wipe(key, sizeof key);
     wipe(material, sizeof material);

@@ -32,7 +32,19 @@ struct world {
     struct dark_target t; /* and the place it is for */
     uint8_t key[DARK_KEY_LEN];
     uint8_t rec[DARK_RECORD_LEN];
+    uint8_t z[ED25519_NOISE_LEN]; /* of the outer signature */
 };
+
+/* What was drawn last is the noise of the outer signature. */
+static void stream_fill(void *ctx, uint8_t *dst, size_t len)
+{
+    struct world *w = ctx;
+
+    rng_stream_fill(&w->stream, dst, len);
+    if (len == sizeof w->z) {
+        memcpy(w->z, dst, len);
+    }
+}
 
 static void hop_set(struct onion_hop *h, const struct dark_keys *k)
 {
@@ -67,7 +79,7 @@ static struct world *world_new(uint8_t seed)
 
     assert_non_null(w);
     rng_stream_init(&w->stream, s);
-    w->rng = rng_of_stream(&w->stream);
+    w->rng = (struct rng){stream_fill, w};
     assert_int_equal(dark_keys_create(&w->k, DARK_NET_TEST, "v", NOW, &w->rng), QUDAG_OK);
     w->t.at = (struct dark_place){dark_period(NOW), 1};
     w->t.kind = DARK_DIRECT;
@@ -116,8 +128,9 @@ static void outer_sign(struct world *w)
     dark_material(m, &w->k.addr, &w->t.at);
     blake3_derive(param, 32, "qudag dark blinding v1", (struct slice){m, sizeof m});
     assert_int_equal(ed25519_blind_secret(&sk, &w->k.ed_sk, param), QUDAG_OK);
+    rng_fill(&w->rng, w->z, sizeof w->z);
     assert_int_equal(ed25519_sign_blinded(w->rec + DARK_SIG_AT, &sk, w->rec + 8,
-                                          (struct slice){w->rec, DARK_SIG_AT}),
+                                          (struct slice){w->rec, DARK_SIG_AT}, w->z),
                      QUDAG_OK);
 }
 
@@ -573,6 +586,7 @@ static void vector_write(FILE *f, const struct world *w)
     hex_line(f, "addr1", w->t.hop.addr[1].b, w->t.hop.addr[1].len, ",");
     hex_line(f, "dht_key", w->key, sizeof w->key, ",");
     hex_line(f, "ml_dsa_message_blake3", hash, sizeof hash, ",");
+    hex_line(f, "z", w->z, sizeof w->z, ",");
     hex_line(f, "record", w->rec, sizeof w->rec, "");
     fprintf(f, "}\n");
 }
