@@ -167,6 +167,16 @@ void rec_diversity(struct rec *r, const qudag_node *n)
              d.small ? ", too few to hide anybody" : "");
 }
 
+static void status_anonymity(struct rec *r, const qudag_node *n)
+{
+    qudag_anonymity a = QUDAG_INIT(qudag_anonymity);
+    char text[128];
+    if (qudag_node_anonymity(n, &a)) {
+        rules_anonymity(text, sizeof(text), (int)a.state, a.lookups, a.lookups_min);
+        rec_str(r, "anonymity", text);
+    }
+}
+
 void end_small_network(struct request *rq, const char *what)
 {
     qudag_diversity d = QUDAG_INIT(qudag_diversity);
@@ -218,6 +228,7 @@ void report_status(struct request *rq)
     rec_bool(r, "copied", d->state.copied);
     rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
     status_counts(r, d->node);
+    status_anonymity(r, d->node);
     rec_diversity(r, d->node);
     request_send(rq);
     request_end_err(rq, QUDAG_OK, "");

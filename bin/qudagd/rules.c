@@ -3,6 +3,7 @@
 
 #include <qudag/qudag.h>
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -51,6 +52,27 @@ const char *rules_health(int phase, size_t links, size_t bootstrap_peers)
         return "isolated";
     }
     return phase == QUDAG_PHASE_READY ? "ok" : "starting";
+}
+
+void rules_anonymity(char *out, size_t cap, int state, uint32_t lookups, uint32_t lookups_min)
+{
+    static const char *const texts[] = {
+        [QUDAG_ANONYMITY_YES] = "yes",
+        [QUDAG_ANONYMITY_LAB] = "no: a test network (lab) hides nobody",
+        [QUDAG_ANONYMITY_SMALL_NETWORK] = "no: the network is too small to hide anybody",
+        [QUDAG_ANONYMITY_GUARDS_SPENT] =
+            "no: the guards do not answer, and all new guards of this month are used",
+        [QUDAG_ANONYMITY_GUARDS_SILENT] = "no: the guards do not answer",
+    };
+    if (state == QUDAG_ANONYMITY_NOT_YET) {
+        (void)snprintf(out, cap,
+                       "not yet: %u lookups (at least %u) have shown too little of the network",
+                       (unsigned)lookups, (unsigned)lookups_min);
+        return;
+    }
+    bool known = state >= 0 && (size_t)state < sizeof(texts) / sizeof(texts[0]);
+    (void)snprintf(out, cap, "%s",
+                   known ? texts[state] : "no: for a reason this program does not know");
 }
 
 bool rules_addr_public(const char *multiaddr)

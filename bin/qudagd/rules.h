@@ -56,6 +56,12 @@ size_t rules_next_turn(const struct rules_waiting *waiting, size_t n);
 const char *rules_health(int phase, size_t links, size_t bootstrap_peers);
 
 /*
+ * Whether circuits hide who uses them now, in words that begin with "yes", "not yet" or "no".  |state|: a
+ * qudag_anonymity_state; |lookups|, |lookups_min|: as of qudag_anonymity.
+ */
+void rules_anonymity(char *out, size_t cap, int state, uint32_t lookups, uint32_t lookups_min);
+
+/*
  * Whether an address, as listed by qudag_node_addr_next(), can be reached from anywhere: no loopback, private or
  * link-local one.  Outside a lab nodes are not told of others, by the DHT or by descriptors, under such an address.
  */

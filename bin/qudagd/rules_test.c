@@ -75,6 +75,32 @@ static void who_has_the_fewest_running_is_next(void **state)
     }
 }
 
+/* Nobody reads "yes" where there is none; nor from a library that knows more reasons. */
+static void anonymity_is_said_in_words_and_only_once_it_is_there(void **state)
+{
+    static const struct {
+        int state;
+        const char *text;
+    } row[] = {
+        {QUDAG_ANONYMITY_YES, "yes"},
+        {QUDAG_ANONYMITY_LAB, "no: a test network (lab) hides nobody"},
+        {QUDAG_ANONYMITY_NOT_YET,
+         "not yet: 3 lookups (at least 16) have shown too little of the network"},
+        {QUDAG_ANONYMITY_SMALL_NETWORK, "no: the network is too small to hide anybody"},
+        {QUDAG_ANONYMITY_GUARDS_SPENT,
+         "no: the guards do not answer, and all new guards of this month are used"},
+        {QUDAG_ANONYMITY_GUARDS_SILENT, "no: the guards do not answer"},
+        {QUDAG_ANONYMITY_GUARDS_SILENT + 1, "no: for a reason this program does not know"},
+        {-1, "no: for a reason this program does not know"},
+    };
+    char text[128];
+    (void)state;
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        rules_anonymity(text, sizeof(text), row[ix].state, 3, 16);
+        assert_string_equal(text, row[ix].text);
+    }
+}
+
 static void health_follows_from_links_and_not_from_the_phase_alone(void **state)
 {
     (void)state;
@@ -509,6 +535,7 @@ int main(void)
         cmocka_unit_test(only_the_same_user_and_root_may_ask),
         cmocka_unit_test(long_commands_wait_their_turn_and_short_ones_do_not),
         cmocka_unit_test(who_has_the_fewest_running_is_next),
+        cmocka_unit_test(anonymity_is_said_in_words_and_only_once_it_is_there),
         cmocka_unit_test(health_follows_from_links_and_not_from_the_phase_alone),
         cmocka_unit_test(a_folder_that_others_can_change_is_refused),
         cmocka_unit_test(a_secret_is_a_regular_file_that_only_its_owner_can_read),

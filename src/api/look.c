@@ -1,5 +1,6 @@
 /* look.c - looking in: links, circuits, records, counters. */
 #include "api/internal.h"
+#include "node/anonymity.h"
 
 #include <string.h>
 
@@ -172,6 +173,25 @@ bool qudag_node_diversity(const qudag_node *n, qudag_diversity *out)
                             .networks_min = RELAYS_SAFE_NETWORKS_MIN,
                             .small = !relays_diversity_enough(&d, false, false),
                             .accepted = node_small_network_accepted(n->node)};
+    return api_sized_out(out, &full, sizeof(full));
+}
+
+bool qudag_node_anonymity(const qudag_node *n, qudag_anonymity *out)
+{
+    static const qudag_anonymity_state states[] = {
+        [NODE_ANONYMITY_YES] = QUDAG_ANONYMITY_YES,
+        [NODE_ANONYMITY_LAB] = QUDAG_ANONYMITY_LAB,
+        [NODE_ANONYMITY_NOT_YET] = QUDAG_ANONYMITY_NOT_YET,
+        [NODE_ANONYMITY_SMALL] = QUDAG_ANONYMITY_SMALL_NETWORK,
+        [NODE_ANONYMITY_SPENT] = QUDAG_ANONYMITY_GUARDS_SPENT,
+        [NODE_ANONYMITY_SILENT] = QUDAG_ANONYMITY_GUARDS_SILENT,
+    };
+    qudag_anonymity full = {.size = sizeof(full), .lookups_min = RELAYS_VIEW_LOOKUPS};
+
+    if (n == NULL || out == NULL) {
+        return false;
+    }
+    full.state = states[node_anonymity_get(n->node, io_now(), &full.lookups)];
     return api_sized_out(out, &full, sizeof(full));
 }
 

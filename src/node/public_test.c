@@ -157,6 +157,9 @@ static void a_small_network_is_used_only_by_those_who_accept_that(void **state)
         make(i, false);
     }
     struct node *n = net.node[NODES - 1].node;
+    uint32_t lookups;
+    assert_int_equal(node_anonymity_get(n, net.now, &lookups), NODE_ANONYMITY_NOT_YET);
+    assert_int_equal(lookups, 0);
     node_set_small_network(n, false);
     assert_int_equal(circuit(), QUDAG_ESMALLNET); /* said once the network is known */
     assert_true(nt_run(&net, 60 * NS_PER_S, all_ready));
@@ -165,6 +168,8 @@ static void a_small_network_is_used_only_by_those_who_accept_that(void **state)
     assert_int_equal(circuit(), QUDAG_ESMALLNET);
     node_set_small_network(n, true);
     assert_int_equal(circuit(), QUDAG_OK);
+    assert_int_equal(node_anonymity_get(n, net.now, &lookups), NODE_ANONYMITY_SMALL);
+    assert_in_range(lookups, RELAYS_VIEW_LOOKUPS, 1000);
 }
 
 /* Another network: what the old address carried is made anew at once, not after the idle timeout. */

@@ -306,6 +306,23 @@ enum node_path_verdict node_rule_path_end(const struct node_path_end *e)
     return e->hop > e->relays || e->reached >= e->relays ? NODE_PATH_BUILT : NODE_PATH_NOT_BUILT;
 }
 
+enum node_anonymity node_rule_anonymity(const struct node_anonymity_view *v)
+{
+    if (v->lab) {
+        return NODE_ANONYMITY_LAB;
+    }
+    if (!v->settled) {
+        return NODE_ANONYMITY_NOT_YET;
+    }
+    if (!v->diverse) {
+        return NODE_ANONYMITY_SMALL;
+    }
+    if (v->guards == RELAYS_GUARDS_SPENT) {
+        return NODE_ANONYMITY_SPENT;
+    }
+    return v->guards == RELAYS_GUARDS_ANSWER ? NODE_ANONYMITY_YES : NODE_ANONYMITY_SILENT;
+}
+
 uint32_t node_rule_relays_needed(uint32_t hops)
 {
     return hops + 1;

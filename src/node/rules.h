@@ -12,6 +12,7 @@
 #include "core/link.h"
 #include "core/relays/relays.h"
 #include "core/transport.h"
+#include "node/anonymity.h"
 #include "node/padding.h"
 #include "wire/dht_keys.h"
 #include "wire/identify_msg.h"
@@ -189,6 +190,9 @@ struct transport_padding node_rule_link_padding(enum node_padding how, bool rela
                                                 uint64_t keep_ns);
 /* For how long after its last circuit such a link is padded, in ns; |random| makes the end tell less of that. */
 uint64_t node_rule_padding_keep(enum node_padding how, uint64_t random);
+
+/* The first that is missing, of those that last longest. */
+enum node_anonymity node_rule_anonymity(const struct node_anonymity_view *v);
 
 /* How a circuit of ours ended. */
 struct node_path_end {

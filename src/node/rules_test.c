@@ -177,6 +177,29 @@ static void the_newer_descriptor_wins(void **state)
     assert_true(node_rule_newer_descriptor(a, text("junk")) > 0);
 }
 
+/* Every combination: yes only where nothing is missing, and else what lasts longest. */
+static void there_is_anonymity_only_when_nothing_is_missing(void **state)
+{
+    static const enum node_anonymity by_guards[] = {
+        [RELAYS_GUARDS_ANSWER] = NODE_ANONYMITY_YES,
+        [RELAYS_GUARDS_SILENT] = NODE_ANONYMITY_SILENT,
+        [RELAYS_GUARDS_SPENT] = NODE_ANONYMITY_SPENT,
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < 8 * ARRAY_LEN(by_guards); i++) {
+        const struct node_anonymity_view v = {.lab = i & 1,
+                                              .settled = i & 2,
+                                              .diverse = i & 4,
+                                              .guards = (enum relays_guards_state)(i / 8)};
+        enum node_anonymity want = v.lab        ? NODE_ANONYMITY_LAB
+                                   : !v.settled ? NODE_ANONYMITY_NOT_YET
+                                   : !v.diverse ? NODE_ANONYMITY_SMALL
+                                                : by_guards[v.guards];
+        assert_int_equal(node_rule_anonymity(&v), want);
+    }
+}
+
 static void a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time(void **state)
 {
     struct dark_keys k;
@@ -680,6 +703,7 @@ int main(void)
         cmocka_unit_test(a_descriptor_with_one_wrong_bit_is_refused_by_both_rules),
         cmocka_unit_test(keys_of_descriptors_name_one_peer),
         cmocka_unit_test(the_newer_descriptor_wins),
+        cmocka_unit_test(there_is_anonymity_only_when_nothing_is_missing),
         cmocka_unit_test(a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time),
         cmocka_unit_test(addresses_that_cannot_be_dialled_from_here_are_not_taken),
         cmocka_unit_test(dark_addresses_are_looked_for_masked_on_behalf_of_others),

@@ -314,6 +314,15 @@ static void structures_are_filled_up_to_the_size_of_the_program(void **state)
     FILLED(qudag_dht_publication, qudag_dht_publication_next(n, &it, out));
     FILLED(qudag_limit, qudag_limit_next(&it, out));
     FILLED(qudag_stat, qudag_node_stat_next(n, &it, out));
+    FILLED(qudag_diversity, it == 0 && qudag_node_diversity(n, out));
+    FILLED(qudag_anonymity, it == 0 && qudag_node_anonymity(n, out));
+    qudag_anonymity a = QUDAG_INIT(qudag_anonymity);
+    assert_true(qudag_node_anonymity(n, &a));
+    assert_int_equal(a.state, QUDAG_ANONYMITY_LAB);
+    assert_int_equal(a.lookups_min, 16);
+    assert_true(a.lookups >= a.lookups_min); /* circuits are built */
+    assert_false(qudag_node_anonymity(NULL, &a));
+    assert_false(qudag_node_anonymity(n, NULL));
     FILLED(qudag_multiaddr,
            qudag_multiaddr_parse(out, net[1].addr, QUDAG_ADDR_DIAL, NULL, it) == QUDAG_OK);
     NET_WAIT(net_holders(net_text("/app/k"), net_text("v")) > 0, 5);

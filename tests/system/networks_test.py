@@ -123,6 +123,8 @@ def private_network():
     code, text = second.tool('up', '--timeout', '3', timeout=30)
     check(code == 5 and 'circuits need 4 known relays, and 0 are known' in text, f'two nodes: {code} {text}')
     check('circuits need 4' in second.ask('status')['reason'], 'status gives no reason')
+    said = second.ask('status')['anonymity']
+    check(said.startswith('not yet: ') and '(at least 16)' in said, f'two nodes hide somebody: {said}')
     print('ok: two nodes on private addresses say what keeps them from circuits', flush=True)
     for h in (first, second):
         h.down()
@@ -137,6 +139,7 @@ def small_network(host):
         code, text = h.tool(*args)
         check(code == 6 and 'QUDAG_ESMALLNET' in text and '5 relays of 5 networks' in text and '60 of 20' in text and
               '--small-network' in text, f'{args} in a network of six: {code} {text}')
+    check(host[0].ask('status')['anonymity'] == 'no: the network is too small to hide anybody', host[0].ask('status'))
     check(host[0].ask('status')['drawn'] == 'from 5 relays of 5 networks, too few to hide anybody', host[0].ask('status'))
     drawn = host[0].ask('circuit', 'build', '--small-network')
     check((drawn['relays_drawn'], drawn['networks_drawn']) == (5, 5), f'drawn from {drawn}')

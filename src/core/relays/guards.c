@@ -231,6 +231,31 @@ static uint32_t new_left(const struct relays *r)
     return r->cfg.lab ? RELAYS_SAMPLE_MAX : relays_guards_new_left(used, r->n_guards, r->wall);
 }
 
+static void view_of(const struct relays *r, const struct relays_guard *g, tstamp now,
+                    struct relays_guard_view *v)
+{
+    *v =
+        (struct relays_guard_view){.fit = fit(r, g),
+                                   .used = g->used != 0,
+                                   .answers = g->x.usable <= now && relays_entry_dialable(r, &g->x),
+                                   .away = away(r, g)};
+}
+
+enum relays_guards_state relays_guards_state(const struct relays *r, tstamp now)
+{
+    struct relays_guard_view v[RELAYS_SAMPLE_MAX];
+    uint8_t ix[RELAYS_SAMPLE_MAX];
+    bool spent;
+
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        view_of(r, r->guard[i], now, &v[i]);
+    }
+    if (relays_guards_allowed(v, r->n_guards, new_left(r), ix, &spent) > 0) {
+        return RELAYS_GUARDS_ANSWER;
+    }
+    return spent ? RELAYS_GUARDS_SPENT : RELAYS_GUARDS_SILENT;
+}
+
 size_t relays_guards_usable(struct relays *r, tstamp now, uint8_t *ix)
 {
     struct relays_guard_view v[RELAYS_SAMPLE_MAX];
@@ -238,13 +263,11 @@ size_t relays_guards_usable(struct relays *r, tstamp now, uint8_t *ix)
 
     for (uint32_t i = 0; i < r->n_guards; i++) {
         struct relays_guard *g = r->guard[i];
-        v[i].fit = fit(r, g);
-        v[i].used = g->used != 0;
+        view_of(r, g, now, &v[i]);
         if (v[i].fit && v[i].used && !relays_entry_dialable(r, &g->x) && g->x.usable <= now) {
             relays_guards_failed(r, g, now); /* we have no address of its kind: it may return */
+            view_of(r, g, now, &v[i]);
         }
-        v[i].answers = g->x.usable <= now && relays_entry_dialable(r, &g->x);
-        v[i].away = away(r, g);
     }
     size_t n = relays_guards_allowed(v, r->n_guards, new_left(r), ix, &spent);
     r->guards_spent = n == 0 && spent;

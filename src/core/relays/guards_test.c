@@ -243,9 +243,11 @@ static void a_guard_that_fails_is_replaced_by_the_other_primary_and_comes_back(v
     struct peer_id other = peer_of((uint8_t)second);
     relays_failed(w->r, &peer, now);
     relays_failed(w->r, &other, now);
+    assert_int_equal(relays_guards_state(w->r, now), RELAYS_GUARDS_SILENT);
     assert_int_equal(relays_path(w->r, &three, now, h), QUDAG_ENOGUARD);
     assert_false(relays_guards_spent(w->r));
     relays_worked(w->r, &other, now);
+    assert_int_equal(relays_guards_state(w->r, now), RELAYS_GUARDS_ANSWER);
     assert_int_equal(entry(w, now), second);
     relays_worked(w->r, &peer, now);
     assert_int_equal(entry(w, now), first);
@@ -339,6 +341,9 @@ static void who_denies_guards_one_after_the_other_stops_us_after_four(void **sta
             relays_heard(w->r, &other, now + 1);
         }
         assert_int_equal(err, QUDAG_ENOGUARD);
+        bool spent = relays_guards_spent(w->r);
+        assert_int_equal(relays_guards_state(w->r, now),
+                         spent ? RELAYS_GUARDS_SPENT : RELAYS_GUARDS_SILENT);
         now += 600 * NS_PER_S;
         for (unsigned i = 0; i < N; i++) {
             if (used[i]) {

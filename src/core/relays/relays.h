@@ -118,6 +118,13 @@ struct relays_guard_info {
 bool relays_guard_next(const struct relays *r, size_t *it, struct relays_guard_info *out);
 /* The second-layer guards, in no order; false at the end. */
 bool relays_second_next(const struct relays *r, size_t *it, struct peer_id *peer);
+/* Whether a path would find a guard now. */
+enum relays_guards_state {
+    RELAYS_GUARDS_ANSWER,
+    RELAYS_GUARDS_SILENT, /* or there is none */
+    RELAYS_GUARDS_SPENT,  /* those used do not answer, and no more may be used this month */
+};
+enum relays_guards_state relays_guards_state(const struct relays *r, tstamp now); /* see above */
 /* No guard may be used, because those of this month are used up. */
 bool relays_guards_spent(const struct relays *r);
 /* One of the sample whose descriptor is to be fetched, through a circuit and never otherwise; false: none. */
