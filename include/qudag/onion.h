@@ -56,6 +56,26 @@ QUDAG_API bool qudag_circuit_next(const qudag_node *n, size_t *it, qudag_circuit
 /* Relays whose descriptors this node has; *guard: it is our entry guard.  False at the end. */
 QUDAG_API bool qudag_relay_next(const qudag_node *n, size_t *it, qudag_peer_id *peer, bool *guard);
 
+/* Whether circuits hide who uses them, as far as the node can know; where several are missing, the first of these. */
+typedef enum qudag_anonymity_state {
+    QUDAG_ANONYMITY_YES,
+    QUDAG_ANONYMITY_LAB,           /* never in a test network */
+    QUDAG_ANONYMITY_NOT_YET,       /* too little of the network was seen to choose guards from */
+    QUDAG_ANONYMITY_SMALL_NETWORK, /* accepted or not; see qudag_node_diversity */
+    QUDAG_ANONYMITY_GUARDS_SPENT,  /* no guard answers, and all new ones of this month are used */
+    QUDAG_ANONYMITY_GUARDS_SILENT, /* no guard answers just now */
+} qudag_anonymity_state;
+
+typedef struct qudag_anonymity {
+    uint32_t size; /* set by the caller, see types.h */
+    qudag_anonymity_state state;
+    uint32_t
+        lookups; /* of random keys, by which the node gets to know the network: ended so far ... */
+    uint32_t lookups_min; /* ... and that takes at least */
+} qudag_anonymity;
+/* False: out->size is not set. */
+QUDAG_API bool qudag_node_anonymity(const qudag_node *n, qudag_anonymity *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -45,7 +45,8 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
 
 qudag_err node_begin_guard_fetch(struct node *n, struct node_op *op, tstamp now)
 {
-    static const struct node_circuit_use use = {.name = "lookup", .built = built, .failed = failed};
+    static const struct node_circuit_use use = {
+        .name = "lookup", .exchanges = true, .built = built, .failed = failed};
     struct node_circuit *c;
     (void)now;
 
@@ -57,8 +58,11 @@ void node_finish_guard_fetch(struct node *n, struct node_op *op, qudag_err err,
                              const struct node_result *res)
 {
     n->guards.fetching = false;
+    if (op->asked && (err == QUDAG_OK || err == QUDAG_ENOTFOUND)) {
+        node_padding_answered(n, op->circuit, n->now);
+    }
     op->asked = false;
-    node_circuit_close_of(n, op, n->now);
+    node_circuit_spent(n, op, n->now);
     struct peer_id guard;
     if (err == QUDAG_OK) {
         err = node_rule_relay_key_owner(op->req.key, &guard);

@@ -2,7 +2,7 @@
  * rotation.c - when the relay's onion keys are replaced.
  *
  *   made ─ 7 days ─▶ a new one is made, saved and named by a new descriptor; the old one still opens circuits
- *                    ─ 26 hours: no descriptor that names it is valid ─▶ wiped, and its file removed
+ *                    ─ 6 days: nobody uses a descriptor that names it ─▶ wiped, and its file removed
  *
  * What was recorded of a circuit's first cell stays closed once the key is gone (the AEAD of CREATE; cell keys have
  * ephemeral parts besides), and a stolen key stands for the relay for days only.
@@ -11,6 +11,9 @@
  * would hide nothing; the hidden kind has keys of its own for each period.
  */
 #include "node/internal.h"
+
+_Static_assert(NODE_ONION_KEY_OVERLAP >= RELAY_DESC_LIFE_MAX + RELAYS_STALE_DAYS * 86400 + 3600,
+               "a client that was away uses what it knows of its guards");
 
 #define CHECK_EVERY (600 * NS_PER_S)
 

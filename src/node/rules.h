@@ -155,7 +155,7 @@ bool node_rule_clock_suspect(uint32_t witnesses, uint32_t agreed);
 /* Life of a relay's onion key, and for how long the one before is still answered: as long as descriptors that name
  * it may be used (24 h and 600 s of tolerance), and some more; seconds. */
 #define NODE_ONION_KEY_LIFE (7 * 86400)
-#define NODE_ONION_KEY_OVERLAP (26 * 3600)
+#define NODE_ONION_KEY_OVERLAP (6 * 86400 + 7200)
 #define NODE_ONION_KEY_SKEW 3600 /* a key from further ahead was made by a clock that was wrong */
 
 /* What is due for the onion keys of a relay. */

@@ -222,6 +222,8 @@ struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport 
                                   struct ref ref);
 /* The link is dead: nothing may be sent on it; swarm_step reaps it stream by stream. */
 void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
+/* The core whose share of dials another link in its place counts in: that of a stream, or of an open that waits. */
+unsigned swarm_link_core(const struct swarm_link *l);
 /* Closes it, and as above; the transport's LINK_DOWN finds nothing then. */
 void swarm_link_close(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
 void swarm_link_free(struct swarm *s, struct swarm_link *l);

@@ -13,8 +13,7 @@ static bool in_use(const struct swarm_link *l)
     return l->n_streams > 0 || l->peer->n_opens > 0;
 }
 
-/* The core whose share of dials the next one counts in: that of a stream, or of an open that waits. */
-static unsigned core_of(const struct swarm_link *l)
+unsigned swarm_link_core(const struct swarm_link *l)
 {
     LIST_EACH(it, &l->streams)
     {
@@ -54,7 +53,7 @@ uint32_t swarm_moved(struct swarm *s, const struct swarm_moved *m, tstamp now)
         /* Before, so that opens wait for it. */
         if (in_use(l) && p->n_links == 1 && p->n_dials == 0) {
             p->next_addr = 0;
-            (void)swarm_dial_peer(s, p, core_of(l), s->cfg.need, now);
+            (void)swarm_dial_peer(s, p, swarm_link_core(l), s->cfg.need, now);
         }
         swarm_link_close(s, l, QUDAG_ECANCELED, now);
         s->stats.links_moved++;

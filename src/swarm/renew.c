@@ -27,7 +27,7 @@ static bool is_replaced(const struct swarm_link *l)
 /* For a core that has a stream on it. */
 static void renew(struct swarm *s, struct swarm_link *l, tstamp now)
 {
-    unsigned core = LIST_ENTRY(l->streams.next, struct swarm_stream, link_node)->core;
+    unsigned core = swarm_link_core(l);
 
     l->renew_at = tstamp_after(now, RENEW_RETRY);
     if (l->peer->n_dials == 0 && swarm_dial_again(s, l, core, now) == QUDAG_OK) {

@@ -18,10 +18,9 @@
 #define RETRY_MIN (5 * NS_PER_S) /* of a guard that did not answer */
 #define RETRY_MAX (600 * NS_PER_S)
 #define RETRY_LAB (500 * NS_PER_MS)
-#define DEAF (30 * NS_PER_S) /* nobody heard for so long: our own network was away */
-#define SAVE_DENIED_S 1800   /* steps in which the time of denial goes to disk */
-#define SAVE_BIAS 32         /* circuits between two writes of the counters */
-#define STALE_DAYS 6         /* after its end: onion keys live 7 days at least (spec/onion.md) */
+#define DEAF (30 * NS_PER_S)     /* nobody heard for so long: our own network was away */
+#define SAVE_DENIED_S 1800       /* steps in which the time of denial goes to disk */
+#define SAVE_BIAS 32             /* circuits between two writes of the counters */
 #define REFETCH (900 * NS_PER_S) /* between looks for a guard's newer descriptor */
 
 _Static_assert(RELAYS_NEW_DAYS >= 30 + BLUR_DAYS, "thirty days are never less");
@@ -111,12 +110,12 @@ bool relays_guards_hides(const struct relays *r, const struct peer_id *peer)
 {
     const struct relays_guard *g = relays_guards_find(r, peer);
 
-    return g != NULL && r->wall < g->x.expires + (walltime)STALE_DAYS * DAY;
+    return g != NULL && r->wall < g->x.expires + (walltime)RELAYS_STALE_DAYS * DAY;
 }
 
 static bool fit(const struct relays *r, const struct relays_guard *g)
 {
-    return !g->stopped && (g->x.flags & RELAY_FLAG_GUARD) != 0 && relays_entry_usable(r, &g->x);
+    return (g->x.flags & RELAY_FLAG_GUARD) != 0 && relays_entry_usable(r, &g->x);
 }
 
 static void guard_remove(struct relays *r, uint32_t ix)
@@ -365,13 +364,7 @@ void relays_heard(struct relays *r, const struct peer_id *peer, tstamp now)
 
 static void judge(struct relays *r, struct relays_guard *g)
 {
-    enum relays_bias_verdict v = relays_bias_judge(&g->bias);
-
-    g->suspect = v != RELAYS_BIAS_FINE;
-    if (v == RELAYS_BIAS_BAD && !g->stopped && !r->cfg.lab) {
-        g->stopped = true;
-        relays_guards_note(r, RELAYS_DIRTY_NOW);
-    }
+    g->suspect = relays_bias_judge(&g->bias) != RELAYS_BIAS_FINE; /* kept: decision 16 */
     if ((g->bias.tried + g->bias.used) % SAVE_BIAS == 0) {
         relays_guards_note(r, RELAYS_DIRTY_LATER);
     }
@@ -420,7 +413,6 @@ bool relays_guard_next(const struct relays *r, size_t *it, struct relays_guard_i
                                       .used = g->used != 0,
                                       .failing = g->failing,
                                       .suspect = g->suspect,
-                                      .stopped = g->stopped,
                                       .denied_s = g->denied_s};
     return true;
 }

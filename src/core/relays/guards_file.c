@@ -2,7 +2,7 @@
  * guards_file.c - guards and second-layer guards as bytes for the disk, and back.
  *
  *   "QDGS" | version 1 | flags: 1 large | n guards | n second | guards | second | BLAKE3 of all before
- *   guard:  added, used, until (8 each) | denied_s (4) | tried, built, used, intact (4 each) | flags: 1 stopped | relay
+ *   guard:  added, used, until (8 each) | denied_s (4) | tried, built, used, intact (4 each) | flags: 0 | relay
  *   second: until (8) | denied_s (4) | relay
  *   relay:  peer (field) | ML-DSA hash (32) | family (32) | flags (2) | seq, not_before, expires (8 each)
  *           | n addresses | addresses (fields) | onion keys (32, 1184)
@@ -22,7 +22,6 @@
 #define MAGIC 0x51444753u
 #define VERSION 1
 #define FLAG_LARGE 1
-#define FLAG_STOPPED 1
 #define LIFE_MAX (INT64_C(200) * 86400) /* longer than any guard is held */
 #define LABEL "qudag guards file v1"
 
@@ -55,7 +54,7 @@ static void write_guard(struct wr *w, const struct relays_guard *g)
     wr_u32(w, g->bias.built);
     wr_u32(w, g->bias.used);
     wr_u32(w, g->bias.intact);
-    wr_u8(w, g->stopped ? FLAG_STOPPED : 0);
+    wr_u8(w, 0); /* flags, none yet */
     write_relay(w, &g->x);
 }
 
@@ -157,7 +156,7 @@ static void read_guard(struct rd *r, struct relays_guard *g, bool lab)
     g->bias.built = rd_u32(r);
     g->bias.used = rd_u32(r);
     g->bias.intact = rd_u32(r);
-    g->stopped = (rd_u8(r) & FLAG_STOPPED) != 0;
+    (void)rd_u8(r);
     r->err = r->err || g->until < g->added || g->until - g->added > LIFE_MAX ||
              g->bias.built > g->bias.tried || g->bias.intact > g->bias.used;
     read_relay(r, &g->x, lab);

@@ -220,10 +220,10 @@ static bool guard_awaited(const struct relays *r, tstamp now)
 
     for (uint32_t i = 0; i < r->n_guards && place < RELAYS_PRIMARIES; i++) {
         const struct relays_guard *g = r->guard[i];
-        if (!g->stopped && g->used != 0 && g->x.usable > now) {
+        if (g->used != 0 && g->x.usable > now) {
             return true;
         }
-        place += g->stopped ? 0 : 1;
+        place++;
     }
     return r->guards_spent;
 }

@@ -23,6 +23,9 @@ struct relays_config {
     uint32_t max; /* descriptors kept; default 512 */
 };
 
+/* Days after its end for which a guard's descriptor is used: its keys are answered so long (relay-descriptor 5.3). */
+#define RELAYS_STALE_DAYS 5
+
 #define RELAYS_IP4 1
 #define RELAYS_IP6 2
 
@@ -111,7 +114,7 @@ bool relays_guard(const struct relays *r, struct peer_id *guard);
 /* One of the sample. */
 struct relays_guard_info {
     struct peer_id peer;
-    bool used, failing, suspect, stopped; /* suspect, stopped: by path bias */
+    bool used, failing, suspect; /* suspect: by path bias */
     uint32_t denied_s;
 };
 /* The sample, in order, |*it| from 0 on; false at the end. */

@@ -50,7 +50,7 @@ struct relays_guard {
     walltime until;       /* it is dropped then, and not before */
     uint32_t denied_s; /* it did not answer for so long while others did, since it last answered */
     bool failing;      /* since it last answered; failed_at: the last time */
-    bool suspect, stopped; /* path bias; stopped: not used any more, it keeps its place */
+    bool suspect;      /* path bias */
     tstamp failed_at, refetch_at;
     struct relays_bias bias;
 };
