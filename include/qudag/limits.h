@@ -48,7 +48,7 @@ extern "C" {
         "A lookup of a dark address begins after a random time up to this: who causes one "        \
         "cannot spot it by its moment.  Price: half of it per lookup."
 #define QUDAG_LIMIT_dark_dummies                                                                   \
-    0, 8, 1, "lookups",                                                                            \
+    0, 8, 0, "lookups",                                                                            \
         "Lookups of other existing addresses beside each, so that counting them tells less.  "     \
         "Price: a circuit and about 40 KB for each."
 #define QUDAG_LIMIT_dht_records_max                                                                \
