@@ -15,44 +15,6 @@
 
 /* ---- descriptors ---- */
 
-static void built(struct node *n, struct node_circuit *c, tstamp now)
-{
-    struct node_op *op = slots_get(&n->optab, c->op);
-
-    if (op == NULL) {
-        return;
-    }
-    struct gateway_request req = {
-        .circuit = c->onion, .cookie = node_op_cookie(op), .key = op->req.key};
-    struct acts *out = node_begin(n);
-    qudag_err err = gateway_get(n->gateway, &req, now, out);
-    node_end(n, n->ix.gateway);
-    op->asked = err == QUDAG_OK;
-    if (err != QUDAG_OK) {
-        node_op_end(n, op, err, NULL);
-    }
-}
-
-static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
-{
-    struct node_op *op = slots_get(&n->optab, c->op);
-    (void)now;
-
-    if (op != NULL) {
-        node_op_end(n, op, err, NULL);
-    }
-}
-
-qudag_err node_begin_guard_fetch(struct node *n, struct node_op *op, tstamp now)
-{
-    static const struct node_circuit_use use = {
-        .name = "lookup", .exchanges = true, .built = built, .failed = failed};
-    struct node_circuit *c;
-    (void)now;
-
-    return node_circuit_start(n, &use, op, NULL, NULL, &c);
-}
-
 /* One that failed is tried again when relays_guard_stale() says so: what we have stays good for days. */
 void node_finish_guard_fetch(struct node *n, struct node_op *op, qudag_err err,
                              const struct node_result *res)

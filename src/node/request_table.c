@@ -27,7 +27,7 @@ const struct node_op_type node_op_types[NODE_OP_KINDS] = {
     [NODE_OP_EXTEND_FETCH] = {"extend_fetch", node_begin_extend_fetch, NULL,
                               node_finish_extend_fetch},
     [NODE_OP_SURVEY] = {"survey", node_begin_survey, NULL, node_finish_survey},
-    [NODE_OP_GUARD_FETCH] = {"guard_fetch", node_begin_guard_fetch, NULL, node_finish_guard_fetch},
+    [NODE_OP_GUARD_FETCH] = {"guard_fetch", node_begin_lookup, NULL, node_finish_guard_fetch},
     [NODE_OP_GUARD_DIAL] = {"guard_dial", node_begin_connect, NULL, node_finish_guard_dial},
     [NODE_OP_SERVE_GET] = {"serve_get", node_begin_serve_get, NULL, node_finish_serve},
     [NODE_OP_SERVE_PUT] = {"serve_put", node_begin_serve_put, NULL, node_finish_serve},

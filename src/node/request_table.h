@@ -43,15 +43,13 @@ NODE_BEGIN(node_begin_fetch);
 NODE_BEGIN(node_begin_extend_fetch);
 /* Looks for the nodes closest to the random key. */
 NODE_BEGIN(node_begin_survey);
-/* Reads the relay descriptor of a guard under key, through a circuit. */
-NODE_BEGIN(node_begin_guard_fetch);
 /* Reads key for the far end of a circuit, masked as the rules say. */
 NODE_BEGIN(node_begin_serve_get);
 /* The same for storing. */
 NODE_BEGIN(node_begin_serve_put);
 /* Builds a circuit of req.hops relays; result: circuit, hops. */
 NODE_BEGIN(node_begin_circuit);
-/* Builds the circuit a dark record is read or stored through. */
+/* Builds the circuit through which a dark record, or the descriptor of a guard, is read or stored. */
 NODE_BEGIN(node_begin_lookup);
 /* Publishes req.dark from now on; result: count. */
 NODE_BEGIN(node_begin_dark_publish);
