@@ -4,8 +4,8 @@
  *   dark ─ wants a record ─▶ NODE_OP_LOOKUP_* ─ a fresh circuit ─▶ gateway at its end ─▶ DHT
  *     ◀──────────────────────────────────────────────────────────────────┘
  *
- * Every lookup has a circuit of its own, which is closed some time later (spent.c): what one relay sees cannot be joined.  With the
- * answer goes who gave it, so that the core can ask somebody else for the same.
+ * Every lookup has a circuit of its own, which is closed some time later (spent.c): what one relay sees cannot be
+ * joined.  With the answer goes who gave it, so that the core can ask somebody else for the same.
  */
 #include "node/request_table.h"
 
