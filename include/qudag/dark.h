@@ -55,7 +55,8 @@ typedef struct qudag_dark_options {
  * QUDAG_EUNSUPPORTED (the service does not speak |proto|).
  * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: the
  * address has cost more circuits lately than a service may make a caller build: in an hour 64 first ones of isolation
- * keys and ten further ones, of all keys together; after that each must wait twice as long as the one before, from one minute on).
+ * keys and ten further ones, of all keys together; after that each must wait twice as long as the one before, from one
+ * minute on).
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open(qudag_node *n, const char *addr,
                                                    const char *proto, qudag_stream *out);
