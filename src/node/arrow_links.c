@@ -57,6 +57,7 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
         n->news |= NODE_NEWS_PEER;
         changed(n, ev->peer, true);
         node_identify_observed(n, ev->peer);
+        node_extend_met(n, ev->peer);
         relays_heard(n->relays, ev->peer, now);
     } else if (ev->type == EV_PEER_DOWN) {
         changed(n, ev->peer, false);

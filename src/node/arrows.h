@@ -4,6 +4,7 @@
 
 #include "core/identify/identify.h"
 #include "core/transport.h"
+#include "node/extend_memory.h"
 #include "node/node.h"
 #include "node/rules.h"
 
@@ -49,20 +50,16 @@ struct node_descs {
     tstamp announce_at, fetch_at;
 };
 
-#define NODE_EXTEND_TARGETS 128
-
-/* A host at which dials failed that others made us try. */
-struct node_extend_target {
-    struct netaddr host;
-    uint32_t fails;
-    tstamp at; /* when the oldest of them is forgiven, less the time that takes */
-};
+/* Whom an EXTEND names decides which places its job is one of: nobody needs the others' to make these scarce. */
+enum node_extend_kind { NODE_EXTEND_POOL, NODE_EXTEND_STATED, NODE_EXTEND_FETCHED };
+#define NODE_EXTEND_KINDS 3
 
 /* Circuits of others that are to be extended (arrow_extend_relays.c). */
 struct node_extends {
-    struct list jobs;
+    struct list jobs; /* the oldest first */
+    struct fair held[NODE_EXTEND_KINDS], waiting;
     uint64_t cookies;
-    struct node_extend_target target[NODE_EXTEND_TARGETS];
+    struct node_extend_memory memory;
 };
 
 /* Lookups of random keys until the view of the network has settled (survey.c). */
@@ -127,6 +124,8 @@ void node_identify_observed(struct node *n, const struct peer_id *peer);
 QUDAG_MUST_USE qudag_err node_extends_init(struct node *n); /* circuits - relays, DHT, swarm */
 /* ONION_UP_EXTEND: a circuit is to be extended; the onion core is answered now or later, once. */
 void node_extend(struct node *n, const struct act *a);
+/* A link with |peer| came up: whoever is at its address is no third party. */
+void node_extend_met(struct node *n, const struct peer_id *peer);
 /* Frees what identify said of peers. */
 void node_notes_free(struct node *n);
 /* Publishes the dark records that wait for it in node.republish; to be called once there are relays. */

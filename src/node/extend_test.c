@@ -6,6 +6,7 @@
  */
 #include "core/onion/circuit.h"
 #include "node/internal.h"
+#include "node/request_table.h"
 #include "node/testkit_net.h"
 #include "wire/onion_ends.h"
 
@@ -18,11 +19,13 @@
 #define ATTACKER 6
 
 static struct nt net;
+static size_t one_host; /* nodes from this on share one */
 
 static int setup(void **state)
 {
     (void)state;
     nt_init(&net);
+    one_host = NT_NODES;
     return 0;
 }
 
@@ -46,12 +49,14 @@ static void make(size_t ix, bool client)
     struct multiaddr ma;
 
     nt_identity(&net, ix);
-    t->addr = (struct netaddr){.family = 4, .ip = {(uint8_t)(20 + ix), 1, 0, 1}, .port = 4001};
+    size_t host = ix < one_host ? ix : one_host;
+    t->addr = (struct netaddr){4, {(uint8_t)(20 + host), 1, 0, 1}, (uint16_t)(4001 + ix - host), 0};
     struct netaddr local = client ? (struct netaddr){4, {10, 0, 0, 7}, 4001, 0} : t->addr;
     multiaddr_quic(&ma, &local, NULL);
     c.identity = &t->id;
     c.lab = false;
     c.relay = c.dht_server = !client;
+    c.circuits_max = 1024;
     if (ix > 0) {
         nt_boot(&net, &c, 0);
     }
@@ -69,10 +74,10 @@ static void network(void)
     (void)nt_run(&net, 40 * NS_PER_S, NULL);
 }
 
-/* The attacker extends from |relay| to |to|, whose onion keys it makes up; the EXTEND has just left. */
-static struct ref extend(size_t relay, const struct onion_hop *to, bool ends)
+/* Node |from| extends from |relay| to |to|, whose onion keys it makes up; the EXTEND has just left. */
+static struct ref extend_by(size_t from, size_t relay, const struct onion_hop *to, bool ends)
 {
-    struct node *n = net.node[ATTACKER].node;
+    struct node *n = net.node[from].node;
     struct onion_hop hops[2];
     struct ref ref;
 
@@ -90,9 +95,14 @@ static struct ref extend(size_t relay, const struct onion_hop *to, bool ends)
         if (c->phase == ONION_PH_EXTEND) {
             break;
         }
-        (void)nt_run(&net, 5 * NS_PER_MS, NULL);
+        (void)nt_run(&net, NS_PER_MS, NULL);
     }
     return ref;
+}
+
+static struct ref extend(size_t relay, const struct onion_hop *to, bool ends)
+{
+    return extend_by(ATTACKER, relay, to, ends);
 }
 
 /* Whether the circuit is still there, and not on its way out. */
@@ -158,21 +168,29 @@ static void nobody_learns_from_a_relay_whether_it_has_a_link_with_a_client(void 
     assert_int_equal(net.nowhere, 0);
 }
 
-/* The victim says that it ends circuits, at an address where it is: it is reached, but over no link of its own. */
-static void a_service_is_reached_over_a_new_link_and_never_over_its_own(void **state)
+/* The victim's own statement that it ends circuits, where it is. */
+static struct onion_hop victim_says(void)
 {
     struct onion_hop victim = {.n_addrs = 1};
-    struct link_info info;
-    (void)state;
-
-    network();
     struct nt_node *v = &net.node[VICTIM];
+
     victim.peer = v->peer;
     memcpy(victim.pq_hash, v->id.pq_hash, 32);
     multiaddr_quic(&victim.addr[0], &v->addr, NULL);
     assert_int_equal(onion_ends_sign(&victim, node_wall(v->node, net.now) + 3600, &v->id),
                      QUDAG_OK);
-    assert_false(onion_has_keys(v->node->onion));
+    return victim;
+}
+
+/* The victim says that it ends circuits, at an address where it is: it is reached, but over no link of its own. */
+static void a_service_is_reached_over_a_new_link_and_never_over_its_own(void **state)
+{
+    struct link_info info;
+    (void)state;
+
+    network();
+    struct onion_hop victim = victim_says();
+    assert_false(onion_has_keys(net.node[VICTIM].node->onion));
     for (size_t i = 0; i < RELAYS; i++) {
         uint64_t after = answered_after(extend(i, &victim, true));
         assert_in_range(after, NS_PER_S, 3 * NS_PER_S + 100 * NS_PER_MS);
@@ -251,6 +269,104 @@ static void what_third_parties_get_for_an_extend_is_little_and_not_repeated(void
     assert_true(net.nowhere_bytes < 40000); /* four dials or five, of 40 x 4 addresses */
 }
 
+/* All that node |ix| knows of hosts, as after a start. */
+static void forget(size_t ix)
+{
+    struct node *n = net.node[ix].node;
+    const uint8_t seed[16] = {(uint8_t)ix};
+
+    node_extend_memory_fini(&n->extends.memory);
+    assert_int_equal(node_extend_memory_init(&n->extends.memory, n->mem, seed), QUDAG_OK);
+}
+
+/* Until the victim has seen |n| CREATEs; false: not in 4 s. */
+static bool victim_sees(uint64_t n)
+{
+    tstamp start = net.now;
+
+    while (streams_seen(VICTIM) < n && net.now < start + 4 * NS_PER_S) {
+        (void)nt_run(&net, NS_PER_MS, NULL);
+    }
+    return streams_seen(VICTIM) >= n;
+}
+
+/* Review 4: invented nodes say that they live at the victim's; three dials that failed barred it to everybody. */
+static void statements_with_a_hosts_address_keep_nobody_else_from_it(void **state)
+{
+    struct onion_hop to;
+    (void)state;
+
+    network();
+    struct onion_hop victim = victim_says();
+    for (unsigned round = 0; round < 2;
+         round++) { /* where nobody answers, and where the victim does */
+        struct netaddr at = net.node[VICTIM].addr;
+        at.port = round == 0 ? 4999 : at.port;
+        forget(round);
+        for (unsigned i = 0; i < 5; i++) {
+            invent(&to, 300 + i, &at, 1);
+            (void)answered_after(extend(round, &to, true));
+        }
+        (void)extend_by(2, round, &victim, true);
+        assert_true(victim_sees(round + 1));
+    }
+    forget(3);
+    struct netaddr closed = net.node[VICTIM].addr;
+    closed.port = 4999;
+    for (unsigned i = 0; i < 5; i++) { /* at the same time */
+        invent(&to, 400 + i, &closed, 1);
+        (void)extend(3, &to, true);
+    }
+    (void)extend_by(2, 3, &victim, true);
+    assert_true(victim_sees(3));
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    for (unsigned i = 0; i < 5; i++) { /* it has answered: whoever asks gets there */
+        invent(&to, 500 + i, &closed, 1);
+        (void)answered_after(extend(3, &to, true));
+    }
+    swarm_disconnect(net.node[3].node->swarm, &victim.peer, QUDAG_ECLOSED, net.now);
+    (void)nt_run(&net, NS_PER_S, NULL);
+    (void)extend(3, &victim, true);
+    assert_true(victim_sees(4));
+    forget(4);
+    invent(&to, 600, &closed, 1);
+    (void)extend(4, &to, true);
+    (void)extend(4, &victim, true); /* of the same network: it waits for the dial that fails */
+    assert_true(victim_sees(5));
+}
+
+/* From the EXTEND until its CREATE is at the victim, which has seen |n| before. */
+static uint64_t reaches_after(size_t from, size_t relay, const struct onion_hop *victim, uint64_t n)
+{
+    (void)extend_by(from, relay, victim, true);
+    tstamp start = net.now;
+    assert_true(victim_sees(n + 1));
+    return net.now - start;
+}
+
+/* Review 7: an extension over a link that stands took one round trip: somebody was there lately. */
+static void a_link_that_stands_to_a_service_does_not_show_in_the_time(void **state)
+{
+    uint64_t dialled[4], stood[4];
+    (void)state;
+
+    network();
+    struct onion_hop victim = victim_says();
+    for (size_t i = 0; i < 4; i++) {
+        dialled[i] = reaches_after(ATTACKER, i, &victim, 2 * i);
+        stood[i] = reaches_after(4, i, &victim, 2 * i + 1);
+        print_message("relay %zu: %.1f ms with a dial, %.1f ms over the link\n", i,
+                      (double)dialled[i] / NS_PER_MS, (double)stood[i] / NS_PER_MS);
+        assert_in_range(stood[i], dialled[i] * 3 / 4, dialled[i] * 4 / 3);
+    }
+    /* Who comes while another dials is not told sooner either. */
+    (void)extend_by(ATTACKER, 4, &victim, true);
+    (void)nt_run(&net, dialled[0] / 2, NULL);
+    uint64_t joined = reaches_after(3, 4, &victim, 9);
+    print_message("while another dials: %.1f ms\n", (double)joined / NS_PER_MS);
+    assert_in_range(joined, dialled[0] * 3 / 4, dialled[0] * 4 / 3);
+}
+
 /* The audit's list, with a node's own signature below it. */
 static void addresses_that_are_not_of_the_internet_are_not_dialled_for_anybody(void **state)
 {
@@ -301,6 +417,17 @@ static void statements_that_do_not_hold_cause_no_dial(void **state)
     assert_int_equal(net.nowhere, 0);
 }
 
+/* The pool of relay |ix| is empty and stays so: it has to look for whomever an EXTEND names. */
+static void knows_no_relay(size_t ix)
+{
+    struct node *r = net.node[ix].node;
+    struct relays_config cfg = {.mem = r->mem, .rng = r->cfg.rng, .self = net.node[ix].peer};
+
+    relays_free(r->relays);
+    assert_int_equal(relays_new(&r->relays, &cfg), QUDAG_OK);
+    r->descs.fetch_at = TSTAMP_NEVER;
+}
+
 /* A relay that does not know another yet looks for its descriptor before it dials, and does not keep it. */
 static void a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht(void **state)
 {
@@ -313,12 +440,9 @@ static void a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht(void **stat
     onion_stats_get(net.node[3].node->onion, &st);
     uint64_t before = st.created;
     struct node *r = net.node[1].node, *a = net.node[ATTACKER].node;
-    struct relays_config cfg = {.mem = r->mem, .rng = r->cfg.rng, .self = net.node[1].peer};
     assert_true(relays_get(a->relays, &net.node[1].peer, &hops[0]));
     assert_true(relays_get(a->relays, &net.node[3].peer, &hops[1]));
-    relays_free(r->relays);
-    assert_int_equal(relays_new(&r->relays, &cfg), QUDAG_OK);
-    r->descs.fetch_at = TSTAMP_NEVER;
+    knows_no_relay(1);
     struct acts *out = node_begin(a);
     assert_int_equal(onion_build(a->onion, hops, 2, net.now, out, &ref), QUDAG_OK);
     node_end(a, a->ix.onion);
@@ -327,6 +451,152 @@ static void a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht(void **stat
     assert_int_equal(st.created - before, 1);
     assert_int_equal(relays_count(r->relays), 0); /* who extends does not choose whom it knows */
     assert_true(list_empty(&r->extends.jobs));
+}
+
+/* ---- one host with many names asks for what is not there ---- */
+
+#define HONEST 3
+#define NAMES 4 /* the first of four */
+
+/* A circuit of two relays of |from|. */
+static struct ref build_by(size_t from, size_t first, const struct onion_hop *second)
+{
+    struct node *n = net.node[from].node;
+    struct onion_hop hops[2];
+    struct ref ref = {0};
+
+    assert_true(relays_get(n->relays, &net.node[first].peer, &hops[0]));
+    hops[1] = *second;
+    struct acts *out = node_begin(n);
+    assert_int_equal(onion_build(n->onion, hops, 2, net.now, out, &ref), QUDAG_OK);
+    node_end(n, n->ix.onion);
+    return ref;
+}
+
+/* An EXTEND to a relay that there is not. */
+static void ask_for_nobody(size_t from, size_t relay)
+{
+    static uint32_t asked;
+    struct onion_hop to;
+    uint8_t pk[32] = {0xee};
+
+    memcpy(pk + 1, &asked, sizeof asked);
+    asked++;
+    assert_true(relays_get(net.node[from].node->relays, &net.node[relay].peer, &to));
+    peer_id_from_ed25519(&to.peer, pk);
+    (void)build_by(from, relay, &to);
+}
+
+/* How many of 20 EXTENDs from relay 0 to relay 1 succeed, two a second, beside 80 a second for nobody. */
+static unsigned honest_extends(bool attack)
+{
+    struct node *h = net.node[HONEST].node;
+    struct ref circuit[20];
+    struct onion_hop to;
+    unsigned good = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(circuit); i++) {
+        assert_true(relays_get(h->relays, &net.node[1].peer, &to));
+        circuit[i] = build_by(HONEST, 0, &to);
+        for (int k = 0; k < 10; k++) {
+            for (size_t a = NAMES; attack && a < NT_NODES; a++) {
+                ask_for_nobody(a, 0);
+            }
+            (void)nt_run(&net, 50 * NS_PER_MS, NULL);
+        }
+    }
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(circuit); i++) {
+        const struct onion_circuit *c = slots_get(&h->onion->circuits, circuit[i]);
+        good += c != NULL && c->phase == ONION_PH_READY;
+    }
+    return good;
+}
+
+static unsigned fetches;
+
+static qudag_err begin_counted(struct node *n, struct node_op *op, tstamp now)
+{
+    fetches++;
+    return node_begin_extend_fetch(n, op, now);
+}
+
+/* An EXTEND costs a sender little, a lookup the DHT much. */
+static void what_was_looked_for_in_vain_is_not_looked_for_again_at_once(void **state)
+{
+    struct node_op_type types[NODE_OP_KINDS];
+    struct onion_hop nobody = {.n_addrs = 0};
+    const uint8_t pk[32] = {0x5b};
+    (void)state;
+
+    network();
+    struct node *r = net.node[1].node;
+    memcpy(types, r->op_types, sizeof types);
+    types[NODE_OP_EXTEND_FETCH].begin = begin_counted;
+    r->op_types = types;
+    fetches = 0;
+    peer_id_from_ed25519(&nobody.peer, pk);
+    for (int i = 0; i < 3; i++) {
+        (void)answered_after(extend(1, &nobody, false));
+        assert_int_equal(fetches, 1);
+    }
+    (void)extend_by(2, 1, &nobody, false); /* another network asks */
+    (void)nt_run(&net, 3 * NS_PER_S, NULL);
+    assert_int_equal(fetches, 2);
+    (void)nt_run(&net, EXTEND_ABSENT_FOR, NULL);
+    (void)answered_after(extend(1, &nobody, false));
+    assert_int_equal(fetches, 3);
+    r->op_types = node_op_types;
+}
+
+/* A lookup that lasts as long as the attacker likes, who has the nodes near the key; for real relays as it is. */
+static qudag_err begin_slow(struct node *n, struct node_op *op, tstamp now)
+{
+    for (size_t i = 0; i < NT_NODES; i++) {
+        if (peer_id_eq(&op->req.peer, &net.node[i].peer)) {
+            return node_begin_extend_fetch(n, op, now);
+        }
+    }
+    return QUDAG_OK;
+}
+
+static void cancel_slow(struct node *n, struct node_op *op, tstamp now)
+{
+    (void)now;
+    node_op_end(n, op, QUDAG_ECANCELED, NULL);
+}
+
+/*
+ * Review 5: 32 jobs, 8 for each neighbour: four names on one host had them all, with ids for which a lookup takes long.
+ */
+static void who_asks_for_what_is_not_there_takes_nobodys_place(void **state)
+{
+    struct node_op_type types[NODE_OP_KINDS];
+    (void)state;
+
+    one_host = NAMES;
+    for (size_t i = 0; i < NT_NODES; i++) {
+        make(i, false);
+    }
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
+    (void)nt_run(&net, 40 * NS_PER_S, NULL);
+    knows_no_relay(0);
+    for (size_t i = HONEST; i < NT_NODES; i++) {
+        struct node *n = net.node[i].node;
+        n->core[n->ix.onion].report = NULL; /* it would close circuits that nobody asked for */
+    }
+    memcpy(types, net.node[0].node->op_types, sizeof types);
+    types[NODE_OP_EXTEND_FETCH].begin = begin_slow;
+    types[NODE_OP_EXTEND_FETCH].cancel = cancel_slow;
+    net.node[0].node->op_types = types;
+    unsigned without = honest_extends(false);
+    unsigned with = honest_extends(true);
+    print_message("honest EXTENDs: %u of 20, with the attack %u\n", without, with);
+    assert_int_equal(without, 20);
+    assert_true(with >= 16);
+    assert_true(list_empty(&net.node[0].node->extends.jobs));
+    assert_true(list_empty(&net.node[0].node->running));
+    net.node[0].node->op_types = node_op_types;
 }
 
 /* Who takes part in no circuits does not say that it speaks their protocol. */
@@ -361,9 +631,13 @@ int main(void)
         EXTEND_CASE(nobody_learns_from_a_relay_whether_it_has_a_link_with_a_client),
         EXTEND_CASE(a_service_is_reached_over_a_new_link_and_never_over_its_own),
         EXTEND_CASE(what_third_parties_get_for_an_extend_is_little_and_not_repeated),
+        EXTEND_CASE(statements_with_a_hosts_address_keep_nobody_else_from_it),
+        EXTEND_CASE(a_link_that_stands_to_a_service_does_not_show_in_the_time),
         EXTEND_CASE(addresses_that_are_not_of_the_internet_are_not_dialled_for_anybody),
         EXTEND_CASE(statements_that_do_not_hold_cause_no_dial),
         EXTEND_CASE(a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht),
+        EXTEND_CASE(what_was_looked_for_in_vain_is_not_looked_for_again_at_once),
+        EXTEND_CASE(who_asks_for_what_is_not_there_takes_nobodys_place),
         EXTEND_CASE(only_nodes_with_keys_list_the_protocol_of_circuits),
     };
 

@@ -4,6 +4,7 @@
  *   low    cores.c       the table of cores; every call into one is bracketed
  *          requests.c    requests from their queue to their one answer
  *          rules.c       decisions on which safety rests
+ *          extend_memory.c   what EXTENDs of others led to, so far
  *          own_addrs.c   which of our addresses others are told
  *          clock.c       our wall-clock time, and whether others think it wrong
  *          keys.c        onion keys of the relay and of dark addresses

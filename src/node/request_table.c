@@ -24,7 +24,7 @@ const struct node_op_type node_op_types[NODE_OP_KINDS] = {
     [NODE_OP_REFRESH] = {"refresh", node_begin_refresh, NULL, node_finish_boot_lookup},
     [NODE_OP_ANNOUNCE] = {"announce", node_begin_announce, NULL, node_finish_announce},
     [NODE_OP_FETCH] = {"fetch", node_begin_fetch, NULL, node_finish_fetch},
-    [NODE_OP_EXTEND_FETCH] = {"extend_fetch", node_begin_extend_fetch, NULL,
+    [NODE_OP_EXTEND_FETCH] = {"extend_fetch", node_begin_extend_fetch, node_cancel_dht,
                               node_finish_extend_fetch},
     [NODE_OP_SURVEY] = {"survey", node_begin_survey, NULL, node_finish_survey},
     [NODE_OP_GUARD_FETCH] = {"guard_fetch", node_begin_lookup, NULL, node_finish_guard_fetch},

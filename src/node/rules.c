@@ -185,18 +185,19 @@ bool node_rule_pin(enum node_pin_source source)
     return source == NODE_PIN_OPERATOR || source == NODE_PIN_DESCRIPTOR;
 }
 
-#define EXTEND_JOBS 32
-#define EXTEND_WAITING 256
-#define EXTEND_TARGET_FAILS 3
+#define EXTEND_FAILS 3        /* at a host that never answered, or of a peer that is not there */
+#define EXTEND_FAILS_FIRST 12 /* at which also those who caused none of them are barred */
+#define EXTEND_DIALS 2        /* at a time to a host, of which for one network one */
+#define EXTEND_OLD (2 * NS_PER_S)
 
-bool node_rule_extend_wait(const struct node_extend_load *l)
+bool node_rule_extend_gives_way(const struct fair_claim *holder, const struct fair_claim *newcomer,
+                                uint64_t age_ns)
 {
-    return l->waiting < EXTEND_WAITING && l->waiting_prev < EXTEND_WAITING / 4;
-}
+    bool has_more = holder->net != newcomer->net         ? holder->net_n > newcomer->net_n
+                    : holder->source != newcomer->source ? holder->source_n > newcomer->source_n
+                                                         : true;
 
-bool node_rule_extend_job(const struct node_extend_load *l)
-{
-    return node_rule_extend_wait(l) && l->jobs < EXTEND_JOBS && l->jobs_prev < EXTEND_JOBS / 4;
+    return fair_gives_way(holder, newcomer) || (age_ns >= EXTEND_OLD && has_more);
 }
 
 bool node_rule_extend_link(uint8_t props)
@@ -217,9 +218,46 @@ struct netaddr node_rule_extend_target(const struct netaddr *addr)
     return host;
 }
 
-bool node_rule_extend_may_dial(uint32_t fails)
+enum node_extend_outcome node_rule_extend_outcome(qudag_err err, bool in_time)
 {
-    return fails < EXTEND_TARGET_FAILS;
+    switch (err) {
+    case QUDAG_OK:
+        return NODE_EXTEND_ANSWERED;
+    case QUDAG_EAUTH:
+        return NODE_EXTEND_SOMEBODY;
+    case QUDAG_ENOMEM:
+    case QUDAG_ELIMIT:
+    case QUDAG_EAGAIN:
+        return NODE_EXTEND_NOTHING;
+    case QUDAG_ECANCELED:
+        return in_time ? NODE_EXTEND_NOTHING : NODE_EXTEND_NO_ANSWER;
+    default:
+        return NODE_EXTEND_NO_ANSWER;
+    }
+}
+
+bool node_rule_extend_absent(qudag_err err)
+{
+    return err == QUDAG_OK || err == QUDAG_ENOTFOUND || err == QUDAG_ETIMEOUT;
+}
+
+enum node_extend_turn node_rule_extend_turn(const struct node_extend_view *v)
+{
+    uint32_t most = v->fails_asker == 0 ? EXTEND_FAILS_FIRST : EXTEND_FAILS;
+
+    if (v->fails_peer >= EXTEND_FAILS || (!v->answered && v->fails_asker >= EXTEND_FAILS) ||
+        (!v->answered && v->fails_asker > 0 && v->fails >= most)) {
+        return NODE_EXTEND_NEVER;
+    }
+    bool later = !v->answered && v->fails + v->dials >= most;
+    bool busy = v->dials >= EXTEND_DIALS || v->dials_asker > 0;
+    return later || busy ? NODE_EXTEND_QUEUE : NODE_EXTEND_DIAL;
+}
+
+bool node_rule_extend_goes_first(const struct node_extend_queued *a,
+                                 const struct node_extend_queued *b)
+{
+    return a->fails_asker != b->fails_asker ? a->fails_asker < b->fails_asker : a->since < b->since;
 }
 
 bool node_rule_is_clock(qudag_err err)

@@ -8,6 +8,7 @@
 #ifndef QUDAG_SRC_NODE_RULES_H
 #define QUDAG_SRC_NODE_RULES_H
 
+#include "base/fair.h"
 #include "core/kad/kad.h"
 #include "core/link.h"
 #include "core/relays/relays.h"
@@ -116,14 +117,12 @@ bool node_rule_pin(enum node_pin_source source);
  */
 uint64_t node_rule_shed(uint64_t used, uint64_t max);
 
-/* What a relay has in hand because circuits of others are to be extended; _prev: for one neighbour. */
-struct node_extend_load {
-    uint32_t jobs, jobs_prev;       /* peers that are looked for or dialled */
-    uint32_t waiting, waiting_prev; /* circuits that wait for them */
-};
-/* Whether one more circuit of that neighbour may wait for a peer; and whether another peer may be looked for. */
-bool node_rule_extend_wait(const struct node_extend_load *load);
-bool node_rule_extend_job(const struct node_extend_load *load);
+/*
+ * Whether a job for a circuit of others, of |age_ns|, gives way to |newcomer|: its holder would not have less than the
+ * newcomer then, as with fair_gives_way(); at two seconds, longer than most take, it is enough that it had more before.
+ */
+bool node_rule_extend_gives_way(const struct fair_claim *holder, const struct fair_claim *newcomer,
+                                uint64_t age_ns);
 
 /* Whom an EXTEND names, as far as can be said at once. */
 enum node_extend_known {
@@ -140,8 +139,46 @@ bool node_rule_extend_link(uint8_t props);
  * and all of a laboratory share one host.
  */
 struct netaddr node_rule_extend_target(const struct netaddr *addr);
-/* Whether others may make us dial a target at which |fails| dials have failed lately. */
-bool node_rule_extend_may_dial(uint32_t fails);
+
+/* What a dial for a circuit of others says that ended so; |in_time|: not because we gave it up. */
+enum node_extend_outcome {
+    NODE_EXTEND_NOTHING,  /* it ended for a reason of our own */
+    NODE_EXTEND_ANSWERED, /* the peer is there */
+    NODE_EXTEND_SOMEBODY, /* another peer is: held against the one that was named, not against the host */
+    NODE_EXTEND_NO_ANSWER, /* or none that proves anything */
+};
+enum node_extend_outcome node_rule_extend_outcome(qudag_err err, bool in_time);
+
+/* Whether a search for a descriptor that ended so, without a good one, says that there is none. */
+bool node_rule_extend_absent(qudag_err err);
+
+/* What is known of a host, and of who wants a dial to it; failures as of now, see extend_memory.h. */
+struct node_extend_view {
+    bool answered;               /* a link with the host was made lately */
+    uint32_t fails;              /* dials that nobody answered, whoever asked */
+    uint32_t fails_asker;        /* of these, for the network of the neighbour that asks */
+    uint32_t fails_peer;         /* dials to the named peer that found somebody else there */
+    uint32_t dials, dials_asker; /* under way to the host; of these for that network */
+};
+enum node_extend_turn {
+    NODE_EXTEND_DIAL,
+    NODE_EXTEND_QUEUE, /* later, perhaps */
+    NODE_EXTEND_NEVER,
+};
+/*
+ * Failed dials bar a host that never answers, and only that: a host with which a link was made lately is no third
+ * party, and who sends us there in vain must not keep others away.  A network that caused no failure there is let
+ * try where others are not any more.
+ */
+enum node_extend_turn node_rule_extend_turn(const struct node_extend_view *v);
+
+/* Of two that wait for the same host, whether |a| goes first: who caused fewer failures there, then who came first. */
+struct node_extend_queued {
+    uint32_t fails_asker;
+    tstamp since;
+};
+bool node_rule_extend_goes_first(const struct node_extend_queued *a,
+                                 const struct node_extend_queued *b);
 
 /* Whether |err| is what a peer answers, or we, when one of two clocks is wrong. */
 bool node_rule_is_clock(qudag_err err);

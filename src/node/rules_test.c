@@ -534,25 +534,6 @@ static void memory_is_given_up_before_it_runs_out(void **state)
     assert_int_equal(node_rule_shed(1600, 1600), 200);
 }
 
-static void a_neighbour_has_a_quarter_of_what_circuits_of_others_may_cause(void **state)
-{
-    static const struct {
-        struct node_extend_load load;
-        bool wait, job;
-    } rows[] = {
-        {{0, 0, 0, 0}, true, true},       {{31, 7, 255, 63}, true, true},
-        {{32, 0, 100, 0}, true, false},   {{8, 8, 100, 8}, true, false},
-        {{10, 2, 256, 0}, false, false},  {{10, 2, 100, 64}, false, false},
-        {{31, 7, 255, 64}, false, false},
-    };
-    (void)state;
-
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_int_equal(node_rule_extend_wait(&rows[i].load), rows[i].wait);
-        assert_int_equal(node_rule_extend_job(&rows[i].load), rows[i].job);
-    }
-}
-
 static void circuits_are_extended_over_links_that_we_dialled(void **state)
 {
     const uint8_t need = LINK_PQ_KEX | LINK_PQ_AUTH | LINK_QUDAG;
@@ -587,8 +568,6 @@ static void failures_count_for_the_host_and_in_a_laboratory_for_the_port(void **
     b.ip[7] ^= 1;
     y = node_rule_extend_target(&b);
     assert_false(netaddr_eq(&x, &y));
-    assert_true(node_rule_extend_may_dial(2));
-    assert_false(node_rule_extend_may_dial(3));
 }
 
 static void onion_keys_live_a_week_and_a_day(void **state)
@@ -717,7 +696,6 @@ int main(void)
         cmocka_unit_test(sequence_numbers_never_go_back),
         cmocka_unit_test(a_peer_is_told_its_address_only_where_that_hides_nothing),
         cmocka_unit_test(what_a_push_does_not_give_stays_as_it_was),
-        cmocka_unit_test(a_neighbour_has_a_quarter_of_what_circuits_of_others_may_cause),
         cmocka_unit_test(circuits_are_extended_over_links_that_we_dialled),
         cmocka_unit_test(failures_count_for_the_host_and_in_a_laboratory_for_the_port),
         cmocka_unit_test(the_ip_versions_we_can_dial_are_those_of_our_addresses),

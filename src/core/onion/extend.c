@@ -43,7 +43,8 @@ void onion_extend_start(struct onion_circuit *c, struct acts *out)
         return;
     }
     c->next.peer = e.to.peer;
-    struct onion_ask ask = {.to = e.to, .ends = e.ends, .prev = c->prev.peer};
+    struct onion_ask ask = {
+        .to = e.to, .ends = e.ends, .prev = c->prev.peer, .net = c->net, .via = c->via};
     struct act *a = acts_up_copy(out, ONION_UP_EXTEND, &ask, sizeof ask);
     if (a != NULL) {
         a->obj = c->ref;

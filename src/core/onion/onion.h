@@ -54,7 +54,8 @@ enum onion_up {
 struct onion_ask {
     struct onion_hop to; /* peer; with |ends| pq_hash, addresses, statement */
     bool ends;           /* it is no relay and comes with its statement, not checked yet */
-    struct peer_id prev; /* our neighbour who asks: for fairness */
+    struct peer_id prev; /* our neighbour who asks */
+    uint64_t net, via;   /* its network, netaddr_wide_group(), and a name for it: for fairness */
 };
 
 struct onion;
