@@ -64,12 +64,17 @@ static struct node_extend_asked asked_of(const struct job *j)
     return (struct node_extend_asked){.peer = &j->to.peer, .net = j->net, .via = j->via};
 }
 
-static struct job *job_of(const struct node *n, const struct peer_id *peer)
+/*
+ * Whoever comes without a statement does not join those who have one: it would go on while they dial, and be refused
+ * otherwise.
+ */
+static struct job *job_of(const struct node *n, const struct peer_id *peer,
+                          enum node_extend_kind kind)
 {
     LIST_EACH(it, &n->extends.jobs)
     {
         struct job *j = LIST_ENTRY(it, struct job, node);
-        if (peer_id_eq(&j->to.peer, peer)) {
+        if (j->kind == kind && peer_id_eq(&j->to.peer, peer)) {
             return j;
         }
     }
@@ -510,7 +515,7 @@ static void learn(struct onion_hop *to, const struct relay_desc *d)
 void node_finish_extend_fetch(struct node *n, struct node_op *op, qudag_err err,
                               const struct node_result *res)
 {
-    struct job *j = job_of(n, &op->req.peer);
+    struct job *j = job_of(n, &op->req.peer, NODE_EXTEND_FETCHED);
     struct relay_desc *d = mem_alloc(n->mem, sizeof(*d));
 
     if (j != NULL && j->state == FETCH && ref_eq(j->op, op->ref)) {
@@ -617,12 +622,9 @@ static enum node_extend_known who(struct node *n, struct onion_ask *ask)
 }
 
 /* Begins what |circuit| waits for; false: it cannot be. */
-static bool begin(struct node *n, const struct onion_ask *ask, enum node_extend_known known,
+static bool begin(struct node *n, const struct onion_ask *ask, enum node_extend_kind kind,
                   struct ref circuit)
 {
-    enum node_extend_kind kind = known == NODE_EXTEND_FETCH ? NODE_EXTEND_FETCHED
-                                 : ask->ends                ? NODE_EXTEND_STATED
-                                                            : NODE_EXTEND_POOL;
     struct link_info link;
     bool dials = !linked(n, &ask->to.peer, &link);
     struct job *j = job_room(n, kind, ask) ? job_new(n, ask, kind) : NULL;
@@ -630,11 +632,11 @@ static bool begin(struct node *n, const struct onion_ask *ask, enum node_extend_
     if (j == NULL) {
         return false;
     }
-    if (!job_wait(n, j, ask, circuit, dials) || (known == NODE_EXTEND_FETCH && !fetch(n, j))) {
+    if (!job_wait(n, j, ask, circuit, dials) || (kind == NODE_EXTEND_FETCHED && !fetch(n, j))) {
         job_free(n, j);
         return false;
     }
-    if (known == NODE_EXTEND_KNOWN) {
+    if (kind != NODE_EXTEND_FETCHED) {
         job_step(n, j);
     }
     return true;
@@ -654,13 +656,16 @@ void node_extend(struct node *n, const struct act *a)
         answer(n, a->obj, true);
         return;
     }
+    enum node_extend_kind kind = known == NODE_EXTEND_FETCH ? NODE_EXTEND_FETCHED
+                                 : ask.ends                 ? NODE_EXTEND_STATED
+                                                            : NODE_EXTEND_POOL;
     bool room = waiting_room(n, &ask); /* before a job is looked for: it may end one */
-    struct job *j = room ? job_of(n, &ask.to.peer) : NULL;
+    struct job *j = room ? job_of(n, &ask.to.peer, kind) : NULL;
     bool taken = false;
     if (j != NULL) { /* a dial to it, or a search for it, is under way */
         taken = job_wait(n, j, &ask, a->obj, false);
     } else if (room) {
-        taken = begin(n, &ask, known, a->obj);
+        taken = begin(n, &ask, kind, a->obj);
     }
     if (!taken) {
         answer(n, a->obj, false);

@@ -367,6 +367,20 @@ static void a_link_that_stands_to_a_service_does_not_show_in_the_time(void **sta
     assert_in_range(joined, dialled[0] * 3 / 4, dialled[0] * 4 / 3);
 }
 
+/* Without its statement a service is not reached, whoever is on the way to it. */
+static void who_has_no_statement_gains_nothing_from_those_who_dial(void **state)
+{
+    (void)state;
+
+    network();
+    struct onion_hop victim = victim_says();
+    (void)extend_by(3, 0, &victim, true);
+    struct ref without = extend(0, &victim, false);
+    uint64_t after = answered_after(without);
+    assert_in_range(after, NS_PER_S, 3 * NS_PER_S + 100 * NS_PER_MS);
+    assert_int_equal(streams_seen(VICTIM), 1);
+}
+
 /* The audit's list, with a node's own signature below it. */
 static void addresses_that_are_not_of_the_internet_are_not_dialled_for_anybody(void **state)
 {
@@ -633,6 +647,7 @@ int main(void)
         EXTEND_CASE(what_third_parties_get_for_an_extend_is_little_and_not_repeated),
         EXTEND_CASE(statements_with_a_hosts_address_keep_nobody_else_from_it),
         EXTEND_CASE(a_link_that_stands_to_a_service_does_not_show_in_the_time),
+        EXTEND_CASE(who_has_no_statement_gains_nothing_from_those_who_dial),
         EXTEND_CASE(addresses_that_are_not_of_the_internet_are_not_dialled_for_anybody),
         EXTEND_CASE(statements_that_do_not_hold_cause_no_dial),
         EXTEND_CASE(a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht),
