@@ -157,6 +157,7 @@ typedef struct qudag_callbacks {
     void (*stream_closed)(qudag_node *n, qudag_stream s, qudag_err why, void *user);
     void (*peer_changed)(qudag_node *n, const qudag_peer_id *peer, bool up, void *user);
     void (*op_done)(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res, void *user);
+    /* What joining the network has come to: whenever one of the values differs from the last call's. */
     void (*phase)(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag_err err, void *user);
     void (*circuit_closed)(qudag_node *n, qudag_circuit c, qudag_err why, void *user);
     /* Something to be kept on disk under |name| (letters, digits, '-', '.'), mode 0600; |bytes| of

@@ -10,6 +10,10 @@
 
 struct node_boot_state {
     enum node_phase phase;
+    uint32_t
+        told[2]; /* what hooks.phase was told last with it, and the error; if it was ever called */
+    qudag_err told_err;
+    bool told_any;
     uint32_t dialled, answered, ended, failures;
     qudag_err why; /* what a bootstrap peer that answered refused us for */
     bool lookup_running, started, rejoining;

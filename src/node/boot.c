@@ -23,13 +23,27 @@
 #define SETTLES_IN (5 * NS_PER_S)    /* after READY */
 #define REFRESH_EVERY (600 * NS_PER_S)
 
+/* What the program was told last is not news: while relays are lacking it would hear the same every second. */
+static bool is_news(const struct node_boot_state *b, enum node_phase p, uint32_t x, uint32_t y,
+                    qudag_err err)
+{
+    return !b->told_any || b->phase != p || b->told[0] != x || b->told[1] != y ||
+           b->told_err != err;
+}
+
 static void phase(struct node *n, enum node_phase p, uint32_t a, uint32_t b, qudag_err err)
 {
+    bool news = is_news(&n->boot, p, a, b, err);
+
     if (p == NODE_READY && n->boot.phase != NODE_READY) {
         n->boot.settled_at = tstamp_after(n->now, SETTLES_IN);
     }
     n->boot.phase = p;
-    if (n->hooks.phase != NULL) {
+    n->boot.told_any = true;
+    n->boot.told[0] = a;
+    n->boot.told[1] = b;
+    n->boot.told_err = err;
+    if (news && n->hooks.phase != NULL) {
         n->hooks_called++;
         n->hooks.phase(n->hooks.ctx, p, a, b, err);
     }

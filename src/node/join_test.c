@@ -157,6 +157,22 @@ static void too_few_relays_for_a_circuit_are_reported(void **state)
     assert_false(st.clock_suspect);
 }
 
+/* A node that waits for relays looks for them every second, and has something to say only when it found one. */
+static void a_phase_is_reported_when_it_changes(void **state)
+{
+    (void)state;
+    nt_network(&net, 1);
+    struct node_config c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    c.relays_min = 5;
+    nt_begin(1, &c);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_int_equal(net.node[1].phase, NODE_RELAYS);
+    assert_true(net.node[1].phase_says[0] < 5 && net.node[1].phase_says[1] == 5);
+    assert_int_equal(net.node[1].phases_again, 0);
+    assert_true(net.node[1].phases < 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +185,7 @@ int main(void)
         NT_TEST(a_node_that_failed_to_bootstrap_continues_when_others_join),
         NT_TEST(addresses_that_change_bring_the_next_attempt_near),
         NT_TEST(too_few_relays_for_a_circuit_are_reported),
+        NT_TEST(a_phase_is_reported_when_it_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,9 @@ struct nt_node {
     struct node *node;
     enum node_phase phase;
     qudag_err phase_err;
-    unsigned failures; /* NODE_FAILED seen */
+    unsigned failures;             /* NODE_FAILED seen */
+    uint32_t phase_says[2];        /* what came with the phase */
+    unsigned phases, phases_again; /* calls of hooks.phase; of those, with what the last one said */
     struct nt_ask ask[NT_ASKS];
     size_t n_asks;
     unsigned strays; /* op_done of requests nobody made */
@@ -128,8 +130,13 @@ static inline void nt_phase(void *ctx, enum node_phase p, uint32_t a, uint32_t b
 {
     struct nt_node *t = ctx;
 
-    (void)a;
-    (void)b;
+    t->phases_again += t->phases > 0 && t->phase == p && t->phase_says[0] == a &&
+                               t->phase_says[1] == b && err == QUDAG_OK
+                           ? 1
+                           : 0;
+    t->phases++;
+    t->phase_says[0] = a;
+    t->phase_says[1] = b;
     t->phase = p;
     t->clock_reports += p != NODE_FAILED && err == QUDAG_ECLOCK ? 1 : 0;
     if (p == NODE_FAILED) {
