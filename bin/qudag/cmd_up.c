@@ -105,6 +105,7 @@ static const struct col status_cols[] = {
 
 struct status {
     size_t n_cols; /* shown, of status_cols */
+    bool lab;
     char health[16], bootstrap[512], note[400];
 };
 
@@ -116,6 +117,7 @@ static void on_status(struct tool *t, const struct rec_view *v, void *user)
     if (v->type != REC_ROW) {
         return;
     }
+    s->lab = rec_get_bool(v, "lab");
     (void)snprintf(s->health, sizeof(s->health), "%s", health == NULL ? "" : health);
     (void)snprintf(s->bootstrap, sizeof(s->bootstrap), "%s", boot == NULL ? "" : boot);
     (void)snprintf(s->note, sizeof(s->note), "%s", note == NULL ? "" : note);
@@ -173,7 +175,8 @@ static void show_alone(const struct status *s)
         "ready      but alone: no bootstrap peers are configured and no other node has joined "
         "yet");
     if (s->bootstrap[0] != 0) {
-        (void)printf("           other nodes join with: qudag up --bootstrap '%s'\n", s->bootstrap);
+        (void)printf("           other nodes join with: qudag up %s--bootstrap '%s'\n",
+                     s->lab ? "--lab " : "", s->bootstrap);
     }
 }
 
@@ -371,6 +374,9 @@ int run_up(struct tool *t, int argc, char **argv)
     }
     if (code == TOOL_OK && s.note[0] != 0 && !t->json) {
         note(t, s.note);
+    }
+    if (code == TOOL_OK && s.lab && !t->json) {
+        note(t, "a test network (lab): it hides nobody");
     }
     return code != TOOL_OK || u.no_wait ? code : wait_ready(t, u.timeout, &s);
 }

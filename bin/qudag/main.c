@@ -201,7 +201,7 @@ static int help_all(const struct tool *t)
 
 int run_help(struct tool *t, int argc, char **argv)
 {
-    for (size_t ix = 0; argc == 1 && ix < n_subs; ix++) {
+    for (size_t ix = 0; argc > 0 && ix < n_subs; ix++) { /* "dht put" is described with dht */
         if (strcmp(subs[ix].name, argv[0]) == 0) {
             return help_one(t, &subs[ix]);
         }
@@ -238,6 +238,15 @@ static int take_options(struct tool *t, int argc, char **argv, const char **dir)
     return n;
 }
 
+/* "send --help", and "dht put --help", which is no value; "lab exec 2 status --help" is for another qudag. */
+static bool asks_for_help(int n, char **argv)
+{
+    int at = n - 1;
+    return (n == 2 || n == 3) && (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) &&
+           strcmp(argv[at - 1], "-m") != 0 && strcmp(argv[at - 1], "exec") != 0 &&
+           strcmp(argv[at - 1], "--") != 0;
+}
+
 /* What --small-network does before the command; up does it itself, once the daemon runs. */
 static int small_network(struct tool *t)
 {
@@ -270,7 +279,7 @@ static int run(struct tool *t, int argc, char **argv)
     for (size_t ix = 0; ix < n_subs; ix++) {
         if (strcmp(subs[ix].name, name) == 0) {
             t->sub = &subs[ix];
-            if (n == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+            if (asks_for_help(n, argv)) {
                 return run_help(t, 1, argv);
             }
             int code = small_network(t);

@@ -235,6 +235,10 @@ static const char *hint_of(qudag_err err)
         return "check the address: at least one character is wrong";
     case QUDAG_EMALFORMED:
         return "check the spelling: qudag help shows an example";
+    case QUDAG_ETIMEOUT:
+        return "the other side or a relay on the way does not answer; try again, and if it stays "
+               "so, "
+               "qudag status shows whether this node is well";
     case QUDAG_EUNREACHABLE:
         return "is the other side up, and does a firewall let UDP through?";
     case QUDAG_ENOTFOUND:

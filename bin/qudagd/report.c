@@ -164,7 +164,9 @@ void rec_diversity(struct rec *r, const qudag_node *n)
     rec_bool(r, "small_network", d.small);
     rec_bool(r, "small_network_accepted", d.accepted);
     rec_strf(r, "drawn", "from %u relays of %u networks%s", d.relays, d.networks,
-             d.small ? ", too few to hide anybody" : "");
+             !d.small     ? ""
+             : d.accepted ? ", too few to hide anybody: used all the same"
+                          : ", too few to hide anybody");
 }
 
 static void status_anonymity(struct rec *r, const qudag_node *n)

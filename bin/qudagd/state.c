@@ -274,10 +274,12 @@ enum daemon_exit state_identity(struct state *s, qudag_identity **out)
         free(bytes);
     }
     if (err != QUDAG_OK) {
-        (void)snprintf(s->why, sizeof(s->why),
-                       "%s is damaged (%zu bytes, %s); it was left as it is.  Put a copy in its "
-                       "place, or move it away to start with a new identity",
-                       path, len, qudag_strerror(err));
+        (void)snprintf(
+            s->why, sizeof(s->why),
+            "%s is damaged (%zu bytes, %s); it was left as it is.  Put a copy in its place, "
+            "or, to start with a new identity, move it and the folders state and store "
+            "away",
+            path, len, qudag_strerror(err));
         return DAEMON_STATE;
     }
     return DAEMON_OK;

@@ -137,6 +137,9 @@ def tool():
     says('a misspelt subcommand', 'did you mean publish?', 2, QUDAG, 'dark', 'publsh')
     says('a missing argument', 'usage: qudag dht', 2, QUDAG, 'dht', 'put', 'x')
     says('help', ['Exit codes', 'example'], 0, QUDAG, 'help', 'send')
+    says('help for a part of a command', 'get KEY', 0, QUDAG, 'help', 'dht', 'put')
+    says('help asked for behind a part of a command', 'get KEY', 0, QUDAG, 'dht', 'put', '--help')
+    says('help for what is none', 'did you mean send?', 2, QUDAG, 'help', 'sned')
     says('a dark address that is none', 'not a dark address', 2, QUDAG, '--dir', d, 'send', 'nonsense', '-m', 'x')
     says('a path too long for a socket', 'shorter --dir', 2, QUDAGD, '--dir', TOP / ('x' * 120),
          '-o', f'node.listen={ANY_PORT}')
