@@ -19,7 +19,7 @@ static bool entry_path(const struct inbox *b, const char *name, char path[PATH_L
     return path_join(path, b->dir, name);
 }
 
-static bool there(const struct inbox *b, const struct inbox_entry *e)
+bool inbox_there(const struct inbox *b, const struct inbox_entry *e)
 {
     char path[PATH_LEN];
     struct stat st;
@@ -87,10 +87,11 @@ uint64_t inbox_cost(uint64_t size)
 }
 
 /* The index does not list everything for ever, so the folder itself is what counts. */
-static void count_bytes(struct inbox *b)
+void inbox_count(struct inbox *b)
 {
     DIR *list = opendir(b->dir);
     const struct dirent *e;
+    b->bytes = 0;
     while (list != NULL && (e = readdir(list)) != NULL) {
         char path[PATH_LEN];
         struct stat st;
@@ -235,7 +236,7 @@ bool inbox_open(struct inbox *b, const char *dir)
     }
     remove_expired(b);
     inbox_forget(b, now_ms());
-    count_bytes(b);
+    inbox_count(b);
     return probe(b);
 }
 
@@ -252,7 +253,7 @@ const struct inbox_entry *inbox_find(const struct inbox *b, const struct transfe
         const struct inbox_entry *e = &b->entry[ix];
         if (has_id(e) && memcmp(e->offer.id, o->id, TRANSFER_ID_LEN) == 0 &&
             e->offer.size == o->size && memcmp(e->offer.hash, o->hash, TRANSFER_HASH_LEN) == 0 &&
-            there(b, e)) {
+            inbox_there(b, e)) {
             return e;
         }
     }

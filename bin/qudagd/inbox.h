@@ -39,6 +39,14 @@ struct inbox {
 
 bool inbox_open(struct inbox *b, const char *dir); /* false: b->why */
 
+/*
+ * Counts what lies there, from which its owner removes what he is done with.  Takes as long as the folder is large: when
+ * he asks, not when a sender does.  A file that is being placed meanwhile counts twice, until the next time.
+ */
+void inbox_count(struct inbox *b);
+/* Whether the file of an entry is still there. */
+bool inbox_there(const struct inbox *b, const struct inbox_entry *e);
+
 /* Forgets the ids of entries older than INBOX_ID_AGE_MAX_S, also on disk. */
 void inbox_forget(struct inbox *b, int64_t now_ms);
 

@@ -171,6 +171,33 @@ static void a_number_does_not_cut_a_character(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+static void what_its_owner_removed_makes_room(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[PATH_LEN], offer[PATH_LEN], command[100];
+    struct inbox b;
+    assert_non_null(mkdtemp(dir));
+    assert_true(inbox_open(&b, dir));
+    struct inbox_entry e = {.time_ms = now_ms(), .to = "a.b.dark"};
+    e.offer = (struct transfer_offer){.kind = TRANSFER_FILE, .size = 3, .id = {9}, .hash = {8}};
+    assert_true(inbox_partial(&b, &e.offer, path, offer));
+    for (size_t ix = 0; ix < 2; ix++) {
+        memcpy(e.offer.name, "x.tar", 6);
+        put_file(path, "abc");
+        assert_int_equal(inbox_place(b.dir, path, e.offer.name), 0);
+        assert_int_equal(inbox_add(&b, &e), 0);
+    }
+    assert_true(path_join(path, dir, "x.tar"));
+    assert_int_equal(unlink(path), 0);
+    assert_false(inbox_there(&b, &b.entry[0]));
+    assert_true(inbox_there(&b, &b.entry[1]));
+    inbox_count(&b);
+    assert_int_equal(b.bytes, INBOX_UNIT);
+    inbox_close(&b);
+    (void)snprintf(command, sizeof(command), "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
 static void what_was_begun_and_left_counts_too(void **state)
 {
     (void)state;
@@ -374,6 +401,7 @@ int main(void)
         cmocka_unit_test(what_was_begun_lately_is_there_to_go_on_with),
         cmocka_unit_test(a_number_does_not_cut_a_character),
         cmocka_unit_test(what_was_begun_and_left_counts_too),
+        cmocka_unit_test(what_its_owner_removed_makes_room),
         cmocka_unit_test(ids_are_forgotten_after_two_days),
         cmocka_unit_test(the_name_of_a_message_tells_its_day_only),
         cmocka_unit_test(a_flood_of_empty_messages_costs_and_leaves_a_readable_index),

@@ -142,9 +142,13 @@ void transfer_closed(struct transfers *k, qudag_stream s, qudag_err why)
 
 void transfer_inbox(struct request *rq)
 {
-    const struct inbox *b = &rq->d->transfers->inbox;
+    struct inbox *b = &rq->d->transfers->inbox;
+    inbox_count(b); /* files may have been removed to make room */
     for (size_t ix = 0; ix < b->n; ix++) {
         const struct inbox_entry *e = &b->entry[ix];
+        if (!inbox_there(b, e)) {
+            continue;
+        }
         char hash[2 * TRANSFER_HASH_LEN + 1], when[32];
         text_hex(hash, e->offer.hash, TRANSFER_HASH_LEN);
         text_time(when, e->time_ms);
