@@ -5,7 +5,8 @@
  *   ./dark_echo /ip4/ADDRESS/udp/PORT/quic-v1/p2p/PEERID [--small-network]     # a node of the network to join
  *
  * Runs until interrupted; prints its address once the record is published.  A network of fewer than 60 relays in 20
- * networks hides nobody, and is used only with --small-network.
+ * networks hides nobody, and is used only with --small-network.  What it knows dies with it: each run has another
+ * address and other entry guards.  A service that is to stay saves its identity, and has a callback |save|; see node.h.
  */
 #include <qudag/qudag.h>
 

@@ -40,8 +40,8 @@ struct inbox {
 bool inbox_open(struct inbox *b, const char *dir); /* false: b->why */
 
 /*
- * Counts what lies there, from which its owner removes what he is done with.  Takes as long as the folder is large: when
- * he asks, not when a sender does.  A file that is being placed meanwhile counts twice, until the next time.
+ * Counts what lies there, from which its owner removes what he is done with.  Takes as long as the folder is large:
+ * when he asks, not when a sender does.  A file that is being placed meanwhile counts twice, until the next time.
  */
 void inbox_count(struct inbox *b);
 /* Whether the file of an entry is still there. */

@@ -37,8 +37,9 @@ typedef struct qudag_dht_options {
  * QUDAG_DHT_KEY_MAX bytes; values up to QUDAG_DHT_VALUE_MAX bytes, checked by the rules of the namespace: an open one
  * takes any value of at most QUDAG_DHT_OPEN_VALUE_MAX bytes.
  * op_done: QUDAG_OK once the quorum stored it (result: count, peers); QUDAG_EUNREACHABLE: fewer did, result.count
- * of them, maybe none; QUDAG_EINVAL: no such namespace on this node; or what its rules
- * return for the value.  At once: QUDAG_EINVAL, QUDAG_ETOOBIG, QUDAG_ELIMIT (QUDAG_REQUESTS_MAX), QUDAG_ENOMEM.
+ * of them, maybe none, also because they hold one that the rules prefer; QUDAG_EINVAL: no such namespace on this
+ * node; or what its rules return for the value.  At once: QUDAG_EINVAL, QUDAG_ETOOBIG, QUDAG_ELIMIT
+ * (QUDAG_REQUESTS_MAX), QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dht_put(qudag_node *n, qudag_slice key, qudag_slice value,
                                                  qudag_op *op);

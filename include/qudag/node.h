@@ -160,8 +160,10 @@ typedef struct qudag_callbacks {
     /* What joining the network has come to: whenever one of the values differs from the last call's. */
     void (*phase)(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag_err err, void *user);
     void (*circuit_closed)(qudag_node *n, qudag_circuit c, qudag_err why, void *user);
-    /* Something to be kept on disk under |name| (letters, digits, '-', '.'), mode 0600; |bytes| of
-     * length 0: remove it.  What it refuses is not used (a dark address is not published). */
+    /* Something to be kept on disk under |name| (letters, digits, '-', '.'), mode 0600, and given to
+     * qudag_node_restore before the next start; |bytes| of length 0: remove it.  What it refuses is not used (a dark
+     * address is not published).  Not only services and relays need it: without "guards" each start chooses new
+     * entry guards, and sooner or later an attacker's. */
     qudag_err (*save)(qudag_node *n, const char *name, qudag_slice bytes, void *user);
     /* The circuit of |s|, which the program opened, has been used for about an hour.  A stream opened now gets another
      * one; |s| ends with QUDAG_EEXPIRED in |left|, unless it ended before. */
