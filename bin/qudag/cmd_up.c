@@ -141,7 +141,8 @@ int run_status(struct tool *t, int argc, char **argv)
 
 struct watch {
     const struct status *status; /* as it was before */
-    char phase[16], error[64], reason[160];
+    char phase[16], error[64],
+        reason[600]; /* an address with its hash, and what is wrong with it */
     long long have, of;
 };
 
@@ -192,8 +193,11 @@ static void on_phase(struct tool *t, const struct rec_view *v, void *user)
     (void)snprintf(w->phase, sizeof(w->phase), "%s", phase);
     w->have = rec_get_int(v, "have", 0);
     w->of = rec_get_int(v, "of", 0);
-    (void)snprintf(w->error, sizeof(w->error), "%s", error == NULL ? "" : error);
-    (void)snprintf(w->reason, sizeof(w->reason), "%s", reason == NULL ? "" : reason);
+    if (error != NULL || strcmp(phase, "dial") !=
+                             0) { /* what kept the last attempt holds while the next one dials */
+        (void)snprintf(w->error, sizeof(w->error), "%s", error == NULL ? "" : error);
+        (void)snprintf(w->reason, sizeof(w->reason), "%s", reason == NULL ? "" : reason);
+    }
     if (t->json) {
         json_line(t, "progress", v);
         return;
@@ -218,7 +222,7 @@ static int wait_ready(struct tool *t, int64_t seconds, const struct status *stat
 {
     struct watch w = {.status = status};
     struct outcome out;
-    char message[320];
+    char message[sizeof(w.reason) + 160];
     t->deadline_ns = mono_ns() + (uint64_t)seconds * UINT64_C(1000000000);
     rec_bool(ask_begin(t, "watch"), "until_ready", true);
     ask_dir(t, t->dir, -1, on_phase, &w, &out);
@@ -236,9 +240,12 @@ static int wait_ready(struct tool *t, int64_t seconds, const struct status *stat
     (void)snprintf(message, sizeof(message), "not ready after %lld s%s%s; the daemon keeps trying",
                    (long long)seconds, w.reason[0] == 0 ? ": phase " : ": ",
                    w.reason[0] == 0 ? w.phase : w.reason);
-    return tool_error(t, TOOL_UNREACHABLE, w.error[0] == 0 ? "TIMEOUT" : w.error, message,
-                      "qudag status shows how far it is, qudag connect MULTIADDR dials at once, "
-                      "qudag down stops the daemon");
+    return tool_error(
+        t, TOOL_UNREACHABLE, w.error[0] == 0 ? "TIMEOUT" : w.error, message,
+        strcmp(w.error, "QUDAG_EAUTH") == 0
+            ? "compare it with the line \"bootstrap\" of that node's status"
+            : "qudag status shows how far it is, qudag connect MULTIADDR dials at once, "
+              "qudag down stops the daemon");
 }
 
 /* ------------------------------------------------------------------ up */

@@ -208,6 +208,23 @@ def other_network(address):
     says('down', 'stopped', 0, QUDAG, '--dir', own, 'down')
 
 
+def bootstrap_that_fails():
+    """what is wrong with the address is said in full, also while the next attempt dials"""
+    first, other = TOP / 'first', TOP / 'other'
+    run(QUDAG, '--dir', first, 'up', '--listen', ANY_PORT)
+    status = json.loads(run(QUDAG, '--dir', first, '--json', 'status')[1])
+    _pids.add(status['pid'])
+    address = next(a for a in status['bootstrap'] if '/ip4/127.0.0.1/' in a)
+    wrong = address[:-6] + ('000000' if address[-6:] != '000000' else '111111')
+    for name, boot, parts in (('a wrong hash', wrong, [f'{wrong} answers, but is not the peer', 'line "bootstrap"', 'QUDAG_EAUTH']),
+                              ('nobody there', address.replace(address.split('/')[4], '9'), ['no bootstrap peer answered'])):
+        d = other.with_name(name.replace(' ', '-'))
+        says(f'up with a bootstrap address with {name}', parts, 5, QUDAG, '--dir', d, 'up', '--listen', ANY_PORT, '--bootstrap', boot,
+             '--timeout', 4)
+        says('down', 'stopped', 0, QUDAG, '--dir', d, 'down')
+    says('down', 'stopped', 0, QUDAG, '--dir', first, 'down')
+
+
 def without_standard_descriptors():
     """F15: up with 0 to 2 closed starts the daemon and returns"""
     for closed in ('<&-', '>&-', '2>&-', '<&- >&- 2>&-'):
@@ -233,6 +250,7 @@ def main():
     always_json(address)
     killed_node()
     other_network(address)
+    bootstrap_that_fails()
     without_standard_descriptors()
     lab_says('lab down', '5 daemons', 0, 'lab', 'down')
 
