@@ -555,11 +555,26 @@ RUN(dark_publish)
     }
 }
 
+static bool announces(const qudag_node *n)
+{
+    char addr[QUDAG_ADDR_TEXT_MAX];
+    size_t it = 0;
+    return qudag_node_announced_next(n, &it, addr);
+}
+
 DONE(dark_publish)
 {
     if (err == QUDAG_OK) {
         cost_row(rq, res);
         request_send(rq);
+    } else if (err == QUDAG_EUNREACHABLE && !announces(rq->d->node)) {
+        request_end(
+            rq, TOOL_REFUSED, qudag_err_name(err),
+            "the address was not published: this node has no address that others can reach, "
+            "so nobody could call it",
+            "[node] announce names one, as of a forwarded port; publish it again then; a test "
+            "network on private addresses is a lab: qudag up --lab");
+        return;
     }
     request_end_err(rq, err, err == QUDAG_OK ? "" : "the address was not published");
 }

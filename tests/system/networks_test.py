@@ -126,6 +126,10 @@ def private_network():
     said = second.ask('status')['anonymity']
     check(said.startswith('not yet: ') and '(at least 16)' in said, f'two nodes hide somebody: {said}')
     print('ok: two nodes on private addresses say what keeps them from circuits', flush=True)
+    second.ask('dark', 'new', 'box')
+    code, text = second.tool('dark', 'publish', 'box', '--small-network')
+    check(code == 6 and 'no address that others can reach' in text and 'announce' in text, f'published: {code} {text}')
+    print('ok: a dark address that nobody could call is not published, and why', flush=True)
     for h in (first, second):
         h.down()
 
