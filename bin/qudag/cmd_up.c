@@ -205,7 +205,9 @@ static void on_phase(struct tool *t, const struct rec_view *v, void *user)
     text_ns(took, (uint64_t)rec_get_int(v, "at_ns", 0));
     if (strcmp(phase, "failed") == 0) {
         show_failure(w, v);
-    } else if (strcmp(phase, "ready") == 0 && strcmp(w->status->health, "alone") == 0) {
+    } else if (strcmp(phase, "ready") == 0 && w->have == 0 &&
+               strcmp(w->status->health, "alone") ==
+                   0) { /* contacts of the last run may have answered since */
         show_alone(w->status);
     } else {
         if (strcmp(phase, "dial") == 0 || strcmp(phase, "relays") == 0) {

@@ -199,6 +199,11 @@ def default_settings():
     moves_while_sending('the sender', host[3], lambda h: h.renumber(far[3], '130.1.0.1'), host[3], address)
     moves_while_sending('the receiver', host[2], lambda h: h.renumber(far[2], '133.1.0.1'), host[3], address)
     moves_while_sending('the sender, by another route,', host[3], lambda h: h.reroute('136.1.0.1'), host[3], address)
+    host[0].down()
+    code, text = run(*host[0].command(QUDAG, '--dir', host[0].dir, 'up', '--timeout', '60'), timeout=90)
+    host[0].take(host[0].ask('status'))
+    check(code == 0 and 'circuits can be built' in text and 'alone' not in text, f'the first one comes back: {code} {text}')
+    print('ok: the first node, which has no bootstrap peers, comes back and is not alone', flush=True)
     for h in host:
         h.down()
 
