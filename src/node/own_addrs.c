@@ -126,10 +126,11 @@ bool node_own_set(struct node_own_addrs *o, const struct multiaddr *addr, size_t
 bool node_own_observed(struct node_own_addrs *o, const struct link_info *link,
                        const struct multiaddr *addr, tstamp now)
 {
-    struct netaddr from;
+    struct netaddr from, seen;
 
     if (!node_rule_observed(link, o->lab) || !node_rule_addr(addr, o->lab) ||
-        !multiaddr_to_netaddr(&link->remote, &from)) {
+        !multiaddr_to_netaddr(&link->remote, &from) || !multiaddr_to_netaddr(addr, &seen) ||
+        seen.family != from.family) {
         return false;
     }
     struct node_own_voice *v = o->voice[family_of(addr)];

@@ -48,8 +48,9 @@ bool node_own_set_local(struct node_own_addrs *o, const struct multiaddr *addr, 
 bool node_own_set(struct node_own_addrs *o, const struct multiaddr *addr, size_t n);
 /*
  * The peer at the other end of |link| says that it sees us at |addr|.  Ignored: what comes over a relay or a
- * circuit, from an observer that is not on the Internet itself, and what nobody could dial.  A change within
- * NODE_OWN_HOLD of the last one waits for the first observation after it.
+ * circuit, from an observer that is not on the Internet itself, what nobody could dial, and an address of the IP
+ * version that the link does not use: there the observer can have seen none.  A change within NODE_OWN_HOLD of the
+ * last one waits for the first observation after it.
  */
 bool node_own_observed(struct node_own_addrs *o, const struct link_info *link,
                        const struct multiaddr *addr, tstamp now);

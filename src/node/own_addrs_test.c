@@ -100,12 +100,20 @@ static void four_networks_confirm_an_address_and_fewer_do_not(void **state)
     assert_false(observed(&o, "11.1.200.9", "5.9.1.1", 4433)); /* the same /16 */
     assert_false(observed(&o, "11.1.3.3", "5.9.1.1", 4433));
     assert_false(observed(&o, "11.2.0.1", "5.9.1.1", 4433));
-    assert_false(observed(&o, "2a00:1::1", "5.9.1.1", 4433));
-    assert_false(observed(&o, "2a00:1:ffff::1", "5.9.1.1", 4433)); /* the same /32 */
-    assert_false(observed(&o, "11.4.0.1", "5.9.1.1", 4434));       /* another port */
+    assert_false(observed(&o, "11.3.0.1", "5.9.1.1", 4433));
+    assert_false(observed(&o, "11.4.0.1", "5.9.1.1", 4434)); /* another port */
     assert_announced(&o, WANT(NULL));
-    assert_true(observed(&o, "2a00:2::1", "5.9.1.1", 4433));
+    assert_true(observed(&o, "11.5.0.1", "5.9.1.1", 4433));
     assert_announced(&o, WANT("/ip4/5.9.1.1/udp/4433/quic-v1"));
+    for (unsigned i = 1; i <= 3; i++) {
+        char ip[32];
+        (void)snprintf(ip, sizeof(ip), "2a00:%u::1", i);
+        assert_false(observed(&o, ip, "2a00:9::1", 4433));
+        (void)snprintf(ip, sizeof(ip), "2a00:1:%u::1", i); /* the same /32 */
+        assert_false(observed(&o, ip, "2a00:9::1", 4433));
+    }
+    assert_true(observed(&o, "2a00:4::1", "2a00:9::1", 4433));
+    assert_announced(&o, WANT("/ip4/5.9.1.1/udp/4433/quic-v1", "/ip6/2a00:9::1/udp/4433/quic-v1"));
     assert_true(set_local(&o, NULL, 0)); /* another network: what was seen before counts no more */
     assert_announced(&o, WANT(NULL));
 }
@@ -196,6 +204,32 @@ static void what_proves_nothing_is_not_counted(void **state)
     }
 }
 
+/*
+ * A host without IPv6 could else be made to tell any IPv6 address by whoever has four networks; the same one told by
+ * all such hosts puts them into one network, so that no path has two of them.
+ */
+static void an_address_is_seen_over_its_own_ip_version_only(void **state)
+{
+    static const char *const local[] = {"5.9.1.1"};
+    struct node_own_addrs o = {0};
+    (void)state;
+
+    set_local(&o, local, 1);
+    for (unsigned i = 0; i < 8; i++) {
+        char ip[32];
+        (void)snprintf(ip, sizeof(ip), "11.%u.0.1", i);
+        assert_false(observed(&o, ip, "2a00:9::1", 4433));
+    }
+    assert_announced(&o, WANT("/ip4/5.9.1.1/udp/4433/quic-v1"));
+    o = (struct node_own_addrs){0};
+    for (unsigned i = 0; i < 8; i++) {
+        char ip[32];
+        (void)snprintf(ip, sizeof(ip), "2a00:%u::1", i);
+        assert_false(observed(&o, ip, "5.9.1.1", 4433));
+    }
+    assert_announced(&o, WANT(NULL));
+}
+
 static void a_family_with_a_global_address_of_its_own_needs_no_observers(void **state)
 {
     static const char *const both[] = {"5.9.1.1", "fd00::1"};
@@ -207,6 +241,7 @@ static void a_family_with_a_global_address_of_its_own_needs_no_observers(void **
         char ip[32];
         (void)snprintf(ip, sizeof(ip), "11.%u.0.1", i);
         assert_false(observed(&o, ip, "5.9.1.1", 61000));
+        (void)snprintf(ip, sizeof(ip), "2a00:%u::1", i);
         (void)observed(&o, ip, "2a00:9::1", 4433);
     }
     assert_announced(&o, WANT("/ip4/5.9.1.1/udp/4433/quic-v1", "/ip6/2a00:9::1/udp/4433/quic-v1"));
@@ -256,6 +291,7 @@ int main(void)
         cmocka_unit_test(the_latest_voices_decide),
         cmocka_unit_test(observers_change_little_in_a_minute),
         cmocka_unit_test(what_proves_nothing_is_not_counted),
+        cmocka_unit_test(an_address_is_seen_over_its_own_ip_version_only),
         cmocka_unit_test(a_family_with_a_global_address_of_its_own_needs_no_observers),
         cmocka_unit_test(what_the_operator_set_is_announced_alone),
         cmocka_unit_test(of_more_addresses_than_fit_the_first_are_taken),
