@@ -51,6 +51,7 @@ struct node_padded_links {
 /* Descriptors of relays: ours goes out, others' come in (arrow_relays_dht.c). */
 struct node_descs {
     uint32_t fetching, announces, stored; /* stored: others that took ours last */
+    uint32_t vain;                        /* times in a row that nobody took it */
     tstamp announce_at, fetch_at;
 };
 

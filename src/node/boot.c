@@ -428,12 +428,15 @@ static void on_addrs(struct node *n)
 /* Our clock was found likely to be wrong, which is reported, or set: what it dated is replaced. */
 static void on_clock(struct node *n)
 {
-    bool set = n->clock.set;
+    bool set = n->clock.set, said = n->clock.said;
 
     n->clock.set = false;
-    if (!set) {
+    n->clock.said = n->clock.suspect;
+    if (!set || (said && n->boot.phase != NODE_FAILED)) { /* which is tried again below */
         phase(n, n->boot.phase, (uint32_t)relays_count(n->relays), table_size(n),
               n->clock.suspect ? QUDAG_ECLOCK : QUDAG_OK);
+    }
+    if (!set) {
         return;
     }
     if (sec_renew(n->sec, n->now) != QUDAG_OK) {

@@ -132,7 +132,6 @@ void node_set_clock(struct node *n, struct wallclock clock, tstamp now)
     }
     log_event(&n->cfg.log, LOG_WARN, "node.clock_set", LOG_NUM("seconds", (uint64_t)jump),
               LOG_STR("to", after > before ? "later" : "earlier"));
-    memset(&n->clock, 0, sizeof(n->clock));
-    n->clock.set = true;
+    n->clock = (struct node_clock){.set = true, .said = n->clock.said};
     n->news |= NODE_NEWS_CLOCK;
 }

@@ -25,7 +25,8 @@ struct node_clock_jury {
 struct node_clock {
     struct node_clock_jury jury[NODE_CLOCK_MATTERS];
     bool suspect;
-    bool set; /* by the host, and what we dated is not replaced yet */
+    bool set;  /* by the host, and what we dated is not replaced yet */
+    bool said; /* the phase hook was last told that it is likely to be wrong */
 };
 
 /* The calendar at |now|, as we know it; seconds. */

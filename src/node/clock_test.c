@@ -91,6 +91,20 @@ static void a_clock_an_hour_ahead_is_reported_and_its_correction_noticed(void **
     assert_int_equal(t->ask[a].err, QUDAG_OK);
 }
 
+/* Nobody takes the descriptor of a relay whose clock is ahead: it goes on trying, but not every second. */
+static void what_nobody_takes_is_not_announced_without_pause(void **state)
+{
+    (void)state;
+    nt_join(ODD);
+    odd_joins(4000);
+    assert_true(nt_run(&net, 60 * NS_PER_S, odd_suspects));
+    (void)nt_run(&net, 120 * NS_PER_S, NULL);
+    assert_false(odd_is_known(&net));
+    unsigned saves = net.node[ODD].saves; /* each new descriptor has a number, which is kept */
+    (void)nt_run(&net, 600 * NS_PER_S, NULL);
+    assert_in_range(net.node[ODD].saves - saves, 15, 40);
+}
+
 static void a_clock_an_hour_behind_is_reported(void **state)
 {
     (void)state;
@@ -245,6 +259,24 @@ static void witnesses_are_counted_by_network_for_a_while_and_not_without_end(voi
     assert_false(node_clock_suspect(n));
 }
 
+static void that_the_clock_is_wrong_is_taken_back_once_it_is_set(void **state)
+{
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    c.lab = false;
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    struct node *n = net.node[0].node;
+    node_start(n);
+    node_drain(n, net.now);
+    witness(0, 2, 1);
+    witness(0, 3, 1);
+    node_drain(n, net.now);
+    assert_true(net.node[0].clock_said);
+    node_set_clock(n, (struct wallclock){NT_WALL + 600, NT_START}, net.now);
+    node_drain(n, net.now);
+    assert_false(net.node[0].clock_said);
+}
+
 /* Four storers on the Internet that all find our clock wrong, but belong to one operator. */
 static void storers_of_one_network_are_one_witness(void **state)
 {
@@ -292,6 +324,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NT_TEST(witnesses_are_counted_by_network_for_a_while_and_not_without_end),
         NT_TEST(right_clocks_are_not_suspected),
+        NT_TEST(what_nobody_takes_is_not_announced_without_pause),
+        NT_TEST(that_the_clock_is_wrong_is_taken_back_once_it_is_set),
         NT_TEST(a_clock_an_hour_ahead_is_reported_and_its_correction_noticed),
         NT_TEST(a_clock_an_hour_behind_is_reported),
         NT_TEST(what_was_dated_wrongly_is_made_again_once_the_clock_is_set),

@@ -67,6 +67,7 @@ struct nt_node {
     qudag_err save_err;
     struct nt_seq relay_seq, record_seq;
     unsigned clock_reports; /* hooks.phase with ECLOCK, though nothing failed */
+    bool clock_said;        /* the last one was such */
     struct ref old; /* the stream whose circuit was said to be old last, and what was left to it */
     uint64_t old_left;
     void (*hook)(struct nt_node *t, const char *what, struct ref r); /* the test's own reaction */
@@ -138,7 +139,8 @@ static inline void nt_phase(void *ctx, enum node_phase p, uint32_t a, uint32_t b
     t->phase_says[0] = a;
     t->phase_says[1] = b;
     t->phase = p;
-    t->clock_reports += p != NODE_FAILED && err == QUDAG_ECLOCK ? 1 : 0;
+    t->clock_said = p != NODE_FAILED && err == QUDAG_ECLOCK;
+    t->clock_reports += t->clock_said ? 1 : 0;
     if (p == NODE_FAILED) {
         t->failures++;
         t->phase_err = err;
