@@ -134,13 +134,16 @@ bool node_announced_next(const struct node *n, size_t *it, struct multiaddr *out
     return true;
 }
 
-/* |peer| says at which address it sees us; what it sees of a relay or a circuit is not ours. */
+/*
+ * |peer| says at which address it sees us; what it sees of a relay or a circuit is not ours.  It says it of one of our
+ * links, not of which: of one with that IP version.
+ */
 static void seen_at(struct node *n, const struct peer_id *peer, const struct multiaddr *addr)
 {
     struct link_info link;
 
     for (size_t it = 0; swarm_peer_link_next(n->swarm, peer, &it, &link);) {
-        if (node_rule_observed(&link, n->cfg.lab)) {
+        if (node_rule_observed(&link, n->cfg.lab) && node_own_may_see(&link, addr)) {
             announced(n, node_own_observed(&n->own, &link, addr, n->now));
             return;
         }

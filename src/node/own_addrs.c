@@ -123,14 +123,21 @@ bool node_own_set(struct node_own_addrs *o, const struct multiaddr *addr, size_t
     return derive(o);
 }
 
-bool node_own_observed(struct node_own_addrs *o, const struct link_info *link,
-                       const struct multiaddr *addr, tstamp now)
+bool node_own_may_see(const struct link_info *link, const struct multiaddr *addr)
 {
     struct netaddr from, seen;
 
+    return multiaddr_to_netaddr(&link->remote, &from) && multiaddr_to_netaddr(addr, &seen) &&
+           from.family == seen.family;
+}
+
+bool node_own_observed(struct node_own_addrs *o, const struct link_info *link,
+                       const struct multiaddr *addr, tstamp now)
+{
+    struct netaddr from;
+
     if (!node_rule_observed(link, o->lab) || !node_rule_addr(addr, o->lab) ||
-        !multiaddr_to_netaddr(&link->remote, &from) || !multiaddr_to_netaddr(addr, &seen) ||
-        seen.family != from.family) {
+        !node_own_may_see(link, addr) || !multiaddr_to_netaddr(&link->remote, &from)) {
         return false;
     }
     struct node_own_voice *v = o->voice[family_of(addr)];

@@ -46,6 +46,8 @@ struct node_own_addrs {
 bool node_own_set_local(struct node_own_addrs *o, const struct multiaddr *addr, size_t n);
 /* What the operator wants announced, instead of anything else; n == 0: nothing is wanted. */
 bool node_own_set(struct node_own_addrs *o, const struct multiaddr *addr, size_t n);
+/* Whether the peer at the other end of |link| can see us at |addr|: the link is of that IP version. */
+bool node_own_may_see(const struct link_info *link, const struct multiaddr *addr);
 /*
  * The peer at the other end of |link| says that it sees us at |addr|.  Ignored: what comes over a relay or a
  * circuit, from an observer that is not on the Internet itself, what nobody could dial, and an address of the IP
