@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -42,6 +43,7 @@ struct control {
     char path[PATH_LEN];
     struct listener *listener;
     uint64_t pause_ns, check_ns; /* accept again, look at the file again, not before */
+    size_t places;               /* of the following, as many as there are descriptors for */
     struct client *client[CONTROL_CLIENTS_MAX];
 };
 
@@ -525,7 +527,7 @@ static void greet(struct client *cl)
 
 static struct client **free_place(struct control *c)
 {
-    for (size_t ix = 0; ix < CONTROL_CLIENTS_MAX; ix++) {
+    for (size_t ix = 0; ix < c->places; ix++) {
         if (c->client[ix] == NULL) {
             return &c->client[ix];
         }
@@ -668,12 +670,15 @@ static void check_file(struct control *c)
 enum daemon_exit control_open(struct control **out, struct daemon *d)
 {
     struct sockaddr_un sa;
+    struct rlimit files;
     struct control *c = calloc(1, sizeof(*c));
     if (c == NULL) {
         (void)snprintf(d->state.why, sizeof(d->state.why), "out of memory");
         return DAEMON_FAILED;
     }
     c->d = d;
+    c->places = rules_control_places(getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 0,
+                                     CONTROL_CLIENTS_MAX);
     if (!path_join(c->path, d->state.dir, "control.sock") ||
         strlen(c->path) >= sizeof(sa.sun_path)) {
         (void)snprintf(d->state.why, sizeof(d->state.why),

@@ -14,6 +14,12 @@ bool rules_control_peer(uid_t peer, uid_t own)
     return peer == own || peer == 0;
 }
 
+size_t rules_control_places(uint64_t files, size_t max)
+{
+    uint64_t places = files < RULES_FILES_LEFT + 4 ? 4 : files - RULES_FILES_LEFT;
+    return places < max ? (size_t)places : max;
+}
+
 enum rules_turn rules_command_turn(enum rules_command kind, const struct rules_load *load)
 {
     if (kind == RULES_SHORT || (load->running < load->running_max && load->waiting == 0)) {

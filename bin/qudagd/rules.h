@@ -20,6 +20,13 @@
 /* Whether a process of user |peer| may ask a daemon of user |own|: the same user, or root. */
 bool rules_control_peer(uid_t peer, uid_t own);
 
+/*
+ * How many clients may be connected at once, at most |max|, where |files| descriptors may be open: those that the node
+ * itself needs are left, for sockets, its store, and messages and files that come in.  At least 4.
+ */
+#define RULES_FILES_LEFT 40
+size_t rules_control_places(uint64_t files, size_t max);
+
 /* What a command occupies: a long one may take until its transfer or lookup ends, a short one ends at once. */
 enum rules_command { RULES_SHORT, RULES_LONG };
 /* Long commands at present.  A client is a process, however many connections it has. */

@@ -57,6 +57,20 @@ static void long_commands_wait_their_turn_and_short_ones_do_not(void **state)
     }
 }
 
+/* Who may connect as often as there are descriptors would leave none for a message that comes in. */
+static void clients_leave_descriptors_to_the_node(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t files;
+        size_t want;
+    } row[] = {{0, 4},    {10, 4},    {RULES_FILES_LEFT, 4}, {RULES_FILES_LEFT + 4, 4}, {64, 24},
+               {100, 60}, {168, 128}, {1024, 128},           {UINT64_MAX, 128}};
+    for (size_t ix = 0; ix < sizeof(row) / sizeof(row[0]); ix++) {
+        assert_int_equal(rules_control_places(row[ix].files, 128), row[ix].want);
+    }
+}
+
 static void who_has_the_fewest_running_is_next(void **state)
 {
     (void)state;
@@ -534,6 +548,7 @@ int main(void)
         cmocka_unit_test(a_public_address_is_one_that_is_reached_from_anywhere),
         cmocka_unit_test(only_the_same_user_and_root_may_ask),
         cmocka_unit_test(long_commands_wait_their_turn_and_short_ones_do_not),
+        cmocka_unit_test(clients_leave_descriptors_to_the_node),
         cmocka_unit_test(who_has_the_fewest_running_is_next),
         cmocka_unit_test(anonymity_is_said_in_words_and_only_once_it_is_there),
         cmocka_unit_test(health_follows_from_links_and_not_from_the_phase_alone),
