@@ -8,10 +8,11 @@
  *     ◀── row | progress ...
  *     ◀── end {code, error, message, hint}
  *
- * One request at a time per connection.  There are CONTROL_CLIENTS_MAX places, or as many as there are descriptors for
- * (rules_control_places); whoever comes when all are taken waits in the backlog of the socket.  At most CONTROL_LONG_MAX requests that may take long run at once; those above wait
- * (progress {state "queued", ahead}), and the next is that of the process with the fewest running (rules_next_turn).
- * What neither may run nor wait is refused with a sentence, so places are always left for status, stop and the like.
+ * One request at a time per connection.  There are CONTROL_CLIENTS_MAX places, or as many as there are descriptors
+ * for (rules_control_places); whoever comes when all are taken waits in the backlog of the socket.  At most
+ * CONTROL_LONG_MAX requests that may take long run at once; those above wait (progress {state "queued", ahead}), and
+ * the next is that of the process with the fewest running (rules_next_turn).  What neither may run nor wait is refused
+ * with a sentence, so places are always left for status, stop and the like.
  * Who stays silent without a request is hung up on, and so is who does not take what was asked for.
  */
 #ifndef QUDAG_BIN_CONTROL_H
