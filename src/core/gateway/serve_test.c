@@ -280,6 +280,195 @@ static void every_failed_allocation_is_survived(void **state)
     }
 }
 
+/* ---- one at a time: what each condition is there for ---- */
+
+static void where_no_hop_is_named_every_link_is_a_source(void **state)
+{
+    struct world *w = world_new();
+    unsigned n = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < RUNNING / 4 + 6; i++) {
+        ask_from(w, (struct ref){i, 1}, &(struct from){1, 0, 1 + i}, 0);
+        n += began(w, false);
+    }
+    assert_int_equal(n, RUNNING / 4 + 6);
+    world_free(w);
+}
+
+/* Who holds no more than the newcomer loses nothing of his: the oldest of all does. */
+static void among_equals_the_oldest_gives_way(void **state)
+{
+    struct world *w = world_new();
+    struct from third = {3, 3, 90000}, most = {1, 1, 0}, newcomer = {2, 2, 0};
+
+    (void)state;
+    open_from(w, (struct ref){0, 9}, &(struct from){4, 4, 80000}, 0); /* its place is used again */
+    open_from(w, (struct ref){0, 1}, &third, 1);
+    feed(w, w->srv, (struct ev){.type = EV_RESET, .strm = {0, 9}}, 1);
+    for (uint32_t i = 1; i < PLACES; i++) {
+        struct from *who = i <= PLACES / 2 ? &most : &newcomer;
+        who->link = i;
+        acts_clear(w);
+        open_from(w, (struct ref){i, 1}, who, 1 + i);
+        assert_int_equal(w->acts.n, 0);
+    }
+    newcomer.link = 5000;
+    open_from(w, (struct ref){0, 2}, &newcomer, PLACES + 1);
+    assert_int_equal(w->acts.n, 1);
+    assert_true(was_reset(w, (struct ref){0, 1}, QUDAG_ELIMIT));
+    world_free(w);
+}
+
+static void whoever_holds_most_pushes_nothing_of_his_own_out_that_waits(void **state)
+{
+    struct world *w = world_new();
+    struct from greedy = {1, 1, 0};
+
+    (void)state;
+    for (uint32_t i = 0; i < PLACES; i++) {
+        greedy.link = 1 + i;
+        ask_from(w, (struct ref){i, 1}, &greedy, 0);
+    }
+    assert_int_equal(stats(w).refused_limit, 0);
+    greedy.link = 5000;
+    acts_clear(w);
+    open_from(w, (struct ref){0, 2}, &greedy, 1);
+    assert_int_equal(w->acts.n, 1);
+    assert_true(was_reset(w, (struct ref){0, 2}, QUDAG_ELIMIT));
+    assert_int_equal(stats(w).refused_limit, 1);
+    assert_int_equal(stats(w).gave_way, 0);
+    world_free(w);
+}
+
+/* What could not run because others did runs when they are done, without anybody asking anew. */
+static void what_waits_begins_when_a_job_has_ended(void **state)
+{
+    struct world *w = world_new();
+    struct from greedy = {1, 1, 0};
+    uint64_t first = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < RUNNING / 4 + 1; i++) {
+        greedy.link = 1 + i;
+        ask_from(w, (struct ref){i, 1}, &greedy, 0);
+        first = i == 0 ? w->act_v[0].cookie : first;
+    }
+    assert_int_equal(stats(w).running, RUNNING / 4);
+    struct gateway_result res = {.cookie = first, .err = QUDAG_ENOTFOUND};
+    gateway_answer(w->srv, &res, &w->acts);
+    assert_int_equal(gateway_ops.deadline(w->srv), 0);
+    acts_clear(w);
+    gateway_ops.tick(w->srv, 1, &w->acts);
+    assert_int_equal(began(w, false), 1);
+    world_free(w);
+}
+
+static void places_of_our_own_are_given_back(void **state)
+{
+    static uint8_t frame[EXCHANGE_LEN];
+    uint8_t long_key[KAD_KEY_MAX + 1] = "/qudag/dark/";
+    struct world *w = world_new();
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        (void)request(w, false, frame, 0);
+        feed(w, w->cli, (struct ev){.type = EV_RESET, .strm = cli_strm, .err = QUDAG_ERESET}, 2);
+        acts_clear(w);
+    }
+    /* a key that has no room is no key */
+    assert_int_equal(ask_get(w, w->cli, (struct slice){long_key, sizeof long_key}), QUDAG_EINVAL);
+    world_free(w);
+}
+
+/* However many networks there are, each of which has one at work at least. */
+static void no_more_are_at_work_than_there_are_places_for(void **state)
+{
+    struct world *w = world_new();
+    unsigned n = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < BURST; i++) {
+        ask_from(w, (struct ref){i, 1}, &(struct from){1 + i, 1 + i, 1 + i}, 0);
+        n += began(w, false);
+    }
+    assert_int_equal(n, RUNNING);
+    assert_int_equal(stats(w).running, RUNNING);
+    world_free(w);
+}
+
+/* What one call puts into the action list has room there. */
+static void eight_begin_in_one_call(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    for (uint32_t i = 0; i < BURST + 40; i++) {
+        ask_from(w, (struct ref){i, 1}, &(struct from){1 + i, 1 + i, 1 + i}, 0);
+        (void)began(w, true);
+    }
+    assert_int_equal(stats(w).others, 40); /* beyond the rate */
+    assert_true(gateway_ops.deadline(w->srv) <= NS_PER_S / 40);
+    gateway_ops.tick(w->srv, NS_PER_S, &w->acts);
+    assert_int_equal(began(w, false), 8);
+    world_free(w);
+}
+
+static void an_answer_to_what_does_not_run_is_nobodys(void **state)
+{
+    struct world *w = world_new();
+    struct from one = {1, 1, 1};
+
+    (void)state;
+    open_from(w, (struct ref){1, 1}, &one, 0);
+    const struct gateway_job *j = slots_at(&w->srv->jobs, 0);
+    struct gateway_result res = {.cookie = ref_to_u64(j->self), .err = QUDAG_ENOTFOUND};
+    acts_clear(w);
+    gateway_answer(w->srv, &res, &w->acts);
+    assert_int_equal(w->acts.n, 0);
+    assert_int_equal(stats(w).others, 1);
+    assert_int_equal(gateway_ops.inbound_max, 4);
+    world_free(w);
+}
+
+static void events_that_come_twice_change_nothing(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    assert_int_equal(ask_get(w, w->cli, key), QUDAG_OK);
+    uint64_t cookie = w->act_v[0].cookie;
+    acts_clear(w);
+    feed(w, w->cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = cli_strm}, 1);
+    acts_clear(w);
+    feed(w, w->cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = srv_strm}, 1);
+    assert_int_equal(w->acts.n, 1);
+    assert_true(was_reset(w, srv_strm, QUDAG_ECANCELED));
+    acts_clear(w);
+    feed(w, w->cli, (struct ev){.type = EV_STREAM_FAIL, .cookie = cookie, .err = QUDAG_ESTALE}, 1);
+    assert_int_equal(w->acts.n, 0);
+    world_free(w);
+}
+
+/* A record that is stored nowhere is not one that is not there. */
+static void a_put_that_finds_nobody_is_not_answered_as_absence(void **state)
+{
+    struct world *w = world_new();
+    uint8_t frame[EXCHANGE_LEN] = {0};
+
+    (void)state;
+    (void)request(w, true, frame, 10);
+    open_in(w, srv_strm, 1);
+    deliver(w, w->srv, srv_strm, frame, EXCHANGE_LEN, 1000);
+    assert_int_equal(w->act_v[0].kind, GATEWAY_UP_PUT);
+    struct gateway_result res = {.cookie = w->act_v[0].cookie, .err = QUDAG_ENOTFOUND};
+    acts_clear(w);
+    gateway_answer(w->srv, &res, &w->acts);
+    assert_int_equal(w->acts.n, 1);
+    assert_true(was_reset(w, srv_strm, QUDAG_ENOTFOUND));
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +481,16 @@ int main(void)
         cmocka_unit_test(complete_requests_wait_for_their_turn),
         cmocka_unit_test(work_that_nobody_waits_for_keeps_its_place),
         cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(where_no_hop_is_named_every_link_is_a_source),
+        cmocka_unit_test(among_equals_the_oldest_gives_way),
+        cmocka_unit_test(whoever_holds_most_pushes_nothing_of_his_own_out_that_waits),
+        cmocka_unit_test(what_waits_begins_when_a_job_has_ended),
+        cmocka_unit_test(places_of_our_own_are_given_back),
+        cmocka_unit_test(no_more_are_at_work_than_there_are_places_for),
+        cmocka_unit_test(eight_begin_in_one_call),
+        cmocka_unit_test(an_answer_to_what_does_not_run_is_nobodys),
+        cmocka_unit_test(events_that_come_twice_change_nothing),
+        cmocka_unit_test(a_put_that_finds_nobody_is_not_answered_as_absence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

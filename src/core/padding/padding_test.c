@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/rd.h"
 #include "core/padding/padding.h"
 #include "wire/exchange.h"
 
@@ -233,14 +234,88 @@ static void what_fails_is_forgotten(void **state)
     assert_int_equal(padding_exchange(w.cli, circuit, 0, 0, &w.acts), QUDAG_ELIMIT);
 }
 
+static void whole_request(struct ref strm, uint8_t delay_ms, tstamp now)
+{
+    memset(w.request, 0, sizeof w.request);
+    w.request[3] = delay_ms;
+    open_in(strm, now);
+    deliver(w.srv, strm, EXCHANGE_LEN, now);
+    end(w.srv, strm, now);
+}
+
+/* Nothing of what lay in the buffer before, and nothing of the request. */
+static void an_answer_is_all_zero_and_a_request_behind_its_delay(void **state)
+{
+    (void)state;
+    whole_request(theirs, 200, 0);
+    memset(w.bytes, 0xee, sizeof w.bytes);
+    tick(w.srv, SEC);
+    assert_exchange(theirs);
+    for (size_t i = 0; i < EXCHANGE_LEN; i++) {
+        assert_int_equal(w.v[0].data.base[i], 0);
+    }
+    memset(w.bytes, 0xee, sizeof w.bytes);
+    ask(3600 * SEC);
+    struct rd r = rd_init((struct slice){w.request, 4});
+    assert_int_equal(rd_u32(&r), PADDING_DELAY_MAX / NS_PER_MS);
+    for (size_t i = 4; i < EXCHANGE_LEN; i++) {
+        assert_int_equal(w.request[i], 0);
+    }
+    assert_int_equal(padding_ops.deadline(w.cli), PADDING_ANSWER_TIMEOUT);
+}
+
+static void events_that_come_twice_change_nothing(void **state)
+{
+    (void)state;
+    clear();
+    assert_int_equal(padding_exchange(w.cli, circuit, 0, 0, &w.acts), QUDAG_OK);
+    uint64_t cookie = w.v[0].cookie;
+    feed(w.cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = ours}, 0);
+    assert_exchange(ours);
+    feed(w.cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = theirs}, 0);
+    assert_reset(theirs, QUDAG_ECANCELED);
+    feed(w.cli, (struct ev){.type = EV_STREAM_FAIL, .cookie = cookie, .err = QUDAG_ESTALE}, 0);
+    assert_int_equal(w.acts.n, 0);
+    assert_int_equal(stats(w.cli).failed, 0);
+}
+
+static void the_one_due_first_is_first_and_a_call_has_room_for_eight(void **state)
+{
+    (void)state;
+    assert_int_equal(padding_ops.inbound_max, 1); /* of one circuit */
+    whole_request((struct ref){1, 1}, 200, 0);
+    whole_request((struct ref){2, 1}, 50, 0);
+    whole_request((struct ref){3, 1}, 100, 0);
+    assert_int_equal(padding_ops.deadline(w.srv), 50 * NS_PER_MS);
+    tick(w.srv, 50 * NS_PER_MS);
+    assert_exchange((struct ref){2, 1});
+    for (uint32_t i = 4; i < 24; i++) {
+        whole_request((struct ref){i, 1}, 1, SEC);
+    }
+    tick(w.srv, 2 * SEC);
+    assert_int_equal(w.acts.n, 16);
+    assert_false(w.acts.overflow);
+    assert_true(padding_ops.deadline(w.srv) <= 2 * SEC);
+    /* of others nothing is counted as a failure of ours */
+    open_in((struct ref){99, 1}, 2 * SEC);
+    feed(w.srv, (struct ev){.type = EV_RESET, .strm = {99, 1}, .err = QUDAG_ERESET}, 2 * SEC);
+    assert_int_equal(stats(w.srv).failed, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_answer_comes_when_it_was_asked_for),  TEST(a_delay_beyond_the_limit_is_the_limit),
-        TEST(a_request_of_another_size_is_reset),      TEST(only_circuits_have_exchanges),
-        TEST(the_oldest_gives_way_by_an_early_answer), TEST(what_fails_is_forgotten),
+        TEST(the_answer_comes_when_it_was_asked_for),
+        TEST(a_delay_beyond_the_limit_is_the_limit),
+        TEST(a_request_of_another_size_is_reset),
+        TEST(only_circuits_have_exchanges),
+        TEST(the_oldest_gives_way_by_an_early_answer),
+        TEST(what_fails_is_forgotten),
+        TEST(an_answer_is_all_zero_and_a_request_behind_its_delay),
+        TEST(events_that_come_twice_change_nothing),
+        TEST(the_one_due_first_is_first_and_a_call_has_room_for_eight),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
