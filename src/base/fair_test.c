@@ -318,6 +318,44 @@ static void it_agrees_with_a_count_through_random_changes(void **state)
     world_fini(&w);
 }
 
+static void networks_and_sources_that_hold_something_are_counted(void **state)
+{
+    struct world w;
+    (void)state;
+
+    world_init(&w, 8);
+    add(&w, 0, 1, 1);
+    add(&w, 1, 1, 2);
+    add(&w, 2, 1, 2);
+    add(&w, 3, 2, 1);
+    assert_int_equal(w.f.n_nets, 2);
+    assert_int_equal(w.it[0].source->net->n_sources, 2);
+    fair_del(&w.f, &w.it[0], 0);
+    assert_int_equal(w.it[1].source->net->n_sources, 1);
+    fair_del(&w.f, &w.it[3], 0);
+    assert_int_equal(w.f.n_nets, 1);
+    add(&w, 3, 2, 1); /* it was known, and comes back */
+    assert_int_equal(w.f.n_nets, 2);
+    world_fini(&w);
+}
+
+/* Whoever sends one peer after another does not fill the table with what was: it shrinks while it is used. */
+static void two_are_forgotten_for_one_that_comes(void **state)
+{
+    struct world w;
+    (void)state;
+
+    world_init(&w, 8);
+    for (size_t i = 0; i < 5; i++) {
+        add(&w, i, i, i);
+        fair_del(&w.f, &w.it[i], 0);
+    }
+    assert_int_equal(w.f.sources.n, 5);
+    assert_int_equal(fair_add(&w.f, &w.it[5], 9, 9, FAIR_LIFE), QUDAG_OK);
+    assert_int_equal(w.f.sources.n, 4);
+    world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +369,8 @@ int main(void)
         cmocka_unit_test(what_is_idle_is_forgotten_first_and_later_than_its_debt),
         cmocka_unit_test(every_failed_allocation_leaves_it_as_it_was),
         cmocka_unit_test(it_agrees_with_a_count_through_random_changes),
+        cmocka_unit_test(networks_and_sources_that_hold_something_are_counted),
+        cmocka_unit_test(two_are_forgotten_for_one_that_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

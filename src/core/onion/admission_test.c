@@ -463,6 +463,208 @@ static void when_memory_is_short_the_circuit_with_most_queued_ends(void **state)
     net_del(n);
 }
 
+/* ---- which of them ---- */
+
+static struct onion_circuit *circuit_at(struct door *d, uint32_t ix)
+{
+    struct onion_circuit *c = slots_at(&d->n.nodes[0].o->circuits, ix);
+
+    assert_non_null(c);
+    return c;
+}
+
+/* |n| circuits of one neighbour, in use or not, since before ONION_UNUSED_AFTER. */
+static void settle(struct door *d, uint32_t who, uint64_t net, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t s = offer(d, who, net, false);
+        pass(d, NS_PER_MS);
+        assert_int_equal(d->fate[s], CREATED);
+    }
+}
+
+static void never_used_goes_before_quiet_and_quiet_before_what_had_a_cell_lately(void **state)
+{
+    struct onion_config few = {.circuits_max = 16, .relay = true};
+    struct door *d = door_new(&few);
+    (void)state;
+
+    settle(d, 1, 1, 15);
+    pass(d, ONION_UNUSED_AFTER);
+    for (uint32_t i = 0; i < 15; i++) {
+        circuit_at(d, i)->used = i != 7;
+    }
+    circuit_at(d, 7)->active_at = d->n.now; /* cells that were no data */
+    circuit_at(d, 0)->active_at = d->n.now; /* old, and in use */
+    settle(d, 1, 1, 1);
+    assert_int_equal(d->fate[7], REFUSED);
+    settle(d, 1, 1, 1);
+    assert_int_equal(d->fate[0], CREATED);
+    assert_int_equal(d->fate[1], REFUSED);
+    struct onion_stats st;
+    onion_stats_get(d->n.nodes[0].o, &st);
+    assert_int_equal(st.gave_way, 2);
+    door_free(d);
+}
+
+/* Who is below his share, and has circuits of no use, replaces those. */
+static void one_s_own_give_way_where_nobody_else_s_do(void **state)
+{
+    struct onion_config few = {.circuits_max = 16, .relay = true};
+    struct door *d = door_new(&few);
+    (void)state;
+
+    settle(d, 1, 1, 8);
+    settle(d, 2, 2, 7);
+    pass(d, ONION_UNUSED_AFTER);
+    for (uint32_t i = 0; i < 8; i++) {
+        circuit_at(d, i)->used = true;
+        circuit_at(d, i)->active_at = d->n.now;
+    }
+    settle(d, 2, 2, 1);
+    assert_int_equal(d->fate[8], REFUSED);
+    door_free(d);
+}
+
+/* Within a network the places that it has are shared, not all there are. */
+static void neighbours_of_one_network_share_what_it_has(void **state)
+{
+    struct onion_config few = {.circuits_max = 16, .relay = true};
+    struct door *d = door_new(&few);
+    struct fair_claim holder = {.net = 1, .source = 1, .net_n = 10, .source_n = 6},
+                      namesake = {.net = 2, .source = 1};
+    (void)state;
+
+    settle(d, 1, 1, 7);
+    for (uint32_t i = 0; i < 8; i++) {
+        settle(d, 10 + i, 10 + i, 1);
+    }
+    settle(d, 2, 1, 1);
+    /* two that have one name, of two networks, are two */
+    assert_true(onion_rule_gives_way(ONION_WORTH_BUSY, &holder, &namesake, 9));
+    door_free(d);
+}
+
+/* The places are needed: nobody waits for the other side to end its stream. */
+static void who_gives_way_is_reset_at_once(void **state)
+{
+    struct onion_config few = {.circuits_max = 16, .relay = true};
+    struct door *d = door_new(&few);
+    struct acts *out = &d->n.out;
+    (void)state;
+
+    settle(d, 1, 1, 1);
+    onion_end_now(circuit_at(d, 0), out);
+    bool reset = false;
+    for (size_t i = 0; i < out->n; i++) {
+        reset = reset || (out->v[i].type == ACT_RESET && out->v[i].err == QUDAG_ELIMIT);
+    }
+    assert_true(reset);
+    look(d);
+    door_free(d);
+}
+
+static void the_key_id_is_changed_in(struct door *d, uint8_t *cells)
+{
+    const uint8_t *id = d->n.nodes[0].hop.key_id;
+    size_t at = 0;
+
+    while (at + 8 < d->create_len && memcmp(cells + at, id, 8) != 0) {
+        at++;
+    }
+    assert_true(at + 8 < d->create_len);
+    cells[at] ^= 1;
+}
+
+/* Tokens for handshakes are not there for whoever does not even know our keys. */
+static void a_create_for_no_key_of_ours_does_not_wait_for_a_turn(void **state)
+{
+    struct onion_config slow = {.create_rate = 4, .relay = true};
+    struct door *d = door_new(&slow);
+    struct onion *o = d->n.nodes[0].o;
+    struct onion_stats st;
+    (void)state;
+
+    for (uint32_t i = 0; i < 4; i++) { /* until one has to wait */
+        (void)offer(d, 1 + i, 1 + i, false);
+    }
+    uint32_t waiting = o->held.waiting;
+    assert_true(waiting > 0);
+    assert_int_equal(d->fate[offer(d, 50, 50, true)], PENDING);
+    assert_int_equal(o->held.waiting, waiting + 1);
+    the_key_id_is_changed_in(d, d->bad);
+    assert_int_equal(d->fate[offer(d, 51, 51, true)], REFUSED);
+    assert_int_equal(o->held.waiting, waiting + 1);
+    onion_stats_get(o, &st);
+    assert_int_equal(st.bad_handshake, 1);
+    pass(d, 4 * NS_PER_S);
+    onion_stats_get(o, &st);
+    assert_int_equal(st.bad_handshake, 2);
+    door_free(d);
+}
+
+static void sixteen_are_answered_in_one_call(void **state)
+{
+    struct onion_config slow = {.create_rate = 100, .relay = true};
+    struct door *d = door_new(&slow);
+    struct onion *o = d->n.nodes[0].o;
+    struct onion_stats before, after;
+    (void)state;
+
+    for (uint32_t i = 0; i < 60; i++) {
+        (void)offer(d, 1 + i, 1 + i, false);
+    }
+    onion_stats_get(o, &before);
+    assert_true(o->held.waiting >= 20);
+    d->n.now += NS_PER_S;
+    onion_ops.tick(o, d->n.now, &d->n.out);
+    look(d);
+    onion_stats_get(o, &after);
+    assert_int_equal(after.created - before.created, 16);
+    door_free(d);
+}
+
+/* What fails for lack of our memory is not the neighbour's doing: no turn of his is lost. */
+static void only_a_wrong_create_costs_turns(void **state)
+{
+    struct onion_config cfg = {.relay = true};
+    unsigned refused = 0;
+    (void)state;
+
+    for (uint64_t at = 1; at < 40; at++) {
+        struct door *d = door_new(&cfg);
+        struct onion *o = d->n.nodes[0].o;
+        o->cfg.mem->fail_at = at;
+        refused += d->fate[offer(d, 1, 1, false)] == REFUSED;
+        o->cfg.mem->fail_at = 0;
+        struct fair_source *s;
+        for (size_t it = 0; (s = map_next(&o->held.sources, &it)) != NULL;) {
+            assert_true(s->debt == 0 && s->net->debt == 0);
+        }
+        door_free(d);
+    }
+    assert_true(refused > 0);
+}
+
+static void what_was_shed_is_counted(void **state)
+{
+    struct onion_config cfg = {.relay = true};
+    struct door *d = door_new(&cfg);
+    struct onion *o = d->n.nodes[0].o;
+    struct onion_stats st;
+    (void)state;
+
+    settle(d, 1, 1, 1);
+    circuit_at(d, 0)->prev.queued = ONION_SHED_MIN - 1;
+    assert_int_equal(onion_shed(o, d->n.now, &d->n.out), 0);
+    circuit_at(d, 0)->prev.queued = ONION_SHED_MIN;
+    assert_int_equal(onion_shed(o, d->n.now, &d->n.out), ONION_SHED_MIN);
+    onion_stats_get(o, &st);
+    assert_int_equal(st.shed, 1);
+    look(d);
+    door_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +681,14 @@ int main(void)
         cmocka_unit_test(the_longest_queue_goes_first_then_the_younger),
         cmocka_unit_test(when_memory_is_short_the_circuit_with_most_queued_ends),
         cmocka_unit_test(a_create_that_waits_cannot_be_changed),
+        cmocka_unit_test(never_used_goes_before_quiet_and_quiet_before_what_had_a_cell_lately),
+        cmocka_unit_test(one_s_own_give_way_where_nobody_else_s_do),
+        cmocka_unit_test(neighbours_of_one_network_share_what_it_has),
+        cmocka_unit_test(who_gives_way_is_reset_at_once),
+        cmocka_unit_test(a_create_for_no_key_of_ours_does_not_wait_for_a_turn),
+        cmocka_unit_test(sixteen_are_answered_in_one_call),
+        cmocka_unit_test(only_a_wrong_create_costs_turns),
+        cmocka_unit_test(what_was_shed_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

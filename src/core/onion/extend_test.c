@@ -193,6 +193,54 @@ static void streams_against_the_direction_of_the_link_are_reset(void **state)
     }
 }
 
+/* A service has keys, and lets nobody go on from it. */
+static void who_is_no_relay_extends_no_circuit(void **state)
+{
+    struct testnet *n = net_new(3);
+    struct ref c;
+
+    (void)state;
+    n->nodes[1].o->cfg.relay = false;
+    assert_int_equal(net_build(n, 1, 2, &c), QUDAG_OK);
+    net_run(n);
+    net_sleep(n, 4 * NS_PER_S);
+    assert_int_equal(n->nodes[1].asked, 0);
+    assert_int_equal(net_up_of(&n->nodes[0], ONION_UP_CLOSED)->err, QUDAG_EUNREACHABLE);
+    net_del(n);
+}
+
+/* The owner's word counts once, and of a circuit that waits for it. */
+static void the_owner_says_go_once(void **state)
+{
+    struct testnet *n = net_new(3);
+    struct ref c;
+
+    (void)state;
+    n->nodes[1].says_nothing = true;
+    assert_int_equal(net_build(n, 1, 2, &c), QUDAG_OK);
+    net_run(n);
+    struct onion_circuit *r = inner(n, 1);
+    onion_extend_go(n->nodes[1].o, r->ref, n->now, &n->out);
+    assert_non_null(r->to);
+    uint32_t held = r->to->held.n;
+    onion_extend_go(n->nodes[1].o, r->ref, n->now, &n->out);
+    assert_int_equal(r->to->held.n, held);
+    onion_extend_refuse(n->nodes[1].o, r->ref, n->now, &n->out);
+    assert_int_equal(r->phase, ONION_PH_DIAL_NEXT);
+    net_drain(n, 1);
+    net_run(n);
+    onion_close(n->nodes[0].o, c, n->now, &n->out);
+    net_drain(n, 0);
+    net_run(n);
+    (void)built(n, 1); /* of one that ends here */
+    r = inner(n, 1);
+    onion_extend_go(n->nodes[1].o, r->ref, n->now, &n->out);
+    onion_extend_refuse(n->nodes[1].o, r->ref, n->now, &n->out);
+    assert_int_equal(n->out.n, 0);
+    assert_int_equal(r->phase, ONION_PH_END);
+    net_del(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +250,8 @@ int main(void)
         cmocka_unit_test(an_answer_for_a_circuit_that_is_gone_does_nothing),
         cmocka_unit_test(a_node_without_keys_resets_streams_at_once),
         cmocka_unit_test(streams_against_the_direction_of_the_link_are_reset),
+        cmocka_unit_test(who_is_no_relay_extends_no_circuit),
+        cmocka_unit_test(the_owner_says_go_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
