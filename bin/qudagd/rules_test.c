@@ -542,6 +542,21 @@ static void a_public_address_is_one_that_is_reached_from_anywhere(void **state)
     }
 }
 
+/* Every file that holds a secret, by its name: what cannot be read of them is never skipped. */
+static void what_a_node_saves_of_secrets_is_known_by_name(void **state)
+{
+    (void)state;
+    static const char *const secret[] = {"onion-key",  "onion-key-2", "guards",   "relay-seq",
+                                         "record-seq", "dark-abc",    "pub-abcde"};
+    static const char *const other[] = {"onion-key-3", "guards2", "dark-abc.bak", "dar-k", "pins"};
+    for (size_t ix = 0; ix < sizeof(secret) / sizeof(secret[0]); ix++) {
+        assert_true(rules_state_secret(secret[ix]));
+    }
+    for (size_t ix = 0; ix < sizeof(other) / sizeof(other[0]); ix++) {
+        assert_false(rules_state_secret(other[ix]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +583,7 @@ int main(void)
         cmocka_unit_test(a_name_of_one_byte_too_many_loses_it),
         cmocka_unit_test(errors_that_would_come_again_end_a_transfer),
         cmocka_unit_test(another_hash_ends_a_transfer_at_the_second_time),
+        cmocka_unit_test(what_a_node_saves_of_secrets_is_known_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -637,6 +637,39 @@ static void only_nodes_with_keys_list_the_protocol_of_circuits(void **state)
     }
 }
 
+/* Three dials that failed, and then none until some are forgiven, whatever names and ports are below it. */
+static void a_host_that_does_not_answer_is_left_alone_for_a_while(void **state)
+{
+    struct onion_hop to;
+    unsigned dialled = 0;
+    (void)state;
+
+    network();
+    for (unsigned i = 0; i < 8; i++) {
+        struct netaddr at = {.family = 4, .ip = {82, 6, 6, 6}, .port = (uint16_t)(2000 + i)};
+        net.nowhere = 0;
+        invent(&to, 900 + i, &at, 1);
+        (void)extend(0, &to, true);
+        (void)nt_run(&net, 4 * NS_PER_S, NULL); /* longer than a dial may take */
+        dialled += net.nowhere > 0;
+        assert_true(list_empty(&net.node[0].node->extends.jobs));
+    }
+    assert_in_range(dialled, 3, 5);
+    net.nowhere = 0;
+    struct netaddr other = {.family = 4, .ip = {82, 6, 6, 7}, .port = 2000}; /* is another */
+    invent(&to, 950, &other, 1);
+    (void)extend(0, &to, true);
+    (void)nt_run(&net, 4 * NS_PER_S, NULL);
+    assert_true(net.nowhere > 0);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    net.nowhere = 0;
+    struct netaddr again = {.family = 4, .ip = {82, 6, 6, 6}, .port = 3000};
+    invent(&to, 951, &again, 1);
+    (void)extend(0, &to, true);
+    (void)nt_run(&net, 4 * NS_PER_S, NULL);
+    assert_true(net.nowhere > 0); /* it was forgiven */
+}
+
 #define EXTEND_CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -654,6 +687,7 @@ int main(void)
         EXTEND_CASE(what_was_looked_for_in_vain_is_not_looked_for_again_at_once),
         EXTEND_CASE(who_asks_for_what_is_not_there_takes_nobodys_place),
         EXTEND_CASE(only_nodes_with_keys_list_the_protocol_of_circuits),
+        EXTEND_CASE(a_host_that_does_not_answer_is_left_alone_for_a_while),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -545,6 +545,7 @@ static void circuits_are_extended_over_links_that_we_dialled(void **state)
     assert_false(node_rule_extend_link(need | LINK_LIMITED));
     assert_false(node_rule_extend_link(need & ~LINK_QUDAG));
     assert_false(node_rule_extend_link(need & ~LINK_PQ_AUTH));
+    assert_false(node_rule_extend_link(need & ~LINK_PQ_KEX));
 }
 
 static void failures_count_for_the_host_and_in_a_laboratory_for_the_port(void **state)
@@ -674,6 +675,31 @@ static void what_the_end_of_a_circuit_says_of_its_guard(void **state)
     }
 }
 
+static void more_relays_are_waited_for_where_they_may_come(void **state)
+{
+    (void)state;
+    assert_true(node_rule_awaits_relays(QUDAG_ENORELAYS));
+    assert_true(node_rule_awaits_relays(QUDAG_ESMALLNET));
+    assert_false(node_rule_awaits_relays(QUDAG_ENOGUARD));
+    assert_false(node_rule_awaits_relays(QUDAG_ENOMEM));
+    assert_false(node_rule_awaits_relays(QUDAG_OK));
+}
+
+/* What we did wrong ourselves, or gave up, says nothing of a guard. */
+static void our_own_errors_are_no_failure_of_a_path(void **state)
+{
+    static const qudag_err ours[] = {QUDAG_EINVAL, QUDAG_EINTERNAL, QUDAG_ECANCELED,
+                                     QUDAG_ENOMEM, QUDAG_ESTALE,    QUDAG_EAGAIN};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        struct node_path_end e = {.reached = 1, .hop = 2, .relays = 3, .err = ours[i]};
+        assert_int_equal(node_rule_path_end(&e), NODE_PATH_NOTHING);
+    }
+    struct node_path_end e = {.reached = 1, .hop = 2, .relays = 3, .err = QUDAG_EUNREACHABLE};
+    assert_int_equal(node_rule_path_end(&e), NODE_PATH_NOT_BUILT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -703,6 +729,8 @@ int main(void)
         cmocka_unit_test(one_relay_is_a_circuit_in_a_lab_only),
         cmocka_unit_test(links_to_first_relays_are_padded_for_a_bounded_time),
         cmocka_unit_test(what_the_end_of_a_circuit_says_of_its_guard),
+        cmocka_unit_test(more_relays_are_waited_for_where_they_may_come),
+        cmocka_unit_test(our_own_errors_are_no_failure_of_a_path),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -428,6 +428,30 @@ static void first_records_are_spread_over_the_half_period_before(void **state)
     world_free(w);
 }
 
+/* Whoever knows an address and a place must not be able to compute the numbers, nor one hour's from another's. */
+static void numbers_follow_from_the_secret_and_steps_are_drawn(void **state)
+{
+    struct world *w = world_new();
+    struct dark_keys k = *dark_own_get(w->svc, &w->addr);
+    const struct dark_place at = {dark_period(START), 0};
+    walltime begin = dark_period_start(at.period) - DARK_PERIOD / 2;
+    uint64_t first = dark_number_walk(&k, &at, begin), steps[2];
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        steps[i] = dark_number_walk(&k, &at, begin + (i + 1) * 3600) -
+                   dark_number_walk(&k, &at, begin + i * 3600);
+        assert_true(steps[i] >= UINT64_C(1) << 32);
+    }
+    assert_true(steps[0] != steps[1]);
+    k.ed_sk.seed[31] ^= 1;
+    assert_true(dark_number_walk(&k, &at, begin) != first);
+    k.ed_sk.seed[31] ^= 1;
+    assert_true(dark_number_walk(&k, &at, begin) == first);
+    wipe(&k, sizeof k); /* what it points to is the world's */
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +460,7 @@ int main(void)
         cmocka_unit_test(numbers_grow_over_lost_state_and_clock_steps),
         cmocka_unit_test(times_of_records_are_dated_back_and_whole_hours),
         cmocka_unit_test(first_records_are_spread_over_the_half_period_before),
+        cmocka_unit_test(numbers_follow_from_the_secret_and_steps_are_drawn),
     };
     if (crypto_init() != QUDAG_OK) {
         return 1;

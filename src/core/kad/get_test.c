@@ -93,11 +93,28 @@ static void what_was_reported_stays_until_the_list_is_carried_out(void **state)
     bed_free(b);
 }
 
+/* Puts that were reported and are still being sent count: who does not wait for them begins no more without end. */
+static void requests_on_their_way_after_their_report_are_bounded(void **state)
+{
+    struct bed *b = bed_new(NULL);
+    uint32_t most = KAD_REQUESTS_AFTER * b->k->requests.max;
+    (void)state;
+
+    b->k->requests.n_after = most - 1;
+    assert_false(kad_requests_full(b->k));
+    b->k->requests.n_after = most;
+    assert_true(kad_requests_full(b->k));
+    assert_int_equal(kad_get(b->k, 1, S("/v/a"), NULL, b->now, fresh(b)), QUDAG_ELIMIT);
+    assert_int_equal(b->out.n, 0);
+    bed_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_is_confirmed_by_nodes_that_hold_exactly_it),
         cmocka_unit_test(what_was_reported_stays_until_the_list_is_carried_out),
+        cmocka_unit_test(requests_on_their_way_after_their_report_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
