@@ -58,6 +58,10 @@ static void nothing_is_replaced_and_the_index_survives(void **state)
     assert_null(inbox_find(&b, &e.offer));
     e.offer.hash[0]--;
     assert_true(path_join(path, dir, "x (3).tar"));
+    put_file(path, "ab"); /* is not what was received */
+    assert_null(inbox_find(&b, &e.offer));
+    put_file(path, "abc");
+    assert_non_null(inbox_find(&b, &e.offer));
     assert_int_equal(unlink(path), 0);
     assert_null(inbox_find(&b, &e.offer)); /* its file is gone */
     inbox_close(&b);
@@ -249,21 +253,28 @@ static void a_flood_of_empty_messages_costs_and_leaves_a_readable_index(void **s
     struct inbox b;
     struct stat st;
     struct inbox_entry e = {.time_ms = 1700000000000, .to = "a.b.dark"};
-    off_t most = 0;
+    off_t most = 0, line = 0;
     assert_non_null(mkdtemp(dir));
     assert_true(inbox_open(&b, dir));
     assert_true(path_join(path, dir, ".index"));
     memset(e.offer.name, 'x', TRANSFER_NAME_MAX);
     for (unsigned ix = 0; ix < 2 * INBOX_LINES_MAX; ix++) {
+        e.time_ms++;
         assert_int_equal(inbox_add(&b, &e), 0);
         assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 077, 0);
+        line = ix == 0 ? st.st_size : line;
         most = st.st_size > most ? st.st_size : most;
     }
+    assert_true(most <= line * INBOX_LINES_MAX);
+    assert_int_equal(b.entry[b.n - 1].time_ms, e.time_ms);
+    assert_int_equal(b.entry[0].time_ms, e.time_ms - (int64_t)b.n + 1); /* the newest of all */
     assert_true(most < 16 << 20);
     assert_int_equal(b.bytes, 2 * (uint64_t)INBOX_LINES_MAX * INBOX_UNIT);
     inbox_close(&b);
     assert_true(inbox_open(&b, dir));
     assert_true(b.n > INBOX_LISTED_MAX / 2 && b.n <= INBOX_LISTED_MAX);
+    assert_true(b.lines >= b.n); /* they count from where the file is */
     inbox_close(&b);
     assert_int_equal(unlink(path) | rmdir(b.partial) | rmdir(dir), 0);
 }
@@ -394,6 +405,42 @@ static void without_hard_links_files_arrive_and_none_is_replaced(void **state)
     }
 }
 
+/* A line has what an entry has room for, or is none; and folders below the inbox take no place in it. */
+static void lines_with_more_than_fits_are_left_out(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[PATH_LEN], sub[PATH_LEN], line[2000], many[1000];
+    char hash[2 * TRANSFER_HASH_LEN + 1], id[2 * TRANSFER_ID_LEN + 1];
+    static const uint8_t none[TRANSFER_HASH_LEN];
+    struct inbox b;
+    assert_non_null(mkdtemp(dir));
+    assert_true(path_join(path, dir, ".index") && path_join(sub, dir, "folder"));
+    assert_int_equal(mkdir(sub, 0700), 0);
+    text_hex(hash, none, TRANSFER_HASH_LEN);
+    text_hex(id, none, TRANSFER_ID_LEN);
+    const size_t to_max = sizeof(((struct inbox_entry *)0)->to);
+    const struct {
+        size_t to, name;
+        bool fits;
+    } row[] = {{to_max - 1, TRANSFER_NAME_MAX, true},
+               {to_max - 1, TRANSFER_NAME_MAX + 1, false},
+               {to_max, TRANSFER_NAME_MAX, false}};
+    memset(many, 'x', sizeof(many));
+    for (size_t ix = 0; ix < 3; ix++) {
+        (void)snprintf(line, sizeof(line), "1700000000000\tfile\t3\t%s\t%s\t%.*s\t%.*s\n", hash, id,
+                       (int)row[ix].to, many, (int)row[ix].name, many);
+        put_file(path, line);
+        assert_true(inbox_open(&b, dir));
+        assert_int_equal(b.n, row[ix].fits);
+        assert_int_equal(b.lines, 1);
+        assert_int_equal(b.bytes, 0);
+        inbox_close(&b);
+    }
+    assert_int_equal(inbox_cost(INBOX_UNIT), INBOX_UNIT);
+    assert_int_equal(inbox_cost(INBOX_UNIT + 1), 2 * INBOX_UNIT);
+    assert_int_equal(unlink(path) | rmdir(sub) | rmdir(b.partial) | rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +453,7 @@ int main(void)
         cmocka_unit_test(ids_are_forgotten_after_two_days),
         cmocka_unit_test(the_name_of_a_message_tells_its_day_only),
         cmocka_unit_test(a_flood_of_empty_messages_costs_and_leaves_a_readable_index),
+        cmocka_unit_test(lines_with_more_than_fits_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

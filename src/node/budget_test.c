@@ -138,6 +138,8 @@ static void what_failed_here_is_not_counted(void **state)
     assert_int_equal(allowed(&a, &k, START + 100, START + 200, 1), 3);
     assert_true(node_budget_ours(QUDAG_ENORELAYS));
     assert_true(node_budget_ours(QUDAG_ENOMEM));
+    assert_true(node_budget_ours(QUDAG_ELIMIT));
+    assert_true(node_budget_ours(QUDAG_ECANCELED));
     assert_false(node_budget_ours(QUDAG_ETIMEOUT));
     assert_false(node_budget_ours(QUDAG_ECIRCUIT));
     assert_false(node_budget_ours(QUDAG_OK));

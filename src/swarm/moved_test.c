@@ -88,6 +88,47 @@ static void a_peer_with_a_link_elsewhere_is_not_dialled(void **state)
     assert_int_equal(w.n_links, before);
 }
 
+static void what_is_no_link_of_the_address_stays(void **state)
+{
+    (void)state;
+    uint32_t relayed = inbound(2, LINK_PQ_KEX | LINK_PQ_AUTH | LINK_RELAYED);
+    w.link[relayed].local = old;
+    know(3, 1);
+    open_to(3, 13, 0); /* its dial is under way */
+    settle();
+    uint32_t dial = w.n_links - 1;
+    w.link[dial].local = old;
+    uint32_t n = move(&fresh);
+    assert_false(w.link[relayed].closed);
+    assert_false(w.link[dial].closed);
+    assert_int_equal(n, 0);
+}
+
+/* A way out that is gone is one of links that we dialled. */
+static void who_came_to_us_stays_while_the_address_does(void **state)
+{
+    struct swarm_moved m = {.n_have = 0, .left = {old}};
+    (void)state;
+
+    uint32_t ours = dialled(1, 11, &old), theirs = inbound(2, LINK_PQ_KEX | LINK_PQ_AUTH);
+    w.link[theirs].local = old;
+    assert_int_equal(swarm_moved(w.s, &m, w.now), 1);
+    settle();
+    assert_true(w.link[ours].closed);
+    assert_false(w.link[theirs].closed);
+}
+
+/* Nothing is open on it yet, and somebody waits. */
+static void a_link_that_is_only_waited_for_is_dialled_again(void **state)
+{
+    (void)state;
+    w.open_err = QUDAG_EAGAIN;
+    (void)dialled(1, 11, &old);
+    uint32_t before = w.n_links;
+    assert_int_equal(move(&fresh), 1);
+    assert_int_equal(w.n_links, before + 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -96,6 +137,9 @@ int main(void)
         T(what_used_the_address_is_closed_and_what_was_needed_dialled_again),
         T(an_open_that_waits_is_served_by_the_new_link),
         T(a_peer_with_a_link_elsewhere_is_not_dialled),
+        T(what_is_no_link_of_the_address_stays),
+        T(who_came_to_us_stays_while_the_address_does),
+        T(a_link_that_is_only_waited_for_is_dialled_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

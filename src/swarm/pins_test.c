@@ -312,6 +312,30 @@ static void without_memory_nothing_stands_that_is_not_remembered(void **state)
     assert_int_equal(st.pins, 1);
 }
 
+/* Nobody chooses networks that share a group: it follows from a key. */
+static void groups_of_networks_are_of_a_secret(void **state)
+{
+    static const uint8_t other[16] = {5};
+    uint16_t list[2][32];
+    unsigned same = 0;
+    (void)state;
+
+    mem_init(&mem, NULL, 0);
+    for (unsigned run = 0; run < 2; run++) {
+        swarm_pins_init(&pins, &mem, run == 0 ? seed : other, 100, false);
+        for (uint32_t i = 0; i < 32; i++) {
+            struct peer_id id = id_no(i);
+            learn(i, SWARM_PIN_MET, 1000 + i * SWARM_PIN_GROUPS);
+            list[run][i] = swarm_pins_get(&pins, &id)->list;
+        }
+        swarm_pins_fini(&pins);
+    }
+    for (uint32_t i = 0; i < 32; i++) {
+        same += list[0][i] == list[1][i];
+    }
+    assert_true(same < 8);
+}
+
 int main(void)
 {
 #define S(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -327,6 +351,7 @@ int main(void)
         T(records_do_not_displace_what_was_proven),
         T(who_is_used_stays_and_who_is_not_goes_first),
         T(a_peer_moves_to_what_it_has_proven),
+        cmocka_unit_test(groups_of_networks_are_of_a_secret),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

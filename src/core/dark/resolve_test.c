@@ -445,6 +445,32 @@ static void requests_for_one_address_share_one_lookup(void **state)
     world_free(w);
 }
 
+/* Whoever stored a record that was withdrawn since gives it out again: at a place of which no tombstone was seen. */
+static void what_was_withdrawn_stays_so_in_every_place(void **state)
+{
+    struct world *w = world_new();
+    static uint8_t old[DARK_REPLICAS][DARK_RECORD_LEN];
+    uint64_t p = dark_period(wall(w));
+
+    (void)state;
+    publish_all(w);
+    for (uint8_t r = 0; r < DARK_REPLICAS; r++) {
+        memcpy(old[r], store_must(w, p, r)->rec, DARK_RECORD_LEN);
+    }
+    assert_int_equal(dark_forget(w->svc, 5, &w->addr, w->now, &w->acts), QUDAG_OK);
+    settle(w, w->svc);
+    run_to(w, w->now + HOUR);
+    w->n_up = 0;
+    assert_int_equal(resolve(w)->err, QUDAG_ENOTFOUND);
+    w->now += 2 * HOUR; /* that it is gone is not remembered so long */
+    for (uint8_t r = 0; r < DARK_REPLICAS; r++) {
+        memcpy(store_must(w, p, r)->rec, old[r], DARK_RECORD_LEN);
+    }
+    w->n_up = 0;
+    assert_int_equal(resolve(w)->err, QUDAG_ESTALE);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +492,7 @@ int main(void)
         cmocka_unit_test(the_record_of_another_place_is_refused),
         cmocka_unit_test(an_owner_that_never_answers_is_a_timeout),
         cmocka_unit_test(requests_for_one_address_share_one_lookup),
+        cmocka_unit_test(what_was_withdrawn_stays_so_in_every_place),
     };
     if (crypto_init() != QUDAG_OK) {
         return 1;

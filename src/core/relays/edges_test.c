@@ -158,6 +158,13 @@ static void who_is_a_guard_no_longer_is_used_no_longer(void **state)
     assert_int_equal(relays_add(w->r, d), QUDAG_OK);
     unsigned third = entry(w, 0);
     assert_true(third != first && third != second);
+    d = &w->d[third];
+    d->seq++;
+    d->n_addrs = 0;
+    assert_int_equal(relays_add(w->r, d), QUDAG_OK);
+    unsigned fourth =
+        entry(w, 0); /* those before it take no place of the two that are waited for */
+    assert_true(fourth != first && fourth != second && fourth != third);
     world_free(w);
 }
 
@@ -323,6 +330,7 @@ static void a_guard_lives_from_its_first_use(void **state)
 
     (void)state;
     w->r->wall = EPOCH + INT64_C(59) * DAY;
+    w->r->guard[0]->until = EPOCH + INT64_C(60) * DAY;
     relays_guards_use(w->r, 0);
     assert_true(w->r->guard[0]->until >= EPOCH + INT64_C(59 - 5 + 60) * DAY);
     world_free(w);
