@@ -670,6 +670,23 @@ static void a_host_that_does_not_answer_is_left_alone_for_a_while(void **state)
     assert_true(net.nowhere > 0); /* it was forgiven */
 }
 
+/* From the moment on that its owner gives it up, whether the DHT knows already or not. */
+static void nobody_is_let_in_by_a_forgotten_address(void **state)
+{
+    struct dark_addr addr;
+    (void)state;
+
+    network();
+    struct node *n = net.node[1].node;
+    size_t keys = n->onion->keys_n;
+    assert_int_equal(node_dark_create(n, "shop", net.now, &addr), QUDAG_OK);
+    assert_int_equal(n->onion->keys_n, keys + 1);
+    struct node_request r = {.kind = NODE_OP_DARK_FORGET, .dark = addr};
+    assert_int_not_equal(nt_ask(&net.node[1], &r), SIZE_MAX);
+    (void)nt_run(&net, NS_PER_S, NULL);
+    assert_int_equal(n->onion->keys_n, keys);
+}
+
 #define EXTEND_CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -688,6 +705,7 @@ int main(void)
         EXTEND_CASE(who_asks_for_what_is_not_there_takes_nobodys_place),
         EXTEND_CASE(only_nodes_with_keys_list_the_protocol_of_circuits),
         EXTEND_CASE(a_host_that_does_not_answer_is_left_alone_for_a_while),
+        EXTEND_CASE(nobody_is_let_in_by_a_forgotten_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
