@@ -336,6 +336,94 @@ static void groups_of_networks_are_of_a_secret(void **state)
     assert_true(same < 8);
 }
 
+/* ---- what goes to disk ---- */
+
+static unsigned changes(struct swarm_pin_change *last)
+{
+    unsigned n = 0;
+
+    while (swarm_pins_change(&pins, last)) {
+        n++;
+    }
+    return n;
+}
+
+static qudag_err learn_as(uint32_t n, enum swarm_pin_source source, uint8_t props,
+                          const uint8_t *hash)
+{
+    struct swarm_claim claim = {props, hash};
+    struct peer_id id = id_no(n);
+    bool first;
+
+    return swarm_pins_learn(&pins, &id, source, 7, &claim, &first);
+}
+
+/* Whatever would be missed after a restart is a change, and nothing else is. */
+static void each_thing_that_is_learnt_is_a_change_once(void **state)
+{
+    const uint8_t hash[SWARM_PIN_LEN] = {1, 7};
+    struct peer_id id = id_no(1);
+    struct swarm_pin_change c;
+    (void)state;
+
+    mem_init(&mem, NULL, 0);
+    swarm_pins_init(&pins, &mem, seed, 8, true);
+    assert_int_equal(learn_as(1, SWARM_PIN_MET, LINK_PQ_KEX, NULL), QUDAG_OK);
+    assert_int_equal(changes(&c), 1); /* somebody new */
+    assert_memory_equal(c.name, id.b + id.len - SWARM_PIN_NAME_LEN, SWARM_PIN_NAME_LEN);
+    assert_int_equal(learn_as(1, SWARM_PIN_MET, LINK_PQ_KEX, NULL), QUDAG_OK);
+    assert_int_equal(changes(&c), 0);
+    assert_int_equal(learn_as(1, SWARM_PIN_MET, BOTH, NULL), QUDAG_OK);
+    assert_int_equal(changes(&c), 1); /* it proves more */
+    assert_int_equal(learn_as(1, SWARM_PIN_MET, BOTH, hash), QUDAG_OK);
+    assert_int_equal(changes(&c), 1); /* a key */
+    assert_int_equal(learn_as(1, SWARM_PIN_DIALLED, BOTH, hash), QUDAG_OK);
+    assert_int_equal(changes(&c), 1); /* it has moved */
+    assert_int_equal(learn_as(1, SWARM_PIN_DIALLED, BOTH, hash), QUDAG_OK);
+    assert_int_equal(changes(&c), 0);
+    assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_OK);
+    assert_int_equal(changes(&c), 1); /* a record says the same: it is known now */
+    assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_EEXISTS);
+    assert_int_equal(changes(&c), 0);
+    assert_int_equal(learn_as(2, SWARM_PIN_MET, 0, hash), QUDAG_OK); /* a key alone */
+    assert_int_equal(changes(&c), 1);
+    assert_int_equal(learn_as(3, SWARM_PIN_MET, 0, NULL), QUDAG_OK);
+    assert_int_equal(changes(&c), 0);
+    swarm_pins_change_all(&pins);
+    assert_int_equal(changes(&c), 2);
+    swarm_pins_fini(&pins);
+}
+
+static void a_table_read_again_knows_what_it_knew_and_has_its_bound(void **state)
+{
+    const uint8_t hash[SWARM_PIN_LEN] = {1, 7};
+    struct peer_id id = id_no(1);
+    struct swarm_pin_change c, other;
+    (void)state;
+
+    mem_init(&mem, NULL, 0);
+    swarm_pins_init(&pins, &mem, seed, 8, true);
+    assert_int_equal(learn_as(2, SWARM_PIN_MET, BOTH, hash), QUDAG_OK);
+    assert_int_equal(changes(&other), 1);
+    assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_OK);
+    assert_int_equal(changes(&c), 1);
+    swarm_pins_fini(&pins);
+    swarm_pins_init(&pins, &mem, seed, 1, true);
+    uint8_t bad[SWARM_PIN_CHANGE_MAX + 1] = {0};
+    memcpy(bad, c.bytes, c.len);
+    assert_int_equal(swarm_pins_restore(&pins, c.name, (struct slice){bad, c.len + 1}),
+                     QUDAG_EMALFORMED);
+    bad[4] = 0; /* known, and no pin */
+    assert_int_equal(swarm_pins_restore(&pins, c.name, (struct slice){bad, c.len}),
+                     QUDAG_EMALFORMED);
+    assert_int_equal(swarm_pins_restore(&pins, c.name, (struct slice){c.bytes, c.len}), QUDAG_OK);
+    assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_EEXISTS); /* it was known */
+    assert_int_equal(swarm_pins_restore(&pins, other.name, (struct slice){other.bytes, other.len}),
+                     QUDAG_ELIMIT);
+    assert_int_equal(changes(&c), 0);
+    swarm_pins_fini(&pins);
+}
+
 int main(void)
 {
 #define S(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -352,6 +440,8 @@ int main(void)
         T(who_is_used_stays_and_who_is_not_goes_first),
         T(a_peer_moves_to_what_it_has_proven),
         cmocka_unit_test(groups_of_networks_are_of_a_secret),
+        cmocka_unit_test(each_thing_that_is_learnt_is_a_change_once),
+        cmocka_unit_test(a_table_read_again_knows_what_it_knew_and_has_its_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
