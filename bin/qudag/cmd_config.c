@@ -90,12 +90,14 @@ static int config_check(struct tool *t, const char *file)
 
 int run_config(struct tool *t, int argc, char **argv)
 {
-    const char *file = argc == 2 ? argv[1] : NULL;
-    if (argc >= 1 && argc <= 2 && strcmp(argv[0], "check") == 0) {
-        return config_check(t, file);
+    struct args a = {.t = t, .what = "config", .argc = argc, .argv = argv};
+    const char *word[2] = {NULL, NULL};
+    int n = args_words(&a, word, 2);
+    if (n >= 1 && n <= 2 && strcmp(word[0], "check") == 0) {
+        return config_check(t, word[1]);
     }
-    if (argc >= 1 && argc <= 2 && strcmp(argv[0], "show") == 0) {
-        return config_show(t, file);
+    if (n >= 1 && n <= 2 && strcmp(word[0], "show") == 0) {
+        return config_show(t, word[1]);
     }
-    return tool_usage(t, "config: check [FILE] or show [FILE]");
+    return n < 0 ? TOOL_USAGE : tool_usage(t, "config: check [FILE] or show [FILE]");
 }

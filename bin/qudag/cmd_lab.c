@@ -249,7 +249,13 @@ static int lab_up(struct tool *t, int argc, char **argv)
 {
     int64_t count = 12;
     char boot[512] = "", message[120];
-    if (argc > 1 || (argc == 1 && !parse_number(argv[0], 1, LAB_MAX, &count))) {
+    struct args a = {.t = t, .what = "lab up", .argc = argc, .argv = argv};
+    const char *word;
+    int n = args_words(&a, &word, 1);
+    if (n < 0) {
+        return TOOL_USAGE;
+    }
+    if (n > 1 || (n == 1 && !parse_number(word, 1, LAB_MAX, &count))) {
         return tool_usage(t, "lab up: N is a number, 1 to 99");
     }
     unsigned running = count_running(t);

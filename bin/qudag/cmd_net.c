@@ -26,12 +26,19 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"agent", "AGENT", COL_TEXT},
     };
     static const struct col relays[] = {{"peer", "RELAY", COL_PEER}, {"guard", "GUARD", COL_YES}};
-    if (argc == 1 && strcmp(argv[0], "--relays") == 0) {
+    static const struct opt opts[] = {{"--relays", NULL}};
+    struct args a = {.t = t, .what = "peers", .argc = argc, .argv = argv, .opts = opts, .n = 1};
+    bool of_relays = false;
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        if (got != 0) {
+            return got == ARGS_BAD ? TOOL_USAGE
+                                   : tool_usage(t, "peers takes no argument but --relays");
+        }
+        of_relays = true;
+    }
+    if (of_relays) {
         (void)ask_begin(t, "relays");
         return ask_list(t, "relays", relays, N(relays), "no relay is known yet");
-    }
-    if (argc > 0) {
-        return tool_usage(t, "peers takes no argument but --relays");
     }
     (void)ask_begin(t, "peers");
     return ask_list(t, "peers", cols, N(cols), "no links");
@@ -100,16 +107,19 @@ static void ping_summary(const struct tool *t, const struct pings *p)
 
 static int ping_options(struct tool *t, struct pings *p, int64_t *count, int argc, char **argv)
 {
-    for (int ix = 0; ix < argc; ix++) {
-        if (strcmp(argv[ix], "-c") == 0 && ix + 1 < argc) {
-            if (!parse_number(argv[++ix], 1, 10000, count)) {
-                return tool_usage(t, "ping -c takes a number, 1 to 10000");
-            }
-        } else if (p->to == NULL) {
-            p->to = argv[ix];
-        } else {
+    static const struct opt opts[] = {{"-c", "N"}};
+    struct args a = {.t = t, .what = "ping", .argc = argc, .argv = argv, .opts = opts, .n = 1};
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        if (got == ARGS_BAD) {
+            return TOOL_USAGE;
+        }
+        if (got == 0 && !parse_number(a.value, 1, 10000, count)) {
+            return tool_usage(t, "ping -c takes a number, 1 to 10000");
+        }
+        if (got == ARGS_WORD && p->to != NULL) {
             return tool_usage(t, "ping takes one peer");
         }
+        p->to = got == ARGS_WORD ? a.value : p->to;
     }
     return p->to == NULL ? tool_usage(t, "ping: which peer?") : TOOL_OK;
 }
@@ -148,8 +158,7 @@ int run_ping(struct tool *t, int argc, char **argv)
 struct verb {
     const char *name, *cmd; /* of the daemon */
     const char *arg;        /* field of its one argument; NULL: none */
-    bool needed;
-    const char *list; /* the answer is a list of this name; NULL: one row, or none */
+    const char *list;       /* the answer is a list of this name; NULL: one row, or none */
     const struct col *cols;
     size_t n_cols;
     const char *empty; /* without columns: the word for "done" */
@@ -157,21 +166,22 @@ struct verb {
 
 static int run_verb(struct tool *t, const struct verb *v, int argc, char **argv)
 {
-    char message[160];
-    int most = v->arg == NULL ? 0 : 1;
-    if (argc > most || (argc < most && v->needed)) {
-        (void)snprintf(message, sizeof(message), "%s %s takes %s", t->sub->name, v->name,
-                       most == 0   ? "no argument"
-                       : v->needed ? "one argument"
-                                   : "at most one argument");
-        return tool_usage(t, message);
+    char message[160], what[40];
+    const char *word = NULL;
+    (void)snprintf(what, sizeof(what), "%s %s", t->sub->name, v->name);
+    struct args a = {.t = t, .what = what, .argc = argc, .argv = argv};
+    int most = v->arg == NULL ? 0 : 1, n = args_words(&a, &word, 1);
+    if (n != most) {
+        (void)snprintf(message, sizeof(message), "%s takes %s", what,
+                       most == 0 ? "no argument" : "one argument");
+        return n < 0 ? TOOL_USAGE : tool_usage(t, message);
     }
     struct rec *r = ask_begin(t, v->cmd);
-    if (argc == 1) {
-        rec_str(r, v->arg, argv[0]);
+    if (n == 1) {
+        rec_str(r, v->arg, word);
     }
     return v->list != NULL   ? ask_list(t, v->list, v->cols, v->n_cols, v->empty)
-           : v->cols == NULL ? ask_done(t, v->empty, argv[0])
+           : v->cols == NULL ? ask_done(t, v->empty, word)
                              : ask_one(t, v->cols, v->n_cols);
 }
 
@@ -199,23 +209,26 @@ static int dht_put(struct tool *t, int argc, char **argv)
                                       {"nodes", "stored by", COL_INT},
                                       {"rpcs", "requests", COL_INT},
                                       {"took_ns", "took", COL_NS}};
+    enum { ONCE, QUORUM };
+    static const struct opt opts[] = {[ONCE] = {"--once", NULL}, [QUORUM] = {"--quorum", "N"}};
+    struct args a = {
+        .t = t, .what = "dht put", .argc = argc, .argv = argv, .opts = opts, .n = N(opts)};
     int64_t quorum = 0;
     bool once = false;
-    const char *text[2];
+    const char *text[2] = {NULL, NULL};
     int n = 0;
-    for (int ix = 0; ix < argc; ix++) {
-        if (strcmp(argv[ix], "--once") == 0) {
-            once = true;
-        } else if (strcmp(argv[ix], "--quorum") == 0 && ix + 1 < argc) {
-            if (!parse_number(argv[++ix], 1, 20, &quorum)) {
-                return tool_usage(t, "dht put --quorum: 1 to 20");
-            }
-        } else if (n < 2) {
-            text[n++] = argv[ix];
-        } else {
-            n = 3;
-            break;
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        if (got == ARGS_BAD) {
+            return TOOL_USAGE;
         }
+        if (got == QUORUM && !parse_number(a.value, 1, 20, &quorum)) {
+            return tool_usage(t, "dht put --quorum: 1 to 20");
+        }
+        once = once || got == ONCE;
+        if (got == ARGS_WORD && n < 2) {
+            text[n] = a.value;
+        }
+        n += got == ARGS_WORD;
     }
     if (n != 2) {
         return tool_usage(t, "dht put takes a key and a value");
@@ -234,18 +247,23 @@ static int dht_get(struct tool *t, int argc, char **argv)
                                       {"nodes", "confirmed by", COL_INT},
                                       {"rpcs", "requests", COL_INT},
                                       {"took_ns", "took", COL_NS}};
+    enum { MASKED, READ };
+    static const struct opt opts[] = {
+        [MASKED] = {"--masked", NULL}, [READ] = {"--read", "first|confirmed|quorum|paths"}};
+    struct args a = {
+        .t = t, .what = "dht get", .argc = argc, .argv = argv, .opts = opts, .n = N(opts)};
     const char *key = NULL, *how = NULL;
     bool masked = false;
-    for (int ix = 0; ix < argc; ix++) {
-        if (strcmp(argv[ix], "--masked") == 0) {
-            masked = true;
-        } else if (strcmp(argv[ix], "--read") == 0 && ix + 1 < argc) {
-            how = argv[++ix];
-        } else if (key == NULL) {
-            key = argv[ix];
-        } else {
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        if (got == ARGS_BAD) {
+            return TOOL_USAGE;
+        }
+        if (got == ARGS_WORD && key != NULL) {
             return tool_usage(t, "dht get takes one key");
         }
+        masked = masked || got == MASKED;
+        how = got == READ ? a.value : how;
+        key = got == ARGS_WORD ? a.value : key;
     }
     if (key == NULL) {
         return tool_usage(t, "dht get: which key?");
@@ -285,20 +303,20 @@ int run_dht(struct tool *t, int argc, char **argv)
                                        {"store_damaged_values", "damaged", COL_INT},
                                        {"store_failures", "failed writes", COL_INT}};
     static const struct verb verbs[] = {
-        {"forget", "dht.forget", "key", true, NULL, NULL, 0, "forgotten"},
-        {"unprovide", "dht.unprovide", "key", true, NULL, NULL, 0, "unprovided"},
-        {"published", "dht.published", NULL, false, "published", published, N(published),
+        {"forget", "dht.forget", "key", NULL, NULL, 0, "forgotten"},
+        {"unprovide", "dht.unprovide", "key", NULL, NULL, 0, "unprovided"},
+        {"published", "dht.published", NULL, "published", published, N(published),
          "this node publishes nothing"},
-        {"store", "dht.store", NULL, false, NULL, store, N(store), ""},
-        {"find", "dht.find", "peer", true, NULL, found, N(found), ""},
-        {"closest", "dht.closest", "key", true, "peers", peer, N(peer), "nobody"},
-        {"provide", "dht.provide", "key", true, NULL, provided, N(provided), ""},
-        {"providers", "dht.providers", "key", true, "peers", peer, N(peer), "nobody provides it"},
-        {"records", "dht.records", NULL, false, "records", records, N(records),
+        {"store", "dht.store", NULL, NULL, store, N(store), ""},
+        {"find", "dht.find", "peer", NULL, found, N(found), ""},
+        {"closest", "dht.closest", "key", "peers", peer, N(peer), "nobody"},
+        {"provide", "dht.provide", "key", NULL, provided, N(provided), ""},
+        {"providers", "dht.providers", "key", "peers", peer, N(peer), "nobody provides it"},
+        {"records", "dht.records", NULL, "records", records, N(records),
          "this node holds no records"},
-        {"table", "dht.table", NULL, false, "peers", peer, N(peer), "the routing table is empty"},
-        {"put", "", "", true, NULL, NULL, 0, ""}, /* for the suggestions */
-        {"get", "", "", true, NULL, NULL, 0, ""},
+        {"table", "dht.table", NULL, "peers", peer, N(peer), "the routing table is empty"},
+        {"put", "", "", NULL, NULL, 0, ""}, /* for the suggestions */
+        {"get", "", "", NULL, NULL, 0, ""},
     };
     if (argc > 0 && strcmp(argv[0], "get") == 0) {
         return dht_get(t, argc - 1, argv + 1);
@@ -315,10 +333,17 @@ static int circuit_build(struct tool *t, int argc, char **argv)
                                       {"path", "path", COL_PATH},
                                       {"drawn", "drawn", COL_TEXT},
                                       {"build_ns", "took", COL_NS}};
+    static const struct opt opts[] = {{"--hops", "N"}};
+    struct args a = {
+        .t = t, .what = "circuit build", .argc = argc, .argv = argv, .opts = opts, .n = 1};
     int64_t hops = 0;
-    if (argc != 0 &&
-        (argc != 2 || strcmp(argv[0], "--hops") != 0 || !parse_number(argv[1], 1, 7, &hops))) {
-        return tool_usage(t, "circuit build [--hops 1..7]");
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        if (got == ARGS_BAD) {
+            return TOOL_USAGE;
+        }
+        if (got == ARGS_WORD || !parse_number(a.value, 1, 7, &hops)) {
+            return tool_usage(t, "circuit build takes no argument but --hops N, 1 to 7");
+        }
     }
     rec_int(ask_begin(t, "circuit.build"), "hops", hops);
     return ask_one(t, cols, N(cols));
@@ -340,9 +365,9 @@ int run_circuit(struct tool *t, int argc, char **argv)
         {"age_ns", "AGE", COL_NS},
     };
     static const struct verb verbs[] = {
-        {"list", "circuit.list", NULL, false, "circuits", cols, N(cols), "no circuits"},
-        {"close", "circuit.close", "circuit", true, NULL, NULL, 0, "closed"},
-        {"build", "", "", true, NULL, NULL, 0, ""},
+        {"list", "circuit.list", NULL, "circuits", cols, N(cols), "no circuits"},
+        {"close", "circuit.close", "circuit", NULL, NULL, 0, "closed"},
+        {"build", "", "", NULL, NULL, 0, ""},
     };
     if (argc > 0 && strcmp(argv[0], "build") == 0) {
         return circuit_build(t, argc - 1, argv + 1);
@@ -350,46 +375,64 @@ int run_circuit(struct tool *t, int argc, char **argv)
     return dispatch(t, verbs, N(verbs), argc, argv);
 }
 
-/* The keys of an address cannot be had again: --yes, or an answer at the terminal.  Takes --yes out
- * of the arguments. */
-static int confirm_forget(struct tool *t, int *argc, char **argv)
+/* The keys of an address cannot be had again: at a terminal the user is asked. */
+static bool confirmed(const struct tool *t, const char *addr)
 {
     char answer[8] = "";
-    bool yes = false;
-    int n = 0;
-    for (int ix = 0; ix < *argc; ix++) {
-        if (strcmp(argv[ix], "--yes") == 0) {
-            yes = true;
-        } else {
-            argv[n++] = argv[ix];
+    if (!t->tty || t->json || isatty(STDIN_FILENO) != 1) {
+        return false;
+    }
+    (void)printf("The keys of %s are destroyed; nobody can restore the address.  Forget it? [y/N] ",
+                 addr);
+    (void)fflush(stdout);
+    return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int dark_forget(struct tool *t, int argc, char **argv)
+{
+    static const struct col withdrawn[] = {{"nodes", "withdrawn", COL_INT},
+                                           {"took_ns", "took", COL_NS}};
+    static const struct opt opts[] = {{"--yes", NULL}};
+    struct args a = {
+        .t = t, .what = "dark forget", .argc = argc, .argv = argv, .opts = opts, .n = 1};
+    const char *addr = NULL;
+    bool yes = false, more = false;
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        if (got == ARGS_BAD) {
+            return TOOL_USAGE;
         }
+        yes = yes || got == 0;
+        more = more || (got == ARGS_WORD && addr != NULL);
+        addr = got == ARGS_WORD ? a.value : addr;
     }
-    *argc = n;
-    if (yes || n != 2) {
-        return TOOL_OK;
+    if (addr == NULL || more) {
+        return tool_usage(t, "dark forget takes one argument");
     }
-    if (t->tty && !t->json && isatty(STDIN_FILENO) == 1) {
-        (void)printf(
-            "The keys of %s are destroyed; nobody can restore the address.  Forget it? [y/N] ",
-            argv[1]);
-        (void)fflush(stdout);
-        yes =
-            fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+    if (!yes && !confirmed(t, addr)) {
+        return tool_error(t, TOOL_USAGE, "NOT_CONFIRMED",
+                          "dark forget destroys the keys of the address for good",
+                          "add --yes if that is what you want");
     }
-    return yes ? TOOL_OK
-               : tool_error(t, TOOL_USAGE, "NOT_CONFIRMED",
-                            "dark forget destroys the keys of the address for good",
-                            "add --yes if that is what you want");
+    rec_str(ask_begin(t, "dark.forget"), "address", addr);
+    return ask_one(t, withdrawn, N(withdrawn));
 }
 
 static int dark_new(struct tool *t, int argc, char **argv)
 {
     static const struct col made[] = {{"address", "address", COL_TEXT},
                                       {"label", "label", COL_TEXT}};
-    const char *label = argc == 1 || argc == 3 ? argv[0] : NULL;
-    const char *network = argc > 1 ? argv[argc - 1] : NULL;
-    if (argc > 3 || (argc > 1 && strcmp(argv[argc - 2], "--network") != 0)) {
-        return tool_usage(t, "dark new [LABEL] [--network main|test|lab]");
+    static const struct opt opts[] = {{"--network", "main|test|lab"}};
+    struct args a = {.t = t, .what = "dark new", .argc = argc, .argv = argv, .opts = opts, .n = 1};
+    const char *label = NULL, *network = NULL;
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        if (got == ARGS_BAD) {
+            return TOOL_USAGE;
+        }
+        if (got == ARGS_WORD && label != NULL) {
+            return tool_usage(t, "dark new takes one label");
+        }
+        network = got == 0 ? a.value : network;
+        label = got == ARGS_WORD ? a.value : label;
     }
     struct rec *r = ask_begin(t, "dark.new");
     if (label != NULL) {
@@ -417,28 +460,23 @@ int run_dark(struct tool *t, int argc, char **argv)
                                      {"callers", "callers", COL_INT},
                                      {"resolutions", "resolutions", COL_INT}},
                             stored[] = {{"nodes", "copies", COL_INT}, {"took_ns", "took", COL_NS}},
-                            withdrawn[] = {{"nodes", "withdrawn", COL_INT},
-                                           {"took_ns", "took", COL_NS}},
                             found[] = {{"address", "address", COL_TEXT},
                                        {"service", "service", COL_PEER},
                                        {"cached", "cached", COL_YES},
                                        {"took_ns", "took", COL_NS}};
     static const struct verb verbs[] = {
-        {"new", "", "", true, NULL, NULL, 0, ""},
-        {"list", "dark.list", NULL, false, "addresses", list, N(list), "no dark addresses"},
-        {"show", "dark.show", "address", true, NULL, one, N(one), ""},
-        {"publish", "dark.publish", "address", true, NULL, stored, N(stored), ""},
-        {"resolve", "dark.resolve", "address", true, NULL, found, N(found), ""},
-        {"forget", "dark.forget", "address", true, NULL, withdrawn, N(withdrawn), ""},
+        {"new", "", "", NULL, NULL, 0, ""},
+        {"list", "dark.list", NULL, "addresses", list, N(list), "no dark addresses"},
+        {"show", "dark.show", "address", NULL, one, N(one), ""},
+        {"publish", "dark.publish", "address", NULL, stored, N(stored), ""},
+        {"resolve", "dark.resolve", "address", NULL, found, N(found), ""},
+        {"forget", "", "", NULL, NULL, 0, ""},
     };
     if (argc > 0 && strcmp(argv[0], "new") == 0) {
         return dark_new(t, argc - 1, argv + 1);
     }
     if (argc > 0 && strcmp(argv[0], "forget") == 0) {
-        int code = confirm_forget(t, &argc, argv);
-        if (code != TOOL_OK) {
-            return code;
-        }
+        return dark_forget(t, argc - 1, argv + 1);
     }
     return dispatch(t, verbs, N(verbs), argc, argv);
 }

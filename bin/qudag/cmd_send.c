@@ -287,65 +287,108 @@ static int end_of_send(const struct tool *t, struct sending *s, const struct out
                : tool_error(t, (enum tool_exit)out->code, out->error, out->message, out->hint);
 }
 
+struct send_args {
+    const char *addr, *message, *file, *isolate, *name;
+    bool again, anonymous;
+};
+
+/* Whether they belong together; false: the user has been told what does not. */
+static bool send_args_fit(const struct tool *t, const struct send_args *s)
+{
+    const char *fault = NULL;
+    if (s->addr == NULL || (s->message == NULL) == (s->file == NULL)) {
+        fault = "send takes an address and one file, or -m TEXT";
+    } else if ((s->anonymous || s->name != NULL) &&
+               (s->file == NULL || (s->anonymous && s->name != NULL))) {
+        fault = "--name NAME or --anonymous-name: one of them, and for a file";
+    } else if (s->name != NULL && (s->name[0] == 0 || strlen(s->name) > NAME_MAX_LEN ||
+                                   strchr(s->name, '/') != NULL)) {
+        fault = "--name: 1 to 200 bytes without a slash";
+    }
+    if (fault != NULL) {
+        (void)tool_usage(t, fault);
+    }
+    return fault == NULL;
+}
+
+static bool send_args(const struct tool *t, struct send_args *s, int argc, char **argv)
+{
+    enum { MESSAGE, AGAIN, ISOLATE, NAME, ANONYMOUS };
+    static const struct opt opts[] = {
+        [MESSAGE] = {"-m", "TEXT"},
+        [AGAIN] = {"--again", NULL},
+        [ISOLATE] = {"--isolate", "KEY"},
+        [NAME] = {"--name", "NAME"},
+        [ANONYMOUS] = {"--anonymous-name", NULL},
+    };
+    struct args a = {.t = t,
+                     .what = "send",
+                     .argc = argc,
+                     .argv = argv,
+                     .opts = opts,
+                     .n = sizeof(opts) / sizeof(opts[0])};
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        switch (got) {
+        case MESSAGE:
+            s->message = a.value;
+            break;
+        case AGAIN:
+            s->again = true;
+            break;
+        case ISOLATE:
+            s->isolate = a.value;
+            break;
+        case NAME:
+            s->name = a.value;
+            break;
+        case ANONYMOUS:
+            s->anonymous = true;
+            break;
+        case ARGS_WORD:
+            if (s->file != NULL) {
+                (void)tool_usage(t, "send takes an address and one file, or -m TEXT");
+                return false;
+            }
+            *(s->addr == NULL ? &s->addr : &s->file) = a.value;
+            break;
+        default:
+            return false;
+        }
+    }
+    return send_args_fit(t, s);
+}
+
+/* The user sees under which name a file arrives, before it is sent. */
+static void show_name(const char *name)
+{
+    char tame[4 * NAME_MAX_LEN];
+    (void)snprintf(tame, sizeof(tame), "%s", name);
+    text_tame(tame);
+    (void)printf("name       %s: what the recipient sees; --name and --anonymous-name change it\n",
+                 tame);
+}
+
 int run_send(struct tool *t, int argc, char **argv)
 {
-    const char *addr = NULL, *message = NULL, *file = NULL, *isolate = NULL, *name = NULL;
+    struct send_args with = {0};
     char room[NAME_MAX_LEN + 1];
-    bool again = false, anonymous = false;
-    for (int ix = 0; ix < argc; ix++) {
-        if (strcmp(argv[ix], "-m") == 0 && ix + 1 == argc) {
-            return tool_usage(t, "send -m: which text?  -m - reads it from standard input");
-        } else if (strcmp(argv[ix], "-m") == 0) {
-            message = argv[++ix];
-        } else if (strcmp(argv[ix], "--again") == 0) {
-            again = true;
-        } else if (strcmp(argv[ix], "--isolate") == 0 && ix + 1 == argc) {
-            return tool_usage(t, "send --isolate: which key?  Any word will do");
-        } else if (strcmp(argv[ix], "--isolate") == 0) {
-            isolate = argv[++ix];
-        } else if (strcmp(argv[ix], "--anonymous-name") == 0) {
-            anonymous = true;
-        } else if (strcmp(argv[ix], "--name") == 0 && ix + 1 == argc) {
-            return tool_usage(t, "send --name: which name shall the recipient see?");
-        } else if (strcmp(argv[ix], "--name") == 0) {
-            name = argv[++ix];
-        } else if (addr == NULL) {
-            addr = argv[ix];
-        } else if (file == NULL) {
-            file = argv[ix];
-        } else {
-            return tool_usage(t, "send takes an address and one file, or -m TEXT");
-        }
+    if (!send_args(t, &with, argc, argv)) {
+        return TOOL_USAGE;
     }
-    if (addr == NULL || (message == NULL) == (file == NULL)) {
-        return tool_usage(t, "send takes an address and one file, or -m TEXT");
-    }
-    if ((anonymous || name != NULL) && (file == NULL || (anonymous && name != NULL))) {
-        return tool_usage(t, "--name NAME or --anonymous-name: one of them, and for a file");
-    }
-    if (name != NULL &&
-        (name[0] == 0 || strlen(name) > NAME_MAX_LEN || strchr(name, '/') != NULL)) {
-        return tool_usage(t, "--name: 1 to 200 bytes without a slash");
-    }
-    name = shown_name(room, file, name, anonymous);
+    const char *name = shown_name(room, with.file, with.name, with.anonymous);
     struct sending s = {.tenth = -1};
     struct outcome out;
-    int fd = -1, code = check_address(t, addr);
+    int fd = -1, code = check_address(t, with.addr);
     if (code == TOOL_OK) {
-        rec_str(ask_begin(t, "send"), "address", addr);
-        rec_bool(t->rec, "again", again);
-        if (isolate != NULL) {
-            rec_str(t->rec, "isolate", isolate);
+        rec_str(ask_begin(t, "send"), "address", with.addr);
+        rec_bool(t->rec, "again", with.again);
+        if (with.isolate != NULL) {
+            rec_str(t->rec, "isolate", with.isolate);
         }
-        code = take_content(t, message, file, name, &fd);
+        code = take_content(t, with.message, with.file, name, &fd);
     }
-    if (code == TOOL_OK && file != NULL && !t->json) {
-        char tame[4 * NAME_MAX_LEN];
-        (void)snprintf(tame, sizeof(tame), "%s", name);
-        text_tame(tame);
-        (void)printf("name       %s: what the recipient sees; --name and --anonymous-name change "
-                     "it\n",
-                     tame);
+    if (code == TOOL_OK && with.file != NULL && !t->json) {
+        show_name(name);
     }
     if (code == TOOL_OK) {
         t->shows_queued = true;
@@ -443,11 +486,17 @@ int run_inbox(struct tool *t, int argc, char **argv)
         {"size", "SIZE", COL_SIZE}, {"name", "NAME", COL_TEXT}, {"hash", "BLAKE3", COL_TEXT},
         {"to", "TO", COL_TEXT},
     };
-    if (argc == 3 && strcmp(argv[0], "--save") == 0) {
-        return save_entry(t, argv[1], argv[2]);
+    static const struct opt opts[] = {{"--save", NULL}}; /* its two values are words */
+    struct args a = {.t = t, .what = "inbox", .argc = argc, .argv = argv, .opts = opts, .n = 1};
+    const char *word[2];
+    int got = args_next(&a);
+    bool saves = got == 0;
+    int n = got == ARGS_BAD ? -1 : saves ? args_words(&a, word, 2) : 0;
+    if (n < 0 || got == ARGS_WORD || n != (saves ? 2 : 0)) {
+        return n < 0 ? TOOL_USAGE : tool_usage(t, "inbox takes no argument but --save NAME FILE");
     }
-    if (argc > 0) {
-        return tool_usage(t, "inbox takes no argument but --save NAME FILE");
+    if (saves) {
+        return save_entry(t, word[0], word[1]);
     }
     (void)ask_begin(t, "inbox");
     return ask_list(t, "inbox", cols, sizeof(cols) / sizeof(cols[0]), "the inbox is empty");

@@ -27,55 +27,54 @@ static bool add_option(struct up *u, const char *key, const char *value)
     return len < (int)sizeof(u->text[0]);
 }
 
-static int option_error(const struct tool *t, const char *option, const char *problem)
-{
-    char message[200];
-    (void)snprintf(message, sizeof(message), "up: %.60s %s", option, problem);
-    return tool_usage(t, message);
-}
-
 /* The first option of a list replaces what the file says; the daemon sees to that. */
 static int up_options(struct tool *t, struct up *u, int argc, char **argv)
 {
+    enum { LISTEN, BOOTSTRAP, SETTING, TIMEOUT, NO_WAIT, FOREGROUND, LAB };
+    static const struct opt opts[] = {
+        [LISTEN] = {"--listen", "ADDR"},
+        [BOOTSTRAP] = {"--bootstrap", "ADDR"},
+        [SETTING] = {"-o", "SECTION.KEY=VALUE"},
+        [TIMEOUT] = {"--timeout", "S"},
+        [NO_WAIT] = {"--no-wait", NULL},
+        [FOREGROUND] = {"--foreground", NULL},
+        [LAB] = {"--lab", NULL},
+    };
+    static const char *const keys[] = {
+        [LISTEN] = "node.listen=", [BOOTSTRAP] = "node.bootstrap=", [SETTING] = ""};
+    struct args a = {t, "up", argc, argv, opts, sizeof(opts) / sizeof(opts[0]), 0, false, NULL};
+    int got;
+    bool fits = true;
     u->timeout = 60;
-    for (int ix = 0; ix < argc; ix++) {
-        const char *arg = argv[ix], *value = ix + 1 < argc ? argv[ix + 1] : NULL;
-        bool ok = true;
-        if (strcmp(arg, "--foreground") == 0) {
-            u->foreground = true;
-            continue;
-        }
-        if (strcmp(arg, "--no-wait") == 0) {
+    while ((got = args_next(&a)) != ARGS_END) {
+        switch (got) {
+        case LISTEN:
+        case BOOTSTRAP:
+        case SETTING:
+            fits = fits && add_option(u, keys[got], a.value);
+            break;
+        case LAB:
+            fits = fits && add_option(u, "lab.lab=", "yes");
+            break;
+        case TIMEOUT:
+            if (!parse_number(a.value, 1, 3600, &u->timeout)) {
+                return tool_usage(t, "up --timeout takes a number of seconds, 1 to 3600");
+            }
+            break;
+        case NO_WAIT:
             u->no_wait = true;
-            continue;
+            break;
+        case FOREGROUND:
+            u->foreground = true;
+            break;
+        case ARGS_WORD:
+            return tool_usage(t, "up takes options only");
+        default:
+            return TOOL_USAGE;
         }
-        if (strcmp(arg, "--lab") == 0) {
-            ok = add_option(u, "lab.lab=", "yes");
-            continue;
-        }
-        if (value == NULL) {
-            return option_error(t, arg, "is unknown, or lacks its value");
-        }
-        if (strcmp(arg, "--listen") == 0) {
-            ok = add_option(u, "node.listen=", value);
-        } else if (strcmp(arg, "--bootstrap") == 0) {
-            ok = add_option(u, "node.bootstrap=", value);
-        } else if (strcmp(arg, "-o") == 0) {
-            ok = add_option(u, "", value);
-        } else if (strcmp(arg, "--timeout") == 0) {
-            ok = parse_number(value, 1, 3600, &u->timeout);
-        } else {
-            return option_error(t, arg, "is unknown");
-        }
-        if (!ok) {
-            return option_error(t, arg,
-                                strcmp(arg, "--timeout") == 0
-                                    ? "takes a number of seconds, 1 to 3600"
-                                    : "has too long a value, or there are over 64 options");
-        }
-        ix++;
     }
-    return TOOL_OK;
+    return fits ? TOOL_OK
+                : tool_usage(t, "up: a value is too long, or there are more than 64 options");
 }
 
 /* ------------------------------------------------------------------ status */
@@ -127,9 +126,8 @@ static void on_status(struct tool *t, const struct rec_view *v, void *user)
 int run_status(struct tool *t, int argc, char **argv)
 {
     struct status s = {.n_cols = sizeof(status_cols) / sizeof(status_cols[0])};
-    (void)argv;
-    if (argc > 0) {
-        return tool_usage(t, "status takes no argument");
+    if (!args_none(t, argc, argv)) {
+        return TOOL_USAGE;
     }
     (void)ask_begin(t, "status");
     int code = ask(t, -1, on_status, &s);
@@ -334,17 +332,24 @@ static int start(struct tool *t, const struct up *u)
     return TOOL_OK;
 }
 
+/* What the daemon says of its configuration: empty when the answer is remembered there. */
+static void on_accepted(struct tool *t, const struct rec_view *v, void *user)
+{
+    const char *lost = rec_get_str(v, "not_remembered");
+    (void)t;
+    (void)snprintf(user, PATH_LEN, "%s", lost == NULL ? "" : lost);
+}
+
 int accept_small_network(struct tool *t)
 {
-    char message[PATH_LEN + 160];
+    char message[PATH_LEN + 160], lost[PATH_LEN] = "";
     (void)ask_begin(t, "small-network");
-    int code = ask(t, -1, NULL, NULL), err = code == TOOL_OK ? nodeconf_small_network(t->dir) : 0;
-    if (err != 0) {
-        (void)snprintf(
-            message, sizeof(message),
-            "the small network is accepted until the daemon stops (%.900s/qudag.conf: %s); "
-            "small_network = yes under [onion] keeps it",
-            t->dir, strerror(err));
+    int code = ask(t, -1, on_accepted, lost);
+    if (lost[0] != 0) {
+        (void)snprintf(message, sizeof(message),
+                       "the small network is accepted until the daemon stops (%.1000s); "
+                       "small_network = yes under [onion] keeps it",
+                       lost);
         note(t, message);
     }
     return code;
@@ -392,9 +397,8 @@ int run_up(struct tool *t, int argc, char **argv)
 
 int run_down(struct tool *t, int argc, char **argv)
 {
-    (void)argv;
-    if (argc > 0) {
-        return tool_usage(t, "down takes no argument");
+    if (!args_none(t, argc, argv)) {
+        return TOOL_USAGE;
     }
     long pid = daemon_pid(t->dir);
     (void)ask_begin(t, "stop");
@@ -418,10 +422,13 @@ int run_down(struct tool *t, int argc, char **argv)
 int run_connect(struct tool *t, int argc, char **argv)
 {
     static const struct col cols[] = {{"peer", "connected", COL_PEER}, {"took_ns", "took", COL_NS}};
-    if (argc != 1) {
-        return tool_usage(t, "connect takes one multiaddr");
+    struct args a = {.t = t, .what = "connect", .argc = argc, .argv = argv};
+    const char *to;
+    int n = args_words(&a, &to, 1);
+    if (n != 1) {
+        return n < 0 ? TOOL_USAGE : tool_usage(t, "connect takes one multiaddr");
     }
-    rec_str(ask_begin(t, "connect"), "to", argv[0]);
+    rec_str(ask_begin(t, "connect"), "to", to);
     return ask_one(t, cols, sizeof(cols) / sizeof(cols[0]));
 }
 
@@ -432,9 +439,8 @@ int run_stats(struct tool *t, int argc, char **argv)
                                       {"unit", "UNIT", COL_TEXT},
                                       {"kind", "KIND", COL_TEXT},
                                       {"help", "WHAT", COL_TEXT}};
-    (void)argv;
-    if (argc > 0) {
-        return tool_usage(t, "stats takes no argument");
+    if (!args_none(t, argc, argv)) {
+        return TOOL_USAGE;
     }
     (void)ask_begin(t, "stats");
     return ask_list(t, "stats", cols, sizeof(cols) / sizeof(cols[0]), "there are no counters");
@@ -442,8 +448,9 @@ int run_stats(struct tool *t, int argc, char **argv)
 
 int run_version(struct tool *t, int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
+    if (!args_none(t, argc, argv)) {
+        return TOOL_USAGE;
+    }
     if (t->json) {
         (void)printf("{\"version\":\"%s\",\"crypto\":\"%s\"}\n", QUDAG_VERSION,
                      qudag_version_crypto());

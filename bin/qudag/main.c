@@ -4,7 +4,6 @@
  */
 #include "tool.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,14 +56,14 @@ const struct sub subs[] = {
      "  store              show what is persisted on disk, in numbers\n"
      "  table              list the peers of the routing table\n",
      "qudag dht put greeting hello", run_dht},
-    {"circuit", "build|list|close", "onion circuits",
+    {"circuit", "build|list|close [--small-network]", "onion circuits",
      "  build [--hops N]   build a circuit of randomly chosen relays\n"
      "  list               list own circuits, and what is known of those this node relays\n"
      "  close CIRCUIT      close an own circuit; CIRCUIT as in the list\n"
      "Where fewer than 60 relays in 20 networks are known, circuits hide nobody, and are refused\n"
      "unless --small-network is given once.\n",
      "qudag circuit build --hops 3", run_circuit},
-    {"dark", "new|list|show|publish|resolve|forget", "dark addresses",
+    {"dark", "new|list|show|publish|resolve|forget [--small-network]", "dark addresses",
      "ADDR is a dark address; for those of this node, its label will do.\n"
      "  new [LABEL]        create keys and an address of this node; [--network main|test|lab]\n"
      "  list               list the addresses of this node\n"
@@ -110,26 +109,6 @@ const struct sub subs[] = {
     {"help", "[COMMAND]", "show help for a command", "", "qudag help send", run_help},
 };
 const size_t n_subs = sizeof(subs) / sizeof(subs[0]);
-
-bool parse_number(const char *text, int64_t min, int64_t max, int64_t *out)
-{
-    char *end;
-    errno = 0;
-    long long n = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != 0 || n < min || n > max) {
-        return false;
-    }
-    *out = n;
-    return true;
-}
-
-int tool_usage(const struct tool *t, const char *message)
-{
-    char hint[400];
-    (void)snprintf(hint, sizeof(hint), "usage: qudag %s %s   for example: %s", t->sub->name,
-                   t->sub->args, t->sub->example);
-    return tool_error(t, TOOL_USAGE, "USAGE", message, hint);
-}
 
 static int no_such(struct tool *t, const char *name)
 {
@@ -225,10 +204,10 @@ static int take_options(struct tool *t, int argc, char **argv, const char **dir)
         } else if (strcmp(argv[ix], "--small-network") == 0) {
             t->small_network = true;
         } else if (strcmp(argv[ix], "--dir") == 0 || strcmp(argv[ix], "-d") == 0) {
-            if (++ix == argc) {
+            if (args_lacks_value("--dir", ix + 1 < argc ? argv[ix + 1] : NULL)) {
                 return -1;
             }
-            *dir = argv[ix];
+            *dir = argv[++ix];
         } else if (strncmp(argv[ix], "--dir=", 6) == 0) {
             *dir = argv[ix] + 6;
         } else {

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONF_MAX (1 << 20) /* bytes of a configuration */
-
 static const char *const check_args[] = {"--check-config", NULL};
 static const char *const print_args[] = {"--print-config", NULL};
 
@@ -62,38 +60,6 @@ int nodeconf_write(struct nodeconf *made)
                   ? 0
                   : file_write_atomic(made->path, made->text, strlen(made->text), 0600);
     nodeconf_drop(made);
-    return err;
-}
-
-int nodeconf_small_network(const char *dir)
-{
-    static const char was[] = "\nsmall_network = no\n", now[] = "\nsmall_network = yes\n",
-                      added[] = "\n[onion]\nsmall_network = yes\n";
-    char path[PATH_LEN];
-    uint8_t *old = NULL;
-    size_t len = 0;
-    int err =
-        path_join(path, dir, "qudag.conf") ? file_read(path, CONF_MAX, &old, &len) : ENAMETOOLONG;
-    if (err != 0) {
-        return err;
-    }
-    const char *text = (const char *)old, *at = strstr(text, was);
-    if (strstr(text, now) != NULL) { /* the last that is said counts, and nothing undoes it */
-        free(old);
-        return 0;
-    }
-    size_t keep = at == NULL ? len : (size_t)(at - text);
-    const char *put = at == NULL ? added : now;
-    size_t put_len = strlen(put), tail = at == NULL ? 0 : len - keep - (sizeof(was) - 1);
-    char *all = malloc(keep + put_len + tail);
-    if (all != NULL) {
-        memcpy(all, text, keep);
-        memcpy(all + keep, put, put_len);
-        memcpy(all + keep + put_len, text + len - tail, tail);
-    }
-    err = all == NULL ? ENOMEM : file_write_atomic(path, all, keep + put_len + tail, 0600);
-    free(all);
-    free(old);
     return err;
 }
 

@@ -3,7 +3,7 @@
  *
  *   main.c    table of subcommands, options, help       client.c   the control socket
  *   out.c     JSON, tables, errors                      spawn.c    starting daemons
- *   nodeconf.c  the configuration of a new node
+ *   nodeconf.c  the configuration of a new node         args.c    options and words of a command
  *   cmd_*.c   the subcommands
  */
 #ifndef QUDAG_BIN_TOOL_H
@@ -38,11 +38,45 @@ extern const size_t n_subs;
 int tool_error(const struct tool *t, enum tool_exit code, const char *error, const char *message,
                const char *hint);
 
+/* ---- args.c */
 /* An error of usage: |message|, and the line of the subcommand at work as hint.  Returns TOOL_USAGE. */
 int tool_usage(const struct tool *t, const char *message);
 
 /* A number among the arguments; false: it is not one, or out of range. */
 bool parse_number(const char *text, int64_t min, int64_t max, int64_t *out);
+
+struct opt {
+    const char *name;  /* "--name" or "-n" */
+    const char *takes; /* the value it takes, for messages: "NAME"; NULL: none */
+};
+
+/* The arguments of one command, read from the first to the last. */
+struct args {
+    const struct tool *t;
+    const char *what; /* the command, for messages: "dark new" */
+    int argc;
+    char **argv;
+    const struct opt *opts; /* |n| of them */
+    size_t n;
+    int at;            /* the next one */
+    bool words;        /* after "--" there are no more options */
+    const char *value; /* of the option, or the word, that args_next() found */
+};
+enum { ARGS_END = -1, ARGS_WORD = -2, ARGS_BAD = -3 };
+
+/* The place of the next option in a->opts; or ARGS_WORD: a->value is no option; ARGS_END: no more;
+ * ARGS_BAD: an unknown option, or one that lacks its value, which the user has been told. */
+int args_next(struct args *a);
+
+/* Of a command whose options have been read, or that has none: the number of its words, of which the
+ * first |most| are in word[]; -1: there is an option, and the user has been told. */
+int args_words(struct args *a, const char *word[], int most);
+
+/* Of a subcommand without arguments: true, or the user has been told that there are some. */
+bool args_none(const struct tool *t, int argc, char **argv);
+
+/* |next| (NULL: nothing) is not the value of |option| but the next option; only the text of -m may begin so. */
+bool args_lacks_value(const char *option, const char *next);
 
 /* ---- client.c */
 typedef void (*answer_fn)(struct tool *t, const struct rec_view *v, void *user); /* row, progress */
@@ -142,8 +176,6 @@ int nodeconf_make(struct tool *t, const char *dir, const char *const *options,
                   struct nodeconf *made);
 int nodeconf_write(struct nodeconf *made); /* 0 or an errno; |made| is done with either way */
 
-/* Sets [onion] small_network in the configuration in |dir|; 0 or an errno, ENOENT: it has none. */
-int nodeconf_small_network(const char *dir);
 /* Frees what nodeconf_make() prepared, without writing it; harmless after nodeconf_write(). */
 void nodeconf_drop(struct nodeconf *made);
 

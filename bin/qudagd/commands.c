@@ -375,6 +375,22 @@ RUN(dht_providers)
 
 /* ------------------------------------------------------------------ circuits */
 
+/* The library's rule, in its words; false: the request has ended with them. */
+static bool hops_fit(struct request *rq, uint8_t hops)
+{
+    qudag_settings s;
+    char why[CONF_WHY_LEN];
+    QUDAG_SETTINGS_INIT(&s);
+    conf_settings(&rq->d->conf, &s);
+    s.identity = rq->d->identity;
+    s.hops = hops == 0 ? s.hops : hops;
+    if (qudag_node_check(&s, why, sizeof(why)) == QUDAG_OK) {
+        return true;
+    }
+    usage(rq, why);
+    return false;
+}
+
 RUN(circuit_build)
 {
     int64_t hops = rec_get_int(&rq->args, "hops", 0);
@@ -382,8 +398,7 @@ RUN(circuit_build)
         usage(rq, "a circuit has 1 to 7 relays");
         return;
     }
-    if (hops == 1 && rq->d->conf.v[CONF_LAB].num == 0) {
-        usage(rq, "one relay would see who you are and what you do: at least 2 outside a lab");
+    if (!hops_fit(rq, (uint8_t)hops)) {
         return;
     }
     wait_op(rq, qudag_circuit_build(rq->d->node, (uint8_t)hops, &rq->op), "circuit build");
@@ -481,9 +496,11 @@ RUN(dark_new)
         request_send(rq);
     }
     if (err == QUDAG_EINVAL) {
-        usage(rq, "a label is printable UTF-8 text; a lab has addresses of the networks lab and "
-                  "test, and "
-                  "others of main and test");
+        bool lab = rq->d->conf.v[CONF_LAB].num != 0;
+        bool elsewhere = network == (lab ? QUDAG_DARK_MAIN : QUDAG_DARK_LAB);
+        usage(rq, !elsewhere ? "a label is printable UTF-8 text"
+                  : lab      ? "in a lab, addresses are of the network lab or test"
+                             : "outside a lab, addresses are of the network main or test");
         return;
     }
     request_end_err(rq, err, err == QUDAG_OK ? "" : "cannot create a dark address");

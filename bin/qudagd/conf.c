@@ -17,6 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+
+#define CONF_MAX (1 << 20) /* bytes of a configuration that is changed */
 
 /* Where a key goes in qudag_settings. */
 #define INTO(field)                                                                                \
@@ -452,6 +455,64 @@ bool conf_read(struct conf *c, const char *path)
     }
     (void)fclose(r.file);
     return !r.failed;
+}
+
+/* Where line |nth|, from 1, of |text| begins; its end if there is none. */
+static size_t line_at(const char *text, int nth)
+{
+    const char *at = text;
+    for (int ix = 1; ix < nth; ix++) {
+        at += strcspn(at, "\n");
+        at += *at != 0;
+    }
+    return (size_t)(at - text);
+}
+
+/* |text| with "key = value" in place of line |line|, or in a section at its end (0).  The caller frees it. */
+static char *with_line(const char *text, const struct conf_row *row, const char *value, int line)
+{
+    size_t len = strlen(text), keep = line == 0 ? len : line_at(text, line);
+    size_t rest = line == 0 ? len : line_at(text, line + 1), cap = len + 256 + strlen(value);
+    char *all = malloc(cap);
+    int n =
+        all == NULL ? -1
+        : line == 0
+            ? snprintf(all, cap, "%s%s\n[%s]\n%s = %s\n", text,
+                       len > 0 && text[len - 1] != '\n' ? "\n" : "", row->section, row->key, value)
+            : snprintf(all, cap, "%.*s%s = %s\n%s", (int)keep, text, row->key, value, text + rest);
+    if (n < 0 || (size_t)n >= cap) {
+        free(all);
+        return NULL;
+    }
+    return all;
+}
+
+bool conf_remember(const char *path, enum conf_key key, const char *value, char why[CONF_WHY_LEN])
+{
+    struct conf now = {0}, want = {0};
+    const struct conf_row *row = &conf_table[key];
+    struct stat st;
+    uint8_t *text = NULL;
+    size_t len = 0;
+    bool ok = conf_init(&now) && conf_init(&want) && conf_read(&now, path) &&
+              set(&want, key, value, CONF_FILE, path);
+    (void)snprintf(why, CONF_WHY_LEN, "%s", now.why[0] != 0 ? now.why : want.why);
+    if (ok && (now.v[key].source != CONF_FILE || now.v[key].num != want.v[key].num)) {
+        int err = stat(path, &st) != 0 ? errno : file_read(path, CONF_MAX, &text, &len);
+        char *all = err != 0 ? NULL : with_line((char *)text, row, value, now.v[key].line);
+        err = err != 0      ? err
+              : all == NULL ? ENOMEM
+                            : file_write_atomic(path, all, strlen(all), st.st_mode & 07777);
+        ok = err == 0;
+        if (!ok) {
+            (void)snprintf(why, CONF_WHY_LEN, "%.300s: %s", path, strerror(err));
+        }
+        free(all);
+        free(text);
+    }
+    conf_fini(&now);
+    conf_fini(&want);
+    return ok;
 }
 
 bool conf_option(struct conf *c, const char *text)

@@ -100,6 +100,11 @@ void conf_fini(struct conf *c);
 bool conf_read(struct conf *c, const char *path);
 /* "section.key=value" */
 bool conf_option(struct conf *c, const char *text);
+/*
+ * Sets |key| to |value| in the file |path|, in place of the line that counts now, or in a section at the end; all else
+ * stays.  True also if it says so already.  False: why[] says what is wrong, and the file is as it was.
+ */
+bool conf_remember(const char *path, enum conf_key key, const char *value, char why[CONF_WHY_LEN]);
 /* A configuration file with this content, with help as comments. */
 void conf_print(const struct conf *c, FILE *to);
 /* Copies what concerns the library into |s|; strings and lists are borrowed from |c|. */

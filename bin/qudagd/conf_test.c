@@ -5,10 +5,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "common/fileio.h"
 #include "conf.h"
 
 #include <qudag/identity.h>
@@ -286,6 +288,50 @@ static void the_printed_configuration_reads_as_itself(void **state)
     free(second);
 }
 
+/* |text| with small_network remembered in it is |after|; read again, it says so. */
+static void remembers(const char *text, const char *after)
+{
+    char path[] = "/tmp/qudag-conf-XXXXXX", why[CONF_WHY_LEN];
+    uint8_t *got = NULL;
+    size_t len;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    assert_int_equal(fchmod(fd, 0640), 0);
+    close(fd);
+    assert_true(conf_remember(path, CONF_SMALL_NETWORK, "yes", why));
+    assert_int_equal(file_read(path, 1 << 20, &got, &len), 0);
+    assert_string_equal((char *)got, after);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_true(conf_init(&c));
+    assert_true(conf_read(&c, path));
+    assert_int_equal(c.v[CONF_SMALL_NETWORK].num, 1);
+    conf_fini(&c);
+    free(got);
+    (void)unlink(path);
+}
+
+static void what_is_remembered_stands_where_the_parser_finds_it(void **state)
+{
+    (void)state;
+    remembers("", "\n[onion]\nsmall_network = yes\n");
+    remembers("[node]\nagent = x", "[node]\nagent = x\n\n[onion]\nsmall_network = yes\n");
+    remembers("[onion]\nsmall_network=no\nhops = 2\n", "[onion]\nsmall_network = yes\nhops = 2\n");
+    remembers("[onion]\n  small_network: off", "[onion]\nsmall_network = yes\n");
+    remembers("[onion]\nsmall_network = yes\n[node]\n[onion]\nsmall_network = 0 ; no\n[dht]\n",
+              "[onion]\nsmall_network = yes\n[node]\n[onion]\nsmall_network = yes\n[dht]\n");
+    remembers("[onion]\nsmall_network = no\nsmall_network = on\n",
+              "[onion]\nsmall_network = no\nsmall_network = on\n");
+    remembers(
+        "# small_network = yes\n[onion]\n#small_network = no\n",
+        "# small_network = yes\n[onion]\n#small_network = no\n\n[onion]\nsmall_network = yes\n");
+    char why[CONF_WHY_LEN];
+    assert_false(conf_remember("/nonexistent/qudag.conf", CONF_SMALL_NETWORK, "yes", why));
+    assert_non_null(strstr(why, "No such file"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +343,7 @@ int main(void)
         cmocka_unit_test(numbers_are_judged_as_the_library_judges_them),
         cmocka_unit_test(every_key_of_the_library_arrives_there),
         cmocka_unit_test(the_printed_configuration_reads_as_itself),
+        cmocka_unit_test(what_is_remembered_stands_where_the_parser_finds_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

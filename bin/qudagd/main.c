@@ -558,7 +558,10 @@ int main(int argc, char **argv)
     d->state.lock_fd = -1;
     int c, code = -1;
     while (code < 0 && (c = getopt_long(argc, argv, "d:c:o:Vh", longs, NULL)) != -1) {
-        if (c == 'd') {
+        if (optarg != NULL && strncmp(optarg, "--", 2) == 0) {
+            (void)fprintf(stderr, "qudagd: the option before %s lacks its value\n", optarg);
+            code = DAEMON_USAGE;
+        } else if (c == 'd') {
             o.dir = optarg;
         } else if (c == 'c') {
             o.file = optarg;

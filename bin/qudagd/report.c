@@ -105,25 +105,19 @@ static void status_health(struct rec *r, const struct daemon *d)
 static void status_note(struct rec *r, const struct daemon *d)
 {
     char addr[QUDAG_ADDR_TEXT_MAX];
-    size_t it = 0, n = 0;
-    while (qudag_node_addr_next(d->node, &it, addr)) {
-        n++;
-        if (rules_addr_public(addr)) {
-            return;
-        }
+    size_t it = 0;
+    if (qudag_node_announced_next(d->node, &it, addr)) {
+        return;
     }
-    if (n == 0) {
-        rec_str(r, "note",
-                "this machine has no address that others could reach; [node] listen names "
-                "where to listen");
-    } else if (d->conf.v[CONF_LAB].num == 0) {
-        rec_str(
-            r, "note",
-            "all addresses of this node are private (as 192.168.1.2): only nodes that are given "
-            "one "
-            "reach it, as others never pass them on, and it cannot be a relay; a test network on "
-            "private addresses is a lab (qudag up --lab)");
-    }
+    it = 0;
+    rec_str(r, "note",
+            qudag_node_addr_next(d->node, &it, addr)
+                ? "this node announces no address, as none of its own can be reached from the "
+                  "Internet (192.168.1.2 cannot) and no four networks agree on one: others reach "
+                  "it only where they are given one, and it cannot be a relay; a test network on "
+                  "private addresses is a lab (qudag up --lab)"
+                : "this machine has no address that others could reach; [node] listen names "
+                  "where to listen");
 }
 
 static void status_counts(struct rec *r, const qudag_node *n)
@@ -198,7 +192,17 @@ void end_small_network(struct request *rq, const char *what)
 void report_accept_small_network(struct request *rq)
 {
     qudag_node_accept_small_network(rq->d->node, true);
-    rq->d->conf.v[CONF_SMALL_NETWORK].num = 1;
+    struct daemon *d = rq->d;
+    const char *file = d->conf_file;
+    char beside[PATH_LEN], why[CONF_WHY_LEN] = "";
+    d->conf.v[CONF_SMALL_NETWORK].num = 1;
+    if (file[0] == 0) { /* there was none at the start; qudag up writes one then */
+        file = path_join(beside, d->state.dir, "qudag.conf") ? beside : "";
+    }
+    if (!conf_remember(file, CONF_SMALL_NETWORK, "yes", why)) {
+        rec_str(request_rec(rq, REC_ROW), "not_remembered", why);
+        request_send(rq);
+    }
     request_end_err(rq, QUDAG_OK, "");
 }
 

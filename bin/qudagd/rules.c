@@ -81,23 +81,6 @@ void rules_anonymity(char *out, size_t cap, int state, uint32_t lookups, uint32_
                    known ? texts[state] : "no: for a reason this program does not know");
 }
 
-bool rules_addr_public(const char *multiaddr)
-{
-    qudag_multiaddr a = QUDAG_INIT(qudag_multiaddr);
-    if (qudag_multiaddr_parse(&a, multiaddr, QUDAG_ADDR_DIAL, NULL, 0) != QUDAG_OK) {
-        return false;
-    }
-    const uint8_t *b = a.ip;
-    if (a.family == 6) {
-        static const uint8_t loopback[16] = {[15] = 1};
-        return memcmp(b, loopback, 16) != 0 && (b[0] & 0xfe) != 0xfc &&
-               !(b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
-    }
-    return b[0] != 127 && b[0] != 10 && !(b[0] == 172 && (b[1] & 0xf0) == 16) &&
-           !(b[0] == 192 && b[1] == 168) && !(b[0] == 100 && (b[1] & 0xc0) == 64) &&
-           !(b[0] == 169 && b[1] == 254);
-}
-
 /* ------------------------------------------------------------------ files and folders */
 
 enum rules_folder rules_state_folder(mode_t type_and_mode, uid_t owner, uid_t own,

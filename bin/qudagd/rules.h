@@ -68,12 +68,6 @@ const char *rules_health(int phase, size_t links, size_t bootstrap_peers);
  */
 void rules_anonymity(char *out, size_t cap, int state, uint32_t lookups, uint32_t lookups_min);
 
-/*
- * Whether an address, as listed by qudag_node_addr_next(), can be reached from anywhere: no loopback, private or
- * link-local one.  Outside a lab nodes are not told of others, by the DHT or by descriptors, under such an address.
- */
-bool rules_addr_public(const char *multiaddr);
-
 /* ---- files and folders of the daemon */
 
 enum rules_folder {

@@ -516,32 +516,6 @@ static void another_hash_ends_a_transfer_at_the_second_time(void **state)
     assert_int_equal(rules_hash_differs(9, true, false), RULES_DIFFERS_END);
 }
 
-static void a_public_address_is_one_that_is_reached_from_anywhere(void **state)
-{
-    static const struct {
-        const char *addr;
-        bool is;
-    } row[] = {
-        {"/ip4/8.8.4.4/udp/1/quic-v1", true},      {"/ip6/2600::1/udp/1/quic-v1", true},
-        {"/ip4/9.255.0.1/udp/1/quic-v1", true},    {"/ip4/11.0.0.1/udp/1/quic-v1", true},
-        {"/ip4/172.15.0.1/udp/1/quic-v1", true},   {"/ip4/172.32.0.1/udp/1/quic-v1", true},
-        {"/ip4/192.167.0.1/udp/1/quic-v1", true},  {"/ip4/192.169.0.1/udp/1/quic-v1", true},
-        {"/ip4/100.63.0.1/udp/1/quic-v1", true},   {"/ip4/100.128.0.1/udp/1/quic-v1", true},
-        {"/ip4/169.253.0.1/udp/1/quic-v1", true},  {"/ip6/fec0::1/udp/1/quic-v1", true},
-        {"/ip4/127.0.0.1/udp/1/quic-v1", false},   {"/ip4/10.1.2.3/udp/1/quic-v1", false},
-        {"/ip4/172.16.0.1/udp/1/quic-v1", false},  {"/ip4/172.31.0.1/udp/1/quic-v1", false},
-        {"/ip4/192.168.1.1/udp/1/quic-v1", false}, {"/ip4/100.64.0.1/udp/1/quic-v1", false},
-        {"/ip4/100.127.0.1/udp/1/quic-v1", false}, {"/ip4/169.254.1.1/udp/1/quic-v1", false},
-        {"/ip6/::1/udp/1/quic-v1", false},         {"/ip6/fe80::1/udp/1/quic-v1", false},
-        {"/ip6/febf::1/udp/1/quic-v1", false},     {"/ip6/fd00::1/udp/1/quic-v1", false},
-        {"/ip6/fc00::1/udp/1/quic-v1", false},     {"nonsense", false},
-    };
-    (void)state;
-    for (size_t ix = 0; ix < sizeof(row) / sizeof(row[0]); ix++) {
-        assert_int_equal(rules_addr_public(row[ix].addr), row[ix].is);
-    }
-}
-
 /* Every file that holds a secret, by its name: what cannot be read of them is never skipped. */
 static void what_a_node_saves_of_secrets_is_known_by_name(void **state)
 {
@@ -560,7 +534,6 @@ static void what_a_node_saves_of_secrets_is_known_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_public_address_is_one_that_is_reached_from_anywhere),
         cmocka_unit_test(only_the_same_user_and_root_may_ask),
         cmocka_unit_test(long_commands_wait_their_turn_and_short_ones_do_not),
         cmocka_unit_test(clients_leave_descriptors_to_the_node),

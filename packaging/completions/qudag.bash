@@ -15,16 +15,25 @@ _qudag() {
     esac
     local words=''
     case $cmd in
-    '') words='up down status connect peers ping dht circuit dark send inbox stats config lab version help --dir --json' ;;
+    '') words='up down status connect peers ping dht circuit dark send inbox stats config lab version help -d --dir --json --small-network' ;;
     up) words='--listen --bootstrap --timeout --no-wait --foreground --lab --small-network -o' ;;
     peers) words='--relays' ;;
-    dht) [ -n "$sub" ] || words='put get forget find closest provide unprovide providers records published store table' ;;
-    circuit) [ -n "$sub" ] && words='--hops' || words='build list close' ;;
+    dht) case $sub in
+        '') words='put get forget find closest provide unprovide providers records published store table' ;;
+        put) words='--once --quorum' ;;
+        get) words='--read --masked'; [ "$prev" = --read ] && words='first confirmed quorum paths' ;;
+        esac ;;
+    circuit) case $sub in
+        '') words='build list close --small-network' ;;
+        build) words='--hops --small-network' ;;
+        esac ;;
     dark) case $sub in
-        '') words='new list publish resolve forget' ;;
+        '') words='new list show publish resolve forget --small-network' ;;
+        new) words='--network'; [ "$prev" = --network ] && words='main test lab' ;;
         show | publish | resolve | forget) words=$(qudag "${dir[@]}" --json dark list 2>/dev/null |
             grep -o '"label":"[^"]\+"' | cut -d'"' -f4)
-            [ "$sub" = forget ] && words="$words --yes" ;;
+            [ "$sub" = forget ] && words="$words --yes"
+            [ "$sub" = show ] || words="$words --small-network" ;;
         esac ;;
     lab) [ -n "$sub" ] || words='up status down exec' ;;
     config) [ -n "$sub" ] || words='check show' ;;
@@ -34,7 +43,7 @@ _qudag() {
             mapfile -t COMPREPLY < <(compgen -f -W '-m --again --isolate --name --anonymous-name --small-network' -- "$cur")
             return
         fi ;;
-    help) words='up down status connect peers ping dht circuit dark send inbox stats config lab version' ;;
+    help) words='up down status connect peers ping dht circuit dark send inbox stats config lab version help' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -1,11 +1,72 @@
 #!/usr/bin/python3
 """Manual pages and completion tell what the programs know, no less."""
+import json
 import pathlib
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from programs import QUDAG, QUDAGD, SRC, TOP, check, run  # noqa: E402
+
+
+def completes(*words):
+    """what the completion offers behind these words"""
+    line = ' '.join(f"'{w}'" for w in ('qudag', *words, ''))
+    done = subprocess.run(['bash', '-c', f'. "$1"; PATH=/nowhere; COMP_WORDS=({line}); COMP_CWORD={len(words) + 1}; _qudag; '
+                           'printf "%s\\n" "${COMPREPLY[@]}"', 'x', SRC / 'packaging/completions/qudag.bash'],
+                          capture_output=True, text=True, timeout=30, cwd=TOP)
+    return done.stdout.split()
+
+
+def options_of(*command):
+    """the options of a command as the program lists them, each with the value that it takes, or ''"""
+    code, text = run(QUDAG, '--dir', TOP / 'none', *command, '--no-such-option')
+    found = re.search(r'has no option --no-such-option; it has (.*) \[USAGE\]', text)
+    check(code == 2 and found, f'{command} takes an option that nobody knows: {code} {text}')
+    return {o.partition(' ')[0]: o.partition(' ')[2] for o in found[1].split(', ') if o != 'none'}
+
+
+def offers(name, words, options, text, page):
+    """help, completion and page of a command have its options; and what they have besides is one of every command"""
+    offered = completes(*words)
+    for option, value in options.items():
+        pattern = rf'(?<![\w-]){option}(?![\w-])'
+        check(re.search(pattern, text), f'help of {name} lacks {option}')
+        check(re.search(rf'^\.Fl {option[1:]}\b|[ (]Fl {option[1:]}\b', page, re.M), f'qudag.1 lacks {option} of {name}')
+        check(option in offered, f'qudag.bash lacks {option} of {name}: {offered}')
+        if value:
+            for after in ((), ('--json',), ('--no-such-option',)):
+                code, said = run(QUDAG, '--dir', TOP / 'none', *words, option, *(() if option == '-m' else after))
+                check(code == 2 and f'{option} lacks its value: {value}' in said, f'{name} {option}: {code} {said}')
+    for option in offered:
+        check(option[0] != '-' or option in options or option == '--small-network', f'qudag.bash offers {option} of {name}')
+    return len(options)
+
+
+def commands_and_options():
+    """every command and option of the program is in its help, the manual page and the completion"""
+    page = (SRC / 'doc/qudag.1').read_text()
+    items = page.split('\n.It Ic ')[1:]
+    n, names = 0, []
+    for c in json.loads(run(QUDAG, '--json', 'help')[1])['commands']:
+        names.append(c['name'])
+        text = f'{c["arguments"]}\n{c["text"]}'
+        verbs = re.match(r'[a-z]+(\|[a-z]+)+(?= |$)', re.sub(r' \[N\]| NODE COMMAND', '', c['arguments']))
+        check(c['name'] in completes() and c['name'] in completes('help'), f'qudag.bash lacks {c["name"]}')
+        for verb in verbs[0].split('|') if verbs else [None]:
+            words = [c['name']] + ([verb] if verb else [])
+            own = [i for i in items if re.match(rf'{c["name"]}\b', i) and (not verb or re.search(rf'\b{verb}\b', i.split('\n')[0]))]
+            check(own, f'qudag.1 lacks {" ".join(words)}')
+            check(not verb or verb in completes(c['name']), f'qudag.bash lacks {" ".join(words)}')
+            if words not in (['help'], ['lab', 'status'], ['lab', 'down'], ['lab', 'exec']):  # they take what is no option
+                behind = words + ['x'] if words == ['send'] else words
+                n += offers(' '.join(words), behind, options_of(*words), text, '\n'.join(own))
+    for option in re.findall(r'^ +(?:(-d), )?(--[a-z-]+)', run(QUDAG, 'help')[1], re.M):
+        for o in filter(None, option):
+            check(o in completes() and re.search(rf'(Fl|\|) {o[1:]}\b', page), f'qudag.bash or qudag.1 lacks {o}')
+    check(n >= 18, f'only {n} options were seen')
+    return names, n
 
 
 def main():
@@ -20,20 +81,16 @@ def main():
         check(sentence in page, f'qudag.conf.5 lacks: {sentence}')
     for key in re.findall(r'^\.It Cm (\w+)', page, re.M):
         check(key in keys, f'qudag.conf.5 tells of {key}, which is unknown')
-    code, text = run(QUDAG, 'help')
-    commands = re.findall(r'^  ([a-z]+) ', text, re.M)
-    check(code == 0 and len(commands) > 12, text)
-    page, completion = (SRC / 'doc/qudag.1').read_text(), (SRC / 'packaging/completions/qudag.bash').read_text()
+    commands, options = commands_and_options()
+    check(len(commands) > 12, str(commands))
     for c in commands:
-        check(re.search(rf'\.It Ic {c}\b', page) or f'Ic {c} ' in page, f'qudag.1 lacks {c}')
-        check(re.search(rf'\b{c}\b', completion), f'qudag.bash lacks {c}')
         code, text = run(QUDAG, 'help', c)
         check(code == 0 and 'example: qudag' in text and 'Exit codes' in text, f'help {c}: {text}')
     code, text = run(QUDAGD, '--help')
     page = (SRC / 'doc/qudagd.8').read_text()
     for option in re.findall(r'--([a-z-]+)', text):
         check(f'-{option}' in page, f'qudagd.8 lacks --{option}')
-    print(f'ok: {len(keys)} keys, {len(commands)} commands', flush=True)
+    print(f'ok: {len(keys)} keys, {len(commands)} commands, {options} options', flush=True)
 
 
 main()

@@ -68,7 +68,7 @@ def arguments():
     lab_says('content without a name', 'which content?', 2, 'lab', 'exec', '2', 'dht', 'provide', '')
     lab_says('a key that is not published', 'does not publish that', 4, 'lab', 'exec', '2', 'dht', 'forget', 'none')
     lab_says('a host name to join', 'host names', 2, 'up', '--bootstrap', '/dns4/example.org/udp/1/quic-v1/p2p/x')
-    lab_says('an option of up that is unknown', '--frob is unknown', 2, 'up', '--frob')
+    lab_says('an option of up that is unknown', 'up has no option --frob; it has --listen ADDR', 2, 'up', '--frob')
     check(not (LAB / 'qudag.conf').exists(), 'what was refused is in qudag.conf')
     lab('lab', 'exec', '2', 'dht', 'put', 'mine', 'x')
     check(document('lab', 'exec', '2', 'dht', 'forget', 'mine') == {'forgotten': 'mine'}, 'forget says nothing')
@@ -98,7 +98,7 @@ def reading(address):
         check((done.returncode, done.stdout) == (0, text.encode()), f'{name} on standard output: {done}')
     check(not (TOP / '-').exists(), 'a file called -')
     lab_says('a folder that does not exist', 'No such file', 1, 'lab', 'exec', '2', 'inbox', '--save', name, TOP / 'none/x')
-    lab_says('-m without a text', 'which text?', 2, 'lab', 'exec', '4', 'send', address, '-m')
+    lab_says('-m without a text', 'send -m lacks its value: TEXT', 2, 'lab', 'exec', '4', 'send', address, '-m')
     lab_says('an address of this very node', ['address of this node itself'], 2, 'lab', 'exec', '2', 'send', address.upper(), '-m', 'x')
 
 
@@ -111,7 +111,7 @@ def labels():
     shown = document('lab', 'exec', '2', 'dark', 'show', 'mailbox')
     check(shown['network'] == 'lab' and shown['created'] > 0 and shown['last_used'] == shown['callers'] == 0, shown)
     check(document('lab', 'exec', '2', 'dark', 'list')['addresses'][0] == shown, shown)
-    lab_says('an address of the wrong network', 'lab and test', 2, 'lab', 'exec', '2', 'dark', 'new', 'x', '--network', 'main')
+    lab_says('an address of the wrong network', 'network lab or test', 2, 'lab', 'exec', '2', 'dark', 'new', 'x', '--network', 'main')
     lab_says('a network that is none', 'main, test or lab', 2, 'lab', 'exec', '2', 'dark', 'new', 'x', '--network', 'tset')
     lab_says('forget without --yes', ['destroys the keys', '--yes'], 2, 'lab', 'exec', '2', 'dark', 'forget', 'mailbox')
     check(len(document('lab', 'exec', '2', 'dark', 'list')['addresses']) == 1, 'the keys are gone without --yes')

@@ -29,6 +29,8 @@ def configuration():
         says(f'configuration {text!r}', part, 2, QUDAGD, '-c', conf, '--dir', TOP / 'x', '--check-config')
     says('a file that is not there', 'No such file', 2, QUDAGD, '-c', TOP / 'none.conf', '--check-config')
     says('an unknown option', '--help', 2, QUDAGD, '--frobnicate')
+    for option in ('--dir', '--config', '-o'):
+        says(f'{option} without its value', 'lacks its value', 2, QUDAGD, option, '--check-config')
     check(not (TOP / 'x').exists(), 'a check of the configuration left a folder')
     for text, part in (('[link]\nsecurity_level = 1024\n', ''), ('[node]\nlisten = /ip6/::1/udp/0/quic-v1\n', '')):
         conf.write_text(text)
