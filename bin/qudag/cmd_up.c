@@ -80,25 +80,16 @@ static int up_options(struct tool *t, struct up *u, int argc, char **argv)
 /* ------------------------------------------------------------------ status */
 
 static const struct col status_cols[] = {
-    {"peer", "peer", COL_PEER},
-    {"addresses", "listens", COL_TEXT},
-    {"announced", "announced", COL_TEXT},
-    {"bootstrap", "bootstrap", COL_TEXT},
-    {"phase", "phase", COL_TEXT},
-    {"health", "health", COL_TEXT},
-    {"reason", "reason", COL_TEXT},
-    {"retry_ns", "next try", COL_NS},
-    {"note", "note", COL_TEXT},
-    {"uptime_ns", "up", COL_NS},
-    {"links", "links", COL_INT},
-    {"links_pq", "links pq", COL_INT},
-    {"table", "table", COL_INT},
-    {"relays", "relays", COL_INT},
-    {"anonymity", "anonymity", COL_TEXT},
-    {"drawn", "paths", COL_TEXT},
-    {"circuits", "circuits", COL_INT},
-    {"records", "records", COL_INT},
-    {"pid", "pid", COL_INT},
+    {"peer", "peer", COL_PEER},           {"addresses", "listens", COL_TEXT},
+    {"announced", "announced", COL_TEXT}, {"bootstrap", "bootstrap", COL_TEXT},
+    {"phase", "phase", COL_TEXT},         {"health", "health", COL_TEXT},
+    {"reason", "reason", COL_TEXT},       {"disk", "disk", COL_TEXT},
+    {"retry_ns", "next try", COL_NS},     {"note", "note", COL_TEXT},
+    {"uptime_ns", "up", COL_NS},          {"links", "links", COL_INT},
+    {"links_pq", "links pq", COL_INT},    {"table", "table", COL_INT},
+    {"relays", "relays", COL_INT},        {"anonymity", "anonymity", COL_TEXT},
+    {"drawn", "paths", COL_TEXT},         {"circuits", "circuits", COL_INT},
+    {"records", "records", COL_INT},      {"pid", "pid", COL_INT},
     {"dir", "folder", COL_TEXT},
 };
 
@@ -131,7 +122,8 @@ int run_status(struct tool *t, int argc, char **argv)
     }
     (void)ask_begin(t, "status");
     int code = ask(t, -1, on_status, &s);
-    bool well = strcmp(s.health, "failed") != 0 && strcmp(s.health, "isolated") != 0;
+    bool well = strcmp(s.health, "failed") != 0 && strcmp(s.health, "isolated") != 0 &&
+                strcmp(s.health, "unsaved") != 0;
     return code == TOOL_OK && !well ? TOOL_UNREACHABLE : code;
 }
 

@@ -30,7 +30,9 @@ const struct sub subs[] = {
     {"status", "", "show node identity, state and health",
      "Health: ok, starting, alone (no bootstrap peers configured, no links), isolated (it has "
      "lost\n"
-     "all links), failed (no bootstrap peer answered).  The last two exit with 5.\n",
+     "all links), unsaved (the disk is full or fails), failed (no bootstrap peer answered).  The "
+     "last\n"
+     "three exit with 5.\n",
      "qudag status --json", run_status},
     {"connect", "MULTIADDR", "connect to a peer now",
      "Also when earlier attempts failed and the daemon waits before the next one.\n",

@@ -449,7 +449,7 @@ static int serve(struct daemon *d)
 /* None of these ends the daemon: SIGHUP reloads once the loop runs, and none of the others means anything to it. */
 static void ignore_signals(void)
 {
-    static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM};
+    static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ};
     for (size_t ix = 0; ix < sizeof(ignored) / sizeof(ignored[0]); ix++) {
         (void)signal(ignored[ix], SIG_IGN);
     }

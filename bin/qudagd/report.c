@@ -80,13 +80,45 @@ static size_t count_links(const qudag_node *n, size_t *pq)
     return links;
 }
 
-static void status_health(struct rec *r, const struct daemon *d)
+/* The value of a counter or gauge of the node; 0: there is none of that name. */
+static uint64_t stat_value(const qudag_node *n, const char *name)
+{
+    qudag_stat stat = QUDAG_INIT(qudag_stat);
+    for (size_t it = 0; qudag_node_stat_next(n, &it, &stat);) {
+        if (strcmp(stat.name, name) == 0) {
+            return stat.value;
+        }
+    }
+    return 0;
+}
+
+/* Whether what must outlive the process can be written; if not, the row says what cannot and why. */
+static bool status_disk(struct rec *r, struct daemon *d)
+{
+    char dir[PATH_LEN];
+    bool stored = d->conf.v[CONF_DHT_STORE].num == 0 || stat_value(d->node, "store_room") != 0;
+    bool saves = state_saves(&d->state);
+    if (!saves) {
+        rec_strf(r, "disk", "keys, guards and dark addresses are not saved: %.300s", d->state.why);
+    }
+    if (!stored) {
+        rec_strf(r, "disk",
+                 "the store of the DHT takes no records (writes that failed: %llu); make room for "
+                 "%.300s",
+                 (unsigned long long)stat_value(d->node, "store_failures"),
+                 store_where(&d->conf, d->state.dir, dir) ? dir : d->state.dir);
+    }
+    return saves && stored;
+}
+
+static void status_health(struct rec *r, struct daemon *d)
 {
     size_t pq;
     qudag_phase phase = qudag_node_phase(d->node);
     rec_str(r, "phase", phase_name(phase));
     rec_str(r, "health",
-            rules_health((int)phase, count_links(d->node, &pq), d->conf.v[CONF_BOOTSTRAP].n));
+            rules_health((int)phase, count_links(d->node, &pq), d->conf.v[CONF_BOOTSTRAP].n,
+                         status_disk(r, d)));
     rec_int(r, "bootstrap_peers", (int64_t)d->conf.v[CONF_BOOTSTRAP].n);
     const struct phase_note *last = d->n_phases > 0 ? &d->phases[d->n_phases - 1] : NULL;
     if (last != NULL && last->phase == phase && last->err != QUDAG_OK) {
@@ -208,7 +240,7 @@ void report_accept_small_network(struct request *rq)
 
 void report_status(struct request *rq)
 {
-    const struct daemon *d = rq->d;
+    struct daemon *d = rq->d;
     struct rec *r = request_rec(rq, REC_ROW);
     qudag_peer_id self;
     char addr[QUDAG_ADDR_TEXT_MAX], hex[2 * QUDAG_PQ_HASH_LEN + 1];

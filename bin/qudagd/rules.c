@@ -43,19 +43,20 @@ size_t rules_next_turn(const struct rules_waiting *waiting, size_t n)
     return best;
 }
 
-const char *rules_health(int phase, size_t links, size_t bootstrap_peers)
+const char *rules_health(int phase, size_t links, size_t bootstrap_peers, bool saves)
 {
+    bool joined = phase != QUDAG_PHASE_START && phase != QUDAG_PHASE_DIAL;
     if (phase == QUDAG_PHASE_FAILED) {
         return "failed";
     }
+    if (joined && links == 0 && bootstrap_peers > 0) {
+        return "isolated";
+    }
+    if (!saves) {
+        return "unsaved";
+    }
     if (links == 0 && bootstrap_peers == 0) {
         return "alone";
-    }
-    if (phase == QUDAG_PHASE_START || phase == QUDAG_PHASE_DIAL) {
-        return "starting";
-    }
-    if (links == 0) {
-        return "isolated";
     }
     return phase == QUDAG_PHASE_READY ? "ok" : "starting";
 }

@@ -56,11 +56,11 @@ struct rules_waiting {
 size_t rules_next_turn(const struct rules_waiting *waiting, size_t n);
 
 /*
- * What a health check reports: "failed", "alone", "starting", "isolated" or "ok" (qudag(1), status).  |phase|: a
- * qudag_phase.  A node that has bootstrap peers in its configuration, and no link although one of them had answered, is
- * isolated, whatever its phase says.
+ * What a health check reports: "failed", "isolated", "unsaved", "alone", "starting" or "ok" (qudag(1), status).
+ * |phase|: a qudag_phase.  A node that has bootstrap peers in its configuration, and no link although one of them had
+ * answered, is isolated, whatever its phase says.  |saves|: what must outlive the process can be written to the disk.
  */
-const char *rules_health(int phase, size_t links, size_t bootstrap_peers);
+const char *rules_health(int phase, size_t links, size_t bootstrap_peers, bool saves);
 
 /*
  * Whether circuits hide who uses them now, in words that begin with "yes", "not yet" or "no".  |state|: a

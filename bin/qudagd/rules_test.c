@@ -132,9 +132,20 @@ static void health_follows_from_links_and_not_from_the_phase_alone(void **state)
         {QUDAG_PHASE_FAILED, 0, 1, "failed"},     {QUDAG_PHASE_FAILED, 2, 1, "failed"},
     };
     for (size_t ix = 0; ix < COUNT(row); ix++) {
-        assert_string_equal(rules_health(row[ix].phase, row[ix].links, row[ix].bootstrap_peers),
-                            row[ix].health);
+        assert_string_equal(
+            rules_health(row[ix].phase, row[ix].links, row[ix].bootstrap_peers, true),
+            row[ix].health);
     }
+}
+
+static void a_node_that_cannot_save_is_not_well(void **state)
+{
+    (void)state;
+    assert_string_equal(rules_health(QUDAG_PHASE_READY, 4, 1, false), "unsaved");
+    assert_string_equal(rules_health(QUDAG_PHASE_READY, 0, 0, false), "unsaved");
+    assert_string_equal(rules_health(QUDAG_PHASE_DIAL, 0, 1, false), "unsaved");
+    assert_string_equal(rules_health(QUDAG_PHASE_READY, 0, 1, false), "isolated");
+    assert_string_equal(rules_health(QUDAG_PHASE_FAILED, 0, 1, false), "failed");
 }
 
 static void a_folder_that_others_can_change_is_refused(void **state)
@@ -540,6 +551,7 @@ int main(void)
         cmocka_unit_test(who_has_the_fewest_running_is_next),
         cmocka_unit_test(anonymity_is_said_in_words_and_only_once_it_is_there),
         cmocka_unit_test(health_follows_from_links_and_not_from_the_phase_alone),
+        cmocka_unit_test(a_node_that_cannot_save_is_not_well),
         cmocka_unit_test(a_folder_that_others_can_change_is_refused),
         cmocka_unit_test(a_secret_is_a_regular_file_that_only_its_owner_can_read),
         cmocka_unit_test(items_of_others_in_the_state_folder_are_left_alone),

@@ -469,9 +469,30 @@ qudag_err state_save(struct state *s, const char *name, qudag_slice bytes)
         err = file_write_atomic(path, bytes.base, bytes.len, 0600);
     }
     if (err != 0) {
+        s->unsaved = bytes.len > s->unsaved ? bytes.len : s->unsaved;
         /* The folder only: this is logged, and the file's name may be of a dark address. */
         (void)fail(s, DAEMON_FAILED, dir, err, err == ENOSPC ? "make room on the disk" : "");
         return QUDAG_ESYSTEM;
     }
     return QUDAG_OK;
+}
+
+bool state_saves(struct state *s)
+{
+    static const uint8_t zeros[STATE_ITEM_MAX];
+    char path[PATH_LEN], dir[PATH_LEN];
+    if (s->unsaved == 0) {
+        return true;
+    }
+    if (!path_join(dir, s->dir, "state") || !path_join(path, dir, ".room")) {
+        return false;
+    }
+    int err = file_write_atomic(path, zeros, s->unsaved, 0600);
+    (void)unlink(path);
+    if (err != 0) {
+        (void)fail(s, DAEMON_FAILED, dir, err, err == ENOSPC ? "make room on the disk" : "");
+        return false;
+    }
+    s->unsaved = 0;
+    return true;
 }

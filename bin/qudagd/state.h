@@ -29,6 +29,7 @@ struct state {
     bool copied;             /* the folder is not where it was at the last start */
     uint8_t secret[32];      /* derived from the identity, for the programs' own use */
     char why[STATE_WHY_LEN]; /* after a failure: cause and what to do */
+    size_t unsaved; /* bytes of the largest item that could not be written since one was; 0: none */
 };
 
 /*
@@ -58,5 +59,10 @@ void state_origin(struct state *s, struct logsink *log);
 enum daemon_exit state_restore(struct state *s, qudag_node *n, bool lab, struct logsink *log);
 /* qudag_callbacks.save; QUDAG_ESYSTEM: s->why says the cause. */
 qudag_err state_save(struct state *s, const char *name, qudag_slice bytes);
+/*
+ * Whether items can be written.  True while none has failed; after one has, it is tried with a file as large as that
+ * one, which does not stay.  False: s->why says the cause.
+ */
+bool state_saves(struct state *s);
 
 #endif

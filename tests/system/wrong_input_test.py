@@ -98,7 +98,7 @@ def state():
 def full_disk():
     place = TOP / 'small'
     place.mkdir()
-    if os.geteuid() != 0 or run('mount', '-t', 'tmpfs', '-o', 'size=256k,mode=700', 'tmpfs', place)[0] != 0:
+    if os.geteuid() != 0 or run('mount', '-t', 'tmpfs', '-o', 'size=12m,mode=700', 'tmpfs', place)[0] != 0:
         print('skipped: a full disk (needs root and tmpfs)', flush=True)
         return
     try:
@@ -114,6 +114,7 @@ def full_disk():
         (place / 'more').unlink()
         (place / 'fill').unlink()
         n = Node('small').start()
+        check(n.ask('status')['health'] == 'alone' and 'disk' not in n.ask('status'), 'a disk with room is no trouble')
         with open(place / 'more', 'wb', buffering=0) as f:
             try:
                 while True:
@@ -124,8 +125,22 @@ def full_disk():
         check(code == 1 and 'QUDAG_ESYSTEM' in text, f'a dark address on a full disk: {code} {text}')
         check(n.ask('dark', 'list')['addresses'] == [], 'an address that was not saved is in use')
         check(n.ask('status')['phase'] == 'ready', 'the node did not go on')
-        n.down()
         print('ok: a full disk refuses a dark address, and the node goes on', flush=True)
+        code, text = n.tool('dht', 'put', 'x', 'y' * 4000)  # nobody to store it, but it is published, so persisted
+        until = time.monotonic() + 20 * SLOW
+        while len(n.ask('status').get('disk', [])) < 2:
+            check(time.monotonic() < until, f'status does not tell of the full disk: {n.ask("status")}')
+            time.sleep(0.2)
+        code, text = run(QUDAG, '--dir', n.dir, 'status')
+        check(code == 5 and 'health     unsaved' in text and 'No space left' in text and 'takes no records' in text,
+              f'status with a full disk: {code} {text}')
+        (place / 'more').unlink()
+        while 'disk' in n.ask('status'):
+            check(time.monotonic() < until, f'status still complains: {n.ask("status")}')
+            time.sleep(0.2)
+        check(n.ask('status')['health'] == 'alone', 'with room again the node is not well')
+        n.down()
+        print('ok: status tells of a full disk, until there is room again', flush=True)
     finally:
         run('umount', '-l', place)
 
