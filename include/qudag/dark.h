@@ -85,9 +85,10 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create_in(qudag_node *n, qudag_dar
                                                         char addr[QUDAG_DARK_TEXT_MAX]);
 
 /*
- * As qudag_dark_resolve, for one of several users of the program, named by the bytes of |user|: unless dark_hide_cache
- * is off, what another one made the node remember is told to him as late as a lookup of his own would be, and not
- * as cached.  Without a name, as there, all are one user.
+ * As qudag_dark_resolve, for one of several users of the program, named by the bytes of |user|, of any length; 64 bits
+ * of their hash are kept, not they.  Unless dark_hide_cache is off, what another one made the node remember is reported
+ * as late as a lookup of this user's own would be, and not as cached.  Without a name, as there, all are one user.
+ * Errors are those of qudag_dark_resolve; QUDAG_EINVAL also: bytes that are nowhere.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve_for(qudag_node *n, const char *addr,
                                                           qudag_slice user, qudag_op *op);

@@ -41,8 +41,8 @@ typedef struct qudag_circuit_info {
     qudag_circuit_role role;
     qudag_circuit circuit;
     const char *state; /* "building", "open", "closing", "closed"; static */
-    const char
-        *purpose; /* client: "general", "lookup", "spent" (a lookup's, answered), "dark"; else "" */
+    /* client: "general", "lookup", "spent" (a lookup's, answered), "dark"; else ""; static */
+    const char *purpose;
     qudag_ns age, build_time;
     uint64_t cells_forward, cells_backward;
     uint32_t streams;

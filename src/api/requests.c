@@ -234,14 +234,16 @@ qudag_err qudag_dark_resolve(qudag_node *n, const char *addr, qudag_op *op)
 
 qudag_err qudag_dark_resolve_for(qudag_node *n, const char *addr, qudag_slice user, qudag_op *op)
 {
+    uint8_t hash[8];
     uint64_t name = 0;
 
     if (user.len > 0 && user.base == NULL) {
         return QUDAG_EINVAL;
     }
     if (user.len > 0) {
-        blake3_derive((uint8_t *)&name, sizeof(name), "qudag dark user v1",
+        blake3_derive(hash, sizeof(hash), "qudag dark user v1",
                       (struct slice){user.base, user.len});
+        memcpy(&name, hash, sizeof(name));
     }
     return ask_dark(n, NODE_OP_DARK_RESOLVE, addr, name, op);
 }

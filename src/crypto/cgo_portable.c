@@ -3,7 +3,6 @@
  *
  * The contexts are heap objects of OpenSSL, made once per object and given new keys afterwards.
  */
-#include "base/assert.h"
 #include "base/wipe.h"
 #include "crypto/cgo_impl.h"
 #include "crypto/polyval.h"

@@ -4,7 +4,6 @@
  * Like cgo_x86.c, but a register holds a group of four blocks: POLYVAL takes four groups per
  * reduction, with the powers KU^16 .. KU^1 at hand; AES-CTR has four groups in flight.
  */
-#include "base/wipe.h"
 #include "crypto/aes_x86.h"
 #include "crypto/cgo_impl.h"
 #include "crypto/polyval_x86.h"

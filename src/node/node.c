@@ -7,7 +7,6 @@
  */
 #include "node/internal.h"
 
-#include "base/assert.h"
 #include "crypto/hash.h"
 #include "crypto/init.h"
 

@@ -1,4 +1,4 @@
-/* saved.h - onion keys, and everything that outlives the process. */
+/* saved.h - everything that outlives the process (saved.c), and the onion keys of the relay (keys.c). */
 #ifndef QUDAG_SRC_NODE_SAVED_H
 #define QUDAG_SRC_NODE_SAVED_H
 

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include "base/rd.h"
-#include "base/wr.h"
 #include "crypto/hash.h"
 #include "wire/relay_desc.h"
 

@@ -106,11 +106,10 @@ struct gateway_load {
  */
 bool gateway_may_run(const struct gateway_load *l);
 
-/* A stream that somebody opened to us: a job, or it is reset. */
-
+/* A stream that somebody opened to us, of |ev|: becomes a request, or is reset when none may be taken. */
 void gateway_inbound_open(struct gateway *g, const struct ev *ev, struct acts *out);
-void gateway_request_done(struct gateway *g, struct gateway_job *j,
-                          struct acts *out); /* FIN came */
+/* Its FIN has come: the request is checked, and waits to be served or is answered with an error. */
+void gateway_request_done(struct gateway *g, struct gateway_job *j, struct acts *out);
 /* Begins what waits, while there are places and the rate allows. */
 void gateway_serve_more(struct gateway *g, struct acts *out);
 /* When gateway_serve_more() can do something, if nothing else happens. */

@@ -9,7 +9,6 @@
  * while its network and its previous hop have less than their share at work.  A request whose circuit goes away while
  * the DHT works on it keeps its place till the DHT is done: the work was not taken back.
  */
-#include "base/rd.h"
 #include "base/wr.h"
 #include "core/gateway/job.h"
 
@@ -257,10 +256,7 @@ void gateway_serve_more(struct gateway *g, struct acts *out)
             g->stuck = true; /* till a job ends */
             return;
         }
-        if (!limiter_take(&g->limiter, 1, g->now)) {
-            fair_wait(&g->others, it);
-            return;
-        }
+        (void)limiter_take(&g->limiter, 1, g->now); /* limiter_ready() said that it can */
         request_start(g, LIST_ENTRY(it, struct gateway_job, place), out);
     }
 }

@@ -5,8 +5,6 @@
  */
 #include "core/kad/kad_int.h"
 
-#include "base/assert.h"
-
 #include <string.h>
 
 #define RECORDS_DEFAULT 4096

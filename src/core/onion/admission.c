@@ -283,11 +283,11 @@ uint64_t onion_shed(struct onion *o, tstamp now, struct acts *out)
             most = b;
         }
     }
-    if (worst == NULL || most.queued < ONION_SHED_MIN) {
-        return 0;
+    uint64_t shed = worst == NULL || most.queued < ONION_SHED_MIN ? 0 : most.queued;
+    if (shed > 0) {
+        o->stats.shed++;
+        onion_end_now(worst, out);
     }
-    o->stats.shed++;
-    onion_end_now(worst, out);
     onion_turn_end(o);
-    return most.queued;
+    return shed;
 }

@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/rd.h"
 #include "base/text.h"
 #include "base/wipe.h"
 #include "core/onion/handshake.h"

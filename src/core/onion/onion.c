@@ -8,8 +8,6 @@
  */
 #include "core/onion/circuit.h"
 
-#include "base/assert.h"
-#include "base/wipe.h"
 #include "core/onion/rules.h"
 
 #include <string.h>
@@ -490,19 +488,17 @@ qudag_err onion_build(struct onion *o, const struct onion_hop *hops, size_t n, t
     }
     onion_turn_begin(o, now, out);
     qudag_err err = onion_circuit_new(o, ONION_CLIENT, now, &c);
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    err = client_setup(c, hops, n);
-    if (err != QUDAG_OK) {
+    if (err == QUDAG_OK && (err = client_setup(c, hops, n)) != QUDAG_OK) {
         onion_circuit_free(c);
-        return err;
     }
-    c->reported = true;
-    c->next.peer = hops[0].peer;
-    onion_leg_dial(&c->next, hops[0].addr, hops[0].n_addrs, out);
-    *circuit = c->ref;
-    return QUDAG_OK;
+    if (err == QUDAG_OK) {
+        c->reported = true;
+        c->next.peer = hops[0].peer;
+        onion_leg_dial(&c->next, hops[0].addr, hops[0].n_addrs, out);
+        *circuit = c->ref;
+    }
+    onion_turn_end(o);
+    return err;
 }
 
 void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *out)
@@ -554,6 +550,7 @@ qudag_err onion_stream_open(struct onion *o, const struct onion_stream_want *wan
         *sid = id;
         onion_circuit_wants_turn(c); /* not at once: BEGIN and the first data share a cell */
     }
+    onion_turn_end(o);
     return err;
 }
 

@@ -9,7 +9,6 @@
  */
 #include "core/onion/circuit.h"
 
-#include "base/wipe.h"
 #include "core/onion/emit.h"
 #include "core/onion/rules.h"
 

@@ -1,4 +1,4 @@
-/* rules.h - decisions on which the safety of circuits rests, as pure functions (spec/onion.md 2.4 to 2.6, 5.2). */
+/* rules.h - decisions on which the safety of circuits rests, as pure functions (spec/onion.md 1 to 5). */
 #ifndef QUDAG_SRC_CORE_ONION_RULES_H
 #define QUDAG_SRC_CORE_ONION_RULES_H
 

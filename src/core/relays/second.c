@@ -3,7 +3,7 @@
  *
  * Whoever makes us build circuits again and again would otherwise be next to the guard before long.  Each is held for
  * a random 1 to 12 days, the later of two draws; that one does not answer changes nothing for a day, as a hostile
- * guard may say so of any.  After Tor's vanguards-lite (proposal 333).  SPEC: path-selection 4.
+ * guard may say so of any.  After Tor's vanguards-lite (proposal 333).  SPEC: path-selection 3a.
  */
 #include "core/relays/relays_impl.h"
 

@@ -15,7 +15,6 @@
  */
 #include "core/kad/lookup/rpc.h"
 
-#include "base/assert.h"
 #include "core/kad/common/frame.h"
 
 #include <string.h>
