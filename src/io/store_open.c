@@ -113,7 +113,7 @@ static bool read_owner(const char *path, char *out, size_t cap)
 }
 
 /* A head that is not ours: another version, another program, or damage. */
-static qudag_err judge_head(const char *path, uint32_t version, uint32_t application,
+static qudag_err check_head(const char *path, uint32_t version, uint32_t application,
                             enum found *out, char *why)
 {
     char owner[64];
@@ -173,7 +173,7 @@ static qudag_err look_at(struct store *s, enum found *out, char *why)
         *out = OURS;
         return QUDAG_OK;
     }
-    return judge_head(path, version, application, out, why);
+    return check_head(path, version, application, out, why);
 }
 
 /* ---- a new file ---- */

@@ -77,7 +77,7 @@ void gateway_asked_open(struct gateway *g, struct gateway_job *j, struct ref str
 }
 
 /* The reply's meaning: the value of a GET, the count of a PUT. */
-static qudag_err reply_judge(const struct gateway_job *j, const struct kad_msg *m, uint32_t *stored)
+static qudag_err reply_check(const struct gateway_job *j, const struct kad_msg *m, uint32_t *stored)
 {
     struct slice key = {j->key, j->key_len};
 
@@ -110,7 +110,7 @@ void gateway_reply_done(struct gateway *g, struct gateway_job *j, struct acts *o
 
     qudag_err err = gateway_msg_read(g, dyn_slice(&j->buf), &m, &peers);
     if (err == QUDAG_OK) {
-        err = reply_judge(j, &m, &stored);
+        err = reply_check(j, &m, &stored);
     }
     struct slice value = {NULL, 0};
     if (err == QUDAG_OK && j->type == KAD_GET_VALUE) {

@@ -3,7 +3,7 @@
  *
  *   client ── circuit ──▶ last relay: one length-prefixed Kademlia message, GET_VALUE or PUT_VALUE
  *                         (specs: kad-dht/README.md), then FIN
- *   last relay walks the DHT, answers one message:
+ *   last relay reads or writes the DHT, answers one message:
  *     GET_VALUE with the record, or without one; PUT_VALUE with record.value = u32 nodes that stored it
  */
 #ifndef QUDAG_SRC_CORE_GATEWAY_GATEWAY_H

@@ -22,7 +22,7 @@ enum gateway_state {
     GATEWAY_JOB_REPLY,   /* asking: the request left */
     GATEWAY_JOB_REQUEST, /* answering: the request arrives */
     GATEWAY_JOB_WAITING, /* answering: it is whole, and waits for its turn */
-    GATEWAY_JOB_RUNNING, /* answering: whoever owns us walks the DHT, even when the stream is gone */
+    GATEWAY_JOB_RUNNING, /* answering: our owner uses the DHT, even when the stream is gone */
 };
 
 struct gateway_job {

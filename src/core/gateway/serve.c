@@ -138,7 +138,7 @@ void gateway_inbound_open(struct gateway *g, const struct ev *ev, struct acts *o
 
 /* ---- requests ---- */
 
-static qudag_err request_judge(const struct kad_msg *m)
+static qudag_err request_check(const struct kad_msg *m)
 {
     if (m->type != KAD_GET_VALUE && m->type != KAD_PUT_VALUE) {
         return QUDAG_EPROTO;
@@ -162,7 +162,7 @@ void gateway_request_done(struct gateway *g, struct gateway_job *j, struct acts 
 
     qudag_err err = gateway_msg_read(g, dyn_slice(&j->buf), &m, &peers);
     if (err == QUDAG_OK) {
-        err = request_judge(&m);
+        err = request_check(&m);
     }
     mem_free(g->cfg.mem, peers);
     if (err != QUDAG_OK) {
