@@ -1,0 +1,396 @@
+/*
+ * hostile_send_test.c - the daemon receives, and the sender misbehaves (hostile_testkit.h).
+ *
+ * TEST: timeout=180 serial
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hostile_testkit_net.h"
+
+static unsigned standing; /* streams that the daemon is to have beside the one of the test */
+
+/* ------------------------------------------------------------------ the daemon receives */
+
+static void give_up_and_let_it_be_noticed(void)
+{
+    qudag_stream_reset(net[1].node, evil.out, QUDAG_ECANCELED);
+    for (uint64_t end = mono_ns() + 30 * NS_PER_S;
+         d->transfers->n_recvs > standing && mono_ns() < end;) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(d->transfers->n_recvs, standing);
+}
+
+/* The peer offers |size| bytes of that name and hash, then writes |content|; what the daemon answers is in |evil|. */
+static void offer(const char *name, uint64_t size, const uint8_t hash[TRANSFER_HASH_LEN],
+                  const uint8_t *content, size_t len, bool wait)
+{
+    static uint8_t id, all[TRANSFER_MSG_MAX];
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    m.offer.kind = TRANSFER_FILE;
+    m.offer.id[0] = ++id;
+    m.offer.size = size;
+    memcpy(m.offer.hash, hash, TRANSFER_HASH_LEN);
+    (void)snprintf(m.offer.name, sizeof(m.offer.name), "%s", name);
+    evil.say = all;
+    evil.say_len = transfer_encode(all, &m);
+    evil.say_at = evil.answers = 0;
+    evil.closed = false;
+    assert_int_equal(qudag_dark_open(net[1].node, own_addr, TRANSFER_PROTO, &evil.out), QUDAG_OK);
+    uint64_t end = mono_ns() + 60 * NS_PER_S;
+    while (wait && evil.answers == 0 && !evil.closed && mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(evil.answers, wait ? 1 : 0);
+    if (!wait) {
+        while (evil.say_at < evil.say_len && !evil.closed && mono_ns() < end) {
+            (void)uv_run(&d->loop, UV_RUN_ONCE);
+        }
+    }
+    evil.say = content;
+    evil.say_len = len;
+    evil.say_at = 0;
+    evil_says();
+    turn_until(&evil.closed, 30);
+    give_up_and_let_it_be_noticed();
+}
+
+/* The peer's first words on a new stream; what the daemon answers at once is in |evil|. */
+static void first_words(const struct transfer_msg *m)
+{
+    static uint8_t all[TRANSFER_MSG_MAX];
+    evil.say = all;
+    evil.say_len = transfer_encode(all, m);
+    evil.say_at = evil.answers = 0;
+    evil.closed = false;
+    assert_int_equal(qudag_dark_open(net[1].node, own_addr, TRANSFER_PROTO, &evil.out), QUDAG_OK);
+    uint64_t end = mono_ns() + 30 * NS_PER_S;
+    while (evil.answers == 0 && !evil.closed && mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(evil.answers, 1);
+}
+
+static size_t in_inbox(void)
+{
+    return d->transfers->inbox.n;
+}
+
+static void what_a_sender_announces_is_compared_with_what_it_sent(void **state)
+{
+    uint8_t hash[TRANSFER_HASH_LEN];
+    static const uint8_t content[] = "a text that has this hash and no other";
+    blake3_hasher h;
+    (void)state;
+    blake3_hasher_init(&h);
+    blake3_hasher_update(&h, content, sizeof(content));
+    blake3_hasher_finalize(&h, hash, sizeof(hash));
+    offer("../../etc/x", sizeof(content), hash, content, sizeof(content), true);
+    assert_int_equal(evil.answer.type, TRANSFER_T_DONE);
+    assert_int_equal(in_inbox(), 1);
+    assert_string_equal(d->transfers->inbox.entry[0].offer.name, "_._.._etc_x");
+
+    hash[0] ^= 1;
+    offer("odd", sizeof(content), hash, content, sizeof(content), true);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_HASH_DIFFERS);
+    hash[0] ^= 1;
+    offer("longer", sizeof(content) - 1, hash, content, sizeof(content), true);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_HASH_DIFFERS);
+    offer("huge", INT64_MAX, hash, content, sizeof(content), true);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_TOO_LARGE);
+    assert_int_equal(in_inbox(), 1);
+}
+
+/* Room is reserved for what has begun, and given back however it ends. */
+static void room_is_reserved_while_it_is_needed(void **state)
+{
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    (void)state;
+    m.offer.kind = TRANSFER_FILE;
+    m.offer.id[0] = 200;
+    m.offer.size = 100000;
+    memcpy(m.offer.name, "part", 5);
+    first_words(&m);
+    assert_int_equal(evil.answer.type, TRANSFER_T_ACCEPT);
+    assert_int_equal(d->transfers->inbox.reserved, inbox_cost(100000));
+    give_up_and_let_it_be_noticed();
+    assert_int_equal(d->transfers->inbox.reserved, 0);
+}
+
+static void a_message_is_short_and_an_offer_comes_first(void **state)
+{
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    (void)state;
+    m.offer.kind = TRANSFER_MESSAGE;
+    m.offer.id[0] = 201;
+    m.offer.size = TRANSFER_MESSAGE_MAX + 1;
+    first_words(&m);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_TOO_LARGE);
+    give_up_and_let_it_be_noticed();
+    m = (struct transfer_msg){.type = TRANSFER_T_PROGRESS, .n = 5};
+    first_words(&m);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_BAD_OFFER);
+    give_up_and_let_it_be_noticed();
+}
+
+/* Our last word was lost: it is said again, and nothing is stored a second time. */
+static void what_is_there_already_is_confirmed_at_once(void **state)
+{
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    char address[QUDAG_DARK_TEXT_MAX];
+    (void)state;
+    assert_int_equal(in_inbox(), 1);
+    m.offer = d->transfers->inbox.entry[0].offer;
+    memset(m.offer.id, 0, sizeof(m.offer.id));
+    m.offer.id[0] = 1; /* of the first offer() */
+    first_words(&m);
+    assert_int_equal(evil.answer.type, TRANSFER_T_DONE);
+    assert_int_equal(evil.answer.n, m.offer.size);
+    assert_int_equal(in_inbox(), 1);
+    give_up_and_let_it_be_noticed();
+    assert_int_equal(d->transfers->inbox.reserved, 0);
+    /* not at another address of the same node: two that answer alike would be known to be one */
+    memcpy(address, own_addr, sizeof(address));
+    publish(0, own_addr);
+    first_words(&m);
+    assert_int_equal(evil.answer.type, TRANSFER_T_ACCEPT);
+    assert_int_equal(evil.answer.n, 0);
+    give_up_and_let_it_be_noticed();
+    memcpy(own_addr, address, sizeof(address));
+}
+
+static void senders_that_say_nothing_are_in_nobodys_way(void **state)
+{
+    uint8_t hash[TRANSFER_HASH_LEN];
+    static const uint8_t content[] = "from a sender that offers at once";
+    qudag_stream silent;
+    blake3_hasher h;
+    (void)state;
+    blake3_hasher_init(&h);
+    blake3_hasher_update(&h, content, sizeof(content));
+    blake3_hasher_finalize(&h, hash, sizeof(hash));
+    size_t before = in_inbox();
+    for (unsigned ix = 0; ix < 3 * TRANSFER_RECVS_MAX; ix++) {
+        assert_int_equal(qudag_dark_open(net[1].node, own_addr, TRANSFER_PROTO, &silent), QUDAG_OK);
+    }
+    offer("prompt", sizeof(content), hash, content, sizeof(content), true);
+    assert_int_equal(evil.answer.type, TRANSFER_T_DONE);
+    assert_int_equal(in_inbox(), before + 1);
+}
+
+/* ------------------------------------------------------------------ senders that drip */
+
+/* A new stream with an offer of |size| bytes under that id, which stays; what the daemon answered. */
+static struct transfer_msg drip_offer_as(uint8_t id, uint64_t size)
+{
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    m.offer.kind = TRANSFER_FILE;
+    m.offer.id[0] = drip[n_drips].id = id;
+    m.offer.id[1] = 1;
+    m.offer.size = size;
+    memcpy(m.offer.name, "drip", 5);
+    assert_true(n_drips < DRIPS_MAX);
+    first_words(&m);
+    drip[n_drips].stream = evil.out;
+    drip[n_drips++].closed = false;
+    evil.out = (qudag_stream){0};
+    return evil.answer;
+}
+
+static struct transfer_msg drip_offer(uint64_t size)
+{
+    static uint8_t id = 100;
+    return drip_offer_as(id++, size);
+}
+
+/* Bytes that the daemon stored of it, -1: no file. */
+static int64_t dripped(unsigned ix)
+{
+    char path[PATH_LEN], offer_path[PATH_LEN];
+    struct transfer_offer o = {.id = {drip[ix].id, 1}};
+    struct stat st;
+    transfer_scope(&o, own_addr);
+    assert_true(inbox_partial(&d->transfers->inbox, &o, path, offer_path));
+    return stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
+}
+
+/* Writes |len| bytes to it and waits until the daemon has them, unless the stream was |refused|. */
+static void drip_bytes(unsigned ix, size_t len, bool refused)
+{
+    static const uint8_t content[32768];
+    int64_t want = dripped(ix) + (int64_t)len;
+    size_t at = 0, taken = 0;
+    uint64_t end = mono_ns() + 30 * NS_PER_S;
+    while (mono_ns() < end && (refused ? at == 0 : at < len || dripped(ix) < want)) {
+        if (at < len && qudag_stream_write(net[1].node, drip[ix].stream,
+                                           (qudag_slice){content, len - at}, &taken) == QUDAG_OK) {
+            at += taken;
+        }
+        (void)uv_run(&d->loop, UV_RUN_NOWAIT);
+    }
+    assert_true(refused || dripped(ix) == want);
+}
+
+/* The time over which the pace is measured passes. */
+static void pace_is_measured(void)
+{
+    transfer_tick(d->transfers, mono_ns() + (RULES_PACE_S + 1) * NS_PER_S);
+}
+
+static bool nobody(const void *ctx, const uint8_t id[TRANSFER_ID_LEN])
+{
+    (void)ctx;
+    (void)id;
+    return false;
+}
+
+static void drips_end(void)
+{
+    for (unsigned ix = 0; ix < n_drips; ix++) {
+        qudag_stream_reset(net[1].node, drip[ix].stream, QUDAG_ECANCELED);
+    }
+    standing = 0;
+    give_up_and_let_it_be_noticed();
+    assert_int_equal(d->transfers->inbox.reserved, 0);
+    inbox_trim(&d->transfers->inbox, 0, nobody, NULL);
+    n_drips = 0;
+}
+
+/* An honest sender's file; the daemon's last answer. */
+static unsigned honest_file(uint8_t first)
+{
+    uint8_t hash[TRANSFER_HASH_LEN], content[1000];
+    blake3_hasher h;
+    memset(content, first, sizeof(content));
+    blake3_hasher_init(&h);
+    blake3_hasher_update(&h, content, sizeof(content));
+    blake3_hasher_finalize(&h, hash, sizeof(hash));
+    offer("honest", sizeof(content), hash, content, sizeof(content), true);
+    return evil.answer.type;
+}
+
+static void slow_senders_with_large_offers_do_not_close_the_inbox(void **state)
+{
+    struct transfers *k = d->transfers;
+    const uint64_t size_max = k->size_max, huge = 3000 * INBOX_UNIT;
+    (void)state;
+    k->size_max = k->inbox.bytes + 3 * huge;
+    for (unsigned ix = 0; ix < 3; ix++) {
+        assert_int_equal(drip_offer(huge).type, TRANSFER_T_ACCEPT);
+    }
+    standing = 3;
+    assert_int_equal(honest_file('0'), TRANSFER_T_REFUSE); /* all have just begun */
+    assert_int_equal(evil.answer.reason, TRANSFER_BUSY);
+    drip_bytes(0, RULES_PACE_BYTES, false);
+    drip_bytes(1, 1, false);
+    drip_bytes(2, 100, false);
+    pace_is_measured();
+    assert_int_equal(k->inbox.reserved, 3 * huge); /* as long as nobody needs it */
+    standing = 2;
+    assert_int_equal(honest_file('1'), TRANSFER_T_DONE);
+    assert_int_equal(k->inbox.reserved, 2 * huge);
+    turn_until(&drip[1].closed, 30); /* the slowest, and only that */
+    assert_int_equal(dripped(1), 1); /* it can go on */
+    assert_false(drip[0].closed || drip[2].closed);
+
+    assert_int_equal(drip_offer(huge - INBOX_UNIT).type, TRANSFER_T_ACCEPT);
+    standing = 3;
+    assert_int_equal(drip_offer(huge - INBOX_UNIT).type, TRANSFER_T_ACCEPT);
+    turn_until(&drip[2].closed, 30);
+    assert_int_equal(drip_offer(huge).type, TRANSFER_T_REFUSE); /* nobody else is slow */
+    assert_int_equal(evil.answer.reason, TRANSFER_BUSY);
+    assert_false(drip[0].closed || drip[3].closed || drip[4].closed);
+    k->size_max = size_max;
+    drips_end();
+}
+
+static void slow_senders_do_not_take_all_places(void **state)
+{
+    (void)state;
+    for (unsigned ix = 0; ix < DRIPS_MAX; ix++) {
+        bool taken = ix < TRANSFER_RECVS_MAX;
+        assert_int_equal(drip_offer(100000).type, taken ? TRANSFER_T_ACCEPT : TRANSFER_T_REFUSE);
+        assert_true(taken || evil.answer.reason == TRANSFER_BUSY);
+    }
+    for (unsigned ix = 0; ix < DRIPS_MAX; ix++) {
+        drip_bytes(ix, 1, ix >= TRANSFER_RECVS_MAX);
+    }
+    pace_is_measured();
+    assert_int_equal(d->transfers->n_recvs, DRIPS_MAX);
+    standing = DRIPS_MAX - 2; /* one that was answered, one that is slow */
+    assert_int_equal(honest_file('2'), TRANSFER_T_DONE);
+    drips_end();
+}
+
+static void a_new_stream_does_not_make_a_slow_transfer_young(void **state)
+{
+    struct transfers *k = d->transfers;
+    const uint64_t size_max = k->size_max, huge = 300 * INBOX_UNIT;
+    (void)state;
+    k->size_max = k->inbox.bytes + huge;
+    assert_int_equal(drip_offer(huge).type, TRANSFER_T_ACCEPT);
+    drip_bytes(0, 1, false);
+    pace_is_measured();
+    assert_int_equal(drip_offer_as(drip[0].id, huge).type, TRANSFER_T_ACCEPT);
+    assert_int_equal(evil.answer.n, 1);
+    turn_until(&drip[0].closed, 30);
+    assert_int_equal(honest_file('3'), TRANSFER_T_DONE);
+    turn_until(&drip[1].closed, 30);
+    k->size_max = size_max;
+    drips_end();
+}
+
+static void an_offer_takes_nothing_from_what_others_began(void **state)
+{
+    struct transfers *k = d->transfers;
+    const uint64_t size_max = k->size_max, huge = 540 * INBOX_UNIT;
+    (void)state;
+    k->size_max = k->inbox.bytes + huge;
+    assert_int_equal(drip_offer(huge).type, TRANSFER_T_ACCEPT);
+    for (unsigned nth = 0; nth < 30; nth++) {
+        drip_bytes(0, INBOX_UNIT, false);
+    }
+    qudag_stream_reset(net[1].node, drip[0].stream, QUDAG_ECANCELED);
+    give_up_and_let_it_be_noticed();
+    assert_int_equal(drip_offer(huge).type, TRANSFER_T_ACCEPT);
+    drip_bytes(1, 1, false);
+    assert_int_equal(dripped(0), 30 * INBOX_UNIT);
+    for (unsigned nth = 0; nth < 66; nth++) { /* bytes that arrive do */
+        drip_bytes(1, 32768, false);
+    }
+    assert_int_equal(dripped(0), -1);
+    assert_int_equal(dripped(1), 66 * 32768 + 1);
+    k->size_max = size_max;
+    drips_end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_sender_announces_is_compared_with_what_it_sent),
+        cmocka_unit_test(room_is_reserved_while_it_is_needed),
+        cmocka_unit_test(a_message_is_short_and_an_offer_comes_first),
+        cmocka_unit_test(what_is_there_already_is_confirmed_at_once),
+        cmocka_unit_test(senders_that_say_nothing_are_in_nobodys_way),
+        cmocka_unit_test(slow_senders_with_large_offers_do_not_close_the_inbox),
+        cmocka_unit_test(slow_senders_do_not_take_all_places),
+        cmocka_unit_test(a_new_stream_does_not_make_a_slow_transfer_young),
+        cmocka_unit_test(an_offer_takes_nothing_from_what_others_began),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
