@@ -82,7 +82,7 @@ void node_moved(struct node *n, const struct swarm_moved *m, tstamp now)
 
 qudag_err node_links_init(struct node *n)
 {
-    static const struct core_ops ops = {.event = event};
+    static const struct core_ops ops = {.chooses = true, .event = event};
     struct node_core core = {.name = "links", .instance = n, .ops = &ops};
 
     return node_core_add(n, &core, NULL, &n->ix.links);

@@ -348,6 +348,7 @@ void node_shutdown(struct node *n, tstamp now)
         node_saved_anchors(n, now);
     }
     node_saved_guards(n, true);
+    swarm_pin_change_due(n->swarm);
     node_drain(n, now);
     /* The program may answer each end with a new request, which is refused from now on. */
     n->closing = true;

@@ -307,7 +307,7 @@ void node_saved_pins(struct node *n)
 {
     struct swarm_pin_change c;
 
-    while (swarm_pin_change_next(n->swarm, &c)) {
+    while (swarm_pin_change_next(n->swarm, n->now, &c)) {
         struct slice bytes = {c.bytes, c.len};
         if (n->hooks.persist != NULL) {
             /* Without room it is lost; once there is some again all are put again. */

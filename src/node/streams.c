@@ -325,7 +325,8 @@ static const char *open_proto(struct node *n, const struct act *open)
 
 qudag_err node_streams_init(struct node *n)
 {
-    static const struct core_ops ops = {.manual_credit = true, .event = stream_event};
+    static const struct core_ops ops = {
+        .manual_credit = true, .chooses = true, .event = stream_event};
     struct node_core core = {
         .name = "streams", .instance = n, .ops = &ops, .open_proto = open_proto};
 

@@ -142,22 +142,23 @@ void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now
     }
 }
 
-/* Whether a link of the transport that would dial |addr| serves already. */
-static bool has_link_like(const struct swarm *s, const struct swarm_peer *p,
-                          const struct multiaddr *addr, uint8_t need)
+/* A link of the transport that would dial |addr| and that serves already; NULL: none. */
+static const struct swarm_link *link_like(const struct swarm *s, const struct swarm_peer *p,
+                                          const struct multiaddr *addr, uint8_t need)
 {
     const struct swarm_transport *tp = swarm_transport_for(s, addr);
 
     for (size_t i = 0; i < p->n_links; i++) {
         if (p->link[i]->tp == tp && (p->link[i]->props & need) == need) {
-            return true;
+            return p->link[i];
         }
     }
-    return false;
+    return NULL;
 }
 
-/* What a dial to d->addr insists on, and whom it is for; QUDAG_EEXISTS: there is such a link already. */
-static qudag_err connect_plan(struct swarm *s, struct transport_target *d, struct swarm_peer **out)
+/* What a dial to d->addr insists on, and whom it is for; QUDAG_EEXISTS: there is a |*link| like it already. */
+static qudag_err connect_plan(struct swarm *s, struct transport_target *d, struct swarm_peer **out,
+                              const struct swarm_link **link)
 {
     struct peer_id id;
 
@@ -185,7 +186,8 @@ static qudag_err connect_plan(struct swarm *s, struct transport_target *d, struc
     d->pq_hash = proof->has_pin ? proof->pin : d->pq_hash;
     uint8_t need = d->pq_hash != NULL ? LINK_PQ_AUTH : 0;
     d->need = need | swarm_rule_need(proof);
-    return has_link_like(s, p, d->addr, need) ? QUDAG_EEXISTS : QUDAG_OK;
+    *link = link_like(s, p, d->addr, need);
+    return *link != NULL ? QUDAG_EEXISTS : QUDAG_OK;
 }
 
 qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
@@ -194,8 +196,9 @@ qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
     static const struct peer_id unknown;
     struct transport_target d = {.addr = addr, .pq_hash = pq_hash};
     struct swarm_peer *p = NULL;
+    const struct swarm_link *stands = NULL;
     struct swarm_link *l;
-    qudag_err err = connect_plan(s, &d, &p);
+    qudag_err err = connect_plan(s, &d, &p, &stands);
 
     if (err != QUDAG_OK && err != QUDAG_EEXISTS) {
         return err;
@@ -205,6 +208,7 @@ qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
         return QUDAG_ENOMEM;
     }
     if (err == QUDAG_EEXISTS) {
+        swarm_link_used(s, stands, core);
         swarm_report_fail(s, r, QUDAG_OK);
         return QUDAG_OK;
     }

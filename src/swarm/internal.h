@@ -224,6 +224,8 @@ struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport 
 void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
 /* The core whose share of dials another link in its place counts in: that of a stream, or of an open that waits. */
 unsigned swarm_link_core(const struct swarm_link *l);
+/* |core| dialled, or opened a stream, where |l| leads: it may count as chosen by us from now on (pins.h). */
+void swarm_link_used(struct swarm *s, const struct swarm_link *l, unsigned core);
 /* Closes it, and as above; the transport's LINK_DOWN finds nothing then. */
 void swarm_link_close(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
 void swarm_link_free(struct swarm *s, struct swarm_link *l);

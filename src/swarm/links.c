@@ -148,21 +148,34 @@ void swarm_link_close(struct swarm *s, struct swarm_link *l, qudag_err err, tsta
 }
 
 /* What the link shows against what is known of its peer; a first proof is pinned. */
-static qudag_err check_proof(struct swarm *s, struct swarm_peer *p, const struct link_info *info)
+static qudag_err check_proof(struct swarm *s, const struct swarm_link *l,
+                             const struct link_info *info)
 {
+    const struct peer_id *id = &l->peer->id;
     struct swarm_claim now = {.props = info->props,
                               .pq_hash = info->has_pq_hash ? info->pq_hash : NULL};
     bool inbound = (info->props & LINK_INBOUND) != 0, first;
-    qudag_err err = swarm_rule_admit(swarm_pins_proof(&s->pins, &p->id), s->cfg.need, &now);
+    bool chooses = l->dial_by != 0 && s->core[l->dial_by - 1].ops->chooses;
+    qudag_err err = swarm_rule_admit(swarm_pins_proof(&s->pins, id), s->cfg.need, &now);
 
     if (err != QUDAG_OK) {
         s->stats.pins_refused++;
         return err;
     }
-    err = swarm_pins_learn(&s->pins, &p->id, inbound ? SWARM_PIN_MET : SWARM_PIN_DIALLED, info->net,
-                           &now, &first);
+    err = swarm_pins_learn(&s->pins, id, swarm_rule_pin_source(inbound, chooses), info->net, &now,
+                           &first);
     s->stats.pins_set += first ? 1 : 0;
     return err;
+}
+
+void swarm_link_used(struct swarm *s, const struct swarm_link *l, unsigned core)
+{
+    bool inbound = (l->props & LINK_INBOUND) != 0;
+
+    if (l->peer != NULL &&
+        swarm_rule_pin_source(inbound, s->core[core].ops->chooses) == SWARM_PIN_DIALLED) {
+        swarm_pins_chosen(&s->pins, &l->peer->id, l->net);
+    }
 }
 
 /* A dial without an expected peer, and an inbound link, learn which peer it is. */
@@ -259,7 +272,7 @@ static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_
     if (p == NULL) {
         return peer_id_eq(&info->peer, &s->cfg.self) ? QUDAG_EINVAL : QUDAG_ELIMIT;
     }
-    qudag_err err = check_proof(s, p, info);
+    qudag_err err = check_proof(s, l, info);
     if (err != QUDAG_OK) {
         return err;
     }

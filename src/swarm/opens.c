@@ -47,6 +47,14 @@ static qudag_err not_opened(const struct swarm_open *o, const struct swarm_link 
     return o->peer->n_dials > 0 ? QUDAG_EAGAIN : err;
 }
 
+/* Before the report is delivered.  What only goes over a link that stands was not our choice (an EXTEND). */
+static void note_use(struct swarm *s, const struct swarm_open *o, const struct swarm_link *l)
+{
+    if (!o->no_dial) {
+        swarm_link_used(s, l, o->report.core);
+    }
+}
+
 void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now)
 {
     const struct swarm_link *full = NULL; /* allows no more streams for now */
@@ -61,6 +69,7 @@ void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tst
             full = e == QUDAG_EAGAIN ? l : full;
         }
         if (e == QUDAG_OK) {
+            note_use(s, o, l);
             p->turn = o->turn > p->turn ? o->turn : p->turn;
             swarm_open_unlink(s, o);
         } else if (e != QUDAG_EAGAIN) { /* else more streams later, or another dial under way */
@@ -201,6 +210,9 @@ static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
         return err;
     }
     qudag_err err = swarm_stream_open(s, l, &o->report, o->proto, now);
+    if (err == QUDAG_OK) {
+        note_use(s, o, l);
+    }
     return err == QUDAG_EAGAIN ? open_wait(s, o) : err;
 }
 

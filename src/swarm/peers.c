@@ -180,9 +180,14 @@ void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_has
     s->stats.pins_refused += err == QUDAG_EAUTH ? 1 : 0;
 }
 
-bool swarm_pin_change_next(struct swarm *s, struct swarm_pin_change *out)
+bool swarm_pin_change_next(struct swarm *s, tstamp now, struct swarm_pin_change *out)
 {
-    return swarm_pins_change(&s->pins, out);
+    return swarm_pins_change(&s->pins, now, out);
+}
+
+void swarm_pin_change_due(struct swarm *s)
+{
+    swarm_pins_due(&s->pins);
 }
 
 void swarm_pin_change_all(struct swarm *s)

@@ -15,9 +15,15 @@
 #define BYTES_MAX (5 + 8 + SWARM_PIN_LEN + 1 + PEER_ID_MAX)
 _Static_assert(BYTES_MAX <= SWARM_PIN_CHANGE_MAX, "room for the largest entry");
 
-#define LIST_RECORDED 0
-#define LIST_DIALLED 1
-#define LIST_GROUPS 2
+/* The first list of each source, and how many it has. */
+static const struct {
+    uint16_t first, n;
+} lists_of[SWARM_PIN_SOURCES] = {
+    [SWARM_PIN_RECORDED] = {0, 1},
+    [SWARM_PIN_MET] = {1, SWARM_PIN_GROUPS},
+    [SWARM_PIN_DIALLED] = {1 + SWARM_PIN_GROUPS, SWARM_PIN_GROUPS},
+};
+_Static_assert(SWARM_PIN_LISTS == 1 + 2 * SWARM_PIN_GROUPS, "each list belongs to one source");
 
 void swarm_pins_init(struct swarm_pins *p, struct mem *mem, const uint8_t seed[16], uint32_t max,
                      bool persist)
@@ -26,9 +32,9 @@ void swarm_pins_init(struct swarm_pins *p, struct mem *mem, const uint8_t seed[1
     map_init_sized(&p->by_id, mem, seed, PEER_ID_MAX, max);
     memcpy(&p->k0, seed, 8);
     memcpy(&p->k1, seed + 8, 8);
-    list_init(&p->dirty);
     for (size_t i = 0; i < SWARM_PIN_LISTS; i++) {
         list_init(&p->list[i]);
+        list_init(&p->dirty[i]);
     }
 }
 
@@ -47,8 +53,8 @@ void swarm_pins_fini(struct swarm_pins *p)
 {
     for (size_t i = 0; i < SWARM_PIN_LISTS; i++) {
         free_list(p, &p->list[i], true);
+        free_list(p, &p->dirty[i], false); /* those that are gone */
     }
-    free_list(p, &p->dirty, false); /* those that are gone */
     map_fini(&p->by_id);
 }
 
@@ -71,18 +77,10 @@ static uint16_t list_of(const struct swarm_pins *p, enum swarm_pin_source source
 {
     uint8_t bytes[8];
 
-    switch (source) {
-    case SWARM_PIN_RECORDED:
-        return LIST_RECORDED;
-    case SWARM_PIN_DIALLED:
-        return LIST_DIALLED;
-    case SWARM_PIN_MET:
-    case SWARM_PIN_SOURCES:
-        break;
-    }
     memcpy(bytes, &net, sizeof(bytes));
-    return (uint16_t)(LIST_GROUPS + siphash24(p->k0, p->k1, (struct slice){bytes, sizeof(bytes)}) %
-                                        SWARM_PIN_GROUPS);
+    return (uint16_t)(lists_of[source].first +
+                      siphash24(p->k0, p->k1, (struct slice){bytes, sizeof(bytes)}) %
+                          lists_of[source].n);
 }
 
 /* Behind all others of its source, and of its group of networks. */
@@ -101,18 +99,53 @@ static void leave(struct swarm_pins *p, struct swarm_pin_entry *e)
     p->count[e->source]--;
 }
 
+/* Those that wait to be written, and of which source: what we chose ourselves does not wait for what came to us. */
+static uint32_t *waiting(struct swarm_pins *p, const struct swarm_pin_entry *e)
+{
+    return e->source == SWARM_PIN_DIALLED ? &p->n_now : &p->n_later;
+}
+
 static void changed(struct swarm_pins *p, struct swarm_pin_entry *e)
 {
     if (p->persist && !list_linked(&e->dirty)) {
-        list_push_back(&p->dirty, &e->dirty);
+        list_push_back(&p->dirty[e->list], &e->dirty);
+        (*waiting(p, e))++;
     }
 }
 
+static bool unchanged(struct swarm_pins *p, struct swarm_pin_entry *e)
+{
+    bool was = list_linked(&e->dirty);
+
+    if (was) {
+        list_del(&e->dirty);
+        (*waiting(p, e))--;
+    }
+    return was;
+}
+
+/* Behind all others of what it is from now on. */
+static void move(struct swarm_pins *p, struct swarm_pin_entry *e, enum swarm_pin_source source,
+                 uint64_t net)
+{
+    bool dirty = unchanged(p, e);
+
+    leave(p, e);
+    e->source = source;
+    e->net = net;
+    enter(p, e);
+    if (dirty) {
+        changed(p, e);
+    }
+}
+
+/* What never came to the disk need not be removed from there. */
 static void give_up(struct swarm_pins *p, struct swarm_pin_entry *e)
 {
+    (void)unchanged(p, e);
     leave(p, e);
     (void)map_del(&p->by_id, peer_id_slice(&e->id));
-    if (p->persist) {
+    if (e->stored) {
         e->gone = true;
         changed(p, e);
     } else {
@@ -120,11 +153,11 @@ static void give_up(struct swarm_pins *p, struct swarm_pin_entry *e)
     }
 }
 
-static uint16_t fullest_group(const struct swarm_pins *p)
+static uint16_t fullest(const struct swarm_pins *p, enum swarm_pin_source source)
 {
-    uint16_t at = LIST_GROUPS;
+    uint16_t at = lists_of[source].first, end = (uint16_t)(at + lists_of[source].n);
 
-    for (uint16_t i = LIST_GROUPS; i < SWARM_PIN_LISTS; i++) {
+    for (uint16_t i = at; i < end; i++) {
         at = p->n[i] > p->n[at] ? i : at;
     }
     return at;
@@ -146,8 +179,7 @@ static bool give_one_of(struct swarm_pins *p, uint16_t ix)
 /* Makes room for one of |source|.  False: all there are are in use. */
 static bool make_room(struct swarm_pins *p, enum swarm_pin_source source)
 {
-    enum swarm_pin_source from = swarm_rule_pin_gives(p->count, p->max, source);
-    bool done = give_one_of(p, from == SWARM_PIN_MET ? fullest_group(p) : list_of(p, from, 0));
+    bool done = give_one_of(p, fullest(p, swarm_rule_pin_gives(p->count, p->max, source)));
 
     for (uint16_t i = 0; !done && i < SWARM_PIN_LISTS; i++) {
         done = give_one_of(p, i); /* all of the first choice are in use */
@@ -201,15 +233,26 @@ qudag_err swarm_pins_learn(struct swarm_pins *p, const struct peer_id *id,
     }
     uint8_t before = e->proof.proven;
     *first = swarm_rule_learn(&e->proof, now);
-    leave(p, e);
     bool moved = source > e->source;
-    e->net = source == SWARM_PIN_MET && e->source <= source ? net : e->net;
-    e->source = moved ? source : e->source;
-    enter(p, e);
+    move(p, e, moved ? source : e->source, source >= e->source ? net : e->net);
     if (fresh || moved || *first || before != e->proof.proven) {
         changed(p, e);
     }
     return QUDAG_OK;
+}
+
+void swarm_pins_chosen(struct swarm_pins *p, const struct peer_id *id, uint64_t net)
+{
+    struct swarm_pin_entry *e = find(p, id);
+
+    if (e == NULL) {
+        return;
+    }
+    bool moved = e->source != SWARM_PIN_DIALLED;
+    move(p, e, SWARM_PIN_DIALLED, net);
+    if (moved) {
+        changed(p, e);
+    }
 }
 
 qudag_err swarm_pins_record(struct swarm_pins *p, const struct peer_id *id,
@@ -223,8 +266,7 @@ qudag_err swarm_pins_record(struct swarm_pins *p, const struct peer_id *id,
     if (e == NULL && (e = make(p, id, SWARM_PIN_RECORDED, 0)) == NULL) {
         return QUDAG_ENOMEM;
     }
-    leave(p, e);
-    enter(p, e);
+    move(p, e, e->source, e->net);
     if (e->known) {
         return QUDAG_EEXISTS;
     }
@@ -245,20 +287,74 @@ static void name_of(uint8_t name[SWARM_PIN_NAME_LEN], const struct peer_id *id)
     memcpy(name, id->b + id->len - len, len);
 }
 
-bool swarm_pins_change(struct swarm_pins *p, struct swarm_pin_change *out)
+/* The next of those of |source|, or of all, of which there is one; the groups of networks take turns. */
+static struct swarm_pin_entry *next_dirty(struct swarm_pins *p, bool dialled)
 {
-    if (list_empty(&p->dirty)) {
+    uint16_t first = dialled ? lists_of[SWARM_PIN_DIALLED].first : 0;
+
+    for (uint16_t i = p->turn; i < p->turn + SWARM_PIN_LISTS; i++) {
+        uint16_t at = i % SWARM_PIN_LISTS;
+        if (at >= first && !list_empty(&p->dirty[at])) {
+            p->turn = (uint16_t)((at + 1) % SWARM_PIN_LISTS);
+            return LIST_ENTRY(p->dirty[at].next, struct swarm_pin_entry, dirty);
+        }
+    }
+    return NULL;
+}
+
+/* Whether one of those may be written that others caused. */
+static bool may_write(struct swarm_pins *p, tstamp now)
+{
+    if (p->granted == 0 && now >= p->batch_at) {
+        p->granted = SWARM_PIN_BATCH;
+        p->batch_at = tstamp_after(now, SWARM_PIN_BATCH_EVERY);
+    }
+    if (p->granted == 0) {
         return false;
     }
-    struct swarm_pin_entry *e = LIST_ENTRY(p->dirty.next, struct swarm_pin_entry, dirty);
-    list_del(&e->dirty);
-    name_of(out->name, &e->id);
-    out->len = 0;
-    if (e->gone) {
-        /* A peer that came back meanwhile has a newer entry, which comes behind. */
-        mem_free(p->mem, e);
-        return true;
+    p->granted--;
+    return true;
+}
+
+/*
+ * |e|, which is gone, is to be removed from disk; frees it.  False: the peer came back meanwhile, and its new entry takes
+ * the place of this one there.
+ */
+static bool remove_gone(struct swarm_pins *p, struct swarm_pin_entry *e)
+{
+    struct swarm_pin_entry *newer = find(p, &e->id);
+
+    mem_free(p->mem, e);
+    if (newer != NULL) {
+        newer->stored = true;
     }
+    return newer == NULL;
+}
+
+static struct swarm_pin_entry *next_to_write(struct swarm_pins *p, tstamp now)
+{
+    if (p->n_now > 0) {
+        return next_dirty(p, true);
+    }
+    if (p->n_later == 0) {
+        p->granted = p->granted < SWARM_PIN_BATCH ? p->granted : SWARM_PIN_BATCH;
+        return NULL;
+    }
+    return may_write(p, now) ? next_dirty(p, false) : NULL;
+}
+
+tstamp swarm_pins_deadline(const struct swarm_pins *p)
+{
+    return p->n_later > 0 && p->granted == 0 ? p->batch_at : TSTAMP_NEVER;
+}
+
+void swarm_pins_due(struct swarm_pins *p)
+{
+    p->granted = p->n_later;
+}
+
+static void encode(const struct swarm_pin_entry *e, struct swarm_pin_change *out)
+{
     struct wr w = wr_init(out->bytes, sizeof(out->bytes));
     wr_u8(&w, VERSION);
     wr_u8(&w, (uint8_t)e->source);
@@ -270,7 +366,26 @@ bool swarm_pins_change(struct swarm_pins *p, struct swarm_pin_change *out)
     wr_u8(&w, e->id.len);
     wr_slice(&w, peer_id_slice(&e->id));
     out->len = wr_done(&w).len;
-    return true;
+}
+
+bool swarm_pins_change(struct swarm_pins *p, tstamp now, struct swarm_pin_change *out)
+{
+    struct swarm_pin_entry *e;
+
+    while ((e = next_to_write(p, now)) != NULL) {
+        (void)unchanged(p, e);
+        name_of(out->name, &e->id);
+        out->len = 0;
+        if (!e->gone) {
+            e->stored = true;
+            encode(e, out);
+            return true;
+        }
+        if (remove_gone(p, e)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void swarm_pins_change_all(struct swarm_pins *p)
@@ -281,6 +396,7 @@ void swarm_pins_change_all(struct swarm_pins *p)
             changed(p, LIST_ENTRY(it, struct swarm_pin_entry, use));
         }
     }
+    swarm_pins_due(p);
 }
 
 qudag_err swarm_pins_restore(struct swarm_pins *p, const uint8_t name[SWARM_PIN_NAME_LEN],
@@ -320,5 +436,6 @@ qudag_err swarm_pins_restore(struct swarm_pins *p, const uint8_t name[SWARM_PIN_
     e->proof.has_pin = has_pin == 1;
     memcpy(e->proof.pin, pin.base, SWARM_PIN_LEN);
     e->known = known == 1;
+    e->stored = p->persist;
     return QUDAG_OK;
 }

@@ -1,9 +1,12 @@
 /*
  * pins.h - what peers have proven, or signed records say that they can: a table of its own.
  *
- *   completed handshake ─▶ met (inbound), dialled (ours)        signed record ─▶ recorded
- *   full ─▶ the source that is most over its share gives one up: of those met the fullest group of networks, there the
- *           one unused for longest
+ *   completed handshake ─▶ met (inbound, or dialled because others named it)        signed record ─▶ recorded
+ *                       ─▶ dialled (by our own choice: guards, bootstrap peers, what the program asked for)
+ *   full ─▶ the source that is most over its share gives one up: of its groups of networks the fullest, there the one
+ *           unused for longest
+ *   disk ─▶ what was dialled at once; the rest SWARM_PIN_BATCH at a time, groups in turn: how often is not up to those
+ *           who connect.  What is given up before is never written
  *
  * A name that nobody has proven or signed enters nothing here, however often it is heard.
  */
@@ -15,31 +18,38 @@
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
 
-#define SWARM_PIN_GROUPS 256 /* of networks from which peers came to us */
-#define SWARM_PIN_LISTS (SWARM_PIN_GROUPS + 2)
+#define SWARM_PIN_GROUPS 256 /* of networks in which peers were */
+#define SWARM_PIN_LISTS (1 + 2 * SWARM_PIN_GROUPS)
+#define SWARM_PIN_BATCH 32                       /* changes that others caused, written at once */
+#define SWARM_PIN_BATCH_EVERY (2 * NS_PER_S)     /* ... so often at the most */
 #define SWARM_PIN_NAME_LEN SWARM_PIN_CHANGE_NAME /* of an entry on disk */
 
 struct swarm_pin_entry {
     struct list use;   /* in swarm_pins.list, unused for longest first */
-    struct list dirty; /* in swarm_pins.dirty while it differs from what is on disk */
+    struct list dirty; /* in swarm_pins.dirty[list] while it differs from what is on disk */
     struct peer_id id;
     struct swarm_proof proof;
     enum swarm_pin_source source;
     bool known;   /* a record told the key; else it is of first use */
+    bool stored;  /* the disk has it, in this form or an older one */
     bool gone;    /* only waits to be removed from disk */
-    uint64_t net; /* from which the peer came, where source is SWARM_PIN_MET; 0: not known */
+    uint64_t net; /* in which the peer was; 0: not known */
     uint16_t list;
 };
 
 struct swarm_pins {
     struct mem *mem;
     struct map by_id;
-    struct list list[SWARM_PIN_LISTS]; /* the recorded, the dialled, then groups of the met */
+    struct list list[SWARM_PIN_LISTS]; /* the recorded, groups of the met, then of the dialled */
     uint32_t n[SWARM_PIN_LISTS];
     uint32_t count[SWARM_PIN_SOURCES];
     uint32_t max;
     bool persist;
-    struct list dirty;
+    struct list dirty[SWARM_PIN_LISTS]; /* of these, and what is gone, what is to be written */
+    uint32_t n_now, n_later;            /* in |dirty|: dialled, and others */
+    uint16_t turn;                      /* whose comes next */
+    uint32_t granted;                   /* others that may be written before |batch_at| */
+    tstamp batch_at;
     uint64_t k0, k1;                                           /* for the groups */
     bool (*in_use)(const void *ctx, const struct peer_id *id); /* never given up */
     const void *ctx;
@@ -57,12 +67,13 @@ const struct swarm_pin_entry *swarm_pins_get(const struct swarm_pins *p, const s
 const struct swarm_proof *swarm_pins_proof(const struct swarm_pins *p, const struct peer_id *id);
 
 /*
- * A link with |id| that swarm_rule_admit() admitted shows |now|; |net| is where an inbound one (|source| MET) comes
- * from.  *first: its key is pinned from now on.  QUDAG_ENOMEM: nothing was noted, and the link must not stand.
+ * A link with |id|, in the network |net|, that swarm_rule_admit() admitted shows |now|.  *first: its key is pinned from now on.  QUDAG_ENOMEM: nothing was noted, and the link must not stand.
  */
 QUDAG_MUST_USE qudag_err swarm_pins_learn(struct swarm_pins *p, const struct peer_id *id,
                                           enum swarm_pin_source source, uint64_t net,
                                           const struct swarm_claim *now, bool *first);
+/* A link that we dialled to |id|, in |net|, serves somebody we chose: if |id| is known it counts as dialled. */
+void swarm_pins_chosen(struct swarm_pins *p, const struct peer_id *id, uint64_t net);
 /*
  * A signed record, or the operator, says that the key of |id| has the hash |pin|.  QUDAG_EEXISTS: so it was known;
  * QUDAG_EAUTH: another one is known; QUDAG_ENOMEM.
@@ -70,9 +81,13 @@ QUDAG_MUST_USE qudag_err swarm_pins_learn(struct swarm_pins *p, const struct pee
 QUDAG_MUST_USE qudag_err swarm_pins_record(struct swarm_pins *p, const struct peer_id *id,
                                            const uint8_t pin[SWARM_PIN_LEN]);
 
-/* The next change since the last call; false: there is none. */
-bool swarm_pins_change(struct swarm_pins *p, struct swarm_pin_change *out);
-/* All entries count as changed. */
+/* The next change that may be written; false: there is none, or not before swarm_pins_deadline(). */
+bool swarm_pins_change(struct swarm_pins *p, tstamp now, struct swarm_pin_change *out);
+/* When more of what waits may be written; TSTAMP_NEVER: nothing waits for that. */
+tstamp swarm_pins_deadline(const struct swarm_pins *p);
+/* What waits may be written now (the node stops). */
+void swarm_pins_due(struct swarm_pins *p);
+/* All entries count as changed, and may be written now. */
 void swarm_pins_change_all(struct swarm_pins *p);
 /* Takes what swarm_pins_change() gave in an earlier life.  QUDAG_EMALFORMED, ELIMIT, EEXISTS, ENOMEM. */
 QUDAG_MUST_USE qudag_err swarm_pins_restore(struct swarm_pins *p,

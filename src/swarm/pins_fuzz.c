@@ -21,10 +21,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (swarm_pins_restore(&pins, name, (struct slice){data, size}) == QUDAG_OK) {
         swarm_pins_change_all(&pins);
-        ASSERT(swarm_pins_change(&pins, &c));
+        ASSERT(swarm_pins_change(&pins, 0, &c));
         ASSERT(memcmp(c.name, name, sizeof(name)) == 0);
         ASSERT(c.len == size && memcmp(c.bytes, data, size) == 0);
-        ASSERT(!swarm_pins_change(&pins, &c));
+        ASSERT(!swarm_pins_change(&pins, 0, &c));
     }
     swarm_pins_fini(&pins);
     ASSERT(mem.used == 0);

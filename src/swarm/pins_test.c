@@ -125,7 +125,7 @@ static void a_restart_forgets_no_proof(void **state)
     swarm_pin(w.s, &told, hash);
     swarm_pin(w.s, &told, hash); /* nothing new */
     settle();
-    while (swarm_pin_change_next(w.s, &saved[n])) {
+    while (swarm_pin_change_next(w.s, w.now, &saved[n])) {
         n++;
         assert_in_range(n, 1, 3);
     }
@@ -157,7 +157,7 @@ static void what_was_written_is_read_and_nothing_else(void **state)
     struct swarm_pins other;
 
     learn(1, SWARM_PIN_DIALLED, 0);
-    assert_true(swarm_pins_change(&pins, &c));
+    assert_true(swarm_pins_change(&pins, T0, &c));
     for (size_t len = 0; len <= c.len; len++) {
         swarm_pins_init(&other, &mem, seed, MAX, true);
         assert_int_equal(swarm_pins_restore(&other, c.name, (struct slice){c.bytes, len}),
@@ -189,19 +189,25 @@ static void what_is_given_up_is_removed_from_disk(void **state)
     struct swarm_pin_change c;
     size_t written = 0, removed = 0;
 
-    for (uint32_t i = 0; i <= MAX; i++) {
+    for (uint32_t i = 0; i < MAX; i++) {
         learn(i, SWARM_PIN_DIALLED, 0);
     }
-    while (swarm_pins_change(&pins, &c)) {
+    while (swarm_pins_change(&pins, T0, &c)) {
+        written += c.len > 0 ? 1 : 0;
+    }
+    assert_int_equal(written, MAX);
+    learn(MAX, SWARM_PIN_DIALLED, 0); /* instead of the first, which is on disk */
+    learn(0, SWARM_PIN_DIALLED, 0);   /* which comes back: the second goes */
+    for (written = 0; swarm_pins_change(&pins, T0, &c);) {
         written += c.len > 0 ? 1 : 0;
         removed += c.len == 0 ? 1 : 0;
     }
-    assert_int_equal(written, MAX);
+    assert_int_equal(written, 2);
     assert_int_equal(removed, 1);
     learn(5, SWARM_PIN_DIALLED, 0); /* nothing new */
-    assert_false(swarm_pins_change(&pins, &c));
+    assert_false(swarm_pins_change(&pins, T0, &c));
     swarm_pins_change_all(&pins);
-    for (written = 0; swarm_pins_change(&pins, &c);) {
+    for (written = 0; swarm_pins_change(&pins, T0, &c);) {
         written++;
     }
     assert_int_equal(written, MAX);
@@ -247,6 +253,111 @@ static void records_do_not_displace_what_was_proven(void **state)
     }
 }
 
+/* An address in another network costs little: as many networks as there are groups do not help. */
+static void dials_for_others_displace_no_dialled_one(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < MAX / 4; i++) {
+        learn(i, SWARM_PIN_DIALLED, 7);
+    }
+    for (uint32_t i = 0; i < 10 * MAX; i++) {
+        learn(1000 + i, swarm_rule_pin_source(false, false), 5000 + i);
+    }
+    for (uint32_t i = 0; i < MAX / 4; i++) {
+        assert_true(knows(i));
+    }
+}
+
+/* Even of those dialled by choice (bootstrap peers that move) a network displaces its own. */
+static void who_is_dialled_in_one_network_displaces_its_own(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < MAX / 8; i++) {
+        learn(i, SWARM_PIN_DIALLED, 1000 + i);
+    }
+    for (uint32_t i = 0; i < 10 * MAX; i++) {
+        learn(1000 + i, SWARM_PIN_DIALLED, 7);
+    }
+    assert_int_equal(pins.by_id.n, MAX);
+    for (uint32_t i = 0; i < MAX / 8; i++) {
+        assert_true(knows(i));
+    }
+}
+
+/* What was met becomes dialled once we choose the peer, and nothing makes it less again. */
+static void who_is_chosen_later_counts_as_dialled(void **state)
+{
+    struct peer_id id = id_no(1), stranger = id_no(2);
+    (void)state;
+
+    learn(1, SWARM_PIN_MET, 7);
+    swarm_pins_chosen(&pins, &stranger, 7);
+    swarm_pins_chosen(&pins, &id, 7);
+    assert_int_equal(pins.count[SWARM_PIN_DIALLED], 1);
+    learn(1, SWARM_PIN_MET, 8);
+    assert_int_equal(swarm_pins_get(&pins, &id)->net, 7);
+    assert_int_equal(pins.count[SWARM_PIN_DIALLED], 1);
+    assert_int_equal(pins.by_id.n, 1);
+}
+
+/* ---- how often is written ---- */
+
+static size_t written(tstamp now)
+{
+    struct swarm_pin_change c;
+    size_t n = 0;
+
+    while (swarm_pins_change(&pins, now, &c)) {
+        n++;
+    }
+    return n;
+}
+
+static void strangers_do_not_say_how_often_the_disk_is_written(void **state)
+{
+    size_t n = 0;
+    (void)state;
+
+    learn(0, SWARM_PIN_MET, 7);
+    assert_int_equal(written(T0), 1); /* one peer: at once */
+    assert_int_equal(swarm_pins_deadline(&pins), TSTAMP_NEVER);
+    /* 1,000 handshakes a second for a minute; what gave way before it was written costs nothing. */
+    for (uint32_t i = 1; i <= 60000; i++) {
+        learn(i, SWARM_PIN_MET, 7);
+        n += written(T0 + i * NS_PER_MS);
+    }
+    assert_true(n <= 31 * SWARM_PIN_BATCH);
+    assert_true(pins.n_later <= 2 * MAX);
+    tstamp at = swarm_pins_deadline(&pins);
+    assert_true(at > T0 + 60 * NS_PER_S && at <= T0 + 60 * NS_PER_S + SWARM_PIN_BATCH_EVERY);
+    learn(70000, SWARM_PIN_DIALLED, 9); /* ours does not wait for them */
+    assert_int_equal(written(T0 + 60 * NS_PER_S), 1);
+    assert_int_equal(written(at), SWARM_PIN_BATCH);
+    assert_true(pins.n_later > 0);
+    swarm_pins_due(&pins); /* the node stops */
+    assert_true(written(at) > 0);
+    assert_int_equal(pins.n_later, 0);
+}
+
+/* The peer of another network is in the first batch, though many came before it. */
+static void networks_take_turns_at_the_disk(void **state)
+{
+    struct swarm_pin_change c;
+    struct peer_id id = id_no(1);
+    bool found = false;
+    (void)state;
+
+    for (uint32_t i = 100; i < 100 + MAX - 1; i++) {
+        learn(i, SWARM_PIN_MET, 7);
+    }
+    learn(1, SWARM_PIN_MET, 1003);
+    for (int i = 0; i < 2; i++) {
+        assert_true(swarm_pins_change(&pins, T0, &c));
+        found = found || memcmp(c.name, id.b + id.len - sizeof(c.name), sizeof(c.name)) == 0;
+    }
+    assert_true(found);
+}
+
 static bool in_use(const void *ctx, const struct peer_id *id)
 {
     struct peer_id first = id_no(0);
@@ -289,6 +400,116 @@ static void a_peer_moves_to_what_it_has_proven(void **state)
     assert_int_equal(pins.count[SWARM_PIN_MET], 0);
     assert_int_equal(pins.count[SWARM_PIN_DIALLED], 1);
     assert_true(swarm_pins_get(&pins, &id)->known);
+}
+
+/* ---- from which dials ---- */
+
+static enum swarm_pin_source source_of(uint8_t peer)
+{
+    struct peer_id id = peer_no(peer);
+    const struct swarm_pin_entry *e = swarm_pins_get(&w.s->pins, &id);
+
+    assert_non_null(e);
+    return e->source;
+}
+
+static void proven(uint32_t link)
+{
+    w.link[link].has_hash = true;
+    up(link, BOTH);
+}
+
+/* Core 1 chooses whom it dials, core 0 does not (testkit.h). */
+static void only_dials_of_our_choice_count_as_dialled(void **state)
+{
+    struct act a = {.type = ACT_OPEN, .cookie = 2, .peer = peer_no(2)};
+    struct multiaddr ma = addr_no(30);
+    struct peer_id third = peer_no(3);
+    struct transport_target to = {.addr = &ma, .peer = &third, .pq_hash = w.link[0].hash};
+    (void)state;
+
+    know(1, 1);
+    open_to(1, 1, 0);
+    proven(0);
+    assert_int_equal(source_of(1), SWARM_PIN_MET);
+    know(2, 1);
+    swarm_act(w.s, w.core[1], &a, NULL, w.now);
+    proven(1);
+    assert_int_equal(source_of(2), SWARM_PIN_DIALLED);
+    assert_int_equal(swarm_dial_out(w.s, w.core[0], 3, &to, w.now), QUDAG_OK);
+    proven(2);
+    assert_int_equal(source_of(3), SWARM_PIN_MET);
+    /* A circuit extended over the link is no choice; a stream of our own is. */
+    a = (struct act){.type = ACT_OPEN, .cookie = 4, .peer = peer_no(3), .no_dial = true};
+    swarm_act(w.s, w.core[1], &a, NULL, w.now);
+    assert_int_equal(source_of(3), SWARM_PIN_MET);
+    a.no_dial = false;
+    swarm_act(w.s, w.core[1], &a, NULL, w.now);
+    assert_int_equal(source_of(3), SWARM_PIN_DIALLED);
+    /* Nor is one over a link by which the peer came. */
+    (void)inbound_with_key(4, BOTH, 4);
+    a.peer = peer_no(4);
+    swarm_act(w.s, w.core[1], &a, NULL, w.now);
+    assert_int_equal(source_of(4), SWARM_PIN_MET);
+}
+
+/* swarm_connect() to where a link stands already is as good as a dial. */
+static void a_bootstrap_peer_that_is_linked_counts_as_dialled(void **state)
+{
+    struct peer_id p = peer_no(1);
+    struct multiaddr ma;
+    struct netaddr a = {.family = 4, .ip = {9, 9, 9, 10}, .port = 4001};
+    (void)state;
+
+    know(1, 1);
+    open_to(1, 1, 0);
+    proven(0);
+    multiaddr_quic(&ma, &a, &p);
+    assert_int_equal(swarm_connect(w.s, w.core[1], 1, &ma, NULL, w.now), QUDAG_OK);
+    assert_int_equal(w.n_links, 1);
+    assert_int_equal(source_of(1), SWARM_PIN_DIALLED);
+}
+
+/*
+ * The audit's M8 once more, with real handshakes: an attacker has us dial his hosts by EXTENDs and DHT answers, in a network
+ * of his or in many, and dials us himself.  The guard's pin stays.
+ */
+static void a_flood_of_handshakes_leaves_the_guard_pinned(void **state)
+{
+    struct act guard = {.type = ACT_OPEN, .cookie = 1, .peer = peer_no(1)};
+    (void)state;
+
+    w.s->pins.max = MAX;
+    know(1, 1);
+    swarm_act(w.s, w.core[1], &guard, NULL, w.now);
+    proven(0);
+    event(LINK_DOWN, 0, 0, NULL, 0);
+    settle();
+    for (uint32_t i = 0; i < 20 * MAX; i++) {
+        struct multiaddr ma;
+        struct netaddr a = {
+            .family = 4, .ip = {(uint8_t)(20 + i % 100), (uint8_t)i, 1, 1}, .port = 1};
+        struct peer_id id = id_no(i);
+        struct transport_target to = {.addr = &ma, .peer = &id, .pq_hash = w.link[0].hash};
+        multiaddr_quic(&ma, &a, NULL);
+        w.n_links = 1 + i % 8;
+        w.n_seen = 0;
+        if (i % 2 == 0) {
+            assert_int_equal(swarm_dial_out(w.s, w.core[0], i, &to, w.now), QUDAG_OK);
+        } else {
+            w.link[w.n_links++] = (struct fake_link){.peer = id, .remote = a};
+        }
+        uint32_t ix = w.n_links - 1;
+        w.link[ix].has_hash = true;
+        up(ix, i % 2 == 0 ? BOTH : BOTH | LINK_INBOUND);
+        assert_false(w.link[ix].closed);
+        event(LINK_DOWN, ix, 0, NULL, 0);
+        settle();
+    }
+    assert_int_equal(w.s->pins.by_id.n, MAX);
+    assert_int_equal(source_of(1), SWARM_PIN_DIALLED);
+    w.n_links = 20;
+    assert_true(w.link[inbound(1, 0)].closed);
 }
 
 /* Which allocation fails is all the same: no link stands whose proof is not remembered. */
@@ -442,6 +663,14 @@ int main(void)
         cmocka_unit_test(groups_of_networks_are_of_a_secret),
         cmocka_unit_test(each_thing_that_is_learnt_is_a_change_once),
         cmocka_unit_test(a_table_read_again_knows_what_it_knew_and_has_its_bound),
+        T(dials_for_others_displace_no_dialled_one),
+        T(who_is_dialled_in_one_network_displaces_its_own),
+        T(who_is_chosen_later_counts_as_dialled),
+        T(strangers_do_not_say_how_often_the_disk_is_written),
+        T(networks_take_turns_at_the_disk),
+        S(only_dials_of_our_choice_count_as_dialled),
+        S(a_bootstrap_peer_that_is_linked_counts_as_dialled),
+        S(a_flood_of_handshakes_leaves_the_guard_pinned),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

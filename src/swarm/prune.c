@@ -106,7 +106,7 @@ void swarm_tick(struct swarm *s, tstamp now)
 
 tstamp swarm_deadline(const struct swarm *s)
 {
-    tstamp at = s->next_prune;
+    tstamp at = tstamp_min(s->next_prune, swarm_pins_deadline(&s->pins));
 
     if (!list_empty(&s->dead) || !list_empty(&s->timed_out) || !list_empty(&s->notify) ||
         !list_empty(&s->pending)) {

@@ -38,6 +38,11 @@ bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN
     return !proof->has_pin || memcmp(proof->pin, pin, SWARM_PIN_LEN) == 0;
 }
 
+enum swarm_pin_source swarm_rule_pin_source(bool inbound, bool chooses)
+{
+    return !inbound && chooses ? SWARM_PIN_DIALLED : SWARM_PIN_MET;
+}
+
 enum swarm_pin_source swarm_rule_pin_gives(const uint32_t count[SWARM_PIN_SOURCES], uint32_t max,
                                            enum swarm_pin_source adding)
 {

@@ -54,10 +54,16 @@ bool swarm_rule_pin(const struct swarm_proof *proof, const uint8_t pin[SWARM_PIN
 /* How a pin was learnt, in the order of what it costs somebody else to fill the table with such ones. */
 enum swarm_pin_source {
     SWARM_PIN_RECORDED, /* from a signed record, which will be seen again, or the operator */
-    SWARM_PIN_MET,      /* the peer proved it on a link that it dialled */
-    SWARM_PIN_DIALLED,  /* ... on one that we dialled */
+    SWARM_PIN_MET, /* the peer proved it on a link that it dialled, or that others made us dial */
+    SWARM_PIN_DIALLED, /* ... on one that we dialled of our own choice */
     SWARM_PIN_SOURCES,
 };
+
+/*
+ * What a link of that direction, dialled or used for a core that |chooses| whom it dials, is as a source of a pin.
+ * EXTENDs and answers of the DHT name whom they like, so that what was dialled for them costs as little as coming here.
+ */
+enum swarm_pin_source swarm_rule_pin_source(bool inbound, bool chooses);
 
 /*
  * Which source gives one pin up for a new one of |adding| when the table of |max| pins is full: the one that is

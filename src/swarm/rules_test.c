@@ -348,9 +348,19 @@ static void of_links_at_an_address_that_was_left_only_those_we_dialled_end(void 
     assert_true(swarm_rule_local_gone(&m, &have[0], false));
 }
 
+static void only_what_we_dialled_by_choice_is_a_dialled_pin(void **state)
+{
+    (void)state;
+    assert_int_equal(swarm_rule_pin_source(false, true), SWARM_PIN_DIALLED);
+    assert_int_equal(swarm_rule_pin_source(false, false), SWARM_PIN_MET);
+    assert_int_equal(swarm_rule_pin_source(true, true), SWARM_PIN_MET);
+    assert_int_equal(swarm_rule_pin_source(true, false), SWARM_PIN_MET);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_what_we_dialled_by_choice_is_a_dialled_pin),
         cmocka_unit_test(each_property_proven_before_must_be_proven_again),
         cmocka_unit_test(whoever_floods_the_pins_pushes_out_its_own),
         cmocka_unit_test(what_policy_wants_of_every_link_is_wanted_of_new_peers_too),

@@ -152,9 +152,14 @@ struct swarm_pin_change {
     uint8_t bytes[SWARM_PIN_CHANGE_MAX];
     size_t len;
 };
-/* With pins_persist, the next change since the last call; false: there is none. */
-bool swarm_pin_change_next(struct swarm *s, struct swarm_pin_change *out);
-/* All that is remembered counts as changed. */
+/*
+ * With pins_persist, the next change that may be written; false: there is none.  How often there is one does not depend
+ * on others (pins.h): what they caused waits, swarm_deadline() tells until when.
+ */
+bool swarm_pin_change_next(struct swarm *s, tstamp now, struct swarm_pin_change *out);
+/* All that waits may be written now: the node stops. */
+void swarm_pin_change_due(struct swarm *s);
+/* All that is remembered counts as changed, and may be written now. */
 void swarm_pin_change_all(struct swarm *s);
 /* Takes what swarm_pin_change_next() gave in an earlier life.  QUDAG_EMALFORMED, EEXISTS, ELIMIT, ENOMEM. */
 QUDAG_MUST_USE qudag_err swarm_pin_restore(struct swarm *s,

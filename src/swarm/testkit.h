@@ -4,7 +4,8 @@
 
 #include "swarm/testkit_links.h"
 
-static const struct core_ops c_ops = {.inbound_max = 2};
+/* The second chooses whom it dials. */
+static const struct core_ops c_ops[2] = {{.inbound_max = 2}, {.inbound_max = 2, .chooses = true}};
 
 static inline void sink(void *ctx, unsigned core, const struct ev *ev)
 {
@@ -61,7 +62,7 @@ static inline int start(void **state, uint32_t peers_max)
         return -1;
     }
     for (int i = 0; i < 2; i++) {
-        if (swarm_core_add(w.s, &c_ops, &w.core[i]) != QUDAG_OK) {
+        if (swarm_core_add(w.s, &c_ops[i], &w.core[i]) != QUDAG_OK) {
             return -1;
         }
     }

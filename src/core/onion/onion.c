@@ -434,6 +434,7 @@ const struct core_ops onion_ops = {
     .manual_credit = true,
     .unit = ONION_CELL_LEN,
     .along_links = true,
+    .chooses = true, /* guards; whom an EXTEND names it never dials */
     .event = onion_event,
     .tick = onion_tick,
     .deadline = onion_deadline,
