@@ -54,9 +54,9 @@ static void release(void *padding)
     padding_free(padding);
 }
 
-qudag_err node_padding_init(struct node *n, tstamp now)
+qudag_err node_padding_init(struct node *n)
 {
-    qudag_err err = padding_new(&n->padding, n->mem, now);
+    qudag_err err = padding_new(&n->padding, n->mem, &n->cfg.rng);
 
     if (err != QUDAG_OK) {
         return err;

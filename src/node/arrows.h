@@ -109,7 +109,7 @@ QUDAG_MUST_USE qudag_err node_survey_init(struct node *n);          /* relays - 
 QUDAG_MUST_USE qudag_err node_gateway_init(struct node *n, tstamp now); /* gateway - DHT, dark */
 QUDAG_MUST_USE qudag_err node_dark_init(struct node *n);        /* dark - gateway, program */
 QUDAG_MUST_USE qudag_err node_circuit_age_init(struct node *n); /* circuits - time */
-QUDAG_MUST_USE qudag_err node_padding_init(struct node *n, tstamp now); /* padding - circuits */
+QUDAG_MUST_USE qudag_err node_padding_init(struct node *n);     /* padding - circuits */
 /* |c| is open: unless its use begins with a request, it begins with padding. */
 void node_padding_built(struct node *n, const struct node_circuit *c);
 /* The gateway at the end of |c| answered just now: padding will take as long. */

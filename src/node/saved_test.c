@@ -307,6 +307,29 @@ static void what_peers_proved_is_on_disk_and_counts_after_a_restart(void **state
     }
 }
 
+/* What others caused waits for its time, and for the end of the node at the latest. */
+static void pins_that_wait_are_written_in_time_and_at_the_end(void **state)
+{
+    const uint8_t hash[32] = {1};
+    (void)state;
+    struct node *n = alone(true);
+    (void)nt_run(&net, NS_PER_S, NULL);
+    for (uint8_t i = 0; i < 70; i++) {
+        uint8_t pk[32] = {i, 77};
+        struct peer_id id;
+        peer_id_from_ed25519(&id, pk);
+        swarm_pin(node_swarm(n), &id, hash);
+    }
+    node_drain(n, net.now);
+    assert_int_equal(disk.pins, 32);
+    (void)nt_run(&net, 3 * NS_PER_S, NULL);
+    assert_int_equal(disk.pins, 64);
+    node_drain(n, net.now);
+    assert_int_equal(disk.pins, 64);
+    node_shutdown(n, net.now);
+    assert_int_equal(disk.pins, 70);
+}
+
 static void nothing_is_begun_by_a_node_that_closes(void **state)
 {
     struct node_request r = {.kind = NODE_OP_CLOSEST};
@@ -437,6 +460,7 @@ int main(void)
         T(the_clock_reaches_what_dates_and_judges_records),
         T(a_node_that_is_no_relay_takes_no_relay_key),
         T(what_peers_proved_is_on_disk_and_counts_after_a_restart),
+        T(pins_that_wait_are_written_in_time_and_at_the_end),
         T(nothing_is_begun_by_a_node_that_closes),
         T(streams_to_one_address_use_no_circuit_to_another),
         T(a_relay_saves_its_guards_once_and_its_latest_number),

@@ -317,8 +317,8 @@ static bool may_write(struct swarm_pins *p, tstamp now)
 }
 
 /*
- * |e|, which is gone, is to be removed from disk; frees it.  False: the peer came back meanwhile, and its new entry takes
- * the place of this one there.
+ * |e|, which is gone, is to be removed from disk; frees it.  False: the peer came back meanwhile, and its new entry
+ * takes the place of this one there.
  */
 static bool remove_gone(struct swarm_pins *p, struct swarm_pin_entry *e)
 {

@@ -67,7 +67,8 @@ const struct swarm_pin_entry *swarm_pins_get(const struct swarm_pins *p, const s
 const struct swarm_proof *swarm_pins_proof(const struct swarm_pins *p, const struct peer_id *id);
 
 /*
- * A link with |id|, in the network |net|, that swarm_rule_admit() admitted shows |now|.  *first: its key is pinned from now on.  QUDAG_ENOMEM: nothing was noted, and the link must not stand.
+ * A link with |id|, in the network |net|, that swarm_rule_admit() admitted shows |now|.  *first: its key is pinned from
+ * now on.  QUDAG_ENOMEM: nothing was noted, and the link must not stand.
  */
 QUDAG_MUST_USE qudag_err swarm_pins_learn(struct swarm_pins *p, const struct peer_id *id,
                                           enum swarm_pin_source source, uint64_t net,

@@ -471,8 +471,8 @@ static void a_bootstrap_peer_that_is_linked_counts_as_dialled(void **state)
 }
 
 /*
- * The audit's M8 once more, with real handshakes: an attacker has us dial his hosts by EXTENDs and DHT answers, in a network
- * of his or in many, and dials us himself.  The guard's pin stays.
+ * The audit's M8 once more, with real handshakes: an attacker has us dial his hosts by EXTENDs and DHT answers, in many
+ * networks, and dials us himself.  The guard's pin stays.
  */
 static void a_flood_of_handshakes_leaves_the_guard_pinned(void **state)
 {

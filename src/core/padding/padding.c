@@ -5,11 +5,14 @@
  *   answering:  REQUEST ── EXCHANGE_LEN bytes, FIN ──▶ WAITING ── its time, or room is wanted ──▶ answered, gone
  *                  └── too long, FIN too early, due, room is wanted ──▶ reset
  *
- * Everything that fails or is late ends by a reset and is nobody's fault.  A newcomer always has room: the oldest
- * exchange gives way, and when its request is whole that means an early answer only.
+ * Everything that fails or is late ends by a reset and is nobody's fault.  Places of others are shared by network and
+ * by previous hop (base/fair.h): when all are taken the oldest of whoever holds most gives way, and when its request
+ * is whole that means an early answer only.  So nobody can have the exchanges of others answered early, which would
+ * tell them from lookups.
  */
 #include "core/padding/padding.h"
 
+#include "base/fair.h"
 #include "base/list.h"
 #include "base/rd.h"
 #include "base/slots.h"
@@ -21,7 +24,8 @@
 enum pad_state { PAD_OPENING, PAD_REPLY, PAD_REQUEST, PAD_WAITING };
 
 struct pad {
-    struct list node; /* by age, ours and those of others apart */
+    struct list node;       /* by age, ours and those of others apart */
+    struct fair_item place; /* answering */
     struct ref self, strm;
     enum pad_state state;
     tstamp due;
@@ -33,7 +37,9 @@ struct padding {
     struct mem *mem;
     struct slots pads;
     struct list asking, answering;
-    uint32_t asking_n, answering_n;
+    uint32_t asking_n;
+    struct fair others; /* who holds the places of |answering| */
+    tstamp now;
     struct padding_stats stats;
 };
 
@@ -60,14 +66,15 @@ static qudag_err pad_new(struct padding *p, enum pad_state state, tstamp due, st
     e->due = due;
     list_init(&e->node);
     list_push_back(asks(e) ? &p->asking : &p->answering, &e->node);
-    *(asks(e) ? &p->asking_n : &p->answering_n) += 1;
+    p->asking_n += asks(e) ? 1 : 0;
     *out = e;
     return QUDAG_OK;
 }
 
 static void pad_free(struct padding *p, struct pad *e)
 {
-    *(asks(e) ? &p->asking_n : &p->answering_n) -= 1;
+    p->asking_n -= asks(e) ? 1 : 0;
+    fair_del(&p->others, &e->place, p->now);
     slots_del(&p->pads, e->self);
     list_del(&e->node);
     mem_free(p->mem, e);
@@ -124,43 +131,75 @@ static void answer(struct padding *p, struct pad *e, struct acts *out)
 
 /* ---- events ---- */
 
-static void make_room(struct padding *p, struct acts *out)
+/*
+ * Whether one more of |newcomer| has room.  All places taken: the oldest of whoever holds most gives way, or else the
+ * newcomer's own oldest.
+ */
+static bool make_room(struct padding *p, const struct fair_claim *newcomer, struct acts *out)
 {
-    struct pad *oldest = LIST_ENTRY(p->answering.next, struct pad, node);
+    const struct fair_source *from = fair_most(&p->others);
 
+    if (p->others.n < PADDING_ANSWERING_MAX) {
+        return true;
+    }
+    struct fair_claim holder = fair_claim_of_source(from);
+    if (!fair_gives_way(&holder, newcomer)) {
+        from = fair_source_of(&p->others, newcomer->net, newcomer->source);
+    }
+    if (from == NULL || from->n == 0) {
+        return false;
+    }
+    struct pad *oldest = LIST_ENTRY(from->items.next, struct pad, place.node);
     p->stats.gave_way++;
     if (oldest->state == PAD_WAITING) {
         answer(p, oldest, out);
     } else {
         pad_fail(p, oldest, QUDAG_ELIMIT, out);
     }
+    return true;
 }
 
-static void inbound(struct padding *p, const struct ev *ev, tstamp now, struct acts *out)
+static qudag_err accept_one(struct padding *p, const struct ev *ev, struct acts *out)
 {
-    qudag_err err = QUDAG_EPOLICY; /* at the ends of circuits only */
+    struct fair_claim newcomer =
+        fair_claim_of(&p->others, ev->net, ev->via != 0 ? ev->via : ev->link);
     struct pad *e;
 
-    if ((ev->props & LINK_ANON) != 0) {
-        if (p->answering_n == PADDING_ANSWERING_MAX) {
-            make_room(p, out);
-        }
-        err = pad_new(p, PAD_REQUEST, tstamp_after(now, PADDING_REQUEST_TIMEOUT), &e);
+    if ((ev->props & LINK_ANON) == 0) {
+        return QUDAG_EPOLICY; /* at the ends of circuits only */
     }
+    if (!make_room(p, &newcomer, out)) {
+        return QUDAG_ELIMIT;
+    }
+    qudag_err err = pad_new(p, PAD_REQUEST, tstamp_after(p->now, PADDING_REQUEST_TIMEOUT), &e);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    err = fair_add(&p->others, &e->place, newcomer.net, newcomer.source, p->now);
+    if (err != QUDAG_OK) {
+        pad_free(p, e);
+        return err;
+    }
+    e->strm = ev->strm;
+    return QUDAG_OK;
+}
+
+static void inbound(struct padding *p, const struct ev *ev, struct acts *out)
+{
+    qudag_err err = accept_one(p, ev, out);
+
     if (err != QUDAG_OK) {
         p->stats.refused++;
         acts_reset(out, ev->strm, err);
-        return;
     }
-    e->strm = ev->strm;
 }
 
-static void opened(struct padding *p, const struct ev *ev, tstamp now, struct acts *out)
+static void opened(struct padding *p, const struct ev *ev, struct acts *out)
 {
     struct pad *e = ev->inbound ? NULL : slots_get(&p->pads, ref_from_u64(ev->cookie));
 
     if (ev->inbound) {
-        inbound(p, ev, now, out);
+        inbound(p, ev, out);
         return;
     }
     if (e == NULL || e->state != PAD_OPENING) {
@@ -205,8 +244,9 @@ static void padding_event(void *core, const struct ev *ev, tstamp now, struct ac
     struct padding *p = core;
     struct pad *e = NULL;
 
+    p->now = now;
     if (ev->type == EV_STREAM_OPEN) {
-        opened(p, ev, now, out);
+        opened(p, ev, out);
         return;
     }
     if (ev->type == EV_STREAM_FAIL) {
@@ -252,6 +292,7 @@ static void padding_tick(void *core, tstamp now, struct acts *out)
     struct padding *p = core;
     struct pad *e = due_first(p);
 
+    p->now = now;
     for (int i = 0; i < 8 && e != NULL && e->due <= now; i++, e = due_first(p)) {
         if (e->state == PAD_WAITING) {
             answer(p, e, out);
@@ -278,15 +319,17 @@ const struct core_ops padding_ops = {
 
 /* ---- life ---- */
 
-qudag_err padding_new(struct padding **out, struct mem *mem, tstamp now)
+qudag_err padding_new(struct padding **out, struct mem *mem, const struct rng *rng)
 {
     struct padding *p = mem_alloc(mem, sizeof *p);
+    uint8_t seed[16];
 
-    (void)now;
     *out = p;
     if (p == NULL) {
         return QUDAG_ENOMEM;
     }
+    rng_fill(rng, seed, sizeof seed);
+    fair_init(&p->others, mem, seed, 2 * PADDING_ANSWERING_MAX);
     p->mem = mem;
     slots_init(&p->pads, mem, PADDING_ASKING_MAX + PADDING_ANSWERING_MAX);
     list_init(&p->asking);
@@ -302,6 +345,7 @@ void padding_free(struct padding *p)
     for (struct pad *e = due_first(p); e != NULL; e = due_first(p)) {
         pad_free(p, e);
     }
+    fair_fini(&p->others);
     slots_fini(&p->pads);
     mem_free(p->mem, p);
 }

@@ -16,7 +16,7 @@
 #define PADDING_REQUEST_TIMEOUT (5 * NS_PER_S) /* from the stream to its FIN */
 #define PADDING_ANSWER_TIMEOUT (30 * NS_PER_S) /* from the call to the whole answer */
 #define PADDING_ASKING_MAX 64                  /* exchanges of our own under way */
-#define PADDING_ANSWERING_MAX 256              /* of others; the oldest makes room, see padding.c */
+#define PADDING_ANSWERING_MAX 256              /* of others, shared by network and previous hop */
 
 struct padding_stats {
     uint64_t asked, done, failed; /* exchanges of ours */
@@ -26,8 +26,8 @@ struct padding_stats {
 struct padding;
 extern const struct core_ops padding_ops;
 
-/* A core without exchanges, to be freed with padding_free.  ENOMEM: *out is NULL. */
-QUDAG_MUST_USE qudag_err padding_new(struct padding **out, struct mem *mem, tstamp now);
+/* A core without exchanges, to be freed with padding_free; |rng| is used for the call.  ENOMEM: *out is NULL. */
+QUDAG_MUST_USE qudag_err padding_new(struct padding **out, struct mem *mem, const struct rng *rng);
 /* Frees it and its exchanges without reports; NULL is allowed. */
 void padding_free(struct padding *p);
 

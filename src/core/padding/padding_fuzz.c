@@ -44,6 +44,8 @@ static void step(struct fuzz *f, struct rd *r)
     uint8_t what = rd_u8(r);
     struct ev ev = {.strm = {(what >> 4) & 7, 1},
                     .props = (what & 0x80) != 0 ? LINK_ANON : 0,
+                    .net = what & 1,
+                    .via = (what >> 1) & 3,
                     .cookie = f->opening[what % NAMES]};
     static const struct ref circuit = {1, 1};
 
@@ -93,7 +95,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     mem_init(&f->mem, NULL, 0);
     f->acts = (struct acts){
         .v = f->acts_v, .cap = ACTS_ROOM, .bytes = f->bytes, .bytes_cap = sizeof f->bytes};
-    if (padding_new(&f->p, &f->mem, 0) == QUDAG_OK) {
+    static const uint8_t seed[32] = {1};
+    struct rng_stream stream;
+    rng_stream_init(&stream, seed);
+    struct rng rng = rng_of_stream(&stream);
+    if (padding_new(&f->p, &f->mem, &rng) == QUDAG_OK) {
         while (r.left > 0 && rd_ok(&r)) {
             step(f, &r);
         }

@@ -17,6 +17,7 @@ static const struct ref circuit = {7, 3}, ours = {1, 1}, theirs = {2, 9};
 
 static struct world {
     struct mem mem;
+    struct rng_stream stream;
     struct padding *cli, *srv;
     struct acts acts;
     struct act v[64];
@@ -32,11 +33,15 @@ static void clear(void)
 
 static int setup(void **state)
 {
+    static const uint8_t seed[32] = {5};
     (void)state;
     memset(&w, 0, sizeof w);
     mem_init(&w.mem, NULL, 0);
     clear();
-    return padding_new(&w.cli, &w.mem, 0) == QUDAG_OK && padding_new(&w.srv, &w.mem, 0) == QUDAG_OK
+    rng_stream_init(&w.stream, seed);
+    struct rng rng = rng_of_stream(&w.stream);
+    return padding_new(&w.cli, &w.mem, &rng) == QUDAG_OK &&
+                   padding_new(&w.srv, &w.mem, &rng) == QUDAG_OK
                ? 0
                : -1;
 }
@@ -210,6 +215,88 @@ static void the_oldest_gives_way_by_an_early_answer(void **state)
     assert_int_equal(stats(w.srv).gave_way, 2);
 }
 
+/* A circuit from the neighbour |via| in |net| begins an exchange. */
+static void open_from(struct ref strm, uint64_t net, uint64_t via, tstamp now)
+{
+    feed(w.srv,
+         (struct ev){.type = EV_STREAM_OPEN,
+                     .inbound = true,
+                     .strm = strm,
+                     .props = LINK_ANON,
+                     .net = net,
+                     .via = via},
+         now);
+}
+
+/* ... which is to be answered in ten seconds. */
+static void ask_from(struct ref strm, uint64_t net, uint64_t via)
+{
+    open_from(strm, net, via, 0);
+    memset(w.request, 0, 4);
+    w.request[2] = 0x27;
+    deliver(w.srv, strm, EXCHANGE_LEN, 0);
+    end(w.srv, strm, 0);
+}
+
+static void assert_early(struct ref strm, bool early)
+{
+    uint64_t before = stats(w.srv).answered;
+
+    end(w.srv, strm, 0); /* a second FIN ends one that still waits, and nothing else */
+    assert_int_equal(w.acts.n, early ? 0 : 1);
+    assert_int_equal(stats(w.srv).answered, before);
+}
+
+#define OTHERS 8
+
+/*
+ * Whoever watches a guard's link floods the relay with exchanges: those of others that wait must not be answered
+ * early, or they were told from lookups.  From one neighbour, from many in one network, and without even asking.
+ */
+static void a_flood_has_nobody_elses_exchange_answered_early(void **state)
+{
+    static const struct {
+        bool many, asks;
+    } row[] = {{false, true}, {true, true}, {false, false}, {true, false}};
+
+    for (size_t r = 0; r < ARRAY_LEN(row); r++) {
+        for (uint32_t i = 0; i < OTHERS; i++) {
+            ask_from((struct ref){i + 1, 1}, 10 + i, 100 + i);
+        }
+        for (uint32_t i = 0; i < 3 * PADDING_ANSWERING_MAX; i++) {
+            uint64_t via = row[r].many ? 5000 + i : 5000;
+            if (row[r].asks) {
+                ask_from((struct ref){1000 + i, 1}, 7, via);
+            } else {
+                open_from((struct ref){1000 + i, 1}, 7, via, 0);
+            }
+        }
+        /* One more of an honest neighbour finds room, at the flood's cost. */
+        uint64_t refused = stats(w.srv).refused;
+        ask_from((struct ref){OTHERS + 1, 1}, 10, 100);
+        assert_int_equal(stats(w.srv).refused, refused);
+        for (uint32_t i = 0; i <= OTHERS; i++) {
+            assert_early((struct ref){i + 1, 1}, false);
+        }
+        assert_int_equal(teardown(state), 0);
+        assert_int_equal(setup(state), 0);
+    }
+}
+
+/* Where all hold the same the newcomer takes nothing from anybody. */
+static void among_equals_a_newcomer_waits(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < PADDING_ANSWERING_MAX; i++) {
+        ask_from((struct ref){i + 1, 1}, 10 + i, 1);
+    }
+    open_from((struct ref){1000, 1}, 9999, 1, 0);
+    assert_reset((struct ref){1000, 1}, QUDAG_ELIMIT);
+    assert_int_equal(stats(w.srv).gave_way, 0);
+    open_from((struct ref){1001, 1}, 12, 1, 0); /* its own oldest */
+    assert_exchange((struct ref){3, 1});
+}
+
 static void what_fails_is_forgotten(void **state)
 {
     (void)state;
@@ -316,6 +403,8 @@ int main(void)
         TEST(an_answer_is_all_zero_and_a_request_behind_its_delay),
         TEST(events_that_come_twice_change_nothing),
         TEST(the_one_due_first_is_first_and_a_call_has_room_for_eight),
+        TEST(a_flood_has_nobody_elses_exchange_answered_early),
+        TEST(among_equals_a_newcomer_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
