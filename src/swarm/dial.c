@@ -6,6 +6,8 @@
  */
 #include "swarm/internal.h"
 
+#include "base/assert.h"
+
 void swarm_dial_uncount(struct swarm *s, struct swarm_link *l)
 {
     if (l->dial_by != 0) {
@@ -33,6 +35,7 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     const struct swarm_transport *tp = swarm_transport_for(s, d->addr);
     struct ref ref;
 
+    ASSERT(core < s->n_cores); /* not that of a stream whose protocol is still open */
     if (tp == NULL) {
         return QUDAG_EUNSUPPORTED;
     }

@@ -222,8 +222,11 @@ struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport 
                                   struct ref ref);
 /* The link is dead: nothing may be sent on it; swarm_step reaps it stream by stream. */
 void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
-/* The core whose share of dials another link in its place counts in: that of a stream, or of an open that waits. */
-unsigned swarm_link_core(const struct swarm_link *l);
+/*
+ * Whether somebody here needs |l|, or another in its place, whose dial counts in the share of |*core|: a stream with a
+ * core, or an open that waits.  What a peer opened and never said what for needs nothing, and has no core.
+ */
+bool swarm_link_needed(const struct swarm_link *l, unsigned *core);
 /* |core| dialled, or opened a stream, where |l| leads: it may count as chosen by us from now on (pins.h). */
 void swarm_link_used(struct swarm *s, const struct swarm_link *l, unsigned core);
 /* Closes it, and as above; the transport's LINK_DOWN finds nothing then. */

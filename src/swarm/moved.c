@@ -7,24 +7,21 @@
  */
 #include "swarm/internal.h"
 
-/* Whether somebody needs |l| now. */
-static bool in_use(const struct swarm_link *l)
-{
-    return l->n_streams > 0 || l->peer->n_opens > 0;
-}
-
-unsigned swarm_link_core(const struct swarm_link *l)
+bool swarm_link_needed(const struct swarm_link *l, unsigned *core)
 {
     LIST_EACH(it, &l->streams)
     {
         const struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, link_node);
         if (st->state != SWARM_STREAM_LISTEN) {
-            return st->core;
+            *core = st->core;
+            return true;
         }
     }
-    return list_empty(&l->peer->opens)
-               ? 0
-               : LIST_ENTRY(l->peer->opens.next, struct swarm_open, node)->report.core;
+    if (list_empty(&l->peer->opens)) {
+        return false;
+    }
+    *core = LIST_ENTRY(l->peer->opens.next, struct swarm_open, node)->report.core;
+    return true;
 }
 
 /* The next link that is to be closed; NULL: none. */
@@ -50,10 +47,11 @@ uint32_t swarm_moved(struct swarm *s, const struct swarm_moved *m, tstamp now)
 
     for (struct swarm_link *l = next_gone(s, m); l != NULL; l = next_gone(s, m)) {
         struct swarm_peer *p = l->peer;
+        unsigned core;
         /* Before, so that opens wait for it. */
-        if (in_use(l) && p->n_links == 1 && p->n_dials == 0) {
+        if (swarm_link_needed(l, &core) && p->n_links == 1 && p->n_dials == 0) {
             p->next_addr = 0;
-            (void)swarm_dial_peer(s, p, swarm_link_core(l), s->cfg.need, now);
+            (void)swarm_dial_peer(s, p, core, s->cfg.need, now);
         }
         swarm_link_close(s, l, QUDAG_ECANCELED, now);
         s->stats.links_moved++;

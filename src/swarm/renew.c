@@ -24,11 +24,8 @@ static bool is_replaced(const struct swarm_link *l)
     return false;
 }
 
-/* For a core that has a stream on it. */
-static void renew(struct swarm *s, struct swarm_link *l, tstamp now)
+static void renew(struct swarm *s, struct swarm_link *l, unsigned core, tstamp now)
 {
-    unsigned core = swarm_link_core(l);
-
     l->renew_at = tstamp_after(now, RENEW_RETRY);
     if (l->peer->n_dials == 0 && swarm_dial_again(s, l, core, now) == QUDAG_OK) {
         s->stats.links_renewed++;
@@ -40,13 +37,15 @@ void swarm_renew_links(struct swarm *s, tstamp now)
     LIST_EACH_SAFE(it, tmp, &s->links)
     {
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
+        unsigned core = 0;
         if (!l->up || l->peer == NULL) {
             continue;
         }
-        switch (swarm_rule_renewal(l->until, l->renew_at, (l->props & LINK_INBOUND) != 0,
-                                   l->n_streams > 0, is_replaced(l), now)) {
+        bool needed = swarm_link_needed(l, &core);
+        switch (swarm_rule_renewal(l->until, l->renew_at, (l->props & LINK_INBOUND) != 0, needed,
+                                   is_replaced(l), now)) {
         case SWARM_RENEWAL_DIAL:
-            renew(s, l, now);
+            renew(s, l, core, now);
             break;
         case SWARM_RENEWAL_END:
             s->stats.links_expired++;

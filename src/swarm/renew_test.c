@@ -99,6 +99,48 @@ static void a_link_ends_before_its_certificates_whatever_it_carries(void **state
     assert_int_equal(stats().links_expired, 1);
 }
 
+/* With certificates of minutes a peer would have us dial it every few minutes without end. */
+static void a_link_with_short_certificates_is_not_dialled_again(void **state)
+{
+    static const uint64_t left[] = {60 * NS_PER_S, 600 * NS_PER_S, SWARM_RENEW_LEAST - 1};
+
+    for (size_t i = 0; i < ARRAY_LEN(left); i++) {
+        assert_int_equal(setup(state), 0);
+        used_link(left[i]);
+        for (tstamp end = w.now + left[i]; w.now < end;) {
+            later(10 * NS_PER_S);
+        }
+        assert_int_equal(w.n_links, 1);
+        assert_true(w.link[0].closed);
+        assert_int_equal(stats().links_renewed, 0);
+        assert_int_equal(teardown(state), 0);
+    }
+}
+
+/* A stream that a peer opened and leaves without a protocol has no core to dial for, and needs no link. */
+static void a_silent_stream_of_the_peer_renews_nothing(void **state)
+{
+    (void)state;
+    struct multiaddr ma = addr_no(10);
+    struct peer_id p = peer_no(1);
+
+    know(1, 1);
+    assert_int_equal(swarm_connect(w.s, w.core[0], 1, &ma, NULL, w.now), QUDAG_OK);
+    w.link[0].peer = p;
+    w.link[0].until = w.now + DAY;
+    up(0, PROPS);
+    w.now += DAY - SWARM_RENEW_LEAD / 2 - 5 * NS_PER_S;
+    event(LINK_STREAM, 0, 0, NULL, 0);
+    later(5 * NS_PER_S);
+    assert_int_equal(w.n_links, 1);
+    /* Beside one of ours it is passed over, though it is the older. */
+    open_to(1, 2, 0);
+    event(LINK_STREAM, 0, 3, NULL, 0);
+    later(10 * NS_PER_S);
+    assert_int_equal(w.n_links, 2);
+    assert_int_equal(w.s->dials_of[w.core[0]], 1);
+}
+
 /* The one that dialled does it, or there would be two. */
 static void who_accepted_a_link_waits_for_the_other(void **state)
 {
@@ -167,6 +209,8 @@ int main(void)
         T(a_dial_that_failed_is_repeated_in_minutes),
         T(a_link_ends_before_its_certificates_whatever_it_carries),
         T(who_accepted_a_link_waits_for_the_other),
+        cmocka_unit_test(a_link_with_short_certificates_is_not_dialled_again),
+        T(a_silent_stream_of_the_peer_renews_nothing),
         T(a_link_without_certificates_never_ends_by_them),
         cmocka_unit_test(another_link_counts_if_it_has_as_much),
     };

@@ -127,10 +127,10 @@ bool swarm_rule_better(const struct swarm_rank *a, const struct swarm_rank *b)
 
 tstamp swarm_rule_renew_at(tstamp until, uint64_t random, tstamp now)
 {
-    uint64_t left = until > now ? until - now : 0;
-    uint64_t lead = left / 2 < SWARM_RENEW_LEAD ? left / 2 : SWARM_RENEW_LEAD;
-
-    return until == TSTAMP_NEVER ? TSTAMP_NEVER : until - lead + random % (lead / 2 + 1);
+    if (until == TSTAMP_NEVER || until < tstamp_after(now, SWARM_RENEW_LEAST)) {
+        return TSTAMP_NEVER;
+    }
+    return until - SWARM_RENEW_LEAD + random % (SWARM_RENEW_LEAD / 2 + 1);
 }
 
 enum swarm_renewal swarm_rule_renewal(tstamp until, tstamp renew_at, bool inbound, bool in_use,

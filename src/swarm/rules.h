@@ -121,12 +121,17 @@ enum swarm_renewal { SWARM_RENEWAL_NONE, SWARM_RENEWAL_DIAL, SWARM_RENEWAL_END }
 
 #define SWARM_RENEW_LEAD                                                                           \
     (7200 * NS_PER_S) /* at most so long before the end another link is dialled */
+/*
+ * A link is replaced only if its certificates were good for so long when it was made.  A node's own are for 12 h at
+ * least (sec.h); with shorter and shorter ones a peer would have us dial it, and check its signatures, without end.
+ */
+#define SWARM_RENEW_LEAST (2 * SWARM_RENEW_LEAD)
 #define SWARM_RENEW_MARGIN (30 * NS_PER_S) /* a link ends so long before its certificates */
 
 /*
- * When a link whose certificates end at |until| is to be replaced: at most SWARM_RENEW_LEAD, and at least half of that,
- * before; of a link that has less than twice as long, half of what is left counts.  |random| spreads it, since many
- * links are made with one certificate.
+ * When a link that comes up at |now| and whose certificates end at |until| is to be replaced: at most SWARM_RENEW_LEAD,
+ * and at least half of that, before; TSTAMP_NEVER where they end in less than SWARM_RENEW_LEAST.  |random| spreads it,
+ * since many links are made with one certificate.
  */
 tstamp swarm_rule_renew_at(tstamp until, uint64_t random, tstamp now);
 

@@ -276,9 +276,11 @@ static void links_of_one_certificate_are_not_all_renewed_at_once(void **state)
     assert_true(swarm_rule_renew_at(end, 0, now) == end - lead);
     assert_true(swarm_rule_renew_at(end, lead / 2, now) == end - lead / 2);
     assert_true(swarm_rule_renew_at(end, lead / 2 + 1, now) == end - lead);
-    assert_true(swarm_rule_renew_at(now + 100, 0, now) == now + 50);
-    assert_true(swarm_rule_renew_at(now + 100, 25, now) == now + 75);
-    assert_true(swarm_rule_renew_at(now - 1, 7, now) == now - 1);
+    end = now + SWARM_RENEW_LEAST;
+    assert_true(swarm_rule_renew_at(end, 0, now) == end - lead);
+    assert_true(swarm_rule_renew_at(end - 1, 0, now) == TSTAMP_NEVER);
+    assert_true(swarm_rule_renew_at(now + 100, 25, now) == TSTAMP_NEVER);
+    assert_true(swarm_rule_renew_at(now - 1, 7, now) == TSTAMP_NEVER);
     assert_true(swarm_rule_renew_at(TSTAMP_NEVER, 7, now) == TSTAMP_NEVER);
 }
 
