@@ -22,6 +22,12 @@ bool node_clock_suspect(const struct node *n)
     return n->clock.suspect;
 }
 
+bool node_clock_trusted(const struct node *n)
+{
+    return node_rule_clock_trusted(n->clock.suspect, n->clock.jury[NODE_CLOCK_LINKS].agreed,
+                                   n->now - n->clock.since);
+}
+
 /* The network address of |peer|: |addr|, or that of a link with it.  False: none is known. */
 static bool address_of(const struct node *n, const struct peer_id *peer,
                        const struct multiaddr *addr, struct netaddr *out)
@@ -132,6 +138,6 @@ void node_set_clock(struct node *n, struct wallclock clock, tstamp now)
     }
     log_event(&n->cfg.log, LOG_WARN, "node.clock_set", LOG_NUM("seconds", (uint64_t)jump),
               LOG_STR("to", after > before ? "later" : "earlier"));
-    n->clock = (struct node_clock){.set = true, .said = n->clock.said};
+    n->clock = (struct node_clock){.set = true, .said = n->clock.said, .since = now};
     n->news |= NODE_NEWS_CLOCK;
 }

@@ -24,6 +24,7 @@ struct node_clock_jury {
 
 struct node_clock {
     struct node_clock_jury jury[NODE_CLOCK_MATTERS];
+    tstamp since; /* when the node began, or the clock was set last */
     bool suspect;
     bool set;  /* by the host, and what we dated is not replaced yet */
     bool said; /* the phase hook was last told that it is likely to be wrong */
@@ -31,6 +32,8 @@ struct node_clock {
 
 /* The calendar at |now|, as we know it; seconds. */
 walltime node_wall(const struct node *n, tstamp now);
+/* Whether what cannot be undone may be done by the calendar (node_rule_clock_trusted). */
+bool node_clock_trusted(const struct node *n);
 /* Our clock does not fit that of |peer|, which is at |addr| (NULL: at the other end of a link, or not known). */
 void node_clock_witness(struct node *n, enum node_clock_matter what, const struct peer_id *peer,
                         const struct multiaddr *addr);

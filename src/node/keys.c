@@ -21,6 +21,8 @@ qudag_err node_keys_take_relay(struct node *n, unsigned slot, walltime made, str
     }
     o->slot[slot].has = true;
     o->slot[slot].made = made;
+    o->slot[slot].known = n->now;
+    o->slot[slot].made_here = false;
     memcpy(o->slot[slot].id, key->key_id, sizeof(o->slot[slot].id));
     if (n->has_onion_key && o->slot[o->current].made >= made) {
         return QUDAG_OK;

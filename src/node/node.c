@@ -146,6 +146,7 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
     n->hooks = *hooks;
     n->mem = cfg->mem;
     n->now = now;
+    n->clock.since = now;
     n->op_types = node_op_types;
     n->cfg.drain_max = cfg->drain_max != 0 ? cfg->drain_max : DRAIN_MAX;
     node_budget_init(&n->budget, n->mem);

@@ -4,6 +4,10 @@
  *   made ─ 7 days ─▶ a new one is made, saved and named by a new descriptor; the old one still opens circuits
  *                    ─ 6 days: nobody uses a descriptor that names it ─▶ wiped, and its file removed
  *
+ * How old a key is, the clock decides that nobody sets; the calendar only of keys that were read from disk, and only
+ * once peers have agreed with it for an hour (node_clock_trusted): set forward by days it must not wipe what clients
+ * use.
+ *
  * What was recorded of a circuit's first cell stays closed once the key is gone (the AEAD of CREATE; cell keys have
  * ephemeral parts besides), and a stolen key stands for the relay for days only.
  *
@@ -31,15 +35,17 @@ static qudag_err replace(struct node *n, bool drop_current)
     struct node_onion_keys *o = &n->onion_keys;
     unsigned free_slot = n->has_onion_key ? 1u - o->current : 0, former = o->current;
     bool had = n->has_onion_key;
+    walltime wall = node_wall(n, n->now);
 
     drop(n, free_slot);
-    if (had && drop_current) {
+    if (had && o->slot[former].made >= wall) {
         o->slot[former].made = 0; /* whatever it says: the new one is the newer */
     }
-    qudag_err err = node_saved_make_onion_key(n, free_slot, node_wall(n, n->now));
+    qudag_err err = node_saved_make_onion_key(n, free_slot, wall);
     if (err != QUDAG_OK) {
         return err;
     }
+    o->slot[free_slot].made_here = true;
     if (had) {
         log_plain(&n->cfg.log, LOG_INFO, "relay.onion_key_replaced");
     }
@@ -48,6 +54,15 @@ static qudag_err replace(struct node *n, bool drop_current)
     }
     n->news |= NODE_NEWS_KEYS;
     return QUDAG_OK;
+}
+
+static struct node_key_age age_of(const struct node *n, unsigned slot)
+{
+    const struct node_onion_keys *o = &n->onion_keys;
+
+    return (struct node_key_age){.wall = node_wall(n, n->now) - o->slot[slot].made,
+                                 .lived = (n->now - o->slot[slot].known) / NS_PER_S,
+                                 .made_here = o->slot[slot].made_here};
 }
 
 qudag_err node_rotation_run(struct node *n)
@@ -63,7 +78,9 @@ qudag_err node_rotation_run(struct node *n)
         return replace(n, false);
     }
     unsigned old = 1u - o->current;
-    switch (node_rule_keys_due(o->slot[o->current].made, o->slot[old].has, node_wall(n, n->now))) {
+    struct node_key_age current_age = age_of(n, o->current), old_age = age_of(n, old);
+    switch (node_rule_keys_due(&current_age, o->slot[old].has ? &old_age : NULL,
+                               node_clock_trusted(n))) {
     case NODE_KEYS_DROP_OLD:
         drop(n, old);
         break;

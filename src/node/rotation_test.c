@@ -12,7 +12,7 @@
 #include "node/internal.h"
 #include "node/testkit_case.h"
 
-#define DAY 86400
+#define DAY 86400LL
 
 /* The two files as they were saved last. */
 static struct {
@@ -65,6 +65,24 @@ static void set_clock(struct node *n, int64_t by)
     node_drain(n, net.now);
 }
 
+/* |by| seconds pass for |n|, which does what is due. */
+static void pass(struct node *n, int64_t by)
+{
+    n->cfg.clock.base += by;
+    for (size_t i = 0; i < NODE_ONION_SLOTS; i++) {
+        n->onion_keys.slot[i].known -= (uint64_t)by * NS_PER_S;
+    }
+    assert_int_equal(node_rotation_run(n), QUDAG_OK);
+    node_drain(n, net.now);
+}
+
+/* So long after the clock was set others have found it right. */
+static void trusted(struct node *n)
+{
+    n->clock.jury[NODE_CLOCK_LINKS].agreed = 1;
+    (void)nt_run(&net, NODE_CLOCK_TRUST + 700 * NS_PER_S, NULL);
+}
+
 static size_t live(const struct node *n)
 {
     return (n->onion_keys.slot[0].has ? 1u : 0u) + (n->onion_keys.slot[1].has ? 1u : 0u);
@@ -83,20 +101,20 @@ static void a_key_lives_a_week_and_its_predecessor_a_day(void **state)
     node_start(n);
     assert_int_equal(files(), 1);
     memcpy(first, n->onion_id, 8);
-    set_clock(n, 7 * DAY - 1);
+    pass(n, 7 * DAY - 1);
     assert_memory_equal(n->onion_id, first, 8);
-    set_clock(n, 40);
+    pass(n, 40);
     assert_memory_not_equal(n->onion_id, first, 8);
     memcpy(second, n->onion_id, 8);
     assert_int_equal(live(n), 2);
     assert_int_equal(files(), 2);
-    set_clock(n, NODE_ONION_KEY_OVERLAP - 60);
+    pass(n, NODE_ONION_KEY_OVERLAP - 60);
     assert_int_equal(live(n), 2);
-    set_clock(n, 60);
+    pass(n, 60);
     assert_int_equal(live(n), 1);
     assert_int_equal(files(), 1);
     assert_memory_equal(n->onion_id, second, 8);
-    set_clock(n, 7 * DAY - NODE_ONION_KEY_OVERLAP);
+    pass(n, 7 * DAY - NODE_ONION_KEY_OVERLAP);
     assert_int_equal(live(n), 2);
     assert_memory_not_equal(n->onion_id, second, 8);
 }
@@ -109,7 +127,8 @@ static void the_node_looks_by_itself(void **state)
     struct node *n = alone(0);
     node_start(n);
     memcpy(first, n->onion_id, 8);
-    n->onion_keys.slot[n->onion_keys.current].made -= 7 * DAY;
+    n->onion_keys.slot[n->onion_keys.current].known -= 7 * DAY * NS_PER_S;
+    n->cfg.clock.base += 7 * DAY;
     (void)nt_run(&net, 700 * NS_PER_S, NULL);
     assert_memory_not_equal(n->onion_id, first, 8);
     assert_int_equal(live(n), 2);
@@ -122,7 +141,7 @@ static void a_restart_keeps_both(void **state)
     struct node *n = alone(0);
     node_start(n);
     memcpy(first, n->onion_id, 8);
-    set_clock(n, 7 * DAY);
+    pass(n, 7 * DAY);
     memcpy(second, n->onion_id, 8);
     assert_int_equal(files(), 2);
     for (size_t order = 0; order < 2; order++) { /* as the files are found */
@@ -145,6 +164,7 @@ static void a_restart_keeps_both(void **state)
 static void who_slept_for_longer_has_one_new_key(void **state)
 {
     (void)state;
+    net.now += 2 * NODE_CLOCK_TRUST; /* the machine runs for longer */
     struct node *n = alone(0);
     node_start(n);
     struct node *again = alone(1);
@@ -152,9 +172,86 @@ static void who_slept_for_longer_has_one_new_key(void **state)
     assert_int_equal(node_restore(again, "onion-key", bytes, net.now), QUDAG_OK);
     set_clock(again, 7 * DAY + NODE_ONION_KEY_OVERLAP);
     node_start(again);
+    assert_memory_not_equal(again->onion_id, n->onion_id, 8);
+    assert_int_equal(live(again), 2); /* the clock may be wrong */
+    again->clock.jury[NODE_CLOCK_LINKS].agreed = 1;
+    assert_int_equal(node_rotation_run(again), QUDAG_OK);
+    assert_int_equal(live(again), 2); /* and others have just come */
+    trusted(again);
     assert_int_equal(live(again), 1);
     assert_memory_not_equal(again->onion_id, n->onion_id, 8);
     assert_int_equal(files(), 1);
+}
+
+/* A relay after a restart, whose two keys are both in use; clock.base fits them. */
+static struct node *with_two_keys(void)
+{
+    struct node *n = alone(0);
+
+    node_start(n);
+    pass(n, 7 * DAY);
+    struct node *again = alone(1);
+    for (size_t i = 0; i < 2; i++) {
+        struct slice bytes = {disk.bytes[i], disk.len[i]};
+        assert_int_equal(node_restore(again, i == 0 ? "onion-key" : "onion-key-2", bytes, net.now),
+                         QUDAG_OK);
+    }
+    again->cfg.clock.base += 7 * DAY;
+    node_start(again);
+    assert_int_equal(live(again), 2);
+    return again;
+}
+
+/* ... which is what a clock set forward by days wiped, before anybody could contradict. */
+static void a_clock_set_forward_wipes_no_key_in_use(void **state)
+{
+    static const int64_t by[] = {7 * DAY, 8 * DAY, 14 * DAY, 300 * DAY, -300 * DAY};
+    uint8_t first[8];
+    (void)state;
+    struct node *n = with_two_keys();
+    memcpy(first, n->onion_id, 8);
+    for (size_t i = 0; i < ARRAY_LEN(by); i++) {
+        set_clock(n, by[i]);
+        (void)nt_run(&net, 2 * NODE_CLOCK_TRUST, NULL); /* nobody says anything */
+        assert_int_equal(live(n), 2);
+        n->clock.jury[NODE_CLOCK_LINKS].agreed = 1;
+        n->clock.suspect = true; /* witnesses contradict */
+        (void)nt_run(&net, 2 * NODE_CLOCK_TRUST, NULL);
+        assert_int_equal(live(n), 2);
+        set_clock(n, -by[i]);
+        assert_false(n->clock.suspect);
+        n->clock.jury[NODE_CLOCK_LINKS].agreed = 1;
+        assert_int_equal(node_rotation_run(n), QUDAG_OK); /* too soon */
+        assert_int_equal(live(n), 2);
+        assert_memory_equal(n->onion_id, first, 8);
+        assert_int_equal(files(), 2);
+    }
+    set_clock(n, 14 * DAY); /* it did sleep for so long */
+    n->clock.jury[NODE_CLOCK_LINKS].agreed = 1;
+    assert_int_equal(node_rotation_run(n), QUDAG_OK);
+    assert_int_equal(live(n), 2);
+    trusted(n);
+    assert_int_equal(live(n), 1);
+    assert_memory_not_equal(n->onion_id, first, 8);
+    assert_int_equal(files(), 1);
+}
+
+/* A clock that is set back each day keeps no key. */
+static void what_the_process_has_seen_counts_whatever_the_clock_says(void **state)
+{
+    uint8_t first[8];
+    (void)state;
+    struct node *n = with_two_keys();
+    memcpy(first, n->onion_id, 8);
+    for (int day = 0; day < 7; day++) {
+        assert_memory_equal(n->onion_id, first, 8);
+        pass(n, DAY);
+        set_clock(n, -DAY);
+    }
+    assert_memory_not_equal(n->onion_id, first, 8);
+    assert_int_equal(live(n), 2);
+    pass(n, NODE_ONION_KEY_OVERLAP);
+    assert_int_equal(live(n), 1);
 }
 
 /* A key made by a clock that was ahead must not live on until that time has come. */
@@ -167,11 +264,19 @@ static void a_clock_that_was_ahead_makes_no_key_live_longer(void **state)
     node_start(n);
     memcpy(first, n->onion_id, 8);
     set_clock(n, -300 * DAY);
+    trusted(n);
+    assert_memory_equal(n->onion_id, first, 8); /* this process knows how old it is */
+    struct node *again = alone(1);
+    struct slice bytes = {disk.bytes[0], disk.len[0]};
+    assert_int_equal(node_restore(again, "onion-key", bytes, net.now), QUDAG_OK);
+    node_start(again);
+    assert_memory_not_equal(again->onion_id, first, 8);
+    assert_int_equal(live(again), 2);
+    trusted(again);
+    assert_int_equal(live(again), 1);
+    assert_memory_not_equal(again->onion_id, first, 8);
+    pass(n, 7 * DAY);
     assert_memory_not_equal(n->onion_id, first, 8);
-    assert_int_equal(live(n), 1);
-    memcpy(first, n->onion_id, 8);
-    set_clock(n, -600); /* small steps change nothing */
-    assert_memory_equal(n->onion_id, first, 8);
 }
 
 static void a_full_disk_leaves_the_old_key_in_use(void **state)
@@ -182,7 +287,9 @@ static void a_full_disk_leaves_the_old_key_in_use(void **state)
     node_start(n);
     memcpy(first, n->onion_id, 8);
     save_err = QUDAG_ESYSTEM;
-    set_clock(n, 9 * DAY);
+    n->cfg.clock.base += 9 * DAY;
+    n->onion_keys.slot[n->onion_keys.current].known -= 9 * DAY * NS_PER_S;
+    assert_int_equal(node_rotation_run(n), QUDAG_OK);
     assert_memory_equal(n->onion_id, first, 8);
     assert_int_equal(live(n), 1);
     save_err = QUDAG_OK;
@@ -209,6 +316,7 @@ static qudag_err circuit(void)
 static void age(struct node *n, int64_t by)
 {
     n->onion_keys.slot[n->onion_keys.current].made -= by;
+    n->onion_keys.slot[n->onion_keys.current].known -= (uint64_t)by * NS_PER_S;
     assert_int_equal(node_rotation_run(n), QUDAG_OK);
 }
 
@@ -244,6 +352,8 @@ int main(void)
         T(the_node_looks_by_itself),
         T(a_restart_keeps_both),
         T(who_slept_for_longer_has_one_new_key),
+        T(a_clock_set_forward_wipes_no_key_in_use),
+        T(what_the_process_has_seen_counts_whatever_the_clock_says),
         T(a_clock_that_was_ahead_makes_no_key_live_longer),
         T(a_full_disk_leaves_the_old_key_in_use),
         T(an_old_descriptor_serves_for_a_day),

@@ -270,16 +270,37 @@ bool node_rule_clock_suspect(uint32_t witnesses, uint32_t agreed)
     return witnesses >= 2 && witnesses > agreed;
 }
 
-enum node_keys_due node_rule_keys_due(walltime made, bool has_old, walltime now)
+bool node_rule_clock_trusted(bool suspect, uint32_t agreed, uint64_t since_ns)
 {
-    if (made > now + NODE_ONION_KEY_SKEW ||
-        now - made >= NODE_ONION_KEY_LIFE + NODE_ONION_KEY_OVERLAP) {
+    return !suspect && agreed > 0 && since_ns >= NODE_CLOCK_TRUST;
+}
+
+/* By the calendar no valid descriptor names it, or it was made by a clock that was ahead. */
+static bool key_is_over(const struct node_key_age *k)
+{
+    return !k->made_here && (k->wall < -NODE_ONION_KEY_SKEW ||
+                             k->wall >= NODE_ONION_KEY_LIFE + NODE_ONION_KEY_OVERLAP);
+}
+
+enum node_keys_due node_rule_keys_due(const struct node_key_age *current,
+                                      const struct node_key_age *old, bool trusted)
+{
+    int64_t age = (int64_t)current->lived;
+
+    if (trusted && !current->made_here && current->wall > age) {
+        age = current->wall;
+    }
+    if (key_is_over(current) && trusted) {
         return NODE_KEYS_REPLACE_ALL;
     }
-    if (now - made >= NODE_ONION_KEY_LIFE) {
+    if (age >= NODE_ONION_KEY_LIFE || (key_is_over(current) && old == NULL)) {
         return NODE_KEYS_REPLACE;
     }
-    return has_old && now - made >= NODE_ONION_KEY_OVERLAP ? NODE_KEYS_DROP_OLD : NODE_KEYS_FINE;
+    if (old == NULL) {
+        return NODE_KEYS_FINE;
+    }
+    return age >= NODE_ONION_KEY_OVERLAP || (trusted && key_is_over(old)) ? NODE_KEYS_DROP_OLD
+                                                                          : NODE_KEYS_FINE;
 }
 
 bool node_rule_another_circuit(qudag_err err)

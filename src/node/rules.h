@@ -188,6 +188,13 @@ bool node_rule_is_clock(qudag_err err);
  * right, and not one alone.
  */
 bool node_rule_clock_suspect(uint32_t witnesses, uint32_t agreed);
+#define NODE_CLOCK_TRUST                                                                           \
+    (3600 * NS_PER_S) /* so long after it was set, or the node began, it is trusted */
+/*
+ * Whether the calendar alone may say that something is to be destroyed: nobody contradicts it, |agreed| peers found it
+ * right since it was set or the node began, and that is NODE_CLOCK_TRUST ago: others had time to contradict.
+ */
+bool node_rule_clock_trusted(bool suspect, uint32_t agreed, uint64_t since_ns);
 
 /* Life of a relay's onion key, and for how long the one before is still answered: as long as descriptors that name
  * it may be used (24 h and 600 s of tolerance), and some more; seconds. */
@@ -202,8 +209,20 @@ enum node_keys_due {
     NODE_KEYS_REPLACE,     /* a new one is made; the current becomes the one before */
     NODE_KEYS_REPLACE_ALL, /* ... and is dropped with it: no valid descriptor names it */
 };
-/* For a current key made at |made|, when it is |now|.  No key lives longer because a clock was wrong. */
-enum node_keys_due node_rule_keys_due(walltime made, bool has_old, walltime now);
+/* A key of a relay; seconds. */
+struct node_key_age {
+    int64_t wall;   /* by the calendar; negative: it will be made in future */
+    uint64_t lived; /* for which this process has had it, by a clock that nobody sets */
+    bool
+        made_here; /* this process made it: |lived| is all there is of its life, whatever the calendar says */
+};
+/*
+ * For the |current| key and the one before it (NULL: none).  A calendar that is not |trusted| ends no key that
+ * descriptors may name: then what this process has seen of a key's life counts, and one that was too old or from the
+ * future when it was read gets a successor, but stays.
+ */
+enum node_keys_due node_rule_keys_due(const struct node_key_age *current,
+                                      const struct node_key_age *old, bool trusted);
 
 /*
  * Whether a lookup that ended so is worth another circuit: the circuit or the relay at its end failed, and

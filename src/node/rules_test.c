@@ -573,35 +573,80 @@ static void failures_count_for_the_host_and_in_a_laboratory_for_the_port(void **
 
 static void onion_keys_live_a_week_and_a_day(void **state)
 {
-    enum { WEEK = NODE_ONION_KEY_LIFE, MORE = NODE_ONION_KEY_OVERLAP, SKEW = NODE_ONION_KEY_SKEW };
+    enum { WEEK = NODE_ONION_KEY_LIFE, MORE = NODE_ONION_KEY_OVERLAP };
     static const struct {
         int64_t age;
         bool old;
         enum node_keys_due due;
     } row[] = {
-        {0, false, NODE_KEYS_FINE},
-        {0, true, NODE_KEYS_FINE},
-        {MORE - 1, true, NODE_KEYS_FINE},
-        {MORE, true, NODE_KEYS_DROP_OLD},
-        {MORE, false, NODE_KEYS_FINE},
-        {WEEK - 1, true, NODE_KEYS_DROP_OLD},
-        {WEEK - 1, false, NODE_KEYS_FINE},
-        {WEEK, false, NODE_KEYS_REPLACE},
-        {WEEK, true, NODE_KEYS_REPLACE},
-        {WEEK + MORE - 1, false, NODE_KEYS_REPLACE},
-        {WEEK + MORE, false, NODE_KEYS_REPLACE_ALL}, /* it slept for so long */
-        {100 * WEEK, true, NODE_KEYS_REPLACE_ALL},
-        {-SKEW, true, NODE_KEYS_FINE}, /* the clock was set back a little */
-        {-SKEW - 1, false, NODE_KEYS_REPLACE_ALL},
-        {-100 * WEEK, true, NODE_KEYS_REPLACE_ALL},
+        {0, false, NODE_KEYS_FINE},        {0, true, NODE_KEYS_FINE},
+        {MORE - 1, true, NODE_KEYS_FINE},  {MORE, true, NODE_KEYS_DROP_OLD},
+        {MORE, false, NODE_KEYS_FINE},     {WEEK - 1, true, NODE_KEYS_DROP_OLD},
+        {WEEK - 1, false, NODE_KEYS_FINE}, {WEEK, false, NODE_KEYS_REPLACE},
+        {WEEK, true, NODE_KEYS_REPLACE},   {WEEK + MORE - 1, false, NODE_KEYS_REPLACE},
     };
-    const walltime made = 1800000000;
+    const struct node_key_age old = {.wall = WEEK + MORE - 1, .lived = 9};
 
     (void)state;
     assert_true(MORE > RELAY_DESC_LIFE_MAX + 600); /* as long as a descriptor that names it */
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        assert_int_equal(node_rule_keys_due(made, row[i].old, made + row[i].age), row[i].due);
+        /* Read from disk, with a calendar to be trusted; made here, with and without; kept so long, without. */
+        struct node_key_age read = {.wall = row[i].age},
+                            here = {.lived = (uint64_t)row[i].age, .made_here = true},
+                            kept = {.lived = (uint64_t)row[i].age};
+        const struct node_key_age *before = row[i].old ? &old : NULL;
+        assert_int_equal(node_rule_keys_due(&read, before, true), row[i].due);
+        assert_int_equal(node_rule_keys_due(&here, before, true), row[i].due);
+        assert_int_equal(node_rule_keys_due(&here, before, false), row[i].due);
+        assert_int_equal(node_rule_keys_due(&kept, before, false), row[i].due);
     }
+}
+
+/* Whatever the calendar says: of days in a jump nothing dies that descriptors may name. */
+static void a_calendar_alone_ends_no_onion_key(void **state)
+{
+    enum { WEEK = NODE_ONION_KEY_LIFE, MORE = NODE_ONION_KEY_OVERLAP, SKEW = NODE_ONION_KEY_SKEW };
+    static const struct {
+        int64_t wall;
+        bool made_here, old, trusted;
+        enum node_keys_due due;
+    } row[] = {
+        {WEEK, false, true, false, NODE_KEYS_FINE},
+        {WEEK + MORE, false, true, false, NODE_KEYS_FINE},
+        {WEEK + MORE, false, false, false, NODE_KEYS_REPLACE}, /* and it stays */
+        {WEEK + MORE - 1, false, false, false, NODE_KEYS_FINE},
+        {WEEK + MORE, false, true, true, NODE_KEYS_REPLACE_ALL}, /* it slept for so long */
+        {WEEK + MORE, false, false, true, NODE_KEYS_REPLACE_ALL},
+        {100 * WEEK, true, true, true, NODE_KEYS_FINE}, /* 1970 until the calendar was set */
+        {100 * WEEK, true, false, false, NODE_KEYS_FINE},
+        {-SKEW, false, true, true, NODE_KEYS_FINE}, /* set back a little */
+        {-SKEW - 1, false, true, true, NODE_KEYS_REPLACE_ALL},
+        {-SKEW - 1, false, true, false, NODE_KEYS_FINE},
+        {-SKEW - 1, false, false, false, NODE_KEYS_REPLACE},
+        {-100 * WEEK, true, true, true, NODE_KEYS_FINE},
+    };
+    const struct node_key_age young = {.wall = WEEK, .lived = 9},
+                              over = {.wall = WEEK + MORE, .lived = 9},
+                              current = {.wall = 0, .lived = 9, .made_here = true};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct node_key_age k = {.wall = row[i].wall, .lived = 60, .made_here = row[i].made_here};
+        assert_int_equal(node_rule_keys_due(&k, row[i].old ? &young : NULL, row[i].trusted),
+                         row[i].due);
+    }
+    assert_int_equal(node_rule_keys_due(&current, &over, false), NODE_KEYS_FINE);
+    assert_int_equal(node_rule_keys_due(&current, &over, true), NODE_KEYS_DROP_OLD);
+    assert_int_equal(node_rule_keys_due(&current, &young, true), NODE_KEYS_FINE);
+}
+
+static void a_calendar_is_trusted_once_others_could_contradict(void **state)
+{
+    (void)state;
+    assert_true(node_rule_clock_trusted(false, 1, NODE_CLOCK_TRUST));
+    assert_false(node_rule_clock_trusted(true, 1, NODE_CLOCK_TRUST));
+    assert_false(node_rule_clock_trusted(false, 0, NODE_CLOCK_TRUST));
+    assert_false(node_rule_clock_trusted(false, 1, NODE_CLOCK_TRUST - 1));
 }
 
 static void one_relay_is_a_circuit_in_a_lab_only(void **state)
@@ -717,6 +762,8 @@ int main(void)
         cmocka_unit_test(a_clock_is_suspect_when_most_say_so),
         cmocka_unit_test(only_what_says_nothing_of_the_record_is_worth_another_circuit),
         cmocka_unit_test(onion_keys_live_a_week_and_a_day),
+        cmocka_unit_test(a_calendar_alone_ends_no_onion_key),
+        cmocka_unit_test(a_calendar_is_trusted_once_others_could_contradict),
         cmocka_unit_test(a_service_may_be_one_of_the_relays),
         cmocka_unit_test(times_in_descriptors_are_dated_back_and_whole_five_minutes),
         cmocka_unit_test(sequence_numbers_never_go_back),

@@ -11,6 +11,8 @@ struct node_onion_keys {
     struct {
         bool has;
         walltime made;
+        tstamp known;   /* since when this process has it */
+        bool made_here; /* ... which is when it was made */
         uint8_t id[8];
     } slot[NODE_ONION_SLOTS];
     uint8_t current; /* its slot, when node.has_onion_key */

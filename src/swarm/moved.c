@@ -47,7 +47,7 @@ uint32_t swarm_moved(struct swarm *s, const struct swarm_moved *m, tstamp now)
 
     for (struct swarm_link *l = next_gone(s, m); l != NULL; l = next_gone(s, m)) {
         struct swarm_peer *p = l->peer;
-        unsigned core;
+        unsigned core = 0;
         /* Before, so that opens wait for it. */
         if (swarm_link_needed(l, &core) && p->n_links == 1 && p->n_dials == 0) {
             p->next_addr = 0;

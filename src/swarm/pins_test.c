@@ -223,7 +223,7 @@ static void who_comes_from_one_network_displaces_its_own(void **state)
         learn(100 + i, SWARM_PIN_DIALLED, 0);
     }
     for (uint32_t i = 0; i < 10 * MAX; i++) {
-        learn(1000 + i, SWARM_PIN_MET, 7);
+        learn(1000 + i, SWARM_PIN_MET, 8);
     }
     assert_int_equal(pins.by_id.n, MAX);
     for (uint32_t i = 0; i < 8; i++) {
@@ -276,7 +276,7 @@ static void who_is_dialled_in_one_network_displaces_its_own(void **state)
         learn(i, SWARM_PIN_DIALLED, 1000 + i);
     }
     for (uint32_t i = 0; i < 10 * MAX; i++) {
-        learn(1000 + i, SWARM_PIN_DIALLED, 7);
+        learn(1000 + i, SWARM_PIN_DIALLED, 8);
     }
     assert_int_equal(pins.by_id.n, MAX);
     for (uint32_t i = 0; i < MAX / 8; i++) {
@@ -337,6 +337,47 @@ static void strangers_do_not_say_how_often_the_disk_is_written(void **state)
     swarm_pins_due(&pins); /* the node stops */
     assert_true(written(at) > 0);
     assert_int_equal(pins.n_later, 0);
+}
+
+#define IDS 200 /* of peers that come and go */
+
+/* What |c| says, done to a disk that is a row of flags. */
+static void apply(bool disk[IDS], const struct swarm_pin_change *c)
+{
+    for (uint32_t i = 0; i < IDS; i++) {
+        struct peer_id id = id_no(i);
+        if (memcmp(c->name, id.b + id.len - sizeof(c->name), sizeof(c->name)) == 0) {
+            disk[i] = c->len > 0;
+            return;
+        }
+    }
+    fail_msg("a name of nobody");
+}
+
+/* In whatever order they come, go, come back and are written: in the end the disk has what the table has. */
+static void the_disk_follows_the_table(void **state)
+{
+    struct swarm_pin_change c;
+    bool disk[IDS] = {false};
+    uint32_t random = 1;
+    (void)state;
+
+    for (uint32_t i = 0; i < 20000; i++) {
+        random = random * 1664525 + 1013904223;
+        uint32_t n = (random >> 8) % IDS;
+        learn(n, (random >> 28) == 0 ? SWARM_PIN_DIALLED : SWARM_PIN_MET, n % 3);
+        /* Fewer than change: some give way before they are written, some after. */
+        if (i % 4 == 0 && swarm_pins_change(&pins, T0 + i * SWARM_PIN_BATCH_EVERY, &c)) {
+            apply(disk, &c);
+        }
+    }
+    swarm_pins_due(&pins);
+    while (swarm_pins_change(&pins, T0, &c)) {
+        apply(disk, &c);
+    }
+    for (uint32_t i = 0; i < IDS; i++) {
+        assert_int_equal(disk[i], knows(i));
+    }
 }
 
 /* The peer of another network is in the first batch, though many came before it. */
@@ -668,6 +709,7 @@ int main(void)
         T(who_is_chosen_later_counts_as_dialled),
         T(strangers_do_not_say_how_often_the_disk_is_written),
         T(networks_take_turns_at_the_disk),
+        T(the_disk_follows_the_table),
         S(only_dials_of_our_choice_count_as_dialled),
         S(a_bootstrap_peer_that_is_linked_counts_as_dialled),
         S(a_flood_of_handshakes_leaves_the_guard_pinned),
