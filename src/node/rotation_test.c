@@ -170,7 +170,7 @@ static void who_slept_for_longer_has_one_new_key(void **state)
     struct node *again = alone(1);
     struct slice bytes = {disk.bytes[0], disk.len[0]};
     assert_int_equal(node_restore(again, "onion-key", bytes, net.now), QUDAG_OK);
-    set_clock(again, 7 * DAY + NODE_ONION_KEY_OVERLAP);
+    again->cfg.clock.base += 7 * DAY + NODE_ONION_KEY_OVERLAP;
     node_start(again);
     assert_memory_not_equal(again->onion_id, n->onion_id, 8);
     assert_int_equal(live(again), 2); /* the clock may be wrong */

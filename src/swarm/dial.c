@@ -107,6 +107,31 @@ qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, 
     return err;
 }
 
+/* Whether something waits at |p| that none of its links serves. */
+static bool is_lacking(const struct swarm *s, const struct swarm_peer *p, tstamp now)
+{
+    LIST_EACH(it, &p->opens)
+    {
+        const struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, node);
+        if (swarm_peer_link(s, p, o->need, o->report.core, now) == NULL) {
+            return true;
+        }
+    }
+    return p->n_links == 0;
+}
+
+/* All addresses of |p| have failed those who wait: the next to ask are told so at once for a while. */
+static void back_off(struct swarm *s, struct swarm_peer *p, tstamp now)
+{
+    uint64_t wait = SWARM_BACKOFF_MIN << (p->failures < 10 ? p->failures : 10);
+
+    wait = wait < SWARM_BACKOFF_MAX ? wait : SWARM_BACKOFF_MAX;
+    s->stats.dials_failed++;
+    p->failures++;
+    p->failed_need = list_empty(&p->opens) ? 0 : swarm_opens_need(p);
+    p->not_before = tstamp_after(now, rng_jitter(&s->cfg.rng, wait, 200));
+}
+
 void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now)
 {
     p->last_err = err;
@@ -117,12 +142,8 @@ void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tsta
     if (p->n_dials > 0) {
         return;
     }
-    if (p->n_links == 0) {
-        s->stats.dials_failed++;
-        uint64_t wait = SWARM_BACKOFF_MIN << (p->failures < 10 ? p->failures : 10);
-        wait = wait < SWARM_BACKOFF_MAX ? wait : SWARM_BACKOFF_MAX;
-        p->failures++;
-        p->not_before = tstamp_after(now, rng_jitter(&s->cfg.rng, wait, 200));
+    if (is_lacking(s, p, now)) {
+        back_off(s, p, now);
     }
     swarm_opens_flush(s, p, err == QUDAG_ETIMEOUT ? QUDAG_EUNREACHABLE : err, now);
 }

@@ -143,6 +143,36 @@ static void each_failure_doubles_the_pause(void **state)
     assert_true(peer(1)->not_before - w.now <= SWARM_BACKOFF_MIN * 12 / 10);
 }
 
+/* A link that lacks what is asked for neither spares the peer the pause nor ends it. */
+static void dials_for_what_the_links_lack_pause_too(void **state)
+{
+    (void)state;
+    know(1, 1);
+    (void)inbound(1, 0);
+    open_to(1, 1, LINK_PQ_AUTH);
+    assert_int_equal(w.n_links, 2);
+    down(1, QUDAG_EPOLICY);
+    assert_true(peer(1)->not_before > w.now);
+    open_to(1, 2, LINK_PQ_AUTH);
+    settle();
+    assert_int_equal(w.n_links, 2);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.cookie, 2);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_EPOLICY);
+    (void)inbound(1, LINK_PQ_KEX); /* again without */
+    assert_true(peer(1)->not_before > w.now);
+    open_to(1, 3, 0); /* what a link serves goes on */
+    settle();
+    assert_int_equal(last(EV_STREAM_OPEN)->ev.cookie, 3);
+    w.now = peer(1)->not_before; /* and the next pause is the longer one */
+    tstamp first = peer(1)->not_before - T0;
+    open_to(1, 4, LINK_PQ_AUTH);
+    assert_int_equal(w.n_links, 4);
+    down(3, QUDAG_EPOLICY);
+    assert_true(peer(1)->not_before - w.now > first);
+    (void)inbound_with_key(1, LINK_PQ_AUTH | LINK_PQ_KEX, 1);
+    assert_int_equal(peer(1)->not_before, 0);
+}
+
 static void a_pause_ends_with_a_link_or_a_new_address_and_says_its_cause(void **state)
 {
     (void)state;
@@ -494,6 +524,7 @@ int main(void)
         T(refused_links_are_counted),
         T(there_is_no_entry_for_ourselves_and_one_for_each_address),
         T(each_failure_doubles_the_pause),
+        T(dials_for_what_the_links_lack_pause_too),
         T(a_pause_ends_with_a_link_or_a_new_address_and_says_its_cause),
         T(the_next_address_is_asked_for_no_more_than_all_want),
         T(a_connect_goes_on_though_another_dial_has_won),

@@ -48,6 +48,7 @@ struct swarm_peer {
     uint8_t proven; /* 1 + the place in |addr| at which the newest link is or was; 0: none */
     struct swarm_link *link[SWARM_LINKS_PER_PEER]; /* oldest first */
     uint32_t failures;                             /* in a row */
+    uint8_t failed_need;                           /* what the last of them insisted on */
     uint32_t n_opens;
     uint64_t turn; /* of the open that was served last */
     tstamp not_before;

@@ -299,9 +299,12 @@ static void enter(struct swarm *s, struct swarm_link *l, const struct link_info 
     s->n_links++;
     probe_links(s, p, now);
     p->link[p->n_links++] = l;
-    p->failures = 0;
-    p->not_before = 0;
-    p->last_err = QUDAG_OK;
+    if (swarm_rule_clears_backoff(l->props, p->failed_need)) {
+        p->failures = 0;
+        p->failed_need = 0;
+        p->not_before = 0;
+        p->last_err = QUDAG_OK;
+    }
     list_del(&p->notify);
     list_push_back(&s->notify, &p->notify);
 }

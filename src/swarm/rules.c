@@ -97,6 +97,11 @@ bool swarm_rule_hint(const struct netaddr *addr, bool private_ok)
     return private_ok || netaddr_is_global(&a);
 }
 
+bool swarm_rule_clears_backoff(uint8_t props, uint8_t need)
+{
+    return (props & need) == need;
+}
+
 bool swarm_rule_served(uint8_t props, bool anonymous)
 {
     return !anonymous || (props & LINK_ANON) != 0;

@@ -102,6 +102,12 @@ bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_
 /* Whether a stream of a protocol that is served to |anonymous| callers only may come over a link with |props|. */
 bool swarm_rule_served(uint8_t props, bool anonymous);
 
+/*
+ * Whether a link with |props| that comes up, in either direction, ends the pause after dials that failed: the peer
+ * lives, and the link has all of |need|, which they insisted on.
+ */
+bool swarm_rule_clears_backoff(uint8_t props, uint8_t need);
+
 /* What decides between links of one peer that may all carry a stream. */
 struct swarm_rank {
     uint8_t props;  /* enum link_prop */
