@@ -1,7 +1,8 @@
 /*
  * dial.c - dialling the addresses of a peer, several at once; backoff; dials on request.
  *
- *   addresses, cheapest transport first ─ SWARM_DIALS_PARALLEL at once ─ LINK_UP ▶ others cancelled
+ *   addresses, cheapest transport first ─ swarm_rule_attempt() at once ─ LINK_UP ▶ others cancelled
+ *                                        ├ the other IP version 250 ms later
  *                                        └ one fails ▶ the next  └ all failed ▶ backoff doubles
  */
 #include "swarm/internal.h"
@@ -94,17 +95,98 @@ qudag_err swarm_dial_again(struct swarm *s, struct swarm_link *l, unsigned core,
     return dial_start(s, &d, l->peer, core, &dialled, now);
 }
 
-qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
-                          tstamp now)
+static uint8_t family_of(const struct multiaddr *addr)
+{
+    struct netaddr a;
+
+    return multiaddr_endpoint(addr, &a) ? a.family : 0;
+}
+
+/* Which IP version is dialled first: that at which the peer was, else 6 where it has such an address (RFC 8305 4). */
+static uint8_t first_family(const struct swarm_peer *p)
+{
+    uint8_t family = family_of(&p->addr[p->proven != 0 ? p->proven - 1 : 0]);
+
+    for (size_t i = 0; p->proven == 0 && i < p->n_addrs; i++) {
+        family = family_of(&p->addr[i]) == 6 ? 6 : family;
+    }
+    return family;
+}
+
+/* The first address left, of those that cost as little as the next, that is of |family|, or is not; n_addrs: none. */
+static size_t find_left(const struct swarm *s, const struct swarm_peer *p, uint8_t family, bool is)
+{
+    enum transport_cost cost = swarm_transport_for(s, &p->addr[p->next_addr])->t->cost;
+
+    for (size_t i = p->next_addr; i < p->n_addrs; i++) {
+        if (swarm_transport_for(s, &p->addr[i])->t->cost == cost &&
+            (family_of(&p->addr[i]) == family) == is) {
+            return i;
+        }
+    }
+    return p->n_addrs;
+}
+
+/* Makes the address that may be dialled now the next one; false: none may.  |*later|: one may after the delay. */
+static bool choose(const struct swarm *s, struct swarm_peer *p, bool *later)
+{
+    *later = false;
+    if (p->next_addr >= p->n_addrs) {
+        return false;
+    }
+    uint8_t family = first_family(p);
+    size_t first = find_left(s, p, family, true), other = find_left(s, p, family, false);
+    bool both = first < p->n_addrs && other < p->n_addrs;
+    bool is_first = first < p->n_addrs && !(p->waited && both);
+    struct swarm_attempt a = {p->n_dials, is_first, both, p->waited};
+
+    if (!swarm_rule_attempt(&a)) {
+        *later = !p->waited && other < p->n_addrs;
+        return false;
+    }
+    swarm_peer_addr_next(p, is_first ? first : other);
+    return true;
+}
+
+static qudag_err dial_more(struct swarm *s, struct swarm_peer *p, tstamp now)
 {
     qudag_err err = QUDAG_OK;
+    bool later;
 
-    while (p->n_dials < SWARM_DIALS_PARALLEL && p->next_addr < p->n_addrs) {
-        qudag_err e = dial_one(s, p, core, need, now);
+    while (choose(s, p, &later)) {
+        qudag_err e = dial_one(s, p, p->dial_core, p->dial_need, now);
         err = e != QUDAG_OK ? e : err;
         p->next_addr++;
     }
+    list_del(&p->delayed);
+    if (later) {
+        p->other_at = tstamp_after(now, SWARM_ATTEMPT_DELAY);
+        list_push_back(&s->delayed, &p->delayed);
+    }
     return err;
+}
+
+qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
+                          tstamp now)
+{
+    p->next_addr = 0;
+    p->waited = false;
+    p->dial_core = core;
+    p->dial_need = need;
+    return dial_more(s, p, now);
+}
+
+void swarm_dials_go_on(struct swarm *s, tstamp now)
+{
+    LIST_EACH_SAFE(it, tmp, &s->delayed)
+    {
+        struct swarm_peer *p = LIST_ENTRY(it, struct swarm_peer, delayed);
+        if (p->other_at > now) {
+            break;
+        }
+        p->waited = true;
+        (void)dial_more(s, p, now);
+    }
 }
 
 /* Whether something waits at |p| that none of its links serves. */
@@ -136,8 +218,10 @@ void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tsta
 {
     p->last_err = err;
     if (!list_empty(&p->opens)) {
-        unsigned core = LIST_ENTRY(p->opens.next, struct swarm_open, node)->report.core;
-        (void)swarm_dial_peer(s, p, core, swarm_opens_need(p), now);
+        p->dial_core = LIST_ENTRY(p->opens.next, struct swarm_open, node)->report.core;
+        p->dial_need = swarm_opens_need(p);
+        p->waited = true;
+        (void)dial_more(s, p, now);
     }
     if (p->n_dials > 0) {
         return;
@@ -150,6 +234,7 @@ void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tsta
 
 void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now)
 {
+    list_del(&up->peer->delayed); /* nor does the other IP version matter any more */
     if (up->peer->n_dials == 0) {
         return;
     }

@@ -173,6 +173,106 @@ static void dials_for_what_the_links_lack_pause_too(void **state)
     assert_int_equal(peer(1)->not_before, 0);
 }
 
+/* ---- both IP versions ---- */
+
+static void know_v6(uint8_t n, uint8_t last)
+{
+    struct netaddr a = {.family = 6, .ip = {0x20, 1, [15] = last}, .port = 4001};
+    struct peer_id p = peer_no(n);
+    struct multiaddr ma;
+
+    multiaddr_quic(&ma, &a, NULL);
+    swarm_addr_add(w.s, &p, &ma);
+}
+
+static void ipv6_is_dialled_first_and_ipv4_a_quarter_of_a_second_later(void **state)
+{
+    (void)state;
+    know(1, 2);
+    know_v6(1, 1);
+    know(1, 3); /* the newest */
+    later(0);
+    open_to(1, 1, 0);
+    assert_int_equal(w.n_links, 1);
+    assert_int_equal(w.link[0].remote.family, 6);
+    assert_int_equal(swarm_deadline(w.s), w.now + SWARM_ATTEMPT_DELAY);
+    later(SWARM_ATTEMPT_DELAY - 1);
+    assert_int_equal(w.n_links, 1);
+    later(1);
+    assert_int_equal(w.n_links, 3);
+    assert_int_equal(w.link[1].remote.family, 4);
+    assert_int_equal(w.link[2].remote.family, 4);
+    up(0, 0);
+    assert_true(w.link[1].closed && w.link[2].closed);
+}
+
+/* One link, not two of which one is pruned later. */
+static void who_answers_within_the_delay_is_dialled_once(void **state)
+{
+    (void)state;
+    know(1, 1);
+    know_v6(1, 1);
+    open_to(1, 1, 0);
+    up(0, 0);
+    later(SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.n_links, 1);
+    assert_int_equal(count(EV_STREAM_OPEN), 1);
+}
+
+static void a_refusal_starts_the_other_version_at_once(void **state)
+{
+    (void)state;
+    know(1, 1);
+    know_v6(1, 1);
+    open_to(1, 1, 0);
+    down(0, QUDAG_EUNREACHABLE);
+    assert_int_equal(w.n_links, 2);
+    assert_int_equal(w.link[1].remote.family, 4);
+    later(SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.n_links, 2);
+}
+
+static void one_version_waits_for_nothing(void **state)
+{
+    (void)state;
+    know(1, 4);
+    open_to(1, 1, 0);
+    assert_int_equal(w.n_links, SWARM_DIALS_PARALLEL);
+    for (uint8_t i = 0; i < 4; i++) {
+        know_v6(2, i);
+    }
+    open_to(2, 2, 0);
+    assert_int_equal(w.n_links, 2 * SWARM_DIALS_PARALLEL);
+}
+
+/* Addresses of the first version leave a place for the other; and it is the version at which the peer was. */
+static void the_version_that_worked_comes_first(void **state)
+{
+    (void)state;
+    know(1, 1);
+    open_to(1, 1, 0);
+    up(0, 0);
+    down(0, QUDAG_ECLOSED);
+    for (uint8_t i = 0; i < 4; i++) {
+        know_v6(1, i);
+    }
+    open_to(1, 2, 0);
+    assert_int_equal(w.n_links, 2);
+    assert_int_equal(w.link[1].remote.family, 4);
+    later(SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.n_links, 4);
+    assert_int_equal(w.link[2].remote.family, 6);
+    for (uint8_t i = 0; i < 4; i++) {
+        know_v6(2, i);
+    }
+    know(2, 1);
+    open_to(2, 3, 0);
+    assert_int_equal(w.n_links, 6);
+    later(SWARM_ATTEMPT_DELAY);
+    assert_int_equal(w.n_links, 7);
+    assert_int_equal(w.link[6].remote.family, 4);
+}
+
 static void a_pause_ends_with_a_link_or_a_new_address_and_says_its_cause(void **state)
 {
     (void)state;
@@ -524,6 +624,11 @@ int main(void)
         T(refused_links_are_counted),
         T(there_is_no_entry_for_ourselves_and_one_for_each_address),
         T(each_failure_doubles_the_pause),
+        T(the_version_that_worked_comes_first),
+        T(one_version_waits_for_nothing),
+        T(a_refusal_starts_the_other_version_at_once),
+        T(who_answers_within_the_delay_is_dialled_once),
+        T(ipv6_is_dialled_first_and_ipv4_a_quarter_of_a_second_later),
         T(dials_for_what_the_links_lack_pause_too),
         T(a_pause_ends_with_a_link_or_a_new_address_and_says_its_cause),
         T(the_next_address_is_asked_for_no_more_than_all_want),

@@ -16,8 +16,7 @@
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
 
-#define SWARM_DIALS_PARALLEL 3 /* addresses of one peer tried at once */
-#define SWARM_LINK_KEY_LEN 12  /* transport and reference */
+#define SWARM_LINK_KEY_LEN 12 /* transport and reference */
 
 struct swarm_transport {
     const struct transport *t;
@@ -45,7 +44,12 @@ struct swarm_peer {
     qudag_err down_err;
     struct multiaddr addr[SWARM_ADDRS_MAX]; /* cheapest transport first, then newest first */
     uint8_t next_addr;                      /* to dial next */
-    uint8_t proven; /* 1 + the place in |addr| at which the newest link is or was; 0: none */
+    bool waited;         /* both IP versions may be dialled now (swarm_rule_attempt) */
+    struct list delayed; /* in swarm.delayed until |other_at|, when that is so */
+    tstamp other_at;
+    unsigned dial_core; /* for whom, and */
+    uint8_t dial_need;  /* what with, dials began */
+    uint8_t proven;     /* 1 + the place in |addr| at which the newest link is or was; 0: none */
     struct swarm_link *link[SWARM_LINKS_PER_PEER]; /* oldest first */
     uint32_t failures;                             /* in a row */
     uint8_t failed_need;                           /* what the last of them insisted on */
@@ -133,7 +137,7 @@ struct swarm {
         pins;            /* what a new link must not lack, whether or not its peer is in |peers| */
     struct map peers;    /* peer id -> swarm_peer */
     struct map link_map; /* transport and reference -> swarm_link, until it is dead */
-    struct list lru, links, dead, negotiating, timed_out, opens, pending, notify;
+    struct list lru, links, dead, negotiating, timed_out, opens, pending, notify, delayed;
     struct slots streams;
     struct swarm_core core[SWARM_CORES_MAX];
     unsigned n_cores;
@@ -178,6 +182,8 @@ enum swarm_addr_from {
 /* Notes an address of |p|, without its peer id, if a transport dials such ones; of a full list one falls off. */
 void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct multiaddr *addr,
                          enum swarm_addr_from from);
+/* The address at |at|, which was not dialled yet, is the next to be. */
+void swarm_peer_addr_next(struct swarm_peer *p, size_t at);
 void swarm_peer_free(struct swarm *s, struct swarm_peer *p);
 /* Whether there is, or may be any moment, a link with |id|; for the table of pins, |swarm| is it. */
 bool swarm_peer_in_use(const void *swarm, const struct peer_id *id);
@@ -186,11 +192,13 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
                                    unsigned core, tstamp now);
 
 /* dial.c */
-/* Dials addresses of |p| from next_addr on, SWARM_DIALS_PARALLEL at once.  Of the dials that could not
- * even begin the last says why. */
+/* Dials addresses of |p|, the first time (swarm_rule_attempt).  Of the dials that could not even begin the last says
+ * why. */
 qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
                           tstamp now);
 void swarm_dial_uncount(struct swarm *s, struct swarm_link *l); /* up, or gone */
+/* Goes on with the other IP version at the peers where its delay is over. */
+void swarm_dials_go_on(struct swarm *s, tstamp now);
 /* A dial to |p| ended without a link: the next address, or backoff. */
 void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
 /* Link |l| is up: dials to its peer that promise nothing better are cancelled. */

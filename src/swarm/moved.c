@@ -50,7 +50,6 @@ uint32_t swarm_moved(struct swarm *s, const struct swarm_moved *m, tstamp now)
         unsigned core = 0;
         /* Before, so that opens wait for it. */
         if (swarm_link_needed(l, &core) && p->n_links == 1 && p->n_dials == 0) {
-            p->next_addr = 0;
             (void)swarm_dial_peer(s, p, core, s->cfg.need, now);
         }
         swarm_link_close(s, l, QUDAG_ECANCELED, now);

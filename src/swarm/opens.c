@@ -186,7 +186,6 @@ static qudag_err open_by_dial(struct swarm *s, struct swarm_open *o, tstamp now)
             s->stats.dials_refused_backoff++;
             return p->last_err == QUDAG_OK ? QUDAG_EUNREACHABLE : p->last_err;
         }
-        p->next_addr = 0;
         qudag_err err = swarm_dial_peer(s, p, o->report.core, o->need, now);
         if (p->n_dials == 0) {
             return err == QUDAG_OK ? QUDAG_EUNREACHABLE : err;

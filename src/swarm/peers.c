@@ -47,6 +47,7 @@ struct swarm_peer *swarm_peer_make(struct swarm *s, const struct peer_id *id)
     list_init(&p->opens);
     list_init(&p->lru);
     list_init(&p->notify);
+    list_init(&p->delayed);
     if (map_put(&s->peers, peer_id_slice(id), p) != QUDAG_OK) {
         mem_free(s->mem, p);
         return NULL;
@@ -60,6 +61,7 @@ void swarm_peer_free(struct swarm *s, struct swarm_peer *p)
     map_del(&s->peers, peer_id_slice(&p->id));
     list_del(&p->lru);
     list_del(&p->notify);
+    list_del(&p->delayed);
     mem_free(s->mem, p);
 }
 
@@ -138,6 +140,16 @@ void swarm_peer_addr_add(struct swarm *s, struct swarm_peer *p, const struct mul
     memmove(&p->addr[to + 1], &p->addr[to], (at - to) * sizeof(p->addr[0]));
     p->addr[to] = a;
     p->proven = from == SWARM_ADDR_LINK ? (uint8_t)(to + 1) : p->proven;
+}
+
+void swarm_peer_addr_next(struct swarm_peer *p, size_t at)
+{
+    size_t to = p->next_addr;
+    struct multiaddr a = p->addr[at];
+
+    p->proven = proven_moved(p->proven, at, to);
+    memmove(&p->addr[to + 1], &p->addr[to], (at - to) * sizeof(p->addr[0]));
+    p->addr[to] = a;
 }
 
 void swarm_addr_add(struct swarm *s, const struct peer_id *peer, const struct multiaddr *addr)

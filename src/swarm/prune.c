@@ -97,6 +97,7 @@ void swarm_tick(struct swarm *s, tstamp now)
 {
     expire_opens(s, now);
     expire_negotiations(s, now);
+    swarm_dials_go_on(s, now);
     if (now >= s->next_prune) {
         s->next_prune = tstamp_after(now, 10 * NS_PER_S);
         swarm_renew_links(s, now);
@@ -114,6 +115,9 @@ tstamp swarm_deadline(const struct swarm *s)
     }
     if (!list_empty(&s->opens)) {
         at = tstamp_min(at, LIST_ENTRY(s->opens.next, struct swarm_open, order)->due);
+    }
+    if (!list_empty(&s->delayed)) {
+        at = tstamp_min(at, LIST_ENTRY(s->delayed.next, struct swarm_peer, delayed)->other_at);
     }
     if (!list_empty(&s->negotiating)) {
         const struct swarm_stream *st =

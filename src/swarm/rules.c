@@ -97,6 +97,17 @@ bool swarm_rule_hint(const struct netaddr *addr, bool private_ok)
     return private_ok || netaddr_is_global(&a);
 }
 
+bool swarm_rule_attempt(const struct swarm_attempt *a)
+{
+    if (a->waited) {
+        return a->under_way < SWARM_DIALS_PARALLEL;
+    }
+    if (!a->first) {
+        return a->under_way == 0;
+    }
+    return a->under_way < SWARM_DIALS_PARALLEL - (a->both ? 1 : 0);
+}
+
 bool swarm_rule_clears_backoff(uint8_t props, uint8_t need)
 {
     return (props & need) == need;

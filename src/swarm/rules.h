@@ -103,6 +103,22 @@ bool swarm_rule_carries(uint8_t props, uint8_t need, bool limited_ok, bool ours_
 bool swarm_rule_served(uint8_t props, bool anonymous);
 
 /*
+ * "Happy eyeballs" (RFC 8305 5): a peer with addresses of both IP versions is dialled at those of one, of which up to
+ * SWARM_DIALS_PARALLEL are tried at once, and at the other after SWARM_ATTEMPT_DELAY, or as soon as a dial fails.  One
+ * place is kept for the other; where there is only one version nothing waits.
+ */
+#define SWARM_DIALS_PARALLEL 3                /* addresses of one peer tried at once */
+#define SWARM_ATTEMPT_DELAY (250 * NS_PER_MS) /* RFC 8305 5, "Connection Attempt Delay" */
+struct swarm_attempt {
+    uint32_t under_way; /* dials to the peer */
+    bool first;         /* the address is of the version that is dialled first */
+    bool both;          /* addresses of the other version are left as well */
+    bool waited;        /* the delay is over, or a dial has failed */
+};
+/* Whether one more address may be dialled now. */
+bool swarm_rule_attempt(const struct swarm_attempt *a);
+
+/*
  * Whether a link with |props| that comes up, in either direction, ends the pause after dials that failed: the peer
  * lives, and the link has all of |need|, which they insisted on.
  */

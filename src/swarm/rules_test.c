@@ -359,9 +359,32 @@ static void only_what_we_dialled_by_choice_is_a_dialled_pin(void **state)
     assert_int_equal(swarm_rule_pin_source(true, false), SWARM_PIN_MET);
 }
 
+static void the_other_ip_version_waits_unless_it_is_the_only_one(void **state)
+{
+    static const struct {
+        struct swarm_attempt a;
+        bool may;
+    } row[] = {
+        {{0, true, false, false}, true},  {{2, true, false, false}, true},
+        {{3, true, false, false}, false}, {{1, true, true, false}, true},
+        {{2, true, true, false}, false}, /* a place is kept */
+        {{0, false, false, false}, true}, {{1, false, false, false}, false},
+        {{1, false, true, true}, true},   {{2, false, true, true}, true},
+        {{3, false, true, true}, false},  {{2, true, true, true}, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        assert_int_equal(swarm_rule_attempt(&row[i].a), row[i].may);
+    }
+    assert_true(swarm_rule_clears_backoff(LINK_PQ_KEX | LINK_INBOUND, LINK_PQ_KEX));
+    assert_false(swarm_rule_clears_backoff(LINK_PQ_KEX, LINK_PQ_KEX | LINK_PQ_AUTH));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_other_ip_version_waits_unless_it_is_the_only_one),
         cmocka_unit_test(only_what_we_dialled_by_choice_is_a_dialled_pin),
         cmocka_unit_test(each_property_proven_before_must_be_proven_again),
         cmocka_unit_test(whoever_floods_the_pins_pushes_out_its_own),

@@ -50,6 +50,7 @@ qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg)
     list_init(&s->opens);
     list_init(&s->pending);
     list_init(&s->notify);
+    list_init(&s->delayed);
     slots_init(&s->streams, s->mem, s->cfg.streams_max);
     *out = s;
     return QUDAG_OK;
