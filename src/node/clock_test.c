@@ -116,6 +116,18 @@ static void a_clock_an_hour_behind_is_reported(void **state)
     }
 }
 
+/* Days ahead nobody accepts its certificate, nor it theirs: both follow the clock as soon as it is set. */
+static void a_node_days_ahead_joins_once_its_clock_is_set(void **state)
+{
+    (void)state;
+    nt_join(ODD);
+    odd_joins(3 * 86400);
+    (void)nt_run(&net, 20 * NS_PER_S, NULL);
+    assert_false(odd_is_known(&net));
+    node_set_clock(net.node[ODD].node, (struct wallclock){NT_WALL, NT_START}, net.now);
+    assert_true(nt_run(&net, 120 * NS_PER_S, odd_is_known));
+}
+
 /* What was dated wrongly is replaced at once, not when it would have been made next. */
 static void what_was_dated_wrongly_is_made_again_once_the_clock_is_set(void **state)
 {
@@ -328,6 +340,7 @@ int main(void)
         NT_TEST(that_the_clock_is_wrong_is_taken_back_once_it_is_set),
         NT_TEST(a_clock_an_hour_ahead_is_reported_and_its_correction_noticed),
         NT_TEST(a_clock_an_hour_behind_is_reported),
+        NT_TEST(a_node_days_ahead_joins_once_its_clock_is_set),
         NT_TEST(what_was_dated_wrongly_is_made_again_once_the_clock_is_set),
         NT_TEST(what_was_published_before_a_restart_is_published_though_the_clock_is_set),
         NT_TEST(a_clock_a_day_wrong_is_revealed_by_refused_links),
