@@ -252,6 +252,13 @@ static void a_cell_too_large_for_a_packet_is_a_stream_of_bytes(void **state)
     cells_send(sid, 8);
     (void)tk_run(&tk, NS_PER_S, NULL);
     assert_int_equal(tk.ep[1].bytes, 1 + 8 * CELL);
+    /* Cut into units of two packets each it would need a sixth more of them. */
+    OPS.set_unit(tk.ep[0].q, tk.ep[0].link, sid, 2000);
+    c = (struct capture){.on = true};
+    cells_send(sid, 64);
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_int_equal(tk.ep[1].bytes, 1 + 72 * CELL);
+    assert_in_range(c.full[0], 60, 67);
     down();
 }
 
