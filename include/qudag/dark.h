@@ -53,10 +53,13 @@ typedef struct qudag_dark_options {
  * wait for the phase, or try again.  In the first 5 s of that phase a stream waits for relays that are lacking.
  * Other ends: QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,
  * QUDAG_EUNSUPPORTED (the service does not speak |proto|).
- * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: the
- * address has cost more circuits lately than a service may make a caller build: in an hour 64 first ones of isolation
- * keys and ten further ones, of all keys together; after that each must wait twice as long as the one before, from one
- * minute on).
+ * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: this
+ * isolation key has used what follows up).
+ *
+ * A service cannot make a caller build circuits without end: its address may cost ten an hour, of all isolation
+ * keys together, not counting 64 first ones of keys; after that each must wait twice as long as the one before, from
+ * one minute on.  Where other keys have used that up, the stream is closed with QUDAG_EUNREACHABLE after as long as a
+ * lookup takes, so that nobody learns what others opened.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open(qudag_node *n, const char *addr,
                                                    const char *proto, qudag_stream *out);
@@ -85,10 +88,12 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create_in(qudag_node *n, qudag_dar
                                                         char addr[QUDAG_DARK_TEXT_MAX]);
 
 /*
- * As qudag_dark_resolve, for one of several users of the program, named by the bytes of |user|, of any length; 64 bits
- * of their hash are kept, not they.  Unless dark_hide_cache is off, what another one made the node remember is reported
- * as late as a lookup of this user's own would be, and not as cached.  Without a name, as there, all are one user.
- * Errors are those of qudag_dark_resolve; QUDAG_EINVAL also: bytes that are nowhere.
+ * As qudag_dark_resolve, for one of several users of the program, named by the bytes of |user|: unless dark_hide_cache
+ * is off, what another one made the node remember is reported as late as a lookup of its own would be, and not
+ * as cached.  Without a name, as there, all are one user.  A stream is of the user whom its isolation key names.
+ * |user| is borrowed for the call and may have up to QUDAG_DARK_USER_MAX bytes; 8 bytes of its hash are kept in
+ * memory with the address while that is remembered, the name itself is not kept.  At once: as qudag_dark_resolve;
+ * QUDAG_EINVAL also for a longer name, or one without bytes where its length is not 0.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve_for(qudag_node *n, const char *addr,
                                                           qudag_slice user, qudag_op *op);

@@ -48,9 +48,10 @@ extern "C" {
         "A lookup of a dark address begins after a random time up to this: who causes one "        \
         "cannot spot it by its moment.  Price: half of it per lookup."
 #define QUDAG_LIMIT_dark_dummies                                                                   \
-    0, 8, 0, "lookups",                                                                            \
-        "Lookups of other existing addresses beside each, so that counting them tells less.  "     \
-        "Price: a circuit and about 40 KB for each."
+    0, 60, 0, "per hour",                                                                          \
+        "Cover lookups an hour, on average, at times of their own: a lookup does not show that "   \
+        "somebody looks something up.  Price: about 40 KB each, and padding of a guard link that " \
+        "would sleep."
 #define QUDAG_LIMIT_dht_records_max                                                                \
     16, 1000000, 4096, "records",                                                                  \
         "Records stored for others; those farthest from this node are evicted first."

@@ -83,7 +83,7 @@ typedef struct qudag_settings {
                                           out: those of a forwarded port, for example */
     size_t announce_n;           /* at most QUDAG_LISTEN_MAX; 0: what the node finds out */
     uint32_t dark_delay_ms;      /* random wait before a lookup of a dark address, at most */
-    uint8_t dark_dummies;        /* lookups of other addresses beside each */
+    uint8_t dark_dummies;        /* cover lookups an hour, on average; default 0 */
     bool dark_hide_cache; /* users do not see by the time what others asked for; default true */
     bool small_network; /* circuits are built although the network is too small to hide anybody, see
                              qudag_node_diversity; default false; a lab implies it */

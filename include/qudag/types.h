@@ -55,7 +55,8 @@ typedef struct qudag_slice {
 #define QUDAG_DARK_TEXT_MAX 136 /* a dark address as text, with NUL */
 #define QUDAG_DARK_LABEL_MAX 32 /* bytes, without NUL */
 #define QUDAG_HOPS_MAX 8
-#define QUDAG_ISOLATION_MAX 32 /* bytes of an isolation key, see dark.h */
+#define QUDAG_ISOLATION_MAX 32  /* bytes of an isolation key, see dark.h */
+#define QUDAG_DARK_USER_MAX 256 /* bytes of the name of a user, see qudag_dark_resolve_for */
 
 /* A libp2p peer id: |len| bytes of a multihash; those behind it are zero.  |len| 0: nobody. */
 typedef struct qudag_peer_id {

@@ -234,18 +234,10 @@ qudag_err qudag_dark_resolve(qudag_node *n, const char *addr, qudag_op *op)
 
 qudag_err qudag_dark_resolve_for(qudag_node *n, const char *addr, qudag_slice user, qudag_op *op)
 {
-    uint8_t hash[8];
-    uint64_t name = 0;
-
-    if (user.len > 0 && user.base == NULL) {
+    if (user.len > QUDAG_DARK_USER_MAX || (user.len > 0 && user.base == NULL)) {
         return QUDAG_EINVAL;
     }
-    if (user.len > 0) {
-        blake3_derive(hash, sizeof(hash), "qudag dark user v1",
-                      (struct slice){user.base, user.len});
-        memcpy(&name, hash, sizeof(name));
-    }
-    return ask_dark(n, NODE_OP_DARK_RESOLVE, addr, name, op);
+    return ask_dark(n, NODE_OP_DARK_RESOLVE, addr, node_isolation_user(user.base, user.len), op);
 }
 
 qudag_err qudag_dark_create(qudag_node *n, const char *label, char addr[QUDAG_DARK_TEXT_MAX])

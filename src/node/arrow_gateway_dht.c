@@ -2,6 +2,7 @@
  * arrow_gateway_dht.c - the DHT read and written for the far ends of circuits.
  *
  *   gateway ─ GET, PUT of somebody ─▶ NODE_OP_SERVE_* ─▶ DHT ─ result ─▶ gateway ─▶ its circuit
+ *   gateway ─ GET of DHT_SAMPLE_KEY ─▶ one of samples.h ─▶ the same, its index is the result
  *   gateway ─ DONE: what we asked the end of our circuit ─▶ the request that asked
  */
 #include "node/request_table.h"
@@ -44,21 +45,45 @@ void node_finish_serve(struct node *n, struct node_op *op, qudag_err err,
                                .err = some ? QUDAG_OK : err,
                                .value = res->value,
                                .stored = res->count};
-    answer(n, &r);
-    if (op->req.kind == NODE_OP_SERVE_GET && err == QUDAG_OK) {
-        node_dark_seen(n, op->req.key);
+    if (op->req.sample && err == QUDAG_OK) {
+        (void)dht_key_under(op->req.key, DHT_DARK_PREFIX, &r.value);
     }
+    answer(n, &r);
     node_op_free(n, op);
+}
+
+/*
+ * The index of a record that is stored here, to be looked up as if it had been asked for: so the answer takes as long
+ * as that to any other question, and names what others find, too.
+ */
+static void sample_draw(struct node *n, uint8_t key[DARK_KEY_LEN])
+{
+    struct slice stored, value;
+    walltime expires;
+
+    if (n->now >= n->samples.until) {
+        node_samples_begin(&n->samples, tstamp_after(n->now, NODE_SAMPLES_LIFE));
+        for (size_t it = 0; kad_record_next(n->kad, &it, &stored, &value, &expires);) {
+            node_samples_offer(&n->samples, stored, &n->cfg.rng);
+        }
+    }
+    node_samples_draw(&n->samples, &n->cfg.rng, key);
 }
 
 /* What others want. */
 static void serve(struct node *n, const struct act *a)
 {
+    uint8_t key[DARK_KEY_LEN];
     const struct gateway_wanted *wanted = a->ptr;
     bool put = a->kind == GATEWAY_UP_PUT;
     struct node_request r = {.kind = put ? NODE_OP_SERVE_PUT : NODE_OP_SERVE_GET,
                              .key = wanted->key,
-                             .value = wanted->value};
+                             .value = wanted->value,
+                             .sample = dht_key_is_sample(wanted->key)};
+    if (r.sample) {
+        sample_draw(n, key);
+        r.key = (struct slice){key, sizeof(key)};
+    }
     struct node_op *op = node_op_new(n, &r);
     if (op == NULL) {
         struct gateway_result full = {.cookie = a->cookie, .err = QUDAG_ELIMIT};

@@ -154,9 +154,6 @@ static void report(struct node *n, const struct act *a, tstamp now)
     case DARK_UP_GET:
         node_dark_wanted(n, a, now);
         break;
-    case DARK_UP_DUMMY:
-        node_dark_dummy(n);
-        break;
     case DARK_UP_RESOLVED:
         on_resolved(n, a);
         break;
@@ -230,7 +227,7 @@ qudag_err node_dark_init(struct node *n)
                             .clock = n->cfg.clock,
                             .network = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN,
                             .delay_max_ns = n->cfg.dark_delay_max_ns,
-                            .dummies = n->cfg.dark_dummies,
+                            .cover_per_hour = n->cfg.dark_dummies,
                             .show_cache = n->cfg.dark_show_cache};
     qudag_err err = dark_new(&n->dark, &c);
 

@@ -5,7 +5,8 @@
  *     └ none ─▶ node.resolving ─ NODE_OP_STREAM_RESOLVE ─▶ dark ─ target ─▶ circuit ─▶ opened
  *
  * One circuit serves the streams to one address that have the same isolation key, for ten minutes at most
- * (isolation.h).  How many may be built is bounded (budget.h).
+ * (isolation.h).  How many may be built is bounded (budget.h): where the bound is another user's doing, the address is
+ * looked up all the same, and then not to be reached.
  */
 #include "node/request_table.h"
 
@@ -51,12 +52,21 @@ static bool is_resolving(const struct node *n, const struct node_stream *a)
     return false;
 }
 
+static void give_back(struct node *n, const struct node_request *r)
+{
+    if (!r->over_budget) {
+        node_budget_back(&n->budget, &r->dark, &r->isolation);
+    }
+}
+
 /* On failure |a| is left as it was. */
 static qudag_err resolve(struct node *n, struct node_stream *a)
 {
     struct node_circuit *c = node_circuit_for(n, &a->dark, &a->isolation);
-    struct node_request r = {
-        .kind = NODE_OP_STREAM_RESOLVE, .dark = a->dark, .isolation = a->isolation};
+    struct node_request r = {.kind = NODE_OP_STREAM_RESOLVE,
+                             .dark = a->dark,
+                             .isolation = a->isolation,
+                             .dark_user = node_isolation_user(a->isolation.key, a->isolation.len)};
 
     if (c != NULL) {
         put_on(n, a, c);
@@ -64,11 +74,16 @@ static qudag_err resolve(struct node *n, struct node_stream *a)
     }
     if (!is_resolving(n, a)) {
         qudag_err err = node_budget_take(&n->budget, &a->dark, &a->isolation, n->now);
-        if (err != QUDAG_OK) {
+        if (err != QUDAG_OK && err != QUDAG_EUNREACHABLE) {
             return err;
         }
+        if (err ==
+            QUDAG_EUNREACHABLE) { /* as somebody who was told nothing yet: it takes its time */
+            r.over_budget = true;
+            r.dark_user = rng_u64(&n->cfg.rng);
+        }
         if (node_op_new(n, &r) == NULL) {
-            node_budget_back(&n->budget, &a->dark, &a->isolation);
+            give_back(n, &r);
             return QUDAG_ENOMEM;
         }
     }
@@ -138,6 +153,7 @@ void node_finish_stream_resolve(struct node *n, struct node_op *op, qudag_err er
     /* nobody was asked: what is wrong is the address, or was known before */
     bool unasked = err != QUDAG_OK && (!op->asked || res->cached);
     node_op_free(n, op);
+    err = err == QUDAG_OK && r.over_budget ? QUDAG_EUNREACHABLE : err;
     c = node_circuit_for(n, &r.dark, &r.isolation);
     if (err == QUDAG_OK && c == NULL) {
         err = node_circuit_start(n, &use, NULL, &r.dark, &res->target->hop, &c);
@@ -146,7 +162,7 @@ void node_finish_stream_resolve(struct node *n, struct node_op *op, qudag_err er
         }
     }
     if (unasked || node_budget_ours(err)) {
-        node_budget_back(&n->budget, &r.dark, &r.isolation);
+        give_back(n, &r);
     }
     if (err != QUDAG_OK) {
         no_way(n, &r, err);

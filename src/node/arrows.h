@@ -155,10 +155,6 @@ void node_survey_check(struct node *n);
 void node_descs_candidate(struct node *n);
 /* DARK_UP_PUT, DARK_UP_GET: the dark core wants a record stored, or read. */
 void node_dark_wanted(struct node *n, const struct act *a, tstamp now);
-/* DARK_UP_DUMMY: an index that exists is looked up as a real one is; nothing happens when none is known. */
-void node_dark_dummy(struct node *n);
-/* The record under |key| was found for somebody else: its index exists. */
-void node_dark_seen(struct node *n, struct slice key);
 
 /* What identify said of a peer. */
 struct node_peer_note {

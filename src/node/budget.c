@@ -5,6 +5,8 @@
 
 struct key_note {
     struct node_isolation key;
+    struct node_spend
+        own;     /* further ones of this key, whether the others left room for them or not */
     tstamp last; /* the last attempt */
     bool used, again;
 };
@@ -135,12 +137,15 @@ qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
     }
     struct key_note *k = key_want(a, key);
     bool again = k->used && now - k->last < NODE_BUDGET_CALM;
-    bool ok = again ? node_spend_take(&a->again, NODE_BUDGET_AGAIN, now)
-                    : node_spend_take(&a->first, NODE_BUDGET_FIRST, now);
     k->used = true;
     k->last = now; /* also of one that was refused: whoever insists is not calm */
+    if (again && !node_spend_take(&k->own, NODE_BUDGET_AGAIN, now)) {
+        return QUDAG_ELIMIT;
+    }
+    bool ok = again ? node_spend_take(&a->again, NODE_BUDGET_AGAIN, now)
+                    : node_spend_take(&a->first, NODE_BUDGET_FIRST, now);
     k->again = ok ? again : k->again;
-    return ok ? QUDAG_OK : QUDAG_ELIMIT;
+    return ok ? QUDAG_OK : QUDAG_EUNREACHABLE;
 }
 
 bool node_budget_ours(qudag_err err)
@@ -160,5 +165,6 @@ void node_budget_back(struct node_budget *b, const struct dark_addr *to,
     }
     struct node_spend *s = k->again ? &a->again : &a->first;
     s->level -= s->level > 0 ? 1 : 0;
+    k->own.level -= k->again && k->own.level > 0 ? 1 : 0;
     k->used = k->again; /* the first is still to come */
 }

@@ -8,9 +8,11 @@
  *   the first of an isolation key, or after NODE_BUDGET_CALM  ─▶ the caller's own wish: NODE_BUDGET_FIRST are free
  *   another one with the same key before that                 ─▶ caused by the far end: NODE_BUDGET_AGAIN are free
  *
- * Both for all keys of the address together.  One comes back every NODE_BUDGET_HOUR / free; beyond what is free an
- * attempt is allowed only after a wait that doubles with each, from NODE_BUDGET_WAIT to an hour, and the excess
- * comes back by one an hour.
+ * Both for all keys of the address together.  Which keys used it up is nobody's business: who has had his own share
+ * (ten further ones of his key) is told so, anybody else hears what he would hear of a service that cannot be reached.
+ *
+ * One comes back every NODE_BUDGET_HOUR / free; beyond what is free an attempt is allowed only after a wait that
+ * doubles with each, from NODE_BUDGET_WAIT to an hour, and the excess comes back by one an hour.
  */
 #ifndef QUDAG_SRC_NODE_BUDGET_H
 #define QUDAG_SRC_NODE_BUDGET_H
@@ -48,12 +50,15 @@ struct node_budget {
 void node_budget_init(struct node_budget *b, struct mem *mem);
 /* Frees all. */
 void node_budget_fini(struct node_budget *b);
-/* One attempt to reach |to| for |key|.  QUDAG_ELIMIT: not now; QUDAG_ENOMEM. */
+/*
+ * One attempt to reach |to| for |key|.  QUDAG_ELIMIT: not now, by what this key alone has used; QUDAG_EUNREACHABLE: not
+ * now, by what others have, which must not show in when or how it fails; QUDAG_ENOMEM.
+ */
 QUDAG_MUST_USE qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
                                           const struct node_isolation *key, tstamp now);
 /* Whether an attempt that ended with |err| failed at this node: it is not counted. */
 bool node_budget_ours(qudag_err err);
-/* The last attempt for |key| cost no circuit after all. */
+/* The last attempt for |key|, which was allowed, cost no circuit after all. */
 void node_budget_back(struct node_budget *b, const struct dark_addr *to,
                       const struct node_isolation *key);
 

@@ -51,7 +51,7 @@ static unsigned allowed(const struct dark_addr *a, const struct node_isolation *
     unsigned n = 0;
     for (tstamp now = from; now < to; now += step) {
         qudag_err err = node_budget_take(&b, a, k, now);
-        assert_true(err == QUDAG_OK || err == QUDAG_ELIMIT);
+        assert_true(err == QUDAG_OK || err == QUDAG_ELIMIT || err == QUDAG_EUNREACHABLE);
         n += err == QUDAG_OK;
     }
     return n;
@@ -113,6 +113,29 @@ static void another_key_is_no_way_around_it(void **state)
     assert_int_equal(n, NODE_BUDGET_AGAIN);
 }
 
+/* The attack: Bob's program counts its attempts until the first ELIMIT, to learn how often Alice's made some. */
+static void what_others_used_up_is_not_called_a_limit(void **state)
+{
+    const struct dark_addr a = addr_of(1);
+    const struct node_isolation alice = key_of(1), bob = key_of(2);
+    tstamp now = START;
+    (void)state;
+    assert_int_equal(allowed(&a, &alice, now, now + 20, 1), 11);
+    assert_int_equal(node_budget_take(&b, &a, &alice, now + 20), QUDAG_ELIMIT);
+    assert_int_equal(node_budget_take(&b, &a, &bob, now + 21), QUDAG_OK); /* his first */
+    for (unsigned i = 0; i < NODE_BUDGET_AGAIN;
+         i++) { /* his limit comes when it would come anyway */
+        assert_int_equal(node_budget_take(&b, &a, &bob, now + 22 + i), QUDAG_EUNREACHABLE);
+    }
+    assert_int_equal(node_budget_take(&b, &a, &bob, now + 40), QUDAG_ELIMIT);
+    for (unsigned i = 0; i < NODE_BUDGET_FIRST; i++) {
+        const struct node_isolation k = key_of(100 + i);
+        (void)allowed(&a, &k, now + 50, now + 51, 1);
+    }
+    const struct node_isolation carol = key_of(3);
+    assert_int_equal(node_budget_take(&b, &a, &carol, now + 60), QUDAG_EUNREACHABLE);
+}
+
 /* A circuit that came of age, or the next delivery an hour later, is no far end's doing. */
 static void what_is_rare_is_the_callers_own_wish(void **state)
 {
@@ -167,6 +190,7 @@ int main(void)
         TEST(a_service_that_is_silent_sees_eleven_circuits_and_then_ever_fewer),
         TEST(waits_double),
         TEST(another_key_is_no_way_around_it),
+        TEST(what_others_used_up_is_not_called_a_limit),
         TEST(what_is_rare_is_the_callers_own_wish),
         TEST(what_failed_here_is_not_counted),
         TEST(the_table_is_bounded),

@@ -44,10 +44,10 @@
 #include "node/paths.h"
 #include "node/requests.h"
 #include "node/rules.h"
+#include "node/samples.h"
 #include "node/saved.h"
 #include "node/streams.h"
 
-#define NODE_DARK_SEEN 32   /* indexes remembered for dummies */
 #define NODE_ANCHOR_DIALS 8 /* contacts of the last run that are dialled at start */
 
 struct node {
@@ -122,9 +122,7 @@ struct node {
     struct multiaddr anchor[NODE_ANCHOR_DIALS];
     tstamp anchors_at; /* when they are persisted next */
 
-    /* indexes that were found for others, for dummies; the last of n_dark_seen */
-    uint8_t dark_seen[NODE_DARK_SEEN][DARK_KEY_LEN];
-    uint32_t n_dark_seen;
+    struct node_samples samples;
 
     struct node_own_addrs own;
     uint64_t record_seq; /* of our last signed peer record; never goes back, so it is saved */

@@ -33,6 +33,12 @@ static inline bool node_isolation_eq(const struct node_isolation *a, const struc
     return a->len == b->len && memcmp(a->key, b->key, sizeof(a->key)) == 0;
 }
 
+/*
+ * The user of a dark resolution (struct dark_question) whom the |key| of |len| bytes stands for: its hash; 0 for none,
+ * which is a user as others.  What names a user there and an isolation key of the same bytes are one user.
+ */
+uint64_t node_isolation_user(const uint8_t *key, size_t len);
+
 enum node_life { NODE_LIFE_CLEAN, NODE_LIFE_DIRTY, NODE_LIFE_OLD, NODE_LIFE_OVER };
 
 /* When a circuit becomes what; all TSTAMP_NEVER before its first use. */

@@ -73,11 +73,24 @@ static void a_circuit_ages_from_its_first_use(void **state)
     }
 }
 
+/* What a cache calls a user: the same for the same key, also one that was given as a name. */
+static void a_key_is_a_user(void **state)
+{
+    const uint8_t key[2] = {1, 2};
+    (void)state;
+    assert_int_equal(node_isolation_user(NULL, 0), 0);
+    assert_int_equal(node_isolation_user(key, 0), 0);
+    assert_true(node_isolation_user(key, 1) != 0);
+    assert_true(node_isolation_user(key, 1) == node_isolation_user(key, 1));
+    assert_true(node_isolation_user(key, 1) != node_isolation_user(key, 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_same_address_and_key_share_a_circuit),
         cmocka_unit_test(a_circuit_ages_from_its_first_use),
+        cmocka_unit_test(a_key_is_a_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,8 +182,8 @@ QUDAG_MUST_USE qudag_err node_stream_open_peer(struct node *n, const struct peer
 QUDAG_MUST_USE qudag_err node_stream_open_circuit(struct node *n, struct ref circuit,
                                                   const char *proto, struct ref *out);
 /*
- * The same to a dark address, over a circuit that carries no stream with another |key|.  ELIMIT also: the address
- * has cost more circuits lately than budget.h allows.  Also ENOMEM.
+ * The same to a dark address, over a circuit that carries no stream with another |key|.  ELIMIT also: |key| has
+ * cost more circuits to the address lately than budget.h allows.  Also ENOMEM.
  */
 QUDAG_MUST_USE qudag_err node_stream_open_dark(struct node *n, const struct dark_addr *to,
                                                const char *proto, const struct node_isolation *key,

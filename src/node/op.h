@@ -53,9 +53,11 @@ struct node_request {
     uint8_t hops;                    /* CIRCUIT */
     struct dark_addr dark;           /* DARK_*, STREAM_RESOLVE */
     struct node_isolation isolation; /* STREAM_RESOLVE */
-    uint64_t dark_user;              /* DARK_RESOLVE: for whom; 0: nobody in particular */
-    struct kad_options opt;          /* PUT, GET */
-    void *user;                      /* the program's, see node_op_set_user() */
+    uint64_t dark_user;     /* DARK_RESOLVE, STREAM_RESOLVE: for whom; 0: nobody in particular */
+    bool sample;            /* SERVE_GET: of what is found the index is the answer, not the value */
+    bool over_budget;       /* STREAM_RESOLVE: no circuit is built, whatever it finds */
+    struct kad_options opt; /* PUT, GET */
+    void *user;             /* the program's, see node_op_set_user() */
 };
 /* What a request ended with; borrowed.  Unused fields are zero. */
 struct node_result {

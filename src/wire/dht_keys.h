@@ -10,19 +10,27 @@
 #define DHT_DARK_PREFIX                                                                            \
     "/qudag/dark/" /* then an index of DHT_DARK_INDEX_LEN bytes: a dark record */
 #define DHT_DARK_INDEX_LEN 32
+/* No key of the DHT: what the end of a circuit is asked for by who wants the index of some dark record it stores. */
+#define DHT_SAMPLE_KEY "/qudag/sample/"
 
-/* Whether |key| is |prefix| and at least one byte more; those bytes go to |*rest| (NULL allowed). */
-static inline bool dht_key_under(struct slice key, const char *prefix, struct slice *rest)
+/* Whether |k| is |prefix| and at least one byte more; those bytes go to |*rest| (NULL allowed). */
+static inline bool dht_key_under(struct slice k, const char *prefix, struct slice *rest)
 {
     size_t len = strlen(prefix);
 
-    if (key.len <= len || memcmp(key.base, prefix, len) != 0) {
+    if (k.len <= len || memcmp(k.base, prefix, len) != 0) {
         return false;
     }
     if (rest != NULL) {
-        *rest = (struct slice){key.base + len, key.len - len};
+        *rest = (struct slice){k.base + len, k.len - len};
     }
     return true;
+}
+
+/* Whether |k| is DHT_SAMPLE_KEY. */
+static inline bool dht_key_is_sample(struct slice k)
+{
+    return k.len == sizeof(DHT_SAMPLE_KEY) - 1 && memcmp(k.base, DHT_SAMPLE_KEY, k.len) == 0;
 }
 
 #endif

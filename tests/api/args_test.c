@@ -128,6 +128,10 @@ static void calls_for_dark_addresses_check_their_arguments(void **state)
     INVAL(qudag_dark_create_in(n, (qudag_dark_network)3, "x", addr));
     INVAL(qudag_dark_resolve_for(n, NULL, (qudag_slice){NULL, 0}, &op));
     INVAL(qudag_dark_resolve_for(n, "x", (qudag_slice){NULL, 4}, &op));
+    static const uint8_t name[QUDAG_DARK_USER_MAX + 1];
+    INVAL(qudag_dark_resolve_for(n, "x", (qudag_slice){name, sizeof name}, &op));
+    assert_int_equal(qudag_dark_resolve_for(n, "x", (qudag_slice){name, sizeof name - 1}, &op),
+                     QUDAG_EMALFORMED); /* it is the address that is none */
     INVAL(qudag_dark_publish(n, NULL, &op));
     INVAL(qudag_dark_forget(NULL, addr, &op));
     INVAL(qudag_dark_resolve(n, NULL, &op));

@@ -1,5 +1,5 @@
 /*
- * dark.c - the core that publishes our addresses (publish.c) and resolves others' (resolve.c).
+ * dark.c - the core that publishes our addresses (publish.c) and resolves others' (resolve.c), under cover (cover.c).
  */
 #include "core/dark/dark_impl.h"
 
@@ -21,9 +21,7 @@ qudag_err dark_new(struct dark **out, const struct dark_config *cfg)
     rng_fill(&cfg->rng, seed, sizeof seed);
     map_init(&d->memos, cfg->mem, seed, DARK_CACHE_MAX);
     d->next_cookie = 1;
-    for (size_t i = 0; i < DARK_DUMMIES_QUEUE; i++) {
-        d->dummy_at[i] = TSTAMP_NEVER;
-    }
+    dark_cover_init(&d->cover, cfg->cover_per_hour);
     *out = d;
     return QUDAG_OK;
 }
@@ -63,22 +61,11 @@ void dark_reap(struct dark *d, const struct acts *out)
     }
 }
 
-void dark_tick(struct dark *d, tstamp now, struct acts *out)
+static uint64_t ask_for(struct dark *d, const struct dark_wanted *what, struct acts *out)
 {
-    dark_reap(d, out);
-    dark_own_tick(d, now, out);
-    dark_resolve_tick(d, now, out);
-}
+    struct dark_wanted wanted = *what;
 
-tstamp dark_deadline(const struct dark *d)
-{
-    return tstamp_min(dark_own_deadline(d), dark_resolve_deadline(d));
-}
-
-uint64_t dark_ask_get(struct dark *d, const uint8_t key[DARK_KEY_LEN], const struct peer_id *apart,
-                      struct acts *out)
-{
-    struct dark_wanted wanted = {.key = acts_copy(out, key, DARK_KEY_LEN), .apart = *apart};
+    wanted.key = acts_copy(out, what->key.base, what->key.len);
     struct act *up =
         wanted.key.base == NULL ? NULL : acts_up_copy(out, DARK_UP_GET, &wanted, sizeof wanted);
 
@@ -88,10 +75,49 @@ uint64_t dark_ask_get(struct dark *d, const uint8_t key[DARK_KEY_LEN], const str
     return up->cookie = d->next_cookie++;
 }
 
+uint64_t dark_ask_get(struct dark *d, const uint8_t key[DARK_KEY_LEN], const struct peer_id *apart,
+                      struct acts *out)
+{
+    const struct dark_wanted wanted = {.key = {key, DARK_KEY_LEN}, .apart = *apart};
+
+    return ask_for(d, &wanted, out);
+}
+
+/* What cover.c says is asked; of a question for an index that was not answered before nobody waits any more. */
+static void cover_tick(struct dark *d, tstamp now, struct acts *out)
+{
+    static const struct dark_wanted index = {
+        .key = {(const uint8_t *)DHT_SAMPLE_KEY, sizeof(DHT_SAMPLE_KEY) - 1}};
+    struct dark_cover_ask ask;
+
+    if (!dark_cover_tick(&d->cover, now, &d->cfg.rng, &ask)) {
+        return;
+    }
+    if (ask.sample) {
+        d->cover.cookie = ask_for(d, &index, out);
+    } else {
+        (void)dark_ask_get(d, ask.key, &ask.apart, out);
+    }
+}
+
+void dark_tick(struct dark *d, tstamp now, struct acts *out)
+{
+    dark_reap(d, out);
+    dark_own_tick(d, now, out);
+    dark_resolve_tick(d, now, out);
+    cover_tick(d, now, out);
+}
+
+tstamp dark_deadline(const struct dark *d)
+{
+    return tstamp_min(d->cover.next, tstamp_min(dark_own_deadline(d), dark_resolve_deadline(d)));
+}
+
 void dark_get_done(struct dark *d, const struct dark_answer *ans, tstamp now, struct acts *out)
 {
     dark_reap(d, out);
-    if (ans->cookie != 0 && !dark_own_get_done(d, ans, now, out)) {
+    if (ans->cookie != 0 && !dark_own_get_done(d, ans, now, out) &&
+        !dark_cover_get_done(&d->cover, ans, now)) {
         dark_resolve_get_done(d, ans, now, out);
     }
 }

@@ -130,24 +130,23 @@ struct dark_config {
     struct logger log;
     struct wallclock clock;
     enum dark_network network;
-    uint64_t delay_max_ns; /* a lookup begins after a random time up to this */
-    uint32_t dummies;      /* lookups of other addresses beside each; at most DARK_DUMMIES_MAX */
-    bool show_cache;       /* what one user asked for is shown to others by an answer at once */
+    uint64_t delay_max_ns;   /* a lookup begins after a random time up to this */
+    uint32_t cover_per_hour; /* cover lookups, on average; at most DARK_COVER_MAX; 0: none */
+    bool show_cache;         /* what one user asked for is shown to others by an answer at once */
 };
-#define DARK_DUMMIES_MAX 8
+#define DARK_COVER_MAX 60
 
 enum dark_up {
     DARK_UP_PUT = 1, /* cookie, ptr: const struct dark_wanted *: store it, then dark_put_done */
     DARK_UP_GET,     /* cookie, ptr: const struct dark_wanted *: fetch it, then dark_get_done */
     DARK_UP_RESOLVED, /* cookie of dark_resolve, err; ptr: const struct dark_target *; n: 1 = cached */
     DARK_UP_PUBLISHED, /* cookie of dark_publish, err, n: nodes that stored it; n counts repeats too */
-    DARK_UP_SAVE,  /* cookie, ptr: const struct dark_keys *: changed; save it, then dark_saved */
-    DARK_UP_DUMMY, /* fetch some index that exists, as for DARK_UP_GET; nobody waits for it */
+    DARK_UP_SAVE, /* cookie, ptr: const struct dark_keys *: changed; save it, then dark_saved */
 };
 
 /* What a DARK_UP_PUT or _GET wants; it lies in the action list. */
 struct dark_wanted {
-    struct slice key;    /* DARK_KEY_LEN bytes */
+    struct slice key;    /* DARK_KEY_LEN bytes; or, GET, DHT_SAMPLE_KEY */
     struct slice record; /* PUT: DARK_RECORD_LEN bytes */
     struct peer_id
         apart; /* not through this relay at the end, nor one of its network; len 0: any */
@@ -191,18 +190,20 @@ enum dark_publish_how {
     DARK_PUBLISH_NOW,    /* one record at once, and a report of it */
     DARK_PUBLISH_RESUME, /* after a restart: goes on where it was when the target is the same */
 };
-/*
- * Publishes now and again before each expiry, in each place at times of its own, until withdrawn.  Of
- * |self| peer, pq_hash and addresses count; the onion keys are the address's own.  After each record of the
- * current period comes DARK_UP_PUBLISHED with |cookie|: OK when it could be read back through another
- * relay; what failed is repeated.  A resumed one reports at once, with n = 0.  ENOTFOUND, EINVAL.
- */
+/* What dark_publish() is asked for; borrowed for the call. */
 struct dark_publish_want {
-    uint64_t cookie;
+    uint64_t cookie; /* of the reports */
     const struct dark_addr *addr;
-    const struct onion_hop *self;
+    const struct onion_hop *self; /* where it leads: peer, pq_hash and addresses count */
     enum dark_publish_how how;
 };
+/*
+ * Publishes now and again before each expiry, in each place at times of its own, until withdrawn.  The onion keys are
+ * the address's own.  Another |self| than before is told at once in one place, and with the next renewal in the
+ * other (spec/dark.md D-30).  After each record of the current period comes DARK_UP_PUBLISHED with |cookie|: OK when
+ * it could be read back through another relay; what failed is repeated.  A resumed one reports at once, with n = 0.
+ * ENOTFOUND: not an own address; EINVAL: |self| without peer id, or with too many addresses.
+ */
 QUDAG_MUST_USE qudag_err dark_publish(struct dark *d, const struct dark_publish_want *want,
                                       tstamp now, struct acts *out);
 /*
@@ -230,16 +231,17 @@ void dark_put_done(struct dark *d, const struct dark_answer *ans, tstamp now, st
 /* A caller's circuit ended at |a|: noted for its owner. */
 void dark_called(struct dark *d, const struct dark_addr *a, tstamp now);
 
+/* What dark_resolve() is asked for; borrowed for the call. */
+struct dark_question {
+    uint64_t cookie; /* of the report */
+    const struct dark_addr *addr;
+    uint64_t user; /* who wants to know; 0: the node itself */
+};
 /*
- * Where |addr| leads, for |user|: ends in exactly one DARK_UP_RESOLVED, at once when it is remembered and that user
- * was told before; another one waits as long as lookups take (unless show_cache).  ELIMIT, ENOMEM, EUNSUPPORTED
+ * Where the address leads, for the user: ends in exactly one DARK_UP_RESOLVED, at once when it is remembered and that
+ * user was told before; another one waits as long as lookups take (unless show_cache).  ELIMIT, ENOMEM, EUNSUPPORTED
  * (an address of another network): no report follows.  spec/dark.md section 5.
  */
-struct dark_question {
-    uint64_t cookie;
-    const struct dark_addr *addr;
-    uint64_t user; /* 0: the node itself */
-};
 QUDAG_MUST_USE qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now,
                                       struct acts *out);
 /* The answer to DARK_UP_GET. */

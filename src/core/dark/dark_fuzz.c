@@ -143,6 +143,7 @@ static bool start(struct fuzz *f, struct rng_stream *s)
         .v = f->acts_v, .cap = ACTS_ROOM, .bytes = f->bytes, .bytes_cap = sizeof f->bytes};
     peer_id_from_ed25519(&f->self.peer, pk);
     struct dark_config cfg = {.mem = &f->mem,
+                              .cover_per_hour = DARK_COVER_MAX,
                               .rng = rng_of_stream(s),
                               .clock = {.base = 1800000000},
                               .network = DARK_NET_LAB};

@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "core/dark/cover.h"
 #include "core/dark/dark.h"
 
 /* --- address and period --------------------------------------------------------------------- */
@@ -128,10 +129,10 @@ uint64_t dark_retry_wait(uint32_t failures, bool urgent, const struct rng *rng);
 #define DARK_TOOK_MAX 16                /* lookups whose duration is remembered */
 #define DARK_TOOK_MIN (400 * NS_PER_MS) /* while none is: drawn from here on */
 #define DARK_TOOK_VAR (800 * NS_PER_MS)
-#define DARK_KNOWN_MAX 8      /* users of whom is remembered that they were told an address */
-#define DARK_DUMMIES_QUEUE 16 /* waiting for their time; more are left out */
-#define DARK_FOLLOW_MIN (60 * NS_PER_S) /* the second place of a changed target after the first */
-#define DARK_FOLLOW_VAR (29 * 60 * NS_PER_S)
+#define DARK_KNOWN_MAX 8 /* users of whom is remembered that they were told an address */
+#define DARK_HURRY_HOLD (UINT64_C(2) * 3600 * NS_PER_S) /* changes so close are told in one place */
+#define DARK_MISSED_MAX                                                                            \
+    (UINT64_C(6) * 3600 * NS_PER_S)    /* rounds that were slept over follow within */
 #define DARK_LATE_MAX (600 * NS_PER_S) /* a round later than this was slept over, not late */
 
 enum dark_own_state {
@@ -165,9 +166,23 @@ struct dark_own_addr {
     struct onion_hop hop;
     struct dark_series s[DARK_PLACES]; /* beside keys.place */
     tstamp change_at;                  /* the period changes, or the next one's places are due */
+    uint8_t hurried
+        [3]; /* of each period (mod 3): the replica whose records may leave off their schedule ... */
+    tstamp hurried_until; /* ... until others are drawn */
 };
 
 #define DARK_STEPS_MAX (2 * DARK_REPLICAS) /* places asked for one resolution */
+
+/*
+ * What the relays at the ends of circuits answered in one lookup.  Each is apart from the one that answered before it,
+ * and only from that: two that say the same are two witnesses when nothing else was said between them.
+ */
+struct dark_heard {
+    uint32_t absent; /* relays in a row that said there is none */
+    uint32_t wrong;  /* in a row: whose record could not be verified */
+    qudag_err bad;   /* how the last of these was wrong */
+    qudag_err lost;  /* how the way failed last */
+};
 
 struct dark_job {
     struct list node; /* in jobs, or in dead once finished */
@@ -179,20 +194,24 @@ struct dark_job {
     uint64_t cookie; /* of the question under way; 0: none */
     tstamp due;      /* asked: it fails then; else: when the next is asked */
     struct peer_id last_exit;
-    uint32_t absent; /* relays, each apart from the one before, that said so */
-    qudag_err bad;   /* a record that was there and wrong */
-    qudag_err lost;  /* the way failed */
+    struct dark_heard heard;
+    uint32_t repeats; /* questions for a place that was asked for before */
     bool found;
     struct dark_target best;
 };
 
 /*
- * Why a resolution found no target.  |bad|: how a record that was there was wrong; |absent|: relays, each
- * apart from the one before, that said there is none; |lost|: how the way failed.  "There is none" is the
- * answer only when DARK_ABSENT_MIN said so.
+ * Why a resolution found no target.  One relay can hide a record or answer with a wrong one, and nobody has signed
+ * either: what DARK_WITNESSES of them bring is believed; a wrong record then says more
+ * than none.  Otherwise the way has failed: with |lost|, or as if nobody could be reached.
  */
-#define DARK_ABSENT_MIN 2
-qudag_err dark_no_target(qudag_err bad, uint32_t absent, qudag_err lost);
+#define DARK_WITNESSES 2
+qudag_err dark_no_target(const struct dark_heard *h);
+/* One more answer: that there is none, or, |wrong|, such a record; |again|: of the relay that answered last. */
+void dark_hear(struct dark_heard *h, bool wrong, bool again);
+/* Whether a record that could not be verified with |err| may be the exit's doing: another one is asked for the same. */
+bool dark_ask_another(qudag_err err, uint32_t repeats);
+#define DARK_REPEATS_MAX 2 /* in one lookup */
 
 /* One who asked.  Free: neither job nor held. */
 struct dark_waiter {
@@ -230,8 +249,8 @@ struct dark {
     struct map memos; /* A and commitment -> struct dark_memo */
     struct list lru;
     uint32_t n_jobs;
-    tstamp dummy_at[DARK_DUMMIES_QUEUE]; /* TSTAMP_NEVER: free */
-    uint64_t took[DARK_TOOK_MAX];        /* ns, of the lookups that found something last */
+    struct dark_cover cover;
+    uint64_t took[DARK_TOOK_MAX]; /* ns, of the lookups that found something last */
     uint32_t n_took;
     bool clock_set; /* schedules by the calendar are to be looked at again */
     uint64_t next_cookie;

@@ -13,7 +13,7 @@
 #define LOOKUP (700 * NS_PER_MS) /* what the network needs here */
 
 /* A client whose lookups take LOOKUP. */
-static struct world *world_slow(uint64_t delay, uint32_t dummies, bool show_cache)
+static struct world *world_slow(uint64_t delay, bool show_cache)
 {
     struct world *w = world_new();
 
@@ -24,7 +24,6 @@ static struct world *world_slow(uint64_t delay, uint32_t dummies, bool show_cach
                               .clock = {.base = START},
                               .network = DARK_NET_LAB,
                               .delay_max_ns = delay,
-                              .dummies = dummies,
                               .show_cache = show_cache};
     assert_int_equal(dark_new(&w->cli, &cfg), QUDAG_OK);
     return w;
@@ -67,7 +66,7 @@ static uint64_t ask_slowly(struct world *w, uint64_t user, bool *cached)
 /* The attack: Bob asks for an address and takes the time, to find out whether Alice did. */
 static void another_user_cannot_tell_the_cache_from_a_lookup(void **state)
 {
-    struct world *w = world_slow(0, 0, false);
+    struct world *w = world_slow(0, false);
     bool cached;
 
     (void)state;
@@ -88,7 +87,7 @@ static void another_user_cannot_tell_the_cache_from_a_lookup(void **state)
 /* The same while Alice's lookup is under way: his answer does not come early. */
 static void who_joins_a_lookup_waits_as_for_his_own(void **state)
 {
-    struct world *w = world_slow(0, 0, false);
+    struct world *w = world_slow(0, false);
     bool cached;
 
     (void)state;
@@ -116,7 +115,7 @@ static void who_joins_a_lookup_waits_as_for_his_own(void **state)
 /* What is held for him is gone meanwhile: he gets a lookup of his own, and one answer. */
 static void what_is_forgotten_while_it_is_held_is_looked_up(void **state)
 {
-    struct world *w = world_slow(0, 0, false);
+    struct world *w = world_slow(0, false);
     bool cached;
 
     (void)state;
@@ -133,7 +132,7 @@ static void what_is_forgotten_while_it_is_held_is_looked_up(void **state)
 
 static void with_show_cache_all_are_one_user(void **state)
 {
-    struct world *w = world_slow(0, 0, true);
+    struct world *w = world_slow(0, true);
     bool cached;
 
     (void)state;
@@ -146,7 +145,7 @@ static void with_show_cache_all_are_one_user(void **state)
 /* The attack: a page makes the user look something up, and a storer waits for the moment. */
 static void lookups_begin_after_a_random_time(void **state)
 {
-    struct world *w = world_slow(100 * NS_PER_MS, 0, false);
+    struct world *w = world_slow(100 * NS_PER_MS, false);
     uint64_t sum = 0, least = UINT64_MAX, most = 0;
 
     (void)state;
@@ -169,41 +168,6 @@ static void lookups_begin_after_a_random_time(void **state)
     world_free(w);
 }
 
-/* The attack: a guard counts circuits, and takes the first for the real one. */
-static void a_dummy_comes_before_the_real_one_as_often_as_after(void **state)
-{
-    struct world *w = world_slow(100 * NS_PER_MS, 1, false);
-    unsigned before = 0;
-
-    (void)state;
-    for (int i = 0; i < 400; i++) {
-        unsigned gets = w->gets, dummies = w->dummies;
-        assert_false(begin(w, ALICE));
-        while (w->gets == gets || w->dummies == dummies) {
-            before += w->gets == gets && w->dummies > dummies ? 1 : 0;
-            w->now = dark_deadline(w->cli);
-            dark_tick(w->cli, w->now, &w->acts);
-            settle(w, w->cli);
-        }
-        assert_int_equal(w->dummies, dummies + 1);
-        dark_target_failed(w->cli, &w->addr);
-        w->n_up = 0;
-    }
-    assert_in_range(before, 150, 250); /* 200 expected, deviation 10 */
-    world_free(w);
-}
-
-static void dummies_are_bounded(void **state)
-{
-    struct world *w = world_slow(NS_PER_S, 1000, false);
-
-    (void)state;
-    (void)begin(w, ALICE);
-    run_to(w, w->now + 2 * NS_PER_S);
-    assert_int_equal(w->dummies, DARK_DUMMIES_MAX);
-    world_free(w);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,8 +176,6 @@ int main(void)
         cmocka_unit_test(what_is_forgotten_while_it_is_held_is_looked_up),
         cmocka_unit_test(with_show_cache_all_are_one_user),
         cmocka_unit_test(lookups_begin_after_a_random_time),
-        cmocka_unit_test(a_dummy_comes_before_the_real_one_as_often_as_after),
-        cmocka_unit_test(dummies_are_bounded),
     };
     if (crypto_init() != QUDAG_OK) {
         return 1;

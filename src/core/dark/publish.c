@@ -27,7 +27,7 @@ _Static_assert(DARK_ROUNDS_MAX *(DARK_KEY_LEN + DARK_RECORD_LEN + 2 * sizeof(str
                    ACTS_BYTES_ROOM / 2,
                "room of dark_tick for tombstones");
 _Static_assert(DARK_ADDRS_MAX * 2 * DARK_REPLICAS + 2 * DARK_ROUNDS_MAX + DARK_JOBS_MAX +
-                       DARK_WAITERS_MAX + DARK_DUMMIES_QUEUE <
+                       DARK_WAITERS_MAX + 1 <
                    ACTS_ROOM,
                "room of dark_tick");
 
@@ -397,9 +397,10 @@ bool dark_own_get_done(struct dark *d, const struct dark_answer *ans, tstamp now
 
 /* --- when ----------------------------------------------------------------------------------- */
 
-static tstamp some_time(const struct dark *d, tstamp now, uint64_t least, uint64_t more)
+/* When a round that was missed is made up for: a storer of another place sees no two of them together. */
+static tstamp missed_at(const struct dark *d, tstamp now)
 {
-    return tstamp_after(now, least + rng_u64(&d->cfg.rng) % more);
+    return tstamp_after(now, rng_u64(&d->cfg.rng) % DARK_MISSED_MAX);
 }
 
 /* The places of the current period and the next: those that are new get their first round's time. */
@@ -428,7 +429,21 @@ static void places_review(struct dark *d, struct dark_own_addr *o, tstamp now)
     }
 }
 
-/* One place of the current period, drawn, is served now if none is stored or under way. */
+/* Something is to be told at once: which replicas do. */
+static void hurried_draw(struct dark *d, struct dark_own_addr *o, tstamp now)
+{
+    for (size_t i = 0; i < ARRAY_LEN(o->hurried) && now >= o->hurried_until; i++) {
+        o->hurried[i] = (uint8_t)rng_below(&d->cfg.rng, DARK_REPLICAS);
+    }
+    o->hurried_until = tstamp_after(now, DARK_HURRY_HOLD);
+}
+
+static uint8_t hurried_of(const struct dark_own_addr *o, uint64_t period)
+{
+    return o->hurried[period % ARRAY_LEN(o->hurried)];
+}
+
+/* One place of the current period is served now if none is stored or under way. */
 static void hurry(struct dark *d, struct dark_own_addr *o, tstamp now)
 {
     walltime wall = wall_now(&d->cfg.clock, now);
@@ -440,7 +455,8 @@ static void hurry(struct dark *d, struct dark_own_addr *o, tstamp now)
             return;
         }
     }
-    at.replica = (uint8_t)rng_below(&d->cfg.rng, DARK_REPLICAS);
+    hurried_draw(d, o, now);
+    at.replica = hurried_of(o, at.period);
     o->s[dark_slot(&at)].round_at = now;
 }
 
@@ -468,19 +484,23 @@ static void resume(struct dark *d, struct dark_own_addr *o, tstamp now)
 
     for (size_t i = 0; i < DARK_PLACES; i++) {
         const struct dark_place_state *p = &o->keys.place[i];
-        if (p->number == 0 || o->s[i].step != DARK_REST) {
-            continue;
+        if (p->number == 0 || o->s[i].step != DARK_REST || p->at.period < dark_period(wall)) {
+            continue; /* also: it ended, and a restart or another target must not show in it */
         }
         if (p->due > wall && p->due - wall <= DARK_LIFE) { /* else the clock was wrong */
             o->s[i].round_at = tstamp_after(now, (uint64_t)(p->due - wall) * NS_PER_S);
             o->s[i].until = o->s[i].until == 0 ? p->due : o->s[i].until; /* at least so long */
         } else if (p->at.period == dark_period(wall)) {
-            o->s[i].round_at = some_time(d, now, DARK_FOLLOW_MIN, DARK_FOLLOW_VAR);
+            o->s[i].round_at = missed_at(d, now);
         }
     }
 }
 
-/* The records in the DHT lead somewhere else than they should: a new one in each place. */
+/*
+ * The records in the DHT lead somewhere else than they should.  New ones leave in one place of each period: at once
+ * (see dark_publish) in that of the current one, at a time drawn anew in that of the next.  The other places tell it
+ * with their next renewal; until then who asks there first is led astray, and asks the hurried one (resolve.c).
+ */
 static void renew(struct dark *d, struct dark_own_addr *o, tstamp now)
 {
     walltime wall = wall_now(&d->cfg.clock, now);
@@ -488,15 +508,15 @@ static void renew(struct dark *d, struct dark_own_addr *o, tstamp now)
 
     for (size_t i = 0; i < DARK_PLACES; i++) {
         struct dark_series *s = &o->s[i];
-        if (o->keys.place[i].number == 0 || o->keys.place[i].at.period < p) {
+        const struct dark_place *at = &o->keys.place[i].at;
+        if (o->keys.place[i].number == 0 || at->period < p ||
+            at->replica != hurried_of(o, at->period)) {
             continue;
         }
         series_rest(s);
         s->failures = 0;
         s->until = 0;
-        if (o->keys.place[i].at.period == p) {
-            s->round_at = some_time(d, now, DARK_FOLLOW_MIN, DARK_FOLLOW_VAR);
-        } else {
+        if (at->period > p) {
             uint64_t wait = dark_first_wait(p + 1, wall, &d->cfg.rng);
             s->round_at = tstamp_after(now, wait * NS_PER_S);
         }
@@ -527,16 +547,17 @@ qudag_err dark_publish(struct dark *d, const struct dark_publish_want *want, tst
     bool same = memcmp(hash, o->keys.target, sizeof hash) == 0;
     memcpy(o->keys.target, hash, sizeof hash);
     places_review(d, o, now);
-    if (same) {
-        resume(d, o, now);
-    } else {
+    hurried_draw(d, o, now);
+    resume(d, o, now);
+    if (!same) {
         renew(d, o, now);
     }
     if (want->how == DARK_PUBLISH_RESUME && same && found_until(o) != 0) {
         report(o, QUDAG_OK, 0, out);
         return QUDAG_OK;
     }
-    struct dark_place at = {current(d, now), (uint8_t)rng_below(&d->cfg.rng, DARK_REPLICAS)};
+    struct dark_place at = {.period = current(d, now)};
+    at.replica = hurried_of(o, at.period);
     series_rest(&o->s[dark_slot(&at)]);
     o->s[dark_slot(&at)].failures = 0;
     round_start(d, o, dark_slot(&at), now, out);
@@ -602,8 +623,8 @@ static bool begins(struct dark *d, struct dark_own_addr *o, size_t ix, tstamp no
     if (s->round_at + DARK_LATE_MAX >= now || (urgent && !another)) {
         return true;
     }
-    s->round_at = urgent ? some_time(d, now, DARK_FOLLOW_MIN, DARK_FOLLOW_VAR)
-                         : tstamp_after(now, dark_retry_wait(0, false, &d->cfg.rng));
+    s->round_at =
+        urgent ? missed_at(d, now) : tstamp_after(now, dark_retry_wait(0, false, &d->cfg.rng));
     return false;
 }
 

@@ -255,7 +255,8 @@ static void a_restart_changes_no_schedule(void **state)
     world_free(w);
 }
 
-static void another_target_is_told_in_all_places_but_not_at_once(void **state)
+/* The others tell it with their next renewal, so that who stores both sees no two jumps. */
+static void another_target_is_told_at_once_in_one_place_of_each_period(void **state)
 {
     struct world *w = world_new();
     uint64_t p = dark_period(START);
@@ -263,21 +264,51 @@ static void another_target_is_told_in_all_places_but_not_at_once(void **state)
     (void)state;
     publish(w);
     run_to(w, 15 * HOUR + HOUR / 2); /* half past eleven in the evening */
-    struct dark_place_state old[4] = {place_of(w, p, 0), place_of(w, p, 1), place_of(w, p + 1, 0),
-                                      place_of(w, p + 1, 1)};
+    struct dark_place_state old[] = {place_of(w, p, 0), place_of(w, p + 1, 0), place_of(w, p, 1),
+                                     place_of(w, p + 1, 1)};
     unsigned puts = w->puts;
     w->self.addr[0].b[w->self.addr[0].len - 3] ^= 1; /* another port */
     assert_int_equal(publish_how(w, 12, &w->addr, DARK_PUBLISH_RESUME), QUDAG_OK);
     settle(w, w->svc);
-    run_to(w, w->now + 59 * NS_PER_S);
     assert_int_equal(w->puts, puts + 1); /* one at once */
-    assert_true(place_of(w, p, 0).number > old[0].number ||
-                place_of(w, p, 1).number > old[1].number);
-    run_to(w, 16 * HOUR); /* the others before midnight */
-    for (int i = 0; i < 4; i++) {
-        assert_true(old[i].number == 0 ||
-                    place_of(w, p + (uint64_t)i / 2, (uint8_t)(i % 2)).number > old[i].number);
+    const uint8_t *hurried = w->svc->own[0]->hurried;
+    uint8_t now = hurried[p % 3], next = hurried[(p + 1) % 3];
+    uint8_t other = now == 0 ? 1 : 0, last = next == 0 ? 1 : 0;
+    struct dark_place_state calm = old[2 * other], soon = old[2 * next + 1],
+                            later = old[2 * last + 1];
+    assert_true(place_of(w, p, now).number > old[2 * now].number);
+    assert_int_equal(place_of(w, p, other).due, calm.due);
+    assert_int_equal(place_of(w, p + 1, last).due, later.due);
+    run_to(w, 16 * HOUR); /* one of the next day before midnight, the other when it is due */
+    assert_true(place_of(w, p + 1, next).number > soon.number);
+    if (later.due > wall(w)) {
+        assert_int_equal(place_of(w, p + 1, last).number, later.number);
     }
+    run_to(w, 24 * HOUR);
+    assert_true(place_of(w, p + 1, last).number > later.number);
+    world_free(w);
+}
+
+/* Who changes its address twice in an hour shows both in one place; later ones are drawn anew. */
+static void changes_close_together_are_told_in_one_place(void **state)
+{
+    struct world *w = world_new();
+    unsigned other_place = 0;
+
+    (void)state;
+    publish(w);
+    for (int i = 0; i < 60; i++) {
+        w->now += i % 2 == 0 ? DARK_HURRY_HOLD : HOUR;
+        uint64_t p = dark_period(wall(w));
+        uint8_t before = w->svc->own[0]->hurried[p % 3];
+        w->self.addr[0].b[w->self.addr[0].len - 3] ^= 1; /* another port */
+        assert_int_equal(publish_how(w, 12, &w->addr, DARK_PUBLISH_RESUME), QUDAG_OK);
+        settle(w, w->svc);
+        uint8_t after = w->svc->own[0]->hurried[p % 3];
+        assert_true(i % 2 == 0 || after == before);
+        other_place += after != before ? 1 : 0;
+    }
+    assert_in_range(other_place, 6, 24); /* 15 expected */
     world_free(w);
 }
 
@@ -295,7 +326,7 @@ static void rounds_slept_over_come_one_by_one(void **state)
     assert_int_equal(w->puts, puts + 1);
     run_to(w, w->now + 59 * NS_PER_S);
     assert_int_equal(w->puts, puts + 1);
-    run_to(w, w->now + HOUR / 2);
+    run_to(w, w->now + 6 * HOUR);
     assert_true(w->puts >= puts + 2);
     world_free(w);
 }
@@ -451,7 +482,8 @@ int main(void)
         cmocka_unit_test(failed_rounds_come_again_with_growing_pauses),
         cmocka_unit_test(waits_after_failures_are_bounded),
         cmocka_unit_test(a_restart_changes_no_schedule),
-        cmocka_unit_test(another_target_is_told_in_all_places_but_not_at_once),
+        cmocka_unit_test(another_target_is_told_at_once_in_one_place_of_each_period),
+        cmocka_unit_test(changes_close_together_are_told_in_one_place),
         cmocka_unit_test(rounds_slept_over_come_one_by_one),
         cmocka_unit_test(a_forgotten_address_is_withdrawn),
         cmocka_unit_test(a_withdrawal_outdoes_older_records_of_the_other_place),

@@ -5,16 +5,16 @@
  *                       │                 to a user who was not told before: after as long as a lookup takes
  *                       │ no
  *                       ▼
- *                     job: a random wait, beside dummies at random times
+ *                     job: a random wait
  *                       ▼
  *                     DARK_UP_GET of one place ── a record that passes ──▶ DARK_UP_RESOLVED to all who wait
  *                       ▲   └── none, a wrong one, no way ─▶ pause, through another relay ─┐
- *                       └─────────────── the next place, while there is one ◀─────────────┘
+ *                       └── a wrong one: the same place again; else the next, if any ◀──────┘
  *
  * Places: both replicas of the current period, in an order drawn each time; around a change of periods those
  * of the other period too.  Who sees the index of one place sees no other, unless the first was missing.
- * "There is none" is believed when two relays, of different networks and families, say so, and never
- * remembered: it is nobody's signature.
+ * "There is none", and a record that cannot be verified, are believed when two relays, of different networks and
+ * families, say so, and never remembered: they are nobody's signature.
  *
  * A record numbered lower than one accepted before from the same place is refused, also after the cached one
  * expired.
@@ -249,19 +249,6 @@ static qudag_err job_ask(struct dark *d, struct dark_job *j, tstamp now, struct 
     return QUDAG_OK;
 }
 
-/* Lookups of other addresses, at times drawn like that of the real one: which of them it is does not show. */
-static void dummies_plan(struct dark *d, tstamp now)
-{
-    uint32_t left = d->cfg.dummies < DARK_DUMMIES_MAX ? d->cfg.dummies : DARK_DUMMIES_MAX;
-
-    for (size_t i = 0; i < DARK_DUMMIES_QUEUE && left > 0; i++) {
-        if (d->dummy_at[i] == TSTAMP_NEVER) {
-            d->dummy_at[i] = tstamp_after(now, rng_u64(&d->cfg.rng) % (d->cfg.delay_max_ns + 1));
-            left--;
-        }
-    }
-}
-
 /* Makes the job of |q|; its first place is to be asked for when it is due. */
 static qudag_err job_start(struct dark *d, const struct dark_question *q, tstamp now,
                            struct dark_job **job)
@@ -285,7 +272,6 @@ static qudag_err job_start(struct dark *d, const struct dark_question *q, tstamp
         return err;
     }
     j->due = tstamp_after(now, rng_u64(&d->cfg.rng) % (d->cfg.delay_max_ns + 1));
-    dummies_plan(d, now);
     list_init(&j->node);
     list_push_back(&d->jobs, &j->node);
     d->n_jobs++;
@@ -317,16 +303,30 @@ static qudag_err wait_for_job(struct dark *d, const struct dark_question *q, str
     return QUDAG_OK;
 }
 
-qudag_err dark_no_target(qudag_err bad, uint32_t absent, qudag_err lost)
+qudag_err dark_no_target(const struct dark_heard *h)
 {
-    if (bad !=
-        QUDAG_OK) { /* a record that was there and wrong says more than one that was not there */
-        return bad;
+    if (h->wrong >= DARK_WITNESSES) {
+        return h->bad;
     }
-    if (absent >= DARK_ABSENT_MIN) {
+    if (h->absent >= DARK_WITNESSES) {
         return QUDAG_ENOTFOUND;
     }
-    return lost != QUDAG_OK ? lost : QUDAG_EUNREACHABLE;
+    return h->lost != QUDAG_OK ? h->lost : QUDAG_EUNREACHABLE;
+}
+
+void dark_hear(struct dark_heard *h, bool wrong, bool again)
+{
+    uint32_t *same = wrong ? &h->wrong : &h->absent, *other = wrong ? &h->absent : &h->wrong;
+
+    *other = *other < DARK_WITNESSES ? 0 : *other;
+    *same += again ? 0 : 1;
+}
+
+bool dark_ask_another(qudag_err err, uint32_t repeats)
+{
+    bool local = err == QUDAG_OK || err == QUDAG_ENOTFOUND || err == QUDAG_ENOMEM;
+
+    return !local && repeats < DARK_REPEATS_MAX;
 }
 
 /* What the memo says to |w|; without one he has to look it up himself. */
@@ -359,7 +359,7 @@ static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct ac
         d->took[d->n_took++ % DARK_TOOK_MAX] = now - j->since;
         err = j->best.kind == DARK_WITHDRAWN ? QUDAG_ENOTFOUND : QUDAG_OK;
     } else {
-        err = dark_no_target(j->bad, j->absent, j->lost);
+        err = dark_no_target(&j->heard);
     }
     for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
         struct dark_waiter *w = &d->waiter[i];
@@ -411,13 +411,19 @@ static void job_answer(struct dark *d, struct dark_job *j, qudag_err err,
                        const struct peer_id *exit, tstamp now, struct acts *out)
 {
     bool answered = exit->len > 0;
+    bool again = peer_id_eq(exit, &j->last_exit);
 
     if (err == QUDAG_ENOTFOUND && answered) {
-        j->absent += peer_id_eq(exit, &j->last_exit) ? 0 : 1;
-    } else if (err != QUDAG_OK && answered) {
-        j->bad = err;
+        dark_hear(&j->heard, false, again);
+    } else if (err != QUDAG_OK && err != QUDAG_ENOMEM && answered) {
+        dark_hear(&j->heard, true, again);
+        j->heard.bad = err;
+        if (dark_ask_another(err, j->repeats)) {
+            j->repeats++;
+            j->asked--; /* the same place, through a relay apart from this one */
+        }
     } else if (err != QUDAG_OK) {
-        j->lost = err;
+        j->heard.lost = err;
     }
     j->last_exit = answered ? *exit : j->last_exit;
     j->cookie = 0;
@@ -469,18 +475,8 @@ static void job_tick(struct dark *d, struct dark_job *j, tstamp now, struct acts
     }
     qudag_err err = job_ask(d, j, now, out);
     if (err != QUDAG_OK) {
-        j->lost = err;
+        j->heard.lost = err;
         job_finish(d, j, now, out);
-    }
-}
-
-static void dummies_tick(struct dark *d, tstamp now, struct acts *out)
-{
-    for (size_t i = 0; i < DARK_DUMMIES_QUEUE; i++) {
-        if (d->dummy_at[i] <= now) {
-            d->dummy_at[i] = TSTAMP_NEVER;
-            (void)acts_up(out, DARK_UP_DUMMY);
-        }
     }
 }
 
@@ -498,7 +494,6 @@ void dark_resolve_tick(struct dark *d, tstamp now, struct acts *out)
             job_tick(d, j, now, out);
         }
     }
-    dummies_tick(d, now, out);
 }
 
 qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now, struct acts *out)
@@ -545,9 +540,6 @@ tstamp dark_resolve_deadline(const struct dark *d)
     }
     for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
         at = tstamp_min(at, d->waiter[i].held ? d->waiter[i].ready_at : TSTAMP_NEVER);
-    }
-    for (size_t i = 0; i < DARK_DUMMIES_QUEUE; i++) {
-        at = tstamp_min(at, d->dummy_at[i]);
     }
     return at;
 }

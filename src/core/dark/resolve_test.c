@@ -192,24 +192,81 @@ static void one_relay_cannot_make_an_address_vanish(void **state)
 static void absence_needs_two_relays(void **state)
 {
     static const struct {
-        qudag_err bad;
-        uint32_t absent;
-        qudag_err lost, want;
+        struct dark_heard heard;
+        qudag_err want;
     } rows[] = {
-        {QUDAG_OK, 0, QUDAG_OK, QUDAG_EUNREACHABLE},
-        {QUDAG_OK, 1, QUDAG_OK, QUDAG_EUNREACHABLE},
-        {QUDAG_OK, 1, QUDAG_ENORELAYS, QUDAG_ENORELAYS},
-        {QUDAG_OK, 1, QUDAG_ECIRCUIT, QUDAG_ECIRCUIT},
-        {QUDAG_OK, 2, QUDAG_OK, QUDAG_ENOTFOUND},
-        {QUDAG_OK, 2, QUDAG_ECIRCUIT, QUDAG_ENOTFOUND},
-        {QUDAG_EAUTH, 1, QUDAG_ECIRCUIT, QUDAG_EAUTH},
-        {QUDAG_EAUTH, 3, QUDAG_OK, QUDAG_EAUTH},
+        {{0}, QUDAG_EUNREACHABLE},
+        {{.absent = 1}, QUDAG_EUNREACHABLE},
+        {{.absent = 1, .lost = QUDAG_ENORELAYS}, QUDAG_ENORELAYS},
+        {{.absent = 1, .lost = QUDAG_ECIRCUIT}, QUDAG_ECIRCUIT},
+        {{.absent = 2}, QUDAG_ENOTFOUND},
+        {{.absent = 2, .lost = QUDAG_ECIRCUIT}, QUDAG_ENOTFOUND},
+        {{.wrong = 1, .bad = QUDAG_EAUTH}, QUDAG_EUNREACHABLE},
+        {{.wrong = 1, .bad = QUDAG_EAUTH, .absent = 1}, QUDAG_EUNREACHABLE},
+        {{.wrong = 1, .bad = QUDAG_EAUTH, .absent = 1, .lost = QUDAG_ECIRCUIT}, QUDAG_ECIRCUIT},
+        {{.wrong = 1, .bad = QUDAG_EAUTH, .absent = 2}, QUDAG_ENOTFOUND},
+        {{.wrong = 2, .bad = QUDAG_EAUTH, .absent = 1}, QUDAG_EAUTH},
+        {{.wrong = 2, .bad = QUDAG_ESTALE, .absent = 2}, QUDAG_ESTALE},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_int_equal(dark_no_target(rows[i].bad, rows[i].absent, rows[i].lost), rows[i].want);
+        assert_int_equal(dark_no_target(&rows[i].heard), rows[i].want);
     }
+}
+
+/* Of three answers the first and the third may be of one network. */
+static void witnesses_are_neighbours(void **state)
+{
+    struct dark_heard h = {0};
+
+    (void)state;
+    dark_hear(&h, true, false);
+    dark_hear(&h, false, false);
+    dark_hear(&h, true, false);
+    assert_int_equal(dark_no_target(&h), QUDAG_EUNREACHABLE);
+    dark_hear(&h, false, false);
+    dark_hear(&h, false, true);
+    assert_int_equal(dark_no_target(&h), QUDAG_EUNREACHABLE);
+    dark_hear(&h, false, false);
+    dark_hear(&h, true, false); /* what two said stays said */
+    assert_int_equal(dark_no_target(&h), QUDAG_ENOTFOUND);
+}
+
+static void another_relay_is_asked_what_one_answered_wrongly(void **state)
+{
+    (void)state;
+    assert_true(dark_ask_another(QUDAG_EAUTH, 0));
+    assert_true(dark_ask_another(QUDAG_EMALFORMED, DARK_REPEATS_MAX - 1));
+    assert_true(dark_ask_another(QUDAG_ESTALE, 0));
+    assert_false(dark_ask_another(QUDAG_EAUTH, DARK_REPEATS_MAX));
+    assert_false(dark_ask_another(QUDAG_OK, 0));
+    assert_false(dark_ask_another(QUDAG_ENOTFOUND, 0));
+    assert_false(dark_ask_another(QUDAG_ENOMEM, 0));
+}
+
+/* One relay answers with a record that is none, the other place is empty: the delivery must not end by that. */
+static void one_relay_with_a_wrong_record_ends_nothing(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    publish(w); /* one place only */
+    w->forger = 0;
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(resolve(w)->err, QUDAG_OK);
+        dark_target_failed(w->cli, &w->addr);
+    }
+    assert_true(w->gets > 10);
+    w->n_stored =
+        0; /* nothing is anywhere, and one of those asked lies: that is no word on the address */
+    size_t finals = 0;
+    for (int i = 0; i < 10; i++) {
+        qudag_err err = resolve(w)->err;
+        finals += err == QUDAG_EAUTH || err == QUDAG_EMALFORMED ? 1 : 0;
+    }
+    assert_int_equal(finals, 0);
+    world_free(w);
 }
 
 /* The same relay twice is one witness, whatever the host does with what it was asked. */
@@ -481,6 +538,9 @@ int main(void)
         cmocka_unit_test(the_other_period_is_asked_only_around_a_change),
         cmocka_unit_test(one_relay_cannot_make_an_address_vanish),
         cmocka_unit_test(absence_needs_two_relays),
+        cmocka_unit_test(witnesses_are_neighbours),
+        cmocka_unit_test(another_relay_is_asked_what_one_answered_wrongly),
+        cmocka_unit_test(one_relay_with_a_wrong_record_ends_nothing),
         cmocka_unit_test(the_same_relay_twice_is_one),
         cmocka_unit_test(the_cache_answers_for_an_hour_and_not_longer),
         cmocka_unit_test(the_cache_never_outlives_the_record),

@@ -8,6 +8,9 @@
  *   first put   uniform in the half period before the period begins
  *   renewals    after 6 to 8 h, drawn for each record of each place; never shifted to avoid another place:
  *               who saw that two series never meet would know that they belong together
+ *   a change    of what the records lead to is told at once in one place of a period, drawn; in the other one with
+ *               its next renewal.  Changes soon after each other are told in the same place, or the other would show
+ *               that soon after, too; later ones in one drawn anew, or one place of each address would stand out
  *   number      a walk with random steps, its start and its course from the owner's secret and the place
  *   not before  dated back by a random time before it is rounded to the hour: no clock shows in it
  *   expires     a constant later, also at the end of a period

@@ -7,119 +7,12 @@
 #ifndef QUDAG_SRC_CORE_DARK_TESTKIT_H
 #define QUDAG_SRC_CORE_DARK_TESTKIT_H
 
-#include "core/dark/dark_impl.h"
+#include "core/dark/testkit_dht.h"
 
 #include "base/wipe.h"
 #include "crypto/init.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-#define START INT64_C(1800000000) /* eight in the morning: the first half of a period */
-#define HOUR (3600 * NS_PER_S)
-#define STORE_MAX 64
-#define UPS_MAX 512
-#define EXITS 3
-
-struct stored {
-    uint8_t key[DARK_KEY_LEN];
-    uint8_t rec[DARK_RECORD_LEN];
-    uint64_t number;
-};
-
-/* A report, copied out of the action list. */
-struct up {
-    uint16_t kind;
-    uint64_t cookie;
-    qudag_err err;
-    uint64_t n;
-    struct dark_target target;
-    bool has_target;
-};
-
-struct world {
-    struct mem mem;
-    struct rng_stream stream;
-    struct rng rng;
-    struct dark *svc, *cli;
-    struct dark_keys keys; /* taken over by svc */
-    struct dark_addr addr;
-    struct onion_hop self;
-    struct stored store[STORE_MAX];
-    size_t n_stored;
-    struct peer_id exit[EXITS];
-    int liar;                             /* the relay that hides and drops records; -1: none */
-    qudag_err put_err, get_err, save_err; /* instead of storing, finding, saving */
-    bool silent;                          /* never answer */
-    uint64_t saved_seq;
-    uint8_t saved[DARK_SECRET_LEN]; /* the key file */
-    unsigned saves, puts, gets, reads;
-    void (*seen)(struct world *w, struct slice key, struct slice record); /* each put; NULL: none */
-    void *ctx;
-    struct up up[UPS_MAX];
-    size_t n_up;
-    unsigned dummies;
-    tstamp now;
-    struct acts acts;
-    struct act act_v[ACTS_ROOM];
-    uint8_t *act_bytes;
-};
-
-static inline walltime wall(const struct world *w)
-{
-    return START + (walltime)(w->now / NS_PER_S);
-}
-
-static inline void store_put(struct world *w, struct slice key, struct slice rec)
-{
-    uint64_t number;
-    walltime expires;
-
-    assert_int_equal(dark_record_check(key, rec, wall(w), &number, &expires), QUDAG_OK);
-    for (size_t i = 0; i < w->n_stored; i++) {
-        if (memcmp(w->store[i].key, key.base, key.len) == 0) {
-            assert_true(number > w->store[i].number); /* or storers would keep the old one */
-            memcpy(w->store[i].rec, rec.base, rec.len);
-            w->store[i].number = number;
-            return;
-        }
-    }
-    assert_true(w->n_stored < STORE_MAX);
-    struct stored *s = &w->store[w->n_stored++];
-    memcpy(s->key, key.base, key.len);
-    memcpy(s->rec, rec.base, rec.len);
-    s->number = number;
-}
-
-static inline struct stored *store_get(struct world *w, struct slice key)
-{
-    for (size_t i = 0; i < w->n_stored; i++) {
-        if (memcmp(w->store[i].key, key.base, key.len) == 0) {
-            return &w->store[i];
-        }
-    }
-    return NULL;
-}
-
-/* The record in the place of |period|, |replica|; NULL: none. */
-static inline struct stored *store_at(struct world *w, uint64_t period, uint8_t replica)
-{
-    uint8_t key[DARK_KEY_LEN];
-    const struct dark_place at = {period, replica};
-
-    assert_int_equal(dark_dht_key(key, &w->addr, &at), QUDAG_OK);
-    return store_get(w, (struct slice){key, sizeof key});
-}
-
-/* The same where there is one. */
-static inline struct stored *store_must(struct world *w, uint64_t period, uint8_t replica)
-{
-    static struct stored none;
-    struct stored *s = store_at(w, period, replica);
-
-    assert_non_null(s);
-    return s == NULL ? &none : s;
-}
 
 static inline void acts_reset_list(struct world *w)
 {
@@ -157,11 +50,32 @@ static inline void answer_put(struct world *w, struct dark *d, const struct act 
     dark_put_done(d, ans, w->now, &w->acts);
 }
 
+static inline void answer_sample(struct world *w, struct dark *d, struct dark_answer *ans)
+{
+    uint8_t index[DHT_DARK_INDEX_LEN];
+
+    w->samples++;
+    ans->err = QUDAG_ENOTFOUND;
+    if (w->sample != NULL) {
+        w->sample(w, index, &ans->exit);
+        ans->err = QUDAG_OK;
+        ans->record = (struct slice){index, sizeof index};
+    }
+    dark_get_done(d, ans, w->now, &w->acts);
+}
+
 static inline void answer_get(struct world *w, struct dark *d, const struct act *a,
                               struct dark_answer *ans)
 {
     const struct dark_wanted *wanted = a->ptr;
 
+    if (dht_key_is_sample(wanted->key)) {
+        answer_sample(w, d, ans);
+        return;
+    }
+    if (w->asked != NULL && d == w->cli) {
+        w->asked(w, wanted);
+    }
     assert_int_equal(wanted->key.len, DARK_KEY_LEN);
     const struct stored *s = store_get(w, wanted->key);
     bool hidden = w->liar >= 0 && peer_id_eq(&ans->exit, &w->exit[w->liar]);
@@ -175,6 +89,11 @@ static inline void answer_get(struct world *w, struct dark *d, const struct act 
     }
     if (ans->err == QUDAG_OK) {
         ans->record = (struct slice){s->rec, DARK_RECORD_LEN};
+    }
+    if (w->forger >= 0 && peer_id_eq(&ans->exit, &w->exit[w->forger])) {
+        static const uint8_t wrong[DARK_RECORD_LEN] = {'Q', 'D', 'D', 'R', 1};
+        ans->err = QUDAG_OK;
+        ans->record = (struct slice){wrong, sizeof wrong};
     }
     dark_get_done(d, ans, w->now, &w->acts);
 }
@@ -221,7 +140,6 @@ static inline void settle(struct world *w, struct dark *d)
             } else if (list[i].kind == DARK_UP_RESOLVED || list[i].kind == DARK_UP_PUBLISHED) {
                 note_up(w, &list[i]);
             }
-            w->dummies += list[i].kind == DARK_UP_DUMMY ? 1 : 0;
         }
         acts_reset_list(w);
         for (size_t i = 0; i < n && !w->silent; i++) {
@@ -268,7 +186,7 @@ static inline struct world *world_empty(uint8_t seed)
         .v = w->act_v, .cap = ACTS_ROOM, .bytes = w->act_bytes, .bytes_cap = ACTS_BYTES_ROOM};
     w->svc = core_new(w);
     w->cli = core_new(w);
-    w->liar = -1;
+    w->liar = w->forger = -1;
     for (int i = 0; i < EXITS; i++) {
         uint8_t pk[32] = {(uint8_t)(100 + i)};
         peer_id_from_ed25519(&w->exit[i], pk);

@@ -6,6 +6,7 @@
  */
 #include "base/rd.h"
 #include "core/gateway/job.h"
+#include "wire/dht_keys.h"
 
 #include <string.h>
 
@@ -14,7 +15,7 @@ static bool request_is_valid(const struct gateway_request *req, enum kad_type ty
     bool sized = req->value.len > 0 && req->value.len <= KAD_VALUE_MAX;
 
     return gateway_key_is_ours(req->key) && !ref_none(req->circuit) &&
-           (type == KAD_GET_VALUE || sized);
+           (type == KAD_GET_VALUE || (sized && !dht_key_is_sample(req->key)));
 }
 
 static qudag_err ask(struct gateway *g, const struct gateway_request *req, enum kad_type type,

@@ -27,8 +27,10 @@ struct gateway_config {
 };
 
 enum gateway_up {
-    GATEWAY_UP_GET = 1, /* cookie, ptr = struct gateway_wanted: read it, then gateway_answer */
-    GATEWAY_UP_PUT,     /* cookie, ptr = struct gateway_wanted: store it, then gateway_answer */
+    GATEWAY_UP_GET =
+        1, /* cookie, ptr = struct gateway_wanted: read it (DHT_SAMPLE_KEY: the index of a dark record is
+                           wanted), then gateway_answer */
+    GATEWAY_UP_PUT, /* cookie, ptr = struct gateway_wanted: store it, then gateway_answer */
     GATEWAY_UP_DONE, /* cookie of our request, err, data = value (get), n = nodes that stored (put) */
 };
 
@@ -41,8 +43,9 @@ struct gateway_wanted {
 /* What we ask the gateway at the end of |circuit| for; borrowed for the call. */
 struct gateway_request {
     struct ref circuit;
-    uint64_t cookie;    /* comes back in GATEWAY_UP_DONE */
-    struct slice key;   /* under /qudag/dark/ or /qudag/relay/, else EINVAL */
+    uint64_t cookie; /* comes back in GATEWAY_UP_DONE */
+    struct slice
+        key; /* under /qudag/dark/ or /qudag/relay/, or, GET only, DHT_SAMPLE_KEY; else EINVAL */
     struct slice value; /* PUT: 1 to KAD_VALUE_MAX bytes, else EINVAL; GET: ignored */
 };
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "core/gateway/testkit.h"
+#include "wire/dht_keys.h"
 
 /* A whole exchange; the DHT answers |err|, |value|, |stored|.  What the asking side is told. */
 static struct act exchange(struct world *w, bool put, qudag_err err, struct slice value,
@@ -86,16 +87,44 @@ static void a_value_is_written_through_the_gateway(void **state)
     world_free(w);
 }
 
+/* The key of samples names nothing that could be stored. */
+static void samples_are_read_only(void **state)
+{
+    struct world *w = world_new();
+    struct slice k = {(const uint8_t *)DHT_SAMPLE_KEY, sizeof(DHT_SAMPLE_KEY) - 1};
+    struct gateway_request put = {
+        .circuit = {1, 1}, .cookie = 1, .key = k, .value = {w->value, 100}};
+    struct kad_msg m = {.type = KAD_PUT_VALUE,
+                        .key = k,
+                        .has_record = true,
+                        .rec_key = k,
+                        .rec_value = {w->value, 100}};
+    uint8_t frame[512];
+    size_t len;
+
+    (void)state;
+    assert_int_equal(gateway_put(w->cli, &put, 0, &w->acts), QUDAG_EINVAL);
+    assert_int_equal(kad_msg_encode(frame, sizeof frame, &len, &m), QUDAG_OK);
+    open_in(w, srv_strm, 2);
+    deliver(w, w->srv, srv_strm, frame, len, 512);
+    assert_int_equal(w->acts.n, 1);
+    assert_int_equal(w->act_v[0].type, ACT_RESET);
+    assert_int_equal(w->act_v[0].err, QUDAG_EREFUSED);
+    acts_clear(w);
+    world_free(w);
+}
+
 static void only_our_namespaces_pass(void **state)
 {
     static const struct {
         const char *key;
         bool ok;
-    } rows[] = {{"/qudag/dark/x", true},   {"/qudag/relay/x", true},
-                {"/qudag/dark/", false},   {"/qudag/relay", false},
-                {"/pk/x", false},          {"/ipns/x", false},
-                {"/qudag/other/x", false}, {"", false},
-                {"qudag/dark/x", false}};
+    } rows[] = {{"/qudag/dark/x", true},    {"/qudag/relay/x", true},
+                {"/qudag/dark/", false},    {"/qudag/relay", false},
+                {"/pk/x", false},           {"/ipns/x", false},
+                {"/qudag/other/x", false},  {"", false},
+                {"qudag/dark/x", false},    {"/qudag/sample/", true},
+                {"/qudag/sample/x", false}, {"/qudag/sample", false}};
     struct world *w = world_new();
     uint8_t frame[512];
 
@@ -510,6 +539,7 @@ int main(void)
         cmocka_unit_test(a_value_is_read_through_the_gateway),
         cmocka_unit_test(a_value_is_written_through_the_gateway),
         cmocka_unit_test(only_our_namespaces_pass),
+        cmocka_unit_test(samples_are_read_only),
         cmocka_unit_test(two_requests_that_arrive_together_stay_two),
         cmocka_unit_test(wrong_calls_are_refused),
         cmocka_unit_test(who_does_not_serve_refuses),

@@ -162,6 +162,7 @@ qudag_err gateway_msg_write(const struct gateway_job *j, bool has_record, struct
 
 bool gateway_key_is_ours(struct slice key)
 {
-    return key.len <= KAD_KEY_MAX && (dht_key_under(key, DHT_DARK_PREFIX, NULL) ||
-                                      dht_key_under(key, DHT_RELAY_PREFIX, NULL));
+    return key.len <= KAD_KEY_MAX &&
+           (dht_key_under(key, DHT_DARK_PREFIX, NULL) ||
+            dht_key_under(key, DHT_RELAY_PREFIX, NULL) || dht_key_is_sample(key));
 }

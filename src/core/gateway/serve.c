@@ -11,6 +11,7 @@
  */
 #include "base/wr.h"
 #include "core/gateway/job.h"
+#include "wire/dht_keys.h"
 
 #include <string.h>
 
@@ -143,7 +144,7 @@ static qudag_err request_check(const struct kad_msg *m)
     if (m->type != KAD_GET_VALUE && m->type != KAD_PUT_VALUE) {
         return QUDAG_EPROTO;
     }
-    if (!gateway_key_is_ours(m->key)) {
+    if (!gateway_key_is_ours(m->key) || (m->type == KAD_PUT_VALUE && dht_key_is_sample(m->key))) {
         return QUDAG_EREFUSED;
     }
     if (m->type == KAD_GET_VALUE) {
