@@ -71,8 +71,8 @@ void node_survey_check(struct node *n)
     relays_settled(n->relays, node_wall(n, n->now));
     s->next_at = TSTAMP_NEVER;
     node_saved_guards(n, false);
-    log_event(&n->cfg.log, LOG_INFO, "relays.view_settled", LOG_NUM("relays", v.relays),
-              LOG_NUM("networks", v.networks), LOG_NUM("lookups", v.lookups));
+    log_event(&n->cfg.log, LOG_INFO, "relays.view_settled", LOG_NUM("relays", v.known.relays),
+              LOG_NUM("networks", v.known.networks), LOG_NUM("lookups", v.lookups));
 }
 
 static tstamp next_at(const struct node *n)

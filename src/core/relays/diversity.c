@@ -19,7 +19,7 @@ static const struct relays_net *net_of(const struct relays_entry *x)
 
 static bool same_net(const struct relays_net *a, const struct relays_net *b)
 {
-    return a != NULL && b != NULL && a->family == b->family && memcmp(a->b, b->b, sizeof a->b) == 0;
+    return a != NULL && b != NULL && relays_net_eq(a, b);
 }
 
 /* Failures of a moment change nothing: the network is not smaller for them. */

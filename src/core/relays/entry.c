@@ -56,12 +56,16 @@ void relays_nets(struct relays_entry *x)
     }
 }
 
+bool relays_net_eq(const struct relays_net *a, const struct relays_net *b)
+{
+    return a->family == b->family && memcmp(a->b, b->b, sizeof a->b) == 0;
+}
+
 static bool nets_overlap(const struct relays_entry *a, const struct relays_entry *b)
 {
     for (uint8_t i = 0; i < a->n_nets; i++) {
         for (uint8_t k = 0; k < b->n_nets; k++) {
-            if (a->net[i].family == b->net[k].family &&
-                memcmp(a->net[i].b, b->net[k].b, sizeof a->net[i].b) == 0) {
+            if (relays_net_eq(&a->net[i], &b->net[k])) {
                 return true;
             }
         }
@@ -95,18 +99,21 @@ bool relays_entry_dialable(const struct relays *r, const struct relays_entry *x)
     return r->own_ip == 0 || x->ip == 0 || (r->own_ip & x->ip) != 0;
 }
 
-uint32_t relays_networks(struct relays_entry *const *v, uint32_t n)
+const struct relays_entry *relays_pool_draw(const struct relays *r, relays_fits_fn *fits,
+                                            const void *ctx)
 {
-    uint32_t count = 0;
+    uint32_t n = 0;
 
-    for (uint32_t i = 0; i < n; i++) {
-        bool fresh = v[i]->n_nets > 0;
-        for (uint32_t k = 0; k < i && fresh; k++) {
-            fresh = !nets_overlap(v[i], v[k]);
-        }
-        count += fresh ? 1 : 0;
+    for (uint32_t i = 0; i < r->n; i++) {
+        n += fits(r, r->v[i], ctx) ? 1 : 0;
     }
-    return count;
+    uint32_t k = n > 0 ? rng_below(&r->cfg.rng, n) : 0;
+    for (uint32_t i = 0; n > 0 && i < r->n; i++) {
+        if (fits(r, r->v[i], ctx) && k-- == 0) {
+            return r->v[i];
+        }
+    }
+    return NULL;
 }
 
 /* Of the whole pool, so that failures of the moment change nothing. */

@@ -129,8 +129,9 @@ static void guard_remove(struct relays *r, uint32_t ix)
 }
 
 /* Whether |x| of the pool may join the sample. */
-static bool may_join(const struct relays *r, const struct relays_entry *x)
+static bool may_join(const struct relays *r, const struct relays_entry *x, const void *ctx)
 {
+    (void)ctx;
     return (x->flags & RELAY_FLAG_GUARD) != 0 && relays_entry_usable(r, x) &&
            relays_entry_dialable(r, x) && relays_guards_find(r, &x->hop.peer) == NULL;
 }
@@ -138,24 +139,13 @@ static bool may_join(const struct relays *r, const struct relays_entry *x)
 /* One more of the pool, uniformly; false: there is none, or no memory. */
 static bool draw_one(struct relays *r)
 {
-    uint32_t n = 0;
+    const struct relays_entry *x = relays_pool_draw(r, may_join, NULL);
+    struct relays_guard *g = x != NULL ? mem_alloc(r->cfg.mem, sizeof *g) : NULL;
 
-    for (uint32_t i = 0; i < r->n; i++) {
-        n += may_join(r, r->v[i]) ? 1 : 0;
-    }
-    if (n == 0) {
-        return false;
-    }
-    uint32_t k = rng_below(&r->cfg.rng, n);
-    uint32_t at = 0;
-    while (!may_join(r, r->v[at]) || k-- > 0) {
-        at++;
-    }
-    struct relays_guard *g = mem_alloc(r->cfg.mem, sizeof *g);
     if (g == NULL) {
         return false;
     }
-    g->x = *r->v[at];
+    g->x = *x;
     g->x.failures = 0;
     g->x.usable = 0;
     g->added = blurred(r);

@@ -164,11 +164,12 @@ static void a_view_has_settled_when_it_is_large_or_nobody_new_is_found(void **st
         struct relays_view v;
         bool settled;
     } row[] = {
-        {{16, 0, 50, 60, 20}, true},  {{15, 15, 0, 60, 20}, false}, /* too few lookups */
-        {{16, 0, 50, 59, 20}, false}, {{16, 0, 50, 60, 19}, false}, {{16, 6, 0, 5, 5}, true},
-        {{16, 5, 0, 5, 5}, false},    {{16, 6, 1, 5, 5}, false},    {{15, 15, 0, 5, 5}, false},
-        {{100, 0, 0, 59, 59}, false}, {{100, 6, 0, 1, 0}, true},    {{16, 0, 60, 60, 20}, true},
-        {{16, 0, 61, 60, 20}, false},
+        {{16, 0, 50, {60, 20}}, true},  {{15, 15, 0, {60, 20}}, false}, /* too few lookups */
+        {{16, 0, 50, {59, 20}}, false}, {{16, 0, 50, {60, 19}}, false},
+        {{16, 6, 0, {5, 5}}, true},     {{16, 5, 0, {5, 5}}, false},
+        {{16, 6, 1, {5, 5}}, false},    {{15, 15, 0, {5, 5}}, false},
+        {{100, 0, 0, {59, 59}}, false}, {{100, 6, 0, {1, 0}}, true},
+        {{16, 0, 60, {60, 20}}, true},  {{16, 0, 61, {60, 20}}, false},
     };
 
     (void)state;
@@ -191,8 +192,8 @@ static void nothing_is_drawn_before_the_view_has_settled(void **state)
     assert_int_equal(w->r->n_guards + w->r->n_second, 0);
     assert_int_equal(relays_path(w->r, &three, 0, h), QUDAG_ENORELAYS);
     relays_view_get(w->r, &v);
-    assert_int_equal(v.relays, N);
-    assert_int_equal(v.networks, N);
+    assert_int_equal(v.known.relays, N);
+    assert_int_equal(v.known.networks, N);
     assert_int_equal(v.waiting, 0);
     struct peer_id p = peer_of(90);
     relays_candidate(w->r, &p);
@@ -207,6 +208,31 @@ static void nothing_is_drawn_before_the_view_has_settled(void **state)
     assert_int_equal(w->r->n_second, RELAYS_SECOND_MAX);
     assert_int_equal(relays_guards_dirty(w->r), RELAYS_DIRTY_NOW);
     assert_int_equal(relays_path(w->r, &three, 0, h), QUDAG_OK);
+    world_free(w);
+}
+
+/* Each relay is in one network, whatever addresses others name: P-31. */
+static void who_names_networks_of_others_does_not_make_a_network_small(void **state)
+{
+    struct world *w = world_new(false);
+    struct relays_view v;
+
+    (void)state;
+    for (uint8_t i = 0; i < RELAYS_VIEW_RELAYS; i++) {
+        struct relay_desc d;
+        desc_set(&d, i, i % RELAYS_VIEW_NETWORKS);
+        for (uint8_t k = 1; i < 4 && k < RELAY_DESC_ADDRS_MAX; k++) {
+            struct netaddr a = {
+                .family = 4, .ip = {100, (uint8_t)(4 + i * 4 + k % 4), 1, 1}, .port = 4001};
+            multiaddr_quic(&d.addr[d.n_addrs++], &a, NULL);
+        }
+        assert_int_equal(relays_add(w->r, &d), QUDAG_OK);
+    }
+    relays_view_get(w->r, &v);
+    assert_int_equal(v.known.networks, RELAYS_VIEW_NETWORKS);
+    assert_false(w->r->large);
+    relays_expire(w->r, WALL, true);
+    assert_true(w->r->large);
     world_free(w);
 }
 
@@ -739,6 +765,7 @@ int main(void)
         cmocka_unit_test(path_bias_warns_below_70_percent_and_stops_below_50),
         cmocka_unit_test(a_view_has_settled_when_it_is_large_or_nobody_new_is_found),
         cmocka_unit_test(nothing_is_drawn_before_the_view_has_settled),
+        cmocka_unit_test(who_names_networks_of_others_does_not_make_a_network_small),
         cmocka_unit_test(only_relays_that_say_they_are_guards_are_drawn),
         cmocka_unit_test(a_guard_that_fails_is_replaced_by_the_other_primary_and_comes_back),
         cmocka_unit_test(circuits_that_fail_together_are_one_failure),

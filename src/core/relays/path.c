@@ -104,24 +104,25 @@ static bool fits(const struct relays *r, const struct choice *c, const struct re
     return true;
 }
 
+/* What a hop is drawn for. */
+struct place {
+    const struct choice *c;
+    size_t at;
+};
+
+static bool fits_place(const struct relays *r, const struct relays_entry *x, const void *ctx)
+{
+    const struct place *p = ctx;
+
+    return fits(r, p->c, x, p->at);
+}
+
 /* A uniform choice for hop |at| of the pool, or NULL. */
 static const struct relays_entry *pick(const struct relays *r, const struct choice *c, size_t at)
 {
-    uint32_t n = 0;
+    struct place p = {c, at};
 
-    for (uint32_t i = 0; i < r->n; i++) {
-        n += fits(r, c, r->v[i], at) ? 1 : 0;
-    }
-    if (n == 0) {
-        return NULL;
-    }
-    uint32_t k = rng_below(&r->cfg.rng, n);
-    for (uint32_t i = 0; i < r->n; i++) {
-        if (fits(r, c, r->v[i], at) && k-- == 0) {
-            return r->v[i];
-        }
-    }
-    return NULL;
+    return relays_pool_draw(r, fits_place, &p);
 }
 
 /* The first hop: of the guards that may be used the first that fits, and no other. */

@@ -386,12 +386,11 @@ void relays_expire(struct relays *r, walltime now, bool sure)
         }
         i++;
     }
-    struct relays_view v = {.relays = r->n};
     if (!r->large && r->n >= RELAYS_VIEW_RELAYS) {
-        v.networks = relays_networks(r->v, r->n);
-    }
-    if (relays_view_large(&v)) {
-        relays_guards_large(r);
+        struct relays_diversity d = relays_diversity(r);
+        if (relays_view_large(&d)) {
+            relays_guards_large(r);
+        }
     }
     relays_guards_refresh(r);
     relays_second_refresh(r);
@@ -401,7 +400,7 @@ void relays_expire(struct relays *r, walltime now, bool sure)
 
 void relays_view_get(const struct relays *r, struct relays_view *out)
 {
-    *out = (struct relays_view){.relays = r->n, .networks = relays_networks(r->v, r->n)};
+    *out = (struct relays_view){.known = relays_diversity(r)};
     for (uint32_t i = 0; i < r->n_cand; i++) {
         const struct relays_cand *c = r->cand[i];
         out->waiting += !c->looked && relays_find(r, &c->peer) == NULL ? 1 : 0;

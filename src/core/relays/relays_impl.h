@@ -127,8 +127,13 @@ uint64_t relays_rank(const struct relays *r, const struct peer_id *peer);
  * they are all there is.
  */
 void relays_pool_recall(struct relays *r);
-/* How many networks the |n| relays at |v| lie in; IPv4 by 16 bits, IPv6 by 32. */
-uint32_t relays_networks(struct relays_entry *const *v, uint32_t n);
+/* Whether both are one network. */
+bool relays_net_eq(const struct relays_net *a, const struct relays_net *b);
+/* Whether |x| may be drawn; |ctx| is relays_pool_draw()'s. */
+typedef bool relays_fits_fn(const struct relays *r, const struct relays_entry *x, const void *ctx);
+/* One of the pool that |fits|, each equally likely; NULL: there is none. */
+const struct relays_entry *relays_pool_draw(const struct relays *r, relays_fits_fn *fits,
+                                            const void *ctx);
 
 /* Whether |x| may be in a path of ours at all, whatever else is in it: not us, of our kind of network, with address. */
 bool relays_entry_usable(const struct relays *r, const struct relays_entry *x);

@@ -74,9 +74,11 @@ static bool beside_primaries(const struct relays *r, const struct relays_entry *
     return true;
 }
 
-/* Whether |x| may be one of them. */
-static bool may_join(const struct relays *r, const struct relays_entry *x, enum apart how)
+/* Whether |x| may be one of them, as far apart from them as |ctx|, an enum apart, says. */
+static bool may_join(const struct relays *r, const struct relays_entry *x, const void *ctx)
 {
+    enum apart how = *(const enum apart *)ctx;
+
     if (!relays_entry_usable(r, x) || !beside_primaries(r, x, how)) {
         return false;
     }
@@ -92,24 +94,13 @@ static bool may_join(const struct relays *r, const struct relays_entry *x, enum 
 
 static bool draw_one(struct relays *r, enum apart how)
 {
-    uint32_t n = 0;
+    const struct relays_entry *x = relays_pool_draw(r, may_join, &how);
+    struct relays_second *s = x != NULL ? mem_alloc(r->cfg.mem, sizeof *s) : NULL;
 
-    for (uint32_t i = 0; i < r->n; i++) {
-        n += may_join(r, r->v[i], how) ? 1 : 0;
-    }
-    if (n == 0) {
-        return false;
-    }
-    uint32_t k = rng_below(&r->cfg.rng, n);
-    uint32_t at = 0;
-    while (!may_join(r, r->v[at], how) || k-- > 0) {
-        at++;
-    }
-    struct relays_second *s = mem_alloc(r->cfg.mem, sizeof *s);
     if (s == NULL) {
         return false;
     }
-    s->x = *r->v[at];
+    s->x = *x;
     s->x.failures = 0;
     s->x.usable = 0;
     s->until = r->wall + relays_second_life(rng_u32(&r->cfg.rng), rng_u32(&r->cfg.rng));

@@ -1,9 +1,9 @@
 /* settled.c - whether what we know of the network is enough to choose guards from. */
 #include "core/relays/settled.h"
 
-bool relays_view_large(const struct relays_view *v)
+bool relays_view_large(const struct relays_diversity *known)
 {
-    return v->relays >= RELAYS_VIEW_RELAYS && v->networks >= RELAYS_VIEW_NETWORKS;
+    return known->relays >= RELAYS_VIEW_RELAYS && known->networks >= RELAYS_VIEW_NETWORKS;
 }
 
 bool relays_view_settled(const struct relays_view *v)
@@ -11,8 +11,8 @@ bool relays_view_settled(const struct relays_view *v)
     if (v->lookups < RELAYS_VIEW_LOOKUPS) {
         return false;
     }
-    if (relays_view_large(v) && v->waiting <= v->relays) { /* most of those met were looked for */
-        return true;
+    if (relays_view_large(&v->known) && v->waiting <= v->known.relays) {
+        return true; /* most of those met were looked for */
     }
     return v->quiet >= RELAYS_VIEW_QUIET && v->waiting == 0;
 }

@@ -18,15 +18,14 @@
 #define RELAYS_VIEW_NETWORKS RELAYS_SAFE_NETWORKS_MIN /* ... of so many /16 or /32 */
 
 struct relays_view {
-    uint32_t lookups;  /* of random keys that ended since the start */
-    uint32_t quiet;    /* the last of these in a row that found nobody new */
-    uint32_t waiting;  /* peers whose descriptor has not been looked for yet */
-    uint32_t relays;   /* whose descriptors are known */
-    uint32_t networks; /* they lie in; IPv4 by 16 bits, IPv6 by 32 */
+    uint32_t lookups; /* of random keys that ended since the start */
+    uint32_t quiet;   /* the last of these in a row that found nobody new */
+    uint32_t waiting; /* peers whose descriptor has not been looked for yet */
+    struct relays_diversity known;
 };
 
-/* Whether the network is large: then a sample is drawn from a crowd. */
-bool relays_view_large(const struct relays_view *v);
+/* Whether a network of which |known| is known is large: then a sample is drawn from a crowd. */
+bool relays_view_large(const struct relays_diversity *known);
 /* Whether guards may be chosen. */
 bool relays_view_settled(const struct relays_view *v);
 
