@@ -1,5 +1,5 @@
 /* error.c - names, texts and categories of errors, all from the one list in qudag/error.h. */
-#include <qudag/error.h>
+#include "base/err.h"
 
 const char *qudag_strerror(qudag_err err)
 {
@@ -41,4 +41,12 @@ qudag_err_cat qudag_err_category(qudag_err err)
 #undef XX
     }
     return QUDAG_CAT_INTERNAL;
+}
+
+bool err_is_ours(qudag_err err)
+{
+    qudag_err_cat cat = qudag_err_category(err);
+
+    return cat == QUDAG_CAT_USAGE || cat == QUDAG_CAT_INTERNAL || err == QUDAG_ENOMEM ||
+           err == QUDAG_ECANCELED || err == QUDAG_ESTALE || err == QUDAG_EAGAIN;
 }

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/assert.h"
+#include "base/err.h"
 #include "base/list.h"
 #include "base/logrec.h"
 
@@ -47,6 +48,35 @@ static void success_and_unknown_numbers_are_answered_too(void **state)
     assert_string_equal(qudag_strerror((qudag_err)-1000), "unknown error");
     assert_string_equal(qudag_err_name((qudag_err)-1000), "QUDAG_E?");
     assert_int_equal(qudag_err_category((qudag_err)-1000), QUDAG_CAT_INTERNAL);
+}
+
+/* Each error of the list: one that is added has to be judged here. */
+static void an_error_is_ours_when_no_peer_can_be_its_cause(void **state)
+{
+    static const qudag_err ours[] = {
+        QUDAG_ENOMEM,    QUDAG_EAGAIN,  QUDAG_ECANCELED, QUDAG_ESTALE,
+        QUDAG_EINVAL,    QUDAG_ESTATE,  QUDAG_ESYSTEM,   QUDAG_EINTERNAL,
+        QUDAG_ECHECKSUM, QUDAG_EEXISTS, QUDAG_ETOOBIG,   QUDAG_ESMALLNET,
+    };
+    static const qudag_err theirs[] = {
+        QUDAG_OK,       QUDAG_ELIMIT,       QUDAG_ETIMEOUT, QUDAG_EUNREACHABLE, QUDAG_ENOTFOUND,
+        QUDAG_ECLOSED,  QUDAG_ERESET,       QUDAG_EPROTO,   QUDAG_EMALFORMED,   QUDAG_EAUTH,
+        QUDAG_EREFUSED, QUDAG_EUNSUPPORTED, QUDAG_EEXPIRED, QUDAG_EBOOTSTRAP,   QUDAG_EPOLICY,
+        QUDAG_ECLOCK,   QUDAG_ENORELAYS,    QUDAG_ECIRCUIT, QUDAG_ENOGUARD,
+    };
+    size_t all = 1;
+#define XX(name, value, cat, text) +1
+    all += QUDAG_ERR_MAP(XX);
+#undef XX
+
+    (void)state;
+    assert_int_equal(ARRAY_LEN(ours) + ARRAY_LEN(theirs), all);
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        assert_true(err_is_ours(ours[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(theirs); i++) {
+        assert_false(err_is_ours(theirs[i]));
+    }
 }
 
 static void keep_record(void *ctx, const struct log_record *rec)
@@ -155,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_error_has_a_name_a_text_and_a_category),
+        cmocka_unit_test(an_error_is_ours_when_no_peer_can_be_its_cause),
         cmocka_unit_test(success_and_unknown_numbers_are_answered_too),
         cmocka_unit_test(a_record_reaches_the_sink_with_its_fields),
         cmocka_unit_test(without_a_sink_nothing_happens),

@@ -100,7 +100,9 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
     if (c->open) {
         return;
     }
-    dark_target_failed(n->dark, &c->dark);
+    if (!node_budget_ours(err)) { /* without a circuit nobody tried the target */
+        dark_target_failed(n->dark, &c->dark);
+    }
     list_init(&lost);
     while (!list_empty(&c->waiting)) {
         struct node_stream *a = LIST_ENTRY(c->waiting.next, struct node_stream, wait);

@@ -1,6 +1,8 @@
 /* budget.c - how often the far end may make us build circuits. */
 #include "node/budget.h"
 
+#include "base/err.h"
+
 #include <string.h>
 
 struct key_note {
@@ -150,8 +152,8 @@ qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
 
 bool node_budget_ours(qudag_err err)
 {
-    return err == QUDAG_ENORELAYS || err == QUDAG_ENOMEM || err == QUDAG_ELIMIT ||
-           err == QUDAG_ECANCELED;
+    return err_is_ours(err) || err == QUDAG_ELIMIT || err == QUDAG_ENORELAYS ||
+           err == QUDAG_ENOGUARD;
 }
 
 void node_budget_back(struct node_budget *b, const struct dark_addr *to,

@@ -56,7 +56,7 @@ void node_budget_fini(struct node_budget *b);
  */
 QUDAG_MUST_USE qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
                                           const struct node_isolation *key, tstamp now);
-/* Whether an attempt that ended with |err| failed at this node: it is not counted. */
+/* Whether an attempt that ended with |err| failed before a circuit was begun, at this node: it is not counted. */
 bool node_budget_ours(qudag_err err);
 /* The last attempt for |key|, which was allowed, cost no circuit after all. */
 void node_budget_back(struct node_budget *b, const struct dark_addr *to,

@@ -159,13 +159,24 @@ static void what_failed_here_is_not_counted(void **state)
         node_budget_back(&b, &a, &k);
     }
     assert_int_equal(allowed(&a, &k, START + 100, START + 200, 1), 3);
-    assert_true(node_budget_ours(QUDAG_ENORELAYS));
-    assert_true(node_budget_ours(QUDAG_ENOMEM));
-    assert_true(node_budget_ours(QUDAG_ELIMIT));
-    assert_true(node_budget_ours(QUDAG_ECANCELED));
-    assert_false(node_budget_ours(QUDAG_ETIMEOUT));
-    assert_false(node_budget_ours(QUDAG_ECIRCUIT));
-    assert_false(node_budget_ours(QUDAG_OK));
+}
+
+/* Guards that are silent, a network that is small: no circuit was built, whatever the address. */
+static void what_fails_before_a_circuit_is_begun_is_ours(void **state)
+{
+    static const qudag_err ours[] = {QUDAG_ENOMEM,    QUDAG_ECANCELED, QUDAG_ELIMIT,
+                                     QUDAG_ENORELAYS, QUDAG_ENOGUARD,  QUDAG_ESMALLNET,
+                                     QUDAG_EINTERNAL, QUDAG_ESYSTEM};
+    static const qudag_err theirs[] = {
+        QUDAG_OK,     QUDAG_ETIMEOUT, QUDAG_ECIRCUIT, QUDAG_ECLOSED,   QUDAG_ERESET,
+        QUDAG_EPROTO, QUDAG_EAUTH,    QUDAG_EREFUSED, QUDAG_ENOTFOUND, QUDAG_EUNREACHABLE};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        assert_true(node_budget_ours(ours[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(theirs); i++) {
+        assert_false(node_budget_ours(theirs[i]));
+    }
 }
 
 static void the_table_is_bounded(void **state)
@@ -193,6 +204,7 @@ int main(void)
         TEST(what_others_used_up_is_not_called_a_limit),
         TEST(what_is_rare_is_the_callers_own_wish),
         TEST(what_failed_here_is_not_counted),
+        TEST(what_fails_before_a_circuit_is_begun_is_ours),
         TEST(the_table_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

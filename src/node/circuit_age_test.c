@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "core/relays/relays_impl.h"
+#include "node/internal.h"
 #include "node/testkit_case.h"
 
 #define ECHO "/test/echo/1.0.0"
@@ -132,6 +134,30 @@ static void a_circuit_in_use_is_left_after_ten_minutes_and_closed_after_two_hour
     assert_int_equal(net.node[0].closed_why, QUDAG_EEXPIRED);
 }
 
+/* What never left this node is no far end's doing: 30 attempts while there is no path cost none. */
+static void attempts_without_a_path_are_given_back(void **state)
+{
+    const struct node_isolation k = {.len = 1, .key = {1}};
+    struct relays *r;
+    struct ref s, first, again;
+    (void)state;
+    join();
+    r = net.node[0].node->relays;
+    first = open_with(1, &s);
+    assert_int_equal(node_circuit_close(net.node[0].node, first), QUDAG_OK);
+    (void)nt_run(&net, NS_PER_S, NULL);
+    for (unsigned i = 0; i < 30; i++) {
+        r->settled = false;
+        assert_int_equal(node_stream_open_dark(net.node[0].node, &addr, ECHO, &k, &s), QUDAG_OK);
+        (void)nt_run(&net, 30 * NS_PER_S, NULL);
+        assert_true(ref_eq(net.node[0].closed_ref, s));
+        assert_int_equal(net.node[0].closed_why, QUDAG_ENORELAYS);
+    }
+    r->settled = true;
+    again = open_with(1, &s);
+    assert_false(ref_eq(first, again));
+}
+
 static unsigned attempts,
     circuits_in; /* circuits_in: each counted when it is another than the last */
 static struct ref circuit_in;
@@ -184,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NT_TEST(streams_with_different_keys_share_no_circuit),
         NT_TEST(a_circuit_in_use_is_left_after_ten_minutes_and_closed_after_two_hours),
+        NT_TEST(attempts_without_a_path_are_given_back),
         NT_TEST(a_service_that_ends_every_circuit_does_not_get_another_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

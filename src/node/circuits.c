@@ -27,7 +27,17 @@ static qudag_err build(struct node *n, struct node_circuit *c)
     struct acts *out = node_begin(n);
     err = onion_build(n->onion, c->path, c->n_hops, n->now, out, &c->onion);
     node_end(n, n->ix.onion);
+    c->unspent = c->unspent && err != QUDAG_OK;
     return err;
+}
+
+/* |c| ends with |err|: the budget has back what was taken for a circuit that was not begun. */
+static void give_back(struct node *n, struct node_circuit *c, qudag_err err)
+{
+    if (c->unspent && node_budget_ours(err)) {
+        c->unspent = false;
+        node_budget_back(&n->budget, &c->dark, &c->key);
+    }
 }
 
 static qudag_err build_or_wait(struct node *n, struct node_circuit *c)
@@ -63,6 +73,7 @@ qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
     if (use->to_service) {
         c->dark = *dark;
         c->target = *target;
+        c->unspent = true;
     }
     qudag_err err = build_or_wait(n, c);
     if (err != QUDAG_OK) {
@@ -193,12 +204,16 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
  * What a relay failed in is not the service's doing; what may be costs the budget of its address.  One that was not
  * reached from the last relay may have moved: not the same way again, a newer record is asked for.
  */
-static bool may_try_again(struct node *n, const struct node_circuit *c, uint64_t hop, tstamp now)
+static bool may_try_again(struct node *n, struct node_circuit *c, uint64_t hop, tstamp now)
 {
     bool by_relay = hop >= 1 && hop <= c->relays;
 
-    return by_relay || !c->use->to_service ||
-           (!c->target_failed && node_budget_take(&n->budget, &c->dark, &c->key, now) == QUDAG_OK);
+    if (by_relay || !c->use->to_service) {
+        return true;
+    }
+    c->unspent =
+        !c->target_failed && node_budget_take(&n->budget, &c->dark, &c->key, now) == QUDAG_OK;
+    return c->unspent;
 }
 
 static void on_closed(struct node *n, const struct act *a, tstamp now)
@@ -222,6 +237,7 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
         if (next == QUDAG_OK) {
             return;
         }
+        give_back(n, c, next);
         err = next == QUDAG_ENOGUARD ? next : err;
     }
     detach(n, c);
@@ -239,6 +255,7 @@ static bool try_path(struct node *n, struct node_circuit *c, tstamp now)
     }
     c->no_path = false;
     if (err != QUDAG_OK) {
+        give_back(n, c, err);
         detach(n, c);
         c->use->failed(n, c, err, now);
         circuit_free(n, c);

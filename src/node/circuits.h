@@ -25,6 +25,7 @@ struct node_circuit {
     const struct node_circuit_use *use;
     bool open, canceled; /* canceled: by the program; not to be built again */
     bool no_path;        /* there is none yet: tried again until node_path_awaited() says no */
+    bool unspent; /* to_service: the budget was asked for a circuit that is still to be begun */
     struct peer_id
         apart; /* the last hop is neither this relay nor of its network or family; len 0: any */
     uint8_t tries, relays, n_hops; /* relays: hops but for a service */

@@ -2,7 +2,7 @@
  * paths.c - which relays a circuit of ours leads over, and what its end says of them.
  *
  * The rules of the choice are core/relays'; here it learns what the circuit is for, and how it ended
- * (node_rule_path_end).  No hop is blamed for what this node did or lacks (onion_reason_ours).
+ * (node_rule_path_end).  No hop is blamed for what this node did or lacks (err_is_ours).
  */
 #include "node/internal.h"
 

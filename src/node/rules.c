@@ -1,6 +1,7 @@
 /* rules.c - decisions on which safety rests; the table of their answers is rules_test.c. */
 #include "node/rules.h"
 
+#include "base/err.h"
 #include "core/dark/dark.h"
 
 #include <string.h>
@@ -344,14 +345,6 @@ uint64_t node_rule_padding_keep(enum node_padding how, uint64_t random)
     return half + random % (half + 1);
 }
 
-static bool is_ours(qudag_err err)
-{
-    enum qudag_err_cat cat = qudag_err_category(err);
-
-    return cat == QUDAG_CAT_USAGE || cat == QUDAG_CAT_INTERNAL || err == QUDAG_ECANCELED ||
-           err == QUDAG_ENOMEM || err == QUDAG_ESTALE || err == QUDAG_EAGAIN;
-}
-
 enum node_path_verdict node_rule_path_end(const struct node_path_end *e)
 {
     if (e->open) {
@@ -359,7 +352,7 @@ enum node_path_verdict node_rule_path_end(const struct node_path_end *e)
                      e->err == QUDAG_ECIRCUIT;
         return broke ? NODE_PATH_BROKE : NODE_PATH_ENDED;
     }
-    if (is_ours(e->err) || e->hop == 1 || (e->hop == 0 && e->reached == 0)) {
+    if (err_is_ours(e->err) || e->hop == 1 || (e->hop == 0 && e->reached == 0)) {
         return NODE_PATH_NOTHING;
     }
     return e->hop > e->relays || e->reached >= e->relays ? NODE_PATH_BUILT : NODE_PATH_NOT_BUILT;

@@ -10,6 +10,7 @@
 #include "swarm/internal.h"
 
 #include "base/assert.h"
+#include "base/err.h"
 
 #include <string.h>
 
@@ -385,14 +386,10 @@ static struct swarm_stream *stream_find(struct swarm *s, const struct swarm_tran
  */
 static qudag_err reset_by_peer(qudag_err said)
 {
-    qudag_err_cat cat = qudag_err_category(said);
-    bool like_ours = cat == QUDAG_CAT_OK || cat == QUDAG_CAT_USAGE || cat == QUDAG_CAT_INTERNAL ||
-                     said == QUDAG_ECANCELED || said == QUDAG_ESTALE || said == QUDAG_EAGAIN;
-
     if (said == QUDAG_ENOMEM) {
         return QUDAG_ELIMIT;
     }
-    return like_ours ? QUDAG_ERESET : said;
+    return said == QUDAG_OK || err_is_ours(said) ? QUDAG_ERESET : said;
 }
 
 void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const struct link_ev *ev,

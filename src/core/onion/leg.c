@@ -8,6 +8,7 @@
 #include "core/onion/circuit.h"
 
 #include "base/assert.h"
+#include "base/err.h"
 #include "base/wipe.h"
 #include "core/onion/emit.h"
 #include "core/onion/rules.h"
@@ -467,7 +468,7 @@ void onion_circuit_fail(struct onion_circuit *c, qudag_err err, const struct oni
         struct act *a = acts_up(out, ONION_UP_CLOSED);
         a->obj = c->ref;
         a->err = err;
-        a->n = onion_reason_ours(err) ? 0 : hop;
+        a->n = err_is_ours(err) ? 0 : hop;
     }
     onion_circuit_enter(c, ONION_PH_CLOSING);
     onion_onward_answered(c);

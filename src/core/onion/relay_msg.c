@@ -1,6 +1,7 @@
 /* relay_msg.c - messages inside cells: one table says what each type looks like. */
 #include "core/onion/relay_msg.h"
 
+#include "base/err.h"
 #include "wire/onion_ends.h"
 
 #include <string.h>
@@ -57,14 +58,6 @@ qudag_err onion_reason_err(uint8_t reason)
     return QUDAG_ERESET;
 }
 
-static bool like_ours(qudag_err err)
-{
-    qudag_err_cat cat = qudag_err_category(err);
-
-    return cat == QUDAG_CAT_OK || cat == QUDAG_CAT_USAGE || cat == QUDAG_CAT_INTERNAL ||
-           err == QUDAG_ECANCELED || err == QUDAG_ESTALE || err == QUDAG_EAGAIN;
-}
-
 qudag_err onion_reason_heard(uint8_t reason)
 {
     qudag_err err = onion_reason_err(reason);
@@ -72,12 +65,7 @@ qudag_err onion_reason_heard(uint8_t reason)
     if (err == QUDAG_ENOMEM) {
         return QUDAG_ELIMIT;
     }
-    return like_ours(err) ? QUDAG_ERESET : err;
-}
-
-bool onion_reason_ours(qudag_err err)
-{
-    return err == QUDAG_ENOMEM || like_ours(err);
+    return err == QUDAG_OK || err_is_ours(err) ? QUDAG_ERESET : err;
 }
 
 bool onion_relay_type_is_stream(uint8_t type)

@@ -73,8 +73,6 @@ qudag_err onion_reason_err(uint8_t reason);
  * mistake must not look like ours: ERESET, or ELIMIT for its lack of memory.
  */
 qudag_err onion_reason_heard(uint8_t reason);
-/* Whether a circuit that ended with |err| was ended by this node or for what this node lacks: no hop is to blame. */
-bool onion_reason_ours(qudag_err err);
 
 /* One message being put together from fragments that arrive in order. */
 struct onion_assembly {

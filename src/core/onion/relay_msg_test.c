@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/err.h"
 #include "core/onion/relay_msg.h"
 
 #include <string.h>
@@ -261,11 +262,11 @@ static void what_another_node_says_of_itself_is_not_ours(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
         assert_int_equal(onion_reason_heard(onion_reason_of(row[i].said)), row[i].heard);
-        assert_int_equal(onion_reason_ours(row[i].said), row[i].ours);
-        assert_false(onion_reason_ours(row[i].heard));
+        assert_int_equal(err_is_ours(row[i].said), row[i].ours);
+        assert_false(err_is_ours(row[i].heard));
     }
     for (unsigned reason = 0; reason < 256; reason++) {
-        assert_false(onion_reason_ours(onion_reason_heard((uint8_t)reason)));
+        assert_false(err_is_ours(onion_reason_heard((uint8_t)reason)));
     }
 }
 

@@ -1,6 +1,8 @@
 /* rules.c - the table of their answers is rules_test.c. */
 #include "core/onion/rules.h"
 
+#include "base/err.h"
+
 #define EXTEND_FAILS_MIN NS_PER_S
 #define EXTEND_FAILS_MAX (3 * NS_PER_S)
 #define UNEXPLAINED_MAX 20    /* cells; a few may be late, see onion_mux_recv() */
@@ -32,7 +34,7 @@ uint8_t onion_rule_truncated(bool extending)
 
 uint8_t onion_rule_reset(bool client, qudag_err err)
 {
-    if (client || (onion_reason_ours(err) && err != QUDAG_ENOMEM)) {
+    if (client || err == QUDAG_OK || (err_is_ours(err) && err != QUDAG_ENOMEM)) {
         return onion_reason_of(QUDAG_ERESET);
     }
     return onion_reason_of(err == QUDAG_ENOMEM ? QUDAG_ELIMIT : err);
