@@ -37,6 +37,7 @@ static void built(struct node *n, struct node_circuit *c, tstamp now)
     node_end(n, n->ix.gateway);
     op->asked = err == QUDAG_OK;
     c->asked_at = now;
+    c->unanswered = op->asked;
     if (err != QUDAG_OK) {
         node_op_end(n, op, err, NULL);
     }
@@ -73,7 +74,7 @@ void node_finish_lookup(struct node *n, struct node_op *op, qudag_err err,
         node_padding_answered(n, op->circuit, n->now);
     }
     op->asked = false;
-    node_circuit_spent(n, op, n->now);
+    node_circuit_spent(n, op, err, n->now);
     if (node_rule_another_circuit(err) && ++op->tries < NODE_CIRCUIT_TRIES) {
         node_op_again(n, op);
         return;

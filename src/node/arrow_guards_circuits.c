@@ -24,7 +24,7 @@ void node_finish_guard_fetch(struct node *n, struct node_op *op, qudag_err err,
         node_padding_answered(n, op->circuit, n->now);
     }
     op->asked = false;
-    node_circuit_spent(n, op, n->now);
+    node_circuit_spent(n, op, err, n->now);
     struct peer_id guard;
     if (err == QUDAG_OK) {
         err = node_rule_relay_key_owner(op->req.key, &guard);

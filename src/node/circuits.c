@@ -172,6 +172,8 @@ void node_circuit_end(struct node *n, struct node_circuit *c, tstamp now)
 {
     struct ref onion = c->onion;
 
+    c->canceled = true;
+    node_path_ended(n, c, 0, QUDAG_ECANCELED, now);
     detach(n, c);
     circuit_free(n, c);
     close_onion(n, onion, now);

@@ -41,6 +41,8 @@ struct node_circuit {
     struct node_life_times times; /* when it is too old for what */
     bool told;                    /* NODE_LIFE_OLD: who has streams on it */
     bool expired, ended;          /* being closed: for its age; because it broke */
+    bool unanswered;              /* exchanges: the request has left, and no answer came */
+    bool judged;                  /* what it says of its guard has been counted */
     bool target_failed;           /* all relays were reached, and its last hop was not */
     struct onion_hop path[ONION_HOPS_MAX];
     struct list waiting; /* node_stream.wait */
@@ -70,8 +72,11 @@ void node_circuit_used(struct node *n, struct node_circuit *c);
 void node_circuit_expire(struct node *n, struct node_circuit *c);
 /* Closes |c|, which nobody waits for, and frees it. */
 void node_circuit_end(struct node *n, struct node_circuit *c, tstamp now);
-/* The circuit that serves |op|, if one does, was answered: it serves nobody any more and is closed later. */
-void node_circuit_spent(struct node *n, struct node_op *op, tstamp now);
+/*
+ * What |op| asked over the circuit that serves it, if one does, ended with |err|: that circuit serves nobody any more
+ * and is closed later.
+ */
+void node_circuit_spent(struct node *n, struct node_op *op, qudag_err err, tstamp now);
 /* When such circuits are closed. */
 QUDAG_MUST_USE qudag_err node_spent_init(struct node *n);
 /* Closes the circuit that serves |op|, if one does. */

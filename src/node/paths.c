@@ -4,6 +4,7 @@
  * The rules of the choice are core/relays'; here it learns what the circuit is for, and how it ended
  * (node_rule_path_end).  No hop is blamed for what this node did or lacks (err_is_ours).
  */
+#include "base/err.h"
 #include "node/internal.h"
 
 #define WAIT (20 * NS_PER_S)
@@ -61,28 +62,54 @@ void node_path_built(struct node *n, const struct node_circuit *c, tstamp now)
     relays_circuit_built(n->relays, &c->path[0].peer, true);
 }
 
-void node_path_ended(struct node *n, const struct node_circuit *c, uint64_t hop, qudag_err err,
-                     tstamp now)
+static void judge(struct node *n, struct node_circuit *c, const struct node_path_end *end)
 {
     const struct peer_id *guard = &c->path[0].peer;
-    struct node_path_end end = {.open = c->open,
-                                .reached = c->reached,
-                                .hop = hop,
-                                .relays = c->relays,
-                                .err = c->canceled ? QUDAG_ECANCELED : err};
+    enum node_path_verdict v = c->judged ? NODE_PATH_NOTHING : node_rule_path_end(end);
 
-    switch (node_rule_path_end(&end)) {
+    switch (v) {
     case NODE_PATH_NOTHING:
         break;
     case NODE_PATH_NOT_BUILT:
     case NODE_PATH_BUILT:
-        relays_circuit_built(n->relays, guard, node_rule_path_end(&end) == NODE_PATH_BUILT);
+        relays_circuit_built(n->relays, guard, v == NODE_PATH_BUILT);
         break;
     case NODE_PATH_BROKE:
-    case NODE_PATH_ENDED:
-        relays_circuit_ended(n->relays, guard, node_rule_path_end(&end) == NODE_PATH_ENDED);
+    case NODE_PATH_INTACT:
+        c->judged = true;
+        relays_circuit_ended(n->relays, guard, v == NODE_PATH_INTACT);
         break;
     }
+}
+
+static struct node_path_end end_of(const struct node_circuit *c, uint64_t hop, qudag_err err)
+{
+    return (struct node_path_end){.open = c->open,
+                                  .reached = c->reached,
+                                  .hop = hop,
+                                  .relays = c->relays,
+                                  .err = err,
+                                  .to_service = c->use->to_service,
+                                  .closed = c->canceled || c->expired,
+                                  .unanswered = c->unanswered};
+}
+
+void node_path_served(struct node *n, struct node_circuit *c, qudag_err err)
+{
+    struct node_path_end end;
+
+    c->unanswered = c->unanswered && (err == QUDAG_ETIMEOUT || err_is_ours(err));
+    end = end_of(c, 0, err);
+    end.closed = true; /* of no more use */
+    judge(n, c, &end);
+}
+
+void node_path_ended(struct node *n, struct node_circuit *c, uint64_t hop, qudag_err err,
+                     tstamp now)
+{
+    struct node_path_end end = end_of(c, hop, err);
+
+    judge(n, c, &end);
     if (hop >= 1 && hop <= c->n_hops) { /* to blame is the first hop that was not reached */
         relays_failed(n->relays, &c->path[hop - 1].peer, now);
     }

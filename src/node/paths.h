@@ -21,8 +21,13 @@ bool node_path_awaited(const struct node *n, const struct node_circuit *c, qudag
 QUDAG_MUST_USE qudag_err node_small_network_check(const struct node *n);
 /* |c| reached all its hops. */
 void node_path_built(struct node *n, const struct node_circuit *c, tstamp now);
+/*
+ * What was asked over |c| has ended with |err|, and it is for nothing else: that decides what it says of its guard,
+ * whatever ends it later.
+ */
+void node_path_served(struct node *n, struct node_circuit *c, qudag_err err);
 /* |c| ended with |err|, built or not; |hop|: the first not reached, 0: unknown or nobody's fault. */
-void node_path_ended(struct node *n, const struct node_circuit *c, uint64_t hop, qudag_err err,
+void node_path_ended(struct node *n, struct node_circuit *c, uint64_t hop, qudag_err err,
                      tstamp now);
 
 #endif

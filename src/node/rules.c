@@ -345,14 +345,37 @@ uint64_t node_rule_padding_keep(enum node_padding how, uint64_t random)
     return half + random % (half + 1);
 }
 
+/* Of circuits that others ended, a limit says a hop (onion_reason_heard); without one it was reached here. */
+static bool failed_here(const struct node_path_end *e)
+{
+    return err_is_ours(e->err) || (e->hop == 0 && e->err == QUDAG_ELIMIT);
+}
+
+static enum node_path_verdict open_path_end(const struct node_path_end *e)
+{
+    bool idle = e->hop == 0 && e->err == QUDAG_ETIMEOUT;
+
+    if (e->closed && e->unanswered) {
+        return e->err == QUDAG_ETIMEOUT ? NODE_PATH_BROKE : NODE_PATH_NOTHING;
+    }
+    if (e->closed || idle) {
+        return NODE_PATH_INTACT;
+    }
+    if (failed_here(e) || (e->hop == 1 && e->err == QUDAG_ETIMEOUT)) {
+        return NODE_PATH_NOTHING; /* the link to the guard fell silent: perhaps our own network */
+    }
+    if (e->to_service && (e->hop == 0 || e->hop > e->relays)) {
+        return NODE_PATH_NOTHING;
+    }
+    return NODE_PATH_BROKE;
+}
+
 enum node_path_verdict node_rule_path_end(const struct node_path_end *e)
 {
     if (e->open) {
-        bool broke = qudag_err_category(e->err) == QUDAG_CAT_PEER || e->err == QUDAG_ERESET ||
-                     e->err == QUDAG_ECIRCUIT;
-        return broke ? NODE_PATH_BROKE : NODE_PATH_ENDED;
+        return open_path_end(e);
     }
-    if (err_is_ours(e->err) || e->hop == 1 || (e->hop == 0 && e->reached == 0)) {
+    if (e->closed || failed_here(e) || e->hop == 1 || (e->hop == 0 && e->reached == 0)) {
         return NODE_PATH_NOTHING;
     }
     return e->hop > e->relays || e->reached >= e->relays ? NODE_PATH_BUILT : NODE_PATH_NOT_BUILT;

@@ -256,20 +256,24 @@ struct node_path_end {
     uint64_t reached; /* hops built, as far as was reported */
     uint64_t hop;     /* the first hop not reached; 0: unknown, or nobody's fault */
     uint64_t relays;  /* hops that we had chosen; a service may follow */
-    qudag_err err;
+    qudag_err err;    /* of the circuit; once what was asked over it has ended, of that */
+    bool to_service;  /* one follows */
+    bool closed;      /* by us: it has served, or is not wanted */
+    bool unanswered;  /* what was asked of its far end had no answer */
 };
 
 /* What that says of its guard, as its path-bias counters count (core/relays/bias.h). */
 enum node_path_verdict {
-    NODE_PATH_NOTHING,   /* it did not get past the guard, or we gave it up ourselves */
+    NODE_PATH_NOTHING, /* did not get past the guard, failed here, or a service may be the cause */
     NODE_PATH_NOT_BUILT, /* it got past the guard and no farther than a hop we had chosen */
     NODE_PATH_BUILT,     /* only the service was not reached */
-    NODE_PATH_BROKE,     /* after it was built: garbled, or destroyed on the way */
-    NODE_PATH_ENDED,     /* after it was built, in any other way */
+    NODE_PATH_BROKE,     /* after it was built: garbled, silent, or destroyed on the way */
+    NODE_PATH_INTACT,    /* it was built and did what it was for */
 };
 /*
  * A guard can make circuits fail that do not lead where it wants, and let it look like the fault of a far hop; so
- * those count.  What a service does, which others chose, does not, else it could drive a guard out.
+ * those count.  What a service does, which others chose, does not, nor what cannot be told from it: a cell that no
+ * hop is recognised in may be its.  Else it could move the counters of our guard.
  */
 enum node_path_verdict node_rule_path_end(const struct node_path_end *e);
 

@@ -44,11 +44,14 @@ static struct node_circuit *first_to_leave(const struct node *n, uint32_t *count
     return first;
 }
 
-void node_circuit_spent(struct node *n, struct node_op *op, tstamp now)
+void node_circuit_spent(struct node *n, struct node_op *op, qudag_err err, tstamp now)
 {
     struct node_circuit *c = op->circuit;
     uint32_t count;
 
+    if (c != NULL && c->open) {
+        node_path_served(n, c, err);
+    }
     if (c == NULL || !c->open || n->cfg.padding == NODE_PADDING_NONE) {
         node_circuit_close_of(n, op, now);
         return;
