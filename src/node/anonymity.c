@@ -8,7 +8,7 @@ enum node_anonymity node_anonymity_get(const struct node *n, tstamp now, uint32_
     struct relays_diversity d = relays_diversity(n->relays);
     const struct node_anonymity_view v = {
         .lab = n->cfg.lab,
-        .settled = relays_is_settled(n->relays) && n->boot.phase == NODE_READY,
+        .settled = relays_is_usable(n->relays) && n->boot.phase == NODE_READY,
         .diverse = relays_diversity_enough(&d, false, false),
         .guards = relays_guards_state(n->relays, now),
     };

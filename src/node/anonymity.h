@@ -19,7 +19,7 @@ enum node_anonymity {
 /* What decides whether circuits hide who uses them. */
 struct node_anonymity_view {
     bool lab;
-    bool settled; /* relays_is_settled(), and the node has joined */
+    bool settled; /* relays_is_usable(), and the node has joined */
     bool diverse; /* as many relays and networks as it takes, whatever the user accepts */
     enum relays_guards_state guards;
 };

@@ -100,7 +100,7 @@ static void tick(void *node, tstamp now, struct acts *out)
     (void)out;
 
     n->guards.look_at = tstamp_after(now, LOOK_EVERY);
-    if (n->boot.started && relays_is_settled(n->relays)) {
+    if (n->boot.started && relays_is_usable(n->relays)) {
         fetch(n);
         dial(n);
         tell(n);

@@ -70,8 +70,10 @@ struct node_extends {
 /* Lookups of random keys until the view of the network has settled (survey.c). */
 struct node_survey {
     bool begun, running;
+    bool brought;            /* somebody new came since the running one began */
     uint32_t lookups, quiet; /* see struct relays_view */
-    uint64_t met;            /* relays_met() when the running one began */
+    uint64_t met;            /* relays_met() as it was last looked at */
+    tstamp first_at;         /* when the first of the lookups ended */
     tstamp next_at;
 };
 

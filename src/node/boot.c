@@ -2,7 +2,7 @@
  * boot.c - joining the network and staying in it.
  *
  *   START ─ dial all bootstrap peers ─▶ DIAL ─ one answered ─▶ LOOKUP ─ tables filled ─▶ ANNOUNCE
- *     ─ own descriptor stored ─▶ RELAYS ─ enough descriptors, and the view settled (survey.c) ─▶ READY
+ *     ─ own descriptor stored ─▶ RELAYS ─ enough descriptors, and the view usable (survey.c) ─▶ READY
  *   DIAL or LOOKUP without any answer ─▶ FAILED ─ backoff ─▶ DIAL
  *   DIAL or FAILED, and others joined through us: a contact in the table ─▶ LOOKUP
  *
@@ -218,7 +218,7 @@ static void count_relays(struct node *n)
     uint32_t have = (uint32_t)relays_count(n->relays);
 
     node_survey_check(n);
-    bool enough = have >= n->cfg.relays_min && relays_is_settled(n->relays);
+    bool enough = have >= n->cfg.relays_min && relays_is_usable(n->relays);
     if (n->boot.phase == NODE_RELAYS) {
         phase(n, NODE_RELAYS, have, n->cfg.relays_min, QUDAG_OK);
         if (enough) {

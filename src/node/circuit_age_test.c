@@ -147,13 +147,13 @@ static void attempts_without_a_path_are_given_back(void **state)
     assert_int_equal(node_circuit_close(net.node[0].node, first), QUDAG_OK);
     (void)nt_run(&net, NS_PER_S, NULL);
     for (unsigned i = 0; i < 30; i++) {
-        r->settled = false;
+        r->settled = r->usable = false;
         assert_int_equal(node_stream_open_dark(net.node[0].node, &addr, ECHO, &k, &s), QUDAG_OK);
         (void)nt_run(&net, 30 * NS_PER_S, NULL);
         assert_true(ref_eq(net.node[0].closed_ref, s));
         assert_int_equal(net.node[0].closed_why, QUDAG_ENORELAYS);
     }
-    r->settled = true;
+    r->settled = r->usable = true;
     again = open_with(1, &s);
     assert_false(ref_eq(first, again));
 }

@@ -5,8 +5,9 @@
  *              ▲                                    └ no: another ┘
  *
  * Whoever answers our first lookups decides whom we meet first.  A random key begins at other contacts each time and
- * leads elsewhere, so that no few nodes can answer all.  Until then there are no guards and no paths, and joining is
- * not over: no anonymity yet.
+ * leads elsewhere, so that no few nodes can answer all.  Until then no guards are drawn, and joining is not over: no
+ * anonymity yet.  With guards of an earlier run there are paths, and joining is over, once the lookups that are the
+ * least have ended (relays_view_usable): to keep a view from settling keeps nobody from the guards that he has.
  */
 #include "node/request_table.h"
 
@@ -37,7 +38,7 @@ static void look(struct node *n)
         return;
     }
     rng_fill(&n->cfg.rng, key, sizeof(key));
-    s->met = relays_met(n->relays);
+    s->brought = false;
     if (node_op_new(n, &r) != NULL) {
         s->running = true;
         s->next_at = TSTAMP_NEVER;
@@ -53,11 +54,31 @@ qudag_err node_begin_survey(struct node *n, struct node_op *op, tstamp now)
     return err;
 }
 
+/* Somebody new, though perhaps met some lookups ago: the quiet ones are those after it. */
+static void note_new(struct node *n)
+{
+    struct node_survey *s = &n->survey;
+    uint64_t met = relays_met(n->relays);
+
+    if (met != s->met) {
+        s->met = met;
+        s->brought = true;
+        s->quiet = 0;
+    }
+}
+
+static void usable(struct node *n)
+{
+    relays_usable(n->relays);
+    log_event(&n->cfg.log, LOG_INFO, "relays.view_usable", LOG_NUM("lookups", n->survey.lookups));
+}
+
 void node_survey_check(struct node *n)
 {
     struct node_survey *s = &n->survey;
     struct relays_view v;
 
+    note_new(n);
     if (relays_is_settled(n->relays) || s->lookups < RELAYS_VIEW_LOOKUPS ||
         relays_count(n->relays) < n->cfg.relays_min) {
         return;
@@ -65,6 +86,10 @@ void node_survey_check(struct node *n)
     relays_view_get(n->relays, &v);
     v.lookups = s->lookups;
     v.quiet = s->quiet;
+    v.age_s = (uint32_t)((n->now - s->first_at) / NS_PER_S);
+    if (!relays_is_usable(n->relays) && relays_view_usable(&v)) {
+        usable(n);
+    }
     if (!relays_view_settled(&v)) {
         return;
     }
@@ -72,7 +97,8 @@ void node_survey_check(struct node *n)
     s->next_at = TSTAMP_NEVER;
     node_saved_guards(n, false);
     log_event(&n->cfg.log, LOG_INFO, "relays.view_settled", LOG_NUM("relays", v.known.relays),
-              LOG_NUM("networks", v.known.networks), LOG_NUM("lookups", v.lookups));
+              LOG_NUM("networks", v.known.networks), LOG_NUM("lookups", v.lookups),
+              LOG_NUM("waiting", v.waiting));
 }
 
 static tstamp next_at(const struct node *n)
@@ -99,8 +125,10 @@ void node_finish_survey(struct node *n, struct node_op *op, qudag_err err,
         s->next_at = tstamp_after(n->now, ALONE);
         return;
     }
+    s->first_at = s->lookups == 0 ? n->now : s->first_at;
     s->lookups++;
-    s->quiet = relays_met(n->relays) == s->met ? s->quiet + 1 : 0;
+    note_new(n);
+    s->quiet += s->brought ? 0 : 1;
     s->next_at = next_at(n);
     n->news |= NODE_NEWS_RELAYS;
 }

@@ -118,7 +118,7 @@ static void settle(struct relays *r, struct figures *f)
     do {
         uint8_t key[32];
         struct rng rng = rng_of_stream(&net.node[NEWCOMER].rng);
-        uint64_t met = relays_met(r);
+        uint64_t met = relays_met(r); /* descriptors come at once here */
         rng_fill(&rng, key, sizeof(key));
         (void)net_ask(&net, NEWCOMER, KAD_OP_FIND, key, sizeof(key), (struct slice){NULL, 0});
         harvest(r);

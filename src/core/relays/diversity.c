@@ -58,6 +58,16 @@ struct relays_diversity relays_diversity_of(const struct relays_entry *const *v,
     return d;
 }
 
+uint32_t relays_network_count(const struct relays *r, const struct relays_entry *x)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < r->n; i++) {
+        n += r->v[i] != x && same_net(net_of(r->v[i]), net_of(x)) ? 1 : 0;
+    }
+    return n;
+}
+
 struct relays_diversity relays_diversity(const struct relays *r)
 {
     return relays_diversity_of((const struct relays_entry *const *)r->v, r->n, r->cfg.lab);

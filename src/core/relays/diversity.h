@@ -33,6 +33,8 @@ struct relays_diversity {
  */
 struct relays_diversity relays_diversity_of(const struct relays_entry *const *v, uint32_t n,
                                             bool lab);
+/* How many relays of the pool lie in the network of |x|, but for itself; 0 if |x| lies in none. */
+uint32_t relays_network_count(const struct relays *r, const struct relays_entry *x);
 /* That of the pool. */
 struct relays_diversity relays_diversity(const struct relays *r);
 /* Whether paths may be built: the network is not small, or it is a lab, or that was |accepted|. */

@@ -229,6 +229,7 @@ qudag_err relays_guards_load(struct relays *r, struct slice bytes)
         relays_second_free(r);
         return err;
     }
+    r->restored = r->n_guards > 0;
     relays_pool_recall(r);
     r->dirty = RELAYS_CLEAN;
     return QUDAG_OK;

@@ -158,26 +158,6 @@ static void path_bias_warns_below_70_percent_and_stops_below_50(void **state)
     assert_in_range(more, 100, 400);
 }
 
-static void a_view_has_settled_when_it_is_large_or_nobody_new_is_found(void **state)
-{
-    static const struct {
-        struct relays_view v;
-        bool settled;
-    } row[] = {
-        {{16, 0, 50, {60, 20}}, true},  {{15, 15, 0, {60, 20}}, false}, /* too few lookups */
-        {{16, 0, 50, {59, 20}}, false}, {{16, 0, 50, {60, 19}}, false},
-        {{16, 6, 0, {5, 5}}, true},     {{16, 5, 0, {5, 5}}, false},
-        {{16, 6, 1, {5, 5}}, false},    {{15, 15, 0, {5, 5}}, false},
-        {{100, 0, 0, {59, 59}}, false}, {{100, 6, 0, {1, 0}}, true},
-        {{16, 0, 60, {60, 20}}, true},  {{16, 0, 61, {60, 20}}, false},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        assert_int_equal(relays_view_settled(&row[i].v), row[i].settled);
-    }
-}
-
 /* ---- the sample ---- */
 
 static void nothing_is_drawn_before_the_view_has_settled(void **state)
@@ -763,7 +743,6 @@ int main(void)
         cmocka_unit_test(at_most_four_are_new_within_thirty_days),
         cmocka_unit_test(only_time_in_which_others_answered_counts_as_denial),
         cmocka_unit_test(path_bias_warns_below_70_percent_and_stops_below_50),
-        cmocka_unit_test(a_view_has_settled_when_it_is_large_or_nobody_new_is_found),
         cmocka_unit_test(nothing_is_drawn_before_the_view_has_settled),
         cmocka_unit_test(who_names_networks_of_others_does_not_make_a_network_small),
         cmocka_unit_test(only_relays_that_say_they_are_guards_are_drawn),

@@ -253,7 +253,7 @@ qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *wan
     if (want->n == 0 || want->n > ONION_HOPS_MAX) {
         return QUDAG_EINVAL;
     }
-    if (!r->settled) {
+    if (!relays_is_usable(r)) {
         return QUDAG_ENORELAYS;
     }
     if (want->service != NULL) {

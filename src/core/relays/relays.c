@@ -165,7 +165,6 @@ void relays_candidate(struct relays *r, const struct peer_id *peer)
         return;
     }
     r->cand[r->n_cand++] = c;
-    r->met += known == NULL ? 1 : 0;
 }
 
 /* Whether |c| may be fetched now; unknown peers and renewals of known ones are two classes. */
@@ -337,6 +336,14 @@ static void copies_set(struct relays *r, const struct relay_desc *d)
     }
 }
 
+/* |x| has just come into the pool. */
+static void note_met(struct relays *r, const struct relays_entry *x)
+{
+    bool fresh = r->cfg.lab || relays_view_new(relays_network_count(r, x));
+
+    r->met += fresh && relays_entry_usable(r, x) ? 1 : 0;
+}
+
 _Static_assert(RELAY_DESC_ADDRS_MAX == ONION_ADDRS_MAX, "addresses are copied as they are");
 
 qudag_err relays_add(struct relays *r, const struct relay_desc *d)
@@ -354,13 +361,17 @@ qudag_err relays_add(struct relays *r, const struct relay_desc *d)
         return d->seq < x->seq ? QUDAG_ESTALE : QUDAG_OK;
     }
     copies_set(r, d);
-    if (x == NULL) {
+    bool added = x == NULL;
+    if (added) {
         qudag_err err = pool_add(r, &d->peer, &x);
         if (err != QUDAG_OK) {
             return err;
         }
     }
     relay_set(x, d, r->cfg.lab);
+    if (added) {
+        note_met(r, x);
+    }
     if (c != NULL) {
         candidate_drop(r, c);
     }
@@ -400,7 +411,7 @@ void relays_expire(struct relays *r, walltime now, bool sure)
 
 void relays_view_get(const struct relays *r, struct relays_view *out)
 {
-    *out = (struct relays_view){.known = relays_diversity(r)};
+    *out = (struct relays_view){.restored = r->restored, .known = relays_diversity(r)};
     for (uint32_t i = 0; i < r->n_cand; i++) {
         const struct relays_cand *c = r->cand[i];
         out->waiting += !c->looked && relays_find(r, &c->peer) == NULL ? 1 : 0;
@@ -410,6 +421,16 @@ void relays_view_get(const struct relays *r, struct relays_view *out)
 bool relays_is_settled(const struct relays *r)
 {
     return r->settled;
+}
+
+void relays_usable(struct relays *r)
+{
+    r->usable = true;
+}
+
+bool relays_is_usable(const struct relays *r)
+{
+    return r->settled || r->usable;
 }
 
 uint64_t relays_met(const struct relays *r)

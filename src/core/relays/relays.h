@@ -50,11 +50,14 @@ bool relays_has(const struct relays *r, const struct peer_id *peer);
 bool relays_get(const struct relays *r, const struct peer_id *peer, struct onion_hop *out);
 /* What is known of the network, but for the lookups, which the caller counts; see settled.h. */
 void relays_view_get(const struct relays *r, struct relays_view *out);
-/* Peers that were met since the start, whether they are relays or not. */
+/* Relays whose descriptors came since the start and that were new to the view (relays_view_new). */
 uint64_t relays_met(const struct relays *r);
-/* The view has settled (relays_view_settled): guards may be chosen from now on.  Without it there are no paths. */
+/* The view has settled (relays_view_settled): guards may be drawn from now on. */
 void relays_settled(struct relays *r, walltime now);
 bool relays_is_settled(const struct relays *r); /* that was called */
+/* It is usable (relays_view_usable): there are paths from now on, which begin with guards that were read from disk. */
+void relays_usable(struct relays *r);
+bool relays_is_usable(const struct relays *r); /* that was called, or relays_settled() */
 /* Looking in at the pool, |*it| from 0 on; false at the end. */
 bool relays_next(const struct relays *r, size_t *it, struct peer_id *peer);
 

@@ -70,6 +70,7 @@ struct relays {
     walltime wall;           /* at the last relays_expire() or relays_settled() */
     bool wall_sure;          /* nobody contradicts our clock */
     bool settled, large;     /* the view of the network has settled; it was large once */
+    bool restored, usable;   /* guards were read from disk; they may be used */
     bool guards_spent;       /* a guard is needed, and this month's new ones are used up */
     struct relays_entry **v; /* cfg.max */
     uint32_t n;
@@ -78,7 +79,7 @@ struct relays {
     struct relays_cand *cand[RELAYS_CANDIDATES_MAX];
     uint32_t n_cand;
     struct map cand_by_peer;
-    uint64_t met; /* peers that became candidates since the start */
+    uint64_t met;                                  /* see relays_met() */
     struct relays_guard *guard[RELAYS_SAMPLE_MAX]; /* in order */
     uint32_t n_guards;
     struct relays_second *second[RELAYS_SECOND_MAX]; /* in no order */
