@@ -145,13 +145,13 @@ static qudag_err attempt(struct client *k)
     k->denied[first] = k->denied[first] || (k->c->denied && !k->hostile[first]);
     for (size_t i = 0; i < 3; i++) {
         if (!there(k, ix_of(&hop[i]))) {
-            relays_failed(k->r, &hop[i].peer, k->now);
+            relays_hop_failed(k->r, hop, i + 1, k->now);
             return QUDAG_ECIRCUIT;
         }
-        relays_worked(k->r, &hop[i].peer, k->now);
         k->hostile_entry = k->hostile_entry || k->hostile[first];
         k->hostile_second = k->hostile_second || (i == 1 && k->hostile[ix_of(&hop[1])]);
     }
+    relays_hops_worked(k->r, hop, 3, k->now);
     return QUDAG_OK;
 }
 

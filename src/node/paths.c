@@ -56,9 +56,7 @@ bool node_path_awaited(const struct node *n, const struct node_circuit *c, qudag
 
 void node_path_built(struct node *n, const struct node_circuit *c, tstamp now)
 {
-    for (size_t i = 0; i < c->n_hops; i++) {
-        relays_worked(n->relays, &c->path[i].peer, now);
-    }
+    relays_hops_worked(n->relays, c->path, c->n_hops, now);
     relays_circuit_built(n->relays, &c->path[0].peer, true);
 }
 
@@ -110,7 +108,7 @@ void node_path_ended(struct node *n, struct node_circuit *c, uint64_t hop, qudag
     struct node_path_end end = end_of(c, hop, err);
 
     judge(n, c, &end);
-    if (hop >= 1 && hop <= c->n_hops) { /* to blame is the first hop that was not reached */
-        relays_failed(n->relays, &c->path[hop - 1].peer, now);
+    if (hop >= 1 && hop <= c->relays) { /* to blame is the first hop that was not reached */
+        relays_hop_failed(n->relays, c->path, hop, now);
     }
 }

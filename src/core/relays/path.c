@@ -16,8 +16,6 @@
 #include <string.h>
 
 #define TRIES 32
-#define FAIL_WAIT (60 * NS_PER_S)
-#define FAIL_WAIT_MAX (3600 * NS_PER_S)
 
 /* One path being chosen. */
 struct choice {
@@ -31,6 +29,7 @@ struct choice {
     size_t n_guards;
     uint32_t skip;  /* guards passed over, because no path could begin with them */
     uint32_t first; /* index of the one chosen */
+    const struct relays_second *second; /* n >= 3: the second hop */
     const struct peer_id *exclude;
     size_t n_exclude;
     const struct peer_id *apart; /* see relays_path_apart() */
@@ -96,6 +95,10 @@ static bool fits(const struct relays *r, const struct choice *c, const struct re
     if (at == c->n - 1 && !is_apart(r, c, x)) {
         return false;
     }
+    if (at >= 2 && !c->failed_too &&
+        relays_left_out(r, at == 2 ? c->second : NULL, &x->hop.peer, c->now)) {
+        return false;
+    }
     for (size_t i = 0; i < c->n; i++) {
         if (c->hop[i] != NULL && !relays_compatible(r, c->hop[i], x)) {
             return false;
@@ -141,14 +144,14 @@ static const struct relays_entry *pick_guard(const struct relays *r, struct choi
 }
 
 /* The second hop of a long path. */
-static const struct relays_entry *pick_second(const struct relays *r, const struct choice *c)
+static const struct relays_second *pick_second(const struct relays *r, const struct choice *c)
 {
-    const struct relays_entry *ok[RELAYS_SECOND_MAX];
+    const struct relays_second *ok[RELAYS_SECOND_MAX];
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < r->n_second; i++) {
         if (fits(r, c, &r->second[i]->x, 1)) {
-            ok[n++] = &r->second[i]->x;
+            ok[n++] = r->second[i];
         }
     }
     return n == 0 ? NULL : ok[rng_below(&r->cfg.rng, n)];
@@ -164,10 +167,11 @@ static bool choose(const struct relays *r, struct choice *c)
         return false;
     }
     if (c->n >= 3) {
-        c->hop[1] = pick_second(r, c);
-        if (c->hop[1] == NULL) {
+        c->second = pick_second(r, c);
+        if (c->second == NULL) {
             return false;
         }
+        c->hop[1] = &c->second->x;
     }
     if (c->n > 1) {
         c->hop[c->n - 1] = pick(r, c, c->n - 1);
@@ -269,49 +273,4 @@ qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *wan
     }
     relays_guards_use(r, c.first);
     return QUDAG_OK;
-}
-
-void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now)
-{
-    struct relays_entry *x = relays_find(r, peer);
-    struct relays_guard *g = relays_guards_find(r, peer);
-    struct relays_second *s = relays_second_find(r, peer);
-
-    if (g != NULL) {
-        relays_guards_failed(r, g, now);
-    }
-    if (s != NULL) {
-        relays_second_failed(r, s, now);
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        struct relays_entry *e = i == 0 ? x : s != NULL ? &s->x : NULL;
-        if (e != NULL) {
-            uint32_t doublings = e->failures > 6 ? 6 : e->failures;
-            uint64_t wait = FAIL_WAIT << doublings;
-            e->failures += e->failures < UINT32_MAX ? 1 : 0;
-            e->usable = tstamp_after(now, wait > FAIL_WAIT_MAX ? FAIL_WAIT_MAX : wait);
-        }
-    }
-}
-
-void relays_worked(struct relays *r, const struct peer_id *peer, tstamp now)
-{
-    struct relays_entry *x = relays_find(r, peer);
-    struct relays_guard *g = relays_guards_find(r, peer);
-    struct relays_second *s = relays_second_find(r, peer);
-
-    r->worked_at = now;
-    if (x != NULL) {
-        x->failures = 0;
-        x->usable = 0;
-    }
-    if (g != NULL) {
-        relays_guards_worked(r, g);
-    }
-    if (s != NULL) {
-        s->x.failures = 0;
-        s->x.usable = 0;
-        relays_second_worked(s);
-    }
-    relays_heard(r, peer, now);
 }

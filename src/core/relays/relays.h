@@ -100,10 +100,19 @@ QUDAG_MUST_USE qudag_err relays_path_apart(struct relays *r, const struct relays
                                            const struct peer_id *other, tstamp now,
                                            struct onion_hop *out);
 
-/* |peer| failed as a hop (not usable for 60 s, doubling to 1 h; a guard for 5 s, doubling to 10 min); or worked. */
+/*
+ * |peer| failed, as we know ourselves: not usable for 60 s, doubling to 1 h; as a guard for 5 s, doubling to 10 min.
+ */
 void relays_failed(struct relays *r, const struct peer_id *peer, tstamp now);
-/* |peer| worked as a hop: its failures are forgotten. */
+/* |peer| answered us as a first hop: its failures are forgotten. */
 void relays_worked(struct relays *r, const struct peer_id *peer, tstamp now);
+/*
+ * Hop |hop| of |path|, from 1, was not reached, or broke.  From the second on the hop before it says so, which may not
+ * be true: see blame.c for what follows.
+ */
+void relays_hop_failed(struct relays *r, const struct onion_hop *path, size_t hop, tstamp now);
+/* The first |n| hops of |path| worked. */
+void relays_hops_worked(struct relays *r, const struct onion_hop *path, size_t n, tstamp now);
 /* Somebody answered us, |peer| if that is known: our own network works, whatever guards do. */
 void relays_heard(struct relays *r, const struct peer_id *peer, tstamp now);
 /* A circuit got past |guard|; |good|: as far as we had chosen its hops.  Not what we gave up ourselves. */

@@ -55,6 +55,16 @@ struct relays_guard {
     struct relays_bias bias;
 };
 
+#define RELAYS_WORDS_MAX 8   /* relays that one second-layer guard is believed of to fail */
+#define RELAYS_WORDS_AGREE 2 /* of them that say it of a relay: it is left out behind all */
+
+/* What a second-layer guard says of a relay behind it: that it fails. */
+struct relays_word {
+    uint64_t about;    /* relays_rank() */
+    uint32_t failures; /* in a row */
+    tstamp until;      /* it is believed; 0: nothing is said */
+};
+
 /* A second-layer guard. */
 struct relays_second {
     struct relays_entry x;
@@ -62,6 +72,8 @@ struct relays_second {
     uint32_t denied_s, failures; /* as of a guard, by what guards say of it */
     bool failing;
     tstamp failed_at;
+    struct relays_word
+        word[RELAYS_WORDS_MAX]; /* the one that ends first is forgotten for another */
 };
 
 struct relays {
@@ -171,6 +183,16 @@ void relays_guards_note(struct relays *r, enum relays_dirty how);
 void relays_guards_free(struct relays *r); /* forgets all */
 /* What ends a file of guards: finds damage. */
 void relays_guards_sum(uint8_t out[RELAYS_SUM_LEN], struct slice bytes);
+
+/* ---- blame.c ---- */
+
+/*
+ * Whether a relay is left out of paths: the second-layer guard right before it says that it fails, or |others| do.
+ */
+bool relays_rule_left_out(bool before_it, uint32_t others);
+/* That of |peer| behind |before|; NULL: another relay is between. */
+bool relays_left_out(const struct relays *r, const struct relays_second *before,
+                     const struct peer_id *peer, tstamp now);
 
 /* ---- second.c ---- */
 
