@@ -24,12 +24,30 @@ qudag_err node_begin_connect(struct node *n, struct node_op *op, tstamp now)
                          r->has_pq ? r->pq_hash : NULL, now);
 }
 
+/* Whether it is we who dialled one of the links with |peer|. */
+static bool dialled(const struct node *n, const struct peer_id *peer)
+{
+    struct link_info info;
+    size_t it = 0;
+
+    while (swarm_peer_link_next(n->swarm, peer, &it, &info)) {
+        if ((info.props & LINK_INBOUND) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A dial that was asked for here has ended. */
 static void connected(struct node *n, const struct ev *ev)
 {
     struct node_op *op = node_op_get(n, ev->cookie);
 
     if (op != NULL) {
         op->req.peer = *ev->peer;
+        if (ev->err == QUDAG_OK && dialled(n, ev->peer)) {
+            relays_heard(n->relays, ev->peer, n->now);
+        }
         if (node_rule_is_clock(ev->err)) {
             node_clock_witness(n, NODE_CLOCK_LINKS, ev->peer, &op->req.addr);
         }
@@ -58,7 +76,6 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
         changed(n, ev->peer, true);
         node_identify_observed(n, ev->peer);
         node_extend_met(n, ev->peer);
-        relays_heard(n->relays, ev->peer, now);
     } else if (ev->type == EV_PEER_DOWN) {
         changed(n, ev->peer, false);
         if (ev->err == QUDAG_ETIMEOUT) {

@@ -232,7 +232,7 @@ static void done(struct node *n, const struct act *a)
     struct node_op *op = node_op_get(n, a->cookie);
     struct node_result res = {0};
 
-    if (a->err == QUDAG_OK) {
+    if (op != NULL && r != NULL && node_rule_heard(op->req.kind, a->err, r->rpcs, r->failures)) {
         relays_heard(n->relays, NULL, n->now);
     }
     if (r != NULL) {

@@ -165,11 +165,47 @@ static void a_service_that_ends_circuits_does_not_move_the_counters(void **state
     assert_int_equal(after.intact - before.intact, after.used - before.used);
 }
 
+static void connect_to(size_t from, size_t to)
+{
+    struct node_request r = {.kind = NODE_OP_CONNECT};
+
+    multiaddr_quic(&r.addr, &net.node[to].addr, &net.node[to].peer);
+    (void)nt_ask(&net.node[from], &r);
+    assert_true(nt_run(&net, 2 * NS_PER_S, nt_asked_ended));
+}
+
+/* Else whoever blocks the guards links in, and is the witness that they are silent while others answer. */
+static void who_links_to_us_does_not_show_that_others_answer(void **state)
+{
+    struct node_config c = nt_config(&net, 6);
+    struct relays *r;
+
+    (void)state;
+    join();
+    assert_int_equal(nt_make(&net, 6, &c), QUDAG_OK); /* knows nobody */
+    node_start(net.node[6].node);
+    r = net.node[CLIENT].node->relays;
+    r->heard_at = 0;
+    connect_to(6, CLIENT);
+    assert_int_equal(r->heard_at, 0);
+    connect_to(CLIENT, 6); /* over its link */
+    assert_int_equal(r->heard_at, 0);
+    assert_int_equal(nt_make(&net, 7, &c), QUDAG_OK);
+    connect_to(CLIENT, 7);
+    assert_int_not_equal(r->heard_at, 0);
+    r->heard_at = 0;
+    struct node_request find = {.kind = NODE_OP_CLOSEST, .key = {(const uint8_t *)"abc", 3}};
+    (void)nt_ask(&net.node[CLIENT], &find);
+    assert_true(nt_run(&net, 10 * NS_PER_S, nt_asked_ended));
+    assert_int_not_equal(r->heard_at, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         NT_TEST(lookups_that_end_well_count_as_intact),
         NT_TEST(a_lookup_that_nobody_answers_does_not_count_as_intact),
+        NT_TEST(who_links_to_us_does_not_show_that_others_answer),
         NT_TEST(a_service_that_ends_circuits_does_not_move_the_counters),
     };
 

@@ -381,6 +381,14 @@ enum node_path_verdict node_rule_path_end(const struct node_path_end *e)
     return e->hop > e->relays || e->reached >= e->relays ? NODE_PATH_BUILT : NODE_PATH_NOT_BUILT;
 }
 
+bool node_rule_heard(enum node_op_kind kind, qudag_err err, uint32_t rpcs, uint32_t failures)
+{
+    bool for_others =
+        kind == NODE_OP_SERVE_GET || kind == NODE_OP_SERVE_PUT || kind == NODE_OP_EXTEND_FETCH;
+
+    return !for_others && err == QUDAG_OK && rpcs > failures;
+}
+
 enum node_anonymity node_rule_anonymity(const struct node_anonymity_view *v)
 {
     if (v->lab) {

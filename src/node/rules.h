@@ -14,6 +14,7 @@
 #include "core/relays/relays.h"
 #include "core/transport.h"
 #include "node/anonymity.h"
+#include "node/op.h"
 #include "node/padding.h"
 #include "wire/dht_keys.h"
 #include "wire/identify_msg.h"
@@ -276,6 +277,13 @@ enum node_path_verdict {
  * hop is recognised in may be its.  Else it could move the counters of our guard.
  */
 enum node_path_verdict node_rule_path_end(const struct node_path_end *e);
+
+/*
+ * Whether a request in the DHT that ended with |err| after |rpcs| questions, of which |failures| had no answer, says that
+ * others answer us while guards do not: one of our own.  What we ask for others asks whom they choose, and who links to
+ * us says nothing of whether we reach anybody; so no attacker brings the witnesses for the silence it makes.
+ */
+bool node_rule_heard(enum node_op_kind kind, qudag_err err, uint32_t rpcs, uint32_t failures);
 
 /* Relays that must be known for a circuit to a dark address: its service may be one of them. */
 uint32_t node_rule_relays_needed(uint32_t hops);

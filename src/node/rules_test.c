@@ -787,6 +787,20 @@ static void our_own_errors_are_no_failure_of_a_path(void **state)
     assert_int_equal(node_rule_path_end(&e), NODE_PATH_NOT_BUILT);
 }
 
+static void only_answers_to_our_own_requests_say_that_others_answer(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < NODE_OP_KINDS; k++) {
+        enum node_op_kind kind = (enum node_op_kind)k;
+        bool ours =
+            kind != NODE_OP_SERVE_GET && kind != NODE_OP_SERVE_PUT && kind != NODE_OP_EXTEND_FETCH;
+        assert_int_equal(node_rule_heard(kind, QUDAG_OK, 5, 4), ours);
+        assert_false(node_rule_heard(kind, QUDAG_OK, 5, 5));
+        assert_false(node_rule_heard(kind, QUDAG_OK, 0, 0)); /* found at home */
+        assert_false(node_rule_heard(kind, QUDAG_ETIMEOUT, 5, 4));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -820,6 +834,7 @@ int main(void)
         cmocka_unit_test(what_the_end_of_a_circuit_says_of_its_guard),
         cmocka_unit_test(more_relays_are_waited_for_where_they_may_come),
         cmocka_unit_test(our_own_errors_are_no_failure_of_a_path),
+        cmocka_unit_test(only_answers_to_our_own_requests_say_that_others_answer),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
