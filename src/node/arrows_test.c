@@ -215,6 +215,22 @@ static uint64_t record_seq_of(size_t from, size_t to)
     return r.seq;
 }
 
+/* Before the start there is no number for it; a node without relay keys has nothing else to say by then. */
+static void a_node_that_is_no_relay_has_a_signed_record_once_it_is_started(void **state)
+{
+    struct node_config c = nt_config(&net, 0);
+    (void)state;
+
+    make(1, true);
+    c.relay = false;
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    node_drain(net.node[0].node, net.now); /* its addresses are known, and nothing is signed */
+    node_start(net.node[0].node);
+    assert_int_equal(connect_to(1, 0), QUDAG_OK);
+    (void)nt_run(&net, 2 * NS_PER_S, NULL);
+    assert_true(record_seq_of(0, 1) > 0);
+}
+
 /* Peers keep the record with the highest number: one that went back would not be taken. */
 static void the_number_of_the_signed_record_never_goes_back_over_a_restart(void **state)
 {
@@ -323,6 +339,7 @@ int main(void)
         NT_TEST(addresses_of_no_use_are_not_taken_from_identify),
         NT_TEST(a_push_of_addresses_alone_changes_nothing_else),
         NT_TEST(identify_carries_the_observed_address_and_a_signed_record),
+        NT_TEST(a_node_that_is_no_relay_has_a_signed_record_once_it_is_started),
         NT_TEST(the_number_of_the_signed_record_never_goes_back_over_a_restart),
         NT_TEST(nothing_is_published_when_its_keys_are_not_on_disk),
         NT_TEST(a_canceled_publication_is_reported_once),

@@ -134,6 +134,22 @@ static void a_circuit_in_use_is_left_after_ten_minutes_and_closed_after_two_hour
     assert_int_equal(net.node[0].closed_why, QUDAG_EEXPIRED);
 }
 
+/* It is not left to end when nothing has passed over it for ten minutes. */
+static void a_dirty_circuit_is_closed_when_its_last_stream_ends(void **state)
+{
+    struct onion_info info;
+    struct ref s, circuit;
+    (void)state;
+    join();
+    circuit = open_with(1, &s);
+    assert_true(live_on(s, 660 * NS_PER_S));
+    assert_int_equal(onion_info_get(node_onion(net.node[0].node), circuit, &info), QUDAG_OK);
+    assert_int_equal(info.streams, 1);
+    node_stream_reset(net.node[0].node, s, QUDAG_ECANCELED);
+    (void)nt_run(&net, 15 * NS_PER_S, NULL);
+    assert_int_equal(onion_info_get(node_onion(net.node[0].node), circuit, &info), QUDAG_ESTALE);
+}
+
 /* What never left this node is no far end's doing: 30 attempts while there is no path cost none. */
 static void attempts_without_a_path_are_given_back(void **state)
 {
@@ -210,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NT_TEST(streams_with_different_keys_share_no_circuit),
         NT_TEST(a_circuit_in_use_is_left_after_ten_minutes_and_closed_after_two_hours),
+        NT_TEST(a_dirty_circuit_is_closed_when_its_last_stream_ends),
         NT_TEST(attempts_without_a_path_are_given_back),
         NT_TEST(a_service_that_ends_every_circuit_does_not_get_another_for_ever),
     };

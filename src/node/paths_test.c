@@ -165,6 +165,48 @@ static void a_service_that_ends_circuits_does_not_move_the_counters(void **state
     assert_int_equal(after.intact - before.intact, after.used - before.used);
 }
 
+static bool a_guard_is_used(struct nt *nt)
+{
+    const struct relays *r = nt->node[CLIENT].node->relays;
+
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        if (r->guard[i]->used != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void forget_uses(struct relays *r)
+{
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        r->guard[i]->used = 0;
+    }
+    relays_guards_saved(r);
+}
+
+/* Or a node that is stopped then would begin with another guard the next time. */
+static void a_guard_is_on_disk_before_it_is_used_for_the_first_time(void **state)
+{
+    static const struct node_request r = {.kind = NODE_OP_CIRCUIT, .hops = 3};
+    struct relays *pool;
+
+    (void)state;
+    join();
+    pool = net.node[CLIENT].node->relays;
+    forget_uses(pool);
+    net.node[CLIENT].save_err = QUDAG_ESYSTEM; /* a disk that takes nothing: it is tried again */
+    (void)nt_ask(&net.node[CLIENT], &r);
+    assert_true(nt_run(&net, NS_PER_S, a_guard_is_used));
+    assert_int_equal(relays_guards_dirty(pool), RELAYS_DIRTY_NOW);
+    net.node[CLIENT].save_err = QUDAG_OK;
+    assert_true(nt_run(&net, 10 * NS_PER_S, nt_asked_ended));
+    forget_uses(pool);
+    (void)nt_ask(&net.node[CLIENT], &r);
+    assert_true(nt_run(&net, NS_PER_S, a_guard_is_used));
+    assert_int_equal(relays_guards_dirty(pool), RELAYS_CLEAN);
+}
+
 static void connect_to(size_t from, size_t to)
 {
     struct node_request r = {.kind = NODE_OP_CONNECT};
@@ -205,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         NT_TEST(lookups_that_end_well_count_as_intact),
         NT_TEST(a_lookup_that_nobody_answers_does_not_count_as_intact),
+        NT_TEST(a_guard_is_on_disk_before_it_is_used_for_the_first_time),
         NT_TEST(who_links_to_us_does_not_show_that_others_answer),
         NT_TEST(a_service_that_ends_circuits_does_not_move_the_counters),
     };
