@@ -279,9 +279,9 @@ enum node_path_verdict {
 enum node_path_verdict node_rule_path_end(const struct node_path_end *e);
 
 /*
- * Whether a request in the DHT that ended with |err| after |rpcs| questions, of which |failures| had no answer, says that
- * others answer us while guards do not: one of our own.  What we ask for others asks whom they choose, and who links to
- * us says nothing of whether we reach anybody; so no attacker brings the witnesses for the silence it makes.
+ * Whether a request in the DHT that ended with |err| after |rpcs| questions, of which |failures| had no answer, says
+ * that others answer us while guards do not: one of our own.  What we ask for others asks whom they choose, and who
+ * links to us says nothing of whether we reach anybody; so no attacker brings the witnesses for the silence it makes.
  */
 bool node_rule_heard(enum node_op_kind kind, qudag_err err, uint32_t rpcs, uint32_t failures);
 

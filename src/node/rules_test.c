@@ -687,78 +687,77 @@ static void links_to_first_relays_are_padded_for_a_bounded_time(void **state)
     }
 }
 
+enum { SERVICE = 1, CLOSED = 2, UNANSWERED = 4 };
+static const struct {
+    bool open;
+    uint64_t reached, hop, relays;
+    qudag_err err;
+    unsigned how;
+    enum node_path_verdict want;
+} path_end[] = {
+    {false, 0, 1, 3, QUDAG_EUNREACHABLE, 0, NODE_PATH_NOTHING}, /* it was not reached at all */
+    {false, 0, 1, 3, QUDAG_EAUTH, 0, NODE_PATH_NOTHING},
+    {false, 0, 0, 3, QUDAG_ERESET, 0, NODE_PATH_NOTHING},
+    {false, 1, 2, 3, QUDAG_EUNREACHABLE, 0,
+     NODE_PATH_NOT_BUILT}, /* though a far hop seems to fail */
+    {false, 2, 3, 3, QUDAG_ETIMEOUT, 0, NODE_PATH_NOT_BUILT},
+    {false, 2, 0, 3, QUDAG_EPROTO, 0, NODE_PATH_NOT_BUILT}, /* garbled, nobody knows where */
+    {false, 3, 4, 3, QUDAG_EREFUSED, 0, NODE_PATH_BUILT},   /* the service's doing */
+    {false, 3, 0, 3, QUDAG_ERESET, 0, NODE_PATH_BUILT},
+    {false, 2, 0, 3, QUDAG_ECANCELED, 0, NODE_PATH_NOTHING},
+    {false, 2, 0, 3, QUDAG_ENOMEM, 0, NODE_PATH_NOTHING},
+    {false, 2, 0, 3, QUDAG_EINTERNAL, 0, NODE_PATH_NOTHING},
+    {false, 2, 0, 3, QUDAG_ELIMIT, 0, NODE_PATH_NOTHING}, /* our own: of others it has a hop */
+    {false, 2, 3, 3, QUDAG_ELIMIT, 0, NODE_PATH_NOT_BUILT},
+    {false, 2, 0, 3, QUDAG_ERESET, CLOSED, NODE_PATH_NOTHING},
+    /* open, of relays that we chose alone: all that happens on the way counts */
+    {true, 2, 0, 3, QUDAG_EPROTO, 0, NODE_PATH_BROKE},
+    {true, 2, 0, 3, QUDAG_EMALFORMED, 0, NODE_PATH_BROKE},
+    {true, 2, 1, 3, QUDAG_ECLOSED, 0, NODE_PATH_BROKE}, /* DESTROY */
+    {true, 2, 1, 3, QUDAG_ERESET, 0, NODE_PATH_BROKE},
+    {true, 2, 2, 3, QUDAG_ECLOSED, 0, NODE_PATH_BROKE}, /* TRUNCATED */
+    {true, 2, 3, 3, QUDAG_EPROTO, 0, NODE_PATH_BROKE},
+    {true, 2, 4, 3, QUDAG_ECLOSED, 0, NODE_PATH_BROKE},    /* a last hop that names one behind it */
+    {true, 2, 1, 3, QUDAG_ETIMEOUT, 0, NODE_PATH_NOTHING}, /* our own network, perhaps */
+    {true, 2, 0, 3, QUDAG_ENOMEM, 0, NODE_PATH_NOTHING},
+    {true, 2, 0, 3, QUDAG_ELIMIT, 0, NODE_PATH_NOTHING},
+    {true, 2, 0, 3, QUDAG_ECANCELED, 0, NODE_PATH_NOTHING}, /* our link to the guard was closed */
+    {true, 2, 0, 3, QUDAG_ETIMEOUT, 0, NODE_PATH_INTACT},   /* idle */
+    {true, 2, 0, 3, QUDAG_ECANCELED, CLOSED, NODE_PATH_INTACT},
+    /* it was asked something */
+    {true, 2, 0, 3, QUDAG_OK, CLOSED, NODE_PATH_INTACT},
+    {true, 2, 0, 3, QUDAG_ENOTFOUND, CLOSED, NODE_PATH_INTACT},
+    {true, 2, 0, 3, QUDAG_EPROTO, CLOSED, NODE_PATH_INTACT}, /* its far end's answer */
+    {true, 2, 0, 3, QUDAG_ETIMEOUT, CLOSED | UNANSWERED, NODE_PATH_BROKE},
+    {true, 2, 0, 3, QUDAG_ECANCELED, CLOSED | UNANSWERED, NODE_PATH_NOTHING},
+    {true, 2, 0, 3, QUDAG_EPROTO, UNANSWERED, NODE_PATH_BROKE},
+    /* to a service: what it does, or may have done, does not count */
+    {true, 3, 4, 3, QUDAG_EPROTO, SERVICE, NODE_PATH_NOTHING},
+    {true, 3, 4, 3, QUDAG_EMALFORMED, SERVICE, NODE_PATH_NOTHING},
+    {true, 3, 4, 3, QUDAG_ECLOSED, SERVICE, NODE_PATH_NOTHING},
+    {true, 3, 4, 3, QUDAG_EEXPIRED, SERVICE, NODE_PATH_NOTHING},
+    {true, 3, 0, 3, QUDAG_EPROTO, SERVICE, NODE_PATH_NOTHING}, /* not recognised */
+    {true, 3, 0, 3, QUDAG_ERESET, SERVICE, NODE_PATH_NOTHING},
+    {true, 3, 3, 3, QUDAG_ECLOSED, SERVICE, NODE_PATH_BROKE},
+    {true, 3, 1, 3, QUDAG_ECLOSED, SERVICE, NODE_PATH_BROKE},
+    {true, 3, 0, 3, QUDAG_EEXPIRED, SERVICE | CLOSED, NODE_PATH_INTACT},
+    {true, 3, 0, 3, QUDAG_ECANCELED, SERVICE | CLOSED, NODE_PATH_INTACT},
+};
+
 static void what_the_end_of_a_circuit_says_of_its_guard(void **state)
 {
-    enum { SERVICE = 1, CLOSED = 2, UNANSWERED = 4 };
-    static const struct {
-        bool open;
-        uint64_t reached, hop, relays;
-        qudag_err err;
-        unsigned how;
-        enum node_path_verdict want;
-    } row[] = {
-        {false, 0, 1, 3, QUDAG_EUNREACHABLE, 0, NODE_PATH_NOTHING}, /* it was not reached at all */
-        {false, 0, 1, 3, QUDAG_EAUTH, 0, NODE_PATH_NOTHING},
-        {false, 0, 0, 3, QUDAG_ERESET, 0, NODE_PATH_NOTHING},
-        {false, 1, 2, 3, QUDAG_EUNREACHABLE, 0,
-         NODE_PATH_NOT_BUILT}, /* though a far hop seems to fail */
-        {false, 2, 3, 3, QUDAG_ETIMEOUT, 0, NODE_PATH_NOT_BUILT},
-        {false, 2, 0, 3, QUDAG_EPROTO, 0, NODE_PATH_NOT_BUILT}, /* garbled, nobody knows where */
-        {false, 3, 4, 3, QUDAG_EREFUSED, 0, NODE_PATH_BUILT},   /* the service's doing */
-        {false, 3, 0, 3, QUDAG_ERESET, 0, NODE_PATH_BUILT},
-        {false, 2, 0, 3, QUDAG_ECANCELED, 0, NODE_PATH_NOTHING},
-        {false, 2, 0, 3, QUDAG_ENOMEM, 0, NODE_PATH_NOTHING},
-        {false, 2, 0, 3, QUDAG_EINTERNAL, 0, NODE_PATH_NOTHING},
-        {false, 2, 0, 3, QUDAG_ELIMIT, 0, NODE_PATH_NOTHING}, /* our own: of others it has a hop */
-        {false, 2, 3, 3, QUDAG_ELIMIT, 0, NODE_PATH_NOT_BUILT},
-        {false, 2, 0, 3, QUDAG_ERESET, CLOSED, NODE_PATH_NOTHING},
-        /* open, of relays that we chose alone: all that happens on the way counts */
-        {true, 2, 0, 3, QUDAG_EPROTO, 0, NODE_PATH_BROKE},
-        {true, 2, 0, 3, QUDAG_EMALFORMED, 0, NODE_PATH_BROKE},
-        {true, 2, 1, 3, QUDAG_ECLOSED, 0, NODE_PATH_BROKE}, /* DESTROY */
-        {true, 2, 1, 3, QUDAG_ERESET, 0, NODE_PATH_BROKE},
-        {true, 2, 2, 3, QUDAG_ECLOSED, 0, NODE_PATH_BROKE}, /* TRUNCATED */
-        {true, 2, 3, 3, QUDAG_EPROTO, 0, NODE_PATH_BROKE},
-        {true, 2, 4, 3, QUDAG_ECLOSED, 0,
-         NODE_PATH_BROKE}, /* a last hop that names one behind it */
-        {true, 2, 1, 3, QUDAG_ETIMEOUT, 0, NODE_PATH_NOTHING}, /* our own network, perhaps */
-        {true, 2, 0, 3, QUDAG_ENOMEM, 0, NODE_PATH_NOTHING},
-        {true, 2, 0, 3, QUDAG_ELIMIT, 0, NODE_PATH_NOTHING},
-        {true, 2, 0, 3, QUDAG_ECANCELED, 0,
-         NODE_PATH_NOTHING},                                  /* our link to the guard was closed */
-        {true, 2, 0, 3, QUDAG_ETIMEOUT, 0, NODE_PATH_INTACT}, /* idle */
-        {true, 2, 0, 3, QUDAG_ECANCELED, CLOSED, NODE_PATH_INTACT},
-        /* it was asked something */
-        {true, 2, 0, 3, QUDAG_OK, CLOSED, NODE_PATH_INTACT},
-        {true, 2, 0, 3, QUDAG_ENOTFOUND, CLOSED, NODE_PATH_INTACT},
-        {true, 2, 0, 3, QUDAG_EPROTO, CLOSED, NODE_PATH_INTACT}, /* its far end's answer */
-        {true, 2, 0, 3, QUDAG_ETIMEOUT, CLOSED | UNANSWERED, NODE_PATH_BROKE},
-        {true, 2, 0, 3, QUDAG_ECANCELED, CLOSED | UNANSWERED, NODE_PATH_NOTHING},
-        {true, 2, 0, 3, QUDAG_EPROTO, UNANSWERED, NODE_PATH_BROKE},
-        /* to a service: what it does, or may have done, does not count */
-        {true, 3, 4, 3, QUDAG_EPROTO, SERVICE, NODE_PATH_NOTHING},
-        {true, 3, 4, 3, QUDAG_EMALFORMED, SERVICE, NODE_PATH_NOTHING},
-        {true, 3, 4, 3, QUDAG_ECLOSED, SERVICE, NODE_PATH_NOTHING},
-        {true, 3, 4, 3, QUDAG_EEXPIRED, SERVICE, NODE_PATH_NOTHING},
-        {true, 3, 0, 3, QUDAG_EPROTO, SERVICE, NODE_PATH_NOTHING}, /* not recognised */
-        {true, 3, 0, 3, QUDAG_ERESET, SERVICE, NODE_PATH_NOTHING},
-        {true, 3, 3, 3, QUDAG_ECLOSED, SERVICE, NODE_PATH_BROKE},
-        {true, 3, 1, 3, QUDAG_ECLOSED, SERVICE, NODE_PATH_BROKE},
-        {true, 3, 0, 3, QUDAG_EEXPIRED, SERVICE | CLOSED, NODE_PATH_INTACT},
-        {true, 3, 0, 3, QUDAG_ECANCELED, SERVICE | CLOSED, NODE_PATH_INTACT},
-    };
     (void)state;
 
-    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        struct node_path_end end = {row[i].open,
-                                    row[i].reached,
-                                    row[i].hop,
-                                    row[i].relays,
-                                    row[i].err,
-                                    (row[i].how & SERVICE) != 0,
-                                    (row[i].how & CLOSED) != 0,
-                                    (row[i].how & UNANSWERED) != 0};
-        assert_int_equal(node_rule_path_end(&end), row[i].want);
+    for (size_t i = 0; i < ARRAY_LEN(path_end); i++) {
+        struct node_path_end end = {path_end[i].open,
+                                    path_end[i].reached,
+                                    path_end[i].hop,
+                                    path_end[i].relays,
+                                    path_end[i].err,
+                                    (path_end[i].how & SERVICE) != 0,
+                                    (path_end[i].how & CLOSED) != 0,
+                                    (path_end[i].how & UNANSWERED) != 0};
+        assert_int_equal(node_rule_path_end(&end), path_end[i].want);
     }
 }
 

@@ -114,8 +114,8 @@ void relays_hop_failed(struct relays *r, const struct onion_hop *path, size_t ho
 /* The first |n| hops of |path| worked. */
 void relays_hops_worked(struct relays *r, const struct onion_hop *path, size_t n, tstamp now);
 /*
- * Somebody answered whom we dialled or asked of our own accord, |peer| if that is known: our own network works, whatever
- * guards do.
+ * Somebody answered whom we dialled or asked of our own accord, |peer| if that is known: our own network works,
+ * whatever guards do.
  */
 void relays_heard(struct relays *r, const struct peer_id *peer, tstamp now);
 /* A circuit got past |guard|; |good|: as far as we had chosen its hops.  Not what we gave up ourselves. */
