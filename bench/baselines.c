@@ -2,8 +2,9 @@
 #include "baselines.h"
 
 #include "common.h"
-#include "core/onion/handshake.h"
+#include "core/onion/onion.h"
 #include "udp_kit.h"
+#include "wire/onion_handshake.h"
 
 #include <arpa/inet.h>
 #include <signal.h>

@@ -2,8 +2,9 @@
 #ifndef QUDAG_SRC_CORE_ONION_HOP_H
 #define QUDAG_SRC_CORE_ONION_HOP_H
 
-#include "core/onion/handshake.h"
+#include "core/onion/onion.h"
 #include "core/onion/tally.h"
+#include "wire/onion_handshake.h"
 
 struct onion_hops {
     struct mem *mem;

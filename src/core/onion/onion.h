@@ -12,7 +12,7 @@
 #define QUDAG_SRC_CORE_ONION_ONION_H
 
 #include "core/link.h"
-#include "wire/onion_hop.h"
+#include "wire/onion_handshake.h"
 
 #define ONION_PROTOCOL "/qudag/onion/1.0.0"
 #define ONION_CELL_LEN 1120
@@ -66,18 +66,6 @@ QUDAG_MUST_USE qudag_err onion_new(struct onion **out, const struct onion_config
 /* Frees all circuits without reports and wipes their keys; NULL is allowed. */
 void onion_free(struct onion *o);
 
-/*
- * A key pair CREATE cells may name.  |tag| comes back in ONION_UP_INBOUND and says whether it was the
- * relay key (0) or which dark address.
- */
-struct onion_key {
-    uint8_t key_id[8];
-    struct secret_x25519 x_sk;
-    uint8_t x[X25519_LEN];
-    uint8_t k[MLKEM768_EK_LEN];
-    bool service;
-    uint64_t tag;
-};
 #define ONION_KEYS_MAX 132 /* two generations of a relay and of 64 dark addresses, and two more */
 /*
  * CREATE cells may name |key| (copied) from now on; |dk| is taken over on success.  ELIMIT (ONION_KEYS_MAX),

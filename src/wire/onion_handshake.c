@@ -1,5 +1,5 @@
 /*
- * handshake.c - the circuit handshake, in the tokens of spec/onion.md section 3.
+ * onion_handshake.c - the circuit handshake, in the tokens of spec/onion.md section 3.
  *
  *                       transcript                        secrets
  *   CREATE     {label, id, pq, key_id, B_x, B_k,
@@ -13,7 +13,7 @@
  * secret while either of X25519 and ML-KEM holds.  A wrong ct_s or ct_e yields another secret
  * (implicit rejection), so the AEAD of CREATE and AUTH of CREATED are the only signs of failure.
  */
-#include "core/onion/handshake.h"
+#include "wire/onion_handshake.h"
 
 #include "base/assert.h"
 #include "base/wipe.h"

@@ -1,5 +1,5 @@
 /*
- * handshake.h - the circuit handshake: X25519 and static and ephemeral ML-KEM-768 (spec/onion.md 3).
+ * onion_handshake.h - the circuit handshake: X25519 and static and ephemeral ML-KEM-768 (spec/onion.md 3).
  *
  *   client: CREATE  = key_id | X | ct_s | AEAD(K1; ek_e | extensions)
  *   relay:  CREATED = Y | ct_e | AUTH | AEAD(K2; extensions)
@@ -7,15 +7,15 @@
  * Both sides end with the same hs_keys, or the client with an error.  All failures that a peer can
  * cause are QUDAG_EAUTH.
  */
-#ifndef QUDAG_SRC_CORE_ONION_HANDSHAKE_H
-#define QUDAG_SRC_CORE_ONION_HANDSHAKE_H
+#ifndef QUDAG_SRC_WIRE_ONION_HANDSHAKE_H
+#define QUDAG_SRC_WIRE_ONION_HANDSHAKE_H
 
 #include "base/rd.h"
 #include "base/wr.h"
-#include "core/onion/onion.h"
 #include "crypto/aead.h"
 #include "crypto/cgo.h"
 #include "crypto/hash.h"
+#include "wire/onion_hop.h"
 
 #define ONION_HS_EXT_MAX 256 /* bytes of extensions, either way */
 #define ONION_HS_CREATE_HEAD (8 + X25519_LEN + MLKEM768_CT_LEN)
@@ -29,6 +29,19 @@
 struct onion_hs_keys {
     uint8_t fwd[CGO_AES256_KEY_MATERIAL];
     uint8_t back[CGO_AES256_KEY_MATERIAL];
+};
+
+/*
+ * A key pair CREATE cells may name.  |tag| comes back in ONION_UP_INBOUND and says whether it was the
+ * relay key (0) or which dark address.
+ */
+struct onion_key {
+    uint8_t key_id[8];
+    struct secret_x25519 x_sk;
+    uint8_t x[X25519_LEN];
+    uint8_t k[MLKEM768_EK_LEN];
+    bool service;
+    uint64_t tag;
 };
 
 /* What the client keeps between CREATE and CREATED. */

@@ -1,4 +1,4 @@
-/* handshake_test.c - the circuit handshake: agreement, every way to break it, frozen vectors. */
+/* onion_handshake_test.c - the circuit handshake: agreement, every way to break it, frozen vectors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "base/wipe.h"
-#include "core/onion/handshake.h"
+#include "wire/onion_handshake.h"
 
 #include <stdio.h>
 #include <stdlib.h>
