@@ -190,14 +190,20 @@ void cgo_client_originate(struct cgo *fwd, size_t n_hops, uint8_t cmd, uint8_t *
     client_peel(last, cmd, body);
     memcpy(ack, body, CGO_TAG_LEN);
     update(last);
-    for (size_t ix = n_hops - 1; ix-- > 0;) {
+    cgo_client_wrap(fwd, n_hops - 1, cmd, body);
+}
+
+/* SPEC: cell-cipher 5.1, through each hop from the last one to the first. */
+void cgo_client_wrap(struct cgo *fwd, size_t n_hops, uint8_t cmd, uint8_t *body)
+{
+    for (size_t ix = n_hops; ix-- > 0;) {
         client_peel(cgo_state_of(&fwd[ix]), cmd, body);
     }
 }
 
-/* SPEC: cell-cipher 5.3, 5.4, peeled until a hop recognises its tag; if none does, never again. */
-int cgo_client_backward(struct cgo *back, size_t n_hops, uint8_t cmd, uint8_t *body,
-                        uint8_t ack[CGO_TAG_LEN])
+/* SPEC: cell-cipher 5.3, peeled until a hop recognises its tag. */
+int cgo_client_unwrap(struct cgo *back, size_t n_hops, uint8_t cmd, uint8_t *body,
+                      uint8_t ack[CGO_TAG_LEN])
 {
     for (size_t ix = 0; ix < n_hops; ix++) {
         struct cgo_state *s = cgo_state_of(&back[ix]);
@@ -210,10 +216,22 @@ int cgo_client_backward(struct cgo *back, size_t n_hops, uint8_t cmd, uint8_t *b
             return (int)ix;
         }
     }
+    memset(ack, 0, CGO_TAG_LEN);
+    return -1;
+}
+
+/* SPEC: cell-cipher 5.4, if no hop recognises a cell, none does ever again. */
+int cgo_client_backward(struct cgo *back, size_t n_hops, uint8_t cmd, uint8_t *body,
+                        uint8_t ack[CGO_TAG_LEN])
+{
+    int hop = cgo_client_unwrap(back, n_hops, cmd, body, ack);
+
+    if (hop >= 0) {
+        return hop;
+    }
     /* T' of a hop is the tag last received, so hops could fall into step again: never let them */
     for (size_t ix = 0; ix < n_hops; ix++) {
         cgo_state_of(&back[ix])->dead = true;
     }
-    memset(ack, 0, CGO_TAG_LEN);
     return -1;
 }

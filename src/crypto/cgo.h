@@ -58,6 +58,19 @@ void cgo_client_originate(struct cgo *fwd, size_t n_hops, uint8_t cmd, uint8_t *
 int cgo_client_backward(struct cgo *back, size_t n_hops, uint8_t cmd, uint8_t *body,
                         uint8_t ack[CGO_TAG_LEN]);
 
+/*
+ * A circuit that carries another one (spec/rendezvous.md 4): what goes through all hops is a body of the carried
+ * circuit, which its own state seals and opens.
+ */
+/* Wraps |body|, sealed for the carried circuit, for all hops of |fwd|. */
+void cgo_client_wrap(struct cgo *fwd, size_t n_hops, uint8_t cmd, uint8_t *body);
+/*
+ * As cgo_client_backward(), but a body that no hop recognises is one of the carried circuit: -1, |body| is left to be
+ * opened by that one, and |back| stays alive.  If that does not recognise it either, the circuit must be destroyed.
+ */
+int cgo_client_unwrap(struct cgo *back, size_t n_hops, uint8_t cmd, uint8_t *body,
+                      uint8_t ack[CGO_TAG_LEN]);
+
 /* Which implementation runs here: "vaes-avx512", "aesni-pclmul" or "portable". */
 const char *cgo_implementation(void);
 

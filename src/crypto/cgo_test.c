@@ -426,6 +426,51 @@ static void cells_reach_the_chosen_hop_and_acknowledgements_agree(void **state)
     }
 }
 
+/* The last hop as one that a circuit over the others carries; |service| is the end of its own circuit over two hops. */
+static void a_carried_body_goes_through_as_to_one_more_hop(void **state)
+{
+    static struct circuit caller, service;
+    uint8_t body[BODY_LEN], copy[BODY_LEN], sent[CGO_TAG_LEN], got[CGO_TAG_LEN];
+
+    (void)state;
+    circuit_init(&caller, 4); /* three hops, and the carried circuit */
+    circuit_init(&service, 2);
+    for (unsigned n = 0; n < 60; n++) {
+        fill_payload(body, copy);
+        cgo_client_originate(&caller.client_fwd[3], 1, 3, body, sent);
+        cgo_client_wrap(caller.client_fwd, 3, 3, body);
+        for (size_t i = 0; i < 3; i++) {
+            assert_false(cgo_relay_forward(&caller.relay_fwd[i], 3, body, got));
+        }
+        cgo_relay_backward(&service.relay_back[1], 3, body); /* where the two circuits meet */
+        cgo_relay_backward(&service.relay_back[0], 3, body);
+        assert_int_equal(cgo_client_unwrap(service.client_back, 2, 3, body, got), -1);
+        assert_true(cgo_relay_forward(&caller.relay_fwd[3], 3, body, got));
+        check_payload(body, copy);
+        assert_memory_equal(sent, got, CGO_TAG_LEN);
+
+        fill_payload(body, copy);
+        cgo_relay_originate(&caller.relay_back[3], 3, body, sent);
+        cgo_client_wrap(service.client_fwd, 2, 3, body);
+        for (size_t i = 0; i < 2; i++) {
+            assert_false(cgo_relay_forward(&service.relay_fwd[i], 3, body, got));
+        }
+        for (size_t i = 3; i-- > 0;) {
+            cgo_relay_backward(&caller.relay_back[i], 3, body);
+        }
+        assert_int_equal(cgo_client_unwrap(caller.client_back, 3, 3, body, got), -1);
+        assert_int_equal(cgo_client_backward(&caller.client_back[3], 1, 3, body, got), 0);
+        check_payload(body, copy);
+        assert_memory_equal(sent, got, CGO_TAG_LEN);
+
+        walk_backward(&caller, 1, body, sent); /* own hops are still recognised between */
+        assert_int_equal(cgo_client_unwrap(caller.client_back, 3, 3, body, got), 1);
+        assert_memory_equal(sent, got, CGO_TAG_LEN);
+    }
+    circuit_fini(&caller);
+    circuit_fini(&service);
+}
+
 static void cells_of_each_hop_reach_the_client_and_acknowledgements_agree(void **state)
 {
     (void)state;
@@ -716,6 +761,7 @@ int main(void)
         cmocka_unit_test(counter_space_is_the_least_that_holds_both_streams),
         cmocka_unit_test(bytes_around_a_body_are_left_alone),
         cmocka_unit_test(cells_reach_the_chosen_hop_and_acknowledgements_agree),
+        cmocka_unit_test(a_carried_body_goes_through_as_to_one_more_hop),
         cmocka_unit_test(cells_of_each_hop_reach_the_client_and_acknowledgements_agree),
         cmocka_unit_test(flipped_bit_anywhere_garbles_the_cell_and_all_that_follow),
         cmocka_unit_test(replay_loss_reorder_or_changed_class_garble_all_that_follow),

@@ -28,6 +28,7 @@ static const char L_AUTH[] = "qudag onion v1 auth";
 static const char L_CREATED_KEY[] = "qudag onion v1 created key";
 static const char L_FORWARD[] = "qudag onion v1 cells forward";
 static const char L_BACKWARD[] = "qudag onion v1 cells backward";
+static const char L_BINDING[] = "qudag onion v1 binding";
 
 static const uint8_t NONCE_ZERO[AEAD_NONCE_LEN]; /* each AEAD key seals one message */
 
@@ -100,6 +101,7 @@ static void mix_ephemeral(struct phase2 *p, struct onion_hs_keys *keys, struct t
     expand(p->key, sizeof p->key, prk, L_CREATED_KEY);
     expand(keys->fwd, sizeof keys->fwd, prk, L_FORWARD);
     expand(keys->back, sizeof keys->back, prk, L_BACKWARD);
+    expand(keys->binding, sizeof keys->binding, prk, L_BINDING);
     wipe(prk, sizeof prk);
     wipe(auth_key, sizeof auth_key);
 }

@@ -29,6 +29,8 @@
 struct onion_hs_keys {
     uint8_t fwd[CGO_AES256_KEY_MATERIAL];
     uint8_t back[CGO_AES256_KEY_MATERIAL];
+    uint8_t binding
+        [32]; /* known to both ends of this handshake and to nobody else; not a key of cells */
 };
 
 /*

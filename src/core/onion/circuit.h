@@ -96,10 +96,16 @@ struct onion_circuit {
     struct onion_hops hops;
     struct onion_client *client;
     struct onion_mux *mux; /* at the two ends, once open */
-    bool waits;            /* ACCEPT: the CREATE is whole, and in the queue */
-    bool may_dial;         /* DIAL_NEXT: it is its turn in the window of the next hop */
-    bool used;             /* a cell of data passed */
-    bool reported;         /* ONION_UP_INBOUND or onion_build() made it known to the owner */
+    /* spec/rendezvous.md 4; each is NULL, or points back at us. */
+    struct onion_circuit
+        *joined; /* a relay's: what this circuit does not recognise goes into that one */
+    struct onion_circuit
+        *carried; /* runs through this one of ours, and one that is joined with it */
+    struct onion_circuit *carrier; /* of a carried one, which has no legs of its own */
+    bool waits;                    /* ACCEPT: the CREATE is whole, and in the queue */
+    bool may_dial;                 /* DIAL_NEXT: it is its turn in the window of the next hop */
+    bool used;                     /* a cell of data passed */
+    bool reported; /* ONION_UP_INBOUND or onion_build() made it known to the owner */
 };
 
 struct onion_keyring {
@@ -120,6 +126,7 @@ struct onion {
     struct dyn spare;                           /* empty, but has capacity */
     struct onion_keyring *keys[ONION_KEYS_MAX]; /* each on its own: a relay has two */
     size_t keys_n;
+    uint32_t pairs; /* joined */
     struct onion_stats stats;
     tstamp now;                 /* of the call */
     size_t mine;                /* actions before it belong to others */
@@ -196,6 +203,12 @@ void onion_circuit_free(struct onion_circuit *c);
 void onion_client_connected(struct onion_circuit *c, struct acts *out);
 /* A cell from hop 1; decrypts and handles what is for us. */
 void onion_client_cell(struct onion_circuit *c, const uint8_t *cell, struct acts *out);
+/*
+ * The messages of a cell of hop |hop|, open.  Any error destroys the circuit; |*broken| is the hop to blame then.
+ */
+QUDAG_MUST_USE qudag_err onion_client_messages(struct onion_circuit *c, size_t hop,
+                                               struct slice payload, const uint8_t ack[CGO_TAG_LEN],
+                                               unsigned *broken, struct acts *out);
 
 /* ---- relay.c ---- */
 
@@ -203,6 +216,24 @@ void onion_client_cell(struct onion_circuit *c, const uint8_t *cell, struct acts
 void onion_relay_cell_from_prev(struct onion_circuit *c, const uint8_t *cell, struct acts *out);
 /* A cell from the next hop: encrypted once more and passed back. */
 void onion_relay_cell_from_next(struct onion_circuit *c, const uint8_t *cell, struct acts *out);
+
+/* The messages of a cell of |class| that was for us, open; from our client.  Any error destroys the circuit. */
+QUDAG_MUST_USE qudag_err onion_relay_messages(struct onion_circuit *c, uint8_t class,
+                                              struct slice payload, const uint8_t ack[CGO_TAG_LEN],
+                                              struct acts *out);
+
+/* ---- carried.c ---- */
+
+/* A body that no hop of the carrier recognised: opened, and handled as one of |c|, which it carries. */
+void onion_carried_cell(struct onion_circuit *c, uint8_t *cell, struct acts *out);
+/* Sends a cell that |c| sealed through the hops of its carrier. */
+void onion_carried_put(struct onion_circuit *c, uint8_t *cell, struct acts *out);
+/* A cell that was not for us, on a circuit that is joined: into the other one.  false: it may not. */
+bool onion_joined_pass(struct onion_circuit *c, uint8_t *cell, struct acts *out);
+/* The circuit is over: so is what is bound to it. */
+void onion_bound_end(struct onion_circuit *c, qudag_err err, struct acts *out);
+/* It is about to be freed: nothing points at it any more. */
+void onion_bound_forget(struct onion_circuit *c);
 
 /* ---- extend.c ---- */
 

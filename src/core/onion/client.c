@@ -111,10 +111,8 @@ static qudag_err client_fragment(struct onion_circuit *c, struct slice frag, boo
     return err == QUDAG_OK && done ? client_hop(c, out) : err;
 }
 
-/* A cell of hop |hop|, open.  |*broken| is the hop to blame when the circuit ends. */
-static qudag_err client_relay_cell(struct onion_circuit *c, size_t hop, struct slice payload,
-                                   const uint8_t ack[CGO_TAG_LEN], unsigned *broken,
-                                   struct acts *out)
+qudag_err onion_client_messages(struct onion_circuit *c, size_t hop, struct slice payload,
+                                const uint8_t ack[CGO_TAG_LEN], unsigned *broken, struct acts *out)
 {
     struct rd r = rd_init(payload);
     struct onion_relay_msg msg = {0};
@@ -154,8 +152,15 @@ static void on_relay_cell(struct onion_circuit *c, const uint8_t *cell, struct a
         return;
     }
     memcpy(copy, cell, ONION_CELL_LEN);
-    int hop = cgo_client_backward(c->hops.back, c->hops.n, ONION_CELL_RELAY, copy + 1, ack);
+    int hop = c->carried != NULL
+                  ? cgo_client_unwrap(c->hops.back, c->hops.n, ONION_CELL_RELAY, copy + 1, ack)
+                  : cgo_client_backward(c->hops.back, c->hops.n, ONION_CELL_RELAY, copy + 1, ack);
     c->cells_back++;
+    if (hop < 0 && c->carried != NULL) {
+        onion_circuit_touch(c);
+        onion_carried_cell(c->carried, copy, out);
+        return;
+    }
     if (hop < 0) {
         c->o->stats.destroyed_bad_cell++;
         onion_circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
@@ -164,7 +169,7 @@ static void on_relay_cell(struct onion_circuit *c, const uint8_t *cell, struct a
     c->o->stats.cells_recognised++;
     onion_circuit_touch(c);
     struct slice payload = {copy + 1 + CGO_TAG_LEN, ONION_RELAY_PAYLOAD};
-    qudag_err err = client_relay_cell(c, (size_t)hop, payload, ack, &broken, out);
+    qudag_err err = onion_client_messages(c, (size_t)hop, payload, ack, &broken, out);
     if (err != QUDAG_OK) {
         onion_circuit_fail(c, err, NULL, broken, out);
     }

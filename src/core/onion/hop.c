@@ -2,6 +2,7 @@
 #include "core/onion/hop.h"
 
 #include "base/assert.h"
+#include "base/wipe.h"
 
 #include <string.h>
 
@@ -29,6 +30,7 @@ void onion_hops_add(struct onion_hops *h, const struct onion_hs_keys *keys)
     ASSERT(h->n < h->max);
     cgo_init(&h->fwd[h->n], &PARAMS, keys->fwd);
     cgo_init(&h->back[h->n], &PARAMS, keys->back);
+    memcpy(h->binding, keys->binding, sizeof h->binding);
     h->n++;
 }
 
@@ -39,5 +41,6 @@ void onion_hops_fini(struct onion_hops *h)
         cgo_fini(&h->back[i]);
     }
     mem_free_wiped(h->mem, h->raw);
+    wipe(h->binding, sizeof h->binding);
     *h = (struct onion_hops){.mem = h->mem};
 }

@@ -8,10 +8,11 @@
 
 struct onion_hops {
     struct mem *mem;
-    void *raw;        /* the block the three arrays lie in */
-    size_t n, max;    /* hops keyed, and room */
-    struct cgo *fwd;  /* away from the client */
-    struct cgo *back; /* towards the client */
+    void *raw;           /* the block the three arrays lie in */
+    size_t n, max;       /* hops keyed, and room */
+    uint8_t binding[32]; /* what the last one exports (spec/rendezvous.md R-1) */
+    struct cgo *fwd;     /* away from the client */
+    struct cgo *back;    /* towards the client */
     struct onion_tally *
         tally; /* of cells for us: at a client by the hop they came from, at a relay the client's */
 };

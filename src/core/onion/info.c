@@ -35,6 +35,8 @@ static void info_of(const struct onion_circuit *c, struct onion_info *out)
         .cells_fwd = c->cells_fwd,
         .cells_back = c->cells_back,
         .streams = c->mux == NULL ? 0 : c->mux->n,
+        .joined = c->joined != NULL,
+        .carrier = c->carrier == NULL ? (struct ref){0, 0} : c->carrier->ref,
     };
     if (c->role == ONION_CLIENT) {
         out->hops = (uint8_t)c->hops.n;
@@ -86,6 +88,20 @@ void onion_stats_get(const struct onion *o, struct onion_stats *out)
         out->circuits_relay += c->role == ONION_RELAY;
         out->circuits_end += c->role == ONION_END;
     }
+}
+
+qudag_err onion_binding(const struct onion *o, struct ref circuit, uint8_t out[32])
+{
+    const struct onion_circuit *c = slots_get(&o->circuits, circuit);
+
+    if (c == NULL) {
+        return QUDAG_ESTALE;
+    }
+    if (c->phase != ONION_PH_READY && c->phase != ONION_PH_END) {
+        return QUDAG_ESTATE;
+    }
+    memcpy(out, c->hops.binding, 32);
+    return QUDAG_OK;
 }
 
 bool onion_has_keys(const struct onion *o)

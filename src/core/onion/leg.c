@@ -141,9 +141,15 @@ static bool leg_is_open(const struct onion_leg *leg)
     return !ref_none(leg->strm);
 }
 
-static struct onion_leg *leg_other(struct onion_leg *leg)
+/* The leg that what |leg| brings is passed on to, and that brings what |leg| sends; NULL: none, we are an end. */
+static struct onion_leg *leg_onward(struct onion_leg *leg)
 {
-    return leg == &leg->c->prev ? &leg->c->next : &leg->c->prev;
+    struct onion_circuit *c = leg->c;
+
+    if (c->phase == ONION_PH_RELAY) {
+        return leg == &c->prev ? &c->next : &c->prev;
+    }
+    return c->joined == NULL ? NULL : &c->joined->prev;
 }
 
 qudag_err onion_leg_attach(struct onion_leg *leg, struct ref strm)
@@ -194,11 +200,11 @@ void onion_leg_send_message(struct onion_leg *leg, uint8_t class, struct slice m
 
 static void leg_credit(struct onion_leg *leg, struct acts *out)
 {
-    const struct onion_leg *other = leg_other(leg);
+    const struct onion_leg *onward = leg_onward(leg);
 
-    if (leg->paused && other->queued <= ONION_LEG_RESUME_AT) {
+    if (onward == NULL || (leg->paused && onward->queued <= ONION_LEG_RESUME_AT)) {
         leg->paused = false;
-    } else if (!leg->paused && other->queued > ONION_LEG_PAUSE_AT) {
+    } else if (!leg->paused && onward->queued > ONION_LEG_PAUSE_AT) {
         leg->paused = true;
     }
     if (!leg->paused && leg->unconsumed > 0 && leg_is_open(leg)) {
@@ -210,21 +216,16 @@ static void leg_credit(struct onion_leg *leg, struct acts *out)
 void onion_leg_received(struct onion_leg *leg, size_t len, struct acts *out)
 {
     leg->unconsumed += len;
-    if (leg->c->phase == ONION_PH_RELAY) {
-        leg_credit(leg, out);
-    } else if (leg_is_open(leg) && leg->unconsumed > 0) {
-        acts_consume(out, leg->strm, (size_t)leg->unconsumed);
-        leg->unconsumed = 0;
-    }
+    leg_credit(leg, out);
 }
 
 void onion_leg_left(struct onion_leg *leg, uint64_t n, struct acts *out)
 {
-    struct onion_leg *other = leg_other(leg);
+    struct onion_leg *from = leg_onward(leg);
 
     leg->queued -= n < leg->queued ? n : leg->queued;
-    if (leg->c->phase == ONION_PH_RELAY && leg_is_open(other)) {
-        leg_credit(other, out);
+    if (from != NULL && leg_is_open(from)) {
+        leg_credit(from, out);
     }
 }
 
@@ -267,11 +268,14 @@ void onion_circuit_cell_seal(struct onion_circuit *c, uint8_t *cell, const struc
     if (c->role == ONION_CLIENT) {
         cgo_client_originate(c->hops.fwd, c->hops.n, cell[0], cell + 1, ack);
         c->cells_fwd++;
-        onion_leg_put(&c->next, cell, out);
     } else {
         cgo_relay_originate(c->hops.back, cell[0], cell + 1, ack);
         c->cells_back++;
-        onion_leg_put(&c->prev, cell, out);
+    }
+    if (c->carrier != NULL) {
+        onion_carried_put(c, cell, out);
+    } else {
+        onion_leg_put(c->role == ONION_CLIENT ? &c->next : &c->prev, cell, out);
     }
     c->o->stats.cells_originated++;
 }
@@ -300,7 +304,9 @@ void onion_circuit_send_fragments(struct onion_circuit *c, uint8_t type, struct 
 
 bool onion_circuit_pump(struct onion_circuit *c, struct acts *out)
 {
-    const struct onion_leg *leg = c->role == ONION_CLIENT ? &c->next : &c->prev;
+    const struct onion_leg *leg = c->carrier != NULL        ? &c->carrier->next
+                                  : c->role == ONION_CLIENT ? &c->next
+                                                            : &c->prev;
     unsigned cells = 0;
     bool all = true;
 
@@ -472,6 +478,7 @@ void onion_circuit_fail(struct onion_circuit *c, qudag_err err, const struct oni
     }
     onion_circuit_enter(c, ONION_PH_CLOSING);
     onion_onward_answered(c);
+    onion_bound_end(c, err, out);
     onion_circuit_settle(c);
 }
 
@@ -496,6 +503,7 @@ void onion_circuit_free(struct onion_circuit *c)
 {
     struct onion *o = c->o;
 
+    onion_bound_forget(c);
     onion_leg_detach(&c->prev);
     onion_leg_detach(&c->next);
     dyn_fini(&c->prev.in);

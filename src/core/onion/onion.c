@@ -264,6 +264,9 @@ static void circuit_turn(struct onion_circuit *c, struct acts *out)
     leg_held(&c->prev, out);
     leg_held(&c->next, out);
     bool all = onion_circuit_pump(c, out);
+    if (c->carried != NULL) {
+        all = onion_circuit_pump(c->carried, out) && all;
+    }
     bool held = c->prev.in.len >= ONION_CELL_LEN || c->next.in.len >= ONION_CELL_LEN;
     if (c->phase != ONION_PH_CLOSING && (!all || held)) {
         onion_circuit_wants_turn(c);

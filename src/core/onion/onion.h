@@ -94,6 +94,35 @@ QUDAG_MUST_USE qudag_err onion_build(struct onion *o, const struct onion_hop *ho
 void onion_close(struct onion *o, struct ref circuit, tstamp now, struct acts *out);
 
 /*
+ * What this end of a circuit shares with its other end and with nobody else, not even with those between; of no use as
+ * a key of cells.  Signed over, it ties a message to this circuit.  ESTALE; ESTATE: it is no end of a circuit that is
+ * built.
+ */
+QUDAG_MUST_USE qudag_err onion_binding(const struct onion *o, struct ref circuit, uint8_t out[32]);
+
+/*
+ * Joins two circuits of others that end here and have carried streams: what neither recognises as its own goes into
+ * the other one from now on, no stream begins on them any more, and they end together (spec/rendezvous.md 4).  ESTALE;
+ * ESTATE: one is not such a circuit, or is joined already; EINVAL: they are one; ELIMIT: ONION_PAIRS_MAX.
+ */
+#define ONION_PAIRS_MAX 2048
+QUDAG_MUST_USE qudag_err onion_join(struct onion *o, struct ref a, struct ref b);
+
+/* A circuit of one hop, to the other end of the circuit that |carrier| is joined with. */
+struct onion_carry {
+    struct ref carrier; /* of ours, built, carrying none yet */
+    bool end;           /* we are its end, the service; else its client, which opens the streams */
+    uint64_t tag;       /* end: comes back in ONION_UP_INBOUND */
+    const struct onion_hs_keys *keys; /* from the handshake with the other end; borrowed */
+};
+/*
+ * Its streams, reports and end are those of a circuit; carrier and carried end together.  ESTALE; ESTATE: |carrier|
+ * is not ours, not built or carries one already; ELIMIT (circuits), ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err onion_carry(struct onion *o, const struct onion_carry *want, tstamp now,
+                                     struct ref *circuit);
+
+/*
  * Memory is short: ends the circuit that holds most of it in queues.  How many bytes those were; 0 when none holds
  * ONION_SHED_MIN, and then nothing happened.
  */
@@ -141,8 +170,10 @@ struct onion_info {
     uint8_t hops_wanted;
     struct peer_id path[ONION_HOPS_MAX]; /* client only */
     struct peer_id prev, next;           /* relay and end: neighbours; len 0: none */
-    uint64_t net, via; /* relay and end: of the previous hop: netaddr_wide_group(), a name */
-    uint64_t tag;      /* end: of the key */
+    uint64_t net, via;  /* relay and end: of the previous hop: netaddr_wide_group(), a name */
+    uint64_t tag;       /* end: of the key */
+    struct ref carrier; /* of a carried circuit: what it runs through; gen 0: none */
+    bool joined;        /* end: with another circuit, for two others */
     tstamp since;
     uint64_t build_ns;
     uint64_t cells_fwd, cells_back;

@@ -48,9 +48,8 @@ static qudag_err become_end(struct onion_circuit *c, struct acts *out)
     return err;
 }
 
-/* A cell of |class| that was for us, open. */
-static qudag_err relay_messages(struct onion_circuit *c, uint8_t class, struct slice payload,
-                                const uint8_t ack[CGO_TAG_LEN], struct acts *out)
+qudag_err onion_relay_messages(struct onion_circuit *c, uint8_t class, struct slice payload,
+                               const uint8_t ack[CGO_TAG_LEN], struct acts *out)
 {
     struct rd r = rd_init(payload);
     struct onion_relay_msg msg = {0}, none;
@@ -79,6 +78,9 @@ static qudag_err relay_messages(struct onion_circuit *c, uint8_t class, struct s
 /* A cell that was not for us: whether it is passed on. */
 static bool pass_on(struct onion_circuit *c, uint8_t *cell, struct acts *out)
 {
+    if (c->joined != NULL) {
+        return onion_joined_pass(c, cell, out);
+    }
     if (c->phase != ONION_PH_RELAY) {
         return false;
     }
@@ -114,7 +116,7 @@ static void on_relay_forward(struct onion_circuit *c, const uint8_t *cell, struc
     }
     c->o->stats.cells_recognised++;
     struct slice payload = {copy + 1 + CGO_TAG_LEN, ONION_RELAY_PAYLOAD};
-    qudag_err err = relay_messages(c, copy[0], payload, ack, out);
+    qudag_err err = onion_relay_messages(c, copy[0], payload, ack, out);
     if (err != QUDAG_OK) {
         onion_circuit_fail(c, err, NULL, 0, out);
     }

@@ -427,6 +427,9 @@ static qudag_err on_begin(struct onion_mux *m, const struct onion_relay_msg *msg
 {
     struct onion_ostream *s;
 
+    if (m->closed) {
+        return QUDAG_EPROTO;
+    }
     if (m->client || msg->stream <= m->last_id || memchr(msg->data.base, 0, msg->data.len)) {
         return QUDAG_EPROTO;
     }

@@ -39,6 +39,7 @@ struct onion_mux {
     struct mem *mem;
     struct ref circuit;
     bool client;
+    bool closed;     /* takes no BEGIN any more: its circuit was joined with another */
     uint32_t n, max; /* streams, and room in the two arrays */
     uint16_t *ids;   /* searched; ids[i] names by[i] */
     struct onion_ostream **by;

@@ -1,0 +1,186 @@
+/*
+ * carried.c - two circuits that meet at a relay, and the circuit that they carry (spec/rendezvous.md 4).
+ *
+ *   caller ═ own hops ═ R ─┐ joined      what R does not recognise on one of the two goes into the other;
+ *   service ═ own hops ═ R ┘             what no own hop recognises belongs to the carried circuit
+ *
+ *   caller ────────────────── carried: one hop ────────────────── service
+ *   client: ONION_PH_READY                                        end: ONION_PH_END
+ *
+ * A carried circuit has keys, windows and streams of its own and no legs: its cells leave through its carrier.  Each
+ * of two circuits that are bound to each other ends with the other one.
+ */
+#include "core/onion/circuit.h"
+
+/* ---- at the relay ---- */
+
+static bool may_join(const struct onion_circuit *c)
+{
+    return c->phase == ONION_PH_END && c->mux != NULL && c->joined == NULL && c->carrier == NULL;
+}
+
+qudag_err onion_join(struct onion *o, struct ref a, struct ref b)
+{
+    struct onion_circuit *one = slots_get(&o->circuits, a), *other = slots_get(&o->circuits, b);
+
+    if (one == NULL || other == NULL) {
+        return QUDAG_ESTALE;
+    }
+    if (one == other) {
+        return QUDAG_EINVAL;
+    }
+    if (!may_join(one) || !may_join(other)) {
+        return QUDAG_ESTATE;
+    }
+    if (o->pairs == ONION_PAIRS_MAX) {
+        return QUDAG_ELIMIT;
+    }
+    one->joined = other;
+    other->joined = one;
+    one->mux->closed = true;
+    other->mux->closed = true;
+    o->pairs++;
+    return QUDAG_OK;
+}
+
+/* SPEC: rendezvous; EARLY cells build circuits, and these two are built. */
+bool onion_joined_pass(struct onion_circuit *c, uint8_t *cell, struct acts *out)
+{
+    struct onion_circuit *to = c->joined;
+
+    if (cell[0] != ONION_CELL_RELAY) {
+        return false;
+    }
+    cgo_relay_backward(to->hops.back, ONION_CELL_RELAY, cell + 1);
+    onion_leg_put(&to->prev, cell, out);
+    onion_circuit_touch(to);
+    to->used = true;
+    to->cells_back++;
+    to->o->stats.cells_relayed++;
+    return true;
+}
+
+/* ---- at the two ends ---- */
+
+/* What a client's circuit has that was built; there is no plan, and nobody to name: the other end is not known. */
+static qudag_err client_setup(struct onion_circuit *c)
+{
+    c->client = mem_alloc(c->o->cfg.mem, sizeof *c->client);
+    if (c->client == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    c->client->n_wanted = 1;
+    return onion_mux_new(&c->mux, c->o->cfg.mem, c->ref, true, c->o->cfg.streams_max);
+}
+
+qudag_err onion_carry(struct onion *o, const struct onion_carry *want, tstamp now,
+                      struct ref *circuit)
+{
+    struct onion_circuit *by = slots_get(&o->circuits, want->carrier), *c;
+
+    if (by == NULL) {
+        return QUDAG_ESTALE;
+    }
+    if (by->phase != ONION_PH_READY || by->carried != NULL || by->carrier != NULL) {
+        return QUDAG_ESTATE;
+    }
+    o->now = now;
+    qudag_err err = onion_circuit_new(o, want->end ? ONION_END : ONION_CLIENT, now, &c);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    err = onion_hops_init(&c->hops, o->cfg.mem, 1);
+    if (err == QUDAG_OK && !want->end) {
+        err = client_setup(c);
+    }
+    if (err != QUDAG_OK) {
+        onion_circuit_free(c);
+        return err;
+    }
+    onion_hops_add(&c->hops, want->keys);
+    c->tag = want->tag;
+    c->reported = true;
+    c->carrier = by;
+    by->carried = c;
+    onion_circuit_enter(c, want->end ? ONION_PH_END : ONION_PH_READY);
+    *circuit = c->ref;
+    return QUDAG_OK;
+}
+
+/* SPEC: rendezvous R-22; whether the body is one of |c|, which opens it. */
+static bool open_body(struct onion_circuit *c, uint8_t *body, uint8_t ack[CGO_TAG_LEN])
+{
+    if (c->role == ONION_CLIENT) {
+        c->cells_back++;
+        return cgo_client_backward(c->hops.back, 1, ONION_CELL_RELAY, body, ack) == 0;
+    }
+    c->cells_fwd++;
+    return cgo_relay_forward(c->hops.fwd, ONION_CELL_RELAY, body, ack);
+}
+
+void onion_carried_cell(struct onion_circuit *c, uint8_t *cell, struct acts *out)
+{
+    struct slice payload = {cell + 1 + CGO_TAG_LEN, ONION_RELAY_PAYLOAD};
+    uint8_t ack[CGO_TAG_LEN];
+    unsigned broken = 0;
+
+    if (!open_body(c, cell + 1, ack)) {
+        c->o->stats.destroyed_bad_cell++;
+        onion_circuit_fail(c, QUDAG_EPROTO, NULL, 0, out);
+        return;
+    }
+    c->o->stats.cells_recognised++;
+    onion_circuit_touch(c);
+    qudag_err err = c->role == ONION_CLIENT
+                        ? onion_client_messages(c, 0, payload, ack, &broken, out)
+                        : onion_relay_messages(c, ONION_CELL_RELAY, payload, ack, out);
+    if (err != QUDAG_OK) {
+        onion_circuit_fail(c, err, NULL, broken, out);
+    }
+}
+
+void onion_carried_put(struct onion_circuit *c, uint8_t *cell, struct acts *out)
+{
+    struct onion_circuit *by = c->carrier;
+
+    cgo_client_wrap(by->hops.fwd, by->hops.n, cell[0], cell + 1);
+    by->cells_fwd++;
+    onion_circuit_touch(by);
+    onion_leg_put(&by->next, cell, out);
+}
+
+/* ---- the end ---- */
+
+void onion_bound_forget(struct onion_circuit *c)
+{
+    if (c->joined != NULL) {
+        c->joined->joined = NULL;
+        c->o->pairs--;
+    }
+    if (c->carried != NULL) {
+        c->carried->carrier = NULL;
+    }
+    if (c->carrier != NULL) {
+        c->carrier->carried = NULL;
+    }
+    c->joined = NULL;
+    c->carried = NULL;
+    c->carrier = NULL;
+}
+
+/* SPEC: rendezvous; a relay tells nothing of why, and the carrier of a circuit did nothing wrong. */
+void onion_bound_end(struct onion_circuit *c, qudag_err err, struct acts *out)
+{
+    struct onion_circuit *joined = c->joined, *carried = c->carried, *carrier = c->carrier;
+
+    onion_bound_forget(c);
+    if (joined != NULL) {
+        onion_circuit_fail(joined, QUDAG_ECLOSED, NULL, 0, out);
+    }
+    if (carried != NULL) {
+        onion_circuit_fail(carried, err, NULL, 0, out);
+    }
+    if (carrier != NULL) {
+        onion_circuit_fail(carrier, QUDAG_ECANCELED, NULL, 0, out);
+    }
+}
