@@ -226,6 +226,9 @@ QUDAG_MUST_USE qudag_err onion_relay_messages(struct onion_circuit *c, uint8_t c
 
 /* A body that no hop of the carrier recognised: opened, and handled as one of |c|, which it carries. */
 void onion_carried_cell(struct onion_circuit *c, uint8_t *cell, struct acts *out);
+
+/* ---- bound.c ---- */
+
 /* Sends a cell that |c| sealed through the hops of its carrier. */
 void onion_carried_put(struct onion_circuit *c, uint8_t *cell, struct acts *out);
 /* A cell that was not for us, on a circuit that is joined: into the other one.  false: it may not. */
