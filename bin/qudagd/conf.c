@@ -487,32 +487,44 @@ static char *with_line(const char *text, const struct conf_row *row, const char 
     return all;
 }
 
-bool conf_remember(const char *path, enum conf_key key, const char *value, char why[CONF_WHY_LEN])
+/* Sets |row| to |value| in the file at |path|, in place of line |line| of it (0: at its end).  errno, or 0. */
+static int write_line(const char *path, const struct conf_row *row, const char *value, int line)
 {
-    struct conf now = {0}, want = {0};
-    const struct conf_row *row = &conf_table[key];
     struct stat st;
     uint8_t *text = NULL;
     size_t len = 0;
-    bool ok = conf_init(&now) && conf_init(&want) && conf_read(&now, path) &&
-              set(&want, key, value, CONF_FILE, path);
-    (void)snprintf(why, CONF_WHY_LEN, "%s", now.why[0] != 0 ? now.why : want.why);
-    if (ok && (now.v[key].source != CONF_FILE || now.v[key].num != want.v[key].num)) {
-        int err = stat(path, &st) != 0 ? errno : file_read(path, CONF_MAX, &text, &len);
-        char *all = err != 0 ? NULL : with_line((char *)text, row, value, now.v[key].line);
-        err = err != 0      ? err
-              : all == NULL ? ENOMEM
-                            : file_write_atomic(path, all, strlen(all), st.st_mode & 07777);
-        ok = err == 0;
-        if (!ok) {
-            (void)snprintf(why, CONF_WHY_LEN, "%.300s: %s", path, strerror(err));
-        }
-        free(all);
-        free(text);
+
+    int err = stat(path, &st) != 0 ? errno : file_read(path, CONF_MAX, &text, &len);
+    char *all = err != 0 ? NULL : with_line((char *)text, row, value, line);
+    err = err != 0      ? err
+          : all == NULL ? ENOMEM
+                        : file_write_atomic(path, all, strlen(all), st.st_mode & 07777);
+    free(all);
+    free(text);
+    return err;
+}
+
+bool conf_remember(const char *path, enum conf_key key, const char *value, char why[CONF_WHY_LEN])
+{
+    struct conf *now = calloc(1, sizeof *now), *want = calloc(1, sizeof *want);
+    bool ok = now != NULL && want != NULL;
+    int err = ok ? 0 : ENOMEM;
+
+    if (ok) {
+        ok = conf_init(now) && conf_init(want) && conf_read(now, path) &&
+             set(want, key, value, CONF_FILE, path);
+        (void)snprintf(why, CONF_WHY_LEN, "%s", now->why[0] != 0 ? now->why : want->why);
+        bool there = now->v[key].source == CONF_FILE && now->v[key].num == want->v[key].num;
+        err = ok && !there ? write_line(path, &conf_table[key], value, now->v[key].line) : 0;
+        conf_fini(now);
+        conf_fini(want);
     }
-    conf_fini(&now);
-    conf_fini(&want);
-    return ok;
+    if (err != 0) {
+        (void)snprintf(why, CONF_WHY_LEN, "%.300s: %s", path, strerror(err));
+    }
+    free(now);
+    free(want);
+    return ok && err == 0;
 }
 
 bool conf_option(struct conf *c, const char *text)

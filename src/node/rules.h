@@ -190,15 +190,14 @@ bool node_rule_is_clock(qudag_err err);
  */
 bool node_rule_clock_suspect(uint32_t witnesses, uint32_t agreed);
 #define NODE_CLOCK_TRUST                                                                           \
-    (3600 * NS_PER_S) /* so long after it was set, or the node began, it is trusted */
+    (3600 * NS_PER_S) /* until it is trusted, from when it was set or we began */
 /*
  * Whether the calendar alone may say that something is to be destroyed: nobody contradicts it, |agreed| peers found it
  * right since it was set or the node began, and that is NODE_CLOCK_TRUST ago: others had time to contradict.
  */
 bool node_rule_clock_trusted(bool suspect, uint32_t agreed, uint64_t since_ns);
 
-/* Life of a relay's onion key, and for how long the one before is still answered: as long as descriptors that name
- * it may be used (24 h and 600 s of tolerance), and some more; seconds. */
+/* Life of a relay's onion key, and of the one before it: as long as guards' descriptors on disk name it; seconds. */
 #define NODE_ONION_KEY_LIFE (7 * 86400)
 #define NODE_ONION_KEY_OVERLAP (6 * 86400 + 7200)
 #define NODE_ONION_KEY_SKEW 3600 /* a key from further ahead was made by a clock that was wrong */
@@ -214,8 +213,7 @@ enum node_keys_due {
 struct node_key_age {
     int64_t wall;   /* by the calendar; negative: it will be made in future */
     uint64_t lived; /* for which this process has had it, by a clock that nobody sets */
-    bool
-        made_here; /* this process made it: |lived| is all there is of its life, whatever the calendar says */
+    bool made_here; /* by this process: |lived| is all of its life, whatever the calendar says */
 };
 /*
  * For the |current| key and the one before it (NULL: none).  A calendar that is not |trusted| ends no key that

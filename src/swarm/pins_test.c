@@ -604,7 +604,7 @@ static unsigned changes(struct swarm_pin_change *last)
 {
     unsigned n = 0;
 
-    while (swarm_pins_change(&pins, last)) {
+    while (swarm_pins_change(&pins, TSTAMP_NEVER, last)) {
         n++;
     }
     return n;
