@@ -27,10 +27,7 @@ size_t node_rule_relay_key(uint8_t dst[NODE_RELAY_KEY_MAX], const struct peer_id
 /* Whose descriptor may be stored under |key|.  QUDAG_EMALFORMED: no such key. */
 QUDAG_MUST_USE qudag_err node_rule_relay_key_owner(struct slice key, struct peer_id *id);
 
-/*
- * "/pk/" and a peer id: the public key with that id, and no other.  QUDAG_EAUTH.  Signed by nobody: the
- * key names itself.
- */
+/* "/pk/" and a peer id: the public key with that id, and no other.  QUDAG_EAUTH.  Signed by nobody: it names itself. */
 QUDAG_MUST_USE qudag_err node_rule_public_key(struct slice key, struct slice value);
 
 /*
