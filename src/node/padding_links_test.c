@@ -148,7 +148,7 @@ static void check(enum node_padding how, uint64_t most_ms, uint64_t kb_least, ui
     look(900 * NS_PER_S); /* keep-alive at most, and the DHT's own business */
     print_message("then %llu KB an hour\n", (unsigned long long)(flow[guard].bytes * 4 / 1000));
     assert_true(silence() > 18 * NS_PER_S);
-    assert_in_range(flow[guard].bytes * 4 / 1000, 0, kb * 6 / 10);
+    assert_in_range(flow[guard].bytes * 4 / 1000, 0, kb * 3 / 4);
 }
 
 static void an_idle_link_to_a_guard_is_padded_for_a_bounded_time(void **state)
