@@ -20,6 +20,7 @@
 #include "base/slots.h"
 #include "core/onion/admission.h"
 #include "core/onion/hop.h"
+#include "core/onion/pace.h"
 #include "core/onion/relay_msg.h"
 #include "core/onion/streams.h"
 
@@ -126,7 +127,8 @@ struct onion {
     struct dyn spare;                           /* empty, but has capacity */
     struct onion_keyring *keys[ONION_KEYS_MAX]; /* each on its own: a relay has two */
     size_t keys_n;
-    uint32_t pairs; /* joined */
+    uint32_t pairs;         /* joined */
+    struct onion_pace pace; /* of the hops of our circuits */
     struct onion_stats stats;
     tstamp now;                 /* of the call */
     size_t mine;                /* actions before it belong to others */

@@ -91,6 +91,7 @@ static qudag_err client_hop(struct onion_circuit *c, struct acts *out)
     }
     onion_hops_add(&c->hops, &keys);
     wipe(&keys, sizeof keys);
+    onion_pace_add(&c->o->pace, c->o->now - c->phase_at);
     if (c->hops.n == c->client->n_wanted) {
         return client_built(c, out);
     }

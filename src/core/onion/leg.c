@@ -50,11 +50,16 @@ void onion_circuit_wants_turn(struct onion_circuit *c)
 
 static tstamp circuit_deadline(const struct onion_circuit *c)
 {
+    tstamp built_by = tstamp_after(c->since, ONION_BUILD_TIMEOUT);
+
     switch (c->phase) {
     case ONION_PH_DIAL:
+        return built_by;
     case ONION_PH_CREATE:
     case ONION_PH_EXTEND:
-        return tstamp_after(c->since, ONION_BUILD_TIMEOUT);
+        return tstamp_min(
+            built_by,
+            tstamp_after(c->phase_at, onion_pace_patience(&c->o->pace, ONION_BUILD_TIMEOUT)));
     case ONION_PH_ACCEPT:
         return c->waits ? tstamp_after(c->phase_at, ONION_CREATE_WAIT)
                         : tstamp_after(c->since, ONION_CREATE_TIMEOUT);
