@@ -117,6 +117,6 @@ void onion_carried_cell(struct onion_circuit *c, uint8_t *cell, struct acts *out
                         ? onion_client_messages(c, 0, payload, ack, &broken, out)
                         : onion_relay_messages(c, ONION_CELL_RELAY, payload, ack, out);
     if (err != QUDAG_OK) {
-        onion_circuit_fail(c, err, NULL, broken, out);
+        onion_circuit_fail(c, err, NULL, 0, out); /* its one hop is none that was chosen */
     }
 }

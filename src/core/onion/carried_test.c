@@ -117,13 +117,14 @@ static void all_over(struct meeting *m)
     assert_int_equal(m->n->nodes[R].o->pairs, 0);
 }
 
-/* How the circuit was reported closed. */
+/* How the circuit was reported closed; never with a hop to blame, as the other end is nobody's choice. */
 static qudag_err closed_with(const struct testnet *n, size_t node, struct ref circuit)
 {
     const struct testnet_node *nd = &n->nodes[node];
 
     for (size_t i = 0; i < nd->ups_n; i++) {
         if (nd->ups[i].kind == ONION_UP_CLOSED && ref_eq(nd->ups[i].circuit, circuit)) {
+            assert_int_equal(nd->ups[i].n, 0);
             return nd->ups[i].err;
         }
     }
@@ -427,6 +428,7 @@ static void what_builds_circuits_ends_a_carried_one(void **state)
         if (which == 0) {
             send_raw(&m, SERVICE, m.at_service, ONION_CELL_RELAY, ONION_RELAY_TRUNCATED,
                      (struct slice){&reason, 1});
+            assert_int_equal(closed_with(m.n, CALLER, m.from_caller), QUDAG_ECLOSED);
         } else if (which == 1) {
             send_raw(&m, SERVICE, m.at_service, ONION_CELL_RELAY, ONION_RELAY_EXTENDED, extend);
         } else if (which == 2) {

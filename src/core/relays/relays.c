@@ -411,7 +411,8 @@ void relays_expire(struct relays *r, walltime now, bool sure)
 
 void relays_view_get(const struct relays *r, struct relays_view *out)
 {
-    *out = (struct relays_view){.restored = r->restored, .known = relays_diversity(r)};
+    *out = (struct relays_view){.restored = r->restored && r->n_second > 0,
+                                .known = relays_diversity(r)};
     for (uint32_t i = 0; i < r->n_cand; i++) {
         const struct relays_cand *c = r->cand[i];
         out->waiting += !c->looked && relays_find(r, &c->peer) == NULL ? 1 : 0;

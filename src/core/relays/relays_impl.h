@@ -82,7 +82,7 @@ struct relays {
     walltime wall;           /* at the last relays_expire() or relays_settled() */
     bool wall_sure;          /* nobody contradicts our clock */
     bool settled, large;     /* the view of the network has settled; it was large once */
-    bool restored, usable;   /* guards were read from disk; they may be used */
+    bool restored, usable;   /* guards were read from disk; those of both layers may be used */
     bool guards_spent;       /* a guard is needed, and this month's new ones are used up */
     struct relays_entry **v; /* cfg.max */
     uint32_t n;

@@ -27,7 +27,7 @@ struct relays_view {
     uint32_t quiet;   /* the last of these in a row that showed nobody new */
     uint32_t waiting; /* peers whose descriptor has not been looked for yet */
     uint32_t age_s;   /* since the first of the lookups ended */
-    bool restored;    /* guards were read from disk: drawn when a view had settled */
+    bool restored;    /* guards of both layers came from disk: drawn when a view had settled */
     struct relays_diversity known;
 };
 

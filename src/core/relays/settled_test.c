@@ -173,6 +173,37 @@ static void guards_of_an_earlier_run_need_no_settled_view(void **state)
     world_free(w);
 }
 
+/* Off for two weeks: the guards' dates have not come, those of the second layer have, and none is drawn yet. */
+static void without_second_layer_guards_a_view_is_not_usable_before_it_has_settled(void **state)
+{
+    static uint8_t file[RELAYS_GUARDS_FILE_MAX];
+    struct world *w = world_new(false);
+    struct onion_hop h[3];
+    struct relays_view v;
+
+    (void)state;
+    world_add(w);
+    assert_int_equal(path_of(w->r, &three, 0, h), QUDAG_OK);
+    size_t len = relays_guards_save(w->r, file, sizeof file);
+    relays_free(w->r);
+    pool_new(w, false, 2);
+    assert_int_equal(relays_guards_load(w->r, (struct slice){file, len}), QUDAG_OK);
+    world_add(w);
+    for (uint32_t i = 0; i < w->r->n_second; i++) {
+        w->r->second[i]->until = 1;
+    }
+    relays_expire(w->r, WALL, true);
+    assert_int_equal(w->r->n_second, 0);
+    assert_int_not_equal(w->r->n_guards, 0);
+    relays_view_get(w->r, &v);
+    v.lookups = RELAYS_VIEW_LOOKUPS;
+    assert_false(relays_view_usable(&v));
+    v.quiet = RELAYS_VIEW_QUIET;
+    v.waiting = 0;
+    assert_true(relays_view_usable(&v));
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +211,7 @@ int main(void)
         cmocka_unit_test(fresh_peer_ids_of_one_host_do_not_keep_a_view_from_settling),
         cmocka_unit_test(relays_of_other_networks_are_new_each),
         cmocka_unit_test(guards_of_an_earlier_run_need_no_settled_view),
+        cmocka_unit_test(without_second_layer_guards_a_view_is_not_usable_before_it_has_settled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
