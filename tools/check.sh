@@ -1,5 +1,5 @@
 #!/bin/sh
-# All checks that need no running: format, layers, style, and of what is built in DIR the exported names and the interface.
+# All checks that need no running: format, layers, style, lists of tests, and of what is built in DIR the exported names and the interface.
 #
 #   tools/check.sh [DIR]
 set -eu
@@ -17,6 +17,7 @@ run format tools/format.sh check
 run layers tools/check_layers.py
 run style tools/check_style.py
 run mutants tools/mutants.py --check
+run acceptance tools/check_acceptance.py
 run cycles tools/check_cycles.py "$dir"
 for lib in "$dir"/src/libqudag.a "$dir"/src/libqudag.so; do
     [ ! -e "$lib" ] || run symbols tools/check_symbols.sh "$lib"
