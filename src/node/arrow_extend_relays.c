@@ -357,10 +357,19 @@ static void job_step(struct node *n, struct job *j)
     job_end(n, j);
 }
 
+/* Whether a link was made lately where |j| leads next. */
+static bool leads_to_proven(const struct node *n, const struct job *j)
+{
+    struct netaddr a;
+
+    return j->next < j->to.n_addrs && multiaddr_to_netaddr(&j->to.addr[j->next], &a) &&
+           node_extend_memory_proven(&n->extends.memory, &a, n->now);
+}
+
 /* The job that is next at |host|; NULL: none may begin. */
 static struct job *next_at(const struct node *n, const struct netaddr *host)
 {
-    struct node_extend_queued best = {0, 0};
+    struct node_extend_queued best = {.since = 0};
     struct job *first = NULL;
 
     LIST_EACH(it, &n->extends.jobs)
@@ -370,7 +379,7 @@ static struct job *next_at(const struct node *n, const struct netaddr *host)
             continue;
         }
         struct node_extend_view v = view_of(n, j, host);
-        struct node_extend_queued q = {v.fails_asker, j->since};
+        struct node_extend_queued q = {leads_to_proven(n, j), v.fails_asker, j->since};
         if (node_rule_extend_turn(&v) != NODE_EXTEND_QUEUE &&
             (first == NULL || node_rule_extend_goes_first(&q, &best))) {
             first = j;
@@ -390,6 +399,39 @@ static void host_free(struct node *n, const struct netaddr *host)
     }
 }
 
+static struct job *job_at(const struct node *n, enum job_state state, uint64_t cookie)
+{
+    LIST_EACH(it, &n->extends.jobs)
+    {
+        struct job *j = LIST_ENTRY(it, struct job, node);
+        if (j->state == state && j->cookie == cookie) {
+            return j;
+        }
+    }
+    return NULL;
+}
+
+/* The dial of |j| has ended.  One that failed goes behind those who wait for the host before its next address. */
+static void dial_ended(struct node *n, struct job *j, qudag_err err)
+{
+    struct node_extend_asked who = asked_of(j);
+    struct netaddr host = j->target;
+    uint64_t cookie = j->cookie;
+    bool in_time = j->due != TSTAMP_NEVER;
+
+    node_extend_memory_ended(&n->extends.memory, &host, &who,
+                             node_rule_extend_outcome(err, in_time), n->now);
+    j->state = QUEUED;
+    if (err != QUDAG_OK) { /* others first */
+        host_free(n, &host);
+    }
+    j = job_at(n, QUEUED, cookie); /* had it its turn, it has another cookie, or is gone */
+    if (j != NULL) {
+        job_step(n, j);
+    }
+    host_free(n, &host);
+}
+
 static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct node *n = core;
@@ -399,19 +441,9 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
     if (ev->type != EV_STREAM_FAIL) {
         return;
     }
-    LIST_EACH(it, &n->extends.jobs)
-    {
-        struct job *j = LIST_ENTRY(it, struct job, node);
-        if (j->state == DIAL && j->cookie == ev->cookie) {
-            struct node_extend_asked who = asked_of(j);
-            struct netaddr host = j->target;
-            bool in_time = j->due != TSTAMP_NEVER;
-            node_extend_memory_ended(&n->extends.memory, &host, &who,
-                                     node_rule_extend_outcome(ev->err, in_time), n->now);
-            job_step(n, j);
-            host_free(n, &host);
-            return;
-        }
+    struct job *j = job_at(n, DIAL, ev->cookie);
+    if (j != NULL) {
+        dial_ended(n, j, ev->err);
     }
 }
 
@@ -486,8 +518,7 @@ void node_extend_met(struct node *n, const struct peer_id *peer)
     while (swarm_peer_link_next(n->swarm, peer, &it, &info)) {
         if ((info.props & (LINK_ANON | LINK_RELAYED)) == 0 &&
             multiaddr_to_netaddr(&info.remote, &a)) {
-            struct netaddr host = node_rule_extend_target(&a);
-            node_extend_memory_answered(&n->extends.memory, &host, n->now);
+            node_extend_memory_linked(&n->extends.memory, &a, n->now);
         }
     }
 }

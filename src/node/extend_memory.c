@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* What failures are counted of; the first byte of what is hashed. */
-enum subject { HOST = 1, HOST_ASKER, HOST_PEER, PEER_ASKER };
+/* What failures are counted of, or is noted; the first byte of what is hashed. */
+enum subject { HOST = 1, HOST_ASKER, HOST_PEER, PEER_ASKER, ADDRESS };
 
 /* A host that answered, or a descriptor that is absent. */
 struct noted {
@@ -181,14 +181,34 @@ void node_extend_memory_ended(struct node_extend_memory *m, const struct netaddr
     }
 }
 
+static void note_answer(struct node_extend_memory *m, enum subject subject,
+                        const struct netaddr *at, tstamp now)
+{
+    struct table t = answered_table(m);
+    struct noted e = {.name = name_of(m, subject, at, NULL), .at = now};
+    struct node_extend_asked of = {.net = netaddr_wide_group(netaddr_group(at))};
+
+    note(m, &t, &e, &of);
+}
+
 void node_extend_memory_answered(struct node_extend_memory *m, const struct netaddr *host,
                                  tstamp now)
 {
-    struct table t = answered_table(m);
-    struct noted e = {.name = name_of(m, HOST, host, NULL), .at = now};
-    struct node_extend_asked of = {.net = netaddr_wide_group(netaddr_group(host))};
+    note_answer(m, HOST, host, now);
+}
 
-    note(m, &t, &e, &of);
+void node_extend_memory_linked(struct node_extend_memory *m, const struct netaddr *at, tstamp now)
+{
+    struct netaddr host = node_rule_extend_target(at);
+
+    note_answer(m, HOST, &host, now);
+    note_answer(m, ADDRESS, at, now);
+}
+
+bool node_extend_memory_proven(const struct node_extend_memory *m, const struct netaddr *at,
+                               tstamp now)
+{
+    return noted_since(&m->answered_of, name_of(m, ADDRESS, at, NULL), EXTEND_ANSWERED_FOR, now);
 }
 
 void node_extend_memory_view(const struct node_extend_memory *m, const struct netaddr *host,

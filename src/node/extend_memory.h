@@ -5,7 +5,8 @@
  *   failures   counted in cells that a keyed hash of host, of host and asker, of host and peer finds.  Nothing is ever
  *              pushed out, so nobody can make us forget a third party by naming others; two that share a cell share
  *              their failures, and nobody can choose who does
- *   answered   hosts that links were made with; a full table forgets of the network of which it has most
+ *   answered   hosts that links were made with, and at which address; a full table forgets of the network of which it
+ *              has most
  *   absent     descriptors that were looked for in vain, each for the network that asked alone: nobody can keep others
  *              from looking.  A full table forgets of who filled it most
  *
@@ -19,7 +20,7 @@
 
 #define EXTEND_FORGIVE_EVERY (15 * NS_PER_S) /* of the failures in a cell, one */
 #define EXTEND_CELLS 4096
-#define EXTEND_ANSWERED_MAX 512
+#define EXTEND_ANSWERED_MAX 1024 /* hosts and addresses */
 #define EXTEND_ANSWERED_FOR (6 * 3600 * NS_PER_S)
 #define EXTEND_ABSENT_MAX 128
 #define EXTEND_ABSENT_FOR (30 * NS_PER_S)
@@ -50,6 +51,11 @@ void node_extend_memory_ended(struct node_extend_memory *m, const struct netaddr
 /* A link with |host| was made; without memory nothing is noted. */
 void node_extend_memory_answered(struct node_extend_memory *m, const struct netaddr *host,
                                  tstamp now);
+/* The same, and |at| is the address. */
+void node_extend_memory_linked(struct node_extend_memory *m, const struct netaddr *at, tstamp now);
+/* Whether one was made lately at that very address. */
+bool node_extend_memory_proven(const struct node_extend_memory *m, const struct netaddr *at,
+                               tstamp now);
 /* All of the view but the dials under way. */
 void node_extend_memory_view(const struct node_extend_memory *m, const struct netaddr *host,
                              const struct node_extend_asked *who, tstamp now,

@@ -124,8 +124,12 @@ static void failures_bar_those_who_caused_them_from_hosts_that_never_answered(vo
 
 static void who_caused_fewer_failures_goes_first(void **state)
 {
-    const struct node_extend_queued none = {0, 9}, one = {1, 5}, later = {1, 6};
+    const struct node_extend_queued none = {false, 0, 9}, one = {false, 1, 5},
+                                    later = {false, 1, 6}, proven = {true, 7, 9};
     (void)state;
+
+    assert_true(node_rule_extend_goes_first(&proven, &none)); /* whatever else is named there */
+    assert_false(node_rule_extend_goes_first(&none, &proven));
 
     assert_true(node_rule_extend_goes_first(&none, &one));
     assert_false(node_rule_extend_goes_first(&one, &none));
@@ -303,6 +307,26 @@ static void who_has_many_hosts_does_not_push_others_out_of_those_that_answered(v
     assert_true(v.answered);
 }
 
+static void a_link_proves_its_address_and_no_other_of_the_host(void **state)
+{
+    struct netaddr at = host(1), closed = at;
+    struct node_extend_view v;
+    struct peer_id id = peer(1);
+    struct node_extend_asked who = {.peer = &id, .net = 1, .via = 1};
+    (void)state;
+
+    at.port = 4433;
+    closed.port = 9;
+    assert_false(node_extend_memory_proven(&m, &at, NOW));
+    node_extend_memory_linked(&m, &at, NOW);
+    assert_true(node_extend_memory_proven(&m, &at, NOW));
+    assert_false(node_extend_memory_proven(&m, &closed, NOW));
+    struct netaddr target = node_rule_extend_target(&closed);
+    node_extend_memory_view(&m, &target, &who, NOW, &v);
+    assert_true(v.answered); /* the host is the same */
+    assert_false(node_extend_memory_proven(&m, &at, NOW + EXTEND_ANSWERED_FOR));
+}
+
 static void an_absent_descriptor_is_not_looked_for_again_for_who_asked(void **state)
 {
     struct peer_id id = peer(1);
@@ -343,6 +367,7 @@ int main(void)
         MEMORY_CASE(a_third_party_gets_few_dials_whoever_asks),
         MEMORY_CASE(naming_other_hosts_makes_us_forget_no_failure),
         MEMORY_CASE(who_has_many_hosts_does_not_push_others_out_of_those_that_answered),
+        MEMORY_CASE(a_link_proves_its_address_and_no_other_of_the_host),
         MEMORY_CASE(an_absent_descriptor_is_not_looked_for_again_for_who_asked),
     };
 

@@ -335,6 +335,31 @@ static void statements_with_a_hosts_address_keep_nobody_else_from_it(void **stat
     assert_true(victim_sees(5));
 }
 
+/* A host that answers is named with a closed port, through relays of four networks: all that may be dialled there. */
+static void statements_with_a_closed_port_do_not_keep_a_host_that_answers_waiting(void **state)
+{
+    struct onion_hop to;
+    (void)state;
+
+    network();
+    struct onion_hop victim = victim_says();
+    (void)extend(3, &victim, true);
+    assert_true(victim_sees(1));
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    swarm_disconnect(net.node[3].node->swarm, &victim.peer, QUDAG_ECLOSED, net.now);
+    (void)nt_run(&net, NS_PER_S, NULL);
+    struct netaddr closed[2] = {net.node[VICTIM].addr, net.node[VICTIM].addr};
+    closed[0].port = 4998;
+    closed[1].port = 4999;
+    static const size_t through[] = {0, 1, 2, 4};
+    for (unsigned i = 0; i < ARRAY_LEN(through); i++) { /* two dials of 2.5 s each */
+        invent(&to, 700 + i, closed, 2);
+        (void)extend_by(through[i], 3, &to, true);
+    }
+    (void)extend(3, &victim, true);
+    assert_true(victim_sees(2)); /* within 4 s */
+}
+
 /* From the EXTEND until its CREATE is at the victim, which has seen |n| before. */
 static uint64_t reaches_after(size_t from, size_t relay, const struct onion_hop *victim, uint64_t n)
 {
@@ -696,6 +721,7 @@ int main(void)
         EXTEND_CASE(a_service_is_reached_over_a_new_link_and_never_over_its_own),
         EXTEND_CASE(what_third_parties_get_for_an_extend_is_little_and_not_repeated),
         EXTEND_CASE(statements_with_a_hosts_address_keep_nobody_else_from_it),
+        EXTEND_CASE(statements_with_a_closed_port_do_not_keep_a_host_that_answers_waiting),
         EXTEND_CASE(a_link_that_stands_to_a_service_does_not_show_in_the_time),
         EXTEND_CASE(who_has_no_statement_gains_nothing_from_those_who_dial),
         EXTEND_CASE(addresses_that_are_not_of_the_internet_are_not_dialled_for_anybody),

@@ -258,6 +258,9 @@ enum node_extend_turn node_rule_extend_turn(const struct node_extend_view *v)
 bool node_rule_extend_goes_first(const struct node_extend_queued *a,
                                  const struct node_extend_queued *b)
 {
+    if (a->proven != b->proven) {
+        return a->proven;
+    }
     return a->fails_asker != b->fails_asker ? a->fails_asker < b->fails_asker : a->since < b->since;
 }
 

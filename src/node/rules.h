@@ -170,8 +170,9 @@ enum node_extend_turn {
  */
 enum node_extend_turn node_rule_extend_turn(const struct node_extend_view *v);
 
-/* Of two that wait for the same host, whether |a| goes first: who caused fewer failures there, then who came first. */
+/* Of two that wait for a host, whether |a| goes first: others can name its closed ports, and cause failures. */
 struct node_extend_queued {
+    bool proven; /* a link was made lately at the very address that is next */
     uint32_t fails_asker;
     tstamp since;
 };
