@@ -425,9 +425,6 @@ qudag_err swarm_pins_restore(struct swarm_pins *p, const uint8_t name[SWARM_PIN_
     if (find(p, &read.id) != NULL) {
         return QUDAG_EEXISTS;
     }
-    if (p->by_id.n >= p->max) {
-        return QUDAG_ELIMIT;
-    }
     struct swarm_pin_entry *e = make(p, &read.id, (enum swarm_pin_source)source, read.net);
     if (e == NULL) {
         return QUDAG_ENOMEM;

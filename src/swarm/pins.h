@@ -90,7 +90,10 @@ tstamp swarm_pins_deadline(const struct swarm_pins *p);
 void swarm_pins_due(struct swarm_pins *p);
 /* All entries count as changed, and may be written now. */
 void swarm_pins_change_all(struct swarm_pins *p);
-/* Takes what swarm_pins_change() gave in an earlier life.  QUDAG_EMALFORMED, ELIMIT, EEXISTS, ENOMEM. */
+/*
+ * Takes what swarm_pins_change() gave in an earlier life.  After a crash there may be more than the table has room for,
+ * as removals wait, too: then one gives way as always, and is removed from disk.  QUDAG_EMALFORMED, EEXISTS, ENOMEM.
+ */
 QUDAG_MUST_USE qudag_err swarm_pins_restore(struct swarm_pins *p,
                                             const uint8_t name[SWARM_PIN_NAME_LEN],
                                             struct slice bytes);

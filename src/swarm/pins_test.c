@@ -681,9 +681,51 @@ static void a_table_read_again_knows_what_it_knew_and_has_its_bound(void **state
     assert_int_equal(swarm_pins_restore(&pins, c.name, (struct slice){c.bytes, c.len}), QUDAG_OK);
     assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_EEXISTS); /* it was known */
     assert_int_equal(swarm_pins_restore(&pins, other.name, (struct slice){other.bytes, other.len}),
-                     QUDAG_ELIMIT);
-    assert_int_equal(changes(&c), 0);
+                     QUDAG_OK);
+    assert_int_equal(pins.by_id.n, 1);
+    assert_int_equal(changes(&c), 1); /* the one that gave way is removed */
+    assert_int_equal(c.len, 0);
     swarm_pins_fini(&pins);
+}
+
+/* After a crash in a flood: those who came to us have filled the disk, those we chose are read last. */
+static void what_was_dialled_is_read_from_a_disk_that_is_too_full(void **state)
+{
+    static struct swarm_pin_change disk[MAX + 2];
+    struct swarm_pin_change c;
+    size_t n = 0;
+    (void)state;
+
+    mem_init(&mem, NULL, 0);
+    swarm_pins_init(&pins, &mem, seed, 2 * MAX, true);
+    for (uint32_t i = 0; i < MAX; i++) {
+        learn(i, SWARM_PIN_MET, i);
+    }
+    swarm_pins_due(&pins);
+    while (n < MAX && swarm_pins_change(&pins, 0, &disk[n])) {
+        n++;
+    }
+    learn(500, SWARM_PIN_DIALLED, 1);
+    learn(501, SWARM_PIN_DIALLED, 2);
+    while (n < MAX + 2 && swarm_pins_change(&pins, 0, &disk[n])) {
+        n++;
+    }
+    assert_int_equal(n, MAX + 2);
+    swarm_pins_fini(&pins);
+    swarm_pins_init(&pins, &mem, seed, MAX, true);
+    for (size_t i = 0; i < n; i++) {
+        struct slice bytes = {disk[i].bytes, disk[i].len};
+        assert_int_equal(swarm_pins_restore(&pins, disk[i].name, bytes), QUDAG_OK);
+    }
+    assert_int_equal(pins.by_id.n, MAX);
+    assert_true(knows(500) && knows(501));
+    for (int i = 0; i < 2; i++) {
+        assert_true(swarm_pins_change(&pins, 0, &c));
+        assert_int_equal(c.len, 0);
+    }
+    assert_false(swarm_pins_change(&pins, 0, &c));
+    swarm_pins_fini(&pins);
+    assert_int_equal(mem.used, 0);
 }
 
 int main(void)
@@ -704,6 +746,7 @@ int main(void)
         cmocka_unit_test(groups_of_networks_are_of_a_secret),
         cmocka_unit_test(each_thing_that_is_learnt_is_a_change_once),
         cmocka_unit_test(a_table_read_again_knows_what_it_knew_and_has_its_bound),
+        cmocka_unit_test(what_was_dialled_is_read_from_a_disk_that_is_too_full),
         T(dials_for_others_displace_no_dialled_one),
         T(who_is_dialled_in_one_network_displaces_its_own),
         T(who_is_chosen_later_counts_as_dialled),

@@ -161,7 +161,7 @@ bool swarm_pin_change_next(struct swarm *s, tstamp now, struct swarm_pin_change 
 void swarm_pin_change_due(struct swarm *s);
 /* All that is remembered counts as changed, and may be written now. */
 void swarm_pin_change_all(struct swarm *s);
-/* Takes what swarm_pin_change_next() gave in an earlier life.  QUDAG_EMALFORMED, EEXISTS, ELIMIT, ENOMEM. */
+/* Takes what swarm_pin_change_next() gave in an earlier life.  QUDAG_EMALFORMED, EEXISTS, ENOMEM. */
 QUDAG_MUST_USE qudag_err swarm_pin_restore(struct swarm *s,
                                            const uint8_t name[SWARM_PIN_CHANGE_NAME],
                                            struct slice bytes);
