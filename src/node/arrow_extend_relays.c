@@ -312,16 +312,17 @@ static enum node_extend_turn try_address(struct node *n, struct job *j,
     return turn;
 }
 
-/* The link stands: circuits go on whose time has come, the others later. */
+/* The link stands: circuits go on whose time has come, the others later, but no later than after a dial of ours. */
 static void job_linked(struct node *n, struct job *j, const struct link_info *link)
 {
     tstamp next = TSTAMP_NEVER;
+    uint64_t took = link->handshake_ns < TRY_FOR ? link->handshake_ns : TRY_FOR;
 
     LIST_EACH_SAFE(it, tmp, &j->waiting)
     {
         struct waiting *w = LIST_ENTRY(it, struct waiting, node);
         if (w->go_at == TSTAMP_NEVER) {
-            w->go_at = tstamp_after(w->since, link->handshake_ns);
+            w->go_at = tstamp_after(w->since, took);
         }
         if (w->go_at <= n->now) {
             waiting_end(n, w, true);

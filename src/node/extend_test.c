@@ -369,6 +369,33 @@ static uint64_t reaches_after(size_t from, size_t relay, const struct onion_hop 
     return net.now - start;
 }
 
+/* A link that was made while datagrams were lost keeps nobody waiting for longer than a dial for an EXTEND may take. */
+static void a_slow_handshake_does_not_slow_down_all_who_use_the_link(void **state)
+{
+    struct node_request r = {.kind = NODE_OP_CONNECT};
+    struct link_info info;
+    size_t it = 0;
+    (void)state;
+
+    network();
+    struct onion_hop victim = victim_says();
+    multiaddr_quic(&r.addr, &net.node[VICTIM].addr, &victim.peer);
+    swarm_disconnect(net.node[3].node->swarm, &victim.peer, QUDAG_ECLOSED, net.now);
+    (void)nt_run(&net, 100 * NS_PER_MS, NULL);
+    net.loss_permille = 1000;
+    (void)nt_ask(&net.node[3], &r);
+    (void)nt_run(&net, 4 * NS_PER_S, NULL);
+    net.loss_permille = 0;
+    (void)nt_run(&net, 6 * NS_PER_S, NULL);
+    while (swarm_peer_link_next(net.node[3].node->swarm, &victim.peer, &it, &info) &&
+           !node_rule_extend_link(info.props)) {
+    }
+    assert_true(node_rule_extend_link(info.props));
+    assert_true(info.handshake_ns > 4 * NS_PER_S);
+    (void)extend(3, &victim, true);
+    assert_true(victim_sees(1)); /* within 4 s */
+}
+
 /* Review 7: an extension over a link that stands took one round trip: somebody was there lately. */
 static void a_link_that_stands_to_a_service_does_not_show_in_the_time(void **state)
 {
@@ -723,6 +750,7 @@ int main(void)
         EXTEND_CASE(statements_with_a_hosts_address_keep_nobody_else_from_it),
         EXTEND_CASE(statements_with_a_closed_port_do_not_keep_a_host_that_answers_waiting),
         EXTEND_CASE(a_link_that_stands_to_a_service_does_not_show_in_the_time),
+        EXTEND_CASE(a_slow_handshake_does_not_slow_down_all_who_use_the_link),
         EXTEND_CASE(who_has_no_statement_gains_nothing_from_those_who_dial),
         EXTEND_CASE(addresses_that_are_not_of_the_internet_are_not_dialled_for_anybody),
         EXTEND_CASE(statements_that_do_not_hold_cause_no_dial),
