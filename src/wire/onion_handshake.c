@@ -13,7 +13,7 @@
  * secret while either of X25519 and ML-KEM holds.  A wrong ct_s or ct_e yields another secret
  * (implicit rejection), so the AEAD of CREATE and AUTH of CREATED are the only signs of failure.
  */
-#include "wire/onion_handshake.h"
+#include "wire/onion_handshake_int.h"
 
 #include "base/assert.h"
 #include "base/wipe.h"
@@ -120,24 +120,20 @@ bool onion_hs_ext_valid(struct slice ext)
     return rd_done(&r);
 }
 
-/* What a peer can cause is one error; what the machine lacks stays distinct. */
-static qudag_err one_signal(qudag_err err)
+qudag_err onion_hs_signal(qudag_err err)
 {
     return err == QUDAG_OK || err == QUDAG_ENOMEM || err == QUDAG_EINTERNAL ? err : QUDAG_EAUTH;
 }
 
-qudag_err onion_hs_client_create(struct onion_hs_client *h, const struct onion_hop *to,
-                                 const struct rng *rng, struct slice ext, struct wr *create)
+qudag_err onion_hs_first(struct onion_hs_client *h, const struct onion_hs_peer *to,
+                         struct slice tail, const struct rng *rng, uint8_t *first)
 {
-    const struct responder r = {to->service, &to->peer, to->pq_hash, to->key_id, to->x, to->k};
     struct phase1 p1 = {{0}, {0}, {0}};
     struct secret_mlkem768 seed;
-    uint8_t X[X25519_LEN], ct_s[MLKEM768_CT_LEN], secrets[64];
-    uint8_t sealed[MLKEM768_EK_LEN + ONION_HS_EXT_MAX + AEAD_TAG_LEN];
-    size_t sealed_len = MLKEM768_EK_LEN + ext.len + AEAD_TAG_LEN;
+    uint8_t secrets[64];
+    uint8_t *X = first, *ct_s = X + X25519_LEN, *sealed = ct_s + MLKEM768_CT_LEN;
+    size_t plain_len = MLKEM768_EK_LEN + tail.len;
 
-    ASSERT(ext.len <= ONION_HS_EXT_MAX);
-    *h = (struct onion_hs_client){.dk = NULL};
     qudag_err err = x25519_keypair(&h->x, X, rng); /* x, X */
     if (err == QUDAG_OK) {
         err = mlkem768_keygen(&h->dk, sealed, &seed, rng); /* dk_e, ek_e */
@@ -149,73 +145,100 @@ qudag_err onion_hs_client_create(struct onion_hs_client *h, const struct onion_h
         err = x25519_shared(secrets + 32, &h->x, to->x); /* xs */
     }
     if (err == QUDAG_OK) {
-        begin_transcript(&h->tr, &r);
         mix_static(&p1, &h->tr, X, ct_s, secrets); /* th1, K1, chain */
-        if (ext.len > 0) {
-            memcpy(sealed + MLKEM768_EK_LEN, ext.base, ext.len);
+        if (tail.len > 0) {
+            memcpy(sealed + MLKEM768_EK_LEN, tail.base, tail.len);
         }
         err = aead_seal(sealed, p1.key, NONCE_ZERO, bytes(p1.th, sizeof p1.th),
-                        bytes(sealed, MLKEM768_EK_LEN + ext.len));
+                        bytes(sealed, plain_len));
     }
     if (err == QUDAG_OK) {
-        transcript_add(&h->tr, bytes(sealed, sealed_len));
+        transcript_add(&h->tr, bytes(sealed, plain_len + AEAD_TAG_LEN));
         memcpy(h->chain, p1.chain, sizeof h->chain);
-        wr_bytes(create, to->key_id, sizeof to->key_id);
-        wr_bytes(create, X, sizeof X);
-        wr_bytes(create, ct_s, sizeof ct_s);
-        wr_bytes(create, sealed, sealed_len);
-        err = wr_ok(create) ? QUDAG_OK : QUDAG_EINTERNAL;
-    }
-    if (err != QUDAG_OK) {
+    } else {
         onion_hs_client_drop(h);
     }
     wipe(&p1, sizeof p1);
     wipe(&seed, sizeof seed);
     wipe(secrets, sizeof secrets);
-    return one_signal(err);
+    return err;
 }
 
-qudag_err onion_hs_client_finish(struct onion_hs_client *h, struct slice created,
-                                 struct onion_hs_keys *keys, struct wr *ext)
+qudag_err onion_hs_client_create(struct onion_hs_client *h, const struct onion_hop *to,
+                                 const struct rng *rng, struct slice ext, struct wr *create)
+{
+    const struct responder r = {to->service, &to->peer, to->pq_hash, to->key_id, to->x, to->k};
+    const struct onion_hs_peer keys = {to->x, to->k};
+    uint8_t first[ONION_HS_FIRST_LEN(ONION_HS_EXT_MAX)];
+
+    ASSERT(ext.len <= ONION_HS_EXT_MAX);
+    *h = (struct onion_hs_client){.dk = NULL};
+    begin_transcript(&h->tr, &r);
+    qudag_err err = onion_hs_first(h, &keys, ext, rng, first);
+    if (err == QUDAG_OK) {
+        wr_bytes(create, to->key_id, sizeof to->key_id);
+        wr_bytes(create, first, ONION_HS_FIRST_LEN(ext.len));
+        if (!wr_ok(create)) {
+            onion_hs_client_drop(h);
+            err = QUDAG_EINTERNAL;
+        }
+    }
+    return onion_hs_signal(err);
+}
+
+qudag_err onion_hs_try(const struct onion_hs_client *h, struct slice second,
+                       struct onion_hs_keys *keys, uint8_t *plain)
 {
     struct phase2 p2 = {{0}, {0}, {0}};
-    uint8_t secrets[96], plain[ONION_HS_EXT_MAX];
-    qudag_err err = QUDAG_EAUTH;
-
-    if (h->dk == NULL || created.len < ONION_HS_CREATED_MIN || created.len > ONION_HS_CREATED_MAX) {
-        onion_hs_client_drop(h);
-        return QUDAG_EAUTH;
-    }
-    const uint8_t *Y = created.base, *ct_e = Y + X25519_LEN, *auth = ct_e + MLKEM768_CT_LEN;
+    struct transcript tr = h->tr;
+    uint8_t secrets[96];
+    const uint8_t *Y = second.base, *ct_e = Y + X25519_LEN, *auth = ct_e + MLKEM768_CT_LEN;
     struct slice sealed =
-        bytes(created.base + ONION_HS_CREATED_HEAD, created.len - ONION_HS_CREATED_HEAD);
-    size_t plain_len = sealed.len - AEAD_TAG_LEN;
+        bytes(second.base + ONION_HS_CREATED_HEAD, second.len - ONION_HS_CREATED_HEAD);
 
     memcpy(secrets, h->chain, 32);
-    err = mlkem768_decaps(secrets + 32, h->dk, ct_e); /* ke */
+    qudag_err err = mlkem768_decaps(secrets + 32, h->dk, ct_e); /* ke */
     if (err == QUDAG_OK) {
         err = x25519_shared(secrets + 64, &h->x, Y); /* xe */
     }
     if (err == QUDAG_OK) {
-        mix_ephemeral(&p2, keys, &h->tr, Y, secrets); /* th2, AUTH, K2, cell keys */
+        mix_ephemeral(&p2, keys, &tr, Y, secrets); /* th2, AUTH, K2, cell keys */
         err = ct_equal(p2.auth, auth, SHA256_LEN) ? QUDAG_OK : QUDAG_EAUTH;
     }
     if (err == QUDAG_OK) {
         err = aead_open(plain, p2.key, NONCE_ZERO, bytes(p2.th, sizeof p2.th), sealed);
     }
-    if (err == QUDAG_OK && !onion_hs_ext_valid(bytes(plain, plain_len))) {
-        err = QUDAG_EAUTH;
-    }
-    if (err == QUDAG_OK) {
-        wr_bytes(ext, plain, plain_len);
-    } else {
+    if (err != QUDAG_OK) {
+        wipe(plain, sealed.len - AEAD_TAG_LEN);
         wipe(keys, sizeof *keys);
     }
-    onion_hs_client_drop(h);
+    wipe(&tr, sizeof tr);
     wipe(&p2, sizeof p2);
     wipe(secrets, sizeof secrets);
-    wipe(plain, sizeof plain);
-    return one_signal(err);
+    return err;
+}
+
+qudag_err onion_hs_client_finish(struct onion_hs_client *h, struct slice created,
+                                 struct onion_hs_keys *keys, struct wr *ext)
+{
+    uint8_t plain[ONION_HS_EXT_MAX];
+    qudag_err err = QUDAG_EAUTH;
+
+    if (h->dk != NULL && created.len >= ONION_HS_CREATED_MIN &&
+        created.len <= ONION_HS_CREATED_MAX) {
+        size_t ext_len = created.len - ONION_HS_CREATED_MIN;
+        err = onion_hs_try(h, created, keys, plain);
+        if (err == QUDAG_OK && !onion_hs_ext_valid(bytes(plain, ext_len))) {
+            wipe(keys, sizeof *keys);
+            err = QUDAG_EAUTH;
+        }
+        if (err == QUDAG_OK) {
+            wr_bytes(ext, plain, ext_len);
+        }
+        wipe(plain, sizeof plain);
+    }
+    onion_hs_client_drop(h);
+    return onion_hs_signal(err);
 }
 
 void onion_hs_client_drop(struct onion_hs_client *h)
@@ -233,73 +256,73 @@ qudag_err onion_hs_create_peek(struct slice create, uint8_t key_id[8])
     return rd_ok(&r) && fits ? QUDAG_OK : QUDAG_EAUTH;
 }
 
-/* Opens CREATE: ek_e and the extensions to |plain|, the chain and |tr| ready for the second phase. */
-static qudag_err open_create(const struct onion_hs_server *s, struct slice create,
-                             struct transcript *tr, uint8_t *plain, uint8_t chain[32])
+qudag_err onion_hs_open(struct onion_hs_opened *o, const struct onion_hs_own *own,
+                        struct slice first, uint8_t *plain)
 {
-    const struct responder r = {s->key->service, s->self,   s->pq_hash,
-                                s->key->key_id,  s->key->x, s->key->k};
-    const uint8_t *X = create.base + 8, *ct_s = X + X25519_LEN;
-    struct slice sealed =
-        bytes(create.base + ONION_HS_CREATE_HEAD, create.len - ONION_HS_CREATE_HEAD);
+    const uint8_t *X = first.base, *ct_s = X + X25519_LEN;
+    struct slice sealed = bytes(first.base + ONION_HS_FIRST_HEAD, first.len - ONION_HS_FIRST_HEAD);
     struct phase1 p1 = {{0}, {0}, {0}};
     uint8_t secrets[64];
 
-    qudag_err err = x25519_shared(secrets + 32, &s->key->x_sk, X); /* xs */
+    qudag_err err = x25519_shared(secrets + 32, own->x_sk, X); /* xs */
     if (err == QUDAG_OK) {
-        err = mlkem768_decaps(secrets, s->dk, ct_s); /* ks */
+        err = mlkem768_decaps(secrets, own->dk, ct_s); /* ks */
     }
     if (err == QUDAG_OK) {
-        begin_transcript(tr, &r);
-        mix_static(&p1, tr, X, ct_s, secrets); /* th1, K1, chain */
+        mix_static(&p1, &o->tr, X, ct_s, secrets); /* th1, K1, chain */
         err = aead_open(plain, p1.key, NONCE_ZERO, bytes(p1.th, sizeof p1.th), sealed);
     }
     if (err == QUDAG_OK) {
-        transcript_add(tr, sealed);
-        memcpy(chain, p1.chain, 32);
+        transcript_add(&o->tr, sealed);
+        memcpy(o->chain, p1.chain, sizeof o->chain);
+        memcpy(o->X, X, sizeof o->X);
     }
     wipe(&p1, sizeof p1);
     wipe(secrets, sizeof secrets);
     return err;
 }
 
-/* The client's ephemeral keys. */
-struct ephemerals {
-    const uint8_t *X, *ek_e;
-};
-
-/* Y, ct_e, AUTH and the sealed (empty) extensions. */
-static qudag_err make_created(const struct onion_hs_server *s, struct ephemerals theirs,
-                              struct transcript *tr, uint8_t secrets[96],
-                              struct onion_hs_keys *keys, uint8_t created[ONION_HS_CREATED_MIN])
+qudag_err onion_hs_answer(struct onion_hs_opened *o, const uint8_t ek_e[MLKEM768_EK_LEN],
+                          const struct rng *rng, uint8_t second[ONION_HS_CREATED_MIN],
+                          struct onion_hs_keys *keys)
 {
     struct phase2 p2 = {{0}, {0}, {0}};
     struct secret_x25519 y;
-    uint8_t *Y = created, *ct_e = Y + X25519_LEN, *auth = ct_e + MLKEM768_CT_LEN;
+    uint8_t secrets[96];
+    uint8_t *Y = second, *ct_e = Y + X25519_LEN, *auth = ct_e + MLKEM768_CT_LEN;
 
-    qudag_err err = x25519_keypair(&y, Y, s->rng); /* y, Y */
+    memcpy(secrets, o->chain, 32);
+    qudag_err err = x25519_keypair(&y, Y, rng); /* y, Y */
     if (err == QUDAG_OK) {
-        err = x25519_shared(secrets + 64, &y, theirs.X); /* xe */
+        err = x25519_shared(secrets + 64, &y, o->X); /* xe */
     }
     if (err == QUDAG_OK) {
-        err = mlkem768_encaps(ct_e, secrets + 32, theirs.ek_e, s->rng); /* ct_e, ke */
+        err = mlkem768_encaps(ct_e, secrets + 32, ek_e, rng); /* ct_e, ke */
     }
     if (err == QUDAG_OK) {
-        mix_ephemeral(&p2, keys, tr, created, secrets); /* th2, AUTH, K2, cell keys */
+        mix_ephemeral(&p2, keys, &o->tr, Y, secrets); /* th2, AUTH, K2, cell keys */
         memcpy(auth, p2.auth, SHA256_LEN);
         err = aead_seal(auth + SHA256_LEN, p2.key, NONCE_ZERO, bytes(p2.th, sizeof p2.th),
                         bytes(NULL, 0));
     }
+    if (err != QUDAG_OK) {
+        wipe(keys, sizeof *keys);
+    }
+    wipe(o, sizeof *o);
     wipe(&y, sizeof y);
     wipe(&p2, sizeof p2);
+    wipe(secrets, sizeof secrets);
     return err;
 }
 
 qudag_err onion_hs_server_answer(const struct onion_hs_server *s, struct slice create,
                                  struct wr *created, struct onion_hs_keys *keys, struct wr *ext)
 {
-    struct transcript tr;
-    uint8_t plain[MLKEM768_EK_LEN + ONION_HS_EXT_MAX], secrets[96], reply[ONION_HS_CREATED_MIN];
+    const struct responder r = {s->key->service, s->self,   s->pq_hash,
+                                s->key->key_id,  s->key->x, s->key->k};
+    const struct onion_hs_own own = {&s->key->x_sk, s->dk};
+    struct onion_hs_opened o;
+    uint8_t plain[MLKEM768_EK_LEN + ONION_HS_EXT_MAX], reply[ONION_HS_CREATED_MIN];
     uint8_t key_id[8];
 
     qudag_err err = onion_hs_create_peek(create, key_id);
@@ -310,13 +333,13 @@ qudag_err onion_hs_server_answer(const struct onion_hs_server *s, struct slice c
         return err;
     }
     struct slice client_ext = bytes(plain + MLKEM768_EK_LEN, create.len - ONION_HS_CREATE_MIN);
-    err = open_create(s, create, &tr, plain, secrets);
+    begin_transcript(&o.tr, &r);
+    err = onion_hs_open(&o, &own, bytes(create.base + 8, create.len - 8), plain);
     if (err == QUDAG_OK && !onion_hs_ext_valid(client_ext)) {
         err = QUDAG_EAUTH;
     }
     if (err == QUDAG_OK) {
-        struct ephemerals theirs = {.X = create.base + 8, .ek_e = plain};
-        err = make_created(s, theirs, &tr, secrets, keys, reply);
+        err = onion_hs_answer(&o, plain, s->rng, reply, keys);
     }
     if (err == QUDAG_OK) {
         wr_bytes(created, reply, sizeof reply);
@@ -326,8 +349,7 @@ qudag_err onion_hs_server_answer(const struct onion_hs_server *s, struct slice c
     if (err != QUDAG_OK) {
         wipe(keys, sizeof *keys);
     }
-    wipe(&tr, sizeof tr);
+    wipe(&o, sizeof o);
     wipe(plain, sizeof plain);
-    wipe(secrets, sizeof secrets);
-    return one_signal(err);
+    return onion_hs_signal(err);
 }

@@ -3,13 +3,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 #include "base/text.h"
+#include "base/rd.h"
 #include "base/wipe.h"
 #include "wire/onion_handshake.h"
+#include "wire/testkit_vectors.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -335,36 +337,6 @@ static void extensions_that_must_be_understood_are_refused(void **state)
 
 /* ---- frozen vectors, made by tests/reference/onion_handshake.py ---- */
 
-static char *read_file(const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    char *text = calloc(1, 1 << 20);
-
-    assert_non_null(f);
-    assert_non_null(text);
-    size_t len = fread(text, 1, (1 << 20) - 1, f);
-    assert_true(len > 0 && len < (1 << 20) - 1);
-    fclose(f);
-    return text;
-}
-
-/* The hexadecimal value of the next "name" after |at|. */
-static size_t hex_value(const char *at, const char *name, uint8_t *dst, size_t cap)
-{
-    char key[64];
-    size_t len;
-
-    snprintf(key, sizeof key, "\"%s\": \"", name);
-    const char *from = strstr(at, key);
-    assert_non_null(from);
-    from += strlen(key);
-    const char *to = strchr(from, '"');
-    assert_non_null(to);
-    struct slice text = {(const uint8_t *)from, (size_t)(to - from)};
-    assert_int_equal(hex_decode(dst, cap, &len, text), QUDAG_OK);
-    return len;
-}
-
 static void check_vector(const char *at, bool service, struct run *r)
 {
     uint8_t seed[32], want[ONION_HS_CREATE_MAX];
@@ -373,36 +345,38 @@ static void check_vector(const char *at, bool service, struct run *r)
 
     memset(&p, 0, sizeof p);
     p.key.service = service;
-    p.id.len = (uint8_t)hex_value(at, "peer_id", p.id.b, sizeof p.id.b);
-    assert_int_equal(hex_value(at, "pq_hash", p.pq_hash, 32), 32);
-    assert_int_equal(hex_value(at, "key_id", p.key.key_id, 8), 8);
-    assert_int_equal(hex_value(at, "seed_relay", seed, 32), 32);
+    p.id.len = (uint8_t)vectors_hex(at, "peer_id", p.id.b, sizeof p.id.b);
+    assert_int_equal(vectors_hex(at, "pq_hash", p.pq_hash, 32), 32);
+    assert_int_equal(vectors_hex(at, "key_id", p.key.key_id, 8), 8);
+    assert_int_equal(vectors_hex(at, "seed_relay", seed, 32), 32);
     party_keys(&p, seed);
     p.rng = rng_of_stream(&stream);
 
-    assert_int_equal(hex_value(at, "seed_client", seed, 32), 32);
+    assert_int_equal(vectors_hex(at, "seed_client", seed, 32), 32);
     rng_stream_init(&stream, seed);
     assert_int_equal(step_create(r, &p, NO_EXT), QUDAG_OK);
-    assert_int_equal(hex_value(at, "create", want, sizeof want), r->create_len);
+    assert_int_equal(vectors_hex(at, "create", want, sizeof want), r->create_len);
     assert_memory_equal(r->create, want, r->create_len);
 
-    assert_int_equal(hex_value(at, "seed_answer", seed, 32), 32);
+    assert_int_equal(vectors_hex(at, "seed_answer", seed, 32), 32);
     rng_stream_init(&stream, seed);
     assert_int_equal(step_answer(r, &p, r->create_len), QUDAG_OK);
-    assert_int_equal(hex_value(at, "created", want, sizeof want), r->created_len);
+    assert_int_equal(vectors_hex(at, "created", want, sizeof want), r->created_len);
     assert_memory_equal(r->created, want, r->created_len);
 
     assert_int_equal(step_finish(r, r->created_len), QUDAG_OK);
-    assert_int_equal(hex_value(at, "keys_forward", want, sizeof want), CGO_AES256_KEY_MATERIAL);
+    assert_int_equal(vectors_hex(at, "keys_forward", want, sizeof want), CGO_AES256_KEY_MATERIAL);
     assert_memory_equal(r->client_keys.fwd, want, CGO_AES256_KEY_MATERIAL);
-    assert_int_equal(hex_value(at, "keys_backward", want, sizeof want), CGO_AES256_KEY_MATERIAL);
+    assert_int_equal(vectors_hex(at, "keys_backward", want, sizeof want), CGO_AES256_KEY_MATERIAL);
     assert_memory_equal(r->client_keys.back, want, CGO_AES256_KEY_MATERIAL);
+    assert_int_equal(vectors_hex(at, "binding", want, sizeof want), sizeof r->client_keys.binding);
+    assert_memory_equal(r->client_keys.binding, want, sizeof r->client_keys.binding);
     mlkem768_free(p.dk);
 }
 
 static void the_frozen_vectors_are_reproduced(void **state)
 {
-    char *text = read_file(VECTORS);
+    char *text = vectors_read(VECTORS);
     struct run *r = calloc(1, sizeof *r);
     const char *at = text;
 

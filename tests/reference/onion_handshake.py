@@ -317,23 +317,25 @@ class Client:
     def finish(self, created):
         Y, ct_e, auth, sealed = created[:32], created[32:1120], created[1120:1152], created[1152:]
         ke, xe = mlkem_decaps(self.dk_e, ct_e), x25519(self.x, Y)
-        th2, want, key, fwd, back = second_phase(self.head, Y, ct_e, self.chain + ke + xe)
+        th2, want, key, keys = second_phase(self.head, Y, ct_e, self.chain + ke + xe)
         if want != auth:
             raise ValueError('wrong AUTH')
         aead_open(key, NONCE, th2, sealed)
-        return fwd, back
+        return keys
 
 
 def second_phase(head, Y, ct_e, secrets):
+    """(th2, AUTH, K2, (keys forward, keys backward, binding))"""
     th2 = transcript(*head, Y, ct_e)
     prk2 = extract(th2, secrets)
     auth = hmac.new(expand(prk2, 'qudag onion v1 auth', 32), th2, hashlib.sha256).digest()
     return (th2, auth, expand(prk2, 'qudag onion v1 created key', 32),
-            expand(prk2, 'qudag onion v1 cells forward', 112), expand(prk2, 'qudag onion v1 cells backward', 112))
+            (expand(prk2, 'qudag onion v1 cells forward', 112), expand(prk2, 'qudag onion v1 cells backward', 112),
+             expand(prk2, 'qudag onion v1 binding', 32)))
 
 
 def answer(seed, relay, create):
-    """(CREATED, keys forward, keys backward)"""
+    """(CREATED, keys)"""
     rng = Seeded(seed)
     key_id, X, ct_s, sealed = create[:8], create[8:40], create[40:1128], create[1128:]
     if key_id != relay.key_id:
@@ -346,8 +348,8 @@ def answer(seed, relay, create):
     Y = x25519(y, BASE)
     ct_e, ke = mlkem_encaps(ek_e, rng.take(32))
     secrets = expand(prk1, 'qudag onion v1 chain', 32) + ke + x25519(y, X)
-    th2, auth, key, fwd, back = second_phase(head + (sealed,), Y, ct_e, secrets)
-    return Y + ct_e + auth + aead_seal(key, NONCE, th2, b''), fwd, back
+    th2, auth, key, keys = second_phase(head + (sealed,), Y, ct_e, secrets)
+    return Y + ct_e + auth + aead_seal(key, NONCE, th2, b''), keys
 
 
 # --- vectors ---------------------------------------------------------------------------------
@@ -360,14 +362,14 @@ def vectors():
         peer_id = bytes.fromhex('002408011220') + hashlib.sha256(b'peer').digest()
         relay = Relay(seeds['relay'], peer_id, hashlib.sha256(b'pq').digest(), hashlib.sha256(b'key').digest()[:8], role)
         client = Client(seeds['client'], relay)
-        created, fwd, back = answer(seeds['answer'], relay, client.create)
-        assert client.finish(created) == (fwd, back)
+        created, keys = answer(seeds['answer'], relay, client.create)
+        assert client.finish(created) == keys
         cases.append({
             'to': role,
             'seed_relay': seeds['relay'].hex(), 'seed_client': seeds['client'].hex(), 'seed_answer': seeds['answer'].hex(),
             'peer_id': peer_id.hex(), 'pq_hash': relay.pq_hash.hex(), 'key_id': relay.key_id.hex(),
             'create': client.create.hex(), 'created': created.hex(),
-            'keys_forward': fwd.hex(), 'keys_backward': back.hex(),
+            'keys_forward': keys[0].hex(), 'keys_backward': keys[1].hex(), 'binding': keys[2].hex(),
         })
     return {'source': 'tests/reference/onion_handshake.py', 'cases': cases}
 
