@@ -127,6 +127,8 @@ static qudag_err ossl_mlkem768_decaps(uint8_t ss[MLKEM768_SS_LEN], const void *k
     EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(NULL, ossl_pkey(key), NULL);
     bool ok = c != NULL && EVP_PKEY_decapsulate_init(c, NULL) == 1 &&
               EVP_PKEY_decapsulate(c, ss, &len, ct, MLKEM768_CT_LEN) == 1 && len == MLKEM768_SS_LEN;
+    /* Without memory it yields the secret of a wrong ciphertext, and success; that it notes is the only sign. */
+    ok = ok && ERR_count_to_mark() == 0;
     EVP_PKEY_CTX_free(c);
     ERR_pop_to_mark();
     return ok ? QUDAG_OK : QUDAG_EINTERNAL;

@@ -61,17 +61,17 @@ void mlkem768_free(struct mlkem_key *k)
     CRYPTO_BACKEND->mlkem768_free(k);
 }
 
-/* FIPS 203 7.2: every coefficient of t is reduced.  |ek| is public. */
-static bool ek_is_reduced(const uint8_t ek[MLKEM768_EK_LEN])
+/* Every coefficient of t is reduced. */
+qudag_err mlkem768_check(const uint8_t ek[MLKEM768_EK_LEN])
 {
     for (size_t i = 0; i < MLKEM768_T_LEN; i += 3) {
         unsigned low = ek[i] | (ek[i + 1] & 15u) << 8;
         unsigned high = (unsigned)ek[i + 1] >> 4 | (unsigned)ek[i + 2] << 4;
         if (low >= MLKEM_Q || high >= MLKEM_Q) {
-            return false;
+            return QUDAG_EMALFORMED;
         }
     }
-    return true;
+    return QUDAG_OK;
 }
 
 qudag_err mlkem768_encaps(uint8_t ct[MLKEM768_CT_LEN], uint8_t ss[MLKEM768_SS_LEN],
@@ -79,7 +79,7 @@ qudag_err mlkem768_encaps(uint8_t ct[MLKEM768_CT_LEN], uint8_t ss[MLKEM768_SS_LE
 {
     uint8_t m[MLKEM_M_LEN];
 
-    if (!ek_is_reduced(ek)) {
+    if (mlkem768_check(ek) != QUDAG_OK) {
         return QUDAG_EMALFORMED;
     }
     rng_fill(rng, m, sizeof m);

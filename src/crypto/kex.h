@@ -50,7 +50,10 @@ QUDAG_MUST_USE qudag_err mlkem768_load(struct mlkem_key **out, uint8_t ek[MLKEM7
 /* Wipes and frees |k| (NULL allowed). */
 void mlkem768_free(struct mlkem_key *k);
 
-/* QUDAG_EMALFORMED when |ek| fails the modulus check of FIPS 203 7.2. */
+/* QUDAG_EMALFORMED when |ek|, which is public, fails the modulus check of FIPS 203 7.2. */
+QUDAG_MUST_USE qudag_err mlkem768_check(const uint8_t ek[MLKEM768_EK_LEN]);
+
+/* QUDAG_EMALFORMED when |ek| fails mlkem768_check(). */
 QUDAG_MUST_USE qudag_err mlkem768_encaps(uint8_t ct[MLKEM768_CT_LEN], uint8_t ss[MLKEM768_SS_LEN],
                                          const uint8_t ek[MLKEM768_EK_LEN], const struct rng *rng);
 

@@ -1,6 +1,6 @@
 /*
- * memory_test.c - OpenSSL without memory: what it could not verify is not called a wrong signature, or somebody would
- * be blamed for it.
+ * memory_test.c - OpenSSL without memory: what it could not verify is not called a wrong signature, what it could not
+ * open no wrong ciphertext, or somebody would be blamed for it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,44 +11,9 @@
 
 #include "crypto/backend.h"
 #include "crypto/init.h"
+#include "crypto/testkit_memory.h"
 
-#include <openssl/crypto.h>
-
-#define NEVER UINT64_MAX
-
-static uint64_t allowed = NEVER; /* allocations until one fails */
-static unsigned failed;
-
-static bool fails(void)
-{
-    if (allowed == NEVER || allowed-- > 0) {
-        return false;
-    }
-    allowed = NEVER; /* one only */
-    failed++;
-    return true;
-}
-
-static void *take(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return fails() ? NULL : malloc(size);
-}
-
-static void *grow(void *p, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return fails() ? NULL : realloc(p, size);
-}
-
-static void give(void *p, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(p);
-}
+#include <string.h>
 
 static const struct crypto_backend *const b = &crypto_openssl;
 static const struct slice msg = {(const uint8_t *)"message", 7}, label = {(const uint8_t *)"x", 1};
@@ -111,14 +76,45 @@ static void without_memory_no_mldsa65_signature_is_wrong(void **state)
     assert_int_equal(verify_mldsa65(pk, sig), QUDAG_EAUTH);
 }
 
+/* A ciphertext would look wrong: ML-KEM rejects implicitly, and OpenSSL does the same where it cannot compute. */
+static void without_memory_no_ciphertext_is_wrong(void **state)
+{
+    const struct secret_mlkem768 seed = {.seed = {4}};
+    uint8_t ek[MLKEM768_EK_LEN], ct[MLKEM768_CT_LEN], want[MLKEM768_SS_LEN], ss[MLKEM768_SS_LEN];
+    uint8_t m[MLKEM_M_LEN] = {5};
+    unsigned before = failed;
+    void *key = NULL;
+
+    (void)state;
+    assert_int_equal(b->mlkem768_load(&key, ek, &seed), QUDAG_OK);
+    assert_int_equal(b->mlkem768_encaps(ct, want, ek, m), QUDAG_OK);
+    for (uint64_t n = 0;; n++) {
+        unsigned so_far = failed;
+        allowed = n;
+        qudag_err err = b->mlkem768_decaps(ss, key, ct);
+        allowed = NEVER;
+        assert_true(err != QUDAG_OK || memcmp(ss, want, sizeof ss) == 0);
+        if (failed == so_far) {
+            assert_int_equal(err, QUDAG_OK);
+            break;
+        }
+    }
+    assert_true(failed > before);
+    ct[0] ^= 1; /* this one is */
+    assert_int_equal(b->mlkem768_decaps(ss, key, ct), QUDAG_OK);
+    assert_memory_not_equal(ss, want, sizeof ss);
+    b->mlkem768_free(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_memory_no_ed25519_signature_is_wrong),
         cmocka_unit_test(without_memory_no_mldsa65_signature_is_wrong),
+        cmocka_unit_test(without_memory_no_ciphertext_is_wrong),
     };
 
-    if (CRYPTO_set_mem_functions(take, grow, give) != 1 || crypto_init() != QUDAG_OK) {
+    if (!memory_install() || crypto_init() != QUDAG_OK) {
         return 1;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);

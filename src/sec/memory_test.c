@@ -8,46 +8,10 @@
 
 #include "base/rng.h"
 #include "crypto/init.h"
+#include "crypto/testkit_memory.h"
 #include "sec/cert.h"
 
-#include <openssl/crypto.h>
-
-#define NEVER UINT64_MAX
 #define NOW 1800000000
-
-static uint64_t allowed = NEVER; /* allocations until one fails */
-static unsigned failed;
-
-static bool fails(void)
-{
-    if (allowed == NEVER || allowed-- > 0) {
-        return false;
-    }
-    allowed = NEVER; /* one only */
-    failed++;
-    return true;
-}
-
-static void *take(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return fails() ? NULL : malloc(size);
-}
-
-static void *grow(void *p, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return fails() ? NULL : realloc(p, size);
-}
-
-static void give(void *p, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    free(p);
-}
 
 /*
  * The parser's failures are the TLS library's to report; what follows it is ours.  In one place OpenSSL notes nothing:
@@ -91,7 +55,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(without_memory_no_certificate_is_forged)};
 
-    if (CRYPTO_set_mem_functions(take, grow, give) != 1 || crypto_init() != QUDAG_OK) {
+    if (!memory_install() || crypto_init() != QUDAG_OK) {
         return 1;
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
