@@ -308,7 +308,6 @@ qudag_err onion_hs_answer(struct onion_hs_opened *o, const uint8_t ek_e[MLKEM768
     if (err != QUDAG_OK) {
         wipe(keys, sizeof *keys);
     }
-    wipe(o, sizeof *o);
     wipe(&y, sizeof y);
     wipe(&p2, sizeof p2);
     wipe(secrets, sizeof secrets);

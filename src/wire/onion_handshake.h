@@ -54,6 +54,13 @@ struct onion_hs_client {
     uint8_t chain[SHA256_LEN];
 };
 
+/* What who answers keeps between opening the first message and answering it; secret. */
+struct onion_hs_opened {
+    struct transcript tr;
+    uint8_t chain[SHA256_LEN];
+    uint8_t X[X25519_LEN];
+};
+
 /* The keys and identity a CREATE is answered with. */
 struct onion_hs_server {
     const struct peer_id *self;

@@ -28,13 +28,6 @@ struct onion_hs_own {
     const struct mlkem_key *dk;
 };
 
-/* What who answers keeps between the two messages; secret. */
-struct onion_hs_opened {
-    struct transcript tr;
-    uint8_t chain[SHA256_LEN];
-    uint8_t X[X25519_LEN];
-};
-
 /*
  * Writes the ONION_HS_FIRST_LEN(tail.len) bytes at |first|; h->tr has begun, the rest of |h| is zero.  On error |h| is
  * dropped.  |tail| must not overlap |first|.
@@ -49,7 +42,7 @@ QUDAG_MUST_USE qudag_err onion_hs_first(struct onion_hs_client *h, const struct 
 QUDAG_MUST_USE qudag_err onion_hs_open(struct onion_hs_opened *o, const struct onion_hs_own *own,
                                        struct slice first, uint8_t *plain);
 
-/* Answers with an empty tail; |o| may be used no more.  |keys| are wiped on error. */
+/* Answers with an empty tail; |o| may only be wiped then.  |keys| are wiped on error. */
 QUDAG_MUST_USE qudag_err onion_hs_answer(struct onion_hs_opened *o,
                                          const uint8_t ek_e[MLKEM768_EK_LEN], const struct rng *rng,
                                          uint8_t second[ONION_HS_CREATED_MIN],

@@ -3,11 +3,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 #include "wire/rend_msg.h"
+#include "wire/testkit_vectors.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define VECTORS "tests/vectors/rend-handshake.json"
 
 static uint8_t filler[REND_REQUEST_MAX];
 
@@ -251,6 +256,27 @@ static void a_weak_intro_key_is_refused(void **state)
     assert_int_equal(rend_establish_check(&e, binding), QUDAG_EAUTH);
 }
 
+/* What tests/reference/rend_handshake.py signs, byte for byte. */
+static void the_frozen_vector_is_reproduced(void **state)
+{
+    uint8_t binding[REND_BINDING_LEN], buf[REND_ESTABLISH_LEN], want[REND_ESTABLISH_LEN];
+    struct rend_establish e = {.rate = 20, .burst = 40};
+    struct secret_ed25519 sk;
+    (void)state;
+
+    char *text = vectors_read(VECTORS);
+    const char *at = strstr(text, "\"establish\"");
+    assert_non_null(at);
+    vectors_hex(at, "seed", sk.seed, sizeof sk.seed);
+    vectors_hex(at, "circuit", binding, sizeof binding);
+    assert_int_equal(vectors_hex(at, "message", want, sizeof want), sizeof want);
+    assert_int_equal(rend_establish_sign(&e, &sk, binding), QUDAG_OK);
+    struct wr w = wr_init(buf, sizeof buf);
+    rend_establish_put(&w, &e);
+    assert_memory_equal(buf, want, sizeof want);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +288,7 @@ int main(void)
         cmocka_unit_test(limits_are_those_asked_for_up_to_the_relays_own),
         cmocka_unit_test(a_signature_holds_for_one_circuit_and_exactly_what_was_sent),
         cmocka_unit_test(a_weak_intro_key_is_refused),
+        cmocka_unit_test(the_frozen_vector_is_reproduced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

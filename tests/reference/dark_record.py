@@ -161,6 +161,14 @@ def ed25519_public(seed):
     return _encode(_times(_clamp(_h512(seed)[:32]), _B))
 
 
+def ed25519_sign(seed, msg):
+    h = _h512(seed)
+    r = _mod_l(_h512(h[32:], msg))
+    big_r = _encode(_times(r, _B))
+    s = (r + _mod_l(_h512(big_r, ed25519_public(seed), msg)) * _clamp(h[:32])) % L
+    return big_r + s.to_bytes(32, 'little')
+
+
 def ed25519_verify(pk, sig, msg):
     s = int.from_bytes(sig[32:], 'little')
     if s >= L:
