@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "core/onion/circuit.h"
+#include "wire/relay_desc.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,11 +124,11 @@ static inline void net_key(struct testnet_node *nd, bool service, uint64_t tag)
     struct secret_mlkem768 seed;
     struct mlkem_key *dk;
 
-    rng_fill(&rng, key.key_id, sizeof key.key_id);
     qudag_err err = x25519_keypair(&key.x_sk, key.x, &rng);
     ASSERT(err == QUDAG_OK);
     err = mlkem768_keygen(&dk, key.k, &seed, &rng);
     ASSERT(err == QUDAG_OK);
+    onion_key_id(key.key_id, key.x, key.k);
     err = onion_key_add(nd->o, &key, dk);
     ASSERT(err == QUDAG_OK);
     nd->hop = (struct onion_hop){.peer = nd->id, .service = service};
