@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "base/text.h"
-#include "base/rd.h"
 #include "base/wipe.h"
 #include "wire/onion_handshake.h"
 #include "wire/testkit_vectors.h"
