@@ -58,6 +58,7 @@ FOLDERS = {
     'core/padding': 'padding_',
     'core/ping': 'ping_',
     'core/relays': 'relays_',
+    'core/rend': 'introduce_ rend_ rendezvous_',
     'sec': 'cert_ prov_ sec_',
     'quic': 'quic_',
     'swarm': 'swarm_',
