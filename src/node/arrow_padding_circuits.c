@@ -5,7 +5,8 @@
  *   built for anything else ────▶ padding: messages of the same size, the answer after as long as lookups took lately
  *
  * How long the DHT took is what our lookups' answers took, less the round trip of their circuit, which its build shows:
- * n hops are added in 1 + 2 + .. + n round trips of a link, and a message to the last and back takes n.
+ * n hops are added in 1 + 2 + .. + n round trips of a link, and a message to the last and back takes n.  An exchange
+ * takes longer than that, as it is many packets: so much longer as padding did lately, of which all else is known.
  */
 #include "node/internal.h"
 
@@ -19,7 +20,8 @@ static uint64_t round_trip(const struct node_circuit *c)
 void node_padding_answered(struct node *n, const struct node_circuit *c, tstamp now)
 {
     struct node_padding_state *p = &n->padded;
-    uint64_t took = now - c->asked_at, rtt = round_trip(c);
+    size_t kept = p->extras < NODE_PADDING_LOOKUPS ? p->extras : NODE_PADDING_LOOKUPS;
+    uint64_t took = now - c->asked_at, rtt = round_trip(c) + node_rule_median(p->extra, kept);
 
     p->lookup[p->lookups++ % NODE_PADDING_LOOKUPS] = took > rtt ? took - rtt : 0;
 }
@@ -41,11 +43,24 @@ void node_padding_built(struct node *n, const struct node_circuit *c)
     if (n->cfg.padding == NODE_PADDING_NONE || c->use->exchanges) {
         return;
     }
+    struct padding_wanted wanted = {
+        .circuit = c->onion, .delay_ns = draw_lookup(n), .cookie = round_trip(c)};
     struct acts *out = node_begin(n);
-    qudag_err err = padding_exchange(n->padding, c->onion, draw_lookup(n), n->now, out);
+    qudag_err err = padding_exchange(n->padding, &wanted, n->now, out);
     node_end(n, n->ix.padding);
     if (err != QUDAG_OK) { /* the circuit works without */
         log_event(&n->cfg.log, LOG_DEBUG, "circuit.without_padding", LOG_ERR(err));
+    }
+}
+
+static void report(struct node *n, const struct act *a, tstamp now)
+{
+    struct node_padding_state *p = &n->padded;
+    uint64_t rtt = a->cookie;
+    (void)now;
+
+    if (a->kind == PADDING_UP_DONE) {
+        p->extra[p->extras++ % NODE_PADDING_LOOKUPS] = a->n > rtt ? a->n - rtt : 0;
     }
 }
 
@@ -61,7 +76,10 @@ qudag_err node_padding_init(struct node *n)
     if (err != QUDAG_OK) {
         return err;
     }
-    struct node_core core = {
-        .name = "padding", .instance = n->padding, .ops = &padding_ops, .free = release};
+    struct node_core core = {.name = "padding",
+                             .instance = n->padding,
+                             .ops = &padding_ops,
+                             .report = report,
+                             .free = release};
     return node_core_add(n, &core, PADDING_PROTOCOL, &n->ix.padding);
 }

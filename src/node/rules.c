@@ -432,3 +432,17 @@ walltime node_rule_not_before(walltime now, uint64_t draw)
 
     return t < 0 ? 0 : t - t % GRAIN_S;
 }
+
+uint64_t node_rule_median(const uint64_t *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) { /* the one with so many before it */
+        size_t less = 0;
+        for (size_t j = 0; j < n; j++) {
+            less += v[j] < v[i] || (v[j] == v[i] && j < i) ? 1 : 0;
+        }
+        if (less == (n - 1) / 2) {
+            return v[i];
+        }
+    }
+    return 0;
+}

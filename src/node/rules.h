@@ -73,6 +73,9 @@ bool node_rule_awaits_relays(qudag_err err);
  */
 bool node_rule_observed(const struct link_info *link, bool lab);
 
+/* The lower median of |n| numbers, a few; 0 of none.  What a few others chose does not move it far. */
+uint64_t node_rule_median(const uint64_t *v, size_t n);
+
 /* What becomes of a peer in the DHT routing table. */
 enum node_dht_change {
     NODE_DHT_UNCHANGED,

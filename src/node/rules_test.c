@@ -237,6 +237,17 @@ static void a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time(void
     dark_keys_fini(&k);
 }
 
+static void the_median_is_not_moved_by_a_few(void **state)
+{
+    static const uint64_t v[] = {9, 3, 3, UINT64_MAX, 0, 5, 4};
+    static const uint64_t want[] = {0, 9, 3, 3, 3, 3, 3, 4};
+    (void)state;
+
+    for (size_t n = 0; n <= ARRAY_LEN(v); n++) {
+        assert_int_equal(node_rule_median(v, n), want[n]);
+    }
+}
+
 static void addresses_that_cannot_be_dialled_from_here_are_not_taken(void **state)
 {
     static const struct {
@@ -810,6 +821,7 @@ int main(void)
         cmocka_unit_test(the_newer_descriptor_wins),
         cmocka_unit_test(there_is_anonymity_only_when_nothing_is_missing),
         cmocka_unit_test(a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time),
+        cmocka_unit_test(the_median_is_not_moved_by_a_few),
         cmocka_unit_test(addresses_that_cannot_be_dialled_from_here_are_not_taken),
         cmocka_unit_test(dark_addresses_are_looked_for_masked_on_behalf_of_others),
         cmocka_unit_test(hashes_of_keys_are_demanded_when_learnt_from_who_may_say_so),

@@ -31,6 +31,8 @@ struct pad {
     tstamp due;
     uint32_t got;
     uint8_t delay_ms[4];
+    uint64_t cookie; /* asking: of the report */
+    tstamp since;    /* asking: when it began */
 };
 
 struct padding {
@@ -231,6 +233,9 @@ static void fin(struct padding *p, struct pad *e, tstamp now, struct acts *out)
     if (e->got != EXCHANGE_LEN || e->state == PAD_WAITING) {
         pad_fail(p, e, QUDAG_EPROTO, out);
     } else if (asks(e)) {
+        struct act *up = acts_up(out, PADDING_UP_DONE);
+        up->cookie = e->cookie;
+        up->n = now - e->since > delay ? now - e->since - delay : 0;
         p->stats.done++;
         pad_free(p, e);
     } else {
@@ -350,11 +355,11 @@ void padding_free(struct padding *p)
     mem_free(p->mem, p);
 }
 
-qudag_err padding_exchange(struct padding *p, struct ref circuit, uint64_t delay_ns, tstamp now,
+qudag_err padding_exchange(struct padding *p, const struct padding_wanted *wanted, tstamp now,
                            struct acts *out)
 {
     static const struct peer_id nobody = {.len = 0};
-    uint64_t ms = (delay_ns < PADDING_DELAY_MAX ? delay_ns : PADDING_DELAY_MAX) / NS_PER_MS;
+    uint64_t delay = wanted->delay_ns < PADDING_DELAY_MAX ? wanted->delay_ns : PADDING_DELAY_MAX;
     struct pad *e;
 
     if (p->asking_n == PADDING_ASKING_MAX) {
@@ -365,9 +370,11 @@ qudag_err padding_exchange(struct padding *p, struct ref circuit, uint64_t delay
         return err;
     }
     struct wr w = wr_init(e->delay_ms, sizeof e->delay_ms);
-    wr_u32(&w, (uint32_t)ms);
+    wr_u32(&w, (uint32_t)(delay / NS_PER_MS));
+    e->cookie = wanted->cookie;
+    e->since = now;
     p->stats.asked++;
-    acts_open(out, &nobody, ref_to_u64(e->self), LINK_ANON)->obj = circuit;
+    acts_open(out, &nobody, ref_to_u64(e->self), LINK_ANON)->obj = wanted->circuit;
     return QUDAG_OK;
 }
 

@@ -18,6 +18,12 @@
 #define PADDING_ASKING_MAX 64                  /* exchanges of our own under way */
 #define PADDING_ANSWERING_MAX 256              /* of others, shared by network and previous hop */
 
+enum padding_up {
+    PADDING_UP_DONE =
+        1, /* cookie: that of the exchange; n: ns from padding_exchange() to the end of the
+                            answer, less the time after which it was asked for */
+};
+
 struct padding_stats {
     uint64_t asked, done, failed; /* exchanges of ours */
     uint64_t answered, gave_way, refused;
@@ -31,11 +37,15 @@ QUDAG_MUST_USE qudag_err padding_new(struct padding **out, struct mem *mem, cons
 /* Frees it and its exchanges without reports; NULL is allowed. */
 void padding_free(struct padding *p);
 
-/*
- * Has an exchange with the end of |circuit|, which answers |delay_ns| (at most PADDING_DELAY_MAX) after it has
- * the whole request.  No report follows, however it ends.  ELIMIT, ENOMEM: there will be none.
- */
-QUDAG_MUST_USE qudag_err padding_exchange(struct padding *p, struct ref circuit, uint64_t delay_ns,
+/* An exchange that is asked for; borrowed for the call. */
+struct padding_wanted {
+    struct ref circuit; /* with the end of this one ... */
+    uint64_t
+        delay_ns; /* ... which answers so long after it has the request; at most PADDING_DELAY_MAX */
+    uint64_t cookie; /* comes back in the report */
+};
+/* Has that exchange.  PADDING_UP_DONE follows if it is answered.  ELIMIT, ENOMEM: there will be none. */
+QUDAG_MUST_USE qudag_err padding_exchange(struct padding *p, const struct padding_wanted *wanted,
                                           tstamp now, struct acts *out);
 /* What happened since the start. */
 void padding_stats_get(const struct padding *p, struct padding_stats *out);

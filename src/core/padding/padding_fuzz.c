@@ -47,11 +47,12 @@ static void step(struct fuzz *f, struct rd *r)
                     .net = what & 1,
                     .via = (what >> 1) & 3,
                     .cookie = f->opening[what % NAMES]};
-    static const struct ref circuit = {1, 1};
+    struct padding_wanted wanted = {.circuit = {1, 1}};
 
     switch (what % 7) {
     case 0:
-        (void)!padding_exchange(f->p, circuit, (uint64_t)rd_u8(r) * NS_PER_S, f->now, &f->acts);
+        wanted.delay_ns = rd_u8(r) * NS_PER_S;
+        (void)!padding_exchange(f->p, &wanted, f->now, &f->acts);
         break;
     case 1:
         ev.type = EV_STREAM_OPEN;

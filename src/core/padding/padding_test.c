@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define SEC NS_PER_S
+#define COOKIE 77
 
 static const struct ref circuit = {7, 3}, ours = {1, 1}, theirs = {2, 9};
 
@@ -92,10 +93,27 @@ static void assert_reset(struct ref strm, qudag_err err)
     assert_int_equal(w.v[0].err, err);
 }
 
+/* The list is the report that an exchange took |ns| beside what was asked for. */
+static void assert_done(uint64_t ns)
+{
+    assert_int_equal(w.acts.n, 1);
+    assert_int_equal(w.v[0].type, ACT_UP);
+    assert_int_equal(w.v[0].kind, PADDING_UP_DONE);
+    assert_int_equal(w.v[0].cookie, COOKIE);
+    assert_int_equal(w.v[0].n, ns);
+}
+
+static qudag_err exchange(uint64_t delay_ns)
+{
+    const struct padding_wanted wanted = {circuit, delay_ns, COOKIE};
+
+    return padding_exchange(w.cli, &wanted, 0, &w.acts);
+}
+
 static void ask(uint64_t delay_ns)
 {
     clear();
-    assert_int_equal(padding_exchange(w.cli, circuit, delay_ns, 0, &w.acts), QUDAG_OK);
+    assert_int_equal(exchange(delay_ns), QUDAG_OK);
     assert_int_equal(w.acts.n, 1);
     assert_true(ref_eq(w.v[0].obj, circuit));
     assert_int_equal(w.v[0].need, LINK_ANON);
@@ -147,12 +165,22 @@ static void the_answer_comes_when_it_was_asked_for(void **state)
         assert_exchange(theirs);
         memcpy(w.request, w.v[0].data.base, EXCHANGE_LEN);
         deliver(w.cli, ours, EXCHANGE_LEN, SEC);
-        end(w.cli, ours, SEC);
-        assert_int_equal(w.acts.n, 0);
+        end(w.cli, ours, SEC + row[i].after + SEC / 4);
+        assert_done(SEC + SEC / 4);
         assert_int_equal(stats(w.cli).done, i + 1);
         assert_int_equal(padding_ops.deadline(w.srv), TSTAMP_NEVER);
         assert_int_equal(padding_ops.deadline(w.cli), TSTAMP_NEVER);
     }
+}
+
+/* An end that does not wait has not answered before it was asked. */
+static void an_answer_that_comes_too_early_took_no_time(void **state)
+{
+    (void)state;
+    ask(2 * SEC);
+    deliver(w.cli, ours, EXCHANGE_LEN, SEC);
+    end(w.cli, ours, SEC);
+    assert_done(0);
 }
 
 /* A delay that a peer asks for in its own bytes is bounded where it is kept. */
@@ -304,7 +332,7 @@ static void what_fails_is_forgotten(void **state)
     feed(w.cli, (struct ev){.type = EV_RESET, .strm = ours, .err = QUDAG_ERESET}, 1);
     assert_int_equal(w.acts.n, 0);
     clear();
-    assert_int_equal(padding_exchange(w.cli, circuit, 0, 0, &w.acts), QUDAG_OK);
+    assert_int_equal(exchange(0), QUDAG_OK);
     uint64_t cookie = w.v[0].cookie;
     feed(w.cli, (struct ev){.type = EV_STREAM_FAIL, .cookie = cookie, .err = QUDAG_ESTALE}, 1);
     assert_int_equal(w.acts.n, 0);
@@ -316,9 +344,9 @@ static void what_fails_is_forgotten(void **state)
     assert_int_equal(stats(w.cli).failed, 3);
     for (int i = 0; i < PADDING_ASKING_MAX; i++) {
         clear();
-        assert_int_equal(padding_exchange(w.cli, circuit, 0, 0, &w.acts), QUDAG_OK);
+        assert_int_equal(exchange(0), QUDAG_OK);
     }
-    assert_int_equal(padding_exchange(w.cli, circuit, 0, 0, &w.acts), QUDAG_ELIMIT);
+    assert_int_equal(exchange(0), QUDAG_ELIMIT);
 }
 
 static void whole_request(struct ref strm, uint8_t delay_ms, tstamp now)
@@ -355,7 +383,7 @@ static void events_that_come_twice_change_nothing(void **state)
 {
     (void)state;
     clear();
-    assert_int_equal(padding_exchange(w.cli, circuit, 0, 0, &w.acts), QUDAG_OK);
+    assert_int_equal(exchange(0), QUDAG_OK);
     uint64_t cookie = w.v[0].cookie;
     feed(w.cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = ours}, 0);
     assert_exchange(ours);
@@ -395,6 +423,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_answer_comes_when_it_was_asked_for),
+        TEST(an_answer_that_comes_too_early_took_no_time),
         TEST(a_delay_beyond_the_limit_is_the_limit),
         TEST(a_request_of_another_size_is_reset),
         TEST(only_circuits_have_exchanges),
