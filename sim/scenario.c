@@ -76,7 +76,7 @@ static const struct key keys[] = {
     {SEC_WORK, "circuit_every", UNIT_TIME, S(circuit_every), NS_PER_MS, DAY, NULL},
     {SEC_WORK, "circuit_size", UNIT_SIZE, S(circuit_size), 1024, 1048576, NULL},
     {SEC_WORK, "circuit_last", UNIT_TIME, S(circuit_last), 0, HOUR, NULL},
-    {SEC_WORK, "value_size", UNIT_SIZE, S(value_size), 32, 8192, NULL},
+    {SEC_WORK, "value_size", UNIT_SIZE, S(value_size), 32, KAD_VALUE_MAX, NULL},
     {SEC_WORK, "age_max", UNIT_TIME, S(age_max), NS_PER_S, DAY, NULL},
     {SEC_WORK, "read", UNIT_WORD, S(read), 0, 0, read_name},
     {SEC_WORK, "masked", UNIT_WORD, S(masked), 0, 0, flag_name},

@@ -8,6 +8,7 @@
 #define QUDAG_SIM_SCENARIO_H
 
 #include "base/types.h"
+#include "wire/kad_msg.h"
 
 #define SIM_NODES_MAX 1000000
 #define SIM_TRIPS_MAX 3 /* round trips of a dial */

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     ASSERT(sc.nodes >= 2 && sc.nodes <= SIM_NODES_MAX);
     ASSERT(sc.bootstrap < sc.nodes);
-    ASSERT(sc.until > 0 && sc.value_size <= 8192);
+    ASSERT(sc.until > 0 && sc.value_size <= KAD_VALUE_MAX);
     ASSERT(sc.start == START_WARM || (sc.fixed == 0 && sc.dead == 0));
     ASSERT(sc.fixed == 0 || sc.until <= SIM_STATIC_UNTIL);
     ASSERT(sc.n_faults <= SIM_FAULTS_MAX && sc.n_phases <= SIM_PHASES_MAX);

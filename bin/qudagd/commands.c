@@ -635,6 +635,10 @@ DONE(dark_resolve)
         rec_int(r, "took_ns", (int64_t)res->took);
         request_send(rq);
     }
+    if (err == QUDAG_EUNSUPPORTED) { /* not of the address: of its record */
+        request_end(rq, exit_of(err), qudag_err_name(err), res->text, "");
+        return;
+    }
     dark_end(rq, err, err == QUDAG_OK ? "" : "the address was not resolved");
 }
 

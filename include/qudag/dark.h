@@ -30,6 +30,7 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_forget(qudag_node *n, const char *
 /*
  * Fetches and checks the record of any address through a circuit; result.addrs: the service's peer id.  The answer
  * is remembered: a record for an hour at most (result.cached), and that an address was withdrawn for a minute.
+ * QUDAG_EUNSUPPORTED at once: an address of another network; in op_done: this version knows no way to the service.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve(qudag_node *n, const char *addr,
                                                       qudag_op *op);
@@ -52,7 +53,7 @@ typedef struct qudag_dark_options {
  * Before QUDAG_PHASE_READY the stream is closed with QUDAG_ENORELAYS unless a circuit can be built already:
  * wait for the phase, or try again.  In the first 5 s of that phase a stream waits for relays that are lacking.
  * Other ends: QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,
- * QUDAG_EUNSUPPORTED (the service does not speak |proto|).
+ * QUDAG_EUNSUPPORTED (the service does not speak |proto|, or can be reached only in a way this version does not know).
  * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: this
  * isolation key has used what follows up).
  *

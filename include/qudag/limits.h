@@ -18,7 +18,7 @@ extern "C" {
 #define QUDAG_NAMESPACES_MAX 8        /* open DHT namespaces; and as many with rules of their own */
 #define QUDAG_NAMESPACE_LEN 32        /* bytes of the name of a namespace, without NUL */
 #define QUDAG_DHT_KEY_MAX 128         /* bytes of a DHT key */
-#define QUDAG_DHT_VALUE_MAX 8192      /* bytes of a DHT value */
+#define QUDAG_DHT_VALUE_MAX 12288     /* bytes of a DHT value */
 #define QUDAG_DHT_OPEN_VALUE_MAX 4096 /* ... of an open namespace */
 #define QUDAG_PROTOCOL_LEN_MAX 95     /* bytes of a protocol name, without NUL */
 #define QUDAG_AGENT_LEN_MAX 64        /* bytes of the agent string, without NUL */

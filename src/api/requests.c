@@ -214,6 +214,9 @@ static qudag_err ask_dark(qudag_node *n, enum node_op_kind kind, const char *add
     if (kind != NODE_OP_DARK_RESOLVE && dark_own_get(node_dark(n->node), &r.dark) == NULL) {
         return QUDAG_ENOTFOUND;
     }
+    if (!node_dark_takes(n->node, &r.dark)) {
+        return QUDAG_EUNSUPPORTED;
+    }
     return ask(n, &r, op);
 }
 

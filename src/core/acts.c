@@ -18,17 +18,27 @@ struct act *acts_push(struct acts *out, enum act_type type)
     return a;
 }
 
-struct slice acts_copy(struct acts *out, const void *p, size_t len)
+uint8_t *acts_reserve(struct acts *out, size_t len)
 {
     if (len > out->bytes_cap - out->bytes_n) {
         out->overflow = true;
-        return (struct slice){NULL, 0};
+        return NULL;
     }
     uint8_t *dst = out->bytes + out->bytes_n;
+    out->bytes_n += len;
+    return dst;
+}
+
+struct slice acts_copy(struct acts *out, const void *p, size_t len)
+{
+    uint8_t *dst = acts_reserve(out, len);
+
+    if (dst == NULL) {
+        return (struct slice){NULL, 0};
+    }
     if (len > 0) {
         memcpy(dst, p, len);
     }
-    out->bytes_n += len;
     return (struct slice){dst, len};
 }
 

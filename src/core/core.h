@@ -113,6 +113,8 @@ void acts_write(struct acts *out, struct ref strm, const void *p, size_t len);
 
 /* |len| bytes to be filled by the caller at once; NULL on overflow. */
 uint8_t *acts_write_reserve(struct acts *out, struct ref strm, size_t len);
+/* |len| bytes of the list's byte area, to be filled by the caller at once; NULL on overflow. */
+uint8_t *acts_reserve(struct acts *out, size_t len);
 /* Copies |len| bytes into the list's byte area; base is NULL on overflow. */
 struct slice acts_copy(struct acts *out, const void *p, size_t len);
 

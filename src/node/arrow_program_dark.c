@@ -48,6 +48,12 @@ qudag_err node_dark_create_in(struct node *n, enum dark_network net, const char 
     return err;
 }
 
+bool node_dark_takes(const struct node *n, const struct dark_addr *a)
+{
+    return dark_network_takes(n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN,
+                              (enum dark_network)a->network);
+}
+
 qudag_err node_begin_dark_publish(struct node *n, struct node_op *op, tstamp now)
 {
     struct onion_hop self;
@@ -137,10 +143,12 @@ static void on_published(struct node *n, const struct act *a)
 static void on_resolved(struct node *n, const struct act *a)
 {
     struct node_op *op = node_op_get(n, a->cookie);
-    struct node_result res = {.cached = a->n == 1, .target = a->ptr};
+    struct node_result res = {.cached = a->n == 1};
+    qudag_err err = a->err == QUDAG_OK ? node_rule_reachable(a->ptr) : a->err;
 
+    res.target = err == QUDAG_OK ? a->ptr : NULL;
     if (op != NULL) {
-        node_op_end(n, op, a->err, &res);
+        node_op_end(n, op, err, &res);
     }
 }
 

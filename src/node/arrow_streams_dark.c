@@ -183,9 +183,8 @@ qudag_err node_stream_open_dark(struct node *n, const struct dark_addr *to, cons
                                 const struct node_isolation *key, struct ref *out)
 {
     struct node_stream *a;
-    enum dark_network network = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN;
 
-    if (!dark_network_takes(network, (enum dark_network)to->network)) {
+    if (!node_dark_takes(n, to)) {
         return QUDAG_EUNSUPPORTED;
     }
     qudag_err err = node_stream_prepare(n, proto, &a);

@@ -15,6 +15,7 @@
 #include "node/internal.h"
 #include "node/testkit_case.h"
 #include "quic/testkit_classify.h"
+#include "wire/exchange.h"
 
 #define CLIENT 7
 #define TRIALS 200
@@ -135,15 +136,10 @@ static void one_trial(struct cls_sample *s, uint32_t number, struct rng *rng)
     (void)nt_run(&net, (2000 + rng_below(rng, 3000)) * NS_PER_MS, NULL);
 }
 
-/* How many of TRIALS / 2 each classifier names rightly. */
-static void classify(enum node_padding padding, size_t *centroid, size_t *nearest)
+static void client_begin(enum node_padding padding)
 {
-    static struct cls_sample s[TRIALS];
     struct node_config c = nt_config(&net, CLIENT);
-    struct rng rng = rng_of_stream(&net.stream);
 
-    memset(s, 0, sizeof s);
-    memset(&cap, 0, sizeof cap);
     nt_join(CLIENT);
     nt_boot(&net, &c, 0);
     c.relay = false;
@@ -151,6 +147,50 @@ static void classify(enum node_padding padding, size_t *centroid, size_t *neares
     nt_begin(CLIENT, &c);
     assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     (void)nt_run(&net, 30 * NS_PER_S, NULL);
+}
+
+/* What the newest circuit of the client has sent and received. */
+static struct onion_info newest_circuit(void)
+{
+    struct onion_info info, last = {.since = 0};
+    size_t it = 0;
+
+    while (onion_next(node_onion(net.node[CLIENT].node), &it, &info)) {
+        last = info.since >= last.since ? info : last;
+    }
+    return last;
+}
+
+/* The price of a circuit: exchanges take exactly so many, whatever they are for (spec/onion.md 9.2). */
+static void an_exchange_takes_thirteen_cells_each_way(void **state)
+{
+    const uint64_t extend = 2 * 3, extended = 2 * 2; /* to the second hop and the third */
+
+    (void)state;
+    client_begin(NODE_PADDING_FULL);
+    for (uint32_t i = 0; i < 3; i++) {
+        if (i == 0) {
+            (void)only_built();
+        } else {
+            assert_non_null(i == 1 ? lookup(i) : lookup_found(i));
+        }
+        (void)nt_run(&net, 12 * NS_PER_S, NULL);
+        struct onion_info info = newest_circuit();
+        assert_int_equal(info.hops, 3);
+        assert_int_equal(info.cells_fwd, extend + EXCHANGE_CELLS);
+        assert_int_equal(info.cells_back, extended + 1 + EXCHANGE_CELLS); /* 1: CONNECTED */
+    }
+}
+
+/* How many of TRIALS / 2 each classifier names rightly. */
+static void classify(enum node_padding padding, size_t *centroid, size_t *nearest)
+{
+    static struct cls_sample s[TRIALS];
+    struct rng rng = rng_of_stream(&net.stream);
+
+    memset(s, 0, sizeof s);
+    memset(&cap, 0, sizeof cap);
+    client_begin(padding);
     meet_guard();
     net.watch = watch;
     for (uint32_t i = 0; i < TRIALS; i++) {
@@ -184,6 +224,7 @@ static void without_padding_the_same_classifiers_tell_them_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        NT_TEST(an_exchange_takes_thirteen_cells_each_way),
         NT_TEST(a_build_and_a_lookup_look_alike_on_the_guards_link),
         NT_TEST(without_padding_the_same_classifiers_tell_them_apart),
     };

@@ -219,6 +219,8 @@ bool node_stream_set_user(struct node *n, struct ref s, void *user);
 /* The same read; NULL: none, or stale. */
 void *node_stream_user(struct node *n, struct ref s);
 
+/* Whether |a| is of a network whose addresses lead somewhere from here: dark_network_takes(). */
+bool node_dark_takes(const struct node *n, const struct dark_addr *a);
 /* A new dark address: its keys are saved before the call returns.  |label| at most DARK_LABEL_MAX bytes. */
 QUDAG_MUST_USE qudag_err node_dark_create(struct node *n, const char *label, tstamp now,
                                           struct dark_addr *out);

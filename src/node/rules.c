@@ -2,7 +2,6 @@
 #include "node/rules.h"
 
 #include "base/err.h"
-#include "core/dark/dark.h"
 
 #include <string.h>
 
@@ -109,6 +108,11 @@ int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, wallt
         return 1;
     }
     return newer(sa, sb);
+}
+
+qudag_err node_rule_reachable(const struct dark_target *t)
+{
+    return t->kind == DARK_DIRECT ? QUDAG_OK : QUDAG_EUNSUPPORTED;
 }
 
 bool node_rule_addr(const struct multiaddr *addr, bool lab)

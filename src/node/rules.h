@@ -9,6 +9,7 @@
 #define QUDAG_SRC_NODE_RULES_H
 
 #include "base/fair.h"
+#include "core/dark/dark.h"
 #include "core/kad/kad.h"
 #include "core/link.h"
 #include "core/relays/relays.h"
@@ -51,6 +52,9 @@ QUDAG_MUST_USE qudag_err node_rule_dark(struct slice key, struct slice value, wa
                                         walltime *expires);
 /* > 0: |a| is the newer of two records for |key|; one that is not valid at |now| loses. */
 int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, walltime now);
+
+/* Whether a circuit can be built to what a record says.  QUDAG_EUNSUPPORTED: this version knows no way there. */
+QUDAG_MUST_USE qudag_err node_rule_reachable(const struct dark_target *t);
 
 /*
  * Whether an address that a peer or a record names may be taken, passed on to others and dialled: UDP and QUIC

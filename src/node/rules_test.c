@@ -237,6 +237,19 @@ static void a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time(void
     dark_keys_fini(&k);
 }
 
+/* What cannot be reached is not taken for what can: of a target only one form is there. */
+static void circuits_are_built_to_direct_targets_only(void **state)
+{
+    static struct dark_target t;
+    (void)state;
+
+    for (unsigned kind = 0; kind < 256; kind++) {
+        t.kind = (enum dark_kind)kind;
+        assert_int_equal(node_rule_reachable(&t),
+                         kind == DARK_DIRECT ? QUDAG_OK : QUDAG_EUNSUPPORTED);
+    }
+}
+
 static void the_median_is_not_moved_by_a_few(void **state)
 {
     static const uint64_t v[] = {9, 3, 3, UINT64_MAX, 0, 5, 4};
@@ -821,6 +834,7 @@ int main(void)
         cmocka_unit_test(the_newer_descriptor_wins),
         cmocka_unit_test(there_is_anonymity_only_when_nothing_is_missing),
         cmocka_unit_test(a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time),
+        cmocka_unit_test(circuits_are_built_to_direct_targets_only),
         cmocka_unit_test(the_median_is_not_moved_by_a_few),
         cmocka_unit_test(addresses_that_cannot_be_dialled_from_here_are_not_taken),
         cmocka_unit_test(dark_addresses_are_looked_for_masked_on_behalf_of_others),

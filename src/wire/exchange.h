@@ -6,6 +6,9 @@
 #ifndef QUDAG_SRC_WIRE_EXCHANGE_H
 #define QUDAG_SRC_WIRE_EXCHANGE_H
 
-#define EXCHANGE_LEN 8704 /* bytes of either: eight cells with what surrounds it */
+#include "wire/kad_msg.h"
+
+#define EXCHANGE_LEN (KAD_VALUE_MAX + 512) /* bytes of either: a value, its key twice, fields */
+#define EXCHANGE_CELLS 13 /* that these take: BEGIN in the first, FIN in one more */
 
 #endif

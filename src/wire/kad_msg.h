@@ -6,16 +6,17 @@
 #ifndef QUDAG_SRC_WIRE_KAD_MSG_H
 #define QUDAG_SRC_WIRE_KAD_MSG_H
 
+#include "wire/dht_keys.h"
 #include "wire/multiaddr.h"
 
-#define KAD_MSG_MAX 16384    /* bytes of a message; rust-libp2p refuses longer ones */
-#define KAD_MSG_IN_MAX 65536 /* bytes we accept */
-#define KAD_PEERS_MAX 40     /* closer or provider peers kept of one message: 2 k */
-#define KAD_ADDRS_MAX 4      /* addresses kept of one peer */
-#define KAD_KEY_MAX 128      /* bytes */
-#define KAD_VALUE_MAX 8192   /* bytes */
-#define KAD_TIME_MAX 64      /* bytes of the time a record was received */
-#define KAD_DIGEST_LEN 32    /* bytes: SHA-256 of a value */
+#define KAD_MSG_MAX 16384                 /* bytes of a message; rust-libp2p refuses longer ones */
+#define KAD_MSG_IN_MAX 65536              /* bytes we accept */
+#define KAD_PEERS_MAX 40                  /* closer or provider peers kept of one message: 2 k */
+#define KAD_ADDRS_MAX 4                   /* addresses kept of one peer */
+#define KAD_KEY_MAX 128                   /* bytes */
+#define KAD_VALUE_MAX DHT_DARK_RECORD_LEN /* bytes: no value is longer */
+#define KAD_TIME_MAX 64                   /* bytes of the time a record was received */
+#define KAD_DIGEST_LEN 32                 /* bytes: SHA-256 of a value */
 
 enum kad_type {
     KAD_PUT_VALUE = 0,

@@ -35,7 +35,7 @@ struct peer {
     qudag_op last; /* the request whose result the fields below take */
     unsigned ops_done;
     qudag_err err;
-    uint8_t value[8192];
+    uint8_t value[QUDAG_DHT_VALUE_MAX];
     size_t value_len;
     qudag_peer_id stored[64];
     size_t n_stored;

@@ -72,7 +72,7 @@ static void names_and_sizes_of_namespaces_are_checked(void **state)
     }
     r = rules(0);
     r.ns = "other";
-    r.value_max = 8193;
+    r.value_max = QUDAG_DHT_VALUE_MAX + 1;
     assert_int_equal(qudag_dht_namespace(n, &r), QUDAG_EINVAL);
     r.value_max = 0;
     assert_int_equal(qudag_dht_namespace(n, &r), QUDAG_EINVAL);

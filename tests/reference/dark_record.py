@@ -306,7 +306,7 @@ def dht_key(addr, period, replica):
 
 # --- the record: spec/dark.md, section 3 ----------------------------------------------------------------
 
-RECORD_LEN, HEAD_LEN, SIG_AT = 7168, 76, 7104
+RECORD_LEN, HEAD_LEN, SIG_AT = 12288, 76, 12224
 PQ_PK_LEN, PQ_SIG_LEN = 1952, 3309
 
 
@@ -327,7 +327,54 @@ def statement(pq_hash, until, addrs, signature):
 
 
 def target(peer, ends, onion_x, onion_k):
+    """of kind direct"""
     return bytes([len(peer)]) + peer + struct.pack('>H', len(ends)) + ends + onion_x + onion_k
+
+
+def intro(peer, pq_hash, x, k, key):
+    """an introduction point"""
+    return bytes([len(peer)]) + peer + pq_hash + x + k + key
+
+
+def hidden_target(x, k, pow_asked, intros):
+    """of kind hidden; pow_asked: None, or seed, effort, expires; intros: as intro() made them"""
+    b = x + k
+    if pow_asked is None:
+        b += b'\0'
+    else:
+        seed, effort, expires = pow_asked
+        b += b'\x02' + seed + struct.pack('>IQ', effort, expires)
+    return b + bytes([len(intros)]) + b''.join(intros)
+
+
+def hidden_read(b):
+    """the inverse; ValueError for what no reader accepts"""
+    at = 0
+
+    def take(n):
+        nonlocal at
+        if at + n > len(b):
+            raise ValueError('too short')
+        at += n
+        return b[at - n:at]
+    x, k, flags = take(32), take(1184), take(1)[0]
+    if flags & ~2:
+        raise ValueError('flags')
+    pow_asked = None
+    if flags:
+        pow_asked = take(32), *struct.unpack('>IQ', take(12))
+        if pow_asked[1] == 0 or pow_asked[2] >= 2**63:
+            raise ValueError('work')
+    points = []
+    for _ in range(take(1)[0]):
+        peer = take(take(1)[0])
+        if peer[:2] not in (b'\x12\x20', bytes([0, len(peer) - 2])) or len(peer) > 44:
+            raise ValueError('peer id')
+        points.append((peer, take(32), take(32), take(1184), take(32)))
+    distinct = len({p[0] for p in points}) == len({p[4] for p in points}) == len(points)
+    if at != len(b) or not 1 <= len(points) <= 3 or not distinct:
+        raise ValueError('introduction points')
+    return x, k, pow_asked, points
 
 
 def body_signed(kind, seq, pq_pk, target_bytes):

@@ -13,7 +13,14 @@ import dark_record as m
 
 TOP = pathlib.Path(os.environ.get('QUDAG_SRC') or pathlib.Path(__file__).resolve().parents[2])
 V = json.loads((TOP / 'tests/vectors/dark-record.json').read_text())
-B = {k: bytes.fromhex(v) for k, v in V.items() if isinstance(v, str) and k not in ('source', 'address')}
+
+
+def octets(d):
+    """the fields of |d| that are bytes"""
+    return {k: bytes.fromhex(v) for k, v in d.items() if isinstance(v, str) and k not in ('source', 'address')}
+
+
+B = octets(V)
 
 
 class Primitives(unittest.TestCase):
@@ -52,18 +59,14 @@ class Primitives(unittest.TestCase):
         self.assertFalse(m.ed25519_verify(pk, sig, b'\x73'))
 
 
-class Vector(unittest.TestCase):
+class Address(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        f = B['keys_file']
-        cls.seed = f[258:290]
-        cls.addr = b'\x01' + f[8:9] + m.ed25519_public(cls.seed) + m.commitment(B['ml_dsa_pk'])
+        cls.seed = B['keys_file'][258:290]
+        cls.addr = b'\x01' + B['keys_file'][8:9] + m.ed25519_public(cls.seed) + m.commitment(B['ml_dsa_pk'])
         cls.place = m.period_of(V['now']), V['replica']
-        cls.rec = B['record']
         cls.param = m.blinding(cls.addr, *cls.place)
         cls.blinded = m.blind_public(cls.addr[2:34], cls.param)
-        cls.plain = m.aead_open(m.body_key(cls.addr, *cls.place), cls.rec[64:76], cls.rec[:76],
-                                cls.rec[76:m.SIG_AT])
 
     def test_keys_file(self):
         f = B['keys_file']
@@ -81,36 +84,55 @@ class Vector(unittest.TestCase):
         self.assertIn(V['period'], m.live_periods(V['now']))
         self.assertEqual(m.live_periods(V['now']), {V['period'] - 1, V['period']})
         self.assertEqual(m.live_periods(V['now'] + 43200), {V['period'], V['period'] + 1})
-        self.assertEqual(m.seq_first(V['now']), V['seq'])
+        self.assertEqual(m.seq_first(V['now']), V['direct']['seq'])
         self.assertEqual(m.walk(self.seed, self.addr, *self.place, V['now']), V['walk'])
-        self.assertTrue(V['walk'] < V['number'] <= V['walk'] + 2**24)
+        self.assertTrue(V['walk'] < V['direct']['number'] <= V['walk'] + 2**24)
 
     def test_dht_key(self):
         self.assertEqual(m.dht_key(self.addr, *self.place), B['dht_key'])
 
+    def test_kinds_have_one_size_and_share_nothing_else(self):
+        direct, hidden = (octets(V[k])['record'] for k in ('direct', 'hidden'))
+        self.assertEqual(len(direct), len(hidden))
+        self.assertEqual(direct[:40], hidden[:40])
+        self.assertLess(sum(x == y for x, y in zip(direct[64:], hidden[64:])), 110)  # 48 expected
+
+
+class RecordOf:
+    """What holds for a record of either kind."""
+    kind = code = None
+
+    def target(self):
+        """the target's bytes, from the fields of the vector"""
+        raise NotImplementedError
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.v, cls.b = V[cls.kind], octets(V[cls.kind])
+        cls.rec = cls.b['record']
+        cls.plain = m.aead_open(m.body_key(cls.addr, *cls.place), cls.rec[64:76], cls.rec[:76],
+                                cls.rec[76:m.SIG_AT])
+
     def test_head(self):
-        want = m.head(self.blinded, V['number'], V['not_before'], V['expires'],
-                      self.rec[64:76])
+        want = m.head(self.blinded, self.v['number'], V['not_before'], V['expires'], self.rec[64:76])
         self.assertEqual(len(want), m.HEAD_LEN)
         self.assertEqual(self.rec[:m.HEAD_LEN], want)
         self.assertEqual(len(self.rec), m.RECORD_LEN)
 
     def test_outer_signature(self):
         self.assertTrue(m.ed25519_verify(self.blinded, self.rec[m.SIG_AT:], self.rec[:m.SIG_AT]))
-        self.assertEqual(m.blind_sign(self.seed, self.param, self.rec[:m.SIG_AT], B['z']), self.rec[m.SIG_AT:])
+        self.assertEqual(m.blind_sign(self.seed, self.param, self.rec[:m.SIG_AT], self.b['z']), self.rec[m.SIG_AT:])
         self.assertFalse(m.ed25519_verify(self.addr[2:34], self.rec[m.SIG_AT:], self.rec[:m.SIG_AT]))
 
     def test_body(self):
-        signed = m.body_signed(1, V['seq'], B['ml_dsa_pk'],
-                               m.target(B['peer'], m.statement(B['pq_hash'], V['ends_until'],
-                                                               [B['addr0'], B['addr1']], B['ends_sig']),
-                                        B['onion_x'], B['onion_k']))
+        signed = m.body_signed(self.code, self.v['seq'], B['ml_dsa_pk'], self.target())
         self.assertEqual(self.plain[:len(signed)], signed)
         self.assertGreater(len(self.plain), len(signed) + m.PQ_SIG_LEN)
         padding = self.plain[len(signed) + m.PQ_SIG_LEN:]
         self.assertGreater(len(set(padding)), 64)  # random, not zero
         msg = m.pq_message(self.addr, *self.place, self.rec[:m.HEAD_LEN], signed)
-        self.assertEqual(m.blake3(msg), B['ml_dsa_message_blake3'])
+        self.assertEqual(m.blake3(msg), self.b['ml_dsa_message_blake3'])
 
     def test_encryption(self):
         sealed = m.aead_seal(m.body_key(self.addr, *self.place), self.rec[64:76], self.rec[:76], self.plain)
@@ -120,6 +142,52 @@ class Vector(unittest.TestCase):
         for key in (self.blinded, B['dht_key'][12:], m.blake3_derive('qudag dark record body v1', self.blinded)):
             with self.assertRaises(ValueError):
                 m.aead_open(key, self.rec[64:76], self.rec[:76], self.rec[76:m.SIG_AT])
+
+
+class Direct(RecordOf, Address):
+    kind, code = 'direct', 1
+
+    def target(self):
+        ends = m.statement(self.b['pq_hash'], self.v['ends_until'], [self.b['addr0'], self.b['addr1']],
+                           self.b['ends_sig'])
+        return m.target(self.b['peer'], ends, self.b['onion_x'], self.b['onion_k'])
+
+
+class Hidden(RecordOf, Address):
+    kind, code = 'hidden', 2
+
+    def fields(self):
+        """what the target says"""
+        points = [octets(p) for p in self.v['intros']]
+        return (self.b['x'], self.b['k'], (self.b['pow_seed'], self.v['pow_effort'], self.v['pow_expires']),
+                [(p['peer'], p['pq_hash'], p['x'], p['k'], p['key']) for p in points])
+
+    def target(self):
+        x, k, pow_asked, points = self.fields()
+        return m.hidden_target(x, k, pow_asked, [m.intro(*p) for p in points])
+
+    def test_the_target_is_read_again(self):
+        self.assertEqual(m.hidden_read(self.target()), self.fields())
+        x, k, _, points = self.fields()
+        for n in 1, 2, 3:
+            b = m.hidden_target(x, k, None, [m.intro(*p) for p in points[:n]])
+            self.assertEqual(m.hidden_read(b), (x, k, None, points[:n]))
+
+    def test_what_readers_refuse(self):
+        x, k, pow_asked, points = self.fields()
+        p = [m.intro(*f) for f in points]
+        other = m.intro(points[0][0][:-1] + b'!', *points[0][1:4], bytes(32))
+        bad = [m.hidden_target(x, k, pow_asked, p) + b'\0', m.hidden_target(x, k, None, []),
+               m.hidden_target(x, k, None, p + [other]), m.hidden_target(x, k, None, [p[0], p[0]]),
+               m.hidden_target(x, k, None, [p[0], m.intro(*points[1][:4], points[0][4])]),
+               m.hidden_target(x, k, None, [p[0], m.intro(points[0][0], *points[1][1:])]),
+               m.hidden_target(x, k, (bytes(32), 0, 1), p), m.hidden_target(x, k, (bytes(32), 1, 2**63), p)]
+        good = self.target()
+        bad += [good[:n] for n in range(0, len(good), 97)]
+        bad += [good[:1216] + bytes([f]) + good[1217:] for f in range(256) if f != 2]
+        for b in bad:
+            with self.assertRaises(ValueError):
+                m.hidden_read(b)
 
 
 if __name__ == '__main__':

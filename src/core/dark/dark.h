@@ -12,17 +12,21 @@
 #include "wire/dht_keys.h"
 #include "wire/onion_hop.h"
 
-#define DARK_TEXT_MAX 136    /* two labels, ".dark", NUL */
-#define DARK_RECORD_LEN 7168 /* every record has this size */
-#define DARK_PERIOD 86400    /* s */
-#define DARK_REPLICAS 2      /* places of an address in each period */
+#define DARK_TEXT_MAX 136                   /* two labels, ".dark", NUL */
+#define DARK_RECORD_LEN DHT_DARK_RECORD_LEN /* every record has this size */
+#define DARK_PERIOD 86400                   /* s */
+#define DARK_REPLICAS 2                     /* places of an address in each period */
 #define DARK_LABEL_MAX 32
 #define DARK_ADDRS_MAX 64   /* own addresses */
 #define DARK_SECRET_LEN 480 /* bytes of the file form */
 
 enum dark_network { DARK_NET_MAIN = 0, DARK_NET_TEST = 1, DARK_NET_LAB = 2 };
-/* DARK_WITHDRAWN: a record that says that the address is no longer in use. */
-enum dark_kind { DARK_WITHDRAWN = 0, DARK_DIRECT = 1 };
+/* What a record leads to. */
+enum dark_kind {
+    DARK_WITHDRAWN = 0, /* nowhere: the address is no longer in use */
+    DARK_DIRECT = 1,    /* the node itself */
+    DARK_HIDDEN = 2,    /* relays that introduce callers to it (spec/rendezvous.md) */
+};
 
 /*
  * Whether a node of the network |node| makes, publishes and resolves addresses of |of|: its own kind, and those for
@@ -97,11 +101,45 @@ void dark_keys_save(const struct dark_keys *k, uint8_t out[DARK_SECRET_LEN]);
 /* Wipes and frees; harmless for keys that are zero. */
 void dark_keys_fini(struct dark_keys *k);
 
-/* What a record leads to. */
+#define DARK_INTROS_MAX 3 /* introduction points of a hidden service */
+
+/* A relay that introduces callers to a hidden service. */
+struct dark_intro {
+    struct peer_id relay;
+    uint8_t pq_hash[32]; /* of its ML-DSA identity key */
+    uint8_t key_id[8];   /* of its onion keys, which follow: onion_key_id() */
+    uint8_t x[X25519_LEN];
+    uint8_t k[MLKEM768_EK_LEN];
+    uint8_t key[32]; /* introduction key: what the relay knows the service by */
+};
+
+/* The work that a hidden service asks of callers. */
+struct dark_pow {
+    uint32_t effort; /* 0: none is asked for, and the rest is zero */
+    uint8_t seed[32];
+    walltime expires; /* of the seed */
+};
+
+/* How a hidden service is reached. */
+struct dark_hidden {
+    uint8_t
+        key_id[8]; /* of the service's handshake keys, which follow; those of this record only */
+    uint8_t x[X25519_LEN];
+    uint8_t k[MLKEM768_EK_LEN];
+    struct dark_pow pow;
+    uint8_t n_intros; /* 1 .. DARK_INTROS_MAX */
+    struct dark_intro intro[DARK_INTROS_MAX];
+};
+
+/* What a record says. */
 struct dark_target {
-    enum dark_kind kind;
-    struct onion_hop hop; /* direct: the service itself, hop.service set */
-    uint64_t seq;         /* counts all records of the address; storers do not see it */
+    enum dark_kind
+        kind; /* which of the two that follow holds; DARK_WITHDRAWN: neither, all is zero */
+    union {
+        struct dark_hidden hidden;
+        struct onion_hop hop; /* direct: the service itself, hop.service set */
+    };
+    uint64_t seq; /* counts all records of the address; storers do not see it */
     struct dark_place at;
     uint64_t number; /* counts those of this place */
     walltime not_before, expires;
@@ -113,7 +151,10 @@ uint64_t dark_period(walltime now);
 QUDAG_MUST_USE qudag_err dark_dht_key(uint8_t out[DARK_KEY_LEN], const struct dark_addr *a,
                                       const struct dark_place *at);
 
-/* The record of |t| for the place t->at.  Addresses that do not fit are left out from the end.  EINVAL. */
+/*
+ * The record of |t| for the place t->at.  Of kind direct addresses that do not fit are left out from the end; of kind
+ * hidden key ids are not looked at.  EINVAL: times, numbers or target out of range.
+ */
 QUDAG_MUST_USE qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys *k,
                                           const struct dark_target *t, const struct rng *rng);
 /* What a storer can check: size, A' is the index, outer signature, time.  *number and *expires on OK. */

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "core/dark/cover.h"
+#include "base/wr.h"
 #include "core/dark/dark.h"
 
 /* --- address and period --------------------------------------------------------------------- */
@@ -71,16 +72,27 @@ struct dark_head {
 /* Reads the head, which is not encrypted; no signature is checked.  EMALFORMED, EUNSUPPORTED. */
 QUDAG_MUST_USE qudag_err dark_head_read(struct dark_head *h, struct slice record);
 
-/* The decrypted body; borrows from the buffer it was read from. */
+/*
+ * What a target of either kind is made of (target.c): what dark_target_get() refuses dark_target_sound() does, but for
+ * lengths.
+ */
+bool dark_target_sound(const struct dark_target *t);
+/* Writes the target of |t|, which is sound; nothing for a withdrawn address. */
+void dark_target_put(struct wr *w, const struct dark_target *t);
+/* Reads the target of kind |kind|, all of |bytes|.  EMALFORMED, EUNSUPPORTED (kind, flags). */
+QUDAG_MUST_USE qudag_err dark_target_get(struct dark_target *t, uint8_t kind, struct slice bytes);
+
+/* Where the parts of a decrypted body lie; borrowed from the buffer it was read from. */
 struct dark_body {
-    enum dark_kind kind;
-    uint64_t seq;
     struct slice pq_pk, pq_sig;
     struct slice signed_part; /* kind .. target */
-    struct onion_hop hop;
 };
-/* Splits the decrypted body; no signature is checked.  EMALFORMED, EUNSUPPORTED (kind). */
-QUDAG_MUST_USE qudag_err dark_body_read(struct dark_body *b, struct slice plain);
+/*
+ * Splits the decrypted body and reads kind, number and target into |t|, of which the rest is zero; no signature is
+ * checked.  EMALFORMED, EUNSUPPORTED (kind, flags).
+ */
+QUDAG_MUST_USE qudag_err dark_body_read(struct dark_body *b, struct dark_target *t,
+                                        struct slice plain);
 /* Everything before the signature; the length, or 0 when it does not fit. */
 size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_LEN],
                        const struct dark_target *t);
@@ -117,7 +129,7 @@ uint64_t dark_retry_wait(uint32_t failures, bool urgent, const struct rng *rng);
 #define DARK_JOBS_MAX 64     /* resolutions under way */
 #define DARK_WAITERS_MAX 128 /* requests waiting for them */
 #define DARK_CACHE_MAX 1024  /* addresses remembered */
-#define DARK_ROUNDS_MAX 16   /* publications started by one tick */
+#define DARK_ROUNDS_MAX 12   /* publications started by one tick */
 #define DARK_CACHE_LIFE 3600
 #define DARK_WITHDRAWN_LIFE 60            /* s a withdrawal is remembered */
 #define DARK_ASK_TIMEOUT (120 * NS_PER_S) /* for the owner to answer a SAVE, PUT or GET */

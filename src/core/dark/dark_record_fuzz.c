@@ -17,12 +17,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void body(struct slice in)
 {
     static uint8_t again[DARK_PLAIN_LEN];
+    struct dark_target t;
     struct dark_body b;
 
-    if (dark_body_read(&b, in) != QUDAG_OK) {
+    if (dark_body_read(&b, &t, in) != QUDAG_OK) {
         return;
     }
-    struct dark_target t = {.kind = b.kind, .hop = b.hop};
+    ASSERT(dark_target_sound(&t));
     size_t len = dark_body_write(again, sizeof again, b.pq_pk.base, &t);
     ASSERT(len == b.signed_part.len);
     ASSERT(memcmp(again, b.signed_part.base, len) == 0);
@@ -65,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     raw((struct slice){buf, sizeof buf});
     /* kind and target from the input, the key between them left out */
     memset(buf, 0, sizeof buf);
-    buf[0] = data[0] % 3;
+    buf[0] = data[0] % 4;
     size_t n = size - 1 < DARK_TARGET_MAX ? size - 1 : DARK_TARGET_MAX;
     buf[DARK_TARGET_AT - 2] = (uint8_t)(n >> 8);
     buf[DARK_TARGET_AT - 1] = (uint8_t)n;

@@ -262,8 +262,11 @@ static qudag_err put_one(struct dark *d, struct dark_own_addr *o, size_t ix, tst
     walltime wall = wall_now(&d->cfg.clock, now);
     struct dark_target t = {
         .kind = DARK_WITHDRAWN, .seq = o->keys.seq, .at = p->at, .number = p->number};
-    uint8_t key[DARK_KEY_LEN], record[DARK_RECORD_LEN];
+    uint8_t key[DARK_KEY_LEN], *record = acts_reserve(out, DARK_RECORD_LEN);
 
+    if (record == NULL) {
+        return QUDAG_ELIMIT;
+    }
     if (o->state == DARK_OWN_PUBLISHING) {
         t.kind = DARK_DIRECT;
         t.hop = o->hop;
@@ -277,13 +280,12 @@ static qudag_err put_one(struct dark *d, struct dark_own_addr *o, size_t ix, tst
     if (err != QUDAG_OK) {
         return err;
     }
-    blake3(s->digest, (struct slice){record, sizeof record});
     struct dark_wanted wanted = {.key = acts_copy(out, key, sizeof key),
-                                 .record = acts_copy(out, record, sizeof record),
+                                 .record = {record, DARK_RECORD_LEN},
                                  .apart = s->avoid};
-    struct act *up = wanted.key.base == NULL || wanted.record.base == NULL
-                         ? NULL
-                         : acts_up_copy(out, DARK_UP_PUT, &wanted, sizeof wanted);
+    blake3(s->digest, wanted.record);
+    struct act *up =
+        wanted.key.base == NULL ? NULL : acts_up_copy(out, DARK_UP_PUT, &wanted, sizeof wanted);
     if (up == NULL) {
         return QUDAG_ELIMIT;
     }

@@ -1,12 +1,12 @@
 /*
  * record.c - the dark record: made by the service, checked by storers, opened by clients.
  *
- *   0     4    8    40      48          56       64     76                      7104        7168
+ *   0     4    8    40      48          56       64     76                     12224       12288
  *   magic ver  A'   number  not before  expires  nonce  body, tag               signature by A'
  *              ├── storers see and check this ───────┤  ChaCha20-Poly1305       over all before
  *
- *   body:  kind 1 | number 8 | ML-DSA-65 key 1952 | length 2 | target | ML-DSA-65 signature 3309 |
- *          random padding
+ *   body:  kind 1 | number 8 | ML-DSA-65 key 1952 | length 2 | target (target.c) |
+ *          ML-DSA-65 signature 3309 | random padding
  *
  * Storers learn A', times blurred to hours and a number that counts for this place only (schedule.c);
  * without the address they can neither compute the key of the body nor link the records of two places.
@@ -19,8 +19,6 @@
 #include "base/wr.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
-#include "wire/onion_ends.h"
-#include "wire/relay_desc.h"
 
 #include <string.h>
 
@@ -28,10 +26,6 @@
 
 _Static_assert(DARK_HEAD_LEN == 4 + 1 + 3 + 32 + 8 + 8 + 8 + AEAD_NONCE_LEN, "head");
 _Static_assert(AEAD_TAG_LEN == 16, "tag");
-/* kind direct with the longest peer id and the longest statement fits */
-_Static_assert(1 + PEER_ID_MAX + 2 + ONION_ENDS_MAX + X25519_LEN + MLKEM768_EK_LEN <=
-                   DARK_TARGET_MAX,
-               "target");
 
 /* --- head ----------------------------------------------------------------------------------- */
 
@@ -94,20 +88,6 @@ static qudag_err outer_verify(const struct dark_head *h, struct slice record)
 
 /* --- body ----------------------------------------------------------------------------------- */
 
-static void target_write(struct wr *w, const struct onion_hop *hop)
-{
-    struct onion_hop fits = *hop;
-
-    onion_ends_fit(&fits); /* of a signed statement all do */
-    wr_u8(w, hop->peer.len);
-    wr_slice(w, peer_id_slice(&hop->peer));
-    size_t len_at = wr_reserve(w, 2), from = w->len;
-    onion_ends_put(w, &fits);
-    wr_fill_u16(w, len_at, (uint16_t)(w->len - from));
-    wr_bytes(w, hop->x, X25519_LEN);
-    wr_bytes(w, hop->k, MLKEM768_EK_LEN);
-}
-
 size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_LEN],
                        const struct dark_target *t)
 {
@@ -117,9 +97,7 @@ size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_
     wr_u64(&w, t->seq);
     wr_bytes(&w, pq_pk, MLDSA65_PK_LEN);
     size_t len_at = wr_reserve(&w, 2);
-    if (t->kind == DARK_DIRECT) {
-        target_write(&w, &t->hop);
-    }
+    dark_target_put(&w, t);
     if (!wr_ok(&w) || w.len > DARK_TARGET_AT + DARK_TARGET_MAX) {
         return 0;
     }
@@ -127,48 +105,23 @@ size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_
     return w.len;
 }
 
-static qudag_err target_read(struct onion_hop *hop, struct slice bytes)
-{
-    struct rd r = rd_init(bytes);
-    struct slice peer = rd_bytes(&r, rd_u8(&r));
-    struct slice statement = rd_lp16(&r, ONION_ENDS_MAX);
-
-    if (!rd_ok(&r) || peer_id_from_bytes(&hop->peer, peer) != QUDAG_OK ||
-        onion_ends_get(hop, statement) != QUDAG_OK) {
-        return QUDAG_EMALFORMED;
-    }
-    rd_copy(&r, hop->x, X25519_LEN);
-    rd_copy(&r, hop->k, MLKEM768_EK_LEN);
-    if (!rd_done(&r)) {
-        return QUDAG_EMALFORMED;
-    }
-    onion_key_id(hop->key_id, hop->x, hop->k);
-    hop->service = true;
-    return QUDAG_OK;
-}
-
-qudag_err dark_body_read(struct dark_body *b, struct slice plain)
+qudag_err dark_body_read(struct dark_body *b, struct dark_target *t, struct slice plain)
 {
     struct rd r = rd_init(plain);
 
-    *b = (struct dark_body){.kind = DARK_WITHDRAWN};
+    *t = (struct dark_target){.kind = DARK_WITHDRAWN};
     uint8_t kind = rd_u8(&r);
-    b->seq = rd_u64(&r);
+    uint64_t seq = rd_u64(&r);
     b->pq_pk = rd_bytes(&r, MLDSA65_PK_LEN);
     struct slice target = rd_lp16(&r, DARK_TARGET_MAX);
     b->pq_sig = rd_bytes(&r, MLDSA65_SIG_LEN);
-    if (!rd_ok(&r) || b->seq > DARK_SEQ_MAX) {
+    if (!rd_ok(&r) || seq > DARK_SEQ_MAX) {
         return QUDAG_EMALFORMED;
     }
     b->signed_part = (struct slice){plain.base, DARK_TARGET_AT + target.len};
-    if (kind == DARK_WITHDRAWN) {
-        return target.len == 0 ? QUDAG_OK : QUDAG_EMALFORMED;
-    }
-    if (kind != DARK_DIRECT) {
-        return QUDAG_EUNSUPPORTED;
-    }
-    b->kind = DARK_DIRECT;
-    return target_read(&b->hop, target);
+    qudag_err err = dark_target_get(t, kind, target);
+    t->seq = seq;
+    return err;
 }
 
 size_t dark_pq_message(uint8_t out[DARK_PQ_MSG_MAX], const uint8_t material[DARK_MATERIAL_LEN],
@@ -227,13 +180,11 @@ qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys 
     uint8_t material[DARK_MATERIAL_LEN], param[32], key[AEAD_KEY_LEN], z[ED25519_NOISE_LEN];
     struct secret_ed25519_blinded sk = {.scalar = {0}};
     struct dark_head h = {.number = t->number, .not_before = t->not_before, .expires = t->expires};
-    bool direct = t->kind == DARK_DIRECT;
 
     memset(out, 0, DARK_RECORD_LEN);
     if (t->seq > DARK_SEQ_MAX || t->number > DARK_SEQ_MAX || t->at.replica >= DARK_REPLICAS ||
         t->not_before < 0 || t->expires <= t->not_before ||
-        t->expires - t->not_before > DARK_LIFE_MAX || (direct && t->hop.peer.len == 0) ||
-        (!direct && t->kind != DARK_WITHDRAWN)) {
+        t->expires - t->not_before > DARK_LIFE_MAX || !dark_target_sound(t)) {
         return QUDAG_EINVAL;
     }
     rng_fill(rng, h.nonce, sizeof h.nonce);
@@ -345,50 +296,44 @@ static qudag_err place_find(uint8_t material[DARK_MATERIAL_LEN], struct dark_pla
     return QUDAG_EAUTH;
 }
 
-/* Commitment and signature of the decrypted body. */
-static qudag_err body_verify(const struct dark_body *b, const struct dark_addr *a,
-                             const uint8_t *material, const uint8_t *head)
+/* Commitment and signature of the decrypted body; |msg|: what the signature covers. */
+static qudag_err body_verify(const struct dark_body *b, const struct dark_addr *a, struct slice msg)
 {
-    uint8_t msg[DARK_PQ_MSG_MAX];
     uint8_t commit[32];
 
     dark_commitment(commit, b->pq_pk.base);
     if (!ct_equal(commit, a->commit, sizeof commit)) {
         return QUDAG_EAUTH;
     }
-    size_t len = dark_pq_message(msg, material, head, b->signed_part);
-    ASSERT(len > 0);
-    qudag_err err =
-        mldsa65_verify(b->pq_pk.base, b->pq_sig.base, pq_context(), (struct slice){msg, len});
-    wipe(msg, sizeof msg);
+    qudag_err err = mldsa65_verify(b->pq_pk.base, b->pq_sig.base, pq_context(), msg);
     return err == QUDAG_OK ? QUDAG_OK : QUDAG_EAUTH;
 }
 
-/* The body, once the head was found to be of |a| and the period in |material|. */
+/*
+ * The body, once the head was found to be of |a| and the period in |material|.  It is decrypted where the bytes that
+ * the ML-DSA key signs stand before it: material and head.
+ */
 static qudag_err body_open(struct dark_target *t, const struct dark_addr *a,
                            const uint8_t *material, const struct dark_head *h, struct slice record)
 {
-    uint8_t key[AEAD_KEY_LEN];
-    uint8_t plain[DARK_PLAIN_LEN];
+    uint8_t key[AEAD_KEY_LEN], msg[DARK_MATERIAL_LEN + DARK_HEAD_LEN + DARK_PLAIN_LEN];
+    uint8_t *plain = msg + DARK_MATERIAL_LEN + DARK_HEAD_LEN;
     struct dark_body b;
 
+    memcpy(msg, material, DARK_MATERIAL_LEN);
+    memcpy(msg + DARK_MATERIAL_LEN, record.base, DARK_HEAD_LEN);
     body_key(key, material);
     qudag_err err =
         aead_open(plain, key, h->nonce, (struct slice){record.base, DARK_HEAD_LEN},
                   (struct slice){record.base + DARK_HEAD_LEN, DARK_PLAIN_LEN + AEAD_TAG_LEN});
     if (err == QUDAG_OK) {
-        err = dark_body_read(&b, (struct slice){plain, sizeof plain});
+        err = dark_body_read(&b, t, (struct slice){plain, DARK_PLAIN_LEN});
     }
     if (err == QUDAG_OK) {
-        err = body_verify(&b, a, material, record.base);
+        err = body_verify(
+            &b, a, (struct slice){msg, DARK_MATERIAL_LEN + DARK_HEAD_LEN + b.signed_part.len});
     }
-    if (err == QUDAG_OK) {
-        t->kind = b.kind;
-        t->seq = b.seq;
-        t->hop = b.hop;
-    }
-    wipe(plain, sizeof plain);
-    wipe(&b, sizeof b);
+    wipe(msg, sizeof msg);
     wipe(key, sizeof key);
     return err;
 }
@@ -419,6 +364,8 @@ qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a, str
         t->number = h.number;
         t->not_before = h.not_before;
         t->expires = h.expires;
+    } else {
+        *t = (struct dark_target){.kind = DARK_WITHDRAWN};
     }
     wipe(material, sizeof material);
     return err;

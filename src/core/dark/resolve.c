@@ -26,6 +26,8 @@
 
 #include <string.h>
 
+_Static_assert(DARK_RELEASE_MAX *(sizeof(struct dark_target) + 16) < ACTS_BYTES_ROOM / 4, "room");
+
 #define JITTER_PART 8 /* a cached answer lives up to an eighth less than it might */
 
 /* --- memory of addresses -------------------------------------------------------------------- */
@@ -482,9 +484,12 @@ static void job_tick(struct dark *d, struct dark_job *j, tstamp now, struct acts
 
 void dark_resolve_tick(struct dark *d, tstamp now, struct acts *out)
 {
-    for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
+    unsigned released = 0; /* each may copy a target; the others have the next tick, at once */
+
+    for (size_t i = 0; i < DARK_WAITERS_MAX && released < DARK_RELEASE_MAX; i++) {
         if (d->waiter[i].held && d->waiter[i].ready_at <= now) {
             waiter_release(d, &d->waiter[i], now, out);
+            released++;
         }
     }
     LIST_EACH_SAFE(it, tmp, &d->jobs)

@@ -14,7 +14,7 @@ static struct act exchange(struct world *w, bool put, qudag_err err, struct slic
                            uint32_t stored)
 {
     uint8_t frame[KAD_MSG_MAX];
-    size_t len = request(w, put, frame, 7168);
+    size_t len = request(w, put, frame, DHT_DARK_RECORD_LEN);
 
     open_in(w, srv_strm, 2);
     deliver(w, w->srv, srv_strm, frame, len, 100);
@@ -24,9 +24,9 @@ static struct act exchange(struct world *w, bool put, qudag_err err, struct slic
     const struct gateway_wanted *wanted = w->act_v[0].ptr;
     assert_int_equal(wanted->key.len, KEY_LEN);
     assert_memory_equal(wanted->key.base, KEY, KEY_LEN);
-    assert_int_equal(wanted->value.len, put ? 7168 : 0);
+    assert_int_equal(wanted->value.len, put ? DHT_DARK_RECORD_LEN : 0);
     if (put) {
-        assert_memory_equal(wanted->value.base, w->value, 7168);
+        assert_memory_equal(wanted->value.base, w->value, DHT_DARK_RECORD_LEN);
     }
     uint64_t cookie = w->act_v[0].cookie;
     acts_clear(w);
@@ -61,13 +61,13 @@ static struct act exchange(struct world *w, bool put, qudag_err err, struct slic
 static void a_value_is_read_through_the_gateway(void **state)
 {
     struct world *w = world_new();
-    struct slice v = {w->value, 7168}, none = {NULL, 0};
+    struct slice v = {w->value, DHT_DARK_RECORD_LEN}, none = {NULL, 0};
 
     (void)state;
     struct act a = exchange(w, false, QUDAG_OK, v, 0);
     assert_int_equal(a.err, QUDAG_OK);
-    assert_int_equal(a.data.len, 7168);
-    assert_memory_equal(a.data.base, w->value, 7168);
+    assert_int_equal(a.data.len, DHT_DARK_RECORD_LEN);
+    assert_memory_equal(a.data.base, w->value, DHT_DARK_RECORD_LEN);
     assert_int_equal(exchange(w, false, QUDAG_ENOTFOUND, none, 0).err, QUDAG_ENOTFOUND);
     assert_int_equal(exchange(w, false, QUDAG_ETIMEOUT, none, 0).err, QUDAG_ETIMEOUT);
     world_free(w);
@@ -110,6 +110,34 @@ static void samples_are_read_only(void **state)
     assert_int_equal(w->acts.n, 1);
     assert_int_equal(w->act_v[0].type, ACT_RESET);
     assert_int_equal(w->act_v[0].err, QUDAG_EREFUSED);
+    acts_clear(w);
+    world_free(w);
+}
+
+/* The exchange holds whatever may be asked and answered. */
+static void the_longest_key_and_value_fit(void **state)
+{
+    struct world *w = world_new();
+    uint8_t k[KAD_KEY_MAX] = "/qudag/dark/", frame[EXCHANGE_LEN];
+    struct slice v = {w->value, sizeof w->value};
+    struct gateway_request req = {
+        .circuit = circuit, .cookie = 50, .key = {k, sizeof k}, .value = v};
+
+    (void)state;
+    assert_int_equal(gateway_put(w->cli, &req, 0, &w->acts), QUDAG_OK);
+    uint64_t cookie = w->act_v[0].cookie;
+    acts_clear(w);
+    feed(w, w->cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = cli_strm}, 1);
+    assert_int_equal(w->act_v[0].type, ACT_WRITE);
+    assert_int_equal(w->act_v[0].data.len, EXCHANGE_LEN);
+    memcpy(frame, w->act_v[0].data.base, EXCHANGE_LEN);
+    acts_clear(w);
+    open_in(w, srv_strm, 2);
+    deliver(w, w->srv, srv_strm, frame, sizeof frame, 1098);
+    assert_int_equal(w->act_v[0].kind, GATEWAY_UP_PUT);
+    const struct gateway_wanted *wanted = w->act_v[0].ptr;
+    assert_true(wanted->key.len == sizeof k && wanted->value.len == sizeof w->value);
+    assert_memory_equal(wanted->value.base, w->value, sizeof w->value);
     acts_clear(w);
     world_free(w);
 }
@@ -538,6 +566,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_is_read_through_the_gateway),
         cmocka_unit_test(a_value_is_written_through_the_gateway),
+        cmocka_unit_test(the_longest_key_and_value_fit),
         cmocka_unit_test(only_our_namespaces_pass),
         cmocka_unit_test(samples_are_read_only),
         cmocka_unit_test(two_requests_that_arrive_together_stay_two),
