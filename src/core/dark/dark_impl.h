@@ -9,7 +9,6 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "core/dark/cover.h"
-#include "base/wr.h"
 #include "core/dark/dark.h"
 
 /* --- address and period --------------------------------------------------------------------- */
@@ -77,6 +76,7 @@ QUDAG_MUST_USE qudag_err dark_head_read(struct dark_head *h, struct slice record
  * lengths.
  */
 bool dark_target_sound(const struct dark_target *t);
+struct wr;
 /* Writes the target of |t|, which is sound; nothing for a withdrawn address. */
 void dark_target_put(struct wr *w, const struct dark_target *t);
 /* Reads the target of kind |kind|, all of |bytes|.  EMALFORMED, EUNSUPPORTED (kind, flags). */
@@ -128,6 +128,7 @@ uint64_t dark_retry_wait(uint32_t failures, bool urgent, const struct rng *rng);
 
 #define DARK_JOBS_MAX 64     /* resolutions under way */
 #define DARK_WAITERS_MAX 128 /* requests waiting for them */
+#define DARK_RELEASE_MAX 16  /* of these, told by one tick of what is remembered */
 #define DARK_CACHE_MAX 1024  /* addresses remembered */
 #define DARK_ROUNDS_MAX 12   /* publications started by one tick */
 #define DARK_CACHE_LIFE 3600

@@ -8,6 +8,7 @@
  * any bytes, shows where it is used.
  */
 #include "base/rd.h"
+#include "base/wr.h"
 #include "core/dark/dark_impl.h"
 #include "wire/onion_ends.h"
 #include "wire/relay_desc.h"

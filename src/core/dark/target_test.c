@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/wr.h"
 #include "core/dark/record_kit.h"
 
 #define FLAGS_AT (X25519_LEN + MLKEM768_EK_LEN)
