@@ -183,9 +183,7 @@ static void probe_end(struct ping *p, struct ping_probe *pr, const struct ev *ev
         acts_reset(out, pr->strm, QUDAG_ECLOSED);
         probe_fail(pr, QUDAG_ECLOSED, out);
     } else if (!probe_again(p, pr, ev->err, out)) {
-        /* The limit is the peer's, not ours. */
-        qudag_err err = ev->err == QUDAG_ELIMIT ? QUDAG_EREFUSED : ev->err;
-        probe_fail(pr, err == QUDAG_OK ? QUDAG_ERESET : err, out);
+        probe_fail(pr, ev->err == QUDAG_OK ? QUDAG_ERESET : ev->err, out);
     }
 }
 

@@ -20,7 +20,7 @@
 enum ping_up {
     /*
      * peer, cookie; err QUDAG_OK: n = round trip in ns.  QUDAG_ETIMEOUT, QUDAG_EPROTO (wrong echo),
-     * QUDAG_ECLOSED, QUDAG_EREFUSED (a limit of the peer), or why the stream could not be opened or was
+     * QUDAG_ECLOSED, QUDAG_ELIMIT (of the peer, too), or why the stream could not be opened or was
      * reset.
      */
     PING_UP_DONE = 1,

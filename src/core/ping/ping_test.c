@@ -129,7 +129,7 @@ static void every_end_of_a_probe_is_reported_once(void **state)
         {{.type = EV_FIN}, true, false, true, QUDAG_ECLOSED},
         {{.type = EV_RESET}, true, false, false, QUDAG_ERESET},
         {{.type = EV_RESET, .err = QUDAG_EUNSUPPORTED}, true, false, false, QUDAG_EUNSUPPORTED},
-        {{.type = EV_RESET, .err = QUDAG_ELIMIT}, true, false, false, QUDAG_EREFUSED},
+        {{.type = EV_RESET, .err = QUDAG_ELIMIT}, true, false, false, QUDAG_ELIMIT},
         {{.type = EV_DATA, .data = {(const uint8_t *)"lies", 4}}, true, false, true, QUDAG_EPROTO},
         {{.type = EV_DATA, .data = {act_bytes, 33}}, true, false, true, QUDAG_EPROTO},
         {{0}, false, true, false, QUDAG_ETIMEOUT},
