@@ -37,11 +37,11 @@ static bool full_key(char out[160], const char *key)
 
 /* ------------------------------------------------------------------ ping */
 
-/* Ends a request to a peer.  With a multiaddr, QUDAG_EAUTH means that somebody else answered there: res->peers. */
+/* Ends a request to a peer.  With a multiaddr, QUDAG_EAUTH means that somebody else answered there, or another key. */
 static void peer_end(struct request *rq, qudag_err err, const qudag_result *res, const char *what)
 {
     const char *to = rec_get_str(&rq->args, "to");
-    char message[400], found[QUDAG_PEER_ID_TEXT_MAX];
+    char message[600], found[QUDAG_PEER_ID_TEXT_MAX];
     if (err != QUDAG_EAUTH || to == NULL || to[0] != '/') {
         request_end_err(rq, err, what);
         return;
@@ -51,9 +51,7 @@ static void peer_end(struct request *rq, qudag_err err, const qudag_result *res,
         (void)snprintf(message, sizeof(message),
                        "at %.200s another peer answers than this address names: %s", to, found);
     } else {
-        (void)snprintf(message, sizeof(message),
-                       "%.200s answers, but its key is not the one that # in this address names",
-                       to);
+        (void)snprintf(message, sizeof(message), "%.200s: %s", to, res->text);
     }
     request_end(rq, TOOL_REFUSED, qudag_err_name(err), message,
                 "compare it with the line \"bootstrap\" of that node's status");

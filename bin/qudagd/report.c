@@ -40,17 +40,11 @@ static int64_t retry_ns(const struct daemon *d)
 /* Why the last attempt to join failed, as a sentence. */
 static void rec_reason(struct rec *r, const struct daemon *d, qudag_err err)
 {
-    const struct conf_value *boot = &d->conf.v[CONF_BOOTSTRAP];
-    if (err == QUDAG_EAUTH && boot->n == 1) {
-        rec_strf(r, "reason",
-                 "%s answers, but is not the peer that /p2p/ or # in this address names",
-                 boot->list[0]);
-    } else if (err == QUDAG_EAUTH) {
-        rec_str(r, "reason",
-                "a bootstrap peer is not the one that /p2p/ or # in its address names");
-    } else {
-        rec_str(r, "reason", qudag_strerror(err));
+    char text[QUDAG_JOIN_TEXT_MAX] = "";
+    if (d->node != NULL) {
+        qudag_node_join_text(d->node, text, sizeof(text));
     }
+    rec_str(r, "reason", text[0] != 0 ? text : qudag_strerror(err));
 }
 
 void report_phase(struct rec *r, const struct daemon *d, const struct phase_note *p)

@@ -282,6 +282,12 @@ typedef struct qudag_stat {
 QUDAG_API bool qudag_node_stat_next(const qudag_node *n, size_t *it, qudag_stat *out);
 /* The phase last passed to the phase callback. */
 QUDAG_API qudag_phase qudag_node_phase(const qudag_node *n);
+/*
+ * Why the bootstrap peers that answered last were refused, as a sentence for people that may name their address; ""
+ * when none was.  It is cut to |cap|; QUDAG_JOIN_TEXT_MAX is enough.
+ */
+#define QUDAG_JOIN_TEXT_MAX 640
+QUDAG_API void qudag_node_join_text(const qudag_node *n, char *out, size_t cap);
 
 #ifdef __cplusplus
 }

@@ -49,7 +49,8 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_add_addr(qudag_node *n, const quda
 /*
  * Dials a multiaddr (with or without /p2p/ID and #HASH).  At once: QUDAG_EINVAL, QUDAG_EMALFORMED,
  * QUDAG_EUNSUPPORTED, QUDAG_ELIMIT.  op_done: QUDAG_EUNREACHABLE, QUDAG_ETIMEOUT, QUDAG_EAUTH (another peer
- * answered, which result.peers names; or the right one proved another key), QUDAG_EPOLICY, QUDAG_ELIMIT.
+ * answered, which result.peers names; or the right one proved another key: result.text says which of them differs),
+ * QUDAG_EPOLICY, QUDAG_ELIMIT.  #HASH counts for this dial: nothing is pinned before the peer has proven that key.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_connect(qudag_node *n, const char *multiaddr,
                                                  qudag_op *op);

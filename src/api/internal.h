@@ -123,6 +123,8 @@ qudag_err api_persist_put(void *ctx, enum kad_persist_kind kind, const uint8_t *
 qudag_op_kind api_op_kind(const struct node_request *req);
 /* Who answered a CONNECT that ended with QUDAG_EAUTH instead of the peer in its address; NULL: that is not why. */
 const struct peer_id *api_op_found(const struct node_request *req, qudag_err err);
+/* A sentence about why joining failed; "" for QUDAG_OK. */
+void api_join_text(const struct node_join_why *why, char *out, size_t cap);
 /* A sentence about the end of |req|: |err|, and |count| nodes that stored it.  "" for QUDAG_OK. */
 /* Whether requests of that kind go over circuits. */
 bool api_op_on_circuit(qudag_op_kind kind);

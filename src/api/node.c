@@ -539,6 +539,20 @@ bool qudag_node_announced_next(const qudag_node *n, size_t *it, char text[QUDAG_
     return multiaddr_text(text, QUDAG_ADDR_TEXT_MAX, &ma) > 0;
 }
 
+void qudag_node_join_text(const qudag_node *n, char *out, size_t cap)
+{
+    struct node_join_why why;
+
+    if (out == NULL || cap == 0) {
+        return;
+    }
+    out[0] = '\0';
+    if (n != NULL) {
+        node_join_why_get(n->node, &why);
+        api_join_text(&why, out, cap);
+    }
+}
+
 qudag_phase qudag_node_phase(const qudag_node *n)
 {
     return n == NULL ? QUDAG_PHASE_START : (qudag_phase)node_phase_get(n->node);

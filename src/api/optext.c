@@ -1,6 +1,7 @@
 /* optext.c - what a request was, and a sentence for people about why it failed. */
 #include "api/internal.h"
 
+#include "base/text.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -89,17 +90,40 @@ const struct peer_id *api_op_found(const struct node_request *req, qudag_err err
     return other ? &req->peer : NULL;
 }
 
-/* A different peer answered, or the right one with another ML-DSA key. */
-static void auth_text(const struct node_request *req, char *out, size_t cap)
+/* Which of two keys does not match, and what to do; |found|: who answered instead, NULL: nobody. */
+static void auth_text(enum node_auth why, const struct peer_id *found, char *out, size_t cap)
 {
-    const struct peer_id *found = api_op_found(req, QUDAG_EAUTH);
+    static const char *const text[] = {
+        [NODE_AUTH_PEER] = "a different peer answered at this address",
+        [NODE_AUTH_NAMED] = "the peer at this address answers, but its key is not the one that # "
+                            "in the address names; the hash may be mistyped",
+        [NODE_AUTH_NAMED_PROVEN] = "# in the address does not name the key that this peer proved "
+                                   "to this node before; the hash may be mistyped",
+        [NODE_AUTH_PROVEN] = "the peer at this address answers, but with another key than the one "
+                             "that it proved before; somebody else may be in its place",
+    };
     char id[PEER_ID_TEXT_MAX] = "";
+    bool named = why == NODE_AUTH_PEER && found != NULL && peer_id_text(id, found) > 0;
 
-    if (found != NULL && peer_id_text(id, found) > 0) {
-        (void)snprintf(out, cap, "a different peer answered at this address: %s", id);
-    } else {
-        (void)snprintf(out, cap, "the peer at this address did not prove the expected key");
+    (void)snprintf(out, cap, "%s%s%s", text[why], named ? ": " : "", id);
+}
+
+void api_join_text(const struct node_join_why *why, char *out, size_t cap)
+{
+    char addr[MULTIADDR_TEXT_MAX], hash[2 * QUDAG_PQ_HASH_LEN + 1] = "", text[256];
+
+    if (why->err != QUDAG_EAUTH) {
+        (void)snprintf(out, cap, "%s", why->err == QUDAG_OK ? "" : qudag_strerror(why->err));
+        return;
     }
+    auth_text(why->auth, NULL, text, sizeof(text));
+    if (why->at.has_pq) {
+        (void)hex_encode(hash, sizeof(hash),
+                         (struct slice){why->at.pq_hash, sizeof(why->at.pq_hash)});
+    }
+    bool shown = multiaddr_text(addr, sizeof(addr), &why->at.addr) > 0;
+    (void)snprintf(out, cap, "%s%s%s%s%s", shown ? addr : "", why->at.has_pq ? "#" : "", hash,
+                   shown ? ": " : "", text);
 }
 
 bool api_op_on_circuit(qudag_op_kind kind)
@@ -141,7 +165,7 @@ void api_op_text(const struct qudag_node *n, const struct node_request *req, qud
         return;
     }
     if (kind == QUDAG_OP_CONNECT && err == QUDAG_EAUTH) {
-        auth_text(req, out, cap);
+        auth_text(req->auth, api_op_found(req, err), out, cap);
         return;
     }
     if (kind == QUDAG_OP_DHT_PUT && err == QUDAG_EUNREACHABLE && count > 0) {

@@ -11,17 +11,45 @@
 void node_links_pin(struct node *n, enum node_pin_source source, const struct peer_id *peer,
                     const uint8_t pq_hash[32])
 {
-    if (node_rule_pin(source)) {
+    switch (node_rule_pin(source)) {
+    case NODE_PIN_HOLDS:
         swarm_pin(n->swarm, peer, pq_hash);
+        break;
+    case NODE_PIN_TOLD:
+        swarm_pin_tell(n->swarm, peer, pq_hash);
+        break;
+    case NODE_PIN_IGNORED:
+        break;
     }
+}
+
+/* A dial ended with QUDAG_EAUTH; |found|: who answered, len 0: nobody. */
+static void note_auth(const struct node *n, struct node_op *op, const struct peer_id *found)
+{
+    struct node_request *r = &op->req;
+    struct peer_id id = *found;
+    bool named = multiaddr_peer(&r->addr, &id);
+    uint8_t proven[32];
+    bool known = swarm_pinned(n->swarm, &id, proven);
+
+    r->auth = node_rule_auth(&(struct node_auth_view){
+        .other = named && found->len > 0 && !peer_id_eq(&id, found),
+        .named = r->has_pq ? r->pq_hash : NULL,
+        .proven = known ? proven : NULL,
+    });
 }
 
 qudag_err node_begin_connect(struct node *n, struct node_op *op, tstamp now)
 {
+    static const struct peer_id nobody;
     const struct node_request *r = &op->req;
+    qudag_err err = swarm_connect(n->swarm, n->core[n->ix.links].swarm_ix, node_op_cookie(op),
+                                  &r->addr, r->has_pq ? r->pq_hash : NULL, now);
 
-    return swarm_connect(n->swarm, n->core[n->ix.links].swarm_ix, node_op_cookie(op), &r->addr,
-                         r->has_pq ? r->pq_hash : NULL, now);
+    if (err == QUDAG_EAUTH) {
+        note_auth(n, op, &nobody);
+    }
+    return err;
 }
 
 /* Whether it is we who dialled one of the links with |peer|. */
@@ -45,6 +73,9 @@ static void connected(struct node *n, const struct ev *ev)
 
     if (op != NULL) {
         op->req.peer = *ev->peer;
+        if (ev->err == QUDAG_EAUTH) {
+            note_auth(n, op, ev->peer);
+        }
         if (ev->err == QUDAG_OK && dialled(n, ev->peer)) {
             relays_heard(n->relays, ev->peer, n->now);
         }

@@ -15,7 +15,9 @@ struct node_boot_state {
     qudag_err told_err;
     bool told_any;
     uint32_t dialled, answered, ended, failures;
-    qudag_err why; /* what a bootstrap peer that answered refused us for */
+    struct node_join_why
+        why,        /* for what a bootstrap peer that answered was refused, or refused us */
+        failed_why; /* ... in the attempt that failed last; until one succeeds */
     bool lookup_running, started, rejoining;
     uint32_t rejoin_fails;
     tstamp failed_at, retry_at, refresh_at, rejoin_at, rejoin_not_before;
@@ -123,7 +125,7 @@ QUDAG_MUST_USE qudag_err node_padding_links_init(struct node *n); /* padding - l
 void node_padding_link(struct node *n, const struct node_circuit *c);
 extern const struct transport node_circuit_transport; /* owner: struct node * */
 
-/* Demands the hash of |peer|'s ML-DSA key from now on, if |source| may say so. */
+/* Demands the hash of |peer|'s ML-DSA key from now on, as far as |source| may say so. */
 void node_links_pin(struct node *n, enum node_pin_source source, const struct peer_id *peer,
                     const uint8_t pq_hash[32]);
 /* Our addresses or protocols changed: identify, the DHT and the peers we have links with get them. */

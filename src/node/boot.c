@@ -63,6 +63,7 @@ static void failed(struct node *n, qudag_err err)
     uint64_t wait = RETRY_MIN << (b->failures < 8 ? b->failures : 8);
 
     b->failures++;
+    b->failed_why = b->why;
     wait = wait < RETRY_MAX ? wait : RETRY_MAX;
     b->failed_at = n->now;
     b->retry_at = tstamp_after(n->now, rng_jitter(&n->cfg.rng, wait, 250));
@@ -120,7 +121,7 @@ static void dial_all(struct node *n)
     struct node_boot_state *b = &n->boot;
 
     b->dialled = b->answered = b->ended = 0;
-    b->why = QUDAG_OK;
+    b->why = (struct node_join_why){.err = QUDAG_OK};
     for (size_t i = 0; i < n->cfg.n_boot; i++) {
         const struct node_boot *nb = &n->cfg.boot[i];
         struct node_request r = {.kind = NODE_OP_BOOT_DIAL, .addr = nb->addr, .has_pq = nb->has_pq};
@@ -172,6 +173,7 @@ static void start_lookup(struct node *n, enum node_op_kind kind)
 static void look_around(struct node *n)
 {
     n->boot.retry_at = TSTAMP_NEVER;
+    n->boot.failed_why = (struct node_join_why){.err = QUDAG_OK};
     phase(n, NODE_LOOKUP, table_size(n), 0, QUDAG_OK);
     start_lookup(n, NODE_OP_BOOT_LOOKUP);
 }
@@ -304,22 +306,28 @@ static void dials_ended(struct node *n)
     } else if (b->ended == b->dialled && n->cfg.n_boot == 0) {
         first_of_all(n); /* only contacts of the last run were tried */
     } else if (b->ended == b->dialled) {
-        failed(n, b->why != QUDAG_OK ? b->why : QUDAG_EBOOTSTRAP);
+        failed(n, b->why.err != QUDAG_OK ? b->why.err : QUDAG_EBOOTSTRAP);
     }
 }
 
+/* Which of two keys does not match: "peer" (|found|), "hash", "hash_known" (by this node), "known". */
 static void log_dial_failed(const struct node *n, const struct node_op *op, qudag_err err)
 {
-    const struct peer_id *found = &op->req.peer; /* who answered */
-    struct peer_id named;
+    static const char *const differs[] = {[NODE_AUTH_PEER] = "peer",
+                                          [NODE_AUTH_NAMED] = "hash",
+                                          [NODE_AUTH_NAMED_PROVEN] = "hash_known",
+                                          [NODE_AUTH_PROVEN] = "known"};
     char text[PEER_ID_TEXT_MAX] = "";
 
-    if (err == QUDAG_EAUTH && found->len > 0 && multiaddr_peer(&op->req.addr, &named) &&
-        !peer_id_eq(&named, found) && peer_id_text(text, found) > 0) {
-        log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err), LOG_NET("found", text));
-        return;
+    if (err != QUDAG_EAUTH) {
+        log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err));
+    } else if (op->req.auth == NODE_AUTH_PEER && peer_id_text(text, &op->req.peer) > 0) {
+        log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err),
+                  LOG_STR("differs", differs[NODE_AUTH_PEER]), LOG_NET("found", text));
+    } else {
+        log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err),
+                  LOG_STR("differs", differs[op->req.auth]));
     }
-    log_event(&n->cfg.log, LOG_WARN, "boot.dial_failed", LOG_ERR(err));
 }
 
 void node_finish_boot_dial(struct node *n, struct node_op *op, qudag_err err,
@@ -339,7 +347,9 @@ void node_finish_boot_dial(struct node *n, struct node_op *op, qudag_err err,
     } else {
         log_dial_failed(n, op, err);
         if (qudag_err_category(err) == QUDAG_CAT_PEER) {
-            b->why = err;
+            b->why = (struct node_join_why){
+                .err = err, .auth = op->req.auth, .at = {op->req.addr, op->req.has_pq, {0}}};
+            memcpy(b->why.at.pq_hash, op->req.pq_hash, sizeof(b->why.at.pq_hash));
         }
     }
     node_op_free(n, op);
@@ -534,4 +544,9 @@ uint64_t node_boot_retry_ms(const struct node *n, tstamp now)
     const struct node_boot_state *b = &n->boot;
     bool waits = b->phase == NODE_FAILED && b->retry_at != TSTAMP_NEVER;
     return waits && b->retry_at > now ? (b->retry_at - now) / NS_PER_MS : 0;
+}
+
+void node_join_why_get(const struct node *n, struct node_join_why *out)
+{
+    *out = n->boot.failed_why;
 }

@@ -15,6 +15,7 @@
 #include "core/kad/kad.h"
 #include "core/onion/onion.h"
 #include "core/relays/relays.h"
+#include "node/boot.h"
 #include "node/op.h"
 #include "node/padding.h"
 #include "quic/quic.h"
@@ -38,12 +39,6 @@ enum node_phase {
     NODE_RELAYS,
     NODE_READY,
     NODE_FAILED,
-};
-
-struct node_boot {
-    struct multiaddr addr;
-    bool has_pq;
-    uint8_t pq_hash[32];
 };
 
 /* Calls into the embedding program, from the drain. */
@@ -275,9 +270,6 @@ struct relays *node_relays(const struct node *n);
 void node_set_small_network(struct node *n, bool accepted);
 /* Whether it is: by that, by the configuration, or because it is a lab. */
 bool node_small_network_accepted(const struct node *n);
-
-/* Milliseconds until bootstrap peers are dialled again; 0 unless the last attempt failed. */
-uint64_t node_boot_retry_ms(const struct node *n, tstamp now);
 
 /* Dark addresses. */
 struct dark *node_dark(const struct node *n);

@@ -4,6 +4,7 @@
 
 #include "core/dark/dark.h"
 #include "core/kad/kad.h"
+#include "node/auth.h"
 #include "node/isolation.h"
 
 /* Kinds of requests. */
@@ -50,6 +51,7 @@ struct node_request {
     struct multiaddr addr;   /* CONNECT */
     bool has_pq;
     uint8_t pq_hash[32];
+    enum node_auth auth;             /* CONNECT that ended with QUDAG_EAUTH: why */
     uint8_t hops;                    /* CIRCUIT */
     struct dark_addr dark;           /* DARK_*, STREAM_RESOLVE */
     struct node_isolation isolation; /* STREAM_RESOLVE */

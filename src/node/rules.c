@@ -185,11 +185,6 @@ const struct kad_options *node_rule_for_others(struct slice key)
     return dht_key_under(key, DHT_DARK_PREFIX, &rest) ? &masked : &plain;
 }
 
-bool node_rule_pin(enum node_pin_source source)
-{
-    return source == NODE_PIN_OPERATOR || source == NODE_PIN_DESCRIPTOR;
-}
-
 #define EXTEND_FAILS 3        /* at a host that never answered, or of a peer that is not there */
 #define EXTEND_FAILS_FIRST 12 /* at which also those who caused none of them are barred */
 #define EXTEND_DIALS 2        /* at a time to a host, of which for one network one */

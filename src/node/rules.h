@@ -107,15 +107,6 @@ struct node_identify_change node_rule_identify(const struct identify_msg *m, boo
  */
 const struct kad_options *node_rule_for_others(struct slice key);
 
-/* Where the hash of a peer's ML-DSA key was learnt. */
-enum node_pin_source {
-    NODE_PIN_OPERATOR,   /* the configuration, or a request of the program */
-    NODE_PIN_DESCRIPTOR, /* a relay descriptor that node_rule_fetched() accepted */
-    NODE_PIN_HEARSAY,    /* what other peers say: identify, DHT answers, contacts of the last run */
-};
-/* Whether a hash from |source| is demanded of the peer from now on. */
-bool node_rule_pin(enum node_pin_source source);
-
 /*
  * How many bytes of queues shall be given up when |used| of |max| (0: no cap) are handed out: none while a sixteenth
  * is left, then so many that an eighth is.  Without it the next allocation fails, whoever asks.

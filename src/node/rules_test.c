@@ -320,14 +320,6 @@ static void dark_addresses_are_looked_for_masked_on_behalf_of_others(void **stat
     }
 }
 
-static void hashes_of_keys_are_demanded_when_learnt_from_who_may_say_so(void **state)
-{
-    (void)state;
-    assert_true(node_rule_pin(NODE_PIN_OPERATOR));
-    assert_true(node_rule_pin(NODE_PIN_DESCRIPTOR));
-    assert_false(node_rule_pin(NODE_PIN_HEARSAY)); /* else anybody could lock a peer out */
-}
-
 static void two_errors_speak_of_clocks(void **state)
 {
     static const qudag_err all[] = {
@@ -838,7 +830,6 @@ int main(void)
         cmocka_unit_test(the_median_is_not_moved_by_a_few),
         cmocka_unit_test(addresses_that_cannot_be_dialled_from_here_are_not_taken),
         cmocka_unit_test(dark_addresses_are_looked_for_masked_on_behalf_of_others),
-        cmocka_unit_test(hashes_of_keys_are_demanded_when_learnt_from_who_may_say_so),
         cmocka_unit_test(two_errors_speak_of_clocks),
         cmocka_unit_test(a_clock_is_suspect_when_most_say_so),
         cmocka_unit_test(only_what_says_nothing_of_the_record_is_worth_another_circuit),

@@ -307,6 +307,75 @@ static void what_peers_proved_is_on_disk_and_counts_after_a_restart(void **state
     }
 }
 
+/* Node 1, which joins through node 0 by addresses with these hashes, and saves to |disk|. */
+static void by_hashes(const uint8_t *const hash[], size_t n)
+{
+    struct node_config c = nt_config(&net, 1);
+
+    c.persist = true;
+    for (size_t i = 0; i < n; i++) {
+        nt_boot(&net, &c, 0);
+        c.boot[i].has_pq = true;
+        memcpy(c.boot[i].pq_hash, hash[i], sizeof(c.boot[i].pq_hash));
+    }
+    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
+    net.node[1].phase = NODE_START;
+    net.node[1].node->hooks.persist = persist;
+    if (disk.pins > 0) {
+        assert_int_equal(node_dht_restore(net.node[1].node, KAD_PERSIST_PIN, disk.pin_name,
+                                          (struct slice){disk.pin, disk.pin_len}, net.now),
+                         QUDAG_OK);
+    }
+    node_start(net.node[1].node);
+}
+
+/* What the configuration says of a key is no proof: corrected, it lets the node in. */
+static void a_mistyped_hash_is_forgotten_with_the_configuration(void **state)
+{
+    uint8_t slip[32];
+    const uint8_t *hash[] = {slip, net.node[0].id.pq_hash};
+    struct node_join_why why;
+    (void)state;
+    nt_network(&net, 1);
+    memcpy(slip, net.node[0].id.pq_hash, sizeof(slip));
+    slip[31] ^= 1;
+    by_hashes(hash, 1);
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    assert_int_equal(net.node[1].phase_err, QUDAG_EAUTH);
+    node_join_why_get(net.node[1].node, &why);
+    assert_int_equal(why.err, QUDAG_EAUTH);
+    assert_int_equal(why.auth, NODE_AUTH_NAMED);
+    node_persist_room(net.node[1].node, true, true, net.now); /* all that there is */
+    node_shutdown(net.node[1].node, net.now);
+    assert_int_equal(disk.pins, 0);
+    (void)nt_free(&net, 1);
+    by_hashes(hash + 1, 1);
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
+    assert_int_equal(disk.pins, 1);
+    (void)nt_free(&net, 1);
+    by_hashes(hash, 1); /* now it is proven, and he is told that it is his text that differs */
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    node_join_why_get(net.node[1].node, &why);
+    assert_int_equal(why.auth, NODE_AUTH_NAMED_PROVEN);
+}
+
+static void a_mistyped_hash_does_not_stand_in_the_way_of_the_right_one_beside_it(void **state)
+{
+    uint8_t slip[32] = {7};
+    (void)state;
+    for (size_t first = 0; first < 2; first++) {
+        const uint8_t *hash[2];
+        nt_network(&net, 1);
+        hash[first] = slip;
+        hash[1 - first] = net.node[0].id.pq_hash;
+        by_hashes(hash, 2);
+        assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
+        (void)nt_free(&net, 0);
+        (void)nt_free(&net, 1);
+        disk.pins = 0;
+    }
+}
+
 /* What others caused waits for its time, and for the end of the node at the latest. */
 static void pins_that_wait_are_written_in_time_and_at_the_end(void **state)
 {
@@ -460,6 +529,8 @@ int main(void)
         T(the_clock_reaches_what_dates_and_judges_records),
         T(a_node_that_is_no_relay_takes_no_relay_key),
         T(what_peers_proved_is_on_disk_and_counts_after_a_restart),
+        T(a_mistyped_hash_is_forgotten_with_the_configuration),
+        T(a_mistyped_hash_does_not_stand_in_the_way_of_the_right_one_beside_it),
         T(pins_that_wait_are_written_in_time_and_at_the_end),
         T(nothing_is_begun_by_a_node_that_closes),
         T(streams_to_one_address_use_no_circuit_to_another),

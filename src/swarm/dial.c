@@ -286,13 +286,14 @@ static qudag_err connect_plan(struct swarm *s, struct transport_target *d, struc
         return QUDAG_ENOMEM;
     }
     const struct swarm_proof *proof = swarm_pins_proof(&s->pins, &id);
-    if (d->pq_hash != NULL && !swarm_rule_pin(proof, d->pq_hash)) {
-        return QUDAG_EAUTH; /* it has proven another key, or another was told before */
+    bool holds = d->pq_hash == NULL || !swarm_pins_is_told(&s->pins, &id); /* else this text does */
+    if (d->pq_hash != NULL && holds && !swarm_rule_pin(proof, d->pq_hash)) {
+        return QUDAG_EAUTH; /* it has proven another key, or a record told another */
     }
     swarm_peer_addr_add(s, p, d->addr, SWARM_ADDR_NAMED);
     *out = p;
     d->peer = &p->id;
-    d->pq_hash = proof->has_pin ? proof->pin : d->pq_hash;
+    d->pq_hash = proof->has_pin && holds ? proof->pin : d->pq_hash;
     uint8_t need = d->pq_hash != NULL ? LINK_PQ_AUTH : 0;
     d->need = need | swarm_rule_need(proof);
     *link = link_like(s, p, d->addr, need);
@@ -326,6 +327,7 @@ qudag_err swarm_connect(struct swarm *s, unsigned core, uint64_t cookie,
         return err;
     }
     l->report = r;
+    l->named = pq_hash != NULL;
     return QUDAG_OK;
 }
 

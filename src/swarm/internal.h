@@ -68,6 +68,7 @@ struct swarm_link {
     struct swarm_peer *peer; /* NULL: a dial without expected peer, or a link without peer */
     bool up, dead;
     bool dialled;    /* counted in peer->n_dials */
+    bool named;      /* dialled with the hash that the program gave with the address */
     uint8_t dial_by; /* core + 1 while counted in swarm.dials_of; else 0 */
     uint8_t props;
     uint64_t net, via; /* where it comes from, and through whom; 0: nowhere */

@@ -156,16 +156,26 @@ static qudag_err check_proof(struct swarm *s, const struct swarm_link *l,
                               .pq_hash = info->has_pq_hash ? info->pq_hash : NULL};
     bool inbound = (info->props & LINK_INBOUND) != 0, first;
     bool chooses = l->dial_by != 0 && s->core[l->dial_by - 1].ops->chooses;
-    qudag_err err = swarm_rule_admit(swarm_pins_proof(&s->pins, id), s->cfg.need, &now);
+    struct swarm_proof before = *swarm_pins_proof(&s->pins, id);
+    bool other = l->named && swarm_pins_is_told(&s->pins, id);
 
+    before.has_pin =
+        before.has_pin && !other; /* the transport demanded the one it was dialled with */
+    qudag_err err = swarm_rule_admit(&before, s->cfg.need, &now);
     if (err != QUDAG_OK) {
         s->stats.pins_refused++;
         return err;
     }
+    if (other) {
+        swarm_pins_untell(&s->pins, id);
+    }
     err = swarm_pins_learn(&s->pins, id, swarm_rule_pin_source(inbound, chooses), info->net, &now,
                            &first);
     s->stats.pins_set += first ? 1 : 0;
-    return err;
+    if (err == QUDAG_OK && l->named && now.pq_hash != NULL) {
+        err = swarm_pins_record(&s->pins, id, now.pq_hash);
+    }
+    return err == QUDAG_EEXISTS ? QUDAG_OK : err;
 }
 
 void swarm_link_used(struct swarm *s, const struct swarm_link *l, unsigned core)

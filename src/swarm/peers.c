@@ -192,6 +192,25 @@ void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_has
     s->stats.pins_refused += err == QUDAG_EAUTH ? 1 : 0;
 }
 
+void swarm_pin_tell(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32])
+{
+    qudag_err err = swarm_pins_tell(&s->pins, peer, pq_hash);
+
+    s->stats.pins_set += err == QUDAG_OK ? 1 : 0;
+    s->stats.pins_refused += err == QUDAG_EAUTH ? 1 : 0;
+}
+
+bool swarm_pinned(const struct swarm *s, const struct peer_id *peer, uint8_t pq_hash[32])
+{
+    const struct swarm_proof *proof = swarm_pins_proof(&s->pins, peer);
+    bool proven = proof->has_pin && !swarm_pins_is_told(&s->pins, peer);
+
+    if (proven) {
+        memcpy(pq_hash, proof->pin, SWARM_PIN_LEN);
+    }
+    return proven;
+}
+
 bool swarm_pin_change_next(struct swarm *s, tstamp now, struct swarm_pin_change *out)
 {
     return swarm_pins_change(&s->pins, now, out);

@@ -232,7 +232,8 @@ qudag_err swarm_pins_learn(struct swarm_pins *p, const struct peer_id *id,
         return QUDAG_ENOMEM;
     }
     uint8_t before = e->proof.proven;
-    *first = swarm_rule_learn(&e->proof, now);
+    *first = swarm_rule_learn(&e->proof, now) || e->told;
+    e->told = false; /* proven: the link would not have been admitted with another key */
     bool moved = source > e->source;
     move(p, e, moved ? source : e->source, source >= e->source ? net : e->net);
     if (fresh || moved || *first || before != e->proof.proven) {
@@ -255,6 +256,14 @@ void swarm_pins_chosen(struct swarm_pins *p, const struct peer_id *id, uint64_t 
     }
 }
 
+static void set_known(struct swarm_pin_entry *e, const uint8_t pin[SWARM_PIN_LEN])
+{
+    memcpy(e->proof.pin, pin, SWARM_PIN_LEN);
+    e->proof.has_pin = true;
+    e->known = true;
+    e->told = false;
+}
+
 qudag_err swarm_pins_record(struct swarm_pins *p, const struct peer_id *id,
                             const uint8_t pin[SWARM_PIN_LEN])
 {
@@ -267,14 +276,46 @@ qudag_err swarm_pins_record(struct swarm_pins *p, const struct peer_id *id,
         return QUDAG_ENOMEM;
     }
     move(p, e, e->source, e->net);
-    if (e->known) {
+    if (e->known && !e->told) {
         return QUDAG_EEXISTS;
     }
-    memcpy(e->proof.pin, pin, SWARM_PIN_LEN);
-    e->proof.has_pin = true;
-    e->known = true;
+    set_known(e, pin);
     changed(p, e);
     return QUDAG_OK;
+}
+
+qudag_err swarm_pins_tell(struct swarm_pins *p, const struct peer_id *id,
+                          const uint8_t pin[SWARM_PIN_LEN])
+{
+    struct swarm_pin_entry *e = find(p, id);
+
+    if (e != NULL && e->proof.has_pin && !e->told) {
+        return swarm_pins_record(p, id, pin); /* proven before: he says the same, or is wrong */
+    }
+    if (e == NULL && (e = make(p, id, SWARM_PIN_RECORDED, 0)) == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    bool same = e->told && swarm_rule_pin(&e->proof, pin);
+    move(p, e, e->source, e->net);
+    set_known(e, pin);
+    e->told = true;
+    return same ? QUDAG_EEXISTS : QUDAG_OK;
+}
+
+void swarm_pins_untell(struct swarm_pins *p, const struct peer_id *id)
+{
+    struct swarm_pin_entry *e = find(p, id);
+
+    if (e != NULL && e->told) {
+        e->proof.has_pin = e->known = e->told = false;
+    }
+}
+
+bool swarm_pins_is_told(const struct swarm_pins *p, const struct peer_id *id)
+{
+    const struct swarm_pin_entry *e = find(p, id);
+
+    return e != NULL && e->told;
 }
 
 /* ---- on disk ---- */
@@ -353,16 +394,18 @@ void swarm_pins_due(struct swarm_pins *p)
     p->granted = p->n_later;
 }
 
+/* What is only told stays here. */
 static void encode(const struct swarm_pin_entry *e, struct swarm_pin_change *out)
 {
+    static const uint8_t nothing[SWARM_PIN_LEN];
     struct wr w = wr_init(out->bytes, sizeof(out->bytes));
     wr_u8(&w, VERSION);
     wr_u8(&w, (uint8_t)e->source);
-    wr_u8(&w, e->known ? 1 : 0);
+    wr_u8(&w, e->known && !e->told ? 1 : 0);
     wr_u8(&w, e->proof.proven);
-    wr_u8(&w, e->proof.has_pin ? 1 : 0);
+    wr_u8(&w, e->proof.has_pin && !e->told ? 1 : 0);
     wr_u64(&w, e->net);
-    wr_bytes(&w, e->proof.pin, SWARM_PIN_LEN);
+    wr_bytes(&w, e->told ? nothing : e->proof.pin, SWARM_PIN_LEN);
     wr_u8(&w, e->id.len);
     wr_slice(&w, peer_id_slice(&e->id));
     out->len = wr_done(&w).len;
@@ -393,7 +436,10 @@ void swarm_pins_change_all(struct swarm_pins *p)
     for (size_t i = 0; p->persist && i < SWARM_PIN_LISTS; i++) {
         LIST_EACH(it, &p->list[i])
         {
-            changed(p, LIST_ENTRY(it, struct swarm_pin_entry, use));
+            struct swarm_pin_entry *e = LIST_ENTRY(it, struct swarm_pin_entry, use);
+            if (!e->told || e->proof.proven != 0) {
+                changed(p, e);
+            }
         }
     }
     swarm_pins_due(p);

@@ -8,7 +8,11 @@
  *   disk ─▶ what was dialled at once; the rest SWARM_PIN_BATCH at a time, groups in turn: how often is not up to those
  *           who connect.  What is given up before is never written
  *
- * A name that nobody has proven or signed enters nothing here, however often it is heard.
+ *   the operator's text ─▶ told: holds until a handshake or a record proves it, yields to what he writes elsewhere,
+ *                       and never comes to the disk: a slip of his must not outlive his correcting it
+ *
+ * A name that nobody has proven or signed, and that the operator did not write, enters nothing here, however often it
+ * is heard.
  */
 #ifndef QUDAG_SRC_SWARM_PINS_H
 #define QUDAG_SRC_SWARM_PINS_H
@@ -30,7 +34,8 @@ struct swarm_pin_entry {
     struct peer_id id;
     struct swarm_proof proof;
     enum swarm_pin_source source;
-    bool known;   /* a record told the key; else it is of first use */
+    bool known;   /* a record or the operator told the key; else it is of first use */
+    bool told;    /* nobody but the operator did, and nothing has proven it yet */
     bool stored;  /* the disk has it, in this form or an older one */
     bool gone;    /* only waits to be removed from disk */
     uint64_t net; /* in which the peer was; 0: not known */
@@ -76,11 +81,22 @@ QUDAG_MUST_USE qudag_err swarm_pins_learn(struct swarm_pins *p, const struct pee
 /* A link that we dialled to |id|, in |net|, serves somebody we chose: if |id| is known it counts as dialled. */
 void swarm_pins_chosen(struct swarm_pins *p, const struct peer_id *id, uint64_t net);
 /*
- * A signed record, or the operator, says that the key of |id| has the hash |pin|.  QUDAG_EEXISTS: so it was known;
- * QUDAG_EAUTH: another one is known; QUDAG_ENOMEM.
+ * A signed record says that the key of |id| has the hash |pin|.  QUDAG_EEXISTS: so it was known; QUDAG_EAUTH: another
+ * one is known, or was told; QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE qudag_err swarm_pins_record(struct swarm_pins *p, const struct peer_id *id,
                                            const uint8_t pin[SWARM_PIN_LEN]);
+
+/*
+ * The operator has written so, which proves nothing: until something does, what he writes next takes its place.
+ * Otherwise as swarm_pins_record(), but QUDAG_EAUTH only for what was proven or recorded.
+ */
+QUDAG_MUST_USE qudag_err swarm_pins_tell(struct swarm_pins *p, const struct peer_id *id,
+                                         const uint8_t pin[SWARM_PIN_LEN]);
+/* What is only told of |id| ends: it proved the hash in another address of the operator. */
+void swarm_pins_untell(struct swarm_pins *p, const struct peer_id *id);
+/* Whether the pin of |id| is only told. */
+bool swarm_pins_is_told(const struct swarm_pins *p, const struct peer_id *id);
 
 /* The next change that may be written; false: there is none, or not before swarm_pins_deadline(). */
 bool swarm_pins_change(struct swarm_pins *p, tstamp now, struct swarm_pin_change *out);

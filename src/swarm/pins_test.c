@@ -107,6 +107,98 @@ static void a_name_enters_nothing(void **state)
     assert_int_equal(st.pins, 0);
 }
 
+/* ---- what the operator wrote ---- */
+
+static bool to_write(struct swarm_pin_change *c)
+{
+    swarm_pins_due(&pins);
+    return swarm_pins_change(&pins, 0, c);
+}
+
+/* He may have mistyped it: then the right one must get through, after a restart too. */
+static void what_is_only_told_is_not_saved_and_yields_to_what_is_told_next(void **state)
+{
+    const uint8_t slip[SWARM_PIN_LEN] = {1, 8}, right[SWARM_PIN_LEN] = {1, 7};
+    struct peer_id id = id_no(1);
+    struct swarm_pin_change c;
+    (void)state;
+    assert_int_equal(swarm_pins_tell(&pins, &id, slip), QUDAG_OK);
+    assert_true(swarm_pins_is_told(&pins, &id));
+    assert_memory_equal(swarm_pins_proof(&pins, &id)->pin, slip, SWARM_PIN_LEN); /* demanded */
+    assert_int_equal(swarm_pins_record(&pins, &id, right), QUDAG_EAUTH); /* who signs it may lie */
+    swarm_pins_change_all(&pins);
+    assert_false(to_write(&c));
+    assert_int_equal(swarm_pins_tell(&pins, &id, right), QUDAG_OK);
+    assert_int_equal(swarm_pins_tell(&pins, &id, right), QUDAG_EEXISTS);
+    assert_false(to_write(&c));
+    learn(1, SWARM_PIN_DIALLED, 0); /* a handshake proves it */
+    assert_false(swarm_pins_is_told(&pins, &id));
+    assert_true(swarm_pins_get(&pins, &id)->known);
+    assert_true(to_write(&c));
+    assert_int_equal(swarm_pins_tell(&pins, &id, slip), QUDAG_EAUTH);
+    assert_int_equal(swarm_pins_tell(&pins, &id, right), QUDAG_EEXISTS);
+}
+
+static void a_record_that_agrees_proves_what_was_told(void **state)
+{
+    const uint8_t hash[SWARM_PIN_LEN] = {1, 7};
+    struct peer_id id = id_no(1);
+    struct swarm_pin_change c;
+    (void)state;
+    assert_int_equal(swarm_pins_tell(&pins, &id, hash), QUDAG_OK);
+    assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_OK);
+    assert_false(swarm_pins_is_told(&pins, &id));
+    assert_true(to_write(&c));
+    assert_int_equal(swarm_pins_record(&pins, &id, hash), QUDAG_EEXISTS);
+}
+
+/* A peer that has proven its key exchange, and whose key was only told: the disk learns the former. */
+static void of_what_is_told_only_the_proven_part_is_saved(void **state)
+{
+    const uint8_t slip[SWARM_PIN_LEN] = {1, 8};
+    struct peer_id id = id_no(1);
+    struct swarm_claim claim = {LINK_PQ_KEX, NULL};
+    struct swarm_pin_change c;
+    bool first;
+    (void)state;
+    assert_int_equal(swarm_pins_learn(&pins, &id, SWARM_PIN_MET, 0, &claim, &first), QUDAG_OK);
+    assert_int_equal(swarm_pins_tell(&pins, &id, slip), QUDAG_OK);
+    assert_true(to_write(&c));
+    swarm_pins_fini(&pins);
+    swarm_pins_init(&pins, &mem, seed, MAX, true);
+    assert_int_equal(swarm_pins_restore(&pins, c.name, (struct slice){c.bytes, c.len}), QUDAG_OK);
+    assert_false(swarm_pins_get(&pins, &id)->known);
+    assert_false(swarm_pins_proof(&pins, &id)->has_pin);
+    assert_int_equal(swarm_pins_proof(&pins, &id)->proven, LINK_PQ_KEX);
+}
+
+/* The hash of an address counts for the dial that is made with it, whatever the configuration says of the peer. */
+static void a_dial_demands_the_hash_of_its_own_address(void **state)
+{
+    const uint8_t slip[32] = {8}, right[32] = {7}, other[32] = {9};
+    struct multiaddr ma;
+    struct netaddr a = {.family = 4, .ip = {9, 9, 9, 2}, .port = 4001};
+    struct peer_id p = peer_no(5);
+    uint8_t hash[32];
+    (void)state;
+    multiaddr_quic(&ma, &a, &p);
+    swarm_pin_tell(w.s, &p, slip);
+    assert_false(swarm_pinned(w.s, &p, hash));
+    assert_int_equal(swarm_connect(w.s, w.core[0], 1, &ma, right, w.now), QUDAG_OK);
+    uint32_t ix = w.n_links - 1;
+    assert_true(w.link[ix].has_pin);
+    assert_memory_equal(w.link[ix].pin, right, sizeof(right));
+    w.link[ix].has_hash = true;
+    w.link[ix].hash[0] = 7;
+    up(ix, BOTH);
+    assert_false(w.link[ix].closed);
+    assert_true(swarm_pinned(w.s, &p, hash));
+    assert_memory_equal(hash, right, sizeof(hash));
+    assert_true(swarm_pins_get(&w.s->pins, &p)->known);
+    assert_int_equal(swarm_connect(w.s, w.core[0], 2, &ma, other, w.now), QUDAG_EAUTH);
+    settle();
+}
+
 /* ---- a restart ---- */
 
 static void a_restart_forgets_no_proof(void **state)
@@ -735,6 +827,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         S(invented_names_displace_no_proof),
         S(a_name_enters_nothing),
+        T(what_is_only_told_is_not_saved_and_yields_to_what_is_told_next),
+        T(a_record_that_agrees_proves_what_was_told),
+        T(of_what_is_told_only_the_proven_part_is_saved),
+        S(a_dial_demands_the_hash_of_its_own_address),
         S(a_restart_forgets_no_proof),
         S(without_memory_nothing_stands_that_is_not_remembered),
         T(what_was_written_is_read_and_nothing_else),

@@ -141,9 +141,13 @@ QUDAG_MUST_USE qudag_err swarm_dial_out(struct swarm *s, unsigned core, uint64_t
                                         const struct transport_target *to, tstamp now);
 /* The dial that |core| began with |cookie| is given up; its event follows, unless it has come already. */
 void swarm_dial_stop(struct swarm *s, unsigned core, uint64_t cookie, tstamp now);
-/* Pins the hash of the ML-DSA key |peer| must prove from now on; not against what it has proven itself, nor
- * against an earlier pin (rules.h). */
+/* Pins the hash of the ML-DSA key |peer| must prove from now on, as a signed record says; not against what it has
+ * proven itself, nor against an earlier pin (rules.h). */
 void swarm_pin(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);
+/* The same, as the operator has written: until something proves it, it is not saved, and the next takes its place. */
+void swarm_pin_tell(struct swarm *s, const struct peer_id *peer, const uint8_t pq_hash[32]);
+/* The hash that |peer| has proven or a signed record told; false: none. */
+bool swarm_pinned(const struct swarm *s, const struct peer_id *peer, uint8_t pq_hash[32]);
 /* One remembered proof to be written under |name|, or removed where |len| is 0. */
 #define SWARM_PIN_CHANGE_NAME 32
 #define SWARM_PIN_CHANGE_MAX 104

@@ -216,7 +216,7 @@ def bootstrap_that_fails():
     _pids.add(status['pid'])
     address = next(a for a in status['bootstrap'] if '/ip4/127.0.0.1/' in a)
     wrong = address[:-6] + ('000000' if address[-6:] != '000000' else '111111')
-    for name, boot, parts in (('a wrong hash', wrong, [f'{wrong} answers, but is not the peer', 'line "bootstrap"', 'QUDAG_EAUTH']),
+    for name, boot, parts in (('a wrong hash', wrong, [f'{wrong}: the peer at this address answers, but its key is not the one that #', 'line "bootstrap"', 'QUDAG_EAUTH']),
                               ('nobody there', address.replace(address.split('/')[4], '9'), ['no bootstrap peer answered'])):
         d = other.with_name(name.replace(' ', '-'))
         says(f'up with a bootstrap address with {name}', parts, 5, QUDAG, '--dir', d, 'up', '--listen', ANY_PORT, '--bootstrap', boot,

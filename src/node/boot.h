@@ -1,0 +1,31 @@
+/* boot.h - bootstrap peers, and why joining through them failed.  Included by node.h. */
+#ifndef QUDAG_SRC_NODE_BOOT_H
+#define QUDAG_SRC_NODE_BOOT_H
+
+#include "base/types.h"
+#include "node/auth.h"
+#include "wire/multiaddr.h"
+
+#include <qudag/error.h>
+
+struct node;
+
+/* A bootstrap peer, as the configuration names it. */
+struct node_boot {
+    struct multiaddr addr;
+    bool has_pq;
+    uint8_t pq_hash[32];
+};
+
+/* Why the last attempt to join failed, or QUDAG_OK. */
+struct node_join_why {
+    qudag_err err;
+    enum node_auth auth; /* with QUDAG_EAUTH */
+    struct node_boot at; /* the bootstrap peer that answered and was not what it should be */
+};
+/* Of the attempt that failed last, until one succeeds. */
+void node_join_why_get(const struct node *n, struct node_join_why *out);
+/* Milliseconds until bootstrap peers are dialled again; 0 unless the last attempt failed. */
+uint64_t node_boot_retry_ms(const struct node *n, tstamp now);
+
+#endif
