@@ -47,6 +47,7 @@ struct daemon {
     uint64_t since_ns;
     struct phase_note phases[PHASES_MAX]; /* oldest first; a run of one phase is one entry */
     size_t n_phases;
+    bool failing;   /* rules_failing() */
     size_t n_peers; /* with a link now */
     bool stopping;
     const struct options *options;        /* for reading the configuration again */

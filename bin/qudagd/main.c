@@ -91,6 +91,7 @@ static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag
         d->n_phases--;
     }
     d->phases[d->n_phases++] = note;
+    d->failing = rules_failing(d->failing, (int)p);
     const qudag_log_field fields[] = {{.name = "phase", .text = phase_name(p)},
                                       {.name = "have", .num = a},
                                       {.name = "of", .num = b},

@@ -105,17 +105,31 @@ static bool status_disk(struct rec *r, struct daemon *d)
     return saves && stored;
 }
 
+/* Why the last attempt to join failed, also while the next one dials; QUDAG_OK: it did not. */
+static qudag_err last_failure(const struct daemon *d)
+{
+    for (size_t ix = d->n_phases; d->failing && ix > 0; ix--) {
+        if (d->phases[ix - 1].phase == QUDAG_PHASE_FAILED) {
+            return d->phases[ix - 1].err;
+        }
+    }
+    return QUDAG_OK;
+}
+
 static void status_health(struct rec *r, struct daemon *d)
 {
     size_t pq;
     qudag_phase phase = qudag_node_phase(d->node);
     rec_str(r, "phase", phase_name(phase));
     rec_str(r, "health",
-            rules_health((int)phase, count_links(d->node, &pq), d->conf.v[CONF_BOOTSTRAP].n,
-                         status_disk(r, d)));
+            rules_health((int)phase, d->failing, count_links(d->node, &pq),
+                         d->conf.v[CONF_BOOTSTRAP].n, status_disk(r, d)));
     rec_int(r, "bootstrap_peers", (int64_t)d->conf.v[CONF_BOOTSTRAP].n);
     const struct phase_note *last = d->n_phases > 0 ? &d->phases[d->n_phases - 1] : NULL;
-    if (last != NULL && last->phase == phase && last->err != QUDAG_OK) {
+    qudag_err failure = last_failure(d);
+    if (failure != QUDAG_OK) {
+        rec_reason(r, d, failure);
+    } else if (last != NULL && last->phase == phase && last->err != QUDAG_OK) {
         rec_reason(r, d, last->err);
     } else if (last != NULL && phase == QUDAG_PHASE_RELAYS) {
         rec_strf(r, "reason",
@@ -144,6 +158,16 @@ static void status_note(struct rec *r, const struct daemon *d)
                   "private addresses is a lab (qudag up --lab)"
                 : "this machine has no address that others could reach; [node] listen names "
                   "where to listen");
+}
+
+static void status_relay(struct rec *r, const struct daemon *d)
+{
+    char text[128], addr[QUDAG_ADDR_TEXT_MAX];
+    size_t it = 0;
+    rules_relay(text, sizeof(text), d->conf.v[CONF_RELAY].num != 0,
+                qudag_node_announced_next(d->node, &it, addr),
+                stat_value(d->node, "descriptor_stored"));
+    rec_str(r, "relay", text);
 }
 
 static void status_counts(struct rec *r, const qudag_node *n)
@@ -259,6 +283,7 @@ void report_status(struct request *rq)
     rec_int(r, "uptime_ns", (int64_t)(mono_ns() - d->since_ns));
     rec_bool(r, "copied", d->state.copied);
     rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
+    status_relay(r, d);
     status_counts(r, d->node);
     status_anonymity(r, d->node);
     rec_diversity(r, d->node);

@@ -43,10 +43,16 @@ size_t rules_next_turn(const struct rules_waiting *waiting, size_t n)
     return best;
 }
 
-const char *rules_health(int phase, size_t links, size_t bootstrap_peers, bool saves)
+bool rules_failing(bool failing, int phase)
+{
+    bool trying = phase == QUDAG_PHASE_START || phase == QUDAG_PHASE_DIAL;
+    return phase == QUDAG_PHASE_FAILED || (failing && trying);
+}
+
+const char *rules_health(int phase, bool failing, size_t links, size_t bootstrap_peers, bool saves)
 {
     bool joined = phase != QUDAG_PHASE_START && phase != QUDAG_PHASE_DIAL;
-    if (phase == QUDAG_PHASE_FAILED) {
+    if (rules_failing(failing, phase)) {
         return "failed";
     }
     if (joined && links == 0 && bootstrap_peers > 0) {
@@ -80,6 +86,19 @@ void rules_anonymity(char *out, size_t cap, int state, uint32_t lookups, uint32_
     bool known = state >= 0 && (size_t)state < sizeof(texts) / sizeof(texts[0]);
     (void)snprintf(out, cap, "%s",
                    known ? texts[state] : "no: for a reason this program does not know");
+}
+
+void rules_relay(char *out, size_t cap, bool relay, bool announces, uint64_t stored)
+{
+    if (!relay || !announces) {
+        (void)snprintf(out, cap, "no: %s",
+                       !relay ? "switched off ([onion] relay)"
+                              : "no address is known at which others can reach this node");
+    } else if (stored == 0) {
+        (void)snprintf(out, cap, "not yet: no other node holds its descriptor");
+    } else {
+        (void)snprintf(out, cap, "yes: %llu nodes hold its descriptor", (unsigned long long)stored);
+    }
 }
 
 /* ------------------------------------------------------------------ files and folders */
@@ -203,6 +222,9 @@ bool rules_delivery(uint64_t size, const uint8_t hash[RULES_HASH_LEN], uint64_t 
 enum rules_offer rules_offer(uint64_t size, uint64_t cost, uint64_t piece_max,
                              const struct rules_room *room)
 {
+    if (room->inbox_max == 0) {
+        return RULES_OFFER_CLOSED;
+    }
     if (size > piece_max || size > room->file_max || size > room->inbox_max) {
         return RULES_OFFER_TOO_LARGE;
     }

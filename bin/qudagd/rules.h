@@ -58,9 +58,17 @@ size_t rules_next_turn(const struct rules_waiting *waiting, size_t n);
 /*
  * What a health check reports: "failed", "isolated", "unsaved", "alone", "starting" or "ok" (qudag(1), status).
  * |phase|: a qudag_phase.  A node that has bootstrap peers in its configuration, and no link although one of them had
- * answered, is isolated, whatever its phase says.  |saves|: what must outlive the process can be written to the disk.
+ * answered, is isolated, whatever its phase says.  |failing|: an attempt to join has failed, and none has succeeded
+ * since; the next one that begins changes nothing.  |saves|: what must outlive the process can be written to the disk.
  */
-const char *rules_health(int phase, size_t links, size_t bootstrap_peers, bool saves);
+const char *rules_health(int phase, bool failing, size_t links, size_t bootstrap_peers, bool saves);
+/* Whether that is so when |phase| follows on |failing|. */
+bool rules_failing(bool failing, int phase);
+/*
+ * Whether others use this node as a relay, in words that begin with "yes", "not yet" or "no".  |announces|: it has an
+ * address that others are told; |stored|: nodes that hold its descriptor.
+ */
+void rules_relay(char *out, size_t cap, bool relay, bool announces, uint64_t stored);
 
 /*
  * Whether circuits hide who uses them now, in words that begin with "yes", "not yet" or "no".  |state|: a
@@ -152,6 +160,7 @@ enum rules_offer {
     RULES_OFFER_TOO_LARGE,
     RULES_OFFER_INBOX_FULL, /* final: by what is stored, never by what others only announced */
     RULES_OFFER_BUSY,       /* later it may go */
+    RULES_OFFER_CLOSED,     /* nothing is ever taken: the inbox has no size */
 };
 /* Whether an offer of |size| bytes, which would cost |cost| of the inbox, is accepted; |piece_max|: of its kind. */
 enum rules_offer rules_offer(uint64_t size, uint64_t cost, uint64_t piece_max,

@@ -133,19 +133,60 @@ static void health_follows_from_links_and_not_from_the_phase_alone(void **state)
     };
     for (size_t ix = 0; ix < COUNT(row); ix++) {
         assert_string_equal(
-            rules_health(row[ix].phase, row[ix].links, row[ix].bootstrap_peers, true),
+            rules_health(row[ix].phase, false, row[ix].links, row[ix].bootstrap_peers, true),
             row[ix].health);
+    }
+}
+
+/* Five seconds of each attempt were "starting", which a health check took for recovery. */
+static void a_node_that_tries_again_has_not_recovered(void **state)
+{
+    (void)state;
+    static const struct {
+        int phase;
+        bool failing;
+        const char *health;
+    } row[] = {
+        {QUDAG_PHASE_DIAL, false, "starting"},   {QUDAG_PHASE_FAILED, true, "failed"},
+        {QUDAG_PHASE_DIAL, true, "failed"},      {QUDAG_PHASE_FAILED, true, "failed"},
+        {QUDAG_PHASE_DIAL, true, "failed"},      {QUDAG_PHASE_LOOKUP, false, "starting"},
+        {QUDAG_PHASE_RELAYS, false, "starting"}, {QUDAG_PHASE_DIAL, false, "starting"},
+    };
+    bool failing = false;
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        failing = rules_failing(failing, row[ix].phase);
+        assert_int_equal(failing, row[ix].failing);
+        assert_string_equal(rules_health(row[ix].phase, failing, 1, 1, true), row[ix].health);
+    }
+}
+
+static void whether_it_is_a_relay_is_said_with_what_lacks(void **state)
+{
+    (void)state;
+    static const struct {
+        bool relay, announces;
+        uint64_t stored;
+        const char *begins;
+    } row[] = {
+        {false, false, 0, "no: switched off"}, {false, true, 4, "no: switched off"},
+        {true, false, 0, "no: no address"},    {true, false, 4, "no: no address"},
+        {true, true, 0, "not yet: "},          {true, true, 4, "yes: 4 nodes"},
+    };
+    char text[128];
+    for (size_t ix = 0; ix < COUNT(row); ix++) {
+        rules_relay(text, sizeof(text), row[ix].relay, row[ix].announces, row[ix].stored);
+        assert_memory_equal(text, row[ix].begins, strlen(row[ix].begins));
     }
 }
 
 static void a_node_that_cannot_save_is_not_well(void **state)
 {
     (void)state;
-    assert_string_equal(rules_health(QUDAG_PHASE_READY, 4, 1, false), "unsaved");
-    assert_string_equal(rules_health(QUDAG_PHASE_READY, 0, 0, false), "unsaved");
-    assert_string_equal(rules_health(QUDAG_PHASE_DIAL, 0, 1, false), "unsaved");
-    assert_string_equal(rules_health(QUDAG_PHASE_READY, 0, 1, false), "isolated");
-    assert_string_equal(rules_health(QUDAG_PHASE_FAILED, 0, 1, false), "failed");
+    assert_string_equal(rules_health(QUDAG_PHASE_READY, false, 4, 1, false), "unsaved");
+    assert_string_equal(rules_health(QUDAG_PHASE_READY, false, 0, 0, false), "unsaved");
+    assert_string_equal(rules_health(QUDAG_PHASE_DIAL, false, 0, 1, false), "unsaved");
+    assert_string_equal(rules_health(QUDAG_PHASE_READY, false, 0, 1, false), "isolated");
+    assert_string_equal(rules_health(QUDAG_PHASE_FAILED, false, 0, 1, false), "failed");
 }
 
 static void a_folder_that_others_can_change_is_refused(void **state)
@@ -311,7 +352,10 @@ static void offers_are_taken_within_all_limits(void **state)
     (void)state;
     const struct rules_room room = {
         .file_max = 100, .inbox_max = 200, .stored = 50, .transfers = 2, .transfers_max = 2};
+    const struct rules_room none = {.file_max = 100, .transfers_max = 2};
     struct rules_room r = room;
+    assert_int_equal(rules_offer(2, 2, 1000, &none), RULES_OFFER_CLOSED); /* not "too large" */
+    assert_int_equal(rules_offer(0, 0, 1000, &none), RULES_OFFER_CLOSED);
     assert_int_equal(rules_offer(100, 150, 1000, &r), RULES_OFFER_OK);
     assert_int_equal(rules_offer(101, 101, 1000, &r), RULES_OFFER_TOO_LARGE);
     assert_int_equal(rules_offer(11, 11, 10, &r), RULES_OFFER_TOO_LARGE);
@@ -551,6 +595,8 @@ int main(void)
         cmocka_unit_test(who_has_the_fewest_running_is_next),
         cmocka_unit_test(anonymity_is_said_in_words_and_only_once_it_is_there),
         cmocka_unit_test(health_follows_from_links_and_not_from_the_phase_alone),
+        cmocka_unit_test(a_node_that_tries_again_has_not_recovered),
+        cmocka_unit_test(whether_it_is_a_relay_is_said_with_what_lacks),
         cmocka_unit_test(a_node_that_cannot_save_is_not_well),
         cmocka_unit_test(a_folder_that_others_can_change_is_refused),
         cmocka_unit_test(a_secret_is_a_regular_file_that_only_its_owner_can_read),

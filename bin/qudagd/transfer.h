@@ -42,6 +42,7 @@ enum transfer_reason {
     TRANSFER_BUSY = 5, /* too many transfers at once; later it may go */
     TRANSFER_BAD_OFFER = 6,
     TRANSFER_TROUBLE = 7, /* the receiver's own */
+    TRANSFER_CLOSED = 8,  /* the receiver takes nothing at all */
 };
 
 /* A clause for people, also for a number that is none; static. */

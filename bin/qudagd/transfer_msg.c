@@ -151,6 +151,7 @@ const char *transfer_reason_text(unsigned reason)
         [TRANSFER_BUSY] = "the receiver has too many transfers in progress",
         [TRANSFER_BAD_OFFER] = "the receiver does not understand the offer",
         [TRANSFER_TROUBLE] = "internal error of the receiver",
+        [TRANSFER_CLOSED] = "the receiver takes no messages and files",
     };
     return reason < sizeof(text) / sizeof(text[0]) ? text[reason] : "for an unknown reason";
 }

@@ -373,6 +373,7 @@ static enum transfer_reason check_offer(const struct transfer_in *r, bool slow)
         [RULES_OFFER_TOO_LARGE] = TRANSFER_TOO_LARGE,
         [RULES_OFFER_INBOX_FULL] = TRANSFER_INBOX_FULL,
         [RULES_OFFER_BUSY] = TRANSFER_BUSY,
+        [RULES_OFFER_CLOSED] = TRANSFER_CLOSED,
     };
     const struct transfers *k = r->k;
     struct rules_room room = {

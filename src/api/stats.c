@@ -12,7 +12,7 @@ struct all_stats {
     struct onion_stats onion;
     struct io_stats io;
     struct store_stats store;
-    uint64_t mem_used, mem_peak, mem_refused, relays, boot_retry_ms;
+    uint64_t mem_used, mem_peak, mem_refused, relays, announced_at, boot_retry_ms;
 };
 
 /* name, member, kind, unit, metric, labels, help */
@@ -119,6 +119,8 @@ struct all_stats {
        "1: the store accepts records; 0: it is full, failed or absent")                            \
     XX("store_bytes", store.size, GAUGE, "bytes", "store_bytes", "", "Size of the store on disk")  \
     XX("relays", relays, GAUGE, "", "relays", "", "Relays whose descriptors are known")            \
+    XX("descriptor_stored", announced_at, GAUGE, "", "descriptor_stored", "",                      \
+       "Nodes that took this relay's descriptor when it was announced last")                       \
     XX("circuits_client", onion.circuits_client, GAUGE, "", "circuits", "role=\"client\"",         \
        "Circuits of this node")                                                                    \
     XX("circuits_relay", onion.circuits_relay, GAUGE, "", "circuits", "role=\"relay\"",            \
@@ -191,7 +193,10 @@ static void take_snapshot(const struct qudag_node *n)
     s.mem_used = n->mem.used;
     s.mem_peak = n->mem.peak;
     s.mem_refused = n->mem.refused;
-    s.relays = relays_count(node_relays(n->node));
+    struct node_status status;
+    node_status_get(n->node, &status);
+    s.relays = status.relays;
+    s.announced_at = status.announced_at;
     s.boot_retry_ms = node_boot_retry_ms(n->node, io_now());
     const uint64_t values[] = {
 #define XX(name, member, kind, unit, metric, labels, help) s.member,

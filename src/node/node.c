@@ -394,8 +394,11 @@ struct quic *node_quic(const struct node *n)
 
 void node_status_get(const struct node *n, struct node_status *out)
 {
+    bool found = n->cfg.relay && n->own.n_announced > 0;
+
     *out = (struct node_status){.phase = n->boot.phase,
                                 .relays = (uint32_t)relays_count(n->relays),
                                 .relays_needed = node_rule_relays_needed(n->cfg.hops),
+                                .announced_at = found ? n->descs.stored : 0,
                                 .clock_suspect = n->clock.suspect};
 }

@@ -241,7 +241,9 @@ struct node_status {
     enum node_phase phase;
     uint32_t relays;        /* descriptors known */
     uint32_t relays_needed; /* for a circuit to a dark address: with fewer none can be built */
-    bool clock_suspect;     /* see node_clock_suspect() */
+    uint32_t
+        announced_at; /* nodes that took our own descriptor last; 0: not a relay that others find */
+    bool clock_suspect; /* see node_clock_suspect() */
 };
 /* What there is at this moment. */
 void node_status_get(const struct node *n, struct node_status *out);
