@@ -26,7 +26,7 @@ NET ?=
 export FILE MESSAGE NET
 
 all: deps
-	@tools/build.sh $(BUILD)
+	@TARGETS=product tools/build.sh $(BUILD)
 
 deps:
 	@tools/deps.sh
@@ -39,7 +39,8 @@ demo: all
 	@test -e tools/demo.sh || { echo "make demo: tools/demo.sh does not exist yet"; exit 1; }
 	@QUDAG_BUILD=$(abspath $(BUILD)) QUDAG_SRC=$(CURDIR) bash tools/demo.sh
 
-bench: all
+bench: deps
+	@TARGETS="product benchmarks" tools/build.sh $(BUILD)
 	@tools/bench.py --build $(BUILD) --runs $(RUNS)
 
 sim: all
@@ -67,7 +68,7 @@ mutants: deps-test
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
-	@meson install -C $(BUILD) $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 deps-%:
 	@tools/deps.sh --tools=$*

@@ -14,7 +14,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from programs import BUILD, QUDAGD, SRC, TOP, check, run  # noqa: E402
 
 
+def product():
+    """who only wants the library and the programs waits for no tests and benchmarks"""
+    said = subprocess.run(['make', '-n', '-C', SRC, 'all'], capture_output=True, text=True).stdout
+    check('TARGETS=product tools/build.sh' in said, f'make builds more than the product: {said}')
+    inputs = subprocess.run(['ninja', '-C', BUILD, '-t', 'inputs', 'product'], capture_output=True, text=True).stdout.split()
+    more = [i for i in inputs if re.search(r'_(test|bench|replay|fuzz)(\.p|$)', i)]
+    check(any(i.endswith('bin/qudag/main.c') for i in inputs) and 'src/libqudag.a' in inputs and more == [], f'make builds {more[:3] or "nothing"}')
+    print('ok: make builds the library and the programs', flush=True)
+
+
 def main():
+    product()
     root = TOP / 'root'
     for text in (None, '# mine\n'):
         done = subprocess.run(['meson', 'install', '-C', BUILD, '--no-rebuild', '--quiet', '--destdir', root],
