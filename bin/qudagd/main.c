@@ -362,6 +362,10 @@ static int make_node(struct daemon *d)
         }
         err = qudag_protocol_serve_dark(d->node, TRANSFER_PROTO);
     }
+    if (err == QUDAG_EAUTH) {
+        state_foreign_store(&d->state, store);
+        return DAEMON_STATE;
+    }
     if (err != QUDAG_OK) {
         (void)snprintf(d->state.why, sizeof(d->state.why), "cannot create the node: %s (%s)",
                        qudag_strerror(err), qudag_err_name(err));
@@ -466,7 +470,9 @@ static int run(struct daemon *d, const char *dir)
         code = open_log(d);
     }
     if (code == DAEMON_OK) {
-        code = (int)state_identity(&d->state, &d->identity);
+        char store[PATH_LEN];
+        (void)store_where(&d->conf, dir, store);
+        code = (int)state_identity(&d->state, store, &d->identity);
     }
     if (code == DAEMON_OK) {
         state_origin(&d->state, &d->log);

@@ -241,7 +241,32 @@ static bool is_orphaned(struct state *s)
     return found[0] != 0;
 }
 
-enum daemon_exit state_identity(struct state *s, qudag_identity **out)
+/* The same of a store. */
+static bool is_orphaned_store(struct state *s, const char *store)
+{
+    char path[PATH_LEN];
+    struct stat st;
+    if (store[0] == 0 || !path_join(path, store, "dht.db") || lstat(path, &st) != 0) {
+        return false;
+    }
+    (void)snprintf(s->why, sizeof(s->why),
+                   "%s is the store of a node, but %s contains no identity.  A new identity would "
+                   "go on publishing the old one's values, which links the two.  Put the file "
+                   "identity back, or move the store away to start over",
+                   store, s->dir);
+    return true;
+}
+
+void state_foreign_store(struct state *s, const char *store)
+{
+    (void)snprintf(s->why, sizeof(s->why),
+                   "%s is the store of another identity than %s/identity: this node would go on "
+                   "publishing its values, which links the two.  Put that identity back, or move "
+                   "the store away to start a new one",
+                   store, s->dir);
+}
+
+enum daemon_exit state_identity(struct state *s, const char *store, qudag_identity **out)
 {
     char path[PATH_LEN];
     struct stat st;
@@ -252,7 +277,8 @@ enum daemon_exit state_identity(struct state *s, qudag_identity **out)
         if (errno != ENOENT) {
             return fail(s, DAEMON_STATE, path, errno, "");
         }
-        return is_orphaned(s) ? DAEMON_STATE : make_identity(s, path, out);
+        bool orphaned = is_orphaned(s) || is_orphaned_store(s, store);
+        return orphaned ? DAEMON_STATE : make_identity(s, path, out);
     }
     enum daemon_exit code = take_secret(s, path, &st, false);
     if (code != DAEMON_OK) {

@@ -43,9 +43,12 @@ void state_close(struct state *s);
 
 /*
  * Loads the identity or makes one; *out is freed by qudag_identity_free.  DAEMON_STATE: it is open to others, no plain
- * file or damaged; or it is missing where other state of a node is, which a new identity would be linked to.
+ * file or damaged; or it is missing where other state of a node is, or the folder |store| ("": there is none) with
+ * what one published, which a new identity would be linked to.
  */
-enum daemon_exit state_identity(struct state *s, qudag_identity **out);
+enum daemon_exit state_identity(struct state *s, const char *store, qudag_identity **out);
+/* s->why: |store| is another identity's. */
+void state_foreign_store(struct state *s, const char *store);
 /*
  * Whether the folder was copied, moved to another file system or restored since the last start; s->copied says so from
  * then on, which is logged once.  If the first one is still in use, two nodes have one identity, and peers reach

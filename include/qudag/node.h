@@ -179,7 +179,7 @@ QUDAG_API void qudag_settings_default(qudag_settings *s, uint32_t size);
  * |user| is passed to every callback.  *out is the caller's, freed by qudag_node_free, and NULL on error:
  * QUDAG_EINVAL (qudag_node_check says which setting; or the size of |cb|), QUDAG_EUNSUPPORTED (settings or
  * callbacks this version does not know), QUDAG_ESYSTEM (address in use, not permitted; or the store, see
- * qudag_store_check), QUDAG_EEXISTS (the store is in use), QUDAG_ENOMEM.
+ * qudag_store_check), QUDAG_EEXISTS (the store is in use), QUDAG_EAUTH (it is another identity's), QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_new(qudag_node **out, const qudag_settings *s,
                                                   const qudag_callbacks *cb, void *user);

@@ -1,6 +1,9 @@
 /* persist.c - between the node and its store on disk. */
 #include "api/internal.h"
 
+#include "base/wr.h"
+#include "crypto/hash.h"
+
 #include <string.h>
 
 #define MIB (UINT64_C(1024) * 1024)
@@ -19,11 +22,26 @@ static uint64_t size_max(const qudag_settings *s)
     return (3 * things + 16 * MIB) / MIB * MIB;
 }
 
+/* What marks the store of this identity, and tells nobody which it is. */
+static void owner_of(uint8_t out[STORE_OWNER_LEN], const struct identity *id)
+{
+    static const char label[] = "qudag store owner";
+    uint8_t bytes[sizeof(label) + sizeof(id->ed_pk)];
+    struct wr w = wr_init(bytes, sizeof(bytes));
+
+    wr_bytes(&w, label, sizeof(label));
+    wr_bytes(&w, id->ed_pk, sizeof(id->ed_pk));
+    sha256(out, wr_done(&w));
+}
+
 qudag_err api_persist_open(struct qudag_node *n, const qudag_settings *s, const struct logger *log)
 {
-    struct store_config c = {.dir = s->store_dir, .size_max = size_max(s), .log = *log};
+    uint8_t owner[STORE_OWNER_LEN];
+    struct store_config c = {
+        .dir = s->store_dir, .owner = owner, .size_max = size_max(s), .log = *log};
     char why[STORE_WHY_LEN];
 
+    owner_of(owner, &s->identity->id);
     qudag_err err = store_open(&n->store, &c, why);
     if (err != QUDAG_OK) {
         log_event(log, LOG_ERROR, "store.open_failed", LOG_STR("why", why), LOG_ERR(err));

@@ -16,6 +16,7 @@
 #include "base/types.h"
 
 #define STORE_HASH_LEN 32
+#define STORE_OWNER_LEN 32
 #define STORE_VALUE_MAX (128 * 1024)
 #define STORE_SYNC_MS 5000
 #define STORE_WHY_LEN 512
@@ -25,7 +26,9 @@
 struct store;
 
 struct store_config {
-    const char *dir;   /* made if it is missing (its parent is not) */
+    const char *dir; /* made if it is missing (its parent is not) */
+    const uint8_t *
+        owner; /* STORE_OWNER_LEN bytes that tell the nodes of a machine apart; NULL: not checked */
     uint64_t size_max; /* bytes of the file at most */
     bool
         look_only; /* lock, folder, version: makes no more than folder and lock, holds nothing open */
@@ -43,7 +46,7 @@ struct store_stats {
  * Opens DIR/dht.db, of mode 0600; look_only: *out stays NULL.  A damaged file is set aside as dht.db.broken and
  * a new one begun with what could be saved: logged, and in the stats.  On failure |why| is a sentence and the
  * files are untouched: QUDAG_EEXISTS (another process uses it), EUNSUPPORTED (of another version, or of
- * another program), ESYSTEM (folder or file cannot be read or written), ENOMEM, EINVAL (name too long).
+ * another program), EAUTH (of another owner), ESYSTEM (folder or file cannot be read or written), ENOMEM, EINVAL (name too long).
  */
 QUDAG_MUST_USE qudag_err store_open(struct store **out, const struct store_config *cfg,
                                     char why[STORE_WHY_LEN]);

@@ -3,6 +3,7 @@
  *
  *   store.c        put, commit, read, room          store_open.c   lock, owner, damage, salvage
  *   store_db.c     statements, values, the thread that syncs       store_log.c    what of the log is damaged
+ *   store_owner.c  whose store it is
  */
 #ifndef QUDAG_SRC_IO_STORE_INT_H
 #define QUDAG_SRC_IO_STORE_INT_H
@@ -104,6 +105,14 @@ void store_thread_stop(struct store *s);
  * the end of the last such commit.  0: nothing is missing.  What was never there, or cut off the end, is not seen.
  */
 uint32_t store_log_lost(int fd, uint32_t whole);
+
+/* ---- store_owner.c ---- */
+
+/*
+ * Whether the store is |owner|'s (NULL: anybody's); |fresh|: there is no file yet, it becomes so.  One without a note
+ * of whose it is becomes so, too.  EAUTH, ESYSTEM.
+ */
+qudag_err store_owner_check(const struct store *s, const uint8_t *owner, bool fresh, char *why);
 
 /* ---- store_open.c ---- */
 

@@ -489,7 +489,7 @@ qudag_err store_begin_new(struct store *s, char *why)
 
 /* ---- life ---- */
 
-static qudag_err open_all(struct store *s, bool look_only, char *why)
+static qudag_err open_all(struct store *s, const uint8_t *owner, bool look_only, char *why)
 {
     enum found found = NONE;
     bool damaged = false;
@@ -502,7 +502,8 @@ static qudag_err open_all(struct store *s, bool look_only, char *why)
         return err;
     }
     warn_of_old(s);
-    if (found == NONE) {
+    err = store_owner_check(s, owner, found == NONE, why);
+    if (err == QUDAG_OK && found == NONE) {
         err = make_file(s, why);
     }
     if (err == QUDAG_OK && found != DAMAGED) {
@@ -537,7 +538,7 @@ qudag_err store_open(struct store **out, const struct store_config *cfg, char wh
     s->size_max = cfg->size_max;
     s->log = cfg->log;
     memcpy(s->dir, cfg->dir, strlen(cfg->dir) + 1);
-    qudag_err err = open_all(s, cfg->look_only, why);
+    qudag_err err = open_all(s, cfg->owner, cfg->look_only, why);
     if (err != QUDAG_OK || cfg->look_only) {
         store_close(s);
         return err;

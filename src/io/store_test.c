@@ -343,6 +343,34 @@ static void an_unusable_folder_is_reported_in_a_sentence(void **state)
     assert_non_null(strstr(why, "cannot write to"));
 }
 
+/* A new identity that went on with the old one's store would be linked to it by everybody. */
+static void a_store_is_one_owners(void **state)
+{
+    static const uint8_t mine[STORE_OWNER_LEN] = {1}, theirs[STORE_OWNER_LEN] = {2};
+    char why[STORE_WHY_LEN], file[128];
+    struct store *s;
+    struct store_config c = {.dir = dir, .owner = mine, .size_max = SIZE};
+    (void)state;
+    store_close(opened()); /* nobody's: whoever comes first */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(store_open(&s, &c, why), QUDAG_OK);
+        store_close(s);
+    }
+    c.owner = theirs;
+    assert_int_equal(store_open(&s, &c, why), QUDAG_EAUTH);
+    assert_non_null(strstr(why, "another identity"));
+    assert_null(s);
+    file_is((const uint8_t *)"damage", 6); /* what becomes of the file changes nothing */
+    assert_int_equal(store_open(&s, &c, why), QUDAG_EAUTH);
+    snprintf(file, sizeof(file), "%s/dht.db", dir);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(store_open(&s, &c, why),
+                     QUDAG_OK); /* there is nothing of the old one any more */
+    store_close(s);
+    c.owner = mine;
+    assert_int_equal(store_open(&s, &c, why), QUDAG_EAUTH);
+}
+
 int main(void)
 {
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
@@ -357,6 +385,7 @@ int main(void)
         IN_DIR(files_are_for_the_owner_alone),
         IN_DIR(a_store_of_earlier_days_is_said_in_the_log),
         IN_DIR(one_store_has_one_user),
+        IN_DIR(a_store_is_one_owners),
         IN_DIR(an_unusable_folder_is_reported_in_a_sentence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,21 @@ def identity_and_items():
     before = sorted((n.dir / 'state').iterdir())
     says('a restore without identity', ['no identity', 'linked'], 4, *start(n.dir, 'lab.lab=yes'))
     check(not key.exists() and sorted((n.dir / 'state').iterdir()) == before, 'something was touched')
+    gone = n.dir / 'state-aside'
+    (n.dir / 'state').rename(gone)
+    says('a store without identity', [str(n.dir / 'store'), 'no identity', 'links the two'], 4, *start(n.dir, 'lab.lab=yes'))
+    check(not key.exists(), 'an identity was made')
+    other = TOP / 'other-identity'
+    Node('other-identity').start().down()
+    key.write_bytes((other / 'identity').read_bytes())
+    key.chmod(0o600)
+    says('a store with another identity', [str(n.dir / 'store'), 'another identity', 'links the two'], 4,
+         *start(n.dir, 'lab.lab=yes'))
+    key.unlink()
+    for made in (n.dir / 'state').iterdir():
+        made.unlink()
+    (n.dir / 'state').rmdir()
+    gone.rename(n.dir / 'state')
     aside.rename(key)
     lock, victim = n.dir / 'lock', n.dir / 'victim'
     lock.unlink()
