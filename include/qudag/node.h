@@ -163,7 +163,8 @@ typedef struct qudag_callbacks {
     /* Something to be kept on disk under |name| (letters, digits, '-', '.'), mode 0600, and given to
      * qudag_node_restore before the next start; |bytes| of length 0: remove it.  What it refuses is not used (a dark
      * address is not published).  Not only services and relays need it: without "guards" each start chooses new
-     * entry guards, and sooner or later an attacker's. */
+     * entry guards, and sooner or later an attacker's.  A program without this callback is warned in the log once it
+     * has guards (guards.not_kept) or a dark address (dark.not_kept) that it does not keep. */
     qudag_err (*save)(qudag_node *n, const char *name, qudag_slice bytes, void *user);
     /* The circuit of |s|, which the program opened, has been used for about an hour.  A stream opened now gets another
      * one; |s| ends with QUDAG_EEXPIRED in |left|, unless it ended before. */

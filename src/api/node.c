@@ -179,9 +179,6 @@ static qudag_err cb_save(void *ctx, const char *name, struct slice bytes)
 {
     struct qudag_node *n = ctx;
 
-    if (n->cb.save == NULL) {
-        return QUDAG_OK;
-    }
     n->in_callback++;
     qudag_err err = n->cb.save(n, name, slice_out(bytes), n->user);
     n->in_callback--;
@@ -315,6 +312,7 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
         return err;
     }
     h.ctx = n;
+    h.save = n->cb.save != NULL ? cb_save : NULL;
     c->mem = &n->mem;
     c->rng = io_rng();
     c->clock = (struct wallclock){.base = io_wall(), .at = io_now()};

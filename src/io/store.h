@@ -46,7 +46,8 @@ struct store_stats {
  * Opens DIR/dht.db, of mode 0600; look_only: *out stays NULL.  A damaged file is set aside as dht.db.broken and
  * a new one begun with what could be saved: logged, and in the stats.  On failure |why| is a sentence and the
  * files are untouched: QUDAG_EEXISTS (another process uses it), EUNSUPPORTED (of another version, or of
- * another program), EAUTH (of another owner), ESYSTEM (folder or file cannot be read or written), ENOMEM, EINVAL (name too long).
+ * another program), EAUTH (of another owner), ESYSTEM (folder or file cannot be read or written), ENOMEM,
+ * EINVAL (name too long).
  */
 QUDAG_MUST_USE qudag_err store_open(struct store **out, const struct store_config *cfg,
                                     char why[STORE_WHY_LEN]);

@@ -1,5 +1,5 @@
 /*
- * store_owner.c - a store is one node's: what it published and whom it knew would show a new identity to be the old one.
+ * store_owner.c - a store is one node's: what it published, and whom it knew, would link a new identity to it.
  *
  * DIR/dht.owner holds the tag of the node in hex.  It is written before the first file is made, and stays beside it
  * whatever becomes of that.

@@ -118,6 +118,9 @@ struct node {
     /* saved.c */
     struct dark_addr republish[DARK_ADDRS_MAX];
     size_t n_republish;
+    struct {
+        bool guards, dark;
+    } unkept; /* what the program was warned of that it does not keep */
     size_t n_anchors;
     struct multiaddr anchor[NODE_ANCHOR_DIALS];
     tstamp anchors_at; /* when they are persisted next */

@@ -30,10 +30,13 @@ static struct {
 } disk;
 
 static char said[64]; /* "kind" of the last node.save_failed */
+static unsigned unkept_guards, unkept_dark;
 
 static void on_log(void *ctx, const struct log_record *rec)
 {
     (void)ctx;
+    unkept_guards += strcmp(rec->event, "guards.not_kept") == 0 ? 1 : 0;
+    unkept_dark += strcmp(rec->event, "dark.not_kept") == 0 ? 1 : 0;
     for (size_t i = 0; strcmp(rec->event, "node.save_failed") == 0 && i < rec->n; i++) {
         if (strcmp(rec->field[i].name, "kind") == 0) {
             (void)strncpy(said, rec->field[i].text, sizeof(said) - 1);
@@ -87,6 +90,7 @@ static int setup(void **state)
 {
     memset(&disk, 0, sizeof(disk));
     memset(said, 0, sizeof(said));
+    unkept_guards = unkept_dark = 0;
     return nt_setup(state);
 }
 
@@ -481,6 +485,27 @@ static void a_relay_saves_its_guards_once_and_its_latest_number(void **state)
     assert_int_equal(disk.calls, calls); /* it is there */
 }
 
+/* A program that has guards and keeps none chooses others at each start, and would not know it. */
+static void whoever_keeps_nothing_is_warned_once(void **state)
+{
+    struct dark_addr a;
+    (void)state;
+    nt_network(&net, 5);
+    struct node *n = net.node[4].node;
+    n->hooks.save = NULL;
+    n->cfg.log = (struct logger){.emit = on_log, .level = LOG_WARN};
+    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    for (int i = 0; i < 2; i++) {
+        struct node_request ask = {.kind = NODE_OP_CIRCUIT, .hops = 3};
+        assert_int_not_equal(nt_ask(&net.node[4], &ask), SIZE_MAX);
+        assert_true(nt_run(&net, 60 * NS_PER_S, all_ended));
+        assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_OK);
+    }
+    assert_int_equal(unkept_guards, 1);
+    assert_int_equal(unkept_dark, 1);
+}
+
 /* Another life of node 4 begins with what was saved: same guard, however often, though others are as near. */
 static void guards_are_the_same_after_every_restart(void **state)
 {
@@ -535,6 +560,7 @@ int main(void)
         T(nothing_is_begun_by_a_node_that_closes),
         T(streams_to_one_address_use_no_circuit_to_another),
         T(a_relay_saves_its_guards_once_and_its_latest_number),
+        T(whoever_keeps_nothing_is_warned_once),
         T(guards_are_the_same_after_every_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
