@@ -65,10 +65,11 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_IDLE_TIMEOUT] = {"link", "idle_timeout_s", NUMBER(CONF_INT, idle_timeout)},
     [CONF_LINKS_MAX] = {"link", "links_max", NUMBER(CONF_INT, links_max)},
     [CONF_STREAMS_PER_PEER] = {"link", "streams_per_peer", NUMBER(CONF_INT, streams_per_peer)},
-    [CONF_DHT_PROTOCOL] = {"dht", "protocol", TEXT(2, QUDAG_PROTOCOL_LEN_MAX), INTO(dht_protocol),
-                           .unset = "/qudag/kad/1.0.0",
+    [CONF_DHT_PROTOCOL] = {"dht", "protocol", TEXT(0, QUDAG_PROTOCOL_LEN_MAX), INTO(dht_protocol),
+                           .unset = "",
                            .help =
-                               "DHT protocol id; nodes with different ids form separate networks."},
+                               "DHT protocol id; nodes with different ids form separate networks.  "
+                               "Empty: /qudag/kad/1.0.0, in a lab /qudag-lab/kad/1.0.0."},
     [CONF_DHT_SERVER] = {"dht", "server", SWITCH("yes"), INTO(dht_server),
                          .help = "Store records for others and answer their requests."},
     [CONF_OPEN_NAMESPACES] = {"dht", "open_namespaces",

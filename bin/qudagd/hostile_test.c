@@ -90,7 +90,7 @@ static void known_peers_are_not_told_that_transfers_are_taken(void **state)
         (void)uv_run(&d->loop, UV_RUN_ONCE);
     }
     assert_string_equal(agent, "qudag");
-    assert_non_null(strstr(protocols, "/qudag/kad/1.0.0"));
+    assert_non_null(strstr(protocols, "/qudag-lab/kad/1.0.0"));
     assert_null(strstr(protocols, "transfer"));
     plain_why = QUDAG_OK;
     assert_int_equal(qudag_stream_open(net[2].node, &peer, TRANSFER_PROTO, &plain), QUDAG_OK);

@@ -53,7 +53,7 @@ typedef struct qudag_settings {
     void (*log)(void *user, const qudag_log_record *rec); /* |user| as given to qudag_node_new */
     qudag_pq pq;                                          /* default QUDAG_PQ_REQUIRE */
     qudag_cipher cipher;                                  /* default QUDAG_CIPHER_AUTO */
-    const char *dht_protocol;                             /* NULL: "/qudag/kad/1.0.0" */
+    const char *dht_protocol; /* NULL: "/qudag/kad/1.0.0", in a lab "/qudag-lab/kad/1.0.0" */
     const char *const *open_namespaces; /* DHT namespaces whose records may hold anything, unsigned.
                                           NULL: "app" alone; not NULL and open_namespaces_n 0: none */
     size_t open_namespaces_n;           /* at most QUDAG_NAMESPACES_MAX */

@@ -226,7 +226,8 @@ static qudag_err own_texts(struct qudag_node *n, struct node_config *c, const qu
     bool ok = true;
 
     n->first_ns = 2; /* behind protocol and agent */
-    c->dht_protocol = own_text(n, s->dht_protocol != NULL ? s->dht_protocol : KAD_PROTOCOL, &ok);
+    const char *dht = s->lab ? KAD_PROTOCOL_LAB : KAD_PROTOCOL;
+    c->dht_protocol = own_text(n, s->dht_protocol != NULL ? s->dht_protocol : dht, &ok);
     c->agent = own_text(n, s->agent != NULL ? s->agent : "qudag", &ok);
     for (size_t i = 0; i < n_ns; i++) {
         c->open_ns[c->n_open_ns++] = own_text(n, ns[i], &ok);

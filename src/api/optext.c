@@ -112,6 +112,15 @@ void api_join_text(const struct node_join_why *why, char *out, size_t cap)
 {
     char addr[MULTIADDR_TEXT_MAX], hash[2 * QUDAG_PQ_HASH_LEN + 1] = "", text[256];
 
+    if (why->err == QUDAG_EUNSUPPORTED) {
+        (void)snprintf(out, cap, "%s",
+                       why->lab
+                           ? "the peer that answered is of a lab, a test network without "
+                             "anonymity, and this node is not; to join it: lab (qudag up --lab)"
+                           : "the peer that answered is of no lab, and this node is, which "
+                             "would hide nobody there; to join it: without lab");
+        return;
+    }
     if (why->err != QUDAG_EAUTH) {
         (void)snprintf(out, cap, "%s", why->err == QUDAG_OK ? "" : qudag_strerror(why->err));
         return;

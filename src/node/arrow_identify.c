@@ -179,6 +179,9 @@ static void report(struct node *n, const struct act *a, tstamp now)
     if (note != NULL) {
         note_change(note, m, &c);
     }
+    if (node_rule_other_network(m, kad_protocol(n->kad), n->cfg.lab)) {
+        n->news |= NODE_NEWS_OTHERS;
+    }
     addrs_take(n, m, &info);
     if (m->has_observed) {
         seen_at(n, &a->peer, &m->observed);

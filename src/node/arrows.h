@@ -19,6 +19,7 @@ struct node_boot_state {
         why,        /* for what a bootstrap peer that answered was refused, or refused us */
         failed_why; /* ... in the attempt that failed last; until one succeeds */
     bool lookup_running, started, rejoining;
+    bool others; /* a peer answered that is of a lab, or we are (node_rule_other_network) */
     uint32_t rejoin_fails;
     tstamp failed_at, retry_at, refresh_at, rejoin_at, rejoin_not_before;
     tstamp settled_at; /* a while after READY: until then too few relays may only be too few yet */
@@ -97,6 +98,7 @@ enum node_news {
     NODE_NEWS_CLOCK = 16,    /* the clock became suspect, or was set */
     NODE_NEWS_SELF = 32,     /* our addresses or protocols changed */
     NODE_NEWS_ADDRS = 64,    /* other addresses than before are announced */
+    NODE_NEWS_OTHERS = 256,  /* a peer of a lab, and we are of none, or the other way round */
     NODE_NEWS_KEYS = 128,    /* the relay has another onion key */
 };
 

@@ -375,9 +375,10 @@ void node_finish_boot_lookup(struct node *n, struct node_op *op, qudag_err err,
     }
     if (table_size(n) == 0) {
         log_event(&n->cfg.log, LOG_WARN, "boot.lookup_failed", LOG_ERR(err));
-        failed(n, QUDAG_EBOOTSTRAP);
+        failed(n, b->others ? QUDAG_EUNSUPPORTED : QUDAG_EBOOTSTRAP);
         return;
     }
+    b->others = false;
     b->failures = 0;
     phase(n, NODE_LOOKUP, table_size(n), 1, QUDAG_OK);
     node_descs_begin(n);
@@ -420,6 +421,21 @@ static void on_announced(struct node *n)
         phase(n, NODE_ANNOUNCE, n->descs.stored, 1, QUDAG_OK);
         phase(n, NODE_RELAYS, (uint32_t)relays_count(n->relays), n->cfg.relays_min, QUDAG_OK);
         count_relays(n);
+    }
+}
+
+/* Who answered is of a lab, and we are of none, or the other way round; that may be learnt before or after failing. */
+static void on_others(struct node *n)
+{
+    struct node_boot_state *b = &n->boot;
+
+    if (!b->others && table_size(n) == 0) {
+        b->others = true;
+        log_event(&n->cfg.log, LOG_WARN, "boot.other_network",
+                  LOG_STR("it", n->cfg.lab ? "is no lab" : "is a lab"));
+        if (b->phase == NODE_FAILED && b->failed_why.err == QUDAG_OK) {
+            phase(n, NODE_FAILED, b->failures, 0, QUDAG_EUNSUPPORTED);
+        }
     }
 }
 
@@ -488,6 +504,9 @@ void node_boot_news(struct node *n, unsigned news, tstamp now)
     if ((news & NODE_NEWS_RELAYS) != 0) {
         count_relays(n);
     }
+    if ((news & NODE_NEWS_OTHERS) != 0) {
+        on_others(n);
+    }
 }
 
 /* ---- when ---- */
@@ -549,4 +568,8 @@ uint64_t node_boot_retry_ms(const struct node *n, tstamp now)
 void node_join_why_get(const struct node *n, struct node_join_why *out)
 {
     *out = n->boot.failed_why;
+    if (out->err == QUDAG_OK && n->boot.others) {
+        out->err = QUDAG_EUNSUPPORTED;
+        out->lab = !n->cfg.lab;
+    }
 }

@@ -17,10 +17,11 @@ struct node_boot {
     uint8_t pq_hash[32];
 };
 
-/* Why the last attempt to join failed, or QUDAG_OK. */
+/* Why the last attempt to join failed, or QUDAG_OK; EUNSUPPORTED: one side is a lab, the other is not. */
 struct node_join_why {
     qudag_err err;
     enum node_auth auth; /* with QUDAG_EAUTH */
+    bool lab; /* with QUDAG_EUNSUPPORTED: who answered is of a lab, and we are not; else reversed */
     struct node_boot at; /* the bootstrap peer that answered and was not what it should be */
 };
 /* Of the attempt that failed last, until one succeeds. */

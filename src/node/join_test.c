@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "node/internal.h"
 #include "node/testkit_case.h"
 
 /* Nodes 1 .. 5 join through node 0, which has |c|, and need each other as relays to be ready. */
@@ -144,6 +145,37 @@ static void a_program_cannot_cancel_what_the_node_does_for_itself(void **state)
     assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
 }
 
+/* Neither joins the other without a word: what a lab stores is not checked, and hides nobody. */
+static void a_lab_and_other_networks_do_not_mix(void **state)
+{
+    struct node_join_why why;
+    (void)state;
+    for (size_t lab = 0; lab < 2; lab++) {
+        for (size_t i = 0; i < 3; i++) { /* 0 and 1 of one kind, 2 of the other */
+            struct node_config c = nt_config(&net, i);
+            bool of_lab = (lab == 1) == (i < 2);
+            c.dht_protocol = of_lab ? KAD_PROTOCOL_LAB : KAD_PROTOCOL;
+            if (i > 0) {
+                nt_boot(&net, &c, 0);
+            }
+            assert_int_equal(nt_make(&net, i, &c), QUDAG_OK);
+            net.node[i].node->cfg.lab = of_lab; /* but for the addresses all are in one */
+            net.node[i].phase = NODE_START;
+            node_start(net.node[i].node);
+        }
+        (void)nt_run(&net, 60 * NS_PER_S, NULL);
+        assert_int_not_equal(net.node[1].phase, NODE_FAILED);
+        assert_int_equal(net.node[2].phase, NODE_FAILED);
+        assert_int_equal(net.node[2].phase_err, QUDAG_EUNSUPPORTED);
+        node_join_why_get(net.node[2].node, &why);
+        assert_int_equal(why.err, QUDAG_EUNSUPPORTED);
+        assert_int_equal(why.lab, lab == 1);
+        for (size_t i = 0; i < 3; i++) {
+            (void)nt_free(&net, i);
+        }
+    }
+}
+
 static void too_few_relays_for_a_circuit_are_reported(void **state)
 {
     struct node_status st;
@@ -184,6 +216,7 @@ int main(void)
         NT_TEST(a_dead_list_does_not_matter_when_others_join_through_us),
         NT_TEST(a_node_that_failed_to_bootstrap_continues_when_others_join),
         NT_TEST(addresses_that_change_bring_the_next_attempt_near),
+        NT_TEST(a_lab_and_other_networks_do_not_mix),
         NT_TEST(too_few_relays_for_a_circuit_are_reported),
         NT_TEST(a_phase_is_reported_when_it_changes),
     };

@@ -177,6 +177,11 @@ struct node_identify_change node_rule_identify(const struct identify_msg *m, boo
     return c;
 }
 
+bool node_rule_other_network(const struct identify_msg *m, const char *dht, bool lab)
+{
+    return !lists_protocol(m, dht) && lists_protocol(m, lab ? KAD_PROTOCOL : KAD_PROTOCOL_LAB);
+}
+
 const struct kad_options *node_rule_for_others(struct slice key)
 {
     static const struct kad_options plain, masked = {.masked = true};

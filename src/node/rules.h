@@ -100,6 +100,8 @@ struct node_identify_change {
  */
 struct node_identify_change node_rule_identify(const struct identify_msg *m, bool push, bool served,
                                                const char *dht);
+/* Whether that peer is of a lab and we, with |dht|, are not, or the other way round: the two do not mix. */
+bool node_rule_other_network(const struct identify_msg *m, const char *dht, bool lab);
 
 /*
  * How the DHT is read and written for the far end of a circuit: which dark address it looks for is shown

@@ -320,6 +320,28 @@ static void dark_addresses_are_looked_for_masked_on_behalf_of_others(void **stat
     }
 }
 
+static void labs_and_other_networks_know_each_other(void **state)
+{
+    static const struct {
+        const char *lists, *ours;
+        bool lab, other;
+    } row[] = {
+        {KAD_PROTOCOL, KAD_PROTOCOL, false, false},
+        {KAD_PROTOCOL_LAB, KAD_PROTOCOL, false, true},
+        {KAD_PROTOCOL_LAB, KAD_PROTOCOL_LAB, true, false},
+        {KAD_PROTOCOL, KAD_PROTOCOL_LAB, true, true},
+        {KAD_PROTOCOL, KAD_PROTOCOL, true, false}, /* as its configuration wants it */
+        {"/x", KAD_PROTOCOL, false, false},        /* a client, or who knows */
+        {"/x", KAD_PROTOCOL_LAB, true, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct identify_msg m = {.n_protos = 1};
+        memcpy(m.proto[0], row[i].lists, strlen(row[i].lists) + 1);
+        assert_int_equal(node_rule_other_network(&m, row[i].ours, row[i].lab), row[i].other);
+    }
+}
+
 static void two_errors_speak_of_clocks(void **state)
 {
     static const qudag_err all[] = {
@@ -830,6 +852,7 @@ int main(void)
         cmocka_unit_test(the_median_is_not_moved_by_a_few),
         cmocka_unit_test(addresses_that_cannot_be_dialled_from_here_are_not_taken),
         cmocka_unit_test(dark_addresses_are_looked_for_masked_on_behalf_of_others),
+        cmocka_unit_test(labs_and_other_networks_know_each_other),
         cmocka_unit_test(two_errors_speak_of_clocks),
         cmocka_unit_test(a_clock_is_suspect_when_most_say_so),
         cmocka_unit_test(only_what_says_nothing_of_the_record_is_worth_another_circuit),

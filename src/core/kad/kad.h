@@ -15,6 +15,7 @@
 #include "wire/kad_msg.h"
 
 #define KAD_PROTOCOL "/qudag/kad/1.0.0"
+#define KAD_PROTOCOL_LAB "/qudag-lab/kad/1.0.0" /* of test networks, which do not mix with others */
 #define KAD_PROTOCOL_IPFS "/ipfs/kad/1.0.0"
 
 /* Of one get or put; NULL where one is taken: all zero, the defaults. */
