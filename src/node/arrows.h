@@ -8,6 +8,13 @@
 #include "node/node.h"
 #include "node/rules.h"
 
+/* What became of one address of the list; of an answered peer those that wait are left out. */
+struct node_boot_dial {
+    enum { NODE_BOOT_WAITS, NODE_BOOT_DIALS, NODE_BOOT_ANSWERED, NODE_BOOT_ENDED } state;
+    uint64_t cookie; /* while it is dialled */
+    tstamp begun;
+};
+
 struct node_boot_state {
     enum node_phase phase;
     uint32_t
@@ -15,6 +22,10 @@ struct node_boot_state {
     qudag_err told_err;
     bool told_any;
     uint32_t dialled, answered, ended, failures;
+    /* boot_dial.c: bootstrap peers, then contacts of the last run */
+    struct node_boot_dial dial[NODE_BOOT_MAX + NODE_ANCHOR_DIALS];
+    size_t n_dials;
+    tstamp more_at; /* when the next address of a peer that has not answered is due */
     struct node_join_why
         why,        /* for what a bootstrap peer that answered was refused, or refused us */
         failed_why; /* ... in the attempt that failed last; until one succeeds */
@@ -103,6 +114,12 @@ enum node_news {
 };
 
 /* Registers when joining is tried again, and the table refreshed. */
+/* Dials the bootstrap peers, and with |anchors| contacts of the last run; node_finish_boot_dial() follows for each. */
+void node_boot_dial_all(struct node *n, bool anchors);
+/* Dials what is due. */
+void node_boot_dial_more(struct node *n);
+/* The dial |cookie| ended; what it was for goes on, or is done with. */
+void node_boot_dial_ended(struct node *n, uint64_t cookie, bool answered);
 QUDAG_MUST_USE qudag_err node_boot_init(struct node *n);
 /* |news|: bits of enum node_news. */
 void node_boot_news(struct node *n, unsigned news, tstamp now);

@@ -1,7 +1,7 @@
 /*
  * boot.c - joining the network and staying in it.
  *
- *   START ─ dial all bootstrap peers ─▶ DIAL ─ one answered ─▶ LOOKUP ─ tables filled ─▶ ANNOUNCE
+ *   START ─ dial all bootstrap peers (boot_dial.c) ─▶ DIAL ─ one answered ─▶ LOOKUP ─ tables filled ─▶ ANNOUNCE
  *     ─ own descriptor stored ─▶ RELAYS ─ enough descriptors, and the view usable (survey.c) ─▶ READY
  *   DIAL or LOOKUP without any answer ─▶ FAILED ─ backoff ─▶ DIAL
  *   DIAL or FAILED, and others joined through us: a contact in the table ─▶ LOOKUP
@@ -116,45 +116,13 @@ static void drop_us(struct node *n)
     n->cfg.n_boot = left;
 }
 
-static void dial_all(struct node *n)
-{
-    struct node_boot_state *b = &n->boot;
-
-    b->dialled = b->answered = b->ended = 0;
-    b->why = (struct node_join_why){.err = QUDAG_OK};
-    for (size_t i = 0; i < n->cfg.n_boot; i++) {
-        const struct node_boot *nb = &n->cfg.boot[i];
-        struct node_request r = {.kind = NODE_OP_BOOT_DIAL, .addr = nb->addr, .has_pq = nb->has_pq};
-        struct peer_id id;
-        memcpy(r.pq_hash, nb->pq_hash, sizeof(r.pq_hash));
-        if (nb->has_pq && multiaddr_peer(&nb->addr, &id)) {
-            node_links_pin(n, NODE_PIN_OPERATOR, &id, nb->pq_hash);
-        }
-        if (node_op_new(n, &r) != NULL) {
-            b->dialled++;
-        }
-    }
-}
-
-/* Contacts of the last run: the bootstrap peers may be gone. */
-static void dial_anchors(struct node *n)
-{
-    for (size_t i = 0; i < n->n_anchors; i++) {
-        struct node_request r = {.kind = NODE_OP_BOOT_DIAL, .addr = n->anchor[i]};
-        if (node_op_new(n, &r) != NULL) {
-            n->boot.dialled++;
-        }
-    }
-}
-
 /* ---- joining ---- */
 
 static void start_dials(struct node *n)
 {
     phase(n, NODE_DIAL, 0, (uint32_t)(n->cfg.n_boot + n->n_anchors), QUDAG_OK);
-    dial_all(n);
-    dial_anchors(n);
-    if (n->boot.dialled == 0) {
+    node_boot_dial_all(n, true);
+    if (n->boot.ended == n->boot.dialled) {
         failed(n, QUDAG_ENOMEM);
     }
 }
@@ -287,8 +255,8 @@ static void rejoin(struct node *n)
     b->rejoin_at = TSTAMP_NEVER;
     if (b->phase > NODE_DIAL && b->phase != NODE_FAILED && !boot_peer_linked(n)) {
         b->rejoining = true;
-        dial_all(n);
-        if (b->dialled == 0) { /* no memory */
+        node_boot_dial_all(n, false);
+        if (b->ended == b->dialled) { /* no memory */
             rejoin_dialled(n);
         }
     }
@@ -337,14 +305,13 @@ void node_finish_boot_dial(struct node *n, struct node_op *op, qudag_err err,
     struct kad_peer_info info = {.id = op->req.peer, .n_addrs = 1};
     (void)res;
 
-    b->ended++;
+    node_boot_dial_ended(n, node_op_cookie(op), err == QUDAG_OK);
     if (err == QUDAG_OK) {
-        b->answered++;
         info.addr[0] = op->req.addr;
         multiaddr_strip_peer(&info.addr[0]);
         kad_add_peer(n->kad, &info, n->now, node_begin(n));
         node_end(n, n->ix.dht);
-    } else {
+    } else if (err != QUDAG_ECANCELED) { /* another address of that peer was quicker */
         log_dial_failed(n, op, err);
         if (qudag_err_category(err) == QUDAG_CAT_PEER) {
             b->why = (struct node_join_why){
@@ -521,6 +488,12 @@ static void tick(void *node, tstamp now, struct acts *out)
         b->retry_at = TSTAMP_NEVER;
         join(n);
     }
+    if (b->more_at <= now) {
+        node_boot_dial_more(n);
+        if (b->phase == NODE_DIAL && b->ended == b->dialled) { /* no memory */
+            dials_ended(n);
+        }
+    }
     if (b->rejoin_at <= now) {
         rejoin(n);
     }
@@ -540,7 +513,7 @@ static tstamp deadline(const void *node)
     const struct node_boot_state *b = &n->boot;
     tstamp at = b->phase == NODE_FAILED ? b->retry_at : TSTAMP_NEVER;
 
-    return tstamp_min(tstamp_min(at, b->rejoin_at), b->refresh_at);
+    return tstamp_min(tstamp_min(at, b->more_at), tstamp_min(b->rejoin_at, b->refresh_at));
 }
 
 qudag_err node_boot_init(struct node *n)
@@ -549,7 +522,7 @@ qudag_err node_boot_init(struct node *n)
     struct node_core core = {.name = "bootstrap", .instance = n, .ops = &ops};
     unsigned ix;
 
-    n->boot.retry_at = n->boot.rejoin_at = n->boot.refresh_at = TSTAMP_NEVER;
+    n->boot.retry_at = n->boot.rejoin_at = n->boot.refresh_at = n->boot.more_at = TSTAMP_NEVER;
     return node_core_add(n, &core, NULL, &ix);
 }
 

@@ -17,6 +17,17 @@ struct node_boot {
     uint8_t pq_hash[32];
 };
 
+#define NODE_ANCHOR_DIALS 8 /* contacts of the last run that are dialled at start */
+
+/* The addresses of one bootstrap peer. */
+struct node_boot_group {
+    bool answered;
+    uint32_t under_way;
+    tstamp begun; /* the last of them */
+};
+/* Whether the next address of that peer is dialled now: one at a time, or after SWARM_ATTEMPT_DELAY (RFC 8305 5). */
+bool node_rule_boot_dial(const struct node_boot_group *g, tstamp now);
+
 /* Why the last attempt to join failed, or QUDAG_OK; EUNSUPPORTED: one side is a lab, the other is not. */
 struct node_join_why {
     qudag_err err;

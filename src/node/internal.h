@@ -17,7 +17,7 @@
  *          circuits.c    circuits we are client of
  *          survey.c      whether our view of the network has settled
  *   arrows arrow_A_B.c   what A needs of B, or B of A; two cores meet nowhere else
- *   high   boot.c        joining the network and staying in it
+ *   high   boot.c        joining the network and staying in it; boot_dial.c: its dials
  *          request_table.c   which function begins, cancels and ends which request
  *          node.c        makes it all; the drain; the host's side
  *
@@ -47,8 +47,6 @@
 #include "node/samples.h"
 #include "node/saved.h"
 #include "node/streams.h"
-
-#define NODE_ANCHOR_DIALS 8 /* contacts of the last run that are dialled at start */
 
 struct node {
     struct node_config cfg;

@@ -145,6 +145,77 @@ static void a_program_cannot_cancel_what_the_node_does_for_itself(void **state)
     assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
 }
 
+static void the_next_address_of_a_peer_waits_for_the_last(void **state)
+{
+    const tstamp at = NS_PER_S, due = at + SWARM_ATTEMPT_DELAY;
+    static const struct {
+        bool answered;
+        uint32_t under_way;
+        int64_t late; /* against |due| */
+        bool dialled;
+    } row[] = {
+        {false, 0, -1, true}, {false, 1, -1, false}, {false, 1, 0, true},
+        {false, 3, 0, true},  {true, 0, 1, false},   {true, 1, 1, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        struct node_boot_group g = {row[i].answered, row[i].under_way, at};
+        tstamp now = row[i].late < 0 ? due - 1 : due + (tstamp)row[i].late;
+        assert_int_equal(node_rule_boot_dial(&g, now), row[i].dialled);
+    }
+}
+
+static uint64_t dials_of_1(uint32_t *links)
+{
+    struct swarm_stats st;
+
+    swarm_stats_get(node_swarm(net.node[1].node), &st);
+    *links = st.links;
+    return st.dials;
+}
+
+/* A list that names two addresses of one machine made two links with it. */
+static void the_addresses_of_one_peer_make_one_link(void **state)
+{
+    uint32_t links;
+    (void)state;
+    nt_network(&net, 1);
+    struct node_config c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    nt_boot(&net, &c, 0);
+    nt_begin(1, &c);
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(net.node[1].phase, NODE_READY);
+    assert_int_equal(dials_of_1(&links), 1);
+    assert_int_equal(links, 1);
+}
+
+/* IPv6 first; where nobody is there the other is dialled a quarter of a second later, and then it is given up. */
+static void a_dead_address_of_a_peer_costs_a_quarter_of_a_second(void **state)
+{
+    struct netaddr nowhere = {.family = 6, .ip = {0xfd, 9}, .port = 9};
+    uint32_t links;
+    (void)state;
+    nt_network(&net, 1);
+    struct node_config c = nt_config(&net, 1);
+    nt_boot(&net, &c, 0);
+    multiaddr_quic(&c.boot[c.n_boot++].addr, &nowhere, &net.node[0].peer);
+    nt_begin(1, &c);
+    const struct node_boot_state *b = &net.node[1].node->boot;
+    (void)nt_run(&net, SWARM_ATTEMPT_DELAY - 10 * NS_PER_MS, NULL);
+    assert_int_equal(dials_of_1(&links), 1);
+    assert_int_equal(b->dial[0].state, NODE_BOOT_WAITS);
+    assert_int_equal(b->dial[1].state, NODE_BOOT_DIALS);
+    (void)nt_run(&net, 20 * NS_PER_MS, NULL);
+    assert_int_equal(dials_of_1(&links), 2);
+    (void)nt_run(&net, 500 * NS_PER_MS, NULL);
+    assert_int_equal(b->dial[0].state, NODE_BOOT_ANSWERED);
+    assert_int_equal(b->dial[1].state, NODE_BOOT_ENDED);
+    (void)dials_of_1(&links);
+    assert_int_equal(links, 1);
+    assert_int_equal(net.node[1].failures, 0);
+}
+
 /* Neither joins the other without a word: what a lab stores is not checked, and hides nobody. */
 static void a_lab_and_other_networks_do_not_mix(void **state)
 {
@@ -216,6 +287,9 @@ int main(void)
         NT_TEST(a_dead_list_does_not_matter_when_others_join_through_us),
         NT_TEST(a_node_that_failed_to_bootstrap_continues_when_others_join),
         NT_TEST(addresses_that_change_bring_the_next_attempt_near),
+        cmocka_unit_test(the_next_address_of_a_peer_waits_for_the_last),
+        NT_TEST(the_addresses_of_one_peer_make_one_link),
+        NT_TEST(a_dead_address_of_a_peer_costs_a_quarter_of_a_second),
         NT_TEST(a_lab_and_other_networks_do_not_mix),
         NT_TEST(too_few_relays_for_a_circuit_are_reported),
         NT_TEST(a_phase_is_reported_when_it_changes),
