@@ -68,8 +68,8 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_DHT_PROTOCOL] = {"dht", "protocol", TEXT(0, QUDAG_PROTOCOL_LEN_MAX), INTO(dht_protocol),
                            .unset = "",
                            .help =
-                               "DHT protocol id; nodes with different ids form separate networks.  "
-                               "Empty: /qudag/kad/1.0.0, in a lab /qudag-lab/kad/1.0.0."},
+                               "DHT protocol id; nodes with different ids form separate networks; "
+                               "empty: /qudag/kad/1.0.0, in a lab /qudag-lab/kad/1.0.0."},
     [CONF_DHT_SERVER] = {"dht", "server", SWITCH("yes"), INTO(dht_server),
                          .help = "Store records for others and answer their requests."},
     [CONF_OPEN_NAMESPACES] = {"dht", "open_namespaces",
@@ -114,8 +114,9 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_INBOX_DIR] = {"inbox", "dir", TEXT(0, 1023), .unset = "",
                         .help = "Where received messages and files go; empty: inbox in the state "
                                 "folder."},
-    [CONF_INBOX_SIZE_MAX] = {"inbox", "size_max", CONF_SIZE, 0, INT64_MAX, "10G", "bytes",
-                             .help = "Total inbox size limit; 0 disables receiving."},
+    [CONF_INBOX_SIZE_MAX] =
+        {"inbox", "size_max", CONF_SIZE, 0, INT64_MAX, "10G", "bytes",
+         .help = "Total inbox size limit; 0 disables receiving, and senders are told so."},
     [CONF_INBOX_FILE_MAX] = {"inbox", "file_max", CONF_SIZE, 0, INT64_MAX, "4G", "bytes",
                              .help = "Largest file accepted."},
     [CONF_LAB] = {"lab", "lab", SWITCH("no"), INTO(lab),
