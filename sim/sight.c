@@ -185,6 +185,16 @@ static uint64_t dht_takes(struct sight *s, uint32_t exit, const struct place *p)
 
 /* --- storers --------------------------------------------------------------------------------- */
 
+static bool lies_at(const struct place *p, uint32_t relay)
+{
+    for (int i = 0; i < STORERS; i++) {
+        if (p->storer[i] == relay) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void see(struct sight *s, const struct place *p, const struct letter *l, uint32_t who)
 {
     if (s->n_events == s->cap_events) {
@@ -198,6 +208,7 @@ static void see(struct sight *s, const struct place *p, const struct letter *l, 
                               .day = p->day,
                               .replica = p->replica,
                               .exit = l->exit,
+                              .stores = lies_at(p, l->exit),
                               .who = who,
                               .cover = l->cover};
     if (l->put) {
@@ -207,16 +218,6 @@ static void see(struct sight *s, const struct place *p, const struct letter *l, 
             e->expires = (walltime)((uint64_t)e->expires << 8 | l->record[56 + i]);
         }
     }
-}
-
-static bool lies_at(const struct place *p, uint32_t relay)
-{
-    for (int i = 0; i < STORERS; i++) {
-        if (p->storer[i] == relay) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* The index that the end of the circuit tells, which it draws as the daemon does. */

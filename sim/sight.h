@@ -35,6 +35,7 @@ struct sight_event {
     uint32_t service; /* whose place that is */
     uint8_t day, replica;
     uint32_t exit;                /* the relay that asked */
+    bool stores;                  /* which is one of the storers itself */
     uint64_t number;              /* put */
     walltime not_before, expires; /* put */
     uint32_t who;                 /* truth: the service or, after all services, the reader */

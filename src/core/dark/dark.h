@@ -280,8 +280,8 @@ struct dark_question {
 };
 /*
  * Where the address leads, for the user: ends in exactly one DARK_UP_RESOLVED, at once when it is remembered and that
- * user was told before; another one waits as long as lookups take (unless show_cache).  ELIMIT, ENOMEM, EUNSUPPORTED
- * (an address of another network): no report follows.  spec/dark.md section 5.
+ * user was told before; another one waits as long as that lookup took (unless show_cache).  ELIMIT, ENOMEM,
+ * EUNSUPPORTED (an address of another network): no report follows.  spec/dark.md section 5.
  */
 QUDAG_MUST_USE qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now,
                                       struct acts *out);

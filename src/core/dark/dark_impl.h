@@ -139,10 +139,7 @@ uint64_t dark_retry_wait(uint32_t failures, bool urgent, const struct rng *rng);
 #define DARK_FORGET_TRIES 3
 #define DARK_PAUSE_MIN (200 * NS_PER_MS) /* between asking for two places of an address */
 #define DARK_PAUSE_VAR (1 * NS_PER_S)
-#define DARK_TOOK_MAX 16                /* lookups whose duration is remembered */
-#define DARK_TOOK_MIN (400 * NS_PER_MS) /* while none is: drawn from here on */
-#define DARK_TOOK_VAR (800 * NS_PER_MS)
-#define DARK_KNOWN_MAX 8 /* users of whom is remembered that they were told an address */
+#define DARK_TOLD_MAX 256 /* answers of which is remembered who was told */
 #define DARK_HURRY_HOLD (UINT64_C(2) * 3600 * NS_PER_S) /* changes so close are told in one place */
 #define DARK_MISSED_MAX                                                                            \
     (UINT64_C(6) * 3600 * NS_PER_S)    /* rounds that were slept over follow within */
@@ -202,7 +199,7 @@ struct dark_job {
     struct dark_addr addr;
     struct dark_place place[DARK_STEPS_MAX]; /* in the order they are asked */
     size_t n_places, asked;
-    tstamp since;    /* when it was asked for */
+    tstamp begins;   /* its first question leaves, after the random wait */
     uint64_t user;   /* by whom */
     uint64_t cookie; /* of the question under way; 0: none */
     tstamp due;      /* asked: it fails then; else: when the next is asked */
@@ -231,8 +228,10 @@ struct dark_waiter {
     uint64_t cookie, user;
     struct dark_addr addr;
     struct dark_job *job; /* the lookup that is waited for; NULL: none */
+    bool others;          /* which is another user's */
     bool held;            /* the answer is known, and comes at |ready_at| */
-    tstamp ready_at;      /* not before that; a lookup of its own would take so long */
+    tstamp begins;        /* a lookup of its own would have, after a random wait */
+    tstamp ready_at;      /* and would have ended */
     qudag_err err;        /* held: of the lookup; OK: see the memo */
 };
 
@@ -247,10 +246,16 @@ struct dark_memo {
     } seen[DARK_PLACES];
     struct dark_place failed; /* |has_failed|: where the target was from that last led nowhere */
     bool has_failed;
-    uint64_t told[DARK_KNOWN_MAX]; /* users who were told the answer; the last of n_told */
-    uint32_t n_told;
     struct dark_target *target; /* NULL: none */
     tstamp until;               /* of |target|, or of the answer "there is none" */
+    uint64_t took;              /* ns, of the lookup that brought it, without the random wait */
+};
+
+/* A user who was told of an address, and is answered at once again: for as long as if he had looked it up himself. */
+struct dark_told {
+    struct dark_addr addr;
+    uint64_t user;
+    tstamp until;
 };
 
 struct dark {
@@ -263,8 +268,8 @@ struct dark {
     struct list lru;
     uint32_t n_jobs;
     struct dark_cover cover;
-    uint64_t took[DARK_TOOK_MAX]; /* ns, of the lookups that found something last */
-    uint32_t n_took;
+    struct dark_told told[DARK_TOLD_MAX]; /* the last of n_told, whatever they asked for */
+    uint32_t n_told;
     bool clock_set; /* schedules by the calendar are to be looked at again */
     uint64_t next_cookie;
 };

@@ -2,7 +2,7 @@
  * resolve.c - from an address to its target: ask for one place after another, check, remember.
  *
  *   dark_resolve ──▶ remembered? ──yes──▶ DARK_UP_RESOLVED (n = 1)
- *                       │                 to a user who was not told before: after as long as a lookup takes
+ *                       │                 to a user who was not told before: after as long as that lookup took
  *                       │ no
  *                       ▼
  *                     job: a random wait
@@ -97,17 +97,44 @@ static tstamp jittered(const struct dark *d, tstamp now, uint64_t life_s)
     return tstamp_after(now, life - rng_u64(&d->cfg.rng) % (life / JITTER_PART + 1));
 }
 
+/* s for which |t|, NULL: a withdrawal, may be given out from |now| on without being asked for again. */
+static uint64_t target_life(const struct dark *d, const struct dark_target *t, tstamp now)
+{
+    walltime wall = wall_now(&d->cfg.clock, now);
+    uint64_t left = t == NULL ? DARK_WITHDRAWN_LIFE : 0;
+
+    if (t != NULL && t->expires > wall) {
+        left = (uint64_t)(t->expires - wall);
+    }
+    return left < DARK_CACHE_LIFE ? left : DARK_CACHE_LIFE;
+}
+
+/*
+ * Whether |m| still says something to who was told of it, or has waited for it.  That may be later than m->until: what
+ * each is told holds as long as if he had looked it up then.
+ */
+static bool memo_answers(const struct dark *d, const struct dark_memo *m, tstamp now)
+{
+    if (m->until == 0) {
+        return false;
+    }
+    if (m->target == NULL) {
+        return now < tstamp_after(m->until, DARK_WITHDRAWN_LIFE * NS_PER_S);
+    }
+    return m->target->expires > wall_now(&d->cfg.clock, now);
+}
+
 /* Without memory nothing is remembered, and the answer is given all the same. */
 static void memo_store(struct dark *d, const struct dark_addr *a, const struct dark_target *t,
-                       tstamp now)
+                       uint64_t took, tstamp now)
 {
     struct dark_memo *m = dark_memo_want(d, a);
-    walltime wall = wall_now(&d->cfg.clock, now);
 
     if (m == NULL) {
         return;
     }
     memo_forget_target(d, m);
+    m->took = took;
     size_t slot = dark_slot(&t->at);
     m->seen[slot].at = t->at;
     m->seen[slot].number = t->number;
@@ -116,49 +143,60 @@ static void memo_store(struct dark *d, const struct dark_addr *a, const struct d
         m->until = jittered(d, now, DARK_WITHDRAWN_LIFE);
         return;
     }
-    if (t->expires <= wall) {
+    if (t->expires <= wall_now(&d->cfg.clock, now)) {
         return; /* valid by the tolerance for clocks only */
     }
     m->target = mem_alloc(d->cfg.mem, sizeof *m->target);
     if (m->target != NULL) {
-        uint64_t left = (uint64_t)(t->expires - wall);
         *m->target = *t;
-        m->until = jittered(d, now, left < DARK_CACHE_LIFE ? left : DARK_CACHE_LIFE);
+        m->until = jittered(d, now, target_life(d, m->target, now));
     }
 }
 
 /* --- what users may see of each other --------------------------------------------------------- */
 
-static bool was_told(const struct dark_memo *m, uint64_t user)
+static struct dark_told *told_find(struct dark *d, const struct dark_addr *a, uint64_t user)
 {
-    uint32_t n = m->n_told < DARK_KNOWN_MAX ? m->n_told : DARK_KNOWN_MAX;
+    uint32_t n = d->n_told < DARK_TOLD_MAX ? d->n_told : DARK_TOLD_MAX;
 
     for (uint32_t i = 0; i < n; i++) {
-        if (m->told[i] == user) {
-            return true;
+        if (d->told[i].user == user && dark_addr_eq(&d->told[i].addr, a)) {
+            return &d->told[i];
         }
     }
-    return false;
+    return NULL;
 }
 
-static void tell(struct dark *d, const struct dark_addr *a, uint64_t user)
+/* Whether he is answered at once. */
+static bool was_told(struct dark *d, const struct dark_memo *m, uint64_t user, tstamp now)
 {
-    struct dark_memo *m = memo_find(d, a);
+    const struct dark_told *t = told_find(d, &m->addr, user);
 
-    if (m != NULL && !was_told(m, user)) {
-        m->told[m->n_told++ % DARK_KNOWN_MAX] = user;
-    }
+    return t != NULL && now < t->until && memo_answers(d, m, now);
 }
 
-/* When somebody who began to look it up at |now| would know. */
-static tstamp as_if_looked_up(const struct dark *d, tstamp now)
+/*
+ * He has his answer now.  It is remembered among those of all addresses: who watches which of his users is forgotten
+ * learns that others asked for something, not for what.
+ */
+static void tell(struct dark *d, const struct dark_addr *a, uint64_t user, tstamp now)
 {
-    uint32_t n = d->n_took < DARK_TOOK_MAX ? d->n_took : DARK_TOOK_MAX;
+    const struct dark_memo *m = memo_find(d, a);
+    struct dark_told *t = told_find(d, a, user);
 
-    if (n == 0) {
-        return tstamp_after(now, DARK_TOOK_MIN + rng_u64(&d->cfg.rng) % DARK_TOOK_VAR);
+    if (m == NULL || !memo_answers(d, m, now)) {
+        return;
     }
-    return tstamp_after(now, rng_jitter(&d->cfg.rng, d->took[rng_below(&d->cfg.rng, n)], 100));
+    if (t == NULL) {
+        t = &d->told[d->n_told++ % DARK_TOLD_MAX];
+    }
+    *t = (struct dark_told){*a, user, jittered(d, now, target_life(d, m->target, now))};
+}
+
+/* When a lookup begins that is asked for now. */
+static tstamp begin_after(const struct dark *d, tstamp now)
+{
+    return tstamp_after(now, rng_u64(&d->cfg.rng) % (d->cfg.delay_max_ns + 1));
 }
 
 /* --- requests ------------------------------------------------------------------------------- */
@@ -266,14 +304,13 @@ static qudag_err job_start(struct dark *d, const struct dark_question *q, tstamp
     }
     j->addr = *q->addr;
     j->user = q->user;
-    j->since = now;
     j->n_places = places_draw(d, memo_find(d, &j->addr), j->place, wall_now(&d->cfg.clock, now));
     qudag_err err = dark_dht_key(key, &j->addr, &j->place[0]); /* it may be no address at all */
     if (err != QUDAG_OK) {
         mem_free(d->cfg.mem, j);
         return err;
     }
-    j->due = tstamp_after(now, rng_u64(&d->cfg.rng) % (d->cfg.delay_max_ns + 1));
+    j->due = j->begins = begin_after(d, now);
     list_init(&j->node);
     list_push_back(&d->jobs, &j->node);
     d->n_jobs++;
@@ -286,7 +323,7 @@ static qudag_err wait_for_job(struct dark *d, const struct dark_question *q, str
                               tstamp now)
 {
     struct dark_job *j = job_of(d, q->addr);
-    tstamp ready_at = now;
+    bool others = !d->cfg.show_cache && j != NULL && q->user != j->user;
 
     if (j == NULL) {
         qudag_err err = job_start(d, q, now, &j);
@@ -297,11 +334,10 @@ static qudag_err wait_for_job(struct dark *d, const struct dark_question *q, str
         if (own != NULL) {
             own->keys.use.resolutions++;
         }
-    } else if (!d->cfg.show_cache && q->user != j->user) { /* it began before he asked */
-        ready_at = as_if_looked_up(d, now);
     }
     *w = (struct dark_waiter){
-        .cookie = q->cookie, .user = q->user, .addr = *q->addr, .job = j, .ready_at = ready_at};
+        .cookie = q->cookie, .user = q->user, .addr = *q->addr, .job = j, .others = others};
+    w->begins = others ? begin_after(d, now) : now;
     return QUDAG_OK;
 }
 
@@ -339,8 +375,8 @@ static void waiter_release(struct dark *d, struct dark_waiter *w, tstamp now, st
     qudag_err err = w->err;
 
     w->held = false;
-    if (err == QUDAG_OK && m != NULL && now < m->until) {
-        tell(d, &w->addr, w->user);
+    if (err == QUDAG_OK && m != NULL && memo_answers(d, m, now)) {
+        tell(d, &w->addr, w->user, now);
         err = report_cached(w->cookie, m->target, 0, out);
     } else if (err == QUDAG_OK) {
         struct dark_waiter again;
@@ -354,11 +390,11 @@ static void waiter_release(struct dark *d, struct dark_waiter *w, tstamp now, st
 
 static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct acts *out)
 {
+    uint64_t took = now > j->begins ? now - j->begins : 0;
     qudag_err err = QUDAG_OK;
 
     if (j->found) {
-        memo_store(d, &j->addr, &j->best, now);
-        d->took[d->n_took++ % DARK_TOOK_MAX] = now - j->since;
+        memo_store(d, &j->addr, &j->best, took, now);
         err = j->best.kind == DARK_WITHDRAWN ? QUDAG_ENOTFOUND : QUDAG_OK;
     } else {
         err = dark_no_target(&j->heard);
@@ -369,13 +405,14 @@ static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct ac
             continue;
         }
         w->job = NULL;
-        if (w->ready_at > now) { /* he hears of it when a lookup of his own could have ended */
+        w->ready_at = w->others ? tstamp_after(w->begins, took) : now;
+        if (w->ready_at > now) { /* he hears of it when a lookup of his own would have ended */
             w->held = true;
             w->err = j->found ? QUDAG_OK : err;
             continue;
         }
         if (j->found) {
-            tell(d, &j->addr, w->user);
+            tell(d, &j->addr, w->user, now);
         }
         report(w->cookie, err, err == QUDAG_OK ? &j->best : NULL, out);
     }
@@ -509,12 +546,13 @@ qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now
     }
     struct dark_memo *m = memo_find(d, q->addr);
     bool known = m != NULL && now < m->until;
-    if (known) {
+    bool told = m != NULL && (d->cfg.show_cache ? known : was_told(d, m, q->user, now));
+    if (known || told) {
         list_del(&m->node);
         list_push_back(&d->lru, &m->node);
-        if (d->cfg.show_cache || was_told(m, q->user)) {
-            return report_cached(q->cookie, m->target, 1, out);
-        }
+    }
+    if (told) {
+        return report_cached(q->cookie, m->target, 1, out);
     }
     struct dark_waiter *w = waiter_free(d);
     if (w == NULL) {
@@ -525,7 +563,7 @@ qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now
                                   .user = q->user,
                                   .addr = *q->addr,
                                   .held = true,
-                                  .ready_at = as_if_looked_up(d, now)};
+                                  .ready_at = tstamp_after(begin_after(d, now), m->took)};
         return QUDAG_OK;
     }
     qudag_err err = wait_for_job(d, q, w, now);
