@@ -722,6 +722,77 @@ static void a_host_that_does_not_answer_is_left_alone_for_a_while(void **state)
     assert_true(net.nowhere > 0); /* it was forgiven */
 }
 
+/* What the DHT is made to answer with: a descriptor of the victim's, rightly signed, that leads nowhere. */
+static uint8_t victims[RELAY_DESC_MAX];
+static size_t victims_len;
+
+static void finish_with_victims(struct node *n, struct node_op *op, qudag_err err,
+                                const struct node_result *res)
+{
+    const struct node_result found = {.value = {victims, victims_len}};
+    (void)err;
+    (void)res;
+
+    node_finish_extend_fetch(n, op, QUDAG_OK, &found);
+}
+
+/* Storers answer with the descriptor of another relay: nobody is dialled for who was asked for. */
+static void a_descriptor_of_somebody_else_leads_nowhere(void **state)
+{
+    static struct relay_desc d = {.n_addrs = 1, .flags = RELAY_FLAG_GUARD, .seq = 1};
+    struct netaddr at = {.family = 4, .ip = {80, 1, 1, 1}, .port = 4001};
+    struct onion_hop asked = {.n_addrs = 0};
+    struct node_op_type types[NODE_OP_KINDS];
+    const uint8_t pk[32] = {0x5c};
+    (void)state;
+
+    network();
+    struct node *r = net.node[1].node;
+    memcpy(d.onion_x, r->onion_x, sizeof d.onion_x);
+    memcpy(d.onion_k, r->onion_k, sizeof d.onion_k);
+    multiaddr_quic(&d.addr[0], &at, NULL);
+    d.not_before = node_wall(r, net.now) - 60;
+    d.expires = d.not_before + 3600;
+    assert_int_equal(relay_desc_encode(victims, sizeof victims, &victims_len, &d,
+                                       &net.node[VICTIM].id, &r->cfg.rng),
+                     QUDAG_OK);
+    memcpy(types, r->op_types, sizeof types);
+    types[NODE_OP_EXTEND_FETCH].finish = finish_with_victims;
+    r->op_types = types;
+    peer_id_from_ed25519(&asked.peer, pk);
+    (void)answered_after(extend(1, &asked, false));
+    assert_int_equal(net.nowhere, 0);
+    asked.peer = net.node[VICTIM].peer; /* whose it is */
+    (void)answered_after(extend(1, &asked, false));
+    assert_true(net.nowhere > 0);
+    r->op_types = node_op_types;
+}
+
+/* The first address does not answer: it is given up in time for the second. */
+static void an_address_that_is_silent_leaves_time_for_the_next(void **state)
+{
+    struct netaddr six = {.family = 6, .ip = {0x2a, 0x01, 4, 0xf8, [15] = 1}, .port = 4001};
+    struct netaddr silent = {.family = 4, .ip = {80, 1, 1, 1}, .port = 4001};
+    struct onion_hop to;
+    (void)state;
+
+    network();
+    struct onion_hop victim = victim_says();
+    victim.addr[1] = victim.addr[0];
+    victim.n_addrs = 2;
+    multiaddr_quic(&victim.addr[0], &silent, NULL);
+    assert_int_equal(onion_ends_sign(&victim, node_wall(net.node[VICTIM].node, net.now) + 3600,
+                                     &net.node[VICTIM].id),
+                     QUDAG_OK);
+    (void)extend(0, &victim, true);
+    assert_true(victim_sees(1)); /* within 4 s */
+    assert_true(net.nowhere > 0);
+    net.nowhere = 0;
+    invent(&to, 960, &six, 1); /* of a version that the relay does not have */
+    (void)answered_after(extend(1, &to, true));
+    assert_int_equal(net.nowhere, 0);
+}
+
 /* From the moment on that its owner gives it up, whether the DHT knows already or not. */
 static void nobody_is_let_in_by_a_forgotten_address(void **state)
 {
@@ -759,6 +830,8 @@ int main(void)
         EXTEND_CASE(who_asks_for_what_is_not_there_takes_nobodys_place),
         EXTEND_CASE(only_nodes_with_keys_list_the_protocol_of_circuits),
         EXTEND_CASE(a_host_that_does_not_answer_is_left_alone_for_a_while),
+        EXTEND_CASE(a_descriptor_of_somebody_else_leads_nowhere),
+        EXTEND_CASE(an_address_that_is_silent_leaves_time_for_the_next),
         EXTEND_CASE(nobody_is_let_in_by_a_forgotten_address),
     };
 
