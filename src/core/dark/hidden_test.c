@@ -156,6 +156,35 @@ static void what_he_is_told_lasts_as_if_he_had_looked_it_up(void **state)
     world_free(w);
 }
 
+/* A record is remembered until shortly before its end, when readers would all ask again; not beyond, for nobody. */
+static void near_its_end_a_record_is_remembered_for_less(void **state)
+{
+    struct world *w = world_slow(0, false);
+    uint64_t left = UINT64_MAX;
+    bool cached;
+
+    (void)state;
+    (void)ask_slowly(w, ALICE, &cached);
+    w->now = (tstamp)(last_up(w)->target.expires - START - 600) * NS_PER_S;
+    for (int i = 0; i < 8 && left > 600; i++) { /* the other place's record lasts longer */
+        dark_target_failed(w->cli, &w->addr);
+        (void)ask_slowly(w, ALICE, &cached);
+        left = (uint64_t)(last_up(w)->target.expires - wall(w));
+    }
+    assert_in_range(left, 500, 600);
+    unsigned gets = w->gets;
+    tstamp end = w->now + left * NS_PER_S, early = w->now + left * NS_PER_S / 8 * 7;
+    assert_in_range(dark_memo_want(w->cli, &w->addr)->until, early, end);
+    w->now = early - NS_PER_S;
+    assert_int_equal(ask_slowly(w, ALICE, &cached), 0);
+    (void)ask_slowly(w, BOB, &cached);
+    w->now = end + NS_PER_S;
+    assert_int_equal(w->gets, gets);
+    (void)ask_slowly(w, BOB, &cached);
+    assert_true(w->gets > gets);
+    world_free(w);
+}
+
 /* The attack: as many of Bob's users ask as are remembered, so that the next one, Alice's, makes one forgotten. */
 static void who_was_told_is_remembered_among_all_addresses(void **state)
 {
@@ -221,6 +250,7 @@ int main(void)
         cmocka_unit_test(who_joins_a_lookup_waits_as_for_his_own),
         cmocka_unit_test(what_is_forgotten_while_it_is_held_is_looked_up),
         cmocka_unit_test(what_he_is_told_lasts_as_if_he_had_looked_it_up),
+        cmocka_unit_test(near_its_end_a_record_is_remembered_for_less),
         cmocka_unit_test(who_was_told_is_remembered_among_all_addresses),
         cmocka_unit_test(with_show_cache_all_are_one_user),
         cmocka_unit_test(lookups_begin_after_a_random_time),

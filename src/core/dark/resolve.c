@@ -143,9 +143,6 @@ static void memo_store(struct dark *d, const struct dark_addr *a, const struct d
         m->until = jittered(d, now, DARK_WITHDRAWN_LIFE);
         return;
     }
-    if (t->expires <= wall_now(&d->cfg.clock, now)) {
-        return; /* valid by the tolerance for clocks only */
-    }
     m->target = mem_alloc(d->cfg.mem, sizeof *m->target);
     if (m->target != NULL) {
         *m->target = *t;
