@@ -185,6 +185,29 @@ static void near_its_end_a_record_is_remembered_for_less(void **state)
     world_free(w);
 }
 
+/* Bob may be answered at once, but the record of the other place, found since, has ended; or it was withdrawn. */
+static void what_has_ended_is_given_to_nobody(void **state)
+{
+    struct world *w = world_slow(0, false);
+    bool cached;
+
+    (void)state;
+    (void)ask_slowly(w, ALICE, &cached);
+    (void)ask_slowly(w, BOB, &cached);
+    struct dark_memo *m = dark_memo_want(w->cli, &w->addr);
+    m->target->expires = wall(w);
+    assert_int_equal(w->gets, 1);
+    (void)ask_slowly(w, BOB, &cached);
+    assert_int_equal(w->gets, 2);
+    mem_free_wiped(&w->mem, m->target);
+    m->target = NULL;
+    m->until = w->now;
+    w->now += 61 * NS_PER_S;
+    (void)ask_slowly(w, BOB, &cached);
+    assert_int_equal(w->gets, 3);
+    world_free(w);
+}
+
 /* The attack: as many of Bob's users ask as are remembered, so that the next one, Alice's, makes one forgotten. */
 static void who_was_told_is_remembered_among_all_addresses(void **state)
 {
@@ -251,6 +274,7 @@ int main(void)
         cmocka_unit_test(what_is_forgotten_while_it_is_held_is_looked_up),
         cmocka_unit_test(what_he_is_told_lasts_as_if_he_had_looked_it_up),
         cmocka_unit_test(near_its_end_a_record_is_remembered_for_less),
+        cmocka_unit_test(what_has_ended_is_given_to_nobody),
         cmocka_unit_test(who_was_told_is_remembered_among_all_addresses),
         cmocka_unit_test(with_show_cache_all_are_one_user),
         cmocka_unit_test(lookups_begin_after_a_random_time),
