@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/onion/circuit.h"
 #include "node/internal.h"
 #include "node/testkit_case.h"
 
@@ -275,6 +276,40 @@ static void nothing_is_published_when_its_keys_are_not_on_disk(void **state)
     assert_int_equal(ask(4, &r), QUDAG_OK);
 }
 
+/* An address that would be gone after a restart does not exist: nobody is let in by it. */
+static void keys_that_are_not_saved_let_nobody_in(void **state)
+{
+    struct dark_addr addr;
+    (void)state;
+    nt_join(2);
+    struct nt_node *t = &net.node[1];
+    size_t keys = node_onion(t->node)->keys_n;
+    t->save_err = QUDAG_ESYSTEM;
+    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_ESYSTEM);
+    assert_int_equal(node_onion(t->node)->keys_n, keys);
+    t->save_err = QUDAG_OK;
+    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_onion(t->node)->keys_n, keys + 1);
+}
+
+/* Without an address of its own that can be told, a record would lead nowhere. */
+static void nothing_is_published_that_leads_nowhere(void **state)
+{
+    struct dark_addr addr;
+    (void)state;
+    nt_join(5);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    struct nt_node *t = &net.node[4];
+    size_t announced = t->node->own.n_announced;
+    assert_true(announced > 0);
+    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
+    t->node->own.n_announced = 0;
+    assert_int_equal(ask(4, &r), QUDAG_EUNREACHABLE);
+    t->node->own.n_announced = announced;
+    assert_int_equal(ask(4, &r), QUDAG_OK);
+}
+
 /* It goes on, so that the disk follows; the program hears of it once. */
 static void a_canceled_publication_is_reported_once(void **state)
 {
@@ -342,6 +377,8 @@ int main(void)
         NT_TEST(a_node_that_is_no_relay_has_a_signed_record_once_it_is_started),
         NT_TEST(the_number_of_the_signed_record_never_goes_back_over_a_restart),
         NT_TEST(nothing_is_published_when_its_keys_are_not_on_disk),
+        NT_TEST(keys_that_are_not_saved_let_nobody_in),
+        NT_TEST(nothing_is_published_that_leads_nowhere),
         NT_TEST(a_canceled_publication_is_reported_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
