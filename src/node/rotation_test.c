@@ -344,6 +344,30 @@ static void an_old_descriptor_serves_for_a_day(void **state)
     assert_int_not_equal(circuit(), QUDAG_OK);
 }
 
+/* Whoever has no key left does not say that circuits may lead through it; with one again, or a service, it does. */
+static void what_is_said_of_us_follows_our_keys(void **state)
+{
+    struct dark_addr addr;
+    (void)state;
+    struct node *n = alone(0);
+    node_start(n);
+    pass(n, 7 * DAY);
+    assert_int_equal(live(n), 2);
+    unsigned current = n->onion_keys.current, other = 1 - current;
+    assert_true(n->has_onion_key);
+    node_keys_drop_relay(n, other);
+    assert_true(n->has_onion_key);
+    node_keys_drop_relay(n, current);
+    assert_false(n->has_onion_key);
+    n->news = 0;
+    assert_int_equal(node_rotation_run(n), QUDAG_OK);
+    assert_true(n->has_onion_key);
+    assert_true((n->news & NODE_NEWS_SELF) != 0);
+    n->news = 0;
+    assert_int_equal(node_dark_create(n, "x", net.now, &addr), QUDAG_OK);
+    assert_true((n->news & NODE_NEWS_SELF) != 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, nt_teardown)
@@ -357,6 +381,7 @@ int main(void)
         T(a_clock_that_was_ahead_makes_no_key_live_longer),
         T(a_full_disk_leaves_the_old_key_in_use),
         T(an_old_descriptor_serves_for_a_day),
+        T(what_is_said_of_us_follows_our_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
