@@ -55,12 +55,14 @@ typedef struct qudag_dark_options {
  * Other ends: QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,
  * QUDAG_EUNSUPPORTED (the service does not speak |proto|, or can be reached only in a way this version does not know).
  * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: this
- * isolation key has used what follows up).
+ * isolation key must wait, as follows; it may be tried every second, which costs nothing).
  *
  * A service cannot make a caller build circuits without end: its address may cost ten an hour, of all isolation
- * keys together, not counting 64 first ones of keys; after that each must wait twice as long as the one before, from
- * one minute on.  Where other keys have used that up, the stream is closed with QUDAG_EUNREACHABLE after as long as a
- * lookup takes, so that nobody learns what others opened.
+ * keys together, not counting 64 first ones of keys.  Four of the ten may follow at once; each further one must wait
+ * twice as long as the one before, from 7.5 s to a minute, and beyond the ten to an hour.  Circuits that did not get
+ * past this node's own relays cost nothing, and qudag_dark_progress() gives back.  Where other keys have used that up,
+ * the stream is closed with QUDAG_EUNREACHABLE after as long as a lookup takes, so that nobody learns what others
+ * opened.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open(qudag_node *n, const char *addr,
                                                    const char *proto, qudag_stream *out);
@@ -70,6 +72,14 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open_with(qudag_node *n, const cha
                                                         const char *proto,
                                                         const qudag_dark_options *o,
                                                         qudag_stream *out);
+
+/*
+ * The service acknowledged new content on |s|, a stream that qudag_dark_open opened: a piece that is worth another
+ * circuit, as a mebibyte is, or all that was to be sent.  One of those that its address may cost comes back.  Not for
+ * what it says again, nor for a sign of life alone: a service could have circuits without end for that.
+ * QUDAG_EINVAL, QUDAG_ESTALE.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_progress(qudag_node *n, qudag_stream s);
 
 /*
  * Checks the text of an address; needs no node.  QUDAG_EMALFORMED, QUDAG_ECHECKSUM (mistyped),

@@ -96,6 +96,11 @@ qudag_err qudag_dark_open_with(qudag_node *n, const char *addr, const char *prot
                            : opened(node_stream_open_dark(n->node, &a, proto, &key, &s), s, out);
 }
 
+qudag_err qudag_dark_progress(qudag_node *n, qudag_stream s)
+{
+    return n == NULL ? QUDAG_EINVAL : node_stream_progress(n->node, ref_in(s.id));
+}
+
 qudag_err qudag_stream_write(qudag_node *n, qudag_stream s, qudag_slice data, size_t *taken)
 {
     if (n == NULL || taken == NULL || (data.base == NULL && data.len > 0)) {

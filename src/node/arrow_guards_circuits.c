@@ -3,6 +3,7 @@
  *
  *   relays ─ a guard's descriptor ages ─▶ NODE_OP_GUARD_FETCH ─ a circuit ─▶ gateway at its end ─▶ DHT ─▶ relays
  *   relays ─ a guard does not answer ─▶ NODE_OP_GUARD_DIAL ─▶ swarm ─▶ relays
+ *                                          └ in vain ─▶ NODE_OP_GUARD_WITNESS ─▶ DHT ─▶ relays: others answer
  *
  * To ask the DHT in the open for the descriptor of one relay again and again says who the guard is.
  */
@@ -52,6 +53,30 @@ static void fetch(struct node *n)
 
 /* ---- whether they are there ---- */
 
+void node_finish_guard_witness(struct node *n, struct node_op *op, qudag_err err,
+                               const struct node_result *res)
+{
+    (void)err;
+    (void)res;
+    n->guards.asking = false;
+    node_op_free(n, op);
+}
+
+/*
+ * A guard did not answer: do others?  A node that asks nothing of its own would not know for long, take its own network
+ * for what was away, and wait for guards that are dead.
+ */
+static void ask_others(struct node *n)
+{
+    uint8_t key[32];
+    struct node_request r = {.kind = NODE_OP_GUARD_WITNESS, .key = {key, sizeof(key)}};
+
+    if (!n->guards.asking) {
+        rng_fill(&n->cfg.rng, key, sizeof(key));
+        n->guards.asking = node_op_new(n, &r) != NULL;
+    }
+}
+
 void node_finish_guard_dial(struct node *n, struct node_op *op, qudag_err err,
                             const struct node_result *res)
 {
@@ -59,6 +84,7 @@ void node_finish_guard_dial(struct node *n, struct node_op *op, qudag_err err,
     n->guards.dialling = false;
     if (err != QUDAG_OK && qudag_err_category(err) == QUDAG_CAT_RETRY) {
         relays_failed(n->relays, &op->req.peer, n->now);
+        ask_others(n);
     }
     node_op_free(n, op);
 }

@@ -8,6 +8,8 @@
  */
 #include "node/request_table.h"
 
+#define GONE_SOON (15 * NS_PER_S) /* links end one after the other when a network goes away */
+
 void node_links_pin(struct node *n, enum node_pin_source source, const struct peer_id *peer,
                     const uint8_t pq_hash[32])
 {
@@ -94,6 +96,18 @@ static void changed(struct node *n, const struct peer_id *peer, bool up)
     }
 }
 
+/* The first link after none: what failed meanwhile, and shortly before, failed for want of a network. */
+static void linked(struct node *n, bool up, tstamp now)
+{
+    struct node_links *l = &n->links;
+
+    if (up && l->peers == 0 && l->gone_at != 0) {
+        relays_network_back(n->relays, l->gone_at > GONE_SOON ? l->gone_at - GONE_SOON : 0, now);
+    }
+    l->peers = up ? l->peers + 1 : l->peers - (l->peers > 0 ? 1 : 0);
+    l->gone_at = l->peers == 0 ? now : l->gone_at;
+}
+
 static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
 {
     struct node *n = core;
@@ -101,6 +115,7 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
     (void)out;
 
     if (ev->type == EV_PEER_UP && !ev->again) {
+        linked(n, true, now);
         swarm_stats_get(n->swarm, &st);
         node_clock_agreed(n, NODE_CLOCK_LINKS, st.links);
         n->news |= NODE_NEWS_PEER;
@@ -108,6 +123,7 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
         node_identify_observed(n, ev->peer);
         node_extend_met(n, ev->peer);
     } else if (ev->type == EV_PEER_DOWN) {
+        linked(n, false, now);
         changed(n, ev->peer, false);
         if (ev->err == QUDAG_ETIMEOUT) {
             relays_failed(n->relays, ev->peer, now); /* no path leads over it for a while */

@@ -200,3 +200,14 @@ qudag_err node_stream_open_dark(struct node *n, const struct dark_addr *to, cons
     *out = a->ref;
     return QUDAG_OK;
 }
+
+qudag_err node_stream_progress(struct node *n, struct ref s)
+{
+    const struct node_stream *a = slots_get(&n->strmtab, s);
+
+    if (a == NULL) {
+        return QUDAG_ESTALE;
+    }
+    node_budget_progress(&n->budget, &a->dark, &a->isolation);
+    return QUDAG_OK;
+}

@@ -95,7 +95,7 @@ struct node_survey {
 
 /* Guards: their descriptors, and whether they are there (arrow_guards_circuits.c). */
 struct node_guards {
-    bool fetching, dialling;
+    bool fetching, dialling, asking;
     bool reported; /* that all new ones of this month are used */
     tstamp look_at, save_at;
 };

@@ -33,6 +33,7 @@ static bool is_news(const struct node_boot_state *b, enum node_phase p, uint32_t
 
 static void phase(struct node *n, enum node_phase p, uint32_t a, uint32_t b, qudag_err err)
 {
+    err = err == QUDAG_OK && n->clock.suspect ? QUDAG_ECLOCK : err; /* as long as it holds */
     bool news = is_news(&n->boot, p, a, b, err);
 
     if (p == NODE_READY && n->boot.phase != NODE_READY) {

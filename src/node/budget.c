@@ -25,21 +25,33 @@ static uint64_t way_back(uint32_t level, uint32_t free)
     return level > free ? NODE_BUDGET_HOUR : NODE_BUDGET_HOUR / free;
 }
 
-static uint64_t wait_for(uint32_t level, uint32_t free)
+/* |value| doubled |times| times, |most| at most. */
+static uint64_t doubled(uint64_t value, uint32_t times, uint64_t most)
 {
-    uint32_t over = level - free;
-    uint64_t wait = over < 6 ? NODE_BUDGET_WAIT << over : NODE_BUDGET_HOUR;
-
-    return wait < NODE_BUDGET_HOUR ? wait : NODE_BUDGET_HOUR;
+    while (times > 0 && value < most) {
+        value *= 2;
+        times--;
+    }
+    return value < most ? value : most;
 }
 
-bool node_spend_take(struct node_spend *s, uint32_t free, tstamp now)
+/* How long after the last one the next is allowed. */
+static uint64_t wait_for(uint32_t level, uint32_t quick, uint32_t free)
+{
+    if (level < quick) {
+        return 0;
+    }
+    return level < free ? doubled(NODE_BUDGET_WAIT_FIRST, level - quick, NODE_BUDGET_WAIT)
+                        : doubled(NODE_BUDGET_WAIT, level - free, NODE_BUDGET_HOUR);
+}
+
+bool node_spend_take(struct node_spend *s, uint32_t quick, uint32_t free, tstamp now)
 {
     while (s->level > 0 && now - s->back_at >= way_back(s->level, free)) {
         s->back_at += way_back(s->level, free);
         s->level--;
     }
-    if (s->level >= free && now - s->last < wait_for(s->level, free)) {
+    if (s->level > 0 && now - s->last < wait_for(s->level, quick, free)) {
         return false;
     }
     s->back_at = s->level == 0 ? now : s->back_at;
@@ -141,11 +153,11 @@ qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
     bool again = k->used && now - k->last < NODE_BUDGET_CALM;
     k->used = true;
     k->last = now; /* also of one that was refused: whoever insists is not calm */
-    if (again && !node_spend_take(&k->own, NODE_BUDGET_AGAIN, now)) {
+    if (again && !node_spend_take(&k->own, NODE_BUDGET_QUICK, NODE_BUDGET_AGAIN, now)) {
         return QUDAG_ELIMIT;
     }
-    bool ok = again ? node_spend_take(&a->again, NODE_BUDGET_AGAIN, now)
-                    : node_spend_take(&a->first, NODE_BUDGET_FIRST, now);
+    bool ok = again ? node_spend_take(&a->again, NODE_BUDGET_QUICK, NODE_BUDGET_AGAIN, now)
+                    : node_spend_take(&a->first, NODE_BUDGET_FIRST, NODE_BUDGET_FIRST, now);
     k->again = ok ? again : k->again;
     return ok ? QUDAG_OK : QUDAG_EUNREACHABLE;
 }
@@ -154,6 +166,23 @@ bool node_budget_ours(qudag_err err)
 {
     return err_is_ours(err) || err == QUDAG_ELIMIT || err == QUDAG_ENORELAYS ||
            err == QUDAG_ENOGUARD;
+}
+
+bool node_budget_untouched(bool begun, uint64_t reached, uint64_t relays)
+{
+    return !begun || reached < relays;
+}
+
+void node_budget_progress(struct node_budget *b, const struct dark_addr *to,
+                          const struct node_isolation *key)
+{
+    struct addr_note *a = note_of(b, to);
+    struct key_note *k = a != NULL ? key_of(a, key) : NULL;
+
+    if (k != NULL) {
+        k->own.level -= k->own.level > 0 ? 1 : 0;
+        a->again.level -= a->again.level > 0 ? 1 : 0;
+    }
 }
 
 void node_budget_back(struct node_budget *b, const struct dark_addr *to,

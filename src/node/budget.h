@@ -9,10 +9,15 @@
  *   another one with the same key before that                 ─▶ caused by the far end: NODE_BUDGET_AGAIN are free
  *
  * Both for all keys of the address together.  Which keys used it up is nobody's business: who has had his own share
- * (ten further ones of his key) is told so, anybody else hears what he would hear of a service that cannot be reached.
+ * (as many further ones of his key) is told so, anybody else hears what he would hear of a service that cannot be
+ * reached.
  *
- * One comes back every NODE_BUDGET_HOUR / free; beyond what is free an attempt is allowed only after a wait that
- * doubles with each, from NODE_BUDGET_WAIT to an hour, and the excess comes back by one an hour.
+ * Of those caused by the far end NODE_BUDGET_QUICK may come at once.  Each further one waits, twice as long as the one
+ * before, from NODE_BUDGET_WAIT_FIRST to NODE_BUDGET_WAIT: so an outage of minutes costs few, and at its end the next
+ * is a minute away at most.  Beyond what is free the wait doubles with each, from NODE_BUDGET_WAIT to an hour.
+ *
+ * One comes back every NODE_BUDGET_HOUR / free, the excess by one an hour; and one for each piece of new content that
+ * the far end acknowledged (node_budget_progress), since for that the caller called.
  */
 #ifndef QUDAG_SRC_NODE_BUDGET_H
 #define QUDAG_SRC_NODE_BUDGET_H
@@ -25,7 +30,9 @@
 
 #define NODE_BUDGET_FIRST 64
 #define NODE_BUDGET_AGAIN 10
+#define NODE_BUDGET_QUICK 4
 #define NODE_BUDGET_HOUR (3600 * NS_PER_S)
+#define NODE_BUDGET_WAIT_FIRST (NODE_BUDGET_WAIT / 8)
 #define NODE_BUDGET_WAIT (60 * NS_PER_S)
 #define NODE_BUDGET_CALM (300 * NS_PER_S) /* half of what a circuit may be used for new streams */
 #define NODE_BUDGET_ADDRS_MAX 128         /* the one used longest ago is forgotten */
@@ -37,8 +44,8 @@ struct node_spend {
     tstamp back_at; /* |level| > 0: since then one is on its way back */
     tstamp last;    /* the last attempt */
 };
-/* Counts an attempt of which |free| an hour are; false: it is not allowed yet, and not counted. */
-bool node_spend_take(struct node_spend *s, uint32_t free, tstamp now);
+/* Counts an attempt of which |free| an hour are, |quick| of them at once; false: not allowed yet, and not counted. */
+bool node_spend_take(struct node_spend *s, uint32_t quick, uint32_t free, tstamp now);
 
 /* All addresses; embedded, zero but for what node_budget_init() sets. */
 struct node_budget {
@@ -58,6 +65,11 @@ QUDAG_MUST_USE qudag_err node_budget_take(struct node_budget *b, const struct da
                                           const struct node_isolation *key, tstamp now);
 /* Whether an attempt that ended with |err| failed before a circuit was begun, at this node: it is not counted. */
 bool node_budget_ours(qudag_err err);
+/* The far end acknowledged new content of |key|, a piece that is worth a circuit: one comes back. */
+void node_budget_progress(struct node_budget *b, const struct dark_addr *to,
+                          const struct node_isolation *key);
+/* Whether the far end saw nothing of a circuit: none was |begun|, or only |reached| of our |relays| were reached. */
+bool node_budget_untouched(bool begun, uint64_t reached, uint64_t relays);
 /* The last attempt for |key|, which was allowed, cost no circuit after all. */
 void node_budget_back(struct node_budget *b, const struct dark_addr *to,
                       const struct node_isolation *key);

@@ -58,41 +58,99 @@ static unsigned allowed(const struct dark_addr *a, const struct node_isolation *
 }
 
 /* The audit's case: 44 circuits in 200 s, and so on for as long as the service liked. */
-static void a_service_that_is_silent_sees_eleven_circuits_and_then_ever_fewer(void **state)
+static void a_service_that_is_silent_sees_few_circuits_and_then_ever_fewer(void **state)
 {
     const struct dark_addr a = addr_of(1), other = addr_of(2);
     const struct node_isolation k = key_of(1);
     (void)state;
-    assert_int_equal(allowed(&a, &k, START, START + 60 * NS_PER_S, NS_PER_S / 2), 11);
-    assert_in_range(allowed(&a, &k, START + 60 * NS_PER_S, START + 200 * NS_PER_S, NS_PER_S / 2), 1,
-                    2);
+    assert_int_equal(allowed(&a, &k, START, START + 60 * NS_PER_S, NS_PER_S / 2), 8);
+    assert_in_range(allowed(&a, &k, START + 60 * NS_PER_S, START + 200 * NS_PER_S, NS_PER_S / 2), 2,
+                    3);
     assert_in_range(allowed(&a, &k, START + 200 * NS_PER_S, START + HOUR, NS_PER_S), 3, 8);
     assert_in_range(allowed(&a, &k, START + HOUR, START + 24 * HOUR, 10 * NS_PER_S), 10, 40);
     assert_int_equal(allowed(&other, &k, START + 24 * HOUR, START + 24 * HOUR + 1, 1), 1);
 }
 
+static bool take(struct node_spend *s, tstamp now)
+{
+    return node_spend_take(s, 2, 5, now);
+}
+
 static void waits_double(void **state)
 {
+    static const uint64_t wait[] = {NODE_BUDGET_WAIT / 8, NODE_BUDGET_WAIT / 4,
+                                    NODE_BUDGET_WAIT / 2, NODE_BUDGET_WAIT,
+                                    NODE_BUDGET_WAIT * 2, NODE_BUDGET_WAIT * 4};
     struct node_spend s = {.level = 0};
-    tstamp now = START, last = START;
+    tstamp now = START;
     (void)state;
-    for (int i = 0; i < NODE_BUDGET_AGAIN; i++) {
-        assert_true(node_spend_take(&s, NODE_BUDGET_AGAIN, now));
+    assert_true(take(&s, now));
+    assert_true(take(&s, now));
+    for (size_t i = 0; i < ARRAY_LEN(wait); i++) {
+        assert_false(take(&s, now));
+        assert_false(take(&s, now + wait[i] - 1));
+        now += wait[i];
+        assert_true(take(&s, now));
     }
-    for (int i = 0; i < 5; i++) {
-        while (!node_spend_take(&s, NODE_BUDGET_AGAIN, now)) {
-            now += NS_PER_S;
-        }
-        assert_true(now - last == NODE_BUDGET_WAIT << i ||
-                    (i == 0 && now - last == NODE_BUDGET_WAIT));
-        last = now;
+    for (int i = 0; i < 10; i++) { /* to an hour */
+        now += HOUR;
+        assert_true(take(&s, now));
     }
     /* and are forgotten in the end */
-    now += 24 * HOUR;
-    for (int i = 0; i < NODE_BUDGET_AGAIN; i++) {
-        assert_true(node_spend_take(&s, NODE_BUDGET_AGAIN, now));
+    now += 48 * HOUR;
+    assert_true(take(&s, now));
+    assert_true(take(&s, now));
+    assert_false(take(&s, now));
+    for (int i = 0; i < 64; i++) { /* where all are free at once, nothing waits before */
+        assert_true(node_spend_take(&s, 128, 128, now));
     }
-    assert_false(node_spend_take(&s, NODE_BUDGET_AGAIN, now));
+}
+
+/* The case of a service that was suspended for a minute, three times: its callers waited in vain afterwards. */
+static void after_an_outage_of_minutes_the_next_attempt_is_a_minute_away(void **state)
+{
+    const struct dark_addr a = addr_of(1);
+    const struct node_isolation k = key_of(1);
+    tstamp now = START;
+    (void)state;
+    for (unsigned outage = 0; outage < 3; outage++, now += 900 * NS_PER_S) {
+        uint64_t lasts = (outage < 2 ? 60 : 240) * NS_PER_S;
+        unsigned cost = allowed(&a, &k, now, now + lasts, NS_PER_S);
+        assert_in_range(cost, 1, 8);
+        now += lasts;
+        assert_true(allowed(&a, &k, now, now + NODE_BUDGET_WAIT + NS_PER_S, NS_PER_S) > 0);
+        node_budget_progress(&b, &a, &k); /* what it was called for was delivered */
+    }
+}
+
+/* Who is silent, refuses or ends circuits gains nothing by that; who takes what is sent may be called again for it. */
+static void what_is_acknowledged_gives_one_back(void **state)
+{
+    const struct dark_addr a = addr_of(1), other = addr_of(2);
+    const struct node_isolation k = key_of(1), stranger = key_of(2);
+    (void)state;
+    node_budget_progress(&b, &a, &k); /* nobody called it */
+    assert_int_equal(allowed(&a, &k, START, START + 20, 1), 5);
+    node_budget_progress(&b, &other, &k);
+    node_budget_progress(&b, &a, &stranger);
+    assert_int_equal(allowed(&a, &k, START + 20, START + 40, 1), 0);
+    node_budget_progress(&b, &a, &k);
+    assert_int_equal(allowed(&a, &k, START + 40, START + 60, 1), 1);
+    for (int i = 0; i < 100; i++) { /* no credit beyond */
+        node_budget_progress(&b, &a, &k);
+    }
+    assert_int_equal(allowed(&a, &k, START + 60, START + 80, 1), 4);
+}
+
+static void what_did_not_pass_our_relays_the_far_end_has_not_seen(void **state)
+{
+    (void)state;
+    assert_true(node_budget_untouched(false, 0, 3));
+    assert_true(node_budget_untouched(false, 3, 3));
+    assert_true(node_budget_untouched(true, 0, 3));
+    assert_true(node_budget_untouched(true, 2, 3));
+    assert_false(node_budget_untouched(true, 3, 3)); /* the next hop is its own */
+    assert_false(node_budget_untouched(true, 4, 3));
 }
 
 static void another_key_is_no_way_around_it(void **state)
@@ -110,7 +168,7 @@ static void another_key_is_no_way_around_it(void **state)
         const struct node_isolation k = key_of(i);
         n += allowed(&a, &k, START + 1, START + 2, 1);
     }
-    assert_int_equal(n, NODE_BUDGET_AGAIN);
+    assert_int_equal(n, NODE_BUDGET_QUICK);
 }
 
 /* The attack: Bob's program counts its attempts until the first ELIMIT, to learn how often Alice's made some. */
@@ -120,10 +178,10 @@ static void what_others_used_up_is_not_called_a_limit(void **state)
     const struct node_isolation alice = key_of(1), bob = key_of(2);
     tstamp now = START;
     (void)state;
-    assert_int_equal(allowed(&a, &alice, now, now + 20, 1), 11);
+    assert_int_equal(allowed(&a, &alice, now, now + 20, 1), 1 + NODE_BUDGET_QUICK);
     assert_int_equal(node_budget_take(&b, &a, &alice, now + 20), QUDAG_ELIMIT);
     assert_int_equal(node_budget_take(&b, &a, &bob, now + 21), QUDAG_OK); /* his first */
-    for (unsigned i = 0; i < NODE_BUDGET_AGAIN;
+    for (unsigned i = 0; i < NODE_BUDGET_QUICK;
          i++) { /* his limit comes when it would come anyway */
         assert_int_equal(node_budget_take(&b, &a, &bob, now + 22 + i), QUDAG_EUNREACHABLE);
     }
@@ -154,7 +212,7 @@ static void what_failed_here_is_not_counted(void **state)
         assert_int_equal(node_budget_take(&b, &a, &k, START), QUDAG_OK);
         node_budget_back(&b, &a, &k);
     }
-    assert_int_equal(allowed(&a, &k, START, START + 100, 1), 11);
+    assert_int_equal(allowed(&a, &k, START, START + 100, 1), 1 + NODE_BUDGET_QUICK);
     for (int i = 0; i < 3; i++) {
         node_budget_back(&b, &a, &k);
     }
@@ -186,11 +244,12 @@ static void the_table_is_bounded(void **state)
     (void)state;
     for (unsigned i = 0; i <= NODE_BUDGET_ADDRS_MAX; i++) {
         const struct dark_addr a = addr_of(i);
-        assert_int_equal(allowed(&a, &k, START, START + 20, 1), 11);
+        assert_int_equal(allowed(&a, &k, START, START + 20, 1), 1 + NODE_BUDGET_QUICK);
     }
     assert_int_equal(b.n, NODE_BUDGET_ADDRS_MAX);
     assert_int_equal(allowed(&last, &k, START + 20, START + 40, 1), 0);
-    assert_int_equal(allowed(&first, &k, START + 20, START + 40, 1), 11); /* forgotten */
+    assert_int_equal(allowed(&first, &k, START + 20, START + 40, 1),
+                     1 + NODE_BUDGET_QUICK); /* forgotten */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -198,8 +257,11 @@ static void the_table_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_service_that_is_silent_sees_eleven_circuits_and_then_ever_fewer),
+        TEST(a_service_that_is_silent_sees_few_circuits_and_then_ever_fewer),
         TEST(waits_double),
+        TEST(after_an_outage_of_minutes_the_next_attempt_is_a_minute_away),
+        TEST(what_is_acknowledged_gives_one_back),
+        TEST(what_did_not_pass_our_relays_the_far_end_has_not_seen),
         TEST(another_key_is_no_way_around_it),
         TEST(what_others_used_up_is_not_called_a_limit),
         TEST(what_is_rare_is_the_callers_own_wish),

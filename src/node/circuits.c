@@ -31,10 +31,15 @@ static qudag_err build(struct node *n, struct node_circuit *c)
     return err;
 }
 
-/* |c| ends with |err|: the budget has back what was taken for a circuit that was not begun. */
+/*
+ * |c| ends with |err|: the budget has back what was taken for a circuit that was not begun, or that got no farther than
+ * our own relays (our own network was away, or relays are dead).
+ */
 static void give_back(struct node *n, struct node_circuit *c, qudag_err err)
 {
-    if (c->unspent && node_budget_ours(err)) {
+    bool begun = !c->unspent || !node_budget_ours(err);
+
+    if (c->use->to_service && !c->open && node_budget_untouched(begun, c->reached, c->relays)) {
         c->unspent = false;
         node_budget_back(&n->budget, &c->dark, &c->key);
     }
@@ -241,6 +246,8 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
         }
         give_back(n, c, next);
         err = next == QUDAG_ENOGUARD ? next : err;
+    } else {
+        give_back(n, c, err);
     }
     detach(n, c);
     c->use->failed(n, c, !c->open && err == QUDAG_OK ? QUDAG_ECIRCUIT : err, now);

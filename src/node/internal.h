@@ -104,6 +104,11 @@ struct node {
     struct node_padded_links padded_links;
     struct node_survey survey;
     struct node_guards guards;
+    struct node_links {
+        uint32_t peers; /* with a link */
+        tstamp
+            gone_at; /* since when there is none, or when there was none last; 0: never was one */
+    } links;
 
     /* the relay's own descriptor */
     struct relay_desc self_desc;

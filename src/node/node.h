@@ -183,6 +183,8 @@ QUDAG_MUST_USE qudag_err node_stream_open_circuit(struct node *n, struct ref cir
 QUDAG_MUST_USE qudag_err node_stream_open_dark(struct node *n, const struct dark_addr *to,
                                                const char *proto, const struct node_isolation *key,
                                                struct ref *out);
+/* The far end of a stream to a dark address acknowledged new content: node_budget_progress().  ESTALE. */
+QUDAG_MUST_USE qudag_err node_stream_progress(struct node *n, struct ref s);
 /*
  * Queues a copy of the first *taken bytes of |data|, also while the stream is being opened; when fewer than
  * all, hooks.stream_writable follows.  EAGAIN (none taken), ESTALE, ESTATE (after fin), ENOMEM.

@@ -35,6 +35,7 @@ enum node_op_kind {
     NODE_OP_SURVEY,       /* the nodes closest to a random key, while the view settles */
     NODE_OP_GUARD_FETCH,  /* a guard's descriptor, through a circuit */
     NODE_OP_GUARD_DIAL,   /* a guard that did not answer */
+    NODE_OP_GUARD_WITNESS, /* the nodes closest to a random key: whether others answer while it does not */
     NODE_OP_SERVE_GET,
     NODE_OP_SERVE_PUT, /* for the far end of a circuit */
     NODE_OP_LOOKUP_GET,

@@ -29,6 +29,7 @@ const struct node_op_type node_op_types[NODE_OP_KINDS] = {
     [NODE_OP_SURVEY] = {"survey", node_begin_survey, NULL, node_finish_survey},
     [NODE_OP_GUARD_FETCH] = {"guard_fetch", node_begin_lookup, NULL, node_finish_guard_fetch},
     [NODE_OP_GUARD_DIAL] = {"guard_dial", node_begin_connect, NULL, node_finish_guard_dial},
+    [NODE_OP_GUARD_WITNESS] = {"guard_witness", node_begin_survey, NULL, node_finish_guard_witness},
     [NODE_OP_SERVE_GET] = {"serve_get", node_begin_serve_get, NULL, node_finish_serve},
     [NODE_OP_SERVE_PUT] = {"serve_put", node_begin_serve_put, NULL, node_finish_serve},
     [NODE_OP_LOOKUP_GET] = {"lookup_get", node_begin_lookup, NULL, node_finish_lookup},

@@ -99,10 +99,12 @@ static void an_isolation_key_has_a_longest_length(void **state)
     qudag_settings s = settings();
     qudag_node *n = make(&s, NULL, NULL);
     qudag_dark_options o = QUDAG_INIT(qudag_dark_options);
-    qudag_stream st;
+    qudag_stream st = {0};
     char dark[QUDAG_DARK_TEXT_MAX];
     (void)state;
 
+    INVAL(qudag_dark_progress(NULL, st));
+    assert_int_equal(qudag_dark_progress(n, (qudag_stream){12345}), QUDAG_ESTALE);
     INVAL(qudag_dark_open_with(n, NULL, "/x", &o, &st));
     assert_int_equal(qudag_dark_create(n, "", dark), QUDAG_OK);
     o.isolation_len = QUDAG_ISOLATION_MAX + 1;

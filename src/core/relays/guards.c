@@ -337,17 +337,24 @@ void relays_guards_worked(struct relays *r, struct relays_guard *g)
     g->x.usable = 0;
 }
 
+void relays_network_back(struct relays *r, tstamp since, tstamp now)
+{
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        struct relays_guard *g = r->guard[i];
+        if (g->failing && g->failed_at >= since) {
+            g->x.usable = now;
+            g->x.failures = 0;
+        }
+    }
+}
+
 void relays_heard(struct relays *r, const struct peer_id *peer, tstamp now)
 {
     if (peer != NULL && relays_guards_find(r, peer) != NULL) {
         return; /* that it is linked does not say that it passes circuits on */
     }
-    for (uint32_t i = 0; i < r->n_guards; i++) { /* our own network was away, and is back */
-        struct relays_guard *g = r->guard[i];
-        if (g->failing && g->failed_at >= r->heard_at && now - r->heard_at >= DEAF) {
-            g->x.usable = now;
-            g->x.failures = 0;
-        }
+    if (now - r->heard_at >= DEAF) {
+        relays_network_back(r, r->heard_at, now);
     }
     r->heard_at = now;
 }

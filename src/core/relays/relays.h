@@ -118,6 +118,11 @@ void relays_hops_worked(struct relays *r, const struct onion_hop *path, size_t n
  * whatever guards do.
  */
 void relays_heard(struct relays *r, const struct peer_id *peer, tstamp now);
+/*
+ * Our own network was away since |since|, and is back: guards that failed meanwhile are tried at once, and their
+ * failures are forgotten.
+ */
+void relays_network_back(struct relays *r, tstamp since, tstamp now);
 /* A circuit got past |guard|; |good|: as far as we had chosen its hops.  Not what we gave up ourselves. */
 void relays_circuit_built(struct relays *r, const struct peer_id *guard, bool good);
 /* A built circuit through |guard| ended; |good|: not by an error on the way. */
