@@ -17,6 +17,8 @@
 #define GAP_MAX_S 1200           /* one failure tells no more */
 #define RETRY_MIN (5 * NS_PER_S) /* of a guard that did not answer */
 #define RETRY_MAX (600 * NS_PER_S)
+#define RETRY_MAX_SMALL                                                                            \
+    (20 * NS_PER_S) /* of a network that was never seen large: see RELAYS_AWAY_SMALL_S */
 #define RETRY_LAB (500 * NS_PER_MS)
 #define DEAF (30 * NS_PER_S)     /* nobody heard for so long: our own network was away */
 #define SAVE_DENIED_S 1800       /* steps in which the time of denial goes to disk */
@@ -322,7 +324,8 @@ void relays_guards_failed(struct relays *r, struct relays_guard *g, tstamp now)
         return;
     }
     g->x.failures += g->x.failures < UINT32_MAX ? 1 : 0;
-    wait = wait < RETRY_MAX ? wait : RETRY_MAX;
+    uint64_t most = r->large ? RETRY_MAX : RETRY_MAX_SMALL;
+    wait = wait < most ? wait : most;
     g->x.usable = tstamp_after(now, rng_jitter(&r->cfg.rng, wait, 200));
 }
 

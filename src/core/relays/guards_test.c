@@ -327,34 +327,6 @@ static void as_long_as_nobody_answers_no_guard_is_to_blame(void **state)
     world_free(w);
 }
 
-/* A node whose links were all gone knows that it was its own network, however short it was. */
-static void when_our_own_network_is_back_guards_are_tried_at_once(void **state)
-{
-    struct world *w = forever(false);
-    tstamp now = HOUR;
-    struct onion_hop h[3];
-    struct peer_id other = peer_of(150);
-    unsigned first = entry(w, now);
-    struct peer_id peer = peer_of((uint8_t)first);
-    (void)state;
-    relays_heard(w->r, &other, now);
-    relays_failed(w->r, &peer, now + 2 * NS_PER_S);
-    struct peer_id peer2 = peer_of((uint8_t)entry(w, now + 2 * NS_PER_S));
-    relays_failed(w->r, &peer2, now + 2 * NS_PER_S);
-    relays_failed(w->r, &peer2, now + 9 * NS_PER_S);
-    relays_heard(w->r, &other, now + 10 * NS_PER_S);
-    assert_int_equal(relays_path(w->r, &three, now + 10 * NS_PER_S, h), QUDAG_OK);
-    relays_failed(w->r, &peer, now + 10 * NS_PER_S);
-    assert_int_equal(relays_path(w->r, &three, now + 11 * NS_PER_S, h), QUDAG_ENOGUARD);
-    relays_network_back(w->r, now + 10 * NS_PER_S + 1,
-                        now + 11 * NS_PER_S); /* they failed before */
-    assert_int_equal(relays_path(w->r, &three, now + 11 * NS_PER_S, h), QUDAG_ENOGUARD);
-    relays_network_back(w->r, now + NS_PER_S, now + 11 * NS_PER_S);
-    assert_int_equal(entry(w, now + 11 * NS_PER_S), first);
-    assert_int_equal(relays_guards_find(w->r, &peer)->x.failures, 0);
-    world_free(w);
-}
-
 static void who_denies_guards_one_after_the_other_stops_us_after_four(void **state)
 {
     struct world *w = forever(false);
@@ -778,7 +750,6 @@ int main(void)
         cmocka_unit_test(circuits_that_fail_together_are_one_failure),
         cmocka_unit_test(eleven_hours_of_denial_change_nothing_twelve_cost_one_guard),
         cmocka_unit_test(as_long_as_nobody_answers_no_guard_is_to_blame),
-        cmocka_unit_test(when_our_own_network_is_back_guards_are_tried_at_once),
         cmocka_unit_test(who_denies_guards_one_after_the_other_stops_us_after_four),
         cmocka_unit_test(a_withheld_descriptor_or_a_failed_fetch_changes_no_guard),
         cmocka_unit_test(guards_leave_at_their_date_and_not_before),
