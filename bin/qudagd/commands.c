@@ -216,6 +216,10 @@ static void dht_end(struct request *rq, qudag_err err, const char *otherwise)
                     "keys are /app/...; [dht] open_namespaces in qudag.conf adds namespaces");
         return;
     case QUDAG_ENOTFOUND:
+        if (daemon_clock_suspect(rq->d)) {
+            request_end_err(rq, err, otherwise);
+            return;
+        }
         request_end(rq, TOOL_NOT_FOUND, qudag_err_name(err),
                     "the nodes closest to the key replied; none has a value",
                     "it may have expired or never existed; check the spelling");

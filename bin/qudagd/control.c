@@ -224,6 +224,10 @@ enum tool_exit exit_of(qudag_err err)
     }
 }
 
+#define CLOCK_HINT                                                                                 \
+    "set the clock: with a wrong one what is valid looks expired, or not valid yet, and is not "   \
+    "found; several peers disagree with it"
+
 static const char *hint_of(qudag_err err)
 {
     switch (err) {
@@ -256,15 +260,17 @@ static const char *hint_of(qudag_err err)
 
 void request_end_err(struct request *rq, qudag_err err, const char *what)
 {
-    char message[256];
+    char message[600];
     if (err == QUDAG_ESMALLNET) {
         end_small_network(rq, what);
         return;
     }
-    (void)snprintf(message, sizeof(message), "%s%s%s", what, what[0] == 0 ? "" : ": ",
-                   qudag_strerror(err));
+    bool clock = daemon_clock_suspect(rq->d) && rules_may_be_clock((int)err);
+    (void)snprintf(message, sizeof(message), "%s%s%s%s", what, what[0] == 0 ? "" : ": ",
+                   qudag_strerror(err),
+                   clock ? "; the clock of this machine seems to be wrong" : "");
     request_end(rq, exit_of(err), err == QUDAG_OK ? "" : qudag_err_name(err),
-                err == QUDAG_OK ? "" : message, hint_of(err));
+                err == QUDAG_OK ? "" : message, clock ? CLOCK_HINT : hint_of(err));
 }
 
 /* ------------------------------------------------------------------ requests */

@@ -58,4 +58,10 @@ struct daemon {
 
 void daemon_stop(struct daemon *d); /* graceful; the loop ends soon */
 
+/* Whether the node believes that this machine's clock is wrong: it says so with each phase as long as it does. */
+static inline bool daemon_clock_suspect(const struct daemon *d)
+{
+    return d->n_phases > 0 && d->phases[d->n_phases - 1].err == QUDAG_ECLOCK;
+}
+
 #endif

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "hostile_testkit_net.h"
+#include "transfer_out.h"
 
 /* ------------------------------------------------------------------ the daemon sends */
 
@@ -52,6 +53,8 @@ static struct request *begin_send(enum misbehaviour what)
     return rq;
 }
 
+static char said[600]; /* the message at the end of the last transfer */
+
 /* Waits for the end of the transfer: its exit code; |error|: its name. */
 static int64_t end_of_send(char error[64])
 {
@@ -61,11 +64,13 @@ static int64_t end_of_send(char error[64])
     }
     assert_int_equal(d->transfers->n_sends, 0);
     struct rec_view v;
-    size_t said = rec_frame(d->rec);
-    assert_true(said > 0 && rec_parse(&v, d->rec->buf + REC_FRAME_HEAD, said - REC_FRAME_HEAD));
+    size_t len = rec_frame(d->rec);
+    assert_true(len > 0 && rec_parse(&v, d->rec->buf + REC_FRAME_HEAD, len - REC_FRAME_HEAD));
     assert_int_equal(v.type, REC_END);
     const char *name = rec_get_str(&v, "error");
+    const char *message = rec_get_str(&v, "message");
     (void)snprintf(error, 64, "%s", name == NULL ? "" : name);
+    (void)snprintf(said, sizeof(said), "%s", message == NULL ? "" : message);
     return rec_get_int(&v, "code", -1);
 }
 
@@ -179,7 +184,7 @@ static void see_few(enum misbehaviour what, unsigned circuits)
 {
     char error[64];
     (void)begin_send(what);
-    uint64_t end = mono_ns() + 60 * NS_PER_S;
+    uint64_t end = mono_ns() + 25 * NS_PER_S;
     unsigned done = 0;
     while (d->transfers->n_sends > 0 && mono_ns() < end) {
         (void)uv_run(&d->loop, UV_RUN_ONCE);
@@ -188,8 +193,13 @@ static void see_few(enum misbehaviour what, unsigned circuits)
             transfer_tick(d->transfers, mono_ns() + 5 * NS_PER_S);
         }
     }
+    if (d->transfers->n_sends > 0) {
+        d->transfers->sends->progress_ns = 1; /* its time is over */
+    }
     assert_int_not_equal(end_of_send(error), TOOL_OK);
-    print_message("%u circuits, %u streams: %s\n", evil.circuits, evil.streams, error);
+    print_message("%u circuits, %u streams: %s, %s\n", evil.circuits, evil.streams, error, said);
+    assert_string_not_equal(error, "QUDAG_ELIMIT"); /* the cause, not that attempts had to wait */
+    assert_non_null(strstr(said, "at the receiver ("));
     assert_in_range(evil.circuits, 1, circuits);
     assert_in_range(evil.streams, 2, RULES_TRIES_MAX);
 }
@@ -197,14 +207,82 @@ static void see_few(enum misbehaviour what, unsigned circuits)
 static void a_receiver_that_claims_a_byte_and_falls_silent_sees_few_circuits(void **state)
 {
     (void)state;
-    see_few(BYTE_BY_BYTE, 13);
+    see_few(BYTE_BY_BYTE, 8);
+}
+
+/* The circuits that its silence costs are used up: the delivery waits for the next, and goes on over it. */
+static void a_delivery_outlives_the_silence_of_its_receiver(void **state)
+{
+    char error[64];
+    (void)state;
+    publish(1, evil.addr); /* the budget of the other address is used up */
+    (void)begin_send(BYTE_BY_BYTE);
+    uint64_t end = mono_ns() + 60 * NS_PER_S;
+    unsigned done = 0;
+    while (d->transfers->n_sends > 0 && !d->transfers->sends->limited && mono_ns() < end) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+        done = evil.got > 0 ? evil.streams : done;
+        if (evil.streams == done) { /* silences pass at once */
+            transfer_tick(d->transfers, mono_ns() + 5 * NS_PER_S);
+        }
+    }
+    assert_int_equal(d->transfers->n_sends, 1);
+    assert_true(d->transfers->sends->limited);
+    unsigned attempts = d->transfers->sends->been.attempts;
+    for (end = mono_ns() + 2 * NS_PER_S; mono_ns() < end;) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(d->transfers->n_sends, 1);
+    assert_int_equal(d->transfers->sends->been.attempts, attempts); /* looking costs nothing */
+    evil.what = HONEST;
+    assert_int_equal(end_of_send(error), TOOL_OK);
+}
+
+/* Pauses grow; when there is a network again nobody waits for the rest of one. */
+static void a_network_that_is_back_ends_the_pauses(void **state)
+{
+    char error[64];
+    (void)state;
+    publish(1, evil.addr);
+    struct request *rq = begin_send(SILENT);
+    struct transfer_out *s = rq->transfer;
+    while (s->state != OUT_OFFERED || !s->streaming) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    }
+    s->pauses = 6; /* as after an outage */
+    transfer_out_try_again(s, QUDAG_EUNREACHABLE);
+    assert_int_equal(s->state, OUT_PAUSED);
+    assert_true(s->until_ns > mono_ns() + 10 * NS_PER_S);
+    transfer_network_back(NULL);
+    transfer_network_back(d->transfers);
+    assert_true(s->until_ns <= mono_ns() + 2 * NS_PER_S);
+    evil.what = HONEST;
+    assert_int_equal(end_of_send(error), TOOL_OK);
+}
+
+/* Eight that wait for a receiver that is away do not hold up the ninth. */
+static void those_that_pause_take_no_turn(void **state)
+{
+    struct transfer_out paused[TRANSFER_SENDS_MAX];
+    char error[64];
+    (void)state;
+    memset(paused, 0, sizeof(paused));
+    for (size_t ix = 0; ix < TRANSFER_SENDS_MAX; ix++) {
+        paused[ix].state = OUT_PAUSED;
+        paused[ix].next = ix > 0 ? &paused[ix - 1] : NULL;
+    }
+    d->transfers->sends = &paused[TRANSFER_SENDS_MAX - 1];
+    struct transfer_out *s = begin_send(HONEST)->transfer;
+    assert_int_not_equal(s->state, OUT_QUEUED);
+    s->next = NULL;
+    assert_int_equal(end_of_send(error), TOOL_OK);
 }
 
 static void a_receiver_that_claims_a_byte_and_resets_sees_few_streams(void **state)
 {
     (void)state;
     publish(1, evil.addr); /* the budget of the other address is used up */
-    see_few(BYTE_AND_RESET, 13);
+    see_few(BYTE_AND_RESET, 8);
 }
 
 static void a_receiver_that_does_not_know_the_question_for_room_gets_the_offer(void **state)
@@ -237,6 +315,9 @@ int main(void)
         cmocka_unit_test(each_delivery_has_a_circuit_of_its_own),
         cmocka_unit_test(a_receiver_that_claims_a_byte_and_falls_silent_sees_few_circuits),
         cmocka_unit_test(a_receiver_that_claims_a_byte_and_resets_sees_few_streams),
+        cmocka_unit_test(a_delivery_outlives_the_silence_of_its_receiver),
+        cmocka_unit_test(a_network_that_is_back_ends_the_pauses),
+        cmocka_unit_test(those_that_pause_take_no_turn),
         cmocka_unit_test(a_receiver_that_does_not_know_the_question_for_room_gets_the_offer),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

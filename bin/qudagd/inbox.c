@@ -375,18 +375,31 @@ static void numbered(char name[TRANSFER_NAME_MAX + 1], const char *first, unsign
                    (int)tail_len, tail);
 }
 
-int inbox_place(const char *dir, const char *partial, char name[TRANSFER_NAME_MAX + 1])
+static int place_in(const char *dir, int dir_fd, const char *partial,
+                    char name[TRANSFER_NAME_MAX + 1])
 {
     char first[TRANSFER_NAME_MAX + 1], path[PATH_LEN];
     memcpy(first, name, sizeof(first));
     for (unsigned nth = 2; nth < 10000; nth++) {
         int err = path_join(path, dir, name) ? move_no_replace(partial, path) : ENAMETOOLONG;
         if (err != EEXIST) {
-            return err == 0 ? dir_sync(dir) : err;
+            return err != 0 || fsync(dir_fd) == 0 ? err : errno;
         }
         numbered(name, first, nth);
     }
     return EEXIST;
+}
+
+/* The folder is opened first: where descriptors lack, nothing is moved, and the sender may offer it again. */
+int inbox_place(const char *dir, const char *partial, char name[TRANSFER_NAME_MAX + 1])
+{
+    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0) {
+        return errno;
+    }
+    int err = place_in(dir, dir_fd, partial, name);
+    close(dir_fd);
+    return err;
 }
 
 int inbox_add(struct inbox *b, const struct inbox_entry *e)

@@ -155,7 +155,11 @@ static void on_peer(qudag_node *n, const qudag_peer_id *peer, bool up, void *use
     char text[QUDAG_PEER_ID_TEXT_MAX];
     (void)n;
     qudag_peer_id_text(peer, text);
+    bool back = up && d->n_peers == 0;
     d->n_peers = up ? d->n_peers + 1 : d->n_peers - (d->n_peers > 0);
+    if (back) {
+        transfer_network_back(d->transfers);
+    }
     const qudag_log_field fields[] = {
         {.name = "peers", .num = (int64_t)d->n_peers},
         {.name = "peer", .cls = QUDAG_LOG_NETWORK, .text = text},

@@ -3,6 +3,7 @@
 
 #include <qudag/qudag.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -312,6 +313,38 @@ bool rules_sending_again(const struct rules_sending *s, uint64_t silent_s)
     return s->tries < RULES_TRIES_MAX && silent_s < RULES_GIVE_UP_S &&
            s->differs < RULES_DIFFERS_MAX &&
            s->attempts < RULES_TRIES_MAX + s->counted / RULES_STEP;
+}
+
+uint64_t rules_pause_ms(unsigned nth)
+{
+    uint64_t pause = RULES_PAUSE_MS;
+    while (nth > 1 && pause < RULES_PAUSE_MAX_MS) {
+        pause *= 2;
+        nth--;
+    }
+    return pause < RULES_PAUSE_MAX_MS ? pause : RULES_PAUSE_MAX_MS;
+}
+
+enum rules_stage rules_stage(bool on_circuit, bool open)
+{
+    return open ? RULES_STAGE_SERVICE : on_circuit ? RULES_STAGE_CIRCUIT : RULES_STAGE_LOOKUP;
+}
+
+bool rules_receiver_full(int err, enum rules_stage stage)
+{
+    return err == QUDAG_ELIMIT && stage != RULES_STAGE_LOOKUP;
+}
+
+bool rules_lack(int sys_err)
+{
+    return sys_err == EMFILE || sys_err == ENFILE || sys_err == ENOMEM || sys_err == ENOBUFS ||
+           sys_err == EAGAIN || sys_err == EINTR || sys_err == EBUSY;
+}
+
+bool rules_may_be_clock(int err)
+{
+    return err == QUDAG_ENOTFOUND || err == QUDAG_EEXPIRED || err == QUDAG_ECLOCK ||
+           err == QUDAG_ENORELAYS || err == QUDAG_EUNREACHABLE || err == QUDAG_ETIMEOUT;
 }
 
 enum rules_claim rules_claim(const struct rules_sending *s, uint64_t n)

@@ -201,7 +201,9 @@ void rules_inbox_name(char out[RULES_NAME_MAX + 1], const char *name);
 #define RULES_DIFFERS_MAX 2        /* times that the receiver reports another hash */
 #define RULES_PROGRESS (64 * 1024) /* bytes by which what is confirmed must grow to be progress */
 #define RULES_STEP (1024 * 1024)   /* bytes of progress that earn one more attempt */
-#define RULES_GIVE_UP_S 60         /* without progress */
+#define RULES_GIVE_UP_S 300        /* without progress: outages of minutes are survived */
+#define RULES_PAUSE_MS 200         /* before the second attempt; doubles ... */
+#define RULES_PAUSE_MAX_MS 12800   /* ... up to this */
 
 /* What a transfer has been through; all since its first attempt, earlier sends of it included. */
 struct rules_sending {
@@ -215,6 +217,30 @@ struct rules_sending {
 };
 /* Whether one more attempt may be made, |silent_s| seconds after the last progress. */
 bool rules_sending_again(const struct rules_sending *s, uint64_t silent_s);
+
+/* Milliseconds before another attempt, when |nth| (from 1) failed one after the other. */
+uint64_t rules_pause_ms(unsigned nth);
+
+/* How far an attempt came. */
+enum rules_stage {
+    RULES_STAGE_LOOKUP,  /* the address was being looked up */
+    RULES_STAGE_CIRCUIT, /* a circuit to it was being built */
+    RULES_STAGE_SERVICE, /* the receiver had the stream */
+    RULES_STAGES
+};
+enum rules_stage rules_stage(bool on_circuit, bool open);
+
+/*
+ * Whether the stream was refused by the receiver, which has no room for it now, when it ended with |err| (a
+ * qudag_err) at that stage: later it may go.  Before there is a circuit, what is full is our own.
+ */
+bool rules_receiver_full(int err, enum rules_stage stage);
+
+/* Whether |sys_err| (an errno) says that something is lacking that will be there again: descriptors, memory. */
+bool rules_lack(int sys_err);
+
+/* Whether a wrong clock of this machine may be why something ended with |err|: what is valid then looks expired. */
+bool rules_may_be_clock(int err);
 
 /* What a receiver's claim to have the first |n| bytes is worth. */
 enum rules_claim {

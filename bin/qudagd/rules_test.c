@@ -1,4 +1,5 @@
 /* rules_test.c - each rule with what it accepts and what it refuses. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -525,6 +526,60 @@ static void only_new_content_in_steps_is_progress(void **state)
     assert_int_equal(rules_patience_s(UINT64_C(10) << 30), RULES_GIVE_UP_S + 1024);
 }
 
+static void pauses_double_to_a_bound(void **state)
+{
+    (void)state;
+    assert_int_equal(rules_pause_ms(1), RULES_PAUSE_MS);
+    assert_int_equal(rules_pause_ms(2), 2 * RULES_PAUSE_MS);
+    assert_int_equal(rules_pause_ms(6), 32 * RULES_PAUSE_MS);
+    assert_int_equal(rules_pause_ms(7), RULES_PAUSE_MAX_MS);
+    assert_int_equal(rules_pause_ms(UINT32_MAX), RULES_PAUSE_MAX_MS);
+}
+
+static void a_limit_is_the_receivers_once_there_is_a_circuit_to_it(void **state)
+{
+    (void)state;
+    assert_int_equal(rules_stage(false, false), RULES_STAGE_LOOKUP);
+    assert_int_equal(rules_stage(true, false), RULES_STAGE_CIRCUIT);
+    assert_int_equal(rules_stage(true, true), RULES_STAGE_SERVICE);
+    assert_false(rules_receiver_full(QUDAG_ELIMIT, RULES_STAGE_LOOKUP));
+    assert_true(rules_receiver_full(QUDAG_ELIMIT, RULES_STAGE_CIRCUIT));
+    assert_true(rules_receiver_full(QUDAG_ELIMIT, RULES_STAGE_SERVICE));
+    assert_false(rules_receiver_full(QUDAG_EREFUSED, RULES_STAGE_SERVICE));
+}
+
+static void what_lacks_for_a_while_is_no_final_refusal(void **state)
+{
+    static const int lacks[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN, EINTR, EBUSY};
+    static const int stays[] = {0,      EIO,    EROFS,  EACCES,       EPERM,  ENOENT,
+                                ENOSPC, EDQUOT, EEXIST, ENAMETOOLONG, ENOTDIR};
+    (void)state;
+    for (size_t ix = 0; ix < COUNT(lacks); ix++) {
+        assert_true(rules_lack(lacks[ix]));
+    }
+    for (size_t ix = 0; ix < COUNT(stays); ix++) {
+        assert_false(rules_lack(stays[ix]));
+    }
+}
+
+/* Who is told that there is no such address would look for a mistake in it. */
+static void a_wrong_clock_may_be_why_nothing_is_found(void **state)
+{
+    static const qudag_err may[] = {QUDAG_ENOTFOUND, QUDAG_EEXPIRED,     QUDAG_ECLOCK,
+                                    QUDAG_ENORELAYS, QUDAG_EUNREACHABLE, QUDAG_ETIMEOUT};
+    size_t found = 0;
+    (void)state;
+    for (int err = QUDAG_OK; err >= QUDAG_ESMALLNET; err--) {
+        bool listed = false;
+        for (size_t ix = 0; ix < COUNT(may); ix++) {
+            listed = listed || (int)may[ix] == err;
+        }
+        assert_int_equal(rules_may_be_clock(err), listed);
+        found += listed;
+    }
+    assert_int_equal(found, COUNT(may));
+}
+
 static void a_name_of_one_byte_too_many_loses_it(void **state)
 {
     char name[RULES_NAME_MAX + 2] = {0}, out[RULES_NAME_MAX + 2];
@@ -611,6 +666,10 @@ int main(void)
         cmocka_unit_test(names_become_harmless_and_stay_valid),
         cmocka_unit_test(a_receiver_cannot_make_us_send_for_ever),
         cmocka_unit_test(only_new_content_in_steps_is_progress),
+        cmocka_unit_test(pauses_double_to_a_bound),
+        cmocka_unit_test(a_limit_is_the_receivers_once_there_is_a_circuit_to_it),
+        cmocka_unit_test(what_lacks_for_a_while_is_no_final_refusal),
+        cmocka_unit_test(a_wrong_clock_may_be_why_nothing_is_found),
         cmocka_unit_test(a_name_of_one_byte_too_many_loses_it),
         cmocka_unit_test(errors_that_would_come_again_end_a_transfer),
         cmocka_unit_test(another_hash_ends_a_transfer_at_the_second_time),

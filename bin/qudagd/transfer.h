@@ -95,6 +95,9 @@ void transfer_free(struct transfers *k);
 /* Timeouts, new attempts, reports of progress.  |now_ns| as mono_ns(). */
 void transfer_tick(struct transfers *k, uint64_t now_ns);
 
+/* There are links again after there were none: what waits before its next attempt waits no longer (NULL allowed). */
+void transfer_network_back(struct transfers *k);
+
 /* Begins a transfer for |rq|, which it ends. */
 void transfer_send(struct request *rq);
 

@@ -131,6 +131,7 @@ void transfer_out_report(struct transfer_out *s, enum rec_type type)
     if (rq == NULL) {
         return;
     }
+    char why[160];
     struct rec *r = request_rec(rq, type);
     bool resolving = (s->state == OUT_OFFERED || s->state == OUT_ASKING) && !s->on_circuit;
     rec_str(r, "state",
@@ -153,7 +154,8 @@ void transfer_out_report(struct transfer_out *s, enum rec_type type)
     if (s->last != QUDAG_OK) {
         uint64_t silent_ns = mono_ns() - s->progress_ns;
         rec_str(r, "last_error", qudag_err_name(s->last));
-        rec_str(r, "last_reason", qudag_strerror(s->last));
+        transfer_why_text(why, sizeof(why), s);
+        rec_str(r, "last_reason", why);
         rec_int(r, "left_ns",
                 silent_ns < RULES_GIVE_UP_S * NS_PER_S
                     ? (int64_t)(RULES_GIVE_UP_S * NS_PER_S - silent_ns)
@@ -171,13 +173,13 @@ void transfer_out_report(struct transfer_out *s, enum rec_type type)
 
 /* ------------------------------------------------------------------ the request */
 
-/* The oldest that waits begins when there is room. */
+/* The oldest that waits begins when there is room: those that cannot reach anybody now are in nobody's way. */
 void transfer_out_next_turn(struct transfers *k)
 {
     unsigned at_work = 0;
     struct transfer_out *oldest = NULL;
     for (struct transfer_out *s = k->sends; s != NULL; s = s->next) {
-        at_work += s->state != OUT_QUEUED;
+        at_work += s->state != OUT_QUEUED && s->state != OUT_PAUSED;
         oldest = s->state == OUT_QUEUED ? s : oldest; /* the newest comes first in the list */
     }
     if (oldest != NULL && at_work < TRANSFER_SENDS_MAX) {

@@ -4,6 +4,7 @@
  *   transfer_out.c    from the request of the tool to its answer; whose turn it is
  *   transfer_hash.c   the hash of a file, and a file that changes
  *   transfer_send.c   attempts: stream, content, what the receiver says, time
+ *   transfer_why.c    why it was not delivered: which attempts failed where
  *
  *   QUEUED ─▶ HASHING ─▶ OFFERED ─▶ CONTENT ─▶ WAITING ─▶ done
  *     │         ▲  ▲        ▲  └─────────┴──────────┤ stream lost, or silence
@@ -55,8 +56,14 @@ struct transfer_out {
         resumed; /* next byte to queue; received there; where the last stream began */
     uint64_t begun_ns, sent_ns; /* first; when content began */
     uint64_t heard_ns, progress_ns, until_ns, reported_ns;
-    unsigned pauses; /* since the last progress; decide how long the next one is */
-    qudag_err last;
+    unsigned pauses;     /* since the last progress; decide how long the next one is */
+    qudag_err last;      /* why the last attempt failed */
+    const char *refusal; /* ... the receiver's word, if it refused; NULL: it did not */
+    bool limited;        /* the next one has to wait: src/node/budget.h */
+    struct {
+        unsigned n; /* attempts that failed there */
+        qudag_err last;
+    } failed[RULES_STAGES];
     size_t head_len, head_at, in_len, block_len, block_at;
     uint8_t head[TRANSFER_MSG_MAX], in[TRANSFER_MSG_MAX];
     uint8_t *block; /* MESSAGE: the whole content; FILE: TRANSFER_BLOCK bytes once it is at work */
@@ -106,6 +113,16 @@ void transfer_out_on_differs(struct transfer_out *s, bool other_hash);
 
 /* All of the file was queued: was it written to meanwhile? */
 void transfer_out_check_file(struct transfer_out *s);
+
+/* ---- transfer_why.c */
+/* The attempt that is under way failed with |why|: counts it at the stage it was in. */
+void transfer_why_note(struct transfer_out *s, qudag_err why);
+
+/* In words: the last failure, and that it waits. */
+void transfer_why_text(char *out, size_t cap, const struct transfer_out *s);
+
+/* Ends it undelivered, with what was tried and what failed; |why|: if no attempt failed. */
+void transfer_why_end(struct transfer_out *s, qudag_err why);
 
 /* ---- transfer_send.c */
 /* Enters |state|, which the tool is told when it is another one. */

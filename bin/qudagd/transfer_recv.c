@@ -158,7 +158,10 @@ static void discard(const struct transfer_in *r)
 
 static enum transfer_reason reason_of(int err)
 {
-    return err == ENOSPC || err == EDQUOT ? TRANSFER_DISK_FULL : TRANSFER_TROUBLE;
+    if (err == ENOSPC || err == EDQUOT) {
+        return TRANSFER_DISK_FULL;
+    }
+    return rules_lack(err) ? TRANSFER_BUSY : TRANSFER_TROUBLE; /* busy: it is tried again */
 }
 
 /* ------------------------------------------------------------------ the end of it */
@@ -215,7 +218,7 @@ static void store(struct transfer_in *r)
     r->job.run = transfer_job_store;
     r->job.done = on_stored;
     if (!transfer_job_start(k->d, &r->job)) {
-        refuse(r, TRANSFER_TROUBLE);
+        refuse(r, TRANSFER_BUSY);
     }
 }
 
@@ -250,7 +253,7 @@ static void on_hashed(struct transfer_job *j)
         r->got_then = r->got;
     }
     if (ftruncate(r->fd, (off_t)r->got) != 0 || lseek(r->fd, 0, SEEK_END) < 0) {
-        refuse(r, TRANSFER_TROUBLE);
+        refuse(r, reason_of(errno));
         return;
     }
     accept_content(r);
@@ -290,8 +293,11 @@ static void content(struct transfer_in *r, qudag_slice data)
     }
     int err = fd_write_all(r->fd, data.base, data.len);
     if (err != 0) {
-        discard(r);
-        refuse(r, reason_of(err));
+        enum transfer_reason why = reason_of(err);
+        if (why != TRANSFER_BUSY) { /* then the sender goes on from there */
+            discard(r);
+        }
+        refuse(r, why);
         return;
     }
     blake3_hasher_update(&r->job.hash, data.base, data.len);
@@ -456,7 +462,7 @@ static void on_offer(struct transfer_in *r)
     if (have > 0 && r->offer.kind == TRANSFER_FILE) {
         r->state = HASHING;
         if (!transfer_job_start(k->d, &r->job)) {
-            refuse(r, TRANSFER_TROUBLE);
+            refuse(r, TRANSFER_BUSY);
         }
         return;
     }

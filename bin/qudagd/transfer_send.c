@@ -10,13 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SILENCE_S 4  /* while the receiver should speak */
-#define OPENING_S 20 /* for a circuit to be begun, and then until the receiver answers */
+#define SILENCE_S 4 /* while the receiver should speak */
+#define OPENING_S                                                                                  \
+    25 /* for a circuit to be begun, and then until the receiver answers; the node's 20 s first */
 #define REPORT_NS (NS_PER_S / 10) /* progress to the tool */
 #define QUEUED_NS                                                                                  \
     (10 *                                                                                          \
      NS_PER_S) /* the same while it waits its turn: the tool takes long silence for a failure */
-#define PAUSE_NS (NS_PER_S / 5) /* before the second attempt; doubles up to 3.2 s */
+#define LIMIT_NS NS_PER_S          /* between two looks whether an attempt is allowed again */
+#define TOGETHER_NS (2 * NS_PER_S) /* over which those that waited for a network begin */
 
 static void pump(struct transfer_out *s);
 
@@ -30,6 +32,20 @@ void transfer_out_enter(struct transfer_out *s, enum out_state state)
     if (news) {
         transfer_out_report(s, REC_PROGRESS);
     }
+}
+
+/* So many circuits to the address were built lately that it may be asked again only later: no attempt was made. */
+static void wait_for_leave(struct transfer_out *s)
+{
+    uint64_t now = mono_ns();
+    s->been.attempts--;
+    s->been.tries--;
+    if (!rules_sending_again(&s->been, (now - s->progress_ns) / NS_PER_S)) {
+        transfer_why_end(s, QUDAG_ELIMIT);
+        return;
+    }
+    s->until_ns = now + LIMIT_NS;
+    transfer_out_enter(s, OUT_PAUSED);
 }
 
 /* Another attempt: a stream to the address, and the offer, or the question before it, to be sent on it. */
@@ -55,6 +71,11 @@ void transfer_out_begin(struct transfer_out *s)
                           DARK_OTHER_NETWORK_HINT);
         return;
     }
+    s->limited = err == QUDAG_ELIMIT;
+    if (s->limited) {
+        wait_for_leave(s);
+        return;
+    }
     if (err != QUDAG_OK) {
         transfer_out_try_again(s, err);
         return;
@@ -63,33 +84,49 @@ void transfer_out_begin(struct transfer_out *s)
     transfer_out_enter(s, s->hashed ? OUT_OFFERED : OUT_ASKING);
 }
 
-static void end_undelivered(struct transfer_out *s, qudag_err why)
+static void fails(struct transfer_out *s, qudag_err why)
 {
-    if (why == QUDAG_ELIMIT) { /* of circuits to that address, above all: src/node/budget.h */
-        transfer_out_remember(s);
-        transfer_out_fail(
-            s, exit_of(why), qudag_err_name(why),
-            "not delivered: more circuits to that address would be built than are good in an hour",
-            "wait a while; deliveries with the same --isolate KEY share a circuit");
+    uint64_t now = mono_ns();
+    transfer_why_note(s, why);
+    transfer_out_drop_stream(s);
+    s->pauses++;
+    if (rules_send_is_final((int)why, s->pauses)) {
+        transfer_out_fail_err(s, why, "not delivered");
         return;
     }
-    transfer_out_fail_err(s, why, "not delivered");
+    if (!rules_sending_again(&s->been, (now - s->progress_ns) / NS_PER_S)) {
+        transfer_why_end(s, why);
+        return;
+    }
+    s->until_ns = now + rules_pause_ms(s->pauses) * (NS_PER_S / 1000);
+    transfer_out_enter(s, OUT_PAUSED);
 }
 
 void transfer_out_try_again(struct transfer_out *s, qudag_err why)
 {
-    uint64_t now = mono_ns();
-    s->last = why;
-    transfer_out_drop_stream(s);
-    s->pauses++;
-    if (rules_send_is_final((int)why, s->pauses) ||
-        !rules_sending_again(&s->been, (now - s->progress_ns) / NS_PER_S)) {
-        end_undelivered(s, why);
-        return;
+    s->refusal = NULL;
+    fails(s, why);
+}
+
+/* The receiver has no room just now. */
+static void receiver_is_busy(struct transfer_out *s)
+{
+    s->refusal = transfer_reason_text(TRANSFER_BUSY);
+    fails(s, QUDAG_EREFUSED);
+}
+
+void transfer_network_back(struct transfers *k)
+{
+    struct transfer_out *s = k == NULL ? NULL : k->sends;
+    for (; s != NULL; s = s->next) {
+        uint32_t random = 0;
+        (void)uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
+        uint64_t at = mono_ns() + random % TOGETHER_NS;
+        if (s->state == OUT_PAUSED && !s->limited) {
+            s->until_ns = at < s->until_ns ? at : s->until_ns;
+            s->pauses = 0;
+        }
     }
-    unsigned doublings = s->pauses < 5 ? s->pauses - 1 : 4;
-    s->until_ns = now + (PAUSE_NS << doublings);
-    transfer_out_enter(s, OUT_PAUSED);
 }
 
 /* ------------------------------------------------------------------ content */
@@ -218,12 +255,25 @@ bool transfer_out_closed(struct transfers *k, qudag_stream stream, qudag_err why
         if (why == QUDAG_EEXPIRED) { /* of the circuit: another one will do */
             why = QUDAG_ECIRCUIT;
         }
-        transfer_out_try_again(s, why == QUDAG_OK ? QUDAG_ECLOSED : why);
+        if (rules_receiver_full((int)why, rules_stage(s->on_circuit, s->open))) {
+            receiver_is_busy(s);
+        } else {
+            transfer_out_try_again(s, why == QUDAG_OK ? QUDAG_ECLOSED : why);
+        }
     }
     return s != NULL;
 }
 
 /* ------------------------------------------------------------------ what the receiver says */
+
+/* |n| pieces of new content were acknowledged: each is worth a circuit. */
+static void gives_back(struct transfer_out *s, uint64_t n)
+{
+    qudag_err err = QUDAG_OK;
+    for (; n > 0 && err == QUDAG_OK; n--) {
+        err = qudag_dark_progress(s->k->d->node, s->stream);
+    }
+}
 
 static void on_done(struct transfer_out *s, const struct transfer_msg *m)
 {
@@ -233,6 +283,7 @@ static void on_done(struct transfer_out *s, const struct transfer_msg *m)
                           "send it again");
         return;
     }
+    gives_back(s, 1);
     s->acked = s->offer.size;
     s->last = QUDAG_OK;
     transfer_out_report(s, REC_ROW);
@@ -247,6 +298,7 @@ static bool confirmed(struct transfer_out *s, uint64_t n)
         transfer_out_try_again(s, QUDAG_EPROTO);
         return false;
     case RULES_CLAIM_PROGRESS:
+        gives_back(s, n / RULES_STEP - s->been.counted / RULES_STEP);
         s->been.counted = n;
         s->been.tries = s->pauses = 0;
         s->progress_ns = mono_ns();
@@ -291,7 +343,7 @@ static void on_accept(struct transfer_out *s, uint64_t offset)
 static void on_refuse(struct transfer_out *s, unsigned reason)
 {
     if (reason == TRANSFER_BUSY) {
-        transfer_out_try_again(s, QUDAG_EREFUSED);
+        receiver_is_busy(s);
         return;
     }
     if (s->state == OUT_ASKING && reason == TRANSFER_BAD_OFFER) {
@@ -410,7 +462,8 @@ static void tick_one(struct transfer_out *s, uint64_t now_ns)
     }
     if (s->state != OUT_HASHING &&
         now_ns - s->progress_ns > rules_patience_s(s->offer.size) * NS_PER_S) {
-        transfer_out_fail_err(s, QUDAG_ETIMEOUT, "not delivered"); /* it speaks, and gets nowhere */
+        transfer_why_note(s, QUDAG_ETIMEOUT);
+        transfer_why_end(s, QUDAG_ETIMEOUT); /* it speaks, and gets nowhere */
         return;
     }
     if (now_ns - s->reported_ns > REPORT_NS) {
