@@ -62,11 +62,7 @@ void node_finish_guard_witness(struct node *n, struct node_op *op, qudag_err err
     node_op_free(n, op);
 }
 
-/*
- * A guard did not answer: do others?  A node that asks nothing of its own would not know for long, take its own network
- * for what was away, and wait for guards that are dead.
- */
-static void ask_others(struct node *n)
+void node_guards_ask_others(struct node *n)
 {
     uint8_t key[32];
     struct node_request r = {.kind = NODE_OP_GUARD_WITNESS, .key = {key, sizeof(key)}};
@@ -84,7 +80,7 @@ void node_finish_guard_dial(struct node *n, struct node_op *op, qudag_err err,
     n->guards.dialling = false;
     if (err != QUDAG_OK && qudag_err_category(err) == QUDAG_CAT_RETRY) {
         relays_failed(n->relays, &op->req.peer, n->now);
-        ask_others(n);
+        node_guards_ask_others(n);
     }
     node_op_free(n, op);
 }

@@ -126,7 +126,11 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
         linked(n, false, now);
         changed(n, ev->peer, false);
         if (ev->err == QUDAG_ETIMEOUT) {
+            struct peer_id guard;
             relays_failed(n->relays, ev->peer, now); /* no path leads over it for a while */
+            if (relays_guard(n->relays, &guard) && peer_id_eq(&guard, ev->peer)) {
+                node_guards_ask_others(n);
+            }
             n->news |= NODE_NEWS_SILENCE;
         }
     } else if (ev->type == EV_STREAM_FAIL) {

@@ -100,6 +100,12 @@ struct node_guards {
     tstamp look_at, save_at;
 };
 
+/*
+ * A guard did not answer: do others?  A node that asks nothing of its own would not know for long, take its own network
+ * for what was away, and wait for guards that are dead.
+ */
+void node_guards_ask_others(struct node *n);
+
 /* What happened that concerns higher files; set anywhere, handed on by the drain. */
 enum node_news {
     NODE_NEWS_RELAYS = 1,    /* a relay's descriptor arrived */

@@ -5,6 +5,7 @@
  * (node_rule_path_end).  No hop is blamed for what this node did or lacks (err_is_ours).
  */
 #include "base/err.h"
+#include "node/arrows.h"
 #include "node/internal.h"
 
 #define WAIT (20 * NS_PER_S)
@@ -110,5 +111,8 @@ void node_path_ended(struct node *n, struct node_circuit *c, uint64_t hop, qudag
     judge(n, c, &end);
     if (hop >= 1 && hop <= c->relays) { /* to blame is the first hop that was not reached */
         relays_hop_failed(n->relays, c->path, hop, now);
+        if (hop == 1 && !err_is_ours(err)) {
+            node_guards_ask_others(n);
+        }
     }
 }
