@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -146,6 +147,31 @@ static void a_message_is_short_and_an_offer_comes_first(void **state)
     assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
     assert_int_equal(evil.answer.reason, TRANSFER_BAD_OFFER);
     give_up_and_let_it_be_noticed();
+}
+
+/* Descriptors come back: the sender is told to try again, not that only the receiver can change it. */
+static void what_lacks_for_a_while_is_no_final_refusal(void **state)
+{
+    struct transfer_msg m = {.type = TRANSFER_T_OFFER};
+    struct rlimit was, none;
+    (void)state;
+    m.offer.kind = TRANSFER_FILE;
+    m.offer.id[0] = 202;
+    m.offer.size = 1000;
+    memcpy(m.offer.name, "none", 5);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    none = was;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    first_words(&m);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_int_equal(evil.answer.type, TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_BUSY);
+    give_up_and_let_it_be_noticed();
+    first_words(&m); /* and when they are there again */
+    assert_int_equal(evil.answer.type, TRANSFER_T_ACCEPT);
+    give_up_and_let_it_be_noticed();
+    assert_int_equal(d->transfers->inbox.reserved, 0);
 }
 
 /* Our last word was lost: it is said again, and nothing is stored a second time. */
@@ -385,6 +411,7 @@ int main(void)
         cmocka_unit_test(what_a_sender_announces_is_compared_with_what_it_sent),
         cmocka_unit_test(room_is_reserved_while_it_is_needed),
         cmocka_unit_test(a_message_is_short_and_an_offer_comes_first),
+        cmocka_unit_test(what_lacks_for_a_while_is_no_final_refusal),
         cmocka_unit_test(what_is_there_already_is_confirmed_at_once),
         cmocka_unit_test(senders_that_say_nothing_are_in_nobodys_way),
         cmocka_unit_test(slow_senders_with_large_offers_do_not_close_the_inbox),
