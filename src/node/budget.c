@@ -11,6 +11,8 @@ struct key_note {
         own;     /* further ones of this key, whether the others left room for them or not */
     tstamp last; /* the last attempt */
     bool used, again;
+    bool
+        first_due; /* its first was refused: until one is allowed, it is a first that it asks for */
 };
 
 struct addr_note {
@@ -156,9 +158,11 @@ qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
     if (again && !node_spend_take(&k->own, NODE_BUDGET_QUICK, NODE_BUDGET_AGAIN, now)) {
         return QUDAG_ELIMIT;
     }
-    bool ok = again ? node_spend_take(&a->again, NODE_BUDGET_QUICK, NODE_BUDGET_AGAIN, now)
-                    : node_spend_take(&a->first, NODE_BUDGET_FIRST, NODE_BUDGET_FIRST, now);
-    k->again = ok ? again : k->again;
+    bool first = !again || k->first_due;
+    bool ok = first ? node_spend_take(&a->first, NODE_BUDGET_FIRST, NODE_BUDGET_FIRST, now)
+                    : node_spend_take(&a->again, NODE_BUDGET_QUICK, NODE_BUDGET_AGAIN, now);
+    k->first_due = first && !ok;
+    k->again = ok ? !first : k->again;
     return ok ? QUDAG_OK : QUDAG_EUNREACHABLE;
 }
 

@@ -142,6 +142,26 @@ static void what_is_acknowledged_gives_one_back(void **state)
     assert_int_equal(allowed(&a, &k, START + 60, START + 80, 1), 4);
 }
 
+/* Whose first was refused does not get it as a further one, of which it gives back by its success. */
+static void the_65th_key_waits_for_a_first_one(void **state)
+{
+    const struct dark_addr a = addr_of(1);
+    const struct node_isolation late = key_of(1000);
+    tstamp now = START;
+    (void)state;
+    for (unsigned i = 0; i < NODE_BUDGET_FIRST; i++) {
+        const struct node_isolation k = key_of(i);
+        assert_int_equal(node_budget_take(&b, &a, &k, now), QUDAG_OK);
+    }
+    assert_int_equal(node_budget_take(&b, &a, &late, now), QUDAG_EUNREACHABLE);
+    assert_int_equal(allowed(&a, &late, now, now + NODE_BUDGET_HOUR / NODE_BUDGET_FIRST, NS_PER_S),
+                     0);
+    assert_int_equal(allowed(&a, &late, now, now + 180 * NS_PER_S, NS_PER_S) > 0, true);
+    const struct node_isolation first = key_of(0); /* another's further ones are still all there */
+    assert_int_equal(allowed(&a, &first, now + 180 * NS_PER_S, now + 181 * NS_PER_S, NS_PER_S / 4),
+                     4);
+}
+
 static void what_did_not_pass_our_relays_the_far_end_has_not_seen(void **state)
 {
     (void)state;
@@ -261,6 +281,7 @@ int main(void)
         TEST(waits_double),
         TEST(after_an_outage_of_minutes_the_next_attempt_is_a_minute_away),
         TEST(what_is_acknowledged_gives_one_back),
+        TEST(the_65th_key_waits_for_a_first_one),
         TEST(what_did_not_pass_our_relays_the_far_end_has_not_seen),
         TEST(another_key_is_no_way_around_it),
         TEST(what_others_used_up_is_not_called_a_limit),

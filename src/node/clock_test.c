@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "node/clock.h"
+#include "node/internal.h"
 #include "node/testkit_case.h"
 
 #define ODD 5 /* the node with the odd clock */
@@ -282,6 +283,11 @@ static void that_the_clock_is_wrong_is_taken_back_once_it_is_set(void **state)
     node_drain(n, net.now);
     witness(0, 2, 1);
     witness(0, 3, 1);
+    node_drain(n, net.now);
+    assert_true(net.node[0].clock_said);
+    n->boot.phase = NODE_RELAYS;
+    node_boot_news(n, NODE_NEWS_RELAYS | NODE_NEWS_PEER,
+                   net.now); /* other news do not take it back */
     node_drain(n, net.now);
     assert_true(net.node[0].clock_said);
     node_set_clock(n, (struct wallclock){NT_WALL + 600, NT_START}, net.now);
