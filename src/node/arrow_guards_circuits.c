@@ -62,11 +62,12 @@ void node_finish_guard_witness(struct node *n, struct node_op *op, qudag_err err
     node_op_free(n, op);
 }
 
-void node_guards_ask_others(struct node *n)
+static void ask_others(struct node *n)
 {
     uint8_t key[32];
     struct node_request r = {.kind = NODE_OP_GUARD_WITNESS, .key = {key, sizeof(key)}};
 
+    n->guards.ask_others = false;
     if (!n->guards.asking) {
         rng_fill(&n->cfg.rng, key, sizeof(key));
         n->guards.asking = node_op_new(n, &r) != NULL;
@@ -80,7 +81,7 @@ void node_finish_guard_dial(struct node *n, struct node_op *op, qudag_err err,
     n->guards.dialling = false;
     if (err != QUDAG_OK && qudag_err_category(err) == QUDAG_CAT_RETRY) {
         relays_failed(n->relays, &op->req.peer, n->now);
-        node_guards_ask_others(n);
+        n->guards.ask_others = true;
     }
     node_op_free(n, op);
 }
@@ -121,6 +122,12 @@ static void tick(void *node, tstamp now, struct acts *out)
     struct node *n = node;
     (void)out;
 
+    if (n->guards.ask_others) {
+        ask_others(n);
+    }
+    if (now < n->guards.look_at) {
+        return;
+    }
     n->guards.look_at = tstamp_after(now, LOOK_EVERY);
     if (n->boot.started && relays_is_usable(n->relays)) {
         fetch(n);
@@ -135,7 +142,9 @@ static void tick(void *node, tstamp now, struct acts *out)
 
 static tstamp deadline(const void *node)
 {
-    return ((const struct node *)node)->guards.look_at;
+    const struct node *n = node;
+
+    return n->guards.ask_others ? n->now : n->guards.look_at;
 }
 
 qudag_err node_guards_init(struct node *n)

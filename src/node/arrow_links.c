@@ -129,7 +129,7 @@ static void event(void *core, const struct ev *ev, tstamp now, struct acts *out)
             struct peer_id guard;
             relays_failed(n->relays, ev->peer, now); /* no path leads over it for a while */
             if (relays_guard(n->relays, &guard) && peer_id_eq(&guard, ev->peer)) {
-                node_guards_ask_others(n);
+                n->guards.ask_others = true;
             }
             n->news |= NODE_NEWS_SILENCE;
         }

@@ -98,13 +98,12 @@ struct node_guards {
     bool fetching, dialling, asking;
     bool reported; /* that all new ones of this month are used */
     tstamp look_at, save_at;
+    /*
+     * A guard did not answer: do others?  A node that asks nothing of its own would not know for long, take its own
+     * network for what was away, and wait for guards that are dead.  Set anywhere; the guards' core asks.
+     */
+    bool ask_others;
 };
-
-/*
- * A guard did not answer: do others?  A node that asks nothing of its own would not know for long, take its own network
- * for what was away, and wait for guards that are dead.
- */
-void node_guards_ask_others(struct node *n);
 
 /* What happened that concerns higher files; set anywhere, handed on by the drain. */
 enum node_news {

@@ -112,7 +112,7 @@ void node_path_ended(struct node *n, struct node_circuit *c, uint64_t hop, qudag
     if (hop >= 1 && hop <= c->relays) { /* to blame is the first hop that was not reached */
         relays_hop_failed(n->relays, c->path, hop, now);
         if (hop == 1 && !err_is_ours(err)) {
-            node_guards_ask_others(n);
+            n->guards.ask_others = true;
         }
     }
 }

@@ -1,8 +1,4 @@
-/*
- * dark_impl.h - what the files of this folder share; nothing outside includes it.
- *
- * Byte layouts and labels: spec/dark.md.
- */
+/* dark_impl.h - what the files of this folder share, and nothing outside includes.  Byte layouts: spec/dark.md. */
 #ifndef QUDAG_SRC_CORE_DARK_DARK_IMPL_H
 #define QUDAG_SRC_CORE_DARK_DARK_IMPL_H
 
@@ -141,9 +137,8 @@ uint64_t dark_retry_wait(uint32_t failures, bool urgent, const struct rng *rng);
 #define DARK_PAUSE_VAR (1 * NS_PER_S)
 #define DARK_TOLD_MAX 256 /* answers of which is remembered who was told */
 #define DARK_HURRY_HOLD (UINT64_C(2) * 3600 * NS_PER_S) /* changes so close are told in one place */
-#define DARK_MISSED_MAX                                                                            \
-    (UINT64_C(6) * 3600 * NS_PER_S)    /* rounds that were slept over follow within */
-#define DARK_LATE_MAX (600 * NS_PER_S) /* a round later than this was slept over, not late */
+#define DARK_MISSED_MAX (21600 * NS_PER_S) /* rounds that were slept over follow within */
+#define DARK_LATE_MAX (600 * NS_PER_S)     /* a round later than this was slept over, not late */
 
 enum dark_own_state {
     DARK_OWN_IDLE,       /* keys only */
@@ -176,8 +171,7 @@ struct dark_own_addr {
     struct onion_hop hop;
     struct dark_series s[DARK_PLACES]; /* beside keys.place */
     tstamp change_at;                  /* the period changes, or the next one's places are due */
-    uint8_t hurried
-        [3]; /* of each period (mod 3): the replica whose records may leave off their schedule ... */
+    uint8_t hurried[3];   /* of each period (mod 3): the replica that may leave its schedule ... */
     tstamp hurried_until; /* ... until others are drawn */
 };
 
