@@ -51,6 +51,7 @@ FOLDERS = {
     'core': 'acts_',
     'core/dark': 'dark_',
     'core/gateway': 'gateway_',
+    'core/hidden': 'hidden_',
     'core/identify': 'identify_',
     'core/kad': 'kad_',
     'core/mss': 'mss_',

@@ -1,0 +1,351 @@
+/*
+ * meetings.c - the callers of a service: from a handshake that was passed on to the circuit they meet on.
+ *
+ *   request ─▶ opened ─▶ queue of its introduction point ─ in turn ─▶ R_BUILD ─▶ R_MEET ─▶ the owner's
+ *
+ * Nobody can tell callers apart; introduction points can be.  So these share what there is: each is served in turn,
+ * and the one of which most waits loses its oldest.  Who floods one of them does not keep out who comes by another.
+ */
+#include "core/hidden/service_impl.h"
+
+#include "base/wipe.h"
+
+#include <string.h>
+
+static void drop(struct hidden_service *s, struct hidden_meeting *m, struct acts *out)
+{
+    list_del(&m->node);
+    if (m->state == HIDDEN_QUEUED) {
+        s->waiting[m->slot]--;
+        s->stats.queued--;
+    } else {
+        s->stats.building--;
+    }
+    hidden_close(&m->circuit, out);
+    rend_hs_asked_drop(&m->asked);
+    mem_free_wiped(s->all->cfg.mem, m);
+}
+
+void hidden_meetings_wipe(struct hidden_service *s, struct acts *out)
+{
+    for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
+        while (!list_empty(&s->queue[i])) {
+            drop(s, LIST_ENTRY(s->queue[i].next, struct hidden_meeting, node), out);
+        }
+    }
+    while (!list_empty(&s->work)) {
+        drop(s, LIST_ENTRY(s->work.next, struct hidden_meeting, node), out);
+    }
+}
+
+/* --- handshakes -------------------------------------------------------------------------------- */
+
+/* Under 128 bits that nobody else can compute: no X can be made to look like another. */
+static void hash_of(const struct hidden_service *s, const uint8_t *x, uint64_t hash[2])
+{
+    const struct slice bytes = {x, X25519_LEN};
+
+    hash[0] = siphash24(s->seen_key[0], s->seen_key[1], bytes);
+    hash[1] = siphash24(s->seen_key2[0], s->seen_key2[1], bytes) | 1; /* a map's value is not 0 */
+}
+
+static bool was_seen(const struct hidden_slot *p, const uint64_t hash[2])
+{
+    const uint64_t *second = map_u64_at(&p->seen, hash[0]);
+
+    return second != NULL && *second == hash[1];
+}
+
+/* Opens what came through |p|; NULL, and counted, when it is not to be answered. */
+static struct hidden_meeting *open_request(struct hidden_service *s, struct hidden_slot *p,
+                                           const uint8_t *handshake)
+{
+    const struct rend_keys *keys = hidden_periods_find(s, rend_hs_key_id(handshake));
+    const struct rend_hs_own own = {s->addr, p->intro_key, keys};
+    struct mem *mem = s->all->cfg.mem;
+    uint64_t hash[2];
+
+    if (keys == NULL) {
+        s->stats.unknown_key++;
+        return NULL;
+    }
+    hash_of(s, rend_hs_X(handshake), hash);
+    if (was_seen(p, hash)) {
+        s->stats.replayed++;
+        return NULL;
+    }
+    struct hidden_meeting *m = mem_alloc(mem, sizeof *m);
+    qudag_err err = m == NULL ? QUDAG_ENOMEM : rend_hs_open(&m->asked, &own, handshake);
+    if (err == QUDAG_OK) { /* what cannot be remembered is not answered */
+        err = map_u64_set(&p->seen, hash[0], &hash[1]);
+    }
+    if (err != QUDAG_OK) {
+        *(err == QUDAG_EAUTH ? &s->stats.bad : &s->stats.over) += 1;
+        mem_free_wiped(mem, m);
+        return NULL;
+    }
+    p->served++;
+    return m;
+}
+
+static void enqueue(struct hidden_service *s, struct hidden_meeting *m, uint32_t slot, tstamp now,
+                    struct acts *out)
+{
+    m->slot = slot;
+    m->since = now;
+    list_push_back(&s->queue[slot], &m->node);
+    s->waiting[slot]++;
+    s->stats.queued++;
+    if (s->stats.queued > HIDDEN_QUEUE_MAX) {
+        size_t most = hidden_queue_largest(s->waiting, HIDDEN_SLOTS);
+        s->stats.displaced++;
+        drop(s, LIST_ENTRY(s->queue[most].next, struct hidden_meeting, node), out);
+    }
+}
+
+void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice handshake,
+                          tstamp now, struct acts *out)
+{
+    struct hidden_service *s;
+    struct hidden_slot *p = hidden_slot_of(h, id, &s);
+
+    if (p == NULL || p->state != HIDDEN_SLOT_STANDS) {
+        return;
+    }
+    s->stats.requests++;
+    if (!limiter_take(&p->rate, 1, now) || !limiter_take(&s->opens, 1, now)) {
+        s->stats.over++;
+        return;
+    }
+    if (handshake.len != REND_HS_LEN) {
+        s->stats.bad++;
+        return;
+    }
+    struct hidden_meeting *m = open_request(s, p, handshake.base);
+    if (m != NULL) {
+        enqueue(s, m, (uint32_t)(p - s->slot), now, out);
+        hidden_meetings_settle(s, now, out);
+    }
+}
+
+/* --- circuits to R ----------------------------------------------------------------------------- */
+
+/* Circuits to R that the owner does not count as carried yet. */
+static uint32_t to_come(const struct hidden_service *s)
+{
+    uint32_t n = 0;
+
+    LIST_EACH(it, &s->work)
+    {
+        n += LIST_ENTRY(it, struct hidden_meeting, node)->taken ? 0 : 1;
+    }
+    return n;
+}
+
+/* Whose turn it is, if a circuit may be begun at all but for its rate; NULL. */
+static struct hidden_meeting *next_meeting(const struct hidden_service *s)
+{
+    size_t slot = hidden_queue_next(s->waiting, HIDDEN_SLOTS, s->last);
+
+    if (slot == HIDDEN_SLOTS || s->stats.building >= HIDDEN_BUILDS_MAX) {
+        return NULL;
+    }
+    return LIST_ENTRY(s->queue[slot].next, struct hidden_meeting, node);
+}
+
+static bool has_room(const struct hidden_service *s)
+{
+    return s->stats.carried + to_come(s) < HIDDEN_CARRIED_MAX;
+}
+
+static void begin(struct hidden_service *s, struct hidden_meeting *m, tstamp now, struct acts *out)
+{
+    list_del(&m->node);
+    list_push_back(&s->work, &m->node);
+    s->last = m->slot;
+    s->waiting[m->slot]--;
+    s->stats.queued--;
+    s->stats.building++;
+    s->stats.begun++;
+    m->state = HIDDEN_R_BUILD;
+    m->since = now;
+    m->id = ++s->all->ids;
+    hidden_report_copy(s, HIDDEN_SERVE_NEED_R, m->id,
+                       (struct slice){(const void *)&m->asked.at.relay, sizeof m->asked.at.relay},
+                       out);
+}
+
+static void drop_late(struct hidden_service *s, tstamp now, struct acts *out)
+{
+    for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
+        LIST_EACH_SAFE(it, tmp, &s->queue[i])
+        {
+            struct hidden_meeting *m = LIST_ENTRY(it, struct hidden_meeting, node);
+            if (now < tstamp_after(m->since, HIDDEN_WAIT_MAX)) {
+                break;
+            }
+            s->stats.late++;
+            drop(s, m, out);
+        }
+    }
+    LIST_EACH_SAFE(it, tmp, &s->work)
+    {
+        struct hidden_meeting *m = LIST_ENTRY(it, struct hidden_meeting, node);
+        if (now < tstamp_after(m->since, HIDDEN_MEETING_LIFE)) {
+            break;
+        }
+        s->stats.failed++;
+        drop(s, m, out);
+    }
+}
+
+void hidden_meetings_settle(struct hidden_service *s, tstamp now, struct acts *out)
+{
+    struct hidden_meeting *m;
+
+    drop_late(s, now, out);
+    while ((m = next_meeting(s)) != NULL) {
+        if (!has_room(s)) { /* SPEC: rendezvous R-24 */
+            if (!m->shed) {
+                m->shed = true;
+                s->stats.shed++;
+                hidden_report(s, HIDDEN_SERVE_SHED, 0, out);
+            }
+            return;
+        }
+        if (!limiter_take(&s->builds, 1, now)) {
+            return;
+        }
+        begin(s, m, now, out);
+    }
+}
+
+tstamp hidden_meetings_deadline(const struct hidden_service *s)
+{
+    tstamp at = TSTAMP_NEVER;
+
+    for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
+        if (!list_empty(&s->queue[i])) {
+            const struct hidden_meeting *m =
+                LIST_ENTRY(s->queue[i].next, struct hidden_meeting, node);
+            at = tstamp_min(at, tstamp_after(m->since, HIDDEN_WAIT_MAX));
+        }
+    }
+    if (!list_empty(&s->work)) {
+        const struct hidden_meeting *m = LIST_ENTRY(s->work.next, struct hidden_meeting, node);
+        at = tstamp_min(at, tstamp_after(m->since, HIDDEN_MEETING_LIFE));
+    }
+    if (next_meeting(s) != NULL && has_room(s)) {
+        at = tstamp_min(at, limiter_ready(&s->builds, 1, s->builds.last));
+    }
+    return at;
+}
+
+/* --- what the owner says ----------------------------------------------------------------------- */
+
+/* The meeting of that id in |state|, its service in |*of|; NULL. */
+static struct hidden_meeting *find(const struct hidden_services *h, uint64_t id,
+                                   enum hidden_meeting_state state, struct hidden_service **of)
+{
+    LIST_EACH(it, &h->services)
+    {
+        struct hidden_service *s = LIST_ENTRY(it, struct hidden_service, node);
+        LIST_EACH(jt, &s->work)
+        {
+            struct hidden_meeting *m = LIST_ENTRY(jt, struct hidden_meeting, node);
+            if (m->id == id && m->state == state) {
+                *of = s;
+                return m;
+            }
+        }
+    }
+    *of = NULL;
+    return NULL;
+}
+
+static void fail(struct hidden_service *s, struct hidden_meeting *m, tstamp now, struct acts *out)
+{
+    s->stats.failed++;
+    drop(s, m, out);
+    hidden_meetings_settle(s, now, out);
+}
+
+void hidden_serve_r_built(struct hidden_services *h, uint64_t id, struct ref circuit, tstamp now,
+                          struct acts *out)
+{
+    struct hidden_service *s;
+    struct hidden_meeting *m = find(h, id, HIDDEN_R_BUILD, &s);
+    struct hidden_meet meet;
+
+    if (m == NULL) {
+        hidden_close(&circuit, out);
+        return;
+    }
+    m->circuit = circuit;
+    memcpy(meet.cookie, m->asked.at.cookie, sizeof meet.cookie);
+    if (rend_hs_answer(&m->asked, &h->cfg.rng, meet.created, &m->keys) != QUDAG_OK) {
+        fail(s, m, now, out);
+        return;
+    }
+    m->state = HIDDEN_R_MEET;
+    hidden_report_copy(s, HIDDEN_SERVE_MEET, id, (struct slice){(const void *)&meet, sizeof meet},
+                       out)
+        ->obj = circuit;
+    wipe(&meet, sizeof meet);
+}
+
+void hidden_serve_r_failed(struct hidden_services *h, uint64_t id, tstamp now, struct acts *out)
+{
+    struct hidden_service *s;
+    struct hidden_meeting *m = find(h, id, HIDDEN_R_BUILD, &s);
+
+    m = m == NULL ? find(h, id, HIDDEN_R_MEET, &s) : m;
+    if (m != NULL) {
+        fail(s, m, now, out);
+    }
+}
+
+qudag_err hidden_serve_take(struct hidden_services *h, uint64_t id, struct onion_hs_keys *keys)
+{
+    struct hidden_service *s;
+    struct hidden_meeting *m = find(h, id, HIDDEN_R_MEET, &s);
+
+    if (m == NULL || m->taken) {
+        wipe(keys, sizeof *keys);
+        return QUDAG_ESTALE;
+    }
+    *keys = m->keys;
+    wipe(&m->keys, sizeof m->keys);
+    m->taken = true;
+    return QUDAG_OK;
+}
+
+void hidden_serve_met(struct hidden_services *h, uint64_t id, qudag_err err, uint64_t status,
+                      tstamp now, struct acts *out)
+{
+    struct hidden_service *s;
+    struct hidden_meeting *m = find(h, id, HIDDEN_R_MEET, &s);
+
+    if (m == NULL) {
+        return;
+    }
+    if (err != QUDAG_OK || status != REND_DONE || !m->taken) {
+        fail(s, m, now, out);
+        return;
+    }
+    s->stats.met++;
+    m->circuit = (struct ref){0, 0}; /* the owner's from now on */
+    drop(s, m, out);
+    hidden_meetings_settle(s, now, out);
+}
+
+void hidden_serve_carried(struct hidden_services *h, uint64_t cookie, uint32_t n, tstamp now,
+                          struct acts *out)
+{
+    struct hidden_service *s = hidden_service_of(h, cookie);
+
+    if (s != NULL) {
+        s->stats.carried = n;
+        hidden_meetings_settle(s, now, out);
+    }
+}

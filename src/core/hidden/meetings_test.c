@@ -1,0 +1,303 @@
+/* meetings_test.c - handshakes that come to a service, and its circuits to rendezvous relays. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/hidden/testkit_case.h"
+
+static void a_caller_is_met(void **state)
+{
+    struct bed *b = bed_new(1);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN];
+    struct onion_hs_keys keys;
+    struct onion_hop r;
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    relay_set(b, &r, 40);
+    make_handshake(b, &t, 0, 40, handshake);
+    request(b, ids[0], handshake);
+    struct up need = serve_up(b, HIDDEN_SERVE_NEED_R);
+    assert_true(peer_id_eq(&need.is.relay.peer, &r.peer));
+    struct ref c = new_circuit(b);
+    hidden_serve_r_built(b->services, need.id, c, b->now, &b->sacts);
+    struct up meet = serve_up(b, HIDDEN_SERVE_MEET);
+    assert_true(ref_eq(meet.obj, c));
+    assert_false(ct_is_zero(meet.is.meet.created, REND_CREATED_LEN));
+    assert_int_equal(hidden_serve_take(b->services, meet.id, &keys), QUDAG_OK);
+    assert_false(ct_is_zero(&keys, sizeof keys));
+    assert_int_equal(hidden_serve_take(b->services, meet.id, &keys), QUDAG_ESTALE); /* once */
+    assert_true(ct_is_zero(&keys, sizeof keys));
+    hidden_serve_met(b->services, meet.id, QUDAG_OK, REND_DONE, b->now, &b->sacts);
+    hidden_serve_met(b->services, meet.id, QUDAG_OK, REND_DONE, b->now, &b->sacts);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_CLOSE), 0); /* the circuit is the owner's */
+    struct hidden_serve_stats st = stats_of(b, 1);
+    assert_int_equal(st.met, 1);
+    assert_int_equal(st.building, 0);
+    bed_free(b);
+}
+
+static void what_is_not_for_us_brings_nothing(void **state)
+{
+    struct bed *b = bed_new(2);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN], other[REND_HS_LEN];
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    make_handshake(b, &t, 0, 40, handshake);
+    make_handshake(b, &t, 1, 40, other);
+    request(b, ids[0], other); /* through another point than it was made for */
+    handshake[REND_HS_LEN - 1] ^= 1;
+    request(b, ids[0], handshake);
+    handshake[REND_HS_LEN - 1] ^= 1;
+    hidden_serve_request(b->services, ids[0], (struct slice){handshake, REND_HS_LEN - 1}, b->now,
+                         &b->sacts);
+    handshake[0] ^= 1;
+    request(b, ids[0], handshake);
+    handshake[0] ^= 1;
+    request(b, 999, handshake);
+    request(b, 0, handshake);
+    struct hidden_serve_stats st = stats_of(b, 1);
+    assert_int_equal(st.requests, 4);
+    assert_int_equal(st.bad, 3);
+    assert_int_equal(st.unknown_key, 1);
+    assert_int_equal(b->n_sup, 0);
+    request(b, ids[0], handshake); /* and what was spoilt before is no replay */
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 1);
+    bed_free(b);
+}
+
+static void a_handshake_is_answered_once(void **state)
+{
+    struct bed *b = bed_new(3);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN];
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    make_handshake(b, &t, 0, 40, handshake);
+    for (unsigned i = 0; i < 5; i++) {
+        request(b, ids[0], handshake);
+    }
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 1);
+    assert_int_equal(stats_of(b, 1).replayed, 4);
+    hidden_serve_r_failed(b->services, serve_up(b, HIDDEN_SERVE_NEED_R).id, b->now, &b->sacts);
+    request(b, ids[0], handshake); /* nor after it failed */
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 1);
+    hidden_serve_point_ended(b->services, ids[0], b->now,
+                             &b->sacts); /* nor after the point was restored */
+    forget(b);
+    run_to(b, b->now + 2 * SECOND);
+    struct up need = serve_up(b, HIDDEN_SERVE_NEED_POINT);
+    ids[0] = build_point(b, &need, 1);
+    request(b, ids[0], handshake); /* not established yet */
+    assert_int_equal(stats_of(b, 1).requests, 6);
+    hidden_serve_established(b->services, ids[0], b->now, &b->sacts);
+    request(b, ids[0], handshake);
+    assert_int_equal(stats_of(b, 1).replayed, 6);
+    bed_free(b);
+}
+
+/* Garbage costs the point its rate, and nothing else. */
+static void a_flood_of_garbage_is_counted(void **state)
+{
+    struct bed *b = bed_new(4);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN];
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    make_handshake(b, &t, 0, 40, handshake);
+    size_t used = b->mem.used;
+    for (unsigned i = 0; i < 2000; i++) {
+        handshake[100 + i % 3000] ^= 1;
+        request(b, ids[0], handshake);
+    }
+    struct hidden_serve_stats st = stats_of(b, 1);
+    assert_int_equal(st.bad, REND_BURST_MAX);
+    assert_int_equal(st.over, 2000 - REND_BURST_MAX);
+    assert_int_equal(b->mem.used, used);
+    make_handshake(b, &t, 1, 40, handshake); /* another point is not at its rate */
+    request(b, ids[1], handshake);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 1);
+    bed_free(b);
+}
+
+static void circuits_are_begun_at_a_rate(void **state)
+{
+    struct bed *b = bed_new(5);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN];
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    for (unsigned i = 0; i < 120; i++) {
+        make_handshake(b, &t, i % 3, 40, handshake);
+        request(b, ids[i % 3], handshake);
+    }
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), HIDDEN_BUILDS_RATE);
+    run_to(b, b->now + SECOND / 2);
+    assert_in_range(n_serves(b, HIDDEN_SERVE_NEED_R), HIDDEN_BUILDS_RATE + 15,
+                    HIDDEN_BUILDS_RATE + 16);
+    run_to(b, b->now + 2 * SECOND);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), HIDDEN_BUILDS_MAX); /* at a time */
+    assert_int_equal(stats_of(b, 1).queued, 120 - HIDDEN_BUILDS_MAX);
+    hidden_serve_r_failed(b->services, serve_up(b, HIDDEN_SERVE_NEED_R).id, b->now, &b->sacts);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), HIDDEN_BUILDS_MAX + 1);
+    run_to(b, b->now + 6 * SECOND);
+    struct hidden_serve_stats st = stats_of(b, 1);
+    assert_int_equal(st.late, 120 - HIDDEN_BUILDS_MAX - 1);
+    assert_int_equal(st.queued, 0);
+    run_to(b, b->now + 60 * SECOND); /* and a node that never answers is not waited for */
+    st = stats_of(b, 1);
+    assert_int_equal(st.building, 0);
+    assert_int_equal(st.failed, st.begun);
+    bed_free(b);
+}
+
+/* One point is flooded with valid handshakes; a caller of another one is served in its turn. */
+static void a_flooded_point_does_not_starve_the_others(void **state)
+{
+    struct bed *b = bed_new(6);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN];
+    struct onion_hop honest;
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    relay_set(b, &honest, 200);
+    for (unsigned i = 0; i < HIDDEN_BUILDS_RATE + HIDDEN_QUEUE_MAX; i++) {
+        make_handshake(b, &t, 0, 40, handshake);
+        request(b, ids[0], handshake);
+    }
+    assert_int_equal(stats_of(b, 1).queued, HIDDEN_QUEUE_MAX);
+    assert_int_equal(stats_of(b, 1).displaced, 0);
+    make_handshake(b, &t, 1, 200, handshake);
+    request(b, ids[1], handshake);
+    for (unsigned i = 0; i < 20; i++) {
+        make_handshake(b, &t, 0, 40, handshake);
+        request(b, ids[0], handshake);
+    }
+    struct hidden_serve_stats st = stats_of(b, 1);
+    assert_int_equal(st.queued, HIDDEN_QUEUE_MAX);
+    assert_int_equal(st.displaced, 21); /* of the flooded point */
+    forget(b);
+    run_to(b, b->now + SECOND / 16);
+    assert_in_range(n_serves(b, HIDDEN_SERVE_NEED_R), 1, 3);
+    bool found = false;
+    for (size_t i = 0; i < b->n_sup; i++) {
+        found = found || (b->sup[i].kind == HIDDEN_SERVE_NEED_R &&
+                          peer_id_eq(&b->sup[i].is.relay.peer, &honest.peer));
+    }
+    assert_true(found);
+    bed_free(b);
+}
+
+static void carried_circuits_are_bounded(void **state)
+{
+    struct bed *b = bed_new(7);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN];
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    hidden_serve_carried(b->services, 1, HIDDEN_CARRIED_MAX - 1, b->now, &b->sacts);
+    for (unsigned i = 0; i < 3; i++) {
+        make_handshake(b, &t, 0, 40, handshake);
+        request(b, ids[0], handshake);
+    }
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 1); /* it is to be the last one */
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_SHED), 1);   /* asked for once for each caller */
+    hidden_serve_carried(b->services, 1, HIDDEN_CARRIED_MAX - 2, b->now, &b->sacts);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 2);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_SHED), 2);
+    assert_int_equal(stats_of(b, 1).carried, HIDDEN_CARRIED_MAX - 2);
+    run_to(b, b->now + 9 * SECOND); /* nothing gave way: not answered */
+    assert_int_equal(stats_of(b, 1).late, 1);
+    bed_free(b);
+}
+
+static void what_r_does_not_join_comes_back(void **state)
+{
+    struct bed *b = bed_new(8);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN];
+    struct onion_hs_keys keys;
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    for (unsigned i = 0; i < 5; i++) {
+        make_handshake(b, &t, 0, 40, handshake);
+        request(b, ids[0], handshake);
+        uint64_t id = serve_up(b, HIDDEN_SERVE_NEED_R).id;
+        hidden_serve_met(b->services, id, QUDAG_OK, REND_DONE, b->now, &b->sacts); /* too early */
+        assert_int_equal(hidden_serve_take(b->services, id, &keys), QUDAG_ESTALE);
+        hidden_serve_r_built(b->services, id, new_circuit(b), b->now, &b->sacts);
+        hidden_serve_r_built(b->services, id, new_circuit(b), b->now, &b->sacts); /* twice */
+        assert_int_equal(n_serves(b, HIDDEN_SERVE_CLOSE), 1);
+        if (i > 0) {
+            assert_int_equal(hidden_serve_take(b->services, id, &keys), QUDAG_OK);
+        }
+        if (i == 4) {
+            hidden_serve_end(b->services, 1, &b->sacts);
+            assert_int_equal(n_serves(b, HIDDEN_SERVE_CLOSE), 2 + HIDDEN_POINTS);
+            break;
+        }
+        if (i == 3) {
+            hidden_serve_r_failed(b->services, id, b->now, &b->sacts);
+        } else { /* keys that nobody took; R says no; R says nothing */
+            hidden_serve_met(b->services, id, i == 2 ? QUDAG_ERESET : QUDAG_OK,
+                             i == 1 ? REND_UNKNOWN : REND_DONE, b->now, &b->sacts);
+        }
+        assert_int_equal(n_serves(b, HIDDEN_SERVE_CLOSE), 2);
+        assert_int_equal(hidden_serve_take(b->services, id, &keys), QUDAG_ESTALE);
+        assert_int_equal(stats_of(b, 1).failed, i + 1);
+        forget(b);
+    }
+    bed_free(b);
+}
+
+/* A point that served as many introductions as it may is replaced, and goes on as an old one. */
+static void introductions_wear_a_point_out(void **state)
+{
+    struct bed *b = bed_new(9);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN];
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    struct hidden_service *s = inside(b);
+    s->slot[0].served = s->slot[0].most - 1;
+    make_handshake(b, &t, 0, 40, handshake);
+    request(b, ids[0], handshake);
+    run_to(b, b->now + SECOND);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_POINT), 1);
+    make_handshake(b, &t, 0, 40, handshake);
+    request(b, ids[0], handshake);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 2);
+    bed_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_caller_is_met),
+        cmocka_unit_test(what_is_not_for_us_brings_nothing),
+        cmocka_unit_test(a_handshake_is_answered_once),
+        cmocka_unit_test(a_flood_of_garbage_is_counted),
+        cmocka_unit_test(circuits_are_begun_at_a_rate),
+        cmocka_unit_test(a_flooded_point_does_not_starve_the_others),
+        cmocka_unit_test(carried_circuits_are_bounded),
+        cmocka_unit_test(what_r_does_not_join_comes_back),
+        cmocka_unit_test(introductions_wear_a_point_out),
+    };
+    if (crypto_init() != QUDAG_OK) {
+        return 1;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

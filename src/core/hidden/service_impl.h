@@ -1,0 +1,202 @@
+/* service_impl.h - what the files of the services share; nothing outside includes it. */
+#ifndef QUDAG_SRC_CORE_HIDDEN_SERVICE_IMPL_H
+#define QUDAG_SRC_CORE_HIDDEN_SERVICE_IMPL_H
+
+#include "base/limiter.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "core/hidden/service.h"
+
+#define HIDDEN_SEEN_MAX                                                                            \
+    (2 * 32768) /* handshakes of one introduction key, what comes while it is old with them */
+#define HIDDEN_ESTABLISH_LIFE (30 * NS_PER_S) /* for the owner's answers */
+#define HIDDEN_MEETING_LIFE (60 * NS_PER_S)
+#define HIDDEN_OLD_LIFE (HIDDEN_RECORD_LIFE * NS_PER_S)
+
+enum hidden_slot_state {
+    HIDDEN_SLOT_FREE,
+    HIDDEN_SLOT_PAUSE,     /* until |due| */
+    HIDDEN_SLOT_BUILD,     /* a circuit is asked for */
+    HIDDEN_SLOT_ESTABLISH, /* its relay is asked */
+    HIDDEN_SLOT_STANDS,
+};
+
+/* An introduction point: of a relay and a key once it was built for the first time. */
+struct hidden_slot {
+    enum hidden_slot_state state;
+    uint64_t id; /* of the last NEED_POINT; 0: none */
+    struct ref circuit;
+    bool keyed;             /* it has a relay and a key */
+    bool named;             /* it stood: records may name it */
+    bool old;               /* another one has taken its place; it stays until |until| */
+    struct onion_hop relay; /* not keyed: the one that failed, to be avoided once */
+    struct secret_ed25519 sk;
+    uint8_t intro_key[ED25519_PK_LEN];
+    tstamp due;   /* PAUSE: the next try; BUILD, ESTABLISH: given up */
+    tstamp until; /* named: end of its life, or of its time as an old one */
+    uint32_t served, most;
+    uint32_t failures; /* in a row */
+    tstamp restored[HIDDEN_RESTORES];
+    struct limiter rate;
+    struct map
+        seen; /* 128-bit keyed hashes of X: the first half as key, the second as value */
+};
+
+enum hidden_meeting_state { HIDDEN_QUEUED, HIDDEN_R_BUILD, HIDDEN_R_MEET };
+
+/* A caller. */
+struct hidden_meeting {
+    struct list node;
+    enum hidden_meeting_state state;
+    uint64_t id;
+    uint32_t slot; /* it came through */
+    bool shed;     /* SHED was reported for it */
+    bool taken;
+    tstamp since; /* in the queue, or in work */
+    struct ref circuit;
+    struct rend_hs_asked asked;
+    struct onion_hs_keys keys;
+};
+
+struct hidden_own_period {
+    bool used;
+    uint64_t period;
+    struct rend_keys keys;
+};
+
+struct hidden_service {
+    struct list node;
+    struct hidden_services *all;
+    uint64_t cookie;
+    uint8_t addr[REND_ADDR_LEN];
+    struct hidden_slot slot[HIDDEN_SLOTS];
+    struct hidden_own_period period[HIDDEN_PERIODS];
+    uint64_t period_now; /* the keys are those for it; 0: none yet */
+    tstamp keys_due;     /* when keys that could not be made are tried again, or the period ends */
+    bool dirty;          /* records must say something else */
+    tstamp dirty_since;
+    struct list queue[HIDDEN_SLOTS];
+    uint32_t waiting[HIDDEN_SLOTS];
+    uint32_t last; /* slot whose turn it was */
+    struct list work;
+    struct limiter opens, builds;
+    uint64_t seen_key[2], seen_key2[2];
+    struct hidden_serve_stats stats;
+};
+
+struct hidden_services {
+    struct hidden_services_config cfg;
+    struct list services;
+    uint32_t n;
+    uint64_t ids;
+};
+
+/* ---- target.c ---- */
+
+/* Whether records may name the slot from now on. */
+bool hidden_slot_is_named(const struct hidden_slot *p);
+/* What records say has changed. */
+void hidden_target_touch(struct hidden_service *s, tstamp now);
+/* Reports it when it is time. */
+void hidden_target_settle(struct hidden_service *s, tstamp now, struct acts *out);
+/* When that may be due. */
+tstamp hidden_target_deadline(const struct hidden_service *s);
+
+/* ---- periods.c ---- */
+
+/* Makes what is missing of the keys of this period and the next, and wipes what is over. */
+void hidden_periods_settle(struct hidden_service *s, tstamp now, struct acts *out);
+/* The keys of |period|; NULL. */
+const struct rend_keys *hidden_periods_get(const struct hidden_service *s, uint64_t period);
+/* The keys with that id, whatever their period; NULL. */
+const struct rend_keys *hidden_periods_find(const struct hidden_service *s,
+                                            const uint8_t key_id[8]);
+/* Takes over what hidden_serve_save() wrote.  EMALFORMED, ENOMEM, EINTERNAL. */
+QUDAG_MUST_USE qudag_err hidden_periods_load(struct hidden_service *s, struct slice saved);
+void hidden_periods_save(const struct hidden_service *s, uint8_t out[HIDDEN_SAVED_LEN]);
+void hidden_periods_wipe(struct hidden_service *s);
+
+/* ---- points.c ---- */
+
+/* Asks for what is missing, ends what is over. */
+void hidden_points_settle(struct hidden_service *s, tstamp now, struct acts *out);
+tstamp hidden_points_deadline(const struct hidden_service *s);
+/* Wipes all; |out| NULL: without reports. */
+void hidden_points_wipe(struct hidden_service *s, struct acts *out);
+
+/* ---- meetings.c ---- */
+
+/* Drops what waited too long, begins what there is room for. */
+void hidden_meetings_settle(struct hidden_service *s, tstamp now, struct acts *out);
+tstamp hidden_meetings_deadline(const struct hidden_service *s);
+/* Wipes all; |out| NULL: without reports. */
+void hidden_meetings_wipe(struct hidden_service *s, struct acts *out);
+
+/* ---- here ---- */
+
+/* The service of that cookie; NULL. */
+static inline struct hidden_service *hidden_service_of(const struct hidden_services *h,
+                                                       uint64_t cookie)
+{
+    LIST_EACH(it, &h->services)
+    {
+        struct hidden_service *s = LIST_ENTRY(it, struct hidden_service, node);
+        if (s->cookie == cookie) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* The slot of that id, its service in |*of|; NULL. */
+static inline struct hidden_slot *hidden_slot_of(const struct hidden_services *h, uint64_t id,
+                                                 struct hidden_service **of)
+{
+    LIST_EACH(it, &h->services)
+    {
+        struct hidden_service *s = LIST_ENTRY(it, struct hidden_service, node);
+        for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
+            if (id != 0 && s->slot[i].id == id) {
+                *of = s;
+                return &s->slot[i];
+            }
+        }
+    }
+    *of = NULL;
+    return NULL;
+}
+
+/* A report about |s| with that id. */
+static inline struct act *hidden_report(const struct hidden_service *s, enum hidden_serve_up kind,
+                                        uint64_t id, struct acts *out)
+{
+    struct act *a = acts_up(out, (uint16_t)kind);
+
+    a->cookie = s->cookie;
+    a->n = id;
+    return a;
+}
+
+/* The same about a copy of |len| bytes; one that goes nowhere when there is no room. */
+static inline struct act *hidden_report_copy(const struct hidden_service *s,
+                                             enum hidden_serve_up kind, uint64_t id,
+                                             struct slice about, struct acts *out)
+{
+    struct act *a = acts_up_copy(out, (uint16_t)kind, about.base, about.len);
+
+    a = a == NULL ? &out->sink : a;
+    a->cookie = s->cookie;
+    a->n = id;
+    return a;
+}
+
+/* Gives a circuit back, if there is one; |out| NULL: forgets it. */
+static inline void hidden_close(struct ref *circuit, struct acts *out)
+{
+    if (!ref_none(*circuit) && out != NULL) {
+        acts_up(out, HIDDEN_SERVE_CLOSE)->obj = *circuit;
+    }
+    *circuit = (struct ref){0, 0};
+}
+
+#endif
