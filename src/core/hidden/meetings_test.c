@@ -103,6 +103,28 @@ static void a_handshake_is_answered_once(void **state)
     bed_free(b);
 }
 
+/* Without memory for its hash a handshake could be answered twice. */
+static void what_cannot_be_remembered_is_not_answered(void **state)
+{
+    struct bed *b = bed_new(10);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN];
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    make_handshake(b, &t, 0, 40, handshake);
+    for (uint64_t i = 1; i <= 2; i++) { /* the caller; his hash */
+        b->mem.fail_at = i;
+        request(b, ids[0], handshake);
+        assert_int_equal(b->mem.fail_at, 0);
+        assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 0);
+        assert_int_equal(stats_of(b, 1).over, i);
+    }
+    request(b, ids[0], handshake);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 1);
+    bed_free(b);
+}
+
 /* Garbage costs the point its rate, and nothing else. */
 static void a_flood_of_garbage_is_counted(void **state)
 {
@@ -289,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_caller_is_met),
         cmocka_unit_test(what_is_not_for_us_brings_nothing),
         cmocka_unit_test(a_handshake_is_answered_once),
+        cmocka_unit_test(what_cannot_be_remembered_is_not_answered),
         cmocka_unit_test(a_flood_of_garbage_is_counted),
         cmocka_unit_test(circuits_are_begun_at_a_rate),
         cmocka_unit_test(a_flooded_point_does_not_starve_the_others),

@@ -128,6 +128,30 @@ static void a_broken_point_is_restored_then_replaced(void **state)
     bed_free(b);
 }
 
+/* A relay that refused, or broke before the point stood: no record names it, so another one is taken at once. */
+static void a_point_that_never_stood_goes_elsewhere(void **state)
+{
+    struct bed *b = bed_new(14);
+
+    (void)state;
+    assert_int_equal(serve_it(b, 1, nothing), QUDAG_OK);
+    struct up need = serve_up(b, HIDDEN_SERVE_NEED_POINT);
+    uint64_t id = build_point(b, &need, 1);
+    assert_non_null(hidden_serve_intro_sk(b->services, id));
+    hidden_serve_point_ended(b->services, id, b->now, &b->sacts);
+    assert_null(hidden_serve_intro_sk(b->services, id));
+    run_to(b, b->now + 2 * SECOND);
+    struct up again = serve_up(b, HIDDEN_SERVE_NEED_POINT);
+    assert_int_not_equal(again.id, need.id);
+    assert_false(again.is.need.same);
+    assert_int_equal(again.is.need.n_avoid, 1);
+    hidden_serve_point_ended(b->services, again.id, b->now,
+                             &b->sacts); /* there is no other relay */
+    run_to(b, b->now + 5 * SECOND);
+    assert_int_equal(serve_up(b, HIDDEN_SERVE_NEED_POINT).is.need.n_avoid, 0);
+    bed_free(b);
+}
+
 static void an_hour_later_it_may_be_restored_again(void **state)
 {
     struct bed *b = bed_new(5);
@@ -386,6 +410,7 @@ int main(void)
         cmocka_unit_test(two_points_are_told_after_a_while),
         cmocka_unit_test(relays_in_use_are_to_be_avoided),
         cmocka_unit_test(a_broken_point_is_restored_then_replaced),
+        cmocka_unit_test(a_point_that_never_stood_goes_elsewhere),
         cmocka_unit_test(an_hour_later_it_may_be_restored_again),
         cmocka_unit_test(failures_are_repeated_more_and_more_slowly),
         cmocka_unit_test(silence_is_a_failure),
