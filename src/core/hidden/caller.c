@@ -40,6 +40,7 @@ struct call {
     uint64_t r_id;
     struct ref r_circuit; /* but in BUILD */
     uint32_t r_tries;
+    struct hidden_avoid avoid;         /* at first the relays of the points, then each R as well */
     struct point point[HIDDEN_POINTS]; /* in the order they are tried */
     size_t n_points;
     tstamp next_at; /* when the next point is due while others have it; or a slow one is given up */
@@ -235,7 +236,11 @@ static void ask_for_r(struct hidden_calls *h, struct call *c, struct acts *out)
     c->r_id = ++h->ids;
     c->r_tries++;
     rng_fill(&h->cfg.rng, c->where.cookie, sizeof c->where.cookie);
-    report(c, HIDDEN_CALL_NEED_R, c->r_id, out);
+    struct act *a = acts_up_copy(out, HIDDEN_CALL_NEED_R, &c->avoid, sizeof c->avoid);
+    if (a != NULL) {
+        a->cookie = c->cookie;
+        a->n = c->r_id;
+    }
 }
 
 /* R is of no use: what was sent for it neither.  |err|: how the call ends when it was the last. */
@@ -331,6 +336,7 @@ qudag_err hidden_call(struct hidden_calls *h, const struct hidden_call_want *wan
     hidden_order_draw(order, c->n_points, &h->cfg.rng);
     for (size_t i = 0; i < c->n_points; i++) {
         c->point[i].at = want->points[order[i]];
+        c->avoid.peer[c->avoid.n++] = c->point[i].at.relay.peer;
     }
     list_push_back(&h->calls, &c->node);
     h->n++;
@@ -361,6 +367,7 @@ void hidden_call_r_built(struct hidden_calls *h, uint64_t id, struct ref circuit
     c->r = R_PLACE;
     c->r_circuit = circuit;
     c->where.relay = *r;
+    c->avoid.peer[c->avoid.n++] = r->peer; /* of no use for the next one; R_MAX at most */
     struct act *a = report(c, HIDDEN_CALL_WAIT, id, out);
     a->obj = circuit;
     a->data = acts_copy(out, c->where.cookie, sizeof c->where.cookie);

@@ -35,7 +35,7 @@ struct hidden_call_want {
 };
 
 enum hidden_call_up {
-    /* n: id.  Build a circuit that ends at a relay R of your choice; then hidden_call_r_built() or _failed(). */
+    /* n: id, ptr: const struct hidden_avoid *.  Build a circuit to an R; then hidden_call_r_built() or _failed(). */
     HIDDEN_CALL_NEED_R = 1,
     /* n: id, ptr: const struct hidden_point *.  Build one to its relay; then hidden_call_i_built() or _failed(). */
     HIDDEN_CALL_NEED_I,
@@ -46,6 +46,12 @@ enum hidden_call_up {
     HIDDEN_CALL_MET, /* n: id of R, obj: its circuit: hidden_call_take(), then onion_carry() */
     HIDDEN_CALL_END, /* err: see hidden_call_verdict(); ECIRCUIT: no R; EAUTH: R answers for the service */
     HIDDEN_CALL_CLOSE, /* obj: a circuit that is not needed any more */
+};
+
+/* Relays that R is not to be: those of introduction points, and those that failed as R.  In the action list. */
+struct hidden_avoid {
+    struct peer_id peer[HIDDEN_POINTS + HIDDEN_CALL_R_MAX];
+    uint32_t n;
 };
 
 /* All reports but CLOSE have the cookie of their call.  Lies in the action list. */

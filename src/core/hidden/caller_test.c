@@ -194,6 +194,11 @@ static void three_relays_at_most_are_r(void **state)
     assert_true(ref_eq(call_up(b, HIDDEN_CALL_CLOSE).obj, r));
     hidden_call_failed(b->calls, id, b->now, &b->acts); /* twice: the old id is no more */
     assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_R), 2);
+    struct onion_hop first;
+    relay_set(b, &first, 50);
+    struct up need = call_up(b, HIDDEN_CALL_NEED_R);
+    assert_int_equal(need.is.avoid.n, 4); /* the points' relays, and that R */
+    assert_true(peer_id_eq(&need.is.avoid.peer[3], &first.peer));
     assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I),
                      2); /* its introduction is of no use any more */
     have_r(b);

@@ -70,8 +70,8 @@ static void make_handshake(struct fuzz *f, uint8_t which)
     memcpy(to.addr, addr, sizeof to.addr);
     memcpy(to.intro_key, f->target.point[which % f->target.n_points].intro_key,
            sizeof to.intro_key);
-    memcpy(to.x, f->target.keys[which >> 7].x, sizeof to.x);
-    memcpy(to.k, f->target.keys[which >> 7].k, sizeof to.k);
+    memcpy(to.x, f->target.keys[(which >> 6) % f->target.n_keys].x, sizeof to.x);
+    memcpy(to.k, f->target.keys[(which >> 6) % f->target.n_keys].k, sizeof to.k);
     peer_id_from_ed25519(&at.relay.peer, pk);
     memcpy(at.relay.k, to.k, sizeof at.relay.k);
     ASSERT(rend_hs_create(&h, &to, &at, (struct slice){NULL, 0}, &f->rng, f->handshake) ==

@@ -67,7 +67,8 @@ static qudag_err want(struct hidden_service *s, uint64_t period, bool *made)
     for (size_t i = 0; i < HIDDEN_PERIODS; i++) {
         free_one = s->period[i].used ? free_one : &s->period[i];
     }
-    ASSERT(free_one != NULL); /* besides these two there is at most the one before them */
+    ASSERT(free_one !=
+           NULL); /* with the three that may be live there is at most one that is not over */
     qudag_err err = rend_keys_make(&free_one->keys, &s->all->cfg.rng);
     free_one->used = err == QUDAG_OK;
     free_one->period = period;
@@ -78,13 +79,15 @@ static qudag_err want(struct hidden_service *s, uint64_t period, bool *made)
 /* Seconds until keys are to be wiped or made. */
 static uint64_t next_change(const struct hidden_service *s, walltime wall)
 {
-    uint64_t at = wall < 0 ? 0 : (uint64_t)wall;
-    uint64_t end = (s->period_now + 1) * HIDDEN_PERIOD;
-    uint64_t over = s->period_now * HIDDEN_PERIOD + HIDDEN_RECORD_LIFE + 3600;
+    walltime at = (walltime)((s->period_now + 1) * HIDDEN_PERIOD); /* the next period begins */
 
-    return s->period_now > 0 && hidden_periods_get(s, s->period_now - 1) != NULL && over > at
-               ? over - at
-               : end - at;
+    for (size_t i = 0; i < HIDDEN_PERIODS; i++) {
+        walltime over = hidden_period_over_at(s->period[i].period);
+        if (s->period[i].used && over > wall && over < at) {
+            at = over;
+        }
+    }
+    return (uint64_t)(at - wall);
 }
 
 void hidden_periods_settle(struct hidden_service *s, tstamp now, struct acts *out)
@@ -92,6 +95,7 @@ void hidden_periods_settle(struct hidden_service *s, tstamp now, struct acts *ou
     walltime wall = wall_now(&s->all->cfg.clock, now);
     uint64_t this = hidden_period(wall);
     bool made = false, changed = s->period_now != this;
+    qudag_err err = QUDAG_OK;
 
     if (now < s->keys_due) {
         return;
@@ -99,14 +103,16 @@ void hidden_periods_settle(struct hidden_service *s, tstamp now, struct acts *ou
     s->period_now = this;
     for (size_t i = 0; i < HIDDEN_PERIODS; i++) {
         struct hidden_own_period *p = &s->period[i];
-        if (p->used && (hidden_period_is_over(p->period, wall) || p->period > this + 1)) {
+        if (p->used && (wall >= hidden_period_over_at(p->period) || p->period > this + 1)) {
             drop(p);
         }
     }
-    qudag_err err = want(s, this, &made);
-    if (err == QUDAG_OK) {
-        err = want(s, this + 1, &made);
+    for (uint64_t back = 0; back < 3 && back <= this + 1 && err == QUDAG_OK; back++) {
+        if (hidden_period_is_live(this + 1 - back, wall)) {
+            err = want(s, this + 1 - back, &made);
+        }
     }
+    s->has_keys = err == QUDAG_OK;
     s->keys_due = tstamp_after(now, err == QUDAG_OK ? next_change(s, wall) * NS_PER_S : RETRY);
     if (made) {
         hidden_report(s, HIDDEN_SERVE_SAVE, 0, out);

@@ -29,8 +29,11 @@ static void three_points_make_a_target(void **state)
     assert_int_equal(up.cookie, 1);
     assert_int_equal(t->n_points, 3);
     assert_memory_not_equal(t->point[0].intro_key, t->point[1].intro_key, ED25519_PK_LEN);
-    assert_int_equal(t->keys[0].period, START / 86400);
-    assert_int_equal(t->keys[1].period, START / 86400 + 1);
+    assert_int_equal(t->n_keys,
+                     3); /* in the first half of a period records of the one before are live */
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(t->keys[i].period, START / 86400 + 1 - i);
+    }
     assert_memory_not_equal(t->keys[0].x, t->keys[1].x, X25519_LEN);
     const struct secret_ed25519 *sk = hidden_serve_intro_sk(b->services, ids[0]);
     assert_non_null(sk);
@@ -321,6 +324,15 @@ static void services_are_bounded_and_end_with_their_circuits(void **state)
 
 /* --- keys of periods --------------------------------------------------------------------------- */
 
+static const struct rend_keys *rend_keys_must(const struct hidden_service *s, uint64_t period)
+{
+    static const struct rend_keys none;
+    const struct rend_keys *k = hidden_periods_get(s, period);
+
+    assert_non_null(k);
+    return k == NULL ? &none : k;
+}
+
 static void keys_change_with_the_period(void **state)
 {
     struct bed *b = bed_new(11);
@@ -330,7 +342,7 @@ static void keys_change_with_the_period(void **state)
     (void)state;
     struct hidden_target t = have_service(b, ids);
     const struct hidden_service *s = inside(b);
-    memcpy(id, hidden_periods_get(s, t.keys[0].period)->key_id, sizeof id);
+    memcpy(id, rend_keys_must(s, t.keys[1].period)->key_id, sizeof id);
     const tstamp midnight = (uint64_t)((START / 86400 + 1) * 86400 - START) * SECOND;
     run_to(b, midnight - 1);
     assert_int_equal(n_serves(b, HIDDEN_SERVE_SAVE), 0);
@@ -342,12 +354,14 @@ static void keys_change_with_the_period(void **state)
         assert_true(b->now < midnight + 20 * SECOND);
     }
     struct hidden_target next = serve_up(b, HIDDEN_SERVE_TARGET).is.target;
-    assert_int_equal(next.keys[0].period, t.keys[1].period);
-    assert_memory_equal(next.keys[0].x, t.keys[1].x, X25519_LEN);
-    assert_memory_not_equal(next.keys[1].x, t.keys[1].x, X25519_LEN);
-    run_to(b, midnight + 15 * HOUR - SECOND);
+    assert_int_equal(next.n_keys, 3);
+    assert_int_equal(next.keys[1].period, t.keys[0].period);
+    assert_memory_equal(next.keys[1].x, t.keys[0].x, X25519_LEN);
+    assert_memory_equal(next.keys[2].x, t.keys[1].x, X25519_LEN);
+    assert_memory_not_equal(next.keys[0].x, t.keys[0].x, X25519_LEN);
+    run_to(b, midnight + 27 * HOUR - SECOND);
     assert_non_null(hidden_periods_find(s, id)); /* old records may still be read */
-    run_to(b, midnight + 15 * HOUR);
+    run_to(b, midnight + 27 * HOUR);
     assert_null(hidden_periods_find(s, id));
     bed_free(b);
 }
@@ -397,7 +411,10 @@ static void a_clock_that_jumps_makes_other_keys(void **state)
         hidden_services_set_clock(b->services, (struct wallclock){START + jumps[i], 0});
         run_to(b, b->now + 15 * SECOND);
         struct hidden_target t = serve_up(b, HIDDEN_SERVE_TARGET).is.target;
-        assert_int_equal(t.keys[0].period, (START + jumps[i]) / 86400);
+        uint64_t now = hidden_period(START + jumps[i] + (int64_t)(b->now / SECOND));
+        assert_true(t.n_keys >= 2);
+        assert_int_equal(t.keys[0].period, now + 1);
+        assert_int_equal(t.keys[1].period, now);
         forget(b);
     }
     bed_free(b);

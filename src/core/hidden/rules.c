@@ -8,7 +8,8 @@
 #define RETRY_MIN NS_PER_S
 #define RETRY_MAX (300 * NS_PER_S)
 #define DOUBLINGS_MAX 9
-#define AFTER_EXPIRY 3600 /* s */
+/* s after its end: records of it are made for half a period more, and live; and an hour */
+#define OVER (HIDDEN_PERIOD / 2 + HIDDEN_RECORD_LIFE + 3600)
 
 void hidden_order_draw(uint8_t order[HIDDEN_POINTS], size_t n, const struct rng *rng)
 {
@@ -77,13 +78,20 @@ uint64_t hidden_period(walltime now)
     return now < 0 ? 0 : (uint64_t)now / HIDDEN_PERIOD;
 }
 
-bool hidden_period_is_over(uint64_t period, walltime now)
+bool hidden_period_is_live(uint64_t period, walltime now)
 {
-    uint64_t at = now < 0 ? 0 : (uint64_t)now;
-    uint64_t end = period >= UINT64_MAX / HIDDEN_PERIOD - 2 ? UINT64_MAX - HIDDEN_PERIOD
-                                                            : (period + 1) * HIDDEN_PERIOD;
+    uint64_t this = hidden_period(now);
+    bool first_half = now < (walltime)(this * HIDDEN_PERIOD + HIDDEN_PERIOD / 2);
 
-    return at >= end + HIDDEN_RECORD_LIFE + AFTER_EXPIRY;
+    return period == this || period == this + 1 || (first_half && this > 0 && period == this - 1);
+}
+
+walltime hidden_period_over_at(uint64_t period)
+{
+    if (period >= (uint64_t)INT64_MAX / HIDDEN_PERIOD - 3) {
+        return INT64_MAX;
+    }
+    return (walltime)((period + 1) * HIDDEN_PERIOD) + OVER;
 }
 
 size_t hidden_queue_largest(const uint32_t *waiting, size_t n)

@@ -59,8 +59,14 @@ bool hidden_target_is_due(uint32_t named, tstamp since, tstamp now);
 /* The period at |now|; they begin at midnight UTC. */
 uint64_t hidden_period(walltime now);
 
-/* Whether a record that names the keys of |period| may still be read, or an hour ago could. */
-bool hidden_period_is_over(uint64_t period, walltime now);
+/*
+ * Whether records of |period| may be made at |now| or soon: the current one, the next one and, in the first half of a
+ * period, the one before (SPEC: dark D-4).
+ */
+bool hidden_period_is_live(uint64_t period, walltime now);
+
+/* From when on no record that names the keys of |period| can be read, and an hour. */
+walltime hidden_period_over_at(uint64_t period);
 
 /* --- who waits for a rendezvous ---------------------------------------------------------------- */
 

@@ -112,12 +112,25 @@ static void keys_outlive_their_records_by_an_hour(void **state)
     assert_int_equal(hidden_period(end - 1), 100);
     assert_int_equal(hidden_period(end), 101);
     assert_int_equal(hidden_period(-5), 0);
-    assert_false(hidden_period_is_over(100, end));
-    assert_false(hidden_period_is_over(100, end + 15 * 3600 - 1));
-    assert_true(hidden_period_is_over(100, end + 15 * 3600));
-    assert_false(hidden_period_is_over(101, end + 15 * 3600));
-    assert_false(hidden_period_is_over(UINT64_MAX, end));
-    assert_false(hidden_period_is_over(0, -1));
+    assert_int_equal(hidden_period_over_at(100), end + 27 * 3600);
+    assert_int_equal(hidden_period_over_at(101), end + (24 + 27) * 3600);
+    assert_int_equal(hidden_period_over_at(UINT64_MAX), INT64_MAX);
+    assert_int_equal(hidden_period_over_at(INT64_MAX / 86400), INT64_MAX);
+}
+
+static void two_periods_are_live_and_the_next_is_ready(void **state)
+{
+    const walltime noon = 100 * 86400 + 43200;
+
+    (void)state;
+    assert_false(hidden_period_is_live(98, noon - 1));
+    assert_true(hidden_period_is_live(99, noon - 1));
+    assert_false(hidden_period_is_live(99, noon));
+    assert_true(hidden_period_is_live(100, noon));
+    assert_true(hidden_period_is_live(101, noon));
+    assert_false(hidden_period_is_live(102, noon));
+    assert_false(hidden_period_is_live(UINT64_MAX, 5));
+    assert_true(hidden_period_is_live(0, -5));
 }
 
 static void points_take_turns_and_the_fullest_gives_way(void **state)
@@ -142,6 +155,7 @@ int main(void)
         cmocka_unit_test(retries_back_off),
         cmocka_unit_test(records_are_told_together),
         cmocka_unit_test(keys_outlive_their_records_by_an_hour),
+        cmocka_unit_test(two_periods_are_live_and_the_next_is_ready),
         cmocka_unit_test(points_take_turns_and_the_fullest_gives_way),
     };
     if (crypto_init() != QUDAG_OK) {

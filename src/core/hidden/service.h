@@ -25,7 +25,7 @@
 #define HIDDEN_BUILDS_RATE 32          /* SPEC: rendezvous R-28: begun a second */
 #define HIDDEN_WAIT_MAX (8 * NS_PER_S) /* SPEC: rendezvous R-28 */
 #define HIDDEN_CARRIED_MAX 1024        /* SPEC: rendezvous R-24 */
-#define HIDDEN_PERIODS 3 /* whose keys there may be: the one before, this one, the next */
+#define HIDDEN_PERIODS 4 /* whose keys there may be: the one before, this one, the next */
 #define HIDDEN_SAVED_LEN (8 + REND_ADDR_LEN + 1 + HIDDEN_PERIODS * (8 + 32 + 64) + 32)
 
 struct hidden_serve_want {
@@ -73,7 +73,9 @@ struct hidden_period_keys {
 struct hidden_target {
     struct hidden_point point[HIDDEN_POINTS];
     uint32_t n_points;
-    struct hidden_period_keys keys[2]; /* of this period and of the next */
+    struct hidden_period_keys
+        keys[HIDDEN_PERIODS]; /* of all periods that records may be made for */
+    uint32_t n_keys;
 };
 
 /* What R is told. */

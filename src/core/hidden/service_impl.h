@@ -71,9 +71,10 @@ struct hidden_service {
     uint8_t addr[REND_ADDR_LEN];
     struct hidden_slot slot[HIDDEN_SLOTS];
     struct hidden_own_period period[HIDDEN_PERIODS];
-    uint64_t period_now; /* the keys are those for it; 0: none yet */
-    tstamp keys_due;     /* when keys that could not be made are tried again, or the period ends */
-    bool dirty;          /* records must say something else */
+    uint64_t period_now;
+    bool has_keys;   /* of all live periods */
+    tstamp keys_due; /* when keys are made or wiped, or are tried again */
+    bool dirty;      /* records must say something else */
     tstamp dirty_since;
     struct list queue[HIDDEN_SLOTS];
     uint32_t waiting[HIDDEN_SLOTS];
@@ -104,7 +105,7 @@ tstamp hidden_target_deadline(const struct hidden_service *s);
 
 /* ---- periods.c ---- */
 
-/* Makes what is missing of the keys of this period and the next, and wipes what is over. */
+/* Makes what is missing of the keys of live periods, and wipes what is over. */
 void hidden_periods_settle(struct hidden_service *s, tstamp now, struct acts *out);
 /* The keys of |period|; NULL. */
 const struct rend_keys *hidden_periods_get(const struct hidden_service *s, uint64_t period);

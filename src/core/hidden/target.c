@@ -26,21 +26,26 @@ static uint32_t count_named(const struct hidden_service *s)
     return n;
 }
 
-static void keys_put(struct hidden_period_keys *to, uint64_t period, const struct rend_keys *k)
+/* Of what is there, what is not older than the period before: the newest first. */
+static void keys_put(struct hidden_target *t, const struct hidden_service *s)
 {
-    to->period = period;
-    memcpy(to->x, k->x, sizeof to->x);
-    memcpy(to->k, k->k, sizeof to->k);
+    for (uint64_t back = 0; back < 3 && back <= s->period_now + 1; back++) {
+        uint64_t period = s->period_now + 1 - back;
+        const struct rend_keys *k = hidden_periods_get(s, period);
+        if (k != NULL) {
+            struct hidden_period_keys *to = &t->keys[t->n_keys++];
+            to->period = period;
+            memcpy(to->x, k->x, sizeof to->x);
+            memcpy(to->k, k->k, sizeof to->k);
+        }
+    }
 }
 
 void hidden_target_settle(struct hidden_service *s, tstamp now, struct acts *out)
 {
-    const struct rend_keys *this = hidden_periods_get(s, s->period_now);
-    const struct rend_keys *next = hidden_periods_get(s, s->period_now + 1);
     struct hidden_target t;
 
-    if (!s->dirty || this == NULL || next == NULL ||
-        !hidden_target_is_due(count_named(s), s->dirty_since, now)) {
+    if (!s->dirty || !s->has_keys || !hidden_target_is_due(count_named(s), s->dirty_since, now)) {
         return;
     }
     memset(&t, 0, sizeof t);
@@ -51,17 +56,14 @@ void hidden_target_settle(struct hidden_service *s, tstamp now, struct acts *out
             memcpy(p->intro_key, s->slot[i].intro_key, sizeof p->intro_key);
         }
     }
-    keys_put(&t.keys[0], s->period_now, this);
-    keys_put(&t.keys[1], s->period_now + 1, next);
+    keys_put(&t, s);
     s->dirty = false;
     hidden_report_copy(s, HIDDEN_SERVE_TARGET, 0, (struct slice){(const void *)&t, sizeof t}, out);
 }
 
 tstamp hidden_target_deadline(const struct hidden_service *s)
 {
-    bool has_keys = hidden_periods_get(s, s->period_now) != NULL &&
-                    hidden_periods_get(s, s->period_now + 1) != NULL;
-
-    return s->dirty && has_keys && count_named(s) > 0 ? tstamp_after(s->dirty_since, HIDDEN_COLLECT)
-                                                      : TSTAMP_NEVER;
+    return s->dirty && s->has_keys && count_named(s) > 0
+               ? tstamp_after(s->dirty_since, HIDDEN_COLLECT)
+               : TSTAMP_NEVER;
 }

@@ -27,6 +27,7 @@ struct up {
     struct ref obj;
     bool told; /* it has a |ptr| or |data| */
     union {
+        struct hidden_avoid avoid;
         struct hidden_point point;
         struct hidden_introduction introduction;
         struct hidden_need_point need;
@@ -69,7 +70,8 @@ static inline void acts_start(struct acts *a)
 static inline size_t about_len(const struct act *a, bool call)
 {
     if (call) {
-        return a->kind == HIDDEN_CALL_NEED_I      ? sizeof(struct hidden_point)
+        return a->kind == HIDDEN_CALL_NEED_R      ? sizeof(struct hidden_avoid)
+               : a->kind == HIDDEN_CALL_NEED_I    ? sizeof(struct hidden_point)
                : a->kind == HIDDEN_CALL_INTRODUCE ? sizeof(struct hidden_introduction)
                                                   : 0;
     }
