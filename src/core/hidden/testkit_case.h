@@ -108,23 +108,30 @@ static inline uint64_t build_point(struct bed *b, const struct up *need, uint8_t
     return need->id;
 }
 
-/* Every point that was asked for since the last forget() stands, at relays from |number| on; how many. */
+/*
+ * Every point that is asked for since the last forget() and still wanted stands, at relays from |number| on; how many.
+ * Forgets the reports before.
+ */
 static inline size_t have_points(struct bed *b, uint8_t number, uint64_t ids[HIDDEN_SLOTS])
 {
     struct up *need = calloc(UPS_MAX, sizeof *need);
-    size_t n = 0;
+    size_t asked = 0, n = 0;
 
     assert_non_null(need);
     take(b);
     for (size_t i = 0; i < b->n_sup; i++) {
         if (b->sup[i].kind == HIDDEN_SERVE_NEED_POINT) {
-            need[n++] = b->sup[i];
+            need[asked++] = b->sup[i];
         }
     }
     forget(b);
-    for (size_t i = 0; i < n; i++) {
-        ids[i] = build_point(b, &need[i], (uint8_t)(number + i));
-        hidden_serve_established(b->services, ids[i], b->now, &b->sacts);
+    for (size_t i = 0; i < asked; i++) {
+        uint64_t id = build_point(b, &need[i], (uint8_t)(number + n));
+        hidden_serve_established(b->services, id, b->now, &b->sacts);
+        if (hidden_serve_intro_sk(b->services, id) != NULL) { /* else it came too late */
+            assert_true(n < HIDDEN_SLOTS);
+            ids[n++] = id;
+        }
     }
     take(b);
     free(need);
