@@ -6,6 +6,7 @@ what becomes of a store that is damaged, in use, or where nobody may write."""
 import json
 import os
 import pathlib
+import shutil
 import random
 import signal
 import sys
@@ -162,7 +163,11 @@ def daemon_says(node, code, words, *options):
 def trouble(nodes):
     node = nodes[1]
     other = Node('other').start(wait=False)
-    daemon_says(Node('third'), 4, 'another process is using the store', f'dht.store_dir={node.dir}/store')
+    third = Node('third')
+    daemon_says(third, 4, 'is the store of a node, but', f'dht.store_dir={node.dir}/store')
+    third.dir.mkdir(mode=0o700, exist_ok=True)
+    shutil.copy2(node.dir / 'identity', third.dir / 'identity')  # the mode, too
+    daemon_says(third, 4, 'another process is using the store', f'dht.store_dir={node.dir}/store')
     other.down()
     held = records(node)
     node.down()

@@ -394,6 +394,10 @@ static void on_timer(struct onion_circuit *c, struct acts *out)
     bool onward = c->phase == ONION_PH_DIAL_NEXT || c->phase == ONION_PH_WAIT_NEXT ||
                   c->phase == ONION_PH_REFUSING;
     bool building = c->role == ONION_CLIENT && c->phase != ONION_PH_READY;
+    if (c->phase == ONION_PH_CREATE || c->phase == ONION_PH_EXTEND) {
+        /* at least so long: the next one has longer */
+        onion_pace_add(&c->o->pace, c->o->now - c->phase_at);
+    }
     onion_circuit_fail(c, QUDAG_ETIMEOUT, onward ? &c->next : NULL,
                        building ? (unsigned)c->hops.n + 1 : 0, out);
 }

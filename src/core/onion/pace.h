@@ -19,7 +19,10 @@ struct onion_pace {
     uint32_t n;
 };
 
-/* A hop answered after |ns|. */
+/*
+ * A hop answered after |ns|, or was given up then.  The latter counts, too: where all hops have become slow, none would
+ * answer in time again.
+ */
 void onion_pace_add(struct onion_pace *p, uint64_t ns);
 /* How long the answer of a hop is waited for, in ns: ONION_PACE_LEAST to |most|; |most| as long as little is known. */
 uint64_t onion_pace_patience(const struct onion_pace *p, uint64_t most);

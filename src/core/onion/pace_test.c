@@ -56,6 +56,24 @@ static void what_varies_is_waited_for(void **state)
     assert_true(onion_pace_patience(&p, MOST) < MOST);
 }
 
+/* A network that was quick and is slow now: what is given up makes the next wait longer, until answers come again. */
+static void who_is_too_quick_learns_from_what_it_gave_up(void **state)
+{
+    struct onion_pace p = after(100, 10 * NS_PER_MS);
+    unsigned given_up = 0;
+
+    (void)state;
+    while (onion_pace_patience(&p, MOST) < 6 * NS_PER_S) {
+        onion_pace_add(&p, onion_pace_patience(&p, MOST));
+        given_up++;
+        assert_true(given_up <= 2);
+    }
+    for (int i = 0; i < 40; i++) { /* and one dead relay is forgotten */
+        onion_pace_add(&p, 10 * NS_PER_MS);
+    }
+    assert_int_equal(onion_pace_patience(&p, MOST), ONION_PACE_LEAST);
+}
+
 static void stall(struct testnet *n, size_t node)
 {
     for (size_t i = 0; i < NET_PIPES; i++) {
@@ -107,6 +125,7 @@ static void a_hop_that_is_silent_is_given_up_sooner_once_others_answered(void **
     }
     assert_null(pipe_between(n, 2, 3));
     assert_int_equal(gives_up_after(n), 4);
+    assert_true(onion_pace_patience(&n->nodes[0].o->pace, MOST) > 6 * NS_PER_S);
     net_del(n);
 }
 
@@ -116,6 +135,7 @@ int main(void)
         cmocka_unit_test(little_that_is_known_says_nothing),
         cmocka_unit_test(who_lives_in_a_slow_network_waits_longer),
         cmocka_unit_test(what_varies_is_waited_for),
+        cmocka_unit_test(who_is_too_quick_learns_from_what_it_gave_up),
         cmocka_unit_test(a_hop_that_is_silent_is_given_up_sooner_once_others_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
