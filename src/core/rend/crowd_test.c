@@ -166,6 +166,40 @@ static void of_cookies_the_oldest_of_the_largest_goes(void **state)
     tryst_free(t);
 }
 
+/* Who never reads CREATED keeps all places, and others in: then what is on its way gives way, both of a pair. */
+static void pairs_that_never_join_shut_nobody_out(void **state)
+{
+    struct tryst *t = tryst_new();
+    struct from slow = {1, 1, 0}, own = {1, 1, 99997}, newcomer = {2, 2, 99998};
+
+    (void)state;
+    for (uint32_t i = 0; i < REND_REQUESTS_MAX; i++) {
+        acts_clear(&t->b);
+        slow.link = 1000 + i;
+        wait_at(t, cookie_no(i), (struct ref){i, 1}, &slow);
+        slow.link = 2000 + i;
+        meet_at(t, cookie_no(i), (struct ref){i, 2}, &slow);
+    }
+    assert_int_equal(met_stats(t->relay).requests, REND_REQUESTS_MAX);
+    acts_clear(&t->b);
+    open_in(&t->b, t->relay, (struct ref){0, 3}, &own); /* no claim */
+    assert_int_equal(t->b.acts.n, 1);
+    assert_true(was_reset(&t->b, (struct ref){0, 3}, QUDAG_ELIMIT));
+    acts_clear(&t->b);
+    wait_at(t, t->cookie, wait_strm, &newcomer);
+    assert_int_equal(t->b.acts.n, 3);
+    assert_true(answered(&t->b, wait_strm, REND_DONE, false));
+    assert_true(was_reset(&t->b, (struct ref){0, 1}, QUDAG_ELIMIT));
+    assert_true(was_reset(&t->b, (struct ref){0, 2}, QUDAG_ELIMIT));
+    acts_clear(&t->b);
+    sent(&t->b, t->relay, (struct ref){0, 1}, REND_CREATED_LEN + 1); /* too late */
+    assert_int_equal(t->b.acts.n, 0);
+    sent(&t->b, t->relay, (struct ref){1, 1}, REND_CREATED_LEN + 1);
+    assert_int_equal(report_of(&t->b, RENDEZVOUS_UP_JOIN)->kind, RENDEZVOUS_UP_JOIN);
+    acts_clear(&t->b);
+    tryst_free(t);
+}
+
 /* A caller gets and keeps its cookie for as long as it needs while another floods from one place. */
 static void a_flood_of_cookies_takes_nobody_elses(void **state)
 {
@@ -219,6 +253,7 @@ int main(void)
         cmocka_unit_test(where_all_hold_the_same_a_newcomer_is_refused),
         cmocka_unit_test(of_points_the_newest_of_the_largest_goes),
         cmocka_unit_test(of_cookies_the_oldest_of_the_largest_goes),
+        cmocka_unit_test(pairs_that_never_join_shut_nobody_out),
         cmocka_unit_test(a_flood_of_cookies_takes_nobody_elses),
         cmocka_unit_test(a_caller_hears_that_there_is_no_room),
     };

@@ -182,25 +182,25 @@ tstamp rend_table_deadline(const struct rend_table *t)
 
 /* ---- places ---- */
 
-static struct rend_job *job_at(struct list *it)
+static struct rend_job *job_at(struct list *it, bool kept)
 {
     struct rend_job *j = LIST_ENTRY(it, struct rend_job, place.node);
 
-    return j->place.active ? NULL : j; /* kept */
+    return j->place.active == kept ? j : NULL;
 }
 
-/* What the source would lose; NULL: nothing that may be taken from it. */
-static struct rend_job *taken_from(struct fair_source *s, enum rend_which which)
+/* What the source would lose of what it has |kept|, or not; NULL: nothing. */
+static struct rend_job *taken_from(struct fair_source *s, enum rend_which which, bool kept)
 {
     struct rend_job *j = NULL;
 
     if (which == REND_OLDEST) {
         for (struct list *it = s->items.next; it != &s->items && j == NULL; it = it->next) {
-            j = job_at(it);
+            j = job_at(it, kept);
         }
     } else {
         for (struct list *it = s->items.prev; it != &s->items && j == NULL; it = it->prev) {
-            j = job_at(it);
+            j = job_at(it, kept);
         }
     }
     return j;
@@ -217,14 +217,21 @@ static bool make_room(struct rend_table *t, const struct rend_places *p,
     struct fair_claim holder = fair_claim_of_source(most);
     struct rend_job *j = NULL;
     if (rend_gives_way(&holder, newcomer, p->which)) {
-        j = taken_from(most, p->which);
+        j = taken_from(most, p->which, false);
+    }
+    if (j == NULL && fair_gives_way(&holder, newcomer)) {
+        j = taken_from(most, p->which, true); /* or who keeps all shuts all others out */
     }
     if (j == NULL) {
         t->refused_limit++;
         return false;
     }
+    struct rend_job *other = rend_job_get(t, j->other);
     t->gave_way++;
     rend_job_drop(t, j, QUDAG_ELIMIT, out);
+    if (other != NULL) { /* without each other they are nothing */
+        rend_job_drop(t, other, QUDAG_ELIMIT, out);
+    }
     return true;
 }
 

@@ -101,7 +101,7 @@ void rend_job_unstream(struct rend_table *t, struct rend_job *j); /* it is gone 
 void rend_job_due(struct rend_table *t, struct rend_job *j, uint64_t life);
 /* Its request is complete, and it lasts: it holds one of those places instead.  ELIMIT, ENOMEM: it is to be dropped. */
 QUDAG_MUST_USE qudag_err rend_job_last(struct rend_table *t, struct rend_job *j, struct acts *out);
-/* No newcomer takes its place any more. */
+/* A newcomer takes its place only from a holder, not his own, who has nothing else; j->other goes with it. */
 void rend_job_keep(struct rend_job *j);
 /* Takes it out of everything and wipes it; its stream is not touched. */
 void rend_job_free(struct rend_table *t, struct rend_job *j);
