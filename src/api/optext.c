@@ -112,7 +112,7 @@ void api_join_text(const struct node_join_why *why, char *out, size_t cap)
 {
     char addr[MULTIADDR_TEXT_MAX], hash[2 * QUDAG_PQ_HASH_LEN + 1] = "", text[256];
 
-    if (why->err == QUDAG_EUNSUPPORTED) {
+    if (why->others) {
         (void)snprintf(out, cap, "%s",
                        why->lab
                            ? "the peer that answered is of a lab, a test network without "

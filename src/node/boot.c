@@ -544,6 +544,7 @@ void node_join_why_get(const struct node *n, struct node_join_why *out)
     *out = n->boot.failed_why;
     if (out->err == QUDAG_OK && n->boot.others) {
         out->err = QUDAG_EUNSUPPORTED;
+        out->others = true;
         out->lab = !n->cfg.lab;
     }
 }

@@ -28,11 +28,13 @@ struct node_boot_group {
 /* Whether the next address of that peer is dialled now: one at a time, or after SWARM_ATTEMPT_DELAY (RFC 8305 5). */
 bool node_rule_boot_dial(const struct node_boot_group *g, tstamp now);
 
-/* Why the last attempt to join failed, or QUDAG_OK; EUNSUPPORTED: one side is a lab, the other is not. */
+/* Why the last attempt to join failed, or QUDAG_OK. */
 struct node_join_why {
     qudag_err err;
     enum node_auth auth; /* with QUDAG_EAUTH */
-    bool lab; /* with QUDAG_EUNSUPPORTED: who answered is of a lab, and we are not; else reversed */
+    bool
+        others; /* with QUDAG_EUNSUPPORTED: who answered is of a lab or we are, and the other is not ... */
+    bool lab;            /* ... he is */
     struct node_boot at; /* the bootstrap peer that answered and was not what it should be */
 };
 /* Of the attempt that failed last, until one succeeds. */

@@ -240,11 +240,26 @@ static void a_lab_and_other_networks_do_not_mix(void **state)
         assert_int_equal(net.node[2].phase_err, QUDAG_EUNSUPPORTED);
         node_join_why_get(net.node[2].node, &why);
         assert_int_equal(why.err, QUDAG_EUNSUPPORTED);
+        assert_true(why.others);
         assert_int_equal(why.lab, lab == 1);
         for (size_t i = 0; i < 3; i++) {
             (void)nt_free(&net, i);
         }
     }
+}
+
+static void what_we_do_not_speak_is_not_called_a_lab(void **state)
+{
+    struct node_join_why why;
+    struct node_config c = nt_config(&net, 0);
+    (void)state;
+    assert_int_equal(multiaddr_parse(&c.boot[c.n_boot++].addr, "/ip4/9.9.9.9/tcp/1"), QUDAG_OK);
+    nt_begin(0, &c);
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_int_equal(net.node[0].phase, NODE_FAILED);
+    node_join_why_get(net.node[0].node, &why);
+    assert_int_equal(why.err, QUDAG_EUNSUPPORTED);
+    assert_false(why.others);
 }
 
 static void too_few_relays_for_a_circuit_are_reported(void **state)
@@ -291,6 +306,7 @@ int main(void)
         NT_TEST(the_addresses_of_one_peer_make_one_link),
         NT_TEST(a_dead_address_of_a_peer_costs_a_quarter_of_a_second),
         NT_TEST(a_lab_and_other_networks_do_not_mix),
+        NT_TEST(what_we_do_not_speak_is_not_called_a_lab),
         NT_TEST(too_few_relays_for_a_circuit_are_reported),
         NT_TEST(a_phase_is_reported_when_it_changes),
     };
