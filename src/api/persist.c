@@ -22,7 +22,7 @@ static uint64_t size_max(const qudag_settings *s)
     return (3 * things + 16 * MIB) / MIB * MIB;
 }
 
-/* What marks the store of this identity, and tells nobody which it is. */
+/* What marks the store of this identity.  No secret: who knows a peer's key can tell whether the store is his. */
 static void owner_of(uint8_t out[STORE_OWNER_LEN], const struct identity *id)
 {
     static const char label[] = "qudag store owner";

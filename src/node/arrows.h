@@ -118,13 +118,13 @@ enum node_news {
     NODE_NEWS_KEYS = 128,    /* the relay has another onion key */
 };
 
-/* Registers when joining is tried again, and the table refreshed. */
 /* Dials the bootstrap peers, and with |anchors| contacts of the last run; node_finish_boot_dial() follows for each. */
 void node_boot_dial_all(struct node *n, bool anchors);
 /* Dials what is due. */
 void node_boot_dial_more(struct node *n);
 /* The dial |cookie| ended; what it was for goes on, or is done with. */
 void node_boot_dial_ended(struct node *n, uint64_t cookie, bool answered);
+/* Registers when joining is tried again, and the table refreshed. */
 QUDAG_MUST_USE qudag_err node_boot_init(struct node *n);
 /* |news|: bits of enum node_news. */
 void node_boot_news(struct node *n, unsigned news, tstamp now);
