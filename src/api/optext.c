@@ -101,6 +101,10 @@ static void auth_text(enum node_auth why, const struct peer_id *found, char *out
                                    "to this node before; the hash may be mistyped",
         [NODE_AUTH_PROVEN] = "the peer at this address answers, but with another key than the one "
                              "that it proved before; somebody else may be in its place",
+        [NODE_AUTH_EXPECTED] =
+            "the peer at this address answers, but did not prove the key that is "
+            "expected of it; if # in another of its addresses names one, that "
+            "may be mistyped",
     };
     char id[PEER_ID_TEXT_MAX] = "";
     bool named = why == NODE_AUTH_PEER && found != NULL && peer_id_text(id, found) > 0;

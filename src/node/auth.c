@@ -22,7 +22,7 @@ enum node_auth node_rule_auth(const struct node_auth_view *v)
         return NODE_AUTH_PEER;
     }
     if (v->named == NULL) {
-        return NODE_AUTH_PROVEN;
+        return v->proven != NULL ? NODE_AUTH_PROVEN : NODE_AUTH_EXPECTED;
     }
     return v->proven != NULL && memcmp(v->named, v->proven, NODE_AUTH_HASH_LEN) != 0
                ? NODE_AUTH_NAMED_PROVEN

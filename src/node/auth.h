@@ -28,6 +28,7 @@ enum node_auth {
     NODE_AUTH_NAMED,        /* the key of the peer is not the one that #HASH in the address names */
     NODE_AUTH_NAMED_PROVEN, /* #HASH is not the key that the peer proved before, or its record named */
     NODE_AUTH_PROVEN, /* the key of the peer is not the one that it proved before, or its record named */
+    NODE_AUTH_EXPECTED, /* it is not one that another #HASH of the operator named; or none was proven at all */
 };
 
 struct node_auth_view {

@@ -31,6 +31,7 @@ static void of_two_keys_that_differ_it_is_said_which(void **state)
         {{false, a, a}, NODE_AUTH_NAMED}, /* and before it was another */
         {{false, a, b}, NODE_AUTH_NAMED_PROVEN},
         {{false, NULL, b}, NODE_AUTH_PROVEN},
+        {{false, NULL, NULL}, NODE_AUTH_EXPECTED}, /* it has proved none before */
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {

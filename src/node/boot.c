@@ -279,13 +279,14 @@ static void dials_ended(struct node *n)
     }
 }
 
-/* Which of two keys does not match: "peer" (|found|), "hash", "hash_known" (by this node), "known". */
+/* Which of two keys does not match: "peer" (|found|), "hash", "hash_known" (by this node), "known", "expected". */
 static void log_dial_failed(const struct node *n, const struct node_op *op, qudag_err err)
 {
     static const char *const differs[] = {[NODE_AUTH_PEER] = "peer",
                                           [NODE_AUTH_NAMED] = "hash",
                                           [NODE_AUTH_NAMED_PROVEN] = "hash_known",
-                                          [NODE_AUTH_PROVEN] = "known"};
+                                          [NODE_AUTH_PROVEN] = "known",
+                                          [NODE_AUTH_EXPECTED] = "expected"};
     char text[PEER_ID_TEXT_MAX] = "";
 
     if (err != QUDAG_EAUTH) {
