@@ -126,6 +126,7 @@ qudag_err node_gateway_init(struct node *n, tstamp now)
                              .instance = n->gateway,
                              .ops = &gateway_ops,
                              .report = report,
-                             .free = gateway_release};
+                             .free = gateway_release,
+                             .at_relays = true};
     return node_core_add(n, &core, GATEWAY_PROTOCOL, &n->ix.gateway);
 }

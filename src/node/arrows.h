@@ -137,7 +137,9 @@ QUDAG_MUST_USE qudag_err node_descs_init(struct node *n);           /* relays - 
 QUDAG_MUST_USE qudag_err node_guards_init(struct node *n);          /* relays - circuits, swarm */
 QUDAG_MUST_USE qudag_err node_survey_init(struct node *n);          /* relays - DHT */
 QUDAG_MUST_USE qudag_err node_gateway_init(struct node *n, tstamp now); /* gateway - DHT, dark */
-QUDAG_MUST_USE qudag_err node_dark_init(struct node *n);        /* dark - gateway, program */
+QUDAG_MUST_USE qudag_err node_rend_init(struct node *n,
+                                        tstamp now);     /* introduce, rendezvous - circuits */
+QUDAG_MUST_USE qudag_err node_dark_init(struct node *n); /* dark - gateway, program */
 QUDAG_MUST_USE qudag_err node_circuit_age_init(struct node *n); /* circuits - time */
 QUDAG_MUST_USE qudag_err node_padding_init(struct node *n);     /* padding - circuits */
 /* |c| is open: unless its use begins with a request, it begins with padding. */

@@ -63,11 +63,34 @@ void node_end(struct node *n, unsigned core)
     }
 }
 
+bool node_core_at_relay(const struct onion_info *circuit)
+{
+    return circuit->role == ONION_END && circuit->tag == 0 && ref_none(circuit->carrier);
+}
+
+/* A stream over a circuit that |c| must not serve: for whoever opened it, a protocol that nobody has. */
+static bool elsewhere(const struct node *n, const struct node_core *c, const struct ev *ev)
+{
+    struct onion_info info;
+
+    if (!c->at_relays || ev->type != EV_STREAM_OPEN || !ev->inbound ||
+        (ev->props & LINK_ANON) == 0) {
+        return false;
+    }
+    return onion_info_get(n->onion, ref_from_u64(ev->link), &info) != QUDAG_OK ||
+           !node_core_at_relay(&info);
+}
+
 static void event(struct node *n, unsigned core, const struct ev *ev)
 {
     struct node_core *c = &n->core[core];
     struct acts *out = node_begin(n);
 
+    if (elsewhere(n, c, ev)) {
+        acts_reset(out, ev->strm, QUDAG_EUNSUPPORTED);
+        node_end(n, core);
+        return;
+    }
     c->ops->event(c->instance, ev, n->now, out);
     if (out->overflow && !ref_none(ev->strm)) {
         n->victim = ev->strm; /* actions were lost, so what it carries has a hole */

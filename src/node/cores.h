@@ -2,6 +2,7 @@
 #ifndef QUDAG_SRC_NODE_CORES_H
 #define QUDAG_SRC_NODE_CORES_H
 
+#include "core/onion/onion.h"
 #include "node/node.h"
 
 #define NODE_ACTS_CAP (8 * ACTS_ROOM)
@@ -22,6 +23,8 @@ struct node_core {
     const char *(*open_proto)(struct node *n, const struct act *a);
     /* Frees |instance| with the node; NULL: it belongs to somebody else. */
     void (*free)(void *instance);
+    bool
+        at_relays; /* serves circuits that end at the relay, node_core_at_relay(), none of a service */
     unsigned swarm_ix; /* its index in the swarm, when ops->event is set */
 };
 
@@ -34,6 +37,12 @@ QUDAG_MUST_USE qudag_err node_core_add(struct node *n, const struct node_core *c
                                        const char *protocol, unsigned *ix);
 /* Frees all instances, the last first. */
 void node_cores_free(struct node *n);
+/*
+ * Whether a circuit ends at us as a relay.  One that ends at a dark address, or was carried to it, is answered as by a
+ * node that is no relay: else a caller who places a cookie at a relay, and comes for it over the circuit to a service,
+ * learns whether the two are one node.  SPEC: rendezvous R-30
+ */
+bool node_core_at_relay(const struct onion_info *circuit);
 /* Every call into a core happens between these two, so that its actions are known to be its own. */
 struct acts *node_begin(struct node *n);
 /* The actions that came since are |core|'s, a handle of node_core_add(). */

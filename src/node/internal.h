@@ -34,6 +34,8 @@
 #include "core/padding/padding.h"
 #include "core/ping/ping.h"
 #include "core/relays/diversity.h"
+#include "core/rend/introduce.h"
+#include "core/rend/rendezvous.h"
 #include "node/arrows.h"
 #include "node/budget.h"
 #include "node/circuits.h"
@@ -66,6 +68,8 @@ struct node {
     struct relays *relays;
     struct dark *dark;
     struct gateway *gateway;
+    struct introduce *introduce;
+    struct rendezvous *rendezvous;
     tstamp shed_next; /* memory: no circuit is given up before */
     struct padding *padding;
 
@@ -74,7 +78,7 @@ struct node {
     unsigned by_swarm[SWARM_CORES_MAX]; /* index there -> index here */
     struct {
         unsigned ping, identify, push, dht, onion, gateway, padding, dark, streams, links, extends,
-            padded_links;
+            padded_links, introduce, rendezvous;
     } ix; /* handles for node_end() */
     struct acts acts;
     uint8_t tag[NODE_ACTS_CAP]; /* whose each action is */
