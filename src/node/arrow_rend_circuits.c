@@ -26,6 +26,9 @@ static void introduce_report(struct node *n, const struct act *a, tstamp now)
 {
     uint8_t binding[REND_BINDING_LEN];
 
+    if (a->kind == INTRODUCE_UP_DONE) {
+        node_hidden_introduced(n, a, now);
+    }
     if (a->kind != INTRODUCE_UP_BINDING) {
         return;
     }
@@ -37,6 +40,9 @@ static void introduce_report(struct node *n, const struct act *a, tstamp now)
 
 static void rendezvous_report(struct node *n, const struct act *a, tstamp now)
 {
+    if (a->kind == RENDEZVOUS_UP_WAITING || a->kind == RENDEZVOUS_UP_CREATED) {
+        node_hidden_rendezvous(n, a, now);
+    }
     if (a->kind != RENDEZVOUS_UP_JOIN) {
         return;
     }

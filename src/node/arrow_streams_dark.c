@@ -95,12 +95,14 @@ static qudag_err resolve(struct node *n, struct node_stream *a)
 static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
 {
     struct list lost;
+    unsigned most = c->use->carried ? 2 : NODE_CIRCUIT_TRIES; /* SPEC: rendezvous R-27 */
     (void)now;
 
     if (c->open) {
         return;
     }
-    if (!node_budget_ours(err)) { /* without a circuit nobody tried the target */
+    if (c->use->carried ? c->target_failed : !node_budget_ours(err)) {
+        /* without a circuit nobody tried the target; of a hidden one it is its points that say so */
         dark_target_failed(n->dark, &c->dark);
     }
     list_init(&lost);
@@ -108,16 +110,19 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
         struct node_stream *a = LIST_ENTRY(c->waiting.next, struct node_stream, wait);
         list_del(&a->wait);
         a->via = NULL;
-        bool again = c->target_failed && !c->canceled && ++a->targets < NODE_CIRCUIT_TRIES;
+        bool again = c->target_failed && !c->canceled && ++a->targets < most;
         if (!again || resolve(n, a) != QUDAG_OK) {
             list_push_back(&lost, &a->wait);
         }
     }
-    node_streams_close_list(n, &lost, err);
+    node_streams_close_list(n, &lost, err == QUDAG_ESTALE ? QUDAG_EUNREACHABLE : err);
 }
 
 static const struct node_circuit_use use = {
     .name = "dark", .to_service = true, .built = built, .failed = failed};
+
+static const struct node_circuit_use hidden = {
+    .name = "hidden", .to_service = true, .carried = true, .built = built, .failed = failed};
 
 /* No way for |r|: the streams that waited for one are over. */
 static void no_way(struct node *n, const struct node_request *r, qudag_err err)
@@ -158,7 +163,9 @@ void node_finish_stream_resolve(struct node *n, struct node_op *op, qudag_err er
     err = err == QUDAG_OK && r.over_budget ? QUDAG_EUNREACHABLE : err;
     c = node_circuit_for(n, &r.dark, &r.isolation);
     if (err == QUDAG_OK && c == NULL) {
-        err = node_circuit_start(n, &use, NULL, &r.dark, &res->target->hop, &c);
+        err = res->target->kind == DARK_HIDDEN
+                  ? node_hidden_call(n, &hidden, &r.dark, &res->target->hidden, &c)
+                  : node_circuit_start(n, &use, NULL, &r.dark, &res->target->hop, &c);
         if (err == QUDAG_OK) {
             c->key = r.isolation;
         }

@@ -138,8 +138,17 @@ QUDAG_MUST_USE qudag_err node_guards_init(struct node *n);          /* relays - 
 QUDAG_MUST_USE qudag_err node_survey_init(struct node *n);          /* relays - DHT */
 QUDAG_MUST_USE qudag_err node_gateway_init(struct node *n, tstamp now); /* gateway - DHT, dark */
 QUDAG_MUST_USE qudag_err node_rend_init(struct node *n,
-                                        tstamp now);     /* introduce, rendezvous - circuits */
-QUDAG_MUST_USE qudag_err node_dark_init(struct node *n); /* dark - gateway, program */
+                                        tstamp now); /* introduce, rendezvous - circuits */
+struct node_circuit_use;
+QUDAG_MUST_USE qudag_err node_hidden_calls_init(struct node *n); /* calls - circuits, streams */
+/* Calls the hidden service of a record; *out: the circuit to be, whose |use| hears of it.  ELIMIT, ENOMEM. */
+QUDAG_MUST_USE qudag_err node_hidden_call(struct node *n, const struct node_circuit_use *use,
+                                          const struct dark_addr *dark,
+                                          const struct dark_hidden *to, struct node_circuit **out);
+/* What introduce and rendezvous report to a call. */
+void node_hidden_introduced(struct node *n, const struct act *a, tstamp now);
+void node_hidden_rendezvous(struct node *n, const struct act *a, tstamp now);
+QUDAG_MUST_USE qudag_err node_dark_init(struct node *n);        /* dark - gateway, program */
 QUDAG_MUST_USE qudag_err node_circuit_age_init(struct node *n); /* circuits - time */
 QUDAG_MUST_USE qudag_err node_padding_init(struct node *n);     /* padding - circuits */
 /* |c| is open: unless its use begins with a request, it begins with padding. */

@@ -57,21 +57,32 @@ static qudag_err build_or_wait(struct node *n, struct node_circuit *c)
     return err;
 }
 
+/* Without path, in no list; NULL: no memory. */
+static struct node_circuit *circuit_new(struct node *n, const struct node_circuit_use *use)
+{
+    struct node_circuit *c = mem_alloc(n->mem, sizeof(*c));
+
+    if (c != NULL) {
+        list_init(&c->waiting);
+        c->times = node_life_unused();
+        c->use = use;
+        c->since = n->now;
+        c->relays = n->cfg.hops;
+    }
+    return c;
+}
+
 qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use, struct node_op *op,
                              const struct dark_addr *dark, const struct onion_hop *target,
                              struct node_circuit **out)
 {
-    struct node_circuit *c = mem_alloc(n->mem, sizeof(*c));
+    struct node_circuit *c = circuit_new(n, use);
 
     if (c == NULL) {
         return QUDAG_ENOMEM;
     }
-    list_init(&c->waiting);
-    c->times = node_life_unused();
-    c->use = use;
-    c->since = n->now;
-    c->relays = op != NULL && op->req.hops != 0 ? op->req.hops : n->cfg.hops;
     if (op != NULL) {
+        c->relays = op->req.hops != 0 ? op->req.hops : c->relays;
         c->op = op->ref;
         c->apart = op->req.peer;
     }
@@ -91,6 +102,57 @@ qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
     list_push_back(&n->circuits, &c->node);
     *out = c;
     return QUDAG_OK;
+}
+
+qudag_err node_circuit_start_end(struct node *n, const struct node_circuit_use *use,
+                                 const struct node_circuit_end *end, struct node_circuit **out)
+{
+    struct node_circuit *c = circuit_new(n, use);
+
+    if (c == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    c->id = end->id;
+    c->call = end->call;
+    if (use->to_relay) {
+        c->target = *end->relay;
+    }
+    while (c->n_avoid < end->n_avoid && c->n_avoid < NODE_CIRCUIT_AVOID) {
+        c->avoid[c->n_avoid] = end->avoid[c->n_avoid];
+        c->n_avoid++;
+    }
+    qudag_err err = build_or_wait(n, c);
+    if (err != QUDAG_OK) {
+        mem_free(n->mem, c);
+        return err;
+    }
+    list_push_back(&n->circuits, &c->node);
+    *out = c;
+    return QUDAG_OK;
+}
+
+qudag_err node_circuit_hold(struct node *n, const struct node_circuit_use *use,
+                            const struct dark_addr *dark, struct node_circuit **out)
+{
+    struct node_circuit *c = circuit_new(n, use);
+
+    if (c == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    c->dark = *dark;
+    c->unspent = true;
+    list_push_back(&n->circuits, &c->node);
+    *out = c;
+    return QUDAG_OK;
+}
+
+void node_circuit_carried(struct node *n, struct node_circuit *c, struct ref onion, tstamp now)
+{
+    c->onion = onion;
+    c->open = true;
+    c->unspent = false;
+    c->build_ns = now - c->since;
+    c->use->built(n, c, now); /* |c| may be gone */
 }
 
 static struct node_circuit *by_ref(const struct node *n, struct ref onion)
@@ -173,12 +235,20 @@ static void close_onion(struct node *n, struct ref onion, tstamp now)
     node_end(n, n->ix.onion);
 }
 
+static void path_ended(struct node *n, struct node_circuit *c, uint64_t hop, qudag_err err,
+                       tstamp now)
+{
+    if (!c->use->carried) { /* else that of its carrier is judged */
+        node_path_ended(n, c, hop, err, now);
+    }
+}
+
 void node_circuit_end(struct node *n, struct node_circuit *c, tstamp now)
 {
     struct ref onion = c->onion;
 
     c->canceled = true;
-    node_path_ended(n, c, 0, QUDAG_ECANCELED, now);
+    path_ended(n, c, 0, QUDAG_ECANCELED, now);
     detach(n, c);
     circuit_free(n, c);
     close_onion(n, onion, now);
@@ -236,7 +306,7 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
     if (c == NULL) {
         return;
     }
-    node_path_ended(n, c, a->n, a->err, now);
+    path_ended(n, c, a->n, a->err, now);
     c->target_failed = c->use->to_service && !c->open && c->reached >= c->relays;
     if (!c->open && !c->canceled && ++c->tries < NODE_CIRCUIT_TRIES &&
         may_try_again(n, c, a->n, now)) {
@@ -251,6 +321,15 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
     }
     detach(n, c);
     c->use->failed(n, c, !c->open && err == QUDAG_OK ? QUDAG_ECIRCUIT : err, now);
+    circuit_free(n, c);
+}
+
+void node_circuit_lost(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
+{
+    c->target_failed = err == QUDAG_ESTALE;
+    give_back(n, c, err);
+    detach(n, c);
+    c->use->failed(n, c, err, now);
     circuit_free(n, c);
 }
 

@@ -5,12 +5,15 @@
 #include "node/isolation.h"
 #include "node/requests.h"
 
+#define NODE_CIRCUIT_AVOID 8 /* relays that a last hop is not to be */
 #define NODE_CIRCUIT_TRIES 5 /* paths tried for one purpose */
 
 /* What a circuit is for.  Functions are called from the drain. */
 struct node_circuit_use {
     const char *name; /* static, for tools */
     bool to_service;  /* the last hop is a dark address, not a relay */
+    bool to_relay;    /* the last hop is a relay that was named, struct node_circuit_end */
+    bool carried;     /* it runs through another circuit: onion_carry(), no path of its own */
     bool exchanges;   /* it begins with a request to the gateway: no padding in its place */
     /* It carries streams now; may drop |c|. */
     void (*built)(struct node *n, struct node_circuit *c, tstamp now);
@@ -31,12 +34,15 @@ struct node_circuit {
     uint8_t tries, relays, n_hops; /* relays: hops but for a service */
     uint64_t reached;              /* hops so far, of this path */
     tstamp since;
-    uint64_t build_ns;            /* what the build took */
-    tstamp asked_at;              /* exchanges: when the request left */
-    tstamp leave_at;              /* spent.c */
-    struct ref op;                /* who waits for it */
-    struct dark_addr dark;        /* to_service: where it leads ... */
-    struct onion_hop target;      /* ... and its last hop */
+    uint64_t build_ns;       /* what the build took */
+    tstamp asked_at;         /* exchanges: when the request left */
+    tstamp leave_at;         /* spent.c */
+    struct ref op;           /* who waits for it */
+    struct dark_addr dark;   /* to_service: where it leads ... */
+    struct onion_hop target; /* ... and its last hop; to_relay: that one */
+    uint64_t id, call;       /* core/hidden: its names for this one, and for the call */
+    struct peer_id avoid[NODE_CIRCUIT_AVOID]; /* the last hop is none of these */
+    uint8_t n_avoid;
     struct node_isolation key;    /* to_service: of all streams on it */
     struct node_life_times times; /* when it is too old for what */
     bool told;                    /* NODE_LIFE_OLD: who has streams on it */
@@ -59,6 +65,25 @@ QUDAG_MUST_USE qudag_err node_circuit_start(struct node *n, const struct node_ci
                                             struct node_op *op, const struct dark_addr *dark,
                                             const struct onion_hop *target,
                                             struct node_circuit **out);
+/* Where a circuit that serves a call to a hidden service, or one to us, is to end; borrowed for the call. */
+struct node_circuit_end {
+    uint64_t id, call;             /* see struct node_circuit */
+    const struct onion_hop *relay; /* use.to_relay; addresses need not be known */
+    const struct peer_id *avoid;   /* else: drawn, but none of these */
+    uint32_t n_avoid;              /* at most NODE_CIRCUIT_AVOID */
+};
+/* Builds one that ends at a relay, as node_circuit_start() otherwise. */
+QUDAG_MUST_USE qudag_err node_circuit_start_end(struct node *n, const struct node_circuit_use *use,
+                                                const struct node_circuit_end *end,
+                                                struct node_circuit **out);
+/*
+ * One to |dark| that is to be carried by another: streams may wait for it until node_circuit_carried() says that it is
+ * there, or node_circuit_lost() that it never will be.  ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err node_circuit_hold(struct node *n, const struct node_circuit_use *use,
+                                           const struct dark_addr *dark, struct node_circuit **out);
+void node_circuit_carried(struct node *n, struct node_circuit *c, struct ref onion, tstamp now);
+void node_circuit_lost(struct node *n, struct node_circuit *c, qudag_err err, tstamp now);
 /* Closes a circuit that begins or ends at us, built or not, for good.  ESTALE: also one that we only relay. */
 QUDAG_MUST_USE qudag_err node_circuit_cancel(struct node *n, struct ref circuit);
 /* One that leads, or will lead, to |dark|, and may carry streams with |key|; NULL: none. */

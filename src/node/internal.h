@@ -30,6 +30,7 @@
 #include "base/dyn.h"
 #include "base/wipe.h"
 #include "core/gateway/gateway.h"
+#include "core/hidden/caller.h"
 #include "core/identify/identify.h"
 #include "core/padding/padding.h"
 #include "core/ping/ping.h"
@@ -70,7 +71,9 @@ struct node {
     struct gateway *gateway;
     struct introduce *introduce;
     struct rendezvous *rendezvous;
-    tstamp shed_next; /* memory: no circuit is given up before */
+    struct hidden_calls *calls;
+    uint64_t calls_made; /* names of calls */
+    tstamp shed_next;    /* memory: no circuit is given up before */
     struct padding *padding;
 
     struct node_core core[NODE_CORES_MAX];
@@ -78,7 +81,7 @@ struct node {
     unsigned by_swarm[SWARM_CORES_MAX]; /* index there -> index here */
     struct {
         unsigned ping, identify, push, dht, onion, gateway, padding, dark, streams, links, extends,
-            padded_links, introduce, rendezvous;
+            padded_links, introduce, rendezvous, calls;
     } ix; /* handles for node_end() */
     struct acts acts;
     uint8_t tag[NODE_ACTS_CAP]; /* whose each action is */

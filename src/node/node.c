@@ -118,7 +118,8 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_circuits_init(n, now)) != QUDAG_OK ||
         (err = node_circuit_age_init(n)) != QUDAG_OK ||
         (err = node_gateway_init(n, now)) != QUDAG_OK || (err = node_padding_init(n)) != QUDAG_OK ||
-        (err = node_rend_init(n, now)) != QUDAG_OK || (err = node_spent_init(n)) != QUDAG_OK ||
+        (err = node_rend_init(n, now)) != QUDAG_OK ||
+        (err = node_hidden_calls_init(n)) != QUDAG_OK || (err = node_spent_init(n)) != QUDAG_OK ||
         (err = node_padding_links_init(n)) != QUDAG_OK ||
         (err = node_streams_init(n)) != QUDAG_OK || (err = node_links_init(n)) != QUDAG_OK ||
         (err = node_dark_init(n)) != QUDAG_OK || (err = node_extends_init(n)) != QUDAG_OK ||

@@ -258,7 +258,7 @@ bool node_clock_suspect(const struct node *n);
  * (certificate, descriptor, dark records) is replaced.
  */
 void node_set_clock(struct node *n, struct wallclock clock, tstamp now);
-/* "general", "lookup", "dark"; "" for what is no circuit of ours.  Static. */
+/* "general", "lookup", "dark", "hidden", "rendezvous", "introduce"; "" for what is no circuit of ours.  Static. */
 const char *node_circuit_purpose(const struct node *n, struct ref circuit);
 /* The objects inside, for statistics; owned by the node, valid until it is freed. */
 struct swarm *node_swarm(const struct node *n);

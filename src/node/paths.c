@@ -12,12 +12,13 @@
 
 qudag_err node_path_choose(struct node *n, struct node_circuit *c)
 {
-    const struct onion_hop *service = c->use->to_service ? &c->target : NULL;
-    struct relays_path_want want = {.n = c->relays, .service = service};
+    const struct onion_hop *last = c->use->to_service || c->use->to_relay ? &c->target : NULL;
+    struct relays_path_want want = {
+        .n = c->relays, .service = last, .not_last = c->avoid, .n_not_last = c->n_avoid};
 
     c->reached = 0;
-    if (service != NULL) {
-        want.exclude = &service->peer;
+    if (last != NULL) {
+        want.exclude = &last->peer;
         want.n_exclude = 1;
     }
     qudag_err err = node_small_network_check(n);
@@ -28,7 +29,7 @@ qudag_err node_path_choose(struct node *n, struct node_circuit *c)
         return err;
     }
     c->n_hops = c->relays;
-    if (service != NULL) {
+    if (last != NULL) {
         c->path[c->n_hops++] = c->target;
     }
     node_saved_guards(n, false);

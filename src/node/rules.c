@@ -110,9 +110,11 @@ int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, wallt
     return newer(sa, sb);
 }
 
-qudag_err node_rule_reachable(const struct dark_target *t)
+qudag_err node_rule_reachable(const struct dark_target *t, bool stream)
 {
-    return t->kind == DARK_DIRECT ? QUDAG_OK : QUDAG_EUNSUPPORTED;
+    bool known = t->kind == DARK_DIRECT || (stream && t->kind == DARK_HIDDEN);
+
+    return known ? QUDAG_OK : QUDAG_EUNSUPPORTED;
 }
 
 bool node_rule_addr(const struct multiaddr *addr, bool lab)

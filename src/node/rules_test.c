@@ -245,8 +245,10 @@ static void circuits_are_built_to_direct_targets_only(void **state)
 
     for (unsigned kind = 0; kind < 256; kind++) {
         t.kind = (enum dark_kind)kind;
-        assert_int_equal(node_rule_reachable(&t),
+        assert_int_equal(node_rule_reachable(&t, false),
                          kind == DARK_DIRECT ? QUDAG_OK : QUDAG_EUNSUPPORTED);
+        bool known = kind == DARK_DIRECT || kind == DARK_HIDDEN;
+        assert_int_equal(node_rule_reachable(&t, true), known ? QUDAG_OK : QUDAG_EUNSUPPORTED);
     }
 }
 

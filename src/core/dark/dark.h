@@ -41,6 +41,9 @@ struct dark_addr {
     uint8_t commit[32]; /* blake3_derive of the ML-DSA-65 public key and parameters */
 };
 
+#define DARK_ADDR_LEN 66 /* version | network | A | commitment */
+/* The form of 66 bytes, of which handshakes speak.  spec/dark.md section 1. */
+void dark_addr_bytes(uint8_t out[DARK_ADDR_LEN], const struct dark_addr *a);
 /* Text form, NUL-terminated; its length.  spec/dark.md section 1. */
 size_t dark_addr_text(char dst[DARK_TEXT_MAX], const struct dark_addr *a);
 /* QUDAG_EMALFORMED (not of the form), QUDAG_ECHECKSUM (a typing error), QUDAG_EUNSUPPORTED (version). */

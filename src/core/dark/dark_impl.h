@@ -10,8 +10,7 @@
 /* --- address and period --------------------------------------------------------------------- */
 
 #define DARK_VERSION 1
-#define DARK_ADDR_LEN 66 /* version | network | A | commitment */
-#define DARK_STEP 3600   /* s: the grain of every time a storer sees */
+#define DARK_STEP 3600 /* s: the grain of every time a storer sees */
 #define DARK_STEP_SEQS 256
 #define DARK_SEQ_MAX (UINT64_C(1) << 62)
 #define DARK_SKEW 600  /* s of clock difference tolerated */
@@ -20,7 +19,6 @@
 #define DARK_LIFE_MAX (24 * 3600) /* s a record may be valid */
 
 /* The binary form that the text form and all derivations are made of. */
-void dark_addr_bytes(uint8_t out[DARK_ADDR_LEN], const struct dark_addr *a);
 /* Whether both name one address, network included. */
 bool dark_addr_eq(const struct dark_addr *a, const struct dark_addr *b);
 

@@ -106,12 +106,37 @@ static void a_relay_that_is_not_known_is_kept_away_from_by_name(void **state)
     relays_free(r);
 }
 
+/* Else whoever names relays to a caller would choose among the caller's guards. */
+static void what_the_last_hop_is_not_to_be_may_be_another(void **state)
+{
+    struct peer_id not_last[N - 4];
+    struct onion_hop h[3];
+    unsigned before = 0;
+
+    (void)state;
+    struct relays *r = pool(true);
+    for (uint8_t i = 0; i < ARRAY_LEN(not_last); i++) {
+        not_last[i] = peer_of(i);
+    }
+    const struct relays_path_want want = {
+        .n = 3, .not_last = not_last, .n_not_last = ARRAY_LEN(not_last)};
+    for (int i = 0; i < 500; i++) {
+        assert_int_equal(relays_path(r, &want, 0, h), QUDAG_OK);
+        assert_true(h[2].x[0] >= ARRAY_LEN(not_last));
+        before += h[0].x[0] < ARRAY_LEN(not_last) || h[1].x[0] < ARRAY_LEN(not_last) ? 1 : 0;
+    }
+    assert_true(before > 100);
+    relays_free(r);
+    assert_int_equal(mem.used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_hop_shares_nothing_with_the_other_relay),
         cmocka_unit_test(in_a_lab_another_relay_of_another_family_will_do),
         cmocka_unit_test(a_relay_that_is_not_known_is_kept_away_from_by_name),
+        cmocka_unit_test(what_the_last_hop_is_not_to_be_may_be_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

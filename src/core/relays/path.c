@@ -32,14 +32,16 @@ struct choice {
     const struct relays_second *second; /* n >= 3: the second hop */
     const struct peer_id *exclude;
     size_t n_exclude;
+    const struct peer_id *not_last;
+    size_t n_not_last;
     const struct peer_id *apart; /* see relays_path_apart() */
     tstamp now;
 };
 
-static bool excluded(const struct choice *c, const struct peer_id *peer)
+static bool is_one_of(const struct peer_id *peer, const struct peer_id *of, size_t n)
 {
-    for (size_t i = 0; i < c->n_exclude; i++) {
-        if (peer_id_eq(&c->exclude[i], peer)) {
+    for (size_t i = 0; i < n; i++) {
+        if (peer_id_eq(&of[i], peer)) {
             return true;
         }
     }
@@ -68,7 +70,7 @@ static bool neighbours_reach(const struct relays *r, const struct choice *c,
 static bool usable(const struct relays *r, const struct choice *c, const struct relays_entry *x)
 {
     return relays_entry_usable(r, x) && (c->failed_too || x->usable <= c->now) &&
-           !excluded(c, &x->hop.peer) &&
+           !is_one_of(&x->hop.peer, c->exclude, c->n_exclude) &&
            (c->service == NULL || relays_compatible(r, c->service, x));
 }
 
@@ -90,6 +92,9 @@ static bool fits(const struct relays *r, const struct choice *c, const struct re
         return false;
     }
     if (at == c->n - 1 && c->service == NULL && (x->flags & RELAY_FLAG_GATEWAY) == 0) {
+        return false;
+    }
+    if (at == c->n - 1 && is_one_of(&x->hop.peer, c->not_last, c->n_not_last)) {
         return false;
     }
     if (at == c->n - 1 && !is_apart(r, c, x)) {
@@ -250,6 +255,8 @@ qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *wan
         .ip_counted = relays_pool_ip(r),
         .exclude = want->exclude,
         .n_exclude = want->n_exclude,
+        .not_last = want->not_last,
+        .n_not_last = want->n_not_last,
         .apart = other,
         .now = now,
     };

@@ -81,6 +81,8 @@ struct relays_path_want {
                                           NULL: none follows */
     const struct peer_id *exclude;   /* peers not to be used, such as the destination */
     size_t n_exclude;
+    const struct peer_id *not_last; /* peers that the last hop is not to be; others may */
+    size_t n_not_last;
 };
 
 enum relays_dirty { RELAYS_CLEAN, RELAYS_DIRTY_LATER, RELAYS_DIRTY_NOW };
