@@ -292,8 +292,9 @@ static void failed_relays_are_used_when_nothing_else_is_left(void **state)
     }
     assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 6, h),
                      QUDAG_OK);
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, &w->d[0].peer, 1}, 6, h),
-                     QUDAG_ENORELAYS);
+    assert_int_equal(
+        path_of(w->r, &(struct relays_path_want){3, NULL, &w->d[0].peer, 1, NULL, 0}, 6, h),
+        QUDAG_ENORELAYS);
     world_free(w);
 }
 
