@@ -53,7 +53,7 @@ typedef struct qudag_dark_options {
  * Before QUDAG_PHASE_READY the stream is closed with QUDAG_ENORELAYS unless a circuit can be built already:
  * wait for the phase, or try again.  In the first 5 s of that phase a stream waits for relays that are lacking.
  * Other ends: QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,
- * QUDAG_EUNSUPPORTED (the service does not speak |proto|, or can be reached only in a way this version does not know).
+ * QUDAG_EUNSUPPORTED (the service does not speak |proto|).
  * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: this
  * isolation key must wait, as follows; it may be tried every second, which costs nothing).
  *
