@@ -35,7 +35,6 @@ void onion_bound_forget(struct onion_circuit *c)
 {
     if (c->joined != NULL) {
         c->joined->joined = NULL;
-        c->o->pairs--;
     }
     if (c->carried != NULL) {
         c->carried->carrier = NULL;

@@ -31,14 +31,10 @@ qudag_err onion_join(struct onion *o, struct ref a, struct ref b)
     if (!may_join(one) || !may_join(other)) {
         return QUDAG_ESTATE;
     }
-    if (o->pairs == ONION_PAIRS_MAX) {
-        return QUDAG_ELIMIT;
-    }
     one->joined = other;
     other->joined = one;
     one->mux->closed = true;
     other->mux->closed = true;
-    o->pairs++;
     return QUDAG_OK;
 }
 

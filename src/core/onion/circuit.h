@@ -127,7 +127,6 @@ struct onion {
     struct dyn spare;                           /* empty, but has capacity */
     struct onion_keyring *keys[ONION_KEYS_MAX]; /* each on its own: a relay has two */
     size_t keys_n;
-    uint32_t pairs;         /* joined */
     struct onion_pace pace; /* of the hops of our circuits */
     struct onion_stats stats;
     tstamp now;                 /* of the call */

@@ -103,9 +103,8 @@ QUDAG_MUST_USE qudag_err onion_binding(const struct onion *o, struct ref circuit
 /*
  * Joins two circuits of others that end here and have carried streams: what neither recognises as its own goes into
  * the other one from now on, no stream begins on them any more, and they end together (spec/rendezvous.md 4).  ESTALE;
- * ESTATE: one is not such a circuit, or is joined already; EINVAL: they are one; ELIMIT: ONION_PAIRS_MAX.
+ * ESTATE: one is not such a circuit, or is joined already; EINVAL: they are one.
  */
-#define ONION_PAIRS_MAX 2048
 QUDAG_MUST_USE qudag_err onion_join(struct onion *o, struct ref a, struct ref b);
 
 /* A circuit of one hop, to the other end of the circuit that |carrier| is joined with. */

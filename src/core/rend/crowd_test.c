@@ -38,7 +38,7 @@ static void silent_streams_shut_nobody_out(void **state)
 /* The flooder's own neighbours: whoever is complete at once is served though his previous hop holds all places. */
 static void silent_streams_of_one_hop_do_not_shut_out_its_others(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
 
     (void)state;
     for (uint32_t i = 0; i < 1000; i++) {
@@ -52,12 +52,12 @@ static void silent_streams_of_one_hop_do_not_shut_out_its_others(void **state)
         acts_clear(&t->b);
     }
     assert_true(met_stats(t->relay).requests <= REND_REQUESTS_MAX);
-    tryst_free(t);
+    fixture_free(t);
 }
 
 static void of_requests_the_oldest_of_the_largest_goes(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     struct from few = {2, 2, 1}, newcomer = {3, 3, 9999};
 
     (void)state;
@@ -73,13 +73,13 @@ static void of_requests_the_oldest_of_the_largest_goes(void **state)
     assert_true(was_reset(&t->b, (struct ref){1, 1}, QUDAG_ELIMIT));
     assert_int_equal(met_stats(t->relay).gave_way, 1);
     acts_clear(&t->b);
-    tryst_free(t);
+    fixture_free(t);
 }
 
 /* Nobody is pushed below what others get: all hold one, and who comes last has no claim. */
 static void where_all_hold_the_same_a_newcomer_is_refused(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
 
     (void)state;
     for (uint32_t i = 0; i <= REND_REQUESTS_MAX; i++) {
@@ -95,7 +95,7 @@ static void where_all_hold_the_same_a_newcomer_is_refused(void **state)
     struct from late = {7777, 1, 7777};
     open_in(&t->b, t->relay, (struct ref){1, 2}, &late);
     assert_int_equal(t->b.acts.n, 0);
-    tryst_free(t);
+    fixture_free(t);
 }
 
 /* of points the newest goes, to others only; a point that stands long is worth most. */
@@ -137,7 +137,7 @@ static const uint8_t *cookie_no(uint32_t i)
 /* 2048 wait; the oldest of whoever holds most goes; one that is about to be joined stays. */
 static void of_cookies_the_oldest_of_the_largest_goes(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     struct from few = {2, 2, 1}, newcomer = {3, 3, 99999}, other = {4, 4, 99998};
 
     (void)state;
@@ -163,13 +163,13 @@ static void of_cookies_the_oldest_of_the_largest_goes(void **state)
     sent(&t->b, t->relay, (struct ref){1, 1}, REND_CREATED_LEN + 1);
     assert_int_equal(report_of(&t->b, RENDEZVOUS_UP_JOIN)->kind, RENDEZVOUS_UP_JOIN);
     acts_clear(&t->b);
-    tryst_free(t);
+    fixture_free(t);
 }
 
 /* Who never reads CREATED keeps all places, and others in: then what is on its way gives way, both of a pair. */
 static void pairs_that_never_join_shut_nobody_out(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     struct from slow = {1, 1, 0}, own = {1, 1, 99997}, newcomer = {2, 2, 99998};
 
     (void)state;
@@ -197,13 +197,13 @@ static void pairs_that_never_join_shut_nobody_out(void **state)
     sent(&t->b, t->relay, (struct ref){1, 1}, REND_CREATED_LEN + 1);
     assert_int_equal(report_of(&t->b, RENDEZVOUS_UP_JOIN)->kind, RENDEZVOUS_UP_JOIN);
     acts_clear(&t->b);
-    tryst_free(t);
+    fixture_free(t);
 }
 
 /* A caller gets and keeps its cookie for as long as it needs while another floods from one place. */
 static void a_flood_of_cookies_takes_nobody_elses(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     struct from honest = {1, 1, 1}, flood = {2, 2, 0}, service = {3, 3, 3};
 
     (void)state;
@@ -218,13 +218,13 @@ static void a_flood_of_cookies_takes_nobody_elses(void **state)
     meet_at(t, t->cookie, meet_strm, &service);
     assert_int_equal(act_of(&t->b, ACT_WRITE, wait_strm)->data.len, REND_CREATED_LEN);
     acts_clear(&t->b);
-    tryst_free(t);
+    fixture_free(t);
 }
 
 /* Where everybody waits for one cookie, whoever comes last hears that there is no room. */
 static void a_caller_hears_that_there_is_no_room(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     struct ref last = {RENDEZVOUS_WAITING_MAX, 1};
 
     (void)state;
@@ -241,7 +241,7 @@ static void a_caller_hears_that_there_is_no_room(void **state)
     meet_at(t, cookie_no(RENDEZVOUS_WAITING_MAX), meet_strm, NULL); /* nor is it known */
     assert_true(answered(&t->b, meet_strm, REND_UNKNOWN, true));
     acts_clear(&t->b);
-    tryst_free(t);
+    fixture_free(t);
 }
 
 int main(void)

@@ -8,14 +8,14 @@
 static const struct ref wait_strm = {3, 9}, meet_strm = {4, 9}; /* at the relay */
 static const struct ref our_strm = {1, 1};                      /* at those who asked */
 
-struct tryst {
+struct fixture {
     struct bed b;
     struct rendezvous *asker, *relay;
     uint8_t cookie[REND_COOKIE_LEN];
     uint8_t created[REND_CREATED_LEN];
 };
 
-static inline struct rendezvous *tryst_side(struct tryst *t, bool serve)
+static inline struct rendezvous *fixture_side(struct fixture *t, bool serve)
 {
     struct rendezvous_config cfg = {
         .mem = &t->b.mem, .rng = rng_of_stream(&t->b.stream), .serve = serve};
@@ -25,20 +25,20 @@ static inline struct rendezvous *tryst_side(struct tryst *t, bool serve)
     return r;
 }
 
-static inline struct tryst *tryst_new(void)
+static inline struct fixture *fixture_new(void)
 {
-    struct tryst *t = calloc(1, sizeof *t);
+    struct fixture *t = calloc(1, sizeof *t);
 
     assert_non_null(t);
     bed_init(&t->b, &rendezvous_ops);
     rng_stream_fill(&t->b.stream, t->cookie, sizeof t->cookie);
     rng_stream_fill(&t->b.stream, t->created, sizeof t->created);
-    t->asker = tryst_side(t, false);
-    t->relay = tryst_side(t, true);
+    t->asker = fixture_side(t, false);
+    t->relay = fixture_side(t, true);
     return t;
 }
 
-static inline void tryst_free(struct tryst *t)
+static inline void fixture_free(struct fixture *t)
 {
     rendezvous_free(t->asker);
     rendezvous_free(t->relay);
@@ -46,20 +46,20 @@ static inline void tryst_free(struct tryst *t)
     free(t);
 }
 
-static inline struct rendezvous_request request_of(const struct tryst *t)
+static inline struct rendezvous_request request_of(const struct fixture *t)
 {
     return (struct rendezvous_request){
         .circuit = circuit, .cookie = 70, .meeting = t->cookie, .created = t->created};
 }
 
-static inline qudag_err wait_ask(struct tryst *t, struct rendezvous *r)
+static inline qudag_err wait_ask(struct fixture *t, struct rendezvous *r)
 {
     struct rendezvous_request q = request_of(t);
 
     return rendezvous_wait(r, &q, t->b.now, &t->b.acts);
 }
 
-static inline qudag_err meet_ask(struct tryst *t, struct rendezvous *r)
+static inline qudag_err meet_ask(struct fixture *t, struct rendezvous *r)
 {
     struct rendezvous_request q = request_of(t);
 
@@ -67,7 +67,7 @@ static inline qudag_err meet_ask(struct tryst *t, struct rendezvous *r)
 }
 
 /* WAIT with that cookie, whole, on a stream of the relay. */
-static inline void wait_at(struct tryst *t, const uint8_t *cookie, struct ref strm,
+static inline void wait_at(struct fixture *t, const uint8_t *cookie, struct ref strm,
                            const struct from *from)
 {
     uint8_t buf[REND_WAIT_LEN];
@@ -79,7 +79,7 @@ static inline void wait_at(struct tryst *t, const uint8_t *cookie, struct ref st
     event_in(&t->b, t->relay, EV_FIN, strm);
 }
 
-static inline void meet_at(struct tryst *t, const uint8_t *cookie, struct ref strm,
+static inline void meet_at(struct fixture *t, const uint8_t *cookie, struct ref strm,
                            const struct from *from)
 {
     uint8_t buf[REND_MEET_LEN];
@@ -93,7 +93,7 @@ static inline void meet_at(struct tryst *t, const uint8_t *cookie, struct ref st
 }
 
 /* Both streams are about to be joined: CREATED is on its way. */
-static inline void handed_over(struct tryst *t)
+static inline void handed_over(struct fixture *t)
 {
     wait_at(t, t->cookie, wait_strm, NULL);
     assert_true(answered(&t->b, wait_strm, REND_DONE, false));

@@ -9,7 +9,7 @@
 #include "core/rend/rendezvous_bed.h"
 
 /* What the caller writes, or the |service|; then FIN. */
-static size_t written(struct tryst *t, struct rendezvous *service, uint8_t *buf)
+static size_t written(struct fixture *t, struct rendezvous *service, uint8_t *buf)
 {
     bool meet = service != NULL;
 
@@ -23,7 +23,7 @@ static size_t written(struct tryst *t, struct rendezvous *service, uint8_t *buf)
     return len;
 }
 
-static void in_pieces(struct tryst *t, void *core, struct ref strm, const uint8_t *p, size_t len,
+static void in_pieces(struct fixture *t, void *core, struct ref strm, const uint8_t *p, size_t len,
                       size_t step)
 {
     for (size_t at = 0; at < len; at += step) {
@@ -31,84 +31,104 @@ static void in_pieces(struct tryst *t, void *core, struct ref strm, const uint8_
     }
 }
 
-static void two_circuits_meet(void **state)
+/* The caller's cookie comes in pieces of |step| bytes, and waits. */
+static void caller_waits(struct fixture *t, size_t step)
 {
     uint8_t buf[REND_MEET_LEN];
     static const uint8_t done = REND_DONE;
+    size_t len = written(t, NULL, buf);
 
+    open_in(&t->b, t->relay, wait_strm, NULL);
+    in_pieces(t, t->relay, wait_strm, buf, len, step);
+    assert_int_equal(t->b.acts.n, 0);
+    event_in(&t->b, t->relay, EV_FIN, wait_strm);
+    assert_int_equal(t->b.acts.n, 1);
+    assert_true(answered(&t->b, wait_strm, REND_DONE, false));
+    acts_clear(&t->b);
+    data_in(&t->b, t->asker, our_strm, &done, 1);
+    assert_int_equal(outcome(&t->b), 'u');
+    assert_int_equal(t->b.act_v[0].kind, RENDEZVOUS_UP_WAITING);
+    assert_int_equal(t->b.act_v[0].cookie, 70);
+    acts_clear(&t->b);
+}
+
+/* |service| comes to the relay, which passes CREATED on and joins once that has left. */
+static void service_meets(struct fixture *t, struct rendezvous *service, size_t step)
+{
+    uint8_t buf[REND_MEET_LEN];
+    size_t len = written(t, service, buf);
+
+    open_in(&t->b, t->relay, meet_strm, NULL);
+    in_pieces(t, t->relay, meet_strm, buf, len, step);
+    assert_int_equal(t->b.acts.n, 0);
+    event_in(&t->b, t->relay, EV_FIN, meet_strm);
+    assert_int_equal(t->b.acts.n, 1); /* nothing but CREATED */
+    assert_int_equal(act_of(&t->b, ACT_WRITE, wait_strm)->data.len, REND_CREATED_LEN);
+    assert_memory_equal(t->b.act_v[0].data.base, t->created, REND_CREATED_LEN);
+    acts_clear(&t->b);
+    /* a byte of it, or the status, has not left */
+    sent(&t->b, t->relay, wait_strm, REND_CREATED_LEN);
+    assert_int_equal(t->b.acts.n, 0);
+    sent(&t->b, t->relay, wait_strm, 1);
+    assert_int_equal(t->b.acts.n, 4);
+    assert_int_equal(t->b.act_v[0].kind, RENDEZVOUS_UP_JOIN); /* first of all */
+    const struct rendezvous_pair *pair = t->b.act_v[0].ptr;
+    assert_true(ref_eq(pair->caller, wait_strm)); /* the bed names circuits after their streams */
+    assert_true(ref_eq(pair->service, meet_strm));
+    assert_true(answered(&t->b, meet_strm, REND_DONE, true));
+    assert_true(has_act(&t->b, ACT_FIN, wait_strm));
+    acts_clear(&t->b);
+    assert_int_equal(met_stats(t->relay).joined, 1);
+    assert_int_equal(met_stats(t->relay).waiting + met_stats(t->relay).requests, 0);
+}
+
+/* CREATED and the end of its stream reach the caller, status and end the |service|. */
+static void both_hear_of_it(struct fixture *t, struct rendezvous *service, size_t step)
+{
+    static const uint8_t done = REND_DONE;
+
+    in_pieces(t, t->asker, our_strm, t->created, REND_CREATED_LEN, step);
+    assert_int_equal(outcome(&t->b), 'u');
+    assert_int_equal(t->b.act_v[0].kind, RENDEZVOUS_UP_CREATED);
+    assert_int_equal(t->b.act_v[0].err, QUDAG_OK);
+    assert_int_equal(t->b.act_v[0].data.len, REND_CREATED_LEN);
+    assert_memory_equal(t->b.act_v[0].data.base, t->created, REND_CREATED_LEN);
+    acts_clear(&t->b);
+    event_in(&t->b, t->asker, EV_FIN, our_strm);
+    assert_int_equal(t->b.acts.n, 0);
+    data_in(&t->b, service, our_strm, &done, 1);
+    assert_int_equal(t->b.acts.n, 0);
+    event_in(&t->b, service, EV_FIN, our_strm);
+    assert_int_equal(outcome(&t->b), 'u');
+    assert_int_equal(t->b.act_v[0].kind, RENDEZVOUS_UP_MET);
+    assert_int_equal(t->b.act_v[0].cookie, 70);
+    assert_int_equal(t->b.act_v[0].err, QUDAG_OK);
+    assert_int_equal(t->b.act_v[0].n, REND_DONE);
+    acts_clear(&t->b);
+}
+
+static void two_circuits_meet(void **state)
+{
     (void)state;
     for (size_t step = 1; step < 4000; step = step * 3 + 7) {
-        struct tryst *t = tryst_new();
-        size_t len = written(t, NULL, buf);
-        open_in(&t->b, t->relay, wait_strm, NULL);
-        in_pieces(t, t->relay, wait_strm, buf, len, step);
-        assert_int_equal(t->b.acts.n, 0);
-        event_in(&t->b, t->relay, EV_FIN, wait_strm);
-        assert_int_equal(t->b.acts.n, 1);
-        assert_true(answered(&t->b, wait_strm, REND_DONE, false));
-        acts_clear(&t->b);
-        data_in(&t->b, t->asker, our_strm, &done, 1);
-        assert_int_equal(outcome(&t->b), 'u');
-        assert_int_equal(t->b.act_v[0].kind, RENDEZVOUS_UP_WAITING);
-        assert_int_equal(t->b.act_v[0].cookie, 70);
-        acts_clear(&t->b);
+        struct fixture *t = fixture_new();
 
-        struct rendezvous *service = tryst_side(t, false);
-        len = written(t, service, buf);
-        open_in(&t->b, t->relay, meet_strm, NULL);
-        in_pieces(t, t->relay, meet_strm, buf, len, step);
-        assert_int_equal(t->b.acts.n, 0);
-        event_in(&t->b, t->relay, EV_FIN, meet_strm);
-        assert_int_equal(t->b.acts.n, 1); /* nothing but CREATED */
-        assert_int_equal(act_of(&t->b, ACT_WRITE, wait_strm)->data.len, REND_CREATED_LEN);
-        assert_memory_equal(t->b.act_v[0].data.base, t->created, REND_CREATED_LEN);
-        acts_clear(&t->b);
-        sent(&t->b, t->relay, wait_strm,
-             REND_CREATED_LEN); /* a byte of it, or the status, has not left */
-        assert_int_equal(t->b.acts.n, 0);
-        sent(&t->b, t->relay, wait_strm, 1);
-        assert_int_equal(t->b.acts.n, 4);
-        assert_int_equal(t->b.act_v[0].kind, RENDEZVOUS_UP_JOIN); /* first of all */
-        const struct rendezvous_pair *pair = t->b.act_v[0].ptr;
-        assert_true(
-            ref_eq(pair->caller, wait_strm)); /* the bed names circuits after their streams */
-        assert_true(ref_eq(pair->service, meet_strm));
-        assert_true(answered(&t->b, meet_strm, REND_DONE, true));
-        assert_true(has_act(&t->b, ACT_FIN, wait_strm));
-        acts_clear(&t->b);
-        assert_int_equal(met_stats(t->relay).joined, 1);
-        assert_int_equal(met_stats(t->relay).waiting + met_stats(t->relay).requests, 0);
-
-        in_pieces(t, t->asker, our_strm, t->created, REND_CREATED_LEN, step);
-        assert_int_equal(outcome(&t->b), 'u');
-        assert_int_equal(t->b.act_v[0].kind, RENDEZVOUS_UP_CREATED);
-        assert_int_equal(t->b.act_v[0].err, QUDAG_OK);
-        assert_int_equal(t->b.act_v[0].data.len, REND_CREATED_LEN);
-        assert_memory_equal(t->b.act_v[0].data.base, t->created, REND_CREATED_LEN);
-        acts_clear(&t->b);
-        event_in(&t->b, t->asker, EV_FIN, our_strm);
-        assert_int_equal(t->b.acts.n, 0);
-        data_in(&t->b, service, our_strm, &done, 1);
-        assert_int_equal(t->b.acts.n, 0);
-        event_in(&t->b, service, EV_FIN, our_strm);
-        assert_int_equal(outcome(&t->b), 'u');
-        assert_int_equal(t->b.act_v[0].kind, RENDEZVOUS_UP_MET);
-        assert_int_equal(t->b.act_v[0].cookie, 70);
-        assert_int_equal(t->b.act_v[0].err, QUDAG_OK);
-        assert_int_equal(t->b.act_v[0].n, REND_DONE);
-        acts_clear(&t->b);
+        caller_waits(t, step);
+        struct rendezvous *service = fixture_side(t, false);
+        service_meets(t, service, step);
+        both_hear_of_it(t, service, step);
         assert_int_equal(rendezvous_ops.deadline(t->asker), TSTAMP_NEVER);
         assert_int_equal(rendezvous_ops.deadline(service), TSTAMP_NEVER);
         assert_int_equal(rendezvous_ops.deadline(t->relay), TSTAMP_NEVER);
         rendezvous_free(service);
-        tryst_free(t);
+        fixture_free(t);
     }
 }
 
 /* the first takes it, be it only on the way. */
 static void a_cookie_is_used_once(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     static const struct ref second = {20, 1}, third = {21, 1}, again = {22, 1};
 
     (void)state;
@@ -126,12 +146,12 @@ static void a_cookie_is_used_once(void **state)
     acts_clear(&t->b);
     wait_at(t, t->cookie, again, NULL); /* whoever uses it again is nobody's business but his own */
     assert_true(answered(&t->b, again, REND_DONE, false));
-    tryst_free(t);
+    fixture_free(t);
 }
 
 static void a_cookie_that_differs_in_a_bit_is_another(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     uint8_t cookie[REND_COOKIE_LEN];
     uint32_t n = 100;
 
@@ -148,13 +168,13 @@ static void a_cookie_that_differs_in_a_bit_is_another(void **state)
     }
     meet_at(t, t->cookie, meet_strm, NULL);
     assert_int_equal(act_of(&t->b, ACT_WRITE, wait_strm)->data.len, REND_CREATED_LEN);
-    tryst_free(t);
+    fixture_free(t);
 }
 
 /* who guessed it, or drew it badly, gets nothing; who was first keeps it. */
 static void a_cookie_that_is_there_is_refused(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     static const struct ref other = {30, 1};
 
     (void)state;
@@ -166,7 +186,7 @@ static void a_cookie_that_is_there_is_refused(void **state)
     acts_clear(&t->b);
     meet_at(t, t->cookie, meet_strm, NULL);
     assert_int_equal(act_of(&t->b, ACT_WRITE, wait_strm)->data.len, REND_CREATED_LEN);
-    tryst_free(t);
+    fixture_free(t);
 }
 
 /* 60 s, and as long as its stream. */
@@ -174,7 +194,7 @@ static void a_cookie_goes_with_its_time_and_its_stream(void **state)
 {
     (void)state;
     for (int how = 0; how < 3; how++) {
-        struct tryst *t = tryst_new();
+        struct fixture *t = fixture_new();
         wait_at(t, t->cookie, wait_strm, NULL);
         acts_clear(&t->b);
         assert_int_equal(rendezvous_ops.deadline(t->relay), RENDEZVOUS_COOKIE_LIFE);
@@ -198,7 +218,7 @@ static void a_cookie_goes_with_its_time_and_its_stream(void **state)
             assert_true(answered(&t->b, meet_strm, REND_UNKNOWN, true));
             assert_int_equal(met_stats(t->relay).expired, how == 1);
         }
-        tryst_free(t);
+        fixture_free(t);
     }
 }
 
@@ -207,7 +227,7 @@ static void both_go_when_one_goes_before_they_are_joined(void **state)
 {
     (void)state;
     for (int how = 0; how < 6; how++) {
-        struct tryst *t = tryst_new();
+        struct fixture *t = fixture_new();
         struct ref hit = how % 2 == 0 ? wait_strm : meet_strm,
                    other = how % 2 == 0 ? meet_strm : wait_strm;
         handed_over(t);
@@ -231,13 +251,13 @@ static void both_go_when_one_goes_before_they_are_joined(void **state)
         assert_int_equal(t->b.acts.n, 0);
         assert_int_equal(met_stats(t->relay).joined, 0);
         assert_int_equal(met_stats(t->relay).waiting + met_stats(t->relay).requests, 0);
-        tryst_free(t);
+        fixture_free(t);
     }
 }
 
 static void a_circuit_has_one_stream_in_all(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     struct from one = {1, 1, 4711};
 
     (void)state;
@@ -256,12 +276,12 @@ static void a_circuit_has_one_stream_in_all(void **state)
     }
     meet_at(t, t->cookie, meet_strm, &one);
     assert_true(was_reset(&t->b, meet_strm, QUDAG_EPROTO));
-    tryst_free(t);
+    fixture_free(t);
 }
 
 static void requests_cut_or_with_more_behind_are_reset(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     uint8_t bytes[REND_MEET_LEN + 1] = {0};
     uint32_t n = 100;
 
@@ -297,12 +317,12 @@ static void requests_cut_or_with_more_behind_are_reset(void **state)
             acts_clear(&t->b);
         }
     }
-    tryst_free(t);
+    fixture_free(t);
 }
 
 static void only_circuits_of_those_we_serve_come_in(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     struct ev open = {.type = EV_STREAM_OPEN, .inbound = true, .strm = {5, 5}, .link = 1};
 
     (void)state;
@@ -311,7 +331,7 @@ static void only_circuits_of_those_we_serve_come_in(void **state)
     acts_clear(&t->b);
     open_in(&t->b, t->asker, open.strm, NULL);
     assert_true(was_reset(&t->b, open.strm, QUDAG_EREFUSED)); /* no relay */
-    tryst_free(t);
+    fixture_free(t);
 }
 
 /* Where a job can stand, and everything that can happen to it there. */
@@ -345,7 +365,7 @@ enum what {
     WHATS
 };
 
-static void *bring(struct tryst *t, enum where at, struct ref *strm, uint64_t *cookie)
+static void *bring(struct fixture *t, enum where at, struct ref *strm, uint64_t *cookie)
 {
     uint8_t buf[REND_MEET_LEN];
 
@@ -418,7 +438,7 @@ static void every_event_in_every_state(void **state)
     (void)state;
     for (int at = 0; at < WHERES; at++) {
         for (int e = 0; e < WHATS; e++) {
-            struct tryst *t = tryst_new();
+            struct fixture *t = fixture_new();
             struct ref strm;
             uint64_t cookie;
             void *x = bring(t, (enum where)at, &strm, &cookie);
@@ -440,7 +460,7 @@ static void every_event_in_every_state(void **state)
                 fail_msg("state %d, event %d: %c, expected %c", at, e, outcome(&t->b), want[at][e]);
             }
             acts_clear(&t->b);
-            tryst_free(t);
+            fixture_free(t);
         }
     }
 }
@@ -473,7 +493,7 @@ static void every_end_is_reported_once_with_its_reason(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct tryst *t = tryst_new();
+        struct fixture *t = fixture_new();
         struct ref strm;
         uint64_t cookie;
         void *x = bring(t, rows[i].at, &strm, &cookie);
@@ -499,13 +519,13 @@ static void every_end_is_reported_once_with_its_reason(void **state)
         rendezvous_ops.tick(x, 1000 * NS_PER_S, &t->b.acts);
         rendezvous_ops.event(x, &ev, 1000 * NS_PER_S, &t->b.acts);
         assert_int_equal(t->b.acts.n, 0); /* and that is all */
-        tryst_free(t);
+        fixture_free(t);
     }
 }
 
 static void no_answer_within_its_time_is_an_end(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     uint8_t buf[REND_MEET_LEN];
     static const struct ref strm = {8, 8};
 
@@ -536,12 +556,12 @@ static void no_answer_within_its_time_is_an_end(void **state)
     assert_int_equal(rendezvous_ops.deadline(t->relay), REND_REQUEST_TIMEOUT);
     rendezvous_ops.tick(t->relay, REND_REQUEST_TIMEOUT, &t->b.acts);
     assert_true(was_reset(&t->b, strm, QUDAG_ETIMEOUT));
-    tryst_free(t);
+    fixture_free(t);
 }
 
 static void our_own_requests_are_limited_and_checked(void **state)
 {
-    struct tryst *t = tryst_new();
+    struct fixture *t = fixture_new();
     struct rendezvous_request nowhere = request_of(t);
 
     (void)state;
@@ -558,7 +578,7 @@ static void our_own_requests_are_limited_and_checked(void **state)
     assert_int_equal(t->b.acts.n, ACTS_ROOM / 4); /* a tick at a time */
     acts_clear(&t->b);
     assert_int_equal(wait_ask(t, t->asker), QUDAG_OK);
-    tryst_free(t);
+    fixture_free(t);
 }
 
 /* Everything once, with the n-th allocation failing: nothing is lost, and whoever asked hears of it. */
@@ -568,7 +588,7 @@ static void every_failed_allocation_is_survived(void **state)
 
     (void)state;
     for (uint64_t at = 1; clean < 3; at++) {
-        struct tryst *t = tryst_new();
+        struct fixture *t = fixture_new();
         struct rendezvous_config cfg = {
             .mem = &t->b.mem, .rng = rng_of_stream(&t->b.stream), .serve = true};
         struct rendezvous *x, *relay = t->relay;
@@ -577,7 +597,7 @@ static void every_failed_allocation_is_survived(void **state)
             assert_null(x);
             t->b.mem.fail_at = 0;
             failed++;
-            tryst_free(t);
+            fixture_free(t);
             continue;
         }
         t->relay = x;
@@ -611,7 +631,7 @@ static void every_failed_allocation_is_survived(void **state)
         t->b.mem.fail_at = 0;
         rendezvous_free(relay);
         acts_clear(&t->b);
-        tryst_free(t);
+        fixture_free(t);
     }
     assert_in_range(failed, 12, 60);
 }
