@@ -524,7 +524,7 @@ static bool publish(struct sight *s, uint32_t ix)
         return false;
     }
     s->addr[ix] = k.addr;
-    const struct dark_publish_want want = {1, &s->addr[ix], &self, DARK_PUBLISH_NOW};
+    const struct dark_publish_want want = {1, &s->addr[ix], &self, NULL, DARK_PUBLISH_NOW};
     if (dark_own(n->dark, &k) != QUDAG_OK || !places_make(s, ix) ||
         dark_publish(n->dark, &want, s->w.now, &s->acts) != QUDAG_OK) {
         return false;

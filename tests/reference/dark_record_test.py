@@ -71,7 +71,8 @@ class Address(unittest.TestCase):
     def test_keys_file(self):
         f = B['keys_file']
         self.assertEqual(len(f), 480)
-        self.assertEqual(f[:8], b'QUDAGDK2')
+        self.assertEqual(f[:8], b'QUDAGDK3')
+        self.assertEqual(f[418], 1)  # direct
         self.assertEqual(f[9:11], b'\x01v')
         self.assertEqual(struct.unpack('>Q', f[42:50])[0], V['now'])
         self.assertEqual(m.blake3_derive('qudag dark keys file v1', f[:448] + self.addr), f[448:])

@@ -7,10 +7,9 @@
 #ifndef QUDAG_SRC_CORE_DARK_DARK_H
 #define QUDAG_SRC_CORE_DARK_DARK_H
 
-#include "core/core.h"
+#include "core/dark/hidden.h"
 #include "crypto/identity.h"
 #include "wire/dht_keys.h"
-#include "wire/onion_hop.h"
 
 #define DARK_TEXT_MAX 136                   /* two labels, ".dark", NUL */
 #define DARK_RECORD_LEN DHT_DARK_RECORD_LEN /* every record has this size */
@@ -75,6 +74,8 @@ struct dark_use {
 /* The keys behind an address; wiped by dark_keys_fini. */
 struct dark_keys {
     struct dark_addr addr;
+    enum dark_kind
+        kind; /* DARK_DIRECT or _HIDDEN: what its records may lead to, for all its life */
     struct secret_ed25519 ed_sk;
     struct secret_mldsa65 pq_seed;
     struct secret_x25519 onion_x_sk;
@@ -92,8 +93,9 @@ struct dark_keys {
     char label[DARK_LABEL_MAX + 1];
 };
 /*
- * New keys for an address in |net|, to be ended with dark_keys_fini(); |label| may be NULL.  QUDAG_EINVAL: label,
- * network or time out of range; other errors are those of the cryptographic library.
+ * New keys for an address in |net|, to be ended with dark_keys_fini(); |label| may be NULL.  Of kind direct, unless the
+ * caller sets k->kind before anything else is done with them.  QUDAG_EINVAL: label, network or time out of range; other
+ * errors are those of the cryptographic library.
  */
 QUDAG_MUST_USE qudag_err dark_keys_create(struct dark_keys *k, enum dark_network net,
                                           const char *label, walltime now, const struct rng *rng);
@@ -103,36 +105,6 @@ QUDAG_MUST_USE qudag_err dark_keys_load(struct dark_keys *k, struct slice bytes)
 void dark_keys_save(const struct dark_keys *k, uint8_t out[DARK_SECRET_LEN]);
 /* Wipes and frees; harmless for keys that are zero. */
 void dark_keys_fini(struct dark_keys *k);
-
-#define DARK_INTROS_MAX 3 /* introduction points of a hidden service */
-
-/* A relay that introduces callers to a hidden service. */
-struct dark_intro {
-    struct peer_id relay;
-    uint8_t pq_hash[32]; /* of its ML-DSA identity key */
-    uint8_t key_id[8];   /* of its onion keys, which follow: onion_key_id() */
-    uint8_t x[X25519_LEN];
-    uint8_t k[MLKEM768_EK_LEN];
-    uint8_t key[32]; /* introduction key: what the relay knows the service by */
-};
-
-/* The work that a hidden service asks of callers. */
-struct dark_pow {
-    uint32_t effort; /* 0: none is asked for, and the rest is zero */
-    uint8_t seed[32];
-    walltime expires; /* of the seed */
-};
-
-/* How a hidden service is reached. */
-struct dark_hidden {
-    uint8_t
-        key_id[8]; /* of the service's handshake keys, which follow; those of this record only */
-    uint8_t x[X25519_LEN];
-    uint8_t k[MLKEM768_EK_LEN];
-    struct dark_pow pow;
-    uint8_t n_intros; /* 1 .. DARK_INTROS_MAX */
-    struct dark_intro intro[DARK_INTROS_MAX];
-};
 
 /* What a record says. */
 struct dark_target {
@@ -234,26 +206,32 @@ enum dark_publish_how {
     DARK_PUBLISH_NOW,    /* one record at once, and a report of it */
     DARK_PUBLISH_RESUME, /* after a restart: goes on where it was when the target is the same */
 };
-/* What dark_publish() is asked for; borrowed for the call. */
+/* What dark_publish() is asked for; borrowed for the call.  One of |self| and |hidden|, by the kind of the address. */
 struct dark_publish_want {
     uint64_t cookie; /* of the reports */
     const struct dark_addr *addr;
     const struct onion_hop *self; /* where it leads: peer, pq_hash and addresses count */
+    const struct dark_service *hidden;
     enum dark_publish_how how;
 };
 /*
- * Publishes now and again before each expiry, in each place at times of its own, until withdrawn.  The onion keys are
- * the address's own.  Another |self| than before is told at once in one place, and with the next renewal in the
- * other (spec/dark.md D-30).  After each record of the current period comes DARK_UP_PUBLISHED with |cookie|: OK when
- * it could be read back through another relay; what failed is repeated.  A resumed one reports at once, with n = 0.
- * ENOTFOUND: not an own address; EINVAL: |self| without peer id, or with too many addresses.
+ * Publishes now and again before each expiry, in each place at times of its own, until withdrawn; to be called again
+ * whenever what records are to say has changed.  Of direct ones the onion keys are the address's own.  After each
+ * record of the current period comes DARK_UP_PUBLISHED with |cookie|: OK when it could be read back through another
+ * relay; what failed is repeated.
+ *   direct   another |self| than before is told at once in one place, and with the next renewal in the other (D-30)
+ *   hidden   each place by what its last record still leads to (D-36): two points or more, it keeps its schedule; one,
+ *            and there are more, or other work: told at once in one place; none, as after a restart: at once in
+ *            one place, in the others within 30 to 90 minutes
+ * A resumed one of which a record still leads there reports at once, with n = 0.  ENOTFOUND: not an own address;
+ * EINVAL: not of its kind; |self| without peer id or with too many addresses; |hidden| that no record may say.
  */
 QUDAG_MUST_USE qudag_err dark_publish(struct dark *d, const struct dark_publish_want *want,
                                       tstamp now, struct acts *out);
 /*
  * Records of |a| carry the statement of |id|, this node, that it ends circuits until |until| at the addresses that
  * they name (wire/onion_ends.h); to be renewed whenever one is made, with DARK_UP_SAVE.  ENOTFOUND; EINVAL: not the
- * node that the address is published for.
+ * node that the address is published for, or a hidden one, whose records name no node.
  */
 QUDAG_MUST_USE qudag_err dark_sign_target(struct dark *d, const struct dark_addr *a,
                                           const struct identity *id, walltime until);

@@ -96,7 +96,7 @@ static void step(struct fuzz *f, struct rd *r)
     switch (rd_u8(r) % 8) {
     case 0:
         if (f->published++ < PUBLISH_MAX) {
-            const struct dark_publish_want want = {1, &f->addr, &f->self,
+            const struct dark_publish_want want = {1, &f->addr, &f->self, NULL,
                                                    (enum dark_publish_how)(rd_u8(r) % 2)};
             (void)!dark_publish(f->d, &want, f->now, &f->acts);
         }

@@ -197,7 +197,7 @@ static bool scenario(struct world *w, uint64_t fail_at)
     bool ok = dark_new(&d, &cfg) == QUDAG_OK;
     ok = ok && dark_own(d, &k) == QUDAG_OK;
     if (ok) {
-        const struct dark_publish_want want = {1, &a, &w->self, DARK_PUBLISH_NOW};
+        const struct dark_publish_want want = {1, &a, &w->self, NULL, DARK_PUBLISH_NOW};
         assert_int_equal(dark_publish(d, &want, 0, &w->acts), QUDAG_OK);
         settle(w, d);
         for (int i = 0; i < 3; i++) {

@@ -1,10 +1,10 @@
 /*
  * keys.c - the keys behind a dark address, and the form they are kept in.
  *
- *   "QUDAGDK2" 8 | network 1 | label length 1 | label 32 | created 8 | sequence 8
+ *   "QUDAGDK3" 8 | network 1 | label length 1 | label 32 | created 8 | sequence 8
  *   callers 8 | resolutions 8 | last used 8 | hash of the target 32
  *   6 places: period 8, number 8, due 8
- *   Ed25519 seed 32 | ML-DSA-65 seed 32 | X25519 key 32 | ML-KEM-768 seed 64 | zero 30
+ *   Ed25519 seed 32 | ML-DSA-65 seed 32 | X25519 key 32 | ML-KEM-768 seed 64 | kind 1 | zero 29
  *   BLAKE3 over all before, A and the commitment 32                              = 480 bytes
  *
  * The public keys are computed again when loading; that the hash covers them finds a file whose seeds
@@ -21,11 +21,12 @@
 
 #include <string.h>
 
-#define MAGIC "QUDAGDK2"
-#define PAD_LEN 30
+#define MAGIC "QUDAGDK3"
+#define PAD_LEN 29
 #define HASHED_LEN (DARK_SECRET_LEN - 32)
 
-_Static_assert(8 + 1 + 1 + DARK_LABEL_MAX + 8 * 5 + 32 + DARK_PLACES * 24 + 32 * 3 + 64 + PAD_LEN ==
+_Static_assert(8 + 1 + 1 + DARK_LABEL_MAX + 8 * 5 + 32 + DARK_PLACES * 24 + 32 * 3 + 64 + 1 +
+                       PAD_LEN ==
                    HASHED_LEN,
                "file form");
 
@@ -53,7 +54,7 @@ qudag_err dark_keys_create(struct dark_keys *k, enum dark_network net, const cha
     struct slice name = {(const uint8_t *)label, label == NULL ? 0 : strlen(label)};
     struct mlkem_key *dk = NULL;
 
-    *k = (struct dark_keys){.created = now};
+    *k = (struct dark_keys){.kind = DARK_DIRECT, .created = now};
     if (!label_ok(name) || now < 0 || net > DARK_NET_LAB) {
         return QUDAG_EINVAL;
     }
@@ -113,6 +114,7 @@ void dark_keys_save(const struct dark_keys *k, uint8_t out[DARK_SECRET_LEN])
     wr_bytes(&w, k->pq_seed.seed, sizeof k->pq_seed.seed);
     wr_bytes(&w, k->onion_x_sk.b, sizeof k->onion_x_sk.b);
     wr_bytes(&w, k->onion_k_seed.seed, sizeof k->onion_k_seed.seed);
+    wr_u8(&w, (uint8_t)k->kind);
     wr_zero(&w, PAD_LEN);
     file_hash(out + HASHED_LEN, out, &k->addr);
 }
@@ -155,10 +157,15 @@ static bool fields_read(struct dark_keys *k, struct slice bytes)
     rd_copy(&r, k->pq_seed.seed, sizeof k->pq_seed.seed);
     rd_copy(&r, k->onion_x_sk.b, sizeof k->onion_x_sk.b);
     rd_copy(&r, k->onion_k_seed.seed, sizeof k->onion_k_seed.seed);
+    uint8_t kind = rd_u8(&r);
     struct slice pad = rd_bytes(&r, PAD_LEN);
     if (!rd_ok(&r) || memcmp(magic.base, MAGIC, 8) != 0 || !ct_is_zero(pad.base, pad.len)) {
         return false;
     }
+    if (kind != DARK_DIRECT && kind != DARK_HIDDEN) {
+        return false;
+    }
+    k->kind = (enum dark_kind)kind;
     if (label_len > DARK_LABEL_MAX || !label_ok((struct slice){label.base, label_len}) ||
         !ct_is_zero(label.base + label_len, DARK_LABEL_MAX - (size_t)label_len)) {
         return false;

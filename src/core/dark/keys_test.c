@@ -30,6 +30,8 @@ static void keys_come_back_from_their_file_form(void **state)
 
     (void)state;
     keys_make(&k, "shop");
+    assert_int_equal(k.kind, DARK_DIRECT);
+    k.kind = DARK_HIDDEN;
     k.seq = 77;
     k.use = (struct dark_use){5, 6, 1800003600};
     memset(k.target, 9, sizeof k.target);
@@ -43,6 +45,7 @@ static void keys_come_back_from_their_file_form(void **state)
     assert_memory_equal(k.onion_x, l.onion_x, sizeof k.onion_x);
     assert_memory_equal(k.onion_k, l.onion_k, sizeof k.onion_k);
     assert_memory_equal(k.key_id, l.key_id, sizeof k.key_id);
+    assert_int_equal(l.kind, DARK_HIDDEN);
     assert_int_equal(l.seq, 77);
     assert_int_equal(l.use.callers, 5);
     assert_int_equal(l.use.resolutions, 6);
@@ -89,6 +92,24 @@ static void a_file_with_any_byte_changed_is_refused(void **state)
         assert_int_equal(dark_keys_load(&l, (struct slice){file, sizeof file}), QUDAG_EMALFORMED);
         assert_true(ct_is_zero(&l, sizeof l));
         file[i] ^= (uint8_t)(1u << i % 8);
+    }
+    dark_keys_fini(&k);
+}
+
+/* A withdrawn address has no keys, and no other kind is known. */
+static void a_file_of_another_kind_is_refused(void **state)
+{
+    uint8_t file[DARK_SECRET_LEN];
+    struct dark_keys k, l;
+
+    (void)state;
+    keys_make(&k, NULL);
+    for (unsigned kind = 0; kind < 5; kind++) {
+        k.kind = (enum dark_kind)kind;
+        dark_keys_save(&k, file);
+        qudag_err want = kind == DARK_DIRECT || kind == DARK_HIDDEN ? QUDAG_OK : QUDAG_EMALFORMED;
+        assert_int_equal(dark_keys_load(&l, (struct slice){file, sizeof file}), want);
+        dark_keys_fini(&l);
     }
     dark_keys_fini(&k);
 }
@@ -145,6 +166,7 @@ int main(void)
         cmocka_unit_test(keys_come_back_from_their_file_form),
         cmocka_unit_test(a_file_cut_at_any_length_is_refused),
         cmocka_unit_test(a_file_with_any_byte_changed_is_refused),
+        cmocka_unit_test(a_file_of_another_kind_is_refused),
         cmocka_unit_test(labels_are_short_and_printable),
         cmocka_unit_test(two_addresses_differ),
     };

@@ -535,7 +535,10 @@ qudag_err dark_publish(struct dark *d, const struct dark_publish_want *want, tst
     if (o == NULL || o->state == DARK_OWN_FORGETTING) {
         return QUDAG_ENOTFOUND;
     }
-    if (want->self->peer.len == 0 || want->self->n_addrs > ONION_ADDRS_MAX) {
+    if (o->keys.kind == DARK_HIDDEN) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    if (want->self == NULL || want->self->peer.len == 0 || want->self->n_addrs > ONION_ADDRS_MAX) {
         return QUDAG_EINVAL;
     }
     o->hop = *want->self;

@@ -97,7 +97,7 @@ static tstamp next_move(struct world *w)
 static void service_act(struct world *w, struct sight *g, int i, bool publishes)
 {
     struct dark *mine = w->svc;
-    const struct dark_publish_want want = {1, &g->addr[i], &w->self,
+    const struct dark_publish_want want = {1, &g->addr[i], &w->self, NULL,
                                            w->now < NS_PER_S * SERVICES ? DARK_PUBLISH_NOW
                                                                         : DARK_PUBLISH_RESUME};
 

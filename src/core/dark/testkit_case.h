@@ -8,7 +8,7 @@
 static inline qudag_err publish_how(struct world *w, uint64_t cookie, const struct dark_addr *a,
                                     enum dark_publish_how how)
 {
-    const struct dark_publish_want want = {cookie, a, &w->self, how};
+    const struct dark_publish_want want = {cookie, a, &w->self, NULL, how};
 
     return dark_publish(w->svc, &want, w->now, &w->acts);
 }

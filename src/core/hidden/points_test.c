@@ -250,6 +250,11 @@ static void points_grow_old(void **state)
                     : 0;
     }
     assert_int_equal(same, 2);
+    assert_int_equal(t.n_old, 0);
+    assert_int_equal(next.n_old, 1); /* what older records name beside those two */
+    for (size_t i = 0; i < 3; i++) {
+        assert_memory_not_equal(next.old[0], next.point[i].intro_key, ED25519_PK_LEN);
+    }
     unsigned keyed = 0;
     for (size_t i = 0; i < 3; i++) {
         keyed += hidden_serve_intro_sk(b->services, ids[i]) != NULL ? 1 : 0;

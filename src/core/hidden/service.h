@@ -76,6 +76,9 @@ struct hidden_target {
     struct hidden_period_keys
         keys[HIDDEN_PERIODS]; /* of all periods that records may be made for */
     uint32_t n_keys;
+    uint8_t old[HIDDEN_SLOTS]
+               [ED25519_PK_LEN]; /* replaced in their time; records that name them are still good */
+    uint32_t n_old;
 };
 
 /* What R is told. */

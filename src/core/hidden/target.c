@@ -41,6 +41,17 @@ static void keys_put(struct hidden_target *t, const struct hidden_service *s)
     }
 }
 
+/* Points that only records made before name. */
+static void old_put(struct hidden_target *t, const struct hidden_service *s)
+{
+    for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
+        const struct hidden_slot *p = &s->slot[i];
+        if (p->named && p->old) {
+            memcpy(t->old[t->n_old++], p->intro_key, sizeof p->intro_key);
+        }
+    }
+}
+
 void hidden_target_settle(struct hidden_service *s, tstamp now, struct acts *out)
 {
     struct hidden_target t;
@@ -56,6 +67,7 @@ void hidden_target_settle(struct hidden_service *s, tstamp now, struct acts *out
             memcpy(p->intro_key, s->slot[i].intro_key, sizeof p->intro_key);
         }
     }
+    old_put(&t, s);
     keys_put(&t, s);
     s->dirty = false;
     hidden_report_copy(s, HIDDEN_SERVE_TARGET, 0, (struct slice){(const void *)&t, sizeof t}, out);
