@@ -3,7 +3,8 @@
 
 Every folder under src/ (and sim/) holds a DEPS file: one allowed folder, or one allowed <system/header.h>, per line; '#'
 starts a comment.  A folder may always include itself, the public headers <qudag/...> and the headers of ISO C that do
-nothing to the world.  Unlisted is forbidden, a cycle among folders is forbidden, and there is no exceptions file.
+nothing to the world.  Unlisted is forbidden, a cycle among folders is forbidden, a header called internal.h is of its own
+folder alone (tests aside), and there is no exceptions file.
 
     *_test.c, *_fuzz.c   also see whatever their folder reaches through others, cmocka, libc and POSIX
     bin/*                <qudag/...>, <uv.h>, <ini.h>, <blake3.h>, libc and POSIX, their own folder and bin/common
@@ -98,6 +99,8 @@ class Tree:
                 target = self.target(path, inc)
                 there = self.folder_of(target) if target else None
                 ok = there is not None and (there == here or there in folders)
+                if ok and target.name == 'internal.h' and there != here and not is_test(path):
+                    ok = False
             if not ok:
                 self.complain(path, inc, here)
 

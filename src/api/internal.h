@@ -4,6 +4,7 @@
 
 #include <qudag/qudag.h>
 
+#include "api/clients.h"
 #include "core/relays/diversity.h"
 #include "crypto/identity.h"
 #include "io/interfaces.h"
@@ -21,6 +22,19 @@ struct qudag_identity {
 #define API_RESULT_PEERS_MAX 64
 #define API_STATS_MAX 128
 
+struct api_kept;
+
+/* A client of the node, see clients.h. */
+struct api_client {
+    qudag_node *node;
+    const qudag_callbacks *cb;
+    void (*end)(void *user);
+    void *user;
+    const char *proto[API_PROTOCOLS_MAX]; /* that it serves */
+    size_t n_protos;
+    bool ended; /* hears nothing more */
+};
+
 struct qudag_node {
     struct mem mem;
     struct mem_hooks hooks;
@@ -28,7 +42,12 @@ struct qudag_node {
     struct node *node;
     struct store *store; /* NULL: nothing on disk */
     bool started;
+    bool ending;          /* being freed */
     unsigned in_callback; /* of the program, or being freed: not to be driven */
+    struct api_client *client[API_CLIENTS_MAX];
+    size_t n_clients;
+    struct api_kept **kept; /* API_KEPT_MAX; NULL: nothing was restored for clients */
+    size_t n_kept;
     size_t n_rules;
     struct api_rules *rules[QUDAG_NAMESPACES_MAX];
     qudag_callbacks cb;
@@ -95,6 +114,26 @@ static inline bool api_text_fits(const char *text, size_t max)
 {
     return memchr(text, 0, max + 1) != NULL;
 }
+
+/* clients.c: who hears an event: the program or a client. */
+struct api_hearer {
+    const qudag_callbacks *cb;
+    void *user;
+};
+/* |c|, or the program where that is NULL.  A client that has ended hears nothing. */
+struct api_hearer api_hearer(const qudag_node *n, const struct api_client *c);
+/* Who owns the stream |s|; in hooks.stream_closed still known. */
+struct api_hearer api_stream_hearer(const qudag_node *n, struct ref s);
+/* The client that serves |proto|; NULL: none. */
+struct api_client *api_client_serving(const qudag_node *n, const char *proto);
+/* Ends all clients: the node is about to be freed. */
+void api_clients_end(qudag_node *n);
+/* Frees them, once nothing calls back any more. */
+void api_clients_free(qudag_node *n);
+/* Whether |name| is one under which clients keep things. */
+bool api_kept_name(const char *name);
+/* Remembers what was kept under |name|.  QUDAG_ESTATE, QUDAG_EMALFORMED (its size), QUDAG_ELIMIT, QUDAG_ENOMEM. */
+QUDAG_MUST_USE qudag_err api_kept_add(qudag_node *n, const char *name, qudag_slice bytes);
 
 /* addr.c: a multiaddr taken apart for one use. */
 struct api_addr {

@@ -8,15 +8,18 @@ static void cb_stream_in(void *ctx, struct ref s, const struct peer_id *from, co
                          const char *proto)
 {
     struct qudag_node *n = ctx;
+    struct api_client *c = api_client_serving(n, proto);
+    struct api_hearer to = api_hearer(n, c);
     qudag_peer_id peer;
 
+    (void)node_stream_set_owner(n->node, s, c);
     if (from != NULL) {
         api_peer_out(&peer, from);
     }
-    if (n->cb.stream_in != NULL) {
+    if (to.cb->stream_in != NULL) {
         n->in_callback++;
-        n->cb.stream_in(n, (qudag_stream){ref_out(s)}, from != NULL ? &peer : NULL, dark, proto,
-                        n->user);
+        to.cb->stream_in(n, (qudag_stream){ref_out(s)}, from != NULL ? &peer : NULL, dark, proto,
+                         to.user);
         n->in_callback--;
     }
 }
@@ -24,10 +27,11 @@ static void cb_stream_in(void *ctx, struct ref s, const struct peer_id *from, co
 static void cb_stream_data(void *ctx, struct ref s, struct slice data, bool fin)
 {
     struct qudag_node *n = ctx;
+    struct api_hearer to = api_stream_hearer(n, s);
 
-    if (n->cb.stream_data != NULL) {
+    if (to.cb->stream_data != NULL) {
         n->in_callback++;
-        n->cb.stream_data(n, (qudag_stream){ref_out(s)}, slice_out(data), fin, n->user);
+        to.cb->stream_data(n, (qudag_stream){ref_out(s)}, slice_out(data), fin, to.user);
         n->in_callback--;
     } else {
         node_stream_consume(n->node, s, data.len);
@@ -37,10 +41,11 @@ static void cb_stream_data(void *ctx, struct ref s, struct slice data, bool fin)
 static void cb_stream_opened(void *ctx, struct ref s)
 {
     struct qudag_node *n = ctx;
+    struct api_hearer to = api_stream_hearer(n, s);
 
-    if (n->cb.stream_opened != NULL) {
+    if (to.cb->stream_opened != NULL) {
         n->in_callback++;
-        n->cb.stream_opened(n, (qudag_stream){ref_out(s)}, n->user);
+        to.cb->stream_opened(n, (qudag_stream){ref_out(s)}, to.user);
         n->in_callback--;
     }
 }
@@ -48,10 +53,11 @@ static void cb_stream_opened(void *ctx, struct ref s)
 static void cb_stream_writable(void *ctx, struct ref s)
 {
     struct qudag_node *n = ctx;
+    struct api_hearer to = api_stream_hearer(n, s);
 
-    if (n->cb.stream_writable != NULL) {
+    if (to.cb->stream_writable != NULL) {
         n->in_callback++;
-        n->cb.stream_writable(n, (qudag_stream){ref_out(s)}, n->user);
+        to.cb->stream_writable(n, (qudag_stream){ref_out(s)}, to.user);
         n->in_callback--;
     }
 }
@@ -59,10 +65,11 @@ static void cb_stream_writable(void *ctx, struct ref s)
 static void cb_stream_closed(void *ctx, struct ref s, qudag_err why)
 {
     struct qudag_node *n = ctx;
+    struct api_hearer to = api_stream_hearer(n, s);
 
-    if (n->cb.stream_closed != NULL) {
+    if (to.cb->stream_closed != NULL) {
         n->in_callback++;
-        n->cb.stream_closed(n, (qudag_stream){ref_out(s)}, why, n->user);
+        to.cb->stream_closed(n, (qudag_stream){ref_out(s)}, why, to.user);
         n->in_callback--;
     }
 }
@@ -70,10 +77,11 @@ static void cb_stream_closed(void *ctx, struct ref s, qudag_err why)
 static void cb_stream_old(void *ctx, struct ref s, uint64_t left_ns)
 {
     struct qudag_node *n = ctx;
+    struct api_hearer to = api_stream_hearer(n, s);
 
-    if (n->cb.stream_old != NULL) {
+    if (to.cb->stream_old != NULL) {
         n->in_callback++;
-        n->cb.stream_old(n, (qudag_stream){ref_out(s)}, left_ns, n->user);
+        to.cb->stream_old(n, (qudag_stream){ref_out(s)}, left_ns, to.user);
         n->in_callback--;
     }
 }
@@ -129,7 +137,8 @@ static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct nod
                       .circuit = {ref_out(res->circuit)},
                       .cached = res->cached};
 
-    if (n->cb.op_done == NULL) {
+    struct api_hearer to = api_hearer(n, res->req->owner);
+    if (to.cb->op_done == NULL) {
         return;
     }
     for (size_t i = 0; i < res->n_peers && i < API_RESULT_PEERS_MAX; i++) {
@@ -149,7 +158,7 @@ static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct nod
     }
     put_addrs(&r, res, addrs, text);
     n->in_callback++;
-    n->cb.op_done(n, (qudag_op){ref_out(op)}, err, &r, n->user);
+    to.cb->op_done(n, (qudag_op){ref_out(op)}, err, &r, to.user);
     n->in_callback--;
 }
 
@@ -157,10 +166,13 @@ static void cb_phase(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag
 {
     struct qudag_node *n = ctx;
 
-    if (n->cb.phase != NULL) {
-        n->in_callback++;
-        n->cb.phase(n, (qudag_phase)p, a, b, err, n->user);
-        n->in_callback--;
+    for (size_t i = 0; i <= n->n_clients; i++) {
+        struct api_hearer to = api_hearer(n, i < n->n_clients ? n->client[i] : NULL);
+        if (to.cb->phase != NULL) {
+            n->in_callback++;
+            to.cb->phase(n, (qudag_phase)p, a, b, err, to.user);
+            n->in_callback--;
+        }
     }
 }
 
@@ -404,6 +416,7 @@ void qudag_node_free(qudag_node *n)
         return;
     }
     n->in_callback++; /* nobody drives it any more */
+    api_clients_end(n);
     if (n->node != NULL) {
         node_shutdown(n->node, io_now());
     }
@@ -414,6 +427,7 @@ void qudag_node_free(qudag_node *n)
     }
     io_free(n->io);
     store_close(n->store);
+    api_clients_free(n);
     api_rules_free(n);
     mem_free(&n->mem, n->stats);
     for (size_t i = 0; i < n->n_strings; i++) {
@@ -427,7 +441,8 @@ qudag_err qudag_node_restore(qudag_node *n, const char *name, qudag_slice bytes)
     if (n == NULL || name == NULL || (bytes.base == NULL && bytes.len > 0)) {
         return QUDAG_EINVAL;
     }
-    return node_restore(n->node, name, slice_in(bytes), io_now());
+    return api_kept_name(name) ? api_kept_add(n, name, bytes)
+                               : node_restore(n->node, name, slice_in(bytes), io_now());
 }
 
 qudag_err qudag_node_start(qudag_node *n)

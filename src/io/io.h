@@ -69,6 +69,8 @@ QUDAG_MUST_USE qudag_err io_run(struct io *io);
  */
 QUDAG_MUST_USE qudag_err io_step(struct io *io, uint64_t wait_max_ns);
 
+/* The loop it lives on, its own or the caller's; of libuv. */
+struct uv_loop_s *io_loop(const struct io *io);
 /* A descriptor that becomes readable when the loop has work; of libuv, not to be closed. */
 int io_fd(const struct io *io);
 

@@ -658,6 +658,11 @@ qudag_err io_step(struct io *io, uint64_t wait_max_ns)
     return io->stopping ? QUDAG_ECANCELED : QUDAG_OK;
 }
 
+struct uv_loop_s *io_loop(const struct io *io)
+{
+    return io->loop;
+}
+
 int io_fd(const struct io *io)
 {
     return uv_backend_fd(io->loop);

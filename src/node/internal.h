@@ -96,7 +96,7 @@ struct node {
     struct slots optab, strmtab;
     struct map strm_map; /* stream of the swarm -> node_stream */
     struct ref ended;    /* the stream whose end hooks.stream_closed reports just now */
-    void *ended_user;
+    void *ended_user, *ended_owner;
     struct list fresh, running, circuits, resolving, todo;
     struct list notes; /* node_peer_note, newest first */
     size_t n_notes;

@@ -161,6 +161,8 @@ QUDAG_MUST_USE qudag_err node_request(struct node *n, const struct node_request 
 void node_cancel(struct node *n, struct ref op);
 /* The program's pointer for a request that has not ended; false: it has. */
 bool node_op_set_user(struct node *n, struct ref op, void *user);
+/* The host's pointer for it, which hooks.op_done finds in the request: whom the end concerns; NULL at first. */
+bool node_op_set_owner(struct node *n, struct ref op, void *owner);
 
 /*
  * Streams of the program; names are void once hooks.stream_closed was called, or after a reset.  All
@@ -215,6 +217,10 @@ QUDAG_MUST_USE qudag_err node_stream_info_get(struct node *n, struct ref s,
 bool node_stream_set_user(struct node *n, struct ref s, void *user);
 /* The same read; NULL: none, or stale. */
 void *node_stream_user(struct node *n, struct ref s);
+/* The host's pointer for a stream, as the program's above: whom its events concern; NULL at first. */
+bool node_stream_set_owner(struct node *n, struct ref s, void *owner);
+/* The same read; NULL: none, or stale. */
+void *node_stream_owner(struct node *n, struct ref s);
 
 /* Whether |a| is of a network whose addresses lead somewhere from here: dark_network_takes(). */
 bool node_dark_takes(const struct node *n, const struct dark_addr *a);

@@ -61,6 +61,7 @@ struct node_request {
     bool over_budget;       /* STREAM_RESOLVE: no circuit is built, whatever it finds */
     struct kad_options opt; /* PUT, GET */
     void *user;             /* the program's, see node_op_set_user() */
+    void *owner;            /* the host's, see node_op_set_owner() */
 };
 /* What a request ended with; borrowed.  Unused fields are zero. */
 struct node_result {

@@ -165,15 +165,32 @@ void node_cancel(struct node *n, struct ref ref)
     }
 }
 
-bool node_op_set_user(struct node *n, struct ref ref, void *user)
+/* A request whose end the program has not heard of; NULL: there is none. */
+static struct node_op *waited_for(struct node *n, struct ref ref)
 {
     struct node_op *op = slots_get(&n->optab, ref);
 
-    if (op == NULL || !program_waits(n, op) || op->notified) {
-        return false;
+    return op == NULL || !program_waits(n, op) || op->notified ? NULL : op;
+}
+
+bool node_op_set_user(struct node *n, struct ref ref, void *user)
+{
+    struct node_op *op = waited_for(n, ref);
+
+    if (op != NULL) {
+        op->req.user = user;
     }
-    op->req.user = user;
-    return true;
+    return op != NULL;
+}
+
+bool node_op_set_owner(struct node *n, struct ref ref, void *owner)
+{
+    struct node_op *op = waited_for(n, ref);
+
+    if (op != NULL) {
+        op->req.owner = owner;
+    }
+    return op != NULL;
 }
 
 void node_ops_cancel(struct node *n)

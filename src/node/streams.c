@@ -55,6 +55,7 @@ void node_stream_closed(struct node *n, struct node_stream *a, qudag_err why)
 
     n->ended = ref;
     n->ended_user = a->user;
+    n->ended_owner = a->owner;
     node_stream_free(n, a);
     if (n->hooks.stream_closed != NULL) {
         n->hooks_called++;
@@ -481,6 +482,26 @@ void *node_stream_user(struct node *n, struct ref s)
         return a->user;
     }
     return !ref_none(s) && ref_eq(n->ended, s) ? n->ended_user : NULL;
+}
+
+bool node_stream_set_owner(struct node *n, struct ref s, void *owner)
+{
+    struct node_stream *a = get(n, s);
+
+    if (a != NULL) {
+        a->owner = owner;
+    }
+    return a != NULL;
+}
+
+void *node_stream_owner(struct node *n, struct ref s)
+{
+    const struct node_stream *a = get(n, s);
+
+    if (a != NULL) {
+        return a->owner;
+    }
+    return !ref_none(s) && ref_eq(n->ended, s) ? n->ended_owner : NULL;
 }
 
 qudag_err node_stream_info_get(struct node *n, struct ref s, struct node_stream_info *out)

@@ -19,6 +19,7 @@ struct node_stream {
     uint32_t queued;
     struct dyn early; /* written before the stream was open */
     void *user;       /* the program's */
+    void *owner;      /* the host's: to whom its events go */
     qudag_err why;    /* dropped: the reason that the peer gets */
     size_t credit;    /* bytes consumed, not returned as credit yet */
     bool open_due, opened, want_writable;

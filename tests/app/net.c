@@ -1,0 +1,2 @@
+/* net.c - the nodes of tests/api, for tests that look inside one of them. */
+#include "../api/net.c"
