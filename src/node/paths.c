@@ -13,14 +13,13 @@
 qudag_err node_path_choose(struct node *n, struct node_circuit *c)
 {
     const struct onion_hop *last = c->use->to_service || c->use->to_relay ? &c->target : NULL;
-    struct relays_path_want want = {
-        .n = c->relays, .service = last, .not_last = c->avoid, .n_not_last = c->n_avoid};
+    struct relays_path_want want = {.n = c->relays,
+                                    .service = last,
+                                    .named = c->use->to_relay,
+                                    .not_last = c->avoid,
+                                    .n_not_last = c->n_avoid};
 
     c->reached = 0;
-    if (last != NULL) {
-        want.exclude = &last->peer;
-        want.n_exclude = 1;
-    }
     qudag_err err = node_small_network_check(n);
     if (err == QUDAG_OK) {
         err = relays_path_apart(n->relays, &want, &c->apart, n->now, c->path);

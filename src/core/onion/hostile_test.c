@@ -28,9 +28,10 @@ static void paths_that_make_no_sense_are_refused(void **state)
     assert_int_equal(onion_build(o, hops, 9, n->now, &n->out, &c), QUDAG_EINVAL);
     hops[2] = hops[0];
     assert_int_equal(onion_build(o, hops, 3, n->now, &n->out, &c), QUDAG_EINVAL);
-    hops[2] = n->nodes[0].hop;
-    assert_int_equal(onion_build(o, hops, 3, n->now, &n->out, &c), QUDAG_EINVAL);
     hops[2] = n->nodes[3].hop;
+    hops[1] = n->nodes[0].hop;
+    assert_int_equal(onion_build(o, hops, 3, n->now, &n->out, &c), QUDAG_EINVAL);
+    hops[1] = n->nodes[2].hop;
     hops[1].service = true;
     assert_int_equal(onion_build(o, hops, 3, n->now, &n->out, &c), QUDAG_EINVAL);
     hops[1].service = false;

@@ -449,20 +449,25 @@ const struct core_ops onion_ops = {
 
 /* ---- circuits of our own ---- */
 
+static bool hop_valid(const struct onion_hop *hop, bool last)
+{
+    return hop->peer.len > 0 && hop->n_addrs <= ONION_ADDRS_MAX && (last || !hop->service);
+}
+
 static bool plan_valid(const struct onion *o, const struct onion_hop *hops, size_t n)
 {
+    struct peer_id path[ONION_HOPS_MAX];
+
+    if (n < 1 || n > ONION_HOPS_MAX) {
+        return false;
+    }
     for (size_t i = 0; i < n; i++) {
-        if (hops[i].peer.len == 0 || hops[i].n_addrs > ONION_ADDRS_MAX ||
-            peer_id_eq(&hops[i].peer, &o->cfg.self) || (hops[i].service && i + 1 != n)) {
+        if (!hop_valid(&hops[i], i + 1 == n)) {
             return false;
         }
-        for (size_t j = 0; j < i; j++) {
-            if (peer_id_eq(&hops[i].peer, &hops[j].peer)) {
-                return false;
-            }
-        }
+        path[i] = hops[i].peer;
     }
-    return n >= 1 && n <= ONION_HOPS_MAX;
+    return onion_rule_path(path, n, hops[n - 1].service, &o->cfg.self);
 }
 
 /* The client's part of a new circuit. */

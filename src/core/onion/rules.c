@@ -8,6 +8,20 @@
 #define UNEXPLAINED_MAX 20    /* cells; a few may be late, see onion_mux_recv() */
 #define UNEXPLAINED_EVERY 100 /* and one more with so many that meant something */
 
+bool onion_rule_path(const struct peer_id *path, size_t n, bool service, const struct peer_id *self)
+{
+    for (size_t at = 1; at <= n; at++) { /* places count from 1; 0 is ours */
+        for (size_t before = 0; before < at; before++) {
+            const struct peer_id *other = before == 0 ? self : &path[before - 1];
+            bool again = at == n && !service && at - before >= ONION_APART;
+            if (peer_id_eq(&path[at - 1], other) && !again) {
+                return false;
+            }
+        }
+    }
+    return n >= 1 && n <= ONION_HOPS_MAX;
+}
+
 bool onion_rule_early(uint32_t passed)
 {
     return passed < ONION_EARLY_MAX;

@@ -5,6 +5,14 @@
 #include "core/onion/relay_msg.h"
 #include "core/onion/tally.h"
 
+#define ONION_APART 3 /* places between two of one relay, so that no hop goes back */
+/*
+ * Whether |n| relays, the last of them perhaps a |service|, can make a circuit of |self|: none twice and none |self|,
+ * but for a last one that others named (spec/rendezvous.md R-29), ONION_APART places behind its other place at least.
+ */
+bool onion_rule_path(const struct peer_id *path, size_t n, bool service,
+                     const struct peer_id *self);
+
 /*
  * EARLY cells that the first relay of the longest circuit passes on: the EXTENDs for hops 3 to ONION_HOPS_MAX.  No
  * EXTEND fits into fewer cells than ONION_EXTEND_CELLS, so no circuit becomes longer.

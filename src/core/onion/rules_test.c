@@ -116,6 +116,38 @@ static void an_extend_fails_one_to_three_seconds_after_it_came(void **state)
                     start + 3 * NS_PER_S);
 }
 
+static bool path_holds(const char *letters, bool service)
+{
+    static const struct peer_id me = {.len = 1, .b = {'S'}};
+    struct peer_id path[ONION_HOPS_MAX + 1] = {{0}};
+    size_t n = 0;
+
+    for (; letters[n] != 0; n++) {
+        path[n] = (struct peer_id){.len = 1, .b = {(uint8_t)letters[n]}};
+    }
+    return onion_rule_path(path, n, service, &me);
+}
+
+static void only_the_last_hop_may_be_one_again_or_ourselves_and_not_too_soon(void **state)
+{
+    static const char *const good[] = {"A",    "AB",    "ABC", "ABCDEFGH",
+                                       "ABCA", "ABCDB", "ABS", "ABCS"};
+    static const char *const bad[] = {"",  "ABCDEFGHI", "AA", "ABA", "ABCC", "ABCB",  "ABAC",
+                                      "S", "AS",        "SA", "ASB", "ABSC", "ABCAD", "SABC"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        assert_true(path_holds(good[i], false));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_false(path_holds(bad[i], false));
+        assert_false(path_holds(bad[i], true));
+    }
+    assert_true(path_holds("ABC", true));
+    assert_false(path_holds("ABCA", true)); /* a service that says it is one of the path */
+    assert_false(path_holds("ABCS", true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +158,7 @@ int main(void)
         cmocka_unit_test(the_client_of_a_stream_gives_no_reason_and_its_end_none_of_its_own),
         cmocka_unit_test(cells_go_along_the_direction_in_which_the_link_was_dialled),
         cmocka_unit_test(an_extend_fails_one_to_three_seconds_after_it_came),
+        cmocka_unit_test(only_the_last_hop_may_be_one_again_or_ourselves_and_not_too_soon),
         cmocka_unit_test(extend_comes_in_early_cells_and_nothing_else_does),
     };
 

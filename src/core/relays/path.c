@@ -9,7 +9,8 @@
  * Every choice is uniform among the relays that agree with those already chosen: no relay twice, no
  * family twice, no /16 (IPv4) or /32 (IPv6) twice, those of the service included; neighbours share an IP
  * version (entry.c).  A choice that leads nowhere is made again, a bounded number of times.  Relays that failed
- * lately are left out as long as a path exists without.
+ * lately are left out as long as a path exists without.  To a relay that others named there is a path whoever it is
+ * (closeness.c).
  */
 #include "core/relays/relays_impl.h"
 
@@ -22,8 +23,9 @@ struct choice {
     const struct relays_entry *hop[ONION_HOPS_MAX]; /* NULL: not chosen yet */
     size_t n;
     const struct relays_entry
-        *service;       /* follows the last hop, which need not be a gateway; or NULL */
-    uint8_t ip_counted; /* IP versions that count */
+        *service;            /* follows the last hop, which need not be a gateway; or NULL */
+    uint8_t ip_counted;      /* IP versions that count */
+    enum relays_close close; /* to |service| */
     bool failed_too;
     uint8_t guard[RELAYS_SAMPLE_MAX]; /* that may be used, in order */
     size_t n_guards;
@@ -66,12 +68,22 @@ static bool neighbours_reach(const struct relays *r, const struct choice *c,
            (after == NULL || relays_ip_reaches(x->ip, after->ip, c->ip_counted));
 }
 
-/* Whether |x| may be in this path now. */
-static bool usable(const struct relays *r, const struct choice *c, const struct relays_entry *x)
+/* Whether |x| as hop |at| is far enough from the service. */
+static bool close_fits(const struct relays *r, const struct choice *c, const struct relays_entry *x,
+                       size_t at)
+{
+    const struct relays_closeness close = {c->close, c->n, c->service};
+
+    return relays_close_fits(r, &close, x, at);
+}
+
+/* Whether |x| may be in this path now, as hop |at|. */
+static bool usable(const struct relays *r, const struct choice *c, const struct relays_entry *x,
+                   size_t at)
 {
     return relays_entry_usable(r, x) && (c->failed_too || x->usable <= c->now) &&
            !is_one_of(&x->hop.peer, c->exclude, c->n_exclude) &&
-           (c->service == NULL || relays_compatible(r, c->service, x));
+           (c->service == NULL || close_fits(r, c, x, at));
 }
 
 /* Whether |x| is independent of the relay that the last hop is to be apart from. */
@@ -88,7 +100,7 @@ static bool is_apart(const struct relays *r, const struct choice *c, const struc
 static bool fits(const struct relays *r, const struct choice *c, const struct relays_entry *x,
                  size_t at)
 {
-    if (!usable(r, c, x) || !neighbours_reach(r, c, x, at)) {
+    if (!usable(r, c, x, at) || !neighbours_reach(r, c, x, at)) {
         return false;
     }
     if (at == c->n - 1 && c->service == NULL && (x->flags & RELAY_FLAG_GATEWAY) == 0) {
@@ -211,12 +223,26 @@ static void service_entry(const struct relays *r, const struct onion_hop *servic
     relays_nets(x);
 }
 
-static bool try_choices(const struct relays *r, struct choice *c)
+static bool try_times(const struct relays *r, struct choice *c)
 {
-    for (unsigned i = 0; i < 2 * TRIES; i++) {
-        c->failed_too = i >= TRIES;
-        c->skip = i % TRIES * 2 >= TRIES ? 1 : 0;
+    for (unsigned i = 0; i < TRIES; i++) {
+        c->skip = i * 2 >= TRIES ? 1 : 0;
         if (choose(r, c)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool try_choices(const struct relays *r, struct choice *c, bool named)
+{
+    enum relays_close close[RELAYS_CLOSE_TRIES];
+    size_t n = relays_rule_close(named, close);
+
+    for (size_t i = 0; i < 2 * n; i++) {
+        c->failed_too = i >= n;
+        c->close = close[i % n];
+        if (try_times(r, c)) {
             return true;
         }
     }
@@ -272,7 +298,7 @@ qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *wan
         c.service = &service;
     }
     c.n_guards = relays_guards_usable(r, now, c.guard);
-    if (!try_choices(r, &c)) {
+    if (!try_choices(r, &c, want->named)) {
         return guard_awaited(r, now) ? QUDAG_ENOGUARD : QUDAG_ENORELAYS;
     }
     for (size_t k = 0; k < c.n; k++) {

@@ -83,6 +83,7 @@ struct relays_path_want {
     size_t n_exclude;
     const struct peer_id *not_last; /* peers that the last hop is not to be; others may */
     size_t n_not_last;
+    bool named; /* others chose |service|, a relay, perhaps ourselves: see closeness.c */
 };
 
 enum relays_dirty { RELAYS_CLEAN, RELAYS_DIRTY_LATER, RELAYS_DIRTY_NOW };

@@ -156,6 +156,28 @@ bool relays_entry_dialable(const struct relays *r, const struct relays_entry *x)
 bool relays_compatible(const struct relays *r, const struct relays_entry *a,
                        const struct relays_entry *b);
 
+/* ---- closeness.c ---- */
+
+/* How close a path may come to what is behind it. */
+enum relays_close {
+    RELAYS_CLOSE_NOT,   /* no hop is that, or of its networks or its family */
+    RELAYS_CLOSE_GUARD, /* the first may be all of it */
+    RELAYS_CLOSE_NET,   /* the others are not that relay itself */
+};
+#define RELAYS_CLOSE_TRIES 2
+#define RELAYS_CLOSE_APART 3 /* places from one relay to itself: none is asked to go back */
+/* Which are tried, one after the other, for a relay that others |named|, and else; how many. */
+size_t relays_rule_close(bool named, enum relays_close out[RELAYS_CLOSE_TRIES]);
+/* A path of |n| hops and what is behind it. */
+struct relays_closeness {
+    enum relays_close how;
+    size_t n;
+    const struct relays_entry *to;
+};
+/* Whether |x| may be hop |at|, from 0, of such a path. */
+bool relays_close_fits(const struct relays *r, const struct relays_closeness *c,
+                       const struct relays_entry *x, size_t at);
+
 /* ---- guards.c ---- */
 
 /* The member of the sample that is |peer|; NULL: none. */

@@ -20,8 +20,10 @@ static void hops_are_distinct_and_never_the_excluded_or_ourselves(void **state)
     world_add(w);
     for (int i = 0; i < 2000; i++) {
         size_t n = 1 + (size_t)i % ONION_HOPS_MAX;
-        assert_int_equal(path_of(w->r, &(struct relays_path_want){n, NULL, &out, 1, NULL, 0}, 0, h),
-                         QUDAG_OK);
+        assert_int_equal(
+            path_of(w->r, &(struct relays_path_want){.n = n, .exclude = &out, .n_exclude = 1}, 0,
+                    h),
+            QUDAG_OK);
         for (size_t a = 0; a < n; a++) {
             assert_false(peer_id_eq(&h[a].peer, &out));
             assert_false(peer_id_eq(&h[a].peer, &self));
@@ -45,8 +47,7 @@ static void one_relay_per_family_and_per_network(void **state)
     }
     world_add(w);
     for (int i = 0; i < 3000; i++) {
-        assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 0, h),
-                         QUDAG_OK);
+        assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, 0, h), QUDAG_OK);
         for (size_t a = 0; a < 3; a++) {
             for (size_t b = 0; b < a; b++) {
                 assert_int_not_equal(ix_of(&h[a]) / 4, ix_of(&h[b]) / 4);
@@ -68,14 +69,12 @@ static void ipv6_networks_count_by_32_bits(void **state)
         multiaddr_quic(&w->d[i].addr[0], &a, NULL);
         assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
     }
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){2, NULL, NULL, 0, NULL, 0}, 0, h),
-                     QUDAG_ENORELAYS);
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 2}, 0, h), QUDAG_ENORELAYS);
     struct netaddr a = {.family = 6, .ip = {0x2a, 1, 0xd, 0xb9}, .port = 1};
     multiaddr_quic(&w->d[1].addr[0], &a, NULL);
     w->d[1].seq++;
     assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){2, NULL, NULL, 0, NULL, 0}, 0, h),
-                     QUDAG_OK);
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 2}, 0, h), QUDAG_OK);
     world_free(w);
 }
 
@@ -90,17 +89,14 @@ static void a_lab_drops_the_network_rule_only(void **state)
         w->d[i].flags |= RELAY_FLAG_LAB;
         assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
     }
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 0, h),
-                     QUDAG_OK);
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, 0, h), QUDAG_OK);
     memset(w->d[0].family, 7, 32);
     memset(w->d[1].family, 7, 32);
     w->d[0].seq = w->d[1].seq = 2;
     assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
     assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 0, h),
-                     QUDAG_ENORELAYS);
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){2, NULL, NULL, 0, NULL, 0}, 0, h),
-                     QUDAG_OK);
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, 0, h), QUDAG_ENORELAYS);
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 2}, 0, h), QUDAG_OK);
     world_free(w);
 }
 
@@ -114,7 +110,7 @@ static void lab_relays_and_relays_without_address_are_not_used_outside(void **st
     w->d[1].n_addrs = 0;
     assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
     assert_int_equal(relays_add(w->r, &w->d[1]), QUDAG_OK);
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){1, &service, NULL, 0, NULL, 0}, 0, h),
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 1, .service = &service}, 0, h),
                      QUDAG_ENORELAYS);
     world_free(w);
 }
@@ -138,8 +134,7 @@ static void addresses_that_every_machine_has_keep_no_relay_out_of_a_path(void **
     }
     world_add(w);
     for (int i = 0; i < 100; i++) {
-        assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 0, h),
-                         QUDAG_OK);
+        assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, 0, h), QUDAG_OK);
         for (size_t k = 0; k < 3; k++) { /* nobody is asked to dial the others */
             assert_int_equal(h[k].n_addrs, 1);
             assert_true(multiaddr_eq(&h[k].addr[0], &w->d[ix_of(&h[k])].addr[0]));
@@ -163,7 +158,7 @@ static void a_relay_with_addresses_nobody_reaches_is_used_in_a_lab_alone(void **
         w->d[0].n_addrs = 0;
         addr_add(&w->d[0], near[i / 2]);
         assert_int_equal(relays_add(w->r, &w->d[0]), QUDAG_OK);
-        assert_int_equal(path_of(w->r, &(struct relays_path_want){1, NULL, NULL, 0, NULL, 0}, 0, h),
+        assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 1}, 0, h),
                          i % 2 == 0 ? QUDAG_OK : QUDAG_ENORELAYS);
         world_free(w);
     }
@@ -181,13 +176,11 @@ static void flags_decide_who_is_first_and_last(void **state)
     }
     world_add(w);
     for (int i = 0; i < 500; i++) {
-        assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 0, h),
-                         QUDAG_OK);
+        assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, 0, h), QUDAG_OK);
         assert_true(ix_of(&h[0]) < 5);
         assert_true(ix_of(&h[2]) >= 5 && ix_of(&h[2]) < 10);
         assert_int_equal(
-            path_of(w->r, &(struct relays_path_want){3, &service, NULL, 0, NULL, 0}, 0, h),
-            QUDAG_OK);
+            path_of(w->r, &(struct relays_path_want){.n = 3, .service = &service}, 0, h), QUDAG_OK);
         last_no_gateway += ix_of(&h[2]) >= 10 || ix_of(&h[2]) < 5;
     }
     assert_true(last_no_gateway > 100);
@@ -222,8 +215,7 @@ static void every_relay_is_as_likely_in_every_place(void **state)
         relays_free(w->r);
         assert_int_equal(relays_new(&w->r, &cfg), QUDAG_OK);
         world_add(w);
-        assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 0, h),
-                         QUDAG_OK);
+        assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, 0, h), QUDAG_OK);
         for (size_t k = 0; k < 3; k++) {
             seen[k][ix_of(&h[k])]++;
         }
@@ -242,8 +234,7 @@ static void failures_filter_for_a_doubling_time(void **state)
 
     (void)state;
     world_add(w);
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, now, h),
-                     QUDAG_OK);
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, now, h), QUDAG_OK);
     uint8_t bad_ix = 0; /* neither the guard nor of the second layer */
     while (peer_id_eq(&h[0].peer, &w->d[bad_ix].peer) ||
            relays_second_find(w->r, &w->d[bad_ix].peer) != NULL) {
@@ -256,13 +247,10 @@ static void failures_filter_for_a_doubling_time(void **state)
         relays_failed(w->r, &bad, now);
         now += wait_s[k] * NS_PER_S;
         for (int i = 0; i < 300; i++) {
-            assert_int_equal(
-                path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, now - 1, h),
-                QUDAG_OK);
+            assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, now - 1, h),
+                             QUDAG_OK);
             before += ix_of(&h[2]) == bad_ix;
-            assert_int_equal(
-                path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, now, h),
-                QUDAG_OK);
+            assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, now, h), QUDAG_OK);
             after += ix_of(&h[2]) == bad_ix;
         }
         assert_int_equal(before, 0);
@@ -272,8 +260,7 @@ static void failures_filter_for_a_doubling_time(void **state)
     relays_worked(w->r, &bad, now);
     unsigned again = 0;
     for (int i = 0; i < 300; i++) {
-        assert_int_equal(
-            path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, now, h), QUDAG_OK);
+        assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, now, h), QUDAG_OK);
         again += ix_of(&h[2]) == bad_ix;
     }
     assert_true(again > 5);
@@ -290,10 +277,10 @@ static void failed_relays_are_used_when_nothing_else_is_left(void **state)
         assert_int_equal(relays_add(w->r, &w->d[i]), QUDAG_OK);
         relays_failed(w->r, &w->d[i].peer, 5);
     }
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 6, h),
-                     QUDAG_OK);
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, 6, h), QUDAG_OK);
     assert_int_equal(
-        path_of(w->r, &(struct relays_path_want){3, NULL, &w->d[0].peer, 1, NULL, 0}, 6, h),
+        path_of(w->r, &(struct relays_path_want){.n = 3, .exclude = &w->d[0].peer, .n_exclude = 1},
+                6, h),
         QUDAG_ENORELAYS);
     world_free(w);
 }
@@ -426,14 +413,11 @@ static void impossible_wishes_are_refused(void **state)
     struct onion_hop h[ONION_HOPS_MAX];
 
     (void)state;
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 0, h),
-                     QUDAG_ENORELAYS);
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 3}, 0, h), QUDAG_ENORELAYS);
     world_add(w);
-    assert_int_equal(path_of(w->r, &(struct relays_path_want){0, NULL, NULL, 0, NULL, 0}, 0, h),
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = 0}, 0, h), QUDAG_EINVAL);
+    assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = ONION_HOPS_MAX + 1}, 0, h),
                      QUDAG_EINVAL);
-    assert_int_equal(
-        path_of(w->r, &(struct relays_path_want){ONION_HOPS_MAX + 1, NULL, NULL, 0, NULL, 0}, 0, h),
-        QUDAG_EINVAL);
     world_free(w);
 }
 
@@ -461,9 +445,9 @@ static bool scenario(struct world *w, uint64_t fail_at)
         added += err == QUDAG_OK;
     }
     assert_int_equal(added, relays_count(r));
-    qudag_err err = path_of(r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 0, h);
+    qudag_err err = path_of(r, &(struct relays_path_want){.n = 3}, 0, h);
     assert_true(err == QUDAG_OK || err == QUDAG_ENORELAYS);
-    err = path_of(r, &(struct relays_path_want){3, NULL, NULL, 0, NULL, 0}, 0, h);
+    err = path_of(r, &(struct relays_path_want){.n = 3}, 0, h);
     assert_int_equal(err, QUDAG_OK); /* what was not drawn for lack of memory is drawn now */
     relays_free(r);
     bool all = w->mem.fail_at != 0;
@@ -556,8 +540,8 @@ static void neighbours_in_a_path_share_an_ip_version(void **state)
         for (int i = 0; i < 2000; i++) {
             size_t n = 2 + (size_t)i % 3; /* guards are not chosen to suit a service */
             const struct onion_hop *to = i % 2 == 0 ? &v6_service : NULL;
-            assert_int_equal(
-                path_of(w->r, &(struct relays_path_want){n, to, NULL, 0, NULL, 0}, 0, h), QUDAG_OK);
+            assert_int_equal(path_of(w->r, &(struct relays_path_want){.n = n, .service = to}, 0, h),
+                             QUDAG_OK);
             for (size_t k = 0; k < n; k++) {
                 uint8_t mine = ip[ix_of(&h[k]) % 4], next = RELAYS_IP4 | RELAYS_IP6;
                 met[ix_of(&h[k]) % 4] = true;
@@ -591,7 +575,7 @@ static void a_rare_ip_version_draws_no_neighbours_to_those_who_have_it(void **st
     world_add(w);
     for (int i = 0; i < 1900; i++) {
         assert_int_equal(
-            path_of(w->r, &(struct relays_path_want){2, &v6_service, NULL, 0, NULL, 0}, 0, h),
+            path_of(w->r, &(struct relays_path_want){.n = 2, .service = &v6_service}, 0, h),
             QUDAG_OK);
         v6 += ix_of(&h[1]) < 2 ? 1 : 0;
         before += ix_of(&h[1]) >= 2 ? 1 : 0;
