@@ -1,9 +1,9 @@
 /*
  * dark_fuzz.c - the dark core under a stream of calls and a clock taken from the input.
  *
- * One service and its client in one core; answers are the stored records, cut or changed ones,
- * errors, late, twice or never.  What must hold: no overflow of the action list, one report per
- * request, all memory returned.
+ * One service, of the kind that the first byte says, and its client in one core; answers are the stored records, cut or
+ * changed ones, errors, late, twice or never.  What must hold: no overflow of the action list, one report per request,
+ * all memory returned.
  */
 #include "core/dark/dark_impl.h"
 
@@ -31,6 +31,8 @@ struct fuzz {
     struct dark *d;
     struct dark_addr addr;
     struct onion_hop self;
+    bool hidden;
+    struct dark_service service; /* what it says, if it is hidden */
     tstamp now;
     struct asked asked[ASKS];
     size_t n_asked;
@@ -91,14 +93,49 @@ static void answer(struct fuzz *f, struct rd *r)
     dark_get_done(f->d, &ans, f->now, &f->acts);
 }
 
+/* A service of few points and periods, now and then one that no record may say. */
+static void service_draw(struct fuzz *f, struct rd *r)
+{
+    struct dark_service *s = &f->service;
+
+    memset(s, 0, sizeof *s);
+    s->n_intros = rd_u8(r) % (DARK_INTROS_MAX + 2);
+    for (uint32_t i = 0; i < s->n_intros && i < DARK_INTROS_MAX; i++) {
+        uint8_t n = rd_u8(r) % 8;
+        s->intro[i].relay = (struct peer_id){.len = n == 0 ? 0 : 1, .b = {n}};
+        memset(s->intro[i].key, n, sizeof s->intro[i].key);
+    }
+    s->n_keys = rd_u8(r) % (DARK_KEYS_MAX + 2);
+    for (uint32_t i = 0; i < s->n_keys && i < DARK_KEYS_MAX; i++) {
+        s->keys[i].period = dark_period(1800000000) + i;
+        s->keys[i].x[0] = rd_u8(r) % 2;
+    }
+    s->n_old = rd_u8(r) % (DARK_OLD_MAX + 2);
+    for (uint32_t i = 0; i < s->n_old && i < DARK_OLD_MAX; i++) {
+        memset(s->old[i], (int)i, sizeof s->old[i]);
+    }
+    s->pow.effort = rd_u8(r) % 2;
+}
+
+static void publish(struct fuzz *f, struct rd *r)
+{
+    enum dark_publish_how how = (enum dark_publish_how)(rd_u8(r) % 2);
+    struct dark_publish_want want = {1, &f->addr, &f->self, NULL, how};
+
+    if (f->hidden) {
+        service_draw(f, r);
+        want.hidden = &f->service;
+        want.self = NULL;
+    }
+    (void)!dark_publish(f->d, &want, f->now, &f->acts);
+}
+
 static void step(struct fuzz *f, struct rd *r)
 {
     switch (rd_u8(r) % 8) {
     case 0:
-        if (f->published++ < PUBLISH_MAX) {
-            const struct dark_publish_want want = {1, &f->addr, &f->self, NULL,
-                                                   (enum dark_publish_how)(rd_u8(r) % 2)};
-            (void)!dark_publish(f->d, &want, f->now, &f->acts);
+        if (f->hidden || f->published++ < PUBLISH_MAX) { /* a direct one is signed at once */
+            publish(f, r);
         }
         break;
     case 1:
@@ -151,6 +188,7 @@ static bool start(struct fuzz *f, struct rng_stream *s)
         return false;
     }
     f->addr = k.addr;
+    k.kind = f->hidden ? DARK_HIDDEN : DARK_DIRECT;
     return dark_new(&f->d, &cfg) == QUDAG_OK && dark_own(f->d, &k) == QUDAG_OK;
 }
 
@@ -160,6 +198,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rd r = rd_init((struct slice){data, size});
     struct rng_stream s;
 
+    if (f != NULL) {
+        f->hidden = rd_u8(&r) % 2 == 1;
+    }
     if (f != NULL && crypto_init() == QUDAG_OK && start(f, &s)) {
         for (unsigned i = 0; i < STEPS && r.left > 0; i++) {
             step(f, &r);

@@ -5,7 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "core/dark/cover.h"
-#include "core/dark/dark.h"
+#include "core/dark/own.h"
 
 /* --- address and period --------------------------------------------------------------------- */
 
@@ -138,41 +138,6 @@ uint64_t dark_retry_wait(uint32_t failures, bool urgent, const struct rng *rng);
 #define DARK_MISSED_MAX (21600 * NS_PER_S) /* rounds that were slept over follow within */
 #define DARK_LATE_MAX (600 * NS_PER_S)     /* a round later than this was slept over, not late */
 
-enum dark_own_state {
-    DARK_OWN_IDLE,       /* keys only */
-    DARK_OWN_PUBLISHING, /* a target to be published, now and again */
-    DARK_OWN_FORGETTING, /* tombstones leave, then the keys are wiped */
-};
-
-/* The rounds of one place: save, put, read back through another relay. */
-enum dark_step { DARK_REST, DARK_SAVING, DARK_PUTTING, DARK_READING };
-
-struct dark_series {
-    enum dark_step step;
-    uint64_t cookie; /* of what is asked in this step */
-    tstamp ask_due;  /* the step fails then */
-    tstamp round_at; /* next round; TSTAMP_NEVER: none */
-    uint32_t failures, stored;
-    bool withdrawn;       /* forgetting: nothing more to do here */
-    struct peer_id avoid; /* the relay whose put could not be read back */
-    uint8_t digest[32];   /* of the record under way */
-    walltime expires;     /* of that */
-    walltime until;       /* expiry of what is stored; 0: nothing */
-};
-
-struct dark_own_addr {
-    struct dark_own_addr *next_dead;
-    struct dark_keys keys;
-    enum dark_own_state state;
-    bool reported;   /* forgetting: the owner was told */
-    uint64_t cookie; /* of dark_publish or dark_forget */
-    struct onion_hop hop;
-    struct dark_series s[DARK_PLACES]; /* beside keys.place */
-    tstamp change_at;                  /* the period changes, or the next one's places are due */
-    uint8_t hurried[3];   /* of each period (mod 3): the replica that may leave its schedule ... */
-    tstamp hurried_until; /* ... until others are drawn */
-};
-
 #define DARK_STEPS_MAX (2 * DARK_REPLICAS) /* places asked for one resolution */
 
 /*
@@ -271,18 +236,6 @@ void dark_reap(struct dark *d, const struct acts *out);
 /* Reports DARK_UP_GET of |key|, to be fetched |apart| from a relay; its cookie, or 0 without room. */
 uint64_t dark_ask_get(struct dark *d, const uint8_t key[DARK_KEY_LEN], const struct peer_id *apart,
                       struct acts *out);
-/* Frees addresses that were forgotten in the last call. */
-void dark_own_reap(struct dark *d);
-/* publish.c: the own address |a|, also while it is being forgotten; NULL: not one of ours. */
-struct dark_own_addr *dark_own_find(const struct dark *d, const struct dark_addr *a);
-/* publish.c: the read back that |ans| may answer; false: it answers none. */
-bool dark_own_get_done(struct dark *d, const struct dark_answer *ans, tstamp now, struct acts *out);
-/* publish.c: rounds that are due, steps that took too long. */
-void dark_own_tick(struct dark *d, tstamp now, struct acts *out);
-/* When the next of them is. */
-tstamp dark_own_deadline(const struct dark *d);
-/* Wipes and frees all own addresses. */
-void dark_own_free(struct dark *d);
 /* resolve.c: the question of a lookup that |ans| may answer. */
 void dark_resolve_get_done(struct dark *d, const struct dark_answer *ans, tstamp now,
                            struct acts *out);

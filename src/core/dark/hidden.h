@@ -58,7 +58,7 @@ struct dark_service {
     struct dark_intro intro[DARK_INTROS_MAX]; /* key_id does not count */
     uint32_t n_intros;                        /* 1 .. DARK_INTROS_MAX */
     struct dark_period_keys keys[DARK_KEYS_MAX];
-    uint32_t n_keys; /* at least that of the current period */
+    uint32_t n_keys; /* 1 .. DARK_KEYS_MAX */
     struct dark_pow pow;
     uint8_t old[DARK_OLD_MAX]
                [32]; /* introduction keys not in |intro| that still stand: replaced in their time */

@@ -10,6 +10,8 @@
  * A round:  number ─▶ DARK_UP_SAVE ─ dark_saved ─▶ record ─▶ DARK_UP_PUT ─ dark_put_done ─▶ DARK_UP_GET
  *           through another relay ─ dark_get_done ─▶ stored when that is the very record
  *
+ * Of hidden services the records follow what they name (hidden.c).
+ *
  * No record exists before its number is on disk.  Places of the current period and the next are served;
  * what they have in common is decided in schedule.c: nothing.
  */
@@ -26,6 +28,7 @@
 _Static_assert(DARK_ROUNDS_MAX *(DARK_KEY_LEN + DARK_RECORD_LEN + 2 * sizeof(struct dark_wanted)) <
                    ACTS_BYTES_ROOM / 2,
                "room of dark_tick for tombstones");
+_Static_assert(sizeof(struct dark_service) >= sizeof(struct onion_hop), "wiped as a whole");
 _Static_assert(DARK_ADDRS_MAX * 2 * DARK_REPLICAS + 2 * DARK_ROUNDS_MAX + DARK_JOBS_MAX +
                        DARK_WAITERS_MAX + 1 <
                    ACTS_ROOM,
@@ -116,7 +119,10 @@ qudag_err dark_sign_target(struct dark *d, const struct dark_addr *a, const stru
 {
     struct dark_own_addr *o = dark_own_find(d, a);
 
-    return o == NULL ? QUDAG_ENOTFOUND : onion_ends_sign(&o->hop, until, id);
+    if (o == NULL) {
+        return QUDAG_ENOTFOUND;
+    }
+    return o->keys.kind == DARK_HIDDEN ? QUDAG_EINVAL : onion_ends_sign(&o->hop, until, id);
 }
 
 static uint64_t current(const struct dark *d, tstamp now)
@@ -241,16 +247,37 @@ static void round_end(struct dark *d, struct dark_own_addr *o, size_t ix, qudag_
         uint64_t wait = dark_renewal_wait(&d->cfg.rng);
         s->round_at = tstamp_after(now, wait);
         s->until = s->expires;
+        s->named = s->making;
         s->avoid.len = 0;
         p->due = wall_now(&d->cfg.clock, now) + (walltime)(wait / NS_PER_S);
         save(o, 0, out); /* that it need not be made again after a restart */
     }
     if (o->state == DARK_OWN_PUBLISHING && p->at.period < period) {
         s->round_at = TSTAMP_NEVER; /* it ended meanwhile */
+    } else if (err == QUDAG_OK && o->state == DARK_OWN_PUBLISHING && o->keys.kind == DARK_HIDDEN) {
+        dark_hidden_review(d, o, now); /* its points may have changed meanwhile */
     }
     if (is_current && o->state == DARK_OWN_PUBLISHING) {
         report(o, err, s->stored, out);
     }
+}
+
+/* What a record of place |ix| leads to. */
+static qudag_err lead(struct dark_target *t, struct dark_own_addr *o, size_t ix)
+{
+    if (o->state != DARK_OWN_PUBLISHING) {
+        return QUDAG_OK; /* nowhere */
+    }
+    t->kind = o->keys.kind;
+    if (t->kind == DARK_DIRECT) {
+        t->hop = o->hop;
+        return QUDAG_OK;
+    }
+    qudag_err err = dark_service_at(&t->hidden, &o->hidden, t->at.period);
+    if (err == QUDAG_OK) {
+        dark_named_set(&o->s[ix].making, &t->hidden);
+    }
+    return err;
 }
 
 /* Makes the record of place |ix| and asks the owner to store it. */
@@ -267,13 +294,12 @@ static qudag_err put_one(struct dark *d, struct dark_own_addr *o, size_t ix, tst
     if (record == NULL) {
         return QUDAG_ELIMIT;
     }
-    if (o->state == DARK_OWN_PUBLISHING) {
-        t.kind = DARK_DIRECT;
-        t.hop = o->hop;
-    }
     t.not_before = dark_not_before(wall, &d->cfg.rng);
     t.expires = s->expires = t.not_before + DARK_LIFE;
     qudag_err err = wall < DARK_PERIOD ? QUDAG_EINVAL : dark_dht_key(key, &o->keys.addr, &p->at);
+    if (err == QUDAG_OK) {
+        err = lead(&t, o, ix);
+    }
     if (err == QUDAG_OK) {
         err = dark_record_make(record, &o->keys, &t, &d->cfg.rng);
     }
@@ -307,6 +333,8 @@ static void round_start(struct dark *d, struct dark_own_addr *o, size_t ix, tsta
     p->number = dark_number_next(&o->keys, &p->at, p->number, wall, &d->cfg.rng);
     p->due = 0;
     s->round_at = TSTAMP_NEVER;
+    s->off = DARK_LEADS;
+    s->begun = now;
     if (o->reported) { /* the file is gone, and must not come back */
         qudag_err err = put_one(d, o, ix, now, out);
         if (err != QUDAG_OK) {
@@ -431,20 +459,6 @@ static void places_review(struct dark *d, struct dark_own_addr *o, tstamp now)
     }
 }
 
-/* Something is to be told at once: which replicas do. */
-static void hurried_draw(struct dark *d, struct dark_own_addr *o, tstamp now)
-{
-    for (size_t i = 0; i < ARRAY_LEN(o->hurried) && now >= o->hurried_until; i++) {
-        o->hurried[i] = (uint8_t)rng_below(&d->cfg.rng, DARK_REPLICAS);
-    }
-    o->hurried_until = tstamp_after(now, DARK_HURRY_HOLD);
-}
-
-static uint8_t hurried_of(const struct dark_own_addr *o, uint64_t period)
-{
-    return o->hurried[period % ARRAY_LEN(o->hurried)];
-}
-
 /* One place of the current period is served now if none is stored or under way. */
 static void hurry(struct dark *d, struct dark_own_addr *o, tstamp now)
 {
@@ -457,9 +471,15 @@ static void hurry(struct dark *d, struct dark_own_addr *o, tstamp now)
             return;
         }
     }
-    hurried_draw(d, o, now);
-    at.replica = hurried_of(o, at.period);
-    o->s[dark_slot(&at)].round_at = now;
+    dark_hurried_draw(d, o, now);
+    at.replica = dark_hurried(o, at.period);
+    struct dark_series *s = &o->s[dark_slot(&at)];
+    s->round_at = now;
+    if (o->keys.kind == DARK_HIDDEN &&
+        s->begun != 0) { /* its points may all fail again and again */
+        tstamp rested = tstamp_after(s->begun, dark_off_schedule_pause(DARK_LEADS_NOWHERE));
+        s->round_at = rested > now ? rested : now;
+    }
 }
 
 /* What the records lead to, as it is remembered over restarts. */
@@ -486,6 +506,7 @@ static void resume(struct dark *d, struct dark_own_addr *o, tstamp now)
 
     for (size_t i = 0; i < DARK_PLACES; i++) {
         const struct dark_place_state *p = &o->keys.place[i];
+        o->s[i].off = DARK_LEADS;
         if (p->number == 0 || o->s[i].step != DARK_REST || p->at.period < dark_period(wall)) {
             continue; /* also: it ended, and a restart or another target must not show in it */
         }
@@ -512,7 +533,7 @@ static void renew(struct dark *d, struct dark_own_addr *o, tstamp now)
         struct dark_series *s = &o->s[i];
         const struct dark_place *at = &o->keys.place[i].at;
         if (o->keys.place[i].number == 0 || at->period < p ||
-            at->replica != hurried_of(o, at->period)) {
+            at->replica != dark_hurried(o, at->period)) {
             continue;
         }
         series_rest(s);
@@ -525,47 +546,99 @@ static void renew(struct dark *d, struct dark_own_addr *o, tstamp now)
     }
 }
 
-qudag_err dark_publish(struct dark *d, const struct dark_publish_want *want, tstamp now,
-                       struct acts *out)
+/* A round in the place of the current period that may leave its schedule. */
+static void round_now(struct dark *d, struct dark_own_addr *o, tstamp now, struct acts *out)
+{
+    struct dark_place at = {.period = current(d, now)};
+
+    at.replica = dark_hurried(o, at.period);
+    series_rest(&o->s[dark_slot(&at)]);
+    o->s[dark_slot(&at)].failures = 0;
+    round_start(d, o, dark_slot(&at), now, out);
+}
+
+static bool want_is_sound(const struct dark_publish_want *want, enum dark_kind kind)
+{
+    if (kind == DARK_HIDDEN) {
+        return want->self == NULL && want->hidden != NULL && dark_service_sound(want->hidden);
+    }
+    return want->hidden == NULL && want->self != NULL && want->self->peer.len > 0 &&
+           want->self->n_addrs <= ONION_ADDRS_MAX;
+}
+
+/* Takes over what the records are to lead to; whether it is the same as the last time. */
+static bool take_target(struct dark_own_addr *o, const struct dark_publish_want *want)
 {
     uint8_t hash[32];
 
+    if (o->keys.kind == DARK_HIDDEN) {
+        o->hidden = *want->hidden;
+        dark_service_hash(hash, want->hidden);
+    } else {
+        o->hop = *want->self;
+        o->hop.service = true;
+        memcpy(o->hop.key_id, o->keys.key_id, sizeof o->hop.key_id);
+        memcpy(o->hop.x, o->keys.onion_x, sizeof o->hop.x);
+        memcpy(o->hop.k, o->keys.onion_k, sizeof o->hop.k);
+        target_hash(hash, want->self);
+    }
+    bool same = memcmp(hash, o->keys.target, sizeof hash) == 0;
+    memcpy(o->keys.target, hash, sizeof hash);
+    return same;
+}
+
+static bool publish_direct(struct dark *d, struct dark_own_addr *o, bool same, tstamp now)
+{
+    places_review(d, o, now);
+    dark_hurried_draw(d, o, now);
+    resume(d, o, now);
+    if (!same) {
+        renew(d, o, now);
+    }
+    return same && found_until(o) != 0;
+}
+
+/* |begins|: after a start; the records that are out there say the same as these when the hash is the same. */
+static bool publish_hidden(struct dark *d, struct dark_own_addr *o, bool begins, bool same,
+                           tstamp now)
+{
+    struct dark_hidden h;
+
+    places_review(d, o, now);
+    for (size_t i = 0; i < DARK_PLACES && begins && same; i++) {
+        if (dark_service_at(&h, &o->hidden, o->keys.place[i].at.period) == QUDAG_OK) {
+            dark_named_set(&o->s[i].named, &h);
+        }
+    }
+    if (begins) {
+        resume(d, o, now);
+    }
+    dark_hidden_review(d, o, now);
+    hurry(d, o, now);
+    return found_until(o) != 0;
+}
+
+qudag_err dark_publish(struct dark *d, const struct dark_publish_want *want, tstamp now,
+                       struct acts *out)
+{
     dark_reap(d, out);
     struct dark_own_addr *o = dark_own_find(d, want->addr);
     if (o == NULL || o->state == DARK_OWN_FORGETTING) {
         return QUDAG_ENOTFOUND;
     }
-    if (o->keys.kind == DARK_HIDDEN) {
-        return QUDAG_EUNSUPPORTED;
-    }
-    if (want->self == NULL || want->self->peer.len == 0 || want->self->n_addrs > ONION_ADDRS_MAX) {
+    if (!want_is_sound(want, o->keys.kind)) {
         return QUDAG_EINVAL;
     }
-    o->hop = *want->self;
-    o->hop.service = true;
-    memcpy(o->hop.key_id, o->keys.key_id, sizeof o->hop.key_id);
-    memcpy(o->hop.x, o->keys.onion_x, sizeof o->hop.x);
-    memcpy(o->hop.k, o->keys.onion_k, sizeof o->hop.k);
+    bool hidden = o->keys.kind == DARK_HIDDEN, begins = o->state != DARK_OWN_PUBLISHING;
+    bool same = take_target(o, want);
     o->state = DARK_OWN_PUBLISHING;
     o->cookie = want->cookie;
-    target_hash(hash, want->self);
-    bool same = memcmp(hash, o->keys.target, sizeof hash) == 0;
-    memcpy(o->keys.target, hash, sizeof hash);
-    places_review(d, o, now);
-    hurried_draw(d, o, now);
-    resume(d, o, now);
-    if (!same) {
-        renew(d, o, now);
-    }
-    if (want->how == DARK_PUBLISH_RESUME && same && found_until(o) != 0) {
+    bool found = hidden ? publish_hidden(d, o, begins, same, now) : publish_direct(d, o, same, now);
+    if (want->how == DARK_PUBLISH_RESUME && found) {
         report(o, QUDAG_OK, 0, out);
-        return QUDAG_OK;
+    } else if (want->how == DARK_PUBLISH_NOW || !hidden) {
+        round_now(d, o, now, out);
     }
-    struct dark_place at = {.period = current(d, now)};
-    at.replica = hurried_of(o, at.period);
-    series_rest(&o->s[dark_slot(&at)]);
-    o->s[dark_slot(&at)].failures = 0;
-    round_start(d, o, dark_slot(&at), now, out);
     return QUDAG_OK;
 }
 
@@ -603,7 +676,7 @@ qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a
     o->state = DARK_OWN_FORGETTING;
     o->cookie = cookie;
     o->change_at = TSTAMP_NEVER;
-    wipe(&o->hop, sizeof o->hop);
+    wipe(&o->hidden, sizeof o->hidden); /* the larger of both */
     int first = first_to_withdraw(d, o, now);
     if (first < 0) { /* there is nothing to withdraw */
         report(o, QUDAG_OK, 0, out);
@@ -665,6 +738,9 @@ void dark_own_tick(struct dark *d, tstamp now, struct acts *out)
             places_review(d, o, now);
             if (d->clock_set) {
                 resume(d, o, now);
+            }
+            if (o->keys.kind == DARK_HIDDEN) {
+                dark_hidden_review(d, o, now);
             }
             hurry(d, o, now);
         }
