@@ -134,10 +134,7 @@ qudag_err onion_hs_first(struct onion_hs_client *h, const struct onion_hs_peer *
     uint8_t *X = first, *ct_s = X + X25519_LEN, *sealed = ct_s + MLKEM768_CT_LEN;
     size_t plain_len = MLKEM768_EK_LEN + tail.len;
 
-    qudag_err err = x25519_keypair(&h->x, X, rng); /* x, X */
-    if (err == QUDAG_OK) {
-        err = mlkem768_keygen(&h->dk, sealed, &seed, rng); /* dk_e, ek_e */
-    }
+    qudag_err err = mlkem768_keygen(&h->dk, sealed, &seed, rng); /* dk_e, ek_e */
     if (err == QUDAG_OK) {
         err = mlkem768_encaps(ct_s, secrets, to->k, rng); /* ct_s, ks */
     }
@@ -174,14 +171,17 @@ qudag_err onion_hs_client_create(struct onion_hs_client *h, const struct onion_h
     ASSERT(ext.len <= ONION_HS_EXT_MAX);
     *h = (struct onion_hs_client){.dk = NULL};
     begin_transcript(&h->tr, &r);
-    qudag_err err = onion_hs_first(h, &keys, ext, rng, first);
+    qudag_err err = x25519_keypair(&h->x, first, rng); /* x, X */
+    if (err == QUDAG_OK) {
+        err = onion_hs_first(h, &keys, ext, rng, first);
+    }
     if (err == QUDAG_OK) {
         wr_bytes(create, to->key_id, sizeof to->key_id);
         wr_bytes(create, first, ONION_HS_FIRST_LEN(ext.len));
-        if (!wr_ok(create)) {
-            onion_hs_client_drop(h);
-            err = QUDAG_EINTERNAL;
-        }
+        err = wr_ok(create) ? QUDAG_OK : QUDAG_EINTERNAL;
+    }
+    if (err != QUDAG_OK) {
+        onion_hs_client_drop(h);
     }
     return onion_hs_signal(err);
 }

@@ -29,8 +29,8 @@ struct onion_hs_own {
 };
 
 /*
- * Writes the ONION_HS_FIRST_LEN(tail.len) bytes at |first|; h->tr has begun, the rest of |h| is zero.  On error |h| is
- * dropped.  |tail| must not overlap |first|.
+ * Writes the ONION_HS_FIRST_LEN(tail.len) bytes at |first|, which begin with X already; h->x is its secret, h->tr has
+ * begun, the rest of |h| is zero.  On error |h| is dropped.  |tail| must not overlap |first|.
  */
 QUDAG_MUST_USE qudag_err onion_hs_first(struct onion_hs_client *h, const struct onion_hs_peer *to,
                                         struct slice tail, const struct rng *rng, uint8_t *first);

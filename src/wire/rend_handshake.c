@@ -163,24 +163,45 @@ static void bind_point(struct transcript *t, const struct rend_point *at)
 
 /* --- caller ------------------------------------------------------------------------------------ */
 
-qudag_err rend_hs_create(struct rend_hs_caller *h, const struct rend_target *to,
-                         const struct rend_point *at, struct slice ext, const struct rng *rng,
-                         uint8_t handshake[REND_HS_LEN])
+qudag_err rend_hs_draw(struct rend_hs_caller *h, const struct rng *rng)
+{
+    *h = (struct rend_hs_caller){.hs = {.dk = NULL}};
+    qudag_err err = x25519_keypair(&h->hs.x, h->X, rng); /* x, X */
+    if (err != QUDAG_OK) {
+        rend_hs_drop(h);
+    }
+    return err;
+}
+
+qudag_err rend_hs_seal(struct rend_hs_caller *h, const struct rend_target *to,
+                       const struct rend_point *at, struct slice ext, const struct rng *rng,
+                       uint8_t handshake[REND_HS_LEN])
 {
     const struct onion_hs_peer keys = {to->x, to->k};
     uint8_t tail[REND_HS_TAIL_LEN];
 
     onion_key_id(handshake, to->x, to->k);
-    *h = (struct rend_hs_caller){.hs = {.dk = NULL}};
+    memcpy(handshake + KEY_ID_LEN, h->X, sizeof h->X);
     begin_transcript(&h->hs.tr, &(struct meant){to->addr, to->intro_key, handshake, to->x, to->k});
     rend_hs_tail_put(tail, at, ext);
     qudag_err err =
         onion_hs_first(&h->hs, &keys, bytes(tail, sizeof tail), rng, handshake + KEY_ID_LEN);
     if (err == QUDAG_OK) {
         bind_point(&h->hs.tr, at);
+    } else {
+        rend_hs_drop(h);
     }
     wipe(tail, sizeof tail);
     return onion_hs_signal(err);
+}
+
+qudag_err rend_hs_create(struct rend_hs_caller *h, const struct rend_target *to,
+                         const struct rend_point *at, struct slice ext, const struct rng *rng,
+                         uint8_t handshake[REND_HS_LEN])
+{
+    qudag_err err = rend_hs_draw(h, rng);
+
+    return err == QUDAG_OK ? rend_hs_seal(h, to, at, ext, rng, handshake) : err;
 }
 
 qudag_err rend_hs_finish(struct rend_hs_caller *h, const uint8_t created[REND_CREATED_LEN],
@@ -202,6 +223,7 @@ qudag_err rend_hs_finish(struct rend_hs_caller *h, const uint8_t created[REND_CR
 void rend_hs_drop(struct rend_hs_caller *h)
 {
     onion_hs_client_drop(&h->hs);
+    wipe(h->X, sizeof h->X);
 }
 
 /* --- service ----------------------------------------------------------------------------------- */

@@ -59,12 +59,23 @@ void rend_keys_fini(struct rend_keys *k);
 /* What the caller keeps between the handshake and CREATED; secret. */
 struct rend_hs_caller {
     struct onion_hs_client hs;
+    uint8_t
+        X[X25519_LEN]; /* what the handshake will begin with, and its proof of work is made for */
 };
 
+/* Begins one: |h| has an X and is to be sealed, or dropped.  ENOMEM, EINTERNAL: |h| is wiped. */
+QUDAG_MUST_USE qudag_err rend_hs_draw(struct rend_hs_caller *h, const struct rng *rng);
+
 /*
- * A handshake for |to|, which will find the caller |at|.  |ext|: extensions, at most REND_HS_EXT_MAX bytes of types 1
- * to 127.  |h| must be finished or dropped.  EAUTH: the keys of |to| are none.
+ * A handshake with the X of |h| for |to|, which will find the caller |at|; once.  |ext|: extensions, at most
+ * REND_HS_EXT_MAX bytes of types 1 to 127.  |h| must be finished or dropped.  EAUTH: the keys of |to| are none.  On
+ * error |h| is dropped.
  */
+QUDAG_MUST_USE qudag_err rend_hs_seal(struct rend_hs_caller *h, const struct rend_target *to,
+                                      const struct rend_point *at, struct slice ext,
+                                      const struct rng *rng, uint8_t handshake[REND_HS_LEN]);
+
+/* Both. */
 QUDAG_MUST_USE qudag_err rend_hs_create(struct rend_hs_caller *h, const struct rend_target *to,
                                         const struct rend_point *at, struct slice ext,
                                         const struct rng *rng, uint8_t handshake[REND_HS_LEN]);
