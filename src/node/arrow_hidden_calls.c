@@ -225,7 +225,12 @@ qudag_err node_hidden_call(struct node *n, const struct node_circuit_use *use,
     for (size_t i = 0; i < to->n_intros; i++) {
         point_of(n, &to->intro[i], &point[i]);
     }
-    const struct hidden_call_want want = {(*out)->call, addr, to->x, to->k, point, to->n_intros};
+    const struct hidden_call_want want = {.cookie = (*out)->call,
+                                          .addr = addr,
+                                          .x = to->x,
+                                          .k = to->k,
+                                          .points = point,
+                                          .n_points = to->n_intros};
     err = hidden_call(n->calls, &want, n->now, node_begin(n));
     node_end(n, n->ix.calls);
     if (err != QUDAG_OK) {

@@ -28,7 +28,7 @@ struct net {
     struct hidden_target target;
     bool has_target;
     uint8_t number;
-    unsigned met, ended, shared;
+    unsigned met, ended, shared, solved;
     qudag_err err;     /* of the last call that ended */
     unsigned lose_one; /* every so many circuits break while they are built; 0: none */
     unsigned built;
@@ -98,6 +98,16 @@ static void caller_is_met(struct net *n, const struct up *u)
     }
 }
 
+static void solve(struct net *n, const struct up *u)
+{
+    uint64_t nonce = 0;
+    qudag_err err = rend_work_solve(&u->is.task, &nonce, rend_work_tries(u->is.task.effort));
+
+    assert_int_equal(err, QUDAG_OK);
+    n->solved++;
+    hidden_call_solved(n->b->calls, u->id, err, nonce, n->b->now, &n->b->acts);
+}
+
 static void answer_call(struct net *n, const struct up *u)
 {
     struct bed *b = n->b;
@@ -128,6 +138,9 @@ static void answer_call(struct net *n, const struct up *u)
         break;
     case HIDDEN_CALL_INTRODUCE:
         introduction_relay(n, u);
+        break;
+    case HIDDEN_CALL_SOLVE:
+        solve(n, u);
         break;
     case HIDDEN_CALL_MET:
         caller_is_met(n, u);
@@ -234,9 +247,14 @@ static void net_free(struct net *n)
 
 static qudag_err call_target(struct net *n, uint64_t cookie)
 {
-    const struct hidden_call_want want = {
-        cookie,          n->b->addr,        n->target.keys[0].x, n->target.keys[0].k,
-        n->target.point, n->target.n_points};
+    const struct hidden_call_want want = {.cookie = cookie,
+                                          .addr = n->b->addr,
+                                          .x = n->target.keys[0].x,
+                                          .k = n->target.keys[0].k,
+                                          .points = n->target.point,
+                                          .n_points = n->target.n_points,
+                                          .seed = n->target.work.seed,
+                                          .effort = n->target.work.effort};
     return hidden_call(n->b->calls, &want, n->b->now, &n->b->acts);
 }
 
@@ -368,7 +386,7 @@ static void the_objects_themselves_need_memory(void **state)
     struct bed *b = bed_new(5);
     struct hidden_calls *calls;
     struct hidden_services *services;
-    const struct hidden_calls_config c = {&b->mem, b->rng};
+    const struct hidden_calls_config c = {.mem = &b->mem, .rng = b->rng};
     const struct hidden_services_config s = {.mem = &b->mem, .rng = b->rng};
 
     (void)state;

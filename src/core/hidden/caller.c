@@ -4,8 +4,9 @@
  *   R      BUILD ─▶ PLACE ─▶ WAITS ─▶ MET        broken, or a CREATED that fits nothing: another R, BUILD again
  *   point  FRESH ─▶ BUILD ─▶ READY ─▶ ASKED ─▶ PASSED, or UNKNOWN, FULL, BROKEN
  *
- * R and the first point are built side by side.  An introduction is made when R waits and none was made in the last
- * 4 s that may still bring something; what was made for one R is of no use for the next.
+ * R and the first point are built side by side, and while they are, the work is done that the service asks for.  An
+ * introduction is made when R waits and none was made in the last 4 s that may still bring something; what was made for
+ * one R is of no use for the next, but for work.
  */
 #include "core/hidden/caller.h"
 
@@ -28,7 +29,12 @@ struct point {
     uint64_t id;
     struct ref circuit; /* READY, ASKED */
     struct rend_hs_caller
-        hs; /* ASKED, PASSED, and FULL or BROKEN after that: may still be answered */
+        hs;     /* ASKED, PASSED, and FULL or BROKEN after that: may still be answered */
+    bool drawn; /* BUILD, READY: |hs| has the X that work is done for, and is not sealed */
+    bool solving, solved;
+    tstamp solve_ends; /* solving: when it is introduced without */
+    uint32_t effort;
+    uint64_t nonce; /* solved */
 };
 
 struct call {
@@ -45,7 +51,10 @@ struct call {
     size_t n_points;
     tstamp next_at; /* when the next point is due while others have it; or a slow one is given up */
     tstamp ends_at; /* when the call is given up */
-    bool introduced;           /* once at least: ends_at counts from there */
+    uint32_t made;  /* introductions; from the first on ends_at counts from there */
+    bool has_seed;
+    uint8_t seed[REND_WORK_SEED_LEN];
+    uint32_t effort;
     struct onion_hs_keys keys; /* MET */
 };
 
@@ -69,18 +78,13 @@ qudag_err hidden_calls_new(struct hidden_calls **out, const struct hidden_calls_
     return QUDAG_OK;
 }
 
-static void drop_handshakes(struct call *c)
-{
-    for (size_t i = 0; i < c->n_points; i++) {
-        rend_hs_drop(&c->point[i].hs);
-    }
-}
-
 static void free_call(struct hidden_calls *h, struct call *c)
 {
     list_del(&c->node);
     h->n--;
-    drop_handshakes(c);
+    for (size_t i = 0; i < c->n_points; i++) {
+        rend_hs_drop(&c->point[i].hs);
+    }
     mem_free_wiped(h->cfg.mem, c);
 }
 
@@ -114,11 +118,24 @@ static void close_circuit(struct ref *circuit, struct acts *out)
     *circuit = (struct ref){0, 0};
 }
 
-/* Gives all circuits back but R's when |keep_r|. */
+/* The work for |p| is not needed any more, nor the X it was for. */
+static void end_work(const struct call *c, struct point *p, struct acts *out)
+{
+    if (p->solving) {
+        report(c, HIDDEN_CALL_UNSOLVE, p->id, out);
+    }
+    if (p->drawn) {
+        rend_hs_drop(&p->hs);
+    }
+    p->solving = p->solved = p->drawn = false;
+}
+
+/* Gives all circuits back but R's when |keep_r|; no work goes on. */
 static void close_circuits(struct call *c, bool keep_r, struct acts *out)
 {
     for (size_t i = 0; i < c->n_points; i++) {
         close_circuit(&c->point[i].circuit, out);
+        end_work(c, &c->point[i], out);
     }
     if (!keep_r) {
         close_circuit(&c->r_circuit, out);
@@ -158,6 +175,39 @@ static qudag_err verdict(const struct call *c)
     return hidden_call_verdict(&t);
 }
 
+/* The point whose work is under way; NULL. */
+static struct point *solving_in(struct call *c)
+{
+    for (size_t i = 0; i < c->n_points; i++) {
+        if (c->point[i].solving) {
+            return &c->point[i];
+        }
+    }
+    return NULL;
+}
+
+/* Asks for the work that the introduction through |p| needs, if it needs any. */
+static void ask_for_work(struct hidden_calls *h, struct call *c, struct point *p, tstamp now,
+                         struct acts *out)
+{
+    struct rend_work_task task;
+
+    p->effort = c->has_seed ? hidden_work_effort(c->effort, c->made, h->cfg.work_max) : 0;
+    if (p->effort == 0 || rend_hs_draw(&p->hs, &h->cfg.rng) != QUDAG_OK) {
+        return;
+    }
+    rend_work_task_make(&task, c->seed, p->effort, c->target.addr, p->at.intro_key, p->hs.X);
+    p->drawn = p->solving = true;
+    p->solve_ends = tstamp_after(now, HIDDEN_SOLVE_LIFE);
+    tstamp least = tstamp_after(p->solve_ends, HIDDEN_TRY_NEXT);
+    c->ends_at = c->ends_at > least ? c->ends_at : least;
+    struct act *a = acts_up_copy(out, HIDDEN_CALL_SOLVE, &task, sizeof task);
+    if (a != NULL) {
+        a->cookie = c->cookie;
+        a->n = p->id;
+    }
+}
+
 static void ask_for_point(struct hidden_calls *h, struct call *c, struct point *p, tstamp now,
                           struct acts *out)
 {
@@ -170,6 +220,24 @@ static void ask_for_point(struct hidden_calls *h, struct call *c, struct point *
         a->cookie = c->cookie;
         a->n = p->id;
     }
+    ask_for_work(h, c, p, now, out);
+}
+
+/* The handshake that is sent through |p|, with its proof of work if there is one. */
+static qudag_err make_handshake(struct hidden_calls *h, struct call *c, struct point *p,
+                                uint8_t handshake[REND_HS_LEN])
+{
+    struct rend_work work = {.effort = p->effort, .nonce = p->nonce};
+    uint8_t ext[REND_WORK_EXT_LEN];
+    struct slice list = {ext, p->solved ? sizeof ext : 0};
+    qudag_err err = p->drawn ? QUDAG_OK : rend_hs_draw(&p->hs, &h->cfg.rng);
+
+    memcpy(work.seed_id, c->seed, sizeof work.seed_id);
+    rend_work_put(ext, &work);
+    p->drawn = p->solved = false;
+    return err == QUDAG_OK
+               ? rend_hs_seal(&p->hs, &c->target, &c->where, list, &h->cfg.rng, handshake)
+               : err;
 }
 
 /* Sends the handshake through |p|.  On error nothing was sent. */
@@ -177,11 +245,11 @@ static qudag_err introduce(struct hidden_calls *h, struct call *c, struct point 
                            struct acts *out)
 {
     struct hidden_introduction m;
+    bool worked = p->solved;
 
     memcpy(c->target.intro_key, p->at.intro_key, sizeof c->target.intro_key);
     memcpy(m.intro_key, p->at.intro_key, sizeof m.intro_key);
-    qudag_err err = rend_hs_create(&p->hs, &c->target, &c->where, (struct slice){NULL, 0},
-                                   &h->cfg.rng, m.handshake);
+    qudag_err err = make_handshake(h, c, p, m.handshake);
     if (err != QUDAG_OK) {
         return err;
     }
@@ -193,8 +261,7 @@ static qudag_err introduce(struct hidden_calls *h, struct call *c, struct point 
     }
     p->state = P_ASKED;
     c->next_at = tstamp_after(now, HIDDEN_TRY_NEXT);
-    if (!c->introduced) {
-        c->introduced = true;
+    if (c->made++ == 0 || worked) {
         c->ends_at = tstamp_after(now, HIDDEN_CALL_LIFE);
     }
     return QUDAG_OK;
@@ -204,11 +271,12 @@ static qudag_err introduce(struct hidden_calls *h, struct call *c, struct point 
 static void go_on(struct hidden_calls *h, struct call *c, tstamp now, struct acts *out)
 {
     struct point *ready = first_in(c, P_READY), *building = first_in(c, P_BUILD);
+    const struct point *solving = solving_in(c);
     struct point *fresh = first_in(c, P_FRESH);
     bool under_way = first_in(c, P_ASKED) != NULL || first_in(c, P_PASSED) != NULL;
     bool due = now >= c->next_at;
 
-    if (c->r == R_MET) {
+    if (c->r == R_MET || solving != NULL) { /* hidden_call_solved() goes on */
         return;
     }
     if (c->r == R_WAITS && ready != NULL && (due || !under_way)) {
@@ -252,9 +320,11 @@ static void lose_r(struct hidden_calls *h, struct call *c, qudag_err err, tstamp
         return;
     }
     close_circuit(&c->r_circuit, out);
-    drop_handshakes(c);
     for (size_t i = 0; i < c->n_points; i++) {
         struct point *p = &c->point[i];
+        if (!p->drawn) { /* work is of use for any R, a handshake for one */
+            rend_hs_drop(&p->hs);
+        }
         if (p->state == P_ASKED || p->state == P_PASSED) {
             close_circuit(&p->circuit, out);
             p->state = P_FRESH;
@@ -330,6 +400,11 @@ qudag_err hidden_call(struct hidden_calls *h, const struct hidden_call_want *wan
     c->cookie = want->cookie;
     c->n_points = want->n_points;
     c->ends_at = tstamp_after(now, BEGIN_LIFE);
+    c->has_seed = want->seed != NULL;
+    c->effort = want->effort;
+    if (c->has_seed) {
+        memcpy(c->seed, want->seed, sizeof c->seed);
+    }
     memcpy(c->target.addr, want->addr, sizeof c->target.addr);
     memcpy(c->target.x, want->x, sizeof c->target.x);
     memcpy(c->target.k, want->k, sizeof c->target.k);
@@ -405,12 +480,34 @@ void hidden_call_i_built(struct hidden_calls *h, uint64_t id, struct ref circuit
     go_on(h, c, now, out);
 }
 
+static void solved(struct hidden_calls *h, struct call *c, struct point *p, tstamp now,
+                   struct acts *out)
+{
+    p->solving = false;
+    c->next_at = p->state == P_READY ? now : tstamp_after(now, HIDDEN_TRY_NEXT);
+    go_on(h, c, now, out);
+}
+
+void hidden_call_solved(struct hidden_calls *h, uint64_t id, qudag_err err, uint64_t nonce,
+                        tstamp now, struct acts *out)
+{
+    struct point *p;
+    struct call *c = find(h, id, &p);
+
+    if (c != NULL && p != NULL && p->solving) {
+        p->solved = err == QUDAG_OK;
+        p->nonce = nonce;
+        solved(h, c, p, now, out);
+    }
+}
+
 /* A point brings nothing any more: it is the turn of the next one. */
 static void next_point(struct hidden_calls *h, struct call *c, struct point *p,
                        enum point_state state, tstamp now, struct acts *out)
 {
     p->state = state;
     close_circuit(&p->circuit, out);
+    end_work(c, p, out);
     c->next_at = now;
     go_on(h, c, now, out);
 }
@@ -455,7 +552,9 @@ void hidden_call_created(struct hidden_calls *h, uint64_t id, struct slice creat
         c->r = R_MET;
         c->ends_at = tstamp_after(now, TAKE_LIFE);
         close_circuits(c, true, out);
-        drop_handshakes(c);
+        for (size_t i = 0; i < c->n_points; i++) {
+            rend_hs_drop(&c->point[i].hs);
+        }
         report(c, HIDDEN_CALL_MET, id, out)->obj = c->r_circuit;
     }
 }
@@ -503,15 +602,20 @@ static bool has_more(const struct call *c)
     return false;
 }
 
-static tstamp due_at(const struct call *c)
+static tstamp due_at(struct call *c)
 {
+    const struct point *p = solving_in(c);
+
+    if (p != NULL) {
+        return tstamp_min(c->ends_at, p->solve_ends);
+    }
     return c->r == R_WAITS && has_more(c) ? tstamp_min(c->ends_at, c->next_at) : c->ends_at;
 }
 
 /* Why a call failed that took too long. */
 static qudag_err too_late(const struct call *c)
 {
-    if (c->introduced || c->r == R_MET) {
+    if (c->made > 0 || c->r == R_MET) {
         return QUDAG_ETIMEOUT;
     }
     return c->r == R_WAITS ? QUDAG_EUNREACHABLE : QUDAG_ECIRCUIT;
@@ -530,8 +634,12 @@ void hidden_calls_tick(struct hidden_calls *h, tstamp now, struct acts *out)
         if (done++ == TURN_CALLS) {
             return;
         }
+        struct point *p = solving_in(c);
         if (now >= c->ends_at) {
             end_call(h, c, too_late(c), out);
+        } else if (p != NULL) {
+            report(c, HIDDEN_CALL_UNSOLVE, p->id, out);
+            solved(h, c, p, now, out);
         } else {
             go_on(h, c, now, out);
         }

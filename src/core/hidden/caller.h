@@ -2,7 +2,8 @@
  * caller.h - calls of a node to hidden services, from a record to the keys of a carried circuit (spec/rendezvous.md).
  *
  *   hidden_call ─▶ NEED_R ───▶ r_built ─▶ WAIT ─▶ waiting ─┐
- *              └▶ NEED_I ─────▶ i_built ───────────────────┴▶ INTRODUCE ─▶ introduced ... created ─▶ MET ─▶ take
+ *              ├▶ NEED_I ─────▶ i_built ───────────────────┼▶ INTRODUCE ─▶ introduced ... created ─▶ MET ─▶ take
+ *              └▶ SOLVE ──────▶ solved ────────────────────┘   where work is asked for
  *
  * It decides and remembers; its owner builds the circuits and speaks with the relays at their ends.  A circuit that it
  * was given and does not want any more comes back with HIDDEN_CALL_CLOSE, also one that was built too late.
@@ -13,10 +14,11 @@
 
 #include "core/core.h"
 #include "core/hidden/rules.h"
-#include "wire/rend_handshake.h"
+#include "wire/rend_work.h"
 
 #define HIDDEN_CALLS_MAX 64
-#define HIDDEN_CALL_R_MAX 3 /* relays R for one call, one after the other */
+#define HIDDEN_SOLVE_LIFE (20 * NS_PER_S) /* SPEC: rendezvous R-37 */
+#define HIDDEN_CALL_R_MAX 3               /* relays R for one call, one after the other */
 
 /* An introduction point, as a record names it. */
 struct hidden_point {
@@ -32,6 +34,9 @@ struct hidden_call_want {
     const uint8_t *k;    /* and MLKEM768_EK_LEN bytes */
     const struct hidden_point *points;
     size_t n_points; /* 1 .. HIDDEN_POINTS */
+    const uint8_t
+        *seed;       /* of the record, REND_WORK_SEED_LEN bytes, if it has not expired; else NULL */
+    uint32_t effort; /* with |seed|: what the record asks for; 1: nothing for now */
 };
 
 enum hidden_call_up {
@@ -46,6 +51,9 @@ enum hidden_call_up {
     HIDDEN_CALL_MET, /* n: id of R, obj: its circuit: hidden_call_take(), then onion_carry() */
     HIDDEN_CALL_END, /* err: see hidden_call_verdict(); ECIRCUIT: no R; EAUTH: R answers for the service */
     HIDDEN_CALL_CLOSE, /* obj: a circuit that is not needed any more */
+    /* n: id of the point, ptr: const struct rend_work_task *.  Solve it elsewhere; then hidden_call_solved(). */
+    HIDDEN_CALL_SOLVE,
+    HIDDEN_CALL_UNSOLVE, /* n: that id; the solution is not needed any more, hidden_call_solved() may be left out */
 };
 
 /* Relays that R is not to be: those of introduction points, and those that failed as R.  In the action list. */
@@ -63,6 +71,7 @@ struct hidden_introduction {
 struct hidden_calls_config {
     struct mem *mem;
     struct rng rng;
+    uint32_t work_max; /* tries of one introduction, on average; 0: no work is done */
 };
 
 struct hidden_calls;
@@ -88,6 +97,12 @@ void hidden_call_waiting(struct hidden_calls *h, uint64_t id, qudag_err err, tst
 /* |circuit| ends at the relay of the point. */
 void hidden_call_i_built(struct hidden_calls *h, uint64_t id, struct ref circuit, tstamp now,
                          struct acts *out);
+/*
+ * The nonce that solves what HIDDEN_CALL_SOLVE asked for, within HIDDEN_SOLVE_LIFE.  Another |err| than OK: none was
+ * found, and the introduction is made without.
+ */
+void hidden_call_solved(struct hidden_calls *h, uint64_t id, qudag_err err, uint64_t nonce,
+                        tstamp now, struct acts *out);
 /* What the point's relay said: |status| (enum rend_status) if |err| is OK. */
 void hidden_call_introduced(struct hidden_calls *h, uint64_t id, qudag_err err, uint64_t status,
                             tstamp now, struct acts *out);

@@ -65,8 +65,14 @@ static void begin(struct fuzz *f, uint8_t which)
     for (size_t i = 0; i < HIDDEN_POINTS; i++) {
         point[i].intro_key[0] = (uint8_t)i;
     }
-    const struct hidden_call_want want = {which % 4, addr,  keys.x,
-                                          keys.k,    point, 1u + which % HIDDEN_POINTS};
+    const struct hidden_call_want want = {.cookie = which % 4,
+                                          .addr = addr,
+                                          .x = keys.x,
+                                          .k = keys.k,
+                                          .points = point,
+                                          .n_points = 1u + which % HIDDEN_POINTS,
+                                          .seed = which < 128 ? NULL : addr,
+                                          .effort = which % 3};
     f->begun += hidden_call(f->h, &want, f->now, &f->acts) == QUDAG_OK ? 1 : 0;
 }
 
@@ -187,7 +193,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         f->rng = rng_of_stream(&stream);
         f->acts = (struct acts){
             .v = f->acts_v, .cap = ACTS_ROOM, .bytes = f->bytes, .bytes_cap = sizeof f->bytes};
-        const struct hidden_calls_config cfg = {&f->mem, f->rng};
+        const struct hidden_calls_config cfg = {&f->mem, f->rng, 64};
         ASSERT(hidden_calls_new(&f->h, &cfg) == QUDAG_OK);
         begin(f, 2);
         take(f);

@@ -3,8 +3,9 @@
  *
  *   request ─▶ opened ─▶ queue of its introduction point ─ in turn ─▶ R_BUILD ─▶ R_MEET ─▶ the owner's
  *
- * Nobody can tell callers apart; introduction points can be.  So these share what there is: each is served in turn,
- * and the one of which most waits loses its oldest.  Who floods one of them does not keep out who comes by another.
+ * Nobody can tell callers apart but by the work they did; introduction points can be.  So these share what there is:
+ * each is served in turn, of each who did most, and the one of which most waits loses who did least.  Who floods one of
+ * them does not keep out who comes by another.
  */
 #include "core/hidden/service_impl.h"
 
@@ -16,6 +17,7 @@ static void drop(struct hidden_service *s, struct hidden_meeting *m, struct acts
 {
     list_del(&m->node);
     if (m->state == HIDDEN_QUEUED) {
+        list_del(&m->age);
         s->waiting[m->slot]--;
         s->stats.queued--;
     } else {
@@ -56,9 +58,9 @@ static bool was_seen(const struct hidden_slot *p, const uint64_t hash[2])
     return second != NULL && *second == hash[1];
 }
 
-/* Opens what came through |p|; NULL, and counted, when it is not to be answered. */
+/* Opens what came through |p|; NULL, and counted, when it is not to be answered.  Cheap checks come first. */
 static struct hidden_meeting *open_request(struct hidden_service *s, struct hidden_slot *p,
-                                           const uint8_t *handshake)
+                                           const uint8_t *handshake, tstamp now)
 {
     const struct rend_keys *keys = hidden_periods_find(s, rend_hs_key_id(handshake));
     const struct rend_hs_own own = {s->addr, p->intro_key, keys};
@@ -76,6 +78,9 @@ static struct hidden_meeting *open_request(struct hidden_service *s, struct hidd
     }
     struct hidden_meeting *m = mem_alloc(mem, sizeof *m);
     qudag_err err = m == NULL ? QUDAG_ENOMEM : rend_hs_open(&m->asked, &own, handshake);
+    if (err == QUDAG_OK) {
+        err = hidden_work_check(s, m, p, rend_hs_X(handshake), now);
+    }
     if (err == QUDAG_OK) { /* what cannot be remembered is not answered */
         err = map_u64_set(&p->seen, hash[0], &hash[1]);
     }
@@ -88,18 +93,51 @@ static struct hidden_meeting *open_request(struct hidden_service *s, struct hidd
     return m;
 }
 
+/* Highest effort first; of one effort in the order they came. */
+static void insert(struct list *queue, struct hidden_meeting *m)
+{
+    struct list *before = queue->prev;
+
+    while (before != queue && LIST_ENTRY(before, struct hidden_meeting, node)->effort < m->effort) {
+        before = before->prev;
+    }
+    list_push_front(before, &m->node);
+}
+
+/* Who gives way in a queue that is not empty: of those who did least, who came first. */
+static struct hidden_meeting *least(const struct list *queue)
+{
+    struct list *it = queue->prev;
+    uint32_t effort = LIST_ENTRY(it, struct hidden_meeting, node)->effort;
+
+    while (it->prev != queue &&
+           LIST_ENTRY(it->prev, struct hidden_meeting, node)->effort == effort) {
+        it = it->prev;
+    }
+    return LIST_ENTRY(it, struct hidden_meeting, node);
+}
+
+/* It is not met: work was not enough, or there is no room for anybody. */
+static void lose(struct hidden_service *s, struct hidden_meeting *m, tstamp now, struct acts *out)
+{
+    hidden_work_lost(s, m, now);
+    drop(s, m, out);
+}
+
 static void enqueue(struct hidden_service *s, struct hidden_meeting *m, uint32_t slot, tstamp now,
                     struct acts *out)
 {
     m->slot = slot;
     m->since = now;
-    list_push_back(&s->queue[slot], &m->node);
+    insert(&s->queue[slot], m);
+    list_push_back(&s->ages, &m->age);
     s->waiting[slot]++;
     s->stats.queued++;
+    hidden_work_came(s, m);
     if (s->stats.queued > HIDDEN_QUEUE_MAX) {
         size_t most = hidden_queue_largest(s->waiting, HIDDEN_SLOTS);
         s->stats.displaced++;
-        drop(s, LIST_ENTRY(s->queue[most].next, struct hidden_meeting, node), out);
+        lose(s, least(&s->queue[most]), now, out);
     }
 }
 
@@ -121,7 +159,7 @@ void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice h
         s->stats.bad++;
         return;
     }
-    struct hidden_meeting *m = open_request(s, p, handshake.base);
+    struct hidden_meeting *m = open_request(s, p, handshake.base, now);
     if (m != NULL) {
         enqueue(s, m, (uint32_t)(p - s->slot), now, out);
         hidden_meetings_settle(s, now, out);
@@ -160,7 +198,9 @@ static bool has_room(const struct hidden_service *s)
 
 static void begin(struct hidden_service *s, struct hidden_meeting *m, tstamp now, struct acts *out)
 {
+    hidden_work_begun(s, m);
     list_del(&m->node);
+    list_del(&m->age);
     list_push_back(&s->work, &m->node);
     s->last = m->slot;
     s->waiting[m->slot]--;
@@ -175,23 +215,27 @@ static void begin(struct hidden_service *s, struct hidden_meeting *m, tstamp now
                        out);
 }
 
+/* How long the circuits to R may take as things are. */
+static uint64_t life_in_work(const struct hidden_service *s)
+{
+    return hidden_meeting_life(s->stats.building, HIDDEN_BUILDS_MAX, s->stats.queued);
+}
+
 static void drop_late(struct hidden_service *s, tstamp now, struct acts *out)
 {
-    for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
-        LIST_EACH_SAFE(it, tmp, &s->queue[i])
-        {
-            struct hidden_meeting *m = LIST_ENTRY(it, struct hidden_meeting, node);
-            if (now < tstamp_after(m->since, HIDDEN_WAIT_MAX)) {
-                break;
-            }
-            s->stats.late++;
-            drop(s, m, out);
+    LIST_EACH_SAFE(it, tmp, &s->ages)
+    {
+        struct hidden_meeting *m = LIST_ENTRY(it, struct hidden_meeting, age);
+        if (now < tstamp_after(m->since, HIDDEN_WAIT_MAX)) {
+            break;
         }
+        s->stats.late++;
+        lose(s, m, now, out);
     }
     LIST_EACH_SAFE(it, tmp, &s->work)
     {
         struct hidden_meeting *m = LIST_ENTRY(it, struct hidden_meeting, node);
-        if (now < tstamp_after(m->since, HIDDEN_MEETING_LIFE)) {
+        if (now < tstamp_after(m->since, life_in_work(s))) {
             break;
         }
         s->stats.failed++;
@@ -224,16 +268,13 @@ tstamp hidden_meetings_deadline(const struct hidden_service *s)
 {
     tstamp at = TSTAMP_NEVER;
 
-    for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
-        if (!list_empty(&s->queue[i])) {
-            const struct hidden_meeting *m =
-                LIST_ENTRY(s->queue[i].next, struct hidden_meeting, node);
-            at = tstamp_min(at, tstamp_after(m->since, HIDDEN_WAIT_MAX));
-        }
+    if (!list_empty(&s->ages)) {
+        const struct hidden_meeting *m = LIST_ENTRY(s->ages.next, struct hidden_meeting, age);
+        at = tstamp_min(at, tstamp_after(m->since, HIDDEN_WAIT_MAX));
     }
     if (!list_empty(&s->work)) {
         const struct hidden_meeting *m = LIST_ENTRY(s->work.next, struct hidden_meeting, node);
-        at = tstamp_min(at, tstamp_after(m->since, HIDDEN_MEETING_LIFE));
+        at = tstamp_min(at, tstamp_after(m->since, life_in_work(s)));
     }
     if (next_meeting(s) != NULL && has_room(s)) {
         at = tstamp_min(at, limiter_ready(&s->builds, 1, s->builds.last));

@@ -8,6 +8,10 @@
 #define RETRY_MIN NS_PER_S
 #define RETRY_MAX (300 * NS_PER_S)
 #define DOUBLINGS_MAX 9
+#define TELL_MORE (300 * NS_PER_S) /* between records that ask for more */
+#define TELL_LESS (1800 * NS_PER_S)
+#define SEED_LEAST (2 * HOUR)
+#define SEED_MOST (12 * HOUR)
 /* s after its end: records of it are made for half a period more, and live; and an hour */
 #define OVER (HIDDEN_PERIOD / 2 + HIDDEN_RECORD_LIFE + 3600)
 
@@ -33,6 +37,64 @@ qudag_err hidden_call_verdict(const struct hidden_tries *t)
         return QUDAG_ESTALE;
     }
     return t->full > 0 ? QUDAG_EREFUSED : QUDAG_EUNREACHABLE;
+}
+
+uint32_t hidden_work_effort(uint32_t asked, uint32_t made, uint32_t most)
+{
+    uint64_t effort = asked < HIDDEN_EFFORT_FIRST ? HIDDEN_EFFORT_FIRST : asked;
+
+    if (asked == 0 || (asked == 1 && made == 0)) {
+        return 0;
+    }
+    if (made == 0) {
+        effort = asked;
+    }
+    effort <<= made > DOUBLINGS_MAX ? DOUBLINGS_MAX : made;
+    return effort > most ? most : (uint32_t)effort;
+}
+
+bool hidden_effort_price(const struct hidden_turn *turn, size_t n, uint32_t *price)
+{
+    bool came = false;
+
+    *price = HIDDEN_EFFORT_MAX;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t lost = turn[i].lost_effort, begun = turn[i].begun_effort;
+        uint32_t here = lost < begun ? lost : begun; /* what nobody was met for has no price */
+        if (turn[i].came && !turn[i].lost) {
+            return false;
+        }
+        *price = turn[i].came && here < *price ? here : *price;
+        came = came || turn[i].came;
+    }
+    return came;
+}
+
+uint32_t hidden_effort_next(uint32_t effort, bool lost, uint32_t price)
+{
+    uint64_t less = effort < 8 ? 1 : effort - effort / 8;
+    uint64_t enough = lost ? (uint64_t)price + price / 4 + HIDDEN_EFFORT_FIRST : 1;
+    uint64_t next = enough > less ? enough : less; /* up at once, down by an eighth */
+
+    return next > HIDDEN_EFFORT_MAX ? HIDDEN_EFFORT_MAX : (uint32_t)next;
+}
+
+uint64_t hidden_effort_tell_after(uint32_t told, uint32_t effort)
+{
+    if (effort / 2 >= told) {
+        return TELL_MORE;
+    }
+    return effort <= told / 4 || (effort == 1 && told > 1) ? TELL_LESS : UINT64_MAX;
+}
+
+uint64_t hidden_seed_age(bool under_load, bool telling)
+{
+    return under_load || telling ? SEED_LEAST : SEED_MOST;
+}
+
+uint64_t hidden_meeting_life(uint32_t building, uint32_t most, uint32_t queued)
+{
+    return building >= most && queued > 0 ? HIDDEN_WAIT_MAX : HIDDEN_MEETING_LIFE;
 }
 
 uint64_t hidden_point_life(const struct rng *rng)

@@ -12,7 +12,9 @@
 #define HIDDEN_RESTORE_SPAN (3600 * NS_PER_S)
 #define HIDDEN_TRY_NEXT (4 * NS_PER_S)   /* SPEC: rendezvous R-26: after an introduction */
 #define HIDDEN_CALL_LIFE (20 * NS_PER_S) /* SPEC: rendezvous R-26: after the first */
-#define HIDDEN_COLLECT (10 * NS_PER_S)   /* for the points a record is to name */
+#define HIDDEN_MEETING_LIFE (60 * NS_PER_S)
+#define HIDDEN_WAIT_MAX (8 * NS_PER_S) /* SPEC: rendezvous R-28 */
+#define HIDDEN_COLLECT (10 * NS_PER_S) /* for the points a record is to name */
 
 /* --- caller ------------------------------------------------------------------------------------ */
 
@@ -32,6 +34,50 @@ struct hidden_tries {
  * is out of date (R-27); EREFUSED, it has too many callers; EUNREACHABLE, no point was reached.
  */
 qudag_err hidden_call_verdict(const struct hidden_tries *t);
+
+/* --- proof of work ----------------------------------------------------------------------------- */
+
+#define HIDDEN_EFFORT_FIRST 64 /* SPEC: rendezvous: tries, where none were asked for */
+#define HIDDEN_EFFORT_MAX (1u << 20)       /* that a record asks for: two minutes of one core */
+#define HIDDEN_EFFORT_TURN (10 * NS_PER_S) /* SPEC: rendezvous R-36 */
+#define HIDDEN_WORK_MAX                                                                            \
+    (1u << 15) /* SPEC: rendezvous R-37: of a caller, unless it is told otherwise */
+
+/*
+ * The effort of the introduction after |made| others of a call, of a record that asks for |asked| (0: it has no seed,
+ * 1: nothing for now), by a caller who spends no more than |most| (SPEC: rendezvous R-37, R-38).  0: no proof.
+ */
+uint32_t hidden_work_effort(uint32_t asked, uint32_t made, uint32_t most);
+
+/* What became of those who came by one introduction point, in one turn. */
+struct hidden_turn {
+    bool came;             /* somebody came */
+    bool lost;             /* somebody waited in vain, or was displaced */
+    uint32_t lost_effort;  /* the highest of these */
+    uint32_t begun_effort; /* the highest that a circuit was begun for */
+};
+
+/*
+ * What it took to get in by the cheapest of those of |n| points by which somebody came (SPEC: rendezvous R-36): false,
+ * one of them lost nobody.  Who wants it higher must pay that much, at every point that others use, for as many as the
+ * service meets: no claim, no single proof and no flood of one point raises it.
+ */
+bool hidden_effort_price(const struct hidden_turn *turn, size_t n, uint32_t *price);
+
+/* What is asked for after a turn in which it was |effort|; |lost| and |price| are those of hidden_effort_price(). */
+uint32_t hidden_effort_next(uint32_t effort, bool lost, uint32_t price);
+
+/* After how many ns records that said |told| are to say |effort| (SPEC: rendezvous R-39); UINT64_MAX: never. */
+uint64_t hidden_effort_tell_after(uint32_t told, uint32_t effort);
+
+/* The age, ns, at which a seed is replaced; |telling|: records are told anyway (SPEC: rendezvous R-35). */
+uint64_t hidden_seed_age(bool under_load, bool telling);
+
+/*
+ * How long a circuit to R may take, ns: less when all |most| are |building| and somebody is |queued|, or 64 callers
+ * who name relays that never answer would keep all others out for a minute.
+ */
+uint64_t hidden_meeting_life(uint32_t building, uint32_t most, uint32_t queued);
 
 /* --- introduction points ----------------------------------------------------------------------- */
 

@@ -145,6 +145,83 @@ static void points_take_turns_and_the_fullest_gives_way(void **state)
     assert_int_equal(hidden_queue_next(none, 4, 3), 4);
 }
 
+static void callers_prove_what_is_asked_within_their_limit(void **state)
+{
+    (void)state;
+    assert_int_equal(hidden_work_effort(0, 0, 1000), 0); /* the record has no seed */
+    assert_int_equal(hidden_work_effort(0, 2, 1000), 0);
+    assert_int_equal(hidden_work_effort(1, 0, 1000), 0); /* nothing for now */
+    assert_int_equal(hidden_work_effort(1, 1, 1000), 128);
+    assert_int_equal(hidden_work_effort(1, 2, 1000), 256);
+    assert_int_equal(hidden_work_effort(2, 0, 1000), 2);
+    assert_int_equal(hidden_work_effort(300, 1, 1000), 600);
+    assert_int_equal(hidden_work_effort(300, 2, 1000), 1000);
+    assert_int_equal(hidden_work_effort(300, 2, 0), 0);
+    assert_int_equal(hidden_work_effort(UINT32_MAX, UINT32_MAX, UINT32_MAX), UINT32_MAX);
+}
+
+static void the_price_is_what_the_cheapest_point_took(void **state)
+{
+    struct hidden_turn t[3] = {{.came = true, .lost = true, .lost_effort = 9, .begun_effort = 20},
+                               {.came = true, .lost = true, .lost_effort = 70, .begun_effort = 30},
+                               {.came = false}};
+    uint32_t price;
+
+    (void)state;
+    assert_true(hidden_effort_price(t, 3, &price));
+    assert_int_equal(price, 9);
+    assert_true(hidden_effort_price(t + 1, 2, &price));
+    assert_int_equal(price, 30); /* 70 was lost, but nobody was met for that much */
+    t[2] = (struct hidden_turn){.came = true, .begun_effort = 5};
+    assert_false(hidden_effort_price(t, 3, &price)); /* who goes there gets in */
+    assert_false(hidden_effort_price(t, 0, &price));
+    t[2] = (struct hidden_turn){.came = false};
+    assert_false(hidden_effort_price(t + 2, 1, &price));
+}
+
+static void effort_rises_at_once_and_falls_by_eighths(void **state)
+{
+    uint32_t turns = 0;
+
+    (void)state;
+    assert_int_equal(hidden_effort_next(1, true, 0), HIDDEN_EFFORT_FIRST);
+    assert_int_equal(hidden_effort_next(64, true, 1000), 1314);
+    assert_int_equal(hidden_effort_next(4000, true, 1000),
+                     3500); /* what was paid once does not last */
+    assert_int_equal(hidden_effort_next(1400, true, 1000), 1314);
+    assert_int_equal(hidden_effort_next(1, true, UINT32_MAX), HIDDEN_EFFORT_MAX);
+    assert_int_equal(hidden_effort_next(1, false, 0), 1);
+    assert_int_equal(hidden_effort_next(0, false, 0), 1);
+    for (uint32_t effort = HIDDEN_EFFORT_MAX; effort > 1; turns++) {
+        effort = hidden_effort_next(effort, false, 0);
+    }
+    assert_in_range(turns, 85, 105); /* a quarter of an hour from the top */
+}
+
+static void records_are_made_anew_for_a_factor(void **state)
+{
+    (void)state;
+    assert_int_equal(hidden_effort_tell_after(1, 1), UINT64_MAX);
+    assert_int_equal(hidden_effort_tell_after(1, 2), 300 * SECOND);
+    assert_int_equal(hidden_effort_tell_after(100, 199), UINT64_MAX);
+    assert_int_equal(hidden_effort_tell_after(100, 200), 300 * SECOND);
+    assert_int_equal(hidden_effort_tell_after(100, 26), UINT64_MAX);
+    assert_int_equal(hidden_effort_tell_after(100, 25), 1800 * SECOND);
+    assert_int_equal(hidden_effort_tell_after(3, 1), 1800 * SECOND);
+    assert_int_equal(hidden_effort_tell_after(HIDDEN_EFFORT_MAX, UINT32_MAX), 300 * SECOND);
+    assert_int_equal(hidden_seed_age(false, false), 12 * HOUR);
+    assert_int_equal(hidden_seed_age(true, false), 2 * HOUR);
+    assert_int_equal(hidden_seed_age(false, true), 2 * HOUR);
+}
+
+static void circuits_hurry_when_somebody_waits_for_them(void **state)
+{
+    (void)state;
+    assert_int_equal(hidden_meeting_life(63, 64, 9), 60 * SECOND);
+    assert_int_equal(hidden_meeting_life(64, 64, 0), 60 * SECOND);
+    assert_int_equal(hidden_meeting_life(64, 64, 1), 8 * SECOND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +233,11 @@ int main(void)
         cmocka_unit_test(records_are_told_together),
         cmocka_unit_test(keys_outlive_their_records_by_an_hour),
         cmocka_unit_test(two_periods_are_live_and_the_next_is_ready),
+        cmocka_unit_test(callers_prove_what_is_asked_within_their_limit),
+        cmocka_unit_test(the_price_is_what_the_cheapest_point_took),
+        cmocka_unit_test(effort_rises_at_once_and_falls_by_eighths),
+        cmocka_unit_test(records_are_made_anew_for_a_factor),
+        cmocka_unit_test(circuits_hurry_when_somebody_waits_for_them),
         cmocka_unit_test(points_take_turns_and_the_fullest_gives_way),
     };
     if (crypto_init() != QUDAG_OK) {

@@ -55,6 +55,9 @@ static void settle(struct hidden_service *s, tstamp now, struct acts *out)
     hidden_periods_settle(s, now, out);
     hidden_points_settle(s, now, out);
     hidden_meetings_settle(s, now, out);
+    if (hidden_work_settle(s, now)) {
+        hidden_target_touch(s, now);
+    }
     hidden_target_settle(s, now, out);
 }
 
@@ -79,6 +82,8 @@ qudag_err hidden_serve(struct hidden_services *h, const struct hidden_serve_want
     limiter_init(&s->opens, HIDDEN_OPENS_RATE, HIDDEN_OPENS_BURST, now);
     limiter_init(&s->builds, HIDDEN_BUILDS_RATE, HIDDEN_BUILDS_RATE, now);
     list_init(&s->work);
+    list_init(&s->ages);
+    hidden_work_init(s, now);
     for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
         list_init(&s->queue[i]);
     }
@@ -121,6 +126,7 @@ static tstamp due_at(const struct hidden_service *s)
     tstamp at = tstamp_min(s->keys_due, hidden_target_deadline(s));
 
     at = tstamp_min(at, hidden_points_deadline(s));
+    at = tstamp_min(at, hidden_work_deadline(s));
     return tstamp_min(at, hidden_meetings_deadline(s));
 }
 
@@ -159,6 +165,7 @@ qudag_err hidden_serve_stats_get(const struct hidden_services *h, uint64_t cooki
         return QUDAG_ENOTFOUND;
     }
     *out = s->stats;
+    out->effort = s->effort;
     for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
         out->standing += s->slot[i].state == HIDDEN_SLOT_STANDS && !s->slot[i].old ? 1 : 0;
         out->old += s->slot[i].old ? 1 : 0;

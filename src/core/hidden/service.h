@@ -22,10 +22,9 @@
 #define HIDDEN_OPENS_BURST (HIDDEN_POINTS * REND_BURST_MAX)
 #define HIDDEN_BUILDS_MAX                                                                          \
     64 /* SPEC: rendezvous R-28: circuits to relays R at a time, of a service */
-#define HIDDEN_BUILDS_RATE 32          /* SPEC: rendezvous R-28: begun a second */
-#define HIDDEN_WAIT_MAX (8 * NS_PER_S) /* SPEC: rendezvous R-28 */
-#define HIDDEN_CARRIED_MAX 1024        /* SPEC: rendezvous R-24 */
-#define HIDDEN_PERIODS 4 /* whose keys there may be: the one before, this one, the next */
+#define HIDDEN_BUILDS_RATE 32   /* SPEC: rendezvous R-28: begun a second */
+#define HIDDEN_CARRIED_MAX 1024 /* SPEC: rendezvous R-24 */
+#define HIDDEN_PERIODS 4        /* whose keys there may be: the one before, this one, the next */
 #define HIDDEN_SAVED_LEN (8 + REND_ADDR_LEN + 1 + HIDDEN_PERIODS * (8 + 32 + 64) + 32)
 
 struct hidden_serve_want {
@@ -69,6 +68,13 @@ struct hidden_period_keys {
     uint8_t k[MLKEM768_EK_LEN];
 };
 
+/* The work that callers are asked for: a seed that is accepted until |expires|, and how many tries (1: none). */
+struct hidden_work {
+    uint8_t seed[REND_WORK_SEED_LEN];
+    uint32_t effort;
+    walltime expires;
+};
+
 /* What records say: the same points in all, and the keys of the record's period. */
 struct hidden_target {
     struct hidden_point point[HIDDEN_POINTS];
@@ -79,6 +85,7 @@ struct hidden_target {
     uint8_t old[HIDDEN_SLOTS]
                [ED25519_PK_LEN]; /* replaced in their time; records that name them are still good */
     uint32_t n_old;
+    struct hidden_work work;
 };
 
 /* What R is told. */
@@ -129,7 +136,7 @@ const struct secret_ed25519 *hidden_serve_intro_sk(const struct hidden_services 
 void hidden_serve_established(struct hidden_services *h, uint64_t id, tstamp now, struct acts *out);
 /* The circuit could not be built or broke, or the relay refused or ended the point. */
 void hidden_serve_point_ended(struct hidden_services *h, uint64_t id, tstamp now, struct acts *out);
-/* A handshake came through it, not checked.  About a quarter of a millisecond for one that is for us. */
+/* A handshake came through it, not checked.  Up to a quarter of a millisecond for one that is for us. */
 void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice handshake,
                           tstamp now, struct acts *out);
 
@@ -156,10 +163,12 @@ struct hidden_serve_stats {
     uint64_t over, unknown_key, replayed,
         bad;                  /* of these not answered: too many; not for our keys; seen; wrong */
     uint64_t displaced, late; /* left the queue for newer ones; waited too long */
+    uint64_t proved;          /* brought a proof of work that holds */
     uint64_t begun, met, failed; /* circuits to R */
     uint64_t shed;               /* times that HIDDEN_SERVE_SHED was reported */
     uint64_t points_established, points_lost;
     uint32_t standing, old, queued, building, carried;
+    uint32_t effort; /* that is asked of callers now; 1: none */
 };
 /* ENOTFOUND: |*out| is zero. */
 QUDAG_MUST_USE qudag_err hidden_serve_stats_get(const struct hidden_services *h, uint64_t cookie,

@@ -10,8 +10,9 @@
 #define HIDDEN_SEEN_MAX                                                                            \
     (2 * 32768) /* handshakes of one introduction key, what comes while it is old with them */
 #define HIDDEN_ESTABLISH_LIFE (30 * NS_PER_S) /* for the owner's answers */
-#define HIDDEN_MEETING_LIFE (60 * NS_PER_S)
 #define HIDDEN_OLD_LIFE (HIDDEN_RECORD_LIFE * NS_PER_S)
+#define HIDDEN_SEEDS 12              /* that may be in use: one in two hours, for 21 */
+#define HIDDEN_SEED_LIFE (21 * 3600) /* SPEC: rendezvous R-35: s */
 
 enum hidden_slot_state {
     HIDDEN_SLOT_FREE,
@@ -38,6 +39,7 @@ struct hidden_slot {
     uint32_t failures; /* in a row */
     tstamp restored[HIDDEN_RESTORES];
     struct limiter rate;
+    struct hidden_turn turn;
     struct map
         seen; /* 128-bit keyed hashes of X: the first half as key, the second as value */
 };
@@ -47,15 +49,25 @@ enum hidden_meeting_state { HIDDEN_QUEUED, HIDDEN_R_BUILD, HIDDEN_R_MEET };
 /* A caller. */
 struct hidden_meeting {
     struct list node;
+    struct list age; /* QUEUED: in |ages| of the service */
     enum hidden_meeting_state state;
     uint64_t id;
-    uint32_t slot; /* it came through */
-    bool shed;     /* SHED was reported for it */
+    uint32_t slot;   /* it came through */
+    uint32_t effort; /* proved */
+    bool shed;       /* SHED was reported for it */
     bool taken;
     tstamp since; /* in the queue, or in work */
     struct ref circuit;
     struct rend_hs_asked asked;
     struct onion_hs_keys keys;
+};
+
+/* One that callers may have solved for. */
+struct hidden_seed {
+    bool used;
+    uint8_t seed[REND_WORK_SEED_LEN];
+    tstamp made;
+    walltime expires;
 };
 
 struct hidden_own_period {
@@ -76,7 +88,14 @@ struct hidden_service {
     tstamp keys_due; /* when keys are made or wiped, or are tried again */
     bool dirty;      /* records must say something else */
     tstamp dirty_since;
-    struct list queue[HIDDEN_SLOTS];
+    struct hidden_seed seed[HIDDEN_SEEDS];
+    size_t seed_now; /* which records name */
+    uint32_t effort; /* asked of callers */
+    uint32_t told;   /* by the last target, at |told_at| */
+    tstamp told_at;
+    tstamp turn_ends;                /* TSTAMP_NEVER: nothing is asked for and nobody was lost */
+    struct list queue[HIDDEN_SLOTS]; /* highest effort first, of one effort the oldest */
+    struct list ages;                /* all that are queued, the oldest first */
     uint32_t waiting[HIDDEN_SLOTS];
     uint32_t last; /* slot whose turn it was */
     struct list work;
@@ -116,6 +135,27 @@ const struct rend_keys *hidden_periods_find(const struct hidden_service *s,
 QUDAG_MUST_USE qudag_err hidden_periods_load(struct hidden_service *s, struct slice saved);
 void hidden_periods_save(const struct hidden_service *s, uint8_t out[HIDDEN_SAVED_LEN]);
 void hidden_periods_wipe(struct hidden_service *s);
+
+/* ---- work.c ---- */
+
+/* The first seed, and no effort. */
+void hidden_work_init(struct hidden_service *s, tstamp now);
+/* Ends a turn when it is time.  True: records are to say something else, hidden_target_touch(). */
+bool hidden_work_settle(struct hidden_service *s, tstamp now);
+tstamp hidden_work_deadline(const struct hidden_service *s);
+/* What records say from now on; |*work| is told with it. */
+void hidden_work_tell(struct hidden_service *s, struct hidden_work *work, tstamp now);
+/*
+ * What |m|, opened at |slot|, proves: EAUTH, it is to be refused; m->effort is 0 without a proof, or with one for a
+ * seed that is not accepted (R-32).  ENOMEM.
+ */
+QUDAG_MUST_USE qudag_err hidden_work_check(struct hidden_service *s, struct hidden_meeting *m,
+                                           const struct hidden_slot *slot, const uint8_t *X,
+                                           tstamp now);
+/* |m| waits; waited in vain, or was displaced; or a circuit is begun for it. */
+void hidden_work_came(struct hidden_service *s, const struct hidden_meeting *m);
+void hidden_work_lost(struct hidden_service *s, const struct hidden_meeting *m, tstamp now);
+void hidden_work_begun(struct hidden_service *s, const struct hidden_meeting *m);
 
 /* ---- points.c ---- */
 

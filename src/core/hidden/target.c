@@ -69,6 +69,7 @@ void hidden_target_settle(struct hidden_service *s, tstamp now, struct acts *out
     }
     old_put(&t, s);
     keys_put(&t, s);
+    hidden_work_tell(s, &t.work, now);
     s->dirty = false;
     hidden_report_copy(s, HIDDEN_SERVE_TARGET, 0, (struct slice){(const void *)&t, sizeof t}, out);
 }

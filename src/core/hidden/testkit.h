@@ -30,6 +30,7 @@ struct up {
         struct hidden_avoid avoid;
         struct hidden_point point;
         struct hidden_introduction introduction;
+        struct rend_work_task task;
         struct hidden_need_point need;
         struct hidden_limits limits;
         struct hidden_target target;
@@ -50,6 +51,7 @@ struct bed {
     size_t n_up, n_sup;
     uint32_t refs;
     uint8_t addr[REND_ADDR_LEN];
+    uint32_t effort;       /* that it asks for; 0: its record has no seed, else |addr| */
     struct rend_keys keys; /* of a service that is only called */
     uint8_t intro[HIDDEN_POINTS][ED25519_PK_LEN];
     tstamp now;
@@ -73,6 +75,7 @@ static inline size_t about_len(const struct act *a, bool call)
         return a->kind == HIDDEN_CALL_NEED_R      ? sizeof(struct hidden_avoid)
                : a->kind == HIDDEN_CALL_NEED_I    ? sizeof(struct hidden_point)
                : a->kind == HIDDEN_CALL_INTRODUCE ? sizeof(struct hidden_introduction)
+               : a->kind == HIDDEN_CALL_SOLVE     ? sizeof(struct rend_work_task)
                                                   : 0;
     }
     switch (a->kind) {
@@ -208,7 +211,7 @@ static inline struct bed *bed_new(uint8_t seed)
     acts_start(&b->acts);
     acts_start(&b->sacts);
     b->now = SECOND;
-    const struct hidden_calls_config calls = {&b->mem, b->rng};
+    const struct hidden_calls_config calls = {&b->mem, b->rng, HIDDEN_WORK_MAX};
     assert_int_equal(hidden_calls_new(&b->calls, &calls), QUDAG_OK);
     const struct hidden_services_config services = {
         .mem = &b->mem, .rng = b->rng, .clock = {.base = START, .at = 0}};

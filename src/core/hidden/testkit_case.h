@@ -15,7 +15,14 @@ static inline qudag_err call_it(struct bed *b, uint64_t cookie, size_t n)
         relay_set(b, &point[i].relay, (uint8_t)(100 + i));
         memcpy(point[i].intro_key, b->intro[i], sizeof point[i].intro_key);
     }
-    const struct hidden_call_want want = {cookie, b->addr, b->keys.x, b->keys.k, point, n};
+    const struct hidden_call_want want = {.cookie = cookie,
+                                          .addr = b->addr,
+                                          .x = b->keys.x,
+                                          .k = b->keys.k,
+                                          .points = point,
+                                          .n_points = n,
+                                          .seed = b->effort > 0 ? b->addr : NULL,
+                                          .effort = b->effort};
     return hidden_call(b->calls, &want, b->now, &b->acts);
 }
 
