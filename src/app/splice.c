@@ -1,0 +1,502 @@
+/*
+ * splice.c - see splice.h.
+ *
+ *   dialling | greeting ─ start ─▶ moving ─ local end: fin ─▶ ┐
+ *                                         ─ stream end: shutdown ─▶ ┴ both: done
+ *                                         ─ error of either ─▶ reset of the other
+ *
+ * The socket is polled, not read and written by libuv: libuv's writes raise SIGPIPE, which belongs to the program.
+ * Memory lives until libuv has closed the handles, which may be after the node is gone: nothing after end() touches it.
+ */
+#include "app/splice.h"
+
+#include "api/clients.h"
+#include "app/sock.h"
+#include "base/assert.h"
+#include "base/dyn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#define READS_PER_TURN 4 /* of one local side, before others have their turn */
+
+struct splice {
+    struct splice_pool *pool;
+    qudag_node *node;
+    const struct splice_ops *ops;
+    void *ctx;
+    int fd; /* -1: none */
+    uv_poll_t poll;
+    uv_timer_t timer; /* of the dial, then of lingering */
+    int events;       /* that are polled for */
+    int dial_err;
+    qudag_stream strm; /* id 0: none (any more) */
+    struct dyn in;     /* for the local side */
+    size_t own;        /* first bytes of |in| that are not the stream's */
+    struct dyn out;    /* read from it, refused by the stream's queue so far */
+    struct splice_moved moved;
+    unsigned handles; /* open */
+    bool has_poll, dialling, started, finishing, ended;
+    bool local_fin, fin_sent; /* it said its last; the stream was told */
+    bool strm_fin, shut_sent; /* the stream said its last; the local side was told */
+    bool deaf;                /* the local side takes no more */
+};
+
+struct splice_pool *splice_pool_new(size_t max)
+{
+    struct splice_pool *p = calloc(1, sizeof(*p));
+
+    if (p != NULL) {
+        mem_init(&p->mem, NULL, max);
+        p->refs = 1;
+    }
+    return p;
+}
+
+void splice_pool_drop(struct splice_pool *p)
+{
+    if (p != NULL && --p->refs == 0) {
+        ASSERT(p->mem.used == 0);
+        free(p);
+    }
+}
+
+static void on_handle_closed(uv_handle_t *h)
+{
+    struct splice *sp = h->data;
+
+    if (--sp->handles > 0) {
+        return;
+    }
+    struct splice_pool *pool = sp->pool;
+    mem_free(&pool->mem, sp);
+    splice_pool_drop(pool);
+}
+
+/* The one end: both sides are given up, the owner is told if |tell|. */
+static void end(struct splice *sp, enum splice_end how, qudag_err why, bool tell)
+{
+    if (sp->ended) {
+        return;
+    }
+    sp->ended = true;
+    if (sp->strm.id != 0 && how != SPLICE_DONE) {
+        qudag_stream_reset(sp->node, sp->strm, why);
+    }
+    sp->strm.id = 0;
+    uv_close((uv_handle_t *)&sp->timer, on_handle_closed);
+    if (sp->has_poll) {
+        uv_close((uv_handle_t *)&sp->poll, on_handle_closed); /* no longer polled at once */
+    }
+    if (sp->fd >= 0) {
+        sock_close(sp->fd, how != SPLICE_DONE);
+        sp->fd = -1;
+    }
+    dyn_fini(&sp->in);
+    dyn_fini(&sp->out);
+    if (tell) {
+        sp->ops->ended(sp->ctx, how);
+    }
+}
+
+static void end_if_both(struct splice *sp)
+{
+    bool to_local = sp->shut_sent || (sp->deaf && sp->strm_fin);
+
+    if (to_local && (sp->fin_sent || sp->finishing)) {
+        end(sp, SPLICE_DONE, QUDAG_OK, true); /* the stream closes by itself */
+    }
+}
+
+qudag_err splice_new(struct splice **out, struct splice_pool *pool, qudag_node *n,
+                     const struct splice_ops *ops, void *ctx)
+{
+    struct splice *sp = mem_alloc(&pool->mem, sizeof(*sp));
+
+    *out = NULL;
+    if (sp == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    sp->pool = pool;
+    sp->node = n;
+    sp->ops = ops;
+    sp->ctx = ctx;
+    sp->fd = -1;
+    dyn_init(&sp->in, &pool->mem, SPLICE_WAITING_MAX);
+    dyn_init(&sp->out, &pool->mem, 2 * SPLICE_READ_MAX);
+    (void)uv_timer_init(api_loop(n), &sp->timer); /* cannot fail */
+    sp->timer.data = sp;
+    sp->handles = 1;
+    pool->refs++;
+    *out = sp;
+    return QUDAG_OK;
+}
+
+/* ------------------------------------------------------------------ what is polled for */
+
+static bool wants_bytes(const struct splice *sp)
+{
+    if (sp->started) {
+        return !sp->local_fin && !sp->finishing && sp->out.len == 0;
+    }
+    return !sp->dialling && sp->ops->greeting != NULL && !sp->finishing && sp->strm.id == 0;
+}
+
+static void on_poll(uv_poll_t *h, int status, int events);
+
+static void arm(struct splice *sp)
+{
+    if (sp->ended || !sp->has_poll) {
+        return;
+    }
+    size_t waiting = sp->deaf ? 0 : sp->started ? sp->in.len : sp->own;
+    bool write = sp->dialling || waiting > 0;
+    int events = (wants_bytes(sp) ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
+    if (events == sp->events) {
+        return;
+    }
+    sp->events = events;
+    if (events == 0) {
+        (void)uv_poll_stop(&sp->poll);
+    } else if (uv_poll_start(&sp->poll, events, on_poll) != 0) {
+        end(sp, SPLICE_LOCAL, QUDAG_ERESET, true);
+    }
+}
+
+static bool poll_init(struct splice *sp)
+{
+    if (uv_poll_init(api_loop(sp->node), &sp->poll, sp->fd) != 0) {
+        return false;
+    }
+    sp->poll.data = sp;
+    sp->has_poll = true;
+    sp->handles++;
+    return true;
+}
+
+/* ------------------------------------------------------------------ the local side comes about */
+
+static void dialled(struct splice *sp, int err)
+{
+    (void)uv_timer_stop(&sp->timer);
+    sp->dialling = false;
+    sp->ops->connected(sp->ctx, err);
+    arm(sp);
+}
+
+static void on_dial_timer(uv_timer_t *t)
+{
+    struct splice *sp = t->data;
+
+    dialled(sp, sp->dial_err);
+}
+
+void splice_connect(struct splice *sp, const struct target *to, uint64_t timeout_ms)
+{
+    int err = sock_dial(&sp->fd, to);
+
+    sp->dialling = true;
+    if ((err == 0 || err == EINPROGRESS) && !poll_init(sp)) {
+        err = ENOMEM;
+    }
+    sp->dial_err = err == 0 || err == EINPROGRESS ? ETIMEDOUT : err;
+    (void)uv_timer_start(&sp->timer, on_dial_timer, sp->dial_err == ETIMEDOUT ? timeout_ms : 0, 0);
+    if (sp->dial_err == ETIMEDOUT) {
+        arm(sp);
+    }
+}
+
+qudag_err splice_accept(struct splice *sp, int fd)
+{
+    sp->fd = fd;
+    if (!poll_init(sp)) {
+        return QUDAG_ESYSTEM;
+    }
+    arm(sp);
+    return QUDAG_OK;
+}
+
+void splice_stream(struct splice *sp, qudag_stream s)
+{
+    sp->strm = s;
+    arm(sp);
+}
+
+struct splice_moved splice_moved(const struct splice *sp)
+{
+    return sp->moved;
+}
+
+/* ------------------------------------------------------------------ from the stream to the local side */
+
+/* The local side took |n| bytes of the stream's, or they were thrown away. */
+static void took(struct splice *sp, size_t n)
+{
+    sp->moved.to_local += n;
+    if (sp->strm.id != 0) {
+        qudag_stream_consume(sp->node, sp->strm, n);
+    }
+}
+
+/* It takes no more.  What it said before is still read; the stream is reset when that is over. */
+static void go_deaf(struct splice *sp)
+{
+    sp->deaf = true;
+    dyn_fini(&sp->in);
+    if (sp->local_fin || sp->finishing || !sp->started) {
+        end(sp, SPLICE_LOCAL, QUDAG_ERESET, true);
+    } else if (sp->strm_fin) {
+        end_if_both(sp);
+    }
+}
+
+/* Writes what the socket takes of |data|; how much that was. */
+static size_t write_now(struct splice *sp, const uint8_t *data, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len) {
+        long r = sock_send(sp->fd, data + n, len - n);
+        if (r < 0) {
+            if (r != -EAGAIN) {
+                go_deaf(sp);
+            }
+            return n;
+        }
+        n += (size_t)r;
+    }
+    return n;
+}
+
+/* Writes what waits, before splice_start() only the owner's own bytes; then the end. */
+static void write_more(struct splice *sp)
+{
+    if (sp->ended || sp->dialling || sp->fd < 0) {
+        return;
+    }
+    size_t len = sp->started ? sp->in.len : sp->own;
+    if (len > 0 && !sp->deaf) {
+        size_t n = write_now(sp, sp->in.p, len);
+        if (sp->ended || sp->deaf) {
+            return;
+        }
+        size_t own = n < sp->own ? n : sp->own;
+        sp->own -= own;
+        dyn_drop(&sp->in, n);
+        if (n > own) {
+            took(sp, n - own);
+        }
+    }
+    bool end_due = (sp->strm_fin && sp->started) || sp->finishing;
+    if (end_due && sp->in.len == 0 && !sp->shut_sent && !sp->deaf) {
+        sp->shut_sent = true;
+        sock_shut(sp->fd);
+        end_if_both(sp);
+    }
+}
+
+static void no_room(struct splice *sp)
+{
+    end(sp, SPLICE_NO_ROOM, QUDAG_ELIMIT, true);
+}
+
+void splice_data(struct splice *sp, qudag_slice data, bool fin)
+{
+    size_t n = 0;
+
+    if (sp->ended) {
+        return;
+    }
+    sp->strm_fin = sp->strm_fin || fin;
+    if (sp->started && !sp->deaf && sp->in.len == 0 && data.len > 0) {
+        n = write_now(sp, data.base, data.len);
+        if (sp->ended) {
+            return;
+        }
+    }
+    if (sp->deaf) { /* nobody wants it; it must not hold up the end */
+        took(sp, data.len);
+        end_if_both(sp);
+        return;
+    }
+    if (n > 0) {
+        took(sp, n);
+    }
+    if (n < data.len && dyn_append(&sp->in, data.base + n, data.len - n) != QUDAG_OK) {
+        no_room(sp);
+        return;
+    }
+    if (n == data.len) {
+        write_more(sp); /* the end, perhaps */
+    }
+    arm(sp);
+}
+
+void splice_reply(struct splice *sp, qudag_slice data)
+{
+    ASSERT(!sp->started && sp->in.len == sp->own);
+    if (sp->ended) {
+        return;
+    }
+    if (dyn_append(&sp->in, data.base, data.len) != QUDAG_OK) {
+        no_room(sp);
+        return;
+    }
+    sp->own += data.len;
+    write_more(sp);
+    arm(sp);
+}
+
+static void on_linger(uv_timer_t *t)
+{
+    end(t->data, SPLICE_LOCAL, QUDAG_ERESET, true);
+}
+
+void splice_finish(struct splice *sp)
+{
+    if (!sp->ended) {
+        sp->finishing = true;
+        (void)uv_timer_start(&sp->timer, on_linger, SPLICE_LINGER_MS, 0);
+        write_more(sp);
+        arm(sp);
+    }
+}
+
+/* ------------------------------------------------------------------ from the local side to the stream */
+
+static void send_fin(struct splice *sp)
+{
+    if (sp->local_fin && sp->out.len == 0 && !sp->fin_sent && sp->strm.id != 0) {
+        sp->fin_sent = true;
+        qudag_stream_fin(sp->node, sp->strm);
+        end_if_both(sp);
+    }
+}
+
+static void on_local_end(struct splice *sp, long err)
+{
+    sp->local_fin = true;
+    if (err != 0 || !sp->started) {
+        end(sp, SPLICE_LOCAL, QUDAG_ERESET, true);
+        return;
+    }
+    if (sp->deaf) {
+        (void)uv_timer_start(&sp->timer, on_linger, SPLICE_LINGER_MS, 0);
+    }
+    send_fin(sp);
+}
+
+/* To the stream what it takes of |data|; what is left waits in |out|, and reading with it. */
+static void forward(struct splice *sp, const uint8_t *data, size_t len)
+{
+    size_t taken = 0;
+    qudag_err err = QUDAG_OK;
+
+    if (sp->out.len == 0) {
+        err = qudag_stream_write(sp->node, sp->strm, (qudag_slice){data, len}, &taken);
+        sp->moved.to_stream += taken;
+    }
+    if (err == QUDAG_OK || err == QUDAG_EAGAIN) {
+        err = taken < len ? dyn_append(&sp->out, data + taken, len - taken) : QUDAG_OK;
+    }
+    if (err != QUDAG_OK) {
+        no_room(sp);
+    }
+}
+
+static void read_some(struct splice *sp)
+{
+    uint8_t *buf = sp->pool->read;
+
+    for (size_t i = 0; i < READS_PER_TURN && !sp->ended && wants_bytes(sp); i++) {
+        long n = sock_recv(sp->fd, buf, SPLICE_READ_MAX);
+        if (n == -EAGAIN) {
+            return;
+        }
+        if (n <= 0) {
+            on_local_end(sp, n);
+        } else if (sp->started) {
+            forward(sp, buf, (size_t)n);
+        } else {
+            sp->ops->greeting(sp->ctx, (qudag_slice){buf, (size_t)n});
+        }
+    }
+}
+
+/* After an error libuv polls no more: reading and writing find out what it was. */
+static void on_poll(uv_poll_t *h, int status, int events)
+{
+    struct splice *sp = h->data;
+
+    if (status < 0) {
+        sp->events = 0;
+        events = UV_READABLE | UV_WRITABLE;
+    }
+    if (sp->dialling) {
+        dialled(sp, sock_error(sp->fd));
+        return;
+    }
+    if (events & UV_WRITABLE) {
+        write_more(sp);
+    }
+    if (events & UV_READABLE) {
+        read_some(sp);
+    }
+    arm(sp);
+}
+
+void splice_early(struct splice *sp, qudag_slice data)
+{
+    if (!sp->ended && data.len > 0) {
+        forward(sp, data.base, data.len);
+    }
+}
+
+void splice_start(struct splice *sp)
+{
+    sp->started = true;
+    write_more(sp);
+    arm(sp);
+}
+
+void splice_writable(struct splice *sp)
+{
+    size_t taken = 0;
+
+    if (sp->ended) {
+        return;
+    }
+    if (sp->out.len > 0) {
+        qudag_err err =
+            qudag_stream_write(sp->node, sp->strm, (qudag_slice){sp->out.p, sp->out.len}, &taken);
+        if (err != QUDAG_OK && err != QUDAG_EAGAIN) {
+            no_room(sp);
+            return;
+        }
+        sp->moved.to_stream += taken;
+        dyn_drop(&sp->out, taken);
+    }
+    send_fin(sp);
+    arm(sp);
+}
+
+void splice_closed(struct splice *sp, qudag_err why)
+{
+    if (sp->ended) {
+        return;
+    }
+    sp->strm.id = 0;
+    if (why != QUDAG_OK) {
+        end(sp, SPLICE_STREAM, why, true);
+        return;
+    }
+    sp->strm_fin = true; /* what waits for the local side is still written */
+    write_more(sp);
+    arm(sp);
+}
+
+void splice_abort(struct splice *sp, qudag_err why)
+{
+    end(sp, SPLICE_NO_ROOM, why, false);
+}
