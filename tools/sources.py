@@ -19,7 +19,8 @@ Where a file lies and how its name ends says what it is:
     tests/D/X_test.{sh,py}      script; gets QUDAG_SRC and QUDAG_BUILD; exit 77 means skipped
     examples/X.c                compiled against the installed library
 
-A test may say in its first 40 lines: "TEST: timeout=SECONDS serial" (either word; serial: never beside another test).
+A test may say in its first 40 lines: "TEST: timeout=SECONDS WORD" (either one; WORD is waits: it sleeps more than it
+computes, so that many can run beside each other, or serial: never beside another test).
 """
 import hashlib
 import os
@@ -28,7 +29,7 @@ import re
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-NOTE = re.compile(r'TEST:\s*((?:(?:timeout=\d+|serial)\b\s*)+)')
+NOTE = re.compile(r'TEST:\s*((?:(?:timeout=\d+|waits|serial)\b\s*)+)')
 
 
 def rel(path):
@@ -45,16 +46,16 @@ def names(paths, root=''):
 
 
 def note(path, timeout):
-    """timeout and 'serial' or '' as the head of a test file asks"""
+    """timeout, and 'waits', 'serial' or '', as the head of a test file asks"""
     head = '\n'.join(path.read_text(errors='replace').splitlines()[:40])
-    serial = ''
+    kind = ''
     for m in NOTE.finditer(head):
         for word in m.group(1).split():
-            if word == 'serial':
-                serial = word
-            else:
+            if word.startswith('timeout='):
                 timeout = int(word.split('=')[1])
-    return f'{timeout}|{serial}'
+            else:
+                kind = word
+    return f'{timeout}|{kind}'
 
 
 def deps_of_folders():

@@ -1,7 +1,7 @@
 /*
  * hostile_send_test.c - the daemon receives, and the sender misbehaves (hostile_testkit.h).
  *
- * TEST: timeout=180 serial
+ * TEST: timeout=180 waits
  */
 #include <setjmp.h>
 #include <stdarg.h>

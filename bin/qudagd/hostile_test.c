@@ -1,7 +1,7 @@
 /*
  * hostile_test.c - the daemon sends, and the receiver misbehaves (hostile_testkit.h).
  *
- * TEST: timeout=180 serial
+ * TEST: timeout=180 waits
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * boot_test.c - acceptance case of bootstrap: bad peers are not counted as answers, when nobody
  * answers that is said, and the node joins by itself once somebody is there.
  *
- * TEST: timeout=120 serial
+ * TEST: timeout=120 waits
  */
 #include "net.h"
 
@@ -81,16 +81,16 @@ static void when_no_peer_answers_bootstrap_fails_and_is_retried(void **state)
     double t = net_now();
     net_start(3, &o);
     net_start(4, &strange);
-    NET_WAIT(net[4].phases[QUDAG_PHASE_FAILED] == 1, 5); /* that one answers at once, as another */
+    NET_WAIT(net[4].phases[QUDAG_PHASE_FAILED] == 1, 8); /* that one answers at once, as another */
     assert_int_equal(net[4].phase_err, QUDAG_EAUTH);
-    NET_WAIT(p->phases[QUDAG_PHASE_FAILED] == 1, 15);
+    NET_WAIT(p->phases[QUDAG_PHASE_FAILED] == 1, 30);
     print_message("bootstrap failed after %.1f s\n", net_now() - t);
     assert_int_equal(p->phase_err, QUDAG_EBOOTSTRAP);
     assert_int_equal(qudag_err_category(p->phase_err), QUDAG_CAT_RETRY);
     assert_int_equal(p->phases[QUDAG_PHASE_LOOKUP], 0);
     assert_int_equal(p->phases[QUDAG_PHASE_READY], 0);
     assert_int_equal(net_stat(p, "kad_table"), 0);
-    NET_WAIT(p->phases[QUDAG_PHASE_DIAL] > 1, 10); /* begun again, after 2 s with jitter */
+    NET_WAIT(p->phases[QUDAG_PHASE_DIAL] > 1, NET_SOON); /* begun again, after 2 s with jitter */
     /* the DHT says so too, instead of "not found" */
     net_ask(p, qudag_dht_get(p->node, net_text("/app/key"), &p->last));
     assert_int_not_equal(p->err, QUDAG_OK);
@@ -109,7 +109,7 @@ static void it_joins_by_itself_when_a_bootstrap_peer_comes_up(void **state)
     net_start(9, &late);
     NET_WAIT(p->phases[QUDAG_PHASE_LOOKUP] > 0, 30);
     print_message("joined %.1f s after its bootstrap peer came up\n", net_now() - t);
-    NET_WAIT(net_stat(p, "kad_table") >= 2, 10);
+    NET_WAIT(net_stat(p, "kad_table") >= 2, NET_SOON);
     assert_true(net_links(p, &net[9]) > 0);
 }
 

@@ -2,7 +2,7 @@
  * dht_test.c - acceptance cases of the DHT over real sockets: values outlive half of the network,
  * a newcomer finds everybody, what is oversize or foreign is refused by those who would store it.
  *
- * TEST: timeout=120 serial
+ * TEST: timeout=120 waits
  */
 #include "net.h"
 

@@ -2,7 +2,7 @@
  * idle_test.c - acceptance case of silence: keepalive holds a link that is idle, a peer that stops
  * answering is dropped after the idle timeout, and neither costs the others anything.
  *
- * TEST: timeout=120 serial
+ * TEST: timeout=120 waits
  */
 #include "net.h"
 
@@ -22,7 +22,7 @@ static int start(void **state)
         assert_int_equal(net[0].err, QUDAG_OK);
         assert_int_equal(qudag_stream_open(net[i].node, &net[0].self, NET_ECHO, &net[i].ours),
                          QUDAG_OK);
-        NET_WAIT(net[i].opened, 5);
+        NET_WAIT(net[i].opened, NET_SOON);
     }
     return 0;
 }
@@ -73,7 +73,7 @@ static void a_peer_that_wakes_up_notices_and_can_come_back(void **state)
     NET_WAIT(net[1].closed && net_changes(&net[1], &net[0], false) == 1, 5);
     net_ask(&net[1], qudag_connect(net[1].node, net[0].addr, &net[1].last));
     assert_int_equal(net[1].err, QUDAG_OK);
-    NET_WAIT(net_changes(&net[0], &net[1], true) == 2, 5);
+    NET_WAIT(net_changes(&net[0], &net[1], true) == 2, NET_SOON);
     net_ask(&net[0], qudag_ping(net[0].node, &net[1].self, &net[0].last));
     assert_int_equal(net[0].err, QUDAG_OK);
 }

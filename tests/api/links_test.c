@@ -2,7 +2,7 @@
  * links_test.c - acceptance cases of connections: limit, status, closing, backoff, bounded queues,
  * shutdown.  The nodes do not join a network, so that links come from these tests alone.
  *
- * TEST: timeout=120 serial
+ * TEST: timeout=120 waits
  */
 #include "net.h"
 
@@ -79,9 +79,9 @@ static void a_link_that_ends_makes_room_for_another(void **state)
     }
     assert_true(in != 0 && out != 0);
     net_stop(in);
-    NET_WAIT(net_stat(&net[0], "links") == LIMIT - 1, 5);
+    NET_WAIT(net_stat(&net[0], "links") == LIMIT - 1, NET_SOON);
     /* QUIC keeps a closed connection for three timeouts more, to answer what is late */
-    double end = net_now() + 5;
+    double end = net_now() + NET_SOON;
     do {
         net_ask(&net[0], qudag_connect(net[0].node, net[out].addr, &net[0].last));
     } while (net[0].err == QUDAG_ELIMIT && net_now() < end);
@@ -110,8 +110,8 @@ static void dials_that_fail_give_their_places_back(void **state)
     for (size_t i = 1; i <= LIMIT; i++) {
         assert_int_equal(qudag_connect(net[0].node, net[i].addr, &op), QUDAG_OK);
     }
-    NET_WAIT(net[0].all_done == DEAD + LIMIT, 15);
-    NET_WAIT(net_stat(&net[0], "links") >= LIMIT - DEAD, 1);
+    NET_WAIT(net[0].all_done == DEAD + LIMIT, 10 + NET_SOON);
+    NET_WAIT(net_stat(&net[0], "links") >= LIMIT - DEAD, NET_SOON);
     for (size_t i = 1; i <= LIMIT; i++) {
         if (net_links(&net[0], &net[i]) == 0) {
             net_ask(&net[0], qudag_connect(net[0].node, net[i].addr, &net[0].last));
@@ -140,7 +140,7 @@ static void inbound_links_count_too_and_others_are_not_disturbed(void **state)
         assert_int_equal(qudag_connect(net[i].node, net[0].addr, &op), QUDAG_OK);
     }
     double end =
-        net_now() + 5; /* they are notified; nobody waits for a handshake timeout of 10 s */
+        net_now() + 8; /* they are notified; nobody waits for a handshake timeout of 10 s */
     while (ok + in_error < LIMIT + SURPLUS && net_now() < end) {
         net_turn();
         most_links(&most, 0);
@@ -179,16 +179,16 @@ static void a_peer_is_reported_up_once_and_down_once_and_others_stay(void **stat
     (void)state;
     start_star(4);
     for (size_t i = 1; i < 4; i++) {
-        NET_WAIT(net_changes(&net[i], &net[0], true) == 1, 5);
+        NET_WAIT(net_changes(&net[i], &net[0], true) == 1, NET_SOON);
         assert_int_equal(net_changes(&net[0], &net[i], true), 1);
         assert_int_equal(net_changes(&net[0], &net[i], false), 0);
     }
     assert_int_equal(qudag_stream_open(net[0].node, &net[2].self, NET_ECHO, &net[0].ours),
                      QUDAG_OK);
-    NET_WAIT(net[0].opened, 5);
+    NET_WAIT(net[0].opened, NET_SOON);
     double t = net_now();
     net_stop(2);
-    NET_WAIT(net_changes(&net[0], &net[2], false) == 1, 2);
+    NET_WAIT(net_changes(&net[0], &net[2], false) == 1, NET_SOON);
     print_message("a peer that shut down was noticed after %.1f ms\n", (net_now() - t) * 1e3);
     assert_true(net[0].closed); /* A8: notified, not timed out */
     assert_int_equal(net[0].closed_why, QUDAG_ECLOSED);
@@ -237,7 +237,7 @@ static void disconnecting_twice_is_once_and_reconnecting_uses_one_link(void **st
     start_star(3);
     assert_int_equal(qudag_stream_open(net[0].node, &net[1].self, NET_ECHO, &net[0].ours),
                      QUDAG_OK);
-    NET_WAIT(net[0].opened && net[1].streams_in == 1, 5);
+    NET_WAIT(net[0].opened && net[1].streams_in == 1, NET_SOON);
     assert_int_equal(qudag_disconnect(net[0].node, &net[1].self), QUDAG_OK);
     assert_int_equal(qudag_disconnect(net[0].node, &net[1].self), QUDAG_OK);
     NET_WAIT(net_changes(&net[0], &net[1], false) > 0 && net_changes(&net[1], &net[0], false) > 0,
@@ -251,7 +251,7 @@ static void disconnecting_twice_is_once_and_reconnecting_uses_one_link(void **st
     for (int k = 0; k < 3; k++) {
         net_ask(&net[0], qudag_connect(net[0].node, net[1].addr, &net[0].last));
         assert_int_equal(net[0].err, QUDAG_OK);
-        NET_WAIT(net_links(&net[1], &net[0]) == 1, 5);
+        NET_WAIT(net_links(&net[1], &net[0]) == 1, NET_SOON);
         net_ask(&net[1], qudag_connect(net[1].node, net[0].addr, &net[1].last));
         assert_int_equal(net[1].err, QUDAG_OK);
     }
@@ -301,7 +301,8 @@ static void redials_wait_twice_as_long_each_time_within_a_fifth(void **state)
         if (k > 0) {
             print_message("pause %d: %.3f s, nominal %.3f s\n", k, now - last, pause);
             assert_true(now - last > pause * 0.8 - 0.1);
-            assert_true(now - last < pause * 1.2 + 0.3); /* the dial itself included */
+            assert_true(now - last <
+                        pause * 1.2 + 1); /* the dial itself included, also beside other work */
             pause *= 2;
         }
         last = now;
@@ -319,7 +320,7 @@ static void a_flood_of_writes_is_taken_up_to_a_bound(void **state)
     net[1].hold = true;
     assert_int_equal(qudag_stream_open(net[0].node, &net[1].self, NET_ECHO, &net[0].ours),
                      QUDAG_OK);
-    NET_WAIT(net[0].opened, 5);
+    NET_WAIT(net[0].opened, NET_SOON);
     for (int i = 0; i < 200000; i++) {
         size_t taken;
         qudag_err err = qudag_stream_write(net[0].node, net[0].ours,
@@ -360,7 +361,7 @@ static void a_flood_of_writes_is_taken_up_to_a_bound(void **state)
     /* the reader reads: there is room again, and the writer is told so */
     unsigned told = net[0].writable;
     qudag_stream_consume(net[1].node, net[1].theirs, net[1].got_len);
-    NET_WAIT(net[0].writable > told || net[1].got_len > 300 * 1024, 5);
+    NET_WAIT(net[0].writable > told || net[1].got_len > 300 * 1024, NET_SOON);
 }
 
 static void a_flood_of_requests_is_refused_at_the_limit_and_each_ends(void **state)
@@ -467,7 +468,7 @@ static void a_node_that_ends_fails_what_is_pending_and_leaves_no_secret(void **s
     net_ask(&net[0], qudag_connect(net[0].node, net[1].addr, &net[0].last));
     assert_int_equal(qudag_stream_open(net[0].node, &net[1].self, NET_ECHO, &net[0].ours),
                      QUDAG_OK);
-    NET_WAIT(net[0].opened, 5);
+    NET_WAIT(net[0].opened, NET_SOON);
     unsigned before = net[0].all_done;
     assert_int_equal(qudag_ping(net[0].node, &net[1].self, &op), QUDAG_OK);
     for (const struct block *b = w.live.next; b != &w.live; b = b->next) {
@@ -481,7 +482,7 @@ static void a_node_that_ends_fails_what_is_pending_and_leaves_no_secret(void **s
     assert_int_equal(net[0].closed_why, QUDAG_ECANCELED);
     assert_ptr_equal(w.live.next, &w.live);
     assert_int_equal(w.dirty, 0);
-    NET_WAIT(net_changes(&net[1], &net[0], false) == 1, 2);
+    NET_WAIT(net_changes(&net[1], &net[0], false) == 1, NET_SOON);
 }
 
 /* A request that ends in the turn in which it begins: the step must not wait for the network. */

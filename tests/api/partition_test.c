@@ -4,7 +4,7 @@
  *
  * The cut is real to the nodes: sendmsg() is taken over, and what would cross it is lost.
  *
- * TEST: timeout=120 serial
+ * TEST: timeout=120 waits
  */
 #include "net.h"
 

@@ -2,7 +2,7 @@
  * restart_test.c - a node that is killed and started again at once, with the same identity and address,
  * is taken back by its neighbours.
  *
- * TEST: timeout=120 serial
+ * TEST: timeout=120 waits
  */
 #include "net.h"
 

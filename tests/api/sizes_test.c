@@ -325,7 +325,7 @@ static void structures_are_filled_up_to_the_size_of_the_program(void **state)
     assert_false(qudag_node_anonymity(n, NULL));
     FILLED(qudag_multiaddr,
            qudag_multiaddr_parse(out, net[1].addr, QUDAG_ADDR_DIAL, NULL, it) == QUDAG_OK);
-    NET_WAIT(net_holders(net_text("/app/k"), net_text("v")) > 0, 5);
+    NET_WAIT(net_holders(net_text("/app/k"), net_text("v")) > 0, NET_SOON);
     for (size_t i = 0; i < 5; i++) {
         size_t at = 0;
         qudag_dht_record r = QUDAG_INIT(qudag_dht_record);

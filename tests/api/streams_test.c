@@ -61,7 +61,7 @@ static void a_stream_is_written_and_ended_before_it_is_open(void **state)
         qudag_stream_fin(net[0].node, net[0].ours);
         assert_int_equal(qudag_stream_write(net[0].node, net[0].ours, net_text("x"), &taken),
                          QUDAG_ESTATE);
-        NET_WAIT(net[0].closed, 10);
+        NET_WAIT(net[0].closed, NET_SOON);
         assert_true(net[0].opened);
         assert_int_equal(net[0].closed_why, QUDAG_OK);
         assert_int_equal(net[0].back_len, 7);
@@ -87,14 +87,14 @@ static void what_is_written_early_is_bounded_and_writable_follows(void **state)
     assert_int_equal(qudag_stream_write(net[0].node, net[0].ours, (qudag_slice){NULL, 0}, &taken),
                      QUDAG_OK); /* nothing is always taken */
     assert_int_equal(net[0].writable, 0);
-    NET_WAIT(net[0].writable == 1 && net[1].got_len == QUDAG_STREAM_EARLY_MAX, 5);
+    NET_WAIT(net[0].writable == 1 && net[1].got_len == QUDAG_STREAM_EARLY_MAX, NET_SOON);
     uint64_t before = net_stat(&net[0], "memory_bytes");
     assert_int_equal(qudag_stream_open(net[0].node, &net[1].self, NET_ECHO, &net[0].ours),
                      QUDAG_OK);
     assert_int_equal(qudag_stream_write(net[0].node, net[0].ours, all, &taken), QUDAG_OK);
     assert_true(net_stat(&net[0], "memory_bytes") >= before + QUDAG_STREAM_EARLY_MAX);
     qudag_stream_reset(net[0].node, net[0].ours, QUDAG_ECANCELED);
-    NET_WAIT(net_stat(&net[0], "memory_bytes") < before + QUDAG_STREAM_EARLY_MAX, 5);
+    NET_WAIT(net_stat(&net[0], "memory_bytes") < before + QUDAG_STREAM_EARLY_MAX, NET_SOON);
 }
 
 /* ---- ends */
@@ -131,7 +131,7 @@ static void reasons_are_told(size_t server, const char *dark)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         open_held(server, dark);
         qudag_stream_reset(net[server].node, net[server].theirs, cases[i].said);
-        NET_WAIT(net[0].closed, 10);
+        NET_WAIT(net[0].closed, NET_SOON);
         qudag_err heard = cases[i].heard;
         if (net[0].closed_why != heard) {
             fail_msg("%s was heard as %s", qudag_err_name(cases[i].said),
@@ -139,7 +139,7 @@ static void reasons_are_told(size_t server, const char *dark)
         }
         open_held(server, dark); /* and the other way */
         qudag_stream_reset(net[0].node, net[0].ours, cases[i].said);
-        NET_WAIT(net[server].theirs_closed == 1, 10);
+        NET_WAIT(net[server].theirs_closed == 1, NET_SOON);
         /* a service hears nothing of an anonymous caller's reasons */
         assert_int_equal(net[server].theirs_why, dark != NULL ? QUDAG_ERESET : heard);
         assert_false(net[0].closed); /* who resets is not called */
@@ -153,7 +153,7 @@ static void a_peer_that_resets_is_not_mistaken_for_ourselves(void **state)
     reasons_are_told(1, NULL);
     open_held(1, NULL);
     assert_int_equal(qudag_disconnect(net[0].node, &net[1].self), QUDAG_OK);
-    NET_WAIT(net[0].closed, 5);
+    NET_WAIT(net[0].closed, NET_SOON);
     assert_int_equal(net[0].closed_why, QUDAG_ECANCELED); /* this was us */
 }
 
@@ -182,7 +182,7 @@ static void a_stream_has_a_pointer_and_tells_its_protection(void **state)
     info.size = 3;
     assert_int_equal(qudag_stream_info(net[1].node, net[1].theirs, &info), QUDAG_EINVAL);
     qudag_stream_reset(net[1].node, net[1].theirs, QUDAG_EREFUSED);
-    NET_WAIT(net[0].closed, 5);
+    NET_WAIT(net[0].closed, NET_SOON);
     assert_ptr_equal(net[0].closed_user, &any);
     assert_null(qudag_stream_user(net[0].node, net[0].ours)); /* stale now */
     info.size = sizeof(info);
@@ -260,7 +260,7 @@ static void a_dark_address_before_the_node_is_ready_fails_and_says_so(void **sta
         assert_int_equal(qudag_stream_write(net[0].node, net[0].ours, net_text("x"), &taken),
                          QUDAG_OK);
         assert_int_equal(taken, 1);
-        NET_WAIT(net[0].closed, 10);
+        NET_WAIT(net[0].closed, NET_SOON);
         assert_int_equal(net[0].closed_why, QUDAG_ENORELAYS);
         if (started == 0) {
             assert_int_equal(qudag_node_start(net[0].node), QUDAG_OK);
@@ -307,7 +307,7 @@ static void a_stream_over_a_circuit_leads_to_it(void **state)
     open_held(6, addr);
     assert_int_equal(qudag_stream_info(net[0].node, net[0].ours, &info), QUDAG_OK);
     assert_int_equal(qudag_circuit_close(net[0].node, info.circuit), QUDAG_OK);
-    NET_WAIT(net[0].closed, 5);
+    NET_WAIT(net[0].closed, NET_SOON);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /*
  * unreachable_test.c - peers that are not there: the network's own word is heard.
  *
- * TEST: timeout=60 serial
+ * TEST: timeout=60 waits
  */
 #include "net.h"
 
@@ -23,7 +23,7 @@ static void a_dial_to_a_closed_port_ends_at_once(void **state)
     double began = net_now();
     net_ask(&net[0], qudag_connect(net[0].node, addr, &net[0].last));
     assert_int_equal(net[0].err, QUDAG_EUNREACHABLE);
-    assert_true(net_now() - began < 1.0); /* the handshake timeout is 10 s */
+    assert_true(net_now() - began < 5.0); /* the handshake timeout is 10 s */
 }
 
 /* The node of above has an IPv4 socket only, on loopback: neither address can be sent to (F12). */
@@ -39,7 +39,7 @@ static void a_dial_without_a_socket_or_a_route_ends_at_once(void **state)
         double began = net_now();
         net_ask(&net[0], qudag_connect(net[0].node, nowhere[i], &net[0].last));
         assert_int_equal(net[0].err, QUDAG_EUNREACHABLE);
-        assert_true(net_now() - began < 1.0); /* the handshake timeout is 10 s */
+        assert_true(net_now() - began < 5.0); /* the handshake timeout is 10 s */
     }
 }
 

@@ -4,7 +4,7 @@
  * What he changes is lost and sent again; what he keeps is missed and ends in a timeout; what he sends
  * is counted and dropped.  After each test a genuine peer still gets in.
  *
- * TEST: timeout=300 serial
+ * TEST: timeout=300 waits
  */
 #include "handshake/initial.h"
 #include "handshake/kit.h"
@@ -502,7 +502,7 @@ static void check_silence(const struct session *s, size_t *timeouts)
     }
     if (!s->pinging) {
         assert_ptr_equal(strstr(s->why, "handshake timeout"), s->why);
-        assert_true(s->took > 9.0 && s->took < 14.0);
+        assert_true(s->took > 9.0 && s->took < 20.0);
     }
     *timeouts += 1;
 }

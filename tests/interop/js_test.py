@@ -1,17 +1,23 @@
 #!/usr/bin/python3
 """QuDAG and js-libp2p in both directions over QUIC: identify, ping, the DHT, and the policy between them.
 
-TEST: timeout=300 serial
+TEST: timeout=900 waits
 
-Skipped, and said so, where there is no npm, or its registry cannot be reached and the packages are not there from
-before.  They go to build/interop; Node is brought from there too when the host has none that is new enough.
+    js_test.py [NAME...]     the tests whose names contain one of these
+    js_test.py --install     only gets what they need
+
+Skipped, and said so, where there is no npm, or its registry cannot be reached or takes longer than INSTALL_S, and the
+packages are not there from before.  They go to build/interop; Node is brought from there too when the host has none that
+is new enough.
 """
 
+import fcntl
 import hashlib
 import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +29,8 @@ BUILD = os.environ.get("QUDAG_BUILD", os.path.join(TOP, "build", "out"))
 KEEP = os.path.join(TOP, "build", "interop")
 NODE_WANTED, NODE_PACKAGE = 22, "node@24.21.0"
 SKIP = 77
-ANSWER_S = 30
+INSTALL_S = 240  # in all: Node and the packages; the test's timeout leaves room for two who install, and the tests
+ANSWER_S = 60
 KAD = ["--dht", "/ipfs/kad/1.0.0", "--ns", "test"]
 
 
@@ -43,21 +50,24 @@ def version_of(node):
         return 0
 
 
-def npm(folder, *args):
+def npm(folder, until, *args):
     """npm install there; skips the test when it fails: without a registry there is nothing to test against."""
-    try:
-        run = subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", *args], cwd=folder, capture_output=True, text=True, timeout=200
-        )
-    except FileNotFoundError:
-        skip("npm is not installed, so there is no js-libp2p to talk to")
-    except subprocess.TimeoutExpired:
-        skip("npm did not finish within 200 s; is its registry reachable?")
-    if run.returncode != 0:
-        skip("npm failed; is its registry reachable?\n" + run.stderr[-1000:])
+    command = ["npm", "install", "--no-audit", "--no-fund", *args]
+    with open(os.path.join(folder, "npm.log"), "w+", encoding="utf-8", errors="replace") as log:
+        # a group of its own: npm's children would go on, and hold on to the folder
+        run = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        try:
+            code = run.wait(max(1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+            skip(f"npm did not finish within {INSTALL_S} s; is its registry reachable?")
+        if code != 0:
+            log.seek(0)
+            skip("npm failed; is its registry reachable?\n" + log.read()[-1000:])
 
 
-def node_program():
+def node_program(until):
     for node in ("node", os.path.join(KEEP, "node", "node_modules", "node", "bin", "node")):
         if version_of(node) >= NODE_WANTED:
             return shutil.which(node)
@@ -65,13 +75,13 @@ def node_program():
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "package.json"), "w", encoding="ascii") as f:
         f.write('{ "private": true }\n')
-    npm(folder, NODE_PACKAGE)
+    npm(folder, until, NODE_PACKAGE)
     if version_of(node) < NODE_WANTED:
         skip(f"no Node of version {NODE_WANTED} or later")
     return node
 
 
-def js_folder():
+def js_folder(until):
     """The packages beside copies of our scripts; installed anew only when package.json changed."""
     folder, mark = os.path.join(KEEP, "js"), os.path.join(KEEP, "js", ".installed")
     with open(os.path.join(HERE, "js", "package.json"), encoding="utf-8") as f:
@@ -83,10 +93,21 @@ def js_folder():
         with open(mark, encoding="utf-8") as f:
             if f.read() == wanted:
                 return folder
-    npm(folder)
+    npm(folder, until)
     with open(mark, "w", encoding="utf-8") as f:
         f.write(wanted)
     return folder
+
+
+def install():
+    """Node, and the folder with the packages; who installs at the same time is waited for"""
+    if shutil.which("npm") is None:
+        skip("npm is not installed, so there is no js-libp2p to talk to")
+    os.makedirs(KEEP, exist_ok=True)
+    with open(os.path.join(KEEP, ".lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        until = time.monotonic() + INSTALL_S
+        return node_program(until), js_folder(until)
 
 
 def our_peer(folder):
@@ -451,10 +472,10 @@ def run(test):
 
 
 def main():
-    if shutil.which("npm") is None:
-        skip("npm is not installed, so there is no js-libp2p to talk to")
-    os.makedirs(KEEP, exist_ok=True)
-    node, folder = node_program(), js_folder()
+    node, folder = install()
+    if sys.argv[1:] == ["--install"]:
+        print(f"{node}, and the packages in {folder}")
+        return 0
     Peer.js = [node, os.path.join(folder, "peer.js")]
     wanted = [t for t in TESTS if not sys.argv[1:] or any(a in t.__name__ for a in sys.argv[1:])]
     with tempfile.TemporaryDirectory() as Peer.folder:

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""TEST: timeout=240 serial
+"""TEST: timeout=240 waits
 
 Daemons on loopback: what a node said it stored is there after it was killed, at any moment, again and again.  And
 what becomes of a store that is damaged, in use, or where nobody may write."""

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What people do wrong in their first minutes with a lab: each mistake is named, and nothing is destroyed by it.
 
-TEST: timeout=180 serial
+TEST: timeout=180 waits
 """
 import json
 import os

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """24 hosts far from each other, with the settings that `qudag up` has: all that `make demo NET=yes` shows, smaller files.
 
-TEST: timeout=240 serial
+TEST: timeout=240 waits
 
 Skipped, and said so, where namespaces cannot be made.
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Real daemons in network namespaces of their own: many interfaces, mixed IP versions, a path whose MTU shrinks.
 
-TEST: timeout=180 serial
+TEST: timeout=180 waits
 
 Skipped, and said so, where namespaces cannot be made.  All is inside one namespace without a route to anywhere, which
 goes away with the processes in it.
@@ -108,7 +108,7 @@ def addresses_change():
             n.remove(old, 32)
         begin = time.monotonic()
         while [a.split('/')[2] for a in n.ask('status').get('announced', [])] != [new]:
-            check(time.monotonic() - begin < 5 * SLOW, f'{new} is not announced: {n.ask("status")}')
+            check(time.monotonic() - begin < 15 * SLOW, f'{new} is not announced: {n.ask("status")}')
             time.sleep(0.1)
         print(f'ok: a new address is announced after {time.monotonic() - begin:.1f} s', flush=True)
     n.down()
@@ -154,11 +154,11 @@ def small_network(host):
     print('ok: a small network is refused, and used once that was accepted', flush=True)
 
 
-def moves_while_sending(who, host, change, sender, address):
-    """a host sends from another address in the middle of a file: it goes on within seconds, not after the idle timeout"""
+def moves_while_sending(who, host, change, sender, address, limit):
+    """a host sends from another address in the middle of a file: it goes on within |limit|, not after the idle timeout"""
     before = host.stat('links_moved')
     path = TOP / 'large'
-    path.write_bytes(os.urandom(48 << 20))
+    path.write_bytes(os.urandom(64 << 20))
     command = [QUDAG, '--dir', sender.dir, '--json', 'send', address, path, '--again']
     last, moved, gap, acked, since = {}, False, 0, 0, 0
     with subprocess.Popen([str(a) for a in command], stdout=subprocess.PIPE, text=True) as send:
@@ -169,13 +169,13 @@ def moves_while_sending(who, host, change, sender, address):
             if last['acked'] > acked:
                 gap = max(gap, last['elapsed_ns'] - since) if moved else 0
                 acked, since = last['acked'], last['elapsed_ns']
-            if not moved and last['acked'] > last['size'] // 5:
+            if not moved and last['acked'] > last['size'] // 10:
                 change(host)
                 moved = True
     check(send.returncode == 0 and moved and last['state'] == 'delivered', f'{who} moves: not delivered: {last}')
     links = host.stat('links_moved') - before
     check(links > 0, f'{who} moves: no link was closed with the address it used: {last}')
-    check(gap < 10 * SLOW * 10**9, f'{who} moves: nothing went on for {gap / 1e9:.1f} s')
+    check(gap < limit * SLOW * 10**9, f'{who} moves: nothing went on for {gap / 1e9:.1f} s')
     print(f'ok: {who} has another address in the middle of a file: it stands still for {gap / 1e9:.1f} s at most; '
           f'{links} links were closed at once', flush=True)
 
@@ -196,9 +196,11 @@ def default_settings():
     host[3].ask('send', host[2].ask('dark', 'list')['addresses'][0]['address'], '-m', 'x', '--small-network')
     print(f'ok: default settings, six networks: a circuit and a message ({path})', flush=True)
     address = host[2].ask('dark', 'list')['addresses'][0]['address']
-    moves_while_sending('the sender', host[3], lambda h: h.renumber(far[3], '130.1.0.1'), host[3], address)
-    moves_while_sending('the receiver', host[2], lambda h: h.renumber(far[2], '133.1.0.1'), host[3], address)
-    moves_while_sending('the sender, by another route,', host[3], lambda h: h.reroute('136.1.0.1'), host[3], address)
+    moves_while_sending('the sender', host[3], lambda h: h.renumber(far[3], '130.1.0.1'), host[3], address, 10)
+    # A link to where it was is found dead after 2 s, an EXTEND over it fails after 1 to 4 s, and so does each to a relay
+    # that has not read its new descriptor yet: 6 to 14 s were seen.  Links are idle for 300 s before they end.
+    moves_while_sending('the receiver', host[2], lambda h: h.renumber(far[2], '133.1.0.1'), host[3], address, 45)
+    moves_while_sending('the sender, by another route,', host[3], lambda h: h.reroute('136.1.0.1'), host[3], address, 10)
     host[0].down()
     code, text = run(*host[0].command(QUDAG, '--dir', host[0].dir, 'up', '--timeout', '60'), timeout=90)
     host[0].take(host[0].ask('status'))
@@ -222,14 +224,14 @@ def network():
 
 
 def mixed_versions(host):
-    """messages between all kinds arrive without waiting for what cannot be reached"""
+    """messages between all kinds arrive without waiting for what cannot be reached: its handshake ends after 10 s"""
     for to, senders in ((4, (5, 7, 3)), (6, (5, 7, 1)), (2, (5, 7))):
         host[to].ask('dark', 'new', 'box')
         host[to].ask('dark', 'publish', 'box')
         address = list(host[to].ask('dark', 'list').values())[0][0]['address']
         for sender in senders:
             seconds(host[sender], f'a message from {sorted(host[sender].addr)} to {sorted(host[to].addr)}', 'send', address,
-                    '-m', 'x', limit=5)
+                    '-m', 'x', limit=9)
 
 
 def shrinking_mtu(host):
@@ -237,7 +239,7 @@ def shrinking_mtu(host):
     address = host[2].ask('dark', 'list')['addresses'][0]['address']
     path = TOP / 'file'
     path.write_bytes(os.urandom(300000))
-    seconds(host[7], 'a file at the full MTU', 'send', address, str(path), limit=5)
+    seconds(host[7], 'a file at the full MTU', 'send', address, str(path), limit=15)
     for h in host.values():
         ip('link', 'set', h.port, 'mtu', 1300)  # the bridge drops what is longer, without a word
     seconds(host[7], 'a file at once after the MTU shrank', 'send', address, str(path), limit=15)

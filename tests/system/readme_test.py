@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The commands of README's "Five minutes", run as they stand there: every line ends well, and the message arrives.
 
-What installs or rebuilds (make, cc) is left out.  TEST: timeout=120 serial
+What installs or rebuilds (make, cc) is left out.  TEST: timeout=120 waits
 """
 import os
 import pathlib

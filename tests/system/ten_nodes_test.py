@@ -2,7 +2,7 @@
 """Ten real daemons: a value outlives its writer, an onion message and a file arrive, a dark address resolves to what
 was published, and no relay learns both ends by what it has itself recorded.
 
-TEST: timeout=180 serial
+TEST: timeout=180 waits
 """
 import hashlib
 import os

@@ -2,7 +2,7 @@
 """Files over circuits when things go wrong: the sender gives up and comes back, the receiver is killed and comes back,
 the inbox is full, the file is too large, the content changes on the way to the disk.
 
-TEST: timeout=240 serial
+TEST: timeout=240 waits
 """
 import hashlib
 import json
