@@ -2,7 +2,7 @@
 """Ten real daemons: a value outlives its writer, an onion message and a file arrive, a dark address resolves to what
 was published, and no relay learns both ends by what it has itself recorded.
 
-TEST: timeout=180 waits
+TEST: timeout=300 waits
 """
 import hashlib
 import os
@@ -35,7 +35,7 @@ def links(nodes):
 
 def send_and_find(client, service, address, *what):
     before = {e['file'] for e in service.ask('inbox')['inbox']}
-    said = client.ask('send', address, *what)['delivered']
+    said = client.ask('send', address, *what, timeout=120)['delivered']
     fresh = [e for e in service.ask('inbox')['inbox'] if e['file'] not in before]
     check(len(fresh) == 1, f'{len(fresh)} new entries in the inbox')
     check(fresh[0]['hash'] == said['hash'], 'the inbox tells another hash')

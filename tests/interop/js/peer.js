@@ -22,7 +22,9 @@ const option = (name, otherwise) => {
 const kad = option('kad', 'server')
 const bytes = text => new TextEncoder().encode(text)
 const contentId = async text => CID.createV1(raw.code, await sha256.digest(bytes(text)))
-const TIME_MS = 20000
+const TIME_MS = 40000
+// of one peer at a time; by default one is sent, and its DHT may be at just that
+const PINGS = { maxOutboundStreams: 16, maxInboundStreams: 16 }
 
 const dht = kadDHT({
   protocol: '/ipfs/kad/1.0.0',
@@ -39,7 +41,7 @@ const node = await createLibp2p({
   connectionGater: { denyDialMultiaddr: () => false },
   connectionManager: { inboundConnectionThreshold: 1000, maxIncomingPendingConnections: 1000 },
   connectionMonitor: { enabled: false },
-  services: { identify: identify(), ping: ping(), ...(kad === 'off' ? {} : { dht }) }
+  services: { identify: identify(), ping: ping(PINGS), ...(kad === 'off' ? {} : { dht }) }
 })
 
 const known = new Map() // peer id -> what identify told
