@@ -211,10 +211,7 @@ def meet(dialler, other):
     dialler.ok("connect", other.addr)
     for a, b in ((dialler, other), (other, dialler)):
         a.until("agent", b.id, wanted="/ipfs/kad/1.0.0")
-        if "js" in a.name:
-            a.ok("table", b.id)
-        else:
-            a.until("stats", wanted="kad_table=")
+        a.until("table", b.id, wanted="OK")
 
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

@@ -11,6 +11,7 @@
  *   put KEY VALUE      get KEY              OK peers that stored it; OK the value
  *   provide TEXT       find TEXT            OK count; OK ids of the providers
  *   findpeer ID                             OK addresses
+ *   table ID                                OK; FAIL QUDAG_ENOTFOUND: it is not in the routing table
  *   links                                   OK group/sig_remote/pq/pin of each
  *   stats                                   OK name=value of all that are not zero
  *   quit
@@ -114,6 +115,19 @@ static qudag_err agent(qudag_node *n, const qudag_peer_id *id)
     return err;
 }
 
+static qudag_err table(qudag_node *n, const qudag_peer_id *id)
+{
+    qudag_peer_id entry;
+    size_t it = 0;
+
+    while (qudag_dht_table_next(n, &it, &entry)) {
+        if (memcmp(&entry, id, sizeof entry) == 0) {
+            return QUDAG_OK;
+        }
+    }
+    return QUDAG_ENOTFOUND;
+}
+
 static qudag_err links(qudag_node *n)
 {
     qudag_link_info l = QUDAG_INIT(qudag_link_info);
@@ -195,7 +209,9 @@ static qudag_err start(qudag_node *n, const char *verb, const char *a, const cha
         return qudag_dht_find_peer(n, &id, &now.op);
     }
     *at_once = true;
-    return strcmp(verb, "agent") == 0 ? agent(n, &id) : QUDAG_EINVAL;
+    return strcmp(verb, "agent") == 0   ? agent(n, &id)
+           : strcmp(verb, "table") == 0 ? table(n, &id)
+                                        : QUDAG_EINVAL;
 }
 
 static void answer(qudag_err err)
