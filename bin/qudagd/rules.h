@@ -13,7 +13,6 @@
 #include <sys/types.h>
 
 #define RULES_HASH_LEN 32
-#define RULES_NAME_MAX 200 /* bytes of a name in the inbox, without its 0 */
 
 /* ---- control socket */
 
@@ -186,14 +185,6 @@ bool rules_pace_slow(const struct rules_pace *p);
 
 /* Which of |n| transfers gives way first: the slowest of those that are slow; |n|: none does. */
 size_t rules_gives_way(const struct rules_pace *p, size_t n);
-
-/* Whether a character may stand in a name in the inbox: printable, no '/', nothing invisible. */
-bool rules_name_char(uint32_t codepoint);
-/*
- * A harmless name for |name|, which a sender chose: no '/', no control or invisible characters, no dot first, no space
- * last, valid UTF-8, at most RULES_NAME_MAX bytes, never empty.  What may not stand there becomes '_'.
- */
-void rules_inbox_name(char out[RULES_NAME_MAX + 1], const char *name);
 
 /* ---- sending: a receiver cannot make us send for ever */
 

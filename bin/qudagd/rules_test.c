@@ -422,51 +422,6 @@ static void the_slowest_gives_way_first(void **state)
     }
 }
 
-static void names_become_harmless_and_stay_valid(void **state)
-{
-    char out[RULES_NAME_MAX + 1], longest[600];
-    (void)state;
-    static const char *const row[][2] = {
-        {"plain.txt", "plain.txt"},
-        {"../../etc/passwd", "_._.._etc_passwd"},
-        {".hidden", "_hidden"},
-        {"..", "_."},
-        {"", "file"},
-        {"   ", "file"},
-        {"a\tb\n\x1b[31mc", "a_b__[31mc"},
-        {"caf\xc3\xa9 \xe6\x97\xa5", "caf\xc3\xa9 \xe6\x97\xa5"},
-        {"lat\xe9in", "lat_in"},
-        {"\xe0\x80\xaf", "___"},             /* overlong '/' */
-        {"\xf0\x80\x80\xaf", "____"},        /* and longer */
-        {"\xc0\xae", "__"},                  /* overlong '.' */
-        {"\xed\xa0\x80", "___"},             /* a surrogate */
-        {"\xf4\x90\x80\x80", "____"},        /* above U+10FFFF */
-        {"\xe2\x80\xaegnp.exe", "_gnp.exe"}, /* turns the direction */
-        {"a\xe2\x80\x8b"
-         "b",
-         "a_b"}, /* zero width */
-        {"a\xc2\xad"
-         "b\xef\xbb\xbf",
-         "a_b_"},
-        {"\xc2\x85x", "_x"}, /* C1 */
-        {"a\xe2\x82", "a_"}, /* cut short */
-    };
-    for (size_t ix = 0; ix < COUNT(row); ix++) {
-        rules_inbox_name(out, row[ix][0]);
-        assert_string_equal(out, row[ix][1]);
-    }
-    for (size_t lead = 0; lead < 4; lead++) { /* cut between characters only */
-        memset(longest, 'n', sizeof(longest));
-        for (size_t at = lead; at + 4 < sizeof(longest) - 1; at += 4) {
-            memcpy(longest + at, "\xf0\x9f\x98\x80", 4);
-        }
-        longest[sizeof(longest) - 1] = 0;
-        rules_inbox_name(out, longest);
-        assert_true(strlen(out) <= RULES_NAME_MAX && strlen(out) > RULES_NAME_MAX - 4);
-        assert_true(qudag_utf8_valid((qudag_slice){(const uint8_t *)out, strlen(out)}));
-    }
-}
-
 static void a_receiver_cannot_make_us_send_for_ever(void **state)
 {
     (void)state;
@@ -580,19 +535,6 @@ static void a_wrong_clock_may_be_why_nothing_is_found(void **state)
     assert_int_equal(found, COUNT(may));
 }
 
-static void a_name_of_one_byte_too_many_loses_it(void **state)
-{
-    char name[RULES_NAME_MAX + 2] = {0}, out[RULES_NAME_MAX + 2];
-    (void)state;
-    for (size_t len = RULES_NAME_MAX - 1; len <= RULES_NAME_MAX + 1; len++) {
-        memset(name, 'a', len);
-        out[RULES_NAME_MAX + 1] = 'x'; /* not its own */
-        rules_inbox_name(out, name);
-        assert_int_equal(strlen(out), len < RULES_NAME_MAX ? len : RULES_NAME_MAX);
-        assert_int_equal(out[RULES_NAME_MAX + 1], 'x');
-    }
-}
-
 static void errors_that_would_come_again_end_a_transfer(void **state)
 {
     static const qudag_err ends[] = {QUDAG_EUNSUPPORTED, QUDAG_EEXPIRED, QUDAG_EAUTH,
@@ -663,14 +605,12 @@ int main(void)
         cmocka_unit_test(offers_are_taken_within_all_limits),
         cmocka_unit_test(a_transfer_keeps_a_pace),
         cmocka_unit_test(the_slowest_gives_way_first),
-        cmocka_unit_test(names_become_harmless_and_stay_valid),
         cmocka_unit_test(a_receiver_cannot_make_us_send_for_ever),
         cmocka_unit_test(only_new_content_in_steps_is_progress),
         cmocka_unit_test(pauses_double_to_a_bound),
         cmocka_unit_test(a_limit_is_the_receivers_once_there_is_a_circuit_to_it),
         cmocka_unit_test(what_lacks_for_a_while_is_no_final_refusal),
         cmocka_unit_test(a_wrong_clock_may_be_why_nothing_is_found),
-        cmocka_unit_test(a_name_of_one_byte_too_many_loses_it),
         cmocka_unit_test(errors_that_would_come_again_end_a_transfer),
         cmocka_unit_test(another_hash_ends_a_transfer_at_the_second_time),
         cmocka_unit_test(what_a_node_saves_of_secrets_is_known_by_name),

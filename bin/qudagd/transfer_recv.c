@@ -8,6 +8,7 @@
  * Nothing a sender says is believed: names are made harmless, sizes checked before the first byte,
  * the hash computed here.
  */
+#include "common/name.h"
 #include "rules.h"
 #include "transfer_int.h"
 
@@ -210,7 +211,7 @@ static void store(struct transfer_in *r)
         (void)uv_random(NULL, NULL, &random, sizeof(random), 0, NULL);
         inbox_message_name(r->job.name, now_ms(), random);
     } else {
-        rules_inbox_name(r->job.name, r->offer.name);
+        name_harmless(r->job.name, r->offer.name);
     }
     memcpy(r->job.dir, k->inbox.dir, sizeof(r->job.dir));
     memcpy(r->job.path, r->path, sizeof(r->job.path));
