@@ -7,7 +7,8 @@ nothing to the world.  Unlisted is forbidden, a cycle among folders is forbidden
 folder alone (tests aside), and there is no exceptions file.
 
     *_test.c, *_fuzz.c   also see whatever their folder reaches through others, cmocka, libc and POSIX
-    bin/*                <qudag/...>, <uv.h>, <ini.h>, <blake3.h>, libc and POSIX, their own folder and bin/common
+    bin/*                <qudag/...>, <uv.h>, <ini.h>, <blake3.h>, libc and POSIX, their own folder and bin/common;
+                         bin/qudag also the libraries of WEB
     examples/*           <qudag/...>, libc and POSIX
     tests/api/*          the same, cmocka, their own folder
     include/qudag/*      each other and <std*.h>
@@ -23,6 +24,7 @@ LIBC = PURE | set('''errno.h locale.h math.h setjmp.h signal.h stdatomic.h stdio
 POSIX = LIBC | set('''aio.h dirent.h dlfcn.h fcntl.h fnmatch.h ftw.h getopt.h glob.h grp.h ifaddrs.h langinfo.h libgen.h
                       netdb.h poll.h pthread.h pwd.h regex.h sched.h semaphore.h spawn.h strings.h syslog.h termios.h
                       unistd.h'''.split())
+WEB = ('curl/curl.h', 'microhttpd.h', 'qrencode.h')  # of the tool, which serves and fetches
 POSIX_IN = ('arpa/', 'net/', 'netinet/', 'sys/', 'linux/')
 
 
@@ -108,7 +110,8 @@ class Tree:
         root = self.top / 'bin'
         for kind, inc in self.includes(path):
             if kind == '<':
-                ok = inc.startswith('qudag/') or inc in ('uv.h', 'ini.h', 'blake3.h') or is_posix(inc)
+                ok = inc.startswith('qudag/') or inc in ('uv.h', 'ini.h', 'blake3.h') or is_posix(inc) or \
+                    (path.parent.name == 'qudag' and inc in WEB)
                 ok = ok or (is_test(path) and inc == 'cmocka.h')
             else:
                 found = [b / inc for b in (path.parent, root, root / 'common') if (b / inc).exists()]

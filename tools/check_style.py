@@ -69,7 +69,7 @@ FOLDERS = {
     'app': 'expose_ proxy_ sock_ splice_ target_ tunnel_',
 }
 PARAMS_MAX, DOCUMENTED, DOCUMENTED_PUBLIC = 6, 85, 95
-LIBRARY_TYPE = re.compile(r'(const )?(ngtcp2|SSL|OSSL|EVP|X509|uv|sqlite3)\w* ?\*')
+LIBRARY_TYPE = re.compile(r'(const )?(struct )?(ngtcp2|SSL|OSSL|EVP|X509|uv|sqlite3|MHD)\w* ?\*')
 TEST_FILE = re.compile(r'(_test|_fuzz|_bed|testkit\w*|testnet|vectors)\.[ch]$')
 HEAD = re.compile(r'^(?!typedef|return|else|struct \w+ \{|union \w+ \{|enum \w* ?\{)[A-Za-z_][\w \t\n*]*?\b(\w+)\s*\(', re.M)
 FILE_MARK = re.compile(r'/\* (-+ )?[\w.]+( -+)? \*/') # "/* net.c */" heads what a file offers and says nothing of it

@@ -5,7 +5,7 @@
 #
 # Three kinds of things are needed:
 #
-#  tools and small libraries   gcc, meson, ninja, cmocka, libsodium, SQLite, ...: the system's own packages, by apt, only
+#  tools and small libraries   gcc, meson, ninja, cmocka, libsodium, SQLite, libcurl, ...: the system's own packages, by apt, only
 #                              those that are missing.  Groups: build (default), test, check, clang.
 #  the protocol libraries      OpenSSL >= 3.5, ngtcp2 >= 1.16 with its OpenSSL helper, libuv, BLAKE3.
 #  the fast primitives         AWS-LC's ML-KEM, ML-DSA, X25519 and Ed25519, where their source can be had: see
@@ -80,6 +80,10 @@ look_build() {
     [ -e /usr/include/sqlite3.h ] || want libsqlite3-dev
     [ -e /usr/include/zlib.h ] || want zlib1g-dev # sqlite3.pc names -lz for static linking; libsqlite3-dev does not bring it
     [ -e /usr/include/ini.h ] || want libinih-dev
+    [ -e /usr/include/microhttpd.h ] || want libmicrohttpd-dev
+    [ -e /usr/include/qrencode.h ] || want libqrencode-dev
+    # Any flavour of libcurl will do; of those that are packaged the one without an OpenSSL of its own.
+    pkg-config --exists libcurl 2>/dev/null || want libcurl4-gnutls-dev
     [ -e /usr/include/cmocka.h ] || want libcmocka-dev
 }
 look_test() {

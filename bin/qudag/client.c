@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #define PATIENCE_S 180 /* for the next word of the daemon */
+#define STOP_MS 200    /* how often a command is asked whether it stops */
 
 struct line {
     int fd;
     uint64_t deadline_ns; /* as in struct tool */
+    const struct tool *t;
     size_t len, used;
     uint8_t buf[REC_FRAME_HEAD + REC_MAX];
 };
@@ -131,22 +133,26 @@ static bool send_frame(int fd, struct rec *r, int pass)
     return len > 0;
 }
 
-enum heard { HEARD_RECORD, HEARD_NOTHING, HEARD_END };
+enum heard { HEARD_RECORD, HEARD_NOTHING, HEARD_END, HEARD_STOP };
 
-/* Waits for bytes until |deadline_ns| (0: for PATIENCE_S). */
-static enum heard wait_for(int fd, uint64_t deadline_ns)
+/* Waits for bytes until l->deadline_ns (0: for PATIENCE_S), or until the command wants to stop. */
+static enum heard wait_for(const struct line *l)
 {
     for (;;) {
         uint64_t now = mono_ns(), left = PATIENCE_S * UINT64_C(1000000000);
-        if (deadline_ns != 0) {
-            left = deadline_ns > now ? deadline_ns - now : 0;
+        if (l->deadline_ns != 0) {
+            left = l->deadline_ns > now ? l->deadline_ns - now : 0;
         }
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        int n = poll(&p, 1, (int)(left / 1000000 + 1));
+        bool watch = l->t->stops != NULL;
+        if (watch && l->t->stops(l->t->stops_ctx)) {
+            return HEARD_STOP;
+        }
+        struct pollfd p = {.fd = l->fd, .events = POLLIN};
+        int n = poll(&p, 1, watch ? STOP_MS : (int)(left / 1000000 + 1));
         if (n > 0) {
             return HEARD_RECORD;
         }
-        if (n == 0 || errno != EINTR) {
+        if ((n == 0 && !watch) || (n < 0 && errno != EINTR)) {
             return HEARD_NOTHING;
         }
     }
@@ -168,8 +174,9 @@ static enum heard next(struct line *l, struct rec_view *v)
             return rec_parse(v, l->buf + REC_FRAME_HEAD, frame - REC_FRAME_HEAD) ? HEARD_RECORD
                                                                                  : HEARD_END;
         }
-        if (wait_for(l->fd, l->deadline_ns) != HEARD_RECORD) {
-            return HEARD_NOTHING;
+        enum heard heard = wait_for(l);
+        if (heard != HEARD_RECORD) {
+            return heard;
         }
         ssize_t n = recv(l->fd, l->buf + l->len, sizeof(l->buf) - l->len, 0);
         if (n < 0 && errno == EINTR) {
@@ -193,7 +200,9 @@ static void take_end(const struct rec_view *v, struct outcome *out)
 
 static void no_word(enum heard heard, struct outcome *out)
 {
-    if (heard == HEARD_NOTHING) {
+    if (heard == HEARD_STOP) {
+        out->code = TOOL_OK;
+    } else if (heard == HEARD_NOTHING) {
         failed(out, TOOL_UNREACHABLE, "TIMEOUT", "the daemon did not answer in time",
                "qudag status shows whether it still answers");
     } else {
@@ -249,6 +258,7 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, 
     }
     l.len = l.used = 0;
     l.deadline_ns = t->deadline_ns;
+    l.t = t;
     l.fd = connect_to(dir, out);
     if (l.fd < 0) {
         return;

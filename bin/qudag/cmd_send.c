@@ -11,67 +11,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BAR 28
 #define NAME_MAX_LEN 200  /* bytes of the name of a file */
 #define MESSAGE_MAX 32768 /* bytes; the daemon and the recipient take no more */
 
 struct sending {
     char state[16], shown_path[CELL_LEN];
-    int64_t tenth; /* shown last, without a terminal */
-    int64_t from_acked;
-    uint64_t from_ns;
+    struct bar bar;
     unsigned tries; /* since the last progress */
-    bool line_open; /* a bar or a retry stands on the terminal */
 };
-
-static void end_line(struct sending *s)
-{
-    if (s->line_open) {
-        (void)fputc('\n', stdout);
-        s->line_open = false;
-    }
-}
-
-static void show_rate(char out[64], struct sending *s, int64_t acked, int64_t size)
-{
-    uint64_t now = mono_ns();
-    if (s->from_ns == 0) {
-        s->from_ns = now;
-        s->from_acked = acked;
-    }
-    uint64_t ms = (now - s->from_ns) / 1000000;
-    uint64_t rate = ms == 0 ? 0 : (uint64_t)(acked - s->from_acked) * 1000 / ms;
-    char text[16];
-    text_bytes(text, rate);
-    if (rate == 0 || acked < s->from_acked) {
-        out[0] = 0;
-    } else {
-        (void)snprintf(out, 64, "%s/s, %u s left", text,
-                       (unsigned)((uint64_t)(size - acked) / rate));
-    }
-}
 
 /* |what|: the field that says how many bytes are done. */
 static void show_bar(struct tool *t, struct sending *s, const struct rec_view *v, const char *what)
 {
-    int64_t acked = rec_get_int(v, what, 0), size = rec_get_int(v, "size", 0);
-    char have[16], all[16], rate[64], bar[BAR + 1];
-    int64_t percent = size == 0 ? 100 : acked * 100 / size;
-    if (!t->tty && percent / 10 == s->tenth) {
-        return;
-    }
-    s->tenth = percent / 10;
-    text_bytes(have, (uint64_t)acked);
-    text_bytes(all, (uint64_t)size);
-    show_rate(rate, s, acked, size);
-    for (int ix = 0; ix < BAR; ix++) {
-        bar[ix] = ix * 100 < percent * BAR ? '#' : '.';
-    }
-    bar[BAR] = 0;
-    (void)printf("%s[%s] %3d %%  %s of %s  %s%s", t->tty ? "\r" : "", bar, (int)percent, have, all,
-                 rate, t->tty ? "\033[K" : "\n");
-    s->line_open = t->tty;
-    (void)fflush(stdout);
+    bar_show(t, &s->bar, (uint64_t)rec_get_int(v, what, 0), (uint64_t)rec_get_int(v, "size", 0));
 }
 
 static void show_path(struct sending *s, const struct rec_view *v)
@@ -80,7 +32,7 @@ static void show_path(struct sending *s, const struct rec_view *v)
     char text[CELL_LEN];
     cell_text(text, &path, v);
     if (strcmp(text, "-") != 0 && strcmp(text, s->shown_path) != 0) {
-        end_line(s);
+        bar_end(&s->bar);
         const char *drawn = rec_get_str(v, "drawn");
         (void)printf("circuit    us > %s\n", text);
         if (drawn != NULL) {
@@ -108,8 +60,8 @@ static void show_retry(const struct tool *t, struct sending *s, const struct rec
                    left_ns < 0 ? "" : "; ", left_ns < 0 ? "" : left, left_ns < 0 ? "" : " left");
     s->tries++;
     if (t->tty) {
-        (void)printf("%s%s\033[K", s->line_open && s->tries > 1 ? "\r" : "", text);
-        s->line_open = true;
+        (void)printf("%s%s\033[K", s->bar.line_open && s->tries > 1 ? "\r" : "", text);
+        s->bar.line_open = true;
     } else if (s->tries == 1) {
         (void)printf("%s\n", text);
     }
@@ -132,7 +84,7 @@ static void on_progress(struct tool *t, const struct rec_view *v, void *user)
         if (file) {
             show_bar(t, s, v, "acked");
         }
-        end_line(s);
+        bar_end(&s->bar);
         text_bytes(size, (uint64_t)rec_get_int(v, "size", 0));
         text_ns(took, (uint64_t)rec_get_int(v, "elapsed_ns", 0));
         (void)printf("delivered  %s in %s; the recipient computed the same hash\nblake3     %s\n",
@@ -143,12 +95,11 @@ static void on_progress(struct tool *t, const struct rec_view *v, void *user)
         show_retry(t, s, v);
     } else if (strcmp(state, s->state) != 0 && strcmp(state, "sending") != 0 &&
                (s->tries == 0 || strcmp(state, "confirming") == 0)) {
-        end_line(s);
+        bar_end(&s->bar);
         (void)printf("%s\n", state);
     }
     if (strcmp(state, s->state) != 0) {
-        s->from_ns = 0;
-        s->tenth = -1;
+        bar_restart(&s->bar);
     }
     s->tries = strcmp(state, "sending") == 0 ? 0 : s->tries;
     (void)snprintf(s->state, sizeof(s->state), "%s", state);
@@ -162,7 +113,7 @@ static void on_progress(struct tool *t, const struct rec_view *v, void *user)
     (void)fflush(stdout);
 }
 
-static int check_address(const struct tool *t, const char *addr)
+int check_address(const struct tool *t, const char *addr)
 {
     qudag_err err = qudag_dark_check(addr);
     if (err == QUDAG_ECHECKSUM) {
@@ -281,7 +232,7 @@ static const char *shown_name(char room[NAME_MAX_LEN + 1], const char *file, con
 
 static int end_of_send(const struct tool *t, struct sending *s, const struct outcome *out)
 {
-    end_line(s);
+    bar_end(&s->bar);
     return out->code == TOOL_OK
                ? TOOL_OK
                : tool_error(t, (enum tool_exit)out->code, out->error, out->message, out->hint);
@@ -376,7 +327,7 @@ int run_send(struct tool *t, int argc, char **argv)
         return TOOL_USAGE;
     }
     const char *name = shown_name(room, with.file, with.name, with.anonymous);
-    struct sending s = {.tenth = -1};
+    struct sending s = {.bar.tenth = -1};
     struct outcome out;
     int fd = -1, code = check_address(t, with.addr);
     if (code == TOOL_OK) {

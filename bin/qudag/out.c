@@ -381,3 +381,64 @@ int ask_done(struct tool *t, const char *done, const char *what)
     }
     return TOOL_OK;
 }
+
+/* ------------------------------------------------------------------ how far it is */
+
+#define BAR 28
+
+void bar_restart(struct bar *b)
+{
+    b->from_ns = 0;
+    b->tenth = -1;
+}
+
+void bar_end(struct bar *b)
+{
+    if (b->line_open) {
+        (void)fputc('\n', stdout);
+        b->line_open = false;
+    }
+}
+
+static void bar_rate(char out[64], struct bar *b, uint64_t have, uint64_t size)
+{
+    uint64_t now = mono_ns();
+    if (b->from_ns == 0) {
+        b->from_ns = now;
+        b->from_bytes = have;
+    }
+    out[0] = 0;
+    uint64_t ms = (now - b->from_ns) / 1000000;
+    if (ms == 0 || have <= b->from_bytes || have > size) {
+        return;
+    }
+    uint64_t rate = (have - b->from_bytes) * 1000 / ms;
+    char text[16];
+    text_bytes(text, rate);
+    if (rate > 0) {
+        (void)snprintf(out, 64, "%s/s, %u s left", text, (unsigned)((size - have) / rate));
+    }
+}
+
+void bar_show(const struct tool *t, struct bar *b, uint64_t have, uint64_t size)
+{
+    char done[16], all[16], rate[64], bar[BAR + 1];
+    int percent = have >= size              ? 100
+                  : size > UINT64_MAX / 100 ? (int)(have / (size / 100))
+                                            : (int)(have * 100 / size);
+    if (!t->tty && percent / 10 == b->tenth) {
+        return;
+    }
+    b->tenth = percent / 10;
+    text_bytes(done, have);
+    text_bytes(all, size);
+    bar_rate(rate, b, have, size);
+    for (int ix = 0; ix < BAR; ix++) {
+        bar[ix] = ix * 100 < percent * BAR ? '#' : '.';
+    }
+    bar[BAR] = 0;
+    (void)printf("%s[%s] %3d %%  %s of %s  %s%s", t->tty ? "\r" : "", bar, percent, done, all, rate,
+                 t->tty ? "\033[K" : "\n");
+    b->line_open = t->tty;
+    (void)fflush(stdout);
+}

@@ -4,6 +4,7 @@
  *   main.c    table of subcommands, options, help       client.c   the control socket
  *   out.c     JSON, tables, errors                      spawn.c    starting daemons
  *   nodeconf.c  the configuration of a new node         args.c    options and words of a command
+ *   share_*.h, qr.h   what cmd_share.c is made of       fetch.h   ... and cmd_fetch.c; manifest.h is of both
  *   cmd_*.c   the subcommands
  */
 #ifndef QUDAG_BIN_TOOL_H
@@ -20,11 +21,13 @@ struct tool {
     char dir[PATH_LEN];
     const char *self; /* as called */
     bool json, tty, colour;
-    bool small_network;    /* --small-network: accept that the network hides nobody */
-    const struct sub *sub; /* the subcommand at work */
-    struct rec *rec;       /* for requests */
-    uint64_t deadline_ns;  /* mono_ns() at which waiting for answers ends; 0: none */
-    bool shows_queued;     /* its answer_fn takes progress of the state "queued" too */
+    bool small_network;       /* --small-network: accept that the network hides nobody */
+    const struct sub *sub;    /* the subcommand at work */
+    struct rec *rec;          /* for requests */
+    uint64_t deadline_ns;     /* mono_ns() at which waiting for answers ends; 0: none */
+    bool shows_queued;        /* its answer_fn takes progress of the state "queued" too */
+    bool (*stops)(void *ctx); /* not NULL: waiting has no end but this, which is TOOL_OK */
+    void *stops_ctx;
 };
 
 struct sub {
@@ -139,6 +142,16 @@ int ask_done(struct tool *t, const char *done, const char *what);
 /* A request of one row. */
 int ask_one(struct tool *t, const struct col *cols, size_t n_cols);
 
+/* A bar of how far something is: a line that is written over on a terminal, elsewhere one for each tenth. */
+struct bar {
+    int tenth; /* shown last, without a terminal */
+    uint64_t from_bytes, from_ns;
+    bool line_open; /* a bar, or what stands in its place, is on the terminal */
+};
+void bar_restart(struct bar *b); /* another thing, or anew: its rate counts from here */
+void bar_show(const struct tool *t, struct bar *b, uint64_t have, uint64_t size);
+void bar_end(struct bar *b); /* ends its line, if there is one */
+
 /* What stands in column |c| for the record; "-" where it lacks the field. */
 void cell_text(char out[CELL_LEN], const struct col *c, const struct rec_view *v);
 
@@ -216,6 +229,9 @@ int run_dht(struct tool *t, int argc, char **argv);
 
 /* Everything under "circuit". */
 int run_circuit(struct tool *t, int argc, char **argv);
+
+/* An address of a service as a command takes it: TOOL_OK, or the user has been told what is wrong with it. */
+int check_address(const struct tool *t, const char *addr);
 
 /* Everything under "dark". */
 int run_dark(struct tool *t, int argc, char **argv);

@@ -1,0 +1,332 @@
+/*
+ * fetch_test.c - getting a share from its own server: resumed, checked, and nothing written but what belongs there.
+ *
+ * TEST: timeout=60
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fetch.h"
+#include "share_http.h"
+
+#define SIZE 3000000
+
+struct bed {
+    char dir[64], socket[96];
+    struct share_tree tree;
+    struct share_files files;
+    struct share_http *http;
+    int top; /* where it is fetched to */
+    struct fetch_site site;
+};
+
+static uint8_t content[SIZE], wanted[SHARE_HASH_LEN];
+
+static void nothing(void *ctx, const struct share_given *g)
+{
+    (void)ctx;
+    (void)g;
+}
+
+static void put(const char *dir, const char *name, const void *bytes, size_t len)
+{
+    char path[200];
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+static bool holds(const struct bed *b, const char *name, const void *bytes, size_t len)
+{
+    static uint8_t got[SIZE + 1];
+    int fd = openat(b->top, name, O_RDONLY);
+    ssize_t n = fd < 0 ? -1 : read(fd, got, sizeof(got));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return n == (ssize_t)len && memcmp(got, bytes, len) == 0;
+}
+
+static void hash_of(uint8_t out[SHARE_HASH_LEN], const void *bytes, size_t len)
+{
+    blake3_hasher h;
+    blake3_hasher_init(&h);
+    blake3_hasher_update(&h, bytes, len);
+    blake3_hasher_finalize(&h, out, SHARE_HASH_LEN);
+}
+
+static void serve(struct bed *b)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    char in[100];
+    (void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", b->socket);
+    (void)snprintf(in, sizeof(in), "%s/in", b->dir);
+    (void)unlink(b->socket);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(share_tree_open(&b->tree, in, NULL, false), 0);
+    assert_true(share_tree_files(&b->tree, &b->files));
+    b->http = share_http_new(&b->tree, &b->files, fd, nothing, NULL);
+    assert_non_null(b->http);
+}
+
+static void unserve(struct bed *b)
+{
+    share_http_free(b->http);
+    b->http = NULL;
+    share_files_free(&b->files);
+    share_tree_close(&b->tree);
+}
+
+static void make(struct bed *b)
+{
+    char path[100];
+    memset(b, 0, sizeof(*b));
+    (void)snprintf(b->dir, sizeof(b->dir), "/tmp/qudag-fetch-test-XXXXXX");
+    assert_non_null(mkdtemp(b->dir));
+    (void)snprintf(b->socket, sizeof(b->socket), "%s/socket", b->dir);
+    (void)snprintf(path, sizeof(path), "%s/in", b->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (size_t ix = 0; ix < SIZE; ix++) {
+        content[ix] = (uint8_t)(ix * 13 + ix / 251);
+    }
+    put(path, "big", content, SIZE);
+    hash_of(wanted, content, SIZE);
+    (void)snprintf(path, sizeof(path), "%s/out", b->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    b->top = open(path, O_RDONLY | O_DIRECTORY);
+    assert_true(b->top >= 0);
+    b->site = (struct fetch_site){.host = "x.dark"};
+    (void)snprintf(b->site.path, sizeof(b->site.path), "%s", b->socket);
+    assert_true(fetch_site_open(&b->site));
+    serve(b);
+}
+
+static void end(struct bed *b)
+{
+    char command[128];
+    fetch_site_close(&b->site);
+    unserve(b);
+    close(b->top);
+    (void)snprintf(command, sizeof(command), "rm -r %s", b->dir);
+    assert_int_equal(pclose(popen(command, "r")), 0);
+}
+
+static void a_file_is_fetched_whole_and_put_in_its_place(void **state)
+{
+    struct bed b;
+    struct fetch_file f;
+    long status;
+    (void)state;
+    make(&b);
+    assert_int_equal(fetch_look(b.top, "big", SIZE, wanted), FETCH_FREE);
+    assert_int_equal(fetch_file_open(&f, b.top, "big", SIZE, wanted), 0);
+    assert_int_equal(fetch_get(&b.site, "big", 0, fetch_file_add, &f, &status), FETCH_OK);
+    assert_int_equal(faccessat(b.top, "big", F_OK, 0), -1); /* not before it is whole */
+    assert_int_equal(fetch_file_done(&f, false), 0);
+    fetch_file_close(&f);
+    assert_true(holds(&b, "big", content, SIZE));
+    assert_int_equal(faccessat(b.top, f.part, F_OK, 0), -1);
+    assert_int_equal(fetch_look(b.top, "big", SIZE, wanted), FETCH_SAME);
+    assert_int_equal(fetch_get(&b.site, "none", 0, fetch_file_add, &f, &status), FETCH_STATUS);
+    assert_int_equal(status, 404);
+    assert_int_equal(fetch_post(&b.site, MANIFEST_DONE_PATH), FETCH_OK);
+    end(&b);
+}
+
+static bool stops_at_a_third(void *ctx, const void *bytes, size_t len)
+{
+    struct fetch_file *f = ctx;
+    return f->have < SIZE / 3 && fetch_file_add(f, bytes, len);
+}
+
+static void what_was_cut_off_goes_on(void **state)
+{
+    struct bed b;
+    struct fetch_file f;
+    long status;
+    (void)state;
+    make(&b);
+    assert_int_equal(fetch_file_open(&f, b.top, "big", SIZE, wanted), 0);
+    assert_int_equal(fetch_get(&b.site, "big", 0, stops_at_a_third, &f, &status), FETCH_SINK);
+    uint64_t had = f.have;
+    assert_true(had >= SIZE / 3 && had < SIZE);
+    fetch_file_close(&f); /* as when it is killed */
+    assert_int_equal(fetch_file_open(&f, b.top, "big", SIZE, wanted), 0);
+    assert_int_equal(f.have, had);
+    unserve(&b); /* the service went, and comes again */
+    assert_int_equal(fetch_get(&b.site, "big", had, fetch_file_add, &f, &status), FETCH_DIAL);
+    serve(&b);
+    assert_int_equal(fetch_get(&b.site, "big", had, fetch_file_add, &f, &status), FETCH_OK);
+    assert_int_equal(fetch_file_done(&f, false), 0);
+    fetch_file_close(&f);
+    assert_true(holds(&b, "big", content, SIZE));
+    end(&b);
+}
+
+struct dialler {
+    unsigned dials;
+    int accepted;
+    bool works;
+};
+
+static bool dial(void *ctx, int fd)
+{
+    struct dialler *d = ctx;
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    d->dials++;
+    if (d->works) {
+        assert_int_equal(write(fd, answer, sizeof(answer) - 1), sizeof(answer) - 1);
+        d->accepted = fd;
+    } else {
+        close(fd);
+    }
+    return d->works;
+}
+
+static bool counts(void *ctx, const void *bytes, size_t len)
+{
+    (void)bytes;
+    *(size_t *)ctx += len;
+    return true;
+}
+
+static void connections_are_made_by_whoever_dials(void **state)
+{
+    struct dialler d = {.works = false};
+    struct fetch_site site = {.host = "x.dark", .dial = dial, .ctx = &d};
+    size_t len = 0;
+    long status;
+    (void)state;
+    assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0); /* is not asked */
+    assert_true(fetch_site_open(&site));
+    assert_int_equal(fetch_get(&site, "a", 0, counts, &len, &status), FETCH_DIAL);
+    d.works = true;
+    assert_int_equal(fetch_get(&site, "a", 0, counts, &len, &status), FETCH_OK);
+    assert_int_equal(len, 5);
+    assert_int_equal(d.dials, 2);
+    char request[300] = "";
+    ssize_t n = read(d.accepted, request, sizeof(request) - 1);
+    assert_true(n > 0);
+    assert_string_equal(request, "GET /a HTTP/1.1\r\nHost: x.dark\r\nAccept: */*\r\n\r\n");
+    close(d.accepted);
+    fetch_site_close(&site);
+}
+
+static void another_content_is_never_put_there(void **state)
+{
+    struct bed b;
+    struct fetch_file f;
+    (void)state;
+    make(&b);
+    assert_int_equal(fetch_file_open(&f, b.top, "a", 5, wanted), 0);
+    assert_true(fetch_file_add(&f, "hello", 5));
+    assert_false(fetch_file_add(&f, "!", 1)); /* more than it has */
+    assert_int_equal(f.err, EFBIG);
+    assert_int_equal(fetch_file_done(&f, false), EBADMSG);
+    fetch_file_close(&f);
+    assert_int_equal(faccessat(b.top, "a", F_OK, 0), -1);
+    assert_int_equal(faccessat(b.top, f.part, F_OK, 0), -1);
+    uint8_t hash[SHARE_HASH_LEN];
+    hash_of(hash, "hello", 5);
+    assert_int_equal(fetch_file_open(&f, b.top, "a", 6, hash), 0);
+    assert_true(fetch_file_add(&f, "hello", 5));
+    assert_int_equal(fetch_file_done(&f, false), EBADMSG); /* too short, although the hash fits */
+    fetch_file_close(&f);
+    end(&b);
+}
+
+static void nothing_is_overwritten(void **state)
+{
+    struct bed b;
+    struct fetch_file f;
+    char out[100];
+    uint8_t hash[SHARE_HASH_LEN];
+    (void)state;
+    make(&b);
+    hash_of(hash, "hello", 5);
+    (void)snprintf(out, sizeof(out), "%s/out", b.dir);
+    put(out, "a", "mine!", 5);
+    assert_int_equal(fetch_look(b.top, "a", 5, hash), FETCH_OTHER);
+    assert_int_equal(fetch_file_open(&f, b.top, "a", 5, hash), 0);
+    assert_true(fetch_file_add(&f, "hello", 5));
+    assert_int_equal(fetch_file_done(&f, false), EEXIST);
+    assert_true(holds(&b, "a", "mine!", 5));
+    assert_int_equal(fetch_file_done(&f, true), 0); /* it was allowed */
+    fetch_file_close(&f);
+    assert_true(holds(&b, "a", "hello", 5));
+    end(&b);
+}
+
+static void links_lead_nowhere(void **state)
+{
+    struct bed b;
+    struct fetch_file f;
+    char path[300];
+    uint8_t hash[SHARE_HASH_LEN];
+    (void)state;
+    make(&b);
+    hash_of(hash, "hello", 5);
+    assert_int_equal(symlinkat("../in", b.top, "sub"), 0);
+    assert_true(fetch_folder(b.top, "sub/a") < 0);
+    int dir = fetch_folder(b.top, "x/y/a");
+    assert_true(dir >= 0);
+    assert_int_equal(fetch_file_open(&f, dir, "a", 5, hash), 0);
+    (void)snprintf(path, sizeof(path), "%s", f.part);
+    fetch_file_close(&f);
+    assert_int_equal(unlinkat(dir, path, 0), 0);
+    assert_int_equal(symlinkat("../../../in/big", dir, path), 0); /* where the part would be */
+    assert_int_not_equal(fetch_file_open(&f, dir, "a", 5, hash), 0);
+    assert_int_equal(unlinkat(dir, path, 0), 0);
+    (void)snprintf(path, sizeof(path), "%s/in/big", b.dir);
+    assert_int_equal(linkat(AT_FDCWD, path, dir, f.part, 0), 0); /* nor a second name of a file */
+    assert_int_equal(fetch_file_open(&f, dir, "a", 5, hash), EEXIST);
+    assert_int_equal(symlinkat("../../../in/big", dir, "l"), 0);
+    assert_int_equal(fetch_look(dir, "l", SIZE, wanted), FETCH_OTHER);
+    close(dir);
+    end(&b);
+}
+
+static void two_do_not_write_the_same_part(void **state)
+{
+    struct bed b;
+    struct fetch_file f, g;
+    (void)state;
+    make(&b);
+    assert_int_equal(fetch_file_open(&f, b.top, "a", 5, wanted), 0);
+    assert_int_equal(fetch_file_open(&g, b.top, "a", 5, wanted), EWOULDBLOCK);
+    fetch_file_close(&f);
+    assert_int_equal(fetch_file_open(&g, b.top, "a", 5, wanted), 0);
+    fetch_file_close(&g);
+    end(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_fetched_whole_and_put_in_its_place),
+        cmocka_unit_test(what_was_cut_off_goes_on),
+        cmocka_unit_test(connections_are_made_by_whoever_dials),
+        cmocka_unit_test(another_content_is_never_put_there),
+        cmocka_unit_test(nothing_is_overwritten),
+        cmocka_unit_test(links_lead_nowhere),
+        cmocka_unit_test(two_do_not_write_the_same_part),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

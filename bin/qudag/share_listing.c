@@ -1,0 +1,239 @@
+/*
+ * share_listing.c - the list of a share for programs, made while it is sent.
+ *
+ *   HEAD ─▶ FILES ─▶ END ─▶ over
+ *
+ * Files are hashed once and then remembered; while that takes long, lines "hashing" tell that it goes on.  One file is
+ * hashed at a time, whoever asked for it: nobody makes this machine do the same work twice, or much of it at once.  The
+ * turn is held for one file, so that who reads slowly keeps nobody waiting.
+ */
+#include "share_int.h"
+
+#include "manifest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINES 16384                 /* bytes of them, sent at a time */
+#define READ (256 * 1024)           /* bytes hashed at a time */
+#define WORK_NS UINT64_C(500000000) /* between two lines */
+#define WAIT_NS 500000000L
+#define TRIES 3 /* to read a file that is being written to */
+
+enum stage { HEAD, FILES, END, OVER };
+
+struct share_listing {
+    enum stage stage;
+    bool has_turn, left_out;
+    struct share_files files;
+    size_t at;               /* file */
+    uint64_t n, bytes, read; /* listed; read: of what is hashed */
+    int fd;                  /* is being hashed; -1: none */
+    unsigned tries;
+    struct stat st; /* of it, when it was opened */
+    blake3_hasher hash;
+    size_t line_len, line_at;
+    char line[2 * MANIFEST_LINE_MAX];
+    uint8_t block[READ];
+};
+
+static void say(struct share_listing *l, const struct manifest_line *line)
+{
+    l->line_len += manifest_write(l->line + l->line_len, line);
+}
+
+static void say_file(struct share_listing *l, const uint8_t hash[SHARE_HASH_LEN], uint64_t size)
+{
+    struct manifest_line line = {.kind = MANIFEST_FILE, .size = size};
+    memcpy(line.hash, hash, sizeof(line.hash));
+    (void)snprintf(line.path, sizeof(line.path), "%s", l->files.file[l->at].path);
+    say(l, &line);
+    l->n++;
+    l->bytes += size;
+}
+
+/* Whether it is this list's turn to hash a file. */
+static bool take_turn(struct share_listing *l, struct share_http *h)
+{
+    (void)pthread_mutex_lock(&h->lock);
+    l->has_turn = !h->hashing;
+    h->hashing = true;
+    (void)pthread_mutex_unlock(&h->lock);
+    return l->has_turn;
+}
+
+/* Closes the file that is at work; it is others' turn. */
+static void leave_file(struct share_listing *l, struct share_http *h)
+{
+    if (l->fd >= 0) {
+        close(l->fd);
+        l->fd = -1;
+    }
+    if (l->has_turn) {
+        (void)pthread_mutex_lock(&h->lock);
+        h->hashing = l->has_turn = false;
+        (void)pthread_mutex_unlock(&h->lock);
+    }
+}
+
+/* The file that is at work is done with, listed or not. */
+static void next_file(struct share_listing *l, struct share_http *h)
+{
+    leave_file(l, h);
+    l->tries = 0;
+    l->at++;
+}
+
+static void open_file(struct share_listing *l, struct share_http *h)
+{
+    uint8_t hash[SHARE_HASH_LEN];
+    l->fd = share_tree_at(h->tree, l->files.file[l->at].path, &l->st);
+    if (l->fd < 0 || !S_ISREG(l->st.st_mode)) {
+        l->left_out = true;
+        next_file(l, h);
+    } else if (share_hashes_get(h->hashes, &l->st, hash)) {
+        say_file(l, hash, (uint64_t)l->st.st_size);
+        next_file(l, h);
+    } else if (take_turn(l, h)) {
+        l->read = 0;
+        blake3_hasher_init(&l->hash);
+    } else { /* it may be this very file that is hashed for somebody else */
+        leave_file(l, h);
+        (void)nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
+        say(l, &(struct manifest_line){.kind = MANIFEST_HASHING, .size = l->bytes});
+    }
+}
+
+/* All of it was read: is it still what it was? */
+static void close_file(struct share_listing *l, struct share_http *h)
+{
+    struct stat now;
+    uint8_t hash[SHARE_HASH_LEN];
+    bool same = fstat(l->fd, &now) == 0 && l->read == (uint64_t)l->st.st_size &&
+                now.st_size == l->st.st_size && now.st_mtim.tv_sec == l->st.st_mtim.tv_sec &&
+                now.st_mtim.tv_nsec == l->st.st_mtim.tv_nsec;
+    if (!same && ++l->tries < TRIES) {
+        leave_file(l, h);
+        return; /* from its beginning */
+    }
+    if (same) {
+        blake3_hasher_finalize(&l->hash, hash, sizeof(hash));
+        share_hashes_put(h->hashes, &l->st, hash);
+        say_file(l, hash, l->read);
+    }
+    l->left_out = l->left_out || !same;
+    next_file(l, h);
+}
+
+/* Hashes more of the file for a while: a line when it is done, or that it goes on. */
+static void hash_file(struct share_listing *l, struct share_http *h)
+{
+    uint64_t until = mono_ns() + WORK_NS;
+    for (;;) {
+        ssize_t n = read(l->fd, l->block, sizeof(l->block));
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            l->left_out = true;
+            next_file(l, h);
+            return;
+        }
+        if (n == 0) {
+            close_file(l, h);
+            return;
+        }
+        l->read += (uint64_t)n;
+        blake3_hasher_update(&l->hash, l->block, (size_t)n);
+        if (mono_ns() >= until) {
+            say(l, &(struct manifest_line){.kind = MANIFEST_HASHING, .size = l->bytes + l->read});
+            return;
+        }
+    }
+}
+
+/* One step: a line or two, or nothing yet. */
+static bool step(struct share_listing *l, struct share_http *h)
+{
+    struct manifest_line line = {.kind = MANIFEST_NAME};
+    switch (l->stage) {
+    case HEAD:
+        say(l, &(struct manifest_line){.kind = MANIFEST_HEAD});
+        (void)snprintf(line.path, sizeof(line.path), "%s", h->tree->name);
+        say(l, &line);
+        l->stage = FILES;
+        return share_tree_files(h->tree, &l->files);
+    case FILES:
+        if (l->at == l->files.n) {
+            l->stage = END;
+        } else if (l->fd < 0) {
+            open_file(l, h);
+        } else {
+            hash_file(l, h);
+        }
+        return true;
+    case END:
+        if (l->left_out || l->files.more) {
+            say(l, &(struct manifest_line){.kind = MANIFEST_LEFT_OUT});
+        }
+        line = (struct manifest_line){.kind = MANIFEST_END, .files = l->n, .size = l->bytes};
+        say(l, &line);
+        l->stage = OVER;
+        return true;
+    case OVER:
+        break;
+    }
+    return true;
+}
+
+static ssize_t read_list(void *ctx, uint64_t pos, char *buf, size_t max)
+{
+    struct share_request *r = ctx;
+    struct share_listing *l = r->list;
+    size_t len = 0;
+    (void)pos;
+    while (len < max) {
+        if (l->line_at == l->line_len) {
+            if (l->stage == OVER || (len > 0 && l->fd >= 0)) {
+                break; /* what there is goes out before it is waited */
+            }
+            l->line_at = l->line_len = 0;
+            if (!step(l, r->http)) {
+                return MHD_CONTENT_READER_END_WITH_ERROR;
+            }
+            continue;
+        }
+        size_t part = l->line_len - l->line_at < max - len ? l->line_len - l->line_at : max - len;
+        memcpy(buf + len, l->line + l->line_at, part);
+        l->line_at += part;
+        len += part;
+    }
+    return len > 0 ? (ssize_t)len : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+struct MHD_Response *share_listing_response(struct share_request *r)
+{
+    r->list = calloc(1, sizeof(*r->list));
+    if (r->list == NULL) {
+        return NULL;
+    }
+    r->list->fd = -1;
+    r->list->stage = HEAD;
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, LINES, read_list, r, NULL);
+}
+
+void share_listing_end(struct share_request *r)
+{
+    struct share_listing *l = r->list;
+    if (l == NULL) {
+        return;
+    }
+    leave_file(l, r->http);
+    share_files_free(&l->files);
+    free(l);
+    r->list = NULL;
+}
