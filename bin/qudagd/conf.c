@@ -86,6 +86,7 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_DHT_BYTES_MAX] = {"dht", "bytes_max", NUMBER(CONF_SIZE, dht_bytes_max)},
     [CONF_DHT_PROVIDERS_MAX] = {"dht", "providers_max", NUMBER(CONF_INT, dht_providers_max)},
     [CONF_HOPS] = {"onion", "hops", NUMBER(CONF_INT, hops)},
+    [CONF_CLEAN_CIRCUITS] = {"onion", "clean_circuits", NUMBER(CONF_INT, clean_circuits)},
     [CONF_RELAY] = {"onion", "relay", SWITCH("yes"), INTO(relay),
                     .help = "Relay circuits for others."},
     [CONF_FAMILY] = {"onion", "family", TEXT(0, QUDAG_FAMILY_LEN_MAX), INTO(family), .unset = "",

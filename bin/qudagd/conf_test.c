@@ -212,6 +212,7 @@ static void every_key_of_the_library_arrives_there(void **state)
                {"dht.bytes_max=1M"},
                {"dht.providers_max=18"},
                {"onion.hops=5"},
+               {"onion.clean_circuits=4"},
                {"onion.relay=no"},
                {"onion.family=acme"},
                {"onion.circuits_max=77"},
@@ -247,6 +248,7 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_int_equal(s.dht_bytes_max, 1 << 20);
     assert_int_equal(s.dht_providers_max, 18);
     assert_int_equal(s.hops, 5);
+    assert_int_equal(s.clean_circuits, 4);
     assert_false(s.relay);
     assert_string_equal(s.family, "acme");
     assert_int_equal(s.circuits_max, 77);

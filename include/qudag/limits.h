@@ -40,6 +40,10 @@ extern "C" {
 #define QUDAG_LIMIT_circuits_max                                                                   \
     4, 1000000, 4096, "circuits", "Circuits at the same time, own and carried."
 #define QUDAG_LIMIT_hops 1, 7, 3, "relays", "Relays in a circuit."
+#define QUDAG_LIMIT_clean_circuits                                                                 \
+    0, 8, 2, "circuits",                                                                           \
+        "Circuits of each length that wait, all but their last hop, while this node uses "         \
+        "circuits: what it begins is there sooner.  None wait after an hour without a use."
 #define QUDAG_LIMIT_relays_min                                                                     \
     0, 64, 0, "relays",                                                                            \
         "Relay descriptors gathered before circuits are built; 0: one more than a circuit has."
@@ -68,6 +72,7 @@ extern "C" {
     XX(streams_per_peer)                                                                           \
     XX(circuits_max)                                                                               \
     XX(hops)                                                                                       \
+    XX(clean_circuits)                                                                             \
     XX(relays_min)                                                                                 \
     XX(dark_delay_ms)                                                                              \
     XX(dark_dummies)                                                                               \

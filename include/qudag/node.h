@@ -87,9 +87,9 @@ typedef struct qudag_settings {
     bool dark_hide_cache; /* users do not see by the time what others asked for; default true */
     bool small_network; /* circuits are built although the network is too small to hide anybody, see
                              qudag_node_diversity; default false; a lab implies it */
-    uint8_t pad2;       /* zero */
-    qudag_padding padding; /* default QUDAG_PADDING_YES */
-    uint32_t pad3;         /* zero */
+    uint8_t clean_circuits; /* circuits of each length that wait for a use */
+    qudag_padding padding;  /* default QUDAG_PADDING_YES */
+    uint32_t pad3;          /* zero */
 } qudag_settings;
 
 /* The call that made a request. */

@@ -362,8 +362,8 @@ static qudag_err settings_in(qudag_settings *out, const qudag_settings *s, char 
             return refuse(why, cap, "pad", "must be zero");
         }
     }
-    if (out->pad2 != 0 || out->pad3 != 0) {
-        return refuse(why, cap, out->pad2 != 0 ? "pad2" : "pad3", "must be zero");
+    if (out->pad3 != 0) {
+        return refuse(why, cap, "pad3", "must be zero");
     }
     return QUDAG_OK;
 }
@@ -397,6 +397,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->streams_per_peer = s->streams_per_peer;
     c->idle_timeout_ns = s->idle_timeout;
     c->hops = s->hops;
+    c->clean_circuits = s->clean_circuits;
     c->relay = s->relay;
     c->dht_server = s->dht_server;
     c->lab = s->lab;

@@ -150,6 +150,7 @@ void node_hidden_introduced(struct node *n, const struct act *a, tstamp now);
 void node_hidden_rendezvous(struct node *n, const struct act *a, tstamp now);
 QUDAG_MUST_USE qudag_err node_dark_init(struct node *n);        /* dark - gateway, program */
 QUDAG_MUST_USE qudag_err node_circuit_age_init(struct node *n); /* circuits - time */
+QUDAG_MUST_USE qudag_err node_clean_init(struct node *n);       /* circuits that wait for a use */
 QUDAG_MUST_USE qudag_err node_padding_init(struct node *n);     /* padding - circuits */
 /* |c| is open: unless its use begins with a request, it begins with padding. */
 void node_padding_built(struct node *n, const struct node_circuit *c);

@@ -10,6 +10,8 @@
  * Which relays, and who is to blame: paths.c.
  *
  * What a circuit is for is its node_circuit_use; this file knows none of them.
+ *
+ * Where a clean circuit waits that will do (clean.h), it is taken, and its last hop added, instead of building one.
  */
 #include "node/internal.h"
 
@@ -17,15 +19,83 @@
 
 #define PATH_RETRY (250 * NS_PER_MS) /* while relays are awaited */
 
+/* Takes it out of the list and off its request; the onion core may still know it. */
+static void detach(struct node *n, struct node_circuit *c)
+{
+    struct node_op *op = slots_get(&n->optab, c->op);
+
+    if (op != NULL && op->circuit == c) {
+        op->circuit = NULL;
+    }
+    list_del(&c->node);
+}
+
+static void circuit_free(struct node *n, struct node_circuit *c)
+{
+    LIST_EACH_SAFE(it, tmp, &c->waiting)
+    {
+        LIST_ENTRY(it, struct node_stream, wait)->via = NULL;
+        list_del(it);
+    }
+    mem_free(n->mem, c);
+}
+
+/* Makes |stem|, which waits, the beginning of |c|; false: it will not do. */
+static bool complete(struct node *n, struct node_circuit *c, struct node_circuit *stem, tstamp now)
+{
+    struct node_clean_one one = {.built = stem->use->stem && stem->open && !stem->canceled,
+                                 .hops = stem->n_hops,
+                                 .leaves = stem->leave_at};
+
+    if (!node_clean_may_take(&one, node_path_hops(c), now) ||
+        node_path_complete(n, c, stem) != QUDAG_OK) {
+        return false;
+    }
+    struct acts *out = node_begin(n);
+    qudag_err err = onion_complete(n->onion, stem->onion, &c->path[c->n_hops - 1], now, out);
+    node_end(n, n->ix.onion);
+    if (err != QUDAG_OK) {
+        return false;
+    }
+    c->onion = stem->onion;
+    c->reached = stem->n_hops;
+    detach(n, stem);
+    circuit_free(n, stem);
+    return true;
+}
+
+/* Takes the clean circuit that has waited longest of those that will do; false: none does. */
+static bool take_clean(struct node *n, struct node_circuit *c)
+{
+    uint8_t hops = node_path_hops(c);
+
+    if (c->use->stem || c->tries > 0) {
+        return false;
+    }
+    node_clean_used(&n->clean, hops > n->cfg.hops ? NODE_CLEAN_LONG : NODE_CLEAN_SHORT, n->now,
+                    &n->cfg.rng);
+    LIST_EACH(it, &n->circuits)
+    {
+        if (complete(n, c, LIST_ENTRY(it, struct node_circuit, node), n->now)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static qudag_err build(struct node *n, struct node_circuit *c)
 {
+    if (take_clean(n, c)) {
+        c->unspent = false;
+        return QUDAG_OK;
+    }
     qudag_err err = node_path_choose(n, c);
-
     if (err != QUDAG_OK) {
         return err;
     }
     struct acts *out = node_begin(n);
-    err = onion_build(n->onion, c->path, c->n_hops, n->now, out, &c->onion);
+    err = c->use->stem ? onion_build_stem(n->onion, c->path, c->n_hops, n->now, out, &c->onion)
+                       : onion_build(n->onion, c->path, c->n_hops, n->now, out, &c->onion);
     node_end(n, n->ix.onion);
     c->unspent = c->unspent && err != QUDAG_OK;
     return err;
@@ -131,6 +201,24 @@ qudag_err node_circuit_start_end(struct node *n, const struct node_circuit_use *
     return QUDAG_OK;
 }
 
+qudag_err node_circuit_start_stem(struct node *n, const struct node_circuit_use *use,
+                                  uint8_t relays)
+{
+    struct node_circuit *c = circuit_new(n, use);
+
+    if (c == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    c->relays = relays;
+    qudag_err err = build(n, c);
+    if (err != QUDAG_OK) {
+        mem_free(n->mem, c);
+        return err;
+    }
+    list_push_back(&n->circuits, &c->node);
+    return QUDAG_OK;
+}
+
 qudag_err node_circuit_hold(struct node *n, const struct node_circuit_use *use,
                             const struct dark_addr *dark, struct node_circuit **out)
 {
@@ -198,27 +286,6 @@ void node_circuit_used(struct node *n, struct node_circuit *c)
     }
 }
 
-/* Takes it out of the list and off its request; the onion core may still know it. */
-static void detach(struct node *n, struct node_circuit *c)
-{
-    struct node_op *op = slots_get(&n->optab, c->op);
-
-    if (op != NULL && op->circuit == c) {
-        op->circuit = NULL;
-    }
-    list_del(&c->node);
-}
-
-static void circuit_free(struct node *n, struct node_circuit *c)
-{
-    LIST_EACH_SAFE(it, tmp, &c->waiting)
-    {
-        LIST_ENTRY(it, struct node_stream, wait)->via = NULL;
-        list_del(it);
-    }
-    mem_free(n->mem, c);
-}
-
 void node_circuits_free(struct node *n)
 {
     LIST_EACH_SAFE(it, tmp, &n->circuits)
@@ -272,7 +339,9 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
     c->open = true;
     c->build_ns = a->n;
     node_path_built(n, c, now);
-    node_padding_built(n, c);
+    if (!c->use->stem) {
+        node_padding_built(n, c);
+    }
     node_padding_link(n, c);
     c->use->built(n, c, now); /* |c| may be gone */
 }
@@ -308,7 +377,7 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
     }
     path_ended(n, c, a->n, a->err, now);
     c->target_failed = c->use->to_service && !c->open && c->reached >= c->relays;
-    if (!c->open && !c->canceled && ++c->tries < NODE_CIRCUIT_TRIES &&
+    if (!c->open && !c->canceled && !c->use->stem && ++c->tries < NODE_CIRCUIT_TRIES &&
         may_try_again(n, c, a->n, now)) {
         qudag_err next = build_or_wait(n, c);
         if (next == QUDAG_OK) {

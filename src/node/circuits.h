@@ -2,6 +2,7 @@
 #ifndef QUDAG_SRC_NODE_CIRCUITS_H
 #define QUDAG_SRC_NODE_CIRCUITS_H
 
+#include "node/clean.h"
 #include "node/isolation.h"
 #include "node/requests.h"
 
@@ -13,6 +14,7 @@ struct node_circuit_use {
     const char *name; /* static, for tools */
     bool to_service;  /* the last hop is a dark address, not a relay */
     bool to_relay;    /* the last hop is a relay that was named, struct node_circuit_end */
+    bool stem;        /* it lacks its last hop, and waits to be taken for another use (clean.h) */
     bool carried;     /* it runs through another circuit: onion_carry(), no path of its own */
     bool exchanges;   /* it begins with a request to the gateway: no padding in its place */
     /* It carries streams now; may drop |c|. */
@@ -31,12 +33,12 @@ struct node_circuit {
     bool unspent; /* to_service: the budget was asked for a circuit that is still to be begun */
     struct peer_id
         apart; /* the last hop is neither this relay nor of its network or family; len 0: any */
-    uint8_t tries, relays, n_hops; /* relays: hops but for a service */
+    uint8_t tries, relays, n_hops; /* relays: hops but for a service or a relay that was named */
     uint64_t reached;              /* hops so far, of this path */
     tstamp since;
     uint64_t build_ns;       /* what the build took */
     tstamp asked_at;         /* exchanges: when the request left */
-    tstamp leave_at;         /* spent.c */
+    tstamp leave_at;         /* spent.c; of a stem that is open: when it is too old */
     struct ref op;           /* who waits for it */
     struct dark_addr dark;   /* to_service: where it leads ... */
     struct onion_hop target; /* ... and its last hop; to_relay: that one */
@@ -76,6 +78,9 @@ struct node_circuit_end {
 QUDAG_MUST_USE qudag_err node_circuit_start_end(struct node *n, const struct node_circuit_use *use,
                                                 const struct node_circuit_end *end,
                                                 struct node_circuit **out);
+/* Builds one of |relays| that waits for its last hop.  As node_circuit_start(), but it never waits for a path. */
+QUDAG_MUST_USE qudag_err node_circuit_start_stem(struct node *n, const struct node_circuit_use *use,
+                                                 uint8_t relays);
 /*
  * One to |dark| that is to be carried by another: streams may wait for it until node_circuit_carried() says that it is
  * there, or node_circuit_lost() that it never will be.  ENOMEM.

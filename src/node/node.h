@@ -85,7 +85,8 @@ struct node_config {
         drain_max; /* events of one drain, the rest waits until the network had its turn; 0: 65536 */
     uint64_t idle_timeout_ns;
     uint8_t hops;
-    uint8_t family[32]; /* of our relay; zero: none */
+    uint8_t clean_circuits; /* of each length, that wait for a use (clean.h) */
+    uint8_t family[32];     /* of our relay; zero: none */
     enum node_padding padding;
     bool relay, dht_server, lab;
     bool small_network; /* paths are drawn however few relays there are; node_set_small_network() */
@@ -264,7 +265,7 @@ bool node_clock_suspect(const struct node *n);
  * (certificate, descriptor, dark records) is replaced.
  */
 void node_set_clock(struct node *n, struct wallclock clock, tstamp now);
-/* "general", "lookup", "dark", "hidden", "rendezvous", "introduce"; "" for what is no circuit of ours.  Static. */
+/* Of a circuit of ours, as in qudag_circuit_info; "" for any other.  Static. */
 const char *node_circuit_purpose(const struct node *n, struct ref circuit);
 /* The objects inside, for statistics; owned by the node, valid until it is freed. */
 struct swarm *node_swarm(const struct node *n);

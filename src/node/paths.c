@@ -8,31 +8,112 @@
 #include "node/arrows.h"
 #include "node/internal.h"
 
+#include <string.h>
+
 #define WAIT (20 * NS_PER_S)
+#define SECOND_TRIES 8 /* draws of a second hop that no other clean circuit has */
+
+/* Where |c| is to end; NULL: at a relay of our choice. */
+static const struct onion_hop *named_last(const struct node_circuit *c)
+{
+    return c->use->to_service || c->use->to_relay ? &c->target : NULL;
+}
+
+uint8_t node_path_hops(const struct node_circuit *c)
+{
+    bool more = named_last(c) != NULL || c->use->stem;
+
+    return (uint8_t)(c->relays + (more ? 1 : 0));
+}
+
+static struct relays_path_want want_of(const struct node_circuit *c)
+{
+    return (struct relays_path_want){.n = c->use->stem ? node_path_hops(c) : c->relays,
+                                     .stem = c->use->stem,
+                                     .service = named_last(c),
+                                     .named = c->use->to_relay,
+                                     .not_last = c->avoid,
+                                     .n_not_last = c->n_avoid};
+}
+
+/* Whether none that waits beside |c| has the same second-layer guard. */
+static bool second_is_another(const struct node *n, const struct node_circuit *c)
+{
+    LIST_EACH(it, &n->circuits)
+    {
+        const struct node_circuit *o = LIST_ENTRY(it, struct node_circuit, node);
+        if (o != c && o->use->stem && o->relays == c->relays &&
+            peer_id_eq(&o->path[1].peer, &c->path[1].peer)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Those that wait differ in their second hop if they can: no relay that others name fits none of them. */
+static qudag_err draw(struct node *n, struct node_circuit *c, const struct relays_path_want *want)
+{
+    qudag_err err = QUDAG_OK;
+
+    for (int i = 0; i < SECOND_TRIES && err == QUDAG_OK; i++) {
+        err = relays_path_apart(n->relays, want, &c->apart, n->now, c->path);
+        if (!c->use->stem || (err == QUDAG_OK && second_is_another(n, c))) {
+            break;
+        }
+    }
+    return err;
+}
 
 qudag_err node_path_choose(struct node *n, struct node_circuit *c)
 {
-    const struct onion_hop *last = c->use->to_service || c->use->to_relay ? &c->target : NULL;
-    struct relays_path_want want = {.n = c->relays,
-                                    .service = last,
-                                    .named = c->use->to_relay,
-                                    .not_last = c->avoid,
-                                    .n_not_last = c->n_avoid};
+    const struct relays_path_want want = want_of(c);
 
     c->reached = 0;
     qudag_err err = node_small_network_check(n);
     if (err == QUDAG_OK) {
-        err = relays_path_apart(n->relays, &want, &c->apart, n->now, c->path);
+        err = draw(n, c, &want);
     }
     if (err != QUDAG_OK) {
         return err;
     }
     c->n_hops = c->relays;
-    if (last != NULL) {
+    if (want.service != NULL) {
         c->path[c->n_hops++] = c->target;
     }
     node_saved_guards(n, false);
     return QUDAG_OK;
+}
+
+static struct relays_stem stem_of(const struct node_circuit *c)
+{
+    return (struct relays_stem){c->path, c->n_hops};
+}
+
+qudag_err node_path_complete(struct node *n, struct node_circuit *c,
+                             const struct node_circuit *stem)
+{
+    const struct relays_path_want want = want_of(c);
+    const struct relays_stem begun = stem_of(stem);
+    struct onion_hop last;
+
+    if (node_small_network_check(n) != QUDAG_OK) {
+        return QUDAG_ENORELAYS;
+    }
+    qudag_err err = relays_path_last(n->relays, &want, &c->apart, &begun, n->now, &last);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    memcpy(c->path, stem->path, stem->n_hops * sizeof(c->path[0]));
+    c->path[stem->n_hops] = last;
+    c->n_hops = (uint8_t)(stem->n_hops + 1);
+    return QUDAG_OK;
+}
+
+bool node_path_holds(struct node *n, const struct node_circuit *stem)
+{
+    const struct relays_stem begun = stem_of(stem);
+
+    return node_small_network_check(n) == QUDAG_OK && relays_stem_holds(n->relays, &begun, n->now);
 }
 
 static bool joining(const struct node *n)
@@ -58,7 +139,9 @@ bool node_path_awaited(const struct node *n, const struct node_circuit *c, qudag
 void node_path_built(struct node *n, const struct node_circuit *c, tstamp now)
 {
     relays_hops_worked(n->relays, c->path, c->n_hops, now);
-    relays_circuit_built(n->relays, &c->path[0].peer, true);
+    if (!c->use->stem) {
+        relays_circuit_built(n->relays, &c->path[0].peer, true);
+    }
 }
 
 static void judge(struct node *n, struct node_circuit *c, const struct node_path_end *end)
@@ -108,6 +191,9 @@ void node_path_ended(struct node *n, struct node_circuit *c, uint64_t hop, qudag
 {
     struct node_path_end end = end_of(c, hop, err);
 
+    if (c->use->stem && c->open) { /* it was not taken, so that is counted now */
+        relays_circuit_built(n->relays, &c->path[0].peer, true);
+    }
     judge(n, c, &end);
     if (hop >= 1 && hop <= c->relays) { /* to blame is the first hop that was not reached */
         relays_hop_failed(n->relays, c->path, hop, now);

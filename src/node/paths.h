@@ -9,6 +9,16 @@
  * returns.  QUDAG_ESMALLNET (node_small_network_check), and what relays_path() says.
  */
 QUDAG_MUST_USE qudag_err node_path_choose(struct node *n, struct node_circuit *c);
+/* How many hops |c| is to have in the end. */
+uint8_t node_path_hops(const struct node_circuit *c);
+/*
+ * Sets c->path and c->n_hops to the hops of |stem| and a last one; as node_path_choose(), which would have chosen the
+ * same relays.  ENORELAYS also: |stem| will not do.
+ */
+QUDAG_MUST_USE qudag_err node_path_complete(struct node *n, struct node_circuit *c,
+                                            const struct node_circuit *stem);
+/* Whether |stem|, which waits, may still be used for whatever comes: its guard may, and its relays. */
+bool node_path_holds(struct node *n, const struct node_circuit *stem);
 /*
  * Whether |c|, for which node_path_choose() said |err|, is to wait for a path: for 20 s, while we join or our view of
  * the network has not settled, or while the guards do not answer.
@@ -19,7 +29,7 @@ bool node_path_awaited(const struct node *n, const struct node_circuit *c, qudag
  * QUDAG_ENORELAYS as long as it may only be too early to know them.
  */
 QUDAG_MUST_USE qudag_err node_small_network_check(const struct node *n);
-/* |c| reached all its hops. */
+/* |c| reached all its hops; a stem counts once it is taken, or ends. */
 void node_path_built(struct node *n, const struct node_circuit *c, tstamp now);
 /*
  * What was asked over |c| has ended with |err|, and it is for nothing else: that decides what it says of its guard,

@@ -41,6 +41,7 @@ enum onion_phase {
     ONION_PH_DIAL,      /* client: waiting for the stream to hop 1 */
     ONION_PH_CREATE,    /* client: CREATE sent */
     ONION_PH_EXTEND,    /* client: EXTEND sent */
+    ONION_PH_STEM,      /* client: all hops there but the last, which is not known yet */
     ONION_PH_READY,     /* client: all hops there */
     ONION_PH_ACCEPT,    /* relay: waiting for CREATE */
     ONION_PH_END,       /* relay: keyed, the circuit ends here */
@@ -69,7 +70,7 @@ struct onion_leg {
 };
 
 struct onion_client {
-    struct onion_hop *plan; /* n_wanted; NULL once built */
+    struct onion_hop *plan; /* n_wanted; NULL once built, also of a stem */
     struct onion_hs_client hs;
     uint8_t n_wanted;
     struct peer_id path[ONION_HOPS_MAX];
@@ -84,6 +85,7 @@ struct onion_circuit {
     struct list work; /* in onion.work: has something to do at once */
     struct list dead; /* in onion.dead */
     tstamp since, active_at, phase_at;
+    tstamp build_at; /* client: when it was begun to be built, or a stem to be completed */
     tstamp fails_at; /* relay: when a failure of its EXTEND is told */
     uint64_t build_ns, tag, cells_fwd, cells_back;
     uint32_t early;    /* relay: EARLY cells passed on */
@@ -202,6 +204,9 @@ void onion_circuit_free(struct onion_circuit *c);
 
 /* The stream to hop 1 is open: CREATE goes out. */
 void onion_client_connected(struct onion_circuit *c, struct acts *out);
+/* EXTEND to the last hop of a stem.  ENOMEM: nothing happened. */
+QUDAG_MUST_USE qudag_err onion_client_complete(struct onion_circuit *c,
+                                               const struct onion_hop *last, struct acts *out);
 /* A cell from hop 1; decrypts and handles what is for us. */
 void onion_client_cell(struct onion_circuit *c, const uint8_t *cell, struct acts *out);
 /*

@@ -3,6 +3,8 @@
  *
  *   ONION_PH_DIAL ─stream─▶ ONION_PH_CREATE ─CREATED─▶ ONION_PH_EXTEND ─EXTENDED─▶ ... ─▶ ONION_PH_READY
  *                          └──────────────── one hop ────────────────────▲
+ *
+ * A stem waits in ONION_PH_STEM for its last hop, and goes on from there with ONION_PH_EXTEND.
  */
 #include "core/onion/circuit.h"
 
@@ -60,15 +62,17 @@ static void client_extend(struct onion_circuit *c, struct acts *out)
 static qudag_err client_built(struct onion_circuit *c, struct acts *out)
 {
     struct onion *o = c->o;
+    bool stem = c->hops.n < c->hops.max;
 
-    qudag_err err = onion_mux_new(&c->mux, o->cfg.mem, c->ref, true, o->cfg.streams_max);
+    qudag_err err =
+        stem ? QUDAG_OK : onion_mux_new(&c->mux, o->cfg.mem, c->ref, true, o->cfg.streams_max);
     if (err != QUDAG_OK) {
         return err;
     }
     mem_free_wiped(o->cfg.mem, c->client->plan);
     c->client->plan = NULL;
-    c->build_ns = o->now - c->since;
-    onion_circuit_enter(c, ONION_PH_READY);
+    c->build_ns += o->now - c->build_at;
+    onion_circuit_enter(c, stem ? ONION_PH_STEM : ONION_PH_READY);
     struct act *a = acts_up(out, ONION_UP_BUILT);
     a->obj = c->ref;
     a->n = c->build_ns;
@@ -98,6 +102,23 @@ static qudag_err client_hop(struct onion_circuit *c, struct acts *out)
     struct act *a = acts_up(out, ONION_UP_HOP);
     a->obj = c->ref;
     a->n = c->hops.n;
+    client_extend(c, out);
+    return QUDAG_OK;
+}
+
+qudag_err onion_client_complete(struct onion_circuit *c, const struct onion_hop *last,
+                                struct acts *out)
+{
+    size_t n = c->hops.n;
+
+    c->client->plan = mem_alloc_n(c->o->cfg.mem, n + 1, sizeof *last);
+    if (c->client->plan == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    c->client->plan[n] = *last; /* of the others nothing is asked any more */
+    c->client->path[n] = last->peer;
+    c->client->n_wanted = (uint8_t)(n + 1);
+    c->build_at = c->o->now;
     client_extend(c, out);
     return QUDAG_OK;
 }

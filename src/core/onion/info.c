@@ -15,6 +15,7 @@ static enum onion_state state_of(const struct onion_circuit *c)
     case ONION_PH_DIAL:
     case ONION_PH_CREATE:
     case ONION_PH_EXTEND:
+    case ONION_PH_STEM:
     case ONION_PH_ACCEPT:
     case ONION_PH_DIAL_NEXT:
     case ONION_PH_WAIT_NEXT:

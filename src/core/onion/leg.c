@@ -50,7 +50,7 @@ void onion_circuit_wants_turn(struct onion_circuit *c)
 
 static tstamp circuit_deadline(const struct onion_circuit *c)
 {
-    tstamp built_by = tstamp_after(c->since, ONION_BUILD_TIMEOUT);
+    tstamp built_by = tstamp_after(c->build_at, ONION_BUILD_TIMEOUT);
 
     switch (c->phase) {
     case ONION_PH_DIAL:
@@ -70,6 +70,7 @@ static tstamp circuit_deadline(const struct onion_circuit *c)
         return c->fails_at;
     case ONION_PH_CLOSING:
         return tstamp_after(c->phase_at, ONION_CLOSE_TIMEOUT);
+    case ONION_PH_STEM:
     case ONION_PH_READY:
     case ONION_PH_END:
     case ONION_PH_RELAY:
@@ -109,6 +110,7 @@ qudag_err onion_circuit_new(struct onion *o, enum onion_role role, tstamp now,
     c->o = o;
     c->role = role;
     c->since = now;
+    c->build_at = now;
     c->prev.c = c;
     c->next.c = c;
     dyn_init(&c->prev.in, o->cfg.mem, ONION_LEG_HELD_MAX);

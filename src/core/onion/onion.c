@@ -393,7 +393,8 @@ static void on_timer(struct onion_circuit *c, struct acts *out)
     }
     bool onward = c->phase == ONION_PH_DIAL_NEXT || c->phase == ONION_PH_WAIT_NEXT ||
                   c->phase == ONION_PH_REFUSING;
-    bool building = c->role == ONION_CLIENT && c->phase != ONION_PH_READY;
+    bool building =
+        c->role == ONION_CLIENT && c->phase != ONION_PH_READY && c->phase != ONION_PH_STEM;
     if (c->phase == ONION_PH_CREATE || c->phase == ONION_PH_EXTEND) {
         /* at least so long: the next one has longer */
         onion_pace_add(&c->o->pace, c->o->now - c->phase_at);
@@ -470,8 +471,14 @@ static bool plan_valid(const struct onion *o, const struct onion_hop *hops, size
     return onion_rule_path(path, n, hops[n - 1].service, &o->cfg.self);
 }
 
+/* What a circuit is to be built of. */
+struct plan {
+    const struct onion_hop *hops;
+    size_t n, max; /* max: hops that it is to have in the end */
+};
+
 /* The client's part of a new circuit. */
-static qudag_err client_setup(struct onion_circuit *c, const struct onion_hop *hops, size_t n)
+static qudag_err client_setup(struct onion_circuit *c, const struct plan *p)
 {
     struct mem *mem = c->o->cfg.mem;
 
@@ -479,37 +486,76 @@ static qudag_err client_setup(struct onion_circuit *c, const struct onion_hop *h
     if (c->client == NULL) {
         return QUDAG_ENOMEM;
     }
-    c->client->plan = mem_alloc_n(mem, n, sizeof *hops);
+    c->client->plan = mem_alloc_n(mem, p->n, sizeof *p->hops);
     if (c->client->plan == NULL) {
         return QUDAG_ENOMEM;
     }
-    memcpy(c->client->plan, hops, n * sizeof *hops);
-    c->client->n_wanted = (uint8_t)n;
-    for (size_t i = 0; i < n; i++) {
-        c->client->path[i] = hops[i].peer;
+    memcpy(c->client->plan, p->hops, p->n * sizeof *p->hops);
+    c->client->n_wanted = (uint8_t)p->n;
+    for (size_t i = 0; i < p->n; i++) {
+        c->client->path[i] = p->hops[i].peer;
     }
-    return onion_hops_init(&c->hops, mem, n);
+    return onion_hops_init(&c->hops, mem, p->max);
+}
+
+static qudag_err begin(struct onion *o, const struct plan *p, tstamp now, struct acts *out,
+                       struct ref *circuit)
+{
+    struct onion_circuit *c;
+
+    if (!plan_valid(o, p->hops, p->n) || p->max > ONION_HOPS_MAX) {
+        return QUDAG_EINVAL;
+    }
+    onion_turn_begin(o, now, out);
+    qudag_err err = onion_circuit_new(o, ONION_CLIENT, now, &c);
+    if (err == QUDAG_OK && (err = client_setup(c, p)) != QUDAG_OK) {
+        onion_circuit_free(c);
+    }
+    if (err == QUDAG_OK) {
+        c->reported = true;
+        c->next.peer = p->hops[0].peer;
+        onion_leg_dial(&c->next, p->hops[0].addr, p->hops[0].n_addrs, out);
+        *circuit = c->ref;
+    }
+    onion_turn_end(o);
+    return err;
 }
 
 qudag_err onion_build(struct onion *o, const struct onion_hop *hops, size_t n, tstamp now,
                       struct acts *out, struct ref *circuit)
 {
-    struct onion_circuit *c;
+    return begin(o, &(struct plan){hops, n, n}, now, out, circuit);
+}
 
-    if (!plan_valid(o, hops, n)) {
+qudag_err onion_build_stem(struct onion *o, const struct onion_hop *hops, size_t n, tstamp now,
+                           struct acts *out, struct ref *circuit)
+{
+    if (n == 0 || hops[n - 1].service) {
+        return QUDAG_EINVAL; /* nothing follows a service */
+    }
+    return begin(o, &(struct plan){hops, n, n + 1}, now, out, circuit);
+}
+
+qudag_err onion_complete(struct onion *o, struct ref stem, const struct onion_hop *last, tstamp now,
+                         struct acts *out)
+{
+    struct onion_circuit *c = slots_get(&o->circuits, stem);
+    struct peer_id path[ONION_HOPS_MAX];
+
+    if (c == NULL || c->phase == ONION_PH_CLOSING) {
+        return QUDAG_ESTALE;
+    }
+    if (c->phase != ONION_PH_STEM) {
+        return QUDAG_ESTATE;
+    }
+    memcpy(path, c->client->path, sizeof path);
+    path[c->hops.n] = last->peer; /* there is room: see onion_build_stem() */
+    if (!hop_valid(last, true) ||
+        !onion_rule_path(path, c->hops.n + 1, last->service, &o->cfg.self)) {
         return QUDAG_EINVAL;
     }
     onion_turn_begin(o, now, out);
-    qudag_err err = onion_circuit_new(o, ONION_CLIENT, now, &c);
-    if (err == QUDAG_OK && (err = client_setup(c, hops, n)) != QUDAG_OK) {
-        onion_circuit_free(c);
-    }
-    if (err == QUDAG_OK) {
-        c->reported = true;
-        c->next.peer = hops[0].peer;
-        onion_leg_dial(&c->next, hops[0].addr, hops[0].n_addrs, out);
-        *circuit = c->ref;
-    }
+    qudag_err err = onion_client_complete(c, last, out);
     onion_turn_end(o);
     return err;
 }

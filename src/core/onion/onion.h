@@ -88,6 +88,17 @@ void onion_extend_refuse(struct onion *o, struct ref circuit, tstamp now, struct
 QUDAG_MUST_USE qudag_err onion_build(struct onion *o, const struct onion_hop *hops, size_t n,
                                      tstamp now, struct acts *out, struct ref *circuit);
 /*
+ * Builds a stem: a circuit that lacks its last hop, and is no use before it has it.  Results and errors as above.
+ */
+QUDAG_MUST_USE qudag_err onion_build_stem(struct onion *o, const struct onion_hop *hops, size_t n,
+                                          tstamp now, struct acts *out, struct ref *circuit);
+/*
+ * Adds its last hop to a stem that is built: ONION_UP_BUILT or ONION_UP_CLOSED follows once more, n of the former
+ * being what both steps took.  ESTALE; ESTATE: it is none, or not built; EINVAL, ENOMEM: it is as it was.
+ */
+QUDAG_MUST_USE qudag_err onion_complete(struct onion *o, struct ref stem,
+                                        const struct onion_hop *last, tstamp now, struct acts *out);
+/*
  * Ends a circuit in both directions; ONION_UP_CLOSED with ECANCELED follows if the owner knows of it.
  * Gone: nothing.
  */

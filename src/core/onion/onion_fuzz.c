@@ -119,7 +119,12 @@ static void step(struct testnet *n, struct rd *r, struct change *change, struct 
     uint8_t op = rd_u8(r);
     size_t ix;
 
-    switch (op % 11) {
+    switch (op % 12) {
+    case 11:
+        (void)!onion_complete(n->nodes[0].o, *circuit, &n->nodes[3 - (op >> 6 & 1)].hop, n->now,
+                              &n->out);
+        net_drain(n, 0);
+        break;
     case 10:
         ix = rd_u8(r) % 4;
         n->nodes[ix].knows_nobody = op & 0x20;
@@ -169,7 +174,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     n->tap = change_bytes;
     n->tap_ctx = &change;
     n->nodes[3].app = APP_ECHO;
-    qudag_err err = net_build(n, 1, 3, &circuit);
+    qudag_err err = size > 0 && data[0] & 0x40 ? net_build_stem(n, 1, 2, &circuit)
+                                               : net_build(n, 1, 3, &circuit);
     ASSERT(err == QUDAG_OK);
     if (size > 0 && data[0] & 0x80) {
         net_run(n);

@@ -129,23 +129,38 @@ static inline void net_sleep(struct testnet *n, uint64_t ns)
 
 /* ---- what tests do ---- */
 
-/* A circuit from node |from| through |n_hops| nodes starting at node |first|; not run yet. */
-static inline qudag_err net_build_from(struct testnet *n, size_t from, size_t first, size_t n_hops,
-                                       struct ref *circuit)
+/* A circuit, or a |stem|, from node |from| through |n_hops| nodes starting at node |first|; not run yet. */
+static inline qudag_err net_begin(struct testnet *n, size_t from, size_t first, size_t n_hops,
+                                  bool stem, struct ref *circuit)
 {
     struct onion_hop *hops = calloc(n_hops, sizeof *hops);
+    struct onion *o = n->nodes[from].o;
 
     ASSERT(hops != NULL);
     for (size_t i = 0; i < n_hops; i++) {
         hops[i] = n->nodes[first + i].hop;
     }
-    qudag_err err = onion_build(n->nodes[from].o, hops, n_hops, n->now, &n->out, circuit);
+    qudag_err err = stem ? onion_build_stem(o, hops, n_hops, n->now, &n->out, circuit)
+                         : onion_build(o, hops, n_hops, n->now, &n->out, circuit);
     free(hops);
     net_drain(n, from);
     return err;
 }
 
-/* The same from node 0. */
+static inline qudag_err net_build_from(struct testnet *n, size_t from, size_t first, size_t n_hops,
+                                       struct ref *circuit)
+{
+    return net_begin(n, from, first, n_hops, false, circuit);
+}
+
+/* A stem from node 0. */
+static inline qudag_err net_build_stem(struct testnet *n, size_t first, size_t n_hops,
+                                       struct ref *circuit)
+{
+    return net_begin(n, 0, first, n_hops, true, circuit);
+}
+
+/* A circuit from node 0. */
 static inline qudag_err net_build(struct testnet *n, size_t first, size_t n_hops,
                                   struct ref *circuit)
 {

@@ -18,6 +18,8 @@
 
 #define TRIES 32
 
+static const struct peer_id nobody = {.len = 0};
+
 /* One path being chosen. */
 struct choice {
     const struct relays_entry *hop[ONION_HOPS_MAX]; /* NULL: not chosen yet */
@@ -26,6 +28,7 @@ struct choice {
         *service;            /* follows the last hop, which need not be a gateway; or NULL */
     uint8_t ip_counted;      /* IP versions that count */
     enum relays_close close; /* to |service| */
+    bool stem;               /* the last of |n| hops is chosen another time */
     bool failed_too;
     uint8_t guard[RELAYS_SAMPLE_MAX]; /* that may be used, in order */
     size_t n_guards;
@@ -190,7 +193,7 @@ static bool choose(const struct relays *r, struct choice *c)
         }
         c->hop[1] = &c->second->x;
     }
-    if (c->n > 1) {
+    if (c->n > 1 && !c->stem) {
         c->hop[c->n - 1] = pick(r, c, c->n - 1);
         if (c->hop[c->n - 1] == NULL) {
             return false;
@@ -264,19 +267,11 @@ static bool guard_awaited(const struct relays *r, tstamp now)
     return r->guards_spent;
 }
 
-qudag_err relays_path(struct relays *r, const struct relays_path_want *want, tstamp now,
-                      struct onion_hop *out)
+/* |service| is what c->service points at, where there is one. */
+static void choice_of(const struct relays *r, const struct relays_path_want *want,
+                      const struct peer_id *other, struct relays_entry *service, struct choice *c)
 {
-    static const struct peer_id any = {.len = 0};
-
-    return relays_path_apart(r, want, &any, now, out);
-}
-
-qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *want,
-                            const struct peer_id *other, tstamp now, struct onion_hop *out)
-{
-    struct relays_entry service;
-    struct choice c = {
+    *c = (struct choice){
         .n = want->n,
         .ip_counted = relays_pool_ip(r),
         .exclude = want->exclude,
@@ -284,26 +279,109 @@ qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *wan
         .not_last = want->not_last,
         .n_not_last = want->n_not_last,
         .apart = other,
-        .now = now,
+        .stem = want->stem,
     };
+    if (want->service != NULL) {
+        service_entry(r, want->service, service);
+        c->service = service;
+    }
+}
 
-    if (want->n == 0 || want->n > ONION_HOPS_MAX) {
+qudag_err relays_path(struct relays *r, const struct relays_path_want *want, tstamp now,
+                      struct onion_hop *out)
+{
+    return relays_path_apart(r, want, &nobody, now, out);
+}
+
+qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *want,
+                            const struct peer_id *other, tstamp now, struct onion_hop *out)
+{
+    struct relays_entry service;
+    struct choice c;
+
+    if (want->n == 0 || want->n > ONION_HOPS_MAX || (want->stem && want->n < 3)) {
         return QUDAG_EINVAL;
     }
     if (!relays_is_usable(r)) {
         return QUDAG_ENORELAYS;
     }
-    if (want->service != NULL) {
-        service_entry(r, want->service, &service);
-        c.service = &service;
-    }
+    choice_of(r, want, other, &service, &c);
+    c.now = now;
     c.n_guards = relays_guards_usable(r, now, c.guard);
     if (!try_choices(r, &c, want->named)) {
         return guard_awaited(r, now) ? QUDAG_ENOGUARD : QUDAG_ENORELAYS;
     }
-    for (size_t k = 0; k < c.n; k++) {
+    for (size_t k = 0; k < c.n && c.hop[k] != NULL; k++) {
         out[k] = c.hop[k]->hop;
     }
     relays_guards_use(r, c.first);
+    return QUDAG_OK;
+}
+
+/* --- stems ------------------------------------------------------------------------------------ */
+
+/* The guard |peer|, if it may be used now; NULL. */
+static const struct relays_entry *usable_guard(const struct relays *r, const struct choice *c,
+                                               const struct peer_id *peer)
+{
+    for (size_t i = 0; i < c->n_guards; i++) {
+        const struct relays_entry *x = &r->guard[c->guard[i]]->x;
+        if (peer_id_eq(&x->hop.peer, peer)) {
+            return x;
+        }
+    }
+    return NULL;
+}
+
+/* Puts the stem into |c|; false: it would not be chosen any more. */
+static bool stem_put(struct relays *r, struct choice *c, const struct relays_stem *stem)
+{
+    c->n_guards = relays_guards_usable(r, c->now, c->guard);
+    c->second = relays_second_find(r, &stem->hop[1].peer);
+    for (size_t at = 0; at < stem->n && c->second != NULL; at++) {
+        const struct peer_id *peer = &stem->hop[at].peer;
+        const struct relays_entry *x = at == 0   ? usable_guard(r, c, peer)
+                                       : at == 1 ? &c->second->x
+                                                 : relays_find(r, peer);
+        if (x == NULL || !fits(r, c, x, at)) {
+            return false;
+        }
+        c->hop[at] = x;
+    }
+    return c->second != NULL;
+}
+
+bool relays_stem_holds(struct relays *r, const struct relays_stem *stem, tstamp now)
+{
+    struct choice c = {
+        .n = stem->n + 1, .ip_counted = relays_pool_ip(r), .apart = &nobody, .now = now};
+
+    return stem->n >= 2 && stem_put(r, &c, stem);
+}
+
+qudag_err relays_path_last(struct relays *r, const struct relays_path_want *want,
+                           const struct peer_id *other, const struct relays_stem *stem, tstamp now,
+                           struct onion_hop *out)
+{
+    enum relays_close close[RELAYS_CLOSE_TRIES];
+    struct relays_entry service;
+    struct choice c;
+
+    if (stem->n < 2 || want->n > ONION_HOPS_MAX ||
+        stem->n + (want->service == NULL ? 1 : 0) != want->n) {
+        return QUDAG_EINVAL;
+    }
+    choice_of(r, want, other, &service, &c);
+    c.now = now;
+    (void)relays_rule_close(want->named, close);
+    c.close = close[0]; /* what is closer is worth a new path */
+    if (!stem_put(r, &c, stem)) {
+        return QUDAG_ENORELAYS;
+    }
+    const struct relays_entry *last = want->service != NULL ? &service : pick(r, &c, c.n - 1);
+    if (last == NULL) {
+        return QUDAG_ENORELAYS;
+    }
+    *out = last->hop;
     return QUDAG_OK;
 }

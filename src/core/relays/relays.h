@@ -84,6 +84,13 @@ struct relays_path_want {
     const struct peer_id *not_last; /* peers that the last hop is not to be; others may */
     size_t n_not_last;
     bool named; /* others chose |service|, a relay, perhaps ourselves: see closeness.c */
+    bool stem;  /* the last hop follows later: of |n|, all but that one are chosen now */
+};
+
+/* Hops that were chosen with want.stem; borrowed for the call. */
+struct relays_stem {
+    const struct onion_hop *hop;
+    size_t n; /* 2 to ONION_HOPS_MAX - 1 */
 };
 
 enum relays_dirty { RELAYS_CLEAN, RELAYS_DIRTY_LATER, RELAYS_DIRTY_NOW };
@@ -102,6 +109,17 @@ QUDAG_MUST_USE qudag_err relays_path(struct relays *r, const struct relays_path_
 QUDAG_MUST_USE qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *want,
                                            const struct peer_id *other, tstamp now,
                                            struct onion_hop *out);
+/*
+ * The last hop of a path that began with |stem|: want->service, where want->n hops are there, else drawn, as
+ * relays_path_apart() does.  EINVAL (lengths); ENORELAYS: there is none, or the stem would not be chosen any more (its
+ * guard is not to be used just now, its second-layer guard is another, a relay is gone or failed).
+ */
+QUDAG_MUST_USE qudag_err relays_path_last(struct relays *r, const struct relays_path_want *want,
+                                          const struct peer_id *other,
+                                          const struct relays_stem *stem, tstamp now,
+                                          struct onion_hop *out);
+/* Whether it would still be chosen, whatever follows. */
+bool relays_stem_holds(struct relays *r, const struct relays_stem *stem, tstamp now);
 
 /*
  * |peer| failed, as we know ourselves: not usable for 60 s, doubling to 1 h; as a guard for 5 s, doubling to 10 min.

@@ -1,0 +1,63 @@
+/* clean.c - how many clean circuits wait, when one more is built, which is taken. */
+#include "node/clean.h"
+
+#define PAUSE_MIN (300 * NS_PER_MS)
+#define PAUSE_MORE_MS 900
+#define RETRY_MIN (5 * NS_PER_S)
+#define RETRY_DOUBLINGS 8 /* about ten minutes */
+#define SHARE 4           /* they and all others of ours: at most a quarter of all circuits */
+
+uint32_t node_clean_wanted(const struct node_clean_view *v, enum node_clean_len len, tstamp now)
+{
+    tstamp used = v->used_at[len];
+    bool lately = used != TSTAMP_NEVER && now < tstamp_after(used, NODE_CLEAN_IDLE_AT);
+    uint32_t wanted = v->wanted < NODE_CLEAN_MAX ? v->wanted : NODE_CLEAN_MAX;
+
+    return v->possible && (lately || v->serving) ? wanted : 0;
+}
+
+enum node_clean_len node_clean_next(const struct node_clean_view *v, tstamp now)
+{
+    enum node_clean_len next = NODE_CLEAN_NONE;
+
+    if (v->building || now < v->not_before || v->circuits >= v->circuits_max / SHARE) {
+        return NODE_CLEAN_NONE;
+    }
+    for (enum node_clean_len len = NODE_CLEAN_SHORT; len < NODE_CLEAN_NONE; len++) {
+        bool lacks = v->waiting[len] < node_clean_wanted(v, len, now);
+        if (lacks && (next == NODE_CLEAN_NONE || v->waiting[len] < v->waiting[next])) {
+            next = len;
+        }
+    }
+    return next;
+}
+
+uint64_t node_clean_pause(uint32_t failures, const struct rng *rng)
+{
+    uint32_t doublings = failures < RETRY_DOUBLINGS ? failures : RETRY_DOUBLINGS;
+
+    if (failures > 0) {
+        return rng_jitter(rng, RETRY_MIN << (doublings - 1), 200);
+    }
+    return PAUSE_MIN + rng_below(rng, PAUSE_MORE_MS) * NS_PER_MS;
+}
+
+void node_clean_used(struct node_clean *c, enum node_clean_len len, tstamp now,
+                     const struct rng *rng)
+{
+    tstamp next = tstamp_after(now, node_clean_pause(0, rng));
+
+    c->used_at[len] = now;
+    c->not_before = c->not_before > next ? c->not_before : next;
+    c->look_at = tstamp_min(c->look_at, next);
+}
+
+uint64_t node_clean_life(const struct rng *rng)
+{
+    return NODE_CLEAN_LIFE_MIN + rng_u64(rng) % (NODE_CLEAN_LIFE_MAX - NODE_CLEAN_LIFE_MIN + 1);
+}
+
+bool node_clean_may_take(const struct node_clean_one *one, uint8_t hops, tstamp now)
+{
+    return one->built && one->hops + 1 == hops && now < one->leaves;
+}
