@@ -308,7 +308,7 @@ static void begin(void)
     (void)nt_run(&b.net, 30 * NS_PER_S, NULL);
     struct nt_node *s = &b.net.node[SERVICE];
     must(node_serve(s->node, PROTO) == QUDAG_OK &&
-             node_dark_create(s->node, "shop", b.net.now, &b.addr) == QUDAG_OK,
+             node_dark_create(s->node, &nt_direct, "shop", b.net.now, &b.addr) == QUDAG_OK,
          "service");
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = b.addr};
     size_t at = nt_ask(s, &r);

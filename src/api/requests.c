@@ -243,34 +243,35 @@ qudag_err qudag_dark_resolve_for(qudag_node *n, const char *addr, qudag_slice us
     return ask_dark(n, NODE_OP_DARK_RESOLVE, addr, node_isolation_user(user.base, user.len), op);
 }
 
-qudag_err qudag_dark_create(qudag_node *n, const char *label, char addr[QUDAG_DARK_TEXT_MAX])
+static qudag_err make_address(qudag_node *n, const struct node_dark_of *of, const char *label,
+                              char addr[QUDAG_DARK_TEXT_MAX])
 {
     struct dark_addr a;
+    qudag_err err = node_dark_create(n->node, of, label != NULL ? label : "", io_now(), &a);
 
-    if (n == NULL || addr == NULL) {
-        return QUDAG_EINVAL;
-    }
-    qudag_err err = node_dark_create(n->node, label != NULL ? label : "", io_now(), &a);
     if (err == QUDAG_OK) {
         (void)dark_addr_text(addr, &a);
     }
     return err;
 }
 
+qudag_err qudag_dark_create(qudag_node *n, const char *label, char addr[QUDAG_DARK_TEXT_MAX])
+{
+    if (n == NULL || addr == NULL) {
+        return QUDAG_EINVAL;
+    }
+    const struct node_dark_of of = {DARK_DIRECT, node_dark_network(n->node)};
+    return make_address(n, &of, label, addr);
+}
+
 qudag_err qudag_dark_create_in(qudag_node *n, qudag_dark_network network, const char *label,
                                char addr[QUDAG_DARK_TEXT_MAX])
 {
-    struct dark_addr a;
-
     if (n == NULL || addr == NULL || (unsigned)network > QUDAG_DARK_LAB) {
         return QUDAG_EINVAL;
     }
-    qudag_err err = node_dark_create_in(n->node, (enum dark_network)network,
-                                        label != NULL ? label : "", io_now(), &a);
-    if (err == QUDAG_OK) {
-        (void)dark_addr_text(addr, &a);
-    }
-    return err;
+    const struct node_dark_of of = {DARK_DIRECT, (enum dark_network)network};
+    return make_address(n, &of, label, addr);
 }
 
 qudag_err qudag_peer_add_addr(qudag_node *n, const qudag_peer_id *peer, const char *multiaddr)

@@ -13,7 +13,7 @@
 /* The limit of onion keys first: what is on disk is taken back at every start, so it must fit. */
 static qudag_err take_keys(struct node *n, struct dark_keys *k)
 {
-    qudag_err err = node_keys_listen(n, k);
+    qudag_err err = k->kind == DARK_DIRECT ? node_keys_listen(n, k) : QUDAG_OK;
 
     if (err != QUDAG_OK) {
         return err;
@@ -28,19 +28,20 @@ static qudag_err take_keys(struct node *n, struct dark_keys *k)
     return err;
 }
 
-qudag_err node_dark_create(struct node *n, const char *label, tstamp now, struct dark_addr *out)
+enum dark_network node_dark_network(const struct node *n)
 {
-    return node_dark_create_in(n, n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN, label, now, out);
+    return n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN;
 }
 
-qudag_err node_dark_create_in(struct node *n, enum dark_network net, const char *label, tstamp now,
-                              struct dark_addr *out)
+qudag_err node_dark_create(struct node *n, const struct node_dark_of *of, const char *label,
+                           tstamp now, struct dark_addr *out)
 {
     struct dark_keys k;
-    qudag_err err = dark_keys_create(&k, net, label, node_wall(n, now), &n->cfg.rng);
+    qudag_err err = dark_keys_create(&k, of->network, label, node_wall(n, now), &n->cfg.rng);
 
     if (err == QUDAG_OK) {
         struct dark_addr addr = k.addr;
+        k.kind = of->kind;
         err = take_keys(n, &k);
         dark_keys_fini(&k);
         *out = err == QUDAG_OK ? addr : *out;
@@ -50,11 +51,11 @@ qudag_err node_dark_create_in(struct node *n, enum dark_network net, const char 
 
 bool node_dark_takes(const struct node *n, const struct dark_addr *a)
 {
-    return dark_network_takes(n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN,
-                              (enum dark_network)a->network);
+    return dark_network_takes(node_dark_network(n), (enum dark_network)a->network);
 }
 
-qudag_err node_begin_dark_publish(struct node *n, struct node_op *op, tstamp now)
+/* What ends at us, by the address's own onion key. */
+static qudag_err publish_direct(struct node *n, struct node_op *op, tstamp now)
 {
     struct onion_hop self;
 
@@ -77,12 +78,24 @@ qudag_err node_begin_dark_publish(struct node *n, struct node_op *op, tstamp now
     return err;
 }
 
+qudag_err node_begin_dark_publish(struct node *n, struct node_op *op, tstamp now)
+{
+    const struct dark_keys *k = dark_own_get(n->dark, &op->req.dark);
+
+    if (k == NULL) {
+        return QUDAG_ENOTFOUND;
+    }
+    op->asked = true;
+    return k->kind == DARK_HIDDEN ? node_service_publish(n, op, now) : publish_direct(n, op, now);
+}
+
 qudag_err node_begin_dark_forget(struct node *n, struct node_op *op, tstamp now)
 {
     const struct dark_keys *k = dark_own_get(n->dark, &op->req.dark);
 
     if (k != NULL) { /* nobody is let in by it from now on */
         onion_key_del(n->onion, k->key_id);
+        node_service_end(n, &op->req.dark, now);
     }
     struct acts *out = node_begin(n);
     qudag_err err = dark_forget(n->dark, node_op_cookie(op), &op->req.dark, now, out);
@@ -121,6 +134,20 @@ static void on_save(struct node *n, const struct act *a, tstamp now)
     node_end(n, n->ix.dark);
 }
 
+/* The next request like |op| that waits for the dark core, which knows one of them. */
+static struct node_op *another(struct node *n, const struct node_request *like)
+{
+    LIST_EACH(it, &n->running)
+    {
+        struct node_op *op = LIST_ENTRY(it, struct node_op, node);
+        if (op->req.kind == like->kind && op->asked &&
+            memcmp(&op->req.dark, &like->dark, sizeof(like->dark)) == 0) {
+            return op;
+        }
+    }
+    return NULL;
+}
+
 static void on_published(struct node *n, const struct act *a)
 {
     struct node_op *op = node_op_get(n, a->cookie);
@@ -137,7 +164,10 @@ static void on_published(struct node *n, const struct act *a)
     } else if (a->err == QUDAG_OK) {
         node_saved_published(n, &op->req.dark, true);
     }
-    node_op_end(n, op, a->err, &res);
+    const struct node_request like = {.kind = op->req.kind, .dark = op->req.dark};
+    do {
+        node_op_end(n, op, a->err, &res);
+    } while ((op = another(n, &like)) != NULL);
 }
 
 static void on_resolved(struct node *n, const struct act *a)
@@ -174,18 +204,26 @@ static void report(struct node *n, const struct act *a, tstamp now)
     }
 }
 
+/* A direct one would lead nowhere while nobody is told an address of ours. */
+static bool may_republish(const struct node *n, const struct dark_addr *a)
+{
+    const struct dark_keys *k = dark_own_get(n->dark, a);
+
+    return n->own.n_announced > 0 || (k != NULL && k->kind == DARK_HIDDEN);
+}
+
 void node_dark_republish(struct node *n)
 {
-    while (n->n_republish > 0 && n->own.n_announced > 0 &&
-           node_small_network_check(n) == QUDAG_OK) {
-        struct node_request r = {.kind = NODE_OP_DARK_PUBLISH,
-                                 .dark = n->republish[n->n_republish - 1]};
-        struct node_op *op = node_op_new(n, &r);
-        if (op == NULL) {
-            return; /* with the next relay */
+    if (node_small_network_check(n) != QUDAG_OK) {
+        return;
+    }
+    for (size_t i = n->n_republish; i-- > 0;) {
+        struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = n->republish[i]};
+        struct node_op *op = may_republish(n, &r.dark) ? node_op_new(n, &r) : NULL;
+        if (op != NULL) {        /* else with the next relay */
+            op->notified = true; /* the program did not ask */
+            n->republish[i] = n->republish[--n->n_republish];
         }
-        op->notified = true; /* the program did not ask */
-        n->n_republish--;
     }
 }
 
@@ -234,7 +272,7 @@ qudag_err node_dark_init(struct node *n)
                             .rng = n->cfg.rng,
                             .log = n->cfg.log,
                             .clock = n->cfg.clock,
-                            .network = n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN,
+                            .network = node_dark_network(n),
                             .delay_max_ns = n->cfg.dark_delay_max_ns,
                             .cover_per_hour = n->cfg.dark_dummies,
                             .show_cache = n->cfg.dark_show_cache};

@@ -28,8 +28,10 @@ static void introduce_report(struct node *n, const struct act *a, tstamp now)
 
     if (a->kind == INTRODUCE_UP_DONE) {
         node_hidden_introduced(n, a, now);
+        return;
     }
     if (a->kind != INTRODUCE_UP_BINDING) {
+        node_service_introduce(n, a, now);
         return;
     }
     qudag_err err = onion_binding(n->onion, ref_from_u64(a->n), binding);
@@ -42,6 +44,8 @@ static void rendezvous_report(struct node *n, const struct act *a, tstamp now)
 {
     if (a->kind == RENDEZVOUS_UP_WAITING || a->kind == RENDEZVOUS_UP_CREATED) {
         node_hidden_rendezvous(n, a, now);
+    } else if (a->kind == RENDEZVOUS_UP_MET) {
+        node_service_met(n, a, now);
     }
     if (a->kind != RENDEZVOUS_UP_JOIN) {
         return;
@@ -79,7 +83,11 @@ static qudag_err add(struct node *n, struct node_core *core, const char *proto, 
 
 static qudag_err make_introduce(struct node *n, tstamp now)
 {
-    struct introduce_config c = {.mem = n->mem, .rng = n->cfg.rng, .serve = n->cfg.relay};
+    struct introduce_config c = {.mem = n->mem,
+                                 .rng = n->cfg.rng,
+                                 .serve = n->cfg.relay,
+                                 .asking_max = HIDDEN_SERVICES_MAX * HIDDEN_SLOTS +
+                                               HIDDEN_CALLS_MAX * HIDDEN_POINTS};
     qudag_err err = introduce_new(&n->introduce, &c, now);
 
     if (err != QUDAG_OK) {
@@ -96,7 +104,10 @@ static qudag_err make_introduce(struct node *n, tstamp now)
 
 static qudag_err make_rendezvous(struct node *n, tstamp now)
 {
-    struct rendezvous_config c = {.mem = n->mem, .rng = n->cfg.rng, .serve = n->cfg.relay};
+    struct rendezvous_config c = {.mem = n->mem,
+                                  .rng = n->cfg.rng,
+                                  .serve = n->cfg.relay,
+                                  .asking_max = HIDDEN_ALL_BUILDS_MAX + HIDDEN_CALLS_MAX};
     qudag_err err = rendezvous_new(&n->rendezvous, &c, now);
 
     if (err != QUDAG_OK) {

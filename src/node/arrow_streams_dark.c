@@ -101,6 +101,10 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
     if (c->open) {
         return;
     }
+    if (c->use->carried && err == QUDAG_ETIMEOUT) {
+        err =
+            QUDAG_EUNREACHABLE; /* a service that does not answer is offline, as one whose points are gone */
+    }
     if (c->use->carried ? c->target_failed : !node_budget_ours(err)) {
         /* without a circuit nobody tried the target; of a hidden one it is its points that say so */
         dark_target_failed(n->dark, &c->dark);
@@ -111,6 +115,7 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
         list_del(&a->wait);
         a->via = NULL;
         bool again = c->target_failed && !c->canceled && ++a->targets < most;
+        a->target_seq = c->seq;
         if (!again || resolve(n, a) != QUDAG_OK) {
             list_push_back(&lost, &a->wait);
         }
@@ -124,20 +129,30 @@ static const struct node_circuit_use use = {
 static const struct node_circuit_use hidden = {
     .name = "hidden", .to_service = true, .carried = true, .built = built, .failed = failed};
 
-/* No way for |r|: the streams that waited for one are over. */
-static void no_way(struct node *n, const struct node_request *r, qudag_err err)
+/*
+ * No way for |r|: the streams that waited for one are over; |seq| not 0: those of which that record led nowhere before.
+ * Whether others wait.
+ */
+static bool no_way(struct node *n, const struct node_request *r, uint64_t seq, qudag_err err)
 {
     struct list lost;
+    bool others = false;
 
     list_init(&lost);
     LIST_EACH_SAFE(it, tmp, &n->resolving)
     {
-        if (same_way(LIST_ENTRY(it, struct node_stream, wait), &r->dark, &r->isolation)) {
-            list_del(it);
-            list_push_back(&lost, it);
+        const struct node_stream *a = LIST_ENTRY(it, struct node_stream, wait);
+        if (same_way(a, &r->dark, &r->isolation)) {
+            if (seq == 0 || (a->targets > 0 && a->target_seq == seq)) {
+                list_del(it);
+                list_push_back(&lost, it);
+            } else {
+                others = true;
+            }
         }
     }
     node_streams_close_list(n, &lost, err);
+    return others;
 }
 
 qudag_err node_begin_stream_resolve(struct node *n, struct node_op *op, tstamp now)
@@ -148,6 +163,21 @@ qudag_err node_begin_stream_resolve(struct node *n, struct node_op *op, tstamp n
 
     node_end(n, n->ix.dark);
     op->asked = err == QUDAG_OK;
+    return err;
+}
+
+/* The circuit of |key| to what a record leads to; a hidden service is called.  *out as of node_circuit_start(). */
+static qudag_err begin_circuit(struct node *n, const struct node_request *r,
+                               const struct dark_target *to, struct node_circuit **out)
+{
+    qudag_err err = to->kind == DARK_HIDDEN
+                        ? node_hidden_call(n, &hidden, &r->dark, &to->hidden, out)
+                        : node_circuit_start(n, &use, NULL, &r->dark, &to->hop, out);
+
+    if (err == QUDAG_OK) {
+        (*out)->key = r->isolation;
+        (*out)->seq = to->kind == DARK_HIDDEN ? to->seq : 0;
+    }
     return err;
 }
 
@@ -162,19 +192,19 @@ void node_finish_stream_resolve(struct node *n, struct node_op *op, qudag_err er
     node_op_free(n, op);
     err = err == QUDAG_OK && r.over_budget ? QUDAG_EUNREACHABLE : err;
     c = node_circuit_for(n, &r.dark, &r.isolation);
+    if (err == QUDAG_OK && c == NULL && res->target->kind == DARK_HIDDEN &&
+        !no_way(n, &r, res->target->seq, QUDAG_EUNREACHABLE)) {
+        give_back(n, &r); /* SPEC: rendezvous R-27: there is no newer record */
+        return;
+    }
     if (err == QUDAG_OK && c == NULL) {
-        err = res->target->kind == DARK_HIDDEN
-                  ? node_hidden_call(n, &hidden, &r.dark, &res->target->hidden, &c)
-                  : node_circuit_start(n, &use, NULL, &r.dark, &res->target->hop, &c);
-        if (err == QUDAG_OK) {
-            c->key = r.isolation;
-        }
+        err = begin_circuit(n, &r, res->target, &c);
     }
     if (unasked || node_budget_ours(err)) {
         give_back(n, &r);
     }
     if (err != QUDAG_OK) {
-        no_way(n, &r, err);
+        (void)no_way(n, &r, 0, err);
         return;
     }
     LIST_EACH_SAFE(it, tmp, &n->resolving)

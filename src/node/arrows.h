@@ -148,6 +148,10 @@ QUDAG_MUST_USE qudag_err node_hidden_call(struct node *n, const struct node_circ
 /* What introduce and rendezvous report to a call. */
 void node_hidden_introduced(struct node *n, const struct act *a, tstamp now);
 void node_hidden_rendezvous(struct node *n, const struct act *a, tstamp now);
+QUDAG_MUST_USE qudag_err node_hidden_services_init(struct node *n); /* services - circuits */
+/* What introduce and rendezvous report to a service of ours. */
+void node_service_introduce(struct node *n, const struct act *a, tstamp now);
+void node_service_met(struct node *n, const struct act *a, tstamp now);
 QUDAG_MUST_USE qudag_err node_dark_init(struct node *n);        /* dark - gateway, program */
 QUDAG_MUST_USE qudag_err node_circuit_age_init(struct node *n); /* circuits - time */
 QUDAG_MUST_USE qudag_err node_clean_init(struct node *n);       /* circuits that wait for a use */

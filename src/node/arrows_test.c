@@ -265,7 +265,7 @@ static void nothing_is_published_when_its_keys_are_not_on_disk(void **state)
     nt_join(5);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     struct nt_node *t = &net.node[4];
-    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(t->node, &nt_direct, "x", net.now, &addr), QUDAG_OK);
     t->save_err = QUDAG_ESYSTEM;
     onion_stats_get(node_onion(net.node[4].node), &before);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
@@ -285,10 +285,10 @@ static void keys_that_are_not_saved_let_nobody_in(void **state)
     struct nt_node *t = &net.node[1];
     size_t keys = node_onion(t->node)->keys_n;
     t->save_err = QUDAG_ESYSTEM;
-    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_ESYSTEM);
+    assert_int_equal(node_dark_create(t->node, &nt_direct, "x", net.now, &addr), QUDAG_ESYSTEM);
     assert_int_equal(node_onion(t->node)->keys_n, keys);
     t->save_err = QUDAG_OK;
-    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(t->node, &nt_direct, "x", net.now, &addr), QUDAG_OK);
     assert_int_equal(node_onion(t->node)->keys_n, keys + 1);
 }
 
@@ -302,7 +302,7 @@ static void nothing_is_published_that_leads_nowhere(void **state)
     struct nt_node *t = &net.node[4];
     size_t announced = t->node->own.n_announced;
     assert_true(announced > 0);
-    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(t->node, &nt_direct, "x", net.now, &addr), QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     t->node->own.n_announced = 0;
     assert_int_equal(ask(4, &r), QUDAG_EUNREACHABLE);
@@ -318,7 +318,7 @@ static void a_canceled_publication_is_reported_once(void **state)
     nt_join(5);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
     struct nt_node *t = &net.node[4];
-    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(t->node, &nt_direct, "x", net.now, &addr), QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     size_t a = nt_ask(t, &r);
     assert_int_not_equal(a, SIZE_MAX);
@@ -355,7 +355,7 @@ static void gateways_mask_what_they_read_and_write_for_others(void **state)
     (void)state;
     nt_join(5);
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
-    assert_int_equal(node_dark_create(net.node[4].node, "x", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(net.node[4].node, &nt_direct, "x", net.now, &addr), QUDAG_OK);
     uint64_t before = masked_requests();
     struct node_request r = {.kind = NODE_OP_DARK_RESOLVE, .dark = addr};
     assert_int_equal(ask(0, &r), QUDAG_ENOTFOUND); /* read only */

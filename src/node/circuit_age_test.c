@@ -33,7 +33,8 @@ static void join(void)
     nt_join(6);
     assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
     assert_int_equal(node_serve(net.node[SERVICE].node, ECHO), QUDAG_OK);
-    assert_int_equal(node_dark_create(net.node[SERVICE].node, "shop", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(net.node[SERVICE].node, &nt_direct, "shop", net.now, &addr),
+                     QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     size_t at = nt_ask(&net.node[SERVICE], &r);
     assert_true(nt_run(&net, 120 * NS_PER_S, nt_asked_ended));
@@ -92,7 +93,8 @@ static void streams_with_different_keys_share_no_circuit(void **state)
     /* also when they are asked for at once and wait for the same record */
     struct dark_addr other;
     struct ref both[2], way[2] = {{0, 0}};
-    assert_int_equal(node_dark_create(net.node[SERVICE].node, "two", net.now, &other), QUDAG_OK);
+    assert_int_equal(node_dark_create(net.node[SERVICE].node, &nt_direct, "two", net.now, &other),
+                     QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = other};
     (void)nt_ask(&net.node[SERVICE], &r);
     assert_true(nt_run(&net, 120 * NS_PER_S, nt_asked_ended));

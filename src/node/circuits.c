@@ -395,7 +395,7 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
 
 void node_circuit_lost(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
 {
-    c->target_failed = err == QUDAG_ESTALE;
+    c->target_failed = err == QUDAG_ESTALE || err == QUDAG_ETIMEOUT;
     give_back(n, c, err);
     detach(n, c);
     c->use->failed(n, c, err, now);

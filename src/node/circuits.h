@@ -6,8 +6,8 @@
 #include "node/isolation.h"
 #include "node/requests.h"
 
-#define NODE_CIRCUIT_AVOID 8 /* relays that a last hop is not to be */
-#define NODE_CIRCUIT_TRIES 5 /* paths tried for one purpose */
+#define NODE_CIRCUIT_AVOID 16 /* relays that a last hop is not to be */
+#define NODE_CIRCUIT_TRIES 5  /* paths tried for one purpose */
 
 /* What a circuit is for.  Functions are called from the drain. */
 struct node_circuit_use {
@@ -42,7 +42,9 @@ struct node_circuit {
     struct ref op;           /* who waits for it */
     struct dark_addr dark;   /* to_service: where it leads ... */
     struct onion_hop target; /* ... and its last hop; to_relay: that one */
-    uint64_t id, call;       /* core/hidden: its names for this one, and for the call */
+    uint64_t id, call;  /* core/hidden: its names for this one, and for the call or the service */
+    uint64_t seq;       /* of the record that names a hidden service */
+    struct ref carried; /* a circuit to a service of ours that it carries */
     struct peer_id avoid[NODE_CIRCUIT_AVOID]; /* the last hop is none of these */
     uint8_t n_avoid;
     struct node_isolation key;    /* to_service: of all streams on it */

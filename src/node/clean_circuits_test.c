@@ -124,7 +124,7 @@ static struct dark_addr service(void)
     struct nt_node *t = &net.node[at];
     assert_int_equal(node_serve(t->node, ECHO), QUDAG_OK);
     t->echo = true;
-    assert_int_equal(node_dark_create(t->node, "d", net.now, &want.dark), QUDAG_OK);
+    assert_int_equal(node_dark_create(t->node, &nt_direct, "d", net.now, &want.dark), QUDAG_OK);
     t->n_asks = 0;
     size_t a = nt_ask(t, &want);
     assert_int_not_equal(a, SIZE_MAX);

@@ -122,6 +122,14 @@ void node_clock_agreed(struct node *n, enum node_clock_matter what, uint32_t cou
     }
 }
 
+void node_clock_to_services(struct node *n)
+{
+    hidden_services_trust_clock(n->services, node_clock_trusted(n));
+    if (!n->clock.suspect) {
+        hidden_services_set_clock(n->services, n->cfg.clock);
+    }
+}
+
 /* The parts that date or judge things each have a copy. */
 void node_set_clock(struct node *n, struct wallclock clock, tstamp now)
 {
@@ -134,10 +142,12 @@ void node_set_clock(struct node *n, struct wallclock clock, tstamp now)
     kad_set_clock(n->kad, clock);
     dark_set_clock(n->dark, clock);
     if (jump < NODE_CLOCK_JUMP) {
+        node_clock_to_services(n);
         return;
     }
     log_event(&n->cfg.log, LOG_WARN, "node.clock_set", LOG_NUM("seconds", (uint64_t)jump),
               LOG_STR("to", after > before ? "later" : "earlier"));
     n->clock = (struct node_clock){.set = true, .said = n->clock.said, .since = now};
     n->news |= NODE_NEWS_CLOCK;
+    node_clock_to_services(n); /* not trusted any more */
 }

@@ -34,6 +34,11 @@ struct node_clock {
 walltime node_wall(const struct node *n, tstamp now);
 /* Whether what cannot be undone may be done by the calendar (node_rule_clock_trusted). */
 bool node_clock_trusted(const struct node *n);
+/*
+ * Tells the services the calendar, unless it is suspect, and whether it is trusted: keys are wiped by it, which cannot
+ * be undone.
+ */
+void node_clock_to_services(struct node *n);
 /* Our clock does not fit that of |peer|, which is at |addr| (NULL: at the other end of a link, or not known). */
 void node_clock_witness(struct node *n, enum node_clock_matter what, const struct peer_id *peer,
                         const struct multiaddr *addr);

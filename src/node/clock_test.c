@@ -76,7 +76,7 @@ static void a_clock_an_hour_ahead_is_reported_and_its_correction_noticed(void **
         assert_false(node_clock_suspect(net.node[i].node));
     }
     struct nt_node *t = &net.node[ODD];
-    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(t->node, &nt_direct, "x", net.now, &addr), QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     size_t a = nt_ask(t, &r);
     assert_int_not_equal(a, SIZE_MAX);
@@ -139,7 +139,7 @@ static void what_was_dated_wrongly_is_made_again_once_the_clock_is_set(void **st
     nt_join(ODD);
     odd_joins(-500); /* within what is tolerated */
     assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
-    assert_int_equal(node_dark_create(t->node, "x", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(t->node, &nt_direct, "x", net.now, &addr), QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     size_t a = nt_ask(t, &r);
     assert_true(nt_run(&net, 120 * NS_PER_S, odd_ended));

@@ -97,7 +97,8 @@ static struct dark_addr published(uint32_t cover)
     nt_begin(CLIENT, &c);
     assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
     (void)nt_run(&net, 60 * NS_PER_S, NULL);
-    assert_int_equal(node_dark_create(net.node[SERVICE].node, "x", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(net.node[SERVICE].node, &nt_direct, "x", net.now, &addr),
+                     QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     assert_int_equal(ask_watched(SERVICE, &r), QUDAG_OK);
     return addr;
@@ -121,7 +122,8 @@ static void absence_is_asked_of_two_relays(void **state)
     struct dark_addr addr;
     (void)state;
     (void)published(0);
-    assert_int_equal(node_dark_create(net.node[SERVICE].node, "y", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(net.node[SERVICE].node, &nt_direct, "y", net.now, &addr),
+                     QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_RESOLVE, .dark = addr};
     assert_int_equal(ask_watched(CLIENT, &r), QUDAG_ENOTFOUND);
     assert_int_equal(n_seen, 2);
@@ -157,7 +159,8 @@ static void publish_more(size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct dark_addr a;
-        assert_int_equal(node_dark_create(net.node[SERVICE].node, "z", net.now, &a), QUDAG_OK);
+        assert_int_equal(node_dark_create(net.node[SERVICE].node, &nt_direct, "z", net.now, &a),
+                         QUDAG_OK);
         struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = a};
         assert_int_equal(ask_watched(SERVICE, &r), QUDAG_OK);
     }

@@ -802,7 +802,7 @@ static void nobody_is_let_in_by_a_forgotten_address(void **state)
     network();
     struct node *n = net.node[1].node;
     size_t keys = n->onion->keys_n;
-    assert_int_equal(node_dark_create(n, "shop", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, &nt_direct, "shop", net.now, &addr), QUDAG_OK);
     assert_int_equal(n->onion->keys_n, keys + 1);
     struct node_request r = {.kind = NODE_OP_DARK_FORGET, .dark = addr};
     assert_int_not_equal(nt_ask(&net.node[1], &r), SIZE_MAX);

@@ -44,7 +44,7 @@ static void ask_for_everything(size_t ix)
     for (size_t i = 0; i < ARRAY_LEN(r); i++) {
         (void)nt_ask(t, &r[i]);
     }
-    if (node_dark_create(t->node, "", net.now, &addr) == QUDAG_OK) {
+    if (node_dark_create(t->node, &nt_direct, "", net.now, &addr) == QUDAG_OK) {
         struct node_request publish = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
         (void)nt_ask(t, &publish);
         if (net.node[3].node != NULL) {

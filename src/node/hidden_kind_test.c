@@ -62,7 +62,8 @@ static void what_is_hidden_is_found_and_not_reached(void **state)
 
     nt_join(6);
     (void)nt_run(&net, 30 * NS_PER_S, NULL);
-    assert_int_equal(node_dark_create(net.node[SERVICE].node, "h", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(net.node[SERVICE].node, &nt_direct, "h", net.now, &addr),
+                     QUDAG_OK);
     store_hidden(dark_own_get(node_dark(net.node[SERVICE].node), &addr));
     struct node_request r = {.kind = NODE_OP_DARK_RESOLVE, .dark = addr};
     for (int i = 0; i < 2; i++) { /* the second is remembered */

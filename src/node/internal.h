@@ -30,7 +30,7 @@
 #include "base/dyn.h"
 #include "base/wipe.h"
 #include "core/gateway/gateway.h"
-#include "core/hidden/caller.h"
+#include "core/hidden/service.h"
 #include "core/identify/identify.h"
 #include "core/padding/padding.h"
 #include "core/ping/ping.h"
@@ -49,6 +49,7 @@
 #include "node/rules.h"
 #include "node/samples.h"
 #include "node/saved.h"
+#include "node/services.h"
 #include "node/streams.h"
 
 struct node {
@@ -73,7 +74,11 @@ struct node {
     struct rendezvous *rendezvous;
     struct hidden_calls *calls;
     uint64_t calls_made; /* names of calls */
-    tstamp shed_next;    /* memory: no circuit is given up before */
+    struct hidden_services *services;
+    struct list serving;      /* node_service */
+    struct list serving_keys; /* saved.c: node_service_keys of an earlier life */
+    tstamp services_clock_at; /* when services learn again whether the calendar is right */
+    tstamp shed_next;         /* memory: no circuit is given up before */
     struct padding *padding;
 
     struct node_core core[NODE_CORES_MAX];
@@ -81,7 +86,7 @@ struct node {
     unsigned by_swarm[SWARM_CORES_MAX]; /* index there -> index here */
     struct {
         unsigned ping, identify, push, dht, onion, gateway, padding, dark, streams, links, extends,
-            padded_links, introduce, rendezvous, calls;
+            padded_links, introduce, rendezvous, calls, services;
     } ix; /* handles for node_end() */
     struct acts acts;
     uint8_t tag[NODE_ACTS_CAP]; /* whose each action is */

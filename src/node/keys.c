@@ -45,7 +45,7 @@ void node_keys_drop_relay(struct node *n, unsigned slot)
     n->has_onion_key = n->has_onion_key && o->current != slot;
 }
 
-static uint64_t tag_of(const struct dark_addr *a)
+uint64_t node_keys_tag(const struct dark_addr *a)
 {
     uint64_t tag;
 
@@ -61,7 +61,7 @@ const char *node_keys_tag_text(struct node *n, uint64_t tag, char text[DARK_TEXT
     walltime until;
 
     while (tag != 0 && dark_own_next(n->dark, &it, &k, &published, &until)) {
-        if (tag_of(&k->addr) == tag) {
+        if (node_keys_tag(&k->addr) == tag) {
             (void)dark_addr_text(text, &k->addr);
             return text;
         }
@@ -77,7 +77,7 @@ void node_keys_called(struct node *n, uint64_t tag, tstamp now)
     walltime until;
 
     while (tag != 0 && dark_own_next(n->dark, &it, &k, &published, &until)) {
-        if (tag_of(&k->addr) == tag) {
+        if (node_keys_tag(&k->addr) == tag) {
             dark_called(n->dark, &k->addr, now);
             return;
         }
@@ -86,7 +86,7 @@ void node_keys_called(struct node *n, uint64_t tag, tstamp now)
 
 qudag_err node_keys_listen(struct node *n, const struct dark_keys *k)
 {
-    struct onion_key key = {.x_sk = k->onion_x_sk, .service = true, .tag = tag_of(&k->addr)};
+    struct onion_key key = {.x_sk = k->onion_x_sk, .service = true, .tag = node_keys_tag(&k->addr)};
     struct mlkem_key *dk = NULL;
     qudag_err err = mlkem768_load(&dk, key.k, &k->onion_k_seed);
 

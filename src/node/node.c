@@ -119,7 +119,9 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_circuit_age_init(n)) != QUDAG_OK || (err = node_clean_init(n)) != QUDAG_OK ||
         (err = node_gateway_init(n, now)) != QUDAG_OK || (err = node_padding_init(n)) != QUDAG_OK ||
         (err = node_rend_init(n, now)) != QUDAG_OK ||
-        (err = node_hidden_calls_init(n)) != QUDAG_OK || (err = node_spent_init(n)) != QUDAG_OK ||
+        (err = node_hidden_calls_init(n)) != QUDAG_OK ||
+        (err = node_hidden_services_init(n)) != QUDAG_OK ||
+        (err = node_services_init(n)) != QUDAG_OK || (err = node_spent_init(n)) != QUDAG_OK ||
         (err = node_padding_links_init(n)) != QUDAG_OK ||
         (err = node_streams_init(n)) != QUDAG_OK || (err = node_links_init(n)) != QUDAG_OK ||
         (err = node_dark_init(n)) != QUDAG_OK || (err = node_extends_init(n)) != QUDAG_OK ||
@@ -156,6 +158,8 @@ qudag_err node_new(struct node **out, const struct node_config *cfg, const struc
     list_init(&n->running);
     list_init(&n->circuits);
     list_init(&n->resolving);
+    list_init(&n->serving);
+    list_init(&n->serving_keys);
     list_init(&n->todo);
     list_init(&n->notes);
     slots_init(&n->optab, n->mem, NODE_OPS_MAX);

@@ -225,12 +225,14 @@ void *node_stream_owner(struct node *n, struct ref s);
 
 /* Whether |a| is of a network whose addresses lead somewhere from here: dark_network_takes(). */
 bool node_dark_takes(const struct node *n, const struct dark_addr *a);
-/* A new dark address: its keys are saved before the call returns.  |label| at most DARK_LABEL_MAX bytes. */
-QUDAG_MUST_USE qudag_err node_dark_create(struct node *n, const char *label, tstamp now,
-                                          struct dark_addr *out);
-/* The same in a network that dark_network_takes(); else EINVAL. */
-QUDAG_MUST_USE qudag_err node_dark_create_in(struct node *n, enum dark_network net,
-                                             const char *label, tstamp now, struct dark_addr *out);
+/* Of which network the addresses are that it makes where nothing else is asked for. */
+enum dark_network node_dark_network(const struct node *n);
+/*
+ * A new dark address: its keys are saved before the call returns.  |label| at most DARK_LABEL_MAX bytes.  EINVAL also:
+ * not of a network that node_dark_takes().
+ */
+QUDAG_MUST_USE qudag_err node_dark_create(struct node *n, const struct node_dark_of *of,
+                                          const char *label, tstamp now, struct dark_addr *out);
 /*
  * Closes a circuit that begins or ends at us; hooks.circuit_closed follows.  ESTALE: it is gone, or we only
  * relay it.

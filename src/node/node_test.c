@@ -452,7 +452,8 @@ static void a_dark_address_is_reached(void **state)
     assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
     assert_int_equal(node_serve(net.node[5].node, ECHO), QUDAG_OK);
     net.node[5].echo = true;
-    assert_int_equal(node_dark_create(net.node[5].node, "shop", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(net.node[5].node, &nt_direct, "shop", net.now, &addr),
+                     QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     assert_int_equal(ask(5, &r, 120 * NS_PER_S)->err, QUDAG_OK);
     assert_int_equal(nt_open_dark(net.node[0].node, &addr, ECHO, &s), QUDAG_OK);
@@ -502,7 +503,8 @@ static void a_program_may_close_the_circuit_that_brings_it_data(void **state)
     assert_false(nt_run(&net, 20 * NS_PER_S, NULL));
     assert_int_equal(node_serve(net.node[5].node, ECHO), QUDAG_OK);
     net.node[5].echo = true;
-    assert_int_equal(node_dark_create(net.node[5].node, "shop", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(net.node[5].node, &nt_direct, "shop", net.now, &addr),
+                     QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     assert_int_equal(ask(5, &r, 120 * NS_PER_S)->err, QUDAG_OK);
     for (size_t who = 0; who <= 5; who += 5) { /* the client, then the service */
@@ -625,7 +627,8 @@ static void a_full_disk_is_reported_and_nothing_unsaved_is_used(void **state)
     nt_begin(0, &c); /* a relay needs to keep its key */
     assert_int_equal(net.node[0].phase, NODE_FAILED);
     assert_int_equal(net.node[0].phase_err, QUDAG_ESYSTEM);
-    assert_int_equal(node_dark_create(net.node[0].node, "x", net.now, &addr), QUDAG_ESYSTEM);
+    assert_int_equal(node_dark_create(net.node[0].node, &nt_direct, "x", net.now, &addr),
+                     QUDAG_ESYSTEM);
     net.node[0].save_err = QUDAG_OK; /* there is room again */
     assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
 }
@@ -642,7 +645,7 @@ static void an_address_beyond_the_limit_leaves_nothing_on_disk(void **state)
     memset(&untouched, 7, sizeof untouched);
     while (err == QUDAG_OK) {
         addr = untouched;
-        err = node_dark_create(net.node[0].node, "x", net.now, &addr);
+        err = node_dark_create(net.node[0].node, &nt_direct, "x", net.now, &addr);
         made += err == QUDAG_OK ? 1 : 0;
         assert_true(made < 1000);
     }

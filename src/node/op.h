@@ -44,6 +44,12 @@ enum node_op_kind {
     NODE_OP_KINDS,
 };
 
+/* What a dark address is made as; that it stays. */
+struct node_dark_of {
+    enum dark_kind kind; /* DARK_HIDDEN or DARK_DIRECT */
+    enum dark_network network;
+};
+
 /* Parameters of a request; borrowed for the call. */
 struct node_request {
     enum node_op_kind kind;

@@ -141,7 +141,8 @@ static void a_service_that_ends_circuits_does_not_move_the_counters(void **state
     (void)state;
     join();
     assert_int_equal(node_serve(net.node[SERVICE].node, ECHO), QUDAG_OK);
-    assert_int_equal(node_dark_create(net.node[SERVICE].node, "shop", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(net.node[SERVICE].node, &nt_direct, "shop", net.now, &addr),
+                     QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     at = nt_ask(&net.node[SERVICE], &r);
     assert_true(nt_run(&net, 120 * NS_PER_S, nt_asked_ended));

@@ -370,7 +370,7 @@ static void a_relay_is_none_at_its_dark_addresses(void **state)
     network();
     struct node *n = net.node[SERVICE].node, *c = net.node[CALLER].node;
     assert_int_equal(node_serve(n, "/echo/1"), QUDAG_OK);
-    assert_int_equal(node_dark_create(n, "shop", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, &nt_direct, "shop", net.now, &addr), QUDAG_OK);
     struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
     size_t at = nt_ask(&net.node[SERVICE], &r);
     assert_true(nt_run(&net, 120 * NS_PER_S, nt_asked_ended));

@@ -20,7 +20,7 @@ struct node_op {
     bool canceled; /* to be ended by the next drain */
     bool notified; /* the program heard of its end, or never asked for it */
     bool asked;    /* LOOKUP: an answer of the relay at the end of the circuit is outstanding;
-                      STREAM_RESOLVE: of the dark core */
+                      STREAM_RESOLVE, DARK_PUBLISH: of the dark core */
     uint8_t data[];
 };
 

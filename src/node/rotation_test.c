@@ -364,7 +364,7 @@ static void what_is_said_of_us_follows_our_keys(void **state)
     assert_true(n->has_onion_key);
     assert_true((n->news & NODE_NEWS_SELF) != 0);
     n->news = 0;
-    assert_int_equal(node_dark_create(n, "x", net.now, &addr), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &addr), QUDAG_OK);
     assert_true((n->news & NODE_NEWS_SELF) != 0);
 }
 

@@ -7,6 +7,7 @@
  *                  relay-seq        u64, of the last relay descriptor
  *                  record-seq       u64, of the last signed peer record
  *                  dark-NAME        keys of a dark address
+ *                  hid-NAME         handshake keys of the service there, if it is of the hidden kind
  *                  pub-NAME         its text, while it is to be published again after a restart
  *   hooks.persist  records and contacts of the DHT, what peers have proven (pins)
  */
@@ -19,6 +20,7 @@
 #include <string.h>
 
 #define DARK_PREFIX "dark-"
+#define SERVICE_PREFIX "hid-"
 #define PUBLISHED_PREFIX "pub-"
 #define NAME_MAX_LEN (sizeof(DARK_PREFIX) + 32)
 #define ONION_KEY_FILE_LEN (8 + X25519_LEN + MLKEM768_SEED_LEN)
@@ -232,12 +234,21 @@ qudag_err node_saved_dark_keys(struct node *n, const struct dark_keys *k)
     return err;
 }
 
+qudag_err node_saved_service_keys(struct node *n, const struct dark_addr *a, struct slice bytes)
+{
+    char name[NAME_MAX_LEN];
+
+    file_name(name, SERVICE_PREFIX, a);
+    return save(n, name, bytes);
+}
+
 void node_saved_forget_dark_keys(struct node *n, const struct dark_addr *a)
 {
     char name[NAME_MAX_LEN];
 
     file_name(name, DARK_PREFIX, a);
     (void)(save(n, name, (struct slice){NULL, 0}) == QUDAG_OK);
+    (void)(node_saved_service_keys(n, a, (struct slice){NULL, 0}) == QUDAG_OK);
     node_saved_published(n, a, false);
 }
 
@@ -259,11 +270,27 @@ static qudag_err dark_restore(struct node *n, struct slice bytes)
     if (err != QUDAG_OK) {
         return err;
     }
-    if ((err = node_keys_listen(n, &k)) == QUDAG_OK && (err = dark_own(n->dark, &k)) != QUDAG_OK) {
+    err = k.kind == DARK_DIRECT ? node_keys_listen(n, &k) : QUDAG_OK;
+    if (err == QUDAG_OK && (err = dark_own(n->dark, &k)) != QUDAG_OK) {
         onion_key_del(n->onion, k.key_id);
     }
     dark_keys_fini(&k);
     return err;
+}
+
+/* Kept until the service begins, of which nothing else is known yet. */
+static qudag_err service_restore(struct node *n, struct slice bytes)
+{
+    if (hidden_saved_addr(bytes) == NULL) {
+        return QUDAG_EMALFORMED;
+    }
+    struct node_service_keys *k = mem_alloc(n->mem, sizeof(*k));
+    if (k == NULL) {
+        return QUDAG_ENOMEM;
+    }
+    memcpy(k->bytes, bytes.base, sizeof(k->bytes));
+    list_push_back(&n->serving_keys, &k->node);
+    return QUDAG_OK;
 }
 
 static qudag_err published_restore(struct node *n, struct slice bytes)
@@ -292,7 +319,7 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
         {"guards", false, guards_restore},           {"onion-key", false, onion_key_1_restore},
         {"onion-key-2", false, onion_key_2_restore}, {"relay-seq", false, desc_seq_restore},
         {"record-seq", false, record_seq_restore},   {DARK_PREFIX, true, dark_restore},
-        {PUBLISHED_PREFIX, true, published_restore},
+        {SERVICE_PREFIX, true, service_restore},     {PUBLISHED_PREFIX, true, published_restore},
     };
     (void)now;
 

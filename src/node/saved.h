@@ -27,6 +27,8 @@ QUDAG_MUST_USE qudag_err node_keys_take_relay(struct node *n, unsigned slot, wal
                                               struct onion_key *key, struct mlkem_key *dk);
 /* The key in |slot| opens no circuit any more, and is wiped; that it is not saved any more is the caller's. */
 void node_keys_drop_relay(struct node *n, unsigned slot);
+/* Its name to circuits that end at us: the tag of its onion key, or of carried ones; never 0. */
+uint64_t node_keys_tag(const struct dark_addr *a);
 /* Lets circuits end at us by the onion key of a dark address. */
 QUDAG_MUST_USE qudag_err node_keys_listen(struct node *n, const struct dark_keys *k);
 /* The text of the own address whose tag that is, in |text|; NULL: none. */
@@ -47,8 +49,11 @@ QUDAG_MUST_USE qudag_err node_rotation_init(struct node *n);
 QUDAG_MUST_USE qudag_err node_rotation_run(struct node *n);
 /* Saves the keys of a dark address, with the number of its last record; what hooks.save says. */
 QUDAG_MUST_USE qudag_err node_saved_dark_keys(struct node *n, const struct dark_keys *k);
-/* Removes them, and the note that the address is to be published. */
+/* Removes them, those of its service, and the note that the address is to be published. */
 void node_saved_forget_dark_keys(struct node *n, const struct dark_addr *a);
+/* The handshake keys of a hidden service, as hidden_serve_save() wrote them; what hooks.save says. */
+QUDAG_MUST_USE qudag_err node_saved_service_keys(struct node *n, const struct dark_addr *a,
+                                                 struct slice bytes);
 /* Whether |a| is to be published again after a restart. */
 void node_saved_published(struct node *n, const struct dark_addr *a, bool on);
 /* The guards, when they changed; |all|: also what may wait, such as counters. */

@@ -119,14 +119,17 @@ static void a_forgotten_address_leaves_neither_keys_nor_the_wish_to_publish_it(v
     struct dark_addr a;
     (void)state;
     struct node *n = alone(true);
-    assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &a), QUDAG_OK);
     node_saved_published(n, &a, true);
     assert_int_equal(disk.n, 2);
     for (size_t i = 0; i < disk.n; i++) {
         assert_true(disk.len[i] > 0);
     }
+    assert_int_equal(node_saved_service_keys(n, &a, (struct slice){(const uint8_t *)"k", 1}),
+                     QUDAG_OK);
+    assert_int_equal(disk.n, 3);
     node_saved_forget_dark_keys(n, &a);
-    assert_int_equal(disk.n, 2);
+    assert_int_equal(disk.n, 3);
     for (size_t i = 0; i < disk.n; i++) { /* of no length: removed */
         assert_int_equal(disk.len[i], 0);
     }
@@ -137,8 +140,8 @@ static void names_of_two_addresses_have_more_than_their_network_in_common(void *
     struct dark_addr a, b;
     (void)state;
     struct node *n = alone(true);
-    assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_OK);
-    assert_int_equal(node_dark_create(n, "x", net.now, &b), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &a), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &b), QUDAG_OK);
     assert_int_equal(disk.n, 2);
     assert_int_equal(strlen(disk.name[0]), sizeof("dark-") - 1 + 24);
     size_t same = 0; /* version and network are in no name */
@@ -154,7 +157,7 @@ static void a_failed_save_is_logged_without_the_address(void **state)
     (void)state;
     struct node *n = alone(true);
     disk.err = QUDAG_ESYSTEM;
-    assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_ESYSTEM);
+    assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &a), QUDAG_ESYSTEM);
     assert_string_equal(said, "dark");
 }
 
@@ -164,7 +167,7 @@ static void no_more_addresses_are_published_again_than_there_may_be(void **state
     char text[DARK_TEXT_MAX + 1];
     (void)state;
     struct node *n = alone(true);
-    assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &a), QUDAG_OK);
     size_t len = dark_addr_text(text, &a);
     for (size_t i = 0; i < DARK_ADDRS_MAX + 3; i++) {
         struct slice bytes = {(const uint8_t *)text, len};
@@ -421,8 +424,8 @@ static void streams_to_one_address_use_no_circuit_to_another(void **state)
     struct dark_addr a, b;
     (void)state;
     struct node *n = alone(true);
-    assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_OK);
-    assert_int_equal(node_dark_create(n, "x", net.now, &b), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &a), QUDAG_OK);
+    assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &b), QUDAG_OK);
     c.dark = a;
     list_init(&c.waiting);
     list_push_back(&n->circuits, &c.node);
@@ -500,7 +503,7 @@ static void whoever_keeps_nothing_is_warned_once(void **state)
         struct node_request ask = {.kind = NODE_OP_CIRCUIT, .hops = 3};
         assert_int_not_equal(nt_ask(&net.node[4], &ask), SIZE_MAX);
         assert_true(nt_run(&net, 60 * NS_PER_S, all_ended));
-        assert_int_equal(node_dark_create(n, "x", net.now, &a), QUDAG_OK);
+        assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &a), QUDAG_OK);
     }
     assert_int_equal(unkept_guards, 1);
     assert_int_equal(unkept_dark, 1);

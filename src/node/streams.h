@@ -24,6 +24,7 @@ struct node_stream {
     size_t credit;    /* bytes consumed, not returned as credit yet */
     bool open_due, opened, want_writable;
     uint8_t targets;      /* of its dark address, that led nowhere */
+    uint64_t target_seq;  /* the last of them, if it was hidden: dark_target.seq */
     bool canceled;        /* while it is being opened */
     bool fin_in, fin_out; /* fin_out: asked for; with fin_done also sent */
     bool fin_done, dropped, inbound;

@@ -4,6 +4,9 @@
 
 #include "node/testkit.h"
 
+/* Addresses for trials, which every network takes. */
+static const struct node_dark_of nt_direct = {DARK_DIRECT, DARK_NET_TEST};
+
 static inline struct node_config nt_config(struct nt *nt, size_t ix)
 {
     struct nt_node *t = &nt->node[ix];

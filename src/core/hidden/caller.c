@@ -162,7 +162,7 @@ static struct point *first_in(struct call *c, enum point_state state)
     return NULL;
 }
 
-static qudag_err verdict(const struct call *c)
+static struct hidden_tries tries(const struct call *c)
 {
     struct hidden_tries t = {.n = (uint32_t)c->n_points};
 
@@ -172,6 +172,13 @@ static qudag_err verdict(const struct call *c)
         t.unknown += s == P_UNKNOWN ? 1 : 0;
         t.full += s == P_FULL ? 1 : 0;
     }
+    return t;
+}
+
+static qudag_err verdict(const struct call *c)
+{
+    struct hidden_tries t = tries(c);
+
     return hidden_call_verdict(&t);
 }
 
@@ -275,6 +282,7 @@ static void go_on(struct hidden_calls *h, struct call *c, tstamp now, struct act
     struct point *fresh = first_in(c, P_FRESH);
     bool under_way = first_in(c, P_ASKED) != NULL || first_in(c, P_PASSED) != NULL;
     bool due = now >= c->next_at;
+    struct hidden_tries t = tries(c);
 
     if (c->r == R_MET || solving != NULL) { /* hidden_call_solved() goes on */
         return;
@@ -291,7 +299,7 @@ static void go_on(struct hidden_calls *h, struct call *c, tstamp now, struct act
     }
     if (fresh != NULL) {
         ask_for_point(h, c, fresh, now, out);
-    } else if (building == NULL && !under_way) {
+    } else if (building == NULL && (!under_way || hidden_call_is_vain(&t))) {
         end_call(h, c, verdict(c), out);
     }
 }
@@ -605,11 +613,14 @@ static bool has_more(const struct call *c)
 static tstamp due_at(struct call *c)
 {
     const struct point *p = solving_in(c);
+    struct hidden_tries t = tries(c);
 
     if (p != NULL) {
         return tstamp_min(c->ends_at, p->solve_ends);
     }
-    return c->r == R_WAITS && has_more(c) ? tstamp_min(c->ends_at, c->next_at) : c->ends_at;
+    return c->r == R_WAITS && (has_more(c) || hidden_call_is_vain(&t))
+               ? tstamp_min(c->ends_at, c->next_at)
+               : c->ends_at;
 }
 
 /* Why a call failed that took too long. */

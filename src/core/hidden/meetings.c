@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#define BEGIN_AT_ONCE 16 /* circuits that one call begins: a report of each is a thousand bytes */
+
 static void drop(struct hidden_service *s, struct hidden_meeting *m, struct acts *out)
 {
     list_del(&m->node);
@@ -22,6 +24,7 @@ static void drop(struct hidden_service *s, struct hidden_meeting *m, struct acts
         s->stats.queued--;
     } else {
         s->stats.building--;
+        s->all->building--;
     }
     hidden_close(&m->circuit, out);
     rend_hs_asked_drop(&m->asked);
@@ -185,7 +188,7 @@ static struct hidden_meeting *next_meeting(const struct hidden_service *s)
 {
     size_t slot = hidden_queue_next(s->waiting, HIDDEN_SLOTS, s->last);
 
-    if (slot == HIDDEN_SLOTS || s->stats.building >= HIDDEN_BUILDS_MAX) {
+    if (slot == HIDDEN_SLOTS || !hidden_may_build(s->stats.building, s->all->building)) {
         return NULL;
     }
     return LIST_ENTRY(s->queue[slot].next, struct hidden_meeting, node);
@@ -206,6 +209,7 @@ static void begin(struct hidden_service *s, struct hidden_meeting *m, tstamp now
     s->waiting[m->slot]--;
     s->stats.queued--;
     s->stats.building++;
+    s->all->building++;
     s->stats.begun++;
     m->state = HIDDEN_R_BUILD;
     m->since = now;
@@ -218,7 +222,10 @@ static void begin(struct hidden_service *s, struct hidden_meeting *m, tstamp now
 /* How long the circuits to R may take as things are. */
 static uint64_t life_in_work(const struct hidden_service *s)
 {
-    return hidden_meeting_life(s->stats.building, HIDDEN_BUILDS_MAX, s->stats.queued);
+    bool more = hidden_may_build(s->stats.building, s->all->building);
+
+    return hidden_meeting_life(s->stats.building, more ? HIDDEN_BUILDS_MAX : s->stats.building,
+                               s->stats.queued);
 }
 
 static void drop_late(struct hidden_service *s, tstamp now, struct acts *out)
@@ -243,25 +250,57 @@ static void drop_late(struct hidden_service *s, tstamp now, struct acts *out)
     }
 }
 
-void hidden_meetings_settle(struct hidden_service *s, tstamp now, struct acts *out)
+/* Whether |s| has room for one more carried circuit; if not it says so, once for each caller who needs it. */
+static bool room_for(struct hidden_service *s, struct hidden_meeting *m, struct acts *out)
 {
-    struct hidden_meeting *m;
+    if (has_room(s)) {
+        return true;
+    }
+    if (!m->shed) { /* SPEC: rendezvous R-24 */
+        m->shed = true;
+        s->stats.shed++;
+        hidden_report(s, HIDDEN_SERVE_SHED, 0, out);
+    }
+    return false;
+}
 
-    drop_late(s, now, out);
-    while ((m = next_meeting(s)) != NULL) {
-        if (!has_room(s)) { /* SPEC: rendezvous R-24 */
-            if (!m->shed) {
-                m->shed = true;
-                s->stats.shed++;
-                hidden_report(s, HIDDEN_SERVE_SHED, 0, out);
-            }
+/* The next caller of the service that may meet one now and did so longest ago; NULL.  *of: that service. */
+static struct hidden_meeting *next_of_all(struct hidden_services *h, tstamp now, struct acts *out,
+                                          struct hidden_service **of)
+{
+    struct hidden_meeting *next = NULL;
+
+    LIST_EACH(it, &h->services)
+    {
+        struct hidden_service *s = LIST_ENTRY(it, struct hidden_service, node);
+        struct hidden_meeting *m = next_meeting(s);
+        bool may = m != NULL && room_for(s, m, out) && limiter_ready(&s->builds, 1, now) <= now;
+        if (may && (next == NULL || s->turn < (*of)->turn)) {
+            next = m;
+            *of = s;
+        }
+    }
+    return next;
+}
+
+/* Begins what there is room for, of all services in turn; what is more than a few has its own tick. */
+static void begin_some(struct hidden_services *h, tstamp now, struct acts *out)
+{
+    for (unsigned i = 0; i < BEGIN_AT_ONCE && limiter_ready(&h->builds, 1, now) <= now; i++) {
+        struct hidden_service *s;
+        struct hidden_meeting *m = next_of_all(h, now, out, &s);
+        if (m == NULL || !limiter_take(&s->builds, 1, now) || !limiter_take(&h->builds, 1, now)) {
             return;
         }
-        if (!limiter_take(&s->builds, 1, now)) {
-            return;
-        }
+        s->turn = ++h->turns;
         begin(s, m, now, out);
     }
+}
+
+void hidden_meetings_settle(struct hidden_service *s, tstamp now, struct acts *out)
+{
+    drop_late(s, now, out);
+    begin_some(s->all, now, out);
 }
 
 tstamp hidden_meetings_deadline(const struct hidden_service *s)
@@ -277,7 +316,9 @@ tstamp hidden_meetings_deadline(const struct hidden_service *s)
         at = tstamp_min(at, tstamp_after(m->since, life_in_work(s)));
     }
     if (next_meeting(s) != NULL && has_room(s)) {
-        at = tstamp_min(at, limiter_ready(&s->builds, 1, s->builds.last));
+        tstamp ready = limiter_ready(&s->builds, 1, s->builds.last);
+        tstamp all = limiter_ready(&s->all->builds, 1, s->all->builds.last);
+        at = tstamp_min(at, ready > all ? ready : all);
     }
     return at;
 }

@@ -182,6 +182,81 @@ static void circuits_are_begun_at_a_rate(void **state)
     bed_free(b);
 }
 
+/* A service with that cookie beside others, at relays from 16 times that on. */
+static struct hidden_target another_service(struct bed *b, uint64_t cookie,
+                                            uint64_t ids[HIDDEN_SLOTS])
+{
+    forget(b);
+    assert_int_equal(serve_it(b, cookie, (struct slice){NULL, 0}), QUDAG_OK);
+    assert_int_equal(have_points(b, (uint8_t)(16 * cookie), ids), HIDDEN_POINTS);
+    struct hidden_target t = serve_up(b, HIDDEN_SERVE_TARGET).is.target;
+    forget(b);
+    return t;
+}
+
+static void flood(struct bed *b, const struct hidden_target *t, const uint64_t *ids, unsigned n)
+{
+    uint8_t handshake[REND_HS_LEN];
+
+    for (unsigned i = 0; i < n; i++) {
+        make_handshake(b, t, i % 3, 250, handshake);
+        request(b, ids[i % 3], handshake);
+    }
+}
+
+/* SPEC: rendezvous R-28: a node's services share what it builds, and none shuts out another. */
+static void services_share_what_the_node_builds(void **state)
+{
+    struct bed *b = bed_new(30);
+    uint64_t ids[5][HIDDEN_SLOTS];
+    struct hidden_target t[5];
+
+    (void)state;
+    for (uint64_t i = 0; i < 5; i++) {
+        t[i] = another_service(b, i + 1, ids[i]);
+    }
+    for (unsigned i = 0; i < 4; i++) { /* whose callers name relays that never answer */
+        flood(b, &t[i], ids[i], 100);
+    }
+    run_to(b, b->now + 4 * SECOND);
+    uint32_t building = 0;
+    for (uint64_t i = 0; i < 4; i++) {
+        struct hidden_serve_stats st = stats_of(b, i + 1);
+        assert_in_range(st.building, 15, 45); /* the first ones came first */
+        building += st.building;
+    }
+    assert_in_range(building, HIDDEN_ALL_BUILDS_MAX * 3 / 4, HIDDEN_ALL_BUILDS_MAX - 15);
+    flood(b, &t[4], ids[4], 6);
+    run_to(b, b->now + SECOND);
+    assert_int_equal(stats_of(b, 5).building, 6);
+
+    /* With answers the rate is what there is least of: it is shared as well. */
+    for (uint64_t i = 0; i < 5; i++) {
+        hidden_serve_end(b->services, i + 1, &b->sacts);
+        t[i] = another_service(b, i + 11, ids[i]);
+    }
+    for (unsigned round = 0; round < 20; round++) {
+        for (unsigned i = 0; i < 4; i++) {
+            flood(b, &t[i], ids[i], 10);
+        }
+        for (size_t at = 0; at < b->n_sup; at++) {
+            hidden_serve_r_failed(b->services, b->sup[at].id, b->now, &b->sacts);
+        }
+        forget(b);
+        run_to(b, b->now + SECOND / 10);
+    }
+    uint64_t begun = 0;
+    for (uint64_t i = 0; i < 4; i++) {
+        begun += stats_of(b, i + 11).begun;
+        assert_in_range(stats_of(b, i + 11).begun, 30, 60);
+    }
+    assert_in_range(begun, HIDDEN_ALL_BUILDS_RATE, 3 * HIDDEN_ALL_BUILDS_RATE + 1);
+    flood(b, &t[4], ids[4], 3);
+    run_to(b, b->now + SECOND / 4);
+    assert_int_equal(stats_of(b, 15).begun, 3);
+    bed_free(b);
+}
+
 /* One point is flooded with valid handshakes; a caller of another one is served in its turn. */
 static void a_flooded_point_does_not_starve_the_others(void **state)
 {
@@ -314,6 +389,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_remembered_is_not_answered),
         cmocka_unit_test(a_flood_of_garbage_is_counted),
         cmocka_unit_test(circuits_are_begun_at_a_rate),
+        cmocka_unit_test(services_share_what_the_node_builds),
         cmocka_unit_test(a_flooded_point_does_not_starve_the_others),
         cmocka_unit_test(carried_circuits_are_bounded),
         cmocka_unit_test(what_r_does_not_join_comes_back),

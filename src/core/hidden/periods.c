@@ -56,19 +56,36 @@ void hidden_periods_wipe(struct hidden_service *s)
     }
 }
 
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* A place for one more: a free one, or that of the period which is farthest from now. */
+static struct hidden_own_period *make_room(struct hidden_service *s)
+{
+    struct hidden_own_period *farthest = &s->period[0];
+
+    for (size_t i = 0; i < HIDDEN_PERIODS; i++) {
+        struct hidden_own_period *p = &s->period[i];
+        if (!p->used) {
+            return p;
+        }
+        if (apart(p->period, s->period_now) > apart(farthest->period, s->period_now)) {
+            farthest = p;
+        }
+    }
+    drop(farthest); /* there is more room than for live ones */
+    return farthest;
+}
+
 /* Keys for |period| if there are none.  |*made| is set when there are new ones. */
 static qudag_err want(struct hidden_service *s, uint64_t period, bool *made)
 {
-    struct hidden_own_period *free_one = NULL;
-
     if (hidden_periods_get(s, period) != NULL) {
         return QUDAG_OK;
     }
-    for (size_t i = 0; i < HIDDEN_PERIODS; i++) {
-        free_one = s->period[i].used ? free_one : &s->period[i];
-    }
-    ASSERT(free_one !=
-           NULL); /* with the three that may be live there is at most one that is not over */
+    struct hidden_own_period *free_one = make_room(s);
     qudag_err err = rend_keys_make(&free_one->keys, &s->all->cfg.rng);
     free_one->used = err == QUDAG_OK;
     free_one->period = period;
@@ -103,7 +120,8 @@ void hidden_periods_settle(struct hidden_service *s, tstamp now, struct acts *ou
     s->period_now = this;
     for (size_t i = 0; i < HIDDEN_PERIODS; i++) {
         struct hidden_own_period *p = &s->period[i];
-        if (p->used && (wall >= hidden_period_over_at(p->period) || p->period > this + 1)) {
+        if (p->used && s->all->trusted &&
+            (wall >= hidden_period_over_at(p->period) || p->period > this + 1)) {
             drop(p);
         }
     }
@@ -164,6 +182,13 @@ static qudag_err load_one(struct hidden_service *s, struct hidden_own_period *p,
     qudag_err err = rend_keys_load(&p->keys);
     p->used = err == QUDAG_OK;
     return err;
+}
+
+const uint8_t *hidden_saved_addr(struct slice saved)
+{
+    bool form = saved.len == HIDDEN_SAVED_LEN && memcmp(saved.base, MAGIC, 8) == 0;
+
+    return form ? saved.base + 8 : NULL;
 }
 
 qudag_err hidden_periods_load(struct hidden_service *s, struct slice saved)

@@ -74,6 +74,7 @@ static void end_slot(struct hidden_service *s, struct hidden_slot *p, tstamp now
     if (!p->named || !restore(p, now)) {
         if (p->old) {
             free_slot(p, out);
+            hidden_target_touch(s, now);
             return;
         }
         if (p->named) {

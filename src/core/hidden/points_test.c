@@ -348,6 +348,7 @@ static void keys_change_with_the_period(void **state)
     struct hidden_target t = have_service(b, ids);
     const struct hidden_service *s = inside(b);
     memcpy(id, rend_keys_must(s, t.keys[1].period)->key_id, sizeof id);
+    hidden_services_trust_clock(b->services, true);
     const tstamp midnight = (uint64_t)((START / 86400 + 1) * 86400 - START) * SECOND;
     run_to(b, midnight - 1);
     assert_int_equal(n_serves(b, HIDDEN_SERVE_SAVE), 0);
@@ -414,6 +415,7 @@ static void a_clock_that_jumps_makes_other_keys(void **state)
     have_service(b, ids);
     for (size_t i = 0; i < ARRAY_LEN(jumps); i++) {
         hidden_services_set_clock(b->services, (struct wallclock){START + jumps[i], 0});
+        hidden_services_trust_clock(b->services, true);
         run_to(b, b->now + 15 * SECOND);
         struct hidden_target t = serve_up(b, HIDDEN_SERVE_TARGET).is.target;
         uint64_t now = hidden_period(START + jumps[i] + (int64_t)(b->now / SECOND));
@@ -421,6 +423,38 @@ static void a_clock_that_jumps_makes_other_keys(void **state)
         assert_int_equal(t.keys[0].period, now + 1);
         assert_int_equal(t.keys[1].period, now);
         forget(b);
+    }
+    bed_free(b);
+}
+
+/* Set wrong for a while, and not trusted: what records name is kept, whatever the calendar says. */
+static void a_clock_that_is_not_trusted_wipes_nothing(void **state)
+{
+    struct bed *b = bed_new(14);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t id[8];
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    struct hidden_service *s = hidden_service_of(b->services, 1);
+    memcpy(id, rend_keys_must(s, t.keys[1].period)->key_id, sizeof id);
+    hidden_services_trust_clock(b->services, true);
+    hidden_services_trust_clock(b->services, false);
+    hidden_services_set_clock(b->services, (struct wallclock){START + 5 * 86400, 0});
+    run_to(b, b->now + 15 * SECOND);
+    assert_non_null(hidden_periods_find(s, id));
+    assert_int_equal(serve_up(b, HIDDEN_SERVE_TARGET).is.target.keys[1].period,
+                     hidden_period(START + 5 * 86400));
+    for (int64_t day = 50; day < 60; day++) { /* those farthest from now give way */
+        hidden_services_set_clock(b->services, (struct wallclock){START + day * 86400, 0});
+        run_to(b, b->now + 15 * SECOND);
+    }
+    assert_null(hidden_periods_find(s, id));
+    hidden_services_trust_clock(b->services, true);
+    run_to(b, b->now + SECOND);
+    for (size_t i = 0; i < HIDDEN_PERIODS; i++) {
+        assert_true(!s->period[i].used ||
+                    s->period[i].period + 2 >= hidden_period(START + 59 * 86400));
     }
     bed_free(b);
 }
@@ -442,6 +476,7 @@ int main(void)
         cmocka_unit_test(keys_change_with_the_period),
         cmocka_unit_test(keys_survive_a_restart),
         cmocka_unit_test(a_clock_that_jumps_makes_other_keys),
+        cmocka_unit_test(a_clock_that_is_not_trusted_wipes_nothing),
     };
     if (crypto_init() != QUDAG_OK) {
         return 1;

@@ -28,6 +28,11 @@ void hidden_order_draw(uint8_t order[HIDDEN_POINTS], size_t n, const struct rng 
     }
 }
 
+bool hidden_call_is_vain(const struct hidden_tries *t)
+{
+    return t->unknown > 0 && t->passed + t->unknown == t->n;
+}
+
 qudag_err hidden_call_verdict(const struct hidden_tries *t)
 {
     if (t->passed > 0) {
@@ -174,4 +179,10 @@ size_t hidden_queue_next(const uint32_t *waiting, size_t n, size_t last)
         }
     }
     return n;
+}
+
+bool hidden_may_build(uint32_t mine, uint32_t all)
+{
+    return all < HIDDEN_ALL_BUILDS_MAX && mine < HIDDEN_ALL_BUILDS_MAX - all &&
+           mine < HIDDEN_BUILDS_MAX;
 }

@@ -11,9 +11,14 @@
 #define HIDDEN_RESTORES 3              /* SPEC: rendezvous R-25: in HIDDEN_RESTORE_SPAN */
 #define HIDDEN_RESTORE_SPAN (3600 * NS_PER_S)
 #define HIDDEN_TRY_NEXT (4 * NS_PER_S)   /* SPEC: rendezvous R-26: after an introduction */
-#define HIDDEN_CALL_LIFE (20 * NS_PER_S) /* SPEC: rendezvous R-26: after the first */
+#define HIDDEN_CALL_LIFE (12 * NS_PER_S) /* SPEC: rendezvous R-26: after the first */
 #define HIDDEN_MEETING_LIFE (60 * NS_PER_S)
 #define HIDDEN_WAIT_MAX (8 * NS_PER_S) /* SPEC: rendezvous R-28 */
+#define HIDDEN_BUILDS_MAX                                                                          \
+    64 /* SPEC: rendezvous R-28: circuits to relays R at a time, of a service */
+#define HIDDEN_BUILDS_RATE 32     /* SPEC: rendezvous R-28: begun a second */
+#define HIDDEN_ALL_BUILDS_MAX 128 /* SPEC: rendezvous R-28: of all services of a node */
+#define HIDDEN_ALL_BUILDS_RATE 64
 #define HIDDEN_COLLECT (10 * NS_PER_S) /* for the points a record is to name */
 
 /* --- caller ------------------------------------------------------------------------------------ */
@@ -34,6 +39,12 @@ struct hidden_tries {
  * is out of date (R-27); EREFUSED, it has too many callers; EUNREACHABLE, no point was reached.
  */
 qudag_err hidden_call_verdict(const struct hidden_tries *t);
+
+/*
+ * Whether there is nothing more to wait for once the last introduction had its time: of the points some are gone, so
+ * that those which passed it on are of a service that is gone as well, or has others by now.
+ */
+bool hidden_call_is_vain(const struct hidden_tries *t);
 
 /* --- proof of work ----------------------------------------------------------------------------- */
 
@@ -121,5 +132,11 @@ size_t hidden_queue_largest(const uint32_t *waiting, size_t n);
 
 /* Of which something is served next: in turn, from the one after |last|; |n| when nothing waits. */
 size_t hidden_queue_next(const uint32_t *waiting, size_t n, size_t last);
+
+/*
+ * Whether a service that builds |mine| circuits to relays R may begin one more while all services of the node build
+ * |all|: it takes no more than it leaves free, so that one whose callers name dead relays does not shut out the others.
+ */
+bool hidden_may_build(uint32_t mine, uint32_t all);
 
 #endif

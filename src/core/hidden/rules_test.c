@@ -44,6 +44,34 @@ static void a_call_fails_for_what_its_points_said(void **state)
     assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 1}), QUDAG_EUNREACHABLE);
 }
 
+static void a_call_is_vain_when_points_are_gone_and_the_others_silent(void **state)
+{
+    (void)state;
+    assert_true(hidden_call_is_vain(&(struct hidden_tries){.n = 3, .unknown = 2, .passed = 1}));
+    assert_true(hidden_call_is_vain(&(struct hidden_tries){.n = 3, .unknown = 1, .passed = 2}));
+    assert_false(hidden_call_is_vain(&(struct hidden_tries){.n = 3, .passed = 3}));
+    assert_false(hidden_call_is_vain(&(struct hidden_tries){.n = 3, .unknown = 1, .passed = 1}));
+    assert_false(
+        hidden_call_is_vain(&(struct hidden_tries){.n = 3, .unknown = 1, .full = 1, .passed = 1}));
+}
+
+static void a_service_builds_no_more_than_it_leaves_free(void **state)
+{
+    uint32_t mine = 0;
+
+    (void)state;
+    while (hidden_may_build(mine, mine)) {
+        mine++;
+    }
+    assert_int_equal(mine, HIDDEN_BUILDS_MAX); /* alone */
+    assert_false(hidden_may_build(0, HIDDEN_ALL_BUILDS_MAX));
+    assert_true(hidden_may_build(0, HIDDEN_ALL_BUILDS_MAX - 1));
+    assert_false(hidden_may_build(1, HIDDEN_ALL_BUILDS_MAX - 1));
+    assert_true(hidden_may_build(42, 85));
+    assert_false(hidden_may_build(43, 85));
+    assert_false(hidden_may_build(0, UINT32_MAX));
+}
+
 static void points_live_as_long_as_they_may(void **state)
 {
     struct bed *b = bed_new(2);
@@ -227,6 +255,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(orders_are_drawn_evenly),
         cmocka_unit_test(a_call_fails_for_what_its_points_said),
+        cmocka_unit_test(a_call_is_vain_when_points_are_gone_and_the_others_silent),
+        cmocka_unit_test(a_service_builds_no_more_than_it_leaves_free),
         cmocka_unit_test(points_live_as_long_as_they_may),
         cmocka_unit_test(points_are_restored_three_times_an_hour),
         cmocka_unit_test(retries_back_off),

@@ -16,6 +16,7 @@ qudag_err hidden_services_new(struct hidden_services **out,
     }
     h->cfg = *cfg;
     list_init(&h->services);
+    limiter_init(&h->builds, HIDDEN_ALL_BUILDS_RATE, HIDDEN_ALL_BUILDS_RATE, 0);
     return QUDAG_OK;
 }
 
@@ -41,12 +42,25 @@ void hidden_services_free(struct hidden_services *h)
     mem_free(h->cfg.mem, h);
 }
 
-void hidden_services_set_clock(struct hidden_services *h, struct wallclock clock)
+static void look_at_keys(struct hidden_services *h)
 {
-    h->cfg.clock = clock;
     LIST_EACH(it, &h->services)
     {
         LIST_ENTRY(it, struct hidden_service, node)->keys_due = 0;
+    }
+}
+
+void hidden_services_set_clock(struct hidden_services *h, struct wallclock clock)
+{
+    h->cfg.clock = clock;
+    look_at_keys(h);
+}
+
+void hidden_services_trust_clock(struct hidden_services *h, bool trusted)
+{
+    if (h->trusted != trusted) {
+        h->trusted = trusted;
+        look_at_keys(h);
     }
 }
 

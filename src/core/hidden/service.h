@@ -20,11 +20,10 @@
 #define HIDDEN_OPENS_RATE                                                                          \
     (HIDDEN_POINTS * REND_RATE_MAX) /* handshakes that are looked at a second */
 #define HIDDEN_OPENS_BURST (HIDDEN_POINTS * REND_BURST_MAX)
-#define HIDDEN_BUILDS_MAX                                                                          \
-    64 /* SPEC: rendezvous R-28: circuits to relays R at a time, of a service */
-#define HIDDEN_BUILDS_RATE 32   /* SPEC: rendezvous R-28: begun a second */
 #define HIDDEN_CARRIED_MAX 1024 /* SPEC: rendezvous R-24 */
-#define HIDDEN_PERIODS 4        /* whose keys there may be: the one before, this one, the next */
+#define HIDDEN_LIVE 3 /* periods that records may be made for: the one before, this one, the next */
+#define HIDDEN_PERIODS                                                                             \
+    8 /* whose keys are kept: also of those that a wrong calendar took for live */
 #define HIDDEN_SAVED_LEN (8 + REND_ADDR_LEN + 1 + HIDDEN_PERIODS * (8 + 32 + 64) + 32)
 
 struct hidden_serve_want {
@@ -79,8 +78,7 @@ struct hidden_work {
 struct hidden_target {
     struct hidden_point point[HIDDEN_POINTS];
     uint32_t n_points;
-    struct hidden_period_keys
-        keys[HIDDEN_PERIODS]; /* of all periods that records may be made for */
+    struct hidden_period_keys keys[HIDDEN_LIVE]; /* of all periods that records may be made for */
     uint32_t n_keys;
     uint8_t old[HIDDEN_SLOTS]
                [ED25519_PK_LEN]; /* replaced in their time; records that name them are still good */
@@ -110,6 +108,11 @@ QUDAG_MUST_USE qudag_err hidden_services_new(struct hidden_services **out,
 void hidden_services_free(struct hidden_services *h);
 /* The calendar is another from now on. */
 void hidden_services_set_clock(struct hidden_services *h, struct wallclock clock);
+/*
+ * Whether it is known to be right, which it is not at first: until then keys that are over by it are kept.  Set wrong
+ * for a while, it must not cost those that records out there name.
+ */
+void hidden_services_trust_clock(struct hidden_services *h, bool trusted);
 /* Does what is due. */
 void hidden_services_tick(struct hidden_services *h, tstamp now, struct acts *out);
 /* When hidden_services_tick() is to be called next; TSTAMP_NEVER: not at all. */
@@ -121,6 +124,8 @@ QUDAG_MUST_USE qudag_err hidden_serve(struct hidden_services *h,
                                       struct acts *out);
 /* Ends it with no other reports than HIDDEN_SERVE_CLOSE, and wipes its keys; nothing for one that there is not. */
 void hidden_serve_end(struct hidden_services *h, uint64_t cookie, struct acts *out);
+/* Of which address that form is; NULL: it is none.  Borrowed from |saved|. */
+const uint8_t *hidden_saved_addr(struct slice saved);
 /* The keys of its periods, for a restart; secret, not encrypted.  ENOTFOUND. */
 QUDAG_MUST_USE qudag_err hidden_serve_save(const struct hidden_services *h, uint64_t cookie,
                                            uint8_t out[HIDDEN_SAVED_LEN]);

@@ -98,6 +98,7 @@ struct hidden_service {
     struct list ages;                /* all that are queued, the oldest first */
     uint32_t waiting[HIDDEN_SLOTS];
     uint32_t last; /* slot whose turn it was */
+    uint64_t turn; /* of the service, among all: when it began a circuit last */
     struct list work;
     struct limiter opens, builds;
     uint64_t seen_key[2], seen_key2[2];
@@ -109,6 +110,10 @@ struct hidden_services {
     struct list services;
     uint32_t n;
     uint64_t ids;
+    bool trusted;          /* the calendar */
+    uint32_t building;     /* circuits to relays R, of all */
+    struct limiter builds; /* likewise */
+    uint64_t turns;
 };
 
 /* ---- target.c ---- */

@@ -29,7 +29,7 @@ static uint32_t count_named(const struct hidden_service *s)
 /* Of what is there, what is not older than the period before: the newest first. */
 static void keys_put(struct hidden_target *t, const struct hidden_service *s)
 {
-    for (uint64_t back = 0; back < 3 && back <= s->period_now + 1; back++) {
+    for (uint64_t back = 0; back < HIDDEN_LIVE && back <= s->period_now + 1; back++) {
         uint64_t period = s->period_now + 1 - back;
         const struct rend_keys *k = hidden_periods_get(s, period);
         if (k != NULL) {

@@ -32,6 +32,7 @@ static void info_of(const struct onion_circuit *c, struct onion_info *out)
         .role = c->role,
         .state = state_of(c),
         .since = c->since,
+        .active_at = c->active_at,
         .build_ns = c->build_ns,
         .cells_fwd = c->cells_fwd,
         .cells_back = c->cells_back,

@@ -185,6 +185,7 @@ struct onion_info {
     struct ref carrier; /* of a carried circuit: what it runs through; gen 0: none */
     bool joined;        /* end: with another circuit, for two others */
     tstamp since;
+    tstamp active_at; /* when a cell passed last */
     uint64_t build_ns;
     uint64_t cells_fwd, cells_back;
     uint32_t streams;
