@@ -74,6 +74,28 @@ const struct sub subs[] = {
      "  resolve ADDR       fetch and check its record through a circuit\n"
      "  forget ADDR        withdraw its record and destroy its keys; asks first, or --yes\n",
      "qudag dark new mailbox", run_dark},
+    {"expose",
+     "VIRTUAL[:TARGET]... [--name NAME] [--direct] [--force] [--timeout S] | list|status|remove "
+     "[--small-network]",
+     "host what listens here at a dark address",
+     "Makes a dark address, publishes it, and passes its callers on to TARGET: ADDRESS:PORT, a "
+     "PORT "
+     "of\n"
+     "127.0.0.1, or unix:/PATH; without TARGET to the same port of 127.0.0.1.  It lasts over "
+     "restarts.\n"
+     "  --name NAME        its name here (service-PORT); given again, that service is changed\n"
+     "  --direct           an address that hides callers but not this machine: whoever has it can "
+     "find\n"
+     "                     out this machine's network address.  At present every address is of "
+     "that "
+     "kind;\n"
+     "                     the option says that you know\n"
+     "  --force            targets on other machines, which their network sees and callers reach\n"
+     "  --timeout S        how long to wait until the address is published (60)\n"
+     "  list               list the services of this node\n"
+     "  status NAME        what is known of one: callers, bytes, problems\n"
+     "  remove NAME        end it; its address stays: qudag dark forget NAME destroys the keys\n",
+     "qudag expose 80:127.0.0.1:8080 --name blog", run_expose},
     {"send",
      "ADDRESS -m TEXT | ADDRESS FILE [--again] [--name NAME | --anonymous-name]; "
      "[--isolate KEY] [--small-network]",
@@ -170,13 +192,14 @@ static int help_all(const struct tool *t)
     for (size_t ix = 0; ix < n_subs; ix++) {
         (void)printf("  %-9s %s\n", subs[ix].name, subs[ix].what);
     }
-    (void)printf("\n  -d, --dir DIR   state folder (default $XDG_STATE_HOME/qudag or\n"
-                 "                  ~/.local/state/qudag)\n"
-                 "      --json      one JSON document, or JSON lines where there is progress\n"
-                 "      --small-network   with up, send, circuit, dark: use a network that is too\n"
-                 "                  small to hide anybody; remembered\n\n"
-                 "qudag help COMMAND says more, with an example.\n%s",
-                 exits_text);
+    (void)printf(
+        "\n  -d, --dir DIR   state folder (default $XDG_STATE_HOME/qudag or\n"
+        "                  ~/.local/state/qudag)\n"
+        "      --json      one JSON document, or JSON lines where there is progress\n"
+        "      --small-network   with up, expose, send, circuit, dark: use a network that is too\n"
+        "                  small to hide anybody; remembered\n\n"
+        "qudag help COMMAND says more, with an example.\n%s",
+        exits_text);
     return TOOL_OK;
 }
 

@@ -9,7 +9,8 @@
 #include <time.h>
 
 /* Fields that may come several times are arrays, also when there is one value. */
-static const char *const lists[] = {"path", "addresses", "announced", "bootstrap", "peers", "disk"};
+static const char *const lists[] = {"path",  "addresses", "announced", "bootstrap",
+                                    "peers", "disk",      "ports"};
 
 /* Whether bytes are text that a terminal may show. */
 static bool printable(const struct rec_field *f)

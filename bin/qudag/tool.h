@@ -236,6 +236,9 @@ int check_address(const struct tool *t, const char *addr);
 /* Everything under "dark". */
 int run_dark(struct tool *t, int argc, char **argv);
 
+/* Services of this node, at dark addresses. */
+int run_expose(struct tool *t, int argc, char **argv);
+
 /* Sends a message or a file and waits for the outcome. */
 int run_send(struct tool *t, int argc, char **argv);
 

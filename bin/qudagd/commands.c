@@ -1,6 +1,7 @@
 /* commands.c - what the tool may ask for and the library answers later. */
 #include "report.h"
 
+#include "services.h"
 #include "transfer.h"
 
 #include <stdlib.h>
@@ -729,6 +730,10 @@ static const struct command commands[] = {
     {"dark.publish", run_dark_publish, done_dark_publish, true},
     {"dark.forget", run_dark_forget, done_dark_forget, true},
     {"dark.resolve", run_dark_resolve, done_dark_resolve, true},
+    {"expose.start", services_start, NULL, false},
+    {"expose.list", services_list, NULL, false},
+    {"expose.status", services_status, NULL, false},
+    {"expose.remove", services_remove, NULL, false},
     {"send", transfer_send, NULL, true},
     {"inbox", transfer_inbox, NULL, false},
     {"watch", run_watch, NULL, true},

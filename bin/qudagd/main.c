@@ -365,6 +365,9 @@ static int make_node(struct daemon *d)
             return code;
         }
         err = qudag_protocol_serve_dark(d->node, TRANSFER_PROTO);
+        if (err == QUDAG_OK) {
+            err = qudag_expose_resume(d->node);
+        }
     }
     if (err == QUDAG_EAUTH) {
         state_foreign_store(&d->state, store);

@@ -5,6 +5,7 @@
 #include <qudag/dark.h>
 #include <qudag/dht.h>
 #include <qudag/error.h>
+#include <qudag/expose.h>
 #include <qudag/identity.h>
 #include <qudag/limits.h>
 #include <qudag/node.h>
@@ -12,6 +13,7 @@
 #include <qudag/peer.h>
 #include <qudag/stream.h>
 #include <qudag/text.h>
+#include <qudag/tunnel.h>
 #include <qudag/types.h>
 #include <qudag/version.h>
 

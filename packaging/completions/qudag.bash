@@ -15,7 +15,7 @@ _qudag() {
     esac
     local words=''
     case $cmd in
-    '') words='up down status connect peers ping dht circuit dark send inbox stats config lab version help -d --dir --json --small-network' ;;
+    '') words='up down status connect peers ping dht circuit dark expose send inbox stats config lab version help -d --dir --json --small-network' ;;
     up) words='--listen --bootstrap --timeout --no-wait --foreground --lab --small-network -o' ;;
     peers) words='--relays' ;;
     dht) case $sub in
@@ -35,6 +35,13 @@ _qudag() {
             [ "$sub" = forget ] && words="$words --yes"
             [ "$sub" = show ] || words="$words --small-network" ;;
         esac ;;
+    expose) case $sub in
+        '') words='list status remove --name --direct --force --timeout --small-network' ;;
+        list) ;;
+        status | remove) words=$(qudag "${dir[@]}" --json expose list 2>/dev/null |
+            grep -o '"name":"[^"]\+"' | cut -d'"' -f4) ;;
+        *) words='--name --direct --force --timeout --small-network' ;;
+        esac ;;
     lab) [ -n "$sub" ] || words='up status down exec' ;;
     config) [ -n "$sub" ] || words='check show' ;;
     inbox) words='--save' ;;
@@ -43,7 +50,7 @@ _qudag() {
             mapfile -t COMPREPLY < <(compgen -f -W '-m --again --isolate --name --anonymous-name --small-network' -- "$cur")
             return
         fi ;;
-    help) words='up down status connect peers ping dht circuit dark send inbox stats config lab version help' ;;
+    help) words='up down status connect peers ping dht circuit dark expose send inbox stats config lab version help' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -65,6 +65,17 @@ qudag_err api_client_op(struct api_client *c, qudag_op op)
     return node_op_set_owner(c->node->node, ref_in(op.id), c) ? QUDAG_OK : QUDAG_ESTALE;
 }
 
+void api_client_release(struct api_client *c, qudag_stream s)
+{
+    (void)node_stream_set_owner(c->node->node, ref_in(s.id), NULL);
+}
+
+const qudag_callbacks *api_program(const qudag_node *n, void **user)
+{
+    *user = n->user;
+    return &n->cb;
+}
+
 struct api_client *api_client_serving(const qudag_node *n, const char *proto)
 {
     for (size_t i = 0; i < n->n_clients; i++) {
@@ -130,6 +141,13 @@ const struct logger *api_logger(const qudag_node *n)
 qudag_ns api_now(void)
 {
     return io_now();
+}
+
+void api_random(void *out, size_t len)
+{
+    const struct rng r = io_rng();
+
+    rng_fill(&r, out, len);
 }
 
 /* ------------------------------------------------------------------ what they keep */

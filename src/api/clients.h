@@ -43,8 +43,13 @@ void *api_client_user(const qudag_node *n, const qudag_callbacks *cb);
 QUDAG_MUST_USE qudag_err api_client_serve_dark(struct api_client *c, const char *proto);
 /* The stream |s|, just opened by the client, is its own.  QUDAG_ESTALE. */
 QUDAG_MUST_USE qudag_err api_client_stream(struct api_client *c, qudag_stream s);
+/* The stream |s| of the client is the program's from now on. */
+void api_client_release(struct api_client *c, qudag_stream s);
 /* The request |op|, just made by the client, is its own: op_done reaches it.  QUDAG_ESTALE. */
 QUDAG_MUST_USE qudag_err api_client_op(struct api_client *c, qudag_op op);
+
+/* The program's callbacks, and their last argument. */
+const qudag_callbacks *api_program(const qudag_node *n, void **user);
 
 /* The loop on which |n| lives; handles on it are closed in |end| at the latest. */
 struct uv_loop_s *api_loop(const qudag_node *n);
@@ -57,6 +62,8 @@ struct mem *api_mem(qudag_node *n);
 const struct logger *api_logger(const qudag_node *n);
 /* Monotonic time of the node's loop, ns. */
 qudag_ns api_now(void);
+/* Random bytes of the kernel's. */
+void api_random(void *out, size_t len);
 
 /*
  * Keeps |bytes| on disk under |name|, which begins with API_KEPT_PREFIX, by the program's callback save; length 0:

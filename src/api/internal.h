@@ -5,6 +5,7 @@
 #include <qudag/qudag.h>
 
 #include "api/clients.h"
+#include "api/sized.h"
 #include "core/relays/diversity.h"
 #include "crypto/identity.h"
 #include "io/interfaces.h"
@@ -99,15 +100,6 @@ bool api_peer_in(struct peer_id *out, const qudag_peer_id *p);
 #define API_NO_TAIL(type, last)                                                                    \
     _Static_assert(sizeof(type) == offsetof(type, last) + sizeof(((type *)0)->last),               \
                    "no implicit padding at the end")
-
-/*
- * sized.c.  Copies a structure that begins with its size from the program; |full| holds our defaults, which
- * stay where an older program sets nothing.  QUDAG_EINVAL: its size is not one; QUDAG_EUNSUPPORTED: a newer
- * program sets what we do not know.
- */
-QUDAG_MUST_USE qudag_err api_sized_in(void *full, size_t full_size, const void *in);
-/* The same towards the program, as much as its size has room for; false: its size is not one. */
-QUDAG_MUST_USE bool api_sized_out(void *out, const void *full, size_t full_size);
 
 /* Whether |text| has at most |max| bytes. */
 static inline bool api_text_fits(const char *text, size_t max)

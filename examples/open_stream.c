@@ -1,0 +1,40 @@
+/* ./open_stream MULTIADDR-OF-A-NODE ADDRESS.dark TEXT [--lab]: says TEXT to port 80 of a service, prints the answer. */
+#include <qudag/qudag.h>
+#include <stdio.h>
+#include <string.h>
+
+static void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, void *user)
+{
+    fwrite(data.base, 1, data.len, stdout);
+    qudag_stream_consume(n, s, data.len); /* the service may send as much again */
+    (void)fin, (void)user;
+}
+static void on_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
+{
+    fprintf(stderr, "%s\n", qudag_strerror(why));
+    qudag_node_stop(n);
+    (void)s, (void)user;
+}
+int main(int argc, char **argv)
+{
+    qudag_callbacks cb = {.size = sizeof(cb), .stream_data = on_data, .stream_closed = on_closed};
+    qudag_identity *identity = NULL;
+    qudag_node *n = NULL;
+    qudag_settings s;
+    qudag_stream stream;
+    size_t taken;
+    QUDAG_SETTINGS_INIT(&s);
+    qudag_err err = argc < 4 ? QUDAG_EINVAL : qudag_identity_generate(&identity);
+    s.identity = identity, s.bootstrap = (const char *const *)&argv[1], s.bootstrap_n = 1,
+    s.lab = argc > 4;
+    err = err != QUDAG_OK ? err : qudag_node_new(&n, &s, &cb, NULL);
+    err = err != QUDAG_OK ? err : qudag_node_start(n);
+    while (err == QUDAG_OK && qudag_node_phase(n) != QUDAG_PHASE_READY)
+        err = qudag_node_step(n, QUDAG_S);
+    err = err != QUDAG_OK ? err : qudag_tunnel_open(n, argv[2], 80, NULL, &stream);
+    const qudag_slice text = {(const uint8_t *)argv[3], argc < 4 ? 0 : strlen(argv[3])};
+    err = err != QUDAG_OK ? err : qudag_stream_write(n, stream, text, &taken);
+    qudag_stream_fin(n, stream); /* that is all we say */
+    err = err != QUDAG_OK ? err : qudag_node_run(n);
+    return qudag_node_free(n), qudag_identity_free(identity), err != QUDAG_OK;
+}

@@ -1,0 +1,251 @@
+/*
+ * expose_test.c - services over a network of nodes and real sockets: what a caller gets of a target, in every case.
+ *
+ * TEST: timeout=180
+ */
+#include "../api/net.h"
+#include "app/expose_int.h"
+#include "app/sock.h"
+
+#include <qudag/expose.h>
+#include <qudag/tunnel.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SERVICE (&net[5])
+#define CALLER (&net[6])
+
+static char addr[QUDAG_DARK_TEXT_MAX];
+static int target_fd = -1;
+static struct netaddr target_at;
+
+static qudag_expose_options options(const char *const *ports, uint32_t n)
+{
+    return (qudag_expose_options){.size = sizeof(qudag_expose_options),
+                                  .ports = ports,
+                                  .ports_n = n,
+                                  .name = "web",
+                                  .network = QUDAG_DARK_LAB};
+}
+
+static qudag_expose_info info(void)
+{
+    qudag_expose_info i = QUDAG_INIT(qudag_expose_info);
+    size_t it = 0;
+
+    assert_true(qudag_expose_next(SERVICE->node, &it, &i));
+    return i;
+}
+
+static int setup(void **state)
+{
+    static const struct net_options o = {.client = false};
+    char port[QUDAG_EXPOSE_PORT_TEXT_MAX];
+    const char *ports[] = {port, "81:127.0.0.1:1"};
+    (void)state;
+
+    net_grow(7, &o);
+    assert_int_equal(sock_listen(&target_fd, &(struct netaddr){.family = 4, .ip = {127, 0, 0, 1}}),
+                     0);
+    assert_true(sock_bound(target_fd, &target_at));
+    snprintf(port, sizeof(port), "80:127.0.0.1:%u", (unsigned)target_at.port);
+    qudag_expose_options e = options(ports, 2);
+    assert_int_equal(qudag_expose_start(SERVICE->node, &e, addr), QUDAG_OK);
+    NET_WAIT(info().published, 40);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    close(target_fd);
+    return net_stop_all(state);
+}
+
+static void open_port(uint16_t port, const char *key)
+{
+    qudag_dark_options o = QUDAG_INIT(qudag_dark_options);
+
+    o.isolation_len = (uint32_t)strlen(key);
+    memcpy(o.isolation, key, strlen(key));
+    CALLER->opened = CALLER->closed = false;
+    CALLER->back_len = 0;
+    CALLER->say = NULL;
+    assert_int_equal(qudag_tunnel_open(CALLER->node, addr, port, &o, &CALLER->ours), QUDAG_OK);
+}
+
+static int take(void)
+{
+    int fd = -1;
+    NET_WAIT(fd >= 0 || (fd = sock_accept(target_fd)) >= 0, 20);
+    return fd;
+}
+
+static size_t get(int fd, char *out, size_t max)
+{
+    long r = -EAGAIN;
+    NET_WAIT(r != -EAGAIN || (r = sock_recv(fd, out, max)) != -EAGAIN, 10);
+    assert_true(r >= 0);
+    return (size_t)r;
+}
+
+static void say(const char *text)
+{
+    size_t taken;
+    assert_int_equal(qudag_stream_write(CALLER->node, CALLER->ours, net_text(text), &taken),
+                     QUDAG_OK);
+    assert_int_equal(taken, strlen(text));
+}
+
+static void a_caller_reaches_the_target_and_ends_are_passed_on(void **state)
+{
+    char text[64];
+    (void)state;
+
+    open_port(80, "a");
+    say("early"); /* before anybody has answered */
+    int t = take();
+    assert_int_equal(get(t, text, sizeof(text)), 5);
+    assert_memory_equal(text, "early", 5);
+    NET_WAIT(CALLER->opened, 10);
+    assert_int_equal(SERVICE->streams_in, 0); /* the program hears nothing of it */
+    assert_int_equal(info().connections, 1);
+    qudag_stream_fin(CALLER->node, CALLER->ours);
+    assert_int_equal(get(t, text, sizeof(text)), 0);
+    assert_int_equal(sock_send(t, "answer", 6), 6);
+    NET_WAIT(CALLER->back_len == 6, 10);
+    close(t);
+    NET_WAIT(CALLER->closed, 10);
+    assert_int_equal(CALLER->closed_why, QUDAG_OK);
+    assert_memory_equal(CALLER->back, "answer", 6);
+    NET_WAIT(info().connections == 0, 5);
+    qudag_expose_info i = info();
+    assert_int_equal(i.bytes_in, 5);
+    assert_int_equal(i.bytes_out, 6);
+}
+
+/* SPEC: TU-3, TU-4. */
+static void what_cannot_be_had_is_said_in_so_many_words(void **state)
+{
+    (void)state;
+    open_port(7, "a");
+    NET_WAIT(CALLER->closed, 10);
+    assert_false(CALLER->opened);
+    assert_int_equal(CALLER->closed_why, QUDAG_EUNSUPPORTED);
+    open_port(81, "a"); /* nothing listens at its target */
+    NET_WAIT(CALLER->closed, 10);
+    assert_int_equal(CALLER->closed_why, QUDAG_EREFUSED);
+    qudag_expose_info i = info();
+    assert_int_equal(i.no_port, 1);
+    assert_int_equal(i.refused, 1);
+    NET_WAIT(info().connections == 0, 10);
+}
+
+/* SPEC: TU-7. */
+static void a_reset_of_the_target_is_a_reset(void **state)
+{
+    (void)state;
+    open_port(80, "a");
+    int t = take();
+    NET_WAIT(CALLER->opened, 10);
+    sock_close(t, true);
+    NET_WAIT(CALLER->closed, 10);
+    assert_int_equal(CALLER->closed_why, QUDAG_ERESET);
+    NET_WAIT(info().connections == 0, 5);
+}
+
+static void one_circuit_has_its_share_and_no_more(void **state)
+{
+    static qudag_stream s[QUDAG_EXPOSE_CONNECTIONS_CIRCUIT + 1];
+    qudag_dark_options o = {.size = sizeof(o), .isolation_len = 1, .isolation = {'b'}};
+    (void)state;
+
+    uint64_t before = info().full;
+    for (size_t i = 0; i < ARRAY_LEN(s); i++) {
+        assert_int_equal(qudag_tunnel_open(CALLER->node, addr, 80, &o, &s[i]), QUDAG_OK);
+    }
+    NET_WAIT(info().full == before + 1, 20);
+    assert_int_equal(info().connections, QUDAG_EXPOSE_CONNECTIONS_CIRCUIT);
+    open_port(80, "c"); /* another circuit gets in */
+    int fd[ARRAY_LEN(s)];
+    for (size_t i = 0; i < ARRAY_LEN(s); i++) {
+        fd[i] = take();
+    }
+    NET_WAIT(CALLER->opened, 10);
+    for (size_t i = 0; i < ARRAY_LEN(s); i++) {
+        close(fd[i]);
+        qudag_stream_reset(CALLER->node, s[i], QUDAG_ECANCELED);
+    }
+    qudag_stream_reset(CALLER->node, CALLER->ours, QUDAG_ECANCELED);
+    NET_WAIT(info().connections == 0, 10);
+}
+
+static void a_full_service_takes_from_the_circuit_that_holds_most(void **state)
+{
+    char port[QUDAG_EXPOSE_PORT_TEXT_MAX], again[QUDAG_DARK_TEXT_MAX];
+    const char *ports[] = {port};
+    qudag_stream s[4];
+    int fd[5];
+    qudag_dark_options o = {.size = sizeof(o), .isolation_len = 1, .isolation = {'d'}};
+    (void)state;
+
+    snprintf(port, sizeof(port), "80:127.0.0.1:%u", (unsigned)target_at.port);
+    qudag_expose_options e = options(ports, 1);
+    e.connections_max = 4;
+    assert_int_equal(qudag_expose_start(SERVICE->node, &e, again), QUDAG_OK);
+    assert_string_equal(again, addr);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(qudag_tunnel_open(CALLER->node, addr, 80, &o, &s[i]), QUDAG_OK);
+        fd[i] = take();
+    }
+    uint64_t evicted = info().evicted;
+    open_port(80, "e");
+    fd[4] = take();
+    NET_WAIT(CALLER->opened, 10);
+    assert_int_equal(info().evicted, evicted + 1);
+    assert_int_equal(info().connections, 4);
+    for (size_t i = 0; i < 5; i++) {
+        close(fd[i]);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        qudag_stream_reset(CALLER->node, s[i], QUDAG_ECANCELED);
+    }
+    qudag_stream_reset(CALLER->node, CALLER->ours, QUDAG_ECANCELED);
+    NET_WAIT(info().connections == 0, 10);
+}
+
+static void a_stopped_service_is_as_if_nobody_served_it(void **state)
+{
+    qudag_expose_info i = QUDAG_INIT(qudag_expose_info);
+    size_t it = 0;
+    (void)state;
+
+    open_port(80, "a");
+    int t = take();
+    NET_WAIT(CALLER->opened, 10);
+    assert_int_equal(qudag_expose_stop(SERVICE->node, "none"), QUDAG_ENOTFOUND);
+    assert_int_equal(qudag_expose_stop(SERVICE->node, "web"), QUDAG_OK);
+    NET_WAIT(CALLER->closed, 10); /* what went on is cut */
+    assert_int_equal(CALLER->closed_why, QUDAG_ERESET);
+    close(t);
+    assert_false(qudag_expose_next(SERVICE->node, &it, &i));
+    open_port(80, "a");
+    NET_WAIT(CALLER->closed, 10);
+    assert_int_equal(CALLER->closed_why, QUDAG_EUNSUPPORTED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_caller_reaches_the_target_and_ends_are_passed_on),
+        cmocka_unit_test(what_cannot_be_had_is_said_in_so_many_words),
+        cmocka_unit_test(a_reset_of_the_target_is_a_reset),
+        cmocka_unit_test(one_circuit_has_its_share_and_no_more),
+        cmocka_unit_test(a_full_service_takes_from_the_circuit_that_holds_most),
+        cmocka_unit_test(a_stopped_service_is_as_if_nobody_served_it),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+"""qudag expose, and the examples that host and call a service: a web server of this machine answers callers at a dark address.
+
+TEST: timeout=170
+"""
+import http.server
+import os
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from programs import BUILD, SRC, TOP, SLOW, QUDAG, check, network, says  # noqa: E402
+
+PAGE = b'<h1>hello from nowhere</h1>'
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(PAGE)))
+        self.end_headers()
+        self.wfile.write(PAGE)
+
+    def log_message(self, *_):
+        pass
+
+
+def web():
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+def example(name):
+    """an example, compiled against the library of this build"""
+    out = TOP / name
+    env = dict(os.environ, PKG_CONFIG_PATH=str(BUILD / 'meson-uninstalled'))
+    flags = subprocess.run(['pkg-config', '--static', '--cflags', '--libs', 'qudag-uninstalled'], env=env,
+                           capture_output=True, text=True)
+    words = flags.stdout.split() if flags.returncode == 0 else []
+    if not any('libqudag' in w for w in words):
+        words = [f'-I{SRC}/include', f'-I{BUILD}/include', str(BUILD / 'src/libqudag.a'), '-pthread', '-lm']
+    if os.environ.get('QUDAG_SANITIZED') == '1':
+        words.append('-fsanitize=address,undefined')
+    done = subprocess.run([os.environ.get('CC', 'cc'), '-std=c17', '-o', out, SRC / f'examples/{name}.c', '-D_GNU_SOURCE',
+                           *words], capture_output=True, text=True)
+    check(done.returncode == 0, f'{name} does not compile: {done.stderr[:2000]}')
+    return out
+
+
+def get(caller, bootstrap, address):
+    """what the service at |address| answers; tried again while its record is young"""
+    for _ in range(5):
+        done = subprocess.run([caller, bootstrap, address, 'GET / HTTP/1.0\r\n\r\n', '--lab'], capture_output=True,
+                              timeout=40 * SLOW)
+        if PAGE in done.stdout:
+            return True
+        time.sleep(1)
+    print(done.stdout, done.stderr, flush=True)
+    return False
+
+
+def wrong(node):
+    tool = [QUDAG, '--dir', node.dir, 'expose']
+    for what, part, code, *args in (
+            ('no port', 'which port?', 2),
+            ('a port that is none', 'VIRTUAL from 1 to 65535', 2, '70000'),
+            ('a name as target', 'names are not looked up', 2, '80:example.com:80'),
+            ('another machine', ['--force', 'another machine'], 6, '80:192.0.2.1:80'),
+            ('a port given twice', 'given twice', 2, '80', '80:81'),
+            ('a relative path', "begins with '/'", 2, '80:unix:web.sock'),
+            ('too many ports', 'at most 16 ports', 2, *[str(p) for p in range(1, 18)]),
+            ('a long name', 'name of 1 to 32', 2, '80', '--name', 'x' * 33),
+            ('a mistyped command', 'did you mean list?', 2, 'lst'),
+            ('list with an argument', 'takes no argument', 2, 'list', 'web'),
+            ('status of none', 'no service of that name', 4, 'status', 'none'),
+            ('remove without one', 'takes one service', 2, 'remove'),
+            ('remove of none', 'qudag expose list', 4, 'remove', 'none'),
+            ('a bad time-out', '--timeout takes seconds', 2, '80', '--timeout', 'soon')):
+        says(f'expose: {what}', part, code, *tool, *args)
+
+
+def main():
+    caller, host = example('open_stream'), example('host_service')
+    nodes = network(6)
+    bootstrap, node = nodes[0].bootstrap, nodes[4]
+    port = web()
+    wrong(node)
+    check(node.ask('expose', 'list')['services'] == [], 'what was refused is there')
+
+    made = node.ask('expose', f'80:127.0.0.1:{port}', '81:unix:/nowhere', '--name', 'web')
+    address = made['address']
+    check(made['published'] and made['ports'] == [f'80:tcp:127.0.0.1:{port}', '81:unix:/nowhere'], f'{made}')
+    check(get(caller, bootstrap, address), 'the page does not come')
+    seen = node.ask('expose', 'status', 'web')
+    check(seen['accepted'] >= 1 and seen['bytes_out'] > len(PAGE), f'{seen}')
+    print('ok: a page through qudag expose', flush=True)
+
+    again = node.ask('expose', f'80:{port}', '--name', 'web')
+    check(again['address'] == address and len(again['ports']) == 1, f'given again it is another: {again}')
+    node.kill()
+    node.start()
+    check([s['address'] for s in node.ask('expose', 'list')['services']] == [address], 'lost by a SIGKILL')
+    check(get(caller, bootstrap, address), 'the page does not come after a restart')
+    print('ok: the service outlives a SIGKILL of the daemon, at the same address', flush=True)
+
+    node.ask('expose', 'remove', 'web')
+    check(node.ask('expose', 'list')['services'] == [], 'removed and still there')
+    check(not get_once(caller, bootstrap, address), 'removed and still served')
+    node.kill()
+    node.start()
+    check(node.ask('expose', 'list')['services'] == [], 'removed, and back after a restart')
+    print('ok: removed is removed', flush=True)
+
+    example_host(caller, host, bootstrap, port)
+    for n in nodes:
+        n.down()
+
+
+def get_once(caller, bootstrap, address):
+    done = subprocess.run([caller, bootstrap, address, 'GET / HTTP/1.0\r\n\r\n', '--lab'], capture_output=True,
+                          timeout=40 * SLOW)
+    return PAGE in done.stdout
+
+
+def example_host(caller, host, bootstrap, port):
+    served = subprocess.Popen([host, bootstrap, f'80:127.0.0.1:{port}', '--lab'], stdout=subprocess.PIPE, text=True)
+    try:
+        address = served.stdout.readline().strip()
+        check(address.endswith('.dark'), f'examples/host_service says {address}')
+        check(get(caller, bootstrap, address), 'the page does not come from examples/host_service')
+        print('ok: the examples, 60 lines that host and 40 that call', flush=True)
+    finally:
+        served.terminate()
+        served.wait()
+
+
+main()
