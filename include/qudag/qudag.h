@@ -11,6 +11,7 @@
 #include <qudag/node.h>
 #include <qudag/onion.h>
 #include <qudag/peer.h>
+#include <qudag/proxy.h>
 #include <qudag/stream.h>
 #include <qudag/text.h>
 #include <qudag/tunnel.h>
