@@ -425,13 +425,27 @@ int run_down(struct tool *t, int argc, char **argv)
 int run_connect(struct tool *t, int argc, char **argv)
 {
     static const struct col cols[] = {{"peer", "connected", COL_PEER}, {"took_ns", "took", COL_NS}};
-    struct args a = {.t = t, .what = "connect", .argc = argc, .argv = argv};
-    const char *to;
-    int n = args_words(&a, &to, 1);
-    if (n != 1) {
-        return n < 0 ? TOOL_USAGE : tool_usage(t, "connect takes one multiaddr");
+    static const struct opt opts[] = {{"--isolate", "KEY"}};
+    struct args a = {.t = t, .what = "connect", .argc = argc, .argv = argv, .opts = opts, .n = 1};
+    const char *word[2] = {NULL, NULL}, *key = NULL;
+    int n = 0;
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        if (got == ARGS_BAD) {
+            return TOOL_USAGE;
+        }
+        key = got == 0 ? a.value : key;
+        if (got == ARGS_WORD && n < 2) {
+            word[n] = a.value;
+        }
+        n += got == ARGS_WORD;
     }
-    rec_str(ask_begin(t, "connect"), "to", to);
+    if (n == 2) {
+        return connect_dark(t, word[0], word[1], key);
+    }
+    if (n != 1 || key != NULL) {
+        return tool_usage(t, "connect takes one multiaddr, or a dark address and a port");
+    }
+    rec_str(ask_begin(t, "connect"), "to", word[0]);
     return ask_one(t, cols, sizeof(cols) / sizeof(cols[0]));
 }
 

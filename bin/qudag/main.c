@@ -34,8 +34,13 @@ const struct sub subs[] = {
      "last\n"
      "three exit with 5.\n",
      "qudag status --json", run_status},
-    {"connect", "MULTIADDR", "connect to a peer now",
-     "Also when earlier attempts failed and the daemon waits before the next one.\n",
+    {"connect", "MULTIADDR | ADDRESS PORT [--isolate KEY]",
+     "connect to a peer now, or to a service",
+     "MULTIADDR: also when earlier attempts failed and the daemon waits before the next one.\n"
+     "ADDRESS PORT: standard input and output go to that port of a dark address, or of a petname\n"
+     "as blog.dark, until the service ends; half of the connection may end first.  For ssh:\n"
+     "  ssh -o ProxyCommand='qudag connect %h %p' user@blog.dark\n"
+     "--isolate KEY: no circuit is shared with connections that have another key, or none.\n",
      "qudag connect /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...", run_connect},
     {"peers", "[--relays]", "list connected peers and link security",
      "--relays lists the relays whose descriptors are known.\n", "qudag peers", run_peers},
@@ -96,6 +101,22 @@ const struct sub subs[] = {
      "  status NAME        what is known of one: callers, bytes, problems\n"
      "  remove NAME        end it; its address stays: qudag dark forget NAME destroys the keys\n",
      "qudag expose 80:127.0.0.1:8080 --name blog", run_expose},
+    {"name", "add|list|remove", "petnames of dark addresses",
+     "  add NAME ADDRESS   give an address a name: letters a-z, digits and '-'\n"
+     "  list               list them\n"
+     "  remove NAME        take one away\n"
+     "NAME.dark stands for the address in the proxy and in every command that takes one.  Names "
+     "are\n"
+     "kept in the state folder and mean nothing on other machines.\n",
+     "qudag name add blog uq6c...l5dq.4yza...smqd.dark", run_name},
+    {"proxy", "", "show the proxy for browsers and other programs",
+     "SOCKS5 and HTTP on one port of this machine (127.0.0.1:9350; in a lab any free one): set it "
+     "as\n"
+     "SOCKS5 proxy of a browser, with names looked up by the proxy, and open a .dark address.\n"
+     "  curl --proxy socks5h://127.0.0.1:9350 http://blog.dark/\n"
+     "Only .dark addresses and petnames are served.  Every user of this machine can use the port.\n"
+     "Connections with different user names or passwords share no circuit.\n",
+     "qudag proxy", run_proxy},
     {"send",
      "ADDRESS -m TEXT | ADDRESS FILE [--again] [--name NAME | --anonymous-name]; "
      "[--isolate KEY] [--small-network]",

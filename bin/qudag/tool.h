@@ -215,7 +215,20 @@ int run_status(struct tool *t, int argc, char **argv);
 /* Checks or prints a configuration. */
 int run_config(struct tool *t, int argc, char **argv);
 
-/* Connects to a peer. */
+/* ---- cmd_proxy.c */
+/*
+ * Standard input and output to |port| of the dark address or petname |host|, until the service has ended; |key| (NULL:
+ * none) keeps the circuit apart.  The tool's exit code.
+ */
+int connect_dark(struct tool *t, const char *host, const char *port, const char *key);
+
+/* State of the proxy. */
+int run_proxy(struct tool *t, int argc, char **argv);
+
+/* Petnames: add, list, remove. */
+int run_name(struct tool *t, int argc, char **argv);
+
+/* Connects to a peer, or to a service at a dark address. */
 int run_connect(struct tool *t, int argc, char **argv);
 
 /* Lists links, or with --relays the relays. */

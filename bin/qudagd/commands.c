@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include "services.h"
+#include "proxy.h"
 #include "transfer.h"
 
 #include <stdlib.h>
@@ -518,6 +519,10 @@ static const char *dark_of(struct request *rq, char out[QUDAG_DARK_TEXT_MAX])
     if (text[0] != 0 && dark_labelled(rq->d->node, text, out)) {
         return out;
     }
+    text = proxy_address(rq, text);
+    if (text == NULL) {
+        return NULL;
+    }
     qudag_err err = qudag_dark_check(text);
     if (err == QUDAG_OK || err == QUDAG_EUNSUPPORTED) {
         return text;
@@ -734,6 +739,10 @@ static const struct command commands[] = {
     {"expose.list", services_list, NULL, false},
     {"expose.status", services_status, NULL, false},
     {"expose.remove", services_remove, NULL, false},
+    {"proxy", proxy_report, NULL, false},
+    {"name.add", proxy_name_add, NULL, false},
+    {"name.list", proxy_name_list, NULL, false},
+    {"name.remove", proxy_name_remove, NULL, false},
     {"send", transfer_send, NULL, true},
     {"inbox", transfer_inbox, NULL, false},
     {"watch", run_watch, NULL, true},

@@ -8,6 +8,7 @@
 #include "conf.h"
 
 #include <qudag/peer.h>
+#include <qudag/proxy.h>
 
 #include "common/fileio.h"
 
@@ -120,6 +121,19 @@ const struct conf_row conf_table[CONF_KEYS] = {
          .help = "Total inbox size limit; 0 disables receiving, and senders are told so."},
     [CONF_INBOX_FILE_MAX] = {"inbox", "file_max", CONF_SIZE, 0, INT64_MAX, "4G", "bytes",
                              .help = "Largest file accepted."},
+    [CONF_PROXY_LISTEN] =
+        {"proxy", "listen", TEXT(3, QUDAG_PROXY_LISTEN_TEXT_MAX - 1),
+         .unset = QUDAG_PROXY_LISTEN_DEFAULT,
+         .help = "Where the proxy for browsers and other programs listens, SOCKS5 and HTTP on one "
+                 "port; off: nowhere.  Every user of this machine can use it.  In a lab, where "
+                 "nothing is set: any free port."},
+    [CONF_PROXY_REMOTE] = {"proxy", "remote", SWITCH("no"),
+                           .help = "The proxy may listen on an address that other machines reach; "
+                                   "all of them can use it then."},
+    [CONF_PROXY_CONNECTIONS] = {"proxy", "connections_max", CONF_INT, 8,
+                                QUDAG_PROXY_CONNECTIONS_MAX, "512", "connections",
+                                .help = "Connections to the proxy at once; one user of the machine "
+                                        "gets about half of them."},
     [CONF_LAB] = {"lab", "lab", SWITCH("no"), INTO(lab),
                   .help =
                       "Test network: relays may have private addresses and be in one network, and "

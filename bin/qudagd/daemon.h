@@ -11,6 +11,7 @@
 #include "common/rec.h"
 #include "conf.h"
 #include "log.h"
+#include "names.h"
 #include "state.h"
 
 #include <qudag/qudag.h>
@@ -43,7 +44,9 @@ struct daemon {
     qudag_node *node;
     struct control *control;
     struct transfers *transfers;
-    struct rec *rec; /* for whatever frame is being made */
+    struct names names;
+    char proxy_why[256]; /* the proxy does not run; empty: it does */
+    struct rec *rec;     /* for whatever frame is being made */
     uint64_t since_ns;
     struct phase_note phases[PHASES_MAX]; /* oldest first; a run of one phase is one entry */
     size_t n_phases;

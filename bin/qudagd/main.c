@@ -5,6 +5,7 @@
  *   ─▶ "ready" to whoever started us ─▶ loop ─▶ signal or `qudag down` ─▶ everything in reverse
  */
 #include "control.h"
+#include "proxy.h"
 #include "report.h"
 #include "rules.h"
 #include "start.h"
@@ -316,6 +317,7 @@ static void shut(struct daemon *d)
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     transfer_free(d->transfers);
     d->transfers = NULL;
+    names_free(&d->names);
     (void)uv_loop_close(&d->loop);
     log_say(&d->log, QUDAG_LOG_INFO, "daemon.end", "qudagd ended after %llu s",
             (unsigned long long)((mono_ns() - d->since_ns) / UINT64_C(1000000000)));
@@ -436,6 +438,12 @@ static int serve(struct daemon *d)
     }
     if (code == DAEMON_OK && !transfer_new(&d->transfers, d)) {
         code = DAEMON_FAILED;
+    }
+    if (code == DAEMON_OK && !names_load(&d->names, d->state.dir)) {
+        log_say(&d->log, QUDAG_LOG_WARN, "names", "there are no petnames: %s", d->names.why);
+    }
+    if (code == DAEMON_OK) {
+        code = proxy_begin(d);
     }
     if (code == DAEMON_OK) {
         code = (int)control_open(&d->control, d);

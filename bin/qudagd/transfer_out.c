@@ -2,7 +2,9 @@
  * transfer_out.c - a transfer out, from the request of the tool to its answer.
  */
 #include "transfer_out.h"
+
 #include "isolate.h"
+#include "proxy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -253,7 +255,10 @@ static bool is_own(const qudag_node *n, const char *addr)
 void transfer_send(struct request *rq)
 {
     struct transfers *k = rq->d->transfers;
-    const char *addr = rec_get_str(&rq->args, "address");
+    const char *addr = proxy_address(rq, rec_get_str(&rq->args, "address"));
+    if (addr == NULL && rec_get_str(&rq->args, "address") != NULL) {
+        return;
+    }
     qudag_err err = addr == NULL ? QUDAG_EINVAL : qudag_dark_check(addr);
     if (err != QUDAG_OK) {
         request_end_err(rq, err, addr == NULL ? "send" : addr);

@@ -15,7 +15,7 @@ _qudag() {
     esac
     local words=''
     case $cmd in
-    '') words='up down status connect peers ping dht circuit dark expose send inbox stats config lab version help -d --dir --json --small-network' ;;
+    '') words='up down status connect peers ping dht circuit dark expose name proxy send inbox stats config lab version help -d --dir --json --small-network' ;;
     up) words='--listen --bootstrap --timeout --no-wait --foreground --lab --small-network -o' ;;
     peers) words='--relays' ;;
     dht) case $sub in
@@ -42,6 +42,11 @@ _qudag() {
             grep -o '"name":"[^"]\+"' | cut -d'"' -f4) ;;
         *) words='--name --direct --force --timeout --small-network' ;;
         esac ;;
+    name) case $sub in
+        '') words='add list remove' ;;
+        remove) words=$(qudag "${dir[@]}" --json name list 2>/dev/null | grep -o '"name":"[^"]\+"' | cut -d'"' -f4) ;;
+        esac ;;
+    connect) words='--isolate' ;;
     lab) [ -n "$sub" ] || words='up status down exec' ;;
     config) [ -n "$sub" ] || words='check show' ;;
     inbox) words='--save' ;;
@@ -50,7 +55,7 @@ _qudag() {
             mapfile -t COMPREPLY < <(compgen -f -W '-m --again --isolate --name --anonymous-name --small-network' -- "$cur")
             return
         fi ;;
-    help) words='up down status connect peers ping dht circuit dark expose send inbox stats config lab version help' ;;
+    help) words='up down status connect peers ping dht circuit dark expose name proxy send inbox stats config lab version help' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

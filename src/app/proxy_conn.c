@@ -10,6 +10,7 @@
  */
 #include "app/proxy_int.h"
 #include "app/proxy_uid.h"
+#include "app/tunnel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -335,11 +336,12 @@ static enum proxy_why open_stream(struct proxy_conn *c, const char *addr)
 {
     struct proxy *p = c->proxy;
     qudag_dark_options o = {.size = sizeof(o), .isolation_len = QUDAG_ISOLATION_MAX};
-    uint8_t port[2] = {(uint8_t)(c->talk.port >> 8), (uint8_t)c->talk.port};
+    uint8_t port[TUNNEL_REQUEST_LEN];
     size_t taken = 0;
 
+    tunnel_request_put(port, c->talk.port);
     memcpy(o.isolation, c->talk.key, sizeof(o.isolation));
-    qudag_err err = qudag_dark_open_with(p->n, addr, PROXY_PROTOCOL, &o, &c->stream);
+    qudag_err err = qudag_dark_open_with(p->n, addr, TUNNEL_PROTOCOL, &o, &c->stream);
     if (err != QUDAG_OK) {
         c->stream.id = 0;
         return err == QUDAG_EUNSUPPORTED ? PROXY_OTHER_NETWORK : proxy_why_of(err);

@@ -14,7 +14,6 @@
 
 #include <uv.h>
 
-#define PROXY_PROTOCOL "/qudag/tunnel/1.0.0"
 #define PROXY_CONNECTIONS 512           /* at once, by default */
 #define PROXY_TALK_MAX (30 * QUDAG_S)   /* until a request is complete */
 #define PROXY_OPEN_MAX (120 * QUDAG_S)  /* until the service has answered */

@@ -1,6 +1,7 @@
 /* proxy_rules.c - decisions of the proxy. */
 #include "app/proxy_rules.h"
 
+#include "app/tunnel.h"
 #include "base/assert.h"
 #include "base/wr.h"
 #include "crypto/hash.h"
@@ -263,8 +264,10 @@ enum proxy_why proxy_why_of(qudag_err err)
 
 enum proxy_why proxy_why_of_status(uint8_t status)
 {
-    static const enum proxy_why whys[] = {PROXY_FINE, PROXY_NO_PORT, PROXY_TARGET_REFUSED,
-                                          PROXY_TARGET_FAILED, PROXY_SERVICE_FULL};
+    static const enum proxy_why whys[TUNNEL_STATUS_END] = {
+        [TUNNEL_CONNECTED] = PROXY_FINE,          [TUNNEL_NO_PORT] = PROXY_NO_PORT,
+        [TUNNEL_REFUSED] = PROXY_TARGET_REFUSED,  [TUNNEL_UNREACHED] = PROXY_TARGET_FAILED,
+        [TUNNEL_FULL] = PROXY_SERVICE_FULL};
 
     return status < ARRAY_LEN(whys) ? whys[status] : PROXY_BROKEN;
 }
