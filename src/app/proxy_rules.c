@@ -264,10 +264,11 @@ enum proxy_why proxy_why_of(qudag_err err)
 
 enum proxy_why proxy_why_of_status(uint8_t status)
 {
-    static const enum proxy_why whys[TUNNEL_STATUS_END] = {
-        [TUNNEL_CONNECTED] = PROXY_FINE,          [TUNNEL_NO_PORT] = PROXY_NO_PORT,
-        [TUNNEL_REFUSED] = PROXY_TARGET_REFUSED,  [TUNNEL_UNREACHED] = PROXY_TARGET_FAILED,
-        [TUNNEL_FULL] = PROXY_SERVICE_FULL};
+    static const enum proxy_why whys[TUNNEL_STATUS_END] = {[TUNNEL_CONNECTED] = PROXY_FINE,
+                                                           [TUNNEL_NO_PORT] = PROXY_NO_PORT,
+                                                           [TUNNEL_REFUSED] = PROXY_TARGET_REFUSED,
+                                                           [TUNNEL_UNREACHED] = PROXY_TARGET_FAILED,
+                                                           [TUNNEL_FULL] = PROXY_SERVICE_FULL};
 
     return status < ARRAY_LEN(whys) ? whys[status] : PROXY_BROKEN;
 }
