@@ -134,6 +134,10 @@ void proxy_name_add(struct request *rq)
         rec_str(r, "address", addr);
         request_send(rq);
         request_end_err(rq, QUDAG_OK, "");
+    } else if (err == QUDAG_EMALFORMED) {
+        (void)snprintf(message, sizeof(message), "%.100s is no dark address", addr);
+        request_end(rq, TOOL_USAGE, qudag_err_name(err), message,
+                    "an address has two parts of 56 and 55 characters before .dark: copy it whole");
     } else {
         request_end_err(rq, err, addr);
     }
