@@ -64,7 +64,7 @@ FOLDERS = {
     'quic': 'quic_',
     'swarm': 'swarm_',
     'node': 'node_',
-    'io': 'io_ store_ udp_',
+    'io': 'io_ solver_ store_ udp_',
     'api': 'api_',
     'app': 'dial_ expose_ proxy_ sock_ splice_ target_ tunnel_',
 }

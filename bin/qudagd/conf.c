@@ -103,6 +103,7 @@ const struct conf_row conf_table[CONF_KEYS] = {
                           "circuit; reduced: the former less often and for less long."},
     [CONF_DARK_DELAY_MS] = {"dark", "delay_ms", NUMBER(CONF_INT, dark_delay_ms)},
     [CONF_DARK_DUMMIES] = {"dark", "dummies", NUMBER(CONF_INT, dark_dummies)},
+    [CONF_DARK_WORK_MAX] = {"dark", "work_max", NUMBER(CONF_INT, dark_work_max)},
     [CONF_DARK_HIDE_CACHE] =
         {"dark", "hide_cache", SWITCH("yes"), INTO(dark_hide_cache),
          .help = "What one user looked up is answered to another as late as a lookup of "

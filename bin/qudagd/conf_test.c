@@ -218,6 +218,7 @@ static void every_key_of_the_library_arrives_there(void **state)
                {"onion.circuits_max=77"},
                {"dark.delay_ms=7"},
                {"dark.dummies=2"},
+               {"dark.work_max=4000"},
                {"dark.hide_cache=no"},
                {"onion.small_network=yes"},
                {"onion.padding=reduced"},
@@ -254,6 +255,7 @@ static void every_key_of_the_library_arrives_there(void **state)
     assert_int_equal(s.circuits_max, 77);
     assert_int_equal(s.dark_delay_ms, 7);
     assert_int_equal(s.dark_dummies, 2);
+    assert_int_equal(s.dark_work_max, 4000);
     assert_false(s.dark_hide_cache);
     assert_true(s.small_network);
     assert_int_equal(s.padding, QUDAG_PADDING_REDUCED);

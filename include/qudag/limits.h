@@ -56,6 +56,11 @@ extern "C" {
         "Cover lookups an hour, on average, at times of their own: a lookup does not show that "   \
         "somebody looks something up.  Price: about 40 KB each, and padding of a guard link that " \
         "would sleep."
+#define QUDAG_LIMIT_dark_work_max                                                                  \
+    0, 1048576, 32768, "tries",                                                                    \
+        "Work spent on one introduction to a hidden service that many call, at most: a try takes " \
+        "about 0.1 ms of one core.  More is asked for by services under attack; less means that "  \
+        "others are met first."
 #define QUDAG_LIMIT_dht_records_max                                                                \
     16, 1000000, 4096, "records",                                                                  \
         "Records stored for others; those farthest from this node are evicted first."
@@ -76,6 +81,7 @@ extern "C" {
     XX(relays_min)                                                                                 \
     XX(dark_delay_ms)                                                                              \
     XX(dark_dummies)                                                                               \
+    XX(dark_work_max)                                                                              \
     XX(dht_records_max)                                                                            \
     XX(dht_providers_max)                                                                          \
     XX(dht_bytes_max)

@@ -89,7 +89,10 @@ typedef struct qudag_settings {
                              qudag_node_diversity; default false; a lab implies it */
     uint8_t clean_circuits; /* circuits of each length that wait for a use */
     qudag_padding padding;  /* default QUDAG_PADDING_YES */
-    uint32_t pad3;          /* zero */
+    uint32_t
+        dark_work_max; /* proof of work for one introduction to a hidden service that many call:
+                               how many tries we spend on average, on a thread of our own, whatever
+                               the service asks for; 0: none */
 } qudag_settings;
 
 /* The call that made a request. */

@@ -10,6 +10,7 @@
 #include "crypto/identity.h"
 #include "io/interfaces.h"
 #include "io/io.h"
+#include "io/solver.h"
 #include "node/node.h"
 
 #include <string.h>
@@ -41,7 +42,8 @@ struct qudag_node {
     struct mem_hooks hooks;
     struct io *io;
     struct node *node;
-    struct store *store; /* NULL: nothing on disk */
+    struct store *store;   /* NULL: nothing on disk */
+    struct solver *solver; /* from the first proof of work on */
     bool started;
     bool ending;          /* being freed */
     unsigned in_callback; /* of the program, or being freed: not to be driven */

@@ -300,6 +300,31 @@ static void learn_all(void *node)
     learn_moved(node);
 }
 
+static void on_solved(void *ctx, uint64_t id, qudag_err err, uint64_t nonce)
+{
+    struct qudag_node *n = ctx;
+
+    node_solved(n->node, id, err, nonce, io_now());
+}
+
+static qudag_err on_solve(void *ctx, uint64_t id, const struct rend_work_task *task)
+{
+    struct qudag_node *n = ctx;
+    qudag_err err = QUDAG_OK;
+
+    if (n->solver == NULL) {
+        err = solver_new(&n->solver, n->io, on_solved, n);
+    }
+    return err == QUDAG_OK ? solver_add(n->solver, id, task) : err;
+}
+
+static void on_unsolve(void *ctx, uint64_t id)
+{
+    const struct qudag_node *n = ctx;
+
+    solver_drop(n->solver, id);
+}
+
 static qudag_err make(struct qudag_node *n, struct api_settings *read)
 {
     static const struct node_hooks hooks = {.stream_in = cb_stream_in,
@@ -313,6 +338,8 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
                                             .phase = cb_phase,
                                             .circuit_closed = cb_circuit_closed,
                                             .save = cb_save,
+                                            .solve = on_solve,
+                                            .unsolve = on_unsolve,
                                             .persist = api_persist_put};
     struct node_hooks h = hooks;
     struct node_config *c = &read->config;
@@ -425,6 +452,7 @@ void qudag_node_free(qudag_node *n)
     if (n->io != NULL) {
         io_attach(n->io, NULL);
     }
+    solver_free(n->solver);
     io_free(n->io);
     store_close(n->store);
     api_clients_free(n);

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, pad3);
+API_NO_TAIL(qudag_settings, dark_work_max);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
@@ -362,9 +362,6 @@ static qudag_err settings_in(qudag_settings *out, const qudag_settings *s, char 
             return refuse(why, cap, "pad", "must be zero");
         }
     }
-    if (out->pad3 != 0) {
-        return refuse(why, cap, "pad3", "must be zero");
-    }
     return QUDAG_OK;
 }
 
@@ -409,6 +406,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->record_bytes_max = s->dht_bytes_max;
     c->dark_delay_max_ns = s->dark_delay_ms * QUDAG_MS;
     c->dark_dummies = s->dark_dummies;
+    c->dark_work_max = s->dark_work_max;
     c->dark_show_cache = !s->dark_hide_cache;
     c->relays_min = s->relays_min != 0 ? s->relays_min : s->hops + 1u;
     if (s->family != NULL && s->family[0] != 0) {

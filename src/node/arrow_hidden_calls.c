@@ -2,6 +2,7 @@
  * arrow_hidden_calls.c - streams to hidden services: circuits to relays where they are met, and one carried by them.
  *
  *   streams ─▶ node_hidden_call ─▶ calls ─ NEED_R, NEED_I ─▶ circuits ─▶ calls
+ *   calls ─ SOLVE ─▶ hooks.solve ─▶ another thread ─▶ node_solved ─▶ calls
  *   calls ─ WAIT, INTRODUCE ─▶ rendezvous, introduce at their ends ─▶ calls ─ MET ─▶ onion_carry ─▶ streams
  *
  * The circuit that streams wait for is there from the beginning (node_circuit_hold), so which streams share it, how old
@@ -136,6 +137,34 @@ static void meet(struct node *n, const struct act *a, tstamp now)
     }
 }
 
+/* The host works on it; who cannot is introduced without a proof. */
+static void solve(struct node *n, const struct act *a, tstamp now)
+{
+    qudag_err err = QUDAG_EUNSUPPORTED;
+
+    if (n->hooks.solve != NULL) {
+        n->hooks_called++;
+        err = n->hooks.solve(n->hooks.ctx, a->n, a->ptr);
+    }
+    if (err != QUDAG_OK) {
+        node_solved(n, a->n, err, 0, now);
+    }
+}
+
+static void unsolve(struct node *n, const struct act *a)
+{
+    if (n->hooks.unsolve != NULL) {
+        n->hooks_called++;
+        n->hooks.unsolve(n->hooks.ctx, a->n);
+    }
+}
+
+void node_solved(struct node *n, uint64_t id, qudag_err err, uint64_t nonce, tstamp now)
+{
+    hidden_call_solved(n->calls, id, err, nonce, now, node_begin(n));
+    node_end(n, n->ix.calls);
+}
+
 static void report(struct node *n, const struct act *a, tstamp now)
 {
     struct node_circuit *c;
@@ -150,6 +179,12 @@ static void report(struct node *n, const struct act *a, tstamp now)
         break;
     case HIDDEN_CALL_INTRODUCE:
         introduce(n, a, now);
+        break;
+    case HIDDEN_CALL_SOLVE:
+        solve(n, a, now);
+        break;
+    case HIDDEN_CALL_UNSOLVE:
+        unsolve(n, a);
         break;
     case HIDDEN_CALL_MET:
         meet(n, a, now);
@@ -209,6 +244,12 @@ static void point_of(const struct node *n, const struct dark_intro *i, struct hi
     memcpy(p->intro_key, i->key, sizeof(p->intro_key));
 }
 
+/* The seed that work is done for; NULL: the record has none, or the service does not accept it any more. */
+static const uint8_t *seed_of(const struct node *n, const struct dark_pow *pow)
+{
+    return pow->effort > 0 && node_wall(n, n->now) < pow->expires ? pow->seed : NULL;
+}
+
 qudag_err node_hidden_call(struct node *n, const struct node_circuit_use *use,
                            const struct dark_addr *dark, const struct dark_hidden *to,
                            struct node_circuit **out)
@@ -230,7 +271,9 @@ qudag_err node_hidden_call(struct node *n, const struct node_circuit_use *use,
                                           .x = to->x,
                                           .k = to->k,
                                           .points = point,
-                                          .n_points = to->n_intros};
+                                          .n_points = to->n_intros,
+                                          .seed = seed_of(n, &to->pow),
+                                          .effort = to->pow.effort};
     err = hidden_call(n->calls, &want, n->now, node_begin(n));
     node_end(n, n->ix.calls);
     if (err != QUDAG_OK) {
@@ -261,7 +304,8 @@ _Static_assert(DARK_ADDR_LEN == REND_ADDR_LEN, "one form of addresses");
 qudag_err node_hidden_calls_init(struct node *n)
 {
     static const struct core_ops ops = {.tick = tick, .deadline = deadline};
-    struct hidden_calls_config c = {.mem = n->mem, .rng = n->cfg.rng};
+    struct hidden_calls_config c = {
+        .mem = n->mem, .rng = n->cfg.rng, .work_max = n->cfg.dark_work_max};
     qudag_err err = hidden_calls_new(&n->calls, &c);
 
     if (err != QUDAG_OK) {

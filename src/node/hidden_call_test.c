@@ -34,7 +34,11 @@ static struct service {
     struct ref carried;
     unsigned established, requests, met;
     uint64_t records;
-    bool mute; /* answers nobody */
+    bool mute;       /* answers nobody */
+    uint32_t effort; /* its record asks for; 0: it has no seed */
+    uint8_t seed[REND_WORK_SEED_LEN];
+    walltime seed_ends; /* 0: in an hour */
+    uint32_t proved[8]; /* by the requests, in their order */
 } svc;
 static bool direct; /* a datagram went from one to the other */
 
@@ -73,6 +77,22 @@ static void unmet(struct node *n, struct node_circuit *c, qudag_err err, tstamp 
 static const struct node_circuit_use to_r = {
     .name = "test", .to_relay = true, .built = met_circuit, .failed = unmet};
 
+/* The effort that a request proves; 0: it has no proof. */
+static uint32_t proof_of(const struct rend_hs_asked *asked, const uint8_t *handshake)
+{
+    struct rend_work_task task;
+    struct rend_work work;
+
+    if (rend_work_get((struct slice){asked->ext, asked->ext_len}, &work) != QUDAG_OK) {
+        return 0;
+    }
+    assert_memory_equal(work.seed_id, svc.seed, sizeof work.seed_id);
+    rend_work_task_make(&task, svc.seed, work.effort, svc.bytes, svc.intro_key,
+                        rend_hs_X(handshake));
+    assert_int_equal(rend_work_check(&task, work.nonce), QUDAG_OK);
+    return work.effort;
+}
+
 static void on_introduce(struct node *n, const struct act *a, tstamp now)
 {
     const struct rend_hs_own own = {svc.bytes, svc.intro_key, &svc.keys};
@@ -85,8 +105,11 @@ static void on_introduce(struct node *n, const struct act *a, tstamp now)
     if (a->kind != INTRODUCE_UP_REQUEST) {
         return;
     }
-    svc.requests++;
     assert_int_equal(rend_hs_open(&asked, &own, a->data.base), QUDAG_OK);
+    if (svc.requests < ARRAY_LEN(svc.proved)) {
+        svc.proved[svc.requests] = proof_of(&asked, a->data.base);
+    }
+    svc.requests++;
     svc.at = asked.at;
     assert_int_equal(rend_hs_answer(&asked, &rng, svc.created, &svc.carried_keys), QUDAG_OK);
     if (!svc.mute) {
@@ -131,6 +154,11 @@ static void store_record(const struct dark_keys *k)
     memcpy(i->x, svc.relay.x, sizeof i->x);
     memcpy(i->k, svc.relay.k, sizeof i->k);
     memcpy(i->key, svc.intro_key, sizeof i->key);
+    if (svc.effort > 0) {
+        t.hidden.pow.effort = svc.effort;
+        t.hidden.pow.expires = svc.seed_ends != 0 ? svc.seed_ends : now + 3600;
+        memcpy(t.hidden.pow.seed, svc.seed, sizeof svc.seed);
+    }
     t.at.period = dark_period(now);
     t.not_before = now - now % 3600;
     t.expires = t.not_before + 14 * 3600;
@@ -175,6 +203,7 @@ static void network(void)
         struct node_config c = nt_config(&net, i);
         nt_boot(&net, &c, i - CALLER);
         c.relay = c.dht_server = false;
+        c.dark_work_max = 1000;
         nt_begin(i, &c);
     }
     assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
@@ -404,6 +433,94 @@ static void what_cannot_be_met_is_said(void **state)
     rend_keys_fini(&svc.keys);
 }
 
+/* ---- proof of work ---- */
+
+static struct {
+    unsigned asked, dropped;
+    uint64_t id;
+    struct rend_work_task task;
+    bool refuse;
+} host;
+
+static qudag_err on_solve(void *ctx, uint64_t id, const struct rend_work_task *task)
+{
+    (void)ctx;
+    host.asked++;
+    host.id = id;
+    host.task = *task;
+    return host.refuse ? QUDAG_ENOMEM : QUDAG_OK;
+}
+
+static void on_unsolve(void *ctx, uint64_t id)
+{
+    (void)ctx;
+    assert_int_equal(id, host.id);
+    host.dropped++;
+}
+
+static void network_that_works(uint32_t effort)
+{
+    network();
+    struct node *n = net.node[CALLER].node;
+    memset(&host, 0, sizeof host);
+    n->hooks.solve = on_solve;
+    n->hooks.unsolve = on_unsolve;
+    svc.effort = effort;
+    memset(svc.seed, 0x5e, sizeof svc.seed);
+    store_record(dark_own_get(node_dark(net.node[SERVICE].node), &svc.addr));
+}
+
+static void work_is_done_by_the_host(void **state)
+{
+    uint64_t nonce = 0;
+    (void)state;
+
+    network_that_works(60);
+    struct node *n = net.node[CALLER].node;
+    (void)open_to(0);
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(host.asked, 1);
+    assert_int_equal(host.task.effort, 60);
+    assert_int_equal(svc.requests, 0); /* not before it is done */
+    assert_int_equal(rend_work_solve(&host.task, &nonce, rend_work_tries(60)), QUDAG_OK);
+    node_solved(n, host.id, QUDAG_OK, nonce, net.now);
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(svc.requests, 1);
+    assert_int_equal(svc.proved[0], 60);
+    assert_int_equal(net.node[CALLER].opened, 1);
+    node_solved(n, host.id, QUDAG_OK, nonce, net.now); /* twice */
+    assert_int_equal(host.dropped, 0);
+
+    struct ref s = open_to(1); /* given up while work is done */
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(host.asked, 2);
+    host.refuse = true;
+    (void)open_to(2); /* who cannot work is introduced without */
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(svc.requests, 2);
+    assert_int_equal(svc.proved[1], 0);
+    node_stream_reset(n, s, QUDAG_ECANCELED);
+    rend_keys_fini(&svc.keys);
+}
+
+/* A seed that the service does not accept any more is not worked for. */
+static void an_expired_seed_costs_nothing(void **state)
+{
+    (void)state;
+
+    network();
+    svc.effort = 60;
+    svc.seed_ends = node_wall(net.node[CALLER].node, net.now) - 1;
+    net.node[CALLER].node->hooks.solve = on_solve;
+    memset(&host, 0, sizeof host);
+    store_record(dark_own_get(node_dark(net.node[SERVICE].node), &svc.addr));
+    (void)open_to(0);
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(host.asked, 0);
+    assert_int_equal(svc.requests, 1);
+    rend_keys_fini(&svc.keys);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +530,8 @@ int main(void)
         NT_TEST(calls_are_not_mixed_up),
         NT_TEST(calls_are_on_the_budget_of_the_address),
         NT_TEST(a_node_ends_in_the_middle_of_a_call),
+        NT_TEST(work_is_done_by_the_host),
+        NT_TEST(an_expired_seed_costs_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

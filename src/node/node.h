@@ -21,6 +21,7 @@
 #include "quic/quic.h"
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
+#include "wire/rend_work.h"
 
 #define NODE_LISTEN_MAX 8
 #define NODE_BOOT_MAX 32
@@ -57,6 +58,9 @@ struct node_hooks {
     void (*phase)(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag_err err);
     void (*circuit_closed)(void *ctx, struct ref circuit, qudag_err why);
     qudag_err (*save)(void *ctx, const char *name, struct slice bytes);
+    /* A call needs |task| solved, elsewhere; then node_solved(), unless |unsolve| came.  Not OK: it does without. */
+    qudag_err (*solve)(void *ctx, uint64_t id, const struct rend_work_task *task);
+    void (*unsolve)(void *ctx, uint64_t id);
     /*
      * With node_config.persist: a thing of the DHT as it is now, |bytes| empty when it is gone.  To be on
      * disk before the next node_send().  Not OK: there is no room; nothing new is taken for others
@@ -95,6 +99,7 @@ struct node_config {
     uint64_t record_bytes_max;  /* 0, like the two above: as in kad.h */
     uint64_t dark_delay_max_ns; /* see dark_config */
     uint32_t dark_dummies;
+    uint32_t dark_work_max; /* tries for one introduction, on average; 0: none */
     bool dark_show_cache;
     size_t n_boot;
     struct node_boot boot[NODE_BOOT_MAX];
@@ -146,6 +151,8 @@ void node_unreachable(struct node *n, const struct netaddr *remote, struct slice
 void node_tick(struct node *n, tstamp now);
 /* When node_tick() is to be called next; 0: now. */
 tstamp node_deadline(const struct node *n);
+/* What hooks.solve asked for: the nonce, or why there is none. */
+void node_solved(struct node *n, uint64_t id, qudag_err err, uint64_t nonce, tstamp now);
 /* How many hooks were called so far: whoever waits for one need not sleep when it has been. */
 uint64_t node_hooks_called(const struct node *n);
 /* Carries out what was asked for since the last call; from hooks without effect. */
@@ -271,25 +278,20 @@ void node_set_clock(struct node *n, struct wallclock clock, tstamp now);
 const char *node_circuit_purpose(const struct node *n, struct ref circuit);
 /* The objects inside, for statistics; owned by the node, valid until it is freed. */
 struct swarm *node_swarm(const struct node *n);
-
 /* The DHT. */
 struct kad *node_kad(const struct node *n);
 /* The circuits and the streams over them. */
 struct onion *node_onion(const struct node *n);
-
 /* The directory of relays. */
 struct relays *node_relays(const struct node *n);
 /* A network that is too small to hide anybody (core/relays/diversity.h) is used all the same, or not. */
 void node_set_small_network(struct node *n, bool accepted);
 /* Whether it is: by that, by the configuration, or because it is a lab. */
 bool node_small_network_accepted(const struct node *n);
-
 /* Dark addresses. */
 struct dark *node_dark(const struct node *n);
-
 /* The QUIC endpoint. */
 struct quic *node_quic(const struct node *n);
-
 /* Agent and protocols that a peer sent by identify; false before it did.  Texts borrowed until the next drain. */
 bool node_peer_agent(const struct node *n, const struct peer_id *peer, const char **agent,
                      const char **protocols);

@@ -5,7 +5,7 @@
  * nothing in it was changed.
  */
 #include "base/assert.h"
-#include "wire/rend_handshake.h"
+#include "wire/rend_work.h"
 
 #include <string.h>
 
@@ -52,6 +52,14 @@ static void try_tail(const uint8_t tail[REND_HS_TAIL_LEN])
         if (rend_ext_find(ext, (uint8_t)type, &found)) {
             ASSERT(type > 0 && type < 128 && found.len <= ext.len - 3);
         }
+    }
+    struct rend_work work;
+    if (rend_work_get(ext, &work) == QUDAG_OK) {
+        uint8_t one[REND_WORK_EXT_LEN];
+        ASSERT(work.effort > 0);
+        rend_work_put(one, &work);
+        ASSERT(rend_ext_find(ext, REND_EXT_WORK, &found));
+        ASSERT(memcmp(one, found.base - 3, sizeof one) == 0);
     }
     if (ext.len <= REND_HS_EXT_MAX) {
         rend_hs_tail_put(again, &at, ext);

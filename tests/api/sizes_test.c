@@ -131,10 +131,6 @@ static void sizes_that_were_not_set_and_padding_that_was_are_refused(void **stat
         assert_true(strncmp(why, "pad", 3) == 0);
     }
     qudag_settings s = settings();
-    s.pad3 = 1;
-    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
-    assert_true(strncmp(why, "pad3", 4) == 0);
-    s.pad3 = 0;
     s.padding = (qudag_padding)(QUDAG_PADDING_NO + 1);
     assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
     assert_true(strncmp(why, "padding", 7) == 0);

@@ -50,8 +50,11 @@ struct call {
     struct point point[HIDDEN_POINTS]; /* in the order they are tried */
     size_t n_points;
     tstamp next_at; /* when the next point is due while others have it; or a slow one is given up */
-    tstamp ends_at; /* when the call is given up */
-    uint32_t made;  /* introductions; from the first on ends_at counts from there */
+    tstamp
+        intro_at; /* when the next introduction is made though the last may still bring something */
+    tstamp ends_at;  /* when the call is given up */
+    uint32_t made;   /* introductions; from the first on ends_at counts from there */
+    uint32_t passed; /* of these, by points that passed them on */
     bool has_seed;
     uint8_t seed[REND_WORK_SEED_LEN];
     uint32_t effort;
@@ -199,7 +202,7 @@ static void ask_for_work(struct hidden_calls *h, struct call *c, struct point *p
 {
     struct rend_work_task task;
 
-    p->effort = c->has_seed ? hidden_work_effort(c->effort, c->made, h->cfg.work_max) : 0;
+    p->effort = c->has_seed ? hidden_work_effort(c->effort, c->passed, h->cfg.work_max) : 0;
     if (p->effort == 0 || rend_hs_draw(&p->hs, &h->cfg.rng) != QUDAG_OK) {
         return;
     }
@@ -267,7 +270,7 @@ static qudag_err introduce(struct hidden_calls *h, struct call *c, struct point 
         a->obj = p->circuit;
     }
     p->state = P_ASKED;
-    c->next_at = tstamp_after(now, HIDDEN_TRY_NEXT);
+    c->next_at = c->intro_at = tstamp_after(now, HIDDEN_TRY_NEXT);
     if (c->made++ == 0 || worked) {
         c->ends_at = tstamp_after(now, HIDDEN_CALL_LIFE);
     }
@@ -287,7 +290,7 @@ static void go_on(struct hidden_calls *h, struct call *c, tstamp now, struct act
     if (c->r == R_MET || solving != NULL) { /* hidden_call_solved() goes on */
         return;
     }
-    if (c->r == R_WAITS && ready != NULL && (due || !under_way)) {
+    if (c->r == R_WAITS && ready != NULL && (now >= c->intro_at || !under_way)) {
         qudag_err err = introduce(h, c, ready, now, out);
         if (err != QUDAG_OK) {
             end_call(h, c, err, out);
@@ -492,7 +495,7 @@ static void solved(struct hidden_calls *h, struct call *c, struct point *p, tsta
                    struct acts *out)
 {
     p->solving = false;
-    c->next_at = p->state == P_READY ? now : tstamp_after(now, HIDDEN_TRY_NEXT);
+    c->next_at = tstamp_after(now, HIDDEN_TRY_NEXT);
     go_on(h, c, now, out);
 }
 
@@ -516,7 +519,7 @@ static void next_point(struct hidden_calls *h, struct call *c, struct point *p,
     p->state = state;
     close_circuit(&p->circuit, out);
     end_work(c, p, out);
-    c->next_at = now;
+    c->next_at = c->intro_at = now;
     go_on(h, c, now, out);
 }
 
@@ -531,6 +534,7 @@ void hidden_call_introduced(struct hidden_calls *h, uint64_t id, qudag_err err, 
     }
     if (err == QUDAG_OK && status == REND_DONE) {
         p->state = P_PASSED;
+        c->passed++;
         close_circuit(&p->circuit, out);
         return;
     }
@@ -618,9 +622,11 @@ static tstamp due_at(struct call *c)
     if (p != NULL) {
         return tstamp_min(c->ends_at, p->solve_ends);
     }
-    return c->r == R_WAITS && (has_more(c) || hidden_call_is_vain(&t))
-               ? tstamp_min(c->ends_at, c->next_at)
-               : c->ends_at;
+    if (c->r == R_WAITS && has_more(c)) {
+        return tstamp_min(c->ends_at, first_in(c, P_READY) != NULL ? c->intro_at : c->next_at);
+    }
+    return c->r == R_WAITS && hidden_call_is_vain(&t) ? tstamp_min(c->ends_at, c->next_at)
+                                                      : c->ends_at;
 }
 
 /* Why a call failed that took too long. */

@@ -28,6 +28,7 @@ struct fuzz {
     uint16_t kinds[IDS]; /* of the reports that named them */
     size_t n_ids;
     struct hidden_introduction last; /* that was sent */
+    uint32_t solving, unsolved;
     uint32_t begun, ended, canceled, taken, given, back;
     struct act acts_v[ACTS_ROOM];
     uint8_t bytes[ACTS_BYTES_ROOM];
@@ -52,6 +53,12 @@ static void take(struct fuzz *f)
         }
         f->ended += a->kind == HIDDEN_CALL_END ? 1 : 0;
         f->back += a->kind == HIDDEN_CALL_CLOSE ? 1 : 0;
+        f->solving += a->kind == HIDDEN_CALL_SOLVE ? 1 : 0;
+        f->unsolved += a->kind == HIDDEN_CALL_UNSOLVE ? 1 : 0;
+        if (a->kind == HIDDEN_CALL_SOLVE) {
+            const struct rend_work_task *task = a->ptr;
+            ASSERT(task->effort > 0 && task->effort <= 64);
+        }
     }
     f->acts.n = 0;
     f->acts.bytes_n = 0;
@@ -107,6 +114,8 @@ static uint8_t fits(uint16_t kind)
         return 4;
     case HIDDEN_CALL_INTRODUCE:
         return 6;
+    case HIDDEN_CALL_SOLVE:
+        return 11;
     default:
         return 9;
     }
@@ -125,7 +134,7 @@ static void step(struct fuzz *f, struct rd *r)
     if (what >= 100 && what < 230) {
         what = fits(f->kinds[ix]);
     }
-    switch (what % 11) {
+    switch (what % 12) {
     case 0:
         begin(f, detail);
         break;
@@ -154,6 +163,10 @@ static void step(struct fuzz *f, struct rd *r)
         break;
     case 9:
         f->taken += hidden_call_take(f->h, id, &ours) == QUDAG_OK ? 1 : 0;
+        break;
+    case 11:
+        hidden_call_solved(f->h, id, detail > 200 ? QUDAG_ENOTFOUND : QUDAG_OK, detail, f->now,
+                           &f->acts);
         break;
     default:
         f->now += (uint64_t)detail * detail * NS_PER_MS;
@@ -200,10 +213,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (unsigned i = 0; i < STEPS && r.left > 0; i++) {
             step(f, &r);
         }
-        f->now += 120 * NS_PER_S; /* time runs out for every call */
-        hidden_calls_tick(f->h, f->now, &f->acts);
-        take(f);
+        for (unsigned i = 0; i < 40;
+             i++) { /* time runs out for every call, and for its work before */
+            f->now += 20 * NS_PER_S;
+            hidden_calls_tick(f->h, f->now, &f->acts);
+            take(f);
+        }
         ASSERT(hidden_calls_count(f->h) == 0);
+        ASSERT(f->unsolved <= f->solving);
         ASSERT(f->ended + f->canceled + f->taken == f->begun);
         ASSERT(f->back + f->taken == f->given);
         hidden_calls_free(f->h);

@@ -49,6 +49,7 @@ static void take(struct fuzz *f)
         if (a->kind == HIDDEN_SERVE_TARGET) {
             memcpy(&f->target, a->ptr, sizeof f->target);
             ASSERT(f->target.n_points >= 1 && f->target.n_points <= HIDDEN_POINTS);
+            ASSERT(f->target.work.effort >= 1 && f->target.work.effort <= HIDDEN_EFFORT_MAX);
         }
         f->back += a->kind == HIDDEN_SERVE_CLOSE ? 1 : 0;
     }
@@ -62,7 +63,8 @@ static void make_handshake(struct fuzz *f, uint8_t which)
     struct rend_target to;
     struct rend_point at = {.relay = {.n_addrs = 0}};
     struct rend_hs_caller h;
-    uint8_t pk[32] = {which};
+    uint8_t pk[32] = {which}, ext[REND_WORK_EXT_LEN];
+    struct rend_work work = {.effort = which % 4, .nonce = which};
 
     if (f->target.n_points == 0) {
         return;
@@ -74,8 +76,10 @@ static void make_handshake(struct fuzz *f, uint8_t which)
     memcpy(to.k, f->target.keys[(which >> 6) % f->target.n_keys].k, sizeof to.k);
     peer_id_from_ed25519(&at.relay.peer, pk);
     memcpy(at.relay.k, to.k, sizeof at.relay.k);
-    ASSERT(rend_hs_create(&h, &to, &at, (struct slice){NULL, 0}, &f->rng, f->handshake) ==
-           QUDAG_OK);
+    memcpy(work.seed_id, f->target.work.seed, sizeof work.seed_id);
+    rend_work_put(ext, &work); /* of effort 1 it holds, of more by chance; of 0 it is none */
+    const struct slice list = {ext, which % 8 < 4 ? sizeof ext : 0};
+    ASSERT(rend_hs_create(&h, &to, &at, list, &f->rng, f->handshake) == QUDAG_OK);
     rend_hs_drop(&h);
 }
 
@@ -202,7 +206,7 @@ static void start(struct fuzz *f)
     }
     take(f);
     ASSERT(f->target.n_points == HIDDEN_POINTS);
-    make_handshake(f, 0);
+    make_handshake(f, 4);
 }
 
 static void end(struct fuzz *f)

@@ -8,7 +8,8 @@
 #define RETRY_MIN NS_PER_S
 #define RETRY_MAX (300 * NS_PER_S)
 #define DOUBLINGS_MAX 9
-#define TELL_MORE (300 * NS_PER_S) /* between records that ask for more */
+#define RAISES_MAX 8
+#define TELL_MORE (60 * NS_PER_S) /* between records that ask for more */
 #define TELL_LESS (1800 * NS_PER_S)
 #define SEED_LEAST (2 * HOUR)
 #define SEED_MOST (12 * HOUR)
@@ -44,18 +45,29 @@ qudag_err hidden_call_verdict(const struct hidden_tries *t)
     return t->full > 0 ? QUDAG_EREFUSED : QUDAG_EUNREACHABLE;
 }
 
-uint32_t hidden_work_effort(uint32_t asked, uint32_t made, uint32_t most)
+uint32_t hidden_work_effort(uint32_t asked, uint32_t in_vain, uint32_t most)
 {
-    uint64_t effort = asked < HIDDEN_EFFORT_FIRST ? HIDDEN_EFFORT_FIRST : asked;
+    uint64_t effort = asked;
 
-    if (asked == 0 || (asked == 1 && made == 0)) {
+    if (asked == 0 || (asked == 1 && in_vain == 0)) {
         return 0;
     }
-    if (made == 0) {
-        effort = asked;
+    if (in_vain > 0) {
+        effort = asked < HIDDEN_EFFORT_FIRST ? HIDDEN_EFFORT_FIRST : asked;
+        effort <<= 3 * (in_vain > RAISES_MAX ? RAISES_MAX : in_vain); /* eight times, each time */
     }
-    effort <<= made > DOUBLINGS_MAX ? DOUBLINGS_MAX : made;
     return effort > most ? most : (uint32_t)effort;
+}
+
+/* Between the highest that was not met and the lowest that was; what nobody was met for has no price. */
+static uint32_t price_at(const struct hidden_turn *t)
+{
+    uint32_t lost = t->lost_effort < t->begun_effort ? t->lost_effort : t->begun_effort;
+
+    if (!t->begun) {
+        return 0;
+    }
+    return lost > t->least_effort ? lost : t->least_effort;
 }
 
 bool hidden_effort_price(const struct hidden_turn *turn, size_t n, uint32_t *price)
@@ -64,8 +76,7 @@ bool hidden_effort_price(const struct hidden_turn *turn, size_t n, uint32_t *pri
 
     *price = HIDDEN_EFFORT_MAX;
     for (size_t i = 0; i < n; i++) {
-        uint32_t lost = turn[i].lost_effort, begun = turn[i].begun_effort;
-        uint32_t here = lost < begun ? lost : begun; /* what nobody was met for has no price */
+        uint32_t here = price_at(&turn[i]);
         if (turn[i].came && !turn[i].lost) {
             return false;
         }

@@ -55,17 +55,20 @@ bool hidden_call_is_vain(const struct hidden_tries *t);
     (1u << 15) /* SPEC: rendezvous R-37: of a caller, unless it is told otherwise */
 
 /*
- * The effort of the introduction after |made| others of a call, of a record that asks for |asked| (0: it has no seed,
- * 1: nothing for now), by a caller who spends no more than |most| (SPEC: rendezvous R-37, R-38).  0: no proof.
+ * The effort of an introduction after others of the call that were passed on |in_vain|, where the record asks for
+ * |asked| (0: it has no seed, 1: nothing for now), by a caller who spends no more than |most| (SPEC: rendezvous R-37,
+ * R-38).  0: no proof.
  */
-uint32_t hidden_work_effort(uint32_t asked, uint32_t made, uint32_t most);
+uint32_t hidden_work_effort(uint32_t asked, uint32_t in_vain, uint32_t most);
 
 /* What became of those who came by one introduction point, in one turn. */
 struct hidden_turn {
     bool came;             /* somebody came */
     bool lost;             /* somebody waited in vain, or was displaced */
-    uint32_t lost_effort;  /* the highest of these */
-    uint32_t begun_effort; /* the highest that a circuit was begun for */
+    bool begun;            /* a circuit was begun for somebody */
+    uint32_t lost_effort;  /* the highest of those who were lost */
+    uint32_t least_effort; /* the lowest and the highest of those whom a circuit was begun for */
+    uint32_t begun_effort;
 };
 
 /*

@@ -179,19 +179,29 @@ static void callers_prove_what_is_asked_within_their_limit(void **state)
     assert_int_equal(hidden_work_effort(0, 0, 1000), 0); /* the record has no seed */
     assert_int_equal(hidden_work_effort(0, 2, 1000), 0);
     assert_int_equal(hidden_work_effort(1, 0, 1000), 0); /* nothing for now */
-    assert_int_equal(hidden_work_effort(1, 1, 1000), 128);
-    assert_int_equal(hidden_work_effort(1, 2, 1000), 256);
-    assert_int_equal(hidden_work_effort(2, 0, 1000), 2);
-    assert_int_equal(hidden_work_effort(300, 1, 1000), 600);
-    assert_int_equal(hidden_work_effort(300, 2, 1000), 1000);
+    assert_int_equal(hidden_work_effort(1, 1, 9000), 512);
+    assert_int_equal(hidden_work_effort(1, 2, 9000), 4096);
+    assert_int_equal(hidden_work_effort(2, 0, 9000), 2);
+    assert_int_equal(hidden_work_effort(300, 1, 9000), 2400);
+    assert_int_equal(hidden_work_effort(300, 2, 9000), 9000);
     assert_int_equal(hidden_work_effort(300, 2, 0), 0);
     assert_int_equal(hidden_work_effort(UINT32_MAX, UINT32_MAX, UINT32_MAX), UINT32_MAX);
 }
 
 static void the_price_is_what_the_cheapest_point_took(void **state)
 {
-    struct hidden_turn t[3] = {{.came = true, .lost = true, .lost_effort = 9, .begun_effort = 20},
-                               {.came = true, .lost = true, .lost_effort = 70, .begun_effort = 30},
+    struct hidden_turn t[3] = {{.came = true,
+                                .lost = true,
+                                .begun = true,
+                                .lost_effort = 9,
+                                .least_effort = 3,
+                                .begun_effort = 20},
+                               {.came = true,
+                                .lost = true,
+                                .begun = true,
+                                .lost_effort = 70,
+                                .least_effort = 3,
+                                .begun_effort = 30},
                                {.came = false}};
     uint32_t price;
 
@@ -200,7 +210,13 @@ static void the_price_is_what_the_cheapest_point_took(void **state)
     assert_int_equal(price, 9);
     assert_true(hidden_effort_price(t + 1, 2, &price));
     assert_int_equal(price, 30); /* 70 was lost, but nobody was met for that much */
-    t[2] = (struct hidden_turn){.came = true, .begun_effort = 5};
+    t[0].least_effort = 15;      /* 9 was not enough, 15 was */
+    assert_true(hidden_effort_price(t, 3, &price));
+    assert_int_equal(price, 15);
+    t[0].begun = false; /* whom there was no room for says nothing of work */
+    assert_true(hidden_effort_price(t, 1, &price));
+    assert_int_equal(price, 0);
+    t[2] = (struct hidden_turn){.came = true, .begun = true, .begun_effort = 5};
     assert_false(hidden_effort_price(t, 3, &price)); /* who goes there gets in */
     assert_false(hidden_effort_price(t, 0, &price));
     t[2] = (struct hidden_turn){.came = false};
@@ -230,13 +246,13 @@ static void records_are_made_anew_for_a_factor(void **state)
 {
     (void)state;
     assert_int_equal(hidden_effort_tell_after(1, 1), UINT64_MAX);
-    assert_int_equal(hidden_effort_tell_after(1, 2), 300 * SECOND);
+    assert_int_equal(hidden_effort_tell_after(1, 2), 60 * SECOND);
     assert_int_equal(hidden_effort_tell_after(100, 199), UINT64_MAX);
-    assert_int_equal(hidden_effort_tell_after(100, 200), 300 * SECOND);
+    assert_int_equal(hidden_effort_tell_after(100, 200), 60 * SECOND);
     assert_int_equal(hidden_effort_tell_after(100, 26), UINT64_MAX);
     assert_int_equal(hidden_effort_tell_after(100, 25), 1800 * SECOND);
     assert_int_equal(hidden_effort_tell_after(3, 1), 1800 * SECOND);
-    assert_int_equal(hidden_effort_tell_after(HIDDEN_EFFORT_MAX, UINT32_MAX), 300 * SECOND);
+    assert_int_equal(hidden_effort_tell_after(HIDDEN_EFFORT_MAX, UINT32_MAX), 60 * SECOND);
     assert_int_equal(hidden_seed_age(false, false), 12 * HOUR);
     assert_int_equal(hidden_seed_age(true, false), 2 * HOUR);
     assert_int_equal(hidden_seed_age(false, true), 2 * HOUR);

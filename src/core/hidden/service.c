@@ -15,6 +15,7 @@ qudag_err hidden_services_new(struct hidden_services **out,
         return QUDAG_ENOMEM;
     }
     h->cfg = *cfg;
+    h->cfg.work_check = cfg->work_check != NULL ? cfg->work_check : rend_work_check;
     list_init(&h->services);
     limiter_init(&h->builds, HIDDEN_ALL_BUILDS_RATE, HIDDEN_ALL_BUILDS_RATE, 0);
     return QUDAG_OK;

@@ -97,6 +97,8 @@ struct hidden_services_config {
     struct rng rng;
     struct wallclock clock;
     struct hidden_limits limits; /* of each introduction point; 0: as many as relays allow */
+    /* rend_work_check() if NULL; a simulation of many callers has not the time for real work */
+    qudag_err (*work_check)(const struct rend_work_task *task, uint64_t nonce);
 };
 
 struct hidden_services;

@@ -117,7 +117,7 @@ qudag_err hidden_work_check(struct hidden_service *s, struct hidden_meeting *m,
         return QUDAG_OK;
     }
     rend_work_task_make(&task, p->seed, work.effort, s->addr, slot->intro_key, X);
-    err = rend_work_check(&task, work.nonce);
+    err = s->all->cfg.work_check(&task, work.nonce);
     if (err == QUDAG_OK) {
         m->effort = work.effort;
         s->stats.proved++;
@@ -145,5 +145,7 @@ void hidden_work_begun(struct hidden_service *s, const struct hidden_meeting *m)
 {
     struct hidden_turn *t = &s->slot[m->slot].turn;
 
+    t->least_effort = t->begun && t->least_effort < m->effort ? t->least_effort : m->effort;
     t->begun_effort = m->effort > t->begun_effort ? m->effort : t->begun_effort;
+    t->begun = true;
 }
