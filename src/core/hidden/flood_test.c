@@ -369,7 +369,7 @@ static const struct scenario scenarios[] = {
 static void callers_get_in_beside_ten_attackers(void **state)
 {
     const char *text = getenv("FLOOD_SECONDS");
-    unsigned seconds = text != NULL ? (unsigned)strtoul(text, NULL, 10) : 40;
+    unsigned seconds = text != NULL ? (unsigned)strtoul(text, NULL, 10) : 25;
     bool all = getenv("FLOOD_ALL") != NULL;
 
     (void)state;

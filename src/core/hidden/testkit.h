@@ -47,7 +47,6 @@ struct bed {
     struct hidden_calls *calls;
     struct hidden_services *services;
     struct acts acts, sacts; /* of calls, and of services */
-    struct up up[UPS_MAX], sup[UPS_MAX];
     size_t n_up, n_sup;
     uint32_t refs;
     uint8_t addr[REND_ADDR_LEN];
@@ -55,7 +54,10 @@ struct bed {
     struct rend_keys keys; /* of a service that is only called */
     uint8_t intro[HIDDEN_POINTS][ED25519_PK_LEN];
     tstamp now;
+    struct up up[UPS_MAX], sup[UPS_MAX]; /* last: they are large, and not cleared for each case */
 };
+
+static struct bed *spare_bed;
 
 static inline void acts_start(struct acts *a)
 {
@@ -201,10 +203,12 @@ static inline void relay_set(struct bed *b, struct onion_hop *h, uint8_t number)
 
 static inline struct bed *bed_new(uint8_t seed)
 {
-    struct bed *b = calloc(1, sizeof *b);
+    struct bed *b = spare_bed != NULL ? spare_bed : malloc(sizeof *b);
     uint8_t s[32] = {seed};
 
     assert_non_null(b);
+    spare_bed = NULL;
+    memset(b, 0, offsetof(struct bed, up));
     mem_init(&b->mem, NULL, 0);
     rng_stream_init(&b->stream, s);
     b->rng = rng_of_stream(&b->stream);
@@ -235,7 +239,8 @@ static inline void bed_free(struct bed *b)
     free(b->acts.bytes);
     free(b->sacts.v);
     free(b->sacts.bytes);
-    free(b);
+    free(spare_bed);
+    spare_bed = b;
 }
 
 #endif
