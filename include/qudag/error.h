@@ -50,7 +50,8 @@ extern "C" {
     XX(CLOCK, -28, PEER, "the clocks are too far apart: this machine's or the remote's is wrong")  \
     XX(NOGUARD, -29, RETRY,                                                                        \
        "the entry guards do not answer, and others are not used in their place")                   \
-    XX(SMALLNET, -30, USAGE, "the network is too small to hide anybody")
+    XX(SMALLNET, -30, USAGE, "the network is too small to hide anybody")                           \
+    XX(NEEDAUTH, -31, USAGE, "only clients that the owner gave a secret may call this address")
 
 typedef enum qudag_err {
     QUDAG_OK = 0,

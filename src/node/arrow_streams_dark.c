@@ -107,7 +107,7 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
     }
     if (c->use->carried ? c->target_failed : !node_budget_ours(err)) {
         /* without a circuit nobody tried the target; of a hidden one it is its points that say so */
-        dark_target_failed(n->dark, &c->dark);
+        dark_target_failed(n->dark, &c->dark, node_isolation_user(c->key.key, c->key.len));
     }
     list_init(&lost);
     while (!list_empty(&c->waiting)) {

@@ -377,6 +377,41 @@ def hidden_read(b):
     return x, k, pow_asked, points
 
 
+CLIENTS, HIDDEN_MAX = 48, 5237
+
+
+def _entry_mask(secret, salt):
+    return blake3_derive('qudag dark client v1', secret + salt)
+
+
+def _xor(a, b):
+    return bytes(x ^ y for x, y in zip(a, b))
+
+
+def locked_target(hidden, secrets, key, salt, entries):
+    """of kind locked; entries: 48 of 32 random bytes, of which the first ones are replaced"""
+    entries = [_xor(key, _entry_mask(s, salt)) for s in secrets] + list(entries[len(secrets):])
+    plain = struct.pack('>H', len(hidden)) + hidden
+    return salt + b''.join(entries) + aead_seal(key, bytes(12), salt, plain.ljust(2 + HIDDEN_MAX, b'\0'))
+
+
+def unlock(b, secret):
+    """the target of kind hidden inside; LookupError: not for this secret; ValueError for what no reader accepts"""
+    if len(b) != 32 + 32 * CLIENTS + 2 + HIDDEN_MAX + 16:
+        raise ValueError('length')
+    salt, sealed = b[:32], b[32 + 32 * CLIENTS:]
+    for i in range(CLIENTS):
+        key = _xor(b[32 + 32 * i:64 + 32 * i], _entry_mask(secret, salt))
+        if _tag(key, bytes(12), salt, sealed[:-16]) != sealed[-16:]:
+            continue
+        plain = aead_open(key, bytes(12), salt, sealed)
+        length = struct.unpack('>H', plain[:2])[0]
+        if length > HIDDEN_MAX or any(plain[2 + length:]):
+            raise ValueError('padding')
+        return plain[2:2 + length]
+    raise LookupError('not a client')
+
+
 def body_signed(kind, seq, pq_pk, target_bytes):
     """the part of the body before its signature"""
     return bytes([kind]) + struct.pack('>Q', seq) + pq_pk + struct.pack('>H', len(target_bytes)) + target_bytes

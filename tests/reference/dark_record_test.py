@@ -70,12 +70,12 @@ class Address(unittest.TestCase):
 
     def test_keys_file(self):
         f = B['keys_file']
-        self.assertEqual(len(f), 480)
+        self.assertEqual(len(f), 3552)
         self.assertEqual(f[:8], b'QUDAGDK3')
         self.assertEqual(f[418], 1)  # direct
         self.assertEqual(f[9:11], b'\x01v')
         self.assertEqual(struct.unpack('>Q', f[42:50])[0], V['now'])
-        self.assertEqual(m.blake3_derive('qudag dark keys file v1', f[:448] + self.addr), f[448:])
+        self.assertEqual(m.blake3_derive('qudag dark keys file v1', f[:-32] + self.addr), f[-32:])
 
     def test_address(self):
         self.assertEqual(m.address_text(self.addr), V['address'])
@@ -102,6 +102,7 @@ class Address(unittest.TestCase):
 class RecordOf:
     """What holds for a record of either kind."""
     kind = code = None
+    padding = 64  # different bytes in it, at least
 
     def target(self):
         """the target's bytes, from the fields of the vector"""
@@ -131,7 +132,7 @@ class RecordOf:
         self.assertEqual(self.plain[:len(signed)], signed)
         self.assertGreater(len(self.plain), len(signed) + m.PQ_SIG_LEN)
         padding = self.plain[len(signed) + m.PQ_SIG_LEN:]
-        self.assertGreater(len(set(padding)), 64)  # random, not zero
+        self.assertGreater(len(set(padding)), self.padding)  # random, not zero
         msg = m.pq_message(self.addr, *self.place, self.rec[:m.HEAD_LEN], signed)
         self.assertEqual(m.blake3(msg), self.b['ml_dsa_message_blake3'])
 
@@ -189,6 +190,54 @@ class Hidden(RecordOf, Address):
         for b in bad:
             with self.assertRaises(ValueError):
                 m.hidden_read(b)
+
+
+class Locked(RecordOf, Address):
+    """the target of Hidden, for two clients"""
+    kind, code = 'locked', 3
+    padding = 20  # of 37
+
+    def sealed(self):
+        return self.plain[1963:1963 + 6823]
+
+    def target(self):
+        """made again from the key and the salt that the record has"""
+        b, hidden = self.sealed(), Hidden.target(self)
+        salt, entries = b[:32], [b[32 + 32 * i:64 + 32 * i] for i in range(m.CLIENTS)]
+        for secret in self.b['secret'], self.b['other_secret']:
+            mask = m.blake3_derive('qudag dark client v1', secret + salt)
+            keys = [bytes(x ^ y for x, y in zip(e, mask)) for e in entries]
+            made = [m.locked_target(hidden, [secret], k, salt, entries)[32 + 32 * m.CLIENTS:] for k in keys]
+            self.assertEqual(made.count(b[32 + 32 * m.CLIENTS:]), 1)
+        return b
+
+    def fields(self):
+        """the same points as in the record of kind hidden"""
+        points = [octets(p) for p in V['hidden']['intros']]
+        h = octets(V['hidden'])
+        return (h['x'], h['k'], (h['pow_seed'], V['hidden']['pow_effort'], V['hidden']['pow_expires']),
+                [(p['peer'], p['pq_hash'], p['x'], p['k'], p['key']) for p in points])
+
+    def test_clients_read_it(self):
+        for secret in self.b['secret'], self.b['other_secret']:
+            self.assertEqual(m.hidden_read(m.unlock(self.sealed(), secret)), self.fields())
+
+    def test_others_do_not(self):
+        for secret in bytes(32), self.addr[2:34], self.b['secret'][::-1]:
+            with self.assertRaises(LookupError):
+                m.unlock(self.sealed(), secret)
+
+    def test_what_readers_refuse(self):
+        b, secret = self.sealed(), bytes(range(32))
+        for bad in b[:-1], b + b'\0':
+            with self.assertRaises(ValueError):
+                m.unlock(bad, secret)
+        made = m.locked_target(b'x', [secret], bytes(32), bytes(32), [bytes(32)] * m.CLIENTS)
+        self.assertEqual(m.unlock(made, secret), b'x')
+        head = made[:32 + 32 * m.CLIENTS]
+        for plain in b'\xff\xff'.ljust(5239, b'\0'), b'\0\1xy'.ljust(5239, b'\0'), b'\0\1x'.ljust(5238, b'\0') + b'\1':
+            with self.assertRaises(ValueError):
+                m.unlock(head + m.aead_seal(bytes(32), bytes(12), bytes(32), plain), secret)
 
 
 if __name__ == '__main__':

@@ -263,7 +263,7 @@ static void lookups_do_not_move_the_clock(void **state)
         while (hour % 2 == 0 && w->now < end) {
             w->n_up = 0;
             (void)resolve(w);
-            dark_target_failed(w->cli, &w->addr);
+            dark_target_failed(w->cli, &w->addr, 0);
             run_to(w, w->now + 120 * NS_PER_S);
         }
         run_to(w, end);

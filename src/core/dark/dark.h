@@ -11,13 +11,12 @@
 #include "crypto/identity.h"
 #include "wire/dht_keys.h"
 
-#define DARK_TEXT_MAX 136                   /* two labels, ".dark", NUL */
-#define DARK_RECORD_LEN DHT_DARK_RECORD_LEN /* every record has this size */
-#define DARK_PERIOD 86400                   /* s */
-#define DARK_REPLICAS 2                     /* places of an address in each period */
-#define DARK_LABEL_MAX 32
-#define DARK_ADDRS_MAX 64   /* own addresses */
-#define DARK_SECRET_LEN 480 /* bytes of the file form */
+#define DARK_TEXT_MAX 136                             /* two labels, ".dark", NUL */
+#define DARK_RECORD_LEN DHT_DARK_RECORD_LEN           /* every record has this size */
+#define DARK_PERIOD 86400                             /* s */
+#define DARK_REPLICAS 2                               /* places of an address in each period */
+#define DARK_ADDRS_MAX 64                             /* own addresses */
+#define DARK_SECRET_LEN (480 + DARK_CLIENTS_MAX * 64) /* bytes of the file form */
 
 enum dark_network { DARK_NET_MAIN = 0, DARK_NET_TEST = 1, DARK_NET_LAB = 2 };
 /* What a record leads to. */
@@ -25,6 +24,7 @@ enum dark_kind {
     DARK_WITHDRAWN = 0, /* nowhere: the address is no longer in use */
     DARK_DIRECT = 1,    /* the node itself */
     DARK_HIDDEN = 2,    /* relays that introduce callers to it (spec/rendezvous.md) */
+    DARK_LOCKED = 3,    /* the same, for clients with a secret; in records only */
 };
 
 /*
@@ -91,6 +91,7 @@ struct dark_keys {
     struct dark_use use;
     walltime created;
     char label[DARK_LABEL_MAX + 1];
+    struct dark_clients clients; /* of an address of kind hidden */
 };
 /*
  * New keys for an address in |net|, to be ended with dark_keys_fini(); |label| may be NULL.  Of kind direct, unless the
@@ -127,18 +128,22 @@ QUDAG_MUST_USE qudag_err dark_dht_key(uint8_t out[DARK_KEY_LEN], const struct da
                                       const struct dark_place *at);
 
 /*
- * The record of |t| for the place t->at.  Of kind direct addresses that do not fit are left out from the end; of kind
- * hidden key ids are not looked at.  EINVAL: times, numbers or target out of range.
+ * The record of |t| for the place t->at, of kind hidden for the clients of |k| if only these may call.  Of kind direct
+ * addresses that do not fit are left out from the end; of kind hidden key ids are not looked at.  EINVAL: times,
+ * numbers or target out of range.
  */
 QUDAG_MUST_USE qudag_err dark_record_make(uint8_t out[DARK_RECORD_LEN], const struct dark_keys *k,
                                           const struct dark_target *t, const struct rng *rng);
 /* What a storer can check: size, A' is the index, outer signature, time.  *number and *expires on OK. */
 QUDAG_MUST_USE qudag_err dark_record_check(struct slice key, struct slice record, walltime now,
                                            uint64_t *number, walltime *expires);
-/* What a client checks: all of it.  EAUTH, EEXPIRED, EMALFORMED, EUNSUPPORTED; kind DARK_WITHDRAWN
- * is a success. */
+/*
+ * What a client checks: all of it.  |secret|: of DARK_CLIENT_SECRET_LEN bytes, or NULL.  EAUTH, EEXPIRED, EMALFORMED,
+ * EUNSUPPORTED; ENEEDAUTH: it is for clients, and |secret| is not one of theirs; seq, place, number and times of |t|
+ * are those of the record then.  Kind DARK_WITHDRAWN is a success.
+ */
 QUDAG_MUST_USE qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a,
-                                          struct slice record, walltime now);
+                                          const uint8_t *secret, struct slice record, walltime now);
 
 struct dark_config {
     struct mem *mem;
@@ -268,7 +273,10 @@ QUDAG_MUST_USE qudag_err dark_resolve(struct dark *d, const struct dark_question
                                       struct acts *out);
 /* The answer to DARK_UP_GET. */
 void dark_get_done(struct dark *d, const struct dark_answer *ans, tstamp now, struct acts *out);
-/* The target did not answer: the cached record is not to be trusted again. */
-void dark_target_failed(struct dark *d, const struct dark_addr *a);
+/*
+ * The target did not answer |user|, who was told of it: he is not answered with it again, but by a lookup.  What others
+ * were told stands, or they would see that he called.
+ */
+void dark_target_failed(struct dark *d, const struct dark_addr *a, uint64_t user);
 
 #endif

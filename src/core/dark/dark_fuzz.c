@@ -150,7 +150,7 @@ static void step(struct fuzz *f, struct rd *r)
                          : 0;
         break;
     case 3:
-        dark_target_failed(f->d, &f->addr);
+        dark_target_failed(f->d, &f->addr, 0);
         break;
     case 4:
         f->now += (uint64_t)rd_u16(r) * NS_PER_S;

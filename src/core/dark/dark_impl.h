@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "core/dark/clients.h"
 #include "core/dark/cover.h"
 #include "core/dark/own.h"
 
@@ -80,16 +81,40 @@ QUDAG_MUST_USE qudag_err dark_target_get(struct dark_target *t, uint8_t kind, st
 struct dark_body {
     struct slice pq_pk, pq_sig;
     struct slice signed_part; /* kind .. target */
+    struct slice locked;      /* kind DARK_LOCKED: the target */
 };
 /*
  * Splits the decrypted body and reads kind, number and target into |t|, of which the rest is zero; no signature is
- * checked.  EMALFORMED, EUNSUPPORTED (kind, flags).
+ * checked.  EMALFORMED, EUNSUPPORTED (kind, flags); ENEEDAUTH: b->locked is to be unlocked.
  */
 QUDAG_MUST_USE qudag_err dark_body_read(struct dark_body *b, struct dark_target *t,
                                         struct slice plain);
-/* Everything before the signature; the length, or 0 when it does not fit. */
+/* For whom, and with which draws, a target is locked. */
+struct dark_lock {
+    const struct dark_clients *clients;
+    const struct rng *rng;
+};
+/* Everything before the signature; |lock| may be NULL; the length, or 0 when it does not fit. */
 size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_LEN],
-                       const struct dark_target *t);
+                       const struct dark_target *t, const struct dark_lock *lock);
+
+/* lock.c: SPEC: dark 3.4. */
+#define DARK_HIDDEN_MAX                                                                            \
+    (X25519_LEN + MLKEM768_EK_LEN + 1 + (32 + 4 + 8) + 1 +                                         \
+     DARK_INTROS_MAX * (1 + PEER_ID_MAX + 32 + X25519_LEN + MLKEM768_EK_LEN + 32))
+#define DARK_LOCKED_LEN (32 + DARK_CLIENTS_MAX * 32 + 2 + DARK_HIDDEN_MAX + 16)
+/* Writes the target of |t|, of kind hidden and sound, for clients only. */
+QUDAG_MUST_USE qudag_err dark_locked_put(struct wr *w, const struct dark_target *t,
+                                         const struct dark_lock *lock);
+/* Reads what that wrote into |t|, kind hidden.  ENEEDAUTH: |secret| is of no client; EMALFORMED, EUNSUPPORTED. */
+QUDAG_MUST_USE qudag_err dark_unlock(struct dark_target *t, struct slice locked,
+                                     const uint8_t secret[DARK_CLIENT_SECRET_LEN]);
+/* What tells lists of clients apart, zero for an address that anybody may call. */
+void dark_clients_id(uint8_t out[32], const struct dark_clients *c);
+/* Whether |c| is a list that dark_client_add() and _remove() can lead to. */
+bool dark_clients_sound(const struct dark_clients *c);
+/* Whether |label| is one: up to DARK_LABEL_MAX bytes of printable UTF-8. */
+bool dark_label_ok(struct slice label);
 
 /* The bytes the ML-DSA key signs; the length. */
 size_t dark_pq_message(uint8_t out[DARK_PQ_MSG_MAX], const uint8_t material[DARK_MATERIAL_LEN],
@@ -164,6 +189,7 @@ struct dark_job {
     struct dark_heard heard;
     uint32_t repeats; /* questions for a place that was asked for before */
     bool found;
+    bool locked; /* a record was found that is for clients only, of whom we are none */
     struct dark_target best;
 };
 
@@ -201,8 +227,6 @@ struct dark_memo {
         struct dark_place at;
         uint64_t number; /* highest accepted there; lower ones are refused */
     } seen[DARK_PLACES];
-    struct dark_place failed; /* |has_failed|: where the target was from that last led nowhere */
-    bool has_failed;
     struct dark_target *target; /* NULL: none */
     tstamp until;               /* of |target|, or of the answer "there is none" */
     uint64_t took;              /* ns, of the lookup that brought it, without the random wait */
@@ -213,6 +237,15 @@ struct dark_told {
     struct dark_addr addr;
     uint64_t user;
     tstamp until;
+    bool failed; /* what he was told led nowhere: it was in |at|, with |number| */
+    struct dark_place at;
+    uint64_t number;
+};
+
+/* A secret that lets us call an address. */
+struct dark_auth {
+    struct dark_addr addr;
+    uint8_t secret[DARK_CLIENT_SECRET_LEN];
 };
 
 struct dark {
@@ -227,6 +260,8 @@ struct dark {
     struct dark_cover cover;
     struct dark_told told[DARK_TOLD_MAX]; /* the last of n_told, whatever they asked for */
     uint32_t n_told;
+    struct dark_auth auth[DARK_AUTHS_MAX];
+    uint32_t n_auths;
     bool clock_set; /* schedules by the calendar are to be looked at again */
     uint64_t next_cookie;
 };

@@ -5,6 +5,8 @@
 #include "core/dark/dark_impl.h"
 
 #include "base/assert.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
 #include "crypto/init.h"
 
 #include <string.h>
@@ -12,6 +14,30 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NOW INT64_C(1800000000)
+
+/* What a client finds inside a locked target, the input laid over it in the open and sealed with a known key. */
+static void locked(struct slice in)
+{
+    static uint8_t buf[DARK_LOCKED_LEN], inner[2 + DARK_HIDDEN_MAX];
+    static const uint8_t nonce[AEAD_NONCE_LEN], salt[32];
+    uint8_t secret[DARK_CLIENT_SECRET_LEN] = {1}, m[DARK_CLIENT_SECRET_LEN + 32] = {1};
+    struct dark_target t;
+
+    (void)!dark_unlock(&t, in, secret);
+    memset(buf, 0, sizeof buf);
+    memset(inner, 0, sizeof inner);
+    size_t n = in.len < sizeof inner ? in.len : sizeof inner;
+    memcpy(inner, in.base, n);
+    blake3_derive(buf + 32, AEAD_KEY_LEN, "qudag dark client v1", (struct slice){m, sizeof m});
+    uint8_t key[AEAD_KEY_LEN] = {0}; /* so the first entry is the mask itself */
+    if (aead_seal(buf + 32 + 32 * DARK_CLIENTS_MAX, key, nonce, (struct slice){salt, sizeof salt},
+                  (struct slice){inner, sizeof inner}) != QUDAG_OK) {
+        return;
+    }
+    qudag_err err = dark_unlock(&t, (struct slice){buf, sizeof buf}, secret);
+    ASSERT(err != QUDAG_ENEEDAUTH);
+    ASSERT(err != QUDAG_OK || (t.kind == DARK_HIDDEN && dark_target_sound(&t)));
+}
 
 /* A body that was accepted is written again to the same bytes. */
 static void body(struct slice in)
@@ -24,7 +50,7 @@ static void body(struct slice in)
         return;
     }
     ASSERT(dark_target_sound(&t));
-    size_t len = dark_body_write(again, sizeof again, b.pq_pk.base, &t);
+    size_t len = dark_body_write(again, sizeof again, b.pq_pk.base, &t, NULL);
     ASSERT(len == b.signed_part.len);
     ASSERT(memcmp(again, b.signed_part.base, len) == 0);
 }
@@ -43,7 +69,7 @@ static void raw(struct slice in)
         ASSERT(h.expires > h.not_before);
     }
     (void)!dark_record_check((struct slice){key, sizeof key}, in, NOW, &seq, &expires);
-    ASSERT(dark_record_open(&t, &a, in, NOW) != QUDAG_OK);
+    ASSERT(dark_record_open(&t, &a, NULL, in, NOW) != QUDAG_OK);
 }
 
 /* The input laid over a record or body of the right size, so that lengths need not be found. */
@@ -56,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     raw((struct slice){data, size});
     body((struct slice){data, size});
+    locked((struct slice){data, size});
     if (size == 0 || size > sizeof buf) {
         return 0;
     }
@@ -66,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     raw((struct slice){buf, sizeof buf});
     /* kind and target from the input, the key between them left out */
     memset(buf, 0, sizeof buf);
-    buf[0] = data[0] % 4;
+    buf[0] = data[0] % 5;
     size_t n = size - 1 < DARK_TARGET_MAX ? size - 1 : DARK_TARGET_MAX;
     buf[DARK_TARGET_AT - 2] = (uint8_t)(n >> 8);
     buf[DARK_TARGET_AT - 1] = (uint8_t)n;

@@ -123,7 +123,7 @@ static void wrong_calls_are_refused(void **state)
         dark_get_done(w->svc, &ans, 0, &w->acts);
         dark_get_done(w->cli, &ans, 0, &w->acts);
     }
-    dark_target_failed(w->cli, &w->addr);
+    dark_target_failed(w->cli, &w->addr, 0);
     assert_int_equal(w->acts.n, 0);
     world_free(w);
 }

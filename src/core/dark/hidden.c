@@ -51,7 +51,7 @@ static bool same_work(const struct dark_pow *a, const struct dark_pow *b)
 }
 
 enum dark_leads dark_leads(const struct dark_named *record, const struct dark_service *s,
-                           uint64_t period)
+                           const uint8_t clients[32], uint64_t period)
 {
     const struct dark_period_keys *keys = keys_of(s, period);
     uint8_t key_id[8];
@@ -64,7 +64,8 @@ enum dark_leads dark_leads(const struct dark_named *record, const struct dark_se
     for (uint32_t i = 0; i < record->n; i++) {
         left += stands(s, record->intro[i]) ? 1 : 0;
     }
-    if (left == 0 || memcmp(key_id, record->key_id, sizeof key_id) != 0) {
+    bool same_readers = memcmp(clients, record->clients, sizeof record->clients) == 0;
+    if (left == 0 || !same_readers || memcmp(key_id, record->key_id, sizeof key_id) != 0) {
         return DARK_LEADS_NOWHERE;
     }
     bool thinly = left < ENOUGH && left < s->n_intros;
@@ -110,10 +111,12 @@ bool dark_service_sound(const struct dark_service *s)
     return dark_service_at(&t.hidden, s, s->keys[0].period) == QUDAG_OK && dark_target_sound(&t);
 }
 
-void dark_named_set(struct dark_named *n, const struct dark_hidden *h)
+void dark_named_set(struct dark_named *n, const struct dark_hidden *h,
+                    const struct dark_clients *clients)
 {
     *n = (struct dark_named){.pow = h->pow, .n = h->n_intros};
     memcpy(n->key_id, h->key_id, sizeof n->key_id);
+    dark_clients_id(n->clients, clients);
     for (uint8_t i = 0; i < h->n_intros; i++) {
         memcpy(n->intro[i], h->intro[i].key, sizeof n->intro[i]);
     }
@@ -176,14 +179,16 @@ static tstamp told_at(const struct dark *d, const struct dark_own_addr *o, size_
 void dark_hidden_review(struct dark *d, struct dark_own_addr *o, tstamp now)
 {
     walltime wall = wall_now(&d->cfg.clock, now);
+    uint8_t clients[32];
 
+    dark_clients_id(clients, &o->keys.clients);
     for (size_t i = 0; i < DARK_PLACES; i++) {
         struct dark_series *s = &o->s[i];
         uint64_t period = o->keys.place[i].at.period;
         if (s->step != DARK_REST || s->until <= wall || period < dark_period(wall)) {
             continue; /* what is under way is looked at when it is stored */
         }
-        enum dark_leads leads = dark_leads(&s->named, &o->hidden, period);
+        enum dark_leads leads = dark_leads(&s->named, &o->hidden, clients, period);
         if (leads <= s->off) {
             continue; /* seen to before */
         }

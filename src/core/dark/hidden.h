@@ -36,6 +36,26 @@ struct dark_hidden {
     struct dark_intro intro[DARK_INTROS_MAX];
 };
 
+/* --- clients ----------------------------------------------------------------------------------- */
+
+#define DARK_LABEL_MAX 32
+#define DARK_CLIENTS_MAX 48 /* of one address; each record has an entry for so many */
+#define DARK_CLIENT_SECRET_LEN 32
+#define DARK_CLIENT_TEXT_MAX 57 /* a secret and a checksum in base32, NUL */
+
+/* Somebody who may call; secret. */
+struct dark_client {
+    char name[DARK_LABEL_MAX + 1]; /* for the owner only */
+    uint8_t secret[DARK_CLIENT_SECRET_LEN];
+};
+
+/* Who may call an address of kind hidden. */
+struct dark_clients {
+    bool only; /* these clients; else anybody who has the address, and there are none */
+    uint32_t n;
+    struct dark_client client[DARK_CLIENTS_MAX];
+};
+
 /* --- publishing -------------------------------------------------------------------------------- */
 
 #define DARK_KEYS_MAX                                                                              \

@@ -11,6 +11,9 @@
 
 #define MINUTE (60 * NS_PER_S)
 
+static const struct dark_clients nobody;
+static const uint8_t anybody[32];
+
 /* Point |n| of the service: relay and introduction key follow from the number. */
 static void point_set(struct dark_intro *p, uint8_t n)
 {
@@ -96,8 +99,9 @@ static struct dark_hidden record_at(struct world *w, uint64_t period, uint8_t re
     const struct stored *s = store_must(w, period, replica);
     struct dark_target t;
 
-    assert_int_equal(dark_record_open(&t, &w->addr, (struct slice){s->rec, sizeof s->rec}, wall(w)),
-                     QUDAG_OK);
+    assert_int_equal(
+        dark_record_open(&t, &w->addr, NULL, (struct slice){s->rec, sizeof s->rec}, wall(w)),
+        QUDAG_OK);
     assert_int_equal(t.kind, DARK_HIDDEN);
     return t.hidden;
 }
@@ -173,13 +177,13 @@ static void the_rule_of_what_a_record_still_leads_to(void **state)
             old_add(&is, rows[i].old[j]);
         }
         assert_int_equal(dark_service_at(&h, &was, p), QUDAG_OK);
-        dark_named_set(&n, &h);
-        assert_int_equal(dark_leads(&n, &is, p), rows[i].want);
+        dark_named_set(&n, &h, &nobody);
+        assert_int_equal(dark_leads(&n, &is, anybody, p), rows[i].want);
         is.keys[1].x[0] ^= 1; /* other keys: handshakes made with the record open no more */
         assert_int_equal(is.keys[1].period, p);
-        assert_int_equal(dark_leads(&n, &is, p), DARK_LEADS_NOWHERE);
+        assert_int_equal(dark_leads(&n, &is, anybody, p), DARK_LEADS_NOWHERE);
         is.keys[1].period = p + 9; /* none at all: nothing better could be made */
-        assert_int_equal(dark_leads(&n, &is, p), DARK_LEADS);
+        assert_int_equal(dark_leads(&n, &is, anybody, p), DARK_LEADS);
     }
 }
 
@@ -194,21 +198,21 @@ static void other_work_is_told_like_lost_points(void **state)
     s.pow.seed[0] = 9; /* without effort nothing of it counts */
     assert_int_equal(dark_service_at(&h, &s, p), QUDAG_OK);
     assert_int_equal(h.pow.seed[0], 0);
-    dark_named_set(&n, &h);
-    assert_int_equal(dark_leads(&n, &s, p), DARK_LEADS);
+    dark_named_set(&n, &h, &nobody);
+    assert_int_equal(dark_leads(&n, &s, anybody, p), DARK_LEADS);
     s.pow.effort = 5;
     s.pow.expires = START + 7200;
-    assert_int_equal(dark_leads(&n, &s, p), DARK_LEADS_THINLY);
+    assert_int_equal(dark_leads(&n, &s, anybody, p), DARK_LEADS_THINLY);
     assert_int_equal(dark_service_at(&h, &s, p), QUDAG_OK);
     assert_int_equal(h.pow.effort, 5);
     assert_int_equal(h.pow.seed[0], 9);
-    dark_named_set(&n, &h);
-    assert_int_equal(dark_leads(&n, &s, p), DARK_LEADS);
+    dark_named_set(&n, &h, &nobody);
+    assert_int_equal(dark_leads(&n, &s, anybody, p), DARK_LEADS);
     s.pow.seed[31] ^= 1;
-    assert_int_equal(dark_leads(&n, &s, p), DARK_LEADS_THINLY);
+    assert_int_equal(dark_leads(&n, &s, anybody, p), DARK_LEADS_THINLY);
     s.pow.seed[31] ^= 1;
     s.pow.expires++;
-    assert_int_equal(dark_leads(&n, &s, p), DARK_LEADS_THINLY);
+    assert_int_equal(dark_leads(&n, &s, anybody, p), DARK_LEADS_THINLY);
 }
 
 static void what_no_record_may_say_is_refused(void **state)
@@ -547,7 +551,7 @@ static void a_hidden_service_is_withdrawn_as_any_other(void **state)
         const struct stored *r = store_must(w, p, i);
         struct dark_target t;
         assert_int_equal(
-            dark_record_open(&t, &w->addr, (struct slice){r->rec, sizeof r->rec}, wall(w)),
+            dark_record_open(&t, &w->addr, NULL, (struct slice){r->rec, sizeof r->rec}, wall(w)),
             QUDAG_OK);
         assert_int_equal(t.kind, DARK_WITHDRAWN);
     }
@@ -607,7 +611,7 @@ static void points_can_be_found_while_they_come_and_go(void **state)
             const struct stored *at = store_at(w, dark_period(wall(w)), r);
             struct dark_target t;
             struct slice rec = {at == NULL ? NULL : at->rec, at == NULL ? 0 : sizeof at->rec};
-            if (rec.len > 0 && dark_record_open(&t, &w->addr, rec, wall(w)) == QUDAG_OK) {
+            if (rec.len > 0 && dark_record_open(&t, &w->addr, NULL, rec, wall(w)) == QUDAG_OK) {
                 unsigned here = standing(&t.hidden, &s);
                 best = here > best ? here : best;
                 assert_int_equal(t.hidden.x[0], dark_period(wall(w)) % 251);

@@ -92,7 +92,7 @@ static void who_joins_a_lookup_waits_as_for_his_own(void **state)
 
     (void)state;
     (void)ask_slowly(w, ALICE, &cached);
-    dark_target_failed(w->cli, &w->addr);
+    dark_target_failed(w->cli, &w->addr, ALICE);
     assert_true(begin(w, ALICE));
     w->now += LOOKUP - NS_PER_MS;
     tstamp since = w->now;
@@ -121,8 +121,9 @@ static void what_is_forgotten_while_it_is_held_is_looked_up(void **state)
     (void)state;
     (void)ask_slowly(w, ALICE, &cached);
     size_t before = w->n_up;
+    uint8_t secret[DARK_CLIENT_SECRET_LEN] = {1};
     assert_false(begin(w, BOB));
-    dark_target_failed(w->cli, &w->addr);
+    assert_int_equal(dark_authorize(w->cli, &w->addr, secret), QUDAG_OK);
     run_to(w, w->now + 2 * LOOKUP);
     assert_int_equal(w->n_up, before + 1);
     assert_int_equal(last_up(w)->err, QUDAG_OK);
@@ -167,7 +168,7 @@ static void near_its_end_a_record_is_remembered_for_less(void **state)
     (void)ask_slowly(w, ALICE, &cached);
     w->now = (tstamp)(last_up(w)->target.expires - START - 600) * NS_PER_S;
     for (int i = 0; i < 8 && left > 600; i++) { /* the other place's record lasts longer */
-        dark_target_failed(w->cli, &w->addr);
+        dark_target_failed(w->cli, &w->addr, ALICE);
         (void)ask_slowly(w, ALICE, &cached);
         left = (uint64_t)(last_up(w)->target.expires - wall(w));
     }
@@ -258,7 +259,7 @@ static void lookups_begin_after_a_random_time(void **state)
         dark_tick(w->cli, w->now, &w->acts);
         settle(w, w->cli);
         assert_int_equal(last_up(w)->err, QUDAG_OK);
-        dark_target_failed(w->cli, &w->addr);
+        dark_target_failed(w->cli, &w->addr, ALICE);
         w->n_up = 0;
     }
     assert_true(least < 10 * NS_PER_MS && most > 90 * NS_PER_MS && most <= 100 * NS_PER_MS);

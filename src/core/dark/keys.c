@@ -4,8 +4,9 @@
  *   "QUDAGDK3" 8 | network 1 | label length 1 | label 32 | created 8 | sequence 8
  *   callers 8 | resolutions 8 | last used 8 | hash of the target 32
  *   6 places: period 8, number 8, due 8
- *   Ed25519 seed 32 | ML-DSA-65 seed 32 | X25519 key 32 | ML-KEM-768 seed 64 | kind 1 | zero 29
- *   BLAKE3 over all before, A and the commitment 32                              = 480 bytes
+ *   Ed25519 seed 32 | ML-DSA-65 seed 32 | X25519 key 32 | ML-KEM-768 seed 64
+ *   kind 1 | clients only 1 | their number 1 | zero 27 | 48 clients: name 32, secret 32
+ *   BLAKE3 over all before, A and the commitment 32                              = 3552 bytes
  *
  * The public keys are computed again when loading; that the hash covers them finds a file whose seeds
  * were damaged together with it, and a library that computes something else than before.
@@ -13,7 +14,6 @@
 #include "core/dark/dark_impl.h"
 
 #include "base/rd.h"
-#include "base/utf8.h"
 #include "base/wipe.h"
 #include "base/wr.h"
 #include "crypto/hash.h"
@@ -22,11 +22,11 @@
 #include <string.h>
 
 #define MAGIC "QUDAGDK3"
-#define PAD_LEN 29
+#define PAD_LEN 27
 #define HASHED_LEN (DARK_SECRET_LEN - 32)
 
-_Static_assert(8 + 1 + 1 + DARK_LABEL_MAX + 8 * 5 + 32 + DARK_PLACES * 24 + 32 * 3 + 64 + 1 +
-                       PAD_LEN ==
+_Static_assert(8 + 1 + 1 + DARK_LABEL_MAX + 8 * 5 + 32 + DARK_PLACES * 24 + 32 * 3 + 64 + 3 +
+                       PAD_LEN + DARK_CLIENTS_MAX * 64 ==
                    HASHED_LEN,
                "file form");
 
@@ -43,11 +43,6 @@ static void names_set(struct dark_keys *k)
     onion_key_id(k->key_id, k->onion_x, k->onion_k);
 }
 
-static bool label_ok(struct slice s)
-{
-    return s.len <= DARK_LABEL_MAX && utf8_printable(s);
-}
-
 qudag_err dark_keys_create(struct dark_keys *k, enum dark_network net, const char *label,
                            walltime now, const struct rng *rng)
 {
@@ -55,7 +50,7 @@ qudag_err dark_keys_create(struct dark_keys *k, enum dark_network net, const cha
     struct mlkem_key *dk = NULL;
 
     *k = (struct dark_keys){.kind = DARK_DIRECT, .created = now};
-    if (!label_ok(name) || now < 0 || net > DARK_NET_LAB) {
+    if (!dark_label_ok(name) || now < 0 || net > DARK_NET_LAB) {
         return QUDAG_EINVAL;
     }
     if (name.len > 0) {
@@ -115,7 +110,13 @@ void dark_keys_save(const struct dark_keys *k, uint8_t out[DARK_SECRET_LEN])
     wr_bytes(&w, k->onion_x_sk.b, sizeof k->onion_x_sk.b);
     wr_bytes(&w, k->onion_k_seed.seed, sizeof k->onion_k_seed.seed);
     wr_u8(&w, (uint8_t)k->kind);
+    wr_u8(&w, k->clients.only ? 1 : 0);
+    wr_u8(&w, (uint8_t)k->clients.n);
     wr_zero(&w, PAD_LEN);
+    for (size_t i = 0; i < DARK_CLIENTS_MAX; i++) { /* the free ones are zero */
+        wr_bytes(&w, k->clients.client[i].name, DARK_LABEL_MAX);
+        wr_bytes(&w, k->clients.client[i].secret, DARK_CLIENT_SECRET_LEN);
+    }
     file_hash(out + HASHED_LEN, out, &k->addr);
 }
 
@@ -142,6 +143,29 @@ static bool counts_read(struct dark_keys *k, struct rd *r)
     return ok && last <= INT64_MAX && k->seq <= DARK_SEQ_MAX;
 }
 
+/* Who may call; false when that is out of its range. */
+static bool clients_read(struct dark_keys *k, struct rd *r)
+{
+    static const struct dark_client none;
+    uint8_t only = rd_u8(r), n = rd_u8(r);
+    struct slice pad = rd_bytes(r, PAD_LEN);
+
+    for (size_t i = 0; i < DARK_CLIENTS_MAX; i++) {
+        struct dark_client *c = &k->clients.client[i];
+        rd_copy(r, (uint8_t *)c->name, DARK_LABEL_MAX);
+        rd_copy(r, c->secret, sizeof c->secret);
+        size_t len = strlen(c->name);
+        if (!ct_is_zero((const uint8_t *)c->name + len, sizeof c->name - len) ||
+            (i >= n && !ct_equal(c, &none, sizeof none))) {
+            return false;
+        }
+    }
+    k->clients.only = only == 1;
+    k->clients.n = n;
+    return rd_ok(r) && only <= 1 && ct_is_zero(pad.base, pad.len) &&
+           dark_clients_sound(&k->clients) && (only == 0 || k->kind == DARK_HIDDEN);
+}
+
 /* Reads the fields; false when one is out of its range. */
 static bool fields_read(struct dark_keys *k, struct slice bytes)
 {
@@ -158,21 +182,21 @@ static bool fields_read(struct dark_keys *k, struct slice bytes)
     rd_copy(&r, k->onion_x_sk.b, sizeof k->onion_x_sk.b);
     rd_copy(&r, k->onion_k_seed.seed, sizeof k->onion_k_seed.seed);
     uint8_t kind = rd_u8(&r);
-    struct slice pad = rd_bytes(&r, PAD_LEN);
-    if (!rd_ok(&r) || memcmp(magic.base, MAGIC, 8) != 0 || !ct_is_zero(pad.base, pad.len)) {
+    k->kind = (enum dark_kind)kind;
+    bool clients = clients_read(k, &r);
+    if (!rd_ok(&r) || memcmp(magic.base, MAGIC, 8) != 0) {
         return false;
     }
     if (kind != DARK_DIRECT && kind != DARK_HIDDEN) {
         return false;
     }
-    k->kind = (enum dark_kind)kind;
-    if (label_len > DARK_LABEL_MAX || !label_ok((struct slice){label.base, label_len}) ||
+    if (label_len > DARK_LABEL_MAX || !dark_label_ok((struct slice){label.base, label_len}) ||
         !ct_is_zero(label.base + label_len, DARK_LABEL_MAX - (size_t)label_len)) {
         return false;
     }
     memcpy(k->label, label.base, DARK_LABEL_MAX);
     k->created = (walltime)(created & INT64_MAX);
-    return counts && created <= INT64_MAX && k->addr.network <= DARK_NET_LAB;
+    return counts && clients && created <= INT64_MAX && k->addr.network <= DARK_NET_LAB;
 }
 
 static qudag_err publics_compute(struct dark_keys *k)

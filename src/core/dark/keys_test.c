@@ -32,6 +32,11 @@ static void keys_come_back_from_their_file_form(void **state)
     keys_make(&k, "shop");
     assert_int_equal(k.kind, DARK_DIRECT);
     k.kind = DARK_HIDDEN;
+    k.clients.only = true;
+    k.clients.n = 2;
+    memset(k.clients.client[0].name, 'a', DARK_LABEL_MAX);
+    memset(k.clients.client[0].secret, 8, DARK_CLIENT_SECRET_LEN);
+    k.clients.client[1].name[0] = 'b';
     k.seq = 77;
     k.use = (struct dark_use){5, 6, 1800003600};
     memset(k.target, 9, sizeof k.target);
@@ -46,6 +51,7 @@ static void keys_come_back_from_their_file_form(void **state)
     assert_memory_equal(k.onion_k, l.onion_k, sizeof k.onion_k);
     assert_memory_equal(k.key_id, l.key_id, sizeof k.key_id);
     assert_int_equal(l.kind, DARK_HIDDEN);
+    assert_memory_equal(&k.clients, &l.clients, sizeof k.clients);
     assert_int_equal(l.seq, 77);
     assert_int_equal(l.use.callers, 5);
     assert_int_equal(l.use.resolutions, 6);
@@ -94,6 +100,31 @@ static void a_file_with_any_byte_changed_is_refused(void **state)
         file[i] ^= (uint8_t)(1u << i % 8);
     }
     dark_keys_fini(&k);
+}
+
+/* A list that was damaged must not let in others, or everybody. */
+static void a_file_with_impossible_clients_is_refused(void **state)
+{
+    uint8_t file[DARK_SECRET_LEN];
+    struct dark_keys k, l;
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        struct dark_clients *c = &k.clients;
+        keys_make(&k, NULL);
+        k.kind = i == 1 ? DARK_DIRECT : DARK_HIDDEN;
+        c->only = i != 2;
+        c->n = i == 3 ? DARK_CLIENTS_MAX + 1 : 2;
+        c->client[0].name[0] = i == 4 ? 0 : 'a';
+        c->client[1].name[0] = i == 5 ? 'a' : 'b';
+        c->client[1].name[1] = i == 6 ? 7 : 0;
+        c->client[2].secret[3] = i == 7 ? 1 : 0; /* a free one */
+        dark_keys_save(&k, file);
+        qudag_err want = i == 0 ? QUDAG_OK : QUDAG_EMALFORMED;
+        assert_int_equal(dark_keys_load(&l, (struct slice){file, sizeof file}), want);
+        dark_keys_fini(&l);
+        dark_keys_fini(&k);
+    }
 }
 
 /* A withdrawn address has no keys, and no other kind is known. */
@@ -166,6 +197,7 @@ int main(void)
         cmocka_unit_test(keys_come_back_from_their_file_form),
         cmocka_unit_test(a_file_cut_at_any_length_is_refused),
         cmocka_unit_test(a_file_with_any_byte_changed_is_refused),
+        cmocka_unit_test(a_file_with_impossible_clients_is_refused),
         cmocka_unit_test(a_file_of_another_kind_is_refused),
         cmocka_unit_test(labels_are_short_and_printable),
         cmocka_unit_test(two_addresses_differ),

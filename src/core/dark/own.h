@@ -8,7 +8,8 @@
 
 /* What a record names, as far as it decides whether it still leads to its service; zero: nothing. */
 struct dark_named {
-    uint8_t key_id[8]; /* of its handshake keys */
+    uint8_t key_id[8];   /* of its handshake keys */
+    uint8_t clients[32]; /* dark_clients_id() of who can read it */
     struct dark_pow pow;
     uint32_t n;
     uint8_t intro[DARK_INTROS_MAX][32]; /* introduction keys */
@@ -20,16 +21,17 @@ enum dark_leads {
     DARK_LEADS_THINLY,  /* by one of several, or it asks for other work: to be told in one place */
     DARK_LEADS_NOWHERE, /* to be told everywhere */
 };
-/* SPEC: dark D-36: of a record of |period|. */
+/* SPEC: dark D-36: of a record of |period|; |clients|: dark_clients_id() of who is to read it. */
 enum dark_leads dark_leads(const struct dark_named *record, const struct dark_service *s,
-                           uint64_t period);
+                           const uint8_t clients[32], uint64_t period);
 /* Whether records can say what |s| does: points, keys, work. */
 bool dark_service_sound(const struct dark_service *s);
 /* What the record of |period| says.  ENOTFOUND: there are no keys for it.  SPEC: dark D-37. */
 QUDAG_MUST_USE qudag_err dark_service_at(struct dark_hidden *out, const struct dark_service *s,
                                          uint64_t period);
-/* What decides later on whether a record that says |h| still leads to its service. */
-void dark_named_set(struct dark_named *n, const struct dark_hidden *h);
+/* What decides later on whether a record that says |h| to |clients| still leads to its service. */
+void dark_named_set(struct dark_named *n, const struct dark_hidden *h,
+                    const struct dark_clients *clients);
 /* Hash of points and keys. */
 void dark_service_hash(uint8_t out[32], const struct dark_service *s);
 /*

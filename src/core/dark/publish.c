@@ -275,7 +275,7 @@ static qudag_err lead(struct dark_target *t, struct dark_own_addr *o, size_t ix)
     }
     qudag_err err = dark_service_at(&t->hidden, &o->hidden, t->at.period);
     if (err == QUDAG_OK) {
-        dark_named_set(&o->s[ix].making, &t->hidden);
+        dark_named_set(&o->s[ix].making, &t->hidden, &o->keys.clients);
     }
     return err;
 }
@@ -607,7 +607,7 @@ static bool publish_hidden(struct dark *d, struct dark_own_addr *o, bool begins,
     places_review(d, o, now);
     for (size_t i = 0; i < DARK_PLACES && begins && same; i++) {
         if (dark_service_at(&h, &o->hidden, o->keys.place[i].at.period) == QUDAG_OK) {
-            dark_named_set(&o->s[i].named, &h);
+            dark_named_set(&o->s[i].named, &h, &o->keys.clients);
         }
     }
     if (begins) {

@@ -171,7 +171,7 @@ static void a_service_can_be_found_at_every_moment_of_five_days(void **state)
         assert_true(dark_own_next(w->svc, &it, &k, &published, &until));
         assert_true(published);
         assert_true(until - wall(w) >= DARK_LIFE / 4 - 1800);
-        dark_target_failed(w->cli, &w->addr);
+        dark_target_failed(w->cli, &w->addr, 0);
     }
     rounds = w->saves - rounds;
     /* two places, each renewed every 6 to 8 h and made once or twice before its period begins */
@@ -375,7 +375,7 @@ static void a_withdrawal_outdoes_older_records_of_the_other_place(void **state)
     assert_true((store_must(w, p, 0)->number > old[0].number) !=
                 (store_must(w, p, 1)->number > old[1].number));
     while (resolve(w)->err != QUDAG_ENOTFOUND) { /* until that one is asked */
-        dark_target_failed(w->cli, &w->addr);
+        dark_target_failed(w->cli, &w->addr, 0);
     }
     for (int i = 0; i < 20; i++) {
         w->now += 61 * NS_PER_S;

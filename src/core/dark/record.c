@@ -89,15 +89,20 @@ static qudag_err outer_verify(const struct dark_head *h, struct slice record)
 /* --- body ----------------------------------------------------------------------------------- */
 
 size_t dark_body_write(uint8_t *dst, size_t cap, const uint8_t pq_pk[MLDSA65_PK_LEN],
-                       const struct dark_target *t)
+                       const struct dark_target *t, const struct dark_lock *lock)
 {
     struct wr w = wr_init(dst, cap);
+    bool locked = lock != NULL && t->kind == DARK_HIDDEN;
 
-    wr_u8(&w, (uint8_t)t->kind);
+    wr_u8(&w, (uint8_t)(locked ? DARK_LOCKED : t->kind));
     wr_u64(&w, t->seq);
     wr_bytes(&w, pq_pk, MLDSA65_PK_LEN);
     size_t len_at = wr_reserve(&w, 2);
-    dark_target_put(&w, t);
+    if (!locked) {
+        dark_target_put(&w, t);
+    } else if (dark_locked_put(&w, t, lock) != QUDAG_OK) {
+        return 0;
+    }
     if (!wr_ok(&w) || w.len > DARK_TARGET_AT + DARK_TARGET_MAX) {
         return 0;
     }
@@ -119,7 +124,13 @@ qudag_err dark_body_read(struct dark_body *b, struct dark_target *t, struct slic
         return QUDAG_EMALFORMED;
     }
     b->signed_part = (struct slice){plain.base, DARK_TARGET_AT + target.len};
-    qudag_err err = dark_target_get(t, kind, target);
+    b->locked = target;
+    qudag_err err = QUDAG_ENEEDAUTH;
+    if (kind != DARK_LOCKED) {
+        err = dark_target_get(t, kind, target);
+    } else if (target.len != DARK_LOCKED_LEN) {
+        err = QUDAG_EMALFORMED;
+    }
     t->seq = seq;
     return err;
 }
@@ -159,7 +170,9 @@ static qudag_err body_make(uint8_t plain[DARK_PLAIN_LEN], const struct dark_keys
                            const uint8_t *material, const struct rng *rng)
 {
     uint8_t msg[DARK_PQ_MSG_MAX];
-    size_t len = dark_body_write(plain, DARK_PLAIN_LEN, k->pq_pk, t);
+    const struct dark_lock lock = {&k->clients, rng};
+    size_t len =
+        dark_body_write(plain, DARK_PLAIN_LEN, k->pq_pk, t, k->clients.only ? &lock : NULL);
 
     if (len == 0) {
         return QUDAG_ETOOBIG;
@@ -313,7 +326,7 @@ static qudag_err body_verify(const struct dark_body *b, const struct dark_addr *
  * The body, once the head was found to be of |a| and the period in |material|.  It is decrypted where the bytes that
  * the ML-DSA key signs stand before it: material and head.
  */
-static qudag_err body_open(struct dark_target *t, const struct dark_addr *a,
+static qudag_err body_open(struct dark_target *t, const struct dark_addr *a, const uint8_t *secret,
                            const uint8_t *material, const struct dark_head *h, struct slice record)
 {
     uint8_t key[AEAD_KEY_LEN], msg[DARK_MATERIAL_LEN + DARK_HEAD_LEN + DARK_PLAIN_LEN];
@@ -329,17 +342,23 @@ static qudag_err body_open(struct dark_target *t, const struct dark_addr *a,
     if (err == QUDAG_OK) {
         err = dark_body_read(&b, t, (struct slice){plain, DARK_PLAIN_LEN});
     }
-    if (err == QUDAG_OK) {
+    bool locked = err == QUDAG_ENEEDAUTH;
+    if (err == QUDAG_OK || locked) {
         err = body_verify(
             &b, a, (struct slice){msg, DARK_MATERIAL_LEN + DARK_HEAD_LEN + b.signed_part.len});
+    }
+    if (err == QUDAG_OK && locked) {
+        uint64_t seq = t->seq;
+        err = secret == NULL ? QUDAG_ENEEDAUTH : dark_unlock(t, b.locked, secret);
+        t->seq = seq;
     }
     wipe(msg, sizeof msg);
     wipe(key, sizeof key);
     return err;
 }
 
-qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a, struct slice record,
-                           walltime now)
+qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a, const uint8_t *secret,
+                           struct slice record, walltime now)
 {
     uint8_t material[DARK_MATERIAL_LEN];
     struct dark_head h;
@@ -357,9 +376,9 @@ qudag_err dark_record_open(struct dark_target *t, const struct dark_addr *a, str
         err = QUDAG_EAUTH;
     }
     if (err == QUDAG_OK) {
-        err = body_open(t, a, material, &h, record);
+        err = body_open(t, a, secret, material, &h, record);
     }
-    if (err == QUDAG_OK) {
+    if (err == QUDAG_OK || err == QUDAG_ENEEDAUTH) {
         t->at = at;
         t->number = h.number;
         t->not_before = h.not_before;

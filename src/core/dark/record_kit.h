@@ -145,7 +145,7 @@ static inline qudag_err open_at(const struct world *w, walltime now)
 {
     struct dark_target t;
 
-    return dark_record_open(&t, &w->k.addr, rec_of(w), now);
+    return dark_record_open(&t, &w->k.addr, NULL, rec_of(w), now);
 }
 
 /* Signs the outer part again, as whoever holds the blinded key could. */

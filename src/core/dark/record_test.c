@@ -30,7 +30,7 @@ static void a_record_opens_to_its_target(void **state)
         QUDAG_OK);
     assert_int_equal(number, w->t.number);
     assert_int_equal(expires, w->t.expires);
-    assert_int_equal(dark_record_open(&t, &w->k.addr, rec_of(w), NOW), QUDAG_OK);
+    assert_int_equal(dark_record_open(&t, &w->k.addr, NULL, rec_of(w), NOW), QUDAG_OK);
     assert_int_equal(t.kind, DARK_DIRECT);
     assert_int_equal(t.seq, w->t.seq);
     assert_int_equal(t.number, w->t.number);
@@ -65,7 +65,7 @@ static void a_tombstone_opens_to_nothing(void **state)
                                 .expires = w->t.expires};
     record_make(w);
     assert_int_equal(check(w, NOW), QUDAG_OK);
-    assert_int_equal(dark_record_open(&t, &w->k.addr, rec_of(w), NOW), QUDAG_OK);
+    assert_int_equal(dark_record_open(&t, &w->k.addr, NULL, rec_of(w), NOW), QUDAG_OK);
     assert_int_equal(t.kind, DARK_WITHDRAWN);
     assert_int_equal(t.seq, w->t.seq);
     assert_int_equal(t.hop.peer.len, 0);
@@ -82,7 +82,7 @@ static void a_record_cut_at_any_length_is_refused(void **state)
     (void)state;
     for (size_t len = 0; len < DARK_RECORD_LEN; len++) {
         struct slice cut = {w->rec, len};
-        assert_int_equal(dark_record_open(&t, &w->k.addr, cut, NOW), QUDAG_EMALFORMED);
+        assert_int_equal(dark_record_open(&t, &w->k.addr, NULL, cut, NOW), QUDAG_EMALFORMED);
         assert_int_equal(
             dark_record_check((struct slice){w->key, sizeof w->key}, cut, NOW, &number, &expires),
             QUDAG_EMALFORMED);
@@ -186,16 +186,16 @@ static void a_record_of_another_address_is_refused(void **state)
     struct dark_addr a = w->k.addr;
 
     (void)state;
-    assert_int_equal(dark_record_open(&t, &v->k.addr, rec_of(w), NOW), QUDAG_EAUTH);
+    assert_int_equal(dark_record_open(&t, &v->k.addr, NULL, rec_of(w), NOW), QUDAG_EAUTH);
     assert_int_equal(t.hop.peer.len, 0);
     memcpy(w->key, v->key, sizeof w->key);
     assert_int_equal(check(w, NOW), QUDAG_EAUTH);
     /* the same Ed25519 key under another commitment or network is another address */
     a.commit[0] ^= 1;
-    assert_int_equal(dark_record_open(&t, &a, rec_of(w), NOW), QUDAG_EAUTH);
+    assert_int_equal(dark_record_open(&t, &a, NULL, rec_of(w), NOW), QUDAG_EAUTH);
     a = w->k.addr;
     a.network ^= 1;
-    assert_int_equal(dark_record_open(&t, &a, rec_of(w), NOW), QUDAG_EAUTH);
+    assert_int_equal(dark_record_open(&t, &a, NULL, rec_of(w), NOW), QUDAG_EAUTH);
     world_free(w);
     world_free(v);
 }
@@ -328,7 +328,7 @@ static void addresses_that_do_not_fit_stay_away(void **state)
     }
     w->t.hop.n_addrs = ONION_ADDRS_MAX;
     record_make(w);
-    assert_int_equal(dark_record_open(&t, &w->k.addr, rec_of(w), NOW), QUDAG_OK);
+    assert_int_equal(dark_record_open(&t, &w->k.addr, NULL, rec_of(w), NOW), QUDAG_OK);
     assert_int_equal(t.hop.n_addrs, 1);
     assert_true(multiaddr_eq(&t.hop.addr[0], &w->t.hop.addr[0]));
     world_free(w);
@@ -356,7 +356,7 @@ static void a_body_cut_at_any_length_is_refused(void **state)
         assert_int_equal(dark_body_read(&b, &t, (struct slice){plain, sizeof plain}),
                          QUDAG_EMALFORMED);
     }
-    plain[0] = 3;
+    plain[0] = 4;
     assert_int_equal(dark_body_read(&b, &t, (struct slice){plain, sizeof plain}),
                      QUDAG_EUNSUPPORTED);
     plain[0] = 0; /* a tombstone has no target */
@@ -406,7 +406,8 @@ static void message_hash(const struct world *w, uint8_t out[32])
     struct dark_body b;
 
     body_decrypt(w, plain);
-    assert_int_equal(dark_body_read(&b, &t, (struct slice){plain, sizeof plain}), QUDAG_OK);
+    assert_int_equal(dark_body_read(&b, &t, (struct slice){plain, sizeof plain}),
+                     w->k.clients.only ? QUDAG_ENEEDAUTH : QUDAG_OK);
     dark_material(m, &w->k.addr, &w->t.at);
     size_t len = dark_pq_message(msg, m, w->rec, b.signed_part);
     blake3(out, (struct slice){msg, len});
@@ -482,6 +483,19 @@ static void vector_write(FILE *f, struct world *w)
     world_hide(w, DARK_INTROS_MAX, 500);
     fprintf(f, "  },\n  \"hidden\": {\n");
     hidden_lines(f, &w->t.hidden);
+    record_lines(f, w);
+    fprintf(f, "  },\n  \"locked\": {\n");
+    for (uint8_t i = 0; i < 2; i++) {
+        static const char *const names[] = {"secret", "other_secret"};
+        struct dark_client *c = &w->k.clients.client[w->k.clients.n++];
+        c->name[0] = (char)('a' + i);
+        rng_fill(&w->rng, c->secret, sizeof c->secret);
+        hex_line(f, names[i], c->secret, sizeof c->secret, ",");
+    }
+    w->k.clients.only = true;
+    w->t.seq++;
+    w->t.number++;
+    record_make(w);
     record_lines(f, w);
     fprintf(f, "  }\n}\n");
 }

@@ -187,7 +187,17 @@ static void tell(struct dark *d, const struct dark_addr *a, uint64_t user, tstam
     if (t == NULL) {
         t = &d->told[d->n_told++ % DARK_TOLD_MAX];
     }
-    *t = (struct dark_told){*a, user, jittered(d, now, target_life(d, m->target, now))};
+    *t = (struct dark_told){
+        .addr = *a, .user = user, .until = jittered(d, now, target_life(d, m->target, now))};
+}
+
+/* Whether |m| says what led |user| nowhere. */
+static bool has_failed(struct dark *d, const struct dark_memo *m, uint64_t user)
+{
+    const struct dark_told *t = told_find(d, &m->addr, user);
+
+    return t != NULL && t->failed && m->target != NULL && dark_place_eq(&t->at, &m->target->at) &&
+           t->number == m->target->number;
 }
 
 /* When a lookup begins that is asked for now. */
@@ -246,10 +256,10 @@ static struct dark_job *job_of(const struct dark *d, const struct dark_addr *a)
 }
 
 /*
- * The places of an address in the order they are asked for; |m|: what is remembered of it, or NULL.  A service that
+ * The places of an address in the order they are asked for; |t|: what the user was told, or NULL.  A service that
  * moved tells one place at once and the other later: whose target led nowhere comes second.
  */
-static size_t places_draw(const struct dark *d, const struct dark_memo *m,
+static size_t places_draw(const struct dark *d, const struct dark_told *t,
                           struct dark_place place[DARK_STEPS_MAX], walltime wall)
 {
     uint64_t live[2];
@@ -258,8 +268,8 @@ static size_t places_draw(const struct dark *d, const struct dark_memo *m,
     dark_live(live, wall);
     for (size_t i = 0; i < periods; i++) {
         uint8_t first = (uint8_t)rng_below(&d->cfg.rng, DARK_REPLICAS);
-        if (m != NULL && m->has_failed && m->failed.period == live[i]) {
-            first = (uint8_t)((m->failed.replica + 1) % DARK_REPLICAS);
+        if (t != NULL && t->failed && t->at.period == live[i]) {
+            first = (uint8_t)((t->at.replica + 1) % DARK_REPLICAS);
         }
         for (uint8_t r = 0; r < DARK_REPLICAS; r++) {
             place[n++] = (struct dark_place){live[i], (uint8_t)((first + r) % DARK_REPLICAS)};
@@ -301,7 +311,8 @@ static qudag_err job_start(struct dark *d, const struct dark_question *q, tstamp
     }
     j->addr = *q->addr;
     j->user = q->user;
-    j->n_places = places_draw(d, memo_find(d, &j->addr), j->place, wall_now(&d->cfg.clock, now));
+    j->n_places =
+        places_draw(d, told_find(d, &j->addr, j->user), j->place, wall_now(&d->cfg.clock, now));
     qudag_err err = dark_dht_key(key, &j->addr, &j->place[0]); /* it may be no address at all */
     if (err != QUDAG_OK) {
         mem_free(d->cfg.mem, j);
@@ -394,7 +405,7 @@ static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct ac
         memo_store(d, &j->addr, &j->best, took, now);
         err = j->best.kind == DARK_WITHDRAWN ? QUDAG_ENOTFOUND : QUDAG_OK;
     } else {
-        err = dark_no_target(&j->heard);
+        err = j->locked ? QUDAG_ENEEDAUTH : dark_no_target(&j->heard);
     }
     for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
         struct dark_waiter *w = &d->waiter[i];
@@ -419,13 +430,57 @@ static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct ac
     d->n_jobs--;
 }
 
+static struct dark_auth *auth_find(struct dark *d, const struct dark_addr *a)
+{
+    for (uint32_t i = 0; i < d->n_auths; i++) {
+        if (dark_addr_eq(&d->auth[i].addr, a)) {
+            return &d->auth[i];
+        }
+    }
+    return NULL;
+}
+
+qudag_err dark_authorize(struct dark *d, const struct dark_addr *a, const uint8_t *secret)
+{
+    struct dark_auth *auth = auth_find(d, a);
+    struct dark_memo *m = memo_find(d, a);
+
+    if (!dark_network_takes(d->cfg.network, (enum dark_network)a->network)) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    if (secret == NULL && auth == NULL) {
+        return QUDAG_ENOTFOUND;
+    }
+    if (secret != NULL && auth == NULL) {
+        if (d->n_auths == DARK_AUTHS_MAX) {
+            return QUDAG_ELIMIT;
+        }
+        auth = &d->auth[d->n_auths++];
+        auth->addr = *a;
+    }
+    if (secret != NULL) {
+        memcpy(auth->secret, secret, sizeof auth->secret);
+    } else {
+        *auth = d->auth[--d->n_auths];
+        wipe(&d->auth[d->n_auths], sizeof d->auth[0]);
+    }
+    if (m != NULL) { /* what the old secret opened */
+        memo_forget_target(d, m);
+    }
+    return QUDAG_OK;
+}
+
 /* Whether the record is the one of the place that was asked for, and may be believed; it is kept then. */
 static qudag_err record_take(struct dark *d, struct dark_job *j, struct slice record, tstamp now)
 {
     struct dark_target t;
-    qudag_err err = dark_record_open(&t, &j->addr, record, wall_now(&d->cfg.clock, now));
+    const struct dark_auth *auth = auth_find(d, &j->addr);
+    qudag_err err = dark_record_open(&t, &j->addr, auth == NULL ? NULL : auth->secret, record,
+                                     wall_now(&d->cfg.clock, now));
     const struct dark_memo *m = memo_find(d, &j->addr);
+    bool locked = err == QUDAG_ENEEDAUTH;
 
+    err = locked ? QUDAG_OK : err;
     if (err == QUDAG_OK && !dark_place_eq(&t.at, &j->place[j->asked - 1])) {
         err = QUDAG_EAUTH;
     }
@@ -434,7 +489,10 @@ static qudag_err record_take(struct dark *d, struct dark_job *j, struct slice re
         bool older = dark_place_eq(&m->seen[slot].at, &t.at) && t.number < m->seen[slot].number;
         err = older || t.seq < m->withdrawn ? QUDAG_ESTALE : QUDAG_OK;
     }
-    if (err == QUDAG_OK) {
+    if (err == QUDAG_OK && locked) {
+        j->locked = true;
+        err = QUDAG_ENEEDAUTH;
+    } else if (err == QUDAG_OK) {
         j->best = t;
         j->found = true;
     }
@@ -449,7 +507,10 @@ static void job_answer(struct dark *d, struct dark_job *j, qudag_err err,
     bool answered = exit->len > 0;
     bool again = peer_id_eq(exit, &j->last_exit);
 
-    if (err == QUDAG_ENOTFOUND && answered) {
+    if (err == QUDAG_ENEEDAUTH) {
+        /* the service's own word; who has a secret may find it in the other place, where clients are newer */
+        j->asked = auth_find(d, &j->addr) == NULL ? j->n_places : j->asked;
+    } else if (err == QUDAG_ENOTFOUND && answered) {
         dark_hear(&j->heard, false, again);
     } else if (err != QUDAG_OK && err != QUDAG_ENOMEM && answered) {
         dark_hear(&j->heard, true, again);
@@ -488,14 +549,17 @@ void dark_resolve_get_done(struct dark *d, const struct dark_answer *ans, tstamp
     }
 }
 
-void dark_target_failed(struct dark *d, const struct dark_addr *a)
+void dark_target_failed(struct dark *d, const struct dark_addr *a, uint64_t user)
 {
-    struct dark_memo *m = memo_find(d, a);
+    const struct dark_memo *m = memo_find(d, a);
+    struct dark_told *t = told_find(d, a, user);
 
-    if (m != NULL && m->target != NULL) {
-        m->failed = m->target->at;
-        m->has_failed = true;
-        memo_forget_target(d, m);
+    if (m != NULL && m->target != NULL && t != NULL) {
+        *t = (struct dark_told){.addr = *a,
+                                .user = user,
+                                .failed = true,
+                                .at = m->target->at,
+                                .number = m->target->number};
     }
 }
 
@@ -542,7 +606,7 @@ qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now
         return QUDAG_EUNSUPPORTED;
     }
     struct dark_memo *m = memo_find(d, q->addr);
-    bool known = m != NULL && now < m->until;
+    bool known = m != NULL && now < m->until && !has_failed(d, m, q->user);
     bool told = m != NULL && (d->cfg.show_cache ? known : was_told(d, m, q->user, now));
     if (known || told) {
         list_del(&m->node);

@@ -101,7 +101,7 @@ static void one_place_is_asked_at_a_time_after_a_failure_the_other(void **state)
         settle(w, w->cli);
         assert_int_equal(last_up(w)->err, QUDAG_OK);
         assert_int_equal(w->gets, i + 1);
-        dark_target_failed(w->cli, &w->addr);
+        dark_target_failed(w->cli, &w->addr, 0);
         w->n_up = 0;
     }
     world_free(w);
@@ -255,7 +255,7 @@ static void one_relay_with_a_wrong_record_ends_nothing(void **state)
     w->forger = 0;
     for (int i = 0; i < 10; i++) {
         assert_int_equal(resolve(w)->err, QUDAG_OK);
-        dark_target_failed(w->cli, &w->addr);
+        dark_target_failed(w->cli, &w->addr, 0);
     }
     assert_true(w->gets > 10);
     w->n_stored =
@@ -311,7 +311,7 @@ static void the_cache_answers_for_an_hour_and_not_longer(void **state)
     assert_int_equal(u->n, 0);
     assert_int_equal(w->gets, 2);
     /* the target did not answer: asked for again at once */
-    dark_target_failed(w->cli, &w->addr);
+    dark_target_failed(w->cli, &w->addr, 0);
     u = resolve(w);
     assert_int_equal(u->err, QUDAG_OK);
     assert_int_equal(w->gets, 3);
@@ -398,7 +398,7 @@ static void older_records_are_refused_once_newer_were_seen(void **state)
     assert_int_equal(resolve(w)->err, QUDAG_OK);
     struct stored newer = w->store[0];
     w->store[0] = old; /* storers roll back */
-    dark_target_failed(w->cli, &w->addr);
+    dark_target_failed(w->cli, &w->addr, 0);
     const struct up *u = resolve(w);
     assert_int_equal(u->err, QUDAG_ESTALE);
     assert_false(u->has_target);
@@ -418,7 +418,7 @@ static void places_have_numbers_of_their_own(void **state)
     (void)state;
     publish_all(w);
     for (int i = 0; i < 20; i++) {
-        dark_target_failed(w->cli, &w->addr);
+        dark_target_failed(w->cli, &w->addr, 0);
         assert_int_equal(resolve(w)->err, QUDAG_OK);
     }
     assert_int_equal(w->gets, 20);
@@ -434,12 +434,12 @@ static void a_wrong_record_is_not_the_last_word(void **state)
     publish_all(w);
     store_must(w, p, 0)->rec[4000] ^= 1;
     for (int i = 0; i < 8; i++) {
-        dark_target_failed(w->cli, &w->addr);
+        dark_target_failed(w->cli, &w->addr, 0);
         assert_int_equal(resolve(w)->err, QUDAG_OK);
     }
     assert_true(w->gets > 8);
     store_must(w, p, 1)->rec[4000] ^= 1;
-    dark_target_failed(w->cli, &w->addr);
+    dark_target_failed(w->cli, &w->addr, 0);
     assert_int_equal(resolve(w)->err, QUDAG_EAUTH);
     store_must(w, p, 0)->key[20] ^= 1; /* a wrong one and none: it is the wrong one that is told */
     assert_int_equal(resolve(w)->err, QUDAG_EAUTH);

@@ -15,15 +15,11 @@
 
 #include <string.h>
 
-#define FLAG_POW                                                                                   \
-    2 /* proof of work is asked for; 1, client authorisation, is not known to this version */
-#define POW_LEN (32 + 4 + 8)
+#define FLAG_POW 2 /* proof of work is asked for; no other is known */
 #define DIRECT_MAX (1 + PEER_ID_MAX + 2 + ONION_ENDS_MAX + X25519_LEN + MLKEM768_EK_LEN)
-#define INTRO_MAX (1 + PEER_ID_MAX + 32 + X25519_LEN + MLKEM768_EK_LEN + 32)
-#define HIDDEN_MAX (X25519_LEN + MLKEM768_EK_LEN + 1 + POW_LEN + 1 + DARK_INTROS_MAX * INTRO_MAX)
 
 _Static_assert(DIRECT_MAX <= DARK_TARGET_MAX, "the longest peer id and statement fit");
-_Static_assert(HIDDEN_MAX <= DARK_TARGET_MAX, "three introduction points fit");
+_Static_assert(DARK_HIDDEN_MAX <= DARK_TARGET_MAX, "three introduction points fit");
 
 static bool hidden_sound(const struct dark_hidden *h)
 {

@@ -62,7 +62,7 @@ static void a_hidden_record_opens_to_its_introduction_points(void **state)
     for (size_t i = 0; i < ARRAY_LEN(efforts) * DARK_INTROS_MAX; i++) {
         world_hide(w, (uint8_t)(1 + i % DARK_INTROS_MAX), efforts[i / DARK_INTROS_MAX]);
         assert_int_equal(check(w, NOW), QUDAG_OK);
-        assert_int_equal(dark_record_open(&t, &w->k.addr, rec_of(w), NOW), QUDAG_OK);
+        assert_int_equal(dark_record_open(&t, &w->k.addr, NULL, rec_of(w), NOW), QUDAG_OK);
         assert_int_equal(t.kind, DARK_HIDDEN);
         assert_int_equal(t.seq, w->t.seq);
         assert_int_equal(t.number, w->t.number);
@@ -84,7 +84,7 @@ static void key_ids_follow_from_the_keys(void **state)
     w->t.hidden.key_id[0] ^= 1;
     w->t.hidden.intro[0].key_id[0] ^= 1;
     record_make(w);
-    assert_int_equal(dark_record_open(&t, &w->k.addr, rec_of(w), NOW), QUDAG_OK);
+    assert_int_equal(dark_record_open(&t, &w->k.addr, NULL, rec_of(w), NOW), QUDAG_OK);
     same_hidden(&t.hidden, &h);
     world_free(w);
 }
@@ -187,7 +187,7 @@ static void a_hidden_target_has_exactly_its_length(void **state)
         assert_int_equal(get(DARK_HIDDEN, target, len + 1), QUDAG_EMALFORMED);
         assert_int_equal(get(DARK_DIRECT, target, len), QUDAG_EMALFORMED);
         assert_int_equal(get(DARK_WITHDRAWN, target, len), QUDAG_EMALFORMED);
-        assert_int_equal(get(3, target, len), QUDAG_EUNSUPPORTED);
+        assert_int_equal(get(4, target, len), QUDAG_EUNSUPPORTED);
         assert_int_equal(get(255, target, len), QUDAG_EUNSUPPORTED);
     }
     world_free(w);
@@ -309,7 +309,7 @@ static void what_readers_refuse_is_not_made(void **state)
         if (i == 6) {
             memcpy(h->intro[2].key, h->intro[1].key, 32);
         }
-        w->t.kind = i == 7 ? (enum dark_kind)3 : DARK_HIDDEN;
+        w->t.kind = i == 7 ? DARK_LOCKED : DARK_HIDDEN;
         qudag_err want = i == 8 ? QUDAG_OK : QUDAG_EINVAL;
         assert_int_equal(dark_record_make(w->rec, &w->k, &w->t, &w->rng), want);
         assert_int_equal(memcmp(w->rec, zero, sizeof zero) == 0, i != 8);
