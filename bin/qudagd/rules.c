@@ -162,7 +162,7 @@ bool rules_state_secret(const char *name)
 {
     static const char *const names[] = {"onion-key", "onion-key-2", "guards", "relay-seq",
                                         "record-seq"};
-    static const char *const prefixes[] = {"dark-", "hid-", "pub-", "app-"};
+    static const char *const prefixes[] = {"dark-", "hid-", "pub-", "auth-", "app-"};
     for (size_t ix = 0; ix < sizeof(names) / sizeof(names[0]); ix++) {
         if (strcmp(name, names[ix]) == 0) {
             return true;

@@ -572,9 +572,9 @@ static void another_hash_ends_a_transfer_at_the_second_time(void **state)
 static void what_a_node_saves_of_secrets_is_known_by_name(void **state)
 {
     (void)state;
-    static const char *const secret[] = {"onion-key", "onion-key-2", "guards",
-                                         "relay-seq", "record-seq",  "dark-abc",
-                                         "pub-abcde", "app-abc",     "hid-abc"};
+    static const char *const secret[] = {"onion-key",  "onion-key-2", "guards",    "relay-seq",
+                                         "record-seq", "dark-abc",    "pub-abcde", "app-abc",
+                                         "hid-abc",    "auth-abc"};
     static const char *const other[] = {"onion-key-3", "guards2", "dark-abc.bak", "dar-k", "pins"};
     for (size_t ix = 0; ix < sizeof(secret) / sizeof(secret[0]); ix++) {
         assert_true(rules_state_secret(secret[ix]));

@@ -30,6 +30,7 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_forget(qudag_node *n, const char *
 /*
  * Fetches and checks the record of any address through a circuit; result.addrs: the service's peer id.  The answer
  * is remembered: a record for an hour at most (result.cached), and that an address was withdrawn for a minute.
+ * QUDAG_ENEEDAUTH: only clients may call it, and this node has no secret of one (qudag_dark_authorize).
  * QUDAG_EUNSUPPORTED at once: an address of another network; in op_done: this version knows no way to the service.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve(qudag_node *n, const char *addr,
@@ -52,7 +53,8 @@ typedef struct qudag_dark_options {
  * follows; it may be written at once.
  * Before QUDAG_PHASE_READY the stream is closed with QUDAG_ENORELAYS unless a circuit can be built already:
  * wait for the phase, or try again.  In the first 5 s of that phase a stream waits for relays that are lacking.
- * Other ends: QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,
+ * Other ends: QUDAG_ENEEDAUTH (as above), QUDAG_ENOTFOUND (not published),
+ * QUDAG_EUNREACHABLE, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,
  * QUDAG_EUNSUPPORTED (the service does not speak |proto|).
  * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: this
  * isolation key must wait, as follows; it may be tried every second, which costs nothing).
@@ -125,6 +127,37 @@ typedef struct qudag_dark_info {
 } qudag_dark_info;
 /* The dark addresses of this node, one after the other; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out);
+
+/*
+ * From now on only clients may call the own address |addr|, and |name| is one of them: up to QUDAG_DARK_LABEL_MAX bytes
+ * of printable UTF-8, known here only.  |secret| is drawn, saved with the keys, and written as text: whoever is to be
+ * the client gets it together with the address (qudag_dark_authorize).  Nobody else can find out where the service is
+ * reached, nor, without the address, that it has clients.  Records that say so leave within 90 minutes, one at once.
+ * QUDAG_ENOTFOUND (not an address of this node), QUDAG_EUNSUPPORTED (of kind direct, which names its node to whoever
+ * has it), QUDAG_EINVAL (name), QUDAG_EEXISTS, QUDAG_ELIMIT (48 clients), or what save returned: nothing happened then.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_client_add(qudag_node *n, const char *addr,
+                                                         const char *name,
+                                                         char secret[QUDAG_DARK_SECRET_MAX]);
+/*
+ * |name| cannot read later records; those he has read tell him the introduction points until they are replaced.
+ * Without its last client an address is nobody's; |name| NULL removes all, and anybody who has the address may call
+ * again.
+ * QUDAG_ENOTFOUND, QUDAG_EINVAL, or what save returned: he is out all the same until the program ends.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_client_remove(qudag_node *n, const char *addr,
+                                                            const char *name);
+/* The clients of an own address by name, one after the other; false at the end.  *it starts at 0. */
+QUDAG_API bool qudag_dark_client_next(const qudag_node *n, const char *addr, size_t *it,
+                                      char name[QUDAG_DARK_LABEL_MAX + 1]);
+/*
+ * The owner of |addr| gave this node |secret|: it is saved and used for every call, whoever of the program's users
+ * makes it.  NULL: the secret is forgotten.  QUDAG_ENOTFOUND: there was none; QUDAG_ELIMIT: 256 addresses have one;
+ * QUDAG_EMALFORMED, QUDAG_ECHECKSUM (mistyped), QUDAG_EUNSUPPORTED, QUDAG_EINVAL, or what save returned: it is lost at
+ * the end of the program.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_authorize(qudag_node *n, const char *addr,
+                                                        const char *secret);
 
 #ifdef __cplusplus
 }

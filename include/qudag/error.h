@@ -51,7 +51,7 @@ extern "C" {
     XX(NOGUARD, -29, RETRY,                                                                        \
        "the entry guards do not answer, and others are not used in their place")                   \
     XX(SMALLNET, -30, USAGE, "the network is too small to hide anybody")                           \
-    XX(NEEDAUTH, -31, USAGE, "only clients that the owner gave a secret may call this address")
+    XX(NEEDAUTH, -31, PEER, "only clients that the owner gave a secret may call this address")
 
 typedef enum qudag_err {
     QUDAG_OK = 0,

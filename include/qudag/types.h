@@ -51,9 +51,10 @@ typedef struct qudag_slice {
 #define QUDAG_PEER_ID_MAX 44      /* a 42-byte key inlined in its multihash */
 #define QUDAG_PEER_ID_TEXT_MAX 64 /* with NUL */
 #define QUDAG_PQ_HASH_LEN 32
-#define QUDAG_ADDR_TEXT_MAX 384 /* a multiaddr as text, with NUL */
-#define QUDAG_DARK_TEXT_MAX 136 /* a dark address as text, with NUL */
-#define QUDAG_DARK_LABEL_MAX 32 /* bytes, without NUL */
+#define QUDAG_ADDR_TEXT_MAX 384  /* a multiaddr as text, with NUL */
+#define QUDAG_DARK_TEXT_MAX 136  /* a dark address as text, with NUL */
+#define QUDAG_DARK_LABEL_MAX 32  /* bytes, without NUL */
+#define QUDAG_DARK_SECRET_MAX 57 /* text of a client's secret, NUL included */
 #define QUDAG_HOPS_MAX 8
 #define QUDAG_ISOLATION_MAX 32  /* bytes of an isolation key, see dark.h */
 #define QUDAG_DARK_USER_MAX 256 /* bytes of the name of a user, see qudag_dark_resolve_for */

@@ -6,8 +6,9 @@
  *                  onion-key-2      the same; the newer is the current one, the other that before it
  *                  relay-seq        u64, of the last relay descriptor
  *                  record-seq       u64, of the last signed peer record
- *                  dark-NAME        keys of a dark address
+ *                  dark-NAME        keys of a dark address, with its clients
  *                  hid-NAME         handshake keys of the service there, if it is of the hidden kind
+ *                  auth-NAME        address of somebody else and the secret that lets us call it, as text
  *                  pub-NAME         its text, while it is to be published again after a restart
  *   hooks.persist  records and contacts of the DHT, what peers have proven (pins)
  */
@@ -15,6 +16,7 @@
 
 #include "base/rd.h"
 #include "base/wr.h"
+#include "core/dark/clients.h"
 #include "crypto/kex.h"
 
 #include <string.h>
@@ -22,6 +24,8 @@
 #define DARK_PREFIX "dark-"
 #define SERVICE_PREFIX "hid-"
 #define PUBLISHED_PREFIX "pub-"
+#define AUTH_PREFIX "auth-"
+#define AUTH_MAX (DARK_TEXT_MAX + DARK_CLIENT_TEXT_MAX)
 #define NAME_MAX_LEN (sizeof(DARK_PREFIX) + 32)
 #define ONION_KEY_FILE_LEN (8 + X25519_LEN + MLKEM768_SEED_LEN)
 #define SEQ_FILE_LEN 8
@@ -293,6 +297,46 @@ static qudag_err service_restore(struct node *n, struct slice bytes)
     return QUDAG_OK;
 }
 
+qudag_err node_saved_authorization(struct node *n, const struct dark_addr *a, const uint8_t *secret)
+{
+    char name[NAME_MAX_LEN], text[AUTH_MAX];
+    size_t len = 0;
+
+    file_name(name, AUTH_PREFIX, a);
+    if (secret != NULL) {
+        len = dark_addr_text(text, a);
+        text[len++] = ' ';
+        len += dark_client_text(text + len, secret);
+    }
+    qudag_err err = save(n, name, (struct slice){(const uint8_t *)text, len});
+    wipe(text, sizeof(text));
+    return err;
+}
+
+static qudag_err authorization_restore(struct node *n, struct slice bytes)
+{
+    uint8_t secret[DARK_CLIENT_SECRET_LEN];
+    char text[AUTH_MAX] = {0};
+    struct dark_addr a;
+
+    if (bytes.len == 0 || bytes.len >= sizeof(text)) {
+        return QUDAG_EMALFORMED;
+    }
+    memcpy(text, bytes.base, bytes.len);
+    char *space = strchr(text, ' ');
+    qudag_err err = space == NULL ? QUDAG_EMALFORMED : QUDAG_OK;
+    if (err == QUDAG_OK) {
+        *space = '\0';
+        err = dark_addr_parse(&a, text);
+    }
+    if (err == QUDAG_OK && (err = dark_client_parse(secret, space + 1)) == QUDAG_OK) {
+        err = dark_authorize(n->dark, &a, secret);
+    }
+    wipe(secret, sizeof(secret));
+    wipe(text, sizeof(text));
+    return err;
+}
+
 static qudag_err published_restore(struct node *n, struct slice bytes)
 {
     struct dark_addr a;
@@ -320,6 +364,7 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
         {"onion-key-2", false, onion_key_2_restore}, {"relay-seq", false, desc_seq_restore},
         {"record-seq", false, record_seq_restore},   {DARK_PREFIX, true, dark_restore},
         {SERVICE_PREFIX, true, service_restore},     {PUBLISHED_PREFIX, true, published_restore},
+        {AUTH_PREFIX, true, authorization_restore},
     };
     (void)now;
 

@@ -54,6 +54,9 @@ void node_saved_forget_dark_keys(struct node *n, const struct dark_addr *a);
 /* The handshake keys of a hidden service, as hidden_serve_save() wrote them; what hooks.save says. */
 QUDAG_MUST_USE qudag_err node_saved_service_keys(struct node *n, const struct dark_addr *a,
                                                  struct slice bytes);
+/* The secret that lets us call |a|; NULL: none any more.  What hooks.save says. */
+QUDAG_MUST_USE qudag_err node_saved_authorization(struct node *n, const struct dark_addr *a,
+                                                  const uint8_t *secret);
 /* Whether |a| is to be published again after a restart. */
 void node_saved_published(struct node *n, const struct dark_addr *a, bool on);
 /* The guards, when they changed; |all|: also what may wait, such as counters. */

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "node/dark_clients.h"
 #include "node/internal.h"
 #include "node/testkit_case.h"
 
@@ -159,6 +160,81 @@ static void a_failed_save_is_logged_without_the_address(void **state)
     disk.err = QUDAG_ESYSTEM;
     assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &a), QUDAG_ESYSTEM);
     assert_string_equal(said, "dark");
+}
+
+/* An own address of kind hidden. */
+static struct dark_addr hidden_address(struct node *n)
+{
+    struct dark_keys k;
+
+    assert_int_equal(
+        dark_keys_create(&k, n->cfg.lab ? DARK_NET_LAB : DARK_NET_MAIN, "h", NT_WALL, &n->cfg.rng),
+        QUDAG_OK);
+    k.kind = DARK_HIDDEN;
+    struct dark_addr a = k.addr;
+    assert_int_equal(dark_own(n->dark, &k), QUDAG_OK);
+    return a;
+}
+
+static void clients_are_saved_or_not_let_in(void **state)
+{
+    uint8_t secret[DARK_CLIENT_SECRET_LEN];
+    static const uint8_t zero[DARK_CLIENT_SECRET_LEN];
+    struct dark_keys k;
+    (void)state;
+    struct node *n = alone(true);
+    struct dark_addr a = hidden_address(n);
+    const struct dark_clients *c = &dark_own_get(n->dark, &a)->clients;
+    disk.err = QUDAG_ESYSTEM;
+    assert_int_equal(node_dark_client_add(n, &a, "anne", secret, net.now), QUDAG_ESYSTEM);
+    assert_memory_equal(secret, zero, sizeof(secret));
+    assert_false(c->only); /* anybody may call, as before */
+    disk.err = QUDAG_OK;
+    assert_int_equal(node_dark_client_add(n, &a, "anne", secret, net.now), QUDAG_OK);
+    disk.err = QUDAG_ESYSTEM;
+    uint8_t other[DARK_CLIENT_SECRET_LEN];
+    assert_int_equal(node_dark_client_add(n, &a, "ben", other, net.now), QUDAG_ESYSTEM);
+    assert_true(c->only && c->n == 1);
+    disk.err = QUDAG_OK;
+    struct slice file = {disk.bytes[disk.n - 1], disk.len[disk.n - 1]};
+    assert_int_equal(dark_keys_load(&k, file), QUDAG_OK);
+    assert_int_equal(k.clients.n, 1);
+    assert_memory_equal(k.clients.client[0].secret, secret, sizeof(secret));
+    dark_keys_fini(&k);
+    assert_int_equal(node_dark_client_remove(n, &a, "ben", net.now), QUDAG_ENOTFOUND);
+    assert_int_equal(node_dark_client_remove(n, &a, "anne", net.now), QUDAG_OK);
+    assert_int_equal(dark_keys_load(&k, file), QUDAG_OK);
+    assert_true(k.clients.only && k.clients.n == 0);
+    dark_keys_fini(&k);
+}
+
+static void secrets_of_others_are_saved_and_taken_back(void **state)
+{
+    uint8_t secret[DARK_CLIENT_SECRET_LEN] = {7};
+    char text[DARK_TEXT_MAX + DARK_CLIENT_TEXT_MAX];
+    struct dark_addr a;
+    (void)state;
+    struct node *n = alone(true);
+    assert_int_equal(node_dark_create(n, &nt_direct, "x", net.now, &a), QUDAG_OK);
+    assert_int_equal(node_dark_authorize(n, &a, NULL), QUDAG_ENOTFOUND);
+    assert_int_equal(node_dark_authorize(n, &a, secret), QUDAG_OK);
+    size_t ix = disk.n - 1, len = disk.len[ix];
+    assert_int_equal(strncmp(disk.name[ix], "auth-", 5), 0);
+    assert_true(len > 0 && len < sizeof(text));
+    memcpy(text, disk.bytes[ix], len);
+    assert_int_equal(node_dark_authorize(n, &a, NULL), QUDAG_OK);
+    assert_int_equal(disk.len[ix], 0); /* the file is gone */
+    struct slice bytes = {(const uint8_t *)text, len};
+    assert_int_equal(node_restore(n, "auth-x", bytes, net.now), QUDAG_OK);
+    assert_int_equal(node_dark_authorize(n, &a, NULL), QUDAG_OK); /* it was there again */
+    for (size_t i = 0; i < len; i++) {
+        char was = text[i];
+        text[i] = was == 'q' ? 'r' : 'q';
+        assert_int_not_equal(node_restore(n, "auth-x", bytes, net.now), QUDAG_OK);
+        text[i] = was;
+        assert_int_not_equal(node_restore(n, "auth-x", (struct slice){bytes.base, i}, net.now),
+                             QUDAG_OK);
+    }
 }
 
 static void no_more_addresses_are_published_again_than_there_may_be(void **state)
@@ -550,6 +626,8 @@ int main(void)
         T(a_forgotten_address_leaves_neither_keys_nor_the_wish_to_publish_it),
         T(names_of_two_addresses_have_more_than_their_network_in_common),
         T(a_failed_save_is_logged_without_the_address),
+        T(clients_are_saved_or_not_let_in),
+        T(secrets_of_others_are_saved_and_taken_back),
         T(no_more_addresses_are_published_again_than_there_may_be),
         T(a_disk_that_takes_no_more_ends_what_is_taken_for_others),
         T(an_empty_table_does_not_replace_the_contacts_on_disk),
