@@ -1,6 +1,9 @@
 /* common.c - see common.h. */
 #include "common.h"
 
+#include "api/internal.h"
+#include "io/io.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -280,6 +283,9 @@ void actor_make(struct actor *a, const struct actor_opts *o)
     s.lab = true;
     s.relay = o->relay;
     s.relays_min = o->relays_min;
+    s.clean_circuits = o->clean;
+    s.dark_delay_ms = 0; /* what waits on purpose is not measured */
+    s.dark_hide_cache = false;
     must(qudag_node_new(&a->node, &s, &cb, a) == QUDAG_OK, "node");
     must(qudag_node_addr_next(a->node, &it, a->addr), "address");
     must(qudag_protocol_serve(a->node, BENCH_ECHO) == QUDAG_OK &&
@@ -334,6 +340,20 @@ void actor_build_many(struct actor *a, unsigned n, unsigned at_once, bool keep)
         (void)fprintf(stderr, "bench: %u of %u circuits failed\n", a->failed, n);
         exit(1);
     }
+}
+
+struct flow *actor_call(struct actor *a, const char *addr, uint32_t key, const char *proto)
+{
+    qudag_dark_options o = QUDAG_INIT(qudag_dark_options);
+    struct flow *f = flow_of(a, 0);
+    qudag_stream s;
+
+    o.isolation_len = sizeof key;
+    memcpy(o.isolation, &key, sizeof key);
+    must(f != NULL, "streams");
+    must(qudag_dark_open_with(a->node, addr, proto, &o, &s) == QUDAG_OK, "call");
+    *f = (struct flow){.id = s.id, .first = true};
+    return f;
 }
 
 struct flow *actor_open(struct actor *a, qudag_circuit c, const char *proto)
@@ -514,6 +534,24 @@ static void find_many(unsigned first, unsigned n, FILE *out)
     }
 }
 
+static void host(unsigned n, FILE *out)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const struct node_dark_of of = {DARK_HIDDEN, DARK_NET_LAB};
+        char text[QUDAG_DARK_TEXT_MAX], label[16];
+        struct dark_addr a;
+
+        (void)snprintf(label, sizeof label, "s%u", i);
+        must(node_dark_create(self.node->node, &of, label, io_now(), &a) == QUDAG_OK, "address");
+        must(dark_addr_text(text, &a) > 0, "text");
+        self.op_over = false;
+        must(qudag_dark_publish(self.node, text, &self.op) == QUDAG_OK, "publish");
+        ACTOR_WAIT(&self, self.op_over, 60);
+        must(self.op_err == QUDAG_OK, qudag_strerror(self.op_err));
+        (void)fprintf(out, "hosted %s\n", text);
+    }
+}
+
 static void obey(const char *line, FILE *out)
 {
     uint64_t n;
@@ -539,13 +577,15 @@ static void obey(const char *line, FILE *out)
         tell_known(out);
     } else if (sscanf(line, "find %u %u", &first, &streams) == 2) {
         find_many(first, streams, out);
+    } else if (sscanf(line, "host %u", &streams) == 1) {
+        host(streams, out);
     } else if (strncmp(line, "circuits", 8) == 0) {
         (void)fprintf(out, "circuits %u\n", circuits_of_others());
     }
     must(fflush(out) == 0, "answer");
 }
 
-/* argv: NAME --node FD FD RELAY RELAYS_MIN BOOTSTRAP|- */
+/* argv: NAME --node FD FD RELAY:CLEAN RELAYS_MIN BOOTSTRAP|- */
 bool child_main(int argc, char **argv)
 {
     struct actor_opts o;
@@ -562,6 +602,7 @@ bool child_main(int argc, char **argv)
     char *colon = strchr(argv[4], ':');
     must(colon != NULL, "arguments");
     o.relay = argv[4][0] == '1';
+    o.clean = (uint8_t)strtol(colon + 1, NULL, 10);
     o.relays_min = (uint32_t)strtol(argv[5], NULL, 10);
     o.bootstrap = strcmp(argv[6], "-") == 0 ? NULL : argv[6];
     actor_start(&self, &o);
@@ -584,7 +625,7 @@ bool child_main(int argc, char **argv)
 void child_start(struct child *c, const struct actor_opts *o)
 {
     int to[2], from[2];
-    char a[16], b[16], relay[4], min[16];
+    char a[16], b[16], relay[8], min[16];
 
     must(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0, "pipe");
     c->pid = fork();
@@ -594,7 +635,7 @@ void child_start(struct child *c, const struct actor_opts *o)
         (void)fcntl(from[1], F_SETFD, 0);
         (void)snprintf(a, sizeof a, "%d", to[0]);
         (void)snprintf(b, sizeof b, "%d", from[1]);
-        (void)snprintf(relay, sizeof relay, "%d:", o->relay);
+        (void)snprintf(relay, sizeof relay, "%d:%u", o->relay, (unsigned)o->clean);
         (void)snprintf(min, sizeof min, "%u", o->relays_min);
         (void)execl("/proc/self/exe", "node", "--node", a, b, relay, min,
                     o->bootstrap != NULL ? o->bootstrap : "-", (char *)NULL);

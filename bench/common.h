@@ -10,6 +10,7 @@
  *   circuits              -> "circuits N"         that others have through this node
  *   meet ADDRESS          -> "met"                there is a link to it
  *   known                 -> "known LINKS PEERS"  peers: of the routing table
+ *   host N                -> "hosted ADDRESS"     N times: hidden services at addresses of their own, published
  *   find FIRST N          -> "finds OK REQUESTS"  lookups of N keys, then a line of N latencies in ns
  *   ready                 -> "ready"              once it has joined
  *   quit                  -> the process ends
@@ -62,6 +63,7 @@ struct actor_opts {
     const char *bootstrap; /* NULL: the first */
     bool relay;
     uint32_t relays_min;
+    uint8_t clean; /* circuits that wait for a use */
 };
 
 /* Another process. */
@@ -106,6 +108,8 @@ void actor_stop(struct actor *a);
 void actor_wait_ready(struct actor *a);
 qudag_circuit actor_build(struct actor *a); /* one; exits on failure */
 void actor_build_many(struct actor *a, unsigned n, unsigned at_once, bool keep);
+/* A stream to a dark address, on a circuit that no other |key| shares. */
+struct flow *actor_call(struct actor *a, const char *addr, uint32_t key, const char *proto);
 struct flow *actor_open(struct actor *a, qudag_circuit c, const char *proto);
 void actor_write(struct actor *a, const struct flow *f, const void *p, size_t len);
 void actor_drop(struct actor *a, struct flow *f);

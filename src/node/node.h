@@ -234,10 +234,7 @@ void *node_stream_owner(struct node *n, struct ref s);
 bool node_dark_takes(const struct node *n, const struct dark_addr *a);
 /* Of which network the addresses are that it makes where nothing else is asked for. */
 enum dark_network node_dark_network(const struct node *n);
-/*
- * A new dark address: its keys are saved before the call returns.  |label| at most DARK_LABEL_MAX bytes.  EINVAL also:
- * not of a network that node_dark_takes().
- */
+/* A new dark address, saved before it returns; |label|: at most DARK_LABEL_MAX bytes.  EINVAL also: another network. */
 QUDAG_MUST_USE qudag_err node_dark_create(struct node *n, const struct node_dark_of *of,
                                           const char *label, tstamp now, struct dark_addr *out);
 /*
