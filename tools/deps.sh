@@ -6,7 +6,10 @@
 # Three kinds of things are needed:
 #
 #  tools and small libraries   gcc, meson, ninja, cmocka, libsodium, SQLite, libcurl, ...: the system's own packages, by apt, only
-#                              those that are missing.  Groups: build (default), test, check, clang.
+#                              those that are missing.  Groups: build (default), test, check, clang; all is these four.
+#                              use: nginx, sshd, Chromium and others for tests/system/real_use.  What of it cannot be had
+#                              is said and left out.  nginx and sshd are not started, but will be at the next start of
+#                              this machine unless you disable them: meant for machines of CI.
 #  the protocol libraries      OpenSSL >= 3.5, ngtcp2 >= 1.16 with its OpenSSL helper, libuv, BLAKE3.
 #  the fast primitives         AWS-LC's ML-KEM, ML-DSA, X25519 and Ed25519, where their source can be had: see
 #                              tools/deps/fastcrypto.sh.  Without them OpenSSL's are used.  --fastcrypto is remembered.
@@ -105,6 +108,21 @@ look_clang() {
         [ -e "$(clang -print-runtime-dir)/libclang_rt.fuzzer.a" ] || want "libclang-rt-dev"
 }
 
+wanted_use=
+look_use() { # program, package
+    have "$1" || wanted_use="$wanted_use $2"
+}
+look_all_use() {
+    look_use curl curl
+    look_use git git
+    look_use ssh openssh-client
+    look_use nft nftables
+    look_use nginx nginx-light
+    look_use sshd openssh-server
+    look_use setpriv util-linux
+    have chromium || have google-chrome || look_use chromium-headless-shell chromium-headless-shell
+}
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
@@ -131,16 +149,33 @@ rt_package() { # the sanitizer runtimes carry clang's version in their name
     fi
 }
 
+install_use() { # one by one: what cannot be had keeps nothing else away
+    [ -n "$wanted_use" ] || return 0
+    have apt-get || { say "left out, as there is no apt here:$wanted_use"; return 0; }
+    say "will install by apt:$wanted_use"
+    policy=/usr/sbin/policy-rc.d made=
+    if [ ! -e $policy ]; then # what is installed for a test does not begin to run
+        as_root sh -c "printf '#!/bin/sh\nexit 101\n' >$policy; chmod 755 $policy"
+        made=yes
+    fi
+    for package in $wanted_use; do
+        (apt_install_fresh "$package") || say "left out: $package"
+    done
+    [ -z "$made" ] || as_root rm -f $policy
+}
+
 install_tools() {
     mkdir -p "$top/build"
     missing=
     for g in $(printf %s "$groups" | tr , ' '); do
         case $g in
         build | test | check | clang) "look_$g" ;;
+        use) look_all_use ;;
         all) look_test && look_check && look_clang ;;
         *) die "unknown tool group $g" ;;
         esac
     done
+    install_use
     [ -n "$missing" ] || return 0
     have apt-get || die "these are missing and there is no apt here to install them:$missing"
     case $missing in

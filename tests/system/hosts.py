@@ -88,3 +88,58 @@ class FarHost(Place):
         self.ip('link', 'add', 'docker0', 'type', 'bridge')
         self.ip('addr', 'add', '172.17.0.1/16', 'dev', 'docker0')
         self.ip('link', 'set', 'docker0', 'up')
+
+
+class Behind(Place):
+    """
+    a host in a home: 192.168.1.2 behind a router with a public address, which translates what goes out and lets
+    nothing in that was not asked for
+    """
+
+    RULES = '''
+table ip home {
+    chain translate {
+        type nat hook postrouting priority 100;
+        oifname "eth0" masquerade random
+    }
+    chain through {
+        type filter hook forward priority 0; policy drop;
+        ct state established,related accept
+        iifname "lan" accept
+    }
+    chain router {
+        type filter hook input priority 0; policy drop;
+        ct state established,related accept
+        iifname "lan" accept
+    }
+}
+'''
+
+    def __init__(self, number):
+        self.router = Place(number)
+        self.v4, _ = far(number)
+        self.router.ip('link', 'set', 'eth0', 'up')
+        self.router.add(self.v4, 32)
+        self.router.everywhere()
+        self.name = f'i{number}'
+        ip('netns', 'add', self.name)
+        ip('link', 'add', 'lan', 'netns', self.router.name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', self.name)
+        self.router.ip('addr', 'add', '192.168.1.1/24', 'dev', 'lan')
+        self.router.ip('link', 'set', 'lan', 'up')
+        self.ip('link', 'set', 'lo', 'up')
+        self.ip('link', 'set', 'eth0', 'up')
+        self.add('192.168.1.2', 24)
+        self.ip('route', 'add', 'default', 'via', '192.168.1.1')
+        must(*self.router.command('sh', '-c', 'echo 1 >/proc/sys/net/ipv4/ip_forward'))
+        must(*self.router.command('nft', '-f', '-'), text=self.RULES)
+
+
+def must(*args, text=None):
+    """a program that makes the place what it is to be"""
+    try:
+        done = subprocess.run(args, input=text, capture_output=True, text=True)
+    except FileNotFoundError as e:
+        raise Missing(f'no {e.filename}') from e
+    if done.returncode != 0:
+        raise Missing(f'{" ".join(args)}: {done.stderr.strip()}')
+    return done.stdout
