@@ -323,7 +323,7 @@ def shell(home):
 
 
 def clone(home):
-    with took('git clone over HTTP, and a push that is refused'):
+    with took('git clone and fetch over HTTP'):
         git = ['git', '-c', f'http.proxy=socks5h://{PROXY}']
         home.says(*git, 'clone', '-q', f'http://{NAME}/git/project', TOP / 'clone')
         check((TOP / 'clone/file').read_text() == 'what is cloned\n', 'another content')
