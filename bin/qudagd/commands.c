@@ -1,8 +1,8 @@
 /* commands.c - what the tool may ask for and the library answers later. */
 #include "report.h"
 
-#include "services.h"
 #include "proxy.h"
+#include "services.h"
 #include "transfer.h"
 
 #include <stdlib.h>
