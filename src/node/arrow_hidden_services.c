@@ -65,8 +65,11 @@ static const struct node_circuit_use to_point = {
     .name = "service-introduce", .built = point_built, .failed = point_lost};
 static const struct node_circuit_use to_same_point = {
     .name = "service-introduce", .to_relay = true, .built = point_built, .failed = point_lost};
-static const struct node_circuit_use to_r = {
-    .name = "service-rendezvous", .to_relay = true, .built = r_built, .failed = r_lost};
+static const struct node_circuit_use to_r = {.name = "service-rendezvous",
+                                             .to_relay = true,
+                                             .afresh = true,
+                                             .built = r_built,
+                                             .failed = r_lost};
 
 static void close_circuit(struct node *n, struct ref circuit, tstamp now)
 {

@@ -69,7 +69,7 @@ static bool take_clean(struct node *n, struct node_circuit *c)
 {
     uint8_t hops = node_path_hops(c);
 
-    if (c->use->stem || c->tries > 0) {
+    if (c->use->stem || c->use->afresh || c->tries > 0) {
         return false;
     }
     node_clean_used(&n->clean, hops > n->cfg.hops ? NODE_CLEAN_LONG : NODE_CLEAN_SHORT, n->now,

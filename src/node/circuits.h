@@ -14,9 +14,11 @@ struct node_circuit_use {
     const char *name; /* static, for tools */
     bool to_service;  /* the last hop is a dark address, not a relay */
     bool to_relay;    /* the last hop is a relay that was named, struct node_circuit_end */
-    bool stem;        /* it lacks its last hop, and waits to be taken for another use (clean.h) */
-    bool carried;     /* it runs through another circuit: onion_carry(), no path of its own */
-    bool exchanges;   /* it begins with a request to the gateway: no padding in its place */
+    bool
+        afresh; /* none that waits is taken for it: which of them would do must not be seen by the time */
+    bool stem;      /* it lacks its last hop, and waits to be taken for another use (clean.h) */
+    bool carried;   /* it runs through another circuit: onion_carry(), no path of its own */
+    bool exchanges; /* it begins with a request to the gateway: no padding in its place */
     /* It carries streams now; may drop |c|. */
     void (*built)(struct node *n, struct node_circuit *c, tstamp now);
     /* It was not built, or broke; called after |c| was taken apart, with what it held. */

@@ -13,7 +13,7 @@ uint32_t node_clean_wanted(const struct node_clean_view *v, enum node_clean_len 
     bool lately = used != TSTAMP_NEVER && now < tstamp_after(used, NODE_CLEAN_IDLE_AT);
     uint32_t wanted = v->wanted < NODE_CLEAN_MAX ? v->wanted : NODE_CLEAN_MAX;
 
-    return v->possible && (lately || v->serving) ? wanted : 0;
+    return v->possible && lately ? wanted : 0;
 }
 
 enum node_clean_len node_clean_next(const struct node_clean_view *v, tstamp now)

@@ -26,7 +26,6 @@ enum node_clean_len { NODE_CLEAN_SHORT, NODE_CLEAN_LONG, NODE_CLEAN_NONE };
 struct node_clean_view {
     uint32_t wanted; /* of each length: the program's setting */
     bool possible;   /* we have joined, and paths can be had */
-    bool serving;    /* callers may come at any time: a hidden service of ours is open */
     bool building;   /* one is being built */
     tstamp used_at
         [NODE_CLEAN_LENS]; /* when a circuit was begun last that could be made of one; TSTAMP_NEVER */

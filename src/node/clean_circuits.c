@@ -39,7 +39,6 @@ static void look(const struct node *n, struct node_clean_view *v)
     *v = (struct node_clean_view){.wanted = n->cfg.clean_circuits,
                                   .possible = n->boot.phase == NODE_READY && !n->closing &&
                                               relays_of(n, NODE_CLEAN_SHORT) >= 2,
-                                  .serving = !list_empty(&n->serving),
                                   .circuits_max = n->cfg.circuits_max,
                                   .not_before = n->clean.not_before};
     memcpy(v->used_at, n->clean.used_at, sizeof(v->used_at));

@@ -220,26 +220,6 @@ static void they_go_with_their_guard_and_their_relays(void **state)
     }
 }
 
-/* Callers may come at any time: both lengths wait, however long nobody did. */
-static void they_wait_for_a_service_that_is_open(void **state)
-{
-    static const struct node_dark_of of = {DARK_HIDDEN, DARK_NET_LAB};
-    struct node_request want = {.kind = NODE_OP_DARK_PUBLISH};
-    struct nt_node *t = &net.node[CLIENT];
-    (void)state;
-
-    network();
-    assert_int_equal(node_serve_dark(t->node, ECHO), QUDAG_OK);
-    assert_int_equal(node_dark_create(t->node, &of, "h", net.now, &want.dark), QUDAG_OK);
-    t->n_asks = 0;
-    assert_int_not_equal(nt_ask(t, &want), SIZE_MAX);
-    assert_true(nt_run(&net, 120 * NS_PER_S, nt_asked_ended));
-    assert_int_equal(t->ask[0].err, QUDAG_OK);
-    (void)nt_run(&net, 60 * NS_PER_S, NULL);
-    assert_int_equal(waiting(2), 2);
-    assert_int_equal(waiting(3), 2); /* nobody was called, and nobody came */
-}
-
 /* The last hop of what takes one is not there: another is built, as if none had waited. */
 static void one_that_cannot_be_completed_is_no_loss(void **state)
 {
@@ -280,7 +260,6 @@ int main(void)
         NT_TEST(what_is_begun_takes_one_and_no_two_take_the_same),
         NT_TEST(they_are_replaced_before_they_are_old_and_go_when_nobody_asks),
         NT_TEST(they_go_with_their_guard_and_their_relays),
-        NT_TEST(they_wait_for_a_service_that_is_open),
         NT_TEST(one_that_cannot_be_completed_is_no_loss),
     };
 

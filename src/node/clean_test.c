@@ -50,9 +50,6 @@ static void none_wait_for_who_asks_for_nothing(void **state)
     assert_int_equal(node_clean_wanted(&v, NODE_CLEAN_LONG, NOW), 0);
     assert_int_equal(node_clean_wanted(&v, NODE_CLEAN_SHORT, NOW + NODE_CLEAN_IDLE_AT - 2), 2);
     assert_int_equal(node_clean_wanted(&v, NODE_CLEAN_SHORT, NOW + NODE_CLEAN_IDLE_AT - 1), 0);
-    v.serving = true;
-    assert_int_equal(node_clean_wanted(&v, NODE_CLEAN_SHORT, NOW + NODE_CLEAN_IDLE_AT), 2);
-    assert_int_equal(node_clean_wanted(&v, NODE_CLEAN_LONG, NOW + NODE_CLEAN_IDLE_AT), 2);
     v.possible = false;
     assert_int_equal(node_clean_wanted(&v, NODE_CLEAN_SHORT, NOW), 0);
 }

@@ -193,7 +193,7 @@ static void cover_lookups_look_like_real_ones(void **state)
     plant(net.node[CLIENT].node, mark);
     n_seen = 0;
     watched = CLIENT;
-    (void)nt_run(&net, 900 * NS_PER_S, asked_ended_forever);
+    (void)nt_run(&net, 1800 * NS_PER_S, asked_ended_forever);
     for (size_t i = 0; i < n_seen; i++) {
         bool sample = dht_key_is_sample((struct slice){seen[i].key, sizeof(DHT_SAMPLE_KEY) - 1});
         samples += sample ? 1 : 0;

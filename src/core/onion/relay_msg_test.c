@@ -219,6 +219,7 @@ static void reasons_survive_the_wire(void **state)
         {QUDAG_EEXPIRED, 22},  {QUDAG_ECHECKSUM, 23},  {QUDAG_ENORELAYS, 24},
         {QUDAG_ECIRCUIT, 25},  {QUDAG_EEXISTS, 26},    {QUDAG_ETOOBIG, 27},
         {QUDAG_ECLOCK, 28},    {QUDAG_ENOGUARD, 29},   {QUDAG_ESMALLNET, 30},
+        {QUDAG_ENEEDAUTH, 31},
     };
 
     (void)state;
@@ -228,7 +229,7 @@ static void reasons_survive_the_wire(void **state)
     }
     assert_int_equal(onion_reason_of(QUDAG_OK), 12);
     assert_int_equal(onion_reason_err(0), QUDAG_ERESET);
-    assert_int_equal(onion_reason_err(31), QUDAG_ERESET);
+    assert_int_equal(onion_reason_err(32), QUDAG_ERESET);
     assert_int_equal(onion_reason_err(255), QUDAG_ERESET);
 }
 
