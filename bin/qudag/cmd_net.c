@@ -419,11 +419,12 @@ static int dark_forget(struct tool *t, int argc, char **argv)
 
 static int dark_new(struct tool *t, int argc, char **argv)
 {
-    static const struct col made[] = {{"address", "address", COL_TEXT},
-                                      {"label", "label", COL_TEXT}};
-    static const struct opt opts[] = {{"--network", "main|test|lab"}};
-    struct args a = {.t = t, .what = "dark new", .argc = argc, .argv = argv, .opts = opts, .n = 1};
+    static const struct col made[] = {
+        {"address", "address", COL_TEXT}, {"label", "label", COL_TEXT}, {"kind", "kind", COL_TEXT}};
+    static const struct opt opts[] = {{"--network", "main|test|lab"}, {"--hidden", NULL}};
+    struct args a = {.t = t, .what = "dark new", .argc = argc, .argv = argv, .opts = opts, .n = 2};
     const char *label = NULL, *network = NULL;
+    bool hidden = false;
     for (int got; (got = args_next(&a)) != ARGS_END;) {
         if (got == ARGS_BAD) {
             return TOOL_USAGE;
@@ -432,6 +433,7 @@ static int dark_new(struct tool *t, int argc, char **argv)
             return tool_usage(t, "dark new takes one label");
         }
         network = got == 0 ? a.value : network;
+        hidden = hidden || got == 1;
         label = got == ARGS_WORD ? a.value : label;
     }
     struct rec *r = ask_begin(t, "dark.new");
@@ -441,6 +443,7 @@ static int dark_new(struct tool *t, int argc, char **argv)
     if (network != NULL) {
         rec_str(r, "network", network);
     }
+    rec_bool(r, "hidden", hidden);
     return ask_one(t, made, N(made));
 }
 
@@ -448,10 +451,12 @@ int run_dark(struct tool *t, int argc, char **argv)
 {
     static const struct col list[] = {{"address", "ADDRESS", COL_TEXT},
                                       {"label", "LABEL", COL_TEXT},
+                                      {"kind", "KIND", COL_TEXT},
                                       {"published", "PUBLISHED", COL_YES},
                                       {"until", "UNTIL", COL_DAY}},
                             one[] = {{"address", "address", COL_TEXT},
                                      {"label", "label", COL_TEXT},
+                                     {"kind", "kind", COL_TEXT},
                                      {"network", "network", COL_TEXT},
                                      {"published", "published", COL_YES},
                                      {"until", "until", COL_DAY},
@@ -461,6 +466,7 @@ int run_dark(struct tool *t, int argc, char **argv)
                                      {"resolutions", "resolutions", COL_INT}},
                             stored[] = {{"nodes", "copies", COL_INT}, {"took_ns", "took", COL_NS}},
                             found[] = {{"address", "address", COL_TEXT},
+                                       {"kind", "kind", COL_TEXT},
                                        {"service", "service", COL_PEER},
                                        {"cached", "cached", COL_YES},
                                        {"took_ns", "took", COL_NS}};

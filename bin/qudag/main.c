@@ -73,6 +73,7 @@ const struct sub subs[] = {
     {"dark", "new|list|show|publish|resolve|forget [--small-network]", "dark addresses",
      "ADDR is a dark address; for those of this node, its label will do.\n"
      "  new [LABEL]        create keys and an address of this node; [--network main|test|lab]\n"
+     "                     [--hidden]: callers do not learn which node it is\n"
      "  list               list the addresses of this node\n"
      "  show ADDR          what is known of one of them: created, last used, callers\n"
      "  publish ADDR       let others find it, until it is forgotten\n"

@@ -474,9 +474,11 @@ static bool dark_network(const struct request *rq, const char *word, qudag_dark_
 RUN(dark_new)
 {
     const char *label = rec_get_str(&rq->args, "label");
-    qudag_dark_network network;
+    qudag_dark_wish wish = {.size = sizeof(wish), .choose_network = true};
     char addr[QUDAG_DARK_TEXT_MAX], message[120];
     label = label == NULL ? "" : label;
+    wish.label = label;
+    wish.kind = rec_get_bool(&rq->args, "hidden") ? QUDAG_DARK_HIDDEN : QUDAG_DARK_DIRECT;
     if (strlen(label) > QUDAG_DARK_LABEL_MAX) {
         usage(rq, "a label has at most 32 bytes");
         return;
@@ -488,20 +490,21 @@ RUN(dark_new)
                     "choose another label; qudag dark list shows those in use");
         return;
     }
-    if (!dark_network(rq, rec_get_str(&rq->args, "network"), &network)) {
+    if (!dark_network(rq, rec_get_str(&rq->args, "network"), &wish.network)) {
         usage(rq, "the network of an address is main, test or lab");
         return;
     }
-    qudag_err err = qudag_dark_create_in(rq->d->node, network, label, addr);
+    qudag_err err = qudag_dark_create_with(rq->d->node, &wish, addr);
     if (err == QUDAG_OK) {
         struct rec *r = request_rec(rq, REC_ROW);
         rec_str(r, "address", addr);
         rec_str(r, "label", label);
+        rec_str(r, "kind", report_dark_kind(wish.kind));
         request_send(rq);
     }
     if (err == QUDAG_EINVAL) {
         bool lab = rq->d->conf.v[CONF_LAB].num != 0;
-        bool elsewhere = network == (lab ? QUDAG_DARK_MAIN : QUDAG_DARK_LAB);
+        bool elsewhere = wish.network == (lab ? QUDAG_DARK_MAIN : QUDAG_DARK_LAB);
         usage(rq, !elsewhere ? "a label is printable UTF-8 text"
                   : lab      ? "in a lab, addresses are of the network lab or test"
                              : "outside a lab, addresses are of the network main or test");
@@ -638,6 +641,7 @@ DONE(dark_resolve)
     if (err == QUDAG_OK) {
         struct rec *r = request_rec(rq, REC_ROW);
         rec_str(r, "address", rec_get_str(&rq->args, "address"));
+        rec_str(r, "kind", report_dark_kind(res->hidden ? QUDAG_DARK_HIDDEN : QUDAG_DARK_DIRECT));
         rec_str(r, "service", res->addrs_n > 0 ? res->addrs[0] : NULL);
         rec_bool(r, "cached", res->cached);
         rec_int(r, "took_ns", (int64_t)res->took);

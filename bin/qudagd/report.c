@@ -487,12 +487,18 @@ void report_circuits(struct request *rq)
     request_end_err(rq, QUDAG_OK, "");
 }
 
+const char *report_dark_kind(qudag_dark_kind kind)
+{
+    return kind == QUDAG_DARK_HIDDEN ? "hidden" : "direct";
+}
+
 static void dark_row(struct request *rq, const qudag_dark_info *info)
 {
     static const char *const networks[] = {"main", "test", "lab"};
     struct rec *r = request_rec(rq, REC_ROW);
     rec_str(r, "address", info->addr);
     rec_str(r, "label", info->label);
+    rec_str(r, "kind", report_dark_kind(info->kind));
     rec_str(r, "network", networks[info->network]);
     rec_bool(r, "published", info->published);
     rec_int(r, "created", info->created);

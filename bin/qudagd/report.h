@@ -50,7 +50,9 @@ void report_table(struct request *rq);
 /* A row for each circuit. */
 void report_circuits(struct request *rq);
 
-/* A row for each dark address of ours. */
+/* "direct" or "hidden". */
+const char *report_dark_kind(qudag_dark_kind kind);
+
 /* The addresses of this node, or the one that is |addr|; false: it is none of them, and |rq| goes on. */
 bool report_dark(struct request *rq, const char *addr);
 

@@ -1,6 +1,7 @@
 /*
- * dark.h - dark addresses, direct kind: callers stay hidden from the service and from the network;
- * the service is known (peer id and network address) to whoever holds its address.
+ * dark.h - dark addresses: callers stay hidden from the service and from the network.  A service of kind hidden stays
+ * hidden from its callers and from the network too; one of kind direct is known (peer id and network address) to
+ * whoever holds its address.
  */
 #ifndef QUDAG_DARK_H
 #define QUDAG_DARK_H
@@ -11,16 +12,46 @@
 extern "C" {
 #endif
 
+/* Networks of addresses, part of the address. */
+typedef enum qudag_dark_network {
+    QUDAG_DARK_MAIN = 0, /* the public network */
+    QUDAG_DARK_TEST = 1, /* for trials, in the public network or a lab */
+    QUDAG_DARK_LAB = 2,  /* labs only, where nobody is hidden */
+} qudag_dark_network;
+
 /*
- * Makes keys for a new address, saves them (callback save) and writes the address as text.  QUDAG_EINVAL (label
- * too long), QUDAG_ELIMIT, QUDAG_ENOMEM, or what save returned: the address does not exist then.
+ * What the records of an address lead to, for all its life; the address itself does not show it.  A hidden service
+ * needs no network address that others can reach: it meets its callers at relays.
+ */
+typedef enum qudag_dark_kind {
+    QUDAG_DARK_DIRECT = 0, /* the node itself */
+    QUDAG_DARK_HIDDEN = 1, /* relays that introduce callers */
+} qudag_dark_kind;
+
+/* What a new address is to be. */
+typedef struct qudag_dark_wish {
+    uint32_t size; /* set by the caller, see types.h */
+    qudag_dark_kind kind;
+    const char *label; /* borrowed for the call; NULL: none */
+    qudag_dark_network network;
+    bool choose_network; /* false: |network| is not looked at; LAB in a lab, MAIN elsewhere */
+    uint8_t pad[3];
+} qudag_dark_wish;
+
+/*
+ * Makes keys for a new address of kind direct, saves them (callback save) and writes the address as text.
+ * QUDAG_EINVAL (label too long), QUDAG_ELIMIT, QUDAG_ENOMEM, or what save returned: the address does not exist then.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create(qudag_node *n, const char *label,
                                                      char addr[QUDAG_DARK_TEXT_MAX]);
+/* The same as wished for.  QUDAG_EINVAL also: LAB outside a lab, or MAIN in one. */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create_with(qudag_node *n, const qudag_dark_wish *w,
+                                                          char addr[QUDAG_DARK_TEXT_MAX]);
 /*
- * Publishes the record of an own address, and again before each expiry; result.count: nodes that stored it.  As all
- * that needs circuits, publishing, withdrawing, resolving and opening end with QUDAG_ESMALLNET where the network is
- * small and that was not accepted (qudag_node_diversity).
+ * Publishes the record of an own address, and again before each expiry; result.count: nodes that stored it.  One of
+ * kind hidden needs relays that introduce callers first: QUDAG_ECIRCUIT after a minute without; the node goes on
+ * trying.  As all that needs circuits, publishing, withdrawing, resolving and opening end with QUDAG_ESMALLNET where
+ * the network is small and that was not accepted (qudag_node_diversity).
  * At once: QUDAG_ENOTFOUND (not an address of this node), and what qudag_dark_check returns.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_publish(qudag_node *n, const char *addr,
@@ -28,8 +59,9 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_publish(qudag_node *n, const char 
 /* Withdraws the record and destroys the keys for good; result.count, errors as above. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op);
 /*
- * Fetches and checks the record of any address through a circuit; result.addrs: the service's peer id.  The answer
- * is remembered: a record for an hour at most (result.cached), and that an address was withdrawn for a minute.
+ * Fetches and checks the record of any address through a circuit; result.addrs: the service's peer id, or nothing and
+ * result.hidden where it is of kind hidden.  Whether it can be met is not tried.  The answer is remembered:
+ * a record for an hour at most (result.cached), and that an address was withdrawn for a minute.
  * QUDAG_ENEEDAUTH: only clients may call it, and this node has no secret of one (qudag_dark_authorize).
  * QUDAG_EUNSUPPORTED at once: an address of another network; in op_done: this version knows no way to the service.
  */
@@ -48,14 +80,13 @@ typedef struct qudag_dark_options {
 } qudag_dark_options;
 
 /*
- * Resolves the address, builds a circuit that ends at the service and opens a stream; an open circuit to the
- * same address with the same isolation key (that of length 0) is used again.  stream_opened or stream_closed
- * follows; it may be written at once.
+ * Resolves the address, builds a circuit that ends at the service, or where it is hidden one that meets its own at a
+ * relay, and opens a stream; an open circuit to the same address with the same isolation key (that of length 0) is
+ * used again.  stream_opened or stream_closed follows; it may be written at once.
  * Before QUDAG_PHASE_READY the stream is closed with QUDAG_ENORELAYS unless a circuit can be built already:
  * wait for the phase, or try again.  In the first 5 s of that phase a stream waits for relays that are lacking.
- * Other ends: QUDAG_ENEEDAUTH (as above), QUDAG_ENOTFOUND (not published),
- * QUDAG_EUNREACHABLE, QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,
- * QUDAG_EUNSUPPORTED (the service does not speak |proto|).
+ * Other ends: QUDAG_ENEEDAUTH (as above), QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE (the service is
+ * offline), QUDAG_ECIRCUIT, QUDAG_ETIMEOUT, QUDAG_EUNSUPPORTED (the service does not speak |proto|).
  * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: this
  * isolation key must wait, as follows; it may be tried every second, which costs nothing).
  *
@@ -89,17 +120,6 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_progress(qudag_node *n, qudag_stre
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_check(const char *addr);
 
-/* Networks of addresses, part of the address. */
-typedef enum qudag_dark_network {
-    QUDAG_DARK_MAIN = 0, /* the public network */
-    QUDAG_DARK_TEST = 1, /* for trials, in the public network or a lab */
-    QUDAG_DARK_LAB = 2,  /* labs only, where nobody is hidden */
-} qudag_dark_network;
-/* As qudag_dark_create, for a network of choice.  QUDAG_EINVAL: LAB outside a lab, or MAIN in one. */
-QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create_in(qudag_node *n, qudag_dark_network network,
-                                                        const char *label,
-                                                        char addr[QUDAG_DARK_TEXT_MAX]);
-
 /*
  * As qudag_dark_resolve, for one of several users of the program, named by the bytes of |user|: unless dark_hide_cache
  * is off, what another one made the node remember is reported as late as a lookup of its own would be, and not
@@ -123,7 +143,7 @@ typedef struct qudag_dark_info {
     uint64_t callers;     /* circuits of callers that ended at it */
     uint64_t resolutions; /* lookups of it by this node; callers' are not visible to it */
     qudag_dark_network network;
-    uint8_t pad2[4];
+    qudag_dark_kind kind;
 } qudag_dark_info;
 /* The dark addresses of this node, one after the other; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out);

@@ -24,7 +24,7 @@ extern "C" {
     XX(LIMIT, -2, LIMIT, "a configured limit was reached")                                         \
     XX(AGAIN, -3, RETRY, "would block; wait for the event")                                        \
     XX(TIMEOUT, -4, RETRY, "timed out")                                                            \
-    XX(UNREACHABLE, -5, RETRY, "no address answered")                                              \
+    XX(UNREACHABLE, -5, RETRY, "nothing answered; the other side is offline or out of reach")      \
     XX(NOTFOUND, -6, RETRY, "not found")                                                           \
     XX(CLOSED, -7, CLOSED, "closed by the remote")                                                 \
     XX(RESET, -8, CLOSED, "stream reset by the remote")                                            \

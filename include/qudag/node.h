@@ -122,7 +122,7 @@ typedef struct qudag_result {
     const qudag_peer_id *peers; /* closest, holders, providers, or who stored */
     size_t peers_n;
     const char *const *addrs; /* find_peer, and get and providers with one peer: its multiaddrs;
-                                 dark_resolve: the text of the service's peer id */
+                                 dark_resolve: the text of the service's peer id, of kind direct */
     size_t addrs_n;
     qudag_ns took;
     qudag_ns rtt;   /* ping */
@@ -130,7 +130,8 @@ typedef struct qudag_result {
     uint32_t rpcs, hops;
     qudag_circuit circuit; /* circuit_build */
     bool cached;           /* dark_resolve */
-    uint8_t pad[3];
+    bool hidden;           /* dark_resolve: of kind hidden; the service's peer id is not known */
+    uint8_t pad[2];
     uint32_t relays_drawn, networks_drawn; /* circuit_build, dark_*: see qudag_node_diversity */
 } qudag_result;
 

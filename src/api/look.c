@@ -6,7 +6,7 @@
 
 API_NO_TAIL(qudag_link_info, peer);
 API_NO_TAIL(qudag_circuit_info, next);
-API_NO_TAIL(qudag_dark_info, pad2);
+API_NO_TAIL(qudag_dark_info, kind);
 API_NO_TAIL(qudag_dht_record, expires);
 API_NO_TAIL(qudag_dht_publication, due);
 
@@ -222,5 +222,6 @@ bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out)
     full.callers = k->use.callers;
     full.resolutions = k->use.resolutions;
     full.network = (qudag_dark_network)k->addr.network;
+    full.kind = k->kind == DARK_HIDDEN ? QUDAG_DARK_HIDDEN : QUDAG_DARK_DIRECT;
     return api_sized_out(out, &full, sizeof(full));
 }

@@ -1,5 +1,6 @@
 /* node.c - life of a qudag_node: callbacks out, loop, state. */
 #include "api/internal.h"
+#include "node/rules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +111,8 @@ static void put_addrs(qudag_result *r, const struct node_result *res, const char
             list[r->addrs_n++] = text[i];
         }
     }
-    if (res->target != NULL && peer_id_text(text[0], &res->target->hop.peer) > 0) {
+    const struct peer_id *service = node_rule_service(res->target);
+    if (service != NULL && peer_id_text(text[0], service) > 0) {
         list[0] = text[0];
         r->addrs_n = 1;
     }
@@ -135,7 +137,8 @@ static void cb_op_done(void *ctx, struct ref op, qudag_err err, const struct nod
                       .rpcs = res->rpcs,
                       .hops = res->hops,
                       .circuit = {ref_out(res->circuit)},
-                      .cached = res->cached};
+                      .cached = res->cached,
+                      .hidden = res->target != NULL && res->target->kind == DARK_HIDDEN};
 
     struct api_hearer to = api_hearer(n, res->req->owner);
     if (to.cb->op_done == NULL) {

@@ -41,9 +41,7 @@ static const struct {
     {QUDAG_OP_DARK_RESOLVE, QUDAG_ENOTFOUND,
      "no record of this address was found: it is not published, or its record expired"},
     {QUDAG_OP_DARK_RESOLVE, QUDAG_EUNSUPPORTED,
-     "the service cannot be reached by this version: it is hidden behind introduction points, or "
-     "asks something newer "
-     "of its callers"},
+     "the service cannot be reached by this version: it asks something newer of its callers"},
     {QUDAG_OP_DARK_PUBLISH, QUDAG_EUNREACHABLE,
      "no address is known at which others can reach this node: the setting announce names one, or "
      "peers tell it after a while"},

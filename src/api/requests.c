@@ -243,35 +243,50 @@ qudag_err qudag_dark_resolve_for(qudag_node *n, const char *addr, qudag_slice us
     return ask_dark(n, NODE_OP_DARK_RESOLVE, addr, node_isolation_user(user.base, user.len), op);
 }
 
-static qudag_err make_address(qudag_node *n, const struct node_dark_of *of, const char *label,
-                              char addr[QUDAG_DARK_TEXT_MAX])
+qudag_err qudag_dark_create(qudag_node *n, const char *label, char addr[QUDAG_DARK_TEXT_MAX])
 {
-    struct dark_addr a;
-    qudag_err err = node_dark_create(n->node, of, label != NULL ? label : "", io_now(), &a);
+    const qudag_dark_wish w = {.size = sizeof(w), .label = label};
 
+    return qudag_dark_create_with(n, &w, addr);
+}
+
+/* EINVAL: no kind, no network, or padding that is not zero. */
+static qudag_err wish_in(qudag_dark_wish *full, const qudag_dark_wish *w)
+{
+    *full = (qudag_dark_wish){.size = 0};
+    qudag_err err = api_sized_in(full, sizeof(*full), w);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    bool pad = full->pad[0] != 0 || full->pad[1] != 0 || full->pad[2] != 0;
+    bool known =
+        (unsigned)full->kind <= QUDAG_DARK_HIDDEN && (unsigned)full->network <= QUDAG_DARK_LAB;
+    return pad || !known ? QUDAG_EINVAL : QUDAG_OK;
+}
+
+qudag_err qudag_dark_create_with(qudag_node *n, const qudag_dark_wish *w,
+                                 char addr[QUDAG_DARK_TEXT_MAX])
+{
+    qudag_dark_wish full;
+    struct dark_addr a;
+
+    if (n == NULL || w == NULL || addr == NULL) {
+        return QUDAG_EINVAL;
+    }
+    qudag_err err = wish_in(&full, w);
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    const struct node_dark_of of = {.kind =
+                                        full.kind == QUDAG_DARK_HIDDEN ? DARK_HIDDEN : DARK_DIRECT,
+                                    .network = full.choose_network ? (enum dark_network)full.network
+                                                                   : node_dark_network(n->node)};
+    err = node_dark_create(n->node, &of, full.label != NULL ? full.label : "", io_now(), &a);
     if (err == QUDAG_OK) {
         (void)dark_addr_text(addr, &a);
     }
     return err;
-}
-
-qudag_err qudag_dark_create(qudag_node *n, const char *label, char addr[QUDAG_DARK_TEXT_MAX])
-{
-    if (n == NULL || addr == NULL) {
-        return QUDAG_EINVAL;
-    }
-    const struct node_dark_of of = {DARK_DIRECT, node_dark_network(n->node)};
-    return make_address(n, &of, label, addr);
-}
-
-qudag_err qudag_dark_create_in(qudag_node *n, qudag_dark_network network, const char *label,
-                               char addr[QUDAG_DARK_TEXT_MAX])
-{
-    if (n == NULL || addr == NULL || (unsigned)network > QUDAG_DARK_LAB) {
-        return QUDAG_EINVAL;
-    }
-    const struct node_dark_of of = {DARK_DIRECT, (enum dark_network)network};
-    return make_address(n, &of, label, addr);
 }
 
 qudag_err qudag_peer_add_addr(qudag_node *n, const qudag_peer_id *peer, const char *multiaddr)

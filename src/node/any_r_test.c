@@ -203,9 +203,13 @@ static void circuits_that_wait_do_not_tell_who_is_named(void **state)
         (void)meet_at(i % RELAYS, ++cookie);
     }
     for (size_t i = 0; i < RELAYS; i++) {
-        uint64_t took = meet_at(i, ++cookie);
-        least = took < least ? took : least;
-        most = took > most ? took : most;
+        uint64_t best = UINT64_MAX;
+        for (int k = 0; k < 8; k++) { /* a relay that goes on to R may have to dial it */
+            uint64_t took = meet_at(i, ++cookie);
+            best = took < best ? took : best;
+        }
+        least = best < least ? best : least;
+        most = best > most ? best : most;
     }
     print_message("with clean circuits: met after %llu to %llu ms\n", (unsigned long long)least,
                   (unsigned long long)most);

@@ -174,8 +174,7 @@ static void on_resolved(struct node *n, const struct act *a)
 {
     struct node_op *op = node_op_get(n, a->cookie);
     struct node_result res = {.cached = a->n == 1};
-    bool stream = op != NULL && op->req.kind == NODE_OP_STREAM_RESOLVE;
-    qudag_err err = a->err == QUDAG_OK ? node_rule_reachable(a->ptr, stream) : a->err;
+    qudag_err err = a->err == QUDAG_OK ? node_rule_reachable(a->ptr) : a->err;
 
     res.target = err == QUDAG_OK ? a->ptr : NULL;
     if (op != NULL) {

@@ -110,11 +110,16 @@ int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, wallt
     return newer(sa, sb);
 }
 
-qudag_err node_rule_reachable(const struct dark_target *t, bool stream)
+qudag_err node_rule_reachable(const struct dark_target *t)
 {
-    bool known = t->kind == DARK_DIRECT || (stream && t->kind == DARK_HIDDEN);
+    bool known = t->kind == DARK_DIRECT || t->kind == DARK_HIDDEN;
 
     return known ? QUDAG_OK : QUDAG_EUNSUPPORTED;
+}
+
+const struct peer_id *node_rule_service(const struct dark_target *t)
+{
+    return t != NULL && t->kind == DARK_DIRECT ? &t->hop.peer : NULL;
 }
 
 bool node_rule_addr(const struct multiaddr *addr, bool lab)

@@ -52,9 +52,10 @@ QUDAG_MUST_USE qudag_err node_rule_dark(struct slice key, struct slice value, wa
                                         walltime *expires);
 /* > 0: |a| is the newer of two records for |key|; one that is not valid at |now| loses. */
 int node_rule_newer_dark(struct slice key, struct slice a, struct slice b, walltime now);
-
-/* Whether a circuit, or a |stream|, can lead to what a record says.  QUDAG_EUNSUPPORTED: this version knows no way. */
-QUDAG_MUST_USE qudag_err node_rule_reachable(const struct dark_target *t, bool stream);
+/* Whether a stream can lead to what a record says.  QUDAG_EUNSUPPORTED: this version knows no way. */
+QUDAG_MUST_USE qudag_err node_rule_reachable(const struct dark_target *t);
+/* Whom a record names as the service; NULL: nobody, as of kind hidden.  |t| may be NULL. */
+const struct peer_id *node_rule_service(const struct dark_target *t);
 
 /*
  * Whether an address that a peer or a record names may be taken, passed on to others and dialled: UDP and QUIC

@@ -237,19 +237,19 @@ static void a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time(void
     dark_keys_fini(&k);
 }
 
-/* What cannot be reached is not taken for what can: of a target only one form is there. */
-static void circuits_are_built_to_direct_targets_only(void **state)
+/* What cannot be reached is not taken for what can: of a target only one form is there, and only one names a node. */
+static void targets_of_two_kinds_are_reached_and_one_names_a_node(void **state)
 {
     static struct dark_target t;
     (void)state;
 
     for (unsigned kind = 0; kind < 256; kind++) {
         t.kind = (enum dark_kind)kind;
-        assert_int_equal(node_rule_reachable(&t, false),
-                         kind == DARK_DIRECT ? QUDAG_OK : QUDAG_EUNSUPPORTED);
         bool known = kind == DARK_DIRECT || kind == DARK_HIDDEN;
-        assert_int_equal(node_rule_reachable(&t, true), known ? QUDAG_OK : QUDAG_EUNSUPPORTED);
+        assert_int_equal(node_rule_reachable(&t), known ? QUDAG_OK : QUDAG_EUNSUPPORTED);
+        assert_ptr_equal(node_rule_service(&t), kind == DARK_DIRECT ? &t.hop.peer : NULL);
     }
+    assert_null(node_rule_service(NULL));
 }
 
 static void the_median_is_not_moved_by_a_few(void **state)
@@ -621,7 +621,7 @@ int main(void)
         cmocka_unit_test(the_newer_descriptor_wins),
         cmocka_unit_test(there_is_anonymity_only_when_nothing_is_missing),
         cmocka_unit_test(a_dark_record_is_accepted_under_its_blinded_key_and_in_its_time),
-        cmocka_unit_test(circuits_are_built_to_direct_targets_only),
+        cmocka_unit_test(targets_of_two_kinds_are_reached_and_one_names_a_node),
         cmocka_unit_test(the_median_is_not_moved_by_a_few),
         cmocka_unit_test(addresses_that_cannot_be_dialled_from_here_are_not_taken),
         cmocka_unit_test(dark_addresses_are_looked_for_masked_on_behalf_of_others),

@@ -125,9 +125,24 @@ static void calls_for_dark_addresses_check_their_arguments(void **state)
 
     INVAL(qudag_dark_create(NULL, "x", addr));
     INVAL(qudag_dark_create(n, "x", NULL));
-    INVAL(qudag_dark_create_in(NULL, QUDAG_DARK_TEST, "x", addr));
-    INVAL(qudag_dark_create_in(n, QUDAG_DARK_TEST, "x", NULL));
-    INVAL(qudag_dark_create_in(n, (qudag_dark_network)3, "x", addr));
+    const qudag_dark_wish wish = QUDAG_INIT(qudag_dark_wish);
+    INVAL(qudag_dark_create_with(NULL, &wish, addr));
+    INVAL(qudag_dark_create_with(n, NULL, addr));
+    INVAL(qudag_dark_create_with(n, &wish, NULL));
+    qudag_dark_wish bad[6];
+    for (size_t i = 0; i < 6; i++) {
+        bad[i] = wish;
+    }
+    bad[0].size = 1;
+    bad[1].network = (qudag_dark_network)3; /* also where it is not chosen */
+    bad[2].kind = (qudag_dark_kind)2;
+    bad[3].pad[2] = 1;
+    bad[4].choose_network = true; /* the public network, in a lab */
+    bad[5].label = "a label of more bytes than one can have";
+    for (size_t i = 0; i < 6; i++) {
+        INVAL(qudag_dark_create_with(n, &bad[i], addr));
+    }
+    assert_string_equal(addr, "");
     INVAL(qudag_dark_resolve_for(n, NULL, (qudag_slice){NULL, 0}, &op));
     INVAL(qudag_dark_resolve_for(n, "x", (qudag_slice){NULL, 4}, &op));
     static const uint8_t name[QUDAG_DARK_USER_MAX + 1];

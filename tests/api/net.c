@@ -51,6 +51,8 @@ static void on_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_resul
     for (size_t i = 0; i < res->peers_n; i++) {
         p->stored[i] = res->peers[i];
     }
+    p->n_result_addrs = res->addrs_n;
+    p->hidden = res->hidden;
     p->circuit = res->circuit;
     p->count = res->count;
     p->kind = res->kind;

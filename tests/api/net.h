@@ -41,6 +41,8 @@ struct peer {
     size_t value_len;
     qudag_peer_id stored[64];
     size_t n_stored;
+    size_t n_result_addrs;
+    bool hidden;
     qudag_circuit circuit;
     uint32_t count;
     qudag_op_kind kind;
