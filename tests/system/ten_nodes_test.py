@@ -83,7 +83,7 @@ def main():
     address = service.ask('dark', 'new', 'post')['address']
     service.ask('dark', 'publish', 'post')
     found = client.ask('dark', 'resolve', address)
-    check(found['service'] == service.peer, f'resolved to {found}')
+    check(found['kind'] == 'direct' and found['service'] == service.peer, f'resolved to {found}')
     code, text = client.tool('dark', 'resolve', nodes[4].ask('dark', 'new', 'unpublished')['address'])
     check(code == 4 and 'NOTFOUND' in text, f'an unpublished address: {code} {text}')
     print('ok: the published address resolves to its node, an unpublished one to nothing', flush=True)
@@ -117,6 +117,14 @@ def main():
     code, text = nodes[8].tool('dark', 'resolve', address)
     check(code != 0, f'a withdrawn address resolves: {text}')
     print('ok: a withdrawn address is gone', flush=True)
+
+    hidden = service.ask('dark', 'new', 'den', '--hidden')
+    service.ask('dark', 'publish', 'den')
+    check([d['kind'] for d in service.ask('dark', 'list')['addresses']] == ['hidden'], 'listed as another kind')
+    found = client.ask('dark', 'resolve', hidden['address'])
+    check((hidden['kind'], found['kind']) == ('hidden', 'hidden') and 'service' not in found, f'resolved to {found}')
+    check(send_and_find(client, service, hidden['address'], '-m', 'for the hidden') == b'for the hidden', 'another text')
+    print('ok: a message to a hidden address, whose record names nobody', flush=True)
     for n in alive:
         n.down()
 
