@@ -27,7 +27,7 @@ static const char direct_text[] =
 
 /* What the daemon said of the service, of which the last is looked at. */
 struct seen {
-    bool any, published;
+    bool any, published, direct;
     char problem[160], code[40];
     struct rec_view view;
     uint8_t bytes[8192];
@@ -40,6 +40,8 @@ static void keep(struct tool *t, const struct rec_view *v, void *user)
     (void)t;
     s->any = true;
     s->published = rec_get_bool(v, "published");
+    const char *kind = rec_get_str(v, "kind");
+    s->direct = kind != NULL && strcmp(kind, "direct") == 0;
     (void)snprintf(s->problem, sizeof(s->problem), "%s", problem != NULL ? problem : "");
     (void)snprintf(s->code, sizeof(s->code), "%s", code != NULL ? code : "");
     s->view = (struct rec_view){.type = v->type, .base = s->bytes};
@@ -120,11 +122,12 @@ static int start(struct tool *t, int argc, char **argv)
     }
     rec_str(r, "name", name);
     rec_bool(r, "force", force);
+    rec_bool(r, "direct", direct);
     int code = ask(t, -1, keep, &seen);
     if (code != TOOL_OK || !seen.any) {
         return code;
     }
-    if (!direct && !t->json) {
+    if (seen.direct && !t->json) {
         (void)fputs(direct_text, stderr);
     }
     code = wait_published(t, name, seconds, &seen);

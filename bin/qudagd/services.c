@@ -11,7 +11,7 @@ static void service_row(struct request *rq, const qudag_expose_info *info)
     struct rec *r = request_rec(rq, REC_ROW);
     rec_str(r, "address", info->addr);
     rec_str(r, "name", info->name);
-    rec_str(r, "kind", "direct");
+    rec_str(r, "kind", info->direct ? "direct" : "hidden");
     for (size_t ix = 0; ix < info->ports_n && ix < QUDAG_EXPOSE_PORTS_MAX; ix++) {
         rec_str(r, "ports", info->port[ix]);
     }
@@ -111,7 +111,8 @@ void services_start(struct request *rq)
                               .network = rq->d->conf.v[CONF_LAB].num != 0 ? QUDAG_DARK_LAB
                                                                           : QUDAG_DARK_MAIN,
                               .force = rec_get_bool(&rq->args, "force"),
-                              .keep = true};
+                              .keep = true,
+                              .direct = rec_get_bool(&rq->args, "direct")};
     qudag_err err = qudag_expose_check(&o, why, sizeof(why));
     if (err != QUDAG_OK) {
         request_end(rq, err == QUDAG_EPOLICY ? TOOL_REFUSED : TOOL_USAGE, qudag_err_name(err), why,

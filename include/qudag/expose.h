@@ -43,7 +43,12 @@ typedef struct qudag_expose_options {
      */
     bool force;
     bool keep; /* it is started again by qudag_expose_resume() after a restart */
-    uint8_t pad[6];
+    /*
+     * A new address is of kind direct: callers stay hidden, but whoever has the address can find out this machine's
+     * network address.  Else it is hidden, and nobody learns where the service is.
+     */
+    bool direct;
+    uint8_t pad[5];
 } qudag_expose_options;
 
 /*
@@ -76,7 +81,8 @@ typedef struct qudag_expose_info {
     char port[QUDAG_EXPOSE_PORTS_MAX][QUDAG_EXPOSE_PORT_TEXT_MAX]; /* as given, in full */
     bool published;   /* its record is out and has not expired */
     bool keep, force; /* as given */
-    uint8_t pad[5];
+    bool direct;      /* kind of its address */
+    uint8_t pad[4];
     uint32_t connections, connections_max; /* now; at most */
     qudag_err publish_err;                 /* how the last attempt to publish ended */
     uint32_t pad2;

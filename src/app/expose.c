@@ -193,10 +193,15 @@ static qudag_err get(qudag_node *n, struct expose **out)
 }
 
 /* The own address with that label; else a new one. */
-static qudag_err address(qudag_node *n, const char *name, qudag_dark_network network,
+static qudag_err address(qudag_node *n, const char *name, const qudag_expose_options *o,
                          char addr[QUDAG_DARK_TEXT_MAX])
 {
     qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
+    const qudag_dark_wish wish = {.size = sizeof(wish),
+                                  .kind = o->direct ? QUDAG_DARK_DIRECT : QUDAG_DARK_HIDDEN,
+                                  .label = name,
+                                  .network = o->network,
+                                  .choose_network = o->network != QUDAG_DARK_MAIN};
 
     for (size_t it = 0; qudag_dark_next(n, &it, &info);) {
         if (strcmp(info.label, name) == 0) {
@@ -204,8 +209,7 @@ static qudag_err address(qudag_node *n, const char *name, qudag_dark_network net
             return QUDAG_OK;
         }
     }
-    return network == QUDAG_DARK_MAIN ? qudag_dark_create(n, name, addr)
-                                      : qudag_dark_create_in(n, network, name, addr);
+    return qudag_dark_create_with(n, &wish, addr);
 }
 
 static qudag_err service_new(struct expose *x, const struct expose_wish *w, const char *addr,
@@ -315,7 +319,7 @@ qudag_err qudag_expose_start(qudag_node *n, const qudag_expose_options *o,
         err = get(n, &x);
     }
     if (err == QUDAG_OK) {
-        err = address(n, w.name, full.network, addr);
+        err = address(n, w.name, &full, addr);
     }
     return err == QUDAG_OK ? start(x, &w, addr) : err;
 }
@@ -385,13 +389,12 @@ qudag_err qudag_expose_stop(qudag_node *n, const char *addr)
 
 /* ------------------------------------------------------------------ what there is */
 
-static bool is_published(const struct expose_service *svc)
+/* What the node says of the address of |svc|; false: it has been forgotten. */
+static bool address_of(const struct expose_service *svc, qudag_dark_info *info)
 {
-    qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
-
-    for (size_t it = 0; qudag_dark_next(svc->x->node, &it, &info);) {
-        if (strcmp(info.addr, svc->addr) == 0) {
-            return info.published;
+    for (size_t it = 0; qudag_dark_next(svc->x->node, &it, info);) {
+        if (strcmp(info->addr, svc->addr) == 0) {
+            return true;
         }
     }
     return false;
@@ -400,14 +403,18 @@ static bool is_published(const struct expose_service *svc)
 static void describe(qudag_expose_info *out, const struct expose_service *svc)
 {
     struct splice_moved moved = expose_conns_moved(svc);
+    qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
 
+    if (address_of(svc, &info)) {
+        out->published = info.published;
+        out->direct = info.kind == QUDAG_DARK_DIRECT;
+    }
     (void)snprintf(out->addr, sizeof(out->addr), "%s", svc->addr);
     (void)snprintf(out->name, sizeof(out->name), "%s", svc->wish.name);
     out->ports_n = (uint32_t)svc->wish.n_ports;
     for (size_t i = 0; i < svc->wish.n_ports; i++) {
         (void)target_port_text(out->port[i], sizeof(out->port[i]), &svc->wish.port[i]);
     }
-    out->published = is_published(svc);
     out->keep = svc->wish.keep;
     out->force = svc->wish.force;
     out->connections = svc->callers.n;
