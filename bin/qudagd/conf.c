@@ -123,11 +123,10 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_INBOX_FILE_MAX] = {"inbox", "file_max", CONF_SIZE, 0, INT64_MAX, "4G", "bytes",
                              .help = "Largest file accepted."},
     [CONF_PROXY_LISTEN] =
-        {"proxy", "listen", TEXT(3, QUDAG_PROXY_LISTEN_TEXT_MAX - 1),
-         .unset = QUDAG_PROXY_LISTEN_DEFAULT,
+        {"proxy", "listen", TEXT(3, QUDAG_PROXY_LISTEN_TEXT_MAX - 1), .unset = "auto",
          .help = "Where the proxy for browsers and other programs listens, SOCKS5 and HTTP on one "
-                 "port; off: nowhere.  Every user of this machine can use it.  In a lab, where "
-                 "nothing is set: any free port."},
+                 "port, for every user of this machine; auto: " QUDAG_PROXY_LISTEN_DEFAULT " if "
+                 "free, in a lab any free port; off: nowhere."},
     [CONF_PROXY_REMOTE] = {"proxy", "remote", SWITCH("no"),
                            .help = "The proxy may listen on an address that other machines reach; "
                                    "all of them can use it then."},

@@ -22,10 +22,11 @@ static qudag_err on_petname(void *user, const char *name, char addr[QUDAG_DARK_T
 int proxy_begin(struct daemon *d)
 {
     const struct conf_value *listen = &d->conf.v[CONF_PROXY_LISTEN];
-    bool usual = listen->source == CONF_UNSET;
+    bool usual = strcmp(listen->text, "auto") == 0;
     qudag_proxy_options o = {.size = sizeof(o),
-                             .listen =
-                                 usual && d->conf.v[CONF_LAB].num != 0 ? LAB_LISTEN : listen->text,
+                             .listen = !usual                         ? listen->text
+                                       : d->conf.v[CONF_LAB].num != 0 ? LAB_LISTEN
+                                                                      : QUDAG_PROXY_LISTEN_DEFAULT,
                              .remote = d->conf.v[CONF_PROXY_REMOTE].num != 0,
                              .connections_max = (uint32_t)d->conf.v[CONF_PROXY_CONNECTIONS].num,
                              .petname = on_petname,
