@@ -213,14 +213,14 @@ static int help_all(const struct tool *t)
     for (size_t ix = 0; ix < n_subs; ix++) {
         (void)printf("  %-9s %s\n", subs[ix].name, subs[ix].what);
     }
-    (void)printf(
-        "\n  -d, --dir DIR   state folder (default $XDG_STATE_HOME/qudag or\n"
-        "                  ~/.local/state/qudag)\n"
-        "      --json      one JSON document, or JSON lines where there is progress\n"
-        "      --small-network   with up, expose, send, circuit, dark: use a network that is too\n"
-        "                  small to hide anybody; remembered\n\n"
-        "qudag help COMMAND says more, with an example.\n%s",
-        exits_text);
+    (void)printf("\n  -d, --dir DIR   state folder (default $XDG_STATE_HOME/qudag or\n"
+                 "                  ~/.local/state/qudag)\n"
+                 "      --json      one JSON document, or JSON lines where there is progress\n"
+                 "      --small-network   with up, expose, connect, send, circuit, dark: use a "
+                 "network that is too\n"
+                 "                  small to hide anybody; remembered\n\n"
+                 "qudag help COMMAND says more, with an example.\n%s",
+                 exits_text);
     return TOOL_OK;
 }
 
@@ -275,7 +275,7 @@ static bool asks_for_help(int n, char **argv)
 /* What --small-network does before the command; up does it itself, once the daemon runs. */
 static int small_network(struct tool *t)
 {
-    static const char *const with[] = {"send", "circuit", "dark"};
+    static const char *const with[] = {"expose", "connect", "send", "circuit", "dark"};
     if (!t->small_network || strcmp(t->sub->name, "up") == 0) {
         return TOOL_OK;
     }
@@ -284,7 +284,7 @@ static int small_network(struct tool *t)
             return accept_small_network(t);
         }
     }
-    return tool_usage(t, "--small-network belongs to up, send, circuit and dark");
+    return tool_usage(t, "--small-network belongs to up, expose, connect, send, circuit and dark");
 }
 
 static int run(struct tool *t, int argc, char **argv)

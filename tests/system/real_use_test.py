@@ -4,8 +4,7 @@ http.server behind `qudag expose`; curl, a WebSocket, server-sent events, ssh an
 
 TEST: timeout=300 waits
 
-    real_use.py [PICTURE]     the browser's picture of the page goes there; to be called real_use_test.py, which makes it
-                              one of the tests, once there is `qudag expose`
+    real_use_test.py [PICTURE]     the browser's picture of the page goes there
 
 Skipped, and said so, where namespaces cannot be made.  Parts whose programs are not installed (tools/deps.sh --tools=use)
 are left out, each with a line.
@@ -412,6 +411,7 @@ def main():
         ports = [f'80:127.0.0.1:{WEB}', f'{PLAIN}:127.0.0.1:{PLAIN}', *([f'22:127.0.0.1:{SHELL}'] if has_shell else [])]
         address = service.ask('expose', *ports, '--name', 'blog', '--small-network')['address']
         caller.ask('name', 'add', 'blog', address)
+        caller.ask('dark', 'resolve', 'blog.dark', '--small-network')
     with took('first page'):
         until('the first page', lambda: run(*caller.command('curl', '-sS', '--socks5-hostname', PROXY, f'http://{NAME}/'))[0] == 0)
     pages(caller, large)
