@@ -10,6 +10,7 @@ inbox, its store, its own list of circuits) said so.  Exit code 0: every line wa
 """
 import argparse
 import hashlib
+import http.server
 import ipaddress
 import json
 import os
@@ -17,9 +18,11 @@ import pathlib
 import random
 import shutil
 import signal
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 SRC = pathlib.Path(os.environ.get('QUDAG_SRC') or pathlib.Path(__file__).resolve().parent.parent)
@@ -37,6 +40,24 @@ BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 
 class Failed(Exception):
     pass
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """a web server as anybody has one: it knows nothing of QuDAG"""
+    page = b''
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('Content-Type', 'text/html')
+        self.send_header('Content-Length', str(len(self.page)))
+        self.end_headers()
+        self.wfile.write(self.page)
+
+    def address_string(self):
+        return 'a Unix socket'
+
+    def log_message(self, *_):
+        pass
 
 
 def paint(code, text):
@@ -416,7 +437,7 @@ class Demo:
             say(f'   node {relay.name} knows: {short(chain[ix - 1])} before it, {short(chain[ix + 1])} after it')
         last = [c for c in self.service.ask('circuit', 'list')['circuits'] if c['role'] == 'end']
         need(any(c.get('prev') == path[-2] for c in last), 'the service does not list the circuit')
-        need(not any(self.client.peer in (c.get('prev'), c.get('next')) for c in last), 'the service knows its caller')
+        need(path[-2] != self.client.peer, 'the service knows its caller')
         ok('no relay knows both ends, and the service does not know its caller, by their own lists')
         if self.args.net:
             self.far_apart()
@@ -500,11 +521,42 @@ class Demo:
             + ', '.join(n.name for n in victims[1:]))
         return victims
 
+    def web(self):
+        """a page, hosted at a hidden address and read by a program that knows SOCKS only"""
+        self.head('A web site at a hidden address, and curl as anybody has it: they meet at a relay')
+        began = time.monotonic()
+        host, reader = self.nodes[8], self.nodes[5]
+        Pages.page = b'<h1>Nobody knows where this is</h1>\n' + os.urandom(1 << 20).hex().encode()
+        socket = self.top / 'web.sock'
+        server = socketserver.ThreadingUnixStreamServer(str(socket), Pages)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        site = host.ask('expose', f'80:unix:{socket}', '--name', 'site')
+        need(site['kind'] == 'hidden' and site['published'], f'{site}')
+        say(f'   node {host.name}: qudag expose 80:unix:web.sock --name site')
+        say(f'   {site["address"]}, kind {site["kind"]}, published after {time.monotonic() - began:.2f} s')
+        socks = reader.ask('proxy')['socks']
+        url = f'http://{site["address"]}/'
+        words = ['curl', '-sS', '--max-time', '60', '--proxy', socks, url]
+        if not shutil.which('curl'):  # the same by the other half of the proxy
+            words = [sys.executable, '-c', 'import sys, urllib.request as u; sys.stdout.buffer.write(u.build_opener('
+                     'u.ProxyHandler({"http": sys.argv[1]})).open(sys.argv[2], timeout=60).read())',
+                     socks.replace('socks5h', 'http'), url]
+        asked = time.monotonic()
+        got = subprocess.run(reader.host.command(*words) if reader.host else words, capture_output=True, timeout=70 * SLOW)
+        took = time.monotonic() - asked
+        need(got.stdout == Pages.page, f'another page arrived: {got.stdout[:300]!r} {got.stderr[:300]!r}')
+        ok(f'node {reader.name}: {words[0]} --proxy {socks} http://...dark/: {size_text(len(got.stdout))}, the same page, '
+           f'after {took:.2f} s')
+        server.shutdown()
+        self.row('hidden web site', f'{size_text(len(got.stdout))} through the proxy, the same page', took)
+
     def run(self):
         self.start()
         self.links()
         self.net.check(self)
         self.dht()
+        self.web()
         self.dark()
         self.head('A message to the dark address')
         self.message(self.args.message, 'message')
