@@ -4,7 +4,6 @@
 
 #include <qudag/dark.h>
 #include <qudag/dht.h>
-#include <qudag/dial.h>
 #include <qudag/error.h>
 #include <qudag/expose.h>
 #include <qudag/identity.h>

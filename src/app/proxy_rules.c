@@ -242,6 +242,7 @@ enum proxy_why proxy_why_of(qudag_err err)
     case QUDAG_EEXPIRED:
         return PROXY_OFFLINE;
     case QUDAG_EAUTH:
+    case QUDAG_ENEEDAUTH:
         return PROXY_NEEDS_AUTH;
     case QUDAG_ETIMEOUT:
         return PROXY_TIMED_OUT;

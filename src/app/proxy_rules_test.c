@@ -182,6 +182,7 @@ static void failures_are_told_apart(void **state)
         {QUDAG_EUNREACHABLE, PROXY_OFFLINE, 0xf2},
         {QUDAG_ECIRCUIT, PROXY_OFFLINE, 0xf2},
         {QUDAG_EAUTH, PROXY_NEEDS_AUTH, 0xf4},
+        {QUDAG_ENEEDAUTH, PROXY_NEEDS_AUTH, 0xf4},
         {QUDAG_ETIMEOUT, PROXY_TIMED_OUT, 0xf7},
         {QUDAG_ENORELAYS, PROXY_NOT_READY, 3},
         {QUDAG_ESMALLNET, PROXY_SMALL_NETWORK, 2},

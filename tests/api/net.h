@@ -69,8 +69,7 @@ struct peer {
     void *closed_user; /* qudag_stream_user as stream_closed had it */
     unsigned writable;
 
-    bool hold;          /* as a server: read nothing */
-    const char *serves; /* the protocol by which streams come; NULL: NET_ECHO */
+    bool hold; /* as a server: read nothing */
     qudag_stream theirs;
     unsigned streams_in, theirs_closed;
     qudag_err theirs_why;
