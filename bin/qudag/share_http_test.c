@@ -275,8 +275,9 @@ static void a_file_alone_is_all_there_is(void **state)
 /* Each header of each kind of answer is one of these. */
 static void answers_say_nothing_of_the_machine(void **state)
 {
+    static const char manifest[] = "/" MANIFEST_PATH;
     static const char *const paths[] = {"/",        "/a.txt",     "/none", "/sub%20dir",
-                                        "/big.bin", "/page.html", "/%",    "/" MANIFEST_PATH};
+                                        "/big.bin", "/page.html", "/%",    manifest};
     static const char *const allowed[] = {
         "HTTP/1.1",
         "Connection: ",

@@ -386,7 +386,8 @@ static void no_point_left_is_told_at_once_and_soon_everywhere(void **state)
         struct dark_hidden h = record_at(w, p, hurried(w, p));
         assert_true(names(&h, s.intro[0].key[0]) >= 0);
         uint8_t other = calm(w, p);
-        while (h = record_at(w, p, other), names(&h, s.intro[0].key[0]) < 0) {
+        for (h = record_at(w, p, other); names(&h, s.intro[0].key[0]) < 0;
+             h = record_at(w, p, other)) {
             assert_true(w->now <= began + 90 * MINUTE);
             run_to(w, dark_deadline(w->svc));
         }
