@@ -51,16 +51,20 @@ def example(name):
 
 
 def get(caller, bootstrap, address):
-    """what the service at |address| answers; tried again until its record is out"""
-    until = time.monotonic() + 60 * SLOW
-    while time.monotonic() < until:
-        done = subprocess.run([caller, bootstrap, address, 'GET / HTTP/1.0\r\n\r\n', '--lab'], capture_output=True,
-                              timeout=40 * SLOW)
-        if PAGE in done.stdout:
-            return True
-        time.sleep(1)
-    print(done.stdout, done.stderr, flush=True)
-    return False
+    """whether the service at |address| answers with the page, asked once by a program that joins for it"""
+    done = subprocess.run([caller, bootstrap, address, 'GET / HTTP/1.0\r\n\r\n', '--lab'], capture_output=True,
+                          timeout=100 * SLOW)
+    if PAGE not in done.stdout:
+        print(done.stdout, done.stderr, flush=True)
+    return PAGE in done.stdout
+
+
+def published(node, name):
+    """waits until the record of a service is out: from then on callers find it"""
+    until = time.monotonic() + 90 * SLOW
+    while not node.ask('expose', 'status', name)['published']:
+        check(time.monotonic() < until, f'{name} is not published')
+        time.sleep(0.2)
 
 
 def wrong(node):
@@ -104,12 +108,13 @@ def main():
     node.kill()
     node.start()
     check([s['address'] for s in node.ask('expose', 'list')['services']] == [address], 'lost by a SIGKILL')
+    published(node, 'web')
     check(get(caller, bootstrap, address), 'the page does not come after a restart')
     print('ok: the service outlives a SIGKILL of the daemon, at the same address', flush=True)
 
     node.ask('expose', 'remove', 'web')
     check(node.ask('expose', 'list')['services'] == [], 'removed and still there')
-    check(not get_once(caller, bootstrap, address), 'removed and still served')
+    check(not get(caller, bootstrap, address), 'removed and still served')
     node.kill()
     node.start()
     check(node.ask('expose', 'list')['services'] == [], 'removed, and back after a restart')
@@ -118,12 +123,6 @@ def main():
     example_host(caller, host, bootstrap, port)
     for n in nodes:
         n.down()
-
-
-def get_once(caller, bootstrap, address):
-    done = subprocess.run([caller, bootstrap, address, 'GET / HTTP/1.0\r\n\r\n', '--lab'], capture_output=True,
-                          timeout=40 * SLOW)
-    return PAGE in done.stdout
 
 
 def example_host(caller, host, bootstrap, port):
