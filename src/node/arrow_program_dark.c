@@ -54,12 +54,30 @@ bool node_dark_takes(const struct node *n, const struct dark_addr *a)
     return dark_network_takes(node_dark_network(n), (enum dark_network)a->network);
 }
 
+static bool waits_for_republish(const struct node *n, const struct dark_addr *a)
+{
+    for (size_t i = 0; i < n->n_republish; i++) {
+        if (memcmp(&n->republish[i], a, sizeof(*a)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void republish_later(struct node *n, const struct dark_addr *a)
+{
+    if (!waits_for_republish(n, a) && n->n_republish < DARK_ADDRS_MAX) {
+        n->republish[n->n_republish++] = *a;
+    }
+}
+
 /* What ends at us, by the address's own onion key. */
 static qudag_err publish_direct(struct node *n, struct node_op *op, tstamp now)
 {
     struct onion_hop self;
 
-    if (n->own.n_announced == 0) { /* the record would lead nowhere */
+    if (n->own.n_announced == 0) { /* the record would lead nowhere yet */
+        republish_later(n, &op->req.dark);
         return QUDAG_EUNREACHABLE;
     }
     memset(&self, 0, sizeof(self));
@@ -226,16 +244,6 @@ void node_dark_republish(struct node *n)
     }
 }
 
-static bool waits_for_republish(const struct node *n, const struct dark_addr *a)
-{
-    for (size_t i = 0; i < n->n_republish; i++) {
-        if (memcmp(&n->republish[i], a, sizeof(*a)) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void node_dark_republish_later(struct node *n)
 {
     const struct dark_keys *k;
@@ -243,8 +251,8 @@ void node_dark_republish_later(struct node *n)
     walltime until;
 
     for (size_t it = 0; dark_own_next(n->dark, &it, &k, &published, &until);) {
-        if (published && !waits_for_republish(n, &k->addr) && n->n_republish < DARK_ADDRS_MAX) {
-            n->republish[n->n_republish++] = k->addr;
+        if (published) {
+            republish_later(n, &k->addr);
         }
     }
 }
