@@ -60,6 +60,13 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_publish(qudag_node *n, const char 
 /* Withdraws the record and destroys the keys for good; result.count, errors as above. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op);
 /*
+ * Publishes it no longer, also after a restart, and ends the circuits by which callers came: nobody is let in from then
+ * on, and who tries hears that it is offline.  Address and keys stay, for qudag_dark_publish().  The last record is not
+ * withdrawn but expires within 14 h, so that nobody sees when the service stopped.  At once: QUDAG_ENOTFOUND.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_unpublish(qudag_node *n, const char *addr,
+                                                        qudag_op *op);
+/*
  * Fetches and checks the record of any address through a circuit; result.addrs: the service's peer id, or nothing and
  * result.hidden where it is of kind hidden.  Whether it can be met is not tried.  The answer is remembered:
  * a record for an hour at most (result.cached), and that an address was withdrawn for a minute.

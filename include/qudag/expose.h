@@ -67,7 +67,8 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_start(qudag_node *n, const qudag
 /* Starts again, before qudag_node_start(), what was kept and given to qudag_node_restore(); logs what is damaged. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_resume(qudag_node *n);
 /*
- * Stops the service |addr|, given by its address or its name: its connections are cut, and it is not resumed.
+ * Stops the service |addr|, given by its address or its name: its connections are cut, it is not resumed, and callers
+ * hear that it is offline (qudag_dark_unpublish(), unless its address was published by somebody else before).
  * Address and keys stay, for qudag_expose_start() or qudag_dark_forget().  QUDAG_ENOTFOUND, QUDAG_EINVAL.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_stop(qudag_node *n, const char *addr);

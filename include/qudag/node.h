@@ -89,10 +89,9 @@ typedef struct qudag_settings {
                              qudag_node_diversity; default false; a lab implies it */
     uint8_t clean_circuits; /* circuits of each length that wait for a use */
     qudag_padding padding;  /* default QUDAG_PADDING_YES */
-    uint32_t
-        dark_work_max; /* proof of work for one introduction to a hidden service that many call:
-                               how many tries we spend on average, on a thread of our own, whatever
-                               the service asks for; 0: none */
+    /* Proof of work for one introduction to a hidden service that many call: how many tries we spend on average, on a
+       thread of our own, whatever the service asks for; 0: none. */
+    uint32_t dark_work_max;
 } qudag_settings;
 
 /* The call that made a request. */
@@ -110,6 +109,7 @@ typedef enum qudag_op_kind {
     QUDAG_OP_DARK_PUBLISH,
     QUDAG_OP_DARK_RESOLVE,
     QUDAG_OP_DARK_FORGET,
+    QUDAG_OP_DARK_UNPUBLISH,
 } qudag_op_kind;
 
 /* What a request ended with; borrowed for the time of op_done.  Fields that do not apply are zero. */

@@ -22,6 +22,7 @@ qudag_op_kind api_op_kind(const struct node_request *req)
         [NODE_OP_DARK_PUBLISH] = QUDAG_OP_DARK_PUBLISH,
         [NODE_OP_DARK_RESOLVE] = QUDAG_OP_DARK_RESOLVE,
         [NODE_OP_DARK_FORGET] = QUDAG_OP_DARK_FORGET,
+        [NODE_OP_DARK_UNPUBLISH] = QUDAG_OP_DARK_UNPUBLISH,
     };
 
     return kinds[req->kind]; /* 0: a kind that no program asks for */

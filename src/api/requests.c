@@ -230,6 +230,11 @@ qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op)
     return ask_dark(n, NODE_OP_DARK_FORGET, addr, 0, op);
 }
 
+qudag_err qudag_dark_unpublish(qudag_node *n, const char *addr, qudag_op *op)
+{
+    return ask_dark(n, NODE_OP_DARK_UNPUBLISH, addr, 0, op);
+}
+
 qudag_err qudag_dark_resolve(qudag_node *n, const char *addr, qudag_op *op)
 {
     return ask_dark(n, NODE_OP_DARK_RESOLVE, addr, 0, op);

@@ -192,9 +192,9 @@ static qudag_err get(qudag_node *n, struct expose **out)
     return err;
 }
 
-/* The own address with that label; else a new one. */
+/* The own address with that label; else a new one.  *ours: nobody publishes it so far. */
 static qudag_err address(qudag_node *n, const char *name, const qudag_expose_options *o,
-                         char addr[QUDAG_DARK_TEXT_MAX])
+                         char addr[QUDAG_DARK_TEXT_MAX], bool *ours)
 {
     qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
     const qudag_dark_wish wish = {.size = sizeof(wish),
@@ -206,9 +206,11 @@ static qudag_err address(qudag_node *n, const char *name, const qudag_expose_opt
     for (size_t it = 0; qudag_dark_next(n, &it, &info);) {
         if (strcmp(info.label, name) == 0) {
             memcpy(addr, info.addr, sizeof(info.addr));
+            *ours = !info.published;
             return QUDAG_OK;
         }
     }
+    *ours = true;
     return qudag_dark_create_with(n, &wish, addr);
 }
 
@@ -244,14 +246,25 @@ static void kept_name(char out[API_KEPT_NAME_MAX + 1], const char *addr)
     (void)snprintf(out, API_KEPT_NAME_MAX + 1, EXPOSE_KEPT "%.32s", addr);
 }
 
-static qudag_err save(struct expose_service *svc, bool keep)
+/* Also of one that is not resumed: the next start sees what was published for it. */
+static qudag_err save(struct expose_service *svc)
 {
     char name[API_KEPT_NAME_MAX + 1];
     uint8_t bytes[EXPOSE_SAVED_MAX];
 
     kept_name(name, svc->addr);
-    size_t len = keep ? expose_wish_put(bytes, &svc->wish, svc->addr) : 0;
+    size_t len = expose_wish_put(bytes, &svc->wish, svc->addr);
     return api_save(svc->x->node, name, (qudag_slice){bytes, len});
+}
+
+/* It is not to be found any more, unless somebody else published it: SPEC TU-10. */
+static void unpublish(struct expose *x, const struct expose_wish *w, const char *addr)
+{
+    qudag_op op;
+
+    if (w->ours && qudag_dark_unpublish(x->node, addr, &op) == QUDAG_OK) {
+        (void)!api_client_op(x->client, op);
+    }
 }
 
 static void drop(struct expose *x, struct expose_service *svc)
@@ -268,7 +281,7 @@ static void drop(struct expose *x, struct expose_service *svc)
 static qudag_err start(struct expose *x, const struct expose_wish *w, const char *addr)
 {
     struct expose_service *svc = expose_at(x, addr);
-    bool is_new = svc == NULL, was_kept = !is_new && svc->wish.keep;
+    bool is_new = svc == NULL;
     qudag_err err = is_new ? service_new(x, w, addr, &svc) : QUDAG_OK;
 
     if (err != QUDAG_OK) {
@@ -276,7 +289,8 @@ static qudag_err start(struct expose *x, const struct expose_wish *w, const char
     }
     struct expose_wish before = svc->wish;
     svc->wish = *w;
-    err = w->keep || was_kept ? save(svc, w->keep) : QUDAG_OK;
+    svc->wish.ours = is_new ? w->ours : before.ours;
+    err = save(svc);
     if (err != QUDAG_OK) { /* as it was */
         svc->wish = before;
         if (is_new) {
@@ -319,11 +333,12 @@ qudag_err qudag_expose_start(qudag_node *n, const qudag_expose_options *o,
         err = get(n, &x);
     }
     if (err == QUDAG_OK) {
-        err = address(n, w.name, &full, addr);
+        err = address(n, w.name, &full, addr, &w.ours);
     }
     return err == QUDAG_OK ? start(x, &w, addr) : err;
 }
 
+/* ENOTFOUND: it is not to be kept any longer. */
 static qudag_err resume_one(struct expose *x, qudag_slice bytes)
 {
     struct expose_wish w;
@@ -337,7 +352,11 @@ static qudag_err resume_one(struct expose *x, qudag_slice bytes)
     for (size_t it = 0; qudag_dark_next(x->node, &it, &info);) {
         if (strcmp(info.addr, addr) == 0) {
             struct expose_service *svc;
-            return service_new(x, &w, addr, &svc);
+            if (w.keep) {
+                return service_new(x, &w, addr, &svc);
+            }
+            unpublish(x, &w, addr);
+            return QUDAG_ENOTFOUND;
         }
     }
     return QUDAG_ENOTFOUND; /* its keys are gone: forgotten while it was not running */
@@ -380,8 +399,11 @@ qudag_err qudag_expose_stop(qudag_node *n, const char *addr)
     if (svc == NULL) {
         return QUDAG_ENOTFOUND;
     }
-    qudag_err err = svc->wish.keep ? save(svc, false) : QUDAG_OK;
+    char name[API_KEPT_NAME_MAX + 1];
+    kept_name(name, svc->addr);
+    qudag_err err = api_save(n, name, (qudag_slice){NULL, 0});
     if (err == QUDAG_OK) {
+        unpublish(x, &svc->wish, svc->addr);
         drop(x, svc);
     }
     return err;

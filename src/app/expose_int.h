@@ -32,6 +32,8 @@ struct expose_wish {
     size_t n_ports;
     uint32_t max;
     bool force, keep;
+    bool
+        ours; /* nobody else published its address: it is not to be found any more when the service stops */
 };
 
 struct expose_service {

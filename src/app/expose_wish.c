@@ -13,6 +13,8 @@ _Static_assert(QUDAG_EXPOSE_PORTS_MAX == TARGET_PORTS_MAX &&
 
 #define VERSION 1
 #define FORCE 1u /* flags on disk */
+#define KEEP 2u
+#define OURS 4u
 
 static qudag_err say(char *why, size_t len, qudag_err err, const char *text)
 {
@@ -92,7 +94,7 @@ size_t expose_wish_put(uint8_t *out, const struct expose_wish *w, const char *ad
     char port[TARGET_SPEC_MAX];
 
     wr_u8(&wr, VERSION);
-    wr_u8(&wr, w->force ? FORCE : 0);
+    wr_u8(&wr, (uint8_t)((w->force ? FORCE : 0) | (w->keep ? KEEP : 0) | (w->ours ? OURS : 0)));
     wr_u32(&wr, w->max);
     wr_lp16(&wr, text_of(addr));
     wr_lp16(&wr, text_of(w->name));
@@ -126,8 +128,9 @@ qudag_err expose_wish_get(struct expose_wish *out, char addr[QUDAG_DARK_TEXT_MAX
     uint8_t version = rd_u8(&r), flags = rd_u8(&r);
     out->max = rd_u32(&r);
     out->force = (flags & FORCE) != 0;
-    out->keep = true;
-    bool good = version == VERSION && (flags & ~FORCE) == 0 && out->max > 0 &&
+    out->keep = (flags & KEEP) != 0;
+    out->ours = (flags & OURS) != 0;
+    bool good = version == VERSION && (flags & ~(FORCE | KEEP | OURS)) == 0 && out->max > 0 &&
                 out->max <= QUDAG_EXPOSE_CONNECTIONS && text_get(&r, addr, QUDAG_DARK_TEXT_MAX) &&
                 text_get(&r, out->name, sizeof(out->name));
     size_t n = rd_u8(&r);

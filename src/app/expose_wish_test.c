@@ -76,6 +76,7 @@ static void what_is_kept_reads_the_same_and_nothing_shorter_or_longer_does(void 
     o.keep = true;
     o.connections_max = 7;
     assert_int_equal(expose_wish_read(&w, &o, NULL, 0), QUDAG_OK);
+    w.ours = true;
     size_t len = expose_wish_put(bytes, &w, "abc.dark");
     assert_true(len > 0);
     assert_int_equal(expose_wish_get(&back, addr, (struct slice){bytes, len}), QUDAG_OK);
@@ -89,7 +90,10 @@ static void what_is_kept_reads_the_same_and_nothing_shorter_or_longer_does(void 
     bytes[0]++; /* another version */
     assert_int_equal(expose_wish_get(&back, addr, (struct slice){bytes, len}), QUDAG_EMALFORMED);
     bytes[0]--;
-    bytes[1] |= 2; /* a flag that is not known */
+    bytes[1] = 0; /* what is not to be resumed, and not ours */
+    assert_int_equal(expose_wish_get(&back, addr, (struct slice){bytes, len}), QUDAG_OK);
+    assert_false(back.keep || back.ours || back.force);
+    bytes[1] = 8; /* a flag that is not known */
     assert_int_equal(expose_wish_get(&back, addr, (struct slice){bytes, len}), QUDAG_EMALFORMED);
 }
 

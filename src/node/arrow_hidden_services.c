@@ -184,6 +184,11 @@ bool node_service_gives_way(const struct onion_info *c, const struct onion_info 
     return c->streams == 0 && (than == NULL || c->active_at < than->active_at);
 }
 
+bool node_service_brought(const struct onion_info *c, uint64_t tag)
+{
+    return c->role == ONION_END && c->tag == tag;
+}
+
 /* SPEC: rendezvous R-24 */
 static void shed(struct node *n, uint64_t name, tstamp now)
 {

@@ -2,6 +2,7 @@
  * arrow_program_dark.c - dark addresses of the program: made, published, resolved, forgotten.
  *
  *   NODE_OP_DARK_* ─▶ dark ─ PUBLISHED, RESOLVED ─▶ the request ends; what is on disk follows
+ *   NODE_OP_DARK_UNPUBLISH ─▶ dark; circuits of callers end
  *   dark ─ SAVE ─▶ saved.c, PUT and GET ─▶ arrow_dark_gateway.c
  */
 #include "node/request_table.h"
@@ -80,6 +81,10 @@ static qudag_err publish_direct(struct node *n, struct node_op *op, tstamp now)
         republish_later(n, &op->req.dark);
         return QUDAG_EUNREACHABLE;
     }
+    qudag_err listens = node_keys_listen(n, dark_own_get(n->dark, &op->req.dark));
+    if (listens != QUDAG_OK && listens != QUDAG_EEXISTS) { /* not since it was unpublished */
+        return listens;
+    }
     memset(&self, 0, sizeof(self));
     peer_id_from_ed25519(&self.peer, n->cfg.identity->ed_pk);
     memcpy(self.pq_hash, n->cfg.identity->pq_hash, sizeof(self.pq_hash));
@@ -107,13 +112,37 @@ qudag_err node_begin_dark_publish(struct node *n, struct node_op *op, tstamp now
     return k->kind == DARK_HIDDEN ? node_service_publish(n, op, now) : publish_direct(n, op, now);
 }
 
+/* SPEC: rendezvous R-41, TU-10: nobody is let in at |k| from now on, and who came by it before is sent away. */
+static void turn_away(struct node *n, const struct dark_keys *k, tstamp now)
+{
+    const uint64_t tag = node_keys_tag(&k->addr);
+    struct onion_info info;
+
+    onion_key_del(n->onion, k->key_id);
+    node_service_end(n, &k->addr, now);
+    for (size_t it = 0; onion_next(n->onion, &it, &info);) {
+        if (node_service_brought(&info, tag)) {
+            (void)!node_circuit_cancel(n, info.circuit);
+        }
+    }
+}
+
+/* It is not to be published again at the next chance either. */
+static void no_republish(struct node *n, const struct dark_addr *a)
+{
+    for (size_t i = n->n_republish; i-- > 0;) {
+        if (memcmp(&n->republish[i], a, sizeof(*a)) == 0) {
+            n->republish[i] = n->republish[--n->n_republish];
+        }
+    }
+}
+
 qudag_err node_begin_dark_forget(struct node *n, struct node_op *op, tstamp now)
 {
     const struct dark_keys *k = dark_own_get(n->dark, &op->req.dark);
 
-    if (k != NULL) { /* nobody is let in by it from now on */
-        onion_key_del(n->onion, k->key_id);
-        node_service_end(n, &op->req.dark, now);
+    if (k != NULL) {
+        turn_away(n, k, now);
     }
     struct acts *out = node_begin(n);
     qudag_err err = dark_forget(n->dark, node_op_cookie(op), &op->req.dark, now, out);
@@ -164,6 +193,29 @@ static struct node_op *another(struct node *n, const struct node_request *like)
         }
     }
     return NULL;
+}
+
+qudag_err node_begin_dark_unpublish(struct node *n, struct node_op *op, tstamp now)
+{
+    const struct dark_addr addr = op->req.dark;
+    const struct node_request like = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
+    const struct dark_keys *k = dark_own_get(n->dark, &addr);
+    struct node_op *waits;
+
+    if (k == NULL) {
+        return QUDAG_ENOTFOUND;
+    }
+    turn_away(n, k, now);
+    no_republish(n, &addr);
+    while ((waits = another(n, &like)) !=
+           NULL) { /* what the dark core still says of it is for nobody */
+        node_op_end(n, waits, QUDAG_ECANCELED, NULL);
+    }
+    dark_unpublish(n->dark, &addr);
+    node_saved_published(n, &addr, false);
+    (void)!node_saved_service_keys(n, &addr, (struct slice){NULL, 0});
+    node_op_end(n, op, QUDAG_OK, NULL);
+    return QUDAG_OK;
 }
 
 static void on_published(struct node *n, const struct act *a)

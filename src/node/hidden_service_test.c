@@ -489,6 +489,83 @@ static void who_forgets_it_lets_nobody_in(void **state)
     (void)call(2, QUDAG_ENOTFOUND); /* its points are gone, and the newest record says so */
 }
 
+static bool caller_has_closed(struct nt *nt)
+{
+    return nt->node[CALLER].closed > settled_before;
+}
+
+/* SPEC: rendezvous R-41: at once, for who is there and for who comes; and from then on it can begin again. */
+static void one_that_stopped_is_offline_at_once_and_begins_again(void **state)
+{
+    struct node_request r = {.kind = NODE_OP_DARK_UNPUBLISH};
+    struct nt_node *t = &net.node[CALLER], *s = &net.node[SERVICE];
+    const struct dark_keys *k;
+    size_t it = 0;
+    bool published;
+    walltime until;
+    (void)state;
+
+    network(1, NULL);
+    (void)call(1, QUDAG_OK);
+    settled_before = t->closed;
+    (void)open_from(CALLER, 1); /* over the circuit that stands */
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(t->closed, settled_before);
+    assert_int_equal(service()->carried, 1);
+    uint64_t number = dark_own_get(s->node->dark, &addr)->seq;
+    r.dark = addr;
+    assert_int_equal(ask(SERVICE, &r)->err, QUDAG_OK);
+    assert_null(node_service_get(s->node, node_keys_tag(&addr)));
+    assert_true(nt_run(&net, 2 * NS_PER_S, caller_has_closed));
+    assert_int_equal(n_files("hid-") + n_files("pub-"), 0);
+    assert_int_equal(n_files("dark-"), 1);
+    uint64_t took = call(1, QUDAG_EUNREACHABLE);
+    print_message("offline after %u ms\n", (unsigned)took);
+    assert_true(took < 10000);
+    (void)nt_run(&net, 8 * 3600 * NS_PER_S, NULL); /* a record would have been renewed by now */
+    assert_true(dark_own_next(s->node->dark, &it, &k, &published, &until));
+    assert_false(published);
+    assert_int_equal(k->seq, number);
+    publish();
+    print_message("again: %u ms\n", (unsigned)call(2, QUDAG_OK));
+    assert_int_equal(n_files("hid-"), 1);
+    assert_int_equal(n_files("pub-"), 1);
+}
+
+/* Nobody waits for ever for what was given up, and what comes of it later is not told. */
+static void who_waits_for_a_publication_that_is_stopped_is_told(void **state)
+{
+    struct nt_node *t = &net.node[SERVICE];
+    struct node_request r = {.kind = NODE_OP_DARK_PUBLISH};
+    (void)state;
+
+    network(0, NULL);
+    for (uint64_t after = 0; after < 3; after++) {
+        assert_int_equal(node_dark_create(t->node, &hidden, "k", net.now, &addr), QUDAG_OK);
+        r = (struct node_request){.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
+        t->n_asks = 0;
+        assert_int_not_equal(nt_ask(t, &r), SIZE_MAX);
+        (void)nt_run(&net, after * 60 * NS_PER_MS, NULL);
+        assert_int_equal(t->ask[0].ends, 0);
+        r.kind = NODE_OP_DARK_UNPUBLISH;
+        assert_int_not_equal(nt_ask(t, &r), SIZE_MAX);
+        (void)nt_run(&net, 60 * NS_PER_S, NULL);
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(t->ask[i].ends, 1);
+            assert_int_equal(t->ask[i].err, i == 0 ? QUDAG_ECANCELED : QUDAG_OK);
+        }
+    }
+}
+
+static void callers_circuits_are_told_apart_by_where_they_end(void **state)
+{
+    (void)state;
+    assert_true(node_service_brought(&(struct onion_info){.role = ONION_END, .tag = 7}, 7));
+    assert_false(node_service_brought(&(struct onion_info){.role = ONION_END, .tag = 8}, 7));
+    assert_false(node_service_brought(&(struct onion_info){.role = ONION_END}, 7));
+    assert_false(node_service_brought(&(struct onion_info){.role = ONION_CLIENT, .tag = 7}, 7));
+}
+
 /* Else nobody who reads it after a restart would get in. */
 static void no_record_names_keys_that_are_not_kept(void **state)
 {
@@ -608,6 +685,9 @@ int main(void)
         NT_TEST(a_clock_set_wrong_costs_no_keys),
         NT_TEST(it_wakes_up),
         NT_TEST(who_forgets_it_lets_nobody_in),
+        NT_TEST(one_that_stopped_is_offline_at_once_and_begins_again),
+        NT_TEST(who_waits_for_a_publication_that_is_stopped_is_told),
+        cmocka_unit_test(callers_circuits_are_told_apart_by_where_they_end),
         NT_TEST(no_record_names_keys_that_are_not_kept),
         NT_TEST(several_who_publish_at_once_are_all_told),
         cmocka_unit_test(the_quietest_circuit_without_streams_gives_way),

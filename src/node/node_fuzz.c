@@ -20,9 +20,10 @@ static uint32_t n_strm;
 static void request(struct nt_node *t, struct rd *r)
 {
     static const enum node_op_kind kinds[] = {
-        NODE_OP_PING,    NODE_OP_CONNECT,      NODE_OP_PUT,          NODE_OP_GET,
-        NODE_OP_CLOSEST, NODE_OP_FIND_PEER,    NODE_OP_PROVIDE,      NODE_OP_PROVIDERS,
-        NODE_OP_CIRCUIT, NODE_OP_DARK_RESOLVE, NODE_OP_DARK_PUBLISH, NODE_OP_DARK_FORGET};
+        NODE_OP_PING,          NODE_OP_CONNECT,      NODE_OP_PUT,          NODE_OP_GET,
+        NODE_OP_CLOSEST,       NODE_OP_FIND_PEER,    NODE_OP_PROVIDE,      NODE_OP_PROVIDERS,
+        NODE_OP_CIRCUIT,       NODE_OP_DARK_RESOLVE, NODE_OP_DARK_PUBLISH, NODE_OP_DARK_FORGET,
+        NODE_OP_DARK_UNPUBLISH};
     uint8_t kind = rd_u8(r), len = rd_u8(r);
     struct node_request q = {.kind = kinds[kind % ARRAY_LEN(kinds)], .hops = len % 9};
 

@@ -24,6 +24,7 @@ enum node_op_kind {
     NODE_OP_DARK_PUBLISH,
     NODE_OP_DARK_RESOLVE,
     NODE_OP_DARK_FORGET,
+    NODE_OP_DARK_UNPUBLISH,
     /* the node's own */
     NODE_OP_ADD_PEER,
     NODE_OP_BOOT_DIAL,

@@ -18,6 +18,7 @@ const struct node_op_type node_op_types[NODE_OP_KINDS] = {
     [NODE_OP_DARK_PUBLISH] = {"dark_publish", node_begin_dark_publish, node_cancel_dark, NULL},
     [NODE_OP_DARK_RESOLVE] = {"dark_resolve", node_begin_dark_resolve, NULL, NULL},
     [NODE_OP_DARK_FORGET] = {"dark_forget", node_begin_dark_forget, node_cancel_dark, NULL},
+    [NODE_OP_DARK_UNPUBLISH] = {"dark_unpublish", node_begin_dark_unpublish, NULL, NULL},
     [NODE_OP_ADD_PEER] = {"add_peer", node_begin_add_peer, NULL, node_finish_nobody},
     [NODE_OP_BOOT_DIAL] = {"boot_dial", node_begin_connect, NULL, node_finish_boot_dial},
     [NODE_OP_BOOT_LOOKUP] = {"boot_lookup", node_begin_refresh, NULL, node_finish_boot_lookup},

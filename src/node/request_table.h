@@ -57,6 +57,7 @@ NODE_BEGIN(node_begin_dark_publish);
 NODE_BEGIN(node_begin_dark_resolve);
 /* Withdraws req.dark, lets nobody in by it, forgets its keys. */
 NODE_BEGIN(node_begin_dark_forget);
+NODE_BEGIN(node_begin_dark_unpublish);
 /* As dark_resolve, for streams that wait. */
 NODE_BEGIN(node_begin_stream_resolve);
 

@@ -34,7 +34,7 @@ struct node_service *node_service_get(const struct node *n, uint64_t name);
  * says.
  */
 QUDAG_MUST_USE qudag_err node_service_publish(struct node *n, struct node_op *op, tstamp now);
-/* Nobody is introduced to |a| any more; circuits that callers came by stay. */
+/* Nobody is introduced to |a| any more, and who is under way meets nobody; circuits that callers came by stay. */
 void node_service_end(struct node *n, const struct dark_addr *a, tstamp now);
 /* HIDDEN_SERVE_SAVE: the keys go to disk; no record names them before. */
 void node_service_save(struct node *n, struct node_service *s);
@@ -46,6 +46,8 @@ void node_service_target(struct node *n, struct node_service *s, const struct hi
  * only one without streams, the one that was quiet longest (SPEC: rendezvous R-24).
  */
 bool node_service_gives_way(const struct onion_info *c, const struct onion_info *than);
+/* Whether a caller came by |c| to the own address of that |tag| (node_keys_tag()), hidden or not. */
+bool node_service_brought(const struct onion_info *c, uint64_t tag);
 /* Registers what services need beside core/hidden; frees them with the node. */
 QUDAG_MUST_USE qudag_err node_services_init(struct node *n);
 

@@ -151,6 +151,7 @@ static void calls_for_dark_addresses_check_their_arguments(void **state)
                      QUDAG_EMALFORMED); /* it is the address that is none */
     INVAL(qudag_dark_publish(n, NULL, &op));
     INVAL(qudag_dark_forget(NULL, addr, &op));
+    INVAL(qudag_dark_unpublish(n, NULL, &op));
     INVAL(qudag_dark_resolve(n, NULL, &op));
     INVAL(qudag_dark_open(n, NULL, "/x", &st));
     INVAL(qudag_dark_check(NULL));

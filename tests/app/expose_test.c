@@ -216,7 +216,20 @@ static void a_full_service_takes_from_the_circuit_that_holds_most(void **state)
     NET_WAIT(info().connections == 0, 10);
 }
 
-static void a_stopped_service_is_as_if_nobody_served_it(void **state)
+static bool is_published(void)
+{
+    qudag_dark_info i = QUDAG_INIT(qudag_dark_info);
+
+    for (size_t it = 0; qudag_dark_next(SERVICE->node, &it, &i);) {
+        if (strcmp(i.addr, addr) == 0) {
+            return i.published;
+        }
+    }
+    return false;
+}
+
+/* SPEC: TU-10. */
+static void a_stopped_service_is_offline_at_once_and_begins_again(void **state)
 {
     qudag_expose_info i = QUDAG_INIT(qudag_expose_info);
     size_t it = 0;
@@ -228,12 +241,49 @@ static void a_stopped_service_is_as_if_nobody_served_it(void **state)
     assert_int_equal(qudag_expose_stop(SERVICE->node, "none"), QUDAG_ENOTFOUND);
     assert_int_equal(qudag_expose_stop(SERVICE->node, "web"), QUDAG_OK);
     NET_WAIT(CALLER->closed, 10); /* what went on is cut */
-    assert_int_equal(CALLER->closed_why, QUDAG_ERESET);
+    assert_int_not_equal(CALLER->closed_why, QUDAG_OK);
     close(t);
     assert_false(qudag_expose_next(SERVICE->node, &it, &i));
+    NET_WAIT(!is_published(), 5);
     open_port(80, "a");
-    NET_WAIT(CALLER->closed, 10);
+    NET_WAIT(CALLER->closed, 30);
+    assert_false(CALLER->opened);
+    assert_int_equal(CALLER->closed_why, QUDAG_EUNREACHABLE);
+    char port[QUDAG_EXPOSE_PORT_TEXT_MAX], again[QUDAG_DARK_TEXT_MAX];
+    const char *ports[] = {port};
+    snprintf(port, sizeof(port), "80:127.0.0.1:%u", (unsigned)target_at.port);
+    qudag_expose_options e = options(ports, 1);
+    assert_int_equal(qudag_expose_start(SERVICE->node, &e, again), QUDAG_OK);
+    assert_string_equal(again, addr);
+    NET_WAIT(info().published, 40);
+    open_port(80, "f");
+    t = take();
+    NET_WAIT(CALLER->opened, 10);
+    close(t);
+    qudag_stream_reset(CALLER->node, CALLER->ours, QUDAG_ECANCELED);
+    NET_WAIT(info().connections == 0, 10);
+}
+
+/* Others may have told its address to people for other uses: a service that comes and goes does not end those. */
+static void an_address_that_was_published_before_stays_published(void **state)
+{
+    qudag_op op;
+    (void)state;
+
+    assert_int_equal(qudag_expose_stop(SERVICE->node, "web"), QUDAG_OK);
+    NET_WAIT(!is_published(), 5);
+    assert_int_equal(qudag_dark_publish(SERVICE->node, addr, &op), QUDAG_OK);
+    NET_WAIT(is_published(), 40);
+    char port[QUDAG_EXPOSE_PORT_TEXT_MAX], again[QUDAG_DARK_TEXT_MAX];
+    const char *ports[] = {port};
+    snprintf(port, sizeof(port), "80:127.0.0.1:%u", (unsigned)target_at.port);
+    qudag_expose_options e = options(ports, 1);
+    assert_int_equal(qudag_expose_start(SERVICE->node, &e, again), QUDAG_OK);
+    assert_int_equal(qudag_expose_stop(SERVICE->node, "web"), QUDAG_OK);
+    open_port(80, "g");
+    NET_WAIT(CALLER->closed, 20);
     assert_int_equal(CALLER->closed_why, QUDAG_EUNSUPPORTED);
+    assert_true(is_published());
 }
 
 int main(void)
@@ -244,7 +294,8 @@ int main(void)
         cmocka_unit_test(a_reset_of_the_target_is_a_reset),
         cmocka_unit_test(one_circuit_has_its_share_and_no_more),
         cmocka_unit_test(a_full_service_takes_from_the_circuit_that_holds_most),
-        cmocka_unit_test(a_stopped_service_is_as_if_nobody_served_it),
+        cmocka_unit_test(a_stopped_service_is_offline_at_once_and_begins_again),
+        cmocka_unit_test(an_address_that_was_published_before_stays_published),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

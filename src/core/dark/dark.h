@@ -249,6 +249,11 @@ QUDAG_MUST_USE qudag_err dark_sign_target(struct dark *d, const struct dark_addr
 QUDAG_MUST_USE qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a,
                                      tstamp now, struct acts *out);
 /*
+ * Makes no more records of |a|: those that are out there expire, and nothing shows of it.  A round under way ends
+ * without a report.  Nothing for what is not published; dark_publish() goes on as after a restart.
+ */
+void dark_unpublish(struct dark *d, const struct dark_addr *a);
+/*
  * The answer to DARK_UP_SAVE.  Only after OK are records with that number made and reported to be put; with
  * any other |err| the round has failed with it, and is repeated.  Unknown cookies are ignored.
  */

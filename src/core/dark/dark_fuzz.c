@@ -141,6 +141,8 @@ static void step(struct fuzz *f, struct rd *r)
     case 1:
         if (rd_u8(r) > 200) {
             (void)!dark_forget(f->d, 2, &f->addr, f->now, &f->acts);
+        } else {
+            dark_unpublish(f->d, &f->addr);
         }
         break;
     case 2:

@@ -144,7 +144,7 @@ static void calls_by_state(void **state)
 
     (void)state;
     for (int s = 0; s < STATES; s++) {
-        for (int call = 0; call < 4; call++) {
+        for (int call = 0; call < 5; call++) {
             struct world *w = world_new();
             if (s != IDLE) {
                 publish(w);
@@ -165,13 +165,17 @@ static void calls_by_state(void **state)
                                  want[s].forget);
             } else if (call == 2) {
                 assert_int_equal(dark_own_get(w->svc, &w->addr) != NULL, want[s].visible);
+            } else if (call == 3) {
+                dark_unpublish(w->svc, &w->addr);
+                w->now += DARK_ASK_TIMEOUT;
+                dark_tick(w->svc, w->now, &w->acts);
             } else {
                 w->now += DARK_ASK_TIMEOUT;
                 dark_tick(w->svc, w->now, &w->acts);
             }
             settle(w, w->svc);
             if ((call == 0 && want[s].publish == QUDAG_OK) ||
-                (call == 1 && want[s].forget == QUDAG_OK) || (call == 3 && s == ASKING)) {
+                (call == 1 && want[s].forget == QUDAG_OK) || (call == 4 && s == ASKING)) {
                 assert_int_equal(w->n_up, reports + 1);
             } else {
                 assert_int_equal(w->n_up, reports);

@@ -687,6 +687,24 @@ qudag_err dark_forget(struct dark *d, uint64_t cookie, const struct dark_addr *a
     return QUDAG_OK;
 }
 
+void dark_unpublish(struct dark *d, const struct dark_addr *a)
+{
+    struct dark_own_addr *o = dark_own_find(d, a);
+
+    if (o == NULL || o->state != DARK_OWN_PUBLISHING) {
+        return;
+    }
+    o->state = DARK_OWN_IDLE;
+    o->change_at = TSTAMP_NEVER;
+    for (size_t i = 0; i < DARK_PLACES; i++) {
+        struct dark_series *s = &o->s[i];
+        series_rest(s);
+        s->failures = 0;
+        s->until = 0;
+        s->round_at = TSTAMP_NEVER;
+    }
+}
+
 /* --- time ----------------------------------------------------------------------------------- */
 
 /*
