@@ -144,6 +144,23 @@ static void enqueue(struct hidden_service *s, struct hidden_meeting *m, uint32_t
     }
 }
 
+/*
+ * Whether one more handshake is looked at, of what came through |p|.  A service has its share of what all of the node
+ * look at, beside what is anybody's: callers of one do not keep out those of another.
+ */
+static bool may_open(struct hidden_service *s, struct hidden_slot *p, tstamp now)
+{
+    uint32_t share = hidden_opens_share(s->all->n);
+
+    if (s->share.rate != share) {
+        limiter_init(&s->share, share, 2 * (uint64_t)share, now);
+    }
+    if (!limiter_take(&p->rate, 1, now) || !limiter_take(&s->opens, 1, now)) {
+        return false;
+    }
+    return limiter_take(&s->share, 1, now) || limiter_take(&s->all->opens, 1, now);
+}
+
 void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice handshake,
                           tstamp now, struct acts *out)
 {
@@ -154,7 +171,11 @@ void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice h
         return;
     }
     s->stats.requests++;
-    if (!limiter_take(&p->rate, 1, now) || !limiter_take(&s->opens, 1, now)) {
+    if (!limiter_take(&p->excess, 1, now)) {
+        hidden_point_expel(s, p, now, out);
+        return;
+    }
+    if (!may_open(s, p, now)) {
         s->stats.over++;
         return;
     }

@@ -136,17 +136,62 @@ static void a_flood_of_garbage_is_counted(void **state)
     struct hidden_target t = have_service(b, ids);
     make_handshake(b, &t, 0, 40, handshake);
     size_t used = b->mem.used;
-    for (unsigned i = 0; i < 2000; i++) {
+    for (unsigned i = 0; i < HIDDEN_EXCESS_BURST; i++) {
         handshake[100 + i % 3000] ^= 1;
         request(b, ids[0], handshake);
     }
     struct hidden_serve_stats st = stats_of(b, 1);
     assert_int_equal(st.bad, REND_BURST_MAX);
-    assert_int_equal(st.over, 2000 - REND_BURST_MAX);
+    assert_int_equal(st.over, HIDDEN_EXCESS_BURST - REND_BURST_MAX);
     assert_int_equal(b->mem.used, used);
     make_handshake(b, &t, 1, 40, handshake); /* another point is not at its rate */
     request(b, ids[1], handshake);
     assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 1);
+    bed_free(b);
+}
+
+/* SPEC: rendezvous R-42: as much as a relay may pass on ends no point, more does; and not its relay takes its place. */
+static void a_relay_that_passes_on_more_than_it_may_is_replaced(void **state)
+{
+    struct bed *b = bed_new(11);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN] = {1};
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids), told;
+    for (unsigned i = 0; i < 2 * REND_BURST_MAX; i++) { /* what was let through, and was held up */
+        request(b, ids[0], handshake);
+    }
+    for (unsigned i = 0; i < 20 * REND_RATE_MAX; i++) {
+        run_to(b, b->now + SECOND / REND_RATE_MAX);
+        request(b, ids[0], handshake);
+    }
+    assert_int_equal(stats_of(b, 1).points_expelled, 0);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_CLOSE), 0);
+    forget(b);
+    for (unsigned i = 0; i < 10; i++) {
+        request(b, ids[0], handshake);
+    }
+    assert_int_equal(stats_of(b, 1).points_expelled, 1);
+    assert_int_equal(stats_of(b, 1).standing, HIDDEN_POINTS - 1);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_CLOSE), 1);
+    run_to(b, b->now + 2 * SECOND);
+    struct up need = serve_up(b, HIDDEN_SERVE_NEED_POINT);
+    assert_false(need.is.need.same);
+    assert_int_equal(need.is.need.n_avoid, HIDDEN_POINTS);
+    bool avoided = false;
+    for (uint32_t i = 0; i < need.is.need.n_avoid; i++) {
+        avoided = avoided || peer_id_eq(&need.is.need.avoid[i], &t.point[0].relay.peer);
+    }
+    assert_true(avoided);
+    assert_int_equal(have_points(b, 60, ids), 1);
+    run_to(b, b->now + 15 * SECOND);
+    told = serve_up(b, HIDDEN_SERVE_TARGET).is.target; /* and records say so */
+    assert_int_equal(told.n_points, HIDDEN_POINTS);
+    for (uint32_t i = 0; i < told.n_points; i++) {
+        assert_false(peer_id_eq(&told.point[i].relay.peer, &t.point[0].relay.peer));
+    }
+    assert_int_equal(told.n_old, 0);
     bed_free(b);
 }
 
@@ -254,6 +299,80 @@ static void services_share_what_the_node_builds(void **state)
     flood(b, &t[4], ids[4], 3);
     run_to(b, b->now + SECOND / 4);
     assert_int_equal(stats_of(b, 15).begun, 3);
+    bed_free(b);
+}
+
+/* Garbage for the points |ids|, |n| through each. */
+static void garbage(struct bed *b, const uint64_t *ids, unsigned n)
+{
+    const uint8_t handshake[REND_HS_LEN] = {1};
+
+    for (unsigned i = 0; i < HIDDEN_POINTS * n; i++) {
+        request(b, ids[i % HIDDEN_POINTS], handshake);
+    }
+}
+
+/* SPEC: rendezvous R-28: what all services of a node look at is bounded, and each has its share of it. */
+static void services_share_what_the_node_looks_at(void **state)
+{
+    enum { N = 6, OF_EACH = HIDDEN_ALL_OPENS_RATE / N };
+    struct bed *b = bed_new(31);
+    uint64_t ids[N][HIDDEN_SLOTS];
+    struct hidden_target t[N];
+
+    (void)state;
+    for (uint64_t i = 0; i < N; i++) {
+        t[i] = another_service(b, i + 1, ids[i]);
+    }
+    run_to(b, b->now + 10 * SECOND);
+    for (unsigned i = 0; i < N - 1; i++) {
+        garbage(b, ids[i], REND_BURST_MAX);
+    }
+    for (unsigned round = 0; round < 50; round++) {
+        run_to(b, b->now + SECOND / 5);
+        for (unsigned i = 0; i < N - 1; i++) {
+            garbage(b, ids[i], REND_RATE_MAX / 5);
+        }
+    }
+    uint64_t looked_at = 0;
+    for (uint64_t i = 0; i < N - 1; i++) {
+        struct hidden_serve_stats st = stats_of(b, i + 1);
+        assert_true(st.unknown_key >= 10 * OF_EACH);
+        assert_int_equal(st.points_expelled, 0);
+        looked_at += st.unknown_key;
+    }
+    assert_true(looked_at <= 12 * (HIDDEN_ALL_OPENS_RATE + (N - 1) * OF_EACH));
+    flood(b, &t[N - 1], ids[N - 1], OF_EACH); /* whom nobody floods is not kept out */
+    assert_int_equal(stats_of(b, N).over, 0);
+    bed_free(b);
+}
+
+/* SPEC: rendezvous R-28: a circuit for each service in turn, whoever of them asks first, and most often. */
+static void services_begin_in_turn(void **state)
+{
+    struct bed *b = bed_new(32);
+    uint64_t ids[4][HIDDEN_SLOTS], begun[4] = {0};
+    struct hidden_target t[4];
+
+    (void)state;
+    for (uint64_t i = 0; i < 4; i++) {
+        t[i] = another_service(b, i + 1, ids[i]);
+    }
+    for (unsigned i = 0; i < 4;
+         i++) { /* more than the node begins in a second: they wait from here on */
+        flood(b, &t[i], ids[i], 30);
+    }
+    forget(b);
+    for (unsigned step = 0; step < 16; step++) {
+        b->now += SECOND / HIDDEN_ALL_BUILDS_RATE + 1;
+        flood(b, &t[step % 2], ids[step % 2], 1);
+    }
+    for (size_t i = 0; i < b->n_sup; i++) {
+        begun[(b->sup[i].cookie - 1) % 4] += b->sup[i].kind == HIDDEN_SERVE_NEED_R ? 1 : 0;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        assert_in_range(begun[i], 3, 5);
+    }
     bed_free(b);
 }
 
@@ -388,8 +507,11 @@ int main(void)
         cmocka_unit_test(a_handshake_is_answered_once),
         cmocka_unit_test(what_cannot_be_remembered_is_not_answered),
         cmocka_unit_test(a_flood_of_garbage_is_counted),
+        cmocka_unit_test(a_relay_that_passes_on_more_than_it_may_is_replaced),
         cmocka_unit_test(circuits_are_begun_at_a_rate),
         cmocka_unit_test(services_share_what_the_node_builds),
+        cmocka_unit_test(services_share_what_the_node_looks_at),
+        cmocka_unit_test(services_begin_in_turn),
         cmocka_unit_test(a_flooded_point_does_not_starve_the_others),
         cmocka_unit_test(carried_circuits_are_bounded),
         cmocka_unit_test(what_r_does_not_join_comes_back),

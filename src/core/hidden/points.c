@@ -62,8 +62,9 @@ static bool restore(struct hidden_slot *p, tstamp now)
     return true;
 }
 
-/* The circuit of the slot, or the attempt to have one, is over. */
-static void end_slot(struct hidden_service *s, struct hidden_slot *p, tstamp now, struct acts *out)
+/* The circuit of the slot, or the attempt to have one, is over; |again|: its relay may be asked once more. */
+static void end_slot(struct hidden_service *s, struct hidden_slot *p, bool again, tstamp now,
+                     struct acts *out)
 {
     s->stats.points_lost += p->state == HIDDEN_SLOT_STANDS ? 1 : 0;
     hidden_close(&p->circuit, out);
@@ -71,7 +72,7 @@ static void end_slot(struct hidden_service *s, struct hidden_slot *p, tstamp now
     if (!p->keyed) {
         memset(&p->relay, 0, sizeof p->relay); /* or a small network would have none left */
     }
-    if (!p->named || !restore(p, now)) {
+    if (!p->named || !again || !restore(p, now)) {
         if (p->old) {
             free_slot(p, out);
             hidden_target_touch(s, now);
@@ -83,6 +84,14 @@ static void end_slot(struct hidden_service *s, struct hidden_slot *p, tstamp now
         unkey(p);
     }
     pause_slot(p, tstamp_after(now, hidden_retry_wait(p->failures, &s->all->cfg.rng)));
+}
+
+void hidden_point_expel(struct hidden_service *s, struct hidden_slot *p, tstamp now,
+                        struct acts *out)
+{
+    s->stats.points_expelled++;
+    end_slot(s, p, false, now, out);
+    hidden_target_settle(s, now, out);
 }
 
 static void ask_for_point(struct hidden_service *s, struct hidden_slot *p, tstamp now,
@@ -139,7 +148,7 @@ static uint32_t end_what_is_over(struct hidden_service *s, tstamp now, struct ac
             free_slot(p, out);
         } else if ((p->state == HIDDEN_SLOT_BUILD || p->state == HIDDEN_SLOT_ESTABLISH) &&
                    now >= p->due) {
-            end_slot(s, p, now, out);
+            end_slot(s, p, true, now, out);
         }
         if (hidden_slot_is_named(p) && hidden_point_is_over(p->until, p->served, p->most, now)) {
             p->old = true;
@@ -225,7 +234,7 @@ void hidden_serve_point_built(struct hidden_services *h, uint64_t id, struct ref
     }
     p->circuit = circuit;
     if (!is_wanted(s, p, relay) || (!p->keyed && key_slot(s, p, relay) != QUDAG_OK)) {
-        end_slot(s, p, now, out);
+        end_slot(s, p, true, now, out);
         return;
     }
     p->state = HIDDEN_SLOT_ESTABLISH;
@@ -256,6 +265,7 @@ void hidden_serve_established(struct hidden_services *h, uint64_t id, tstamp now
     p->state = HIDDEN_SLOT_STANDS;
     p->failures = 0;
     limiter_init(&p->rate, REND_RATE_MAX, REND_BURST_MAX, now);
+    limiter_init(&p->excess, REND_RATE_MAX, HIDDEN_EXCESS_BURST, now);
     s->stats.points_established++;
     if (!p->named) {
         for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
@@ -276,6 +286,6 @@ void hidden_serve_point_ended(struct hidden_services *h, uint64_t id, tstamp now
     struct hidden_slot *p = hidden_slot_of(h, id, &s);
 
     if (p != NULL) {
-        end_slot(s, p, now, out);
+        end_slot(s, p, true, now, out);
     }
 }

@@ -138,6 +138,13 @@ bool hidden_may_restore(const tstamp when[HIDDEN_RESTORES], tstamp now)
     return false;
 }
 
+uint32_t hidden_opens_share(uint32_t services)
+{
+    uint32_t share = HIDDEN_ALL_OPENS_RATE / (services > 0 ? services : 1);
+
+    return share > 0 ? share : 1;
+}
+
 uint64_t hidden_retry_wait(uint32_t failures, const struct rng *rng)
 {
     uint32_t doublings = failures > DOUBLINGS_MAX ? DOUBLINGS_MAX : failures - (failures > 0);

@@ -19,6 +19,9 @@
 #define HIDDEN_BUILDS_RATE 32     /* SPEC: rendezvous R-28: begun a second */
 #define HIDDEN_ALL_BUILDS_MAX 128 /* SPEC: rendezvous R-28: of all services of a node */
 #define HIDDEN_ALL_BUILDS_RATE 64
+#define HIDDEN_ALL_OPENS_RATE                                                                      \
+    600 /* SPEC: rendezvous R-28: handshakes a second, of a node: so many by share, and so many beside */
+#define HIDDEN_EXCESS_BURST 800 /* SPEC: rendezvous R-42: twice what a relay may pass on at once */
 #define HIDDEN_COLLECT (10 * NS_PER_S) /* for the points a record is to name */
 
 /* --- caller ------------------------------------------------------------------------------------ */
@@ -107,6 +110,12 @@ bool hidden_point_is_over(tstamp until, uint32_t served, uint32_t most, tstamp n
  * this was done, 0 for never.
  */
 bool hidden_may_restore(const tstamp when[HIDDEN_RESTORES], tstamp now);
+
+/*
+ * How many handshakes a second each of |services| of a node looks at whatever comes to the others, at least 1
+ * (SPEC: rendezvous R-28).
+ */
+uint32_t hidden_opens_share(uint32_t services);
 
 /* How long to wait after |failures| in a row: 1 s doubled up to 5 min, varied by a fifth. */
 uint64_t hidden_retry_wait(uint32_t failures, const struct rng *rng);

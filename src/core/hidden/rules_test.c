@@ -72,6 +72,18 @@ static void a_service_builds_no_more_than_it_leaves_free(void **state)
     assert_false(hidden_may_build(0, UINT32_MAX));
 }
 
+static void each_service_looks_at_its_share(void **state)
+{
+    (void)state;
+    assert_int_equal(hidden_opens_share(0), HIDDEN_ALL_OPENS_RATE);
+    assert_int_equal(hidden_opens_share(1), HIDDEN_ALL_OPENS_RATE);
+    assert_int_equal(hidden_opens_share(64), 9);
+    assert_int_equal(hidden_opens_share(HIDDEN_ALL_OPENS_RATE + 1), 1);
+    for (uint32_t n = 1; n <= HIDDEN_SERVICES_MAX; n++) {
+        assert_true(n * hidden_opens_share(n) <= HIDDEN_ALL_OPENS_RATE);
+    }
+}
+
 static void points_live_as_long_as_they_may(void **state)
 {
     struct bed *b = bed_new(2);
@@ -273,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_call_fails_for_what_its_points_said),
         cmocka_unit_test(a_call_is_vain_when_points_are_gone_and_the_others_silent),
         cmocka_unit_test(a_service_builds_no_more_than_it_leaves_free),
+        cmocka_unit_test(each_service_looks_at_its_share),
         cmocka_unit_test(points_live_as_long_as_they_may),
         cmocka_unit_test(points_are_restored_three_times_an_hour),
         cmocka_unit_test(retries_back_off),

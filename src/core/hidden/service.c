@@ -18,6 +18,7 @@ qudag_err hidden_services_new(struct hidden_services **out,
     h->cfg.work_check = cfg->work_check != NULL ? cfg->work_check : rend_work_check;
     list_init(&h->services);
     limiter_init(&h->builds, HIDDEN_ALL_BUILDS_RATE, HIDDEN_ALL_BUILDS_RATE, 0);
+    limiter_init(&h->opens, HIDDEN_ALL_OPENS_RATE, 2 * HIDDEN_ALL_OPENS_RATE, 0);
     return QUDAG_OK;
 }
 

@@ -174,6 +174,7 @@ struct hidden_serve_stats {
     uint64_t begun, met, failed; /* circuits to R */
     uint64_t shed;               /* times that HIDDEN_SERVE_SHED was reported */
     uint64_t points_established, points_lost;
+    uint64_t points_expelled; /* of the lost: their relays passed on more than they may */
     uint32_t standing, old, queued, building, carried;
     uint32_t effort; /* that is asked of callers now; 1: none */
 };

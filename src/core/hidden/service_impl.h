@@ -39,6 +39,7 @@ struct hidden_slot {
     uint32_t failures; /* in a row */
     tstamp restored[HIDDEN_RESTORES];
     struct limiter rate;
+    struct limiter excess; /* empty: more comes through it than its relay may pass on */
     struct hidden_turn turn;
     struct map
         seen; /* 128-bit keyed hashes of X: the first half as key, the second as value */
@@ -101,6 +102,7 @@ struct hidden_service {
     uint64_t turn; /* of the service, among all: when it began a circuit last */
     struct list work;
     struct limiter opens, builds;
+    struct limiter share; /* of what the node's services look at: its own */
     uint64_t seen_key[2], seen_key2[2];
     struct hidden_serve_stats stats;
 };
@@ -113,6 +115,7 @@ struct hidden_services {
     bool trusted;          /* the calendar */
     uint32_t building;     /* circuits to relays R, of all */
     struct limiter builds; /* likewise */
+    struct limiter opens;  /* what is looked at beside the shares */
     uint64_t turns;
 };
 
@@ -167,6 +170,9 @@ void hidden_work_begun(struct hidden_service *s, const struct hidden_meeting *m)
 /* Asks for what is missing, ends what is over. */
 void hidden_points_settle(struct hidden_service *s, tstamp now, struct acts *out);
 tstamp hidden_points_deadline(const struct hidden_service *s);
+/* SPEC: rendezvous R-42: its relay passed on more than it may; another one takes its place. */
+void hidden_point_expel(struct hidden_service *s, struct hidden_slot *p, tstamp now,
+                        struct acts *out);
 /* Wipes all; |out| NULL: without reports. */
 void hidden_points_wipe(struct hidden_service *s, struct acts *out);
 
