@@ -9,22 +9,20 @@ TEST: timeout=300 waits
 Skipped, and said so, where namespaces cannot be made.  Parts whose programs are not installed (tools/deps.sh --tools=use)
 are left out, each with a line.
 """
-import atexit
 import hashlib
 import os
 import pathlib
 import pwd
 import shutil
-import signal
 import struct
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import hosts  # noqa: E402
-from hosts import Behind, FarHost, must  # noqa: E402
-from programs import QUDAG, SLOW, SRC, TOP, Node, check, run  # noqa: E402
+from homes import down, network, took, until  # noqa: E402
+from hosts import must  # noqa: E402
+from programs import QUDAG, SLOW, SRC, TOP, check, run  # noqa: E402
 
 RELAYS = 8
 NAME = 'blog.dark'
@@ -33,63 +31,6 @@ WEB, PLAIN, SHELL = 8080, 8081, 2222  # where nginx, Python's server and sshd li
 NOBODY = 65534
 ITEMS = {'png': 20, 'css': 10, 'js': 10}
 left_out = []
-
-
-class Relay(Node, FarHost):
-    """a daemon with the settings of `qudag up`"""
-
-    def __init__(self, number):
-        Node.__init__(self, f'relay{number}')
-        FarHost.__init__(self, number)
-
-    start = None
-
-
-class Home(Node, Behind):
-    """the same in a home; programs run there see its loopback only"""
-
-    def __init__(self, number, name):
-        Node.__init__(self, name)
-        Behind.__init__(self, number)
-
-    def begin(self, *args, **options):
-        """a program that goes on there until the test ends"""
-        run = subprocess.Popen(self.command(*args), stdin=subprocess.DEVNULL, start_new_session=True, **options)
-        atexit.register(lambda: os.killpg(run.pid, signal.SIGKILL))
-
-    def says(self, *args, timeout=60, code=0):
-        got, text = run(*self.command(*args), timeout=timeout)
-        check(got == code, f'{" ".join(str(a) for a in args)}: exit {got}: {text[-1500:]}')
-        return text
-
-
-def up(node, *options):
-    """as Node.start(), but with nothing set"""
-    code, text = run(*node.command(QUDAG, '--dir', node.dir, 'up', '--json', '--no-wait', *options), timeout=60)
-    check(code == 0, f'{node.dir.name} does not start: exit {code}: {text}')
-    return node.take(node.ask('status'))
-
-
-def until(what, condition, limit=60):
-    end = time.monotonic() + limit * SLOW
-    while not (got := condition()):
-        check(time.monotonic() < end, f'{what}: not within {limit} s')
-        time.sleep(0.1)
-    return got
-
-
-class took:
-    """prints what it took"""
-
-    def __init__(self, what):
-        self.what = what
-
-    def __enter__(self):
-        self.began = time.monotonic()
-
-    def __exit__(self, kind, *_):
-        if kind is None:
-            print(f'ok: {self.what}: {time.monotonic() - self.began:.1f} s', flush=True)
 
 
 def lacks(part, *programs):
@@ -381,16 +322,6 @@ def browser(home, picture):
 # ---------------------------------------------------------------- the network
 
 
-def network():
-    relays = [up(Relay(1))]
-    relays += [up(Relay(n), '--bootstrap', relays[0].bootstrap) for n in range(2, RELAYS + 1)]
-    homes = [up(Home(number, name), '--bootstrap', relays[0].bootstrap) for number, name in ((20, 'service'), (21, 'caller'))]
-    for n in (*relays[1:], *homes):
-        code, text = run(*n.command(QUDAG, '--dir', n.dir, 'up', '--timeout', '90'), timeout=120)
-        check(code == 0, f'{n.dir.name} is not ready: {text}')
-    return relays, *homes
-
-
 def unreachable_from_outside(relay, home):
     """the router lets nothing in: what is asked of it is not answered"""
     code, _ = run(*relay.command('bash', '-c', f'timeout 1 bash -c "</dev/tcp/{home.v4}/{WEB}"'))
@@ -402,7 +333,7 @@ def main():
     picture = sys.argv[1] if sys.argv[1:] else None
     hosts.enter()
     with took(f'{RELAYS} relays, and two hosts behind routers'):
-        relays, service, caller = network()
+        relays, service, caller = network(RELAYS, (20, 'service'), (21, 'caller'))
     for home in (service, caller):
         unreachable_from_outside(relays[1], home)
     large = serve(service)
@@ -423,8 +354,7 @@ def main():
     browser(caller, picture)
     at_once(caller, large)
     upload(caller)
-    for n in (caller, service, *relays):
-        n.down()
+    down(caller, service, *relays)
 
 
 if __name__ == '__main__':
