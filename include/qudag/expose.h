@@ -33,7 +33,7 @@ typedef struct qudag_expose_options {
      * unix:/PATH; without it the virtual port of 127.0.0.1.  Copied.
      */
     const char *const *ports;
-    /* The label of its address, not empty: an own address that has it is used again. */
+    /* The label of its address, not empty: an own address that has it is used again, whatever its kind and network. */
     const char *name;
     uint32_t connections_max; /* at the same time; 0: QUDAG_EXPOSE_CONNECTIONS, which is the most */
     qudag_dark_network network; /* of a new address; in a lab always LAB */
@@ -42,34 +42,42 @@ typedef struct qudag_expose_options {
      * they say crosses that network unprotected; and who watches it sees when the service is used.
      */
     bool force;
-    bool keep; /* it is started again by qudag_expose_resume() after a restart */
+    bool keep; /* saved, and started again by qudag_expose_resume() after a restart */
     /*
      * A new address is of kind direct: callers stay hidden, but whoever has the address can find out this machine's
-     * network address.  Else it is hidden, and nobody learns where the service is.
+     * network address.  Else it is hidden, and nobody learns where the service is.  An address that is used again
+     * keeps its kind, so that of an existing direct one the service is not hidden: see qudag_expose_info.direct.
      */
     bool direct;
     uint8_t pad[5];
 } qudag_expose_options;
 
 /*
- * Checks |o| without a node.  QUDAG_EINVAL, QUDAG_EUNSUPPORTED, QUDAG_EPOLICY (a target that needs |force|); |why|
- * (may be NULL) gets a sentence of at most QUDAG_EXPOSE_WHY_MAX bytes.
+ * Checks |o| without a node.  QUDAG_EINVAL, QUDAG_EUNSUPPORTED (options of a newer version), QUDAG_EPOLICY (a target
+ * that needs |force|); |why| (may be NULL) gets a sentence, cut to |why_len|, or is empty on success; with
+ * QUDAG_EXPOSE_WHY_MAX bytes nothing is cut.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_check(const qudag_expose_options *o, char *why,
                                                       size_t why_len);
 /*
  * Starts a service, before or after the node; |addr| gets its address.  Where one of that name runs, its ports and
- * limits become those of |o|; connections to ports that are no more are cut.  Errors of qudag_expose_check(),
- * QUDAG_ELIMIT, QUDAG_ENOMEM, QUDAG_EEXISTS (the program serves the tunnel protocol itself), what save returned.
+ * limits become those of |o|; connections to ports that it no longer has are cut.  Errors of qudag_expose_check(),
+ * QUDAG_ELIMIT, QUDAG_ENOMEM, QUDAG_EEXISTS (the program serves the tunnel protocol itself), QUDAG_ESTATE (the node is
+ * being freed), what save returned: nothing has changed then, but that a new address may have been made.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_start(qudag_node *n, const qudag_expose_options *o,
                                                       char addr[QUDAG_DARK_TEXT_MAX]);
-/* Starts again, before qudag_node_start(), what was kept and given to qudag_node_restore(); logs what is damaged. */
+/*
+ * Starts the services again that were saved with |keep|; after the calls of qudag_node_restore() for them, before
+ * qudag_node_start().  One whose file is damaged, or whose address is gone, is left out and logged.  QUDAG_EINVAL,
+ * QUDAG_ENOMEM, QUDAG_ELIMIT, QUDAG_EEXISTS (as above).
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_resume(qudag_node *n);
 /*
  * Stops the service |addr|, given by its address or its name: its connections are cut, it is not resumed, and callers
  * hear that it is offline (qudag_dark_unpublish(), unless its address was published by somebody else before).
- * Address and keys stay, for qudag_expose_start() or qudag_dark_forget().  QUDAG_ENOTFOUND, QUDAG_EINVAL.
+ * Address and keys stay, for qudag_expose_start() or qudag_dark_forget().  QUDAG_ENOTFOUND, QUDAG_EINVAL, or what save
+ * returned: it runs on then.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_stop(qudag_node *n, const char *addr);
 
@@ -89,8 +97,8 @@ typedef struct qudag_expose_info {
     uint32_t pad2;
     uint64_t accepted;                          /* connections so far */
     uint64_t no_port, refused, unreached, full; /* streams that were answered so (spec/tunnel.md) */
-    uint64_t evicted;             /* connections that gave their place to another caller's */
-    uint64_t bytes_in, bytes_out; /* from callers; to them */
+    uint64_t evicted;                           /* connections that gave way to another caller's */
+    uint64_t bytes_in, bytes_out;               /* from callers; to them */
 } qudag_expose_info;
 /* The services of this node, one after the other; false at the end, or if out->size is not set.  *it starts at 0. */
 QUDAG_API bool qudag_expose_next(const qudag_node *n, size_t *it, qudag_expose_info *out);

@@ -30,10 +30,12 @@ typedef struct qudag_proxy_options {
     uint32_t size;
     uint32_t connections_max; /* at once, 0: 512; at most QUDAG_PROXY_CONNECTIONS_MAX */
     const char *listen;       /* IP:PORT or [IP6]:PORT, port 0: any; NULL: the default */
-    /* The address with the petname |name|, in lower case and without ".dark"; QUDAG_ENOTFOUND: there is none.  NULL:
-     * there are no petnames. */
+    /*
+     * Looks up the petname |name|, in lower case and without ".dark"; QUDAG_ENOTFOUND: there is none.  Called on the
+     * node's thread; must not wait, nor call qudag_proxy_stop() or qudag_node_free().  NULL: there are no petnames.
+     */
     qudag_err (*petname)(void *user, const char *name, char addr[QUDAG_DARK_TEXT_MAX]);
-    void *user;
+    void *user;  /* for |petname| */
     bool remote; /* |listen| may be reached from other machines */
     uint8_t pad[7];
 } qudag_proxy_options;
@@ -55,7 +57,7 @@ typedef struct qudag_proxy_info {
     uint32_t connections;                     /* now */
     char listen[QUDAG_PROXY_LISTEN_TEXT_MAX]; /* with the port it has */
     uint64_t opened;                          /* streams to dark addresses, since the start */
-    uint64_t refused;                         /* asked for what a proxy of this kind does not do */
+    uint64_t refused;              /* asked for an IP address, a name outside .dark ... */
     uint64_t failed;               /* the address was not reached, or its service refused */
     uint64_t bytes_up, bytes_down; /* to services, from services */
 } qudag_proxy_info;
