@@ -44,7 +44,7 @@ typedef struct qudag_dark_wish {
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create(qudag_node *n, const char *label,
                                                      char addr[QUDAG_DARK_TEXT_MAX]);
-/* The same as wished for.  QUDAG_EINVAL also: LAB outside a lab, or MAIN in one. */
+/* The same for an address as |w| says.  QUDAG_EINVAL also: LAB outside a lab, or MAIN in one. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create_with(qudag_node *n, const qudag_dark_wish *w,
                                                           char addr[QUDAG_DARK_TEXT_MAX]);
 /*
@@ -57,7 +57,10 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create_with(qudag_node *n, const q
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_publish(qudag_node *n, const char *addr,
                                                       qudag_op *op);
-/* Withdraws the record and destroys the keys for good; result.count, errors as above. */
+/*
+ * Withdraws the record and destroys the keys for good; result.count, errors as above.  Circuits by which callers have
+ * come to a hidden address stay until they end, two hours at most.
+ */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op);
 /*
  * Publishes it no longer, also after a restart, and ends the circuits by which callers came: nobody is let in from then
@@ -157,10 +160,11 @@ typedef struct qudag_dark_info {
 QUDAG_API bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out);
 
 /*
- * From now on only clients may call the own address |addr|, and |name| is one of them: up to QUDAG_DARK_LABEL_MAX bytes
- * of printable UTF-8, known here only.  |secret| is drawn, saved with the keys, and written as text: whoever is to be
- * the client gets it together with the address (qudag_dark_authorize).  Nobody else can find out where the service is
- * reached, nor, without the address, that it has clients.  Records that say so leave within 90 minutes, one at once.
+ * Adds the client |name|: 1 to QUDAG_DARK_LABEL_MAX bytes of printable UTF-8, known here only.  From the first one on
+ * only clients may call the own address |addr|.  |secret| is drawn, saved with the keys, and written as text, for the
+ * client to pass to qudag_dark_authorize(): whoever reads it can call, so it is to be wiped and handed over in private,
+ * together with the address.  Nobody else can find out where the service is reached, nor, without the address, that it
+ * has clients.  A record that says so is published at once, the others within 90 minutes.
  * QUDAG_ENOTFOUND (not an address of this node), QUDAG_EUNSUPPORTED (of kind direct, which names its node to whoever
  * has it), QUDAG_EINVAL (name), QUDAG_EEXISTS, QUDAG_ELIMIT (48 clients), or what save returned: nothing happened then.
  */
@@ -168,21 +172,21 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_client_add(qudag_node *n, const ch
                                                          const char *name,
                                                          char secret[QUDAG_DARK_SECRET_MAX]);
 /*
- * |name| cannot read later records; those he has read tell him the introduction points until they are replaced.
- * Without its last client an address is nobody's; |name| NULL removes all, and anybody who has the address may call
- * again.
- * QUDAG_ENOTFOUND, QUDAG_EINVAL, or what save returned: he is out all the same until the program ends.
+ * Removes the client |name|, which cannot read later records; from those that it has read it knows the introduction
+ * points until they are replaced, for up to 38 hours.  When the last client is removed nobody may call; |name| NULL
+ * removes all and opens the address: anybody who has it may call again.
+ * QUDAG_ENOTFOUND, QUDAG_EINVAL, or what save returned: removed all the same, until the program ends.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_client_remove(qudag_node *n, const char *addr,
                                                             const char *name);
-/* The clients of an own address by name, one after the other; false at the end.  *it starts at 0. */
+/* The names of the clients of an own address, one after the other; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_dark_client_next(const qudag_node *n, const char *addr, size_t *it,
                                       char name[QUDAG_DARK_LABEL_MAX + 1]);
 /*
- * The owner of |addr| gave this node |secret|: it is saved and used for every call, whoever of the program's users
- * makes it.  NULL: the secret is forgotten.  QUDAG_ENOTFOUND: there was none; QUDAG_ELIMIT: 256 addresses have one;
- * QUDAG_EMALFORMED, QUDAG_ECHECKSUM (mistyped), QUDAG_EUNSUPPORTED, QUDAG_EINVAL, or what save returned: it is lost at
- * the end of the program.
+ * Takes the |secret| of a client of |addr|, given by its owner: it is saved and used for every call of this node,
+ * whichever of the program's users makes it.  NULL: forgets it.  QUDAG_ENOTFOUND: there was none; QUDAG_ELIMIT: 256
+ * addresses have one; QUDAG_EMALFORMED, QUDAG_ECHECKSUM (mistyped), QUDAG_EUNSUPPORTED (another network),
+ * QUDAG_EINVAL, or what save returned: in force, and lost when the program ends.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_authorize(qudag_node *n, const char *addr,
                                                         const char *secret);

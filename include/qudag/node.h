@@ -89,9 +89,9 @@ typedef struct qudag_settings {
                              qudag_node_diversity; default false; a lab implies it */
     uint8_t clean_circuits; /* circuits of each length that wait for a use */
     qudag_padding padding;  /* default QUDAG_PADDING_YES */
-    /* Proof of work for one introduction to a hidden service that many call: how many tries we spend on average, on a
-       thread of our own, whatever the service asks for; 0: none. */
-    uint32_t dark_work_max;
+    uint32_t dark_work_max; /* most tries, on average, of the proof of work for one introduction to
+                               a hidden service that many call, whatever it asks for; made on a thread
+                               of the library's own; 0: none, others are met first then */
 } qudag_settings;
 
 /* The call that made a request. */
