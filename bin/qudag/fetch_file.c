@@ -140,9 +140,10 @@ static int place(const struct fetch_file *f, bool replaces)
     if (errno != EINVAL && errno != ENOSYS) {
         return errno;
     }
-    if (replaces) { /* a file system that does not know it: two steps, which replace nothing either */
+    if (replaces) {
         return renameat(f->dir, f->part, f->dir, f->name) == 0 ? 0 : errno;
     }
+    /* a file system that does not know RENAME_NOREPLACE: two steps, which replace nothing either */
     if (linkat(f->dir, f->part, f->dir, f->name, 0) != 0) {
         return errno;
     }

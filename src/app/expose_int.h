@@ -98,7 +98,7 @@ QUDAG_MUST_USE qudag_err expose_wish_get(struct expose_wish *out, char addr[QUDA
 
 /* What is held when a newcomer wants a place. */
 struct expose_room {
-    uint32_t of_circuit, of_service, in_all; /* connections */
+    uint32_t of_circuit, of_service, in_all; /* connections, the first of the newcomer's circuit */
     uint32_t service_max;
     struct fair_claim most, newcomer; /* the circuit that holds most of the service, and its own */
 };
@@ -107,7 +107,10 @@ enum expose_place {
     EXPOSE_REPLACE, /* in the place of a connection of the circuit that holds most */
     EXPOSE_FULL,
 };
-/* Whether a newcomer gets a place: no circuit has more than its share, and nobody is pushed below what others get. */
+/*
+ * Whether a newcomer gets a place: no circuit has more than its share, and nobody is pushed below what others get.
+ * That is decided within the service: when the node is full, a service that holds nothing gets nothing.
+ */
 enum expose_place expose_place(const struct expose_room *r);
 
 #endif

@@ -2,7 +2,7 @@
  * proxy_int.h - the proxy of one node, and its connections.
  *
  *   proxy.c        the port, who may connect, the public functions
- *   proxy_conn.c   one connection: TALK ─▶ OPENING ─▶ FLOW ─▶ closed
+ *   proxy_conn.c   one connection: TALKING ─▶ OPENING ─▶ FLOWING ─▶ ENDING ─▶ closed
  */
 #ifndef QUDAG_SRC_APP_PROXY_INT_H
 #define QUDAG_SRC_APP_PROXY_INT_H
@@ -82,15 +82,17 @@ struct proxy_conn {
 
 /* A client connects; |p->port| has it.  It is refused or served. */
 void proxy_conn_accept(struct proxy *p);
-/* Closes it, and its stream with |why|. */
+/* Closes |c|, and resets its stream with |why|; nothing if that was done.  libuv frees it later. */
 void proxy_conn_close(struct proxy_conn *c, qudag_err why);
 /* Ends what has taken too long. */
 void proxy_conn_tick(struct proxy_conn *c, qudag_ns now);
 
-/* Events of the stream of |c|. */
+/* The stream of |c| brought |data|, and its end behind it if |fin|.  May close |c|, as may all of these. */
 void proxy_conn_data(struct proxy_conn *c, qudag_slice data, bool fin);
-void proxy_conn_writable(struct proxy_conn *c);              /* there is room, or it was opened */
-void proxy_conn_closed(struct proxy_conn *c, qudag_err why); /* it is gone */
+/* It has room, or was opened. */
+void proxy_conn_writable(struct proxy_conn *c);
+/* It is gone. */
+void proxy_conn_closed(struct proxy_conn *c, qudag_err why);
 
 /* A sentence in the log about a request that came to nothing; not too many. */
 void proxy_say(struct proxy *p, enum proxy_why why, const char *host);

@@ -5,7 +5,7 @@
  *   local ◀── write ── stream data      the peer gets credit for what the local side took, and no earlier
  *
  * An end of one side is passed on as such, a reset as a reset.  What waits in memory is bounded by the stream's window
- * and one read.  The owner passes on what the node says of the stream; |ops| tell him of the rest.
+ * and one read.  The owner passes on what the node says of the stream; |ops| report the rest to it.
  */
 #ifndef QUDAG_SRC_APP_SPLICE_H
 #define QUDAG_SRC_APP_SPLICE_H
@@ -27,7 +27,7 @@ enum splice_end {
     SPLICE_DONE,   /* both sides ended in good order */
     SPLICE_LOCAL,  /* the local side failed or was reset; the stream was reset */
     SPLICE_STREAM, /* the stream was reset or failed; the local side was reset */
-    SPLICE_NO_ROOM /* no memory; both were reset */
+    SPLICE_NO_ROOM /* no memory, or the stream took no more; both were reset */
 };
 
 struct splice_ops {
