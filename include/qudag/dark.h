@@ -59,7 +59,7 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_publish(qudag_node *n, const char 
                                                       qudag_op *op);
 /*
  * Withdraws the record and destroys the keys for good; result.count, errors as above.  Circuits by which callers have
- * come to a hidden address stay until they end, two hours at most.
+ * come to a hidden address stay until they end.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_forget(qudag_node *n, const char *addr, qudag_op *op);
 /*
