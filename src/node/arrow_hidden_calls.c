@@ -126,6 +126,10 @@ static void meet(struct node *n, const struct act *a, tstamp now)
         struct onion_carry want = {.carrier = a->obj, .keys = &keys};
         err = onion_carry(n->onion, &want, now, &carried);
     }
+    struct node_circuit *carrier = node_circuit_get(n, a->obj);
+    if (carrier != NULL && err == QUDAG_OK) {
+        carrier->carries = true;
+    }
     wipe(&keys, sizeof(keys));
     if (err != QUDAG_OK || c == NULL) {
         close_circuit(n, a->obj, now);

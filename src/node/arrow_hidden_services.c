@@ -155,6 +155,8 @@ static qudag_err carry(struct node *n, const struct act *a, struct node_circuit 
     }
     wipe(&keys, sizeof(keys));
     if (err == QUDAG_OK) {
+        c->carries = true;
+        node_circuit_used(n, c); /* callers need not end it, so we do */
         s->carried++;
         count_carried(n, s, now);
     }

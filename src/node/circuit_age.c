@@ -10,11 +10,17 @@
 
 #define LOOK_AGAIN (5 * NS_PER_S) /* whether the last stream of a dirty circuit has ended */
 
+/* The circuit that has the streams: of one to a caller of a service of ours, the one it carries. */
+static struct ref with_streams(const struct node_circuit *c)
+{
+    return ref_none(c->carried) ? c->onion : c->carried;
+}
+
 static void tell_streams(struct node *n, const struct node_circuit *c, tstamp now)
 {
     for (uint32_t i = 0; i < n->strmtab.high && n->hooks.stream_old != NULL; i++) {
         const struct node_stream *a = slots_at(&n->strmtab, i);
-        if (a != NULL && a->opened && ref_eq(a->on, c->onion)) {
+        if (a != NULL && a->opened && ref_eq(a->on, with_streams(c))) {
             n->hooks_called++;
             n->hooks.stream_old(n->hooks.ctx, a->ref, c->times.over - now);
         }
@@ -28,7 +34,7 @@ static tstamp look_at(struct node *n, struct node_circuit *c, tstamp now)
     struct onion_info info;
 
     if (life == NODE_LIFE_CLEAN || !c->open || c->expired ||
-        onion_info_get(n->onion, c->onion, &info) != QUDAG_OK) {
+        onion_info_get(n->onion, with_streams(c), &info) != QUDAG_OK) {
         return node_life_next(&c->times, now);
     }
     if (life == NODE_LIFE_OVER || info.streams == 0) {

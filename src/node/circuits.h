@@ -47,6 +47,7 @@ struct node_circuit {
     uint64_t id, call;  /* core/hidden: its names for this one, and for the call or the service */
     uint64_t seq;       /* of the record that names a hidden service */
     struct ref carried; /* a circuit to a service of ours that it carries */
+    bool carries; /* it has carried one, of ours or to us: whoever is at its far end may end it */
     struct peer_id avoid[NODE_CIRCUIT_AVOID]; /* the last hop is none of these */
     uint8_t n_avoid;
     struct node_isolation key;    /* to_service: of all streams on it */

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/relays/relays_impl.h"
 #include "node/internal.h"
 #include "node/testkit_case.h"
 
@@ -645,6 +646,88 @@ static void a_newcomer_takes_the_place_of_the_quietest(void **state)
     assert_true(info.open);
 }
 
+static struct relays_bias counted(size_t ix)
+{
+    const struct relays *r = net.node[ix].node->relays;
+    struct relays_bias sum = {0};
+
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        sum.used += r->guard[i]->bias.used;
+        sum.intact += r->guard[i]->bias.intact;
+    }
+    return sum;
+}
+
+/* Ends the circuits of node |ix| that are carried, or carry one of a caller; how many. */
+static unsigned end_calls(size_t ix)
+{
+    struct node *n = net.node[ix].node;
+    unsigned ended = 0;
+
+    LIST_EACH(it, &n->circuits)
+    {
+        const struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        if (c->open && !c->canceled && (c->use->carried || !ref_none(c->carried))) {
+            assert_int_equal(node_circuit_close(n, c->onion), QUDAG_OK);
+            ended++;
+        }
+    }
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    return ended;
+}
+
+/* A caller that ends its calls, and a service that ends those of its callers, move nothing that guards are judged by. */
+static void neither_end_of_a_call_moves_the_counters_of_the_other(void **state)
+{
+    (void)state;
+
+    network(1, NULL);
+    for (uint8_t key = 1; key <= 8; key++) {
+        (void)call(key, QUDAG_OK);
+        assert_int_equal(end_calls(key <= 4 ? CALLER : SERVICE), 1);
+    }
+    assert_int_equal(service()->carried, 0);
+    assert_int_equal(counted(SERVICE).used, counted(SERVICE).intact);
+    assert_int_equal(counted(CALLER).used, counted(CALLER).intact);
+    assert_true(counted(CALLER).used >= 4);
+    assert_true(counted(SERVICE).used >= 4);
+}
+
+/* Its own node ends it after two hours; one of an attacker would not. */
+static void a_caller_that_stays_keeps_no_circuit_of_a_service(void **state)
+{
+    struct node *caller, *n;
+    unsigned held = 0;
+    (void)state;
+
+    network(1, NULL);
+    caller = net.node[CALLER].node;
+    n = net.node[SERVICE].node;
+    struct ref s = open_from(CALLER, 1);
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    LIST_EACH(it, &caller->circuits)
+    {
+        LIST_ENTRY(it, struct node_circuit, node)->times = node_life_unused();
+    }
+    LIST_EACH(it, &n->circuits)
+    {
+        struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        if (!ref_none(c->carried)) {
+            held++;
+            assert_true(c->times.over <= tstamp_after(net.now, NODE_LIFE_OVER_AT * 11 / 10));
+            c->times.dirty = c->times.old = c->times.over = tstamp_after(net.now, 10 * NS_PER_S);
+            n->life_at = net.now;
+        }
+    }
+    assert_int_equal(held, 1);
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_int_equal(service()->carried, 1);
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(service()->carried, 0);
+    assert_int_equal(net.node[CALLER].closed, 1);
+    (void)s;
+}
+
 /* SPEC: rendezvous R-29: else who names one relay after the other learns which does not answer. */
 static void a_relay_that_serves_is_met_at_itself_too(void **state)
 {
@@ -692,6 +775,8 @@ int main(void)
         NT_TEST(several_who_publish_at_once_are_all_told),
         cmocka_unit_test(the_quietest_circuit_without_streams_gives_way),
         NT_TEST(a_newcomer_takes_the_place_of_the_quietest),
+        NT_TEST(neither_end_of_a_call_moves_the_counters_of_the_other),
+        NT_TEST(a_caller_that_stays_keeps_no_circuit_of_a_service),
         NT_TEST(a_relay_that_serves_is_met_at_itself_too),
     };
 

@@ -164,14 +164,23 @@ static void judge(struct node *n, struct node_circuit *c, const struct node_path
     }
 }
 
+/*
+ * Hops that can be blamed for its end: a rendezvous point ends a circuit, too, because the one it is joined with has
+ * ended, which is the other side's doing.
+ */
+static uint64_t to_blame(const struct node_circuit *c)
+{
+    return c->carries && !c->use->to_relay ? c->relays - 1U : c->relays;
+}
+
 static struct node_path_end end_of(const struct node_circuit *c, uint64_t hop, qudag_err err)
 {
     return (struct node_path_end){.open = c->open,
                                   .reached = c->reached,
                                   .hop = hop,
-                                  .relays = c->relays,
+                                  .relays = to_blame(c),
                                   .err = err,
-                                  .to_service = c->use->to_service,
+                                  .others = c->use->to_service || c->use->to_relay || c->carries,
                                   .closed = c->canceled || c->expired,
                                   .unanswered = c->unanswered};
 }
@@ -195,7 +204,7 @@ void node_path_ended(struct node *n, struct node_circuit *c, uint64_t hop, qudag
         relays_circuit_built(n->relays, &c->path[0].peer, true);
     }
     judge(n, c, &end);
-    if (hop >= 1 && hop <= c->relays) { /* to blame is the first hop that was not reached */
+    if (hop >= 1 && hop <= to_blame(c)) { /* it is is the first hop that was not reached */
         relays_hop_failed(n->relays, c->path, hop, now);
         if (hop == 1 && !err_is_ours(err)) {
             n->guards.ask_others = true;

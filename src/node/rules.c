@@ -378,7 +378,7 @@ static enum node_path_verdict open_path_end(const struct node_path_end *e)
     if (failed_here(e) || (e->hop == 1 && e->err == QUDAG_ETIMEOUT)) {
         return NODE_PATH_NOTHING; /* the link to the guard fell silent: perhaps our own network */
     }
-    if (e->to_service && (e->hop == 0 || e->hop > e->relays)) {
+    if (e->others && (e->hop == 0 || e->hop > e->relays)) {
         return NODE_PATH_NOTHING;
     }
     return NODE_PATH_BROKE;

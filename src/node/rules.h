@@ -253,11 +253,11 @@ struct node_path_end {
     bool open;        /* it carried streams */
     uint64_t reached; /* hops built, as far as was reported */
     uint64_t hop;     /* the first hop not reached; 0: unknown, or nobody's fault */
-    uint64_t relays;  /* hops that we had chosen; a service may follow */
+    uint64_t relays;  /* hops that we had chosen; others may follow */
     qudag_err err;    /* of the circuit; once what was asked over it has ended, of that */
-    bool to_service;  /* one follows */
-    bool closed;      /* by us: it has served, or is not wanted */
-    bool unanswered;  /* what was asked of its far end had no answer */
+    bool others; /* who follows, or what the last of them is joined with, was chosen by others */
+    bool closed; /* by us: it has served, or is not wanted */
+    bool unanswered; /* what was asked of its far end had no answer */
 };
 
 /* What that says of its guard, as its path-bias counters count (core/relays/bias.h). */
@@ -270,8 +270,9 @@ enum node_path_verdict {
 };
 /*
  * A guard can make circuits fail that do not lead where it wants, and let it look like the fault of a far hop; so
- * those count.  What a service does, which others chose, does not, nor what cannot be told from it: a cell that no
- * hop is recognised in may be its.  Else it could move the counters of our guard.
+ * those count.  What those do who were chosen by others - a service, the relay where a caller wants to be met, whoever
+ * is at the far end of a rendezvous - does not, nor what cannot be told from it: a cell that no hop is recognised in
+ * may be theirs.  Else they could move the counters of our guard.
  */
 enum node_path_verdict node_rule_path_end(const struct node_path_end *e);
 

@@ -124,7 +124,7 @@ static void links_to_first_relays_are_padded_for_a_bounded_time(void **state)
     }
 }
 
-enum { SERVICE = 1, CLOSED = 2, UNANSWERED = 4 };
+enum { OTHERS = 1, CLOSED = 2, UNANSWERED = 4 };
 static const struct {
     bool open;
     uint64_t reached, hop, relays;
@@ -168,17 +168,17 @@ static const struct {
     {true, 2, 0, 3, QUDAG_ETIMEOUT, CLOSED | UNANSWERED, NODE_PATH_BROKE},
     {true, 2, 0, 3, QUDAG_ECANCELED, CLOSED | UNANSWERED, NODE_PATH_NOTHING},
     {true, 2, 0, 3, QUDAG_EPROTO, UNANSWERED, NODE_PATH_BROKE},
-    /* to a service: what it does, or may have done, does not count */
-    {true, 3, 4, 3, QUDAG_EPROTO, SERVICE, NODE_PATH_NOTHING},
-    {true, 3, 4, 3, QUDAG_EMALFORMED, SERVICE, NODE_PATH_NOTHING},
-    {true, 3, 4, 3, QUDAG_ECLOSED, SERVICE, NODE_PATH_NOTHING},
-    {true, 3, 4, 3, QUDAG_EEXPIRED, SERVICE, NODE_PATH_NOTHING},
-    {true, 3, 0, 3, QUDAG_EPROTO, SERVICE, NODE_PATH_NOTHING}, /* not recognised */
-    {true, 3, 0, 3, QUDAG_ERESET, SERVICE, NODE_PATH_NOTHING},
-    {true, 3, 3, 3, QUDAG_ECLOSED, SERVICE, NODE_PATH_BROKE},
-    {true, 3, 1, 3, QUDAG_ECLOSED, SERVICE, NODE_PATH_BROKE},
-    {true, 3, 0, 3, QUDAG_EEXPIRED, SERVICE | CLOSED, NODE_PATH_INTACT},
-    {true, 3, 0, 3, QUDAG_ECANCELED, SERVICE | CLOSED, NODE_PATH_INTACT},
+    /* others chose who follows: what those do, or may have done, does not count */
+    {true, 3, 4, 3, QUDAG_EPROTO, OTHERS, NODE_PATH_NOTHING},
+    {true, 3, 4, 3, QUDAG_EMALFORMED, OTHERS, NODE_PATH_NOTHING},
+    {true, 3, 4, 3, QUDAG_ECLOSED, OTHERS, NODE_PATH_NOTHING},
+    {true, 3, 4, 3, QUDAG_EEXPIRED, OTHERS, NODE_PATH_NOTHING},
+    {true, 3, 0, 3, QUDAG_EPROTO, OTHERS, NODE_PATH_NOTHING}, /* not recognised */
+    {true, 3, 0, 3, QUDAG_ERESET, OTHERS, NODE_PATH_NOTHING},
+    {true, 3, 3, 3, QUDAG_ECLOSED, OTHERS, NODE_PATH_BROKE},
+    {true, 3, 1, 3, QUDAG_ECLOSED, OTHERS, NODE_PATH_BROKE},
+    {true, 3, 0, 3, QUDAG_EEXPIRED, OTHERS | CLOSED, NODE_PATH_INTACT},
+    {true, 3, 0, 3, QUDAG_ECANCELED, OTHERS | CLOSED, NODE_PATH_INTACT},
 };
 
 static void what_the_end_of_a_circuit_says_of_its_guard(void **state)
@@ -191,7 +191,7 @@ static void what_the_end_of_a_circuit_says_of_its_guard(void **state)
                                     path_end[i].hop,
                                     path_end[i].relays,
                                     path_end[i].err,
-                                    (path_end[i].how & SERVICE) != 0,
+                                    (path_end[i].how & OTHERS) != 0,
                                     (path_end[i].how & CLOSED) != 0,
                                     (path_end[i].how & UNANSWERED) != 0};
         assert_int_equal(node_rule_path_end(&end), path_end[i].want);
