@@ -171,7 +171,7 @@ typedef struct qudag_callbacks {
      * has guards (guards.not_kept) or a dark address (dark.not_kept) that it does not keep. */
     qudag_err (*save)(qudag_node *n, const char *name, qudag_slice bytes, void *user);
     /* The circuit of |s|, which the program opened, has been used for about an hour.  A stream opened now gets another
-     * one; |s| ends with QUDAG_EEXPIRED in |left|, unless it ended before. */
+     * one; |s| ends with QUDAG_EEXPIRED in |left|, most of a day, unless it ended before. */
     void (*stream_old)(qudag_node *n, qudag_stream s, qudag_ns left, void *user);
 } qudag_callbacks;
 

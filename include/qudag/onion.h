@@ -23,7 +23,7 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_circuit_close(qudag_node *n, qudag_circ
 /*
  * Opens a stream to the last relay of |c|, for a protocol that relays serve.  QUDAG_ESTALE, QUDAG_ESTATE (the
  * circuit is not open), QUDAG_EINVAL, QUDAG_ELIMIT, QUDAG_EEXPIRED: ten minutes after its first stream a circuit takes
- * no other.  It is closed once it has none then (circuit_closed with QUDAG_EEXPIRED), and in any case after two hours.
+ * no other.  It is closed once it has none then (circuit_closed with QUDAG_EEXPIRED), and in any case after a day.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_circuit_stream(qudag_node *n, qudag_circuit c,
                                                         const char *proto, qudag_stream *out);

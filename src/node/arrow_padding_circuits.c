@@ -40,9 +40,13 @@ static uint64_t draw_lookup(struct node *n)
 
 void node_padding_built(struct node *n, const struct node_circuit *c)
 {
-    if (n->cfg.padding == NODE_PADDING_NONE || c->use->exchanges) {
-        return;
+    if (n->cfg.padding != NODE_PADDING_NONE && !c->use->exchanges) {
+        node_padding_more(n, c);
     }
+}
+
+void node_padding_more(struct node *n, const struct node_circuit *c)
+{
     struct padding_wanted wanted = {
         .circuit = c->onion, .delay_ns = draw_lookup(n), .cookie = round_trip(c)};
     struct acts *out = node_begin(n);

@@ -158,6 +158,8 @@ QUDAG_MUST_USE qudag_err node_clean_init(struct node *n);       /* circuits that
 QUDAG_MUST_USE qudag_err node_padding_init(struct node *n);     /* padding - circuits */
 /* |c| is open: unless its use begins with a request, it begins with padding. */
 void node_padding_built(struct node *n, const struct node_circuit *c);
+/* |c| has one more exchange of padding, if there is room for one. */
+void node_padding_more(struct node *n, const struct node_circuit *c);
 /* The gateway at the end of |c| answered just now: padding will take as long. */
 void node_padding_answered(struct node *n, const struct node_circuit *c, tstamp now);
 QUDAG_MUST_USE qudag_err node_padding_links_init(struct node *n); /* padding - links */

@@ -108,7 +108,7 @@ static void streams_with_different_keys_share_no_circuit(void **state)
     assert_false(ref_eq(way[0], way[1]));
 }
 
-static void a_circuit_in_use_is_left_after_ten_minutes_and_closed_after_two_hours(void **state)
+static void a_circuit_in_use_is_left_after_ten_minutes_and_closed_after_a_day(void **state)
 {
     struct ref s, again, first, second;
     struct onion_info info;
@@ -129,11 +129,39 @@ static void a_circuit_in_use_is_left_after_ten_minutes_and_closed_after_two_hour
     assert_true(ref_none(net.node[0].old));
     assert_true(live_on(s, 1000 * NS_PER_S));
     assert_true(ref_eq(net.node[0].old, s));
-    assert_true(net.node[0].old_left > 2500 * NS_PER_S && net.node[0].old_left <= 4500 * NS_PER_S);
+    assert_true(net.node[0].old_left > 19 * 3600 * NS_PER_S &&
+                net.node[0].old_left <= 24 * 3600 * NS_PER_S);
+    assert_true(live_on(s, 7200 * NS_PER_S));
     assert_true(is_open(s, &second) && ref_eq(first, second));
-    assert_false(live_on(s, 3700 * NS_PER_S));
+    /* Nothing passes for hours: relays do not end it, and it still carries what comes then. */
+    for (int hour = 0; hour < 15; hour++) {
+        (void)nt_run(&net, 3600 * NS_PER_S, NULL);
+        assert_true(is_open(s, &second) && ref_eq(first, second));
+    }
+    size_t got = net.node[SERVICE].got;
+    assert_true(live_on(s, 60 * NS_PER_S));
+    assert_int_equal(net.node[SERVICE].got, got + 1);
+    (void)nt_run(&net, 6 * 3600 * NS_PER_S, NULL);
     assert_true(ref_eq(net.node[0].closed_ref, s));
     assert_int_equal(net.node[0].closed_why, QUDAG_EEXPIRED);
+}
+
+/* Also for whoever wants no padding: it is a sign of life.  A circuit without streams needs none. */
+static void a_silent_stream_keeps_its_circuit_and_none_keeps_no_circuit(void **state)
+{
+    struct onion_info info;
+    struct ref s, circuit;
+    (void)state;
+    join();
+    net.node[0].node->cfg.padding = NODE_PADDING_NONE;
+    circuit = open_with(1, &s);
+    (void)nt_run(&net, 3600 * NS_PER_S, NULL);
+    assert_int_equal(onion_info_get(node_onion(net.node[0].node), circuit, &info), QUDAG_OK);
+    assert_int_equal(info.streams, 1);
+    assert_true(is_open(s, &circuit));
+    node_stream_reset(net.node[0].node, s, QUDAG_ECANCELED);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    assert_int_equal(onion_info_get(node_onion(net.node[0].node), circuit, &info), QUDAG_ESTALE);
 }
 
 /* It is not left to end when nothing has passed over it for ten minutes. */
@@ -227,7 +255,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         NT_TEST(streams_with_different_keys_share_no_circuit),
-        NT_TEST(a_circuit_in_use_is_left_after_ten_minutes_and_closed_after_two_hours),
+        NT_TEST(a_circuit_in_use_is_left_after_ten_minutes_and_closed_after_a_day),
+        NT_TEST(a_silent_stream_keeps_its_circuit_and_none_keeps_no_circuit),
         NT_TEST(a_dirty_circuit_is_closed_when_its_last_stream_ends),
         NT_TEST(attempts_without_a_path_are_given_back),
         NT_TEST(a_service_that_ends_every_circuit_does_not_get_another_for_ever),

@@ -282,7 +282,7 @@ void node_circuit_used(struct node *n, struct node_circuit *c)
 {
     if (c->times.dirty == TSTAMP_NEVER) {
         c->times = node_life_begin(n->now, &n->cfg.rng);
-        n->life_at = tstamp_min(n->life_at, c->times.dirty);
+        n->life_at = tstamp_min(n->life_at, tstamp_after(n->now, c->times.quiet));
     }
 }
 

@@ -18,7 +18,7 @@ uint64_t node_isolation_user(const uint8_t *key, size_t len)
 
 struct node_life_times node_life_unused(void)
 {
-    return (struct node_life_times){TSTAMP_NEVER, TSTAMP_NEVER, TSTAMP_NEVER};
+    return (struct node_life_times){TSTAMP_NEVER, TSTAMP_NEVER, TSTAMP_NEVER, 0};
 }
 
 struct node_life_times node_life_begin(tstamp now, const struct rng *rng)
@@ -29,7 +29,8 @@ struct node_life_times node_life_begin(tstamp now, const struct rng *rng)
     for (size_t i = 0; i < ARRAY_LEN(life); i++) {
         at[i] = tstamp_after(now, life[i] - rng_u64(rng) % (life[i] / JITTER_PART + 1));
     }
-    return (struct node_life_times){at[0], at[1], at[2]};
+    uint64_t quiet = NODE_QUIET_MIN + rng_u64(rng) % (NODE_QUIET_MAX - NODE_QUIET_MIN + 1);
+    return (struct node_life_times){at[0], at[1], at[2], quiet};
 }
 
 enum node_life node_life_at(const struct node_life_times *t, tstamp now)
@@ -53,6 +54,13 @@ tstamp node_life_next(const struct node_life_times *t, tstamp now)
         }
     }
     return TSTAMP_NEVER;
+}
+
+tstamp node_life_sign_at(const struct node_life_times *t, uint32_t streams, tstamp active_at)
+{
+    bool used = t->dirty != TSTAMP_NEVER;
+
+    return used && streams > 0 ? tstamp_after(active_at, t->quiet) : TSTAMP_NEVER;
 }
 
 bool node_isolation_may_carry(const struct node_carrier *c, const struct dark_addr *to,

@@ -4,6 +4,8 @@
  *   first use ─▶ NODE_LIFE_DIRTY: no new streams ─▶ NODE_LIFE_OLD: who has streams on it is told
  *      ─▶ NODE_LIFE_OVER: it is closed;   dirty and without streams: closed at once
  *
+ * What cannot move, as the bytes of a TCP connection, has a day; while it is silent the circuit is kept from ending.
+ *
  * Each of the three comes up to an eighth earlier than its time, by a random part that is drawn for the circuit: its
  * age alone connects it with no other.
  */
@@ -20,7 +22,9 @@
 
 #define NODE_LIFE_DIRTY_AT (600 * NS_PER_S)
 #define NODE_LIFE_OLD_AT (3600 * NS_PER_S)
-#define NODE_LIFE_OVER_AT (7200 * NS_PER_S)
+#define NODE_LIFE_OVER_AT (24 * 3600 * NS_PER_S)
+#define NODE_QUIET_MIN (300 * NS_PER_S) /* SPEC: onion 9.7; relays end a circuit after 600 s */
+#define NODE_QUIET_MAX (480 * NS_PER_S)
 
 /* Requests with different keys share no circuit.  Length 0 is a key as others. */
 struct node_isolation {
@@ -44,6 +48,7 @@ enum node_life { NODE_LIFE_CLEAN, NODE_LIFE_DIRTY, NODE_LIFE_OLD, NODE_LIFE_OVER
 /* When a circuit becomes what; all TSTAMP_NEVER before its first use. */
 struct node_life_times {
     tstamp dirty, old, over;
+    uint64_t quiet; /* ns that nothing passes before something must; drawn for the circuit */
 };
 /* Of a circuit that nobody has used. */
 struct node_life_times node_life_unused(void);
@@ -53,6 +58,12 @@ struct node_life_times node_life_begin(tstamp now, const struct rng *rng);
 enum node_life node_life_at(const struct node_life_times *t, tstamp now);
 /* When it becomes something else than it is at |now|. */
 tstamp node_life_next(const struct node_life_times *t, tstamp now);
+
+/*
+ * When a used circuit over which something passed at |active_at| last needs a sign of life, with so many |streams|:
+ * TSTAMP_NEVER without any, as then it may end.
+ */
+tstamp node_life_sign_at(const struct node_life_times *t, uint32_t streams, tstamp active_at);
 
 /* A circuit, as far as it matters for who may use it. */
 struct node_carrier {

@@ -73,6 +73,29 @@ static void a_circuit_ages_from_its_first_use(void **state)
     }
 }
 
+/* SPEC: onion 9.7: in time for relays, which end what is silent for ten minutes. */
+static void a_silent_circuit_with_streams_needs_a_sign_of_life(void **state)
+{
+    static const uint8_t seed[32] = {6};
+    const tstamp now = 1000 * NS_PER_S;
+    uint64_t least = UINT64_MAX, most = 0;
+    struct rng_stream stream;
+    (void)state;
+    rng_stream_init(&stream, seed);
+    struct rng rng = rng_of_stream(&stream);
+    struct node_life_times t = node_life_unused();
+    assert_true(node_life_sign_at(&t, 1, now) == TSTAMP_NEVER);
+    for (int i = 0; i < 500; i++) {
+        t = node_life_begin(now, &rng);
+        assert_true(node_life_sign_at(&t, 0, now) == TSTAMP_NEVER);
+        assert_true(node_life_sign_at(&t, 1, now) == now + t.quiet);
+        least = t.quiet < least ? t.quiet : least;
+        most = t.quiet > most ? t.quiet : most;
+    }
+    assert_true(least >= 300 * NS_PER_S && least < 310 * NS_PER_S);
+    assert_true(most <= 480 * NS_PER_S && most > 470 * NS_PER_S);
+}
+
 /* What a cache calls a user: the same for the same key, also one that was given as a name. */
 static void a_key_is_a_user(void **state)
 {
@@ -90,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_same_address_and_key_share_a_circuit),
         cmocka_unit_test(a_circuit_ages_from_its_first_use),
+        cmocka_unit_test(a_silent_circuit_with_streams_needs_a_sign_of_life),
         cmocka_unit_test(a_key_is_a_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
