@@ -140,6 +140,15 @@ static void expose_free(struct expose *x)
     mem_free(api_mem(x->node), x);
 }
 
+void expose_memory_set(qudag_node *n, size_t bytes)
+{
+    struct expose *x = api_client_user(n, &callbacks);
+
+    if (x != NULL) {
+        x->pool->mem.max = bytes;
+    }
+}
+
 static void on_end(void *user)
 {
     struct expose *x = user;
@@ -157,6 +166,8 @@ static qudag_err begin(struct expose *x)
     if (x->timer == NULL) {
         return QUDAG_ENOMEM;
     }
+    x->pool->yield = expose_conns_yield;
+    x->pool->owner = x;
     (void)uv_timer_init(api_loop(x->node), x->timer); /* cannot fail */
     x->timer->data = x;
     (void)uv_timer_start(x->timer, on_tick, EXPOSE_TICK_MS, EXPOSE_TICK_MS);

@@ -257,6 +257,92 @@ void expose_stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, 
     }
 }
 
+/* ------------------------------------------------------------------ memory */
+
+/* Counts what waits in each circuit of |svc|; the sum. */
+static uint64_t count_waiting(struct expose_service *svc)
+{
+    uint64_t sum = 0;
+
+    LIST_EACH(it, &svc->conns)
+    {
+        const struct expose_conn *c = LIST_ENTRY(it, struct expose_conn, node);
+        if (c->place.source != NULL) {
+            c->place.source->held = 0;
+        }
+    }
+    LIST_EACH(it, &svc->conns)
+    {
+        const struct expose_conn *c = LIST_ENTRY(it, struct expose_conn, node);
+        if (c->place.source != NULL && c->sp != NULL) {
+            c->place.source->held += splice_waiting(c->sp);
+            sum += splice_waiting(c->sp);
+        }
+    }
+    return sum;
+}
+
+/* After count_waiting(): |c|, which has a place. */
+static struct expose_waiting waiting_of(const struct expose_conn *c, uint64_t of_service)
+{
+    return (struct expose_waiting){.service = c->svc,
+                                   .circuit = c->place.source->name,
+                                   .of_service = of_service,
+                                   .of_circuit = c->place.source->held,
+                                   .of_conn = c->sp != NULL ? splice_waiting(c->sp) : 0};
+}
+
+/* After count_waiting(): of the circuit that holds most, the connection in which most waits; NULL: none. */
+static struct expose_conn *fullest(const struct expose_service *svc)
+{
+    struct expose_conn *full = NULL;
+    struct expose_waiting most = {0};
+
+    LIST_EACH(it, &svc->conns)
+    {
+        struct expose_conn *c = LIST_ENTRY(it, struct expose_conn, node);
+        struct expose_waiting w = {0};
+        if (c->place.source == NULL || c->sp == NULL) {
+            continue;
+        }
+        w = waiting_of(c, 0);
+        if (full == NULL || w.of_circuit > most.of_circuit ||
+            (w.of_circuit == most.of_circuit && w.of_conn > most.of_conn)) {
+            full = c;
+            most = w;
+        }
+    }
+    return full;
+}
+
+bool expose_conns_yield(void *services, void *of, size_t need)
+{
+    struct expose *x = services;
+    struct expose_conn *c = of;
+    struct expose_service *largest = NULL;
+    uint64_t most = 0, own = 0;
+
+    for (size_t i = 0; i < x->n_services; i++) {
+        uint64_t sum = count_waiting(x->service[i]);
+        own = x->service[i] == c->svc ? sum : own;
+        if (largest == NULL || sum > most) {
+            largest = x->service[i];
+            most = sum;
+        }
+    }
+    struct expose_conn *full = largest != NULL ? fullest(largest) : NULL;
+    if (full == NULL || full == c || c->place.source == NULL) {
+        return false;
+    }
+    struct expose_waiting holder = waiting_of(full, most), newcomer = waiting_of(c, own);
+    if (!expose_gives_way(&holder, &newcomer, need)) {
+        return false;
+    }
+    largest->evicted++;
+    conn_reset(full, QUDAG_ELIMIT);
+    return true;
+}
+
 /* ------------------------------------------------------------------ what the node says of a stream */
 
 void expose_stream_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, void *user)

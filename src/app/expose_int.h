@@ -69,6 +69,9 @@ struct expose {
 /* The service at the own address |addr|; NULL: none. */
 struct expose_service *expose_at(const struct expose *x, const char *addr);
 
+/* All services of |n| share |bytes| instead of EXPOSE_MEMORY_MAX; for tests. */
+void expose_memory_set(qudag_node *n, size_t bytes);
+
 /* expose_conn.c: callbacks of the streams; see qudag_callbacks. */
 void expose_stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, const char *dark,
                       const char *proto, void *user);
@@ -80,6 +83,8 @@ void expose_stream_writable(qudag_node *n, qudag_stream s, void *user);
 void expose_stream_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user);
 /* Resets the streams that had their time. */
 void expose_conns_tick(struct expose *x, tstamp now);
+/* See struct splice_pool; |x| is the struct expose, |of| the connection that needs memory. */
+bool expose_conns_yield(void *x, void *of, size_t need);
 /* Cuts the connections of |svc|: all, or those to ports that it has no longer. */
 void expose_conns_cut(struct expose_service *svc, bool all);
 /* Bytes its connections moved so far, those that have ended included. */
@@ -95,6 +100,19 @@ size_t expose_wish_put(uint8_t *out, const struct expose_wish *w, const char *ad
 /* The reverse; QUDAG_EMALFORMED. */
 QUDAG_MUST_USE qudag_err expose_wish_get(struct expose_wish *out, char addr[QUDAG_DARK_TEXT_MAX],
                                          struct slice in);
+
+/* Bytes that wait in a connection, in all of its circuit, and in all of its service. */
+struct expose_waiting {
+    const void *service;
+    uint64_t circuit; /* name, within the service */
+    uint64_t of_service, of_circuit, of_conn;
+};
+/*
+ * Whether the connection |holder| is ended when there is no memory for |need| more bytes of |newcomer|: who would still
+ * hold less, by service first, then by circuit, then by connection.
+ */
+bool expose_gives_way(const struct expose_waiting *holder, const struct expose_waiting *newcomer,
+                      uint64_t need);
 
 /* What is held when a newcomer wants a place. */
 struct expose_room {

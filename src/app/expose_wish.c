@@ -141,6 +141,18 @@ qudag_err expose_wish_get(struct expose_wish *out, char addr[QUDAG_DARK_TEXT_MAX
     return good && rd_done(&r) ? QUDAG_OK : QUDAG_EMALFORMED;
 }
 
+bool expose_gives_way(const struct expose_waiting *holder, const struct expose_waiting *newcomer,
+                      uint64_t need)
+{
+    if (holder->service != newcomer->service) {
+        return holder->of_service > newcomer->of_service + need;
+    }
+    if (holder->circuit != newcomer->circuit) {
+        return holder->of_circuit > newcomer->of_circuit + need;
+    }
+    return holder->of_conn > newcomer->of_conn + need;
+}
+
 enum expose_place expose_place(const struct expose_room *r)
 {
     if (r->of_circuit >= QUDAG_EXPOSE_CONNECTIONS_CIRCUIT) {

@@ -153,6 +153,25 @@ static void who_gets_a_place(void **state)
     }
 }
 
+/* SPEC: TU-11. */
+static void who_holds_most_gives_way_and_nobody_who_holds_less(void **state)
+{
+    static const int one, two;
+    const struct expose_waiting holder = {&one, 1, 100, 50, 30};
+    struct expose_waiting n = {&two, 1, 89, 99, 99};
+    (void)state;
+
+    assert_true(expose_gives_way(&holder, &n, 10)); /* another service: what it holds counts */
+    assert_false(expose_gives_way(&holder, &n, 11));
+    n = (struct expose_waiting){&one, 2, 100, 39, 99}; /* another circuit */
+    assert_true(expose_gives_way(&holder, &n, 10));
+    assert_false(expose_gives_way(&holder, &n, 11));
+    n = (struct expose_waiting){&one, 1, 100, 50, 19}; /* another connection */
+    assert_true(expose_gives_way(&holder, &n, 10));
+    assert_false(expose_gives_way(&holder, &n, 11));
+    assert_false(expose_gives_way(&holder, &holder, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +179,7 @@ int main(void)
         cmocka_unit_test(what_is_kept_reads_the_same_and_nothing_shorter_or_longer_does),
         cmocka_unit_test(the_largest_service_fits_on_disk),
         cmocka_unit_test(who_gets_a_place),
+        cmocka_unit_test(who_holds_most_gives_way_and_nobody_who_holds_less),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,28 @@ void splice_pool_drop(struct splice_pool *p)
     }
 }
 
+/* Whether somebody else gave way for |need| bytes of the splice with |ctx|. */
+static bool yields(struct splice_pool *pool, void *ctx, size_t need)
+{
+    return pool->yield != NULL && pool->yield(pool->owner, ctx, need);
+}
+
+/* Behind what waits in |d|, of |sp|. */
+static qudag_err wait_in(struct splice *sp, struct dyn *d, const uint8_t *data, size_t len)
+{
+    qudag_err err = dyn_append(d, data, len);
+
+    while (err == QUDAG_ENOMEM && yields(sp->pool, sp->ctx, len)) {
+        err = dyn_append(d, data, len);
+    }
+    return err;
+}
+
+size_t splice_waiting(const struct splice *sp)
+{
+    return sp->in.cap + sp->out.cap;
+}
+
 static void on_handle_closed(uv_handle_t *h)
 {
     struct splice *sp = h->data;
@@ -112,9 +134,12 @@ static void end_if_both(struct splice *sp)
 qudag_err splice_new(struct splice **out, struct splice_pool *pool, qudag_node *n,
                      const struct splice_ops *ops, void *ctx)
 {
-    struct splice *sp = mem_alloc(&pool->mem, sizeof(*sp));
+    struct splice *sp;
 
     *out = NULL;
+    do {
+        sp = mem_alloc(&pool->mem, sizeof(*sp));
+    } while (sp == NULL && yields(pool, ctx, sizeof(*sp)));
     if (sp == NULL) {
         return QUDAG_ENOMEM;
     }
@@ -323,7 +348,7 @@ void splice_data(struct splice *sp, qudag_slice data, bool fin)
     if (n > 0) {
         took(sp, n);
     }
-    if (n < data.len && dyn_append(&sp->in, data.base + n, data.len - n) != QUDAG_OK) {
+    if (n < data.len && wait_in(sp, &sp->in, data.base + n, data.len - n) != QUDAG_OK) {
         no_room(sp);
         return;
     }
@@ -339,7 +364,7 @@ void splice_reply(struct splice *sp, qudag_slice data)
     if (sp->ended) {
         return;
     }
-    if (dyn_append(&sp->in, data.base, data.len) != QUDAG_OK) {
+    if (wait_in(sp, &sp->in, data.base, data.len) != QUDAG_OK) {
         no_room(sp);
         return;
     }
@@ -398,7 +423,7 @@ static void forward(struct splice *sp, const uint8_t *data, size_t len)
         sp->moved.to_stream += taken;
     }
     if (err == QUDAG_OK || err == QUDAG_EAGAIN) {
-        err = taken < len ? dyn_append(&sp->out, data + taken, len - taken) : QUDAG_OK;
+        err = taken < len ? wait_in(sp, &sp->out, data + taken, len - taken) : QUDAG_OK;
     }
     if (err != QUDAG_OK) {
         no_room(sp);

@@ -46,6 +46,12 @@ struct splice_ops {
 struct splice_pool {
     struct mem mem;
     unsigned refs;
+    /*
+     * There is no memory for |need| more bytes of the splice with the ctx |of|: ends another one, if that is fair, and
+     * says so.  NULL: nothing is ended.
+     */
+    bool (*yield)(void *owner, void *of, size_t need);
+    void *owner;
     uint8_t read[SPLICE_READ_MAX]; /* one for all: what is read is passed on at once */
 };
 /* A pool of at most |max| bytes, with one reference; NULL: no memory. */
@@ -85,6 +91,9 @@ void splice_writable(struct splice *sp);
 void splice_closed(struct splice *sp, qudag_err why);
 /* Ends it now: the stream is reset with |why|, the local side too; ops->ended is not called. */
 void splice_abort(struct splice *sp, qudag_err why);
+
+/* Memory of what waits in it, bytes. */
+size_t splice_waiting(const struct splice *sp);
 
 /* Bytes moved so far. */
 struct splice_moved {

@@ -39,6 +39,7 @@ struct fair_source {
     struct list idle;                  /* in fair.idle while it holds nothing */
     struct heap_node most;             /* in net->sources */
     tstamp used;
+    uint64_t held; /* the owner's own count of something; not looked at here */
 };
 
 /* Embedded in what the owner has; zeroed at first.  |source| is NULL while it is in no table. */

@@ -182,20 +182,27 @@ static void one_circuit_has_its_share_and_no_more(void **state)
     NET_WAIT(info().connections == 0, 10);
 }
 
-static void a_full_service_takes_from_the_circuit_that_holds_most(void **state)
+/* It begins, or is changed, with one port and room for |max| connections. */
+static void start_web(uint32_t max)
 {
     char port[QUDAG_EXPOSE_PORT_TEXT_MAX], again[QUDAG_DARK_TEXT_MAX];
     const char *ports[] = {port};
+
+    snprintf(port, sizeof(port), "80:127.0.0.1:%u", (unsigned)target_at.port);
+    qudag_expose_options e = options(ports, 1);
+    e.connections_max = max;
+    assert_int_equal(qudag_expose_start(SERVICE->node, &e, again), QUDAG_OK);
+    assert_string_equal(again, addr);
+}
+
+static void a_full_service_takes_from_the_circuit_that_holds_most(void **state)
+{
     qudag_stream s[4];
     int fd[5];
     qudag_dark_options o = {.size = sizeof(o), .isolation_len = 1, .isolation = {'d'}};
     (void)state;
 
-    snprintf(port, sizeof(port), "80:127.0.0.1:%u", (unsigned)target_at.port);
-    qudag_expose_options e = options(ports, 1);
-    e.connections_max = 4;
-    assert_int_equal(qudag_expose_start(SERVICE->node, &e, again), QUDAG_OK);
-    assert_string_equal(again, addr);
+    start_web(4);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(qudag_tunnel_open(CALLER->node, addr, 80, &o, &s[i]), QUDAG_OK);
         fd[i] = take();
@@ -214,6 +221,63 @@ static void a_full_service_takes_from_the_circuit_that_holds_most(void **state)
     }
     qudag_stream_reset(CALLER->node, CALLER->ours, QUDAG_ECANCELED);
     NET_WAIT(info().connections == 0, 10);
+}
+
+/* Writes to |s| what it takes; whether that was anything. */
+static bool push(qudag_stream s)
+{
+    static const uint8_t block[16384] = {1};
+    size_t taken = 0;
+
+    return qudag_stream_write(CALLER->node, s, (qudag_slice){block, sizeof(block)}, &taken) ==
+               QUDAG_OK &&
+           taken > 0;
+}
+
+/* SPEC: TU-11: targets that read nothing, of one circuit, take all memory; another circuit's connection goes on. */
+static void who_lets_most_wait_gives_way(void **state)
+{
+    enum { SLOW = 6, MEMORY = 2 << 20 };
+    qudag_stream s[SLOW];
+    int fd[SLOW], quiet = 0;
+    qudag_dark_options o = {.size = sizeof(o), .isolation_len = 1, .isolation = {'m'}};
+    const int small = 4096;
+    char text[64];
+    (void)state;
+
+    start_web(QUDAG_EXPOSE_CONNECTIONS);
+    assert_int_equal(setsockopt(target_fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    expose_memory_set(SERVICE->node, MEMORY);
+    uint64_t evicted = info().evicted;
+    for (size_t i = 0; i < SLOW; i++) {
+        assert_int_equal(qudag_tunnel_open(CALLER->node, addr, 80, &o, &s[i]), QUDAG_OK);
+        fd[i] = take();
+    }
+    while (quiet < 200) { /* until nothing moves any more */
+        bool moved = false;
+        for (size_t i = 0; i < SLOW; i++) {
+            moved = push(s[i]) || moved;
+        }
+        net_turn();
+        quiet = moved ? 0 : quiet + 1;
+    }
+    NET_WAIT(info().evicted > evicted, 20); /* among themselves who lets most wait */
+    open_port(80, "n");
+    int honest = take();
+    NET_WAIT(CALLER->opened, 10);
+    say("hello");
+    assert_int_equal(get(honest, text, sizeof(text)), 5);
+    assert_int_equal(sock_send(honest, "answer", 6), 6);
+    NET_WAIT(CALLER->back_len == 6, 10);
+    assert_false(CALLER->closed);
+    close(honest);
+    qudag_stream_reset(CALLER->node, CALLER->ours, QUDAG_ECANCELED);
+    for (size_t i = 0; i < SLOW; i++) {
+        qudag_stream_reset(CALLER->node, s[i], QUDAG_ECANCELED);
+        close(fd[i]);
+    }
+    NET_WAIT(info().connections == 0, 10);
+    expose_memory_set(SERVICE->node, EXPOSE_MEMORY_MAX);
 }
 
 static bool is_published(void)
@@ -249,12 +313,7 @@ static void a_stopped_service_is_offline_at_once_and_begins_again(void **state)
     NET_WAIT(CALLER->closed, 30);
     assert_false(CALLER->opened);
     assert_int_equal(CALLER->closed_why, QUDAG_EUNREACHABLE);
-    char port[QUDAG_EXPOSE_PORT_TEXT_MAX], again[QUDAG_DARK_TEXT_MAX];
-    const char *ports[] = {port};
-    snprintf(port, sizeof(port), "80:127.0.0.1:%u", (unsigned)target_at.port);
-    qudag_expose_options e = options(ports, 1);
-    assert_int_equal(qudag_expose_start(SERVICE->node, &e, again), QUDAG_OK);
-    assert_string_equal(again, addr);
+    start_web(QUDAG_EXPOSE_CONNECTIONS);
     NET_WAIT(info().published, 40);
     open_port(80, "f");
     t = take();
@@ -274,11 +333,7 @@ static void an_address_that_was_published_before_stays_published(void **state)
     NET_WAIT(!is_published(), 5);
     assert_int_equal(qudag_dark_publish(SERVICE->node, addr, &op), QUDAG_OK);
     NET_WAIT(is_published(), 40);
-    char port[QUDAG_EXPOSE_PORT_TEXT_MAX], again[QUDAG_DARK_TEXT_MAX];
-    const char *ports[] = {port};
-    snprintf(port, sizeof(port), "80:127.0.0.1:%u", (unsigned)target_at.port);
-    qudag_expose_options e = options(ports, 1);
-    assert_int_equal(qudag_expose_start(SERVICE->node, &e, again), QUDAG_OK);
+    start_web(QUDAG_EXPOSE_CONNECTIONS);
     assert_int_equal(qudag_expose_stop(SERVICE->node, "web"), QUDAG_OK);
     open_port(80, "g");
     NET_WAIT(CALLER->closed, 20);
@@ -294,6 +349,7 @@ int main(void)
         cmocka_unit_test(a_reset_of_the_target_is_a_reset),
         cmocka_unit_test(one_circuit_has_its_share_and_no_more),
         cmocka_unit_test(a_full_service_takes_from_the_circuit_that_holds_most),
+        cmocka_unit_test(who_lets_most_wait_gives_way),
         cmocka_unit_test(a_stopped_service_is_offline_at_once_and_begins_again),
         cmocka_unit_test(an_address_that_was_published_before_stays_published),
     };
