@@ -776,6 +776,55 @@ static void a_relay_that_serves_is_met_at_itself_too(void **state)
     assert_true(at_itself);
 }
 
+/* Those of |n| that wait for their last hop and will pass a middle relay as circuits to R do; how many. */
+static size_t stems(struct node *n, struct ref out[8])
+{
+    size_t found = 0;
+
+    LIST_EACH(it, &n->circuits)
+    {
+        const struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        if (c->use->stem && c->n_hops == 3 && found < 8) {
+            out[found++] = c->onion;
+        }
+    }
+    return found;
+}
+
+/*
+ * SPEC: rendezvous R-29, decision 32: circuits wait that would do, and none is taken: those that pass R could not be,
+ * and the time would tell whoever names R after R.
+ */
+static void no_circuit_that_waits_is_taken_for_a_meeting(void **state)
+{
+    struct ref wait[8];
+    size_t n_wait = 0, met = 0;
+    (void)state;
+
+    network(1, NULL);
+    struct node *n = net.node[SERVICE].node;
+    n->cfg.clean_circuits = 2;
+    n->cfg.circuits_max = 1000;
+    n->clean.look_at = net.now;
+    for (uint8_t key = 1; key <= 5; key++) {
+        node_clean_used(&n->clean, NODE_CLEAN_LONG, net.now,
+                        &n->cfg.rng); /* else none would wait */
+        (void)nt_run(&net, 15 * NS_PER_S, NULL);
+        n_wait = stems(n, wait);
+        assert_int_equal(n_wait, 2);
+        (void)call(key, QUDAG_OK);
+        LIST_EACH(it, &n->circuits)
+        {
+            const struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+            for (size_t i = 0; i < n_wait && !ref_none(c->carried); i++) {
+                assert_false(ref_eq(c->onion, wait[i]));
+                met++;
+            }
+        }
+    }
+    assert_true(met >= 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -800,6 +849,7 @@ int main(void)
         NT_TEST(a_newcomer_takes_the_place_of_the_quietest),
         NT_TEST(neither_end_of_a_call_moves_the_counters_of_the_other),
         NT_TEST(a_caller_that_stays_keeps_no_circuit_of_a_service),
+        NT_TEST(no_circuit_that_waits_is_taken_for_a_meeting),
         NT_TEST(a_relay_that_serves_is_met_at_itself_too),
     };
 
