@@ -364,6 +364,7 @@ static void it_comes_back_with_its_address(void **state)
 
     network(2, NULL);
     (void)call(1, QUDAG_OK);
+    const struct dark_period_keys keys = service()->target.keys[0];
     (void)nt_free(&net, SERVICE); /* as by kill -9 */
     (void)nt_run(&net, 400 * NS_PER_S, NULL);
     print_message("gone: %u ms\n", (unsigned)call(2, QUDAG_EUNREACHABLE));
@@ -377,6 +378,9 @@ static void it_comes_back_with_its_address(void **state)
         assert_true(net.now < begun + 60 * NS_PER_S);
     }
     print_message("points after %u ms\n", (unsigned)((net.now - begun) / NS_PER_MS));
+    assert_int_equal(service()->target.keys[0].period,
+                     keys.period); /* records out there name them */
+    assert_memory_equal(service()->target.keys[0].x, keys.x, sizeof keys.x);
     (void)nt_run(&net, 10 * NS_PER_S, NULL);
     print_message("call: %u ms\n", (unsigned)call(3, QUDAG_OK)); /* it knows the record of before */
     assert_true(net.now < begun + 60 * NS_PER_S);

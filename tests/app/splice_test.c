@@ -456,6 +456,47 @@ static void who_reads_slowly_stops_who_writes_and_nothing_grows_or_is_lost(void 
     UNTIL(at[0].ended == 1 && at[1].ended == 1, 20);
 }
 
+static void turn_for(double seconds)
+{
+    for (double stop = now_s() + seconds; now_s() < stop;) {
+        turn();
+    }
+}
+
+/* Reads what comes up to the end, in small pieces, between which all that can move does; how much it was. */
+static size_t read_slowly(int fd)
+{
+    static uint8_t piece[65536];
+    size_t n = 0;
+    ssize_t r;
+
+    do {
+        turn_for(0.002);
+        r = recv(fd, piece, sizeof(piece), 0);
+        n += r > 0 ? (size_t)r : 0;
+    } while (r > 0 || (r < 0 && errno == EAGAIN));
+    assert_int_equal(r, 0); /* no reset */
+    return n;
+}
+
+/* Who is done, and whose last bytes nobody has read yet, is done behind them. */
+static void an_end_waits_for_what_came_before_it(void **state)
+{
+    static const uint8_t bytes[900 * 1024]; /* more than the socket takes at once */
+    int pair[2];
+    (void)state;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    assert_int_equal(splice_new(&at[0].sp, at[0].pool, at[0].node, &ops, &at[0]), QUDAG_OK);
+    assert_int_equal(splice_accept(at[0].sp, pair[0]), QUDAG_OK);
+    splice_data(at[0].sp, (qudag_slice){bytes, sizeof(bytes)}, false);
+    splice_data(at[0].sp, (qudag_slice){NULL, 0}, true);
+    splice_start(at[0].sp);
+    assert_int_equal(read_slowly(pair[1]), sizeof(bytes));
+    assert_int_equal(at[0].ended, 0); /* the other direction goes on */
+    close(pair[1]);
+}
+
 static void many_bytes_both_ways_at_once(void **state)
 {
     static uint8_t out[65536], in[65536];
@@ -604,6 +645,7 @@ int main(void)
         CASE(a_reset_of_either_side_is_a_reset_of_the_other),
         CASE(a_target_that_refuses_is_said_to),
         CASE(who_reads_slowly_stops_who_writes_and_nothing_grows_or_is_lost),
+        CASE(an_end_waits_for_what_came_before_it),
         CASE(many_bytes_both_ways_at_once),
         CASE(a_unix_socket_that_answers_and_leaves_is_heard_to_the_end),
         CASE(a_word_before_the_stream_is_answered_by_the_owner),

@@ -478,6 +478,35 @@ static void a_restart_with_the_same_points_shows_nowhere(void **state)
     world_free(w);
 }
 
+/* SPEC: dark D-36: of a record that still leads there by one point, or asks for other work, one place tells at once. */
+static void what_still_leads_there_is_told_in_one_place(void **state)
+{
+    (void)state;
+    for (int work = 0; work < 2; work++) {
+        struct world *w = world_published();
+        struct dark_service s = work != 0 ? service_of(START, 1, 2, 3) : service_of(START, 1, 4, 5);
+        uint64_t p = dark_period(START);
+        unsigned puts = w->puts;
+        const struct dark_series *series = w->svc->own[0]->s;
+        tstamp before[2];
+
+        for (uint8_t i = 0; i < 2; i++) {
+            const struct dark_place at = {p, i};
+            before[i] = series[dark_slot(&at)].round_at;
+        }
+        if (work != 0) {
+            s.pow = (struct dark_pow){.effort = 5, .expires = START + 10 * 3600};
+        }
+        say_points(w, &s);
+        const struct dark_place other = {p, calm(w, p)};
+        assert_int_equal(w->puts, puts + 1);
+        assert_true(series[dark_slot(&other)].round_at == before[calm(w, p)]);
+        struct dark_hidden told = record_at(w, p, hurried(w, p));
+        assert_true(work != 0 ? told.pow.effort == 5 : names(&told, 4) >= 0);
+        world_free(w);
+    }
+}
+
 /* Whoever holds all introduction relays could make the service write to the DHT as often as it finds new ones. */
 static void relays_that_drop_points_do_not_set_the_pace(void **state)
 {
@@ -639,6 +668,7 @@ int main(void)
         cmocka_unit_test(a_restart_with_new_points_is_told_everywhere),
         cmocka_unit_test(a_restart_with_the_same_points_shows_nowhere),
         cmocka_unit_test(relays_that_drop_points_do_not_set_the_pace),
+        cmocka_unit_test(what_still_leads_there_is_told_in_one_place),
         cmocka_unit_test(points_that_broke_meanwhile_are_noticed),
         cmocka_unit_test(a_hidden_service_is_withdrawn_as_any_other),
         cmocka_unit_test(points_can_be_found_while_they_come_and_go),

@@ -398,6 +398,28 @@ static void a_caller_spends_no_more_than_it_wants(void **state)
     bed_free(b);
 }
 
+/* The introduction went without it: the next point has its turn when it would have had it. */
+static void work_that_comes_too_late_delays_nobody(void **state)
+{
+    struct bed *b = bed_new(14);
+
+    (void)state;
+    b->effort = UINT32_MAX;
+    assert_int_equal(call_it(b, 1, 2), QUDAG_OK);
+    have_r(b);
+    build_i(b);
+    run_to(b, b->now + HIDDEN_SOLVE_LIFE);
+    struct up intro = call_up(b, HIDDEN_CALL_INTRODUCE);
+    tstamp begin = b->now;
+    forget(b);
+    run_to(b, begin + HIDDEN_TRY_NEXT - SECOND);
+    hidden_call_solved(b->calls, intro.id, QUDAG_OK, 1, b->now, &b->acts);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 0);
+    run_to(b, begin + HIDDEN_TRY_NEXT);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 1);
+    bed_free(b);
+}
+
 static void work_ends_with_its_call(void **state)
 {
     struct bed *b = bed_new(13);
@@ -527,6 +549,7 @@ int main(void)
         cmocka_unit_test(a_call_proves_what_is_asked_and_then_more),
         cmocka_unit_test(work_that_is_not_asked_for_is_done_after_a_failure),
         cmocka_unit_test(a_caller_spends_no_more_than_it_wants),
+        cmocka_unit_test(work_that_comes_too_late_delays_nobody),
         cmocka_unit_test(work_ends_with_its_call),
         cmocka_unit_test(work_outlives_r),
         cmocka_unit_test(every_answer_while_work_is_done),
