@@ -35,11 +35,6 @@ static void lost(struct node *n, struct node_circuit *c, qudag_err err, tstamp n
     node_end(n, n->ix.calls);
 }
 
-static const struct node_circuit_use to_r = {
-    .name = "rendezvous", .built = r_built, .failed = lost};
-static const struct node_circuit_use to_i = {
-    .name = "introduce", .to_relay = true, .built = i_built, .failed = lost};
-
 /* The circuit that waits for the call |cookie|; NULL: nobody wants it any more. */
 static struct node_circuit *waiting(struct node *n, uint64_t cookie)
 {
@@ -52,6 +47,22 @@ static struct node_circuit *waiting(struct node *n, uint64_t cookie)
     }
     return NULL;
 }
+
+/* A point's relay that others could not reach: its record may be out of date. */
+static void i_lost(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
+{
+    struct node_circuit *w = waiting(n, c->call);
+
+    if (w != NULL && c->target_failed) {
+        w->misses++;
+    }
+    lost(n, c, err, now);
+}
+
+static const struct node_circuit_use to_r = {
+    .name = "rendezvous", .built = r_built, .failed = lost};
+static const struct node_circuit_use to_i = {
+    .name = "introduce", .to_relay = true, .built = i_built, .failed = i_lost};
 
 static void close_circuit(struct node *n, struct ref circuit, tstamp now)
 {

@@ -24,8 +24,14 @@ static void point_built(struct node *n, struct node_circuit *c, tstamp now)
 
 static void point_lost(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
 {
+    struct acts *out = node_begin(n);
     (void)err;
-    hidden_serve_point_ended(n->services, c->id, now, node_begin(n));
+
+    if (c->target_failed) {
+        hidden_serve_point_unreachable(n->services, c->id, now, out);
+    } else {
+        hidden_serve_point_ended(n->services, c->id, now, out);
+    }
     node_end(n, n->ix.services);
 }
 

@@ -348,12 +348,16 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
 
 /*
  * What a relay failed in is not the service's doing; what may be costs the budget of its address.  One that was not
- * reached from the last relay may have moved: not the same way again, a newer record is asked for.
+ * reached from the last relay may have moved: not the same way again, a newer record is asked for.  A relay that two
+ * others could not reach is gone, and whoever named it has more.
  */
 static bool may_try_again(struct node *n, struct node_circuit *c, uint64_t hop, tstamp now)
 {
     bool by_relay = hop >= 1 && hop <= c->relays;
 
+    if (c->use->to_relay && c->target_failed) {
+        return ++c->misses < NODE_CIRCUIT_MISSES;
+    }
     if (by_relay || !c->use->to_service) {
         return true;
     }
@@ -376,7 +380,8 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
         return;
     }
     path_ended(n, c, a->n, a->err, now);
-    c->target_failed = c->use->to_service && !c->open && c->reached >= c->relays;
+    c->target_failed =
+        (c->use->to_service || c->use->to_relay) && !c->open && c->reached >= c->relays;
     if (!c->open && !c->canceled && !c->use->stem && ++c->tries < NODE_CIRCUIT_TRIES &&
         may_try_again(n, c, a->n, now)) {
         qudag_err next = build_or_wait(n, c);
@@ -395,7 +400,8 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
 
 void node_circuit_lost(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
 {
-    c->target_failed = err == QUDAG_ESTALE || err == QUDAG_ETIMEOUT;
+    c->target_failed = err == QUDAG_ESTALE || err == QUDAG_ETIMEOUT ||
+                       (err == QUDAG_EUNREACHABLE && c->misses > 0);
     give_back(n, c, err);
     detach(n, c);
     c->use->failed(n, c, err, now);

@@ -8,6 +8,8 @@
 
 #define NODE_CIRCUIT_AVOID 16 /* relays that a last hop is not to be */
 #define NODE_CIRCUIT_TRIES 5  /* paths tried for one purpose */
+#define NODE_CIRCUIT_MISSES                                                                        \
+    2 /* of these, that reached all but the last hop, a relay that was named */
 
 /* What a circuit is for.  Functions are called from the drain. */
 struct node_circuit_use {
@@ -56,7 +58,8 @@ struct node_circuit {
     bool expired, ended;          /* being closed: for its age; because it broke */
     bool unanswered;              /* exchanges: the request has left, and no answer came */
     bool judged;                  /* what it says of its guard has been counted */
-    bool target_failed;           /* all relays were reached, and its last hop was not */
+    bool target_failed; /* all relays were reached, and the last hop that was named was not */
+    uint8_t misses; /* to_relay: how often that was so; carried: of points that its call tried */
     struct onion_hop path[ONION_HOPS_MAX];
     struct list waiting; /* node_stream.wait */
 };

@@ -324,6 +324,62 @@ static void it_outlives_its_introduction_points(void **state)
     }
 }
 
+/* The relay whose peer id that is. */
+static size_t relay_of(const struct peer_id *peer)
+{
+    for (size_t i = 0; i < RELAYS; i++) {
+        if (peer_id_eq(&net.node[i].peer, peer)) {
+            return i;
+        }
+    }
+    fail();
+    return 0;
+}
+
+/* When it is noticed that the relay of a point is gone, another takes its place: it is not tried again and again. */
+static void a_point_dies_with_its_relay(void **state)
+{
+    (void)state;
+
+    network(1, NULL);
+    const struct dark_service before = service()->target;
+    (void)nt_free(&net, relay_of(&before.intro[0].relay));
+    while (stats().points_lost == 0) {
+        (void)nt_run(&net, NS_PER_S, NULL);
+        assert_true(net.now < NT_START + 1000 * NS_PER_S);
+    }
+    tstamp noticed = net.now;
+    while (stats().standing < 3 ||
+           memcmp(before.intro, service()->target.intro, sizeof before.intro) == 0) {
+        (void)nt_run(&net, NS_PER_S, NULL);
+        assert_true(net.now < noticed + 120 * NS_PER_S);
+    }
+    print_message("another point after %u s\n", (unsigned)((net.now - noticed) / NS_PER_S));
+    for (size_t i = 0; i < service()->target.n_intros; i++) {
+        assert_false(peer_id_eq(&service()->target.intro[i].relay, &before.intro[0].relay));
+    }
+    assert_true(net.now < noticed + 20 * NS_PER_S);
+}
+
+/* SPEC: rendezvous R-27: nobody is left with a record whose points are all at relays that are gone. */
+static void a_record_of_dead_relays_is_looked_up_anew(void **state)
+{
+    (void)state;
+
+    network(1, NULL);
+    (void)call(1, QUDAG_OK);
+    const struct dark_service before = service()->target;
+    for (size_t i = 0; i < before.n_intros; i++) {
+        (void)nt_free(&net, relay_of(&before.intro[i].relay));
+    }
+    while (stats().points_lost < 3 || stats().standing < 3) {
+        (void)nt_run(&net, NS_PER_S, NULL);
+        assert_true(net.now < NT_START + 1000 * NS_PER_S);
+    }
+    (void)nt_run(&net, 90 * NS_PER_S, NULL); /* the next record is out */
+    print_message("call: %u ms\n", (unsigned)call(2, QUDAG_OK));
+}
+
 static size_t guard_of_service(void)
 {
     struct node *n = net.node[SERVICE].node;
@@ -835,6 +891,8 @@ int main(void)
         NT_TEST(a_service_is_published_and_called),
         NT_TEST(a_connection_may_be_silent_for_hours),
         NT_TEST(it_outlives_its_introduction_points),
+        NT_TEST(a_point_dies_with_its_relay),
+        NT_TEST(a_record_of_dead_relays_is_looked_up_anew),
         NT_TEST(it_outlives_its_guard),
         NT_TEST(it_comes_back_with_its_address),
         NT_TEST(who_is_gone_is_offline),

@@ -4,7 +4,8 @@
  *   R      BUILD ─▶ PLACE ─▶ WAITS ─▶ MET        broken, or a CREATED that fits nothing: another R, BUILD again
  *   point  FRESH ─▶ BUILD ─▶ READY ─▶ ASKED ─▶ PASSED, or UNKNOWN, FULL, BROKEN
  *
- * R and the first point are built side by side, and while they are, the work is done that the service asks for.  An
+ * R and the first point are built side by side, and while they are, the work is done that the service asks for.  Where
+ * the circuit to a point takes long, as to a relay that is gone, that to the next one is begun beside it.  An
  * introduction is made when R waits and none was made in the last 4 s that may still bring something; what was made for
  * one R is of no use for the next, but for work.
  */
@@ -225,7 +226,7 @@ static void ask_for_point(struct hidden_calls *h, struct call *c, struct point *
 
     p->state = P_BUILD;
     p->id = ++h->ids;
-    c->next_at = tstamp_after(now, HIDDEN_TRY_NEXT);
+    c->next_at = tstamp_after(now, HIDDEN_BUILD_NEXT);
     if (a != NULL) {
         a->cookie = c->cookie;
         a->n = p->id;
@@ -472,7 +473,7 @@ void hidden_call_waiting(struct hidden_calls *h, uint64_t id, qudag_err err, tst
         return;
     }
     c->r = R_WAITS;
-    c->next_at = tstamp_after(now, HIDDEN_TRY_NEXT); /* for a point that is being built */
+    c->next_at = tstamp_after(now, HIDDEN_BUILD_NEXT); /* for a point that is being built */
     go_on(h, c, now, out);
 }
 
@@ -495,7 +496,7 @@ static void solved(struct hidden_calls *h, struct call *c, struct point *p, tsta
                    struct acts *out)
 {
     p->solving = false;
-    c->next_at = tstamp_after(now, HIDDEN_TRY_NEXT);
+    c->next_at = tstamp_after(now, HIDDEN_BUILD_NEXT);
     go_on(h, c, now, out);
 }
 

@@ -118,6 +118,32 @@ static void an_old_record_is_told_from_a_dead_service(void **state)
     bed_free(b);
 }
 
+/* A relay that is gone costs a second and a half, not what several tries to reach it take. */
+static void a_point_that_is_slow_to_reach_has_the_next_one_beside_it(void **state)
+{
+    struct bed *b = bed_new(5);
+
+    (void)state;
+    assert_int_equal(call_it(b, 1, 3), QUDAG_OK);
+    run_to(b, b->now + 3 * HIDDEN_BUILD_NEXT); /* while R does not wait either, one is enough */
+    assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 1);
+    struct up slow = call_up(b, HIDDEN_CALL_NEED_I);
+    have_r(b);
+    tstamp waits = b->now;
+    run_to(b, waits + HIDDEN_BUILD_NEXT - 1);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 1);
+    run_to(b, waits + HIDDEN_BUILD_NEXT);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 2);
+    build_i(b);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_INTRODUCE), 1);
+    hidden_call_i_built(b->calls, slow.id, new_circuit(b), b->now, &b->acts); /* there after all */
+    run_to(b, waits + HIDDEN_BUILD_NEXT + HIDDEN_TRY_NEXT - 1);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_INTRODUCE), 1); /* it waits for its turn */
+    run_to(b, waits + HIDDEN_BUILD_NEXT + HIDDEN_TRY_NEXT);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_INTRODUCE), 2);
+    bed_free(b);
+}
+
 static void silence_brings_the_next_point_and_then_the_end(void **state)
 {
     struct bed *b = bed_new(5);
@@ -134,6 +160,8 @@ static void silence_brings_the_next_point_and_then_the_end(void **state)
     run_to(b, first + HIDDEN_TRY_NEXT);
     assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 2);
     struct up slow = call_up(b, HIDDEN_CALL_NEED_I);
+    run_to(b, first + HIDDEN_TRY_NEXT + HIDDEN_BUILD_NEXT - 1);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 2);
     run_to(b, first + 2 * HIDDEN_TRY_NEXT); /* the second is slow: the third */
     assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 3);
     build_i(b);
@@ -361,6 +389,7 @@ int main(void)
         cmocka_unit_test(calls_are_bounded_and_named_once),
         cmocka_unit_test(the_next_point_is_tried_after_each_kind_of_failure),
         cmocka_unit_test(an_old_record_is_told_from_a_dead_service),
+        cmocka_unit_test(a_point_that_is_slow_to_reach_has_the_next_one_beside_it),
         cmocka_unit_test(silence_brings_the_next_point_and_then_the_end),
         cmocka_unit_test(a_late_answer_to_the_first_handshake_counts),
         cmocka_unit_test(three_relays_at_most_are_r),

@@ -155,7 +155,11 @@ static void step(struct fuzz *f, struct rd *r)
         hidden_serve_established(f->h, id, f->now, &f->acts);
         break;
     case 4:
-        hidden_serve_point_ended(f->h, id, f->now, &f->acts);
+        if (id % 2 == 0) {
+            hidden_serve_point_ended(f->h, id, f->now, &f->acts);
+        } else {
+            hidden_serve_point_unreachable(f->h, id, f->now, &f->acts);
+        }
         break;
     case 5:
         make_handshake(f, detail);

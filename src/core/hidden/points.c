@@ -4,7 +4,7 @@
  *   PAUSE ─▶ BUILD ─▶ ESTABLISH ─▶ STANDS ─ time is over ─▶ old, until records expired: another slot begins
  *     ▲        │          │          │
  *     └────────┴──────────┴──────────┘   a point that stood is established again at its relay, three times an hour;
- *                                        else another relay, with another key
+ *                                        else, or when that relay cannot be reached, another one, with another key
  */
 #include "core/hidden/service_impl.h"
 
@@ -288,4 +288,16 @@ void hidden_serve_point_ended(struct hidden_services *h, uint64_t id, tstamp now
     if (p != NULL) {
         end_slot(s, p, true, now, out);
     }
+}
+
+void hidden_serve_point_unreachable(struct hidden_services *h, uint64_t id, tstamp now,
+                                    struct acts *out)
+{
+    struct hidden_service *s;
+    struct hidden_slot *p = hidden_slot_of(h, id, &s);
+
+    for (size_t i = 0; p != NULL && i < HIDDEN_RESTORES; i++) {
+        p->restored[i] = now > 0 ? now : 1; /* as often as it may be */
+    }
+    hidden_serve_point_ended(h, id, now, out);
 }

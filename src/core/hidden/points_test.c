@@ -131,6 +131,30 @@ static void a_broken_point_is_restored_then_replaced(void **state)
     bed_free(b);
 }
 
+/* Who tried it again three times first would be away for a minute when all its points are at relays that died. */
+static void a_point_at_a_relay_that_is_gone_is_replaced_at_once(void **state)
+{
+    struct bed *b = bed_new(4);
+    uint64_t ids[HIDDEN_SLOTS];
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    hidden_serve_point_ended(b->services, ids[0], b->now, &b->sacts); /* its circuit broke */
+    run_to(b, b->now + 2 * SECOND);
+    struct up need = serve_up(b, HIDDEN_SERVE_NEED_POINT);
+    assert_true(need.is.need.same);
+    forget(b);
+    hidden_serve_point_unreachable(b->services, need.id, b->now, &b->sacts);
+    assert_null(hidden_serve_intro_sk(b->services, need.id));
+    run_to(b, b->now + 3 * SECOND);
+    need = serve_up(b, HIDDEN_SERVE_NEED_POINT);
+    assert_false(need.is.need.same);
+    assert_int_equal(need.is.need.n_avoid, 3); /* not there again */
+    assert_true(peer_id_eq(&need.is.need.avoid[0], &t.point[0].relay.peer));
+    hidden_serve_point_unreachable(b->services, 12345, b->now, &b->sacts); /* late */
+    bed_free(b);
+}
+
 /* A relay that refused, or broke before the point stood: no record names it, so another one is taken at once. */
 static void a_point_that_never_stood_goes_elsewhere(void **state)
 {
@@ -466,6 +490,7 @@ int main(void)
         cmocka_unit_test(two_points_are_told_after_a_while),
         cmocka_unit_test(relays_in_use_are_to_be_avoided),
         cmocka_unit_test(a_broken_point_is_restored_then_replaced),
+        cmocka_unit_test(a_point_at_a_relay_that_is_gone_is_replaced_at_once),
         cmocka_unit_test(a_point_that_never_stood_goes_elsewhere),
         cmocka_unit_test(an_hour_later_it_may_be_restored_again),
         cmocka_unit_test(failures_are_repeated_more_and_more_slowly),

@@ -10,7 +10,9 @@
 #define HIDDEN_PERIOD 86400            /* s: the periods of records */
 #define HIDDEN_RESTORES 3              /* SPEC: rendezvous R-25: in HIDDEN_RESTORE_SPAN */
 #define HIDDEN_RESTORE_SPAN (3600 * NS_PER_S)
-#define HIDDEN_TRY_NEXT (4 * NS_PER_S)   /* SPEC: rendezvous R-26: after an introduction */
+#define HIDDEN_TRY_NEXT (4 * NS_PER_S) /* SPEC: rendezvous R-26: after an introduction */
+#define HIDDEN_BUILD_NEXT                                                                          \
+    (1500 * NS_PER_MS) /* SPEC: rendezvous R-26: a circuit to a point takes longer than that */
 #define HIDDEN_CALL_LIFE (12 * NS_PER_S) /* SPEC: rendezvous R-26: after the first */
 #define HIDDEN_MEETING_LIFE (60 * NS_PER_S)
 #define HIDDEN_WAIT_MAX (8 * NS_PER_S) /* SPEC: rendezvous R-28 */

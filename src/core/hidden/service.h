@@ -143,6 +143,9 @@ const struct secret_ed25519 *hidden_serve_intro_sk(const struct hidden_services 
 void hidden_serve_established(struct hidden_services *h, uint64_t id, tstamp now, struct acts *out);
 /* The circuit could not be built or broke, or the relay refused or ended the point. */
 void hidden_serve_point_ended(struct hidden_services *h, uint64_t id, tstamp now, struct acts *out);
+/* Likewise, and several relays could not reach its relay: no record needs to name it any more. */
+void hidden_serve_point_unreachable(struct hidden_services *h, uint64_t id, tstamp now,
+                                    struct acts *out);
 /* A handshake came through it, not checked.  Up to a quarter of a millisecond for one that is for us. */
 void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice handshake,
                           tstamp now, struct acts *out);
