@@ -17,6 +17,7 @@
 #define DAY_S 86400
 #define DESC_LIFE DAY_S
 #define TRIES 5 /* paths for one circuit */
+#define HOPS 3
 
 struct client {
     const struct guards_case *c;
@@ -29,6 +30,7 @@ struct client {
     bool guard[RELAYS_MAX];          /* used as one: its descriptors may be withheld */
     uint32_t down_until[RELAYS_MAX]; /* s */
     bool hostile_entry, hostile_second;
+    uint32_t named;
     uint8_t file[RELAYS_GUARDS_FILE_MAX];
 };
 
@@ -56,11 +58,18 @@ static bool there(const struct client *k, uint32_t i)
     return !k->gone[i] && !k->denied[i] && k->down_until[i] <= seconds(k);
 }
 
+/* Where relay |i| is: each in a network of its own. */
+static struct netaddr addr_of(uint32_t i)
+{
+    return (struct netaddr){
+        .family = 4, .ip = {(uint8_t)(20 + i / 200), (uint8_t)(i % 200), 1, 1}, .port = 4001};
+}
+
 /* The descriptor of relay |i| as it is now. */
 static bool learn(struct client *k, uint32_t i)
 {
     static struct relay_desc d; /* large */
-    struct netaddr a = {.family = 4, .ip = {(uint8_t)(20 + i / 200), (uint8_t)(i % 200), 1, 1}};
+    struct netaddr a = addr_of(i);
 
     if (k->gone[i] || (k->c->withheld && k->guard[i])) {
         return true;
@@ -68,7 +77,6 @@ static bool learn(struct client *k, uint32_t i)
     memset(&d, 0, sizeof(d));
     d.peer = peer_of(i);
     d.n_addrs = 1;
-    a.port = 4001;
     multiaddr_quic(&d.addr[0], &a, NULL);
     d.onion_x[0] = (uint8_t)(i >> 8);
     d.onion_x[1] = (uint8_t)i;
@@ -130,12 +138,70 @@ static void churn(struct client *k)
     }
 }
 
+/* A service with addresses in networks of some of the guards that were used. */
+static void excluding(struct client *k, struct onion_hop *service)
+{
+    *service = (struct onion_hop){.peer = peer_of(60001)};
+    for (uint32_t i = 0; i < k->c->relays && service->n_addrs < ONION_ADDRS_MAX; i++) {
+        if (k->guard[i] && rng_below(&k->rng, 2) == 0) {
+            struct netaddr a = addr_of(i);
+            multiaddr_quic(&service->addr[service->n_addrs++], &a, NULL);
+        }
+    }
+}
+
+/* The relay whose turn it is. */
+static void named(struct client *k, struct onion_hop *relay)
+{
+    uint32_t i = k->named++ % k->c->relays;
+    struct netaddr a = addr_of(i);
+
+    *relay =
+        (struct onion_hop){.peer = peer_of(i), .n_addrs = 1, .x = {(uint8_t)(i >> 8), (uint8_t)i}};
+    multiaddr_quic(&relay->addr[0], &a, NULL);
+}
+
+/* A clean circuit, and its last hop. */
+static qudag_err clean(struct client *k, struct onion_hop hop[HOPS])
+{
+    static const struct relays_path_want stem = {.n = HOPS, .stem = true}, whole = {.n = HOPS};
+    static const struct peer_id nobody = {.len = 0};
+    struct relays_stem begun = {hop, HOPS - 1};
+    qudag_err err = relays_path(k->r, &stem, k->now, hop);
+
+    return err != QUDAG_OK
+               ? err
+               : relays_path_last(k->r, &whole, &nobody, &begun, k->now, &hop[HOPS - 1]);
+}
+
+static qudag_err choose(struct client *k, struct onion_hop hop[HOPS])
+{
+    struct relays_path_want want = {.n = HOPS};
+    struct onion_hop end;
+
+    switch (k->c->ends) {
+    case GUARDS_ENDS_CLEAN:
+        return clean(k, hop);
+    case GUARDS_ENDS_EXCLUDING:
+        excluding(k, &end);
+        want.service = &end;
+        break;
+    case GUARDS_ENDS_NAMED:
+        named(k, &end);
+        want.service = &end;
+        want.named = true;
+        break;
+    case GUARDS_ENDS_OWN:
+        break;
+    }
+    return relays_path(k->r, &want, k->now, hop);
+}
+
 /* One path; whether its circuit was built, or there was no guard. */
 static qudag_err attempt(struct client *k)
 {
-    static const struct relays_path_want want = {.n = 3};
-    struct onion_hop hop[3];
-    qudag_err err = relays_path(k->r, &want, k->now, hop);
+    struct onion_hop hop[HOPS];
+    qudag_err err = choose(k, hop);
 
     if (err != QUDAG_OK) {
         return err;
@@ -143,7 +209,7 @@ static qudag_err attempt(struct client *k)
     uint32_t first = ix_of(&hop[0]);
     k->guard[first] = true;
     k->denied[first] = k->denied[first] || (k->c->denied && !k->hostile[first]);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < HOPS; i++) {
         if (!there(k, ix_of(&hop[i]))) {
             relays_hop_failed(k->r, hop, i + 1, k->now);
             return QUDAG_ECIRCUIT;
@@ -151,7 +217,7 @@ static qudag_err attempt(struct client *k)
         k->hostile_entry = k->hostile_entry || k->hostile[first];
         k->hostile_second = k->hostile_second || (i == 1 && k->hostile[ix_of(&hop[1])]);
     }
-    relays_hops_worked(k->r, hop, 3, k->now);
+    relays_hops_worked(k->r, hop, HOPS, k->now);
     return QUDAG_OK;
 }
 
@@ -191,6 +257,7 @@ static bool live(struct client *k, struct guards_figures *out)
         }
         out->asked++;
         out->failed += err == QUDAG_ENOGUARD ? 1 : 0;
+        out->no_path += err == QUDAG_ENORELAYS ? 1 : 0;
         probe(k, next);
         k->now = next;
     }

@@ -9,6 +9,18 @@
 
 #include "core/relays/relays.h"
 
+/* Where its circuits lead. */
+enum guards_ends {
+    GUARDS_ENDS_OWN,   /* to gateways of its choice */
+    GUARDS_ENDS_CLEAN, /* the same, their last hops added to clean circuits (P-33) */
+    GUARDS_ENDS_NAMED, /* to relays that an attacker names, each in turn */
+    /*
+     * To direct services of an attacker who knows which guards were used, and names networks of some of them, so that
+     * these are excluded: other ones each time.
+     */
+    GUARDS_ENDS_EXCLUDING,
+};
+
 /* What befalls a client. */
 struct guards_case {
     const char *name;
@@ -21,6 +33,7 @@ struct guards_case {
     uint32_t gone_permille; /* share of honest relays that go for good within 30 days */
     bool denied;            /* every honest guard that is used is attacked from then on, for good */
     bool withheld;          /* descriptors of guards are never found again */
+    enum guards_ends ends;
 };
 
 struct guards_figures {
@@ -28,6 +41,7 @@ struct guards_figures {
     uint32_t hostile;       /* clients that ever began a circuit with a hostile relay */
     uint32_t entries;       /* different relays chosen as entry, of all clients together */
     uint32_t asked, failed; /* circuits wanted; of these without any path for lack of a guard */
+    uint32_t no_path;       /* for another reason */
     uint32_t second;        /* clients that ever had a hostile second hop */
 };
 

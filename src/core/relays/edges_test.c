@@ -266,7 +266,7 @@ static void a_guard_of_an_ip_version_we_have_not_counts_as_failing(void **state)
     (void)state;
     (void)entry(w, 0);
     relays_set_own_ip(w->r, RELAYS_IP6);
-    assert_int_equal(relays_guards_usable(w->r, 0, ix), 0);
+    assert_int_equal(relays_guards_usable(w->r, NULL, 0, ix), 0);
     assert_true(w->r->guard[0]->failing);
     for (uint32_t i = 1; i < w->r->n_guards; i++) { /* those never used have denied nothing */
         assert_false(w->r->guard[i]->failing);
@@ -287,7 +287,7 @@ static void guards_are_not_spent_while_one_answers(void **state)
         w->r->guard[i]->denied_s = RELAYS_AWAY_S;
     }
     w->r->guard[RELAYS_NEW_GUARDS - 1]->denied_s = RELAYS_AWAY_S; /* away, and yet it answers */
-    assert_true(relays_guards_usable(w->r, 0, ix) > 0);
+    assert_true(relays_guards_usable(w->r, NULL, 0, ix) > 0);
     assert_false(relays_guards_spent(w->r));
     world_free(w);
 }

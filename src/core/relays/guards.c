@@ -31,26 +31,47 @@ _Static_assert(LIFE_MIN_DAYS > RELAYS_NEW_DAYS + BLUR_DAYS,
 
 /* --- rules ---------------------------------------------------------------------------------- */
 
+/* The fit ones before a guard. */
+struct before {
+    size_t n;
+    bool all_away, some_excluded, others, others_gone; /* others: not excluded */
+};
+
+/* Whether one behind them may begin a path, too. */
+static bool may_follow(const struct before *b)
+{
+    return b->n < RELAYS_PRIMARIES || b->all_away ||
+           (b->some_excluded && b->others && b->others_gone);
+}
+
+static void before_add(struct before *b, const struct relays_guard_view *v)
+{
+    b->n++;
+    b->all_away = b->all_away && v->away;
+    b->some_excluded = b->some_excluded || v->excluded;
+    b->others = b->others || !v->excluded;
+    b->others_gone = b->others_gone && (v->excluded || v->gone);
+}
+
 size_t relays_guards_allowed(const struct relays_guard_view *v, size_t n, uint32_t new_left,
                              uint8_t *ix, bool *spent)
 {
-    size_t allowed = 0, place = 0;
-    bool all_away = true;
+    struct before b = {.all_away = true, .others_gone = true};
+    size_t allowed = 0;
 
     *spent = false;
     for (size_t i = 0; i < n; i++) {
         if (!v[i].fit) {
             continue;
         }
-        if (place >= RELAYS_PRIMARIES && !all_away) {
+        if (!may_follow(&b)) {
             break;
         }
-        place++;
         if (!v[i].used && new_left == 0) {
             *spent = true; /* those behind it were not used either */
             break;
         }
-        all_away = all_away && v[i].away;
+        before_add(&b, &v[i]);
         if (v[i].answers) {
             ix[allowed++] = (uint8_t)i;
         }
@@ -212,6 +233,13 @@ static bool away(const struct relays *r, const struct relays_guard *g)
     return g->denied_s >= (r->large ? RELAYS_AWAY_S : RELAYS_AWAY_SMALL_S);
 }
 
+static bool gone(const struct relays *r, const struct relays_guard *g)
+{
+    uint32_t least = r->large ? RELAYS_GONE_S : RELAYS_GONE_SMALL_S;
+
+    return r->cfg.lab ? g->failing : g->denied_s >= least;
+}
+
 static uint32_t new_left(const struct relays *r)
 {
     walltime used[RELAYS_SAMPLE_MAX];
@@ -229,7 +257,8 @@ static void view_of(const struct relays *r, const struct relays_guard *g, tstamp
         (struct relays_guard_view){.fit = fit(r, g),
                                    .used = g->used != 0,
                                    .answers = g->x.usable <= now && relays_entry_dialable(r, &g->x),
-                                   .away = away(r, g)};
+                                   .away = away(r, g),
+                                   .gone = gone(r, g)};
 }
 
 enum relays_guards_state relays_guards_state(const struct relays *r, tstamp now)
@@ -247,7 +276,7 @@ enum relays_guards_state relays_guards_state(const struct relays *r, tstamp now)
     return spent ? RELAYS_GUARDS_SPENT : RELAYS_GUARDS_SILENT;
 }
 
-size_t relays_guards_usable(struct relays *r, tstamp now, uint8_t *ix)
+size_t relays_guards_usable(struct relays *r, const bool *excluded, tstamp now, uint8_t *ix)
 {
     struct relays_guard_view v[RELAYS_SAMPLE_MAX];
     bool spent;
@@ -259,6 +288,7 @@ size_t relays_guards_usable(struct relays *r, tstamp now, uint8_t *ix)
             relays_guards_failed(r, g, now); /* we have no address of its kind: it may return */
             view_of(r, g, now, &v[i]);
         }
+        v[i].excluded = excluded != NULL && excluded[i];
     }
     size_t n = relays_guards_allowed(v, r->n_guards, new_left(r), ix, &spent);
     r->guards_spent = n == 0 && spent;

@@ -93,8 +93,10 @@ static void the_first_two_are_waited_for_and_no_other_takes_their_place(void **s
         bool spent;
         for (size_t k = 0; k < 5; k++) {
             uint8_t b = row[i].v[k];
-            v[k] = (struct relays_guard_view){(b & FIT) != 0, (b & USED) != 0, (b & ANSWERS) != 0,
-                                              (b & AWAY) != 0};
+            v[k] = (struct relays_guard_view){.fit = (b & FIT) != 0,
+                                              .used = (b & USED) != 0,
+                                              .answers = (b & ANSWERS) != 0,
+                                              .away = (b & AWAY) != 0};
         }
         size_t n = relays_guards_allowed(v, 5, row[i].left, ix, &spent);
         assert_int_equal(n, strlen(row[i].allowed));

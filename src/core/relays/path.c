@@ -287,6 +287,22 @@ static void choice_of(const struct relays *r, const struct relays_path_want *wan
     }
 }
 
+/* The guards that may begin it: as said in guards.h, and whom the end excludes is known. */
+static void guards_put(struct relays *r, struct choice *c, bool named)
+{
+    enum relays_close close[RELAYS_CLOSE_TRIES];
+    bool excluded[RELAYS_SAMPLE_MAX];
+
+    (void)relays_rule_close(named, close);
+    c->close = close[0];
+    for (uint32_t i = 0; i < r->n_guards; i++) {
+        const struct relays_entry *x = &r->guard[i]->x;
+        excluded[i] = is_one_of(&x->hop.peer, c->exclude, c->n_exclude) ||
+                      (c->service != NULL && !close_fits(r, c, x, 0));
+    }
+    c->n_guards = relays_guards_usable(r, excluded, c->now, c->guard);
+}
+
 qudag_err relays_path(struct relays *r, const struct relays_path_want *want, tstamp now,
                       struct onion_hop *out)
 {
@@ -307,7 +323,7 @@ qudag_err relays_path_apart(struct relays *r, const struct relays_path_want *wan
     }
     choice_of(r, want, other, &service, &c);
     c.now = now;
-    c.n_guards = relays_guards_usable(r, now, c.guard);
+    guards_put(r, &c, want->named);
     if (!try_choices(r, &c, want->named)) {
         return guard_awaited(r, now) ? QUDAG_ENOGUARD : QUDAG_ENORELAYS;
     }
@@ -336,7 +352,7 @@ static const struct relays_entry *usable_guard(const struct relays *r, const str
 /* Puts the stem into |c|; false: it would not be chosen any more. */
 static bool stem_put(struct relays *r, struct choice *c, const struct relays_stem *stem)
 {
-    c->n_guards = relays_guards_usable(r, c->now, c->guard);
+    c->n_guards = relays_guards_usable(r, NULL, c->now, c->guard);
     c->second = relays_second_find(r, &stem->hop[1].peer);
     for (size_t at = 0; at < stem->n && c->second != NULL; at++) {
         const struct peer_id *peer = &stem->hop[at].peer;

@@ -193,8 +193,11 @@ const struct relays_guard *relays_guards_first(const struct relays *r);
 void relays_guards_refresh(struct relays *r);
 /* The network was seen to be large: what was drawn from few and never used is drawn again. */
 void relays_guards_large(struct relays *r);
-/* Indices of those that may begin a path now, in order; at most RELAYS_SAMPLE_MAX. */
-size_t relays_guards_usable(struct relays *r, tstamp now, uint8_t *ix);
+/*
+ * Indices of those that may begin a path now, in order; at most RELAYS_SAMPLE_MAX.  |excluded|: of each, whether what
+ * the path leads to keeps it out; NULL: of none.
+ */
+size_t relays_guards_usable(struct relays *r, const bool *excluded, tstamp now, uint8_t *ix);
 /* A path begins with the |ix|-th: its first use is dated.  Its index may change. */
 void relays_guards_use(struct relays *r, uint32_t ix);
 /* It was not reached, or it works. */
