@@ -407,11 +407,66 @@ static void it_outlives_its_guard(void **state)
     tstamp gone = net.now;
     while (stats().standing < 3 || stats().points_lost == 0) {
         (void)nt_run(&net, NS_PER_S, NULL);
-        assert_true(net.now < gone + 600 * NS_PER_S);
+        assert_true(net.now < gone + 60 * NS_PER_S); /* found dead by a probe, and others used */
     }
     print_message("three points again after %u s\n", (unsigned)((net.now - gone) / NS_PER_S));
-    (void)nt_run(&net, 60 * NS_PER_S, NULL);
     print_message("call: %u ms\n", (unsigned)call(2, QUDAG_OK));
+}
+
+/* ---- second-layer guards ---- */
+
+static const char *const uses[] = {"service-introduce", "service-rendezvous", "lookup"};
+static unsigned seen[ARRAY_LEN(uses)]; /* circuits of the service's node, as often as looked at */
+
+static bool is_second(struct node *n, const struct peer_id *peer)
+{
+    struct peer_id p;
+
+    for (size_t it = 0; relays_second_next(n->relays, &it, &p);) {
+        if (peer_id_eq(&p, peer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void watch_paths(struct nt *nt, const struct nt_pkt *p)
+{
+    struct node *n = nt->node[SERVICE].node;
+    (void)p;
+
+    LIST_EACH(it, &n->circuits)
+    {
+        const struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        if (c->use->carried || c->no_path) {
+            continue;
+        }
+        for (size_t i = 0; i < ARRAY_LEN(uses); i++) {
+            seen[i] += strcmp(c->use->name, uses[i]) == 0 ? 1 : 0;
+        }
+        assert_true(c->n_hops >= 3 || (c->use->stem && c->n_hops == 2));
+        assert_true(is_second(n, &c->path[1].peer));
+    }
+}
+
+/* Whatever the service's node builds: to introduction points, to meet callers, to publish, to have one ready. */
+static void the_second_relay_of_all_its_circuits_is_of_the_second_layer(void **state)
+{
+    (void)state;
+
+    network(1, NULL);
+    memset(seen, 0, sizeof seen);
+    net.watch = watch_paths;
+    for (uint8_t round = 0; round < 3; round++) {
+        publish();
+        (void)call((uint8_t)(1 + round), QUDAG_OK);
+    }
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(uses); i++) {
+        print_message("%s: %u\n", uses[i], seen[i]);
+        assert_true(seen[i] > 0);
+    }
+    net.watch = NULL;
 }
 
 static void it_comes_back_with_its_address(void **state)
@@ -894,6 +949,7 @@ int main(void)
         NT_TEST(a_point_dies_with_its_relay),
         NT_TEST(a_record_of_dead_relays_is_looked_up_anew),
         NT_TEST(it_outlives_its_guard),
+        NT_TEST(the_second_relay_of_all_its_circuits_is_of_the_second_layer),
         NT_TEST(it_comes_back_with_its_address),
         NT_TEST(who_is_gone_is_offline),
         NT_TEST(whose_node_died_is_offline),

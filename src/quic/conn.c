@@ -66,6 +66,7 @@ static struct quic_conn *conn_alloc(struct quic *q, bool server, const struct ne
     list_init(&c->dirty);
     list_init(&c->half);
     list_init(&c->suspect);
+    list_init(&c->silent);
     list_init(&c->down);
     list_init(&c->streams_ok);
     list_init(&c->ready);
@@ -327,6 +328,7 @@ static void drop_engine(struct quic_conn *c)
 {
     leave_half_open(c);
     list_del(&c->suspect);
+    list_del(&c->silent);
     list_del(&c->streams_ok);
     if (c->ng != NULL) {
         ngtcp2_conn_del(c->ng);
@@ -597,6 +599,7 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
         return;
     }
     quic_conn_drop_tls(c);
+    quic_silence_heard(c);
     quic_conn_traffic(c);
     quic_stream_probe(c);
     quic_conn_mark_dirty(c);
@@ -765,5 +768,8 @@ bool quic_conn_send(struct quic_conn *c, struct quic_tx *tx)
     tx->len = (size_t)n;
     tx->segment = (uint16_t)segment;
     c->info.bytes_out += (uint64_t)n;
+    if (n >= SHAPE_FULL) {
+        quic_silence_sent(c);
+    }
     return true;
 }

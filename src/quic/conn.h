@@ -15,6 +15,7 @@
 #include "base/slots.h"
 #include "quic/quic.h"
 #include "quic/shape.h"
+#include "quic/silence.h"
 #include "sec/session.h"
 
 #include <netinet/in.h>
@@ -107,6 +108,9 @@ struct quic_conn {
     struct list suspect;         /* in quic->suspects: said to be unreachable */
     tstamp suspect_due;
     uint64_t suspect_bytes; /* bytes_in when it was said */
+    struct list silent;     /* in quic->asked or quic->silent: something waits for an answer */
+    struct quic_silence_view silence;
+    bool probed;            /* for that, or as a witness: until it is heard */
     struct list down;       /* in quic->downs or quic->linger */
     struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;
@@ -171,6 +175,10 @@ struct quic {
     struct map cids;   /* connection id -> struct quic_conn */
     struct map resets; /* stateless reset token of the peer -> struct quic_conn */
     struct heap timers;
+    struct list asked,
+        silent;       /* links that were not heard yet; and those probed for it: silence.c */
+    tstamp heard;     /* when a link was heard last */
+    uint32_t witness; /* where to look for the next */
     struct list dirty, half_open, suspects, downs, linger, streams_ok, sent, zombies;
     uint32_t linger_n;
     struct quic_evq evq;

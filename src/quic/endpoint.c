@@ -95,6 +95,8 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     list_init(&q->dirty);
     list_init(&q->half_open);
     list_init(&q->suspects);
+    list_init(&q->asked);
+    list_init(&q->silent);
     list_init(&q->downs);
     list_init(&q->linger);
     list_init(&q->streams_ok);
@@ -480,6 +482,7 @@ void quic_tick(struct quic *q, tstamp now)
 {
     advance(q, now);
     quic_ev_recycle(q);
+    quic_silence_tick(q);
     quic_suspects_tick(q);
     for (;;) {
         struct heap_node *top = heap_top(&q->timers);
@@ -495,7 +498,9 @@ tstamp quic_deadline(const struct quic *q)
 {
     const struct heap_node *top = heap_top(&q->timers);
 
-    return tstamp_min(top == NULL ? TSTAMP_NEVER : top->at, quic_suspects_deadline(q));
+    tstamp at = tstamp_min(quic_suspects_deadline(q), quic_silence_deadline(q));
+
+    return tstamp_min(top == NULL ? TSTAMP_NEVER : top->at, at);
 }
 
 qudag_err quic_dial(struct quic *q, const struct quic_dial *d, tstamp now, struct ref *out)
@@ -550,7 +555,7 @@ void quic_pad(struct quic *q, struct ref link, const struct transport_padding *h
     }
     bool as_before = how->most_ns == c->padding.most_ns && how->least_ns == c->padding.least_ns;
     c->padding = *how;
-    if (!as_before && !list_linked(&c->suspect)) { /* else what was drawn stands */
+    if (!as_before && !list_linked(&c->suspect) && !c->probed) { /* else what was drawn stands */
         quic_conn_keep_alive(c);
         quic_conn_mark_dirty(c);
     }

@@ -66,7 +66,7 @@ static void test_an_idle_link_ends_and_keepalive_prevents_it(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        struct tk_opt o = {.pq = PQ_REQUIRE, .quic = {.idle_timeout_ns = 60 * NS_PER_S}};
+        struct tk_opt o = {.pq = PQ_REQUIRE, .quic = {.idle_timeout_ns = 30 * NS_PER_S}};
 
         o.quic.keepalive_ns = row[i].keepalive_s * NS_PER_S;
         make(&o, &o);

@@ -56,8 +56,8 @@ void quic_conn_keep_alive(struct quic_conn *c)
 
 void quic_conn_traffic(struct quic_conn *c)
 {
-    if (c->padding.most_ns == 0 || list_linked(&c->suspect)) {
-        return; /* a suspect is probed sooner */
+    if (c->padding.most_ns == 0 || list_linked(&c->suspect) || c->probed) {
+        return; /* it is probed sooner */
     }
     if (c->q->now >= c->padding.until) {
         c->padding.most_ns = 0; /* the usual period again */

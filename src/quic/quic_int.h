@@ -9,6 +9,7 @@
  *   transport.c the table by which the swarm knows QUIC
  *   cid.c       connection ids         token.c  address tokens        addr.c  address conversion
  *   unreachable.c  whether a peer still lives
+ *   silence.c      who does not answer
  */
 #ifndef QUDAG_SRC_QUIC_QUIC_INT_H
 #define QUDAG_SRC_QUIC_QUIC_INT_H
@@ -126,6 +127,15 @@ tstamp quic_suspects_deadline(const struct quic *q);
 
 /* Ends the links of suspects that stayed silent with QUDAG_ETIMEOUT; clears the suspicion of the others. */
 void quic_suspects_tick(struct quic *q);
+
+/* silence.c */
+
+/* |c| sends what must be acknowledged; something came for it. */
+void quic_silence_sent(struct quic_conn *c);
+void quic_silence_heard(struct quic_conn *c); /* see above */
+/* When quic_silence_tick() is due; it probes links that do not answer, and makes suspects of those that are dead. */
+tstamp quic_silence_deadline(const struct quic *q);
+void quic_silence_tick(struct quic *q); /* see above */
 
 /* event.c */
 
