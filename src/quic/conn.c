@@ -599,7 +599,6 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
         return;
     }
     quic_conn_drop_tls(c);
-    quic_silence_heard(c);
     quic_conn_traffic(c);
     quic_stream_probe(c);
     quic_conn_mark_dirty(c);
@@ -768,8 +767,5 @@ bool quic_conn_send(struct quic_conn *c, struct quic_tx *tx)
     tx->len = (size_t)n;
     tx->segment = (uint16_t)segment;
     c->info.bytes_out += (uint64_t)n;
-    if (n >= SHAPE_FULL) {
-        quic_silence_sent(c);
-    }
     return true;
 }

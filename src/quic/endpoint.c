@@ -435,6 +435,7 @@ void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
         accept_initial(q, d);
     } else if (quic_addr_same_host(&c->remote, &d->remote)) {
         quic_conn_recv(c, d);
+        quic_silence_heard(c);
     } else {
         /* Somebody else's copy, or the peer has moved: then it does not answer where it was. */
         q->stats.dropped_moved++;
@@ -469,6 +470,9 @@ bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx)
         some = quic_conn_send(c, tx);
         if (some) {
             quic_conn_mark_dirty(c);
+        }
+        if (some && tx->len >= SHAPE_FULL) {
+            quic_silence_sent(c);
         }
     }
     if (some) {

@@ -58,6 +58,9 @@ static void probe(struct quic_conn *c)
 
 void quic_silence_heard(struct quic_conn *c)
 {
+    if (c->state == QUIC_CONN_LINGER) {
+        return;
+    }
     if (c->state == QUIC_CONN_UP || !c->server) { /* else anybody's Initial */
         c->q->heard = c->q->now;
     }

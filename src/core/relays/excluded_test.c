@@ -1,4 +1,4 @@
-/* excluded_test.c - guards that may not be in a path for what it leads to: who takes their place, and who never does. */
+/* excluded_test.c - guards that may not be in a path for what it leads to: who takes their place, who never does. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
