@@ -92,14 +92,32 @@ struct usage usage_now(void)
 
 /* ---- the node of this process: callbacks */
 
-static struct flow *flow_of(struct actor *a, uint64_t id)
+/* The place of the stream |id|, looked for from |near| on: where flow_add() has put it, or close to it. */
+static struct flow *flow_from(struct actor *a, uint64_t id, uint64_t near)
 {
     for (size_t i = 0; i < BENCH_STREAMS_MAX; i++) {
-        if (a->flow[i].id == id) {
-            return &a->flow[i];
+        struct flow *f = &a->flow[(near + i) % BENCH_STREAMS_MAX];
+        if (f->id == id) {
+            return f;
         }
     }
     return NULL;
+}
+
+static struct flow *flow_of(struct actor *a, uint64_t id)
+{
+    return flow_from(a, id, id);
+}
+
+/* A place for the stream |id|; NULL: there is none. */
+static struct flow *flow_add(struct actor *a, uint64_t id)
+{
+    struct flow *f = flow_from(a, 0, id);
+
+    if (f != NULL) {
+        *f = (struct flow){.id = id};
+    }
+    return f;
 }
 
 static void feed(struct actor *a, struct flow *f)
@@ -122,7 +140,7 @@ static void feed(struct actor *a, struct flow *f)
 static void on_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, const char *dark,
                   const char *proto, void *user)
 {
-    struct flow *f = flow_of(user, 0);
+    struct flow *f = flow_add(user, s.id);
     (void)from;
     (void)dark;
 
@@ -130,7 +148,6 @@ static void on_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, cons
         qudag_stream_reset(n, s, QUDAG_ECANCELED);
         return;
     }
-    *f = (struct flow){.id = s.id};
     f->source = strcmp(proto, BENCH_SOURCE) == 0;
     f->sink = strcmp(proto, BENCH_SINK) == 0;
 }
@@ -345,25 +362,25 @@ void actor_build_many(struct actor *a, unsigned n, unsigned at_once, bool keep)
 struct flow *actor_call(struct actor *a, const char *addr, uint32_t key, const char *proto)
 {
     qudag_dark_options o = QUDAG_INIT(qudag_dark_options);
-    struct flow *f = flow_of(a, 0);
     qudag_stream s;
 
     o.isolation_len = sizeof key;
     memcpy(o.isolation, &key, sizeof key);
-    must(f != NULL, "streams");
     must(qudag_dark_open_with(a->node, addr, proto, &o, &s) == QUDAG_OK, "call");
-    *f = (struct flow){.id = s.id, .first = true};
+    struct flow *f = flow_add(a, s.id);
+    must(f != NULL, "streams");
+    f->first = true;
     return f;
 }
 
 struct flow *actor_open(struct actor *a, qudag_circuit c, const char *proto)
 {
-    struct flow *f = flow_of(a, 0);
     qudag_stream s;
 
-    must(f != NULL, "streams");
     must(qudag_circuit_stream(a->node, c, proto, &s) == QUDAG_OK, "stream");
-    *f = (struct flow){.id = s.id, .first = true};
+    struct flow *f = flow_add(a, s.id);
+    must(f != NULL, "streams");
+    f->first = true;
     return f;
 }
 
@@ -552,8 +569,23 @@ static void host(unsigned n, FILE *out)
     }
 }
 
+/* Calls that stay, one after the other; a call that fails is counted and not repeated. */
+static void call_many(unsigned n, const char *addr, FILE *out)
+{
+    unsigned there = 0;
+
+    for (unsigned i = 1; i <= n; i++) {
+        struct flow *f = actor_call(&self, addr, i, BENCH_ECHO);
+        actor_write(&self, f, "x", 1);
+        ACTOR_WAIT(&self, f->got == 1 || f->closed, 60);
+        there += f->got == 1 ? 1 : 0;
+    }
+    (void)fprintf(out, "called %u\n", there);
+}
+
 static void obey(const char *line, FILE *out)
 {
+    char addr[QUDAG_DARK_TEXT_MAX];
     uint64_t n;
     unsigned streams, first;
 
@@ -577,6 +609,8 @@ static void obey(const char *line, FILE *out)
         tell_known(out);
     } else if (sscanf(line, "find %u %u", &first, &streams) == 2) {
         find_many(first, streams, out);
+    } else if (sscanf(line, "call %u %127s", &streams, addr) == 2) {
+        call_many(streams, addr, out);
     } else if (sscanf(line, "host %u", &streams) == 1) {
         host(streams, out);
     } else if (strncmp(line, "circuits", 8) == 0) {

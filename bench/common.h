@@ -11,6 +11,7 @@
  *   meet ADDRESS          -> "met"                there is a link to it
  *   known                 -> "known LINKS PEERS"  peers: of the routing table
  *   host N                -> "hosted ADDRESS"     N times: hidden services at addresses of their own, published
+ *   call N ADDRESS        -> "called N"           so many of N calls of it are there, each with an open stream
  *   find FIRST N          -> "finds OK REQUESTS"  lookups of N keys, then a line of N latencies in ns
  *   ready                 -> "ready"              once it has joined
  *   quit                  -> the process ends
@@ -29,7 +30,7 @@
 #define BENCH_KEY "/bench/key-%u"          /* of a lookup */
 #define BENCH_KEY_MAX 32
 #define BENCH_CIRCUITS_MAX 1024
-#define BENCH_STREAMS_MAX 64
+#define BENCH_STREAMS_MAX 1088
 
 /* One stream of the node of this process. */
 struct flow {

@@ -9,6 +9,7 @@
  *   --calls N      further calls, of which the record is known; default 40
  *   --pause MS     before each call, in which clean circuits are built; default 3000
  *   --mib N        megabytes (2^20) of a bulk transfer; default 64
+ *   --held N       rendezvous that one service holds, of callers with 48 each; default 480
  *   --parts N      sum of 1 calls, 2 streams and echo, 4 bulk, 8 memory and processor time of a service
  *
  * From a call to the first byte of an answer that comes back.  No waits on purpose: dark.delay_ms 0, hide_cache off.  A
@@ -28,7 +29,9 @@
 #define CIRCUITS_MAX 256
 #define OPENS 200
 #define ECHOES 2000
-#define HELD 48 /* rendezvous at one address: a caller's budget is 64 */
+#define HELD_MAX 1000
+#define HELD_EACH 48 /* rendezvous of one caller at one address: its budget is 64 */
+#define AT_ONCE 8    /* callers; one call of each at a time */
 
 struct lab {
     struct child relay[RELAYS_MAX], service;
@@ -155,6 +158,17 @@ static void bench_calls(struct lab *lab, size_t calls, double pause)
     row("connect, record cached: p95", cached[calls * 95 / 100], "ms", 0);
 }
 
+/* Processor time of all relays so far, s. */
+static double relays_cpu_s(const struct lab *lab)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < lab->relays; i++) {
+        sum += child_cpu_s(&lab->relay[i]);
+    }
+    return sum;
+}
+
 static void bench_streams(struct lab *lab)
 {
     static double opens[OPENS], echoes[ECHOES];
@@ -170,6 +184,7 @@ static void bench_streams(struct lab *lab)
         opens[i] = (now_s() - t) * 1e3;
         actor_drop(&lab->me, f);
     }
+    double cpu = relays_cpu_s(lab);
     for (size_t i = 0; i < 100 + ECHOES; i++) {
         double t = now_s();
         uint64_t want = first->got + sizeof msg;
@@ -177,9 +192,11 @@ static void bench_streams(struct lab *lab)
         ACTOR_WAIT(&lab->me, first->got >= want, 5);
         echoes[i < 100 ? 0 : i - 100] = (now_s() - t) * 1e3;
     }
+    cpu = relays_cpu_s(lab) - cpu;
     actor_drop(&lab->me, first);
     row("new stream on an open rendezvous", median(opens, OPENS), "ms", 1);
     row("echo of 64 bytes", median(echoes, ECHOES), "ms", 0.6);
+    row("echo of 64 bytes: processor time of all relays", cpu * 1e6 / (100 + ECHOES), "us", 0);
 }
 
 static void bench_bulk(struct lab *lab, uint64_t bytes)
@@ -204,21 +221,49 @@ static void bench_bulk(struct lab *lab, uint64_t bytes)
     row("one stream: cpu per GB, busiest relay", busiest * 1e9 / (double)bytes, "s", 4);
 }
 
-static void bench_service(struct lab *lab)
+/* Callers, a few at a time, each as many calls as one may have at an address; how many rendezvous there are then. */
+static size_t call_from(struct lab *lab, struct child *from, size_t callers, size_t held)
 {
-    static struct flow *f[HELD];
-    struct usage before = child_usage(&lab->service);
+    char order[QUDAG_DARK_TEXT_MAX + 32];
+    size_t there = 0;
 
-    for (size_t i = 0; i < HELD; i++) {
-        (void)call(lab, lab->addr[lab->services - 1], &f[i]);
+    for (size_t i = 0; i < callers; i += AT_ONCE) {
+        size_t n = callers - i < AT_ONCE ? callers - i : AT_ONCE;
+        for (size_t j = i; j < i + n; j++) {
+            size_t calls = held - j * HELD_EACH < HELD_EACH ? held - j * HELD_EACH : HELD_EACH;
+            (void)snprintf(order, sizeof order, "call %zu %s", calls, lab->addr[lab->services - 1]);
+            child_order(&from[j], order);
+        }
+        for (size_t j = i; j < i + n; j++) {
+            there += child_answer(&from[j], "called");
+        }
     }
+    return there;
+}
+
+static void bench_service(struct lab *lab, size_t held)
+{
+    static struct child from[HELD_MAX / HELD_EACH + 1];
+    struct actor_opts o = {
+        .relays_min = (uint32_t)lab->relays, .clean = 2, .bootstrap = lab->relay[0].addr};
+    size_t callers = (held + HELD_EACH - 1) / HELD_EACH;
+
+    for (size_t i = 0; i < callers; i++) {
+        child_start(&from[i], &o);
+    }
+    children_ready(from, callers);
+    struct usage before = child_usage(&lab->service);
+    size_t there = call_from(lab, from, callers, held);
     struct usage after = child_usage(&lab->service);
-    row("memory of a service for each rendezvous", (after.anon - before.anon) / HELD / 1024, "KiB",
-        49);
+    row("rendezvous asked for", (double)held, "", 0);
+    row("rendezvous held by one service", (double)there, "", (double)held);
+    must(there > 0, "no rendezvous");
+    row("memory of a service for each rendezvous",
+        (after.anon - before.anon) / (double)there / 1024, "KiB", 49);
     row("introductions a service answers, by its processor time",
-        HELD / (after.cpu_s - before.cpu_s), "ops/s", 800);
-    for (size_t i = 0; i < HELD; i++) {
-        actor_drop(&lab->me, f[i]);
+        (double)there / (after.cpu_s - before.cpu_s), "ops/s", 800);
+    for (size_t i = 0; i < callers; i++) {
+        child_stop(&from[i]);
     }
 }
 
@@ -248,7 +293,7 @@ int main(int argc, char **argv)
         bench_bulk(&lab, option(argc, argv, "--mib", 64) << 20);
     }
     if ((which & 8) != 0) {
-        bench_service(&lab);
+        bench_service(&lab, (size_t)option(argc, argv, "--held", 480));
     }
     actor_stop(&lab.me);
     child_stop(&lab.service);

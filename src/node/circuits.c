@@ -243,10 +243,10 @@ void node_circuit_carried(struct node *n, struct node_circuit *c, struct ref oni
     c->use->built(n, c, now); /* |c| may be gone */
 }
 
+/* The newest first: most of what happens to circuits is that they are built. */
 static struct node_circuit *by_ref(const struct node *n, struct ref onion)
 {
-    LIST_EACH(it, &n->circuits)
-    {
+    for (struct list *it = n->circuits.prev; it != &n->circuits; it = it->prev) {
         struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
         if (ref_eq(c->onion, onion)) {
             return c;

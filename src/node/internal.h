@@ -109,6 +109,7 @@ struct node {
     struct node_boot_state boot;
     tstamp path_retry_at; /* circuits that wait for relays */
     tstamp life_at;       /* when circuits are looked at for their age (circuit_age.c) */
+    tstamp spent_at; /* when the first of those whose lookup is over leaves, or before (spent.c) */
     struct node_clean clean;
     struct node_budget budget;
     struct node_descs descs;

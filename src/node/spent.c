@@ -65,26 +65,30 @@ void node_circuit_spent(struct node *n, struct node_op *op, qudag_err err, tstam
     c->use = &use;
     c->leave_at =
         tstamp_after(now, STAY_MIN + rng_below(&n->cfg.rng, STAY_MORE_S * 1000) * NS_PER_MS);
+    n->spent_at = tstamp_min(n->spent_at, c->leave_at);
 }
 
 static void tick(void *node, tstamp now, struct acts *out)
 {
     struct node *n = node;
     uint32_t count;
-    struct node_circuit *c = first_to_leave(n, &count);
-
     (void)out; /* is node.acts */
+
+    if (now < n->spent_at) {
+        return;
+    }
+    struct node_circuit *c = first_to_leave(n, &count);
     if (c != NULL && c->leave_at <= now) {
         node_circuit_end(n, c, now);
+        c = first_to_leave(n, &count);
     }
+    n->spent_at = c == NULL ? TSTAMP_NEVER : c->leave_at;
 }
 
+/* Asked for at each turn: not a walk over all circuits. */
 static tstamp deadline(const void *node)
 {
-    uint32_t count;
-    const struct node_circuit *c = first_to_leave(node, &count);
-
-    return c == NULL ? TSTAMP_NEVER : c->leave_at;
+    return ((const struct node *)node)->spent_at;
 }
 
 qudag_err node_spent_init(struct node *n)
@@ -93,5 +97,6 @@ qudag_err node_spent_init(struct node *n)
     struct node_core core = {.name = "spent", .instance = n, .ops = &ops};
     unsigned ix;
 
+    n->spent_at = TSTAMP_NEVER;
     return node_core_add(n, &core, NULL, &ix);
 }

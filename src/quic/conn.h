@@ -192,6 +192,7 @@ struct quic {
     tstamp spent_from;  /* when this one began */
     tstamp spent_floor; /* tokens given before may have been used: not valid any more */
     uint64_t spent_key[2];
+    struct rng_stream times; /* draws the times of padding, at each packet: no system call */
     struct limiter reset_limit, vneg_limit, retry_limit;
     struct quic_chunk *spare;
     uint32_t spare_n;

@@ -8,6 +8,7 @@
  *   short header, unknown id ........... stateless reset, smaller than what came
  *   Initial ............................ limits -> Retry or a new connection
  */
+#include "base/wipe.h"
 #include "quic/quic_int.h"
 
 #include <openssl/err.h>
@@ -59,7 +60,7 @@ static void fill_defaults(struct quic_config *c)
 qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
 {
     struct quic *q = mem_alloc(cfg->mem, sizeof *q);
-    uint8_t seed[16];
+    uint8_t seed[16], times_seed[32];
     size_t ids_max;
 
     if (q == NULL) {
@@ -89,6 +90,9 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     rng_fill(&q->cfg.rng, seed, sizeof seed);
     map_init(&q->tokens_by_peer, q->mem, seed, TOKENS_MAX);
     rng_fill(&q->cfg.rng, q->spent_key, sizeof q->spent_key);
+    rng_fill(&q->cfg.rng, times_seed, sizeof times_seed);
+    rng_stream_init(&q->times, times_seed);
+    wipe(times_seed, sizeof times_seed);
     map_init_u64(&q->spent[0], q->mem, NULL, 8, SPENT_MAX);
     map_init_u64(&q->spent[1], q->mem, NULL, 8, SPENT_MAX);
     q->spent_from = now;

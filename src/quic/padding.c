@@ -29,8 +29,8 @@ static uint64_t draw_quiet(const struct quic_conn *c)
     if (c->padding.most_ns == 0) {
         return UINT64_MAX;
     }
-    const struct rng *rng = &c->q->cfg.rng;
-    uint64_t r1 = rng_u64(rng), r2 = rng_u64(rng);
+    const struct rng rng = rng_of_stream(&c->q->times);
+    uint64_t r1 = rng_u64(&rng), r2 = rng_u64(&rng);
     tstamp due = quic_padding_due(&c->padding, c->q->now, r1, r2);
     return due == TSTAMP_NEVER ? UINT64_MAX : due - c->q->now;
 }
@@ -49,7 +49,8 @@ void quic_conn_keep_alive(struct quic_conn *c)
     } else if (alive > idle / 3) {
         alive = idle / 3;
     }
-    alive = rng_jitter(&c->q->cfg.rng, alive, 100);
+    const struct rng rng = rng_of_stream(&c->q->times);
+    alive = rng_jitter(&rng, alive, 100);
     uint64_t quiet = draw_quiet(c);
     ngtcp2_conn_set_keep_alive_timeout(c->ng, quiet < alive ? quiet : alive);
 }
