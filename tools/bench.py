@@ -13,6 +13,8 @@ A benchmark program (bench/X_bench.c) prints one JSON object per line:
     goal             the ratio wished for (optional)
     target           the figure wished for, in the same unit (optional)
 
+tools/tor_bench.py is one more such program: Tor beside us, in the same run, where it is installed.
+
 A program finds the number of the round, from 1, in BENCH_ROUND: what takes long may be left out after the first.
 
 Other keys are kept, numbers as medians.  Lines that are not JSON objects are ignored.  The machine's noise is fought by running all programs
@@ -137,6 +139,7 @@ def main():
     p.add_argument('names', nargs='*')
     a = p.parse_args()
     programs = [q for q in sorted((TOP / a.build / 'bench').glob('*_bench')) if q.is_file()]
+    programs.append(TOP / 'tools/tor_bench.py')
     programs = [q for q in programs if not a.names or any(n in q.name for n in a.names)]
     if not programs:
         print('bench: no programs' + (' of that name' if a.names else ' yet'))
