@@ -162,6 +162,7 @@ static struct identify_strm *strm_take(struct identify *id, const struct quota *
     }
     for (size_t i = 0; i < IDENTIFY_STREAMS_MAX; i++) {
         if (id->strm[i].state == FREE) {
+            id->strm_high = i < id->strm_high ? id->strm_high : i + 1;
             return &id->strm[i];
         }
     }
@@ -172,6 +173,9 @@ static void strm_free(struct identify *id, struct identify_strm *s)
 {
     mem_free(id->mem, s->rx);
     *s = (struct identify_strm){.state = FREE};
+    while (id->strm_high > 0 && id->strm[id->strm_high - 1].state == FREE) {
+        id->strm_high--;
+    }
 }
 
 static struct identify_strm *strm_by_ref(struct identify *id, struct ref strm)
@@ -657,7 +661,8 @@ static tstamp deadline(const struct identify *id, bool push)
 {
     tstamp min = TSTAMP_NEVER;
 
-    for (size_t i = 0; i < IDENTIFY_STREAMS_MAX; i++) {
+    for (size_t i = 0; i < id->strm_high;
+         i++) { /* asked at each turn of the loop; mostly there is none */
         const struct identify_strm *s = &id->strm[i];
         if (s->state != FREE && is_push(s) == push) {
             min = tstamp_min(min, s->due);

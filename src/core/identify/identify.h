@@ -60,6 +60,7 @@ struct identify {
     struct identify_msg self; /* observed is filled for each peer */
     struct identify_msg up;   /* what the last IDENTIFY_UP pointed to */
     struct identify_strm strm[IDENTIFY_STREAMS_MAX];
+    size_t strm_high; /* from here on all are free */
 };
 
 extern const struct core_ops identify_ops, identify_push_ops;
