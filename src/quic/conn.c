@@ -246,7 +246,7 @@ void quic_conn_mark_dirty(struct quic_conn *c)
 }
 
 /* The node is in the heap since the connection was made, so there is room for it. */
-static void set_timer(struct quic_conn *c, tstamp at)
+void quic_conn_timer(struct quic_conn *c, tstamp at)
 {
     qudag_err err = heap_set(&c->q->timers, &c->timer, tstamp_min(at, NEVER_YET));
 
@@ -266,7 +266,7 @@ void quic_conn_set_timer(struct quic_conn *c)
     if (c->state == QUIC_CONN_UP) {
         at = tstamp_min(at, c->rekey_at);
     }
-    set_timer(c, at);
+    quic_conn_timer(c, at);
 }
 
 /* The client is first; a server whose client does nothing of the kind waits a quarter longer. */
@@ -469,7 +469,7 @@ void quic_conn_fail(struct quic_conn *c, qudag_err why, const char *text, bool s
     if (!up && c->last_pkt == NULL) {
         until = c->q->now; /* nothing to repeat, nothing to expect */
     }
-    set_timer(c, until);
+    quic_conn_timer(c, until);
     if (c->last_due) {
         quic_conn_mark_dirty(c);
     }
@@ -601,7 +601,8 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
     quic_conn_drop_tls(c);
     quic_conn_traffic(c);
     quic_stream_probe(c);
-    quic_conn_mark_dirty(c);
+    c->unanswered++;
+    quic_conn_answer(c, pi.ecn == NGTCP2_ECN_CE);
 }
 
 /* The text outlives us, so it cannot be composed. */
@@ -673,7 +674,7 @@ void quic_conn_expire(struct quic_conn *c)
     }
     rekey(c);
     at = ngtcp2_conn_get_expiry(c->ng);
-    set_timer(c, at > soon ? at : soon);
+    quic_conn_timer(c, at > soon ? at : soon);
     quic_conn_mark_dirty(c);
 }
 
@@ -748,6 +749,7 @@ bool quic_conn_send(struct quic_conn *c, struct quic_tx *tx)
     c->hs.now = c->q->now;
     ngtcp2_path_storage_zero(&ps);
     clear_errors(c);
+    c->unanswered = 0;
     n = write_batch(c, tx, &ps.path, &pi, &segment);
     if (n < 0) {
         fail_by_lib(c, (int)n);

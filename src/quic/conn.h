@@ -114,6 +114,7 @@ struct quic_conn {
     struct list down;       /* in quic->downs or quic->linger */
     struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;
+    uint32_t unanswered; /* datagrams read since something was written (ack.c) */
     tstamp hs_deadline, started;
     tstamp paced;    /* when the pace has caught up with what was sent */
     bool held;       /* and until then streams wait */

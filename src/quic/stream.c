@@ -587,7 +587,7 @@ static void op_consume(void *owner, struct ref link, int64_t sid, size_t n)
         (void)ngtcp2_conn_extend_max_stream_offset(s->conn->ng, s->id, credit);
     }
     ngtcp2_conn_extend_max_offset(s->conn->ng, credit);
-    quic_conn_mark_dirty(s->conn);
+    quic_conn_answer(s->conn, false);
 }
 
 static void op_fin(void *owner, struct ref link, int64_t sid)
