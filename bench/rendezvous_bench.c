@@ -27,6 +27,7 @@
 #define SERVICES_MAX 64
 #define CALLS_MAX 512
 #define CIRCUITS_MAX 256
+#define PLACES 6 /* relays between caller and service, R among them */
 #define OPENS 200
 #define ECHOES 2000
 #define HELD_MAX 1000
@@ -201,7 +202,7 @@ static void bench_streams(struct lab *lab)
 
 static void bench_bulk(struct lab *lab, uint64_t bytes)
 {
-    double before[RELAYS_MAX], busiest = 0;
+    double before[RELAYS_MAX], busiest = 0, all = relays_cpu_s(lab);
     struct flow *f = actor_call(&lab->me, lab->addr[0], ++lab->keys, BENCH_SOURCE);
 
     for (size_t i = 0; i < lab->relays; i++) {
@@ -213,12 +214,16 @@ static void bench_bulk(struct lab *lab, uint64_t bytes)
     t = now_s() - t;
     must(f->got == bytes, "a transfer failed");
     actor_drop(&lab->me, f);
+    all = relays_cpu_s(lab) - all;
     for (size_t i = 0; i < lab->relays; i++) {
         double cpu = child_cpu_s(&lab->relay[i]) - before[i];
         busiest = cpu > busiest ? cpu : busiest;
     }
     row("one stream", (double)bytes / 1e6 / t, "MB/s", 60);
+    /* A relay may be in two or three of the six places of a path: then it carries two or three times the bytes. */
     row("one stream: cpu per GB, busiest relay", busiest * 1e9 / (double)bytes, "s", 4);
+    row("one stream: cpu per GB, relay, for each of six places", all / PLACES * 1e9 / (double)bytes,
+        "s", 0);
 }
 
 /* Callers, a few at a time, each as many calls as one may have at an address; how many rendezvous there are then. */
