@@ -113,9 +113,23 @@ static void on_progress(struct tool *t, const struct rec_view *v, void *user)
     (void)fflush(stdout);
 }
 
+/* "blog.dark": the daemon knows its address, or that there is none. */
+static bool is_petname(const char *text)
+{
+    static const char tail[] = ".dark";
+    char name[QUDAG_PETNAME_MAX + 1];
+    size_t len = strlen(text), behind = sizeof(tail) - 1;
+    if (len <= behind || len - behind > QUDAG_PETNAME_MAX ||
+        strcasecmp(text + len - behind, tail) != 0) {
+        return false;
+    }
+    (void)snprintf(name, sizeof(name), "%.*s", (int)(len - behind), text);
+    return qudag_petname_valid(name);
+}
+
 int check_address(const struct tool *t, const char *addr)
 {
-    qudag_err err = qudag_dark_check(addr);
+    qudag_err err = is_petname(addr) ? QUDAG_OK : qudag_dark_check(addr);
     if (err == QUDAG_ECHECKSUM) {
         return tool_error(t, TOOL_USAGE, qudag_err_name(err),
                           "the address has a typing error: its checksum does not match",

@@ -195,6 +195,7 @@ def names(caller, door, site):
     tool = [QUDAG, '--dir', caller.dir]
     says('a petname', 'blog.dark', 0, *tool, 'name', 'add', 'Blog', site)
     says('the same again', 'blog.dark', 0, *tool, 'name', 'add', 'blog.dark', site)
+    says('a message to a petname of nobody', 'there is no petname nobody', 4, QUDAG, '--dir', caller.dir, 'send', 'nobody.dark', '-m', 'x')
     for what, part, code, *args in (
             ('no petname', 'is no petname', 2, 'add', 'a.b', site),
             ('letters of others', 'is no petname', 2, 'add', 'xn--bcher-kva', site),
