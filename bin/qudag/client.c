@@ -27,8 +27,8 @@ struct rec *ask_begin(struct tool *t, const char *cmd)
     return t->rec;
 }
 
-static void failed(struct outcome *out, int code, const char *error, const char *message,
-                   const char *hint)
+void outcome_fail(struct outcome *out, int code, const char *error, const char *message,
+                  const char *hint)
 {
     out->code = code;
     (void)snprintf(out->error, sizeof(out->error), "%s", error);
@@ -54,8 +54,8 @@ static int connect_to(const char *dir, struct outcome *out)
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     char path[PATH_LEN], message[PATH_LEN + 64], hint[PATH_LEN + 96];
     if (!path_join(path, dir, "control.sock") || strlen(path) >= sizeof(sa.sun_path)) {
-        failed(out, TOOL_USAGE, "PATH_TOO_LONG", "the state folder's path is too long for a socket",
-               "choose a shorter --dir");
+        outcome_fail(out, TOOL_USAGE, "PATH_TOO_LONG",
+                     "the state folder's path is too long for a socket", "choose a shorter --dir");
         return -1;
     }
     memcpy(sa.sun_path, path, strlen(path) + 1);
@@ -69,8 +69,8 @@ static int connect_to(const char *dir, struct outcome *out)
     }
     if (err == EACCES) {
         (void)snprintf(message, sizeof(message), "the socket %s belongs to another user", path);
-        failed(out, TOOL_REFUSED, "DAEMON_NOT_OURS", message,
-               "ask as the user that runs the daemon, or as root");
+        outcome_fail(out, TOOL_REFUSED, "DAEMON_NOT_OURS", message,
+                     "ask as the user that runs the daemon, or as root");
         return -1;
     }
     long pid = daemon_pid(dir);
@@ -79,13 +79,13 @@ static int connect_to(const char *dir, struct outcome *out)
                        "qudagd runs (pid %ld) but does not answer at %s%s", pid, path,
                        err == ENOENT ? ": the socket was removed" : "");
         (void)snprintf(hint, sizeof(hint), "end it with: kill %ld   then start it again", pid);
-        failed(out, TOOL_FAILED, "DAEMON_NO_SOCKET", message, hint);
+        outcome_fail(out, TOOL_FAILED, "DAEMON_NO_SOCKET", message, hint);
         return -1;
     }
     (void)snprintf(message, sizeof(message), "qudagd is not running: nothing answers at %s%s", path,
                    err == ENOENT ? " (there is no socket)" : "");
     start_hint(hint, sizeof(hint), dir);
-    failed(out, TOOL_NO_DAEMON, "DAEMON_NOT_RUNNING", message, hint);
+    outcome_fail(out, TOOL_NO_DAEMON, "DAEMON_NOT_RUNNING", message, hint);
     return -1;
 }
 
@@ -194,8 +194,8 @@ static void take_end(const struct rec_view *v, struct outcome *out)
 {
     const char *error = rec_get_str(v, "error"), *message = rec_get_str(v, "message"),
                *hint = rec_get_str(v, "hint");
-    failed(out, (int)rec_get_int(v, "code", TOOL_FAILED), error == NULL ? "" : error,
-           message == NULL ? "" : message, hint == NULL ? "" : hint);
+    outcome_fail(out, (int)rec_get_int(v, "code", TOOL_FAILED), error == NULL ? "" : error,
+                 message == NULL ? "" : message, hint == NULL ? "" : hint);
 }
 
 static void no_word(enum heard heard, struct outcome *out)
@@ -203,11 +203,12 @@ static void no_word(enum heard heard, struct outcome *out)
     if (heard == HEARD_STOP) {
         out->code = TOOL_OK;
     } else if (heard == HEARD_NOTHING) {
-        failed(out, TOOL_UNREACHABLE, "TIMEOUT", "the daemon did not answer in time",
-               "qudag status shows whether it still answers");
+        outcome_fail(out, TOOL_UNREACHABLE, "TIMEOUT", "the daemon did not answer in time",
+                     "qudag status shows whether it still answers");
     } else {
-        failed(out, TOOL_FAILED, "CONTROL", "the daemon closed the connection before it answered",
-               "it was stopped, or dropped this client; its log says which");
+        outcome_fail(out, TOOL_FAILED, "CONTROL",
+                     "the daemon closed the connection before it answered",
+                     "it was stopped, or dropped this client; its log says which");
     }
 }
 
@@ -221,8 +222,8 @@ static bool greet(struct line *l, struct outcome *out)
         return false;
     }
     if (rec_get_int(&v, "version", 0) != CTL_VERSION) {
-        failed(out, TOOL_FAILED, "VERSION", "the daemon is of another version than this tool",
-               "restart it: qudag down, qudag up");
+        outcome_fail(out, TOOL_FAILED, "VERSION", "the daemon is of another version than this tool",
+                     "restart it: qudag down, qudag up");
         return false;
     }
     rec_begin(&hello, REC_HELLO);
@@ -252,8 +253,8 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, 
     struct rec_view v;
     *out = (struct outcome){0};
     if (t->rec->failed) {
-        failed(out, TOOL_USAGE, "TOO_LONG", "the arguments are too long",
-               "a key has at most 128 bytes, a value 4096, a message 32768");
+        outcome_fail(out, TOOL_USAGE, "TOO_LONG", "the arguments are too long",
+                     "a key has at most 128 bytes, a value 4096, a message 32768");
         return;
     }
     l.len = l.used = 0;
@@ -266,7 +267,7 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, 
     bool told = false, ok = greet(&l, out);
     if (ok && !send_frame(l.fd, t->rec, fd)) {
         ok = false;
-        failed(out, TOOL_FAILED, "CONTROL", strerror(errno), "its log says why");
+        outcome_fail(out, TOOL_FAILED, "CONTROL", strerror(errno), "its log says why");
     }
     while (ok) {
         enum heard heard = next(&l, &v);

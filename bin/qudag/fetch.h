@@ -17,29 +17,31 @@
 /* ---- fetch_get.c */
 
 /*
- * A site that is asked.  libcurl connects to a socket of this very process, and |dial| makes what comes there lead to
- * the site: it may block, takes the descriptor over, and returns false if it could not.  NULL: the site is at |path|.
+ * A site that is asked.  libcurl connects to |door|, as "127.0.0.1:9350", and before anything is sent there, |dial|
+ * makes the connection lead to the site: the descriptor is borrowed, blocks, and so may |dial|, which returns false if
+ * it could not.  |door| NULL: the site is at the Unix socket |path|.
  */
 struct fetch_site {
     const char *host; /* for the header Host */
+    const char *door; /* may change from one request to the next */
     bool (*dial)(void *ctx, int fd);
     void *ctx;
     char path[108];
-    int listener; /* of fetch_site_open(), as the next */
+    int fresh; /* a connection that libcurl made, not dialled yet; -1: none.  Of fetch_site_open(), as the next */
     void *curl;
 };
 
 enum fetch_end {
     FETCH_OK,
-    FETCH_DIAL,   /* no connection: |dial| knows why */
+    FETCH_DIAL,   /* no connection: nothing answers at |door|, or |dial| knows why */
     FETCH_CUT,    /* it ended early, or was silent for FETCH_SILENCE_S */
     FETCH_STATUS, /* the site answered, but not with what was asked for */
     FETCH_SINK,   /* the sink took no more */
 };
 #define FETCH_SILENCE_S 60
 
-/* Nothing else is asked: no name is resolved, no address dialled, no proxy used, no redirection followed.  False: no
- * memory, or no socket. */
+/* Nothing else is asked: no name is resolved, no address dialled but |door|, no proxy of the environment used, no
+ * redirection followed.  False: no memory. */
 bool fetch_site_open(struct fetch_site *s);
 void fetch_site_close(struct fetch_site *s);
 

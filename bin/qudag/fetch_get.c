@@ -2,11 +2,9 @@
 #include "fetch.h"
 
 #include <curl/curl.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 struct getting {
@@ -14,37 +12,32 @@ struct getting {
     uint64_t from;
     bool (*sink)(void *ctx, const void *bytes, size_t len);
     void *ctx;
+    struct curl_slist *to;
     bool refused, undialled;
 };
 
-/* The end of a connection that libcurl made to s->listener; -1: it made none.  Other processes may come there too. */
-static int accept_own(const struct fetch_site *s)
+static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_sockaddr *to)
 {
-    for (;;) {
-        struct ucred who;
-        socklen_t len = sizeof(who);
-        int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd < 0 && errno == EINTR) {
-            continue;
-        }
-        if (fd < 0 ||
-            (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.pid == getpid())) {
-            return fd;
-        }
-        close(fd);
-    }
+    struct fetch_site *s = user;
+    (void)purpose;
+    s->fresh = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+    return s->fresh < 0 ? CURL_SOCKET_BAD : s->fresh;
 }
 
 /* Before a request is sent on a connection, which may be a new one. */
 static int on_ready(void *user, char *primary, char *local, int primary_port, int local_port)
 {
     struct getting *g = user;
+    int fd = g->site->fresh, flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
     (void)primary;
     (void)local;
     (void)primary_port;
     (void)local_port;
-    int fd = g->site->dial == NULL ? -1 : accept_own(g->site);
-    g->undialled = fd >= 0 && !g->site->dial(g->site->ctx, fd);
+    g->site->fresh = -1;
+    if (flags >= 0) {
+        g->undialled = fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 ||
+                       !g->site->dial(g->site->ctx, fd) || fcntl(fd, F_SETFL, flags) != 0;
+    }
     return g->undialled ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
@@ -63,59 +56,45 @@ static size_t on_bytes(char *bytes, size_t one, size_t n, void *user)
     return n * one;
 }
 
-/* A listener whose name the kernel chooses (unix(7), autobind): nothing is left of it. */
-static int open_listener(struct fetch_site *s)
-{
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    socklen_t len = sizeof(sa);
-    s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (s->listener < 0 ||
-        bind(s->listener, (const struct sockaddr *)&sa, sizeof(sa.sun_family)) != 0 ||
-        listen(s->listener, 8) != 0 ||
-        getsockname(s->listener, (struct sockaddr *)&sa, &len) != 0) {
-        return errno;
-    }
-    size_t name = len - offsetof(struct sockaddr_un, sun_path) - 1;
-    if (name == 0 || name >= sizeof(s->path)) {
-        return EINVAL;
-    }
-    memcpy(s->path, sa.sun_path + 1, name);
-    s->path[name] = 0;
-    return 0;
-}
-
 void fetch_site_close(struct fetch_site *s)
 {
     if (s->curl != NULL) {
         curl_easy_cleanup(s->curl);
         s->curl = NULL;
-        if (s->listener >= 0) {
-            close(s->listener);
-        }
     }
 }
 
 bool fetch_site_open(struct fetch_site *s)
 {
-    s->listener = -1;
+    s->fresh = -1;
     s->curl = curl_global_init(CURL_GLOBAL_NOTHING) == CURLE_OK ? curl_easy_init() : NULL;
-    if (s->curl != NULL && s->dial != NULL && open_listener(s) != 0) {
-        fetch_site_close(s);
-    }
     return s->curl != NULL;
+}
+
+/* Where libcurl is to connect, whatever the URL says.  |to| is of the caller until the request has ended. */
+static bool lead_to(struct fetch_site *s, struct curl_slist *to)
+{
+    CURL *c = s->curl;
+    if (s->door == NULL) {
+        return curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, s->path) == CURLE_OK;
+    }
+    return to != NULL && curl_easy_setopt(c, CURLOPT_CONNECT_TO, to) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, on_open) == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, s) == CURLE_OK;
 }
 
 /* The connection of the last request stays open, and is used again. */
 static bool prepare(struct fetch_site *s, struct getting *g, const char *path)
 {
-    char url[SHARE_URL_MAX + 300];
+    char url[SHARE_URL_MAX + 300], door[80];
     CURL *c = s->curl;
     int n = snprintf(url, sizeof(url), "http://%s/%s", s->host, path);
-    CURLoption where = s->dial == NULL ? CURLOPT_UNIX_SOCKET_PATH : CURLOPT_ABSTRACT_UNIX_SOCKET;
+    (void)snprintf(door, sizeof(door), "::%s", s->door == NULL ? "" : s->door);
+    g->to = s->door == NULL ? NULL : curl_slist_append(NULL, door);
+    s->fresh = -1;
     curl_easy_reset(c);
     return n > 0 && n < (int)sizeof(url) && curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
-           curl_easy_setopt(c, where, s->path) == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_ready) == CURLE_OK &&
+           lead_to(s, g->to) && curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_ready) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PREREQDATA, g) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PROXY, "") == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK &&
@@ -144,21 +123,26 @@ static enum fetch_end perform(struct fetch_site *s, const struct getting *g, lon
     return *status == (g->from > 0 ? 206 : 200) ? FETCH_OK : FETCH_STATUS;
 }
 
+static enum fetch_end get(struct getting *g, const char *path, long *status)
+{
+    char range[32];
+    *status = 0;
+    (void)snprintf(range, sizeof(range), "%llu-", (unsigned long long)g->from);
+    return prepare(g->site, g, path) &&
+                   (g->from == 0 ||
+                    curl_easy_setopt(g->site->curl, CURLOPT_RANGE, range) == CURLE_OK)
+               ? perform(g->site, g, status)
+               : FETCH_CUT;
+}
+
 enum fetch_end fetch_get(struct fetch_site *s, const char *path, uint64_t from,
                          bool (*sink)(void *ctx, const void *bytes, size_t len), void *ctx,
                          long *status)
 {
     struct getting g = {.site = s, .from = from, .sink = sink, .ctx = ctx};
-    char range[32];
-    *status = 0;
-    if (!prepare(s, &g, path)) {
-        return FETCH_CUT;
-    }
-    (void)snprintf(range, sizeof(range), "%llu-", (unsigned long long)from);
-    if (from > 0 && curl_easy_setopt(s->curl, CURLOPT_RANGE, range) != CURLE_OK) {
-        return FETCH_CUT;
-    }
-    return perform(s, &g, status);
+    enum fetch_end end = get(&g, path, status);
+    curl_slist_free_all(g.to);
+    return end;
 }
 
 static bool nowhere(void *ctx, const void *bytes, size_t len)
@@ -173,9 +157,11 @@ enum fetch_end fetch_post(struct fetch_site *s, const char *path)
 {
     struct getting g = {.site = s, .sink = nowhere};
     long status;
-    if (!prepare(s, &g, path) || curl_easy_setopt(s->curl, CURLOPT_POST, 1L) != CURLE_OK ||
-        curl_easy_setopt(s->curl, CURLOPT_POSTFIELDS, "") != CURLE_OK) {
-        return FETCH_CUT;
-    }
-    return perform(s, &g, &status);
+    enum fetch_end end = prepare(s, &g, path) &&
+                                 curl_easy_setopt(s->curl, CURLOPT_POST, 1L) == CURLE_OK &&
+                                 curl_easy_setopt(s->curl, CURLOPT_POSTFIELDS, "") == CURLE_OK
+                             ? perform(s, &g, &status)
+                             : FETCH_CUT;
+    curl_slist_free_all(g.to);
+    return end;
 }

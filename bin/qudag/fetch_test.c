@@ -3,8 +3,10 @@
  *
  * TEST: timeout=60
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -180,22 +182,45 @@ static void what_was_cut_off_goes_on(void **state)
     end(&b);
 }
 
+/* A proxy that answers nobody: whoever dials answers in its place. */
 struct dialler {
     unsigned dials;
-    int accepted;
+    int listener, accepted;
+    char door[32];
     bool works;
 };
+
+/* False: this machine has no IPv6. */
+static bool open_door(struct dialler *d, bool six)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr *sa = six ? (struct sockaddr *)&in6 : (struct sockaddr *)&in;
+    socklen_t len = six ? sizeof(in6) : sizeof(in);
+    d->listener = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (six && (d->listener < 0 || bind(d->listener, sa, len) != 0)) {
+        return false;
+    }
+    assert_true(six || bind(d->listener, sa, len) == 0);
+    assert_int_equal(listen(d->listener, 8), 0);
+    assert_int_equal(getsockname(d->listener, sa, &len), 0);
+    (void)snprintf(d->door, sizeof(d->door), "%s:%u", six ? "[::1]" : "127.0.0.1",
+                   ntohs(six ? in6.sin6_port : in.sin_port));
+    return true;
+}
 
 static bool dial(void *ctx, int fd)
 {
     struct dialler *d = ctx;
     static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     d->dials++;
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    d->accepted = accept4(d->listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(d->accepted >= 0);
     if (d->works) {
-        assert_int_equal(write(fd, answer, sizeof(answer) - 1), sizeof(answer) - 1);
-        d->accepted = fd;
+        assert_int_equal(write(d->accepted, answer, sizeof(answer) - 1), sizeof(answer) - 1);
     } else {
-        close(fd);
+        close(d->accepted);
     }
     return d->works;
 }
@@ -207,13 +232,15 @@ static bool counts(void *ctx, const void *bytes, size_t len)
     return true;
 }
 
-static void connections_are_made_by_whoever_dials(void **state)
+static void dials(bool six)
 {
     struct dialler d = {.works = false};
-    struct fetch_site site = {.host = "x.dark", .dial = dial, .ctx = &d};
+    struct fetch_site site = {.host = "x.dark", .door = d.door, .dial = dial, .ctx = &d};
     size_t len = 0;
     long status;
-    (void)state;
+    if (!open_door(&d, six)) {
+        return;
+    }
     assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0); /* is not asked */
     assert_true(fetch_site_open(&site));
     assert_int_equal(fetch_get(&site, "a", 0, counts, &len, &status), FETCH_DIAL);
@@ -225,8 +252,27 @@ static void connections_are_made_by_whoever_dials(void **state)
     ssize_t n = read(d.accepted, request, sizeof(request) - 1);
     assert_true(n > 0);
     assert_string_equal(request, "GET /a HTTP/1.1\r\nHost: x.dark\r\nAccept: */*\r\n\r\n");
+    /* a second request on the same connection asks nobody again; on the next one, and where nobody listens, it does */
+    static const char more[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    assert_int_equal(write(d.accepted, more, sizeof(more) - 1), sizeof(more) - 1);
+    assert_int_equal(fetch_get(&site, "b", 0, counts, &len, &status), FETCH_OK);
+    assert_int_equal(len, 7);
+    assert_int_equal(d.dials, 2);
     close(d.accepted);
+    assert_int_equal(fetch_get(&site, "a", 0, counts, &len, &status), FETCH_OK);
+    assert_int_equal(d.dials, 3);
+    close(d.accepted);
+    close(d.listener);
+    assert_int_equal(fetch_get(&site, "a", 0, counts, &len, &status), FETCH_DIAL);
+    assert_int_equal(d.dials, 3);
     fetch_site_close(&site);
+}
+
+static void connections_are_made_by_whoever_dials(void **state)
+{
+    (void)state;
+    dials(false);
+    dials(true);
 }
 
 static void another_content_is_never_put_there(void **state)

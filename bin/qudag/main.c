@@ -134,6 +134,29 @@ const struct sub subs[] = {
      "the same sender; those with the same KEY share one for ten minutes.\n"
      "--small-network: although the network is too small to hide anybody; remembered.\n",
      "qudag send abc...xyz.dark photo.jpg", run_send},
+    {"share",
+     "PATH [--once] [--name NAME] [--hidden] [--qr] [--qr-svg FILE] [--timeout S] "
+     "[--small-network]",
+     "share a file or a folder at an address of its own",
+     "Serves it as a web page with a list, until Ctrl-C; the address ends with that.  Whoever has "
+     "the\n"
+     "address opens it in a browser (through the proxy), or gets all of it with qudag fetch.\n"
+     "--once: ends when each file was taken.  --name: what it is called; else as PATH is.\n"
+     "Links, devices and what begins with a dot are left out; --hidden: the latter is not.\n"
+     "--qr shows the URL as a QR code, --qr-svg writes one as a picture.  --timeout: seconds to "
+     "wait\n"
+     "until the address is published (60).\n",
+     "qudag share photos --once", run_share},
+    {"fetch", "ADDRESS[/PATH] [-o DIR] [--replace] [--small-network]",
+     "get what somebody shares, and check it",
+     "Fetches the share at ADDRESS (or a petname as photos.dark), or the file or folder PATH of "
+     "it, "
+     "to\n"
+     "DIR (here), and compares each file with its hash.  What was cut off, or stopped, goes on "
+     "where it was when the same command is given "
+     "again.\n"
+     "A file that is there with another content is left, unless you say yes or --replace.\n",
+     "qudag fetch abc...xyz.dark -o downloads", run_fetch},
     {"inbox", "[--save NAME FILE]", "list or save what was received",
      "--save copies the content of one item into FILE, which must not exist yet; -: to standard\n"
      "output.\n",
@@ -216,9 +239,9 @@ static int help_all(const struct tool *t)
     (void)printf("\n  -d, --dir DIR   state folder (default $XDG_STATE_HOME/qudag or\n"
                  "                  ~/.local/state/qudag)\n"
                  "      --json      one JSON document, or JSON lines where there is progress\n"
-                 "      --small-network   with up, expose, connect, send, circuit, dark: use a "
-                 "network that is too\n"
-                 "                  small to hide anybody; remembered\n\n"
+                 "      --small-network   with up, expose, connect, share, fetch, send, "
+                 "circuit, dark: use\n"
+                 "                  a network that is too small to hide anybody; remembered\n\n"
                  "qudag help COMMAND says more, with an example.\n%s",
                  exits_text);
     return TOOL_OK;
@@ -275,7 +298,8 @@ static bool asks_for_help(int n, char **argv)
 /* What --small-network does before the command; up does it itself, once the daemon runs. */
 static int small_network(struct tool *t)
 {
-    static const char *const with[] = {"expose", "connect", "send", "circuit", "dark"};
+    static const char *const with[] = {"expose", "connect", "share", "fetch",
+                                       "send",   "circuit", "dark"};
     if (!t->small_network || strcmp(t->sub->name, "up") == 0) {
         return TOOL_OK;
     }
@@ -284,7 +308,8 @@ static int small_network(struct tool *t)
             return accept_small_network(t);
         }
     }
-    return tool_usage(t, "--small-network belongs to up, expose, connect, send, circuit and dark");
+    return tool_usage(
+        t, "--small-network belongs to up, expose, connect, share, fetch, send, circuit and dark");
 }
 
 static int run(struct tool *t, int argc, char **argv)

@@ -96,6 +96,9 @@ struct outcome {
 };
 void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user,
              struct outcome *out);
+/* Fills |out|; texts that are too long are cut. */
+void outcome_fail(struct outcome *out, int code, const char *error, const char *message,
+                  const char *hint);
 
 /* ---- out.c */
 /* The record's fields, without braces; a name in the list of lists becomes an array. */
@@ -243,7 +246,8 @@ int run_dht(struct tool *t, int argc, char **argv);
 /* Everything under "circuit". */
 int run_circuit(struct tool *t, int argc, char **argv);
 
-/* An address of a service as a command takes it: TOOL_OK, or the user has been told what is wrong with it. */
+/* An address of a service, or a petname as blog.dark, as a command takes it: TOOL_OK, or the user has been told what is
+ * wrong with it. */
 int check_address(const struct tool *t, const char *addr);
 
 /* Everything under "dark". */
@@ -251,6 +255,12 @@ int run_dark(struct tool *t, int argc, char **argv);
 
 /* Services of this node, at dark addresses. */
 int run_expose(struct tool *t, int argc, char **argv);
+
+/* Serves files at an address of their own until it is stopped, or they were fetched. */
+int run_share(struct tool *t, int argc, char **argv);
+
+/* Gets what somebody shares. */
+int run_fetch(struct tool *t, int argc, char **argv);
 
 /* Sends a message or a file and waits for the outcome. */
 int run_send(struct tool *t, int argc, char **argv);

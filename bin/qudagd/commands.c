@@ -2,7 +2,9 @@
 #include "report.h"
 
 #include "proxy.h"
+#include "rules.h"
 #include "services.h"
+#include "share.h"
 #include "transfer.h"
 
 #include <stdlib.h>
@@ -483,6 +485,10 @@ RUN(dark_new)
         usage(rq, "a label has at most 32 bytes");
         return;
     }
+    if (rules_share_label(label)) {
+        usage(rq, "that label is one of those of qudag share, whose keys are destroyed");
+        return;
+    }
     if (label[0] != 0 && dark_labelled(rq->d->node, label, addr)) {
         (void)snprintf(message, sizeof(message), "this node has an address labelled %s already",
                        label);
@@ -743,6 +749,7 @@ static const struct command commands[] = {
     {"expose.list", services_list, NULL, false},
     {"expose.status", services_status, NULL, false},
     {"expose.remove", services_remove, NULL, false},
+    {"share", share_start, NULL, false},
     {"proxy", proxy_report, NULL, false},
     {"name.add", proxy_name_add, NULL, false},
     {"name.list", proxy_name_list, NULL, false},

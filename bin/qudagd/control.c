@@ -3,7 +3,6 @@
 
 #include "report.h"
 #include "rules.h"
-#include "transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,8 +75,8 @@ static void drop(struct client *cl)
     if (rq != NULL) {
         cl->rq = NULL;
         rq->client = NULL;
-        if (rq->transfer != NULL) {
-            transfer_abandon(rq); /* ends it */
+        if (rq->abandon != NULL) {
+            rq->abandon(rq); /* ends it */
         } else if (rq->op.id != 0) {
             qudag_op op = rq->op;
             request_end(rq, TOOL_FAILED, "", "", "");
@@ -735,6 +734,8 @@ void control_tick(struct control *c, uint64_t now_ns)
             log_say(&c->d->log, QUDAG_LOG_INFO, "control.dropped", "a client was %s",
                     idle ? "idle" : "slow");
             drop(cl);
+        } else if (cl->rq != NULL && cl->rq->tick != NULL) {
+            cl->rq->tick(cl->rq);
         }
     }
     take_turns(c, now_ns);
@@ -743,6 +744,11 @@ void control_tick(struct control *c, uint64_t now_ns)
         c->check_ns = now_ns + CONTROL_CHECK_MS * UINT64_C(1000000);
         check_file(c);
     }
+}
+
+size_t control_places(const struct control *c)
+{
+    return c->places;
 }
 
 bool control_op_done(struct control *c, qudag_op op, qudag_err err, const qudag_result *res)

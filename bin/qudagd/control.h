@@ -12,7 +12,8 @@
  * for (rules_control_places); whoever comes when all are taken waits in the backlog of the socket.  At most
  * CONTROL_LONG_MAX requests that may take long run at once; those above wait (progress {state "queued", ahead}), and
  * the next is that of the process with the fewest running (rules_next_turn).  What neither may run nor wait is refused
- * with a sentence, so places are always left for status, stop and the like.
+ * with a sentence, so places are always left for status, stop and the like; for shares, which last as long as their
+ * connection, by rules_share_fits().
  * Who stays silent without a request is hung up on, and so is who does not take what was asked for.
  */
 #ifndef QUDAG_BIN_CONTROL_H
@@ -21,7 +22,7 @@
 #include "common/exits.h"
 #include "daemon.h"
 
-#define CONTROL_CLIENTS_MAX 128
+#define CONTROL_CLIENTS_MAX 160
 #define CONTROL_LONG_MAX 48        /* requests that wait for the network, at once */
 #define CONTROL_QUEUE_MAX 64       /* more of those, which wait for their turn */
 #define CONTROL_QUEUE_OWN_MAX 32   /* of them from one process */
@@ -59,7 +60,11 @@ struct request {
     bool waiting;       /* for its turn */
     unsigned ahead;     /* as it was told last, at |told_ns| */
     uint64_t told_ns;
-    void *transfer; /* send: the transfer (struct transfer_out) */
+    void *job; /* send: struct transfer_out; share: struct share */
+    /* The client has vanished: ends |rq| with what it has begun.  NULL: nothing but |op| has. */
+    void (*abandon)(struct request *rq);
+    void (*tick)(
+        struct request *rq); /* now and then while it runs; may end it.  NULL: not called */
     size_t len;
     uint8_t bytes[]; /* of args */
 };
@@ -86,6 +91,9 @@ void control_close(struct control *c);
  * whether the socket is still there. |now_ns| as mono_ns().
  */
 void control_tick(struct control *c, uint64_t now_ns);
+
+/* How many clients may be connected at once. */
+size_t control_places(const struct control *c);
 
 /* qudag_callbacks: to the request that waits.  False: nobody does. */
 bool control_op_done(struct control *c, qudag_op op, qudag_err err, const qudag_result *res);

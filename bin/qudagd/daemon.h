@@ -48,6 +48,7 @@ struct daemon {
     char proxy_why[256]; /* the proxy does not run; empty: it does */
     struct rec *rec;     /* for whatever frame is being made */
     uint64_t since_ns;
+    uint64_t share_sweep_ns; /* addresses of shares that have ended are looked for, not before */
     struct phase_note phases[PHASES_MAX]; /* oldest first; a run of one phase is one entry */
     size_t n_phases;
     bool failing;   /* rules_failing() */

@@ -245,7 +245,7 @@ static void a_network_that_is_back_ends_the_pauses(void **state)
     (void)state;
     publish(1, evil.addr);
     struct request *rq = begin_send(SILENT);
-    struct transfer_out *s = rq->transfer;
+    struct transfer_out *s = rq->job;
     while (s->state != OUT_OFFERED || !s->streaming) {
         (void)uv_run(&d->loop, UV_RUN_ONCE);
     }
@@ -272,7 +272,7 @@ static void those_that_pause_take_no_turn(void **state)
         paused[ix].next = ix > 0 ? &paused[ix - 1] : NULL;
     }
     d->transfers->sends = &paused[TRANSFER_SENDS_MAX - 1];
-    struct transfer_out *s = begin_send(HONEST)->transfer;
+    struct transfer_out *s = begin_send(HONEST)->job;
     assert_int_not_equal(s->state, OUT_QUEUED);
     s->next = NULL;
     assert_int_equal(end_of_send(error), TOOL_OK);

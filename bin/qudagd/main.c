@@ -8,6 +8,7 @@
 #include "proxy.h"
 #include "report.h"
 #include "rules.h"
+#include "share.h"
 #include "start.h"
 #include "transfer.h"
 
@@ -284,6 +285,7 @@ static void on_tick(uv_timer_t *t)
     watchdog_tick(d, now);
     control_tick(d->control, now);
     transfer_tick(d->transfers, now);
+    share_tick(d, now);
 }
 
 static void on_signal(uv_signal_t *h, int signum)
@@ -446,6 +448,7 @@ static int serve(struct daemon *d)
         code = proxy_begin(d);
     }
     if (code == DAEMON_OK) {
+        share_begin(d);
         code = (int)control_open(&d->control, d);
     }
     if (code == DAEMON_OK) {

@@ -21,6 +21,35 @@ size_t rules_control_places(uint64_t files, size_t max)
     return places < max ? (size_t)places : max;
 }
 
+bool rules_share_fits(size_t running, size_t places)
+{
+    return running == 0 || running < places / 5;
+}
+
+/* "share-" and |n| digits of base 16. */
+static bool share_name(const char *text, size_t n)
+{
+    static const char head[] = "share-";
+    size_t at = sizeof(head) - 1;
+    return strncmp(text, head, at) == 0 && strlen(text) == at + n &&
+           strspn(text + at, "0123456789abcdef") == n;
+}
+
+bool rules_share_label(const char *label)
+{
+    return share_name(label, 24);
+}
+
+bool rules_share_over(const char *label, bool served)
+{
+    return !served && rules_share_label(label);
+}
+
+bool rules_share_socket(const char *name)
+{
+    return share_name(name, 6);
+}
+
 enum rules_turn rules_command_turn(enum rules_command kind, const struct rules_load *load)
 {
     if (kind == RULES_SHORT || (load->running < load->running_max && load->waiting == 0)) {

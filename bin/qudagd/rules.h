@@ -26,6 +26,20 @@ bool rules_control_peer(uid_t peer, uid_t own);
 #define RULES_FILES_LEFT 40
 size_t rules_control_places(uint64_t files, size_t max);
 
+/* Whether another share may begin beside |running|: shares last long, and may take a fifth of the |places|. */
+bool rules_share_fits(size_t running, size_t places);
+
+/*
+ * Whether |label| is that of an address made for a share, RULES_SHARE_LABEL_LEN characters: "share-" and digits of
+ * base 16 in lower case.  Keys of such an address are destroyed as soon as no share uses it: nothing else is called so.
+ */
+#define RULES_SHARE_LABEL_LEN 30
+bool rules_share_label(const char *label);
+/* Whether the keys of an own address with that label are to be destroyed; |served|: a service has that address. */
+bool rules_share_over(const char *label, bool served);
+/* Whether |name| is that of the socket of a share in the state folder: the same with 6 digits. */
+bool rules_share_socket(const char *name);
+
 /* What a command occupies: a long one may take until its transfer or lookup ends, a short one ends at once. */
 enum rules_command { RULES_SHORT, RULES_LONG };
 /* Long commands at present.  A client is a process, however many connections it has. */

@@ -72,6 +72,49 @@ static void clients_leave_descriptors_to_the_node(void **state)
     }
 }
 
+static void shares_leave_places_to_others(void **state)
+{
+    (void)state;
+    assert_true(rules_share_fits(0, 4)); /* one is always possible */
+    assert_false(rules_share_fits(1, 4));
+    assert_true(rules_share_fits(31, 160));
+    assert_false(rules_share_fits(32, 160));
+}
+
+static void only_what_was_made_for_a_share_is_destroyed_with_it(void **state)
+{
+    (void)state;
+    assert_true(rules_share_label("share-0123456789abcdef01234567"));
+    assert_true(rules_share_over("share-0123456789abcdef01234567", false));
+    assert_false(rules_share_over("share-0123456789abcdef01234567", true));
+    static const char *const other[] = {
+        "",
+        "share-",
+        "share-photos",
+        "blog",
+        "share-0123456789abcdef0123456",   /* a digit is missing */
+        "share-0123456789abcdef012345678", /* one too many */
+        "share-0123456789abcdef0123456g",
+        "share-0123456789ABCDEF01234567",
+        "Share-0123456789abcdef01234567",
+        "share_0123456789abcdef01234567",
+        "my-share-0123456789abcdef01234",
+    };
+    for (size_t ix = 0; ix < COUNT(other); ix++) {
+        assert_false(rules_share_label(other[ix]));
+        assert_false(rules_share_over(other[ix], false));
+        assert_false(rules_share_socket(other[ix]));
+    }
+    assert_true(rules_share_socket("share-0123ab"));
+    assert_false(rules_share_socket("share-0123a"));
+    assert_false(rules_share_socket("share-0123ab/../identity"));
+    assert_false(rules_share_socket("../share-0123ab"));
+    assert_false(rules_share_socket("share-../..x"));
+    assert_false(rules_share_socket("share-0123ag"));
+    assert_false(rules_share_socket("control.sock"));
+    assert_false(rules_share_socket("share-0123456789abcdef01234567"));
+}
+
 static void who_has_the_fewest_running_is_next(void **state)
 {
     (void)state;
@@ -590,6 +633,8 @@ int main(void)
         cmocka_unit_test(only_the_same_user_and_root_may_ask),
         cmocka_unit_test(long_commands_wait_their_turn_and_short_ones_do_not),
         cmocka_unit_test(clients_leave_descriptors_to_the_node),
+        cmocka_unit_test(shares_leave_places_to_others),
+        cmocka_unit_test(only_what_was_made_for_a_share_is_destroyed_with_it),
         cmocka_unit_test(who_has_the_fewest_running_is_next),
         cmocka_unit_test(anonymity_is_said_in_words_and_only_once_it_is_there),
         cmocka_unit_test(health_follows_from_links_and_not_from_the_phase_alone),

@@ -2,6 +2,7 @@
 #include "services.h"
 
 #include "report.h"
+#include "rules.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +115,12 @@ void services_start(struct request *rq)
                               .keep = true,
                               .direct = rec_get_bool(&rq->args, "direct")};
     qudag_err err = qudag_expose_check(&o, why, sizeof(why));
+    if (err == QUDAG_OK && rules_share_label(o.name)) {
+        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL",
+                    "that name is one of those of qudag share, whose keys are destroyed",
+                    "choose another --name");
+        return;
+    }
     if (err != QUDAG_OK) {
         request_end(rq, err == QUDAG_EPOLICY ? TOOL_REFUSED : TOOL_USAGE, qudag_err_name(err), why,
                     err == QUDAG_EPOLICY ? "if that is what you want, add --force"

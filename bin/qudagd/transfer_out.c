@@ -78,7 +78,8 @@ void transfer_out_fail(struct transfer_out *s, enum tool_exit code, const char *
                        const char *message, const char *hint)
 {
     if (s->rq != NULL) {
-        s->rq->transfer = NULL;
+        s->rq->job = NULL;
+        s->rq->abandon = NULL;
         request_end(s->rq, code, error, message, hint);
     }
     finish(s);
@@ -98,7 +99,8 @@ void transfer_out_fail_err(struct transfer_out *s, qudag_err err, const char *wh
 {
     transfer_out_remember(s);
     if (s->rq != NULL) {
-        s->rq->transfer = NULL;
+        s->rq->job = NULL;
+        s->rq->abandon = NULL;
         request_end_err(s->rq, err, what);
     }
     finish(s);
@@ -294,7 +296,8 @@ void transfer_send(struct request *rq)
         return;
     }
     s->rq = rq;
-    rq->transfer = s;
+    rq->job = s;
+    rq->abandon = transfer_abandon;
     s->next = k->sends;
     k->sends = s;
     k->n_sends++;
@@ -304,8 +307,8 @@ void transfer_send(struct request *rq)
 
 void transfer_abandon(struct request *rq)
 {
-    transfer_out_remember(rq->transfer);
-    transfer_out_fail(rq->transfer, TOOL_FAILED, "", "", "");
+    transfer_out_remember(rq->job);
+    transfer_out_fail(rq->job, TOOL_FAILED, "", "", "");
 }
 
 void transfer_out_free_all(struct transfers *k)

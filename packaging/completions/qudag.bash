@@ -15,7 +15,7 @@ _qudag() {
     esac
     local words=''
     case $cmd in
-    '') words='up down status connect peers ping dht circuit dark expose name proxy send inbox stats config lab version help -d --dir --json --small-network' ;;
+    '') words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats config lab version help -d --dir --json --small-network' ;;
     up) words='--listen --bootstrap --timeout --no-wait --foreground --lab --small-network -o' ;;
     peers) words='--relays' ;;
     dht) case $sub in
@@ -55,7 +55,17 @@ _qudag() {
             mapfile -t COMPREPLY < <(compgen -f -W '-m --again --isolate --name --anonymous-name --small-network' -- "$cur")
             return
         fi ;;
-    help) words='up down status connect peers ping dht circuit dark expose name proxy send inbox stats config lab version help' ;;
+    share) if [ "$prev" != --name ] && [ "$prev" != --timeout ]; then
+            mapfile -t COMPREPLY < <(compgen -f -W '--once --name --hidden --qr --qr-svg --timeout --small-network' -- "$cur")
+        fi
+        return ;;
+    fetch) if [ "$prev" = -o ]; then
+            mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+            return
+        fi
+        words="-o --replace --small-network $(qudag "${dir[@]}" --json name list 2>/dev/null |
+            grep -o '"name":"[^"]\+"' | cut -d'"' -f4)" ;;
+    help) words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats config lab version help' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from programs import ANY_PORT, QUDAG, QUDAGD, SLOW, TOP, Node, check, run  # noqa: E402
 
 F_SETPIPE_SZ = 1031
-PLACES, LONG, QUEUE_OWN = 128, 48, 32  # control.h
+PLACES, LONG, QUEUE_OWN, SHARES = 160, 48, 32, 32  # control.h
 
 
 def until(condition, what, seconds=10):
@@ -269,6 +269,31 @@ def long_requests_queue():
     print('ok: long requests above the limit wait, and no process can fill the queue', flush=True)
 
 
+def shares_end_with_their_connection():
+    """on a node that is alone, so that none is published: limited, ended when they are hung up on, and nothing else removed"""
+    n = Node('shares').start()
+    for name in ('', 'control.sock', 'identity', '../shares/identity', 'share-012345/../identity', 'share-01234g'):
+        said = Control('shares').send(2, cmd='share', socket=name).until(5)
+        check(b'QUDAG_EINVAL' in said, f'a share at {name}: {said}')
+    check((n.dir / 'identity').exists() and (n.dir / 'control.sock').exists(), 'a file was removed')
+    ours = [Control('shares').send(2, cmd='share', socket=f'share-{ix:06x}') for ix in range(SHARES)]
+    until(lambda: len(n.ask('expose', 'list')['services']) == SHARES, f'{SHARES} shares')
+    said = Control('shares').send(2, cmd='share', socket='share-ffffff').until(5)
+    check(b'as many shares' in said, f'another: {said}')
+    with socket.socket(socket.AF_UNIX) as s:  # what its process would leave
+        s.bind(str(n.dir / 'share-000000'))
+    ours[0].s.close()
+    until(lambda: not (n.dir / 'share-000000').exists(), 'the socket of a share is removed')
+    name = n.ask('expose', 'list')['services'][0]['name']
+    check(n.tool('expose', 'remove', name)[0] == 0, f'{name} is not removed')
+    until(lambda: len(n.ask('expose', 'list')['services']) == SHARES - 2, 'two have ended')
+    for c in ours:
+        c.s.close()
+    until(lambda: n.ask('expose', 'list')['services'] == [], 'all have ended')
+    n.down()
+    print(f'ok: {SHARES} shares at once, each ends with its connection', flush=True)
+
+
 def counters():
     n = Node('counters').start()
     stats = n.ask('stats')['stats']
@@ -324,6 +349,7 @@ def main():
     descriptors_used_up()
     all_places_taken()
     long_requests_queue()
+    shares_end_with_their_connection()
     counters()
 
 
