@@ -66,7 +66,7 @@ FOLDERS = {
     'node': 'node_',
     'io': 'io_ solver_ store_ udp_',
     'api': 'api_',
-    'app': 'expose_ proxy_ sock_ splice_ target_ tunnel_',
+    'app': 'delivery_ expose_ files_ inbox_ proxy_ receive_ send_ sock_ splice_ target_ transfer_ tunnel_ unsent_',
 }
 PARAMS_MAX, DOCUMENTED, DOCUMENTED_PUBLIC = 6, 85, 95
 LIBRARY_TYPE = re.compile(r'(const )?(struct )?(ngtcp2|SSL|OSSL|EVP|X509|uv|sqlite3|MHD)\w* ?\*')

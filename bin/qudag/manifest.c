@@ -83,7 +83,7 @@ static bool path(char **line, char out[PATH_LEN])
 static bool read_rest(struct manifest_line *out, char **rest)
 {
     uint64_t version;
-    char name[NAME_HARMLESS_MAX + 1];
+    char name[QUDAG_NAME_MAX + 1];
     switch (out->kind) {
     case MANIFEST_HEAD:
         return number(rest, &version) && version == 1;
@@ -91,7 +91,7 @@ static bool read_rest(struct manifest_line *out, char **rest)
         if (!path(rest, out->path)) {
             return false;
         }
-        name_harmless(name, out->path);
+        qudag_name_harmless(name, out->path);
         memcpy(out->path, name, sizeof(name));
         return true;
     case MANIFEST_HASHING:

@@ -52,7 +52,7 @@ struct manifest {
     struct manifest_file *file;
     size_t n, cap;
     uint64_t bytes, hashing;
-    char name[NAME_HARMLESS_MAX + 1];
+    char name[QUDAG_NAME_MAX + 1];
     bool begun, left_out, ended;
     size_t line_len;
     char line[MANIFEST_LINE_MAX];

@@ -12,13 +12,13 @@ void share_html(FILE *to, const char *text)
     while (left > 0) {
         uint32_t cp;
         size_t n = qudag_utf8_next(at, left, &cp);
-        const char *escaped = cp == '<'                    ? "&lt;"
-                              : cp == '>'                  ? "&gt;"
-                              : cp == '&'                  ? "&amp;"
-                              : cp == '"'                  ? "&quot;"
-                              : cp == '\''                 ? "&#39;"
-                              : cp == '/' || name_char(cp) ? NULL
-                                                           : "\xef\xbf\xbd";
+        const char *escaped = cp == '<'                          ? "&lt;"
+                              : cp == '>'                        ? "&gt;"
+                              : cp == '&'                        ? "&amp;"
+                              : cp == '"'                        ? "&quot;"
+                              : cp == '\''                       ? "&#39;"
+                              : cp == '/' || qudag_name_char(cp) ? NULL
+                                                                 : "\xef\xbf\xbd";
         if (escaped != NULL) {
             (void)fputs(escaped, to);
         } else {

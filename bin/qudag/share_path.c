@@ -122,11 +122,11 @@ const char *share_path_last(const char *path)
 
 bool share_path_harmless(char out[PATH_LEN], const char *path)
 {
-    char name[SHARE_NAME_MAX + 1], harmless[NAME_HARMLESS_MAX + 1];
+    char name[SHARE_NAME_MAX + 1], harmless[QUDAG_NAME_MAX + 1];
     size_t len = 0;
     out[0] = 0;
     while (share_path_next(&path, name)) {
-        name_harmless(harmless, name);
+        qudag_name_harmless(harmless, name);
         size_t more = strlen(harmless) + (len > 0);
         if (len + more >= PATH_LEN) {
             return false;

@@ -7,8 +7,9 @@
 #ifndef QUDAG_BIN_SHARE_PATH_H
 #define QUDAG_BIN_SHARE_PATH_H
 
+#include <qudag/text.h>
+
 #include "common/fileio.h"
-#include "common/name.h"
 
 #define SHARE_NAME_MAX 255                /* bytes of one name, as Linux has it */
 #define SHARE_DEPTH_MAX 32                /* names of a path */
@@ -32,7 +33,7 @@ bool share_path_next(const char **it, char name[SHARE_NAME_MAX + 1]);
 /* The last name of |path|. */
 const char *share_path_last(const char *path);
 
-/* |path| with each of its names made harmless (name_harmless()), for use on this machine; false: too long. */
+/* |path| with each of its names made harmless (qudag_name_harmless()), for use on this machine; false: too long. */
 bool share_path_harmless(char out[PATH_LEN], const char *path);
 
 /* What one header Range asks for. */

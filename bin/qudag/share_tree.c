@@ -61,7 +61,7 @@ int share_tree_open(struct share_tree *t, const char *path, const char *name, bo
         return errno == 0 ? ENAMETOOLONG : errno;
     }
     bool file = S_ISREG(st.st_mode);
-    name_harmless(t->name, name != NULL ? name : own[0] == 0 ? "files" : own);
+    qudag_name_harmless(t->name, name != NULL ? name : own[0] == 0 ? "files" : own);
     if (file) {
         memcpy(t->only, own, sizeof(own));
     }

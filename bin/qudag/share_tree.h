@@ -16,10 +16,10 @@
 #define SHARE_ENTRIES_MAX 100000 /* entries of one folder */
 
 struct share_tree {
-    int root;                         /* the folder; of a file the one it lies in */
-    bool hidden;                      /* what begins with a dot is given out too */
-    char only[SHARE_NAME_MAX + 1];    /* a share of one file: its name on disk; "": of a folder */
-    char name[NAME_HARMLESS_MAX + 1]; /* what the share is called */
+    int root;                      /* the folder; of a file the one it lies in */
+    bool hidden;                   /* what begins with a dot is given out too */
+    char only[SHARE_NAME_MAX + 1]; /* a share of one file: its name on disk; "": of a folder */
+    char name[QUDAG_NAME_MAX + 1]; /* what the share is called */
 };
 
 /*

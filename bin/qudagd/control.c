@@ -257,6 +257,20 @@ static const char *hint_of(qudag_err err)
     }
 }
 
+void request_end_said(struct request *rq, qudag_err err, const char *text)
+{
+    char message[640];
+    if (err == QUDAG_ESMALLNET) {
+        end_small_network(rq, text);
+        return;
+    }
+    bool clock = daemon_clock_suspect(rq->d) && rules_may_be_clock((int)err);
+    (void)snprintf(message, sizeof(message), "%s%s", text,
+                   clock ? "; the clock of this machine seems to be wrong" : "");
+    request_end(rq, exit_of(err), err == QUDAG_OK ? "" : qudag_err_name(err),
+                err == QUDAG_OK ? "" : message, clock ? CLOCK_HINT : hint_of(err));
+}
+
 void request_end_err(struct request *rq, qudag_err err, const char *what)
 {
     char message[600];
@@ -264,12 +278,9 @@ void request_end_err(struct request *rq, qudag_err err, const char *what)
         end_small_network(rq, what);
         return;
     }
-    bool clock = daemon_clock_suspect(rq->d) && rules_may_be_clock((int)err);
-    (void)snprintf(message, sizeof(message), "%s%s%s%s", what, what[0] == 0 ? "" : ": ",
-                   qudag_strerror(err),
-                   clock ? "; the clock of this machine seems to be wrong" : "");
-    request_end(rq, exit_of(err), err == QUDAG_OK ? "" : qudag_err_name(err),
-                err == QUDAG_OK ? "" : message, clock ? CLOCK_HINT : hint_of(err));
+    (void)snprintf(message, sizeof(message), "%s%s%s", what, what[0] == 0 ? "" : ": ",
+                   qudag_strerror(err));
+    request_end_said(rq, err, message);
 }
 
 /* ------------------------------------------------------------------ requests */

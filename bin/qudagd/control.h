@@ -60,7 +60,8 @@ struct request {
     bool waiting;       /* for its turn */
     unsigned ahead;     /* as it was told last, at |told_ns| */
     uint64_t told_ns;
-    void *job; /* send: struct transfer_out; share: struct share */
+    qudag_send send; /* its delivery; id 0: none */
+    void *job;       /* share: struct share */
     /* The client has vanished: ends |rq| with what it has begun.  NULL: nothing but |op| has. */
     void (*abandon)(struct request *rq);
     void (*tick)(
@@ -112,6 +113,8 @@ void request_end(struct request *rq, enum tool_exit code, const char *error, con
                  const char *hint);
 void request_end_err(struct request *rq, qudag_err err,
                      const char *what); /* by the library's list */
+void request_end_said(struct request *rq, qudag_err err,
+                      const char *text); /* the same with all of its words */
 enum tool_exit exit_of(qudag_err err);
 
 #endif

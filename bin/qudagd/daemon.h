@@ -3,7 +3,7 @@
  *
  *   main.c      options, start, stop           state.c  the folder       conf.c, log.c
  *   control.c   socket, clients, frames   ──▶  commands.c, report.c  ──▶  the library
- *   transfer.h  messages and files over streams of the library   ──▶  inbox.h
+ *   transfer.c  messages and files   services.c  services   proxy.c  the proxy   ──▶  the library
  */
 #ifndef QUDAG_BIN_DAEMON_H
 #define QUDAG_BIN_DAEMON_H
@@ -22,7 +22,6 @@
 #define DAEMON_SIGNALS 4 /* INT, TERM, QUIT; HUP */
 
 struct control;
-struct transfers;
 struct request;
 struct options;
 
@@ -43,7 +42,6 @@ struct daemon {
     qudag_identity *identity;
     qudag_node *node;
     struct control *control;
-    struct transfers *transfers;
     struct names names;
     char proxy_why[256]; /* the proxy does not run; empty: it does */
     struct rec *rec;     /* for whatever frame is being made */

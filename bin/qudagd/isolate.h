@@ -9,8 +9,8 @@
 
 /*
  * The isolation key of what the local user |uid| asked for under the name |text|: the same for both the same, and
- * another for any other user.  |text| NULL or empty: |random| of QUDAG_ISOLATION_MAX bytes, which no other request has.
+ * another for any other user.
  */
-void isolate_key(qudag_dark_options *out, uid_t uid, const char *text, const uint8_t *random);
+void isolate_key(uint8_t key[QUDAG_ISOLATION_MAX], uid_t uid, const char *text);
 
 #endif

@@ -115,53 +115,13 @@ static void on_op_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_re
     (void)control_op_done(d->control, op, err, res);
 }
 
-static void on_stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, const char *dark,
-                         const char *proto, void *user)
-{
-    struct daemon *d = daemon_of(user);
-    if (!rules_stream(from != NULL, dark, proto, TRANSFER_PROTO)) {
-        qudag_stream_reset(n, s, QUDAG_EREFUSED);
-        return;
-    }
-    transfer_stream_in(d->transfers, s, dark);
-}
-
-static void on_stream_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, void *user)
-{
-    (void)n;
-    transfer_data(daemon_of(user)->transfers, s, data, fin);
-}
-
-static void on_stream_ready(qudag_node *n, qudag_stream s, void *user)
-{
-    (void)n;
-    transfer_writable(daemon_of(user)->transfers, s);
-}
-
-static void on_stream_old(qudag_node *n, qudag_stream s, qudag_ns left, void *user)
-{
-    (void)n;
-    (void)left;
-    transfer_old(daemon_of(user)->transfers, s);
-}
-
-static void on_stream_closed(qudag_node *n, qudag_stream s, qudag_err why, void *user)
-{
-    (void)n;
-    transfer_closed(daemon_of(user)->transfers, s, why);
-}
-
 static void on_peer(qudag_node *n, const qudag_peer_id *peer, bool up, void *user)
 {
     struct daemon *d = daemon_of(user);
     char text[QUDAG_PEER_ID_TEXT_MAX];
     (void)n;
     qudag_peer_id_text(peer, text);
-    bool back = up && d->n_peers == 0;
     d->n_peers = up ? d->n_peers + 1 : d->n_peers - (d->n_peers > 0);
-    if (back) {
-        transfer_network_back(d->transfers);
-    }
     const qudag_log_field fields[] = {
         {.name = "peers", .num = (int64_t)d->n_peers},
         {.name = "peer", .cls = QUDAG_LOG_NETWORK, .text = text},
@@ -284,7 +244,6 @@ static void on_tick(uv_timer_t *t)
     log_flush(&d->log);
     watchdog_tick(d, now);
     control_tick(d->control, now);
-    transfer_tick(d->transfers, now);
     share_tick(d, now);
 }
 
@@ -317,8 +276,6 @@ static void shut(struct daemon *d)
     qudag_node_free(d->node);
     d->node = NULL;
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
-    transfer_free(d->transfers);
-    d->transfers = NULL;
     names_free(&d->names);
     (void)uv_loop_close(&d->loop);
     log_say(&d->log, QUDAG_LOG_INFO, "daemon.end", "qudagd ended after %llu s",
@@ -331,12 +288,6 @@ static int make_node(struct daemon *d)
 {
     static const qudag_callbacks callbacks = {
         .size = sizeof(callbacks),
-        .stream_in = on_stream_in,
-        .stream_data = on_stream_data,
-        .stream_opened = on_stream_ready,
-        .stream_writable = on_stream_ready,
-        .stream_closed = on_stream_closed,
-        .stream_old = on_stream_old,
         .op_done = on_op_done,
         .phase = on_phase,
         .peer_changed = on_peer,
@@ -368,10 +319,7 @@ static int make_node(struct daemon *d)
         if (code != DAEMON_OK) {
             return code;
         }
-        err = qudag_protocol_serve_dark(d->node, TRANSFER_PROTO);
-        if (err == QUDAG_OK) {
-            err = qudag_expose_resume(d->node);
-        }
+        err = qudag_expose_resume(d->node);
     }
     if (err == QUDAG_EAUTH) {
         state_foreign_store(&d->state, store);
@@ -438,8 +386,8 @@ static int serve(struct daemon *d)
     if (code == DAEMON_OK) {
         code = start_loop(d);
     }
-    if (code == DAEMON_OK && !transfer_new(&d->transfers, d)) {
-        code = DAEMON_FAILED;
+    if (code == DAEMON_OK) {
+        code = transfer_begin(d);
     }
     if (code == DAEMON_OK && !names_load(&d->names, d->state.dir)) {
         log_say(&d->log, QUDAG_LOG_WARN, "names", "there are no petnames: %s", d->names.why);

@@ -3,7 +3,6 @@
 
 #include <qudag/qudag.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -236,135 +235,8 @@ bool rules_network_fits(enum rules_network made, bool lab)
     return made == RULES_NETWORK_UNKNOWN || (made == RULES_NETWORK_LAB) == lab;
 }
 
-/* ------------------------------------------------------------------ deliveries */
-
-bool rules_stream(bool from_known_peer, const char *dark, const char *proto, const char *served)
-{
-    return !from_known_peer && dark != NULL && proto != NULL && strcmp(proto, served) == 0;
-}
-
-bool rules_delivery(uint64_t size, const uint8_t hash[RULES_HASH_LEN], uint64_t announced_size,
-                    const uint8_t announced_hash[RULES_HASH_LEN])
-{
-    return size == announced_size && memcmp(hash, announced_hash, RULES_HASH_LEN) == 0;
-}
-
-enum rules_offer rules_offer(uint64_t size, uint64_t cost, uint64_t piece_max,
-                             const struct rules_room *room)
-{
-    if (room->inbox_max == 0) {
-        return RULES_OFFER_CLOSED;
-    }
-    if (size > piece_max || size > room->file_max || size > room->inbox_max) {
-        return RULES_OFFER_TOO_LARGE;
-    }
-    if (room->stored > room->inbox_max || cost > room->inbox_max - room->stored) {
-        return RULES_OFFER_INBOX_FULL;
-    }
-    bool fits = room->reserved <= room->inbox_max - room->stored - cost;
-    return fits && room->transfers <= room->transfers_max ? RULES_OFFER_OK : RULES_OFFER_BUSY;
-}
-
-uint64_t rules_pace(uint64_t left)
-{
-    uint64_t due = left / RULES_PACE_DAY;
-    due = due < RULES_PACE_BYTES ? RULES_PACE_BYTES : due;
-    return due < left ? due : left;
-}
-
-bool rules_pace_slow(const struct rules_pace *p)
-{
-    return p->measured && p->came < p->due;
-}
-
-size_t rules_gives_way(const struct rules_pace *p, size_t n)
-{
-    size_t first = n;
-    for (size_t ix = 0; ix < n; ix++) {
-        bool slower = first == n || p[ix].came < p[first].came ||
-                      (p[ix].came == p[first].came && p[ix].due > p[first].due);
-        first = rules_pace_slow(&p[ix]) && slower ? ix : first;
-    }
-    return first;
-}
-
-/* ------------------------------------------------------------------ sending */
-
-bool rules_sending_again(const struct rules_sending *s, uint64_t silent_s)
-{
-    return s->tries < RULES_TRIES_MAX && silent_s < RULES_GIVE_UP_S &&
-           s->differs < RULES_DIFFERS_MAX &&
-           s->attempts < RULES_TRIES_MAX + s->counted / RULES_STEP;
-}
-
-uint64_t rules_pause_ms(unsigned nth)
-{
-    uint64_t pause = RULES_PAUSE_MS;
-    while (nth > 1 && pause < RULES_PAUSE_MAX_MS) {
-        pause *= 2;
-        nth--;
-    }
-    return pause < RULES_PAUSE_MAX_MS ? pause : RULES_PAUSE_MAX_MS;
-}
-
-enum rules_stage rules_stage(bool on_circuit, bool open)
-{
-    return open ? RULES_STAGE_SERVICE : on_circuit ? RULES_STAGE_CIRCUIT : RULES_STAGE_LOOKUP;
-}
-
-bool rules_receiver_full(int err, enum rules_stage stage)
-{
-    return err == QUDAG_ELIMIT && stage != RULES_STAGE_LOOKUP;
-}
-
-bool rules_lack(int sys_err)
-{
-    return sys_err == EMFILE || sys_err == ENFILE || sys_err == ENOMEM || sys_err == ENOBUFS ||
-           sys_err == EAGAIN || sys_err == EINTR || sys_err == EBUSY;
-}
-
 bool rules_may_be_clock(int err)
 {
     return err == QUDAG_ENOTFOUND || err == QUDAG_EEXPIRED || err == QUDAG_ECLOCK ||
            err == QUDAG_ENORELAYS || err == QUDAG_EUNREACHABLE || err == QUDAG_ETIMEOUT;
-}
-
-enum rules_claim rules_claim(const struct rules_sending *s, uint64_t n)
-{
-    if (n > s->sent) {
-        return RULES_CLAIM_FALSE;
-    }
-    bool all = n == s->size && n > s->counted;
-    bool step = n >= s->counted && n - s->counted >= RULES_PROGRESS;
-    return all || step ? RULES_CLAIM_PROGRESS : RULES_CLAIM_TRUE;
-}
-
-bool rules_offset(const struct rules_sending *s, uint64_t offset)
-{
-    return offset >= s->confirmed && offset <= s->sent;
-}
-
-uint64_t rules_patience_s(uint64_t size)
-{
-    return RULES_GIVE_UP_S + size / (10u << 20); /* a slow disk reads 10 MiB in a second */
-}
-
-bool rules_send_is_final(int err, unsigned nth)
-{
-    if (err == QUDAG_ENOTFOUND) {
-        return nth >= 3;
-    }
-    return qudag_err_category((qudag_err)err) == QUDAG_CAT_USAGE || err == QUDAG_EUNSUPPORTED ||
-           err == QUDAG_EEXPIRED || err == QUDAG_EAUTH;
-}
-
-enum rules_differs rules_hash_differs(unsigned times, bool looked, bool changed)
-{
-    if (looked && changed) {
-        return RULES_DIFFERS_CHANGED;
-    }
-    if (!looked) {
-        return RULES_DIFFERS_LOOK;
-    }
-    return times < RULES_DIFFERS_MAX ? RULES_DIFFERS_AGAIN : RULES_DIFFERS_END;
 }

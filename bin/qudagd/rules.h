@@ -12,8 +12,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define RULES_HASH_LEN 32
-
 /* ---- control socket */
 
 /* Whether a process of user |peer| may ask a daemon of user |own|: the same user, or root. */
@@ -147,138 +145,7 @@ const char *rules_network_text(enum rules_network network);
 /* Whether a folder of kind |made| may be used with lab = |lab|. */
 bool rules_network_fits(enum rules_network made, bool lab);
 
-/* ---- deliveries */
-
-/*
- * Whether a stream that a peer opened is a transfer: it came over a circuit to a dark address of ours, and speaks that
- * protocol.  |proto|: as negotiated; |from_known_peer|: the peer is known, so it did not come over a circuit.
- */
-bool rules_stream(bool from_known_peer, const char *dark, const char *proto, const char *served);
-
-/* Whether what arrived is what was announced: both the size and the BLAKE3 hash. */
-bool rules_delivery(uint64_t size, const uint8_t hash[RULES_HASH_LEN], uint64_t announced_size,
-                    const uint8_t announced_hash[RULES_HASH_LEN]);
-
-/* What an inbox has room for; all in bytes, but for |transfers|. */
-struct rules_room {
-    uint64_t file_max;  /* of one piece */
-    uint64_t inbox_max; /* of all */
-    uint64_t stored;
-    uint64_t reserved;  /* for transfers that have begun */
-    unsigned transfers; /* accepted and not ended, this one included */
-    unsigned transfers_max;
-};
-enum rules_offer {
-    RULES_OFFER_OK,
-    RULES_OFFER_TOO_LARGE,
-    RULES_OFFER_INBOX_FULL, /* final: by what is stored, never by what others only announced */
-    RULES_OFFER_BUSY,       /* later it may go */
-    RULES_OFFER_CLOSED,     /* nothing is ever taken: the inbox has no size */
-};
-/* Whether an offer of |size| bytes, which would cost |cost| of the inbox, is accepted; |piece_max|: of its kind. */
-enum rules_offer rules_offer(uint64_t size, uint64_t cost, uint64_t piece_max,
-                             const struct rules_room *room);
-
-#define RULES_PACE_S 20               /* seconds over which the pace of a sender is measured */
-#define RULES_PACE_BYTES (16u * 1024) /* at least, in each of them */
-#define RULES_PACE_DAY (86400 / RULES_PACE_S)
-/*
- * Bytes that must come in RULES_PACE_S when |left| are missing at its beginning: RULES_PACE_BYTES, or as many as end a
- * large transfer within a day, but no more than are missing.
- */
-uint64_t rules_pace(uint64_t left);
-
-/* How a transfer went in the last RULES_PACE_S that is over. */
-struct rules_pace {
-    bool measured; /* one is over, and the sender could send */
-    uint64_t due;  /* by rules_pace() */
-    uint64_t came;
-};
-/* Whether the place and the room of the transfer are others' as soon as they need them. */
-bool rules_pace_slow(const struct rules_pace *p);
-
-/* Which of |n| transfers gives way first: the slowest of those that are slow; |n|: none does. */
-size_t rules_gives_way(const struct rules_pace *p, size_t n);
-
-/* ---- sending: a receiver cannot make us send for ever */
-
-#define RULES_TRIES_MAX 40         /* attempts without new progress */
-#define RULES_DIFFERS_MAX 2        /* times that the receiver reports another hash */
-#define RULES_PROGRESS (64 * 1024) /* bytes by which what is confirmed must grow to be progress */
-#define RULES_STEP (1024 * 1024)   /* bytes of progress that earn one more attempt */
-#define RULES_GIVE_UP_S 300        /* without progress: outages of minutes are survived */
-#define RULES_PAUSE_MS 200         /* before the second attempt; doubles ... */
-#define RULES_PAUSE_MAX_MS 12800   /* ... up to this */
-
-/* What a transfer has been through; all since its first attempt, earlier sends of it included. */
-struct rules_sending {
-    uint64_t size;      /* of the content */
-    uint64_t sent;      /* the most bytes ever given to a stream */
-    uint64_t confirmed; /* the most bytes the receiver ever confirmed, at most |sent| */
-    uint64_t counted;   /* |confirmed| when it last was progress */
-    unsigned attempts;  /* streams opened, and those that could not be */
-    unsigned tries;     /* attempts since the last progress */
-    unsigned differs;
-};
-/* Whether one more attempt may be made, |silent_s| seconds after the last progress. */
-bool rules_sending_again(const struct rules_sending *s, uint64_t silent_s);
-
-/* Milliseconds before another attempt, when |nth| (from 1) failed one after the other. */
-uint64_t rules_pause_ms(unsigned nth);
-
-/* How far an attempt came. */
-enum rules_stage {
-    RULES_STAGE_LOOKUP,  /* the address was being looked up */
-    RULES_STAGE_CIRCUIT, /* a circuit to it was being built */
-    RULES_STAGE_SERVICE, /* the receiver had the stream */
-    RULES_STAGES
-};
-enum rules_stage rules_stage(bool on_circuit, bool open);
-
-/*
- * Whether the stream was refused by the receiver, which has no room for it now, when it ended with |err| (a
- * qudag_err) at that stage: later it may go.  Before there is a circuit, what is full is our own.
- */
-bool rules_receiver_full(int err, enum rules_stage stage);
-
-/* Whether |sys_err| (an errno) says that something is lacking that will be there again: descriptors, memory. */
-bool rules_lack(int sys_err);
-
 /* Whether a wrong clock of this machine may be why something ended with |err|: what is valid then looks expired. */
 bool rules_may_be_clock(int err);
-
-/* What a receiver's claim to have the first |n| bytes is worth. */
-enum rules_claim {
-    RULES_CLAIM_FALSE, /* it was never sent as many */
-    RULES_CLAIM_TRUE,  /* it may be so, and allows it no further attempts */
-    RULES_CLAIM_PROGRESS, /* new attempts are allowed: the highest claim of all attempts grew by a step */
-};
-enum rules_claim rules_claim(const struct rules_sending *s, uint64_t n);
-
-/*
- * Whether a receiver may ask for the content from |offset| on: not for what it had confirmed, nor beyond what it was
- * sent.
- */
-bool rules_offset(const struct rules_sending *s, uint64_t offset);
-
-/* Seconds for which a receiver that says it is at work is waited for without progress: it may hash |size| bytes. */
-uint64_t rules_patience_s(uint64_t size);
-
-/*
- * Whether the error |err| (a qudag_err) ends a transfer: whoever is asked again would answer the same.  |nth|: how
- * often an attempt failed in a row, this time included; an address may be published late, so that "not found" is
- * final at the third time only.
- */
-bool rules_send_is_final(int err, unsigned nth);
-
-/* What to do when the receiver reports another hash than was offered. */
-enum rules_differs {
-    RULES_DIFFERS_LOOK,    /* hash the file again */
-    RULES_DIFFERS_CHANGED, /* the file changed: end */
-    RULES_DIFFERS_AGAIN,   /* one more attempt */
-    RULES_DIFFERS_END,     /* the receiver or the way to it is broken: end */
-};
-/* |times|: reports so far, this one included; |looked|: the file was hashed again; |changed|: with another result. */
-enum rules_differs rules_hash_differs(unsigned times, bool looked, bool changed);
 
 #endif

@@ -1,166 +1,240 @@
-/* transfer.c - what sending and receiving share, and the list of the inbox. */
-#include "transfer_int.h"
+/* transfer.c - the commands send and inbox. */
+#include "transfer.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include "isolate.h"
+#include "proxy.h"
+#include "report.h"
+
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static void on_work(uv_work_t *w)
-{
-    struct transfer_job *j = w->data;
-    j->run(j);
-}
+/* ------------------------------------------------------------------ how a delivery stands */
 
-static void on_worked(uv_work_t *w, int status)
+/* The relays between us and the receiver. */
+static void rec_path(struct rec *r, const qudag_node *n, qudag_circuit circuit)
 {
-    struct transfer_job *j = w->data;
-    j->busy = false;
-    if (status != 0) {
-        j->err = ECANCELED;
+    qudag_circuit_info info = QUDAG_INIT(qudag_circuit_info);
+    size_t it = 0;
+    bool more = circuit.id != 0;
+    while (more && (more = qudag_circuit_next(n, &it, &info)) && info.circuit.id != circuit.id) {
     }
-    j->done(j);
-}
-
-bool transfer_job_start(struct daemon *d, struct transfer_job *j)
-{
-    j->work.data = j;
-    j->err = 0;
-    atomic_store(&j->stop, false);
-    j->busy = uv_queue_work(&d->loop, &j->work, on_work, on_worked) == 0;
-    return j->busy;
-}
-
-void transfer_job_hash(struct transfer_job *j)
-{
-    uint8_t *block = malloc(TRANSFER_BLOCK);
-    j->err = block == NULL ? ENOMEM : 0;
-    while (j->err == 0 && j->from < j->to) {
-        uint64_t want = j->to - j->from < TRANSFER_BLOCK ? j->to - j->from : TRANSFER_BLOCK;
-        ssize_t n = atomic_load(&j->stop) ? 0 : pread(j->fd, block, (size_t)want, (off_t)j->from);
-        if (n <= 0) {
-            j->err = n == 0 ? ECANCELED : errno;
-            break;
-        }
-        blake3_hasher_update(&j->hash, block, (size_t)n);
-        j->from += (uint64_t)n;
-        atomic_store(&j->hashed, j->from);
-    }
-    free(block);
-}
-
-void transfer_job_store(struct transfer_job *j)
-{
-    int64_t minute = now_ms() / INBOX_TIME_MS * INBOX_TIME_MS / 1000;
-    const struct timespec at[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)minute}};
-    (void)futimens(j->fd, at); /* no finer than the list of the inbox */
-    j->err = fdatasync(j->fd) == 0 ? 0 : errno;
-    if (j->err == 0) {
-        j->err = inbox_place(j->dir, j->path, j->name);
+    for (size_t ix = 0; more && ix < info.hops_wanted && ix < QUDAG_HOPS_MAX; ix++) {
+        rec_peer(r, "path", &info.path[ix]);
     }
 }
 
-void transfer_scope(struct transfer_offer *o, const char *to)
+static void report(struct request *rq, const qudag_send_info *i)
 {
-    blake3_hasher h;
-    blake3_hasher_init_derive_key(&h, "QuDAG transfer id at one dark address v1");
-    blake3_hasher_update(&h, to, strlen(to) + 1);
-    blake3_hasher_update(&h, o->id, sizeof(o->id));
-    blake3_hasher_finalize(&h, o->id, sizeof(o->id));
+    bool delivered = i->state == QUDAG_SEND_DELIVERED;
+    struct rec *r = request_rec(rq, delivered ? REC_ROW : REC_PROGRESS);
+    rec_str(r, "state", qudag_send_state_name(i->state));
+    rec_str(r, "kind", i->file ? "file" : "message");
+    rec_str(r, "name", i->name);
+    rec_int(r, "size", (int64_t)i->bytes);
+    rec_int(r, "acked", (int64_t)i->acked);
+    if (i->state == QUDAG_SEND_HASHING) {
+        rec_int(r, "hashed", (int64_t)i->hashed);
+    }
+    rec_int(r, "resumed", (int64_t)i->resumed);
+    rec_int(r, "streams", i->attempts);
+    rec_int(r, "elapsed_ns", (int64_t)i->elapsed);
+    if (i->sending != 0) {
+        rec_int(r, "sending_ns", (int64_t)i->sending);
+    }
+    if (i->err != QUDAG_OK) {
+        rec_str(r, "last_error", qudag_err_name(i->err));
+        rec_str(r, "last_reason", i->why);
+        rec_int(r, "left_ns", (int64_t)i->left);
+    }
+    rec_path(r, rq->d->node, i->circuit);
+    rec_diversity(r, rq->d->node);
+    if (delivered) {
+        char hex[2 * QUDAG_SEND_HASH_LEN + 1];
+        text_hex(hex, i->hash, QUDAG_SEND_HASH_LEN);
+        rec_str(r, "hash", hex); /* both ends' */
+    }
+    request_send(rq);
 }
 
-bool transfer_new(struct transfers **out, struct daemon *d)
+/* What the tool says of an end; those without a row are told by their error. */
+static const struct {
+    enum tool_exit code;
+    const char *error, *hint;
+} ends[] = {
+    [QUDAG_SEND_END_REFUSED] = {TOOL_REFUSED, "QUDAG_EREFUSED",
+                                "only the receiver can change that"},
+    [QUDAG_SEND_END_OTHER_NETWORK] = {TOOL_USAGE, "QUDAG_EUNSUPPORTED", DARK_OTHER_NETWORK_HINT},
+    [QUDAG_SEND_END_READ] = {TOOL_FAILED, "READ", "send it again when no program is writing to it"},
+    [QUDAG_SEND_END_CHANGED] = {TOOL_FAILED, "FILE_CHANGED",
+                                "send it again when no program is writing to it"},
+    [QUDAG_SEND_END_DAMAGED] = {TOOL_REFUSED, "HASH_DIFFERS",
+                                "the file did not change; the receiver or the path to it is "
+                                "faulty"},
+    [QUDAG_SEND_END_OTHER_HASH] = {TOOL_FAILED, "HASH_DIFFERS", "send it again"},
+    [QUDAG_SEND_END_LOST] = {TOOL_FAILED, "RECEIVER_LOST", "send it again: all of it is sent then"},
+};
+
+static void fail(struct request *rq, const qudag_send_info *i)
 {
-    char dir[PATH_LEN];
-    struct transfers *k = calloc(1, sizeof(*k));
-    const char *set = d->conf.v[CONF_INBOX_DIR].text;
-    if (k == NULL || !path_join(dir, d->state.dir, "inbox")) {
-        (void)snprintf(d->state.why, sizeof(d->state.why), "%s",
-                       k == NULL ? "out of memory" : "the path of the inbox is too long");
-        free(k);
+    size_t end = (size_t)i->end;
+    if (i->end == QUDAG_SEND_END_BUSY) {
+        request_end(rq, exit_of(i->err), qudag_err_name(i->err), i->why, "try again later");
+    } else if (end < sizeof(ends) / sizeof(ends[0]) && ends[end].error != NULL) {
+        request_end(rq, ends[end].code, ends[end].error, i->why, ends[end].hint);
+    } else {
+        request_end_said(rq, i->err, i->why);
+    }
+}
+
+/* Nothing of |rq| is left to give up. */
+static void over(struct request *rq)
+{
+    rq->send.id = 0;
+    rq->abandon = NULL;
+}
+
+static void on_changed(qudag_node *n, qudag_send s, const qudag_send_info *info, void *user)
+{
+    struct request *rq = user;
+    (void)n;
+    (void)s;
+    if (info->state == QUDAG_SEND_FAILED) {
+        over(rq);
+        fail(rq, info);
+        return;
+    }
+    report(rq, info);
+    if (info->state == QUDAG_SEND_DELIVERED) {
+        over(rq);
+        request_end(rq, TOOL_OK, "", "", "");
+    }
+}
+
+/* ------------------------------------------------------------------ the request */
+
+/* What the library refused at once. */
+static void refuse(struct request *rq, qudag_err err, const char *addr)
+{
+    static const char *const example = "qudag help send shows an example";
+    if (qudag_dark_check(addr) != QUDAG_OK) {
+        request_end_err(rq, err, addr);
+    } else if (err == QUDAG_EINVAL) {
+        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL", "that is an address of this node itself",
+                    "send from another node");
+    } else if (err == QUDAG_ETOOBIG) {
+        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL",
+                    "a message may have at most 32 KiB; send it as a file", example);
+    } else if (err == QUDAG_ESYSTEM) {
+        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL", "only regular files can be sent", example);
+    } else {
+        request_end_err(rq, err, "send");
+    }
+}
+
+/* The isolation key of the request: none, unless the user named one.  False: a name that is none. */
+static bool take_isolation(qudag_send_options *o, const struct request *rq)
+{
+    const char *name = rec_get_str(&rq->args, "isolate");
+    if (name == NULL) {
+        return true;
+    }
+    if (name[0] == 0 || strlen(name) > ISOLATE_TEXT_MAX) {
         return false;
     }
-    if (!inbox_open(&k->inbox, set[0] != 0 ? set : dir)) {
-        (void)snprintf(d->state.why, sizeof(d->state.why), "%s", k->inbox.why);
-        free(k);
-        return false;
-    }
-    k->d = d;
-    k->size_max = (uint64_t)d->conf.v[CONF_INBOX_SIZE_MAX].num;
-    k->file_max = (uint64_t)d->conf.v[CONF_INBOX_FILE_MAX].num;
-    *out = k;
+    isolate_key(o->isolation, rq->uid, name);
+    o->isolation_len = QUDAG_ISOLATION_MAX;
     return true;
 }
 
-void transfer_free(struct transfers *k)
+static void abandon(struct request *rq)
 {
-    if (k != NULL) {
-        transfer_out_free_all(k);
-        transfer_in_free_all(k);
-        inbox_close(&k->inbox);
-        free(k);
+    qudag_send send = rq->send;
+    over(rq);
+    (void)qudag_send_cancel(rq->d->node, send);
+    request_end(rq, TOOL_FAILED, "", "", "");
+}
+
+void transfer_send(struct request *rq)
+{
+    qudag_send_options o = QUDAG_INIT(qudag_send_options);
+    struct rec_field message;
+    const char *addr = proxy_address(rq, rec_get_str(&rq->args, "address"));
+    if (addr == NULL && rec_get_str(&rq->args, "address") != NULL) {
+        return;
+    }
+    if (addr == NULL) {
+        request_end_err(rq, QUDAG_EINVAL, "send");
+        return;
+    }
+    if (!take_isolation(&o, rq)) {
+        request_end(rq, TOOL_USAGE, "QUDAG_EINVAL",
+                    "the name of an isolation key has 1 to 64 bytes",
+                    "qudag help send shows an example");
+        return;
+    }
+    o.name = rec_get_str(&rq->args, "name");
+    o.again = rec_get_bool(&rq->args, "again");
+    o.changed = on_changed;
+    o.user = rq;
+    qudag_err err;
+    rq->abandon = abandon; /* before: the delivery may end in the call */
+    if (rec_find(&rq->args, "message", REC_BYTES, &message)) {
+        err = qudag_send_message(rq->d->node, addr, (qudag_slice){message.bytes, message.len}, &o,
+                                 &rq->send);
+    } else {
+        err = qudag_send_fd(rq->d->node, addr, rq->fd, &o, &rq->send);
+        rq->fd = err == QUDAG_OK ? -1 : rq->fd;
+    }
+    if (err != QUDAG_OK) {
+        rq->abandon = NULL;
+        refuse(rq, err, addr);
     }
 }
 
-void transfer_tick(struct transfers *k, uint64_t now_ns)
-{
-    transfer_out_tick(k, now_ns);
-    transfer_in_tick(k, now_ns);
-}
+/* ------------------------------------------------------------------ the inbox */
 
-void transfer_stream_in(struct transfers *k, qudag_stream s, const char *dark)
+int transfer_begin(struct daemon *d)
 {
-    transfer_in_new(k, s, dark);
-}
-
-void transfer_data(struct transfers *k, qudag_stream s, qudag_slice data, bool fin)
-{
-    if (!transfer_out_data(k, s, data)) {
-        (void)transfer_in_data(k, s, data, fin);
+    qudag_inbox_options o = QUDAG_INIT(qudag_inbox_options);
+    char dir[PATH_LEN], why[QUDAG_INBOX_WHY_MAX];
+    const char *set = d->conf.v[CONF_INBOX_DIR].text;
+    uint64_t file_max = (uint64_t)d->conf.v[CONF_INBOX_FILE_MAX].num;
+    if (!path_join(dir, d->state.dir, "inbox")) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "the path of the inbox is too long");
+        return DAEMON_FAILED;
     }
-}
-
-void transfer_writable(struct transfers *k, qudag_stream s)
-{
-    if (!transfer_out_pump_stream(k, s)) {
-        (void)transfer_in_flush_stream(k, s);
+    o.dir = set[0] != 0 ? set : dir;
+    o.size_max = (uint64_t)d->conf.v[CONF_INBOX_SIZE_MAX].num;
+    o.closed = o.size_max == 0;
+    o.file_max = file_max == 0 ? 1 : file_max; /* 0 is the default there */
+    qudag_err err = qudag_inbox_open(d->node, &o, why, sizeof(why));
+    if (err != QUDAG_OK) {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "%s%s",
+                       why[0] != 0 ? why : qudag_strerror(err),
+                       err == QUDAG_ESYSTEM ? "; [inbox] dir names another folder" : "");
+        return DAEMON_FAILED;
     }
-}
-
-void transfer_old(struct transfers *k, qudag_stream s)
-{
-    transfer_out_old(k, s);
-}
-
-void transfer_closed(struct transfers *k, qudag_stream s, qudag_err why)
-{
-    if (!transfer_out_closed(k, s, why)) {
-        (void)transfer_in_closed(k, s);
-    }
+    return DAEMON_OK;
 }
 
 void transfer_inbox(struct request *rq)
 {
-    struct inbox *b = &rq->d->transfers->inbox;
-    inbox_count(b); /* files may have been removed to make room */
-    for (size_t ix = 0; ix < b->n; ix++) {
-        const struct inbox_entry *e = &b->entry[ix];
-        if (!inbox_there(b, e)) {
+    qudag_inbox_item i = QUDAG_INIT(qudag_inbox_item);
+    for (size_t it = 0; qudag_inbox_next(rq->d->node, &it, &i);) {
+        char hash[2 * QUDAG_INBOX_HASH_LEN + 1], when[32], path[QUDAG_INBOX_PATH_MAX];
+        if (qudag_inbox_path(rq->d->node, i.name, path, sizeof(path)) != QUDAG_OK) {
             continue;
         }
-        char hash[2 * TRANSFER_HASH_LEN + 1], when[32];
-        text_hex(hash, e->offer.hash, TRANSFER_HASH_LEN);
-        text_time(when, e->time_ms);
+        text_hex(hash, i.hash, QUDAG_INBOX_HASH_LEN);
+        text_time(when, i.time_ms);
         struct rec *r = request_rec(rq, REC_ROW);
         rec_str(r, "time", when);
-        rec_str(r, "kind", e->offer.kind == TRANSFER_FILE ? "file" : "message");
+        rec_str(r, "kind", i.file ? "file" : "message");
         rec_str(r, "from", "anonymous");
-        rec_str(r, "to", e->to);
-        rec_str(r, "name", e->offer.name);
-        rec_int(r, "size", (int64_t)e->offer.size);
+        rec_str(r, "to", i.to);
+        rec_str(r, "name", i.name);
+        rec_int(r, "size", (int64_t)i.bytes);
         rec_str(r, "hash", hash);
-        rec_strf(r, "file", "%s/%s", b->dir, e->offer.name);
+        rec_str(r, "file", path);
         request_send(rq);
     }
     request_end_err(rq, QUDAG_OK, "");

@@ -1,125 +1,18 @@
-/*
- * transfer.h - messages and files for dark addresses: protocol /qudag/transfer/1.0.0.
- *
- *   sender                                       receiver
- *     offer {id, kind, name, size, BLAKE3} ──▶
- *                                          ◀──  accept {offset}      (files: what it has already)
- *     content from offset ... ──▶               written and hashed as it comes
- *                                          ◀──  progress {received}  (at least once a second)
- *                                               size and hash compared, moved into the inbox
- *                                          ◀──  done {size, hash}  or  refuse {reason}
- *
- * Before a large file is hashed for its offer, a stream of its own asks for room: ask {kind, size} ──▶ accept or
- * refuse, FIN.
- *
- * The sender has succeeded when the hash in `done` is that of what it sent.  A message's content
- * follows its offer at once.  When a stream dies the sender opens another, over another circuit,
- * with the same id, and the receiver goes on from what it has after hashing it again.
- */
+/* transfer.h - the commands send and inbox, over the library's (<qudag/send.h>, <qudag/inbox.h>). */
 #ifndef QUDAG_BIN_TRANSFER_H
 #define QUDAG_BIN_TRANSFER_H
 
 #include "control.h"
-#include "daemon.h"
 
-#define TRANSFER_PROTO "/qudag/transfer/1.0.0"
-#define TRANSFER_ID_LEN 16
-#define TRANSFER_HASH_LEN 32
-#define TRANSFER_NAME_MAX 200       /* bytes of a file's name */
-#define TRANSFER_MESSAGE_MAX 32768  /* bytes */
-#define TRANSFER_BLOCK (256 * 1024) /* read and written at a time */
-#define TRANSFER_ASK_MIN                                                                           \
-    (64u << 20) /* bytes of a file from which on the receiver is asked before it is hashed */
+/* Receives into the folder of the configuration; a daemon_exit, d->state.why. */
+int transfer_begin(struct daemon *d);
 
-enum transfer_kind { TRANSFER_MESSAGE = 0, TRANSFER_FILE = 1 };
-
-enum transfer_reason {
-    TRANSFER_OK = 0,
-    TRANSFER_TOO_LARGE = 1, /* beyond what the receiver takes in one piece */
-    TRANSFER_INBOX_FULL = 2,
-    TRANSFER_DISK_FULL = 3,
-    TRANSFER_HASH_DIFFERS = 4,
-    TRANSFER_BUSY = 5, /* too many transfers at once; later it may go */
-    TRANSFER_BAD_OFFER = 6,
-    TRANSFER_TROUBLE = 7, /* the receiver's own */
-    TRANSFER_CLOSED = 8,  /* the receiver takes nothing at all */
-};
-
-/* A clause for people, also for a number that is none; static. */
-const char *transfer_reason_text(unsigned reason);
-
-struct transfer_offer {
-    enum transfer_kind kind;
-    uint8_t id[TRANSFER_ID_LEN];
-    uint8_t hash[TRANSFER_HASH_LEN];
-    uint64_t size;
-    char name[TRANSFER_NAME_MAX + 1]; /* as sent: not to be trusted */
-};
-
-/* Messages: transfer_msg.c.   type u8 | length u16 | body */
-enum transfer_type {
-    TRANSFER_T_OFFER = 1,
-    TRANSFER_T_ACCEPT = 2,
-    TRANSFER_T_REFUSE = 3,
-    TRANSFER_T_PROGRESS = 4,
-    TRANSFER_T_DONE = 5,
-    TRANSFER_T_ASK = 6,
-};
-#define TRANSFER_MSG_MAX 320
-struct transfer_msg {
-    enum transfer_type type;
-    struct transfer_offer offer;     /* ask: kind and size only */
-    uint64_t n;                      /* accept: offset; progress: received; done: size */
-    unsigned reason;                 /* refuse */
-    uint8_t hash[TRANSFER_HASH_LEN]; /* done */
-};
-
-/* Writes a message and returns its length.  The name of an offer has at most TRANSFER_NAME_MAX bytes. */
-size_t transfer_encode(uint8_t out[TRANSFER_MSG_MAX], const struct transfer_msg *m);
-
-/*
- * Replaces the id of an offer that came to the dark address |to| by one that depends on both: what was sent to one
- * address of this node is unknown at the others, and the id as it was sent is stored nowhere.
- */
-void transfer_scope(struct transfer_offer *o, const char *to);
-
-/* Bytes used; 0: more are needed; SIZE_MAX: not a message. */
-size_t transfer_decode(struct transfer_msg *m, const uint8_t *base, size_t len);
-
-/* The whole of it. */
-bool transfer_new(struct transfers **out, struct daemon *d); /* false: d->state.why */
-
-/* Ends every transfer without an answer to its request and frees all (NULL allowed). */
-void transfer_free(struct transfers *k);
-
-/* Timeouts, new attempts, reports of progress.  |now_ns| as mono_ns(). */
-void transfer_tick(struct transfers *k, uint64_t now_ns);
-
-/* There are links again after there were none: what waits before its next attempt waits no longer (NULL allowed). */
-void transfer_network_back(struct transfers *k);
-
-/* Begins a transfer for |rq|, which it ends. */
+/* Begins a delivery for |rq|, which it ends. */
 void transfer_send(struct request *rq);
 
-/* The client of |rq| is gone: ends its transfer. */
-void transfer_abandon(struct request *rq);
+/* The client of |rq| is gone: ends its delivery, and |rq|. */
 
 /* The command that lists the inbox: a row for each entry; ends |rq|. */
 void transfer_inbox(struct request *rq);
-
-/* qudag_callbacks; false: not ours. */
-void transfer_stream_in(struct transfers *k, qudag_stream s, const char *dark);
-
-/* Bytes on a stream; consumed here. */
-void transfer_data(struct transfers *k, qudag_stream s, qudag_slice data, bool fin);
-
-/* The stream is open, or there is room in its send queue again. */
-void transfer_writable(struct transfers *k, qudag_stream s);
-
-/* Its circuit is old: a transfer goes on over another one. */
-void transfer_old(struct transfers *k, qudag_stream s);
-
-/* The stream has ended. */
-void transfer_closed(struct transfers *k, qudag_stream s, qudag_err why);
 
 #endif

@@ -7,11 +7,13 @@
 #include <qudag/error.h>
 #include <qudag/expose.h>
 #include <qudag/identity.h>
+#include <qudag/inbox.h>
 #include <qudag/limits.h>
 #include <qudag/node.h>
 #include <qudag/onion.h>
 #include <qudag/peer.h>
 #include <qudag/proxy.h>
+#include <qudag/send.h>
 #include <qudag/stream.h>
 #include <qudag/text.h>
 #include <qudag/tunnel.h>

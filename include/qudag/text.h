@@ -1,4 +1,4 @@
-/* text.h - UTF-8, read strictly: text that comes from peers before it reaches a terminal, a log or JSON. */
+/* text.h - text that comes from peers, before it reaches a terminal, a log, JSON or the file system. */
 #ifndef QUDAG_TEXT_H
 #define QUDAG_TEXT_H
 
@@ -27,6 +27,17 @@ QUDAG_API size_t qudag_utf8_next(const uint8_t *p, size_t len, uint32_t *codepoi
  * nothing that changes the direction of writing.  False for QUDAG_UTF8_MALFORMED.
  */
 QUDAG_API bool qudag_utf8_printable(uint32_t codepoint);
+
+#define QUDAG_NAME_MAX 200 /* bytes of a file's name that somebody else chose, without NUL */
+
+/* Whether a character may stand in a harmless name: printable, no '/', nothing invisible. */
+QUDAG_API bool qudag_name_char(uint32_t codepoint);
+
+/*
+ * A harmless file name for |name|, which somebody else chose: no '/', no control or invisible characters, no dot
+ * first, no space last, valid UTF-8, at most QUDAG_NAME_MAX bytes, never empty.  What may not stand there becomes '_'.
+ */
+QUDAG_API void qudag_name_harmless(char out[QUDAG_NAME_MAX + 1], const char *name);
 
 #ifdef __cplusplus
 }

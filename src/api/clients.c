@@ -143,6 +143,11 @@ qudag_ns api_now(void)
     return io_now();
 }
 
+int64_t api_wall_ms(void)
+{
+    return (int64_t)io_wall() * 1000;
+}
+
 void api_random(void *out, size_t len)
 {
     const struct rng r = io_rng();

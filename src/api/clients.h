@@ -4,8 +4,8 @@
  *   api_client_new ─▶ serves protocols; takes streams and requests it began as its own ─▶ their events reach its
  *   callbacks, not the program's ─▶ |end|, once, when the node is freed
  *
- * A client calls the functions of <qudag/...> like any program, and what here is beside them.  Phases reach all
- * clients and the program; what belongs to nobody is the program's.
+ * A client calls the functions of <qudag/...> like any program, and what here is beside them.  Phases, and
+ * peers that come and go, reach all clients and the program; what belongs to nobody is the program's.
  */
 #ifndef QUDAG_SRC_API_CLIENTS_H
 #define QUDAG_SRC_API_CLIENTS_H
@@ -62,6 +62,8 @@ struct mem *api_mem(qudag_node *n);
 const struct logger *api_logger(const qudag_node *n);
 /* Monotonic time of the node's loop, ns. */
 qudag_ns api_now(void);
+/* Milliseconds since 1970, as this machine's clock shows. */
+int64_t api_wall_ms(void);
 /* Random bytes of the kernel's. */
 void api_random(void *out, size_t len);
 

@@ -92,11 +92,14 @@ static void cb_peer_changed(void *ctx, const struct peer_id *peer, bool up)
     struct qudag_node *n = ctx;
     qudag_peer_id p;
 
-    if (n->cb.peer_changed != NULL) {
-        api_peer_out(&p, peer);
-        n->in_callback++;
-        n->cb.peer_changed(n, &p, up, n->user);
-        n->in_callback--;
+    api_peer_out(&p, peer);
+    for (size_t i = 0; i <= n->n_clients; i++) {
+        struct api_hearer to = api_hearer(n, i < n->n_clients ? n->client[i] : NULL);
+        if (to.cb->peer_changed != NULL) {
+            n->in_callback++;
+            to.cb->peer_changed(n, &p, up, to.user);
+            n->in_callback--;
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 /* transfer_msg_fuzz.c - what decodes, encoded again, is the same bytes. */
-#include "transfer.h"
+#include "app/transfer.h"
 
 #include <stdlib.h>
 #include <string.h>

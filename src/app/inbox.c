@@ -1,5 +1,7 @@
-/* inbox.c - what was received. */
-#include "inbox.h"
+/* inbox.c - see inbox.h. */
+#include "app/inbox.h"
+
+#include "app/files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,14 +16,14 @@
 #define INDEX_LINE_MAX 800
 #define INDEX_MAX (INBOX_LINES_MAX * INDEX_LINE_MAX)
 
-static bool entry_path(const struct inbox *b, const char *name, char path[PATH_LEN])
+static bool entry_path(const struct inbox *b, const char *name, char path[FILES_PATH_MAX])
 {
-    return path_join(path, b->dir, name);
+    return files_join(path, b->dir, name);
 }
 
 bool inbox_there(const struct inbox *b, const struct inbox_entry *e)
 {
-    char path[PATH_LEN];
+    char path[FILES_PATH_MAX];
     struct stat st;
     return entry_path(b, e->offer.name, path) && stat(path, &st) == 0 &&
            (uint64_t)st.st_size == e->offer.size;
@@ -31,7 +33,7 @@ static bool append(struct inbox *b, const struct inbox_entry *e)
 {
     if (b->n == b->cap) {
         size_t cap = b->cap == 0 ? 64 : b->cap * 2;
-        struct inbox_entry *more = realloc(b->entry, cap * sizeof(*more));
+        struct inbox_entry *more = mem_resize_n(b->mem, b->entry, cap, sizeof(*more));
         if (more == NULL) {
             return false;
         }
@@ -56,8 +58,8 @@ static bool parse_line(struct inbox_entry *e, char *line)
         part[n++] = p;
     }
     if (n != 7 || strlen(part[6]) > TRANSFER_NAME_MAX || strlen(part[5]) >= sizeof(e->to) ||
-        !text_unhex(e->offer.hash, TRANSFER_HASH_LEN, part[3]) ||
-        !text_unhex(e->offer.id, TRANSFER_ID_LEN, part[4])) {
+        !files_unhex(e->offer.hash, TRANSFER_HASH_LEN, part[3]) ||
+        !files_unhex(e->offer.id, TRANSFER_ID_LEN, part[4])) {
         return false;
     }
     e->time_ms = strtoll(part[0], NULL, 10);
@@ -93,9 +95,9 @@ void inbox_count(struct inbox *b)
     const struct dirent *e;
     b->bytes = 0;
     while (list != NULL && (e = readdir(list)) != NULL) {
-        char path[PATH_LEN];
+        char path[FILES_PATH_MAX];
         struct stat st;
-        if (e->d_name[0] != '.' && path_join(path, b->dir, e->d_name) && lstat(path, &st) == 0 &&
+        if (e->d_name[0] != '.' && files_join(path, b->dir, e->d_name) && lstat(path, &st) == 0 &&
             S_ISREG(st.st_mode)) {
             b->bytes += inbox_cost((uint64_t)st.st_size);
         }
@@ -106,15 +108,15 @@ void inbox_count(struct inbox *b)
 }
 
 /* What was begun long ago will not be finished. */
-static void remove_expired(const struct inbox *b)
+static void remove_expired(const struct inbox *b, int64_t now_ms)
 {
     DIR *list = opendir(b->partial);
     const struct dirent *e;
     while (list != NULL && (e = readdir(list)) != NULL) {
-        char path[PATH_LEN];
+        char path[FILES_PATH_MAX];
         struct stat st;
-        if (e->d_name[0] != '.' && path_join(path, b->partial, e->d_name) && stat(path, &st) == 0 &&
-            now_ms() / 1000 - st.st_mtime > INBOX_PARTIAL_AGE_MAX_S) {
+        if (e->d_name[0] != '.' && files_join(path, b->partial, e->d_name) &&
+            stat(path, &st) == 0 && now_ms / 1000 - st.st_mtime > INBOX_PARTIAL_AGE_MAX_S) {
             (void)unlink(path);
         }
     }
@@ -126,9 +128,9 @@ static void remove_expired(const struct inbox *b)
 /* What is received is made in .partial and moved: whether that works is found out now, not after a transfer. */
 static bool probe(struct inbox *b)
 {
-    char from[PATH_LEN], name[TRANSFER_NAME_MAX + 1], to[PATH_LEN];
+    char from[FILES_PATH_MAX], name[TRANSFER_NAME_MAX + 1], to[FILES_PATH_MAX];
     (void)snprintf(name, sizeof(name), ".probe-%ld", (long)getpid());
-    int err = path_join(from, b->partial, name) ? 0 : ENAMETOOLONG;
+    int err = files_join(from, b->partial, name) ? 0 : ENAMETOOLONG;
     int fd =
         err == 0 ? open(from, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600) : -1;
     err = err == 0 && fd < 0 ? errno : err;
@@ -138,14 +140,13 @@ static bool probe(struct inbox *b)
     if (err == 0) {
         err = inbox_place(b->dir, from, name);
     }
-    if (err == 0 && path_join(to, b->dir, name)) {
+    if (err == 0 && files_join(to, b->dir, name)) {
         (void)unlink(to);
     }
     (void)unlink(from);
     if (err != 0 && err != ENOSPC && err != EDQUOT) { /* a full disk is reported to each sender */
         (void)snprintf(b->why, sizeof(b->why),
-                       "nothing can be received into the inbox %s: %s; [inbox] dir names another "
-                       "folder",
+                       "nothing can be received into the inbox %s: %s; choose another folder",
                        b->dir, strerror(err));
         return false;
     }
@@ -156,8 +157,8 @@ static bool probe(struct inbox *b)
 static size_t index_line(char *line, const struct inbox_entry *e)
 {
     char hash[2 * TRANSFER_HASH_LEN + 1], id[2 * TRANSFER_ID_LEN + 1];
-    text_hex(hash, e->offer.hash, TRANSFER_HASH_LEN);
-    text_hex(id, e->offer.id, TRANSFER_ID_LEN);
+    files_hex(hash, e->offer.hash, TRANSFER_HASH_LEN);
+    files_hex(id, e->offer.id, TRANSFER_ID_LEN);
     int len = snprintf(line, INDEX_LINE_MAX, "%lld\t%s\t%llu\t%s\t%s\t%s\t%s\n",
                        (long long)e->time_ms, e->offer.kind == TRANSFER_FILE ? "file" : "message",
                        (unsigned long long)e->offer.size, hash, id, e->to[0] == 0 ? "-" : e->to,
@@ -168,13 +169,13 @@ static size_t index_line(char *line, const struct inbox_entry *e)
 /* Senders decide how many lines there are: a file that only grew could not be read one day. */
 static bool index_renew(struct inbox *b, const char *path)
 {
-    char *text = malloc(b->n * INDEX_LINE_MAX + 1);
+    char *text = mem_alloc(b->mem, b->n * INDEX_LINE_MAX + 1);
     size_t len = 0;
     for (size_t ix = 0; text != NULL && ix < b->n; ix++) {
         len += index_line(text + len, &b->entry[ix]);
     }
-    bool ok = text != NULL && file_write_atomic(path, text, len, 0600) == 0;
-    free(text);
+    bool ok = text != NULL && files_write(path, text, len) == 0;
+    mem_free(b->mem, text);
     b->lines = ok ? b->n : b->lines;
     return ok;
 }
@@ -188,7 +189,7 @@ static bool has_id(const struct inbox_entry *e)
 void inbox_forget(struct inbox *b, int64_t now_ms)
 {
     bool found = false;
-    char path[PATH_LEN];
+    char path[FILES_PATH_MAX];
     for (size_t ix = 0; ix < b->n; ix++) {
         struct inbox_entry *e = &b->entry[ix];
         if (has_id(e) && now_ms - e->time_ms > INBOX_ID_AGE_MAX_S * INT64_C(1000)) {
@@ -196,7 +197,7 @@ void inbox_forget(struct inbox *b, int64_t now_ms)
             found = true;
         }
     }
-    if (found && path_join(path, b->dir, ".index")) {
+    if (found && files_join(path, b->dir, ".index")) {
         (void)index_renew(b, path); /* tried again with the next one that is due */
     }
 }
@@ -212,17 +213,17 @@ void inbox_message_name(char name[TRANSFER_NAME_MAX + 1], int64_t now_ms, uint32
     (void)snprintf(name, TRANSFER_NAME_MAX + 1, "message%s-%08x.txt", day, (unsigned)random);
 }
 
-bool inbox_open(struct inbox *b, const char *dir)
+bool inbox_open(struct inbox *b, struct mem *mem, const char *dir, int64_t now_ms)
 {
-    char path[PATH_LEN];
+    char path[FILES_PATH_MAX];
     uint8_t *text = NULL;
     size_t len;
-    *b = (struct inbox){0};
+    *b = (struct inbox){.mem = mem};
     (void)snprintf(b->dir, sizeof(b->dir), "%s", dir);
-    bool fits = path_join(b->partial, dir, ".partial") && path_join(path, dir, ".index");
-    int err = fits ? dir_make(b->partial, 0700) : ENAMETOOLONG;
+    bool fits = files_join(b->partial, dir, ".partial") && files_join(path, dir, ".index");
+    int err = fits ? files_dir(b->partial) : ENAMETOOLONG;
     if (err == 0) {
-        err = file_read(path, INDEX_MAX, &text, &len);
+        err = files_read(mem, path, INDEX_MAX, &text, &len);
         err = err == ENOENT ? 0 : err;
     }
     if (err != 0) {
@@ -232,17 +233,21 @@ bool inbox_open(struct inbox *b, const char *dir)
     }
     if (text != NULL) {
         read_index(b, (char *)text);
-        free(text);
+        mem_free(mem, text);
     }
-    remove_expired(b);
-    inbox_forget(b, now_ms());
+    remove_expired(b, now_ms);
+    inbox_forget(b, now_ms);
     inbox_count(b);
-    return probe(b);
+    if (probe(b)) {
+        return true;
+    }
+    inbox_close(b);
+    return false;
 }
 
 void inbox_close(struct inbox *b)
 {
-    free(b->entry);
+    mem_free(b->mem, b->entry);
     b->entry = NULL;
     b->n = b->cap = 0;
 }
@@ -260,23 +265,23 @@ const struct inbox_entry *inbox_find(const struct inbox *b, const struct transfe
     return NULL;
 }
 
-bool inbox_partial(const struct inbox *b, const struct transfer_offer *o, char path[PATH_LEN],
-                   char offer_path[PATH_LEN])
+bool inbox_partial(const struct inbox *b, const struct transfer_offer *o, char path[FILES_PATH_MAX],
+                   char offer_path[FILES_PATH_MAX])
 {
     char id[2 * TRANSFER_ID_LEN + 1], with[2 * TRANSFER_ID_LEN + 7];
-    text_hex(id, o->id, TRANSFER_ID_LEN);
+    files_hex(id, o->id, TRANSFER_ID_LEN);
     (void)snprintf(with, sizeof(with), "%s.offer", id);
-    return path_join(path, b->partial, id) && path_join(offer_path, b->partial, with);
+    return files_join(path, b->partial, id) && files_join(offer_path, b->partial, with);
 }
 
 static void drop_partial(const struct inbox *b, const char *id)
 {
-    char path[PATH_LEN], offer[2 * TRANSFER_ID_LEN + 7];
+    char path[FILES_PATH_MAX], offer[2 * TRANSFER_ID_LEN + 7];
     (void)snprintf(offer, sizeof(offer), "%s.offer", id);
-    if (path_join(path, b->partial, id)) {
+    if (files_join(path, b->partial, id)) {
         (void)unlink(path);
     }
-    if (path_join(path, b->partial, offer)) {
+    if (files_join(path, b->partial, offer)) {
         (void)unlink(path);
     }
 }
@@ -286,7 +291,7 @@ void inbox_trim(const struct inbox *b, uint64_t most,
 {
     for (bool over = true; over;) {
         char oldest[2 * TRANSFER_ID_LEN + 1] = "", smallest[2 * TRANSFER_ID_LEN + 1] = "";
-        char path[PATH_LEN];
+        char path[FILES_PATH_MAX];
         uint8_t id[TRANSFER_ID_LEN];
         uint64_t bytes = 0;
         off_t least = 0;
@@ -296,18 +301,18 @@ void inbox_trim(const struct inbox *b, uint64_t most,
         const struct dirent *e;
         DIR *list = opendir(b->partial);
         while (list != NULL && (e = readdir(list)) != NULL) {
-            if (!text_unhex(id, sizeof(id), e->d_name) || busy(ctx, id) ||
-                !path_join(path, b->partial, e->d_name) || lstat(path, &st) != 0) {
+            if (!files_unhex(id, sizeof(id), e->d_name) || busy(ctx, id) ||
+                !files_join(path, b->partial, e->d_name) || lstat(path, &st) != 0) {
                 continue;
             }
             bool older = st.st_mtim.tv_sec < age.tv_sec ||
                          (st.st_mtim.tv_sec == age.tv_sec && st.st_mtim.tv_nsec < age.tv_nsec);
             if (n == 0 || older) {
-                text_hex(oldest, id, sizeof(id));
+                files_hex(oldest, id, sizeof(id));
                 age = st.st_mtim;
             }
             if (n == 0 || st.st_size < least || (st.st_size == least && older)) {
-                text_hex(smallest, id, sizeof(id));
+                files_hex(smallest, id, sizeof(id));
                 least = st.st_size;
             }
             bytes += inbox_cost((uint64_t)st.st_size);
@@ -320,7 +325,7 @@ void inbox_trim(const struct inbox *b, uint64_t most,
         if (over) {
             const char *gone = n > INBOX_PARTIALS_MAX ? smallest : oldest;
             drop_partial(b, gone);
-            over = path_join(path, b->partial, gone) && lstat(path, &st) != 0;
+            over = files_join(path, b->partial, gone) && lstat(path, &st) != 0;
         }
     }
 }
@@ -378,10 +383,10 @@ static void numbered(char name[TRANSFER_NAME_MAX + 1], const char *first, unsign
 static int place_in(const char *dir, int dir_fd, const char *partial,
                     char name[TRANSFER_NAME_MAX + 1])
 {
-    char first[TRANSFER_NAME_MAX + 1], path[PATH_LEN];
+    char first[TRANSFER_NAME_MAX + 1], path[FILES_PATH_MAX];
     memcpy(first, name, sizeof(first));
     for (unsigned nth = 2; nth < 10000; nth++) {
-        int err = path_join(path, dir, name) ? move_no_replace(partial, path) : ENAMETOOLONG;
+        int err = files_join(path, dir, name) ? move_no_replace(partial, path) : ENAMETOOLONG;
         if (err != EEXIST) {
             return err != 0 || fsync(dir_fd) == 0 ? err : errno;
         }
@@ -402,28 +407,69 @@ int inbox_place(const char *dir, const char *partial, char name[TRANSFER_NAME_MA
     return err;
 }
 
+int inbox_note(const char *dir, const struct inbox_entry *e)
+{
+    char path[FILES_PATH_MAX], line[INDEX_LINE_MAX];
+
+    if (!files_join(path, dir, ".index")) {
+        return ENAMETOOLONG;
+    }
+    return files_append(path, line, index_line(line, e));
+}
+
 int inbox_add(struct inbox *b, const struct inbox_entry *e)
 {
-    char path[PATH_LEN], line[INDEX_LINE_MAX];
+    char path[FILES_PATH_MAX];
+
     if (!append(b, e)) {
         return ENOMEM;
     }
     b->bytes += inbox_cost(e->offer.size);
-    if (!path_join(path, b->dir, ".index")) {
+    if (!files_join(path, b->dir, ".index")) {
         return ENAMETOOLONG;
     }
     if (b->lines >= INBOX_LINES_MAX && index_renew(b, path)) {
         return 0;
     }
-    size_t len = index_line(line, e);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return errno;
-    }
-    int err = fd_write_all(fd, line, len);
-    if (close(fd) != 0 && err == 0) {
-        err = errno;
-    }
+    int err = inbox_note(b->dir, e);
     b->lines++;
     return err;
+}
+
+const struct inbox_entry *inbox_named(const struct inbox *b, const char *name)
+{
+    for (size_t ix = b->n; ix-- > 0;) {
+        if (strcmp(b->entry[ix].offer.name, name) == 0 && inbox_there(b, &b->entry[ix])) {
+            return &b->entry[ix];
+        }
+    }
+    return NULL;
+}
+
+int inbox_remove(struct inbox *b, const struct inbox_entry *e)
+{
+    char path[FILES_PATH_MAX];
+    size_t ix = (size_t)(e - b->entry);
+    uint64_t cost = inbox_cost(e->offer.size);
+
+    if (!entry_path(b, e->offer.name, path)) {
+        return ENAMETOOLONG;
+    }
+    if (unlink(path) != 0) {
+        return errno;
+    }
+    b->bytes -= cost < b->bytes ? cost : b->bytes;
+    memmove(&b->entry[ix], &b->entry[ix + 1], (b->n - ix - 1) * sizeof(*b->entry));
+    b->n--;
+    b->dirty = true;
+    return 0;
+}
+
+void inbox_tidy(struct inbox *b)
+{
+    char path[FILES_PATH_MAX];
+
+    if (b->dirty && files_join(path, b->dir, ".index")) {
+        b->dirty = !index_renew(b, path);
+    }
 }

@@ -1,5 +1,5 @@
 /*
- * hostile_send_test.c - the daemon receives, and the sender misbehaves (hostile_testkit.h).
+ * receive_test.c - a node receives, and the sender misbehaves (hostile_testkit.h).
  *
  * TEST: timeout=180 waits
  */
@@ -18,21 +18,21 @@
 
 #include "hostile_testkit_net.h"
 
-static unsigned standing; /* streams that the daemon is to have beside the one of the test */
+static unsigned standing; /* streams that the node is to have beside the one of the test */
 
-/* ------------------------------------------------------------------ the daemon receives */
+/* ------------------------------------------------------------------ the node receives */
 
 static void give_up_and_let_it_be_noticed(void)
 {
     qudag_stream_reset(net[1].node, evil.out, QUDAG_ECANCELED);
-    for (uint64_t end = mono_ns() + 90 * NS_PER_S; /* silent ones are left after 30 */
-         d->transfers->n_recvs > standing && mono_ns() < end;) {
+    for (uint64_t end = api_now() + 90 * NS_PER_S; /* silent ones are left after 30 */
+         d->recv->n_recvs > standing && api_now() < end;) {
         (void)uv_run(&d->loop, UV_RUN_ONCE);
     }
-    assert_int_equal(d->transfers->n_recvs, standing);
+    assert_int_equal(d->recv->n_recvs, standing);
 }
 
-/* The peer offers |size| bytes of that name and hash, then writes |content|; what the daemon answers is in |evil|. */
+/* The peer offers |size| bytes of that name and hash, then writes |content|; what the node answers is in |evil|. */
 static void offer(const char *name, uint64_t size, const uint8_t hash[TRANSFER_HASH_LEN],
                   const uint8_t *content, size_t len, bool wait)
 {
@@ -48,13 +48,13 @@ static void offer(const char *name, uint64_t size, const uint8_t hash[TRANSFER_H
     evil.say_at = evil.answers = 0;
     evil.closed = false;
     assert_int_equal(qudag_dark_open(net[1].node, own_addr, TRANSFER_PROTO, &evil.out), QUDAG_OK);
-    uint64_t end = mono_ns() + 60 * NS_PER_S;
-    while (wait && evil.answers == 0 && !evil.closed && mono_ns() < end) {
+    uint64_t end = api_now() + 60 * NS_PER_S;
+    while (wait && evil.answers == 0 && !evil.closed && api_now() < end) {
         (void)uv_run(&d->loop, UV_RUN_ONCE);
     }
     assert_int_equal(evil.answers, wait ? 1 : 0);
     if (!wait) {
-        while (evil.say_at < evil.say_len && !evil.closed && mono_ns() < end) {
+        while (evil.say_at < evil.say_len && !evil.closed && api_now() < end) {
             (void)uv_run(&d->loop, UV_RUN_ONCE);
         }
     }
@@ -66,7 +66,7 @@ static void offer(const char *name, uint64_t size, const uint8_t hash[TRANSFER_H
     give_up_and_let_it_be_noticed();
 }
 
-/* The peer's first words on a new stream; what the daemon answers at once is in |evil|. */
+/* The peer's first words on a new stream; what the node answers at once is in |evil|. */
 static void first_words(const struct transfer_msg *m)
 {
     static uint8_t all[TRANSFER_MSG_MAX];
@@ -75,8 +75,8 @@ static void first_words(const struct transfer_msg *m)
     evil.say_at = evil.answers = 0;
     evil.closed = false;
     assert_int_equal(qudag_dark_open(net[1].node, own_addr, TRANSFER_PROTO, &evil.out), QUDAG_OK);
-    uint64_t end = mono_ns() + 60 * NS_PER_S;
-    while (evil.answers == 0 && !evil.closed && mono_ns() < end) {
+    uint64_t end = api_now() + 60 * NS_PER_S;
+    while (evil.answers == 0 && !evil.closed && api_now() < end) {
         (void)uv_run(&d->loop, UV_RUN_ONCE);
     }
     assert_int_equal(evil.answers, 1);
@@ -84,22 +84,22 @@ static void first_words(const struct transfer_msg *m)
 
 static size_t in_inbox(void)
 {
-    return d->transfers->inbox.n;
+    return d->recv->inbox.n;
 }
 
 static void what_a_sender_announces_is_compared_with_what_it_sent(void **state)
 {
     uint8_t hash[TRANSFER_HASH_LEN];
     static const uint8_t content[] = "a text that has this hash and no other";
-    blake3_hasher h;
+    struct blake3_ctx h;
     (void)state;
-    blake3_hasher_init(&h);
-    blake3_hasher_update(&h, content, sizeof(content));
-    blake3_hasher_finalize(&h, hash, sizeof(hash));
+    blake3_init(&h);
+    blake3_update(&h, (struct slice){content, sizeof(content)});
+    blake3_final(&h, hash);
     offer("../../etc/x", sizeof(content), hash, content, sizeof(content), true);
     assert_int_equal(evil.answer.type, TRANSFER_T_DONE);
     assert_int_equal(in_inbox(), 1);
-    assert_string_equal(d->transfers->inbox.entry[0].offer.name, "_._.._etc_x");
+    assert_string_equal(d->recv->inbox.entry[0].offer.name, "_._.._etc_x");
 
     hash[0] ^= 1;
     offer("odd", sizeof(content), hash, content, sizeof(content), true);
@@ -126,9 +126,9 @@ static void room_is_reserved_while_it_is_needed(void **state)
     memcpy(m.offer.name, "part", 5);
     first_words(&m);
     assert_int_equal(evil.answer.type, TRANSFER_T_ACCEPT);
-    assert_int_equal(d->transfers->inbox.reserved, inbox_cost(100000));
+    assert_int_equal(d->recv->inbox.reserved, inbox_cost(100000));
     give_up_and_let_it_be_noticed();
-    assert_int_equal(d->transfers->inbox.reserved, 0);
+    assert_int_equal(d->recv->inbox.reserved, 0);
 }
 
 static void a_message_is_short_and_an_offer_comes_first(void **state)
@@ -171,7 +171,7 @@ static void what_lacks_for_a_while_is_no_final_refusal(void **state)
     first_words(&m); /* and when they are there again */
     assert_int_equal(evil.answer.type, TRANSFER_T_ACCEPT);
     give_up_and_let_it_be_noticed();
-    assert_int_equal(d->transfers->inbox.reserved, 0);
+    assert_int_equal(d->recv->inbox.reserved, 0);
 }
 
 /* Our last word was lost: it is said again, and nothing is stored a second time. */
@@ -181,7 +181,7 @@ static void what_is_there_already_is_confirmed_at_once(void **state)
     char address[QUDAG_DARK_TEXT_MAX];
     (void)state;
     assert_int_equal(in_inbox(), 1);
-    m.offer = d->transfers->inbox.entry[0].offer;
+    m.offer = d->recv->inbox.entry[0].offer;
     memset(m.offer.id, 0, sizeof(m.offer.id));
     m.offer.id[0] = 1; /* of the first offer() */
     first_words(&m);
@@ -189,7 +189,7 @@ static void what_is_there_already_is_confirmed_at_once(void **state)
     assert_int_equal(evil.answer.n, m.offer.size);
     assert_int_equal(in_inbox(), 1);
     give_up_and_let_it_be_noticed();
-    assert_int_equal(d->transfers->inbox.reserved, 0);
+    assert_int_equal(d->recv->inbox.reserved, 0);
     /* not at another address of the same node: two that answer alike would be known to be one */
     memcpy(address, own_addr, sizeof(address));
     publish(0, own_addr);
@@ -205,11 +205,11 @@ static void senders_that_say_nothing_are_in_nobodys_way(void **state)
     uint8_t hash[TRANSFER_HASH_LEN];
     static const uint8_t content[] = "from a sender that offers at once";
     qudag_stream silent;
-    blake3_hasher h;
+    struct blake3_ctx h;
     (void)state;
-    blake3_hasher_init(&h);
-    blake3_hasher_update(&h, content, sizeof(content));
-    blake3_hasher_finalize(&h, hash, sizeof(hash));
+    blake3_init(&h);
+    blake3_update(&h, (struct slice){content, sizeof(content)});
+    blake3_final(&h, hash);
     size_t before = in_inbox();
     for (unsigned ix = 0; ix < 3 * TRANSFER_RECVS_MAX; ix++) {
         assert_int_equal(qudag_dark_open(net[1].node, own_addr, TRANSFER_PROTO, &silent), QUDAG_OK);
@@ -221,7 +221,7 @@ static void senders_that_say_nothing_are_in_nobodys_way(void **state)
 
 /* ------------------------------------------------------------------ senders that drip */
 
-/* A new stream with an offer of |size| bytes under that id, which stays; what the daemon answered. */
+/* A new stream with an offer of |size| bytes under that id, which stays; what the node answered. */
 static struct transfer_msg drip_offer_as(uint8_t id, uint64_t size)
 {
     struct transfer_msg m = {.type = TRANSFER_T_OFFER};
@@ -244,25 +244,25 @@ static struct transfer_msg drip_offer(uint64_t size)
     return drip_offer_as(id++, size);
 }
 
-/* Bytes that the daemon stored of it, -1: no file. */
+/* Bytes that the node stored of it, -1: no file. */
 static int64_t dripped(unsigned ix)
 {
-    char path[PATH_LEN], offer_path[PATH_LEN];
+    char path[FILES_PATH_MAX], offer_path[FILES_PATH_MAX];
     struct transfer_offer o = {.id = {drip[ix].id, 1}};
     struct stat st;
     transfer_scope(&o, own_addr);
-    assert_true(inbox_partial(&d->transfers->inbox, &o, path, offer_path));
+    assert_true(inbox_partial(&d->recv->inbox, &o, path, offer_path));
     return stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
 }
 
-/* Writes |len| bytes to it and waits until the daemon has them, unless the stream was |refused|. */
+/* Writes |len| bytes to it and waits until the node has them, unless the stream was |refused|. */
 static void drip_bytes(unsigned ix, size_t len, bool refused)
 {
     static const uint8_t content[32768];
     int64_t want = dripped(ix) + (int64_t)len;
     size_t at = 0, taken = 0;
-    uint64_t end = mono_ns() + 60 * NS_PER_S;
-    while (mono_ns() < end && (refused ? at == 0 : at < len || dripped(ix) < want)) {
+    uint64_t end = api_now() + 60 * NS_PER_S;
+    while (api_now() < end && (refused ? at == 0 : at < len || dripped(ix) < want)) {
         if (at < len && qudag_stream_write(net[1].node, drip[ix].stream,
                                            (qudag_slice){content, len - at}, &taken) == QUDAG_OK) {
             at += taken;
@@ -275,7 +275,7 @@ static void drip_bytes(unsigned ix, size_t len, bool refused)
 /* The time over which the pace is measured passes. */
 static void pace_is_measured(void)
 {
-    transfer_tick(d->transfers, mono_ns() + (RULES_PACE_S + 1) * NS_PER_S);
+    receive_tick(d->recv, api_now() + (DELIVERY_PACE_S + 1) * NS_PER_S);
 }
 
 static bool nobody(const void *ctx, const uint8_t id[TRANSFER_ID_LEN])
@@ -292,27 +292,27 @@ static void drips_end(void)
     }
     standing = 0;
     give_up_and_let_it_be_noticed();
-    assert_int_equal(d->transfers->inbox.reserved, 0);
-    inbox_trim(&d->transfers->inbox, 0, nobody, NULL);
+    assert_int_equal(d->recv->inbox.reserved, 0);
+    inbox_trim(&d->recv->inbox, 0, nobody, NULL);
     n_drips = 0;
 }
 
-/* An honest sender's file; the daemon's last answer. */
+/* An honest sender's file; the node's last answer. */
 static unsigned honest_file(uint8_t first)
 {
     uint8_t hash[TRANSFER_HASH_LEN], content[1000];
-    blake3_hasher h;
+    struct blake3_ctx h;
     memset(content, first, sizeof(content));
-    blake3_hasher_init(&h);
-    blake3_hasher_update(&h, content, sizeof(content));
-    blake3_hasher_finalize(&h, hash, sizeof(hash));
+    blake3_init(&h);
+    blake3_update(&h, (struct slice){content, sizeof(content)});
+    blake3_final(&h, hash);
     offer("honest", sizeof(content), hash, content, sizeof(content), true);
     return evil.answer.type;
 }
 
 static void slow_senders_with_large_offers_do_not_close_the_inbox(void **state)
 {
-    struct transfers *k = d->transfers;
+    struct receives *k = d->recv;
     const uint64_t size_max = k->size_max, huge = 3000 * INBOX_UNIT;
     (void)state;
     k->size_max = k->inbox.bytes + 3 * huge;
@@ -322,7 +322,7 @@ static void slow_senders_with_large_offers_do_not_close_the_inbox(void **state)
     standing = 3;
     assert_int_equal(honest_file('0'), TRANSFER_T_REFUSE); /* all have just begun */
     assert_int_equal(evil.answer.reason, TRANSFER_BUSY);
-    drip_bytes(0, RULES_PACE_BYTES, false);
+    drip_bytes(0, DELIVERY_PACE_BYTES, false);
     drip_bytes(1, 1, false);
     drip_bytes(2, 100, false);
     pace_is_measured();
@@ -357,7 +357,7 @@ static void slow_senders_do_not_take_all_places(void **state)
         drip_bytes(ix, 1, ix >= TRANSFER_RECVS_MAX);
     }
     pace_is_measured();
-    assert_int_equal(d->transfers->n_recvs, DRIPS_MAX);
+    assert_int_equal(d->recv->n_recvs, DRIPS_MAX);
     standing = DRIPS_MAX - 2; /* one that was answered, one that is slow */
     assert_int_equal(honest_file('2'), TRANSFER_T_DONE);
     drips_end();
@@ -365,7 +365,7 @@ static void slow_senders_do_not_take_all_places(void **state)
 
 static void a_new_stream_does_not_make_a_slow_transfer_young(void **state)
 {
-    struct transfers *k = d->transfers;
+    struct receives *k = d->recv;
     const uint64_t size_max = k->size_max, huge = 300 * INBOX_UNIT;
     (void)state;
     k->size_max = k->inbox.bytes + huge;
@@ -383,7 +383,7 @@ static void a_new_stream_does_not_make_a_slow_transfer_young(void **state)
 
 static void an_offer_takes_nothing_from_what_others_began(void **state)
 {
-    struct transfers *k = d->transfers;
+    struct receives *k = d->recv;
     const uint64_t size_max = k->size_max, huge = 540 * INBOX_UNIT;
     (void)state;
     k->size_max = k->inbox.bytes + huge;

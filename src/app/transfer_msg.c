@@ -1,5 +1,8 @@
 /* transfer_msg.c - encoding and decoding of the messages of the transfer protocol. */
-#include "transfer.h"
+#include "app/transfer.h"
+
+#include "base/wipe.h"
+#include "crypto/hash.h"
 
 #include <string.h>
 
@@ -154,4 +157,17 @@ const char *transfer_reason_text(unsigned reason)
         [TRANSFER_CLOSED] = "the receiver takes no messages and files",
     };
     return reason < sizeof(text) / sizeof(text[0]) ? text[reason] : "for an unknown reason";
+}
+
+void transfer_scope(struct transfer_offer *o, const char *to)
+{
+    uint8_t both[QUDAG_DARK_TEXT_MAX + TRANSFER_ID_LEN];
+    size_t len = strnlen(to, QUDAG_DARK_TEXT_MAX - 1);
+
+    memcpy(both, to, len);
+    both[len++] = 0;
+    memcpy(both + len, o->id, sizeof(o->id));
+    blake3_derive(o->id, sizeof(o->id), "QuDAG transfer id at one dark address v1",
+                  (struct slice){both, len + sizeof(o->id)});
+    wipe(both, sizeof(both));
 }

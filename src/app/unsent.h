@@ -2,15 +2,15 @@
  * unsent.h - transfers that ended before they were delivered: under which id the same file goes on.
  *
  *   a send ends without an answer ─▶ put ─▶ the same file again within UNSENT_LIFE_S ─▶ take ─▶ the transfer owns it
- *                                      └─ UNSENT_LIFE_S, UNSENT_MAX newer ones, or the end of the daemon ─▶ wiped
+ *                                      └─ UNSENT_LIFE_S, UNSENT_MAX newer ones, or the end of the node ─▶ wiped
  *
  * In memory only: what was written to a disk cannot be forgotten with certainty (doc/decisions/0020-isolation.md).
  * An id is random, so that nothing but this table leads from it to its sender, and that for a day at most.
  */
-#ifndef QUDAG_BIN_UNSENT_H
-#define QUDAG_BIN_UNSENT_H
+#ifndef QUDAG_SRC_APP_UNSENT_H
+#define QUDAG_SRC_APP_UNSENT_H
 
-#include "transfer.h"
+#include "app/transfer.h"
 
 #define UNSENT_MAX 64
 #define UNSENT_LIFE_S 86400 /* after the end of the last attempt */
@@ -35,9 +35,9 @@ struct unsent_table {
     } row[UNSENT_MAX];
 };
 
-/* The offer but for its id, to |addr|; with another |isolation| (may be NULL) it is something else. */
+/* The offer but for its id, to |addr|; with another |isolation| (may be empty) it is something else. */
 void unsent_what(struct unsent_what *out, const char *addr, const struct transfer_offer *o,
-                 const char *isolation);
+                 struct slice isolation);
 
 /* Remembers it until UNSENT_LIFE_S after |now_ns|; the place of the oldest is taken where none is free. */
 void unsent_put(struct unsent_table *t, const struct unsent_what *what, const struct unsent *at,

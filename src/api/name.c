@@ -1,11 +1,10 @@
 /* name.c - harmless file names. */
-#include "name.h"
 
 #include <qudag/text.h>
 
 #include <string.h>
 
-bool name_char(uint32_t codepoint)
+bool qudag_name_char(uint32_t codepoint)
 {
     static const struct {
         uint32_t first, last;
@@ -22,16 +21,16 @@ bool name_char(uint32_t codepoint)
     return codepoint != '/' && qudag_utf8_printable(codepoint);
 }
 
-void name_harmless(char out[NAME_HARMLESS_MAX + 1], const char *name)
+void qudag_name_harmless(char out[QUDAG_NAME_MAX + 1], const char *name)
 {
     const uint8_t *at = (const uint8_t *)name;
     size_t left = strlen(name), len = 0;
     while (left > 0) {
         uint32_t cp;
         size_t n = qudag_utf8_next(at, left, &cp);
-        bool good = name_char(cp) && !(len == 0 && cp == '.');
+        bool good = qudag_name_char(cp) && !(len == 0 && cp == '.');
         size_t takes = good ? n : 1;
-        if (len + takes > NAME_HARMLESS_MAX) {
+        if (len + takes > QUDAG_NAME_MAX) {
             break;
         }
         if (good) {

@@ -1,32 +1,43 @@
 /* unsent.c - transfers that ended before they were delivered. */
-#include "unsent.h"
+#include "app/unsent.h"
 
-#include <blake3.h>
+#include "base/wipe.h"
+#include "crypto/hash.h"
 
 #include <string.h>
 
-void unsent_what(struct unsent_what *out, const char *addr, const struct transfer_offer *o,
-                 const char *isolation)
+/* With its NUL, which ends it. */
+static struct slice text(const char *s)
 {
-    blake3_hasher h;
-    const char *key = isolation == NULL ? "" : isolation;
-    uint8_t kind = (uint8_t)o->kind;
-    blake3_hasher_init(&h);
-    blake3_hasher_update(&h, addr, strlen(addr) + 1);
-    blake3_hasher_update(&h, key, strlen(key) + 1);
-    blake3_hasher_update(&h, o->name, strlen(o->name) + 1);
-    blake3_hasher_update(&h, o->hash, sizeof(o->hash));
-    blake3_hasher_update(&h, &o->size, sizeof(o->size));
-    blake3_hasher_update(&h, &kind, sizeof(kind));
-    blake3_hasher_finalize(&h, out->hash, sizeof(out->hash));
-    explicit_bzero(&h, sizeof(h));
+    return (struct slice){(const uint8_t *)s, strlen(s) + 1};
+}
+
+void unsent_what(struct unsent_what *out, const char *addr, const struct transfer_offer *o,
+                 struct slice isolation)
+{
+    struct blake3_ctx h;
+    const uint8_t lens[2] = {(uint8_t)isolation.len, (uint8_t)o->kind};
+    uint8_t size[8];
+
+    for (size_t ix = 0; ix < sizeof(size); ix++) {
+        size[ix] = (uint8_t)(o->size >> (8 * ix));
+    }
+    blake3_init(&h);
+    blake3_update(&h, text(addr));
+    blake3_update(&h, (struct slice){lens, sizeof(lens)});
+    blake3_update(&h, isolation);
+    blake3_update(&h, text(o->name));
+    blake3_update(&h, (struct slice){o->hash, sizeof(o->hash)});
+    blake3_update(&h, (struct slice){size, sizeof(size)});
+    blake3_final(&h, out->hash);
+    wipe(&h, sizeof(h));
 }
 
 void unsent_expire(struct unsent_table *t, uint64_t now_ns)
 {
     for (size_t ix = 0; ix < UNSENT_MAX; ix++) {
         if (t->row[ix].until_ns <= now_ns) {
-            explicit_bzero(&t->row[ix], sizeof(t->row[ix]));
+            wipe(&t->row[ix], sizeof(t->row[ix]));
         }
     }
 }
@@ -50,7 +61,7 @@ bool unsent_take(struct unsent_table *t, const struct unsent_what *what, struct 
         struct unsent_row *r = &t->row[ix];
         if (r->until_ns != 0 && memcmp(&r->what, what, sizeof(*what)) == 0) {
             *at = r->at;
-            explicit_bzero(r, sizeof(*r));
+            wipe(r, sizeof(*r));
             return true;
         }
     }

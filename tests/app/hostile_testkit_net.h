@@ -1,10 +1,22 @@
 /* hostile_testkit_net.h - the nodes of hostile_testkit.h: begun, joined, ended. */
-#ifndef QUDAG_BIN_HOSTILE_TESTKIT_NET_H
-#define QUDAG_BIN_HOSTILE_TESTKIT_NET_H
+#ifndef QUDAG_TESTS_APP_HOSTILE_TESTKIT_NET_H
+#define QUDAG_TESTS_APP_HOSTILE_TESTKIT_NET_H
 
 #include "hostile_testkit.h"
 
 /* ------------------------------------------------------------------ the network */
+
+static inline void open_inbox(void)
+{
+    qudag_inbox_options o = QUDAG_INIT(qudag_inbox_options);
+    char in[80], why[QUDAG_INBOX_WHY_MAX];
+    (void)snprintf(in, sizeof(in), "%s/inbox", dir);
+    o.dir = in;
+    if (qudag_inbox_open(d->node, &o, why, sizeof(why)) != QUDAG_OK) {
+        fail_msg("%s", why);
+    }
+    d->recv = receive_of(d->node);
+}
 
 static inline void start_node(uintptr_t ix)
 {
@@ -40,7 +52,11 @@ static inline void start_node(uintptr_t ix)
     if (ix == 0) {
         d->node = net[0].node;
     }
-    assert_int_equal(qudag_protocol_serve_dark(net[ix].node, TRANSFER_PROTO), QUDAG_OK);
+    if (ix == 0) {
+        open_inbox();
+    } else {
+        assert_int_equal(qudag_protocol_serve_dark(net[ix].node, TRANSFER_PROTO), QUDAG_OK);
+    }
     assert_int_equal(qudag_node_start(net[ix].node), QUDAG_OK);
     if (ix == 0) {
         size_t it = 0;
@@ -60,8 +76,8 @@ static inline void publish(size_t ix, char addr[QUDAG_DARK_TEXT_MAX])
         net[ix].op_done = false;
         assert_int_equal(qudag_dark_publish(net[ix].node, addr, &op), QUDAG_OK);
         turn_until(&net[ix].op_done, 30);
-        for (uint64_t end = mono_ns() + NS_PER_S / 4;
-             net[ix].op_err != QUDAG_OK && mono_ns() < end;) {
+        for (uint64_t end = api_now() + NS_PER_S / 4;
+             net[ix].op_err != QUDAG_OK && api_now() < end;) {
             (void)uv_run(&d->loop, UV_RUN_NOWAIT);
         }
     }
@@ -69,25 +85,11 @@ static inline void publish(size_t ix, char addr[QUDAG_DARK_TEXT_MAX])
 }
 
 static char own_addr[QUDAG_DARK_TEXT_MAX];
-static uv_timer_t tick;
-
-static inline void on_tick(uv_timer_t *t)
-{
-    (void)t;
-    transfer_tick(d->transfers, mono_ns());
-}
-
 static inline int set_up(void **state)
 {
     (void)state;
     assert_non_null(mkdtemp(dir));
     assert_int_equal(uv_loop_init(&d->loop), 0);
-    d->log.fd = STDERR_FILENO;
-    d->log.level = QUDAG_LOG_ERROR;
-    d->rec = malloc(sizeof(*d->rec));
-    memcpy(d->state.dir, dir, sizeof(dir));
-    assert_true(conf_init(&d->conf));
-    assert_true(transfer_new(&d->transfers, d));
     for (uintptr_t ix = 0; ix < NODES; ix++) {
         start_node(ix);
     }
@@ -96,25 +98,18 @@ static inline int set_up(void **state)
     }
     publish(1, evil.addr);
     publish(0, own_addr);
-    assert_int_equal(uv_timer_init(&d->loop, &tick), 0);
-    return uv_timer_start(&tick, on_tick, 50, 50);
+    return 0;
 }
 
 static inline int tear_down(void **state)
 {
-    char path[PATH_LEN];
+    char path[FILES_PATH_MAX];
     (void)state;
-    if (tick.loop != NULL) {
-        uv_close((uv_handle_t *)&tick, NULL);
-    }
     for (size_t ix = NODES; ix-- > 0;) {
         qudag_node_free(net[ix].node);
         qudag_identity_free(net[ix].id);
     }
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
-    transfer_free(d->transfers);
-    conf_fini(&d->conf);
-    free(d->rec);
     static const char *const left[] = {"inbox/.partial", "inbox/.index", "inbox/_._.._etc_x",
                                        "inbox",          "file",         ""};
     for (size_t ix = 0; ix < sizeof(left) / sizeof(left[0]); ix++) {

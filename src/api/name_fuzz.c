@@ -1,5 +1,4 @@
 /* name_fuzz.c - whatever name somebody else chooses, the one it becomes is harmless, valid, and stays itself. */
-#include "name.h"
 
 #include <qudag/qudag.h>
 
@@ -10,15 +9,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *name = malloc(size + 1), out[NAME_HARMLESS_MAX + 1], again[NAME_HARMLESS_MAX + 1];
+    char *name = malloc(size + 1), out[QUDAG_NAME_MAX + 1], again[QUDAG_NAME_MAX + 1];
     if (name == NULL) {
         return 0;
     }
     memcpy(name, data, size);
     name[size] = 0;
-    name_harmless(out, name);
+    qudag_name_harmless(out, name);
     size_t len = strnlen(out, sizeof(out));
-    if (len == 0 || len > NAME_HARMLESS_MAX || out[0] == '.' || out[len - 1] == ' ' ||
+    if (len == 0 || len > QUDAG_NAME_MAX || out[0] == '.' || out[len - 1] == ' ' ||
         strchr(out, '/') != NULL || !qudag_utf8_valid((qudag_slice){(const uint8_t *)out, len})) {
         abort();
     }
@@ -29,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         }
     }
-    name_harmless(again, out);
+    qudag_name_harmless(again, out);
     if (strcmp(out, again) != 0) {
         abort();
     }

@@ -1,18 +1,20 @@
 /*
- * inbox.h - what was received.
+ * inbox.h - what was received, as it lies on the disk.
  *
  *   INBOX/NAME               a message or file, complete and verified
  *   INBOX/.index             one line each: time, kind, size, hash, id, address, name; the id is that of
  *                            transfer_scope(), and zeroes once INBOX_ID_AGE_MAX_S are over
  *   INBOX/.partial/ID        content so far; ID.offer: what it will be
  */
-#ifndef QUDAG_BIN_INBOX_H
-#define QUDAG_BIN_INBOX_H
+#ifndef QUDAG_SRC_APP_INBOX_H
+#define QUDAG_SRC_APP_INBOX_H
 
-#include "common/fileio.h"
-#include "transfer.h"
+#include <qudag/inbox.h>
 
-#define INBOX_LISTED_MAX 10000                 /* the oldest are not listed any more */
+#include "app/files.h"
+#include "app/transfer.h"
+
+#define INBOX_LISTED_MAX QUDAG_INBOX_LISTED_MAX
 #define INBOX_LINES_MAX (2 * INBOX_LISTED_MAX) /* then the index is rewritten without the oldest */
 #define INBOX_PARTIALS_MAX 64                  /* begun and left; the smallest goes */
 #define INBOX_PARTIAL_AGE_MAX_S (7 * 86400)
@@ -28,16 +30,19 @@ struct inbox_entry {
 };
 
 struct inbox {
-    char dir[PATH_LEN], partial[PATH_LEN];
+    struct mem *mem;
+    char dir[FILES_PATH_MAX], partial[FILES_PATH_MAX];
     struct inbox_entry *entry; /* oldest first */
     size_t n, cap;
     size_t lines;      /* in the index */
     uint64_t bytes;    /* of all that lies there, by inbox_cost() */
     uint64_t reserved; /* by transfers at work */
-    char why[PATH_LEN + 200];
+    bool dirty;        /* the index lists what was removed */
+    char why[FILES_PATH_MAX + 200];
 };
 
-bool inbox_open(struct inbox *b, const char *dir); /* false: b->why */
+/* What lies in |dir|, which is made if missing; |now_ms| since 1970, here and below.  False: b->why. */
+bool inbox_open(struct inbox *b, struct mem *mem, const char *dir, int64_t now_ms);
 
 /*
  * Counts what lies there, from which its owner removes what he is done with.  Takes as long as the folder is large:
@@ -56,8 +61,8 @@ void inbox_close(struct inbox *b);
 /* An entry of that id and content whose file is still there, or NULL. */
 const struct inbox_entry *inbox_find(const struct inbox *b, const struct transfer_offer *o);
 /* The paths of a transfer at work. */
-bool inbox_partial(const struct inbox *b, const struct transfer_offer *o, char path[PATH_LEN],
-                   char offer_path[PATH_LEN]);
+bool inbox_partial(const struct inbox *b, const struct transfer_offer *o, char path[FILES_PATH_MAX],
+                   char offer_path[FILES_PATH_MAX]);
 /* What a file of |size| bytes counts against the limit. */
 uint64_t inbox_cost(uint64_t size);
 /*
@@ -69,7 +74,16 @@ void inbox_trim(const struct inbox *b, uint64_t most,
 /* Moves |partial| to a name that is free; |name| is changed if it is not.  0 or an errno.
  * Touches only files: may run on another thread. */
 int inbox_place(const char *dir, const char *partial, char name[TRANSFER_NAME_MAX + 1]);
-int inbox_add(struct inbox *b, const struct inbox_entry *e); /* 0 or an errno */
+/* Lists it, in the index too.  0 or an errno. */
+int inbox_add(struct inbox *b, const struct inbox_entry *e);
+/* The line of the index alone, for an inbox that is not open any more.  0 or an errno. */
+int inbox_note(const char *dir, const struct inbox_entry *e);
+/* The entry of that name whose file is still there, or NULL. */
+const struct inbox_entry *inbox_named(const struct inbox *b, const char *name);
+/* Removes the file of |e|, an entry of |b|, and the entry; its line goes with inbox_tidy().  0 or an errno. */
+int inbox_remove(struct inbox *b, const struct inbox_entry *e);
+/* The index lists nothing any more that inbox_remove() removed. */
+void inbox_tidy(struct inbox *b);
 /* A name for a message that says the day it came, and nothing else. */
 void inbox_message_name(char name[TRANSFER_NAME_MAX + 1], int64_t now_ms, uint32_t random);
 

@@ -9,13 +9,11 @@
 
 #include <qudag/text.h>
 
-#include "name.h"
-
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 static void names_become_harmless_and_stay_valid(void **state)
 {
-    char out[NAME_HARMLESS_MAX + 1], longest[600];
+    char out[QUDAG_NAME_MAX + 1], longest[600];
     (void)state;
     static const char *const row[][2] = {
         {"plain.txt", "plain.txt"},
@@ -43,7 +41,7 @@ static void names_become_harmless_and_stay_valid(void **state)
         {"a\xe2\x82", "a_"}, /* cut short */
     };
     for (size_t ix = 0; ix < COUNT(row); ix++) {
-        name_harmless(out, row[ix][0]);
+        qudag_name_harmless(out, row[ix][0]);
         assert_string_equal(out, row[ix][1]);
     }
     for (size_t lead = 0; lead < 4; lead++) { /* cut between characters only */
@@ -52,22 +50,22 @@ static void names_become_harmless_and_stay_valid(void **state)
             memcpy(longest + at, "\xf0\x9f\x98\x80", 4);
         }
         longest[sizeof(longest) - 1] = 0;
-        name_harmless(out, longest);
-        assert_true(strlen(out) <= NAME_HARMLESS_MAX && strlen(out) > NAME_HARMLESS_MAX - 4);
+        qudag_name_harmless(out, longest);
+        assert_true(strlen(out) <= QUDAG_NAME_MAX && strlen(out) > QUDAG_NAME_MAX - 4);
         assert_true(qudag_utf8_valid((qudag_slice){(const uint8_t *)out, strlen(out)}));
     }
 }
 
 static void a_name_of_one_byte_too_many_loses_it(void **state)
 {
-    char name[NAME_HARMLESS_MAX + 2] = {0}, out[NAME_HARMLESS_MAX + 2];
+    char name[QUDAG_NAME_MAX + 2] = {0}, out[QUDAG_NAME_MAX + 2];
     (void)state;
-    for (size_t len = NAME_HARMLESS_MAX - 1; len <= NAME_HARMLESS_MAX + 1; len++) {
+    for (size_t len = QUDAG_NAME_MAX - 1; len <= QUDAG_NAME_MAX + 1; len++) {
         memset(name, 'a', len);
-        out[NAME_HARMLESS_MAX + 1] = 'x'; /* not its own */
-        name_harmless(out, name);
-        assert_int_equal(strlen(out), len < NAME_HARMLESS_MAX ? len : NAME_HARMLESS_MAX);
-        assert_int_equal(out[NAME_HARMLESS_MAX + 1], 'x');
+        out[QUDAG_NAME_MAX + 1] = 'x'; /* not its own */
+        qudag_name_harmless(out, name);
+        assert_int_equal(strlen(out), len < QUDAG_NAME_MAX ? len : QUDAG_NAME_MAX);
+        assert_int_equal(out[QUDAG_NAME_MAX + 1], 'x');
     }
 }
 

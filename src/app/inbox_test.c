@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,7 +19,19 @@
 
 #include <cmocka.h>
 
-#include "inbox.h"
+#include "app/inbox.h"
+
+static struct mem mem;
+
+static int64_t wall_ms(void)
+{
+    return (int64_t)time(NULL) * 1000;
+}
+
+static bool open_inbox(struct inbox *b, const char *dir)
+{
+    return inbox_open(b, &mem, dir, wall_ms());
+}
 
 static void put_file(const char *path, const char *text)
 {
@@ -31,11 +44,12 @@ static void put_file(const char *path, const char *text)
 static void nothing_is_replaced_and_the_index_survives(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[PATH_LEN], offer[PATH_LEN], command[100];
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[FILES_PATH_MAX], offer[FILES_PATH_MAX],
+         command[100];
     struct inbox b;
     assert_non_null(mkdtemp(dir));
-    assert_true(inbox_open(&b, dir));
-    struct inbox_entry e = {.time_ms = now_ms(), .to = "a.b.dark"};
+    assert_true(open_inbox(&b, dir));
+    struct inbox_entry e = {.time_ms = wall_ms(), .to = "a.b.dark"};
     e.offer = (struct transfer_offer){.kind = TRANSFER_FILE, .size = 3, .id = {9}, .hash = {8}};
     assert_true(inbox_partial(&b, &e.offer, path, offer));
     static const char *const expect[] = {"x.tar", "x (2).tar", "x (3).tar"};
@@ -49,7 +63,7 @@ static void nothing_is_replaced_and_the_index_survives(void **state)
     }
     assert_int_equal(b.bytes, 3 * INBOX_UNIT);
     inbox_close(&b);
-    assert_true(inbox_open(&b, dir));
+    assert_true(open_inbox(&b, dir));
     assert_int_equal(b.n, 3);
     assert_int_equal(b.bytes, 3 * INBOX_UNIT);
     assert_string_equal(b.entry[2].to, "a.b.dark");
@@ -57,7 +71,7 @@ static void nothing_is_replaced_and_the_index_survives(void **state)
     e.offer.hash[0]++;
     assert_null(inbox_find(&b, &e.offer));
     e.offer.hash[0]--;
-    assert_true(path_join(path, dir, "x (3).tar"));
+    assert_true(files_join(path, dir, "x (3).tar"));
     put_file(path, "ab"); /* is not what was received */
     assert_null(inbox_find(&b, &e.offer));
     put_file(path, "abc");
@@ -67,26 +81,26 @@ static void nothing_is_replaced_and_the_index_survives(void **state)
     inbox_close(&b);
     (void)snprintf(command, sizeof(command), "%s/.index", dir);
     put_file(command, "damaged\nlines\t1\t2\n");
-    assert_true(inbox_open(&b, dir));
+    assert_true(open_inbox(&b, dir));
     assert_int_equal(b.n, 0);
     inbox_close(&b);
     /* what the index says lies in the inbox lies in it, and nowhere else */
     char hash[2 * TRANSFER_HASH_LEN + 1], id[2 * TRANSFER_ID_LEN + 1], lines[400];
-    text_hex(hash, e.offer.hash, TRANSFER_HASH_LEN);
-    text_hex(id, e.offer.id, TRANSFER_ID_LEN);
+    files_hex(hash, e.offer.hash, TRANSFER_HASH_LEN);
+    files_hex(id, e.offer.id, TRANSFER_ID_LEN);
     (void)snprintf(lines, sizeof(lines),
                    "1\tfile\t3\t%s\t%s\ta.b.dark\t../x\n1\tfile\t3\t%s\t%s\ta.b.dark\tx\n", hash,
                    id, hash, id);
     put_file(command, lines);
-    assert_true(inbox_open(&b, dir));
+    assert_true(open_inbox(&b, dir));
     assert_int_equal(b.n, 1);
     assert_string_equal(b.entry[0].offer.name, "x");
     inbox_close(&b);
     for (const char *sub = "x.tar\0x (2).tar\0.index\0"; *sub != 0; sub += strlen(sub) + 1) {
-        assert_true(path_join(path, dir, sub));
+        assert_true(files_join(path, dir, sub));
         assert_int_equal(unlink(path), 0);
     }
-    assert_true(path_join(path, dir, ".partial"));
+    assert_true(files_join(path, dir, ".partial"));
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(rmdir(dir), 0);
 }
@@ -98,7 +112,7 @@ static bool is_busy(const void *ctx, const uint8_t id[TRANSFER_ID_LEN])
 
 static size_t begun(const struct inbox *b, uint8_t first, uint8_t last)
 {
-    char path[PATH_LEN], offer_path[PATH_LEN];
+    char path[FILES_PATH_MAX], offer_path[FILES_PATH_MAX];
     size_t n = 0;
     for (unsigned ix = first; ix <= last; ix++) {
         struct transfer_offer o = {.id = {(uint8_t)ix}};
@@ -113,11 +127,12 @@ static size_t begun(const struct inbox *b, uint8_t first, uint8_t last)
 static void what_was_begun_lately_is_there_to_go_on_with(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[2][PATH_LEN], offer[PATH_LEN], index[PATH_LEN];
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[2][FILES_PATH_MAX], offer[FILES_PATH_MAX],
+         index[FILES_PATH_MAX];
     struct inbox b;
     struct stat st;
     assert_non_null(mkdtemp(dir));
-    assert_true(inbox_open(&b, dir));
+    assert_true(open_inbox(&b, dir));
     for (uint8_t ix = 0; ix < 2; ix++) {
         struct transfer_offer o = {.kind = TRANSFER_FILE, .id = {ix}};
         assert_true(inbox_partial(&b, &o, path[ix], offer));
@@ -127,18 +142,18 @@ static void what_was_begun_lately_is_there_to_go_on_with(void **state)
     old[1] = old[0];
     assert_int_equal(utimensat(AT_FDCWD, path[1], old, 0), 0);
     inbox_close(&b);
-    assert_true(inbox_open(&b, dir));
+    assert_true(open_inbox(&b, dir));
     assert_int_equal(stat(path[0], &st), 0);
     assert_int_equal(stat(path[1], &st), -1);
     struct inbox_entry e = {.time_ms = 1, .offer = {.kind = TRANSFER_FILE}};
     assert_int_equal(inbox_add(&b, &e), 0);
-    assert_true(path_join(index, dir, ".index"));
+    assert_true(files_join(index, dir, ".index"));
     assert_int_equal(stat(index, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600); /* who sent what is nobody's business */
     inbox_close(&b);
     assert_int_equal(unlink(path[0]), 0);
     assert_int_equal(unlink(index), 0);
-    assert_true(path_join(index, dir, ".partial"));
+    assert_true(files_join(index, dir, ".partial"));
     assert_int_equal(rmdir(index), 0);
     assert_int_equal(rmdir(dir), 0);
 }
@@ -147,7 +162,7 @@ static void what_was_begun_lately_is_there_to_go_on_with(void **state)
 static void a_number_does_not_cut_a_character(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/qudag-inbox-XXXXXX", from[PATH_LEN], path[PATH_LEN];
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", from[FILES_PATH_MAX], path[FILES_PATH_MAX];
     assert_non_null(mkdtemp(dir));
     for (unsigned odd = 0; odd < 2; odd++) {
         char first[TRANSFER_NAME_MAX + 1] = {0}, name[TRANSFER_NAME_MAX + 1];
@@ -158,10 +173,10 @@ static void a_number_does_not_cut_a_character(void **state)
         }
         for (int nth = 0; nth < 2; nth++) {
             memcpy(name, first, sizeof(name));
-            assert_true(path_join(from, dir, "from"));
+            assert_true(files_join(from, dir, "from"));
             put_file(from, "x");
             assert_int_equal(inbox_place(dir, from, name), 0);
-            assert_true(path_join(path, dir, name));
+            assert_true(files_join(path, dir, name));
             for (size_t at = odd; (unsigned char)name[at] >= 0x80; at += 2) {
                 assert_int_equal((unsigned char)name[at], 0xc3);
                 assert_int_equal((unsigned char)name[at + 1], 0xa4);
@@ -169,7 +184,7 @@ static void a_number_does_not_cut_a_character(void **state)
             assert_int_equal(strcmp(name, first) != 0, nth);
         }
         assert_int_equal(unlink(path), 0);
-        assert_true(path_join(path, dir, first));
+        assert_true(files_join(path, dir, first));
         assert_int_equal(unlink(path), 0);
     }
     assert_int_equal(rmdir(dir), 0);
@@ -178,11 +193,11 @@ static void a_number_does_not_cut_a_character(void **state)
 static void what_its_owner_removed_makes_room(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[PATH_LEN], offer[PATH_LEN];
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[FILES_PATH_MAX], offer[FILES_PATH_MAX];
     struct inbox b;
     assert_non_null(mkdtemp(dir));
-    assert_true(inbox_open(&b, dir));
-    struct inbox_entry e = {.time_ms = now_ms(), .to = "a.b.dark"};
+    assert_true(open_inbox(&b, dir));
+    struct inbox_entry e = {.time_ms = wall_ms(), .to = "a.b.dark"};
     e.offer = (struct transfer_offer){.kind = TRANSFER_FILE, .size = 3, .id = {9}, .hash = {8}};
     assert_true(inbox_partial(&b, &e.offer, path, offer));
     for (size_t ix = 0; ix < 2; ix++) {
@@ -191,14 +206,14 @@ static void what_its_owner_removed_makes_room(void **state)
         assert_int_equal(inbox_place(b.dir, path, e.offer.name), 0);
         assert_int_equal(inbox_add(&b, &e), 0);
     }
-    assert_true(path_join(path, dir, "x.tar"));
+    assert_true(files_join(path, dir, "x.tar"));
     assert_int_equal(unlink(path), 0);
     assert_false(inbox_there(&b, &b.entry[0]));
     assert_true(inbox_there(&b, &b.entry[1]));
     inbox_count(&b);
     assert_int_equal(b.bytes, INBOX_UNIT);
     inbox_close(&b);
-    assert_true(path_join(path, dir, "x (2).tar") && path_join(offer, dir, ".index"));
+    assert_true(files_join(path, dir, "x (2).tar") && files_join(offer, dir, ".index"));
     assert_int_equal(unlink(path) | unlink(offer), 0);
     assert_int_equal(rmdir(b.partial) | rmdir(dir), 0);
 }
@@ -206,11 +221,11 @@ static void what_its_owner_removed_makes_room(void **state)
 static void what_was_begun_and_left_counts_too(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[PATH_LEN], offer_path[PATH_LEN];
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[FILES_PATH_MAX], offer_path[FILES_PATH_MAX];
     const uint8_t busy = 3;
     struct inbox b;
     assert_non_null(mkdtemp(dir));
-    assert_true(inbox_open(&b, dir));
+    assert_true(open_inbox(&b, dir));
     for (uint8_t ix = 1; ix <= INBOX_PARTIALS_MAX + 6; ix++) {
         struct transfer_offer o = {.id = {ix}};
         struct timespec at[2] = {{.tv_sec = 1000 + ix}, {.tv_sec = 1000 + ix}};
@@ -249,14 +264,14 @@ static void what_was_begun_and_left_counts_too(void **state)
 static void a_flood_of_empty_messages_costs_and_leaves_a_readable_index(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[PATH_LEN];
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[FILES_PATH_MAX];
     struct inbox b;
     struct stat st;
     struct inbox_entry e = {.time_ms = 1700000000000, .to = "a.b.dark"};
     off_t most = 0, line = 0;
     assert_non_null(mkdtemp(dir));
-    assert_true(inbox_open(&b, dir));
-    assert_true(path_join(path, dir, ".index"));
+    assert_true(open_inbox(&b, dir));
+    assert_true(files_join(path, dir, ".index"));
     memset(e.offer.name, 'x', TRANSFER_NAME_MAX);
     for (unsigned ix = 0; ix < 2 * INBOX_LINES_MAX; ix++) {
         e.time_ms++;
@@ -272,7 +287,7 @@ static void a_flood_of_empty_messages_costs_and_leaves_a_readable_index(void **s
     assert_true(most < 16 << 20);
     assert_int_equal(b.bytes, 2 * (uint64_t)INBOX_LINES_MAX * INBOX_UNIT);
     inbox_close(&b);
-    assert_true(inbox_open(&b, dir));
+    assert_true(open_inbox(&b, dir));
     assert_true(b.n > INBOX_LISTED_MAX / 2 && b.n <= INBOX_LISTED_MAX);
     assert_true(b.lines >= b.n); /* they count from where the file is */
     inbox_close(&b);
@@ -283,37 +298,37 @@ static void a_flood_of_empty_messages_costs_and_leaves_a_readable_index(void **s
 static void ids_are_forgotten_after_two_days(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[PATH_LEN], hex[2 * TRANSFER_ID_LEN + 1];
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[FILES_PATH_MAX], hex[2 * TRANSFER_ID_LEN + 1];
     struct inbox b;
     uint8_t *text = NULL;
     size_t len = 0;
-    const int64_t now = now_ms(), age = INBOX_ID_AGE_MAX_S * INT64_C(1000);
+    const int64_t now = wall_ms(), age = INBOX_ID_AGE_MAX_S * INT64_C(1000);
     struct inbox_entry e = {.time_ms = now, .to = "a.b.dark"};
     e.offer = (struct transfer_offer){.kind = TRANSFER_FILE, .size = 1, .id = {9, 8, 7}};
     memcpy(e.offer.name, "x", 2);
-    text_hex(hex, e.offer.id, TRANSFER_ID_LEN);
+    files_hex(hex, e.offer.id, TRANSFER_ID_LEN);
     assert_non_null(mkdtemp(dir));
-    assert_true(inbox_open(&b, dir));
-    assert_true(path_join(path, dir, "x"));
+    assert_true(open_inbox(&b, dir));
+    assert_true(files_join(path, dir, "x"));
     put_file(path, "1");
     assert_int_equal(inbox_add(&b, &e), 0);
-    assert_true(path_join(path, dir, ".index"));
+    assert_true(files_join(path, dir, ".index"));
     for (int over = 0; over < 2; over++) {
         inbox_forget(&b, now + age + over);
         assert_int_equal(inbox_find(&b, &e.offer) != NULL, !over);
-        assert_int_equal(file_read(path, 1000, &text, &len), 0);
+        assert_int_equal(files_read(&mem, path, 1000, &text, &len), 0);
         assert_int_equal(strstr((char *)text, hex) != NULL, !over);
-        free(text);
+        mem_free(&mem, text);
     }
     inbox_close(&b);
     struct transfer_offer none = e.offer; /* zeroes are no id */
     memset(none.id, 0, sizeof(none.id));
-    assert_true(inbox_open(&b, dir));
+    assert_true(open_inbox(&b, dir));
     assert_int_equal(b.n, 1);
     assert_null(inbox_find(&b, &none));
     inbox_close(&b);
     assert_int_equal(unlink(path), 0);
-    assert_true(path_join(path, dir, "x"));
+    assert_true(files_join(path, dir, "x"));
     assert_int_equal(unlink(path) | rmdir(b.partial) | rmdir(dir), 0);
 }
 
@@ -348,7 +363,7 @@ static bool forbid_links(bool all)
 /* In a child: 0 right, 77 no filter here, else which step was wrong. */
 static int place_two(char *dir, bool all)
 {
-    char one[PATH_LEN], name[TRANSFER_NAME_MAX + 1] = "a.txt", path[PATH_LEN];
+    char one[FILES_PATH_MAX], name[TRANSFER_NAME_MAX + 1] = "a.txt", path[FILES_PATH_MAX];
     uint8_t *text = NULL;
     size_t len = 0;
     struct inbox b;
@@ -358,7 +373,7 @@ static int place_two(char *dir, bool all)
     if (link("/dev/null", "/nowhere") == 0 || errno != EPERM) {
         return 1;
     }
-    if (!inbox_open(&b, dir) || !path_join(one, b.partial, "x")) {
+    if (!open_inbox(&b, dir) || !files_join(one, b.partial, "x")) {
         return 2;
     }
     for (unsigned nth = 0; nth < 2; nth++) {
@@ -369,7 +384,7 @@ static int place_two(char *dir, bool all)
             return 3;
         }
     }
-    if (!path_join(path, dir, "a.txt") || file_read(path, 100, &text, &len) != 0 ||
+    if (!files_join(path, dir, "a.txt") || files_read(&mem, path, 100, &text, &len) != 0 ||
         strcmp((char *)text, "first") != 0) {
         return 4;
     }
@@ -381,7 +396,7 @@ static void without_hard_links_files_arrive_and_none_is_replaced(void **state)
 {
     (void)state;
     for (int all = 0; all < 2; all++) {
-        char dir[] = "/tmp/qudag-inbox-XXXXXX", path[PATH_LEN];
+        char dir[] = "/tmp/qudag-inbox-XXXXXX", path[FILES_PATH_MAX];
         assert_non_null(mkdtemp(dir));
         pid_t pid = fork();
         assert_true(pid >= 0);
@@ -398,7 +413,7 @@ static void without_hard_links_files_arrive_and_none_is_replaced(void **state)
         }
         static const char *const left[] = {"a.txt", "a (2).txt", ".partial"};
         for (size_t ix = 0; ix < 3; ix++) {
-            assert_true(path_join(path, dir, left[ix]));
+            assert_true(files_join(path, dir, left[ix]));
             (void)remove(path);
         }
         assert_int_equal(rmdir(dir), 0); /* the probe at the start left nothing */
@@ -409,15 +424,16 @@ static void without_hard_links_files_arrive_and_none_is_replaced(void **state)
 static void lines_with_more_than_fits_are_left_out(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[PATH_LEN], sub[PATH_LEN], line[2000], many[1000];
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[FILES_PATH_MAX], sub[FILES_PATH_MAX], line[2000],
+         many[1000];
     char hash[2 * TRANSFER_HASH_LEN + 1], id[2 * TRANSFER_ID_LEN + 1];
     static const uint8_t none[TRANSFER_HASH_LEN];
     struct inbox b;
     assert_non_null(mkdtemp(dir));
-    assert_true(path_join(path, dir, ".index") && path_join(sub, dir, "folder"));
+    assert_true(files_join(path, dir, ".index") && files_join(sub, dir, "folder"));
     assert_int_equal(mkdir(sub, 0700), 0);
-    text_hex(hash, none, TRANSFER_HASH_LEN);
-    text_hex(id, none, TRANSFER_ID_LEN);
+    files_hex(hash, none, TRANSFER_HASH_LEN);
+    files_hex(id, none, TRANSFER_ID_LEN);
     const size_t to_max = sizeof(((struct inbox_entry *)0)->to);
     const struct {
         size_t to, name;
@@ -430,7 +446,7 @@ static void lines_with_more_than_fits_are_left_out(void **state)
         (void)snprintf(line, sizeof(line), "1700000000000\tfile\t3\t%s\t%s\t%.*s\t%.*s\n", hash, id,
                        (int)row[ix].to, many, (int)row[ix].name, many);
         put_file(path, line);
-        assert_true(inbox_open(&b, dir));
+        assert_true(open_inbox(&b, dir));
         assert_int_equal(b.n, row[ix].fits);
         assert_int_equal(b.lines, 1);
         assert_int_equal(b.bytes, 0);
@@ -455,5 +471,6 @@ int main(void)
         cmocka_unit_test(a_flood_of_empty_messages_costs_and_leaves_a_readable_index),
         cmocka_unit_test(lines_with_more_than_fits_are_left_out),
     };
+    mem_init(&mem, NULL, 0);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,14 +2,14 @@
  * hostile_testkit.h - transfers with a misbehaving peer, over real nodes and circuits in one process; to be included
  * behind cmocka.h.
  *
- * The daemon's transfer code runs on node 0.  Node 1 is the peer: as a receiver it answers offers as |what| says, as a
+ * Node 0 sends and receives by the library.  Node 1 is the peer: as a receiver it answers offers as |what| says, as a
  * sender it writes what the test gives it.  The others are relays.
  */
-#ifndef QUDAG_BIN_HOSTILE_TESTKIT_H
-#define QUDAG_BIN_HOSTILE_TESTKIT_H
+#ifndef QUDAG_TESTS_APP_HOSTILE_TESTKIT_H
+#define QUDAG_TESTS_APP_HOSTILE_TESTKIT_H
 
-#include "rules.h"
-#include "transfer_int.h"
+#include "app/receive_int.h"
+#include "app/send_int.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -34,7 +34,11 @@ enum misbehaviour {
     CHATTY,         /* answers the question as if it had been an offer */
 };
 
-static struct daemon daemon_obj, *const d = &daemon_obj;
+static struct {
+    qudag_node *node;
+    uv_loop_t loop;
+    struct receives *recv;
+} daemon_obj, *const d = &daemon_obj; /* node 0 */
 static struct {
     qudag_node *node;
     qudag_identity *id;
@@ -60,7 +64,7 @@ static struct {
     const uint8_t *say;
     size_t say_len, say_at;
     bool closed;
-    struct transfer_msg answer; /* the last the daemon gave it */
+    struct transfer_msg answer; /* the last the node gave it */
     unsigned answers;
 } evil;
 
@@ -82,8 +86,8 @@ static inline bool is_evil(const qudag_node *n)
 
 static inline void turn_until(const bool *flag, unsigned seconds)
 {
-    uint64_t end = mono_ns() + seconds * NS_PER_S * (getenv("HOSTILE_SLOW") != NULL ? 20 : 1);
-    while (!*flag && mono_ns() < end) {
+    uint64_t end = api_now() + seconds * NS_PER_S * (getenv("HOSTILE_SLOW") != NULL ? 20 : 1);
+    while (!*flag && api_now() < end) {
         (void)uv_run(&d->loop, UV_RUN_ONCE);
     }
     assert_true(*flag);
@@ -202,22 +206,22 @@ static inline void on_op(qudag_node *n, qudag_op op, qudag_err err, const qudag_
 static inline void on_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, const char *dark,
                          const char *proto, void *user)
 {
+    qudag_stream_state info = QUDAG_INIT(qudag_stream_state);
     (void)user;
     (void)from;
+    (void)dark;
     assert_string_equal(proto, TRANSFER_PROTO);
-    if (n == d->node) {
-        transfer_stream_in(d->transfers, s, dark);
-    } else if (is_evil(n)) {
-        qudag_stream_state info = QUDAG_INIT(qudag_stream_state);
-        assert_int_equal(qudag_stream_info(n, s, &info), QUDAG_OK);
-        evil.circuits += info.circuit.id != evil.circuit.id;
-        evil.circuit = info.circuit;
-        evil.streams++;
-        evil.stream = s;
-        evil.offer.type = 0;
-        evil.in_len = 0;
-        evil.got = 0;
+    if (!is_evil(n)) {
+        return;
     }
+    assert_int_equal(qudag_stream_info(n, s, &info), QUDAG_OK);
+    evil.circuits += info.circuit.id != evil.circuit.id;
+    evil.circuit = info.circuit;
+    evil.streams++;
+    evil.stream = s;
+    evil.offer.type = 0;
+    evil.in_len = 0;
+    evil.got = 0;
 }
 
 static inline void evil_says(void)
@@ -237,10 +241,6 @@ static inline void evil_says(void)
 static inline void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, void *user)
 {
     (void)user;
-    if (n == d->node) {
-        transfer_data(d->transfers, s, data, fin);
-        return;
-    }
     qudag_stream_consume(n, s, data.len);
     if (s.id != evil.out.id) {
         bool drips = false;
@@ -266,9 +266,7 @@ static inline void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool
 static inline void on_writable(qudag_node *n, qudag_stream s, void *user)
 {
     (void)user;
-    if (n == d->node) {
-        transfer_writable(d->transfers, s);
-    } else if (is_evil(n) && s.id == evil.out.id) {
+    if (is_evil(n) && s.id == evil.out.id) {
         evil_says();
     }
 }
@@ -279,9 +277,7 @@ static inline void on_closed(qudag_node *n, qudag_stream s, qudag_err why, void 
     if (n == net[2].node && s.id == plain.id) {
         plain_why = why;
     }
-    if (n == d->node) {
-        transfer_closed(d->transfers, s, why);
-    } else if (is_evil(n) && s.id == evil.out.id) {
+    if (is_evil(n) && s.id == evil.out.id) {
         evil.closed = true;
     }
     for (unsigned ix = 0; is_evil(n) && ix < n_drips; ix++) {

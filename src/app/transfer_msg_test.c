@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "transfer.h"
+#include "app/transfer.h"
 
 static struct transfer_msg sample(enum transfer_type type)
 {

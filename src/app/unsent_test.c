@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "unsent.h"
+#include "app/unsent.h"
 
 #define DAY (UNSENT_LIFE_S * UINT64_C(1000000000))
 
@@ -15,7 +15,7 @@ static struct unsent_what what_of(uint8_t nth)
 {
     struct transfer_offer o = {.kind = TRANSFER_FILE, .hash = {nth}, .size = 5, .name = "a"};
     struct unsent_what w;
-    unsent_what(&w, "x.y.dark", &o, NULL);
+    unsent_what(&w, "x.y.dark", &o, (struct slice){NULL, 0});
     return w;
 }
 
@@ -61,17 +61,17 @@ static void everything_counts(void **state)
     struct transfer_offer o = {.kind = TRANSFER_FILE, .hash = {1}, .size = 5, .name = "a"};
     struct unsent_what w[7];
     (void)state;
-    unsent_what(&w[0], "x.y.dark", &o, NULL);
-    unsent_what(&w[1], "x.z.dark", &o, NULL);
-    unsent_what(&w[2], "x.y.dark", &o, "key");
+    unsent_what(&w[0], "x.y.dark", &o, (struct slice){NULL, 0});
+    unsent_what(&w[1], "x.z.dark", &o, (struct slice){NULL, 0});
+    unsent_what(&w[2], "x.y.dark", &o, (struct slice){(const uint8_t *)"key", 3});
     o.size++;
-    unsent_what(&w[3], "x.y.dark", &o, NULL);
+    unsent_what(&w[3], "x.y.dark", &o, (struct slice){NULL, 0});
     o.hash[31]++;
-    unsent_what(&w[4], "x.y.dark", &o, NULL);
+    unsent_what(&w[4], "x.y.dark", &o, (struct slice){NULL, 0});
     o.name[0]++;
-    unsent_what(&w[5], "x.y.dark", &o, NULL);
+    unsent_what(&w[5], "x.y.dark", &o, (struct slice){NULL, 0});
     o.kind = TRANSFER_MESSAGE;
-    unsent_what(&w[6], "x.y.dark", &o, NULL);
+    unsent_what(&w[6], "x.y.dark", &o, (struct slice){NULL, 0});
     for (size_t a = 0; a < 7; a++) {
         for (size_t b = 0; b < a; b++) {
             assert_memory_not_equal(&w[a], &w[b], sizeof(w[a]));
@@ -79,7 +79,7 @@ static void everything_counts(void **state)
     }
     o = (struct transfer_offer){.kind = TRANSFER_FILE, .hash = {1}, .size = 5, .name = "a"};
     o.id[0] = 9; /* but for the id */
-    unsent_what(&w[1], "x.y.dark", &o, "");
+    unsent_what(&w[1], "x.y.dark", &o, (struct slice){NULL, 0});
     assert_memory_equal(&w[0], &w[1], sizeof(w[0]));
 }
 
