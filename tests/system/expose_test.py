@@ -11,7 +11,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from programs import BUILD, SRC, TOP, SLOW, QUDAG, check, network, says  # noqa: E402
+from programs import SLOW, QUDAG, check, example, network, says  # noqa: E402
 
 PAGE = b'<h1>hello from nowhere</h1>'
 
@@ -31,23 +31,6 @@ def web():
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Page)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
-
-
-def example(name):
-    """an example, compiled against the library of this build"""
-    out = TOP / name
-    env = dict(os.environ, PKG_CONFIG_PATH=str(BUILD / 'meson-uninstalled'))
-    flags = subprocess.run(['pkg-config', '--static', '--cflags', '--libs', 'qudag-uninstalled'], env=env,
-                           capture_output=True, text=True)
-    words = flags.stdout.split() if flags.returncode == 0 else []
-    if not any('libqudag' in w for w in words):
-        words = [f'-I{SRC}/include', f'-I{BUILD}/include', str(BUILD / 'src/libqudag.a'), '-pthread', '-lm']
-    if os.environ.get('QUDAG_SANITIZED') == '1':
-        words.append('-fsanitize=address,undefined')
-    done = subprocess.run([os.environ.get('CC', 'cc'), '-std=c17', '-o', out, SRC / f'examples/{name}.c', '-D_GNU_SOURCE',
-                           *words], capture_output=True, text=True)
-    check(done.returncode == 0, f'{name} does not compile: {done.stderr[:2000]}')
-    return out
 
 
 def get(caller, bootstrap, address):

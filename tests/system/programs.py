@@ -133,3 +133,20 @@ def free_port():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(('127.0.0.1', 0))
         return s.getsockname()[1]
+
+
+def example(name):
+    """an example, compiled against the library of this build"""
+    out = TOP / name
+    env = dict(os.environ, PKG_CONFIG_PATH=str(BUILD / 'meson-uninstalled'))
+    flags = subprocess.run(['pkg-config', '--static', '--cflags', '--libs', 'qudag-uninstalled'], env=env,
+                           capture_output=True, text=True)
+    words = flags.stdout.split() if flags.returncode == 0 else []
+    if not any('libqudag' in w for w in words):
+        words = [f'-I{SRC}/include', f'-I{BUILD}/include', str(BUILD / 'src/libqudag.a'), '-pthread', '-lm']
+    if os.environ.get('QUDAG_SANITIZED') == '1':
+        words.append('-fsanitize=address,undefined')
+    done = subprocess.run([os.environ.get('CC', 'cc'), '-std=c17', '-o', out, SRC / f'examples/{name}.c', '-D_GNU_SOURCE',
+                           *words], capture_output=True, text=True)
+    check(done.returncode == 0, f'{name} does not compile: {done.stderr[:2000]}')
+    return out
