@@ -6,12 +6,27 @@
 
 /* ------------------------------------------------------------------ the network */
 
+static struct {
+    unsigned n;
+    qudag_inbox_item last;
+} heard; /* what arrived */
+
+static inline void on_arrived(qudag_node *n, const qudag_inbox_item *item, void *user)
+{
+    assert_ptr_equal(n, d->node);
+    assert_ptr_equal(user, &heard);
+    heard.n++;
+    heard.last = *item;
+}
+
 static inline void open_inbox(void)
 {
     qudag_inbox_options o = QUDAG_INIT(qudag_inbox_options);
     char in[80], why[QUDAG_INBOX_WHY_MAX];
     (void)snprintf(in, sizeof(in), "%s/inbox", dir);
     o.dir = in;
+    o.arrived = on_arrived;
+    o.user = &heard;
     if (qudag_inbox_open(d->node, &o, why, sizeof(why)) != QUDAG_OK) {
         fail_msg("%s", why);
     }
@@ -110,8 +125,8 @@ static inline int tear_down(void **state)
         qudag_identity_free(net[ix].id);
     }
     (void)uv_run(&d->loop, UV_RUN_DEFAULT);
-    static const char *const left[] = {"inbox/.partial", "inbox/.index", "inbox/_._.._etc_x",
-                                       "inbox",          "file",         ""};
+    static const char *const left[] = {
+        "inbox/.partial", "inbox/.index", "inbox/_._.._etc_x", ".partial", "inbox", "file", ""};
     for (size_t ix = 0; ix < sizeof(left) / sizeof(left[0]); ix++) {
         (void)snprintf(path, sizeof(path), "%s/%s", dir, left[ix]);
         (void)remove(path);

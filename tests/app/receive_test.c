@@ -405,6 +405,70 @@ static void an_offer_takes_nothing_from_what_others_began(void **state)
     drips_end();
 }
 
+/* Two files of one name, and what the program sees of them. */
+static void a_program_hears_lists_and_removes(void **state)
+{
+    static const char *const wrong[] = {"", "..", "../file", ".index", ".partial", "nothing"};
+    qudag_inbox_item i = QUDAG_INIT(qudag_inbox_item);
+    char path[2][QUDAG_INBOX_PATH_MAX], small[8];
+    size_t n = 0, it = 0;
+    (void)state;
+    unsigned before = heard.n;
+    assert_int_equal(honest_file('x'), TRANSFER_T_DONE);
+    assert_int_equal(honest_file('y'), TRANSFER_T_DONE);
+    assert_int_equal(heard.n, before + 2);
+    assert_true(heard.last.file && heard.last.bytes == 1000 && heard.last.time_ms % 60000 == 0);
+    assert_string_equal(heard.last.to, own_addr);
+    while (qudag_inbox_next(d->node, &it, &i)) {
+        n++;
+    }
+    assert_int_equal(n, in_inbox());
+    assert_memory_equal(&i, &heard.last, sizeof(i)); /* the newest comes last */
+    assert_int_equal(qudag_inbox_path(d->node, i.name, path[0], sizeof(path[0])), QUDAG_OK);
+    assert_int_equal(access(path[0], R_OK), 0);
+    assert_int_equal(qudag_inbox_path(d->node, i.name, small, sizeof(small)), QUDAG_ETOOBIG);
+    for (size_t ix = 0; ix < sizeof(wrong) / sizeof(wrong[0]); ix++) {
+        assert_int_equal(qudag_inbox_path(d->node, wrong[ix], path[1], sizeof(path[1])),
+                         QUDAG_ENOTFOUND);
+        assert_int_equal(qudag_inbox_remove(d->node, wrong[ix]), QUDAG_ENOTFOUND);
+    }
+    const uint64_t bytes = d->recv->inbox.bytes;
+    assert_int_equal(qudag_inbox_remove(d->node, i.name), QUDAG_OK);
+    assert_int_equal(access(path[0], R_OK), -1);
+    assert_int_equal(d->recv->inbox.bytes, bytes - INBOX_UNIT);
+    assert_int_equal(qudag_inbox_remove(d->node, i.name), QUDAG_ENOTFOUND);
+    assert_int_equal(in_inbox(), n - 1);
+    receive_tick(d->recv, api_now());
+    assert_int_equal(d->recv->inbox.lines, n - 1); /* nor does the index name it any more */
+    for (it = 0; qudag_inbox_next(d->node, &it, &i);) {
+        assert_int_not_equal(i.bytes, 0);
+        assert_int_equal(qudag_inbox_remove(d->node, i.name), QUDAG_OK);
+        it = 0;
+    }
+    assert_int_equal(in_inbox(), 0);
+}
+
+static void an_inbox_is_one_and_may_be_closed(void **state)
+{
+    qudag_inbox_options o = QUDAG_INIT(qudag_inbox_options);
+    char why[QUDAG_INBOX_WHY_MAX] = "";
+    const uint64_t size_max = d->recv->size_max;
+    (void)state;
+    assert_int_equal(qudag_inbox_open(d->node, &o, why, sizeof(why)), QUDAG_EINVAL);
+    assert_non_null(strstr(why, "needs a folder"));
+    o.dir = dir;
+    assert_int_equal(qudag_inbox_open(d->node, &o, NULL, 0), QUDAG_EEXISTS);
+    assert_int_equal(qudag_inbox_open(NULL, &o, NULL, 0), QUDAG_EINVAL);
+    assert_int_equal(qudag_inbox_open(net[2].node, &o, why, sizeof(why)), QUDAG_EEXISTS);
+    o.dir = "/proc/no/inbox";
+    assert_int_equal(qudag_inbox_open(net[3].node, &o, why, sizeof(why)), QUDAG_ESYSTEM);
+    assert_non_null(strstr(why, "/proc/no/inbox"));
+    d->recv->size_max = 0;
+    assert_int_equal(honest_file('z'), TRANSFER_T_REFUSE);
+    assert_int_equal(evil.answer.reason, TRANSFER_CLOSED);
+    d->recv->size_max = size_max;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +482,8 @@ int main(void)
         cmocka_unit_test(slow_senders_do_not_take_all_places),
         cmocka_unit_test(a_new_stream_does_not_make_a_slow_transfer_young),
         cmocka_unit_test(an_offer_takes_nothing_from_what_others_began),
+        cmocka_unit_test(a_program_hears_lists_and_removes),
+        cmocka_unit_test(an_inbox_is_one_and_may_be_closed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
