@@ -59,11 +59,12 @@ static void the_oldest_gives_its_place(void **state)
 static void everything_counts(void **state)
 {
     struct transfer_offer o = {.kind = TRANSFER_FILE, .hash = {1}, .size = 5, .name = "a"};
-    struct unsent_what w[7];
+    struct unsent_what w[8];
     (void)state;
     unsent_what(&w[0], "x.y.dark", &o, (struct slice){NULL, 0});
     unsent_what(&w[1], "x.z.dark", &o, (struct slice){NULL, 0});
     unsent_what(&w[2], "x.y.dark", &o, (struct slice){(const uint8_t *)"key", 3});
+    unsent_what(&w[7], "x.y.dark", &o, (struct slice){(const uint8_t *)"kez", 3});
     o.size++;
     unsent_what(&w[3], "x.y.dark", &o, (struct slice){NULL, 0});
     o.hash[31]++;
@@ -72,7 +73,7 @@ static void everything_counts(void **state)
     unsent_what(&w[5], "x.y.dark", &o, (struct slice){NULL, 0});
     o.kind = TRANSFER_MESSAGE;
     unsent_what(&w[6], "x.y.dark", &o, (struct slice){NULL, 0});
-    for (size_t a = 0; a < 7; a++) {
+    for (size_t a = 0; a < 8; a++) {
         for (size_t b = 0; b < a; b++) {
             assert_memory_not_equal(&w[a], &w[b], sizeof(w[a]));
         }
