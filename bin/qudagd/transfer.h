@@ -7,10 +7,8 @@
 /* Receives into the folder of the configuration; a daemon_exit, d->state.why. */
 int transfer_begin(struct daemon *d);
 
-/* Begins a delivery for |rq|, which it ends. */
+/* Begins a delivery for |rq|, which it ends, also when its client is gone. */
 void transfer_send(struct request *rq);
-
-/* The client of |rq| is gone: ends its delivery, and |rq|. */
 
 /* The command that lists the inbox: a row for each entry; ends |rq|. */
 void transfer_inbox(struct request *rq);
