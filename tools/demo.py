@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import http.server
 import ipaddress
+import itertools
 import json
 import os
 import pathlib
@@ -226,6 +227,7 @@ class Demo:
         self.random = random.Random()
         self.names = {}
         self.nth = 0
+        self.key = 'demo'  # of isolation: what is sent with it shares a circuit
 
     # ---------------------------------------------------------------- helpers
 
@@ -376,19 +378,36 @@ class Demo:
            f'({got["rpcs"]} requests, {got["took_ns"] / 1e6:.1f} ms); read by node 09 too')
         self.row('DHT value', f'held by the {len(closest)} closest, read without its writer', time.monotonic() - began)
 
+    def choose_ends(self):
+        """who hosts and who calls: any two of which neither is the other's entry guard, which holds for months"""
+        def guard(node):
+            return node.ask('circuit', 'build')['path'][0]
+        self.service = self.nodes[2]
+        of_service = guard(self.service)
+        for n in self.nodes[7:]:
+            self.client = n
+            if n.peer != of_service and guard(n) != self.service.peer:
+                return
+        raise Failed(f'node {self.service.name} is the entry guard of all others')
+
     def dark(self):
         self.head('A dark address: published by one node, resolved by another through a circuit')
         began = time.monotonic()
-        self.service, self.client = self.nodes[2], self.nodes[7]
-        self.address = self.service.ask('dark', 'new', 'mail')['address']
+        self.choose_ends()
+        made = self.service.ask('dark', 'new', 'mail')
+        self.address = made['address']
+        need(made['kind'] == 'hidden', f'it is of kind {made["kind"]}')
         say(f'   {self.address}')
         put = self.service.ask('dark', 'publish', 'mail')
-        say(f'   node {self.service.name} publishes: {put["nodes"]} copies in {put["took_ns"] / 1e6:.1f} ms')
+        points = [c['path'][-1] for c in self.service.ask('circuit', 'list')['circuits']
+                  if c['purpose'] == 'service-introduce' and c['state'] == 'open']
+        say(f'   node {self.service.name} publishes: {put["nodes"]} copies in {put["took_ns"] / 1e6:.1f} ms; callers are '
+            f'introduced by {", ".join(self.name(p) for p in points)}')
         found = self.client.ask('dark', 'resolve', self.address)
-        need(found['service'] == self.service.peer, f'resolved to {found["service"]}')
+        need(found['kind'] == 'hidden' and 'service' not in found, f'the record names node {found.get("service")}')
         need(not found['cached'], 'the answer came from a cache')
-        ok(f'node {self.client.name} resolves it in {found["took_ns"] / 1e6:.1f} ms: it leads to node '
-           f'{self.service.name}')
+        ok(f'node {self.client.name} resolves it in {found["took_ns"] / 1e6:.1f} ms: the record names relays that introduce '
+           f'callers, and not node {self.service.name}')
         lookups = [c for c in self.client.ask('circuit', 'list')['circuits'] if c['purpose'] == 'lookup']
         for c in lookups[:1]:
             say('   the lookup went through: us > ' + ' > '.join(self.name(p) for p in c['path']))
@@ -398,17 +417,41 @@ class Demo:
         ok('the same address with one letter changed is refused as a typing error')
         self.row('dark address', 'published, resolved through a circuit', time.monotonic() - began)
 
-    def live_path(self):
-        for c in self.client.ask('circuit', 'list')['circuits']:
-            if c['role'] == 'client' and c['purpose'] == 'dark' and c['state'] == 'open' and \
-                    c['path'][-1] == self.service.peer:
-                return c['path']
-        raise Failed('there is no open circuit to the service')
+    @staticmethod
+    def carriers(node, role):
+        """the circuits of |node| that carry one between a caller and a hidden service, the newest first: their relays"""
+        rows = node.ask('circuit', 'list')['circuits']
+        ours = {c['circuit']: c for c in rows if 'path' in c}
+        of = [ours[c['carrier']] for c in rows if c['role'] == role and c['state'] == 'open' and c.get('carrier') in ours]
+        return [c['path'] for c in sorted(of, key=lambda c: c['age_ns'])]
+
+    def halves(self):
+        """the relays from the sender to where both meet, and those from the service to there; neither side knows both"""
+        ours = self.carriers(self.client, 'client')
+        need(ours, 'there is no open circuit to the service')
+        theirs = [path for path in self.carriers(self.service, 'end') if path[-1] == ours[0][-1]]
+        need(theirs, 'the service has no circuit to where they meet')
+        return ours[0], theirs[0]
+
+    def halves_apart(self):
+        """
+        the same, of circuits that lead neither over the ends nor over the service's entry guard: among so few relays a
+        node may serve its own caller.  What is sent with self.key goes through this one from now on.
+        """
+        for nth in range(2, 20):
+            ours, theirs = self.halves()
+            if not {self.service.peer, theirs[0]} & {*ours} and self.client.peer not in theirs:
+                if nth > 2:
+                    say(f'   not looked at: {nth - 2} that led over one of the ends, or over the guard of both')
+                return ours, theirs
+            self.key = f'demo {nth}'
+            self.client.ask('send', self.address, '-m', f'try {nth}', '--isolate', self.key, timeout=90)
+        raise Failed('every circuit leads over one of its ends')
 
     def message(self, text, title):
         began = time.monotonic()
         before = {e['file'] for e in self.service.ask('inbox')['inbox']}
-        self.client.ask('send', self.address, '-m', text, '--isolate', 'demo', timeout=90)
+        self.client.ask('send', self.address, '-m', text, '--isolate', self.key, timeout=90)
         took = time.monotonic() - began
         fresh = [e for e in self.service.ask('inbox')['inbox'] if e['file'] not in before]
         need(len(fresh) == 1 and fresh[0]['kind'] == 'message', f'the inbox has {len(fresh)} new entries')
@@ -419,29 +462,37 @@ class Demo:
         self.row(title, 'acknowledged; same text in the inbox', took)
 
     def path(self):
-        self.head('The circuit it took, and what each relay knows of it')
+        self.head('The circuits it took, and what each relay knows of them')
         began = time.monotonic()
-        path = self.live_path()
-        relays = [n for p in path[:-1] for n in self.nodes + [self.late] if n.peer == p]
-        need(len(relays) == 3 and len(set(path)) == 4, f'{len(relays)} relays, not 3 different ones')
-        say('   us = ' + self.name(self.client.peer) + '   > ' + ' > '.join(self.name(p) for p in path))
-        chain = [self.client.peer] + path
+        ours, theirs = self.halves_apart()
+        need(len(set(ours)) == 3 and len(theirs) == 4, f'{len(ours)} and {len(theirs)} relays, not 3 and 4')
+        chain = [self.client.peer, *ours, *theirs[-2::-1], self.service.peer]
+        met = len(ours)  # the place in the chain of the relay where both circuits end
+        say('   us = ' + self.name(self.client.peer) + '   > ' + ' > '.join(self.name(p) for p in ours))
+        say('   us = ' + self.name(self.service.peer) + '   > ' + ' > '.join(self.name(p) for p in theirs))
         ends = {self.client.peer, self.service.peer}
-        for ix, relay in enumerate(relays, 1):
+        for ix, peer in enumerate(chain[1:-1], 1):
+            relay = next(n for n in self.nodes + [self.late] if n.peer == peer)
             rows = [c for c in relay.ask('circuit', 'list')['circuits'] if c['role'] != 'client']
-            mine = [c for c in rows if c.get('prev') == chain[ix - 1] and c.get('next') == chain[ix + 1]]
-            need(mine, f'relay {relay.name} does not list the circuit between its neighbours')
             need(not any('path' in c for c in rows), f'relay {relay.name} knows a path')
-            for c in mine:  # of other circuits of the client the service may be a relay
-                need(not ends <= {c['prev'], c['next']}, f'relay {relay.name} knows both ends')
-            say(f'   node {relay.name} knows: {short(chain[ix - 1])} before it, {short(chain[ix + 1])} after it')
-        last = [c for c in self.service.ask('circuit', 'list')['circuits'] if c['role'] == 'end']
-        need(any(c.get('prev') == path[-2] for c in last), 'the service does not list the circuit')
-        need(path[-2] != self.client.peer, 'the service knows its caller')
-        ok('no relay knows both ends, and the service does not know its caller, by their own lists')
+            around = (chain[ix - 1], chain[ix + 1])
+            if ix == met:
+                need({*around} <= {c.get('prev') for c in rows if c['role'] == 'end'},
+                     f'relay {relay.name} does not list the circuits that meet there')
+                say(f'   node {relay.name} knows: {short(around[0])} before it, {short(around[1])} too; that both meet here')
+                continue
+            if ix > met:
+                around = around[::-1]
+            mine = [c for c in rows if (c.get('prev'), c.get('next')) == around]
+            need(mine, f'relay {relay.name} does not list the circuit between its neighbours')
+            need({*around} != ends, f'relay {relay.name} knows both ends')
+            say(f'   node {relay.name} knows: {short(around[0])} before it, {short(around[1])} after it')
+        need(not ends & {*ours, *theirs}, 'an end is a relay')
+        ok('no relay knows both ends; the service knows where they met and not its caller, the sender not the service: '
+           'by their own lists')
         if self.args.net:
             self.far_apart()
-        self.row('3 relays', 'each knows its neighbours only', time.monotonic() - began)
+        self.row('3 + 4 relays', 'each knows its neighbours only', time.monotonic() - began)
 
     def received(self, before, source):
         fresh = [e for e in self.service.ask('inbox')['inbox'] if e['file'] not in before and e['kind'] == 'file']
@@ -468,7 +519,7 @@ class Demo:
         took = time.monotonic() - began
         need(done.returncode == 0, f'the file was not delivered (exit {done.returncode})')
         self.received(before, source)
-        self.row(f'file, {size_text(size)}', f'same SHA-256; {size_text(size / took)}/s over 3 relays', took)
+        self.row(f'file, {size_text(size)}', f'same SHA-256; {size_text(size / took)}/s over 6 relays', took)
 
     def kill(self):
         self.head('Four daemons are killed in the middle of a file, one of them a relay of the circuit')
@@ -478,8 +529,8 @@ class Demo:
         before = {e['file'] for e in self.service.ask('inbox')['inbox']}
         began = time.monotonic()
         killed, at, last, shown = [], 0, {}, ''
-        sender = subprocess.Popen(self.client.command('send', self.address, str(source)), stdout=subprocess.PIPE,
-                                  text=True)
+        sender = subprocess.Popen(self.client.command('send', self.address, str(source), '--isolate', self.key),
+                                  stdout=subprocess.PIPE, text=True)
         try:
             for line in sender.stdout:
                 doc = json.loads(line)
@@ -510,14 +561,23 @@ class Demo:
                  took)
 
     def kill_four(self, path):
+        """
+        the second relay of the sender's half, and three others, but no entry guard, and one way to be introduced stays:
+        who has lost his guard, or all of these, without a word waits for minutes until it is noticed
+        """
         middle = next(n for n in self.nodes + [self.late] if n.peer == path[1])
-        others = [n for n in self.up() if n.peer not in path and n not in (self.client, self.service, self.nodes[0])]
-        self.random.shuffle(others)
-        victims = [middle] + others[:3]
-        need(len(victims) == 4, 'there are not four daemons to kill')
+        rows = self.service.ask('circuit', 'list')['circuits']
+        ways = [c['path'] for c in rows if c['purpose'] == 'service-introduce' and c['state'] == 'open']
+        guards = {c['path'][0] for c in rows if 'path' in c}
+        others = [n for n in self.up() if n.peer not in path and n.peer not in guards and
+                  n not in (self.client, self.service, self.nodes[0])]
+        sets = [[middle, *three] for three in itertools.combinations(others, 3)]
+        sets = [s for s in sets if any(not {n.peer for n in s} & {*way} for way in ways)]
+        need(sets, 'there are not four daemons to kill')
+        victims = self.random.choice(sets)
         for n in victims:
             os.kill(n.pid, signal.SIGKILL)
-        say(f'            {paint("31", "SIGKILL")} for node {middle.name}, second relay of this circuit, and for nodes '
+        say(f'            {paint("31", "SIGKILL")} for node {middle.name}, second relay of the sender\'s circuit, and for nodes '
             + ', '.join(n.name for n in victims[1:]))
         return victims
 

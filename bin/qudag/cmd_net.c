@@ -421,10 +421,10 @@ static int dark_new(struct tool *t, int argc, char **argv)
 {
     static const struct col made[] = {
         {"address", "address", COL_TEXT}, {"label", "label", COL_TEXT}, {"kind", "kind", COL_TEXT}};
-    static const struct opt opts[] = {{"--network", "main|test|lab"}, {"--hidden", NULL}};
+    static const struct opt opts[] = {{"--network", "main|test|lab"}, {"--direct", NULL}};
     struct args a = {.t = t, .what = "dark new", .argc = argc, .argv = argv, .opts = opts, .n = 2};
     const char *label = NULL, *network = NULL;
-    bool hidden = false;
+    bool direct = false;
     for (int got; (got = args_next(&a)) != ARGS_END;) {
         if (got == ARGS_BAD) {
             return TOOL_USAGE;
@@ -433,7 +433,7 @@ static int dark_new(struct tool *t, int argc, char **argv)
             return tool_usage(t, "dark new takes one label");
         }
         network = got == 0 ? a.value : network;
-        hidden = hidden || got == 1;
+        direct = direct || got == 1;
         label = got == ARGS_WORD ? a.value : label;
     }
     struct rec *r = ask_begin(t, "dark.new");
@@ -443,7 +443,7 @@ static int dark_new(struct tool *t, int argc, char **argv)
     if (network != NULL) {
         rec_str(r, "network", network);
     }
-    rec_bool(r, "hidden", hidden);
+    rec_bool(r, "direct", direct);
     return ask_one(t, made, N(made));
 }
 

@@ -72,8 +72,11 @@ const struct sub subs[] = {
      "qudag circuit build --hops 3", run_circuit},
     {"dark", "new|list|show|publish|resolve|forget [--small-network]", "dark addresses",
      "ADDR is a dark address; for those of this node, its label will do.\n"
-     "  new [LABEL]        create keys and an address of this node; [--network main|test|lab]\n"
-     "                     [--hidden]: callers do not learn which node it is\n"
+     "  new [LABEL]        create keys and an address of this node, of the hidden kind: nobody "
+     "learns\n"
+     "                     where it leads to; [--network main|test|lab]\n"
+     "                     [--direct]: quicker, but whoever has it can find out this machine's\n"
+     "                     network address\n"
      "  list               list the addresses of this node\n"
      "  show ADDR          what is known of one of them: created, last used, callers\n"
      "  publish ADDR       let others find it, until it is forgotten\n"

@@ -480,7 +480,7 @@ RUN(dark_new)
     char addr[QUDAG_DARK_TEXT_MAX], message[120];
     label = label == NULL ? "" : label;
     wish.label = label;
-    wish.kind = rec_get_bool(&rq->args, "hidden") ? QUDAG_DARK_HIDDEN : QUDAG_DARK_DIRECT;
+    wish.kind = rec_get_bool(&rq->args, "direct") ? QUDAG_DARK_DIRECT : QUDAG_DARK_HIDDEN;
     if (strlen(label) > QUDAG_DARK_LABEL_MAX) {
         usage(rq, "a label has at most 32 bytes");
         return;
@@ -596,18 +596,32 @@ static bool announces(const qudag_node *n)
     return qudag_node_announced_next(n, &it, addr);
 }
 
+/* Whether |text|, an own address or its label, is of kind direct. */
+static bool dark_is_direct(const qudag_node *n, const char *text)
+{
+    qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
+    for (size_t it = 0; qudag_dark_next(n, &it, &info);) {
+        if (text != NULL && (strcmp(info.addr, text) == 0 || strcmp(info.label, text) == 0)) {
+            return info.kind == QUDAG_DARK_DIRECT;
+        }
+    }
+    return false;
+}
+
 DONE(dark_publish)
 {
     if (err == QUDAG_OK) {
         cost_row(rq, res);
         request_send(rq);
-    } else if (err == QUDAG_EUNREACHABLE && !announces(rq->d->node)) {
+    } else if (err == QUDAG_EUNREACHABLE && !announces(rq->d->node) &&
+               dark_is_direct(rq->d->node, rec_get_str(&rq->args, "address"))) {
         request_end(
             rq, TOOL_REFUSED, qudag_err_name(err),
             "the address was not published: this node has no address that others can reach, "
             "so nobody could call it",
             "[node] announce names one, as of a forwarded port; publish it again then; a test "
-            "network on private addresses is a lab: qudag up --lab");
+            "network on private addresses is a lab: qudag up --lab; an address of the hidden kind "
+            "needs none");
         return;
     }
     request_end_err(rq, err, err == QUDAG_OK ? "" : "the address was not published");

@@ -468,6 +468,9 @@ void report_circuit(struct rec *r, const qudag_circuit_info *info)
     for (size_t ix = 0; ix < info->hops_wanted && ix < QUDAG_HOPS_MAX; ix++) {
         rec_peer(r, "path", &info->path[ix]);
     }
+    if (info->carrier.id != 0) {
+        rec_strf(r, "carrier", "%llx", (unsigned long long)info->carrier.id);
+    }
     rec_peer(r, "prev", &info->prev);
     rec_peer(r, "next", &info->next);
     rec_int(r, "age_ns", (int64_t)info->age);

@@ -9,15 +9,25 @@
 
 /* ------------------------------------------------------------------ how a delivery stands */
 
-/* The relays between us and the receiver. */
+/* The circuit of that id; false: there is none. */
+static bool circuit_of(const qudag_node *n, uint64_t id, qudag_circuit_info *out)
+{
+    size_t it = 0;
+    while (id != 0 && qudag_circuit_next(n, &it, out)) {
+        if (out->circuit.id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The relays between us and the receiver; to a hidden one those of our half, up to where both meet. */
 static void rec_path(struct rec *r, const qudag_node *n, qudag_circuit circuit)
 {
     qudag_circuit_info info = QUDAG_INIT(qudag_circuit_info);
-    size_t it = 0;
-    bool more = circuit.id != 0;
-    while (more && (more = qudag_circuit_next(n, &it, &info)) && info.circuit.id != circuit.id) {
-    }
-    for (size_t ix = 0; more && ix < info.hops_wanted && ix < QUDAG_HOPS_MAX; ix++) {
+    bool known = circuit_of(n, circuit.id, &info) &&
+                 (info.carrier.id == 0 || circuit_of(n, info.carrier.id, &info));
+    for (size_t ix = 0; known && ix < info.hops_wanted && ix < QUDAG_HOPS_MAX; ix++) {
         rec_peer(r, "path", &info.path[ix]);
     }
 }

@@ -21,14 +21,15 @@ typedef enum qudag_dark_network {
 
 /*
  * What the records of an address lead to, for all its life; the address itself does not show it.  A hidden service
- * needs no network address that others can reach: it meets its callers at relays.
+ * needs no network address that others can reach: it meets its callers at relays.  A direct one is reached over fewer
+ * relays, so it is quicker, and whoever has its address can find out the node's network address.
  */
 typedef enum qudag_dark_kind {
-    QUDAG_DARK_DIRECT = 0, /* the node itself */
-    QUDAG_DARK_HIDDEN = 1, /* relays that introduce callers */
+    QUDAG_DARK_HIDDEN = 0, /* relays that introduce callers */
+    QUDAG_DARK_DIRECT = 1, /* the node itself */
 } qudag_dark_kind;
 
-/* What a new address is to be. */
+/* What a new address is to be; what is left zero: hidden, without a label, of the network where the node is. */
 typedef struct qudag_dark_wish {
     uint32_t size; /* set by the caller, see types.h */
     qudag_dark_kind kind;
@@ -39,7 +40,7 @@ typedef struct qudag_dark_wish {
 } qudag_dark_wish;
 
 /*
- * Makes keys for a new address of kind direct, saves them (callback save) and writes the address as text.
+ * Makes keys for a new address of kind hidden, saves them (callback save) and writes the address as text.
  * QUDAG_EINVAL (label too long), QUDAG_ELIMIT, QUDAG_ENOMEM, or what save returned: the address does not exist then.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create(qudag_node *n, const char *label,

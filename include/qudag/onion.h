@@ -51,6 +51,9 @@ typedef struct qudag_circuit_info {
     uint8_t hops, hops_wanted;          /* hops built; hops the path has */
     qudag_peer_id path[QUDAG_HOPS_MAX]; /* client: hops_wanted of them */
     qudag_peer_id prev, next;           /* relay and end; len 0: none */
+    /* Of one between a caller and a hidden service, at either: the own circuit that carries it, and whose last relay
+     * is where both meet; id 0: none. */
+    qudag_circuit carrier;
 } qudag_circuit_info;
 /* The circuits of this node, one after the other; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_circuit_next(const qudag_node *n, size_t *it, qudag_circuit_info *out);

@@ -29,7 +29,7 @@ _qudag() {
         esac ;;
     dark) case $sub in
         '') words='new list show publish resolve forget --small-network' ;;
-        new) words='--network --hidden'; [ "$prev" = --network ] && words='main test lab' ;;
+        new) words='--network --direct'; [ "$prev" = --network ] && words='main test lab' ;;
         show | publish | resolve | forget) words=$(qudag "${dir[@]}" --json dark list 2>/dev/null |
             grep -o '"label":"[^"]\+"' | cut -d'"' -f4)
             [ "$sub" = forget ] && words="$words --yes"

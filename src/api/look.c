@@ -5,7 +5,7 @@
 #include <string.h>
 
 API_NO_TAIL(qudag_link_info, peer);
-API_NO_TAIL(qudag_circuit_info, next);
+API_NO_TAIL(qudag_circuit_info, carrier);
 API_NO_TAIL(qudag_dark_info, kind);
 API_NO_TAIL(qudag_dht_record, expires);
 API_NO_TAIL(qudag_dht_publication, due);
@@ -144,6 +144,7 @@ bool qudag_circuit_next(const qudag_node *n, size_t *it, qudag_circuit_info *out
     full.cells_forward = o.cells_fwd;
     full.cells_backward = o.cells_back;
     full.streams = o.streams;
+    full.carrier.id = ref_out(o.carrier);
     return api_sized_out(out, &full, sizeof(full));
 }
 

@@ -266,7 +266,7 @@ static qudag_err wish_in(qudag_dark_wish *full, const qudag_dark_wish *w)
     }
     bool pad = full->pad[0] != 0 || full->pad[1] != 0 || full->pad[2] != 0;
     bool known =
-        (unsigned)full->kind <= QUDAG_DARK_HIDDEN && (unsigned)full->network <= QUDAG_DARK_LAB;
+        (unsigned)full->kind <= QUDAG_DARK_DIRECT && (unsigned)full->network <= QUDAG_DARK_LAB;
     return pad || !known ? QUDAG_EINVAL : QUDAG_OK;
 }
 
@@ -284,7 +284,7 @@ qudag_err qudag_dark_create_with(qudag_node *n, const qudag_dark_wish *w,
         return err;
     }
     const struct node_dark_of of = {.kind =
-                                        full.kind == QUDAG_DARK_HIDDEN ? DARK_HIDDEN : DARK_DIRECT,
+                                        full.kind == QUDAG_DARK_DIRECT ? DARK_DIRECT : DARK_HIDDEN,
                                     .network = full.choose_network ? (enum dark_network)full.network
                                                                    : node_dark_network(n->node)};
     err = node_dark_create(n->node, &of, full.label != NULL ? full.label : "", io_now(), &a);

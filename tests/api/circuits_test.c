@@ -144,7 +144,7 @@ static void paths_differ_and_never_lead_through_the_service(void **state)
     (void)state;
 
     NET_WAIT(relays_known() >= NODES - 2, 20);
-    assert_int_equal(qudag_dark_create(service->node, "echo", dark), QUDAG_OK);
+    assert_int_equal(net_create_direct(service->node, "echo", dark), QUDAG_OK);
     net_ask(service, qudag_dark_publish(service->node, dark, &service->last));
     assert_int_equal(service->err, QUDAG_OK);
     for (uint8_t k = 0; k < 20; k++) {

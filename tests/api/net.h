@@ -110,6 +110,15 @@ unsigned net_changes(const struct peer *p, const struct peer *of, bool up);
 /* Nodes that hold |value| under |key|. */
 size_t net_holders(qudag_slice key, qudag_slice value);
 
+/* As qudag_dark_create(), of kind direct. */
+static inline qudag_err net_create_direct(qudag_node *n, const char *label,
+                                          char addr[QUDAG_DARK_TEXT_MAX])
+{
+    const qudag_dark_wish w = {.size = sizeof(w), .kind = QUDAG_DARK_DIRECT, .label = label};
+
+    return qudag_dark_create_with(n, &w, addr);
+}
+
 static inline qudag_slice net_text(const char *s)
 {
     return (qudag_slice){(const uint8_t *)s, strlen(s)};

@@ -111,10 +111,10 @@ static void a_circuit_has_three_distinct_relays(void **state)
 
 static char dark[QUDAG_DARK_TEXT_MAX];
 
-static void a_dark_address_is_published_and_resolved(void **state)
+static void a_direct_address_is_published_and_resolved(void **state)
 {
     (void)state;
-    assert_int_equal(qudag_dark_create(net[6].node, "echo", dark), QUDAG_OK);
+    assert_int_equal(net_create_direct(net[6].node, "echo", dark), QUDAG_OK);
     net_ask(&net[6], qudag_dark_publish(net[6].node, dark, &net[6].last));
     assert_int_equal(net[6].err, QUDAG_OK);
     assert_true(net[6].count >= 5);
@@ -211,7 +211,7 @@ int main(void)
         cmocka_unit_test(a_missing_value_is_told_from_an_unreachable_network),
         cmocka_unit_test(ping_measures_a_round_trip),
         cmocka_unit_test(a_circuit_has_three_distinct_relays),
-        cmocka_unit_test(a_dark_address_is_published_and_resolved),
+        cmocka_unit_test(a_direct_address_is_published_and_resolved),
         cmocka_unit_test(a_message_reaches_a_dark_address),
         cmocka_unit_test(no_relay_knows_both_ends),
         cmocka_unit_test(wrong_addresses_are_refused_with_a_reason),

@@ -279,7 +279,7 @@ static void a_stream_over_a_circuit_leads_to_it(void **state)
     (void)net_stop_all(NULL);
     net_grow(7, &(struct net_options){.name_space = NULL});
     NET_WAIT(net_stat(&net[0], "relays") == 6 && net_stat(&net[6], "relays") == 6, 40);
-    assert_int_equal(qudag_dark_create(net[6].node, "shop", addr), QUDAG_OK);
+    assert_int_equal(net_create_direct(net[6].node, "shop", addr), QUDAG_OK);
     net_ask(&net[6], qudag_dark_publish(net[6].node, addr, &net[6].last));
     assert_int_equal(net[6].err, QUDAG_OK);
     assert_int_equal(net[6].kind, QUDAG_OP_DARK_PUBLISH);

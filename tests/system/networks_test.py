@@ -126,7 +126,7 @@ def private_network():
     said = second.ask('status')['anonymity']
     check(said.startswith('not yet: ') and '(at least 16)' in said, f'two nodes hide somebody: {said}')
     print('ok: two nodes on private addresses say what keeps them from circuits', flush=True)
-    second.ask('dark', 'new', 'box')
+    second.ask('dark', 'new', 'box', '--direct')
     code, text = second.tool('dark', 'publish', 'box', '--small-network')
     check(code == 6 and 'no address that others can reach' in text and 'announce' in text, f'published: {code} {text}')
     print('ok: a dark address that nobody could call is not published, and why', flush=True)
@@ -136,9 +136,8 @@ def private_network():
 
 def small_network(host):
     """five relays hide nobody: what needs a circuit says so and is refused, until that is accepted for good"""
-    host[1].ask('dark', 'new', 'box')
-    address = host[1].ask('dark', 'list')['addresses'][0]['address']
-    for h, args in ((host[0], ['circuit', 'build']), (host[1], ['dark', 'publish', 'box']),
+    address = host[1].ask('dark', 'new', 'den')['address']
+    for h, args in ((host[0], ['circuit', 'build']), (host[1], ['dark', 'publish', 'den']),
                     (host[2], ['dark', 'resolve', address]), (host[3], ['send', address, '-m', 'x'])):
         code, text = h.tool(*args)
         check(code == 6 and 'QUDAG_ESMALLNET' in text and '5 relays of 5 networks' in text and '60 of 20' in text and
@@ -192,10 +191,12 @@ def default_settings():
     check('note' not in host[0].ask('status'), 'a note about public addresses')
     small_network(host[1:])
     path = host[1].ask('circuit', 'build')
-    host[2].ask('dark', 'publish', 'box', '--small-network')
-    host[3].ask('send', host[2].ask('dark', 'list')['addresses'][0]['address'], '-m', 'x', '--small-network')
-    print(f'ok: default settings, six networks: a circuit and a message ({path})', flush=True)
-    address = host[2].ask('dark', 'list')['addresses'][0]['address']
+    host[2].ask('dark', 'publish', 'den', '--small-network')
+    host[3].ask('send', host[2].ask('dark', 'show', 'den')['address'], '-m', 'x', '--small-network')
+    print(f'ok: default settings, six networks: a circuit and a message to a hidden address ({path})', flush=True)
+    # of kind direct, whose circuits have both hosts as their ends
+    address = host[2].ask('dark', 'new', 'box', '--direct')['address']
+    host[2].ask('dark', 'publish', 'box')
     moves_while_sending('the sender', host[3], lambda h: h.renumber(far[3], '130.1.0.1'), host[3], address, 10)
     # A link to where it was is found dead after 2 s, an EXTEND over it fails after 1 to 4 s, and so does each to a relay
     # that has not read its new descriptor yet: 6 to 14 s were seen.  Links are idle for 300 s before they end.
@@ -226,7 +227,7 @@ def network():
 def mixed_versions(host):
     """messages between all kinds arrive without waiting for what cannot be reached: its handshake ends after 10 s"""
     for to, senders in ((4, (5, 7, 3)), (6, (5, 7, 1)), (2, (5, 7))):
-        host[to].ask('dark', 'new', 'box')
+        host[to].ask('dark', 'new', 'box', '--direct')
         host[to].ask('dark', 'publish', 'box')
         address = list(host[to].ask('dark', 'list').values())[0][0]['address']
         for sender in senders:

@@ -81,7 +81,7 @@ def main():
     alive = nodes[1:]
 
     service, client = nodes[3], nodes[7]
-    address = service.ask('dark', 'new', 'post')['address']
+    address = service.ask('dark', 'new', 'post', '--direct')['address']
     service.ask('dark', 'publish', 'post')
     found = client.ask('dark', 'resolve', address)
     check(found['kind'] == 'direct' and found['service'] == service.peer, f'resolved to {found}')
@@ -119,13 +119,14 @@ def main():
     check(code != 0, f'a withdrawn address resolves: {text}')
     print('ok: a withdrawn address is gone', flush=True)
 
-    hidden = service.ask('dark', 'new', 'den', '--hidden')
+    hidden = service.ask('dark', 'new', 'den')
     service.ask('dark', 'publish', 'den')
     check([d['kind'] for d in service.ask('dark', 'list')['addresses']] == ['hidden'], 'listed as another kind')
     found = client.ask('dark', 'resolve', hidden['address'])
     check((hidden['kind'], found['kind']) == ('hidden', 'hidden') and 'service' not in found, f'resolved to {found}')
     check(send_and_find(client, service, hidden['address'], '-m', 'for the hidden') == b'for the hidden', 'another text')
-    print('ok: a message to a hidden address, whose record names nobody', flush=True)
+    check(send_and_find(client, service, hidden['address'], str(source)) == data, 'another content')
+    print('ok: a message and a file to a hidden address, as new ones are; its record names nobody', flush=True)
     for n in alive:
         n.down()
 
