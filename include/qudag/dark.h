@@ -173,10 +173,11 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_client_add(qudag_node *n, const ch
                                                          const char *name,
                                                          char secret[QUDAG_DARK_SECRET_MAX]);
 /*
- * Removes the client |name|, which cannot read later records; from those that it has read it knows the introduction
- * points until they are replaced, for up to 38 hours.  When the last client is removed nobody may call; |name| NULL
- * removes all and opens the address: anybody who has it may call again.
- * QUDAG_ENOTFOUND, QUDAG_EINVAL, or what save returned: removed all the same, until the program ends.
+ * |name| may call no longer.  The service begins anew, with other introduction points and keys, since he knows those
+ * from its records: all streams of callers end, as none shows who calls.  Other clients reach it again once the next
+ * record is out: after some seconds, or a minute where one was published just before.  Without its last client an
+ * address is nobody's; |name| NULL removes all, and anybody who has the address may call again.
+ * QUDAG_ENOTFOUND, QUDAG_EINVAL, or what save returned: he is out all the same until the program ends.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_client_remove(qudag_node *n, const char *addr,
                                                             const char *name);

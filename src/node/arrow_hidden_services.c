@@ -197,6 +197,30 @@ bool node_service_brought(const struct onion_info *c, uint64_t tag)
     return c->role == ONION_END && c->tag == tag;
 }
 
+/* Any circuit of the service |name| to a relay R; NULL: there is none. */
+static struct node_circuit *any_to_r(struct node *n, uint64_t name)
+{
+    LIST_EACH(it, &n->circuits)
+    {
+        struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        if (c->use == &to_r && c->call == name) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+void node_service_cut(struct node *n, uint64_t name, tstamp now)
+{
+    struct node_circuit *c;
+
+    while ((c = any_to_r(n, name)) != NULL) {
+        struct ref carried = c->carried;
+        node_circuit_end(n, c, now);
+        left(n, name, carried, now);
+    }
+}
+
 /* SPEC: rendezvous R-24 */
 static void shed(struct node *n, uint64_t name, tstamp now)
 {

@@ -6,6 +6,7 @@
  * Introduction points do not outlive the process, keys do: a restarted service has the same address, and records that
  * name other points leave at once.  What the calendar makes of the keys is not undone before it is trusted (clock.c).
  */
+#include "core/dark/clients.h"
 #include "node/internal.h"
 
 #include <string.h>
@@ -235,6 +236,39 @@ void node_service_end(struct node *n, const struct dark_addr *a, tstamp now)
         end_waiting(n, s, QUDAG_ECANCELED);
         service_free(n, s);
     }
+}
+
+static void keys_drop(struct node *n, const struct dark_addr *a)
+{
+    uint8_t addr[DARK_ADDR_LEN];
+    struct node_service_keys *k;
+
+    dark_addr_bytes(addr, a);
+    while ((k = keys_of(n, addr)) != NULL) {
+        list_del(&k->node);
+        mem_free_wiped(n->mem, k);
+    }
+}
+
+qudag_err node_service_renew(struct node *n, const struct dark_addr *a, tstamp now)
+{
+    struct node_service *s = node_service_get(n, node_keys_tag(a));
+
+    keys_drop(n, a);
+    dark_service_await(n->dark, a);
+    if (s == NULL) {
+        return node_saved_service_keys(n, a, (struct slice){NULL, 0});
+    }
+    hidden_serve_end(n->services, s->name, node_begin(n));
+    node_end(n, n->ix.services);
+    s->has_target = s->unsaved = false;
+    s->save_at = TSTAMP_NEVER;
+    qudag_err err = serve(n, s, now);
+    if (err != QUDAG_OK) {
+        end_waiting(n, s, err);
+        service_free(n, s);
+    }
+    return err;
 }
 
 /* ---- time ---- */

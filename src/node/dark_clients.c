@@ -22,6 +22,13 @@ qudag_err node_dark_client_add(struct node *n, const struct dark_addr *a, const 
     return err;
 }
 
+/* What the removed one knows leads nowhere; all callers are cut off, as none shows who he is (SPEC: dark D-41). */
+static qudag_err begin_anew(struct node *n, const struct dark_addr *a, tstamp now)
+{
+    node_service_cut(n, node_keys_tag(a), now);
+    return node_service_renew(n, a, now);
+}
+
 qudag_err node_dark_client_remove(struct node *n, const struct dark_addr *a, const char *name,
                                   tstamp now)
 {
@@ -30,6 +37,8 @@ qudag_err node_dark_client_remove(struct node *n, const struct dark_addr *a, con
     if (err ==
         QUDAG_OK) { /* also where it cannot be saved: he is out for as long as the program runs */
         err = node_saved_dark_keys(n, dark_own_get(n->dark, a));
+        qudag_err renewed = name != NULL ? begin_anew(n, a, now) : QUDAG_OK;
+        err = err == QUDAG_OK ? renewed : err;
         (void)node_begin(n);
         node_end(n, n->ix.dark);
     }

@@ -7,7 +7,8 @@
 
 /*
  * As dark_client_add() and dark_client_remove(); the list is saved before the call returns.  What could not be saved:
- * nobody was added; who was removed stays out until the program ends.
+ * nobody was added; who was removed stays out until the program ends.  Where one client is removed the service begins
+ * anew: ENOMEM too, when it did not; it begins with the next publication then.
  */
 QUDAG_MUST_USE qudag_err node_dark_client_add(struct node *n, const struct dark_addr *a,
                                               const char *name,

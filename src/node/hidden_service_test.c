@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/relays/relays_impl.h"
+#include "node/dark_clients.h"
 #include "node/internal.h"
 #include "node/testkit_case.h"
 
@@ -704,6 +705,60 @@ static void callers_circuits_are_told_apart_by_where_they_end(void **state)
     assert_false(node_service_brought(&(struct onion_info){.role = ONION_CLIENT, .tag = 7}, 7));
 }
 
+static bool a_point_of(const struct dark_service *of, const uint8_t key[32])
+{
+    for (uint32_t i = 0; i < of->n_intros; i++) {
+        if (memcmp(of->intro[i].key, key, 32) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* SPEC: dark D-41 */
+static void who_is_removed_is_cut_off_and_finds_nothing(void **state)
+{
+    struct nt_node *t = &net.node[CALLER];
+    struct node *s;
+    uint8_t anne[DARK_CLIENT_SECRET_LEN], ben[DARK_CLIENT_SECRET_LEN];
+    (void)state;
+
+    network(1, NULL);
+    s = net.node[SERVICE].node;
+    assert_int_equal(node_dark_client_add(s, &addr, "anne", anne, net.now), QUDAG_OK);
+    assert_int_equal(node_dark_client_add(s, &addr, "ben", ben, net.now), QUDAG_OK);
+    (void)nt_run(&net, 6000 * NS_PER_S, NULL); /* both places say it */
+    (void)call(1, QUDAG_ENEEDAUTH);
+    assert_int_equal(node_dark_authorize(t->node, &addr, ben), QUDAG_OK);
+    unsigned closed = t->closed;
+    (void)open_from(CALLER, 2);
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    assert_int_equal(t->closed, closed);
+    assert_int_equal(service()->carried, 1);
+
+    const struct dark_service before = service()->target;
+    assert_int_equal(node_dark_client_remove(s, &addr, "ben", net.now), QUDAG_OK);
+    assert_int_equal(service()->carried, 0);
+    (void)nt_run(&net, 2 * NS_PER_S, NULL);
+    assert_int_equal(t->closed, closed + 1);
+    settled_before = t->opened + t->closed;
+    (void)open_from(CALLER, 3); /* with the record that he knows, or without one */
+    assert_true(nt_run(&net, 120 * NS_PER_S, one_more));
+    assert_int_equal(t->closed, closed + 2);
+    assert_true(t->closed_why == QUDAG_EUNREACHABLE || t->closed_why == QUDAG_ENEEDAUTH);
+
+    (void)nt_run(&net, 100 * NS_PER_S, NULL);
+    const struct dark_service *after = &service()->target;
+    assert_int_equal(after->n_intros, 3);
+    for (uint32_t i = 0; i < after->n_intros; i++) {
+        assert_false(a_point_of(&before, after->intro[i].key));
+    }
+    assert_memory_not_equal(before.keys[0].x, after->keys[0].x, sizeof(before.keys[0].x));
+    assert_memory_not_equal(before.keys[0].k, after->keys[0].k, sizeof(before.keys[0].k));
+    assert_int_equal(node_dark_authorize(t->node, &addr, anne), QUDAG_OK);
+    (void)call(4, QUDAG_OK);
+}
+
 /* Else nobody who reads it after a restart would get in. */
 static void no_record_names_keys_that_are_not_kept(void **state)
 {
@@ -961,6 +1016,7 @@ int main(void)
         NT_TEST(one_that_stopped_is_offline_at_once_and_begins_again),
         NT_TEST(who_waits_for_a_publication_that_is_stopped_is_told),
         cmocka_unit_test(callers_circuits_are_told_apart_by_where_they_end),
+        NT_TEST(who_is_removed_is_cut_off_and_finds_nothing),
         NT_TEST(no_record_names_keys_that_are_not_kept),
         NT_TEST(several_who_publish_at_once_are_all_told),
         cmocka_unit_test(the_quietest_circuit_without_streams_gives_way),

@@ -36,6 +36,13 @@ struct node_service *node_service_get(const struct node *n, uint64_t name);
 QUDAG_MUST_USE qudag_err node_service_publish(struct node *n, struct node_op *op, tstamp now);
 /* Nobody is introduced to |a| any more, and who is under way meets nobody; circuits that callers came by stay. */
 void node_service_end(struct node *n, const struct dark_addr *a, tstamp now);
+/*
+ * The service at |a| begins anew, with other introduction points and handshake keys, also where it is not begun yet.
+ * ENOMEM, and what the disk says: it is over, until it is published again.
+ */
+QUDAG_MUST_USE qudag_err node_service_renew(struct node *n, const struct dark_addr *a, tstamp now);
+/* Ends all circuits of the service |name| to relays where callers are, or were to be, met. */
+void node_service_cut(struct node *n, uint64_t name, tstamp now);
 /* HIDDEN_SERVE_SAVE: the keys go to disk; no record names them before. */
 void node_service_save(struct node *n, struct node_service *s);
 /* HIDDEN_SERVE_TARGET: what records say from now on. */

@@ -89,6 +89,15 @@ qudag_err dark_client_remove(struct dark *d, const struct dark_addr *a, const ch
     return QUDAG_ENOTFOUND;
 }
 
+void dark_service_await(struct dark *d, const struct dark_addr *a)
+{
+    struct dark_own_addr *o = own_find(d, a);
+
+    if (o != NULL) {
+        wipe(&o->hidden, sizeof o->hidden);
+    }
+}
+
 const struct dark_client *dark_client_next(const struct dark *d, const struct dark_addr *a,
                                            size_t *it)
 {

@@ -20,6 +20,11 @@ QUDAG_MUST_USE qudag_err dark_client_add(struct dark *d, const struct dark_addr 
  */
 QUDAG_MUST_USE qudag_err dark_client_remove(struct dark *d, const struct dark_addr *a,
                                             const char *name, tstamp now);
+/*
+ * The service behind |a| begins anew: what it was is in no record that is made from now on, and none is made before
+ * dark_publish() says what it is (SPEC: dark D-41).  Nothing for an address that there is not.
+ */
+void dark_service_await(struct dark *d, const struct dark_addr *a);
 /* Looks in at clients, |*it| from 0 on; NULL at the end.  Borrowed until the core is called again. */
 const struct dark_client *dark_client_next(const struct dark *d, const struct dark_addr *a,
                                            size_t *it);
