@@ -458,6 +458,7 @@ int run_dark(struct tool *t, int argc, char **argv)
                                      {"label", "label", COL_TEXT},
                                      {"kind", "kind", COL_TEXT},
                                      {"network", "network", COL_TEXT},
+                                     {"clients_only", "clients only", COL_YES},
                                      {"published", "published", COL_YES},
                                      {"until", "until", COL_DAY},
                                      {"created", "created", COL_DAY},
@@ -476,13 +477,21 @@ int run_dark(struct tool *t, int argc, char **argv)
         {"show", "dark.show", "address", NULL, one, N(one), ""},
         {"publish", "dark.publish", "address", NULL, stored, N(stored), ""},
         {"resolve", "dark.resolve", "address", NULL, found, N(found), ""},
-        {"forget", "", "", NULL, NULL, 0, ""},
+        {"forget", "", "", NULL, NULL, 0, ""}, /* for the suggestions */
+        {"client", "", "", NULL, NULL, 0, ""},
+        {"authorize", "", "", NULL, NULL, 0, ""},
     };
     if (argc > 0 && strcmp(argv[0], "new") == 0) {
         return dark_new(t, argc - 1, argv + 1);
     }
     if (argc > 0 && strcmp(argv[0], "forget") == 0) {
         return dark_forget(t, argc - 1, argv + 1);
+    }
+    if (argc > 0 && strcmp(argv[0], "client") == 0) {
+        return run_client(t, argc - 1, argv + 1);
+    }
+    if (argc > 0 && strcmp(argv[0], "authorize") == 0) {
+        return run_authorize(t, argc - 1, argv + 1);
     }
     return dispatch(t, verbs, N(verbs), argc, argv);
 }

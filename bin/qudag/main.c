@@ -70,7 +70,8 @@ const struct sub subs[] = {
      "Where fewer than 60 relays in 20 networks are known, circuits hide nobody, and are refused\n"
      "unless --small-network is given once.\n",
      "qudag circuit build --hops 3", run_circuit},
-    {"dark", "new|list|show|publish|resolve|forget [--small-network]", "dark addresses",
+    {"dark", "new|list|show|publish|resolve|forget|client|authorize [--small-network]",
+     "dark addresses",
      "ADDR is a dark address; for those of this node, its label will do.\n"
      "  new [LABEL]        create keys and an address of this node, of the hidden kind: nobody "
      "learns\n"
@@ -81,7 +82,14 @@ const struct sub subs[] = {
      "  show ADDR          what is known of one of them: created, last used, callers\n"
      "  publish ADDR       let others find it, until it is forgotten\n"
      "  resolve ADDR       fetch and check its record through a circuit\n"
-     "  forget ADDR        withdraw its record and destroy its keys; asks first, or --yes\n",
+     "  forget ADDR        withdraw its record and destroy its keys; asks first, or --yes\n"
+     "  client add ADDR NAME      only clients may call it from now on, NAME too; shows his key,\n"
+     "                            once: give it to him with the address\n"
+     "  client list ADDR          list them\n"
+     "  client remove ADDR NAME   he may call no longer, and all callers are cut off; --all\n"
+     "                            instead of NAME: anybody who has the address may call\n"
+     "  authorize ADDR KEY        use the key that the owner of ADDR gave; -: read it from\n"
+     "                            standard input; --remove instead of KEY: forget it\n",
      "qudag dark new mailbox", run_dark},
     {"expose",
      "VIRTUAL[:TARGET]... [--name NAME] [--direct] [--force] [--timeout S] | list|status|remove "

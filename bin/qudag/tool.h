@@ -250,6 +250,10 @@ int run_circuit(struct tool *t, int argc, char **argv);
  * wrong with it. */
 int check_address(const struct tool *t, const char *addr);
 
+/* ---- cmd_clients.c: of "dark" */
+int run_client(struct tool *t, int argc, char **argv);    /* client add, list, remove */
+int run_authorize(struct tool *t, int argc, char **argv); /* the key that an owner gave */
+
 /* Everything under "dark". */
 int run_dark(struct tool *t, int argc, char **argv);
 

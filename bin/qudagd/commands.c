@@ -1,6 +1,7 @@
 /* commands.c - what the tool may ask for and the library answers later. */
 #include "report.h"
 
+#include "clients.h"
 #include "proxy.h"
 #include "rules.h"
 #include "services.h"
@@ -519,8 +520,7 @@ RUN(dark_new)
     request_end_err(rq, err, err == QUDAG_OK ? "" : "cannot create a dark address");
 }
 
-/* The address itself, or the own one of that label; NULL: the request has ended with what is wrong. */
-static const char *dark_of(struct request *rq, char out[QUDAG_DARK_TEXT_MAX])
+const char *command_address(struct request *rq, char out[QUDAG_DARK_TEXT_MAX])
 {
     const char *text = rec_get_str(&rq->args, "address");
     char message[256];
@@ -555,7 +555,7 @@ RUN(dark_list)
 RUN(dark_show)
 {
     char own[QUDAG_DARK_TEXT_MAX];
-    const char *addr = dark_of(rq, own);
+    const char *addr = command_address(rq, own);
     if (addr != NULL && !report_dark(rq, addr)) {
         request_end(rq, TOOL_FAILED, "QUDAG_ENOTFOUND", "this node does not own that address",
                     "qudag dark list shows those it owns");
@@ -582,7 +582,7 @@ static void dark_end(struct request *rq, qudag_err err, const char *what)
 RUN(dark_publish)
 {
     char own[QUDAG_DARK_TEXT_MAX];
-    const char *addr = dark_of(rq, own);
+    const char *addr = command_address(rq, own);
     qudag_err err = addr == NULL ? QUDAG_OK : qudag_dark_publish(rq->d->node, addr, &rq->op);
     if (err != QUDAG_OK) {
         dark_end(rq, err, addr);
@@ -630,7 +630,7 @@ DONE(dark_publish)
 RUN(dark_forget)
 {
     char own[QUDAG_DARK_TEXT_MAX];
-    const char *addr = dark_of(rq, own);
+    const char *addr = command_address(rq, own);
     qudag_err err = addr == NULL ? QUDAG_OK : qudag_dark_forget(rq->d->node, addr, &rq->op);
     if (err != QUDAG_OK) {
         dark_end(rq, err, addr);
@@ -649,7 +649,7 @@ DONE(dark_forget)
 RUN(dark_resolve)
 {
     char own[QUDAG_DARK_TEXT_MAX];
-    const char *addr = dark_of(rq, own);
+    const char *addr = command_address(rq, own);
     qudag_err err = addr == NULL ? QUDAG_OK : qudag_dark_resolve(rq->d->node, addr, &rq->op);
     if (err != QUDAG_OK) {
         dark_end(rq, err, addr);
@@ -759,6 +759,10 @@ static const struct command commands[] = {
     {"dark.publish", run_dark_publish, done_dark_publish, true},
     {"dark.forget", run_dark_forget, done_dark_forget, true},
     {"dark.resolve", run_dark_resolve, done_dark_resolve, true},
+    {"dark.client.add", clients_add, NULL, false},
+    {"dark.client.list", clients_list, NULL, false},
+    {"dark.client.remove", clients_remove, NULL, false},
+    {"dark.authorize", clients_authorize, NULL, false},
     {"expose.start", services_start, NULL, false},
     {"expose.list", services_list, NULL, false},
     {"expose.status", services_status, NULL, false},

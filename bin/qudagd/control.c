@@ -211,6 +211,7 @@ enum tool_exit exit_of(qudag_err err)
     case QUDAG_EPOLICY:
     case QUDAG_EAUTH:
     case QUDAG_ESMALLNET:
+    case QUDAG_ENEEDAUTH:
         return TOOL_REFUSED;
     case QUDAG_EINVAL:
     case QUDAG_ECHECKSUM:
@@ -226,6 +227,10 @@ enum tool_exit exit_of(qudag_err err)
 #define CLOCK_HINT                                                                                 \
     "set the clock: with a wrong one what is valid looks expired, or not valid yet, and is not "   \
     "found; several peers disagree with it"
+
+#define NEEDAUTH_HINT                                                                              \
+    "ask whoever owns it for a key, then: qudag dark authorize ADDRESS KEY; who has one already "  \
+    "was removed, or was added just now: then try again in a minute"
 
 static const char *hint_of(qudag_err err)
 {
@@ -248,6 +253,8 @@ static const char *hint_of(qudag_err err)
         return "is the other side up, and does a firewall let UDP through?";
     case QUDAG_ENOTFOUND:
         return "it may have expired or never existed; check the spelling";
+    case QUDAG_ENEEDAUTH:
+        return NEEDAUTH_HINT;
     case QUDAG_EPOLICY:
         return "[link] pq decides what links are allowed";
     case QUDAG_ESYSTEM:

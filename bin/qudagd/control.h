@@ -79,6 +79,12 @@ struct command {
 };
 const struct command *command_find(const char *name); /* commands.c */
 
+/*
+ * The dark address in the argument "address" of |rq|: itself, that of a petname, or the own one of that label (in
+ * |out|).  NULL: the request has ended with what is wrong (commands.c).
+ */
+const char *command_address(struct request *rq, char out[QUDAG_DARK_TEXT_MAX]);
+
 /* Sends the phase to a request that wants phases, and ends the request where the phase does (commands.c). */
 void watch_phase(struct request *rq, const struct phase_note *p);
 

@@ -503,6 +503,7 @@ static void dark_row(struct request *rq, const qudag_dark_info *info)
     rec_str(r, "label", info->label);
     rec_str(r, "kind", report_dark_kind(info->kind));
     rec_str(r, "network", networks[info->network]);
+    rec_bool(r, "clients_only", info->clients_only);
     rec_bool(r, "published", info->published);
     rec_int(r, "created", info->created);
     rec_int(r, "until", info->until);

@@ -147,7 +147,9 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_resolve_for(qudag_node *n, const c
 typedef struct qudag_dark_info {
     uint32_t size;  /* set by the caller, see types.h */
     bool published; /* its record was stored and has not expired */
-    uint8_t pad[3];
+    bool
+        clients_only; /* only clients may call it, of which there may be none (qudag_dark_client_add) */
+    uint8_t pad[2];
     int64_t created, until; /* seconds since 1970; until: end of the published record, 0: none */
     char addr[QUDAG_DARK_TEXT_MAX];
     char label[QUDAG_DARK_LABEL_MAX + 8];

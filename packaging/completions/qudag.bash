@@ -28,8 +28,10 @@ _qudag() {
         build) words='--hops --small-network' ;;
         esac ;;
     dark) case $sub in
-        '') words='new list show publish resolve forget --small-network' ;;
+        '') words='new list show publish resolve forget client authorize --small-network' ;;
         new) words='--network --direct'; [ "$prev" = --network ] && words='main test lab' ;;
+        client) words='add list remove --all' ;;
+        authorize) words='--remove' ;;
         show | publish | resolve | forget) words=$(qudag "${dir[@]}" --json dark list 2>/dev/null |
             grep -o '"label":"[^"]\+"' | cut -d'"' -f4)
             [ "$sub" = forget ] && words="$words --yes"

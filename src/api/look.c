@@ -223,6 +223,7 @@ bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out)
     full.callers = k->use.callers;
     full.resolutions = k->use.resolutions;
     full.network = (qudag_dark_network)k->addr.network;
+    full.clients_only = k->clients.only;
     full.kind = k->kind == DARK_HIDDEN ? QUDAG_DARK_HIDDEN : QUDAG_DARK_DIRECT;
     return api_sized_out(out, &full, sizeof(full));
 }

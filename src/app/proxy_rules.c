@@ -185,7 +185,7 @@ static const struct proxy_answer answers[PROXY_WHYS] = {
                        "It was there lately and does not answer now; try again later."},
     [PROXY_NEEDS_AUTH] = {SOCKS_NEEDS_AUTH, 403, "http_request_denied",
                           "The service lets only those in who have a key for it",
-                          "Ask whoever runs it for a key."},
+                          "Ask whoever runs it for a key; then: qudag dark authorize ADDRESS KEY."},
     [PROXY_TIMED_OUT] = {SOCKS_TIMED_OUT, 504, "connection_timeout",
                          "The service did not answer in time", "Try again."},
     [PROXY_NOT_READY] = {SOCKS_NO_NETWORK, 503, "proxy_internal_response",
