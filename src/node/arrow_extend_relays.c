@@ -355,6 +355,9 @@ static void job_step(struct node *n, struct job *j)
             return;
         }
     }
+    if (j->kind == NODE_EXTEND_POOL && j->tries > 0) {
+        relays_doubt(n->relays, &j->to.peer, n->now);
+    }
     job_end(n, j);
 }
 

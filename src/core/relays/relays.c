@@ -17,6 +17,7 @@
 #define FETCH_RETRY_MAX (3600 * NS_PER_S)
 #define FETCH_TRIES 12
 #define FETCH_AGAIN (10 * NS_PER_S)  /* when nobody could be asked */
+#define DOUBT_RETRY (10 * NS_PER_S)  /* of a relay that was not where it said */
 #define RENEW_RETRY (900 * NS_PER_S) /* between looks for a newer descriptor */
 
 qudag_err relays_new(struct relays **out, const struct relays_config *cfg)
@@ -165,6 +166,21 @@ void relays_candidate(struct relays *r, const struct peer_id *peer)
         return;
     }
     r->cand[r->n_cand++] = c;
+}
+
+void relays_doubt(struct relays *r, const struct peer_id *peer, tstamp now)
+{
+    struct relays_entry *x = relays_find(r, peer);
+
+    if (x == NULL) {
+        return;
+    }
+    x->ageing = true;
+    relays_candidate(r, peer);
+    struct relays_cand *c = candidate_find(r, peer);
+    if (c != NULL) {
+        c->next = tstamp_min(c->next, tstamp_after(now, DOUBT_RETRY));
+    }
 }
 
 /* Whether |c| may be fetched now; unknown peers and renewals of known ones are two classes. */

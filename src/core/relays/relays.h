@@ -71,6 +71,12 @@ bool relays_next_fetch(struct relays *r, tstamp now, struct peer_id *peer);
  */
 void relays_fetch_failed(struct relays *r, const struct peer_id *peer, qudag_err err, tstamp now);
 
+/*
+ * Nobody was met where the descriptor of |peer| says it is: it may have moved.  A newer one is looked for at once, and
+ * for each further such word not before 10 s have passed.
+ */
+void relays_doubt(struct relays *r, const struct peer_id *peer, tstamp now);
+
 /* The IP versions we can dial: RELAYS_IP4 | RELAYS_IP6; 0: not known, the first hop may have any. */
 void relays_set_own_ip(struct relays *r, uint8_t versions);
 
