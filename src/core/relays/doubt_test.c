@@ -1,4 +1,4 @@
-/* doubt_test.c - relays that are not where their descriptors say: newer ones are looked for at once, and not too often. */
+/* doubt_test.c - relays that are not where their descriptors say: newer ones are looked for at once, not too often. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
