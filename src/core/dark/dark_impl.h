@@ -254,6 +254,7 @@ struct dark {
     struct dark_own_addr *dead_own; /* forgotten in the last call */
     struct list jobs, dead;
     struct dark_waiter waiter[DARK_WAITERS_MAX];
+    uint32_t n_held;  /* of them, .held */
     struct map memos; /* A and commitment -> struct dark_memo */
     struct list lru;
     uint32_t n_jobs;

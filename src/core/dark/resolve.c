@@ -383,6 +383,7 @@ static void waiter_release(struct dark *d, struct dark_waiter *w, tstamp now, st
     qudag_err err = w->err;
 
     w->held = false;
+    d->n_held--;
     if (err == QUDAG_OK && m != NULL && memo_answers(d, m, now)) {
         tell(d, &w->addr, w->user, now);
         err = report_cached(w->cookie, m->target, 0, out);
@@ -416,6 +417,7 @@ static void job_finish(struct dark *d, struct dark_job *j, tstamp now, struct ac
         w->ready_at = w->others ? tstamp_after(w->begins, took) : now;
         if (w->ready_at > now) { /* he hears of it when a lookup of his own would have ended */
             w->held = true;
+            d->n_held++;
             w->err = j->found ? QUDAG_OK : err;
             continue;
         }
@@ -625,6 +627,7 @@ qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now
                                   .addr = *q->addr,
                                   .held = true,
                                   .ready_at = tstamp_after(begin_after(d, now), m->took)};
+        d->n_held++;
         return QUDAG_OK;
     }
     qudag_err err = wait_for_job(d, q, w, now);
@@ -642,8 +645,12 @@ tstamp dark_resolve_deadline(const struct dark *d)
     {
         at = tstamp_min(at, LIST_ENTRY(it, struct dark_job, node)->due);
     }
-    for (size_t i = 0; i < DARK_WAITERS_MAX; i++) {
-        at = tstamp_min(at, d->waiter[i].held ? d->waiter[i].ready_at : TSTAMP_NEVER);
+    uint32_t left = d->n_held; /* asked at each turn of the loop; mostly there is none */
+    for (size_t i = 0; left > 0 && i < DARK_WAITERS_MAX; i++) {
+        if (d->waiter[i].held) {
+            at = tstamp_min(at, d->waiter[i].ready_at);
+            left--;
+        }
     }
     return at;
 }
