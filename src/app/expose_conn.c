@@ -237,8 +237,9 @@ void expose_stream_in(qudag_node *n, qudag_stream s, const qudag_peer_id *from, 
                       const char *proto, void *user)
 {
     struct expose *x = user;
-    struct expose_service *svc = from == NULL && dark != NULL ? expose_at(x, dark) : NULL;
-    (void)proto;
+    /* What came to an address came by a circuit: |from| is nobody then. */
+    struct expose_service *svc = dark != NULL ? expose_at(x, dark) : NULL;
+    (void)from, (void)proto;
 
     if (svc == NULL) { /* as if nobody served it: SPEC TU-1 */
         qudag_stream_reset(n, s, QUDAG_EUNSUPPORTED);

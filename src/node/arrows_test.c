@@ -323,6 +323,29 @@ static void nothing_is_published_that_leads_nowhere(void **state)
     assert_true(nt_run(&net, 60 * NS_PER_S, last_is_published));
 }
 
+/* After a restart a direct address waits until others are told where we are; a hidden one has no need to. */
+static void what_leads_nowhere_yet_is_published_again_when_it_leads_somewhere(void **state)
+{
+    static const struct node_dark_of kinds[] = {{DARK_DIRECT, DARK_NET_LAB},
+                                                {DARK_HIDDEN, DARK_NET_LAB}};
+    (void)state;
+    nt_join(5);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    struct node *n = net.node[4].node;
+    size_t announced = n->own.n_announced;
+    assert_true(announced > 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(node_dark_create(n, &kinds[i], "x", net.now, &n->republish[0]), QUDAG_OK);
+        n->n_republish = 1;
+        n->own.n_announced = 0;
+        node_dark_republish(n);
+        assert_int_equal(n->n_republish, kinds[i].kind == DARK_DIRECT);
+        n->own.n_announced = announced;
+        node_dark_republish(n);
+        assert_int_equal(n->n_republish, 0);
+    }
+}
+
 /* It goes on, so that the disk follows; the program hears of it once. */
 static void a_canceled_publication_is_reported_once(void **state)
 {
@@ -392,6 +415,7 @@ int main(void)
         NT_TEST(nothing_is_published_when_its_keys_are_not_on_disk),
         NT_TEST(keys_that_are_not_saved_let_nobody_in),
         NT_TEST(nothing_is_published_that_leads_nowhere),
+        NT_TEST(what_leads_nowhere_yet_is_published_again_when_it_leads_somewhere),
         NT_TEST(a_canceled_publication_is_reported_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
