@@ -359,6 +359,9 @@ qudag_err proxy_flow_down(struct proxy_flow *f, struct slice in, struct wr *head
     while (f->forward && !f->answered && in.len > 0) {
         size_t room = f->head.max - f->head.len, n = in.len < room ? in.len : room;
         qudag_err err = dyn_append(&f->head, in.base, n);
+        if (err == QUDAG_OK && n < room && memchr(in.base, '\n', n) == NULL) {
+            return QUDAG_OK; /* no line of it has ended: it is not read once more for every few bytes */
+        }
         in = (struct slice){in.base + n, in.len - n};
         while (err == QUDAG_OK && !f->answered) {
             err = take_head(f, head);

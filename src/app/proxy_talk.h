@@ -19,7 +19,7 @@
 
 #define PROXY_SAY_MAX 8       /* bytes of an answer before the last one */
 #define PROXY_ANSWER_MAX 4096 /* bytes of proxy_talk_answer() */
-#define PROXY_INTERIM_MAX 16  /* answers of the kind 1xx to one request */
+#define PROXY_INTERIM_MAX 8   /* answers of the kind 1xx to one request */
 
 enum proxy_form { PROXY_SOCKS, PROXY_CONNECT, PROXY_FORWARD };
 

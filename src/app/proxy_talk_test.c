@@ -142,7 +142,9 @@ static void http_is_refused(const char *text, enum proxy_why why, const char *st
 
 static void http_failures_are_pages(void **state)
 {
+    char many[64 + 4 * (HTTP1_FIELDS_MAX + 1)];
     (void)state;
+
     http_is_refused("GET / HTTP/1.1\r\nHost: 127.0.0.1:9350\r\n\r\n", PROXY_NOT_A_PROXY,
                     "HTTP/1.1 400 ");
     http_is_refused("POST /steal HTTP/1.1\r\nHost: 127.0.0.1:9350\r\n\r\n\5\1\0", PROXY_NOT_A_PROXY,
@@ -150,6 +152,12 @@ static void http_failures_are_pages(void **state)
     http_is_refused("GET ftp://a.dark/ HTTP/1.1\r\n\r\n", PROXY_NO_METHOD, "HTTP/1.1 501 ");
     http_is_refused("GET http://[::1]/ HTTP/1.1\r\n\r\n", PROXY_IS_IP, "HTTP/1.1 403 ");
     http_is_refused("GET nonsense\r\n\r\n", PROXY_BAD_REQUEST, "HTTP/1.1 400 ");
+    size_t len = (size_t)snprintf(many, sizeof(many), "GET http://a.dark/ HTTP/1.1\r\n");
+    for (int i = 0; i <= HTTP1_FIELDS_MAX; i++) {
+        len += (size_t)snprintf(many + len, sizeof(many) - len, "a:\r\n");
+    }
+    (void)snprintf(many + len, sizeof(many) - len, "\r\n");
+    http_is_refused(many, PROXY_HEAD_TOO_BIG, "HTTP/1.1 431 ");
 }
 
 static void a_page_says_what_to_do_and_cannot_be_written_into(void **state)
@@ -331,6 +339,13 @@ static void an_answer_that_is_no_http_ends_the_connection(void **state)
         err = down(&x, much, sizeof(much));
     }
     assert_int_equal(err, QUDAG_EPROTO);
+    flow_end(&x);
+    flow_begin(&x, GET);
+    assert_int_equal(down(&x, "HTTP/1.1 200 OK\r\n", 99), QUDAG_OK);
+    for (int i = 0; i < HTTP1_FIELDS_MAX; i++) {
+        assert_int_equal(down(&x, "a:\r\n", 99), QUDAG_OK);
+    }
+    assert_int_equal(down(&x, "a:\r\n", 99), QUDAG_EPROTO);
     flow_end(&x);
 }
 

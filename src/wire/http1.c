@@ -263,6 +263,33 @@ static qudag_err request_line(struct http1_request *r, struct slice line)
     return all_tokens(r->method) && is_target(r->target) ? target(r) : QUDAG_EMALFORMED;
 }
 
+/* ------------------------------------------------------------------ the fields of a head, so many and no more */
+
+struct counts {
+    size_t fields, hop; /* so far; names in Connection fields */
+};
+
+/* The next field; f->name is empty at the end of the head. */
+static qudag_err field_next(struct slice *left, struct http1_field *f, struct counts *n)
+{
+    struct slice line, items, item;
+    qudag_err err = http1_line_next(left, &line);
+
+    *f = (struct http1_field){0};
+    if (err != QUDAG_OK || line.len == 0) {
+        return err;
+    }
+    if (++n->fields > HTTP1_FIELDS_MAX) {
+        return QUDAG_ETOOBIG;
+    }
+    err = http1_field_read(line, f);
+    if (err == QUDAG_OK && http1_is(f->name, "Connection")) {
+        for (items = f->value; http1_list_next(&items, &item); n->hop++) {
+        }
+    }
+    return n->hop > HTTP1_HOP_MAX ? QUDAG_ETOOBIG : err;
+}
+
 /* ------------------------------------------------------------------ the fields of a request */
 
 static qudag_err length_field(struct http1_body *b, bool *counted, struct slice value)
@@ -328,6 +355,7 @@ static qudag_err request_read(struct http1_request *r, struct slice in)
 {
     struct slice left = in, line;
     struct lengths l = {0};
+    struct counts n = {0};
     struct http1_field f;
     qudag_err err = http1_line_next(&left, &line);
 
@@ -335,13 +363,10 @@ static qudag_err request_read(struct http1_request *r, struct slice in)
         err = request_line(r, line);
     }
     while (err == QUDAG_OK) {
-        err = http1_line_next(&left, &line);
-        if (err == QUDAG_OK && line.len == 0) {
+        err = field_next(&left, &f, &n);
+        if (err == QUDAG_OK && f.name.len == 0) {
             r->len = in.len - left.len;
             return body_of(r, &l);
-        }
-        if (err == QUDAG_OK) {
-            err = http1_field_read(line, &f);
         }
         if (err == QUDAG_OK) {
             err = request_field(r, &f, &l);
@@ -387,6 +412,7 @@ static qudag_err status_line(struct http1_response *r, struct slice line)
 static qudag_err response_read(struct http1_response *r, struct slice in)
 {
     struct slice left = in, line;
+    struct counts n = {0};
     struct http1_field f;
     qudag_err err = http1_line_next(&left, &line);
 
@@ -394,13 +420,10 @@ static qudag_err response_read(struct http1_response *r, struct slice in)
         err = status_line(r, line);
     }
     while (err == QUDAG_OK) {
-        err = http1_line_next(&left, &line);
-        if (err == QUDAG_OK && line.len == 0) {
+        err = field_next(&left, &f, &n);
+        if (err == QUDAG_OK && f.name.len == 0) {
             r->len = in.len - left.len;
             return QUDAG_OK;
-        }
-        if (err == QUDAG_OK) {
-            err = http1_field_read(line, &f);
         }
     }
     return err;

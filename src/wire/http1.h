@@ -6,8 +6,9 @@
  *
  * Strict, so that two readers of the same bytes cannot differ: lines end in CRLF, no line is folded, a name has no
  * space before its colon, and a body has one length.  The readers keep no state: QUDAG_EAGAIN while |in| is a
- * beginning of a head, QUDAG_ETOOBIG beyond HTTP1_HEAD_MAX, QUDAG_EMALFORMED; only with QUDAG_OK is *out
- * written, and its slices are borrowed from |in|.
+ * beginning of a head, QUDAG_ETOOBIG beyond HTTP1_HEAD_MAX, HTTP1_FIELDS_MAX or HTTP1_HOP_MAX, QUDAG_EMALFORMED; only
+ * with QUDAG_OK is *out written, and its slices are borrowed from |in|.  The limits keep the work for one head small:
+ * the other side chooses it, and everything else that the node does stands still meanwhile.
  */
 #ifndef QUDAG_SRC_WIRE_HTTP1_H
 #define QUDAG_SRC_WIRE_HTTP1_H
@@ -17,6 +18,8 @@
 
 #define HTTP1_HEAD_MAX 32768 /* bytes of a head with its empty line */
 #define HTTP1_HOST_MAX 255   /* of a host */
+#define HTTP1_FIELDS_MAX 128 /* fields of a head */
+#define HTTP1_HOP_MAX 16     /* names in its Connection fields */
 
 enum http1_form {
     HTTP1_CONNECT,  /* CONNECT host:port */

@@ -308,6 +308,49 @@ static void a_body_ends_where_it_says(void **state)
     }
 }
 
+/* |first|, |n| fields |field| and the empty line; the caller's until the next call. */
+static const char *many(const char *first, size_t n, const char *field)
+{
+    static char head[HTTP1_HEAD_MAX];
+    size_t len = (size_t)snprintf(head, sizeof head, "%s", first);
+
+    for (size_t i = 0; i < n; i++) {
+        len += (size_t)snprintf(head + len, sizeof head - len, "%s", field);
+    }
+    (void)snprintf(head + len, sizeof head - len, "\r\n");
+    return head;
+}
+
+static void a_head_has_so_many_fields_and_no_more(void **state)
+{
+    (void)state;
+    static const char ask[] = "GET http://a.dark/ HTTP/1.1\r\n", ok[] = "HTTP/1.1 200 OK\r\n";
+    struct http1_response r;
+
+    read_ok(many(ask, HTTP1_FIELDS_MAX, "a:\r\n"));
+    refuses(many(ask, HTTP1_FIELDS_MAX + 1, "a:\r\n"), QUDAG_ETOOBIG);
+    assert_int_equal(http1_response_read(&r, of(many(ok, HTTP1_FIELDS_MAX, "a:\r\n"))), QUDAG_OK);
+    assert_int_equal(http1_response_read(&r, of(many(ok, HTTP1_FIELDS_MAX + 1, "a:\r\n"))),
+                     QUDAG_ETOOBIG);
+}
+
+static void a_head_names_so_many_fields_of_its_hop_and_no_more(void **state)
+{
+    (void)state;
+    static const char two[] = "Connection: a, b\r\n", ok[] = "HTTP/1.1 200 OK\r\nC: 1\r\n";
+    char expected[64];
+    struct http1_response r;
+
+    refuses(many("GET http://a.dark/ HTTP/1.1\r\n", HTTP1_HOP_MAX / 2 + 1, two), QUDAG_ETOOBIG);
+    assert_int_equal(http1_response_read(&r, of(many(ok, HTTP1_HOP_MAX / 2 + 1, two))),
+                     QUDAG_ETOOBIG);
+    /* the last of those that fit counts as the first does */
+    (void)snprintf(expected, sizeof expected, "%sConnection: close\r\n\r\n", ok);
+    answers(many("HTTP/1.1 200 OK\r\nC: 1\r\nB: 1\r\nConnection: a\r\nConnection: a\r\n",
+                 HTTP1_HOP_MAX / 2 - 1, two),
+            200, expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +358,8 @@ int main(void)
         cmocka_unit_test(every_prefix_asks_for_more),
         cmocka_unit_test(ambiguous_and_broken_heads_are_refused),
         cmocka_unit_test(a_head_has_a_longest_length),
+        cmocka_unit_test(a_head_has_so_many_fields_and_no_more),
+        cmocka_unit_test(a_head_names_so_many_fields_of_its_hop_and_no_more),
         cmocka_unit_test(what_the_server_gets),
         cmocka_unit_test(an_upgrade_is_passed_on_and_one_not_meant_is_not),
         cmocka_unit_test(a_name_of_this_machine_is_not_sent),

@@ -18,26 +18,39 @@ static void field(struct wr *w, struct slice name, struct slice value)
 
 /* ------------------------------------------------------------------ which fields are of this hop */
 
-/* Whether a Connection field of the head |fields| names |name| (RFC 9110 section 7.6.1). */
-static bool named_by_connection(struct slice fields, struct slice name)
+/* What the Connection fields of a head name (RFC 9110 section 7.6.1), looked up once and not for every field. */
+struct hop {
+    struct slice names[HTTP1_HOP_MAX];
+    size_t n;
+};
+
+static void hop_read(struct hop *h, struct slice fields)
 {
     struct slice line, item;
     struct http1_field f;
 
+    h->n = 0;
     while (http1_line_next(&fields, &line) == QUDAG_OK && line.len > 0) {
         if (http1_field_read(line, &f) != QUDAG_OK || !http1_is(f.name, "Connection")) {
             continue;
         }
-        while (http1_list_next(&f.value, &item)) {
-            if (http1_same(item, name)) {
-                return true;
-            }
+        while (h->n < HTTP1_HOP_MAX && http1_list_next(&f.value, &item)) {
+            h->names[h->n++] = item;
+        }
+    }
+}
+
+static bool hop_names(const struct hop *h, struct slice name)
+{
+    for (size_t i = 0; i < h->n; i++) {
+        if (http1_same(h->names[i], name)) {
+            return true;
         }
     }
     return false;
 }
 
-static bool of_this_hop(struct slice fields, struct slice name, bool upgrade)
+static bool of_this_hop(const struct hop *h, struct slice name, bool upgrade)
 {
     static const char *const always[] = {"Connection",          "Proxy-Connection",
                                          "Proxy-Authorization", "Proxy-Authenticate",
@@ -58,7 +71,7 @@ static bool of_this_hop(struct slice fields, struct slice name, bool upgrade)
     if (http1_is(name, "Upgrade")) {
         return !upgrade;
     }
-    return named_by_connection(fields, name);
+    return hop_names(h, name);
 }
 
 /* ------------------------------------------------------------------ names that stay here */
@@ -129,9 +142,11 @@ static void fields_write(struct wr *w, struct slice fields, bool upgrade,
 {
     struct slice left = fields, line;
     struct http1_field f;
+    struct hop hop;
 
+    hop_read(&hop, fields);
     while (http1_line_next(&left, &line) == QUDAG_OK && line.len > 0) {
-        if (http1_field_read(line, &f) != QUDAG_OK || of_this_hop(fields, f.name, upgrade)) {
+        if (http1_field_read(line, &f) != QUDAG_OK || of_this_hop(&hop, f.name, upgrade)) {
             continue;
         }
         if (names != NULL && http1_is(f.name, "Host")) {
