@@ -2,8 +2,10 @@
 #include "app/proxy_int.h"
 
 #include "api/sized.h"
+#include "app/sock.h"
 #include "base/netaddr.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,17 +89,41 @@ static void close_side(struct proxy_side **side)
     if (*side != NULL) {
         (*side)->proxy = NULL;
         uv_close(&(*side)->u.handle, on_side_closed);
+        if ((*side)->fd >= 0) {
+            sock_close((*side)->fd, false);
+        }
         *side = NULL;
     }
 }
 
-static void on_connection(uv_stream_t *s, int status)
+/* Without descriptors or memory a connection stays with the kernel: asking at once, and again, would never end. */
+static bool is_shortage(int err)
 {
-    struct proxy *p = of_handle(s);
+    return err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS;
+}
 
-    if (status == 0 && p != NULL) {
-        proxy_conn_accept(p);
+static void on_connection(uv_poll_t *h, int status, int events)
+{
+    struct proxy *p = of_handle(h);
+
+    (void)status, (void)events; /* whatever it is, accepting finds out */
+    for (size_t i = 0; i < PROXY_ACCEPTS_PER_TURN && p != NULL && p->port != NULL; i++) {
+        int fd = sock_accept(p->port->fd);
+        if (fd >= 0) {
+            proxy_conn_accept(p, fd);
+        } else if (is_shortage(errno)) {
+            p->accept_later = uv_poll_stop(&p->port->u.poll) == 0;
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        }
     }
+}
+
+static int watch_port(struct proxy *p)
+{
+    p->accept_later = false;
+    return -uv_poll_start(&p->port->u.poll, UV_READABLE, on_connection);
 }
 
 static void on_tick(uv_timer_t *t)
@@ -111,6 +137,9 @@ static void on_tick(uv_timer_t *t)
     LIST_EACH_SAFE(it, tmp, &p->conns)
     {
         proxy_conn_tick(LIST_ENTRY(it, struct proxy_conn, node), now);
+    }
+    if (p->accept_later && p->port != NULL) {
+        p->accept_later = watch_port(p) != 0;
     }
 }
 
@@ -139,6 +168,7 @@ static struct proxy_side *new_side(struct proxy *p)
 
     if (side != NULL) {
         side->proxy = p;
+        side->fd = -1;
     }
     return side;
 }
@@ -149,62 +179,35 @@ static int start_tick(struct proxy *p)
 
     if (side == NULL || uv_timer_init(api_loop(p->n), &side->u.timer) != 0) {
         free(side);
-        return UV_ENOMEM;
+        return ENOMEM;
     }
     side->u.handle.data = side;
     p->tick = side;
-    return uv_timer_start(&side->u.timer, on_tick, PROXY_TICK_MS, PROXY_TICK_MS);
+    return -uv_timer_start(&side->u.timer, on_tick, PROXY_TICK_MS, PROXY_TICK_MS);
 }
 
-static void sockaddr_of(struct sockaddr_storage *sa, const struct netaddr *a)
-{
-    memset(sa, 0, sizeof(*sa));
-    if (a->family == 4) {
-        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(a->port)};
-        memcpy(&in.sin_addr, a->ip, sizeof(in.sin_addr));
-        memcpy(sa, &in, sizeof(in));
-    } else {
-        struct sockaddr_in6 in6 = {
-            .sin6_family = AF_INET6, .sin6_port = htons(a->port), .sin6_scope_id = a->scope};
-        memcpy(&in6.sin6_addr, a->ip, sizeof(in6.sin6_addr));
-        memcpy(sa, &in6, sizeof(in6));
-    }
-}
-
-/* The port that the kernel gave us. */
-static void learn_port(struct proxy *p, struct netaddr *a)
-{
-    struct sockaddr_storage sa;
-    int len = sizeof(sa);
-
-    if (uv_tcp_getsockname(&p->port->u.tcp, (struct sockaddr *)&sa, &len) == 0) {
-        struct sockaddr_in in; /* the port is at the same place in both families */
-        memcpy(&in, &sa, sizeof(in));
-        a->port = ntohs(in.sin_port);
-    }
-    (void)netaddr_text(p->info.listen, sizeof(p->info.listen), a);
-}
-
+/* 0, or errno's value. */
 static int start_port(struct proxy *p, struct netaddr *a)
 {
     struct proxy_side *side = new_side(p);
-    struct sockaddr_storage sa;
+    struct netaddr bound;
+    int err = side == NULL ? ENOMEM : sock_listen(&side->fd, a);
 
-    sockaddr_of(&sa, a);
-    if (side == NULL || uv_tcp_init(api_loop(p->n), &side->u.tcp) != 0) {
+    if (err == 0 && uv_poll_init(api_loop(p->n), &side->u.poll, side->fd) != 0) {
+        sock_close(side->fd, false);
+        err = ENOMEM;
+    }
+    if (err != 0) {
         free(side);
-        return UV_ENOMEM;
+        return err;
     }
     side->u.handle.data = side;
     p->port = side;
-    int err = uv_tcp_bind(&side->u.tcp, (const struct sockaddr *)&sa, 0);
-    if (err == 0) {
-        err = uv_listen(&side->u.stream, PROXY_BACKLOG, on_connection);
+    if (sock_bound(side->fd, &bound)) {
+        a->port = bound.port; /* the one that the kernel gave us */
     }
-    if (err == 0) {
-        learn_port(p, a);
-    }
-    return err;
+    (void)netaddr_text(p->info.listen, sizeof(p->info.listen), a);
+    return watch_port(p);
 }
 
 /* ------------------------------------------------------------------ for programs */
@@ -246,10 +249,10 @@ static const char *read_listen(struct netaddr *a, const char *text)
 
 static const char *cause_of(int err)
 {
-    return err == UV_EADDRINUSE      ? "another program holds this port (ss -tlpn shows which)"
-           : err == UV_EACCES        ? "ports below 1024 need privileges; choose a higher one"
-           : err == UV_EADDRNOTAVAIL ? "this machine has no such address"
-                                     : uv_strerror(err);
+    return err == EADDRINUSE      ? "another program holds this port (ss -tlpn shows which)"
+           : err == EACCES        ? "ports below 1024 need privileges; choose a higher one"
+           : err == EADDRNOTAVAIL ? "this machine has no such address"
+                                  : uv_strerror(-err);
 }
 
 static qudag_err options_read(qudag_proxy_options *full, const qudag_proxy_options *o,
@@ -337,7 +340,7 @@ qudag_err qudag_proxy_start(qudag_node *n, const qudag_proxy_options *o, char *w
     if (failed != 0) {
         stop(p);
         say_why(why, why_len, full.listen, cause_of(failed));
-        return failed == UV_ENOMEM ? QUDAG_ENOMEM : QUDAG_ESYSTEM;
+        return failed == ENOMEM ? QUDAG_ENOMEM : QUDAG_ESYSTEM;
     }
     log_event(api_logger(n), LOG_INFO, "proxy.listen", LOG_STR("at", p->info.listen));
     return QUDAG_OK;

@@ -10,27 +10,16 @@
  */
 #include "app/proxy_int.h"
 #include "app/proxy_uid.h"
+#include "app/sock.h"
 #include "app/tunnel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf);
-
-static struct proxy_conn *conn_of(void *handle)
-{
-    return ((uv_handle_t *)handle)->data;
-}
-
 /* ------------------------------------------------------------------ its end */
 
-static void on_closed(uv_handle_t *h)
-{
-    free(conn_of(h));
-}
-
-/* Everything of the node's is given back at once; the handle's memory when libuv is done with it. */
+/* Everything of the node's is given back at once; the memory when libuv is done with the handle. */
 static void let_go(struct proxy_conn *c)
 {
     struct proxy *p = c->proxy;
@@ -57,142 +46,19 @@ void proxy_conn_close(struct proxy_conn *c, qudag_err why)
         return;
     }
     drop_stream(c, why);
+    proxy_client_close(c, false);
     let_go(c);
-    uv_close(&c->u.handle, on_closed);
 }
 
 /* The client sees that the other side gave up in the middle. */
 static void reset_client(struct proxy_conn *c)
 {
     drop_stream(c, QUDAG_ECANCELED);
+    proxy_client_close(c, true);
     let_go(c);
-    if (c->shut || uv_tcp_close_reset(&c->u.tcp, on_closed) != 0) {
-        uv_close(&c->u.handle, on_closed);
-    }
-}
-
-/* ------------------------------------------------------------------ to the client */
-
-struct writing {
-    uv_write_t req;
-    size_t len;
-    uint8_t bytes[];
-};
-
-/* Both sides have ended, or the stream is gone and the client has heard so. */
-static void close_if_done(struct proxy_conn *c)
-{
-    if (c->shut_done && c->client_end && c->stream.id == 0) {
-        proxy_conn_close(c, QUDAG_OK);
-    }
-}
-
-static void on_shutdown(uv_shutdown_t *req, int status)
-{
-    struct proxy_conn *c = conn_of(req->handle);
-
-    if (c->proxy == NULL) {
-        return;
-    }
-    c->shut = false;
-    c->shut_done = true;
-    if (status != 0) {
-        proxy_conn_close(c, QUDAG_ECANCELED);
-    } else {
-        close_if_done(c);
-    }
-}
-
-/* Ends our direction once all has been written. */
-static void end_client(struct proxy_conn *c)
-{
-    if (c->writing > 0 || !c->service_end || c->shut || c->shut_done) {
-        return;
-    }
-    c->shut = uv_shutdown(&c->shutdown, &c->u.stream, on_shutdown) == 0;
-    if (!c->shut) {
-        proxy_conn_close(c, QUDAG_ECANCELED);
-    }
-}
-
-static void give_credit(struct proxy_conn *c)
-{
-    if (c->writing == 0 && c->owed > 0 && c->stream.id != 0) {
-        qudag_stream_consume(c->proxy->n, c->stream, c->owed);
-        c->owed = 0;
-    }
-}
-
-static void on_written(uv_write_t *req, int status)
-{
-    struct writing *w = req->data;
-    struct proxy_conn *c = conn_of(req->handle);
-    size_t len = w->len;
-
-    free(w);
-    if (c->proxy == NULL) {
-        return;
-    }
-    c->writing -= len;
-    if (status != 0) {
-        proxy_conn_close(c, QUDAG_ECANCELED);
-        return;
-    }
-    give_credit(c);
-    end_client(c);
-}
-
-/* Queues a copy of what the kernel does not take at once; false: the connection is gone. */
-static bool write_client(struct proxy_conn *c, struct slice bytes)
-{
-    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)bytes.base, (unsigned)bytes.len);
-    int n = bytes.len == 0 || c->writing > 0 ? 0 : uv_try_write(&c->u.stream, &buf, 1);
-
-    if (n == UV_EAGAIN) {
-        n = 0;
-    }
-    size_t left = n < 0 ? 0 : bytes.len - (size_t)n;
-    if (n >= 0 && left == 0) {
-        return true;
-    }
-    struct writing *w = n < 0 ? NULL : malloc(sizeof(*w) + left);
-    if (w != NULL) {
-        w->req.data = w;
-        w->len = left;
-        memcpy(w->bytes, bytes.base + n, left);
-        buf = uv_buf_init((char *)w->bytes, (unsigned)left);
-        if (uv_write(&w->req, &c->u.stream, &buf, 1, on_written) == 0) {
-            c->writing += left;
-            return true;
-        }
-        free(w);
-    }
-    proxy_conn_close(c, QUDAG_ECANCELED);
-    return false;
 }
 
 /* ------------------------------------------------------------------ to the service */
-
-static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
-{
-    struct proxy *p = conn_of(h)->proxy;
-
-    (void)suggested;
-    *buf = uv_buf_init((char *)p->in, sizeof(p->in));
-}
-
-/* Reads as long as there is room for what comes. */
-static void read_more(struct proxy_conn *c)
-{
-    bool want = !c->client_end && (c->state == PROXY_TALKING || c->in.len == 0);
-
-    if (want && !c->reading) {
-        c->reading = uv_read_start(&c->u.stream, on_alloc, on_read) == 0;
-    } else if (!want && c->reading) {
-        (void)uv_read_stop(&c->u.stream);
-        c->reading = false;
-    }
-}
 
 /* The answer |why|, and the end. */
 static void refuse(struct proxy_conn *c, enum proxy_why why)
@@ -212,10 +78,9 @@ static void refuse(struct proxy_conn *c, enum proxy_why why)
     c->service_end = true;
     c->deadline = api_now() + PROXY_LINGER_MAX;
     dyn_fini(&c->in);
-    read_more(
-        c); /* what it still sends is dropped: unread, it would take the answer away from it */
-    if (write_client(c, wr_done(&w))) {
-        end_client(c);
+    /* what it still sends is read, and dropped: unread, it would take the answer away from it */
+    if (proxy_client_write(c, wr_done(&w))) {
+        proxy_client_settle(c);
     }
 }
 
@@ -418,7 +283,7 @@ static void begin(struct proxy_conn *c)
     proxy_flow_init(&c->flow, &c->talk, api_mem(c->proxy->n));
     if (early(c)) {
         end_service(c);
-        read_more(c);
+        (void)proxy_client_arm(c);
     }
 }
 
@@ -430,7 +295,7 @@ static void talk(struct proxy_conn *c)
     while (step == PROXY_SAY) {
         step = proxy_talk_next(&c->talk, dyn_slice(&c->in), &turn);
         dyn_drop(&c->in, turn.used);
-        if (turn.say_len > 0 && !write_client(c, (struct slice){turn.say, turn.say_len})) {
+        if (turn.say_len > 0 && !proxy_client_write(c, (struct slice){turn.say, turn.say_len})) {
             return;
         }
     }
@@ -445,15 +310,13 @@ static void talk(struct proxy_conn *c)
 
 /* ------------------------------------------------------------------ events */
 
-static void on_bytes(struct proxy_conn *c, struct slice in)
+void proxy_conn_bytes(struct proxy_conn *c, struct slice in)
 {
     if (c->state == PROXY_ENDING) {
         return; /* nobody wants it */
     }
     if (c->state != PROXY_TALKING) {
-        if (pass_up(c, in)) {
-            read_more(c);
-        }
+        (void)pass_up(c, in);
         return;
     }
     if (dyn_append(&c->in, in.base, in.len) != QUDAG_OK) {
@@ -463,33 +326,14 @@ static void on_bytes(struct proxy_conn *c, struct slice in)
     talk(c);
 }
 
-static void on_end(struct proxy_conn *c)
+void proxy_conn_end(struct proxy_conn *c)
 {
-    c->client_end = true;
-    (void)uv_read_stop(&c->u.stream);
-    c->reading = false;
     if (c->state == PROXY_TALKING) {
         proxy_conn_close(c, QUDAG_ECANCELED);
     } else if (c->state == PROXY_ENDING) {
-        close_if_done(c);
+        proxy_client_settle(c);
     } else {
         end_service(c);
-    }
-}
-
-static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
-{
-    struct proxy_conn *c = conn_of(s);
-
-    if (c->proxy == NULL || n == 0) {
-        return;
-    }
-    if (n > 0) {
-        on_bytes(c, (struct slice){(const uint8_t *)buf->base, (size_t)n});
-    } else if (n == UV_EOF) {
-        on_end(c);
-    } else {
-        proxy_conn_close(c, QUDAG_ERESET);
     }
 }
 
@@ -499,7 +343,7 @@ void proxy_conn_writable(struct proxy_conn *c)
         return;
     }
     end_service(c);
-    read_more(c);
+    (void)proxy_client_arm(c);
 }
 
 /* The first byte of the service; false: nothing follows for the client. */
@@ -516,7 +360,7 @@ static bool take_status(struct proxy_conn *c, uint8_t status)
     c->state = PROXY_FLOWING;
     c->deadline = c->fin_sent ? api_now() + PROXY_HALF_MAX : UINT64_MAX;
     proxy_talk_answer(&c->talk, PROXY_FINE, &w);
-    return write_client(c, wr_done(&w));
+    return proxy_client_write(c, wr_done(&w));
 }
 
 /* Bytes of the service behind its first one; false: the connection is gone, or refused. */
@@ -532,7 +376,7 @@ static bool pass_down(struct proxy_conn *c, struct slice in)
         return false;
     }
     p->info.bytes_down += in.len;
-    return write_client(c, wr_done(&head)) && write_client(c, pass);
+    return proxy_client_write(c, wr_done(&head)) && proxy_client_write(c, pass);
 }
 
 void proxy_conn_data(struct proxy_conn *c, qudag_slice data, bool fin)
@@ -552,17 +396,13 @@ void proxy_conn_data(struct proxy_conn *c, qudag_slice data, bool fin)
     if (c->state == PROXY_FLOWING && in.len > 0 && !pass_down(c, in)) {
         return;
     }
-    give_credit(c);
-    if (!fin) {
-        return;
-    }
-    if (c->state == PROXY_OPENING) {
+    if (fin && c->state == PROXY_OPENING) {
         refuse(c, PROXY_NO_TUNNEL);
-    } else if (!proxy_flow_may_end(&c->flow)) {
+    } else if (fin && !proxy_flow_may_end(&c->flow)) {
         refuse(c, PROXY_BROKEN);
     } else {
-        c->service_end = true;
-        end_client(c);
+        c->service_end = c->service_end || fin;
+        proxy_client_settle(c);
     }
 }
 
@@ -577,7 +417,7 @@ void proxy_conn_closed(struct proxy_conn *c, qudag_err why)
     } else if (c->state == PROXY_FLOWING) {
         c->state = PROXY_ENDING;
         c->deadline = api_now() + PROXY_DRAIN_MAX;
-        close_if_done(c);
+        proxy_client_settle(c);
     }
 }
 
@@ -603,27 +443,21 @@ static bool may_connect(struct proxy *p, uint64_t uid)
     return proxy_may_begin(has.net_n, p->fair.n, users, p->max);
 }
 
-void proxy_conn_accept(struct proxy *p)
+void proxy_conn_accept(struct proxy *p, int fd)
 {
     struct proxy_conn *c = calloc(1, sizeof(*c));
-    int fd;
 
-    if (c == NULL || uv_tcp_init(api_loop(p->n), &c->u.tcp) != 0) {
+    if (c == NULL || !proxy_client_open(c, p, fd)) {
         free(c);
-        return; /* the kernel keeps it until there is memory */
+        sock_close(fd, false); /* this one is lost, and none after it */
+        return;
     }
-    c->u.handle.data = c;
     c->proxy = p;
     c->deadline = api_now() + PROXY_TALK_MAX;
     dyn_init(&c->in, api_mem(p->n), PROXY_HELD_MAX + PROXY_READ_MAX);
     dyn_init(&c->flow.head, api_mem(p->n), HTTP1_HEAD_MAX);
     list_push_back(&p->conns, &c->node);
     p->info.connections++;
-    if (uv_accept(&p->port->u.stream, &c->u.stream) != 0 || uv_fileno(&c->u.handle, &fd) != 0) {
-        proxy_conn_close(c, QUDAG_ESYSTEM);
-        return;
-    }
-    (void)uv_tcp_nodelay(&c->u.tcp, 1);
     c->uid = proxy_uid_of(fd);
     proxy_talk_init(&c->talk, c->uid);
     if (!may_connect(p, c->uid) ||
@@ -632,5 +466,5 @@ void proxy_conn_accept(struct proxy *p)
         proxy_conn_close(c, QUDAG_ELIMIT);
         return;
     }
-    read_more(c);
+    (void)proxy_client_arm(c);
 }

@@ -5,6 +5,7 @@
  */
 #include "../api/net.h"
 #include "api/clients.h"
+#include "app/proxy_int.h"
 
 #include <qudag/proxy.h>
 
@@ -12,6 +13,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,9 +24,36 @@
 #define BIG (3u << 20)
 #define SERVED_MAX 64
 
+/* ------------------------------------------------------------------ a machine that is short of memory */
+
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define OWN_MALLOC 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define OWN_MALLOC 1
+#endif
+
+#ifndef OWN_MALLOC
+static size_t calloc_fails; /* for this size; 0: for none */
+
+/* glibc's own, in front of which ours stands */
+extern void *__libc_calloc(size_t n, size_t size); // NOLINT(bugprone-reserved-identifier)
+
+void *calloc(size_t n, size_t size)
+{
+    if (size == calloc_fails) {
+        calloc_fails = 0;
+        return NULL;
+    }
+    return __libc_calloc(n, size);
+}
+#endif
+
 /* ------------------------------------------------------------------ the service */
 
-enum { ECHO = 80, HTTP = 81, REFUSES = 82, DOWNLOAD = 83, CUTS = 84 };
+enum { ECHOES = 80, HTTP = 81, REFUSES = 82, DOWNLOAD = 83, CUTS = 84, ENDLESS = 85 };
 
 /* A stream at the service, which does by its port what the enum says. */
 struct served {
@@ -53,13 +83,13 @@ static void put(qudag_node *n, struct served *v, const void *bytes, size_t len)
 static void send_more(qudag_node *n, struct served *v)
 {
     static uint8_t block[16384];
-    size_t taken = 1;
+    size_t taken = 1, all = v->port == ENDLESS ? SIZE_MAX : v->port == DOWNLOAD ? BIG : 0;
 
-    while (v->port == DOWNLOAD && v->at < BIG && taken > 0) {
+    while (v->at < all && taken > 0) {
         for (size_t i = 0; i < sizeof(block); i++) {
             block[i] = (uint8_t)((v->at + i) * 31 >> 4);
         }
-        size_t len = BIG - v->at < sizeof(block) ? BIG - v->at : sizeof(block);
+        size_t len = all - v->at < sizeof(block) ? all - v->at : sizeof(block);
         if (qudag_stream_write(n, v->s, (qudag_slice){block, len}, &taken) != QUDAG_OK) {
             return;
         }
@@ -74,7 +104,7 @@ static void send_more(qudag_node *n, struct served *v)
 static void begin_serving(qudag_node *n, struct served *v)
 {
     qudag_stream_state info = QUDAG_INIT(qudag_stream_state);
-    uint8_t status = v->port == REFUSES ? 2 : v->port > CUTS ? 1 : 0;
+    uint8_t status = v->port == REFUSES ? 2 : v->port > ENDLESS ? 1 : 0;
 
     assert_int_equal(qudag_stream_info(n, v->s, &info), QUDAG_OK);
     v->circuit = info.circuit.id;
@@ -114,7 +144,7 @@ static void serve_bytes(qudag_node *n, struct served *v, qudag_slice data)
         memcpy(v->got + v->in, data.base, keep);
     }
     v->in += data.len;
-    if (v->port == ECHO) {
+    if (v->port == ECHOES) {
         put(n, v, data.base, data.len);
     } else if (v->port == HTTP) {
         serve_http(n, v);
@@ -158,7 +188,7 @@ static void on_data(qudag_node *n, qudag_stream s, qudag_slice data, bool fin, v
         serve_bytes(n, v, data);
         v->in += 2;
     }
-    if (fin && !v->closed && (v->port == ECHO || v->port == HTTP)) {
+    if (fin && !v->closed && (v->port == ECHOES || v->port == HTTP)) {
         qudag_stream_fin(n, s);
     }
 }
@@ -313,6 +343,7 @@ static int set_up(void **state)
     char why[200] = "";
     (void)state;
 
+    (void)signal(SIGPIPE, SIG_DFL); /* as a program has it that never heard of it */
     net_grow(7, &o);
     assert_int_equal(api_client_new(&service, net[SERVICE].node, &serving, on_end, &service),
                      QUDAG_OK);
@@ -331,7 +362,7 @@ static void bytes_go_both_ways_and_each_end_by_itself(void **state)
     (void)state;
 
     n_served = 0;
-    c = socks_to(NULL, dark, ECHO, "early");
+    c = socks_to(NULL, dark, ECHOES, "early");
     NET_WAIT(hear(&c, 999) && c.n == 2 + 10 + 5, 30);
     assert_memory_equal(c.got, "\5\0" SOCKS_OK "early", 17);
     say_text(&c, " and late");
@@ -410,7 +441,7 @@ static void users_do_not_share_a_circuit(void **state)
 
     n_served = 0;
     for (size_t i = 0; i < 4; i++) {
-        c[i] = socks_to(i < 2 ? "alice" : i == 2 ? "bob" : NULL, dark, ECHO, "x");
+        c[i] = socks_to(i < 2 ? "alice" : i == 2 ? "bob" : NULL, dark, ECHOES, "x");
         NET_WAIT(hear(&c[i], 999) && c[i].n >= 13, 30);
     }
     assert_int_equal(n_served, 4);
@@ -507,6 +538,81 @@ static void a_client_that_goes_away_is_noticed_by_the_service(void **state)
     all_gone();
 }
 
+/* One that said before that it sends no more: writing to it then would raise SIGPIPE, which ends this program. */
+static void a_client_that_goes_away_in_mid_answer_raises_no_signal(void **state)
+{
+    struct linger now = {.l_onoff = 1};
+    struct caller c = call();
+    (void)state;
+
+    n_served = 0;
+    ask_socks(&c, NULL, dark, ENDLESS);
+    NET_WAIT(hear(&c, 99) && c.n >= 12, 20);
+    assert_int_equal(shutdown(c.fd, SHUT_WR), 0);
+    NET_WAIT(n_served == 1 && served[0].fin, 10);
+    for (size_t at = 0; at != served[0].at;) { /* until more waits for it than the kernel takes */
+        at = served[0].at;
+        double until = net_now() + 0.5;
+        while (net_now() < until) {
+            net_turn();
+        }
+    }
+    assert_false(served[0].closed);
+    assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+    close(c.fd);
+    NET_WAIT(served[0].closed, 10);
+    assert_int_not_equal(served[0].why, QUDAG_OK);
+    all_gone();
+}
+
+static void it_is_served(void)
+{
+    struct caller c = socks_to(NULL, dark, ECHOES, "x");
+    NET_WAIT(hear(&c, 99) && c.n == 13, 20);
+    close(c.fd);
+    all_gone();
+}
+
+static void without_memory_for_one_client_the_next_is_served(void **state)
+{
+    (void)state;
+#ifndef OWN_MALLOC
+    struct caller c = call();
+    calloc_fails = sizeof(struct proxy_conn);
+    NET_WAIT(hear(&c, 99) && (c.eof || c.reset), 10);
+    assert_int_equal(calloc_fails, 0);
+    close(c.fd);
+#endif
+    it_is_served();
+}
+
+static void without_descriptors_a_client_waits_and_is_served(void **state)
+{
+    struct caller c = call();
+    struct rlimit before, none;
+    int next = dup(c.fd);
+    (void)state;
+
+    n_served = 0;
+    ask_socks(&c, NULL, dark, ECHOES);
+    say_text(&c, "x");
+    assert_true(next >= 0 && close(next) == 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    double until = net_now() + 0.2;
+    while (net_now() < until) {
+        net_turn();
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    hear(&c, 99);
+    assert_false(c.eof || c.reset);
+    assert_int_equal(info_now().connections, 0);
+    NET_WAIT(hear(&c, 99) && c.n == 13, 20);
+    close(c.fd);
+    all_gone();
+}
+
 static void fifty_at_once_are_served(void **state)
 {
     static struct caller c[50];
@@ -515,7 +621,7 @@ static void fifty_at_once_are_served(void **state)
 
     n_served = 0;
     for (size_t i = 0; i < 50; i++) {
-        c[i] = socks_to(NULL, dark, ECHO, "hello");
+        c[i] = socks_to(NULL, dark, ECHOES, "hello");
         net_turn();
     }
     double until = net_now() + 30;
@@ -577,7 +683,7 @@ static void it_stops_with_all_its_connections_and_starts_again(void **state)
     struct caller c;
     (void)state;
 
-    c = socks_to(NULL, dark, ECHO, "x");
+    c = socks_to(NULL, dark, ECHOES, "x");
     NET_WAIT(hear(&c, 99) && c.n == 13, 20);
     qudag_proxy_stop(net[CALLER].node);
     assert_int_equal(qudag_proxy_status(net[CALLER].node, &info), QUDAG_ENOTFOUND);
@@ -587,7 +693,7 @@ static void it_stops_with_all_its_connections_and_starts_again(void **state)
     assert_int_equal(info_now().opened, 0);
     c = (struct caller){.fd = -1};
     door = (uint16_t)strtoul(strrchr(info_now().listen, ':') + 1, NULL, 10);
-    c = socks_to(NULL, dark, ECHO, "x");
+    c = socks_to(NULL, dark, ECHOES, "x");
     NET_WAIT(hear(&c, 99) && c.n == 13, 20);
     net_stop(CALLER); /* with a connection open */
     close(c.fd);
@@ -605,6 +711,9 @@ int main(void)
         cmocka_unit_test(a_service_that_takes_nothing_holds_up_the_client),
         cmocka_unit_test(a_service_that_gives_up_resets_the_client),
         cmocka_unit_test(a_client_that_goes_away_is_noticed_by_the_service),
+        cmocka_unit_test(a_client_that_goes_away_in_mid_answer_raises_no_signal),
+        cmocka_unit_test(without_memory_for_one_client_the_next_is_served),
+        cmocka_unit_test(without_descriptors_a_client_waits_and_is_served),
         cmocka_unit_test(fifty_at_once_are_served),
         cmocka_unit_test(a_port_that_others_could_reach_is_refused),
         cmocka_unit_test(it_stops_with_all_its_connections_and_starts_again),
