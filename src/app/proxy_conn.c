@@ -264,6 +264,9 @@ static void begin(struct proxy_conn *c)
     bool named = false;
     enum proxy_why why = address_of(c, addr, &named);
 
+    if (c->proxy == NULL) {
+        return; /* the program's function for petnames has stopped the proxy */
+    }
     if (why == PROXY_FINE) {
         why = take_place(c);
     }

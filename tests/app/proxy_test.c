@@ -329,18 +329,27 @@ static void refused(struct caller *c, int code)
 static qudag_err petname(void *user, const char *name, char addr[QUDAG_DARK_TEXT_MAX])
 {
     (void)user;
-    if (strcmp(name, "blog") != 0) {
+    if (strcmp(name, "stop") == 0) {
+        qudag_proxy_stop(net[CALLER].node);
+    } else if (strcmp(name, "blog") != 0) {
         return QUDAG_ENOTFOUND;
     }
     (void)snprintf(addr, QUDAG_DARK_TEXT_MAX, "%s", dark);
     return QUDAG_OK;
 }
 
+static void start_proxy(void)
+{
+    const qudag_proxy_options p = {.size = sizeof(p), .listen = "127.0.0.1:0", .petname = petname};
+    char why[200] = "";
+
+    assert_int_equal(qudag_proxy_start(net[CALLER].node, &p, why, sizeof(why)), QUDAG_OK);
+    door = (uint16_t)strtoul(strrchr(info_now().listen, ':') + 1, NULL, 10);
+}
+
 static int set_up(void **state)
 {
     static const struct net_options o = {.client = false};
-    const qudag_proxy_options p = {.size = sizeof(p), .listen = "127.0.0.1:0", .petname = petname};
-    char why[200] = "";
     (void)state;
 
     (void)signal(SIGPIPE, SIG_DFL); /* as a program has it that never heard of it */
@@ -351,8 +360,7 @@ static int set_up(void **state)
     assert_int_equal(qudag_dark_create(net[SERVICE].node, "", dark), QUDAG_OK);
     net_ask(&net[SERVICE], qudag_dark_publish(net[SERVICE].node, dark, &net[SERVICE].last));
     assert_int_equal(net[SERVICE].err, QUDAG_OK);
-    assert_int_equal(qudag_proxy_start(net[CALLER].node, &p, why, sizeof(why)), QUDAG_OK);
-    door = (uint16_t)strtoul(strrchr(info_now().listen, ':') + 1, NULL, 10);
+    start_proxy();
     return 0;
 }
 
@@ -613,6 +621,19 @@ static void without_descriptors_a_client_waits_and_is_served(void **state)
     all_gone();
 }
 
+static void the_function_for_petnames_may_stop_it(void **state)
+{
+    qudag_proxy_info info = QUDAG_INIT(qudag_proxy_info);
+    struct caller c = socks_to(NULL, "stop.dark", 80, "");
+    (void)state;
+
+    NET_WAIT(hear(&c, 99) && (c.eof || c.reset), 20);
+    assert_int_equal(qudag_proxy_status(net[CALLER].node, &info), QUDAG_ENOTFOUND);
+    close(c.fd);
+    start_proxy();
+    it_is_served();
+}
+
 static void fifty_at_once_are_served(void **state)
 {
     static struct caller c[50];
@@ -714,6 +735,7 @@ int main(void)
         cmocka_unit_test(a_client_that_goes_away_in_mid_answer_raises_no_signal),
         cmocka_unit_test(without_memory_for_one_client_the_next_is_served),
         cmocka_unit_test(without_descriptors_a_client_waits_and_is_served),
+        cmocka_unit_test(the_function_for_petnames_may_stop_it),
         cmocka_unit_test(fifty_at_once_are_served),
         cmocka_unit_test(a_port_that_others_could_reach_is_refused),
         cmocka_unit_test(it_stops_with_all_its_connections_and_starts_again),
