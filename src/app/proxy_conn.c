@@ -225,15 +225,16 @@ static enum proxy_why open_stream(struct proxy_conn *c, const char *addr)
 static enum proxy_why forward_head(struct proxy_conn *c, const char *addr, bool named)
 {
     struct proxy *p = c->proxy;
-    char authority[QUDAG_DARK_TEXT_MAX + 8];
+    char authority[PROXY_HOST_MAX + 8];
+    const char *host = named ? addr : c->talk.host; /* labels before an address are the service's */
     struct wr w = wr_init(p->out, PROXY_HELD_MAX);
     struct http1_names names = {.authority = authority};
     size_t taken = 0;
 
     if (c->talk.port == 80) {
-        (void)snprintf(authority, sizeof(authority), "%s", addr);
+        (void)snprintf(authority, sizeof(authority), "%s", host);
     } else {
-        (void)snprintf(authority, sizeof(authority), "%s:%u", addr, c->talk.port);
+        (void)snprintf(authority, sizeof(authority), "%s:%u", host, c->talk.port);
     }
     names.host = named ? c->talk.head.host : (struct slice){NULL, 0};
     http1_request_write(&w, &c->talk.head, dyn_slice(&c->in), &names);

@@ -401,6 +401,20 @@ static void the_name_of_an_address_works_and_is_not_sent(void **state)
     all_gone();
 }
 
+static void labels_before_an_address_reach_the_service(void **state)
+{
+    struct caller c = call();
+    char ask[400], expected[400];
+    (void)state;
+
+    (void)snprintf(ask, sizeof(ask), "GET http://www.%s:81/x HTTP/1.1\r\n\r\n", dark);
+    (void)snprintf(expected, sizeof(expected), "GET /x HTTP/1.1\r\nHost: www.%s:81\r\n", dark);
+    say_text(&c, ask);
+    NET_WAIT(hear(&c, 999) && strstr(c.got, expected) != NULL, 20);
+    close(c.fd);
+    all_gone();
+}
+
 static void http_connect_is_a_tunnel(void **state)
 {
     struct caller c = call();
@@ -725,6 +739,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_go_both_ways_and_each_end_by_itself),
         cmocka_unit_test(the_name_of_an_address_works_and_is_not_sent),
+        cmocka_unit_test(labels_before_an_address_reach_the_service),
         cmocka_unit_test(http_connect_is_a_tunnel),
         cmocka_unit_test(failures_have_their_codes),
         cmocka_unit_test(users_do_not_share_a_circuit),
