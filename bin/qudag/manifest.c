@@ -8,6 +8,10 @@
 
 static const char *const words[] = {"qudag-share", "name", "hashing", "file", "left-out", "end"};
 
+/* The longest word and a space, a hash, two numbers of 20 digits, a path; with spaces, newline and NUL. */
+#define LINE_NEEDS (sizeof("qudag-share") + 2 * SHARE_HASH_LEN + 1 + 2 * 21 + SHARE_URL_MAX + 1)
+_Static_assert(MANIFEST_LINE_MAX >= LINE_NEEDS, "every line fits");
+
 size_t manifest_write(char out[MANIFEST_LINE_MAX], const struct manifest_line *l)
 {
     char url[SHARE_URL_MAX], hex[2 * SHARE_HASH_LEN + 1] = "";

@@ -367,8 +367,8 @@ static bool take_status(struct proxy_conn *c, uint8_t status)
     return proxy_client_write(c, wr_done(&w));
 }
 
-/* Bytes of the service behind its first one; false: the connection is gone, or refused. */
-static bool pass_down(struct proxy_conn *c, struct slice in)
+/* At most PROXY_PIECE_MAX bytes of the service; false: the connection is gone, or refused. */
+static bool pass_piece(struct proxy_conn *c, struct slice in)
 {
     struct proxy *p = c->proxy;
     struct wr head = wr_init(p->out, sizeof(p->out));
@@ -381,6 +381,19 @@ static bool pass_down(struct proxy_conn *c, struct slice in)
     }
     p->info.bytes_down += in.len;
     return proxy_client_write(c, wr_done(&head)) && proxy_client_write(c, pass);
+}
+
+/* Bytes of the service behind its first one. */
+static bool pass_down(struct proxy_conn *c, struct slice in)
+{
+    bool there = true;
+
+    while (there && in.len > 0) {
+        size_t n = in.len < PROXY_PIECE_MAX ? in.len : PROXY_PIECE_MAX;
+        there = pass_piece(c, (struct slice){in.base, n});
+        in = (struct slice){in.base + n, in.len - n};
+    }
+    return there;
 }
 
 void proxy_conn_data(struct proxy_conn *c, qudag_slice data, bool fin)

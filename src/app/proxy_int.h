@@ -55,9 +55,12 @@ struct proxy {
     void *user;
     qudag_proxy_info info;
     uint32_t max;
-    uint8_t in[PROXY_READ_MAX];      /* what is being read */
-    uint8_t out[2 * HTTP1_HEAD_MAX]; /* a head being written */
+    uint8_t in[PROXY_READ_MAX];   /* what is being read */
+    uint8_t out[PROXY_HEADS_MAX]; /* heads being written */
 };
+
+_Static_assert(PROXY_HEADS_MAX >= PROXY_HELD_MAX, "the head for a service fits");
+_Static_assert(PROXY_HEADS_MAX >= PROXY_ANSWER_MAX, "an answer of ours fits");
 
 enum proxy_state {
     PROXY_TALKING,

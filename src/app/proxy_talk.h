@@ -61,6 +61,11 @@ void proxy_talk_answer(const struct proxy_talk *t, enum proxy_why why, struct wr
 
 /* ------------------------------------------------------------------ what flows then */
 
+#define PROXY_PIECE_MAX HTTP1_HEAD_MAX /* bytes of a service passed on at once */
+/* Bytes of heads behind one piece: what was held of them, the piece, and what each gets more. */
+#define PROXY_HEADS_MAX                                                                            \
+    (HTTP1_HEAD_MAX + PROXY_PIECE_MAX + (PROXY_INTERIM_MAX + 1) * HTTP1_MORE_MAX)
+
 struct proxy_flow {
     bool forward;
     bool upgrade, answered; /* FORWARD: asks for another protocol; the last head has come */
@@ -79,9 +84,9 @@ void proxy_flow_fini(struct proxy_flow *f);
  */
 QUDAG_MUST_USE bool proxy_flow_up(struct proxy_flow *f, struct slice in, size_t *pass);
 /*
- * Bytes of the service.  Until the last head has come they are kept and *pass is empty; heads are written to |head|,
- * which has room for 2 * HTTP1_HEAD_MAX.  *pass: what goes to the client behind |head|, borrowed from |in|.
- * QUDAG_EPROTO: that is no HTTP; QUDAG_ENOMEM.
+ * At most PROXY_PIECE_MAX bytes of the service.  Until the last head has come they are kept and *pass is empty; heads
+ * are written to |head|, which has room for PROXY_HEADS_MAX.  *pass: what goes to the client behind |head|, borrowed
+ * from |in|.  QUDAG_EPROTO: that is no HTTP; QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE qudag_err proxy_flow_down(struct proxy_flow *f, struct slice in, struct wr *head,
                                          struct slice *pass);

@@ -52,7 +52,7 @@ static void answers(const struct proxy_talk *t)
 /* The service's bytes, in pieces; how many bytes the client gets, and SIZE_MAX when it is no HTTP. */
 static size_t flow(const struct proxy_talk *t, struct slice in, size_t piece)
 {
-    static uint8_t room[2 * HTTP1_HEAD_MAX];
+    static uint8_t room[PROXY_HEADS_MAX];
     struct mem mem;
     struct proxy_flow f;
     size_t total = 0;

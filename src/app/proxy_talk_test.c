@@ -204,7 +204,7 @@ struct flowing {
     struct mem mem;
     struct proxy_talk t;
     struct proxy_flow f;
-    char head[2 * HTTP1_HEAD_MAX], got[4 * HTTP1_HEAD_MAX];
+    char head[PROXY_HEADS_MAX], got[4 * HTTP1_HEAD_MAX];
     size_t len;
 };
 
@@ -349,6 +349,40 @@ static void an_answer_that_is_no_http_ends_the_connection(void **state)
     flow_end(&x);
 }
 
+/* A head of |len| bytes with as many fields as may be, none of them with a space behind its colon. */
+static size_t longest(char *out, const char *first, size_t len)
+{
+    size_t n = (size_t)snprintf(out, len, "%s", first);
+
+    for (size_t i = 1; i < HTTP1_FIELDS_MAX; i++) {
+        n += (size_t)snprintf(out + n, len - n, "a:\r\n");
+    }
+    n += (size_t)snprintf(out + n, len - n, "b:");
+    memset(out + n, 'x', len - 4 - n);
+    memcpy(out + len - 4, "\r\n\r\n", 4);
+    return len;
+}
+
+static void the_longest_heads_have_room_together(void **state)
+{
+    (void)state;
+    static char text[2 * HTTP1_HEAD_MAX];
+    static struct flowing x;
+    const size_t first = HTTP1_HEAD_MAX - 1;
+    size_t len = longest(text, "HTTP/1.1 103 Early\r\n", HTTP1_HEAD_MAX);
+    struct wr w = wr_init(x.head, sizeof(x.head));
+    struct slice pass;
+
+    len += longest(text + len, "HTTP/1.1 200 OK\r\n", PROXY_PIECE_MAX - 1);
+    flow_begin(&x, GET);
+    assert_int_equal(proxy_flow_down(&x.f, of(text, first), &w, &pass), QUDAG_OK);
+    assert_int_equal(w.len, 0);
+    assert_int_equal(proxy_flow_down(&x.f, of(text + first, len - first), &w, &pass), QUDAG_OK);
+    assert_true(x.f.answered && w.len > len && pass.len == 0);
+    assert_true(w.len <= len + 2 * HTTP1_MORE_MAX);
+    flow_end(&x);
+}
+
 static void a_broken_chunk_ends_the_connection(void **state)
 {
     (void)state;
@@ -387,6 +421,7 @@ int main(void)
         cmocka_unit_test(the_next_request_never_reaches_the_service_of_the_first),
         cmocka_unit_test(an_upgraded_connection_is_bytes_both_ways),
         cmocka_unit_test(an_answer_that_is_no_http_ends_the_connection),
+        cmocka_unit_test(the_longest_heads_have_room_together),
         cmocka_unit_test(a_broken_chunk_ends_the_connection),
         cmocka_unit_test(a_tunnel_is_not_looked_into),
     };

@@ -76,7 +76,11 @@ struct http1_response {
 };
 /* The head of a response. */
 QUDAG_MUST_USE qudag_err http1_response_read(struct http1_response *out, struct slice in);
-/* The same for the client: fields of this hop left out, and, except with 1xx, "Connection: close". */
+#define HTTP1_MORE_MAX (HTTP1_FIELDS_MAX + 32) /* bytes that it may have more than what was read */
+/*
+ * The same for the client: fields of this hop left out, and, except with 1xx, "Connection: close"; a space behind each
+ * colon.
+ */
 void http1_response_write(struct wr *w, const struct http1_response *r, struct slice in);
 
 /*
