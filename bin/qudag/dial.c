@@ -156,8 +156,8 @@ static void tell(int socks, struct outcome *out)
          "ask whoever runs it for a key, then: qudag dark authorize ADDRESS KEY"},
         {0xf6, TOOL_USAGE, "QUDAG_ECHECKSUM", "the address has a mistake in it",
          "copy it once more, as a whole"},
-        {0xf7, TOOL_UNREACHABLE, "QUDAG_ETIMEOUT", "the service did not answer in time",
-         "try again"},
+        {0xf7, TOOL_UNREACHABLE, "QUDAG_ETIMEOUT",
+         "no circuit reached the service, or it did not answer in time", "try again"},
     };
     for (size_t ix = 0; ix < N(verdicts); ix++) {
         const struct verdict *v = &verdicts[ix];

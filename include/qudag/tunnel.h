@@ -13,7 +13,7 @@ extern "C" {
  * program's like any other: stream_opened follows once the service's target has taken the connection, and what is
  * written before is on its way already.  Ends of its own, in stream_closed: QUDAG_EUNSUPPORTED (no service there, or
  * no such port), QUDAG_EREFUSED (the target refused), QUDAG_EUNREACHABLE (it cannot be reached; or the service),
- * QUDAG_ELIMIT (too many connections).  At once: as qudag_dark_open_with(), and QUDAG_EINVAL for port 0.
+ * QUDAG_ELIMIT (too many connections, or callers).  At once: as qudag_dark_open_with(), and QUDAG_EINVAL for port 0.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_tunnel_open(qudag_node *n, const char *addr, uint16_t port,
                                                      const qudag_dark_options *o,

@@ -187,7 +187,8 @@ static const struct proxy_answer answers[PROXY_WHYS] = {
                           "The service lets only those in who have a key for it",
                           "Ask whoever runs it for a key; then: qudag dark authorize ADDRESS KEY."},
     [PROXY_TIMED_OUT] = {SOCKS_TIMED_OUT, 504, "connection_timeout",
-                         "The service did not answer in time", "Try again."},
+                         "No circuit reached the service, or it did not answer in time",
+                         "Try again."},
     [PROXY_NOT_READY] = {SOCKS_NO_NETWORK, 503, "proxy_internal_response",
                          "This node has not joined the network yet",
                          "qudag status shows how far it is; try again in a few seconds."},
@@ -236,14 +237,14 @@ enum proxy_why proxy_why_of(qudag_err err)
     case QUDAG_ENOTFOUND:
         return PROXY_NOT_FOUND;
     case QUDAG_EUNREACHABLE:
-    case QUDAG_ECIRCUIT:
     case QUDAG_ECLOSED:
     case QUDAG_ERESET:
     case QUDAG_EEXPIRED:
         return PROXY_OFFLINE;
-    case QUDAG_EAUTH:
     case QUDAG_ENEEDAUTH:
         return PROXY_NEEDS_AUTH;
+    case QUDAG_EAUTH:    /* somebody answered in its place: relays, or who keeps its record */
+    case QUDAG_ECIRCUIT: /* it was not even asked */
     case QUDAG_ETIMEOUT:
         return PROXY_TIMED_OUT;
     case QUDAG_ENORELAYS:

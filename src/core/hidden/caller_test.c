@@ -88,7 +88,7 @@ static void the_next_point_is_tried_after_each_kind_of_failure(void **state)
     hidden_call_introduced(b->calls, call_up(b, HIDDEN_CALL_INTRODUCE).id, QUDAG_OK, REND_FULL,
                            b->now, &b->acts);
     struct up end = call_up(b, HIDDEN_CALL_END);
-    assert_int_equal(end.err, QUDAG_EREFUSED);
+    assert_int_equal(end.err, QUDAG_ELIMIT);
     assert_int_equal(n_calls(b, HIDDEN_CALL_END), 1);
     assert_true(ref_eq(b->up[b->n_up - 2].obj, r)); /* R's circuit comes back before the end */
     assert_int_equal(n_calls(b, HIDDEN_CALL_CLOSE), 3);

@@ -42,7 +42,7 @@ qudag_err hidden_call_verdict(const struct hidden_tries *t)
     if (t->unknown == t->n) {
         return QUDAG_ESTALE;
     }
-    return t->full > 0 ? QUDAG_EREFUSED : QUDAG_EUNREACHABLE;
+    return t->full > 0 ? QUDAG_ELIMIT : QUDAG_EUNREACHABLE;
 }
 
 uint32_t hidden_work_effort(uint32_t asked, uint32_t in_vain, uint32_t most)

@@ -41,7 +41,7 @@ struct hidden_tries {
 
 /*
  * Why a call that brought nothing failed: ETIMEOUT, the service does not answer; ESTALE, no point is there: the record
- * is out of date (R-27); EREFUSED, it has too many callers; EUNREACHABLE, no point was reached.
+ * is out of date (R-27); ELIMIT, it has too many callers; EUNREACHABLE, no point was reached.
  */
 qudag_err hidden_call_verdict(const struct hidden_tries *t);
 

@@ -38,7 +38,7 @@ static void a_call_fails_for_what_its_points_said(void **state)
     assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 3, .unknown = 2}),
                      QUDAG_EUNREACHABLE);
     assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 3, .unknown = 2, .full = 1}),
-                     QUDAG_EREFUSED);
+                     QUDAG_ELIMIT);
     assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 3, .unknown = 2, .passed = 1}),
                      QUDAG_ETIMEOUT);
     assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 1}), QUDAG_EUNREACHABLE);
