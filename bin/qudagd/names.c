@@ -179,8 +179,9 @@ qudag_err names_add(struct names *n, const char *name, const char *addr)
         return QUDAG_ESTATE;
     }
     qudag_err err = qudag_petname_valid(name) ? qudag_dark_check(addr) : QUDAG_EINVAL;
+    size_t before = n->n;
     err = err == QUDAG_OK ? insert(n, name, addr) : err;
-    if (err != QUDAG_OK) {
+    if (err != QUDAG_OK || n->n == before) { /* refused, or it is of this address already */
         return err;
     }
     err = save(n);

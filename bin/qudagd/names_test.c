@@ -155,6 +155,8 @@ static void a_disk_that_takes_nothing_changes_nothing(void **state)
     assert_int_equal(names_add(&n, "new", ONE), QUDAG_ESYSTEM);
     assert_non_null(strstr(n.why, "none/names"));
     assert_null(names_find(&n, "new"));
+    assert_int_equal(names_add(&n, "blog", ONE), QUDAG_OK); /* it is there: nothing is written */
+    assert_string_equal(names_find(&n, "blog"), ONE);
     assert_int_equal(names_remove(&n, "blog"), QUDAG_ESYSTEM);
     assert_string_equal(names_find(&n, "blog"), ONE);
     names_free(&n);
