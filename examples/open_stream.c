@@ -21,10 +21,14 @@ int main(int argc, char **argv)
     qudag_identity *identity = NULL;
     qudag_node *n = NULL;
     qudag_settings s;
-    qudag_stream stream;
+    qudag_stream stream = {0};
     size_t taken;
     QUDAG_SETTINGS_INIT(&s);
-    qudag_err err = argc < 4 ? QUDAG_EINVAL : qudag_identity_generate(&identity);
+    if (argc < 4)
+        return fprintf(stderr, "usage: %s MULTIADDR-OF-A-NODE ADDRESS.dark TEXT [--lab]\n",
+                       argv[0]),
+               2;
+    qudag_err err = qudag_identity_generate(&identity);
     s.identity = identity, s.bootstrap = (const char *const *)&argv[1], s.bootstrap_n = 1,
     s.lab = argc > 4;
     err = err != QUDAG_OK ? err : qudag_node_new(&n, &s, &cb, NULL);
@@ -32,9 +36,10 @@ int main(int argc, char **argv)
     while (err == QUDAG_OK && qudag_node_phase(n) != QUDAG_PHASE_READY)
         err = qudag_node_step(n, QUDAG_S);
     err = err != QUDAG_OK ? err : qudag_tunnel_open(n, argv[2], 80, NULL, &stream);
-    const qudag_slice text = {(const uint8_t *)argv[3], argc < 4 ? 0 : strlen(argv[3])};
+    const qudag_slice text = {(const uint8_t *)argv[3], strlen(argv[3])};
     err = err != QUDAG_OK ? err : qudag_stream_write(n, stream, text, &taken);
-    qudag_stream_fin(n, stream); /* that is all we say */
+    if (err == QUDAG_OK)
+        qudag_stream_fin(n, stream); /* that is all we say */
     err = err != QUDAG_OK ? err : qudag_node_run(n);
     return qudag_node_free(n), qudag_identity_free(identity), err != QUDAG_OK;
 }

@@ -74,6 +74,8 @@ def main():
     caller, host = example('open_stream'), example('host_service')
     nodes = network(6)
     bootstrap, node = nodes[0].bootstrap, nodes[4]
+    said = subprocess.run([caller, bootstrap], capture_output=True, text=True, timeout=60)
+    check(said.returncode == 2 and 'usage:' in said.stderr, f'open_stream without words: {said}')
     port = web()
     wrong(node)
     check(node.ask('expose', 'list')['services'] == [], 'what was refused is there')
@@ -114,7 +116,7 @@ def example_host(caller, host, bootstrap, port):
         address = served.stdout.readline().strip()
         check(address.endswith('.dark'), f'examples/host_service says {address}')
         check(get(caller, bootstrap, address), 'the page does not come from examples/host_service')
-        print('ok: the examples, 60 lines that host and 40 that call', flush=True)
+        print('ok: the examples, 60 lines that host and 45 that call', flush=True)
     finally:
         served.terminate()
         served.wait()
