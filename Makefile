@@ -66,8 +66,10 @@ fuzz: deps-clang
 mutants: deps-test
 	@tools/mutants.py $(if $(SAMPLE),--sample $(SAMPLE),) $(if $(ONLY),--only $(ONLY),)
 
+# Where files go is settled when meson configures; it is done again for another prefix.
 install: all
-	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@grep -qF '"name": "prefix", "value": "$(PREFIX)"' $(BUILD)/meson-info/intro-buildoptions.json || { \
+	    meson setup --reconfigure $(BUILD) -Dprefix=$(PREFIX) && TARGETS=product tools/build.sh $(BUILD); }
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
 deps-%:

@@ -24,8 +24,28 @@ def product():
     print('ok: make builds the library and the programs', flush=True)
 
 
+def prefix():
+    """PREFIX is where make install puts things, whatever prefix the tree was configured or installed with before"""
+    toy = TOP / 'toy'
+    (toy / 'tools').mkdir(parents=True)
+    (toy / 'meson.build').write_text("project('toy')\ninstall_data('meson.build', install_dir: get_option('datadir'))\n")
+    for tool in ('deps.sh', 'build.sh'):  # nothing to fetch, nothing to build
+        (toy / 'tools' / tool).write_text('#!/bin/sh\n')
+        (toy / 'tools' / tool).chmod(0o755)
+    made = subprocess.run(['meson', 'setup', toy / 'build/out', toy], capture_output=True, text=True)
+    check(made.returncode == 0, f'meson setup: {made.stdout}{made.stderr}')
+    for where in ('usr/local', 'opt/one', 'opt/two', 'usr'):
+        done = subprocess.run(['make', '-C', toy, '-f', f'{SRC}/Makefile', 'install', 'BUILD=build/out', f'PREFIX=/{where}',
+                               f'DESTDIR={toy}/root'], capture_output=True, text=True)
+        there = sorted(str(f.relative_to(toy / 'root')) for f in toy.glob('root/**/meson.build'))
+        check(there == [f'{where}/share/meson.build'], f'PREFIX=/{where}: {there} {done.stdout}{done.stderr}')
+        shutil.rmtree(toy / 'root')
+    print('ok: make install goes where PREFIX says', flush=True)
+
+
 def main():
     product()
+    prefix()
     root = TOP / 'root'
     for text in (None, '# mine\n'):
         done = subprocess.run(['meson', 'install', '-C', BUILD, '--no-rebuild', '--quiet', '--destdir', root],
