@@ -180,7 +180,7 @@ static bool share_args(struct sharing *s, int argc, char **argv)
     if (fault == NULL && (s->path == NULL || s->path[0] == 0)) {
         fault = "share: which file or folder?";
     } else if (fault == NULL && s->name != NULL &&
-               (s->name[0] == 0 || strlen(s->name) > NAME_HARMLESS_MAX ||
+               (s->name[0] == 0 || strlen(s->name) > QUDAG_NAME_MAX ||
                 strchr(s->name, '/') != NULL)) {
         fault = "--name: 1 to 200 bytes without a slash";
     }

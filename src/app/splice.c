@@ -1,7 +1,7 @@
 /*
  * splice.c - see splice.h.
  *
- *   dialling | greeting ─ start ─▶ moving ─ local end: fin ─▶ ┐
+ *   dialling ─ start ─▶ moving ─ local end: fin ─▶ ┐
  *                                         ─ stream end: shutdown ─▶ ┴ both: done
  *                                         ─ error of either ─▶ reset of the other
  *
@@ -33,11 +33,10 @@ struct splice {
     int dial_err;
     qudag_stream strm; /* id 0: none (any more) */
     struct dyn in;     /* for the local side */
-    size_t own;        /* first bytes of |in| that are not the stream's */
     struct dyn out;    /* read from it, refused by the stream's queue so far */
     struct splice_moved moved;
     unsigned handles; /* open */
-    bool has_poll, dialling, started, finishing, ended;
+    bool has_poll, dialling, started, ended;
     bool local_fin, fin_sent; /* it said its last; the stream was told */
     bool strm_fin, shut_sent; /* the stream said its last; the local side was told */
     bool deaf;                /* the local side takes no more */
@@ -126,7 +125,7 @@ static void end_if_both(struct splice *sp)
 {
     bool to_local = sp->shut_sent || (sp->deaf && sp->strm_fin);
 
-    if (to_local && (sp->fin_sent || sp->finishing)) {
+    if (to_local && sp->fin_sent) {
         end(sp, SPLICE_DONE, QUDAG_OK, true); /* the stream closes by itself */
     }
 }
@@ -162,10 +161,7 @@ qudag_err splice_new(struct splice **out, struct splice_pool *pool, qudag_node *
 
 static bool wants_bytes(const struct splice *sp)
 {
-    if (sp->started) {
-        return !sp->local_fin && !sp->finishing && sp->out.len == 0;
-    }
-    return !sp->dialling && sp->ops->greeting != NULL && !sp->finishing && sp->strm.id == 0;
+    return sp->started && !sp->local_fin && sp->out.len == 0;
 }
 
 static void on_poll(uv_poll_t *h, int status, int events);
@@ -175,8 +171,7 @@ static void arm(struct splice *sp)
     if (sp->ended || !sp->has_poll) {
         return;
     }
-    size_t waiting = sp->deaf ? 0 : sp->started ? sp->in.len : sp->own;
-    bool write = sp->dialling || waiting > 0;
+    bool write = sp->dialling || (sp->started && !sp->deaf && sp->in.len > 0);
     int events = (wants_bytes(sp) ? UV_READABLE : 0) | (write ? UV_WRITABLE : 0);
     if (events == sp->events) {
         return;
@@ -232,16 +227,6 @@ void splice_connect(struct splice *sp, const struct target *to, uint64_t timeout
     }
 }
 
-qudag_err splice_accept(struct splice *sp, int fd)
-{
-    sp->fd = fd;
-    if (!poll_init(sp)) {
-        return QUDAG_ESYSTEM;
-    }
-    arm(sp);
-    return QUDAG_OK;
-}
-
 void splice_stream(struct splice *sp, qudag_stream s)
 {
     sp->strm = s;
@@ -269,7 +254,7 @@ static void go_deaf(struct splice *sp)
 {
     sp->deaf = true;
     dyn_fini(&sp->in);
-    if (sp->local_fin || sp->finishing || !sp->started) {
+    if (sp->local_fin) {
         end(sp, SPLICE_LOCAL, QUDAG_ERESET, true);
     } else if (sp->strm_fin) {
         end_if_both(sp);
@@ -294,27 +279,23 @@ static size_t write_now(struct splice *sp, const uint8_t *data, size_t len)
     return n;
 }
 
-/* Writes what waits, before splice_start() only the owner's own bytes; then the end. */
+/* Writes what waits; then the end. */
 static void write_more(struct splice *sp)
 {
-    if (sp->ended || sp->dialling || sp->fd < 0) {
+    if (sp->ended || !sp->started) {
         return;
     }
-    size_t len = sp->started ? sp->in.len : sp->own;
-    if (len > 0 && !sp->deaf) {
-        size_t n = write_now(sp, sp->in.p, len);
+    if (sp->in.len > 0 && !sp->deaf) {
+        size_t n = write_now(sp, sp->in.p, sp->in.len);
         if (sp->ended || sp->deaf) {
             return;
         }
-        size_t own = n < sp->own ? n : sp->own;
-        sp->own -= own;
         dyn_drop(&sp->in, n);
-        if (n > own) {
-            took(sp, n - own);
+        if (n > 0) {
+            took(sp, n);
         }
     }
-    bool end_due = (sp->strm_fin && sp->started) || sp->finishing;
-    if (end_due && sp->in.len == 0 && !sp->shut_sent && !sp->deaf) {
+    if (sp->strm_fin && sp->in.len == 0 && !sp->shut_sent && !sp->deaf) {
         sp->shut_sent = true;
         sock_shut(sp->fd);
         end_if_both(sp);
@@ -358,34 +339,9 @@ void splice_data(struct splice *sp, qudag_slice data, bool fin)
     arm(sp);
 }
 
-void splice_reply(struct splice *sp, qudag_slice data)
-{
-    ASSERT(!sp->started && sp->in.len == sp->own);
-    if (sp->ended) {
-        return;
-    }
-    if (wait_in(sp, &sp->in, data.base, data.len) != QUDAG_OK) {
-        no_room(sp);
-        return;
-    }
-    sp->own += data.len;
-    write_more(sp);
-    arm(sp);
-}
-
 static void on_linger(uv_timer_t *t)
 {
     end(t->data, SPLICE_LOCAL, QUDAG_ERESET, true);
-}
-
-void splice_finish(struct splice *sp)
-{
-    if (!sp->ended) {
-        sp->finishing = true;
-        (void)uv_timer_start(&sp->timer, on_linger, SPLICE_LINGER_MS, 0);
-        write_more(sp);
-        arm(sp);
-    }
 }
 
 /* ------------------------------------------------------------------ from the local side to the stream */
@@ -402,7 +358,7 @@ static void send_fin(struct splice *sp)
 static void on_local_end(struct splice *sp, long err)
 {
     sp->local_fin = true;
-    if (err != 0 || !sp->started) {
+    if (err != 0) {
         end(sp, SPLICE_LOCAL, QUDAG_ERESET, true);
         return;
     }
@@ -441,10 +397,8 @@ static void read_some(struct splice *sp)
         }
         if (n <= 0) {
             on_local_end(sp, n);
-        } else if (sp->started) {
-            forward(sp, buf, (size_t)n);
         } else {
-            sp->ops->greeting(sp->ctx, (qudag_slice){buf, (size_t)n});
+            forward(sp, buf, (size_t)n);
         }
     }
 }
@@ -469,13 +423,6 @@ static void on_poll(uv_poll_t *h, int status, int events)
         read_some(sp);
     }
     arm(sp);
-}
-
-void splice_early(struct splice *sp, qudag_slice data)
-{
-    if (!sp->ended && data.len > 0) {
-        forward(sp, data.base, data.len);
-    }
 }
 
 void splice_start(struct splice *sp)

@@ -33,11 +33,6 @@ enum splice_end {
 struct splice_ops {
     /* splice_connect() ended: 0, or errno's value. */
     void (*connected)(void *ctx, int err);
-    /*
-     * Bytes came from an accepted local side before splice_start(), borrowed; the owner takes all of them, and may
-     * start or abort.  NULL: nothing is read before.
-     */
-    void (*greeting)(void *ctx, qudag_slice data);
     /* Once, unless it was aborted: neither side exists any more, and |ctx| is not used again. */
     void (*ended)(void *ctx, enum splice_end end);
 };
@@ -67,8 +62,6 @@ QUDAG_MUST_USE qudag_err splice_new(struct splice **out, struct splice_pool *poo
                                     const struct splice_ops *ops, void *ctx);
 /* Dials |to| as the local side; ops->connected follows, later, after |timeout_ms| at the latest. */
 void splice_connect(struct splice *sp, const struct target *to, uint64_t timeout_ms);
-/* Takes the connected socket |fd|, also on failure.  QUDAG_ESYSTEM. */
-QUDAG_MUST_USE qudag_err splice_accept(struct splice *sp, int fd);
 
 /* The stream of the other side; the splice resets it when it ends early. */
 void splice_stream(struct splice *sp, qudag_stream s);
@@ -77,14 +70,8 @@ void splice_stream(struct splice *sp, qudag_stream s);
  * splice_start().  May end the splice.
  */
 void splice_data(struct splice *sp, qudag_slice data, bool fin);
-/* Bytes of the owner's own for the local side, before splice_start().  May end the splice. */
-void splice_reply(struct splice *sp, qudag_slice data);
-/* Bytes that came from the local side before splice_start(), for the stream.  May end the splice. */
-void splice_early(struct splice *sp, qudag_slice data);
 /* Both sides are there: bytes begin to move.  May end the splice. */
 void splice_start(struct splice *sp);
-/* Nothing moves any more but what waits for the local side, then its end: it closes once that is written. */
-void splice_finish(struct splice *sp);
 /* The stream has room again. */
 void splice_writable(struct splice *sp);
 /* The stream is over.  May end the splice. */
