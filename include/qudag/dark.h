@@ -52,8 +52,8 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_create_with(qudag_node *n, const q
  * Publishes the record of an own address, and again before each expiry; result.count: nodes that stored it.  One of
  * kind hidden needs relays that introduce callers first: QUDAG_ECIRCUIT after a minute without; the node goes on
  * trying.  One of kind direct needs an address that others can reach: QUDAG_EUNREACHABLE without; it is published
- * once there is one.  As all that needs circuits, publishing, withdrawing, resolving and opening end with QUDAG_ESMALLNET where
- * the network is small and that was not accepted (qudag_node_diversity).
+ * once there is one.  As all that needs circuits, publishing, withdrawing, resolving and opening end with
+ * QUDAG_ESMALLNET where the network is small and that was not accepted (qudag_node_diversity).
  * At once: QUDAG_ENOTFOUND (not an address of this node), and what qudag_dark_check returns.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_publish(qudag_node *n, const char *addr,
