@@ -79,10 +79,18 @@ static int client_remove(struct tool *t, int argc, char **argv)
 int run_client(struct tool *t, int argc, char **argv)
 {
     const char *verb = argc > 0 ? argv[0] : "";
-    return strcmp(verb, "add") == 0      ? client_add(t, argc - 1, argv + 1)
-           : strcmp(verb, "list") == 0   ? client_list(t, argc - 1, argv + 1)
-           : strcmp(verb, "remove") == 0 ? client_remove(t, argc - 1, argv + 1)
-                                         : tool_usage(t, "dark client: add, list or remove");
+    if (strcmp(verb, "add") == 0) {
+        return client_add(t, argc - 1, argv + 1);
+    }
+    if (strcmp(verb, "list") == 0) {
+        return client_list(t, argc - 1, argv + 1);
+    }
+    if (strcmp(verb, "remove") == 0) {
+        return client_remove(t, argc - 1, argv + 1);
+    }
+    struct args a = {.t = t, .what = "dark client", .argc = argc, .argv = argv};
+    return args_words(&a, NULL, 0) < 0 ? TOOL_USAGE
+                                       : tool_usage(t, "dark client: add, list or remove");
 }
 
 int run_authorize(struct tool *t, int argc, char **argv)

@@ -30,7 +30,7 @@ _qudag() {
     dark) case $sub in
         '') words='new list show publish resolve forget client authorize --small-network' ;;
         new) words='--network --direct'; [ "$prev" = --network ] && words='main test lab' ;;
-        client) words='add list remove --all' ;;
+        client) words='add list remove' ;;
         authorize) words='--remove' ;;
         show | publish | resolve | forget) words=$(qudag "${dir[@]}" --json dark list 2>/dev/null |
             grep -o '"label":"[^"]\+"' | cut -d'"' -f4)
