@@ -52,8 +52,7 @@ static tstamp look_at(struct node *n, struct node_circuit *c, tstamp now)
     if (node_life_next(&c->times, now) == TSTAMP_NEVER && life != NODE_LIFE_OVER) {
         return TSTAMP_NEVER; /* not used so far */
     }
-    if (!c->open || c->expired ||
-        onion_info_get(n->onion, with_streams(c), &info) != QUDAG_OK) {
+    if (!c->open || c->expired || onion_info_get(n->onion, with_streams(c), &info) != QUDAG_OK) {
         return node_life_next(&c->times, now);
     }
     if (life == NODE_LIFE_CLEAN) {
