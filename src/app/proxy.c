@@ -53,23 +53,6 @@ static const qudag_callbacks callbacks = {.size = sizeof(callbacks),
                                           .stream_writable = on_stream_room,
                                           .stream_closed = on_stream_closed};
 
-/* ------------------------------------------------------------------ the log */
-
-void proxy_say(struct proxy *p, enum proxy_why why, const char *host)
-{
-    const struct proxy_answer *a = proxy_answer_of(why);
-    enum log_level level = proxy_is_refusal(why) ? LOG_INFO : LOG_DEBUG;
-
-    if (!limiter_take(&p->words, 1, api_now())) {
-        p->quiet++;
-        return;
-    }
-    log_event(api_logger(p->n), level, proxy_is_refusal(why) ? "proxy.refused" : "proxy.failed",
-              LOG_STR("why", a->title), LOG_STR("do", a->advice),
-              ((struct log_field){"host", LOG_SENSITIVE, host, 0}), LOG_NUM("others", p->quiet));
-    p->quiet = 0;
-}
-
 /* ------------------------------------------------------------------ the port */
 
 static struct proxy *of_handle(const void *h)

@@ -3,6 +3,7 @@
  *
  *   proxy.c          the port, who may connect, the public functions
  *   proxy_client.c   the client's socket of a connection
+ *   proxy_log.c      its sentences in the log
  *   proxy_conn.c     one connection: TALKING ─▶ OPENING ─▶ FLOWING ─▶ ENDING ─▶ closed
  */
 #ifndef QUDAG_SRC_APP_PROXY_INT_H

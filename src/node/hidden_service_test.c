@@ -876,7 +876,7 @@ static unsigned end_calls(size_t ix)
     return ended;
 }
 
-/* A caller that ends its calls, and a service that ends those of its callers, move nothing that guards are judged by. */
+/* A caller that ends its calls, and a service that ends those of callers, move nothing that guards are judged by. */
 static void neither_end_of_a_call_moves_the_counters_of_the_other(void **state)
 {
     (void)state;

@@ -229,10 +229,7 @@ enum node_keys_due node_rule_keys_due(const struct node_key_age *current,
  */
 bool node_rule_another_circuit(qudag_err err);
 
-/*
- * Whether circuits of |hops| relays are built: outside a |lab| no single relay, which would see both who asks and what
- * for.
- */
+/* Whether circuits of |hops| relays are built: outside a |lab| no single one, which would see who asks and what for. */
 bool node_rule_hops(uint32_t hops, bool lab);
 
 /*

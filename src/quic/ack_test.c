@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "quic/ack.h"
 #include "quic/quic_int.h"
 #include "quic/testkit_net.h"
 

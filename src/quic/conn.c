@@ -7,6 +7,7 @@
  * In LINGER the ngtcp2 object is gone; what is left repeats the CONNECTION_CLOSE to a peer that has
  * not seen it, with doubling gaps, so that it can never be made to amplify.
  */
+#include "quic/ack.h"
 #include "quic/quic_int.h"
 
 #include <openssl/err.h>
@@ -603,6 +604,24 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
     quic_stream_probe(c);
     c->unanswered++;
     quic_conn_answer(c, pi.ecn == NGTCP2_ECN_CE);
+}
+
+void quic_conn_answer(struct quic_conn *c, bool congested)
+{
+    struct quic_ack a = {.settled = c->state == QUIC_CONN_UP && c->confirmed && !c->close_wanted,
+                         .work = !list_empty(&c->ready),
+                         .congested = congested,
+                         .packets = c->unanswered};
+    tstamp at = tstamp_after(c->q->now, QUIC_ACK_WAIT);
+
+    if (list_linked(&c->dirty)) {
+        return; /* something is written in this turn anyway */
+    }
+    if (!quic_ack_waits(&a)) {
+        quic_conn_mark_dirty(c);
+    } else if (c->timer.at > at) { /* from the first that waits on: an earlier time stays */
+        quic_conn_timer(c, at);
+    }
 }
 
 /* The text outlives us, so it cannot be composed. */

@@ -216,27 +216,11 @@ bool quic_conn_up(struct quic_conn *c);
 /* The traffic keys of |c| are new: when they have to be replaced. */
 void quic_conn_keys_new(struct quic_conn *c);
 
-/* Frees the TLS object once the handshake is confirmed (RFC 9001 4.1.2); harmless when repeated. */
-void quic_conn_drop_tls(struct quic_conn *c);
-
-/* ack.c */
-
-#define QUIC_ACK_WAIT (5 * NS_PER_MS) /* SPEC: link 5.5 */
-#define QUIC_ACK_PACKETS 8
-
-/* What is known when a packet has been read. */
-struct quic_ack {
-    bool settled;     /* the handshake is over, and the link is not being closed */
-    bool work;        /* a stream has something to write */
-    bool congested;   /* it was marked CE (RFC 9000 13.2.1) */
-    uint32_t packets; /* read since something was written, this one among them */
-};
-
-/* Whether nothing has to be written at once. */
-bool quic_ack_waits(const struct quic_ack *a);
-
 /* |c| has read a packet, |congested| if it was marked, or given back credit: writes now, or within QUIC_ACK_WAIT. */
 void quic_conn_answer(struct quic_conn *c, bool congested);
+
+/* Frees the TLS object once the handshake is confirmed (RFC 9001 4.1.2); harmless when repeated. */
+void quic_conn_drop_tls(struct quic_conn *c);
 
 /* callbacks.c */
 
