@@ -42,8 +42,8 @@ typedef struct qudag_circuit_info {
     qudag_circuit circuit;
     const char *state; /* "building", "open", "closing", "closed"; static */
     /* client: "general", "lookup", "spent" (a lookup's, answered), "dark"; "hidden" (a
-       service; carried by a "rendezvous" one), "introduce", "clean" (it waits for a use); else
-       ""; static */
+       service; carried by a "rendezvous" one), "introduce"; of own services
+       "service-introduce", "service-rendezvous"; "clean" (it waits for a use); else ""; static */
     const char *purpose;
     qudag_ns age, build_time;
     uint64_t cells_forward, cells_backward;
