@@ -33,10 +33,10 @@ struct fetch_site {
 
 enum fetch_end {
     FETCH_OK,
-    FETCH_DIAL,   /* no connection: nothing answers at |door|, or |dial| knows why */
-    FETCH_CUT,    /* it ended early, or was silent for FETCH_SILENCE_S */
-    FETCH_STATUS, /* the site answered, but not with what was asked for */
-    FETCH_SINK,   /* the sink took no more */
+    FETCH_DIAL, /* no connection: nothing answers at |door|, or |dial| knows why */
+    FETCH_CUT,  /* it ended early, or was silent for FETCH_SILENCE_S */
+    FETCH_STATUS, /* the site answered, but not with what was asked for; the rest of that is not read */
+    FETCH_SINK, /* the sink took no more */
 };
 #define FETCH_SILENCE_S 60
 
@@ -52,7 +52,7 @@ void fetch_site_close(struct fetch_site *s);
 enum fetch_end fetch_get(struct fetch_site *s, const char *path, uint64_t from,
                          bool (*sink)(void *ctx, const void *bytes, size_t len), void *ctx,
                          long *status);
-/* An empty POST. */
+/* An empty POST.  The answer is not read beyond its head: FETCH_SINK if there was more. */
 enum fetch_end fetch_post(struct fetch_site *s, const char *path);
 
 /* ---- fetch_file.c */

@@ -13,7 +13,7 @@ struct getting {
     bool (*sink)(void *ctx, const void *bytes, size_t len);
     void *ctx;
     struct curl_slist *to;
-    bool refused, undialled;
+    bool refused, undialled, other; /* other: the body of another answer began */
 };
 
 static curl_socket_t on_open(void *user, curlsocktype purpose, struct curl_sockaddr *to)
@@ -47,7 +47,8 @@ static size_t on_bytes(char *bytes, size_t one, size_t n, void *user)
     long status = 0;
     (void)curl_easy_getinfo(g->site->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status != (g->from > 0 ? 206 : 200)) {
-        return n * one; /* the page of an error: nobody wants it */
+        g->other = true; /* the page of an error: nobody wants it, and it need not end */
+        return 0;
     }
     if (!g->sink(g->ctx, bytes, n * one)) {
         g->refused = true;
@@ -114,6 +115,9 @@ static enum fetch_end perform(struct fetch_site *s, const struct getting *g, lon
     if (g->refused) {
         return FETCH_SINK;
     }
+    if (g->other) {
+        return FETCH_STATUS;
+    }
     if (code == CURLE_COULDNT_CONNECT || g->undialled) {
         return FETCH_DIAL;
     }
@@ -150,7 +154,7 @@ static bool nowhere(void *ctx, const void *bytes, size_t len)
     (void)ctx;
     (void)bytes;
     (void)len;
-    return true;
+    return false;
 }
 
 enum fetch_end fetch_post(struct fetch_site *s, const char *path)

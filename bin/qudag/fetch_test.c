@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -275,6 +276,66 @@ static void connections_are_made_by_whoever_dials(void **state)
     dials(true);
 }
 
+/* A site whose answers begin with |head| and do not end. */
+struct flood {
+    int listener;
+    const char *head;
+    pthread_t thread;
+};
+
+static void *flood_run(void *ctx)
+{
+    static const char bytes[65536] = {'x'};
+    struct flood *f = ctx;
+    char request[1000];
+    int fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_true(read(fd, request, sizeof(request)) > 0);
+    bool up = send(fd, f->head, strlen(f->head), MSG_NOSIGNAL) > 0;
+    while (up) {
+        up = send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL) > 0;
+    }
+    close(fd);
+    return NULL;
+}
+
+static enum fetch_end flooded(struct bed *b, const char *head, bool post)
+{
+    struct flood f = {.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), .head = head};
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct fetch_site site = {.host = "x.dark"};
+    size_t len = 0;
+    long status;
+    (void)snprintf(site.path, sizeof(site.path), "%s/flood", b->dir);
+    (void)unlink(site.path);
+    memcpy(sa.sun_path, site.path, sizeof(site.path));
+    assert_int_equal(bind(f.listener, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+    assert_int_equal(listen(f.listener, 8), 0);
+    assert_int_equal(pthread_create(&f.thread, NULL, flood_run, &f), 0);
+    assert_true(fetch_site_open(&site));
+    enum fetch_end end =
+        post ? fetch_post(&site, "a") : fetch_get(&site, "a", 0, counts, &len, &status);
+    fetch_site_close(&site);
+    assert_int_equal(pthread_join(f.thread, NULL), 0);
+    close(f.listener);
+    assert_int_equal(len, 0);
+    return end;
+}
+
+static void answers_that_nobody_wants_need_not_end(void **state)
+{
+    struct bed b;
+    (void)state;
+    make(&b);
+    alarm(30); /* it would last for ever */
+    assert_int_equal(flooded(&b, "HTTP/1.1 503 Busy\r\n\r\n", false), FETCH_STATUS);
+    assert_int_equal(flooded(&b, "HTTP/1.1 206 Part\r\n\r\n", false), FETCH_STATUS);
+    assert_int_equal(flooded(&b, "HTTP/1.1 200 OK\r\n\r\n", true), FETCH_SINK);
+    assert_int_equal(flooded(&b, "HTTP/1.1 500 Broken\r\n\r\n", true), FETCH_STATUS);
+    alarm(0);
+    end(&b);
+}
+
 static void another_content_is_never_put_there(void **state)
 {
     struct bed b;
@@ -369,6 +430,7 @@ int main(void)
         cmocka_unit_test(a_file_is_fetched_whole_and_put_in_its_place),
         cmocka_unit_test(what_was_cut_off_goes_on),
         cmocka_unit_test(connections_are_made_by_whoever_dials),
+        cmocka_unit_test(answers_that_nobody_wants_need_not_end),
         cmocka_unit_test(another_content_is_never_put_there),
         cmocka_unit_test(nothing_is_overwritten),
         cmocka_unit_test(links_lead_nowhere),

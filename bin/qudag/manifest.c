@@ -175,12 +175,20 @@ static bool take(struct manifest *m, const char *line, size_t len)
     if (m->ended || !manifest_read(&l, line, len) || m->begun == (l.kind == MANIFEST_HEAD)) {
         return false;
     }
+    m->others += l.kind != MANIFEST_FILE;
+    if (m->others > MANIFEST_OTHERS_MAX) {
+        return false; /* who sends them without end says nothing with them */
+    }
     switch (l.kind) {
     case MANIFEST_HEAD:
         m->begun = true;
         return true;
     case MANIFEST_NAME:
+        if (m->named) {
+            return false;
+        }
         memcpy(m->name, l.path, sizeof(m->name));
+        m->named = true;
         return true;
     case MANIFEST_HASHING:
         m->hashing = l.size;

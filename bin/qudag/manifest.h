@@ -18,6 +18,8 @@
 #define MANIFEST_DONE_PATH ".well-known/qudag-share/done" /* POST: all was fetched and checked */
 #define MANIFEST_LINE_MAX 4096
 #define MANIFEST_FILES_MAX 100000
+#define MANIFEST_OTHERS_MAX                                                                        \
+    1000000 /* lines of other kinds: "hashing" twice a second for six days */
 
 enum manifest_kind {
     MANIFEST_HEAD,
@@ -53,7 +55,8 @@ struct manifest {
     size_t n, cap;
     uint64_t bytes, hashing;
     char name[QUDAG_NAME_MAX + 1];
-    bool begun, left_out, ended;
+    size_t others; /* lines that named no file */
+    bool begun, named, left_out, ended;
     size_t line_len;
     char line[MANIFEST_LINE_MAX];
 };

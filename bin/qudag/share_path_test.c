@@ -236,6 +236,7 @@ static void lists_that_lie_are_refused(void **state)
         "qudag-share 1\nfile 00 5 a\n",
         "qudag-share 1\nfile  5 a\n",
         "qudag-share 1\nname ..\n",
+        "qudag-share 1\nname a\nname a\n",
         "qudag-share 1\nwhat 1\n",
     };
     struct manifest m;
@@ -252,6 +253,19 @@ static void lists_that_lie_are_refused(void **state)
     memset(endless, 'a', sizeof(endless));
     manifest_init(&m);
     assert_false(manifest_push(&m, endless, sizeof(endless)));
+    manifest_fini(&m);
+}
+
+static void a_list_that_goes_on_without_files_ends(void **state)
+{
+    struct manifest m;
+    size_t n = 0;
+    (void)state;
+    assert_true(pushes("qudag-share 1\n", &m));
+    while (n < 2 * MANIFEST_OTHERS_MAX && manifest_push(&m, "hashing 5\n", 10)) {
+        n++;
+    }
+    assert_int_equal(n, MANIFEST_OTHERS_MAX - 1);
     manifest_fini(&m);
 }
 
@@ -349,6 +363,7 @@ int main(void)
         cmocka_unit_test(types_follow_from_names),
         cmocka_unit_test(a_list_is_complete_with_its_last_line_only),
         cmocka_unit_test(lists_that_lie_are_refused),
+        cmocka_unit_test(a_list_that_goes_on_without_files_ends),
         cmocka_unit_test(what_is_written_is_read_again),
         cmocka_unit_test(a_file_is_whole_once_all_of_it_was_given),
         cmocka_unit_test(parts_of_another_content_do_not_count),
