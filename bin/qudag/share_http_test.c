@@ -50,7 +50,7 @@ static void on_given(void *ctx, const struct share_given *g)
 
 static void put(const struct bed *b, const char *name, const void *bytes, size_t len)
 {
-    char path[160];
+    char path[240];
     (void)snprintf(path, sizeof(path), "%s/%s", b->dir, name);
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
@@ -445,6 +445,37 @@ static void once_ends_when_all_was_taken_and_confirmed(void **state)
     end(&b);
 }
 
+/* SPEC: share SH-6 */
+static void who_does_not_read_the_list_keeps_nobody_waiting(void **state)
+{
+    enum { FILES = 4000 };
+    static const char request[] = "GET /" MANIFEST_PATH " HTTP/1.1\r\nHost: x\r\n\r\n";
+    char name[140], path[160];
+    struct bed b;
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)state;
+    make(&b);
+    (void)snprintf(path, sizeof(path), "%s/many", b.dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (unsigned ix = 0; ix < FILES; ix++) { /* more than a socket holds */
+        (void)snprintf(name, sizeof(name), "many/%0120u", ix);
+        put(&b, name, "", 0);
+    }
+    serve(&b, "many", false);
+    (void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", b.socket);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
+    assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
+    assert_int_equal(usleep(500000), 0); /* it is stuck, and has the turn or not */
+    alarm(50);
+    get(&b, "/" MANIFEST_PATH);
+    alarm(0);
+    assert_int_equal(got.status, 200);
+    assert_non_null(strstr(got.body, "end 4000 0\n"));
+    close(fd);
+    end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +487,7 @@ int main(void)
         cmocka_unit_test(only_reading_is_possible),
         cmocka_unit_test(the_list_has_every_file_with_its_hash),
         cmocka_unit_test(once_ends_when_all_was_taken_and_confirmed),
+        cmocka_unit_test(who_does_not_read_the_list_keeps_nobody_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,8 +20,9 @@ struct share_http {
     bool confirmed;
     unsigned at_work; /* requests */
     uint64_t heard_ns;
-    bool hashing;              /* a file, for somebody's list */
-    pthread_mutex_t page_lock; /* held while a folder's page is made */
+    const struct share_listing *hashing; /* whose turn it is; NULL: nobody's */
+    uint64_t hashed_ns;                  /* when that went on last */
+    pthread_mutex_t page_lock;           /* held while a folder's page is made */
 };
 
 struct share_listing;

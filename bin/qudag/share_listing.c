@@ -5,7 +5,7 @@
  *
  * Files are hashed once and then remembered; while that takes long, lines "hashing" tell that it goes on.  One file is
  * hashed at a time, whoever asked for it: nobody makes this machine do the same work twice, or much of it at once.  The
- * turn is held for one file, so that who reads slowly keeps nobody waiting.
+ * turn is held for one file, and not while its list waits for a reader: who reads slowly keeps nobody waiting.
  */
 #include "share_int.h"
 
@@ -22,13 +22,14 @@
 #define READ (256 * 1024)           /* bytes hashed at a time */
 #define WORK_NS UINT64_C(500000000) /* between two lines */
 #define WAIT_NS 500000000L
-#define TRIES 3 /* to read a file that is being written to */
+#define TURN_NS UINT64_C(5000000000) /* the list that has the turn and does not go on loses it */
+#define TRIES 3                      /* to read a file that is being written to */
 
 enum stage { HEAD, FILES, END, OVER };
 
 struct share_listing {
     enum stage stage;
-    bool has_turn, left_out;
+    bool left_out;
     struct share_files files;
     size_t at;               /* file */
     uint64_t n, bytes, read; /* listed; read: of what is hashed */
@@ -56,14 +57,25 @@ static void say_file(struct share_listing *l, const uint8_t hash[SHARE_HASH_LEN]
     l->bytes += size;
 }
 
-/* Whether it is this list's turn to hash a file. */
-static bool take_turn(struct share_listing *l, struct share_http *h)
+/* Whether it is this list's turn to hash a file: it goes on with its own, nobody has one, or who has it is stuck. */
+static bool take_turn(const struct share_listing *l, struct share_http *h)
 {
     (void)pthread_mutex_lock(&h->lock);
-    l->has_turn = !h->hashing;
-    h->hashing = true;
+    bool stuck = mono_ns() - h->hashed_ns > TURN_NS;
+    bool ours = h->hashing == NULL || h->hashing == l || stuck;
+    if (ours) {
+        h->hashing = l;
+        h->hashed_ns = mono_ns();
+    }
     (void)pthread_mutex_unlock(&h->lock);
-    return l->has_turn;
+    return ours;
+}
+
+/* It is somebody else's: the same is asked again a little later. */
+static void wait_turn(struct share_listing *l)
+{
+    (void)nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
+    say(l, &(struct manifest_line){.kind = MANIFEST_HASHING, .size = l->bytes});
 }
 
 /* Closes the file that is at work; it is others' turn. */
@@ -73,11 +85,9 @@ static void leave_file(struct share_listing *l, struct share_http *h)
         close(l->fd);
         l->fd = -1;
     }
-    if (l->has_turn) {
-        (void)pthread_mutex_lock(&h->lock);
-        h->hashing = l->has_turn = false;
-        (void)pthread_mutex_unlock(&h->lock);
-    }
+    (void)pthread_mutex_lock(&h->lock);
+    h->hashing = h->hashing == l ? NULL : h->hashing;
+    (void)pthread_mutex_unlock(&h->lock);
 }
 
 /* The file that is at work is done with, listed or not. */
@@ -103,8 +113,7 @@ static void open_file(struct share_listing *l, struct share_http *h)
         blake3_hasher_init(&l->hash);
     } else { /* it may be this very file that is hashed for somebody else */
         leave_file(l, h);
-        (void)nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
-        say(l, &(struct manifest_line){.kind = MANIFEST_HASHING, .size = l->bytes});
+        wait_turn(l);
     }
 }
 
@@ -133,6 +142,11 @@ static void close_file(struct share_listing *l, struct share_http *h)
 static void hash_file(struct share_listing *l, struct share_http *h)
 {
     uint64_t until = mono_ns() + WORK_NS;
+    if (!take_turn(l, h)) { /* it was lost meanwhile, and somebody else has it hashed soon */
+        leave_file(l, h);
+        wait_turn(l);
+        return;
+    }
     for (;;) {
         ssize_t n = read(l->fd, l->block, sizeof(l->block));
         if (n < 0 && errno == EINTR) {
