@@ -13,9 +13,10 @@
 
 #include "share_once.h"
 
-#define SHARE_CONNECTIONS_MAX 64 /* at once; more wait until one ends */
-#define SHARE_SILENCE_S 120      /* a connection on which nothing moves is closed */
-#define SHARE_BODY_MAX 65536     /* bytes of a request's body, which is not read */
+#include "common/share.h"
+
+#define SHARE_SILENCE_S 120  /* a connection on which nothing moves is closed */
+#define SHARE_BODY_MAX 65536 /* bytes of a request's body, which is not read */
 
 /* A request for a file that has ended. */
 struct share_given {

@@ -3,6 +3,8 @@
 
 #include "rules.h"
 
+#include "common/share.h"
+
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +162,7 @@ static qudag_err expose(const struct daemon *d, struct share *s)
                               .ports = ports,
                               .ports_n = 1,
                               .name = s->label,
+                              .connections_max = SHARE_PLACES,
                               .network =
                                   d->conf.v[CONF_LAB].num != 0 ? QUDAG_DARK_LAB : QUDAG_DARK_MAIN};
     int n = snprintf(port, sizeof(port), "80:unix:%s", s->socket);

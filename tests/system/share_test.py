@@ -15,8 +15,10 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -296,6 +298,33 @@ def hostile(client, node):
     print('ok: a hostile list writes nothing outside the folder, nor what its hash does not fit', flush=True)
 
 
+def stranger(client, address, user):
+    """a connection through the proxy, over a circuit that is of |user| alone, which asks for nothing; or it is not let in"""
+    host, port = client.ask('proxy')['listen'].rsplit(':', 1)
+    s = socket.create_connection((host, int(port)), timeout=60 * SLOW)
+    name = address.encode()
+    s.sendall(b'\5\1\2' + bytes([1, len(user)]) + user + b'\0' + bytes([5, 1, 0, 3, len(name)]) + name + b'\0\x50')
+    got = b''
+    while len(got) < 14:
+        more = s.recv(14 - len(got))
+        check(more, f'the proxy hung up after {got}')
+        got += more
+    if got[5] == 0:
+        s.sendall(b'GET / HTTP/1.1\r\n')
+    return s
+
+
+def crowded(client, share):
+    """two who take all the places that they get leave one for whoever comes next"""
+    held = [stranger(client, share.address, user) for user in (b'one', b'two') for _ in range(50)]
+    with tempfile.TemporaryDirectory(dir=TOP) as out:
+        got = fetch(client, f'{share.address}/empty', '-o', out)
+        check(got['files'] == 1, f'{got}')
+    for s in held:
+        s.close()
+    print('ok: callers who hold a hundred connections keep nobody out', flush=True)
+
+
 def wrong(client, share):
     """what can be wrong, in words"""
     tool = [QUDAG, '--dir', client.dir]
@@ -326,6 +355,7 @@ def main():
     killed_and_cut_off(client, share, top)
     curl(client, share, top)
     browser(client, share)
+    crowded(client, share)
     wrong(client, share)
     ends(client, node, top)
     check(fetch(client, f'{share.address}/empty', '-o', TOP / 'still')['files'] == 1, 'it ended with another')
