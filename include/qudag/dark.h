@@ -167,7 +167,8 @@ QUDAG_API bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info 
  * only clients may call the own address |addr|.  |secret| is drawn, saved with the keys, and written as text, for the
  * client to pass to qudag_dark_authorize(): whoever reads it can call, so it is to be wiped and handed over in private,
  * together with the address.  Nobody else can find out where the service is reached, nor, without the address, that it
- * has clients.  A record that says so is published at once, the others within 90 minutes.
+ * has clients.  A record that says so is published at once, the others within 90 minutes.  With the first one the
+ * service begins anew, as in qudag_dark_client_remove(): anybody could know before where it is met.
  * QUDAG_ENOTFOUND (not an address of this node), QUDAG_EUNSUPPORTED (of kind direct, which names its node to whoever
  * has it), QUDAG_EINVAL (name), QUDAG_EEXISTS, QUDAG_ELIMIT (48 clients), or what save returned: nothing happened then.
  */

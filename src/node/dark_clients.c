@@ -3,6 +3,13 @@
 
 #include "node/request_table.h"
 
+/* What others know leads nowhere; all callers are cut off, as none shows who he is (SPEC: dark D-41). */
+static qudag_err begin_anew(struct node *n, const struct dark_addr *a, tstamp now)
+{
+    node_service_cut(n, node_keys_tag(a), now);
+    return node_service_renew(n, a, now);
+}
+
 qudag_err node_dark_client_add(struct node *n, const struct dark_addr *a, const char *name,
                                uint8_t secret[DARK_CLIENT_SECRET_LEN], tstamp now)
 {
@@ -11,22 +18,22 @@ qudag_err node_dark_client_add(struct node *n, const struct dark_addr *a, const 
     qudag_err err = dark_client_add(n->dark, a, name, secret, now);
 
     if (err == QUDAG_OK) {
-        err = node_saved_dark_keys(n, dark_own_get(n->dark, a));
+        qudag_err saved = node_saved_dark_keys(n, dark_own_get(n->dark, a));
+        err = saved;
+        if (saved == QUDAG_OK && !only) { /* anybody could read where it is met */
+            err = begin_anew(n, a, now);
+        }
         if (err != QUDAG_OK) { /* as it was: open to anybody, or to the others */
             (void)(dark_client_remove(n->dark, a, only ? name : NULL, now) == QUDAG_OK);
             wipe(secret, DARK_CLIENT_SECRET_LEN);
+        }
+        if (err != QUDAG_OK && saved == QUDAG_OK) {
+            (void)(node_saved_dark_keys(n, dark_own_get(n->dark, a)) == QUDAG_OK);
         }
         (void)node_begin(n);
         node_end(n, n->ix.dark); /* records are due */
     }
     return err;
-}
-
-/* What the removed one knows leads nowhere; all callers are cut off, as none shows who he is (SPEC: dark D-41). */
-static qudag_err begin_anew(struct node *n, const struct dark_addr *a, tstamp now)
-{
-    node_service_cut(n, node_keys_tag(a), now);
-    return node_service_renew(n, a, now);
 }
 
 qudag_err node_dark_client_remove(struct node *n, const struct dark_addr *a, const char *name,

@@ -767,6 +767,39 @@ static void who_is_removed_is_cut_off_and_finds_nothing(void **state)
     (void)call(4, QUDAG_OK);
 }
 
+/* SPEC: dark D-41 */
+static void who_called_before_there_were_clients_is_out(void **state)
+{
+    struct nt_node *t = &net.node[CALLER];
+    uint8_t anne[DARK_CLIENT_SECRET_LEN];
+    (void)state;
+
+    network(1, NULL);
+    (void)call(1, QUDAG_OK);
+    unsigned closed = t->closed;
+    (void)open_from(CALLER, 1); /* stays */
+    (void)nt_run(&net, 10 * NS_PER_S, NULL);
+    assert_int_equal(t->closed, closed);
+    const struct dark_service before = service()->target;
+    assert_int_equal(node_dark_client_add(net.node[SERVICE].node, &addr, "anne", anne, net.now),
+                     QUDAG_OK);
+    assert_int_equal(service()->carried, 0);
+    (void)nt_run(&net, 2 * NS_PER_S, NULL);
+    assert_int_equal(t->closed, closed + 1); /* cut off */
+    settled_before = t->opened + t->closed;
+    (void)open_from(CALLER, 2); /* with the record that he knows */
+    assert_true(nt_run(&net, 120 * NS_PER_S, one_more));
+    assert_int_equal(t->closed, closed + 2);
+    (void)nt_run(&net, 100 * NS_PER_S, NULL);
+    const struct dark_service *after = &service()->target;
+    for (uint32_t i = 0; i < after->n_intros; i++) {
+        assert_false(a_point_of(&before, after->intro[i].key));
+    }
+    assert_memory_not_equal(before.keys[0].x, after->keys[0].x, sizeof(before.keys[0].x));
+    assert_int_equal(node_dark_authorize(t->node, &addr, anne), QUDAG_OK);
+    (void)call(3, QUDAG_OK);
+}
+
 /* Else nobody who reads it after a restart would get in. */
 static void no_record_names_keys_that_are_not_kept(void **state)
 {
@@ -1025,6 +1058,7 @@ int main(void)
         NT_TEST(who_waits_for_a_publication_that_is_stopped_is_told),
         cmocka_unit_test(callers_circuits_are_told_apart_by_where_they_end),
         NT_TEST(who_is_removed_is_cut_off_and_finds_nothing),
+        NT_TEST(who_called_before_there_were_clients_is_out),
         NT_TEST(no_record_names_keys_that_are_not_kept),
         NT_TEST(several_who_publish_at_once_are_all_told),
         cmocka_unit_test(the_quietest_circuit_without_streams_gives_way),
