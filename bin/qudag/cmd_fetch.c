@@ -38,6 +38,7 @@ struct fetching {
     const char *dir;
     bool replace;
     int top;
+    unsigned folders;                       /* that may still be made */
     char key[33];                           /* of isolation: no other fetch shares its circuits */
     char door[QUDAG_PROXY_LISTEN_TEXT_MAX]; /* where the proxy is; "": to be asked for */
     struct fetch_site site;
@@ -235,13 +236,16 @@ static bool may_replace(const struct fetching *f, const struct item *it)
 static int look(struct fetching *f, struct item *it)
 {
     char message[PATH_LEN + 600];
-    int dir = fetch_folder(f->top, it->local);
-    if (dir < 0) {
+    unsigned none = 0; /* nothing is made before it is known that all of it can be fetched */
+    int dir = fetch_folder(f->top, it->local, &none);
+    if (dir < 0 && dir != -ENOENT) {
         return fail_file(f, it, -dir);
     }
-    enum fetch_there there =
-        fetch_look(dir, share_path_last(it->local), it->file->size, it->file->hash);
-    close(dir);
+    enum fetch_there there = FETCH_FREE;
+    if (dir >= 0) {
+        there = fetch_look(dir, share_path_last(it->local), it->file->size, it->file->hash);
+        close(dir);
+    }
     if (there == FETCH_OTHER && !may_replace(f, it)) {
         (void)snprintf(message, sizeof(message), "%.400s/%.500s is there with another content",
                        f->dir, it->local);
@@ -364,7 +368,12 @@ static int get_open(struct fetching *f, const struct item *it)
 
 static int get_file(struct fetching *f, const struct item *it)
 {
-    int dir = fetch_folder(f->top, it->local);
+    int dir = fetch_folder(f->top, it->local, &f->folders);
+    if (dir == -ENOENT && f->folders == 0) {
+        return fail(f, TOOL_REFUSED, "TOO_MANY_FOLDERS",
+                    "the list names files in more than 20,000 folders, which no share has",
+                    "a part of it can be fetched: qudag fetch ADDRESS/FOLDER");
+    }
     if (dir < 0) {
         return fail_file(f, it, -dir);
     }
@@ -491,7 +500,8 @@ static bool fetch_key(char key[33])
 int run_fetch(struct tool *t, int argc, char **argv)
 {
     static struct fetching f; /* its list holds a long line */
-    f = (struct fetching){.t = t, .dir = ".", .top = -1, .file.fd = -1};
+    f = (struct fetching){
+        .t = t, .dir = ".", .top = -1, .folders = FETCH_FOLDERS_MAX, .file.fd = -1};
     manifest_init(&f.list);
     int code = fetch_args(&f, argc, argv);
     if (code == TOOL_OK) {

@@ -57,9 +57,14 @@ enum fetch_end fetch_post(struct fetch_site *s, const char *path);
 
 /* ---- fetch_file.c */
 
-/* Opens the folder that the file |path| below the folder |top| goes to, made where it lacks, and no link followed:
- * its descriptor, or minus an errno. */
-int fetch_folder(int top, const char *path);
+#define FETCH_FOLDERS_MAX                                                                          \
+    20000 /* that one fetch makes; no share lists files of more (share_tree.h) */
+
+/*
+ * Opens the folder that the file |path| below the folder |top| goes to, no link followed: its descriptor, or minus an
+ * errno.  Folders that lack are made, *may at most, which counts down; -ENOENT: one lacks, and no more may be made.
+ */
+int fetch_folder(int top, const char *path, unsigned *may);
 
 enum fetch_there {
     FETCH_FREE,  /* nothing has that name */

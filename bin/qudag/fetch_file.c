@@ -10,22 +10,36 @@
 
 #define READ 8192 /* bytes at a time */
 
-int fetch_folder(int top, const char *path)
+/* The folder |name| in |dir|, made if it lacks and may be; or minus an errno. */
+static int folder_in(int dir, const char *name, unsigned *may)
+{
+    const int how = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(dir, name, how);
+    if (fd >= 0 || errno != ENOENT || *may == 0) {
+        return fd >= 0 ? fd : -errno;
+    }
+    if (mkdirat(dir, name, 0777) == 0) {
+        (*may)--;
+    } else if (errno != EEXIST) {
+        return -errno;
+    }
+    fd = openat(dir, name, how);
+    return fd >= 0 ? fd : -errno;
+}
+
+int fetch_folder(int top, const char *path, unsigned *may)
 {
     char name[SHARE_NAME_MAX + 1];
     int dir = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) {
+        return -errno;
+    }
     while (dir >= 0 && share_path_next(&path, name) && *path != 0) {
-        int made = mkdirat(dir, name, 0777) == 0 || errno == EEXIST ? 0 : errno;
-        int next =
-            made != 0 ? -1 : openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        int err = made != 0 ? made : errno;
+        int next = folder_in(dir, name, may);
         close(dir);
-        if (next < 0) {
-            return -err;
-        }
         dir = next;
     }
-    return dir < 0 ? -errno : dir;
+    return dir;
 }
 
 /* Hashes |fd| from where it is to its end, or |most| bytes; *n: how many.  0 or an errno. */

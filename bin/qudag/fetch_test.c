@@ -391,8 +391,9 @@ static void links_lead_nowhere(void **state)
     make(&b);
     hash_of(hash, "hello", 5);
     assert_int_equal(symlinkat("../in", b.top, "sub"), 0);
-    assert_true(fetch_folder(b.top, "sub/a") < 0);
-    int dir = fetch_folder(b.top, "x/y/a");
+    unsigned may = 100;
+    assert_true(fetch_folder(b.top, "sub/a", &may) < 0);
+    int dir = fetch_folder(b.top, "x/y/a", &may);
     assert_true(dir >= 0);
     assert_int_equal(fetch_file_open(&f, dir, "a", 5, hash), 0);
     (void)snprintf(path, sizeof(path), "%s", f.part);
@@ -407,6 +408,30 @@ static void links_lead_nowhere(void **state)
     assert_int_equal(symlinkat("../../../in/big", dir, "l"), 0);
     assert_int_equal(fetch_look(dir, "l", SIZE, wanted), FETCH_OTHER);
     close(dir);
+    end(&b);
+}
+
+static void no_more_folders_are_made_than_may_be(void **state)
+{
+    struct bed b;
+    unsigned may = 0;
+    (void)state;
+    make(&b);
+    assert_int_equal(fetch_folder(b.top, "x/y/a", &may), -ENOENT);
+    assert_int_equal(faccessat(b.top, "x", F_OK, 0), -1); /* to look is not to make */
+    may = 3;
+    for (unsigned round = 0; round < 2; round++) {
+        int dir = fetch_folder(b.top, "x/y/a", &may);
+        assert_true(dir >= 0);
+        close(dir);
+        assert_int_equal(may, 1);
+    }
+    assert_int_equal(fetch_folder(b.top, "x/z/z/a", &may), -ENOENT);
+    assert_int_equal(may, 0);
+    assert_int_equal(faccessat(b.top, "x/z/z", F_OK, 0), -1);
+    put(b.dir, "out/file", "", 0);
+    may = 9;
+    assert_int_equal(fetch_folder(b.top, "file/a", &may), -ENOTDIR);
     end(&b);
 }
 
@@ -434,6 +459,7 @@ int main(void)
         cmocka_unit_test(another_content_is_never_put_there),
         cmocka_unit_test(nothing_is_overwritten),
         cmocka_unit_test(links_lead_nowhere),
+        cmocka_unit_test(no_more_folders_are_made_than_may_be),
         cmocka_unit_test(two_do_not_write_the_same_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
