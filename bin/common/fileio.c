@@ -150,8 +150,12 @@ bool fd_fill_standard(void)
 
 int file_write_atomic(const char *path, const void *base, size_t len, mode_t mode)
 {
-    char dir[PATH_LEN], temp[PATH_LEN + 16];
+    char dir[PATH_LEN], temp[PATH_LEN + 16], here[PATH_LEN];
     const char *slash = strrchr(path, '/');
+    if (slash == NULL && path_join(here, ".", path)) {
+        path = here;
+        slash = here + 1;
+    }
     if (slash == NULL || slash == path || strlen(path) >= sizeof(dir)) {
         return EINVAL;
     }
@@ -180,6 +184,11 @@ int file_write_atomic(const char *path, const void *base, size_t len, mode_t mod
         return err;
     }
     return dir_sync(dir);
+}
+
+int file_give(const char *path, uid_t uid)
+{
+    return lchown(path, uid, (gid_t)-1) == 0 ? 0 : errno;
 }
 
 void text_hex(char *out, const uint8_t *base, size_t len)

@@ -25,6 +25,9 @@ int file_read(const char *path, size_t max, uint8_t **out, size_t *len);
 /* All or nothing: written beside, synced, renamed over. */
 int file_write_atomic(const char *path, const void *base, size_t len, mode_t mode);
 
+/* Makes |uid| the owner of what |path| names, and of nothing that a link there leads to. */
+int file_give(const char *path, uid_t uid);
+
 /* Writes all of it, in as many pieces as it takes. */
 int fd_write_all(int fd, const void *base, size_t len);
 

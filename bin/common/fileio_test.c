@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -116,6 +117,46 @@ static void files_are_replaced_whole_and_keep_their_mode(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+static void what_a_link_leads_to_is_given_to_nobody(void **state)
+{
+    char dir[] = "/tmp/qudag-give-XXXXXX", file[64], link[64];
+    struct stat st;
+    (void)state;
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(file, sizeof(file), "%s/file", dir);
+    (void)snprintf(link, sizeof(link), "%s/link", dir);
+    assert_int_equal(file_write_atomic(file, "x", 1, 0600), 0);
+    assert_int_equal(symlink(file, link), 0);
+    assert_int_equal(file_give(link, 12345), 0);
+    assert_true(stat(file, &st) == 0 && st.st_uid == 0);
+    assert_true(lstat(link, &st) == 0 && st.st_uid == 12345);
+    assert_int_equal(file_give(file, 12345), 0);
+    assert_true(stat(file, &st) == 0 && st.st_uid == 12345);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(file_give(link, 0), ENOENT);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void a_name_alone_is_a_file_of_the_working_folder(void **state)
+{
+    char dir[] = "/tmp/qudag-here-XXXXXX";
+    struct stat st;
+    (void)state;
+    int back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(file_write_atomic("name", "xy", 2, 0644), 0);
+    assert_true(stat("name", &st) == 0 && st.st_size == 2);
+    assert_int_equal(unlink("name"), 0);
+    assert_int_equal(fchdir(back), 0);
+    close(back);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void the_state_folder_follows_option_and_environment(void **state)
 {
     (void)state;
@@ -167,6 +208,8 @@ int main(void)
         cmocka_unit_test(numbers_read_well),
         cmocka_unit_test(hex_goes_both_ways_and_refuses_the_rest),
         cmocka_unit_test(files_are_replaced_whole_and_keep_their_mode),
+        cmocka_unit_test(what_a_link_leads_to_is_given_to_nobody),
+        cmocka_unit_test(a_name_alone_is_a_file_of_the_working_folder),
         cmocka_unit_test(the_state_folder_follows_option_and_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -249,10 +249,8 @@ static int share_listen(struct sharing *s)
         return err;
     }
     memcpy(s->socket, path, sizeof(s->socket));
-    return (daemon.st_uid != geteuid() && chown(path, daemon.st_uid, (gid_t)-1) != 0) ||
-                   listen(s->fd, BACKLOG) != 0
-               ? errno
-               : 0;
+    err = daemon.st_uid != geteuid() ? file_give(path, daemon.st_uid) : 0; /* whose folder it is */
+    return err == 0 && listen(s->fd, BACKLOG) != 0 ? errno : err;
 }
 
 static int share_serve(struct sharing *s)
