@@ -336,6 +336,24 @@ static void answers_that_nobody_wants_need_not_end(void **state)
     end(&b);
 }
 
+/* Behind what is there goes what was asked for, not the beginning once more. */
+static void a_server_that_knows_no_ranges_adds_nothing(void **state)
+{
+    struct dialler d = {.works = true};
+    struct fetch_site site = {.host = "x.dark", .door = d.door, .dial = dial, .ctx = &d};
+    size_t len = 0;
+    long status;
+    (void)state;
+    assert_true(open_door(&d, false));
+    assert_true(fetch_site_open(&site));
+    assert_int_equal(fetch_get(&site, "a", 3, counts, &len, &status), FETCH_STATUS);
+    assert_int_equal(status, 200);
+    assert_int_equal(len, 0);
+    fetch_site_close(&site);
+    close(d.accepted);
+    close(d.listener);
+}
+
 static void another_content_is_never_put_there(void **state)
 {
     struct bed b;
@@ -456,6 +474,7 @@ int main(void)
         cmocka_unit_test(what_was_cut_off_goes_on),
         cmocka_unit_test(connections_are_made_by_whoever_dials),
         cmocka_unit_test(answers_that_nobody_wants_need_not_end),
+        cmocka_unit_test(a_server_that_knows_no_ranges_adds_nothing),
         cmocka_unit_test(another_content_is_never_put_there),
         cmocka_unit_test(nothing_is_overwritten),
         cmocka_unit_test(links_lead_nowhere),
