@@ -173,6 +173,65 @@ static void in_a_large_network_it_takes_three_days(void **state)
     world_free(w);
 }
 
+/* What must not be in a path for another reason is excluded, too: here the destination, a guard of ours. */
+static void a_destination_that_is_a_guard_is_excluded(void **state)
+{
+    struct world *w = settled(false);
+    tstamp now = HOUR;
+    unsigned guard[2];
+    struct onion_hop h[3];
+    (void)state;
+    use_both(w, guard, now);
+    struct peer_id dead = peer_of((uint8_t)guard[0]), end = peer_of((uint8_t)guard[1]);
+    const struct relays_path_want want = {.n = 3, .exclude = &end, .n_exclude = 1};
+    relays_failed(w->r, &dead, now);
+    relays_heard(w->r, NULL, now + 1);
+    silent(w, guard[0], &now, now + 8 * NS_PER_S);
+    assert_int_equal(relays_path(w->r, &want, now, h), QUDAG_OK);
+    assert_true(ix_of(&h[0]) != guard[0] && ix_of(&h[0]) != guard[1]);
+    world_free(w);
+}
+
+/* A relay that others named may be our guard, and begins the path to itself: whoever names one brings in no other. */
+static void a_named_relay_that_is_a_guard_brings_in_nobody(void **state)
+{
+    struct world *w = settled(false);
+    tstamp now = HOUR;
+    unsigned guard[2];
+    struct onion_hop h[3];
+    (void)state;
+    use_both(w, guard, now);
+    struct onion_hop service = service_of(peer_of((uint8_t)guard[1]), &guard[1], 1);
+    const struct relays_path_want want = {.n = 3, .service = &service, .named = true};
+    struct peer_id dead = peer_of((uint8_t)guard[0]), named = peer_of((uint8_t)guard[1]);
+    relays_failed(w->r, &dead, now);
+    relays_heard(w->r, NULL, now + 1);
+    silent(w, guard[0], &now, now + 60 * NS_PER_S);
+    assert_int_equal(relays_path(w->r, &want, now, h), QUDAG_OK);
+    assert_int_equal(ix_of(&h[0]), guard[1]);
+    relays_failed(w->r, &named, now); /* it is waited for */
+    assert_int_equal(relays_path(w->r, &want, now, h), QUDAG_ENOGUARD);
+    world_free(w);
+}
+
+/* Where all is a trial nobody waits. */
+static void in_a_lab_a_guard_that_fails_is_gone(void **state)
+{
+    struct world *w = world_new(true);
+    tstamp now = HOUR;
+    unsigned guard[2], first;
+    (void)state;
+    world_add(w);
+    relays_settled(w->r, WALL);
+    use_both(w, guard, now);
+    struct onion_hop service = service_of(peer_of((uint8_t)guard[1]), &guard[1], 1);
+    struct peer_id dead = peer_of((uint8_t)guard[0]);
+    relays_failed(w->r, &dead, now);
+    assert_int_equal(path_to(w, &service, now, &first), QUDAG_OK);
+    assert_true(first != guard[0] && first != guard[1]);
+    world_free(w);
+}
+
 /* Whoever names networks in a record cannot bring in a guard, however many he names. */
 static void the_end_of_a_path_alone_brings_in_no_guard(void **state)
 {
@@ -223,6 +282,9 @@ int main(void)
         cmocka_unit_test(the_rule),
         cmocka_unit_test(in_a_small_network_there_is_a_path_before_a_request_ends),
         cmocka_unit_test(in_a_large_network_it_takes_three_days),
+        cmocka_unit_test(a_destination_that_is_a_guard_is_excluded),
+        cmocka_unit_test(a_named_relay_that_is_a_guard_brings_in_nobody),
+        cmocka_unit_test(in_a_lab_a_guard_that_fails_is_gone),
         cmocka_unit_test(the_end_of_a_path_alone_brings_in_no_guard),
         cmocka_unit_test(ends_and_failures_together_bring_in_no_more_than_four),
     };

@@ -155,6 +155,29 @@ static void a_stem_that_would_not_be_chosen_any_more_holds_no_longer(void **stat
     assert_int_equal(mem.used, 0);
 }
 
+/* Its guard began it when two before it were away: it is not to be used once they answer. */
+static void a_stem_at_a_guard_whose_turn_is_over_holds_no_longer(void **state)
+{
+    struct onion_hop hop[ONION_HOPS_MAX];
+
+    (void)state;
+    struct relays *r = pool();
+    stem_of(r, 3, hop);
+    const struct relays_stem stem = {hop, 3};
+    for (uint32_t i = 0; i < 3; i++) {
+        r->guard[i]->used = 1;
+    }
+    struct relays_guard *its = r->guard[0];
+    assert_true(peer_id_eq(&hop[0].peer, &its->x.hop.peer));
+    r->guard[0] = r->guard[2];
+    r->guard[2] = its;
+    r->guard[0]->denied_s = r->guard[1]->denied_s = RELAYS_AWAY_S;
+    assert_true(relays_stem_holds(r, &stem, 0));
+    r->guard[0]->denied_s = r->guard[1]->denied_s = 0;
+    assert_false(relays_stem_holds(r, &stem, 0));
+    relays_free(r);
+}
+
 static void lengths_that_do_not_match_are_refused(void **state)
 {
     struct onion_hop hop[ONION_HOPS_MAX], last;
@@ -181,6 +204,7 @@ int main(void)
         cmocka_unit_test(the_last_hop_is_a_gateway_of_another_network),
         cmocka_unit_test(a_named_last_hop_fits_or_another_stem_is_needed),
         cmocka_unit_test(a_stem_that_would_not_be_chosen_any_more_holds_no_longer),
+        cmocka_unit_test(a_stem_at_a_guard_whose_turn_is_over_holds_no_longer),
         cmocka_unit_test(lengths_that_do_not_match_are_refused),
     };
 
