@@ -154,6 +154,44 @@ static void congestion_is_told_at_once(void **state)
     tk_fini(&tk);
 }
 
+/* Before both are sure of each other nothing waits: seven ways at most, and no 5 ms beside them. */
+static void a_handshake_does_not_wait(void **state)
+{
+    const struct tk_opt opt = {.pq = PQ_REQUIRE};
+    struct ref link;
+
+    (void)state;
+    tk_init(&tk);
+    tk.delay_ns = WAY;
+    assert_true(tk_make(&tk, 0, &opt));
+    assert_true(tk_make(&tk, 1, &opt));
+    tstamp begun = tk.now;
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    assert_true(tk_run(&tk, 5 * NS_PER_S, tk_both_up));
+    print_message("%u us\n", (unsigned)((tk.now - begun) / 1000));
+    assert_true(tk.now - begun < 7 * WAY);
+    tk_fini(&tk);
+}
+
+/* What a stream has to write goes on when the window opens, and not 5 ms later. */
+static void a_full_window_goes_on_at_once(void **state)
+{
+    enum { PACKETS = 240 };
+    int64_t sid = up();
+    tstamp sent = tk.now;
+
+    (void)state;
+    for (size_t i = 0; i < PACKETS; i += QUIC_ACK_PACKETS) {
+        write_cells(0, sid, QUIC_ACK_PACKETS);
+    }
+    while (tk.ep[1].bytes < (PACKETS + 1) * CELL && tk.now < sent + NS_PER_S) {
+        (void)tk_run(&tk, NS_PER_MS / 2, NULL);
+    }
+    print_message("%u us\n", (unsigned)((tk.now - sent) / 1000));
+    assert_true(tk.now - sent < 15 * WAY);
+    tk_fini(&tk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +200,8 @@ int main(void)
         cmocka_unit_test(one_packet_waits_for_its_time),
         cmocka_unit_test(several_packets_do_not_wait),
         cmocka_unit_test(congestion_is_told_at_once),
+        cmocka_unit_test(a_handshake_does_not_wait),
+        cmocka_unit_test(a_full_window_goes_on_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "quic/quic_int.h"
 #include "quic/testkit_net.h"
 
 #include "quic/silence.h"
@@ -210,6 +211,69 @@ static void who_was_dialled_waits(void **state)
     down();
 }
 
+static bool from_it(struct tk *t, struct tk_pkt *p)
+{
+    return netaddr_eq(&p->from, t->pass_ctx);
+}
+
+/* Its end is that of all that is looked after. */
+static void a_link_that_is_closed_meanwhile_is_left_alone(void **state)
+{
+    (void)state;
+    make(2);
+    assert_int_equal(tk_unmake(&tk, 1), 0);
+    say(1);
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    struct quic *q = tk.ep[0].q;
+    assert_false(list_empty(&q->asked));
+    quic_link_ops.close(q, to[1], QUDAG_OK);
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_true(list_empty(&q->asked) && list_empty(&q->silent));
+    (void)tk_run(&tk, 60 * NS_PER_S, NULL);
+    down();
+}
+
+/* Nothing is looked after once it was heard, and its padding, which a probe stands in for, goes on. */
+static void who_was_heard_is_as_before(void **state)
+{
+    (void)state;
+    make(2);
+    struct quic *q = tk.ep[0].q;
+    struct quic_conn *witness = slots_get(&q->conns, to[2]);
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_true(list_empty(&q->asked));
+    assert_int_equal(tk_unmake(&tk, 1), 0);
+    say(1);
+    (void)tk_run(&tk, QUIC_SILENCE_PROBE, NULL);
+    assert_false(list_empty(&q->silent));
+    (void)tk_run(&tk, NS_PER_S, NULL);
+    assert_false(witness->probed || list_linked(&witness->silent));
+    down();
+}
+
+/* Whoever sends us first packets of no link does not show that others could answer. */
+static void first_packets_of_anybody_are_no_answer(void **state)
+{
+    struct netaddr stranger;
+    (void)state;
+    make(2);
+    assert_true(tk_make(&tk, 3, &(struct tk_opt){.pq = PQ_REQUIRE}));
+    stranger = tk.ep[3].addr;
+    say(1);
+    say(2);
+    tk.pass = from_it;
+    tk.pass_ctx = &stranger;
+    for (int i = 0; i < 30; i++) {
+        const struct quic_dial d = {.remote = tk.ep[0].addr, .peer = &tk.ep[0].peer};
+        struct ref link;
+        assert_int_equal(quic_dial(tk.ep[3].q, &d, tk.now, &link), QUDAG_OK);
+        (void)tk_run(&tk, 2 * NS_PER_S, NULL);
+        quic_link_ops.close(tk.ep[3].q, link, QUDAG_OK);
+    }
+    assert_int_equal(tk.ep[0].downs, 0);
+    down();
+}
+
 /* Probes go on, at a slow pace, as long as the network is away. */
 static void an_outage_costs_few_packets(void **state)
 {
@@ -235,6 +299,9 @@ int main(void)
         cmocka_unit_test(our_own_outage_ends_no_link),
         cmocka_unit_test(the_only_link_is_waited_for_longer),
         cmocka_unit_test(who_was_dialled_waits),
+        cmocka_unit_test(a_link_that_is_closed_meanwhile_is_left_alone),
+        cmocka_unit_test(who_was_heard_is_as_before),
+        cmocka_unit_test(first_packets_of_anybody_are_no_answer),
         cmocka_unit_test(an_outage_costs_few_packets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
