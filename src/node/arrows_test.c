@@ -323,6 +323,26 @@ static void nothing_is_published_that_leads_nowhere(void **state)
     assert_true(nt_run(&net, 60 * NS_PER_S, last_is_published));
 }
 
+/* Nor at the next chance, when it was unpublished meanwhile. */
+static void what_is_unpublished_is_not_published_at_the_next_chance(void **state)
+{
+    struct multiaddr own;
+    struct dark_addr addr;
+    (void)state;
+    nt_join(5);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    struct nt_node *t = &net.node[4];
+    assert_int_equal(node_dark_create(t->node, &nt_direct, "x", net.now, &addr), QUDAG_OK);
+    struct node_request r = {.kind = NODE_OP_DARK_PUBLISH, .dark = addr};
+    node_set_addrs(t->node, NULL, 0);
+    assert_int_equal(ask(4, &r), QUDAG_EUNREACHABLE);
+    r.kind = NODE_OP_DARK_UNPUBLISH;
+    assert_int_equal(ask(4, &r), QUDAG_OK);
+    multiaddr_quic(&own, &t->addr, NULL);
+    node_set_addrs(t->node, &own, 1);
+    assert_false(nt_run(&net, 60 * NS_PER_S, last_is_published));
+}
+
 /* After a restart a direct address waits until others are told where we are; a hidden one has no need to. */
 static void what_leads_nowhere_yet_is_published_again_when_it_leads_somewhere(void **state)
 {
@@ -415,6 +435,7 @@ int main(void)
         NT_TEST(nothing_is_published_when_its_keys_are_not_on_disk),
         NT_TEST(keys_that_are_not_saved_let_nobody_in),
         NT_TEST(nothing_is_published_that_leads_nowhere),
+        NT_TEST(what_is_unpublished_is_not_published_at_the_next_chance),
         NT_TEST(what_leads_nowhere_yet_is_published_again_when_it_leads_somewhere),
         NT_TEST(a_canceled_publication_is_reported_once),
     };

@@ -155,7 +155,10 @@ static void a_silent_stream_keeps_its_circuit_and_none_keeps_no_circuit(void **s
     join();
     net.node[0].node->cfg.padding = NODE_PADDING_NONE;
     circuit = open_with(1, &s);
-    (void)nt_run(&net, 3600 * NS_PER_S, NULL);
+    (void)nt_run(&net, 500 * NS_PER_S, NULL); /* before it is dirty, too */
+    assert_int_equal(onion_info_get(node_onion(net.node[0].node), circuit, &info), QUDAG_OK);
+    assert_true(net.now - info.active_at < 250 * NS_PER_S);
+    (void)nt_run(&net, 3100 * NS_PER_S, NULL);
     assert_int_equal(onion_info_get(node_onion(net.node[0].node), circuit, &info), QUDAG_OK);
     assert_int_equal(info.streams, 1);
     assert_true(is_open(s, &circuit));

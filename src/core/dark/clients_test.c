@@ -112,6 +112,42 @@ static void who_is_removed_finds_it_no_longer(void **state)
     world_free(w);
 }
 
+/* SPEC: dark D-41: what the service was is in no record from then on, whatever changes meanwhile. */
+static void a_service_that_begins_anew_is_waited_for(void **state)
+{
+    struct world *w = world_hidden();
+    uint8_t anne[CLIENT];
+
+    (void)state;
+    dark_service_await(w->svc, &w->addr);
+    unsigned puts = w->puts;
+    assert_int_equal(dark_client_add(w->svc, &w->addr, "anne", anne, w->now), QUDAG_OK);
+    run_to(w, w->now + 30 * HOUR);
+    assert_int_equal(w->puts, puts);
+    assert_int_equal(ask(w), QUDAG_ENOTFOUND); /* the last of the old ones has expired */
+    say(w);
+    run_to(w, w->now + 95 * MINUTE);
+    assert_true(w->puts > puts);
+    dark_service_await(w->cli, &w->addr); /* not its own: nothing happens */
+    world_free(w);
+}
+
+/* Who may find it changes nothing of that it is not to be found. */
+static void a_client_of_what_is_unpublished_publishes_nothing(void **state)
+{
+    struct world *w = world_hidden();
+    uint8_t anne[CLIENT];
+
+    (void)state;
+    dark_unpublish(w->svc, &w->addr);
+    unsigned puts = w->puts;
+    assert_int_equal(dark_client_add(w->svc, &w->addr, "anne", anne, w->now), QUDAG_OK);
+    run_to(w, w->now + 95 * MINUTE);
+    assert_int_equal(w->puts, puts);
+    assert_int_equal(dark_deadline(w->svc), TSTAMP_NEVER);
+    world_free(w);
+}
+
 /* One place knows a new client at once, the other later: he finds the one that does. */
 static void a_new_client_need_not_wait(void **state)
 {
@@ -273,6 +309,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_clients_find_it_from_now_on),
         cmocka_unit_test(who_is_removed_finds_it_no_longer),
+        cmocka_unit_test(a_service_that_begins_anew_is_waited_for),
+        cmocka_unit_test(a_client_of_what_is_unpublished_publishes_nothing),
         cmocka_unit_test(a_new_client_need_not_wait),
         cmocka_unit_test(what_is_wrong_with_a_client_is_said),
         cmocka_unit_test(secrets_of_others_have_a_limit),

@@ -78,11 +78,38 @@ static void all_who_wait_for_one_address_are_told(void **state)
     world_free(w);
 }
 
+/* Who joins a lookup of somebody else hears of it later, and the core says when. */
+static void whoever_joins_a_lookup_is_told_when_it_is_time(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    store_hidden(w);
+    size_t before = w->n_up;
+    for (uint64_t user = 1; user <= 2; user++) {
+        const struct dark_question q = {1000 + user, &w->addr, user};
+        assert_int_equal(dark_resolve(w->cli, &q, w->now, &w->acts), QUDAG_OK);
+        w->now += NS_PER_S;
+    }
+    settle(w, w->cli);
+    assert_int_equal(w->n_up, before + 1); /* who began it */
+    tstamp due = dark_deadline(w->cli);
+    assert_true(due > w->now && due <= w->now + 10 * NS_PER_S);
+    w->now = due;
+    dark_tick(w->cli, w->now, &w->acts);
+    settle(w, w->cli);
+    assert_int_equal(w->n_up, before + 2);
+    assert_int_equal(last_up(w)->cookie, 1002);
+    assert_int_equal(last_up(w)->err, QUDAG_OK);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hidden_address_is_resolved_and_remembered),
         cmocka_unit_test(all_who_wait_for_one_address_are_told),
+        cmocka_unit_test(whoever_joins_a_lookup_is_told_when_it_is_time),
     };
     if (crypto_init() != QUDAG_OK) {
         return 1;

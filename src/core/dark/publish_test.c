@@ -331,6 +331,74 @@ static void rounds_slept_over_come_one_by_one(void **state)
     world_free(w);
 }
 
+static bool is_published(const struct world *w)
+{
+    const struct dark_keys *k;
+    bool published = false;
+    walltime until;
+    size_t it = 0;
+
+    assert_true(dark_own_next(w->svc, &it, &k, &published, &until));
+    return published;
+}
+
+/* It is not withdrawn, and no more records are made of it until somebody publishes it again. */
+static void what_is_unpublished_rests_until_it_is_published_again(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    publish_all(w);
+    w->now += 2 * HOUR;
+    assert_true(is_published(w));
+    dark_unpublish(w->svc, &w->addr);
+    assert_false(is_published(w));
+    assert_int_equal(dark_deadline(w->svc), TSTAMP_NEVER);
+    unsigned puts = w->puts;
+    size_t ups = w->n_up;
+    run_to(w, w->now + 30 * HOUR);
+    assert_int_equal(w->puts, puts);
+    assert_int_equal(w->n_up, ups);
+    publish(w);
+    assert_int_equal(last_up(w)->err, QUDAG_OK);
+    assert_true(w->puts > puts);
+    world_free(w);
+}
+
+/* A round under way ends without a report, and what is said of it later changes nothing. */
+static void a_round_of_what_is_unpublished_is_over(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    assert_int_equal(publish_how(w, 11, &w->addr, DARK_PUBLISH_NOW), QUDAG_OK);
+    assert_int_equal(w->act_v[0].kind, DARK_UP_SAVE);
+    dark_unpublish(w->svc, &w->addr);
+    settle(w, w->svc);
+    assert_int_equal(w->n_up, 0);
+    assert_int_equal(w->puts, 0);
+    assert_int_equal(dark_deadline(w->svc), TSTAMP_NEVER);
+    world_free(w);
+}
+
+/* A withdrawal goes on. */
+static void what_is_being_forgotten_is_not_unpublished(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    publish_all(w);
+    w->now += 2 * HOUR;
+    assert_int_equal(dark_forget(w->svc, 33, &w->addr, w->now, &w->acts), QUDAG_OK);
+    dark_unpublish(w->svc, &w->addr);
+    settle(w, w->svc);
+    run_to(w, w->now + 2 * HOUR);
+    assert_int_equal(last_up(w)->cookie, 33);
+    assert_int_equal(last_up(w)->err, QUDAG_OK);
+    assert_null(dark_own_get(w->svc, &w->addr));
+    world_free(w);
+}
+
 static void a_forgotten_address_is_withdrawn(void **state)
 {
     struct world *w = world_new();
@@ -485,6 +553,9 @@ int main(void)
         cmocka_unit_test(another_target_is_told_at_once_in_one_place_of_each_period),
         cmocka_unit_test(changes_close_together_are_told_in_one_place),
         cmocka_unit_test(rounds_slept_over_come_one_by_one),
+        cmocka_unit_test(what_is_unpublished_rests_until_it_is_published_again),
+        cmocka_unit_test(a_round_of_what_is_unpublished_is_over),
+        cmocka_unit_test(what_is_being_forgotten_is_not_unpublished),
         cmocka_unit_test(a_forgotten_address_is_withdrawn),
         cmocka_unit_test(a_withdrawal_outdoes_older_records_of_the_other_place),
         cmocka_unit_test(forgetting_gives_up_after_three_failures),
