@@ -1,13 +1,18 @@
 # bash completion for qudag(1)
 
+# the values of a field in what a command answers: nothing where it fails, for errors have a "name", too
+_qudag_says() {
+    qudag "${dir[@]}" --json "${@:2}" 2>/dev/null | grep -v '^{"error"' | grep -o "\"$1\":\"[^\"]\+\"" | cut -d'"' -f4
+}
+
 _qudag() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd='' sub='' ix dir=()
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word cmd='' sub='' third='' ix dir=()
     for ((ix = 1; ix < COMP_CWORD; ix++)); do
         word=${COMP_WORDS[ix]}
         case $word in
         -d | --dir) ix=$((ix + 1)); dir=(--dir "${COMP_WORDS[ix]}") ;;
         -*) ;;
-        *) if [ -z "$cmd" ]; then cmd=$word; elif [ -z "$sub" ]; then sub=$word; fi ;;
+        *) if [ -z "$cmd" ]; then cmd=$word; elif [ -z "$sub" ]; then sub=$word; elif [ -z "$third" ]; then third=$word; fi ;;
         esac
     done
     case $prev in
@@ -30,33 +35,36 @@ _qudag() {
     dark) case $sub in
         '') words='new list show publish resolve forget client authorize --small-network' ;;
         new) words='--network --direct'; [ "$prev" = --network ] && words='main test lab' ;;
-        client) words='add list remove' ;;
+        client) case $prev in
+            client) words='add list remove' ;;
+            add | list | remove) words=$(_qudag_says label dark list) ;;
+            *) [ "$third" = remove ] && words="--all $(_qudag_says name dark client list "$prev")" ;;
+            esac ;;
         authorize) words='--remove' ;;
-        show | publish | resolve | forget) words=$(qudag "${dir[@]}" --json dark list 2>/dev/null |
-            grep -o '"label":"[^"]\+"' | cut -d'"' -f4)
+        show | publish | resolve | forget) words=$(_qudag_says label dark list)
             [ "$sub" = forget ] && words="$words --yes"
             [ "$sub" = show ] || words="$words --small-network" ;;
         esac ;;
     expose) case $sub in
         '') words='list status remove --name --direct --force --timeout --small-network' ;;
         list) ;;
-        status | remove) words=$(qudag "${dir[@]}" --json expose list 2>/dev/null |
-            grep -o '"name":"[^"]\+"' | cut -d'"' -f4) ;;
+        status | remove) words=$(_qudag_says name expose list) ;;
         *) words='--name --direct --force --timeout --small-network' ;;
         esac ;;
     name) case $sub in
         '') words='add list remove' ;;
-        remove) words=$(qudag "${dir[@]}" --json name list 2>/dev/null | grep -o '"name":"[^"]\+"' | cut -d'"' -f4) ;;
+        remove) words=$(_qudag_says name name list) ;;
         esac ;;
-    connect) words='--isolate' ;;
+    connect) words="--isolate $([ -n "$sub" ] || _qudag_says name name list)" ;;
     lab) [ -n "$sub" ] || words='up status down exec' ;;
     config) [ -n "$sub" ] || words='check show' ;;
-    inbox) words='--save' ;;
-    ping) words="-c $(qudag "${dir[@]}" --json peers 2>/dev/null | grep -o '"peer":"[^"]*"' | cut -d'"' -f4)" ;;
+    inbox) words='--save'; [ "$prev" = --save ] && words=$(_qudag_says name inbox) ;;
+    ping) words="-c $(_qudag_says peer peers)" ;;
     send) if [ -n "$sub" ]; then
             mapfile -t COMPREPLY < <(compgen -f -W '-m --again --isolate --name --anonymous-name --small-network' -- "$cur")
             return
-        fi ;;
+        fi
+        words=$(_qudag_says name name list) ;;
     share) if [ "$prev" != --name ] && [ "$prev" != --timeout ]; then
             mapfile -t COMPREPLY < <(compgen -f -W '--once --name --hidden --qr --qr-svg --timeout --small-network' -- "$cur")
         fi
@@ -65,8 +73,7 @@ _qudag() {
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return
         fi
-        words="-o --replace --small-network $(qudag "${dir[@]}" --json name list 2>/dev/null |
-            grep -o '"name":"[^"]\+"' | cut -d'"' -f4)" ;;
+        words="-o --replace --small-network $(_qudag_says name name list)" ;;
     help) words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats config lab version help' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -19,6 +19,16 @@ def completes(*words):
     return done.stdout.split()
 
 
+def completes_nothing_of_an_error():
+    """a daemon that is not running is no petname"""
+    for words in ('fetch', 'connect', 'send', 'name remove', 'expose status', 'dark show', 'dark client list'):
+        line = f'qudag --dir {TOP}/none {words} ""'
+        done = subprocess.run(['bash', '-c', f'. "$1"; PATH="$2:$PATH"; COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _qudag; '
+                               'printf "%s\\n" "${COMPREPLY[@]}"', 'x', SRC / 'packaging/completions/qudag.bash', QUDAG.parent],
+                              capture_output=True, text=True, timeout=30, cwd=TOP)
+        check(all(w.startswith('--') or w == '-o' for w in done.stdout.split()), f'{words}: {done.stdout} {done.stderr}')
+
+
 def options_of(*command):
     """the options of a command as the program lists them, each with the value that it takes, or ''"""
     code, text = run(QUDAG, '--dir', TOP / 'none', *command, '--no-such-option')
@@ -70,6 +80,7 @@ def commands_and_options():
 
 
 def main():
+    completes_nothing_of_an_error()
     code, text = run(QUDAGD, '--dir', TOP / 'x', '--print-config')
     check(code == 0, text)
     page = (SRC / 'doc/qudag.conf.5').read_text()
