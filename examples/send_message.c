@@ -13,14 +13,17 @@
 
 static void on_changed(qudag_node *n, qudag_send s, const qudag_send_info *info, void *user)
 {
-    (void)s;
-    printf("%s %llu of %llu bytes%s%s\n", qudag_send_state_name(info->state),
-           (unsigned long long)info->acked, (unsigned long long)info->bytes,
-           info->why[0] != '\0' ? ": " : "", info->why);
+    static qudag_send_state said = QUDAG_SEND_FAILED; /* a state is told several times a second */
+    if (info->state != said || info->state == QUDAG_SEND_SENDING)
+        printf("%s %llu of %llu bytes%s%s\n", qudag_send_state_name(info->state),
+               (unsigned long long)info->acked, (unsigned long long)info->bytes,
+               info->why[0] != '\0' ? ": " : "", info->why);
+    said = info->state;
     if (info->state == QUDAG_SEND_DELIVERED || info->state == QUDAG_SEND_FAILED) {
         *(qudag_err *)user = info->err;
         qudag_node_stop(n);
     }
+    (void)s;
 }
 
 int main(int argc, char **argv)
