@@ -150,6 +150,16 @@ static enum MHD_Result answer_range_error(const struct share_request *r, struct 
     return answer(c, MHD_HTTP_RANGE_NOT_SATISFIABLE, res, "text/plain", NULL);
 }
 
+/* Bytes of the file, unless only its head was asked for: a share --once waits for their end. */
+static void begin_giving(struct share_request *r)
+{
+    struct share_http *h = r->http;
+    (void)pthread_mutex_lock(&h->lock);
+    r->gives = !r->head;
+    h->giving += r->gives;
+    (void)pthread_mutex_unlock(&h->lock);
+}
+
 /* |st|: of the open file r->fd. */
 static enum MHD_Result answer_file(struct share_request *r, struct MHD_Connection *c,
                                    const struct stat *st)
@@ -180,7 +190,7 @@ static enum MHD_Result answer_file(struct share_request *r, struct MHD_Connectio
         (void)MHD_add_response_header(res, "Content-Range", range);
     }
     const char *type = share_type(share_path_last(r->path));
-    r->gives = !r->head;
+    begin_giving(r);
     return answer(c, kind == SHARE_PART ? MHD_HTTP_PARTIAL_CONTENT : MHD_HTTP_OK, res, type,
                   share_type_active(type) ? SHARE_FILE_POLICY : NULL);
 }
@@ -225,9 +235,6 @@ static struct share_request *request_new(struct share_http *h)
     if (r != NULL) {
         r->http = h;
         r->fd = -1;
-        (void)pthread_mutex_lock(&h->lock);
-        h->at_work++;
-        (void)pthread_mutex_unlock(&h->lock);
     }
     return r;
 }
@@ -277,7 +284,7 @@ static void on_completed(void *ctx, struct MHD_Connection *c, void **req,
         share_once_given(h->once, r->path, r->size, r->from, to);
         h->given(h->ctx, &(struct share_given){r->path, r->size, r->from, to, !whole});
     }
-    h->at_work--;
+    h->giving -= r->gives;
     h->heard_ns = mono_ns();
     (void)pthread_mutex_unlock(&h->lock);
     if (r->fd >= 0) {
@@ -344,7 +351,7 @@ void share_http_free(struct share_http *h)
 bool share_http_over(struct share_http *h)
 {
     (void)pthread_mutex_lock(&h->lock);
-    bool over = share_once_over(h->once, h->confirmed, h->at_work, mono_ns() - h->heard_ns);
+    bool over = share_once_over(h->once, h->confirmed, h->giving, mono_ns() - h->heard_ns);
     (void)pthread_mutex_unlock(&h->lock);
     return over;
 }

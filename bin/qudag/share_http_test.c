@@ -20,7 +20,7 @@
 #include <curl/curl.h>
 
 #include "manifest.h"
-#include "share_http.h"
+#include "share_int.h"
 
 #define BIG 3000000
 
@@ -409,6 +409,71 @@ static void the_list_has_every_file_with_its_hash(void **state)
     end(&b);
 }
 
+/* Someone who asks for the list, or a page, and reads nothing. */
+static int ask_and_wait(const struct bed *b, const char *path)
+{
+    char text[200];
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_true(strlen(b->socket) < sizeof(to.sun_path));
+    memcpy(to.sun_path, b->socket, strlen(b->socket) + 1);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    int len = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    assert_int_equal(write(fd, text, (size_t)len), len);
+    return fd;
+}
+
+/* Lists that have a view; *views: how many these are. */
+static unsigned lists_at_work(const struct bed *b, unsigned *views)
+{
+    unsigned lists = 0;
+    *views = 0;
+    (void)pthread_mutex_lock(&b->http->page_lock);
+    for (size_t ix = 0; ix < SHARE_VIEWS_MAX; ix++) {
+        lists += b->http->view[ix].refs;
+        *views += b->http->view[ix].refs > 0;
+    }
+    (void)pthread_mutex_unlock(&b->http->page_lock);
+    return lists;
+}
+
+static void slow_readers_of_the_list_share_its_memory(void **state)
+{
+    enum { SLOW = 12, FILES = 3000 };
+    struct bed b;
+    struct manifest m;
+    char name[160];
+    int fd[SLOW];
+    unsigned views = 0;
+    (void)state;
+    make(&b);
+    for (unsigned ix = 0; ix < FILES; ix++) { /* more than a socket takes */
+        (void)snprintf(name, sizeof(name), "in/%0120u", ix);
+        put(&b, name, "", 0);
+    }
+    serve(&b, "in", false);
+    for (unsigned ix = 0; ix < SLOW; ix++) {
+        fd[ix] = ask_and_wait(&b, "/" MANIFEST_PATH);
+        for (unsigned ms = 0; lists_at_work(&b, &views) <= ix; ms++) {
+            assert_true(ms < 20000);
+            (void)usleep(1000);
+        }
+        (void)usleep(ix < SHARE_VIEWS_MAX ? 1100000 : 0); /* the views become old */
+    }
+    assert_int_equal(lists_at_work(&b, &views), SLOW);
+    assert_int_equal(views, SHARE_VIEWS_MAX);
+    get(&b, "/" MANIFEST_PATH); /* nobody is kept out */
+    manifest_init(&m);
+    assert_true(manifest_push(&m, got.body, got.len));
+    assert_true(manifest_complete(&m));
+    assert_int_equal(m.n, 5 + FILES);
+    manifest_fini(&m);
+    for (unsigned ix = 0; ix < SLOW; ix++) {
+        close(fd[ix]);
+    }
+    end(&b);
+}
+
 static void once_ends_when_all_was_taken_and_confirmed(void **state)
 {
     static const char *const paths[] = {"/a.txt", "/empty", "/page.html",
@@ -486,6 +551,7 @@ int main(void)
         cmocka_unit_test(ranges_are_served_and_resumed),
         cmocka_unit_test(only_reading_is_possible),
         cmocka_unit_test(the_list_has_every_file_with_its_hash),
+        cmocka_unit_test(slow_readers_of_the_list_share_its_memory),
         cmocka_unit_test(once_ends_when_all_was_taken_and_confirmed),
         cmocka_unit_test(who_does_not_read_the_list_keeps_nobody_waiting),
     };

@@ -8,6 +8,15 @@
 #include <microhttpd.h>
 #include <pthread.h>
 
+#define SHARE_VIEWS_MAX 4 /* at a time: one of SHARE_FILES_MAX files takes some 20 MB */
+
+/* Which files there were when a list began; lists that begin soon after each other have the same. */
+struct share_view {
+    struct share_files files;
+    unsigned refs; /* lists that are being sent; 0: it is free */
+    uint64_t made_ns;
+};
+
 struct share_http {
     struct MHD_Daemon *mhd;
     const struct share_tree *tree;
@@ -18,11 +27,13 @@ struct share_http {
     pthread_mutex_t lock; /* of what follows, and of |given| */
     struct share_once *once;
     bool confirmed;
-    unsigned at_work; /* requests */
+    unsigned giving; /* requests for files */
     uint64_t heard_ns;
-    const struct share_listing *hashing; /* whose turn it is; NULL: nobody's */
-    uint64_t hashed_ns;                  /* when that went on last */
-    pthread_mutex_t page_lock;           /* held while a folder's page is made */
+    const void *turn_of; /* the list for which a file is hashed; NULL: none */
+    uint64_t turn_ns;    /* when that went on last */
+    pthread_mutex_t
+        page_lock; /* held while a folder's page is made, or a view, and of what follows */
+    struct share_view view[SHARE_VIEWS_MAX];
 };
 
 struct share_listing;

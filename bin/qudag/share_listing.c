@@ -5,7 +5,7 @@
  *
  * Files are hashed once and then remembered; while that takes long, lines "hashing" tell that it goes on.  One file is
  * hashed at a time, whoever asked for it: nobody makes this machine do the same work twice, or much of it at once.  The
- * turn is held for one file, and not while its list waits for a reader: who reads slowly keeps nobody waiting.
+ * turn is held for one file, and lost by who takes nothing of the list meanwhile, so that nobody waits for that.
  */
 #include "share_int.h"
 
@@ -22,15 +22,17 @@
 #define READ (256 * 1024)           /* bytes hashed at a time */
 #define WORK_NS UINT64_C(500000000) /* between two lines */
 #define WAIT_NS 500000000L
-#define TURN_NS UINT64_C(5000000000) /* the list that has the turn and does not go on loses it */
+#define TURN_NS UINT64_C(2000000000) /* without going on, until it is somebody else\'s */
 #define TRIES 3                      /* to read a file that is being written to */
+#define VIEW_NS                                                                                    \
+    UINT64_C(1000000000) /* as old a view may be, unless there is no place for another */
 
 enum stage { HEAD, FILES, END, OVER };
 
 struct share_listing {
     enum stage stage;
     bool left_out;
-    struct share_files files;
+    struct share_view *view; /* NULL: not yet */
     size_t at;               /* file */
     uint64_t n, bytes, read; /* listed; read: of what is hashed */
     int fd;                  /* is being hashed; -1: none */
@@ -51,31 +53,75 @@ static void say_file(struct share_listing *l, const uint8_t hash[SHARE_HASH_LEN]
 {
     struct manifest_line line = {.kind = MANIFEST_FILE, .size = size};
     memcpy(line.hash, hash, sizeof(line.hash));
-    (void)snprintf(line.path, sizeof(line.path), "%s", l->files.file[l->at].path);
+    (void)snprintf(line.path, sizeof(line.path), "%s", l->view->files.file[l->at].path);
     say(l, &line);
     l->n++;
     l->bytes += size;
 }
 
-/* Whether it is this list's turn to hash a file: it goes on with its own, nobody has one, or who has it is stuck. */
-static bool take_turn(const struct share_listing *l, struct share_http *h)
+/*
+ * The youngest view that somebody has, unless it is old and there is a place for another: so callers, however many and
+ * slow, take the memory of SHARE_VIEWS_MAX and keep nobody from a list.  *place: that one; NULL: there is none.
+ */
+static struct share_view *youngest(struct share_http *h, struct share_view **place)
 {
-    (void)pthread_mutex_lock(&h->lock);
-    bool stuck = mono_ns() - h->hashed_ns > TURN_NS;
-    bool ours = h->hashing == NULL || h->hashing == l || stuck;
-    if (ours) {
-        h->hashing = l;
-        h->hashed_ns = mono_ns();
+    struct share_view *young = NULL;
+    *place = NULL;
+    for (size_t ix = 0; ix < SHARE_VIEWS_MAX; ix++) {
+        struct share_view *v = &h->view[ix];
+        if (v->refs == 0) {
+            *place = v;
+        } else if (young == NULL || v->made_ns > young->made_ns) {
+            young = v;
+        }
     }
-    (void)pthread_mutex_unlock(&h->lock);
-    return ours;
+    return young;
 }
 
-/* It is somebody else's: the same is asked again a little later. */
-static void wait_turn(struct share_listing *l)
+/* False: out of memory. */
+static bool take_view(struct share_listing *l, struct share_http *h)
 {
-    (void)nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
-    say(l, &(struct manifest_line){.kind = MANIFEST_HASHING, .size = l->bytes});
+    struct share_view *place;
+    (void)pthread_mutex_lock(&h->page_lock);
+    struct share_view *v = youngest(h, &place);
+    if (place != NULL && (v == NULL || mono_ns() - v->made_ns >= VIEW_NS)) {
+        v = share_tree_files(h->tree, &place->files) ? place : NULL;
+        place->made_ns = mono_ns();
+    }
+    if (v != NULL) {
+        v->refs++;
+    }
+    (void)pthread_mutex_unlock(&h->page_lock);
+    l->view = v;
+    return v != NULL;
+}
+
+static void leave_view(struct share_listing *l, struct share_http *h)
+{
+    if (l->view == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&h->page_lock);
+    if (--l->view->refs == 0) {
+        share_files_free(&l->view->files);
+    }
+    (void)pthread_mutex_unlock(&h->page_lock);
+    l->view = NULL;
+}
+
+/* Whether it is this list's turn to hash a file; |anew|: or becomes so. */
+static bool has_turn(const struct share_listing *l, struct share_http *h, bool anew)
+{
+    uint64_t now = mono_ns();
+    (void)pthread_mutex_lock(&h->lock);
+    bool open = h->turn_of == NULL || now - h->turn_ns >= TURN_NS;
+    bool has = h->turn_of == l || (anew && open);
+    if (has) {
+        h->turn_of = l;
+        h->turn_ns = now;
+    }
+    (void)pthread_mutex_unlock(&h->lock);
+    return has;
 }
 
 /* Closes the file that is at work; it is others' turn. */
@@ -86,7 +132,7 @@ static void leave_file(struct share_listing *l, struct share_http *h)
         l->fd = -1;
     }
     (void)pthread_mutex_lock(&h->lock);
-    h->hashing = h->hashing == l ? NULL : h->hashing;
+    h->turn_of = h->turn_of == l ? NULL : h->turn_of;
     (void)pthread_mutex_unlock(&h->lock);
 }
 
@@ -101,19 +147,20 @@ static void next_file(struct share_listing *l, struct share_http *h)
 static void open_file(struct share_listing *l, struct share_http *h)
 {
     uint8_t hash[SHARE_HASH_LEN];
-    l->fd = share_tree_at(h->tree, l->files.file[l->at].path, &l->st);
+    l->fd = share_tree_at(h->tree, l->view->files.file[l->at].path, &l->st);
     if (l->fd < 0 || !S_ISREG(l->st.st_mode)) {
         l->left_out = true;
         next_file(l, h);
     } else if (share_hashes_get(h->hashes, &l->st, hash)) {
         say_file(l, hash, (uint64_t)l->st.st_size);
         next_file(l, h);
-    } else if (take_turn(l, h)) {
+    } else if (has_turn(l, h, true)) {
         l->read = 0;
         blake3_hasher_init(&l->hash);
     } else { /* it may be this very file that is hashed for somebody else */
         leave_file(l, h);
-        wait_turn(l);
+        (void)nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
+        say(l, &(struct manifest_line){.kind = MANIFEST_HASHING, .size = l->bytes});
     }
 }
 
@@ -142,9 +189,8 @@ static void close_file(struct share_listing *l, struct share_http *h)
 static void hash_file(struct share_listing *l, struct share_http *h)
 {
     uint64_t until = mono_ns() + WORK_NS;
-    if (!take_turn(l, h)) { /* it was lost meanwhile, and somebody else has it hashed soon */
+    if (!has_turn(l, h, false)) { /* its reader was too slow */
         leave_file(l, h);
-        wait_turn(l);
         return;
     }
     for (;;) {
@@ -180,9 +226,9 @@ static bool step(struct share_listing *l, struct share_http *h)
         (void)snprintf(line.path, sizeof(line.path), "%s", h->tree->name);
         say(l, &line);
         l->stage = FILES;
-        return share_tree_files(h->tree, &l->files);
+        return take_view(l, h);
     case FILES:
-        if (l->at == l->files.n) {
+        if (l->at == l->view->files.n) {
             l->stage = END;
         } else if (l->fd < 0) {
             open_file(l, h);
@@ -191,7 +237,7 @@ static bool step(struct share_listing *l, struct share_http *h)
         }
         return true;
     case END:
-        if (l->left_out || l->files.more) {
+        if (l->left_out || l->view->files.more) {
             say(l, &(struct manifest_line){.kind = MANIFEST_LEFT_OUT});
         }
         line = (struct manifest_line){.kind = MANIFEST_END, .files = l->n, .size = l->bytes};
@@ -247,7 +293,7 @@ void share_listing_end(struct share_request *r)
         return;
     }
     leave_file(l, r->http);
-    share_files_free(&l->files);
+    leave_view(l, r->http);
     free(l);
     r->list = NULL;
 }

@@ -115,8 +115,7 @@ bool share_once_whole(const struct share_once *o)
     return o->left == 0;
 }
 
-bool share_once_over(const struct share_once *o, bool confirmed, unsigned at_work,
-                     uint64_t quiet_ns)
+bool share_once_over(const struct share_once *o, bool confirmed, unsigned giving, uint64_t quiet_ns)
 {
-    return share_once_whole(o) && at_work == 0 && (confirmed || quiet_ns >= SHARE_QUIET_NS);
+    return share_once_whole(o) && giving == 0 && (confirmed || quiet_ns >= SHARE_QUIET_NS);
 }
