@@ -19,7 +19,7 @@ extern "C" {
 #define QUDAG_EXPOSE_PORTS_MAX 16         /* virtual ports of one */
 #define QUDAG_EXPOSE_PORT_TEXT_MAX 144    /* a virtual port with its target as text, with NUL */
 #define QUDAG_EXPOSE_CONNECTIONS 1024     /* of one service, unless it says otherwise */
-#define QUDAG_EXPOSE_CONNECTIONS_ALL 4096 /* of all services of a node */
+#define QUDAG_EXPOSE_CONNECTIONS_ALL 4096 /* of all services of a node, in equal shares */
 #define QUDAG_EXPOSE_CONNECTIONS_CIRCUIT                                                           \
     60                           /* of one caller's circuit, which has room for 63 streams */
 #define QUDAG_EXPOSE_WHY_MAX 512 /* bytes of a sentence about why, with NUL */
@@ -92,7 +92,7 @@ typedef struct qudag_expose_info {
     bool keep, force; /* as given */
     bool direct;      /* kind of its address */
     uint8_t pad[4];
-    uint32_t connections, connections_max; /* now; at most */
+    uint32_t connections, connections_max; /* now; at most, its share counted */
     qudag_err publish_err;                 /* how the last attempt to publish ended */
     uint32_t pad2;
     uint64_t accepted;                          /* connections so far */

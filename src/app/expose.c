@@ -188,7 +188,6 @@ static qudag_err get(qudag_node *n, struct expose **out)
         x->node = n;
         x->ready = qudag_node_phase(n) == QUDAG_PHASE_READY;
         list_init(&x->asking);
-        list_init(&x->denied);
         err = begin(x);
         if (err != QUDAG_OK) {
             expose_free(x);
@@ -244,6 +243,7 @@ static qudag_err service_new(struct expose *x, const struct expose_wish *w, cons
     svc->wish = *w;
     (void)snprintf(svc->addr, sizeof(svc->addr), "%s", addr);
     list_init(&svc->conns);
+    list_init(&svc->denied);
     svc->retry_at = TSTAMP_NEVER;
     svc->retry_in = EXPOSE_RETRY_MIN;
     x->service[x->n_services++] = svc;
@@ -451,7 +451,7 @@ static void describe(qudag_expose_info *out, const struct expose_service *svc)
     out->keep = svc->wish.keep;
     out->force = svc->wish.force;
     out->connections = svc->callers.n;
-    out->connections_max = svc->wish.max;
+    out->connections_max = expose_connections_max(svc->wish.max, svc->x->n_services);
     out->publish_err = svc->publish_err;
     out->accepted = svc->accepted;
     out->no_port = svc->answered[TUNNEL_NO_PORT];

@@ -12,7 +12,7 @@
 
 struct expose_conn {
     struct list node;  /* in service.conns */
-    struct list timed; /* in expose.asking or expose.denied */
+    struct list timed; /* in expose.asking or service.denied */
     struct expose_service *svc;
     struct fair_item place;
     qudag_stream s;
@@ -31,7 +31,6 @@ static void give_place(struct expose_conn *c)
 {
     if (c->placed) {
         fair_del(&c->svc->callers, &c->place, api_now());
-        c->svc->x->n_conns--;
         c->placed = false;
     }
 }
@@ -45,7 +44,7 @@ static void conn_free(struct expose_conn *c)
     list_del(&c->timed);
     bool gone = qudag_stream_set_user(svc->x->node, c->s, NULL) != QUDAG_OK;
     (void)gone; /* then nobody asks for it any more */
-    svc->x->n_denied -= c->denied;
+    svc->n_denied -= c->denied;
     mem_free(api_mem(svc->x->node), c);
 }
 
@@ -70,31 +69,37 @@ static void conn_reset(struct expose_conn *c, qudag_err why)
     conn_free(c);
 }
 
-/* The answer is no: the status, the end, and what still comes is thrown away. */
+/*
+ * The answer is no: the status, the end, and what still comes is thrown away.  The oldest of those that have not ended
+ * makes room, of this service alone: what callers of one see must not depend on what is asked of another (TU-12).
+ */
 static void conn_deny(struct expose_conn *c, enum tunnel_status status)
 {
     struct expose *x = c->svc->x;
+    struct expose_service *svc = c->svc;
     uint8_t byte = (uint8_t)status;
     size_t taken = 0;
 
-    c->svc->answered[status]++;
+    svc->answered[status]++;
     if (c->sp != NULL) {
         splice_stream(c->sp, (qudag_stream){0}); /* it lives on to be told */
         splice_abort(c->sp, QUDAG_ECANCELED);
         c->sp = NULL;
     }
-    if (x->n_denied == EXPOSE_DENIED_MAX ||
-        qudag_stream_write(x->node, c->s, (qudag_slice){&byte, 1}, &taken) != QUDAG_OK) {
+    if (svc->n_denied == EXPOSE_DENIED_MAX) {
+        conn_reset(LIST_ENTRY(svc->denied.next, struct expose_conn, timed), QUDAG_ELIMIT);
+    }
+    if (qudag_stream_write(x->node, c->s, (qudag_slice){&byte, 1}, &taken) != QUDAG_OK) {
         conn_reset(c, QUDAG_ELIMIT);
         return;
     }
     give_place(c);
-    x->n_denied++;
+    svc->n_denied++;
     qudag_stream_fin(x->node, c->s);
     c->denied = true;
     c->since = api_now();
     list_del(&c->timed);
-    list_push_back(&x->denied, &c->timed);
+    list_push_back(&svc->denied, &c->timed);
 }
 
 /* ------------------------------------------------------------------ the target */
@@ -191,8 +196,8 @@ static enum expose_place place_for(struct expose_service *svc, uint64_t circuit)
 {
     const struct fair_source *most = fair_most(&svc->callers);
     struct expose_room r = {.of_service = svc->callers.n,
-                            .in_all = (uint32_t)svc->x->n_conns,
-                            .service_max = svc->wish.max,
+                            .service_max =
+                                expose_connections_max(svc->wish.max, svc->x->n_services),
                             .newcomer = fair_claim_of(&svc->callers, ONE, circuit)};
 
     r.newcomer.net = ONE;
@@ -228,7 +233,6 @@ static struct expose_conn *conn_new(struct expose_service *svc, qudag_stream s, 
     list_init(&c->timed);
     list_push_back(&svc->conns, &c->node);
     list_push_back(&x->asking, &c->timed);
-    x->n_conns += place;
     svc->accepted += place;
     return c;
 }
@@ -435,9 +439,9 @@ void expose_conns_tick(struct expose *x, tstamp now)
 {
     for (size_t i = 0; i < x->n_services; i++) {
         look_at(x->service[i], now);
+        tick_list(&x->service[i]->denied, EXPOSE_DENIED_NS, now);
     }
     tick_list(&x->asking, EXPOSE_ASK_NS, now);
-    tick_list(&x->denied, EXPOSE_DENIED_NS, now);
 }
 
 void expose_conns_cut(struct expose_service *svc, bool all)

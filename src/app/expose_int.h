@@ -18,7 +18,7 @@
 #define EXPOSE_DIAL_MS 10000                   /* for a target to take a connection */
 #define EXPOSE_ASK_NS (30 * NS_PER_S)          /* for a caller to say which port it wants */
 #define EXPOSE_DENIED_NS (5 * NS_PER_S)        /* for a caller to end a stream that was denied */
-#define EXPOSE_DENIED_MAX 1024                 /* of those; above they are reset at once */
+#define EXPOSE_DENIED_MAX 256 /* of those, of one service; one more ends the oldest */
 #define EXPOSE_TICK_MS 1000
 #define EXPOSE_RETRY_MIN (5 * NS_PER_S) /* before another attempt to publish, doubled each time */
 #define EXPOSE_RETRY_MAX (600 * NS_PER_S)
@@ -42,9 +42,10 @@ struct expose_service {
     struct expose_wish wish;
     struct fair callers; /* sources are circuits, items its connections */
     struct list conns;
+    struct list denied; /* of these, what was answered with no, the oldest first */
+    size_t n_denied;
     qudag_op publishing; /* id 0: not at present */
     qudag_err publish_err;
-    bool published;
     tstamp retry_at; /* when it is published next; TSTAMP_NEVER: the library renews it */
     tstamp retry_in;
     uint64_t accepted, answered[TUNNEL_STATUS_END], evicted;
@@ -57,9 +58,9 @@ struct expose {
     struct api_client *client;
     struct splice_pool *pool;
     struct expose_service *service[QUDAG_EXPOSE_MAX];
-    size_t n_services, n_conns, n_denied;
-    struct list asking,
-        denied;        /* connections that must say or do something in time, the oldest first */
+    size_t n_services;
+    struct list
+        asking; /* connections that must say which port they want in time, the oldest first */
     uv_timer_t *timer; /* frees itself when closed */
     bool ready;        /* circuits can be built */
     bool serving;      /* the protocol is ours */
@@ -116,7 +117,7 @@ bool expose_gives_way(const struct expose_waiting *holder, const struct expose_w
 
 /* What is held when a newcomer wants a place. */
 struct expose_room {
-    uint32_t of_circuit, of_service, in_all; /* connections, the first of the newcomer's circuit */
+    uint32_t of_circuit, of_service; /* connections, the first of the newcomer's circuit */
     uint32_t service_max;
     struct fair_claim most, newcomer; /* the circuit that holds most of the service, and its own */
 };
@@ -127,8 +128,10 @@ enum expose_place {
 };
 /*
  * Whether a newcomer gets a place: no circuit has more than its share, and nobody is pushed below what others get.
- * That is decided within the service: when the node is full, a service that holds nothing gets nothing.
+ * Only the service itself is looked at, never what the node's others hold: SPEC TU-12.
  */
 enum expose_place expose_place(const struct expose_room *r);
+/* Connections that a service may hold which wants |max|, where the node has |services|. */
+uint32_t expose_connections_max(uint32_t max, size_t services);
 
 #endif

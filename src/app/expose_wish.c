@@ -158,9 +158,18 @@ enum expose_place expose_place(const struct expose_room *r)
     if (r->of_circuit >= QUDAG_EXPOSE_CONNECTIONS_CIRCUIT) {
         return EXPOSE_FULL;
     }
-    if (r->of_service < r->service_max && r->in_all < QUDAG_EXPOSE_CONNECTIONS_ALL) {
+    if (r->of_service < r->service_max) {
         return EXPOSE_TAKE;
     }
-    return r->most.source_n > 0 && fair_gives_way(&r->most, &r->newcomer) ? EXPOSE_REPLACE
-                                                                          : EXPOSE_FULL;
+    return fair_gives_way(&r->most, &r->newcomer) ? EXPOSE_REPLACE : EXPOSE_FULL;
+}
+
+_Static_assert(QUDAG_EXPOSE_CONNECTIONS_ALL / QUDAG_EXPOSE_MAX >= QUDAG_EXPOSE_CONNECTIONS_CIRCUIT,
+               "the share of a service holds what one circuit may have");
+
+uint32_t expose_connections_max(uint32_t max, size_t services)
+{
+    uint32_t share = fair_share(QUDAG_EXPOSE_CONNECTIONS_ALL, (uint32_t)services);
+
+    return max < share ? max : share;
 }

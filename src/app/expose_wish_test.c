@@ -117,24 +117,22 @@ static void the_largest_service_fits_on_disk(void **state)
 
 static void who_gets_a_place(void **state)
 {
-    enum { C = QUDAG_EXPOSE_CONNECTIONS_CIRCUIT, ALL = QUDAG_EXPOSE_CONNECTIONS_ALL };
+    enum { C = QUDAG_EXPOSE_CONNECTIONS_CIRCUIT };
     static const struct {
-        uint32_t of_circuit, of_service, in_all, max, most;
+        uint32_t of_circuit, of_service, max, most;
         enum expose_place place;
     } rows[] = {
-        {0, 0, 0, 10, 0, EXPOSE_TAKE},
-        {0, 9, 9, 10, 9, EXPOSE_TAKE},
-        {C - 1, C - 1, C - 1, 1024, C - 1, EXPOSE_TAKE},
-        {C, C, C, 1024, C, EXPOSE_FULL}, /* its share, however much room there is */
-        {0, 10, 10, 10, 10, EXPOSE_REPLACE},
-        {0, 10, 10, 10, 2, EXPOSE_REPLACE},
-        {0, 10, 10, 10, 1, EXPOSE_FULL}, /* all have one */
-        {1, 10, 10, 10, 2, EXPOSE_FULL}, /* two of equal size do not take from each other */
-        {1, 10, 10, 10, 3, EXPOSE_REPLACE},
-        {5, 10, 10, 10, 5, EXPOSE_FULL},
-        {0, 5, ALL, 10, 5, EXPOSE_REPLACE},
-        {0, 0, ALL, 10, 0, EXPOSE_FULL}, /* nothing of this service could give way */
-        {0, 5, ALL - 1, 10, 5, EXPOSE_TAKE},
+        {0, 0, 10, 0, EXPOSE_TAKE},
+        {0, 9, 10, 9, EXPOSE_TAKE},
+        {C - 1, C - 1, 1024, C - 1, EXPOSE_TAKE},
+        {C, C, 1024, C, EXPOSE_FULL}, /* its share, however much room there is */
+        {0, 10, 10, 10, EXPOSE_REPLACE},
+        {0, 10, 10, 2, EXPOSE_REPLACE},
+        {0, 10, 10, 1, EXPOSE_FULL}, /* all have one */
+        {1, 10, 10, 2, EXPOSE_FULL}, /* two of equal size do not take from each other */
+        {1, 10, 10, 3, EXPOSE_REPLACE},
+        {5, 10, 10, 5, EXPOSE_FULL},
+        {0, 15, 10, 5, EXPOSE_REPLACE}, /* its share became smaller */
     };
     (void)state;
 
@@ -142,7 +140,6 @@ static void who_gets_a_place(void **state)
         struct expose_room r = {
             .of_circuit = rows[i].of_circuit,
             .of_service = rows[i].of_service,
-            .in_all = rows[i].in_all,
             .service_max = rows[i].max,
             .most = {.net = 1, .source = 1, .net_n = rows[i].of_service, .source_n = rows[i].most},
             .newcomer = {.net = 1,
@@ -150,6 +147,23 @@ static void who_gets_a_place(void **state)
                          .net_n = rows[i].of_service,
                          .source_n = rows[i].of_circuit}};
         assert_int_equal(expose_place(&r), rows[i].place);
+    }
+}
+
+/* SPEC: TU-12. */
+static void services_have_equal_shares_whatever_others_hold(void **state)
+{
+    static const struct {
+        uint32_t max;
+        size_t services;
+        uint32_t share;
+    } rows[] = {
+        {1024, 1, 1024}, {1024, 4, 1024}, {1024, 5, 819}, {1024, 64, 64}, {10, 64, 10}, {1, 1, 1},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(expose_connections_max(rows[i].max, rows[i].services), rows[i].share);
     }
 }
 
@@ -179,6 +193,7 @@ int main(void)
         cmocka_unit_test(what_is_kept_reads_the_same_and_nothing_shorter_or_longer_does),
         cmocka_unit_test(the_largest_service_fits_on_disk),
         cmocka_unit_test(who_gets_a_place),
+        cmocka_unit_test(services_have_equal_shares_whatever_others_hold),
         cmocka_unit_test(who_holds_most_gives_way_and_nobody_who_holds_less),
     };
 

@@ -336,6 +336,64 @@ static void an_address_that_was_published_before_stays_published(void **state)
     assert_true(is_published());
 }
 
+/* The streams of |n| circuits to a port of |addr| that is not there, whose opener never ends them. */
+static void ask_in_vain(qudag_stream s[][QUDAG_EXPOSE_CONNECTIONS_CIRCUIT], size_t n)
+{
+    uint8_t request[TUNNEL_REQUEST_LEN];
+    size_t taken = 0;
+
+    tunnel_request_put(request, 7);
+    for (size_t i = 0; i < n; i++) {
+        qudag_dark_options o = {.size = sizeof(o), .isolation_len = 2};
+        o.isolation[0] = 'v';
+        o.isolation[1] = (uint8_t)i;
+        for (size_t k = 0; k < QUDAG_EXPOSE_CONNECTIONS_CIRCUIT; k++) {
+            assert_int_equal(
+                qudag_dark_open_with(CALLER->node, addr, TUNNEL_PROTOCOL, &o, &s[i][k]), QUDAG_OK);
+            assert_int_equal(qudag_stream_write(CALLER->node, s[i][k],
+                                                (qudag_slice){request, sizeof(request)}, &taken),
+                             QUDAG_OK);
+        }
+    }
+}
+
+/* SPEC: TU-12: what one address is asked shows nothing at another of the same node, nor to its other callers. */
+static void streams_that_were_denied_are_counted_by_service(void **state)
+{
+    enum { CIRCUITS = 18 };
+    static qudag_stream s[CIRCUITS][QUDAG_EXPOSE_CONNECTIONS_CIRCUIT];
+    char other[QUDAG_DARK_TEXT_MAX], web[QUDAG_DARK_TEXT_MAX];
+    const char *ports[] = {"80"};
+    qudag_expose_options e = options(ports, 1);
+    (void)state;
+
+    start_web(QUDAG_EXPOSE_CONNECTIONS);
+    NET_WAIT(info().published, 40);
+    memcpy(web, addr, sizeof(web));
+    e.name = "other";
+    assert_int_equal(qudag_expose_start(SERVICE->node, &e, other), QUDAG_OK);
+    memcpy(addr, other, sizeof(addr));
+    NET_WAIT(is_published(), 40);
+    open_port(7, "o"); /* its circuit is there */
+    NET_WAIT(CALLER->closed, 30);
+    assert_int_equal(CALLER->closed_why, QUDAG_EUNSUPPORTED);
+    memcpy(addr, web, sizeof(addr));
+    uint64_t before = info().no_port;
+    CALLER->hold = true; /* or it would end what has ended */
+    ask_in_vain(s, CIRCUITS);
+    NET_WAIT(info().no_port - before == CIRCUITS * QUDAG_EXPOSE_CONNECTIONS_CIRCUIT, 60);
+    memcpy(addr, other, sizeof(addr));
+    open_port(7, "o");
+    NET_WAIT(CALLER->closed, 10);
+    assert_int_equal(CALLER->closed_why, QUDAG_EUNSUPPORTED);
+    memcpy(addr, web, sizeof(addr));
+    open_port(7, "w");
+    NET_WAIT(CALLER->closed, 10);
+    assert_int_equal(CALLER->closed_why, QUDAG_EUNSUPPORTED);
+    CALLER->hold = false;
+    assert_int_equal(qudag_expose_stop(SERVICE->node, "other"), QUDAG_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +405,7 @@ int main(void)
         cmocka_unit_test(who_lets_most_wait_gives_way),
         cmocka_unit_test(a_stopped_service_is_offline_at_once_and_begins_again),
         cmocka_unit_test(an_address_that_was_published_before_stays_published),
+        cmocka_unit_test(streams_that_were_denied_are_counted_by_service),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
