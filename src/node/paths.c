@@ -204,7 +204,7 @@ void node_path_ended(struct node *n, struct node_circuit *c, uint64_t hop, qudag
         relays_circuit_built(n->relays, &c->path[0].peer, true);
     }
     judge(n, c, &end);
-    if (hop >= 1 && hop <= to_blame(c)) { /* it is is the first hop that was not reached */
+    if (hop >= 1 && hop <= to_blame(c)) { /* the first hop that was not reached */
         relays_hop_failed(n->relays, c->path, hop, now);
         if (hop == 1 && !err_is_ours(err)) {
             n->guards.ask_others = true;
