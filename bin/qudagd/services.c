@@ -99,6 +99,29 @@ static uint32_t ports_of(const struct request *rq, const char **ports, uint32_t 
     return n;
 }
 
+/* An own address has that label and is not to be used for it: see qudag_expose_start(). */
+static void label_taken(struct request *rq, const char *name)
+{
+    qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
+    char text[160 + QUDAG_DARK_LABEL_MAX];
+
+    for (size_t it = 0; qudag_dark_next(rq->d->node, &it, &info);) {
+        if (strcmp(info.label, name) == 0) {
+            (void)snprintf(
+                text, sizeof(text),
+                "%s is a dark address of this node already, %s: whoever has it %s", name,
+                info.kind == QUDAG_DARK_DIRECT ? "of the direct kind" : "of another network",
+                info.kind == QUDAG_DARK_DIRECT ? "can find this machine" : "looks for it there");
+            request_end(rq, TOOL_REFUSED, "QUDAG_EEXISTS", text,
+                        info.kind == QUDAG_DARK_DIRECT
+                            ? "choose another --name, or add --direct if that is what you want"
+                            : "choose another --name");
+            return;
+        }
+    }
+    request_end_err(rq, QUDAG_EEXISTS, "the service was not started");
+}
+
 void services_start(struct request *rq)
 {
     const char *ports[QUDAG_EXPOSE_PORTS_MAX];
@@ -132,6 +155,10 @@ void services_start(struct request *rq)
         request_end(rq, TOOL_FAILED, qudag_err_name(err),
                     "this node has as many services as it can",
                     "qudag expose remove NAME ends one");
+        return;
+    }
+    if (err == QUDAG_EEXISTS) {
+        label_taken(rq, o.name);
         return;
     }
     if (err == QUDAG_OK && service_find(rq, addr, &info)) {

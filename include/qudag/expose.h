@@ -33,7 +33,7 @@ typedef struct qudag_expose_options {
      * unix:/PATH; without it the virtual port of 127.0.0.1.  Copied.
      */
     const char *const *ports;
-    /* The label of its address, not empty: an own address that has it is used again, whatever its kind and network. */
+    /* The label of its address, not empty: an own address that has it is used again, see |direct|. */
     const char *name;
     uint32_t connections_max; /* at the same time; 0: QUDAG_EXPOSE_CONNECTIONS, which is the most */
     qudag_dark_network network; /* of a new address; in a lab always LAB */
@@ -46,7 +46,7 @@ typedef struct qudag_expose_options {
     /*
      * A new address is of kind direct: callers stay hidden, but whoever has the address can find out this machine's
      * network address.  Else it is hidden, and nobody learns where the service is.  An address that is used again
-     * keeps its kind, so that of an existing direct one the service is not hidden: see qudag_expose_info.direct.
+     * keeps its kind: a direct one only where this is set, else it is QUDAG_EEXISTS.
      */
     bool direct;
     uint8_t pad[5];
@@ -62,8 +62,9 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_check(const qudag_expose_options
 /*
  * Starts a service, before or after the node; |addr| gets its address.  Where one of that name runs, its ports and
  * limits become those of |o|; connections to ports that it no longer has are cut.  Errors of qudag_expose_check(),
- * QUDAG_ELIMIT, QUDAG_ENOMEM, QUDAG_EEXISTS (the program serves the tunnel protocol itself), QUDAG_ESTATE (the node is
- * being freed), what save returned: nothing has changed then, but that a new address may have been made.
+ * QUDAG_ELIMIT, QUDAG_ENOMEM, QUDAG_EEXISTS (the program serves the tunnel protocol itself; or the own address of that
+ * name is direct and |direct| not set, or not of |network|), QUDAG_ESTATE (the node is being freed), what save returned:
+ * nothing has changed then, but that a new address may have been made.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_start(qudag_node *n, const qudag_expose_options *o,
                                                       char addr[QUDAG_DARK_TEXT_MAX]);

@@ -202,7 +202,17 @@ static qudag_err get(qudag_node *n, struct expose **out)
     return err;
 }
 
-/* The own address with that label; else a new one.  *ours: nobody publishes it so far. */
+/* Whether the own address |info| serves for |o|: a direct one does not hide a service that is to be hidden. */
+static bool fits(const qudag_dark_info *info, const qudag_expose_options *o)
+{
+    return (info->kind == QUDAG_DARK_HIDDEN || o->direct) &&
+           (o->network == QUDAG_DARK_MAIN || info->network == o->network);
+}
+
+/*
+ * The own address with that label; else a new one.  *ours: nobody publishes it so far.  QUDAG_EEXISTS: that label is of
+ * one which does not fit.
+ */
 static qudag_err address(qudag_node *n, const char *name, const qudag_expose_options *o,
                          char addr[QUDAG_DARK_TEXT_MAX], bool *ours)
 {
@@ -215,6 +225,9 @@ static qudag_err address(qudag_node *n, const char *name, const qudag_expose_opt
 
     for (size_t it = 0; qudag_dark_next(n, &it, &info);) {
         if (strcmp(info.label, name) == 0) {
+            if (!fits(&info, o)) {
+                return QUDAG_EEXISTS;
+            }
             memcpy(addr, info.addr, sizeof(info.addr));
             *ours = !info.published;
             return QUDAG_OK;

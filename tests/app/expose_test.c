@@ -336,6 +336,28 @@ static void an_address_that_was_published_before_stays_published(void **state)
     assert_true(is_published());
 }
 
+/* A name that an address of the direct kind has does not make a service that was to be hidden a direct one. */
+static void a_direct_address_is_used_again_only_when_that_is_asked_for(void **state)
+{
+    const char *ports[] = {"80"};
+    char made[QUDAG_DARK_TEXT_MAX], again[QUDAG_DARK_TEXT_MAX];
+    qudag_expose_options e = options(ports, 1);
+    (void)state;
+
+    assert_int_equal(net_create_direct(SERVICE->node, "plain", made), QUDAG_OK);
+    e.name = "plain";
+    assert_int_equal(qudag_expose_start(SERVICE->node, &e, again), QUDAG_EEXISTS);
+    e.direct = true;
+    assert_int_equal(qudag_expose_start(SERVICE->node, &e, again), QUDAG_OK);
+    assert_string_equal(again, made);
+    assert_int_equal(qudag_expose_stop(SERVICE->node, "plain"), QUDAG_OK);
+    assert_int_equal(qudag_dark_create(SERVICE->node, "cloak", made), QUDAG_OK);
+    e.name = "cloak"; /* a hidden one is no worse than was asked for */
+    assert_int_equal(qudag_expose_start(SERVICE->node, &e, again), QUDAG_OK);
+    assert_string_equal(again, made);
+    assert_int_equal(qudag_expose_stop(SERVICE->node, "cloak"), QUDAG_OK);
+}
+
 /* The streams of |n| circuits to a port of |addr| that is not there, whose opener never ends them. */
 static void ask_in_vain(qudag_stream s[][QUDAG_EXPOSE_CONNECTIONS_CIRCUIT], size_t n)
 {
@@ -405,6 +427,7 @@ int main(void)
         cmocka_unit_test(who_lets_most_wait_gives_way),
         cmocka_unit_test(a_stopped_service_is_offline_at_once_and_begins_again),
         cmocka_unit_test(an_address_that_was_published_before_stays_published),
+        cmocka_unit_test(a_direct_address_is_used_again_only_when_that_is_asked_for),
         cmocka_unit_test(streams_that_were_denied_are_counted_by_service),
     };
 
