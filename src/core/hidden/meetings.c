@@ -145,8 +145,9 @@ static void enqueue(struct hidden_service *s, struct hidden_meeting *m, uint32_t
 }
 
 /*
- * Whether one more handshake is looked at, of what came through |p|.  A service has its share of what all of the node
- * look at, beside what is anybody's: callers of one do not keep out those of another.
+ * Whether one more handshake is looked at, of what came through |p|.  Old points, of which a flood can make many, have
+ * together what one has: they do not keep out who comes by those that records name.  A service has its share of what
+ * all of the node look at, beside what is anybody's: callers of one do not keep out those of another.
  */
 static bool may_open(struct hidden_service *s, struct hidden_slot *p, tstamp now)
 {
@@ -155,7 +156,7 @@ static bool may_open(struct hidden_service *s, struct hidden_slot *p, tstamp now
     if (s->share.rate != share) {
         limiter_init(&s->share, share, 2 * (uint64_t)share, now);
     }
-    if (!limiter_take(&p->rate, 1, now) || !limiter_take(&s->opens, 1, now)) {
+    if (!limiter_take(&p->rate, 1, now) || (p->old && !limiter_take(&s->old_opens, 1, now))) {
         return false;
     }
     return limiter_take(&s->share, 1, now) || limiter_take(&s->all->opens, 1, now);

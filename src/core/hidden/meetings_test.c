@@ -312,6 +312,43 @@ static void garbage(struct bed *b, const uint64_t *ids, unsigned n)
     }
 }
 
+/* SPEC: rendezvous R-28: points that a flood wore out do not keep out who comes by those that took their place. */
+static void old_points_share_the_rate_of_one(void **state)
+{
+    enum { OLD = 6 };
+    struct bed *b = bed_new(32);
+    uint64_t ids[HIDDEN_SLOTS], old[OLD];
+    uint8_t handshake[REND_HS_LEN] = {1};
+
+    (void)state;
+    have_service(b, ids);
+    for (unsigned i = 0; i < OLD / HIDDEN_POINTS; i++) {
+        memcpy(&old[i * HIDDEN_POINTS], ids, HIDDEN_POINTS * sizeof *ids);
+        struct hidden_service *s = inside(b);
+        for (size_t j = 0; j < HIDDEN_SLOTS; j++) {
+            s->slot[j].served = hidden_slot_is_named(&s->slot[j]) ? 40000 : 0; /* all used up */
+        }
+        run_to(b, b->now + 10 * SECOND);
+        assert_int_equal(have_points(b, (uint8_t)(20 + 10 * i), ids), HIDDEN_POINTS);
+    }
+    forget(b);
+    run_to(b, b->now + 10 * SECOND);
+    assert_int_equal(stats_of(b, 1).old, OLD);
+    for (unsigned i = 0; i < REND_BURST_MAX; i++) {
+        for (unsigned j = 0; j < OLD; j++) {
+            request(b, old[j], handshake);
+        }
+    }
+    struct hidden_serve_stats st = stats_of(b, 1);
+    assert_int_equal(st.unknown_key, REND_BURST_MAX);
+    assert_int_equal(st.over, (OLD - 1) * REND_BURST_MAX);
+    for (unsigned i = 0; i < REND_BURST_MAX; i++) {
+        request(b, ids[0], handshake);
+    }
+    assert_int_equal(stats_of(b, 1).over, st.over); /* all of them were looked at */
+    bed_free(b);
+}
+
 /* SPEC: rendezvous R-28: what all services of a node look at is bounded, and each has its share of it. */
 static void services_share_what_the_node_looks_at(void **state)
 {
@@ -510,6 +547,7 @@ int main(void)
         cmocka_unit_test(a_relay_that_passes_on_more_than_it_may_is_replaced),
         cmocka_unit_test(circuits_are_begun_at_a_rate),
         cmocka_unit_test(services_share_what_the_node_builds),
+        cmocka_unit_test(old_points_share_the_rate_of_one),
         cmocka_unit_test(services_share_what_the_node_looks_at),
         cmocka_unit_test(services_begin_in_turn),
         cmocka_unit_test(a_flooded_point_does_not_starve_the_others),

@@ -95,7 +95,7 @@ qudag_err hidden_serve(struct hidden_services *h, const struct hidden_serve_want
     memcpy(s->addr, want->addr, sizeof s->addr);
     rng_fill(&h->cfg.rng, s->seen_key, sizeof s->seen_key);
     rng_fill(&h->cfg.rng, s->seen_key2, sizeof s->seen_key2);
-    limiter_init(&s->opens, HIDDEN_OPENS_RATE, HIDDEN_OPENS_BURST, now);
+    limiter_init(&s->old_opens, REND_RATE_MAX, REND_BURST_MAX, now);
     limiter_init(&s->builds, HIDDEN_BUILDS_RATE, HIDDEN_BUILDS_RATE, now);
     list_init(&s->work);
     list_init(&s->ages);

@@ -101,7 +101,8 @@ struct hidden_service {
     uint32_t last; /* slot whose turn it was */
     uint64_t turn; /* of the service, among all: when it began a circuit last */
     struct list work;
-    struct limiter opens, builds;
+    struct limiter old_opens; /* what is looked at of all old points together */
+    struct limiter builds;
     struct limiter share; /* of what the node's services look at: its own */
     uint64_t seen_key[2], seen_key2[2];
     struct hidden_serve_stats stats;
