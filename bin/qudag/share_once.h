@@ -28,8 +28,8 @@ void share_once_given(struct share_once *o, const char *path, uint64_t size, uin
 bool share_once_whole(const struct share_once *o);
 
 /*
- * Whether the share is over: no file is being given to anybody (|giving|: to how many), and either the taker |confirmed|
- * it or the last request ended |quiet_ns| ago.  Who reads a page or the list slowly does not hold it open.
+ * Whether the share is over: no file is being given to anybody (|giving|: to how many), and either the taker
+ * |confirmed| it or the last request ended |quiet_ns| ago.  Who reads a page or the list slowly does not hold it open.
  */
 bool share_once_over(const struct share_once *o, bool confirmed, unsigned giving,
                      uint64_t quiet_ns);

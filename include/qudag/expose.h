@@ -63,8 +63,8 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_check(const qudag_expose_options
  * Starts a service, before or after the node; |addr| gets its address.  Where one of that name runs, its ports and
  * limits become those of |o|; connections to ports that it no longer has are cut.  Errors of qudag_expose_check(),
  * QUDAG_ELIMIT, QUDAG_ENOMEM, QUDAG_EEXISTS (the program serves the tunnel protocol itself; or the own address of that
- * name is direct and |direct| not set, or not of |network|), QUDAG_ESTATE (the node is being freed), what save returned:
- * nothing has changed then, but that a new address may have been made.
+ * name is direct and |direct| not set, or not of |network|), QUDAG_ESTATE (the node is being freed), what save
+ * returned: nothing has changed then, but that a new address may have been made.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_start(qudag_node *n, const qudag_expose_options *o,
                                                       char addr[QUDAG_DARK_TEXT_MAX]);
