@@ -511,6 +511,22 @@ static void once_ends_when_all_was_taken_and_confirmed(void **state)
     end(&b);
 }
 
+/* Its name is that of whoever shares. */
+static void the_name_of_a_home_is_told_to_nobody(void **state)
+{
+    struct bed b;
+    char path[160];
+    (void)state;
+    make(&b);
+    (void)snprintf(path, sizeof(path), "%s/in", b.dir);
+    assert_int_equal(setenv("HOME", path, 1), 0);
+    serve(&b, "in/../in", false);
+    get(&b, "/" MANIFEST_PATH);
+    assert_non_null(strstr(got.body, "\nname files\n"));
+    assert_int_equal(setenv("HOME", "/", 1), 0);
+    end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -523,6 +539,7 @@ int main(void)
         cmocka_unit_test(the_list_has_every_file_with_its_hash),
         cmocka_unit_test(slow_readers_of_the_list_share_its_memory),
         cmocka_unit_test(once_ends_when_all_was_taken_and_confirmed),
+        cmocka_unit_test(the_name_of_a_home_is_told_to_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,22 @@ static bool own_name(char out[SHARE_NAME_MAX + 1], char parent[PATH_LEN], const 
     return fits;
 }
 
+/* Whether |st| is the folder of a person, whose name is often that of the person. */
+static bool is_home(const struct stat *st)
+{
+    const char *home = getenv("HOME");
+    const struct passwd *user = getpwuid(geteuid());
+    const char *at[] = {home, user == NULL ? NULL : user->pw_dir};
+    struct stat its;
+    for (size_t ix = 0; ix < sizeof(at) / sizeof(at[0]); ix++) {
+        if (at[ix] != NULL && stat(at[ix], &its) == 0 && its.st_dev == st->st_dev &&
+            its.st_ino == st->st_ino) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int share_tree_open(struct share_tree *t, const char *path, const char *name, bool hidden)
 {
     char parent[PATH_LEN], own[SHARE_NAME_MAX + 1];
@@ -61,7 +78,8 @@ int share_tree_open(struct share_tree *t, const char *path, const char *name, bo
         return errno == 0 ? ENAMETOOLONG : errno;
     }
     bool file = S_ISREG(st.st_mode);
-    qudag_name_harmless(t->name, name != NULL ? name : own[0] == 0 ? "files" : own);
+    bool nameless = own[0] == 0 || is_home(&st);
+    qudag_name_harmless(t->name, name != NULL ? name : nameless ? "files" : own);
     if (file) {
         memcpy(t->only, own, sizeof(own));
     }

@@ -23,8 +23,9 @@ struct share_tree {
 };
 
 /*
- * Opens |path| for sharing, called |name|, or like the file or folder where that is NULL.  Of one file |name| is also
- * what others find it under.  0 or an errno: ENOTSUP if it is neither a file nor a folder.
+ * Opens |path| for sharing, called |name|, or like the file or folder where that is NULL; a person's home folder is
+ * called "files" then.  Of one file |name| is also what others find it under.  0 or an errno: ENOTSUP if it is neither
+ * a file nor a folder.
  */
 int share_tree_open(struct share_tree *t, const char *path, const char *name, bool hidden);
 void share_tree_close(struct share_tree *t);
