@@ -45,6 +45,11 @@ bool delivery_pace_slow(const struct delivery_pace *p)
     return p->measured && p->came < p->due;
 }
 
+bool delivery_may_hash(unsigned idle, uint64_t since_s)
+{
+    return idle < DELIVERY_HASHES || since_s >= DELIVERY_HASH_PAUSE_S;
+}
+
 size_t delivery_gives_way(const struct delivery_pace *p, size_t n)
 {
     size_t first = n;

@@ -65,6 +65,16 @@ struct delivery_pace {
 /* Whether the place and the room of the transfer are others' as soon as they need them. */
 bool delivery_pace_slow(const struct delivery_pace *p);
 
+#define DELIVERY_HASH_BYTES                                                                        \
+    (1u << 20)                   /* less is hashed without being counted, and is no progress */
+#define DELIVERY_HASHES 4        /* of one transfer in a row that brought nothing new */
+#define DELIVERY_HASH_PAUSE_S 60 /* then between two more */
+/*
+ * Whether what is there of a transfer is hashed for one more offer of it, after |idle| times that brought nothing new,
+ * the last one |since_s| ago: an offer is a few bytes, and the work for it up to a whole inbox.  Else it is busy.
+ */
+bool delivery_may_hash(unsigned idle, uint64_t since_s);
+
 /* Which of |n| transfers gives way first: the slowest of those that are slow; |n|: none does. */
 size_t delivery_gives_way(const struct delivery_pace *p, size_t n);
 

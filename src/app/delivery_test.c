@@ -97,6 +97,17 @@ static void a_transfer_keeps_a_pace(void **state)
     assert_false(delivery_pace_slow(&(struct delivery_pace){true, 0, 0}));
 }
 
+static void what_is_there_is_not_hashed_as_often_as_is_asked(void **state)
+{
+    (void)state;
+    for (unsigned idle = 0; idle < DELIVERY_HASHES; idle++) {
+        assert_true(delivery_may_hash(idle, 0));
+    }
+    assert_false(delivery_may_hash(DELIVERY_HASHES, 0));
+    assert_false(delivery_may_hash(1000, DELIVERY_HASH_PAUSE_S - 1));
+    assert_true(delivery_may_hash(1000, DELIVERY_HASH_PAUSE_S));
+}
+
 static void the_slowest_gives_way_first(void **state)
 {
     (void)state;
@@ -251,6 +262,7 @@ static void another_hash_ends_a_transfer_at_the_second_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_there_is_not_hashed_as_often_as_is_asked),
         cmocka_unit_test(transfers_come_over_circuits_to_dark_addresses_only),
         cmocka_unit_test(a_delivery_counts_only_with_the_size_and_hash_announced),
         cmocka_unit_test(offers_are_taken_within_all_limits),

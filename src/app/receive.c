@@ -342,6 +342,38 @@ static uint64_t already_there(const struct receive_in *r, const uint8_t *offer, 
                : 0;
 }
 
+/* Whether the |have| bytes that are there are hashed for this offer; if so it is noted. */
+static bool may_hash(struct receive_in *r, uint64_t have)
+{
+    struct receive_hashed *h = &r->k->hashed[0];
+    uint64_t now = api_now();
+
+    if (have < DELIVERY_HASH_BYTES) {
+        return true;
+    }
+    for (size_t ix = 0; ix < INBOX_PARTIALS_MAX; ix++) {
+        struct receive_hashed *at = &r->k->hashed[ix];
+        if (memcmp(at->id, r->offer.id, TRANSFER_ID_LEN) == 0) {
+            h = at;
+            break;
+        }
+        h = at->when_ns < h->when_ns ? at : h;
+    }
+    if (memcmp(h->id, r->offer.id, TRANSFER_ID_LEN) != 0) {
+        *h = (struct receive_hashed){0};
+        memcpy(h->id, r->offer.id, TRANSFER_ID_LEN);
+    }
+    bool news = have >= h->at + DELIVERY_HASH_BYTES || have < h->at;
+    h->idle = news ? 0 : h->idle;
+    if (!delivery_may_hash(h->idle, transfer_since(now, h->when_ns) / NS_PER_S)) {
+        return false;
+    }
+    h->idle += !news;
+    h->at = have;
+    h->when_ns = now;
+    return true;
+}
+
 /* Only whoever could send is slow. */
 static struct delivery_pace pace_of(const struct receive_in *r)
 {
@@ -444,6 +476,10 @@ static void on_offer(struct receive_in *r)
     if (err != 0) {
         (void)unlink(r->job->path);
         refuse(r, reason_of(err));
+        return;
+    }
+    if (r->offer.kind == TRANSFER_FILE && !may_hash(r, have)) {
+        refuse(r, TRANSFER_BUSY); /* what is there stays */
         return;
     }
     r->job->to = have;

@@ -37,6 +37,13 @@ struct receive_in {
     uint8_t in[TRANSFER_MSG_MAX], out[4 * TRANSFER_MSG_MAX];
 };
 
+/* A transfer of which what was there has been hashed. */
+struct receive_hashed {
+    uint8_t id[TRANSFER_ID_LEN];
+    uint64_t at, when_ns; /* how much that was, the last time */
+    unsigned idle;        /* times in a row that less than DELIVERY_HASH_BYTES more was there */
+};
+
 /* All of one node. */
 struct receives {
     qudag_node *node;
@@ -44,6 +51,7 @@ struct receives {
     struct inbox inbox;
     struct receive_in *recvs;
     unsigned n_recvs;
+    struct receive_hashed hashed[INBOX_PARTIALS_MAX]; /* as many as there can be; the oldest goes */
     uint64_t size_max, file_max;
     void (*arrived)(qudag_node *n, const qudag_inbox_item *item, void *user);
     void *user;

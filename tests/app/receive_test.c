@@ -405,6 +405,37 @@ static void an_offer_takes_nothing_from_what_others_began(void **state)
     drips_end();
 }
 
+/* A few bytes of an offer, against a hash of all that is there. */
+static void offers_without_content_are_not_hashed_for_ever(void **state)
+{
+    struct receives *k = d->recv;
+    const uint64_t size = 2u << 20;
+    struct transfer_msg got;
+    unsigned taken = 0;
+    (void)state;
+    assert_int_equal(drip_offer(size).type, TRANSFER_T_ACCEPT);
+    for (unsigned nth = 0; nth < 40; nth++) {
+        drip_bytes(0, 32768, false);
+    }
+    for (unsigned nth = 0; nth < 10; nth++) {
+        n_drips = 1;
+        got = drip_offer_as(drip[0].id, size);
+        taken += got.type == TRANSFER_T_ACCEPT;
+        assert_true(got.type != TRANSFER_T_ACCEPT || got.n == 40 * 32768);
+    }
+    assert_in_range(taken, DELIVERY_HASHES, DELIVERY_HASHES + 1);
+    assert_int_equal(got.type, TRANSFER_T_REFUSE);
+    assert_int_equal(got.reason, TRANSFER_BUSY);
+    assert_int_equal(dripped(0), 40 * 32768); /* it stays, for later */
+    for (size_t ix = 0; ix < INBOX_PARTIALS_MAX; ix++) {
+        uint64_t pause = DELIVERY_HASH_PAUSE_S * NS_PER_S;
+        k->hashed[ix].when_ns -= k->hashed[ix].when_ns > pause ? pause : k->hashed[ix].when_ns;
+    }
+    n_drips = 1;
+    assert_int_equal(drip_offer_as(drip[0].id, size).type, TRANSFER_T_ACCEPT);
+    drips_end();
+}
+
 /* Two files of one name, and what the program sees of them. */
 static void a_program_hears_lists_and_removes(void **state)
 {
@@ -482,6 +513,7 @@ int main(void)
         cmocka_unit_test(slow_senders_do_not_take_all_places),
         cmocka_unit_test(a_new_stream_does_not_make_a_slow_transfer_young),
         cmocka_unit_test(an_offer_takes_nothing_from_what_others_began),
+        cmocka_unit_test(offers_without_content_are_not_hashed_for_ever),
         cmocka_unit_test(a_program_hears_lists_and_removes),
         cmocka_unit_test(an_inbox_is_one_and_may_be_closed),
     };
