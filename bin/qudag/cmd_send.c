@@ -147,7 +147,7 @@ static const char *file_fault(int fd, const struct stat *st)
 {
     char byte;
     if (S_ISDIR(st->st_mode)) {
-        return "is a folder; pack it first, for example with tar";
+        return "is a folder; pack it first, for example with tar, or serve it: qudag share";
     }
     if (!S_ISREG(st->st_mode)) {
         return "is not a plain file (a FIFO, a socket or a device); write its content into a file "
@@ -447,7 +447,7 @@ static int save_entry(struct tool *t, const char *what, const char *where)
 int run_inbox(struct tool *t, int argc, char **argv)
 {
     static const struct col cols[] = {
-        {"time", "TIME", COL_TEXT}, {"kind", "KIND", COL_TEXT}, {"from", "FROM", COL_TEXT},
+        {"time", "TIME", COL_DAY},  {"kind", "KIND", COL_TEXT}, {"from", "FROM", COL_TEXT},
         {"size", "SIZE", COL_SIZE}, {"name", "NAME", COL_TEXT}, {"hash", "BLAKE3", COL_TEXT},
         {"to", "TO", COL_TEXT},
     };

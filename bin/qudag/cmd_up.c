@@ -442,6 +442,10 @@ int run_connect(struct tool *t, int argc, char **argv)
     if (n == 2) {
         return connect_dark(t, word[0], word[1], key);
     }
+    if (n == 1 && word[0][0] != '/') {
+        return tool_usage(
+            t, "connect: to which port of it?  ADDRESS PORT, or the multiaddr of a peer");
+    }
     if (n != 1 || key != NULL) {
         return tool_usage(t, "connect takes one multiaddr, or a dark address and a port");
     }

@@ -11,8 +11,8 @@
 
 const struct sub subs[] = {
     {"up",
-     "[--listen ADDR] [--bootstrap ADDR] [--timeout S] [--no-wait] [--foreground] "
-     "[--small-network]",
+     "[--listen ADDR] [--bootstrap ADDR] [-o SECTION.KEY=VALUE] [--lab] [--timeout S] [--no-wait] "
+     "[--foreground] [--small-network]",
      "start the daemon and wait until it is ready",
      "Creates identity and configuration if the folder has none, starts qudagd in the background "
      "and\n"
@@ -129,7 +129,7 @@ const struct sub subs[] = {
      "Connections with different user names or passwords share no circuit.\n",
      "qudag proxy", run_proxy},
     {"send",
-     "ADDRESS -m TEXT | ADDRESS FILE [--again] [--name NAME | --anonymous-name]; "
+     "ADDRESS (-m TEXT | FILE [--again] [--name NAME | --anonymous-name]) "
      "[--isolate KEY] [--small-network]",
      "deliver a message or a file anonymously",
      "Succeeds only if the recipient has computed the same BLAKE3 hash.  A transfer that was cut "

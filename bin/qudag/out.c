@@ -182,6 +182,8 @@ void cell_text(char out[CELL_LEN], const struct col *c, const struct rec_view *v
     }
     if (c->kind == COL_PATH) {
         path_cell(out, c->field, v);
+    } else if (f.kind == REC_STR && c->kind == COL_DAY) {
+        (void)snprintf(out, CELL_LEN, "%.16s", f.text);
     } else if (f.kind == REC_STR) {
         text_cell(out, c, &f);
     } else if (c->kind == COL_NS) {
@@ -302,10 +304,10 @@ int ask_list(struct tool *t, const char *name, const struct col *cols, size_t n_
 }
 
 /* A value as it is, however long; what is no text as hexadecimal digits. */
-static void bytes_print(const char *title, const struct rec_field *f)
+static void bytes_print(const char *title, int width, const struct rec_field *f)
 {
     bool plain = printable(f);
-    (void)printf("%-10s ", title);
+    (void)printf("%-*s ", width, title);
     if (plain) {
         (void)fwrite(f->bytes, 1, f->len, stdout);
     }
@@ -313,6 +315,17 @@ static void bytes_print(const char *title, const struct rec_field *f)
         (void)printf("%02x", f->bytes[ix]);
     }
     (void)fputs(plain ? "\n" : "  (hexadecimal: it is no printable UTF-8 text)\n", stdout);
+}
+
+/* Room for the titles: all values of an answer begin in one column, that of other answers where it can be. */
+static int title_width(const struct col *cols, size_t n_cols)
+{
+    size_t width = 10;
+    for (size_t ix = 0; ix < n_cols; ix++) {
+        size_t len = strlen(cols[ix].title);
+        width = len > width ? len : width;
+    }
+    return (int)width;
 }
 
 void row_print(const struct tool *t, const struct rec_view *v, const struct col *cols,
@@ -324,6 +337,7 @@ void row_print(const struct tool *t, const struct rec_view *v, const struct col 
         (void)fputs("}\n", stdout);
         return;
     }
+    int width = title_width(cols, n_cols);
     for (size_t ix = 0; ix < n_cols; ix++) {
         struct rec_field f;
         char text[CELL_LEN];
@@ -331,19 +345,19 @@ void row_print(const struct tool *t, const struct rec_view *v, const struct col 
         if (is_list(c->field) && c->kind != COL_PATH) {
             for (size_t it = 0; rec_next(v, &it, &f);) {
                 if (f.kind == REC_STR && strcmp(f.name, c->field) == 0) {
-                    (void)printf("%-10s %s\n", c->title, f.text);
+                    (void)printf("%-*s %s\n", width, c->title, f.text);
                 }
             }
             continue;
         }
         if (rec_find(v, c->field, REC_BYTES, &f)) {
-            bytes_print(c->title, &f);
+            bytes_print(c->title, width, &f);
             continue;
         }
         cell_text(text, c, v);
         text_tame(text);
         if (strcmp(text, "-") != 0) { /* what the answer does not have is left out */
-            (void)printf("%-10s %s\n", c->title, text);
+            (void)printf("%-*s %s\n", width, c->title, text);
         }
     }
 }

@@ -557,7 +557,7 @@ RUN(dark_show)
     char own[QUDAG_DARK_TEXT_MAX];
     const char *addr = command_address(rq, own);
     if (addr != NULL && !report_dark(rq, addr)) {
-        request_end(rq, TOOL_FAILED, "QUDAG_ENOTFOUND", "this node does not own that address",
+        request_end(rq, TOOL_NOT_FOUND, "QUDAG_ENOTFOUND", "this node does not own that address",
                     "qudag dark list shows those it owns");
     }
 }

@@ -80,12 +80,12 @@ def values():
     """what comes back is what was put: text of any script and length as it is, the rest as digits, and said so"""
     for value in ('Grüße aus Köln, 東京 🙂', 'x' * 4096, '-', 'two\nlines'):
         lab('lab', 'exec', '2', 'dht', 'put', 'wörter', value)
-        lab_says('a value of text', f'value      {value}\n', 0, 'lab', 'exec', '3', 'dht', 'get', 'wörter')
+        lab_says('a value of text', f'value        {value}\n', 0, 'lab', 'exec', '3', 'dht', 'get', 'wörter')
         check(document('lab', 'exec', '3', 'dht', 'get', 'wörter')['value'] == value, 'another value in JSON')
     lab_says('a key of text', '/app/wörter', 0, 'lab', 'exec', '2', 'dht', 'published')
     for value, digits in (('caf\udce9', '636166e9'), ('\x1b[2J', '1b5b324a'), ('abc\u202edef', '616263e280ae646566')):
         lab('lab', 'exec', '2', 'dht', 'put', 'odd', value)
-        lab_says('a value that is no text', [f'value      {digits}  (hexadecimal'], 0, 'lab', 'exec', '3', 'dht', 'get', 'odd')
+        lab_says('a value that is no text', [f'value        {digits}  (hexadecimal'], 0, 'lab', 'exec', '3', 'dht', 'get', 'odd')
 
 
 def reading(address):
@@ -117,6 +117,10 @@ def labels():
     check(len(document('lab', 'exec', '2', 'dark', 'list')['addresses']) == 1, 'the keys are gone without --yes')
     lab_says('a label in the place of an address', 'copies', 0, 'lab', 'exec', '2', 'dark', 'publish', 'mailbox')
     lab_says('a foreign address cannot be published', 'does not own that address', 4, 'lab', 'exec', '3', 'dark', 'publish', address)
+    lab_says('a foreign address cannot be shown', 'does not own that address', 4, 'lab', 'exec', '3', 'dark', 'show', address)
+    lab_says('a service without its port', 'connect: to which port', 2, 'lab', 'exec', '3', 'connect', address)
+    rows = lab_says('an address, row by row', 'clients only', 0, 'lab', 'exec', '2', 'dark', 'show', 'mailbox').strip().splitlines()
+    check(len({len(r) - len(r[13:].lstrip()) for r in rows}) == 1 and all(r[12] == ' ' for r in rows), f'values are not in one column: {rows}')
     return address
 
 
