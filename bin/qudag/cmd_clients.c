@@ -24,8 +24,8 @@ static int client_add(struct tool *t, int argc, char **argv)
     if (code == TOOL_OK && !t->json) {
         (void)printf(
             "Give the key to %s with the address, on a way that nobody reads; it is not shown "
-            "again.  There:\n  qudag dark authorize ADDRESS KEY\nIt opens the address within about "
-            "a minute.\n",
+            "again.  There:\n  qudag dark authorize ADDRESS KEY\nIt works at once, or within two "
+            "minutes where another client was named just before.\n",
             word[1]);
     }
     return code;

@@ -154,7 +154,7 @@ static void tell(int socks, struct outcome *out)
         {0xf2, TOOL_UNREACHABLE, "OFFLINE", "the service is offline", "try again later"},
         {0xf4, TOOL_REFUSED, "NEEDS_AUTH", "the service lets only those in who have a key for it",
          "ask whoever runs it for a key, then: qudag dark authorize ADDRESS KEY; with one that was "
-         "made just now, try again in a minute"},
+         "made just now, try again in two minutes"},
         {0xf6, TOOL_USAGE, "QUDAG_ECHECKSUM", "the address has a mistake in it",
          "copy it once more, as a whole"},
         {0xf7, TOOL_UNREACHABLE, "QUDAG_ETIMEOUT",

@@ -230,7 +230,7 @@ enum tool_exit exit_of(qudag_err err)
 
 #define NEEDAUTH_HINT                                                                              \
     "ask whoever owns it for a key, then: qudag dark authorize ADDRESS KEY; who has one already "  \
-    "was removed, or was added just now: then try again in a minute"
+    "was removed, or was added just now: then try again in two minutes"
 
 static const char *hint_of(qudag_err err)
 {
