@@ -318,6 +318,9 @@ static int share_expose(struct sharing *s)
     t->stops = stops;
     t->stops_ctx = s;
     s->began_ns = mono_ns();
+    if (!t->json) { /* it may take a minute */
+        (void)fprintf(stderr, "publishing %s\n", s->tree.name);
+    }
     int code = ask(t, -1, on_row, s);
     return code == TOOL_OK ? share_ended(s) : code;
 }

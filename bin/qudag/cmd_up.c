@@ -211,7 +211,8 @@ static void on_phase(struct tool *t, const struct rec_view *v, void *user)
                    0) { /* contacts of the last run may have answered since */
         show_alone(w->status);
     } else {
-        if (strcmp(phase, "dial") == 0 || strcmp(phase, "relays") == 0) {
+        bool needs = strcmp(phase, "dial") == 0 || strcmp(phase, "relays") == 0;
+        if (needs && w->have <= w->of) { /* a node that has run for long knows more than it needs */
             (void)snprintf(count, sizeof(count), "%lld of %lld ", w->have, w->of);
         } else if (strcmp(phase, "ready") != 0 && strcmp(phase, "start") != 0) {
             (void)snprintf(count, sizeof(count), "%lld ", w->have);
