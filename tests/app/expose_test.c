@@ -240,9 +240,9 @@ static void push_all(const qudag_stream *s, size_t n)
 static void who_lets_most_wait_gives_way(void **state)
 {
     enum { SLOW = 6, MEMORY = 2 << 20 };
-    qudag_stream s[SLOW];
+    qudag_stream s[SLOW], quiet;
     int fd[SLOW];
-    qudag_dark_options o = {.size = sizeof(o), .isolation_len = 1, .isolation = {'m'}};
+    qudag_dark_options o = {.size = sizeof(o), .isolation_len = 1, .isolation = {'q'}};
     const int small = 4096;
     char text[64];
     (void)state;
@@ -251,6 +251,9 @@ static void who_lets_most_wait_gives_way(void **state)
     assert_int_equal(setsockopt(target_fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
     expose_memory_set(SERVICE->node, MEMORY);
     uint64_t evicted = info().evicted;
+    assert_int_equal(qudag_tunnel_open(CALLER->node, addr, 80, &o, &quiet), QUDAG_OK);
+    int quiet_fd = take(); /* who came first, and lets nothing wait */
+    o.isolation[0] = 'm';
     for (size_t i = 0; i < SLOW; i++) {
         assert_int_equal(qudag_tunnel_open(CALLER->node, addr, 80, &o, &s[i]), QUDAG_OK);
         fd[i] = take();
@@ -265,6 +268,10 @@ static void who_lets_most_wait_gives_way(void **state)
     assert_int_equal(sock_send(honest, "answer", 6), 6);
     NET_WAIT(CALLER->back_len == 6, 30);
     assert_false(CALLER->closed);
+    assert_int_equal(recv(quiet_fd, text, sizeof(text), MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+    close(quiet_fd);
+    qudag_stream_reset(CALLER->node, quiet, QUDAG_ECANCELED);
     close(honest);
     qudag_stream_reset(CALLER->node, CALLER->ours, QUDAG_ECANCELED);
     for (size_t i = 0; i < SLOW; i++) {
