@@ -381,6 +381,25 @@ static void a_new_stream_does_not_make_a_slow_transfer_young(void **state)
     drips_end();
 }
 
+/* The time over which its pace is measured does not begin anew either, and what is there is that of this offer. */
+static void a_new_stream_goes_on_with_its_own_time_and_content(void **state)
+{
+    struct receives *k = d->recv;
+    (void)state;
+    assert_int_equal(drip_offer(100000).type, TRANSFER_T_ACCEPT);
+    drip_bytes(0, 500, false);
+    const uint64_t since = k->recvs->since_ns;
+    assert_true(since != 0);
+    assert_int_equal(drip_offer_as(drip[0].id, 100000).type, TRANSFER_T_ACCEPT);
+    assert_int_equal(evil.answer.n, 500);
+    assert_true(k->recvs->since_ns == since);
+    turn_until(&drip[0].closed, 60);
+    assert_int_equal(drip_offer_as(drip[0].id, 100001).type, TRANSFER_T_ACCEPT);
+    assert_int_equal(evil.answer.n, 0); /* something else under that id */
+    turn_until(&drip[1].closed, 60);
+    drips_end();
+}
+
 static void an_offer_takes_nothing_from_what_others_began(void **state)
 {
     struct receives *k = d->recv;
@@ -512,6 +531,7 @@ int main(void)
         cmocka_unit_test(slow_senders_with_large_offers_do_not_close_the_inbox),
         cmocka_unit_test(slow_senders_do_not_take_all_places),
         cmocka_unit_test(a_new_stream_does_not_make_a_slow_transfer_young),
+        cmocka_unit_test(a_new_stream_goes_on_with_its_own_time_and_content),
         cmocka_unit_test(an_offer_takes_nothing_from_what_others_began),
         cmocka_unit_test(offers_without_content_are_not_hashed_for_ever),
         cmocka_unit_test(a_program_hears_lists_and_removes),
