@@ -227,12 +227,17 @@ struct caller {
     char got[8192];
 };
 static uint16_t door;
+static bool narrow; /* the kernel holds little for those that call now */
 
 static struct caller call(void)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(door)};
     struct caller c = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 
+    const int small = 4096;
+    if (narrow) {
+        assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+    }
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(connect(c.fd, (struct sockaddr *)&to, sizeof(to)), 0);
     assert_int_equal(fcntl(c.fd, F_SETFL, O_NONBLOCK), 0);
@@ -507,6 +512,51 @@ static void a_slow_reader_holds_up_the_service_and_loses_nothing(void **state)
     all_gone();
 }
 
+/* The service has ended, and the last of it still waits for the client. */
+static void an_end_waits_for_what_came_before_it(void **state)
+{
+    struct caller c;
+    (void)state;
+
+    n_served = 0;
+    narrow = true;
+    c = socks_to(NULL, dark, DOWNLOAD, "");
+    narrow = false;
+    NET_WAIT(hear(&c, 2 - c.n) && c.n == 2, 20);
+    c.n = 0;
+    NET_WAIT(hear(&c, 4096) && c.n > BIG - 200000, 60);
+    NET_WAIT(served[0].at > BIG, 20); /* all of it and its end are under way */
+    double until = net_now() + 1;
+    while (net_now() < until) {
+        net_turn(); /* the client reads nothing */
+    }
+    NET_WAIT(hear(&c, 65536) && c.eof, 40);
+    assert_int_equal(c.n, 10 + BIG);
+    assert_false(c.wrong || c.reset);
+    close(c.fd);
+    all_gone();
+}
+
+/* Unread, its bytes would take the answer away. */
+static void who_goes_on_talking_hears_a_refusal_to_its_end(void **state)
+{
+    static const char block[65536];
+    struct caller c;
+    (void)state;
+
+    c = socks_to(NULL, "example.com", 80, "");
+    NET_WAIT(hear(&c, 12 - c.n) && c.n == 12, 20);
+    for (int i = 0; i < 20; i++) {
+        assert_true(send(c.fd, block, sizeof(block), MSG_NOSIGNAL) > 0 || errno == EAGAIN);
+        net_turn();
+    }
+    NET_WAIT(hear(&c, 99) && (c.eof || c.reset), 20);
+    assert_true(c.eof && !c.reset);
+    assert_int_equal(c.n, 12);
+    close(c.fd);
+    all_gone();
+}
+
 static void a_service_that_takes_nothing_holds_up_the_client(void **state)
 {
     static char block[65536];
@@ -521,10 +571,12 @@ static void a_service_that_takes_nothing_holds_up_the_client(void **state)
     double until = net_now() + 2;
     while (net_now() < until) {
         ssize_t n = send(c.fd, block, sizeof(block), MSG_NOSIGNAL);
+        assert_true(n > 0 || errno == EAGAIN); /* it is still there */
         sent += n > 0 ? (size_t)n : 0;
         net_turn();
     }
     assert_in_range(sent, 1, 16u << 20);
+    assert_false(served[0].closed);
     hold = false;
     qudag_stream_consume(net[SERVICE].node, served[0].s, served[0].owed);
     close(c.fd);
@@ -744,6 +796,8 @@ int main(void)
         cmocka_unit_test(failures_have_their_codes),
         cmocka_unit_test(users_do_not_share_a_circuit),
         cmocka_unit_test(a_slow_reader_holds_up_the_service_and_loses_nothing),
+        cmocka_unit_test(an_end_waits_for_what_came_before_it),
+        cmocka_unit_test(who_goes_on_talking_hears_a_refusal_to_its_end),
         cmocka_unit_test(a_service_that_takes_nothing_holds_up_the_client),
         cmocka_unit_test(a_service_that_gives_up_resets_the_client),
         cmocka_unit_test(a_client_that_goes_away_is_noticed_by_the_service),
