@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "app/files.h"
 #include "app/inbox.h"
 
 static struct mem mem;
@@ -457,6 +458,28 @@ static void lines_with_more_than_fits_are_left_out(void **state)
     assert_int_equal(unlink(path) | rmdir(sub) | rmdir(b.partial) | rmdir(dir), 0);
 }
 
+/* What a crash has left beside a file does not keep it from being written for ever; a link there is not followed. */
+static void what_a_crash_has_left_is_in_nobodys_way(void **state)
+{
+    char dir[] = "/tmp/qudag-inbox-XXXXXX", path[FILES_PATH_MAX], beside[FILES_PATH_MAX],
+         other[FILES_PATH_MAX];
+    struct stat st;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_true(files_join(path, dir, "x") && files_join(beside, dir, ".new.x") &&
+                files_join(other, dir, "other"));
+    put_file(beside, "half");
+    assert_int_equal(files_write(path, "whole", 5), 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 5);
+    assert_int_equal(symlink(other, beside), 0);
+    assert_int_equal(files_write(path, "again!", 6), 0);
+    assert_int_equal(access(other, F_OK), -1);
+    assert_int_equal(access(beside, F_OK), -1);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +493,7 @@ int main(void)
         cmocka_unit_test(the_name_of_a_message_tells_its_day_only),
         cmocka_unit_test(a_flood_of_empty_messages_costs_and_leaves_a_readable_index),
         cmocka_unit_test(lines_with_more_than_fits_are_left_out),
+        cmocka_unit_test(what_a_crash_has_left_is_in_nobodys_way),
     };
     mem_init(&mem, NULL, 0);
     return cmocka_run_group_tests(tests, NULL, NULL);
