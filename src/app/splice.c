@@ -1,9 +1,9 @@
 /*
  * splice.c - see splice.h.
  *
- *   dialling ─ start ─▶ moving ─ local end: fin ─▶ ┐
- *                                         ─ stream end: shutdown ─▶ ┴ both: done
- *                                         ─ error of either ─▶ reset of the other
+ *   dialling ─ start ─▶ moving ─ local end: fin ────────▶ ┐
+ *                              ─ stream end: shutdown ──▶ ┴ both: done
+ *                              ─ error of either ─▶ reset of the other
  *
  * The socket is polled, not read and written by libuv: libuv's writes raise SIGPIPE, which belongs to the program.
  * Memory lives until libuv has closed the handles, which may be after the node is gone: nothing after end() touches it.
@@ -252,8 +252,10 @@ static void took(struct splice *sp, size_t n)
 /* It takes no more.  What it said before is still read; the stream is reset when that is over. */
 static void go_deaf(struct splice *sp)
 {
+    size_t lost = sp->in.len;
     sp->deaf = true;
     dyn_fini(&sp->in);
+    took(sp, lost); /* or its end, behind what fills the window, never comes */
     if (sp->local_fin) {
         end(sp, SPLICE_LOCAL, QUDAG_ERESET, true);
     } else if (sp->strm_fin) {

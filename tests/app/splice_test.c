@@ -493,6 +493,36 @@ static void an_end_waits_for_what_came_before_it(void **state)
     UNTIL(at[0].ended == 1, 20);
 }
 
+/* Pushes into |fd| what it takes now; how much that was. */
+static size_t push(int fd)
+{
+    static const uint8_t bytes[65536];
+    ssize_t r = send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL);
+
+    return r > 0 ? (size_t)r : 0;
+}
+
+/* Who reads no more may still speak: what waited for him is thrown away like what follows, and holds up nothing. */
+static void what_is_thrown_away_takes_no_room(void **state)
+{
+    static char text[65536];
+    size_t n = 0;
+    (void)state;
+
+    int c = dial_unix(), t = take();
+    (void)fill(t, 0.5); /* the window is full of what |c| does not read */
+    assert_int_equal(shutdown(c, SHUT_RD), 0);
+    while (recv(c, text, sizeof(text), 0) >
+           0) { /* what the kernel has; only then it lets others know */
+    }
+    UNTIL((n += push(t)) > 4 * MIB, 20);
+    assert_int_equal(send(c, "still", 5, 0), 5);
+    assert_int_equal(get(t, text, 5), 5);
+    close(c);
+    close(t);
+    UNTIL(at[0].ended == 1 && at[1].ended == 1, 20);
+}
+
 static void many_bytes_both_ways_at_once(void **state)
 {
     static uint8_t out[65536], in[65536];
@@ -610,6 +640,7 @@ int main(void)
         CASE(a_target_that_refuses_is_said_to),
         CASE(who_reads_slowly_stops_who_writes_and_nothing_grows_or_is_lost),
         CASE(an_end_waits_for_what_came_before_it),
+        CASE(what_is_thrown_away_takes_no_room),
         CASE(many_bytes_both_ways_at_once),
         CASE(a_unix_socket_that_answers_and_leaves_is_heard_to_the_end),
         CASE(each_allocation_may_fail),
