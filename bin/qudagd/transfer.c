@@ -186,7 +186,6 @@ void transfer_send(struct request *rq)
     o.changed = on_changed;
     o.user = rq;
     qudag_err err;
-    rq->abandon = abandon; /* before: the delivery may end in the call */
     if (rec_find(&rq->args, "message", REC_BYTES, &message)) {
         err = qudag_send_message(rq->d->node, addr, (qudag_slice){message.bytes, message.len}, &o,
                                  &rq->send);
@@ -195,9 +194,10 @@ void transfer_send(struct request *rq)
         rq->fd = err == QUDAG_OK ? -1 : rq->fd;
     }
     if (err != QUDAG_OK) {
-        rq->abandon = NULL;
         refuse(rq, err, addr);
+        return;
     }
+    rq->abandon = abandon; /* nothing is told of a delivery in the call that begins it */
 }
 
 /* ------------------------------------------------------------------ the inbox */

@@ -35,7 +35,7 @@ typedef enum qudag_send_state {
     QUDAG_SEND_QUEUED,     /* waits its turn */
     QUDAG_SEND_RESOLVING,  /* the address is looked up */
     QUDAG_SEND_CONNECTING, /* a circuit is built, or the receiver has not yet answered */
-    QUDAG_SEND_HASHING,    /* the file is read from end to end, on a thread of its own */
+    QUDAG_SEND_HASHING,    /* the file is read from end to end, on a thread of libuv's pool */
     QUDAG_SEND_SENDING,
     QUDAG_SEND_CONFIRMING, /* all is on its way */
     QUDAG_SEND_RETRYING,   /* an attempt failed; the next one follows */
