@@ -77,8 +77,8 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_resume(qudag_node *n);
 /*
  * Stops the service |addr|, given by its address or its name: its connections are cut, it is not resumed, and callers
  * hear that it is offline (qudag_dark_unpublish(), unless its address was published by somebody else before).
- * Address and keys stay, for qudag_expose_start() or qudag_dark_forget().  QUDAG_ENOTFOUND, QUDAG_EINVAL, or what save
- * returned: it runs on then.
+ * Address and keys stay, for qudag_expose_start() or qudag_dark_forget(), which ends the service too.
+ * QUDAG_ENOTFOUND, QUDAG_EINVAL, or what save returned: it runs on then.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_expose_stop(qudag_node *n, const char *addr);
 

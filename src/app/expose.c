@@ -102,11 +102,15 @@ static void on_phase(qudag_node *n, qudag_phase p, uint32_t a, uint32_t b, qudag
     }
 }
 
+/* Services whose address was forgotten end. */
+static void end_forgotten(struct expose *x);
+
 static void on_tick(uv_timer_t *t)
 {
     struct expose *x = t->data;
     tstamp now = api_now();
 
+    end_forgotten(x);
     expose_conns_tick(x, now);
     for (size_t i = 0; i < x->n_services; i++) {
         if (x->ready && now >= x->service[i]->retry_at) {
@@ -302,6 +306,36 @@ static void drop(struct expose *x, struct expose_service *svc)
     service_free(svc);
 }
 
+/* What the node says of the address of |svc|; false: it has been forgotten. */
+static bool address_of(const struct expose_service *svc, qudag_dark_info *info)
+{
+    for (size_t it = 0; qudag_dark_next(svc->x->node, &it, info);) {
+        if (strcmp(info->addr, svc->addr) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void end_forgotten(struct expose *x)
+{
+    char name[API_KEPT_NAME_MAX + 1];
+
+    for (size_t i = x->n_services; i-- > 0;) {
+        struct expose_service *svc = x->service[i];
+        qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
+        if (address_of(svc, &info)) {
+            continue;
+        }
+        kept_name(name, svc->addr);
+        qudag_err err = api_save(x->node, name, (qudag_slice){NULL, 0});
+        if (err != QUDAG_OK) { /* left out at the next start, as its keys are gone */
+            log_event(api_logger(x->node), LOG_WARN, "expose.not_removed", LOG_ERR(err));
+        }
+        drop(x, svc);
+    }
+}
+
 static qudag_err start(struct expose *x, const struct expose_wish *w, const char *addr)
 {
     struct expose_service *svc = expose_at(x, addr);
@@ -434,17 +468,6 @@ qudag_err qudag_expose_stop(qudag_node *n, const char *addr)
 }
 
 /* ------------------------------------------------------------------ what there is */
-
-/* What the node says of the address of |svc|; false: it has been forgotten. */
-static bool address_of(const struct expose_service *svc, qudag_dark_info *info)
-{
-    for (size_t it = 0; qudag_dark_next(svc->x->node, &it, info);) {
-        if (strcmp(info->addr, svc->addr) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static void describe(qudag_expose_info *out, const struct expose_service *svc)
 {

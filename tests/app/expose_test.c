@@ -365,6 +365,24 @@ static void a_direct_address_is_used_again_only_when_that_is_asked_for(void **st
     assert_int_equal(qudag_expose_stop(SERVICE->node, "cloak"), QUDAG_OK);
 }
 
+/* Whoever forgets an address ends its service: nothing is left that is listed, or started again. */
+static void a_service_ends_with_its_address(void **state)
+{
+    const char *ports[] = {"80"};
+    char made[QUDAG_DARK_TEXT_MAX];
+    qudag_expose_options e = options(ports, 1);
+    qudag_expose_info i = QUDAG_INIT(qudag_expose_info);
+    size_t it;
+    qudag_op op;
+    (void)state;
+
+    e.name = "gone";
+    assert_int_equal(qudag_expose_start(SERVICE->node, &e, made), QUDAG_OK);
+    assert_int_equal(qudag_dark_forget(SERVICE->node, made, &op), QUDAG_OK);
+    NET_WAIT((it = 0, !qudag_expose_next(SERVICE->node, &it, &i)), 30);
+    assert_int_equal(qudag_expose_stop(SERVICE->node, made), QUDAG_ENOTFOUND);
+}
+
 /* The streams of |n| circuits to a port of |addr| that is not there, whose opener never ends them. */
 static void ask_in_vain(qudag_stream s[][QUDAG_EXPOSE_CONNECTIONS_CIRCUIT], size_t n)
 {
@@ -435,6 +453,7 @@ int main(void)
         cmocka_unit_test(a_stopped_service_is_offline_at_once_and_begins_again),
         cmocka_unit_test(an_address_that_was_published_before_stays_published),
         cmocka_unit_test(a_direct_address_is_used_again_only_when_that_is_asked_for),
+        cmocka_unit_test(a_service_ends_with_its_address),
         cmocka_unit_test(streams_that_were_denied_are_counted_by_service),
     };
 
