@@ -350,8 +350,21 @@ static void what_cannot_be_sent_is_refused_at_once(void **state)
     assert_int_equal(qudag_send_message(d->node, evil.addr, word, &o, &s), QUDAG_EINVAL);
     o.size = 0;
     assert_int_equal(qudag_send_message(d->node, evil.addr, word, &o, &s), QUDAG_EINVAL);
+    char path[FILES_PATH_MAX], name[QUDAG_NAME_MAX + 2]; /* a name is not cut within a character */
+    memset(name, 'a', sizeof(name));
+    memcpy(name + QUDAG_NAME_MAX - 1, "\xc3\xa9", 3);
+    o = (qudag_send_options)QUDAG_INIT(qudag_send_options);
+    o.name = name;
+    (void)snprintf(path, sizeof(path), "%s/file", dir);
+    assert_int_equal(qudag_send_file(d->node, evil.addr, path, &o, &s), QUDAG_OK);
+    assert_int_equal(strlen(sends->first->offer.name), QUDAG_NAME_MAX - 1);
+    assert_int_equal(qudag_send_cancel(d->node, s), QUDAG_OK);
+    s.id = 0;
+    sends->n = QUDAG_SENDS_MAX;
+    assert_int_equal(qudag_send_message(d->node, evil.addr, word, NULL, &s), QUDAG_ELIMIT);
+    sends->n = 0;
     assert_int_equal(s.id, 0);
-    assert_int_equal(sends->n, 0);
+    assert_null(sends->first);
 }
 
 /* Memory lacks at each place in turn: an error, and nothing is left of it. */
