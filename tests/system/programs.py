@@ -3,6 +3,7 @@ import atexit
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -72,7 +73,7 @@ class Node:
         for o in ('lab.lab=yes', f'node.listen={self.listen}', *self.options, *options):
             args += ['-o', o]
         code, text = run(QUDAG, '--dir', self.dir, 'up', '--json', *([] if wait else ['--no-wait']), *args, timeout=60)
-        check(code == 0, f'{self.dir.name} does not start: exit {code}: {text}')
+        check(code == 0, f'{self.dir.name} does not start: exit {code}: {text}{self.last_lines() if code != 0 else ""}')
         return self.take(self.ask('status'))
 
     def take(self, status):
@@ -99,6 +100,11 @@ class Node:
         for word in ('AddressSanitizer', 'LeakSanitizer', 'runtime error', 'assertion'):
             at = log.find(word)
             check(at < 0, f'{self.dir.name}: its log says: {log[max(0, at - 200):at + 3000]}')
+
+    def last_lines(self):
+        """of its log, if there is one"""
+        log = self.dir / 'qudagd.log'
+        return '\n' + '\n'.join(log.read_text(errors='replace').splitlines()[-12:]) if log.exists() else ''
 
     def kill(self):
         self.healthy()
@@ -130,9 +136,16 @@ def network(count):
 
 
 def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    """a UDP port that nobody has, and that no program gets which leaves the choice to the kernel (32768 and above)"""
+    for port in random.SystemRandom().sample(range(20000, 32768), 100):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            try:
+                s.bind(('127.0.0.1', port))
+                return port
+            except OSError:
+                continue
+    check(False, 'no port is free')
+    return 0
 
 
 def example(name):
