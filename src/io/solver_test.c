@@ -128,6 +128,30 @@ static void tasks_share_the_thread(void **state)
     end(io, s);
 }
 
+/* The thread has the only task nearly all of the time. */
+static void what_is_dropped_while_it_is_worked_on_leaves_its_place(void **state)
+{
+    struct rend_work_task large = task(5, UINT32_MAX);
+    struct io *io = loop();
+    struct solver *s;
+    (void)state;
+
+    assert_int_equal(solver_new(&s, io, done, &t), QUDAG_OK);
+    assert_int_equal(solver_add(s, 1, &large), QUDAG_OK);
+    for (unsigned i = 0; i < 50; i++) {
+        turn(io);
+    }
+    solver_drop(s, 1);
+    for (uint64_t i = 2; i <= SOLVER_TASKS_MAX; i++) {
+        assert_int_equal(solver_add(s, i, &large), QUDAG_OK);
+    }
+    for (unsigned i = 0; solver_add(s, 100, &large) != QUDAG_OK; i++) {
+        turn(io);
+        assert_true(i < 10000);
+    }
+    end(io, s);
+}
+
 static void tasks_are_bounded_and_end_with_the_solver(void **state)
 {
     struct rend_work_task large = task(4, UINT32_MAX);
@@ -156,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_solved_is_told_on_the_loops_thread),
         cmocka_unit_test(tasks_share_the_thread),
+        cmocka_unit_test(what_is_dropped_while_it_is_worked_on_leaves_its_place),
         cmocka_unit_test(tasks_are_bounded_and_end_with_the_solver),
     };
     if (crypto_init() != QUDAG_OK) {
