@@ -14,6 +14,7 @@
 #define KEY_LEN 32
 #define PAUSE_MIN (250 * NS_PER_MS) /* after the first RELAYS_VIEW_LOOKUPS, doubling */
 #define PAUSE_MAX NS_PER_S
+#define PAUSE_MAX_LAB PAUSE_MIN /* all join within a second, and nobody is hostile */
 #define PAUSE_LATER                                                                                \
     (10 * NS_PER_S) /* where nodes join all the time, or what was met is not found */
 #define LATER 64    /* lookups */
@@ -106,8 +107,9 @@ static tstamp next_at(const struct node *n)
     uint32_t more =
         n->survey.lookups < RELAYS_VIEW_LOOKUPS ? 0 : n->survey.lookups - RELAYS_VIEW_LOOKUPS + 1;
     uint64_t pause = more == 0 ? 0 : PAUSE_MIN << (more < 8 ? more : 8);
+    uint64_t most = n->cfg.lab ? PAUSE_MAX_LAB : PAUSE_MAX;
 
-    pause = pause < PAUSE_MAX ? pause : PAUSE_MAX;
+    pause = pause < most ? pause : most;
     return tstamp_after(n->now, n->survey.lookups < LATER ? pause : PAUSE_LATER);
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The commands of README's "Five minutes", run as they stand there: every line ends well, and the message arrives.
+"""The commands of README's "Five minutes", run as they stand there: every line ends well, page and message arrive.
 
 What installs or rebuilds (make, cc) is left out.  TEST: timeout=120 waits
 """
@@ -17,8 +17,9 @@ def blocks():
     text = (SRC / 'README.md').read_text()
     section = text[text.index('## Five minutes'):text.index('## What it does today')]
     found = [b for b in re.findall(r'^```sh\n(.*?)^```', section, re.M | re.S) if not re.search(r'^(sudo )?make ', b, re.M)]
-    check(len(found) == 2 and 'qudag lab up' in found[0] and 'qudag up' in found[1], f'README has other blocks: {found}')
-    return found
+    check(len(found) == 3 and 'qudag lab up' in found[0] and 'qudag lab down' in found[1] and 'qudag up' in found[2],
+          f'README has other blocks: {found}')
+    return found[0] + found[1], found[2]  # the second goes on where the first ends
 
 
 def pasted(block, name):
@@ -42,10 +43,11 @@ def pasted(block, name):
 def main():
     lab, own = blocks()
     said = pasted(lab, 'lab')
+    check('<title>Directory listing' in said, f'the page: {said}')
     check('delivered' in said and 'anonymous' in said, f'the lab: {said}')
-    inbox = list((TOP / 'lab/qudag/lab/02/inbox').glob('*.txt'))
-    check([p.read_bytes() for p in inbox] == [b'hello'], f'the inbox of node 2: {inbox}')
-    check('5 daemons' in said.splitlines()[-1] and said.splitlines()[-1].startswith('stopped'), said)
+    inbox = list((TOP / 'lab/qudag/lab/03/inbox').glob('*.txt'))
+    check([p.read_bytes() for p in inbox] == [b'hello'], f'the inbox of node 3: {inbox}')
+    check('8 daemons' in said.splitlines()[-1] and said.splitlines()[-1].startswith('stopped'), said)
     print('ok: the lab of README', flush=True)
     said = pasted(own, 'own')
     check('ready      but alone: no bootstrap peers are configured' in said, f'a node of your own: {said}')
