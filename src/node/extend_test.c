@@ -4,133 +4,11 @@
  *
  * TEST: timeout=240
  */
-#include "core/onion/circuit.h"
-#include "node/internal.h"
-#include "node/request_table.h"
-#include "node/testkit_net.h"
-#include "wire/onion_ends.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
-#define RELAYS 5
-#define VICTIM 5
-#define ATTACKER 6
-
-static struct nt net;
-static size_t one_host; /* nodes from this on share one */
-
-static int setup(void **state)
-{
-    (void)state;
-    nt_init(&net);
-    one_host = NT_NODES;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* Node |ix| in the network 20+ix.1/16, no laboratory; a |client| relays nothing, serves nothing, announces nothing. */
-static void make(size_t ix, bool client)
-{
-    struct nt_node *t = &net.node[ix];
-    struct node_config c = nt_config(&net, ix);
-    struct multiaddr ma;
-
-    nt_identity(&net, ix);
-    size_t host = ix < one_host ? ix : one_host;
-    t->addr = (struct netaddr){4, {(uint8_t)(20 + host), 1, 0, 1}, (uint16_t)(4001 + ix - host), 0};
-    struct netaddr local = client ? (struct netaddr){4, {10, 0, 0, 7}, 4001, 0} : t->addr;
-    multiaddr_quic(&ma, &local, NULL);
-    c.identity = &t->id;
-    c.lab = false;
-    c.relay = c.dht_server = !client;
-    c.circuits_max = 1024;
-    if (ix > 0) {
-        nt_boot(&net, &c, 0);
-    }
-    assert_int_equal(nt_make(&net, ix, &c), QUDAG_OK);
-    node_set_addrs(t->node, &ma, 1);
-    node_start(t->node);
-}
-
-static void network(void)
-{
-    for (size_t i = 0; i <= ATTACKER; i++) {
-        make(i, i == VICTIM);
-    }
-    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
-    (void)nt_run(&net, 40 * NS_PER_S, NULL);
-}
-
-/* Node |from| extends from |relay| to |to|, whose onion keys it makes up; the EXTEND has just left. */
-static struct ref extend_by(size_t from, size_t relay, const struct onion_hop *to, bool ends)
-{
-    struct node *n = net.node[from].node;
-    struct onion_hop hops[2];
-    struct ref ref;
-
-    assert_true(relays_get(n->relays, &net.node[relay].peer, &hops[0]));
-    hops[1] = *to;
-    hops[1].service = ends;
-    memcpy(hops[1].x, hops[0].x, sizeof hops[1].x);
-    memcpy(hops[1].k, hops[0].k, sizeof hops[1].k);
-    struct acts *out = node_begin(n);
-    assert_int_equal(onion_build(n->onion, hops, 2, net.now, out, &ref), QUDAG_OK);
-    node_end(n, n->ix.onion);
-    for (int i = 0; i < 1000; i++) {
-        const struct onion_circuit *c = slots_get(&n->onion->circuits, ref);
-        assert_non_null(c);
-        if (c->phase == ONION_PH_EXTEND) {
-            break;
-        }
-        (void)nt_run(&net, NS_PER_MS, NULL);
-    }
-    return ref;
-}
-
-static struct ref extend(size_t relay, const struct onion_hop *to, bool ends)
-{
-    return extend_by(ATTACKER, relay, to, ends);
-}
-
-/* Whether the circuit is still there, and not on its way out. */
-static bool alive(struct ref ref)
-{
-    const struct onion_circuit *c = slots_get(&net.node[ATTACKER].node->onion->circuits, ref);
-
-    return c != NULL && c->phase != ONION_PH_CLOSING;
-}
-
-/* How long until the answer; 0: none within 30 s. */
-static uint64_t answered_after(struct ref ref)
-{
-    tstamp start = net.now;
-
-    while (alive(ref) && net.now < start + 30 * NS_PER_S) {
-        (void)nt_run(&net, 5 * NS_PER_MS, NULL);
-    }
-    return alive(ref) ? 0 : net.now - start;
-}
-
-static uint64_t streams_seen(size_t ix)
-{
-    struct onion_stats st;
-
-    onion_stats_get(net.node[ix].node->onion, &st);
-    return st.created + st.bad_handshake + st.refused_limit + st.refused_rate;
-}
+#include "node/testkit_extend.h"
 
 /*
  * The audit's oracle: the victim is a client that nobody can reach, with links to its guard and to others.  Its peer
@@ -168,20 +46,6 @@ static void nobody_learns_from_a_relay_whether_it_has_a_link_with_a_client(void 
     assert_int_equal(net.nowhere, 0);
 }
 
-/* The victim's own statement that it ends circuits, where it is. */
-static struct onion_hop victim_says(void)
-{
-    struct onion_hop victim = {.n_addrs = 1};
-    struct nt_node *v = &net.node[VICTIM];
-
-    victim.peer = v->peer;
-    memcpy(victim.pq_hash, v->id.pq_hash, 32);
-    multiaddr_quic(&victim.addr[0], &v->addr, NULL);
-    assert_int_equal(onion_ends_sign(&victim, node_wall(v->node, net.now) + 3600, &v->id),
-                     QUDAG_OK);
-    return victim;
-}
-
 /* The victim says that it ends circuits, at an address where it is: it is reached, but over no link of its own. */
 static void a_service_is_reached_over_a_new_link_and_never_over_its_own(void **state)
 {
@@ -202,25 +66,6 @@ static void a_service_is_reached_over_a_new_link_and_never_over_its_own(void **s
     }
     assert_int_equal(streams_seen(VICTIM), RELAYS); /* without keys it resets them */
     assert_int_equal(net.nowhere, 0);
-}
-
-/* An invented node that says it is at |n| third parties' addresses. */
-static void invent(struct onion_hop *to, unsigned number, const struct netaddr *at, size_t n)
-{
-    static struct identity id; /* only its Ed25519 half */
-    struct rng_stream stream;
-    uint8_t seed[32] = {0x77, (uint8_t)number, (uint8_t)(number >> 8)};
-
-    rng_stream_init(&stream, seed);
-    struct rng rng = rng_of_stream(&stream);
-    assert_int_equal(ed25519_keygen(&id.ed_sk, id.ed_pk, &rng), QUDAG_OK);
-    memset(to, 0, sizeof *to);
-    peer_id_from_ed25519(&to->peer, id.ed_pk);
-    for (size_t i = 0; i < n; i++) {
-        multiaddr_quic(&to->addr[to->n_addrs++], &at[i], NULL);
-    }
-    assert_int_equal(onion_ends_sign(to, node_wall(net.node[0].node, net.now) + 3600, &id),
-                     QUDAG_OK);
 }
 
 static void what_third_parties_get_for_an_extend_is_little_and_not_repeated(void **state)
@@ -277,17 +122,6 @@ static void forget(size_t ix)
 
     node_extend_memory_fini(&n->extends.memory);
     assert_int_equal(node_extend_memory_init(&n->extends.memory, n->mem, seed), QUDAG_OK);
-}
-
-/* Until the victim has seen |n| CREATEs; false: not in 4 s. */
-static bool victim_sees(uint64_t n)
-{
-    tstamp start = net.now;
-
-    while (streams_seen(VICTIM) < n && net.now < start + 4 * NS_PER_S) {
-        (void)nt_run(&net, NS_PER_MS, NULL);
-    }
-    return streams_seen(VICTIM) >= n;
 }
 
 /* Review 4: invented nodes say that they live at the victim's; three dials that failed barred it to everybody. */
@@ -483,188 +317,6 @@ static void statements_that_do_not_hold_cause_no_dial(void **state)
     assert_int_equal(net.nowhere, 0);
 }
 
-/* The pool of relay |ix| is empty and stays so: it has to look for whomever an EXTEND names. */
-static void knows_no_relay(size_t ix)
-{
-    struct node *r = net.node[ix].node;
-    struct relays_config cfg = {.mem = r->mem, .rng = r->cfg.rng, .self = net.node[ix].peer};
-
-    relays_free(r->relays);
-    assert_int_equal(relays_new(&r->relays, &cfg), QUDAG_OK);
-    r->descs.fetch_at = TSTAMP_NEVER;
-}
-
-/* A relay that does not know another yet looks for its descriptor before it dials, and does not keep it. */
-static void a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht(void **state)
-{
-    struct onion_hop hops[2];
-    struct onion_stats st;
-    struct ref ref;
-    (void)state;
-
-    network();
-    onion_stats_get(net.node[3].node->onion, &st);
-    uint64_t before = st.created;
-    struct node *r = net.node[1].node, *a = net.node[ATTACKER].node;
-    assert_true(relays_get(a->relays, &net.node[1].peer, &hops[0]));
-    assert_true(relays_get(a->relays, &net.node[3].peer, &hops[1]));
-    knows_no_relay(1);
-    struct acts *out = node_begin(a);
-    assert_int_equal(onion_build(a->onion, hops, 2, net.now, out, &ref), QUDAG_OK);
-    node_end(a, a->ix.onion);
-    (void)nt_run(&net, 3 * NS_PER_S, NULL);
-    onion_stats_get(net.node[3].node->onion, &st);
-    assert_int_equal(st.created - before, 1);
-    assert_int_equal(relays_count(r->relays), 0); /* who extends does not choose whom it knows */
-    assert_true(list_empty(&r->extends.jobs));
-}
-
-/* ---- one host with many names asks for what is not there ---- */
-
-#define HONEST 3
-#define NAMES 4 /* the first of four */
-
-/* A circuit of two relays of |from|. */
-static struct ref build_by(size_t from, size_t first, const struct onion_hop *second)
-{
-    struct node *n = net.node[from].node;
-    struct onion_hop hops[2];
-    struct ref ref = {0};
-
-    assert_true(relays_get(n->relays, &net.node[first].peer, &hops[0]));
-    hops[1] = *second;
-    struct acts *out = node_begin(n);
-    assert_int_equal(onion_build(n->onion, hops, 2, net.now, out, &ref), QUDAG_OK);
-    node_end(n, n->ix.onion);
-    return ref;
-}
-
-/* An EXTEND to a relay that there is not. */
-static void ask_for_nobody(size_t from, size_t relay)
-{
-    static uint32_t asked;
-    struct onion_hop to;
-    uint8_t pk[32] = {0xee};
-
-    memcpy(pk + 1, &asked, sizeof asked);
-    asked++;
-    assert_true(relays_get(net.node[from].node->relays, &net.node[relay].peer, &to));
-    peer_id_from_ed25519(&to.peer, pk);
-    (void)build_by(from, relay, &to);
-}
-
-/* How many of 20 EXTENDs from relay 0 to relay 1 succeed, two a second, beside 80 a second for nobody. */
-static unsigned honest_extends(bool attack)
-{
-    struct node *h = net.node[HONEST].node;
-    struct ref circuit[20];
-    struct onion_hop to;
-    unsigned good = 0;
-
-    for (size_t i = 0; i < ARRAY_LEN(circuit); i++) {
-        assert_true(relays_get(h->relays, &net.node[1].peer, &to));
-        circuit[i] = build_by(HONEST, 0, &to);
-        for (int k = 0; k < 10; k++) {
-            for (size_t a = NAMES; attack && a < NT_NODES; a++) {
-                ask_for_nobody(a, 0);
-            }
-            (void)nt_run(&net, 50 * NS_PER_MS, NULL);
-        }
-    }
-    (void)nt_run(&net, 10 * NS_PER_S, NULL);
-    for (size_t i = 0; i < ARRAY_LEN(circuit); i++) {
-        const struct onion_circuit *c = slots_get(&h->onion->circuits, circuit[i]);
-        good += c != NULL && c->phase == ONION_PH_READY;
-    }
-    return good;
-}
-
-static unsigned fetches;
-
-static qudag_err begin_counted(struct node *n, struct node_op *op, tstamp now)
-{
-    fetches++;
-    return node_begin_extend_fetch(n, op, now);
-}
-
-/* An EXTEND costs a sender little, a lookup the DHT much. */
-static void what_was_looked_for_in_vain_is_not_looked_for_again_at_once(void **state)
-{
-    struct node_op_type types[NODE_OP_KINDS];
-    struct onion_hop nobody = {.n_addrs = 0};
-    const uint8_t pk[32] = {0x5b};
-    (void)state;
-
-    network();
-    struct node *r = net.node[1].node;
-    memcpy(types, r->op_types, sizeof types);
-    types[NODE_OP_EXTEND_FETCH].begin = begin_counted;
-    r->op_types = types;
-    fetches = 0;
-    peer_id_from_ed25519(&nobody.peer, pk);
-    for (int i = 0; i < 3; i++) {
-        (void)answered_after(extend(1, &nobody, false));
-        assert_int_equal(fetches, 1);
-    }
-    (void)extend_by(2, 1, &nobody, false); /* another network asks */
-    (void)nt_run(&net, 3 * NS_PER_S, NULL);
-    assert_int_equal(fetches, 2);
-    (void)nt_run(&net, EXTEND_ABSENT_FOR, NULL);
-    (void)answered_after(extend(1, &nobody, false));
-    assert_int_equal(fetches, 3);
-    r->op_types = node_op_types;
-}
-
-/* A lookup that lasts as long as the attacker likes, who has the nodes near the key; for real relays as it is. */
-static qudag_err begin_slow(struct node *n, struct node_op *op, tstamp now)
-{
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (peer_id_eq(&op->req.peer, &net.node[i].peer)) {
-            return node_begin_extend_fetch(n, op, now);
-        }
-    }
-    return QUDAG_OK;
-}
-
-static void cancel_slow(struct node *n, struct node_op *op, tstamp now)
-{
-    (void)now;
-    node_op_end(n, op, QUDAG_ECANCELED, NULL);
-}
-
-/*
- * Review 5: 32 jobs, 8 for each neighbour: four names on one host had them all, with ids for which a lookup takes long.
- */
-static void who_asks_for_what_is_not_there_takes_nobodys_place(void **state)
-{
-    struct node_op_type types[NODE_OP_KINDS];
-    (void)state;
-
-    one_host = NAMES;
-    for (size_t i = 0; i < NT_NODES; i++) {
-        make(i, false);
-    }
-    assert_true(nt_run(&net, 60 * NS_PER_S, nt_all_ready));
-    (void)nt_run(&net, 40 * NS_PER_S, NULL);
-    knows_no_relay(0);
-    for (size_t i = HONEST; i < NT_NODES; i++) {
-        struct node *n = net.node[i].node;
-        n->core[n->ix.onion].report = NULL; /* it would close circuits that nobody asked for */
-    }
-    memcpy(types, net.node[0].node->op_types, sizeof types);
-    types[NODE_OP_EXTEND_FETCH].begin = begin_slow;
-    types[NODE_OP_EXTEND_FETCH].cancel = cancel_slow;
-    net.node[0].node->op_types = types;
-    unsigned without = honest_extends(false);
-    unsigned with = honest_extends(true);
-    print_message("honest EXTENDs: %u of 20, with the attack %u\n", without, with);
-    assert_int_equal(without, 20);
-    assert_true(with >= 16);
-    assert_true(list_empty(&net.node[0].node->extends.jobs));
-    assert_true(list_empty(&net.node[0].node->running));
-    net.node[0].node->op_types = node_op_types;
-}
-
 /* Who takes part in no circuits does not say that it speaks their protocol. */
 static void only_nodes_with_keys_list_the_protocol_of_circuits(void **state)
 {
@@ -722,52 +374,6 @@ static void a_host_that_does_not_answer_is_left_alone_for_a_while(void **state)
     assert_true(net.nowhere > 0); /* it was forgiven */
 }
 
-/* What the DHT is made to answer with: a descriptor of the victim's, rightly signed, that leads nowhere. */
-static uint8_t victims[RELAY_DESC_MAX];
-static size_t victims_len;
-
-static void finish_with_victims(struct node *n, struct node_op *op, qudag_err err,
-                                const struct node_result *res)
-{
-    const struct node_result found = {.value = {victims, victims_len}};
-    (void)err;
-    (void)res;
-
-    node_finish_extend_fetch(n, op, QUDAG_OK, &found);
-}
-
-/* Storers answer with the descriptor of another relay: nobody is dialled for who was asked for. */
-static void a_descriptor_of_somebody_else_leads_nowhere(void **state)
-{
-    static struct relay_desc d = {.n_addrs = 1, .flags = RELAY_FLAG_GUARD, .seq = 1};
-    struct netaddr at = {.family = 4, .ip = {80, 1, 1, 1}, .port = 4001};
-    struct onion_hop asked = {.n_addrs = 0};
-    struct node_op_type types[NODE_OP_KINDS];
-    const uint8_t pk[32] = {0x5c};
-    (void)state;
-
-    network();
-    struct node *r = net.node[1].node;
-    memcpy(d.onion_x, r->onion_x, sizeof d.onion_x);
-    memcpy(d.onion_k, r->onion_k, sizeof d.onion_k);
-    multiaddr_quic(&d.addr[0], &at, NULL);
-    d.not_before = node_wall(r, net.now) - 60;
-    d.expires = d.not_before + 3600;
-    assert_int_equal(relay_desc_encode(victims, sizeof victims, &victims_len, &d,
-                                       &net.node[VICTIM].id, &r->cfg.rng),
-                     QUDAG_OK);
-    memcpy(types, r->op_types, sizeof types);
-    types[NODE_OP_EXTEND_FETCH].finish = finish_with_victims;
-    r->op_types = types;
-    peer_id_from_ed25519(&asked.peer, pk);
-    (void)answered_after(extend(1, &asked, false));
-    assert_int_equal(net.nowhere, 0);
-    asked.peer = net.node[VICTIM].peer; /* whose it is */
-    (void)answered_after(extend(1, &asked, false));
-    assert_true(net.nowhere > 0);
-    r->op_types = node_op_types;
-}
-
 /* The first address does not answer: it is given up in time for the second. */
 static void an_address_that_is_silent_leaves_time_for_the_next(void **state)
 {
@@ -810,8 +416,6 @@ static void nobody_is_let_in_by_a_forgotten_address(void **state)
     assert_int_equal(n->onion->keys_n, keys);
 }
 
-#define EXTEND_CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -825,12 +429,8 @@ int main(void)
         EXTEND_CASE(who_has_no_statement_gains_nothing_from_those_who_dial),
         EXTEND_CASE(addresses_that_are_not_of_the_internet_are_not_dialled_for_anybody),
         EXTEND_CASE(statements_that_do_not_hold_cause_no_dial),
-        EXTEND_CASE(a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht),
-        EXTEND_CASE(what_was_looked_for_in_vain_is_not_looked_for_again_at_once),
-        EXTEND_CASE(who_asks_for_what_is_not_there_takes_nobodys_place),
         EXTEND_CASE(only_nodes_with_keys_list_the_protocol_of_circuits),
         EXTEND_CASE(a_host_that_does_not_answer_is_left_alone_for_a_while),
-        EXTEND_CASE(a_descriptor_of_somebody_else_leads_nowhere),
         EXTEND_CASE(an_address_that_is_silent_leaves_time_for_the_next),
         EXTEND_CASE(nobody_is_let_in_by_a_forgotten_address),
     };
