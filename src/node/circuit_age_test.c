@@ -167,6 +167,43 @@ static void a_silent_stream_keeps_its_circuit_and_none_keeps_no_circuit(void **s
     assert_int_equal(onion_info_get(node_onion(net.node[0].node), circuit, &info), QUDAG_ESTALE);
 }
 
+static struct ref opened_again;
+
+/* A program that opens another stream as soon as it hears that one has ended. */
+static void open_again(struct nt_node *t, const char *what, struct ref s)
+{
+    const struct node_isolation k = {.len = 1, .key = {1}};
+    (void)s;
+
+    if (strcmp(what, "stream_closed") == 0 && ref_none(opened_again)) {
+        assert_int_equal(node_stream_open_dark(t->node, &addr, ECHO, &k, &opened_again), QUDAG_OK);
+    }
+}
+
+/* While its streams are told of its end it takes no new one, which would end with it and be told of in its turn. */
+static void a_circuit_that_has_ended_takes_no_stream_in_a_hook(void **state)
+{
+    struct onion_info info;
+    struct ref s, first, second = {0, 0};
+    (void)state;
+
+    join();
+    first = open_with(1, &s);
+    opened_again = (struct ref){0, 0};
+    net.node[0].hook = open_again;
+    struct node *far = net.node[SERVICE].node;
+    for (size_t it = 0; onion_next(far->onion, &it, &info);) {
+        if (info.role == ONION_END) {
+            assert_int_equal(node_circuit_close(far, info.circuit), QUDAG_OK);
+        }
+    }
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    assert_true(ref_eq(net.node[0].closed_ref, s));
+    assert_int_equal(net.node[0].closed, 1);
+    assert_true(is_open(opened_again, &second));
+    assert_false(ref_eq(first, second));
+}
+
 /* It is not left to end when nothing has passed over it for ten minutes. */
 static void a_dirty_circuit_is_closed_when_its_last_stream_ends(void **state)
 {
@@ -261,6 +298,7 @@ int main(void)
         NT_TEST(a_circuit_in_use_is_left_after_ten_minutes_and_closed_after_a_day),
         NT_TEST(a_silent_stream_keeps_its_circuit_and_none_keeps_no_circuit),
         NT_TEST(a_dirty_circuit_is_closed_when_its_last_stream_ends),
+        NT_TEST(a_circuit_that_has_ended_takes_no_stream_in_a_hook),
         NT_TEST(attempts_without_a_path_are_given_back),
         NT_TEST(a_service_that_ends_every_circuit_does_not_get_another_for_ever),
     };

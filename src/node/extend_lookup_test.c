@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
+#include "core/relays/relays_impl.h"
 #include "node/request_table.h"
 #include "node/testkit_extend.h"
 
@@ -45,6 +46,29 @@ static void a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht(void **stat
     assert_int_equal(st.created - before, 1);
     assert_int_equal(relays_count(r->relays), 0); /* who extends does not choose whom it knows */
     assert_true(list_empty(&r->extends.jobs));
+}
+
+/* Else who extends through us would wait for it until its descriptor is over. */
+static void a_relay_that_did_not_answer_is_looked_for_again(void **state)
+{
+    struct onion_hop to;
+    (void)state;
+
+    network();
+    struct nt_node *gone = &net.node[3];
+    struct node *r = net.node[1].node;
+    assert_true(relays_get(net.node[ATTACKER].node->relays, &gone->peer, &to));
+    (void)nt_free(&net, 3);
+    swarm_disconnect(r->swarm, &gone->peer, QUDAG_ECLOSED, net.now);
+    (void)nt_run(&net, 100 * NS_PER_MS, NULL);
+    const struct relays_entry *x = relays_find(r->relays, &gone->peer);
+    assert_non_null(x);
+    assert_false(x->ageing);
+    r->descs.fetch_at = TSTAMP_NEVER; /* nothing else may move it */
+    (void)answered_after(extend(1, &to, false));
+    x = relays_find(r->relays, &gone->peer);
+    assert_non_null(x);
+    assert_true(x->ageing);
 }
 
 /* ---- one host with many names asks for what is not there ---- */
@@ -243,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         EXTEND_CASE(a_relay_that_is_not_in_the_pool_is_looked_for_in_the_dht),
+        EXTEND_CASE(a_relay_that_did_not_answer_is_looked_for_again),
         EXTEND_CASE(what_was_looked_for_in_vain_is_not_looked_for_again_at_once),
         EXTEND_CASE(who_asks_for_what_is_not_there_takes_nobodys_place),
         EXTEND_CASE(a_descriptor_of_somebody_else_leads_nowhere),

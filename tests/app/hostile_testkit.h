@@ -29,6 +29,7 @@ enum misbehaviour {
     NEVER_DONE,     /* takes everything, confirms it, resets, and asks for it again */
     BYTE_BY_BYTE,   /* accepts at 0, claims one byte, and falls silent */
     BYTE_AND_RESET, /* ... and resets */
+    MORE_THAN_SENT, /* claims a byte more than the file has, then is honest on the next stream */
     SILENT,         /* accepts, takes everything and says nothing */
     OLD,            /* does not know the question for room, and refuses the offer */
     CHATTY,         /* answers the question as if it had been an offer */
@@ -120,6 +121,7 @@ static inline void evil_end(qudag_stream s)
         qudag_stream_reset(net[1].node, s, QUDAG_ECANCELED);
         return;
     case HONEST:
+    case MORE_THAN_SENT:
     case BYTE_BY_BYTE:
     case BYTE_AND_RESET:
     case SILENT:
@@ -175,7 +177,9 @@ static inline void evil_data(qudag_stream s, qudag_slice data)
         }
         return;
     }
-    write_msg(s, &(struct transfer_msg){.type = TRANSFER_T_PROGRESS, .n = evil.got});
+    bool lies = evil.what == MORE_THAN_SENT && evil.streams == 1;
+    write_msg(s, &(struct transfer_msg){.type = TRANSFER_T_PROGRESS,
+                                        .n = lies ? evil.offer.offer.size + 1 : evil.got});
     if (evil.got == evil.offer.offer.size) {
         evil_end(s);
     }

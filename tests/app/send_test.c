@@ -150,6 +150,16 @@ static void what_a_receiver_claims_is_compared_with_what_was_sent(void **state)
     assert_int_equal(send_file(WRONG_SIZE), QUDAG_SEND_END_OTHER_HASH);
 }
 
+/* What it claims is not believed, and the attempt is over; the next one may be better. */
+static void who_claims_more_than_was_sent_is_left_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(send_file(MORE_THAN_SENT), QUDAG_SEND_END_NONE);
+    assert_int_equal(evil.streams, 2);
+    assert_int_equal(own.end.attempts, 2);
+    assert_int_equal(own.end.acked, SIZE);
+}
+
 static void a_receiver_that_always_reports_another_hash_gets_two_attempts(void **state)
 {
     (void)state;
@@ -431,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_peers_are_not_told_that_transfers_are_taken),
         cmocka_unit_test(what_a_receiver_claims_is_compared_with_what_was_sent),
+        cmocka_unit_test(who_claims_more_than_was_sent_is_left_at_once),
         cmocka_unit_test(a_receiver_that_always_reports_another_hash_gets_two_attempts),
         cmocka_unit_test(a_receiver_that_never_acknowledges_cannot_make_us_send_for_ever),
         cmocka_unit_test(an_id_lasts_until_its_file_is_delivered),

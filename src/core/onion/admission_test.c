@@ -232,6 +232,32 @@ static void circuits_nobody_uses_make_room_for_those_of_the_same_neighbour(void 
     door_free(d);
 }
 
+/* A network is what its addresses say: many names in one take no places of a neighbour in another. */
+static void places_are_shared_between_networks_and_not_between_names(void **state)
+{
+    struct onion_config few = {.circuits_max = 64, .relay = true};
+    struct door *d = door_new(&few);
+    uint32_t honest[12];
+    (void)state;
+
+    for (uint32_t i = 0; i < 10; i++) {
+        honest[i] = offer(d, 1, 2, false);
+        pass(d, 5 * NS_PER_MS);
+    }
+    for (uint32_t i = 0; i < 80; i++) {
+        (void)offer(d, 100 + i, 1, false);
+        pass(d, 5 * NS_PER_MS);
+    }
+    for (uint32_t i = 10; i < 12; i++) {
+        honest[i] = offer(d, 1, 2, false);
+        pass(d, 5 * NS_PER_MS);
+    }
+    for (uint32_t i = 0; i < 12; i++) {
+        assert_int_equal(d->fate[honest[i]], CREATED);
+    }
+    door_free(d);
+}
+
 static void one_neighbour_has_half_the_streams_of_its_link(void **state)
 {
     struct onion_config cfg = {.relay = true};
@@ -673,6 +699,7 @@ int main(void)
         cmocka_unit_test(nobody_below_his_share_loses_what_is_in_use),
         cmocka_unit_test(whoever_takes_all_places_keeps_nobody_out),
         cmocka_unit_test(circuits_nobody_uses_make_room_for_those_of_the_same_neighbour),
+        cmocka_unit_test(places_are_shared_between_networks_and_not_between_names),
         cmocka_unit_test(one_neighbour_has_half_the_streams_of_its_link),
         cmocka_unit_test(a_flood_of_creates_costs_others_nothing),
         cmocka_unit_test(a_wrong_create_costs_more_turns_than_a_right_one),
