@@ -276,6 +276,14 @@ struct fair_source *fair_most(const struct fair *f)
     return LIST_ENTRY(top, struct fair_source, most);
 }
 
+struct fair_source *fair_most_in(const struct fair *f, uint64_t net)
+{
+    const struct fair_net *n = map_u64_get(&f->nets, net);
+    struct heap_node *top = n == NULL ? NULL : heap_top(&n->sources);
+
+    return top == NULL ? NULL : LIST_ENTRY(top, struct fair_source, most);
+}
+
 /* ---- turns ---- */
 
 void fair_wait(struct fair *f, struct fair_item *it)

@@ -93,6 +93,8 @@ struct fair_claim fair_claim_of(const struct fair *f, uint64_t net, uint64_t nam
 struct fair_source *fair_source_of(const struct fair *f, uint64_t net, uint64_t name);
 /* The source that holds most in the network that holds most; NULL: nobody holds anything. */
 struct fair_source *fair_most(const struct fair *f);
+/* The source that holds most in |net|; NULL: nobody there holds anything. */
+struct fair_source *fair_most_in(const struct fair *f, uint64_t net);
 /* The same of one of its own items. */
 struct fair_claim fair_claim_of_source(const struct fair_source *s);
 

@@ -85,6 +85,9 @@ static void the_largest_source_of_the_largest_network_is_named(void **state)
     assert_int_equal(fair_most(&w.f)->net->name, 1);
     add(&w, 7, 1, 13);
     assert_int_equal(fair_most(&w.f)->name, 13);
+    assert_int_equal(fair_most_in(&w.f, 1)->name, 13);
+    assert_int_equal(fair_most_in(&w.f, 2)->name, 20);
+    assert_null(fair_most_in(&w.f, 3));
     struct fair_claim c = fair_claim_of(&w.f, 1, 13);
     assert_int_equal(c.net_n, 5);
     assert_int_equal(c.source_n, 2);

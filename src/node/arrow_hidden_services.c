@@ -9,6 +9,7 @@
  * come by it.  The two end together; carried ones are counted by the first, of which it is known whose they are
  * (node_circuit.carried).
  */
+#include "core/onion/admission.h"
 #include "node/internal.h"
 
 #include <string.h>
@@ -314,6 +315,8 @@ static tstamp deadline(const void *services)
     return hidden_services_deadline(services);
 }
 
+_Static_assert(HIDDEN_CARRIED_MAX + 128 <= ONION_LINK_OUT_MAX,
+               "all begin on the link to the guard, and some others beside");
 _Static_assert(HIDDEN_SLOTS <= NODE_CIRCUIT_AVOID, "all that an introduction point is not to be");
 
 qudag_err node_hidden_services_init(struct node *n)

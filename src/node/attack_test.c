@@ -69,7 +69,7 @@ static void idle_circuits_leave_the_dht_its_streams(void **state)
     assert_int_equal(relays_path(n->relays, &want, net.now, &to), QUDAG_OK);
     assert_true(peer_id_eq(&to.peer, &net.node[1].peer));
     n->core[n->ix.onion].report = NULL; /* it would close circuits that nobody asked for */
-    for (int i = 0; i < 1100; i++) {    /* more than the link has streams */
+    for (int i = 0; i < 2200; i++) {    /* more than the link has streams */
         idle_circuit(n, &to);
         (void)nt_run(&net, 2 * NS_PER_MS, NULL);
     }

@@ -49,7 +49,7 @@ static qudag_err make_links(struct node *n, tstamp now)
         .pq = c->pq,
         .conns_max = c->links_max,
         /* beside those of programs there is room for circuits and the node's own */
-        .streams_bidi_max = c->streams_per_peer != 0 ? c->streams_per_peer + 768 : 0,
+        .streams_bidi_max = c->streams_per_peer != 0 ? c->streams_per_peer + 1792 : 0,
         .idle_timeout_ns = c->idle_timeout_ns};
     blake3_derive(quic.reset_key, sizeof(quic.reset_key), "qudag stateless reset key v1",
                   (struct slice){c->identity->ed_sk.seed, ED25519_SEED_LEN});

@@ -47,7 +47,7 @@ static void fill_defaults(struct quic_config *c)
     DEFAULT(half_open_max, 128);
     DEFAULT(retry_above, 32);
     DEFAULT(per_ip_half_open, 16);
-    DEFAULT(streams_bidi_max, 1024);
+    DEFAULT(streams_bidi_max, 2048);
     DEFAULT(stream_window, UINT64_C(256) << 10);
     DEFAULT(conn_window, UINT64_C(4) << 20);
     DEFAULT(stream_queue_max, UINT64_C(4) << 20);

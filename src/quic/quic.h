@@ -23,7 +23,7 @@ struct quic_config {
     uint32_t half_open_max; /* inbound handshakes not finished; default 128 */
     uint32_t retry_above;   /* inbound half-open count above which Retry is demanded; default 32 */
     uint32_t per_ip_half_open;     /* default 16, of unproven and of proven addresses each */
-    uint32_t streams_bidi_max;     /* peer-opened streams a link, of all protocols; default 1024 */
+    uint32_t streams_bidi_max;     /* peer-opened streams a link, of all protocols; default 2048 */
     uint64_t stream_window;        /* bytes; default 256 KiB */
     uint64_t conn_window;          /* bytes; default 4 MiB */
     uint64_t stream_queue_max;     /* send queue of a stream, hard limit; default 4 MiB */

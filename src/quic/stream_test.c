@@ -263,7 +263,7 @@ static void count_app(struct tk_ep *ep, const struct link_ev *ev)
     }
 }
 
-static void test_four_thousand_streams_under_a_limit_of_1024(void **state)
+static void test_eight_thousand_streams_under_a_limit_of_2048(void **state)
 {
     const struct tk_opt opt = {.pq = PQ_REQUIRE};
     uint64_t opened = 0, refused = 0;
@@ -273,11 +273,11 @@ static void test_four_thousand_streams_under_a_limit_of_1024(void **state)
     user_bad = 0;
     tk.ep[0].app = count_app;
     tk.ep[1].app = echo_app;
-    for (int round = 0; round < 200 && opened < 4000; round++) {
+    for (int round = 0; round < 400 && opened < 8000; round++) {
         int64_t sid = 0;
         qudag_err err = QUDAG_OK;
 
-        while (opened < 4000 &&
+        while (opened < 8000 &&
                (err = OPS.open(tk.ep[0].q, tk.ep[0].link, opened, NULL, &sid)) == QUDAG_OK) {
             assert_int_equal(OPS.write(tk.ep[0].q, tk.ep[0].link, sid,
                                        (struct slice){(const uint8_t *)&opened, 8}),
@@ -292,12 +292,12 @@ static void test_four_thousand_streams_under_a_limit_of_1024(void **state)
         (void)tk_run(&tk, 50 * NS_PER_MS, NULL);
     }
     (void)tk_run(&tk, NS_PER_S, NULL);
-    assert_int_equal(opened, 4000);
+    assert_int_equal(opened, 8000);
     assert_true(refused > 0);
     assert_true(tk.ep[0].streams_ok > 0);
-    assert_int_equal(tk.ep[1].streams, 4000);
-    assert_int_equal(tk.ep[0].fins, 4000);
-    assert_int_equal(tk.ep[0].bytes, 32000);
+    assert_int_equal(tk.ep[1].streams, 8000);
+    assert_int_equal(tk.ep[0].fins, 8000);
+    assert_int_equal(tk.ep[0].bytes, 64000);
     assert_int_equal(user_bad, 0);
     assert_int_equal(tk.ep[0].resets + tk.ep[1].resets, 0);
     down();
@@ -721,7 +721,7 @@ int main(void)
         cmocka_unit_test(test_credit_is_what_the_reader_consumed),
         cmocka_unit_test(test_the_window_of_the_link_bounds_all_streams_together),
         cmocka_unit_test(test_the_send_queue_has_a_hard_limit),
-        cmocka_unit_test(test_four_thousand_streams_under_a_limit_of_1024),
+        cmocka_unit_test(test_eight_thousand_streams_under_a_limit_of_2048),
         cmocka_unit_test(test_a_request_and_its_answer_take_three_packets),
         cmocka_unit_test(test_both_sides_may_open_streams),
         cmocka_unit_test(test_reset_reaches_the_other_side_with_its_code),

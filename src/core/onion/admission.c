@@ -127,6 +127,9 @@ static bool make_room(struct fair *f, const struct fair_claim *newcomer, uint32_
 {
     struct onion_circuit *c = yields(f, fair_most(f), newcomer, places, scope);
 
+    if (c == NULL) { /* networks hold alike: his own neighbours are not to shut him out */
+        c = yields(f, fair_most_in(f, newcomer->net), newcomer, places, scope);
+    }
     if (c == NULL) {
         c = yields(f, fair_source_of(f, newcomer->net, newcomer->source), newcomer, places, scope);
     }

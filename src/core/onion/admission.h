@@ -18,16 +18,18 @@ struct onion;
 struct onion_circuit;
 
 /*
- * A link has 1024 streams (quic.h).  Circuits have half of them at the most, whoever opens them; the rest is for the
- * DHT, identify, ping and programs.  We replace circuits of others before they have all of that half, so that our own
- * find room.  What the acceptor allows beyond covers streams whose end it has not seen yet.
+ * A link has 2048 streams (quic.h).  Circuits have 1280 of them at the most, whoever opens them; the rest is for the
+ * DHT, identify, ping and programs.  All circuits of a hidden service begin on the link to its guard: 1024 that carry
+ * one to a caller, 128 that are being built, and some (doc/decisions/0055).  We replace circuits of others before they
+ * have all of them, so that our own find room.  What the acceptor allows beyond covers streams whose end it has not
+ * seen yet.
  */
-#define ONION_LINK_OUT_MAX 512      /* circuits that we open on the links to one peer */
-#define ONION_LINK_RELAYED_MAX 448  /* of these, circuits of others */
-#define ONION_LINK_IN_MAX 576       /* that one peer may open to us: the swarm refuses more */
-#define ONION_LINK_CIRCUITS_MAX 512 /* and from here on its own idle ones give way */
-#define ONION_LINK_CREATES_MAX 32   /* of these, with an unfinished CREATE */
-#define ONION_LINK_WINDOW 16        /* CREATEs on their way to one next hop; less than it bears */
+#define ONION_LINK_OUT_MAX 1280      /* circuits that we open on the links to one peer */
+#define ONION_LINK_RELAYED_MAX 1216  /* of these, circuits of others */
+#define ONION_LINK_IN_MAX 1344       /* that one peer may open to us: the swarm refuses more */
+#define ONION_LINK_CIRCUITS_MAX 1280 /* and from here on its own idle ones give way */
+#define ONION_LINK_CREATES_MAX 32    /* of these, with an unfinished CREATE */
+#define ONION_LINK_WINDOW 16         /* CREATEs on their way to one next hop; less than it bears */
 #define ONION_UNUSED_AFTER (60 * NS_PER_S) /* a circuit without data by then was not needed */
 #define ONION_QUIET_AFTER                                                                          \
     (60 * NS_PER_S) /* nor one without a cell for so long, when room is scarce */

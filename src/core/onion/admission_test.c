@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#define NET_PIPES 2048
+#define NET_PIPES 3200
 #include "core/onion/testnet_case.h"
 
 /* ---- rules ---- */
@@ -258,7 +258,7 @@ static void places_are_shared_between_networks_and_not_between_names(void **stat
     door_free(d);
 }
 
-static void one_neighbour_has_half_the_streams_of_its_link(void **state)
+static void one_neighbour_has_its_part_of_the_streams_of_its_link(void **state)
 {
     struct onion_config cfg = {.relay = true};
     struct door *d = door_new(&cfg);
@@ -273,6 +273,31 @@ static void one_neighbour_has_half_the_streams_of_its_link(void **state)
     uint32_t s = offer(d, 2, 1, false);
     pass(d, NS_PER_MS);
     assert_int_equal(d->fate[s], CREATED);
+    door_free(d);
+}
+
+/* Three identities have all places there are, each as many as one neighbour may: whoever else comes finds one. */
+static void whoever_fills_all_places_keeps_nobody_out(void **state)
+{
+    struct onion_config cfg = {.relay = true};
+    struct door *d = door_new(&cfg);
+    uint32_t taken = 0;
+    (void)state;
+
+    for (uint32_t i = 0; i < ONION_LINK_CIRCUITS_MAX; i++) {
+        for (uint32_t net = 1; net <= 3; net++) {
+            uint32_t s = offer(d, net, net, false);
+            pass(d, NS_PER_MS);
+            taken += d->fate[s] == CREATED ? 1 : 0;
+        }
+    }
+    assert_int_equal(taken, 3 * ONION_LINK_CIRCUITS_MAX);
+    assert_int_equal(d->n.nodes[0].o->circuits.n, 4096 - 4096 / 16);
+    for (uint32_t i = 0; i < 40; i++) { /* also in a network of theirs */
+        uint32_t s = offer(d, 10 + i, i % 2 == 0 ? 10 + i : 1, false);
+        pass(d, NS_PER_MS);
+        assert_int_equal(d->fate[s], CREATED);
+    }
     door_free(d);
 }
 
@@ -395,7 +420,7 @@ static void idle_circuits_cut_no_pair_of_relays_apart(void **state)
 
     assert_int_equal(net_build_from(n, 1, 3, 2, &used), QUDAG_OK);
     net_run(n);
-    for (size_t i = 1; i < 500; i++) {
+    for (size_t i = 1; i < ONION_LINK_RELAYED_MAX + 52; i++) {
         assert_int_equal(net_build_from(n, 1 + i % 2, 3, 2, &c[0]), QUDAG_OK);
         net_sleep(n, 2 * NS_PER_MS);
     }
@@ -700,7 +725,8 @@ int main(void)
         cmocka_unit_test(whoever_takes_all_places_keeps_nobody_out),
         cmocka_unit_test(circuits_nobody_uses_make_room_for_those_of_the_same_neighbour),
         cmocka_unit_test(places_are_shared_between_networks_and_not_between_names),
-        cmocka_unit_test(one_neighbour_has_half_the_streams_of_its_link),
+        cmocka_unit_test(one_neighbour_has_its_part_of_the_streams_of_its_link),
+        cmocka_unit_test(whoever_fills_all_places_keeps_nobody_out),
         cmocka_unit_test(a_flood_of_creates_costs_others_nothing),
         cmocka_unit_test(a_wrong_create_costs_more_turns_than_a_right_one),
         cmocka_unit_test(idle_circuits_cut_no_pair_of_relays_apart),
