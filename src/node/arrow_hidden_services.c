@@ -188,9 +188,17 @@ static void meet(struct node *n, const struct act *a, tstamp now)
     }
 }
 
-bool node_service_gives_way(const struct onion_info *c, const struct onion_info *than)
+bool node_service_gives_way(const struct onion_info *c, const struct onion_info *than, tstamp now)
 {
-    return c->streams == 0 && (than == NULL || c->active_at < than->active_at);
+    uint64_t least = c->streams == 0 ? NODE_SERVICE_UNUSED : NODE_SERVICE_SILENT;
+
+    if (now - c->active_at < least) {
+        return false;
+    }
+    if (than == NULL || (c->streams == 0) != (than->streams == 0)) {
+        return than == NULL || c->streams == 0;
+    }
+    return c->active_at < than->active_at;
 }
 
 bool node_service_brought(const struct onion_info *c, uint64_t tag)
@@ -233,7 +241,7 @@ static void shed(struct node *n, uint64_t name, tstamp now)
         struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
         if (c->use == &to_r && c->call == name &&
             onion_info_get(n->onion, c->carried, &info) == QUDAG_OK &&
-            node_service_gives_way(&info, quiet == NULL ? NULL : &best)) {
+            node_service_gives_way(&info, quiet == NULL ? NULL : &best, now)) {
             quiet = c;
             best = info;
         }

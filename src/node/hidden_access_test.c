@@ -109,18 +109,67 @@ static void who_called_before_there_were_clients_is_out(void **state)
     (void)call(3, QUDAG_OK);
 }
 
-static void the_quietest_circuit_without_streams_gives_way(void **state)
+/* SPEC: rendezvous R-24 */
+static void the_quietest_circuit_gives_way_first_one_without_streams(void **state)
 {
-    const struct onion_info busy = {.streams = 1, .active_at = 1}, quiet = {.active_at = 5},
-                            quieter = {.active_at = 4};
+    const tstamp now = NT_START + 1000 * NS_PER_S;
+    const struct onion_info fresh = {.active_at = now - 4 * NS_PER_S},
+                            quiet = {.active_at = now - 9 * NS_PER_S},
+                            quieter = {.active_at = now - 10 * NS_PER_S},
+                            busy = {.streams = 1, .active_at = now - 59 * NS_PER_S},
+                            silent = {.streams = 1, .active_at = now - 60 * NS_PER_S},
+                            longer = {.streams = 9, .active_at = now - 600 * NS_PER_S};
     (void)state;
 
-    assert_false(node_service_gives_way(&busy, NULL));
-    assert_false(node_service_gives_way(&busy, &quiet));
-    assert_true(node_service_gives_way(&quiet, NULL));
-    assert_true(node_service_gives_way(&quieter, &quiet));
-    assert_false(node_service_gives_way(&quiet, &quieter));
-    assert_false(node_service_gives_way(&quiet, &quiet));
+    assert_false(node_service_gives_way(&fresh, NULL, now)); /* its caller has not begun yet */
+    assert_false(node_service_gives_way(&busy, NULL, now));
+    assert_false(node_service_gives_way(&busy, &silent, now));
+    assert_true(node_service_gives_way(&quiet, NULL, now));
+    assert_true(node_service_gives_way(&quieter, &quiet, now));
+    assert_false(node_service_gives_way(&quiet, &quieter, now));
+    assert_false(node_service_gives_way(&quiet, &quiet, now));
+    assert_true(node_service_gives_way(&silent, NULL, now));
+    assert_true(node_service_gives_way(&longer, &silent, now));
+    assert_false(node_service_gives_way(&silent, &longer, now));
+    assert_true(node_service_gives_way(&quiet, &longer, now));
+    assert_false(node_service_gives_way(&longer, &quiet, now));
+}
+
+/* As if so many callers were there. */
+static void fill(uint32_t carried)
+{
+    struct node *n = net.node[SERVICE].node;
+
+    service()->carried = carried;
+    hidden_serve_carried(n->services, service()->name, carried, net.now, node_begin(n));
+    node_end(n, n->ix.services);
+    node_drain(n, net.now);
+}
+
+/* Who only holds a place loses it to a newcomer where there is no other; who is silent where there is one stays. */
+static void a_full_service_ends_who_is_silent_for_a_newcomer(void **state)
+{
+    struct nt_node *t = &net.node[CALLER];
+    (void)state;
+
+    network(1, NULL);
+    (void)open_from(CALLER, 1);
+    (void)nt_run(&net, 30 * NS_PER_S, NULL);
+    assert_int_equal(t->opened, 1);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    fill(HIDDEN_CARRIED_MAX - 1); /* one place is left */
+    (void)open_from(CALLER, 2);
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_int_equal(t->opened, 2);
+    assert_int_equal(t->closed, 0);
+    fill(HIDDEN_CARRIED_MAX);
+    (void)open_from(CALLER, 3);
+    (void)nt_run(&net, 5 * NS_PER_S, NULL);
+    assert_int_equal(t->opened, 3);
+    assert_int_equal(t->closed, 1);
+    assert_int_equal(service()->carried, HIDDEN_CARRIED_MAX);
+    (void)call(4, QUDAG_EUNREACHABLE); /* nobody else was silent for long */
+    assert_int_equal(t->closed, 2);
 }
 
 static void a_newcomer_takes_the_place_of_the_quietest(void **state)
@@ -232,7 +281,8 @@ int main(void)
         cmocka_unit_test(callers_circuits_are_told_apart_by_where_they_end),
         NT_TEST(who_is_removed_is_cut_off_and_finds_nothing),
         NT_TEST(who_called_before_there_were_clients_is_out),
-        cmocka_unit_test(the_quietest_circuit_without_streams_gives_way),
+        cmocka_unit_test(the_quietest_circuit_gives_way_first_one_without_streams),
+        NT_TEST(a_full_service_ends_who_is_silent_for_a_newcomer),
         NT_TEST(a_newcomer_takes_the_place_of_the_quietest),
         NT_TEST(neither_end_of_a_call_moves_the_counters_of_the_other),
         NT_TEST(a_caller_that_stays_keeps_no_circuit_of_a_service),

@@ -49,10 +49,13 @@ void node_service_save(struct node *n, struct node_service *s);
 void node_service_target(struct node *n, struct node_service *s, const struct hidden_target *t,
                          tstamp now);
 /*
- * Whether the circuit of a caller |c| rather than |than| (NULL: none) ends when a service has no room for a newcomer:
- * only one without streams, the one that was quiet longest (SPEC: rendezvous R-24).
+ * Whether the circuit of a caller |c| rather than |than| (NULL: none) ends when a service has no room for a newcomer
+ * (SPEC: rendezvous R-24): one without streams, else one whose streams were silent, of either the one that was quiet
+ * longest.  One over which a cell passed lately stays; whoever was just met has time to begin a stream.
  */
-bool node_service_gives_way(const struct onion_info *c, const struct onion_info *than);
+#define NODE_SERVICE_UNUSED (5 * NS_PER_S)
+#define NODE_SERVICE_SILENT (60 * NS_PER_S)
+bool node_service_gives_way(const struct onion_info *c, const struct onion_info *than, tstamp now);
 /* Whether a caller came by |c| to the own address of that |tag| (node_keys_tag()), hidden or not. */
 bool node_service_brought(const struct onion_info *c, uint64_t tag);
 /* Registers what services need beside core/hidden; frees them with the node. */
