@@ -44,3 +44,10 @@ tstamp limiter_ready(const struct limiter *l, uint64_t n, tstamp now)
     tstamp at = tstamp_after(l->last, (missing + l->rate - 1) / l->rate);
     return at > now ? at : now;
 }
+
+void limiter_refund(struct limiter *l, uint64_t n)
+{
+    uint64_t room = l->burst * UNIT - l->level;
+
+    l->level += n > room / UNIT ? room : n * UNIT;
+}

@@ -20,4 +20,7 @@ bool limiter_take(struct limiter *l, uint64_t n, tstamp now);
 /* When |n| tokens will be there if none is taken before, at least |now|; more than the burst: TSTAMP_NEVER. */
 tstamp limiter_ready(const struct limiter *l, uint64_t n, tstamp now);
 
+/* Gives |n| tokens back, as far as there is room for them. */
+void limiter_refund(struct limiter *l, uint64_t n);
+
 #endif

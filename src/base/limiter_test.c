@@ -116,6 +116,21 @@ static void it_says_when_tokens_will_be_there(void **state)
     assert_int_equal(limiter_ready(&l, 1, 9), TSTAMP_NEVER);
 }
 
+static void what_is_given_back_fills_no_more_than_the_burst(void **state)
+{
+    struct limiter l;
+    (void)state;
+
+    limiter_init(&l, 0, 3, 0);
+    assert_true(limiter_take(&l, 2, 0));
+    limiter_refund(&l, 1);
+    assert_true(limiter_take(&l, 2, 0));
+    assert_false(limiter_take(&l, 1, 0));
+    limiter_refund(&l, UINT64_MAX);
+    assert_true(limiter_take(&l, 3, 0));
+    assert_false(limiter_take(&l, 1, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +142,7 @@ int main(void)
         cmocka_unit_test(a_rate_of_zero_never_refills),
         cmocka_unit_test(rates_over_the_limit_are_cut),
         cmocka_unit_test(it_says_when_tokens_will_be_there),
+        cmocka_unit_test(what_is_given_back_fills_no_more_than_the_burst),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

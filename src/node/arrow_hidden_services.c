@@ -59,6 +59,12 @@ static void r_built(struct node *n, struct node_circuit *c, tstamp now)
     node_end(n, n->ix.services);
 }
 
+static void r_begun(struct node *n, struct node_circuit *c, tstamp now)
+{
+    hidden_serve_r_begun(n->services, c->id, now, node_begin(n));
+    node_end(n, n->ix.services);
+}
+
 /* Before it met the caller, or after. */
 static void r_lost(struct node *n, struct node_circuit *c, qudag_err err, tstamp now)
 {
@@ -75,6 +81,7 @@ static const struct node_circuit_use to_same_point = {
 static const struct node_circuit_use to_r = {.name = "service-rendezvous",
                                              .to_relay = true,
                                              .afresh = true,
+                                             .begun = r_begun,
                                              .built = r_built,
                                              .failed = r_lost};
 

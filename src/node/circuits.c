@@ -471,6 +471,9 @@ static void report(struct node *n, const struct act *a, tstamp now)
 
     if (c != NULL) {
         c->reached = a->n;
+        if (a->n == 1 && c->use->begun != NULL) {
+            c->use->begun(n, c, now);
+        }
     } else if (a->kind == ONION_UP_BUILT) {
         on_built(n, a, now);
     } else if (a->kind == ONION_UP_CLOSED) {

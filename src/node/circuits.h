@@ -21,6 +21,8 @@ struct node_circuit_use {
     bool stem;      /* it lacks its last hop, and waits to be taken for another use (clean.h) */
     bool carried;   /* it runs through another circuit: onion_carry(), no path of its own */
     bool exchanges; /* it begins with a request to the gateway: no padding in its place */
+    /* NULL, or: its first hop has answered. */
+    void (*begun)(struct node *n, struct node_circuit *c, tstamp now);
     /* It carries streams now; may drop |c|. */
     void (*built)(struct node *n, struct node_circuit *c, tstamp now);
     /* It was not built, or broke; called after |c| was taken apart, with what it held. */

@@ -277,42 +277,6 @@ static void the_second_relay_of_all_its_circuits_is_of_the_second_layer(void **s
     net.watch = NULL;
 }
 
-static bool hundred_settled(struct nt *nt)
-{
-    unsigned n = 0;
-
-    for (size_t i = CALLER; i < SERVICE; i++) {
-        n += nt->node[i].opened + nt->node[i].closed;
-    }
-    return n == 100;
-}
-
-static void a_hundred_call_at_once(void **state)
-{
-    tstamp begun;
-    unsigned opened = 0;
-    (void)state;
-
-    network(4, NULL);
-    begun = net.now;
-    for (uint8_t i = 0; i < 25; i++) {
-        for (size_t ix = CALLER; ix < SERVICE; ix++) {
-            (void)open_from(ix, (uint8_t)(i + 1));
-        }
-    }
-    assert_true(nt_run(&net, 120 * NS_PER_S, hundred_settled));
-    for (size_t ix = CALLER; ix < SERVICE; ix++) {
-        opened += net.node[ix].opened;
-        if (net.node[ix].closed > 0) {
-            print_message("closed %u, last: %d\n", net.node[ix].closed, net.node[ix].closed_why);
-        }
-    }
-    print_message("%u of 100 after %u ms\n", opened, (unsigned)((net.now - begun) / NS_PER_MS));
-    assert_int_equal(opened, 100);
-    assert_int_equal(service()->carried, 100);
-    assert_int_equal(stats().carried, 100);
-}
-
 static void its_clock_may_be_wrong_by_minutes(void **state)
 {
     static const int64_t off[] = {-400, 400};
@@ -494,7 +458,6 @@ int main(void)
         NT_TEST(a_record_of_dead_relays_is_looked_up_anew),
         NT_TEST(it_outlives_its_guard),
         NT_TEST(the_second_relay_of_all_its_circuits_is_of_the_second_layer),
-        NT_TEST(a_hundred_call_at_once),
         NT_TEST(its_clock_may_be_wrong_by_minutes),
         NT_TEST(a_clock_set_wrong_costs_no_keys),
         NT_TEST(it_wakes_up),

@@ -169,6 +169,9 @@ static void step(struct fuzz *f, struct rd *r)
         break;
     case 7:
         f->given++;
+        if ((detail & 1) != 0) {
+            hidden_serve_r_begun(f->h, id, f->now, &f->acts);
+        }
         hidden_serve_r_built(f->h, id, circuit, f->now, &f->acts);
         break;
     case 8:

@@ -374,6 +374,23 @@ static void fail(struct hidden_service *s, struct hidden_meeting *m, tstamp now,
     hidden_meetings_settle(s, now, out);
 }
 
+/*
+ * What limits the rate is how soon the first hop answers: neither callers nor the relays that they name have a part in
+ * that, but the load of this node and of its guard.
+ */
+void hidden_serve_r_begun(struct hidden_services *h, uint64_t id, tstamp now, struct acts *out)
+{
+    struct hidden_service *s;
+    struct hidden_meeting *m = find(h, id, HIDDEN_R_BUILD, &s);
+
+    if (m != NULL && !m->begun) {
+        m->begun = true;
+        limiter_refund(&s->builds, 1);
+        limiter_refund(&h->builds, 1);
+        hidden_meetings_settle(s, now, out);
+    }
+}
+
 void hidden_serve_r_built(struct hidden_services *h, uint64_t id, struct ref circuit, tstamp now,
                           struct acts *out)
 {

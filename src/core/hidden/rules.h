@@ -17,9 +17,10 @@
 #define HIDDEN_MEETING_LIFE (60 * NS_PER_S)
 #define HIDDEN_WAIT_MAX (8 * NS_PER_S) /* SPEC: rendezvous R-28 */
 #define HIDDEN_BUILDS_MAX                                                                          \
-    64 /* SPEC: rendezvous R-28: circuits to relays R at a time, of a service */
-#define HIDDEN_BUILDS_RATE 32     /* SPEC: rendezvous R-28: begun a second */
-#define HIDDEN_ALL_BUILDS_MAX 128 /* SPEC: rendezvous R-28: of all services of a node */
+    128 /* SPEC: rendezvous R-28: circuits to relays R at a time, of a service */
+/* SPEC: rendezvous R-28: begun at once, and a second while no first hop answers; each that does lets one more begin */
+#define HIDDEN_BUILDS_RATE 32
+#define HIDDEN_ALL_BUILDS_MAX 256 /* SPEC: rendezvous R-28: of all services of a node */
 #define HIDDEN_ALL_BUILDS_RATE 64
 #define HIDDEN_ALL_OPENS_RATE                                                                      \
     600 /* SPEC: rendezvous R-28: handshakes a second, of a node: so many by share, and so many beside */

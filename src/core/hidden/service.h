@@ -149,6 +149,8 @@ void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice h
 
 /* --- callers ----------------------------------------------------------------------------------- */
 
+/* The first hop of the circuit to R has answered: another may be begun (SPEC: rendezvous R-28). */
+void hidden_serve_r_begun(struct hidden_services *h, uint64_t id, tstamp now, struct acts *out);
 /* |circuit| ends at the relay that was asked for. */
 void hidden_serve_r_built(struct hidden_services *h, uint64_t id, struct ref circuit, tstamp now,
                           struct acts *out);

@@ -57,6 +57,7 @@ struct hidden_meeting {
     uint32_t effort; /* proved */
     bool shed;       /* SHED was reported for it */
     bool taken;
+    bool begun;   /* the first hop of its circuit answered */
     tstamp since; /* in the queue, or in work */
     struct ref circuit;
     struct rend_hs_asked asked;
