@@ -168,7 +168,7 @@ static struct point *first_in(struct call *c, enum point_state state)
 
 static struct hidden_tries tries(const struct call *c)
 {
-    struct hidden_tries t = {.n = (uint32_t)c->n_points};
+    struct hidden_tries t = {.n = (uint32_t)c->n_points, .effort = c->has_seed ? c->effort : 0};
 
     for (size_t i = 0; i < c->n_points; i++) {
         enum point_state s = c->point[i].state;
@@ -633,8 +633,10 @@ static tstamp due_at(struct call *c)
 /* Why a call failed that took too long. */
 static qudag_err too_late(const struct call *c)
 {
+    struct hidden_tries t = tries(c);
+
     if (c->made > 0 || c->r == R_MET) {
-        return QUDAG_ETIMEOUT;
+        return c->r != R_MET && t.passed > 0 ? hidden_call_verdict(&t) : QUDAG_ETIMEOUT;
     }
     return c->r == R_WAITS ? QUDAG_EUNREACHABLE : QUDAG_ECIRCUIT;
 }

@@ -37,7 +37,7 @@ bool hidden_call_is_vain(const struct hidden_tries *t)
 qudag_err hidden_call_verdict(const struct hidden_tries *t)
 {
     if (t->passed > 0) {
-        return QUDAG_ETIMEOUT;
+        return t->unknown == 0 && t->effort > 1 ? QUDAG_ELIMIT : QUDAG_ETIMEOUT;
     }
     if (t->unknown == t->n) {
         return QUDAG_ESTALE;

@@ -38,11 +38,13 @@ struct hidden_tries {
     uint32_t passed;  /* passed it on: so the service heard of it, or its link is dead */
     uint32_t unknown; /* say that there is no such point */
     uint32_t full;    /* say that it is at its rate */
+    uint32_t effort;  /* that the record asks for; above 1: more called than the service met */
 };
 
 /*
  * Why a call that brought nothing failed: ETIMEOUT, the service does not answer; ESTALE, no point is there: the record
- * is out of date (R-27); ELIMIT, it has too many callers; EUNREACHABLE, no point was reached.
+ * is out of date (R-27); ELIMIT, it has too many callers, by its points or
+ * by its record while no point says that it is gone; EUNREACHABLE, no point was reached.
  */
 qudag_err hidden_call_verdict(const struct hidden_tries *t);
 

@@ -42,6 +42,13 @@ static void a_call_fails_for_what_its_points_said(void **state)
     assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 3, .unknown = 2, .passed = 1}),
                      QUDAG_ETIMEOUT);
     assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 1}), QUDAG_EUNREACHABLE);
+    assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 3, .passed = 3, .effort = 1}),
+                     QUDAG_ETIMEOUT);
+    assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 3, .passed = 1, .effort = 2}),
+                     QUDAG_ELIMIT); /* busy, as its record says */
+    assert_int_equal(hidden_call_verdict(
+                         &(struct hidden_tries){.n = 3, .passed = 2, .unknown = 1, .effort = 64}),
+                     QUDAG_ETIMEOUT); /* it was, and may be gone since */
 }
 
 static void a_call_is_vain_when_points_are_gone_and_the_others_silent(void **state)
