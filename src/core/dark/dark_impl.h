@@ -136,7 +136,7 @@ uint64_t dark_number_next(const struct dark_keys *k, const struct dark_place *at
 /* The time a record made at |now| is dated with. */
 walltime dark_not_before(walltime now, const struct rng *rng);
 /* In how many seconds the first record for a period is made: drawn from what is left of the half period
-   before it; for the current one, from a renewal's time. */
+   before it; for one that has begun 30 to 90 minutes (SPEC: dark D-43). */
 uint64_t dark_first_wait(uint64_t period, walltime now, const struct rng *rng);
 /* In how many ns a stored record is renewed. */
 uint64_t dark_renewal_wait(const struct rng *rng);

@@ -288,6 +288,33 @@ static void each_record_names_all_points_and_the_keys_of_its_period(void **state
     world_free(w);
 }
 
+/* SPEC: dark D-43: not together with the first, and no later than any other place that leads nowhere. */
+static void both_places_of_a_new_address_lead_there_after_90_minutes(void **state)
+{
+    (void)state;
+    unsigned late = 0;
+    for (unsigned i = 0; i < 12; i++) {
+        struct world *w = world_hidden();
+        for (unsigned skip = 0; skip < i; skip++) {
+            (void)rng_u64(&w->rng);
+        }
+        struct dark_service s = service_of(START, 1, 2, 3);
+        uint64_t p = dark_period(START);
+        say_points(w, &s);
+        uint8_t second = (uint8_t)(1 - hurried(w, p));
+        assert_true(place_of(w, p, hurried(w, p)).number > 0);
+        run_to(w, 29 * MINUTE);
+        assert_true(place_of(w, p, second).number == 0);
+        run_to(w, 60 * MINUTE);
+        late += place_of(w, p, second).number == 0 ? 1 : 0;
+        run_to(w, 91 * MINUTE);
+        struct dark_hidden h = record_at(w, p, second);
+        assert_int_equal(h.n_intros, 3);
+        world_free(w);
+    }
+    assert_in_range(late, 1, 11); /* the time is drawn */
+}
+
 static void without_keys_of_its_period_no_record_is_made(void **state)
 {
     struct world *w = world_hidden();
@@ -660,6 +687,7 @@ int main(void)
         cmocka_unit_test(what_no_record_may_say_is_refused),
         cmocka_unit_test(no_statement_of_the_node_is_made_for_a_hidden_service),
         cmocka_unit_test(each_record_names_all_points_and_the_keys_of_its_period),
+        cmocka_unit_test(both_places_of_a_new_address_lead_there_after_90_minutes),
         cmocka_unit_test(without_keys_of_its_period_no_record_is_made),
         cmocka_unit_test(replaced_points_do_not_show),
         cmocka_unit_test(one_point_left_is_told_at_once_in_one_place),

@@ -84,8 +84,8 @@ uint64_t dark_first_wait(uint64_t period, walltime now, const struct rng *rng)
     walltime begin = dark_period_start(period);
     walltime lead = begin - DARK_PERIOD / 2;
 
-    if (begin <= now) {
-        return rng_u64(rng) % RENEW_MIN;
+    if (begin <= now) { /* SPEC: dark D-43: beside a place that is served at once */
+        return dark_retry_wait(0, false, rng) / NS_PER_S;
     }
     walltime from = lead > now ? lead : now;
     return (uint64_t)(from - now) + rng_u64(rng) % (uint64_t)(begin - from);
