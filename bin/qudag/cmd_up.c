@@ -454,20 +454,6 @@ int run_connect(struct tool *t, int argc, char **argv)
     return ask_one(t, cols, sizeof(cols) / sizeof(cols[0]));
 }
 
-int run_stats(struct tool *t, int argc, char **argv)
-{
-    static const struct col cols[] = {{"name", "NAME", COL_TEXT},
-                                      {"value", "VALUE", COL_INT},
-                                      {"unit", "UNIT", COL_TEXT},
-                                      {"kind", "KIND", COL_TEXT},
-                                      {"help", "WHAT", COL_TEXT}};
-    if (!args_none(t, argc, argv)) {
-        return TOOL_USAGE;
-    }
-    (void)ask_begin(t, "stats");
-    return ask_list(t, "stats", cols, sizeof(cols) / sizeof(cols[0]), "there are no counters");
-}
-
 int run_version(struct tool *t, int argc, char **argv)
 {
     if (!args_none(t, argc, argv)) {

@@ -172,7 +172,11 @@ const struct sub subs[] = {
      "--save copies the content of one item into FILE, which must not exist yet; -: to standard\n"
      "output.\n",
      "qudag inbox --save photo.jpg here.jpg", run_inbox},
-    {"stats", "", "show the counters of the node", "", "qudag stats", run_stats},
+    {"stats", "[--prometheus]", "show the counters of the node",
+     "--prometheus: as text that Prometheus reads, for the text file collector of its node "
+     "exporter.\n"
+     "Nothing in it names a peer, an address or a user.\n",
+     "qudag stats --prometheus", run_stats},
     {"config", "check|show [FILE]", "check or print the configuration",
      "show prints what the running daemon uses; if none runs, or with FILE, what it would use.\n",
      "qudag config check", run_config},

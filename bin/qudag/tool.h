@@ -272,6 +272,7 @@ int run_send(struct tool *t, int argc, char **argv);
 /* Lists or saves what was received. */
 int run_inbox(struct tool *t, int argc, char **argv);
 
+/* ---- cmd_stats.c */
 /* Prints the counters. */
 int run_stats(struct tool *t, int argc, char **argv);
 

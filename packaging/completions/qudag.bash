@@ -23,6 +23,7 @@ _qudag() {
     '') words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats config lab version help -d --dir --json --small-network' ;;
     up) words='--listen --bootstrap --timeout --no-wait --foreground --lab --small-network -o' ;;
     peers) words='--relays' ;;
+    stats) words='--prometheus' ;;
     dht) case $sub in
         '') words='put get forget find closest provide unprovide providers records published store table' ;;
         put) words='--once --quorum' ;;
