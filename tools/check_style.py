@@ -57,6 +57,7 @@ FOLDERS = {
     'core/mss': 'mss_',
     'core/onion': 'onion_',
     'core/padding': 'padding_',
+    'core/resources': 'resources_',
     'core/ping': 'ping_',
     'core/relays': 'relays_',
     'core/rend': 'introduce_ rend_ rendezvous_',

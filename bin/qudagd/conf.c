@@ -65,6 +65,7 @@ const struct conf_row conf_table[CONF_KEYS] = {
                      .help = "Cipher of links; auto: the fastest on this processor."},
     [CONF_IDLE_TIMEOUT] = {"link", "idle_timeout_s", NUMBER(CONF_INT, idle_timeout)},
     [CONF_LINKS_MAX] = {"link", "links_max", NUMBER(CONF_INT, links_max)},
+    [CONF_NETWORK_SHARE] = {"link", "network_share", NUMBER(CONF_INT, network_share)},
     [CONF_STREAMS_PER_PEER] = {"link", "streams_per_peer", NUMBER(CONF_INT, streams_per_peer)},
     [CONF_DHT_PROTOCOL] = {"dht", "protocol", TEXT(0, QUDAG_PROTOCOL_LEN_MAX), INTO(dht_protocol),
                            .unset = "",

@@ -34,7 +34,14 @@ extern "C" {
         "Memory the node may use for peers, streams and records."
 #define QUDAG_LIMIT_idle_timeout                                                                   \
     5, 86400, 300, "s", "Links without traffic are closed after this time."
-#define QUDAG_LIMIT_links_max 8, 65536, 1024, "links", "Links open at the same time."
+#define QUDAG_LIMIT_links_max                                                                      \
+    8, 65536, 1024, "links",                                                                       \
+        "Links open at the same time.  A quarter is for dials of this node, up to a quarter for "  \
+        "guards, bootstrap peers and others it counts on; the rest is for all."
+#define QUDAG_LIMIT_network_share                                                                  \
+    1, 100, 25, "percent",                                                                         \
+        "Of the places for links with strangers, what one network (a /24 of IPv4, a /48 of "       \
+        "IPv6) may take; a wider one (/16, /32) twice that.  In a lab all of them."
 #define QUDAG_LIMIT_streams_per_peer                                                               \
     8, 4096, 256, "streams", "Streams one peer may have open to us, for each protocol."
 #define QUDAG_LIMIT_circuits_max                                                                   \
@@ -74,6 +81,7 @@ extern "C" {
     XX(memory_max)                                                                                 \
     XX(idle_timeout)                                                                               \
     XX(links_max)                                                                                  \
+    XX(network_share)                                                                              \
     XX(streams_per_peer)                                                                           \
     XX(circuits_max)                                                                               \
     XX(hops)                                                                                       \

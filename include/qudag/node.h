@@ -78,7 +78,7 @@ typedef struct qudag_settings {
     bool relay;                  /* carry circuits for others; default true */
     bool dht_server;             /* answer DHT requests of others; default true */
     bool lab;                    /* test network: no address diversity rules, NO ANONYMITY */
-    uint8_t pad[2];              /* zero */
+    uint8_t network_share, pad;  /* percent of the places for strangers for one network; zero */
     const char *const *announce; /* multiaddrs that others are told instead of what the node finds
                                           out: those of a forwarded port, for example */
     size_t announce_n;           /* at most QUDAG_LISTEN_MAX; 0: what the node finds out */

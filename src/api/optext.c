@@ -89,6 +89,23 @@ const struct peer_id *api_op_found(const struct node_request *req, qudag_err err
     return other ? &req->peer : NULL;
 }
 
+/* Whose limit a dial met, and at this node which. */
+static void limit_text(uint64_t refused, char *out, size_t cap)
+{
+    struct res_refusal why = resources_unpack(refused);
+    const char *scope = why.scope == RES_NODE       ? "links of this node (links_max)"
+                        : why.scope == RES_PEER     ? "links with this peer"
+                        : why.scope == RES_OUTBOUND ? "places for dials of this node (links_max)"
+                                                    : "places for links (links_max)";
+
+    if (refused == 0) {
+        (void)snprintf(out, cap, "the peer accepts no more links now: a limit of its own");
+        return;
+    }
+    (void)snprintf(out, cap, "a limit of this node: %llu of %llu %s are used",
+                   (unsigned long long)why.used, (unsigned long long)why.limit, scope);
+}
+
 /* Which of two keys does not match, and what to do; |found|: who answered instead, NULL: nobody. */
 static void auth_text(enum node_auth why, const struct peer_id *found, char *out, size_t cap)
 {
@@ -178,6 +195,10 @@ void api_op_text(const struct qudag_node *n, const struct node_request *req, qud
     }
     if (kind == QUDAG_OP_CONNECT && err == QUDAG_EAUTH) {
         auth_text(req->auth, api_op_found(req, err), out, cap);
+        return;
+    }
+    if (kind == QUDAG_OP_CONNECT && err == QUDAG_ELIMIT) {
+        limit_text(req->refused, out, cap);
         return;
     }
     if (kind == QUDAG_OP_DHT_PUT && err == QUDAG_EUNREACHABLE && count > 0) {

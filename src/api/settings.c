@@ -357,10 +357,8 @@ static qudag_err settings_in(qudag_settings *out, const qudag_settings *s, char 
                      "a setting is used that this version of the library does not know");
         return err;
     }
-    for (size_t i = 0; i < sizeof(out->pad); i++) {
-        if (out->pad[i] != 0) {
-            return refuse(why, cap, "pad", "must be zero");
-        }
+    if (out->pad != 0) {
+        return refuse(why, cap, "pad", "must be zero");
     }
     return QUDAG_OK;
 }
@@ -390,6 +388,7 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->level = s->security_level;
     c->cipher = (enum sec_cipher)s->cipher;
     c->links_max = s->links_max;
+    c->network_share = s->network_share;
     c->circuits_max = s->circuits_max;
     c->streams_per_peer = s->streams_per_peer;
     c->idle_timeout_ns = s->idle_timeout;

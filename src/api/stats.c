@@ -12,12 +12,25 @@ struct all_stats {
     struct onion_stats onion;
     struct io_stats io;
     struct store_stats store;
+    uint64_t refused[RES_SCOPES]; /* links */
     uint64_t mem_used, mem_peak, mem_refused, relays, announced_at, boot_retry_ms;
 };
 
 /* name, member, kind, unit, metric, labels, help */
 #define STATS(XX)                                                                                  \
     XX("links", swarm.links, GAUGE, "", "links", "", "Links open now")                             \
+    XX("links_refused_node", refused[RES_NODE], COUNTER, "", "links_refused", "scope=\"node\"",    \
+       "Links refused: links_max of them are open")                                                \
+    XX("links_refused_inbound", refused[RES_INBOUND], COUNTER, "", "links_refused",                \
+       "scope=\"inbound\"", "Links refused: the places for those who dial are taken")              \
+    XX("links_refused_outbound", refused[RES_OUTBOUND], COUNTER, "", "links_refused",              \
+       "scope=\"outbound\"", "Dials refused: the places for them are taken")                       \
+    XX("links_refused_network", refused[RES_NETWORK], COUNTER, "", "links_refused",                \
+       "scope=\"network\"", "Links refused: their network has its share")                          \
+    XX("links_refused_wide_network", refused[RES_WIDE], COUNTER, "", "links_refused",              \
+       "scope=\"wide_network\"", "Links refused: their wider network has its share")               \
+    XX("links_refused_peer", refused[RES_PEER], COUNTER, "", "links_refused", "scope=\"peer\"",    \
+       "Links refused: the peer has as many as a peer may")                                        \
     XX("peers_known", swarm.peers, GAUGE, "", "peers_known", "",                                   \
        "Peers whose addresses or keys are known")                                                  \
     XX("streams", swarm.streams, GAUGE, "", "streams", "", "Streams open now")                     \
@@ -186,6 +199,10 @@ static void take_snapshot(const struct qudag_node *n)
     kad_stats_get(node_kad(n->node), &s.kad);
     onion_stats_get(node_onion(n->node), &s.onion);
     io_stats_get(n->io, &s.io);
+    for (unsigned i = 0; i < RES_SCOPES; i++) {
+        s.refused[i] = resources_refused(swarm_resources(node_swarm(n->node)),
+                                         (enum res_scope_kind)i, RES_LINKS);
+    }
     s.store = (struct store_stats){.room = false};
     if (n->store != NULL) {
         store_stats_get(n->store, &s.store);

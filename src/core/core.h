@@ -56,6 +56,8 @@ struct ev {
      */
     uint64_t net, via;
     uint64_t link; /* STREAM_OPEN inbound: streams of one link have the same */
+    uint64_t
+        refused; /* STREAM_FAIL with QUDAG_ELIMIT: which limit of ours (resources_pack()); 0: not ours */
 };
 
 enum act_type {

@@ -51,6 +51,9 @@ qudag_err node_begin_connect(struct node *n, struct node_op *op, tstamp now)
     if (err == QUDAG_EAUTH) {
         note_auth(n, op, &nobody);
     }
+    if (err == QUDAG_ELIMIT) {
+        op->req.refused = swarm_refused(n->swarm);
+    }
     return err;
 }
 
@@ -75,6 +78,7 @@ static void connected(struct node *n, const struct ev *ev)
 
     if (op != NULL) {
         op->req.peer = *ev->peer;
+        op->req.refused = ev->refused;
         if (ev->err == QUDAG_EAUTH) {
             note_auth(n, op, ev->peer);
         }

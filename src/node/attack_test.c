@@ -86,10 +86,101 @@ static void idle_circuits_leave_the_dht_its_streams(void **state)
     assert_int_equal(ask(1, &r), QUDAG_OK); /* and back */
 }
 
+/* A peer without a network of its own that dials node 0; what came of it. */
+static qudag_err dial_zero(size_t ix)
+{
+    struct node_config c = nt_config(&net, ix);
+    struct node_request r = {.kind = NODE_OP_CONNECT};
+
+    c.relay = c.dht_server = false;
+    nt_begin(ix, &c);
+    multiaddr_quic(&r.addr, &net.node[0].addr, &net.node[0].peer);
+    return ask(ix, &r);
+}
+
+static uint32_t links_of(size_t ix)
+{
+    struct swarm_stats st;
+
+    swarm_stats_get(node_swarm(net.node[ix].node), &st);
+    return st.links;
+}
+
+/* Eight strangers from one address filled links_max = 8, and our own dials were refused for good. */
+static void strangers_leave_room_for_our_own_dials(void **state)
+{
+    struct node_config c = nt_config(&net, 0);
+    struct node_request r = {.kind = NODE_OP_CONNECT};
+    unsigned taken = 0, refused = 0;
+    (void)state;
+
+    c.links_max = 8;
+    nt_begin(0, &c);
+    for (size_t i = 1; i <= 8; i++) {
+        qudag_err err = dial_zero(i);
+        taken += err == QUDAG_OK ? 1 : 0;
+        refused += err == QUDAG_ELIMIT ? 1 : 0; /* it says so, and the dialler understands */
+    }
+    assert_int_equal(taken, 6);
+    assert_int_equal(refused, 2);
+    assert_int_equal(links_of(0), 6);
+    struct node_config other = nt_config(&net, 9);
+    nt_begin(9, &other);
+    multiaddr_quic(&r.addr, &net.node[9].addr, &net.node[9].peer);
+    assert_int_equal(ask(0, &r), QUDAG_OK);
+    assert_int_equal(links_of(0), 7);
+    const struct resources *acc = swarm_resources(node_swarm(net.node[0].node));
+    assert_int_equal(resources_refused(acc, RES_INBOUND, RES_LINKS), 2);
+}
+
+#define FLOOD 1000
+
+/* A thousand identities from one /24: a newcomer from elsewhere is linked at once, and memory stays flat. */
+static void a_flood_from_one_network_keeps_nobody_else_out(void **state)
+{
+    struct node_config c = nt_config(&net, 0);
+    struct node_request r = {.kind = NODE_OP_CONNECT};
+    size_t after_fifty = 0;
+    (void)state;
+
+    c.lab = false;
+    c.network_share = 25;
+    nt_begin(0, &c);
+    multiaddr_quic(&r.addr, &net.node[0].addr, &net.node[0].peer);
+    for (unsigned i = 0; i < FLOOD; i++) {
+        struct node_config f = nt_config(&net, 1);
+        f.relay = f.dht_server = false;
+        nt_identity(&net, 1);
+        struct rng rng = rng_of_stream(&net.stream);
+        identity_fini(&net.node[1].id);
+        assert_int_equal(identity_generate(&net.node[1].id, &rng), QUDAG_OK);
+        peer_id_from_ed25519(&net.node[1].peer, net.node[1].id.ed_pk);
+        net.node[1].addr = (struct netaddr){
+            .family = 4, .ip = {10, 0, 0, (uint8_t)(2 + i % 250)}, .port = (uint16_t)(5000 + i)};
+        nt_begin(1, &f);
+        net.node[1].n_asks = 0;
+        qudag_err err = ask(1, &r);
+        assert_true(err == QUDAG_OK || err == QUDAG_ELIMIT);
+        assert_int_equal(nt_free(&net, 1), 0); /* without a word: its link stays up here */
+        after_fifty = i == 50 ? net.node[0].mem.used : after_fifty;
+    }
+    assert_true(links_of(0) <= 12);
+    assert_true(net.node[0].mem.used < after_fifty + (1 << 20));
+    struct node_config honest = nt_config(&net, 2);
+    nt_identity(&net, 2);
+    net.node[2].addr.ip[0] = 11;
+    nt_begin(2, &honest);
+    tstamp before = net.now;
+    assert_int_equal(ask(2, &r), QUDAG_OK);
+    assert_true(net.now - before < 2 * NS_PER_S);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         NT_TEST(idle_circuits_leave_the_dht_its_streams),
+        NT_TEST(strangers_leave_room_for_our_own_dials),
+        NT_TEST(a_flood_from_one_network_keeps_nobody_else_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#define NODE_HANDSHAKES_MAX 128 /* inbound, not finished */
 #define SHED_PAUSE (100 * NS_PER_MS)
 #define DRAIN_MAX 65536 /* default of node_config.drain_max */
 
@@ -25,6 +26,23 @@ static qudag_err make_acts(struct node *n)
     n->acts.cap = NODE_ACTS_CAP;
     n->acts.bytes_cap = NODE_ACTS_BYTES_CAP;
     return QUDAG_OK;
+}
+
+/* What a peer is to us, as places for links are concerned. */
+static enum res_class standing(const void *ctx, const struct peer_id *peer)
+{
+    const struct node *n = ctx;
+    struct peer_id id;
+
+    if (n->relays != NULL && relays_guard(n->relays, &id) && peer_id_eq(&id, peer)) {
+        return RES_GUARD;
+    }
+    for (size_t i = 0; i < n->cfg.n_boot; i++) {
+        if (multiaddr_peer(&n->cfg.boot[i].addr, &id) && peer_id_eq(&id, peer)) {
+            return RES_BOOTSTRAP;
+        }
+    }
+    return RES_STRANGER;
 }
 
 static qudag_err make_links(struct node *n, tstamp now)
@@ -47,7 +65,9 @@ static qudag_err make_links(struct node *n, tstamp now)
         .log = c->log,
         .sec = n->sec,
         .pq = c->pq,
-        .conns_max = c->links_max,
+        /* links have places by the swarm's accounts; these are for handshakes beside them */
+        .conns_max = c->links_max + c->links_max / 4 + NODE_HANDSHAKES_MAX,
+        .half_open_max = NODE_HANDSHAKES_MAX,
         /* beside those of programs there is room for circuits and the node's own */
         .streams_bidi_max = c->streams_per_peer != 0 ? c->streams_per_peer + 1792 : 0,
         .idle_timeout_ns = c->idle_timeout_ns};
@@ -64,10 +84,13 @@ static qudag_err make_links(struct node *n, tstamp now)
                                  .pins_persist = c->persist,
                                  .streams_per_peer = c->streams_per_peer,
                                  .idle_close_ns = c->idle_timeout_ns,
+                                 .links_max = c->links_max,
+                                 .network_share = c->lab ? 100 : c->network_share,
                                  .dials_max = c->links_max / 4 + 8,
                                  .links_high = c->links_max - c->links_max / 4,
                                  .sink = node_core_event,
-                                 .sink_ctx = n};
+                                 .sink_ctx = n,
+                                 .standing = standing};
     peer_id_from_ed25519(&swarm.self, c->identity->ed_pk);
     if (c->pq == PQ_REQUIRE) {
         swarm.need = LINK_PQ_KEX | LINK_PQ_AUTH;

@@ -83,7 +83,7 @@ struct node_config {
     size_t n_open_ns;
     const char *open_ns[NODE_OPEN_NS_MAX];
     const char *agent;
-    uint32_t links_max, circuits_max, relays_min;
+    uint32_t links_max, circuits_max, relays_min, network_share;
     uint32_t streams_per_peer; /* open to us for each protocol of programs; 0: 256 */
     uint32_t
         drain_max; /* events of one drain, the rest waits until the network had its turn; 0: 65536 */

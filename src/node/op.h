@@ -60,6 +60,7 @@ struct node_request {
     bool has_pq;
     uint8_t pq_hash[32];
     enum node_auth auth;             /* CONNECT that ended with QUDAG_EAUTH: why */
+    uint64_t refused;                /* CONNECT that ended with QUDAG_ELIMIT: as in struct ev */
     uint8_t hops;                    /* CIRCUIT */
     struct dark_addr dark;           /* DARK_*, STREAM_RESOLVE */
     struct node_isolation isolation; /* STREAM_RESOLVE */

@@ -29,6 +29,20 @@ static bool dial_allowed(const struct swarm *s, unsigned core)
     return s->n_dials < most && s->dials_of[core] < most - most / 4;
 }
 
+/* Where there is no place for the link now nobody is bothered with a handshake. */
+static bool has_place(struct swarm *s, const struct swarm_peer *p, unsigned core)
+{
+    enum res_class class = swarm_link_class(s, p != NULL ? &p->id : NULL, false, core);
+    struct res_refusal why;
+
+    if (resources_room(s->resources, false, 0, class, &why) == QUDAG_OK) {
+        return true;
+    }
+    resources_refuse(s->resources, &why);
+    s->refused = swarm_link_refused(s, &why);
+    return false;
+}
+
 /* |p|: whom the dial is for; NULL: whoever answers. */
 static qudag_err dial_start(struct swarm *s, const struct transport_target *d, struct swarm_peer *p,
                             unsigned core, struct swarm_link **out, tstamp now)
@@ -41,9 +55,16 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
         return QUDAG_EUNSUPPORTED;
     }
     if (!dial_allowed(s, core)) {
+        s->refused = resources_pack(
+            &(struct res_refusal){RES_OUTBOUND, RES_LINKS, s->n_dials, s->cfg.dials_max});
+        return QUDAG_ELIMIT;
+    }
+    if (!has_place(s, p, core)) {
         return QUDAG_ELIMIT;
     }
     s->stats.dials++;
+    s->refused = resources_pack(
+        &(struct res_refusal){RES_NODE, RES_LINKS, s->n_links, s->cfg.links_max}); /* if it fails */
     qudag_err err = tp->t->dial(tp->owner, d, now, &ref);
     if (err != QUDAG_OK) {
         return err;

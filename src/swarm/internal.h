@@ -83,6 +83,7 @@ struct swarm_link {
     uint64_t heard;      /* bytes that had come in by then */
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
+    struct res_account account;         /* while it is up; circuits have none */
     uint32_t inbound[SWARM_PROTOS_MAX]; /* open inbound streams by protocol */
     uint32_t outbound[SWARM_CORES_MAX]; /* streams we opened, by core */
 };
@@ -156,6 +157,8 @@ struct swarm {
     tstamp next_prune;
     const char *interned[SWARM_PROTOS_MAX];
     size_t n_interned;
+    struct resources *resources;
+    uint64_t refused; /* swarm_refused() */
     struct swarm_stats stats;
 };
 
@@ -225,6 +228,11 @@ void swarm_open_fail(struct swarm *s, struct swarm_open *o, qudag_err err);
 bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now);
 
 /* links.c */
+/* What a link with |peer| (NULL: whoever answers) counts as, when it is dialled for |core| or |inbound|. */
+enum res_class swarm_link_class(const struct swarm *s, const struct peer_id *peer, bool inbound,
+                                unsigned core);
+/* A place for a link was refused: counted already, and logged here.  The packed reason. */
+uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why);
 struct swarm_link *swarm_link_make(struct swarm *s, const struct swarm_transport *tp,
                                    struct ref ref); /* NULL: no memory */
 /* The link, alive; one of an on-demand transport is made at its first use.  NULL: there is none. */

@@ -78,6 +78,7 @@ struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport 
 
 void swarm_link_free(struct swarm *s, struct swarm_link *l)
 {
+    resources_end(s->resources, &l->account);
     list_del(&l->node);
     mem_free(s->mem, l->report);
     mem_free(s->mem, l);
@@ -116,6 +117,7 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
     }
     map_del(&s->link_map, link_key(l->tp, &l->ref, key));
     swarm_dial_uncount(s, l);
+    resources_end(s->resources, &l->account);
     l->dead = true;
     l->down_err = err == QUDAG_OK ? QUDAG_ECLOSED : err;
     list_del(&l->node);
@@ -274,10 +276,72 @@ static bool make_place(struct swarm *s, struct swarm_peer *p, tstamp now)
     return true;
 }
 
+enum res_class swarm_link_class(const struct swarm *s, const struct peer_id *peer, bool inbound,
+                                unsigned core)
+{
+    enum res_class known = peer != NULL && s->cfg.standing != NULL
+                               ? s->cfg.standing(s->cfg.sink_ctx, peer)
+                               : RES_STRANGER;
+
+    if (known != RES_STRANGER || inbound) {
+        return known;
+    }
+    return s->core[core].ops->chooses ? RES_CHOSEN : RES_NAMED;
+}
+
+uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why)
+{
+    log_event(&s->cfg.log, LOG_INFO, "link.refused",
+              LOG_STR("scope", resources_scope_name(why->scope)),
+              LOG_STR("resource", resources_what_name(why->what)), LOG_NUM("used", why->used),
+              LOG_NUM("limit", why->limit));
+    return resources_pack(why);
+}
+
+/* A place for |l|; what it is refused by goes to whoever asked for the dial. */
+static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct link_info *info)
+{
+    const struct res_ask one = {.what = RES_LINKS, .n = 1, .proto = RES_PROTOS};
+    bool inbound = (info->props & LINK_INBOUND) != 0;
+    struct res_place at = {inbound, info->net, peer_id_slice(&l->peer->id)};
+    unsigned core = l->dial_by != 0 ? l->dial_by - 1u : 0;
+    struct res_refusal why;
+    qudag_err err = resources_open(s->resources, &l->account, &at);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    l->account.class = swarm_link_class(s, &l->peer->id, inbound, core);
+    err = resources_ask(s->resources, &l->account, &one, &why);
+    if (err != QUDAG_OK) {
+        resources_end(s->resources, &l->account);
+        uint64_t word = swarm_link_refused(s, &why);
+        if (l->report != NULL) {
+            l->report->ev.refused = word;
+        }
+    }
+    return err;
+}
+
+/* Before anything is remembered of the peer: whoever is refused by the thousand must leave nothing behind. */
+static bool room_for(struct swarm *s, const struct link_info *info)
+{
+    enum res_class class = swarm_link_class(s, &info->peer, true, 0);
+    struct res_refusal why;
+
+    if ((info->props & LINK_INBOUND) == 0 || peer_id_eq(&info->peer, &s->cfg.self) ||
+        resources_room(s->resources, true, info->net, class, &why) == QUDAG_OK) {
+        return true;
+    }
+    resources_refuse(s->resources, &why);
+    (void)swarm_link_refused(s, &why);
+    return false;
+}
+
 static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_info *info,
                        tstamp now)
 {
-    struct swarm_peer *p = adopt_peer(s, l, info);
+    struct swarm_peer *p = room_for(s, info) ? adopt_peer(s, l, info) : NULL;
 
     if (p == NULL) {
         return peer_id_eq(&info->peer, &s->cfg.self) ? QUDAG_EINVAL : QUDAG_ELIMIT;
@@ -286,7 +350,7 @@ static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_
     if (err != QUDAG_OK) {
         return err;
     }
-    return make_place(s, p, now) ? QUDAG_OK : QUDAG_ELIMIT;
+    return make_place(s, p, now) ? take_place(s, l, info) : QUDAG_ELIMIT;
 }
 
 /* |l| stands: it is one more of its peer's. */

@@ -19,9 +19,32 @@ static void defaults(struct swarm_config *c)
     c->opens_per_peer = c->opens_per_peer != 0 ? c->opens_per_peer : 512;
     c->streams_per_peer = c->streams_per_peer != 0 ? c->streams_per_peer : 256;
     c->dials_max = c->dials_max != 0 ? c->dials_max : 256;
+    c->links_max = c->links_max != 0 ? c->links_max : 1024;
+    c->network_share = c->network_share != 0 ? c->network_share : 100;
     c->links_high = c->links_high != 0 ? c->links_high : 256;
     c->links_low = c->links_low != 0 ? c->links_low : c->links_high - c->links_high / 4;
     c->idle_close_ns = c->idle_close_ns != 0 ? c->idle_close_ns : 300 * NS_PER_S;
+}
+
+static qudag_err make_accounts(struct swarm *s)
+{
+    struct resources_config c = {.mem = s->mem,
+                                 .links_max = s->cfg.links_max,
+                                 .network_share = s->cfg.network_share,
+                                 .streams_max = s->cfg.streams_max};
+
+    rng_fill(&s->cfg.rng, c.seed, sizeof(c.seed));
+    return resources_new(&s->resources, &c);
+}
+
+const struct resources *swarm_resources(const struct swarm *s)
+{
+    return s->resources;
+}
+
+uint64_t swarm_refused(const struct swarm *s)
+{
+    return s->refused;
 }
 
 qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg)
@@ -35,6 +58,11 @@ qudag_err swarm_new(struct swarm **out, const struct swarm_config *cfg)
     s->cfg = *cfg;
     defaults(&s->cfg);
     s->mem = cfg->mem;
+    qudag_err err = make_accounts(s);
+    if (err != QUDAG_OK) {
+        mem_free(s->mem, s);
+        return err;
+    }
     rng_fill(&cfg->rng, seed, sizeof(seed));
     swarm_pins_init(&s->pins, s->mem, seed, s->cfg.pins_max, s->cfg.pins_persist);
     s->pins.in_use = swarm_peer_in_use;
@@ -114,6 +142,7 @@ void swarm_free(struct swarm *s)
     map_fini(&s->peers);
     map_fini(&s->link_map);
     slots_fini(&s->streams);
+    resources_free(s->resources);
     mem_free(s->mem, s);
 }
 

@@ -16,6 +16,7 @@
 #include "base/map.h"
 #include "base/slots.h"
 #include "core/mss/mss.h"
+#include "core/resources/resources.h"
 #include "core/transport.h"
 
 #define SWARM_CORES_MAX 16
@@ -23,7 +24,7 @@
 #define SWARM_PROTOS_MAX 32
 #define SWARM_PROTO_LEN_MAX 95 /* bytes of a protocol id */
 #define SWARM_ADDRS_MAX 8      /* kept of one peer */
-#define SWARM_LINKS_PER_PEER 4
+#define SWARM_LINKS_PER_PEER RES_LINKS_PER_PEER
 #define SWARM_SILENT_AFTER NS_PER_S             /* a probe unanswered for so long: silent */
 #define SWARM_NEGOTIATE_TIMEOUT (10 * NS_PER_S) /* for multistream-select on a stream */
 /* An open waits so long for a link, or for the queue before it to move. */
@@ -48,12 +49,17 @@ struct swarm_config {
     uint32_t streams_per_peer; /* that one peer may have open to us for each protocol of a core
                                   without inbound_max; default 256 */
     uint32_t dials_max;        /* under way, for one core three quarters of it; default 256 */
-    uint32_t links_high;       /* prune idle links above; default 256 */
-    uint32_t links_low;        /* ... down to; default 192 */
-    uint64_t idle_close_ns;    /* a link without streams is closed after; default 300 s */
+    uint32_t links_max;        /* that are up at once; default 1024 */
+    uint32_t
+        network_share; /* percent of the places for strangers that one network may take; default 100: all */
+    uint32_t links_high;    /* prune idle links above; default 256 */
+    uint32_t links_low;     /* ... down to; default 192 */
+    uint64_t idle_close_ns; /* a link without streams is closed after; default 300 s */
     /* Takes an event for a core; may call swarm_act() of other cores' actions only after it returned. */
     void (*sink)(void *ctx, unsigned core, const struct ev *ev);
     void *sink_ctx;
+    /* What |peer| is to this node: RES_STRANGER, or a class above RES_CHOSEN.  Only looks; NULL: all are strangers. */
+    enum res_class (*standing)(const void *ctx, const struct peer_id *peer);
 };
 
 /* Counted since the beginning; the last line as of now. */
@@ -201,6 +207,10 @@ struct swarm_stream_info {
 QUDAG_MUST_USE qudag_err swarm_stream_info(const struct swarm *s, struct ref strm,
                                            struct swarm_stream_info *out);
 
+/* The accounts of links: limits, what is used, what was refused.  Borrowed for the life of the swarm. */
+const struct resources *swarm_resources(const struct swarm *s);
+/* Which limit of ours the last QUDAG_ELIMIT of swarm_connect() or swarm_dial_out() came from; 0: another. */
+uint64_t swarm_refused(const struct swarm *s);
 /* Copies the counters; peers, links, streams and opens are those of now. */
 void swarm_stats_get(const struct swarm *s, struct swarm_stats *out);
 

@@ -124,12 +124,10 @@ static void sizes_that_were_not_set_and_padding_that_was_are_refused(void **stat
         assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
         assert_true(strncmp(why, "size", 4) == 0);
     }
-    for (size_t i = 0; i < sizeof(((qudag_settings *)0)->pad); i++) {
-        qudag_settings s = settings();
-        s.pad[i] = 1;
-        assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
-        assert_true(strncmp(why, "pad", 3) == 0);
-    }
+    qudag_settings padded = settings();
+    padded.pad = 1;
+    assert_int_equal(qudag_node_check(&padded, why, sizeof(why)), QUDAG_EINVAL);
+    assert_true(strncmp(why, "pad", 3) == 0);
     qudag_settings s = settings();
     s.padding = (qudag_padding)(QUDAG_PADDING_NO + 1);
     assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);

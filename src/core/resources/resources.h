@@ -1,0 +1,152 @@
+/*
+ * resources.h - accounts of what links use: everything that is made asks once and gives back once.
+ *
+ *   node ─┬─ inbound, outbound
+ *         ├─ wider network (/16, /32) ── network (/24, /48)
+ *         └─ peer ── protocol
+ *
+ * A link lies in a direction, in the networks of its address and in a peer; each of these scopes counts them.
+ * An ask fits all scopes, or is refused with the first that is full, and then nothing has changed.
+ *
+ * Places for links are shared by class (enum res_class): each class has some that nobody else can take, the rest is
+ * common to all.  Only strangers are held to the share of their network: of the common places no network has more than
+ * |network_share| percent, no wider one more than twice that, however many identities it makes.
+ */
+#ifndef QUDAG_SRC_CORE_RESOURCES_RESOURCES_H
+#define QUDAG_SRC_CORE_RESOURCES_RESOURCES_H
+
+#include "base/map.h"
+
+enum res_scope_kind {
+    RES_NODE,
+    RES_INBOUND,
+    RES_OUTBOUND,
+    RES_WIDE,     /* netaddr_wide_group() */
+    RES_NETWORK,  /* netaddr_group() */
+    RES_PEER,     /* or a link without one, such as a circuit */
+    RES_PROTOCOL, /* streams of one protocol, or of one core, with a peer */
+    RES_SCOPES,
+};
+
+enum res_what {
+    RES_LINKS,       /* that are up */
+    RES_STREAMS_IN,  /* the peer opened */
+    RES_STREAMS_OUT, /* we opened */
+    RES_BYTES,       /* queued to be sent */
+    RES_WHATS,
+};
+
+/* Whom a link is with, as places are concerned; the later the more it matters. */
+enum res_class {
+    RES_STRANGER,  /* it dialled us */
+    RES_NAMED,     /* we dialled it because others named it: the DHT, an EXTEND */
+    RES_CHOSEN,    /* we dialled it of our own choice */
+    RES_NEAR,      /* in the part of our DHT table that is near us */
+    RES_BOOTSTRAP, /* one of the configured peers */
+    RES_GUARD,     /* an entry guard of ours */
+    RES_PROTECTED, /* by the program */
+    RES_CLASSES,
+};
+
+#define RES_PROTOS 32 /* numbers of protocols and of cores */
+#define RES_LINKS_PER_PEER 4
+
+struct resources_config {
+    struct mem *mem;
+    uint8_t seed[16];       /* unknown to peers, who choose the keys of the tables */
+    uint32_t links_max;     /* at least 8 */
+    uint32_t network_share; /* percent of the common places; 100: networks do not matter */
+    uint32_t streams_max;   /* both ways, all peers */
+    uint64_t
+        bytes_max; /* queued, of the node; half of it for one network, a quarter for one peer; 0: no limit */
+};
+
+/* Which scope was full. */
+struct res_refusal {
+    enum res_scope_kind scope;
+    enum res_what what;
+    uint64_t used, limit;
+};
+
+/* Where a link lies. */
+struct res_place {
+    bool inbound;
+    uint64_t net;      /* netaddr_group(); 0: none, such as a circuit */
+    struct slice peer; /* at most 63 bytes; empty: none */
+};
+
+struct res_scope;
+
+/* Of one link; embedded in its owner, zero before it is opened. */
+struct res_account {
+    struct res_scope *dir, *wide, *net, *peer; /* |wide| and |net| NULL: none */
+    enum res_class class;
+    uint64_t used[RES_WHATS];
+};
+
+/* One ask or its return. */
+struct res_ask {
+    enum res_what what;
+    uint32_t n;
+    uint8_t proto; /* streams: the number of the protocol (in) or core (out), below RES_PROTOS */
+    uint32_t most; /* streams: of these with one peer at once; 0: no limit of its own */
+};
+
+struct resources;
+
+/* An accounting without links, to be freed with resources_free().  ENOMEM. */
+QUDAG_MUST_USE qudag_err resources_new(struct resources **out, const struct resources_config *cfg);
+/* Frees it, NULL allowed; every account has been ended. */
+void resources_free(struct resources *r);
+
+/* Puts |a| into the scopes of |place|; nothing is used yet.  ENOMEM: |a| is as before. */
+QUDAG_MUST_USE qudag_err resources_open(struct resources *r, struct res_account *a,
+                                        const struct res_place *place);
+/*
+ * Gives back whatever |a| still has and takes it out of its scopes; one that was never opened is left alone.  Streams
+ * are given back one by one before, so that those of each protocol with the peer are right.
+ */
+void resources_end(struct resources *r, struct res_account *a);
+
+/*
+ * All of |ask| in all scopes of |a|, or QUDAG_ELIMIT, |why| saying which is full.  RES_LINKS takes a place of the
+ * account's class: one reserved for it, or a common one.
+ */
+QUDAG_MUST_USE qudag_err resources_ask(struct resources *r, struct res_account *a,
+                                       const struct res_ask *ask, struct res_refusal *why);
+/* Exactly what was asked for, or a part of it. */
+void resources_give(struct resources *r, struct res_account *a, const struct res_ask *ask);
+
+/*
+ * The class of |a| is another from now on.  A link that stands is moved, never refused: there may be more common ones
+ * than places for a while, but never more links than links_max.
+ */
+void resources_class(struct resources *r, struct res_account *a, enum res_class class);
+
+/* Whether a link of |class| there would be taken now, its peer not looked at; QUDAG_ELIMIT: |why| says what is full. */
+QUDAG_MUST_USE qudag_err resources_room(const struct resources *r, bool inbound, uint64_t net,
+                                        enum res_class class, struct res_refusal *why);
+
+/* Counts what resources_room() said, when it was acted on. */
+void resources_refuse(struct resources *r, const struct res_refusal *why);
+
+/* What |scope| allows of |what| now; 0: it has no limit of its own. */
+uint64_t resources_limit(const struct resources *r, enum res_scope_kind scope, enum res_what what);
+/* Used of it in the node, or in one direction. */
+uint64_t resources_used(const struct resources *r, enum res_scope_kind scope, enum res_what what);
+/* Links that take common places, and how many such places there are. */
+uint32_t resources_common(const struct resources *r, uint32_t *places);
+/* Links of strangers in the network of |a|; 0: it has none. */
+uint64_t resources_crowd(const struct res_account *a);
+/* How often that scope refused that since the beginning. */
+uint64_t resources_refused(const struct resources *r, enum res_scope_kind scope,
+                           enum res_what what);
+
+/* "network", "links": names for people and for counters; static. */
+const char *resources_scope_name(enum res_scope_kind scope);
+const char *resources_what_name(enum res_what what);
+/* In one number, never 0, for events; numbers above 2^24 - 1 are cut. */
+uint64_t resources_pack(const struct res_refusal *why);
+struct res_refusal resources_unpack(uint64_t word);
+
+#endif
