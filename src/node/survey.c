@@ -18,6 +18,7 @@
 #define PAUSE_LATER                                                                                \
     (10 * NS_PER_S) /* where nodes join all the time, or what was met is not found */
 #define LATER 64    /* lookups */
+#define LATER_LAB (LATER * PAUSE_MAX / PAUSE_MAX_LAB)
 #define ALONE (NS_PER_S)
 
 static bool alone(const struct node *n)
@@ -108,9 +109,10 @@ static tstamp next_at(const struct node *n)
         n->survey.lookups < RELAYS_VIEW_LOOKUPS ? 0 : n->survey.lookups - RELAYS_VIEW_LOOKUPS + 1;
     uint64_t pause = more == 0 ? 0 : PAUSE_MIN << (more < 8 ? more : 8);
     uint64_t most = n->cfg.lab ? PAUSE_MAX_LAB : PAUSE_MAX;
+    uint64_t later = n->cfg.lab ? LATER_LAB : LATER;
 
     pause = pause < most ? pause : most;
-    return tstamp_after(n->now, n->survey.lookups < LATER ? pause : PAUSE_LATER);
+    return tstamp_after(n->now, n->survey.lookups < later ? pause : PAUSE_LATER);
 }
 
 void node_finish_survey(struct node *n, struct node_op *op, qudag_err err,
