@@ -332,7 +332,8 @@ def counters():
     check(code == 0 and 'Links open now' in text and text.startswith('NAME'), f'stats: {text[:300]}')
     allowed = {'direction="in"', 'direction="out"', 'role="client"', 'role="relay"', 'role="end"', 'reason="empty"',
                'reason="short"', 'reason="version"', 'reason="unknown"', 'reason="full"', 'reason="rate"',
-               'reason="limit"', ''}
+               'reason="limit"', 'scope="node"', 'scope="inbound"', 'scope="outbound"', 'scope="network"',
+               'scope="wide_network"', 'scope="peer"', ''}
     check({s['labels'] for s in stats} <= allowed, 'a label that may name a peer, an address or a user; if not, add it')
     prometheus(n, stats)
     n.down()
