@@ -36,8 +36,8 @@ extern "C" {
     5, 86400, 300, "s", "Links without traffic are closed after this time."
 #define QUDAG_LIMIT_links_max                                                                      \
     8, 65536, 1024, "links",                                                                       \
-        "Links open at the same time.  A quarter is for dials of this node, up to a quarter for "  \
-        "guards, bootstrap peers and others it counts on; the rest is for all."
+        "Links open at the same time.  A quarter is for dials of this node, some for guards and "  \
+        "bootstrap peers; the rest is for all."
 #define QUDAG_LIMIT_network_share                                                                  \
     1, 100, 25, "percent",                                                                         \
         "Of the places for links with strangers, what one network (a /24 of IPv4, a /48 of "       \

@@ -136,6 +136,14 @@ static void strangers_leave_room_for_our_own_dials(void **state)
 #define FLOOD 1000
 
 /* A thousand identities from one /24: a newcomer from elsewhere is linked at once, and memory stays flat. */
+static size_t refusals_said;
+
+static void on_log(void *ctx, const struct log_record *rec)
+{
+    (void)ctx;
+    refusals_said += strcmp(rec->event, "link.refused") == 0;
+}
+
 static void a_flood_from_one_network_keeps_nobody_else_out(void **state)
 {
     struct node_config c = nt_config(&net, 0);
@@ -145,7 +153,10 @@ static void a_flood_from_one_network_keeps_nobody_else_out(void **state)
 
     c.lab = false;
     c.network_share = 25;
+    c.log = (struct logger){.emit = on_log, .level = LOG_INFO};
+    refusals_said = 0;
     nt_begin(0, &c);
+    tstamp began = net.now;
     multiaddr_quic(&r.addr, &net.node[0].addr, &net.node[0].peer);
     for (unsigned i = 0; i < FLOOD; i++) {
         struct node_config f = nt_config(&net, 1);
@@ -164,7 +175,8 @@ static void a_flood_from_one_network_keeps_nobody_else_out(void **state)
         assert_int_equal(nt_free(&net, 1), 0); /* without a word: its link stays up here */
         after_fifty = i == 50 ? net.node[0].mem.used : after_fifty;
     }
-    assert_true(links_of(0) <= 12);
+    assert_true(links_of(0) <= 16); /* twice a quarter of the common places */
+    assert_in_range(refusals_said, 1, 10 + (net.now - began) / NS_PER_S + 1);
     assert_true(net.node[0].mem.used < after_fifty + (1 << 20));
     struct node_config honest = nt_config(&net, 2);
     nt_identity(&net, 2);

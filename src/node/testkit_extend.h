@@ -7,34 +7,19 @@
 
 #include "core/onion/circuit.h"
 #include "node/internal.h"
-#include "node/testkit_net.h"
+#include "node/testkit_case.h"
 #include "wire/onion_ends.h"
 
 #define RELAYS 5
 #define VICTIM 5
 #define ATTACKER 6
 
-static struct nt net;
 static size_t one_host; /* nodes from this on share one */
 
-static inline int setup(void **state)
+static inline int extend_setup(void **state)
 {
-    (void)state;
-    nt_init(&net);
     one_host = NT_NODES;
-    return 0;
-}
-
-static inline int teardown(void **state)
-{
-    (void)state;
-    nt_fini(&net);
-    for (size_t i = 0; i < NT_NODES; i++) {
-        if (net.node[i].mem.used != 0) {
-            return -1;
-        }
-    }
-    return 0;
+    return nt_setup(state);
 }
 
 /* Node |ix| in the network 20+ix.1/16, no laboratory; a |client| relays nothing, serves nothing, announces nothing. */
@@ -172,6 +157,6 @@ static inline bool victim_sees(uint64_t n)
     return streams_seen(VICTIM) >= n;
 }
 
-#define EXTEND_CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define EXTEND_CASE(name) cmocka_unit_test_setup_teardown(name, extend_setup, nt_teardown)
 
 #endif

@@ -30,7 +30,7 @@ static bool dial_allowed(const struct swarm *s, unsigned core)
 }
 
 /* Where there is no place for the link now nobody is bothered with a handshake. */
-static bool has_place(struct swarm *s, const struct swarm_peer *p, unsigned core)
+static bool has_place(struct swarm *s, const struct swarm_peer *p, unsigned core, tstamp now)
 {
     enum res_class class = swarm_link_class(s, p != NULL ? &p->id : NULL, false, core);
     struct res_refusal why;
@@ -39,7 +39,7 @@ static bool has_place(struct swarm *s, const struct swarm_peer *p, unsigned core
         return true;
     }
     resources_refuse(s->resources, &why);
-    s->refused = swarm_link_refused(s, &why);
+    s->refused = swarm_link_refused(s, &why, now);
     return false;
 }
 
@@ -59,7 +59,7 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
             &(struct res_refusal){RES_OUTBOUND, RES_LINKS, s->n_dials, s->cfg.dials_max});
         return QUDAG_ELIMIT;
     }
-    if (!has_place(s, p, core)) {
+    if (!has_place(s, p, core, now)) {
         return QUDAG_ELIMIT;
     }
     s->stats.dials++;

@@ -12,6 +12,7 @@
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
 #define QUDAG_SRC_SWARM_INTERNAL_H
 
+#include "base/limiter.h"
 #include "swarm/pins.h"
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
@@ -158,7 +159,8 @@ struct swarm {
     const char *interned[SWARM_PROTOS_MAX];
     size_t n_interned;
     struct resources *resources;
-    uint64_t refused; /* swarm_refused() */
+    struct limiter refusals_said; /* lines in the log */
+    uint64_t refused;             /* swarm_refused() */
     struct swarm_stats stats;
 };
 
@@ -231,8 +233,8 @@ bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now);
 /* What a link with |peer| (NULL: whoever answers) counts as, when it is dialled for |core| or |inbound|. */
 enum res_class swarm_link_class(const struct swarm *s, const struct peer_id *peer, bool inbound,
                                 unsigned core);
-/* A place for a link was refused: counted already, and logged here.  The packed reason. */
-uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why);
+/* A place for a link was refused: counted already, and logged here, ten at once, one a second.  The packed reason. */
+uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why, tstamp now);
 struct swarm_link *swarm_link_make(struct swarm *s, const struct swarm_transport *tp,
                                    struct ref ref); /* NULL: no memory */
 /* The link, alive; one of an on-demand transport is made at its first use.  NULL: there is none. */

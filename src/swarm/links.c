@@ -289,8 +289,11 @@ enum res_class swarm_link_class(const struct swarm *s, const struct peer_id *pee
     return s->core[core].ops->chooses ? RES_CHOSEN : RES_NAMED;
 }
 
-uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why)
+uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why, tstamp now)
 {
+    if (!limiter_take(&s->refusals_said, 1, now)) { /* as many as peers like; all are counted */
+        return resources_pack(why);
+    }
     log_event(&s->cfg.log, LOG_INFO, "link.refused",
               LOG_STR("scope", resources_scope_name(why->scope)),
               LOG_STR("resource", resources_what_name(why->what)), LOG_NUM("used", why->used),
@@ -299,7 +302,8 @@ uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why)
 }
 
 /* A place for |l|; what it is refused by goes to whoever asked for the dial. */
-static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct link_info *info)
+static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct link_info *info,
+                            tstamp now)
 {
     const struct res_ask one = {.what = RES_LINKS, .n = 1, .proto = RES_PROTOS};
     bool inbound = (info->props & LINK_INBOUND) != 0;
@@ -315,7 +319,7 @@ static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct 
     err = resources_ask(s->resources, &l->account, &one, &why);
     if (err != QUDAG_OK) {
         resources_end(s->resources, &l->account);
-        uint64_t word = swarm_link_refused(s, &why);
+        uint64_t word = swarm_link_refused(s, &why, now);
         if (l->report != NULL) {
             l->report->ev.refused = word;
         }
@@ -324,7 +328,7 @@ static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct 
 }
 
 /* Before anything is remembered of the peer: whoever is refused by the thousand must leave nothing behind. */
-static bool room_for(struct swarm *s, const struct link_info *info)
+static bool room_for(struct swarm *s, const struct link_info *info, tstamp now)
 {
     enum res_class class = swarm_link_class(s, &info->peer, true, 0);
     struct res_refusal why;
@@ -334,14 +338,14 @@ static bool room_for(struct swarm *s, const struct link_info *info)
         return true;
     }
     resources_refuse(s->resources, &why);
-    (void)swarm_link_refused(s, &why);
+    (void)swarm_link_refused(s, &why, now);
     return false;
 }
 
 static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_info *info,
                        tstamp now)
 {
-    struct swarm_peer *p = room_for(s, info) ? adopt_peer(s, l, info) : NULL;
+    struct swarm_peer *p = room_for(s, info, now) ? adopt_peer(s, l, info) : NULL;
 
     if (p == NULL) {
         return peer_id_eq(&info->peer, &s->cfg.self) ? QUDAG_EINVAL : QUDAG_ELIMIT;
@@ -350,7 +354,7 @@ static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_
     if (err != QUDAG_OK) {
         return err;
     }
-    return make_place(s, p, now) ? take_place(s, l, info) : QUDAG_ELIMIT;
+    return make_place(s, p, now) ? take_place(s, l, info, now) : QUDAG_ELIMIT;
 }
 
 /* |l| stands: it is one more of its peer's. */

@@ -325,6 +325,12 @@ static void only_dials_of_our_choice_count_as_dialled(void **state)
     a.peer = peer_no(4);
     swarm_act(w.s, w.core[1], &a, NULL, w.now);
     assert_int_equal(source_of(4), SWARM_PIN_MET);
+    /* A dial of our choice is one without a stream, too. */
+    struct peer_id fifth = peer_no(5);
+    to.peer = &fifth;
+    assert_int_equal(swarm_dial_out(w.s, w.core[1], 5, &to, w.now), QUDAG_OK);
+    proven(w.n_links - 1);
+    assert_int_equal(source_of(5), SWARM_PIN_DIALLED);
 }
 
 /* swarm_connect() to where a link stands already is as good as a dial. */

@@ -33,6 +33,7 @@ static qudag_err make_accounts(struct swarm *s)
                                  .network_share = s->cfg.network_share,
                                  .streams_max = s->cfg.streams_max};
 
+    limiter_init(&s->refusals_said, 1, 10, 0);
     rng_fill(&s->cfg.rng, c.seed, sizeof(c.seed));
     return resources_new(&s->resources, &c);
 }

@@ -61,7 +61,7 @@ static void more_dials_than_links_max_never_open_more_links(void **state)
     size_t refused = 0;
     for (size_t i = 0; i < net[0].all_done; i++) {
         if (net[0].errs[i] != QUDAG_OK) {
-            assert_int_equal(net[0].errs[i], QUDAG_ELIMIT); /* of this node, and the text says so */
+            assert_int_equal(net[0].errs[i], QUDAG_ELIMIT);
             refused++;
         }
     }
@@ -80,6 +80,11 @@ static void a_link_that_ends_makes_room_for_another(void **state)
         }
     }
     assert_true(in != 0 && out != 0);
+    net_ask(&net[0], qudag_connect(net[0].node, net[out].addr, &net[0].last));
+    assert_int_equal(net[0].err, QUDAG_ELIMIT);
+    assert_string_equal(
+        net[0].text,
+        "a limit of this node: 6 of 6 places for dials of this node (links_max) are used");
     net_stop(in);
     NET_WAIT(net_stat(&net[0], "links") == LIMIT - 1, NET_SOON);
     /* QUIC keeps a closed connection for three timeouts more, to answer what is late */
@@ -159,6 +164,11 @@ static void inbound_links_count_too_and_others_are_not_disturbed(void **state)
         if (net[i].errs[0] == QUDAG_OK) {
             net_ask(&net[i], qudag_ping(net[i].node, &net[0].self, &net[i].last));
             assert_int_equal(net[i].err, QUDAG_OK);
+        } else {
+            net_ask(&net[i], qudag_connect(net[i].node, net[0].addr, &net[i].last));
+            assert_int_equal(net[i].err, QUDAG_ELIMIT);
+            assert_string_equal(net[i].text,
+                                "the peer accepts no more links now: a limit of its own");
         }
     }
 }

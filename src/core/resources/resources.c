@@ -41,10 +41,8 @@ static void share_places(struct resources *r, const struct resources_config *cfg
 
     r->reserved[RES_NAMED] = links / 8;
     r->reserved[RES_CHOSEN] = links / 4 - links / 8;
-    r->reserved[RES_NEAR] = least(links / 16, 32);
     r->reserved[RES_BOOTSTRAP] = least(links / 16, 16);
     r->reserved[RES_GUARD] = least(links / 16, 8);
-    r->reserved[RES_PROTECTED] = least(links / 16, 32);
     for (unsigned c = 0; c < RES_CLASSES; c++) {
         sum += r->reserved[c];
     }

@@ -41,10 +41,8 @@ enum res_class {
     RES_STRANGER,  /* it dialled us */
     RES_NAMED,     /* we dialled it because others named it: the DHT, an EXTEND */
     RES_CHOSEN,    /* we dialled it of our own choice */
-    RES_NEAR,      /* in the part of our DHT table that is near us */
     RES_BOOTSTRAP, /* one of the configured peers */
     RES_GUARD,     /* an entry guard of ours */
-    RES_PROTECTED, /* by the program */
     RES_CLASSES,
 };
 
