@@ -79,7 +79,9 @@ void node_finish_guard_dial(struct node *n, struct node_op *op, qudag_err err,
 {
     (void)res;
     n->guards.dialling = false;
-    if (err != QUDAG_OK && qudag_err_category(err) == QUDAG_CAT_RETRY) {
+    if (err == QUDAG_OK) {
+        relays_guard_linked(n->relays, &op->req.peer);
+    } else if (qudag_err_category(err) == QUDAG_CAT_RETRY) {
         relays_failed(n->relays, &op->req.peer, n->now);
         n->guards.ask_others = true;
     }
@@ -93,8 +95,11 @@ static void dial(struct node *n)
     struct netaddr a;
     uint8_t props;
 
-    if (n->guards.dialling || !relays_guard_probe(n->relays, n->now, &hop) ||
-        swarm_connected(n->swarm, &hop.peer, &props)) {
+    if (n->guards.dialling || !relays_guard_probe(n->relays, n->now, &hop)) {
+        return;
+    }
+    if (swarm_connected(n->swarm, &hop.peer, &props)) {
+        relays_guard_linked(n->relays, &hop.peer);
         return;
     }
     r.peer = hop.peer;

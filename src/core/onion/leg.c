@@ -53,8 +53,7 @@ static tstamp circuit_deadline(const struct onion_circuit *c)
     tstamp built_by = tstamp_after(c->build_at, ONION_BUILD_TIMEOUT);
 
     switch (c->phase) {
-    case ONION_PH_DIAL:
-        return built_by;
+    case ONION_PH_DIAL: /* no more than a hop takes that is as near as one can be */
     case ONION_PH_CREATE:
     case ONION_PH_EXTEND:
         return tstamp_min(

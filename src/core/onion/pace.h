@@ -10,7 +10,7 @@
 
 #include "base/types.h"
 
-#define ONION_PACE_ENOUGH 16 /* hops that must have answered before anything follows from it */
+#define ONION_PACE_ENOUGH 8 /* hops that must have answered before anything follows from it */
 /* At least so long is waited: a relay tells that it cannot extend 1 to 3 s after it was asked. */
 #define ONION_PACE_LEAST (4 * NS_PER_S)
 

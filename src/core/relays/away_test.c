@@ -91,9 +91,47 @@ static void in_a_small_network_dead_primaries_are_replaced_within_150_s(void **s
     world_free(w);
 }
 
+/* Paths do not wait for it again before somebody has met it; then they begin with it as before. */
+static void a_guard_that_failed_is_met_before_paths_begin_with_it(void **state)
+{
+    struct world *w = settled(true);
+    tstamp now = HOUR;
+    unsigned first = entry(w, now);
+    struct peer_id peer = peer_of((uint8_t)first);
+    struct onion_hop hop;
+    (void)state;
+
+    relays_failed(w->r, &peer, now);
+    unsigned second = entry(w, now);
+    assert_int_not_equal(second, first);
+    now += 60 * NS_PER_S;
+    assert_int_equal(entry(w, now), second);
+    assert_true(relays_guard_probe(w->r, now, &hop));
+    assert_int_equal(ix_of(&hop), first);
+    relays_guard_linked(w->r, &peer);
+    assert_false(relays_guard_probe(w->r, now, &hop));
+    assert_int_equal(entry(w, now), first);
+    relays_failed(w->r, &peer, now); /* the link is of no use */
+    now += 60 * NS_PER_S;
+    assert_int_equal(entry(w, now), second);
+
+    struct peer_id other =
+        peer_of((uint8_t)second); /* both: the one that waits longest is dialled */
+    relays_failed(w->r, &other, now);
+    now += 60 * NS_PER_S;
+    assert_true(relays_guard_probe(w->r, now, &hop));
+    assert_int_equal(ix_of(&hop), first);
+    relays_failed(w->r, &peer, now);
+    now += 60 * NS_PER_S;
+    assert_true(relays_guard_probe(w->r, now, &hop));
+    assert_int_equal(ix_of(&hop), second);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_guard_that_failed_is_met_before_paths_begin_with_it),
         cmocka_unit_test(when_our_own_network_is_back_guards_are_tried_at_once),
         cmocka_unit_test(in_a_small_network_dead_primaries_are_replaced_within_150_s),
     };

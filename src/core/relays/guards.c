@@ -57,7 +57,8 @@ size_t relays_guards_allowed(const struct relays_guard_view *v, size_t n, uint32
                              uint8_t *ix, bool *spent)
 {
     struct before b = {.all_away = true, .others_gone = true};
-    size_t allowed = 0;
+    uint8_t doubtful[RELAYS_SAMPLE_MAX];
+    size_t allowed = 0, doubts = 0;
 
     *spent = false;
     for (size_t i = 0; i < n; i++) {
@@ -72,11 +73,14 @@ size_t relays_guards_allowed(const struct relays_guard_view *v, size_t n, uint32
             break;
         }
         before_add(&b, &v[i]);
-        if (v[i].answers) {
+        if (v[i].answers && !v[i].doubtful) {
             ix[allowed++] = (uint8_t)i;
+        } else if (v[i].answers) {
+            doubtful[doubts++] = (uint8_t)i;
         }
     }
-    return allowed;
+    memcpy(ix + allowed, doubtful, doubts);
+    return allowed + doubts;
 }
 
 uint32_t relays_guards_new_left(const walltime *used, size_t n, walltime now)
@@ -257,6 +261,7 @@ static void view_of(const struct relays *r, const struct relays_guard *g, tstamp
         (struct relays_guard_view){.fit = fit(r, g),
                                    .used = g->used != 0,
                                    .answers = g->x.usable <= now && relays_entry_dialable(r, &g->x),
+                                   .doubtful = g->failing && !g->linked,
                                    .away = away(r, g),
                                    .gone = gone(r, g)};
 }
@@ -349,6 +354,7 @@ void relays_guards_failed(struct relays *r, struct relays_guard *g, tstamp now)
     }
     bool again = g->failing && now < g->x.usable; /* of several circuits at once: one failure */
     g->failing = true;
+    g->linked = false;
     g->failed_at = now;
     if (again) {
         return;
@@ -377,7 +383,17 @@ void relays_network_back(struct relays *r, tstamp since, tstamp now)
         if (g->failing && g->failed_at >= since) {
             g->x.usable = now;
             g->x.failures = 0;
+            g->linked = true; /* what it failed in was ours */
         }
+    }
+}
+
+void relays_guard_linked(struct relays *r, const struct peer_id *guard)
+{
+    struct relays_guard *g = relays_guards_find(r, guard);
+
+    if (g != NULL) {
+        g->linked = true;
     }
 }
 
@@ -468,18 +484,22 @@ bool relays_guard_stale(struct relays *r, tstamp now, struct peer_id *peer)
 
 bool relays_guard_probe(struct relays *r, tstamp now, struct onion_hop *hop)
 {
+    const struct relays_guard *next = NULL;
     uint32_t place = 0;
 
     for (uint32_t i = 0; i < r->n_guards && place < RELAYS_PRIMARIES; i++) {
-        struct relays_guard *g = r->guard[i];
+        const struct relays_guard *g = r->guard[i];
         if (!fit(r, g)) {
             continue;
         }
         place++;
-        if (g->used != 0 && g->failing && g->x.usable <= now && g->x.hop.n_addrs > 0) {
-            *hop = g->x.hop;
-            return true;
+        bool due = g->used != 0 && g->failing && !g->linked && g->x.usable <= now;
+        if (due && g->x.hop.n_addrs > 0 && (next == NULL || g->x.usable < next->x.usable)) {
+            next = g;
         }
     }
-    return false;
+    if (next != NULL) {
+        *hop = next->x.hop;
+    }
+    return next != NULL;
 }

@@ -31,6 +31,7 @@ struct relays_guard_view {
     bool fit;      /* as a guard at all: its flags, and what it did with our circuits */
     bool used;     /* before */
     bool answers;  /* as far as we know, and it is not too soon to try again */
+    bool doubtful; /* it did not answer when it was asked last, and nobody has met it since */
     bool away;     /* it did not answer for RELAYS_AWAY_S, while others did */
     bool gone;     /* the same for RELAYS_GONE_S */
     bool excluded; /* from this path, by what the path leads to */
@@ -40,7 +41,7 @@ struct relays_guard_view {
  * Which of |n| guards, in their order, may begin a path: their indices go into |ix|.  The first RELAYS_PRIMARIES
  * that are fit may; each later one only when all fit ones before it are away, or when some of these are excluded and
  * the others, one at least, are gone.  One that was never used counts against |new_left|.  *spent: one was left out
- * for that reason alone.
+ * for that reason alone.  The doubtful come behind the others: a path does not wait for one that is most likely dead.
  */
 size_t relays_guards_allowed(const struct relays_guard_view *v, size_t n, uint32_t new_left,
                              uint8_t *ix, bool *spent);

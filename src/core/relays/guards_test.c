@@ -60,6 +60,7 @@ static void the_first_two_are_waited_for_and_no_other_takes_their_place(void **s
         USED = 2,
         ANSWERS = 4,
         AWAY = 8,
+        DOUBT = 16,
         OK = FIT | USED | ANSWERS,
         NEW = FIT | ANSWERS
     };
@@ -84,6 +85,9 @@ static void the_first_two_are_waited_for_and_no_other_takes_their_place(void **s
         {{NEW, NEW, NEW, NEW}, 0, "", true},
         {{OK, NEW, NEW, NEW}, 0, "0", true},
         {{0, 0, 0, 0}, 4, "", false},
+        {{OK | DOUBT, OK, OK, NEW}, 4, "10", false}, /* it did not answer, the next one does */
+        {{OK | DOUBT, OK | DOUBT, OK, NEW}, 4, "01", false}, /* no other takes their place */
+        {{OK | AWAY | DOUBT, OK | AWAY | DOUBT, OK, NEW}, 4, "201", false},
     };
     uint8_t ix[5];
 
@@ -96,7 +100,8 @@ static void the_first_two_are_waited_for_and_no_other_takes_their_place(void **s
             v[k] = (struct relays_guard_view){.fit = (b & FIT) != 0,
                                               .used = (b & USED) != 0,
                                               .answers = (b & ANSWERS) != 0,
-                                              .away = (b & AWAY) != 0};
+                                              .away = (b & AWAY) != 0,
+                                              .doubtful = (b & DOUBT) != 0};
         }
         size_t n = relays_guards_allowed(v, 5, row[i].left, ix, &spent);
         assert_int_equal(n, strlen(row[i].allowed));
@@ -247,6 +252,9 @@ static void a_guard_that_fails_is_replaced_by_the_other_primary_and_comes_back(v
     relays_failed(w->r, &peer, now);
     unsigned second = entry(w, now);
     assert_int_not_equal(first, second);
+    assert_int_equal(entry(w, now + 7 * NS_PER_S), second);
+    relays_guard_linked(w->r, &peer);
+    assert_int_equal(entry(w, now + 3 * NS_PER_S), second);
     assert_int_equal(entry(w, now + 7 * NS_PER_S), first);
     struct peer_id other = peer_of((uint8_t)second);
     relays_failed(w->r, &peer, now);
@@ -273,6 +281,7 @@ static void circuits_that_fail_together_are_one_failure(void **state)
     for (unsigned i = 0; i < 20; i++) {
         relays_failed(w->r, &peer, now + i * NS_PER_MS);
     }
+    relays_guard_linked(w->r, &peer);
     assert_int_not_equal(entry(w, now + 3 * NS_PER_S), first);
     assert_int_equal(entry(w, now + 7 * NS_PER_S), first); /* and not in ten minutes */
     world_free(w);

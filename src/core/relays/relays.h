@@ -179,8 +179,11 @@ enum relays_guards_state relays_guards_state(const struct relays *r, tstamp now)
 bool relays_guards_spent(const struct relays *r);
 /* One of the sample whose descriptor is to be fetched, through a circuit and never otherwise; false: none. */
 bool relays_guard_stale(struct relays *r, tstamp now, struct peer_id *peer);
-/* A primary guard that did not answer and is to be dialled again; false: none. */
+/* A primary guard that did not answer and is to be dialled again, the one that waits longest; false: none. */
 bool relays_guard_probe(struct relays *r, tstamp now, struct onion_hop *hop);
+
+/* There is a link with it: where it failed, paths begin with it as before. */
+void relays_guard_linked(struct relays *r, const struct peer_id *guard);
 
 /*
  * What is to outlive the process: written to |dst| (RELAYS_GUARDS_FILE_MAX is enough), the length; and read before

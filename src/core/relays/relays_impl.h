@@ -50,6 +50,7 @@ struct relays_guard {
     walltime until;       /* it is dropped then, and not before */
     uint32_t denied_s; /* it did not answer for so long while others did, since it last answered */
     bool failing;      /* since it last answered; failed_at: the last time */
+    bool linked;       /* failing: a link with it stands, or was made, since it failed last */
     bool suspect;      /* path bias */
     tstamp failed_at, refetch_at;
     struct relays_bias bias;
