@@ -102,6 +102,13 @@ void rec_bytes(struct rec *r, const char *name, const void *base, size_t len)
     }
 }
 
+void rec_wipe(struct rec *r)
+{
+    explicit_bzero(r->buf, r->len);
+    r->len = r->n = 0;
+    r->failed = true;
+}
+
 size_t rec_frame(struct rec *r)
 {
     if (r->failed) {

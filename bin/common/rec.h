@@ -59,6 +59,9 @@ void rec_bool(struct rec *r, const char *name, bool v);
 /* A field of kind REC_BYTES with a copy of |base|. */
 void rec_bytes(struct rec *r, const char *name, const void *base, size_t len);
 
+/* Wipes what was written: a record may hold a key.  Nothing can be sent before rec_begin(). */
+void rec_wipe(struct rec *r);
+
 /* The frame, ready to be sent: its length; 0 if something did not fit. */
 size_t rec_frame(struct rec *r);
 

@@ -123,6 +123,22 @@ static void what_does_not_fit_is_said(void **state)
     assert_int_equal(rec_frame(&r), 0);
 }
 
+static void what_is_wiped_is_gone_and_cannot_be_sent(void **state)
+{
+    (void)state;
+    rec_begin(&r, REC_ROW);
+    rec_str(&r, "key", "secret");
+    size_t len = rec_frame(&r);
+    assert_true(len > 0);
+    rec_wipe(&r);
+    for (size_t ix = 0; ix < len; ix++) {
+        assert_int_equal(r.buf[ix], 0);
+    }
+    assert_int_equal(rec_frame(&r), 0);
+    rec_begin(&r, REC_ROW);
+    assert_true(rec_frame(&r) > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +147,7 @@ int main(void)
         cmocka_unit_test(broken_fields_are_refused),
         cmocka_unit_test(fields_without_end_are_refused),
         cmocka_unit_test(what_does_not_fit_is_said),
+        cmocka_unit_test(what_is_wiped_is_gone_and_cannot_be_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

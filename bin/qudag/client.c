@@ -284,6 +284,7 @@ void ask_dir(struct tool *t, const char *dir, int fd, answer_fn fn, void *user, 
         }
     }
     close(l.fd);
+    explicit_bzero(l.buf, sizeof(l.buf)); /* the answer may have been a key */
 }
 
 int ask(struct tool *t, int fd, answer_fn fn, void *user)

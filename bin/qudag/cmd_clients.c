@@ -129,5 +129,8 @@ int run_authorize(struct tool *t, int argc, char **argv)
         rec_str(r, "key", word[1]);
     }
     rec_bool(r, "remove", forget);
-    return ask_done(t, forget ? "forgotten: the key for" : "authorized for", word[0]);
+    explicit_bzero(line, sizeof(line));
+    int code = ask_done(t, forget ? "forgotten: the key for" : "authorized for", word[0]);
+    rec_wipe(r);
+    return code;
 }

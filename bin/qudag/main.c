@@ -363,5 +363,6 @@ int main(int argc, char **argv)
     }
     (void)signal(SIGPIPE, SIG_DFL);
     int code = run(&t, argc, argv);
+    rec_wipe(&rec);
     return fflush(stdout) == 0 ? code : TOOL_FAILED;
 }

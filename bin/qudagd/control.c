@@ -1,4 +1,8 @@
-/* control.c - the control socket: clients, frames, requests. */
+/*
+ * control.c - the control socket: clients, frames, requests.
+ *
+ * What passes may be a key (dark client add, dark authorize), so no buffer is left, or freed, before it is wiped.
+ */
 #include "control.h"
 
 #include "report.h"
@@ -50,7 +54,11 @@ static void on_client_closed(uv_handle_t *h)
 {
     struct client *cl = h->data;
     close(cl->fd);
+    if (cl->out != NULL) {
+        explicit_bzero(cl->out, cl->out_cap);
+    }
     free(cl->out);
+    explicit_bzero(cl, sizeof(*cl));
     free(cl);
 }
 
@@ -118,10 +126,36 @@ static void flush(struct client *cl)
         cl->failed = true;
         return;
     }
-    if (cl->out_at == cl->out_len) {
+    if (cl->out_at == cl->out_len && cl->out_len > 0) {
+        explicit_bzero(cl->out, cl->out_len);
         cl->out_at = cl->out_len = 0;
     }
     rearm(cl);
+}
+
+/* Makes room for |len| more bytes; false: it takes too little, or there is no memory. */
+static bool make_room(struct client *cl, size_t len)
+{
+    size_t left = cl->out_len - cl->out_at;
+    if (cl->out_len + len <= cl->out_cap) {
+        return true;
+    }
+    bool fits = left + len <= cl->out_cap;
+    size_t cap = fits ? cl->out_cap : (left + len) * 2;
+    uint8_t *room = left + len > CONTROL_BACKLOG_MAX ? NULL : malloc(cap);
+    if (room == NULL) {
+        return false;
+    }
+    if (cl->out != NULL) {
+        memcpy(room, cl->out + cl->out_at, left);
+        explicit_bzero(cl->out, cl->out_cap);
+        free(cl->out);
+    }
+    cl->out = room;
+    cl->out_cap = cap;
+    cl->out_len = left;
+    cl->out_at = 0;
+    return true;
 }
 
 static void queue(struct client *cl, const uint8_t *frame, size_t len)
@@ -129,20 +163,9 @@ static void queue(struct client *cl, const uint8_t *frame, size_t len)
     if (cl->closing || cl->failed) {
         return;
     }
-    if (cl->out_len + len > cl->out_cap && cl->out_at > 0) {
-        memmove(cl->out, cl->out + cl->out_at, cl->out_len - cl->out_at);
-        cl->out_len -= cl->out_at;
-        cl->out_at = 0;
-    }
-    if (cl->out_len + len > cl->out_cap) {
-        size_t cap = (cl->out_len + len) * 2;
-        uint8_t *bigger = cl->out_len + len > CONTROL_BACKLOG_MAX ? NULL : realloc(cl->out, cap);
-        if (bigger == NULL) {
-            cl->failed = true;
-            return;
-        }
-        cl->out = bigger;
-        cl->out_cap = cap;
+    if (!make_room(cl, len)) {
+        cl->failed = true;
+        return;
     }
     memcpy(cl->out + cl->out_len, frame, len);
     cl->out_len += len;
@@ -160,14 +183,12 @@ struct rec *request_rec(struct request *rq, enum rec_type type)
 void request_send(struct request *rq)
 {
     size_t len = rec_frame(rq->d->rec);
-    if (rq->client == NULL) {
-        return;
-    }
-    if (len == 0) {
+    if (rq->client != NULL && len == 0) {
         log_say(&rq->d->log, QUDAG_LOG_ERROR, "control.row", "an answer was too large to send");
-        return;
+    } else if (rq->client != NULL) {
+        queue(rq->client, rq->d->rec->buf, len);
     }
-    queue(rq->client, rq->d->rec->buf, len);
+    rec_wipe(rq->d->rec);
 }
 
 void request_end(struct request *rq, enum tool_exit code, const char *error, const char *message,
@@ -187,6 +208,7 @@ void request_end(struct request *rq, enum tool_exit code, const char *error, con
     if (rq->fd >= 0) {
         close(rq->fd);
     }
+    explicit_bzero(rq, sizeof(*rq) + rq->len);
     free(rq);
 }
 
@@ -465,6 +487,7 @@ static void on_bytes(struct client *cl)
     }
     if (at > 0 && !cl->closing) {
         memmove(cl->in, cl->in + at, cl->in_len - at);
+        explicit_bzero(cl->in + cl->in_len - at, at);
         cl->in_len -= at;
     }
 }

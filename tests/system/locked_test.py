@@ -12,6 +12,7 @@ import time
 from http.server import BaseHTTPRequestHandler
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import leaks  # noqa: E402
 from programs import QUDAG, SLOW, TOP, check, network, run  # noqa: E402
 
 PAGE = b'for friends\n'
@@ -104,6 +105,9 @@ def main():
     done = subprocess.run([str(QUDAG), '--dir', str(ben.dir), 'dark', 'authorize', address, '-'], input=keys['ben'] + '\n',
                           text=True, capture_output=True, timeout=30)
     check(done.returncode == 0 and keys['ben'] not in done.stdout, f'a key from standard input: {done}')
+    for n, daemon in (('anne', anne), ('ben', ben), ('anne', host), ('ben', host)):
+        check(leaks.in_memory(daemon.pid, keys[n].encode()) is not True, f'the key of {n} is in the memory of {daemon.dir.name}')
+    check(leaks.in_memory(host.pid, b'club') is not False, 'nothing is found in a memory')
     for n in (anne, ben):
         until_page(n, address, 'a client')
     print('ok: clients get the page', flush=True)
