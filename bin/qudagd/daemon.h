@@ -32,6 +32,8 @@ struct phase_note {
     uint64_t at_ns; /* since the start */
 };
 
+#define SHARE_SWEEP_MAX 16 /* addresses of shares that are forgotten at a time */
+
 struct daemon {
     struct logsink log; /* first: log_record counts on it */
     uv_loop_t loop;
@@ -47,7 +49,8 @@ struct daemon {
     struct rec *rec;     /* for whatever frame is being made */
     uint64_t since_ns;
     uint64_t share_sweep_ns; /* addresses of shares that have ended are looked for, not before */
-    struct phase_note phases[PHASES_MAX]; /* oldest first; a run of one phase is one entry */
+    qudag_op share_forget[SHARE_SWEEP_MAX]; /* records being withdrawn; id 0: none */
+    struct phase_note phases[PHASES_MAX];   /* oldest first; a run of one phase is one entry */
     size_t n_phases;
     bool failing;   /* rules_failing() */
     size_t n_peers; /* with a link now */

@@ -113,6 +113,7 @@ static void on_op_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_re
     struct daemon *d = daemon_of(user);
     (void)n;
     (void)control_op_done(d->control, op, err, res);
+    share_op_done(d, op);
 }
 
 static void on_peer(qudag_node *n, const qudag_peer_id *peer, bool up, void *user)
@@ -243,8 +244,10 @@ static void on_tick(uv_timer_t *t)
     uint64_t now = mono_ns();
     log_flush(&d->log);
     watchdog_tick(d, now);
-    control_tick(d->control, now);
-    share_tick(d, now);
+    if (d->control != NULL) { /* else it ends */
+        control_tick(d->control, now);
+        share_tick(d, now);
+    }
 }
 
 static void on_signal(uv_signal_t *h, int signum)
@@ -269,6 +272,9 @@ static void shut(struct daemon *d)
 {
     control_close(d->control);
     d->control = NULL;
+    if (d->tick.loop != NULL && d->node != NULL) {
+        share_finish(d);
+    }
     for (size_t ix = 0; ix < DAEMON_SIGNALS; ix++) {
         close_handle((uv_handle_t *)&d->signals[ix]);
     }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define SWEEP_S 60 /* an address that could not be forgotten is tried again */
-#define SWEEP_MAX 16
+#define END_S 3    /* what the end of the daemon waits for withdrawals */
 
 struct share {
     char addr[QUDAG_DARK_TEXT_MAX], label[RULES_SHARE_LABEL_LEN + 1], socket[PATH_LEN];
@@ -88,13 +88,13 @@ static void on_tick(struct request *rq)
     }
 }
 
-/* Own addresses of shares of which none runs; at most SWEEP_MAX. */
-static size_t left_over(const qudag_node *n, char addr[SWEEP_MAX][QUDAG_DARK_TEXT_MAX])
+/* Own addresses of shares of which none runs; at most SHARE_SWEEP_MAX. */
+static size_t left_over(const qudag_node *n, char addr[SHARE_SWEEP_MAX][QUDAG_DARK_TEXT_MAX])
 {
     qudag_dark_info info = QUDAG_INIT(qudag_dark_info);
     qudag_expose_info service = QUDAG_INIT(qudag_expose_info);
     size_t count = 0;
-    for (size_t it = 0; count < SWEEP_MAX && qudag_dark_next(n, &it, &info);) {
+    for (size_t it = 0; count < SHARE_SWEEP_MAX && qudag_dark_next(n, &it, &info);) {
         if (rules_share_over(info.label, service_of(n, info.addr, &service))) {
             memcpy(addr[count++], info.addr, QUDAG_DARK_TEXT_MAX);
         }
@@ -102,24 +102,72 @@ static size_t left_over(const qudag_node *n, char addr[SWEEP_MAX][QUDAG_DARK_TEX
     return count;
 }
 
-void share_tick(struct daemon *d, uint64_t now_ns)
+static bool is_ready(const struct daemon *d)
 {
-    char addr[SWEEP_MAX][QUDAG_DARK_TEXT_MAX];
-    bool ready = d->n_phases > 0 && d->phases[d->n_phases - 1].phase == QUDAG_PHASE_READY;
-    if (!ready || now_ns < d->share_sweep_ns) {
-        return;
-    }
+    return d->n_phases > 0 && d->phases[d->n_phases - 1].phase == QUDAG_PHASE_READY;
+}
+
+/* Withdraws the records of shares that have ended and destroys their keys. */
+static void sweep(struct daemon *d)
+{
+    char addr[SHARE_SWEEP_MAX][QUDAG_DARK_TEXT_MAX];
     size_t n = left_over(d->node, addr);
     for (size_t ix = 0; ix < n; ix++) {
-        qudag_op op;
-        qudag_err err = qudag_dark_forget(d->node, addr[ix], &op); /* nobody waits for its end */
+        d->share_forget[ix].id = 0;
+        qudag_err err = qudag_dark_forget(d->node, addr[ix], &d->share_forget[ix]);
         if (err != QUDAG_OK && err != QUDAG_ENOTFOUND) {
             log_say(&d->log, QUDAG_LOG_WARN, "share.forget",
                     "an address of a share that has ended was not forgotten yet: %s",
                     qudag_strerror(err));
         }
     }
+}
+
+void share_tick(struct daemon *d, uint64_t now_ns)
+{
+    if (!is_ready(d) || now_ns < d->share_sweep_ns) {
+        return;
+    }
+    sweep(d);
     d->share_sweep_ns = now_ns + SWEEP_S * UINT64_C(1000000000);
+}
+
+void share_op_done(struct daemon *d, qudag_op op)
+{
+    for (size_t ix = 0; ix < SHARE_SWEEP_MAX; ix++) {
+        if (d->share_forget[ix].id == op.id) {
+            d->share_forget[ix].id = 0;
+        }
+    }
+}
+
+static bool withdrawing(const struct daemon *d)
+{
+    for (size_t ix = 0; ix < SHARE_SWEEP_MAX; ix++) {
+        if (d->share_forget[ix].id != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void share_finish(struct daemon *d)
+{
+    uint64_t until = mono_ns() + END_S * UINT64_C(1000000000);
+    if (!is_ready(d)) {
+        return;
+    }
+    sweep(d);
+    while (withdrawing(d) && mono_ns() < until) {
+        (void)uv_run(&d->loop, UV_RUN_ONCE); /* the tick of the daemon wakes it */
+        if (!withdrawing(d)) {
+            sweep(d); /* there may have been more */
+        }
+    }
+    if (withdrawing(d)) {
+        log_say(&d->log, QUDAG_LOG_WARN, "share.forget",
+                "the record of a share was not withdrawn within %d s: it expires", END_S);
+    }
 }
 
 void share_begin(struct daemon *d)

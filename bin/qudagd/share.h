@@ -23,4 +23,10 @@ void share_begin(struct daemon *d);
 /* Destroys the keys of addresses whose shares have ended, as soon as the network is there to withdraw their records. */
 void share_tick(struct daemon *d, uint64_t now_ns);
 
+/* qudag_callbacks: it may have been a withdrawal. */
+void share_op_done(struct daemon *d, qudag_op op);
+
+/* The daemon ends, and shares with it: the same at once.  Runs the loop, for 3 s at most. */
+void share_finish(struct daemon *d);
+
 #endif

@@ -260,6 +260,20 @@ def daemon_killed(node, top):
     print('ok: an address that a killed daemon left is forgotten', flush=True)
 
 
+def daemon_ends(client, node, top):
+    """an orderly end withdraws the record of a share that runs, before the daemon is gone"""
+    share = Share(node, top / 'empty')
+    begun = time.monotonic()
+    node.down()
+    took = time.monotonic() - begun
+    check('error' in share.ended(code=1), 'a share without its daemon does not say so')
+    code, text = client.tool('dark', 'resolve', share.address)
+    check(code == 4, f'its record is there after the end: {code} {text}')
+    check(took < 10 * SLOW, f'the end took {took:.1f} s')
+    node.start()
+    print(f'ok: an orderly end withdraws what is shared ({took:.1f} s)', flush=True)
+
+
 class Hostile(http.server.BaseHTTPRequestHandler):
     """a list that wants to be elsewhere"""
     lines = ''
@@ -365,6 +379,7 @@ def main():
     terminal(node, top)
     hostile(client, node)
     daemon_killed(node, top)
+    daemon_ends(client, node, top)
     for n in nodes:
         n.down()
 
