@@ -100,7 +100,8 @@ typedef struct qudag_dark_options {
  * Other ends: QUDAG_ENEEDAUTH (as above), QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE (the service is
  * offline), QUDAG_ECIRCUIT, QUDAG_ETIMEOUT, QUDAG_EUNSUPPORTED (the service does not speak |proto|).
  * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: this
- * isolation key must wait, as follows; it may be tried every second, which costs nothing).
+ * isolation key must wait, as follows; it may be tried every second, which costs nothing), QUDAG_ENEEDAUTH (it must
+ * wait, and was told before that a key is needed).
  *
  * A service cannot make a caller build circuits without end: its address may cost ten an hour, of all isolation
  * keys together, not counting 64 first ones of keys.  Four of the ten may follow at once; each further one must wait

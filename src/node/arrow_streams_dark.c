@@ -203,6 +203,9 @@ void node_finish_stream_resolve(struct node *n, struct node_op *op, qudag_err er
     if (unasked || node_budget_ours(err)) {
         give_back(n, &r);
     }
+    if (err == QUDAG_ENEEDAUTH && !r.over_budget) {
+        node_budget_locked(&n->budget, &r.dark, &r.isolation);
+    }
     if (err != QUDAG_OK) {
         (void)no_way(n, &r, 0, err);
         return;

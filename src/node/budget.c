@@ -13,6 +13,7 @@ struct key_note {
     bool used, again;
     bool
         first_due; /* its first was refused: until one is allowed, it is a first that it asks for */
+    bool locked;   /* the last attempt ended at a record that is for those who have a key */
 };
 
 struct addr_note {
@@ -156,8 +157,9 @@ qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
     k->used = true;
     k->last = now; /* also of one that was refused: whoever insists is not calm */
     if (again && !node_spend_take(&k->own, NODE_BUDGET_QUICK, NODE_BUDGET_AGAIN, now)) {
-        return QUDAG_ELIMIT;
+        return k->locked ? QUDAG_ENEEDAUTH : QUDAG_ELIMIT;
     }
+    k->locked = false;
     bool first = !again || k->first_due;
     bool ok = first ? node_spend_take(&a->first, NODE_BUDGET_FIRST, NODE_BUDGET_FIRST, now)
                     : node_spend_take(&a->again, NODE_BUDGET_QUICK, NODE_BUDGET_AGAIN, now);
@@ -202,4 +204,24 @@ void node_budget_back(struct node_budget *b, const struct dark_addr *to,
     s->level -= s->level > 0 ? 1 : 0;
     k->own.level -= k->again && k->own.level > 0 ? 1 : 0;
     k->used = k->again; /* the first is still to come */
+}
+
+void node_budget_locked(struct node_budget *b, const struct dark_addr *to,
+                        const struct node_isolation *key)
+{
+    struct addr_note *a = note_of(b, to);
+    struct key_note *k = a != NULL ? key_of(a, key) : NULL;
+
+    if (k != NULL) {
+        k->locked = true;
+    }
+}
+
+void node_budget_forget(struct node_budget *b, const struct dark_addr *to)
+{
+    struct addr_note *a = note_of(b, to);
+
+    if (a != NULL) {
+        note_free(b, a);
+    }
 }

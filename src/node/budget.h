@@ -59,7 +59,8 @@ void node_budget_init(struct node_budget *b, struct mem *mem);
 void node_budget_fini(struct node_budget *b);
 /*
  * One attempt to reach |to| for |key|.  QUDAG_ELIMIT: not now, by what this key alone has used; QUDAG_EUNREACHABLE: not
- * now, by what others have, which must not show in when or how it fails; QUDAG_ENOMEM.
+ * now, by what others have, which must not show in when or how it fails; QUDAG_ENOMEM.  In the place of ELIMIT
+ * QUDAG_ENEEDAUTH, where the last attempt said so (node_budget_locked()): to wait would not help.
  */
 QUDAG_MUST_USE qudag_err node_budget_take(struct node_budget *b, const struct dark_addr *to,
                                           const struct node_isolation *key, tstamp now);
@@ -73,5 +74,11 @@ bool node_budget_untouched(bool begun, uint64_t reached, uint64_t relays);
 /* The last attempt for |key|, which was allowed, cost no circuit after all. */
 void node_budget_back(struct node_budget *b, const struct dark_addr *to,
                       const struct node_isolation *key);
+
+/* The last attempt for |key|, which was allowed, found that the service is for those who have a key. */
+void node_budget_locked(struct node_budget *b, const struct dark_addr *to,
+                        const struct node_isolation *key);
+/* The user has a key for |to| now, or none any more: what was tried without it does not count. */
+void node_budget_forget(struct node_budget *b, const struct dark_addr *to);
 
 #endif

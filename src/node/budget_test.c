@@ -272,6 +272,27 @@ static void the_table_is_bounded(void **state)
                      1 + NODE_BUDGET_QUICK); /* forgotten */
 }
 
+/* Waiting does not help whoever has no key; one who got it does not wait for what he tried before. */
+static void who_needs_a_key_is_told_so_each_time(void **state)
+{
+    const struct dark_addr a = addr_of(1);
+    const struct node_isolation k = key_of(1), other = key_of(2);
+    const tstamp later = START + 10 * NS_PER_S;
+    (void)state;
+    for (int i = 0; i < 1 + NODE_BUDGET_QUICK; i++) {
+        assert_int_equal(node_budget_take(&b, &a, &k, START), QUDAG_OK);
+        node_budget_locked(&b, &a, &k);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(node_budget_take(&b, &a, &k, START), QUDAG_ENEEDAUTH);
+    }
+    assert_int_equal(allowed(&a, &other, START, START + 1, 1), 1);
+    assert_int_equal(node_budget_take(&b, &a, &k, later), QUDAG_OK); /* it is open to all now */
+    assert_int_equal(node_budget_take(&b, &a, &k, later), QUDAG_ELIMIT);
+    node_budget_forget(&b, &a);
+    assert_int_equal(allowed(&a, &k, later, later + 20, 1), 1 + NODE_BUDGET_QUICK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -289,6 +310,7 @@ int main(void)
         TEST(what_failed_here_is_not_counted),
         TEST(what_fails_before_a_circuit_is_begun_is_ours),
         TEST(the_table_is_bounded),
+        TEST(who_needs_a_key_is_told_so_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,5 +56,8 @@ qudag_err node_dark_authorize(struct node *n, const struct dark_addr *a, const u
 {
     qudag_err err = dark_authorize(n->dark, a, secret);
 
+    if (err == QUDAG_OK) {
+        node_budget_forget(&n->budget, a);
+    }
     return err == QUDAG_OK ? node_saved_authorization(n, a, secret) : err;
 }
