@@ -107,8 +107,9 @@ struct quic_conn {
     struct list half;            /* in quic->half_open */
     struct list suspect;         /* in quic->suspects: said to be unreachable */
     tstamp suspect_due;
-    uint64_t suspect_bytes; /* bytes_in when it was said */
-    struct list silent;     /* in quic->asked or quic->silent: something waits for an answer */
+    uint64_t accepted;         /* packets of the peer so far */
+    uint64_t suspect_accepted; /* |accepted| when it was said */
+    struct list silent;        /* in quic->asked or quic->silent: something waits for an answer */
     struct quic_silence_view silence;
     bool probed;            /* for that, or as a witness: until it is heard */
     struct list down;       /* in quic->downs or quic->linger */

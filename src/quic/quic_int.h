@@ -130,9 +130,13 @@ void quic_suspects_tick(struct quic *q);
 
 /* silence.c */
 
-/* |c| sends what must be acknowledged; something came for it. */
+/* |c| sends what must be acknowledged. */
 void quic_silence_sent(struct quic_conn *c);
-void quic_silence_heard(struct quic_conn *c); /* see above */
+/*
+ * A datagram was read for |c|.  It counts where a packet in it was the peer's: authentic, and not one that came before.
+ * Others anybody can send who has seen a connection id, and they say nothing of whether the peer lives.
+ */
+void quic_silence_read(struct quic_conn *c);
 /* When quic_silence_tick() is due; it probes links that do not answer, and makes suspects of those that are dead. */
 tstamp quic_silence_deadline(const struct quic *q);
 void quic_silence_tick(struct quic *q); /* see above */

@@ -1,7 +1,7 @@
 /*
  * silence.c - links whose peer died without a word.
  *
- *   a packet that must be acknowledged leaves ─▶ asked ─ any datagram ─▶ nothing to look after
+ *   a packet that must be acknowledged leaves ─▶ asked ─ any packet ─▶ nothing to look after
  *        └ 5 s ─▶ probed, and some other links too ─ 8 s ─▶ one of these was heard ─▶ suspect (unreachable.c), 2 s
  *                    ▲                                └ none was: our own network may be away
  *                    └────────────────────────────────────┘
@@ -56,11 +56,8 @@ static void probe(struct quic_conn *c)
     quic_conn_mark_dirty(c);
 }
 
-void quic_silence_heard(struct quic_conn *c)
+static void heard(struct quic_conn *c)
 {
-    if (c->state == QUIC_CONN_LINGER) {
-        return;
-    }
     if (c->state == QUIC_CONN_UP || !c->server) { /* else anybody's Initial */
         c->q->heard = c->q->now;
     }
@@ -68,6 +65,17 @@ void quic_silence_heard(struct quic_conn *c)
     if (c->probed) {
         c->probed = false;
         quic_conn_keep_alive(c);
+    }
+}
+
+void quic_silence_read(struct quic_conn *c)
+{
+    ngtcp2_conn_info info;
+
+    ngtcp2_conn_get_conn_info(c->ng, &info);
+    if (info.pkt_recv > c->accepted) { /* else all was discarded */
+        c->accepted = info.pkt_recv;
+        heard(c);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -274,6 +275,48 @@ static void first_packets_of_anybody_are_no_answer(void **state)
     down();
 }
 
+static struct tk_pkt *last_from; /* a copy of what a peer sent last in a short packet */
+
+static bool keeps(struct tk *t, struct tk_pkt *p)
+{
+    if (netaddr_eq(&p->from, t->pass_ctx) && p->len > 40 && (p->data[0] & 0x80) == 0) {
+        free(last_from);
+        last_from = malloc(sizeof *p + p->len);
+        assert_non_null(last_from);
+        memcpy(last_from, p, sizeof *p + p->len);
+    }
+    return true;
+}
+
+/* Somebody who saw its packets sends them again, or others with its address and connection id. */
+static void who_only_looks_like_the_peer_does_not_keep_its_link(void **state)
+{
+    (void)state;
+    for (int forged = 0; forged < 2; forged++) {
+        make(2);
+        struct netaddr peer = tk.ep[1].addr;
+        tk.pass = keeps;
+        tk.pass_ctx = &peer;
+        say(1);
+        (void)tk_run(&tk, 2 * NS_PER_S, NULL);
+        assert_non_null(last_from);
+        tk.pass = NULL;
+        assert_int_equal(tk_unmake(&tk, 1), 0);
+        say(1);
+        last_from->data[last_from->len - 1] ^= forged ? 1 : 0;
+        int s = 0;
+        for (; s < 60 && tk.ep[0].downs == 0; s++) {
+            tk_inject(&tk, &last_from->from, &last_from->to, last_from->data, last_from->len);
+            (void)tk_run(&tk, NS_PER_S, NULL);
+        }
+        print_message("%s: after %d s\n", forged ? "forged" : "sent again", s);
+        assert_in_range(s, 10, 17);
+        free(last_from);
+        last_from = NULL;
+        down();
+    }
+}
+
 /* Probes go on, at a slow pace, as long as the network is away. */
 static void an_outage_costs_few_packets(void **state)
 {
@@ -302,6 +345,7 @@ int main(void)
         cmocka_unit_test(a_link_that_is_closed_meanwhile_is_left_alone),
         cmocka_unit_test(who_was_heard_is_as_before),
         cmocka_unit_test(first_packets_of_anybody_are_no_answer),
+        cmocka_unit_test(who_only_looks_like_the_peer_does_not_keep_its_link),
         cmocka_unit_test(an_outage_costs_few_packets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

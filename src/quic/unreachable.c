@@ -2,7 +2,7 @@
  * unreachable.c - liveness probes: sent when the network reports a peer unreachable, and when the swarm
  * asks for one.
  *
- *   dial, nothing heard yet ─▶ ended          link ─▶ suspect ─ any datagram within 2 s ─▶ as before
+ *   dial, nothing heard yet ─▶ ended          link ─▶ suspect ─ any packet within 2 s ─▶ as before
  *                                                           └ silence ─▶ ended
  */
 #include "quic/quic_int.h"
@@ -18,7 +18,7 @@ static void suspect(struct quic *q, struct quic_conn *c)
         return;
     }
     c->suspect_due = tstamp_after(q->now, SUSPECT_NS);
-    c->suspect_bytes = c->info.bytes_in;
+    c->suspect_accepted = c->accepted;
     list_push_back(&q->suspects, &c->suspect);
     ngtcp2_conn_set_keep_alive_timeout(c->ng, PROBE_NS);
     quic_conn_mark_dirty(c);
@@ -91,7 +91,7 @@ void quic_suspects_tick(struct quic *q)
     while (quic_suspects_deadline(q) <= q->now) {
         struct quic_conn *c = LIST_ENTRY(q->suspects.next, struct quic_conn, suspect);
         list_del(&c->suspect);
-        if (c->info.bytes_in == c->suspect_bytes) {
+        if (c->accepted == c->suspect_accepted) {
             quic_conn_fail(c, QUDAG_ETIMEOUT,
                            "the peer is gone: it did not answer a liveness probe", false);
         } else {
