@@ -209,6 +209,11 @@ void log_record(void *user, const qudag_log_record *rec)
             at += (size_t)snprintf(line + at, LINE - at, "%lld", (long long)f->num);
         }
     }
+    if (rec->level == QUDAG_LOG_ERROR) {
+        size_t from = strlen(when) + 7; /* behind time and level */
+        (void)snprintf(l->error, sizeof(l->error), "%.*s", at > from ? (int)(at - from) : 0,
+                       line + from);
+    }
     line[at++] = '\n';
     emit(l, line, at);
 }

@@ -26,6 +26,8 @@ struct logsink {
     char file[LOG_FILE_MAX]; /* what log_reopen opens; empty: nothing */
     uint64_t dropped;        /* lines that the reader had no room for, not yet said */
     uint64_t dropped_all;    /* since the start */
+    char error
+        [256]; /* what the last record of level ERROR says, event first; empty: there was none */
     size_t rest_at, rest_len;
     char rest[LOG_LINE_MAX + 2]; /* end of a line of which the reader took only a part */
 };

@@ -50,6 +50,18 @@ static void addresses_and_circuits_are_left_out_by_default(void **state)
     assert_null(strstr(got, "c1"));
 }
 
+/* Who starts a daemon that cannot be hears why. */
+static void the_last_error_is_kept(void **state)
+{
+    (void)state;
+    const qudag_log_record failed = {
+        .level = QUDAG_LOG_ERROR, .event = "io.failed", .n = 2, .fields = fields};
+    struct logsink l = {.level = QUDAG_LOG_INFO};
+    run(&l, &failed);
+    run(&l, &rec);
+    assert_string_equal(l.error, "io.failed count=-3");
+}
+
 static void the_operator_may_ask_for_addresses_and_a_lab_for_all(void **state)
 {
     (void)state;
@@ -189,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_and_circuits_are_left_out_by_default),
+        cmocka_unit_test(the_last_error_is_kept),
         cmocka_unit_test(the_operator_may_ask_for_addresses_and_a_lab_for_all),
         cmocka_unit_test(values_cannot_forge_lines_or_fields),
         cmocka_unit_test(a_stalled_reader_blocks_nothing_and_dropped_lines_are_counted),

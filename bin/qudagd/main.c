@@ -332,8 +332,9 @@ static int make_node(struct daemon *d)
         return DAEMON_STATE;
     }
     if (err != QUDAG_OK) {
-        (void)snprintf(d->state.why, sizeof(d->state.why), "cannot create the node: %s (%s)",
-                       qudag_strerror(err), qudag_err_name(err));
+        (void)snprintf(d->state.why, sizeof(d->state.why), "cannot create the node: %s (%s)%s%s",
+                       qudag_strerror(err), qudag_err_name(err), d->log.error[0] == 0 ? "" : ": ",
+                       d->log.error);
         return DAEMON_FAILED;
     }
     return DAEMON_OK;

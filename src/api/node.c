@@ -2,6 +2,7 @@
 #include "api/internal.h"
 #include "node/rules.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -350,8 +351,7 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
     struct node_hooks h = hooks;
     struct node_config *c = &read->config;
     const qudag_settings *s = &read->full;
-    size_t at;
-    int sys_err;
+    struct io_failure why;
     qudag_err err = own_texts(n, c, s);
 
     if (err != QUDAG_OK) {
@@ -369,10 +369,12 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
     if (s->store_dir != NULL && (err = api_persist_open(n, s, &c->log)) != QUDAG_OK) {
         return err;
     }
-    err = io_new(&n->io, s->uv_loop, read->listen, read->n_listen, &at, &sys_err);
+    err = io_new(&n->io, s->uv_loop, read->listen, read->n_listen, &why);
     if (err != QUDAG_OK) {
-        log_event(&c->log, LOG_ERROR, "io.listen_failed", LOG_NUM("address", at),
-                  LOG_NUM("errno", sys_err));
+        log_event(&c->log, LOG_ERROR, "io.failed",
+                  LOG_STR("call", why.call == NULL ? "malloc" : why.call),
+                  LOG_STR("error", strerror(why.call == NULL ? ENOMEM : why.err)),
+                  LOG_NUM("address", why.at));
         return err;
     }
     err = node_new(&n->node, c, &h, io_now());

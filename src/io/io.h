@@ -17,13 +17,20 @@ struct rng io_rng(void); /* the kernel's generator */
 struct io;
 struct uv_loop_s;
 
+/* Why there is no struct io. */
+struct io_failure {
+    const char *call; /* of the system, or of libuv; NULL: no memory */
+    int err;          /* errno */
+    size_t at;        /* the address, where one could not be listened at */
+};
+
 /*
  * Binds |n| addresses (port 0: any) and sets up the loop; |loop| NULL: an own one.  A wildcard of an IP version
- * that the machine lacks is left out, as long as another address can be bound.  On failure *at is
- * the address that failed and *sys_err the system's error number.  QUDAG_ESYSTEM, QUDAG_ENOMEM.
+ * that the machine lacks is left out, as long as another address can be bound.  On failure *why is
+ * set.  QUDAG_ESYSTEM, QUDAG_ENOMEM.
  */
 QUDAG_MUST_USE qudag_err io_new(struct io **out, struct uv_loop_s *loop,
-                                const struct netaddr *listen, size_t n, size_t *at, int *sys_err);
+                                const struct netaddr *listen, size_t n, struct io_failure *why);
 
 /*
  * The loop drives |node| (borrowed) from its next turn on; NULL: none.  To be called from the loop's thread.

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <cmocka.h>
@@ -39,11 +40,10 @@ static void a_machine_without_ipv6_listens_on_what_it_has(void **state)
 {
     struct netaddr both[] = {any6, any4}, told[4];
     struct io *io;
-    size_t at;
-    int sys_err;
+    struct io_failure why;
 
     (void)state;
-    assert_int_equal(io_new(&io, NULL, both, 2, &at, &sys_err), QUDAG_OK);
+    assert_int_equal(io_new(&io, NULL, both, 2, &why), QUDAG_OK);
     size_t n = io_addrs(io, told, 4);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(told[i].family, 4);
@@ -55,16 +55,32 @@ static void listening_on_nothing_is_an_error(void **state)
 {
     struct netaddr one[] = {{.family = 6, .ip = {[15] = 1}}, any4};
     struct io *io = NULL;
-    size_t at;
-    int sys_err;
+    struct io_failure why;
 
     (void)state;
-    assert_int_equal(io_new(&io, NULL, &any6, 1, &at, &sys_err), QUDAG_ESYSTEM);
-    assert_int_equal(sys_err, EAFNOSUPPORT);
-    assert_int_equal(io_new(&io, NULL, one, 2, &at, &sys_err),
-                     QUDAG_ESYSTEM); /* asked for by name */
-    assert_int_equal(at, 0);
-    assert_int_equal(sys_err, EAFNOSUPPORT);
+    assert_int_equal(io_new(&io, NULL, &any6, 1, &why), QUDAG_ESYSTEM);
+    assert_int_equal(why.err, EAFNOSUPPORT);
+    assert_int_equal(io_new(&io, NULL, one, 2, &why), QUDAG_ESYSTEM); /* asked for by name */
+    assert_int_equal(why.at, 0);
+    assert_int_equal(why.err, EAFNOSUPPORT);
+}
+
+/* Who starts a daemon is told which call failed, and in what. */
+static void the_call_that_failed_is_named(void **state)
+{
+    struct rlimit before, few = {0, 0};
+    struct io_failure why;
+    struct io *io = NULL;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    qudag_err err = io_new(&io, NULL, &any4, 1, &why);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(err, QUDAG_ESYSTEM);
+    assert_int_equal(why.err, EMFILE);
+    assert_non_null(why.call);
 }
 
 int main(void)
@@ -72,6 +88,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_machine_without_ipv6_listens_on_what_it_has),
         cmocka_unit_test(listening_on_nothing_is_an_error),
+        cmocka_unit_test(the_call_that_failed_is_named),
     };
 
     return cmocka_run_group_tests(tests, lose_ipv6, NULL);

@@ -432,11 +432,24 @@ void io_on_addrs(struct io *io, void (*fn)(void *ctx), void *ctx)
     io->on_addrs_ctx = ctx;
 }
 
-static qudag_err start_handles(struct io *io)
+/* |err|: an errno, or libuv's, which is a negative one. */
+static qudag_err system_error(struct io_failure *why, const char *call, int err)
 {
+    why->call = call;
+    why->err = err < 0 ? -err : err;
+    return QUDAG_ESYSTEM;
+}
+
+static qudag_err start_handles(struct io *io, struct io_failure *why)
+{
+    int rc;
+
     io->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (io->timer_fd < 0 || uv_poll_init(io->loop, &io->timer, io->timer_fd) != 0) {
-        return QUDAG_ESYSTEM;
+    if (io->timer_fd < 0) {
+        return system_error(why, "timerfd_create", errno);
+    }
+    if ((rc = uv_poll_init(io->loop, &io->timer, io->timer_fd)) != 0) {
+        return system_error(why, "uv_poll_init of a timer", rc);
     }
     io->timer.data = io;
     io->handles++;
@@ -451,8 +464,8 @@ static qudag_err start_handles(struct io *io)
     (void)uv_timer_init(io->loop, &io->step_timer);
     io->step_timer.data = io;
     io->handles++;
-    if (uv_async_init(io->loop, &io->async, on_async) != 0) {
-        return QUDAG_ESYSTEM;
+    if ((rc = uv_async_init(io->loop, &io->async, on_async)) != 0) {
+        return system_error(why, "uv_async_init", rc);
     }
     io->async.data = io;
     io->handles++;
@@ -460,18 +473,20 @@ static qudag_err start_handles(struct io *io)
     return QUDAG_OK;
 }
 
-static int open_one(struct io *io, const struct netaddr *listen)
+static int open_one(struct io *io, const struct netaddr *listen, struct io_failure *why)
 {
     struct sock *s = &io->sock[io->n_socks];
     int err = udp_open(&s->udp, listen);
 
     if (err != 0) {
+        (void)system_error(why, "socket or bind", err);
         return err;
     }
     s->io = io;
-    if (uv_poll_init(io->loop, &s->poll, s->udp.fd) != 0) {
+    if ((err = uv_poll_init(io->loop, &s->poll, s->udp.fd)) != 0) {
         udp_close(&s->udp);
-        return EIO;
+        (void)system_error(why, "uv_poll_init of a socket", err);
+        return -err;
     }
     s->poll.data = s;
     s->open = true;
@@ -482,34 +497,35 @@ static int open_one(struct io *io, const struct netaddr *listen)
 }
 
 /* A wildcard of an IP version that the machine lacks is left out, as long as another can be listened at. */
-static qudag_err open_sockets(struct io *io, const struct netaddr *listen, size_t n, size_t *at,
-                              int *sys_err)
+static qudag_err open_sockets(struct io *io, const struct netaddr *listen, size_t n,
+                              struct io_failure *why)
 {
-    int missing = 0;
+    struct io_failure missing = {.call = NULL};
 
     for (size_t i = 0; i < n && i < NODE_LISTEN_MAX; i++) {
-        int err = open_one(io, &listen[i]);
+        struct io_failure f = {.at = i};
+        int err = open_one(io, &listen[i], &f);
         if (udp_version_missing(&listen[i], err)) {
-            *at = missing == 0 ? i : *at;
-            missing = err;
+            missing = missing.call == NULL ? f : missing;
         } else if (err != 0) {
-            *at = i;
-            *sys_err = err;
+            *why = f;
             return QUDAG_ESYSTEM;
         }
     }
-    *sys_err = io->n_socks == 0 ? missing : 0;
-    return *sys_err != 0 ? QUDAG_ESYSTEM : QUDAG_OK;
+    if (io->n_socks == 0 && missing.call != NULL) {
+        *why = missing;
+        return QUDAG_ESYSTEM;
+    }
+    return QUDAG_OK;
 }
 
 qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *listen, size_t n,
-                 size_t *at, int *sys_err)
+                 struct io_failure *why)
 {
     struct io *io = calloc(1, sizeof(*io)); /* may outlive the node's allocator by one loop turn */
     qudag_err err;
 
-    *at = 0;
-    *sys_err = 0;
+    *why = (struct io_failure){.call = NULL};
     if (io == NULL) {
         return QUDAG_ENOMEM;
     }
@@ -519,12 +535,13 @@ qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *
     (void)pthread_mutex_init(&io->lock, NULL);
     io->has_own = loop == NULL;
     io->loop = loop != NULL ? loop : &io->own;
-    if (io->has_own && uv_loop_init(&io->own) != 0) {
+    int rc = io->has_own ? uv_loop_init(&io->own) : 0;
+    if (rc != 0) {
         free(io);
-        return QUDAG_ENOMEM;
+        return rc == UV_ENOMEM ? QUDAG_ENOMEM : system_error(why, "uv_loop_init", rc);
     }
-    err = start_handles(io);
-    err = err == QUDAG_OK ? open_sockets(io, listen, n, at, sys_err) : err;
+    err = start_handles(io, why);
+    err = err == QUDAG_OK ? open_sockets(io, listen, n, why) : err;
     io->rx = malloc((size_t)UDP_BATCH * UDP_BUF);
     io->tx_buf = malloc(QUIC_TX_MAX);
     if (err == QUDAG_OK && (io->rx == NULL || io->tx_buf == NULL)) {

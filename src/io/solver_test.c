@@ -43,11 +43,10 @@ static struct io *loop(void)
 {
     const struct netaddr a = {.family = 4, .ip = {127, 0, 0, 1}};
     struct io *io;
-    size_t at;
-    int sys;
+    struct io_failure why;
 
     memset(&t, 0, sizeof(t));
-    assert_int_equal(io_new(&io, NULL, &a, 1, &at, &sys), QUDAG_OK);
+    assert_int_equal(io_new(&io, NULL, &a, 1, &why), QUDAG_OK);
     return io;
 }
 
