@@ -20,27 +20,26 @@
 /* RFC 1928 section 3. */
 enum socks_method { SOCKS_METHOD_NONE = 0, SOCKS_METHOD_PASSWORD = 2, SOCKS_METHOD_REFUSED = 0xff };
 /* RFC 1928 section 4. */
-enum socks_command { SOCKS_CONNECT = 1, SOCKS_BIND = 2, SOCKS_UDP = 3 };
+enum socks_command { SOCKS_CONNECT = 1 }; /* BIND (2) and UDP ASSOCIATE (3) are not served */
 enum socks_address { SOCKS_IP4 = 1, SOCKS_NAME = 3, SOCKS_IP6 = 4 };
 
-/* RFC 1928 section 6; from 0xf0 on those of Tor's proposal 304, whose "onion service" is a dark address here. */
+/*
+ * RFC 1928 section 6; from 0xf0 on those of Tor's proposal 304, whose "onion service" is a dark address here.  Of both,
+ * those that are answered.
+ */
 enum socks_code {
     SOCKS_OK = 0,
-    SOCKS_FAILED = 1,      /* general failure */
-    SOCKS_NOT_ALLOWED = 2, /* by ruleset */
-    SOCKS_NO_NETWORK = 3,  /* network unreachable */
-    SOCKS_NO_HOST = 4,     /* host unreachable */
-    SOCKS_REFUSED = 5,     /* connection refused */
-    SOCKS_TTL_EXPIRED = 6,
-    SOCKS_NO_COMMAND = 7,   /* command not supported */
-    SOCKS_NO_ADDRESS = 8,   /* address type not supported */
-    SOCKS_NO_RECORD = 0xf0, /* descriptor not found */
-    SOCKS_BAD_RECORD = 0xf1,
+    SOCKS_FAILED = 1,        /* general failure */
+    SOCKS_NOT_ALLOWED = 2,   /* by ruleset */
+    SOCKS_NO_NETWORK = 3,    /* network unreachable */
+    SOCKS_NO_HOST = 4,       /* host unreachable */
+    SOCKS_REFUSED = 5,       /* connection refused */
+    SOCKS_NO_COMMAND = 7,    /* command not supported */
+    SOCKS_NO_ADDRESS = 8,    /* address type not supported */
+    SOCKS_NO_RECORD = 0xf0,  /* descriptor not found */
     SOCKS_OFFLINE = 0xf2,    /* introduction failed */
-    SOCKS_NO_MEETING = 0xf3, /* rendezvous failed */
     SOCKS_NEEDS_AUTH = 0xf4, /* client authorization missing */
-    SOCKS_WRONG_AUTH = 0xf5,
-    SOCKS_BAD_NAME = 0xf6, /* not a valid address */
+    SOCKS_BAD_NAME = 0xf6,   /* not a valid address */
     SOCKS_TIMED_OUT = 0xf7,
 };
 
