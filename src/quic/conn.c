@@ -595,7 +595,6 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
     quic_addr_path(&path, &local, &remote, &d->remote);
     clear_errors(c);
     rv = ngtcp2_conn_read_pkt(c->ng, &path, &pi, d->data.base, d->data.len, c->q->now);
-    quic_silence_read(c);
     if (rv != 0) {
         fail_by_lib(c, rv);
         return;

@@ -439,6 +439,7 @@ void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
         accept_initial(q, d);
     } else if (quic_addr_same_host(&c->remote, &d->remote)) {
         quic_conn_recv(c, d);
+        quic_silence_read(c);
     } else {
         /* Somebody else's copy, or the peer has moved: then it does not answer where it was. */
         q->stats.dropped_moved++;

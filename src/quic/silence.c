@@ -72,6 +72,9 @@ void quic_silence_read(struct quic_conn *c)
 {
     ngtcp2_conn_info info;
 
+    if (c->state == QUIC_CONN_LINGER) {
+        return;
+    }
     ngtcp2_conn_get_conn_info(c->ng, &info);
     if (info.pkt_recv > c->accepted) { /* else all was discarded */
         c->accepted = info.pkt_recv;
