@@ -2,7 +2,6 @@
 #include "api/internal.h"
 #include "node/rules.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -371,10 +370,8 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
     }
     err = io_new(&n->io, s->uv_loop, read->listen, read->n_listen, &why);
     if (err != QUDAG_OK) {
-        log_event(&c->log, LOG_ERROR, "io.failed",
-                  LOG_STR("call", why.call == NULL ? "malloc" : why.call),
-                  LOG_STR("error", strerror(why.call == NULL ? ENOMEM : why.err)),
-                  LOG_NUM("address", why.at));
+        log_event(&c->log, LOG_ERROR, "io.failed", LOG_STR("call", why.call),
+                  LOG_STR("error", strerror(why.err)), LOG_NUM("address", why.at));
         return err;
     }
     err = node_new(&n->node, c, &h, io_now());

@@ -19,7 +19,7 @@ struct uv_loop_s;
 
 /* Why there is no struct io. */
 struct io_failure {
-    const char *call; /* of the system, or of libuv; NULL: no memory */
+    const char *call; /* of the system, or of libuv */
     int err;          /* errno */
     size_t at;        /* the address, where one could not be listened at */
 };

@@ -525,7 +525,7 @@ qudag_err io_new(struct io **out, struct uv_loop_s *loop, const struct netaddr *
     struct io *io = calloc(1, sizeof(*io)); /* may outlive the node's allocator by one loop turn */
     qudag_err err;
 
-    *why = (struct io_failure){.call = NULL};
+    *why = (struct io_failure){.call = "malloc", .err = ENOMEM};
     if (io == NULL) {
         return QUDAG_ENOMEM;
     }
