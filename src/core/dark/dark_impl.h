@@ -205,6 +205,12 @@ void dark_hear(struct dark_heard *h, bool wrong, bool again);
 /* Whether a record that could not be verified with |err| may be the exit's doing: another one is asked for the same. */
 bool dark_ask_another(qudag_err err, uint32_t repeats);
 #define DARK_REPEATS_MAX 2 /* in one lookup */
+#define DARK_MEMO_TOOK_MAX (2 * NS_PER_S)
+/*
+ * Whether users who were not told are answered from what a lookup of |took| ns brought: they wait as long as it took,
+ * and after a slow one, of dead relays, each would for an hour.
+ */
+bool dark_memo_serves(uint64_t took);
 
 /* One who asked.  Free: neither job nor held. */
 struct dark_waiter {

@@ -84,6 +84,29 @@ static void another_user_cannot_tell_the_cache_from_a_lookup(void **state)
     world_free(w);
 }
 
+/* She had bad luck with relays: he is better off with a lookup of his own, and it looks like one, as it is. */
+static void what_took_long_is_looked_up_anew(void **state)
+{
+    struct world *w = world_slow(0, false);
+    bool cached;
+
+    (void)state;
+    assert_true(begin(w, ALICE));
+    w->now += DARK_MEMO_TOOK_MAX + NS_PER_MS;
+    settle(w, w->cli);
+    assert_int_equal(last_up(w)->cookie, ALICE);
+    assert_int_equal(w->gets, 1);
+    assert_int_equal(ask_slowly(w, BOB, &cached), LOOKUP);
+    assert_false(cached);
+    assert_int_equal(w->gets, 2);
+    assert_int_equal(ask_slowly(w, ALICE, &cached), 0);   /* she was told before */
+    assert_int_equal(ask_slowly(w, 77, &cached), LOOKUP); /* of what his lookup brought */
+    assert_int_equal(w->gets, 2);
+    assert_true(dark_memo_serves(DARK_MEMO_TOOK_MAX));
+    assert_false(dark_memo_serves(DARK_MEMO_TOOK_MAX + 1));
+    world_free(w);
+}
+
 /* The same while Alice's lookup is under way: his answer does not come early. */
 static void who_joins_a_lookup_waits_as_for_his_own(void **state)
 {
@@ -271,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_user_cannot_tell_the_cache_from_a_lookup),
+        cmocka_unit_test(what_took_long_is_looked_up_anew),
         cmocka_unit_test(who_joins_a_lookup_waits_as_for_his_own),
         cmocka_unit_test(what_is_forgotten_while_it_is_held_is_looked_up),
         cmocka_unit_test(what_he_is_told_lasts_as_if_he_had_looked_it_up),

@@ -601,6 +601,11 @@ void dark_resolve_tick(struct dark *d, tstamp now, struct acts *out)
     }
 }
 
+bool dark_memo_serves(uint64_t took)
+{
+    return took <= DARK_MEMO_TOOK_MAX;
+}
+
 qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now, struct acts *out)
 {
     dark_reap(d, out);
@@ -608,7 +613,8 @@ qudag_err dark_resolve(struct dark *d, const struct dark_question *q, tstamp now
         return QUDAG_EUNSUPPORTED;
     }
     struct dark_memo *m = memo_find(d, q->addr);
-    bool known = m != NULL && now < m->until && !has_failed(d, m, q->user);
+    bool known = m != NULL && now < m->until && !has_failed(d, m, q->user) &&
+                 (d->cfg.show_cache || dark_memo_serves(m->took));
     bool told = m != NULL && (d->cfg.show_cache ? known : was_told(d, m, q->user, now));
     if (known || told) {
         list_del(&m->node);
