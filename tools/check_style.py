@@ -45,8 +45,8 @@ MIRROR = re.compile('|'.join(['deb' + r'\.debian\.org', 'snapshot' + r'\.debian\
 FOLDERS = {
     'base': 'assert_ base32_ base58_ ct_ dyn_ err_ fair_ heap_ hex_ limiter_ list_ log_ map_ mem_ netaddr_ rd_ ref_ rng_ siphash24 '
             'slots_ utf8_ wipe wr_',
-    'crypto': 'aead_ argon2_ blake3_ cgo_ crypto_ ed25519_ hkdf_ hmac_ identity_ mldsa65_ mlkem768_ polyval_ sha256 sha512 '
-              'transcript_ x25519_',
+    'crypto': 'aead_ argon2_ blake3_ cgo_ crypto_ ed25519_ hkdf_ hmac_ identity_ keyring_ mldsa65_ mlkem768_ polyval_ sha256 '
+              'sha512 transcript_ x25519_',
     'wire': 'identify_ kad_ key_proto_ multiaddr_ multibase_ onion_ pb_ peer_id_ peer_record_ relay_ rend_ socks_ http1_',
     'core': 'acts_',
     'core/dark': 'dark_',

@@ -204,14 +204,14 @@ QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_check(const qudag_settings *s, cha
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_store_check(const char *dir, char *why, size_t why_len);
 
-/* What save() was given before; before qudag_node_start.  QUDAG_EMALFORMED for corrupt bytes. */
+/* What save() was given before; before qudag_node_start.  QUDAG_EMALFORMED: corrupt; QUDAG_EAUTH: another's. */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_restore(qudag_node *n, const char *name,
                                                       qudag_slice bytes);
 
 /*
  * Joins the network: restores what the store persisted (records of namespaces nobody registered are
  * dropped), then bootstraps, announces itself and gathers relays.  The phase callback reports progress.
- * Once: QUDAG_ESTATE if the node was started before; nothing changes then.
+ * Once: QUDAG_ESTATE if it was started before; nothing changes then.  QUDAG_EAUTH: another identity's was restored.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_start(qudag_node *n);
 

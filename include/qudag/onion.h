@@ -61,6 +61,24 @@ QUDAG_API bool qudag_circuit_next(const qudag_node *n, size_t *it, qudag_circuit
 /* Relays whose descriptors this node has; *guard: it is our entry guard.  False at the end. */
 QUDAG_API bool qudag_relay_next(const qudag_node *n, size_t *it, qudag_peer_id *peer, bool *guard);
 
+/* An onion key of this relay: two live, the one that its descriptor names and for a while the one before. */
+typedef struct qudag_onion_key {
+    uint32_t size; /* set by the caller, see types.h */
+    bool current;  /* it is the one that the descriptor names */
+    uint8_t pad[3];
+    uint8_t id[8]; /* as others name it in circuits; public */
+    int64_t made;  /* seconds since 1970, as the clock was; 0: not known */
+    int64_t until; /* when it is replaced (the current one) or wiped */
+} qudag_onion_key;
+/* The onion keys of this relay; false at the end.  *it starts at 0. */
+QUDAG_API bool qudag_onion_key_next(const qudag_node *n, size_t *it, qudag_onion_key *out);
+/*
+ * Replaces the current onion key before its week is over.  QUDAG_ESTATE: the one before it is still in use;
+ * |at_once|: all go at once, and circuits of those who know an older descriptor fail until they get the new one: for
+ * keys that somebody may have seen.  QUDAG_EUNSUPPORTED: this node is no relay; what the callback |save| said.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_onion_key_rotate(qudag_node *n, bool at_once);
+
 /* Whether circuits hide who uses them, as far as the node can know; where several are missing, the first of these. */
 typedef enum qudag_anonymity_state {
     QUDAG_ANONYMITY_YES,

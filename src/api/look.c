@@ -1,6 +1,7 @@
 /* look.c - looking in: links, circuits, records, counters. */
 #include "api/internal.h"
 #include "node/anonymity.h"
+#include "node/saved.h"
 
 #include <string.h>
 
@@ -201,6 +202,33 @@ void qudag_node_accept_small_network(qudag_node *n, bool accepted)
     if (n != NULL) {
         node_set_small_network(n->node, accepted);
     }
+}
+
+bool qudag_onion_key_next(const qudag_node *n, size_t *it, qudag_onion_key *out)
+{
+    qudag_onion_key full = {.size = sizeof(full)};
+
+    if (n == NULL || it == NULL || out == NULL) {
+        return false;
+    }
+    const struct node_onion_keys *o = node_rotation_keys(n->node);
+    while (*it < NODE_ONION_SLOTS && !o->slot[*it].has) {
+        (*it)++;
+    }
+    if (*it >= NODE_ONION_SLOTS) {
+        return false;
+    }
+    unsigned slot = (unsigned)(*it)++;
+    full.current = slot == o->current;
+    memcpy(full.id, o->slot[slot].id, sizeof(full.id));
+    full.made = o->slot[slot].made;
+    full.until = node_rotation_until(n->node, slot);
+    return api_sized_out(out, &full, sizeof(full));
+}
+
+qudag_err qudag_onion_key_rotate(qudag_node *n, bool at_once)
+{
+    return n == NULL ? QUDAG_EINVAL : node_rotation_asked(n->node, at_once);
 }
 
 bool qudag_dark_next(const qudag_node *n, size_t *it, qudag_dark_info *out)

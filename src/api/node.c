@@ -1,6 +1,8 @@
 /* node.c - life of a qudag_node: callbacks out, loop, state. */
 #include "api/internal.h"
+
 #include "node/rules.h"
+#include "node/saved.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -485,6 +487,9 @@ qudag_err qudag_node_start(qudag_node *n)
     }
     if (n->started) {
         return QUDAG_ESTATE;
+    }
+    if (node_foreign(n->node)) {
+        return QUDAG_EAUTH;
     }
     n->started = true;
     api_persist_load(n);

@@ -176,6 +176,7 @@ void node_start(struct node *n)
         return;
     }
     b->started = true;
+    node_saved_owner(n);
     n->news |= NODE_NEWS_SELF; /* a signed peer record can be made now */
     b->refresh_at = tstamp_after(n->now, REFRESH_EVERY);
     phase(n, NODE_START, 0, 0, QUDAG_OK);

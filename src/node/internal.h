@@ -133,6 +133,8 @@ struct node {
     struct node_onion_keys onion_keys;
 
     /* saved.c */
+    bool owner_saved; /* whose state it is, is on disk */
+    bool foreign;     /* what was restored is another identity's: the node does not start */
     struct dark_addr republish[DARK_ADDRS_MAX];
     size_t n_republish;
     struct {

@@ -96,6 +96,37 @@ qudag_err node_rotation_run(struct node *n)
     return n->has_onion_key ? QUDAG_OK : err;
 }
 
+bool node_rotation_may(bool old, bool at_once)
+{
+    return !old || at_once;
+}
+
+qudag_err node_rotation_asked(struct node *n, bool at_once)
+{
+    const struct node_onion_keys *o = &n->onion_keys;
+
+    if (!n->cfg.relay || !n->has_onion_key) {
+        return QUDAG_EUNSUPPORTED;
+    }
+    if (!node_rotation_may(o->slot[1u - o->current].has, at_once)) {
+        return QUDAG_ESTATE;
+    }
+    return replace(n, at_once);
+}
+
+const struct node_onion_keys *node_rotation_keys(const struct node *n)
+{
+    return &n->onion_keys;
+}
+
+walltime node_rotation_until(const struct node *n, unsigned slot)
+{
+    const struct node_onion_keys *o = &n->onion_keys;
+
+    return o->slot[o->current].made +
+           (slot == o->current ? NODE_ONION_KEY_LIFE : NODE_ONION_KEY_OVERLAP);
+}
+
 /* ---- when ---- */
 
 static void tick(void *node, tstamp now, struct acts *out)

@@ -119,6 +119,39 @@ static void a_key_lives_a_week_and_its_predecessor_a_day(void **state)
     assert_memory_not_equal(n->onion_id, second, 8);
 }
 
+/* Whom the owner asks: one more generation, unless two live; at once means that no former key opens anything. */
+static void the_owner_may_replace_it_while_one_generation_lives(void **state)
+{
+    uint8_t first[8], second[8];
+    (void)state;
+    struct node *n = alone(0);
+    assert_true(node_rotation_may(false, false));
+    assert_true(node_rotation_may(false, true));
+    assert_false(node_rotation_may(true, false));
+    assert_true(node_rotation_may(true, true));
+    assert_int_equal(node_rotation_asked(n, false), QUDAG_EUNSUPPORTED); /* it has none yet */
+    node_start(n);
+    memcpy(first, n->onion_id, 8);
+    assert_int_equal(node_rotation_asked(n, false), QUDAG_OK);
+    memcpy(second, n->onion_id, 8);
+    assert_memory_not_equal(first, second, 8);
+    assert_int_equal(live(n), 2);
+    assert_int_equal(node_rotation_asked(n, false), QUDAG_ESTATE);
+    assert_memory_equal(n->onion_id, second, 8);
+    assert_int_equal(node_rotation_until(n, n->onion_keys.current),
+                     n->onion_keys.slot[n->onion_keys.current].made + NODE_ONION_KEY_LIFE);
+    assert_int_equal(node_rotation_until(n, 1u - n->onion_keys.current),
+                     n->onion_keys.slot[n->onion_keys.current].made + NODE_ONION_KEY_OVERLAP);
+    assert_int_equal(node_rotation_asked(n, true), QUDAG_OK);
+    assert_memory_not_equal(n->onion_id, second, 8);
+    assert_int_equal(live(n), 1);
+    assert_int_equal(files(), 1);
+    save_err = QUDAG_ESYSTEM;
+    memcpy(second, n->onion_id, 8);
+    assert_int_equal(node_rotation_asked(n, false), QUDAG_ESYSTEM);
+    assert_memory_equal(n->onion_id, second, 8);
+}
+
 /* Without the clock being set: the node looks by itself. */
 static void the_node_looks_by_itself(void **state)
 {
@@ -373,6 +406,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, nt_teardown)
     const struct CMUnitTest tests[] = {
         T(a_key_lives_a_week_and_its_predecessor_a_day),
+        T(the_owner_may_replace_it_while_one_generation_lives),
         T(the_node_looks_by_itself),
         T(a_restart_keeps_both),
         T(who_slept_for_longer_has_one_new_key),

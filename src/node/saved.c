@@ -4,6 +4,7 @@
  *   hooks.save     guards           sample of entry guards, second-layer guards (core/relays/guards_file.c)
  *                  onion-key        of the relay: when it was made (u64, s), X25519 secret, ML-KEM seed
  *                  onion-key-2      the same; the newer is the current one, the other that before it
+ *                  owner            whose state it is: SHA-256 of a label and the Ed25519 key
  *                  relay-seq        u64, of the last relay descriptor
  *                  record-seq       u64, of the last signed peer record
  *                  dark-NAME        keys of a dark address, with its clients
@@ -17,6 +18,7 @@
 #include "base/rd.h"
 #include "base/wr.h"
 #include "core/dark/clients.h"
+#include "crypto/hash.h"
 #include "crypto/kex.h"
 
 #include <string.h>
@@ -212,6 +214,47 @@ static qudag_err record_seq_restore(struct node *n, struct slice bytes)
     return seq_read(&n->record_seq, bytes);
 }
 
+/* ---- whose it is ---- */
+
+static void owner_of(const struct node *n, uint8_t out[SHA256_LEN])
+{
+    static const char label[] = "qudag state owner";
+    uint8_t bytes[sizeof(label) + ED25519_PK_LEN];
+    struct wr w = wr_init(bytes, sizeof(bytes));
+
+    wr_bytes(&w, label, sizeof(label));
+    wr_bytes(&w, n->cfg.identity->ed_pk, ED25519_PK_LEN);
+    sha256(out, wr_done(&w));
+}
+
+void node_saved_owner(struct node *n)
+{
+    uint8_t owner[SHA256_LEN];
+
+    if (!n->owner_saved) {
+        owner_of(n, owner);
+        n->owner_saved = save(n, "owner", (struct slice){owner, sizeof(owner)}) == QUDAG_OK;
+    }
+}
+
+static qudag_err owner_restore(struct node *n, struct slice bytes)
+{
+    uint8_t owner[SHA256_LEN];
+
+    if (bytes.len != sizeof(owner)) {
+        return QUDAG_EMALFORMED;
+    }
+    owner_of(n, owner);
+    n->owner_saved = memcmp(owner, bytes.base, sizeof(owner)) == 0;
+    n->foreign = !n->owner_saved;
+    return n->foreign ? QUDAG_EAUTH : QUDAG_OK;
+}
+
+bool node_foreign(const struct node *n)
+{
+    return n->foreign;
+}
+
 /* ---- dark addresses ---- */
 
 /* File names come from the address: 24 characters of its text are enough to distinguish it. */
@@ -364,7 +407,7 @@ qudag_err node_restore(struct node *n, const char *name, struct slice bytes, tst
         {"onion-key-2", false, onion_key_2_restore}, {"relay-seq", false, desc_seq_restore},
         {"record-seq", false, record_seq_restore},   {DARK_PREFIX, true, dark_restore},
         {SERVICE_PREFIX, true, service_restore},     {PUBLISHED_PREFIX, true, published_restore},
-        {AUTH_PREFIX, true, authorization_restore},
+        {AUTH_PREFIX, true, authorization_restore},  {"owner", false, owner_restore},
     };
     (void)now;
 

@@ -38,6 +38,10 @@ void node_keys_called(struct node *n, uint64_t tag, tstamp now);
 
 /* Registers when anchors are persisted. */
 QUDAG_MUST_USE qudag_err node_saved_init(struct node *n, tstamp now);
+/* Whether what was restored belongs to another identity: with its keys we could be linked to it by everybody. */
+bool node_foreign(const struct node *n);
+/* Notes whose state it is, unless the note was restored: see node_foreign(). */
+void node_saved_owner(struct node *n);
 /* A new onion key of the relay in the free |slot|, saved so that descriptors stay good over a restart. */
 QUDAG_MUST_USE qudag_err node_saved_make_onion_key(struct node *n, unsigned slot, walltime made);
 /* The file of the key in |slot| is removed. */
@@ -45,6 +49,20 @@ void node_saved_forget_onion_key(struct node *n, unsigned slot);
 
 /* Registers when onion keys are looked at. */
 QUDAG_MUST_USE qudag_err node_rotation_init(struct node *n);
+/*
+ * Whether the owner may have the current key replaced now.  Two generations live: while the one before it (|old|) does,
+ * a third would end it, and with it the circuits of whoever knows an older descriptor only; |at_once|: he wants that.
+ */
+bool node_rotation_may(bool old, bool at_once);
+/*
+ * Replaces the relay's onion key before it is due, by the will of its owner.  ESTATE: node_rotation_may() says no;
+ * |at_once|: the one before it and the current one go at once.  EUNSUPPORTED: we are no relay.
+ */
+QUDAG_MUST_USE qudag_err node_rotation_asked(struct node *n, bool at_once);
+/* The onion keys: for the owner to look at. */
+const struct node_onion_keys *node_rotation_keys(const struct node *n);
+/* When the key in |slot| is replaced or wiped, by the calendar. */
+walltime node_rotation_until(const struct node *n, unsigned slot);
 /* Makes, replaces and drops the relay's onion keys as is due now; an error when it has none after it. */
 QUDAG_MUST_USE qudag_err node_rotation_run(struct node *n);
 /* Saves the keys of a dark address, with the number of its last record; what hooks.save says. */

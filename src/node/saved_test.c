@@ -624,6 +624,41 @@ static void guards_are_the_same_after_every_restart(void **state)
     }
 }
 
+/* A restore with other keys than those the state belongs to would link the two for everybody. */
+static void state_of_another_identity_is_refused(void **state)
+{
+    (void)state;
+    struct node_config c = nt_config(&net, 0);
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    struct node *n = net.node[0].node;
+    n->hooks.save = save;
+    node_start(n);
+    size_t at = file_of("owner");
+    assert_true(at < disk.n);
+    assert_int_equal(disk.len[at], 32);
+    c = nt_config(&net, 1);
+    assert_int_equal(nt_make(&net, 1, &c), QUDAG_OK);
+    struct slice owner = {disk.bytes[at], disk.len[at]};
+    assert_int_equal(node_restore(net.node[1].node, "owner", owner, net.now), QUDAG_EAUTH);
+    assert_true(node_foreign(net.node[1].node));
+    owner.len--;
+    assert_int_equal(node_restore(net.node[1].node, "owner", owner, net.now), QUDAG_EMALFORMED);
+    owner.len++;
+    node_free(n);
+    net.node[0].node = NULL;
+    c = nt_config(&net, 0);
+    assert_int_equal(nt_make(&net, 0, &c), QUDAG_OK);
+    n = net.node[0].node;
+    n->hooks.save = save;
+    assert_int_equal(node_restore(n, "owner", owner, net.now), QUDAG_OK);
+    assert_false(node_foreign(n));
+    size_t files = disk.n;
+    disk.len[at] = 0;
+    node_start(n);
+    assert_int_equal(disk.n, files);
+    assert_int_equal(disk.len[at], 0); /* what is there is not written again */
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, nt_teardown)
@@ -648,6 +683,7 @@ int main(void)
         T(a_relay_saves_its_guards_once_and_its_latest_number),
         T(whoever_keeps_nothing_is_warned_once),
         T(guards_are_the_same_after_every_restart),
+        T(state_of_another_identity_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
