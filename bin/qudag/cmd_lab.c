@@ -128,7 +128,7 @@ static int spawn_one(struct tool *t, const char *dir, const char *const *options
         nodeconf_drop(&made);
         return code;
     }
-    if (spawn_daemon(dir, options, why, sizeof(why)) != DAEMON_OK) {
+    if (spawn_daemon(dir, options, NULL, why, sizeof(why)) != DAEMON_OK) {
         nodeconf_drop(&made);
         return tool_error(t, TOOL_FAILED, "START", why, "qudag lab down, then once more");
     }

@@ -1,5 +1,5 @@
 /* cmd_up.c - up, down, status, connect, stats, version. */
-#include "tool.h"
+#include "key.h"
 
 #include <qudag/qudag.h>
 
@@ -12,6 +12,7 @@ struct up {
     const char *options[72];
     char text[64][512];
     size_t n;
+    const char *passphrase_fd;
     bool foreground, no_wait;
     int64_t timeout;
 };
@@ -30,7 +31,7 @@ static bool add_option(struct up *u, const char *key, const char *value)
 /* The first option of a list replaces what the file says; the daemon sees to that. */
 static int up_options(struct tool *t, struct up *u, int argc, char **argv)
 {
-    enum { LISTEN, BOOTSTRAP, SETTING, TIMEOUT, NO_WAIT, FOREGROUND, LAB };
+    enum { LISTEN, BOOTSTRAP, SETTING, TIMEOUT, NO_WAIT, FOREGROUND, LAB, PASSPHRASE };
     static const struct opt opts[] = {
         [LISTEN] = {"--listen", "ADDR"},
         [BOOTSTRAP] = {"--bootstrap", "ADDR"},
@@ -39,6 +40,7 @@ static int up_options(struct tool *t, struct up *u, int argc, char **argv)
         [NO_WAIT] = {"--no-wait", NULL},
         [FOREGROUND] = {"--foreground", NULL},
         [LAB] = {"--lab", NULL},
+        [PASSPHRASE] = {"--passphrase-fd", "N"},
     };
     static const char *const keys[] = {
         [LISTEN] = "node.listen=", [BOOTSTRAP] = "node.bootstrap=", [SETTING] = ""};
@@ -60,6 +62,9 @@ static int up_options(struct tool *t, struct up *u, int argc, char **argv)
             if (!parse_number(a.value, 1, 3600, &u->timeout)) {
                 return tool_usage(t, "up --timeout takes a number of seconds, 1 to 3600");
             }
+            break;
+        case PASSPHRASE:
+            u->passphrase_fd = a.value;
             break;
         case NO_WAIT:
             u->no_wait = true;
@@ -291,7 +296,8 @@ static int foreground(struct tool *t, const struct up *u, struct nodeconf *made)
         return tool_error(t, TOOL_FAILED, "CONFIG", strerror(err),
                           "make room, or choose --dir DIR");
     }
-    (void)exec_qudagd(t->dir, NULL, u->options);
+    const char *const before[] = {"--passphrase-fd", u->passphrase_fd, NULL};
+    (void)exec_qudagd(t->dir, u->passphrase_fd == NULL ? NULL : before, u->options);
     return tool_error(t, TOOL_FAILED, "START", "qudagd cannot be run", strerror(errno));
 }
 
@@ -315,7 +321,14 @@ static int start(struct tool *t, const struct up *u)
     if (u->foreground) {
         return foreground(t, u, &made);
     }
-    code = spawn_daemon(t->dir, u->options, why, sizeof(why));
+    struct passphrase p;
+    code = key_passphrase(t, u->passphrase_fd, &p);
+    if (code != TOOL_OK) {
+        nodeconf_drop(&made);
+        return code;
+    }
+    code = spawn_daemon(t->dir, u->options, &p, why, sizeof(why));
+    passphrase_wipe(&p);
     if (code != DAEMON_OK) {
         nodeconf_drop(&made);
         return failure_of(t, code, why);

@@ -12,7 +12,7 @@
 const struct sub subs[] = {
     {"up",
      "[--listen ADDR] [--bootstrap ADDR] [-o SECTION.KEY=VALUE] [--lab] [--timeout S] [--no-wait] "
-     "[--foreground] [--small-network]",
+     "[--foreground] [--small-network] [--passphrase-fd N]",
      "start the daemon and wait until it is ready",
      "Creates identity and configuration if the folder has none, starts qudagd in the background "
      "and\n"
@@ -24,7 +24,9 @@ const struct sub subs[] = {
      "SECTION.KEY=VALUE,\n"
      "--lab (a test network without anonymity).  --small-network: circuits although the network "
      "is\n"
-     "too small to hide anybody; remembered.\n",
+     "too small to hide anybody; remembered.  --passphrase-fd N: read the passphrase of encrypted "
+     "keys\n"
+     "from that descriptor; without it the terminal is asked.\n",
      "qudag up --bootstrap /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...", run_up},
     {"down", "", "stop the daemon", "", "qudag down", run_down},
     {"status", "", "show node identity, state and health",
@@ -177,6 +179,24 @@ const struct sub subs[] = {
      "exporter.\n"
      "Nothing in it names a peer, an address or a user.\n",
      "qudag stats --prometheus", run_stats},
+    {"key", "show|passphrase|rotate|export|import",
+     "look at the keys of this node, encrypt or move them",
+     "  show               names, ages, what is encrypted; without a daemon, --passphrase-fd N "
+     "opens them\n"
+     "  passphrase         encrypt all secret keys, or change the passphrase; it is asked for.\n"
+     "                     --remove: in the clear again.  --passphrase-fd N, --new-passphrase-fd "
+     "N\n"
+     "  rotate onion       replace the onion key of the relay before its week is over; --force: "
+     "and\n"
+     "                     the one before it at once, when somebody may have seen them\n"
+     "  export FILE        all that makes this node, in one encrypted file; --plain: in the "
+     "clear.\n"
+     "                     --passphrase-fd N, --export-passphrase-fd N\n"
+     "  import FILE        into an empty folder, encrypted with the passphrase of the export\n"
+     "A passphrase is never an argument, nor in the environment.  passphrase, export and import "
+     "need\n"
+     "the daemon stopped.\n",
+     "qudag key passphrase", run_key},
     {"config", "check|show [FILE]", "check or print the configuration",
      "show prints what the running daemon uses; if none runs, or with FILE, what it would use.\n",
      "qudag config check", run_config},

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define NOTIFY_FD 3
+#define PASSPHRASE_FD 4
 #define REAP_TURNS 100 /* of 20 ms */
 #define QUDAGD_ARGS_MAX 150
 #define ANSWER_MAX 65536 /* bytes of a printed configuration, or of a complaint */
@@ -43,15 +44,17 @@ bool find_qudagd(char out[PATH_LEN])
     return false;
 }
 
-/* Descriptors 0 to 3 of the daemon.  The copies above 9 keep one dup2() from closing what the next
- * one needs, whatever numbers were free. */
-static bool place_descriptors(int notify, int log)
+/* Descriptors 0 to 4 of the daemon (|secret| -1: only to 3).  The copies above 9 keep one dup2() from closing what the
+ * next one needs, whatever numbers were free. */
+static bool place_descriptors(int notify, int log, int secret)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int high[3] = {fcntl(null, F_DUPFD_CLOEXEC, 10), fcntl(log, F_DUPFD_CLOEXEC, 10),
-                   fcntl(notify, F_DUPFD_CLOEXEC, 10)};
+    int high[4] = {fcntl(null, F_DUPFD_CLOEXEC, 10), fcntl(log, F_DUPFD_CLOEXEC, 10),
+                   fcntl(notify, F_DUPFD_CLOEXEC, 10),
+                   secret < 0 ? -1 : fcntl(secret, F_DUPFD_CLOEXEC, 10)};
     return dup2(high[0], STDIN_FILENO) >= 0 && dup2(high[0], STDOUT_FILENO) >= 0 &&
-           dup2(high[1], STDERR_FILENO) >= 0 && dup2(high[2], NOTIFY_FD) >= 0;
+           dup2(high[1], STDERR_FILENO) >= 0 && dup2(high[2], NOTIFY_FD) >= 0 &&
+           (secret < 0 || dup2(high[3], PASSPHRASE_FD) >= 0);
 }
 
 /* All that comes from |fd|, as text to be freed, at most ANSWER_MAX; NULL: no memory.  Closes |fd|. */
@@ -98,14 +101,34 @@ bool exec_qudagd(const char *dir, const char *const *before, const char *const *
     return false;
 }
 
-static void child(const char *dir, const char *const *options, int notify, int log)
+static void child(const char *dir, const char *const *options, int notify, int log, int secret)
 {
-    static const char *const before[] = {"--notify-fd", "3", NULL};
-    if (place_descriptors(notify, log)) {
+    static const char *const plain[] = {"--notify-fd", "3", NULL};
+    static const char *const locked[] = {"--notify-fd", "3", "--passphrase-fd", "4", NULL};
+    if (place_descriptors(notify, log, secret)) {
         (void)setsid();
-        (void)exec_qudagd(dir, before, options);
+        (void)exec_qudagd(dir, secret < 0 ? plain : locked, options);
     }
     _exit(127);
+}
+
+/* The reading end of a pipe with the passphrase, which it has room for; -1: there is none, -2: it cannot be made. */
+static int passphrase_pipe(const struct passphrase *p)
+{
+    int ends[2];
+    if (p == NULL || p->len == 0) {
+        return -1;
+    }
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return -2;
+    }
+    int err = fd_write_all(ends[1], p->text, p->len);
+    close(ends[1]);
+    if (err != 0) {
+        close(ends[0]);
+        return -2;
+    }
+    return ends[0];
 }
 
 int ask_qudagd(const char *dir, const char *const *before, const char *const *options, char **out,
@@ -172,7 +195,8 @@ static void reap(pid_t pid)
     }
 }
 
-int spawn_daemon(const char *dir, const char *const *options, char *why, size_t why_len)
+int spawn_daemon(const char *dir, const char *const *options, const struct passphrase *passphrase,
+                 char *why, size_t why_len)
 {
     char log_path[PATH_LEN], program[PATH_LEN];
     int pipes[2];
@@ -188,9 +212,13 @@ int spawn_daemon(const char *dir, const char *const *options, char *why, size_t 
         (void)snprintf(why, why_len, "%s: %s", dir, strerror(err != 0 ? err : errno));
         return DAEMON_FAILED;
     }
-    pid_t pid = fork();
+    int secret = passphrase_pipe(passphrase);
+    pid_t pid = secret == -2 ? -1 : fork();
     if (pid == 0) {
-        child(dir, options, pipes[1], log);
+        child(dir, options, pipes[1], log, secret);
+    }
+    if (secret >= 0) {
+        close(secret);
     }
     close(pipes[1]);
     close(log);

@@ -2,7 +2,7 @@
  * tool.h - what the files of the tool share.
  *
  *   main.c    table of subcommands, options, help       client.c   the control socket
- *   out.c     JSON, tables, errors                      spawn.c    starting daemons
+ *   out.c     JSON, tables, errors                      spawn.c    starting daemons      keys.c  the folder's keys
  *   nodeconf.c  the configuration of a new node         args.c    options and words of a command
  *   share_*.h, qr.h   what cmd_share.c is made of       fetch.h   ... and cmd_fetch.c; manifest.h is of both
  *   cmd_*.c   the subcommands
@@ -13,6 +13,7 @@
 #include "common/exits.h"
 #include "common/fileio.h"
 #include "common/json.h"
+#include "common/passphrase.h"
 #include "common/rec.h"
 
 #include <stdio.h>
@@ -171,8 +172,9 @@ bool exec_qudagd(const char *dir, const char *const *before, const char *const *
 int ask_qudagd(const char *dir, const char *const *before, const char *const *options, char **out,
                char **complaint);
 /* Starts a daemon for |dir| and waits until it serves or tells why not: 0, or its exit code and
- * |why|.  |options|: "SECTION.KEY=VALUE", ended by NULL. */
-int spawn_daemon(const char *dir, const char *const *options, char *why, size_t why_len);
+ * |why|.  |options|: "SECTION.KEY=VALUE", ended by NULL.  |passphrase| of its keys; NULL: none. */
+int spawn_daemon(const char *dir, const char *const *options, const struct passphrase *passphrase,
+                 char *why, size_t why_len);
 /* Waits until the daemon of |dir| has let go of its lock; false: it has not after |seconds|. */
 bool wait_gone(const char *dir, unsigned seconds);
 bool daemon_answers(const char *dir); /* its socket takes connections */
@@ -214,6 +216,9 @@ int run_down(struct tool *t, int argc, char **argv);
 
 /* State and health, to which the exit code belongs too. */
 int run_status(struct tool *t, int argc, char **argv);
+
+/* The keys of the folder: shown, encrypted, rotated, moved to another machine. */
+int run_key(struct tool *t, int argc, char **argv);
 
 /* Checks or prints a configuration. */
 int run_config(struct tool *t, int argc, char **argv);

@@ -738,6 +738,8 @@ static const struct command commands[] = {
     {"connect", run_connect, done_connect, true},
     {"ping", run_ping, done_ping, true},
     {"config", report_config, NULL, false},
+    {"keys", report_keys, NULL, false},
+    {"key.rotate", report_rotate, NULL, false},
     {"dht.put", run_dht_put, done_dht_put, true},
     {"dht.get", run_dht_get, done_dht_get, true},
     {"dht.forget", run_dht_forget, done_dht_forget, true},

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 struct options {
-    const char *file, *dir;
+    const char *file, *dir, *passphrase_fd;
     const char *set[64];
     size_t n_set;
     bool check, print;
@@ -42,6 +42,7 @@ static const char usage_text[] =
     "      --check-config    check the configuration and exit\n"
     "      --print-config    print the effective configuration as a file with comments, and exit\n"
     "      --foreground      stay in the foreground (always so)\n"
+    "      --passphrase-fd N  read the passphrase of encrypted keys from this descriptor\n"
     "      --notify-fd N     write \"ready\" or what is wrong to this descriptor\n"
     "  -V, --version\n"
     "  -h, --help\n"
@@ -396,7 +397,7 @@ static int serve(struct daemon *d)
     if (code == DAEMON_OK) {
         code = transfer_begin(d);
     }
-    if (code == DAEMON_OK && !names_load(&d->names, d->state.dir)) {
+    if (code == DAEMON_OK && !names_load(&d->names, &d->state.vault)) {
         log_say(&d->log, QUDAG_LOG_WARN, "names", "there are no petnames: %s", d->names.why);
     }
     if (code == DAEMON_OK) {
@@ -433,6 +434,31 @@ static void ignore_signals(void)
     }
 }
 
+/*
+ * The passphrase: of --passphrase-fd, else systemd's credential, else, where the keys are encrypted, of the terminal;
+ * who started us through a pipe has been there before.  It stays in memory until the keys are open.
+ */
+static int unlock(struct daemon *d, const char *dir)
+{
+    struct passphrase p;
+    char prompt[PATH_LEN + 40];
+    bool ok = d->options->passphrase_fd != NULL
+                  ? passphrase_from_option(&p, d->options->passphrase_fd)
+                  : passphrase_from_credential(&p);
+    if (ok && p.len == 0 && d->notify_fd < 0 && vault_encrypted(dir) && passphrase_can_ask()) {
+        (void)snprintf(prompt, sizeof(prompt), "Passphrase of %s: ", dir);
+        ok = passphrase_ask(&p, prompt);
+    }
+    int code = DAEMON_STATE;
+    if (ok) {
+        code = (int)state_unlock(&d->state, &p);
+    } else {
+        (void)snprintf(d->state.why, sizeof(d->state.why), "%s", p.why);
+    }
+    passphrase_wipe(&p);
+    return code;
+}
+
 static int run(struct daemon *d, const char *dir)
 {
     ignore_signals();
@@ -441,6 +467,9 @@ static int run(struct daemon *d, const char *dir)
     int code = (int)state_open(&d->state, dir);
     if (code == DAEMON_OK) {
         code = open_log(d);
+    }
+    if (code == DAEMON_OK) {
+        code = unlock(d, dir);
     }
     if (code == DAEMON_OK) {
         char store[PATH_LEN];
@@ -510,7 +539,7 @@ static int configure(struct daemon *d, const struct options *o)
     return o->print || o->check ? check(d, o->print) : run(d, dir);
 }
 
-enum { OPT_CHECK = 256, OPT_PRINT, OPT_FOREGROUND, OPT_NOTIFY };
+enum { OPT_CHECK = 256, OPT_PRINT, OPT_FOREGROUND, OPT_NOTIFY, OPT_PASSPHRASE };
 
 int main(int argc, char **argv)
 {
@@ -521,6 +550,7 @@ int main(int argc, char **argv)
         {"print-config", no_argument, NULL, OPT_PRINT},
         {"foreground", no_argument, NULL, OPT_FOREGROUND},
         {"notify-fd", required_argument, NULL, OPT_NOTIFY},
+        {"passphrase-fd", required_argument, NULL, OPT_PASSPHRASE},
         {"version", no_argument, NULL, 'V'},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -553,6 +583,8 @@ int main(int argc, char **argv)
             o.print = true;
         } else if (c == OPT_NOTIFY) {
             d->notify_fd = (int)strtol(optarg, NULL, 10);
+        } else if (c == OPT_PASSPHRASE) {
+            o.passphrase_fd = optarg;
         } else if (c == 'V') {
             (void)printf("qudagd %s\n", QUDAG_VERSION);
             code = DAEMON_OK;

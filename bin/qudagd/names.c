@@ -108,18 +108,24 @@ static const char *read_line(struct names *n, char *line)
                                   : qudag_strerror(err);
 }
 
-bool names_load(struct names *n, const char *dir)
+bool names_load(struct names *n, struct vault *vault)
 {
     uint8_t *bytes = NULL;
     size_t len = 0;
     unsigned nth = 0;
     char *save = NULL;
 
-    *n = (struct names){0};
-    int err = path_join(n->path, dir, "names") ? file_read(n->path, FILE_MAX, &bytes, &len)
-                                               : ENAMETOOLONG;
+    *n = (struct names){.vault = vault};
+    int err = path_join(n->path, vault->dir, "names")
+                  ? vault_read(vault, "names", FILE_MAX, &bytes, &len)
+                  : ENAMETOOLONG;
     if (err == ENOENT) {
         return true;
+    }
+    if (err == EBADMSG || err == ENOKEY) {
+        (void)snprintf(n->why, sizeof(n->why), "%s", vault->why);
+        n->broken = true;
+        return false;
     }
     if (err != 0 || memchr(bytes, 0, len) != NULL) {
         (void)snprintf(n->why, sizeof(n->why), "%s: %s; mend or delete it", n->path,
@@ -162,10 +168,10 @@ static qudag_err save(struct names *n)
         (void)fprintf(to, "%s %s\n", n->v[ix].name, n->v[ix].addr);
     }
     bool ok = to != NULL && fclose(to) == 0 && text != NULL;
-    int err = ok ? file_write_atomic(n->path, text, len, 0600) : ENOMEM;
+    int err = ok ? vault_write(n->vault, "names", text, len) : ENOMEM;
     free(text);
     if (err != 0) {
-        (void)snprintf(n->why, sizeof(n->why), "%s: %s", n->path, strerror(err));
+        (void)snprintf(n->why, sizeof(n->why), "%s", ok ? n->vault->why : "out of memory");
         return QUDAG_ESYSTEM;
     }
     return QUDAG_OK;

@@ -10,17 +10,19 @@
 #define QUDAG_BIN_NAMES_H
 
 #include "common/fileio.h"
+#include "common/vault.h"
 
 #include <qudag/qudag.h>
 
 #define NAMES_MAX 1000
-#define NAMES_WHY_LEN (PATH_LEN + 200)
+#define NAMES_WHY_LEN VAULT_WHY_LEN
 
 struct name {
     char name[QUDAG_PETNAME_MAX + 1]; /* in lower case */
     char addr[QUDAG_DARK_TEXT_MAX];
 };
 struct names {
+    struct vault *vault;
     char path[PATH_LEN];
     struct name *v; /* by name */
     size_t n;
@@ -28,8 +30,11 @@ struct names {
     char why[NAMES_WHY_LEN]; /* what failed last, as a sentence */
 };
 
-/* Reads DIR/names; without that file there are none.  False: n->why says what is wrong with it. */
-bool names_load(struct names *n, const char *dir);
+/*
+ * Reads DIR/names of |vault|, which is borrowed; without that file there are none.  False: n->why says what is wrong
+ * with it.
+ */
+bool names_load(struct names *n, struct vault *vault);
 /* Frees the table; zeroed memory is allowed. */
 void names_free(struct names *n);
 

@@ -76,13 +76,20 @@ static void names_have_one_label(void **state)
     assert_true(names_is(big, true, out));
 }
 
+static bool load(struct names *n, const char *dir)
+{
+    static struct vault vault;
+    vault_plain(&vault, dir);
+    return names_load(n, &vault);
+}
+
 static void what_was_given_is_there_after_a_restart(void **state)
 {
     struct names n;
     struct stat st;
     (void)state;
 
-    assert_true(names_load(&n, top));
+    assert_true(load(&n, top));
     assert_int_equal(names_add(&n, "zeta", ONE), QUDAG_OK);
     assert_int_equal(names_add(&n, "blog", ONE), QUDAG_OK);
     assert_int_equal(names_add(&n, "mid", ONE), QUDAG_OK);
@@ -92,7 +99,7 @@ static void what_was_given_is_there_after_a_restart(void **state)
     assert_int_equal(stat(n.path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     names_free(&n);
-    assert_true(names_load(&n, top));
+    assert_true(load(&n, top));
     assert_int_equal(n.n, 2);
     assert_string_equal(n.v[0].name, "blog");
     assert_string_equal(names_find(&n, "zeta"), ONE);
@@ -107,7 +114,7 @@ static void what_is_no_name_or_no_address_is_refused(void **state)
     (void)state;
 
     typo[5] = typo[5] == 'a' ? 'b' : 'a';
-    assert_true(names_load(&n, top));
+    assert_true(load(&n, top));
     assert_int_equal(names_add(&n, "a.b", ONE), QUDAG_EINVAL);
     assert_int_equal(names_add(&n, "xn--a", ONE), QUDAG_EINVAL);
     assert_int_equal(names_add(&n, "", ONE), QUDAG_EINVAL);
@@ -128,7 +135,7 @@ static void a_file_that_cannot_be_read_gives_no_names_and_stays(void **state)
 
     for (size_t ix = 0; ix < sizeof(bad) / sizeof(bad[0]); ix++) {
         put_file(bad[ix]);
-        assert_false(names_load(&n, top));
+        assert_false(load(&n, top));
         assert_int_equal(n.n, 0);
         assert_non_null(strstr(n.why, "mend or delete it"));
         assert_int_equal(names_add(&n, "new", ONE), QUDAG_ESTATE);
@@ -139,7 +146,7 @@ static void a_file_that_cannot_be_read_gives_no_names_and_stays(void **state)
         names_free(&n);
     }
     put_file("# mine\n\nblog\t" ONE "\n"); /* as people write */
-    assert_true(names_load(&n, top));
+    assert_true(load(&n, top));
     assert_int_equal(n.n, 1);
     names_free(&n);
 }
@@ -149,9 +156,9 @@ static void a_disk_that_takes_nothing_changes_nothing(void **state)
     struct names n;
     (void)state;
 
-    assert_true(names_load(&n, top));
+    assert_true(load(&n, top));
     assert_int_equal(names_add(&n, "blog", ONE), QUDAG_OK);
-    (void)snprintf(n.path, sizeof(n.path), "%s/none/names", top);
+    (void)snprintf(n.vault->dir, sizeof(n.vault->dir), "%s/none", top);
     assert_int_equal(names_add(&n, "new", ONE), QUDAG_ESYSTEM);
     assert_non_null(strstr(n.why, "none/names"));
     assert_null(names_find(&n, "new"));
@@ -173,7 +180,7 @@ static void there_are_at_most_so_many(void **state)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "n%d " ONE "\n", ix);
     }
     put_file(text);
-    assert_true(names_load(&n, top));
+    assert_true(load(&n, top));
     assert_int_equal(n.n, NAMES_MAX);
     assert_int_equal(names_add(&n, "more", ONE), QUDAG_ELIMIT);
     names_free(&n);

@@ -356,6 +356,51 @@ void report_stats(struct request *rq)
     request_end_err(rq, QUDAG_OK, "");
 }
 
+void report_keys(struct request *rq)
+{
+    uint8_t hash[QUDAG_PQ_HASH_LEN];
+    char hex[2 * QUDAG_PQ_HASH_LEN + 1], time[32];
+    qudag_onion_key key = QUDAG_INIT(qudag_onion_key);
+    qudag_peer_id self;
+    struct rec *r = request_rec(rq, REC_ROW);
+    qudag_node_peer_id(rq->d->node, &self);
+    qudag_identity_pq_hash(rq->d->identity, hash);
+    text_hex(hex, hash, sizeof(hash));
+    rec_peer(r, "peer", &self);
+    rec_str(r, "pq", hex);
+    rec_bool(r, "encrypted", rq->d->state.vault.keys != NULL);
+    request_send(rq);
+    for (size_t it = 0; qudag_onion_key_next(rq->d->node, &it, &key);) {
+        r = request_rec(rq, REC_ROW);
+        text_hex(hex, key.id, sizeof(key.id));
+        rec_str(r, "id", hex);
+        rec_str(r, "state", key.current ? "current" : "the one before");
+        text_time(time, key.made * 1000);
+        rec_str(r, "made", time);
+        text_time(time, key.until * 1000);
+        rec_str(r, "until", time);
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+void report_rotate(struct request *rq)
+{
+    qudag_err err = qudag_onion_key_rotate(rq->d->node, rec_get_bool(&rq->args, "force"));
+    if (err == QUDAG_ESTATE) {
+        request_end(rq, TOOL_REFUSED, qudag_err_name(err),
+                    "the key before the current one is still in use: a third would end it, and "
+                    "circuits of those who know an older descriptor of this relay would fail",
+                    "qudag key show says until when; --force replaces both now, for keys that "
+                    "somebody may have seen");
+    } else if (err == QUDAG_EUNSUPPORTED) {
+        request_end(rq, TOOL_REFUSED, qudag_err_name(err),
+                    "this node is no relay: it has no onion key", "relay = yes under [onion]");
+    } else {
+        request_end_err(rq, err, "the onion key was not replaced");
+    }
+}
+
 /* Keys are bytes: as text where they are text without spaces, and always as bytes. */
 static void rec_key(struct rec *r, qudag_slice key)
 {

@@ -35,6 +35,11 @@ void report_relays(struct request *rq);
 /* One row with all counters. */
 void report_stats(struct request *rq);
 
+/* One row on the identity and memory, and one for each onion key. */
+void report_keys(struct request *rq);
+/* Replaces the onion key; "force": the one before it, too. */
+void report_rotate(struct request *rq);
+
 /* A row for each DHT record held for others. */
 void report_records(struct request *rq);
 

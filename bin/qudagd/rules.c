@@ -1,6 +1,8 @@
 /* rules.c - the decisions of the daemon on which safety rests; pure functions, each with a table in rules_test.c. */
 #include "rules.h"
 
+#include "common/vault.h"
+
 #include <qudag/qudag.h>
 
 #include <stdio.h>
@@ -185,23 +187,9 @@ enum rules_item rules_state_item(const char *name, mode_t type_and_mode)
     return S_ISREG(type_and_mode) && rules_state_name(name) ? RULES_ITEM_OURS : RULES_ITEM_FOREIGN;
 }
 
-/* What a node of this version saves (src/node/saved.c). */
 bool rules_state_secret(const char *name)
 {
-    static const char *const names[] = {"onion-key", "onion-key-2", "guards", "relay-seq",
-                                        "record-seq"};
-    static const char *const prefixes[] = {"dark-", "hid-", "pub-", "auth-", "app-"};
-    for (size_t ix = 0; ix < sizeof(names) / sizeof(names[0]); ix++) {
-        if (strcmp(name, names[ix]) == 0) {
-            return true;
-        }
-    }
-    for (size_t ix = 0; ix < sizeof(prefixes) / sizeof(prefixes[0]); ix++) {
-        if (strncmp(name, prefixes[ix], strlen(prefixes[ix])) == 0) {
-            return strchr(name, '.') == NULL; /* with a dot it is somebody's copy */
-        }
-    }
-    return false;
+    return vault_is_item(name) || vault_is_sealed_name(name);
 }
 
 enum rules_restore rules_restore(const char *name, int err)

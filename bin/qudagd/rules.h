@@ -122,7 +122,7 @@ enum rules_item {
     RULES_ITEM_HIDDEN,  /* left alone silently: half written by a crash */
 };
 enum rules_item rules_state_item(const char *name, mode_t type_and_mode);
-/* Whether an item of that name is one that a node of this version saves, and thus secret. */
+/* Whether an item of that name is one that a node of this version saves, or such a one encrypted, and thus secret. */
 bool rules_state_secret(const char *name);
 /* Whether a node stores its state under |name|: letters, digits, '-' and '.', not first a dot. */
 bool rules_state_name(const char *name);

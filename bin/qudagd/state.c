@@ -148,6 +148,7 @@ enum daemon_exit state_open(struct state *s, const char *dir)
     char path[PATH_LEN];
     *s = (struct state){.lock_fd = -1};
     (void)snprintf(s->dir, sizeof(s->dir), "%s", dir);
+    vault_plain(&s->vault, dir);
     if (now_ms() / 1000 < CLOCK_MIN_S) {
         (void)snprintf(s->why, sizeof(s->why),
                        "this machine's clock is set to a time before 2024; records and "
@@ -171,8 +172,42 @@ enum daemon_exit state_open(struct state *s, const char *dir)
     return code == DAEMON_OK ? take_lock(s) : code;
 }
 
+/* A keyring is read before its owner is known to be us: the rest of the folder has the same rules. */
+static enum daemon_exit take_keyring(struct state *s)
+{
+    char path[PATH_LEN];
+    struct stat st;
+    if (!path_join(path, s->dir, "keyring")) {
+        return fail(s, DAEMON_USAGE, s->dir, ENAMETOOLONG, "");
+    }
+    return lstat(path, &st) == 0 ? take_secret(s, path, &st, false) : DAEMON_OK;
+}
+
+enum daemon_exit state_unlock(struct state *s, const struct passphrase *passphrase)
+{
+    enum daemon_exit code = take_keyring(s);
+    if (code != DAEMON_OK) {
+        return code;
+    }
+    switch (vault_open(&s->vault, s->dir, passphrase_bytes(passphrase))) {
+    case VAULT_OK:
+        return DAEMON_OK;
+    case VAULT_LOCKED:
+        (void)snprintf(s->why, sizeof(s->why),
+                       "%s.  qudag up asks for it on a terminal; else --passphrase-fd N, or the "
+                       "credential qudag.passphrase of systemd",
+                       s->vault.why);
+        break;
+    default:
+        (void)snprintf(s->why, sizeof(s->why), "%s", s->vault.why);
+        break;
+    }
+    return DAEMON_STATE;
+}
+
 void state_close(struct state *s)
 {
+    vault_close(&s->vault);
     if (s->lock_fd >= 0) {
         close(s->lock_fd); /* the kernel drops the lock */
         s->lock_fd = -1;
@@ -199,7 +234,7 @@ static enum daemon_exit make_identity(struct state *s, const char *path, qudag_i
     }
     qudag_identity_save(*out, bytes);
     derive(s, bytes);
-    int sys = file_write_atomic(path, bytes, sizeof(bytes), 0600);
+    int sys = vault_write(&s->vault, "identity", bytes, sizeof(bytes));
     wipe(bytes, sizeof(bytes));
     if (sys != 0) {
         qudag_identity_free(*out);
@@ -286,7 +321,11 @@ enum daemon_exit state_identity(struct state *s, const char *store, qudag_identi
     }
     uint8_t *bytes = NULL;
     size_t len = 0;
-    int sys = file_read(path, 4096, &bytes, &len);
+    int sys = vault_read(&s->vault, "identity", 4096, &bytes, &len);
+    if (sys == EBADMSG || sys == ENOKEY) {
+        (void)snprintf(s->why, sizeof(s->why), "%s", s->vault.why);
+        return DAEMON_STATE;
+    }
     if (sys != 0 && sys != EFBIG) {
         return fail(s, DAEMON_STATE, path, sys, "the daemon must be able to read its identity");
     }
@@ -407,12 +446,29 @@ static enum daemon_exit mark_network(struct state *s, bool lab)
 
 /* ------------------------------------------------------------------ what the node persisted */
 
-static enum daemon_exit restore_one(struct state *s, qudag_node *n, const char *path,
-                                    const char *name, struct logsink *log)
+static void log_skipped(struct logsink *log)
 {
+    log_say(
+        log, QUDAG_LOG_WARN, "state.skipped",
+        "skipped an item in the state folder that this version does not know; it was left as it "
+        "is");
+}
+
+static enum daemon_exit restore_one(struct state *s, qudag_node *n, const char *path,
+                                    const char *file, struct logsink *log)
+{
+    char name[VAULT_NAME_MAX + 1];
     uint8_t *bytes = NULL;
     size_t len = 0;
-    int sys = file_read(path, STATE_ITEM_MAX, &bytes, &len);
+    int sys = vault_read_file(&s->vault, file, name, &bytes, &len);
+    if (sys == EBADMSG && !rules_state_secret(file)) { /* nothing that a node keeps */
+        log_skipped(log);
+        return DAEMON_OK;
+    }
+    if (sys == EBADMSG || sys == ENOKEY) {
+        (void)snprintf(s->why, sizeof(s->why), "%s", s->vault.why);
+        return DAEMON_STATE;
+    }
     if (sys != 0) {
         return fail(s, DAEMON_STATE, path, sys, "the daemon must be able to read its state");
     }
@@ -421,11 +477,18 @@ static enum daemon_exit restore_one(struct state *s, qudag_node *n, const char *
     free(bytes);
     switch (rules_restore(name, (int)err)) {
     case RULES_RESTORE_SKIP:
-        log_say(log, QUDAG_LOG_WARN, "state.skipped",
-                "skipped an item in the state folder that this version does not know; it was left "
-                "as it is");
+        log_skipped(log);
         break;
     case RULES_RESTORE_REFUSE:
+        if (err == QUDAG_EAUTH && strcmp(name, "owner") == 0) {
+            (void)snprintf(
+                s->why, sizeof(s->why),
+                "%s/state is of another identity than %s/identity: with its onion keys "
+                "and addresses everybody could link the two.  Put the identity back that "
+                "belongs to it, or move the folders state and store away to start over",
+                s->dir, s->dir);
+            return DAEMON_STATE;
+        }
         (void)snprintf(s->why, sizeof(s->why),
                        "%s is damaged (%zu bytes, %s); it was left as it is.  Put a copy in its "
                        "place, or move it away to continue without its contents",
@@ -482,18 +545,15 @@ enum daemon_exit state_restore(struct state *s, qudag_node *n, bool lab, struct 
 
 qudag_err state_save(struct state *s, const char *name, qudag_slice bytes)
 {
-    char path[PATH_LEN], dir[PATH_LEN];
-    if (!rules_state_name(name) || bytes.len > STATE_ITEM_MAX || !path_join(dir, s->dir, "state") ||
-        !path_join(path, dir, name)) {
+    char dir[PATH_LEN], item[VAULT_NAME_MAX + 1];
+    int len = snprintf(item, sizeof(item), "state/%s", name);
+    if (!rules_state_name(name) || bytes.len > STATE_ITEM_MAX || len >= (int)sizeof(item) ||
+        !path_join(dir, s->dir, "state")) {
         (void)snprintf(s->why, sizeof(s->why), "invalid name of a state item");
         return QUDAG_EINVAL;
     }
-    int err;
-    if (bytes.len == 0) {
-        err = unlink(path) == 0 || errno == ENOENT ? dir_sync(dir) : errno;
-    } else {
-        err = file_write_atomic(path, bytes.base, bytes.len, 0600);
-    }
+    int err = bytes.len == 0 ? vault_remove(&s->vault, item)
+                             : vault_write(&s->vault, item, bytes.base, bytes.len);
     if (err != 0) {
         s->unsaved = bytes.len > s->unsaved ? bytes.len : s->unsaved;
         /* The folder only: this is logged, and the file's name may be of a dark address. */

@@ -2,6 +2,7 @@
  * state.h - the folder of one node: DIR
  *
  *   DIR/lock           held while a daemon lives; its pid
+ *   DIR/keyring        the data key under a passphrase; there where the secret files are encrypted (common/vault.h)
  *   DIR/identity       the keys, 0600; made on the first start, never overwritten
  *   DIR/origin         of which machine and file the identity is, keyed: distinguishes a copied folder from the first
  *   DIR/network        "lab" or "normal": the kind of network the folder was made for
@@ -15,16 +16,19 @@
 
 #include "common/exits.h"
 #include "common/fileio.h"
+#include "common/passphrase.h"
+#include "common/vault.h"
 #include "log.h"
 
 #include <qudag/qudag.h>
 
 #define STATE_WHY_LEN 4200
-#define STATE_ITEM_MAX 65536
+#define STATE_ITEM_MAX VAULT_ITEM_MAX
 
 struct state {
     char dir[PATH_LEN];
     int lock_fd;
+    struct vault vault;      /* its secret files */
     bool created;            /* the identity was made by this start */
     bool copied;             /* the folder is not where it was at the last start */
     uint8_t secret[32];      /* derived from the identity, for the programs' own use */
@@ -38,7 +42,13 @@ struct state {
  */
 enum daemon_exit state_open(struct state *s, const char *dir);
 
-/* Lets go of the lock and wipes the secret. */
+/*
+ * Opens the secret files with |passphrase| (of length 0: none); a plain folder that one is given for is encrypted.
+ * DAEMON_STATE: they are encrypted and it is missing or another one.
+ */
+enum daemon_exit state_unlock(struct state *s, const struct passphrase *passphrase);
+
+/* Lets go of the lock and wipes the secrets. */
 void state_close(struct state *s);
 
 /*

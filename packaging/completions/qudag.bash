@@ -20,8 +20,18 @@ _qudag() {
     esac
     local words=''
     case $cmd in
-    '') words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats config lab version help -d --dir --json --small-network' ;;
-    up) words='--listen --bootstrap --timeout --no-wait --foreground --lab --small-network -o' ;;
+    '') words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats key config lab version help -d --dir --json --small-network' ;;
+    up) words='--listen --bootstrap --timeout --no-wait --foreground --lab --small-network --passphrase-fd -o' ;;
+    key) case $sub in
+        '') words='show passphrase rotate export import' ;;
+        show) words='--passphrase-fd' ;;
+        passphrase) words='--remove --passphrase-fd --new-passphrase-fd' ;;
+        rotate) words='onion --force' ;;
+        export) mapfile -t COMPREPLY < <(compgen -f -W '--plain --passphrase-fd --export-passphrase-fd' -- "$cur")
+            return ;;
+        import) mapfile -t COMPREPLY < <(compgen -f -W '--export-passphrase-fd' -- "$cur")
+            return ;;
+        esac ;;
     peers) words='--relays' ;;
     stats) words='--prometheus' ;;
     dht) case $sub in
@@ -75,7 +85,7 @@ _qudag() {
             return
         fi
         words="-o --replace --small-network $(_qudag_says name name list)" ;;
-    help) words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats config lab version help' ;;
+    help) words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats key config lab version help' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
