@@ -68,7 +68,10 @@ static void a_service_is_published_and_called(void **state)
     assert_int_equal(stats().carried, 0);
 }
 
-/* As a shell that somebody has left open: nothing passes for hours, by which no relay ends the two circuits. */
+/*
+ * As a shell that somebody has left open: each time nothing passes for longer than relays keep what is silent (600 s),
+ * and in all for longer than the circuits are young (an hour); none is ended by it.
+ */
 static void a_connection_may_be_silent_for_hours(void **state)
 {
     struct nt_node *t = &net.node[CALLER];
@@ -80,7 +83,7 @@ static void a_connection_may_be_silent_for_hours(void **state)
     (void)nt_run(&net, 30 * NS_PER_S, NULL);
     assert_int_equal(t->opened, 1);
     for (unsigned round = 1; round <= 3; round++) {
-        (void)nt_run(&net, 2 * 3600 * NS_PER_S, NULL);
+        (void)nt_run(&net, 2400 * NS_PER_S, NULL);
         assert_int_equal(
             node_stream_write(t->node, r, (struct slice){(const uint8_t *)"x", 1}, &taken),
             QUDAG_OK);
@@ -317,7 +320,7 @@ static void it_wakes_up(void **state)
     (void)call(1, QUDAG_OK);
     struct node *sleeper = net.node[SERVICE].node;
     net.node[SERVICE].node = NULL;
-    (void)nt_run(&net, 3 * 3600 * NS_PER_S, NULL);
+    (void)nt_run(&net, 3600 * NS_PER_S, NULL); /* no link or circuit of it is left by then */
     net.node[SERVICE].node = sleeper;
     tstamp woke = net.now;
     do {
