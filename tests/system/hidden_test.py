@@ -13,7 +13,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import hosts  # noqa: E402
 import leaks  # noqa: E402
-from homes import down, network, took, until  # noqa: E402
+from homes import down, network, nothing_comes_in, took, until  # noqa: E402
 from programs import SRC, TOP, check, run  # noqa: E402
 
 RELAYS = 22  # and two homes
@@ -133,6 +133,7 @@ def main():
     hosts.enter()
     with took(f'{RELAYS} relays, and two hosts behind routers'):
         relays, service, caller = network(RELAYS, (40, 'service'), (41, 'caller'), options=LOGGED)
+    nothing_comes_in(relays[2], service, caller)
     with took('expose, and the record'):
         address = served(service, caller)
     with took('a page, and 20 MiB'):

@@ -1,12 +1,14 @@
 """Daemons as they are found on the Internet, in namespaces: relays with public addresses, and hosts behind routers."""
 import atexit
 import concurrent.futures
+import json
 import os
+import re
 import signal
 import subprocess
 import time
 
-from hosts import Behind, FarHost
+from hosts import Behind, FarHost, must
 from programs import QUDAG, SLOW, Node, check, run
 
 
@@ -67,6 +69,44 @@ def network(relays, *homes, options=()):
     lived_in = [up(Home(number, name), '--bootstrap', first.bootstrap, *options) for number, name in homes]
     ready(*rest, *lived_in)
     return [first, *rest], *lived_in
+
+
+PROBE = 777  # bytes; nothing else here has this length
+ARRIVED = f'''
+table inet probes {{
+    counter arrived {{ }}
+    chain into {{
+        type filter hook input priority 0;
+        udp length {PROBE + 8} counter name arrived
+    }}
+}}
+'''
+SENDS = 'import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); ' \
+        f'[s.sendto(bytes({PROBE}), (sys.argv[1], int(p))) for p in sys.argv[2:]]'
+
+
+def counted(place, *counter):
+    rows = json.loads(must(*place.command('nft', '-j', 'list', 'counter', *counter)))['nftables']
+    return next(row['counter']['packets'] for row in rows if 'counter' in row)
+
+
+def nothing_comes_in(relay, *homes):
+    """what a relay sends to a home unasked, to the port of its node and to others, its router refuses, and no node announces it"""
+    for home in homes:
+        own = re.search(r'/udp/(\d+)/', home.bootstrap)[1]
+        ports = [own, *range(1000, 65000, 1000)]
+        must(*home.command('nft', '-f', '-'), text=ARRIVED)
+        must(*home.router.command('/usr/bin/python3', '-c', SENDS, '192.168.1.2', own))
+        check(counted(home, 'inet', 'probes', 'arrived') == 1, f'{home.dir.name}: what arrives is not counted')
+        before = counted(home.router, 'ip', 'home', 'refused')
+        must(*relay.command('/usr/bin/python3', '-c', SENDS, home.v4, *[str(p) for p in ports]))
+        until(f'{home.dir.name}: its router refuses', lambda h=home, b=before, n=len(ports):
+              counted(h.router, 'ip', 'home', 'refused') >= b + n)
+        code, _ = run(*relay.command('bash', '-c', f'timeout 1 bash -c "</dev/tcp/{home.v4}/80"'))
+        check(code == 124, f'{home.dir.name}: a connection from outside is answered: {code}')
+        check(counted(home, 'inet', 'probes', 'arrived') == 1, f'{home.dir.name}: something comes in from outside')
+        check('announced' not in home.ask('status'), f'{home.dir.name} announces an address')
+    print('ok: the routers let nothing in that was not asked for', flush=True)
 
 
 def down(*nodes):

@@ -98,6 +98,7 @@ class Behind(Place):
 
     RULES = '''
 table ip home {
+    counter refused { }
     chain translate {
         type nat hook postrouting priority 100;
         oifname "eth0" masquerade random
@@ -106,11 +107,13 @@ table ip home {
         type filter hook forward priority 0; policy drop;
         ct state established,related accept
         iifname "lan" accept
+        counter name refused drop
     }
     chain router {
         type filter hook input priority 0; policy drop;
         ct state established,related accept
         iifname "lan" accept
+        counter name refused drop
     }
 }
 '''
