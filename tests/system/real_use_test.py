@@ -9,6 +9,7 @@ TEST: timeout=300 waits
 Skipped, and said so, where namespaces cannot be made.  Parts whose programs are not installed (tools/deps.sh --tools=use)
 are left out, each with a line.
 """
+import collections
 import hashlib
 import os
 import pathlib
@@ -17,6 +18,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import hosts  # noqa: E402
@@ -50,7 +52,7 @@ def page(folder):
     folder.mkdir()
     parts = []
     for i in range(ITEMS['png']):
-        picture_of(folder / f'{i}.png', 16 + i, (10 * i, 255 - 10 * i, 128))
+        picture_of(folder / f'{i}.png', 16 + i, colour(i))
         parts.append(f'<img src="{i}.png">')
     for i in range(ITEMS['css']):
         (folder / f'{i}.css').write_text(f'#c{i} {{ width: {100 + i}px; display: block; }}\n')
@@ -66,16 +68,49 @@ def page(folder):
                                        + '\n'.join(parts) + f'<script>onload = () => {{ {script} }};</script>\n')
 
 
-def picture_of(path, width, colour):
+def colour(i):
+    """of image i"""
+    return 10 * i, 255 - 10 * i, 128
+
+
+def picture_of(path, width, rgb):
     """a picture of one colour: PNG, 8 bits, RGB"""
-    import zlib  # pylint: disable=import-outside-toplevel
 
     def chunk(kind, data):
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
 
-    rows = (b'\0' + bytes(colour) * width) * 16
+    rows = (b'\0' + bytes(rgb) * width) * 16
     path.write_bytes(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, 16, 8, 2, 0, 0, 0)) +
                      chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b''))
+
+
+def unfiltered(kind, row, above, size):
+    """a row of a PNG as it was before its filter (PNG specification, 9.2); |size|: bytes of a pixel"""
+    for x, byte in enumerate(row):
+        left, up = row[x - size] if x >= size else 0, above[x]
+        corner = above[x - size] if x >= size else 0
+        near = left + up - corner
+        paeth = min((left, up, corner), key=lambda v: abs(near - v))
+        row[x] = byte + (0, left, up, (left + up) // 2, paeth)[kind] & 255
+    return row
+
+
+def colours(path):
+    """{colour: pixels} of a PNG of 8 bits, RGB or RGBA"""
+    data, at, packed = path.read_bytes(), 8, b''
+    width, height, bits, form = struct.unpack('>IIBB', data[16:26])
+    check(bits == 8 and form in (2, 6), f'a PNG of {bits} bits, type {form}')
+    while at < len(data):
+        length, = struct.unpack('>I', data[at:at + 4])
+        packed += data[at + 8:at + 8 + length] if data[at + 4:at + 8] == b'IDAT' else b''
+        at += 12 + length
+    flat, size = zlib.decompress(packed), 3 if form == 2 else 4
+    above, found = bytes(size * width), collections.Counter()
+    for y in range(height):
+        at = y * (size * width + 1)
+        above = unfiltered(flat[at], bytearray(flat[at + 1:at + 1 + size * width]), above, size)
+        found.update(tuple(above[x:x + 3]) for x in range(0, size * width, size))
+    return found
 
 
 def serve(home):
@@ -308,16 +343,18 @@ def browser(home, picture):
                f'--user-data-dir={profile}', '--window-size=800,600', '--timeout=60000']
     for way in ('socks5', 'http'):
         with took(f'a browser shows a page of 40 parts by {way}, and sends nothing elsewhere'):
-            shot = [f'--screenshot={profile}/picture.png'] if way == 'http' and picture else ['--dump-dom']
-            text = home.says(*command, f'--proxy-server={way}://{PROXY}', *shot, f'http://{NAME}/', timeout=90)
-            if '--dump-dom' in shot:
-                scripts = (1 << ITEMS['js']) - 1
-                wanted = f'images {ITEMS["png"]} styles {ITEMS["css"]} scripts {scripts}'
-                shown = text.partition('<p id="sum">')[2].partition('</p>')[0]
-                check(shown == wanted, f'not {wanted}, but {shown or text[-1500:]}')
+            text = home.says(*command, f'--proxy-server={way}://{PROXY}', f'--screenshot={profile}/{way}.png', '--dump-dom',
+                             f'http://{NAME}/', timeout=90)
+            scripts = (1 << ITEMS['js']) - 1
+            wanted = f'images {ITEMS["png"]} styles {ITEMS["css"]} scripts {scripts}'
+            shown = text.partition('<p id="sum">')[2].partition('</p>')[0]
+            check(shown == wanted, f'not {wanted}, but {shown or text[-1500:]}')
+            seen = colours(profile / f'{way}.png')
+            missing = [i for i in range(ITEMS['png']) if seen.get(colour(i), 0) < 16 * 16]
+            check(missing == [], f'the picture lacks images {missing}')
             check(leaked(home) == before, f'packets sent elsewhere: {before}, then {leaked(home)}')
     if picture:
-        shutil.copy(profile / 'picture.png', picture)
+        shutil.copy(profile / 'http.png', picture)
 
 
 # ---------------------------------------------------------------- the network
