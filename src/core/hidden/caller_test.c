@@ -176,6 +176,62 @@ static void silence_brings_the_next_point_and_then_the_end(void **state)
     bed_free(b);
 }
 
+static void says(struct bed *b, enum rend_status status)
+{
+    hidden_call_introduced(b->calls, call_up(b, HIDDEN_CALL_INTRODUCE).id, QUDAG_OK, status, b->now,
+                           &b->acts);
+    take(b);
+}
+
+/* SPEC: rendezvous R-26: 4 s after the last that was passed on it is over, when the other points are gone. */
+static void what_was_passed_on_has_four_seconds_when_no_other_point_is_left(void **state)
+{
+    (void)state;
+    for (unsigned passed = 0; passed < 3; passed += 2) { /* by the first, or by the last */
+        struct bed *b = bed_new((uint8_t)(8 + passed));
+        tstamp asked = 0;
+        assert_int_equal(call_it(b, 1, 3), QUDAG_OK);
+        have_r(b);
+        for (unsigned i = 0; i < 3; i++) {
+            if (i > 0 && n_calls(b, HIDDEN_CALL_NEED_I) == i) { /* the one before has its time */
+                run_to(b, b->now + HIDDEN_TRY_NEXT);
+            }
+            build_i(b);
+            asked = i == passed ? b->now : asked;
+            says(b, i == passed ? REND_DONE : REND_UNKNOWN);
+        }
+        if (b->now < asked + HIDDEN_TRY_NEXT) { /* it was the last */
+            run_to(b, asked + HIDDEN_TRY_NEXT - 1);
+            assert_int_equal(n_calls(b, HIDDEN_CALL_END), 0);
+            run_to(b, asked + HIDDEN_TRY_NEXT);
+        }
+        assert_int_equal(call_up(b, HIDDEN_CALL_END).err, QUDAG_ETIMEOUT);
+        bed_free(b);
+    }
+}
+
+/* SPEC: rendezvous R-27: of a service that asks for work it is said that it is called too often; of no other. */
+static void silence_of_a_service_that_asks_for_work_is_a_limit(void **state)
+{
+    (void)state;
+    for (uint32_t effort = 1; effort <= 2; effort++) {
+        struct bed *b = bed_new((uint8_t)(12 + effort));
+        b->effort = effort;
+        assert_int_equal(call_it(b, 1, 1), QUDAG_OK);
+        if (effort > 1) {
+            hidden_call_solved(b->calls, call_up(b, HIDDEN_CALL_SOLVE).id, QUDAG_ETIMEOUT, 0,
+                               b->now, &b->acts);
+        }
+        have_r(b);
+        build_i(b);
+        says(b, REND_DONE);
+        run_to(b, b->now + HIDDEN_CALL_LIFE);
+        assert_int_equal(call_up(b, HIDDEN_CALL_END).err,
+                         effort > 1 ? QUDAG_ELIMIT : QUDAG_ETIMEOUT);
+        bed_free(b);
+    }
+}
+
 /* What answers any of the handshakes under way is taken. */
 static void a_late_answer_to_the_first_handshake_counts(void **state)
 {
@@ -391,6 +447,8 @@ int main(void)
         cmocka_unit_test(an_old_record_is_told_from_a_dead_service),
         cmocka_unit_test(a_point_that_is_slow_to_reach_has_the_next_one_beside_it),
         cmocka_unit_test(silence_brings_the_next_point_and_then_the_end),
+        cmocka_unit_test(what_was_passed_on_has_four_seconds_when_no_other_point_is_left),
+        cmocka_unit_test(silence_of_a_service_that_asks_for_work_is_a_limit),
         cmocka_unit_test(a_late_answer_to_the_first_handshake_counts),
         cmocka_unit_test(three_relays_at_most_are_r),
         cmocka_unit_test(what_r_forges_is_not_taken),

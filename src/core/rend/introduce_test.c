@@ -648,6 +648,52 @@ static void our_own_requests_are_limited_and_checked(void **state)
     meeting_free(m);
 }
 
+/* What follows the status of ESTABLISH in one piece is INTRODUCE2, and nothing of it is lost. */
+static void status_and_introductions_may_come_together(void **state)
+{
+    static uint8_t all[1 + 2 * REND_HS_LEN];
+
+    (void)state;
+    for (size_t cut = 1; cut < 4 * sizeof all; cut *= 4) {
+        struct meeting *m = meeting_new();
+        size_t first = cut < sizeof all ? cut : sizeof all, n = 0;
+        memcpy(all + 1, m->hs, REND_HS_LEN);
+        memset(all + 1 + REND_HS_LEN, 0x5a, REND_HS_LEN);
+        assert_int_equal(establish_ask(m, m->svc, 0, 0), QUDAG_OK);
+        open_ours(&m->b, m->svc, svc_strm);
+        acts_clear(&m->b);
+        data_in(&m->b, m->svc, svc_strm, all, first);
+        data_in(&m->b, m->svc, svc_strm, all + first, sizeof all - first);
+        assert_int_equal(report_of(&m->b, INTRODUCE_UP_ESTABLISHED)->cookie, 50);
+        for (size_t i = 0; i < m->b.acts.n; i++) {
+            if (m->b.act_v[i].kind == INTRODUCE_UP_REQUEST) {
+                assert_memory_equal(m->b.act_v[i].data.base, all + 1 + n * REND_HS_LEN,
+                                    REND_HS_LEN);
+                n++;
+            }
+        }
+        assert_int_equal(n, 2);
+        meeting_free(m);
+    }
+}
+
+/* The list of actions is full of others': it is an error like others, not a report without its bytes. */
+static void what_does_not_fit_into_the_list_is_an_error(void **state)
+{
+    struct meeting *m = meeting_new();
+
+    (void)state;
+    established(m, 0, 0);
+    m->b.acts.bytes_cap = REND_HS_LEN - 1;
+    data_in(&m->b, m->svc, svc_strm, m->hs, REND_HS_LEN);
+    assert_true(m->b.acts.overflow);
+    assert_true(was_reset(&m->b, svc_strm, QUDAG_ELIMIT));
+    assert_true(report_of(&m->b, INTRODUCE_UP_REQUEST) == &no_act);
+    assert_int_equal(report_of(&m->b, INTRODUCE_UP_ENDED)->err, QUDAG_ELIMIT);
+    m->b.acts.overflow = false;
+    meeting_free(m);
+}
+
 /* Everything once, with the n-th allocation failing: nothing is lost, and whoever asked hears of it. */
 static void every_failed_allocation_is_survived(void **state)
 {
@@ -722,6 +768,8 @@ int main(void)
         cmocka_unit_test(every_end_is_reported_once_with_its_reason),
         cmocka_unit_test(no_answer_within_its_time_is_an_end),
         cmocka_unit_test(our_own_requests_are_limited_and_checked),
+        cmocka_unit_test(status_and_introductions_may_come_together),
+        cmocka_unit_test(what_does_not_fit_into_the_list_is_an_error),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -581,6 +581,59 @@ static void our_own_requests_are_limited_and_checked(void **state)
     fixture_free(t);
 }
 
+/* A relay may send what it has at once: what follows the status in one piece is CREATED, and nothing of it is lost. */
+static void status_and_created_may_come_together(void **state)
+{
+    uint8_t both[1 + REND_CREATED_LEN] = {REND_DONE};
+
+    (void)state;
+    for (size_t cut = 1; cut <= sizeof both; cut = cut * 3 + 1) {
+        struct fixture *t = fixture_new();
+        size_t first = cut < sizeof both ? cut : sizeof both;
+        memcpy(both + 1, t->created, REND_CREATED_LEN);
+        assert_int_equal(wait_ask(t, t->asker), QUDAG_OK);
+        open_ours(&t->b, t->asker, our_strm);
+        acts_clear(&t->b);
+        data_in(&t->b, t->asker, our_strm, both, first);
+        data_in(&t->b, t->asker, our_strm, both + first, sizeof both - first);
+        assert_int_equal(report_of(&t->b, RENDEZVOUS_UP_WAITING)->cookie, 70);
+        const struct act *up = report_of(&t->b, RENDEZVOUS_UP_CREATED);
+        assert_int_equal(up->err, QUDAG_OK);
+        assert_int_equal(up->data.len, REND_CREATED_LEN);
+        assert_memory_equal(up->data.base, t->created, REND_CREATED_LEN);
+        fixture_free(t);
+    }
+}
+
+/* The list of actions is full of others': it is an error like others, not a report without its bytes. */
+static void what_does_not_fit_into_the_list_is_an_error(void **state)
+{
+    struct fixture *t = fixture_new();
+
+    (void)state;
+    assert_int_equal(wait_ask(t, t->asker), QUDAG_OK);
+    open_ours(&t->b, t->asker, our_strm);
+    data_in(&t->b, t->asker, our_strm, "\0", 1);
+    acts_clear(&t->b);
+    t->b.acts.bytes_cap = REND_CREATED_LEN - 1;
+    data_in(&t->b, t->asker, our_strm, t->created, REND_CREATED_LEN);
+    assert_true(t->b.acts.overflow);
+    assert_true(was_reset(&t->b, our_strm, QUDAG_ELIMIT));
+    assert_int_equal(report_of(&t->b, RENDEZVOUS_UP_CREATED)->err, QUDAG_ELIMIT);
+    t->b.acts.overflow = false;
+    acts_clear(&t->b);
+    handed_over(t);
+    t->b.acts.bytes_cap = sizeof(struct rendezvous_pair) - 1;
+    sent(&t->b, t->relay, wait_strm, REND_CREATED_LEN + 1);
+    assert_true(t->b.acts.overflow);
+    assert_true(report_of(&t->b, RENDEZVOUS_UP_JOIN) == &no_act);
+    assert_true(was_reset(&t->b, wait_strm, QUDAG_ELIMIT));
+    assert_true(was_reset(&t->b, meet_strm, QUDAG_ECLOSED));
+    assert_int_equal(met_stats(t->relay).joined, 0);
+    t->b.acts.overflow = false;
+    fixture_free(t);
+}
+
 /* Everything once, with the n-th allocation failing: nothing is lost, and whoever asked hears of it. */
 static void every_failed_allocation_is_survived(void **state)
 {
@@ -652,6 +705,8 @@ int main(void)
         cmocka_unit_test(every_end_is_reported_once_with_its_reason),
         cmocka_unit_test(no_answer_within_its_time_is_an_end),
         cmocka_unit_test(our_own_requests_are_limited_and_checked),
+        cmocka_unit_test(status_and_created_may_come_together),
+        cmocka_unit_test(what_does_not_fit_into_the_list_is_an_error),
         cmocka_unit_test(every_failed_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
