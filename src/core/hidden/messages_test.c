@@ -306,7 +306,7 @@ struct serve_stage {
     struct bed *b;
     uint64_t point, caller;
     uint8_t handshake[REND_HS_LEN], fresh[REND_HS_LEN], elsewhere[REND_HS_LEN];
-    uint32_t met;
+    uint32_t met, taken;
 };
 
 static char letter_of_serve(uint16_t kind)
@@ -391,7 +391,7 @@ static void say_to_service(struct serve_stage *s, enum serve_message m)
         hidden_serve_r_failed(b->services, s->caller, b->now, &b->sacts);
         break;
     case S_IS_TAKE:
-        (void)!hidden_serve_take(b->services, s->caller, &keys);
+        s->taken += hidden_serve_take(b->services, s->caller, &keys) == QUDAG_OK ? 1 : 0;
         break;
     case S_IS_JOINED:
     case S_IS_NO_COOKIE:
@@ -532,6 +532,8 @@ static void every_message_to_a_service(void **state)
                               serve_wants[at][m]);
                 wrong++;
             }
+            bool takes = at == S_READY || at == S_MET || (at == S_COMING && m == S_IS_TAKE);
+            assert_int_equal(s.taken, takes); /* the keys, once */
             check_rest(&s);
             bed_free(s.b);
         }

@@ -159,6 +159,48 @@ static void circuits_end_from_either_side_and_leave_nothing(void **state)
     }
 }
 
+/* DESTROY cells that passed, by the node that sent them and whether towards the end. */
+struct destroyed {
+    unsigned fwd[4], back[4];
+};
+
+static void count_destroys(struct testnet *n, struct pipe *p, size_t side, uint8_t *bytes,
+                           size_t len)
+{
+    struct destroyed *d = n->tap_ctx;
+
+    if (len == ONION_CELL_LEN && bytes[0] == ONION_CELL_DESTROY) {
+        (side == 0 ? d->fwd : d->back)[p->node[side]]++;
+    }
+}
+
+/* SPEC: onion 7.2: who ends a circuit says so on each link once, and nobody answers that. */
+static void an_end_is_told_once_on_each_link(void **state)
+{
+    (void)state;
+    for (size_t closer = 0; closer < 4; closer += 3) {
+        struct testnet *n = net_new(4);
+        struct destroyed d = {{0}, {0}};
+        n->chunk = ONION_CELL_LEN;
+        struct ref c = built(n, 3);
+        n->tap = count_destroys;
+        n->tap_ctx = &d;
+        if (closer == 3) {
+            c = inner(n, 3)->ref;
+        }
+        onion_close(n->nodes[closer].o, c, n->now, &n->out);
+        net_drain(n, closer);
+        net_run(n);
+        for (size_t node = 0; node < 4; node++) {
+            /* a client that reads TRUNCATED ends its circuit before the DESTROY behind it has come */
+            assert_int_equal(d.fwd[node], closer == 0 ? node < 3 : node == 0);
+            assert_int_equal(d.back[node], closer == 3 && node > 0);
+        }
+        assert_int_equal(all_circuits(n), 0);
+        net_del(n);
+    }
+}
+
 static void one_neighbour_cannot_take_the_share_kept_for_our_own_circuits(void **state)
 {
     struct testnet *n = net_new(1);
@@ -183,6 +225,7 @@ int main(void)
         cmocka_unit_test(what_this_node_does_or_lacks_is_blamed_on_no_hop),
         cmocka_unit_test(a_build_that_hangs_times_out_and_an_idle_circuit_lives_ten_minutes),
         cmocka_unit_test(circuits_end_from_either_side_and_leave_nothing),
+        cmocka_unit_test(an_end_is_told_once_on_each_link),
         cmocka_unit_test(one_neighbour_cannot_take_the_share_kept_for_our_own_circuits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

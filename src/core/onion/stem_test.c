@@ -63,6 +63,23 @@ static void a_stem_is_no_use_before_it_has_its_last_hop(void **state)
     net_del(n);
 }
 
+/* The relay has its time from the EXTEND on, not from when the circuit was made. */
+static void a_relay_looks_for_the_last_hop_as_long_as_for_any(void **state)
+{
+    (void)state;
+    struct testnet *n = net_new(5);
+    struct ref c = stem_of_two(n);
+    net_sleep(n, 9 * MINUTES);
+    n->nodes[2].says_nothing = true; /* its owner is looking for node 3 */
+    assert_int_equal(complete(n, c, 3), QUDAG_OK);
+    net_run(n);
+    net_sleep(n, ONION_EXTEND_TIMEOUT - NS_PER_MS);
+    assert_null(net_last_up(&n->nodes[0], ONION_UP_CLOSED));
+    net_sleep(n, NS_PER_MS);
+    assert_int_equal(net_up_of(&n->nodes[0], ONION_UP_CLOSED)->err, QUDAG_EUNREACHABLE);
+    net_del(n);
+}
+
 static void completed_after_minutes_it_is_a_circuit_as_any(void **state)
 {
     (void)state;
@@ -191,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stem_is_no_use_before_it_has_its_last_hop),
+        cmocka_unit_test(a_relay_looks_for_the_last_hop_as_long_as_for_any),
         cmocka_unit_test(completed_after_minutes_it_is_a_circuit_as_any),
         cmocka_unit_test(what_makes_no_path_leaves_the_stem_as_it_was),
         cmocka_unit_test(a_last_hop_that_is_not_there_is_to_blame),

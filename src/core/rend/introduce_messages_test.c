@@ -224,6 +224,8 @@ static char outcome_of(enum start at, enum message m, enum way way)
     } else {
         assert_int_equal(o.resets, 0);
     }
+    /* who ends a stream from his side gets an end back, but where one was sent already */
+    assert_int_equal(o.fins, after == 'd' && at != RELAY_REFUSED && at < CALLER_OPENING);
     check_reports(&s, at, &o, ended);
     /* An INTRODUCE1 that is whole with its FIN is passed on once, nothing else ever is. */
     bool passed = after == 'd' && (m == M_INTRODUCE1 || at == RELAY_INTRODUCE1_WHOLE);
