@@ -13,9 +13,16 @@ static qudag_expose_options base(const char *const *ports, uint32_t n)
 
 static void check(qudag_expose_options o, qudag_err want, const char *says)
 {
-    char why[QUDAG_EXPOSE_WHY_MAX];
+    char why[QUDAG_EXPOSE_WHY_MAX], cut[] = "untouched";
 
+    assert_int_equal(qudag_expose_check(&o, NULL, 0), want); /* nobody asks why */
+    assert_int_equal(qudag_expose_check(&o, NULL, sizeof(why)), want);
+    assert_int_equal(qudag_expose_check(&o, cut, 0), want);
+    assert_string_equal(cut, "untouched");
     assert_int_equal(qudag_expose_check(&o, why, sizeof(why)), want);
+    assert_int_equal(qudag_expose_check(&o, cut, 3), want);
+    assert_true(strncmp(cut, why, 2) == 0 && memcmp(cut + 3, "ouched", 7) == 0);
+    assert_true(memchr(cut, 0, 3) != NULL);
     if (says != NULL) {
         assert_non_null(strstr(why, says));
     } else {
