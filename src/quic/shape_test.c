@@ -206,9 +206,23 @@ static void cells_send(int64_t sid, size_t n)
                      QUDAG_OK);
 }
 
+/* What arrived of one stream otherwise than in whole cells. */
+struct in_parts {
+    int64_t sid;
+    unsigned n;
+};
+
+static void count_parts(struct tk_ep *ep, const struct link_ev *ev)
+{
+    struct in_parts *p = ep->app_ctx;
+
+    p->n += ev->type == LINK_DATA && ev->sid == p->sid && ev->data.len % CELL != 0;
+}
+
 static void a_cell_is_a_packet(void **state)
 {
     const struct tk_opt opt = {.pq = PQ_REQUIRE};
+    struct in_parts parts = {0};
     struct capture c = {0};
 
     (void)state;
@@ -228,12 +242,16 @@ static void a_cell_is_a_packet(void **state)
     }
     assert_int_equal(tk.ep[1].bytes, PREAMBLE + (3 + 127) * CELL);
     c = (struct capture){.on = true};
+    parts.sid = sid;
+    tk.ep[1].app = count_parts;
+    tk.ep[1].app_ctx = &parts;
     cells_send(sid, 1);
     (void)send_on_new(100, false); /* and does not share it */
     cells_send(sid, 1);
     (void)tk_run(&tk, NS_PER_S, NULL);
     assert_int_equal(c.full[0], 3);
     assert_int_equal(c.other[0] + c.other[1], 0);
+    assert_int_equal(parts.n, 0); /* nor is a cell cut to fill up the packet of another stream */
     OPS.close(tk.ep[0].q, tk.ep[0].link, QUDAG_OK);
     (void)tk_run(&tk, NS_PER_S, NULL);
     down();
