@@ -296,6 +296,7 @@ static void only_an_answer_says_that_there_is_no_descriptor(void **state)
         {QUDAG_ELIMIT, true},      {QUDAG_EPOLICY, true},   {QUDAG_ENOMEM, false},
         {QUDAG_ECANCELED, false},  {QUDAG_ETIMEOUT, false}, {QUDAG_EUNREACHABLE, false},
         {QUDAG_EBOOTSTRAP, false}, {QUDAG_ESTATE, false},   {QUDAG_EINTERNAL, false},
+        {QUDAG_EAGAIN, false},     {QUDAG_OK, false},
     };
 
     (void)state;
@@ -331,6 +332,48 @@ static void older_descriptors_are_refused_and_expired_ones_dropped(void **state)
     world_free(w);
 }
 
+static struct peer_id stranger(uint32_t i)
+{
+    uint8_t pk[32] = {(uint8_t)i, (uint8_t)(i >> 8), 1};
+    struct peer_id p;
+
+    peer_id_from_ed25519(&p, pk);
+    return p;
+}
+
+/* Of |n| from stranger |first| on, how many are candidates. */
+static unsigned candidates_of(const struct relays *r, uint32_t first, uint32_t n)
+{
+    unsigned found = 0;
+
+    for (uint32_t i = first; i < first + n; i++) {
+        struct peer_id p = stranger(i);
+        found += map_get(&r->cand_by_peer, peer_id_slice(&p)) != NULL;
+    }
+    return found;
+}
+
+/* A flood pushes out those of the flood as well as others: neither who came first nor who came last has all places. */
+static void a_flood_of_candidates_leaves_some_of_all(void **state)
+{
+    struct world *w = world_new(false);
+
+    (void)state;
+    for (uint32_t i = 0; i < 3 * RELAYS_CANDIDATES_MAX; i++) {
+        struct peer_id p = stranger(i);
+        relays_candidate(w->r, &p);
+    }
+    assert_int_equal(w->r->n_cand, RELAYS_CANDIDATES_MAX);
+    unsigned first = candidates_of(w->r, 0, RELAYS_CANDIDATES_MAX),
+             second = candidates_of(w->r, RELAYS_CANDIDATES_MAX, RELAYS_CANDIDATES_MAX),
+             third = candidates_of(w->r, 2 * RELAYS_CANDIDATES_MAX, RELAYS_CANDIDATES_MAX);
+    assert_int_equal(first + second + third, RELAYS_CANDIDATES_MAX);
+    /* each newcomer takes the place of any: of 1024 are left, after so many others, 1024 (1 - 1/1024)^others */
+    assert_in_range(first, 100, 180);  /* 139 */
+    assert_in_range(second, 190, 290); /* 238 */
+    world_free(w);
+}
+
 static void candidates_are_bounded_and_retried_with_backoff(void **state)
 {
     struct world *w = world_new(false);
@@ -339,8 +382,7 @@ static void candidates_are_bounded_and_retried_with_backoff(void **state)
 
     (void)state;
     for (uint32_t i = 0; i < 5000; i++) {
-        uint8_t pk[32] = {(uint8_t)i, (uint8_t)(i >> 8), 1};
-        peer_id_from_ed25519(&p, pk);
+        p = stranger(i);
         relays_candidate(w->r, &p);
         relays_candidate(w->r, &p);
     }
@@ -604,6 +646,7 @@ int main(void)
         cmocka_unit_test(a_rare_ip_version_draws_no_neighbours_to_those_who_have_it),
         cmocka_unit_test(only_an_answer_says_that_there_is_no_descriptor),
         cmocka_unit_test(older_descriptors_are_refused_and_expired_ones_dropped),
+        cmocka_unit_test(a_flood_of_candidates_leaves_some_of_all),
         cmocka_unit_test(candidates_are_bounded_and_retried_with_backoff),
         cmocka_unit_test(a_full_pool_is_a_sample_of_all_that_were_met),
         cmocka_unit_test(impossible_wishes_are_refused),
