@@ -150,7 +150,12 @@ static void who_accepted_a_link_waits_for_the_other(void **state)
     w.n_links = 1;
     up(0, PROPS | LINK_INBOUND);
     open_to(1, 1, 0);
+    assert_int_equal(w.link[0].next_sid, 1);
+    event(LINK_DATA, 0, 0, hello_a, sizeof(hello_a) - 1);
+    settle();
     later(DAY - SWARM_RENEW_LEAD / 4);
+    assert_int_equal(w.link[0].next_sid,
+                     1); /* with a stream that needs it, as in the cases above */
     assert_int_equal(w.n_links, 1);
     assert_false(w.link[0].closed);
     later(SWARM_RENEW_LEAD / 4);

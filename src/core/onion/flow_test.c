@@ -176,6 +176,38 @@ static void a_link_that_takes_nothing_is_held_back_hop_by_hop(void **state)
     net_del(n);
 }
 
+/* What the client makes waits for its first link, and no more of it is made than that has room for. */
+static void a_first_link_that_takes_nothing_holds_back_the_client(void **state)
+{
+    struct testnet *n = net_new(4);
+
+    (void)state;
+    n->nodes[3].app = APP_SINK;
+    struct ref c = built(n, 3);
+    struct testnet_flow *f[4];
+    struct pipe *first = NULL;
+    for (size_t i = 0; i < NET_PIPES; i++) {
+        struct pipe *p = &n->pipes[i];
+        first = p->used && p->node[0] == 0 && p->node[1] == 1 ? p : first;
+    }
+    ASSERT(first != NULL);
+    first->stalled[1] = true;
+    for (size_t i = 0; i < ARRAY_LEN(f); i++) { /* of one stream the window alone would hold it */
+        f[i] = net_open(n, c, i);
+        ASSERT(f[i] != NULL);
+        assert_int_equal(net_write(n, f[i], 0, 300000), QUDAG_OK);
+        net_run(n);
+    }
+    assert_true(first->way[0].len >= ONION_LEG_QUEUE_MAX);
+    assert_true(first->way[0].len < ONION_LEG_QUEUE_MAX + ONION_CELL_LEN);
+    first->stalled[1] = false;
+    net_run(n);
+    for (size_t i = 0; i < ARRAY_LEN(f); i++) {
+        assert_int_equal(f[i]->sent, 300000);
+    }
+    net_del(n);
+}
+
 static void without_acknowledgements_the_window_of_the_circuit_closes(void **state)
 {
     struct testnet *n = net_new(3);
@@ -353,6 +385,7 @@ int main(void)
         cmocka_unit_test(ten_mebibytes_go_each_way_unchanged),
         cmocka_unit_test(a_stalled_reader_stops_the_sender_and_bounds_memory_at_every_hop),
         cmocka_unit_test(a_link_that_takes_nothing_is_held_back_hop_by_hop),
+        cmocka_unit_test(a_first_link_that_takes_nothing_holds_back_the_client),
         cmocka_unit_test(without_acknowledgements_the_window_of_the_circuit_closes),
         cmocka_unit_test(a_keystroke_overtakes_a_bulk_transfer),
         cmocka_unit_test(sixty_four_streams_share_a_circuit_and_the_next_is_refused),
