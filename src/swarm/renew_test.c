@@ -146,7 +146,9 @@ static void who_accepted_a_link_waits_for_the_other(void **state)
 {
     (void)state;
     know(1, 1);
+    struct multiaddr ma = addr_no(10);
     w.link[0] = (struct fake_link){.peer = peer_no(1), .until = w.now + DAY};
+    assert_true(multiaddr_to_netaddr(&ma, &w.link[0].remote)); /* it could be dialled */
     w.n_links = 1;
     up(0, PROPS | LINK_INBOUND);
     open_to(1, 1, 0);
