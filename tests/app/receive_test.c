@@ -501,7 +501,7 @@ static void a_program_hears_lists_and_removes(void **state)
 static void an_inbox_is_one_and_may_be_closed(void **state)
 {
     qudag_inbox_options o = QUDAG_INIT(qudag_inbox_options);
-    char why[QUDAG_INBOX_WHY_MAX] = "";
+    char why[QUDAG_INBOX_WHY_MAX] = "", in[80];
     const uint64_t size_max = d->recv->size_max;
     (void)state;
     assert_int_equal(qudag_inbox_open(d->node, &o, why, sizeof(why)), QUDAG_EINVAL);
@@ -513,6 +513,13 @@ static void an_inbox_is_one_and_may_be_closed(void **state)
     o.dir = "/proc/no/inbox";
     assert_int_equal(qudag_inbox_open(net[3].node, &o, why, sizeof(why)), QUDAG_ESYSTEM);
     assert_non_null(strstr(why, "/proc/no/inbox"));
+    (void)snprintf(in, sizeof(in), "%s/closed", dir);
+    o.dir = in;
+    o.closed = true;
+    o.size_max = 1000000;
+    assert_int_equal(qudag_inbox_open(net[NODES - 1].node, &o, why, sizeof(why)), QUDAG_OK);
+    assert_int_equal(receive_of(net[NODES - 1].node)->size_max,
+                     0); /* which takes nothing, as follows */
     d->recv->size_max = 0;
     assert_int_equal(honest_file('z'), TRANSFER_T_REFUSE);
     assert_int_equal(evil.answer.reason, TRANSFER_CLOSED);
