@@ -278,6 +278,10 @@ static void report(struct node *n, const struct act *a, tstamp now)
     case HIDDEN_SERVE_SHED:
         shed(n, a->cookie, now);
         break;
+    case HIDDEN_SERVE_BUSY:
+        introduce_busy(n->introduce, a->n, now, node_begin(n));
+        node_end(n, n->ix.introduce);
+        break;
     case HIDDEN_SERVE_CLOSE:
         close_circuit(n, a->obj, now);
         break;

@@ -50,6 +50,8 @@ bool rend_status_fits(enum rend_request which, uint8_t status)
         return which == REND_INTRODUCE1 || which == REND_MEET;
     case REND_FULL: /* what needs room */
         return which == REND_ESTABLISH || which == REND_INTRODUCE1 || which == REND_WAIT;
+    case REND_BUSY:
+        return which == REND_INTRODUCE1;
     default:
         return false;
     }

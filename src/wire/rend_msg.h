@@ -47,6 +47,7 @@ enum rend_status {
     REND_DONE = 0,    /* established, passed on, waiting, joined */
     REND_UNKNOWN = 1, /* no such introduction point, no such cookie */
     REND_FULL = 2,    /* no room, or the introduction point is at its rate */
+    REND_BUSY = 3,    /* passed on to a service that says of itself that it meets fewer than call */
 };
 
 /* Which request a stream of REND_INTRODUCE_PROTO holds that begins with |first|. */

@@ -173,10 +173,12 @@ static void a_request_has_the_statuses_of_the_tables_only(void **state)
 {
     static const struct {
         enum rend_request which;
-        bool fits[3];
+        bool fits[4];
     } rows[] = {
-        {REND_NO_REQUEST, {false, false, false}}, {REND_ESTABLISH, {true, false, true}},
-        {REND_INTRODUCE1, {true, true, true}},    {REND_WAIT, {true, false, true}},
+        {REND_NO_REQUEST, {false, false, false}},
+        {REND_ESTABLISH, {true, false, true}},
+        {REND_INTRODUCE1, {true, true, true, true}},
+        {REND_WAIT, {true, false, true}},
         {REND_MEET, {true, true, false}},
     };
     (void)state;
@@ -184,7 +186,7 @@ static void a_request_has_the_statuses_of_the_tables_only(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         for (unsigned status = 0; status < 256; status++) {
             assert_int_equal(rend_status_fits(rows[i].which, (uint8_t)status),
-                             status < 3 && rows[i].fits[status]);
+                             status < 4 && rows[i].fits[status]);
         }
     }
 }

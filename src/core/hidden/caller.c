@@ -56,6 +56,7 @@ struct call {
     tstamp ends_at;  /* when the call is given up */
     uint32_t made;   /* introductions; from the first on ends_at counts from there */
     uint32_t passed; /* of these, by points that passed them on */
+    bool busy;       /* one of these says that the service meets fewer than call */
     bool has_seed;
     uint8_t seed[REND_WORK_SEED_LEN];
     uint32_t effort;
@@ -168,7 +169,8 @@ static struct point *first_in(struct call *c, enum point_state state)
 
 static struct hidden_tries tries(const struct call *c)
 {
-    struct hidden_tries t = {.n = (uint32_t)c->n_points, .effort = c->has_seed ? c->effort : 0};
+    struct hidden_tries t = {
+        .n = (uint32_t)c->n_points, .effort = c->has_seed ? c->effort : 0, .busy = c->busy};
 
     for (size_t i = 0; i < c->n_points; i++) {
         enum point_state s = c->point[i].state;
@@ -524,6 +526,20 @@ static void next_point(struct hidden_calls *h, struct call *c, struct point *p,
     go_on(h, c, now, out);
 }
 
+/* SPEC: rendezvous R-26: a busy service may take as long as one waits there. */
+static void passed_on(struct call *c, struct point *p, bool busy, tstamp now, struct acts *out)
+{
+    tstamp waits = tstamp_after(now, HIDDEN_WAIT_MAX);
+
+    p->state = P_PASSED;
+    c->passed++;
+    close_circuit(&p->circuit, out);
+    if (busy) {
+        c->busy = true;
+        c->ends_at = c->ends_at > waits ? c->ends_at : waits;
+    }
+}
+
 void hidden_call_introduced(struct hidden_calls *h, uint64_t id, qudag_err err, uint64_t status,
                             tstamp now, struct acts *out)
 {
@@ -533,10 +549,8 @@ void hidden_call_introduced(struct hidden_calls *h, uint64_t id, qudag_err err, 
     if (c == NULL || p == NULL || p->state != P_ASKED) {
         return;
     }
-    if (err == QUDAG_OK && status == REND_DONE) {
-        p->state = P_PASSED;
-        c->passed++;
-        close_circuit(&p->circuit, out);
+    if (err == QUDAG_OK && (status == REND_DONE || status == REND_BUSY)) {
+        passed_on(c, p, status == REND_BUSY, now, out);
         return;
     }
     enum point_state state = status == REND_UNKNOWN ? P_UNKNOWN : P_FULL;
@@ -636,7 +650,7 @@ static qudag_err too_late(const struct call *c)
     struct hidden_tries t = tries(c);
 
     if (c->made > 0 || c->r == R_MET) {
-        return c->r != R_MET && t.passed > 0 ? hidden_call_verdict(&t) : QUDAG_ETIMEOUT;
+        return c->r != R_MET && (t.passed > 0 || t.busy) ? hidden_call_verdict(&t) : QUDAG_ETIMEOUT;
     }
     return c->r == R_WAITS ? QUDAG_EUNREACHABLE : QUDAG_ECIRCUIT;
 }

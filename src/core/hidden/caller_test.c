@@ -144,6 +144,30 @@ static void a_point_that_is_slow_to_reach_has_the_next_one_beside_it(void **stat
     bed_free(b);
 }
 
+/* The status 3 of a point: 8 s from the last one on, and no word of a service that is gone. */
+static void a_busy_service_is_waited_for_and_named_so(void **state)
+{
+    struct bed *b = bed_new(5);
+    tstamp told = 0;
+
+    (void)state;
+    assert_int_equal(call_it(b, 1, 3), QUDAG_OK);
+    have_r(b);
+    for (uint32_t i = 0; i < 3; i++) {
+        build_i(b);
+        told = b->now;
+        hidden_call_introduced(b->calls, call_up(b, HIDDEN_CALL_INTRODUCE).id, QUDAG_OK,
+                               i == 1 ? REND_DONE : REND_BUSY, b->now, &b->acts);
+        run_to(b, told + HIDDEN_TRY_NEXT);
+    }
+    assert_int_equal(n_calls(b, HIDDEN_CALL_INTRODUCE), 3);
+    run_to(b, told + HIDDEN_WAIT_MAX - 1);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_END), 0);
+    run_to(b, told + HIDDEN_WAIT_MAX);
+    assert_int_equal(call_up(b, HIDDEN_CALL_END).err, QUDAG_ELIMIT);
+    bed_free(b);
+}
+
 static void silence_brings_the_next_point_and_then_the_end(void **state)
 {
     struct bed *b = bed_new(5);
@@ -446,6 +470,7 @@ int main(void)
         cmocka_unit_test(the_next_point_is_tried_after_each_kind_of_failure),
         cmocka_unit_test(an_old_record_is_told_from_a_dead_service),
         cmocka_unit_test(a_point_that_is_slow_to_reach_has_the_next_one_beside_it),
+        cmocka_unit_test(a_busy_service_is_waited_for_and_named_so),
         cmocka_unit_test(silence_brings_the_next_point_and_then_the_end),
         cmocka_unit_test(what_was_passed_on_has_four_seconds_when_no_other_point_is_left),
         cmocka_unit_test(silence_of_a_service_that_asks_for_work_is_a_limit),

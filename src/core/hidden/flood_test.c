@@ -1,6 +1,6 @@
 /*
  * flood_test.c - ten attackers flood the introduction points of a service while others call it: how many of these get
- * in, and how long it takes, with proof of work and without.
+ * in, and how long it takes, with proof of work and without; those who do not hear that the service is busy (R-43).
  *
  * Calls, services, handshakes and queues are real; circuits take a time; relays pass on what R-4 lets them.  Only the
  * function itself is replaced, as nobody has ten cores for a minute here: a nonce holds for the effort it was sold for,
@@ -61,7 +61,9 @@ struct flood {
     } wait[CALLERS_MAX];
     tstamp began[CALLERS_MAX];
     double took[CALLERS_MAX];
+    tstamp busy_until; /* of all points */
     unsigned called, met, ended, full;
+    unsigned offline; /* of the ended: told that the service is gone */
     uint64_t attacks, passed;
     uint8_t honest; /* pq_hash of R */
 };
@@ -104,8 +106,9 @@ static void introduce(struct flood *f, const struct up *u)
             if (passes) {
                 request(b, f->point[i], u->is.introduction.handshake);
             }
-            hidden_call_introduced(b->calls, u->id, QUDAG_OK, passes ? REND_DONE : REND_FULL,
-                                   b->now, &b->acts);
+            enum rend_status s = b->now < f->busy_until ? REND_BUSY : REND_DONE;
+            hidden_call_introduced(b->calls, u->id, QUDAG_OK, passes ? s : REND_FULL, b->now,
+                                   &b->acts);
             return;
         }
     }
@@ -140,6 +143,7 @@ static void on_call(struct flood *f, const struct up *u)
         break;
     case HIDDEN_CALL_END:
         f->ended++;
+        f->offline += u->err == QUDAG_ELIMIT ? 0 : 1;
         break;
     default:
         break;
@@ -172,6 +176,8 @@ static void on_service(struct flood *f, const struct up *u)
         }
     } else if (u->kind == HIDDEN_SERVE_MEET) {
         meet(f, u);
+    } else if (u->kind == HIDDEN_SERVE_BUSY) {
+        f->busy_until = tstamp_after(f->b->now, 30 * SECOND);
     } else if (u->kind == HIDDEN_SERVE_TARGET) {
         f->target.work = u->is.target.work;
     }
@@ -348,6 +354,7 @@ static double share_of(const struct scenario *sc, unsigned seconds)
         sc->name, f->met, f->met + f->ended, 100 * share, f->met > 0 ? f->took[f->met / 2] : 0,
         f->met > 0 ? f->took[f->met * 9 / 10] : 0, stats_of(b, 1).effort,
         (double)f->passed / seconds, (double)f->attacks / seconds, f->full);
+    assert_int_equal(f->offline, 0);
     bed_free(b);
     free(f);
     return share;

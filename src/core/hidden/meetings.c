@@ -120,11 +120,31 @@ static struct hidden_meeting *least(const struct list *queue)
     return LIST_ENTRY(it, struct hidden_meeting, node);
 }
 
+/* SPEC: rendezvous R-43: all points are told, as whoever is not met comes by another one next. */
+static void tell_if_busy(struct hidden_service *s, bool lost, tstamp now, struct acts *out)
+{
+    tstamp since = now;
+
+    if (!list_empty(&s->ages)) {
+        since = LIST_ENTRY(s->ages.next, struct hidden_meeting, age)->since;
+    }
+    if (now < s->busy_due || !hidden_is_busy(now - since, lost)) {
+        return;
+    }
+    s->busy_due = tstamp_after(now, HIDDEN_BUSY_AGAIN);
+    for (size_t i = 0; i < HIDDEN_SLOTS; i++) {
+        if (s->slot[i].state == HIDDEN_SLOT_STANDS) {
+            hidden_report(s, HIDDEN_SERVE_BUSY, s->slot[i].id, out);
+        }
+    }
+}
+
 /* It is not met: work was not enough, or there is no room for anybody. */
 static void lose(struct hidden_service *s, struct hidden_meeting *m, tstamp now, struct acts *out)
 {
     hidden_work_lost(s, m, now);
     drop(s, m, out);
+    tell_if_busy(s, true, now, out);
 }
 
 static void enqueue(struct hidden_service *s, struct hidden_meeting *m, uint32_t slot, tstamp now,
@@ -149,7 +169,7 @@ static void enqueue(struct hidden_service *s, struct hidden_meeting *m, uint32_t
  * together what one has: they do not keep out who comes by those that records name.  A service has its share of what
  * all of the node look at, beside what is anybody's: callers of one do not keep out those of another.
  */
-static bool may_open(struct hidden_service *s, struct hidden_slot *p, tstamp now)
+static bool may_open(struct hidden_service *s, struct hidden_slot *p, tstamp now, struct acts *out)
 {
     uint32_t share = hidden_opens_share(s->all->n);
 
@@ -159,7 +179,11 @@ static bool may_open(struct hidden_service *s, struct hidden_slot *p, tstamp now
     if (!limiter_take(&p->rate, 1, now) || (p->old && !limiter_take(&s->old_opens, 1, now))) {
         return false;
     }
-    return limiter_take(&s->share, 1, now) || limiter_take(&s->all->opens, 1, now);
+    if (limiter_take(&s->share, 1, now) || limiter_take(&s->all->opens, 1, now)) {
+        return true;
+    }
+    tell_if_busy(s, true, now, out);
+    return false;
 }
 
 void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice handshake,
@@ -176,7 +200,7 @@ void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice h
         hidden_point_expel(s, p, now, out);
         return;
     }
-    if (!may_open(s, p, now)) {
+    if (!may_open(s, p, now, out)) {
         s->stats.over++;
         return;
     }
@@ -323,6 +347,7 @@ void hidden_meetings_settle(struct hidden_service *s, tstamp now, struct acts *o
 {
     drop_late(s, now, out);
     begin_some(s->all, now, out);
+    tell_if_busy(s, false, now, out);
 }
 
 tstamp hidden_meetings_deadline(const struct hidden_service *s)
@@ -331,7 +356,9 @@ tstamp hidden_meetings_deadline(const struct hidden_service *s)
 
     if (!list_empty(&s->ages)) {
         const struct hidden_meeting *m = LIST_ENTRY(s->ages.next, struct hidden_meeting, age);
+        tstamp busy = tstamp_after(m->since, HIDDEN_BUSY_AFTER);
         at = tstamp_min(at, tstamp_after(m->since, HIDDEN_WAIT_MAX));
+        at = tstamp_min(at, busy > s->busy_due ? busy : s->busy_due);
     }
     if (!list_empty(&s->work)) {
         const struct hidden_meeting *m = LIST_ENTRY(s->work.next, struct hidden_meeting, node);

@@ -503,6 +503,34 @@ static void carried_circuits_are_bounded(void **state)
     bed_free(b);
 }
 
+/* who is not met hears of it by the next point, which is told before he comes there; and again while it lasts. */
+static void a_service_that_meets_fewer_than_call_says_so(void **state)
+{
+    struct bed *b = bed_new(9);
+    uint64_t ids[HIDDEN_SLOTS];
+    uint8_t handshake[REND_HS_LEN];
+
+    (void)state;
+    struct hidden_target t = have_service(b, ids);
+    hidden_serve_carried(b->services, 1, HIDDEN_CARRIED_MAX, b->now, &b->sacts); /* none is met */
+    make_handshake(b, &t, 0, 40, handshake);
+    request(b, ids[0], handshake);
+    run_to(b, b->now + HIDDEN_BUSY_AFTER - 1);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_BUSY), 0);
+    run_to(b, b->now + 1);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_BUSY), HIDDEN_POINTS); /* each of them */
+    run_to(b, b->now + HIDDEN_BUSY_AGAIN - 1); /* the first is lost meanwhile */
+    make_handshake(b, &t, 0, 40, handshake);
+    request(b, ids[0], handshake);
+    run_to(b, b->now + HIDDEN_BUSY_AFTER - 1);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_BUSY), HIDDEN_POINTS);
+    run_to(b, b->now + 1);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_BUSY), 2 * HIDDEN_POINTS);
+    run_to(b, b->now + 60 * SECOND); /* nobody waits any more */
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_BUSY), 2 * HIDDEN_POINTS);
+    bed_free(b);
+}
+
 static void what_r_does_not_join_comes_back(void **state)
 {
     struct bed *b = bed_new(8);
@@ -581,6 +609,7 @@ int main(void)
         cmocka_unit_test(services_begin_in_turn),
         cmocka_unit_test(a_flooded_point_does_not_starve_the_others),
         cmocka_unit_test(carried_circuits_are_bounded),
+        cmocka_unit_test(a_service_that_meets_fewer_than_call_says_so),
         cmocka_unit_test(what_r_does_not_join_comes_back),
         cmocka_unit_test(introductions_wear_a_point_out),
     };

@@ -36,8 +36,8 @@ bool hidden_call_is_vain(const struct hidden_tries *t)
 
 qudag_err hidden_call_verdict(const struct hidden_tries *t)
 {
-    if (t->passed > 0) {
-        return t->unknown == 0 && t->effort > 1 ? QUDAG_ELIMIT : QUDAG_ETIMEOUT;
+    if (t->passed > 0 || t->busy) {
+        return t->unknown == 0 && (t->busy || t->effort > 1) ? QUDAG_ELIMIT : QUDAG_ETIMEOUT;
     }
     if (t->unknown == t->n) {
         return QUDAG_ESTALE;
@@ -177,6 +177,11 @@ walltime hidden_period_over_at(uint64_t period)
         return INT64_MAX;
     }
     return (walltime)((period + 1) * HIDDEN_PERIOD) + OVER;
+}
+
+bool hidden_is_busy(uint64_t waited, bool lost)
+{
+    return lost || waited >= HIDDEN_BUSY_AFTER;
 }
 
 size_t hidden_queue_largest(const uint32_t *waiting, size_t n)

@@ -25,6 +25,9 @@
 #define HIDDEN_ALL_OPENS_RATE                                                                      \
     600 /* SPEC: rendezvous R-28: handshakes a second, of a node: so many by share, and so many beside */
 #define HIDDEN_EXCESS_BURST 800 /* SPEC: rendezvous R-42: twice what a relay may pass on at once */
+/* SPEC: rendezvous R-43: who waits longest has waited that long; as often points are told, and their callers for 30 s */
+#define HIDDEN_BUSY_AFTER (2 * NS_PER_S)
+#define HIDDEN_BUSY_AGAIN (15 * NS_PER_S)
 #define HIDDEN_COLLECT (10 * NS_PER_S) /* for the points a record is to name */
 
 /* --- caller ------------------------------------------------------------------------------------ */
@@ -39,12 +42,13 @@ struct hidden_tries {
     uint32_t unknown; /* say that there is no such point */
     uint32_t full;    /* say that it is at its rate */
     uint32_t effort;  /* that the record asks for; above 1: more called than the service met */
+    bool busy;        /* a point that passed it on says the same of now */
 };
 
 /*
  * Why a call that brought nothing failed: ETIMEOUT, the service does not answer; ESTALE, no point is there: the record
  * is out of date (R-27); ELIMIT, it has too many callers, by its points or
- * by its record while no point says that it is gone; EUNREACHABLE, no point was reached.
+ * by its record or itself while no point says that it is gone; EUNREACHABLE, no point was reached.
  */
 qudag_err hidden_call_verdict(const struct hidden_tries *t);
 
@@ -143,6 +147,12 @@ bool hidden_period_is_live(uint64_t period, walltime now);
 walltime hidden_period_over_at(uint64_t period);
 
 /* --- who waits for a rendezvous ---------------------------------------------------------------- */
+
+/*
+ * Whether a service meets fewer than call: who is served next has |waited| ns, or somebody was |lost|.  Callers hear it
+ * before they come by another point, so that none who is not met takes the service for gone (SPEC: rendezvous R-43).
+ */
+bool hidden_is_busy(uint64_t waited, bool lost);
 
 /* Which of |n| introduction points loses its oldest when the queue is full: the one of which most waits. */
 size_t hidden_queue_largest(const uint32_t *waiting, size_t n);

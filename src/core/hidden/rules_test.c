@@ -49,6 +49,23 @@ static void a_call_fails_for_what_its_points_said(void **state)
     assert_int_equal(hidden_call_verdict(
                          &(struct hidden_tries){.n = 3, .passed = 2, .unknown = 1, .effort = 64}),
                      QUDAG_ETIMEOUT); /* it was, and may be gone since */
+    assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 3, .passed = 1, .busy = true}),
+                     QUDAG_ELIMIT); /* busy, as it says */
+    assert_int_equal(hidden_call_verdict(&(struct hidden_tries){.n = 3, .busy = true}),
+                     QUDAG_ELIMIT); /* said before R was lost */
+    assert_int_equal(hidden_call_verdict(
+                         &(struct hidden_tries){.n = 3, .passed = 2, .unknown = 1, .busy = true}),
+                     QUDAG_ETIMEOUT);
+}
+
+static void who_waits_long_or_was_lost_makes_a_service_busy(void **state)
+{
+    (void)state;
+    assert_false(hidden_is_busy(0, false));
+    assert_false(hidden_is_busy(HIDDEN_BUSY_AFTER - 1, false));
+    assert_true(hidden_is_busy(HIDDEN_BUSY_AFTER, false));
+    assert_true(hidden_is_busy(0, true));
+    assert_true(HIDDEN_BUSY_AFTER < HIDDEN_TRY_NEXT); /* before callers come by the next point */
 }
 
 static void a_call_is_vain_when_points_are_gone_and_the_others_silent(void **state)
@@ -290,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(orders_are_drawn_evenly),
         cmocka_unit_test(a_call_fails_for_what_its_points_said),
+        cmocka_unit_test(who_waits_long_or_was_lost_makes_a_service_busy),
         cmocka_unit_test(a_call_is_vain_when_points_are_gone_and_the_others_silent),
         cmocka_unit_test(a_service_builds_no_more_than_it_leaves_free),
         cmocka_unit_test(each_service_looks_at_its_share),

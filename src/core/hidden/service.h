@@ -41,6 +41,7 @@ enum hidden_serve_up {
     /* obj: circuit, ptr: const struct hidden_meet *: _take(), onion_carry(), say it to R; then hidden_serve_met() */
     HIDDEN_SERVE_MEET,
     HIDDEN_SERVE_SHED, /* no room for one more caller: end the idle carried circuit that was quiet longest */
+    HIDDEN_SERVE_BUSY, /* n: id of a point: its relay is to tell callers that more call than are met */
     HIDDEN_SERVE_CLOSE, /* obj: a circuit that is not needed any more */
 };
 

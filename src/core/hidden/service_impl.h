@@ -102,6 +102,7 @@ struct hidden_service {
     uint32_t last; /* slot whose turn it was */
     uint64_t turn; /* of the service, among all: when it began a circuit last */
     struct list work;
+    tstamp busy_due;          /* when points may be told again that more call than are met */
     struct limiter old_opens; /* what is looked at of all old points together */
     struct limiter builds;
     struct limiter share; /* of what the node's services look at: its own */

@@ -1,7 +1,7 @@
 /*
  * introduce.h - introduction points: a relay passes handshakes on to a service that neither it nor the caller can name.
  *
- *   service ── circuit ──▶ relay: ESTABLISH, signed for that circuit; the stream stays open; KEEP now and then
+ *   service ── circuit ──▶ relay: ESTABLISH, signed for that circuit; the stream stays open; KEEP, BUSY now and then
  *   caller ─── circuit ──▶ relay: INTRODUCE1, FIN ──▶ status, FIN
  *                          relay ── INTRODUCE2: the handshake, unread ──▶ service
  *
@@ -16,7 +16,9 @@
 
 #define INTRODUCE_PROTOCOL REND_INTRODUCE_PROTO
 #define INTRODUCE_POINTS_MAX 1024 /* SPEC: rendezvous R-6 */
-#define INTRODUCE_KEEP 0          /* the byte of it */
+#define INTRODUCE_KEEP 0          /* SPEC: rendezvous R-3: the byte of a sign of life */
+#define INTRODUCE_BUSY 1          /* SPEC: rendezvous R-43: and of "more call than I meet" */
+#define INTRODUCE_BUSY_LIFE (30 * NS_PER_S) /* SPEC: rendezvous R-43: how long that counts */
 #define INTRODUCE_KEEP_MIN                                                                         \
     (120 * NS_PER_S) /* SPEC: rendezvous R-3: between two signs of life of a service */
 #define INTRODUCE_KEEP_MAX (240 * NS_PER_S)
@@ -77,6 +79,11 @@ void introduce_free(struct introduce *i);
 QUDAG_MUST_USE qudag_err introduce_establish(struct introduce *i, const struct introduce_point *p,
                                              tstamp now, struct acts *out);
 /*
+ * The service behind the point of that cookie meets fewer than call: its relay tells callers so for INTRODUCE_BUSY_LIFE.
+ * Nothing happens when there is no such point, or not yet.
+ */
+void introduce_busy(struct introduce *i, uint64_t cookie, tstamp now, struct acts *out);
+/*
  * Sends one introduction; ends in exactly one INTRODUCE_UP_DONE, after REND_ANSWER_TIMEOUT at the latest.  The circuit
  * is of no use for another one.  EINVAL (no circuit), ELIMIT, ENOMEM: no report follows.
  */
@@ -92,6 +99,7 @@ void introduce_bound(struct introduce *i, uint64_t cookie, const uint8_t *bindin
 /* Counted since the beginning; the last line as of now. */
 struct introduce_stats {
     uint64_t established, passed, unknown, over; /* over: at its rate, or its queue full */
+    uint64_t busy; /* of the passed: to services that say that more call than they meet */
     uint64_t gave_way, refused_limit;
     uint32_t points, requests;
 };

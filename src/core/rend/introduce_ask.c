@@ -105,6 +105,20 @@ void introduce_asked_keep(struct introduce *i, struct rend_job *j, struct acts *
     keep_later(i, j);
 }
 
+void introduce_busy(struct introduce *i, uint64_t cookie, tstamp now, struct acts *out)
+{
+    static const uint8_t busy = INTRODUCE_BUSY;
+
+    i->t.now = now;
+    for (uint32_t ix = 0; ix < i->t.jobs.high; ix++) {
+        const struct rend_job *j = slots_at(&i->t.jobs, ix);
+        if (j != NULL && j->asks && j->state == INTRODUCE_ESTABLISHED && j->cookie == cookie) {
+            acts_write(out, j->strm, &busy, 1);
+            return;
+        }
+    }
+}
+
 /* The relay's answer to ESTABLISH: it passes introductions on, or the job is gone. */
 static bool established(struct introduce *i, struct rend_job *j, uint8_t status, struct acts *out)
 {

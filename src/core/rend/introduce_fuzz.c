@@ -64,6 +64,9 @@ static void ask(struct fuzz *f, uint8_t how)
 {
     struct introduce_point p = {.circuit = {1, 1}, .sk = &f->sk[how & 1], .binding = binding};
     struct introduce_call c = {.circuit = {1, 1}, .intro_key = f->key[how & 1], .handshake = f->hs};
+    if ((how & 4) != 0) {
+        introduce_busy(f->i, 0, f->now, &f->acts);
+    }
     qudag_err err = (how & 2) != 0 ? introduce_establish(f->i, &p, f->now, &f->acts)
                                    : introduce_send(f->i, &c, f->now, &f->acts);
 

@@ -38,7 +38,11 @@ static enum rend_status pass_on(struct introduce *i, const struct rend_introduce
     acts_write(out, p->strm, m->handshake, REND_HS_LEN);
     p->queued += REND_HS_LEN;
     i->stats.passed++;
-    return REND_DONE;
+    if (i->t.now >= p->busy_until) {
+        return REND_DONE;
+    }
+    i->stats.busy++;
+    return REND_BUSY;
 }
 
 static void introduced(struct introduce *i, struct rend_job *j, struct acts *out)
@@ -152,15 +156,21 @@ static void request_more(struct introduce *i, struct rend_job *j, bool fin, stru
     }
 }
 
-/* SPEC: rendezvous R-3: signs of life, which have done what they are for. */
-static bool is_keep(struct slice data)
+/* SPEC: rendezvous: signs of life, and what the service says with them; false: something else is in it. */
+static bool keep(struct introduce *i, struct rend_job *j, struct slice data)
 {
-    bool keep = true;
+    bool busy = false;
 
-    for (size_t n = 0; n < data.len && keep; n++) {
-        keep = data.base[n] == INTRODUCE_KEEP;
+    for (size_t n = 0; n < data.len; n++) {
+        if (data.base[n] != INTRODUCE_KEEP && data.base[n] != INTRODUCE_BUSY) {
+            return false;
+        }
+        busy = busy || data.base[n] == INTRODUCE_BUSY;
     }
-    return keep;
+    if (busy) {
+        j->busy_until = tstamp_after(i->t.now, INTRODUCE_BUSY_LIFE);
+    }
+    return true;
 }
 
 void introduce_relay_data(struct introduce *i, struct rend_job *j, struct slice data,
@@ -168,7 +178,7 @@ void introduce_relay_data(struct introduce *i, struct rend_job *j, struct slice 
 {
     qudag_err err = QUDAG_EPROTO; /* SPEC: rendezvous R-7: nothing may follow */
 
-    if (j->state == INTRODUCE_POINT && is_keep(data)) {
+    if (j->state == INTRODUCE_POINT && keep(i, j, data)) {
         return;
     }
     if (j->state == INTRODUCE_REQUEST) {

@@ -225,8 +225,44 @@ static void a_service_keeps_its_point(void **state)
     data_in(&m->b, m->relay, point_strm, "\0\0", 2); /* late, and so together */
     assert_int_equal(m->b.acts.n, 0);
     assert_int_equal(stats_of(m->relay).points, 1);
-    data_in(&m->b, m->relay, point_strm, "\0\1", 2);
+    data_in(&m->b, m->relay, point_strm, "\0\2", 2);
     assert_true(was_reset(&m->b, point_strm, QUDAG_EPROTO));
+    meeting_free(m);
+}
+
+/* a service that meets fewer than call says so, and callers hear it for 30 s, though they are passed on. */
+static void callers_of_a_busy_service_are_told_so(void **state)
+{
+    struct meeting *m = meeting_new();
+    static const struct {
+        uint64_t after;
+        enum rend_status says;
+    } rows[] = {{0, REND_BUSY},
+                {INTRODUCE_BUSY_LIFE - 1, REND_BUSY},
+                {1, REND_DONE}, /* over */
+                {INTRODUCE_BUSY_LIFE, REND_DONE}};
+
+    (void)state;
+    introduce_busy(m->svc, 50, m->b.now, &m->b.acts);
+    assert_int_equal(m->b.acts.n, 0); /* there is no point yet */
+    established(m, 0, 0);
+    introduce_busy(m->svc, 51, m->b.now, &m->b.acts);
+    assert_int_equal(m->b.acts.n, 0); /* nor another one */
+    introduce_busy(m->svc, 50, m->b.now, &m->b.acts);
+    assert_int_equal(outcome(&m->b), 'w');
+    assert_int_equal(m->b.act_v[0].data.len, 1);
+    uint8_t byte = m->b.act_v[0].data.base[0];
+    acts_clear(&m->b);
+    data_in(&m->b, m->relay, point_strm, &byte, 1);
+    assert_int_equal(m->b.acts.n, 0);
+    for (uint32_t i = 0; i < ARRAY_LEN(rows); i++) {
+        m->b.now += rows[i].after;
+        introduce_at(m, m->key, (struct ref){90 + i, 1}, NULL);
+        assert_true(has_act(&m->b, ACT_WRITE, point_strm));
+        assert_true(answered(&m->b, (struct ref){90 + i, 1}, rows[i].says, true));
+        acts_clear(&m->b);
+    }
+    assert_int_equal(stats_of(m->relay).passed, ARRAY_LEN(rows));
     meeting_free(m);
 }
 
@@ -501,7 +537,7 @@ static void every_event_in_every_state(void **state)
         [A_HALF] = "r-----bu-w-",          [A_SENT] = "r-----bu-b-",
         [A_ANSWERED] = "r-bbbbuu-b-",      [R_REQUEST] = "r-----r--r-",
         [R_BINDING] = "r-rrrre--rw",       [R_REFUSED] = "r-rrrr---r-",
-        [R_POINT] = "r--rrre----",
+        [R_POINT] = "r---rre----",
     };
     static const enum ev_type type[] = {EV_STREAM_OPEN, EV_STREAM_FAIL, EV_DATA,
                                         EV_DATA,        EV_DATA,        EV_DATA,
@@ -759,6 +795,7 @@ int main(void)
         cmocka_unit_test(a_newer_point_of_the_same_key_replaces_the_older),
         cmocka_unit_test(a_point_ends_with_its_stream),
         cmocka_unit_test(a_service_keeps_its_point),
+        cmocka_unit_test(callers_of_a_busy_service_are_told_so),
         cmocka_unit_test(a_point_gets_what_it_asked_for_and_no_more),
         cmocka_unit_test(what_waits_for_a_service_is_bounded),
         cmocka_unit_test(requests_cut_or_with_more_behind_are_reset),

@@ -41,6 +41,7 @@ struct rend_job {
     uint8_t name[REND_NAME_LEN];
     size_t queued;        /* bytes written to the stream that have not left */
     struct limiter limit; /* introduction point */
+    tstamp busy_until;    /* introduction point: its service says so */
     struct ref other;     /* of two that are about to be joined */
 };
 
