@@ -140,6 +140,11 @@ static void meet(struct node *n, const struct act *a, tstamp now)
     struct node_circuit *carrier = node_circuit_get(n, a->obj);
     if (carrier != NULL && err == QUDAG_OK) {
         carrier->carries = true;
+        if (c != NULL) { /* should its relays end it, that address does not pay for it */
+            carrier->carries_to = true;
+            carrier->dark = c->dark;
+            carrier->key = c->key;
+        }
     }
     wipe(&keys, sizeof(keys));
     if (err != QUDAG_OK || c == NULL) {

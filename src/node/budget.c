@@ -20,6 +20,7 @@ struct addr_note {
     struct list node;
     struct dark_addr addr;
     struct node_spend first, again;
+    struct node_spared spared;
     struct key_note key[NODE_BUDGET_KEYS_MAX];
 };
 
@@ -60,6 +61,18 @@ bool node_spend_take(struct node_spend *s, uint32_t quick, uint32_t free, tstamp
     s->back_at = s->level == 0 ? now : s->back_at;
     s->level++;
     s->last = now;
+    return true;
+}
+
+bool node_spared_take(struct node_spared *s, tstamp now)
+{
+    if (s->n == 0 || now - s->since >= NODE_BUDGET_HOUR) {
+        *s = (struct node_spared){.since = now};
+    }
+    if (s->n >= NODE_BUDGET_SPARE) {
+        return false;
+    }
+    s->n++;
     return true;
 }
 
@@ -188,6 +201,23 @@ void node_budget_progress(struct node_budget *b, const struct dark_addr *to,
     if (k != NULL) {
         k->own.level -= k->own.level > 0 ? 1 : 0;
         a->again.level -= a->again.level > 0 ? 1 : 0;
+    }
+}
+
+bool node_budget_by_relays(uint64_t hop, uint64_t relays, bool beyond)
+{
+    return hop > 0 && (hop < relays || (beyond && hop == relays));
+}
+
+void node_budget_spare(struct node_budget *b, const struct dark_addr *to,
+                       const struct node_isolation *key, tstamp now)
+{
+    struct addr_note *a = note_of(b, to);
+    const struct key_note *k = a != NULL ? key_of(a, key) : NULL;
+
+    if (k != NULL && (k->own.level > 0 || a->again.level > 0) &&
+        node_spared_take(&a->spared, now)) {
+        node_budget_progress(b, to, key);
     }
 }
 

@@ -16,8 +16,9 @@
  * before, from NODE_BUDGET_WAIT_FIRST to NODE_BUDGET_WAIT: so an outage of minutes costs few, and at its end the next
  * is a minute away at most.  Beyond what is free the wait doubles with each, from NODE_BUDGET_WAIT to an hour.
  *
- * One comes back every NODE_BUDGET_HOUR / free, the excess by one an hour; and one for each piece of new content that
- * the far end acknowledged (node_budget_progress), since for that the caller called.
+ * One comes back every NODE_BUDGET_HOUR / free, the excess by one an hour; one for each piece of new content that
+ * the far end acknowledged (node_budget_progress), since for that the caller called; and one for a circuit in use that
+ * broke at a relay of ours (node_budget_spare), NODE_BUDGET_SPARE an hour at the most, since a relay may be hostile too.
  */
 #ifndef QUDAG_SRC_NODE_BUDGET_H
 #define QUDAG_SRC_NODE_BUDGET_H
@@ -31,6 +32,7 @@
 #define NODE_BUDGET_FIRST 64
 #define NODE_BUDGET_AGAIN 10
 #define NODE_BUDGET_QUICK 4
+#define NODE_BUDGET_SPARE NODE_BUDGET_AGAIN
 #define NODE_BUDGET_HOUR (3600 * NS_PER_S)
 #define NODE_BUDGET_WAIT_FIRST (NODE_BUDGET_WAIT / 8)
 #define NODE_BUDGET_WAIT (60 * NS_PER_S)
@@ -46,6 +48,14 @@ struct node_spend {
 };
 /* Counts an attempt of which |free| an hour are, |quick| of them at once; false: not allowed yet, and not counted. */
 bool node_spend_take(struct node_spend *s, uint32_t quick, uint32_t free, tstamp now);
+
+/* How many were given back for breaks at relays, in the hour from |since| on. */
+struct node_spared {
+    uint32_t n;
+    tstamp since;
+};
+/* Counts one more; false: there were NODE_BUDGET_SPARE in this hour. */
+bool node_spared_take(struct node_spared *s, tstamp now);
 
 /* All addresses; embedded, zero but for what node_budget_init() sets. */
 struct node_budget {
@@ -69,6 +79,15 @@ bool node_budget_ours(qudag_err err);
 /* The far end acknowledged new content of |key|, a piece that is worth a circuit: one comes back. */
 void node_budget_progress(struct node_budget *b, const struct dark_addr *to,
                           const struct node_isolation *key);
+/*
+ * Whether a circuit in use that broke at |hop| (0: nobody knows) was ended by relays that we chose and the far end did
+ * not: one before the last of |relays|, as the last, R, ends it when the service does (SPEC: rendezvous R-20), or also
+ * that one when the circuit went on from there, to a service that has no R (|beyond|).
+ */
+bool node_budget_by_relays(uint64_t hop, uint64_t relays, bool beyond);
+/* Such a break of a circuit of |key|: what another attempt takes is given back, if this may be. */
+void node_budget_spare(struct node_budget *b, const struct dark_addr *to,
+                       const struct node_isolation *key, tstamp now);
 /* Whether the far end saw nothing of a circuit: none was |begun|, or only |reached| of our |relays| were reached. */
 bool node_budget_untouched(bool begun, uint64_t reached, uint64_t relays);
 /* The last attempt for |key|, which was allowed, cost no circuit after all. */

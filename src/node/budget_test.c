@@ -173,6 +173,39 @@ static void what_did_not_pass_our_relays_the_far_end_has_not_seen(void **state)
     assert_false(node_budget_untouched(true, 4, 3));
 }
 
+static void what_broke_at_our_relays_the_far_end_did_not_end(void **state)
+{
+    (void)state;
+    assert_false(node_budget_by_relays(0, 3, false)); /* nobody knows */
+    assert_true(node_budget_by_relays(1, 3, false));
+    assert_true(node_budget_by_relays(2, 3, false));
+    assert_false(node_budget_by_relays(3, 3, false)); /* R, which ends it when the service does */
+    assert_true(node_budget_by_relays(3, 3, true));   /* a relay, with the service behind it */
+    assert_false(node_budget_by_relays(4, 3, true));
+}
+
+/* A relay that ends circuit after circuit keeps nobody out; nor can it make us build them without end. */
+static void breaks_at_relays_are_given_back_so_many_an_hour(void **state)
+{
+    const struct dark_addr a = addr_of(1);
+    const struct node_isolation k = key_of(1), other = key_of(2);
+    tstamp now = START;
+
+    (void)state;
+    node_budget_spare(&b, &a, &k, now); /* of nothing */
+    for (unsigned i = 0; i < 1 + NODE_BUDGET_SPARE + NODE_BUDGET_QUICK; i++) {
+        assert_int_equal(node_budget_take(&b, &a, &k, now += NS_PER_S), QUDAG_OK);
+        node_budget_spare(&b, &a, &k, now);
+        node_budget_spare(&b, &a, &other, now); /* which has made none */
+    }
+    assert_int_equal(node_budget_take(&b, &a, &k, now + NS_PER_S), QUDAG_ELIMIT);
+    node_budget_spare(&b, &a, &k, now + HOUR - 20 * NS_PER_S);
+    struct node_spared s = {.n = NODE_BUDGET_SPARE, .since = START};
+    assert_false(node_spared_take(&s, START + HOUR - 1));
+    assert_true(node_spared_take(&s, START + HOUR));
+    assert_int_equal(s.n, 1);
+}
+
 static void another_key_is_no_way_around_it(void **state)
 {
     const struct dark_addr a = addr_of(1);
@@ -304,6 +337,8 @@ int main(void)
         TEST(what_is_acknowledged_gives_one_back),
         TEST(the_65th_key_waits_for_a_first_one),
         TEST(what_did_not_pass_our_relays_the_far_end_has_not_seen),
+        TEST(what_broke_at_our_relays_the_far_end_did_not_end),
+        TEST(breaks_at_relays_are_given_back_so_many_an_hour),
         TEST(another_key_is_no_way_around_it),
         TEST(what_others_used_up_is_not_called_a_limit),
         TEST(what_is_rare_is_the_callers_own_wish),

@@ -366,6 +366,17 @@ static bool may_try_again(struct node *n, struct node_circuit *c, uint64_t hop, 
     return c->unspent;
 }
 
+/* What broke in use at a relay that the far end did not choose is not held against its address. */
+static void spare(struct node *n, const struct node_circuit *c, uint64_t hop, tstamp now)
+{
+    bool beyond = c->use->to_service && !c->use->carried;
+
+    if (c->open && !c->canceled && !c->expired && (beyond || c->carries_to) &&
+        node_budget_by_relays(hop, c->relays, beyond)) {
+        node_budget_spare(&n->budget, &c->dark, &c->key, now);
+    }
+}
+
 static void on_closed(struct node *n, const struct act *a, tstamp now)
 {
     struct node_circuit *c = by_ref(n, a->obj);
@@ -380,6 +391,7 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
         return;
     }
     path_ended(n, c, a->n, a->err, now);
+    spare(n, c, a->n, now);
     c->target_failed =
         (c->use->to_service || c->use->to_relay) && !c->open && c->reached >= c->relays;
     if (!c->open && !c->canceled && !c->use->stem && ++c->tries < NODE_CIRCUIT_TRIES &&

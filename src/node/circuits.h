@@ -46,15 +46,16 @@ struct node_circuit {
     tstamp asked_at;         /* exchanges: when the request left */
     tstamp leave_at;         /* spent.c; of a stem that is open: when it is too old */
     struct ref op;           /* who waits for it */
-    struct dark_addr dark;   /* to_service: where it leads ... */
+    struct dark_addr dark;   /* to_service: where it leads ...; carries_to */
     struct onion_hop target; /* ... and its last hop; to_relay: that one */
     uint64_t id, call;  /* core/hidden: its names for this one, and for the call or the service */
     uint64_t seq;       /* of the record that names a hidden service */
     struct ref carried; /* a circuit to a service of ours that it carries */
     bool carries; /* it has carried one, of ours or to us: whoever is at its far end may end it */
+    bool carries_to;                          /* it carries one of ours, to |dark| with |key| */
     struct peer_id avoid[NODE_CIRCUIT_AVOID]; /* the last hop is none of these */
     uint8_t n_avoid;
-    struct node_isolation key;    /* to_service: of all streams on it */
+    struct node_isolation key;    /* to_service: of all streams on it; carries_to */
     struct node_life_times times; /* when it is too old for what */
     bool told;                    /* NODE_LIFE_OLD: who has streams on it */
     bool expired, ended;          /* being closed: for its age; because it broke */

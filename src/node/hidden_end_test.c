@@ -83,6 +83,35 @@ static void who_forgets_it_lets_nobody_in(void **state)
     (void)call(2, QUDAG_ENOTFOUND); /* its points are gone, and the newest record says so */
 }
 
+/* The caller's circuit to R breaks between its guard and the relay after it. */
+static void break_before_r(void)
+{
+    LIST_EACH(it, &net.node[CALLER].node->circuits)
+    {
+        const struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        for (size_t i = 0; i < RELAYS && c->carries; i++) {
+            if (peer_id_eq(&net.node[i].peer, &c->path[0].peer)) {
+                node_disconnect(net.node[i].node, &c->path[1].peer);
+                return;
+            }
+        }
+    }
+    fail_msg("no circuit carries another");
+}
+
+/* The address does not pay for what relays broke: a program that calls anew each time is let through. */
+static void relays_that_break_circuits_keep_no_caller_out(void **state)
+{
+    (void)state;
+
+    network(1, NULL);
+    for (unsigned i = 0; i < 3 * NODE_BUDGET_QUICK; i++) {
+        (void)call(1, QUDAG_OK);
+        break_before_r();
+        (void)nt_run(&net, 3 * NS_PER_S, NULL);
+    }
+}
+
 static bool caller_has_closed(struct nt *nt)
 {
     return nt->node[CALLER].closed > settled_before;
@@ -158,6 +187,7 @@ int main(void)
         NT_TEST(who_is_gone_is_offline),
         NT_TEST(whose_node_died_is_offline),
         NT_TEST(who_forgets_it_lets_nobody_in),
+        NT_TEST(relays_that_break_circuits_keep_no_caller_out),
         NT_TEST(one_that_stopped_is_offline_at_once_and_begins_again),
         NT_TEST(who_waits_for_a_publication_that_is_stopped_is_told),
     };
