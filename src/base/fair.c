@@ -284,6 +284,22 @@ struct fair_source *fair_most_in(const struct fair *f, uint64_t net)
     return top == NULL ? NULL : LIST_ENTRY(top, struct fair_source, most);
 }
 
+struct fair_source *fair_most_for(const struct fair *f, const struct fair_claim *newcomer)
+{
+    struct fair_source *from[] = {fair_most(f), fair_most_in(f, newcomer->net)};
+
+    for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+        struct fair_claim holder = {0};
+        if (from[i] != NULL) {
+            holder = fair_claim_of_source(from[i]);
+        }
+        if (from[i] != NULL && fair_gives_way(&holder, newcomer)) {
+            return from[i];
+        }
+    }
+    return from[0];
+}
+
 /* ---- turns ---- */
 
 void fair_wait(struct fair *f, struct fair_item *it)

@@ -5,7 +5,7 @@
  *
  * A source is whoever can be told apart (a neighbour, a peer), its network what makes many of them cheap.  An item is
  * one place that a source holds: a circuit, a request.  Two questions are answered:
- *   who gives way when all places are taken: fair_most() and the rule fair_gives_way();
+ *   who gives way when all places are taken: fair_most_for() and the rule fair_gives_way();
  *   whose turn it is when items wait: fair_next(), networks in turn, in each its sources, of each the oldest.
  */
 #ifndef QUDAG_SRC_BASE_FAIR_H
@@ -95,6 +95,11 @@ struct fair_source *fair_source_of(const struct fair *f, uint64_t net, uint64_t 
 struct fair_source *fair_most(const struct fair *f);
 /* The source that holds most in |net|; NULL: nobody there holds anything. */
 struct fair_source *fair_most_in(const struct fair *f, uint64_t net);
+/*
+ * The source that gives way to |newcomer| by fair_gives_way(), if any does: the one that holds most, or where networks
+ * hold alike the one that holds most in his own, which is not to shut him out.  Else as fair_most().
+ */
+struct fair_source *fair_most_for(const struct fair *f, const struct fair_claim *newcomer);
 /* The same of one of its own items. */
 struct fair_claim fair_claim_of_source(const struct fair_source *s);
 

@@ -103,6 +103,30 @@ static void the_largest_source_of_the_largest_network_is_named(void **state)
     world_fini(&w);
 }
 
+/* Networks 1 and 2 hold alike: who comes to network 2 takes a place of his neighbour there, not of nobody. */
+static void where_networks_hold_alike_the_own_ones_largest_gives_way(void **state)
+{
+    struct world w;
+    (void)state;
+
+    world_init(&w, 64);
+    struct fair_claim nobody = {.net = 1, .source = 10};
+    assert_null(fair_most_for(&w.f, &nobody));
+    for (size_t i = 0; i < 4; i++) {
+        add(&w, i, 1, 10 + i);
+        add(&w, 4 + i, 2, i < 3 ? 20 : 21);
+    }
+    struct fair_claim c = {.net = 2, .source = 22, .net_n = 4};
+    assert_int_equal(fair_most_for(&w.f, &c)->name, 20);
+    c = fair_claim_of(&w.f, 2, 21);
+    assert_int_equal(fair_most_for(&w.f, &c)->name, 20);
+    struct fair_claim stranger = {.net = 3, .source = 30};
+    assert_ptr_equal(fair_most_for(&w.f, &stranger), fair_most(&w.f));
+    struct fair_claim equal = {.net = 1, .source = 14, .net_n = 4}; /* all there hold one */
+    assert_ptr_equal(fair_most_for(&w.f, &equal), fair_most(&w.f));
+    world_fini(&w);
+}
+
 /* Names of the sources in the order of their turns. */
 static void turns_are(struct world *w, const uint64_t *names, size_t n)
 {
@@ -365,6 +389,7 @@ int main(void)
         cmocka_unit_test(the_larger_gives_way_until_both_are_equal),
         cmocka_unit_test(shares_are_never_nothing),
         cmocka_unit_test(the_largest_source_of_the_largest_network_is_named),
+        cmocka_unit_test(where_networks_hold_alike_the_own_ones_largest_gives_way),
         cmocka_unit_test(networks_take_turns_and_in_each_its_sources),
         cmocka_unit_test(a_debt_costs_turns_and_outlives_the_place),
         cmocka_unit_test(a_debt_is_one_of_the_network),

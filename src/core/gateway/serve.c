@@ -65,7 +65,7 @@ static void make_way(struct gateway *g, struct gateway_job *j, struct acts *out)
  */
 static bool make_room(struct gateway *g, const struct fair_claim *newcomer, struct acts *out)
 {
-    const struct fair_source *most = fair_most(&g->others);
+    const struct fair_source *most = fair_most_for(&g->others, newcomer);
 
     if (g->others.n < g->cfg.others_max) {
         return true;

@@ -188,6 +188,22 @@ static void whoever_holds_most_gives_way(void **state)
     world_free(w);
 }
 
+/* Two networks hold half each: who comes to the second takes his neighbour's oldest, not a stranger's. */
+static void a_neighbour_who_has_many_makes_room(void **state)
+{
+    struct world *w = world_new();
+
+    (void)state;
+    for (uint32_t i = 0; i < PLACES; i++) {
+        struct from half = {1 + i % 2, i % 2 == 0 ? 100 + i : 1, 1 + i};
+        open_from(w, (struct ref){i, 1}, &half, i);
+    }
+    open_from(w, (struct ref){0, 2}, &(struct from){2, 2, 9999}, PLACES);
+    assert_int_equal(w->acts.n, 1);
+    assert_true(was_reset(w, (struct ref){1, 1}, QUDAG_ELIMIT));
+    world_free(w);
+}
+
 static void what_waits_gives_way_and_what_runs_stays(void **state)
 {
     struct world *w = world_new();
@@ -477,6 +493,7 @@ int main(void)
         cmocka_unit_test(a_request_is_complete_within_its_time),
         cmocka_unit_test(silent_streams_shut_nobody_out),
         cmocka_unit_test(whoever_holds_most_gives_way),
+        cmocka_unit_test(a_neighbour_who_has_many_makes_room),
         cmocka_unit_test(what_waits_gives_way_and_what_runs_stays),
         cmocka_unit_test(complete_requests_wait_for_their_turn),
         cmocka_unit_test(work_that_nobody_waits_for_keeps_its_place),

@@ -139,7 +139,7 @@ static void answer(struct padding *p, struct pad *e, struct acts *out)
  */
 static bool make_room(struct padding *p, const struct fair_claim *newcomer, struct acts *out)
 {
-    const struct fair_source *from = fair_most(&p->others);
+    const struct fair_source *from = fair_most_for(&p->others, newcomer);
 
     if (p->others.n < PADDING_ANSWERING_MAX) {
         return true;

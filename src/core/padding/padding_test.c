@@ -325,6 +325,18 @@ static void among_equals_a_newcomer_waits(void **state)
     assert_exchange((struct ref){3, 1});
 }
 
+/* Two networks hold half each: who comes to the second has his neighbour's oldest answered. */
+static void a_neighbour_who_has_many_makes_room(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < PADDING_ANSWERING_MAX; i++) {
+        ask_from((struct ref){i + 1, 1}, 1 + i % 2, i % 2 == 0 ? 100 + i : 1);
+    }
+    open_from((struct ref){1000, 1}, 2, 2, 0);
+    assert_exchange((struct ref){2, 1});
+    assert_int_equal(stats(w.srv).gave_way, 1);
+}
+
 static void what_fails_is_forgotten(void **state)
 {
     (void)state;
@@ -434,6 +446,7 @@ int main(void)
         TEST(the_one_due_first_is_first_and_a_call_has_room_for_eight),
         TEST(a_flood_has_nobody_elses_exchange_answered_early),
         TEST(among_equals_a_newcomer_waits),
+        TEST(a_neighbour_who_has_many_makes_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,23 @@ static void where_all_hold_the_same_a_newcomer_is_refused(void **state)
     fixture_free(t);
 }
 
+/* Two networks hold half each: who comes to the second finds a place, his neighbour's who has many. */
+static void a_neighbour_who_has_many_makes_room(void **state)
+{
+    struct fixture *t = fixture_new();
+
+    (void)state;
+    for (uint32_t i = 0; i < REND_REQUESTS_MAX; i++) {
+        struct from half = {1 + i % 2, i % 2 == 0 ? 100 + i : 1, 1 + i};
+        open_in(&t->b, t->relay, (struct ref){i, 1}, &half);
+    }
+    open_in(&t->b, t->relay, (struct ref){0, 2}, &(struct from){2, 2, 9999});
+    assert_int_equal(t->b.acts.n, 1);
+    assert_true(was_reset(&t->b, (struct ref){1, 1}, QUDAG_ELIMIT)); /* its oldest */
+    assert_int_equal(met_stats(t->relay).refused_limit, 0);
+    fixture_free(t);
+}
+
 /* of points the newest goes, to others only; a point that stands long is worth most. */
 static void of_points_the_newest_of_the_largest_goes(void **state)
 {
@@ -251,6 +268,7 @@ int main(void)
         cmocka_unit_test(silent_streams_of_one_hop_do_not_shut_out_its_others),
         cmocka_unit_test(of_requests_the_oldest_of_the_largest_goes),
         cmocka_unit_test(where_all_hold_the_same_a_newcomer_is_refused),
+        cmocka_unit_test(a_neighbour_who_has_many_makes_room),
         cmocka_unit_test(of_points_the_newest_of_the_largest_goes),
         cmocka_unit_test(of_cookies_the_oldest_of_the_largest_goes),
         cmocka_unit_test(pairs_that_never_join_shut_nobody_out),

@@ -213,7 +213,7 @@ static bool make_room(struct rend_table *t, const struct rend_places *p,
     if (p->fair.n < p->max) {
         return true;
     }
-    struct fair_source *most = fair_most(&p->fair);
+    struct fair_source *most = fair_most_for(&p->fair, newcomer);
     struct fair_claim holder = fair_claim_of_source(most);
     struct rend_job *j = NULL;
     if (rend_gives_way(&holder, newcomer, p->which)) {
