@@ -334,7 +334,7 @@ static tstamp deadline(const void *services)
     return hidden_services_deadline(services);
 }
 
-_Static_assert(HIDDEN_CARRIED_MAX + 128 <= ONION_LINK_OUT_MAX,
+_Static_assert(HIDDEN_ALL_CARRIED_MAX + 128 <= ONION_LINK_OUT_MAX,
                "all begin on the link to the guard, and some others beside");
 _Static_assert(HIDDEN_SLOTS <= NODE_CIRCUIT_AVOID, "all that an introduction point is not to be");
 

@@ -25,6 +25,7 @@ static void drop(struct hidden_service *s, struct hidden_meeting *m, struct acts
     } else {
         s->stats.building--;
         s->all->building--;
+        s->to_come -= m->taken ? 0 : 1;
     }
     hidden_close(&m->circuit, out);
     rend_hs_asked_drop(&m->asked);
@@ -217,16 +218,10 @@ void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice h
 
 /* --- circuits to R ----------------------------------------------------------------------------- */
 
-/* Circuits to R that the owner does not count as carried yet. */
-static uint32_t to_come(const struct hidden_service *s)
+/* Circuits that end at the service, and those that are about to. */
+static uint32_t held(const struct hidden_service *s)
 {
-    uint32_t n = 0;
-
-    LIST_EACH(it, &s->work)
-    {
-        n += LIST_ENTRY(it, struct hidden_meeting, node)->taken ? 0 : 1;
-    }
-    return n;
+    return s->stats.carried + s->to_come;
 }
 
 /* Whose turn it is, if a circuit may be begun at all but for its rate; NULL. */
@@ -240,9 +235,31 @@ static struct hidden_meeting *next_meeting(const struct hidden_service *s)
     return LIST_ENTRY(s->queue[slot].next, struct hidden_meeting, node);
 }
 
+/* SPEC: rendezvous R-24 */
 static bool has_room(const struct hidden_service *s)
 {
-    return s->stats.carried + to_come(s) < HIDDEN_CARRIED_MAX;
+    uint32_t kept = hidden_carried_kept(s->all->n), all = 0, lacking = 0;
+
+    LIST_EACH(it, &s->all->services)
+    {
+        const struct hidden_service *other = LIST_ENTRY(it, struct hidden_service, node);
+        all += held(other);
+        lacking += other != s && held(other) < kept ? kept - held(other) : 0;
+    }
+    return hidden_may_carry(held(s), all, kept, lacking);
+}
+
+/* Which service loses an idle circuit when there is no room for one more of |s|: the largest, or itself. */
+static struct hidden_service *sheds(struct hidden_service *s)
+{
+    struct hidden_service *most = s;
+
+    LIST_EACH(it, &s->all->services)
+    {
+        struct hidden_service *other = LIST_ENTRY(it, struct hidden_service, node);
+        most = held(other) > held(most) ? other : most;
+    }
+    return held(s) < HIDDEN_CARRIED_MAX && hidden_sheds_for(held(most), held(s)) ? most : s;
 }
 
 static void begin(struct hidden_service *s, struct hidden_meeting *m, tstamp now, struct acts *out)
@@ -256,6 +273,7 @@ static void begin(struct hidden_service *s, struct hidden_meeting *m, tstamp now
     s->stats.queued--;
     s->stats.building++;
     s->all->building++;
+    s->to_come++;
     s->stats.begun++;
     m->state = HIDDEN_R_BUILD;
     m->since = now;
@@ -303,9 +321,10 @@ static bool room_for(struct hidden_service *s, struct hidden_meeting *m, struct 
         return true;
     }
     if (!m->shed) { /* SPEC: rendezvous R-24 */
+        struct hidden_service *from = sheds(s);
         m->shed = true;
-        s->stats.shed++;
-        hidden_report(s, HIDDEN_SERVE_SHED, 0, out);
+        from->stats.shed++;
+        hidden_report(from, HIDDEN_SERVE_SHED, 0, out);
     }
     return false;
 }
@@ -465,6 +484,7 @@ qudag_err hidden_serve_take(struct hidden_services *h, uint64_t id, struct onion
     *keys = m->keys;
     wipe(&m->keys, sizeof m->keys);
     m->taken = true;
+    s->to_come--;
     return QUDAG_OK;
 }
 

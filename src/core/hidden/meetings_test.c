@@ -503,6 +503,34 @@ static void carried_circuits_are_bounded(void **state)
     bed_free(b);
 }
 
+/* two services hold all that the guard's link has room for: a third meets callers, and more at the largest's cost. */
+static void services_of_a_node_share_its_places(void **state)
+{
+    struct bed *b = bed_new(31);
+    uint64_t ids[3][HIDDEN_SLOTS];
+    struct hidden_target t[3];
+
+    (void)state;
+    for (uint64_t i = 0; i < 3; i++) {
+        t[i] = another_service(b, i + 1, ids[i]);
+    }
+    uint32_t rest = HIDDEN_ALL_CARRIED_MAX - HIDDEN_CARRIED_KEPT - 1000;
+    hidden_serve_carried(b->services, 1, 1000, b->now, &b->sacts);
+    hidden_serve_carried(b->services, 2, rest, b->now, &b->sacts);
+    flood(b, &t[0], ids[0], 1);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 0);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_SHED), 1); /* of its own */
+    assert_int_equal(stats_of(b, 1).shed, 1);
+    flood(b, &t[2], ids[2], HIDDEN_CARRIED_KEPT);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), HIDDEN_CARRIED_KEPT);
+    hidden_serve_carried(b->services, 3, 1, b->now, &b->sacts); /* so many, as one is carried */
+    flood(b, &t[2], ids[2], 1);
+    assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), HIDDEN_CARRIED_KEPT);
+    assert_int_equal(stats_of(b, 1).shed, 2); /* not of the third's */
+    assert_int_equal(stats_of(b, 3).shed, 0);
+    bed_free(b);
+}
+
 /* who is not met hears of it by the next point, which is told before he comes there; and again while it lasts. */
 static void a_service_that_meets_fewer_than_call_says_so(void **state)
 {
@@ -609,6 +637,7 @@ int main(void)
         cmocka_unit_test(services_begin_in_turn),
         cmocka_unit_test(a_flooded_point_does_not_starve_the_others),
         cmocka_unit_test(carried_circuits_are_bounded),
+        cmocka_unit_test(services_of_a_node_share_its_places),
         cmocka_unit_test(a_service_that_meets_fewer_than_call_says_so),
         cmocka_unit_test(what_r_does_not_join_comes_back),
         cmocka_unit_test(introductions_wear_a_point_out),

@@ -209,3 +209,23 @@ bool hidden_may_build(uint32_t mine, uint32_t all)
     return all < HIDDEN_ALL_BUILDS_MAX && mine < HIDDEN_ALL_BUILDS_MAX - all &&
            mine < HIDDEN_BUILDS_MAX;
 }
+
+uint32_t hidden_carried_kept(uint32_t services)
+{
+    uint32_t half = HIDDEN_ALL_CARRIED_MAX / 2 / (services > 0 ? services : 1);
+
+    return half < HIDDEN_CARRIED_KEPT ? half : HIDDEN_CARRIED_KEPT;
+}
+
+bool hidden_may_carry(uint32_t mine, uint32_t all, uint32_t kept, uint32_t lacking)
+{
+    if (mine >= HIDDEN_CARRIED_MAX || all >= HIDDEN_ALL_CARRIED_MAX) {
+        return false;
+    }
+    return mine < kept || lacking < HIDDEN_ALL_CARRIED_MAX - all;
+}
+
+bool hidden_sheds_for(uint32_t most, uint32_t mine)
+{
+    return most > mine + 1;
+}

@@ -28,6 +28,11 @@
 /* SPEC: rendezvous R-43: who waits longest has waited that long; as often points are told, and their callers for 30 s */
 #define HIDDEN_BUSY_AFTER (2 * NS_PER_S)
 #define HIDDEN_BUSY_AGAIN (15 * NS_PER_S)
+#define HIDDEN_CARRIED_MAX 1024 /* SPEC: rendezvous R-24: carried circuits of a service */
+/* SPEC: rendezvous R-24: of all services of a node; their guard's link has 1280 circuits (core/onion/admission.h) */
+#define HIDDEN_ALL_CARRIED_MAX 1152
+#define HIDDEN_CARRIED_KEPT                                                                        \
+    32 /* SPEC: rendezvous R-24: of these are kept for each service, half of all at the most */
 #define HIDDEN_COLLECT (10 * NS_PER_S) /* for the points a record is to name */
 
 /* --- caller ------------------------------------------------------------------------------------ */
@@ -165,5 +170,17 @@ size_t hidden_queue_next(const uint32_t *waiting, size_t n, size_t last);
  * |all|: it takes no more than it leaves free, so that one whose callers name dead relays does not shut out the others.
  */
 bool hidden_may_build(uint32_t mine, uint32_t all);
+
+/* How many places for carried circuits are kept for each of |services|, whatever the others hold. */
+uint32_t hidden_carried_kept(uint32_t services);
+
+/*
+ * Whether a service that holds |mine| carried circuits, those to come with them, may have one more where all of the
+ * node hold |all|, |kept| are kept for each, and the others lack |lacking| of theirs.
+ */
+bool hidden_may_carry(uint32_t mine, uint32_t all, uint32_t kept, uint32_t lacking);
+
+/* Whether the service that holds |most| gives way to one that holds |mine|: it has no less than that one then. */
+bool hidden_sheds_for(uint32_t most, uint32_t mine);
 
 #endif

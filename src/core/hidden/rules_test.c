@@ -68,6 +68,33 @@ static void who_waits_long_or_was_lost_makes_a_service_busy(void **state)
     assert_true(HIDDEN_BUSY_AFTER < HIDDEN_TRY_NEXT); /* before callers come by the next point */
 }
 
+/* whatever one service holds, each other finds a place; alone it has all that a service may. */
+static void services_share_the_places_for_callers(void **state)
+{
+    (void)state;
+    assert_int_equal(hidden_carried_kept(1), HIDDEN_CARRIED_KEPT);
+    for (uint32_t n = 1; n <= 64; n++) {
+        uint32_t kept = hidden_carried_kept(n), first = 0, all = 0;
+        assert_true(n * kept <= HIDDEN_ALL_CARRIED_MAX / 2 || kept == HIDDEN_CARRIED_KEPT);
+        while (hidden_may_carry(first, first, kept, (n - 1) * kept)) {
+            first++;
+        }
+        assert_true(n > 5 ? first >= HIDDEN_ALL_CARRIED_MAX / 2 : first == HIDDEN_CARRIED_MAX);
+        all = first;
+        for (uint32_t other = 1; other < n; other++) { /* each in turn takes what is kept for it */
+            for (uint32_t mine = 0; mine < kept; mine++) {
+                assert_true(hidden_may_carry(mine, all++, kept, (n - other - 1) * kept));
+            }
+        }
+        assert_true(all <= HIDDEN_ALL_CARRIED_MAX);
+    }
+    assert_false(hidden_may_carry(0, HIDDEN_ALL_CARRIED_MAX, 32, 0));
+    assert_true(hidden_sheds_for(2, 0));
+    assert_false(
+        hidden_sheds_for(1, 0)); /* two of equal size do not take from each other in turn */
+    assert_false(hidden_sheds_for(5, 5));
+}
+
 static void a_call_is_vain_when_points_are_gone_and_the_others_silent(void **state)
 {
     (void)state;
@@ -308,6 +335,7 @@ int main(void)
         cmocka_unit_test(orders_are_drawn_evenly),
         cmocka_unit_test(a_call_fails_for_what_its_points_said),
         cmocka_unit_test(who_waits_long_or_was_lost_makes_a_service_busy),
+        cmocka_unit_test(services_share_the_places_for_callers),
         cmocka_unit_test(a_call_is_vain_when_points_are_gone_and_the_others_silent),
         cmocka_unit_test(a_service_builds_no_more_than_it_leaves_free),
         cmocka_unit_test(each_service_looks_at_its_share),

@@ -15,9 +15,8 @@
 #include "core/hidden/caller.h"
 
 #define HIDDEN_SERVICES_MAX 64
-#define HIDDEN_SLOTS 16         /* introduction points of a service, old ones with them */
-#define HIDDEN_QUEUE_MAX 256    /* handshakes of a service that wait for a circuit */
-#define HIDDEN_CARRIED_MAX 1024 /* SPEC: rendezvous R-24 */
+#define HIDDEN_SLOTS 16      /* introduction points of a service, old ones with them */
+#define HIDDEN_QUEUE_MAX 256 /* handshakes of a service that wait for a circuit */
 #define HIDDEN_LIVE 3 /* periods that records may be made for: the one before, this one, the next */
 #define HIDDEN_PERIODS                                                                             \
     8 /* whose keys are kept: also of those that a wrong calendar took for live */

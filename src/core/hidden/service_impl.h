@@ -102,6 +102,7 @@ struct hidden_service {
     uint32_t last; /* slot whose turn it was */
     uint64_t turn; /* of the service, among all: when it began a circuit last */
     struct list work;
+    uint32_t to_come;         /* of these, what the owner does not count as carried yet */
     tstamp busy_due;          /* when points may be told again that more call than are met */
     struct limiter old_opens; /* what is looked at of all old points together */
     struct limiter builds;
