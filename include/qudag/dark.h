@@ -98,7 +98,8 @@ typedef struct qudag_dark_options {
  * Before QUDAG_PHASE_READY the stream is closed with QUDAG_ENORELAYS unless a circuit can be built already:
  * wait for the phase, or try again.  In the first 5 s of that phase a stream waits for relays that are lacking.
  * Other ends: QUDAG_ENEEDAUTH (as above), QUDAG_ENOTFOUND (not published), QUDAG_EUNREACHABLE (the service is
- * offline), QUDAG_ECIRCUIT, QUDAG_ETIMEOUT, QUDAG_EUNSUPPORTED (the service does not speak |proto|).
+ * offline), QUDAG_ELIMIT (more call the service than it meets: later), QUDAG_ECIRCUIT, QUDAG_ETIMEOUT,
+ * QUDAG_EUNSUPPORTED (the service does not speak |proto|).
  * At once: QUDAG_EINVAL, QUDAG_EMALFORMED, QUDAG_ECHECKSUM, QUDAG_EUNSUPPORTED, QUDAG_ENOMEM, QUDAG_ELIMIT (also: this
  * isolation key must wait, as follows; it may be tried every second, which costs nothing), QUDAG_ENEEDAUTH (it must
  * wait, and was told before that a key is needed).
@@ -106,7 +107,7 @@ typedef struct qudag_dark_options {
  * A service cannot make a caller build circuits without end: its address may cost ten an hour, of all isolation
  * keys together, not counting 64 first ones of keys.  Four of the ten may follow at once; each further one must wait
  * twice as long as the one before, from 7.5 s to a minute, and beyond the ten to an hour.  Circuits that did not get
- * past this node's own relays cost nothing, and qudag_dark_progress() gives back.  Where other keys have used that up,
+ * past this node's own relays cost nothing, nor do ten an hour that broke there, and qudag_dark_progress() gives back.  Where other keys have used that up,
  * the stream is closed with QUDAG_EUNREACHABLE after as long as a lookup takes, so that nobody learns what others
  * opened.
  */
