@@ -107,9 +107,9 @@ typedef struct qudag_dark_options {
  * A service cannot make a caller build circuits without end: its address may cost ten an hour, of all isolation
  * keys together, not counting 64 first ones of keys.  Four of the ten may follow at once; each further one must wait
  * twice as long as the one before, from 7.5 s to a minute, and beyond the ten to an hour.  Circuits that did not get
- * past this node's own relays cost nothing, nor do ten an hour that broke there, and qudag_dark_progress() gives back.  Where other keys have used that up,
- * the stream is closed with QUDAG_EUNREACHABLE after as long as a lookup takes, so that nobody learns what others
- * opened.
+ * past this node's own relays cost nothing, nor do ten an hour that broke there, and qudag_dark_progress() gives back.
+ * Where other keys have used that up, the stream is closed with QUDAG_EUNREACHABLE after as long as a lookup takes, so
+ * that nobody learns what others opened.
  */
 QUDAG_MUST_USE QUDAG_API qudag_err qudag_dark_open(qudag_node *n, const char *addr,
                                                    const char *proto, qudag_stream *out);

@@ -173,7 +173,7 @@ static uint64_t circuit_of(qudag_node *n, qudag_stream s)
     return qudag_stream_info(n, s, &info) == QUDAG_OK ? info.circuit.id : 0;
 }
 
-/* Of the circuit that holds most (of the one network there is, ONE), the connection that has been silent for longest gives way. */
+/* Of the circuit that holds most, all being of one network, the connection that was silent for longest gives way. */
 static void evict(struct expose_service *svc)
 {
     const struct fair_source *most = fair_most(&svc->callers);

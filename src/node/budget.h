@@ -18,7 +18,7 @@
  *
  * One comes back every NODE_BUDGET_HOUR / free, the excess by one an hour; one for each piece of new content that
  * the far end acknowledged (node_budget_progress), since for that the caller called; and one for a circuit in use that
- * broke at a relay of ours (node_budget_spare), NODE_BUDGET_SPARE an hour at the most, since a relay may be hostile too.
+ * broke at a relay of ours (node_budget_spare), NODE_BUDGET_SPARE an hour at the most: a relay may be hostile too.
  */
 #ifndef QUDAG_SRC_NODE_BUDGET_H
 #define QUDAG_SRC_NODE_BUDGET_H

@@ -123,7 +123,7 @@ static void half_of_all_relays_are_dead(void **state)
     qsort(ms, CALLS, sizeof ms[0], by_value);
     print_message("%u of %u answered, half of them within %u ms\n", answered, CALLS,
                   (unsigned)ms[CALLS / 2]);
-    /* Before dead guards were left out: 7, half in 29 s.  Which relays die beside whom is chance: 8 to 12, 0.5 to 12 s. */
+    /* Before dead guards were left out: 7, half in 29 s.  Which relays die is chance: 8 to 12, half in 0.5 to 12 s. */
     assert_true(answered >= 8);
     assert_true(ms[CALLS / 2] <= 20000);
 }

@@ -503,7 +503,7 @@ static void carried_circuits_are_bounded(void **state)
     bed_free(b);
 }
 
-/* two services hold all that the guard's link has room for: a third meets callers, and more at the largest's cost. */
+/* two services hold all there is room for: a third meets callers, and more at the largest's cost. */
 static void services_of_a_node_share_its_places(void **state)
 {
     struct bed *b = bed_new(31);

@@ -25,7 +25,7 @@
 #define HIDDEN_ALL_OPENS_RATE                                                                      \
     600 /* SPEC: rendezvous R-28: handshakes a second, of a node: so many by share, and so many beside */
 #define HIDDEN_EXCESS_BURST 800 /* SPEC: rendezvous R-42: twice what a relay may pass on at once */
-/* SPEC: rendezvous R-43: who waits longest has waited that long; as often points are told, and their callers for 30 s */
+/* SPEC: rendezvous R-43: who waits longest has waited that long; points are told again as often */
 #define HIDDEN_BUSY_AFTER (2 * NS_PER_S)
 #define HIDDEN_BUSY_AGAIN (15 * NS_PER_S)
 #define HIDDEN_CARRIED_MAX 1024 /* SPEC: rendezvous R-24: carried circuits of a service */

@@ -79,8 +79,8 @@ void introduce_free(struct introduce *i);
 QUDAG_MUST_USE qudag_err introduce_establish(struct introduce *i, const struct introduce_point *p,
                                              tstamp now, struct acts *out);
 /*
- * The service behind the point of that cookie meets fewer than call: its relay tells callers so for INTRODUCE_BUSY_LIFE.
- * Nothing happens when there is no such point, or not yet.
+ * The service behind the point of that cookie meets fewer than call: its relay tells callers so, INTRODUCE_BUSY_LIFE
+ * long.  Nothing happens when there is no such point, or not yet.
  */
 void introduce_busy(struct introduce *i, uint64_t cookie, tstamp now, struct acts *out);
 /*
