@@ -12,6 +12,7 @@
 #   make asan              tests under the address and undefined-behaviour sanitizers
 #   make format            apply the format
 #   make install DESTDIR=  [PREFIX=/usr/local]
+#   make deb [DEB=build/deb]    Debian packages, built in a clean chroot and tried in another; needs root
 #   make clean             all of build/ but the libraries fetched; make distclean takes these too
 BUILD ?= build/out
 SECONDS ?= 60
@@ -19,6 +20,7 @@ RUNS ?= 5
 PREFIX ?= /usr/local
 T ?=
 SAMPLE ?=
+DEB ?= build/deb
 ONLY ?=
 FILE ?=
 MESSAGE ?=
@@ -72,6 +74,9 @@ install: all
 	    meson setup --reconfigure $(BUILD) -Dprefix=$(PREFIX) && TARGETS=product tools/build.sh $(BUILD); }
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
+deb: deps deps-deb
+	@packaging/deb.py --dir $(DEB)
+
 deps-%:
 	@tools/deps.sh --tools=$*
 
@@ -81,4 +86,4 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: all deps test demo bench sim check format asan clang fuzz mutants install clean distclean
+.PHONY: all deps deb test demo bench sim check format asan clang fuzz mutants install clean distclean

@@ -10,6 +10,7 @@
 #                              use: nginx, sshd, Chromium and others for tests/system/real_use.  What of it cannot be had
 #                              is said and left out.  nginx and sshd are not started, but will be at the next start of
 #                              this machine unless you disable them: meant for machines of CI.
+#                              deb: what packaging/deb.py makes and tries Debian packages with.
 #  the protocol libraries      OpenSSL >= 3.5, ngtcp2 >= 1.16 with its OpenSSL helper, libuv, BLAKE3.
 #  the fast primitives         AWS-LC's ML-KEM, ML-DSA, X25519 and Ed25519, where their source can be had: see
 #                              tools/deps/fastcrypto.sh.  Without them OpenSSL's are used.  --fastcrypto is remembered.
@@ -98,6 +99,12 @@ look_check() {
     have clang-format || want clang-format
     have abidiff || want abigail-tools
 }
+look_deb() {
+    have mmdebstrap || want mmdebstrap
+    have lintian || want lintian
+    have dpkg-source || want dpkg-dev
+    have git || want git
+}
 look_clang() {
     if ! have clang; then
         want clang
@@ -169,7 +176,7 @@ install_tools() {
     missing=
     for g in $(printf %s "$groups" | tr , ' '); do
         case $g in
-        build | test | check | clang) "look_$g" ;;
+        build | test | check | clang | deb) "look_$g" ;;
         use) look_all_use ;;
         all) look_test && look_check && look_clang ;;
         *) die "unknown tool group $g" ;;
