@@ -7,7 +7,8 @@
 Where a file lies and how its name ends says what it is:
 
     src/F/X.c                   library source of folder F (F has a DEPS file); sim/X.c likewise
-    src/F/X_x86.c               the same with AES/SSE instructions allowed, X_x86_avx512.c with AVX-512; x86-64 only
+    src/F/X_x86.c               the same with AES/SSE instructions allowed; x86-64 only
+    src/F/X_x86_avx2.c          ... and AVX2, VAES, VPCLMULQDQ; X_x86_avx512.c: and AVX-512
     src/F/X_awslc.c             the same over AWS-LC, whose headers stand in the place of OpenSSL's; with fastcrypto only
     src/F/X_fast.c              with fastcrypto only
     src/F/X_test.c              unit test (own main, cmocka), linked with F and what F's DEPS reach
@@ -102,11 +103,12 @@ def library_rows():
         fuzz = [p for p in all_c if p.name.endswith('_fuzz.c')]
         code = [p for p in all_c if p not in tests and p not in fuzz]
         avx512 = [p for p in code if p.name.endswith('_x86_avx512.c')]
+        avx2 = [p for p in code if p.name.endswith('_x86_avx2.c')]
         x86 = [p for p in code if p.name.endswith('_x86.c')]
         awslc = [p for p in code if p.name.endswith('_awslc.c')]
         fast = [p for p in code if p.name.endswith('_fast.c')]
-        plain = [p for p in code if p not in avx512 + x86 + awslc + fast]
-        kinds = '|'.join(names(kind, 'src') for kind in (plain, x86, avx512, awslc, fast))
+        plain = [p for p in code if p not in avx512 + avx2 + x86 + awslc + fast]
+        kinds = '|'.join(names(kind, 'src') for kind in (plain, x86, avx2, avx512, awslc, fast))
         yield f'lib|{folder}|{",".join(below)}|{kinds}'
         for p in tests:
             yield f'unit|{folder}|{p.stem.removesuffix("_test")}|{names([p], "src")}|{note(p, 60)}'

@@ -10,6 +10,7 @@
 
 #include "base/types.h"
 
+#include <cpuid.h>
 #include <tmmintrin.h>
 #include <wmmintrin.h>
 
@@ -21,6 +22,18 @@
 #else
 #define X86_UNROLL _Pragma("GCC unroll 8")
 #endif
+
+/* Whether AES comes on wider registers than 128 bits. */
+static inline bool x86_has_vaes(void)
+{
+#if defined(__clang__)
+    /* no name for it before clang 19; CPUID is slow in virtual machines, hence not the first choice */
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & bit_VAES) != 0;
+#else
+    return __builtin_cpu_supports("vaes");
+#endif
+}
 
 static inline __m128i x86_load(const void *p)
 {

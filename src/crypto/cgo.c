@@ -22,6 +22,7 @@ _Static_assert((CGO_BODY_MAX - CGO_TAG_LEN) / 16 + CGO_AES256_KEY_MATERIAL / 16 
 static const struct cgo_impl *const impls[] = {
 #if defined(__x86_64__)
     &cgo_impl_x86_avx512,
+    &cgo_impl_x86_avx2,
     &cgo_impl_x86,
 #endif
     &cgo_impl_portable,

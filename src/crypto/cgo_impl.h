@@ -5,7 +5,8 @@
  *     |  struct cgo_impl
  *     +-- cgo_portable.c     EVP AES, masked-multiplication POLYVAL; any machine
  *     +-- cgo_x86.c          AES-NI and PCLMULQDQ, eight blocks at a time
- *     +-- cgo_x86_avx512.c   VAES and VPCLMULQDQ, sixteen blocks at a time
+ *     +-- cgo_x86_avx2.c     VAES and VPCLMULQDQ, sixteen blocks at a time, in registers of two
+ *     +-- cgo_x86_avx512.c   the same in registers of four
  *
  * Names (ET, PRF, UIV+, KB, KU, K, B, N, T') are those of spec/cell-cipher.md.
  */
@@ -54,6 +55,7 @@ struct cgo_impl {
 extern const struct cgo_impl cgo_impl_portable;
 #if defined(__x86_64__)
 extern const struct cgo_impl cgo_impl_x86;
+extern const struct cgo_impl cgo_impl_x86_avx2;
 extern const struct cgo_impl cgo_impl_x86_avx512;
 #endif
 

@@ -8,7 +8,6 @@
 #include "crypto/cgo_impl.h"
 #include "crypto/polyval_x86.h"
 
-#include <cpuid.h>
 #include <immintrin.h>
 #include <string.h>
 
@@ -34,23 +33,12 @@ static struct avx512_keys *keys_of(struct cgo_state *s)
     return (struct avx512_keys *)(void *)s->engine;
 }
 
-static bool has_vaes(void)
-{
-#if defined(__clang__)
-    /* no name for it before clang 19; CPUID is slow in virtual machines, hence not the first choice */
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & bit_VAES) != 0;
-#else
-    return __builtin_cpu_supports("vaes");
-#endif
-}
-
 static bool usable(void)
 {
     return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") &&
            __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("vpclmulqdq") && has_vaes();
+           __builtin_cpu_supports("vpclmulqdq") && x86_has_vaes();
 }
 
 static struct products mul4(__m512i a, __m512i b)
