@@ -108,12 +108,11 @@ void node_core_event(void *node, unsigned swarm_ix, const struct ev *ev)
 
 void node_cores_drop_victim(struct node *n, tstamp now)
 {
-    struct act reset = {.type = ACT_RESET, .strm = n->victim, .err = QUDAG_ELIMIT};
-    struct ev ev = {.type = EV_RESET, .strm = n->victim, .err = QUDAG_ELIMIT};
-
     if (ref_none(n->victim)) {
         return;
     }
+    struct act reset = {.type = ACT_RESET, .strm = n->victim, .err = QUDAG_ELIMIT};
+    struct ev ev = {.type = EV_RESET, .strm = n->victim, .err = QUDAG_ELIMIT};
     n->victim = (struct ref){0, 0};
     swarm_act(n->swarm, n->core[n->victim_core].swarm_ix, &reset, NULL, now);
     event(n, n->victim_core, &ev);
@@ -122,14 +121,15 @@ void node_cores_drop_victim(struct node *n, tstamp now)
 void node_cores_act(struct node *n, tstamp now)
 {
     for (size_t i = 0; i < n->acts.n; i++) {
-        struct act a = n->acts.v[i];
+        /* What carrying it out adds to the list comes behind it. */
+        const struct act *a = &n->acts.v[i];
         const struct node_core *c = &n->core[n->tag[i]];
-        if (a.type != ACT_UP) {
+        if (a->type != ACT_UP) {
             const char *proto =
-                a.type == ACT_OPEN && c->open_proto != NULL ? c->open_proto(n, &a) : NULL;
-            swarm_act(n->swarm, c->swarm_ix, &a, proto, now);
+                a->type == ACT_OPEN && c->open_proto != NULL ? c->open_proto(n, a) : NULL;
+            swarm_act(n->swarm, c->swarm_ix, a, proto, now);
         } else if (c->report != NULL) {
-            c->report(n, &a, now);
+            c->report(n, a, now);
         }
     }
     n->acts.n = 0;

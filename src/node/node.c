@@ -258,6 +258,14 @@ static void shed(struct node *n, tstamp now)
     }
 }
 
+/* Mostly there is nothing: this comes several times after each event. */
+static void act(struct node *n, tstamp now)
+{
+    if (n->acts.n > 0 || n->acts.bytes_n > 0) {
+        node_cores_act(n, now);
+    }
+}
+
 void node_drain(struct node *n, tstamp now)
 {
     if (n->draining) {
@@ -266,20 +274,20 @@ void node_drain(struct node *n, tstamp now)
     n->draining = true;
     n->now = now;
     for (size_t i = 0; i < n->cfg.drain_max;
-         i++) {                 /* a program may answer every failure with a new try */
-        node_cores_act(n, now); /* before a program or the swarm calls a core again */
+         i++) {      /* a program may answer every failure with a new try */
+        act(n, now); /* before a program or the swarm calls a core again */
         bool begun = node_op_begin_next(n, now);
-        node_cores_act(n, now);
+        act(n, now);
         node_streams_flush(n);
-        node_cores_act(n, now);
+        act(n, now);
         node_cores_drop_victim(n, now);
-        node_cores_act(n, now);
+        act(n, now);
         hand_on_news(n, now);
         if (!swarm_step(n->swarm, now) && !begun && list_empty(&n->todo) && n->news == 0) {
             break;
         }
     }
-    node_cores_act(n, now);
+    act(n, now);
     shed(n, now);
     node_saved_dht(n, now); /* before anything that was written above can leave */
     node_saved_pins(n);

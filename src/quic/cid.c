@@ -23,6 +23,26 @@ void quic_cid_make(const struct quic *q, uint8_t cid[CID_LEN])
     cid[0] = q->cfg.shard ^ mask_of(q->cid_key, cid + 1);
 }
 
+struct quic_conn *quic_cid_find(struct quic *q, struct slice cid)
+{
+    if (cid.len == CID_LEN && q->last != NULL && memcmp(q->last_cid, cid.base, CID_LEN) == 0) {
+        return q->last;
+    }
+    struct quic_conn *c = map_get(&q->cids, cid);
+    if (c != NULL && cid.len == CID_LEN) {
+        memcpy(q->last_cid, cid.base, CID_LEN);
+        q->last = c;
+    }
+    return c;
+}
+
+/* Whatever is taken out of the table goes through here. */
+static void forget(struct quic *q, struct slice cid)
+{
+    q->last = NULL;
+    (void)map_del(&q->cids, cid);
+}
+
 qudag_err quic_cid_bind(struct quic_conn *c, const uint8_t *cid, size_t len)
 {
     qudag_err err;
@@ -44,7 +64,7 @@ void quic_cid_unbind(struct quic_conn *c, const uint8_t *cid, size_t len)
 {
     for (uint32_t i = 0; i < c->cids_n; i++) {
         if (len == CID_LEN && memcmp(c->cids[i], cid, len) == 0) {
-            (void)map_del(&c->q->cids, (struct slice){cid, len});
+            forget(c->q, (struct slice){cid, len});
             c->cids_n--;
             memmove(c->cids[i], c->cids[c->cids_n], CID_LEN);
             return;
@@ -83,13 +103,13 @@ void quic_cid_unbind_all(struct quic_conn *c)
     }
     while (c->cids_n > 0) {
         c->cids_n--;
-        (void)map_del(&c->q->cids, (struct slice){c->cids[c->cids_n], CID_LEN});
+        forget(c->q, (struct slice){c->cids[c->cids_n], CID_LEN});
     }
     if (c->odcid_len > 0) {
         struct slice key = {c->odcid, c->odcid_len};
 
         if (map_get(&c->q->cids, key) == c) {
-            (void)map_del(&c->q->cids, key);
+            forget(c->q, key);
         }
         c->odcid_len = 0;
     }

@@ -121,6 +121,7 @@ struct quic_conn {
     bool held;       /* and until then streams wait */
     tstamp rekey_at; /* when this side asks for new traffic keys, unless the peer did before */
     struct transport_padding padding;
+    tstamp quiet_at;     /* when it was drawn last how long nothing is said */
     struct list ready;   /* struct quic_stream with something to write */
     struct list blocked; /* and those that wait for credit */
     struct quic_stream **buckets;
@@ -174,8 +175,10 @@ struct quic {
     ngtcp2_mem ng_mem;
     tstamp now;
     struct slots conns;
-    struct map cids;   /* connection id -> struct quic_conn */
-    struct map resets; /* stateless reset token of the peer -> struct quic_conn */
+    struct map cids;           /* connection id -> struct quic_conn */
+    struct quic_conn *last;    /* what was found last, NULL: nothing that is still there ... */
+    uint8_t last_cid[CID_LEN]; /* ... under which id */
+    struct map resets;         /* stateless reset token of the peer -> struct quic_conn */
     struct heap timers;
     struct list asked,
         silent;       /* links that were not heard yet; and those probed for it: silence.c */

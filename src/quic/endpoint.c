@@ -427,7 +427,7 @@ void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
         q->stats.dropped_short++;
         return;
     }
-    c = map_get(&q->cids, (struct slice){vc.dcid, vc.dcidlen});
+    c = quic_cid_find(q, (struct slice){vc.dcid, vc.dcidlen});
     if (c == NULL && (d->data.base[0] & 0x80) == 0) {
         c = map_get(&q->resets, (struct slice){d->data.base + d->data.len - 16, 16});
         if (c == NULL) {

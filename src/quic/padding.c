@@ -53,6 +53,7 @@ void quic_conn_keep_alive(struct quic_conn *c)
     alive = rng_jitter(&rng, alive, 100);
     uint64_t quiet = draw_quiet(c);
     ngtcp2_conn_set_keep_alive_timeout(c->ng, quiet < alive ? quiet : alive);
+    c->quiet_at = c->q->now;
 }
 
 void quic_conn_traffic(struct quic_conn *c)
@@ -63,5 +64,8 @@ void quic_conn_traffic(struct quic_conn *c)
     if (c->q->now >= c->padding.until) {
         c->padding.most_ns = 0; /* the usual period again */
     }
-    quic_conn_keep_alive(c);
+    /* Of packets of one instant the last one counts: one draw is enough. */
+    if (c->quiet_at != c->q->now) {
+        quic_conn_keep_alive(c);
+    }
 }

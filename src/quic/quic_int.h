@@ -55,6 +55,9 @@ void quic_cid_make(const struct quic *q, uint8_t cid[CID_LEN]);
  */
 QUDAG_MUST_USE qudag_err quic_cid_bind(struct quic_conn *c, const uint8_t *cid, size_t len);
 
+/* Whose id |cid| is, or NULL.  Datagrams of one link come in runs, so that the last answer is at hand. */
+struct quic_conn *quic_cid_find(struct quic *q, struct slice cid);
+
 /* The peer has retired |cid|; an id that |c| does not have is ignored. */
 void quic_cid_unbind(struct quic_conn *c, const uint8_t *cid, size_t len);
 
