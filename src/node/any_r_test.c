@@ -18,6 +18,7 @@
 #define SERVICE 0 /* a relay itself */
 #define CALLER 7
 #define RELAYS 7
+#define NAME 9 /* of the service, where it has circuits that wait */
 
 static struct ref at_r[2]; /* circuits to R: of the caller, of the service */
 static unsigned built, lost, waiting, joined, created;
@@ -40,7 +41,7 @@ static void on_lost(struct node *n, struct node_circuit *c, qudag_err err, tstam
 }
 
 static const struct node_circuit_use to_r = {
-    .name = "test", .to_relay = true, .afresh = true, .built = on_built, .failed = on_lost};
+    .name = "test", .to_relay = true, .meets = true, .built = on_built, .failed = on_lost};
 
 static void on_rendezvous(struct node *n, const struct act *a, tstamp now)
 {
@@ -85,7 +86,7 @@ static bool is_joined(struct nt *nt)
 static struct ref circuit_to(size_t from, const struct onion_hop *r)
 {
     struct node *n = net.node[from].node;
-    struct node_circuit_end end = {.relay = r};
+    struct node_circuit_end end = {.relay = r, .call = from == SERVICE ? NAME : 0};
     struct node_circuit *c;
 
     built = lost = 0;
@@ -140,6 +141,23 @@ static void network(void)
     net.node[CALLER].node->core[net.node[CALLER].node->ix.rendezvous].report = on_rendezvous;
 }
 
+/* How many wait for the service |name|, and whether they are as P-35 wants them. */
+static size_t waits(uint64_t name, bool *cover)
+{
+    struct node_clean_path path[NODE_CLEAN_MAX];
+    size_t k = 0;
+
+    LIST_EACH(it, &net.node[SERVICE].node->circuits)
+    {
+        const struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        if (c->use->stem && c->call == name && c->open && k < NODE_CLEAN_MAX) {
+            path[k++] = (struct node_clean_path){c->path, c->n_hops};
+        }
+    }
+    *cover = node_clean_cover_all(path, k);
+    return k;
+}
+
 static void a_service_comes_to_whatever_relay_is_named(void **state)
 {
     uint64_t first[RELAYS], least = UINT64_MAX, most = 0, cookie = 0;
@@ -188,32 +206,80 @@ static void also_when_no_other_guard_answers(void **state)
     assert_true(tried >= 2);
 }
 
+static bool two_wait(struct nt *nt)
+{
+    bool cover;
+    (void)nt;
+
+    return waits(NAME, &cover) == 2 && waits(NAME + 1, &cover) == 2;
+}
+
+/* One of those that wait for the service is gone: the other one cannot be completed to each R. */
+static void end_one(void)
+{
+    struct node *n = net.node[SERVICE].node;
+
+    LIST_EACH(it, &n->circuits)
+    {
+        struct node_circuit *c = LIST_ENTRY(it, struct node_circuit, node);
+        if (c->use->stem && c->call == NAME) {
+            node_circuit_end(n, c, net.now);
+            return;
+        }
+    }
+}
+
 /*
- * R-29: circuits wait at the service, of which some pass R and cannot be taken: none is, or the time would tell which
- * relays are of its second layer.
+ * R-29, P-35: circuits wait at the service, of which some pass R and cannot be completed to it: another one is, or none
+ * is taken whoever is named, or the time would tell which relays are of its second layer.
  */
 static void circuits_that_wait_do_not_tell_who_is_named(void **state)
 {
-    uint64_t cookie = 200, least = UINT64_MAX, most = 0;
+    static struct node_service service[2] = {{.name = NAME, .has_target = true},
+                                             {.name = NAME + 1, .has_target = true}};
+    uint64_t cookie = 200, least[2] = {UINT64_MAX, UINT64_MAX}, most[2] = {0, 0};
+    unsigned taken = 0;
+    bool cover;
     (void)state;
 
     network();
-    net.node[SERVICE].node->cfg.clean_circuits = 2;
+    struct node *n = net.node[SERVICE].node;
+    n->cfg.clean_circuits = 2;
+    n->cfg.circuits_max = 1000;
+    for (int i = 0; i < 2; i++) {
+        service[i].save_at = service[i].give_up_at = TSTAMP_NEVER;
+        list_push_back(&n->serving, &service[i].node);
+    }
+    n->meetings_at = net.now;
     for (size_t i = 0; i < 2 * RELAYS; i++) { /* links stand, and they wait from the first on */
         (void)meet_at(i % RELAYS, ++cookie);
     }
     for (size_t i = 0; i < RELAYS; i++) {
-        uint64_t best = UINT64_MAX;
-        for (int k = 0; k < 8; k++) { /* a relay that goes on to R may have to dial it */
+        uint64_t best[2] = {UINT64_MAX, UINT64_MAX};
+        for (int k = 0; k < 24; k++) { /* a relay that goes on to R may have to dial it */
+            assert_true(nt_run(&net, 60 * NS_PER_S, two_wait)); /* one may just have been too old */
+            (void)waits(NAME, &cover);
+            if (k % 2 == 1) {
+                end_one();
+                cover = false;
+            }
             uint64_t took = meet_at(i, ++cookie);
-            best = took < best ? took : best;
+            best[cover] = took < best[cover] ? took : best[cover];
+            taken += cover ? 1 : 0;
         }
-        least = best < least ? best : least;
-        most = best > most ? best : most;
+        for (int c = 0; c < 2; c++) {
+            least[c] = best[c] < least[c] ? best[c] : least[c];
+            most[c] = best[c] > most[c] ? best[c] : most[c];
+        }
     }
-    print_message("with clean circuits: met after %llu to %llu ms\n", (unsigned long long)least,
-                  (unsigned long long)most);
-    assert_true(most - least <= 15);
+    print_message("with clean circuits: met after %llu to %llu ms, else after %llu to %llu ms\n",
+                  (unsigned long long)least[1], (unsigned long long)most[1],
+                  (unsigned long long)least[0], (unsigned long long)most[0]);
+    list_del(&service[0].node);
+    list_del(&service[1].node);
+    assert_true(taken >= 10 * RELAYS); /* two had nothing in common */
+    assert_true(most[1] - least[1] <= 15 && most[0] - least[0] <= 15);
+    assert_true(most[1] + 30 <= least[0]); /* three hops less to build */
 }
 
 int main(void)

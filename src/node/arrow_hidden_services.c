@@ -80,7 +80,7 @@ static const struct node_circuit_use to_same_point = {
     .name = "service-introduce", .to_relay = true, .built = point_built, .failed = point_lost};
 static const struct node_circuit_use to_r = {.name = "service-rendezvous",
                                              .to_relay = true,
-                                             .afresh = true,
+                                             .meets = true,
                                              .begun = r_begun,
                                              .built = r_built,
                                              .failed = r_lost};

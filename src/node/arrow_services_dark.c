@@ -154,6 +154,7 @@ static void service_free(struct node *n, struct node_service *s)
 {
     list_del(&s->node);
     mem_free(n->mem, s);
+    n->meetings_at = n->now; /* what waits for it is of no more use */
 }
 
 /* With the keys of the last run, unless they are damaged: then callers wait until they find a newer record. */
@@ -195,6 +196,7 @@ static qudag_err begin(struct node *n, const struct dark_addr *a, tstamp now,
     s->addr = *a;
     s->name = node_keys_tag(a);
     s->save_at = s->give_up_at = TSTAMP_NEVER;
+    n->meetings_at = now;
     list_push_back(&n->serving, &s->node); /* reports come for it from now on */
     qudag_err err = serve(n, s, now);
     if (err != QUDAG_OK) {

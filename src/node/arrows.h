@@ -156,6 +156,8 @@ QUDAG_MUST_USE qudag_err node_dark_init(struct node *n);        /* dark - gatewa
 QUDAG_MUST_USE qudag_err node_circuit_age_init(struct node *n); /* circuits - time */
 QUDAG_MUST_USE qudag_err node_clean_init(struct node *n);       /* circuits that wait for a use */
 QUDAG_MUST_USE qudag_err node_padding_init(struct node *n);     /* padding - circuits */
+/* |c| is begun, whether one that waits is taken for it or not. */
+void node_clean_use(struct node *n, const struct node_circuit *c);
 /* |c| is open: unless its use begins with a request, it begins with padding. */
 void node_padding_built(struct node *n, const struct node_circuit *c);
 /* |c| has one more exchange of padding, if there is room for one. */

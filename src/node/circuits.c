@@ -40,15 +40,25 @@ static void circuit_free(struct node *n, struct node_circuit *c)
     mem_free(n->mem, c);
 }
 
-/* Makes |stem|, which waits, the beginning of |c|; false: it will not do. */
-static bool complete(struct node *n, struct node_circuit *c, struct node_circuit *stem, tstamp now)
+bool node_circuit_waits_for(const struct node_circuit *stem, const struct node_circuit *c)
 {
-    struct node_clean_one one = {.built = stem->use->stem && stem->open && !stem->canceled,
-                                 .hops = stem->n_hops,
-                                 .leaves = stem->leave_at};
+    return stem->use->stem && stem->use->meets == c->use->meets &&
+           (!stem->use->meets || stem->call == c->call);
+}
 
-    if (!node_clean_may_take(&one, node_path_hops(c), now) ||
-        node_path_complete(n, c, stem) != QUDAG_OK) {
+static bool may_take(const struct node_circuit *c, const struct node_circuit *stem, tstamp now)
+{
+    struct node_clean_one one = {
+        .built = stem->open && !stem->canceled, .hops = stem->n_hops, .leaves = stem->leave_at};
+
+    return node_circuit_waits_for(stem, c) && node_clean_may_take(&one, node_path_hops(c), now);
+}
+
+/* Makes |stem|, which waits, the beginning of |c|; |near|: see struct relays_path_want.  false: it will not do. */
+static bool complete(struct node *n, struct node_circuit *c, struct node_circuit *stem, bool near,
+                     tstamp now)
+{
+    if (!may_take(c, stem, now) || node_path_complete(n, c, stem, near) != QUDAG_OK) {
         return false;
     }
     struct acts *out = node_begin(n);
@@ -64,23 +74,49 @@ static bool complete(struct node *n, struct node_circuit *c, struct node_circuit
     return true;
 }
 
-/* Takes the clean circuit that has waited longest of those that will do; false: none does. */
-static bool take_clean(struct node *n, struct node_circuit *c)
+/* SPEC: path-selection P-35: whether what waits for the service of |c| can be completed to whatever relay. */
+static bool covers_all(struct node *n, const struct node_circuit *c)
 {
-    uint8_t hops = node_path_hops(c);
+    struct node_clean_path path[NODE_CLEAN_MAX];
+    size_t k = 0;
 
-    if (c->use->stem || c->use->afresh || c->tries > 0) {
-        return false;
-    }
-    node_clean_used(&n->clean, hops > n->cfg.hops ? NODE_CLEAN_LONG : NODE_CLEAN_SHORT, n->now,
-                    &n->cfg.rng);
     LIST_EACH(it, &n->circuits)
     {
-        if (complete(n, c, LIST_ENTRY(it, struct node_circuit, node), n->now)) {
+        const struct node_circuit *stem = LIST_ENTRY(it, struct node_circuit, node);
+        if (k < NODE_CLEAN_MAX && may_take(c, stem, n->now) && node_path_holds(n, stem)) {
+            path[k++] = (struct node_clean_path){stem->path, stem->n_hops};
+        }
+    }
+    return node_clean_cover_all(path, k);
+}
+
+/* Takes what has waited longest of all that will do, if they may be |near| to the last hop; false: none does. */
+static bool take_one(struct node *n, struct node_circuit *c, bool near)
+{
+    LIST_EACH(it, &n->circuits)
+    {
+        if (complete(n, c, LIST_ENTRY(it, struct node_circuit, node), near, n->now)) {
             return true;
         }
     }
     return false;
+}
+
+/* Takes a clean circuit for |c|; false: none will do. */
+static bool take_clean(struct node *n, struct node_circuit *c)
+{
+    if (c->use->stem || c->tries > 0) {
+        return false;
+    }
+    bool may = !c->use->meets || covers_all(n, c);
+    node_clean_use(n, c);
+    if (!may || !(take_one(n, c, false) || take_one(n, c, true))) {
+        return false;
+    }
+    if (c->use->begun != NULL) {
+        c->use->begun(n, c, n->now); /* its first hop answered long ago */
+    }
+    return true;
 }
 
 static qudag_err build(struct node *n, struct node_circuit *c)
@@ -202,7 +238,7 @@ qudag_err node_circuit_start_end(struct node *n, const struct node_circuit_use *
 }
 
 qudag_err node_circuit_start_stem(struct node *n, const struct node_circuit_use *use,
-                                  uint8_t relays)
+                                  uint8_t relays, uint64_t call)
 {
     struct node_circuit *c = circuit_new(n, use);
 
@@ -210,6 +246,7 @@ qudag_err node_circuit_start_stem(struct node *n, const struct node_circuit_use 
         return QUDAG_ENOMEM;
     }
     c->relays = relays;
+    c->call = call;
     qudag_err err = build(n, c);
     if (err != QUDAG_OK) {
         mem_free(n->mem, c);

@@ -16,9 +16,8 @@ struct node_circuit_use {
     const char *name; /* static, for tools */
     bool to_service;  /* the last hop is a dark address, not a relay */
     bool to_relay;    /* the last hop is a relay that was named, struct node_circuit_end */
-    bool
-        afresh; /* none that waits is taken for it: which of them would do must not be seen by the time */
-    bool stem;      /* it lacks its last hop, and waits to be taken for another use (clean.h) */
+    bool meets; /* of a service: only what waits for that service is taken, or it for such a use */
+    bool stem;  /* it lacks its last hop, and waits to be taken for another use (clean.h) */
     bool carried;   /* it runs through another circuit: onion_carry(), no path of its own */
     bool exchanges; /* it begins with a request to the gateway: no padding in its place */
     /* NULL, or: its first hop has answered. */
@@ -89,9 +88,14 @@ struct node_circuit_end {
 QUDAG_MUST_USE qudag_err node_circuit_start_end(struct node *n, const struct node_circuit_use *use,
                                                 const struct node_circuit_end *end,
                                                 struct node_circuit **out);
-/* Builds one of |relays| that waits for its last hop.  As node_circuit_start(), but it never waits for a path. */
+/*
+ * Builds one of |relays| that waits for its last hop; use.meets: for the service |call|.  As node_circuit_start(), but
+ * it never waits for a path.
+ */
 QUDAG_MUST_USE qudag_err node_circuit_start_stem(struct node *n, const struct node_circuit_use *use,
-                                                 uint8_t relays);
+                                                 uint8_t relays, uint64_t call);
+/* Whether |stem| waits for what |c| is for: for anybody, or for the meetings of one service. */
+bool node_circuit_waits_for(const struct node_circuit *stem, const struct node_circuit *c);
 /*
  * One to |dark| that is to be carried by another: streams may wait for it until node_circuit_carried() says that it is
  * there, or node_circuit_lost() that it never will be.  ENOMEM.

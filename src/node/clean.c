@@ -61,3 +61,34 @@ bool node_clean_may_take(const struct node_clean_one *one, uint8_t hops, tstamp 
 {
     return one->built && one->hops + 1 == hops && now < one->leaves;
 }
+
+static bool have_one_in_common(const struct node_clean_path *a, const struct node_clean_path *b)
+{
+    for (size_t i = 1; i < a->n; i++) {
+        for (size_t j = 1; j < b->n; j++) {
+            if (peer_id_eq(&a->hop[i].peer, &b->hop[j].peer)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool node_clean_cover_all(const struct node_clean_path *path, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = i + 1; j < n; j++) {
+            if (!have_one_in_common(&path[i], &path[j])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+uint32_t node_clean_of_service(uint32_t setting)
+{
+    uint32_t most = setting < NODE_CLEAN_MAX ? setting : NODE_CLEAN_MAX;
+
+    return most < 2 ? 0 : most;
+}

@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "base/types.h"
+#include "core/onion/onion.h"
 
 #define NODE_CLEAN_MAX 8                     /* of each length */
 #define NODE_CLEAN_IDLE_AT (3600 * NS_PER_S) /* without a use for so long none waits */
@@ -65,5 +66,18 @@ struct node_clean_one {
 };
 /* Whether it may be taken at |now| for a circuit that is to have |hops| in all. */
 bool node_clean_may_take(const struct node_clean_one *one, uint8_t hops, tstamp now);
+
+/* The relays of one that waits, guard first; borrowed. */
+struct node_clean_path {
+    const struct onion_hop *hop;
+    size_t n;
+};
+/*
+ * Whether, of |n| that wait, two have no relay in common but their guard: then whatever relay is named as a last hop,
+ * one of them can be completed to it, and none tells by being late that it is one of theirs (path-selection P-35).
+ */
+bool node_clean_cover_all(const struct node_clean_path *path, size_t n);
+/* How many wait for each service, where |setting| do of each length: as many, or none, as one never covers all. */
+uint32_t node_clean_of_service(uint32_t setting);
 
 #endif

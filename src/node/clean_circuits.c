@@ -74,12 +74,24 @@ static struct node_circuit *over(struct node *n, const struct node_clean_view *v
 
 static void begin(struct node *n, enum node_clean_len len, tstamp now)
 {
-    qudag_err err = node_circuit_start_stem(n, &clean, relays_of(n, len));
+    qudag_err err = node_circuit_start_stem(n, &clean, relays_of(n, len), 0);
 
     uint32_t failures =
         err == QUDAG_OK ? n->clean.failures : 1; /* without a path no relay was asked */
 
     n->clean.not_before = tstamp_after(now, node_clean_pause(failures, &n->cfg.rng));
+}
+
+void node_clean_use(struct node *n, const struct node_circuit *c)
+{
+    bool is_long = node_path_hops(c) > n->cfg.hops;
+
+    if (c->use->meets) {
+        node_service_meets(n, c->call, n->now);
+    } else {
+        node_clean_used(&n->clean, is_long ? NODE_CLEAN_LONG : NODE_CLEAN_SHORT, n->now,
+                        &n->cfg.rng);
+    }
 }
 
 static void tick(void *node, tstamp now, struct acts *out)

@@ -154,6 +154,49 @@ static void a_use_puts_the_next_one_off(void **state)
     assert_int_equal(c.not_before, NOW + 100 * NS_PER_S);
 }
 
+/* Relays of one that waits: its guard, and two behind it. */
+static struct node_clean_path path(struct onion_hop hop[3], uint8_t guard, uint8_t second,
+                                   uint8_t third)
+{
+    const uint8_t who[3] = {guard, second, third};
+
+    for (size_t i = 0; i < 3; i++) {
+        const uint8_t pk[32] = {who[i], 7};
+        peer_id_from_ed25519(&hop[i].peer, pk);
+    }
+    return (struct node_clean_path){hop, 3};
+}
+
+/* SPEC: path-selection P-35 */
+static void two_with_nothing_in_common_can_be_completed_to_any_relay(void **state)
+{
+    struct onion_hop hop[4][3];
+    struct node_clean_path p[4] = {path(hop[0], 1, 2, 3), path(hop[1], 1, 4, 2),
+                                   path(hop[2], 1, 3, 5), path(hop[3], 1, 6, 5)};
+    (void)state;
+
+    assert_false(node_clean_cover_all(p, 0));
+    assert_false(node_clean_cover_all(p, 1));
+    assert_false(node_clean_cover_all(p, 2)); /* nobody comes to relay 2 */
+    assert_true(node_clean_cover_all(p, 3));
+    assert_true(node_clean_cover_all(p, 4));
+    p[1] = path(hop[1], 1, 3, 4);
+    p[2] = path(hop[2], 1, 4, 2);
+    assert_false(
+        node_clean_cover_all(p, 3)); /* each two have one in common, though no relay is in all */
+    p[1] = path(hop[1], 3, 4, 6);
+    assert_true(node_clean_cover_all(p, 2)); /* a guard may be an end as well */
+}
+
+static void a_service_has_two_or_none(void **state)
+{
+    (void)state;
+    assert_int_equal(node_clean_of_service(0), 0);
+    assert_int_equal(node_clean_of_service(1), 0);
+    assert_int_equal(node_clean_of_service(2), 2);
+    assert_int_equal(node_clean_of_service(200), NODE_CLEAN_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +208,8 @@ int main(void)
         cmocka_unit_test(none_is_as_old_as_what_relays_end),
         cmocka_unit_test(one_is_taken_for_a_circuit_of_one_hop_more),
         cmocka_unit_test(a_use_puts_the_next_one_off),
+        cmocka_unit_test(two_with_nothing_in_common_can_be_completed_to_any_relay),
+        cmocka_unit_test(a_service_has_two_or_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

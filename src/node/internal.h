@@ -111,6 +111,7 @@ struct node {
     tstamp life_at;       /* when circuits are looked at for their age (circuit_age.c) */
     tstamp spent_at; /* when the first of those whose lookup is over leaves, or before (spent.c) */
     struct node_clean clean;
+    tstamp meetings_at; /* when there may be something to do for those that wait for meetings */
     struct node_budget budget;
     struct node_descs descs;
     struct node_extends extends;

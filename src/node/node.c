@@ -140,6 +140,7 @@ static qudag_err make_cores(struct node *n, tstamp now)
         (err = node_dht_init(n, now)) != QUDAG_OK ||
         (err = node_circuits_init(n, now)) != QUDAG_OK ||
         (err = node_circuit_age_init(n)) != QUDAG_OK || (err = node_clean_init(n)) != QUDAG_OK ||
+        (err = node_meetings_init(n)) != QUDAG_OK ||
         (err = node_gateway_init(n, now)) != QUDAG_OK || (err = node_padding_init(n)) != QUDAG_OK ||
         (err = node_rend_init(n, now)) != QUDAG_OK ||
         (err = node_hidden_calls_init(n)) != QUDAG_OK ||

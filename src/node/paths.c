@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define WAIT (20 * NS_PER_S)
-#define SECOND_TRIES 8 /* draws of a second hop that no other clean circuit has */
+#define STEM_TRIES 24 /* draws of a clean circuit that has little in common with another */
 
 /* Where |c| is to end; NULL: at a relay of our choice. */
 static const struct onion_hop *named_last(const struct node_circuit *c)
@@ -36,28 +36,37 @@ static struct relays_path_want want_of(const struct node_circuit *c)
                                      .n_not_last = c->n_avoid};
 }
 
-/* Whether none that waits beside |c| has the same second-layer guard. */
-static bool second_is_another(const struct node *n, const struct node_circuit *c)
+/* How much |c| has in common with what waits for the same: 0 nothing, 1 a later relay, 2 the second-layer guard. */
+static unsigned in_common(const struct node *n, const struct node_circuit *c)
 {
+    unsigned most = 0;
+
     LIST_EACH(it, &n->circuits)
     {
         const struct node_circuit *o = LIST_ENTRY(it, struct node_circuit, node);
-        if (o != c && o->use->stem && o->relays == c->relays &&
-            peer_id_eq(&o->path[1].peer, &c->path[1].peer)) {
-            return false;
+        if (o == c || o->relays != c->relays || !node_circuit_waits_for(o, c)) {
+            continue;
         }
+        struct node_clean_path both[2] = {{c->path, c->relays}, {o->path, o->relays}};
+        bool second = peer_id_eq(&o->path[1].peer, &c->path[1].peer);
+        unsigned much = second ? 2 : node_clean_cover_all(both, 2) ? 0 : 1;
+        most = much > most ? much : most;
     }
-    return true;
+    return most;
 }
 
-/* Those that wait differ in their second hop if they can: no relay that others name fits none of them. */
+/*
+ * Those that wait have other relays behind the guard if they can, at least another second-layer guard: no relay that
+ * others name fits none of them.
+ */
 static qudag_err draw(struct node *n, struct node_circuit *c, const struct relays_path_want *want)
 {
     qudag_err err = QUDAG_OK;
 
-    for (int i = 0; i < SECOND_TRIES && err == QUDAG_OK; i++) {
+    for (int i = 0; i < STEM_TRIES && err == QUDAG_OK; i++) {
         err = relays_path_apart(n->relays, want, &c->apart, n->now, c->path);
-        if (!c->use->stem || (err == QUDAG_OK && second_is_another(n, c))) {
+        unsigned enough = i < STEM_TRIES / 2 ? 0 : 1;
+        if (!c->use->stem || (err == QUDAG_OK && in_common(n, c) <= enough)) {
             break;
         }
     }
@@ -90,12 +99,13 @@ static struct relays_stem stem_of(const struct node_circuit *c)
 }
 
 qudag_err node_path_complete(struct node *n, struct node_circuit *c,
-                             const struct node_circuit *stem)
+                             const struct node_circuit *stem, bool near)
 {
-    const struct relays_path_want want = want_of(c);
+    struct relays_path_want want = want_of(c);
     const struct relays_stem begun = stem_of(stem);
     struct onion_hop last;
 
+    want.near = near;
     if (node_small_network_check(n) != QUDAG_OK) {
         return QUDAG_ENORELAYS;
     }

@@ -13,10 +13,11 @@ QUDAG_MUST_USE qudag_err node_path_choose(struct node *n, struct node_circuit *c
 uint8_t node_path_hops(const struct node_circuit *c);
 /*
  * Sets c->path and c->n_hops to the hops of |stem| and a last one; as node_path_choose(), which would have chosen the
- * same relays.  ENORELAYS also: |stem| will not do.
+ * same relays.  |near|: a last hop that others named may be of a network or family of those between.  ENORELAYS also:
+ * |stem| will not do.
  */
 QUDAG_MUST_USE qudag_err node_path_complete(struct node *n, struct node_circuit *c,
-                                            const struct node_circuit *stem);
+                                            const struct node_circuit *stem, bool near);
 /* Whether |stem|, which waits, may still be used for whatever comes: its guard may, and its relays. */
 bool node_path_holds(struct node *n, const struct node_circuit *stem);
 /*

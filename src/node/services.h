@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "core/hidden/service.h"
 #include "core/onion/onion.h"
+#include "node/clean.h"
 #include "node/requests.h"
 
 /* A service that is to be reached, from the first wish to publish its address on. */
@@ -17,6 +18,7 @@ struct node_service {
     bool unsaved;      /* ... but the keys in it are not on disk yet */
     tstamp save_at;    /* unsaved: the next try */
     tstamp give_up_at; /* whoever waits for introduction points is told that there are none */
+    struct node_clean clean; /* of those that wait for its meetings (clean_meetings.c) */
     struct dark_service target;
 };
 
@@ -58,6 +60,10 @@ void node_service_target(struct node *n, struct node_service *s, const struct hi
 bool node_service_gives_way(const struct onion_info *c, const struct onion_info *than, tstamp now);
 /* Whether a caller came by |c| to the own address of that |tag| (node_keys_tag()), hidden or not. */
 bool node_service_brought(const struct onion_info *c, uint64_t tag);
+/* A circuit to where a caller is to be met is begun: others than those that wait are built a while later. */
+void node_service_meets(struct node *n, uint64_t name, tstamp now);
+/* Circuits that wait for the meetings of services. */
+QUDAG_MUST_USE qudag_err node_meetings_init(struct node *n);
 /* Registers what services need beside core/hidden; frees them with the node. */
 QUDAG_MUST_USE qudag_err node_services_init(struct node *n);
 

@@ -390,7 +390,7 @@ qudag_err relays_path_last(struct relays *r, const struct relays_path_want *want
     choice_of(r, want, other, &service, &c);
     c.now = now;
     (void)relays_rule_close(want->named, close);
-    c.close = close[0]; /* what is closer is worth a new path */
+    c.close = close[want->near && want->named ? 1 : 0];
     if (!stem_put(r, &c, stem)) {
         return QUDAG_ENORELAYS;
     }

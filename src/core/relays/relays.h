@@ -91,6 +91,7 @@ struct relays_path_want {
     size_t n_not_last;
     bool named; /* others chose |service|, a relay, perhaps ourselves: see closeness.c */
     bool stem;  /* the last hop follows later: of |n|, all but that one are chosen now */
+    bool near;  /* relays_path_last(), named: also one of a network or family of the hops between */
 };
 
 /* Hops that were chosen with want.stem; borrowed for the call. */

@@ -106,7 +106,8 @@ static void a_named_last_hop_fits_or_another_stem_is_needed(void **state)
         uint8_t k = (uint8_t)(i % N);
         struct onion_hop to = hop_of(r, k);
         const struct relays_path_want want = {.n = 3, .service = &to, .named = true},
-                                      service = {.n = 3, .service = &to};
+                                      service = {.n = 3, .service = &to},
+                                      near = {.n = 3, .service = &to, .named = true, .near = true};
         stem_of(r, 3, hop);
         const struct relays_stem stem = {hop, 3};
         bool clear = k % NETS != hop[1].x[0] % NETS && k % NETS != hop[2].x[0] % NETS;
@@ -114,6 +115,9 @@ static void a_named_last_hop_fits_or_another_stem_is_needed(void **state)
         qudag_err err = relays_path_last(r, &want, &nobody, &stem, 0, &last);
         assert_int_equal(err, clear ? QUDAG_OK : QUDAG_ENORELAYS);
         assert_true(err != QUDAG_OK || peer_id_eq(&last.peer, &to.peer));
+        bool itself = k == hop[1].x[0] || k == hop[2].x[0];
+        err = relays_path_last(r, &near, &nobody, &stem, 0, &last);
+        assert_int_equal(err, itself ? QUDAG_ENORELAYS : QUDAG_OK);
         err = relays_path_last(r, &service, &nobody, &stem, 0, &last);
         assert_int_equal(err, apart ? QUDAG_OK : QUDAG_ENORELAYS);
         fits += clear ? 1 : 0;
