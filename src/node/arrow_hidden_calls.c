@@ -16,8 +16,7 @@
 
 static void r_built(struct node *n, struct node_circuit *c, tstamp now)
 {
-    (void)now;
-    hidden_call_r_built(n->calls, c->id, c->onion, &c->path[c->n_hops - 1], node_begin(n));
+    hidden_call_r_built(n->calls, c->id, c->onion, &c->path[c->n_hops - 1], now, node_begin(n));
     node_end(n, n->ix.calls);
 }
 

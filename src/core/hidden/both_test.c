@@ -119,7 +119,7 @@ static void answer_call(struct net *n, const struct up *u)
         if (breaks(n)) {
             hidden_call_failed(b->calls, u->id, b->now, &b->acts);
         } else {
-            hidden_call_r_built(b->calls, u->id, new_circuit(b), &r, &b->acts);
+            hidden_call_r_built(b->calls, u->id, new_circuit(b), &r, b->now, &b->acts);
         }
         break;
     case HIDDEN_CALL_NEED_I:

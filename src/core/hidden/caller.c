@@ -6,8 +6,8 @@
  *
  * R and the first point are built side by side, and while they are, the work is done that the service asks for.  Where
  * the circuit to a point takes long, as to a relay that is gone, that to the next one is begun beside it.  An
- * introduction is made when R waits and none was made in the last 4 s that may still bring something; what was made for
- * one R is of no use for the next, but for work.
+ * introduction is made when R was asked to wait, as the service comes there many hops later than that, and none was
+ * made in the last 4 s that may still bring something; what was made for one R is of no use for the next, but for work.
  */
 #include "core/hidden/caller.h"
 
@@ -293,7 +293,7 @@ static void go_on(struct hidden_calls *h, struct call *c, tstamp now, struct act
     if (c->r == R_MET || solving != NULL) { /* hidden_call_solved() goes on */
         return;
     }
-    if (c->r == R_WAITS && ready != NULL && (now >= c->intro_at || !under_way)) {
+    if (c->r != R_BUILD && ready != NULL && (now >= c->intro_at || !under_way)) {
         qudag_err err = introduce(h, c, ready, now, out);
         if (err != QUDAG_OK) {
             end_call(h, c, err, out);
@@ -445,7 +445,7 @@ void hidden_call_cancel(struct hidden_calls *h, uint64_t cookie, struct acts *ou
 }
 
 void hidden_call_r_built(struct hidden_calls *h, uint64_t id, struct ref circuit,
-                         const struct onion_hop *r, struct acts *out)
+                         const struct onion_hop *r, tstamp now, struct acts *out)
 {
     struct call *c = find_r(h, id, R_BUILD);
 
@@ -460,6 +460,7 @@ void hidden_call_r_built(struct hidden_calls *h, uint64_t id, struct ref circuit
     struct act *a = report(c, HIDDEN_CALL_WAIT, id, out);
     a->obj = circuit;
     a->data = acts_copy(out, c->where.cookie, sizeof c->where.cookie);
+    go_on(h, c, now, out);
 }
 
 void hidden_call_waiting(struct hidden_calls *h, uint64_t id, qudag_err err, tstamp now,
@@ -475,7 +476,9 @@ void hidden_call_waiting(struct hidden_calls *h, uint64_t id, qudag_err err, tst
         return;
     }
     c->r = R_WAITS;
-    c->next_at = tstamp_after(now, HIDDEN_BUILD_NEXT); /* for a point that is being built */
+    if (c->made == 0) {
+        c->next_at = tstamp_after(now, HIDDEN_BUILD_NEXT); /* for a point that is being built */
+    }
     go_on(h, c, now, out);
 }
 

@@ -90,7 +90,7 @@ void hidden_call_cancel(struct hidden_calls *h, uint64_t cookie, struct acts *ou
 
 /* |circuit| ends at |r|, of which peer, pq_hash, x and k count. */
 void hidden_call_r_built(struct hidden_calls *h, uint64_t id, struct ref circuit,
-                         const struct onion_hop *r, struct acts *out);
+                         const struct onion_hop *r, tstamp now, struct acts *out);
 /* What R said: OK, the cookie waits there.  The time for answers of introduction points begins. */
 void hidden_call_waiting(struct hidden_calls *h, uint64_t id, qudag_err err, tstamp now,
                          struct acts *out);

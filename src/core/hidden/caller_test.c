@@ -24,8 +24,10 @@ static void a_call_meets_its_service(void **state)
     struct up wait = call_up(b, HIDDEN_CALL_WAIT);
     assert_true(ref_eq(wait.obj, r));
     assert_true(wait.told && !ct_is_zero(wait.is.cookie, REND_COOKIE_LEN));
-    assert_int_equal(n_calls(b, HIDDEN_CALL_INTRODUCE), 0); /* R does not wait yet */
+    assert_int_equal(n_calls(b, HIDDEN_CALL_INTRODUCE),
+                     1); /* R was asked, and has not answered */
     hidden_call_waiting(b->calls, wait.id, QUDAG_OK, b->now, &b->acts);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_INTRODUCE), 1);
     struct up intro = call_up(b, HIDDEN_CALL_INTRODUCE);
     assert_true(ref_eq(intro.obj, i));
     assert_int_equal(intro.cookie, 5);
@@ -323,6 +325,49 @@ static void three_relays_at_most_are_r(void **state)
     bed_free(b);
 }
 
+/* The introduction left before R said that it has no room: the service is asked again, to come to another R. */
+static void r_may_refuse_when_the_introduction_is_under_way(void **state)
+{
+    (void)state;
+    for (unsigned passed = 0; passed < 2; passed++) {
+        struct bed *b = bed_new((uint8_t)(9 + passed));
+        assert_int_equal(call_it(b, 1, 3), QUDAG_OK);
+        struct ref i = build_i(b), r = build_r(b);
+        struct up intro = call_up(b, HIDDEN_CALL_INTRODUCE);
+        if (passed > 0) {
+            hidden_call_introduced(b->calls, intro.id, QUDAG_OK, REND_DONE, b->now, &b->acts);
+        }
+        hidden_call_waiting(b->calls, call_up(b, HIDDEN_CALL_WAIT).id, QUDAG_ELIMIT, b->now,
+                            &b->acts);
+        assert_int_equal(n_calls(b, HIDDEN_CALL_CLOSE), 2); /* of both circuits */
+        assert_false(ref_eq(i, r));
+        assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_R), 2);
+        assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 2);
+        build_i(b);
+        assert_int_equal(n_calls(b, HIDDEN_CALL_INTRODUCE), 1); /* the other R was not asked yet */
+        build_r(b);
+        assert_int_equal(n_calls(b, HIDDEN_CALL_INTRODUCE), 2);
+        bed_free(b);
+    }
+}
+
+/* While R has not answered nothing is due but the end. */
+static void r_that_does_not_answer_ends_the_call_in_time(void **state)
+{
+    struct bed *b = bed_new(12);
+
+    (void)state;
+    assert_int_equal(call_it(b, 1, 3), QUDAG_OK);
+    build_i(b);
+    build_r(b);
+    b->now += HIDDEN_CALL_LIFE;
+    assert_true(hidden_calls_deadline(b->calls) <= b->now);
+    hidden_calls_tick(b->calls, b->now, &b->acts);
+    assert_int_equal(call_up(b, HIDDEN_CALL_END).err, QUDAG_ETIMEOUT);
+    assert_int_equal(hidden_calls_count(b->calls), 0);
+    bed_free(b);
+}
+
 static void what_r_forges_is_not_taken(void **state)
 {
     struct bed *b = bed_new(8);
@@ -355,7 +400,7 @@ static void what_comes_late_is_given_back(void **state)
     hidden_call_cancel(b->calls, 1, &b->acts);
     forget(b);
     struct ref c = new_circuit(b);
-    hidden_call_r_built(b->calls, r_id, c, &r, &b->acts);
+    hidden_call_r_built(b->calls, r_id, c, &r, b->now, &b->acts);
     assert_true(ref_eq(call_up(b, HIDDEN_CALL_CLOSE).obj, c));
     c = new_circuit(b);
     hidden_call_i_built(b->calls, i_id, c, b->now, &b->acts);
@@ -396,7 +441,7 @@ static void call_back(struct bed *b, unsigned which, uint64_t id)
     relay_set(b, &r, 51);
     switch (which) {
     case 0:
-        hidden_call_r_built(b->calls, id, new_circuit(b), &r, &b->acts);
+        hidden_call_r_built(b->calls, id, new_circuit(b), &r, b->now, &b->acts);
         break;
     case 1:
         hidden_call_waiting(b->calls, id, QUDAG_OK, b->now, &b->acts);
@@ -476,6 +521,8 @@ int main(void)
         cmocka_unit_test(silence_of_a_service_that_asks_for_work_is_a_limit),
         cmocka_unit_test(a_late_answer_to_the_first_handshake_counts),
         cmocka_unit_test(three_relays_at_most_are_r),
+        cmocka_unit_test(r_may_refuse_when_the_introduction_is_under_way),
+        cmocka_unit_test(r_that_does_not_answer_ends_the_call_in_time),
         cmocka_unit_test(what_r_forges_is_not_taken),
         cmocka_unit_test(what_comes_late_is_given_back),
         cmocka_unit_test(keys_that_nobody_takes_are_wiped),

@@ -208,7 +208,7 @@ static void happen(struct flood *f, const struct event *e)
     switch (e->what) {
     case R_BUILT:
         relay_set(b, &r, f->honest);
-        hidden_call_r_built(b->calls, e->id, new_circuit(b), &r, &b->acts);
+        hidden_call_r_built(b->calls, e->id, new_circuit(b), &r, b->now, &b->acts);
         break;
     case I_BUILT:
         hidden_call_i_built(b->calls, e->id, new_circuit(b), b->now, &b->acts);

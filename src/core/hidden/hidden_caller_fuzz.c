@@ -141,7 +141,7 @@ static void step(struct fuzz *f, struct rd *r)
     case 1:
     case 2:
         f->given++;
-        hidden_call_r_built(f->h, id, circuit, &relay, &f->acts);
+        hidden_call_r_built(f->h, id, circuit, &relay, f->now, &f->acts);
         break;
     case 3:
         hidden_call_waiting(f->h, id, detail > 240 ? QUDAG_ERESET : QUDAG_OK, f->now, &f->acts);

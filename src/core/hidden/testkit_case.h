@@ -34,7 +34,7 @@ static inline struct ref build_r(struct bed *b)
     struct onion_hop r;
 
     relay_set(b, &r, 50);
-    hidden_call_r_built(b->calls, need.id, c, &r, &b->acts);
+    hidden_call_r_built(b->calls, need.id, c, &r, b->now, &b->acts);
     take(b);
     return c;
 }

@@ -475,7 +475,7 @@ static void answer(struct bed *b, unsigned which, uint64_t id)
     relay_set(b, &r, 51);
     switch (which) {
     case 0:
-        hidden_call_r_built(b->calls, id, new_circuit(b), &r, &b->acts);
+        hidden_call_r_built(b->calls, id, new_circuit(b), &r, b->now, &b->acts);
         break;
     case 1:
         hidden_call_waiting(b->calls, id, QUDAG_OK, b->now, &b->acts);
