@@ -38,23 +38,32 @@ static uint64_t draw_lookup(struct node *n)
     return p->lookup[rng_below(&n->cfg.rng, (uint32_t)kept)];
 }
 
-void node_padding_built(struct node *n, const struct node_circuit *c)
-{
-    if (n->cfg.padding != NODE_PADDING_NONE && !c->use->exchanges) {
-        node_padding_more(n, c);
-    }
-}
-
-void node_padding_more(struct node *n, const struct node_circuit *c)
+static void exchange(struct node *n, const struct node_circuit *c, enum padding_order order)
 {
     struct padding_wanted wanted = {
-        .circuit = c->onion, .delay_ns = draw_lookup(n), .cookie = round_trip(c)};
+        .order = order, .circuit = c->onion, .delay_ns = draw_lookup(n), .cookie = round_trip(c)};
     struct acts *out = node_begin(n);
     qudag_err err = padding_exchange(n->padding, &wanted, n->now, out);
     node_end(n, n->ix.padding);
     if (err != QUDAG_OK) { /* the circuit works without */
         log_event(&n->cfg.log, LOG_DEBUG, "circuit.without_padding", LOG_ERR(err));
     }
+}
+
+/*
+ * What somebody waits for, and begins because |c| is there, leaves before the 13 cells of the exchange: they go at once
+ * all the same, as one burst of as many cells.
+ */
+void node_padding_built(struct node *n, const struct node_circuit *c)
+{
+    if (n->cfg.padding != NODE_PADDING_NONE && !c->use->exchanges) {
+        exchange(n, c, c->use->meets ? PADDING_AROUND : PADDING_BEHIND);
+    }
+}
+
+void node_padding_more(struct node *n, const struct node_circuit *c)
+{
+    exchange(n, c, PADDING_FIRST);
 }
 
 static void report(struct node *n, const struct act *a, tstamp now)

@@ -16,8 +16,9 @@ struct node_circuit_use {
     const char *name; /* static, for tools */
     bool to_service;  /* the last hop is a dark address, not a relay */
     bool to_relay;    /* the last hop is a relay that was named, struct node_circuit_end */
-    bool meets; /* of a service: only what waits for that service is taken, or it for such a use */
-    bool stem;  /* it lacks its last hop, and waits to be taken for another use (clean.h) */
+    /* Of a service, to R: only what waits for that service is taken, or it for such a use; nothing is begun later. */
+    bool meets;
+    bool stem;      /* it lacks its last hop, and waits to be taken for another use (clean.h) */
     bool carried;   /* it runs through another circuit: onion_carry(), no path of its own */
     bool exchanges; /* it begins with a request to the gateway: no padding in its place */
     /* NULL, or: its first hop has answered. */

@@ -75,7 +75,7 @@ static void unmet(struct node *n, struct node_circuit *c, qudag_err err, tstamp 
 }
 
 static const struct node_circuit_use to_r = {
-    .name = "test", .to_relay = true, .built = met_circuit, .failed = unmet};
+    .name = "test", .to_relay = true, .meets = true, .built = met_circuit, .failed = unmet};
 
 /* The effort that a request proves; 0: it has no proof. */
 static uint32_t proof_of(const struct rend_hs_asked *asked, const uint8_t *handshake)

@@ -1,7 +1,7 @@
 /*
  * padding.c - exchanges that mean nothing, both sides.
  *
- *   asking:     OPENING ── stream open ──▶ REPLY ── FIN ──▶ gone
+ *   asking:     [BEHIND ── tick ──▶] OPENING ── stream open ──▶ [HELD ── tick ──▶] REPLY ── FIN ──▶ gone
  *   answering:  REQUEST ── EXCHANGE_LEN bytes, FIN ──▶ WAITING ── its time, or room is wanted ──▶ answered, gone
  *                  └── too long, FIN too early, due, room is wanted ──▶ reset
  *
@@ -21,13 +21,15 @@
 
 #include <string.h>
 
-enum pad_state { PAD_OPENING, PAD_REPLY, PAD_REQUEST, PAD_WAITING };
+enum pad_state { PAD_BEHIND, PAD_OPENING, PAD_HELD, PAD_REPLY, PAD_REQUEST, PAD_WAITING };
 
 struct pad {
     struct list node;       /* by age, ours and those of others apart */
     struct fair_item place; /* answering */
     struct ref self, strm;
+    struct ref circuit; /* BEHIND */
     enum pad_state state;
+    bool around; /* OPENING: HELD is next */
     tstamp due;
     uint32_t got;
     uint8_t delay_ms[4];
@@ -49,7 +51,7 @@ _Static_assert(EXCHANGE_LEN + 4096 < ACTS_BYTES_ROOM / 2, "two exchanges fit one
 
 static bool asks(const struct pad *e)
 {
-    return e->state == PAD_OPENING || e->state == PAD_REPLY;
+    return e->state <= PAD_REPLY;
 }
 
 static qudag_err pad_new(struct padding *p, enum pad_state state, tstamp due, struct pad **out)
@@ -131,6 +133,27 @@ static void answer(struct padding *p, struct pad *e, struct acts *out)
     pad_free(p, e);
 }
 
+static tstamp answer_due(const struct pad *e)
+{
+    return tstamp_after(e->since, PADDING_ANSWER_TIMEOUT);
+}
+
+static void request(struct pad *e, struct acts *out)
+{
+    e->state = PAD_REPLY;
+    e->due = answer_due(e);
+    send(e->strm, e->delay_ms, out);
+}
+
+static void open_stream(struct pad *e, struct acts *out)
+{
+    static const struct peer_id nobody = {.len = 0};
+
+    e->state = PAD_OPENING;
+    e->due = answer_due(e);
+    acts_open(out, &nobody, ref_to_u64(e->self), LINK_ANON)->obj = e->circuit;
+}
+
 /* ---- events ---- */
 
 /*
@@ -209,8 +232,12 @@ static void opened(struct padding *p, const struct ev *ev, struct acts *out)
         return;
     }
     e->strm = ev->strm;
-    e->state = PAD_REPLY;
-    send(e->strm, e->delay_ms, out);
+    if (e->around) {
+        e->state = PAD_HELD;
+        e->due = p->now;
+    } else {
+        request(e, out);
+    }
 }
 
 static void data(struct padding *p, struct pad *e, struct slice in, struct acts *out)
@@ -301,6 +328,10 @@ static void padding_tick(void *core, tstamp now, struct acts *out)
     for (int i = 0; i < 8 && e != NULL && e->due <= now; i++, e = due_first(p)) {
         if (e->state == PAD_WAITING) {
             answer(p, e, out);
+        } else if (e->state == PAD_BEHIND) {
+            open_stream(e, out);
+        } else if (e->state == PAD_HELD) {
+            request(e, out);
         } else {
             pad_fail(p, e, QUDAG_ETIMEOUT, out);
         }
@@ -358,14 +389,13 @@ void padding_free(struct padding *p)
 qudag_err padding_exchange(struct padding *p, const struct padding_wanted *wanted, tstamp now,
                            struct acts *out)
 {
-    static const struct peer_id nobody = {.len = 0};
     uint64_t delay = wanted->delay_ns < PADDING_DELAY_MAX ? wanted->delay_ns : PADDING_DELAY_MAX;
     struct pad *e;
 
     if (p->asking_n == PADDING_ASKING_MAX) {
         return QUDAG_ELIMIT;
     }
-    qudag_err err = pad_new(p, PAD_OPENING, tstamp_after(now, PADDING_ANSWER_TIMEOUT), &e);
+    qudag_err err = pad_new(p, PAD_BEHIND, now, &e);
     if (err != QUDAG_OK) {
         return err;
     }
@@ -373,8 +403,12 @@ qudag_err padding_exchange(struct padding *p, const struct padding_wanted *wante
     wr_u32(&w, (uint32_t)(delay / NS_PER_MS));
     e->cookie = wanted->cookie;
     e->since = now;
+    e->circuit = wanted->circuit;
+    e->around = wanted->order == PADDING_AROUND;
     p->stats.asked++;
-    acts_open(out, &nobody, ref_to_u64(e->self), LINK_ANON)->obj = wanted->circuit;
+    if (wanted->order != PADDING_BEHIND) {
+        open_stream(e, out);
+    }
     return QUDAG_OK;
 }
 

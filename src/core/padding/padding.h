@@ -37,8 +37,16 @@ QUDAG_MUST_USE qudag_err padding_new(struct padding **out, struct mem *mem, cons
 /* Frees it and its exchanges without reports; NULL is allowed. */
 void padding_free(struct padding *p);
 
+/* Where its cells are among those of what is begun on the circuit in the same turn of the loop. */
+enum padding_order {
+    PADDING_FIRST,
+    PADDING_BEHIND, /* it begins with the next tick */
+    PADDING_AROUND, /* BEGIN leaves at once, as no later one is taken (SPEC: rendezvous R-20); the rest with the tick */
+};
+
 /* An exchange that is asked for; borrowed for the call. */
 struct padding_wanted {
+    enum padding_order order;
     struct ref circuit; /* with the end of this one ... */
     uint64_t
         delay_ns; /* ... which answers so long after it has the request; at most PADDING_DELAY_MAX */

@@ -52,6 +52,7 @@ static void step(struct fuzz *f, struct rd *r)
     switch (what % 7) {
     case 0:
         wanted.delay_ns = rd_u8(r) * NS_PER_S;
+        wanted.order = (enum padding_order)(rd_u8(r) % (PADDING_AROUND + 1));
         (void)!padding_exchange(f->p, &wanted, f->now, &f->acts);
         break;
     case 1:

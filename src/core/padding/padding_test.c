@@ -105,7 +105,8 @@ static void assert_done(uint64_t ns)
 
 static qudag_err exchange(uint64_t delay_ns)
 {
-    const struct padding_wanted wanted = {circuit, delay_ns, COOKIE};
+    const struct padding_wanted wanted = {
+        .circuit = circuit, .delay_ns = delay_ns, .cookie = COOKIE};
 
     return padding_exchange(w.cli, &wanted, 0, &w.acts);
 }
@@ -170,6 +171,71 @@ static void the_answer_comes_when_it_was_asked_for(void **state)
         assert_int_equal(stats(w.cli).done, i + 1);
         assert_int_equal(padding_ops.deadline(w.srv), TSTAMP_NEVER);
         assert_int_equal(padding_ops.deadline(w.cli), TSTAMP_NEVER);
+    }
+}
+
+/* What is begun on the circuit in the same turn goes before it, or before all of it but BEGIN. */
+static void others_may_go_before_it(void **state)
+{
+    struct padding_wanted wanted = {.circuit = circuit, .cookie = COOKIE};
+    uint64_t cookie;
+    (void)state;
+
+    for (wanted.order = PADDING_BEHIND; wanted.order <= PADDING_AROUND; wanted.order++) {
+        bool behind = wanted.order == PADDING_BEHIND;
+        clear();
+        assert_int_equal(padding_exchange(w.cli, &wanted, SEC, &w.acts), QUDAG_OK);
+        assert_int_equal(w.acts.n, behind ? 0 : 1);
+        if (behind) {
+            assert_int_equal(padding_ops.deadline(w.cli), SEC);
+            tick(w.cli, SEC);
+        }
+        assert_int_equal(w.acts.n, 1);
+        assert_int_equal(w.v[0].type, ACT_OPEN);
+        assert_true(ref_eq(w.v[0].obj, circuit));
+        cookie = w.v[0].cookie;
+        assert_int_equal(padding_ops.deadline(w.cli), SEC + PADDING_ANSWER_TIMEOUT);
+        feed(w.cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = cookie, .strm = ours}, SEC);
+        if (!behind) {
+            assert_int_equal(w.acts.n, 0);
+            assert_int_equal(padding_ops.deadline(w.cli), SEC);
+            tick(w.cli, SEC);
+        }
+        assert_exchange(ours);
+        memcpy(w.request, w.v[0].data.base, EXCHANGE_LEN);
+        assert_int_equal(padding_ops.deadline(w.cli), SEC + PADDING_ANSWER_TIMEOUT);
+        deliver(w.cli, ours, EXCHANGE_LEN, SEC);
+        end(w.cli, ours, 2 * SEC);
+        assert_done(SEC);
+        assert_int_equal(padding_ops.deadline(w.cli), TSTAMP_NEVER);
+    }
+}
+
+/* The circuit ends before the rest leaves, or its end answers what was not asked. */
+static void an_exchange_that_is_held_may_fail(void **state)
+{
+    const struct padding_wanted wanted = {
+        .order = PADDING_AROUND, .circuit = circuit, .cookie = COOKIE};
+    (void)state;
+
+    for (int how = 0; how < 3; how++) {
+        clear();
+        assert_int_equal(padding_exchange(w.cli, &wanted, SEC, &w.acts), QUDAG_OK);
+        feed(w.cli, (struct ev){.type = EV_STREAM_OPEN, .cookie = w.v[0].cookie, .strm = ours},
+             SEC);
+        if (how == 0) {
+            feed(w.cli, (struct ev){.type = EV_RESET, .strm = ours, .err = QUDAG_ECIRCUIT}, SEC);
+            assert_int_equal(w.acts.n, 0);
+        } else if (how == 1) {
+            end(w.cli, ours, SEC);
+            assert_reset(ours, QUDAG_EPROTO);
+        } else {
+            deliver(w.cli, ours, EXCHANGE_LEN + 1, SEC);
+            assert_reset(ours, QUDAG_EPROTO);
+        }
+        assert_int_equal(padding_ops.deadline(w.cli), TSTAMP_NEVER);
+        tick(w.cli, SEC);
+        assert_int_equal(w.acts.n, 0);
     }
 }
 
@@ -435,6 +501,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_answer_comes_when_it_was_asked_for),
+        TEST(others_may_go_before_it),
+        TEST(an_exchange_that_is_held_may_fail),
         TEST(an_answer_that_comes_too_early_took_no_time),
         TEST(a_delay_beyond_the_limit_is_the_limit),
         TEST(a_request_of_another_size_is_reset),
