@@ -110,7 +110,7 @@ class Tree:
         root = self.top / 'bin'
         for kind, inc in self.includes(path):
             if kind == '<':
-                ok = inc.startswith('qudag/') or inc in ('uv.h', 'ini.h', 'blake3.h') or is_posix(inc) or \
+                ok = inc.startswith('qudag/') or inc in ('uv.h', 'ini.h', 'blake3.h', 'seccomp.h', 'cap-ng.h') or is_posix(inc) or \
                     (path.parent.name == 'qudag' and inc in WEB)
                 ok = ok or (is_test(path) and inc == 'cmocka.h')
             else:

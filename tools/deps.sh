@@ -86,6 +86,8 @@ look_build() {
     [ -e /usr/include/ini.h ] || want libinih-dev
     [ -e /usr/include/microhttpd.h ] || want libmicrohttpd-dev
     [ -e /usr/include/qrencode.h ] || want libqrencode-dev
+    [ -e /usr/include/seccomp.h ] || want libseccomp-dev
+    [ -e /usr/include/cap-ng.h ] || want libcap-ng-dev
     # Any flavour of libcurl will do; of those that are packaged the one without an OpenSSL of its own.
     pkg-config --exists libcurl 2>/dev/null || want libcurl4-gnutls-dev
     [ -e /usr/include/cmocka.h ] || want libcmocka-dev

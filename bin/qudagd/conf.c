@@ -135,6 +135,15 @@ const struct conf_row conf_table[CONF_KEYS] = {
                                 QUDAG_PROXY_CONNECTIONS_MAX, "512", "connections",
                                 .help = "Connections to the proxy at once; one user of the machine "
                                         "gets about half of them."},
+    [CONF_USER] = {"process", "user", TEXT(0, 32), .unset = "",
+                   .help = "User that a daemon started by root becomes before it reads a key; "
+                           "empty: it stays who started it."},
+    [CONF_SANDBOX] = {"process", "sandbox", WORDS("auto", "auto|yes|no"),
+                      .help = "Give up programs, other folders and the system calls that a node "
+                              "does not use; auto: where the kernel can, yes: or end."},
+    [CONF_LOCK_MEMORY] = {"process", "lock_memory", WORDS("auto", "auto|yes|no"),
+                          .help = "Keep all memory out of the swap; auto: where the limit of "
+                                  "locked memory is infinite, yes: or end."},
     [CONF_LAB] = {"lab", "lab", SWITCH("no"), INTO(lab),
                   .help =
                       "Test network: relays may have private addresses and be in one network, and "

@@ -4,6 +4,7 @@
  *   main.c      options, start, stop           state.c  the folder       conf.c, log.c
  *   control.c   socket, clients, frames   ──▶  commands.c, report.c  ──▶  the library
  *   transfer.c  messages and files   services.c  services   proxy.c  the proxy   ──▶  the library
+ *   process.c   user, locked memory, sandbox   ──▶  privileges.c, confine.c
  */
 #ifndef QUDAG_BIN_DAEMON_H
 #define QUDAG_BIN_DAEMON_H
@@ -19,6 +20,7 @@
 
 #define TICK_MS 100 /* of timeouts in the daemon */
 #define PHASES_MAX 64
+#define PROCESS_NOTE_LEN 224
 #define DAEMON_SIGNALS 4 /* INT, TERM, QUIT; HUP */
 
 struct control;
@@ -58,7 +60,9 @@ struct daemon {
     const struct options *options;        /* for reading the configuration again */
     char conf_file[PATH_LEN];             /* what was read; empty: none */
     uint64_t watchdog_ns, watchdog_at_ns; /* systemd's watchdog: half its period; 0: none */
-    int notify_fd;                        /* who started us waits here for a word; -1: nobody */
+    /* of process.c: yes, or why not */
+    char memory_note[PROCESS_NOTE_LEN], files_note[PROCESS_NOTE_LEN], calls_note[PROCESS_NOTE_LEN];
+    int notify_fd; /* who started us waits here for a word; -1: nobody */
 };
 
 void daemon_stop(struct daemon *d); /* graceful; the loop ends soon */

@@ -5,6 +5,7 @@
  *   ─▶ "ready" to whoever started us ─▶ loop ─▶ signal or `qudag down` ─▶ everything in reverse
  */
 #include "control.h"
+#include "process.h"
 #include "proxy.h"
 #include "report.h"
 #include "rules.h"
@@ -415,6 +416,9 @@ static int serve(struct daemon *d)
             code = DAEMON_FAILED;
         }
     }
+    if (code == DAEMON_OK && !process_ready(d)) {
+        code = DAEMON_FAILED;
+    }
     if (code == DAEMON_OK) {
         say_ready(d);
         (void)uv_run(&d->loop, UV_RUN_DEFAULT);
@@ -464,7 +468,7 @@ static int run(struct daemon *d, const char *dir)
     ignore_signals();
     (void)prctl(PR_SET_DUMPABLE, 0); /* keys do not go into core files */
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    int code = (int)state_open(&d->state, dir);
+    int code = process_begin(d, dir) ? (int)state_open(&d->state, dir) : DAEMON_FAILED;
     if (code == DAEMON_OK) {
         code = open_log(d);
     }
@@ -478,6 +482,9 @@ static int run(struct daemon *d, const char *dir)
     }
     if (code == DAEMON_OK) {
         state_origin(&d->state, &d->log);
+    }
+    if (code == DAEMON_OK && !process_confine(d)) {
+        code = DAEMON_FAILED;
     }
     d->rec = code == DAEMON_OK ? malloc(sizeof(*d->rec)) : NULL;
     if (code == DAEMON_OK && (d->rec == NULL || uv_loop_init(&d->loop) != 0)) {

@@ -77,6 +77,10 @@ def main():
     said = [l for l in (done.stdout + done.stderr).splitlines() if 'qudagd' in l]
     check(said == [], f'systemd-analyze verify: {said}')
     print('ok: systemd accepts the unit', flush=True)
+    done = subprocess.run(['systemd-analyze', 'security', '--offline=true', '--threshold=15', '--no-pager', trial], capture_output=True, text=True)
+    verdict = [l for l in done.stdout.splitlines() if 'exposure level' in l]
+    check(done.returncode == 0 and len(verdict) == 1, f'systemd-analyze security: more than 1.5: {verdict} {done.stderr}')
+    print(f'ok: {verdict[0][2:]}', flush=True)
 
 
 main()

@@ -1,0 +1,176 @@
+/* privileges_test.c - from root to a user and no way back; as anyone else, what is refused. */
+#include "privileges.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define USER "nobody" /* of every Debian */
+
+#define EXPECT(what)                                                                               \
+    do {                                                                                           \
+        if (!(what)) {                                                                             \
+            return __LINE__;                                                                       \
+        }                                                                                          \
+    } while (0)
+
+static char dir[] = "/tmp/privileges.XXXXXX";
+static char made[64];
+
+static int bind_port(uint16_t port)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(port)};
+    sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int err = bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 ? 0 : errno;
+    (void)close(fd);
+    return err;
+}
+
+static int from_root(void)
+{
+    char why[PRIVILEGES_WHY_LEN];
+    struct stat st;
+    EXPECT(privileges_become(USER, made, why));
+    EXPECT(getuid() == geteuid() && getuid() != 0 && getgid() != 0 && getgroups(0, NULL) == 0);
+    EXPECT(stat(made, &st) == 0 && st.st_uid == getuid() && (st.st_mode & 0777) == 0700);
+    EXPECT(bind_port(1023) == 0);
+    EXPECT(setuid(0) != 0);
+    EXPECT(access("/etc/shadow", R_OK) != 0);
+    EXPECT(privileges_drop(why));
+    EXPECT(bind_port(1023) == EACCES);
+    EXPECT(setuid(0) != 0);
+    EXPECT(capng_get_caps_process() == 0 &&
+           capng_have_capabilities(CAPNG_SELECT_BOTH) == CAPNG_NONE);
+    EXPECT(privileges_become(USER, made, why)); /* who is it already */
+    EXPECT(!privileges_become("root", made, why) && strstr(why, "only root can become") != NULL);
+    return 0;
+}
+
+static int nobody_of_that_name(void)
+{
+    char why[PRIVILEGES_WHY_LEN];
+    EXPECT(!privileges_become("no such user", made, why));
+    EXPECT(strstr(why, "there is no user no such user") != NULL);
+    EXPECT(access(made, F_OK) != 0);
+    return 0;
+}
+
+static int memory(void)
+{
+    char why[PRIVILEGES_WHY_LEN], line[128];
+    unsigned long locked = 0;
+    EXPECT(privileges_lock_memory(why));
+    EXPECT(privileges_become(USER, made, why) && privileges_drop(why));
+    EXPECT(bind_port(1023) == EACCES);
+    char *later = malloc(16 << 20); /* more than the limit of most systems, 8 MiB */
+    EXPECT(later != NULL);
+    memset(later, 1, 16 << 20);
+    FILE *f = fopen("/proc/self/status", "re");
+    EXPECT(f != NULL);
+    while (fgets(line, sizeof(line), f) != NULL) {
+        if (strncmp(line, "VmLck:", 6) == 0) {
+            locked = strtoul(line + 6, NULL, 10);
+        }
+    }
+    (void)fclose(f);
+    free(later);
+    EXPECT(locked > 16 << 10);
+    return 0;
+}
+
+static int little_memory(void)
+{
+    char why[PRIVILEGES_WHY_LEN];
+    struct rlimit little = {1 << 16, 1 << 16};
+    EXPECT(privileges_become(USER, made, why) && privileges_drop(why));
+    EXPECT(setrlimit(RLIMIT_MEMLOCK, &little) == 0);
+    EXPECT(!privileges_lock_memory(why) && strstr(why, "at most 64 KiB") != NULL);
+    void *still = malloc(8 << 20);
+    EXPECT(still != NULL);
+    free(still);
+    return 0;
+}
+
+static void in_a_child(int (*body)(void))
+{
+    int pipes[2], line = -1, status;
+    if (geteuid() != 0) {
+        skip();
+    }
+    assert_int_equal(pipe(pipes), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        line = body();
+        (void)!write(pipes[1], &line, sizeof(line));
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(read(pipes[0], &line, sizeof(line)), sizeof(line));
+    (void)close(pipes[0]);
+    (void)close(pipes[1]);
+    (void)rmdir(made);
+    if (line != 0) {
+        fail_msg("expectation in line %d", line);
+    }
+}
+
+static void root_becomes_a_user_for_good(void **state)
+{
+    (void)state;
+    in_a_child(from_root);
+}
+
+static void a_user_who_does_not_exist_is_named(void **state)
+{
+    (void)state;
+    in_a_child(nobody_of_that_name);
+}
+
+static void memory_that_comes_later_is_locked_too(void **state)
+{
+    (void)state;
+    in_a_child(memory);
+}
+
+static void with_a_limit_nothing_is_locked(void **state)
+{
+    (void)state;
+    in_a_child(little_memory);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    bool ok = mkdtemp(dir) != NULL && chmod(dir, 0755) == 0;
+    (void)snprintf(made, sizeof(made), "%s/state", dir);
+    return ok ? 0 : -1;
+}
+
+static int clean_up(void **state)
+{
+    (void)state;
+    return rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(root_becomes_a_user_for_good),
+        cmocka_unit_test(a_user_who_does_not_exist_is_named),
+        cmocka_unit_test(memory_that_comes_later_is_locked_too),
+        cmocka_unit_test(with_a_limit_nothing_is_locked),
+    };
+    return cmocka_run_group_tests(tests, set_up, clean_up);
+}
