@@ -39,6 +39,7 @@ enum call_message {
     C_IS_PASSED_ON,
     C_IS_UNKNOWN, /* there is no such point */
     C_IS_FULL,
+    C_IS_BUSY, /* more call than the service meets */
     C_IS_NO_STATUS,
     C_IS_BROKEN, /* the introduction's stream */
     C_IS_CREATED,
@@ -94,7 +95,7 @@ static void say_to_call(struct call_stage *s, enum call_message m)
     relay_set(b, &r, 51);
     switch (m) {
     case C_IS_R_BUILT:
-        hidden_call_r_built(b->calls, s->r, new_circuit(b), &r, &b->acts);
+        hidden_call_r_built(b->calls, s->r, new_circuit(b), &r, b->now, &b->acts);
         break;
     case C_IS_WAITING:
     case C_IS_REFUSED:
@@ -107,6 +108,7 @@ static void say_to_call(struct call_stage *s, enum call_message m)
     case C_IS_PASSED_ON:
     case C_IS_UNKNOWN:
     case C_IS_FULL:
+    case C_IS_BUSY:
     case C_IS_NO_STATUS:
         hidden_call_introduced(b->calls, s->i, QUDAG_OK,
                                m == C_IS_NO_STATUS ? 9 : (uint64_t)(m - C_IS_PASSED_ON), b->now,
@@ -207,28 +209,28 @@ typedef const char *call_row[C_MESSAGES];
 #define NONE "- -"
 #define BACK "C C" /* a circuit that nobody wants comes back */
 #define BACK_ONCE "- C"
-/* r_built, waiting, refused, i_built, passed, unknown, full, no status, broken, created, forged, cut, long, ... */
+/* r_built, waiting, refused, i_built, passed, unknown, full, busy, no status, broken, created, forged, cut, long, ... */
 static const call_row call_wants[C_STARTS] = {
     [C_ASKED] = {"W C", NONE, NONE, BACK_ONCE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
-                 "R -", "I -", NONE, NONE, NONE},
-    [C_R_BUILT] = {BACK, NONE, "CR -", BACK_ONCE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+                 NONE, "R -", "I -", NONE, NONE, NONE},
+    [C_R_BUILT] = {BACK, NONE, "CR -", "N C", NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
                    NONE, "CR -", "I -", NONE, NONE, "C -"},
-    [C_R_WAITS] = {BACK, NONE, NONE, "N C", NONE, NONE, NONE, NONE, NONE, "CR -", "CR -", "CR -",
-                   "CR -", "CR -", "I -", NONE, NONE, "C -"},
-    [C_I_BUILT] = {"W C", NONE, NONE, BACK, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
-                   "R -", "CI -", NONE, NONE, "C -"},
-    [C_BOTH_BUILT] = {BACK, "N -", "CR -", BACK, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
-                      NONE, "CR -", "CI -", NONE, NONE, "CC -"},
-    [C_INTRODUCED] = {BACK, NONE, NONE, BACK, "C -", "CI -", "CI -", "CI -", "CI -", "CM -",
+    [C_R_WAITS] = {BACK, NONE, NONE, "N C", NONE, NONE, NONE, NONE, NONE, NONE, "CR -", "CR -",
+                   "CR -", "CR -", "CR -", "I -", NONE, NONE, "C -"},
+    [C_I_BUILT] = {"WN C", NONE, NONE, BACK, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+                   NONE, "R -", "CI -", NONE, NONE, "C -"},
+    [C_BOTH_BUILT] = {BACK, NONE, "CCRI -", BACK, "C -", "CI -", "CI -", "C -", "CI -", "CI -",
+                      NONE, NONE, NONE, NONE, "CCRI -", "CI -", NONE, NONE, "CC -"},
+    [C_INTRODUCED] = {BACK, NONE, NONE, BACK, "C -", "CI -", "CI -", "C -", "CI -", "CI -", "CM -",
                       "CCRI -", "CCRI -", "CCRI -", "CCRI -", "CI -", NONE, NONE, "CC -"},
-    [C_PASSED] = {BACK, NONE, NONE, BACK, NONE, NONE, NONE, NONE, NONE, "M -", "CRI -", "CRI -",
-                  "CRI -", "CRI -", NONE, NONE, NONE, "C -"},
-    [C_MET] = {BACK, NONE, NONE, BACK, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, "CE -",
-               NONE, NONE, NONE, "C -"},
+    [C_PASSED] = {BACK, NONE, NONE, BACK, NONE, NONE, NONE, NONE, NONE, NONE, "M -", "CRI -",
+                  "CRI -", "CRI -", "CRI -", NONE, NONE, NONE, "C -"},
+    [C_MET] = {BACK, NONE, NONE, BACK, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
+               "CE -", NONE, NONE, NONE, "C -"},
     [C_TAKEN] = {BACK, NONE, NONE, BACK, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
-                 NONE, NONE, NONE, NONE},
+                 NONE, NONE, NONE, NONE, NONE},
     [C_CANCELLED] = {BACK, NONE, NONE, BACK, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
-                     NONE, NONE, NONE, NONE, NONE},
+                     NONE, NONE, NONE, NONE, NONE, NONE},
 };
 
 static void every_message_to_a_caller(void **state)
@@ -326,6 +328,8 @@ static char letter_of_serve(uint16_t kind)
         return 'M';
     case HIDDEN_SERVE_SHED:
         return 'H';
+    case HIDDEN_SERVE_BUSY:
+        return 'B';
     case HIDDEN_SERVE_CLOSE:
         return 'C';
     }

@@ -241,40 +241,40 @@ static char outcome_of(enum start at, enum message m, enum way way)
 #define R_MORE "RxRxRRRx"
 #define ROW_ALL(row, none)                                                                         \
     {                                                                                              \
-        row, row, row, row, row, row, row, row, row, row, row, row, none                           \
+        row, row, row, row, row, row, row, row, row, row, row, row, row, none                      \
     }
 #define ROW_REFUSING(one, none)                                                                    \
     {                                                                                              \
-        ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, one, one, one, one, none           \
+        ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, one, one, one, one, one, none      \
     }
 
 /* Rows: where it stands.  Columns: enum message.  Letters: enum way, as messages_bed.h and letter_of() say. */
 static const message_row want[STARTS] = {
     [RELAY_NEW] = {"RxBdBxxd", "RxRdRxxd", ALL_X, R_MORE, R_MORE, R_MORE, R_MORE, ALL_X, "Rxxxxxxx",
-                   R_MORE, R_MORE, "Rxxxxxxx", R_MORE},
+                   R_MORE, R_MORE, "Rxxxxxxx", "Rxxxxxxx", R_MORE},
     [RELAY_ESTABLISH_CUT] = {ALL_X, ALL_X, ALL_X, R_MORE, R_MORE, ALL_X, ALL_X, ALL_X, R_MORE,
-                             R_MORE, R_MORE, R_MORE, R_MORE},
+                             R_MORE, R_MORE, R_MORE, R_MORE, R_MORE},
     [RELAY_INTRODUCE1_CUT] = {R_MORE, ALL_X, "RxRxRxxx", R_MORE, R_MORE, R_MORE, R_MORE, R_MORE,
-                              R_MORE, R_MORE, R_MORE, R_MORE, R_MORE},
+                              R_MORE, R_MORE, R_MORE, R_MORE, R_MORE, R_MORE},
     [RELAY_INTRODUCE1_WHOLE] = ROW_REFUSING("Rdxxxxxx", "RdRdRRRd"),
     [RELAY_BINDING] = ROW_REFUSING("Bdxxxxxx", "BdBdBBBd"),
     [RELAY_REFUSED] = ROW_REFUSING("Fdxxxxxx", "FdFdFFFd"),
-    [RELAY_POINT] = {ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, "PdPdPPPd", "Pdxxxxxx",
-                     "Pdxxxxxx", "Pdxxxxxx", "PdPdPPPd"},
+    [RELAY_POINT] = {ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, "PdPdPPPd", "PdPdPPPd",
+                     "Pdxxxxxx", "Pdxxxxxx", "Pdxxxxxx", "PdPdPPPd"},
     [RELAY_RESET] = ROW_ALL(GONE, GONE),
     [RELAY_ENDED] = ROW_ALL(GONE, GONE),
     [SERVICE_OPENING] = ROW_ALL("OOOOOOOO", "OOOOOOOO"),
     [SERVICE_ESTABLISHING] = {ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, "TxEdEEEd",
-                              "Txxxxxxx", "Txxxxxxx", "Txxxxxxx", "TxTxTTTx"},
+                              "Txxxxxxx", "Txxxxxxx", "Txxxxxxx", "Txxxxxxx", "TxTxTTTx"},
     /* whatever comes is of an INTRODUCE2, and FIN may come between two of them only */
     [SERVICE_ESTABLISHED] = {"ExExEEEx", "ExExEEEx", "ExEdEEEd", "ExExEEEx", "ExExEEEx", "ExExEEEx",
                              "ExExEEEx", "ExExEEEx", "EdExEEEx", "EdExEEEx", "EdExEEEx", "EdExEEEx",
-                             "EdEdEEEd"},
+                             "EdExEEEx", "EdEdEEEd"},
     [SERVICE_INTRODUCE2_CUT] = ROW_ALL("ExExEEEx", "ExExEEEx"),
     [SERVICE_ENDED] = ROW_ALL(GONE, GONE),
     [CALLER_OPENING] = ROW_ALL("OOOOOOOO", "OOOOOOOO"),
     [CALLER_SENT] = {ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, "SxSdSxxd", "SxSdSxxd",
-                     "SxSdSxxd", "SxSxSxxx", "SxSxSSSx"},
+                     "SxSdSxxd", "SxSdSxxd", "SxSxSxxx", "SxSxSSSx"},
     [CALLER_ANSWERED] = ROW_REFUSING("Sdxxxxxx", "SdSdSSSd"),
     [CALLER_ENDED] = ROW_ALL(GONE, GONE),
 };

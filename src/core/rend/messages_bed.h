@@ -19,10 +19,11 @@ enum message {
     M_MEET,       /* with a cookie of nobody */
     M_MEET_THERE, /* with the cookie of somebody who waits */
     M_CREATED,
-    M_ZERO, /* KEEP, and status 0 */
-    M_ONE,  /* status 1 */
-    M_TWO,  /* status 2 */
-    M_NINE, /* no status, no request */
+    M_ZERO,  /* KEEP, and status 0 */
+    M_ONE,   /* BUSY, and status 1 */
+    M_TWO,   /* status 2 */
+    M_THREE, /* status 3 */
+    M_NINE,  /* no status, no request */
     M_NOTHING,
     MESSAGES
 };
@@ -113,6 +114,7 @@ static inline size_t message_bytes(const struct message_parts *p, enum message m
     case M_ZERO:
     case M_ONE:
     case M_TWO:
+    case M_THREE:
         wr_u8(&w, (uint8_t)(m - M_ZERO));
         break;
     case M_NINE:

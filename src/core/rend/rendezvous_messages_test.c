@@ -239,21 +239,21 @@ static char outcome_of(enum start at, enum message m, enum way way)
 #define D_MORE "DxDxDDDx"
 #define ROW_ALL(row, none)                                                                         \
     {                                                                                              \
-        row, row, row, row, row, row, row, row, row, row, row, row, none                           \
+        row, row, row, row, row, row, row, row, row, row, row, row, row, none                      \
     }
 #define ROW_REFUSING(one, none)                                                                    \
     {                                                                                              \
-        ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, one, one, one, one, none           \
+        ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, one, one, one, one, one, none      \
     }
 
 /* Rows: where it stands.  Columns: enum message.  Letters: enum way, as messages_bed.h and letter_of() say. */
 static const message_row want[STARTS] = {
     [RELAY_NEW] = {ALL_X, ALL_X, ALL_X, "RxRWRxxx", "RxRxRxxx", "RxRdRxxd", "RxRCRxxx", ALL_X,
-                   "Rxxxxxxx", R_MORE, R_MORE, "Rxxxxxxx", R_MORE},
+                   "Rxxxxxxx", R_MORE, R_MORE, "Rxxxxxxx", "Rxxxxxxx", R_MORE},
     [RELAY_WAIT_CUT] = ROW_REFUSING(R_MORE, R_MORE),
     [RELAY_WAIT_WHOLE] = ROW_REFUSING("RWxxxxxx", "RWRWRRRW"),
     [RELAY_MEET_CUT] = {R_MORE, ALL_X, ALL_X, R_MORE, R_MORE, ALL_X, ALL_X, "RxRxRxxx", R_MORE,
-                        R_MORE, R_MORE, R_MORE, R_MORE},
+                        R_MORE, R_MORE, R_MORE, R_MORE, R_MORE},
     [RELAY_MEET_WHOLE] = ROW_REFUSING("Rdxxxxxx", "RdRdRRRd"),
     [RELAY_WAITING] = ROW_REFUSING("WWxxxxxx", "WWWWWWWW"),
     [RELAY_HANDOVER] = ROW_REFUSING("HHxxxxxx", "HHHHHHHH"),
@@ -262,16 +262,16 @@ static const message_row want[STARTS] = {
     [RELAY_JOINED] = ROW_ALL(GONE, GONE),
     [CALLER_OPENING] = ROW_ALL("OOOOOOOO", "OOOOOOOO"),
     [CALLER_PLACING] = {ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, "PxDxDDDx",
-                        "Pxxxxxxx", "Pxxxxxxx", "Pxxxxxxx", "PxPxPPPx"},
+                        "Pxxxxxxx", "Pxxxxxxx", "Pxxxxxxx", "Pxxxxxxx", "PxPxPPPx"},
     [CALLER_PLACED] = {D_MORE, ALL_X, ALL_X, D_MORE, D_MORE, ALL_X, ALL_X, "DxTdTxxd", D_MORE,
-                       D_MORE, D_MORE, D_MORE, D_MORE},
+                       D_MORE, D_MORE, D_MORE, D_MORE, D_MORE},
     [CALLER_CREATED_CUT] = {D_MORE, ALL_X, ALL_X, D_MORE, D_MORE, ALL_X, ALL_X, ALL_X, D_MORE,
-                            D_MORE, D_MORE, D_MORE, D_MORE},
+                            D_MORE, D_MORE, D_MORE, D_MORE, D_MORE},
     [CALLER_TAKEN] = ROW_REFUSING("Tdxxxxxx", "TdTdTTTd"),
     [CALLER_ENDED] = ROW_ALL(GONE, GONE),
     [SERVICE_OPENING] = ROW_ALL("OOOOOOOO", "OOOOOOOO"),
     [SERVICE_MEETING] = {ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, ALL_X, "MxMdMxxd",
-                         "MxMdMxxd", "MxMxMxxx", "MxMxMxxx", "MxMxMMMx"},
+                         "MxMdMxxd", "MxMxMxxx", "MxMxMxxx", "MxMxMxxx", "MxMxMMMx"},
     [SERVICE_ANSWERED] = ROW_REFUSING("Mdxxxxxx", "MdMdMMMd"),
     [SERVICE_ENDED] = ROW_ALL(GONE, GONE),
 };
