@@ -265,26 +265,6 @@ QUDAG_API bool qudag_node_diversity(const qudag_node *n, qudag_diversity *out);
 /* The setting |small_network| from now on. */
 QUDAG_API void qudag_node_accept_small_network(qudag_node *n, bool accepted);
 
-/* A counter only grows while the node lives; a gauge goes up and down. */
-typedef enum qudag_stat_kind { QUDAG_STAT_COUNTER = 1, QUDAG_STAT_GAUGE } qudag_stat_kind;
-
-/* One value, in the terms of OpenMetrics; all texts are static. */
-typedef struct qudag_stat {
-    uint32_t size; /* set by the caller, see types.h */
-    qudag_stat_kind kind;
-    uint64_t value;
-    const char *name;   /* unique: "creates_refused_rate" */
-    const char *metric; /* without what the labels say: "creates_refused" */
-    const char *labels; /* reason="rate"; "": none */
-    const char *unit;   /* "bytes", "milliseconds", or "": a number of things */
-    const char *help;   /* one sentence */
-} qudag_stat;
-/*
- * The counters and gauges of a node, one after the other; false at the end, or if out->size is not set.  *it
- * starts at 0, and then all values are taken at once: what follows belongs to the same instant, unless another
- * walk begins meanwhile.
- */
-QUDAG_API bool qudag_node_stat_next(const qudag_node *n, size_t *it, qudag_stat *out);
 /* The phase last passed to the phase callback. */
 QUDAG_API qudag_phase qudag_node_phase(const qudag_node *n);
 /*

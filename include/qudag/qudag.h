@@ -15,6 +15,7 @@
 #include <qudag/peer.h>
 #include <qudag/proxy.h>
 #include <qudag/send.h>
+#include <qudag/stats.h>
 #include <qudag/stream.h>
 #include <qudag/text.h>
 #include <qudag/tunnel.h>

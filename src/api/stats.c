@@ -4,6 +4,7 @@
  * Names are part of the interface.  Several names that differ in a label share a metric, as OpenMetrics has it.
  */
 #include "api/internal.h"
+#include "node/meters.h"
 
 struct all_stats {
     struct quic_stats quic;
@@ -13,8 +14,30 @@ struct all_stats {
     struct io_stats io;
     struct store_stats store;
     uint64_t refused[RES_SCOPES]; /* links */
+    const struct swarm_meters *meters;
+    struct swarm_traffic traffic[NODE_PROTOCOLS][SWARM_PROTECTIONS];
+    uint64_t replayed, bad; /* introductions */
     uint64_t mem_used, mem_peak, mem_refused, relays, announced_at, boot_retry_ms;
 };
+
+#define CLOSED(XX, reason, ix)                                                                     \
+    XX("links_closed_" reason, meters->closed[ix], COUNTER, "", "links_closed",                    \
+       "reason=\"" reason "\"", "Links that were up and ended")
+#define TRAFFIC_ROW(XX, proto, p, prot, q)                                                         \
+    XX("stream_bytes_in_" proto "_" prot, traffic[p][q].bytes[SWARM_IN], COUNTER, "bytes",         \
+       "stream_bytes", "direction=\"in\",protocol=\"" proto "\",protection=\"" prot "\"",          \
+       "Bytes that protocols received on streams")                                                 \
+    XX("stream_bytes_out_" proto "_" prot, traffic[p][q].bytes[SWARM_OUT], COUNTER, "bytes",       \
+       "stream_bytes", "direction=\"out\",protocol=\"" proto "\",protection=\"" prot "\"",         \
+       "Bytes that protocols sent on streams")                                                     \
+    XX("messages_sent_" proto "_" prot, traffic[p][q].messages, COUNTER, "", "messages_sent",      \
+       "protocol=\"" proto "\",protection=\"" prot "\"",                                           \
+       "Messages that protocols sent: cells of circuits, else what was written at once")
+#define TRAFFIC(XX, proto, p)                                                                      \
+    TRAFFIC_ROW(XX, proto, p, "classical", SWARM_CLASSICAL)                                        \
+    TRAFFIC_ROW(XX, proto, p, "post_quantum", SWARM_POST_QUANTUM)                                  \
+    TRAFFIC_ROW(XX, proto, p, "circuit", SWARM_CIRCUIT)                                            \
+    TRAFFIC_ROW(XX, proto, p, "hidden", SWARM_HIDDEN)
 
 /* name, member, kind, unit, metric, labels, help */
 #define STATS(XX)                                                                                  \
@@ -31,6 +54,18 @@ struct all_stats {
        "scope=\"wide_network\"", "Links refused: their wider network has its share")               \
     XX("links_refused_peer", refused[RES_PEER], COUNTER, "", "links_refused", "scope=\"peer\"",    \
        "Links refused: the peer has as many as a peer may")                                        \
+    XX("links_opened_in", meters->opened[SWARM_IN], COUNTER, "", "links_opened",                   \
+       "direction=\"in\"", "Links that came up")                                                   \
+    XX("links_opened_out", meters->opened[SWARM_OUT], COUNTER, "", "links_opened",                 \
+       "direction=\"out\"", "Links that came up")                                                  \
+    CLOSED(XX, "timeout", OUTCOME_TIMEOUT)                                                         \
+    CLOSED(XX, "unreachable", OUTCOME_UNREACHABLE)                                                 \
+    CLOSED(XX, "authentication", OUTCOME_AUTHENTICATION)                                           \
+    CLOSED(XX, "policy", OUTCOME_POLICY)                                                           \
+    CLOSED(XX, "limit", OUTCOME_LIMIT)                                                             \
+    CLOSED(XX, "canceled", OUTCOME_CANCELED)                                                       \
+    CLOSED(XX, "closed", OUTCOME_CLOSED)                                                           \
+    CLOSED(XX, "failed", OUTCOME_FAILED)                                                           \
     XX("peers_known", swarm.peers, GAUGE, "", "peers_known", "",                                   \
        "Peers whose addresses or keys are known")                                                  \
     XX("streams", swarm.streams, GAUGE, "", "streams", "", "Streams open now")                     \
@@ -55,7 +90,8 @@ struct all_stats {
        "Links closed because their address on this machine was gone")                              \
     XX("links_pruned", swarm.links_pruned, COUNTER, "", "links_pruned", "",                        \
        "Idle links closed above the limit")                                                        \
-    XX("pins_refused", swarm.pins_refused, COUNTER, "", "pins_refused", "",                        \
+    XX("pins_refused", swarm.pins_refused, COUNTER, "", "security_events",                         \
+       "event=\"key_changed\"",                                                                    \
        "Links refused because the peer's ML-DSA key was not the pinned one")                       \
     XX("dgrams_in", quic.dgrams_in, COUNTER, "", "dgrams", "direction=\"in\"",                     \
        "UDP datagrams received")                                                                   \
@@ -79,7 +115,8 @@ struct all_stats {
        "Retry packets sent to unproven addresses")                                                 \
     XX("resets_sent", quic.resets_sent, COUNTER, "", "resets_sent", "", "Stateless resets sent")   \
     XX("tokens_used", quic.tokens_used, COUNTER, "", "tokens_used", "", "Address tokens accepted") \
-    XX("tokens_bad", quic.tokens_bad, COUNTER, "", "tokens_bad", "", "Address tokens refused")     \
+    XX("tokens_bad", quic.tokens_bad, COUNTER, "", "security_events", "event=\"bad_token\"",       \
+       "Address tokens refused")                                                                   \
     XX("handshakes_in", quic.handshakes_ok_in, COUNTER, "", "handshakes", "direction=\"in\"",      \
        "Handshakes completed with peers that dialled")                                             \
     XX("handshakes_out", quic.handshakes_ok_out, COUNTER, "", "handshakes", "direction=\"out\"",   \
@@ -88,10 +125,10 @@ struct all_stats {
        "Handshakes that failed")                                                                   \
     XX("handshakes_timeout", quic.handshakes_timeout, COUNTER, "", "handshakes_timeout", "",       \
        "Handshakes that timed out")                                                                \
-    XX("auth_failed", quic.auth_failed, COUNTER, "", "auth_failed", "",                            \
-       "Handshakes that failed to authenticate the peer")                                          \
-    XX("policy_refused", quic.policy_refused, COUNTER, "", "policy_refused", "",                   \
-       "Handshakes refused by the post-quantum policy")                                            \
+    XX("auth_failed", quic.auth_failed, COUNTER, "", "security_events",                            \
+       "event=\"authentication_failed\"", "Handshakes that failed to authenticate the peer")       \
+    XX("policy_refused", quic.policy_refused, COUNTER, "", "security_events",                      \
+       "event=\"policy_refused\"", "Handshakes refused by the post-quantum policy")                \
     XX("half_open", quic.half_open, GAUGE, "", "half_open", "", "Handshakes under way")            \
     XX("kad_table", kad.table, GAUGE, "", "kad_table", "", "Contacts in the routing table")        \
     XX("kad_records", kad.records, GAUGE, "", "kad_records", "", "Records stored for others")      \
@@ -104,10 +141,10 @@ struct all_stats {
        "DHT requests served")                                                                      \
     XX("kad_timeouts", kad.timeouts, COUNTER, "", "kad_timeouts", "",                              \
        "DHT requests without an answer in time")                                                   \
-    XX("kad_refused_records", kad.refused_records, COUNTER, "", "kad_refused_records", "",         \
-       "Records refused by their validator")                                                       \
-    XX("kad_bad_messages", kad.bad_messages, COUNTER, "", "kad_bad_messages", "",                  \
-       "Malformed DHT messages")                                                                   \
+    XX("kad_refused_records", kad.refused_records, COUNTER, "", "security_events",                 \
+       "event=\"invalid_record\"", "Records refused by their validator")                           \
+    XX("kad_bad_messages", kad.bad_messages, COUNTER, "", "security_events",                       \
+       "event=\"malformed_dht_message\"", "Malformed DHT messages")                                \
     XX("kad_record_bytes", kad.record_bytes, GAUGE, "bytes", "kad_record_bytes", "",               \
        "Size of the records stored for others")                                                    \
     XX("kad_evicted", kad.evicted, COUNTER, "", "kad_evicted", "",                                 \
@@ -146,7 +183,8 @@ struct all_stats {
        "reason=\"rate\"", "Circuit handshakes refused: too many per second")                       \
     XX("creates_refused_limit", onion.refused_limit, COUNTER, "", "creates_refused",               \
        "reason=\"limit\"", "Circuit handshakes refused: too many circuits")                        \
-    XX("creates_bad", onion.bad_handshake, COUNTER, "", "creates_bad", "",                         \
+    XX("creates_bad", onion.bad_handshake, COUNTER, "", "security_events",                         \
+       "event=\"bad_circuit_handshake\"",                                                          \
        "Circuit handshakes that were malformed or not meant for this node")                        \
     XX("cells_relayed", onion.cells_relayed, COUNTER, "", "cells_relayed", "",                     \
        "Cells relayed for others")                                                                 \
@@ -154,11 +192,15 @@ struct all_stats {
        "Cells of this node's own circuits")                                                        \
     XX("cells_recognised", onion.cells_recognised, COUNTER, "", "cells_recognised", "",            \
        "Cells addressed to this node")                                                             \
-    XX("circuits_destroyed_bad_cell", onion.destroyed_bad_cell, COUNTER, "",                       \
-       "circuits_destroyed_bad_cell", "",                                                          \
-       "Circuits destroyed because of a cell that did not decrypt")                                \
-    XX("onion_wrong_state", onion.wrong_state, COUNTER, "", "onion_wrong_state", "",               \
+    XX("circuits_destroyed_bad_cell", onion.destroyed_bad_cell, COUNTER, "", "security_events",    \
+       "event=\"bad_cell\"", "Circuits destroyed because of a cell that did not decrypt")          \
+    XX("onion_wrong_state", onion.wrong_state, COUNTER, "", "security_events",                     \
+       "event=\"unexpected_circuit_message\"",                                                     \
        "Circuit messages that were not allowed in their state")                                    \
+    XX("introductions_replayed", replayed, COUNTER, "", "security_events",                         \
+       "event=\"replayed_introduction\"", "Introductions to hidden services here, seen before")    \
+    XX("introductions_bad", bad, COUNTER, "", "security_events", "event=\"bad_introduction\"",     \
+       "Introductions to hidden services here, not authentic")                                     \
     XX("udp_send_again", io.send_again, COUNTER, "", "udp_send_again", "",                         \
        "Sends postponed because the socket was full")                                              \
     XX("udp_send_errors", io.send_errors, COUNTER, "", "udp_send_errors", "", "Sends that failed") \
@@ -174,7 +216,15 @@ struct all_stats {
     XX("memory_peak_bytes", mem_peak, GAUGE, "bytes", "memory_peak_bytes", "",                     \
        "Most memory ever allocated")                                                               \
     XX("memory_refused", mem_refused, COUNTER, "", "memory_refused", "",                           \
-       "Allocations refused by the memory limit")
+       "Allocations refused by the memory limit")                                                  \
+    TRAFFIC(XX, "ping", NODE_PROTOCOL_PING)                                                        \
+    TRAFFIC(XX, "identify", NODE_PROTOCOL_IDENTIFY)                                                \
+    TRAFFIC(XX, "dht", NODE_PROTOCOL_DHT)                                                          \
+    TRAFFIC(XX, "cells", NODE_PROTOCOL_CELLS)                                                      \
+    TRAFFIC(XX, "gateway", NODE_PROTOCOL_GATEWAY)                                                  \
+    TRAFFIC(XX, "padding", NODE_PROTOCOL_PADDING)                                                  \
+    TRAFFIC(XX, "meeting", NODE_PROTOCOL_MEETING)                                                  \
+    TRAFFIC(XX, "program", NODE_PROTOCOL_PROGRAM)
 
 static const struct {
     qudag_stat_kind kind;
@@ -199,6 +249,11 @@ static void take_snapshot(const struct qudag_node *n)
     kad_stats_get(node_kad(n->node), &s.kad);
     onion_stats_get(node_onion(n->node), &s.onion);
     io_stats_get(n->io, &s.io);
+    s.meters = swarm_meters(node_swarm(n->node));
+    for (unsigned i = 0; i < NODE_PROTOCOLS; i++) {
+        node_traffic(n->node, (enum node_protocol)i, s.traffic[i]);
+    }
+    node_introductions_refused(n->node, &s.replayed, &s.bad);
     for (unsigned i = 0; i < RES_SCOPES; i++) {
         s.refused[i] = resources_refused(swarm_resources(node_swarm(n->node)),
                                          (enum res_scope_kind)i, RES_LINKS);

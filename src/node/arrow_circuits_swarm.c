@@ -95,6 +95,7 @@ static qudag_err circuit_info(const void *owner, struct ref link, struct link_in
     }
     *out = (struct link_info){
         .props = LINK_ANON | LINK_PQ_KEX | LINK_NAMED, .net = info.net, .via = info.via};
+    out->carried = !ref_none(info.carrier);
     out->props |= info.role == ONION_CLIENT ? LINK_PQ_AUTH : LINK_INBOUND;
     return QUDAG_OK;
 }

@@ -55,8 +55,11 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
 
 qudag_err node_begin_lookup(struct node *n, struct node_op *op, tstamp now)
 {
-    static const struct node_circuit_use use = {
-        .name = "lookup", .exchanges = true, .built = built, .failed = failed};
+    static const struct node_circuit_use use = {.name = "lookup",
+                                                .meter = NODE_CIRCUIT_LOOKUP,
+                                                .exchanges = true,
+                                                .built = built,
+                                                .failed = failed};
     struct node_circuit *c;
     (void)now;
 

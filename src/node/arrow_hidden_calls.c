@@ -59,9 +59,12 @@ static void i_lost(struct node *n, struct node_circuit *c, qudag_err err, tstamp
 }
 
 static const struct node_circuit_use to_r = {
-    .name = "rendezvous", .built = r_built, .failed = lost};
-static const struct node_circuit_use to_i = {
-    .name = "introduce", .to_relay = true, .built = i_built, .failed = i_lost};
+    .name = "rendezvous", .meter = NODE_CIRCUIT_RENDEZVOUS, .built = r_built, .failed = lost};
+static const struct node_circuit_use to_i = {.name = "introduce",
+                                             .meter = NODE_CIRCUIT_INTRODUCE,
+                                             .to_relay = true,
+                                             .built = i_built,
+                                             .failed = i_lost};
 
 static void close_circuit(struct node *n, struct ref circuit, tstamp now)
 {

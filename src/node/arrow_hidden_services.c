@@ -74,11 +74,17 @@ static void r_lost(struct node *n, struct node_circuit *c, qudag_err err, tstamp
     left(n, c->call, c->carried, now);
 }
 
-static const struct node_circuit_use to_point = {
-    .name = "service-introduce", .built = point_built, .failed = point_lost};
-static const struct node_circuit_use to_same_point = {
-    .name = "service-introduce", .to_relay = true, .built = point_built, .failed = point_lost};
+static const struct node_circuit_use to_point = {.name = "service-introduce",
+                                                 .meter = NODE_CIRCUIT_SERVICE_INTRODUCE,
+                                                 .built = point_built,
+                                                 .failed = point_lost};
+static const struct node_circuit_use to_same_point = {.name = "service-introduce",
+                                                      .meter = NODE_CIRCUIT_SERVICE_INTRODUCE,
+                                                      .to_relay = true,
+                                                      .built = point_built,
+                                                      .failed = point_lost};
 static const struct node_circuit_use to_r = {.name = "service-rendezvous",
+                                             .meter = NODE_CIRCUIT_SERVICE_RENDEZVOUS,
                                              .to_relay = true,
                                              .meets = true,
                                              .begun = r_begun,

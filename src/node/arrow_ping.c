@@ -17,6 +17,9 @@ static void report(struct node *n, const struct act *a, tstamp now)
     (void)now;
 
     if (op != NULL && op->req.kind == NODE_OP_PING) {
+        if (a->err == QUDAG_OK) {
+            histogram_add(&n->meters.ping, HISTOGRAM_RTT, a->n);
+        }
         node_op_end(n, op, a->err, &res);
     }
 }

@@ -34,7 +34,7 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
 qudag_err node_begin_circuit(struct node *n, struct node_op *op, tstamp now)
 {
     static const struct node_circuit_use use = {
-        .name = "general", .built = built, .failed = failed};
+        .name = "general", .meter = NODE_CIRCUIT_GENERAL, .built = built, .failed = failed};
     struct node_circuit *c;
     (void)now;
 

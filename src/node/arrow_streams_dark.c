@@ -123,8 +123,11 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
     node_streams_close_list(n, &lost, err == QUDAG_ESTALE ? QUDAG_EUNREACHABLE : err);
 }
 
-static const struct node_circuit_use use = {
-    .name = "dark", .to_service = true, .built = built, .failed = failed};
+static const struct node_circuit_use use = {.name = "dark",
+                                            .meter = NODE_CIRCUIT_DARK,
+                                            .to_service = true,
+                                            .built = built,
+                                            .failed = failed};
 
 static const struct node_circuit_use hidden = {
     .name = "hidden", .to_service = true, .carried = true, .built = built, .failed = failed};

@@ -19,6 +19,16 @@
 
 #define PATH_RETRY (250 * NS_PER_MS) /* while relays are awaited */
 
+/* |c|, which was not open, is built (QUDAG_OK), or it never will be. */
+static void measure(struct node *n, const struct node_circuit *c, qudag_err err)
+{
+    if (c->use->carried) {
+        node_meter_hidden(&n->meters, err, n->now - c->since);
+    } else {
+        node_meter_circuit(&n->meters, c->use->meter, err, n->now - c->since);
+    }
+}
+
 /* Takes it out of the list and off its request; the onion core may still know it. */
 static void detach(struct node *n, struct node_circuit *c)
 {
@@ -199,6 +209,7 @@ qudag_err node_circuit_start(struct node *n, const struct node_circuit_use *use,
     }
     qudag_err err = build_or_wait(n, c);
     if (err != QUDAG_OK) {
+        measure(n, c, err);
         mem_free(n->mem, c);
         return err;
     }
@@ -229,6 +240,7 @@ qudag_err node_circuit_start_end(struct node *n, const struct node_circuit_use *
     }
     qudag_err err = build_or_wait(n, c);
     if (err != QUDAG_OK) {
+        measure(n, c, err);
         mem_free(n->mem, c);
         return err;
     }
@@ -249,6 +261,7 @@ qudag_err node_circuit_start_stem(struct node *n, const struct node_circuit_use 
     c->call = call;
     qudag_err err = build(n, c);
     if (err != QUDAG_OK) {
+        measure(n, c, err);
         mem_free(n->mem, c);
         return err;
     }
@@ -277,6 +290,7 @@ void node_circuit_carried(struct node *n, struct node_circuit *c, struct ref oni
     c->open = true;
     c->unspent = false;
     c->build_ns = now - c->since;
+    measure(n, c, QUDAG_OK);
     c->use->built(n, c, now); /* |c| may be gone */
 }
 
@@ -352,6 +366,9 @@ void node_circuit_end(struct node *n, struct node_circuit *c, tstamp now)
     struct ref onion = c->onion;
 
     c->canceled = true;
+    if (!c->open) {
+        measure(n, c, QUDAG_ECANCELED);
+    }
     path_ended(n, c, 0, QUDAG_ECANCELED, now);
     detach(n, c);
     circuit_free(n, c);
@@ -375,6 +392,7 @@ static void on_built(struct node *n, const struct act *a, tstamp now)
     }
     c->open = true;
     c->build_ns = a->n;
+    measure(n, c, QUDAG_OK);
     node_path_built(n, c, now);
     if (!c->use->stem) {
         node_padding_built(n, c);
@@ -442,8 +460,12 @@ static void on_closed(struct node *n, const struct act *a, tstamp now)
     } else {
         give_back(n, c, err);
     }
+    err = !c->open && err == QUDAG_OK ? QUDAG_ECIRCUIT : err;
+    if (!c->open) {
+        measure(n, c, c->canceled ? QUDAG_ECANCELED : err);
+    }
     detach(n, c);
-    c->use->failed(n, c, !c->open && err == QUDAG_OK ? QUDAG_ECIRCUIT : err, now);
+    c->use->failed(n, c, err, now);
     circuit_free(n, c);
 }
 
@@ -452,6 +474,7 @@ void node_circuit_lost(struct node *n, struct node_circuit *c, qudag_err err, ts
     c->target_failed = err == QUDAG_ESTALE || err == QUDAG_ETIMEOUT ||
                        (err == QUDAG_EUNREACHABLE && c->misses > 0);
     give_back(n, c, err);
+    measure(n, c, err);
     detach(n, c);
     c->use->failed(n, c, err, now);
     circuit_free(n, c);
@@ -468,6 +491,7 @@ static bool try_path(struct node *n, struct node_circuit *c, tstamp now)
     c->no_path = false;
     if (err != QUDAG_OK) {
         give_back(n, c, err);
+        measure(n, c, err);
         detach(n, c);
         c->use->failed(n, c, err, now);
         circuit_free(n, c);

@@ -4,6 +4,7 @@
 
 #include "node/clean.h"
 #include "node/isolation.h"
+#include "node/meters.h"
 #include "node/requests.h"
 
 #define NODE_CIRCUIT_AVOID 16 /* relays that a last hop is not to be */
@@ -14,8 +15,9 @@
 /* What a circuit is for.  Functions are called from the drain. */
 struct node_circuit_use {
     const char *name; /* static, for tools */
-    bool to_service;  /* the last hop is a dark address, not a relay */
-    bool to_relay;    /* the last hop is a relay that was named, struct node_circuit_end */
+    enum node_meter_circuit meter; /* as what its build is measured; one that is carried, as a connect */
+    bool to_service; /* the last hop is a dark address, not a relay */
+    bool to_relay;   /* the last hop is a relay that was named, struct node_circuit_end */
     /* Of a service, to R: only what waits for that service is taken, or it for such a use; nothing is begun later. */
     bool meets;
     bool stem;      /* it lacks its last hop, and waits to be taken for another use (clean.h) */

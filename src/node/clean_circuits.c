@@ -26,7 +26,7 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
 }
 
 static const struct node_circuit_use clean = {
-    .name = "clean", .stem = true, .built = built, .failed = failed};
+    .name = "clean", .meter = NODE_CIRCUIT_CLEAN, .stem = true, .built = built, .failed = failed};
 
 /* Relays that a stem of |len| has. */
 static uint8_t relays_of(const struct node *n, enum node_clean_len len)

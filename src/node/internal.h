@@ -16,6 +16,7 @@
  *          budget.c      how often the far end may make us build circuits
  *          circuits.c    circuits we are client of
  *          survey.c      whether our view of the network has settled
+ *          meters.c      how long requests and circuits took; traffic.c: whose bytes were carried
  *   arrows arrow_A_B.c   what A needs of B, or B of A; two cores meet nowhere else
  *   high   boot.c        joining the network and staying in it; boot_dial.c: its dials
  *          request_table.c   which function begins, cancels and ends which request
@@ -146,6 +147,7 @@ struct node {
     tstamp anchors_at; /* when they are persisted next */
 
     struct node_samples samples;
+    struct node_meters meters;
 
     struct node_own_addrs own;
     uint64_t record_seq; /* of our last signed peer record; never goes back, so it is saved */

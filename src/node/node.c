@@ -405,6 +405,11 @@ struct swarm *node_swarm(const struct node *n)
     return n->swarm;
 }
 
+const struct node_meters *node_meters(const struct node *n)
+{
+    return &n->meters;
+}
+
 struct kad *node_kad(const struct node *n)
 {
     return n->kad;

@@ -97,6 +97,8 @@ void node_op_end(struct node *n, struct node_op *op, qudag_err err, const struct
 {
     static const struct node_result none;
     struct node_result r = res != NULL ? *res : none;
+    node_meter_dht(&n->meters, op->begun ? type_of(n, op)->dht : NODE_DHT_NONE, err,
+                   n->now - op->since);
 
     if (!program_waits(n, op)) {
         type_of(n, op)->finish(n, op, err, &r);

@@ -3,6 +3,7 @@
 #define QUDAG_SRC_NODE_REQUESTS_H
 
 #include "base/list.h"
+#include "node/meters.h"
 #include "node/node.h"
 
 struct node_circuit;
@@ -34,6 +35,7 @@ struct node_op_type {
     /* Tells who waits and frees |op|, or queues it again.  NULL: the program waits. */
     void (*finish)(struct node *n, struct node_op *op, qudag_err err,
                    const struct node_result *res);
+    enum node_meter_dht dht; /* as what its time is measured */
 };
 /* By kind; the node has a pointer to it, so that requests.c knows none of them. */
 extern const struct node_op_type node_op_types[NODE_OP_KINDS];

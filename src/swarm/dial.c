@@ -69,7 +69,7 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
     if (err != QUDAG_OK) {
         return err;
     }
-    struct swarm_link *l = swarm_link_make(s, tp, ref);
+    struct swarm_link *l = swarm_link_make(s, tp, ref, now);
     if (l == NULL) {
         tp->t->ops->close(tp->owner, ref, QUDAG_ENOMEM);
         return QUDAG_ENOMEM;

@@ -8,6 +8,7 @@
  *   streams.c  opening, negotiation, data, ends                    prune.c   what time ends
  *   renew.c    links before their certificates end
  *   moved.c    links whose address on this machine is gone
+ *   meter.c    what is measured
  */
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
 #define QUDAG_SRC_SWARM_INTERNAL_H
@@ -68,6 +69,9 @@ struct swarm_link {
     struct ref ref;          /* the transport's name of it */
     struct swarm_peer *peer; /* NULL: a dial without expected peer, or a link without peer */
     bool up, dead;
+    bool metered;    /* its end is counted already */
+    bool carried;    /* a circuit through another one */
+    tstamp since;    /* when it was made; once it is up, since when */
     bool dialled;    /* counted in peer->n_dials */
     bool named;      /* dialled with the hash that the program gave with the address */
     uint8_t dial_by; /* core + 1 while counted in swarm.dials_of; else 0 */
@@ -124,6 +128,7 @@ struct swarm_open {
     uint64_t turn; /* protocols take turns: the n-th of one comes with the n-th of the others */
     tstamp due;    /* from when it was asked for, or the peer last let a waiting one begin */
     uint64_t seen; /* peer.turn by then */
+    tstamp since;  /* when it was asked for */
 };
 
 struct swarm_core {
@@ -162,6 +167,7 @@ struct swarm {
     struct limiter refusals_said; /* lines in the log */
     uint64_t refused;             /* swarm_refused() */
     struct swarm_stats stats;
+    struct swarm_meters meters;
 };
 
 /* swarm.c: a report is made when something is asked for, so that telling the outcome cannot fail. */
@@ -225,7 +231,7 @@ void swarm_open_start(struct swarm *s, unsigned core, const struct act *a, const
 void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now);
 uint8_t swarm_opens_need(const struct swarm_peer *p); /* properties that every waiting open needs */
 void swarm_open_unlink(struct swarm *s, struct swarm_open *o);
-void swarm_open_fail(struct swarm *s, struct swarm_open *o, qudag_err err);
+void swarm_open_fail(struct swarm *s, struct swarm_open *o, qudag_err err, tstamp now);
 /* |o| is due: it ends, or goes on to wait while others of its peer get their turn.  True: it ended. */
 bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now);
 
@@ -236,7 +242,7 @@ enum res_class swarm_link_class(const struct swarm *s, const struct peer_id *pee
 /* A place for a link was refused: counted already, and logged here, ten at once, one a second.  The packed reason. */
 uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why, tstamp now);
 struct swarm_link *swarm_link_make(struct swarm *s, const struct swarm_transport *tp,
-                                   struct ref ref); /* NULL: no memory */
+                                   struct ref ref, tstamp now); /* NULL: no memory */
 /* The link, alive; one of an on-demand transport is made at its first use.  NULL: there is none. */
 struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport *tp,
                                   struct ref ref);
@@ -268,5 +274,22 @@ void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const
 void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now);
 /* Resets it on our side and frees it; a core that knew it is not told. */
 void swarm_stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now);
+
+/* meter.c */
+/* |l| came up, as |info| says; it is up since |now|. */
+void swarm_meter_link_up(struct swarm *s, struct swarm_link *l, const struct link_info *info,
+                         tstamp now);
+/* |l|, authenticated, is not let in; counted here if it is inbound, else when it is gone. */
+void swarm_meter_link_refused(struct swarm *s, struct swarm_link *l, const struct link_info *info,
+                              qudag_err err);
+/* |l| ends with its down_err: up, or a dial without success. */
+void swarm_meter_link_gone(struct swarm *s, const struct swarm_link *l, tstamp now);
+/* The wait of |o| ends: QUDAG_OK, with a stream. */
+void swarm_meter_open(struct swarm *s, const struct swarm_open *o, qudag_err err, tstamp now);
+/* |len| bytes of the core that owns |st| were taken for sending, or came in. */
+void swarm_meter_traffic(struct swarm *s, const struct swarm_stream *st, enum swarm_direction dir,
+                         size_t len);
+/* What hides the bytes on a link with |props|; |carried|: a circuit through another one. */
+enum swarm_protection swarm_protection_of(uint8_t props, bool carried);
 
 #endif

@@ -38,7 +38,7 @@ static struct swarm_link *find(struct swarm *s, const struct swarm_transport *tp
 }
 
 struct swarm_link *swarm_link_make(struct swarm *s, const struct swarm_transport *tp,
-                                   struct ref ref)
+                                   struct ref ref, tstamp now)
 {
     uint8_t key[SWARM_LINK_KEY_LEN];
     struct swarm_link *l = mem_alloc(s->mem, sizeof(*l));
@@ -48,6 +48,7 @@ struct swarm_link *swarm_link_make(struct swarm *s, const struct swarm_transport
     }
     l->tp = tp;
     l->ref = ref;
+    l->since = now;
     list_init(&l->streams);
     list_init(&l->node);
     if (map_put(&s->link_map, link_key(tp, &ref, key), l) != QUDAG_OK) {
@@ -66,9 +67,10 @@ struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport 
     if (l != NULL || !tp->t->on_demand || tp->t->info(tp->owner, ref, &info) != QUDAG_OK) {
         return l;
     }
-    l = swarm_link_make(s, tp, ref);
+    l = swarm_link_make(s, tp, ref, 0);
     if (l != NULL) {
         l->up = true;
+        l->carried = info.carried;
         l->props = info.props | LINK_ANON;
         l->net = info.net;
         l->via = info.via;
@@ -120,6 +122,7 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
     resources_end(s->resources, &l->account);
     l->dead = true;
     l->down_err = err == QUDAG_OK ? QUDAG_ECLOSED : err;
+    swarm_meter_link_gone(s, l, now);
     list_del(&l->node);
     list_push_back(&s->dead, &l->node);
     link_report(s, l, l->down_err);
@@ -375,6 +378,7 @@ static void enter(struct swarm *s, struct swarm_link *l, const struct link_info 
     l->until = info->until == 0 ? TSTAMP_NEVER : info->until;
     l->renew_at = swarm_rule_renew_at(l->until, rng_u64(&s->cfg.rng), now);
     s->n_links++;
+    swarm_meter_link_up(s, l, info, now);
     probe_links(s, p, now);
     p->link[p->n_links++] = l;
     if (swarm_rule_clears_backoff(l->props, p->failed_need)) {
@@ -393,7 +397,7 @@ static void link_up(struct swarm *s, const struct swarm_transport *tp, struct re
     struct swarm_link *l = find(s, tp, ref);
 
     if (l == NULL) { /* inbound: first we hear of it */
-        l = swarm_link_make(s, tp, ref);
+        l = swarm_link_make(s, tp, ref, now);
     }
     if (l == NULL || swarm_link_info(l, &info) != QUDAG_OK) {
         tp->t->ops->close(tp->owner, ref, QUDAG_ENOMEM);
@@ -401,6 +405,7 @@ static void link_up(struct swarm *s, const struct swarm_transport *tp, struct re
     }
     qudag_err err = admit(s, l, &info, now);
     if (err != QUDAG_OK) {
+        swarm_meter_link_refused(s, l, &info, err);
         swarm_link_close(s, l, err, now);
         return;
     }

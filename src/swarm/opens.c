@@ -18,8 +18,9 @@ void swarm_open_unlink(struct swarm *s, struct swarm_open *o)
     s->n_opens--;
 }
 
-void swarm_open_fail(struct swarm *s, struct swarm_open *o, qudag_err err)
+void swarm_open_fail(struct swarm *s, struct swarm_open *o, qudag_err err, tstamp now)
 {
+    swarm_meter_open(s, o, err, now);
     swarm_open_unlink(s, o);
     swarm_report_fail(s, &o->report, err);
 }
@@ -48,8 +49,10 @@ static qudag_err not_opened(const struct swarm_open *o, const struct swarm_link 
 }
 
 /* Before the report is delivered.  What only goes over a link that stands was not our choice (an EXTEND). */
-static void note_use(struct swarm *s, const struct swarm_open *o, const struct swarm_link *l)
+static void note_use(struct swarm *s, const struct swarm_open *o, const struct swarm_link *l,
+                     tstamp now)
 {
+    swarm_meter_open(s, o, QUDAG_OK, now);
     if (!o->no_dial) {
         swarm_link_used(s, l, o->report.core);
     }
@@ -69,11 +72,11 @@ void swarm_opens_flush(struct swarm *s, struct swarm_peer *p, qudag_err err, tst
             full = e == QUDAG_EAGAIN ? l : full;
         }
         if (e == QUDAG_OK) {
-            note_use(s, o, l);
+            note_use(s, o, l, now);
             p->turn = o->turn > p->turn ? o->turn : p->turn;
             swarm_open_unlink(s, o);
         } else if (e != QUDAG_EAGAIN) { /* else more streams later, or another dial under way */
-            swarm_open_fail(s, o, e);
+            swarm_open_fail(s, o, e, now);
         }
     }
 }
@@ -91,7 +94,7 @@ bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now)
         return false;
     }
     /* Linked, but the peer has allowed no stream all the time: that is its limit, not its silence. */
-    swarm_open_fail(s, o, linked ? QUDAG_ELIMIT : QUDAG_ETIMEOUT);
+    swarm_open_fail(s, o, linked ? QUDAG_ELIMIT : QUDAG_ETIMEOUT, now);
     return true;
 }
 
@@ -131,6 +134,7 @@ static struct swarm_open *open_make(struct swarm *s, struct swarm_peer *p, unsig
         o->no_dial = a->no_dial;
         o->proto = proto;
         o->due = tstamp_after(now, SWARM_OPEN_TIMEOUT);
+        o->since = now;
     }
     return o;
 }
@@ -210,7 +214,7 @@ static qudag_err open_try(struct swarm *s, struct swarm_open *o, tstamp now)
     }
     qudag_err err = swarm_stream_open(s, l, &o->report, o->proto, now);
     if (err == QUDAG_OK) {
-        note_use(s, o, l);
+        note_use(s, o, l, now);
     }
     return err == QUDAG_EAGAIN ? open_wait(s, o) : err;
 }
@@ -232,6 +236,7 @@ void swarm_open_start(struct swarm *s, unsigned core, const struct act *a, const
     take_hints(s, p, a->data);
     qudag_err err = open_try(s, o, now);
     if (err != QUDAG_OK) {
+        swarm_meter_open(s, o, err, now);
         swarm_report_fail(s, &o->report, err);
     }
 }

@@ -316,6 +316,7 @@ static void on_data(struct swarm *s, struct swarm_stream *st, struct slice in, t
         return;
     }
     struct ev ev = {.type = EV_DATA, .strm = ref, .props = l->props, .data = in};
+    swarm_meter_traffic(s, st, SWARM_IN, in.len);
     bool manual = s->core[st->core].ops->manual_credit;
     swarm_deliver(s, st->core, &ev);
     if (!manual) {
@@ -496,6 +497,8 @@ void swarm_act(struct swarm *s, unsigned core, const struct act *a, const char *
             st->fin_out ? QUDAG_OK : l->tp->t->ops->write(l->tp->owner, l->ref, st->sid, a->data);
         if (err != QUDAG_OK) { /* over its queue: the stream cannot go on without losing bytes */
             stream_fail(s, st, err, now);
+        } else if (!st->fin_out) {
+            swarm_meter_traffic(s, st, SWARM_OUT, a->data.len);
         }
         break;
     }

@@ -18,6 +18,7 @@
 #include "core/mss/mss.h"
 #include "core/resources/resources.h"
 #include "core/transport.h"
+#include "swarm/meter.h"
 
 #define SWARM_CORES_MAX 16
 #define SWARM_TRANSPORTS_MAX 8
@@ -213,5 +214,9 @@ const struct resources *swarm_resources(const struct swarm *s);
 uint64_t swarm_refused(const struct swarm *s);
 /* Copies the counters; peers, links, streams and opens are those of now. */
 void swarm_stats_get(const struct swarm *s, struct swarm_stats *out);
+/* What was measured so far; borrowed for the life of the swarm. */
+const struct swarm_meters *swarm_meters(const struct swarm *s);
+/* The name of the transport with that index; NULL: there is none, or its links are not dialled. */
+const char *swarm_transport_dials(const struct swarm *s, unsigned transport);
 
 #endif

@@ -255,6 +255,7 @@ static void nothing_crashes_on_null(void **state)
     assert_false(qudag_dark_next(NULL, &it, NULL));
     assert_false(qudag_node_addr_next(NULL, &it, NULL));
     assert_false(qudag_node_stat_next(NULL, &it, &stat));
+    assert_false(qudag_node_histogram_next(NULL, &it, NULL));
     assert_int_equal(qudag_node_check(NULL, NULL, 0), QUDAG_EINVAL);
 }
 

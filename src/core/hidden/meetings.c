@@ -78,6 +78,7 @@ static struct hidden_meeting *open_request(struct hidden_service *s, struct hidd
     hash_of(s, rend_hs_X(handshake), hash);
     if (was_seen(p, hash)) {
         s->stats.replayed++;
+        s->all->replayed++;
         return NULL;
     }
     struct hidden_meeting *m = mem_alloc(mem, sizeof *m);
@@ -90,6 +91,7 @@ static struct hidden_meeting *open_request(struct hidden_service *s, struct hidd
     }
     if (err != QUDAG_OK) {
         *(err == QUDAG_EAUTH ? &s->stats.bad : &s->stats.over) += 1;
+        s->all->bad += err == QUDAG_EAUTH ? 1 : 0;
         mem_free_wiped(mem, m);
         return NULL;
     }

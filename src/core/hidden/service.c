@@ -171,6 +171,12 @@ tstamp hidden_services_deadline(const struct hidden_services *h)
     return at;
 }
 
+void hidden_services_refused(const struct hidden_services *h, uint64_t *replayed, uint64_t *bad)
+{
+    *replayed = h->replayed;
+    *bad = h->bad;
+}
+
 qudag_err hidden_serve_stats_get(const struct hidden_services *h, uint64_t cookie,
                                  struct hidden_serve_stats *out)
 {

@@ -184,4 +184,7 @@ struct hidden_serve_stats {
 QUDAG_MUST_USE qudag_err hidden_serve_stats_get(const struct hidden_services *h, uint64_t cookie,
                                                 struct hidden_serve_stats *out);
 
+/* Requests to all services, ended ones too, that were seen before, and that were wrong. */
+void hidden_services_refused(const struct hidden_services *h, uint64_t *replayed, uint64_t *bad);
+
 #endif

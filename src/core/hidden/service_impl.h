@@ -121,6 +121,7 @@ struct hidden_services {
     struct limiter builds; /* likewise */
     struct limiter opens;  /* what is looked at beside the shares */
     uint64_t turns;
+    uint64_t replayed, bad; /* hidden_services_refused() */
 };
 
 /* ---- target.c ---- */

@@ -1,0 +1,140 @@
+/* metrics_test.c - what five nodes measure of links, lookups, circuits and bytes.  TEST: timeout=120 waits */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net.h"
+
+/* The histogram with these labels; its total counts all. */
+static qudag_histogram measured(const struct peer *p, const char *metric, const char *labels)
+{
+    qudag_histogram h = QUDAG_INIT(qudag_histogram);
+
+    for (size_t it = 0; qudag_node_histogram_next(p->node, &it, &h);) {
+        if (strcmp(h.metric, metric) == 0 && strcmp(h.labels, labels) == 0) {
+            return h;
+        }
+    }
+    fail_msg("no histogram %s{%s}", metric, labels);
+    return h;
+}
+
+/* Every value that a label may have; one that is missing here must be thought about before it is added. */
+static const char *const allowed[] = {"quic",
+                                      "in",
+                                      "out",
+                                      "ok",
+                                      "timeout",
+                                      "failed",
+                                      "limit",
+                                      "unreachable",
+                                      "policy",
+                                      "find",
+                                      "get",
+                                      "authentication",
+                                      "put",
+                                      "provide",
+                                      "providers",
+                                      "not_found",
+                                      "canceled",
+                                      "other",
+                                      "general",
+                                      "clean",
+                                      "lookup",
+                                      "dark",
+                                      "introduce",
+                                      "rendezvous",
+                                      "service_introduce",
+                                      "service_rendezvous"};
+
+static void check_labels(const char *labels)
+{
+    for (const char *at = labels; *at != 0;) {
+        const char *open = strchr(at, '"');
+        const char *close = open == NULL ? NULL : strchr(open + 1, '"');
+        bool known = false;
+        assert_non_null(close);
+        for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
+            size_t n = strlen(allowed[i]);
+            known |= n == (size_t)(close - open - 1) && strncmp(open + 1, allowed[i], n) == 0;
+        }
+        if (!known) {
+            fail_msg("a value that may name a peer, an address or a user: %s", labels);
+        }
+        at = close[1] == ',' ? close + 2 : close + 1;
+    }
+}
+
+static void every_series_is_there_from_the_beginning_once(void **state)
+{
+    static char seen[256][QUDAG_HISTOGRAM_LABELS_MAX + 40];
+    qudag_histogram h = QUDAG_INIT(qudag_histogram);
+    size_t n = 0;
+    (void)state;
+
+    net_start(0, &(struct net_options){.waiting = true});
+    for (size_t it = 0; qudag_node_histogram_next(net[0].node, &it, &h); n++) {
+        assert_true(n < 256);
+        snprintf(seen[n], sizeof(seen[n]), "%s{%s}", h.metric, h.labels);
+        for (size_t i = 0; i < n; i++) {
+            assert_string_not_equal(seen[i], seen[n]);
+        }
+        assert_true(strlen(h.help) > 8);
+        assert_in_range(h.buckets, 2, QUDAG_HISTOGRAM_BUCKETS);
+        assert_true(h.le[h.buckets - 1] == UINT64_MAX);
+        assert_int_equal(h.total, 0);
+        check_labels(h.labels);
+    }
+    assert_true(n > 60);
+    (void)net_stop_all(NULL);
+}
+
+static void what_nodes_do_is_measured(void **state)
+{
+    (void)state;
+
+    net_grow(5, &(struct net_options){.name_space = NULL});
+    struct peer *p = &net[1];
+    uint64_t links = net_stat(p, "links_opened_in") + net_stat(p, "links_opened_out");
+    qudag_histogram in =
+        measured(p, "link_setup", "transport=\"quic\",direction=\"in\",outcome=\"ok\"");
+    qudag_histogram out =
+        measured(p, "link_setup", "transport=\"quic\",direction=\"out\",outcome=\"ok\"");
+    assert_true(links >= 1);
+    assert_int_equal(in.total + out.total, links);
+    assert_true(in.sum + out.sum > 100000); /* a handshake takes longer */
+    qudag_histogram any = out.total > 0 ? out : in;
+    assert_true(any.p50 > 0 && any.p50 <= any.p95);
+
+    net_ask(p, qudag_ping(p->node, &net[0].self, &p->last));
+    assert_int_equal(p->err, QUDAG_OK);
+    assert_int_equal(measured(p, "ping_rtt", "").total, 1);
+
+    uint64_t put = measured(p, "dht_operation", "operation=\"put\",outcome=\"ok\"").total;
+    net_ask(p, qudag_dht_put(p->node, net_text("/app/k"), net_text("v"), &p->last));
+    assert_int_equal(p->err, QUDAG_OK);
+    assert_true(measured(p, "dht_operation", "operation=\"put\",outcome=\"ok\"").total > put);
+    net_ask(p, qudag_dht_get(p->node, net_text("/app/none"), &p->last));
+    assert_int_equal(p->err, QUDAG_ENOTFOUND);
+    assert_true(measured(p, "dht_operation", "operation=\"get\",outcome=\"not_found\"").total >= 1);
+
+    net_ask(p, qudag_circuit_build(p->node, 2, &p->last));
+    assert_int_equal(p->err, QUDAG_OK);
+    assert_int_equal(measured(p, "circuit_build", "purpose=\"general\",outcome=\"ok\"").total, 1);
+    assert_true(net_stat(p, "messages_sent_cells_post_quantum") > 0);
+    assert_true(net_stat(p, "stream_bytes_in_cells_post_quantum") > 0);
+    assert_true(net_stat(p, "stream_bytes_out_dht_post_quantum") > 0);
+    assert_int_equal(net_stat(p, "stream_bytes_out_ping_post_quantum"), 32);
+    assert_int_equal(net_stat(p, "stream_bytes_out_cells_classical"), 0);
+    (void)net_stop_all(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_series_is_there_from_the_beginning_once),
+        cmocka_unit_test(what_nodes_do_is_measured),
+    };
+    return cmocka_run_group_tests(tests, NULL, net_stop_all);
+}
