@@ -8,7 +8,7 @@ folder alone (tests aside), and there is no exceptions file.
 
     *_test.c, *_fuzz.c   also see whatever their folder reaches through others, cmocka, libc and POSIX
     bin/*                <qudag/...>, <uv.h>, <ini.h>, <blake3.h>, libc and POSIX, their own folder and bin/common;
-                         bin/qudag also the libraries of WEB
+                         bin/qudag also the libraries of WEB, bin/qudagd libmicrohttpd
     examples/*           <qudag/...>, libc and POSIX
     tests/api/*          the same, cmocka, their own folder
     include/qudag/*      each other and <std*.h>
@@ -110,8 +110,9 @@ class Tree:
         root = self.top / 'bin'
         for kind, inc in self.includes(path):
             if kind == '<':
-                ok = inc.startswith('qudag/') or inc in ('uv.h', 'ini.h', 'blake3.h', 'seccomp.h', 'cap-ng.h') or is_posix(inc) or \
-                    (path.parent.name == 'qudag' and inc in WEB)
+                ok = inc.startswith('qudag/') or inc in ('uv.h', 'ini.h', 'blake3.h') or is_posix(inc) or \
+                    (path.parent.name == 'qudag' and inc in WEB) or \
+                    (path.parent.name == 'qudagd' and inc in ('microhttpd.h', 'seccomp.h', 'cap-ng.h'))
                 ok = ok or (is_test(path) and inc == 'cmocka.h')
             else:
                 found = [b / inc for b in (path.parent, root, root / 'common') if (b / inc).exists()]

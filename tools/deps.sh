@@ -8,7 +8,7 @@
 #  tools and small libraries   gcc, meson, ninja, cmocka, libsodium, SQLite, libcurl, ...: the system's own packages, by apt, only
 #                              those that are missing.  Groups: build (default), test, check, clang; all is these four.
 #                              use: nginx, sshd, Chromium and others for tests/system/real_use.  What of it cannot be had
-#                              is said and left out.  nginx and sshd are not started, but will be at the next start of
+#                              is said and left out.  nginx, sshd and Prometheus are not started, but will be at the next start of
 #                              this machine unless you disable them: meant for machines of CI.
 #                              deb: what packaging/deb.py makes and tries Debian packages with.
 #  the protocol libraries      OpenSSL >= 3.5, ngtcp2 >= 1.16 with its OpenSSL helper, libuv, BLAKE3.
@@ -129,6 +129,7 @@ look_all_use() {
     look_use nginx nginx-light
     look_use sshd openssh-server
     look_use setpriv util-linux
+    look_use promtool prometheus
     have chromium || have google-chrome || look_use chromium-headless-shell chromium-headless-shell
 }
 

@@ -20,6 +20,7 @@ int run_peers(struct tool *t, int argc, char **argv)
         {"signature_remote", "THEIRS", COL_TEXT},
         {"pq", "PQ", COL_YES},
         {"pin", "PIN", COL_TEXT},
+        {"handshake_ns", "SETUP", COL_NS},
         {"rtt_ns", "RTT", COL_NS},
         {"bytes_in", "IN", COL_SIZE},
         {"bytes_out", "OUT", COL_SIZE},

@@ -174,7 +174,7 @@ const struct sub subs[] = {
      "--save copies the content of one item into FILE, which must not exist yet; -: to standard\n"
      "output.\n",
      "qudag inbox --save photo.jpg here.jpg", run_inbox},
-    {"stats", "[--prometheus]", "show the counters of the node",
+    {"stats", "[--prometheus]", "show what the node counts and measures",
      "--prometheus: as text that Prometheus reads, for the text file collector of its node "
      "exporter.\n"
      "Nothing in it names a peer, an address or a user.\n",

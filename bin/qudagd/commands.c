@@ -735,6 +735,7 @@ static const struct command commands[] = {
     {"peers", report_peers, NULL, false},
     {"relays", report_relays, NULL, false},
     {"stats", report_stats, NULL, false},
+    {"metrics", report_metrics, NULL, false},
     {"connect", run_connect, done_connect, true},
     {"ping", run_ping, done_ping, true},
     {"config", report_config, NULL, false},

@@ -144,6 +144,11 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_LOCK_MEMORY] = {"process", "lock_memory", WORDS("auto", "auto|yes|no"),
                           .help = "Keep all memory out of the swap; auto: where the limit of "
                                   "locked memory is infinite, yes: or end."},
+    [CONF_METRICS_LISTEN] =
+        {"metrics", "listen", TEXT(3, 120), .unset = "off",
+         .help = "Where Prometheus reads the metrics, at /metrics: 127.0.0.1:PORT, [::1]:PORT or "
+                 "unix:/PATH, never an address that other machines reach; off: nowhere.  Every "
+                 "user of this machine can read them."},
     [CONF_LAB] = {"lab", "lab", SWITCH("no"), INTO(lab),
                   .help =
                       "Test network: relays may have private addresses and be in one network, and "

@@ -59,6 +59,7 @@ enum conf_key {
     CONF_USER,
     CONF_SANDBOX,
     CONF_LOCK_MEMORY,
+    CONF_METRICS_LISTEN,
     CONF_LAB,
     CONF_KEYS,
 };

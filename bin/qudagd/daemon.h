@@ -5,6 +5,7 @@
  *   control.c   socket, clients, frames   ──▶  commands.c, report.c  ──▶  the library
  *   transfer.c  messages and files   services.c  services   proxy.c  the proxy   ──▶  the library
  *   process.c   user, locked memory, sandbox   ──▶  privileges.c, confine.c
+ *   metrics.c   the counters as text   scrape.c  their listener
  */
 #ifndef QUDAG_BIN_DAEMON_H
 #define QUDAG_BIN_DAEMON_H
@@ -24,6 +25,7 @@
 #define DAEMON_SIGNALS 4 /* INT, TERM, QUIT; HUP */
 
 struct control;
+struct scrape;
 struct request;
 struct options;
 
@@ -46,6 +48,8 @@ struct daemon {
     qudag_identity *identity;
     qudag_node *node;
     struct control *control;
+    struct scrape *scrape; /* NULL: metrics are served nowhere */
+    char scrape_at[160];   /* where; empty: nowhere */
     struct names names;
     char proxy_why[256]; /* the proxy does not run; empty: it does */
     struct rec *rec;     /* for whatever frame is being made */

@@ -9,6 +9,8 @@
 #include "proxy.h"
 #include "report.h"
 #include "rules.h"
+#include "scrape.h"
+#include "scrape_rules.h"
 #include "share.h"
 #include "start.h"
 #include "transfer.h"
@@ -272,6 +274,7 @@ static void close_handle(uv_handle_t *h)
 /* Everything in reverse; works on files are waited for. */
 static void shut(struct daemon *d)
 {
+    scrape_end(d);
     control_close(d->control);
     d->control = NULL;
     if (d->tick.loop != NULL && d->node != NULL) {
@@ -405,6 +408,9 @@ static int serve(struct daemon *d)
         code = proxy_begin(d);
     }
     if (code == DAEMON_OK) {
+        code = scrape_begin(d);
+    }
+    if (code == DAEMON_OK) {
         share_begin(d);
         code = (int)control_open(&d->control, d);
     }
@@ -515,7 +521,11 @@ static int check(struct daemon *d, bool print)
     settings_from(&s, &d->conf, id);
     qudag_err err = qudag_node_check(&s, d->state.why, sizeof(d->state.why));
     qudag_identity_free(id);
-    if (err != QUDAG_OK) {
+    const char *metrics = d->conf.v[CONF_METRICS_LISTEN].text;
+    struct scrape_place place;
+    bool good = err == QUDAG_OK && (strcmp(metrics, "off") == 0 ||
+                                    scrape_place(metrics, &place, d->state.why, STATE_WHY_LEN));
+    if (!good) {
         return complain(d, DAEMON_USAGE, d->state.why);
     }
     if (print) {

@@ -1,6 +1,7 @@
 /* report.c - what the daemon knows, as rows. */
 #include "report.h"
 
+#include "metrics.h"
 #include "rules.h"
 #include "start.h"
 
@@ -8,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+
+#define METRICS_ROW 32768 /* bytes of text in one row */
 
 void rec_peer(struct rec *r, const char *name, const qudag_peer_id *id)
 {
@@ -281,6 +284,7 @@ void report_status(struct request *rq)
     status_health(r, d);
     status_note(r, d);
     rec_int(r, "uptime_ns", (int64_t)(mono_ns() - d->since_ns));
+    rec_str(r, "metrics", d->scrape_at[0] != 0 ? d->scrape_at : NULL);
     rec_bool(r, "copied", d->state.copied);
     rec_bool(r, "lab", d->conf.v[CONF_LAB].num != 0);
     status_relay(r, d);
@@ -338,6 +342,27 @@ void report_relays(struct request *rq)
     request_end_err(rq, QUDAG_OK, "");
 }
 
+/* "p50_ns" and "p95_ns" only where something was measured. */
+static void histogram_row(struct request *rq, const qudag_histogram *h)
+{
+    struct rec *r = request_rec(rq, REC_ROW);
+    bool labels = h->labels[0] != 0;
+
+    rec_strf(r, "name", "%s%s%s%s", h->metric, labels ? "{" : "", h->labels, labels ? "}" : "");
+    rec_int(r, "value", (int64_t)h->total);
+    rec_str(r, "unit", "");
+    rec_str(r, "kind", "histogram");
+    rec_str(r, "metric", h->metric);
+    rec_str(r, "labels", h->labels);
+    rec_str(r, "help", h->help);
+    rec_int(r, "sum_ns", (int64_t)h->sum);
+    if (h->total > 0) {
+        rec_int(r, "p50_ns", (int64_t)h->p50);
+        rec_int(r, "p95_ns", (int64_t)h->p95);
+    }
+    request_send(rq);
+}
+
 void report_stats(struct request *rq)
 {
     static const char *const kinds[] = {"?", "counter", "gauge"};
@@ -353,7 +378,34 @@ void report_stats(struct request *rq)
         rec_str(r, "help", stat.help);
         request_send(rq);
     }
+    qudag_histogram h = QUDAG_INIT(qudag_histogram);
+    for (size_t it = 0; qudag_node_histogram_next(rq->d->node, &it, &h);) {
+        histogram_row(rq, &h);
+    }
     request_end_err(rq, QUDAG_OK, "");
+}
+
+void report_metrics(struct request *rq)
+{
+    struct metrics *m = malloc(sizeof(*m));
+    char *text = NULL;
+    size_t len = 0;
+    FILE *to = m == NULL ? NULL : open_memstream(&text, &len);
+    bool good = to != NULL && metrics_take(m, rq->d->node);
+
+    if (to != NULL) {
+        metrics_print(to, m, METRICS_TEXT);
+        metrics_print_process(to, METRICS_TEXT);
+        good = fclose(to) == 0 && good;
+    }
+    for (size_t at = 0; good && at < len; at += METRICS_ROW) {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_bytes(r, "text", text + at, len - at < METRICS_ROW ? len - at : METRICS_ROW);
+        request_send(rq);
+    }
+    free(text);
+    free(m);
+    request_end_err(rq, good ? QUDAG_OK : QUDAG_ENOMEM, good ? "" : "out of memory");
 }
 
 void report_keys(struct request *rq)

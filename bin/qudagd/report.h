@@ -32,8 +32,11 @@ void report_peers(struct request *rq);
 /* A row for each relay known. */
 void report_relays(struct request *rq);
 
-/* One row with all counters. */
+/* A row for each counter, gauge and histogram. */
 void report_stats(struct request *rq);
+
+/* The same as the text that Prometheus reads, cut into rows anywhere. */
+void report_metrics(struct request *rq);
 
 /* One row on the identity and memory, and one for each onion key. */
 void report_keys(struct request *rq);
