@@ -167,9 +167,8 @@ static void serve(struct actor *a, struct flow *f, qudag_slice data)
         }
     } else if (!f->sink) {
         size_t taken = 0;
-        must(qudag_stream_write(a->node, (qudag_stream){f->id}, data, &taken) == QUDAG_OK &&
-                 taken == data.len,
-             "echo");
+        qudag_err err = qudag_stream_write(a->node, (qudag_stream){f->id}, data, &taken);
+        must((err == QUDAG_OK && taken == data.len) || err == QUDAG_ESTALE, "echo");
     }
 }
 
@@ -276,7 +275,7 @@ static void on_circuit_closed(qudag_node *n, qudag_circuit c, qudag_err why, voi
 
 void actor_make(struct actor *a, const struct actor_opts *o)
 {
-    static const char *const listen[] = {"/ip4/127.0.0.1/udp/0/quic-v1"};
+    const char *listen = o->listen != NULL ? o->listen : "/ip4/127.0.0.1/udp/0/quic-v1";
     static const qudag_callbacks cb = {.size = sizeof(cb),
                                        .phase = on_phase,
                                        .op_done = on_done,
@@ -293,7 +292,7 @@ void actor_make(struct actor *a, const struct actor_opts *o)
     QUDAG_SETTINGS_INIT(&s);
     must(qudag_identity_generate(&a->id) == QUDAG_OK, "identity");
     s.identity = a->id;
-    s.listen = listen;
+    s.listen = &listen;
     s.listen_n = 1;
     s.bootstrap = &o->bootstrap;
     s.bootstrap_n = o->bootstrap != NULL ? 1 : 0;
@@ -622,7 +621,7 @@ static void obey(const char *line, FILE *out)
 /* argv: NAME --node FD FD RELAY:CLEAN RELAYS_MIN BOOTSTRAP|- */
 bool child_main(int argc, char **argv)
 {
-    struct actor_opts o;
+    struct actor_opts o = {.listen = NULL};
     pthread_t thread;
     char line[sizeof order];
 

@@ -64,7 +64,8 @@ struct actor_opts {
     const char *bootstrap; /* NULL: the first */
     bool relay;
     uint32_t relays_min;
-    uint8_t clean; /* circuits that wait for a use */
+    uint8_t clean;      /* circuits that wait for a use */
+    const char *listen; /* NULL: any port of 127.0.0.1 */
 };
 
 /* Another process. */
