@@ -193,7 +193,7 @@ static void newcomers(void)
 
 /* ---- attackers that are nodes */
 
-void flood_creates(const struct flood_order *o, struct flood_done *d)
+static void creates(const struct flood_order *o, struct flood_done *d)
 {
     static struct actor a;
     static struct ref c[64];
@@ -277,7 +277,11 @@ static pid_t begin_foe(const struct flood_order *o, struct flood_done *d)
     must(pid >= 0, "fork");
     if (pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        flood_run(o, d);
+        if (o->kind == FLOOD_CREATES) {
+            creates(o, d);
+        } else {
+            flood_run(o, d);
+        }
         _exit(0);
     }
     return pid;
@@ -443,7 +447,10 @@ int main(int argc, char **argv)
                                    .ip = {(uint8_t)a, (uint8_t)b, (uint8_t)c, (uint8_t)d},
                                    .port = (uint16_t)port};
     pid_t honest[] = {begin(echo), begin(ping), begin(newcomers)};
-    nap(3);
+    for (int i = 0; i < 400 && (sh->echoed == 0 || sh->ping.n == 0); i++) {
+        nap(0.05);
+    }
+    nap(1);
     struct seen alone = look(seconds);
     (void)printf("{\"bench\":\"flood\",\"name\":\"no attack\",\"value\":%.1f,\"unit\":\"MB/s\","
                  "\"ping_p50_ms\":%.2f,\"ping_p99_ms\":%.2f,\"new_link_max_s\":%.3f}\n",

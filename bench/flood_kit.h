@@ -43,10 +43,7 @@ struct flood_done {
     _Atomic uint64_t cpu_ns;
 };
 
-/* flood_bench.c: FLOOD_CREATES. */
-void flood_creates(const struct flood_order *o, struct flood_done *d);
-
-/* Until |d| says stop. */
+/* Until |d| says stop; FLOOD_CREATES is the benchmark's own. */
 void flood_run(const struct flood_order *o, struct flood_done *d);
 
 /* Seconds until a new identity at |from| has a link with |target|; negative: none within |most|. */

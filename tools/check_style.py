@@ -58,6 +58,7 @@ FOLDERS = {
     'core/onion': 'onion_',
     'core/padding': 'padding_',
     'core/resources': 'resources_',
+    'core/load': 'load_',
     'core/ping': 'ping_',
     'core/relays': 'relays_',
     'core/rend': 'introduce_ rend_ rendezvous_',

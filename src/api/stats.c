@@ -111,6 +111,12 @@ struct all_stats {
        "reason=\"unknown\"", "Datagrams dropped: no connection matches")                           \
     XX("dropped_full", quic.dropped_full, COUNTER, "", "dgrams_dropped", "reason=\"full\"",        \
        "Datagrams dropped: no room for another connection")                                        \
+    XX("dropped_flood", quic.dropped_flood, COUNTER, "", "dgrams_dropped", "reason=\"flood\"",     \
+       "Datagrams dropped: first ones of handshakes, more than are answered")                      \
+    XX("dropped_work", quic.dropped_work, COUNTER, "", "dgrams_dropped", "reason=\"work\"",        \
+       "Datagrams dropped: the link or its network owes too much work")                            \
+    XX("links_put_out", quic.links_put_out, COUNTER, "", "links_put_out", "",                      \
+       "Links closed because the peer made too much work for nothing")                             \
     XX("retries_sent", quic.retries_sent, COUNTER, "", "retries_sent", "",                         \
        "Retry packets sent to unproven addresses")                                                 \
     XX("resets_sent", quic.resets_sent, COUNTER, "", "resets_sent", "", "Stateless resets sent")   \

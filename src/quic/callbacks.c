@@ -97,6 +97,7 @@ static int on_stream_open(ngtcp2_conn *ng, int64_t id, void *user_data)
         return no_memory(c);
     }
     c->streams_left -= c->streams_left > 0 ? 1 : 0;
+    c->streams_new++;
     return push(c, s, LINK_STREAM, (struct slice){NULL, 0}, QUDAG_OK);
 }
 
@@ -120,6 +121,7 @@ static int on_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset,
     }
     if (len > 0) {
         s->unconsumed += len;
+        c->useful += len;
         if (push(c, s, LINK_DATA, (struct slice){data, len}, QUDAG_OK) != 0) {
             return NGTCP2_ERR_CALLBACK_FAILURE;
         }
@@ -139,9 +141,11 @@ static int on_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t offset,
 static int on_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_t len, void *user_data,
                     void *stream_user_data)
 {
+    struct quic_conn *c = user_data;
+
     (void)ng;
     (void)id;
-    (void)user_data;
+    c->useful += len;
     if (stream_user_data != NULL) {
         quic_stream_acked(stream_user_data, offset + len);
     }
@@ -341,7 +345,8 @@ static int on_encrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead,
                       const ngtcp2_crypto_aead_ctx *ctx, const uint8_t *payload, size_t len,
                       const uint8_t *nonce, size_t nonce_len, const uint8_t *head, size_t head_len)
 {
-    size_t more = quic_shape_more(head[0], head_len + len + aead->max_overhead);
+    /* Without a payload it is no packet: ngtcp2 checks the tag of a Retry so, however short that is. */
+    size_t more = len > 0 ? quic_shape_more(head[0], head_len + len + aead->max_overhead) : 0;
 
     if (more > 0) {
         ASSERT(dest == payload); /* it is sealed where it lies, with room behind */

@@ -59,6 +59,7 @@ static struct quic_conn *conn_alloc(struct quic *q, bool server, const struct ne
     c->server = server;
     c->remote = *remote;
     c->first_remote = *remote;
+    c->net = netaddr_group(remote);
     c->started = q->now;
     c->hs_deadline = tstamp_after(q->now, q->cfg.handshake_timeout_ns);
     c->rekey_at = TSTAMP_NEVER;

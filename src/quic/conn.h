@@ -13,7 +13,10 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/slots.h"
+#include "core/load/load.h"
+#include "quic/gate.h"
 #include "quic/quic.h"
+#include "quic/retry.h"
 #include "quic/shape.h"
 #include "quic/silence.h"
 #include "sec/session.h"
@@ -24,20 +27,21 @@
 #include <ngtcp2/ngtcp2_crypto_ossl.h>
 #include <sys/socket.h>
 
-#define CID_LEN 8           /* bytes of the ids we issue */
-#define CIDS_PER_CONN 24    /* ids of ours alive at once: at most 8, and retiring ones */
-#define CHUNK_BIG 16384     /* bytes of a send chunk on a busy stream */
-#define CHUNK_SMALL 512     /* and on a quiet one */
-#define CHUNK_YOUNG 8192    /* bytes a stream may have written to get no big one */
-#define CHUNKS_SPARE 64     /* big chunks kept for reuse */
-#define OUTBOX_MAX 64       /* stateless answers waiting */
-#define OUTBOX_DATA_MAX 256 /* bytes of one */
-#define LINGER_MAX 256      /* closed connections remembered */
-#define TOKEN_MAX 256       /* bytes of an address token we keep */
-#define TOKENS_MAX 512      /* servers whose token and key we keep */
-#define TOKEN_NAME_LEN 16   /* bytes of our key's hash inside a token we give */
-#define SPENT_MAX 16384     /* used tokens remembered in each of two generations */
-#define EV_BLOCK 65536      /* bytes of an event data block */
+#define CID_LEN 8              /* bytes of the ids we issue */
+#define CIDS_PER_CONN 24       /* ids of ours alive at once: at most 8, and retiring ones */
+#define CHUNK_BIG 16384        /* bytes of a send chunk on a busy stream */
+#define CHUNK_SMALL 512        /* and on a quiet one */
+#define CHUNK_YOUNG 8192       /* bytes a stream may have written to get no big one */
+#define CHUNKS_SPARE 64        /* big chunks kept for reuse */
+#define OUTBOX_MAX 1024        /* stateless answers waiting: more than are asked for in a turn */
+#define OUTBOX_DATA_MAX 256    /* bytes of one */
+#define LINGER_MAX 256         /* closed connections remembered */
+#define TOKEN_MAX 256          /* bytes of an address token we keep */
+#define TOKENS_MAX 512         /* servers whose token and key we keep */
+#define TOKEN_NAME_LEN 16      /* bytes of our key's hash inside a token we give */
+#define SPENT_MAX 16384        /* used tokens remembered in each of two generations */
+#define QUIC_CLOSE_LOAD 0x1002 /* libp2p: resource limit exceeded */
+#define EV_BLOCK 65536         /* bytes of an event data block */
 
 /* A copy of sockaddr_in or sockaddr_in6, aligned for both. */
 struct quic_sockaddr {
@@ -115,7 +119,11 @@ struct quic_conn {
     struct list down;       /* in quic->downs or quic->linger */
     struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;
-    uint32_t unanswered; /* datagrams read since something was written (ack.c) */
+    struct load_account load; /* what the peer made us do for nothing */
+    uint64_t net;             /* netaddr_group() of the peer */
+    uint64_t useful; /* bytes of streams that the datagram being read brought or acknowledges */
+    uint32_t streams_new; /* and streams that it opens */
+    uint32_t unanswered;  /* datagrams read since something was written (ack.c) */
     tstamp hs_deadline, started;
     tstamp paced;    /* when the pace has caught up with what was sent */
     bool held;       /* and until then streams wait */
@@ -189,6 +197,7 @@ struct quic {
     struct quic_evq evq;
     struct list outbox;
     uint32_t outbox_n;
+    bool answer_next; /* the next to leave is a stateless answer, if there is one */
     struct list tokens;
     uint32_t tokens_n;
     struct map tokens_by_peer;
@@ -198,7 +207,10 @@ struct quic {
     tstamp spent_floor; /* tokens given before may have been used: not valid any more */
     uint64_t spent_key[2];
     struct rng_stream times; /* draws the times of padding, at each packet: no system call */
-    struct limiter reset_limit, vneg_limit, retry_limit;
+    struct limiter reset_limit, vneg_limit, out_log;
+    struct quic_gate gate;
+    struct quic_retry_keys retry_keys;
+    struct load load;
     struct quic_chunk *spare;
     uint32_t spare_n;
     uint8_t cid_key[16];

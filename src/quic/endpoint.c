@@ -6,9 +6,10 @@
  *   known connection id ................ that connection
  *   short header, a reset token we know  that connection (stateless reset)
  *   short header, unknown id ........... stateless reset, smaller than what came
- *   Initial ............................ limits -> Retry or a new connection
+ *   Initial ............................ who is out; the gate, limits -> Retry or a new connection
  */
 #include "base/wipe.h"
+#include "quic/budget.h"
 #include "quic/quic_int.h"
 
 #include <openssl/err.h>
@@ -16,9 +17,7 @@
 
 #define DGRAM_MIN 21     /* RFC 9000 10.3: less cannot be a packet of ours */
 #define INITIAL_MIN 1200 /* RFC 9000 14.1 */
-#define RETRY_TOKEN_LIFE_NS (10 * NS_PER_S)
 #define RESETS_PER_S 200
-#define RETRIES_PER_S 5000
 
 static void *ng_malloc(size_t size, void *user_data)
 {
@@ -61,6 +60,7 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
 {
     struct quic *q = mem_alloc(cfg->mem, sizeof *q);
     uint8_t seed[16], times_seed[32];
+    uint64_t gate_key[2];
     size_t ids_max;
 
     if (q == NULL) {
@@ -89,6 +89,11 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     map_init(&q->resets, q->mem, seed, ids_max);
     rng_fill(&q->cfg.rng, seed, sizeof seed);
     map_init(&q->tokens_by_peer, q->mem, seed, TOKENS_MAX);
+    rng_fill(&q->cfg.rng, seed, sizeof seed);
+    load_init(&q->load, q->mem, seed);
+    quic_retry_keys_make(&q->retry_keys, &q->cfg.rng);
+    rng_fill(&q->cfg.rng, gate_key, sizeof gate_key);
+    quic_gate_init(&q->gate, gate_key);
     rng_fill(&q->cfg.rng, q->spent_key, sizeof q->spent_key);
     rng_fill(&q->cfg.rng, times_seed, sizeof times_seed);
     rng_stream_init(&q->times, times_seed);
@@ -110,7 +115,7 @@ qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
     list_init(&q->tokens);
     limiter_init(&q->reset_limit, RESETS_PER_S, RESETS_PER_S, now);
     limiter_init(&q->vneg_limit, RESETS_PER_S, RESETS_PER_S, now);
-    limiter_init(&q->retry_limit, RETRIES_PER_S, RETRIES_PER_S, now);
+    limiter_init(&q->out_log, 1, 8, now);
     *out = q;
     return QUDAG_OK;
 }
@@ -146,6 +151,7 @@ void quic_free(struct quic *q)
     heap_fini(&q->timers);
     map_fini(&q->cids);
     map_fini(&q->resets);
+    load_fini(&q->load);
     mem_free_wiped(q->mem, q);
 }
 
@@ -242,28 +248,22 @@ static void answer_reset(struct quic *q, const struct quic_dgram *d, const ngtcp
 
 static void answer_retry(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd)
 {
-    uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2];
+    uint8_t token[QUIC_RETRY_TOKEN_MAX];
     uint8_t scid_bytes[CID_LEN];
-    struct quic_sockaddr to;
     struct quic_outgram *g;
     ngtcp2_cid scid;
     ngtcp2_ssize n;
 
-    if (!limiter_take(&q->retry_limit, 1, q->now)) {
-        q->stats.dropped_full++;
-        return;
-    }
     g = outbox_add(q, d);
     if (g == NULL) {
-        q->stats.dropped_full++;
+        q->stats.dropped_flood++;
         return;
     }
-    quic_addr_to_sock(&to, &d->remote);
     quic_cid_make(q, scid_bytes);
     ngtcp2_cid_init(&scid, scid_bytes, sizeof scid_bytes);
-    n = ngtcp2_crypto_generate_retry_token2(token, q->cfg.reset_key, sizeof q->cfg.reset_key,
-                                            hd->version, &to.u.sa, to.len, &scid, &hd->dcid,
-                                            q->now);
+    n = (ngtcp2_ssize)quic_retry_seal(&q->retry_keys, token, &d->remote,
+                                      (struct slice){hd->dcid.data, hd->dcid.datalen},
+                                      (struct slice){scid_bytes, sizeof scid_bytes}, q->now);
     if (n > 0) {
         n = ngtcp2_crypto_write_retry(g->data, sizeof g->data, hd->version, &hd->scid, &scid,
                                       &hd->dcid, token, (size_t)n);
@@ -312,20 +312,21 @@ static enum token_state check_regular(struct quic *q, const ngtcp2_pkt_hd *hd,
 static enum token_state check_token(struct quic *q, const struct quic_dgram *d,
                                     const ngtcp2_pkt_hd *hd, ngtcp2_cid *odcid)
 {
-    const uint8_t *key = q->cfg.reset_key;
+    struct slice token = {hd->token, hd->tokenlen}, id;
     struct quic_sockaddr from;
 
     if (hd->tokenlen == 0) {
         return TOKEN_NONE;
     }
-    quic_addr_to_sock(&from, &d->remote);
-    if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2) {
-        return ngtcp2_crypto_verify_retry_token2(
-                   odcid, hd->token, hd->tokenlen, key, sizeof q->cfg.reset_key, hd->version,
-                   &from.u.sa, from.len, &hd->dcid, RETRY_TOKEN_LIFE_NS, q->now) == 0
-                   ? TOKEN_RETRY
-                   : TOKEN_BAD;
+    if (hd->token[0] == QUIC_RETRY_MAGIC) {
+        if (!quic_retry_open(&q->retry_keys, token, &d->remote,
+                             (struct slice){hd->dcid.data, hd->dcid.datalen}, q->now, &id)) {
+            return TOKEN_BAD;
+        }
+        ngtcp2_cid_init(odcid, id.base, id.len);
+        return TOKEN_RETRY;
     }
+    quic_addr_to_sock(&from, &d->remote);
     if (hd->token[0] == NGTCP2_CRYPTO_TOKEN_MAGIC_REGULAR) {
         enum token_state state = check_regular(q, hd, &from);
 
@@ -352,6 +353,23 @@ static uint32_t half_open_from(const struct quic *q, const struct netaddr *remot
     return n;
 }
 
+/* The Initial proves nothing of where it comes from.  True: it begins a handshake all the same. */
+static bool pass_gate(struct quic *q, const struct quic_dgram *d, const ngtcp2_pkt_hd *hd,
+                      bool crowded)
+{
+    enum quic_gate_way way = quic_gate_take(&q->gate, netaddr_group(&d->remote), q->now);
+
+    if (way != QUIC_GATE_PASS && quic_gate_tell(&q->gate, q->now)) {
+        log_event(&q->cfg.log, LOG_WARN, "quic.initials.flood", LOG_NUM("in_window", q->gate.came));
+    }
+    if (way == QUIC_GATE_DROP) {
+        q->stats.dropped_flood++;
+    } else if (way == QUIC_GATE_PROVE || crowded) {
+        answer_retry(q, d, hd); /* an address that was not proven may be somebody else's */
+    }
+    return way == QUIC_GATE_PASS && !crowded;
+}
+
 static void accept_initial(struct quic *q, const struct quic_dgram *d)
 {
     struct quic_conn *c = NULL;
@@ -364,6 +382,11 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
         q->stats.dropped_unknown++;
         return;
     }
+    if (quic_budget_closed(q, &d->remote)) {
+        q->stats.dropped_work++;
+        answer_close(q, d, &hd, NGTCP2_CONNECTION_REFUSED);
+        return;
+    }
     token = check_token(q, d, &hd, &odcid);
     if (token == TOKEN_BAD) {
         q->stats.tokens_bad++;
@@ -372,9 +395,7 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
     }
     crowded = q->stats.half_open >= q->cfg.retry_above;
     crowded_ip = half_open_from(q, &d->remote, token != TOKEN_NONE) >= q->cfg.per_ip_half_open;
-    if (token == TOKEN_NONE && (crowded || crowded_ip)) {
-        /* An address that was not proven may be somebody else's. */
-        answer_retry(q, d, &hd);
+    if (token == TOKEN_NONE && !pass_gate(q, d, &hd, crowded || crowded_ip)) {
         return;
     }
     if (crowded_ip || q->stats.half_open >= q->cfg.half_open_max ||
@@ -395,7 +416,38 @@ static void accept_initial(struct quic *q, const struct quic_dgram *d)
         return;
     }
     c->proven = token != TOKEN_NONE;
+    quic_budget_handshake(q, &d->remote, c->proven);
     quic_conn_recv(c, d);
+}
+
+/* The peer of |c| has gone on making work for nothing. */
+static void put_out(struct quic_conn *c)
+{
+    static const uint8_t reason[] = "too much work";
+    char text[NETADDR_TEXT_MAX] = "";
+
+    if (quic_budget_put_out(c)) {
+        (void)netaddr_text(text, sizeof text, &c->remote);
+        log_event(&c->q->cfg.log, LOG_WARN, "quic.link.put_out", LOG_NET("remote", text));
+    }
+    ngtcp2_ccerr_set_application_error(&c->close_err, QUIC_CLOSE_LOAD, reason, sizeof reason - 1);
+    quic_conn_fail(c, QUDAG_ELIMIT, "the peer made this node work too much for nothing", true);
+}
+
+static void read_for(struct quic_conn *c, const struct quic_dgram *d)
+{
+    switch (quic_budget_take(c)) {
+    case LOAD_FREE:
+        quic_conn_recv(c, d);
+        quic_budget_read(c);
+        quic_silence_read(c);
+        break;
+    case LOAD_LAST:
+        break;
+    case LOAD_OUT:
+        put_out(c);
+        break;
+    }
 }
 
 void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
@@ -438,8 +490,7 @@ void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
     if (c == NULL) {
         accept_initial(q, d);
     } else if (quic_addr_same_host(&c->remote, &d->remote)) {
-        quic_conn_recv(c, d);
-        quic_silence_read(c);
+        read_for(c, d);
     } else {
         /* Somebody else's copy, or the peer has moved: then it does not answer where it was. */
         q->stats.dropped_moved++;
@@ -447,26 +498,31 @@ void quic_recv(struct quic *q, const struct quic_dgram *d, tstamp now)
     }
 }
 
-bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx)
+/* The oldest stateless answer. */
+static bool send_answer(struct quic *q, struct quic_tx *tx)
+{
+    struct quic_outgram *g;
+
+    if (list_empty(&q->outbox)) {
+        return false;
+    }
+    g = LIST_ENTRY(q->outbox.next, struct quic_outgram, node);
+    memcpy(tx->buf, g->data, g->len);
+    tx->remote = g->remote;
+    tx->local = g->local;
+    tx->ecn = 0;
+    tx->len = g->len;
+    tx->segment = g->len;
+    list_del(&g->node);
+    q->outbox_n--;
+    mem_free(q->mem, g);
+    return true;
+}
+
+static bool send_links(struct quic *q, struct quic_tx *tx)
 {
     bool some = false;
 
-    advance(q, now);
-    quic_ev_recycle(q);
-    if (!list_empty(&q->outbox)) {
-        struct quic_outgram *g = LIST_ENTRY(q->outbox.next, struct quic_outgram, node);
-
-        memcpy(tx->buf, g->data, g->len);
-        tx->remote = g->remote;
-        tx->local = g->local;
-        tx->ecn = 0;
-        tx->len = g->len;
-        tx->segment = g->len;
-        list_del(&g->node);
-        q->outbox_n--;
-        mem_free(q->mem, g);
-        some = true;
-    }
     while (!some && !list_empty(&q->dirty)) {
         struct quic_conn *c = LIST_ENTRY(q->dirty.next, struct quic_conn, dirty);
 
@@ -479,6 +535,18 @@ bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx)
             quic_silence_sent(c);
         }
     }
+    return some;
+}
+
+bool quic_send(struct quic *q, tstamp now, struct quic_tx *tx)
+{
+    bool some;
+
+    advance(q, now);
+    quic_ev_recycle(q);
+    q->answer_next = !q->answer_next; /* a flood of answers does not hold up links, nor they it */
+    some = q->answer_next ? send_answer(q, tx) || send_links(q, tx)
+                          : send_links(q, tx) || send_answer(q, tx);
     if (some) {
         q->stats.dgrams_out += tx->segment == 0 ? 1 : (tx->len + tx->segment - 1) / tx->segment;
         q->stats.bytes_out += tx->len;

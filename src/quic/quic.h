@@ -54,6 +54,9 @@ struct quic_tx {
 struct quic_stats {
     uint64_t dgrams_in, dgrams_out, bytes_in, bytes_out;
     uint64_t dropped_empty, dropped_short, dropped_version, dropped_unknown, dropped_full;
+    uint64_t dropped_flood; /* Initials beyond what is answered */
+    uint64_t dropped_work;  /* for a link or from a network that owes too much work */
+    uint64_t links_put_out; /* ended because of that */
     uint64_t dropped_moved; /* for a link, but from another host than its peer's */
     uint64_t retries_sent, resets_sent, tokens_bad, tokens_used, version_negotiations;
     uint64_t handshakes_ok_in, handshakes_ok_out, handshakes_failed, handshakes_timeout;

@@ -10,6 +10,8 @@
  *   cid.c       connection ids         token.c  address tokens        addr.c  address conversion
  *   unreachable.c  whether a peer still lives
  *   silence.c      who does not answer
+ *   gate.c         what becomes of Initials that prove nothing
+ *   budget.c       who makes us work for nothing
  */
 #ifndef QUDAG_SRC_QUIC_QUIC_INT_H
 #define QUDAG_SRC_QUIC_QUIC_INT_H

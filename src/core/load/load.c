@@ -1,0 +1,143 @@
+/* load.c - see load.h. */
+#include "core/load/load.h"
+
+const struct load_rule load_rule_link = {50, 100 * NS_PER_MS, 100 * NS_PER_MS};
+const struct load_rule load_rule_net = {100, 300 * NS_PER_MS, 0};
+
+#define NEXT_TO_NOTHING                                                                            \
+    (5 * NS_PER_MS) /* a link owes it that is not to blame for what its network owes */
+
+uint64_t load_cost(uint64_t packets, uint64_t streams, uint64_t bytes)
+{
+    uint64_t cost = packets * LOAD_PACKET + streams * LOAD_STREAM, paid = bytes * LOAD_BYTE;
+
+    return cost > paid ? cost - paid : 0;
+}
+
+uint64_t load_debt(const struct load_account *a, const struct load_rule *r, tstamp now)
+{
+    uint64_t passed = now > a->at ? now - a->at : 0;
+    uint64_t paid = passed / 1000 * r->share;
+
+    return a->debt > paid ? a->debt - paid : 0;
+}
+
+void load_charge(struct load_account *a, const struct load_rule *r, uint64_t ns, tstamp now)
+{
+    uint64_t most = r->burst + r->patience + NS_PER_S / 1000 * r->share;
+    uint64_t debt = load_debt(a, r, now);
+
+    ns = ns < most ? ns : most;
+    a->debt = debt + ns < most ? debt + ns : most;
+    a->at = now;
+}
+
+enum load_state load_state(const struct load_account *a, const struct load_rule *r, tstamp now)
+{
+    uint64_t debt = load_debt(a, r, now);
+
+    if (debt <= r->burst) {
+        return LOAD_FREE;
+    }
+    return r->patience == 0 || debt <= r->burst + r->patience ? LOAD_LAST : LOAD_OUT;
+}
+
+enum load_state load_verdict(const struct load_account *link, const struct load_account *net,
+                             tstamp now)
+{
+    enum load_state own = load_state(link, &load_rule_link, now);
+
+    if (own != LOAD_FREE || net == NULL || load_state(net, &load_rule_net, now) == LOAD_FREE) {
+        return own;
+    }
+    return load_debt(link, &load_rule_link, now) <= NEXT_TO_NOTHING ? LOAD_FREE : LOAD_LAST;
+}
+
+uint64_t load_out_for(uint32_t times)
+{
+    uint64_t ns = LOAD_OUT_FIRST;
+
+    while (times-- > 0 && ns < LOAD_OUT_MOST) {
+        ns *= 2;
+    }
+    return ns < LOAD_OUT_MOST ? ns : LOAD_OUT_MOST;
+}
+
+/* ---- tables */
+
+struct host {
+    tstamp until; /* never 0 */
+    uint32_t times, unused;
+};
+
+void load_init(struct load *w, struct mem *mem, const uint8_t seed[16])
+{
+    map_init_u64(&w->nets, mem, seed, sizeof(struct load_account), LOAD_NETS_MAX);
+    map_init_u64(&w->hosts, mem, seed, sizeof(struct host), LOAD_HOSTS_MAX);
+}
+
+void load_fini(struct load *w)
+{
+    map_fini(&w->nets);
+    map_fini(&w->hosts);
+}
+
+/* The least of |m| by |weight|, which is taken out; a full table is rare, and small enough to be looked through. */
+static void evict(struct map *m, uint64_t (*weight)(const void *value, tstamp now), tstamp now)
+{
+    const void *least = NULL, *v;
+    size_t it = 0;
+
+    while ((v = map_next_at(m, &it)) != NULL) {
+        least = least == NULL || weight(v, now) < weight(least, now) ? v : least;
+    }
+    if (least != NULL) {
+        (void)map_u64_del(m, map_u64_key(m, least));
+    }
+}
+
+static uint64_t net_weight(const void *value, tstamp now)
+{
+    return load_debt(value, &load_rule_net, now);
+}
+
+static uint64_t host_weight(const void *value, tstamp now)
+{
+    const struct host *h = value;
+
+    (void)now;
+    return h->until;
+}
+
+struct load_account *load_net(struct load *w, uint64_t net, tstamp now)
+{
+    const struct load_account none = {.at = now > 0 ? now : 1};
+    struct load_account *a = net != 0 ? map_u64_at(&w->nets, net) : NULL;
+
+    if (a != NULL || net == 0) {
+        return a;
+    }
+    if (w->nets.n >= LOAD_NETS_MAX) {
+        evict(&w->nets, net_weight, now);
+    }
+    return map_u64_set(&w->nets, net, &none) == QUDAG_OK ? map_u64_at(&w->nets, net) : NULL;
+}
+
+void load_put_out(struct load *w, uint64_t host, tstamp now)
+{
+    const struct host *before = map_u64_at(&w->hosts, host);
+    struct host h = {.times = before != NULL ? before->times + 1 : 0};
+
+    h.until = tstamp_after(now, load_out_for(before != NULL ? h.times : 0));
+    if (before == NULL && w->hosts.n >= LOAD_HOSTS_MAX) {
+        evict(&w->hosts, host_weight, now);
+    }
+    (void)!map_u64_set(&w->hosts, host, &h); /* without memory it may come again */
+}
+
+bool load_is_out(const struct load *w, uint64_t host, tstamp now)
+{
+    const struct host *h = map_u64_at(&w->hosts, host);
+
+    return h != NULL && h->until > now;
+}

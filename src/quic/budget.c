@@ -1,0 +1,91 @@
+/* budget.c - see budget.h. */
+#include "quic/budget.h"
+
+/* A host as places for handshakes count it: an IPv4 address, or an IPv6 /64. */
+static uint64_t host_of(const struct netaddr *a)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < (a->family == 4 ? 4u : 8u); i++) {
+        v = v << 8 | a->ip[i];
+    }
+    return a->family == 4 ? v | UINT64_C(1) << 63 | UINT64_C(1) << 32
+                          : v; /* no unicast prefix begins so */
+}
+
+static void charge(struct quic_conn *c, uint64_t ns)
+{
+    struct quic *q = c->q;
+    struct load_account *net;
+
+    if (ns == 0) {
+        return;
+    }
+    load_charge(&c->load, &load_rule_link, ns, q->now);
+    net = load_net(&q->load, c->net, q->now);
+    if (net != NULL) {
+        load_charge(net, &load_rule_net, ns, q->now);
+    }
+}
+
+enum load_state quic_budget_take(struct quic_conn *c)
+{
+    struct quic *q = c->q;
+    enum load_state state = LOAD_FREE;
+
+    if (c->state != QUIC_CONN_LINGER && c->load.debt > 0) {
+        state = load_verdict(&c->load, load_net(&q->load, c->net, q->now), q->now);
+    }
+    if (state == LOAD_LAST) {
+        q->stats.dropped_work++;
+        charge(c, LOAD_THROWN);
+    }
+    return state;
+}
+
+bool quic_budget_put_out(struct quic_conn *c)
+{
+    c->q->stats.links_put_out++;
+    load_put_out(&c->q->load, host_of(&c->remote), c->q->now);
+    return limiter_take(&c->q->out_log, 1, c->q->now);
+}
+
+void quic_budget_read(struct quic_conn *c)
+{
+    charge(c, load_cost(1, c->streams_new, c->useful));
+    c->useful = 0;
+    c->streams_new = 0;
+}
+
+void quic_budget_refused(struct quic_conn *c, qudag_err err)
+{
+    switch (err) {
+    case QUDAG_EUNSUPPORTED:
+    case QUDAG_EPROTO:
+    case QUDAG_EMALFORMED:
+    case QUDAG_ELIMIT:
+    case QUDAG_EREFUSED:
+    case QUDAG_EPOLICY:
+        charge(c, LOAD_REFUSED);
+        break;
+    default:
+        break;
+    }
+}
+
+void quic_budget_handshake(struct quic *q, const struct netaddr *a, bool proven)
+{
+    struct load_account *net = proven ? load_net(&q->load, netaddr_group(a), q->now) : NULL;
+
+    if (net != NULL) {
+        load_charge(net, &load_rule_net, LOAD_HANDSHAKE, q->now);
+    }
+}
+
+bool quic_budget_closed(struct quic *q, const struct netaddr *a)
+{
+    const struct load_account *net = map_u64_at(&q->load.nets, netaddr_group(a));
+
+    return load_is_out(&q->load, host_of(a), q->now) ||
+           (net != NULL && load_state(net, &load_rule_net, q->now) != LOAD_FREE);
+}

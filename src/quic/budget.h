@@ -1,0 +1,29 @@
+/*
+ * budget.h - work that links and networks make for nothing (core/load), as datagrams come.
+ *
+ *   datagram ─ FREE ▶ read ▶ charged      ─ LAST ▶ thrown away      ─ OUT ▶ the link ends, its host is kept out
+ */
+#ifndef QUDAG_SRC_QUIC_BUDGET_H
+#define QUDAG_SRC_QUIC_BUDGET_H
+
+#include "quic/conn.h"
+
+/* What becomes of a datagram for |c|; one that is thrown away is counted and charged. */
+enum load_state quic_budget_take(struct quic_conn *c);
+
+/* Such a datagram has been read: what it cost beyond what it brought is charged. */
+void quic_budget_read(struct quic_conn *c);
+
+/* A stream that the peer of |c| opened is reset by us because of |err|. */
+void quic_budget_refused(struct quic_conn *c, qudag_err err);
+
+/* A handshake begins with somebody at |a|; nobody is charged for one whose address is not |proven|. */
+void quic_budget_handshake(struct quic *q, const struct netaddr *a, bool proven);
+
+/* The host of |c| is kept out for a while.  Whether the log is to say so: not too often. */
+bool quic_budget_put_out(struct quic_conn *c);
+
+/* Whether no handshake begins with |a| now: its host is kept out, or its network owes too much. */
+bool quic_budget_closed(struct quic *q, const struct netaddr *a);
+
+#endif
