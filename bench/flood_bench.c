@@ -209,7 +209,7 @@ static void creates(const struct flood_order *o, struct flood_done *d)
     struct peer_id id;
     struct multiaddr m;
     must(multiaddr_parse(&m, o->addr) == QUDAG_OK && multiaddr_peer(&m, &id), "address");
-    while (!d->stop && relays_get(n->relays, &id, &hop) != QUDAG_OK) {
+    while (!d->stop && !relays_get(n->relays, &id, &hop)) {
         must(qudag_node_step(a.node, 10 * QUDAG_MS) == QUDAG_OK, "step");
     }
     n->core[n->ix.onion].report = NULL; /* it would close circuits that nobody asked for */

@@ -27,6 +27,7 @@ struct fair_net {
     struct list turns;           /* its sources of which something waits */
     struct heap sources;         /* its sources that hold something, the largest first */
     struct heap_node most;       /* in fair.nets_by_n */
+    tstamp owed;                 /* the owner's own; not looked at here */
 };
 
 struct fair_source {
@@ -39,6 +40,7 @@ struct fair_source {
     struct list idle;                  /* in fair.idle while it holds nothing */
     struct heap_node most;             /* in net->sources */
     tstamp used;
+    tstamp owed;   /* and this */
     uint64_t held; /* the owner's own count of something; not looked at here */
 };
 

@@ -36,6 +36,10 @@ enum load_state quic_budget_take(struct quic_conn *c)
     if (c->state != QUIC_CONN_LINGER && c->load.debt > 0) {
         state = load_verdict(&c->load, load_net(&q->load, c->net, q->now), q->now);
     }
+    if (state == LOAD_OUT &&
+        load_debt(&c->sealed, &load_rule_link, q->now) < load_rule_link.burst / 2) {
+        state = LOAD_LAST;
+    }
     if (state == LOAD_LAST) {
         q->stats.dropped_work++;
         charge(c, LOAD_THROWN);
@@ -50,9 +54,14 @@ bool quic_budget_put_out(struct quic_conn *c)
     return limiter_take(&c->q->out_log, 1, c->q->now);
 }
 
-void quic_budget_read(struct quic_conn *c)
+void quic_budget_read(struct quic_conn *c, bool sealed)
 {
-    charge(c, load_cost(1, c->streams_new, c->useful));
+    uint64_t ns = load_cost(1, c->streams_new, c->useful);
+
+    charge(c, ns);
+    if (sealed) {
+        load_charge(&c->sealed, &load_rule_link, ns, c->q->now);
+    }
     c->useful = 0;
     c->streams_new = 0;
 }

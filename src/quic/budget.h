@@ -11,8 +11,11 @@
 /* What becomes of a datagram for |c|; one that is thrown away is counted and charged. */
 enum load_state quic_budget_take(struct quic_conn *c);
 
-/* Such a datagram has been read: what it cost beyond what it brought is charged. */
-void quic_budget_read(struct quic_conn *c);
+/*
+ * Such a datagram has been read: what it cost beyond what it brought is charged.  |sealed|: it was opened, so the peer
+ * made it; one that was not may be anybody's on the path, and nobody is put out for those.
+ */
+void quic_budget_read(struct quic_conn *c, bool sealed);
 
 /* A stream that the peer of |c| opened is reset by us because of |err|. */
 void quic_budget_refused(struct quic_conn *c, qudag_err err);

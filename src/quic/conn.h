@@ -119,8 +119,9 @@ struct quic_conn {
     struct list down;       /* in quic->downs or quic->linger */
     struct list streams_ok; /* in quic->streams_ok */
     struct heap_node timer;
-    struct load_account load; /* what the peer made us do for nothing */
-    uint64_t net;             /* netaddr_group() of the peer */
+    struct load_account sealed; /* of that, what the peer can be blamed for */
+    struct load_account load;   /* what the peer made us do for nothing */
+    uint64_t net;               /* netaddr_group() of the peer */
     uint64_t useful; /* bytes of streams that the datagram being read brought or acknowledges */
     uint32_t streams_new; /* and streams that it opens */
     uint32_t unanswered;  /* datagrams read since something was written (ack.c) */

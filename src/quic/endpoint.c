@@ -436,11 +436,13 @@ static void put_out(struct quic_conn *c)
 
 static void read_for(struct quic_conn *c, const struct quic_dgram *d)
 {
+    uint64_t before = c->accepted;
+
     switch (quic_budget_take(c)) {
     case LOAD_FREE:
         quic_conn_recv(c, d);
-        quic_budget_read(c);
         quic_silence_read(c);
+        quic_budget_read(c, c->accepted > before);
         break;
     case LOAD_LAST:
         break;

@@ -260,6 +260,16 @@ qudag_err onion_onward_start(struct onion_circuit *c, struct acts *out)
 
 /* ---- memory ---- */
 
+bool onion_rule_create_due(tstamp owed, tstamp now)
+{
+    return owed <= tstamp_after(now, ONION_CREATE_AHEAD);
+}
+
+tstamp onion_rule_create_owed(tstamp owed, uint64_t gap, tstamp now)
+{
+    return tstamp_after(owed > now ? owed : now, gap);
+}
+
 bool onion_rule_sheds_first(const struct onion_bulk *a, const struct onion_bulk *b)
 {
     return a->queued != b->queued ? a->queued > b->queued : a->age_ns < b->age_ns;

@@ -34,6 +34,10 @@ struct onion_circuit;
 #define ONION_QUIET_AFTER                                                                          \
     (60 * NS_PER_S) /* nor one without a cell for so long, when room is scarce */
 #define ONION_CREATE_WAIT (2 * NS_PER_S) /* in the queue; whoever waited longer has given up */
+#define ONION_CREATE_GAP                                                                           \
+    (NS_PER_S / 600) /* between handshakes for one neighbour, in the long run */
+#define ONION_CREATE_GAP_NET (NS_PER_S / 700) /* and for all of one network */
+#define ONION_CREATE_AHEAD NS_PER_S           /* that of it may be used at once */
 #define ONION_BAD_CREATE_TURNS 2 /* that a CREATE which does not open costs its neighbour more */
 
 /* How much is lost with a circuit; the least gives way first. */
@@ -59,6 +63,11 @@ bool onion_rule_goes_first(const struct onion_habits *a, const struct onion_habi
  */
 bool onion_rule_gives_way(enum onion_worth worth, const struct fair_claim *holder,
                           const struct fair_claim *newcomer, uint32_t share);
+
+/* Whether somebody has a handshake at |now| whose handshakes until now are paid for at |owed|. */
+bool onion_rule_create_due(tstamp owed, tstamp now);
+/* When they are with one more, at one in |gap|. */
+tstamp onion_rule_create_owed(tstamp owed, uint64_t gap, tstamp now);
 
 /* What a circuit holds in memory beyond itself. */
 struct onion_bulk {

@@ -126,6 +126,7 @@ struct onion {
     struct list work, dead;
     uint64_t names[2]; /* key under which neighbours are given names */
     struct limiter creates;
+    tstamp creates_at;                          /* none of those that wait has a handshake before */
     struct dyn spare;                           /* empty, but has capacity */
     struct onion_keyring *keys[ONION_KEYS_MAX]; /* each on its own: a relay has two */
     size_t keys_n;

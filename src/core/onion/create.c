@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define SERVE_AT_ONCE 16 /* in one call: 3 ms */
+#define SERVE_AT_ONCE 4 /* in one call: 1 ms; then others have their turn */
 
 static const struct onion_keyring *find_key(const struct onion *o, const uint8_t key_id[8])
 {
@@ -78,16 +78,40 @@ static qudag_err answer(struct onion_circuit *c, struct acts *out)
 
 tstamp onion_creates_at(const struct onion *o)
 {
-    return o->held.waiting > 0 ? limiter_ready(&o->creates, 1, o->now) : TSTAMP_NEVER;
+    tstamp at = limiter_ready(&o->creates, 1, o->now);
+
+    return o->held.waiting == 0 ? TSTAMP_NEVER : at > o->creates_at ? at : o->creates_at;
+}
+
+static bool may_have(const void *ctx, const struct fair_source *s)
+{
+    const struct onion *o = ctx;
+
+    return onion_rule_create_due(s->owed, o->now) && onion_rule_create_due(s->net->owed, o->now);
+}
+
+/* Whose turn it is; NULL: all that wait have had as many as they get for now. */
+static struct fair_item *next_create(struct onion *o)
+{
+    struct fair_item *it = fair_next(&o->held, may_have, o);
+
+    if (it == NULL) {
+        o->creates_at = tstamp_after(o->now, ONION_CREATE_GAP_NET);
+        return NULL;
+    }
+    struct fair_source *s = it->source;
+    s->owed = onion_rule_create_owed(s->owed, ONION_CREATE_GAP, o->now);
+    s->net->owed = onion_rule_create_owed(s->net->owed, ONION_CREATE_GAP_NET, o->now);
+    return it;
 }
 
 void onion_creates_serve(struct onion *o, struct acts *out)
 {
     for (int i = 0; i < SERVE_AT_ONCE && onion_creates_at(o) <= o->now && onion_has_room(o, out);
          i++) {
-        struct fair_item *it = fair_next(&o->held, NULL, NULL);
+        struct fair_item *it = next_create(o);
         if (it == NULL || !limiter_take(&o->creates, 1, o->now)) {
-            return; /* neither happens: something waits, and a token is there */
+            return; /* the latter does not happen: a token is there */
         }
         struct fair_source *from = it->source;
         struct onion_circuit *c = LIST_ENTRY(it, struct onion_circuit, place);
@@ -117,6 +141,7 @@ qudag_err onion_create_add(struct onion_circuit *c, struct slice frag, struct ac
     c->waits = true;
     onion_circuit_enter(c, ONION_PH_ACCEPT); /* its time in the queue begins */
     fair_wait(&c->o->held, &c->place);
+    c->o->creates_at = 0; /* whoever came may have one */
     onion_creates_serve(c->o, out);
     return QUDAG_OK;
 }
