@@ -33,7 +33,8 @@ enum load_state quic_budget_take(struct quic_conn *c)
     struct quic *q = c->q;
     enum load_state state = LOAD_FREE;
 
-    if (c->state != QUIC_CONN_LINGER && c->load.debt > 0) {
+    if (c->state != QUIC_CONN_LINGER &&
+        load_debt(&c->load, &load_rule_link, q->now) > LOAD_LITTLE) { /* mostly not */
         state = load_verdict(&c->load, load_net(&q->load, c->net, q->now), q->now);
     }
     if (state == LOAD_OUT &&

@@ -4,9 +4,6 @@
 const struct load_rule load_rule_link = {50, 100 * NS_PER_MS, 100 * NS_PER_MS};
 const struct load_rule load_rule_net = {100, 300 * NS_PER_MS, 0};
 
-#define NEXT_TO_NOTHING                                                                            \
-    (5 * NS_PER_MS) /* a link owes it that is not to blame for what its network owes */
-
 uint64_t load_cost(uint64_t packets, uint64_t streams, uint64_t bytes)
 {
     uint64_t cost = packets * LOAD_PACKET + streams * LOAD_STREAM, paid = bytes * LOAD_BYTE;
@@ -50,7 +47,7 @@ enum load_state load_verdict(const struct load_account *link, const struct load_
     if (own != LOAD_FREE || net == NULL || load_state(net, &load_rule_net, now) == LOAD_FREE) {
         return own;
     }
-    return load_debt(link, &load_rule_link, now) <= NEXT_TO_NOTHING ? LOAD_FREE : LOAD_LAST;
+    return load_debt(link, &load_rule_link, now) <= LOAD_LITTLE ? LOAD_FREE : LOAD_LAST;
 }
 
 uint64_t load_out_for(uint32_t times)

@@ -18,12 +18,14 @@
 /* Costs, in ns. */
 #define LOAD_PACKET 2000       /* read, opened, acknowledged */
 #define LOAD_BYTE 6            /* that every byte of a stream pays, either way */
-#define LOAD_STREAM 5000       /* made and freed */
+#define LOAD_STREAM 8000       /* made and freed */
 #define LOAD_REFUSED 5000      /* a stream that we had to reset, beyond that */
 #define LOAD_THROWN 300        /* a packet that is not read */
 #define LOAD_CREATE 250000     /* a circuit's handshake */
 #define LOAD_HANDSHAKE 1500000 /* a link's, as server */
 
+#define LOAD_LITTLE                                                                                \
+    (5 * NS_PER_MS) /* owed by links that are not to blame for what their network owes */
 #define LOAD_NETS_MAX 1024
 #define LOAD_HOSTS_MAX 1024
 #define LOAD_OUT_FIRST (30 * NS_PER_S)
