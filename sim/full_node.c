@@ -154,7 +154,7 @@ void fn_make(struct full_node *fn, const struct fn_setup *setup, tstamp now)
                             .links_max = LINKS_MAX,
                             .circuits_max = CIRCUITS_MAX,
                             .relays_min = RELAYS_MIN,
-                            .idle_timeout_ns = setup->idle,
+                            .times.idle = setup->idle,
                             .hops = 3,
                             .relay = fn->nat == NAT_NONE,
                             .dht_server = fn->nat == NAT_NONE,

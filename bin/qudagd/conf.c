@@ -25,6 +25,7 @@
 /* Where a key goes in qudag_settings. */
 #define INTO(field)                                                                                \
     .at = offsetof(qudag_settings, field), .width = sizeof(((qudag_settings *)0)->field)
+#define LIVE .live = true
 /* A number of the library's, with the range and the words the library has for it. */
 #define NUMBER(kind, field)                                                                        \
     .type = (kind), .min = QUDAG_LIMIT_MIN(field), .max = QUDAG_LIMIT_MAX(field),                  \
@@ -63,7 +64,13 @@ const struct conf_row conf_table[CONF_KEYS] = {
                         "Key exchange of links: 768 is X25519MLKEM768, 1024 SecP384r1MLKEM1024."},
     [CONF_CIPHER] = {"link", "cipher", WORDS("auto", "auto|chacha20|aes256"), INTO(cipher),
                      .help = "Cipher of links; auto: the fastest on this processor."},
-    [CONF_IDLE_TIMEOUT] = {"link", "idle_timeout_s", NUMBER(CONF_INT, idle_timeout)},
+    [CONF_IDLE_TIMEOUT] = {"link", "idle_timeout_s", NUMBER(CONF_INT, idle_timeout), LIVE},
+    [CONF_DIAL_TIMEOUT] = {"link", "dial_timeout_s", NUMBER(CONF_INT, dial_timeout), LIVE},
+    [CONF_HANDSHAKE_TIMEOUT] = {"link", "handshake_timeout_s", NUMBER(CONF_INT, handshake_timeout),
+                                LIVE},
+    [CONF_NEGOTIATE_TIMEOUT] = {"link", "negotiate_timeout_s", NUMBER(CONF_INT, negotiate_timeout),
+                                LIVE},
+    [CONF_KEEPALIVE] = {"link", "keepalive_s", NUMBER(CONF_INT, keepalive), LIVE},
     [CONF_LINKS_MAX] = {"link", "links_max", NUMBER(CONF_INT, links_max)},
     [CONF_NETWORK_SHARE] = {"link", "network_share", NUMBER(CONF_INT, network_share)},
     [CONF_STREAMS_PER_PEER] = {"link", "streams_per_peer", NUMBER(CONF_INT, streams_per_peer)},
@@ -78,6 +85,7 @@ const struct conf_row conf_table[CONF_KEYS] = {
                               LIST(QUDAG_NAMESPACES_MAX, QUDAG_NAMESPACE_LEN),
                               INTO(open_namespaces), .unset = "app",
                               .help = "Namespaces whose records may hold any unsigned value."},
+    [CONF_QUERY_TIMEOUT] = {"dht", "query_timeout_s", NUMBER(CONF_INT, query_timeout), LIVE},
     [CONF_DHT_STORE] = {"dht", "store", SWITCH("yes"),
                         .help =
                             "Persist what is stored for others and what is republished, so that "
@@ -89,13 +97,14 @@ const struct conf_row conf_table[CONF_KEYS] = {
     [CONF_DHT_PROVIDERS_MAX] = {"dht", "providers_max", NUMBER(CONF_INT, dht_providers_max)},
     [CONF_HOPS] = {"onion", "hops", NUMBER(CONF_INT, hops)},
     [CONF_CLEAN_CIRCUITS] = {"onion", "clean_circuits", NUMBER(CONF_INT, clean_circuits)},
+    [CONF_BUILD_TIMEOUT] = {"onion", "build_timeout_s", NUMBER(CONF_INT, build_timeout), LIVE},
     [CONF_RELAY] = {"onion", "relay", SWITCH("yes"), INTO(relay),
                     .help = "Relay circuits for others."},
     [CONF_FAMILY] = {"onion", "family", TEXT(0, QUDAG_FAMILY_LEN_MAX), INTO(family), .unset = "",
                      .help = "Name that all relays of one operator share: no circuit uses two of "
                              "them.  Others see only its hash; empty: none."},
     [CONF_CIRCUITS_MAX] = {"onion", "circuits_max", NUMBER(CONF_INT, circuits_max)},
-    [CONF_SMALL_NETWORK] = {"onion", "small_network", SWITCH("no"), INTO(small_network),
+    [CONF_SMALL_NETWORK] = {"onion", "small_network", SWITCH("no"), INTO(small_network), LIVE,
                             .help = "Use circuits although the network has fewer than 60 relays "
                                     "in 20 networks, and so hides nobody."},
     [CONF_PADDING] = {"onion", "padding", WORDS("yes", "yes|reduced|no"), INTO(padding),
@@ -110,10 +119,10 @@ const struct conf_row conf_table[CONF_KEYS] = {
          .help = "What one user looked up is answered to another as late as a lookup of "
                  "his own would be, so that the time tells nothing."},
     [CONF_LOG_LEVEL] = {"log", "level", WORDS("info", "error|warn|info|debug"), INTO(log_level),
-                        .help = "Minimum severity to log."},
-    [CONF_LOG_NETWORK] = {"log", "network", SWITCH("no"),
+                        LIVE, .help = "Minimum severity to log."},
+    [CONF_LOG_NETWORK] = {"log", "network", SWITCH("no"), LIVE,
                           .help = "Write addresses and peer ids to the log."},
-    [CONF_LOG_FILE] = {"log", "file", TEXT(0, 1023), .unset = "",
+    [CONF_LOG_FILE] = {"log", "file", TEXT(0, 1023), .unset = "", LIVE,
                        .help = "Log file; empty: standard error."},
     [CONF_INBOX_DIR] = {"inbox", "dir", TEXT(0, 1023), .unset = "",
                         .help = "Where received messages and files go; empty: inbox in the state "
@@ -334,37 +343,12 @@ static bool set(struct conf *c, enum conf_key key, const char *value, enum conf_
     return set_num(c, key, value, where);
 }
 
-/* "64K": |n| as shortly as it can be written. */
-static void size_text(int64_t n, char *out, size_t cap)
-{
-    int step = 0;
-    while (n != 0 && n % 1024 == 0 && step < 4) {
-        n /= 1024;
-        step++;
-    }
-    (void)snprintf(out, cap, "%lld%.*s", (long long)n, step > 0, &" KMGT"[step]);
-}
-
-/* The default as it would be written. */
-static const char *default_of(const struct conf_row *row, char *number, size_t cap)
-{
-    if (row->unset != NULL) {
-        return row->unset;
-    }
-    if (row->type == CONF_SIZE) {
-        size_text(row->def, number, cap);
-    } else {
-        (void)snprintf(number, cap, "%lld", (long long)row->def);
-    }
-    return number;
-}
-
 bool conf_init(struct conf *c)
 {
     *c = (struct conf){0};
     for (int ix = 0; ix < CONF_KEYS; ix++) {
         char number[32];
-        if (!set(c, (enum conf_key)ix, default_of(&conf_table[ix], number, sizeof(number)),
+        if (!set(c, (enum conf_key)ix, conf_default(&conf_table[ix], number, sizeof(number)),
                  CONF_UNSET, "default")) {
             conf_fini(c);
             return false;
@@ -575,70 +559,6 @@ bool conf_option(struct conf *c, const char *text)
     static const char where[] = "-o"; /* the message names section and key itself */
     enum conf_key k = find(c, section, key, where);
     return k != CONF_KEYS && set(c, k, equal + 1, CONF_OPTION, where);
-}
-
-static void print_value(const struct conf_row *row, const struct conf_value *v, FILE *to)
-{
-    const char *words = row->words;
-    switch (row->type) {
-    case CONF_LIST:
-        for (size_t ix = 0; ix < v->n; ix++) {
-            (void)fprintf(to, "%s = %s\n", row->key, v->list[ix]);
-        }
-        if (v->n == 0) {
-            (void)fprintf(to, "%s =\n", row->key);
-        }
-        return;
-    case CONF_TEXT:
-        (void)fprintf(to, "%s =%s%s\n", row->key, v->text[0] == 0 ? "" : " ", v->text);
-        return;
-    case CONF_BOOL:
-        (void)fprintf(to, "%s = %s\n", row->key, v->num ? "yes" : "no");
-        return;
-    case CONF_WORD:
-        for (int64_t ix = 0; ix < v->num; ix++) {
-            words += strcspn(words, "|") + 1;
-        }
-        (void)fprintf(to, "%s = %.*s\n", row->key, (int)strcspn(words, "|"), words);
-        return;
-    case CONF_INT:
-    case CONF_SIZE:
-        break;
-    }
-    (void)fprintf(to, "%s = %lld\n", row->key, (long long)v->num);
-}
-
-static void print_range(const struct conf_row *row, FILE *to)
-{
-    char unset[32], min[32], max[32];
-    const char *text = default_of(row, unset, sizeof(unset));
-    size_text(row->min, min, sizeof(min));
-    size_text(row->max, max, sizeof(max));
-    if (row->type == CONF_WORD) {
-        (void)fprintf(to, "# One of %s; default %s.\n", row->words, text);
-    } else if (row->type == CONF_INT) {
-        (void)fprintf(to, "# %lld to %lld %s; default %s.\n", (long long)row->min,
-                      (long long)row->max, row->unit, text);
-    } else if (row->type == CONF_SIZE && row->max != INT64_MAX) {
-        (void)fprintf(to, "# %s to %s; default %s.\n", min, max, text);
-    } else if (text[0] != 0) {
-        (void)fprintf(to, "# Default %s.\n", text);
-    }
-}
-
-void conf_print(const struct conf *c, FILE *to)
-{
-    const char *section = "";
-    for (int ix = 0; ix < CONF_KEYS; ix++) {
-        const struct conf_row *row = &conf_table[ix];
-        if (strcmp(section, row->section) != 0) {
-            section = row->section;
-            (void)fprintf(to, "%s[%s]\n", ix == 0 ? "" : "\n", section);
-        }
-        (void)fprintf(to, "# %s\n", row->help);
-        print_range(row, to);
-        print_value(row, &c->v[ix], to);
-    }
 }
 
 /* Which number a word stands for: itself, or its place in the list. */

@@ -25,12 +25,17 @@ enum conf_key {
     CONF_LEVEL,
     CONF_CIPHER,
     CONF_IDLE_TIMEOUT,
+    CONF_DIAL_TIMEOUT,
+    CONF_HANDSHAKE_TIMEOUT,
+    CONF_NEGOTIATE_TIMEOUT,
+    CONF_KEEPALIVE,
     CONF_LINKS_MAX,
     CONF_NETWORK_SHARE,
     CONF_STREAMS_PER_PEER,
     CONF_DHT_PROTOCOL,
     CONF_DHT_SERVER,
     CONF_OPEN_NAMESPACES,
+    CONF_QUERY_TIMEOUT,
     CONF_DHT_STORE,
     CONF_DHT_STORE_DIR,
     CONF_DHT_RECORDS_MAX,
@@ -38,6 +43,7 @@ enum conf_key {
     CONF_DHT_PROVIDERS_MAX,
     CONF_HOPS,
     CONF_CLEAN_CIRCUITS,
+    CONF_BUILD_TIMEOUT,
     CONF_RELAY,
     CONF_FAMILY,
     CONF_CIRCUITS_MAX,
@@ -81,6 +87,7 @@ struct conf_row {
     size_t at, width; /* width 0: the daemon's own; LIST: the count follows the pointer */
     size_t most;      /* LIST: values */
     int64_t def;      /* INT, SIZE: the default where |unset| is NULL */
+    bool live;        /* SIGHUP puts another value in force; else it takes a restart */
 };
 extern const struct conf_row conf_table[CONF_KEYS];
 
@@ -117,6 +124,17 @@ bool conf_option(struct conf *c, const char *text);
 bool conf_remember(const char *path, enum conf_key key, const char *value, char why[CONF_WHY_LEN]);
 /* A configuration file with this content, with help as comments. */
 void conf_print(const struct conf *c, FILE *to);
+/* The default of |row|, as it would be written: static, or in number[], of |cap| bytes. */
+const char *conf_default(const struct conf_row *row, char *number, size_t cap);
+/* All settings as a page of Markdown, doc/settings.md. */
+void conf_reference(FILE *to);
+/* Whether |a| and |b| say the same of |key|. */
+bool conf_same(const struct conf *a, const struct conf *b, enum conf_key key);
+/*
+ * Takes what |fresh| says of the live settings into |c|; what was there goes to |fresh|.  Writes the others that
+ * differ, as "[section] key, ...", to |rest|, cut to |cap|: how many there are.
+ */
+size_t conf_take_live(struct conf *c, struct conf *fresh, char *rest, size_t cap);
 /* Copies what concerns the library into |s|; strings and lists are borrowed from |c|. */
 void conf_settings(const struct conf *c, qudag_settings *s);
 

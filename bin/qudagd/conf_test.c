@@ -334,6 +334,48 @@ static void what_is_remembered_stands_where_the_parser_finds_it(void **state)
     assert_non_null(strstr(why, "No such file"));
 }
 
+static void times_are_seconds_here_and_nanoseconds_there(void **state)
+{
+    static const char *const set[] = {"link.dial_timeout_s=11",      "link.handshake_timeout_s=12",
+                                      "link.negotiate_timeout_s=13", "link.keepalive_s=14",
+                                      "dht.query_timeout_s=15",      "onion.build_timeout_s=16"};
+    qudag_settings s;
+    (void)state;
+    assert_true(conf_init(&c));
+    for (size_t ix = 0; ix < sizeof(set) / sizeof(set[0]); ix++) {
+        assert_true(conf_option(&c, set[ix]));
+    }
+    QUDAG_SETTINGS_INIT(&s);
+    conf_settings(&c, &s);
+    assert_true(s.dial_timeout == 11 * QUDAG_S && s.handshake_timeout == 12 * QUDAG_S);
+    assert_true(s.negotiate_timeout == 13 * QUDAG_S && s.keepalive == 14 * QUDAG_S);
+    assert_true(s.query_timeout == 15 * QUDAG_S && s.build_timeout == 16 * QUDAG_S);
+    conf_fini(&c);
+}
+
+static void what_is_live_is_taken_and_the_rest_is_named(void **state)
+{
+    (void)state;
+    static struct conf fresh;
+    char rest[64];
+    assert_true(conf_init(&c) && conf_init(&fresh));
+    assert_int_equal(conf_take_live(&c, &fresh, rest, sizeof(rest)), 0);
+    assert_string_equal(rest, "");
+    assert_true(conf_option(&fresh, "link.dial_timeout_s=3"));
+    assert_true(conf_option(&fresh, "log.file=/tmp/x"));
+    assert_true(conf_option(&fresh, "node.agent=me"));
+    assert_true(conf_option(&fresh, "dht.open_namespaces=a"));
+    assert_int_equal(conf_take_live(&c, &fresh, rest, sizeof(rest)), 2);
+    assert_string_equal(rest, "[node] agent, [dht] open_namespaces");
+    assert_int_equal(c.v[CONF_DIAL_TIMEOUT].num, 3);
+    assert_string_equal(c.v[CONF_LOG_FILE].text, "/tmp/x");
+    assert_string_equal(c.v[CONF_AGENT].text, "");
+    assert_int_equal(conf_take_live(&c, &fresh, rest, 10), 2); /* it is cut */
+    assert_string_equal(rest, "[node] ag");
+    conf_fini(&c);
+    conf_fini(&fresh);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +387,8 @@ int main(void)
         cmocka_unit_test(numbers_are_judged_as_the_library_judges_them),
         cmocka_unit_test(every_key_of_the_library_arrives_there),
         cmocka_unit_test(the_printed_configuration_reads_as_itself),
+        cmocka_unit_test(times_are_seconds_here_and_nanoseconds_there),
+        cmocka_unit_test(what_is_live_is_taken_and_the_rest_is_named),
         cmocka_unit_test(what_is_remembered_stands_where_the_parser_finds_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,8 @@ static const char usage_text[] =
     "  -o SECTION.KEY=VALUE  one setting, overrides the file; repeatable\n"
     "      --check-config    check the configuration and exit\n"
     "      --print-config    print the effective configuration as a file with comments, and exit\n"
+    "      --print-reference  print all settings, their ranges and defaults, as Markdown, and "
+    "exit\n"
     "      --foreground      stay in the foreground (always so)\n"
     "      --passphrase-fd N  read the passphrase of encrypted keys from this descriptor\n"
     "      --notify-fd N     write \"ready\" or what is wrong to this descriptor\n"
@@ -197,24 +199,51 @@ static bool read_conf(const struct daemon *d, struct conf *c)
     return ok;
 }
 
-/* SIGHUP: the log is opened again by its name, and what [log] says is read again; all else needs a restart. */
+/* The log by its name, which may be another one now.  False: it is as it was. */
+static bool reopen_log(struct daemon *d)
+{
+    const char *file = d->conf.v[CONF_LOG_FILE].text;
+    int err = file[0] == 0 ? log_reopen(&d->log) : log_open(&d->log, file);
+    if (err != 0) {
+        log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "the log file is unchanged: %s: %s",
+                file[0] == 0 ? d->log.file : file, strerror(err));
+        return false;
+    }
+    if (file[0] == 0 && d->log.file[0] != 0) {
+        (void)dup2(d->log.fd, STDERR_FILENO); /* or the file moved away stays in use */
+    }
+    return true;
+}
+
+/* Puts in force what can change while the node runs, and says what cannot. */
+static void take_live(struct daemon *d, struct conf *fresh)
+{
+    char rest[512], why[CONF_WHY_LEN];
+    qudag_settings s;
+    size_t others = conf_take_live(&d->conf, fresh, rest, sizeof(rest));
+    log_settings(d, &d->conf);
+    bool opened = reopen_log(d);
+    settings_from(&s, &d->conf, d->identity);
+    if (qudag_node_reload(d->node, &s, why, sizeof(why)) != QUDAG_OK) {
+        log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "the node's settings are unchanged: %s",
+                why);
+    }
+    if (others > 0) {
+        log_say(&d->log, QUDAG_LOG_WARN, "daemon.reload",
+                "these have changed too, and take a restart: %s", rest);
+    }
+    if (opened) {
+        log_say(&d->log, QUDAG_LOG_INFO, "daemon.reload", "log reopened, settings reloaded");
+    }
+}
+
+/* SIGHUP: the log is opened again by its name, and the settings that conf_table calls live are taken. */
 static void reload(struct daemon *d)
 {
     static struct conf fresh;
     notify_systemd("RELOADING=1");
     if (conf_init(&fresh) && read_conf(d, &fresh)) {
-        log_settings(d, &fresh);
-        const char *file = fresh.v[CONF_LOG_FILE].text;
-        int err = file[0] == 0 ? log_reopen(&d->log) : log_open(&d->log, file);
-        if (err == 0) {
-            if (file[0] == 0 && d->log.file[0] != 0) {
-                (void)dup2(d->log.fd, STDERR_FILENO); /* or the file moved away stays in use */
-            }
-            log_say(&d->log, QUDAG_LOG_INFO, "daemon.reload", "log reopened, [log] reloaded");
-        } else {
-            log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "the log file is unchanged: %s: %s",
-                    file[0] == 0 ? d->log.file : file, strerror(err));
-        }
+        take_live(d, &fresh);
     } else {
         log_say(&d->log, QUDAG_LOG_ERROR, "daemon.reload", "configuration unchanged: %s",
                 fresh.why);
@@ -556,7 +585,7 @@ static int configure(struct daemon *d, const struct options *o)
     return o->print || o->check ? check(d, o->print) : run(d, dir);
 }
 
-enum { OPT_CHECK = 256, OPT_PRINT, OPT_FOREGROUND, OPT_NOTIFY, OPT_PASSPHRASE };
+enum { OPT_CHECK = 256, OPT_PRINT, OPT_REFERENCE, OPT_FOREGROUND, OPT_NOTIFY, OPT_PASSPHRASE };
 
 int main(int argc, char **argv)
 {
@@ -565,6 +594,7 @@ int main(int argc, char **argv)
         {"config", required_argument, NULL, 'c'},
         {"check-config", no_argument, NULL, OPT_CHECK},
         {"print-config", no_argument, NULL, OPT_PRINT},
+        {"print-reference", no_argument, NULL, OPT_REFERENCE},
         {"foreground", no_argument, NULL, OPT_FOREGROUND},
         {"notify-fd", required_argument, NULL, OPT_NOTIFY},
         {"passphrase-fd", required_argument, NULL, OPT_PASSPHRASE},
@@ -598,6 +628,9 @@ int main(int argc, char **argv)
             o.check = true;
         } else if (c == OPT_PRINT) {
             o.print = true;
+        } else if (c == OPT_REFERENCE) {
+            conf_reference(stdout);
+            code = DAEMON_OK;
         } else if (c == OPT_NOTIFY) {
             d->notify_fd = (int)strtol(optarg, NULL, 10);
         } else if (c == OPT_PASSPHRASE) {

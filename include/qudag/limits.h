@@ -34,6 +34,24 @@ extern "C" {
         "Memory the node may use for peers, streams and records."
 #define QUDAG_LIMIT_idle_timeout                                                                   \
     5, 86400, 300, "s", "Links without traffic are closed after this time."
+#define QUDAG_LIMIT_dial_timeout                                                                   \
+    1, 120, 15, "s",                                                                               \
+        "A request waits so long for a link with its peer, or for its turn on one that is full."
+#define QUDAG_LIMIT_handshake_timeout                                                              \
+    1, 60, 10, "s", "The handshake of a link must be complete by then, at either end."
+#define QUDAG_LIMIT_negotiate_timeout                                                              \
+    1, 60, 10, "s", "The protocol of a stream must be agreed on by then."
+#define QUDAG_LIMIT_keepalive                                                                      \
+    1, 3600, 25, "s",                                                                              \
+        "A link that was silent for so long shows that it lives; never later than a third of the " \
+        "idle timeout.  Another than the default tells this node from others."
+#define QUDAG_LIMIT_query_timeout                                                                  \
+    5, 600, 60, "s", "A request of the DHT ends by then, with what was found."
+#define QUDAG_LIMIT_build_timeout                                                                  \
+    5, 120, 20, "s",                                                                               \
+        "A circuit must be built by then, or it is given up and another path is tried.  Too "      \
+        "short "                                                                                   \
+        "a time makes good guards look bad."
 #define QUDAG_LIMIT_links_max                                                                      \
     8, 65536, 1024, "links",                                                                       \
         "Links open at the same time.  A quarter is for dials of this node, some for guards and "  \
@@ -80,6 +98,12 @@ extern "C" {
 #define QUDAG_LIMITS(XX)                                                                           \
     XX(memory_max)                                                                                 \
     XX(idle_timeout)                                                                               \
+    XX(dial_timeout)                                                                               \
+    XX(handshake_timeout)                                                                          \
+    XX(negotiate_timeout)                                                                          \
+    XX(keepalive)                                                                                  \
+    XX(query_timeout)                                                                              \
+    XX(build_timeout)                                                                              \
     XX(links_max)                                                                                  \
     XX(network_share)                                                                              \
     XX(streams_per_peer)                                                                           \

@@ -92,6 +92,10 @@ typedef struct qudag_settings {
     uint32_t dark_work_max; /* most tries, on average, of the proof of work for one introduction to
                                a hidden service that many call, whatever it asks for; made on a thread
                                of the library's own; 0: none, others are met first then */
+    qudag_ns dial_timeout;  /* of a request, for a link with its peer */
+    qudag_ns handshake_timeout, negotiate_timeout; /* of links; of the protocol of a stream */
+    qudag_ns keepalive;                    /* after so long a silent link shows that it lives */
+    qudag_ns query_timeout, build_timeout; /* of a request of the DHT; of a circuit */
 } qudag_settings;
 
 /* The call that made a request. */
@@ -227,6 +231,14 @@ QUDAG_API qudag_ns qudag_node_timeout(const qudag_node *n); /* UINT64_MAX: none 
 
 /* Runs |fn| on the node's thread.  From any thread.  QUDAG_ENOMEM, QUDAG_ESTATE after stop. */
 QUDAG_API qudag_err qudag_node_post(qudag_node *n, void (*fn)(qudag_node *, void *), void *arg);
+/*
+ * Takes from |s| what can change while the node runs, from now on: all of its times (timeouts and keepalive) and
+ * small_network.  The rest of |s| is checked, and otherwise ignored.  Times are those of what begins
+ * after the call; links that stand keep the idle timeout they agreed on with their peers.  Errors and |why| as of
+ * qudag_node_check(); nothing has changed then.
+ */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_node_reload(qudag_node *n, const qudag_settings *s,
+                                                     char *why, size_t why_len);
 /* Ends run and step.  From any thread, and from a signal handler. */
 QUDAG_API void qudag_node_stop(qudag_node *n);
 
@@ -245,25 +257,6 @@ QUDAG_API bool qudag_node_addr_next(const qudag_node *n, size_t *it,
  */
 QUDAG_API bool qudag_node_announced_next(const qudag_node *n, size_t *it,
                                          char text[QUDAG_ADDR_TEXT_MAX]);
-
-/*
- * Of how many relays and networks (a /16 of IPv4, a /32 of IPv6, or all relays of one family) the paths of circuits
- * are drawn now.  In a network with fewer than |relays_min| or |networks_min| anonymity is an empty word: who runs a
- * few of the relays, or watches their networks, sees who talks to whom.  There circuits end with QUDAG_ESMALLNET
- * unless that is accepted.  Descriptors are free to make: the numbers do not show that a network is honest.
- */
-typedef struct qudag_diversity {
-    uint32_t size; /* set by the caller, see types.h */
-    uint32_t relays, networks;
-    uint32_t relays_min, networks_min;
-    bool small;    /* there are fewer of either */
-    bool accepted; /* it is used all the same: small_network, or lab */
-    uint8_t pad[2];
-} qudag_diversity;
-/* False: out->size is not set. */
-QUDAG_API bool qudag_node_diversity(const qudag_node *n, qudag_diversity *out);
-/* The setting |small_network| from now on. */
-QUDAG_API void qudag_node_accept_small_network(qudag_node *n, bool accepted);
 
 /* The phase last passed to the phase callback. */
 QUDAG_API qudag_phase qudag_node_phase(const qudag_node *n);

@@ -99,6 +99,25 @@ typedef struct qudag_anonymity {
 /* False: out->size is not set. */
 QUDAG_API bool qudag_node_anonymity(const qudag_node *n, qudag_anonymity *out);
 
+/*
+ * Of how many relays and networks (a /16 of IPv4, a /32 of IPv6, or all relays of one family) the paths of circuits
+ * are drawn now.  In a network with fewer than |relays_min| or |networks_min| anonymity is an empty word: who runs a
+ * few of the relays, or watches their networks, sees who talks to whom.  There circuits end with QUDAG_ESMALLNET
+ * unless that is accepted.  Descriptors are free to make: the numbers do not show that a network is honest.
+ */
+typedef struct qudag_diversity {
+    uint32_t size; /* set by the caller, see types.h */
+    uint32_t relays, networks;
+    uint32_t relays_min, networks_min;
+    bool small;    /* there are fewer of either */
+    bool accepted; /* it is used all the same: small_network, or lab */
+    uint8_t pad[2];
+} qudag_diversity;
+/* False: out->size is not set. */
+QUDAG_API bool qudag_node_diversity(const qudag_node *n, qudag_diversity *out);
+/* The setting |small_network| from now on. */
+QUDAG_API void qudag_node_accept_small_network(qudag_node *n, bool accepted);
+
 #ifdef __cplusplus
 }
 #endif

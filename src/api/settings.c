@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, dark_work_max);
+API_NO_TAIL(qudag_settings, build_timeout);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
@@ -391,7 +391,13 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->network_share = s->network_share;
     c->circuits_max = s->circuits_max;
     c->streams_per_peer = s->streams_per_peer;
-    c->idle_timeout_ns = s->idle_timeout;
+    c->times = (struct node_times){.idle = s->idle_timeout,
+                                   .dial = s->dial_timeout,
+                                   .handshake = s->handshake_timeout,
+                                   .negotiate = s->negotiate_timeout,
+                                   .keepalive = s->keepalive,
+                                   .query = s->query_timeout,
+                                   .build = s->build_timeout};
     c->hops = s->hops;
     c->clean_circuits = s->clean_circuits;
     c->relay = s->relay;
@@ -439,4 +445,16 @@ qudag_err qudag_node_check(const qudag_settings *s, char *why, size_t why_len)
     struct api_settings read;
 
     return api_settings_read(&read, s, why, why_len);
+}
+
+qudag_err qudag_node_reload(qudag_node *n, const qudag_settings *s, char *why, size_t why_len)
+{
+    struct api_settings read;
+    qudag_err err = n == NULL ? QUDAG_EINVAL : api_settings_read(&read, s, why, why_len);
+
+    if (err == QUDAG_OK) {
+        node_set_times(n->node, &read.config.times);
+        node_set_small_network(n->node, read.config.small_network);
+    }
+    return err;
 }

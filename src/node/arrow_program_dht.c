@@ -280,6 +280,7 @@ qudag_err node_dht_init(struct node *n, tstamp now)
                            .server = n->cfg.dht_server,
                            .lab = n->cfg.lab,
                            .requests_max = DHT_REQUESTS_MAX,
+                           .request_ns = n->cfg.times.query,
                            .records_max = n->cfg.records_max,
                            .providers_max = n->cfg.providers_max,
                            .record_bytes_max = n->cfg.record_bytes_max,

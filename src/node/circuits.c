@@ -591,7 +591,8 @@ qudag_err node_circuits_init(struct node *n, tstamp now)
                              .rng = n->cfg.rng,
                              .log = n->cfg.log,
                              .relay = n->cfg.relay,
-                             .circuits_max = n->cfg.circuits_max};
+                             .circuits_max = n->cfg.circuits_max,
+                             .build_ns = n->cfg.times.build};
 
     peer_id_from_ed25519(&o.self, n->cfg.identity->ed_pk);
     memcpy(o.self_pq_hash, n->cfg.identity->pq_hash, sizeof(o.self_pq_hash));

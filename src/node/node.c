@@ -70,7 +70,9 @@ static qudag_err make_links(struct node *n, tstamp now)
         .half_open_max = NODE_HANDSHAKES_MAX,
         /* beside those of programs there is room for circuits and the node's own */
         .streams_bidi_max = c->streams_per_peer != 0 ? c->streams_per_peer + 1792 : 0,
-        .idle_timeout_ns = c->idle_timeout_ns};
+        .idle_timeout_ns = c->times.idle,
+        .handshake_timeout_ns = c->times.handshake,
+        .keepalive_ns = c->times.keepalive};
     blake3_derive(quic.reset_key, sizeof(quic.reset_key), "qudag stateless reset key v1",
                   (struct slice){c->identity->ed_sk.seed, ED25519_SEED_LEN});
     err = quic_new(&n->quic, &quic, now);
@@ -83,7 +85,9 @@ static qudag_err make_links(struct node *n, tstamp now)
                                  .private_ok = c->lab,
                                  .pins_persist = c->persist,
                                  .streams_per_peer = c->streams_per_peer,
-                                 .idle_close_ns = c->idle_timeout_ns,
+                                 .idle_close_ns = c->times.idle,
+                                 .dial_ns = c->times.dial,
+                                 .negotiate_ns = c->times.negotiate,
                                  .links_max = c->links_max,
                                  .network_share = c->lab ? 100 : c->network_share,
                                  .dials_max = c->links_max / 4 + 8,

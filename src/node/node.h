@@ -18,6 +18,7 @@
 #include "node/boot.h"
 #include "node/op.h"
 #include "node/padding.h"
+#include "node/times.h"
 #include "quic/quic.h"
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
@@ -85,9 +86,8 @@ struct node_config {
     const char *agent;
     uint32_t links_max, circuits_max, relays_min, network_share;
     uint32_t streams_per_peer; /* open to us for each protocol of programs; 0: 256 */
-    uint32_t
-        drain_max; /* events of one drain, the rest waits until the network had its turn; 0: 65536 */
-    uint64_t idle_timeout_ns;
+    uint32_t drain_max;        /* events of one drain; the rest waits for the network; 0: 65536 */
+    struct node_times times;
     uint8_t hops;
     uint8_t clean_circuits; /* of each length, that wait for a use (clean.h) */
     uint8_t family[32];     /* of our relay; zero: none */

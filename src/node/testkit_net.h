@@ -21,7 +21,7 @@ static inline struct node_config nt_config(struct nt *nt, size_t ix)
                             .links_max = 64,
                             .circuits_max = 64,
                             .relays_min = 1,
-                            .idle_timeout_ns = 300 * NS_PER_S,
+                            .times.idle = 300 * NS_PER_S,
                             .hops = 3,
                             .relay = true,
                             .dht_server = true,

@@ -625,49 +625,6 @@ void quic_conn_answer(struct quic_conn *c, bool congested)
     }
 }
 
-/* The text outlives us, so it cannot be composed. */
-static const char *timeout_text(uint64_t ns)
-{
-#define AFTER(s) "handshake timeout after " #s " s"
-    static const char *const after[] = {
-        "handshake timeout in less than 1 s",
-        AFTER(1),
-        AFTER(2),
-        AFTER(3),
-        AFTER(4),
-        AFTER(5),
-        AFTER(6),
-        AFTER(7),
-        AFTER(8),
-        AFTER(9),
-        AFTER(10),
-        AFTER(11),
-        AFTER(12),
-        AFTER(13),
-        AFTER(14),
-        AFTER(15),
-        AFTER(16),
-        AFTER(17),
-        AFTER(18),
-        AFTER(19),
-        AFTER(20),
-        AFTER(21),
-        AFTER(22),
-        AFTER(23),
-        AFTER(24),
-        AFTER(25),
-        AFTER(26),
-        AFTER(27),
-        AFTER(28),
-        AFTER(29),
-        AFTER(30),
-    };
-#undef AFTER
-    uint64_t s = ns / NS_PER_S;
-
-    return s < ARRAY_LEN(after) ? after[s] : "handshake timeout after more than 30 s";
-}
-
 void quic_conn_expire(struct quic_conn *c)
 {
     tstamp soon = tstamp_after(c->q->now, STEP_NS);
@@ -684,7 +641,7 @@ void quic_conn_expire(struct quic_conn *c)
     }
     if (c->state == QUIC_CONN_HANDSHAKE && c->q->now >= c->hs_deadline) {
         ngtcp2_ccerr_set_transport_error(&c->close_err, NGTCP2_NO_ERROR, NULL, 0);
-        quic_conn_fail(c, QUDAG_ETIMEOUT, timeout_text(c->q->cfg.handshake_timeout_ns), true);
+        quic_conn_fail(c, QUDAG_ETIMEOUT, "handshake timeout", true);
         return;
     }
     rv = ngtcp2_conn_handle_expiry(c->ng, c->q->now);

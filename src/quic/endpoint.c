@@ -56,6 +56,15 @@ static void fill_defaults(struct quic_config *c)
 #undef DEFAULT
 }
 
+void quic_set_times(struct quic *q, uint64_t handshake_ns, uint64_t idle_ns, uint64_t keepalive_ns)
+{
+    struct quic_config *c = &q->cfg;
+
+    c->handshake_timeout_ns = handshake_ns != 0 ? handshake_ns : c->handshake_timeout_ns;
+    c->idle_timeout_ns = idle_ns != 0 ? idle_ns : c->idle_timeout_ns;
+    c->keepalive_ns = keepalive_ns != 0 ? keepalive_ns : c->keepalive_ns;
+}
+
 qudag_err quic_new(struct quic **out, const struct quic_config *cfg, tstamp now)
 {
     struct quic *q = mem_alloc(cfg->mem, sizeof *q);

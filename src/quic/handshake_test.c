@@ -469,7 +469,7 @@ static void test_a_dial_nobody_answers_times_out(void **state)
     dial(&(struct quic_dial){.remote = nowhere});
     assert_int_equal(tk.ep[0].downs, 1);
     assert_int_equal(tk.ep[0].down.err, QUDAG_ETIMEOUT);
-    assert_string_equal(tk.ep[0].down.text, "handshake timeout after 10 s");
+    assert_string_equal(tk.ep[0].down.text, "handshake timeout");
     assert_in_range(tk.now - start, 10 * NS_PER_S, 12 * NS_PER_S);
     assert_int_equal(stats(0).handshakes_timeout, 1);
     down();

@@ -38,7 +38,7 @@ static uint64_t draw_quiet(const struct quic_conn *c)
 void quic_conn_keep_alive(struct quic_conn *c)
 {
     const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params(c->ng);
-    uint64_t idle = c->q->cfg.idle_timeout_ns;
+    uint64_t idle = ngtcp2_conn_get_local_transport_params(c->ng)->max_idle_timeout;
     uint64_t alive = c->q->cfg.keepalive_ns;
 
     if (peer != NULL && peer->max_idle_timeout != 0 && peer->max_idle_timeout < idle) {

@@ -151,6 +151,12 @@ QUDAG_MUST_USE qudag_err quic_dial(struct quic *q, const struct quic_dial *d, ts
 /* What is known of |link| now, also before LINK_UP.  QUDAG_ESTALE for a link that is gone. */
 QUDAG_MUST_USE qudag_err quic_info(const struct quic *q, struct ref link, struct link_info *out);
 
+/*
+ * Other times from now on: for handshakes that begin, for links that are made, and for the next keepalive of each; a 0
+ * leaves one as it is.
+ */
+void quic_set_times(struct quic *q, uint64_t handshake_ns, uint64_t idle_ns, uint64_t keepalive_ns);
+
 /* Closes every link with application error 0; the CONNECTION_CLOSE packets come out of quic_send. */
 void quic_shutdown(struct quic *q, tstamp now);
 

@@ -488,6 +488,26 @@ static void the_deadline_is_that_of_the_oldest_open_or_negotiation(void **state)
     assert_int_equal(swarm_deadline(w.s), w.now + 5 * NS_PER_S); /* of the negotiation */
 }
 
+static void times_that_change_hold_for_what_waits_already(void **state)
+{
+    (void)state;
+    (void)inbound(1, 0);
+    w.open_err = QUDAG_EAGAIN;
+    open_to(1, 1, 0);
+    event(LINK_STREAM, 0, 0, NULL, 0);
+    settle();
+    w.s->next_prune = TSTAMP_NEVER;
+    swarm_set_times(w.s, 0, 4 * NS_PER_S, 3 * NS_PER_S);
+    assert_int_equal(swarm_deadline(w.s), w.now + 3 * NS_PER_S); /* of the negotiation */
+    swarm_set_times(w.s, 0, 2 * NS_PER_S, 0);
+    assert_int_equal(swarm_deadline(w.s), w.now + 2 * NS_PER_S); /* of the open */
+    later(2 * NS_PER_S);
+    settle();
+    assert_int_equal(count(EV_STREAM_FAIL), 1);
+    w.s->next_prune = TSTAMP_NEVER;
+    assert_int_equal(swarm_deadline(w.s), w.now + NS_PER_S);
+}
+
 static void a_stream_that_timed_out_is_deaf(void **state)
 {
     (void)state;
@@ -647,6 +667,7 @@ int main(void)
         T(the_deadline_is_that_of_the_oldest_open_or_negotiation),
         T(a_dial_that_others_cause_leaves_no_address_behind),
         T(a_core_that_goes_along_links_opens_nothing_on_those_that_came_in),
+        T(times_that_change_hold_for_what_waits_already),
         T(a_stream_that_timed_out_is_deaf),
         T(bytes_of_the_negotiation_make_no_room),
         T(who_gives_credit_itself_is_left_to_it),

@@ -125,10 +125,10 @@ struct swarm_open {
     uint8_t need;
     bool no_dial; /* it ends when no link serves it */
     const char *proto;
-    uint64_t turn; /* protocols take turns: the n-th of one comes with the n-th of the others */
-    tstamp due;    /* from when it was asked for, or the peer last let a waiting one begin */
-    uint64_t seen; /* peer.turn by then */
-    tstamp since;  /* when it was asked for */
+    uint64_t turn;     /* protocols take turns: the n-th of one comes with the n-th of the others */
+    tstamp waits_from; /* when it was asked for, or the peer last let a waiting one begin */
+    uint64_t seen;     /* peer.turn by then */
+    tstamp since;      /* when it was asked for */
 };
 
 struct swarm_core {

@@ -88,7 +88,7 @@ bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now)
 
     if (linked && o->seen != p->turn) { /* the queue moves: its turn comes */
         o->seen = p->turn;
-        o->due = tstamp_after(now, SWARM_OPEN_TIMEOUT);
+        o->waits_from = now;
         list_del(&o->order);
         list_push_back(&s->opens, &o->order);
         return false;
@@ -133,7 +133,7 @@ static struct swarm_open *open_make(struct swarm *s, struct swarm_peer *p, unsig
         o->need = a->need | s->cfg.need;
         o->no_dial = a->no_dial;
         o->proto = proto;
-        o->due = tstamp_after(now, SWARM_OPEN_TIMEOUT);
+        o->waits_from = now;
         o->since = now;
     }
     return o;

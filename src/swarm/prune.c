@@ -11,7 +11,7 @@ static void expire_opens(struct swarm *s, tstamp now)
     LIST_EACH_SAFE(it, tmp, &s->opens)
     {
         struct swarm_open *o = LIST_ENTRY(it, struct swarm_open, order);
-        if (o->due > now) {
+        if (tstamp_after(o->waits_from, s->cfg.dial_ns) > now) {
             break;
         }
         (void)swarm_open_expire(s, o, now);
@@ -23,7 +23,7 @@ static void expire_negotiations(struct swarm *s, tstamp now)
     LIST_EACH_SAFE(it, tmp, &s->negotiating)
     {
         struct swarm_stream *st = LIST_ENTRY(it, struct swarm_stream, wait_node);
-        if (tstamp_after(st->since, SWARM_NEGOTIATE_TIMEOUT) > now) {
+        if (tstamp_after(st->since, s->cfg.negotiate_ns) > now) {
             break;
         }
         s->stats.negotiate_timeout++;
@@ -114,7 +114,8 @@ tstamp swarm_deadline(const struct swarm *s)
         return 0; /* for swarm_step */
     }
     if (!list_empty(&s->opens)) {
-        at = tstamp_min(at, LIST_ENTRY(s->opens.next, struct swarm_open, order)->due);
+        const struct swarm_open *o = LIST_ENTRY(s->opens.next, struct swarm_open, order);
+        at = tstamp_min(at, tstamp_after(o->waits_from, s->cfg.dial_ns));
     }
     if (!list_empty(&s->delayed)) {
         at = tstamp_min(at, LIST_ENTRY(s->delayed.next, struct swarm_peer, delayed)->other_at);
@@ -122,7 +123,7 @@ tstamp swarm_deadline(const struct swarm *s)
     if (!list_empty(&s->negotiating)) {
         const struct swarm_stream *st =
             LIST_ENTRY(s->negotiating.next, struct swarm_stream, wait_node);
-        at = tstamp_min(at, tstamp_after(st->since, SWARM_NEGOTIATE_TIMEOUT));
+        at = tstamp_min(at, tstamp_after(st->since, s->cfg.negotiate_ns));
     }
     return at;
 }

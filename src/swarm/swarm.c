@@ -24,6 +24,18 @@ static void defaults(struct swarm_config *c)
     c->links_high = c->links_high != 0 ? c->links_high : 256;
     c->links_low = c->links_low != 0 ? c->links_low : c->links_high - c->links_high / 4;
     c->idle_close_ns = c->idle_close_ns != 0 ? c->idle_close_ns : 300 * NS_PER_S;
+    c->dial_ns = c->dial_ns != 0 ? c->dial_ns : SWARM_OPEN_TIMEOUT;
+    c->negotiate_ns = c->negotiate_ns != 0 ? c->negotiate_ns : SWARM_NEGOTIATE_TIMEOUT;
+}
+
+void swarm_set_times(struct swarm *s, uint64_t idle_close_ns, uint64_t dial_ns,
+                     uint64_t negotiate_ns)
+{
+    struct swarm_config *c = &s->cfg;
+
+    c->idle_close_ns = idle_close_ns != 0 ? idle_close_ns : c->idle_close_ns;
+    c->dial_ns = dial_ns != 0 ? dial_ns : c->dial_ns;
+    c->negotiate_ns = negotiate_ns != 0 ? negotiate_ns : c->negotiate_ns;
 }
 
 static qudag_err make_accounts(struct swarm *s)

@@ -56,6 +56,8 @@ struct swarm_config {
     uint32_t links_high;    /* prune idle links above; default 256 */
     uint32_t links_low;     /* ... down to; default 192 */
     uint64_t idle_close_ns; /* a link without streams is closed after; default 300 s */
+    uint64_t dial_ns;       /* default SWARM_OPEN_TIMEOUT */
+    uint64_t negotiate_ns;  /* default SWARM_NEGOTIATE_TIMEOUT */
     /* Takes an event for a core; may call swarm_act() of other cores' actions only after it returned. */
     void (*sink)(void *ctx, unsigned core, const struct ev *ev);
     void *sink_ctx;
@@ -212,6 +214,9 @@ QUDAG_MUST_USE qudag_err swarm_stream_info(const struct swarm *s, struct ref str
 const struct resources *swarm_resources(const struct swarm *s);
 /* Which limit of ours the last QUDAG_ELIMIT of swarm_connect() or swarm_dial_out() came from; 0: another. */
 uint64_t swarm_refused(const struct swarm *s);
+/* Other times from now on, also for what waits already; a 0 leaves one as it is. */
+void swarm_set_times(struct swarm *s, uint64_t idle_close_ns, uint64_t dial_ns,
+                     uint64_t negotiate_ns);
 /* Copies the counters; peers, links, streams and opens are those of now. */
 void swarm_stats_get(const struct swarm *s, struct swarm_stats *out);
 /* What was measured so far; borrowed for the life of the swarm. */

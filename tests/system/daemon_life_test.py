@@ -84,18 +84,21 @@ def reload_settings():
     conf.write_text(f'[node]\nlisten = {ANY_PORT}\n[log]\nlevel = error\nfile = {folder}/a.log\n')
     p = subprocess.Popen([str(QUDAGD), '--dir', str(folder)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: run(QUDAG, '--dir', folder, 'status')[0] == 0, 'reload answers')
-    conf.write_text(f'[node]\nlisten = {ANY_PORT}\n[log]\nlevel = info\nfile = {folder}/b.log\n')
+    conf.write_text(f'[node]\nlisten = {ANY_PORT}\nagent = other\n[link]\ndial_timeout_s = 3\n[log]\nlevel = info\nfile = {folder}/b.log\n')
     p.send_signal(signal.SIGHUP)
     until(lambda: (folder / 'b.log').exists() and 'daemon.reload' in (folder / 'b.log').read_text(),
           '[log] file and level are read again')
     check('daemon.reload' not in (folder / 'a.log').read_text(), 'the old log was written to')
+    shown = run(QUDAG, '--dir', folder, 'config', 'show')[1]
+    check('dial_timeout_s = 3' in shown and 'agent =\n' in shown, f'what is live is in force, and nothing else: {shown}')
+    check('take a restart: [node] agent"' in (folder / 'b.log').read_text(), 'what takes a restart is told')
     conf.write_text('[log]\nlevel = loud\n')
     p.send_signal(signal.SIGHUP)
     until(lambda: 'configuration unchanged' in (folder / 'b.log').read_text(), 'a wrong configuration is told')
     check(run(QUDAG, '--dir', folder, 'status')[0] == 0, 'a wrong configuration ended the daemon')
     p.terminate()
     check(ends(p, 'reload') == 0, 'reload: exit code')
-    print('ok: SIGHUP reads [log] again, and a wrong file changes nothing', flush=True)
+    print('ok: SIGHUP reads what is live again, names what is not, and a wrong file changes nothing', flush=True)
 
 
 def log_nobody_reads():

@@ -92,6 +92,8 @@ def main():
         check(sentence in page, f'qudag.conf.5 lacks: {sentence}')
     for key in re.findall(r'^\.It Cm (\w+)', page, re.M):
         check(key in keys, f'qudag.conf.5 tells of {key}, which is unknown')
+    code, text = run(QUDAGD, '--print-reference')
+    check(code == 0 and text == (SRC / 'doc/settings.md').read_text(), 'doc/settings.md is not what qudagd --print-reference prints')
     commands, options = commands_and_options()
     check(len(commands) > 12, str(commands))
     for c in commands:

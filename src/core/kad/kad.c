@@ -94,6 +94,7 @@ static void rooms_init(struct kad *k, const struct kad_config *c)
     list_init(&k->requests.ended);
     k->requests.max = or_default(c->requests_max, REQUESTS_MAX_DEFAULT);
     k->requests.quorum = or_default(c->quorum, QUORUM_DEFAULT);
+    k->requests.life_ns = c->request_ns != 0 ? c->request_ns : KAD_REQUEST_TIMEOUT;
 }
 
 static void env_init(struct kad_env *e, const struct kad_config *c, struct kad_scratch *s)
@@ -140,6 +141,11 @@ qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now)
     kad_maintenance_init(k, now);
     *out = k;
     return QUDAG_OK;
+}
+
+void kad_set_request_time(struct kad *k, uint64_t request_ns)
+{
+    k->requests.life_ns = request_ns;
 }
 
 void kad_free(struct kad *k)

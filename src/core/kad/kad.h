@@ -46,6 +46,7 @@ struct kad_config {
     uint64_t record_bytes_max; /* keys, values and KAD_RECORD_COST each; default 32 MiB */
     uint32_t providers_max;    /* default 4096 */
     uint32_t requests_max;     /* default 64; more are refused with QUDAG_ELIMIT */
+    uint64_t request_ns;       /* one is given up after; default KAD_REQUEST_TIMEOUT */
     uint32_t
         quorum; /* acknowledgements a put wants; default 15, at most 3/4 of the peers there are */
     struct kad_limits limits;
@@ -88,7 +89,9 @@ extern const struct core_ops kad_ops; /* protocol NULL: from the config */
  * QUDAG_EINVAL, ENOMEM; *out is NULL then.
  */
 QUDAG_MUST_USE qudag_err kad_new(struct kad **out, const struct kad_config *cfg, tstamp now);
-void kad_free(struct kad *k);                                  /* open requests are not reported */
+void kad_free(struct kad *k); /* open requests are not reported */
+/* What request_ns is for requests that begin from now on; not 0. */
+void kad_set_request_time(struct kad *k, uint64_t request_ns);
 struct kad_scratch *kad_scratch_new(struct mem *mem);          /* NULL: no memory */
 size_t kad_scratch_size(const struct kad_scratch *s);          /* bytes */
 void kad_scratch_free(struct mem *mem, struct kad_scratch *s); /* after all that use it */

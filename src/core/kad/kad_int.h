@@ -36,6 +36,7 @@ struct kad_requests {
     struct list running, ended;
     uint32_t n, n_after, n_internal; /* of the caller; of these reported; our own */
     uint32_t max, quorum;
+    uint64_t life_ns;
 };
 
 /* What is done without a request: when. */

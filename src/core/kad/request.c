@@ -489,7 +489,7 @@ static qudag_err request_init(struct kad_request *j, struct kad *k,
     j->fill = args->fill;
     j->began = now;
     k->env.stats.masked += args->opt.masked ? 1 : 0;
-    j->due = tstamp_after(now, KAD_REQUEST_TIMEOUT);
+    j->due = tstamp_after(now, k->requests.life_ns);
     kad_lookup_init(&j->look, &rpc_ops, &p, args->key);
     list_init(&j->node);
     j->timer = (struct kad_timer){.kind = KAD_TIMER_REQUEST, .owner = j};

@@ -50,7 +50,7 @@ void onion_circuit_wants_turn(struct onion_circuit *c)
 
 static tstamp circuit_deadline(const struct onion_circuit *c)
 {
-    tstamp built_by = tstamp_after(c->build_at, ONION_BUILD_TIMEOUT);
+    tstamp built_by = tstamp_after(c->build_at, c->o->cfg.build_ns);
 
     switch (c->phase) {
     case ONION_PH_DIAL: /* no more than a hop takes that is as near as one can be */
@@ -58,7 +58,7 @@ static tstamp circuit_deadline(const struct onion_circuit *c)
     case ONION_PH_EXTEND:
         return tstamp_min(
             built_by,
-            tstamp_after(c->phase_at, onion_pace_patience(&c->o->pace, ONION_BUILD_TIMEOUT)));
+            tstamp_after(c->phase_at, onion_pace_patience(&c->o->pace, c->o->cfg.build_ns)));
     case ONION_PH_ACCEPT:
         return c->waits ? tstamp_after(c->phase_at, ONION_CREATE_WAIT)
                         : tstamp_after(c->since, ONION_CREATE_TIMEOUT);

@@ -106,6 +106,24 @@ static void what_this_node_does_or_lacks_is_blamed_on_no_hop(void **state)
     blamed((struct ev){.type = EV_DATA, .data = {destroy, sizeof destroy}}, QUDAG_ERESET, 1);
 }
 
+static void a_build_is_given_up_after_the_time_that_is_set(void **state)
+{
+    struct testnet *n = net_new(4);
+    struct ref c;
+
+    (void)state;
+    onion_set_build_time(n->nodes[0].o, 7 * NS_PER_S);
+    assert_int_equal(net_build(n, 1, 3, &c), QUDAG_OK);
+    for (size_t i = 0; i < NET_PIPES; i++) {
+        n->pipes[i].stalled[0] = n->pipes[i].stalled[1] = true;
+    }
+    net_sleep(n, 7 * NS_PER_S - 1);
+    assert_null(net_last_up(&n->nodes[0], ONION_UP_CLOSED));
+    net_sleep(n, 1);
+    assert_int_equal(net_up_of(&n->nodes[0], ONION_UP_CLOSED)->err, QUDAG_ETIMEOUT);
+    net_del(n);
+}
+
 static void a_build_that_hangs_times_out_and_an_idle_circuit_lives_ten_minutes(void **state)
 {
     struct testnet *n = net_new(4);
@@ -223,6 +241,7 @@ int main(void)
         cmocka_unit_test(creates_beyond_the_rate_wait_and_are_refused_in_the_end),
         cmocka_unit_test(unfinished_creates_are_few_and_short_lived),
         cmocka_unit_test(what_this_node_does_or_lacks_is_blamed_on_no_hop),
+        cmocka_unit_test(a_build_is_given_up_after_the_time_that_is_set),
         cmocka_unit_test(a_build_that_hangs_times_out_and_an_idle_circuit_lives_ten_minutes),
         cmocka_unit_test(circuits_end_from_either_side_and_leave_nothing),
         cmocka_unit_test(an_end_is_told_once_on_each_link),

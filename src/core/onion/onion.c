@@ -37,6 +37,7 @@ qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp n
     o->cfg.circuits_max = or_default(cfg->circuits_max, CIRCUITS_DEFAULT);
     o->cfg.create_rate = or_default(cfg->create_rate, CREATE_RATE_DEFAULT);
     o->cfg.streams_max = or_default(cfg->streams_max, STREAMS_DEFAULT);
+    o->cfg.build_ns = cfg->build_ns != 0 ? cfg->build_ns : ONION_BUILD_TIMEOUT;
     if (o->cfg.streams_max > STREAMS_MAX) {
         o->cfg.streams_max = STREAMS_MAX;
     }
@@ -59,6 +60,11 @@ static void key_free(struct onion *o, struct onion_keyring *k)
 {
     mlkem768_free(k->dk);
     mem_free_wiped(o->cfg.mem, k);
+}
+
+void onion_set_build_time(struct onion *o, uint64_t build_ns)
+{
+    o->cfg.build_ns = build_ns;
 }
 
 void onion_free(struct onion *o)

@@ -31,6 +31,7 @@ struct onion_config {
     uint32_t
         create_rate; /* CREATE handshakes per second, shared by whoever wants some; default 2000 */
     uint32_t streams_max; /* per circuit; default and most 64 */
+    uint64_t build_ns;    /* a build is given up after; default ONION_BUILD_TIMEOUT */
 };
 
 enum onion_up {
@@ -65,6 +66,8 @@ extern const struct core_ops onion_ops; /* manual_credit */
 QUDAG_MUST_USE qudag_err onion_new(struct onion **out, const struct onion_config *cfg, tstamp now);
 /* Frees all circuits without reports and wipes their keys; NULL is allowed. */
 void onion_free(struct onion *o);
+/* What build_ns is for builds that begin, or take another step, from now on; not 0. */
+void onion_set_build_time(struct onion *o, uint64_t build_ns);
 
 #define ONION_KEYS_MAX 132 /* two generations of a relay and of 64 dark addresses, and two more */
 /*
