@@ -517,7 +517,7 @@ static void tell_known(FILE *out)
     unsigned links = 0, peers = 0;
 
     for (size_t it = 0; qudag_link_next(self.node, &it, &l);) {
-        links++;
+        links += l.state == QUDAG_LINK_UP;
     }
     for (size_t it = 0; qudag_dht_table_next(self.node, &it, &p);) {
         peers++;

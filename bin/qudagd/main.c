@@ -140,6 +140,34 @@ static void on_peer(qudag_node *n, const qudag_peer_id *peer, bool up, void *use
     notify_status(d);
 }
 
+/* The end of a link that was up is told when it begins. */
+static void on_link(qudag_node *n, const qudag_link_event *e, void *user)
+{
+    struct daemon *d = daemon_of(user);
+    char peer[QUDAG_PEER_ID_TEXT_MAX];
+    bool up = e->state == QUDAG_LINK_UP, ends = e->state == QUDAG_LINK_CLOSING;
+    (void)n;
+    qudag_peer_id_text(&e->peer, peer);
+    const qudag_log_field fields[] = {
+        {.name = "link", .num = (int64_t)e->link},
+        {.name = "direction", .text = e->inbound ? "in" : "out"},
+        {.name = "transport", .text = e->transport},
+        {.name = "peer", .cls = QUDAG_LOG_NETWORK, .text = peer},
+        {.name = "address", .cls = QUDAG_LOG_NETWORK, .text = e->remote},
+        {.name = "why", .text = qudag_link_why_name(e->why)},
+        {.name = "error", .text = qudag_err_name(e->err)},
+        {.name = "text", .text = e->text},
+    };
+    static const char *const events[] = {"link.?",  "link.connecting", "link.handshaking",
+                                         "link.up", "link.down",       "link.gone"};
+    log_record(d, &(qudag_log_record){.level = up || ends ? QUDAG_LOG_INFO : QUDAG_LOG_DEBUG,
+                                      .event = events[(unsigned)e->state < 6 ? e->state : 0],
+                                      .n = e->why == QUDAG_WHY_NONE ? 5
+                                           : e->text[0] == 0        ? 7
+                                                                    : 8,
+                                      .fields = fields});
+}
+
 static qudag_err on_save(qudag_node *n, const char *name, qudag_slice bytes, void *user)
 {
     struct daemon *d = daemon_of(user);
@@ -331,6 +359,7 @@ static int make_node(struct daemon *d)
         .op_done = on_op_done,
         .phase = on_phase,
         .peer_changed = on_peer,
+        .link_changed = on_link,
         .save = on_save,
     };
     qudag_settings s;

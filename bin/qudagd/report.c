@@ -5,9 +5,11 @@
 #include "rules.h"
 #include "start.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define METRICS_ROW 32768 /* bytes of text in one row */
@@ -71,7 +73,7 @@ static size_t count_links(const qudag_node *n, size_t *pq)
     size_t links = 0;
     *pq = 0;
     for (size_t it = 0; qudag_link_next(n, &it, &info);) {
-        links++;
+        links += info.state == QUDAG_LINK_UP;
         *pq += info.pq_kex && info.pq_auth;
     }
     return links;
@@ -303,6 +305,11 @@ void report_peers(struct request *rq)
         struct rec *r = request_rec(rq, REC_ROW);
         char agent[128], protocols[1024];
         rec_peer(r, "peer", &info.peer);
+        rec_str(r, "state",
+                info.state == QUDAG_LINK_UP           ? "up"
+                : info.state == QUDAG_LINK_CONNECTING ? "connecting"
+                                                      : "handshaking");
+        rec_str(r, "transport", info.transport);
         rec_str(r, "address", info.remote);
         rec_str(r, "direction", info.inbound ? "in" : "out");
         rec_str(r, "group", info.group);
@@ -539,6 +546,37 @@ void report_config(struct request *rq)
     rec_str(request_rec(rq, REC_ROW), "text", text);
     request_send(rq);
     free(text);
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+/* Open descriptors of this process; 0: unknown. */
+static int64_t open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int64_t n = 0;
+    while (dir != NULL && readdir(dir) != NULL) {
+        n++;
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    return n > 3 ? n - 3 : 0; /* ".", ".." and the one of the folder itself */
+}
+
+void report_limits(struct request *rq)
+{
+    struct daemon *d = rq->d;
+    struct rec *r = request_rec(rq, REC_ROW);
+    struct rlimit files = {0};
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    rec_bool(r, "clock_suspect", daemon_clock_suspect(d));
+    rec_bool(r, "relay", d->conf.v[CONF_RELAY].num != 0);
+    rec_int(r, "links_max", d->conf.v[CONF_LINKS_MAX].num);
+    rec_int(r, "circuits_max", d->conf.v[CONF_CIRCUITS_MAX].num);
+    rec_int(r, "files", open_files());
+    rec_int(r, "files_max", (int64_t)(files.rlim_cur < INT64_MAX ? files.rlim_cur : 0));
+    rec_int(r, "descriptor_stored", (int64_t)stat_value(d->node, "descriptor_stored"));
+    request_send(rq);
     request_end_err(rq, QUDAG_OK, "");
 }
 

@@ -67,4 +67,7 @@ bool report_dark(struct request *rq, const char *addr);
 /* One row with the text of a configuration file that sets the same. */
 void report_config(struct request *rq);
 
+/* Limits of the node and of the process, against what is used. */
+void report_limits(struct request *rq);
+
 #endif

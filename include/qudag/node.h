@@ -9,6 +9,7 @@
 #define QUDAG_NODE_H
 
 #include <qudag/limits.h>
+#include <qudag/peer.h>
 #include <qudag/types.h>
 
 #ifdef __cplusplus
@@ -177,6 +178,8 @@ typedef struct qudag_callbacks {
     /* The circuit of |s|, which the program opened, has been used for about an hour.  A stream opened now gets another
      * one; |s| ends with QUDAG_EEXPIRED in |left|, most of a day, unless it ended before. */
     void (*stream_old)(qudag_node *n, qudag_stream s, qudag_ns left, void *user);
+    /* A link or a dial took a step: each once and in order, see qudag_link_state.  |e| is borrowed. */
+    void (*link_changed)(qudag_node *n, const qudag_link_event *e, void *user);
 } qudag_callbacks;
 
 /* Fills |s| with defaults; |size| is the caller's sizeof(*s), and becomes s->size. */

@@ -75,6 +75,55 @@ QUDAG_API void qudag_op_cancel(qudag_node *n, qudag_op op);
 /* Whether the peer's ML-DSA key is pinned: not, on first use, or known from a signed record or by the program. */
 typedef enum qudag_pin { QUDAG_PIN_NONE, QUDAG_PIN_FIRST_USE, QUDAG_PIN_KNOWN } qudag_pin;
 
+/*
+ * What a link goes through:
+ *
+ *   dial ─▶ CONNECTING ─ an answer ─▶ HANDSHAKING ─▶ UP ─▶ CLOSING ─▶ DOWN
+ *               └──────────────────────────┴─ it failed ───────────────▲
+ *   the peer dialled ─▶ UP
+ *
+ * CLOSING: it carries nothing any more, and its streams end.  HANDSHAKING is left out where it takes no time.
+ */
+typedef enum qudag_link_state {
+    QUDAG_LINK_CONNECTING = 1,
+    QUDAG_LINK_HANDSHAKING,
+    QUDAG_LINK_UP,
+    QUDAG_LINK_CLOSING,
+    QUDAG_LINK_DOWN,
+} qudag_link_state;
+
+/* Why a link ended, and by whom. */
+typedef enum qudag_link_why {
+    QUDAG_WHY_NONE,
+    QUDAG_WHY_OUR_LIMIT,
+    QUDAG_WHY_THEIR_LIMIT,
+    QUDAG_WHY_TIMEOUT,  /* nothing came for too long, or the handshake took too long */
+    QUDAG_WHY_AUTH,     /* another peer, another key, or a certificate that is not valid */
+    QUDAG_WHY_POLICY,   /* not post-quantum enough for one of the two */
+    QUDAG_WHY_NETWORK,  /* the address cannot be reached */
+    QUDAG_WHY_PROTOCOL, /* the two do not understand each other */
+    QUDAG_WHY_HERE,     /* this node wanted it no more */
+    QUDAG_WHY_PEER,     /* the peer wanted it no more */
+    QUDAG_WHY_RESET,    /* the peer does not know it any more: it was restarted */
+} qudag_link_why;
+/* A word for it: "our-limit", "timeout"; never NULL, static. */
+QUDAG_API const char *qudag_link_why_name(qudag_link_why why);
+
+/* A step of one link. */
+typedef struct qudag_link_event {
+    uint32_t size; /* of this structure in the library */
+    qudag_link_state state;
+    uint64_t link;         /* a number of its own, never used again */
+    qudag_link_why why;    /* CLOSING, DOWN */
+    qudag_err err;         /* likewise */
+    const char *transport; /* "quic" */
+    const char *text;      /* "", or more about its end, for people */
+    const char *remote;    /* "1.2.3.4:5"; "": not known */
+    bool inbound;          /* the peer dialled */
+    qudag_peer_id peer;    /* len 0: a dial to whoever answers */
+    uint8_t pad[2];
+} qudag_link_event;
+
 /* One link. */
 typedef struct qudag_link_info {
     uint32_t size; /* set by the caller, see types.h */
@@ -92,8 +141,10 @@ typedef struct qudag_link_info {
     bool inbound;         /* the peer dialled */
     bool pq_kex, pq_auth; /* post-quantum key exchange; authentication */
     qudag_peer_id peer;
+    qudag_link_state state; /* CONNECTING and HANDSHAKING: a dial, of which little else is known */
+    char transport[12];     /* "quic" */
 } qudag_link_info;
-/* The links of this node, one after the other in no order; false at the end.  *it starts at 0. */
+/* The links of this node and its dials, one after the other in no order; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out);
 
 /*

@@ -3,9 +3,11 @@
 #include "node/anonymity.h"
 #include "node/saved.h"
 
+#include <stdio.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_link_info, peer);
+API_NO_TAIL(qudag_link_info, transport);
+API_NO_TAIL(qudag_link_event, pad);
 API_NO_TAIL(qudag_circuit_info, carrier);
 API_NO_TAIL(qudag_dark_info, kind);
 API_NO_TAIL(qudag_dht_record, expires);
@@ -25,14 +27,14 @@ static void remote_text(char *dst, size_t cap, const struct multiaddr *addr)
 
 bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
 {
-    struct link_info l;
-    enum swarm_pin pin;
+    struct swarm_look look;
     qudag_link_info full = {.size = sizeof(full)};
 
     if (n == NULL || it == NULL || out == NULL ||
-        !swarm_link_next(node_swarm(n->node), it, &l, &pin)) {
+        !swarm_link_next(node_swarm(n->node), it, &look)) {
         return false;
     }
+    const struct link_info l = look.info;
     api_peer_out(&full.peer, &l.peer);
     remote_text(full.remote, sizeof(full.remote), &l.remote);
     memcpy(full.group, l.group, sizeof(full.group));
@@ -42,7 +44,9 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
     full.inbound = (l.props & LINK_INBOUND) != 0;
     full.pq_kex = (l.props & LINK_PQ_KEX) != 0;
     full.pq_auth = (l.props & LINK_PQ_AUTH) != 0;
-    full.pin = (qudag_pin)pin;
+    full.pin = (qudag_pin)look.pin;
+    full.state = (qudag_link_state)look.state;
+    (void)snprintf(full.transport, sizeof(full.transport), "%s", look.transport);
     full.since = io_now() - l.since;
     full.rtt = l.rtt_ns;
     full.handshake = l.handshake_ns;

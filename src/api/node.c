@@ -105,6 +105,43 @@ static void cb_peer_changed(void *ctx, const struct peer_id *peer, bool up)
     }
 }
 
+const char *qudag_link_why_name(qudag_link_why why)
+{
+    static const char *const name[] = {"none", "our-limit", "their-limit", "timeout",
+                                       "auth", "policy",    "network",     "protocol",
+                                       "here", "peer",      "reset"};
+
+    return (unsigned)why < ARRAY_LEN(name) ? name[why] : "?";
+}
+
+static void cb_link_changed(void *ctx, const struct swarm_link_change *c)
+{
+    struct qudag_node *n = ctx;
+    char remote[NETADDR_TEXT_MAX] = "";
+    qudag_link_event e = {.size = sizeof(e),
+                          .state = (qudag_link_state)c->state,
+                          .link = c->id,
+                          .why = (qudag_link_why)c->why,
+                          .err = c->err,
+                          .transport = c->transport,
+                          .text = c->text != NULL ? c->text : "",
+                          .remote = remote,
+                          .inbound = c->inbound};
+
+    if (c->remote.family != 0) {
+        (void)netaddr_text(remote, sizeof(remote), &c->remote);
+    }
+    api_peer_out(&e.peer, &c->peer);
+    for (size_t i = 0; i <= n->n_clients; i++) {
+        struct api_hearer to = api_hearer(n, i < n->n_clients ? n->client[i] : NULL);
+        if (to.cb->link_changed != NULL) {
+            n->in_callback++;
+            to.cb->link_changed(n, &e, to.user);
+            n->in_callback--;
+        }
+    }
+}
+
 /* The addresses of the one peer find_peer asked for, as text. */
 static void put_addrs(qudag_result *r, const struct node_result *res, const char **list,
                       char text[][QUDAG_ADDR_TEXT_MAX])
@@ -342,6 +379,7 @@ static qudag_err make(struct qudag_node *n, struct api_settings *read)
                                             .stream_closed = cb_stream_closed,
                                             .stream_old = cb_stream_old,
                                             .peer_changed = cb_peer_changed,
+                                            .link_changed = cb_link_changed,
                                             .op_done = cb_op_done,
                                             .phase = cb_phase,
                                             .circuit_closed = cb_circuit_closed,

@@ -124,7 +124,7 @@ static void count_peers(struct sends *k)
     qudag_link_info info = QUDAG_INIT(qudag_link_info);
 
     for (size_t it = 0; qudag_link_next(k->node, &it, &info);) {
-        k->n_peers++;
+        k->n_peers += info.state == QUDAG_LINK_UP;
     }
 }
 

@@ -19,6 +19,7 @@ enum link_ev_type {
     LINK_RESET,      /* link, sid, user, err: gone in both directions */
     LINK_SENT,       /* link, sid, user, n: n bytes left the send queue */
     LINK_STREAMS_OK, /* link: more streams may be opened */
+    LINK_ANSWERED, /* link: whoever was dialled has answered, and proven nothing yet; may be left out */
 };
 
 struct link_ev {

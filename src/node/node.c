@@ -45,6 +45,16 @@ static enum res_class standing(const void *ctx, const struct peer_id *peer)
     return RES_STRANGER;
 }
 
+static void on_link(void *node, const struct swarm_link_change *change)
+{
+    struct node *n = node;
+
+    if (n->hooks.link_changed != NULL) {
+        n->hooks_called++;
+        n->hooks.link_changed(n->hooks.ctx, change);
+    }
+}
+
 static qudag_err make_links(struct node *n, tstamp now)
 {
     const struct node_config *c = &n->cfg;
@@ -94,7 +104,8 @@ static qudag_err make_links(struct node *n, tstamp now)
                                  .links_high = c->links_max - c->links_max / 4,
                                  .sink = node_core_event,
                                  .sink_ctx = n,
-                                 .standing = standing};
+                                 .standing = standing,
+                                 .link_changed = on_link};
     peer_id_from_ed25519(&swarm.self, c->identity->ed_pk);
     if (c->pq == PQ_REQUIRE) {
         swarm.need = LINK_PQ_KEX | LINK_PQ_AUTH;

@@ -55,6 +55,7 @@ struct node_hooks {
     /* The circuit of |s|, which we opened, is closed in |left_ns| for its age. */
     void (*stream_old)(void *ctx, struct ref s, uint64_t left_ns);
     void (*peer_changed)(void *ctx, const struct peer_id *peer, bool up);
+    void (*link_changed)(void *ctx, const struct swarm_link_change *change);
     void (*op_done)(void *ctx, struct ref op, qudag_err err, const struct node_result *res);
     void (*phase)(void *ctx, enum node_phase p, uint32_t a, uint32_t b, qudag_err err);
     void (*circuit_closed)(void *ctx, struct ref circuit, qudag_err why);
@@ -287,8 +288,7 @@ void node_set_small_network(struct node *n, bool accepted);
 bool node_small_network_accepted(const struct node *n);
 /* Dark addresses. */
 struct dark *node_dark(const struct node *n);
-/* The QUIC endpoint. */
-struct quic *node_quic(const struct node *n);
+struct quic *node_quic(const struct node *n); /* the QUIC endpoint */
 /* Agent and protocols that a peer sent by identify; false before it did.  Texts borrowed until the next drain. */
 bool node_peer_agent(const struct node *n, const struct peer_id *peer, const char **agent,
                      const char **protocols);

@@ -585,6 +585,7 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
         }
         return;
     }
+    bool first = c->info.bytes_in == 0 && !c->server;
     c->info.bytes_in += d->data.len;
     if (!c->local_fixed && c->server && d->local.family != 0) {
         c->local = d->local;
@@ -599,6 +600,11 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
     if (rv != 0) {
         fail_by_lib(c, rv);
         return;
+    }
+    if (first && c->state == QUIC_CONN_HANDSHAKE) {
+        const struct link_ev ev = {.type = LINK_ANSWERED, .link = c->ref};
+        bool told = quic_ev_push(c->q, &ev); /* nobody misses it where there is no memory */
+        (void)told;
     }
     quic_conn_drop_tls(c);
     quic_conn_traffic(c);

@@ -91,6 +91,8 @@ static inline void tk_note(struct tk_ep *ep, const struct link_ev *ev)
     case LINK_STREAMS_OK:
         ep->streams_ok++;
         break;
+    case LINK_ANSWERED:
+        break;
     }
 }
 

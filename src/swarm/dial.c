@@ -75,6 +75,8 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
         return QUDAG_ENOMEM;
     }
     l->peer = p;
+    (void)multiaddr_endpoint(d->addr, &l->remote);
+    swarm_link_enter(s, l, SWARM_LINK_CONNECTING);
     l->dialled = p != NULL;
     l->dial_by = (uint8_t)(core + 1);
     s->n_dials++;
@@ -267,6 +269,7 @@ void swarm_dials_cancel(struct swarm *s, const struct swarm_link *up, tstamp now
             continue;
         }
         if (l->tp->t->cancel(l->tp->owner, l->ref)) {
+            l->closed_here = true;
             swarm_link_gone(s, l, QUDAG_ECANCELED, now);
         }
     }
@@ -387,6 +390,7 @@ void swarm_dial_stop(struct swarm *s, unsigned core, uint64_t cookie, tstamp now
         const struct swarm_pending *r = l->report;
         bool asked = r != NULL && r->core == core && r->ev.cookie == cookie;
         if (asked && l->tp->t->cancel(l->tp->owner, l->ref)) {
+            l->closed_here = true;
             swarm_link_gone(s, l, QUDAG_ECANCELED, now);
             return;
         }

@@ -75,6 +75,14 @@ struct swarm_link {
     bool dialled;    /* counted in peer->n_dials */
     bool named;      /* dialled with the hash that the program gave with the address */
     uint8_t dial_by; /* core + 1 while counted in swarm.dials_of; else 0 */
+    bool closed_here;            /* it is we who end it */
+    enum swarm_link_state state; /* as it was told last */
+    uint64_t id;                 /* in what is told; 0: nothing was yet */
+    struct netaddr remote;       /* family 0: none */
+    const char *down_text;       /* more about its end: static, or NULL */
+    bool dialled;                /* counted in peer->n_dials */
+    bool named;                  /* dialled with the hash that the program gave with the address */
+    uint8_t dial_by;             /* core + 1 while counted in swarm.dials_of; else 0 */
     uint8_t props;
     uint64_t net, via; /* where it comes from, and through whom; 0: nowhere */
     uint64_t up_order; /* counts links as they came up */
@@ -168,6 +176,7 @@ struct swarm {
     uint64_t refused;             /* swarm_refused() */
     struct swarm_stats stats;
     struct swarm_meters meters;
+    uint64_t n_link_ids;
 };
 
 /* swarm.c: a report is made when something is asked for, so that telling the outcome cannot fail. */
@@ -255,6 +264,8 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
 bool swarm_link_needed(const struct swarm_link *l, unsigned *core);
 /* |core| dialled, or opened a stream, where |l| leads: it may count as chosen by us from now on (pins.h). */
 void swarm_link_used(struct swarm *s, const struct swarm_link *l, unsigned core);
+/* states.c: |l| is in state |to| now, which is told; steps that do not follow on its state are none. */
+void swarm_link_enter(struct swarm *s, struct swarm_link *l, enum swarm_link_state to);
 /* Closes it, and as above; the transport's LINK_DOWN finds nothing then. */
 void swarm_link_close(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
 void swarm_link_free(struct swarm *s, struct swarm_link *l);

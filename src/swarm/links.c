@@ -4,6 +4,8 @@
  *   dial ────────────▶ made ─ LINK_UP ─ admitted ▶ up ─ LINK_DOWN, closed ▶ dead ─ reaped ▶ freed
  *   inbound LINK_UP ──▶ made ┘        └ refused ───────────────────────────▶ dead
  *   on demand: first use ▶ up
+ *
+ * What of it programs are told: states.h.
  */
 #include "swarm/internal.h"
 
@@ -126,6 +128,7 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
     list_del(&l->node);
     list_push_back(&s->dead, &l->node);
     link_report(s, l, l->down_err);
+    swarm_link_enter(s, l, l->up ? SWARM_LINK_CLOSING : SWARM_LINK_DOWN);
     if (l->up && (l->props & LINK_ANON) == 0) {
         s->n_links--;
     }
@@ -148,6 +151,7 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
 
 void swarm_link_close(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now)
 {
+    l->closed_here = true;
     l->tp->t->ops->close(l->tp->owner, l->ref, err);
     swarm_link_gone(s, l, err, now);
 }
@@ -379,6 +383,8 @@ static void enter(struct swarm *s, struct swarm_link *l, const struct link_info 
     l->renew_at = swarm_rule_renew_at(l->until, rng_u64(&s->cfg.rng), now);
     s->n_links++;
     swarm_meter_link_up(s, l, info, now);
+    (void)multiaddr_endpoint(&info->remote, &l->remote);
+    swarm_link_enter(s, l, SWARM_LINK_UP);
     probe_links(s, p, now);
     p->link[p->n_links++] = l;
     if (swarm_rule_clears_backoff(l->props, p->failed_need)) {
@@ -429,6 +435,7 @@ void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev 
     case LINK_DOWN:
         if ((l = find(s, tp, ev->link)) != NULL) {
             l->found = ev->found != NULL ? *ev->found : nobody;
+            l->down_text = ev->text;
             swarm_link_gone(s, l, ev->err, now);
         }
         break;
@@ -438,6 +445,11 @@ void swarm_link_event(struct swarm *s, unsigned transport, const struct link_ev 
             swarm_stream_in(s, l, ev, now);
         } else {
             tp->t->ops->reset(tp->owner, ev->link, ev->sid, QUDAG_ELIMIT);
+        }
+        break;
+    case LINK_ANSWERED:
+        if ((l = find(s, tp, ev->link)) != NULL && !l->up) {
+            swarm_link_enter(s, l, SWARM_LINK_HANDSHAKING);
         }
         break;
     case LINK_STREAMS_OK:

@@ -425,6 +425,7 @@ void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const
     case LINK_DOWN:
     case LINK_STREAM:
     case LINK_STREAMS_OK:
+    case LINK_ANSWERED:
         break;
     }
 }

@@ -344,6 +344,7 @@ static void reap(struct swarm *s, tstamp now)
         return;
     }
     struct swarm_peer *p = l->peer;
+    swarm_link_enter(s, l, SWARM_LINK_DOWN);
     if (p != NULL) {
         p->n_dying--;
         p->down_err = l->down_err;
@@ -434,20 +435,23 @@ bool swarm_step(struct swarm *s, tstamp now)
     return true;
 }
 
-bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, enum swarm_pin *pin)
+bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out)
 {
     const struct swarm_link *l;
 
     while ((l = map_next(&s->link_map, it)) != NULL) {
-        if (!l->up || (l->props & LINK_ANON) != 0 || swarm_link_info(l, out) != QUDAG_OK) {
+        if ((l->props & LINK_ANON) != 0 || swarm_link_info(l, &out->info) != QUDAG_OK) {
             continue;
         }
-        out->streams = l->n_streams;
-        *pin = SWARM_PIN_NONE;
+        out->info.peer = l->up ? out->info.peer : *swarm_link_peer_id(l);
+        out->info.streams = l->n_streams;
+        out->pin = SWARM_PIN_NONE;
+        out->state = l->state;
+        out->transport = l->tp->t->name;
         const struct swarm_pin_entry *e =
             l->peer != NULL ? swarm_pins_get(&s->pins, &l->peer->id) : NULL;
         if (e != NULL && e->proof.has_pin) {
-            *pin = e->known ? SWARM_PIN_KNOWN : SWARM_PIN_FIRST_USE;
+            out->pin = e->known ? SWARM_PIN_KNOWN : SWARM_PIN_FIRST_USE;
         }
         return true;
     }

@@ -19,6 +19,7 @@
 #include "core/resources/resources.h"
 #include "core/transport.h"
 #include "swarm/meter.h"
+#include "swarm/states.h"
 
 #define SWARM_CORES_MAX 16
 #define SWARM_TRANSPORTS_MAX 8
@@ -61,6 +62,8 @@ struct swarm_config {
     /* Takes an event for a core; may call swarm_act() of other cores' actions only after it returned. */
     void (*sink)(void *ctx, unsigned core, const struct ev *ev);
     void *sink_ctx;
+    /* A link took a step (states.h); only looks.  NULL: nobody wants to know. */
+    void (*link_changed)(void *ctx, const struct swarm_link_change *change);
     /* What |peer| is to this node: RES_STRANGER, or a class above RES_CHOSEN.  Only looks; NULL: all are strangers. */
     enum res_class (*standing)(const void *ctx, const struct peer_id *peer);
 };
@@ -196,8 +199,14 @@ void swarm_pad(struct swarm *s, const struct peer_id *peer, const struct transpo
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
 
 enum swarm_pin { SWARM_PIN_NONE, SWARM_PIN_FIRST_USE, SWARM_PIN_KNOWN };
-/* Looking in at links with peers, in no order, |*it| from 0 on; false at the end. */
-bool swarm_link_next(const struct swarm *s, size_t *it, struct link_info *out, enum swarm_pin *pin);
+struct swarm_look {
+    struct link_info info;
+    enum swarm_pin pin;
+    enum swarm_link_state state;
+    const char *transport;
+};
+/* Looking in at links with peers, and dials, in no order, |*it| from 0 on; false at the end. */
+bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out);
 
 struct swarm_stream_info {
     struct peer_id peer; /* len 0: anonymous */

@@ -325,7 +325,7 @@ size_t net_links(const struct peer *p, const struct peer *to)
     size_t it = 0, n = 0;
 
     while (qudag_link_next(p->node, &it, &l)) {
-        n += same(&l.peer, &to->self);
+        n += l.state == QUDAG_LINK_UP && same(&l.peer, &to->self);
     }
     return n;
 }

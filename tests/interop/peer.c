@@ -136,6 +136,9 @@ static qudag_err links(qudag_node *n)
     while (qudag_link_next(n, &it, &l)) {
         char id[QUDAG_PEER_ID_TEXT_MAX], text[256];
 
+        if (l.state != QUDAG_LINK_UP) {
+            continue;
+        }
         qudag_peer_id_text(&l.peer, id);
         snprintf(text, sizeof text, "%s/%s/%s/%s/%d%d/pin%d", id, l.inbound ? "in" : "out", l.group,
                  l.sig_remote, l.pq_kex, l.pq_auth, (int)l.pin);
