@@ -179,6 +179,21 @@ const struct sub subs[] = {
      "exporter.\n"
      "Nothing in it names a peer, an address or a user.\n",
      "qudag stats --prometheus", run_stats},
+    {"log", "list|level", "show or change how much is logged, while the daemon runs",
+     "  list               the level of all areas, and those with one of their own\n"
+     "  level AREA LEVEL   AREA: what lines begin with, up to the dot (kad, link, quic, ...), or "
+     "all;\n"
+     "                     LEVEL: error, warn, info, debug, or default: as all others, or as "
+     "qudag.conf says\n"
+     "It lasts until the daemon ends; SIGHUP sets the level of all anew.\n",
+     "qudag log level kad debug", run_log},
+    {"doctor", "", "check everything this node depends on",
+     "Clock, random numbers, buffers of sockets, disk, permissions, configuration, daemon, "
+     "version,\n"
+     "bootstrap, reachability, descriptor, store, and limits against what is used: a verdict each\n"
+     "(ok, note, bad) and, where it is not ok, the command that mends it.  Exits with 5 where\n"
+     "something is bad.\n",
+     "qudag doctor", run_doctor},
     {"key", "show|passphrase|rotate|export|import",
      "look at the keys of this node, encrypt or move them",
      "  show               names, ages, what is encrypted; without a daemon, --passphrase-fd N "

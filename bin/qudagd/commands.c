@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include "clients.h"
+#include "logctl.h"
 #include "proxy.h"
 #include "rules.h"
 #include "services.h"
@@ -739,6 +740,9 @@ static const struct command commands[] = {
     {"connect", run_connect, done_connect, true},
     {"ping", run_ping, done_ping, true},
     {"config", report_config, NULL, false},
+    {"limits", report_limits, NULL, false},
+    {"log", logctl_list, NULL, false},
+    {"log.level", logctl_level, NULL, false},
     {"keys", report_keys, NULL, false},
     {"key.rotate", report_rotate, NULL, false},
     {"dht.put", run_dht_put, done_dht_put, true},

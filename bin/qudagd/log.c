@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -115,14 +116,17 @@ static void emit(struct logsink *l, const char *line, size_t len)
     }
 }
 
-void log_flush(struct logsink *l)
-{
-    if (l->polite && write_rest(l)) {
-        (void)say_dropped(l);
-    }
-}
-
 /* ------------------------------------------------------------------ where lines go */
+
+/* Whether systemd connected |fd| with its journal (systemd.exec(5), JOURNAL_STREAM). */
+static bool is_journal(const struct stat *st)
+{
+    const char *text = getenv("JOURNAL_STREAM");
+    char own[48];
+    (void)snprintf(own, sizeof(own), "%llu:%llu", (unsigned long long)st->st_dev,
+                   (unsigned long long)st->st_ino);
+    return text != NULL && strcmp(text, own) == 0;
+}
 
 static void use(struct logsink *l, int fd, bool owned)
 {
@@ -133,6 +137,7 @@ static void use(struct logsink *l, int fd, bool owned)
     l->owned = owned;
     l->polite = known && !S_ISREG(st.st_mode);
     l->by_socket = known && S_ISSOCK(st.st_mode);
+    l->priority = known && is_journal(&st);
     l->rest_at = l->rest_len = 0;
 }
 
@@ -186,15 +191,59 @@ void log_close(struct logsink *l)
 
 /* ------------------------------------------------------------------ lines */
 
+/* Time and level, behind the priority where the journal wants one: bytes. */
+static size_t line_head(const struct logsink *l, char line[LINE], qudag_log_level level)
+{
+    static const char *const priority[] = {"<3>", "<4>", "<6>", "<7>"};
+    char when[32];
+    text_time(when, now_ms());
+    int n = snprintf(line, LINE, "%s%s %-5s ", l->priority ? priority[level & 3] : "", when,
+                     level_name[level & 3]);
+    return n < 0 ? 0 : (size_t)n;
+}
+
+/* Tells of the events that were held back, once their time is over. */
+static void say_held(struct logsink *l, uint64_t now_ns)
+{
+    char line[LINE], event[48];
+    uint32_t held;
+    while (log_repeats_next(&l->repeats, now_ns, event, &held)) {
+        size_t at = line_head(l, line, QUDAG_LOG_WARN);
+        int n = snprintf(line + at, sizeof(line) - at, "log.repeated event=%s lines=%u\n", event,
+                         (unsigned)held);
+        emit(l, line, n < 0 ? at : at + (size_t)n);
+    }
+}
+
+void log_flush(struct logsink *l)
+{
+    if (l->polite && write_rest(l)) {
+        (void)say_dropped(l);
+    }
+    say_held(l, mono_ns());
+}
+
+static bool wanted(struct logsink *l, const qudag_log_record *rec)
+{
+    uint64_t now = mono_ns();
+    if (rec->level > log_areas_level(&l->areas, rec->event, l->level)) {
+        return false;
+    }
+    say_held(l, now);
+    return !l->limited || rec->level == QUDAG_LOG_DEBUG ||
+           log_repeats_admit(&l->repeats, rec->event, now);
+}
+
 void log_record(void *user, const qudag_log_record *rec)
 {
     struct logsink *l = user;
-    char line[LINE + 2], when[32];
-    if (rec->level > l->level) {
+    char line[LINE + 2];
+    if (!wanted(l, rec)) {
         return;
     }
-    text_time(when, now_ms());
-    int head = snprintf(line, LINE, "%s %-5s %s", when, level_name[rec->level & 3], rec->event);
+    size_t from = line_head(l, line, rec->level); /* where the event stands */
+    int head = snprintf(line + from, LINE - from, "%s", rec->event);
+    head = head < 0 ? head : head + (int)from;
     size_t at = head < 0 ? 0 : head < LINE ? (size_t)head : LINE - 1;
     for (size_t ix = 0; ix < rec->n && at < LINE - 64; ix++) {
         const qudag_log_field *f = &rec->fields[ix];
@@ -210,7 +259,6 @@ void log_record(void *user, const qudag_log_record *rec)
         }
     }
     if (rec->level == QUDAG_LOG_ERROR) {
-        size_t from = strlen(when) + 7; /* behind time and level */
         (void)snprintf(l->error, sizeof(l->error), "%.*s", at > from ? (int)(at - from) : 0,
                        line + from);
     }

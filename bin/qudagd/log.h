@@ -7,6 +7,8 @@
 #ifndef QUDAG_BIN_LOG_H
 #define QUDAG_BIN_LOG_H
 
+#include "logrules.h"
+
 #include <qudag/types.h>
 
 #include <stdbool.h>
@@ -19,6 +21,10 @@
 struct logsink {
     int fd; /* where lines go; closed by log_close if |owned| */
     qudag_log_level level;
+    struct log_areas areas; /* ... and of areas that have one of their own */
+    struct log_repeats repeats;
+    bool limited;  /* what repeats itself is held back; debug lines are not */
+    bool priority; /* |fd| is systemd's journal: lines begin with <N>, sd-daemon(3) */
     bool network, sensitive;
     bool owned;              /* |fd| was opened here */
     bool polite;             /* |fd| is no regular file: nothing is written that would block */

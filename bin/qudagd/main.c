@@ -184,6 +184,7 @@ static qudag_err on_save(qudag_node *n, const char *name, qudag_slice bytes, voi
 static void log_settings(struct daemon *d, const struct conf *c)
 {
     d->log.level = (qudag_log_level)c->v[CONF_LOG_LEVEL].num;
+    d->log.limited = true;
     d->log.network = c->v[CONF_LOG_NETWORK].num != 0;
     d->log.sensitive = d->conf.v[CONF_LAB].num != 0;
 }
@@ -372,6 +373,7 @@ static int make_node(struct daemon *d)
     s.store_dir = store[0] == 0 ? NULL : store;
     s.uv_loop = &d->loop;
     s.log = log_record;
+    s.log_level = QUDAG_LOG_DEBUG; /* the sink decides, by areas that change while it runs */
     if (qudag_node_check(&s, d->state.why, sizeof(d->state.why)) != QUDAG_OK) {
         return DAEMON_USAGE;
     }

@@ -1,0 +1,113 @@
+/* logrules.c - which records reach the log. */
+#include "logrules.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static size_t area_len(const char *event)
+{
+    return strcspn(event, ".");
+}
+
+qudag_log_level log_areas_level(const struct log_areas *a, const char *event,
+                                qudag_log_level otherwise)
+{
+    size_t len = area_len(event);
+
+    for (size_t ix = 0; ix < a->n; ix++) {
+        if (strlen(a->area[ix].name) == len && memcmp(a->area[ix].name, event, len) == 0) {
+            return a->area[ix].level;
+        }
+    }
+    return otherwise;
+}
+
+static size_t find_area(const struct log_areas *a, const char *area)
+{
+    size_t ix = 0;
+
+    while (ix < a->n && strcmp(a->area[ix].name, area) != 0) {
+        ix++;
+    }
+    return ix;
+}
+
+bool log_areas_set(struct log_areas *a, const char *area, qudag_log_level level)
+{
+    size_t len = strlen(area), ix = find_area(a, area);
+
+    if (len == 0 || len >= LOG_AREA_LEN || ix == LOG_AREAS_MAX ||
+        strspn(area, "abcdefghijklmnopqrstuvwxyz0123456789_") != len) {
+        return false;
+    }
+    memcpy(a->area[ix].name, area, len + 1);
+    a->area[ix].level = level;
+    a->n = ix == a->n ? a->n + 1 : a->n;
+    return true;
+}
+
+void log_areas_clear(struct log_areas *a, const char *area)
+{
+    size_t ix = find_area(a, area);
+
+    if (ix < a->n) {
+        a->n--;
+        memmove(&a->area[ix], &a->area[ix + 1], (a->n - ix) * sizeof(a->area[0]));
+    }
+}
+
+static bool is_over(const struct log_repeat *at, uint64_t now_ns)
+{
+    return now_ns - at->since_ns >= LOG_REPEATS_NS;
+}
+
+/* That of |event|, or a free one, or the oldest of which nothing has to be said; NULL: there is none. */
+static struct log_repeat *place(struct log_repeats *r, const char *event)
+{
+    struct log_repeat *best = NULL;
+
+    for (size_t ix = 0; ix < LOG_REPEATS_MAX; ix++) {
+        struct log_repeat *at = &r->at[ix];
+        if (strncmp(at->event, event, sizeof(at->event) - 1) == 0) {
+            return at;
+        }
+        if (at->held == 0 && (best == NULL || at->since_ns < best->since_ns)) {
+            best = at;
+        }
+    }
+    return best;
+}
+
+bool log_repeats_admit(struct log_repeats *r, const char *event, uint64_t now_ns)
+{
+    struct log_repeat *at = place(r, event);
+
+    if (at == NULL) {
+        return true; /* others are held back already; this one is new */
+    }
+    bool same = strncmp(at->event, event, sizeof(at->event) - 1) == 0;
+    if (!same || (is_over(at, now_ns) && at->held == 0)) {
+        *at = (struct log_repeat){.since_ns = now_ns};
+        (void)snprintf(at->event, sizeof(at->event), "%s", event);
+    }
+    if (at->lines < LOG_REPEATS_LINES) {
+        at->lines++;
+        return true;
+    }
+    at->held++;
+    return false;
+}
+
+bool log_repeats_next(struct log_repeats *r, uint64_t now_ns, char event[48], uint32_t *held)
+{
+    for (size_t ix = 0; ix < LOG_REPEATS_MAX; ix++) {
+        struct log_repeat *at = &r->at[ix];
+        if (at->held > 0 && is_over(at, now_ns)) {
+            memcpy(event, at->event, sizeof(at->event));
+            *held = at->held;
+            *at = (struct log_repeat){0};
+            return true;
+        }
+    }
+    return false;
+}

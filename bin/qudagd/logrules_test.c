@@ -1,0 +1,90 @@
+/* logrules_test.c - levels by area, and events that repeat themselves. */
+#include "logrules.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void an_area_has_its_own_level_until_it_is_cleared(void **state)
+{
+    static struct log_areas a;
+    char name[8];
+    (void)state;
+
+    assert_int_equal(log_areas_level(&a, "kad.query", QUDAG_LOG_INFO), QUDAG_LOG_INFO);
+    assert_true(log_areas_set(&a, "kad", QUDAG_LOG_DEBUG));
+    assert_true(log_areas_set(&a, "link", QUDAG_LOG_ERROR));
+    assert_int_equal(log_areas_level(&a, "kad.query", QUDAG_LOG_INFO), QUDAG_LOG_DEBUG);
+    assert_int_equal(log_areas_level(&a, "kad", QUDAG_LOG_INFO), QUDAG_LOG_DEBUG);
+    assert_int_equal(log_areas_level(&a, "kadx.query", QUDAG_LOG_INFO), QUDAG_LOG_INFO);
+    assert_int_equal(log_areas_level(&a, "ka.d", QUDAG_LOG_INFO), QUDAG_LOG_INFO);
+    assert_int_equal(log_areas_level(&a, "link.up", QUDAG_LOG_INFO), QUDAG_LOG_ERROR);
+    assert_true(log_areas_set(&a, "kad", QUDAG_LOG_WARN)); /* again */
+    assert_int_equal(a.n, 2);
+    log_areas_clear(&a, "kad");
+    log_areas_clear(&a, "nobody");
+    assert_int_equal(a.n, 1);
+    assert_int_equal(log_areas_level(&a, "kad.query", QUDAG_LOG_INFO), QUDAG_LOG_INFO);
+    assert_int_equal(log_areas_level(&a, "link.up", QUDAG_LOG_INFO), QUDAG_LOG_ERROR);
+    assert_false(log_areas_set(&a, "", QUDAG_LOG_INFO));
+    assert_false(log_areas_set(&a, "Kad", QUDAG_LOG_INFO));
+    assert_false(log_areas_set(&a, "a.b", QUDAG_LOG_INFO));
+    assert_false(log_areas_set(&a, "abcdefghijklmnop", QUDAG_LOG_INFO)); /* 16 bytes and a 0 */
+    for (unsigned i = 1; i < LOG_AREAS_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "a%u", i);
+        assert_true(log_areas_set(&a, name, QUDAG_LOG_INFO));
+    }
+    assert_false(log_areas_set(&a, "more", QUDAG_LOG_INFO));
+    assert_true(log_areas_set(&a, "link", QUDAG_LOG_WARN));
+}
+
+static void what_repeats_itself_is_held_back_and_counted(void **state)
+{
+    static struct log_repeats r;
+    char event[48];
+    uint32_t held = 0;
+    (void)state;
+
+    for (unsigned i = 0; i < LOG_REPEATS_LINES; i++) {
+        assert_true(log_repeats_admit(&r, "a.b", 1000));
+    }
+    assert_false(log_repeats_admit(&r, "a.b", 1000));
+    assert_false(log_repeats_admit(&r, "a.b", 1000 + LOG_REPEATS_NS - 1));
+    assert_true(log_repeats_admit(&r, "a.c", 1000)); /* another one is not */
+    assert_false(log_repeats_next(&r, 1000 + LOG_REPEATS_NS - 1, event, &held));
+    assert_true(log_repeats_next(&r, 1000 + LOG_REPEATS_NS, event, &held));
+    assert_string_equal(event, "a.b");
+    assert_int_equal(held, 2);
+    assert_false(log_repeats_next(&r, 1000 + LOG_REPEATS_NS, event, &held));
+    assert_true(log_repeats_admit(&r, "a.b", 1000 + LOG_REPEATS_NS));
+}
+
+static void many_kinds_of_events_take_no_more_room(void **state)
+{
+    static struct log_repeats r;
+    char event[48];
+    uint32_t held;
+    (void)state;
+
+    for (unsigned i = 0; i <= LOG_REPEATS_LINES; i++) {
+        (void)log_repeats_admit(&r, "noisy", 1);
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        (void)snprintf(event, sizeof(event), "event.%u", i);
+        assert_true(log_repeats_admit(&r, event, 2 + i));
+    }
+    assert_false(log_repeats_admit(&r, "noisy", 2000)); /* not forgotten over it */
+    assert_true(log_repeats_next(&r, 1 + LOG_REPEATS_NS, event, &held));
+    assert_string_equal(event, "noisy");
+    assert_int_equal(held, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_area_has_its_own_level_until_it_is_cleared),
+        cmocka_unit_test(what_repeats_itself_is_held_back_and_counted),
+        cmocka_unit_test(many_kinds_of_events_take_no_more_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
