@@ -1,6 +1,6 @@
 /* cmd_doctor.c - doctor: looks at everything a node depends on. */
 #include "doctor.h"
-#include "tool.h"
+#include "operate.h"
 
 #include <qudag/qudag.h>
 
@@ -153,6 +153,13 @@ static void print_line(const struct tool *t, const struct doctor_finding *d)
     }
 }
 
+void doctor_look(struct tool *t, struct doctor_facts *f)
+{
+    look_at_machine(f, t->dir);
+    look_at_folder(t, f);
+    look_at_daemon(t, f);
+}
+
 int run_doctor(struct tool *t, int argc, char **argv)
 {
     static struct doctor_facts f;
@@ -162,9 +169,7 @@ int run_doctor(struct tool *t, int argc, char **argv)
     if (!args_none(t, argc, argv)) {
         return TOOL_USAGE;
     }
-    look_at_machine(&f, t->dir);
-    look_at_folder(t, &f);
-    look_at_daemon(t, &f);
+    doctor_look(t, &f);
     size_t n = doctor_judge(&f, all);
     (void)fputs(t->json ? "{\"doctor\":[" : "", stdout);
     for (size_t ix = 0; ix < n; ix++) {

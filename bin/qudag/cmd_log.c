@@ -1,5 +1,5 @@
 /* cmd_log.c - log: levels by area, while the daemon runs. */
-#include "tool.h"
+#include "operate.h"
 
 #include <string.h>
 

@@ -46,6 +46,9 @@ struct doctor_finding {
 
 /* Fills |out|, at least one for each thing that can be looked at; how many. */
 size_t doctor_judge(const struct doctor_facts *f, struct doctor_finding out[DOCTOR_MAX]);
+struct tool;
+/* Finds all of it (cmd_doctor.c). */
+void doctor_look(struct tool *t, struct doctor_facts *f);
 /* "ok", "note" or "bad" */
 const char *doctor_verdict_name(enum doctor_verdict verdict);
 

@@ -2,7 +2,7 @@
  * main.c - qudag: one table of subcommands; options may stand before and after the subcommand.
  * qudag(1) describes it.
  */
-#include "tool.h"
+#include "operate.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -179,6 +179,17 @@ const struct sub subs[] = {
      "exporter.\n"
      "Nothing in it names a peer, an address or a user.\n",
      "qudag stats --prometheus", run_stats},
+    {"top", "[--once] [--interval S]", "watch the node: links, rates, counters",
+     "Shows state, links by what passes over them and the counters that grow fastest, every 2 "
+     "seconds\n"
+     "(--interval S) until Ctrl-C.  --once: once, over one second.  --json: one line each time.\n",
+     "qudag top", run_top},
+    {"report", "[FILE]", "write a report for somebody who helps you",
+     "Versions, what doctor finds, status, configuration, counters and the end of the log, in "
+     "FILE\n"
+     "(qudag-report.txt, which must not exist yet; -: to standard output).  Addresses, names of\n"
+     "peers, keys, paths and names of files are taken out.\n",
+     "qudag report", run_report},
     {"log", "list|level", "show or change how much is logged, while the daemon runs",
      "  list               the level of all areas, and those with one of their own\n"
      "  level AREA LEVEL   AREA: what lines begin with, up to the dot (kad, link, quic, ...), or "

@@ -284,12 +284,6 @@ int run_stats(struct tool *t, int argc, char **argv);
 /* A test network on this machine, its folders under that of the tool. */
 int run_lab(struct tool *t, int argc, char **argv);
 
-/* Levels of the log, while the daemon runs. */
-int run_log(struct tool *t, int argc, char **argv);
-
-/* Looks at everything the node depends on, and says what mends what is not well. */
-int run_doctor(struct tool *t, int argc, char **argv);
-
 /* Prints the version. */
 int run_version(struct tool *t, int argc, char **argv);
 

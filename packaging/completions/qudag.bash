@@ -20,7 +20,7 @@ _qudag() {
     esac
     local words=''
     case $cmd in
-    '') words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats log doctor key config lab version help -d --dir --json --small-network' ;;
+    '') words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats top report log doctor key config lab version help -d --dir --json --small-network' ;;
     up) words='--listen --bootstrap --timeout --no-wait --foreground --lab --small-network --passphrase-fd -o' ;;
     key) case $sub in
         '') words='show passphrase rotate export import' ;;
@@ -69,6 +69,9 @@ _qudag() {
     connect) words="--isolate $([ -n "$sub" ] || _qudag_says name name list)" ;;
     lab) [ -n "$sub" ] || words='up status down exec' ;;
     config) [ -n "$sub" ] || words='check show' ;;
+    top) words='--once --interval' ;;
+    report) mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return ;;
     log) case $sub in
         '') words='list level' ;;
         level) words='all boot dark kad link log peer quic relay store transfer error warn info debug default' ;;
@@ -89,7 +92,7 @@ _qudag() {
             return
         fi
         words="-o --replace --small-network $(_qudag_says name name list)" ;;
-    help) words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats log doctor key config lab version help' ;;
+    help) words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats top report log doctor key config lab version help' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

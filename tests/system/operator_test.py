@@ -114,8 +114,50 @@ def journal():
     print('ok: lines for the journal begin with their priority', flush=True)
 
 
+def report_and_top():
+    """a report of a lab node, whose log has everything, names nobody; top shows the links"""
+    a = Node('a', 'log.network=yes', 'node.agent=nobodys-agent', 'onion.family=nobodys-family').start()
+    b = Node('b', f'node.bootstrap={a.bootstrap}').start('log.level=debug', wait=False)
+    end = time.monotonic() + 20 * SLOW
+    while a.ask('status')['links'] != 1:
+        check(time.monotonic() < end, 'the two are not linked')
+        time.sleep(0.1)
+    address = a.ask('dark', 'new', 'nobodys-label')['address']
+    a.ask('dht', 'put', 'nobodys-key', 'v')
+    a.tool('ping', b.peer)
+    secrets = [a.peer, b.peer, address, *address.split('.')[:2], a.bootstrap.split('#')[1], 'nobodys-', str(TOP), '127.0.0.1',
+               '/ip4/', 'p2p']
+    text = (a.dir / 'qudagd.log').read_text()
+    check(b.peer in text, 'the log has no names: there is nothing to take out')
+    file = TOP / 'report.txt'
+    code, out = run(QUDAG, '--dir', a.dir, 'report', file)
+    check(code == 0 and file.stat().st_mode & 0o777 == 0o600, f'report: {code} {out}')
+    text = file.read_text()
+    for secret in secrets:
+        at = text.find(secret)
+        check(at < 0, f'the report has {secret}: {text[max(0, at - 100):at + 100]}')
+    for part in ('== versions', '== doctor', 'ok daemon: it answers', '== status', 'health = ok', '== configuration', 'hops = 3',
+                 'bootstrap =', 'agent = (set)', '== counters', 'links = 1', '== end of the log', 'daemon.ready'):
+        check(part in text, f'the report lacks {part}: {text[:3000]}')
+    code, out = run(QUDAG, '--dir', a.dir, 'report', file)
+    check(code == 1 and 'File exists' in out, f'a report over another file: {code} {out}')
+    code, out = run(QUDAG, '--dir', a.dir, 'top', '--once')
+    check(code == 0 and 'links 1 ' in out and f'..{b.peer[-8:]}' in out and 'COUNTER' in out, f'top: {code} {out}')
+    top = a.ask('top', '--once')['top']
+    check(top['links'] == 1 and top['health'] == 'ok', f'top: {top}')
+    code, out = run(QUDAG, '--dir', a.dir, 'top', '--interval', '0')
+    check(code == 2 and '1 to 3600' in out, f'top: {code} {out}')
+    b.down()
+    a.down()
+    check(run(QUDAG, '--dir', a.dir, 'top')[0] == 3, 'top without a daemon')
+    code, text = run(QUDAG, '--dir', a.dir, 'report', '-')
+    check(code == 0 and 'bad daemon' in text and a.peer not in text, f'a report without a daemon: {code} {text[:500]}')
+    print('ok: a report names nobody, and top shows the links', flush=True)
+
+
 def main():
     doctors()
+    report_and_top()
     levels()
     journal()
 
