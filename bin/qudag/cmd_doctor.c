@@ -87,6 +87,10 @@ static void on_status(struct tool *t, const struct rec_view *v, void *user)
     copy_str(f->reason, sizeof(f->reason), v, "reason");
     copy_str(f->disk, sizeof(f->disk), v, "disk");
     f->announces = rec_get_str(v, "announced") != NULL;
+    struct rec_field one;
+    for (size_t it = 0; rec_next(v, &it, &one);) {
+        f->listens += strcmp(one.name, "addresses") == 0;
+    }
     f->lab = rec_get_bool(v, "lab");
     f->copied = rec_get_bool(v, "copied");
     f->bootstrap_peers = (uint64_t)rec_get_int(v, "bootstrap_peers", 0);

@@ -180,6 +180,12 @@ static void judge_daemon(struct list *l, const struct doctor_facts *f)
     } else {
         add(l, "version", DOCTOR_OK, "", "%s", f->tool_version);
     }
+    if (f->listens == 0) {
+        add(l, "sockets", DOCTOR_BAD, "listen = MULTIADDR under [node], then qudag down, qudag up",
+            "no socket is bound to an address of this machine");
+    } else {
+        add(l, "sockets", DOCTOR_OK, "", "bound to %llu addresses", (unsigned long long)f->listens);
+    }
     judge_bootstrap(l, f);
     judge_reachable(l, f);
     if (f->disk[0] != 0) {

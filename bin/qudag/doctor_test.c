@@ -25,6 +25,7 @@ static struct doctor_facts well(void)
                                  .health = "ok",
                                  .announces = true,
                                  .relay = true,
+                                 .listens = 2,
                                  .bootstrap_peers = 1,
                                  .links = 10,
                                  .links_max = 1024,
@@ -53,7 +54,7 @@ static void a_node_that_is_well_has_no_finding(void **state)
     (void)state;
 
     size_t n = doctor_judge(&f, all);
-    assert_true(n >= 13);
+    assert_true(n >= 15);
     for (size_t ix = 0; ix < n; ix++) {
         assert_string_equal(doctor_verdict_name(all[ix].verdict), "ok");
         assert_string_equal(all[ix].mend, "");
@@ -106,6 +107,7 @@ static void each_thing_that_is_broken_is_found(void **state)
     BROKEN("daemon", DOCTOR_BAD, f.running = false);
     BROKEN("daemon", DOCTOR_BAD, f.answers = false);
     BROKEN("version", DOCTOR_NOTE, SET(f.daemon_version, "0"));
+    BROKEN("sockets", DOCTOR_BAD, f.listens = 0);
     BROKEN("bootstrap", DOCTOR_BAD, SET(f.health, "failed"));
     BROKEN("bootstrap", DOCTOR_BAD, SET(f.health, "isolated"));
     BROKEN("bootstrap", DOCTOR_NOTE, SET(f.health, "alone"));
