@@ -69,12 +69,9 @@ struct swarm_link {
     struct ref ref;          /* the transport's name of it */
     struct swarm_peer *peer; /* NULL: a dial without expected peer, or a link without peer */
     bool up, dead;
-    bool metered;    /* its end is counted already */
-    bool carried;    /* a circuit through another one */
-    tstamp since;    /* when it was made; once it is up, since when */
-    bool dialled;    /* counted in peer->n_dials */
-    bool named;      /* dialled with the hash that the program gave with the address */
-    uint8_t dial_by; /* core + 1 while counted in swarm.dials_of; else 0 */
+    bool metered;                /* its end is counted already */
+    bool carried;                /* a circuit through another one */
+    tstamp since;                /* when it was made; once it is up, since when */
     bool closed_here;            /* it is we who end it */
     enum swarm_link_state state; /* as it was told last */
     uint64_t id;                 /* in what is told; 0: nothing was yet */
