@@ -12,12 +12,19 @@
 int run_peers(struct tool *t, int argc, char **argv)
 {
     static const struct col cols[] = {
-        {"peer", "PEER", COL_PEER},     {"address", "ADDRESS", COL_TEXT},
-        {"direction", "DIR", COL_TEXT}, {"group", "KEX GROUP", COL_TEXT},
-        {"state", "STATE", COL_TEXT},   {"signature_remote", "PROVEN", COL_TEXT},
-        {"pq", "PQ", COL_YES},          {"pin", "PIN", COL_TEXT},
-        {"handshake_ns", "SETUP", COL_NS}, {"rtt_ns", "RTT", COL_NS},      {"bytes_in", "IN", COL_SIZE},
-        {"bytes_out", "OUT", COL_SIZE}, {"agent", "AGENT", COL_TEXT},
+        {"peer", "PEER", COL_PEER},
+        {"address", "ADDRESS", COL_TEXT},
+        {"direction", "DIR", COL_TEXT},
+        {"group", "KEX GROUP", COL_TEXT},
+        {"state", "STATE", COL_TEXT},
+        {"signature_remote", "PROVEN", COL_TEXT},
+        {"pq", "PQ", COL_YES},
+        {"pin", "PIN", COL_TEXT},
+        {"handshake_ns", "SETUP", COL_NS},
+        {"rtt_ns", "RTT", COL_NS},
+        {"bytes_in", "IN", COL_SIZE},
+        {"bytes_out", "OUT", COL_SIZE},
+        {"agent", "AGENT", COL_TEXT},
     };
     static const struct col relays[] = {{"peer", "RELAY", COL_PEER}, {"guard", "GUARD", COL_YES}};
     static const struct opt opts[] = {{"--relays", NULL}};

@@ -75,11 +75,12 @@ static bool folder_of(const char *path, char dir[PATH_LEN])
 }
 
 /* The folders that are written: the state folder and what the configuration has outside of it.  Returns how many. */
-static size_t written_folders(const struct daemon *d, const char *dirs[4], char store[PATH_LEN],
-                              char log[PATH_LEN])
+static size_t written_folders(const struct daemon *d, const char *dirs[5], char store[PATH_LEN],
+                              char log[PATH_LEN], char metrics[PATH_LEN])
 {
     size_t n = 0;
-    const char *inbox = d->conf.v[CONF_INBOX_DIR].text;
+    const char *inbox = d->conf.v[CONF_INBOX_DIR].text,
+               *listen = d->conf.v[CONF_METRICS_LISTEN].text;
     dirs[n++] = d->state.dir;
     if (store_where(&d->conf, d->state.dir, store) && store[0] != 0) {
         (void)mkdir(store, 0700); /* as the library would, which no longer could outside */
@@ -92,14 +93,17 @@ static size_t written_folders(const struct daemon *d, const char *dirs[4], char 
     if (folder_of(d->conf.v[CONF_LOG_FILE].text, log)) { /* SIGHUP opens it again */
         dirs[n++] = log;
     }
+    if (strncmp(listen, "unix:", 5) == 0 && folder_of(listen + 5, metrics)) {
+        dirs[n++] = metrics;
+    }
     return n;
 }
 
 bool process_confine(struct daemon *d)
 {
-    char why[CONFINE_WHY_LEN] = "not asked for", store[PATH_LEN], log[PATH_LEN];
-    const char *dirs[4];
-    size_t n = written_folders(d, dirs, store, log);
+    char why[CONFINE_WHY_LEN] = "not asked for", store[PATH_LEN], log[PATH_LEN], metrics[PATH_LEN];
+    const char *dirs[5];
+    size_t n = written_folders(d, dirs, store, log, metrics);
     bool want = wanted(d, CONF_SANDBOX), ok = want && confine_files(dirs, n, why);
     if (!settle(d, CONF_SANDBOX, ok, why, d->files_note)) {
         return false;

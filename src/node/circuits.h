@@ -15,7 +15,8 @@
 /* What a circuit is for.  Functions are called from the drain. */
 struct node_circuit_use {
     const char *name; /* static, for tools */
-    enum node_meter_circuit meter; /* as what its build is measured; one that is carried, as a connect */
+    enum node_meter_circuit
+        meter;       /* as what its build is measured; one that is carried, as a connect */
     bool to_service; /* the last hop is a dark address, not a relay */
     bool to_relay;   /* the last hop is a relay that was named, struct node_circuit_end */
     /* Of a service, to R: only what waits for that service is taken, or it for such a use; nothing is begun later. */

@@ -48,8 +48,10 @@ def by_default():
 def send_and_receive():
     """an inbox and a log outside of the state folder, and a file of any folder to send"""
     (TOP / 'elsewhere').mkdir(mode=0o700)
-    n = Node('folders').start(f'inbox.dir={TOP}/elsewhere/in', f'log.file={TOP}/elsewhere/log', f'dht.store_dir={TOP}/elsewhere/store')
+    n = Node('folders').start(f'inbox.dir={TOP}/elsewhere/in', f'log.file={TOP}/elsewhere/log', f'dht.store_dir={TOP}/elsewhere/store',
+                              f'metrics.listen=unix:{TOP}/elsewhere/metrics')
     check((TOP / 'elsewhere/in').is_dir() and (TOP / 'elsewhere/store').is_dir(), 'folders outside were not made')
+    check((TOP / 'elsewhere/metrics').is_socket(), 'no socket of the metrics')
     (TOP / 'elsewhere/log').rename(TOP / 'elsewhere/log.1')
     os.kill(n.pid, 1)  # SIGHUP
     end = time.time() + 20
