@@ -15,11 +15,12 @@
 extern "C" {
 #endif
 
-#define QUDAG_EXPOSE_MAX 64               /* services of a node */
-#define QUDAG_EXPOSE_PORTS_MAX 16         /* virtual ports of one */
-#define QUDAG_EXPOSE_PORT_TEXT_MAX 144    /* a virtual port with its target as text, with NUL */
-#define QUDAG_EXPOSE_CONNECTIONS 1024     /* of one service, unless it says otherwise */
-#define QUDAG_EXPOSE_CONNECTIONS_ALL 4096 /* of all services of a node, in equal shares */
+#define QUDAG_EXPOSE_MAX 64            /* services of a node */
+#define QUDAG_EXPOSE_PORTS_MAX 16      /* virtual ports of one */
+#define QUDAG_EXPOSE_PORT_TEXT_MAX 144 /* a virtual port with its target as text, with NUL */
+#define QUDAG_EXPOSE_CONNECTIONS 1024  /* of one service, unless it says otherwise */
+#define QUDAG_EXPOSE_CONNECTIONS_ALL                                                               \
+    4096 /* of all services of a node, in equal shares; fewer where RLIMIT_NOFILE is low */
 #define QUDAG_EXPOSE_CONNECTIONS_CIRCUIT                                                           \
     60                           /* of one caller's circuit, which has room for 63 streams */
 #define QUDAG_EXPOSE_WHY_MAX 512 /* bytes of a sentence about why, with NUL */

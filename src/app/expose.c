@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static void on_op_done(qudag_node *n, qudag_op op, qudag_err err, const qudag_result *res,
                        void *user);
@@ -178,6 +179,13 @@ static qudag_err begin(struct expose *x)
     return api_client_new(&x->client, x->node, &callbacks, on_end, x);
 }
 
+static uint64_t files_of_process(void)
+{
+    struct rlimit l;
+
+    return getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur != RLIM_INFINITY ? l.rlim_cur : 0;
+}
+
 /* The services of |n|, made at the first call; a node without any has no client for them. */
 static qudag_err get(qudag_node *n, struct expose **out)
 {
@@ -192,6 +200,7 @@ static qudag_err get(qudag_node *n, struct expose **out)
         x->node = n;
         x->ready = qudag_node_phase(n) == QUDAG_PHASE_READY;
         list_init(&x->asking);
+        x->files = files_of_process();
         err = begin(x);
         if (err != QUDAG_OK) {
             expose_free(x);
@@ -487,7 +496,7 @@ static void describe(qudag_expose_info *out, const struct expose_service *svc)
     out->keep = svc->wish.keep;
     out->force = svc->wish.force;
     out->connections = svc->callers.n;
-    out->connections_max = expose_connections_max(svc->wish.max, svc->x->n_services);
+    out->connections_max = expose_connections_max(svc->wish.max, svc->x->n_services, svc->x->files);
     out->publish_err = svc->publish_err;
     out->accepted = svc->accepted;
     out->no_port = svc->answered[TUNNEL_NO_PORT];

@@ -195,10 +195,10 @@ static void evict(struct expose_service *svc)
 static enum expose_place place_for(struct expose_service *svc, uint64_t circuit)
 {
     const struct fair_source *most = fair_most(&svc->callers);
-    struct expose_room r = {.of_service = svc->callers.n,
-                            .service_max =
-                                expose_connections_max(svc->wish.max, svc->x->n_services),
-                            .newcomer = fair_claim_of(&svc->callers, ONE, circuit)};
+    struct expose_room r = {
+        .of_service = svc->callers.n,
+        .service_max = expose_connections_max(svc->wish.max, svc->x->n_services, svc->x->files),
+        .newcomer = fair_claim_of(&svc->callers, ONE, circuit)};
 
     r.newcomer.net = ONE;
     r.newcomer.source = circuit;

@@ -19,6 +19,8 @@
 #define EXPOSE_ASK_NS (30 * NS_PER_S)          /* for a caller to say which port it wants */
 #define EXPOSE_DENIED_NS (5 * NS_PER_S)        /* for a caller to end a stream that was denied */
 #define EXPOSE_DENIED_MAX 256 /* of those, of one service; one more ends the oldest */
+#define EXPOSE_FILES_REST                                                                          \
+    256 /* descriptors, of those the process may open, that no connection takes */
 #define EXPOSE_TICK_MS 1000
 #define EXPOSE_RETRY_MIN (5 * NS_PER_S) /* before another attempt to publish, doubled each time */
 #define EXPOSE_RETRY_MAX (600 * NS_PER_S)
@@ -64,6 +66,8 @@ struct expose {
     uv_timer_t *timer; /* frees itself when closed */
     bool ready;        /* circuits can be built */
     bool serving;      /* the protocol is ours */
+    uint64_t
+        files; /* descriptors that the process might open when the first service began; 0: any number */
 };
 
 /* expose.c */
@@ -131,7 +135,11 @@ enum expose_place {
  * Only the service itself is looked at, never what the node's others hold: SPEC TU-12.
  */
 enum expose_place expose_place(const struct expose_room *r);
-/* Connections that a service may hold which wants |max|, where the node has |services|. */
-uint32_t expose_connections_max(uint32_t max, size_t services);
+/*
+ * Connections that a service may hold which wants |max|, where the node has |services| and the process may open |files|
+ * descriptors (0: any number): a quarter of those, 256 at most, stays for all else.  Where descriptors lacked, callers
+ * of all services would hear at once that they are full, and so that they are of one node.  At least one.
+ */
+uint32_t expose_connections_max(uint32_t max, size_t services, uint64_t files);
 
 #endif

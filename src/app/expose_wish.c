@@ -167,9 +167,15 @@ enum expose_place expose_place(const struct expose_room *r)
 _Static_assert(QUDAG_EXPOSE_CONNECTIONS_ALL / QUDAG_EXPOSE_MAX >= QUDAG_EXPOSE_CONNECTIONS_CIRCUIT,
                "the share of a service holds what one circuit may have");
 
-uint32_t expose_connections_max(uint32_t max, size_t services)
+uint32_t expose_connections_max(uint32_t max, size_t services, uint64_t files)
 {
-    uint32_t share = fair_share(QUDAG_EXPOSE_CONNECTIONS_ALL, (uint32_t)services);
+    uint64_t rest = files / 4 < EXPOSE_FILES_REST ? files / 4 : EXPOSE_FILES_REST;
+    uint64_t all = QUDAG_EXPOSE_CONNECTIONS_ALL;
 
+    if (files > 0 && files - rest < all) {
+        all = files - rest;
+    }
+    uint32_t share = fair_share((uint32_t)all, (uint32_t)services);
+    share = share > 0 ? share : 1;
     return max < share ? max : share;
 }

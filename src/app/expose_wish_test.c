@@ -163,14 +163,18 @@ static void services_have_equal_shares_whatever_others_hold(void **state)
     static const struct {
         uint32_t max;
         size_t services;
+        uint64_t files;
         uint32_t share;
     } rows[] = {
-        {1024, 1, 1024}, {1024, 4, 1024}, {1024, 5, 819}, {1024, 64, 64}, {10, 64, 10}, {1, 1, 1},
+        {1024, 1, 0, 1024},   {1024, 4, 65536, 1024}, {1024, 5, 65536, 819}, {1024, 64, 0, 64},
+        {10, 64, 0, 10},      {1, 1, 0, 1},           {1024, 1, 1024, 768},  {1024, 2, 1024, 384},
+        {1024, 64, 1024, 12}, {1024, 4, 4352, 1024},  {1024, 4, 4351, 1023}, {1024, 64, 3, 1},
     };
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_int_equal(expose_connections_max(rows[i].max, rows[i].services), rows[i].share);
+        assert_int_equal(expose_connections_max(rows[i].max, rows[i].services, rows[i].files),
+                         rows[i].share);
     }
 }
 

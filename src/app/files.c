@@ -114,8 +114,8 @@ int files_put(int fd, const void *base, size_t len)
     return 0;
 }
 
-/* Writes a new file at |path| and syncs it. */
-static int put_new(const char *path, const void *base, size_t len)
+/* Writes a new file at |path|; syncs it if |sync|. */
+static int put_new(const char *path, const void *base, size_t len, bool sync)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
@@ -123,7 +123,7 @@ static int put_new(const char *path, const void *base, size_t len)
         return errno;
     }
     int err = files_put(fd, base, len);
-    if (err == 0 && fsync(fd) != 0) {
+    if (err == 0 && sync && fsync(fd) != 0) {
         err = errno;
     }
     if (close(fd) != 0 && err == 0) {
@@ -145,7 +145,7 @@ static int sync_dir(const char *path)
     return err;
 }
 
-int files_write(const char *path, const void *base, size_t len)
+static int write_whole(const char *path, const void *base, size_t len, bool sync)
 {
     char dir[FILES_PATH_MAX], beside[FILES_PATH_MAX + 8];
     const char *slash = strrchr(path, '/');
@@ -157,7 +157,7 @@ int files_write(const char *path, const void *base, size_t len)
     (void)snprintf(beside, sizeof(beside), "%s/.new.%s", dir, slash + 1);
     /* What a crash has left there goes; what comes between is somebody else's, and is not written to. */
     (void)unlink(beside);
-    int err = put_new(beside, base, len);
+    int err = put_new(beside, base, len, sync);
     if (err == 0 && rename(beside, path) != 0) {
         err = errno;
     }
@@ -165,7 +165,17 @@ int files_write(const char *path, const void *base, size_t len)
         (void)unlink(beside);
         return err;
     }
-    return sync_dir(dir);
+    return sync ? sync_dir(dir) : 0;
+}
+
+int files_write(const char *path, const void *base, size_t len)
+{
+    return write_whole(path, base, len, true);
+}
+
+int files_write_loose(const char *path, const void *base, size_t len)
+{
+    return write_whole(path, base, len, false);
 }
 
 int files_append(const char *path, const void *base, size_t len)

@@ -21,6 +21,8 @@ int files_dir(const char *path);
 int files_read(struct mem *mem, const char *path, size_t max, uint8_t **out, size_t *len);
 /* All or nothing, mode 0600: written beside it, synced, renamed over it; |path| has a '/'. */
 int files_write(const char *path, const void *base, size_t len);
+/* Likewise, but not synced: after a crash there may be less of it, or what was there before.  Waits for no disk. */
+int files_write_loose(const char *path, const void *base, size_t len);
 /* Writes all of it to |fd|, in as many pieces as it takes. */
 int files_put(int fd, const void *base, size_t len);
 /* Appends to a file, which is made with mode 0600. */

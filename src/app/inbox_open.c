@@ -18,7 +18,9 @@ static const qudag_callbacks callbacks = {.size = sizeof(callbacks),
 
 struct receives *receive_of(const qudag_node *n)
 {
-    return n != NULL ? api_client_user(n, &callbacks) : NULL;
+    struct receives *k = n != NULL ? api_client_user(n, &callbacks) : NULL;
+
+    return k != NULL && k->serving ? k : NULL;
 }
 
 static void on_tick(uv_timer_t *t)
@@ -47,14 +49,21 @@ static void on_timer_closed(uv_handle_t *h)
     free(h);
 }
 
-static void receives_free(struct receives *k)
+/* What begin() made. */
+static void end(struct receives *k)
 {
     receive_free_all(k);
     if (k->timer != NULL) {
         uv_close((uv_handle_t *)k->timer, on_timer_closed);
+        k->timer = NULL;
     }
     inbox_tidy(&k->inbox);
     inbox_close(&k->inbox);
+}
+
+static void receives_free(struct receives *k)
+{
+    end(k);
     mem_free(api_mem(k->node), k);
 }
 
@@ -99,12 +108,19 @@ static qudag_err begin(struct receives *k, const char *dir, char *why, size_t wh
     return QUDAG_OK;
 }
 
-/* Serves the protocol first: a client, once made, lives as long as the node. */
+/* A client, once made, lives as long as the node: where it cannot serve, the next attempt finds it. */
 static qudag_err serve(struct receives *k)
 {
-    qudag_err err = api_client_new(&k->client, k->node, &callbacks, on_end, k);
+    qudag_err err = QUDAG_OK;
 
-    return err == QUDAG_OK ? api_client_serve_dark(k->client, TRANSFER_PROTO) : err;
+    if (k->client == NULL) {
+        err = api_client_new(&k->client, k->node, &callbacks, on_end, k);
+    }
+    if (err == QUDAG_OK) {
+        err = api_client_serve_dark(k->client, TRANSFER_PROTO);
+    }
+    k->serving = err == QUDAG_OK;
+    return err;
 }
 
 static qudag_err options_in(qudag_inbox_options *out, const qudag_inbox_options *o, char *why,
@@ -136,7 +152,8 @@ qudag_err qudag_inbox_open(qudag_node *n, const qudag_inbox_options *o, char *wh
     if (receive_of(n) != NULL) {
         return QUDAG_EEXISTS;
     }
-    struct receives *k = mem_alloc(api_mem(n), sizeof(*k));
+    struct receives *k = api_client_user(n, &callbacks); /* of an attempt that failed */
+    k = k != NULL ? k : mem_alloc(api_mem(n), sizeof(*k));
     if (k == NULL) {
         return QUDAG_ENOMEM;
     }
@@ -149,8 +166,11 @@ qudag_err qudag_inbox_open(qudag_node *n, const qudag_inbox_options *o, char *wh
     if (err == QUDAG_OK) {
         err = serve(k);
     }
+    if (err != QUDAG_OK) {
+        end(k);
+    }
     if (err != QUDAG_OK && k->client == NULL) {
-        receives_free(k);
+        mem_free(api_mem(n), k);
     }
     return err;
 }

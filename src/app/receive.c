@@ -472,7 +472,8 @@ static void on_offer(struct receive_in *r)
     struct transfer_msg m = {.type = TRANSFER_T_OFFER, .offer = r->offer};
     size_t len = transfer_encode(bytes, &m);
     uint64_t have = r->job->fd < 0 ? 0 : already_there(r, bytes, len);
-    int err = r->job->fd < 0 ? errno : files_write(r->job->offer_path, bytes, len);
+    /* Not synced: the sender would choose when the node waits for the disk.  A torn one is another offer's. */
+    int err = r->job->fd < 0 ? errno : files_write_loose(r->job->offer_path, bytes, len);
     if (err != 0) {
         (void)unlink(r->job->path);
         refuse(r, reason_of(err));

@@ -58,6 +58,8 @@ struct receives {
     uint64_t forgot_ns; /* when inbox_forget() was called last */
     uv_timer_t *timer;  /* frees itself when closed */
     bool at_work;       /* it runs often */
+    bool
+        serving; /* the protocol is ours; else all but |node| and |client| waits for another attempt */
 };
 
 /* inbox_open.c */

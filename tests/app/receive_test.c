@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +20,15 @@
 #include "hostile_testkit_net.h"
 
 static unsigned standing; /* streams that the node is to have beside the one of the test */
+
+static unsigned synced; /* by the loop's thread, which waits for the disk meanwhile */
+
+/* In place of libc's. */
+int fsync(int fd)
+{
+    synced += syscall(SYS_gettid) == getpid();
+    return (int)syscall(SYS_fsync, fd);
+}
 
 /* ------------------------------------------------------------------ the node receives */
 
@@ -96,7 +106,9 @@ static void what_a_sender_announces_is_compared_with_what_it_sent(void **state)
     blake3_init(&h);
     blake3_update(&h, (struct slice){content, sizeof(content)});
     blake3_final(&h, hash);
+    synced = 0;
     offer("../../etc/x", sizeof(content), hash, content, sizeof(content), true);
+    assert_int_equal(synced, 0); /* else a sender would choose when the node stands still */
     assert_int_equal(evil.answer.type, TRANSFER_T_DONE);
     assert_int_equal(in_inbox(), 1);
     assert_string_equal(d->recv->inbox.entry[0].offer.name, "_._.._etc_x");
@@ -526,6 +538,81 @@ static void an_inbox_is_one_and_may_be_closed(void **state)
     d->recv->size_max = size_max;
 }
 
+static qudag_node *another(const qudag_mem *mem, qudag_identity **id)
+{
+    qudag_node *n = NULL;
+    qudag_settings s;
+
+    assert_int_equal(qudag_identity_generate(id), QUDAG_OK);
+    QUDAG_SETTINGS_INIT(&s);
+    s.identity = *id;
+    s.lab = true;
+    s.mem = mem;
+    s.uv_loop = &d->loop;
+    assert_int_equal(qudag_node_new(&n, &s, NULL, NULL), QUDAG_OK);
+    return n;
+}
+
+struct short_of {
+    size_t left; /* allocations that succeed; SIZE_MAX: all */
+};
+
+static void *alloc_or_not(void *user, size_t size)
+{
+    struct short_of *m = user;
+
+    m->left -= m->left > 0 && m->left < SIZE_MAX ? 1 : 0;
+    return m->left > 0 ? malloc(size) : NULL;
+}
+
+static void free_it(void *user, void *p)
+{
+    (void)user;
+    free(p);
+}
+
+/* What failed half way leaves no inbox, and is tried again: with another folder, too. */
+static void an_inbox_that_could_not_be_opened_is_opened_later(void **state)
+{
+    char in[80], why[QUDAG_INBOX_WHY_MAX];
+    struct short_of room = {.left = SIZE_MAX};
+    const qudag_mem mem = {.ctx = &room, .alloc = alloc_or_not, .free = free_it};
+    qudag_inbox_options o = QUDAG_INIT(qudag_inbox_options);
+    qudag_inbox_item i = QUDAG_INIT(qudag_inbox_item);
+    qudag_err err = QUDAG_ENOMEM;
+    unsigned failed = 0;
+    size_t it = 0;
+    (void)state;
+
+    qudag_identity *id;
+    qudag_node *n = another(&mem, &id);
+    (void)snprintf(in, sizeof(in), "%s/later", dir);
+    o.dir = in;
+    for (size_t most = 1; err == QUDAG_ENOMEM && most < 50; most++) {
+        room.left = most;
+        err = qudag_inbox_open(n, &o, why, sizeof(why));
+        room.left = SIZE_MAX;
+        failed += err == QUDAG_ENOMEM;
+        assert_true(err == QUDAG_OK || receive_of(n) == NULL);
+    }
+    assert_int_equal(err, QUDAG_OK);
+    assert_true(failed >= 3); /* its own, the client's, the protocol's */
+    assert_int_equal(qudag_inbox_open(n, &o, why, sizeof(why)), QUDAG_EEXISTS);
+    qudag_node_free(n);
+    qudag_identity_free(id);
+
+    n = another(NULL,
+                &id); /* and where the program serves it, nothing is listed that nobody receives */
+    o.dir = dir;
+    assert_int_equal(qudag_protocol_serve_dark(n, TRANSFER_PROTO), QUDAG_OK);
+    assert_int_equal(qudag_inbox_open(n, &o, why, sizeof(why)), QUDAG_EEXISTS);
+    assert_false(qudag_inbox_next(n, &it, &i));
+    o.dir = "/proc/no/inbox";
+    assert_int_equal(qudag_inbox_open(n, &o, why, sizeof(why)), QUDAG_ESYSTEM);
+    qudag_node_free(n);
+    qudag_identity_free(id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,6 +630,7 @@ int main(void)
         cmocka_unit_test(offers_without_content_are_not_hashed_for_ever),
         cmocka_unit_test(a_program_hears_lists_and_removes),
         cmocka_unit_test(an_inbox_is_one_and_may_be_closed),
+        cmocka_unit_test(an_inbox_that_could_not_be_opened_is_opened_later),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
