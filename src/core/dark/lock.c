@@ -73,6 +73,7 @@ qudag_err dark_locked_put(struct wr *w, const struct dark_target *t, const struc
     size_t len_at = wr_reserve(&in, 2);
     dark_target_put(&in, t);
     if (!wr_ok(&in) || lock->clients->n > DARK_CLIENTS_MAX) {
+        wipe(plain, sizeof plain);
         return QUDAG_ETOOBIG;
     }
     wr_fill_u16(&in, len_at, (uint16_t)(in.len - 2));
