@@ -398,6 +398,51 @@ static void a_relay_is_none_at_its_dark_addresses(void **state)
     assert_int_equal(gs.served, gs_before.served);
 }
 
+/* As the program's services do with what came to no address of theirs. */
+static void refuse(struct nt_node *t, const char *what, struct ref s)
+{
+    if (strcmp(what, "stream_in") == 0) {
+        node_stream_reset(t->node, s, QUDAG_EUNSUPPORTED);
+    }
+}
+
+/* Cells of |circuit|, both ways, that it takes the node |relay| to answer an opening of |proto| with no. */
+static uint64_t cells_of_no(size_t relay, const char *proto)
+{
+    struct nt_node *t = &net.node[CALLER];
+    struct onion_info before, after;
+    struct ref circuit, s;
+
+    assert_true(circuit_to(CALLER, &net.node[relay].peer, &circuit));
+    settle();
+    t->opened = t->closed = 0;
+    assert_int_equal(onion_info_get(t->node->onion, circuit, &before), QUDAG_OK);
+    assert_int_equal(node_stream_open_circuit(t->node, circuit, proto, &s), QUDAG_OK);
+    settle();
+    assert_int_equal(onion_info_get(t->node->onion, circuit, &after), QUDAG_OK);
+    assert_int_equal(t->closed, 1);
+    assert_int_equal(t->closed_why, QUDAG_EUNSUPPORTED);
+    assert_int_equal(node_circuit_close(t->node, circuit), QUDAG_OK);
+    return after.cells_fwd - before.cells_fwd + after.cells_back - before.cells_back;
+}
+
+/* Else anybody could list the relays that host something. */
+static void a_relay_that_hosts_answers_at_its_own_key_as_others_do(void **state)
+{
+    static const char proto[] = "/qudag/tunnel/1.0.0";
+    struct dark_addr addr;
+    (void)state;
+
+    network();
+    net.node[SERVICE].hook = refuse;
+    assert_int_equal(node_serve_dark(net.node[SERVICE].node, proto), QUDAG_OK);
+    assert_int_equal(node_dark_create(net.node[SERVICE].node, &nt_direct, "shop", net.now, &addr),
+                     QUDAG_OK);
+    uint64_t hosts = cells_of_no(SERVICE, proto), other = cells_of_no(3, proto);
+    assert_true(hosts > 0);
+    assert_int_equal(hosts, other);
+}
+
 static void what_ends_at_a_dark_address_is_not_served_as_by_a_relay(void **state)
 {
     struct onion_info c = {.circuit = {4, 7}, .role = ONION_END};
@@ -436,6 +481,7 @@ int main(void)
         NT_TEST(a_relay_joins_the_circuits_of_two_others),
         NT_TEST(both_circuits_end_when_they_cannot_be_joined),
         NT_TEST(a_relay_is_none_at_its_dark_addresses),
+        NT_TEST(a_relay_that_hosts_answers_at_its_own_key_as_others_do),
         cmocka_unit_test(what_ends_at_a_dark_address_is_not_served_as_by_a_relay),
         NT_TEST(identify_mentions_no_protocol_of_circuits_to_points),
     };
