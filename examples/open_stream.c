@@ -25,9 +25,7 @@ int main(int argc, char **argv)
     size_t taken;
     QUDAG_SETTINGS_INIT(&s);
     if (argc < 4)
-        return fprintf(stderr, "usage: %s MULTIADDR-OF-A-NODE ADDRESS.dark TEXT [--lab]\n",
-                       argv[0]),
-               2;
+        return fprintf(stderr, "usage: %s MULTIADDR ADDRESS.dark TEXT [--lab]\n", argv[0]), 2;
     qudag_err err = qudag_identity_generate(&identity);
     s.identity = identity, s.bootstrap = (const char *const *)&argv[1], s.bootstrap_n = 1,
     s.lab = argc > 4;
