@@ -129,19 +129,19 @@ def build(out):
     say(f'source package: {dsc.name}')
     base = fresh_chroot(out / 'base')
     room = base.copy(out / 'room')
-    work = room.root / 'work'
+    work = room.root / 'build'
     work.mkdir()
     for f in [dsc, *out.glob('qudag_*.tar.*')]:
         shutil.copy(f, work)
     room.run('apt-get install -y -qq --no-install-recommends dpkg-dev build-essential')
-    room.run(f'cd /work && dpkg-source -x {dsc.name}')
+    room.run(f'cd /build && dpkg-source -x {dsc.name}')
     if private:
         say('with the protocol libraries of build/deps, as this release has none new enough')
-        bring_libraries(work / name, f'/work/{name}')
+        bring_libraries(work / name, f'/build/{name}')
     profile = f'-P{PROFILE}' if private else ''
-    room.run(f'apt-get build-dep -y -qq --no-install-recommends {profile} /work/{dsc.name}')
+    room.run(f'apt-get build-dep -y -qq --no-install-recommends {profile} /build/{dsc.name}')
     say('building, without network')
-    log = room.run(f'cd /work/{name} && dpkg-buildpackage -b -us -uc {profile}', network=False)
+    log = room.run(f'cd /build/{name} && dpkg-buildpackage -b -us -uc {profile}', network=False)
     (out / 'build.log').write_text(log)
     for f in work.iterdir():
         if f.suffix in ('.deb', '.changes', '.buildinfo'):
@@ -165,21 +165,21 @@ def later(deb, to):
 
 TRY = r"""
 as_daemon() { setpriv --reuid=_qudag --regid=_qudag --clear-groups --inh-caps=-all "$@"; }
-cd /work
+cd /build
 D=/var/lib/qudag
 up() {
     as_daemon /usr/bin/qudagd --dir $D --config /etc/qudag/qudag.conf --check-config
-    as_daemon /usr/bin/qudagd --dir $D --config /etc/qudag/qudag.conf >/work/log 2>&1 &
+    as_daemon /usr/bin/qudagd --dir $D --config /etc/qudag/qudag.conf >/build/log 2>&1 &
     for i in $(seq 300); do
-        as_daemon qudag -d $D status --json >/work/status 2>/work/why || true # it says "alone", by its exit status too
-        if grep -q '"peer"' /work/status; then return 0; fi
+        as_daemon qudag -d $D status --json >/build/status 2>/build/why || true # it says "alone", by its exit status too
+        if grep -q '"peer"' /build/status; then return 0; fi
         sleep 0.1
     done
-    cat /work/log /work/why
+    cat /build/log /build/why
     return 1
 }
 down() { as_daemon qudag -d $D down >/dev/null; wait; }
-id_of() { sed -n 's/.*"peer":"\([^"]*\)".*/\1/p' /work/status; }
+id_of() { sed -n 's/.*"peer":"\([^"]*\)".*/\1/p' /build/status; }
 
 apt-get install -y -qq --no-install-recommends ./first/qudagd_*.deb ./first/qudag_*.deb ./first/libqudag0_*.deb
 getent passwd _qudag
@@ -196,14 +196,14 @@ dpkg -s qudagd | grep '^Version: .*-2$'
 grep -q '^# mine$' /etc/qudag/qudag.conf
 up
 [ "$(id_of)" = "$before" ]
-as_daemon qudag -d $D dht get /app/note | tee /work/value
-grep -q kept /work/value
+as_daemon qudag -d $D dht get /app/note | tee /build/value
+grep -q kept /build/value
 as_daemon qudag -d $D dark list | grep box
 down
 """
 COMPILE = r"""
 apt-get install -y -qq --no-install-recommends gcc libc6-dev pkg-config ./second/libqudag-dev_*.deb
-cat >/work/x.c <<'END'
+cat >/build/x.c <<'END'
 #include <qudag/qudag.h>
 #include <stdio.h>
 int main(void)
@@ -212,8 +212,8 @@ int main(void)
     return 0;
 }
 END
-gcc /work/x.c -o /work/x $(pkg-config --cflags --libs qudag)
-/work/x
+gcc /build/x.c -o /build/x $(pkg-config --cflags --libs qudag)
+/build/x
 """
 GONE = r"""
 apt-get remove -y -qq qudagd
@@ -229,17 +229,17 @@ def test(out):
     base = Chroot(out / 'base') if (out / 'base').is_dir() else fresh_chroot(out / 'base')
     room = base.copy(out / 'room')
     for which in ('first', 'second'):
-        (room.root / 'work' / which).mkdir(parents=True)
+        (room.root / 'build' / which).mkdir(parents=True)
     for deb in out.glob('*.deb'):
         if '-dbgsym_' in deb.name:
             continue
-        shutil.copy(deb, room.root / 'work/first')
-        later(deb, room.root / 'work/second')
+        shutil.copy(deb, room.root / 'build/first')
+        later(deb, room.root / 'build/second')
     say('install, run, upgrade, run again')
     room.run('apt-get update -qq')
     room.run(TRY, quiet=False)
     say('a program against the library')
-    room.run('cd /work\n' + COMPILE, quiet=False)
+    room.run('cd /build\n' + COMPILE, quiet=False)
     say('remove, purge')
     room.run(GONE)
     shutil.rmtree(room.root)

@@ -50,12 +50,6 @@ static void circuit_free(struct node *n, struct node_circuit *c)
     mem_free(n->mem, c);
 }
 
-bool node_circuit_waits_for(const struct node_circuit *stem, const struct node_circuit *c)
-{
-    return stem->use->stem && stem->use->meets == c->use->meets &&
-           (!stem->use->meets || stem->call == c->call);
-}
-
 static bool may_take(const struct node_circuit *c, const struct node_circuit *stem, tstamp now)
 {
     struct node_clean_one one = {

@@ -99,7 +99,12 @@ QUDAG_MUST_USE qudag_err node_circuit_start_end(struct node *n, const struct nod
 QUDAG_MUST_USE qudag_err node_circuit_start_stem(struct node *n, const struct node_circuit_use *use,
                                                  uint8_t relays, uint64_t call);
 /* Whether |stem| waits for what |c| is for: for anybody, or for the meetings of one service. */
-bool node_circuit_waits_for(const struct node_circuit *stem, const struct node_circuit *c);
+static inline bool node_circuit_waits_for(const struct node_circuit *stem,
+                                          const struct node_circuit *c)
+{
+    return stem->use->stem && stem->use->meets == c->use->meets &&
+           (!stem->use->meets || stem->call == c->call);
+}
 /*
  * One to |dark| that is to be carried by another: streams may wait for it until node_circuit_carried() says that it is
  * there, or node_circuit_lost() that it never will be.  ENOMEM.

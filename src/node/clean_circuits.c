@@ -82,18 +82,6 @@ static void begin(struct node *n, enum node_clean_len len, tstamp now)
     n->clean.not_before = tstamp_after(now, node_clean_pause(failures, &n->cfg.rng));
 }
 
-void node_clean_use(struct node *n, const struct node_circuit *c)
-{
-    bool is_long = node_path_hops(c) > n->cfg.hops;
-
-    if (c->use->meets) {
-        node_service_meets(n, c->call, n->now);
-    } else {
-        node_clean_used(&n->clean, is_long ? NODE_CLEAN_LONG : NODE_CLEAN_SHORT, n->now,
-                        &n->cfg.rng);
-    }
-}
-
 static void tick(void *node, tstamp now, struct acts *out)
 {
     struct node *n = node;

@@ -16,12 +16,6 @@ static struct node_clean *of(struct node *n, const struct node_circuit *c)
     return s != NULL ? &s->clean : NULL;
 }
 
-static void look_again(struct node *n, struct node_clean *clean, tstamp at)
-{
-    clean->look_at = at;
-    n->meetings_at = tstamp_min(n->meetings_at, at);
-}
-
 static void built(struct node *n, struct node_circuit *c, tstamp now)
 {
     struct node_clean *clean = of(n, c);
@@ -42,22 +36,12 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
     if (clean != NULL && !c->canceled) {
         clean->failures++;
         clean->not_before = tstamp_after(now, node_clean_pause(clean->failures, &n->cfg.rng));
-        look_again(n, clean, now);
+        node_service_look_again(n, clean, now);
     }
 }
 
 static const struct node_circuit_use waits = {
     .name = "clean", .stem = true, .meets = true, .built = built, .failed = failed};
-
-void node_service_meets(struct node *n, uint64_t name, tstamp now)
-{
-    struct node_service *s = node_service_get(n, name);
-
-    if (s != NULL) {
-        node_clean_used(&s->clean, NODE_CLEAN_LONG, now, &n->cfg.rng);
-        look_again(n, &s->clean, s->clean.look_at);
-    }
-}
 
 static void look(const struct node *n, const struct node_service *s, tstamp now,
                  struct node_clean_view *v)
@@ -106,7 +90,7 @@ static void see_to(struct node *n, struct node_service *s, tstamp now)
     bool lacks = v.waiting[NODE_CLEAN_LONG] < node_clean_wanted(&v, NODE_CLEAN_LONG, now);
     tstamp next = tstamp_after(now, LOOK_EVERY);
     bool soon = lacks && !v.building && s->clean.not_before > now;
-    look_again(n, &s->clean, soon ? tstamp_min(next, s->clean.not_before) : next);
+    node_service_look_again(n, &s->clean, soon ? tstamp_min(next, s->clean.not_before) : next);
 }
 
 static void tick(void *node, tstamp now, struct acts *out)

@@ -60,8 +60,8 @@ void node_service_target(struct node *n, struct node_service *s, const struct hi
 bool node_service_gives_way(const struct onion_info *c, const struct onion_info *than, tstamp now);
 /* Whether a caller came by |c| to the own address of that |tag| (node_keys_tag()), hidden or not. */
 bool node_service_brought(const struct onion_info *c, uint64_t tag);
-/* A circuit to where a caller is to be met is begun: others than those that wait are built a while later. */
-void node_service_meets(struct node *n, uint64_t name, tstamp now);
+/* Its clean circuits are looked at again at |at|, at the latest. */
+void node_service_look_again(struct node *n, struct node_clean *clean, tstamp at);
 /* Circuits that wait for the meetings of services. */
 QUDAG_MUST_USE qudag_err node_meetings_init(struct node *n);
 /* Registers what services need beside core/hidden; frees them with the node. */

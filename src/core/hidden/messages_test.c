@@ -209,7 +209,7 @@ typedef const char *call_row[C_MESSAGES];
 #define NONE "- -"
 #define BACK "C C" /* a circuit that nobody wants comes back */
 #define BACK_ONCE "- C"
-/* r_built, waiting, refused, i_built, passed, unknown, full, busy, no status, broken, created, forged, cut, long, ... */
+/* r_built, waiting, refused, i_built, passed, unknown, full, busy, no status, broken, created, forged, cut, ... */
 static const call_row call_wants[C_STARTS] = {
     [C_ASKED] = {"W C", NONE, NONE, BACK_ONCE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE,
                  NONE, "R -", "I -", NONE, NONE, NONE},
