@@ -146,7 +146,7 @@ static void most_calls_are_answered_soon(void **state)
     print_message("%u of %u answered, half of them within %u ms\n", all_answered, CHOICES * CALLS,
                   (unsigned)half);
     assert_true(all_answered * 4 >= CHOICES * CALLS * 3);
-    assert_true(half <= 5000);
+    assert_true(half <= 4000); /* before dead guards were left out: 6.4 s */
 }
 
 int main(void)
