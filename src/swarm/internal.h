@@ -6,9 +6,8 @@
  *   pins.c     what peers have proven, on disk too
  *   links.c    links coming up and going down                      dial.c    dialling, backoff
  *   streams.c  opening, negotiation, data, ends                    prune.c   what time ends
- *   renew.c    links before their certificates end
- *   moved.c    links whose address on this machine is gone
- *   meter.c    what is measured
+ *   renew.c    links before their certificates end                 meter.c   what is measured
+ *   moved.c    links whose address on this machine is gone         states.c  what is told of links
  */
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
 #define QUDAG_SRC_SWARM_INTERNAL_H
@@ -66,13 +65,11 @@ struct swarm_peer {
 struct swarm_link {
     struct list node; /* in swarm.links or swarm.dead */
     const struct swarm_transport *tp;
-    struct ref ref;          /* the transport's name of it */
-    struct swarm_peer *peer; /* NULL: a dial without expected peer, or a link without peer */
-    bool up, dead;
-    bool metered;                /* its end is counted already */
-    bool carried;                /* a circuit through another one */
+    struct ref ref;              /* the transport's name of it */
+    struct swarm_peer *peer;     /* NULL: a dial without expected peer, or a link without peer */
+    bool up, dead, closed_here;  /* it is we who end it */
+    bool metered, carried;       /* its end is counted already; a circuit through another one */
     tstamp since;                /* when it was made; once it is up, since when */
-    bool closed_here;            /* it is we who end it */
     enum swarm_link_state state; /* as it was told last */
     uint64_t id;                 /* in what is told; 0: nothing was yet */
     struct netaddr remote;       /* family 0: none */
@@ -261,12 +258,12 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
 bool swarm_link_needed(const struct swarm_link *l, unsigned *core);
 /* |core| dialled, or opened a stream, where |l| leads: it may count as chosen by us from now on (pins.h). */
 void swarm_link_used(struct swarm *s, const struct swarm_link *l, unsigned core);
-/* states.c: |l| is in state |to| now, which is told; steps that do not follow on its state are none. */
+/* states.c: |l| is in state |to| now, which is told; steps that do not follow on its state are none.  Who it is with. */
 void swarm_link_enter(struct swarm *s, struct swarm_link *l, enum swarm_link_state to);
+const struct peer_id *swarm_link_peer_id(const struct swarm_link *l); /* len 0: nobody */
 /* Closes it, and as above; the transport's LINK_DOWN finds nothing then. */
 void swarm_link_close(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
 void swarm_link_free(struct swarm *s, struct swarm_link *l);
-const struct peer_id *swarm_link_peer_id(const struct swarm_link *l); /* len 0: nobody */
 qudag_err swarm_link_info(const struct swarm_link *l, struct link_info *out);
 /* Probed at least SWARM_SILENT_AFTER ago, and nothing came since. */
 bool swarm_link_silent(struct swarm_link *l, tstamp now);

@@ -22,11 +22,6 @@ static struct slice link_key(const struct swarm_transport *tp, const struct ref 
     return (struct slice){buf, SWARM_LINK_KEY_LEN};
 }
 
-const struct peer_id *swarm_link_peer_id(const struct swarm_link *l)
-{
-    return l->peer != NULL ? &l->peer->id : &nobody;
-}
-
 qudag_err swarm_link_info(const struct swarm_link *l, struct link_info *out)
 {
     return l->tp->t->info(l->tp->owner, l->ref, out);

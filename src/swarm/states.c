@@ -48,6 +48,13 @@ enum swarm_link_why swarm_rule_why(qudag_err err, bool here)
     }
 }
 
+const struct peer_id *swarm_link_peer_id(const struct swarm_link *l)
+{
+    static const struct peer_id nobody = {.len = 0};
+
+    return l->peer != NULL ? &l->peer->id : &nobody;
+}
+
 void swarm_link_enter(struct swarm *s, struct swarm_link *l, enum swarm_link_state to)
 {
     if ((l->props & LINK_ANON) != 0 || !swarm_rule_state(l->state, to)) {
