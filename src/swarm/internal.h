@@ -258,7 +258,7 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
 bool swarm_link_needed(const struct swarm_link *l, unsigned *core);
 /* |core| dialled, or opened a stream, where |l| leads: it may count as chosen by us from now on (pins.h). */
 void swarm_link_used(struct swarm *s, const struct swarm_link *l, unsigned core);
-/* states.c: |l| is in state |to| now, which is told; steps that do not follow on its state are none.  Who it is with. */
+/* states.c: |l| is in state |to| now, which is told; steps that do not follow on its state are none. */
 void swarm_link_enter(struct swarm *s, struct swarm_link *l, enum swarm_link_state to);
 const struct peer_id *swarm_link_peer_id(const struct swarm_link *l); /* len 0: nobody */
 /* Closes it, and as above; the transport's LINK_DOWN finds nothing then. */
