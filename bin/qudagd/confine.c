@@ -117,6 +117,12 @@ static bool allow(scmp_filter_ctx f, const char *name)
     return nr == __NR_SCMP_ERROR || seccomp_rule_add(f, SCMP_ACT_ALLOW, nr, 0) == 0;
 }
 
+/* That an argument of a call is this. */
+static struct scmp_arg_cmp is(unsigned arg, uint64_t value)
+{
+    return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_EQ, .datum_a = value, .datum_b = 0};
+}
+
 /* Sockets of the kinds that the node and the search for a connection's owner need. */
 static bool allow_sockets(scmp_filter_ctx f)
 {
@@ -124,13 +130,12 @@ static bool allow_sockets(scmp_filter_ctx f)
     bool ok = true;
     for (size_t ix = 0; ok && ix < sizeof(families) / sizeof(families[0]); ix++) {
         ok = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                              SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[ix])) == 0;
+                              is(0, (uint64_t)families[ix])) == 0;
     }
     static const int netlink[] = {NETLINK_ROUTE, NETLINK_SOCK_DIAG};
     for (size_t ix = 0; ok && ix < sizeof(netlink) / sizeof(netlink[0]); ix++) {
-        ok = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-                              SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-                              SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)netlink[ix])) == 0;
+        ok = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, is(0, AF_NETLINK),
+                              is(2, (uint64_t)netlink[ix])) == 0;
     }
     return ok;
 }
@@ -148,8 +153,7 @@ static bool allow_partly(scmp_filter_ctx f)
            seccomp_rule_add(
                f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_NEWUSER, CLONE_THREAD)) == 0 &&
-           seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0)) ==
-               0;
+           seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, is(0, 0)) == 0;
 }
 
 static bool fill(scmp_filter_ctx f)
