@@ -225,31 +225,39 @@ void table_add(struct table *tb, const struct rec_view *v)
     tb->n++;
 }
 
+/* To what width each column but the last is filled up; NULL, without memory: they are not. */
+static int *widths(struct table *tb)
+{
+    int *width = calloc(tb->n_cols, sizeof(*width));
+    for (size_t c = 0; width != NULL && c + 1 < tb->n_cols; c++) {
+        width[c] = (int)strlen(tb->cols[c].title);
+        for (size_t r = 0; r < tb->n; r++) {
+            int len = (int)strlen(cell(tb, r, c));
+            width[c] = len > width[c] ? len : width[c];
+        }
+    }
+    return width;
+}
+
 void table_print(const struct tool *t, struct table *tb, const char *empty)
 {
-    size_t width[COLS_MAX];
     if (tb->n == 0) {
         (void)printf("%s\n", empty);
         return;
     }
+    int *width = widths(tb);
     for (size_t c = 0; c < tb->n_cols; c++) {
-        width[c] = strlen(tb->cols[c].title);
-        for (size_t r = 0; r < tb->n; r++) {
-            size_t len = strlen(cell(tb, r, c));
-            width[c] = len > width[c] ? len : width[c];
-        }
-    }
-    for (size_t c = 0; c < tb->n_cols; c++) {
-        bool last = c + 1 == tb->n_cols;
-        (void)printf("%s%-*s%s%s", t->colour ? "\033[1m" : "", last ? 0 : (int)width[c],
-                     tb->cols[c].title, t->colour ? "\033[0m" : "", last ? "\n" : "  ");
+        (void)printf("%s%-*s%s%s", t->colour ? "\033[1m" : "", width != NULL ? width[c] : 0,
+                     tb->cols[c].title, t->colour ? "\033[0m" : "",
+                     c + 1 == tb->n_cols ? "\n" : "  ");
     }
     for (size_t r = 0; r < tb->n; r++) {
         for (size_t c = 0; c < tb->n_cols; c++) {
-            bool last = c + 1 == tb->n_cols;
-            (void)printf("%-*s%s", last ? 0 : (int)width[c], cell(tb, r, c), last ? "\n" : "  ");
+            (void)printf("%-*s%s", width != NULL ? width[c] : 0, cell(tb, r, c),
+                         c + 1 == tb->n_cols ? "\n" : "  ");
         }
     }
+    free(width);
     free(tb->cells);
     tb->cells = NULL;
 }

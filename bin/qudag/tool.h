@@ -123,7 +123,6 @@ struct col {
     const char *field, *title;
     enum col_kind kind;
 };
-#define COLS_MAX 12
 #define CELL_LEN 512
 struct table {
     const struct col *cols;
