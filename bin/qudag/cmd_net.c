@@ -1,4 +1,4 @@
-/* cmd_net.c - peers, ping, dht, circuit, dark. */
+/* cmd_net.c - ping, dht, circuit, dark. */
 #include "tool.h"
 
 #include <qudag/qudag.h>
@@ -8,42 +8,6 @@
 #include <unistd.h>
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
-
-int run_peers(struct tool *t, int argc, char **argv)
-{
-    static const struct col cols[] = {
-        {"peer", "PEER", COL_PEER},
-        {"address", "ADDRESS", COL_TEXT},
-        {"direction", "DIR", COL_TEXT},
-        {"group", "KEX GROUP", COL_TEXT},
-        {"state", "STATE", COL_TEXT},
-        {"signature_remote", "PROVEN", COL_TEXT},
-        {"pq", "PQ", COL_YES},
-        {"pin", "PIN", COL_TEXT},
-        {"handshake_ns", "SETUP", COL_NS},
-        {"rtt_ns", "RTT", COL_NS},
-        {"bytes_in", "IN", COL_SIZE},
-        {"bytes_out", "OUT", COL_SIZE},
-        {"agent", "AGENT", COL_TEXT},
-    };
-    static const struct col relays[] = {{"peer", "RELAY", COL_PEER}, {"guard", "GUARD", COL_YES}};
-    static const struct opt opts[] = {{"--relays", NULL}};
-    struct args a = {.t = t, .what = "peers", .argc = argc, .argv = argv, .opts = opts, .n = 1};
-    bool of_relays = false;
-    for (int got; (got = args_next(&a)) != ARGS_END;) {
-        if (got != 0) {
-            return got == ARGS_BAD ? TOOL_USAGE
-                                   : tool_usage(t, "peers takes no argument but --relays");
-        }
-        of_relays = true;
-    }
-    if (of_relays) {
-        (void)ask_begin(t, "relays");
-        return ask_list(t, "relays", relays, N(relays), "no relay is known yet");
-    }
-    (void)ask_begin(t, "peers");
-    return ask_list(t, "peers", cols, N(cols), "no links");
-}
 
 struct pings {
     const char *to;

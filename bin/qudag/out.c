@@ -9,8 +9,8 @@
 #include <time.h>
 
 /* Fields that may come several times are arrays, also when there is one value. */
-static const char *const lists[] = {"path",  "addresses", "announced", "bootstrap",
-                                    "peers", "disk",      "ports"};
+static const char *const lists[] = {"path", "addresses", "announced",    "bootstrap", "peers",
+                                    "disk", "ports",     "protected_by", "tags"};
 
 /* Whether bytes are text that a terminal may show. */
 static bool printable(const struct rec_field *f)
@@ -157,6 +157,19 @@ static void path_cell(char out[CELL_LEN], const char *field, const struct rec_vi
     }
 }
 
+/* Each value of the field, as far as there is room. */
+static void words_cell(char out[CELL_LEN], const char *field, const struct rec_view *v)
+{
+    struct rec_field f;
+    size_t at = 0;
+    out[0] = 0;
+    for (size_t it = 0; rec_next(v, &it, &f);) {
+        if (f.kind == REC_STR && strcmp(f.name, field) == 0 && at < CELL_LEN) {
+            at += (size_t)snprintf(out + at, CELL_LEN - at, "%s%s", at == 0 ? "" : ", ", f.text);
+        }
+    }
+}
+
 static void text_cell(char out[CELL_LEN], const struct col *c, const struct rec_field *f)
 {
     char one[16];
@@ -182,6 +195,8 @@ void cell_text(char out[CELL_LEN], const struct col *c, const struct rec_view *v
     }
     if (c->kind == COL_PATH) {
         path_cell(out, c->field, v);
+    } else if (c->kind == COL_WORDS) {
+        words_cell(out, c->field, v);
     } else if (f.kind == REC_STR && c->kind == COL_DAY) {
         (void)snprintf(out, CELL_LEN, "%.16s", f.text);
     } else if (f.kind == REC_STR) {

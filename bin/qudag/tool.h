@@ -113,6 +113,7 @@ enum col_kind {
     COL_PEER,
     COL_SHORT,
     COL_PATH,
+    COL_WORDS,
     COL_NS,
     COL_SIZE,
     COL_INT,
@@ -240,6 +241,7 @@ int run_connect(struct tool *t, int argc, char **argv);
 
 /* Lists links, or with --relays the relays. */
 int run_peers(struct tool *t, int argc, char **argv);
+int run_peer(struct tool *t, int argc, char **argv);
 
 /* Measures round trips. */
 int run_ping(struct tool *t, int argc, char **argv);

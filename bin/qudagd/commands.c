@@ -3,6 +3,7 @@
 
 #include "clients.h"
 #include "logctl.h"
+#include "peers.h"
 #include "proxy.h"
 #include "rules.h"
 #include "services.h"
@@ -80,8 +81,7 @@ DONE(ping)
     peer_end(rq, err, res, err == QUDAG_OK ? "" : "no answer to the ping");
 }
 
-/* |text| is a peer id or a multiaddr with one; false: the request has ended with what is wrong. */
-static bool peer_argument(struct request *rq, const char *text)
+bool request_peer(struct request *rq, const char *text)
 {
     qudag_multiaddr addr = QUDAG_INIT(qudag_multiaddr);
     char message[320];
@@ -118,7 +118,7 @@ static bool peer_argument(struct request *rq, const char *text)
 RUN(ping)
 {
     const char *to = rec_get_str(&rq->args, "to");
-    if (!peer_argument(rq, to)) {
+    if (!request_peer(rq, to)) {
         return;
     }
     if (to[0] == '/') {
@@ -139,7 +139,7 @@ RUN(connect)
                     "it looks like /ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3Koo...");
         return;
     }
-    if (peer_argument(rq, to)) {
+    if (request_peer(rq, to)) {
         wait_op(rq, qudag_connect(rq->d->node, to, &rq->op), to);
     }
 }
@@ -331,7 +331,7 @@ DONE(dht_get)
 RUN(dht_find)
 {
     const char *to = rec_get_str(&rq->args, "peer");
-    if (peer_argument(rq, to)) {
+    if (request_peer(rq, to)) {
         wait_op(rq, qudag_dht_find_peer(rq->d->node, &rq->peer, &rq->op), to);
     }
 }
@@ -733,7 +733,11 @@ RUN(watch)
 static const struct command commands[] = {
     {"status", report_status, NULL, false},
     {"small-network", report_accept_small_network, NULL, false},
-    {"peers", report_peers, NULL, false},
+    {"peers", peers_report, NULL, false},
+    {"peer.protect", peers_protect, NULL, false},
+    {"peer.unprotect", peers_unprotect, NULL, false},
+    {"peer.tag", peers_tag, NULL, false},
+    {"peer.untag", peers_untag, NULL, false},
     {"relays", report_relays, NULL, false},
     {"stats", report_stats, NULL, false},
     {"metrics", report_metrics, NULL, false},

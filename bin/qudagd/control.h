@@ -122,5 +122,10 @@ void request_end_err(struct request *rq, qudag_err err,
 void request_end_said(struct request *rq, qudag_err err,
                       const char *text); /* the same with all of its words */
 enum tool_exit exit_of(qudag_err err);
+/*
+ * |text| (NULL allowed) is a peer id or a multiaddr with one, which is rq->peer then; false: the request has ended with
+ * what is wrong.
+ */
+bool request_peer(struct request *rq, const char *text);
 
 #endif

@@ -297,45 +297,6 @@ void report_status(struct request *rq)
     request_end_err(rq, QUDAG_OK, "");
 }
 
-void report_peers(struct request *rq)
-{
-    static const char *const pins[] = {"none", "first-use", "known"};
-    qudag_link_info info = QUDAG_INIT(qudag_link_info);
-    for (size_t it = 0; qudag_link_next(rq->d->node, &it, &info);) {
-        struct rec *r = request_rec(rq, REC_ROW);
-        char agent[128], protocols[1024];
-        rec_peer(r, "peer", &info.peer);
-        rec_str(r, "state",
-                info.state == QUDAG_LINK_UP           ? "up"
-                : info.state == QUDAG_LINK_CONNECTING ? "connecting"
-                                                      : "handshaking");
-        rec_str(r, "transport", info.transport);
-        rec_str(r, "address", info.remote);
-        rec_str(r, "direction", info.inbound ? "in" : "out");
-        rec_str(r, "group", info.group);
-        rec_str(r, "cipher", info.cipher);
-        rec_str(r, "signature_local", info.sig_local);
-        rec_str(r, "signature_remote", info.sig_remote);
-        rec_bool(r, "pq_kex", info.pq_kex);
-        rec_bool(r, "pq_auth", info.pq_auth);
-        rec_bool(r, "pq", info.pq_kex && info.pq_auth);
-        rec_str(r, "pin", (unsigned)info.pin < 3 ? pins[info.pin] : "?");
-        rec_int(r, "age_ns", (int64_t)info.since);
-        rec_int(r, "rtt_ns", (int64_t)info.rtt);
-        rec_int(r, "handshake_ns", (int64_t)info.handshake);
-        rec_int(r, "bytes_in", (int64_t)info.bytes_in);
-        rec_int(r, "bytes_out", (int64_t)info.bytes_out);
-        rec_int(r, "streams", info.streams);
-        if (qudag_peer_agent(rq->d->node, &info.peer, agent, sizeof(agent), protocols,
-                             sizeof(protocols)) == QUDAG_OK) {
-            text_tame(agent); /* a peer chose it */
-            rec_str(r, "agent", agent);
-        }
-        request_send(rq);
-    }
-    request_end_err(rq, QUDAG_OK, "");
-}
-
 void report_relays(struct request *rq)
 {
     qudag_peer_id peer;

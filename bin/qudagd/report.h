@@ -26,9 +26,6 @@ void report_status(struct request *rq);
 /* The small network is accepted, until the daemon stops. */
 void report_accept_small_network(struct request *rq);
 
-/* A row for each peer that a link leads to. */
-void report_peers(struct request *rq);
-
 /* A row for each relay known. */
 void report_relays(struct request *rq);
 

@@ -56,6 +56,15 @@ extern "C" {
     8, 65536, 1024, "links",                                                                       \
         "Links open at the same time.  A quarter is for dials of this node, some for guards and "  \
         "bootstrap peers; the rest is for all."
+#define QUDAG_LIMIT_links_high                                                                     \
+    0, 65536, 0, "links",                                                                          \
+        "Above so many links those of the lowest value are closed, none that is protected or in "  \
+        "use; 0: three quarters of links_max."
+#define QUDAG_LIMIT_links_low                                                                      \
+    0, 65536, 0, "links",                                                                          \
+        "Above links_high links are closed down to so many; 0: three quarters of links_high."
+#define QUDAG_LIMIT_links_grace                                                                    \
+    1, 3600, 20, "s", "A link that is up for less than this does not count as too many."
 #define QUDAG_LIMIT_network_share                                                                  \
     1, 100, 25, "percent",                                                                         \
         "Of the places for links with strangers, what one network (a /24 of IPv4, a /48 of "       \
@@ -105,6 +114,9 @@ extern "C" {
     XX(query_timeout)                                                                              \
     XX(build_timeout)                                                                              \
     XX(links_max)                                                                                  \
+    XX(links_high)                                                                                 \
+    XX(links_low)                                                                                  \
+    XX(links_grace)                                                                                \
     XX(network_share)                                                                              \
     XX(streams_per_peer)                                                                           \
     XX(circuits_max)                                                                               \

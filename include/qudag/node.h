@@ -55,8 +55,8 @@ typedef struct qudag_settings {
     qudag_pq pq;                                          /* default QUDAG_PQ_REQUIRE */
     qudag_cipher cipher;                                  /* default QUDAG_CIPHER_AUTO */
     const char *dht_protocol; /* NULL: "/qudag/kad/1.0.0", in a lab "/qudag-lab/kad/1.0.0" */
-    const char *const *open_namespaces; /* DHT namespaces whose records may hold anything, unsigned.
-                                          NULL: "app" alone; not NULL and open_namespaces_n 0: none */
+    const char *const *open_namespaces; /* DHT namespaces whose records may hold anything, unsigned;
+                                          NULL: "app" alone; not NULL and none: none */
     size_t open_namespaces_n;           /* at most QUDAG_NAMESPACES_MAX */
     const char *store_dir;              /* directory in which the DHT persists what it stores for
                                           others and what we publish; created if missing; one node
@@ -72,8 +72,7 @@ typedef struct qudag_settings {
     uint32_t links_max;          /* links open at the same time */
     uint32_t streams_per_peer;   /* streams one peer may have open to us, for each protocol */
     uint32_t circuits_max;       /* circuits at the same time, own and carried */
-    uint32_t relays_min;         /* relay descriptors gathered before circuits are built;
-                                          0: hops + 1 */
+    uint32_t relays_min;         /* descriptors gathered before circuits are built; 0: hops + 1 */
     uint16_t security_level;     /* 768 (default): X25519MLKEM768; 1024: SecP384r1MLKEM1024 */
     uint8_t hops;                /* relays in a circuit */
     bool relay;                  /* carry circuits for others; default true */
@@ -85,9 +84,8 @@ typedef struct qudag_settings {
     size_t announce_n;           /* at most QUDAG_LISTEN_MAX; 0: what the node finds out */
     uint32_t dark_delay_ms;      /* random wait before a lookup of a dark address, at most */
     uint8_t dark_dummies;        /* cover lookups an hour, on average; default 0 */
-    bool dark_hide_cache; /* users do not see by the time what others asked for; default true */
-    bool small_network; /* circuits are built although the network is too small to hide anybody, see
-                             qudag_node_diversity; default false; a lab implies it */
+    bool dark_hide_cache;   /* users do not see by the time what others asked for; default true */
+    bool small_network;     /* circuits although the network hides nobody; a lab implies it */
     uint8_t clean_circuits; /* circuits of each length that wait for a use */
     qudag_padding padding;  /* default QUDAG_PADDING_YES */
     uint32_t dark_work_max; /* most tries, on average, of the proof of work for one introduction to
@@ -97,6 +95,8 @@ typedef struct qudag_settings {
     qudag_ns handshake_timeout, negotiate_timeout; /* of links; of the protocol of a stream */
     qudag_ns keepalive;                    /* after so long a silent link shows that it lives */
     qudag_ns query_timeout, build_timeout; /* of a request of the DHT; of a circuit */
+    qudag_ns links_grace;                  /* in which a new link does not count as too many */
+    uint32_t links_high, links_low; /* see qudag_peer_protect(); 0: 3/4 of links_max, of that */
 } qudag_settings;
 
 /* The call that made a request. */

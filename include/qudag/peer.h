@@ -124,6 +124,19 @@ typedef struct qudag_link_event {
     uint8_t pad[2];
 } qudag_link_event;
 
+/* What the peer of a link is to this node, or who dialled: it decides which places for links are its. */
+typedef enum qudag_standing {
+    QUDAG_STANDING_STRANGER,  /* it dialled us */
+    QUDAG_STANDING_NAMED,     /* we dialled it, because others named it: the DHT, a circuit */
+    QUDAG_STANDING_CHOSEN,    /* we dialled it of our own choice */
+    QUDAG_STANDING_NEAR,      /* in our DHT table, among the closest to us */
+    QUDAG_STANDING_BOOTSTRAP, /* one of the bootstrap peers */
+    QUDAG_STANDING_GUARD,     /* the entry guard in use */
+    QUDAG_STANDING_PROTECTED, /* the program protects it */
+} qudag_standing;
+/* "stranger", "near": for people; static; "" for none of them. */
+QUDAG_API const char *qudag_standing_name(qudag_standing standing);
+
 /* One link. */
 typedef struct qudag_link_info {
     uint32_t size; /* set by the caller, see types.h */
@@ -143,9 +156,48 @@ typedef struct qudag_link_info {
     qudag_peer_id peer;
     qudag_link_state state; /* CONNECTING and HANDSHAKING: a dial, of which little else is known */
     char transport[12];     /* "quic" */
+    int32_t
+        value; /* to this node, in points; above links_high the lowest go first, see qudag_peer_protect() */
+    qudag_standing standing;
 } qudag_link_info;
 /* The links of this node and its dials, one after the other in no order; false at the end.  *it starts at 0. */
 QUDAG_API bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out);
+
+/*
+ * Which links go first.  Above the setting links_high, links are closed down to links_low, those of the lowest value
+ * first; and when all places for strangers are taken, one of little value is closed for a newcomer.  Never one whose
+ * peer is protected, nor one with a request under way, nor (above links_high) one that is younger than links_grace.
+ * The value is a sum: what the peer is to this node (qudag_standing), cells of circuits that it carries, the weights of
+ * its tags, how much it was used, its age.  A peer that is closed so hears that a limit was reached.
+ *
+ * Tags and protections are names of 1 to 31 printable ASCII characters without spaces, and last until they are taken
+ * away or the node ends.  A peer need not be linked or known.
+ * QUDAG_EINVAL; QUDAG_ELIMIT: 16 names of a peer, 1024 peers; QUDAG_ENOMEM.
+ */
+/* No link with |peer| is trimmed, nor closed for being idle, until every protection of it is taken away. */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_protect(qudag_node *n, const qudag_peer_id *peer,
+                                                      const char *tag);
+/* QUDAG_ENOTFOUND: there is no such protection. */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_unprotect(qudag_node *n, const qudag_peer_id *peer,
+                                                        const char *tag);
+#define QUDAG_TAG_WEIGHT_MAX 1000
+/* Adds |weight|, -1000 to 1000, to the value of links with |peer|, instead of what |tag| added before. */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_tag(qudag_node *n, const qudag_peer_id *peer,
+                                                  const char *tag, int32_t weight);
+/* QUDAG_ENOTFOUND: there is no such tag. */
+QUDAG_MUST_USE QUDAG_API qudag_err qudag_peer_untag(qudag_node *n, const qudag_peer_id *peer,
+                                                    const char *tag);
+/* One name that the program gave |peer|. */
+typedef struct qudag_peer_tag_info {
+    uint32_t size;  /* set by the caller, see types.h */
+    int32_t weight; /* 0 without a tag */
+    char name[32];
+    bool weighs, protects; /* it is a tag; a protection; or both */
+    uint8_t pad[2];
+} qudag_peer_tag_info;
+/* The names of |peer|; *it starts at 0; false at the end. */
+QUDAG_API bool qudag_peer_tag_next(const qudag_node *n, const qudag_peer_id *peer, size_t *it,
+                                   qudag_peer_tag_info *out);
 
 /*
  * What |peer| said about itself through identify: its agent string and its protocols, separated by spaces, cut

@@ -20,7 +20,7 @@ _qudag() {
     esac
     local words=''
     case $cmd in
-    '') words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats top report log doctor key config lab version help -d --dir --json --small-network' ;;
+    '') words='up down status connect peers peer ping dht circuit dark expose name proxy send share fetch inbox stats top report log doctor key config lab version help -d --dir --json --small-network' ;;
     up) words='--listen --bootstrap --timeout --no-wait --foreground --lab --small-network --passphrase-fd -o' ;;
     key) case $sub in
         '') words='show passphrase rotate export import' ;;
@@ -33,6 +33,10 @@ _qudag() {
             return ;;
         esac ;;
     peers) words='--relays' ;;
+    peer) case $sub in
+        '') words='protect unprotect tag untag' ;;
+        *) words="--name $([ -n "$third" ] || _qudag_says peer peers)" ;;
+        esac ;;
     stats) words='--prometheus' ;;
     dht) case $sub in
         '') words='put get forget find closest provide unprovide providers records published store table' ;;
@@ -92,7 +96,7 @@ _qudag() {
             return
         fi
         words="-o --replace --small-network $(_qudag_says name name list)" ;;
-    help) words='up down status connect peers ping dht circuit dark expose name proxy send share fetch inbox stats top report log doctor key config lab version help' ;;
+    help) words='up down status connect peers peer ping dht circuit dark expose name proxy send share fetch inbox stats top report log doctor key config lab version help' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

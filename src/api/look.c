@@ -6,8 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_link_info, transport);
 API_NO_TAIL(qudag_link_event, pad);
+_Static_assert((int)QUDAG_STANDING_PROTECTED == RES_PROTECTED &&
+                   (int)QUDAG_STANDING_NEAR == RES_NEAR && RES_PROTECTED == RES_CLASSES - 1,
+               "one order");
+_Static_assert(sizeof(((qudag_peer_tag_info *)0)->name) == SWARM_TAG_NAME_MAX + 1, "one length");
+_Static_assert(QUDAG_TAG_WEIGHT_MAX == SWARM_TAG_WEIGHT_MAX, "one range");
+
+API_NO_TAIL(qudag_link_info, standing);
+API_NO_TAIL(qudag_peer_tag_info, pad);
 API_NO_TAIL(qudag_circuit_info, carrier);
 API_NO_TAIL(qudag_dark_info, kind);
 API_NO_TAIL(qudag_dht_record, expires);
@@ -31,7 +38,7 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
     qudag_link_info full = {.size = sizeof(full)};
 
     if (n == NULL || it == NULL || out == NULL ||
-        !swarm_link_next(node_swarm(n->node), it, &look)) {
+        !swarm_link_next(node_swarm(n->node), it, &look, io_now())) {
         return false;
     }
     const struct link_info l = look.info;
@@ -47,6 +54,8 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
     full.pin = (qudag_pin)look.pin;
     full.state = (qudag_link_state)look.state;
     (void)snprintf(full.transport, sizeof(full.transport), "%s", look.transport);
+    full.value = look.value;
+    full.standing = (qudag_standing)look.standing;
     full.since = io_now() - l.since;
     full.rtt = l.rtt_ns;
     full.handshake = l.handshake_ns;
@@ -54,6 +63,29 @@ bool qudag_link_next(const qudag_node *n, size_t *it, qudag_link_info *out)
     full.bytes_out = l.bytes_out;
     full.streams = l.streams;
     return api_sized_out(out, &full, sizeof(full));
+}
+
+bool qudag_peer_tag_next(const qudag_node *n, const qudag_peer_id *peer, size_t *it,
+                         qudag_peer_tag_info *out)
+{
+    qudag_peer_tag_info full = {.size = sizeof(full)};
+    struct peer_id p;
+    const struct swarm_tag *tag;
+
+    if (n == NULL || it == NULL || out == NULL || !api_peer_in(&p, peer) ||
+        (tag = swarm_peer_tag_next(node_swarm(n->node), &p, it)) == NULL) {
+        return false;
+    }
+    memcpy(full.name, tag->name, sizeof(full.name));
+    full.weight = tag->weight;
+    full.weighs = tag->weighs;
+    full.protects = tag->protects;
+    return api_sized_out(out, &full, sizeof(full));
+}
+
+const char *qudag_standing_name(qudag_standing standing)
+{
+    return resources_class_name((enum res_class)standing);
 }
 
 static void copy_text(char *dst, size_t cap, const char *src)

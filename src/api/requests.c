@@ -45,6 +45,45 @@ qudag_err qudag_disconnect(qudag_node *n, const qudag_peer_id *peer)
     return QUDAG_OK;
 }
 
+qudag_err qudag_peer_tag(qudag_node *n, const qudag_peer_id *peer, const char *tag, int32_t weight)
+{
+    struct peer_id p;
+
+    return n == NULL || tag == NULL || !api_peer_in(&p, peer)
+               ? QUDAG_EINVAL
+               : swarm_peer_tag(node_swarm(n->node), &p, tag, weight);
+}
+
+qudag_err qudag_peer_protect(qudag_node *n, const qudag_peer_id *peer, const char *tag)
+{
+    struct peer_id p;
+
+    return n == NULL || tag == NULL || !api_peer_in(&p, peer)
+               ? QUDAG_EINVAL
+               : swarm_peer_protect(node_swarm(n->node), &p, tag);
+}
+
+/* Of a tag, or of a protection. */
+static qudag_err untag(qudag_node *n, const qudag_peer_id *peer, const char *tag, bool protection)
+{
+    struct peer_id p;
+
+    if (n == NULL || tag == NULL || !api_peer_in(&p, peer) || !swarm_tag_name_valid(tag)) {
+        return QUDAG_EINVAL;
+    }
+    return swarm_peer_untag(node_swarm(n->node), &p, tag, protection);
+}
+
+qudag_err qudag_peer_untag(qudag_node *n, const qudag_peer_id *peer, const char *tag)
+{
+    return untag(n, peer, tag, false);
+}
+
+qudag_err qudag_peer_unprotect(qudag_node *n, const qudag_peer_id *peer, const char *tag)
+{
+    return untag(n, peer, tag, true);
+}
+
 qudag_err qudag_ping(qudag_node *n, const qudag_peer_id *peer, qudag_op *op)
 {
     struct node_request r = {.kind = NODE_OP_PING};

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-API_NO_TAIL(qudag_settings, build_timeout);
+API_NO_TAIL(qudag_settings, links_low);
 API_NO_TAIL(qudag_limit, help);
 
 /* A numeric setting: where it is and what it may hold. */
@@ -299,6 +299,22 @@ static qudag_err check_numbers(const qudag_settings *s, char *why, size_t cap)
     return QUDAG_OK;
 }
 
+/* Low mark, high mark and limit of links: each at most the next. */
+static qudag_err check_marks(const qudag_settings *s, char *why, size_t cap)
+{
+    uint32_t high = s->links_high != 0 ? s->links_high : s->links_max - s->links_max / 4;
+
+    if (s->links_high > s->links_max) {
+        return refuse(why, cap, "links_high", "%u is more than links_max, %u",
+                      (unsigned)s->links_high, (unsigned)s->links_max);
+    }
+    if (s->links_low > high) {
+        return refuse(why, cap, "links_low", "%u is more than links_high, %u",
+                      (unsigned)s->links_low, (unsigned)high);
+    }
+    return QUDAG_OK;
+}
+
 static bool printable(const char *text, size_t max)
 {
     return api_text_fits(text, max) &&
@@ -372,6 +388,7 @@ static qudag_err check_all(const qudag_settings *s, char *why, size_t cap)
     }
     if ((err = check_choices(s, why, cap)) != QUDAG_OK ||
         (err = check_numbers(s, why, cap)) != QUDAG_OK ||
+        (err = check_marks(s, why, cap)) != QUDAG_OK ||
         (err = check_texts(s, why, cap)) != QUDAG_OK) {
         return err;
     }
@@ -389,6 +406,9 @@ static void translate(struct node_config *c, const qudag_settings *s)
     c->cipher = (enum sec_cipher)s->cipher;
     c->links_max = s->links_max;
     c->network_share = s->network_share;
+    c->links_high = s->links_high;
+    c->links_low = s->links_low;
+    c->links_grace_ns = s->links_grace;
     c->circuits_max = s->circuits_max;
     c->streams_per_peer = s->streams_per_peer;
     c->times = (struct node_times){.idle = s->idle_timeout,

@@ -88,8 +88,16 @@ struct all_stats {
        "Links replaced by a newer one to the same peer")                                           \
     XX("links_moved", swarm.links_moved, COUNTER, "", "links_moved", "",                           \
        "Links closed because their address on this machine was gone")                              \
-    XX("links_pruned", swarm.links_pruned, COUNTER, "", "links_pruned", "",                        \
-       "Idle links closed above the limit")                                                        \
+    XX("links_trimmed_idle", swarm.links_trimmed[SWARM_TRIM_IDLE], COUNTER, "", "links_trimmed",   \
+       "reason=\"idle\"", "Links closed: nothing on them for the idle time-out")                   \
+    XX("links_trimmed_redundant", swarm.links_trimmed[SWARM_TRIM_REDUNDANT], COUNTER, "",          \
+       "links_trimmed", "reason=\"redundant\"",                                                    \
+       "Links closed: another one with the same peer does their work")                             \
+    XX("links_trimmed_high_water", swarm.links_trimmed[SWARM_TRIM_HIGH], COUNTER, "",              \
+       "links_trimmed", "reason=\"high_water\"",                                                   \
+       "Links closed: of the least value above links_high")                                        \
+    XX("links_trimmed_newcomer", swarm.links_trimmed[SWARM_TRIM_NEWCOMER], COUNTER, "",            \
+       "links_trimmed", "reason=\"newcomer\"", "Links closed: of the least value, for a new link") \
     XX("pins_refused", swarm.pins_refused, COUNTER, "", "security_events",                         \
        "event=\"key_changed\"",                                                                    \
        "Links refused because the peer's ML-DSA key was not the pinned one")                       \

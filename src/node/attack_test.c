@@ -187,11 +187,43 @@ static void a_flood_from_one_network_keeps_nobody_else_out(void **state)
     assert_true(net.now - before < 2 * NS_PER_S);
 }
 
+/* The same, from a network of its own. */
+static qudag_err dial_zero_from(size_t ix, uint8_t net_no)
+{
+    nt_identity(&net, ix);
+    net.node[ix].addr.ip[0] = net_no;
+    return dial_zero(ix);
+}
+
+/* Strangers of eight networks have all the common places of a node, and stay silent: whoever comes then gets one. */
+static void silent_strangers_of_many_networks_give_way(void **state)
+{
+    struct node_config c = nt_config(&net, 0);
+    struct swarm_stats st;
+    (void)state;
+
+    c.lab = false;
+    c.network_share = 25;
+    c.links_max = c.links_high = 16;
+    nt_begin(0, &c);
+    for (size_t i = 1; i <= 8; i++) {
+        assert_int_equal(dial_zero_from(i, (uint8_t)(20 + i)), QUDAG_OK);
+    }
+    assert_int_equal(links_of(0), 8);
+    assert_int_equal(dial_zero_from(9, 40), QUDAG_ELIMIT); /* they have just come */
+    (void)nt_run(&net, 21 * NS_PER_S, NULL);
+    assert_int_equal(dial_zero_from(10, 41), QUDAG_OK);
+    swarm_stats_get(node_swarm(net.node[0].node), &st);
+    assert_int_equal(st.links_trimmed[SWARM_TRIM_NEWCOMER], 1);
+    assert_int_equal(links_of(0), 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         NT_TEST(idle_circuits_leave_the_dht_its_streams),
         NT_TEST(strangers_leave_room_for_our_own_dials),
+        NT_TEST(silent_strangers_of_many_networks_give_way),
         NT_TEST(a_flood_from_one_network_keeps_nobody_else_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

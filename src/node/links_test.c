@@ -51,10 +51,40 @@ static void only_silence_counts_against_a_relay(void **state)
     assert_true((n->news & NODE_NEWS_SILENCE) != 0); /* ... and whoever waits for a network looks */
 }
 
+/* Whoever dialled us and is in the DHT near us, and the guard, count as that, and not as strangers. */
+static void links_stand_by_what_their_peers_are(void **state)
+{
+    struct swarm_look look;
+    unsigned near = 0, guards = 0, others = 0;
+    struct peer_id guard;
+    (void)state;
+
+    nt_join(5);
+    (void)nt_run(&net, 60 * NS_PER_S, NULL);
+    for (size_t i = 0; i < 5; i++) {
+        const struct node *n = net.node[i].node;
+        bool has = relays_guard(n->relays, &guard);
+        for (size_t it = 0; swarm_link_next(n->swarm, &it, &look, net.now);) {
+            if (look.state != SWARM_LINK_UP) {
+                continue;
+            }
+            bool is_guard = has && peer_id_eq(&look.info.peer, &guard);
+            assert_int_equal(look.standing == RES_GUARD, is_guard);
+            guards += is_guard ? 1 : 0;
+            near += look.standing == RES_NEAR ? 1 : 0;
+            others += look.standing < RES_CHOSEN ? 1 : 0;
+        }
+    }
+    assert_true(near > 0);
+    assert_int_equal(others, 0); /* five nodes are all near each other */
+    print_message("%u near, %u guards\n", near, guards);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         NT_TEST(only_silence_counts_against_a_relay),
+        NT_TEST(links_stand_by_what_their_peers_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,7 @@ static enum res_class standing(const void *ctx, const struct peer_id *peer)
             return RES_BOOTSTRAP;
         }
     }
-    return RES_STRANGER;
+    return n->kad != NULL && kad_is_near(n->kad, peer) ? RES_NEAR : RES_STRANGER;
 }
 
 static void on_link(void *node, const struct swarm_link_change *change)
@@ -101,7 +101,9 @@ static qudag_err make_links(struct node *n, tstamp now)
                                  .links_max = c->links_max,
                                  .network_share = c->lab ? 100 : c->network_share,
                                  .dials_max = c->links_max / 4 + 8,
-                                 .links_high = c->links_max - c->links_max / 4,
+                                 .links_high = c->links_high,
+                                 .links_low = c->links_low,
+                                 .links_grace_ns = c->links_grace_ns,
                                  .sink = node_core_event,
                                  .sink_ctx = n,
                                  .standing = standing,

@@ -85,10 +85,11 @@ struct node_config {
     size_t n_open_ns;
     const char *open_ns[NODE_OPEN_NS_MAX];
     const char *agent;
-    uint32_t links_max, circuits_max, relays_min, network_share;
+    uint32_t links_max, links_high, links_low, circuits_max, relays_min, network_share;
     uint32_t streams_per_peer; /* open to us for each protocol of programs; 0: 256 */
     uint32_t drain_max;        /* events of one drain; the rest waits for the network; 0: 65536 */
     struct node_times times;
+    uint64_t links_grace_ns; /* 0: as in swarm.h */
     uint8_t hops;
     uint8_t clean_circuits; /* of each length, that wait for a use (clean.h) */
     uint8_t family[32];     /* of our relay; zero: none */
@@ -97,10 +98,9 @@ struct node_config {
     bool small_network; /* paths are drawn however few relays there are; node_set_small_network() */
     bool persist;       /* hooks.persist */
     uint32_t records_max, providers_max;
-    uint64_t record_bytes_max;  /* 0, like the two above: as in kad.h */
-    uint64_t dark_delay_max_ns; /* see dark_config */
-    uint32_t dark_dummies;
-    uint32_t dark_work_max; /* tries for one introduction, on average; 0: none */
+    uint64_t record_bytes_max;            /* 0, like the two above: as in kad.h */
+    uint64_t dark_delay_max_ns;           /* see dark_config */
+    uint32_t dark_dummies, dark_work_max; /* an hour; tries for one introduction; on average */
     bool dark_show_cache;
     size_t n_boot;
     struct node_boot boot[NODE_BOOT_MAX];

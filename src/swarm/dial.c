@@ -5,7 +5,7 @@
  *                                        ├ the other IP version 250 ms later
  *                                        └ one fails ▶ the next  └ all failed ▶ backoff doubles
  */
-#include "swarm/internal.h"
+#include "swarm/trim.h"
 
 #include "base/assert.h"
 
@@ -32,10 +32,10 @@ static bool dial_allowed(const struct swarm *s, unsigned core)
 /* Where there is no place for the link now nobody is bothered with a handshake. */
 static bool has_place(struct swarm *s, const struct swarm_peer *p, unsigned core, tstamp now)
 {
-    enum res_class class = swarm_link_class(s, p != NULL ? &p->id : NULL, false, core);
+    struct swarm_ask want = {.peer = p != NULL ? &p->id : NULL, .core = core};
     struct res_refusal why;
 
-    if (resources_room(s->resources, false, 0, class, &why) == QUDAG_OK) {
+    if (swarm_place(s, &want, &why, now) != RES_CLASSES) {
         return true;
     }
     resources_refuse(s->resources, &why);

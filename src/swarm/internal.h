@@ -6,8 +6,10 @@
  *   pins.c     what peers have proven, on disk too
  *   links.c    links coming up and going down                      dial.c    dialling, backoff
  *   streams.c  opening, negotiation, data, ends                    prune.c   what time ends
- *   renew.c    links before their certificates end                 meter.c   what is measured
- *   moved.c    links whose address on this machine is gone         states.c  what is told of links
+ *   renew.c    links before their certificates end                 value.c   what a link is worth, pure
+ *   moved.c    links whose address on this machine is gone         tags.c    what the program says of peers
+ *   meter.c    what is measured                                    states.c  what programs are told of links
+ *   trim.c     which links give way
  */
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
 #define QUDAG_SRC_SWARM_INTERNAL_H
@@ -16,6 +18,8 @@
 #include "swarm/pins.h"
 #include "swarm/rules.h"
 #include "swarm/swarm.h"
+#include "swarm/tags.h"
+#include "swarm/value.h"
 
 #define SWARM_LINK_KEY_LEN 12 /* transport and reference */
 
@@ -90,7 +94,12 @@ struct swarm_link {
     uint64_t heard;      /* bytes that had come in by then */
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
-    struct res_account account;         /* while it is up; circuits have none */
+    struct res_account account; /* while it is up; circuits have none */
+    enum res_class came;        /* what it was when it came up, whoever its peer is */
+    enum res_class standing;    /* the higher of that and what its peer is to us now */
+    uint32_t n_ours, n_cells;   /* streams that we opened; that carry cells */
+    tstamp moved;               /* when content last moved on a stream of the peer's */
+    uint64_t ours, theirs;      /* bytes of content on streams that we, that the peer opened */
     uint32_t inbound[SWARM_PROTOS_MAX]; /* open inbound streams by protocol */
     uint32_t outbound[SWARM_CORES_MAX]; /* streams we opened, by core */
 };
@@ -161,13 +170,16 @@ struct swarm {
     size_t n_plain;
     uint32_t n_opens, n_links, n_dials;
     uint32_t dials_of[SWARM_CORES_MAX]; /* of n_dials */
+    bool trimming;                      /* the low mark is not reached yet */
     uint64_t n_ups;                     /* links that ever came up */
     tstamp next_prune;
     const char *interned[SWARM_PROTOS_MAX];
     size_t n_interned;
     struct resources *resources;
     struct limiter refusals_said; /* lines in the log */
-    uint64_t refused;             /* swarm_refused() */
+    struct swarm_tags tags;
+    struct limiter newcomers; /* strangers and such for whom another link is closed */
+    uint64_t refused;         /* swarm_refused() */
     struct swarm_stats stats;
     struct swarm_meters meters;
     uint64_t n_link_ids;
@@ -239,9 +251,6 @@ void swarm_open_fail(struct swarm *s, struct swarm_open *o, qudag_err err, tstam
 bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now);
 
 /* links.c */
-/* What a link with |peer| (NULL: whoever answers) counts as, when it is dialled for |core| or |inbound|. */
-enum res_class swarm_link_class(const struct swarm *s, const struct peer_id *peer, bool inbound,
-                                unsigned core);
 /* A place for a link was refused: counted already, and logged here, ten at once, one a second.  The packed reason. */
 uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why, tstamp now);
 struct swarm_link *swarm_link_make(struct swarm *s, const struct swarm_transport *tp,

@@ -7,7 +7,7 @@
  *
  * What of it programs are told: states.h.
  */
-#include "swarm/internal.h"
+#include "swarm/trim.h"
 
 #include <string.h>
 
@@ -278,17 +278,59 @@ static bool make_place(struct swarm *s, struct swarm_peer *p, tstamp now)
     return true;
 }
 
-enum res_class swarm_link_class(const struct swarm *s, const struct peer_id *peer, bool inbound,
-                                unsigned core)
+enum res_class swarm_peer_standing(const struct swarm *s, const struct peer_id *peer)
 {
-    enum res_class known = peer != NULL && s->cfg.standing != NULL
-                               ? s->cfg.standing(s->cfg.sink_ctx, peer)
-                               : RES_STRANGER;
+    bool is_protected;
 
-    if (known != RES_STRANGER || inbound) {
-        return known;
+    (void)swarm_tags_sum(&s->tags, peer, &is_protected);
+    if (is_protected) {
+        return RES_PROTECTED;
+    }
+    return s->cfg.standing != NULL ? s->cfg.standing(s->cfg.sink_ctx, peer) : RES_STRANGER;
+}
+
+/* What a link counts as that is dialled for |core|, or |inbound|, whoever its peer is. */
+static enum res_class class_of(const struct swarm *s, bool inbound, unsigned core)
+{
+    if (inbound) {
+        return RES_STRANGER;
     }
     return s->core[core].ops->chooses ? RES_CHOSEN : RES_NAMED;
+}
+
+/* ... and with what |peer| is to us; NULL: whoever answers. */
+static enum res_class class_with(const struct swarm *s, enum res_class base,
+                                 const struct peer_id *peer)
+{
+    enum res_class known = peer != NULL ? swarm_peer_standing(s, peer) : base;
+
+    return known > base ? known : base;
+}
+
+enum res_class swarm_link_standing(const struct swarm *s, const struct swarm_link *l)
+{
+    if (l->up) {
+        return l->standing;
+    }
+    enum res_class base = class_of(s, false, l->dial_by != 0 ? l->dial_by - 1u : 0);
+    return class_with(s, base, l->peer != NULL ? &l->peer->id : NULL);
+}
+
+enum res_class swarm_place(const struct swarm *s, const struct swarm_ask *ask,
+                           struct res_refusal *why, tstamp now)
+{
+    enum res_class base = class_of(s, ask->inbound, ask->core);
+    enum res_class class = class_with(s, base, ask->peer);
+    struct res_refusal other;
+
+    if (resources_room(s->resources, ask->inbound, ask->net, class, why) == QUDAG_OK) {
+        return class;
+    }
+    if (class != base && /* a guard that we dial has at least the place of any dial */
+        resources_room(s->resources, ask->inbound, ask->net, base, &other) == QUDAG_OK) {
+        return base;
+    }
+    return swarm_trim_victim(s, class, why, now) != NULL ? class : RES_CLASSES;
 }
 
 uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why, tstamp now)
@@ -303,21 +345,51 @@ uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why, tsta
     return resources_pack(why);
 }
 
+static struct swarm_ask ask_of(const struct swarm_link *l, const struct link_info *info)
+{
+    return (struct swarm_ask){.inbound = (info->props & LINK_INBOUND) != 0,
+                              .net = info->net,
+                              .peer = &info->peer,
+                              .core = l->dial_by != 0 ? l->dial_by - 1u : 0};
+}
+
+/* The link that gives way to |l|, if one must, is closed. */
+static void make_way(struct swarm *s, const struct swarm_link *l, const struct link_info *info,
+                     tstamp now)
+{
+    enum res_class class = l->account.class;
+    struct res_refusal why;
+
+    if (resources_room(s->resources, (info->props & LINK_INBOUND) != 0, info->net, class, &why) ==
+        QUDAG_OK) {
+        return;
+    }
+    struct swarm_link *victim = swarm_trim_victim(s, class, &why, now);
+    if (victim != NULL) {
+        if (class < RES_CHOSEN) {
+            (void)limiter_take(&s->newcomers, 1, now);
+        }
+        swarm_trim_link(s, victim, SWARM_TRIM_NEWCOMER, now);
+    }
+}
+
 /* A place for |l|; what it is refused by goes to whoever asked for the dial. */
 static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct link_info *info,
                             tstamp now)
 {
     const struct res_ask one = {.what = RES_LINKS, .n = 1, .proto = RES_PROTOS};
-    bool inbound = (info->props & LINK_INBOUND) != 0;
-    struct res_place at = {inbound, info->net, peer_id_slice(&l->peer->id)};
-    unsigned core = l->dial_by != 0 ? l->dial_by - 1u : 0;
+    struct swarm_ask want = ask_of(l, info);
+    struct res_place at = {want.inbound, info->net, peer_id_slice(&info->peer)};
     struct res_refusal why;
     qudag_err err = resources_open(s->resources, &l->account, &at);
 
     if (err != QUDAG_OK) {
         return err;
     }
-    l->account.class = swarm_link_class(s, &l->peer->id, inbound, core);
+    l->came = class_of(s, want.inbound, want.core);
+    enum res_class class = swarm_place(s, &want, &why, now);
+    l->account.class = class != RES_CLASSES ? class : l->came;
+    make_way(s, l, info, now);
     err = resources_ask(s->resources, &l->account, &one, &why);
     if (err != QUDAG_OK) {
         resources_end(s->resources, &l->account);
@@ -330,13 +402,14 @@ static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct 
 }
 
 /* Before anything is remembered of the peer: whoever is refused by the thousand must leave nothing behind. */
-static bool room_for(struct swarm *s, const struct link_info *info, tstamp now)
+static bool room_for(struct swarm *s, const struct swarm_link *l, const struct link_info *info,
+                     tstamp now)
 {
-    enum res_class class = swarm_link_class(s, &info->peer, true, 0);
+    struct swarm_ask want = ask_of(l, info);
     struct res_refusal why;
 
-    if ((info->props & LINK_INBOUND) == 0 || peer_id_eq(&info->peer, &s->cfg.self) ||
-        resources_room(s->resources, true, info->net, class, &why) == QUDAG_OK) {
+    if (!want.inbound || peer_id_eq(&info->peer, &s->cfg.self) ||
+        swarm_place(s, &want, &why, now) != RES_CLASSES) {
         return true;
     }
     resources_refuse(s->resources, &why);
@@ -347,7 +420,7 @@ static bool room_for(struct swarm *s, const struct link_info *info, tstamp now)
 static qudag_err admit(struct swarm *s, struct swarm_link *l, const struct link_info *info,
                        tstamp now)
 {
-    struct swarm_peer *p = room_for(s, info, now) ? adopt_peer(s, l, info) : NULL;
+    struct swarm_peer *p = room_for(s, l, info, now) ? adopt_peer(s, l, info) : NULL;
 
     if (p == NULL) {
         return peer_id_eq(&info->peer, &s->cfg.self) ? QUDAG_EINVAL : QUDAG_ELIMIT;
@@ -377,6 +450,7 @@ static void enter(struct swarm *s, struct swarm_link *l, const struct link_info 
     l->until = info->until == 0 ? TSTAMP_NEVER : info->until;
     l->renew_at = swarm_rule_renew_at(l->until, rng_u64(&s->cfg.rng), now);
     s->n_links++;
+    swarm_link_stand(s, l);
     swarm_meter_link_up(s, l, info, now);
     (void)multiaddr_endpoint(&info->remote, &l->remote);
     swarm_link_enter(s, l, SWARM_LINK_UP);

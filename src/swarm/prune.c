@@ -1,8 +1,7 @@
 /*
- * prune.c - timeouts and limits: opens and negotiations that take too long, idle links, and links
- * above the limit.
+ * prune.c - what time ends: opens and negotiations that take too long, links that are idle or redundant.
  */
-#include "swarm/internal.h"
+#include "swarm/trim.h"
 
 #define IDLE_SHORT (20 * NS_PER_S)
 
@@ -75,21 +74,17 @@ static bool link_is_redundant(const struct swarm *s, const struct swarm_link *l,
     return false;
 }
 
-/* Closes idle links; redundant ones, and above the high mark others, after IDLE_SHORT, oldest first. */
+/* Closes redundant links after IDLE_SHORT, and idle ones, unless the program protects their peer. */
 static void prune_links(struct swarm *s, tstamp now)
 {
-    uint32_t surplus = s->n_links > s->cfg.links_high ? s->n_links - s->cfg.links_low : 0;
-
     LIST_EACH_SAFE(it, tmp, &s->links)
     {
         struct swarm_link *l = LIST_ENTRY(it, struct swarm_link, node);
-        bool soon = surplus > 0 || link_is_redundant(s, l, now);
-        if (!link_is_idle(l, soon ? IDLE_SHORT : s->cfg.idle_close_ns, now)) {
-            continue;
+        if (link_is_idle(l, IDLE_SHORT, now) && link_is_redundant(s, l, now)) {
+            swarm_trim_link(s, l, SWARM_TRIM_REDUNDANT, now);
+        } else if (l->standing != RES_PROTECTED && link_is_idle(l, s->cfg.idle_close_ns, now)) {
+            swarm_trim_link(s, l, SWARM_TRIM_IDLE, now);
         }
-        surplus -= surplus > 0 ? 1 : 0;
-        s->stats.links_pruned++;
-        swarm_link_close(s, l, QUDAG_OK, now);
     }
 }
 
@@ -99,9 +94,11 @@ void swarm_tick(struct swarm *s, tstamp now)
     expire_negotiations(s, now);
     swarm_dials_go_on(s, now);
     if (now >= s->next_prune) {
-        s->next_prune = tstamp_after(now, 10 * NS_PER_S);
         swarm_renew_links(s, now);
+        swarm_links_stand(s);
         prune_links(s, now);
+        bool more = swarm_trim_surplus(s, now);
+        s->next_prune = tstamp_after(now, more ? NS_PER_S : 10 * NS_PER_S);
     }
 }
 

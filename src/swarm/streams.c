@@ -45,14 +45,36 @@ static struct swarm_stream *stream_make(struct swarm *s, struct swarm_link *l, t
     return st;
 }
 
+/* 1 where the messages of |core| are cells, which have all one size. */
+static uint32_t carries_cells(const struct swarm *s, unsigned core)
+{
+    return s->core[core].ops->unit != 0 ? 1 : 0;
+}
+
+/* |n| bytes of content of |st| came, or left. */
+static void note_moved(struct swarm_stream *st, uint64_t n, tstamp now)
+{
+    struct swarm_link *l = st->link;
+
+    if (st->inbound) {
+        l->theirs += n;
+        l->moved = now;
+    } else {
+        l->ours += n;
+    }
+}
+
 void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
 {
     struct swarm_link *l = st->link;
 
     if (st->inbound && st->core < SWARM_CORES_MAX) {
         l->inbound[st->proto_ix]--;
+        l->n_cells -= carries_cells(s, st->core);
     } else if (!st->inbound) {
         l->outbound[st->core]--;
+        l->n_cells -= carries_cells(s, st->core);
+        l->n_ours--;
     }
     list_del(&st->link_node);
     list_del(&st->wait_node);
@@ -148,6 +170,8 @@ qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_
     }
     st->core = report->core;
     l->outbound[st->core]++;
+    l->n_ours++;
+    l->n_cells += carries_cells(s, st->core);
     st->proto = proto;
     qudag_err err = l->tp->t->ops->open(l->tp->owner, l->ref, user_word(st->ref), proto, &st->sid);
     if (err != QUDAG_OK) {
@@ -202,6 +226,8 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
         return false;
     }
     l->inbound[proto_ix]++;
+    l->n_cells += carries_cells(s, core);
+    l->moved = now;
     st->proto_ix = proto_ix;
     st->core = core;
     st->proto = s->proto[proto_ix];
@@ -315,6 +341,7 @@ static void on_data(struct swarm *s, struct swarm_stream *st, struct slice in, t
     if (in.len == 0) {
         return;
     }
+    note_moved(st, in.len, now);
     struct ev ev = {.type = EV_DATA, .strm = ref, .props = l->props, .data = in};
     swarm_meter_traffic(s, st, SWARM_IN, in.len);
     bool manual = s->core[st->core].ops->manual_credit;
@@ -344,12 +371,13 @@ static void on_fin(struct swarm *s, struct swarm_stream *st, tstamp now)
     }
 }
 
-static void on_sent(struct swarm *s, struct swarm_stream *st, uint64_t n)
+static void on_sent(struct swarm *s, struct swarm_stream *st, uint64_t n, tstamp now)
 {
     uint64_t own = n < st->preamble ? n : st->preamble;
 
     st->preamble -= (size_t)own;
     if (n > own && st->in_up) {
+        note_moved(st, n - own, now);
         struct ev ev = {.type = EV_WRITABLE, .strm = st->ref, .n = (size_t)(n - own)};
         swarm_deliver(s, st->core, &ev);
     }
@@ -419,7 +447,7 @@ void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const
         break;
     }
     case LINK_SENT:
-        on_sent(s, st, ev->n);
+        on_sent(s, st, ev->n, now);
         break;
     case LINK_UP:
     case LINK_DOWN:

@@ -4,11 +4,13 @@
  *   link events ──▶ links.c ──▶ streams.c ──▶ sink (cores)
  *   actions of cores ──▶ opens.c, dial.c (open) / streams.c (the rest) ──▶ transport
  */
-#include "swarm/internal.h"
+#include "swarm/trim.h"
 
 #include "base/assert.h"
 
 #include <string.h>
+
+#define NEWCOMERS_BURST 4 /* links that may give way at once; one a second after that */
 
 static void defaults(struct swarm_config *c)
 {
@@ -21,7 +23,8 @@ static void defaults(struct swarm_config *c)
     c->dials_max = c->dials_max != 0 ? c->dials_max : 256;
     c->links_max = c->links_max != 0 ? c->links_max : 1024;
     c->network_share = c->network_share != 0 ? c->network_share : 100;
-    c->links_high = c->links_high != 0 ? c->links_high : 256;
+    c->links_high = c->links_high != 0 ? c->links_high : c->links_max - c->links_max / 4;
+    c->links_grace_ns = c->links_grace_ns != 0 ? c->links_grace_ns : 20 * NS_PER_S;
     c->links_low = c->links_low != 0 ? c->links_low : c->links_high - c->links_high / 4;
     c->idle_close_ns = c->idle_close_ns != 0 ? c->idle_close_ns : 300 * NS_PER_S;
     c->dial_ns = c->dial_ns != 0 ? c->dial_ns : SWARM_OPEN_TIMEOUT;
@@ -46,6 +49,9 @@ static qudag_err make_accounts(struct swarm *s)
                                  .streams_max = s->cfg.streams_max};
 
     limiter_init(&s->refusals_said, 1, 10, 0);
+    limiter_init(&s->newcomers, 1, NEWCOMERS_BURST, 0);
+    rng_fill(&s->cfg.rng, c.seed, sizeof(c.seed));
+    swarm_tags_init(&s->tags, s->mem, c.seed);
     rng_fill(&s->cfg.rng, c.seed, sizeof(c.seed));
     return resources_new(&s->resources, &c);
 }
@@ -152,6 +158,7 @@ void swarm_free(struct swarm *s)
     free_names(s, s->proto, s->n_protos);
     free_names(s, s->interned, s->n_interned);
     swarm_pins_fini(&s->pins);
+    swarm_tags_fini(&s->tags);
     map_fini(&s->peers);
     map_fini(&s->link_map);
     slots_fini(&s->streams);
@@ -435,7 +442,18 @@ bool swarm_step(struct swarm *s, tstamp now)
     return true;
 }
 
-bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out)
+static enum swarm_pin pin_of(const struct swarm *s, const struct swarm_link *l)
+{
+    const struct swarm_pin_entry *e =
+        l->peer != NULL ? swarm_pins_get(&s->pins, &l->peer->id) : NULL;
+
+    if (e == NULL || !e->proof.has_pin) {
+        return SWARM_PIN_NONE;
+    }
+    return e->known ? SWARM_PIN_KNOWN : SWARM_PIN_FIRST_USE;
+}
+
+bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, tstamp now)
 {
     const struct swarm_link *l;
 
@@ -443,16 +461,14 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out)
         if ((l->props & LINK_ANON) != 0 || swarm_link_info(l, &out->info) != QUDAG_OK) {
             continue;
         }
+        struct swarm_worth worth = swarm_link_worth(s, l, now); /* of a dial: nothing yet */
         out->info.peer = l->up ? out->info.peer : *swarm_link_peer_id(l);
         out->info.streams = l->n_streams;
-        out->pin = SWARM_PIN_NONE;
+        out->pin = pin_of(s, l);
         out->state = l->state;
         out->transport = l->tp->t->name;
-        const struct swarm_pin_entry *e =
-            l->peer != NULL ? swarm_pins_get(&s->pins, &l->peer->id) : NULL;
-        if (e != NULL && e->proof.has_pin) {
-            out->pin = e->known ? SWARM_PIN_KNOWN : SWARM_PIN_FIRST_USE;
-        }
+        out->standing = swarm_link_standing(s, l);
+        out->value = l->up ? swarm_value(&worth) : 0;
         return true;
     }
     return false;

@@ -20,6 +20,8 @@
 #include "core/transport.h"
 #include "swarm/meter.h"
 #include "swarm/states.h"
+#include "swarm/tags.h"
+#include "swarm/value.h"
 
 #define SWARM_CORES_MAX 16
 #define SWARM_TRANSPORTS_MAX 8
@@ -54,17 +56,22 @@ struct swarm_config {
     uint32_t links_max;        /* that are up at once; default 1024 */
     uint32_t
         network_share; /* percent of the places for strangers that one network may take; default 100: all */
-    uint32_t links_high;    /* prune idle links above; default 256 */
-    uint32_t links_low;     /* ... down to; default 192 */
-    uint64_t idle_close_ns; /* a link without streams is closed after; default 300 s */
-    uint64_t dial_ns;       /* default SWARM_OPEN_TIMEOUT */
-    uint64_t negotiate_ns;  /* default SWARM_NEGOTIATE_TIMEOUT */
+    uint32_t
+        links_high;     /* above it links of the least value are closed; default 3/4 of links_max */
+    uint32_t links_low; /* ... down to; default 3/4 of that */
+    uint64_t links_grace_ns; /* not those that are up for less than; default 20 s */
+    uint64_t idle_close_ns;  /* a link without streams is closed after; default 300 s */
+    uint64_t dial_ns;        /* default SWARM_OPEN_TIMEOUT */
+    uint64_t negotiate_ns;   /* default SWARM_NEGOTIATE_TIMEOUT */
     /* Takes an event for a core; may call swarm_act() of other cores' actions only after it returned. */
     void (*sink)(void *ctx, unsigned core, const struct ev *ev);
     void *sink_ctx;
     /* A link took a step (states.h); only looks.  NULL: nobody wants to know. */
     void (*link_changed)(void *ctx, const struct swarm_link_change *change);
-    /* What |peer| is to this node: RES_STRANGER, or a class above RES_CHOSEN.  Only looks; NULL: all are strangers. */
+    /*
+     * What |peer| is to this node: RES_STRANGER, or a class above RES_CHOSEN but for RES_PROTECTED, which the swarm
+     * knows itself.  Only looks; NULL: all are strangers.
+     */
     enum res_class (*standing)(const void *ctx, const struct peer_id *peer);
 };
 
@@ -72,7 +79,8 @@ struct swarm_config {
 struct swarm_stats {
     uint64_t dials, dials_failed, dials_refused_backoff;
     uint64_t streams_in, streams_out, negotiate_failed, negotiate_timeout, streams_refused;
-    uint64_t links_pruned, links_probed, links_replaced, links_moved, pins_set, pins_refused;
+    uint64_t links_trimmed[SWARM_TRIMS]; /* by reason */
+    uint64_t links_probed, links_replaced, links_moved, pins_set, pins_refused;
     uint64_t links_renewed,
         links_expired; /* dialled anew before, closed at the end of a certificate */
     uint32_t peers, links, streams, opens, pins;
@@ -199,14 +207,32 @@ void swarm_pad(struct swarm *s, const struct peer_id *peer, const struct transpo
 void swarm_disconnect(struct swarm *s, const struct peer_id *peer, qudag_err why, tstamp now);
 
 enum swarm_pin { SWARM_PIN_NONE, SWARM_PIN_FIRST_USE, SWARM_PIN_KNOWN };
+/* What the swarm knows of a link, or of a dial. */
 struct swarm_look {
     struct link_info info;
     enum swarm_pin pin;
     enum swarm_link_state state;
     const char *transport;
+    enum res_class
+        standing;  /* what the link counts as; RES_PROTECTED: the program protects its peer */
+    int32_t value; /* value.h; 0 before it is up */
 };
 /* Looking in at links with peers, and dials, in no order, |*it| from 0 on; false at the end. */
-bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out);
+bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, tstamp now);
+
+/*
+ * Tags and protections of |peer| by name; those of its links take effect at once.  swarm_tags_put() and its neighbours
+ * (tags.h) tell the errors.
+ */
+QUDAG_MUST_USE qudag_err swarm_peer_tag(struct swarm *s, const struct peer_id *peer,
+                                        const char *name, int32_t weight);
+QUDAG_MUST_USE qudag_err swarm_peer_protect(struct swarm *s, const struct peer_id *peer,
+                                            const char *name);
+QUDAG_MUST_USE qudag_err swarm_peer_untag(struct swarm *s, const struct peer_id *peer,
+                                          const char *name, bool protection);
+/* What was said of |peer|, |*it| from 0 on; borrowed until it changes; NULL at the end. */
+const struct swarm_tag *swarm_peer_tag_next(const struct swarm *s, const struct peer_id *peer,
+                                            size_t *it);
 
 struct swarm_stream_info {
     struct peer_id peer; /* len 0: anonymous */

@@ -81,10 +81,12 @@ static void a_peer_that_wakes_up_notices_and_can_come_back(void **state)
 static void a_link_nobody_uses_is_closed_though_it_is_alive(void **state)
 {
     (void)state;
-    uint64_t before = net_stat(&net[2], "links_pruned") + net_stat(&net[0], "links_pruned");
+    uint64_t before =
+        net_stat(&net[2], "links_trimmed_idle") + net_stat(&net[0], "links_trimmed_idle");
     qudag_stream_reset(net[2].node, net[2].ours, QUDAG_ECANCELED);
     NET_WAIT(net_links(&net[0], &net[2]) == 0, 4 * IDLE_S);
-    assert_true(net_stat(&net[2], "links_pruned") + net_stat(&net[0], "links_pruned") > before);
+    assert_true(net_stat(&net[2], "links_trimmed_idle") + net_stat(&net[0], "links_trimmed_idle") >
+                before);
 }
 
 int main(void)

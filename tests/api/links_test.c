@@ -173,6 +173,71 @@ static void inbound_links_count_too_and_others_are_not_disturbed(void **state)
     }
 }
 
+/* ---- which links go first ---- */
+
+static int32_t value_of(size_t at, size_t of, qudag_standing *standing)
+{
+    qudag_link_info info = QUDAG_INIT(qudag_link_info);
+
+    for (size_t it = 0; qudag_link_next(net[at].node, &it, &info);) {
+        if (memcmp(&info.peer, &net[of].self, sizeof(info.peer)) == 0) {
+            *standing = info.standing;
+            return info.value;
+        }
+    }
+    fail_msg("no link");
+    return 0;
+}
+
+/* Six strangers have all the places; the one that is protected keeps its, another goes for whom we protect. */
+static void whom_the_program_protects_has_a_place(void **state)
+{
+    struct net_options few = links_only;
+    qudag_peer_tag_info tag = QUDAG_INIT(qudag_peer_tag_info);
+    qudag_standing standing = QUDAG_STANDING_STRANGER;
+    size_t it = 0;
+    (void)state;
+
+    (void)net_stop_all(NULL);
+    few.links_max = LIMIT_OF_SETTINGS;
+    net_start(0, &few);
+    for (size_t i = 1; i <= INBOUND; i++) {
+        net_start(i, &links_only);
+        net_ask(&net[i], qudag_connect(net[i].node, net[0].addr, &net[i].last));
+        assert_int_equal(net[i].err, QUDAG_OK);
+    }
+    qudag_node *n = net[0].node;
+    assert_int_equal(qudag_peer_protect(n, &net[1].self, "mine"), QUDAG_OK);
+    for (size_t i = 2; i < INBOUND; i++) {
+        assert_int_equal(qudag_peer_tag(n, &net[i].self, "mine", 700), QUDAG_OK);
+    }
+    assert_true(value_of(0, 1, &standing) >= 1500);
+    assert_int_equal(standing, QUDAG_STANDING_PROTECTED);
+    int32_t before = value_of(0, 2, &standing);
+    assert_int_equal(qudag_peer_tag(n, &net[2].self, "more", -100), QUDAG_OK);
+    assert_in_range(value_of(0, 2, &standing), before - 100,
+                    before - 90); /* it was used a little */
+    assert_int_equal(qudag_peer_untag(n, &net[2].self, "more"), QUDAG_OK);
+    assert_int_equal(qudag_peer_untag(n, &net[2].self, "more"), QUDAG_ENOTFOUND);
+    assert_int_equal(qudag_peer_tag(n, &net[2].self, "mine", 1001), QUDAG_EINVAL);
+    assert_int_equal(qudag_peer_protect(n, &net[2].self, "two words"), QUDAG_EINVAL);
+    assert_int_equal(qudag_peer_unprotect(n, &net[2].self, "mine"), QUDAG_ENOTFOUND);
+    assert_true(qudag_peer_tag_next(n, &net[2].self, &it, &tag));
+    assert_string_equal(tag.name, "mine");
+    assert_true(tag.weighs && !tag.protects && tag.weight == 700);
+    assert_false(qudag_peer_tag_next(n, &net[2].self, &it, &tag));
+
+    net_start(INBOUND + 1, &links_only);
+    assert_int_equal(qudag_peer_protect(n, &net[INBOUND + 1].self, "mine"), QUDAG_OK);
+    net_ask(&net[INBOUND + 1],
+            qudag_connect(net[INBOUND + 1].node, net[0].addr, &net[INBOUND + 1].last));
+    assert_int_equal(net[INBOUND + 1].err, QUDAG_OK);
+    NET_WAIT(net_changes(&net[INBOUND], &net[0], false) == 1, NET_SOON); /* it heard of it */
+    assert_int_equal(net_stat(&net[0], "links_trimmed_newcomer"), 1);
+    assert_int_equal(net_links(&net[0], &net[1]), 1);
+    assert_int_equal(net_stat(&net[0], "links"), INBOUND);
+}
+
 /* ---- A2, A3, A8 ---- */
 
 static void start_star(size_t n)
@@ -524,6 +589,7 @@ int main(void)
         cmocka_unit_test(a_link_that_ends_makes_room_for_another),
         cmocka_unit_test(dials_that_fail_give_their_places_back),
         cmocka_unit_test(inbound_links_count_too_and_others_are_not_disturbed),
+        cmocka_unit_test(whom_the_program_protects_has_a_place),
         cmocka_unit_test(a_peer_is_reported_up_once_and_down_once_and_others_stay),
         cmocka_unit_test(the_reason_for_a_failure_is_reported_and_stored),
         cmocka_unit_test(disconnecting_twice_is_once_and_reconnecting_uses_one_link),

@@ -412,6 +412,11 @@ static void every_limit_is_accepted_at_its_ends_and_refused_beyond(void **state)
             if (l.min * unit == 0 && i == 3) {
                 continue;
             }
+            if (strncmp(l.name, "links_", 6) == 0 &&
+                strcmp(l.name, "links_max") != 0) { /* each mark is at most the next */
+                s.links_max = QUDAG_LIMIT_MAX(links_max);
+                s.links_high = QUDAG_LIMIT_MAX(links_high);
+            }
             put(&s, l.name, tries[i].value);
             if (qudag_node_check(&s, why, sizeof(why)) != tries[i].want) {
                 fail_msg("%s = %llu: %s", l.name, (unsigned long long)tries[i].value, why);
@@ -426,6 +431,26 @@ static void every_limit_is_accepted_at_its_ends_and_refused_beyond(void **state)
 #define XX(field) +1
     assert_int_equal(n, 0 QUDAG_LIMITS(XX));
 #undef XX
+}
+
+static void marks_of_links_in_the_wrong_order_are_refused(void **state)
+{
+    char why[200];
+    qudag_settings s = settings();
+    (void)state;
+
+    s.links_high = s.links_max + 1;
+    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
+    assert_string_equal(why, "links_high: 1025 is more than links_max, 1024");
+    s.links_high = 100;
+    s.links_low = 101;
+    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
+    assert_string_equal(why, "links_low: 101 is more than links_high, 100");
+    s.links_high = 0; /* three quarters of links_max */
+    s.links_low = 769;
+    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_EINVAL);
+    s.links_low = 768;
+    assert_int_equal(qudag_node_check(&s, why, sizeof(why)), QUDAG_OK);
 }
 
 static void a_node_can_be_made_at_both_ends_of_every_limit(void **state)
@@ -607,6 +632,7 @@ int main(void)
         cmocka_unit_test(every_counter_says_what_it_counts),
         cmocka_unit_test(one_walk_over_the_counters_sees_one_instant),
         cmocka_unit_test(every_limit_is_accepted_at_its_ends_and_refused_beyond),
+        cmocka_unit_test(marks_of_links_in_the_wrong_order_are_refused),
         cmocka_unit_test(a_node_can_be_made_at_both_ends_of_every_limit),
         cmocka_unit_test(texts_of_settings_are_checked),
         cmocka_unit_test(multiaddrs_are_checked_for_their_use),

@@ -33,9 +33,10 @@ SAMPLE = re.compile(r'^([a-z_:]+)(?:\{(.*)\})? (\S+)$')
 LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 ALLOWED = {
     'direction': {'in', 'out'}, 'transport': {'quic'}, 'version': None, 'le': None,
-    'role': {'client', 'relay', 'end'}, 'scope': {'node', 'inbound', 'outbound', 'network', 'wide_network', 'peer'},
-    'reason': {'empty', 'short', 'version', 'unknown', 'full', 'rate', 'limit', 'timeout', 'unreachable', 'authentication',
-               'policy', 'canceled', 'closed', 'failed'},
+    'role': {'client', 'relay', 'end'},
+    'scope': {'node', 'inbound', 'outbound', 'network', 'wide_network', 'peer', 'protocol'},
+    'reason': {'empty', 'short', 'version', 'unknown', 'full', 'flood', 'work', 'rate', 'limit', 'timeout', 'unreachable', 'authentication',
+               'policy', 'canceled', 'closed', 'failed', 'idle', 'redundant', 'high_water', 'newcomer'},
     'outcome': {'ok', 'timeout', 'unreachable', 'authentication', 'policy', 'limit', 'not_found', 'canceled', 'failed'},
     'operation': {'find', 'get', 'put', 'provide', 'providers'},
     'purpose': {'other', 'general', 'clean', 'lookup', 'dark', 'rendezvous', 'introduce', 'service_introduce',

@@ -33,6 +33,21 @@ def links(nodes):
                   link['signature_local'] == link['signature_remote'] == 'mldsa65', f'a link is {link}')
 
 
+def say_of_peers(n):
+    other = n.ask('peers')['peers'][0]['peer']
+    said = n.ask('peer', 'protect', other, '--name', 'backup')
+    check(said['protected_by'] == ['backup'], f'protect says {said}')
+    check(n.ask('peer', 'tag', other, '-50')['tags'] == ['user=-50'], 'tag')
+    for p in n.ask('peers')['peers']:
+        if p['peer'] == other:
+            check(p['protected'] and p['standing'] == 'protected' and p['value'] >= 1450 and p['tags'] == ['user=-50'],
+                  f'the link is {p}')
+    n.ask('peer', 'unprotect', other, '--name', 'backup')
+    n.ask('peer', 'untag', other)
+    code, text = n.tool('peer', 'untag', other)
+    check(code == 4 and 'nothing named user' in text, f'untag twice: {code} {text}')
+
+
 def send_and_find(client, service, address, *what):
     before = {e['file'] for e in service.ask('inbox')['inbox']}
     # one of the two guards may be dead, and the other the service itself: then a third begins the path (P-15a)
@@ -67,6 +82,8 @@ def main():
     nodes = network(10)
     links(nodes)
     print('ok: ten daemons, every link post-quantum on both sides', flush=True)
+    say_of_peers(nodes[0])
+    print('ok: a peer is protected, tagged, and neither any longer', flush=True)
 
     key = '/app/seed'
     nodes[0].ask('dht', 'put', 'seed', 'value of node 0')

@@ -566,6 +566,15 @@ void kad_stats_get(const struct kad *k, struct kad_stats *out)
     out->record_bytes = k->storage.store.bytes;
 }
 
+bool kad_is_near(const struct kad *k, const struct peer_id *peer)
+{
+    const struct kad_table *t = &k->routing.table;
+    uint8_t hash[SHA256_LEN];
+
+    sha256(hash, peer_id_slice(peer));
+    return kad_table_find(t, hash) != NULL && kad_bucket_ix(t, hash) >= kad_table_nearest(t);
+}
+
 bool kad_table_next(const struct kad *k, size_t *it, struct kad_peer_info *out)
 {
     for (; *it < (size_t)KAD_BUCKETS * KAD_K; (*it)++) {

@@ -187,6 +187,8 @@ void kad_stats_get(const struct kad *k, struct kad_stats *out);
 
 /* Contacts in the table; *it starts at 0; false at the end. */
 bool kad_table_next(const struct kad *k, size_t *it, struct kad_peer_info *out);
+/* Whether |peer| is in the table, in one of the buckets that hold the k closest to us. */
+bool kad_is_near(const struct kad *k, const struct peer_id *peer);
 /* Records held, also expired ones not removed yet; key and value are borrowed. */
 bool kad_record_next(const struct kad *k, size_t *it, struct slice *key, struct slice *value,
                      walltime *expires);

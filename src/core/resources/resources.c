@@ -41,8 +41,10 @@ static void share_places(struct resources *r, const struct resources_config *cfg
 
     r->reserved[RES_NAMED] = links / 8;
     r->reserved[RES_CHOSEN] = links / 4 - links / 8;
+    r->reserved[RES_NEAR] = least(links / 16, 32);
     r->reserved[RES_BOOTSTRAP] = least(links / 16, 16);
     r->reserved[RES_GUARD] = least(links / 16, 8);
+    r->reserved[RES_PROTECTED] = least(links / 16, 32);
     for (unsigned c = 0; c < RES_CLASSES; c++) {
         sum += r->reserved[c];
     }
@@ -344,11 +346,18 @@ void resources_give(struct resources *r, struct res_account *a, const struct res
     }
 }
 
+bool resources_in_common(const struct resources *r, enum res_class class)
+{
+    return r->links[class] > r->reserved[class];
+}
+
 void resources_class(struct resources *r, struct res_account *a, enum res_class class)
 {
     struct res_ask links = {.what = RES_LINKS, .n = (uint32_t)a->used[RES_LINKS]};
 
-    if (a->dir == NULL || class == a->class) {
+    if (a->dir == NULL || class == a->class ||
+        (class > a->class && r->links[class] >= r->reserved[class] &&
+         !resources_in_common(r, a->class))) {
         return;
     }
     resources_give(r, a, &links);
@@ -406,6 +415,15 @@ const char *resources_what_name(enum res_what what)
     static const char *const names[RES_WHATS] = {"links", "streams_in", "streams_out", "bytes"};
 
     return (unsigned)what < RES_WHATS ? names[what] : "";
+}
+
+const char *resources_class_name(enum res_class class)
+{
+    static const char *const names[RES_CLASSES] = {
+        "stranger", "named", "chosen", "near", "bootstrap", "guard", "protected",
+    };
+
+    return (unsigned)class < RES_CLASSES ? names[class] : "";
 }
 
 uint64_t resources_pack(const struct res_refusal *why)

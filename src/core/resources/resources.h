@@ -41,8 +41,10 @@ enum res_class {
     RES_STRANGER,  /* it dialled us */
     RES_NAMED,     /* we dialled it because others named it: the DHT, an EXTEND */
     RES_CHOSEN,    /* we dialled it of our own choice */
+    RES_NEAR,      /* in our DHT table, among the closest to us */
     RES_BOOTSTRAP, /* one of the configured peers */
     RES_GUARD,     /* an entry guard of ours */
+    RES_PROTECTED, /* the program protects its peer */
     RES_CLASSES,
 };
 
@@ -116,10 +118,13 @@ QUDAG_MUST_USE qudag_err resources_ask(struct resources *r, struct res_account *
 void resources_give(struct resources *r, struct res_account *a, const struct res_ask *ask);
 
 /*
- * The class of |a| is another from now on.  A link that stands is moved, never refused: there may be more common ones
- * than places for a while, but never more links than links_max.
+ * |a| is of another class from now on, up where the new one has a place left or |a| takes a common one anyway, else it
+ * stays what it is: no more common ones than before.  Down always: there may be more common ones than places for a
+ * while, but never more links than links_max.
  */
 void resources_class(struct resources *r, struct res_account *a, enum res_class class);
+/* Whether links of |class| take common places, so that one less makes room for another class. */
+bool resources_in_common(const struct resources *r, enum res_class class);
 
 /* Whether a link of |class| there would be taken now, its peer not looked at; QUDAG_ELIMIT: |why| says what is full. */
 QUDAG_MUST_USE qudag_err resources_room(const struct resources *r, bool inbound, uint64_t net,
@@ -143,6 +148,7 @@ uint64_t resources_refused(const struct resources *r, enum res_scope_kind scope,
 /* "network", "links": names for people and for counters; static. */
 const char *resources_scope_name(enum res_scope_kind scope);
 const char *resources_what_name(enum res_what what);
+const char *resources_class_name(enum res_class class);
 /* In one number, never 0, for events; numbers above 2^24 - 1 are cut. */
 uint64_t resources_pack(const struct res_refusal *why);
 struct res_refusal resources_unpack(uint64_t word);

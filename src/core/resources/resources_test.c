@@ -90,28 +90,28 @@ static void refused_by(enum res_scope_kind scope, enum res_what what, uint64_t u
     assert_int_equal(w.why.limit, limit);
 }
 
-/* 32 links: 8 for dials, 2 for each of two classes, 20 common; of these 5 for a network, 10 for a wider one. */
+/* 32 links: 8 for dials, 2 for each of four classes, 16 common; of these 4 for a network, 8 for a wider one. */
 static void no_network_takes_more_than_its_share(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         assert_int_equal(link_as(i, true, net_no(1, 1), (uint8_t)(i + 1), RES_STRANGER), QUDAG_OK);
     }
     assert_int_equal(resources_room(w.r, true, net_no(1, 1), RES_STRANGER, &w.why), QUDAG_ELIMIT);
-    assert_int_equal(link_as(5, true, net_no(1, 1), 6, RES_STRANGER), QUDAG_ELIMIT);
-    refused_by(RES_NETWORK, RES_LINKS, 5, 5);
+    assert_int_equal(link_as(4, true, net_no(1, 1), 5, RES_STRANGER), QUDAG_ELIMIT);
+    refused_by(RES_NETWORK, RES_LINKS, 4, 4);
     assert_int_equal(resources_refused(w.r, RES_NETWORK, RES_LINKS), 1);
     assert_int_equal(resources_room(w.r, true, net_no(1, 2), RES_STRANGER, &w.why), QUDAG_OK);
-    for (unsigned i = 6; i < 11; i++) {
+    for (unsigned i = 6; i < 10; i++) {
         assert_int_equal(link_as(i, true, net_no(1, 2), (uint8_t)(i + 1), RES_STRANGER), QUDAG_OK);
     }
     assert_int_equal(link_as(11, true, net_no(1, 3), 12, RES_STRANGER), QUDAG_ELIMIT);
-    refused_by(RES_WIDE, RES_LINKS, 10, 10);
+    refused_by(RES_WIDE, RES_LINKS, 8, 8);
     assert_int_equal(link_as(12, true, net_no(1, 1), 13, RES_GUARD), QUDAG_OK); /* no stranger */
     assert_int_equal(link_as(13, true, net_no(2, 1), 14, RES_STRANGER), QUDAG_OK);
     resources_class(w.r, &w.a[0], RES_GUARD); /* its network has a place again */
-    w.a[5].class = RES_STRANGER;
-    assert_int_equal(ask(5, RES_LINKS, 1, 0), QUDAG_OK);
+    w.a[4].class = RES_STRANGER;
+    assert_int_equal(ask(4, RES_LINKS, 1, 0), QUDAG_OK);
 }
 
 static void what_is_reserved_nobody_else_takes(void **state)
@@ -123,12 +123,13 @@ static void what_is_reserved_nobody_else_takes(void **state)
     while (link_as(n, true, net_no((uint8_t)n, 1), (uint8_t)(n + 1), RES_STRANGER) == QUDAG_OK) {
         n++;
     }
-    assert_int_equal(n, 20);
-    refused_by(RES_INBOUND, RES_LINKS, 20, 20);
+    assert_int_equal(n, 16);
+    refused_by(RES_INBOUND, RES_LINKS, 16, 16);
     static const struct {
         enum res_class class;
         unsigned places;
-    } rows[] = {{RES_NAMED, 4}, {RES_CHOSEN, 4}, {RES_BOOTSTRAP, 2}, {RES_GUARD, 2}};
+    } rows[] = {{RES_NAMED, 4},     {RES_CHOSEN, 4}, {RES_NEAR, 2},
+                {RES_BOOTSTRAP, 2}, {RES_GUARD, 2},  {RES_PROTECTED, 2}};
     for (unsigned k = 0; k < ARRAY_LEN(rows); k++) {
         bool inbound = rows[k].class > RES_CHOSEN;
         for (unsigned i = 0; i < rows[k].places; i++) {
@@ -138,13 +139,42 @@ static void what_is_reserved_nobody_else_takes(void **state)
         }
         if (k + 1 < ARRAY_LEN(rows)) {
             assert_int_equal(link_as(n, inbound, 0, (uint8_t)(n + 1), rows[k].class), QUDAG_ELIMIT);
-            refused_by(inbound ? RES_INBOUND : RES_OUTBOUND, RES_LINKS, 20, 20);
+            refused_by(inbound ? RES_INBOUND : RES_OUTBOUND, RES_LINKS, 16, 16);
         }
     }
     assert_int_equal(n, 32);
-    assert_int_equal(resources_common(w.r, &places), 20);
+    assert_int_equal(resources_common(w.r, &places), 16);
     assert_int_equal(link_as(n, false, 0, (uint8_t)(n + 1), RES_CHOSEN), QUDAG_ELIMIT);
     refused_by(RES_NODE, RES_LINKS, 32, 32);
+}
+
+/* A place of the higher class, or the common one that it takes already; never one more of the common. */
+static void a_link_moves_up_where_that_costs_no_place_of_others(void **state)
+{
+    uint32_t places, before;
+    (void)state;
+
+    for (unsigned i = 0; i < 16; i++) {
+        assert_int_equal(link_as(i, true, net_no((uint8_t)i, 1), (uint8_t)(i + 1), RES_STRANGER),
+                         QUDAG_OK);
+    }
+    assert_int_equal(link_as(16, false, 0, 17, RES_CHOSEN), QUDAG_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        resources_class(w.r, &w.a[i], RES_NEAR);
+        assert_int_equal(w.a[i].class, RES_NEAR);
+    }
+    before = resources_common(w.r, &places);
+    assert_int_equal(before,
+                     14); /* two have places of their own, the third a common one as before */
+    assert_true(resources_in_common(w.r, RES_NEAR));
+    assert_false(resources_in_common(w.r, RES_CHOSEN));
+    resources_class(w.r, &w.a[16], RES_NEAR);
+    assert_int_equal(w.a[16].class, RES_CHOSEN);
+    assert_int_equal(resources_common(w.r, &places), before);
+    resources_class(w.r, &w.a[0], RES_STRANGER); /* down it goes always */
+    assert_int_equal(w.a[0].class, RES_STRANGER);
+    resources_class(w.r, &w.a[16], RES_NEAR); /* nobody gave way: two are near as before */
+    assert_int_equal(w.a[16].class, RES_CHOSEN);
 }
 
 static void a_peer_and_its_protocols_have_limits_of_their_own(void **state)
@@ -306,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(no_network_takes_more_than_its_share),
         T(what_is_reserved_nobody_else_takes),
+        T(a_link_moves_up_where_that_costs_no_place_of_others),
         T(a_peer_and_its_protocols_have_limits_of_their_own),
         T(bytes_fit_peer_network_and_node),
         T(where_networks_do_not_matter_only_the_places_do),

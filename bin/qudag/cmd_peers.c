@@ -1,0 +1,120 @@
+/* cmd_peers.c - peers, peer: links, and which of them are to stay. */
+#include "tool.h"
+
+#include <qudag/qudag.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+
+int run_peers(struct tool *t, int argc, char **argv)
+{
+    static const struct col cols[] = {
+        {"peer", "PEER", COL_PEER},
+        {"address", "ADDRESS", COL_TEXT},
+        {"direction", "DIR", COL_TEXT},
+        {"group", "KEX GROUP", COL_TEXT},
+        {"state", "STATE", COL_TEXT},
+        {"signature_remote", "PROVEN", COL_TEXT},
+        {"pq", "PQ", COL_YES},
+        {"pin", "PIN", COL_TEXT},
+        {"standing", "STANDING", COL_TEXT},
+        {"value", "VALUE", COL_INT},
+        {"tags", "TAGS", COL_WORDS},
+        {"handshake_ns", "SETUP", COL_NS},
+        {"rtt_ns", "RTT", COL_NS},
+        {"bytes_in", "IN", COL_SIZE},
+        {"bytes_out", "OUT", COL_SIZE},
+        {"agent", "AGENT", COL_TEXT},
+    };
+    static const struct col relays[] = {{"peer", "RELAY", COL_PEER}, {"guard", "GUARD", COL_YES}};
+    static const struct opt opts[] = {{"--relays", NULL}};
+    struct args a = {.t = t, .what = "peers", .argc = argc, .argv = argv, .opts = opts, .n = 1};
+    bool of_relays = false;
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        if (got != 0) {
+            return got == ARGS_BAD ? TOOL_USAGE
+                                   : tool_usage(t, "peers takes no argument but --relays");
+        }
+        of_relays = true;
+    }
+    if (of_relays) {
+        (void)ask_begin(t, "relays");
+        return ask_list(t, "relays", relays, N(relays), "no relay is known yet");
+    }
+    (void)ask_begin(t, "peers");
+    return ask_list(t, "peers", cols, N(cols), "no links");
+}
+
+/* What may be said of a peer. */
+struct saying {
+    const char *name, *cmd;
+    bool weighs; /* a weight follows the peer */
+};
+
+static const struct saying sayings[] = {
+    {"protect", "peer.protect", false},
+    {"unprotect", "peer.unprotect", false},
+    {"tag", "peer.tag", true},
+    {"untag", "peer.untag", false},
+};
+
+static int say(struct tool *t, const struct saying *what, int argc, char **argv)
+{
+    static const struct col cols[] = {{"peer", "peer", COL_TEXT},
+                                      {"protected_by", "protected by", COL_WORDS},
+                                      {"tags", "tags", COL_WORDS}};
+    static const struct opt opts[] = {{"--name", "NAME"}};
+    struct args a = {.t = t, .what = "peer", .argc = argc, .argv = argv, .opts = opts, .n = 1};
+    const char *word[2] = {NULL, NULL}, *name = NULL;
+    size_t n = 0;
+    int64_t weight = 0;
+    for (int got; (got = args_next(&a)) != ARGS_END;) {
+        if (got == ARGS_BAD) {
+            return TOOL_USAGE;
+        }
+        name = got == 0 ? a.value : name;
+        if (got == ARGS_WORD && n == (what->weighs ? 2u : 1u)) {
+            return tool_usage(t, what->weighs ? "peer tag takes a peer and a weight"
+                                              : "this takes one peer");
+        }
+        if (got == ARGS_WORD) {
+            word[n++] = a.value;
+        }
+    }
+    if (word[0] == NULL) {
+        return tool_usage(t, "which peer?");
+    }
+    if (what->weighs && (word[1] == NULL || !parse_number(word[1], -QUDAG_TAG_WEIGHT_MAX,
+                                                          QUDAG_TAG_WEIGHT_MAX, &weight))) {
+        return tool_usage(t, "peer tag takes a weight, -1000 to 1000");
+    }
+    struct rec *r = ask_begin(t, what->cmd);
+    rec_str(r, "peer", word[0]);
+    if (name != NULL) {
+        rec_str(r, "name", name);
+    }
+    if (what->weighs) {
+        rec_int(r, "weight", weight);
+    }
+    return ask_one(t, cols, N(cols));
+}
+
+int run_peer(struct tool *t, int argc, char **argv)
+{
+    const char *names[N(sayings)];
+    char message[200];
+    for (size_t ix = 0; ix < N(sayings); ix++) {
+        names[ix] = sayings[ix].name;
+        if (argc > 0 && strcmp(argv[0], sayings[ix].name) == 0) {
+            return say(t, &sayings[ix], argc - 1, argv + 1);
+        }
+    }
+    const char *near = argc > 0 ? text_nearest(argv[0], names, N(names)) : NULL;
+    (void)snprintf(message, sizeof(message), "peer: %s%.60s%s%s%s",
+                   argc > 0 ? "no command " : "which command? ", argc > 0 ? argv[0] : t->sub->args,
+                   near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
+                   near == NULL ? "" : "?");
+    return tool_usage(t, message);
+}

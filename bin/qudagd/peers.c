@@ -1,0 +1,152 @@
+/* peers.c - links as the tool shows them, and what the user says of peers: protections and tags. */
+#include "peers.h"
+
+#include "report.h"
+
+#include <string.h>
+
+#define TAG_DEFAULT "user" /* of a protection without a name */
+
+/* "user" or "user=50", for each name of |peer|. */
+static void rec_tags(struct rec *r, const qudag_node *n, const qudag_peer_id *peer)
+{
+    qudag_peer_tag_info tag = QUDAG_INIT(qudag_peer_tag_info);
+    for (size_t it = 0; qudag_peer_tag_next(n, peer, &it, &tag);) {
+        if (tag.protects) {
+            rec_str(r, "protected_by", tag.name);
+        }
+        if (tag.weighs) {
+            rec_strf(r, "tags", "%s=%d", tag.name, (int)tag.weight);
+        }
+    }
+}
+
+static const char *state_name(qudag_link_state state)
+{
+    switch (state) {
+    case QUDAG_LINK_CONNECTING:
+        return "connecting";
+    case QUDAG_LINK_HANDSHAKING:
+        return "handshaking";
+    default:
+        return "up";
+    }
+}
+
+static void link_row(struct rec *r, const qudag_node *n, const qudag_link_info *info)
+{
+    static const char *const pins[] = {"none", "first-use", "known"};
+    char agent[128], protocols[1024];
+    rec_peer(r, "peer", &info->peer);
+    rec_str(r, "state", state_name(info->state));
+    rec_str(r, "transport", info->transport);
+    rec_str(r, "address", info->remote);
+    rec_str(r, "direction", info->inbound ? "in" : "out");
+    rec_str(r, "group", info->group);
+    rec_str(r, "cipher", info->cipher);
+    rec_str(r, "signature_local", info->sig_local);
+    rec_str(r, "signature_remote", info->sig_remote);
+    rec_bool(r, "pq_kex", info->pq_kex);
+    rec_bool(r, "pq_auth", info->pq_auth);
+    rec_bool(r, "pq", info->pq_kex && info->pq_auth);
+    rec_str(r, "pin", (unsigned)info->pin < 3 ? pins[info->pin] : "?");
+    rec_str(r, "standing", qudag_standing_name(info->standing));
+    rec_int(r, "value", info->value);
+    rec_bool(r, "protected", info->standing == QUDAG_STANDING_PROTECTED);
+    rec_int(r, "age_ns", (int64_t)info->since);
+    rec_int(r, "rtt_ns", (int64_t)info->rtt);
+    rec_int(r, "handshake_ns", (int64_t)info->handshake);
+    rec_int(r, "bytes_in", (int64_t)info->bytes_in);
+    rec_int(r, "bytes_out", (int64_t)info->bytes_out);
+    rec_int(r, "streams", info->streams);
+    rec_tags(r, n, &info->peer);
+    if (qudag_peer_agent(n, &info->peer, agent, sizeof(agent), protocols, sizeof(protocols)) ==
+        QUDAG_OK) {
+        text_tame(agent); /* a peer chose it */
+        rec_str(r, "agent", agent);
+    }
+}
+
+void peers_report(struct request *rq)
+{
+    qudag_link_info info = QUDAG_INIT(qudag_link_info);
+    for (size_t it = 0; qudag_link_next(rq->d->node, &it, &info);) {
+        link_row(request_rec(rq, REC_ROW), rq->d->node, &info);
+        request_send(rq);
+    }
+    request_end_err(rq, QUDAG_OK, "");
+}
+
+static void end(struct request *rq, qudag_err err, const char *name)
+{
+    char message[240];
+    switch (err) {
+    case QUDAG_OK: {
+        struct rec *r = request_rec(rq, REC_ROW);
+        rec_peer(r, "peer", &rq->peer);
+        rec_tags(r, rq->d->node, &rq->peer);
+        request_send(rq);
+        request_end_err(rq, err, "");
+        return;
+    }
+    case QUDAG_EINVAL:
+        (void)snprintf(message, sizeof(message),
+                       "a name has 1 to 31 printable characters without spaces, a weight is "
+                       "-%d to %d; this is %.60s",
+                       QUDAG_TAG_WEIGHT_MAX, QUDAG_TAG_WEIGHT_MAX, name);
+        break;
+    case QUDAG_ELIMIT:
+        (void)snprintf(message, sizeof(message),
+                       "a peer has at most 16 names, and 1024 peers have some");
+        break;
+    case QUDAG_ENOTFOUND:
+        (void)snprintf(message, sizeof(message), "the peer has nothing named %.60s", name);
+        break;
+    default:
+        request_end_err(rq, err, name);
+        return;
+    }
+    request_end(rq, exit_of(err), qudag_err_name(err), message,
+                "qudag peers --json shows the names of linked peers; qudag help peer");
+}
+
+static const char *name_of(const struct request *rq)
+{
+    const char *name = rec_get_str(&rq->args, "name");
+    return name == NULL ? TAG_DEFAULT : name;
+}
+
+void peers_protect(struct request *rq)
+{
+    const char *name = name_of(rq);
+    if (request_peer(rq, rec_get_str(&rq->args, "peer"))) {
+        end(rq, qudag_peer_protect(rq->d->node, &rq->peer, name), name);
+    }
+}
+
+void peers_unprotect(struct request *rq)
+{
+    const char *name = name_of(rq);
+    if (request_peer(rq, rec_get_str(&rq->args, "peer"))) {
+        end(rq, qudag_peer_unprotect(rq->d->node, &rq->peer, name), name);
+    }
+}
+
+void peers_tag(struct request *rq)
+{
+    const char *name = name_of(rq);
+    int64_t weight = rec_get_int(&rq->args, "weight", 0);
+    if (request_peer(rq, rec_get_str(&rq->args, "peer"))) {
+        bool fits = weight >= -QUDAG_TAG_WEIGHT_MAX && weight <= QUDAG_TAG_WEIGHT_MAX;
+        end(rq, fits ? qudag_peer_tag(rq->d->node, &rq->peer, name, (int32_t)weight) : QUDAG_EINVAL,
+            name);
+    }
+}
+
+void peers_untag(struct request *rq)
+{
+    const char *name = name_of(rq);
+    if (request_peer(rq, rec_get_str(&rq->args, "peer"))) {
+        end(rq, qudag_peer_untag(rq->d->node, &rq->peer, name), name);
+    }
+}

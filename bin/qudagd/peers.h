@@ -1,0 +1,16 @@
+/* peers.h - links as the tool shows them, and what the user says of peers: protections and tags. */
+#ifndef QUDAG_BIN_QUDAGD_PEERS_H
+#define QUDAG_BIN_QUDAGD_PEERS_H
+
+struct request;
+
+/* peers: a row for each link. */
+void peers_report(struct request *rq);
+/* peer.protect, peer.unprotect: "peer", a peer id or multiaddr, and "name"; a row with what its names are then. */
+void peers_protect(struct request *rq);
+void peers_unprotect(struct request *rq);
+/* peer.tag, with "weight" besides; peer.untag. */
+void peers_tag(struct request *rq);
+void peers_untag(struct request *rq);
+
+#endif
