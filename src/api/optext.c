@@ -93,17 +93,22 @@ const struct peer_id *api_op_found(const struct node_request *req, qudag_err err
 static void limit_text(uint64_t refused, char *out, size_t cap)
 {
     struct res_refusal why = resources_unpack(refused);
-    const char *scope = why.scope == RES_NODE       ? "links of this node (links_max)"
-                        : why.scope == RES_PEER     ? "links with this peer"
-                        : why.scope == RES_OUTBOUND ? "places for dials of this node (links_max)"
-                                                    : "places for links (links_max)";
+    static const char *const of[RES_SCOPES] = {
+        [RES_NODE] = "links of this node (links_max)",
+        [RES_INBOUND] = "places for links (links_max)",
+        [RES_OUTBOUND] = "places for dials of this node (links_max)",
+        [RES_WIDE] = "places for links of one wide network (network_share)",
+        [RES_NETWORK] = "places for links of one network (network_share)",
+        [RES_PEER] = "links with this peer",
+        [RES_PROTOCOL] = "places for links", /* no link is refused by it */
+    };
 
     if (refused == 0) {
         (void)snprintf(out, cap, "the peer accepts no more links now: a limit of its own");
         return;
     }
     (void)snprintf(out, cap, "a limit of this node: %llu of %llu %s are used",
-                   (unsigned long long)why.used, (unsigned long long)why.limit, scope);
+                   (unsigned long long)why.used, (unsigned long long)why.limit, of[why.scope]);
 }
 
 /* Which of two keys does not match, and what to do; |found|: who answered instead, NULL: nobody. */

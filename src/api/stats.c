@@ -13,7 +13,8 @@ struct all_stats {
     struct onion_stats onion;
     struct io_stats io;
     struct store_stats store;
-    uint64_t refused[RES_SCOPES]; /* links */
+    uint64_t refused[RES_SCOPES];         /* links */
+    uint64_t streams_refused[RES_SCOPES]; /* both ways */
     const struct swarm_meters *meters;
     struct swarm_traffic traffic[NODE_PROTOCOLS][SWARM_PROTECTIONS];
     uint64_t replayed, bad; /* introductions */
@@ -77,7 +78,12 @@ struct all_stats {
     XX("streams_out", swarm.streams_out, COUNTER, "", "streams_opened", "direction=\"out\"",       \
        "Streams that this node opened")                                                            \
     XX("streams_refused", swarm.streams_refused, COUNTER, "", "streams_refused", "",               \
-       "Streams refused because the peer had too many open")                                       \
+       "Streams refused, by a limit or because of their link")                                     \
+    XX("streams_refused_node", streams_refused[RES_NODE], COUNTER, "", "streams_refused_by_scope", \
+       "scope=\"node\"", "Streams refused: the node has as many as it may")                        \
+    XX("streams_refused_protocol", streams_refused[RES_PROTOCOL], COUNTER, "",                     \
+       "streams_refused_by_scope", "scope=\"protocol\"",                                           \
+       "Streams refused: the peer has as many of that protocol as it may")                         \
     XX("negotiate_failed", swarm.negotiate_failed, COUNTER, "", "negotiate_failed", "",            \
        "Streams that ended without a common protocol")                                             \
     XX("negotiate_timeout", swarm.negotiate_timeout, COUNTER, "", "negotiate_timeout", "",         \
@@ -269,8 +275,11 @@ static void take_snapshot(const struct qudag_node *n)
     }
     node_introductions_refused(n->node, &s.replayed, &s.bad);
     for (unsigned i = 0; i < RES_SCOPES; i++) {
-        s.refused[i] = resources_refused(swarm_resources(node_swarm(n->node)),
-                                         (enum res_scope_kind)i, RES_LINKS);
+        const struct resources *r = swarm_resources(node_swarm(n->node));
+        enum res_scope_kind scope = (enum res_scope_kind)i;
+        s.refused[i] = resources_refused(r, scope, RES_LINKS);
+        s.streams_refused[i] = resources_refused(r, scope, RES_STREAMS_IN) +
+                               resources_refused(r, scope, RES_STREAMS_OUT);
     }
     s.store = (struct store_stats){.room = false};
     if (n->store != NULL) {

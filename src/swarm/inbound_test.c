@@ -122,6 +122,42 @@ static void inbound_streams_are_counted_by_protocol(void **state)
     assert_int_equal(count(EV_STREAM_OPEN), 8);
 }
 
+/* A refused stream leaves nothing in the accounts, one that ended gives back, and so do those of a link that died. */
+static void streams_ask_and_give_back(void **state)
+{
+    const struct resources *r = swarm_resources(w.s);
+    int64_t sid = 0;
+    (void)state;
+
+    uint32_t a = inbound(1, 0), b = inbound(1, 0); /* two links of one peer */
+    for (; sid < 3; sid++) {                       /* the core takes two of a peer */
+        uint32_t on = sid == 0 ? a : b;
+        event(LINK_STREAM, on, sid, NULL, 0);
+        assert_int_equal(resources_used(r, RES_NODE, RES_STREAMS_IN), sid + 1); /* at once */
+        event(LINK_DATA, on, sid, hello_a, sizeof hello_a - 1);
+    }
+    assert_int_equal(resources_used(r, RES_NODE, RES_STREAMS_IN), 2);
+    assert_int_equal(resources_refused(r, RES_PROTOCOL, RES_STREAMS_IN), 1);
+    event(LINK_RESET, a, 0, NULL, 0);
+    assert_int_equal(resources_used(r, RES_NODE, RES_STREAMS_IN), 1);
+    event(LINK_STREAM, a, sid, NULL, 0);
+    event(LINK_DATA, a, sid, hello_a, sizeof hello_a - 1);
+    assert_int_equal(resources_used(r, RES_NODE, RES_STREAMS_IN), 2);
+    assert_int_equal(resources_refused(r, RES_PROTOCOL, RES_STREAMS_IN), 1);
+    event(LINK_DOWN, b, 0, NULL, 0);
+    assert_int_equal(resources_used(r, RES_NODE, RES_LINKS), 1); /* its place is free at once */
+    settle();
+    assert_int_equal(resources_used(r, RES_NODE, RES_STREAMS_IN), 1);
+    know(1, 1);
+    open_to(1, 1, 0);
+    settle();
+    assert_int_equal(resources_used(r, RES_NODE, RES_STREAMS_OUT), 1);
+    event(LINK_DOWN, a, 0, NULL, 0);
+    settle();
+    assert_int_equal(resources_used(r, RES_NODE, RES_STREAMS_OUT), 0);
+    assert_int_equal(resources_used(r, RES_NODE, RES_STREAMS_IN), 0);
+}
+
 static void silent_and_wrong_negotiations_end(void **state)
 {
     struct swarm_stats st;
@@ -217,6 +253,7 @@ int main(void)
         T(a_flood_of_streams_beyond_the_limit_is_reset),
         T(a_protocol_for_anonymous_callers_does_not_exist_for_others),
         T(inbound_streams_are_counted_by_protocol),
+        T(streams_ask_and_give_back),
         T(silent_and_wrong_negotiations_end),
         T(a_refused_proposal_resets_our_stream),
         T(a_full_queue_resets_the_stream_and_reports_it),

@@ -94,14 +94,12 @@ struct swarm_link {
     uint64_t heard;      /* bytes that had come in by then */
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
-    struct res_account account; /* while it is up; circuits have none */
+    struct res_account account; /* its place while it is up (circuits have none), and its streams */
     enum res_class came;        /* what it was when it came up, whoever its peer is */
     enum res_class standing;    /* the higher of that and what its peer is to us now */
     uint32_t n_ours, n_cells;   /* streams that we opened; that carry cells */
     tstamp moved;               /* when content last moved on a stream of the peer's */
     uint64_t ours, theirs;      /* bytes of content on streams that we, that the peer opened */
-    uint32_t inbound[SWARM_PROTOS_MAX]; /* open inbound streams by protocol */
-    uint32_t outbound[SWARM_CORES_MAX]; /* streams we opened, by core */
 };
 
 enum swarm_stream_state {
@@ -118,7 +116,7 @@ struct swarm_stream {
     int64_t sid;
     enum swarm_stream_state state;
     unsigned core;
-    size_t proto_ix;                      /* inbound with a core: in swarm.proto */
+    uint8_t counted; /* 1 + the number it has in its account (res_ask.proto); 0: none */
     bool inbound, fin_in, fin_out, in_up; /* in_up: a core knows it */
     bool timed_out; /* was reset, and is in swarm.timed_out until its core was told */
     const char *proto;
@@ -251,7 +249,7 @@ void swarm_open_fail(struct swarm *s, struct swarm_open *o, qudag_err err, tstam
 bool swarm_open_expire(struct swarm *s, struct swarm_open *o, tstamp now);
 
 /* links.c */
-/* A place for a link was refused: counted already, and logged here, ten at once, one a second.  The packed reason. */
+/* A link or a stream was refused: counted already, logged here, ten at once, one a second.  The packed reason. */
 uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why, tstamp now);
 struct swarm_link *swarm_link_make(struct swarm *s, const struct swarm_transport *tp,
                                    struct ref ref, tstamp now); /* NULL: no memory */

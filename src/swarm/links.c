@@ -12,6 +12,7 @@
 #include <string.h>
 
 static const struct peer_id nobody;
+static const struct res_ask one_link = {.what = RES_LINKS, .n = 1, .proto = RES_PROTOS};
 
 static struct slice link_key(const struct swarm_transport *tp, const struct ref *ref,
                              uint8_t buf[SWARM_LINK_KEY_LEN])
@@ -64,7 +65,14 @@ struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport 
     if (l != NULL || !tp->t->on_demand || tp->t->info(tp->owner, ref, &info) != QUDAG_OK) {
         return l;
     }
+    struct res_place at = {.inbound = (info.props & LINK_INBOUND) != 0};
+    uint8_t key[SWARM_LINK_KEY_LEN];
     l = swarm_link_make(s, tp, ref, 0);
+    if (l != NULL && resources_open(s->resources, &l->account, &at) != QUDAG_OK) {
+        map_del(&s->link_map, link_key(tp, &ref, key));
+        swarm_link_free(s, l);
+        l = NULL;
+    }
     if (l != NULL) {
         l->up = true;
         l->carried = info.carried;
@@ -116,7 +124,9 @@ void swarm_link_gone(struct swarm *s, struct swarm_link *l, qudag_err err, tstam
     }
     map_del(&s->link_map, link_key(l->tp, &l->ref, key));
     swarm_dial_uncount(s, l);
-    resources_end(s->resources, &l->account);
+    if (l->account.used[RES_LINKS] > 0) { /* its streams are given back as they are reaped */
+        resources_give(s->resources, &l->account, &one_link);
+    }
     l->dead = true;
     l->down_err = err == QUDAG_OK ? QUDAG_ECLOSED : err;
     swarm_meter_link_gone(s, l, now);
@@ -338,7 +348,7 @@ uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why, tsta
     if (!limiter_take(&s->refusals_said, 1, now)) { /* as many as peers like; all are counted */
         return resources_pack(why);
     }
-    log_event(&s->cfg.log, LOG_INFO, "link.refused",
+    log_event(&s->cfg.log, LOG_INFO, why->what == RES_LINKS ? "link.refused" : "stream.refused",
               LOG_STR("scope", resources_scope_name(why->scope)),
               LOG_STR("resource", resources_what_name(why->what)), LOG_NUM("used", why->used),
               LOG_NUM("limit", why->limit));
@@ -377,7 +387,6 @@ static void make_way(struct swarm *s, const struct swarm_link *l, const struct l
 static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct link_info *info,
                             tstamp now)
 {
-    const struct res_ask one = {.what = RES_LINKS, .n = 1, .proto = RES_PROTOS};
     struct swarm_ask want = ask_of(l, info);
     struct res_place at = {want.inbound, info->net, peer_id_slice(&info->peer)};
     struct res_refusal why;
@@ -390,7 +399,7 @@ static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct 
     enum res_class class = swarm_place(s, &want, &why, now);
     l->account.class = class != RES_CLASSES ? class : l->came;
     make_way(s, l, info, now);
-    err = resources_ask(s->resources, &l->account, &one, &why);
+    err = resources_ask(s->resources, &l->account, &one_link, &why);
     if (err != QUDAG_OK) {
         resources_end(s->resources, &l->account);
         uint64_t word = swarm_link_refused(s, &why, now);

@@ -51,6 +51,38 @@ static uint32_t carries_cells(const struct swarm *s, unsigned core)
     return s->core[core].ops->unit != 0 ? 1 : 0;
 }
 
+static void uncount(struct swarm *s, struct swarm_stream *st)
+{
+    struct res_ask one = {st->inbound ? RES_STREAMS_IN : RES_STREAMS_OUT, 1,
+                          (uint8_t)(st->counted - 1), 0};
+
+    if (st->counted != 0) {
+        resources_give(s->resources, &st->link->account, &one);
+        st->counted = 0;
+    }
+}
+
+/*
+ * |st| is one of |proto|, of which its peer may have |most| that way (0: any number); RES_PROTOS: not known yet.
+ * QUDAG_ELIMIT, *refused says which limit it was; |st| is not counted at all then.
+ */
+static qudag_err count(struct swarm *s, struct swarm_stream *st, size_t proto, uint32_t most,
+                       uint64_t *refused, tstamp now)
+{
+    struct res_ask one = {st->inbound ? RES_STREAMS_IN : RES_STREAMS_OUT, 1, (uint8_t)proto, most};
+    struct res_refusal why;
+
+    uncount(s, st);
+    qudag_err err = resources_ask(s->resources, &st->link->account, &one, &why);
+    if (err == QUDAG_OK) {
+        st->counted = (uint8_t)(proto + 1);
+    } else {
+        s->stats.streams_refused++;
+        *refused = swarm_link_refused(s, &why, now);
+    }
+    return err;
+}
+
 /* |n| bytes of content of |st| came, or left. */
 static void note_moved(struct swarm_stream *st, uint64_t n, tstamp now)
 {
@@ -68,13 +100,10 @@ void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now)
 {
     struct swarm_link *l = st->link;
 
-    if (st->inbound && st->core < SWARM_CORES_MAX) {
-        l->inbound[st->proto_ix]--;
+    uncount(s, st);
+    if (st->core < SWARM_CORES_MAX) {
         l->n_cells -= carries_cells(s, st->core);
-    } else if (!st->inbound) {
-        l->outbound[st->core]--;
-        l->n_cells -= carries_cells(s, st->core);
-        l->n_ours--;
+        l->n_ours -= st->inbound ? 0 : 1;
     }
     list_del(&st->link_node);
     list_del(&st->wait_node);
@@ -148,32 +177,26 @@ static qudag_err propose(struct swarm *s, struct swarm_stream *st, const char *p
     return err;
 }
 
-/* Whether |core| may open one more stream to whoever is at the other end, counting all its links. */
-static bool has_share(const struct swarm *s, const struct swarm_link *l, unsigned core)
-{
-    uint32_t most = s->core[core].ops->outbound_max, n = 0;
-
-    for (size_t i = 0; most != 0 && l->peer != NULL && i < l->peer->n_links; i++) {
-        n += l->peer->link[i]->outbound[core];
-    }
-    return most == 0 || n < most;
-}
-
 /* On success |report| will be delivered; on failure the caller still owns it. */
 qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_pending *report,
                             const char *proto, tstamp now)
 {
-    struct swarm_stream *st = has_share(s, l, report->core) ? stream_make(s, l, now) : NULL;
+    struct swarm_stream *st = stream_make(s, l, now);
 
     if (st == NULL) {
         return QUDAG_ELIMIT;
     }
+    uint32_t most = l->peer != NULL ? s->core[report->core].ops->outbound_max : 0;
+    qudag_err err = count(s, st, report->core, most, &report->ev.refused, now);
+    if (err != QUDAG_OK) {
+        swarm_stream_drop(s, st, now);
+        return err;
+    }
     st->core = report->core;
-    l->outbound[st->core]++;
     l->n_ours++;
     l->n_cells += carries_cells(s, st->core);
     st->proto = proto;
-    qudag_err err = l->tp->t->ops->open(l->tp->owner, l->ref, user_word(st->ref), proto, &st->sid);
+    err = l->tp->t->ops->open(l->tp->owner, l->ref, user_word(st->ref), proto, &st->sid);
     if (err != QUDAG_OK) {
         swarm_stream_drop(s, st, now);
         return err;
@@ -196,23 +219,13 @@ qudag_err swarm_stream_open(struct swarm *s, struct swarm_link *l, struct swarm_
     return QUDAG_OK;
 }
 
-/* Streams of a protocol that whoever is at the other end has open to us, on all of its links. */
-static uint32_t inbound_of(const struct swarm_link *l, size_t proto_ix)
-{
-    uint32_t n = l->inbound[proto_ix];
-
-    for (size_t i = 0; l->peer != NULL && i < l->peer->n_links; i++) {
-        n += l->peer->link[i] != l ? l->peer->link[i]->inbound[proto_ix] : 0;
-    }
-    return n;
-}
-
 /* An inbound stream found its protocol. */
 static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto_ix, tstamp now)
 {
     struct swarm_link *l = st->link;
     unsigned core = s->proto_core[proto_ix];
     const struct core_ops *ops = s->core[core].ops;
+    uint64_t refused;
 
     if (!swarm_rule_carries(l->props, 0, ops->limited_ok, false)) {
         s->stats.streams_refused++;
@@ -220,15 +233,13 @@ static bool accept_stream(struct swarm *s, struct swarm_stream *st, size_t proto
         return false;
     }
     uint32_t most = ops->inbound_max != 0 ? ops->inbound_max : s->cfg.streams_per_peer;
-    if (inbound_of(l, proto_ix) >= most) {
-        s->stats.streams_refused++;
-        swarm_stream_abort(s, st, QUDAG_ELIMIT, now);
+    qudag_err err = count(s, st, proto_ix, most, &refused, now);
+    if (err != QUDAG_OK) {
+        swarm_stream_abort(s, st, err, now);
         return false;
     }
-    l->inbound[proto_ix]++;
     l->n_cells += carries_cells(s, core);
     l->moved = now;
-    st->proto_ix = proto_ix;
     st->core = core;
     st->proto = s->proto[proto_ix];
     st->in_up = true;
@@ -257,6 +268,11 @@ void swarm_stream_in(struct swarm *s, struct swarm_link *l, const struct link_ev
     }
     st->inbound = true;
     st->sid = ev->sid;
+    uint64_t refused;
+    if (count(s, st, RES_PROTOS, 0, &refused, now) != QUDAG_OK) {
+        swarm_stream_abort(s, st, QUDAG_ELIMIT, now);
+        return;
+    }
     l->tp->t->ops->set_user(l->tp->owner, l->ref, ev->sid, user_word(st->ref));
     if ((l->props & LINK_NAMED) == 0) {
         st->state = SWARM_STREAM_LISTEN;

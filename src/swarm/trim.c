@@ -90,7 +90,7 @@ static void least_add(struct least *v, struct swarm_link *l, int32_t value)
 /* Not a circuit, nor one that is just coming up. */
 static bool has_place(const struct swarm_link *l)
 {
-    return l->up && l->account.dir != NULL;
+    return l->up && l->account.used[RES_LINKS] > 0;
 }
 
 bool swarm_trim_surplus(struct swarm *s, tstamp now)
