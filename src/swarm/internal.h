@@ -9,7 +9,7 @@
  *   renew.c    links before their certificates end                 value.c   what a link is worth, pure
  *   moved.c    links whose address on this machine is gone         tags.c    what the program says of peers
  *   meter.c    what is measured                                    states.c  what programs are told of links
- *   trim.c     which links give way
+ *   trim.c     which links are too many                            places.c  what links count as; which gives way
  */
 #ifndef QUDAG_SRC_SWARM_INTERNAL_H
 #define QUDAG_SRC_SWARM_INTERNAL_H
@@ -286,22 +286,5 @@ void swarm_stream_event(struct swarm *s, const struct swarm_transport *tp, const
 void swarm_stream_drop(struct swarm *s, struct swarm_stream *st, tstamp now);
 /* Resets it on our side and frees it; a core that knew it is not told. */
 void swarm_stream_abort(struct swarm *s, struct swarm_stream *st, qudag_err err, tstamp now);
-
-/* meter.c */
-/* |l| came up, as |info| says; it is up since |now|. */
-void swarm_meter_link_up(struct swarm *s, struct swarm_link *l, const struct link_info *info,
-                         tstamp now);
-/* |l|, authenticated, is not let in; counted here if it is inbound, else when it is gone. */
-void swarm_meter_link_refused(struct swarm *s, struct swarm_link *l, const struct link_info *info,
-                              qudag_err err);
-/* |l| ends with its down_err: up, or a dial without success. */
-void swarm_meter_link_gone(struct swarm *s, const struct swarm_link *l, tstamp now);
-/* The wait of |o| ends: QUDAG_OK, with a stream. */
-void swarm_meter_open(struct swarm *s, const struct swarm_open *o, qudag_err err, tstamp now);
-/* |len| bytes of the core that owns |st| were taken for sending, or came in. */
-void swarm_meter_traffic(struct swarm *s, const struct swarm_stream *st, enum swarm_direction dir,
-                         size_t len);
-/* What hides the bytes on a link with |props|; |carried|: a circuit through another one. */
-enum swarm_protection swarm_protection_of(uint8_t props, bool carried);
 
 #endif

@@ -7,6 +7,7 @@
  *
  * What of it programs are told: states.h.
  */
+#include "swarm/meter_int.h"
 #include "swarm/trim.h"
 
 #include <string.h>
@@ -161,6 +162,19 @@ void swarm_link_close(struct swarm *s, struct swarm_link *l, qudag_err err, tsta
     swarm_link_gone(s, l, err, now);
 }
 
+void swarm_trim_link(struct swarm *s, struct swarm_link *l, enum swarm_trim why, tstamp now)
+{
+    struct swarm_worth w = swarm_link_worth(s, l, now);
+    bool limit = why == SWARM_TRIM_HIGH || why == SWARM_TRIM_NEWCOMER;
+
+    s->stats.links_trimmed[why]++;
+    log_event(&s->cfg.log, limit ? LOG_INFO : LOG_DEBUG, "link.trimmed",
+              LOG_STR("reason", swarm_trim_name(why)), LOG_NUM("value", swarm_value(&w)),
+              LOG_NUM("links", s->n_links));
+    l->down_text = swarm_trim_text(why);
+    swarm_link_close(s, l, limit ? QUDAG_ELIMIT : QUDAG_OK, now);
+}
+
 /* What the link shows against what is known of its peer; a first proof is pinned. */
 static qudag_err check_proof(struct swarm *s, const struct swarm_link *l,
                              const struct link_info *info)
@@ -288,61 +302,6 @@ static bool make_place(struct swarm *s, struct swarm_peer *p, tstamp now)
     return true;
 }
 
-enum res_class swarm_peer_standing(const struct swarm *s, const struct peer_id *peer)
-{
-    bool is_protected;
-
-    (void)swarm_tags_sum(&s->tags, peer, &is_protected);
-    if (is_protected) {
-        return RES_PROTECTED;
-    }
-    return s->cfg.standing != NULL ? s->cfg.standing(s->cfg.sink_ctx, peer) : RES_STRANGER;
-}
-
-/* What a link counts as that is dialled for |core|, or |inbound|, whoever its peer is. */
-static enum res_class class_of(const struct swarm *s, bool inbound, unsigned core)
-{
-    if (inbound) {
-        return RES_STRANGER;
-    }
-    return s->core[core].ops->chooses ? RES_CHOSEN : RES_NAMED;
-}
-
-/* ... and with what |peer| is to us; NULL: whoever answers. */
-static enum res_class class_with(const struct swarm *s, enum res_class base,
-                                 const struct peer_id *peer)
-{
-    enum res_class known = peer != NULL ? swarm_peer_standing(s, peer) : base;
-
-    return known > base ? known : base;
-}
-
-enum res_class swarm_link_standing(const struct swarm *s, const struct swarm_link *l)
-{
-    if (l->up) {
-        return l->standing;
-    }
-    enum res_class base = class_of(s, false, l->dial_by != 0 ? l->dial_by - 1u : 0);
-    return class_with(s, base, l->peer != NULL ? &l->peer->id : NULL);
-}
-
-enum res_class swarm_place(const struct swarm *s, const struct swarm_ask *ask,
-                           struct res_refusal *why, tstamp now)
-{
-    enum res_class base = class_of(s, ask->inbound, ask->core);
-    enum res_class class = class_with(s, base, ask->peer);
-    struct res_refusal other;
-
-    if (resources_room(s->resources, ask->inbound, ask->net, class, why) == QUDAG_OK) {
-        return class;
-    }
-    if (class != base && /* a guard that we dial has at least the place of any dial */
-        resources_room(s->resources, ask->inbound, ask->net, base, &other) == QUDAG_OK) {
-        return base;
-    }
-    return swarm_trim_victim(s, class, why, now) != NULL ? class : RES_CLASSES;
-}
-
 uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why, tstamp now)
 {
     if (!limiter_take(&s->refusals_said, 1, now)) { /* as many as peers like; all are counted */
@@ -395,7 +354,7 @@ static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct 
     if (err != QUDAG_OK) {
         return err;
     }
-    l->came = class_of(s, want.inbound, want.core);
+    l->came = swarm_class_of(s, want.inbound, want.core);
     enum res_class class = swarm_place(s, &want, &why, now);
     l->account.class = class != RES_CLASSES ? class : l->came;
     make_way(s, l, info, now);

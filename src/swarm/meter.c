@@ -1,5 +1,5 @@
 /* meter.c - see meter.h; only adds up. */
-#include "swarm/internal.h"
+#include "swarm/meter_int.h"
 
 _Static_assert(SWARM_METER_CORES == SWARM_CORES_MAX, "each core has its traffic");
 

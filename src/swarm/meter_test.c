@@ -5,6 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "swarm/meter_int.h"
 #include "swarm/testkit.h"
 
 static const uint8_t hello_a[] = "\x13/multistream/1.0.0\n\x05/a/1\n";

@@ -6,7 +6,7 @@
  *            └ none ▶ wait ─ dial (dial.c) ─ LINK_UP ▶ swarm_opens_flush ▶ streams
  *                                           └ all failed ▶ EV_STREAM_FAIL
  */
-#include "swarm/internal.h"
+#include "swarm/meter_int.h"
 
 #include "base/rd.h"
 

@@ -7,7 +7,7 @@
  * Outbound streams are usable at once (optimistic negotiation).  A link with LINK_NAMED carries the
  * protocol's name itself, and nothing is negotiated.
  */
-#include "swarm/internal.h"
+#include "swarm/meter_int.h"
 
 #include "base/assert.h"
 #include "base/err.h"

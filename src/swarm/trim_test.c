@@ -43,6 +43,36 @@ static uint32_t stranger(uint8_t n)
     return ix;
 }
 
+/* What was told of links that end (states.h). */
+static struct {
+    enum swarm_link_why why;
+    qudag_err err;
+    const char *text;
+    unsigned n;
+} told;
+
+static void on_link(void *ctx, const struct swarm_link_change *c)
+{
+    (void)ctx;
+    if (c->state == SWARM_LINK_CLOSING) {
+        told.why = c->why;
+        told.err = c->err;
+        told.text = c->text;
+        told.n++;
+    }
+}
+
+static void is_told(enum swarm_link_why why, qudag_err err, const char *text)
+{
+    assert_int_equal(told.n, 1);
+    assert_int_equal(told.why, why);
+    assert_int_equal(told.err, err);
+    assert_true((told.text == NULL) == (text == NULL));
+    if (text != NULL) {
+        assert_string_equal(told.text, text);
+    }
+}
+
 /* ---- tags ---- */
 
 static void tags_have_limits_and_protections_are_apart(void **state)
@@ -191,6 +221,24 @@ static void hundreds_go_in_rounds(void **state)
     assert_true(swarm_deadline(w.s) > w.now + NS_PER_S);
 }
 
+static void rounds_end_where_links_ended_by_themselves(void **state)
+{
+    (void)state;
+    for (uint8_t i = 1; i <= 60; i++) {
+        (void)stranger(i);
+    }
+    tick(25);
+    for (uint32_t i = 0; links() > 3; i++) {
+        if (!w.link[i].closed) {
+            event(LINK_DOWN, i, 0, NULL, 0);
+            settle();
+        }
+    }
+    tick(1);
+    assert_int_equal(links(), 3); /* fewer than the low mark */
+    assert_int_equal(trimmed(SWARM_TRIM_HIGH), 32);
+}
+
 static void a_protected_peer_is_not_closed_for_being_idle(void **state)
 {
     struct peer_id kept = peer_no(2);
@@ -199,9 +247,12 @@ static void a_protected_peer_is_not_closed_for_being_idle(void **state)
     (void)stranger(1);
     (void)stranger(2);
     assert_int_equal(swarm_peer_protect(w.s, &kept, "app"), QUDAG_OK);
+    memset(&told, 0, sizeof(told));
+    w.s->cfg.link_changed = on_link;
     tick(301);
     assert_true(w.link[0].closed && !w.link[1].closed);
     assert_int_equal(w.link[0].close_err, QUDAG_OK);
+    is_told(SWARM_WHY_HERE, QUDAG_ECLOSED, NULL);
     assert_int_equal(trimmed(SWARM_TRIM_IDLE), 1);
     assert_int_equal(swarm_peer_untag(w.s, &kept, "app", true), QUDAG_OK);
     tick(11);
@@ -241,9 +292,12 @@ static void a_stranger_gets_the_place_of_the_least_valuable(void **state)
     assert_true(w.link[ix].closed); /* all are young */
     assert_int_equal(w.link[ix].close_err, QUDAG_ELIMIT);
     w.now += 21 * NS_PER_S;
+    memset(&told, 0, sizeof(told));
+    w.s->cfg.link_changed = on_link;
     ix = stranger(21);
     settle();
     assert_false(w.link[ix].closed);
+    is_told(SWARM_WHY_OUR_LIMIT, QUDAG_ELIMIT, swarm_trim_text(SWARM_TRIM_NEWCOMER));
     assert_int_equal(links(), 6);
     assert_int_equal(trimmed(SWARM_TRIM_NEWCOMER), 1);
     assert_false(w.link[5].closed);
@@ -310,6 +364,7 @@ int main(void)
         T(of_too_many_links_the_least_valuable_go),
         T(young_and_moving_links_are_spared),
         T(hundreds_go_in_rounds),
+        T(rounds_end_where_links_ended_by_themselves),
         T(a_protected_peer_is_not_closed_for_being_idle),
         P(a_stranger_gets_the_place_of_the_least_valuable),
         P(a_network_that_has_its_share_closes_nobody_elses_link),
