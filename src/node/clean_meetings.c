@@ -40,8 +40,12 @@ static void failed(struct node *n, struct node_circuit *c, qudag_err err, tstamp
     }
 }
 
-static const struct node_circuit_use waits = {
-    .name = "clean", .stem = true, .meets = true, .built = built, .failed = failed};
+static const struct node_circuit_use waits = {.name = "clean",
+                                              .meter = NODE_CIRCUIT_CLEAN,
+                                              .stem = true,
+                                              .meets = true,
+                                              .built = built,
+                                              .failed = failed};
 
 static void look(const struct node *n, const struct node_service *s, tstamp now,
                  struct node_clean_view *v)
