@@ -74,7 +74,7 @@ static size_t count_links(const qudag_node *n, size_t *pq)
     *pq = 0;
     for (size_t it = 0; qudag_link_next(n, &it, &info);) {
         links += info.state == QUDAG_LINK_UP;
-        *pq += info.pq_kex && info.pq_auth;
+        *pq += info.state == QUDAG_LINK_UP && info.pq_kex && info.pq_auth;
     }
     return links;
 }

@@ -458,7 +458,8 @@ bool swarm_link_next(const struct swarm *s, size_t *it, struct swarm_look *out, 
     const struct swarm_link *l;
 
     while ((l = map_next(&s->link_map, it)) != NULL) {
-        if ((l->props & LINK_ANON) != 0 || swarm_link_info(l, &out->info) != QUDAG_OK) {
+        bool refused = l->state == SWARM_LINK_NONE; /* at the door: nobody was told of it */
+        if ((l->props & LINK_ANON) != 0 || refused || swarm_link_info(l, &out->info) != QUDAG_OK) {
             continue;
         }
         struct swarm_worth worth = swarm_link_worth(s, l, now); /* of a dial: nothing yet */
