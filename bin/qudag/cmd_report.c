@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define LOG_TAIL 65536 /* bytes of the log's end */
-#define LOG_MAX (64u << 20)
 
 static void put(FILE *to, const char *text)
 {
@@ -150,26 +149,25 @@ static void ask_daemon(struct tool *t, FILE *to)
     t->deadline_ns = 0;
 }
 
-/* Its end, from a whole line on. */
+/* Its end, from a whole line on, however long it is. */
 static void log_tail(const struct tool *t, FILE *to)
 {
+    static char text[LOG_TAIL];
     char path[PATH_LEN];
-    uint8_t *text = NULL;
-    size_t len = 0;
+    FILE *log = path_join(path, t->dir, "qudagd.log") ? fopen(path, "re") : NULL;
 
     head(to, "end of the log");
-    if (!path_join(path, t->dir, "qudagd.log") || file_read(path, LOG_MAX, &text, &len) != 0) {
+    if (log == NULL) {
         (void)fputs("there is no qudagd.log in the state folder\n", to);
         return;
     }
-    size_t from = len > LOG_TAIL - 1 ? len - (LOG_TAIL - 1) : 0;
-    const char *start = (const char *)text + from;
-    if (from > 0) {
-        start += strcspn(start, "\n");
-        start += *start == '\n';
+    bool cut = fseek(log, -(long)(LOG_TAIL - 1), SEEK_END) == 0; /* else it is shorter */
+    if (!cut) {
+        rewind(log);
     }
-    put(to, start);
-    free(text);
+    text[fread(text, 1, LOG_TAIL - 1, log)] = 0;
+    (void)fclose(log);
+    put(to, cut ? text + strcspn(text, "\n") : text);
 }
 
 int run_report(struct tool *t, int argc, char **argv)
