@@ -57,7 +57,8 @@ bool quic_budget_put_out(struct quic_conn *c)
 
 void quic_budget_read(struct quic_conn *c, bool sealed)
 {
-    uint64_t ns = load_cost(1, c->streams_new, c->useful);
+    bool ended = c->state == QUIC_CONN_LINGER; /* what comes for it is not opened */
+    uint64_t ns = ended ? LOAD_THROWN : load_cost(1, c->streams_new, c->useful);
 
     charge(c, ns);
     if (sealed) {
