@@ -23,14 +23,8 @@ static void rec_tags(struct rec *r, const qudag_node *n, const qudag_peer_id *pe
 
 static const char *state_name(qudag_link_state state)
 {
-    switch (state) {
-    case QUDAG_LINK_CONNECTING:
-        return "connecting";
-    case QUDAG_LINK_HANDSHAKING:
-        return "handshaking";
-    default:
-        return "up";
-    }
+    static const char *const names[] = {"?", "connecting", "handshaking", "up", "closing", "down"};
+    return names[(unsigned)state < sizeof(names) / sizeof(names[0]) ? state : 0];
 }
 
 static void link_row(struct rec *r, const qudag_node *n, const qudag_link_info *info)
