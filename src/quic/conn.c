@@ -585,7 +585,7 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
         }
         return;
     }
-    bool first = c->info.bytes_in == 0 && !c->server;
+    bool first = c->accepted == 0 && !c->server;
     c->info.bytes_in += d->data.len;
     if (!c->local_fixed && c->server && d->local.family != 0) {
         c->local = d->local;
@@ -601,7 +601,11 @@ void quic_conn_recv(struct quic_conn *c, const struct quic_dgram *d)
         fail_by_lib(c, rv);
         return;
     }
+    ngtcp2_conn_info seen = {.pkt_recv = 0}; /* what could not be opened is nobody's answer */
     if (first && c->state == QUIC_CONN_HANDSHAKE) {
+        ngtcp2_conn_get_conn_info(c->ng, &seen);
+    }
+    if (seen.pkt_recv > 0) {
         const struct link_ev ev = {.type = LINK_ANSWERED, .link = c->ref};
         bool told = quic_ev_push(c->q, &ev); /* nobody misses it where there is no memory */
         (void)told;

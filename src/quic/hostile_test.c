@@ -605,6 +605,29 @@ static void test_reports_of_unreachable_end_only_the_dial_they_are_about(void **
     down();
 }
 
+/* A datagram with the id of a dial in it, that nobody sealed, is not taken for an answer. */
+static void test_garbage_is_no_answer(void **state)
+{
+    uint8_t quote[QUOTE_LEN], junk[1200] = {0xc0, 0, 0, 0, 1};
+
+    (void)state;
+    make(PQ_REQUIRE, NULL);
+    dial_quoted(quote);
+    const uint8_t *id = quote + 6 + quote[5]; /* its length before it */
+    memcpy(junk + 5, id, 1 + (size_t)id[0]);
+    junk[7 + id[0]] = 0;
+    struct quic_dgram d = {
+        .local = tk.ep[0].addr, .remote = tk.ep[1].addr, .data = {junk, sizeof junk}};
+    quic_recv(tk.ep[0].q, &d, tk.now);
+    tk_events(&tk.ep[0]);
+    assert_true(heard_of_the_server(&tk));
+    assert_int_equal(tk.ep[0].answers, 0);
+    (void)tk_run(&tk, 5 * NS_PER_S, NULL);
+    assert_int_equal(tk.ep[0].answers, 1);
+    assert_int_equal(tk.ep[0].ups, 1);
+    down();
+}
+
 /* Whoever is off the path knows addresses and ports, and not what a dial has sent. */
 static void test_a_forged_unreachable_ends_no_dial(void **state)
 {
@@ -640,6 +663,7 @@ int main(void)
         cmocka_unit_test(test_one_address_cannot_take_all_places),
         cmocka_unit_test(test_forged_initials_do_not_shut_out_the_address_they_name),
         cmocka_unit_test(test_a_false_retry_token_is_refused),
+        cmocka_unit_test(test_garbage_is_no_answer),
         cmocka_unit_test(test_a_forged_unreachable_ends_no_dial),
         cmocka_unit_test(test_a_moved_peer_keeps_its_link),
         cmocka_unit_test(test_an_inbound_link_of_a_restarted_peer_ends_when_probed),

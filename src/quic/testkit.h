@@ -41,7 +41,7 @@ struct tk_ep {
     struct quic *q;
     struct netaddr addr;
     /* what was seen */
-    unsigned ups, downs, streams, fins, resets, streams_ok;
+    unsigned ups, downs, streams, fins, resets, streams_ok, answers;
     struct ref link; /* of the last LINK_UP */
     struct link_info info;
     struct link_ev down; /* the last */

@@ -92,6 +92,7 @@ static inline void tk_note(struct tk_ep *ep, const struct link_ev *ev)
         ep->streams_ok++;
         break;
     case LINK_ANSWERED:
+        ep->answers++;
         break;
     }
 }
