@@ -123,9 +123,10 @@ struct load_account *load_net(struct load *w, uint64_t net, tstamp now)
 void load_put_out(struct load *w, uint64_t host, tstamp now)
 {
     const struct host *before = map_u64_at(&w->hosts, host);
-    struct host h = {.times = before != NULL ? before->times + 1 : 0};
+    bool again = before != NULL && now < tstamp_after(before->until, LOAD_OUT_FORGET);
+    struct host h = {.times = again ? before->times + 1 : 0};
 
-    h.until = tstamp_after(now, load_out_for(before != NULL ? h.times : 0));
+    h.until = tstamp_after(now, load_out_for(h.times));
     if (before == NULL && w->hosts.n >= LOAD_HOSTS_MAX) {
         evict(&w->hosts, host_weight, now);
     }

@@ -30,6 +30,8 @@
 #define LOAD_HOSTS_MAX 1024
 #define LOAD_OUT_FIRST (30 * NS_PER_S)
 #define LOAD_OUT_MOST (600 * NS_PER_S)
+#define LOAD_OUT_FORGET                                                                            \
+    (3600 * NS_PER_S) /* free for so long, a host begins anew: addresses change hands */
 
 struct load_account {
     tstamp at; /* when |debt| was so */

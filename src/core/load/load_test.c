@@ -100,6 +100,10 @@ static void hosts_are_kept_out_longer_each_time(void **state)
     assert_false(load_is_out(&w, 8, T0));
     load_put_out(&w, 7, T0);
     assert_true(load_is_out(&w, 7, T0 + 2 * LOAD_OUT_FIRST - 1));
+    tstamp later = T0 + 2 * LOAD_OUT_FIRST + LOAD_OUT_FORGET; /* an hour without */
+    load_put_out(&w, 7, later);
+    assert_true(load_is_out(&w, 7, later + LOAD_OUT_FIRST - 1));
+    assert_false(load_is_out(&w, 7, later + LOAD_OUT_FIRST));
     assert_int_equal(load_out_for(0), LOAD_OUT_FIRST);
     assert_int_equal(load_out_for(1), 2 * LOAD_OUT_FIRST);
     assert_int_equal(load_out_for(UINT32_MAX), LOAD_OUT_MOST);
