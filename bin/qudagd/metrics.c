@@ -221,7 +221,7 @@ static void plain(FILE *to, const char *name, const char *type, const char *help
     (void)fprintf(to, "%s%s %" PRIu64 "\n", name, counter ? "_total" : "", value);
 }
 
-static uint64_t open_fds(void)
+uint64_t metrics_open_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");
     uint64_t n = 0;
@@ -273,7 +273,7 @@ void metrics_print_process(FILE *to, enum metrics_form form)
     (void)fprintf(to, "%s_total ", cpu);
     seconds(to, of_timeval(&use.ru_utime) + of_timeval(&use.ru_stime));
     (void)fputc('\n', to);
-    plain(to, "process_open_fds", "gauge", "Open file descriptors", open_fds(), form);
+    plain(to, "process_open_fds", "gauge", "Open file descriptors", metrics_open_fds(), form);
     plain(to, "process_max_fds", "gauge", "Most file descriptors allowed", most.rlim_cur, form);
     plain(to, "process_resident_memory_bytes", "gauge", "Memory in use, as the system counts it",
           resident(), form);

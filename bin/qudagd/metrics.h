@@ -37,6 +37,8 @@ bool metrics_take(struct metrics *m, const qudag_node *n);
 void metrics_print(FILE *to, const struct metrics *m, enum metrics_form form);
 /* The version, and what the system says of this process, by the names every exporter has; from any thread. */
 void metrics_print_process(FILE *to, enum metrics_form form);
+/* Descriptors that this process has open; 0: unknown. */
+uint64_t metrics_open_fds(void);
 /* What ends a text of |form|. */
 void metrics_print_end(FILE *to, enum metrics_form form);
 

@@ -5,7 +5,6 @@
 #include "rules.h"
 #include "start.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -30,16 +29,22 @@ const char *phase_name(qudag_phase p)
     return (unsigned)p < sizeof(name) / sizeof(name[0]) ? name[p] : "?";
 }
 
-/* Nanoseconds until the next bootstrap attempt; 0: none is due. */
-static int64_t retry_ns(const struct daemon *d)
+/* The value of a counter or gauge of the node; 0: there is none of that name. */
+static uint64_t stat_value(const qudag_node *n, const char *name)
 {
     qudag_stat stat = QUDAG_INIT(qudag_stat);
-    for (size_t it = 0; qudag_node_stat_next(d->node, &it, &stat);) {
-        if (strcmp(stat.name, "bootstrap_retry_ms") == 0) {
-            return (int64_t)stat.value * 1000000;
+    for (size_t it = 0; qudag_node_stat_next(n, &it, &stat);) {
+        if (strcmp(stat.name, name) == 0) {
+            return stat.value;
         }
     }
     return 0;
+}
+
+/* Nanoseconds until the next bootstrap attempt; 0: none is due. */
+static int64_t retry_ns(const struct daemon *d)
+{
+    return (int64_t)stat_value(d->node, "bootstrap_retry_ms") * 1000000;
 }
 
 /* Why the last attempt to join failed, as a sentence. */
@@ -77,18 +82,6 @@ static size_t count_links(const qudag_node *n, size_t *pq)
         *pq += info.state == QUDAG_LINK_UP && info.pq_kex && info.pq_auth;
     }
     return links;
-}
-
-/* The value of a counter or gauge of the node; 0: there is none of that name. */
-static uint64_t stat_value(const qudag_node *n, const char *name)
-{
-    qudag_stat stat = QUDAG_INIT(qudag_stat);
-    for (size_t it = 0; qudag_node_stat_next(n, &it, &stat);) {
-        if (strcmp(stat.name, name) == 0) {
-            return stat.value;
-        }
-    }
-    return 0;
 }
 
 /* Whether what must outlive the process can be written; if not, the row says what cannot and why. */
@@ -510,20 +503,6 @@ void report_config(struct request *rq)
     request_end_err(rq, QUDAG_OK, "");
 }
 
-/* Open descriptors of this process; 0: unknown. */
-static int64_t open_files(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int64_t n = 0;
-    while (dir != NULL && readdir(dir) != NULL) {
-        n++;
-    }
-    if (dir != NULL) {
-        (void)closedir(dir);
-    }
-    return n > 3 ? n - 3 : 0; /* ".", ".." and the one of the folder itself */
-}
-
 void report_limits(struct request *rq)
 {
     struct daemon *d = rq->d;
@@ -534,7 +513,7 @@ void report_limits(struct request *rq)
     rec_bool(r, "relay", d->conf.v[CONF_RELAY].num != 0);
     rec_int(r, "links_max", d->conf.v[CONF_LINKS_MAX].num);
     rec_int(r, "circuits_max", d->conf.v[CONF_CIRCUITS_MAX].num);
-    rec_int(r, "files", open_files());
+    rec_int(r, "files", (int64_t)metrics_open_fds());
     rec_int(r, "files_max", (int64_t)(files.rlim_cur < INT64_MAX ? files.rlim_cur : 0));
     rec_int(r, "descriptor_stored", (int64_t)stat_value(d->node, "descriptor_stored"));
     request_send(rq);
