@@ -267,7 +267,7 @@ bool swarm_link_needed(const struct swarm_link *l, unsigned *core);
 void swarm_link_used(struct swarm *s, const struct swarm_link *l, unsigned core);
 /* states.c: |l| is in state |to| now, which is told; steps that do not follow on its state are none. */
 void swarm_link_enter(struct swarm *s, struct swarm_link *l, enum swarm_link_state to);
-const struct peer_id *swarm_link_peer_id(const struct swarm_link *l); /* len 0: nobody */
+const struct peer_id *swarm_link_peer_id(const struct swarm_link *l); /* len 0: with nobody */
 /* Closes it, and as above; the transport's LINK_DOWN finds nothing then. */
 void swarm_link_close(struct swarm *s, struct swarm_link *l, qudag_err err, tstamp now);
 void swarm_link_free(struct swarm *s, struct swarm_link *l);
