@@ -242,7 +242,8 @@ static void opened(struct padding *p, const struct ev *ev, struct acts *out)
 
 static void data(struct padding *p, struct pad *e, struct slice in, struct acts *out)
 {
-    if (in.len > EXCHANGE_LEN - e->got || e->state == PAD_WAITING) {
+    bool asked = e->state != PAD_HELD; /* else nobody can have an answer */
+    if (in.len > EXCHANGE_LEN - e->got || e->state == PAD_WAITING || !asked) {
         pad_fail(p, e, QUDAG_EPROTO, out);
         return;
     }
