@@ -13,6 +13,11 @@ static uint64_t host_of(const struct netaddr *a)
                           : v; /* no unicast prefix begins so */
 }
 
+bool quic_budget_known(const struct quic_conn *c)
+{
+    return !c->server || c->proven || c->completed;
+}
+
 static void charge(struct quic_conn *c, uint64_t ns)
 {
     struct quic *q = c->q;
@@ -22,7 +27,7 @@ static void charge(struct quic_conn *c, uint64_t ns)
         return;
     }
     load_charge(&c->load, &load_rule_link, ns, q->now);
-    net = load_net(&q->load, c->net, q->now);
+    net = quic_budget_known(c) ? load_net(&q->load, c->net, q->now) : NULL;
     if (net != NULL) {
         load_charge(net, &load_rule_net, ns, q->now);
     }
@@ -38,7 +43,8 @@ enum load_state quic_budget_take(struct quic_conn *c)
         state = load_verdict(&c->load, load_net(&q->load, c->net, q->now), q->now);
     }
     if (state == LOAD_OUT &&
-        load_debt(&c->sealed, &load_rule_link, q->now) < load_rule_link.burst / 2) {
+        (!quic_budget_known(c) ||
+         load_debt(&c->sealed, &load_rule_link, q->now) < load_rule_link.burst / 2)) {
         state = LOAD_LAST;
     }
     if (state == LOAD_LAST) {

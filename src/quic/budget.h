@@ -8,6 +8,13 @@
 
 #include "quic/conn.h"
 
+/*
+ * Whether the peer of |c| is where its packets say: until a handshake is over, or came with a token, they may be
+ * anybody's, who can seal them too, as the keys of Initials are public.  Neither the network nor the host of somebody
+ * who is not known is held to account.
+ */
+bool quic_budget_known(const struct quic_conn *c);
+
 /* What becomes of a datagram for |c|; one that is thrown away is counted and charged. */
 enum load_state quic_budget_take(struct quic_conn *c);
 

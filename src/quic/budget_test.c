@@ -151,9 +151,50 @@ static void who_sends_only_what_costs_is_put_out_and_kept_out_for_a_while(void *
     end();
 }
 
+/* The handshake that 1 has begun with 0. */
+static struct quic_conn *half_open(void)
+{
+    struct quic *q = tk.ep[1].q;
+
+    assert_false(list_empty(&q->half_open));
+    return LIST_ENTRY(q->half_open.next, struct quic_conn, half);
+}
+
+/*
+ * Whoever forges a sender begins a handshake in his name, and goes on with packets for it: of which some cannot be
+ * read, and others can, as anybody knows the keys of Initials.
+ */
+static void forged_packets_of_a_handshake_shut_nobody_out(void **state)
+{
+    struct quic_tx tx = {.buf = tk.buf};
+    struct ref link;
+
+    (void)state;
+    make(PQ_OFF, NULL);
+    assert_int_equal(tk_dial(&tk, 0, 1, &tk.ep[1].peer, &link), QUDAG_OK);
+    assert_true(quic_send(tk.ep[0].q, tk.now, &tx) && tx.len <= sizeof packet);
+    memcpy(packet, tx.buf, tx.len);
+    packet_len = tx.len;
+    replay(1500000); /* the first begins it */
+    assert_int_equal(stats(1).half_open, 1);
+    assert_true(stats(1).dropped_work > 1000000);
+    assert_false(quic_budget_closed(tk.ep[1].q, &tk.ep[0].addr)); /* its network */
+    for (unsigned i = 0; i < 100000; i++) {
+        quic_budget_read(half_open(), true);
+    }
+    replay(500000);
+    assert_int_equal(stats(1).links_put_out, 0);
+    assert_false(quic_budget_closed(tk.ep[1].q, &tk.ep[0].addr)); /* and the host */
+    (void)tk_run(&tk, 15 * NS_PER_S, NULL);
+    join(); /* 0 itself is as welcome as ever */
+    assert_works();
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forged_packets_of_a_handshake_shut_nobody_out),
         cmocka_unit_test(copies_of_a_packet_are_thrown_away_and_put_nobody_out),
         cmocka_unit_test(who_sends_only_what_costs_is_put_out_and_kept_out_for_a_while),
     };
