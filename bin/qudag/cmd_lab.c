@@ -132,7 +132,7 @@ static int spawn_one(struct tool *t, const char *dir, const char *const *options
         nodeconf_drop(&made);
         return tool_error(t, TOOL_FAILED, "START", why, "qudag lab down, then once more");
     }
-    err = nodeconf_write(&made);
+    err = nodeconf_write(&made, dir);
     return err == 0 ? TOOL_OK
                     : tool_error(t, TOOL_FAILED, "CONFIG", strerror(err), "make room on the disk");
 }

@@ -291,7 +291,7 @@ static void note(const struct tool *t, const char *text)
 
 static int foreground(struct tool *t, const struct up *u, struct nodeconf *made)
 {
-    int err = nodeconf_write(made);
+    int err = nodeconf_write(made, t->dir);
     if (err != 0) {
         return tool_error(t, TOOL_FAILED, "CONFIG", strerror(err),
                           "make room, or choose --dir DIR");
@@ -333,7 +333,7 @@ static int start(struct tool *t, const struct up *u)
         nodeconf_drop(&made);
         return failure_of(t, code, why);
     }
-    err = nodeconf_write(&made);
+    err = nodeconf_write(&made, t->dir);
     if (!t->json) {
         (void)printf("started    qudagd, pid %ld; log %s/qudagd.log\n", daemon_pid(t->dir), t->dir);
         if (fresh && err == 0) {

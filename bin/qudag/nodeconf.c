@@ -2,6 +2,7 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,11 +55,17 @@ int nodeconf_make(struct tool *t, const char *dir, const char *const *options,
     return nodeconf_ask(t, dir, print_args, options, &made->text);
 }
 
-int nodeconf_write(struct nodeconf *made)
+int nodeconf_write(struct nodeconf *made, const char *dir)
 {
     int err = made->text == NULL
                   ? 0
                   : file_write_atomic(made->path, made->text, strlen(made->text), 0600);
+    int fd =
+        err == 0 && made->text != NULL ? open(made->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        give_to_owner(dir, fd);
+        (void)close(fd);
+    }
     nodeconf_drop(made);
     return err;
 }

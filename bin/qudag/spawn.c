@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -195,6 +196,15 @@ static void reap(pid_t pid)
     }
 }
 
+void give_to_owner(const char *dir, int fd)
+{
+    struct stat folder, file;
+    if (geteuid() == 0 && stat(dir, &folder) == 0 && folder.st_uid != 0 && fstat(fd, &file) == 0 &&
+        S_ISREG(file.st_mode) && file.st_uid == 0 && file.st_nlink == 1) {
+        (void)!fchown(fd, folder.st_uid, folder.st_gid); /* the daemon says what it cannot open */
+    }
+}
+
 int spawn_daemon(const char *dir, const char *const *options, const struct passphrase *passphrase,
                  char *why, size_t why_len)
 {
@@ -205,13 +215,17 @@ int spawn_daemon(const char *dir, const char *const *options, const struct passp
         return DAEMON_FAILED;
     }
     int err = dir_make(dir, 0700);
+    int by_root = geteuid() == 0
+                      ? O_NOFOLLOW
+                      : 0; /* the folder may be somebody's, who must not lead root elsewhere */
     int log = err == 0 && path_join(log_path, dir, "qudagd.log")
-                  ? open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)
+                  ? open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | by_root, 0600)
                   : -1;
     if (log < 0 || pipe2(pipes, O_CLOEXEC) != 0) {
         (void)snprintf(why, why_len, "%s: %s", dir, strerror(err != 0 ? err : errno));
         return DAEMON_FAILED;
     }
+    give_to_owner(dir, log);
     int secret = passphrase_pipe(passphrase);
     pid_t pid = secret == -2 ? -1 : fork();
     if (pid == 0) {

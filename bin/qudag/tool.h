@@ -171,6 +171,12 @@ bool exec_qudagd(const char *dir, const char *const *before, const char *const *
  * and standard error, to be freed (also after -1; NULL: nothing). */
 int ask_qudagd(const char *dir, const char *const *before, const char *const *options, char **out,
                char **complaint);
+/*
+ * By root: a file of root's own that was made in |dir| belongs to whom the folder belongs to, a daemon that reads and
+ * opens it later.
+ */
+void give_to_owner(const char *dir, int fd);
+
 /* Starts a daemon for |dir| and waits until it serves or tells why not: 0, or its exit code and
  * |why|.  |options|: "SECTION.KEY=VALUE", ended by NULL.  |passphrase| of its keys; NULL: none. */
 int spawn_daemon(const char *dir, const char *const *options, const struct passphrase *passphrase,
@@ -192,7 +198,8 @@ int nodeconf_ask(struct tool *t, const char *dir, const char *const *args,
  * has none, so that it is written only once the daemon has taken it.  Errors are printed. */
 int nodeconf_make(struct tool *t, const char *dir, const char *const *options,
                   struct nodeconf *made);
-int nodeconf_write(struct nodeconf *made); /* 0 or an errno; |made| is done with either way */
+int nodeconf_write(struct nodeconf *made,
+                   const char *dir); /* 0 or an errno; |made| is done with either way */
 
 /* Frees what nodeconf_make() prepared, without writing it; harmless after nodeconf_write(). */
 void nodeconf_drop(struct nodeconf *made);

@@ -2,7 +2,9 @@
 #include "privileges.h"
 
 #include <cap-ng.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,14 +14,59 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The folder is the user's, if it is made here; what is there is left as it is. */
+static const char *const of_tool[] = {"qudagd.log", "qudag.conf"};
+#define OF_TOOL (sizeof(of_tool) / sizeof(of_tool[0]))
+
+static bool is_of_tool(const char *name)
+{
+    bool found = strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+    for (size_t ix = 0; ix < OF_TOOL; ix++) {
+        found = found || strcmp(name, of_tool[ix]) == 0;
+    }
+    return found;
+}
+
+/* Whether in the folder |fd|, of root and closed to others, is nothing but what `qudag up` begins. */
+static bool is_new(int fd)
+{
+    struct stat st;
+    const struct dirent *e;
+    bool ok = fstat(fd, &st) == 0 && st.st_uid == 0 && (st.st_mode & 077) == 0;
+    int own = ok ? openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    DIR *list = own < 0 ? NULL : fdopendir(own);
+    while (list != NULL && ok && (e = readdir(list)) != NULL) {
+        ok = is_of_tool(e->d_name);
+    }
+    if (list != NULL) {
+        (void)closedir(list);
+    }
+    return ok && list != NULL;
+}
+
+/*
+ * The folder is the user's, if it is made here or was made by `qudag up` just now; anything else is left as it is. Only
+ * root can put something into it in between.
+ */
 static bool make_dir(const char *dir, const struct passwd *pw)
 {
-    if (mkdir(dir, 0700) != 0) {
-        return errno == EEXIST ||
-               errno == ENOENT; /* a parent that lacks: who opens the folder says so */
+    bool made = mkdir(dir, 0700) == 0;
+    if (!made && errno != EEXIST) {
+        return errno == ENOENT; /* a parent that lacks: who opens the folder says so */
     }
-    return chown(dir, pw->pw_uid, pw->pw_gid) == 0;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool ok = !made;
+    if (fd >= 0 && (made || is_new(fd))) {
+        ok = true;
+        for (size_t ix = 0; ok && ix < OF_TOOL; ix++) {
+            ok = fchownat(fd, of_tool[ix], pw->pw_uid, pw->pw_gid, AT_SYMLINK_NOFOLLOW) == 0 ||
+                 errno == ENOENT;
+        }
+        ok = ok && fchown(fd, pw->pw_uid, pw->pw_gid) == 0;
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return ok;
 }
 
 bool privileges_become(const char *user, const char *dir, char why[PRIVILEGES_WHY_LEN])

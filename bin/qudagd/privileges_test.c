@@ -3,7 +3,9 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +55,45 @@ static int from_root(void)
            capng_have_capabilities(CAPNG_SELECT_BOTH) == CAPNG_NONE);
     EXPECT(privileges_become(USER, made, why)); /* who is it already */
     EXPECT(!privileges_become("root", made, why) && strstr(why, "only root can become") != NULL);
+    return 0;
+}
+
+/* As `qudag up` leaves it to the daemon: a folder of root's with an empty log. */
+static bool make_folder(const char *name)
+{
+    char path[96];
+    (void)snprintf(path, sizeof(path), "%s/%s", made, name);
+    int fd = mkdir(made, 0700) == 0 ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) : -1;
+    return fd >= 0 && close(fd) == 0;
+}
+
+/* Removes it again; whose the folder and the file are is as |uid| says. */
+static bool folder_was(const char *name, uid_t uid)
+{
+    char path[96];
+    struct stat folder, file;
+    (void)snprintf(path, sizeof(path), "%s/%s", made, name);
+    bool ok = stat(made, &folder) == 0 && lstat(path, &file) == 0 && folder.st_uid == uid &&
+              file.st_uid == uid;
+    return unlink(path) == 0 && rmdir(made) == 0 && ok;
+}
+
+static int a_folder_of_the_tool(void)
+{
+    char why[PRIVILEGES_WHY_LEN];
+    pid_t pid;
+    int status;
+    static const char *const names[] = {"qudagd.log", "shadow"};
+    for (int ix = 0; ix < 2; ix++) {
+        EXPECT(make_folder(names[ix]));
+        pid = fork();
+        if (pid == 0) {
+            _exit(privileges_become(USER, made, why) ? 0 : 1);
+        }
+        EXPECT(waitpid(pid, &status, 0) == pid && status == 0);
+        const struct passwd *pw = getpwnam(USER);
+        EXPECT(folder_was(names[ix], ix == 0 ? pw->pw_uid : 0));
+    }
     return 0;
 }
 
@@ -132,6 +173,12 @@ static void root_becomes_a_user_for_good(void **state)
     in_a_child(from_root);
 }
 
+static void a_folder_that_is_new_is_given_to_the_user_and_no_other(void **state)
+{
+    (void)state;
+    in_a_child(a_folder_of_the_tool);
+}
+
 static void a_user_who_does_not_exist_is_named(void **state)
 {
     (void)state;
@@ -168,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(root_becomes_a_user_for_good),
+        cmocka_unit_test(a_folder_that_is_new_is_given_to_the_user_and_no_other),
         cmocka_unit_test(a_user_who_does_not_exist_is_named),
         cmocka_unit_test(memory_that_comes_later_is_locked_too),
         cmocka_unit_test(with_a_limit_nothing_is_locked),

@@ -6,6 +6,7 @@ TEST: timeout=120
 """
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -93,8 +94,32 @@ def from_root():
     check(home.stat().st_uid == 65534 and home.stat().st_mode & 0o777 == 0o700, 'the folder is not the user\'s')
     check(run(QUDAG, '--dir', home, 'down')[0] == 0 and daemon.wait(20) == 0, 'it does not end')
     print(f'ok: from root to nobody, on port {port}', flush=True)
+    by_tool()
     code, text = run(QUDAGD, '--dir', TOP / 'never', '-o', 'process.user=no-such-user')
     check(code != 0 and 'there is no user no-such-user' in text and not (TOP / 'never').exists(), f'{code}: {text}')
+
+
+def by_tool():
+    """`qudag up` as root, with a folder that is not there yet: all in it is the user's, and SIGHUP can read it"""
+    n = Node('tool', 'process.user=nobody', 'proxy.listen=off').start()
+    owners = {p.name: p.lstat().st_uid for p in (n.dir, *n.dir.iterdir())}
+    check(set(owners.values()) == {65534}, f'not all is the user\'s: {owners}')
+    n.down()
+    n.start()  # by what qudag.conf says now
+    os.rename(n.dir / 'qudagd.log', n.dir / 'old.log')
+    os.kill(n.pid, signal.SIGHUP)
+    end = time.time() + 20
+    while time.time() < end and not (n.dir / 'qudagd.log').exists():
+        time.sleep(0.1)
+    check((n.dir / 'qudagd.log').exists(), f'not rotated: {(n.dir / "old.log").read_text()[-600:]}')
+    n.down()
+    (n.dir / 'qudagd.log').unlink()
+    roots = TOP / 'roots'
+    roots.write_text('')
+    (n.dir / 'qudagd.log').symlink_to(roots)  # as that user could
+    code, text = n.tool('up')
+    check(code != 0 and roots.stat().st_uid == 0 and roots.read_text() == '', f'root was led elsewhere: {code}: {text}')
+    print('ok: from root to nobody, by qudag up', flush=True)
 
 
 def port_is_free(port):
