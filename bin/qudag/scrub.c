@@ -10,6 +10,7 @@
 
 #define DIGITS "0123456789"
 #define HEX DIGITS "abcdefABCDEF"
+#define PATH_END "\t\n\",;'()"
 #define ALNUM DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 struct out {
@@ -64,6 +65,42 @@ static size_t id(const char *text)
     return !number && (len >= ID_LEN || (hex && len >= HEX_LEN)) ? len : 0;
 }
 
+/* The same of a path, with what follows a space in it. */
+static size_t path(const char *text)
+{
+    size_t len = strcspn(text, PATH_END " "), all = strcspn(text, PATH_END);
+
+    for (size_t ix = len; ix < all && memcmp(text + ix - 1, ": ", 2) != 0; ix++) {
+        if (text[ix] == '/' && text[ix - 1] != ' ') { /* not the beginning of another */
+            len = ix + strcspn(text + ix, PATH_END " ");
+        }
+    }
+    return len;
+}
+
+/* The same of the name of a service, which a user gave it. */
+static size_t dark(const char *text)
+{
+    static const char end[] = ".dark";
+    size_t len = strspn(text, ALNUM ".-_"), n = sizeof(end) - 1;
+
+    return len > n && memcmp(text + len - n, end, n) == 0 ? len : 0;
+}
+
+/* A value that is not quoted, of a field that holds what a user named: its length, else 0. */
+static size_t named(const char *all, const char *text)
+{
+    static const char *const fields[] = {" host=", " name=", " target=", " file="};
+
+    for (size_t ix = 0; ix < sizeof(fields) / sizeof(fields[0]); ix++) {
+        size_t n = strlen(fields[ix]);
+        if ((size_t)(text - all) >= n && memcmp(text - n, fields[ix], n) == 0) {
+            return strcspn(text, " \n");
+        }
+    }
+    return 0;
+}
+
 /* A quoted value at |text|, its field before it: its length if it is to go, else 0. */
 static size_t quoted(const char *all, const char *text)
 {
@@ -91,10 +128,14 @@ static size_t secret(const char *all, const char *text, bool inside, const char 
 
     if (*text == '"' && (len = quoted(all, text)) > 0) {
         *word = "<text>";
+    } else if (!inside && (len = named(all, text)) > 0) {
+        *word = "<text>";
+    } else if (!inside && (len = dark(text)) > 0) {
+        *word = "<id>";
     } else if (!inside && ((len = ip6(text)) > 0 || (len = ip4(text)) > 0)) {
         *word = "<address>";
     } else if (!inside && *text == '/' && text[1] > ' ') {
-        len = strcspn(text, " \t\n\",;'()");
+        len = path(text);
         *word = "<path>";
     } else if (!inside && (len = id(text)) > 0) {
         *word = "<id>";

@@ -24,7 +24,11 @@ static void who_and_where_goes(void **state)
     is("peer=12D3KooWBWf62onRc2nDrbsY62G8Qz3Mcen8DpkAWd47D1QbD7Jm n=3", "peer=<id> n=3");
     is("/ip4/192.0.2.7/udp/4433/quic-v1/p2p/12D3KooWBWf62onRc2nDrbsY62G8Qz", "<path>");
     is("dir=/some/where/.local/state", "dir=<path>");
-    is("aebis2he27rvctjkb6c4gnaf543vvuqhmnsh6m3y.7xesejp5vau5qwzychcdeq6s.dark", "<id>.<id>.dark");
+    is("aebis2he27rvctjkb6c4gnaf543vvuqhmnsh6m3y.7xesejp5vau5qwzychcdeq6s.dark", "<id>");
+    is("text=\"to blog.dark:80\"", "text=\"to <id>:80\"");
+    is("a host=blog others=1", "a host=<text> others=1");
+    is("x /some/A B C/some dir/file: no", "x <path> no");
+    is("x /some/A B/c d and /e f", "x <path> d and <path> f");
     is("circuit=00000007a3f1", "circuit=<id>");
     is("name=\"my \\\"tax\\\" 2025.pdf\" size=3", "name=<text> size=3");
     is("name=\"unfinished", "name=<text>");
