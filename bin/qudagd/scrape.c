@@ -176,7 +176,8 @@ static int make_way(const struct scrape_place *p)
     if (lstat(un.sun_path, &st) != 0) {
         return errno == ENOENT ? 0 : errno;
     }
-    int fd = S_ISSOCK(st.st_mode) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    int fd =
+        S_ISSOCK(st.st_mode) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
     if (fd < 0) {
         return EEXIST;
     }
