@@ -191,11 +191,120 @@ static void forged_packets_of_a_handshake_shut_nobody_out(void **state)
     end();
 }
 
+static struct quic_conn *conn(void)
+{
+    struct quic_conn *c = slots_get(&tk.ep[1].q->conns, tk.ep[1].link);
+
+    assert_non_null(c);
+    return c;
+}
+
+/* Of IPv4 one address is a host, of IPv6 a /64: neighbours of who is put out are not. */
+static void a_host_is_put_out_and_its_neighbours_are_not(void **state)
+{
+    static const struct {
+        struct netaddr bad, other;
+        bool same;
+    } rows[] = {
+        {{.family = 4, .ip = {10, 9, 8, 7}}, {.family = 4, .ip = {10, 9, 8, 7}, .port = 9}, true},
+        {{.family = 4, .ip = {10, 9, 7, 7}}, {.family = 4, .ip = {10, 9, 7, 6}}, false},
+        {{.family = 4, .ip = {10, 9, 6, 7}}, {.family = 4, .ip = {11, 9, 6, 7}}, false},
+        {{.family = 6, .ip = {0x20, 1, 2, 3, 4, 5, 6, 7, 8}},
+         {.family = 6, .ip = {0x20, 1, 2, 3, 4, 5, 6, 7, 9}},
+         true},
+        {{.family = 6, .ip = {0x20, 1, 2, 3, 4, 5, 6, 8}},
+         {.family = 6, .ip = {0x20, 1, 2, 3, 4, 5, 6, 9}},
+         false},
+    };
+
+    (void)state;
+    make(PQ_OFF, NULL);
+    join();
+    struct quic *q = tk.ep[1].q;
+    struct netaddr was = conn()->remote;
+    unsigned said = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        conn()->remote = rows[i].bad;
+        (void)quic_budget_put_out(conn());
+        assert_true(quic_budget_closed(q, &rows[i].bad));
+        assert_int_equal(quic_budget_closed(q, &rows[i].other), rows[i].same);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        said += quic_budget_put_out(conn());
+    }
+    assert_true(said < 10); /* the log is not flooded by who is put out */
+    conn()->remote = was;
+    end();
+}
+
+/* A network that owes too much begins no handshake; one in whose name somebody else asks owes nothing. */
+static void only_proven_addresses_owe_for_handshakes(void **state)
+{
+    const struct netaddr a = {.family = 4, .ip = {10, 7, 1, 1}},
+                         near = {.family = 4, .ip = {10, 7, 1, 2}},
+                         far = {.family = 4, .ip = {10, 7, 2, 1}};
+
+    (void)state;
+    make(PQ_OFF, NULL);
+    struct quic *q = tk.ep[1].q;
+    for (uint64_t ns = 0; ns <= load_rule_net.burst; ns += LOAD_HANDSHAKE) {
+        quic_budget_handshake(q, &a, false);
+    }
+    assert_false(quic_budget_closed(q, &a));
+    for (uint64_t ns = 0; ns <= load_rule_net.burst; ns += LOAD_HANDSHAKE) {
+        quic_budget_handshake(q, &a, true);
+    }
+    assert_true(quic_budget_closed(q, &a));
+    assert_true(quic_budget_closed(q, &near));
+    assert_false(quic_budget_closed(q, &far));
+    end();
+}
+
+/* What is read is charged to the link and its network, once; what streams brought pays for it, once. */
+static void work_is_charged_once_to_a_link_and_its_network(void **state)
+{
+    (void)state;
+    make(PQ_OFF, NULL);
+    join();
+    struct quic_conn *c = conn();
+    struct quic *q = tk.ep[1].q;
+    c->load = c->sealed = (struct load_account){0};
+    *load_net(&q->load, c->net, q->now) = (struct load_account){0};
+    c->useful = 0;
+    c->streams_new = 2;
+    quic_budget_read(c, false);
+    assert_int_equal(c->load.debt, LOAD_PACKET + 2 * LOAD_STREAM);
+    assert_int_equal(load_net(&q->load, c->net, q->now)->debt, c->load.debt);
+    assert_int_equal(c->sealed.debt, 0);
+    c->useful = 1000;
+    quic_budget_read(c, true); /* the streams are paid for, and this packet by its bytes */
+    assert_int_equal(c->load.debt, LOAD_PACKET + 2 * LOAD_STREAM);
+    quic_budget_read(c, true); /* but not the next */
+    assert_int_equal(c->load.debt, 2 * LOAD_PACKET + 2 * LOAD_STREAM);
+    assert_int_equal(c->sealed.debt, LOAD_PACKET);
+    quic_budget_refused(c, QUDAG_EPROTO);
+    assert_int_equal(c->load.debt, 2 * LOAD_PACKET + 2 * LOAD_STREAM + LOAD_REFUSED);
+    quic_budget_refused(c, QUDAG_ENOMEM); /* ours */
+    quic_budget_refused(c, QUDAG_ECANCELED);
+    quic_budget_refused(c, QUDAG_OK);
+    assert_int_equal(c->load.debt, 2 * LOAD_PACKET + 2 * LOAD_STREAM + LOAD_REFUSED);
+    c->load = (struct load_account){.at = q->now, .debt = load_rule_link.burst + 1};
+    assert_int_equal(quic_budget_take(c), LOAD_LAST);
+    enum quic_conn_state was = c->state;
+    c->state = QUIC_CONN_LINGER; /* it only repeats that it is over */
+    assert_int_equal(quic_budget_take(c), LOAD_FREE);
+    c->state = was;
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forged_packets_of_a_handshake_shut_nobody_out),
         cmocka_unit_test(copies_of_a_packet_are_thrown_away_and_put_nobody_out),
+        cmocka_unit_test(a_host_is_put_out_and_its_neighbours_are_not),
+        cmocka_unit_test(only_proven_addresses_owe_for_handshakes),
+        cmocka_unit_test(work_is_charged_once_to_a_link_and_its_network),
         cmocka_unit_test(who_sends_only_what_costs_is_put_out_and_kept_out_for_a_while),
     };
 

@@ -71,6 +71,22 @@ static void the_debt_has_a_most_so_that_it_ends(void **state)
     assert_int_equal(load_debt(&a, r, TSTAMP_NEVER), 0);
 }
 
+/* As much as the rule says and not a nanosecond more or less, whatever is charged; and no time before pays. */
+static void the_most_is_exact_and_a_clock_behind_pays_nothing(void **state)
+{
+    const struct load_rule *r = &load_rule_link;
+    const uint64_t most = r->burst + r->patience + NS_PER_S / 1000 * r->share;
+    struct load_account a = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        load_charge(&a, r, i == 1 ? most - 1 : UINT64_MAX - i, T0);
+        assert_int_equal(a.debt, most);
+    }
+    assert_int_equal(load_debt(&a, r, T0 - NS_PER_S), most);
+    assert_int_equal(load_cost(0, 0, 1), 0);
+}
+
 static void links_that_owe_nothing_do_not_pay_for_their_network(void **state)
 {
     struct load_account link = {0}, net = {0};
@@ -100,7 +116,10 @@ static void hosts_are_kept_out_longer_each_time(void **state)
     assert_false(load_is_out(&w, 8, T0));
     load_put_out(&w, 7, T0);
     assert_true(load_is_out(&w, 7, T0 + 2 * LOAD_OUT_FIRST - 1));
-    tstamp later = T0 + 2 * LOAD_OUT_FIRST + LOAD_OUT_FORGET; /* an hour without */
+    load_put_out(&w, 7, T0);
+    assert_true(load_is_out(&w, 7, T0 + 4 * LOAD_OUT_FIRST - 1));
+    assert_false(load_is_out(&w, 7, T0 + 4 * LOAD_OUT_FIRST));
+    tstamp later = T0 + 4 * LOAD_OUT_FIRST + LOAD_OUT_FORGET; /* an hour without */
     load_put_out(&w, 7, later);
     assert_true(load_is_out(&w, 7, later + LOAD_OUT_FIRST - 1));
     assert_false(load_is_out(&w, 7, later + LOAD_OUT_FIRST));
@@ -129,6 +148,8 @@ static void tables_are_bounded_and_keep_what_matters(void **state)
     assert_int_equal(w.hosts.n, LOAD_HOSTS_MAX);
     assert_int_equal(load_state(load_net(&w, 1, T0), &load_rule_net, T0), LOAD_LAST);
     assert_true(load_is_out(&w, 1, T0)); /* it is free last */
+    load_put_out(&w, 1, T0);             /* again: nobody gives way to who is in it */
+    assert_int_equal(w.hosts.n, LOAD_HOSTS_MAX);
     assert_null(load_net(&w, 0, T0));
     load_fini(&w);
     assert_int_equal(mem.used, 0);
@@ -155,6 +176,7 @@ int main(void)
         cmocka_unit_test(a_burst_is_free_and_time_pays_it_off),
         cmocka_unit_test(who_goes_on_is_put_out_and_who_stops_is_not),
         cmocka_unit_test(the_debt_has_a_most_so_that_it_ends),
+        cmocka_unit_test(the_most_is_exact_and_a_clock_behind_pays_nothing),
         cmocka_unit_test(links_that_owe_nothing_do_not_pay_for_their_network),
         cmocka_unit_test(hosts_are_kept_out_longer_each_time),
         cmocka_unit_test(tables_are_bounded_and_keep_what_matters),
