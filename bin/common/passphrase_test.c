@@ -90,6 +90,33 @@ static void keys_that_edit_edit(void **state)
     assert_int_equal(p.len, QUDAG_PASSPHRASE_MAX);
 }
 
+static void is_wiped_from(const struct passphrase *p, size_t from)
+{
+    for (size_t ix = from; ix < sizeof(p->text); ix++) {
+        assert_int_equal(p->text[ix], 0);
+    }
+}
+
+/* Of what was not taken, or taken back, nothing stays in memory. */
+static void what_is_not_taken_is_wiped(void **state)
+{
+    static char big[QUDAG_PASSPHRASE_MAX + 1];
+    struct passphrase p;
+    (void)state;
+    memset(big, 'a', sizeof(big));
+    assert_false(through(&p, big, sizeof(big)));
+    assert_int_equal(p.len, 0);
+    is_wiped_from(&p, 0);
+    (void)type(&p, "a long one that was wrong\x15r\n");
+    is_wiped_from(&p, 1);
+    (void)type(&p, "ab\xc3\xa9\x7f\x7f\n");
+    is_wiped_from(&p, 1);
+    assert_true(through(&p, "x\n", 2));
+    is_wiped_from(&p, 1);
+    passphrase_wipe(&p);
+    is_wiped_from(&p, 0);
+}
+
 static void a_credential_of_systemd_is_taken(void **state)
 {
     char top[] = "/tmp/qudag-cred-XXXXXX", path[PATH_LEN];
@@ -118,6 +145,7 @@ int main(void)
         cmocka_unit_test(a_descriptor_gives_all_but_one_line_end),
         cmocka_unit_test(only_the_number_of_a_descriptor_is_an_option),
         cmocka_unit_test(keys_that_edit_edit),
+        cmocka_unit_test(what_is_not_taken_is_wiped),
         cmocka_unit_test(a_credential_of_systemd_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

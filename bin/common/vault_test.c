@@ -273,6 +273,94 @@ static void what_others_put_there_is_not_taken(void **state)
     assert_false(vault_encrypted(top));
 }
 
+/* Whoever kept another name of the plain file, or reads the disk, finds zeros where the keys were. */
+static void the_plain_bytes_are_overwritten(void **state)
+{
+    static const char *const kept[] = {"identity", "state/onion-key"};
+    struct vault v = {.cost = &cheap};
+    char path[PATH_LEN], other[PATH_LEN];
+    (void)state;
+    vault_plain(&v, top);
+    fill(&v);
+    for (size_t ix = 0; ix < 2; ix++) {
+        assert_true(path_join(path, top, kept[ix]));
+        (void)snprintf(other, sizeof(other), "%s/other%zu", top, ix);
+        assert_int_equal(link(path, other), 0);
+    }
+    assert_true(vault_encrypt(&v, text("pass")));
+    is_all_there(&v);
+    vault_close(&v);
+    for (size_t ix = 0; ix < 2; ix++) {
+        uint8_t *bytes = NULL;
+        size_t len = 0;
+        (void)snprintf(other, sizeof(other), "%s/other%zu", top, ix);
+        assert_int_equal(file_read(other, 1000, &bytes, &len), 0);
+        assert_true(len > 0);
+        for (size_t at = 0; at < len; at++) {
+            assert_int_equal(bytes[at], 0);
+        }
+        free(bytes);
+    }
+}
+
+/* What is under the name of an item, sealed with our keys, but not as vault.c writes it. */
+static int read_odd(struct vault *v, const char *plain, size_t plain_len)
+{
+    char hidden[QUDAG_SEALED_NAME_MAX], path[PATH_LEN], under[PATH_LEN], name[VAULT_NAME_MAX + 1];
+    uint8_t sealed[200], *bytes = NULL;
+    size_t len = 0;
+    qudag_keyring_hide_name(v->keys, "state/guards", hidden);
+    (void)snprintf(under, sizeof(under), "state/%s", hidden);
+    assert_true(path_join(path, top, under));
+    assert_int_equal(qudag_keyring_seal(v->keys, under,
+                                        (qudag_slice){(const uint8_t *)plain, plain_len}, sealed,
+                                        sizeof(sealed), &len),
+                     QUDAG_OK);
+    assert_int_equal(file_write_atomic(path, sealed, len, 0600), 0);
+    int err = vault_read_file(v, hidden, name, &bytes, &len);
+    assert_true(err == 0 || bytes == NULL);
+    free(bytes);
+    return err;
+}
+
+static void items_have_a_name_before_them_and_no_more_than_was_asked_for(void **state)
+{
+    struct vault v = {.cost = &cheap};
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    (void)state;
+    vault_plain(&v, top);
+    fill(&v);
+    for (unsigned sealed = 0; sealed < 2; sealed++) {
+        const size_t n = strlen(files[4].text);
+        assert_int_equal(vault_read(&v, files[4].name, n, &bytes, &len), 0);
+        free(bytes);
+        assert_int_equal(vault_read(&v, files[4].name, n - 1, &bytes, &len), EFBIG);
+        assert_null(bytes);
+        assert_true(sealed == 1 || vault_encrypt(&v, text("pass")));
+    }
+    assert_int_equal(read_odd(&v, "\x06guardsok", 9), 0);
+    assert_int_equal(read_odd(&v, "", 0), EBADMSG);
+    assert_int_equal(read_odd(&v, "\0ok", 3), EBADMSG);
+    assert_int_equal(read_odd(&v, "\x07guards", 7), EBADMSG); /* one more than there is */
+    assert_int_equal(read_odd(&v, "\x08guards", 7), EBADMSG);
+    assert_int_equal(read_odd(&v, "\x06gua\0dsok", 9), EBADMSG);
+    vault_close(&v);
+}
+
+static void names_of_items_are_told_from_others(void **state)
+{
+    (void)state;
+    assert_true(vault_is_sealed_name("sealed-0123456789abcdef0123456789abcdef"));
+    assert_false(vault_is_sealed_name("sealed-0123456789abcdef0123456789abcdeF"));
+    assert_false(vault_is_sealed_name("sealed-0123456789abcdef0123456789abcde"));
+    assert_false(vault_is_sealed_name("sealed-0123456789abcdef0123456789abcdef0"));
+    assert_false(vault_is_sealed_name("sealed-../../../../../../../../../../x"));
+    assert_true(vault_is_item("dark-abc"));
+    assert_false(vault_is_item("dark-abc.bak"));
+    assert_false(vault_is_item("guards.bak"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +370,10 @@ int main(void)
                                         begin, end),
         cmocka_unit_test_setup_teardown(it_is_changed_and_taken_away, begin, end),
         cmocka_unit_test_setup_teardown(what_was_cut_off_goes_on_at_the_next_start, begin, end),
+        cmocka_unit_test_setup_teardown(the_plain_bytes_are_overwritten, begin, end),
+        cmocka_unit_test_setup_teardown(
+            items_have_a_name_before_them_and_no_more_than_was_asked_for, begin, end),
+        cmocka_unit_test(names_of_items_are_told_from_others),
         cmocka_unit_test_setup_teardown(what_others_put_there_is_not_taken, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
