@@ -351,6 +351,44 @@ static void r_may_refuse_when_the_introduction_is_under_way(void **state)
     }
 }
 
+/* An introduction under way has its time, however late R says that it waits. */
+static void an_answer_of_r_does_not_hurry_the_next_point(void **state)
+{
+    struct bed *b = bed_new(14);
+
+    (void)state;
+    assert_int_equal(call_it(b, 1, 3), QUDAG_OK);
+    build_i(b);
+    build_r(b);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_INTRODUCE), 1);
+    tstamp asked = b->now;
+    says(b, REND_DONE);
+    hidden_call_waiting(b->calls, call_up(b, HIDDEN_CALL_WAIT).id, QUDAG_OK, b->now, &b->acts);
+    run_to(b, asked + HIDDEN_TRY_NEXT - 1);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 1);
+    run_to(b, asked + HIDDEN_TRY_NEXT);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_I), 2);
+    bed_free(b);
+}
+
+/* What a busy service said stays true of it when R is lost afterwards, and no other is found in time. */
+static void a_service_that_was_busy_is_named_so_though_r_was_lost(void **state)
+{
+    struct bed *b = bed_new(15);
+
+    (void)state;
+    assert_int_equal(call_it(b, 1, 3), QUDAG_OK);
+    build_i(b);
+    build_r(b);
+    says(b, REND_BUSY);
+    hidden_call_waiting(b->calls, call_up(b, HIDDEN_CALL_WAIT).id, QUDAG_ELIMIT, b->now, &b->acts);
+    assert_int_equal(n_calls(b, HIDDEN_CALL_NEED_R), 2);
+    b->now += HIDDEN_CALL_LIFE + HIDDEN_WAIT_MAX;
+    hidden_calls_tick(b->calls, b->now, &b->acts);
+    assert_int_equal(call_up(b, HIDDEN_CALL_END).err, QUDAG_ELIMIT);
+    bed_free(b);
+}
+
 /* While R has not answered nothing is due but the end. */
 static void r_that_does_not_answer_ends_the_call_in_time(void **state)
 {
@@ -522,6 +560,8 @@ int main(void)
         cmocka_unit_test(a_late_answer_to_the_first_handshake_counts),
         cmocka_unit_test(three_relays_at_most_are_r),
         cmocka_unit_test(r_may_refuse_when_the_introduction_is_under_way),
+        cmocka_unit_test(an_answer_of_r_does_not_hurry_the_next_point),
+        cmocka_unit_test(a_service_that_was_busy_is_named_so_though_r_was_lost),
         cmocka_unit_test(r_that_does_not_answer_ends_the_call_in_time),
         cmocka_unit_test(what_r_forges_is_not_taken),
         cmocka_unit_test(what_comes_late_is_given_back),

@@ -32,6 +32,7 @@ static void a_caller_is_met(void **state)
     assert_false(ct_is_zero(&keys, sizeof keys));
     assert_int_equal(hidden_serve_take(b->services, meet.id, &keys), QUDAG_ESTALE); /* once */
     assert_true(ct_is_zero(&keys, sizeof keys));
+    assert_int_equal(inside(b)->to_come, 0); /* the owner counts it from now on */
     hidden_serve_met(b->services, meet.id, QUDAG_OK, REND_DONE, b->now, &b->sacts);
     hidden_serve_met(b->services, meet.id, QUDAG_OK, REND_DONE, b->now, &b->sacts);
     assert_int_equal(n_serves(b, HIDDEN_SERVE_CLOSE), 0); /* the circuit is the owner's */
@@ -407,6 +408,7 @@ static void services_share_what_the_node_looks_at(void **state)
         looked_at += st.unknown_key;
     }
     assert_true(looked_at <= before + 12 * (HIDDEN_ALL_OPENS_RATE + (N - 1) * OF_EACH));
+    assert_true(n_serves(b, HIDDEN_SERVE_BUSY) >= HIDDEN_POINTS); /* their callers hear it */
     flood(b, &t[N - 1], ids[N - 1], OF_EACH); /* whom nobody floods is not kept out */
     assert_int_equal(stats_of(b, N).over, 0);
     bed_free(b);
@@ -594,6 +596,7 @@ static void what_r_does_not_join_comes_back(void **state)
         assert_int_equal(n_serves(b, HIDDEN_SERVE_CLOSE), 2);
         assert_int_equal(hidden_serve_take(b->services, id, &keys), QUDAG_ESTALE);
         assert_int_equal(stats_of(b, 1).failed, i + 1);
+        assert_int_equal(inside(b)->to_come, 0); /* nor keeps it a place */
         forget(b);
     }
     bed_free(b);

@@ -89,6 +89,8 @@ static void services_share_the_places_for_callers(void **state)
         assert_true(all <= HIDDEN_ALL_CARRIED_MAX);
     }
     assert_false(hidden_may_carry(0, HIDDEN_ALL_CARRIED_MAX, 32, 0));
+    assert_true(hidden_may_carry(31, 1000, 32, HIDDEN_ALL_CARRIED_MAX - 1000));
+    assert_false(hidden_may_carry(32, 1000, 32, HIDDEN_ALL_CARRIED_MAX - 1000));
     assert_true(hidden_sheds_for(2, 0));
     assert_false(
         hidden_sheds_for(1, 0)); /* two of equal size do not take from each other in turn */

@@ -251,9 +251,9 @@ static void callers_of_a_busy_service_are_told_so(void **state)
     introduce_busy(m->svc, 50, m->b.now, &m->b.acts);
     assert_int_equal(outcome(&m->b), 'w');
     assert_int_equal(m->b.act_v[0].data.len, 1);
-    uint8_t byte = m->b.act_v[0].data.base[0];
+    const uint8_t said[2] = {m->b.act_v[0].data.base[0], INTRODUCE_KEEP}; /* together, if late */
     acts_clear(&m->b);
-    data_in(&m->b, m->relay, point_strm, &byte, 1);
+    data_in(&m->b, m->relay, point_strm, said, 2);
     assert_int_equal(m->b.acts.n, 0);
     for (uint32_t i = 0; i < ARRAY_LEN(rows); i++) {
         m->b.now += rows[i].after;
@@ -263,6 +263,7 @@ static void callers_of_a_busy_service_are_told_so(void **state)
         acts_clear(&m->b);
     }
     assert_int_equal(stats_of(m->relay).passed, ARRAY_LEN(rows));
+    assert_int_equal(stats_of(m->relay).busy, 2);
     meeting_free(m);
 }
 
