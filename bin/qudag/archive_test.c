@@ -76,6 +76,7 @@ static void no_name_leads_out_of_the_folder(void **state)
                                       "state/",
                                       "state/../identity",
                                       "state/dark-/../../x",
+                                      "state/dark-/x",
                                       "state/notes",
                                       "state/dark-ab.bak",
                                       "inbox/x"};
@@ -93,11 +94,53 @@ static void no_name_leads_out_of_the_folder(void **state)
     }
 }
 
+/* Lengths that say more than there is, in a larger buffer, so that what lies behind would be read as if it was part. */
+static void lengths_are_held_against_what_is_left(void **state)
+{
+    static uint8_t odd[2 * ARCHIVE_NAME_MAX] = {0, 4, 'n', 'a', 'm', 'e', 0,
+                                                0, 0, 3,   'a', 'b', 'c'};
+    char name[ARCHIVE_NAME_MAX + 2];
+    const uint8_t *bytes;
+    size_t at, n;
+    (void)state;
+    for (size_t len = 0; len < 13; len++) {
+        at = 0;
+        assert_false(archive_next(odd, len, &at, name, &bytes, &n));
+        assert_int_equal(at, 0);
+    }
+    assert_true(archive_next(odd, 13, &at, name, &bytes, &n));
+    assert_int_equal(at, 13);
+    at = 0;
+    odd[4] = 0; /* "na", and something behind it */
+    assert_false(archive_next(odd, 13, &at, name, &bytes, &n));
+    memset(odd + 2, 'n', ARCHIVE_NAME_MAX + 1);
+    odd[0] = (ARCHIVE_NAME_MAX + 1) >> 8;
+    odd[1] = (ARCHIVE_NAME_MAX + 1) & 0xff;
+    assert_false(archive_next(odd, sizeof(odd), &at, name, &bytes, &n));
+}
+
+static void names_and_wholes_have_a_most(void **state)
+{
+    char name[ARCHIVE_NAME_MAX + 2] = {0};
+    struct archive a = {0};
+    (void)state;
+    memset(name, 'n', ARCHIVE_NAME_MAX + 1);
+    assert_false(archive_add(&a, name, NULL, 0));
+    assert_int_equal(a.len, 0);
+    name[ARCHIVE_NAME_MAX] = 0;
+    assert_true(archive_add(&a, name, NULL, 0));
+    assert_false(archive_room(&a, ARCHIVE_MAX - a.len + 1));
+    assert_false(archive_room(&a, SIZE_MAX));
+    archive_free(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_goes_in_comes_out),
         cmocka_unit_test(one_that_is_cut_or_has_no_identity_is_none),
+        cmocka_unit_test(lengths_are_held_against_what_is_left),
+        cmocka_unit_test(names_and_wholes_have_a_most),
         cmocka_unit_test(no_name_leads_out_of_the_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

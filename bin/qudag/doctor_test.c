@@ -100,6 +100,7 @@ static void each_thing_that_is_broken_is_found(void **state)
     BROKEN("disk", DOCTOR_NOTE, f.disk_free = 63 << 20);
     BROKEN("disk", DOCTOR_BAD, f.disk_free = 0);
     BROKEN("permissions", DOCTOR_BAD, f.folder_mode = 0770);
+    BROKEN("permissions", DOCTOR_BAD, f.folder_mode = 0702);
     BROKEN("permissions", DOCTOR_BAD, f.identity_mode = 0640);
     BROKEN("permissions", DOCTOR_BAD, f.folder_ours = false);
     BROKEN("permissions", DOCTOR_BAD, f.identity_ours = false);
