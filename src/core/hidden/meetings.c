@@ -209,6 +209,7 @@ void hidden_serve_request(struct hidden_services *h, uint64_t id, struct slice h
     }
     if (handshake.len != REND_HS_LEN) {
         s->stats.bad++;
+        s->all->bad++;
         return;
     }
     struct hidden_meeting *m = open_request(s, p, handshake.base, now);

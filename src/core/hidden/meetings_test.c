@@ -42,6 +42,16 @@ static void a_caller_is_met(void **state)
     bed_free(b);
 }
 
+/* What all services of the node refused, as its metrics say. */
+static void assert_refused(struct bed *b, uint64_t replayed, uint64_t bad)
+{
+    uint64_t r = 0, n = 0;
+
+    hidden_services_refused(b->services, &r, &n);
+    assert_int_equal(r, replayed);
+    assert_int_equal(n, bad);
+}
+
 static void what_is_not_for_us_brings_nothing(void **state)
 {
     struct bed *b = bed_new(2);
@@ -67,6 +77,7 @@ static void what_is_not_for_us_brings_nothing(void **state)
     assert_int_equal(st.requests, 4);
     assert_int_equal(st.bad, 3);
     assert_int_equal(st.unknown_key, 1);
+    assert_refused(b, 0, 3);
     assert_int_equal(b->n_sup, 0);
     request(b, ids[0], handshake); /* and what was spoilt before is no replay */
     assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 1);
@@ -87,6 +98,7 @@ static void a_handshake_is_answered_once(void **state)
     }
     assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 1);
     assert_int_equal(stats_of(b, 1).replayed, 4);
+    assert_refused(b, 4, 0);
     hidden_serve_r_failed(b->services, serve_up(b, HIDDEN_SERVE_NEED_R).id, b->now, &b->sacts);
     request(b, ids[0], handshake); /* nor after it failed */
     assert_int_equal(n_serves(b, HIDDEN_SERVE_NEED_R), 1);

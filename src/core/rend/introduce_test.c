@@ -225,6 +225,9 @@ static void a_service_keeps_its_point(void **state)
     data_in(&m->b, m->relay, point_strm, "\0\0", 2); /* late, and so together */
     assert_int_equal(m->b.acts.n, 0);
     assert_int_equal(stats_of(m->relay).points, 1);
+    introduce_at(m, m->key, (struct ref){90, 1}, NULL);
+    assert_true(
+        answered(&m->b, (struct ref){90, 1}, REND_DONE, true)); /* nor is it busy for that */
     data_in(&m->b, m->relay, point_strm, "\0\2", 2);
     assert_true(was_reset(&m->b, point_strm, QUDAG_EPROTO));
     meeting_free(m);
