@@ -59,6 +59,27 @@ static void what_repeats_itself_is_held_back_and_counted(void **state)
     assert_true(log_repeats_admit(&r, "a.b", 1000 + LOG_REPEATS_NS));
 }
 
+/* An event that comes now and then, for ever, is never held back; what was held is told before it begins anew. */
+static void each_time_begins_afresh_once_all_is_told(void **state)
+{
+    static struct log_repeats r;
+    char event[48];
+    uint32_t held = 0;
+    uint64_t now = 1000;
+    (void)state;
+
+    for (unsigned i = 0; i < 5 * LOG_REPEATS_LINES; i++, now += LOG_REPEATS_NS) {
+        assert_true(log_repeats_admit(&r, "a.b", now));
+    }
+    for (unsigned i = 0; i <= LOG_REPEATS_LINES; i++) {
+        (void)log_repeats_admit(&r, "a.b", now);
+    }
+    now += LOG_REPEATS_NS;
+    assert_false(log_repeats_admit(&r, "a.b", now)); /* it is not told yet, and still counted */
+    assert_true(log_repeats_next(&r, now, event, &held));
+    assert_int_equal(held, 2);
+}
+
 static void many_kinds_of_events_take_no_more_room(void **state)
 {
     static struct log_repeats r;
@@ -84,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_area_has_its_own_level_until_it_is_cleared),
         cmocka_unit_test(what_repeats_itself_is_held_back_and_counted),
+        cmocka_unit_test(each_time_begins_afresh_once_all_is_told),
         cmocka_unit_test(many_kinds_of_events_take_no_more_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,10 @@ static void what_it_reads_is_what_is_bound(void **state)
     memset(path, 'a', sizeof(path));
     memcpy(path, "unix:/", 6);
     path[sizeof(path) - 1] = 0;
-    assert_false(scrape_place(path, &p, why, sizeof(why)));
+    for (size_t len = sizeof(path) - 1; len > 5; len--) { /* the zero behind it needs room, too */
+        path[len] = 0;
+        assert_int_equal(scrape_place(path, &p, why, sizeof(why)), len - 5 < sizeof(un.sun_path));
+    }
 }
 
 static void only_names_of_this_machine_are_hosts(void **state)
@@ -105,6 +108,10 @@ static void only_names_of_this_machine_are_hosts(void **state)
         }
     }
     assert_false(scrape_host(NULL));
+    char longer[200] = "127.0.0.1:"; /* cut off, it would be a port */
+    memset(longer + 10, '0', sizeof(longer) - 12);
+    longer[sizeof(longer) - 2] = 'x';
+    assert_false(scrape_host(longer));
 }
 
 static void pages_are_told_from_programs(void **state)

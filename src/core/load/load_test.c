@@ -147,8 +147,9 @@ static void tables_are_bounded_and_keep_what_matters(void **state)
     assert_int_equal(w.nets.n, LOAD_NETS_MAX);
     assert_int_equal(w.hosts.n, LOAD_HOSTS_MAX);
     assert_int_equal(load_state(load_net(&w, 1, T0), &load_rule_net, T0), LOAD_LAST);
-    assert_true(load_is_out(&w, 1, T0)); /* it is free last */
-    load_put_out(&w, 1, T0);             /* again: nobody gives way to who is in it */
+    assert_true(load_is_out(&w, 1, T0));    /* it is free last */
+    assert_true(load_is_out(&w, 4999, T0)); /* and who came last is, too */
+    load_put_out(&w, 1, T0);                /* again: nobody gives way to who is in it */
     assert_int_equal(w.hosts.n, LOAD_HOSTS_MAX);
     assert_null(load_net(&w, 0, T0));
     load_fini(&w);
