@@ -239,7 +239,7 @@ static void callers_of_a_busy_service_are_told_so(void **state)
     struct meeting *m = meeting_new();
     static const struct {
         uint64_t after;
-        enum rend_status says;
+        uint8_t says; /* enum rend_status */
     } rows[] = {{0, REND_BUSY},
                 {INTRODUCE_BUSY_LIFE - 1, REND_BUSY},
                 {1, REND_DONE}, /* over */
