@@ -39,5 +39,7 @@ int main(int argc, char **argv)
     if (err == QUDAG_OK)
         qudag_stream_fin(n, stream); /* that is all we say */
     err = err != QUDAG_OK ? err : qudag_node_run(n);
+    if (err != QUDAG_OK)
+        fprintf(stderr, "%s\n", qudag_strerror(err));
     return qudag_node_free(n), qudag_identity_free(identity), err != QUDAG_OK;
 }
