@@ -24,8 +24,10 @@ static int client_add(struct tool *t, int argc, char **argv)
     if (code == TOOL_OK && !t->json) {
         (void)printf(
             "Give the key to %s with the address, on a way that nobody reads; it is not shown "
-            "again.  There:\n  qudag dark authorize ADDRESS KEY\nIt works at once, or within two "
-            "minutes where another client was named just before.\n",
+            "again.  There:\n  qudag dark authorize ADDRESS KEY\nIt works within a minute, or two "
+            "where another "
+            "client was named just before; after the first one the service is offline until "
+            "then.\n",
             word[1]);
     }
     return code;
@@ -130,7 +132,11 @@ int run_authorize(struct tool *t, int argc, char **argv)
     }
     rec_bool(r, "remove", forget);
     explicit_bzero(line, sizeof(line));
-    int code = ask_done(t, forget ? "forgotten: the key for" : "authorized for", word[0]);
+    const char *done = forget ? "forgotten: the key for" : "authorized for";
+    if (t->json) {
+        done = forget ? "forgotten" : "authorized";
+    }
+    int code = ask_done(t, done, word[0]);
     rec_wipe(r);
     return code;
 }

@@ -343,11 +343,13 @@ static int put_in_place(struct tool *t, const struct archive *a, const struct pa
     if (t->json) {
         (void)printf("{\"imported\":true,\"encrypted\":%s}\n", p->len > 0 ? "true" : "false");
     } else {
-        (void)printf("imported   into %s; the keys are %s\nnote       start it with qudag up, and "
-                     "do not start the old one again\n",
-                     t->dir,
-                     p->len > 0 ? "encrypted with the passphrase of the export"
-                                : "in the clear; qudag key passphrase changes that");
+        (void)printf(
+            "imported   into %s; the keys are %s\nnote       start it with: qudag --dir %s up; "
+            "and do not start the old one again\n",
+            t->dir,
+            p->len > 0 ? "encrypted with the passphrase of the export"
+                       : "in the clear; qudag key passphrase changes that",
+            t->dir);
     }
     return TOOL_OK;
 }

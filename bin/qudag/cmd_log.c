@@ -17,7 +17,9 @@ int run_log(struct tool *t, int argc, char **argv)
         struct rec *r = ask_begin(t, "log.level");
         rec_str(r, "area", word[1]);
         rec_str(r, "level", word[2]);
-        return ask_done(t, "level", word[1]);
+        char shown[160];
+        (void)snprintf(shown, sizeof(shown), "%.100s: %.40s", word[1], word[2]);
+        return ask_done(t, "level", t->json ? word[1] : shown);
     }
     return n < 0 ? TOOL_USAGE : tool_usage(t, "log: list, or level AREA LEVEL");
 }

@@ -267,7 +267,9 @@ static int failure_of(struct tool *t, int code, const char *why)
     char hint[PATH_LEN + 80];
     bool known = code >= 0 && code < 6;
     (void)snprintf(hint, sizeof(hint), "log: %.900s/qudagd.log", t->dir);
-    if (code == DAEMON_LISTEN) {
+    if (code == DAEMON_LISTEN && why[0] == '[') { /* of the proxy or the metrics: not of the node */
+        (void)snprintf(hint, sizeof(hint), "that setting chooses another: qudag.conf(5)");
+    } else if (code == DAEMON_LISTEN) {
         (void)snprintf(hint, sizeof(hint),
                        "choose another with --listen /ip4/ADDRESS/udp/PORT/quic-v1");
     } else if (code == DAEMON_USAGE) {

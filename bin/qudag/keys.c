@@ -55,7 +55,7 @@ int key_open(struct tool *t, struct vault *v, const struct passphrase *p)
         return TOOL_OK;
     case VAULT_LOCKED:
     case VAULT_WRONG:
-        return tool_error(t, TOOL_REFUSED, "PASSPHRASE", v->why, "try again; nothing was touched");
+        return tool_error(t, TOOL_REFUSED, "PASSPHRASE", v->why, "try again");
     case VAULT_FAILED:
         break;
     }

@@ -262,6 +262,12 @@ static int no_such(struct tool *t, const char *name)
         names[ix] = subs[ix].name;
     }
     near = text_nearest(name, names, n_subs);
+    if (name[0] == '-') {
+        (void)snprintf(
+            message, sizeof(message),
+            "there is no option %.60s in front of a command; those of a command follow it", name);
+        return tool_error(t, TOOL_USAGE, "USAGE", message, "qudag help lists both");
+    }
     (void)snprintf(message, sizeof(message), "there is no command %.60s%s%s%s", name,
                    near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
                    near == NULL ? "" : "?");

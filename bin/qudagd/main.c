@@ -5,6 +5,7 @@
  *   ─▶ "ready" to whoever started us ─▶ loop ─▶ signal or `qudag down` ─▶ everything in reverse
  */
 #include "control.h"
+#include "privileges.h"
 #include "process.h"
 #include "proxy.h"
 #include "report.h"
@@ -583,8 +584,12 @@ static int check(struct daemon *d, bool print)
     qudag_identity_free(id);
     const char *metrics = d->conf.v[CONF_METRICS_LISTEN].text;
     struct scrape_place place;
-    bool good = err == QUDAG_OK && (strcmp(metrics, "off") == 0 ||
-                                    scrape_place(metrics, &place, d->state.why, STATE_WHY_LEN));
+    const char *user = d->conf.v[CONF_USER].text;
+    bool good = err == QUDAG_OK &&
+                (strcmp(metrics, "off") == 0 ||
+                 scrape_place(metrics, &place, d->state.why, STATE_WHY_LEN)) &&
+                proxy_check(&d->conf, d->state.why, STATE_WHY_LEN) &&
+                (user[0] == 0 || privileges_known(user, d->state.why));
     if (!good) {
         return complain(d, DAEMON_USAGE, d->state.why);
     }

@@ -69,12 +69,22 @@ static bool make_dir(const char *dir, const struct passwd *pw)
     return ok;
 }
 
+bool privileges_known(const char *user, char why[PRIVILEGES_WHY_LEN])
+{
+    if (getpwnam(user) != NULL) {
+        return true;
+    }
+    (void)snprintf(
+        why, PRIVILEGES_WHY_LEN,
+        "[process] user: there is no user %.60s on this machine (getent passwd lists them)", user);
+    return false;
+}
+
 bool privileges_become(const char *user, const char *dir, char why[PRIVILEGES_WHY_LEN])
 {
     const struct passwd *pw = getpwnam(user);
     if (pw == NULL) {
-        (void)snprintf(why, PRIVILEGES_WHY_LEN, "[process] user: there is no user %.60s", user);
-        return false;
+        return privileges_known(user, why);
     }
     if (geteuid() == pw->pw_uid && getuid() == pw->pw_uid) {
         return true;

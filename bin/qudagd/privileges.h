@@ -24,6 +24,9 @@ bool privileges_lock_memory(char why[PRIVILEGES_WHY_LEN]);
  */
 bool privileges_become(const char *user, const char *dir, char why[PRIVILEGES_WHY_LEN]);
 
+/* Whether there is a user of that name.  False: why[] says so. */
+bool privileges_known(const char *user, char why[PRIVILEGES_WHY_LEN]);
+
 /*
  * No capability is left, nor to be had again, but the one to lock memory, CAP_IPC_LOCK, where memory is locked
  * beyond the limit.  False: why[]; the process should end.

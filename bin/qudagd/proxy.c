@@ -1,5 +1,6 @@
 /* proxy.c - the proxy and the petnames of the daemon. */
 #include "proxy.h"
+#include "scrape_rules.h"
 
 #include <string.h>
 
@@ -17,6 +18,23 @@ static qudag_err on_petname(void *user, const char *name, char addr[QUDAG_DARK_T
     }
     (void)snprintf(addr, QUDAG_DARK_TEXT_MAX, "%s", found);
     return QUDAG_OK;
+}
+
+bool proxy_check(const struct conf *c, char *why, size_t why_len)
+{
+    const char *listen = c->v[CONF_PROXY_LISTEN].text;
+    struct scrape_place place; /* its rule: loopback, with a port */
+    if (strcmp(listen, "auto") == 0 || strcmp(listen, "off") == 0 ||
+        c->v[CONF_PROXY_REMOTE].num != 0 ||
+        (scrape_place(listen, &place, why, why_len) && !place.local)) {
+        return true;
+    }
+    (void)snprintf(
+        why, why_len,
+        "[proxy] listen: %.100s is not an address of this machine alone, with a port; give "
+        "127.0.0.1:PORT or [::1]:PORT, or let other machines use it: [proxy] remote = yes",
+        listen);
+    return false;
 }
 
 int proxy_begin(struct daemon *d)

@@ -10,6 +10,9 @@
  */
 int proxy_begin(struct daemon *d);
 
+/* What of [proxy] can be checked without a node.  False, with a sentence in |why|: proxy_begin() would refuse it. */
+bool proxy_check(const struct conf *c, char *why, size_t why_len);
+
 /* One row: where it listens, or why it does not run, and what it did. */
 void proxy_report(struct request *rq);
 

@@ -87,7 +87,7 @@ def levels():
         check(time.monotonic() < end, f'no debug line of the area: {log.read_text()}')
         time.sleep(0.1)
     check(' info ' not in log.read_text(), 'other areas say more, too')
-    n.ask('log', 'level', 'kad', 'default')
+    check('kad: default' in run(QUDAG, '--dir', n.dir, 'log', 'level', 'kad', 'default')[1], 'the level is not shown')
     check(n.ask('log')['areas'] == [{'area': 'all', 'level': 'warn'}], 'it is not as before')
     for bad, part in ((('KAD', 'debug'), 'an area is what'), (('kad', 'loud'), 'one of error')):
         code, text = n.tool('log', 'level', *bad)

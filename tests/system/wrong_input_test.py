@@ -24,6 +24,9 @@ def configuration():
                        ('[onion]\n\nhops = 9\n', 'bad.conf:3: [onion] hops: 9 is not within 1 to 7'),
                        ('[node]\nlisten = /ip4/127.0.0.1/udp/99999/quic-v1\n', 'malformed; the form is'),
                        ('[link]\nsecurity_level = 512\n', '768|1024'),
+                       ('[process]\nuser = no-such-user\n', 'there is no user no-such-user'),
+                       ('[proxy]\nlisten = 0.0.0.0:9350\n', 'remote = yes'),
+                       ('[proxy]\nlisten = unix:/run/x\n', '127.0.0.1:PORT'),
                        ('[node]\nwhat is this\n', 'bad.conf:2: neither a [section]')):
         conf.write_text(text)
         says(f'configuration {text!r}', part, 2, QUDAGD, '-c', conf, '--dir', TOP / 'x', '--check-config')
@@ -32,7 +35,9 @@ def configuration():
     for option in ('--dir', '--config', '-o'):
         says(f'{option} without its value', 'lacks its value', 2, QUDAGD, option, '--check-config')
     check(not (TOP / 'x').exists(), 'a check of the configuration left a folder')
-    for text, part in (('[link]\nsecurity_level = 1024\n', ''), ('[node]\nlisten = /ip6/::1/udp/0/quic-v1\n', '')):
+    for text, part in (('[link]\nsecurity_level = 1024\n', ''), ('[node]\nlisten = /ip6/::1/udp/0/quic-v1\n', ''),
+                       ('[process]\nuser = root\n', ''), ('[proxy]\nlisten = [::1]:9350\n', ''),
+                       ('[proxy]\nlisten = 0.0.0.0:9350\nremote = yes\n', '')):
         conf.write_text(text)
         says(f'good configuration {text!r}', 'configuration OK', 0, QUDAGD, '-c', conf, '--check-config')
     code, text = run(QUDAGD, '--dir', TOP / 'x', '--print-config')
