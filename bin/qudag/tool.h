@@ -294,7 +294,6 @@ int run_lab(struct tool *t, int argc, char **argv);
 
 /* Prints the version. */
 int run_version(struct tool *t, int argc, char **argv);
-
 /* The list of subcommands, or the page of one. */
 int run_help(struct tool *t, int argc, char **argv);
 
