@@ -120,7 +120,7 @@ uint64_t delivery_patience_s(uint64_t size)
 
 bool delivery_send_is_final(int err, unsigned nth)
 {
-    if (err == QUDAG_ENOTFOUND) {
+    if (err == QUDAG_ENOTFOUND || err == QUDAG_ENEEDAUTH) {
         return nth >= 3;
     }
     return qudag_err_category((qudag_err)err) == QUDAG_CAT_USAGE || err == QUDAG_EUNSUPPORTED ||

@@ -142,8 +142,8 @@ uint64_t delivery_patience_s(uint64_t size);
 
 /*
  * Whether the error |err| (a qudag_err) ends a transfer: whoever is asked again would answer the same.  |nth|: how
- * often an attempt failed in a row, this time included; an address may be published late, so that "not found" is
- * final at the third time only.
+ * often an attempt failed in a row, this time included; an address may be published late, and a client be let in
+ * only now, so that "not found" and "needs a key" are final at the third time only.
  */
 bool delivery_send_is_final(int err, unsigned nth);
 
