@@ -25,7 +25,7 @@ BASE58 = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 TABLES = {'circuits': ('circuit', 'list'), 'peers': ('peers',), 'relays': ('peers', '--relays'), 'records': ('dht', 'records'),
           'published': ('dht', 'published'), 'table': ('dht', 'table'), 'stats': ('stats',), 'dark': ('dark', 'list'),
           'exposed': ('expose', 'list'), 'names': ('name', 'list'), 'inbox': ('inbox',), 'proxy': ('proxy',)}
-LINKS = ('peer.up', 'peer.down', 'quic.link.down')  # lines of the log that say with whom a link came or went, and no more
+LINKS = ('peer.up', 'peer.down', 'quic.link.down', 'link.up', 'link.closing', 'link.down')  # lines of the log that say with whom a link came or went, and no more
 CONTACTS = ('peers', 'table', 'store')  # where each host of the network may be named, one in a row
 STORE = 'store/dht.db'
 CIRCUIT = re.compile(rb'"?circuit"?[:=] ?"?([0-9a-f]+)')

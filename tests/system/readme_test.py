@@ -29,7 +29,8 @@ def pasted(block, name):
     if not (here / 'build/out').exists():
         (here / 'build/out').symlink_to(BUILD)
     env = {**os.environ, 'XDG_STATE_HOME': str(TOP / name), 'PATH': f'{here}/build/out/bin:' + os.environ['PATH']}
-    script = 'set -e\nip link set lo up 2>/dev/null || true\n' + block
+    # what runs in the background ends with it, or it would hold the pipes of one that failed
+    script = "set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\nip link set lo up 2>/dev/null || true\n" + block
     alone = ['unshare', '-n'] if os.geteuid() == 0 and run('unshare', '-n', 'true')[0] == 0 else []
     done = subprocess.run([*alone, 'bash', '-c', script], cwd=here, env=env, capture_output=True, text=True,
                           timeout=90 * SLOW, stdin=subprocess.DEVNULL)
