@@ -167,12 +167,13 @@ void transfer_send(struct request *rq)
 {
     qudag_send_options o = QUDAG_INIT(qudag_send_options);
     struct rec_field message;
-    const char *addr = proxy_address(rq, rec_get_str(&rq->args, "address"));
-    if (addr == NULL && rec_get_str(&rq->args, "address") != NULL) {
+    const char *text = rec_get_str(&rq->args, "address");
+    if (text == NULL) {
+        request_end_err(rq, QUDAG_EINVAL, "send");
         return;
     }
-    if (addr == NULL) {
-        request_end_err(rq, QUDAG_EINVAL, "send");
+    const char *addr = proxy_address(rq, text);
+    if (addr == NULL) { /* the request has ended, and is gone */
         return;
     }
     if (!take_isolation(&o, rq)) {
