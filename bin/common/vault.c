@@ -514,7 +514,11 @@ enum vault_answer vault_open(struct vault *v, const char *dir, qudag_slice passp
     int err =
         path_join(path, dir, "keyring") ? file_read(path, KEYRING_MAX, &file, &len) : ENAMETOOLONG;
     if (err == ENOENT) {
-        return passphrase.len == 0 || vault_encrypt(v, passphrase) ? VAULT_OK : VAULT_FAILED;
+        bool ok = passphrase.len == 0 || vault_encrypt(v, passphrase);
+        if (!ok) {
+            vault_close(v);
+        }
+        return ok ? VAULT_OK : VAULT_FAILED;
     }
     if (err != 0) {
         (void)says(v, err, path, strerror(err));
@@ -526,6 +530,9 @@ enum vault_answer vault_open(struct vault *v, const char *dir, qudag_slice passp
     } else {
         (void)snprintf(v->why, sizeof(v->why),
                        "the keys in %s are encrypted, and no passphrase was given", dir);
+    }
+    if (answer != VAULT_OK) { /* what could not be ended goes on at the next opening */
+        vault_close(v);
     }
     free(file);
     if (answer != VAULT_OK) {
