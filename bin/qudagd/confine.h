@@ -22,8 +22,8 @@ bool confine_files(const char *const *dirs, size_t n, char why[CONFINE_WHY_LEN])
 
 /*
  * From now on all threads of the process have the system calls of a network daemon only.  Any other fails with
- * EPERM, or with ENOSYS where the C library tries a newer one first.  False: why[] has the cause; nothing has
- * changed then.
+ * EPERM, or with ENOSYS where the C library tries a newer one first.  False: why[] has the cause; no filter
+ * is set then.
  */
 bool confine_calls(char why[CONFINE_WHY_LEN]);
 
