@@ -102,13 +102,23 @@ static void limit_text(uint64_t refused, char *out, size_t cap)
         [RES_PEER] = "links with this peer",
         [RES_PROTOCOL] = "places for links", /* no link is refused by it */
     };
+    static const char *const dials_of[RES_SCOPES] = {
+        [RES_NODE] = "dials at once (grows with links_max)",
+        [RES_INBOUND] = "dials", /* none is refused by it */
+        [RES_OUTBOUND] = "dials at once that others may cause",
+        [RES_WIDE] = "dials at once to one wide network",
+        [RES_NETWORK] = "dials at once to one network",
+        [RES_PEER] = "dials to this peer",
+        [RES_PROTOCOL] = "dials at once for one part of the node",
+    };
+    const char *what = why.what == RES_DIALS ? dials_of[why.scope] : of[why.scope];
 
     if (refused == 0) {
         (void)snprintf(out, cap, "the peer accepts no more links now: a limit of its own");
         return;
     }
     (void)snprintf(out, cap, "a limit of this node: %llu of %llu %s are used",
-                   (unsigned long long)why.used, (unsigned long long)why.limit, of[why.scope]);
+                   (unsigned long long)why.used, (unsigned long long)why.limit, what);
 }
 
 /* Which of two keys does not match, and what to do; |found|: who answered instead, NULL: nobody. */

@@ -24,6 +24,8 @@ static void a_refused_dial_says_scope_use_and_limit(void **state)
          "used"},
         {{RES_NETWORK, RES_LINKS, 5, 5},
          "a limit of this node: 5 of 5 places for links of one network (network_share) are used"},
+        {{RES_OUTBOUND, RES_DIALS, 30, 30},
+         "a limit of this node: 30 of 30 dials at once that others may cause are used"},
         {{RES_PEER, RES_LINKS, 4, 4}, "a limit of this node: 4 of 4 links with this peer are used"},
     };
     struct node_request r = {.kind = NODE_OP_CONNECT};

@@ -15,6 +15,8 @@ struct all_stats {
     struct store_stats store;
     uint64_t refused[RES_SCOPES];         /* links */
     uint64_t streams_refused[RES_SCOPES]; /* both ways */
+    uint64_t dials_refused[RES_SCOPES];
+    uint64_t dials_now;
     const struct swarm_meters *meters;
     struct swarm_traffic traffic[NODE_PROTOCOLS][SWARM_PROTECTIONS];
     uint64_t replayed, bad; /* introductions */
@@ -73,6 +75,17 @@ struct all_stats {
     XX("opens_waiting", swarm.opens, GAUGE, "", "opens_waiting", "", "Streams waiting for a link") \
     XX("dials", swarm.dials, COUNTER, "", "dials", "", "Dials begun")                              \
     XX("dials_failed", swarm.dials_failed, COUNTER, "", "dials_failed", "", "Dials that failed")   \
+    XX("dials_now", dials_now, GAUGE, "", "dials_under_way", "", "Dials under way")                \
+    XX("dials_refused_node", dials_refused[RES_NODE], COUNTER, "", "dials_refused",                \
+       "scope=\"node\"", "Dials not begun: as many are under way as may be")                       \
+    XX("dials_refused_outbound", dials_refused[RES_OUTBOUND], COUNTER, "", "dials_refused",        \
+       "scope=\"outbound\"", "Dials not begun: those that others cause have their share")          \
+    XX("dials_refused_protocol", dials_refused[RES_PROTOCOL], COUNTER, "", "dials_refused",        \
+       "scope=\"protocol\"", "Dials not begun: those for one part of the node have their share")   \
+    XX("dials_refused_network", dials_refused[RES_NETWORK], COUNTER, "", "dials_refused",          \
+       "scope=\"network\"", "Dials not begun: those to one network have their share")              \
+    XX("dials_refused_wide_network", dials_refused[RES_WIDE], COUNTER, "", "dials_refused",        \
+       "scope=\"wide_network\"", "Dials not begun: those to one wide network have their share")    \
     XX("streams_in", swarm.streams_in, COUNTER, "", "streams_opened", "direction=\"in\"",          \
        "Streams that peers opened")                                                                \
     XX("streams_out", swarm.streams_out, COUNTER, "", "streams_opened", "direction=\"out\"",       \
@@ -274,10 +287,12 @@ static void take_snapshot(const struct qudag_node *n)
         node_traffic(n->node, (enum node_protocol)i, s.traffic[i]);
     }
     node_introductions_refused(n->node, &s.replayed, &s.bad);
+    const struct resources *r = swarm_resources(node_swarm(n->node));
+    s.dials_now = resources_used(r, RES_NODE, RES_DIALS);
     for (unsigned i = 0; i < RES_SCOPES; i++) {
-        const struct resources *r = swarm_resources(node_swarm(n->node));
         enum res_scope_kind scope = (enum res_scope_kind)i;
         s.refused[i] = resources_refused(r, scope, RES_LINKS);
+        s.dials_refused[i] = resources_refused(r, scope, RES_DIALS);
         s.streams_refused[i] = resources_refused(r, scope, RES_STREAMS_IN) +
                                resources_refused(r, scope, RES_STREAMS_OUT);
     }

@@ -9,24 +9,59 @@
 
 #include "base/assert.h"
 
-void swarm_dial_uncount(struct swarm *s, struct swarm_link *l)
-{
-    if (l->dial_by != 0) {
-        s->dials_of[l->dial_by - 1]--;
-        s->n_dials--;
-        l->dial_by = 0;
-    }
-}
-
 /*
  * Others can make us dial (an EXTEND names a peer, its record an address) and have no use for the link: silent
  * addresses must fill neither the table of links nor the share of the other cores.
  */
-static bool dial_allowed(const struct swarm *s, unsigned core)
+static struct res_ask one_dial(const struct swarm *s, unsigned core)
 {
     uint32_t most = s->cfg.dials_max;
 
-    return s->n_dials < most && s->dials_of[core] < most - most / 4;
+    return (struct res_ask){RES_DIALS, 1, (uint8_t)core, most - most / 4};
+}
+
+static void dial_give(struct swarm *s, struct res_account *a, unsigned core)
+{
+    struct res_ask one = one_dial(s, core);
+
+    resources_give(s->resources, a, &one);
+    resources_end(s->resources, a);
+}
+
+void swarm_dial_give(struct swarm *s, struct swarm_link *l)
+{
+    if (l->account.used[RES_DIALS] > 0) {
+        dial_give(s, &l->account, l->dial_by - 1u);
+    }
+}
+
+void swarm_dial_uncount(struct swarm *s, struct swarm_link *l)
+{
+    swarm_dial_give(s, l);
+    l->dial_by = 0;
+}
+
+/* An account of |a| with one dial in it, to be handed to a link. */
+static qudag_err dial_ask(struct swarm *s, struct res_account *a, const struct transport_target *d,
+                          const struct swarm_peer *p, unsigned core, tstamp now)
+{
+    struct netaddr to;
+    struct res_place at = {.net = multiaddr_endpoint(d->addr, &to) ? netaddr_group(&to) : 0,
+                           .peer = p != NULL ? peer_id_slice(&p->id) : (struct slice){0}};
+    struct res_ask one = one_dial(s, core);
+    struct res_refusal why;
+    qudag_err err = resources_open(s->resources, a, &at);
+
+    if (err != QUDAG_OK) {
+        return err;
+    }
+    a->class = swarm_class_for(s, p != NULL ? &p->id : NULL, core);
+    err = resources_ask(s->resources, a, &one, &why);
+    if (err != QUDAG_OK) {
+        resources_end(s->resources, a);
+        s->refused = swarm_link_refused(s, &why, now);
+    }
+    return err;
 }
 
 /* Where there is no place for the link now nobody is bothered with a handshake. */
@@ -48,39 +83,38 @@ static qudag_err dial_start(struct swarm *s, const struct transport_target *d, s
                             unsigned core, struct swarm_link **out, tstamp now)
 {
     const struct swarm_transport *tp = swarm_transport_for(s, d->addr);
+    struct res_account account = {0};
     struct ref ref;
 
     ASSERT(core < s->n_cores); /* not that of a stream whose protocol is still open */
     if (tp == NULL) {
         return QUDAG_EUNSUPPORTED;
     }
-    if (!dial_allowed(s, core)) {
-        s->refused = resources_pack(
-            &(struct res_refusal){RES_OUTBOUND, RES_LINKS, s->n_dials, s->cfg.dials_max});
-        return QUDAG_ELIMIT;
-    }
     if (!has_place(s, p, core, now)) {
         return QUDAG_ELIMIT;
+    }
+    qudag_err err = dial_ask(s, &account, d, p, core, now);
+    if (err != QUDAG_OK) {
+        return err;
     }
     s->stats.dials++;
     s->refused = resources_pack(
         &(struct res_refusal){RES_NODE, RES_LINKS, s->n_links, s->cfg.links_max}); /* if it fails */
-    qudag_err err = tp->t->dial(tp->owner, d, now, &ref);
-    if (err != QUDAG_OK) {
-        return err;
-    }
-    struct swarm_link *l = swarm_link_make(s, tp, ref, now);
+    err = tp->t->dial(tp->owner, d, now, &ref);
+    struct swarm_link *l = err == QUDAG_OK ? swarm_link_make(s, tp, ref, now) : NULL;
     if (l == NULL) {
-        tp->t->ops->close(tp->owner, ref, QUDAG_ENOMEM);
-        return QUDAG_ENOMEM;
+        dial_give(s, &account, core);
+        if (err == QUDAG_OK) {
+            tp->t->ops->close(tp->owner, ref, QUDAG_ENOMEM);
+        }
+        return err != QUDAG_OK ? err : QUDAG_ENOMEM;
     }
+    l->account = account;
     l->peer = p;
     (void)multiaddr_endpoint(d->addr, &l->remote);
     swarm_link_enter(s, l, SWARM_LINK_CONNECTING);
     l->dialled = p != NULL;
     l->dial_by = (uint8_t)(core + 1);
-    s->n_dials++;
-    s->dials_of[core]++;
     if (p != NULL) {
         p->n_dials++;
     }
@@ -239,17 +273,21 @@ static void back_off(struct swarm *s, struct swarm_peer *p, tstamp now)
 
 void swarm_dial_ended(struct swarm *s, struct swarm_peer *p, qudag_err err, tstamp now)
 {
+    qudag_err more = QUDAG_OK;
+
     p->last_err = err;
     if (!list_empty(&p->opens)) {
         p->dial_core = LIST_ENTRY(p->opens.next, struct swarm_open, node)->report.core;
         p->dial_need = swarm_opens_need(p);
         p->waited = true;
-        (void)dial_more(s, p, now);
+        more = dial_more(s, p, now);
     }
     if (p->n_dials > 0) {
         return;
     }
-    if (is_lacking(s, p, now)) {
+    if (swarm_rule_is_ours(more)) { /* an address was not tried: that is no fault of the peer's */
+        err = more;
+    } else if (is_lacking(s, p, now)) {
         back_off(s, p, now);
     }
     swarm_opens_flush(s, p, err == QUDAG_ETIMEOUT ? QUDAG_EUNREACHABLE : err, now);

@@ -80,7 +80,7 @@ struct swarm_link {
     const char *down_text;       /* more about its end: static, or NULL */
     bool dialled;                /* counted in peer->n_dials */
     bool named;                  /* dialled with the hash that the program gave with the address */
-    uint8_t dial_by;             /* core + 1 while counted in swarm.dials_of; else 0 */
+    uint8_t dial_by;             /* core + 1 while it is a dial; else 0 */
     uint8_t props;
     uint64_t net, via; /* where it comes from, and through whom; 0: nowhere */
     uint64_t up_order; /* counts links as they came up */
@@ -94,7 +94,7 @@ struct swarm_link {
     uint64_t heard;      /* bytes that had come in by then */
     struct list streams; /* swarm_stream.link_node */
     uint32_t n_streams;
-    struct res_account account; /* its place while it is up (circuits have none), and its streams */
+    struct res_account account; /* the dial, then its place (circuits have none) and its streams */
     enum res_class came;        /* what it was when it came up, whoever its peer is */
     enum res_class standing;    /* the higher of that and what its peer is to us now */
     uint32_t n_ours, n_cells;   /* streams that we opened; that carry cells */
@@ -166,10 +166,9 @@ struct swarm {
     const char *plain[SWARM_PROTOS_MAX]; /* those that are negotiated, and told to peers */
     size_t plain_ix[SWARM_PROTOS_MAX];   /* ... in |proto| */
     size_t n_plain;
-    uint32_t n_opens, n_links, n_dials;
-    uint32_t dials_of[SWARM_CORES_MAX]; /* of n_dials */
-    bool trimming;                      /* the low mark is not reached yet */
-    uint64_t n_ups;                     /* links that ever came up */
+    uint32_t n_opens, n_links;
+    bool trimming;  /* the low mark is not reached yet */
+    uint64_t n_ups; /* links that ever came up */
     tstamp next_prune;
     const char *interned[SWARM_PROTOS_MAX];
     size_t n_interned;
@@ -221,7 +220,9 @@ struct swarm_link *swarm_peer_link(const struct swarm *s, const struct swarm_pee
  * why. */
 qudag_err swarm_dial_peer(struct swarm *s, struct swarm_peer *p, unsigned core, uint8_t need,
                           tstamp now);
-void swarm_dial_uncount(struct swarm *s, struct swarm_link *l); /* up, or gone */
+/* It is no dial any more, for it is up or gone; its account alone, for it is to have another. */
+void swarm_dial_uncount(struct swarm *s, struct swarm_link *l);
+void swarm_dial_give(struct swarm *s, struct swarm_link *l);
 /* Goes on with the other IP version at the peers where its delay is over. */
 void swarm_dials_go_on(struct swarm *s, tstamp now);
 /* A dial to |p| ended without a link: the next address, or backoff. */

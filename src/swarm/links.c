@@ -86,6 +86,7 @@ struct swarm_link *swarm_link_get(struct swarm *s, const struct swarm_transport 
 
 void swarm_link_free(struct swarm *s, struct swarm_link *l)
 {
+    swarm_dial_uncount(s, l);
     resources_end(s->resources, &l->account);
     list_del(&l->node);
     mem_free(s->mem, l->report);
@@ -304,11 +305,14 @@ static bool make_place(struct swarm *s, struct swarm_peer *p, tstamp now)
 
 uint64_t swarm_link_refused(struct swarm *s, const struct res_refusal *why, tstamp now)
 {
+    const char *event = why->what == RES_LINKS   ? "link.refused"
+                        : why->what == RES_DIALS ? "dial.refused"
+                                                 : "stream.refused";
+
     if (!limiter_take(&s->refusals_said, 1, now)) { /* as many as peers like; all are counted */
         return resources_pack(why);
     }
-    log_event(&s->cfg.log, LOG_INFO, why->what == RES_LINKS ? "link.refused" : "stream.refused",
-              LOG_STR("scope", resources_scope_name(why->scope)),
+    log_event(&s->cfg.log, LOG_INFO, event, LOG_STR("scope", resources_scope_name(why->scope)),
               LOG_STR("resource", resources_what_name(why->what)), LOG_NUM("used", why->used),
               LOG_NUM("limit", why->limit));
     return resources_pack(why);
@@ -349,6 +353,8 @@ static qudag_err take_place(struct swarm *s, struct swarm_link *l, const struct 
     struct swarm_ask want = ask_of(l, info);
     struct res_place at = {want.inbound, info->net, peer_id_slice(&info->peer)};
     struct res_refusal why;
+
+    swarm_dial_give(s, l);
     qudag_err err = resources_open(s->resources, &l->account, &at);
 
     if (err != QUDAG_OK) {

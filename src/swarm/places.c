@@ -33,13 +33,18 @@ static enum res_class class_with(const struct swarm *s, enum res_class base,
     return known > base ? known : base;
 }
 
+enum res_class swarm_class_for(const struct swarm *s, const struct peer_id *peer, unsigned core)
+{
+    return class_with(s, swarm_class_of(s, false, core), peer);
+}
+
 enum res_class swarm_link_standing(const struct swarm *s, const struct swarm_link *l)
 {
     if (l->up) {
         return l->standing;
     }
-    enum res_class base = swarm_class_of(s, false, l->dial_by != 0 ? l->dial_by - 1u : 0);
-    return class_with(s, base, l->peer != NULL ? &l->peer->id : NULL);
+    return swarm_class_for(s, l->peer != NULL ? &l->peer->id : NULL,
+                           l->dial_by != 0 ? l->dial_by - 1u : 0);
 }
 
 void swarm_link_stand(struct swarm *s, struct swarm_link *l)

@@ -138,7 +138,7 @@ static void a_silent_stream_of_the_peer_renews_nothing(void **state)
     event(LINK_STREAM, 0, 3, NULL, 0);
     later(10 * NS_PER_S);
     assert_int_equal(w.n_links, 2);
-    assert_int_equal(w.s->dials_of[w.core[0]], 1);
+    assert_int_equal(resources_dials(w.s->resources, (uint8_t)w.core[0]), 1);
 }
 
 /* The one that dialled does it, or there would be two. */

@@ -113,6 +113,11 @@ bool swarm_rule_clears_backoff(uint8_t props, uint8_t need)
     return (props & need) == need;
 }
 
+bool swarm_rule_is_ours(qudag_err err)
+{
+    return err == QUDAG_ELIMIT || err == QUDAG_ENOMEM;
+}
+
 bool swarm_rule_served(uint8_t props, bool anonymous)
 {
     return !anonymous || (props & LINK_ANON) != 0;

@@ -124,6 +124,12 @@ bool swarm_rule_attempt(const struct swarm_attempt *a);
  */
 bool swarm_rule_clears_backoff(uint8_t props, uint8_t need);
 
+/*
+ * Whether a dial that could not even begin with |err| says nothing of the peer: a limit, or no memory, is this node's
+ * matter, and not held against it.
+ */
+bool swarm_rule_is_ours(qudag_err err);
+
 /* What decides between links of one peer that may all carry a stream. */
 struct swarm_rank {
     uint8_t props;  /* enum link_prop */

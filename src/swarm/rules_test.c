@@ -381,10 +381,19 @@ static void the_other_ip_version_waits_unless_it_is_the_only_one(void **state)
     assert_false(swarm_rule_clears_backoff(LINK_PQ_KEX, LINK_PQ_KEX | LINK_PQ_AUTH));
 }
 
+static void our_own_limits_are_not_held_against_a_peer(void **state)
+{
+    (void)state;
+    assert_true(swarm_rule_is_ours(QUDAG_ELIMIT) && swarm_rule_is_ours(QUDAG_ENOMEM));
+    assert_false(swarm_rule_is_ours(QUDAG_OK) || swarm_rule_is_ours(QUDAG_ETIMEOUT) ||
+                 swarm_rule_is_ours(QUDAG_EAUTH) || swarm_rule_is_ours(QUDAG_EUNSUPPORTED));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_other_ip_version_waits_unless_it_is_the_only_one),
+        cmocka_unit_test(our_own_limits_are_not_held_against_a_peer),
         cmocka_unit_test(only_what_we_dialled_by_choice_is_a_dialled_pin),
         cmocka_unit_test(each_property_proven_before_must_be_proven_again),
         cmocka_unit_test(whoever_floods_the_pins_pushes_out_its_own),

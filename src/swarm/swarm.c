@@ -46,7 +46,8 @@ static qudag_err make_accounts(struct swarm *s)
     struct resources_config c = {.mem = s->mem,
                                  .links_max = s->cfg.links_max,
                                  .network_share = s->cfg.network_share,
-                                 .streams_max = s->cfg.streams_max};
+                                 .streams_max = s->cfg.streams_max,
+                                 .dials_max = s->cfg.dials_max};
 
     limiter_init(&s->refusals_said, 1, 10, 0);
     limiter_init(&s->newcomers, 1, NEWCOMERS_BURST, 0);

@@ -337,7 +337,6 @@ static void protocols_take_turns_when_streams_are_scarce(void **state)
 static void dials_to_silence_leave_room_for_other_cores_and_links(void **state)
 {
     (void)state;
-    w.s->cfg.dials_max = 16;
     for (uint8_t i = 1; i <= 20; i++) {
         know(i, 1);
         open_by(0, i);
@@ -365,7 +364,37 @@ static void dials_to_silence_leave_room_for_other_cores_and_links(void **state)
     settle();
     assert_int_equal(w.n_links, 20);
     assert_int_equal(count(EV_STREAM_FAIL), 0);
-    assert_int_equal(w.s->n_dials, 4);
+    assert_int_equal(resources_used(w.s->resources, RES_NODE, RES_DIALS), 4);
+}
+
+/* One of its two addresses fails, and for the other there is no dial left: it may be dialled again at once. */
+static void an_address_that_was_not_tried_is_no_failure(void **state)
+{
+    (void)state;
+    know(99, 2);
+    open_by(0, 99); /* to the first address */
+    for (uint8_t i = 1; i <= 11; i++) {
+        know(i, 1);
+        open_by(0, i);
+    }
+    settle();
+    assert_int_equal(w.n_links, 12);
+    for (uint8_t i = 12; i <= 15; i++) { /* those of choice take what is left */
+        know(i, 1);
+        open_by(1, i);
+    }
+    settle();
+    assert_int_equal(w.n_links, 16);
+    struct peer_id p = peer_no(99);
+    assert_int_equal(resources_used(w.s->resources, RES_NODE, RES_DIALS), 16);
+    w.s->cfg.dials_max = 12; /* of which one core gets nine: none is left for the second address */
+    event(LINK_DOWN, 0, 0, NULL, 0);
+    settle();
+    assert_int_equal(count(EV_STREAM_FAIL), 1);
+    assert_int_equal(last(EV_STREAM_FAIL)->ev.err, QUDAG_ELIMIT);
+    assert_int_equal(swarm_peer_get(w.s, &p)->failures, 0);
+    assert_int_equal(swarm_peer_get(w.s, &p)->not_before, 0);
+    assert_int_equal(resources_refused(w.s->resources, RES_PROTOCOL, RES_DIALS), 1);
 }
 
 static void a_peer_that_returns_gets_its_place(void **state)
@@ -698,7 +727,10 @@ int main(void)
         T(limits_of_opens_hold_and_leave_room_for_other_protocols),
         T(opens_beyond_what_the_peer_allows_queue_and_all_get_their_turn),
         T(protocols_take_turns_when_streams_are_scarce),
-        T(dials_to_silence_leave_room_for_other_cores_and_links),
+        cmocka_unit_test_setup_teardown(dials_to_silence_leave_room_for_other_cores_and_links,
+                                        setup_few_dials, teardown),
+        cmocka_unit_test_setup_teardown(an_address_that_was_not_tried_is_no_failure,
+                                        setup_few_dials, teardown),
         T(a_peer_that_returns_gets_its_place),
         T(a_new_link_has_the_older_ones_of_its_peer_probed),
         T(padding_is_for_the_links_of_one_peer),

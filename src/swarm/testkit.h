@@ -41,7 +41,7 @@ static inline struct multiaddr addr_no(uint8_t n)
     return ma;
 }
 
-static inline int start(void **state, uint32_t peers_max)
+static inline int start(void **state, uint32_t peers_max, uint32_t dials_max)
 {
     static const uint8_t seed[32] = {1};
     (void)state;
@@ -56,6 +56,7 @@ static inline int start(void **state, uint32_t peers_max)
                              .peers_max = peers_max,
                              .links_high = 8,
                              .links_low = 4,
+                             .dials_max = dials_max,
                              .sink = sink};
     if (swarm_new(&w.s, &c) != QUDAG_OK ||
         swarm_transport_add(w.s, &f_transport, &w, &w.tp) != QUDAG_OK) {
@@ -74,12 +75,17 @@ static inline int start(void **state, uint32_t peers_max)
 
 static inline int setup(void **state)
 {
-    return start(state, 0);
+    return start(state, 0, 0);
 }
 
 static inline int setup_small(void **state)
 {
-    return start(state, 4);
+    return start(state, 4, 0);
+}
+
+static inline int setup_few_dials(void **state)
+{
+    return start(state, 0, 16);
 }
 
 static inline int teardown(void **state)

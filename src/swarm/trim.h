@@ -9,6 +9,8 @@
 enum res_class swarm_peer_standing(const struct swarm *s, const struct peer_id *peer);
 /* What a link counts as that is dialled for |core|, or |inbound|, whoever its peer is. */
 enum res_class swarm_class_of(const struct swarm *s, bool inbound, unsigned core);
+/* What a dial for |core| to |peer| counts as; NULL: to whoever answers. */
+enum res_class swarm_class_for(const struct swarm *s, const struct peer_id *peer, unsigned core);
 /* What |l| counts as, which is up or dialled. */
 enum res_class swarm_link_standing(const struct swarm *s, const struct swarm_link *l);
 /* What the program, the DHT and the guards say of the peers of links is looked at again. */

@@ -7,6 +7,7 @@
 #define NODE_SCOPES 3                /* node, inbound, outbound: there from the start */
 #define SCOPES_MAX ((size_t)1 << 30) /* links, of which there are limits, bound them */
 #define NETWORK_MIN 2                /* places that a network may always have */
+#define NETWORK_DIALS_MIN 8          /* dials that may always go to one */
 #define PACKED_MAX ((UINT64_C(1) << 24) - 1)
 
 struct res_scope {
@@ -16,7 +17,7 @@ struct res_scope {
     uint8_t peer[63];
     uint8_t peer_len;
     uint64_t used[RES_WHATS];
-    uint32_t proto[2][RES_PROTOS]; /* of a peer: streams in and out */
+    uint32_t proto[2][RES_PROTOS]; /* of a peer: streams in and out; of the node, [1]: dials */
 };
 
 struct resources {
@@ -26,6 +27,7 @@ struct resources {
     uint64_t limit[RES_SCOPES][RES_WHATS]; /* 0: none */
     uint32_t reserved[RES_CLASSES], links[RES_CLASSES];
     uint32_t common_max;
+    uint32_t dials_caused; /* under way, of others' choice */
     uint64_t refused[RES_SCOPES][RES_WHATS];
 };
 
@@ -56,6 +58,17 @@ static void share_places(struct resources *r, const struct resources_config *cfg
     r->limit[RES_WIDE][RES_LINKS] = apart ? 2 * net : 0;
 }
 
+/* Silent addresses in one network, which cost nobody anything to name, do not fill the table of dials. */
+static void share_dials(struct resources *r, const struct resources_config *cfg)
+{
+    uint64_t net = cfg->dials_max / 4 > NETWORK_DIALS_MIN ? cfg->dials_max / 4 : NETWORK_DIALS_MIN;
+    bool apart = cfg->network_share < 100;
+
+    r->limit[RES_NODE][RES_DIALS] = cfg->dials_max;
+    r->limit[RES_NETWORK][RES_DIALS] = apart ? net : 0;
+    r->limit[RES_WIDE][RES_DIALS] = apart ? 2 * net : 0;
+}
+
 qudag_err resources_new(struct resources **out, const struct resources_config *cfg)
 {
     struct resources *r = mem_alloc(cfg->mem, sizeof(*r));
@@ -71,6 +84,7 @@ qudag_err resources_new(struct resources **out, const struct resources_config *c
     map_init_u64(&r->wides, r->mem, cfg->seed, 0, SCOPES_MAX);
     map_init(&r->peers, r->mem, cfg->seed, SCOPES_MAX);
     share_places(r, cfg);
+    share_dials(r, cfg);
     r->limit[RES_NODE][RES_LINKS] = cfg->links_max;
     r->limit[RES_PEER][RES_LINKS] = RES_LINKS_PER_PEER;
     r->limit[RES_NODE][RES_STREAMS_IN] = cfg->streams_max - cfg->streams_max / 4;
@@ -268,19 +282,53 @@ static bool link_refused(const struct resources *r, bool inbound, const struct r
     return full(r, &r->fixed[RES_NODE], RES_LINKS, 1, why) || no_place(r, inbound, class, why);
 }
 
-static uint32_t *proto_of(const struct res_account *a, const struct res_ask *ask)
+static uint32_t *proto_of(struct resources *r, const struct res_account *a,
+                          const struct res_ask *ask)
 {
-    bool stream = ask->what == RES_STREAMS_IN || ask->what == RES_STREAMS_OUT;
-
-    return stream && ask->proto < RES_PROTOS
-               ? &a->peer->proto[ask->what == RES_STREAMS_IN ? 0 : 1][ask->proto]
-               : NULL;
+    if (ask->proto >= RES_PROTOS) {
+        return NULL;
+    }
+    switch (ask->what) {
+    case RES_STREAMS_IN:
+        return &a->peer->proto[0][ask->proto];
+    case RES_STREAMS_OUT:
+        return &a->peer->proto[1][ask->proto];
+    case RES_DIALS:
+        return &r->fixed[RES_NODE].proto[1][ask->proto];
+    default:
+        return NULL;
+    }
 }
 
-static bool refused(const struct resources *r, const struct res_account *a,
-                    const struct res_ask *ask, struct res_refusal *why)
+/* Links of strangers are held against their network, and dials to where others named it; all else always. */
+static bool held_by_net(const struct res_account *a, enum res_what what)
 {
-    const uint32_t *proto = proto_of(a, ask);
+    switch (what) {
+    case RES_LINKS:
+        return a->class == RES_STRANGER;
+    case RES_DIALS:
+        return a->class <= RES_NAMED;
+    default:
+        return true;
+    }
+}
+
+static bool dials_caused_full(const struct resources *r, const struct res_account *a, uint32_t n,
+                              struct res_refusal *why)
+{
+    uint64_t all = r->limit[RES_NODE][RES_DIALS], most = all - all / 4;
+
+    if (all == 0 || a->class > RES_NAMED || r->dials_caused + (uint64_t)n <= most) {
+        return false;
+    }
+    *why = (struct res_refusal){RES_OUTBOUND, RES_DIALS, r->dials_caused, most};
+    return true;
+}
+
+static bool refused(struct resources *r, const struct res_account *a, const struct res_ask *ask,
+                    struct res_refusal *why)
+{
+    const uint32_t *proto = proto_of(r, a, ask);
 
     if (full(r, a->peer, ask->what, ask->n, why)) {
         return true;
@@ -292,16 +340,21 @@ static bool refused(const struct resources *r, const struct res_account *a,
         *why = (struct res_refusal){RES_PROTOCOL, ask->what, *proto, ask->most};
         return true;
     }
-    return full(r, a->net, ask->what, ask->n, why) || full(r, a->wide, ask->what, ask->n, why) ||
-           full(r, &r->fixed[RES_NODE], ask->what, ask->n, why);
+    if (ask->what == RES_DIALS && dials_caused_full(r, a, ask->n, why)) {
+        return true;
+    }
+    if (held_by_net(a, ask->what) &&
+        (full(r, a->net, ask->what, ask->n, why) || full(r, a->wide, ask->what, ask->n, why))) {
+        return true;
+    }
+    return full(r, &r->fixed[RES_NODE], ask->what, ask->n, why);
 }
 
-/* Links of others than strangers are not held against their network. */
 static bool counts_in(const struct res_account *a, const struct res_scope *s, enum res_what what)
 {
     bool net = s == a->net || s == a->wide;
 
-    return s != NULL && (what != RES_LINKS || !net || a->class == RES_STRANGER);
+    return s != NULL && (!net || held_by_net(a, what));
 }
 
 /* |n| more, or, |less|, fewer, in every scope of |a|. */
@@ -309,7 +362,7 @@ static void move(struct resources *r, struct res_account *a, const struct res_as
 {
     struct res_scope *in[ACCOUNT_SCOPES];
     uint64_t n = less ? -(uint64_t)ask->n : ask->n; /* modulo 2^64 */
-    uint32_t *proto = proto_of(a, ask);
+    uint32_t *proto = proto_of(r, a, ask);
 
     ASSERT(!less || a->used[ask->what] >= ask->n);
     scopes_of(a, in);
@@ -325,6 +378,8 @@ static void move(struct resources *r, struct res_account *a, const struct res_as
     }
     if (ask->what == RES_LINKS) {
         r->links[a->class] += (uint32_t)n;
+    } else if (ask->what == RES_DIALS && a->class <= RES_NAMED) {
+        r->dials_caused += (uint32_t)n;
     }
 }
 
@@ -391,6 +446,11 @@ uint64_t resources_used(const struct resources *r, enum res_scope_kind scope, en
     return scope < NODE_SCOPES ? r->fixed[scope].used[what] : 0;
 }
 
+uint32_t resources_dials(const struct resources *r, uint8_t core)
+{
+    return core < RES_PROTOS ? r->fixed[RES_NODE].proto[1][core] : 0;
+}
+
 uint64_t resources_crowd(const struct res_account *a)
 {
     return a->net != NULL ? a->net->used[RES_LINKS] : 0;
@@ -412,7 +472,8 @@ const char *resources_scope_name(enum res_scope_kind scope)
 
 const char *resources_what_name(enum res_what what)
 {
-    static const char *const names[RES_WHATS] = {"links", "streams_in", "streams_out", "bytes"};
+    static const char *const names[RES_WHATS] = {"links", "streams_in", "streams_out", "bytes",
+                                                 "dials"};
 
     return (unsigned)what < RES_WHATS ? names[what] : "";
 }

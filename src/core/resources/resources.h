@@ -10,7 +10,8 @@
  *
  * Places for links are shared by class (enum res_class): each class has some that nobody else can take, the rest is
  * common to all.  Only strangers are held to the share of their network: of the common places no network has more than
- * |network_share| percent, no wider one more than twice that, however many identities it makes.
+ * |network_share| percent, no wider one more than twice that, however many identities it makes.  Dials that
+ * others caused leave a quarter to those of our own choice, and of all at most a quarter goes to one network.
  */
 #ifndef QUDAG_SRC_CORE_RESOURCES_RESOURCES_H
 #define QUDAG_SRC_CORE_RESOURCES_RESOURCES_H
@@ -24,7 +25,7 @@ enum res_scope_kind {
     RES_WIDE,     /* netaddr_wide_group() */
     RES_NETWORK,  /* netaddr_group() */
     RES_PEER,     /* or a link without one, such as a circuit */
-    RES_PROTOCOL, /* streams of one protocol, or of one core, with a peer */
+    RES_PROTOCOL, /* streams of one protocol, or of one core, with a peer; dials of one core */
     RES_SCOPES,
 };
 
@@ -33,6 +34,7 @@ enum res_what {
     RES_STREAMS_IN,  /* the peer opened */
     RES_STREAMS_OUT, /* we opened */
     RES_BYTES,       /* queued to be sent */
+    RES_DIALS,       /* under way */
     RES_WHATS,
 };
 
@@ -57,6 +59,7 @@ struct resources_config {
     uint32_t links_max;     /* at least 8 */
     uint32_t network_share; /* percent of the common places; 100: networks do not matter */
     uint32_t streams_max;   /* both ways, all peers */
+    uint32_t dials_max;     /* under way; a quarter of it is for those of our own choice */
     uint64_t
         bytes_max; /* queued, of the node; half of it for one network, a quarter for one peer; 0: no limit */
 };
@@ -88,8 +91,10 @@ struct res_account {
 struct res_ask {
     enum res_what what;
     uint32_t n;
-    uint8_t proto; /* streams: the number of the protocol (in) or core (out), below RES_PROTOS */
-    uint32_t most; /* streams: of these with one peer at once; 0: no limit of its own */
+    uint8_t
+        proto; /* streams: of the protocol (in) or core (out), dials: of the core; < RES_PROTOS */
+    uint32_t
+        most; /* of these streams with one peer, of these dials with all; 0: no limit of its own */
 };
 
 struct resources;
@@ -139,6 +144,8 @@ uint64_t resources_limit(const struct resources *r, enum res_scope_kind scope, e
 uint64_t resources_used(const struct resources *r, enum res_scope_kind scope, enum res_what what);
 /* Links that take common places, and how many such places there are. */
 uint32_t resources_common(const struct resources *r, uint32_t *places);
+/* Dials under way of one core. */
+uint32_t resources_dials(const struct resources *r, uint8_t core);
 /* Links of strangers in the network of |a|; 0: it has none. */
 uint64_t resources_crowd(const struct res_account *a);
 /* How often that scope refused that since the beginning. */

@@ -30,6 +30,7 @@ static int start(uint32_t links_max, uint32_t share)
                                  .links_max = links_max,
                                  .network_share = share,
                                  .streams_max = 40,
+                                 .dials_max = 40,
                                  .bytes_max = 4000};
     return resources_new(&w.r, &c) == QUDAG_OK ? 0 : -1;
 }
@@ -196,6 +197,44 @@ static void a_peer_and_its_protocols_have_limits_of_their_own(void **state)
     refused_by(RES_NODE, RES_STREAMS_IN, 4, 30);
 }
 
+/* 40 dials: 10 to a network and 20 to a wider one that others named, 30 that others cause in all. */
+static void dials_that_others_cause_fill_neither_the_table_nor_a_network(void **state)
+{
+    (void)state;
+    struct res_ask one = {RES_DIALS, 1, 2, 36};
+
+    for (unsigned i = 0; i < 42; i++) { /* four networks of two wider ones */
+        bool named = i < 41;
+        uint8_t wide = (uint8_t)(i % 4 / 2), net = (uint8_t)(i % 4);
+        open_as(i, false, net_no(wide, net), 0, named ? RES_NAMED : RES_CHOSEN);
+        qudag_err err = resources_ask(w.r, &w.a[i], &one, &w.why);
+        assert_int_equal(err, i < 30 || !named ? QUDAG_OK : QUDAG_ELIMIT);
+    }
+    refused_by(RES_OUTBOUND, RES_DIALS, 30, 30);
+    assert_int_equal(resources_used(w.r, RES_NODE, RES_DIALS), 31);
+    assert_int_equal(resources_dials(w.r, 2), 31);
+    for (unsigned i = 4; i < 28; i++) {
+        resources_give(w.r, &w.a[i], &one);
+    }
+    assert_int_equal(resources_dials(w.r, 2), 7);
+    for (unsigned i = 4; i < 13;
+         i++) { /* network 0 has one of those that are left, and 1 the 29th */
+        resources_end(w.r, &w.a[i]);
+        open_as(i, false, net_no(0, 0), 0, RES_NAMED);
+        assert_int_equal(resources_ask(w.r, &w.a[i], &one, &w.why),
+                         i < 12 ? QUDAG_OK : QUDAG_ELIMIT);
+    }
+    refused_by(RES_NETWORK, RES_DIALS, 10, 10);
+    one.most = 15; /* of one core */
+    assert_int_equal(resources_ask(w.r, &w.a[20], &one, &w.why), QUDAG_ELIMIT);
+    refused_by(RES_PROTOCOL, RES_DIALS, 15, 15);
+    for (unsigned i = 0; i < 42; i++) {
+        resources_give(w.r, &w.a[i],
+                       &(struct res_ask){RES_DIALS, (uint32_t)w.a[i].used[RES_DIALS], 2, 0});
+    }
+    assert_int_equal(resources_dials(w.r, 2), 0);
+}
+
 static void bytes_fit_peer_network_and_node(void **state)
 {
     (void)state;
@@ -338,6 +377,7 @@ int main(void)
         T(what_is_reserved_nobody_else_takes),
         T(a_link_moves_up_where_that_costs_no_place_of_others),
         T(a_peer_and_its_protocols_have_limits_of_their_own),
+        T(dials_that_others_cause_fill_neither_the_table_nor_a_network),
         T(bytes_fit_peer_network_and_node),
         T(where_networks_do_not_matter_only_the_places_do),
         T(a_refusal_survives_packing),
